@@ -27,7 +27,7 @@ export interface Answer {
 }
 
 /**
- * Prints an answer, and writes the files that the options request. False if `--check` is given and a target is
+ * Prints an answer, and writes the files that the options request. Returns false if `--check` is given and a target is
  * missed.
  */
 export function give(answer: Answer, machine: Machine, options: Options): boolean {

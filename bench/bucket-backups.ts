@@ -29,7 +29,7 @@ type Times = Record<Way, Record<Work, number[]>>;
 type Requests = Readonly<Record<'PUT' | 'GET' | 'HEAD' | 'LIST', number>>;
 const GB = 1e9;
 
-/** The times of backups into a bucket, beside those into a directory and those of restic into the bucket. */
+/** Times of backups into a bucket, of backups into a directory, and of restic's backups into the bucket. */
 export interface BucketBackups {
   readonly about: string;
   readonly headings: readonly string[];
@@ -45,7 +45,10 @@ interface Bench {
   readonly print: (line: string) => void;
 }
 
-/** Measures backups into the bucket of a service, in rounds. The requests are counted at a server of our own. */
+/**
+ * Measures backups into the bucket of a service, in rounds. The requests are counted separately, at a server in this
+ * process.
+ */
 export async function bucketBackups(bench: Bench, url: string): Promise<BucketBackups> {
   const { workplace, options, print } = bench;
   const size = await makeTree(workplace, options, print);
@@ -104,7 +107,7 @@ function shown(ratio: number | undefined): string {
   return ratio?.toFixed(2) ?? '-';
 }
 
-/** Returns the subject with an empty place of its own; in the bucket, that is a prefix of the round. */
+/** Returns the subject with an empty place of its own. In the bucket, that place is a prefix of the round. */
 function subjectOf({ workplace, checkout, options }: Bench, way: Way, url: string, prefix: string) {
   const place = workplace.freshPlace(way);
   const { level } = options;
@@ -182,7 +185,7 @@ async function counted(
       await measure(command, { logFile });
       const requested = server.requests
         .slice(from)
-        .filter(({ key }) => !key.startsWith('counted/probe/')); // of a new bucket only
+        .filter(({ key }) => !key.startsWith('counted/probe/')); // only a new bucket is probed
       const count = (wanted: string): number =>
         requested.filter(({ method, key }) => (key === '' ? 'LIST' : method) === wanted).length;
       return { PUT: count('PUT'), GET: count('GET'), HEAD: count('HEAD'), LIST: count('LIST') };

@@ -15,9 +15,9 @@ const DAMAGES = 1000;
 export interface BucketParity {
   readonly times: Readonly<Record<'parity' | 'without', readonly number[]>>;
   readonly bytes: Readonly<Record<'parity' | 'without', readonly number[]>>;
-  /** PUT requests of a first backup. */
+  /** Number of PUT requests of a first backup. */
   readonly puts: Readonly<Record<'parity' | 'without', number>>;
-  /** Random damages within the budget, and those that were not healed. */
+  /** Number of random damages that parity should heal, and number of those that were not healed. */
   readonly damages: number;
   readonly notHealed: number;
 }
@@ -32,7 +32,7 @@ interface Bench {
   readonly print: (line: string) => void;
 }
 
-/** Measures what parity costs in a bucket of a server in this process, then damages and heals all objects. */
+/** Measures the cost of parity in a bucket of a server in this process. Then damages and heals all objects. */
 export async function bucketParity(bench: Bench): Promise<BucketParity> {
   const { workplace, options, print } = bench;
   const times: Record<Way, number[]> = { parity: [], without: [] };
@@ -46,7 +46,7 @@ export async function bucketParity(bench: Bench): Promise<BucketParity> {
       rmSync(home, { recursive: true, force: true });
       try {
         const command = commandsAt(bench, server.url, home);
-        // The bucket is examined before, as for every backup but the first one of a machine.
+        // The bucket is probed before the measurement, since only the first backup of a machine probes it.
         await measure(command('sonic', ['create', '-C', 'bench']), { logFile: workplace.log });
         const from = server.requests.length;
         const parity = way === 'parity' ? ['--parity', String(PERCENT)] : [];
@@ -85,7 +85,10 @@ function commandsAt({ checkout }: Bench, url: string, home: string): MakeCommand
   });
 }
 
-/** Damages blocks of the objects, within what their parity restores, until there were enough, and heals them. */
+/**
+ * Damages blocks of the objects, no more than their parity can restore, and heals them, until there were enough
+ * damages.
+ */
 async function healed(
   { workplace, print }: Bench,
   server: S3Server,
@@ -121,7 +124,7 @@ async function healed(
   return { damages, notHealed };
 }
 
-/** Returns random places of bytes: in each stretch, one block of each column. */
+/** Returns random positions in the bytes of an object: in each stretch of its parity, one block of each column. */
 async function placesIn(bytes: Buffer, below: (most: number) => number): Promise<number[]> {
   const reader = {
     size: async () => bytes.length,

@@ -12,7 +12,7 @@ import type { Workplace } from './workplace.js';
 const MIB = 1 << 20;
 const PACK_MIB = 32;
 const RANGE_MIB = 4;
-/** Requests at once, for packs and ranges and for small objects. */
+/** Number of requests at once: for packs and ranges, and for small objects. */
 const AT_ONCE = { large: 4, small: 8 };
 const SMALL_OBJECTS = 400;
 const SMALL_BYTES = 1024;
@@ -23,14 +23,14 @@ interface Figures {
   readonly getMibPerS: number;
   readonly smallPutsPerS: number;
   readonly smallGetsPerS: number;
-  /** One small PUT, and one small GET, without others beside them. */
+  /** Time of one small PUT, and of one small GET, without other requests at the same time. */
   readonly putMs: number;
   readonly getMs: number;
 }
 
 /**
- * Measures what a bucket takes and gives: at a server in this process, and at a real gateway. At the gateway, backups
- * and restores are measured, too.
+ * Measures the speed of a bucket: at a server in this process, and at a real gateway. At the gateway, backups and
+ * restores are measured too.
  */
 export async function bucket(
   workplace: Workplace,
@@ -106,7 +106,7 @@ function servicesOf(all: readonly Figures[]): Pick<Answer, 'about' | 'headings' 
   };
 }
 
-/** Measures a service in some rounds; the figures are medians. */
+/** Measures a service in several rounds. The figures are medians. */
 async function measured(
   service: string,
   url: string,
@@ -194,7 +194,7 @@ async function singles(store: ObjectStore): Promise<{ putMs: number; getMs: numb
   return { putMs: median(puts), getMs: median(gets) };
 }
 
-/** Works on all items, some at once, and returns the milliseconds that took. */
+/** Works on all items, `atOnce` of them at the same time, and returns the time in milliseconds. */
 async function timeOf<T>(
   atOnce: number,
   items: readonly T[],

@@ -3,7 +3,7 @@ import { ContentMaker } from './content.js';
 import { Random } from './random.js';
 import { writeFully } from './tree.js';
 
-/** Bytes of a file that are read to distinguish text from binary. */
+/** Number of bytes of a file that are read to distinguish text from binary. */
 const PEEK_BYTES = 4096;
 
 /** Counts and sizes of a tree. */
@@ -12,7 +12,7 @@ export interface TreeSize {
   readonly directories: number;
   readonly others: number;
   readonly bytes: number;
-  /** Bytes of memory on a memory file system: whole pages, and about 1 KiB for each entry itself. */
+  /** Number of bytes of memory on a memory file system: whole pages, and about 1 KiB for each entry. */
   readonly footprintBytes: number;
 }
 
@@ -30,7 +30,7 @@ export function changeTree(root: string, options: { seed: number; share: number 
       files.push(path);
     }
   });
-  // Makes the result independent of the order in which directories list their entries.
+  // Sorting makes the result independent of the order in which directories list their entries.
   files.sort();
   const count = Math.min(files.length, Math.max(1, Math.round(files.length * options.share)));
   for (let i = 0; i < count; i++) {

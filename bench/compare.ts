@@ -22,7 +22,7 @@ import type { Workplace } from './workplace.js';
 type Print = (line: string) => void;
 
 /**
- * Compares tardis with its peers and with the limits of the machine. False if a measurement failed, or if
+ * Compares tardis with its peers and with the limits of the machine. Returns false if a measurement failed, or if
  * `--check` is given and a target is missed.
  */
 export async function compareIn(
@@ -85,7 +85,9 @@ async function compare(
   return failures.length === 0 && (!options.check || verdicts.every((verdict) => verdict.met));
 }
 
-/** Throws unless files in memory can be forgotten, and the work place is on a disk, if a cold disk is requested. */
+/**
+ * If a cold disk is requested, throws unless cached files can be dropped from memory and the work place is on a disk.
+ */
 function requireColdDisk({ disk }: Options, { inMemory, root }: Workplace): void {
   if (!disk) {
     return;

@@ -15,9 +15,9 @@ import type { Workplace } from './workplace.js';
 
 const MIB = 1 << 20;
 const CHANGED_BYTES = 4096;
-/** Number of changed blocks for each GiB. */
+/** Number of changed blocks in each GiB. */
 const CHANGES_PER_GIB = 1000;
-/** Limit of the number of blocks of a file. rdiff gets blocks and sums of the same length as ours. */
+/** Maximum number of blocks of a file. rdiff is given blocks and checksums of the same length as tardis uses. */
 const MOST_BLOCKS = 1 << 18;
 
 function rdiffOptions(sizeBytes: number): string[] {
@@ -51,8 +51,8 @@ interface Report {
 }
 
 /**
- * Measures the cost of a large file that changed a little, compared with `rdiff`, and of a rewritten file,
- * compared with sending it whole. The order alternates, and each round has new contents and clients.
+ * Measures the cost of a large file that changed a little, compared with `rdiff`, and of a rewritten file, compared
+ * with sending the file whole. The order alternates, and each round has new contents and clients.
  */
 export async function delta(
   workplace: Workplace,
@@ -148,7 +148,7 @@ class DeltaQuestion {
     );
   }
 
-  /** Measures both, the first one first in even rounds. Returns both times. */
+  /** Measures two runs and returns both times. In even rounds, the first run is measured first. */
   async #inTurns(
     round: number,
     one: () => Promise<{ measured: Measured }>,

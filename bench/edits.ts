@@ -5,30 +5,32 @@ import { Random } from './random.js';
 import { type PlannedFile, planTree, type TreePlan, writeFully, writeTree } from './tree.js';
 import { pick } from './vocabulary.js';
 
-/** Least and largest share of the files that a release changes. */
+/** Minimum and maximum share of the files that a release changes. */
 const CHANGED_LEAST = 0.05;
 const CHANGED_MOST = 0.15;
 const ADDED_SHARE = 0.01;
 const REMOVED_SHARE = 0.005;
-/** Exponent that makes changes uneven: the tenth of the files that change most gets over a third of the changes. */
+/**
+ * Exponent that makes changes uneven: the tenth of the files that change most gets more than a third of the changes.
+ */
 const SKEW = 2.5;
-/** Average number of lines of a file for each hunk; each file gets one hunk more. */
+/** Average number of lines of a file for each hunk. Each file gets one more hunk. */
 const LINES_PER_HUNK = 150;
 const HUNK_LINES_MAX = 8;
-/** Share of the hunks that replace lines; the share of the remaining hunks that only insert lines. */
+/** Share of the hunks that replace lines. INSERT_SHARE is the share of the other hunks that only insert lines. */
 const REPLACE_SHARE = 0.6;
 const INSERT_SHARE = 0.7;
 const NEW_TEXT_BYTES = 4096;
 const NEW_FILE_MODE = 0o644;
-/** Planned files of all kinds for each text file that is needed, with a margin. */
+/** Number of files of all kinds that are planned for each text file that is needed, with a margin. */
 const PLANNED_RATIO = 1.25;
 /** First stream of random numbers for edits, far from the streams that generate the tree. */
 const EDIT_STREAM = 1000;
 const LINE_FEED = 0x0a;
 
 /**
- * A generated source tree and its later releases. Each release changes lines of some text files, some files more
- * often than others, and adds or removes few files. A given seed and number of files always yield the same
+ * A generated source tree and its later releases. Each release changes lines of some text files, and adds or removes a
+ * few files. Some files are changed more often than others. A given seed and number of files always yield the same
  * releases.
  */
 export class EditedTree {
@@ -36,7 +38,7 @@ export class EditedTree {
   readonly #seed: number;
   readonly #plan: TreePlan;
   readonly #maker: ContentMaker;
-  /** Files with some text, most often changed first; these are mostly large ones. */
+  /** Files with text, most often changed first. These are mostly large ones. */
   readonly #texts: PlannedFile[];
   /** Number of files added so far; the name of a removed file is never reused. */
   #number = 0;
@@ -59,7 +61,7 @@ export class EditedTree {
     writeTree(this.#plan, this.#root);
   }
 
-  /** Turns release `release - 1` into release `release`, from 1 on. Returns the number of changes. */
+  /** Changes the tree from the previous release to `release`, which counts from 1. Returns the numbers of changes. */
   edit(release: number): { changed: number; added: number; removed: number } {
     const random = new Random(this.#seed, EDIT_STREAM + release);
     const texts = this.#texts;

@@ -22,7 +22,9 @@ const CLIENTS = ['open', 'password', 'encrypted'] as const;
 type Client = (typeof CLIENTS)[number];
 type Times = Record<Client, Record<Kind, number[]>>;
 
-/** Memory of a login. Users choose it, so it is fixed here to make figures of several runs comparable. */
+/**
+ * Memory for the password of a login. Users choose it, so it is fixed here to make figures of several runs comparable.
+ */
 const LOGIN = ['--password-memory', '32M'];
 
 const CREATE: Readonly<Record<Client, readonly string[]>> = {
@@ -53,7 +55,7 @@ export async function encryption(
   };
   await rest();
   for (let round = 0; round < options.runs; round++) {
-    // Each client is first in a third of the rounds.
+    // Each client is the first one in a third of the rounds.
     const turns = CLIENTS.map((_client, index) => CLIENTS[(index + round) % CLIENTS.length]!);
     for (const client of turns) {
       const store = join(workplace.root, 'store');

@@ -26,8 +26,8 @@ interface Times {
 }
 
 /**
- * Measures the cost of a distant server: a first backup and an unchanged one, in turn through a proxy without and
- * with delay.
+ * Measures the cost of a distant server, for a first backup and an unchanged one. They are measured in turn through a
+ * proxy without delay and one with delay.
  */
 export async function far(
   workplace: Workplace,
@@ -116,7 +116,7 @@ async function backUp(
   port: number,
   how: { readonly client: string; readonly create: boolean; readonly roundTripMs: number },
 ): Promise<number> {
-  // Both use a proxy, so that its own cost is in both times.
+  // Both use a proxy, so that both times include the cost of the proxy itself.
   const proxy = await Proxy.start({ host: '127.0.0.1', port, delayMs: how.roundTripMs / 2 });
   try {
     const { wallMs } = await measure(

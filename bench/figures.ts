@@ -10,15 +10,17 @@ export interface Figures {
   readonly cpuMs: number[];
   /** Size of the store after the first backup; only measured there. */
   readonly storeBytes: number[];
-  /** Peak memory of the one run in which memory was sampled. */
+  /** Peak memory in the one run in which memory was sampled. */
   pssBytes: number | undefined;
 }
 
-/** The figures of a subject divided by those of another; below 1 is faster. */
+/**
+ * The figures of a subject divided by those of another. A ratio below 1 means that the subject is faster or smaller.
+ */
 export interface Ratio {
   /** Ratio of the medians. */
   readonly ofMedians: number;
-  /** Median of the ratios of each round. Other load on the machine affects both subjects of a round. */
+  /** Median of the ratios in each round. Other load on the machine affects both subjects of a round. */
   readonly pairwise: number;
 }
 

@@ -14,7 +14,7 @@ import type { Workplace } from './workplace.js';
 const KINDS = ['first', 'unchanged'] as const;
 type Kind = (typeof KINDS)[number];
 
-/** Upper limit of the number of files of the base that the largest tree is compared with. */
+/** Maximum number of files of the smaller tree with which the largest tree is compared. */
 const BASE_FILES_MAX = 100_000;
 const TIME_RATIO_LIMIT = 1.1;
 const PSS_RATIO_LIMIT = 1.2;
@@ -29,8 +29,8 @@ interface Line {
 }
 
 /**
- * Measures whether the cost of a file, in time and in memory, stays the same for any number of files. The files are
- * small, so that any cost that grows with their number shows.
+ * Measures if the cost of a file, in time and in memory, is the same for any number of files. The files are small, so
+ * that a cost that grows with their number is visible.
  */
 export async function growth(
   workplace: Workplace,

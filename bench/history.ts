@@ -44,7 +44,7 @@ function gitHistory(workplace: Workplace, repository: string, options: ReleasesO
   const env = {
     ...confinedTo(workplace.root),
     GIT_CONFIG_NOSYSTEM: '1',
-    // A separate index, so that the repository is only read.
+    // git gets a separate index, so that the repository is only read.
     GIT_INDEX_FILE: join(workplace.root, 'index'),
   };
   // The repository may belong to another user, whose hooks must not run.

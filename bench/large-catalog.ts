@@ -4,12 +4,13 @@ import { Catalog, putRow } from '../src/store/catalog/index.js';
 import { nodeSystem } from '../src/system/index.js';
 
 const IN_DIRECTORY = 1000;
-/** The first id of a directory; no backup has so many. */
+/** The first id of a directory for added entries; no backup reaches it. */
 const FIRST_DIRECTORY = 2 ** 40;
 const IN_TRANSACTION = 500_000;
 
 /**
- * Adds entries to the first set of a catalog that nothing else has open, in directories to which none of the set leads.
+ * Adds entries to the first set of a catalog that no other process has open. They are in directories to which no entry
+ * of the set leads.
  */
 export function fillCatalog(catalogPath: string, entries: number): void {
   const catalog = Catalog.openForWriting(nodeSystem(), catalogPath);

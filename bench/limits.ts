@@ -5,17 +5,17 @@ import { median, type FigureTable, type Question } from './figures.js';
 import { measure, type Command } from './measure.js';
 import type { Workplace } from './workplace.js';
 
-/** Maximum number of rounds: programs that do one thing vary little. */
+/** Maximum number of rounds. It is small, since programs that do only one thing vary little. */
 const ROUNDS_MAX = 3;
 const OURS = 'tardis';
 
-/** A step that a backup or a restore cannot leave out, done by a program that does nothing else. */
+/** A step that is part of every backup or restore, done by a program that does nothing else. */
 interface Step {
   readonly name: string;
   readonly about: string;
-  /** Our operation that contains the step. */
+  /** The operation of tardis that contains the step. */
   readonly within: Question;
-  /** Script of sh. Arguments are the tree, an archive of it, the compressed archive, and an empty directory. */
+  /** Script of sh. Its arguments are the tree, an archive of it, the compressed archive, and an empty directory. */
   readonly script: string;
 }
 
@@ -63,14 +63,14 @@ const STEPS: readonly Step[] = [
   },
 ];
 
-/** Cost of a step on this machine, and of ours beside it. */
+/** Cost of a step on this machine, and its ratio to the cost of tardis. */
 export interface Limit {
   readonly name: string;
   readonly about: string;
   readonly within: Question;
   readonly wallMs: number;
   readonly cpuMs: number;
-  /** Processor time of our operation divided by the step's. Undefined if ours was not measured. */
+  /** Processor time of tardis's operation divided by that of the step; undefined if the operation was not measured. */
   readonly cpuRatio: number | undefined;
 }
 
@@ -109,13 +109,16 @@ export async function measureLimits(
   });
 }
 
-/** Returns the processor time of our operation divided by that of a step. Undefined if ours was not measured. */
+/**
+ * Returns the processor time of tardis's operation divided by that of a step; undefined if the operation was not
+ * measured.
+ */
 function cpuOver(stepCpuMs: number, within: Question, table: FigureTable): number | undefined {
   const ours = table.find(within, OURS)?.cpuMs ?? [];
   return ours.length === 0 ? undefined : median(ours) / stepCpuMs;
 }
 
-/** Returns the limits as a table, with the sum of the steps that an operation contains. */
+/** Returns the limits as a table, with the sum of the steps of each operation. */
 export function formatLimits(limits: readonly Limit[], table: FigureTable): string {
   const rows = limits.map(({ name, within, wallMs, cpuMs, cpuRatio, about }) => [
     name,

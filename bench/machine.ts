@@ -1,7 +1,7 @@
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import type { Workplace } from './workplace.js';
 
-/** The machine on which figures were measured; without it they mean little. */
+/** The machine on which figures were measured. Without it the figures mean little. */
 export interface Machine {
   readonly cpu: string;
   readonly cores: number;

@@ -25,7 +25,7 @@ const print = (line: string): void => {
   process.stderr.write(`${line}\n`);
 };
 
-/** Answers the question of the options, in a work place that is removed afterwards. */
+/** Answers the question that the options select, in a work place that is removed afterwards. */
 async function ask(options: Options): Promise<boolean> {
   const workplace = new Workplace(options.work);
   const leave = (): void => {
@@ -119,7 +119,10 @@ async function answerIn(
   return give(await question(), machine, options);
 }
 
-/** Returns the directory with our launchers: the nearest one above this file that has a package.json. */
+/**
+ * Returns the checkout, which has the launchers of tardis: the nearest directory above this file that has a
+ * package.json.
+ */
 function findCheckout(): string {
   let directory = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(directory, 'package.json')) && directory !== '/') {

@@ -3,9 +3,11 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { endedChildrenCpuMs, machineBusyMs, processTree, PssSampler } from './processes.js';
 
-/** Bytes of a command's output that a report quotes; the end matters most. */
+/**
+ * Maximum number of bytes of a command's output that a report quotes. They are taken from the end, which matters most.
+ */
 const QUOTED_BYTES = 4000;
-/** Milliseconds that a process may outlive its command: it was then just about to end. */
+/** Milliseconds for which a process may outlive its command; such a process was just about to end. */
 const LINGER_MS = 200;
 /** Matches settings of the user that would change the behaviour of a tool. */
 const FOREIGN_SETTINGS = /^(RESTIC|BORG|TARDIS|ZSTD|TAR|NODE)_/;
@@ -22,9 +24,9 @@ export interface Measured {
   readonly wallMs: number;
   /** User and system time of the command and of all descendants that were waited for. */
   readonly cpuMs: number;
-  /** Average number of cores that other work kept busy; figures measured beside other work mean little. */
+  /** Average number of cores that other work kept busy. If there is much other work, the figures mean little. */
   readonly coresOfOthers: number;
-  /** Largest memory of all processes together, if memory was sampled. */
+  /** Largest memory of all processes together; undefined if memory was not sampled. */
   readonly pssBytes: number | undefined;
   /** The output of the command, as far as a report quotes it. */
   readonly output: string;
@@ -41,7 +43,10 @@ export class CommandFailure extends Error {
 
 const running = new Set<number>();
 
-/** Registers a process that leads a session, to be killed on exit. Call the result once the process has ended. */
+/**
+ * Registers the leader of a session, so that its processes are killed on exit. Returns a function to call when the
+ * leader has ended.
+ */
 export function killOnExit(leader: number | undefined): () => void {
   if (leader === undefined) {
     return () => undefined;
@@ -62,14 +67,14 @@ function killAll(pids: readonly number[]): void {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
-      // It has ended by itself.
+      // The process has ended by itself.
     }
   }
 }
 
 /**
- * Runs a command to its end, with its output in `logFile`, and returns its cost. Run one command at a time, since
- * CPU time is the difference of the time of all ended children. The command leads a session of its own, so that
+ * Runs a command to its end, with its output in `logFile`, and returns its cost. Only one command may run at a time,
+ * since CPU time is the difference in the time of all ended children. The command leads a session of its own, so that
  * its processes can be found and killed.
  */
 export async function measure(
@@ -86,7 +91,7 @@ export async function measure(
     const child = spawn(program, args, {
       cwd: command.cwd,
       env,
-      // A file and not a pipe, so that no process has to read while the time is measured.
+      // The output goes to a file and not to a pipe, so that no process has to read while the time is measured.
       stdio: ['ignore', log, log],
       detached: true,
     });
@@ -118,7 +123,7 @@ export async function measure(
   }
 }
 
-/** Kills the processes that outlive a command, so that they take no time from the next; returns their number. */
+/** Kills the processes that outlive a command, so that they do not slow the next one. Returns their number. */
 async function endRemains(leader: number): Promise<number> {
   let remains = processTree(leader);
   if (remains.length > 0) {

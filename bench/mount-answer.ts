@@ -8,16 +8,18 @@ import { type Verdict, verdictOf } from './targets.js';
 /** The figures of a subject, in the units of the headings; index i of the lists is round i. */
 export type MountLine = Readonly<Record<Reading, number[]>> & {
   readonly subject: string;
-  /** Seconds of an archive of the small files, and of a restore of the large one, without a mount. */
+  /** Times in seconds without a mount: of an archive of the small files, and of a restore of the large one. */
   readonly archive: number[];
   readonly restore: number[];
-  /** Seconds of a mount of a catalog with very many entries, and of `ls` of the many names in it. */
+  /**
+   * Times in seconds of a mount of a catalog with very many entries, and of `ls` of a directory with many names in it.
+   */
   readonly filledMount: number[];
   readonly filledNames: number[];
 };
 
 const OURS = 'tardis';
-/** Bytes that `tar` must read in a second. */
+/** Number of bytes that `tar` must read in a second. */
 const TAR_BYTES = 150e6;
 const BUSY_SHARE = 0.9;
 

@@ -42,7 +42,7 @@ const GREP_PROCESSES = 8;
 const GREP_FILES = 100;
 /** A text that no file contains. */
 const NEEDLE = 'Fjord banks vext dwarf quiz';
-/** xargs ends with it if a command ended with 1, as grep does if it finds nothing. */
+/** Exit status of xargs if a command ended with 1, as grep does if it finds nothing. */
 const NOTHING_FOUND = 123;
 
 export class Readings {
@@ -51,7 +51,10 @@ export class Readings {
   readonly #cores: number;
   readonly #readMs: number;
 
-  /** `tree`: the tree in a mount, or the source. `cores`: processors of the machine. `readMs`: of reading at random. */
+  /**
+   * Creates the readings. `tree` is the tree in a mount, or the source. `cores` is the number of processors of the
+   * machine. `readMs` is the time of reading at random positions.
+   */
   constructor(tree: string, log: string, { cores, readMs }: { cores: number; readMs: number }) {
     this.#tree = tree;
     this.#log = log;
@@ -59,23 +62,29 @@ export class Readings {
     this.#readMs = readMs;
   }
 
-  /** Lists everything with its metadata; returns milliseconds. */
+  /** Lists all files with their metadata. Returns the time in milliseconds. */
   async list(): Promise<number> {
     return (await this.#shell('exec ls -lR "$1" > /dev/null', this.#path('files'))).wallMs;
   }
 
-  /** Lists a directory with many names. */
+  /** Lists a directory with many names. Returns the time in milliseconds. */
   async names(): Promise<number> {
     return (await this.#shell('exec ls "$1" > /dev/null', this.#path('names'))).wallMs;
   }
 
-  /** Packs all small files. tar would not read them if it wrote to /dev/null itself. */
+  /**
+   * Archives all small files. Returns the time in milliseconds. The output goes through a pipe, since tar would not
+   * read the files if it wrote to /dev/null itself.
+   */
   async tar(): Promise<number> {
     const script = 'tar cf - -C "$1" . | cat > /dev/null';
     return (await this.#shell(script, this.#path('files'))).wallMs;
   }
 
-  /** Searches all small files by several processes; returns milliseconds, and how many processors worked. */
+  /**
+   * Searches all small files with several processes. Returns the time in milliseconds, and the average number of busy
+   * processors.
+   */
   async grep(): Promise<{ wallMs: number; busy: number }> {
     const each = `xargs -0 -P ${GREP_PROCESSES} -n ${GREP_FILES} grep -F -e '${NEEDLE}'`;
     const script = `find "$1" -type f -print0 | ${each} > /dev/null; test $? = ${NOTHING_FOUND}`;
@@ -84,14 +93,14 @@ export class Readings {
     return { wallMs, busy: Math.min(this.#cores, (machineBusyMs() - beforeMs) / wallMs) };
   }
 
-  /** Returns the number of random reads in a second, of the large file or of the one in deltas. */
+  /** Returns the number of random reads in a second, of the large file or of the file stored in deltas. */
   async random(part: 'large' | 'edited', seed: number): Promise<number> {
     const words = [this.#path(part), String(seed), String(this.#readMs)];
     const argv = [process.execPath, RANDOM_READS, ...words] as const;
     return Number((await this.#run({ argv })).output);
   }
 
-  /** Reads the large file from its begin to its end. */
+  /** Reads the large file from beginning to end. Returns the time in milliseconds. */
   async sequential(): Promise<number> {
     const argv = [
       'dd',

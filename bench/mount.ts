@@ -24,11 +24,11 @@ import { verifyRestored } from './verify.js';
 import type { Workplace } from './workplace.js';
 
 const MIB = 1 << 20;
-/** Backups after the first one, each with changes in the file that becomes a chain of deltas. */
+/** Number of backups after the first one. Each changes the file that becomes a chain of deltas. */
 const CHANGES = 4;
 const CHANGED_BLOCKS = 64;
 const BLOCK_BYTES = 4096;
-/** The file in deltas is as long as this part of the large one. */
+/** Size of the file stored in deltas, as a share of the large file. */
 const EDITED_SHARE = 1 / 16;
 const SOURCE = 'source';
 const OURS = 'tardis';
@@ -37,8 +37,8 @@ type MountQuestion = Options & { readonly mount: MountOptions };
 type Print = (line: string) => void;
 
 /**
- * Measures reading in mounts, beside the source. Each round mounts each subject afresh before each reading that is to be
- * cold. The source is read warm in every round.
+ * Measures reading in mounts, and of the source for comparison. In each round, each subject is mounted again before
+ * each reading that must find no cached data. The source is read with cached data in every round.
  */
 export async function mount(
   workplace: Workplace,
@@ -107,7 +107,7 @@ function candidates(workplace: Workplace, checkout: string, options: MountQuesti
   ];
 }
 
-/** Creates the tree: small files, a directory of many names, a large file, and one to be changed. */
+/** Creates the tree: small files, a directory with many names, a large file, and a file that will be changed. */
 function makeParts(workplace: Workplace, options: MountQuestion, print: Print): void {
   const { names, largeMib } = options.mount;
   const plan = planTree({ seed: options.seed, files: options.files });
@@ -244,7 +244,7 @@ class MeasuredMount {
     for (let run = 0; run < runs; run++) await this.#in(mounting, step, filledMount);
   }
 
-  /** Mounts afresh for a step; returns the largest memory of the mount. */
+  /** Mounts for one step, and unmounts after it. Returns the largest memory of the mount. */
   async #in(mounting: Mounting, step: Step, tookS: number[] = this.#line.mount): Promise<number> {
     const log = join(this.#workplace.root, 'mount-output');
     const mounted = await Mounted.start(mounting, { at: this.#at, log });
@@ -289,7 +289,7 @@ class MeasuredMount {
     this.#line.sequential.push((await readings.sequential()) / 1000);
   }
 
-  /** Measures the same reading without a mount. */
+  /** Measures an archive and a restore, which read the same data without a mount. */
   async #withoutMount(subject: Subject): Promise<void> {
     const { tree, log } = this.#workplace;
     const read = (part: keyof typeof PARTS) => subject.reading?.(join(tree, PARTS[part]));

@@ -1,4 +1,4 @@
-/** A mount that lasts as long as it is measured. */
+/** A mount that exists while it is measured. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
@@ -13,9 +13,9 @@ const END_TRIES = 20;
 const END_EVERY_MS = 250;
 
 export class Mounted {
-  /** Time until something is mounted that answers. */
+  /** Time in milliseconds until the mount answers. */
   readonly tookMs: number;
-  /** Where the backed-up tree is. */
+  /** Path of the backed-up tree in the mount. */
   readonly tree: string;
   readonly #child: ChildProcess;
   readonly #at: string;
@@ -35,7 +35,7 @@ export class Mounted {
     this.#log = place.log;
   }
 
-  /** Mounts at an empty directory. `log` gets what the command prints. Throws CommandFailure. */
+  /** Mounts at an empty directory. `log` receives the output of the command. Throws CommandFailure. */
   static async start(mounting: Mounting, place: { at: string; log: string }): Promise<Mounted> {
     const { command } = mounting;
     const before = (await stat(place.at)).dev;
@@ -61,7 +61,7 @@ export class Mounted {
     return new Mounted({ child, ended, tookMs }, mounting.shownTree, place);
   }
 
-  /** The largest resident memory of its process so far. */
+  /** The largest resident memory of the mount's process so far. */
   get residentBytes(): number {
     const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8');
     return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? NaN) * 1024;
@@ -78,7 +78,7 @@ export class Mounted {
         await measure(command, { logFile: this.#log });
         break;
       } catch (error) {
-        if (left === 0) throw error; // it is busy for a moment after a process that used it
+        if (left === 0) throw error; // the mount is busy for a moment after a process has used it
         await sleep(END_EVERY_MS);
       }
     }

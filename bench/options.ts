@@ -21,27 +21,27 @@ export interface Options {
   readonly json: string | undefined;
   readonly check: boolean;
   readonly keep: boolean;
-  /** Measure tardis on a small machine too. */
+  /** True to measure tardis on a small machine too. */
   readonly pi: boolean;
-  /** Round trip to a distant server in milliseconds, whose cost is the question; undefined for another question. */
+  /** Round trip to the distant server to measure, in milliseconds; undefined for another question. */
   readonly delayMs: number | undefined;
   /** Numbers of files with which to measure how costs grow; empty for another question. */
   readonly growth: readonly number[];
   /** Size in MiB of the file with which to measure deltas; undefined for another question. */
   readonly deltaMib: number | undefined;
-  /** Measure the cost of encryption. */
+  /** True to measure the cost of encryption. */
   readonly encryption: boolean;
-  /** Measure the cost of syncing. */
+  /** True to measure the cost of syncing. */
   readonly sync: boolean;
-  /** Measure the cost of parity. */
+  /** True to measure the cost of parity. */
   readonly parity: boolean;
-  /** Look for the best settings of this machine. */
+  /** True to search for the best settings for this machine. */
   readonly tune: boolean;
-  /** Forget all files that are in memory before each command. */
+  /** True to drop all cached files from memory before each command. */
   readonly disk: boolean;
   /** Number of sets of the history that is queried; undefined for another question. */
   readonly sets: number | undefined;
-  /** Size in MiB of the archive with which to measure the web doors; undefined for another question. */
+  /** Size in MiB of the archive with which to measure the HTTP interfaces (doors); undefined for another question. */
   readonly webMib: number | undefined;
   /** MiB of packs with which to measure a bucket; undefined for another question. */
   readonly bucketMib: number | undefined;
@@ -57,7 +57,7 @@ export interface Options {
 export interface ReleasesOptions {
   /** A git repository; undefined for generated edits. */
   readonly history: string | undefined;
-  /** Empty: chosen by their names. */
+  /** Tags of the releases; empty to choose them by their names. */
   readonly tags: readonly string[];
   readonly count: number;
 }
@@ -70,7 +70,7 @@ export interface MountOptions {
   readonly largeMib: number;
   /** Number of entries of the catalog that is mounted at the end. */
   readonly entries: number;
-  /** Milliseconds of reading at random. */
+  /** Time of reading at random positions, in milliseconds. */
   readonly readMs: number;
 }
 
@@ -88,7 +88,7 @@ const QUICK_READ_MS = 200;
 /** Files of the tree for `--web`, unless others are given. */
 const WEB_FILES = 2000;
 
-/** A mistake on the command line. Its message is all that the user needs. */
+/** A mistake on the command line. Only its message is printed for the user. */
 export class UsageError extends Error {}
 
 export const USAGE = `usage: npm run bench [-- options]
@@ -260,7 +260,7 @@ function parse(argv: readonly string[]) {
         work: { type: 'string' },
         runs: { type: 'string' },
         quick: { type: 'boolean' },
-        // Node 20.15 has no `allowNegative` yet.
+        // Node 20.15 does not support `allowNegative` yet.
         'no-memory': { type: 'boolean' },
         keep: { type: 'boolean' },
         pi: { type: 'boolean' },

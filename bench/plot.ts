@@ -88,7 +88,7 @@ interface Axis {
   readonly step: number;
 }
 
-/** Returns an axis that reaches a value, with four to ten round steps. */
+/** Returns an axis that includes a value and has four to ten round steps. */
 function axisUpTo(value: number): Axis {
   const rough = (value > 0 ? value : 1) / 5;
   const power = 10 ** Math.floor(Math.log10(rough));

@@ -3,8 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 /** Interval of memory samples in milliseconds. */
 const SAMPLE_EVERY_MS = 50;
 /**
- * Fewer samples than this reveal nothing about the peak. The first one may even precede the loading of the
- * program.
+ * Minimum number of samples from which a peak is reported. Fewer mean little, since the first may even precede the
+ * loading of the program.
  */
 const SAMPLES_LEAST = 3;
 /** The kernel reports CPU time in hundredths of a second, on every architecture that Node supports. */
@@ -22,7 +22,7 @@ interface ProcessEntry {
  */
 export function endedChildrenCpuMs(): number {
   const fields = fieldsAfterName(readFileSync('/proc/self/stat', 'utf8'));
-  // cutime and cstime are the fields 16 and 17; the first after the name is 3.
+  // cutime and cstime are the fields 16 and 17 of the line; the first field here is field 3.
   return (Number(fields[13]) + Number(fields[14])) * TICK_MS;
 }
 

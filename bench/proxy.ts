@@ -1,7 +1,10 @@
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
 import { resetSocket } from './reset-socket.js';
 
-/** Bytes in flight in one direction of a connection, above which the proxy stops reading from the sender. */
+/**
+ * Maximum number of bytes in flight in one direction of a connection. Above it, the proxy stops reading from the
+ * sender.
+ */
 const ON_THE_WAY_MAX_BYTES = 64 << 20;
 
 /** The target of a proxy, and its effects on a connection. */
@@ -10,13 +13,13 @@ export interface ProxyOptions {
   readonly port: number;
   /** Delay in each direction; a round trip takes twice as long. */
   readonly delayMs: number;
-  /** Number of bytes sent to the server after which each connection is cut; undefined to cut none. */
+  /** Number of bytes sent to the server after which a connection is cut; undefined to cut none. */
   readonly cutAfterBytes?: number;
 }
 
 /**
- * A TCP proxy on loopback that delays or cuts connections. It does not limit the rate: all bytes are late by the
- * delay only, and in order.
+ * A TCP proxy on loopback that delays or cuts connections. It does not limit the rate: all bytes arrive in order, each
+ * later by the delay only.
  */
 export class Proxy {
   /** Bytes sent to the server by all connections. */
@@ -51,7 +54,7 @@ export class Proxy {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** Resets every connection at once; new ones are accepted. */
+  /** Resets every open connection. New connections are still accepted. */
   cut(): void {
     for (const socket of this.#sockets) {
       resetSocket(socket);
@@ -84,7 +87,7 @@ export class Proxy {
     for (const socket of [client, server]) {
       this.#sockets.add(socket);
       socket.on('error', end);
-      // The other direction may still have bytes in flight. Once both sockets are closed these bytes are lost.
+      // The other direction may still have bytes in flight. When both sockets are closed, these bytes are lost.
       socket.on('close', () => this.#sockets.delete(socket));
     }
     delayed(client, server, delayMs, (bytes) => {
@@ -105,7 +108,7 @@ export class Proxy {
   }
 }
 
-/** Forwards bytes when they are due. `passing` is called first; if it returns false nothing is forwarded. */
+/** Forwards bytes when they are due. Calls `passing` first, and forwards nothing if it returns false. */
 function delayed(
   from: Socket,
   to: Socket,
@@ -160,7 +163,7 @@ function delayed(
   from.on('end', () => add(undefined));
   to.on('drain', pass);
   to.on('close', () => {
-    clearTimeout(timer); // the delay may be long, and the receiver is gone
+    clearTimeout(timer); // the receiver has gone, and the delay may be long
     queue.length = 0;
   });
 }

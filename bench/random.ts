@@ -1,7 +1,7 @@
 /**
  * Seeded random numbers: xoshiro128++ by Blackman and Vigna (public domain), with its 128 bits of state filled by
- * splitmix32. A (seed, stream) pair selects an independent sequence. Each file of a tree has its own, and can be
- * generated without the files before it. For benchmarks only, not for secrets.
+ * splitmix32. A pair of seed and stream selects an independent sequence. Each file of a tree has its own sequence, and
+ * can be generated without the files before it. For benchmarks only, not for secrets.
  */
 export class Random {
   #a: number;
@@ -22,7 +22,7 @@ export class Random {
     this.#d = next() | 1; // The state must not be all zero.
   }
 
-  /** Returns the next 32 random bits as a signed integer, the type of bit operations. */
+  /** Returns the next 32 random bits as a signed integer, since JavaScript's bit operations return that type. */
   bits(): number {
     const a = this.#a;
     const d = this.#d;

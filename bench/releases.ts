@@ -34,8 +34,8 @@ interface Line {
 }
 
 /**
- * Measures the size of a store, and the time, when releases of a source tree are backed up one after another. The
- * last release is restored and compared.
+ * Measures the size of a store, and the time, when successive releases of a source tree are backed up. The last release
+ * is restored and compared.
  */
 export async function releases(
   workplace: Workplace,
@@ -227,7 +227,7 @@ function allBytes(line: Line): number {
   return line.storeBytes.at(-1) ?? NaN;
 }
 
-/** Returns the time of all releases: the median of the rounds. */
+/** Returns the time of the backups of all releases: the median of the rounds. */
 function allMs(line: Line): number {
   return median(line.wallMs.map(sum));
 }

@@ -18,7 +18,7 @@ const HEADINGS = [
   'store x',
 ];
 
-/** One row of the table with its computed figures. */
+/** One row of the table with the figures that are computed from it. */
 export interface Line extends Figures {
   readonly medianMs: number;
   readonly minMs: number;

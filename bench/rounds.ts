@@ -8,10 +8,13 @@ import type { Subject } from './subjects/subject.js';
 import { verifyRestored } from './verify.js';
 import type { Workplace } from './workplace.js';
 
-/** A 3 that is written here makes Linux forget contents and metadata of files. */
+/** File to which a 3 is written to make Linux drop cached contents and metadata of files. */
 const DROP_CACHES = '/proc/sys/vm/drop_caches';
 const CHANGED_SHARE = 0.01;
-/** Cores that other work may use, and least duration of a run in milliseconds, before a note is printed. */
+/**
+ * Maximum number of cores that other work may use before a note is printed. Only runs of at least OTHERS_WALL_LEAST_MS
+ * are examined.
+ */
 const OTHERS_CORES_MAX = 0.15;
 const OTHERS_WALL_LEAST_MS = 200;
 
@@ -36,7 +39,7 @@ export interface RoundsOptions {
   readonly seed: number;
   readonly runs: number;
   readonly memory: boolean;
-  /** Forget all files that are in memory before each command. */
+  /** True to drop all cached files from memory before each command. */
   readonly isCold: boolean;
   readonly print: (line: string) => void;
 }
@@ -49,8 +52,8 @@ interface Round {
 
 /**
  * Runs all rounds. A round is the whole life of a store: first backup, unchanged, changed, restore. All subjects
- * perform one operation, one after the other, before the next one, so that other load affects all alike. Memory
- * is sampled in a round of its own, because sampling takes time.
+ * perform one operation, one after the other, before the next operation. So other load affects all subjects alike.
+ * Memory is sampled in a round of its own, because sampling takes time.
  */
 export async function runRounds(options: RoundsOptions): Promise<Outcome> {
   return new Rounds(options).run();
@@ -109,7 +112,7 @@ class Rounds {
     const { workplace, isCold, print } = this.#options;
     const logFile = workplace.log;
     if (!workplace.inMemory) {
-      // Writes back the previous subject's data, so that it does not slow this one.
+      // The previous subject's data is written back first, so that it does not slow this one.
       await measure({ argv: ['sync', '--file-system', workplace.root] }, { logFile });
     }
     if (isCold) writeFileSync(DROP_CACHES, '3');
@@ -144,7 +147,7 @@ class Rounds {
         `${subject.name}, ${question}: processes were alive when the command had ended; their CPU time is not counted`,
       );
     }
-    // Sampling memory is other work too.
+    // Sampling memory counts as other work, so it is not noted.
     if (
       !round.sampleMemory &&
       measured.wallMs > OTHERS_WALL_LEAST_MS &&
@@ -157,7 +160,10 @@ class Rounds {
     }
   }
 
-  /** Runs one operation for all subjects in turn; a subject that fails is reported and dropped. */
+  /**
+   * Runs one operation for all subjects in turn. A subject that fails is reported, and left out of all later
+   * operations.
+   */
   async #each(
     question: Failure['question'],
     ask: (subject: Subject) => Promise<void>,

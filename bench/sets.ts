@@ -17,7 +17,7 @@ const CHANGED_FILES = 20;
 const KEPT_SETS = 100;
 const REPORT_EVERY = 50;
 
-/** The measured commands and their limits, in milliseconds beyond the start time of the command. */
+/** The measured commands and their limits. A limit is in milliseconds, in addition to the start time of the command. */
 const QUESTIONS = {
   versions: { what: 'all versions of one file', limitMs: 50 },
   directory: { what: 'a directory of 10,000 entries as of a set', limitMs: 100 },
@@ -30,8 +30,8 @@ const DELETE_LIMIT_MS = 30_000;
 const DELETE_LIMIT_BYTES = 150e6;
 
 /**
- * Measures the cost of queries about a long history of a large tree. It makes one set of the whole tree, then
- * many sets of a directory beside it, in which one file always changes. Then it measures the queries, and the
+ * Measures the cost of queries about a long history of a large tree. First it makes one set of the whole tree, and then
+ * many sets of a directory beside the tree, in which one file always changes. Then it measures the queries, and the
  * deletion of most sets during a backup.
  */
 export async function sets(

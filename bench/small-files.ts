@@ -6,7 +6,7 @@ import { join } from 'node:path';
 export const SHAPES = ['tree', 'one directory'] as const;
 export type Shape = (typeof SHAPES)[number];
 /**
- * Bytes of a file with a few bytes on a memory file system, with its name and inode; doubled for store and
+ * Number of bytes that a tiny file takes on a memory file system, with its name and inode. It is doubled for store and
  * catalog.
  */
 export const FOOTPRINT_BYTES = 6 << 10;

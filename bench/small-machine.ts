@@ -2,7 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** A quarter of one core and 512 MB: a small Raspberry Pi, relative to a desktop. */
+/**
+ * Limits of the small machine: a quarter of one core, and 512 MB. It is like a small Raspberry Pi, relative to a
+ * desktop.
+ */
 const PERIOD_US = 100_000;
 const CPU_SHARE = 0.25;
 const MEMORY_BYTES = 512 * 1024 * 1024;
@@ -19,9 +22,9 @@ export interface SmallMachine {
 type Limit = readonly [directory: string, file: string, value: string];
 
 /**
- * Creates a small machine with control groups, of version 2 or 1, whichever is writable. Files in memory count
- * towards the memory of the process that writes them, so with a work place in memory only processor time is
- * limited. If neither version is writable, nothing is limited, and `about` gives the reason.
+ * Creates a small machine with control groups, of version 2 or 1, whichever is writable. Cached files count towards the
+ * memory of the process that writes them. So with a work place in memory only processor time is limited. If neither
+ * version is writable, nothing is limited, and `about` gives the reason.
  */
 export function makeSmallMachine(inMemory: boolean, root = '/sys/fs/cgroup'): SmallMachine {
   const name = `tardis-bench-${process.pid}`;
@@ -34,7 +37,7 @@ export function makeSmallMachine(inMemory: boolean, root = '/sys/fs/cgroup'): Sm
       try {
         rmdirSync(directory);
       } catch {
-        // A process that is about to end still uses it; an empty group costs nothing.
+        // A process that is about to end may still use the group. An empty group that is left costs nothing.
       }
     }
   };
@@ -71,7 +74,7 @@ function limitsOfVersion2(root: string, name: string, inMemory: boolean): Limit[
   try {
     writeFileSync(join(root, 'cgroup.subtree_control'), '+cpu +memory');
   } catch {
-    // They may be enabled already; otherwise the files below are missing, and that error is reported.
+    // The controllers may be enabled already. Otherwise the files below are missing, and that error is reported.
   }
   return [
     [directory, 'cpu.max', `${CPU_SHARE * PERIOD_US} ${PERIOD_US}`],

@@ -15,7 +15,10 @@ import type { Workplace } from './workplace.js';
 
 const RATIO_LIMIT = 1.1;
 
-/** Overrides the system's library: every sync, including SQLite's, returns at once. */
+/**
+ * Source of a library that replaces the sync calls of the system's library. Every sync, including SQLite's, then
+ * returns at once.
+ */
 const NO_SYNC_SOURCE = `
 int fsync(int fd) { return 0 * fd; }
 int fdatasync(int fd) { return 0 * fd; }
@@ -27,8 +30,8 @@ const WAYS = ['synced', 'unsynced'] as const;
 type Way = (typeof WAYS)[number];
 
 /**
- * Measures the cost of making everything durable before it is reported as saved. First backups run in pairs on a
- * real disk, one as usual and one whose syncs do nothing. Between two backups the disk writes back pending data.
+ * Measures the cost of making everything durable before it is reported as saved. First backups run in pairs on a real
+ * disk, one as usual and one whose syncs do nothing. Before each backup, pending data is written back to the disk.
  */
 export async function sync(
   workplace: Workplace,

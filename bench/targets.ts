@@ -16,7 +16,7 @@ const PI_PSS_LIMIT_BYTES = 120e6;
 export interface Verdict {
   readonly target: string;
   readonly limit: number;
-  /** Undefined if it was not measured, which does not meet a target. */
+  /** The measured value; undefined if it was not measured, which does not meet the target. */
   readonly reached: number | undefined;
   readonly met: boolean;
 }
@@ -26,7 +26,7 @@ export function verdictOf(target: string, limit: number, reached: number | undef
   return { target, limit, reached, met: reached !== undefined && reached <= limit };
 }
 
-/** Judges our figures. Times are compared by the ratio of the medians; memory is the largest of all operations. */
+/** Judges tardis's figures. Times are compared by the ratio of the medians; memory is the largest of all operations. */
 export function judge(table: FigureTable): Verdict[] {
   const times = TIME_LIMITS.map(({ question, ratio }) => {
     const ours = table.find(question, OURS)?.wallMs ?? [];

@@ -2,14 +2,17 @@ import { Random } from './random.js';
 import { Vocabulary } from './vocabulary.js';
 
 /**
- * Share of the lines that begin a copy of earlier lines of the file. Together with the idioms it sets the
+ * Share of the lines at which a copy of earlier lines of the file begins. Together with the idioms it determines the
  * compression ratio of one file.
  */
 const COPY_SHARE = 0.135;
-/** Bytes before a line from which lines are copied: programmers copy code from nearby. */
+/** Number of bytes before a line from which lines are copied, since programmers copy code from nearby. */
 const COPY_WINDOW_BYTES = 16 * 1024;
 const COPY_LINES_MAX = 6;
-/** Share of the lines that are idioms of the theme. They make a block of files smaller than its files one by one. */
+/**
+ * Share of the lines that are idioms of the theme. Because of them, a block of files compresses better than the files
+ * one by one.
+ */
 const IDIOM_SHARE = 0.42;
 const IDIOMS = 96;
 /** Share of the files that begin with one of the licence headers. */
@@ -29,8 +32,8 @@ const NUMBER = 4;
 const SLOTS: Readonly<Record<string, number>> = { w: WORD, n: NAME, c: CAMEL, d: NUMBER };
 
 /**
- * Templates of lines. The first character is `+` if the line opens a block, `-` if it closes one; `%` begins a
- * slot.
+ * Templates of lines. The first character is `+` if the line opens a block, and `-` if it closes one. `%` and a letter
+ * are a slot.
  */
 const LINES = [
   '+if (%n.%w(%c) !== %n) {',
@@ -64,7 +67,7 @@ interface Line {
 
 interface Theme {
   readonly seed: number;
-  /** Pairs of word ranks; the second of a pair is the other half of the camel-case name. */
+  /** Pairs of ranks of words. A name in camel case consists of both words of a pair. */
   readonly names: Uint16Array;
   readonly idioms: readonly Uint8Array[];
 }
@@ -74,7 +77,9 @@ interface Theme {
  * theme.
  */
 export class SourceText {
-  /** Bytes that `fill` needs after the requested size, so that its loops need no bounds check within a line. */
+  /**
+   * Number of bytes that `fill` needs after the requested size, so that its loops need no bounds check within a line.
+   */
   static readonly slackBytes = 16 * 1024;
 
   readonly vocabulary: Vocabulary;
@@ -88,7 +93,10 @@ export class SourceText {
     this.#headers = Array.from({ length: HEADERS }, () => this.#makeHeader(random));
   }
 
-  /** Fills the first `sizeBytes` of `out` (which has `slackBytes` more) with whole lines, the last one cut. */
+  /**
+   * Fills the first `sizeBytes` of `out` with whole lines, of which the last is cut off. `out` must have `slackBytes`
+   * more.
+   */
   fill(out: Uint8Array, sizeBytes: number, themeSeed: number, random: Random): void {
     const theme = this.#themeOf(themeSeed);
     const nameCount = Math.min(FILE_NAMES_MAX, 10 + (sizeBytes >>> 9));
@@ -182,7 +190,7 @@ export class SourceText {
           rest = (rest / 10) | 0;
         } while (rest > 0);
       } else {
-        // The product of two uniform numbers makes the first names most frequent.
+        // The product of two uniform numbers makes the first names the most frequent ones.
         const skewed = (((bits >>> 16) * (bits & 0xffff)) / 0x1_0000_0000) * nameCount;
         const name = 2 * (skewed | 0);
         at = this.#writeWord(out, at, names[name] ?? 0);

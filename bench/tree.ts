@@ -12,7 +12,7 @@ export interface PlannedFile {
   readonly mtimeS: number;
 }
 
-/** A tree before it is written, so that its size is known before any work. */
+/** A tree that is not written yet, so that its size is known before the work begins. */
 export interface TreePlan {
   readonly seed: number;
   readonly directories: readonly string[];
@@ -21,7 +21,9 @@ export interface TreePlan {
   readonly bytes: number;
 }
 
-/** Log-normal sizes: this median with this deviation gives a mean of about 16 KiB and a few files over 1 MiB. */
+/**
+ * Median of the log-normal sizes. With the deviation below, the mean is about 16 KiB, and a few files have over 1 MiB.
+ */
 const SIZE_MEDIAN_BYTES = 3600;
 const SIZE_DEVIATION = 1.74;
 const SIZE_MAX_BYTES = 20 * 1024 * 1024;
@@ -31,9 +33,9 @@ const BINARY_SHARE = 0.08;
 const NOISE_SHARE = 0.03;
 const DUPLICATE_SHARE = 0.01;
 const LINK_SHARE = 0.008;
-/** Share of the directories that begin a new theme; the others share their parent's. */
+/** Share of the directories that begin a new theme. The others have the theme of their parent. */
 const NEW_THEME_SHARE = 0.3;
-/** The newest time of a file: a fixed day, so that a seed gives the same tree in any year. */
+/** The latest time of a file. It is a fixed day, so that a seed gives the same tree in any year. */
 const EPOCH_S = Date.UTC(2024, 0, 1) / 1000;
 const AGE_MAX_S = 5 * 365 * 86_400;
 
@@ -59,7 +61,7 @@ export function planTree(options: { readonly seed: number; readonly files: numbe
   const links: { path: string; target: string }[] = [];
   while (files.length < options.files) {
     const folder = addFolder(folders, words, random);
-    // A skewed count with the required mean: most directories are small, some contain hundreds of files.
+    // The count is skewed and has the required mean: most directories are small, and some contain hundreds of files.
     const count = Math.max(
       1,
       Math.round(FILES_PER_DIRECTORY * 0.73 * Math.exp(0.8 * random.normal())),
@@ -103,7 +105,7 @@ export function writeTree(plan: TreePlan, root: string): void {
   }
 }
 
-/** Writes all bytes, since one write may be short. */
+/** Writes all bytes, in several writes if one is short. */
 export function writeFully(fd: number, contents: Uint8Array): void {
   let done = 0;
   while (done < contents.length) {

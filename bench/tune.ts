@@ -13,9 +13,9 @@ import { confinedTo } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
 import type { Workplace } from './workplace.js';
 
-/** The profile `auto` may take this much longer than the best settings. */
+/** Maximum ratio of the time of the profile `auto` to that of the best settings. */
 const RATIO_LIMIT = 1.1;
-/** A value is taken if it takes at most this part of the time of `auto`: less is noise. */
+/** Maximum ratio of a value's time to that of `auto` at which the value is used. Smaller gains are noise. */
 const GAIN_LEAST = 0.97;
 /** Maximum number of workers that are tried. */
 const WORKERS_MAX = 16;
@@ -28,7 +28,7 @@ export interface Trial {
   readonly wallMs: number[];
 }
 
-/** Returns the values to try, each alone. */
+/** Returns the values to try, each of them alone. */
 export function settingsToTry(processors: number): Setting[] {
   const counts = [0, 1, 2, processors, 2 * processors].filter((count) => count <= WORKERS_MAX);
   const of = (key: string, values: readonly (string | number)[]): Setting[] =>
@@ -47,8 +47,8 @@ export function settingsToTry(processors: number): Setting[] {
 }
 
 /**
- * Tries the concurrencies and sizes of the pipeline by first backups, and returns the best ones for this machine. Each
- * value is tried alone beside the profile `auto`, and then the best ones together.
+ * Tries values of the pipeline's concurrencies and sizes in first backups, and returns the best ones for this machine.
+ * Each value is tried alone and compared with the profile `auto`. Then the best values are tried together.
  */
 export async function tune(
   workplace: Workplace,
@@ -63,7 +63,7 @@ export async function tune(
     (setting): Trial => ({ settings: [setting], wallMs: [] }),
   );
   await rest();
-  await backup.time([]); // the first one fills caches
+  await backup.time([]); // the first run fills caches and is not counted
   for (let round = 0; round < options.runs; round++) {
     for (const trial of [auto, ...trials]) trial.wallMs.push(await backup.time(trial.settings));
     print(`round ${round + 1}/${options.runs}: auto ${seconds(auto.wallMs.at(-1))} s`);
@@ -134,7 +134,7 @@ interface Tried {
 
 function answer({ auto, trials, pair, about }: Tried): Answer {
   const [alone, together] = pair;
-  // Nothing is faster than `auto`: it is the best.
+  // If no value is faster than `auto`, `auto` is the best.
   const ratio = ratioOf(alone.wallMs, together.wallMs)?.pairwise ?? 1;
   const row = ({ settings: [setting], wallMs }: Trial): string[] => {
     const times = ratioOf(wallMs, auto.wallMs)?.pairwise;

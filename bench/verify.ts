@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { measure, type Command } from './measure.js';
 
 /**
- * Throws unless a restored tree equals the original, as an independent program reports it. rsync compares
+ * Throws unless a restored tree equals the original, by the judgement of an independent program. rsync compares
  * contents, kinds, modes, owners, times and links, and must find nothing to do. Without rsync, diff compares only
  * names, contents and links.
  */

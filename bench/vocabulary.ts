@@ -1,12 +1,12 @@
 import type { Random } from './random.js';
 
-/** Number of words: enough that no compression dictionary covers them, few enough that they recur. */
+/** Number of words. It is so large that no compression dictionary covers the words, and so small that they recur. */
 const WORD_COUNT = 8192;
 const ONSETS = ['b', 'c', 'd', 'f', 'g', 'l', 'm', 'n', 'p', 'r', 's', 't', 'v', 'st', 'tr', 'ch'];
 const VOWELS = ['a', 'e', 'i', 'o', 'u', 'e', 'a', 'io'];
 const CODAS = ['', '', '', 'n', 'r', 's', 't', 'x'];
 
-/** Invented words, frequent ones first. Their bytes are in one array because copying them is the hot loop. */
+/** Invented words, frequent ones first. Their bytes are in one array because copying them takes most of the time. */
 export class Vocabulary {
   readonly words: readonly string[];
   readonly bytes: Uint8Array;
@@ -18,7 +18,7 @@ export class Vocabulary {
   constructor(random: Random) {
     const known = new Set<string>();
     while (known.size < WORD_COUNT) {
-      // As in any language, the words used most are the shortest.
+      // As in any language, the most frequent words are the shortest.
       const syllables = 1 + random.below(known.size < 60 ? 1 : known.size < 1500 ? 2 : 3);
       let word = '';
       for (let i = 0; i < syllables; i++) {

@@ -1,4 +1,7 @@
-/** A server of the web doors for the benchmark: `web-server.js STORE CLIENT`. Everybody may read; it prints its port. */
+/**
+ * A server with the HTTP interface (a door) for the benchmark: `web-server.js STORE CLIENT`. Everybody may read. It
+ * prints its port.
+ */
 import type { AddressInfo } from 'node:net';
 import { Access, openLocalHistory } from '../src/history/index.js';
 import { nodeSystem } from '../src/system/index.js';
@@ -7,7 +10,7 @@ import { archiveRoute } from '../src/web/archive/index.js';
 import { type Door, HistoryPool, newWebApp, registerApi } from '../src/web/api/index.js';
 import { registerDav } from '../src/web/dav/index.js';
 
-/** Logins that take turns, since the requests of each are limited. */
+/** Number of logins that take turns, since the requests of each login are limited. */
 const READERS = 200;
 let requested = 0;
 

@@ -23,7 +23,7 @@ import { verdictOf } from './targets.js';
 import type { Workplace } from './workplace.js';
 
 const MIB = 1 << 20;
-/** As in bin/launch.sh, since memory is measured. */
+/** Flags of Node as in bin/launch.sh, since memory is measured. */
 const LAUNCH_FLAGS = ['--max-semi-space-size=2', '--v8-pool-size=1'];
 const LAUNCH_VARIABLES = { MALLOC_ARENA_MAX: '1' };
 const SERVER = fileURLToPath(new URL('web-server.js', import.meta.url));
@@ -31,15 +31,15 @@ const HOLE_BYTES = 10 * 1024 * MIB;
 const RANGE_BYTES = MIB;
 const FILE_MIB = 8;
 const READERS = 200;
-/** Names on a page of a search. */
+/** Maximum number of names on a page of a search. */
 const SEARCH_LIMIT = 10_000;
-/** A pattern that few names match: 3,439 of a million. All names are looked at. */
+/** A pattern that few names match: 3,439 of a million. The search examines all names. */
 const RARE = '*777*';
 const QUESTIONS_EACH = 5;
-/** The directory whose first page is requested has this many of the files, and at least one. */
+/** Share of the files that are in the directory whose first page is requested; it has at least one. */
 const WIDE_SHARE = 0.01;
 
-/** The bounds; a zip has at least 0.6 of the speed of a restore. */
+/** Limits of the measured values. A zip must have at least 0.6 of the speed of a restore. */
 const BOUNDS = {
   pageMs: 200,
   searchMs: 300,
@@ -66,7 +66,10 @@ interface Figures {
   readonly backupBesideMs: number;
 }
 
-/** Measures the web doors: a directory, a range of a large file, a zip archive, many readers, and a backup beside them. */
+/**
+ * Measures the HTTP interfaces (doors): a directory, a range of a large file, a zip archive, many readers, and a backup
+ * at the same time.
+ */
 export async function web(
   workplace: Workplace,
   checkout: string,
@@ -86,7 +89,7 @@ export async function web(
   const place = ['-D', store, '-C', 'bench'];
   await run('tardis', ...place, '--local', '--create', tree);
   const backup = (): Promise<number> => run('tardis', ...place, '--local', tree);
-  await backup(); // recently changed files are read once more
+  await backup(); // this backup reads recently changed files again
   const backupMs = await backup();
   const out = join(root, 'out');
   mkdirSync(out);
@@ -130,7 +133,7 @@ export async function web(
   }
 }
 
-/** Requests an archive of a server that got no other request, so that its memory is that of the archive. */
+/** Requests an archive of a server that got no other request, so that the measured memory is that of the archive. */
 async function zip(
   store: string,
   url: string,
@@ -152,7 +155,10 @@ interface Shape {
   readonly webMib: number;
 }
 
-/** Makes `wide/` with some of the files, `many/` with the others, `hole`, and `archive/`, half of it text. */
+/**
+ * Creates `wide/` with some of the files, `many/` with the others, the sparse file `hole`, and `archive/`, of which
+ * half is text.
+ */
 function makeWebTree(tree: string, { files, wide, webMib }: Shape): void {
   for (const name of ['wide', 'many', 'archive']) mkdirSync(join(tree, name), { recursive: true });
   for (let index = 0; index < files; index += 1) {
@@ -195,7 +201,7 @@ class Server {
     return new Server(child, Number(first));
   }
 
-  /** Requests a URL and returns the bytes of the answer. Throws for any other status than 200 and 206. */
+  /** Requests a URL and returns the number of bytes of the answer. Throws for any status other than 200 and 206. */
   get(url: string, headers: Record<string, string> = {}, keep?: Buffer[]): Promise<number> {
     const options = { host: '127.0.0.1', port: this.port, path: url, headers, agent: this.agent };
     return new Promise((resolve, reject) => {
@@ -245,7 +251,7 @@ class Server {
     return median(times);
   }
 
-  /** Returns the largest resident memory so far. */
+  /** Returns the largest resident memory of the server so far. */
   peakBytes(): number {
     const status = readFileSync(`/proc/${this.child.pid}/status`, 'utf8');
     return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? NaN) * 1024;
@@ -260,7 +266,7 @@ class Server {
   }
 }
 
-/** Returns the times of small questions that many readers ask at once. */
+/** Returns the times of small requests that many readers send at once. */
 async function askMany(server: Server, url: string): Promise<number[]> {
   const times: number[] = [];
   const reader = async (): Promise<void> => {
@@ -274,7 +280,7 @@ async function askMany(server: Server, url: string): Promise<number[]> {
   return times;
 }
 
-/** Lets many readers send requests until `stop`, each one a second, as people do. */
+/** Lets many readers send requests until `stop` is called. Each sends one request a second, as people do. */
 function askUntil(server: Server, url: string): { stop(): Promise<void> } {
   const over = new AbortController();
   const reader = async (): Promise<void> => {

@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { UsageError } from './options.js';
 import type { Place } from './subjects/subject.js';
 
-/** Factor of disk space: the tree itself, a restored copy, the stores of all subjects, and space for their work. */
+/**
+ * Multiple of the tree's size that must be free: for the tree itself, a restored copy, the stores of all subjects, and
+ * space for their work.
+ */
 const TREES_NEEDED = 4;
 const TMPFS_MAGIC = 0x01021994;
 const FILE_SYSTEMS: Readonly<Record<number, string>> = {
@@ -36,7 +39,7 @@ export class Workplace {
     return statfsSync(this.root).type === TMPFS_MAGIC;
   }
 
-  /** Name of its file system. */
+  /** Name of the work place's file system. */
   get fileSystem(): string {
     const type = statfsSync(this.root).type;
     return FILE_SYSTEMS[type] ?? `0x${type.toString(16)}`;
@@ -75,12 +78,12 @@ export class Workplace {
     };
   }
 
-  /** Where a subject's mount is measured. */
+  /** Directory at which a subject's mount is measured. */
   get mountPoint(): string {
     return join(this.root, 'mount');
   }
 
-  /** Removes the work place, with the mount that an interrupted run leaves behind. */
+  /** Removes the work place, and a mount that an interrupted run has left. */
   remove(): void {
     const lazily = process.geteuid?.() === 0 ? ['umount', '--lazy'] : ['fusermount3', '-u', '-z'];
     const [program, ...options] = lazily as [string, ...string[]];
@@ -96,7 +99,7 @@ export class Workplace {
     if (!this.inMemory) {
       return onDiskBytes;
     }
-    // A memory file system may promise more memory than is available.
+    // A memory file system may promise more space than there is memory.
     const match = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'utf8'));
     return match === null ? onDiskBytes : Math.min(onDiskBytes, Number(match[1]) * 1024);
   }

@@ -12,7 +12,8 @@ command=${1:?usage: bare-debian.sh COMMAND}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/need-debian.sh
 
-# A mount namespace of its own: what is mounted below goes with the last process.
+# The script runs in a mount namespace of its own, so that everything mounted below is unmounted when its last process
+# ends.
 if [ "${BARE_DEBIAN_INSIDE-}" != yes ]; then
   unshare --mount --propagation private true 2>/dev/null || cannot 'nothing can be mounted here'
   exec env BARE_DEBIAN_INSIDE=yes unshare --mount --propagation private bash scripts/bare-debian.sh "$command"
@@ -34,7 +35,7 @@ sources "$machine" | mmdebstrap --quiet --variant=apt --include=ca-certificates 
   cannot 'mmdebstrap has failed'
 
 chmod 755 "$root"
-# Node.js and npm as they are here, and how this machine reaches the network.
+# Copies Node.js and npm of this machine, and the files by which it reaches the network.
 mkdir -p "$root/$NODE" "$root/usr/include" "$root/work"
 cp "$(readlink -f "$(command -v node)")" "$root/usr/bin/node"
 npm=$(dirname "$(dirname "$(readlink -f "$(command -v npm)")")")

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the benchmark: `npm run bench [-- options]`. Installs the peers and builds first, if need be.
+# Runs the benchmark: `npm run bench [-- options]`. If needed, first installs the other programs and builds.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -36,11 +36,11 @@ if [ -n "$missing" ]; then
     { $as_root apt-get update >&2 && $as_root apt-get install -y $missing >&2; }
 fi
 
-# The file .built shows whether the build is up to date: the compiler rewrites only what differs, and a type check alone already
-# renews its notes, so that the age of neither would do.
+# The file .built shows if the build is up to date. Neither the age of the compiler's output nor that of its notes shows
+# this: the compiler rewrites only files that differ, and a mere type check renews the notes.
 stamp=dist/bench/.built
 if [ ! -e dist/bench/main.js ]; then
-  # With its notes the compiler would not write again what it once wrote.
+  # If the compiler found its notes, it would not write again the files that it has written before.
   rm -f dist/.tsbuildinfo "$stamp"
 fi
 if [ ! -e "$stamp" ] ||
@@ -50,8 +50,8 @@ if [ ! -e "$stamp" ] ||
   touch "$stamp"
 fi
 
-# Processes share the pages of a program file, and each is charged its part only. So that the benchmark does not make
-# a Node program look smaller than it is, it runs on a copy of the node binary, whose pages are its own.
+# Processes share the pages of a program file, and each is charged only its part. To charge a Node program fully, the
+# benchmark runs on a copy of the node binary, whose pages it shares with no other program.
 node=$(node -p process.execPath)
 cmp -s "$node" dist/bench/node || cp "$node" dist/bench/node
 

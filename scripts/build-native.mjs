@@ -20,7 +20,10 @@ const PACKAGES =
   'building the addon takes python3, make, g++, and librsync and libzstd with their headers; ' +
   'on Debian and Ubuntu: apt-get install python3 make g++ librsync-dev libzstd-dev';
 
-/** The least versions: the addon uses calls that librsync has since 2.2.0 and libzstd since 1.4.0. */
+/**
+ * Source that compiles only with the minimum versions: the addon uses calls that librsync has since 2.2.0 and libzstd
+ * since 1.4.0.
+ */
 const USES_LIBRARIES = `#include <stdio.h>
 #include <librsync.h>
 #include <zstd.h>
@@ -28,17 +31,20 @@ int magic() { return RS_RK_BLAKE2_SIG_MAGIC; }
 size_t end(ZSTD_CCtx* context) { return ZSTD_CCtx_setParameter(context, ZSTD_c_hashLog, 0); }
 `;
 
-/** Runs the compiler. CXX may hold a command with options, as make allows, so that a shell takes it apart. */
+/** Runs the compiler. CXX may be a command with options, as for make, so a shell splits it. */
 function compiler(options, more = {}) {
   const command = `${process.env.CXX || 'g++'} "$@"`;
   return spawnSync('sh', ['-c', command, 'sh', ...options], { encoding: 'utf8', ...more });
 }
 
-/** The compiler's own message would be lost among those of node-gyp. */
+/**
+ * Throws if a library is missing or too old. Without this check, the compiler's own message would be lost among those
+ * of node-gyp.
+ */
 function requireLibraries() {
   const result = compiler(['-x', 'c++', '-fsyntax-only', '-'], { input: USES_LIBRARIES });
   const isCompiler = compiler(['--version'], { stdio: 'ignore' }).status === 0;
-  if (result.status === 0 || !isCompiler) return; // without a compiler the build reports that
+  if (result.status === 0 || !isCompiler) return; // if there is no compiler, the build reports that
   fail(
     'librsync 2.2 or newer is missing (the library that deltas are made with), or libzstd 1.4 or newer',
     'on Debian and Ubuntu: apt-get install librsync-dev libzstd-dev; then run `npm run build:native`',
@@ -46,7 +52,7 @@ function requireLibraries() {
 }
 
 function loads() {
-  // A fresh process: this one may not load the file again once it has been rebuilt.
+  // A fresh process loads the addon, since this one could not load the file again after it was rebuilt.
   return (
     spawnSync(process.execPath, ['-e', 'require(process.argv[1])', addon], { stdio: 'ignore' })
       .status === 0
@@ -63,7 +69,7 @@ function isCurrent() {
   );
 }
 
-/** Headers that came with this very node make a build possible without a network. */
+/** Returns the option for headers that came with this Node.js. With them a build needs no network. */
 function headers() {
   const prefix = dirname(dirname(realpathSync(process.execPath)));
   return existsSync(join(prefix, 'include', 'node', 'node_api.h')) ? [`--nodedir=${prefix}`] : [];
@@ -83,7 +89,7 @@ function build() {
       (from.length > 0 ? ` (${from[0]})` : ' (node-gyp finds the headers)'),
   );
   const options = ['--release', '--jobs=max', '--loglevel=error', ...from];
-  // While the old one works, it stays in use until the new one takes its place.
+  // While the old addon works, it stays in use until the new one replaces it.
   const steps = loads() ? ['configure', 'build'] : ['rebuild'];
   const result = spawnSync(process.execPath, [gyp, ...steps, '--directory', native, ...options], {
     encoding: 'utf8',
@@ -102,14 +108,17 @@ function build() {
   if (!loads()) fail(`${addon} was built but cannot be loaded`, PACKAGES);
 }
 
-/** One file and one call of the compiler: it needs nothing of node. A package that is installed has no source of it. */
+/**
+ * Builds the extension of SQLite for tests, by one call of the compiler. It needs nothing of Node.js. An installed
+ * package has no source of it.
+ */
 function buildTestExtension() {
   const source = join(native, 'testing', 'sqlite-disk.cc');
   if (!existsSync(source)) return;
   const target = join(native, 'build', 'Release', 'sqlite_disk.so');
   if (existsSync(target) && statSync(source).mtimeMs < statSync(target).mtimeMs) return;
   console.log('build-native: building sqlite_disk, for tests');
-  // The headers of the very SQLite that is used.
+  // The headers are those of the SQLite that is used.
   const sqlite = join(dirname(require.resolve('better-sqlite3/package.json')), 'deps', 'sqlite3');
   const flags = [
     '-std=c++17',
@@ -126,10 +135,10 @@ function buildTestExtension() {
     process.stderr.write(`${result.stdout ?? ''}${result.stderr ?? ''}`);
     fail(`${target} could not be built`, PACKAGES);
   }
-  renameSync(made, target); // an old one may be in use
+  renameSync(made, target); // renamed in one step, since an old one may be in use
 }
 
-/** A FUSE file system for tests, where libfuse 3 has its headers; without it those tests are left out. */
+/** Builds a FUSE file system for tests, if the headers of libfuse 3 are there. Without it those tests are left out. */
 function buildTestFileSystem() {
   const source = join(native, 'testing', 'lying-fuse.cc');
   if (!existsSync(source) || !existsSync('/usr/include/fuse3/fuse.h')) return;
@@ -140,7 +149,7 @@ function buildTestFileSystem() {
   const made = `${target}.new`;
   const result = compiler([...flags, '-o', made, source, '-lfuse3']);
   if (result.status === 0) {
-    renameSync(made, target); // an old one may be in use
+    renameSync(made, target); // renamed in one step, since an old one may be in use
     return;
   }
   process.stderr.write(`${result.stdout ?? ''}${result.stderr ?? ''}`);

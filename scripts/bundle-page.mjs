@@ -8,10 +8,13 @@ import { build } from 'esbuild';
 
 const FROM = 'src/page';
 const TO = 'dist/bundle/page';
-/** Place of the script's source map, for tests: everything in the folder of the page is sent and packed. */
+/**
+ * Place of the script's source map, for tests. It is not in the page's folder, since everything there is sent and
+ * packed.
+ */
 const MAP = 'dist/page.js.map';
 const LISTED = 'dist/bundle/packages.json';
-/** Most bytes of the script, compressed by gzip. */
+/** Maximum number of bytes of the script, compressed by gzip. */
 const MAX_SCRIPT_BYTES = 150 * 1000;
 const PACKAGE = /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/;
 

@@ -25,7 +25,7 @@ const TOOLS = [
   'sonic',
 ];
 
-/** Programs that always load the web server: they share its code, which is larger than all the rest of theirs. */
+/** Programs that always load the web server. They share its code, which is larger than the rest of their code. */
 const WEB_TOOLS = ['tardisremote', 'tardis-web'];
 
 const ENTRIES = [
@@ -38,8 +38,8 @@ const ENTRIES = [
 ];
 
 /**
- * Lets esbuild see which fonts pdfkit requires: it makes its own `require`, and names them by its package's private
- * names. Otherwise they would be looked for beside the bundle.
+ * Lets esbuild find the fonts that pdfkit requires. pdfkit makes its own `require`, and names the fonts by its
+ * package's private names. Otherwise they would be searched for beside the bundle.
  */
 const pdfFonts = {
   name: 'pdf-fonts',
@@ -57,7 +57,7 @@ const pdfFonts = {
   },
 };
 
-/** Lets ws load TLS at its first use, which takes 10 ms: a local server needs none. */
+/** Lets ws load TLS at its first use. Loading it takes 10 ms, and a local server does not need it. */
 const lateTls = {
   name: 'late-tls',
   setup({ onLoad, onResolve }) {
@@ -71,13 +71,14 @@ const lateTls = {
   },
 };
 
-/** An import of a default name, of a namespace, or of names in braces, as esbuild prints it. */
+/** Matches an import of a default name, of a namespace, or of names in braces, in the form that esbuild prints. */
 const IMPORT =
   /(?<![\w$.])import(?: (?<name>[\w$]+) |\*as (?<space>[\w$]+) |\{(?<names>[\w$, ]+)\})from"(?<module>[\w:/]+)";/g;
 
 /**
- * Returns a module that takes the modules of Node.js by `require`. esbuild's own translation copies each of their names at each start, and
- * calls a function for each use: 5 ms of a start. Places in a line stay, for the source map.
+ * Returns a module in which modules of Node.js are loaded by `require`. esbuild's own translation copies each of their
+ * names at each start, and calls a function for each use, which takes 5 ms of a start. Columns stay as they are, for
+ * the source map.
  */
 function withoutImports(text) {
   return text.replace(IMPORT, (found, ...rest) => {
@@ -88,11 +89,11 @@ function withoutImports(text) {
   });
 }
 
-/** Where the scripts are ES modules, for a moment. */
+/** Folder in which the scripts are, for a moment, as ES modules. */
 const MODULES = 'dist/modules';
 const BUNDLE = 'dist/bundle';
 
-/** The module that refuses truncated native code, as a script of its own, which each entry loads first. */
+/** The module that refuses truncated native code. It is a script of its own, which each entry loads first. */
 const GUARD = 'whole-addons.js';
 const guardOutside = {
   name: 'guard-outside',
@@ -102,35 +103,36 @@ const guardOutside = {
 };
 
 /**
- * One by one: a chunk that several share holds all that any of them needs of the folders it is made of, so that a
- * thread would load WebSockets. That took 6 to 12 % longer to start, and 2 to 4 MB more.
+ * Entries are built one by one. A chunk that several entries share contains everything that any of them needs of its
+ * folders, so that a thread would load WebSockets. With shared chunks, starts took 6 to 12 % longer and 2 to 4 MB more
+ * memory.
  */
 const COMMON = {
-  // A quarter less to read at each start. Names stay, for the stack of a bug; the source maps have its lines.
+  // Each start reads a quarter less then. Names are kept for the stack of a bug; the source maps have its lines.
   minifyWhitespace: true,
   minifySyntax: true,
   platform: 'node',
   target: 'node22',
   sourcemap: true,
-  sourcesContent: false, // they are in the package
+  sourcesContent: false, // the sources are in the package
   logLevel: 'warning',
 };
 
-// Before the first build starts: a small one has written its script by the time that all are started.
+// Removed before the first build starts: a small build has written its script before all are started.
 rmSync(MODULES, { recursive: true, force: true });
 
 const bundles = ENTRIES.map((entries) =>
   build({
     ...COMMON,
     entryPoints: entries,
-    entryNames: '[name]', // flat: threads are started by a URL beside the file that starts them
+    entryNames: '[name]', // without folders, since threads are started by a URL beside the file that starts them
     outdir: MODULES,
-    chunkNames: 'c-[hash]', // short, since each use of another chunk has it
+    chunkNames: 'c-[hash]', // short, since it occurs in each use of another chunk
     bundle: true,
     metafile: true,
     splitting: true,
     format: 'esm',
-    // The package's ES modules, so that only the operators in use are taken.
+    // The ES modules of the package are used, so that only the operators in use are bundled.
     alias: {
       rxjs: fileURLToPath(new URL('../node_modules/rxjs/dist/esm/index.js', import.meta.url)),
     },
@@ -149,11 +151,11 @@ bundles.push(
 );
 const made = (await Promise.all(bundles)).map(({ metafile }) => metafile);
 
-// V8 keeps the compiled functions of scripts, but not those of modules.
+// The modules are converted to scripts, since V8 keeps the compiled functions of scripts only.
 const modules = readdirSync(MODULES).filter((name) => name.endsWith('.js'));
 for (const file of modules.map((name) => `${MODULES}/${name}`))
   writeFileSync(file, withoutImports(readFileSync(file, 'utf8')));
-// Their default exports are declared, not all that they export, as those of Node.js's older modules are.
+// As for Node.js's older modules, only the default exports are declared, not all names that they export.
 writeFileSync(`${MODULES}/package.json`, '{ "type": "commonjs" }\n');
 await build({
   ...COMMON,
@@ -182,14 +184,14 @@ const loading = await build({
 const entries = ENTRIES.flat().map((entry) => `${path.basename(entry, '.ts')}.js`);
 for (const entry of entries) writeFileSync(`${BUNDLE}/${entry}`, loading.outputFiles[0].contents);
 
-// Chunks of earlier builds have other names.
+// Chunks of earlier builds have other names and are removed.
 const scripts = modules.map((name) => name.replace(/js$/, 'cjs'));
 const current = new Set([...entries, ...scripts.flatMap((name) => [name, `${name}.map`])]);
 for (const file of readdirSync(BUNDLE)) {
   if (!current.has(file)) rmSync(`${BUNDLE}/${file}`, { recursive: true });
 }
 
-/** The folder of the package that a file of node_modules belongs to. */
+/** Matches the folder of the package that a file of node_modules belongs to. */
 const PACKAGE = /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/;
 const inside = {};
 for (const [output, { inputs }] of made.flatMap(({ outputs }) => Object.entries(outputs))) {
@@ -202,7 +204,7 @@ for (const [output, { inputs }] of made.flatMap(({ outputs }) => Object.entries(
 const listed = Object.keys(inside)
   .sort()
   .map((place) => [place, [...inside[place]].sort()]);
-// Node's compiled code of earlier builds, which tests keep there.
+// Removes Node's compiled code of earlier builds, which tests keep there.
 rmSync('dist/compiled', { recursive: true, force: true });
 writeFileSync(
   'dist/bundle/packages.json',

@@ -1,7 +1,8 @@
-// Stands for `ava` in the files of a group (`run-group.mjs`): `test` registers with the runner of the file that is being loaded.
+// Replaces `ava` in the files of a group (`run-group.mjs`). `test` registers with the runner of the file that is being
+// loaded.
 let chain;
 
-/** Sets the chain with which tests and hooks are registered from now on. */
+/** Sets the chain by which tests and hooks are registered from now on. */
 export function setChain(ofFile) {
   chain = ofFile;
 }

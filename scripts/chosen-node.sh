@@ -1,4 +1,5 @@
-# Sourced: puts the folder of the Node.js that TARDIS_NODE names first in PATH, where it is set; ends the script if that is none.
+# To be sourced. If TARDIS_NODE is set, puts the folder of the Node.js that it names first in PATH. If that is not a
+# Node.js, ends the script.
 if [ -n "${TARDIS_NODE-}" ]; then
   if [ ! -f "$TARDIS_NODE" ] || [ ! -x "$TARDIS_NODE" ] || [ "${TARDIS_NODE##*/}" != node ]; then
     echo "TARDIS_NODE=$TARDIS_NODE is no program with the name node" >&2

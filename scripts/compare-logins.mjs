@@ -15,7 +15,7 @@ try {
   await makeClient(store, 'known', 'a password');
   const service = serviceOf(store);
   const names = { known: 'known', unknown: 'unheard' };
-  await compareTimes(service, names, 100); // until the code is warm
+  await compareTimes(service, names, 100); // until the code is compiled
   const { challenge, answer } = await compareTimes(service, names, logins);
   console.log(
     `${logins} logins: t ${challenge.toFixed(2)} (challenge), ${answer.toFixed(2)} (answer)`,

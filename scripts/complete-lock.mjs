@@ -20,7 +20,7 @@ const PROCESSORS = ['arm', 'arm64', 'ia32', 'loong64', 'ppc64', 'riscv64', 's390
 const lockPath = join(dirname(dirname(fileURLToPath(import.meta.url))), 'package-lock.json');
 const lock = JSON.parse(readFileSync(lockPath, 'utf8'));
 
-/** Returns the system that a name like `@oxlint/binding-linux-arm-musleabihf` is for. */
+/** Returns the system that a package is for, by a name like `@oxlint/binding-linux-arm-musleabihf`. */
 function systemOf(name) {
   const words = name.split(/[/-]/);
   const os = words.find((word) => SYSTEMS.includes(word));

@@ -6,7 +6,10 @@ import { bucketCrowd } from '../dist/test/helpers/bucket-crowd.js';
 import { makeScratch, removeScratch } from '../dist/test/helpers/tree.js';
 import { startTwoGateways, whyNoGateway } from '../dist/test/support/radosgw.js';
 
-/** Longest pause between two strikes, and of a paused process: longer than a lease lives (15 s). */
+/**
+ * Maximum pause between two kills or pauses, and maximum pause of a process. It is longer than the life of a lease (15
+ * s).
+ */
 const LONGEST_MS = 20_000;
 
 const usage =

@@ -18,14 +18,14 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const TOOLS = fs.readdirSync(path.join(ROOT, 'bin')).filter((name) => !name.includes('.'));
-/** Packages that are not in the bundles, and those that are needed only to install them. */
+/** Packages that are not in the bundles. INSTALL_TIME are packages that are needed only to install them. */
 const RUNTIME = ['better-sqlite3', 'piscina', 'snappy'];
 const INSTALL_TIME = new Set(['prebuild-install', 'node-addon-api', 'node-gyp']);
-/** Files of packages to copy: code, and what their licences require beside it. */
+/** Matches files of packages to copy: code, and files that their licences require beside it. */
 const WANTED = /(?:\.(?:js|cjs|mjs|json|node)|(?:^|\/)(?:LICEN[CS]E|NOTICE|COPYING)[^/]*)$/i;
 const UNWANTED =
   /(?:^|\/)(?:benchmark|bin|deps|docs|obj|obj\.target|scripts|src|test|test-jest|tests|\.bin|\.deps)\/|\.musl\.node$|\.abi\d+\.\w+\.node$|^(?:bin|build-test|optional)\.js$/;
-/** SQLite's own folder has it for every system. */
+/** Matches native code for other systems, which SQLite's folder also has. */
 const arch = process.env.ARCH || process.arch;
 const OF_OTHERS = new RegExp(`(?:^|/)prebuilds/(?!linux-${arch}\\.node$)`);
 const [MANUALS, COMPLETIONS] = ['dist/man', 'dist/completions'];
@@ -53,7 +53,7 @@ function fail(message) {
 
 const print = (what, file) => console.log(`${what.padEnd(8)} ${file}`);
 const real = (file) => path.join(destdir, file);
-/** Where a file or folder of the checkout is: in the parts, if they have it. */
+/** Returns the path of a file or folder of the checkout. If the parts have it, returns the path there. */
 const source = (file) =>
   [parts, ROOT].map((top) => path.join(top, file)).find((place) => fs.existsSync(place));
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
@@ -75,7 +75,7 @@ function filesBelow(folder, wanted = () => true) {
     .sort();
 }
 
-/** The packages that are needed when it runs, as their folders below node_modules. */
+/** Returns the packages that are needed at run time, as their folders below node_modules. */
 function runtimePackages() {
   const folders = new Set();
   const add = (name, from) => {
@@ -99,7 +99,10 @@ function runtimePackages() {
   return [...folders].sort();
 }
 
-/** All that belongs into the system: `{ to, bytes, mode }`, of links `{ to, link }`; `isConfig`: may be changed by its owner. */
+/**
+ * Returns everything to install, as `{ to, bytes, mode }`, or `{ to, link }` for links. `isConfig` means that the owner
+ * of the machine may change the file.
+ */
 function plan() {
   const items = [];
   const put = (to, bytes, mode = FILE_MODE, more = {}) => items.push({ to, bytes, mode, ...more });
@@ -148,7 +151,8 @@ function planProgram(put, read, copyAll) {
   if (source(node) !== undefined) put(path.join(home, node), read(node), PROGRAM_MODE);
   for (const folder of runtimePackages()) {
     const isWanted = (file) => WANTED.test(file) && !UNWANTED.test(file) && !OF_OTHERS.test(file);
-    // Where the bundles find them, and where npm, of whose packages this may be one, looks for none.
+    // Copies packages to the place where the bundles look for them. npm, which may have installed this package, looks
+    // for no packages there.
     copyAll(
       folder,
       path.join(home, bundle, folder),
@@ -159,7 +163,7 @@ function planProgram(put, read, copyAll) {
 
 const UNITS = ['tardisd.service', 'tardisremote.service', 'tardis.service', 'tardis.timer'];
 
-/** Descriptions of the servers in the two init scripts, which are alike otherwise. */
+/** Descriptions of the servers in the two init scripts, which are otherwise equal. */
 const BACKUP_SERVER = 'Backup server of tardis';
 const HTTP_INTERFACE = 'HTTP interface of tardis';
 
@@ -227,22 +231,22 @@ function readManifest() {
   return manifest;
 }
 
-/** Makes a directory and those above it; returns those that were not there. */
+/** Creates a directory and those above it. Returns those that did not exist. */
 function makeDirectory(directory) {
   if (fs.existsSync(real(directory))) return [];
   const made = directory === '/' ? [] : makeDirectory(path.dirname(directory));
   fs.mkdirSync(real(directory), { recursive: true });
-  fs.chmodSync(real(directory), PROGRAM_MODE); // whatever the umask
+  fs.chmodSync(real(directory), PROGRAM_MODE); // whatever the umask is
   return [...made, directory];
 }
 
-/** In one step: a program that runs keeps what it has opened. */
+/** Writes a file or link in one step, so that a running program keeps the file that it has open. */
 function write({ to, bytes, mode, link }) {
   const temporary = `${real(to)}.new`;
   fs.rmSync(temporary, { force: true });
   if (link === undefined) {
     fs.writeFileSync(temporary, bytes, { mode, flag: 'wx' });
-    fs.chmodSync(temporary, mode); // whatever the umask
+    fs.chmodSync(temporary, mode); // whatever the umask is
   } else fs.symlinkSync(link, temporary);
   fs.renameSync(temporary, real(to));
 }
@@ -272,7 +276,7 @@ function install() {
       write(item);
       print(now === undefined ? 'put' : 'replaced', real(to));
     }
-    // A file that was changed has another checksum, so it stays when the others are removed.
+    // A file that was changed later has another checksum. So it stays when the others are removed.
     files.push({ path: to, sum, isConfig });
   }
   const wanted = new Set(items.map(({ to }) => to));
@@ -297,7 +301,7 @@ and on a machine to back up (its configuration: ${sysconfdir}/tardis/tardis.cfg)
   systemctl daemon-reload && systemctl enable --now tardis.timer`);
 }
 
-/** Removes a file that is as it was put there, and any that is no configuration. */
+/** Removes a file if it is unchanged, or if it is not a configuration file. */
 function takeAway({ path: file, sum, isConfig }) {
   const now = found(file);
   if (now === undefined) return;
@@ -320,7 +324,7 @@ function uninstall() {
     try {
       fs.rmdirSync(real(directory));
     } catch (error) {
-      if (!['ENOTEMPTY', 'ENOENT', 'EEXIST'].includes(error.code)) throw error; // others use it
+      if (!['ENOTEMPTY', 'ENOENT', 'EEXIST'].includes(error.code)) throw error; // others use the directory
     }
   }
   console.log(

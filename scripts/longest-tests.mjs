@@ -1,4 +1,4 @@
-/** The files of tests that take longest, the longest first: below dist/test, without `.test.js`. */
+/** The test files that take longest, the longest first. Paths are below dist/test, without `.test.js`. */
 export const LONGEST = [
   'packages/packages',
   'e2e/full-disks-real',
@@ -64,7 +64,7 @@ export const LONGEST = [
 ];
 
 /**
- * Files of tests that have a worker each for another reason: they change their thread, measure the memory of the process, or
- * do not pass beside others. The refusal of too many questions does not reach `hostile-readers` in a group.
+ * Test files that have a worker each for another reason: they change their thread, measure the memory of the process,
+ * or fail beside others. `hostile-readers` in a group does not meet the refusal of too many questions.
  */
 export const ALONE = ['e2e/hostile-readers'];

@@ -6,7 +6,7 @@ import { HELP } from '../dist/src/tools/index.js';
 const COMMANDS = [...new Set(TOOLS.map((tool) => tool.split(' ')[0]))];
 const NOTE = '# Made by scripts/make-manuals.mjs from the table of settings; do not edit.';
 
-/** Settings whose values a store knows. */
+/** Settings whose values are known to a store. */
 const LIVE = { client: 'clients', backup: 'sets', date: 'days' };
 
 /** Returns the kind of an option's value: dirs, files, `live KIND`, `words …`, or any if it is unknown. */
@@ -18,14 +18,14 @@ function kindOf(name, row) {
   return /<dir>/.test(row.flags ?? '') ? 'dirs' : 'files';
 }
 
-/** By what it is called: `[path...]` are paths as they were backed up. */
+/** Returns the kind of an argument by its name. `[path...]` are paths of the backed-up tree. */
 function argumentKind({ argument }) {
   if (argument.includes('set')) return 'live sets';
   if (argument.includes('path')) return 'live paths';
   return argument.includes('directory') ? 'dirs' : 'files';
 }
 
-/** An option: its names, its help, and what follows it (undefined: nothing does). */
+/** Returns the options of a tool: the names of each, its help, and the kind of its value (undefined if it has none). */
 function optionsOf(tool) {
   return listedRowsOf(tool).flatMap(([name, row]) => {
     if (row.flags === undefined) return [];
@@ -106,7 +106,7 @@ __tardis_cut() {
 }
 `;
 
-/** The kind that follows each option of a tool, as a case. */
+/** Returns the kind of the value of each option of a tool, as a case of bash. */
 function bashCase(tool) {
   const byKind = new Map();
   for (const { short, long, takes } of optionsOf(tool)) {
@@ -117,7 +117,10 @@ function bashCase(tool) {
   return [...byKind].map(([kind, names]) => `      ${names.join(' | ')}) kind='${kind}' ;;`);
 }
 
-/** Those that may stand alone: what they take is behind a =, unless it is one of a few words. */
+/**
+ * Returns the options of a tool whose value is optional. Such a value is attached with =, unless it is one of a few
+ * words.
+ */
 function optionalOf(tool) {
   return optionsOf(tool).flatMap(({ short, long, takes, isOptional }) =>
     isOptional && !takes.startsWith('words ')
@@ -196,7 +199,7 @@ function zshAction(kind) {
   const [what, ...rest] = kind.split(' ');
   if (what === 'dirs') return '_files -/';
   if (what === 'files') return '_files';
-  // A blank in front: its words are taken as they are.
+  // A leading space makes zsh insert the words as they are.
   if (what === 'live') return ` _tardis_live ${rest.join(' ')}`;
   return what === 'words' ? `(${rest.join(' ')})` : ' ';
 }
@@ -309,7 +312,7 @@ ${[`complete -c ${command} -f`, ...subs, ...tools.flatMap((tool) => fishTool(com
 `;
 }
 
-/** Every file of completions, and its text. */
+/** Returns every file of completions, and its text. */
 export function completions() {
   return COMMANDS.flatMap((command) => [
     { file: `completions/${command}.bash`, text: bashFile(command) },

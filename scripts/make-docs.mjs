@@ -10,7 +10,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** A table in Markdown. */
+/** Returns a table in Markdown. */
 function table(head, rows) {
   const line = (cells) => `| ${cells.join(' | ')} |`;
   const escaped = rows.map((cells) => cells.map((cell) => String(cell).replaceAll('|', '\\|')));
@@ -78,7 +78,7 @@ function size(bytes) {
   return bytes % MIB === 0 ? `${bytes / MIB} MiB` : `${bytes / KIB} KiB`;
 }
 
-/** A kind of field in words; the fields of a map are in braces, items of a list in brackets. */
+/** Returns a kind of field in words. The fields of a map are in braces, items of a list in brackets. */
 function kindShown(kind) {
   if (typeof kind === 'string') return kind;
   if (kind.maybe !== undefined) return `${kindShown(kind.maybe)}?`;
@@ -129,7 +129,7 @@ async function messagesTable() {
 
 const code = (text) => (text === undefined ? '' : `\`${text}\``);
 
-/** Returns a text of a row, followed by the texts of the tools that have another one. */
+/** Returns a text of a row, and after it the differing texts of single tools. */
 function withTools(text, { perTool = {} }, key) {
   const others = Map.groupBy(
     Object.entries(perTool).filter(([, texts]) => texts[key] !== undefined),
@@ -149,7 +149,7 @@ function defaultShown({ default: given, defaultText, ...row }) {
   return value === '' ? '' : code(value);
 }
 
-/** The tools of a row, in the order of all of them; of sonic's commands the prefix is written once. */
+/** Returns the tools of a row, in the order of all tools. The prefix of sonic's commands is written once. */
 function toolsShown(tools) {
   if (TOOLS.every((tool) => tools.includes(tool))) return 'all';
   const shown = TOOLS.filter((tool) => tools.includes(tool));
@@ -307,7 +307,7 @@ async function routesList() {
   return routesText(rows).trim();
 }
 
-/** A file, and how its text is made from what it is now (undefined: there is none). */
+/** The generated files, each with a function that makes its text from its present text (undefined if there is none). */
 const GENERATED = [
   { file: 'docs/errors.md', generate: () => errorsDocument() },
   { file: 'docs/neophytos.md', generate: () => neophytosDocument() },
@@ -324,7 +324,7 @@ const GENERATED = [
   },
 ];
 
-/** For each generated file: its name, what it holds now and what it should hold. */
+/** Returns for each generated file its name, its present text, and the text that it should have. */
 export async function generateDocs() {
   const results = [];
   for (const { file, generate } of GENERATED) {

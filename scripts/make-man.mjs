@@ -25,7 +25,7 @@ const FILES = {
   ],
 };
 
-/** Text as roff takes it literally: no line of it is a request, and a hyphen can be copied. */
+/** Returns text that roff takes literally: no line of it is a request, and hyphens can be copied. */
 function roff(text) {
   const plain = text.replaceAll('\\', '\\e').replaceAll('-', '\\-').replaceAll('…', '...');
   return plain.replace(/^(?=[.'])/gm, '\\&');
@@ -35,7 +35,7 @@ const bold = (text) => `\\fB${roff(text)}\\fR`;
 const paragraph = (text) => `.PP\n${roff(text)}`;
 const item = (term, text) => `.TP\n${term}\n${text}`;
 
-/** `-D, --database <dir>` as a term, with the negative that a flag may have. */
+/** Returns `-D, --database <dir>` as a term, with the negative form if the flag has one. */
 function optionTerm({ flags, negatable }) {
   const shown = flags.replace(/--/, negatable === true ? '--[no-]' : '--');
   return shown
@@ -76,7 +76,7 @@ function argumentsOf(tool) {
   );
 }
 
-/** The options of a tool under their headings. */
+/** Returns the options of a tool under their headings. */
 function optionsOf(tool) {
   const groups = new Map();
   for (const [name, row] of listedRowsOf(tool)) {
@@ -167,7 +167,7 @@ function description(command) {
   ];
 }
 
-/** Each command with its own options. */
+/** Returns each command of a group with its own options. */
 function groupDescription(tools) {
   return tools.flatMap((tool) => {
     const { summary, about = [], notes = [] } = HELP[tool];
@@ -182,14 +182,14 @@ function groupDescription(tools) {
   });
 }
 
-/** Without headings: they are under one. */
+/** Returns the options of a tool without headings, since they are below a heading. */
 function plainOptions(tool) {
   return listedRowsOf(tool).flatMap(([, row]) =>
     row.flags === undefined ? [] : [item(optionTerm(row), settingText(row, tool))],
   );
 }
 
-/** Every page: its file, and its text. */
+/** Returns every page: its file, and its text. */
 export function manPages() {
   return COMMANDS.map((command) => ({
     file: `man/${command}.${SECTIONS[command] ?? 1}`,

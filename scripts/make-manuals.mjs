@@ -1,5 +1,5 @@
-// Writes the manual pages to dist/man and the completions to dist/completions: the end of `npm run build`. Both follow from
-// the table of settings and the texts of help.
+// Writes the manual pages to dist/man and the completions to dist/completions, at the end of `npm run build`. Both are
+// made from the table of settings and the texts of help.
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +13,7 @@ for (const [file, text] of made) {
   mkdirSync(join(dist, dirname(file)), { recursive: true });
   writeFileSync(join(dist, file), text);
 }
-// Commands of earlier builds may have gone.
+// Files of commands that no longer exist are removed.
 for (const folder of ['man', 'completions']) {
   for (const name of readdirSync(join(dist, folder))) {
     if (!made.has(`${folder}/${name}`)) rmSync(join(dist, folder, name));

@@ -65,7 +65,7 @@ async function withDoor(store, use) {
 
 async function shoot(page, name) {
   const file = path.join(TARGET, `${name}.png`);
-  await page.waitForTimeout(300); // transitions
+  await page.waitForTimeout(300); // waits for transitions
   await page.screenshot({ path: file });
   const { size } = fs.statSync(file);
   if (size > MAX_BYTES) throw new Error(`${file} has ${size} bytes`);

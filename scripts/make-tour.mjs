@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { takeTour, tourDocument } from '../dist/test/helpers/tour.js';
 import { makeScratch, removeScratch } from '../dist/test/helpers/tree.js';
 
-/** Tests take less; what the document shows is the default. */
+/** The tour of a test takes less memory; the document shows the default. */
 const USUAL = { TARDIS_PASSWORD_MEMORY: '128M' };
 
 const target = fileURLToPath(new URL('../docs/tour.md', import.meta.url));

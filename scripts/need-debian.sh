@@ -18,7 +18,7 @@ if ! command -v mmdebstrap >/dev/null; then
     cannot 'mmdebstrap cannot be installed'
 fi
 
-# The sources of the machine that are of its release, of the wanted one (SUITE) by their names.
+# Prints the package sources of this machine for its release, changed to the wanted release (SUITE).
 sources() { # SUITE
   local file
   for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do

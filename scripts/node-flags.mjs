@@ -1,11 +1,12 @@
 /**
- * Finds out which of the flags that the launchers would like this node knows, and writes dist/bundle/flags (or the file
- * that is named), which they read. V8 drops flags from version to version, and node does not start with one that it does not know.
+ * Determines which of the launchers' flags this Node.js knows, and writes them to dist/bundle/flags (or the file that
+ * is named), which the launchers read. V8 removes flags from version to version, and Node.js does not start with one
+ * that it does not know.
  */
 import { spawnSync } from 'node:child_process';
 import { realpathSync, writeFileSync } from 'node:fs';
 
-/** Flags of the profile `pi`. bin/launch.sh has the purpose of each. */
+/** Flags of the profile `pi`. bin/launch.sh describes the purpose of each. */
 const WANTED = [
   '--max-semi-space-size=1',
   '--single-threaded',

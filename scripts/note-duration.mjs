@@ -1,6 +1,6 @@
-// Notes how long a file of tests took, and for how long its thread computed: a line in the file that TEST_TIMES names. ava
-// loads it before each file of tests; a group notes its files itself (`run-group.mjs`). Processes and threads that tests
-// start do not count.
+// Records how long a test file took, and how long its thread computed, as a line in the file that TEST_TIMES names. ava
+// loads this module before each test file; a group records its files itself (`run-group.mjs`). Processes and threads
+// that tests start are not included.
 import { appendFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import process from 'node:process';
@@ -10,7 +10,7 @@ import test from 'ava';
 const times = process.env.TEST_TIMES;
 const GROUP = /^groups/;
 
-/** Returns a function that notes the time since; one that does nothing if no times are wanted. */
+/** Returns a function that records the time since this call. It does nothing if no times are recorded. */
 export function noteFile(name) {
   if (times === undefined) return () => undefined;
   const startMs = performance.now();
@@ -21,7 +21,7 @@ export function noteFile(name) {
   };
 }
 
-/** Returns the seconds of processor time of this thread since; `-` if this Node.js cannot measure it. */
+/** Returns the seconds of processor time of this thread since `before`; `-` if this Node.js cannot measure it. */
 function computedSince(before) {
   if (before === undefined) return '-';
   const { user, system } = process.threadCpuUsage(before);

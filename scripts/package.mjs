@@ -28,7 +28,7 @@ import { makeParts, stage } from '../packaging/parts.mjs';
 import { makeBuildSbom } from '../packaging/sbom.mjs';
 import { makeTarball, stageTarball } from '../packaging/tarball.mjs';
 
-process.umask(0o022); // modes in the packages are not those of who makes them
+process.umask(0o022); // modes in the packages do not depend on the user's umask
 
 const KINDS = ['deb', 'tarball', 'npm', 'image'];
 const PROGRAMS = { strip: 'binutils', readelf: 'binutils', xz: 'xz-utils' };
@@ -59,7 +59,7 @@ function optionsOf(words) {
   return { ...options, kinds: new Set(kinds), out: path.resolve(options.out), level, quick };
 }
 
-/** Returns the list of what the build takes. */
+/** Returns the list of everything that the build uses. */
 function buildSbomOf(work, arch, parts) {
   const staged = path.join(work, `listed-${arch}`);
   stage(staged, parts, arch);

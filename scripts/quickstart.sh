@@ -3,7 +3,7 @@
 # into a new local store, lists it, restores it beside, compares, and prints what it all took.
 set -eu
 here=$(pwd)
-# npm runs scripts in the checkout; paths are meant from where the user is.
+# npm runs scripts in the checkout, but paths are relative to the directory of the user.
 [ "${npm_lifecycle_event:-}" != quickstart ] || here=${INIT_CWD:-$here}
 root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd -P)
 
@@ -75,7 +75,7 @@ place=$(mktemp -d "$below/tardis-quickstart.XXXXXX")
 clean_up() {
   trap - EXIT
   if [ $keep = no ]; then
-    # A restored directory may be read-only, which stops everybody but root.
+    # A restored directory may be read-only, and then only root could remove its files.
     chmod -R u+w "$place" 2>/dev/null || true
     rm -rf "$place"
   else
@@ -90,7 +90,7 @@ trap 'clean_up; exit 143' TERM
 store=$place/store
 out=$place/restored
 mkdir "$out"
-# Returns a word as a shell reads it: in quotes where that matters.
+# Prints a word as a shell reads it, quoted if necessary.
 quoted() { # TEXT
   case $1 in
   *[!A-Za-z0-9_./,:@%+=-]*) printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")" ;;
@@ -110,8 +110,8 @@ show() { # FILE LINES
   total=$(wc -l <"$1")
   [ "$total" -le "$2" ] || echo "  … and $((total - $2)) more lines"
 }
-# Runs a command with its output in a log; `seconds` is what it took. Status 3 means done, but some
-# files could not be read or restored: the comparison shows which.
+# Runs a command with its output in a log, and sets `seconds` to its time. Status 3 means that it is done, but some
+# files could not be read or restored. The comparison shows which.
 incomplete=no
 timed() { # LOG COMMAND...
   log=$1
@@ -150,7 +150,7 @@ restore_s=$seconds
 restored=$out/${tree##*/}
 
 if command -v rsync >/dev/null 2>&1; then
-  # -i makes rsync name what it would change; without it, nothing is ever printed.
+  # -i makes rsync print each difference; without it, nothing is ever printed.
   set -- rsync -anHci --delete "$tree/" "$restored/"
 else
   set -- diff -r --no-dereference "$tree" "$restored"

@@ -13,12 +13,12 @@ import { noteFile } from './note-duration.mjs';
 import { setChain } from './chain-of-file.mjs';
 
 const TESTS = new URL('../dist/test/', import.meta.url).href;
-/** The module by which test files of a group get `test`. */
+/** The module from which test files of a group get `test`. */
 const CHAIN = new URL('chain-of-file.mjs', import.meta.url).href;
-/** The thread has one of it: it changes how modules of the commands are loaded. */
+/** A module of which the thread has only one instance, since it changes how modules of the commands are loaded. */
 const SHARED = new URL('helpers/in-process.js', TESTS).href;
 const SEPARATOR = ' › ';
-/** ava has no entrance for its runner; package.json has one exact version of ava. */
+/** ava does not export its runner, so it is imported by its path; package.json has one exact version of ava. */
 const AVA = new URL('../lib/', import.meta.resolve('ava'));
 
 const { default: Runner } = await import(new URL('runner.js', AVA).href);
@@ -48,7 +48,7 @@ export function runGroup(urls) {
   test.before('the files of this group have run', () => undefined);
 }
 
-/** Ends this worker, as ava does for an error that no test has caught. */
+/** Ends this worker in the way in which ava does for an error that no test has caught. */
 function endWorker(error) {
   setImmediate(() => {
     throw error;
@@ -56,7 +56,7 @@ function endWorker(error) {
 }
 
 async function runAll(urls) {
-  // Modules of commands that are loaded from here on can be set back to their first values.
+  // After this import, modules of commands that are loaded later can be reset to their first values.
   await import(SHARED);
   for (const url of urls) {
     running += 1;
@@ -93,7 +93,10 @@ async function runFile(url) {
   note();
 }
 
-/** Returns a function that sets the process back to its present state, after listeners for its end were called. */
+/**
+ * Returns a function that restores the present state of the process. It calls listeners for the end of the process
+ * first.
+ */
 function keepProcess() {
   const environment = { ...process.env };
   const kept = new Map(

@@ -12,11 +12,14 @@ import { ALONE, LONGEST } from './longest-tests.mjs';
 import { newTimes, slowestLines } from './test-times.mjs';
 
 const TESTS = 'dist/test';
-/** Where the files of groups are; another run at the same time needs another folder. */
+/** Folder of the groups' files. Another run at the same time needs another folder. */
 const GROUPS = `${TESTS}/${process.env.TEST_GROUPS ?? 'groups'}`;
 
 const words = process.argv.slice(2);
-/** Loading costs a worker half a second of processor time; small groups of files that take long end a run together. */
+/**
+ * Maximum number of files in a group. Loading takes a worker half a second of processor time. But with small groups of
+ * files that take long, all workers end at about the same time.
+ */
 const MAX_GROUP_FILES = words.includes('--grouped') ? 30 : 16;
 const isPattern = (word) => /^!?dist\/test\//.test(word);
 const patterns = words.filter(isPattern);
@@ -34,7 +37,7 @@ function listed() {
     .sort();
 }
 
-/** Writes the files of groups; returns the files that ava has to run. */
+/** Writes the files of groups. Returns the files that ava has to run. */
 function grouped(files) {
   const lone = new Set([...LONGEST, ...ALONE].map((name) => `${TESTS}/${name}.test.js`));
   const others = files.filter((file) => !lone.has(file));

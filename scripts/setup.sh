@@ -20,7 +20,8 @@ command -v node >/dev/null 2>&1 ||
   fail 'Node.js is not installed. Install Node.js with npm, from your distribution or nodejs.org.'
 command -v npm >/dev/null 2>&1 || fail 'npm is not installed. It comes with Node.js.'
 
-# Old syntax, so that an old node can run it. The range is that of package.json, which npm enforces too.
+# The syntax is old, so that an old node can run it. The range of versions is that of package.json, which npm enforces
+# too.
 fits() { # NODE
   "$1" -e '
     var range = JSON.parse(require("fs").readFileSync("package.json", "utf8")).engines.node;
@@ -84,7 +85,7 @@ node_facts=$(node -e '
 ')
 platform=${node_facts%% *}
 node_prefix=${node_facts#* }
-# With the headers at hand node-gyp need not download them.
+# If the headers are there, node-gyp need not download them.
 if [ -n "$node_prefix" ]; then
   export npm_config_nodedir="$node_prefix"
 fi
@@ -103,7 +104,7 @@ is_newer_than() { # STAMP PATH...: is anything newer? A directory is when a name
     -o -name '*.h' -o -name '*.gyp' \) -newer "$is_newer_stamp" -print 2>/dev/null | head -n 1)" ]
 }
 
-# Packages that somebody installed with npm since the lock file changed are as good as ours.
+# If somebody has installed packages with npm since the lock file changed, they need not be installed again.
 are_installed_otherwise() {
   [ -n "$(find node_modules/.package-lock.json -newer package-lock.json 2>/dev/null)" ] &&
     [ -e node_modules/typescript ] && [ -e node_modules/ava ] &&
@@ -184,7 +185,7 @@ install_lacking() {
   say "installing$lacking with apt-get (python3, make and g++ compile the addon, librsync makes deltas, libzstd"
   say 'compresses; rsync, rdiff, git, zstd and patch are what tests compare restored files, deltas, exclude rules and'
   say 'copies with; attr and acl give files of tests attributes and access lists; zsh and fish try completions)'
-  # Lists of packages may be missing on a fresh machine; a source that fails need not be the one.
+  # Lists of packages may be missing on a fresh machine. A source that fails need not be the one that has the packages.
   $as_root apt-get update -qq </dev/null || say 'apt-get update failed; trying with the lists at hand'
   # shellcheck disable=SC2086 # Words are meant to be split.
   $as_root env DEBIAN_FRONTEND=noninteractive \
@@ -197,7 +198,8 @@ if [ -n "$lacking" ] && ! install_lacking; then
   say "missing:$lacking; tests that compare with them will fail; $advice"
 fi
 
-# File systems that tests mount, which only root can. Tried once: without them those tests log that they are left out.
+# Tools of file systems that tests mount, which only root can. Installed at most once: without them those tests log that
+# they are left out.
 file_systems='mount xfsprogs btrfs-progs f2fs-tools erofs-utils squashfs-tools dosfstools ntfs-3g fuse3 libfuse3-dev'
 file_systems_stamp=dist/.tardis-file-systems
 lacks_file_systems() {
@@ -225,7 +227,7 @@ if [ $must_install = yes ]; then
     say 'installing the npm packages (npm ci)'
   fi
   rm -f $packages_stamp
-  # Settings of the user must not leave out what building and testing needs.
+  # Packages for building and testing are installed even if settings of the user leave them out.
   npm ci --include=dev --include=optional --ignore-scripts=false --no-audit --no-fund </dev/null ||
     fail 'npm ci failed; see above'
   echo "$wanted_packages" >$packages_stamp
@@ -236,20 +238,20 @@ if is_addon_stale; then
   say 'building the native addon (system calls that Node.js lacks)'
   touch dist/.addon-began
   node scripts/build-native.mjs </dev/null || fail 'the addon could not be built; see above'
-  # make may find nothing to do for a newer source; it must not run again each time.
+  # make may find nothing to do for a newer source; its output is touched, so that it does not run again each time.
   touch -r dist/.addon-began $addon $extension
 fi
 
 # --- TypeScript --------------------------------------------------------------------------------
 if [ $must_build = yes ]; then
   say 'compiling the TypeScript'
-  # With its notes, the compiler would not write again what it wrote once and somebody removed.
+  # With its notes, the compiler would not write files again that it wrote once and somebody removed.
   [ -e $build_stamp ] || rm -f dist/.tsbuildinfo
-  # The time before: what changes while the compiler runs has to be compiled the next time.
+  # The time before the compiler runs is kept, since files that change during the run must be compiled the next time.
   touch $build_stamp.new
   rm -f $build_stamp
   npm run --silent build </dev/null || fail 'the TypeScript does not compile; see above'
-  # The output of a removed source must not run any more, least of all a test.
+  # Removes the output of removed sources, so that it is not run any more, least of all as a test.
   for folder in dist/src dist/test dist/bench; do
     [ ! -d $folder ] || find $folder -name '*.js'
   done | while read -r output; do

@@ -16,15 +16,15 @@ import { fileURLToPath } from 'node:url';
 import { newTimes, slowestLines } from './test-times.mjs';
 
 const RESULT = /^(not )?ok \d+(?: - )?(.*)$/;
-/** A directive at the end of a result: the test was not run, or only planned. */
+/** Matches a directive at the end of a result: the test was not run, or is only planned. */
 const NOT_RUN = new RegExp(`# (?:SKIP|${'TO'}DO)\\b`, 'i');
 const PROGRESS_EVERY = 50;
 const SILENCE_MS = 120_000;
 const MAX_OUTPUT_BYTES = 64 << 20;
 const DEFAULT_LIMIT_MIN = 80;
-/** Time for failed files in any case. */
+/** Minimum time in minutes for running failed files again. */
 const LEAST_AGAIN_MIN = 1;
-/** How long the command may take to end after a signal, and its output to end after it. */
+/** Time for the command to end after a signal, and for its output to end after that. */
 const END_GRACE_MS = 15_000;
 
 const words = process.argv.slice(2);
@@ -47,7 +47,7 @@ let isInterrupted = false;
 let lastTitle = 'none';
 let lastResultMs = startMs;
 
-/** How long it has taken, and how far it has come in the order of the files. */
+/** Prints the time since the start, and the last test. */
 function tellProgress(title) {
   const minutes = ((performance.now() - startMs) / 60_000).toFixed(1);
   console.log(`${passed} tests passed so far, ${minutes} min; the last one: ${title}`);
@@ -103,7 +103,7 @@ const child = spawn(program, args, {
   env,
 });
 
-/** Sends a signal to the command and to all it has started in its group. */
+/** Sends a signal to the command and all processes in its group. */
 function signalGroup(signal) {
   try {
     process.kill(-child.pid, signal);
@@ -112,7 +112,10 @@ function signalGroup(signal) {
   }
 }
 
-/** The file of a test, by its title, which may begin with that of its group; undefined for what is no test. */
+/**
+ * Returns the file of a test by its title, which may begin with that of its group. Returns undefined if the title is
+ * not that of a test.
+ */
 function fileOf(title) {
   const parts = title.split(' › ');
   const names = parts.flatMap((_first, from) =>
@@ -124,7 +127,10 @@ function fileOf(title) {
     .find((name) => existsSync(name));
 }
 
-/** Runs the files of the failed tests again, if that may show that they are unsteady. Returns true if all pass. */
+/**
+ * Runs the files of the failed tests again, if there are few enough. Returns true if all tests pass then, so that they
+ * are only unsteady.
+ */
 function passAgain() {
   const files = new Set(failures.map(fileOf));
   if (failed === 0 || isInterrupted || files.has(undefined) || files.size > mostAgain) return false;
@@ -189,5 +195,5 @@ if (passAgain()) {
 console.log('');
 if (notRun > 0) console.log(`${notRun} not run`);
 console.log(`${passed} passed, ${failed} failed`);
-// Something may still hold the pipe, but the output is complete.
+// A process may still hold the pipe, but the output is complete.
 process.exit(failed === 0 ? 0 : 1);

@@ -1,4 +1,4 @@
-// The times of files of tests, as `note-duration.mjs` notes them in the file that TEST_TIMES names.
+// Reads the times of test files, which `note-duration.mjs` records in the file that TEST_TIMES names.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -29,7 +29,7 @@ head -c 3000000 /dev/urandom >/root/data/large
 tardis -D /backup -C me --local --create --json /root/data | grep -q '"set":1' || fail 'no first backup'
 step 'first backup, to a directory'
 
-# As systemd runs it: as the unit's user, with the directories that the unit names.
+# The server is run as systemd does: as the unit's user, with the directories that the unit names.
 unit=/usr/lib/systemd/system/tardisd.service
 command=$(sed -n 's/^ExecStart=//p' $unit)
 user=$(sed -n 's/^User=//p' $unit)

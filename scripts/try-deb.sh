@@ -12,7 +12,8 @@ here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 . "$here/need-debian.sh"
 suite=${SUITE:-$machine}
 
-# A mount namespace of its own: what is mounted below goes with the last process.
+# The script runs in a mount namespace of its own, so that everything mounted below is unmounted when its last process
+# ends.
 if [ "${TRY_DEB_INSIDE-}" != yes ]; then
   unshare --mount --propagation private true 2>/dev/null || cannot 'nothing can be mounted here'
   exec env TRY_DEB_INSIDE=yes unshare --mount --propagation private bash "$0" "$@"
@@ -31,10 +32,10 @@ for file in /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certificates.crt; do
   [ ! -e "$file" ] || install -D -m 644 "$file" "$root$file"
 done
 cp /etc/apt/apt.conf.d/* "$root/etc/apt/apt.conf.d/" 2>/dev/null || true
-# Nothing here outlives a power cut.
+# dpkg need not sync, since nothing here must outlive a power cut.
 echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/no-sync"
 
-# The same program as a later release whose catalogs are newer.
+# Makes a later release: the same program with newer catalogs.
 later=$root/tmp/later
 dpkg-deb -R "$deb" "$later"
 sed -i 's/^Version: .*/Version: 99.0.0-1/' "$later/DEBIAN/control"

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Runs a command with the Node.js of this checkout first in PATH: `sh scripts/with-node.sh COMMAND [ARGUMENT...]`. That is the one
-# of TARDIS_NODE, else the one that `npm run setup` has fetched, if it has; else the machine's own.
+# Runs a command with the Node.js of this checkout first in PATH: `sh scripts/with-node.sh COMMAND [ARGUMENT...]`. That
+# is the Node.js of TARDIS_NODE. If that is not set, it is the one that `npm run setup` has fetched, or else the
+# machine's own.
 set -eu
 root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd -P)
 . "$root/scripts/chosen-node.sh"

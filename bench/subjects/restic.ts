@@ -28,8 +28,8 @@ export function restic(place: Place): Subject {
 }
 
 /**
- * Returns the options that make restic 0.14 compress: it does so only in repositories of format 2, which it does
- * not create by default.
+ * Returns the options that make restic 0.14 compress. It compresses only in repositories of format 2, which it does not
+ * create by default.
  */
 function compressingFormat(): string[] {
   const help = spawnSync('restic', ['help', 'init'], { encoding: 'utf8' });

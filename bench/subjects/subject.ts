@@ -10,7 +10,7 @@ export interface Place {
   readonly store: string;
   /** An empty directory to restore into. */
   readonly out: string;
-  /** Caches, state and all other files that a tool keeps for a user. They count as memory, but not as store. */
+  /** Directory for caches, state and all other files that a tool keeps for a user. They are not part of the store. */
   readonly home: string;
 }
 
@@ -19,7 +19,7 @@ export interface Subject {
   readonly name: string;
   /** Describes the settings, for the reader of the table. */
   readonly about: string;
-  /** Prints a version; the subject is skipped if this fails. */
+  /** Command that prints the version. If it fails, the subject is skipped. */
   readonly version: Command;
   /** Returns the commands to run once before the first backup; they are not measured. */
   prepare(): readonly Command[];
@@ -33,17 +33,17 @@ export interface Subject {
   restoredTree(): string;
   /** Returns the size of the store. */
   storeBytes(): number;
-  /** Returns how the last backup is mounted at a directory. Undefined for a tool without mounts. */
+  /** Returns the command that mounts the last backup at a directory. Undefined for a tool without mounts. */
   mount?(at: string): Mounting;
   /** Returns the commands that read a path of the last backup without a mount. */
   reading?(path: string): { readonly archive: Command; readonly restore: Command };
 }
 
-/** How a tool mounts a backup. */
+/** The command of a mount, and the place of the backup in it. */
 export interface Mounting {
-  /** Mounts, and stays until it is unmounted. */
+  /** Command that mounts, and runs until the directory is unmounted. */
   readonly command: Command;
-  /** The backed-up tree in the mount. */
+  /** Path of the backed-up tree in the mount. */
   readonly shownTree: string;
 }
 

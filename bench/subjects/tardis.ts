@@ -3,23 +3,25 @@ import type { Command } from '../measure.js';
 import type { SmallMachine } from '../small-machine.js';
 import { bytesBelow, confinedTo, type Place, type Subject } from './subject.js';
 
-/** The client in its store. */
+/** Name of the client in tardis's store. */
 export const TARDIS_CLIENT = 'bench';
 
-/** The settings with which tardis itself is run. */
+/** The settings with which tardis is run. */
 export interface TardisOptions {
   readonly checkout: string;
   readonly level: number | undefined;
-  /** Runs with the profile `pi`, on that machine, as a separate subject. */
+  /**
+   * Limits of a small machine; if given, tardis runs with the profile `pi` under these limits, as a separate subject.
+   */
   readonly pi?: SmallMachine;
-  /** File with a password, with which the client encrypts, as a separate subject. */
+  /** File with a password; if given, the client encrypts, as a separate subject. */
   readonly passwordFile?: string;
 }
 
-/** Memory of a login. Users choose it, so it is fixed to make figures of several runs comparable. */
+/** Memory for the password of a login. Users choose it, so it is fixed to make figures of several runs comparable. */
 const LOGIN = ['--password-memory', '32M'];
 
-/** Our own tool, run from the checkout with a server of its own. */
+/** Returns tardis as a subject, run from the checkout with a server of its own. */
 export function tardis(
   place: Place,
   { checkout, level, pi, passwordFile }: TardisOptions,
@@ -55,7 +57,7 @@ export function tardis(
     again: () => run('tardis', ...backup, place.tree),
     restore: () => run('regenerate', ...history, '-o', place.out, place.tree),
     restoredTree: () => join(place.out, basename(place.tree)),
-    // The reserve is excluded: it is free space kept back, of the same size for any tree.
+    // The reserve is not counted. It is free space kept back, and has the same size for any tree.
     storeBytes: () =>
       bytesBelow(place.store) - bytesBelow(join(place.store, TARDIS_CLIENT, 'reserve')),
     mount: (at) => ({

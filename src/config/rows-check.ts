@@ -50,7 +50,7 @@ export const CHECK_ROWS = {
     default: false,
     tools: ['sonic rebuild'],
     flags: '--from-backup',
-    help: 'start from the newest copy of the catalog (see DBBackups), and read only what was written after it; without a usable copy, read everything',
+    help: 'start from the newest copy of the catalog (see the server setting DBBackups), and read only what was written after it; without a usable copy, read everything',
     test: 'a catalog is rebuilt from its newest copy, and from older ones if that is damaged',
   },
   packsOnly: {

@@ -33,7 +33,7 @@ export const CLIENT_ROWS = {
     flags: '--local',
     negatable: true,
     clientKey: 'Local',
-    help: 'write to a store on this machine, through a server that is started for this run (see the note on --server)',
+    help: 'write to a store on this machine, through a server that is started for this run; takes precedence over a --server that is set in the same place',
     test: 'a job may have Local and a LocalServerCmd of its own',
   },
   localConfig: {

@@ -29,7 +29,7 @@ export const COMMON_ROWS = {
     serverKey: 'BaseDir',
     remoteKey: 'Database',
     repeatedTo: 'otherStores',
-    help: 'store: a directory, or s3://BUCKET/PREFIX (a bucket: not in all commands; see docs/buckets.md)',
+    help: 'directory of the store, or s3://BUCKET/PREFIX for a store in a bucket (not all commands accept a bucket; see docs/buckets.md)',
     test: 'the store comes from option, key, variable and system.defaults',
   },
   client: {

@@ -25,7 +25,7 @@ export const MARK_ROWS = {
     tools: ['tardis'],
     flags: '--priority <n>',
     clientKey: 'Priority',
-    help: 'priority of the backup set',
+    help: 'priority of the backup set; the keep periods of the server depend on it',
     test: GIVES_MARKS,
   },
   expendable: {

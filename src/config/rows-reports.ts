@@ -58,7 +58,7 @@ export const REPORT_ROWS = {
     default: false,
     tools: ['sonic files'],
     flags: '-c, --checksums',
-    help: 'show the checksum of each content',
+    help: 'show the digest of the contents of each file',
     test: FILES,
   },
   withInodes: {

@@ -25,7 +25,7 @@ export const RESTORE_ROWS = {
     default: false,
     tools: ['regenerate'],
     flags: '--all',
-    help: 'restore all entries of the set, below their whole paths',
+    help: 'restore all entries of the set, under their whole paths',
     test: 'whole paths are kept by --hierarchy and --all',
   },
   byChecksum: {

@@ -40,7 +40,7 @@ export const RETENTION_ROWS = {
     tools: ['tardisd', 'sonic purge'],
     flags: '--priorities <list>',
     serverKey: 'Priorities',
-    help: 'list of priorities. The n-th is given to sets named by the n-th of Formats, and the n-th of --keep-periods applies to it',
+    help: 'list of priorities. A set whose name is made from the n-th of Formats (in the configuration of the server) gets the n-th priority. The n-th of --keep-periods applies to that priority',
     test: 'sets without a name are named by Formats, with the priorities that belong to them',
   },
   keepPeriods: {

@@ -55,7 +55,7 @@ async function request(
   try {
     response = await fetch(`${BASE}${path}`, {
       method,
-      // Another site's page cannot send this header.
+      // A page of another site cannot send this header.
       headers: {
         'x-tardis-page': '1',
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),

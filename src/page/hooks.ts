@@ -104,7 +104,7 @@ interface Growing<T> {
   error: ApiError | undefined;
 }
 
-/** Loads a list page by page. A new `key` begins a new list; if the key is undefined, there is no list. */
+/** Loads a list page by page. If `key` changes, a new list begins. If `key` is undefined, there is no list. */
 export function usePages<T>(
   key: string | undefined,
   request: (after: string | undefined, signal: AbortSignal) => Promise<Page<T>>,

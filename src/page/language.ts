@@ -8,7 +8,10 @@ const code = wanted.find((tag) => Object.hasOwn(LANGUAGES, tag)) ?? FALLBACK;
 const table: Language = LANGUAGES[code] ?? ENGLISH;
 const plurals = new Intl.PluralRules(code);
 
-/** Tag for the format of dates and numbers: that of the browser if it has the language of the texts. */
+/**
+ * Language tag for the format of dates and numbers. It is the browser's own tag if that is of the language of the
+ * texts.
+ */
 export const LOCALE: string =
   navigator.languages.find((tag) => tag.toLowerCase().startsWith(code)) ?? code;
 

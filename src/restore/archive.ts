@@ -1,4 +1,4 @@
-/** Writes the entries of a set into an archive: the same walk as in a restore, with a stream as its target. */
+/** Writes the entries of a set into an archive. It walks the set as a restore does, but its target is a stream. */
 import type { ContentPiece, History, HistoryEntry } from '../history/index.js';
 import { ERROR_TABLE, TardisError, toWire, type WireError } from '../errors/index.js';
 import {
@@ -34,8 +34,8 @@ export interface ArchiveRequest extends Selection {
   /** True to omit the names of owners. */
   readonly numericIds?: boolean;
   /**
-   * True to throw damage of a file or listing, so that the archive does not look complete. Otherwise a damaged file is
-   * omitted and reported.
+   * True to throw the first damage of a file or listing, so that the archive does not look complete. Otherwise a
+   * damaged file is omitted and reported.
    */
   readonly endsAtDamage?: boolean;
   /** True to end the archive with a text that names each missing entry, if there is one. */
@@ -48,18 +48,18 @@ export interface ArchiveItem {
   readonly entry: HistoryEntry;
 }
 
-/** A format of archives. Each call returns when other entries may follow. */
+/** A format of archives. When a call has resolved, another entry may be written. */
 export interface ArchiveFormat {
   readonly name: string;
   /** True if the bytes of the current file are being written, so that the file can no longer be omitted. */
   isBegun: boolean;
   /** True unless the format stores each further name of a file as a separate file. */
   readonly hasHardLinks: boolean;
-  /** Returns the name of a kind of entries, if the entry is of that kind and the archive cannot contain it. */
+  /** Returns the name of the entry's kind if the archive cannot contain this entry; otherwise undefined. */
   refusal(type: EntryTypeNumber, path: Buffer): string | undefined;
   /** Writes an entry that is neither a regular file nor a further name of one. */
   other(item: ArchiveItem, row: Entry): Promise<void>;
-  /** Writes a file, and returns the bytes of its content. Throws CONTENT_DAMAGED, RECORD_DAMAGED. */
+  /** Writes a file, and returns the number of bytes of its content. Throws CONTENT_DAMAGED, RECORD_DAMAGED. */
   file(
     item: ArchiveItem,
     row: Entry,
@@ -67,7 +67,7 @@ export interface ArchiveFormat {
     reader: ContentReader,
   ): Promise<number>;
   link(item: ArchiveItem, row: Entry, first: Buffer): Promise<void>;
-  /** Writes a text that is no entry of the set. */
+  /** Writes a text file that is not an entry of the set. */
   text(name: Buffer, content: Buffer, mtimeNs: bigint): Promise<void>;
   /** Writes the end of the archive. */
   end(): Promise<void>;
@@ -146,7 +146,7 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
   private readonly policy: RestorePolicy;
   private batches: Batch[] = [];
   private entries = 0;
-  /** The first name of each hard link group; undefined if that file is not in the archive. */
+  /** The first name of each hard link group; undefined if the file of that name is not in the archive. */
   private readonly firstNames = new Map<string, Buffer | undefined>();
   private readonly history: History;
   private readonly request: ArchiveRequest;
@@ -179,7 +179,7 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
     { entry, directory, name, device }: Visited<ArchiveDirectory>,
     made: ArchiveDirectory | undefined,
   ): boolean {
-    if (made !== undefined) return true; // its header is written when the walk enters it
+    if (made !== undefined) return true; // the header of a directory is written when the walk enters it
     this.addDirectory(directory);
     const path = joinPath(directory.path, name);
     this.note.meet(path);
@@ -193,7 +193,8 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
   }
 
   /**
-   * Adds a directory. With a filter, a directory that only leads to included entries is added with the first of these.
+   * Adds a directory. With a filter, a directory that only leads to included entries is added together with the first
+   * of these entries.
    */
   enter(directory: ArchiveDirectory): void {
     if (this.request.filter === undefined || directory.isInside) this.addDirectory(directory);
@@ -209,7 +210,7 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
     this.failures.push({ path, error: toWire(error), digest: undefined });
   }
 
-  /** Writes the text about entries that are missing, if there are any. */
+  /** Writes the text about missing entries, if there are any. */
   async listMissing(nowMs: number): Promise<void> {
     if (this.failures.length === 0) return;
     const mtimeNs = BigInt(Math.trunc(nowMs)) * NS_PER_MS;
@@ -221,8 +222,9 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
   }
 
   /**
-   * Adds the header of a directory, after those of the directories above it. A program that unpacks sets a directory's
-   * time when an entry outside of the directory follows. So all entries of a directory must precede any other entry.
+   * Adds the header of a directory, after the headers of the directories above it. A program that unpacks sets a
+   * directory's time as soon as an entry outside of the directory follows. So all entries of a directory must follow
+   * each other.
    */
   private addDirectory(directory: ArchiveDirectory): void {
     if (directory.isWritten) return;
@@ -258,7 +260,7 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
     (isFurther ? links : files).push({ path, entry, key });
   }
 
-  /** Writes the collected entries if there are at least `least`. */
+  /** Writes the collected entries if there are at least `least` of them. */
   async flush(least: number): Promise<void> {
     if (this.entries < least) return;
     const { batches } = this;
@@ -295,20 +297,20 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
     const { pieces } = file;
     format.isBegun = false;
     try {
-      // A content in one piece is checked when it is read. One in several pieces is checked completely first.
+      // A content in one piece is checked while it is read. A content in several pieces is checked completely before.
       if (pieces.length > 1 && this.request.endsAtDamage !== true) await reader.check(pieces);
       this.progress.bytes += await format.file(file, this.row(file), pieces, reader);
       this.progress.files += 1;
     } catch (error) {
       const isOurs = error instanceof TardisError && LEFT_OUT_FOR.has(error.code);
       if (!isOurs) throw error;
-      if (format.isBegun) throw withPath(file.path, error); // the archive cannot be continued
+      if (format.isBegun) throw withPath(file.path, error); // a part of the file is written already
       const isDamage = error.code !== 'IO_FAILED' && pieces.length === 1;
       this.miss(file, error, isDamage ? pieces[0]!.digest : undefined);
     }
   }
 
-  /** Records that a file is not in the archive; its further names are then omitted too. */
+  /** Records that a file is not in the archive, so that its further names are omitted too. */
   private miss({ path, key }: ArchiveFile, error: TardisError, digest?: Buffer): void {
     this.endAt(path, error);
     this.progress.failures += 1;
@@ -327,12 +329,12 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
     this.progress.files += 1;
   }
 
-  /** Throws an error that ends the archive. Damage ends it if the archive must be complete. */
+  /** Throws an error if the archive must be complete and the error is damage. */
   private endAt(path: Buffer, error: WireError | Error): void {
     if (this.request.endsAtDamage !== true) return;
     const { code, message } = toWire(error);
     const { kind } = ERROR_TABLE[code];
-    // An entry that the reader may not read, or that the format cannot hold, is no damage.
+    // An entry that the reader may not read, or that the format cannot contain, is not damage.
     if (kind !== 'user' && kind !== 'partial') throw withPath(path, new TardisError(code, message));
   }
 

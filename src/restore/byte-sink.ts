@@ -1,4 +1,4 @@
-/** Collects a stream of bytes into large writes and waits for each of them. */
+/** Collects a stream of bytes into large writes, and waits for each write. */
 export class ByteSink {
   private readonly buffer = Buffer.allocUnsafe(SINK_BYTES);
   private used = 0;
@@ -6,7 +6,7 @@ export class ByteSink {
   /** Number of bytes written so far. */
   bytes = 0;
 
-  /** `out` may use the buffer that it receives until its promise resolves. */
+  /** Creates the sink. `out` may use the buffer that it receives until its promise resolves. */
   constructor(out: (bytes: Buffer) => Promise<void>) {
     this.out = out;
   }

@@ -1,11 +1,11 @@
 /**
- * Determines the devices of a set's entries, since inodes can only be compared on one device. The device numbers of
- * the roots are stored. A directory that was the root of another file system counts as a device of its own.
+ * Determines the devices of a set's entries, since inodes can only be compared within one device. The set has the
+ * device numbers of its roots. A directory that was the root of another file system counts as a device of its own.
  */
 import { type History, type HistoryEntry, type RootRecord, rootAbove } from '../history/index.js';
 import { joinPath, METADATA_FLAGS_AT, RowFlag, type SetNumber } from '../model/index.js';
 
-/** Returns a key for the device of the entries in a directory; `above` is the key for the directory itself. */
+/** Returns a key for the device of the entries in a directory. `above` is the key for the directory's own entry. */
 export function deviceIn({ metadata, childId }: HistoryEntry, above: string): string {
   const isOther = (metadata[METADATA_FLAGS_AT]! & RowFlag.otherDevice) !== 0;
   return isOther ? `directory ${childId ?? 0}` : above;

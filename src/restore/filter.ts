@@ -1,6 +1,6 @@
 /**
- * Selects the paths to restore by patterns to include and to exclude, in the syntax of a backup's `--exclude`. An
- * excluded path is omitted with everything below it. An included path is restored with everything below it.
+ * Selects the paths to restore by patterns to include and to exclude, in the syntax of a backup's `--exclude`. If a
+ * path is excluded, everything below it is omitted too. If a path is included, everything below it is restored too.
  */
 import { parseRule, RuleList } from '../excludes/index.js';
 
@@ -23,7 +23,7 @@ export function pathFilter(
   const [including, excluding] = [listOf('--include', includes), listOf('--exclude', excludes)];
   return {
     verdict(directory, name, isDirectory, isInside) {
-      // Rules take bytes as latin1, and paths relative to the root of the file system.
+      // Rules take the bytes of a path as latin1, relative to the root of the file system.
       const above = directory.toString('latin1').replace(/^\//, '');
       const beneath = above === '' ? '' : `${above}/`;
       const nameText = name.toString('latin1');

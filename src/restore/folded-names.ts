@@ -19,8 +19,8 @@ export function foldsCase({ native }: System, directoryFd: number, present: Buff
 }
 
 /**
- * True if a file system treats two names as equal. Creates a temporary file with one name and looks it up by the other
- * name. Names that are too long for this count as equal: the restore then refuses more, but loses nothing.
+ * True if a file system treats two names as equal. It creates a temporary file with one name and looks for it under the
+ * other. Names that are too long for this test count as equal: the restore then refuses more entries, but loses none.
  */
 export function areOneName(
   system: System,
@@ -60,8 +60,8 @@ export class FoldedNames {
   private readonly byPath: Map<string, Names> | undefined;
 
   /**
-   * `isShared`: true for several restores into one output, which may visit a directory again. Names are then kept to
-   * the end.
+   * Creates the detection. `isShared` is true for several restores into one output. They may visit a directory again,
+   * so names are kept until the end.
    */
   constructor(isShared = false) {
     this.byPath = isShared ? new Map() : undefined;
@@ -96,8 +96,8 @@ export class FoldedNames {
 }
 
 /**
- * Returns the folded form of a name: equal for all names that a file system may treat as equal. It ignores case and
- * the encoding of accents.
+ * Returns a folded form of a name, which is equal for all names that a file system may treat as equal. It ignores case
+ * and the encoding of accents.
  */
 function fold(name: Buffer): string {
   const text = name.toString('utf8');

@@ -1,17 +1,17 @@
 /**
- * Holds located files until they are restored, grouped by record. A walk visits the files of one record in several
- * places, and decoding a record again costs more than any other work on a small file. So the records with the most
- * bytes are removed first, since they are the most complete. A record that few files need waits for others. A record
- * of which most bytes are found need not wait, since its other contents are mostly copies that the walk visits much
- * later.
+ * Holds located files until they are restored, grouped by record. The walk meets the files of one record at several
+ * places, and decoding a record again costs more than any other work on a small file. So files of the records with the
+ * most located bytes are taken first, since those records are the most complete. A record that few files need waits for
+ * more files. A record of which most bytes are found need not wait, since its remaining contents are mostly copies that
+ * the walk meets much later.
  */
 import type { LocatedFile } from './plan.js';
 
-/** Minimum share of a record's bytes in held files, with which the record counts as found. */
+/** Minimum share of a record's bytes that held files must need for the record to count as found. */
 const FOUND_SHARE = 0.75;
-/** Maximum number of bytes of a stored record besides its contents: its header and its seals. */
+/** Maximum number of bytes of a stored record that are not contents: its header and its seals. */
 const RECORD_OVERHEAD_BYTES = 256;
-/** Maximum number of bytes of a stored record besides its contents, for each content. */
+/** Maximum number of further bytes of a stored record for each content in it. */
 const CONTENT_OVERHEAD_BYTES = 64;
 
 /** The files that need one record. */
@@ -19,9 +19,9 @@ interface Group {
   readonly object: string;
   readonly position: number;
   readonly files: LocatedFile[];
-  /** Number of bytes of the files; each copy is counted. */
+  /** Number of bytes of the files. If several files have one content, it is counted for each. */
   bytes: number;
-  /** Number of bytes of the record that the files need; `offsets` are the positions at which their contents begin. */
+  /** Number of bytes of the record that the files need. Each content is counted once, by its position in `offsets`. */
   foundBytes: number;
   readonly offsets: Set<number>;
   /** Lower bound of the size of the decoded record: the highest end of a found content. */
@@ -31,7 +31,7 @@ interface Group {
 
 export class HeldFiles {
   private readonly groups = new Map<string, Map<number, Group>>();
-  /** The groups whose held files cover most bytes of their record. */
+  /** Groups that count as found: their held files need most bytes of the record. */
   private readonly found = new Set<Group>();
   private held = 0;
   private sinceTaken = 0;
@@ -65,8 +65,8 @@ export class HeldFiles {
   }
 
   /**
-   * Removes and returns the files of whole records, until their contents have at least `bytes` bytes and their number
-   * is at least `count`.
+   * Removes and returns the held files of some records. It takes record after record, until the files have at least
+   * `bytes` bytes and their number is at least `count`.
    */
   take(bytes: number, count: number): LocatedFile[] {
     const all = [...this.groups.values()].flatMap((records) => [...records.values()]);
@@ -74,8 +74,8 @@ export class HeldFiles {
   }
 
   /**
-   * Removes and returns files as `take` does, but only those of records of which most bytes are found; none if there
-   * is no such record.
+   * Removes and returns files as `take` does, but only files of records that count as found; none if there is no such
+   * record.
    */
   takeFound(bytes: number): LocatedFile[] {
     return this.found.size === 0 ? [] : this.takeOf([...this.found], bytes, 0);
@@ -124,8 +124,8 @@ function newGroup(object: string, position: number): Group {
 }
 
 /**
- * True if most bytes of a record are found. The size of the record is unknown before it is decoded. It is at least the
- * end of each content, and seldom less than the stored size.
+ * True if most bytes of a record are found. The decoded size of a record is not known before it is decoded. It is at
+ * least the end of each content, and seldom less than the stored size.
  */
 function isFound({ offsets, foundBytes, endBytes, storedBytes }: Group): boolean {
   const overheadBytes = RECORD_OVERHEAD_BYTES + offsets.size * CONTENT_OVERHEAD_BYTES;

@@ -1,7 +1,6 @@
 /**
  * Sets the inode flags (chattr) of restored entries after all other steps: first those of files, then those of
- * directories. Entries that failed, and the directories above them, get no flags, so that the next run can repair
- * them.
+ * directories. Entries that failed, and the directories above them, get no flags, so that the next run can change them.
  */
 import { systemCode } from '../errors/index.js';
 import type { HistoryEntry } from '../history/index.js';
@@ -39,10 +38,7 @@ export class FlagsToSet {
     else if (type === EntryType.file) this.files.push({ path, flags });
   }
 
-  /**
-   * True if a directory already has a flag that prevents changes. This shows that an earlier run finished the
-   * directory.
-   */
+  /** True if a directory already has a flag that prevents changes, so that an earlier run has finished it. */
   isDone(path: Buffer): boolean {
     const wanted = this.directories.get(keyOf(path));
     return wanted !== undefined && (wanted.flags & BARRING & this.target.flagsOf(path)) !== 0;
@@ -57,7 +53,7 @@ export class FlagsToSet {
     const above = new Set(failed.flatMap((path) => directoriesAbove(path).map(keyOf)));
     for (const { path, flags } of [...this.files, ...[...this.directories.values()].toReversed()]) {
       const key = keyOf(path);
-      if (names.has(key)) continue; // this path is reported already
+      if (names.has(key)) continue; // the failure of this path is reported already
       attempt(path, () => (above.has(key) ? notSet('EBUSY') : this.setOne(path, flags)));
     }
   }

@@ -15,7 +15,9 @@ import {
 import type { RestoreJob } from './plan.js';
 import { ReadAhead, type ReadRange } from './read-ahead.js';
 
-/** Returns the numbers of the records of files that replace others, since a delta may be enough for these files. */
+/**
+ * Returns the numbers of the records of files that replace existing ones, since a delta may suffice for these files.
+ */
 function updatedRecords({ inParts, places, rows }: Omit<RestoreInput, 'source'>): Set<number> {
   const records = new Set<number>();
   const parts = new Map(inParts.map(({ file, pieces }) => [file, pieces]));
@@ -33,14 +35,14 @@ function updatedRecords({ inParts, places, rows }: Omit<RestoreInput, 'source'>)
 }
 
 /**
- * Maximum number of stored bytes of a job that are fetched before it runs. A job with more bytes reads them bit by
- * bit.
+ * Maximum number of stored bytes of a job that are fetched before it runs. A job with more bytes reads them piece by
+ * piece.
  */
 const MOST_FETCHED_BYTES = 4 << 20;
 
 /**
- * True if a job reads each of its records as a whole. It does not if one of its files may be kept, updated by a delta,
- * or is in parts.
+ * True if a job reads all of its records, and each as a whole. False if one of its files may be kept, updated by a
+ * delta, or is in parts.
  */
 function needsExactly({ places }: RestoreJob['input']): boolean {
   for (let at = 3; at < places.length; at += PLACE_NUMBERS) if (places[at] !== 0) return false;
@@ -51,7 +53,7 @@ function storedBytes({ records }: RestoreJob['input']): number {
   return records.reduce((sum, { recordBytes }) => sum + recordBytes, 0);
 }
 
-/** True if the records come from a store that is read by slow requests, of which each may fetch many. */
+/** True if the records come from a store with slow requests, each of which can fetch many records. */
 export function isReadInRanges(history: History): boolean {
   return history.directory === undefined && history.objects().expect !== undefined;
 }
@@ -66,7 +68,7 @@ export function expectJobs(history: History, jobs: readonly RestoreJob[]): void 
 }
 
 /**
- * Returns the bytes of all records, one after the other; undefined if one cannot be read. The job then reads the
+ * Returns the bytes of all records, one after the other; undefined if a record cannot be read. The job then reads the
  * records one by one, and reports the files whose record is faulty.
  */
 async function fetched(

@@ -54,7 +54,10 @@ export interface JournalText {
   readonly boot: string;
   /** True if the run ended, with failures, so that no entry is partly restored. */
   readonly isEnded: boolean;
-  /** Time at which the first run began, by the clock of the target's file system; undefined if it created this file. */
+  /**
+   * Time at which the first run began, by the clock of the target's file system. Undefined if this journal is that of
+   * the first run.
+   */
   readonly firstSinceNs: bigint | undefined;
   readonly failed: FailedBefore;
 }
@@ -77,7 +80,7 @@ export function formatJournal(text: JournalText): Buffer {
 }
 
 /**
- * Parses a journal. All values are unknown if the text is malformed, since a run may have been killed before it wrote
+ * Parses a journal. If the text is malformed, all values are unknown, since a run may have been killed before it wrote
  * anything.
  */
 export function parseJournal(text: string): JournalText {
@@ -92,6 +95,6 @@ export function parseJournal(text: string): JournalText {
       failed: FailedBefore.from(failed),
     };
   } catch {
-    return UNKNOWN; // a file of the user
+    return UNKNOWN; // the file is not a journal, but the user's
   }
 }

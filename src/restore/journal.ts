@@ -1,8 +1,8 @@
 /**
- * The journal of a restore in progress, in its output directory. After a kill, the same command finds it and can
- * distinguish the unfinished entries of the earlier run from the user's own files. A run that ends with failures
- * keeps the journal, with the names that failed. The same command then retries those and sets the metadata of
- * directories that the run created. A lock on the journal prevents the same restore from running twice at once.
+ * The journal of a restore in progress, in its output directory. After a kill, the same command finds it. Then it can
+ * distinguish unfinished entries of the earlier run from the user's own files. A run that ends with failures keeps the
+ * journal, with the names that failed. The same command then retries those, and sets the metadata of directories that
+ * the run created. A lock on the journal prevents two runs of the same restore at once.
  */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
@@ -24,7 +24,7 @@ import type { RestoreFailure } from './progress.js';
 export interface Resume {
   /** Time at which the run began, by the clock of the target's file system. */
   readonly sinceNs: bigint;
-  /** True if the run was interrupted; false if it ended with failures, so that no entry is partly restored. */
+  /** True if the earlier run was interrupted. False if it ended with failures, so that no entry is partly restored. */
   readonly isBrokenOff: boolean;
   /** Time at which the first unsuccessful run began; directories created since then belong to the restore. */
   readonly firstSinceNs: bigint;
@@ -32,7 +32,10 @@ export interface Resume {
   readonly failed: FailedBefore;
   readonly set: SetNumber | undefined;
   readonly isSameSet: boolean;
-  /** True if the machine has not been rebooted since. After a reboot, files may lack bytes that were not synced. */
+  /**
+   * True if the machine has not been rebooted since that run. After a reboot, files may lack bytes that were not
+   * synced.
+   */
   readonly isSameBoot: boolean;
 }
 
@@ -48,8 +51,8 @@ const MAX_TRIES = 100;
 const BOOT_ID_FILE = '/proc/sys/kernel/random/boot_id';
 
 /**
- * Returns an id that is made of client, paths and hierarchy. The set is not part of it, so a repeated command has an
- * equal id after a new backup too.
+ * Returns an id made from client, paths and hierarchy. The set is not part of it, so the id of a repeated command is
+ * the same even after a new backup.
  */
 export function restoreId({ client, paths, hierarchy }: RestoreIdentity): string {
   const hash = createHash('sha256').update(`${client}\0${hierarchy}\0`);
@@ -57,7 +60,7 @@ export function restoreId({ client, paths, hierarchy }: RestoreIdentity): string
   return hash.digest('hex').slice(0, ID_DIGITS);
 }
 
-/** Returns the prefix of the temporary names from which a run renames its files. */
+/** Returns the prefix of temporary names. A run creates its files under such names and then renames them. */
 export function temporaryPrefix(id: string): string {
   return `.tardis-${id}-`;
 }
@@ -92,8 +95,8 @@ export class RestoreJournal {
   }
 
   /**
-   * Creates the journal, or continues the journal of an earlier run; it is durable on return. Returns undefined if it
-   * cannot be written. Throws CLIENT_BUSY.
+   * Creates the journal, or continues the journal of an earlier run. It is durable when the promise resolves. Returns
+   * undefined if the journal cannot be written. Throws CLIENT_BUSY.
    */
   static async begin(
     system: System,
@@ -122,7 +125,7 @@ export class RestoreJournal {
       system.files.write(fd, formatJournal(textOf(system, identity, undefined)), 0);
       await makeDurable(system, rootFd, fd);
     } catch (error) {
-      if (isLocked) system.native.unlinkAt(rootFd, name); // a partial journal could not be parsed
+      if (isLocked) system.native.unlinkAt(rootFd, name); // a partly written journal could not be parsed
       system.native.close(fd);
       throw error;
     }
@@ -152,7 +155,7 @@ export class RestoreJournal {
     let resume: Resume | undefined;
     try {
       await lock(system, fd);
-      // The run that held the lock may have ended and removed the name.
+      // The run that held the lock before may have ended and removed the journal.
       const row = statExisting(system, rootFd, name);
       const isStill = row?.inode(0) === BigInt.asUintN(64, fs.fstatSync(fd, { bigint: true }).ino);
       if (isStill) resume = readResume(system, rootFd, { name, fd, identity });
@@ -166,7 +169,7 @@ export class RestoreJournal {
     }
     const journal = new RestoreJournal(system, rootFd, { identity, fd, resume });
     try {
-      // The journal of an interrupted run must stay: its creation time is the time at which that run began.
+      // The journal of an interrupted run is not replaced: its creation time is the time at which that run began.
       if (!resume.isBrokenOff) await journal.replace(textOf(system, identity, resume));
     } catch (error) {
       journal.close();
@@ -181,9 +184,9 @@ export class RestoreJournal {
   }
 
   /**
-   * Ends the restore and removes the journal, unless the next run of the same command needs it to repair failures. The
-   * next run needs it for the times of created directories (`hasDirectories`), or if an entry lacks attributes. The
-   * journal is then durable.
+   * Ends the restore, and removes the journal unless the next run of the same command needs it to repair failures. It
+   * is needed for the times of created directories (`hasDirectories`), or if an entry lacks attributes. A journal that
+   * stays is durable.
    */
   async end(failures: readonly RestoreFailure[], hasDirectories: boolean): Promise<void> {
     const lacksPart = failures.some(({ error }) => error.code === 'ATTRIBUTE_NOT_SET');
@@ -229,7 +232,7 @@ export class RestoreJournal {
 }
 
 /**
- * Syncs the journal and its name. Without the name, the next run after a power cut could not recognize unfinished
+ * Syncs the journal and its name. If the name were lost in a power cut, the next run could not recognize unfinished
  * files.
  */
 async function makeDurable({ files }: System, rootFd: number, fd: number): Promise<void> {
@@ -294,7 +297,7 @@ function readResume(
   };
 }
 
-/** Returns the creation time of the journal, or its modification time if that is unknown. */
+/** Returns the creation time of the journal. If that is unknown, returns its modification time. */
 function sinceOf({ native }: Pick<System, 'native'>, rootFd: number, name: Buffer): bigint {
   const row = new RowReader(native.statAt(rootFd, name));
   const bornNs = row.birthTimeNs(0);

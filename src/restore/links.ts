@@ -1,4 +1,4 @@
-/** Restores hard links: the first name of a file is restored, and its other names are linked to the first. */
+/** Restores hard links. The first name of a file is restored as a file, and its other names are linked to it. */
 import type { HistoryEntry } from '../history/index.js';
 import { TardisError } from '../errors/index.js';
 import {
@@ -22,7 +22,7 @@ export interface HardLink {
 }
 
 export class LinkGroups {
-  /** The first name of each file. */
+  /** The first name of each file, by the file's key. */
   private readonly first = new Map<string, TargetName>();
   private readonly links: HardLink[] = [];
   private readonly isRequested: boolean;
@@ -32,8 +32,8 @@ export class LinkGroups {
   }
 
   /**
-   * True if the entry is a further name of a file that was visited before. It is then linked when that file is
-   * restored.
+   * True if the entry is a further name of a file that was visited before. Then the name is recorded, and linked when
+   * that file is restored.
    */
   isFurther({ entry, directory, device }: Visited<Place>, at: TargetName): boolean {
     if (!this.isRequested || entry.linkCount <= 1) return false;
@@ -52,7 +52,7 @@ export class LinkGroups {
   }
 
   /**
-   * Removes the recorded first name of a file, since an existing file was kept there. The next name becomes the first.
+   * Forgets the recorded first name of a file, since an existing entry was kept there. The next name becomes the first.
    */
   forget({ entry, device }: Visited<Place>): void {
     this.first.delete(keyOf(entry, device));
@@ -65,7 +65,7 @@ export class LinkGroups {
     failedNames: ReadonlySet<string>,
   ): LinkOutcome {
     const { at, existing, entry, directory } = link;
-    // The file with that name may be the user's.
+    // The file under the first name may be the user's.
     if (failedNames.has(joinPath(existing.directory, existing.name).toString('latin1'))) {
       throw new TardisError('TARGET_EXISTS', 'the file it is linked to was not restored');
     }
@@ -78,7 +78,7 @@ export class LinkGroups {
         if (isSameFile(there, first)) return 'unchanged';
         const verdict = policy.decide(entry, there, joinPath(at.directory, at.name));
         if (verdict.do === 'keep') return 'kept';
-        // A separate file with the same content is enough, unless everything must be as in the set.
+        // An existing separate file with the same content suffices, unless everything must be as in the set.
         const isAgain = policy.hasFailed(joinPath(existing.directory, existing.name));
         if (verdict.do === 'nothing' && !isReplacing(policy.unseen) && !isAgain) return 'unchanged';
         mayReplace = isReplacing(policy.unseen) || isReplacing(verdict);
@@ -93,14 +93,14 @@ export class LinkGroups {
 export type LinkOutcome = 'made' | 'unchanged' | 'kept';
 
 /**
- * Returns a key that only the names of one file share. The inode is not enough: a file system may give it to several
- * files, or report it wrongly. A snapshot has the inodes and times of its original on another device. So the key
- * contains all metadata and the content. Entries with any difference are never linked.
+ * Returns a key that only the names of one file share. The inode alone is not enough: a file system may use it for
+ * several files, or report it wrongly, and a snapshot has the inodes and times of its original on another device. So
+ * the key also contains all metadata and the content. Entries that differ in anything are never linked.
  */
 export function keyOf({ metadata, contentId }: HistoryEntry, device: string): string {
   const same = Buffer.from(metadata);
   same[METADATA_FLAGS_AT] = 0; // these flags describe how the entry was read
-  same.writeUInt32LE(0, RowOffset.linkCount - METADATA_FROM); // may change while the names are read
+  same.writeUInt32LE(0, RowOffset.linkCount - METADATA_FROM); // may change during a backup
   return `${device}/${contentId ?? 0}/${same.toString('latin1')}`;
 }
 

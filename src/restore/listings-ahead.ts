@@ -8,14 +8,14 @@ export const PAGE_ENTRIES = 2048;
 const TOP_AHEAD = 256;
 /** Maximum number of requests in flight. */
 const MOST_OPEN = 512;
-/** Maximum number of entries and pending answers held for the walk. Above it, nothing is requested ahead. */
+/** Maximum number of entries and pending answers held for the walk. If there are more, nothing is requested ahead. */
 const MOST_WAITING = 1 << 16;
 const NO_NAME = Buffer.alloc(0);
 
 /** Options of the listings. */
 export interface ListingHow {
   readonly withDigests?: boolean;
-  /** Number of another set: list only directories, and entries that differ from that set. */
+  /** Number of another set. If given, only directories and entries that differ from those of that set are listed. */
   readonly unlike?: SetNumber;
 }
 
@@ -30,7 +30,7 @@ export class ListingsAhead {
 
   private readonly how: ListingHow;
 
-  /** `isWholeTree`: true if the directories within a directory will be listed as well. */
+  /** Creates the listings of a set. `isWholeTree` is true if the directories within a directory will be listed too. */
   constructor(history: History, set: SetNumber, isWholeTree: boolean, how: ListingHow = {}) {
     this.how = how;
     this.history = history;
@@ -70,7 +70,7 @@ export class ListingsAhead {
         this.open -= 1;
         this.waiting += entries.length;
         if (!this.isWholeTree) return;
-        // Otherwise each level of the tree would take a round trip.
+        // Without this, each level of the tree would take a round trip.
         for (const { childId } of entries) if (childId !== undefined) this.requestAhead(childId);
       },
       () => {

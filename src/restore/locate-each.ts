@@ -1,4 +1,4 @@
-/** Locates the contents of many files. If one cannot be located, the others can still be restored. */
+/** Locates the contents of many files. A content that cannot be located does not prevent the restore of the others. */
 import type { History, HistoryEntry, ContentLocation } from '../history/index.js';
 import { TardisError } from '../errors/index.js';
 

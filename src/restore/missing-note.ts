@@ -1,4 +1,4 @@
-/** A text at the end of an archive that names each missing entry, so that the archive is not taken as complete. */
+/** A text at the end of an archive that names each missing entry, so that nobody takes the archive for complete. */
 import { randomBytes } from 'node:crypto';
 import { displayName, displayText } from '../model/index.js';
 import type { RestoreFailure } from './progress.js';
@@ -13,7 +13,7 @@ const MARK_BYTES = 8;
 export class MissingNote {
   private isTaken = false;
 
-  /** Records a path of the archive, so that the note about missing files gets another name. */
+  /** Records a path in the archive. If it is the name of the note, the note gets another name. */
   meet(path: Buffer): void {
     if (path.length !== NAME.length + ENDING.length || path.includes(SLASH)) return;
     if (path.toString('latin1').toUpperCase() === `${NAME}${ENDING}`.toUpperCase()) {

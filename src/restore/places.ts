@@ -1,6 +1,6 @@
 /**
- * Directories of a restore's output. They are created when an entry is put into them. Only directories that existed
- * before are inspected. Their metadata is set last.
+ * Directories of a restore's output. A directory is created when the first entry is put into it. Only directories that
+ * existed before are inspected. The metadata of all directories is set last.
  */
 import { TardisError } from '../errors/index.js';
 import type { HistoryEntry } from '../history/index.js';
@@ -46,7 +46,7 @@ export class RestorePlaces {
   private readonly isDry: boolean;
   private readonly names: FoldedNames | undefined;
 
-  /** `names` detects collisions if the file system of the target treats several names as equal. */
+  /** Creates the output. `names` detects collisions if the file system of the target treats several names as equal. */
   constructor(
     target: RestoreTarget,
     {
@@ -77,8 +77,8 @@ export class RestorePlaces {
   }
 
   /**
-   * Creates a directory, and its ancestors, if it does not exist. Returns false if another entry has its name and
-   * stays.
+   * Creates a directory and the directories above it, unless they exist. Returns false if another entry has its name
+   * and stays.
    */
   make(place: Place): boolean {
     if (place.state !== 'unmade') return place.state !== 'barred';
@@ -108,8 +108,8 @@ export class RestorePlaces {
   }
 
   /**
-   * Records a name of the restore. Throws TARGET_EXISTS if the file system treats it as equal to the name of another
-   * entry of this restore.
+   * Records the name of an entry of this restore. Throws TARGET_EXISTS if the file system treats it as equal to the
+   * name of another one.
    */
   claimName(directory: Place, name: Buffer): void {
     const { path } = directory;
@@ -151,8 +151,7 @@ export class RestorePlaces {
   }
 
   /**
-   * Returns how to write an entry (bits of RestoreHow), or the reason why it is not written. In the latter case the
-   * entry is also counted.
+   * Decides how an entry is written (bits of RestoreHow). If it is not to be written, counts it and returns the reason.
    */
   settle(entry: HistoryEntry, directory: Place, name: Buffer): PlacedAs {
     const at = { directory: directory.path, name };
@@ -163,7 +162,7 @@ export class RestorePlaces {
     }
     const verdict = this.policy.decide(entry, there, joinPath(directory.path, name));
     const settled = this.count(verdict);
-    // An earlier run may have been interrupted before it set the flags.
+    // An earlier run may have been interrupted before it set this entry's flags.
     const isOurs = settled === 'unchanged' && this.policy.isOursBefore(there);
     if (isOurs || typeof settled === 'number') this.flags.add(entry, directory.path, name);
     return settled;
@@ -200,7 +199,7 @@ export class RestorePlaces {
     if (!this.isDry && files + links + directories > 0) await this.target.sync();
   }
 
-  /** Sets the metadata of the directories, deepest first, then all flags. `failures` may grow meanwhile. */
+  /** Sets the metadata of the directories, deepest first, and then all flags. It may add to `failures`. */
   finish(
     attempt: (path: Buffer, work: () => FailedAttribute[]) => void,
     failures: readonly RestoreFailure[],

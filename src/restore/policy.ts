@@ -55,7 +55,7 @@ const KEEP: Verdict = Object.freeze({ do: 'keep' });
 const REFUSE: Verdict = Object.freeze({ do: 'refuse' });
 const WRITE: Verdict = Object.freeze({ do: 'write', how: 0 });
 const REPLACE: Verdict = Object.freeze({ do: 'write', how: RestoreHow.replace });
-/** Verdict on an unchanged entry of which an earlier run could not set all metadata. */
+/** Verdict on an unchanged entry whose metadata an earlier run could not set completely. */
 const DRESS: Verdict = Object.freeze({ do: 'write', how: RestoreHow.dress });
 const COMPARE: Verdict = Object.freeze({ do: 'write', how: RestoreHow.compare });
 const COMPARE_OR_REPLACE: Verdict = Object.freeze({
@@ -65,8 +65,9 @@ const COMPARE_OR_REPLACE: Verdict = Object.freeze({
 
 const SECOND_NS = 1_000_000_000n;
 /**
- * Units in which file systems store times, each with the distance within which a stored time counts as the one that
- * was set. They are seconds (FAT stores only even ones), milliseconds, microseconds, and 100 ns (NTFS).
+ * Units in which file systems store times, each with a distance. A stored time that is a multiple of the unit, and
+ * closer to the wanted time than this distance, counts as the wanted one. The units are seconds (FAT stores only even
+ * ones), milliseconds, microseconds, and 100 ns (NTFS).
  */
 const KEPT_NS: readonly (readonly [unitNs: bigint, withinNs: bigint])[] = [
   [SECOND_NS, 2n * SECOND_NS],
@@ -86,7 +87,7 @@ export class RestorePolicy {
   /** The state of an earlier run of this restore that was interrupted or ended with failures. */
   resume: Resume | undefined;
 
-  /** Creates the policy. `owners` maps the owners of entries to this machine; undefined to keep their numbers. */
+  /** Creates the policy. `owners` maps the owners of entries to this machine; if undefined, the numbers are kept. */
   constructor(options: PolicyOptions, nowMs: number, owners?: OwnerMap) {
     this.options = options;
     this.owners = owners;
@@ -95,7 +96,7 @@ export class RestorePolicy {
     this.dressing = isPlain ? undefined : new Dressing(options, nowMs);
   }
 
-  /** True if an existing entry that stays is not an error. */
+  /** True if it is not an error that an existing entry stays. */
   get keepsSilently(): boolean {
     return this.options.overwrite !== undefined;
   }
@@ -109,7 +110,7 @@ export class RestorePolicy {
     return { permissions: setPermissions !== false, times: setTimes !== false };
   }
 
-  /** True if inodes get the flags of the set. As with owners, only root may set the flags that matter. */
+  /** True if restored inodes get the flags of the set. Only root may set the flags that matter. */
   get setsFlags(): boolean {
     return this.isRoot && this.keepsFlags;
   }
@@ -124,7 +125,7 @@ export class RestorePolicy {
     return this.options.overwrite !== undefined && this.options.overwrite !== 'never';
   }
 
-  /** Verdict on an entry that does not exist yet. Its name may be taken before the entry is written. */
+  /** Verdict on an entry whose name was free. The name may be taken before the entry is written. */
   get unseen(): Verdict {
     return this.options.overwrite === 'always' ? REPLACE : WRITE;
   }
@@ -192,8 +193,8 @@ export class RestorePolicy {
   }
 
   /**
-   * Returns the verdict if the existing entry is equal, or if only its content can show whether it is; otherwise
-   * undefined.
+   * Returns the verdict if the existing entry is equal, or if only a comparison of contents can show that. Otherwise
+   * returns undefined.
    */
   private ifSame(wanted: HistoryEntry, there: Entry): Verdict | undefined {
     const { overwrite, compareContents, setTimes } = this.options;
@@ -240,8 +241,8 @@ export class RestorePolicy {
   }
 
   /**
-   * True if an existing entry looks unfinished, as a killed run leaves it. It was created since that run began, and is
-   * either accessible only to its owner, or complete but without its times.
+   * True if an existing entry looks like one that a killed run left unfinished. It was created since that run began. It
+   * is either accessible only to its owner, or complete but without its times.
    */
   private isUnfinished(wanted: HistoryEntry, there: Entry): boolean {
     const { resume } = this;
@@ -249,7 +250,8 @@ export class RestorePolicy {
     if (there.type === EntryType.symlink) return true;
     if (there.type !== EntryType.file) return false;
     if (!resume.isSameBoot && isCutShort(wanted, there, resume)) return true;
-    // A file with another name was complete, unless that name reached the disk before the file itself.
+    // If the file also has another name, it was complete before it got that name, unless after a power cut only the
+    // name is on the disk.
     if (there.linkCount !== 1 && resume.isSameBoot) return false;
     if (there.permissions === UNFINISHED_MODE && there.uid === this.uid) {
       return !resume.isSameSet || there.sizeBytes <= wanted.sizeBytes;
@@ -270,17 +272,14 @@ function isBornSince(there: Entry, sinceNs: bigint): boolean {
   return bornNs >= sinceNs;
 }
 
-/**
- * True if two times are equal, or if the second is the first as a file system stores it in a unit coarser than
- * nanoseconds.
- */
+/** True if two times are equal, or if the second is the first in a coarser unit of a file system (`KEPT_NS`). */
 function isCoarselyEqual(wantedNs: bigint, thereNs: bigint): boolean {
   if (wantedNs === thereNs) return true;
   const apartNs = wantedNs > thereNs ? wantedNs - thereNs : thereNs - wantedNs;
   return KEPT_NS.some(([unitNs, withinNs]) => thereNs % unitNs === 0n && apartNs < withinNs);
 }
 
-/** Replaces the metadata that are not to be restored from the set. */
+/** Replaces the metadata that are not restored from the set. */
 class Dressing {
   private readonly options: PolicyOptions;
   private readonly nowNs: bigint;
@@ -302,7 +301,7 @@ class Dressing {
       dressed.writeUInt16LE(open & ~this.umask, permissionsAt);
     }
     if (setOwner === false && type !== EntryType.directory) {
-      // The file must not run with the rights of the restoring user.
+      // Without the owner of the set, the file must not run with the rights of the user who restores it.
       dressed.writeUInt16LE(dressed.readUInt16LE(permissionsAt) & ~SET_ID_BITS, permissionsAt);
     }
     if (setTimes === false) dressed.writeBigInt64LE(this.nowNs, RowOffset.mtimeNs - METADATA_FROM);
@@ -310,7 +309,7 @@ class Dressing {
   }
 }
 
-/** Returns a copy without attributes, except for the time that is stored among them. */
+/** Returns a copy without attributes. An exact time that is stored among the attributes is kept. */
 function bare(metadata: Buffer): Buffer {
   const row = joinRow(metadata, Buffer.from('x'), undefined);
   const rows = new RowReader(row);

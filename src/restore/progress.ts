@@ -10,7 +10,7 @@ export interface RestoreProgress {
   unchanged: number;
   /** Number of entries that existed already, differ, and stay as requested. */
   kept: number;
-  /** Number of entries omitted by --include and --exclude, without those below them. */
+  /** Number of entries that --include and --exclude omit. The entries below them are not counted. */
   leftOut: number;
   failures: number;
   /** Number of bytes of contents fetched from a server; 0 if the store is on this machine. */

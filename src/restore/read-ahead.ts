@@ -1,6 +1,6 @@
 /**
- * Reads data before a job requests it, because the store may be remote. It receives the records of the job in the
- * order of their use, and keeps their data until it is requested.
+ * Reads data before a job requests it, because the store may be remote. It is given the records of the job in the order
+ * of their use, and keeps their data until the job requests it.
  */
 import type { ObjectReader } from '../history/index.js';
 import { releaseMemory } from '../model/index.js';
@@ -35,8 +35,8 @@ export class ReadAhead implements ObjectReader {
   private readonly reader: ObjectReader;
 
   /**
-   * Begins to read `ranges` at once. The ranges in `perhaps` may not be needed, so each is read only when first
-   * requested. `reader` is never closed.
+   * Begins to read `ranges` at once. The ranges in `perhaps` may not be needed, so each is read only when the job
+   * requests it. `reader` is never closed.
    */
   constructor(
     reader: ObjectReader,
@@ -119,13 +119,13 @@ export class ReadAhead implements ObjectReader {
     const data = this.reader
       .read(object, position, target, bytes)
       .then((got) => target.subarray(0, got));
-    data.catch(() => undefined); // reported when this piece is requested
+    data.catch(() => undefined); // the error is thrown when this piece is requested
     piece.data = data;
   }
 
   /**
-   * Removes a piece. Frees the memory of `data` at once, if it is given; otherwise V8 would collect garbage after
-   * every few pieces.
+   * Removes a piece. If `data` is given, its memory is freed at once; otherwise V8 would collect garbage after every
+   * few pieces.
    */
   private drop(piece: Piece, data?: Uint8Array): void {
     if (data !== undefined) releaseMemory(data);

@@ -23,13 +23,13 @@ export interface RestoreRequest extends Selection {
 
 export interface RestoreResult {
   readonly failures: RestoreFailure[];
-  /** The run that this one continued; undefined if there was none. */
+  /** State of the earlier run that this one continued; undefined if there was none. */
   readonly resume: Resume | undefined;
   /** Descriptions of attributes that the file system of the target accepts without an error but does not keep. */
   readonly losses: readonly string[];
 }
 
-/** The objects that a restore works with. */
+/** The objects that a restore uses. */
 export interface RestoreMeans {
   readonly history: History;
   readonly jobs: JobRunner;
@@ -37,5 +37,5 @@ export interface RestoreMeans {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The objects that the writing of a stream works with. */
+/** The objects that writing a stream uses. */
 export type StreamMeans = Omit<RestoreMeans, 'jobs'>;

@@ -1,8 +1,8 @@
 /**
  * Restores paths: locate ▸ fetch ▸ (decrypt) ▸ decompress ▸ (patch) ▸ write. The tree is walked in the catalog.
- * Directories and links are created here; jobs in the pool write the files, in the order of the packs. Directories
- * get their metadata last, deepest first. Everything is opened beneath the target. Existing entries are inspected
- * first, but nothing is inspected in a directory that was just created.
+ * Directories and links are created in this thread. Jobs in the pool write the files, in the order of the packs.
+ * Directories get their metadata last, deepest first. Everything is opened beneath the target. Existing entries are
+ * inspected first, but not in a directory that was just created.
  */
 import { from, lastValueFrom } from 'rxjs';
 import type { History } from '../history/index.js';
@@ -39,14 +39,14 @@ const WINDOW_FILES = 1024;
 const SLICE_MS = 4;
 /** Maximum number of located files that wait until other files of their records are located. */
 const MAX_HELD = 16_384;
-/** Number of files, located since the last ones left, after which idle workers get files of incomplete records. */
+/** Number of files located since files were last taken, after which idle workers get files of incomplete records. */
 const FILES_UNTIL_OTHERS = 2048;
-/** Decoded bytes in flight, per worker, below which files leave as soon as most of their record is found. */
+/** Decoded bytes of jobs, per worker, below which workers get files as soon as most of their record is found. */
 const HUNGRY_BYTES_PER_WORKER = 8 << 20;
-/** Maximum number of decoded bytes of the jobs that wait or run, per worker. A waiting job holds only names. */
+/** Maximum number of decoded bytes, for each worker, of the jobs that wait or run. A waiting job holds only names. */
 const JOB_BYTES_PER_WORKER = 64 << 20;
 
-/** Jobs whose records are fetched while the workers have others, if that takes requests to a store of objects. */
+/** Maximum number of jobs whose records are fetched ahead while the workers run others; only for a remote store. */
 const MOST_FETCHING_JOBS = 8;
 
 /** Restores some paths. Throws NO_SUCH_PATH and NO_ACCESS before anything is written. */
@@ -56,7 +56,7 @@ export async function runRestore(
   request: RestoreRequest,
 ): Promise<RestoreResult> {
   const { history } = means;
-  // Only root can give files to other owners.
+  // Only root can set other owners, so other users need no names of owners.
   const byNumber = request.numericIds === true || process.geteuid?.() !== 0;
   const owners = new OwnerMap(system, byNumber ? [] : await history.owners(request.set));
   const restore = new Restore(system, means, request, owners);
@@ -142,7 +142,7 @@ class Restore implements WalkVisitor<Place> {
     const attempt = (path: Buffer, work: () => FailedAttribute[]): void =>
       this.attempt(path, () => this.reportMissing(path, work()));
     this.places.finish(attempt, this.failures);
-    await this.places.sync(); // before the journal is removed, which lists what must be checked again
+    await this.places.sync(); // before the journal is removed
     await this.journal?.end(this.failures, this.places.hasUnfinished);
   }
 
@@ -205,7 +205,7 @@ class Restore implements WalkVisitor<Place> {
     }
   }
 
-  /** Yields to the event loop after SLICE_MS of the walk, so that workers without a job get one. */
+  /** Yields to the event loop after SLICE_MS of the walk, so that idle workers get jobs. */
   async breathe(): Promise<void> {
     const nowMs = performance.now();
     if (nowMs - this.lastBreathMs < SLICE_MS) return;
@@ -268,22 +268,22 @@ class Restore implements WalkVisitor<Place> {
     yield* this.admit(planJobs(this.held.take(Infinity, Infinity), this.policy));
   }
 
-  /** Locates the files of the window, and adds them to the files that are held. */
+  /** Locates the files of the window, and adds them to the held files. */
   private async flushWindow(): Promise<void> {
     const files = this.window;
     this.window = [];
     for (const file of await this.locate(files)) this.held.add(file);
   }
 
-  /** Yields jobs for files of found records if workers have little to do, and for others if too many are held. */
+  /** Yields jobs for files of found records if workers are idle, and for other files if too many are held. */
   private async *jobsNow(): AsyncGenerator<RestoreJob> {
     const { held, hungryBytes, inFlight } = this;
     const tooMany = held.count - MAX_HELD;
     if (held.count === 0 || (tooMany <= 0 && inFlight.used >= hungryBytes)) return;
-    // A remote store is read ahead in the order of its packs, so many records of it leave together.
+    // A remote store is read ahead in the order of its packs, so many of its records are requested together.
     const fullBytes = this.history.isFar ? inFlight.limit : 2 * hungryBytes;
     const freeBytes = fullBytes - inFlight.used;
-    // Workers that wait for the walk cost less than records that are decoded for each few of their files.
+    // If the workers wait for the walk, that costs less than decoding records again for each few of their files.
     let files = tooMany > 0 ? held.take(freeBytes, MAX_HELD / 4) : held.takeFound(freeBytes);
     const isIdle = files.length === 0 && inFlight.used === 0;
     if (isIdle && held.countSinceTaken >= FILES_UNTIL_OTHERS) files = held.take(freeBytes, 0);
@@ -297,7 +297,7 @@ class Restore implements WalkVisitor<Place> {
       const pieces = file.entry.contentId === undefined ? [] : locations[index];
       if (Array.isArray(pieces)) located.push({ file, pieces });
       else {
-        // The content is known to be missing already, or the catalog is damaged: there is no digest to report.
+        // The content is known to be missing, or the catalog is damaged, so there is no digest to report.
         const error = pieces instanceof TardisError ? toWire(pieces) : missingContent();
         this.fail(joinPath(file.directory, file.name), error, undefined);
       }
@@ -317,12 +317,12 @@ class Restore implements WalkVisitor<Place> {
     const gone = await this.runOnce(job, false);
     this.inFlight.give(job.bytes);
     if (gone.length === 0) return;
-    // Their records were removed after they were located; the contents are elsewhere now.
+    // The records of these files were removed after they were located, so the contents are located again.
     const again = planJobs(await this.locate(gone), this.policy);
     for (const second of again) await this.runOnce(second, true);
   }
 
-  /** Runs a job. Returns the files whose records are gone; with `reportsGone`, they are failures instead. */
+  /** Runs a job. Returns the files whose records were removed; with `reportsGone`, they are failures instead. */
   private async runOnce(job: RestoreJob, reportsGone: boolean): Promise<FileToRestore[]> {
     const gone: FileToRestore[] = [];
     const { target } = this.places;
@@ -353,7 +353,7 @@ class Restore implements WalkVisitor<Place> {
         continue;
       }
       const isDamage = error.code === 'CONTENT_DAMAGED' || error.code === 'RECORD_DAMAGED';
-      // For a file in parts this is only the damaged part, since the others need not be sent again.
+      // For a file in parts, the digest is that of the damaged part, since the other parts need not be sent again.
       const damaged = isDamage && digest !== undefined ? Buffer.from(digest) : undefined;
       this.fail(joinPath(directory, name), error, damaged);
     }

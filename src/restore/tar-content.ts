@@ -1,6 +1,6 @@
 /**
- * Contents as stored in a tar archive: unchanged or, for a sparse file, its data after a map of its regions. The
- * format is GNU.sparse 1.0, which tar, star and others read.
+ * Contents in the form in which a tar archive stores them. A sparse file is stored as a map of its regions and then its
+ * data; any other file is stored unchanged. The format is GNU.sparse 1.0, which tar, star and others read.
  */
 import type { ContentPiece } from '../history/index.js';
 import { TardisError } from '../errors/index.js';
@@ -55,13 +55,13 @@ export async function sparseContent(form: AsyncIterable<Buffer>): Promise<TarCon
   return { storedBytes: head.length + dataBytes, realBytes, chunks: chunks() };
 }
 
-/** A region of the file that is in the archive. */
+/** A region of a sparse file that has data in the archive. */
 interface Region {
   readonly start: number;
   readonly end: number;
 }
 
-/** Returns the regions with data, in whole blocks: tar begins each region with a new one. */
+/** Returns the regions with data, extended to whole blocks, since tar begins each region with a new block. */
 function regionsOf(map: SparseMap): Region[] {
   const regions: Region[] = [];
   map.forEachPiece(0, map.formBytes, ({ head, offset, bytes }) => {
@@ -73,7 +73,7 @@ function regionsOf(map: SparseMap): Region[] {
     if (last === undefined || start > last.end) regions.push({ start, end });
     else regions[regions.length - 1] = { start: last.start, end };
   });
-  // A hole at the end is marked by an empty region there.
+  // A hole at the end of the file is marked by an empty region after it.
   if ((regions.at(-1)?.end ?? 0) < map.fileBytes) {
     regions.push({ start: map.fileBytes, end: map.fileBytes });
   }
@@ -81,8 +81,8 @@ function regionsOf(map: SparseMap): Region[] {
 }
 
 /**
- * Returns the map: the number of regions, then offset and length of each. Numbers are decimal, one per line,
- * padded to whole blocks.
+ * Returns the map of a sparse file: the number of regions, then offset and length of each. The numbers are decimal, one
+ * on each line. The map is padded to whole blocks.
  */
 function mapText(regions: readonly Region[]): Buffer {
   const numbers = regions.flatMap(({ start, end }) => [start, end - start]);
@@ -91,7 +91,8 @@ function mapText(regions: readonly Region[]): Buffer {
 }
 
 /**
- * Position in a content. It fills regions with data in ascending order, and with zeros where a region has no data.
+ * A position in a sparse content that moves through its regions in ascending order. Bytes of a region without data are
+ * filled with zeros.
  */
 class Cursor {
   private index = 0;
@@ -120,7 +121,7 @@ class Cursor {
     this.at = this.regions[this.index]?.start ?? this.at;
   }
 
-  /** Yields zeros up to a position: less than a block, since regions are the data in whole blocks. */
+  /** Yields zeros up to a position. They are less than a block, since regions are extended to whole blocks. */
   private *zerosTo(position: number): Generator<Buffer> {
     if (position > this.at) yield Buffer.alloc(position - this.at);
   }

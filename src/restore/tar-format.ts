@@ -1,13 +1,13 @@
 /**
- * The format of `regenerate --tar`: POSIX pax (IEEE 1003.1). Each entry has a ustar header. An extended header
- * before it contains what ustar cannot express: long and non-ASCII names, nanoseconds, times before 1970, sizes
+ * The format of `regenerate --tar`: POSIX pax (IEEE 1003.1). Each entry has a ustar header. An extended header before
+ * it contains everything that ustar cannot express: long and non-ASCII names, nanoseconds, times before 1970, sizes
  * from 8 GiB, large owner numbers. Names are bytes; if they are not UTF-8, the extended header declares this
- * (`hdrcharset=BINARY`). This is not done by a library, since libraries treat names as text.
+ * (`hdrcharset=BINARY`). No library is used, since libraries treat names as text.
  */
 import { isUtf8 } from 'node:buffer';
 
 export const TAR_BLOCK_BYTES = 512;
-/** Archives are padded to a multiple of this size. */
+/** Length in bytes of which the length of an archive is a multiple. */
 const TAR_RECORD_BYTES = 20 * TAR_BLOCK_BYTES;
 
 export const TarType = Object.freeze({
@@ -38,7 +38,7 @@ export interface TarEntry {
   readonly userName?: Buffer | undefined;
   readonly groupName?: Buffer | undefined;
   readonly mtimeNs: bigint;
-  /** Device number, for device nodes only. */
+  /** Numbers of the device, for device nodes only. */
   readonly deviceMajor?: number;
   readonly deviceMinor?: number;
   /** Further records of the extended header, such as extended attributes. */

@@ -46,7 +46,7 @@ const TAR_TYPES: Readonly<Partial<Record<EntryTypeNumber, TarTypeFlag>>> = {
 
 /**
  * Writes a tar archive to a sink (see `writeArchive`). Contents are checked before their headers are written, so that
- * damaged ones are omitted and reported.
+ * damaged files can be omitted and reported.
  */
 export async function writeTar(
   system: System,
@@ -67,7 +67,7 @@ class TarFormat implements ArchiveFormat {
   readonly name = 'tar';
   readonly hasHardLinks = true;
   isBegun = false;
-  /** Names of users (u) and groups (g) by their numbers. */
+  /** Names of owners by `u` (user) or `g` (group) and the number. */
   private readonly owners: ReadonlyMap<string, Buffer>;
   private readonly sink: ByteSink;
   private readonly keepsFlags: boolean;
@@ -151,7 +151,7 @@ class TarFormat implements ArchiveFormat {
   }
 }
 
-/** Returns attributes as pax records. Omits those whose names contain `=`, which pax cannot express. */
+/** Returns attributes as pax records. Attributes whose names contain `=` are omitted, since pax cannot express them. */
 function extendedOf(
   attributes: Buffer | undefined,
   withFlags: boolean,

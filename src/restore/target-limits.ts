@@ -48,7 +48,7 @@ export function lossesOf(
     const times = lostTimes(early!.mtimeNs, late!.mtimeNs);
     return [...(requested.permissions ? permissions : []), ...(requested.times ? times : [])];
   } catch {
-    return []; // each entry reports what the file system rejects
+    return []; // each entry will report that the file system rejects its attributes
   } finally {
     if (fd !== undefined) {
       native.close(fd);
@@ -65,7 +65,7 @@ function lostTimes(earlyNs: bigint, lateNs: bigint): string[] {
   return [...fine, ...late];
 }
 
-/** Returns the unit in which a time was stored; undefined if the stored time is a different one. */
+/** Returns the unit to which a time was rounded; undefined if the stored time is another one. */
 function unitOf(setNs: bigint, keptNs: bigint): string | undefined {
   const apartNs = setNs > keptNs ? setNs - keptNs : keptNs - setNs;
   return UNITS.find(([ns]) => keptNs % ns === 0n && apartNs < ns)?.[1];

@@ -1,6 +1,6 @@
 /**
- * The target that a restore writes to. It creates directories, links and metadata beneath its path, and never
- * follows a symbolic link or writes outside. Jobs in the pool write files in the same way.
+ * The target that a restore writes to. It creates directories and links, and sets metadata, beneath its path. It never
+ * follows a symbolic link and never writes outside. Jobs in the pool write files under the same rules.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -48,13 +48,13 @@ export interface TargetOptions {
   readonly setsOwner: boolean;
   /** Prefix of the temporary names under which entries are created before they are renamed. */
   readonly prefix: string;
-  /** True to inspect only. */
+  /** True to create nothing. */
   readonly isDry: boolean;
 }
 
 /**
- * Creates a directory and those above it. Returns false if it existed. mkdir's own recursion is not used, since it
- * never ends in places such as /proc.
+ * Creates a directory and the directories above it. Returns false if it existed. mkdir's own recursion is not used,
+ * since it never ends at places such as /proc.
  */
 function makeDirectories(directory: Buffer): boolean {
   const stat = fs.statSync(directory, { throwIfNoEntry: false });
@@ -78,7 +78,7 @@ export function explainedWhenFull({ files }: System, output: Buffer, error: unkn
   try {
     freeBytes = files.freeBytes(byteText(absolutePath(output)));
   } catch {
-    freeBytes = 0; // the directory could not be created
+    freeBytes = 0; // no free space is known, since the directory could not be created
   }
   const message = `the target is full: ${place}, ${formatBytes(freeBytes)} are free`;
   return new TardisError('TARGET_FULL', message, { path: place, freeBytes }, error);
@@ -109,7 +109,7 @@ export class RestoreTarget {
     this.system = system;
     this.prefix = prefix;
     this.isDry = isDry;
-    // For an ordinary user a failing chown is no error; files of other owners then lose their set-id bits.
+    // For an ordinary user a failing chown is not an error. Files of other owners then lose their set-id bits.
     const isRoot = process.geteuid?.() === 0;
     const owner = MetadataOption.setOwner | (isRoot ? 0 : MetadataOption.forgiveOwner);
     const full = absolutePath(output);
@@ -204,7 +204,7 @@ export class RestoreTarget {
   removeTemporaries(directory: Buffer): void {
     const { native } = this.system;
     const fd = this.fdOf(directory);
-    // The path uses the descriptor, so that no link can redirect it.
+    // The path goes through the descriptor, so that no link can redirect it.
     const rows = new RowReader(native.listDirectory(Buffer.from(`/proc/self/fd/${fd}/.`)));
     forEachRow(rows, (at) => {
       const isOurs = rows.name(at).toString('latin1').startsWith(this.prefix);
@@ -270,7 +270,7 @@ export class RestoreTarget {
     }
   }
 
-  /** Returns the flags of a path that prevent changes (see `flagsAt`). */
+  /** Returns those flags of a path that prevent changes (see `flagsAt`). */
   flagsOf(path: Buffer): number {
     const { directory, name } = placeOf(path);
     return this.system.native.flagsAt(this.fdOf(directory), name);
@@ -283,7 +283,8 @@ export class RestoreTarget {
   }
 
   /**
-   * Returns the error for a path that could not be created. Its cause is the condition in the target, if one is found.
+   * Returns the error to report for a path that could not be created. If a condition of the target explains it, that is
+   * its cause.
    */
   explain(path: Buffer, error: unknown): WireError {
     const { existingFd, system } = this;

@@ -1,6 +1,6 @@
 /**
- * Walks the selected paths and everything below them, in the order of the catalog. Entries must be readable and
- * pass the filter. The visitor decides what to do with an entry.
+ * Walks the selected paths and everything below them, in the order of the catalog. Entries that are damaged, not
+ * readable, or rejected by the filter are left out. The visitor decides what happens with each other entry.
  */
 import {
   type History,
@@ -30,7 +30,7 @@ export interface Selection {
   readonly set: SetNumber;
   /** Absolute paths in the backup. */
   readonly paths: readonly Buffer[];
-  /** True to keep the whole path of each beneath the output; otherwise only its last component. */
+  /** True to create the whole path of each selected entry beneath the output; otherwise only its last component. */
   readonly hierarchy?: boolean;
   /** False to restore directories without their entries. */
   readonly recurse?: boolean;
@@ -44,9 +44,9 @@ export interface OutputDirectory {
   readonly above: OutputDirectory | undefined;
   /** Entry of the directory; undefined for a directory above the roots of the set, and for the output. */
   readonly entry: HistoryEntry | undefined;
-  /** The path in the backup. */
+  /** Path of the directory in the backup. */
   readonly source: Buffer;
-  /** True if everything in the directory is included. */
+  /** True if the filter includes everything in the directory. */
   readonly isInside: boolean;
   /** Key of the device that the entries of the directory are on. */
   readonly device: string;
@@ -69,8 +69,8 @@ export interface WalkVisitor<D extends OutputDirectory> {
    */
   directory(plain: OutputDirectory, above: D | undefined): D;
   /**
-   * Handles an entry that is not a directory, or a directory that was itself selected (then with `made`). Returns
-   * false to skip it.
+   * Handles an entry that is not a directory, or a directory that was itself selected. `made` is the visitor's object
+   * for such a directory. Returns false to skip the entry.
    */
   visit(visited: Visited<D>, made: D | undefined): boolean;
   /**
@@ -93,7 +93,7 @@ const OF_ONE_LISTING: ReadonlySet<string> = new Set([
   'CATALOG_DAMAGED',
 ]);
 
-/** True if an error concerns a single listing, so that the walk can go on. */
+/** True if an error concerns a single listing, so that the walk can continue. */
 export function isOfOneListing(error: unknown): error is TardisError {
   return error instanceof TardisError && OF_ONE_LISTING.has(error.code);
 }
@@ -220,8 +220,8 @@ export class TreeWalk<D extends OutputDirectory> {
   }
 
   /**
-   * Returns the output directory of a path whose hierarchy is kept. Creates the visitor's objects for all directories
-   * above it.
+   * Returns the output directory for a path whose hierarchy is kept. Creates the visitor's objects for all directories
+   * above the entry.
    */
   private async way(top: D, { path, device }: Wanted, shared: Map<string, D>): Promise<D> {
     let above = top;
@@ -259,7 +259,7 @@ export class TreeWalk<D extends OutputDirectory> {
   ): void {
     const { filter, recurse } = this.selection;
     if (given === undefined && !isEntryName(name)) {
-      // Such a name must not reach a path, or an archive that is unpacked elsewhere.
+      // Such a name must not become part of a path here, or where an archive is unpacked.
       const why = new TardisError('RECORD_DAMAGED', 'the store has an entry whose name is none');
       this.visitor.failed(joinPath(directory.path, name), why);
       return;
@@ -297,7 +297,7 @@ export class TreeWalk<D extends OutputDirectory> {
   }
 }
 
-/** Returns the paths without duplicates; with `hierarchy`, also without paths below other ones. Throws USAGE. */
+/** Returns the paths without duplicates. With `hierarchy`, paths below other ones are left out too. Throws USAGE. */
 function outermost(paths: readonly Buffer[], hierarchy: boolean): Buffer[] {
   const unique = [...new Map(paths.map((path) => [path.toString('latin1'), path])).values()];
   if (hierarchy) {

@@ -1,4 +1,4 @@
-/** Contents of a zip archive: sums, holes as zeros, and deflate where it saves space. */
+/** Contents for a zip archive: checksums, holes as zeros, and deflate if it saves space. */
 import { crc32, deflateRaw, deflateRawSync, constants } from 'node:zlib';
 import { promisify } from 'node:util';
 import { TardisError } from '../errors/index.js';
@@ -7,7 +7,7 @@ import type { ZipContent } from './zip-format.js';
 
 const deflate = promisify(deflateRaw);
 
-/** Number of bytes that are compressed as a unit, in a thread of their own. */
+/** Number of bytes that are compressed as a unit. Several units are compressed in parallel threads. */
 export const BLOCK_BYTES = 1 << 20;
 /** Maximum number of blocks that are compressed at once. */
 const MAX_BLOCKS = 4;
@@ -22,7 +22,7 @@ const LEVEL = 1;
 const LAST_BLOCK = Buffer.from([0x03, 0x00]);
 const ZEROS = Buffer.alloc(BLOCK_BYTES);
 
-/** True if the beginning of a content shows that it shrinks. */
+/** True if a sample from the beginning of a content shrinks enough. */
 export function isWorthDeflating(start: Buffer): boolean {
   if (start.length < LEAST_BYTES) return false;
   const sample = start.subarray(0, SAMPLE_BYTES);
@@ -51,14 +51,17 @@ export class Summed {
   }
 }
 
-/** Yields the deflated form of a content. Its blocks are compressed in several threads, and can be concatenated. */
+/**
+ * Yields the deflated form of a content. Its blocks are compressed in several threads; deflated blocks can be
+ * concatenated.
+ */
 export async function* deflatedBlocks(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const running: Promise<Buffer>[] = [];
   const options = { level: LEVEL, finishFlush: constants.Z_SYNC_FLUSH };
   try {
     for await (const block of blocksOf(chunks)) {
       const making = deflate(block, options);
-      making.catch(() => undefined); // thrown when it is awaited
+      making.catch(() => undefined); // the error is thrown when the block is awaited
       running.push(making);
       if (running.length >= MAX_BLOCKS) yield await running.shift()!;
     }
@@ -108,8 +111,8 @@ function* zeros(bytes: number): Generator<Buffer> {
 }
 
 /**
- * Returns a content whole if it has at most `limit` bytes; otherwise its beginning, which is valid until the rest is
- * read. `sizeBytes` is its probable size. Throws CONTENT_DAMAGED.
+ * Returns a whole content if it has at most `limit` bytes. Otherwise returns its beginning, which is valid until the
+ * rest is read. `sizeBytes` is its probable size. Throws CONTENT_DAMAGED.
  */
 export async function begun(
   chunks: AsyncIterable<Buffer>,

@@ -1,7 +1,7 @@
 /**
- * The format of `regenerate --zip`: APPNOTE 6.3 with zip64, times and owners in the fields of Info-ZIP, permissions and
- * symbolic links as zip has them on Unix. No library does this: those for Node.js treat names as text, and hold each
- * entry as objects (docs/operations.md has the figures).
+ * The format of `regenerate --zip`: APPNOTE 6.3 with zip64, with times and owners in the fields of Info-ZIP, and
+ * permissions and symbolic links as zip on Unix stores them. No library is used, since those for Node.js treat names as
+ * text, and hold each entry as objects (docs/operations.md has the figures).
  */
 import { isUtf8 } from 'node:buffer';
 import { promisify } from 'node:util';
@@ -16,19 +16,19 @@ type ZipMethodNumber = (typeof ZipMethod)[keyof typeof ZipMethod];
 export interface ZipEntry {
   /** Relative path; that of a directory ends in a slash. */
   readonly name: Buffer;
-  /** File type and permissions as `st_mode` has them. */
+  /** File type and permissions in the form of `st_mode`. */
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
   readonly mtimeNs: bigint;
   readonly method: ZipMethodNumber;
-  /** True if sums and sizes follow the content, in a data descriptor. */
+  /** True if checksum and sizes follow the content, in a data descriptor. */
   readonly isStreamed: boolean;
   /** True if sizes take 8 bytes. */
   readonly isLarge: boolean;
 }
 
-/** The content of an entry, as the central directory has it. */
+/** Checksum and sizes of an entry's content, for the central directory. */
 export interface ZipContent {
   readonly crc: number;
   readonly sizeBytes: number;
@@ -60,8 +60,8 @@ const MAX_INT32 = 0x7fff_ffffn;
 const NO_CONTENT: ZipContent = Object.freeze({ crc: 0, sizeBytes: 0, storedBytes: 0 });
 
 /**
- * Returns the header that precedes a content. `content` is left out for a streamed entry, whose content is not known
- * yet.
+ * Returns the header that precedes a content. Without `content`, it is the header of a streamed entry, whose sizes are
+ * not known yet.
  */
 export function zipLocalHeader(entry: ZipEntry, content: ZipContent = NO_CONTENT): Buffer {
   const { isLarge, isStreamed } = entry;
@@ -147,8 +147,8 @@ function dosTime(timeMs: number): { time: number; date: number } {
 }
 
 /**
- * Returns the extra fields with the time, in seconds, and with the owners. The time is left out unless all readers
- * interpret it equally (1970 to 2038).
+ * Returns the extra fields: the time in seconds, and the owners. The time is left out unless all readers interpret it
+ * equally (1970 to 2038).
  */
 function ownExtra({ mtimeNs, uid, gid }: ZipEntry): Buffer[] {
   const seconds = mtimeNs / SECOND_NS;
@@ -187,8 +187,8 @@ function uint32s(values: readonly number[]): Buffer {
 const PART_BYTES = 256 << 10;
 
 /**
- * The list of all entries at the end of an archive. Until then it is held compressed, in about 20 bytes for each entry,
- * since it is the only thing that grows with the archive.
+ * The list of all entries at the end of an archive. Until then it is kept compressed, with about 20 bytes for each
+ * entry, since it is the only data in memory that grows with the archive.
  */
 export class CentralDirectory {
   private entries = 0;
@@ -210,7 +210,7 @@ export class CentralDirectory {
     this.parts.push(await deflate(part, { level: 1 }));
   }
 
-  /** Yields the central directory and the end of an archive that has `offset` bytes so far. */
+  /** Yields the central directory and the end of an archive. `offset` is the number of bytes of the archive so far. */
   async *all(offset: number): AsyncGenerator<Buffer> {
     for (const part of this.parts) yield inflate(part);
     yield Buffer.concat(this.headers);

@@ -7,7 +7,7 @@ const HEX_DIGITS = 2;
 
 /**
  * Returns a relative path as a zip archive has it. A backslash becomes `%5C`, because Windows would treat it as a
- * separator. The colon after a first letter becomes `%3A`, because the letter would name a drive. A `%` becomes `%25`
+ * separator. A colon after the first letter becomes `%3A`, because the letter would name a drive. A `%` becomes `%25`
  * if it could be mistaken for one of these, so that different paths stay different. All other bytes are kept.
  */
 export function zipName(path: Buffer): Buffer {

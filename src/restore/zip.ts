@@ -43,7 +43,7 @@ import {
 import { zipName } from './zip-names.js';
 
 export interface ZipOptions {
-  /** Returns true if contents that shrink are to be deflated. Called for each file. */
+  /** Returns true if contents that shrink should be deflated. It is called for each file. */
   readonly mayDeflate: () => boolean;
 }
 
@@ -65,7 +65,7 @@ const MAX_WAITING = 8;
 const MAX_WAITING_BYTES = 4 << 20;
 
 /**
- * Writes a zip archive to a sink (see `writeArchive`). Small contents are checked before anything of them is written.
+ * Writes a zip archive to a sink (see `writeArchive`). A small content is checked before any of its bytes is written.
  */
 export async function writeZip(
   system: System,
@@ -148,7 +148,7 @@ class ZipFormat implements ArchiveFormat {
     for await (const part of this.directory.all(this.sink.bytes)) await this.sink.write(part);
   }
 
-  /** Writes a content of unknown length, and its sums after it. */
+  /** Writes a content of unknown length, and its checksum and sizes after it. */
   private async stream(entry: ZipEntry, chunks: AsyncIterable<Buffer>): Promise<number> {
     await this.flush();
     this.isBegun = true;
@@ -167,14 +167,14 @@ class ZipFormat implements ArchiveFormat {
   }
 
   /**
-   * Compresses a content in another thread. The entry is written when it is compressed and those before it are
-   * written. Waits if too many entries wait.
+   * Compresses a content in another thread. The entry is written when its content is compressed and all earlier entries
+   * are written. If too many entries are pending, waits for some of them.
    */
   private async deflate(entry: ZipEntry, content: Buffer): Promise<void> {
     const summed = new Summed();
     summed.add(content);
     const bytes = deflated(content);
-    bytes.catch(() => undefined); // thrown when it is awaited
+    bytes.catch(() => undefined); // the error is thrown when the bytes are awaited
     this.waiting.push({ entry, content: summed.stored(0), bytes });
     this.waitingBytes += content.length;
     while (this.waiting.length > MAX_WAITING || this.waitingBytes > MAX_WAITING_BYTES) {

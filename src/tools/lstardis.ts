@@ -56,7 +56,7 @@ const command = toolCommand({
   },
 });
 
-/** Prints everything that is not proven, and returns the exit status. */
+/** Prints everything that could not be proven, and returns the exit status. */
 function printDoubts({ doubts }: History, status: number): number {
   for (const doubt of doubts) process.stderr.write(`lstardis: ${displayText(doubt)}\n`);
   return doubts.length > 0 ? PARTLY : status;
@@ -125,7 +125,7 @@ class Lister {
   private readonly sets: readonly BackupSet[];
   private readonly view: View;
 
-  /** `sets` are the sets from which versions are shown. */
+  /** Creates the listing of a set. `sets` are the sets whose versions are shown. */
   constructor(history: History, set: BackupSet, sets: readonly BackupSet[], view: View) {
     this.history = history;
     this.set = set;
@@ -186,7 +186,10 @@ class Lister {
     for (const one of wrongGaps) this.printDamage(path, one);
   }
 
-  /** Returns which versions to show. By default a file shows its versions, unless one set is requested. */
+  /**
+   * Returns the kind of versions to show; undefined to list entries. By default a file shows its versions, unless one
+   * set is requested.
+   */
   private versionsOf(entry: HistoryEntry | undefined): Which {
     const { versions, backup, date, globs, directoryItself } = this.view;
     if (versions !== undefined) return versions;
@@ -283,7 +286,10 @@ function named(entry: HistoryEntry, path: Buffer): HistoryEntry {
   return Object.create(entry, { name: { value: path } }) as HistoryEntry;
 }
 
-/** Returns the roots of a set below a path, named by their whole paths. A path above the roots has no other entries. */
+/**
+ * Returns the roots of a set below a path, with their whole paths as names. If the path is above roots, the set has no
+ * other entries there.
+ */
 async function rootsBelow(
   history: History,
   { set }: BackupSet,

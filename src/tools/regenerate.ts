@@ -30,7 +30,7 @@ import { usesServer, openHistory } from './shared/open-history.js';
 import { interruptSignal, runTool, stdoutIsData, toolCommand } from './shared/run-tool.js';
 import { ShownRestore } from './regenerate/shown-restore.js';
 
-const RECENT_DIGESTS = 8; // a restore sends nothing
+const RECENT_DIGESTS = 8; // small, since a restore sends nothing
 
 /** Paths that are restored from one set. */
 interface Batch {
@@ -49,7 +49,7 @@ interface Run {
   readonly signal: AbortSignal;
   isResumed: boolean;
   readonly foldedNames: FoldedNames;
-  /** See RestoreResult. */
+  /** Attributes that the target does not keep, as in `RestoreResult`. */
   losses: readonly string[];
 }
 
@@ -57,7 +57,7 @@ interface Run {
 interface Chosen {
   readonly batches: Batch[];
   readonly isDoubtful: boolean;
-  /** Sets with an interrupted backup. */
+  /** Numbers of the sets whose backup was interrupted. */
   readonly unfinished: readonly number[];
   /** The set, if it is restored as a whole. */
   readonly total?: BackupSet | undefined;
@@ -105,7 +105,7 @@ async function restore(
     progress.fetchedBytes = history.fetchedBytes;
   } finally {
     line.stop();
-    history.close(); // must be closed before damage is marked: a reader would block the writer
+    history.close(); // An open reader would block the marking of damage, so it is closed first.
   }
   const report = {
     sets: chosen.batches.map(({ set }) => set),
@@ -131,7 +131,10 @@ async function restore(
   return statusOf(progress, failures, chosen.isDoubtful || isUnproven);
 }
 
-/** Throws the error, with a hint if the value of -D is a date. In older versions of Tardis -D was the option for the date. */
+/**
+ * Throws the error. If the value of -D is a date, adds a hint, since -D was the option for the date in older versions
+ * of Tardis.
+ */
 async function throwNamingDate(
   error: unknown,
   { database }: RegenerateSettings,
@@ -149,7 +152,7 @@ async function throwNamingDate(
   throw new TardisError('NO_SUCH_STORE', `${asTardisError(error).message}; ${hint}`);
 }
 
-/** Returns a phrase about the result of an interrupted restore. */
+/** Returns a phrase about what becomes of an interrupted restore. */
 function afterInterrupt(options: RegenerateSettings): string {
   const isStream = options.toStdout || archiveOf(options) !== undefined;
   return isStream ? 'the output will be incomplete' : 'the same command continues it';
@@ -208,7 +211,7 @@ async function chooseBatches(
   };
 }
 
-/** Returns the set if a whole set is restored and the progress is shown. */
+/** Returns the set, if exactly one set is restored as a whole and progress is shown. */
 async function wholeSet(
   history: History,
   [only, ...others]: readonly { set: BackupSet; paths: readonly Buffer[] }[],

@@ -5,7 +5,7 @@ import { SONIC_SUMMARY, sonicHelpText } from './shared/help.js';
 import { describeTool, runTool, toolCommand, type ToolSpec } from './shared/run-tool.js';
 import { completeCommand } from './sonic/complete.js';
 
-/** Loads a sub-command when it is run: loading all of them would take longer than most of the work. */
+/** Loads a sub-command when it is run, since loading all of them would take longer than most of their work. */
 type Loading<T extends Tool> = () => Promise<ToolSpec<T>['run']>;
 
 /** Returns a sub-command that only prints. */
@@ -13,7 +13,7 @@ function prints<T extends Tool>(tool: T, load: Loading<T>): Command {
   return toolCommand({ tool, run: async (...given) => (await load())(...given) });
 }
 
-/** Returns a sub-command that does more than print (`isWork`): it continues when its output is closed. */
+/** Returns a sub-command that does more than print (`isWork`). It continues when its output is closed. */
 function works<T extends Tool>(tool: T, load: Loading<T>): Command {
   return toolCommand({ tool, isWork: true, run: async (...given) => (await load())(...given) });
 }

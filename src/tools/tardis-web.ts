@@ -17,7 +17,7 @@ import { noteDamage } from './shared/note-damage.js';
 import { openBrowser } from './tardis-web/open-browser.js';
 import { readPage } from './tardis-web/page-file.js';
 
-const RECENT_DIGESTS = 8; // nothing is sent
+const RECENT_DIGESTS = 8; // small, since nothing is sent
 const MS = 1000;
 /** Exit status if data was shown that could not be proven to be authentic. */
 const PARTLY = 3;
@@ -34,11 +34,11 @@ async function serve(settings: WebSettings, found: FoundSettings): Promise<numbe
   await following?.refresh(settings.client);
   using history = await openHistory(system, settings, found, { warn });
   const looking = setInterval(() => {
-    void following?.attempt(settings.client); // never rejects
+    void following?.attempt(settings.client); // it never rejects
   }, settings.refreshSeconds * MS);
   try {
     if (settings.allowUnproven) history.acceptUnproven?.();
-    await history.sets(); // a store that cannot be read is not shown
+    await history.sets(); // fails here if the store cannot be read
     const { workers } = settings;
     const selections = new Selections();
     const server = await serveLocally({
@@ -60,7 +60,8 @@ async function serve(settings: WebSettings, found: FoundSettings): Promise<numbe
       noteDamage: (failures) =>
         noteDamage(system, settings, failures, { isRemote: usesServer(found), warn }),
     });
-    // Before the address is shown: a signal may arrive as soon as somebody can read it.
+    // The handler of signals is installed before the address is printed, since a signal may come as soon as somebody
+    // can read it.
     const signal = interruptSignal('tardis-web', 'the page works no longer');
     const closeOpened = await shown(server, settings, warn);
     try {

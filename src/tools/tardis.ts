@@ -39,20 +39,20 @@ const command = toolCommand({
     }
     checkClientName(settings.client);
     checkSetName(settings);
-    // From here on an interruption needs an orderly end.
+    // From here on, the command handles interruptions, to end in order.
     const signal = interruptSignal('tardis', 'the next run continues from the last checkpoint');
     const isLocal = settings.local && !isSetAbove(found, 'server', 'local');
     if (settings.otherStores.length > 0) requireOtherStores(settings, isLocal);
     const server = isLocal ? localOnDemand(settings, found) : undefined;
-    if (settings.hookBefore === undefined) server?.get(); // otherwise the hook may have to mount the store first
+    if (settings.hookBefore === undefined) server?.get(); // a hook may have to mount the store first
     const { backUp } = await loadedBeside(server, import('./tardis/run.js'));
     return backUp(settings, found, server, signal);
   },
 });
 
 /**
- * Returns a module that is loaded while the server starts. If the module cannot be loaded, closes the server, which
- * would keep this process from ending.
+ * Returns a module that is loaded while the server starts. If the module cannot be loaded, closes the server, since an
+ * open server would keep this process from ending.
  */
 async function loadedBeside<M>(
   server: LocalServerOnDemand | undefined,
@@ -67,8 +67,8 @@ async function loadedBeside<M>(
 }
 
 /**
- * Throws USAGE if copies are requested of a store that is not on this machine, or to that store itself. A store that
- * does not exist yet is compared when it exists.
+ * Throws USAGE if copies are requested of a store that is not on this machine, or to the same store. A store that does
+ * not exist yet is compared as soon as it exists.
  */
 function requireOtherStores({ database, otherStores }: Settings<'tardis'>, isLocal: boolean): void {
   if (!isLocal) {
@@ -86,7 +86,7 @@ function requireOtherStores({ database, otherStores }: Settings<'tardis'>, isLoc
 }
 
 /**
- * Throws USAGE for an invalid name. The server checks it too, but has no access to this user's word for the newest
+ * Throws USAGE for an invalid name. The server checks the name too, but does not know this user's word for the newest
  * set.
  */
 function checkSetName({ setName, recentSet }: Settings<'tardis'>): void {
@@ -99,7 +99,7 @@ function checkSetName({ setName, recentSet }: Settings<'tardis'>): void {
 
 const MAX_SHOWN_CHARS = 80;
 
-/** Configuration of a local server if it exists and no other is named. */
+/** Configuration file of a local server. It is used if it exists and no other file is named. */
 const USUAL_LOCAL_CONFIG = '/etc/tardis/tardisd.local.cfg';
 
 /** Returns a local server that is started when it is first needed. */
@@ -124,7 +124,7 @@ function startServer(settings: Settings<'tardis'>, found: ReadonlyMap<string, Fo
 
 /**
  * Returns the parameters of the local server. Store and profile are passed only if the command line or the
- * configuration file of `tardis` sets them. Values of the environment are not passed: the server inherits the
+ * configuration file of `tardis` sets them. Values of the environment are not passed, since the server inherits the
  * environment, and its own file takes precedence over it.
  */
 function localServer(
@@ -136,7 +136,7 @@ function localServer(
     const source = found.get(name)?.source;
     return source === 'command line' || source === 'configuration file';
   };
-  // The copies are made of the store that this command names.
+  // If copies are requested, they are made of the store that this command names, so the server must use it.
   const isStoreNamed = isNamed('database') || settings.otherStores.length > 0;
   const bucketWords = bucketArguments();
   return {
@@ -155,7 +155,9 @@ function localServer(
   };
 }
 
-/** Removes a trailing `--config`, which Tardis has in its default, since the option is added before the file name anyway. */
+/**
+ * Removes a trailing `--config`, which the default of Tardis has. The option is added before the file name in any case.
+ */
 function withoutConfig(command: readonly string[] | undefined): readonly string[] | undefined {
   return command?.at(-1) === '--config' ? command.slice(0, -1) : command;
 }

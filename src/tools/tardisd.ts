@@ -30,9 +30,12 @@ import { becomeUser, writePidFile } from './tardisd/server-process.js';
 import { certificateOf, openLog } from './tardisd/serving.js';
 import type { Remote } from './tardisremote/start-remote.js';
 
-/** Descriptor on which a parent (`tardis --local`) waits until we listen, and by which we detect its end. */
+/**
+ * Descriptor of the pipe to the parent (`tardis --local`). The parent waits there until this server listens, and its
+ * end shows that the parent has ended.
+ */
 const PARENT_FD = 3;
-/** Maximum number of processors at which none is idle during a local backup. */
+/** Maximum number of processors at which all of them are busy during a local backup. */
 const FEW_PROCESSORS = 2;
 
 /** The options of the daemon, and the parts of a bucket that its HTTP interface uses. */
@@ -78,7 +81,7 @@ async function serve(given: Settings<'tardisd'>, found: ReadonlyMap<string, Foun
     if (hasBucket) {
       const { serveBucket } = await import('./tardisd/served-bucket.js'); // most stores are directories
       served = await serveBucket(system, settings, found, log);
-      settings = { ...settings, database: served.database }; // its cache is that user's
+      settings = { ...settings, database: served.database }; // the cache belongs to the user of the server
     }
     if (isStoreNew)
       log.info({ store: storePath(settings) }, 'the directory of the store was created');
@@ -103,7 +106,7 @@ async function serveUntilStopped(
   }: { readonly options: ServingOptions; readonly log: Logger; readonly isStoreNew: boolean },
 ): Promise<void> {
   const { baseDir, allowCreate } = options;
-  // If only one session is served, its client gets the error instead.
+  // If only one session is served, its client gets the error.
   if (!settings.single && !checkStore(system, baseDir, allowCreate)) {
     log.warn({ store: baseDir }, 'there is no store here yet: the first new client creates it');
   }
@@ -127,7 +130,7 @@ async function serveUntilStopped(
         process.exit(1);
       });
   };
-  for (const name of endingSignals('SIGTERM')) process.on(name, stop); // a signal may arrive as soon as we listen
+  for (const name of endingSignals('SIGTERM')) process.on(name, stop); // a signal may come at once
   let daemon: Daemon;
   try {
     daemon = await starting;
@@ -147,10 +150,10 @@ async function serveUntilStopped(
   reportToStarter();
   await daemon.stopped;
   await remote?.close();
-  if (isChild) removeSocketFolder(settings.localSocket!); // our parent may have been killed
+  if (isChild) removeSocketFolder(settings.localSocket!); // the parent may have been killed
 }
 
-/** Serves the store over HTTP too, if that is set. Throws LISTEN_FAILED. */
+/** Serves the store over HTTP too, if a setting requests it. Throws LISTEN_FAILED. */
 async function serveBeside(
   system: System,
   settings: Settings<'tardisd'>,
@@ -177,14 +180,14 @@ async function serveBeside(
 
 /**
  * Returns the number of storage threads. A separate thread prevents a slow disk from stalling other sessions, and
- * writes while the next messages arrive. With one session and no idle processor, a thread would only cost 45 MB of
+ * writes while the next messages arrive. With only one session and no idle processor, a thread would only cost 45 MB of
  * memory.
  */
 function storageThreadsFor(single: boolean): number {
   return single && availableParallelism() <= FEW_PROCESSORS ? 0 : 1;
 }
 
-/** Logs warnings about access that is open to a network. Called at the start. */
+/** Logs warnings about access that is open to a network. */
 function warnOfOpenDoors(settings: Settings<'tardisd'>, address: Address, log: Logger): void {
   if (settings.metricsPort !== undefined && !isLoopback(settings.metricsAddress)) {
     log.warn('anyone who can connect to MetricsAddress can read names and metrics of all clients');
@@ -201,8 +204,8 @@ function warnOfOpenDoors(settings: Settings<'tardisd'>, address: Address, log: L
 }
 
 /**
- * Reports to a parent that we listen, and stops when the parent ends. A child of `tardis --local` also ignores
- * SIGINT: Ctrl-C reaches both processes, and the client ends the session in order.
+ * Reports to a parent that this server listens, and stops when the parent ends. A child of `tardis --local` also
+ * ignores SIGINT, since Ctrl-C reaches both processes, and the client ends the session in order.
  */
 function reportToParent(local: string | undefined, stop: () => void): boolean {
   if (local === undefined || !isPipe(PARENT_FD)) return false;
@@ -223,7 +226,7 @@ function isPipe(fd: number): boolean {
     const stat = fs.fstatSync(fd);
     return stat.isFIFO() || stat.isSocket();
   } catch {
-    return false; // not open, so no parent waits
+    return false; // the descriptor is not open, so no parent waits
   }
 }
 

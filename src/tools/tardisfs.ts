@@ -36,7 +36,7 @@ async function start(given: MountSettings, found: FoundSettings): Promise<number
     await serveMount(settings, found, { mountPoint, onReady: () => undefined });
     return 0;
   }
-  process.stderr.on('error', () => undefined); // nobody reads it once the starter has ended
+  process.stderr.on('error', () => undefined); // nobody reads it after the starting process has ended
   try {
     const secret = secretOfStarter();
     const unlocked =
@@ -50,8 +50,8 @@ async function start(given: MountSettings, found: FoundSettings): Promise<number
     });
     return 0;
   } catch (error) {
-    if (!isInBackground()) throw error; // the starter has ended
-    reportToStarter(error); // which prints it
+    if (!isInBackground()) throw error; // the starting process has ended
+    reportToStarter(error); // the starting process prints it
     return 1;
   }
 }
@@ -75,7 +75,7 @@ function placesOf(
 
 /** Mounts in another process. Prompts for a password if one is needed, since that process has no terminal. */
 async function goToBackground(settings: MountSettings): Promise<void> {
-  // An automounter lets only its own process group reach the directory before it is mounted.
+  // An automounter lets only its own process group access the directory before it is mounted.
   const options = { failure: 'MOUNT_FAILED', what: 'the mount', keepsGroup: true } as const;
   try {
     await startInBackground({ ...options, secret: NO_SECRET });
@@ -88,7 +88,7 @@ async function goToBackground(settings: MountSettings): Promise<void> {
   }
 }
 
-/** Returns the settings with a password that was typed, in place of any other. */
+/** Returns the settings with a typed password, which takes the place of any other. */
 function withPassword(
   settings: MountSettings,
   found: FoundSettings,

@@ -58,7 +58,7 @@ async function serve(given: RemoteSettings, found: FoundSettings): Promise<void>
     const certificate = await certificateOf(settings); // may be readable by root only
     becomeUser(settings);
     const system = nodeSystem();
-    settings = await entered(settings, found); // its cache is that user's
+    settings = await entered(settings, found); // the cache belongs to the user of the server
     const note = (line: string): void => log.error(line);
     following = await followBucket(settings, found, note);
     await following?.requireBucket();

@@ -1,7 +1,7 @@
 /**
- * Records all changes to the files below one directory, in one order. A simulated disk (simulated-disk.ts)
- * replays the trace to compute what a power cut would leave. A checker uses it to prove that a sync preceded an
- * answer. A number identifies each file, as an inode does, so that names can be added and removed.
+ * Records all changes to the files below one directory, in the order in which they were made. A simulated disk
+ * (simulated-disk.ts) replays the trace, and computes what a power cut would leave. A checker uses the trace to prove
+ * that a sync preceded an answer. Each file has a number, like an inode number, so that names can be added and removed.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -9,7 +9,7 @@ import { byteText, exactPath } from '../../src/system/index.js';
 
 export type DiskFileKind = 'file' | 'directory' | 'symlink' | 'other';
 
-/** A name in a directory and the file that it leads to from now on; undefined if the name is removed. */
+/** A name in a directory, and the file that the name leads to after the change; undefined if the name is removed. */
 export interface NameChange {
   readonly directory: number;
   readonly name: string;
@@ -36,29 +36,29 @@ export type DiskAct =
   | { readonly act: 'metadata'; readonly file: number; readonly row: Buffer }
   /** Changes that become durable together or not at all. */
   | { readonly act: 'names'; readonly changes: readonly NameChange[] }
-  /** Makes the changes to a file's data before `since` durable. */
+  /** Makes changes of a file's data durable: those with positions before `since`. */
   | { readonly act: 'sync'; readonly file: number; readonly since: number }
-  /** Makes the changes to the names in a directory before `since` durable. */
+  /** Makes changes of the names in a directory durable: those with positions before `since`. */
   | { readonly act: 'syncDirectory'; readonly file: number; readonly since: number }
-  /** Makes all changes before `since` durable. */
+  /** Makes all changes with positions before `since` durable. */
   | { readonly act: 'syncAll'; readonly since: number }
-  /** Changes nothing: marks that something was reported or begins. */
+  /** Marks that something is reported or begins. Changes nothing. */
   | { readonly act: 'mark'; readonly what: string };
 
-/** An act with its position `at`, which orders acts even after some were removed. */
+/** An act with its position `at`. The positions show the order of acts even if some were removed. */
 export type TracedAct = DiskAct & { readonly at: number };
 
-/** The files and names at the start of the trace; all of them are durable. */
+/** The files and names at the start of the trace, all of which are durable. */
 export interface DiskStart {
   readonly files: ReadonlyMap<number, { readonly kind: DiskFileKind; readonly bytes: Buffer }>;
   readonly names: ReadonlyMap<number, ReadonlyMap<string, number>>;
 }
 
-/** A change that an engine below this program (SQLite) made by itself. */
+/** A change that was not made by this program itself, but by SQLite. */
 export interface ForeignAct {
   readonly path: string;
   readonly act: 'create' | 'write' | 'resize' | 'sync' | 'remove' | 'syncDirectory';
-  /** The position of a write; the new size of a resize. */
+  /** Position of a write, or new size of a resize. */
   readonly position: number;
   readonly bytes: Buffer;
 }
@@ -76,8 +76,8 @@ export class DiskTrace {
   private readonly foreign: () => readonly ForeignAct[];
 
   /**
-   * `foreign` returns the changes since its last call. `earlier` is a previous trace that produced exactly the
-   * files that are in the directory; they are then durable only as far as that trace synced them.
+   * Creates a trace. `foreign` returns SQLite's changes since its last call. `earlier` is a previous trace that
+   * produced exactly the files that are in the directory. Those are durable only as far as that trace synced them.
    */
   constructor(
     root: string,
@@ -130,7 +130,7 @@ export class DiskTrace {
     this.push(act);
   }
 
-  /** The `since` of a sync that begins now. */
+  /** Value of `since` for a sync that begins now. */
   get now(): number {
     this.takeForeign();
     return this.acts.length;
@@ -167,7 +167,7 @@ export class DiskTrace {
       this.add({ act: 'names', changes: [gone, to] });
       return;
     }
-    // Two directories may reach the disk separately.
+    // The changes of two directories may reach the disk separately.
     this.add({ act: 'names', changes: [to] });
     this.add({ act: 'names', changes: [gone] });
   }
@@ -177,7 +177,7 @@ export class DiskTrace {
     for (const { path: file, act, position, bytes } of this.foreign()) {
       const number = this.find(file);
       if (act === 'create') {
-        if (number !== undefined) continue; // the file existed, and was empty
+        if (number !== undefined) continue; // the file existed before, and was empty
         const directory = this.find(path.dirname(file));
         if (directory !== undefined) this.createIn(directory, path.basename(file), 'file');
         continue;

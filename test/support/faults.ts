@@ -1,21 +1,21 @@
 /**
- * Fault injection: a plan counts every operation on the injected system, and fails or kills at the n-th. "Kill"
- * means that the process is gone: that operation and every later one throws `KilledError`. Nothing is cleaned up,
- * and only what had reached the operating system stays, as after kill -9. A test runs its scenario for n = 1, 2,
- * 3 … until a run passes untouched.
+ * Fault injection. A plan counts every operation on the injected system, and makes the n-th one fail or kills the
+ * process there. After a kill, that operation and all later ones throw `KilledError`. Nothing is cleaned up, and only
+ * data that had reached the operating system stays, as after kill -9. A test runs its scenario for n = 1, 2, 3 … until
+ * a run meets no fault.
  */
 import type { SqlDatabase, SqlQuery, SqlStatement } from '../../src/system/index.js';
 import type { Files } from '../../src/system/index.js';
 import type { System } from '../../src/system/index.js';
 
 export type FaultMode =
-  /** The n-th operation fails with `code`; later ones work. */
+  /** The n-th operation fails with `code`; later ones succeed. */
   | { readonly kind: 'fail-once'; readonly code: string }
-  /** The n-th operation and all later ones that write fail with `code`, as on a full disk. */
+  /** The n-th operation fails with `code`, and so does each later one that writes, as on a full disk. */
   | {
       readonly kind: 'fail-from';
       readonly code: string;
-      /** True if a failing write to a file has written the first half. */
+      /** True if a failing write of a file writes the first half of its bytes. */
       readonly isShort?: boolean;
     }
   | { readonly kind: 'kill' };
@@ -94,9 +94,9 @@ function injected(code: string, operation: string): Error {
   return Object.assign(new Error(`${shown}: injected, ${operation}`), { code: shown });
 }
 
-/** Wraps every function of `target`, so that the plan sees each call first. */
+/** Wraps every function of `target`, so that the plan counts each call first. */
 export function withFaults<T extends object>(target: T, plan: FaultPlan, area: string): T {
-  // Wraps an empty object: a proxy must return the members of a frozen target unchanged.
+  // The proxy wraps an empty object, since it would have to return the members of a frozen target unchanged.
   return new Proxy({} as T, {
     get(_empty, key): unknown {
       const member: unknown = Reflect.get(target, key);
@@ -152,7 +152,7 @@ function withShortWrites(real: Files, faulty: Files, plan: FaultPlan): Files {
   });
 }
 
-/** Returns a system whose files, addon and databases obey the plan; clock and randomness stay as given. */
+/** Returns a system whose files, addon and databases obey the plan. Clock and randomness are those of `base`. */
 export function faultySystem(base: System, plan: FaultPlan): System {
   return {
     clock: base.clock,

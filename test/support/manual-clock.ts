@@ -18,7 +18,7 @@ export class ManualClock implements Clock {
     this.wallMs += byMs;
     this.elapsedMs += byMs;
   }
-  /** Sets the wall clock and leaves monotonic time alone. */
+  /** Sets the wall clock and leaves monotonic time unchanged. */
   jumpTo(wallMs: number): void {
     this.wallMs = wallMs;
   }

@@ -1,4 +1,4 @@
-/** A backend in memory, for tests and as the simplest implementation of the contract. */
+/** A backend in memory. It is used in tests, and is the simplest implementation of the contract. */
 import type { Backend, ObjectWriter } from '../../src/store/index.js';
 
 export class MemoryBackend implements Backend {

@@ -1,4 +1,7 @@
-/** An object store in memory, for tests and as the simplest implementation of the contract. Requests may fail. */
+/**
+ * An object store in memory, whose requests may be made to fail. It is used in tests, and is the simplest
+ * implementation of the contract.
+ */
 import { createHash } from 'node:crypto';
 import { TardisError } from '../../src/errors/index.js';
 import {
@@ -11,14 +14,14 @@ import {
   type ObjectStore,
 } from '../../src/store/objects/index.js';
 
-/** Called before each request; a fault throws or waits here. `apply` does what the request would do. */
+/** Called before each request, and throws or waits to inject a fault. `apply` does what the request would do. */
 export type BeforeRequest = (
   kind: 'put' | 'read' | 'head' | 'list' | 'remove',
   name: string,
   apply: () => void,
 ) => Promise<void> | void;
 
-/** The objects of a store, which several connections share. */
+/** Objects by name. Several connections to one store share them. */
 export type Objects = Map<string, Stored>;
 
 interface Stored {
@@ -115,7 +118,7 @@ export class MemoryObjectStore implements ObjectStore {
   }
 }
 
-/** Returns all bytes of a body. Throws if they are not those that it promises. */
+/** Returns all bytes of a body. Throws if they have another size or checksum than the body states. */
 async function bytesOf(body: ObjectBody): Promise<Buffer> {
   if (body instanceof Uint8Array) return Buffer.from(body);
   const chunks: Uint8Array[] = [];

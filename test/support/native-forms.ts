@@ -1,6 +1,6 @@
 /**
- * Calls of the addon that only tests make. Each takes the way that another call takes on an older system, so that both
- * ways are tested on every machine.
+ * Calls of the addon that only tests make. Each does what another call does on an older system, so that both ways are
+ * tested on every machine.
  */
 import type { OpenKindNumber } from '../../src/system/native.js';
 

@@ -1,6 +1,6 @@
 import type { ExcludeOptions } from '../../src/excludes/index.js';
 
-/** Excludes nothing, and looks for no rule files. */
+/** Options that exclude nothing, and look for no rule files. */
 export const NO_EXCLUDES: ExcludeOptions = Object.freeze({
   sources: [],
   directories: [],

@@ -1,5 +1,6 @@
-# Starts a small Ceph with one S3 gateway in the empty folder $D: one monitor, one object store in memory. PORT is that
-# of the gateway; the monitor takes the two after it, and a second gateway, which is not started, the third. Creates the user with the keys $ACCESS_KEY and $SECRET_KEY.
+# Starts a small Ceph with one S3 gateway in the empty folder $D: one monitor, and one object store in memory. The
+# gateway listens at PORT, and the monitor at the two ports after it. The third is for a second gateway, which is
+# configured but not started. Creates the user with the keys $ACCESS_KEY and $SECRET_KEY.
 set -e
 F=$(cat /proc/sys/kernel/random/uuid)
 export CEPH_CONF="$D/ceph.conf"

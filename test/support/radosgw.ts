@@ -22,17 +22,17 @@ export interface Gateway {
   stop(): Promise<void>;
 }
 
-/** A gateway process, which a test may kill and pause. */
+/** A gateway process, which a test may kill or pause. */
 export interface GatewayProcess {
   readonly name: string;
   readonly url: string;
   /** Sends a signal. */
   signal(name: NodeJS.Signals): void;
-  /** Starts it, and waits until it answers. */
+  /** Starts the gateway, and waits until it answers. */
   start(): Promise<void>;
 }
 
-/** Returns in words why this machine cannot run a gateway; undefined if it can. */
+/** Returns the reason why this machine cannot run a gateway; undefined if it can. */
 export function whyNoGateway(): string | undefined {
   const missing = PROGRAMS.filter((name) => spawnSync(name, ['--version']).error !== undefined);
   if (missing.length > 0)
@@ -40,7 +40,10 @@ export function whyNoGateway(): string | undefined {
   return process.getuid?.() === 0 ? undefined : 'not root';
 }
 
-/** Starts a gateway that has the empty buckets `BUCKET` and `LOCKED_BUCKET` of the keys `KEYS`. It takes some 15 s. */
+/**
+ * Starts a gateway with the empty buckets `BUCKET` and `LOCKED_BUCKET`, which belong to the keys `KEYS`. It takes about
+ * 15 s.
+ */
 export async function startGateway(): Promise<Gateway & { readonly folder: string }> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tardis-test-rgw-'));
   const stop = (): Promise<void> => stopAll(folder);
@@ -57,7 +60,7 @@ export async function startGateway(): Promise<Gateway & { readonly folder: strin
   }
 }
 
-/** Starts two gateways that have one bucket. */
+/** Starts two gateways to one bucket. */
 export async function startTwoGateways(): Promise<{
   readonly gateways: readonly GatewayProcess[];
   stop(): Promise<void>;
@@ -89,7 +92,7 @@ function gatewayIn(folder: string, name: string, url: string): GatewayProcess {
       const env = { ...process.env, CEPH_CONF: path.join(folder, 'ceph.conf') };
       const child = spawn('radosgw', ['-n', name], { env, stdio: 'ignore', timeout: START_MS });
       await new Promise((resolve, reject) => child.on('exit', resolve).on('error', reject));
-      await createBucket(url, BUCKET); // which exists; the answer shows that the gateway is there
+      await createBucket(url, BUCKET); // the bucket exists, so the answer only shows that the gateway listens
     },
   };
 }
@@ -122,7 +125,7 @@ type Headers = Readonly<Record<string, string>>;
 /** Creates a bucket as soon as the gateway answers. */
 async function createBucket(url: string, bucket: string, headers: Headers = {}): Promise<void> {
   for (const endMs = Date.now() + START_MS; ; ) {
-    const status = await putBucket(new URL(url), bucket, headers).catch(() => 0); // not yet listening
+    const status = await putBucket(new URL(url), bucket, headers).catch(() => 0); // it does not listen yet
     if (status === 200) return;
     if (Date.now() > endMs) throw new Error(`the gateway answers ${status}`);
     await pause(POLL_MS);
@@ -172,7 +175,7 @@ function signalTo(pid: number, signal: NodeJS.Signals | 0): boolean {
   }
 }
 
-/** Returns a port such that the three after it are probably free, too. */
+/** Returns a free port. The three ports after it are probably free, too. */
 async function freePort(): Promise<number> {
   const server = net.createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

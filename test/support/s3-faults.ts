@@ -1,4 +1,4 @@
-/** Faults of a store of objects at one request. `hang` means that no answer comes. */
+/** Faults of an object store at one request. `hang` means that no answer comes. */
 export const S3_FAULTS = [
   'internal',
   'slow down',
@@ -18,7 +18,7 @@ export const S3_FAULTS = [
 
 export type S3Fault = (typeof S3_FAULTS)[number];
 
-/** Faults after which a client cannot know better: the store lies. */
+/** Faults that a client cannot detect, since the store gives a false answer. */
 export const S3_LIES: ReadonlySet<S3Fault> = new Set<S3Fault>([
   'stale 404',
   'stale list',

@@ -1,4 +1,4 @@
-/** Lists of objects and of their versions, as S3 writes them. */
+/** Writes lists of objects and of their versions in the form of S3. */
 
 const NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"';
 
@@ -21,7 +21,7 @@ export interface ShownVersion {
     readonly id: string;
     readonly etag: string;
     readonly modifiedMs: number;
-    /** Undefined for the mark of a deletion. */
+    /** Undefined for a delete marker. */
     readonly bytes: Buffer | undefined;
   };
 }

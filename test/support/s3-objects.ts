@@ -1,22 +1,25 @@
-/** The objects of the bucket in memory, and the answers to requests for them. */
+/** The objects of a bucket in memory, and the answers to requests for them. */
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { listText, versionsText } from './s3-lists.js';
 
 /** The abilities and limits of a service. */
 export interface S3Rules {
-  /** `ignored`: conditions have no effect; `unknown`: they are refused with 501. */
+  /** Support for conditions. `ignored`: they have no effect; `unknown`: they are refused with 501. */
   readonly conditions?: 'honoured' | 'ignored' | 'unknown';
-  /** Keeps the versions of an object that is replaced or deleted. */
+  /** True to keep the versions of an object that is replaced or deleted. */
   readonly isVersioned?: boolean;
-  /** The bucket has Object Lock, and with it versions. `ignored`: the headers of locks have no effect. */
+  /**
+   * Support for Object Lock, which implies versions. `ignored`: the headers of locks have no effect. Undefined: the
+   * bucket has none.
+   */
   readonly locks?: 'honoured' | 'ignored';
   readonly quotaBytes?: number;
-  /** Names of a page of a list at most. */
+  /** Maximum number of names in a page of a list. */
   readonly pageKeys?: number;
 }
 
-/** A version of an object, or the mark of a deletion, which has no bytes. */
+/** A version of an object, or a delete marker, which has no bytes. */
 interface Version {
   readonly id: string;
   readonly bytes: Buffer | undefined;
@@ -55,7 +58,7 @@ export class S3Answer {
     return new S3Answer(this.status, this.headers, body);
   }
 
-  /** Returns a list without its names, as an old one. Other answers stay. */
+  /** Returns the answer of an outdated list, without any names. Answers that are not lists are returned unchanged. */
   emptied(): S3Answer {
     const text = this.body.toString();
     if (!text.includes('<ListBucketResult')) return this;
@@ -85,7 +88,7 @@ export class S3Objects {
     this.count = other.count;
   }
 
-  /** Returns the bytes of an object as they are now. */
+  /** Returns the present bytes of an object. */
   bytesOf(key: string): Buffer | undefined {
     return this.current(key)?.bytes;
   }
@@ -100,7 +103,7 @@ export class S3Objects {
     return (this.versions.get(key) ?? []).filter(isStored);
   }
 
-  /** Changes the stored bytes, and nothing else. */
+  /** Changes the stored bytes of an object, and nothing else. */
   spoil(key: string, change: (bytes: Buffer) => Buffer): void {
     const all = this.versions.get(key) ?? [];
     const last = all.at(-1);
@@ -109,7 +112,10 @@ export class S3Objects {
     }
   }
 
-  /** Lets time pass for everything that is stored: a clock that goes ahead would need requests of that time. */
+  /**
+   * Makes everything that is stored older by `ms`. The clock is not moved, since requests would then need that time
+   * too.
+   */
   pass(ms: number): void {
     for (const version of [...this.versions.values()].flat()) {
       version.modifiedMs -= ms;
@@ -117,7 +123,9 @@ export class S3Objects {
     }
   }
 
-  /** Completes an upload by several requests. It counts as stored when it was begun, as at Amazon. */
+  /**
+   * Completes an upload in several requests. The object's time is that of the beginning of the upload, as at Amazon.
+   */
   completeMultipart(key: string, bytes: Buffer, begunMs: number): void {
     const etag = `"${md5Of(bytes).toString('hex')}-2"`;
     const { retainUntilMs, headers } = { retainUntilMs: 0, headers: {} };
@@ -174,7 +182,7 @@ export class S3Objects {
         before.filter((version) => version !== wanted),
       );
     } else if (this.isVersioned) {
-      // Amazon makes a mark even for an object that does not exist.
+      // Amazon makes a delete marker even for an object that does not exist.
       const times = { modifiedMs: this.nowMs(), retainUntilMs: 0 };
       const mark = { id: this.newId(), bytes: undefined, etag: '', headers: {}, ...times };
       this.versions.set(key, [...before, mark]);
@@ -198,7 +206,7 @@ export class S3Objects {
     return new S3Answer(206, span, bytes.subarray(from, to + 1));
   }
 
-  /** Answers a question for the lock of a version. */
+  /** Answers a request for the lock of a version. */
   retention(key: string, id: string | null): S3Answer {
     if (this.rules.locks !== 'honoured') return S3Answer.error(400, 'InvalidRequest');
     const there = this.wanted(key, id);
@@ -210,7 +218,7 @@ export class S3Objects {
     );
   }
 
-  /** Locks a version for longer. */
+  /** Extends the lock of a version. */
   retain(
     key: string,
     id: string | null,
@@ -275,7 +283,7 @@ export class S3Objects {
     );
   }
 
-  /** Returns the time until which a PUT locks its object, or the answer that refuses it. */
+  /** Returns the time until which a PUT locks its object. If the lock must be refused, returns that answer. */
   private lockIn(headers: IncomingHttpHeaders, md5: Buffer): number | S3Answer {
     const lock = headers['x-amz-object-lock-retain-until-date'];
     const { locks } = this.rules;
@@ -289,7 +297,7 @@ export class S3Objects {
     return isSound ? untilMs : S3Answer.error(400, 'InvalidArgument');
   }
 
-  /** Returns a version, or the answer with the reason why there is none. */
+  /** Returns a version. If there is none, returns the answer with the reason. */
   private wanted(key: string, id: string | null): Stored | S3Answer {
     if (id === null) return this.current(key) ?? S3Answer.error(404, 'NoSuchKey');
     const found = this.versions.get(key)?.find((version) => version.id === id);

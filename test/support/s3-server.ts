@@ -1,6 +1,6 @@
 /**
- * A bucket in memory that speaks S3, in this process. It can fail, hang, lie or forget at any request (s3-faults.ts),
- * and records the requests.
+ * A bucket in memory that speaks S3, in this process. It can fail, hang, give false answers or lose changes at any
+ * request (s3-faults.ts), and records the requests.
  */
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -15,11 +15,11 @@ export interface S3Options extends S3Rules {
   readonly keys?: Keys;
   /** Clock of the server minus that of this machine. */
   readonly aheadMs?: number;
-  /** Chooses the fault of a request. Its number counts from 0. */
+  /** Chooses the fault of a request, whose number counts from 0. */
   readonly faultAt?: (request: S3Record) => S3Fault | undefined;
-  /** Requests after which a delayed change takes effect; Infinity: not before `settle`. */
+  /** Number of requests after which a delayed change takes effect; with Infinity, only at `settle`. */
   readonly laterBy?: number;
-  /** Answers requests of another bucket's name, too; otherwise NoSuchBucket. */
+  /** Name of the bucket, by default `BUCKET`. Requests for any other bucket get NoSuchBucket. */
   readonly bucket?: string;
 }
 
@@ -27,7 +27,7 @@ export interface S3Options extends S3Rules {
 export interface S3Record {
   readonly number: number;
   readonly method: string;
-  /** Empty for the bucket itself. */
+  /** Key of the object; empty for the bucket itself. */
   readonly key: string;
   /** True if the bucket's name was in the host, not in the path. */
   readonly isInHost: boolean;
@@ -41,7 +41,7 @@ export class S3Server {
   readonly objects: S3Objects;
   private readonly server: http.Server;
   private readonly options: S3Options;
-  /** Changes whose requests were dropped, and that take effect later. */
+  /** Changes of requests whose connections were dropped. They take effect later. */
   private later: { readonly at: number; readonly apply: () => void }[] = [];
 
   private constructor(options: S3Options) {
@@ -76,7 +76,7 @@ export class S3Server {
 
   private async take(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await bodyOf(request);
-    if (body === undefined) return; // the client broke off: there was no request
+    if (body === undefined) return; // the client broke off, so the request counts as not made
     const url = new URL(request.url ?? '/', 'http://x');
     const { method = '', headers } = request;
     const isInHost = headers.host?.startsWith(`${this.bucket}.`) === true;
@@ -183,7 +183,7 @@ export class S3Server {
     response.end(method === 'HEAD' ? undefined : answer.body);
   }
 
-  /** Sends the headers and half of the body, and breaks off. */
+  /** Sends the headers and half of the body, and then ends the connection. */
   private cut(response: ServerResponse, answer: S3Answer): void {
     const headers = { ...this.headersOf(answer), 'content-length': String(answer.body.length + 1) };
     response.writeHead(answer.status, headers);

@@ -1,4 +1,7 @@
-/** Checks signatures of requests (AWS Signature Version 4), written from its description and not from our signer. */
+/**
+ * Checks signatures of requests (AWS Signature Version 4). It is written from the description of that format, and not
+ * from the code that signs.
+ */
 import { createHash, createHmac } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 
@@ -8,10 +11,10 @@ export interface Keys {
   readonly sessionToken?: string;
 }
 
-/** Largest difference between the clocks of a request and of the server. */
+/** Maximum difference between the clocks of a request and of the server. */
 const MAX_SKEW_MS = 15 * 60_000;
 
-/** Returns the word of the error of S3, or undefined if the request is signed with the keys. */
+/** Returns undefined if the request is signed with the keys. Otherwise returns the code of S3's error. */
 export function signatureFault(
   request: IncomingMessage,
   body: Buffer,

@@ -1,14 +1,14 @@
 /**
- * A simulated disk with a volatile cache. It replays the acts of a trace (disk-trace.ts) one by one, and computes
- * at any moment what a power cut may leave. Changes that a finished sync covered are durable. Any part of the
- * other changes may have reached the disk, in any order:
+ * A simulated disk with a volatile cache. It replays the acts of a trace (disk-trace.ts) one by one, and computes at
+ * any moment what a power cut may leave. Changes that a finished sync covered are durable. Any part of the other
+ * changes may have reached the disk, in any order:
  *
- * - any writes to the data of a file, and any of their sectors of 512 bytes; the other sectors keep their old
- *   bytes, or zeros if there were none;
- * - a file's size before its data, so that zeros are read in place of data; sizes in their order;
- * - names, one act at a time (a rename within a directory is one act), in any order; if the name of a directory
- *   is lost, so is everything in it;
- * - owner, permissions and times of one file, in their order; no sync of data covers them.
+ * - any writes to the data of a file, and any of their sectors of 512 bytes. The other sectors keep their old bytes, or
+ *   zeros if there were none;
+ * - a file's size before its data, so that zeros are read in place of data. Sizes keep their order;
+ * - names, one act at a time, in any order. A rename within a directory is one act. If the name of a directory is lost,
+ *   so is everything in the directory;
+ * - owner, permissions and times of a file, in their order. No sync of data covers them.
  */
 import { createHash } from 'node:crypto';
 import {
@@ -20,7 +20,7 @@ import {
 } from './disk-trace.js';
 import type { Random } from '../../src/system/index.js';
 
-/** Bytes that a disk writes atomically. */
+/** Number of bytes that a disk writes atomically. */
 export const SECTOR_BYTES = 512;
 
 /** Decides which unsynced changes reach the disk. */
@@ -30,7 +30,7 @@ export interface CrashChoice {
   names(): boolean;
   /** Returns how many of `changes` changes of a file's size (or of its metadata) reach the disk. */
   sizes(changes: number): number;
-  /** Returns a function that is true for the sectors that reach the disk. Called for each write. */
+  /** Returns a function that is true for the sectors of a write that reach the disk. It is called for each write. */
   write(): (sector: number) => boolean;
 }
 
@@ -78,7 +78,7 @@ type NamesAct = Extract<TracedAct, { act: 'names' }>;
 
 interface DiskFile {
   readonly kind: DiskFileKind;
-  /** The durable bytes; the target of a symbolic link. */
+  /** The durable bytes of a file, or the target of a symbolic link. */
   bytes: Buffer;
   row: Buffer | undefined;
   pending: DataAct[];
@@ -113,7 +113,7 @@ export class SimulatedDisk {
   private readonly dirty = new Set<number>();
   private readonly isHonest: (sync: TracedAct) => boolean;
 
-  /** `isHonest` returns false for a sync that reports success but covers nothing. */
+  /** Creates the disk. `isHonest` returns false for a sync that reports success but makes nothing durable. */
   constructor(start: DiskStart, isHonest: (sync: TracedAct) => boolean = all) {
     this.isHonest = isHonest;
     for (const [number, { kind, bytes }] of start.files) {
@@ -188,7 +188,7 @@ export class SimulatedDisk {
     return true;
   }
 
-  /** Returns the changes that are not durable, for files that have a path now. */
+  /** Returns the changes that are not durable, of files that have a path now. */
   unsynced(): Unsynced[] {
     const paths = this.livePaths();
     const found: Unsynced[] = [];
@@ -206,7 +206,7 @@ export class SimulatedDisk {
     return found;
   }
 
-  /** Returns a path of a file now; undefined if it has no name. */
+  /** Returns a present path of a file; undefined if the file has no name. */
   pathOf(file: number): string | undefined {
     return this.livePaths().get(file)?.[0];
   }
@@ -226,7 +226,7 @@ export class SimulatedDisk {
     return paths;
   }
 
-  /** Returns what a power cut leaves now. The disk itself does not change. */
+  /** Returns the state that a power cut would leave now. The simulated disk itself does not change. */
   crash(choice: CrashChoice): DiskState {
     const names = copyOf(this.durable);
     for (const { changes } of this.pendingNames) {
@@ -302,7 +302,7 @@ function walk(names: Names, visit: (path: string, file: number) => void): void {
   into('', TRACE_ROOT);
 }
 
-/** Returns a file's bytes and metadata after some of these acts reached the disk. */
+/** Returns the bytes and metadata of a file after some of its pending acts reached the disk. */
 function arrived(
   file: DiskFile,
   acts: readonly DataAct[],

@@ -1,7 +1,7 @@
 /**
- * The interface for changing a stored client (sets, their marks, paths to forget, and settings), and for long work on
- * the whole client (a check and garbage collection). All tools for these tasks use it, on a store on this machine or
- * through a server. Texts and paths are in the clear.
+ * The interface for changing a stored client: its sets, their marks, paths to forget, and settings. It also starts long
+ * work on the whole client: a check and garbage collection. All tools for these tasks use it, on a store on this
+ * machine or through a server. Texts and paths are not sealed.
  */
 import type { BackupSet, Verdicts } from '../../history/index.js';
 import type { Keyring } from '../../crypto/index.js';
@@ -45,14 +45,14 @@ export interface CheckRequest {
 export interface RepairOutcome extends ParitySummary {
   readonly repair: RepairResult;
   /**
-   * False if a check must read the contents, because objects of a bucket without parity may be damaged. Undefined in a
-   * directory.
+   * False if objects of a bucket without parity may be damaged, so that a check must read their contents. Undefined in
+   * a directory.
    */
   readonly isProven?: boolean;
 }
 
 export interface CheckHooks extends WorkHooks {
-  /** Called for each finding. Its paths are in the clear if the keys are known. */
+  /** Called for each finding. Its paths are readable if the keys are known. */
   readonly onFinding: (finding: Finding) => void;
 }
 
@@ -91,25 +91,25 @@ export interface Admin extends Disposable {
   sets(): Promise<BackupSet[]>;
   /** Deletes sets. Throws NO_SUCH_SET, SET_IS_NEWEST, SET_LOCKED, SET_TOO_YOUNG. */
   deleteSets(sets: readonly SetNumber[]): Promise<void>;
-  /** Checks whether these sets may be deleted, and deletes nothing. Throws the errors of `deleteSets`. */
+  /** Throws the errors that `deleteSets` would throw for these sets, and deletes nothing. */
   previewDelete(sets: readonly SetNumber[]): Promise<void>;
   /**
-   * Returns the sets that a purge would delete or keep. It uses these rules or, through a server, the rules of the
-   * server.
+   * Returns the sets that a purge would delete and those that it would keep. It applies the rules of the request or,
+   * through a server, the rules of the server.
    */
   previewPurge(request: PurgeRequest): Promise<Verdicts>;
   /** Deletes the sets that a preview listed. A server applies its own rules again, and returns the verdicts. */
   purge(gone: readonly SetNumber[]): Promise<Verdicts | undefined>;
   /**
-   * Returns the retention rules stored with the client; `words` supply the priorities and all rules that are not
-   * stored. Undefined if none are stored, or if a server applies them.
+   * Returns the retention rules of the client; `words` supply the priorities and all rules that are not stored with the
+   * client. Undefined if there are no rules, or if a server applies them.
    */
   keptRules(words: RuleWords): RetentionRules | undefined;
   /** Changes marks of all these sets, or of none. Throws NO_SUCH_SET, MARKS_INVALID. */
   mark(sets: readonly SetNumber[], change: SetChange): Promise<void>;
   /** Returns the pending requests to forget paths. */
   forgets(): Promise<readonly ForgetRequest[]>;
-  /** Returns the data that would be deleted if these paths were forgotten now. */
+  /** Returns a report of the data that would be deleted if these paths were forgotten now. */
   previewForget(paths: readonly Buffer[]): Promise<ForgetReport>;
   /** Requests that paths be forgotten after `undoMs`, which a server may lengthen. Returns the requests. */
   requestForgets(paths: readonly Buffer[], undoMs: number): Promise<readonly ForgetRequest[]>;
@@ -118,8 +118,8 @@ export interface Admin extends Disposable {
   /** Changes a setting stored with the client; `value` undefined removes it. Throws CONFIG_INVALID. */
   changeSetting(key: string, value: string | undefined): Promise<void>;
   /**
-   * Checks the store, and compares sets with their seals if the keys are known. Throws INTERRUPTED and the errors of a
-   * check; through a server also NOT_PERMITTED and CONNECTION_LOST.
+   * Checks the store. If the keys are known, also compares sets with their seals. Throws INTERRUPTED and the errors of
+   * a check; through a server also NOT_PERMITTED and CONNECTION_LOST.
    */
   check(request: CheckRequest, hooks: CheckHooks): Promise<CheckOutcome>;
   /**

@@ -4,8 +4,8 @@ import type { History } from '../../history/index.js';
 import type { SealFinding } from '../check/index.js';
 
 /**
- * Returns the complete sets that do not fit their seals. `all` checks each set, which fetches the seals of all its
- * directories; otherwise only the newest set is checked. Throws INTERRUPTED.
+ * Returns the complete sets that do not fit their seals. With `all`, checks every set, and fetches the seals of all its
+ * directories. Otherwise only the newest set is checked. Throws INTERRUPTED.
  */
 export async function brokenSets(
   history: History,
@@ -14,7 +14,7 @@ export async function brokenSets(
 ): Promise<SealFinding[]> {
   const found: SealFinding[] = [];
   const complete = (await history.sets()).filter(({ state }) => state === 'complete');
-  // Newest first, so that this machine updates its memory of the newest set once and not for each set.
+  // The newest set comes first, so that this machine updates its memory of the newest set once and not for each set.
   for (const { set } of complete.slice(all ? 0 : -1).reverse()) {
     throwIfAborted(signal);
     try {

@@ -25,11 +25,11 @@ import { sealedAdmin } from './sealed-admin.js';
 export interface LocalAdminOptions {
   readonly directory: ClientDirectory;
   readonly limits: StoreLimits;
-  /** The client's keys; undefined if it does not encrypt, or for a check without them. */
+  /** The client's keys; undefined if the client does not encrypt, or if a check is to be done without them. */
   readonly keyring: Keyring | undefined;
   /** True if the client encrypts, or may do so because its key record is damaged. */
   readonly isEncrypted: () => boolean;
-  /** Number of free bytes below which no backup begins, and unneeded files are deleted at once. */
+  /** Number of free bytes below which no backup begins. Then unneeded files are deleted at once. */
   readonly wantedFreeBytes?: number;
   /** Opens the client for reading, with the keys. */
   readonly openHistory: () => History;
@@ -59,7 +59,7 @@ export function localAdmin(system: System, client: LocalAdminOptions): Admin {
     requestForgets: (paths, undoMs) => requestForgets(system, directory, { limits, paths, undoMs }),
     withdrawForget: (ids) => withdrawForget(system, directory, limits, ids),
     changeSetting: (key, value) => changeSetting(system, directory, limits, { text: key, value }),
-    // Most runs need neither a check nor a repair.
+    // The code of checks and repairs is loaded only when it is needed, since most runs need neither.
     check: async (request, hooks) =>
       (await import('./local-check.js')).checkHere(system, client, request, hooks),
     freeDeleted: (request, hooks) => free(system, client, { ...request, isThorough: false }, hooks),
@@ -74,7 +74,10 @@ export function localAdmin(system: System, client: LocalAdminOptions): Admin {
   return keyring === undefined ? admin : sealedAdmin(admin, keyring);
 }
 
-/** Returns the listed sets. The history is closed at once: a reader of the catalog would block writers in this thread. */
+/**
+ * Returns the listed sets. The history is closed at once, since an open reader of the catalog would block writers in
+ * this thread.
+ */
 async function setsOf(
   { openHistory }: LocalAdminOptions,
   acceptOlder: ((what: string) => void) | undefined,
@@ -95,7 +98,7 @@ function free(
   return collectGarbage(system, directory, {
     ...request,
     limits,
-    graceMs: 0, // a reader that misses a file looks it up again
+    graceMs: 0, // 0, since a reader that misses a file looks for its new place
     ...(wantedFreeBytes === undefined ? {} : { wantedFreeBytes }),
     frames: { native: system.native, keys: keyring?.contents },
     signal,

@@ -53,7 +53,7 @@ async function sealFindings(
 ): Promise<SealFinding[]> {
   using opened = new Opened();
   const history = opened.add(openHistory(), (one) => one.close());
-  history.acceptOlder?.(() => undefined); // the caller has compared the store before
+  history.acceptOlder?.(() => undefined); // the caller has already compared the store with this machine's memory of it
   const sets = await brokenSets(history, withListings, signal);
   if (!withListings) return sets;
   const { catalogPath } = directory;

@@ -13,8 +13,9 @@ import {
 import type { RepairOutcome } from './admin.js';
 
 /**
- * Repairs a client. In a bucket, its catalog here is then brought up to date, which damaged commits would have prevented, and
- * wrong copies of it are replaced. Throws CLIENT_BUSY, INTERRUPTED, and errors of a bucket.
+ * Repairs a client. In a bucket, this machine's catalog is brought up to date after the repair, since damaged commits
+ * would have prevented that before. Then wrong copies of the catalog are replaced. Throws CLIENT_BUSY, INTERRUPTED, and
+ * errors of a bucket.
  */
 export async function repairHere(
   system: System,

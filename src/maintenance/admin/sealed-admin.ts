@@ -4,8 +4,8 @@ import type { ForgetRequest, SetChange } from '../../model/index.js';
 import type { Admin } from './admin.js';
 
 /**
- * Returns an object that seals its arguments for `admin`. The sets of `admin` are opened by their history, and the
- * paths of findings by the check itself.
+ * Returns an `Admin` that seals its arguments and calls `admin`, and opens the results. It leaves sets and findings as
+ * they are: the history opens the names of sets, and the check opens the paths of findings.
  */
 export function sealedAdmin(admin: Admin, keyring: Keyring): Admin {
   const { names } = keyring;

@@ -1,6 +1,6 @@
 /**
- * Calls `work` for each item, with at most `most` calls at once. After a failure no further item is taken, and the
- * error is thrown when the running calls have ended.
+ * Calls `work` for each item, with at most `most` calls at once. After a failure it takes no further item, and throws
+ * the error when the running calls have ended.
  */
 export async function atOnce<T>(
   items: AsyncIterable<T>,

@@ -1,6 +1,6 @@
 /**
- * Extends the locks of a store before they end. The lock of a needed object is extended when less than half of
- * `LockDays` is left. The locks of unneeded packs are left to end.
+ * Extends the locks of a store's objects before they end. The lock of a needed object is extended when less than half
+ * of `LockDays` is left. The locks of unneeded packs are left to end.
  */
 import { throwIfAborted } from '../../errors/index.js';
 import type { ObjectVersion, ObjectVersions } from '../../store/objects/index.js';
@@ -14,7 +14,7 @@ export interface ExtendOptions {
   /** Time for which an object is locked. */
   readonly retainMs: number;
   readonly signal?: AbortSignal | undefined;
-  /** Called with the name of each object that gets no lock, since it is not ours. */
+  /** Called with the name of each object whose lock is not extended because no program of this package made it. */
   readonly onStrange?: (name: string) => void;
   /** Called with the number of names examined so far. */
   readonly onProgress?: (names: number) => void;
@@ -29,11 +29,14 @@ export interface ExtendReport {
   unlocked: number;
   /** Number of objects that somebody overwrote or deleted. */
   attacked: number;
-  /** Number of packs whose locks were left to end, since no commit covers them: of an interrupted backup, or a thief's. */
+  /**
+   * Number of packs whose locks were left to end, since no commit covers them. They are from an interrupted backup or
+   * from a thief.
+   */
   uncovered: number;
   /** Number of objects whose locks were left to end, since no program here made them. */
   strange: number;
-  /** Time when the first lock of these objects ends, in ms since 1970; undefined if there is no object. */
+  /** Time when the first of the needed objects' locks ends, in ms since 1970; undefined if there is no such object. */
   firstEndMs: number | undefined;
 }
 
@@ -53,11 +56,11 @@ export async function extendLocks(
   };
   const extend = async (found: Judged): Promise<void> => {
     const { oldest, latest, state } = found;
-    if (!(await extendOne(found, oldest!))) return; // it is not strange
+    if (!(await extendOne(found, oldest!))) return; // left to end, and counted
     // The version that a recovery or a repair has written may be the only sound one.
     if (state === 'sound' && latest.id !== oldest!.id) await extendOne(found, latest);
   };
-  /** Returns false if the lock is left to end. */
+  /** Extends the lock of a version if that is due. Returns false if the lock is left to end. */
   const extendOne = async (found: Judged, version: ObjectVersion): Promise<boolean> => {
     const nowMs = versions.nowMs();
     let untilMs = await versions.lockedUntilMs(version);

@@ -1,35 +1,39 @@
-/** Determines the state of each object that is created once. */
+/** Determines the state of each object of a store whose name is written only once. */
 import { asTardisError } from '../../errors/index.js';
 import { isOfLog } from '../../store/index.js';
 import type { ObjectVersion, ObjectVersions } from '../../store/objects/index.js';
 import { beginsAsCommit, type LogFacts, readLogFacts } from './log-facts.js';
 import { type VersionedName, versionedNames } from './names.js';
 
-/** Logs whose facts are kept. */
+/** Number of logs whose facts are kept in memory. */
 const MOST_LOGS = 2;
 
 /**
- * State of an object. `sound`: readers get the bytes of the version that counts. `changed`: readers get other bytes.
- * `hidden`: there is a delete marker that no commit explains. `freed`: a pack that a commit has deleted, or that no
- * commit covers. `strange`: a name without a version that counts. `younger`: a name without one at the chosen time.
+ * State of an object:
+ * - `sound`: readers get the bytes of the version that counts.
+ * - `changed`: readers get other bytes.
+ * - `hidden`: there is a delete marker that no commit explains.
+ * - `freed`: a pack that a commit has deleted, or that no commit covers.
+ * - `strange`: a name without a version that counts.
+ * - `younger`: a name without a version that counts at the chosen time.
  */
 export type State = 'sound' | 'changed' | 'hidden' | 'freed' | 'strange' | 'younger';
 
 export interface Judged extends VersionedName {
   readonly state: State;
   /**
-   * Returns false for an object that a writer of this package did not make, or that no commit covers, as far as that shows.
-   * May read the object, and the log of its client. A damaged object counts as ours.
+   * Returns false for an object that certainly no writer of this package made, or that no commit covers. May read the
+   * object, and the log of its client. A damaged object counts as made by this package.
    */
   isOurs(): Promise<boolean>;
 }
 
 export interface JudgeOptions {
-  /** Time limit: versions and commits that were stored later do not count. */
+  /** End of the examined time, in ms since 1970: versions and commits that were stored later do not count. */
   readonly untilMs: number;
   /** True if each pack is looked up in the log, not only packs that were changed or hidden. */
   readonly isStrict: boolean;
-  /** Called with each version that readers get of an object below the clients which no program here makes. */
+  /** Called with each current version of an object in the clients' folder that no program of this package makes. */
   readonly onStranger?: (version: ObjectVersion) => void;
 }
 
@@ -70,18 +74,21 @@ class Judge {
     return latest.isMark ? 'hidden' : 'changed';
   }
 
-  /** True if two versions have equal bytes. Equal tags prove that; versions with different tags may be equal, too. */
+  /**
+   * True if readers get equal bytes from two versions. Equal tags prove that. Versions with different tags may also be
+   * equal, so their bytes are read.
+   */
   private async hasBytesOf(latest: ObjectVersion, oldest: ObjectVersion): Promise<boolean> {
     if (latest.isMark || latest.sizeBytes !== oldest.sizeBytes) return false;
     if (latest.tag !== '' && latest.tag === oldest.tag) return true;
     const [one, other] = [await this.checksumOf(latest), await this.checksumOf(oldest)];
-    // The bytes of the oldest version may be damaged since, and the latest one be what they were healed to.
+    // The bytes of the oldest version may have been damaged since, and the latest version may be their healed copy.
     return one?.isRight === true && other !== undefined && one.sha256 === other.sha256;
   }
 
   /**
-   * Reads a version. Returns the checksum that it was stored with, and whether its bytes match; undefined if it has no
-   * checksum.
+   * Reads a version, and returns the checksum that it was stored with, and whether its bytes match; undefined if it has
+   * no checksum.
    */
   private async checksumOf(
     version: ObjectVersion,
@@ -110,7 +117,7 @@ class Judge {
     return deleted.has(pack) || (isWhole && !covered.has(pack));
   }
 
-  /** See Judged. */
+  /** Returns the result of `Judged.isOurs` for a name. */
   async isOurs(name: VersionedName): Promise<boolean> {
     const { pack, commit, oldest, isSnapshot = false } = name;
     if (isSnapshot || oldest === undefined) return true;

@@ -1,5 +1,5 @@
 /**
- * Reads from the log of a client the packs that its commits cover, and the packs that they have deleted. For each
+ * Reads the log of a client: the packs that its commits cover, and the packs that its commits have deleted. For each
  * commit object it reads the version that counts, so that later changes of the object do not matter.
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
@@ -28,7 +28,7 @@ const DAMAGE: ReadonlySet<string> = new Set(['RECORD_DAMAGED', 'OBJECT_DAMAGED',
 const MAX_COMMIT_BYTES = 256 << 20;
 
 export interface LogFacts {
-  /** False if a commit object cannot be read. Some covered packs may then be missing from `covered`. */
+  /** False if a commit object cannot be read. Then `covered` may lack packs. */
   readonly isWhole: boolean;
   /** True if each number up to that of the last commit has an object. */
   readonly isGapless: boolean;
@@ -43,7 +43,10 @@ export interface LogFacts {
   readonly movedAt: number | undefined;
 }
 
-/** Reads the commits of a client's generation (`undefined`: the first one) that were stored until `untilMs`. */
+/**
+ * Reads the commits of a client's generation that were stored until `untilMs`. The generation undefined is the first
+ * one.
+ */
 export async function readLogFacts(
   versions: ObjectVersions,
   { client, generation }: { readonly client: string; readonly generation: string | undefined },
@@ -77,7 +80,9 @@ export async function readLogFacts(
   return { isWhole, isGapless: commits === last, covered, deleted, movedAt };
 }
 
-/** True if bytes begin as a commit object does, or stand in the place of a commit. The rest is not looked at. */
+/**
+ * True if the bytes begin as a commit object does, or as a mark in the place of a lost commit. The rest is not read.
+ */
 export async function beginsAsCommit(source: ObjectSource, commit: number): Promise<boolean> {
   const pieces: Uint8Array[] = [];
   let got = 0;
@@ -107,7 +112,8 @@ function factsIn(bytes: Buffer, commit: number): CommitFacts {
   const own = logPack(commit);
   const deleted: number[] = [];
   for (const { header, location } of records) {
-    // Events of a very large commit are in a pack. The packs that they delete are brought back, which only costs space.
+    // The events of a very large commit are in a pack, and are not read here. Packs that they delete are brought back,
+    // which only costs space.
     if (header.kind !== RecordKind.event || location.pack !== own) continue;
     const end = location.position + recordBytes(header);
     const event = readEvent(parseRecord(bytes.subarray(location.position, end)));

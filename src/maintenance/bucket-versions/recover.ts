@@ -1,7 +1,7 @@
 /**
- * Restores objects that somebody overwrote or deleted in a bucket that keeps versions. For a name that is written
- * once, the oldest version counts. Nothing is ever deleted: the bytes are written once more, and become the current
- * version. A run may stop anywhere; the next one finds the restored objects sound.
+ * Restores objects that somebody overwrote or deleted in a bucket that keeps versions. For a name that is written once,
+ * the oldest version counts. Nothing is ever deleted: the bytes are written again, and become the current version. A
+ * run may stop anywhere, since the next one finds the restored objects sound.
  */
 import { configInvalid } from '../../config/index.js';
 import { asTardisError, throwIfAborted } from '../../errors/index.js';
@@ -24,13 +24,14 @@ export interface RecoverOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called with the number of names examined so far. */
   readonly onProgress?: (names: number) => void;
-  /**
-   * Called with the result for each object that readers do not get in its original form, and for each copied object.
-   */
+  /** Called with the result for each object whose original bytes readers do not get, and for each copied object. */
   readonly onFound?: (name: string, result: Result) => void;
 }
 
-/** `lost`: the bytes that count are damaged, or were not stored by a program of this package. */
+/**
+ * Result for an object. It is a state of the object, or `copied`, or `lost`: the bytes that count are damaged, or no
+ * program of this package stored them.
+ */
 export type Result = 'changed' | 'hidden' | 'lost' | 'strange' | 'younger' | 'copied';
 
 export interface RecoverReport {
@@ -42,13 +43,13 @@ export interface RecoverReport {
   hidden: number;
   /** Number of objects that cannot be restored. */
   lost: number;
-  /** Number of objects that no program here makes, and of names without a version that counts. */
+  /** Number of objects that no program of this package makes, and of names without a version that counts. */
   strange: number;
   /** Number of names without a version at the chosen time. */
   younger: number;
   /** Number of packs that were deleted because they were unneeded. */
   freed: number;
-  /** Number of objects that the other store has, and number of bytes that this run wrote. */
+  /** Numbers of objects that the other store has now, and of bytes that this run wrote to it. */
   copied: number;
   writtenBytes: number;
 }
@@ -102,7 +103,7 @@ class Run {
     this.options = options;
   }
 
-  /** Yields the names of the store except freed packs and strange names, which it counts. */
+  /** Yields the names of the store, except freed packs and strange names. These are only counted. */
   async *names(how: JudgeOptions): AsyncGenerator<Judged> {
     const onStranger = ({ name }: ObjectVersion): void => this.leave('strange', name);
     for await (const found of judged(this.versions, { ...how, onStranger })) {
@@ -112,12 +113,12 @@ class Run {
       const { state, name, latest } = found;
       if (state === 'freed') this.report.freed += 1;
       else if (state === 'strange' || state === 'younger') {
-        if (!latest.isMark) this.leave(state, name); // nobody gets a deleted one
+        if (!latest.isMark) this.leave(state, name); // readers do not get a deleted object
       } else yield found;
     }
   }
 
-  /** Makes the version that counts the current one, if readers get another; writes nothing in a preview. */
+  /** Makes the version that counts the current one if readers get another one. Writes nothing in a preview. */
   async bringBack(found: Judged): Promise<void> {
     const { name, state } = found;
     if (state === 'sound') return this.lookAt(found);
@@ -133,7 +134,10 @@ class Run {
     onFound?.(name, state);
   }
 
-  /** Reads an object that nobody has changed, unless it is a pack. Counts it as lost if it is damaged, or not ours. */
+  /**
+   * Reads an object that nobody has changed, unless it is a pack. Counts it as lost if it is damaged or no program of
+   * this package stored it. Counts it as strange if it has the name of a commit but is none.
+   */
   private async lookAt({ name, pack, commit, isSnapshot = false, latest }: Judged): Promise<void> {
     const isRead = !isSnapshot && (pack === undefined || commit !== undefined);
     const source = isRead ? await this.sourceOf(name, latest) : undefined;
@@ -160,8 +164,8 @@ class Run {
   }
 
   /**
-   * Returns the bytes of a version. If they are damaged or not stored by this package, counts the object as lost and returns
-   * undefined.
+   * Returns the bytes of a version. If they are damaged, or no program of this package stored them, counts the object
+   * as lost and returns undefined.
    */
   private async sourceOf(name: string, version: ObjectVersion): Promise<ObjectSource | undefined> {
     try {

@@ -4,7 +4,7 @@ import { type CommitLog, type CommitPoint, hasLog } from '../../store/catalog/in
 import { TardisError } from '../../errors/index.js';
 import { type Backend, type ObjectWriter, packName, packNumber } from '../../store/index.js';
 
-/** Returns a view of a backend. `point` undefined shows the whole store. */
+/** Returns a view of a backend that ends at `point`; if that is undefined, it shows the whole store. */
 export function boundedBackend(backend: Backend, point: CommitPoint | undefined): Backend {
   return hasLog(backend) ? new BoundedLog(backend, point) : new BoundedBackend(backend, point);
 }

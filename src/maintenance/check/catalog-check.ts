@@ -28,7 +28,7 @@ export interface Checked {
 
 export class CatalogCheck {
   private readonly fingerprint: string;
-  /** True if pages were compared, and none of them has a checksum. */
+  /** True if pages were compared, and the catalog has no checksums for them. */
   private isUnproven = false;
   private readonly checked: Checked;
 
@@ -99,7 +99,7 @@ export class CatalogCheck {
     if (doubtful.length > 0) {
       this.checked.onFinding({ finding: 'doubtful', sets: doubtful.map(({ set }) => set) });
     }
-    if (this.checked.directory.bucket !== undefined) return; // others may have committed since: it is a cache
+    if (this.checked.directory.bucket !== undefined) return; // a cache: others may have committed since
     const seen = { point: state.readCommitPoint(), sequence: state.readCounters().sequence };
     const { catalogPath } = this.checked.directory;
     const commits = await commitsBehind(this.checked.system, catalogPath, files, seen);
@@ -123,7 +123,7 @@ export class CatalogCheck {
         believePages(system, directory.catalogPath, this.fingerprint),
       );
     } catch (error) {
-      if (!isForLater(error)) throw error; // otherwise the next check does it
+      if (!isForLater(error)) throw error; // the next check does it
     }
   }
 

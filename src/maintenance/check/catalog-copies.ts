@@ -1,6 +1,6 @@
 /**
- * Compares the copies of the catalog in a bucket with the log. A machine without a catalog ignores a wrong copy, which
- * costs it time; so nothing else reports one.
+ * Compares the copies of the catalog in a bucket with the log. A machine without a catalog ignores a wrong copy and
+ * loses only time, so nothing but this check reports it.
  */
 import { asTardisError, throwIfAborted } from '../../errors/index.js';
 import {
@@ -13,11 +13,13 @@ import {
 import { MAX_STORED_BYTES } from '../../store/writer/index.js';
 import type { CopyFinding } from './findings.js';
 
-/** Copies that are looked at, the newest first; a machine without a catalog tries fewer. */
+/** Maximum number of copies that are examined, the newest first. A machine without a catalog tries fewer. */
 const MOST_LOOKED = 16;
-/** Older copies that commits name may be in removal. */
+/** Number of the newest copies named by commits that must be intact. Older ones may just be being removed. */
 const MOST_KEPT = 2;
-/** Looks until a copy counts as damaged: another machine may remove it meanwhile. */
+/**
+ * Number of times that a copy is examined before it counts as damaged, since another machine may just be removing it.
+ */
 const MOST_LOOKS = 2;
 
 /** A copy that cannot be used, and the finding about it. */
@@ -26,22 +28,22 @@ export interface WrongCopy {
   readonly finding: CopyFinding;
 }
 
-/** The copies of a client. */
+/** The copies of a client's catalog. */
 export interface CopiesSeen {
   readonly wrong: readonly WrongCopy[];
-  /** Commits at which copies end that can be used. */
+  /** Numbers of the commits at which usable copies end. */
   readonly sound: readonly number[];
 }
 
 export interface CopyLook {
-  /** True to read the copies; otherwise only the names and sizes of their pieces count. */
+  /** True to read the bytes of the copies; otherwise only the names and sizes of their pieces are examined. */
   readonly reads: boolean;
   readonly signal: AbortSignal;
 }
 
 /**
- * Returns the copies of the catalog of a client; none in a directory. It takes a list, and for each copy one or two requests.
- * Throws INTERRUPTED and errors of a bucket.
+ * Returns the copies of the catalog of a client; none in a directory. It sends one request for a list, and one or two
+ * requests for each copy. Throws INTERRUPTED and errors of a bucket.
  */
 export async function lookAtCopies(backend: Backend, look: CopyLook): Promise<CopiesSeen> {
   const snapshots = snapshotsOf(backend);
@@ -97,15 +99,15 @@ function found({ name }: StoredSnapshot, state: CopyFinding['state'], why: strin
 }
 
 /**
- * Returns what the log has about a copy. `unknown`: the copy may be in the making, or the commit that could name it is
- * damaged, which the check reports by itself.
+ * Returns the facts about a copy in the log, or the state of a copy without facts. The state is `unknown` if the copy
+ * may just be being made, or if the commit that could name it is damaged. The check reports that commit by itself.
  */
 async function factsOf(
   snapshots: SnapshotObjects,
   { place }: StoredSnapshot,
 ): Promise<SnapshotFacts | 'foreign' | 'left' | 'unknown'> {
   try {
-    // A copy is made behind its last commit.
+    // A copy is made after its last commit, so without that commit it cannot be genuine.
     if ((await snapshots.commitBytes(place.commit)) === undefined) return 'foreign';
     const named = await snapshots.named(place);
     if (named !== undefined) return named.facts;
@@ -117,7 +119,7 @@ async function factsOf(
   }
 }
 
-/** Returns the fault of a copy by the names and sizes of its pieces. */
+/** Returns the fault in the names and sizes of a copy's pieces; undefined if there is none. */
 function sizeFault({ pieces }: StoredSnapshot, facts: SnapshotFacts): string | undefined {
   const count = facts.pieces.length;
   const isRight = (bytes = 0): boolean => bytes > 0 && bytes <= MAX_STORED_BYTES;
@@ -126,7 +128,7 @@ function sizeFault({ pieces }: StoredSnapshot, facts: SnapshotFacts): string | u
   return `piece ${wrong} of ${count} ${pieces.has(wrong) ? 'has a wrong size' : 'is missing'}`;
 }
 
-/** Reads a copy, and returns its fault. */
+/** Reads a copy, and returns its fault; undefined if there is none. */
 async function byteFault(
   snapshots: SnapshotObjects,
   facts: SnapshotFacts,

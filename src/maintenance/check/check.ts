@@ -1,6 +1,6 @@
 /**
  * Checks one client: its catalog, its other files, the headers of all records, and the bytes of as many records as
- * requested. It reads like any reader, without a lock. It takes the lock only for a moment, to store marks and
+ * requested. It reads without a lock, as all readers do. It takes the lock only for a moment, to store marks and
  * repairs.
  */
 import { type CatalogAudit, isUnusedClient } from '../../store/catalog/index.js';
@@ -152,7 +152,7 @@ class Check {
     const { read, signal, onFinding } = this.options;
     const { wrong } = await lookAtCopies(disk, { reads: read.data.kind === 'all', signal });
     for (const { finding } of wrong) {
-      // Nobody has harmed anything if a session was interrupted.
+      // An interrupted session left the copy, so it is no damage.
       if (finding.state !== 'left') this.counts.damagedCopies += 1;
       onFinding(finding);
     }
@@ -167,8 +167,8 @@ class Check {
   }
 
   /**
-   * Adds missing contents to the losses, tries contents that are marked as damaged, and extends the losses to all
-   * contents that depend on lost ones.
+   * Adds contents that are stored nowhere to the lost ones, tries contents that are marked as damaged, and then adds
+   * all contents that depend on lost ones.
    */
   private async condemn(
     audit: CatalogAudit,
@@ -196,7 +196,7 @@ class Check {
     }
   }
 
-  /** Stores the marks, if there are any, under the client's lock. Returns the error if that could not be done. */
+  /** Stores the marks, if there are any, under the client's lock. Returns the error if that fails. */
   private async settle(casualties: LostContents | undefined): Promise<TardisError | undefined> {
     const { system, directory, options, counts } = this;
     const marks = casualties?.marks();

@@ -43,7 +43,7 @@ export class ClientFiles {
     for (const account of lost) this.reportKeys(path.join(account, KEYS_DIRECTORY), 'lost');
   }
 
-  /** Reports accounts whose rights cannot be determined, and in a bucket a list of accounts that is damaged. */
+  /** Reports accounts whose rights cannot be determined. In a bucket, reports a damaged list of accounts. */
   async checkAccounts(): Promise<void> {
     const { system, directory } = this.checked;
     const { bucket, client } = directory;

@@ -11,8 +11,8 @@ const WRITE_VERSION_AT = 18;
 const BY_LOG = 2;
 
 /**
- * Returns the number of checkpoints that the packs contain and the catalog lacks. `seen`: the state of a copy of the
- * catalog, taken a moment ago.
+ * Returns the number of checkpoints that the packs contain and the catalog lacks. `seen` is the state of a copy of the
+ * catalog that was made a moment ago.
  */
 export async function commitsBehind(
   system: System,
@@ -25,7 +25,7 @@ export async function commitsBehind(
     if (commit.matches || !commit.isLast) last = Math.max(last, commit.body.commit);
   }
   if (last === seen.point.commit) return 0;
-  // A session that runs, or was killed, has written a commit record before the catalog contains it.
+  // A session that is running, or was killed, may have written a commit record that is not in the catalog yet.
   const ahead = isWrittenByLog(system, catalogPath) ? 1 : 0;
   const known = Catalog.reading(system, catalogPath, ({ state }) => state.readCommitPoint().commit);
   return last - known > ahead ? last - known : 0;

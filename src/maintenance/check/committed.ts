@@ -1,6 +1,6 @@
 /**
- * Committed ranges of the packs, by their commit records, and the committed bytes in them. Reads only headers
- * and commit records.
+ * Ranges of the packs that commit records cover, and the number of committed bytes in them. Only headers and commit
+ * records are read.
  */
 import type { PackNumber } from '../../model/index.js';
 import { findRemovals, hasLog, isRemoved, walkCommits } from '../../store/catalog/index.js';
@@ -18,7 +18,7 @@ import {
   scanPack,
 } from '../../store/index.js';
 
-/** Kinds of records that no commit covers. */
+/** Kinds of records that no commit needs to cover. */
 const IGNORED: ReadonlySet<number> = new Set([RecordKind.label, RecordKind.parity]);
 
 const NO_POINT = Object.freeze({ commit: 0, pack: 0, position: 0, checksum: 0 });
@@ -31,14 +31,14 @@ export interface CommitFault {
   readonly why: string;
 }
 
-/** A record without a sequence number: a record of contents or of data that belongs to them. */
+/** A record of contents, or of data about contents. It has no sequence number. */
 export interface PackedRecord {
   readonly pack: PackNumber;
   readonly position: number;
   readonly bytes: number;
 }
 
-/** Header of a record seen since the last commit, to compute the checksum of a range. */
+/** Header of a record since the last commit; the checksum of a range is computed from such headers. */
 interface SeenHeader {
   readonly pack: PackNumber;
   readonly position: number;
@@ -49,7 +49,7 @@ interface SeenHeader {
 export class CommittedRanges {
   readonly packs: PackNumber[] = [];
   readonly faults: CommitFault[] = [];
-  /** Ranges that are not filled by the records between the previous commit and their own commit. */
+  /** Ranges that the records between the previous commit and the range's own commit do not fill without gaps. */
   private uncounted: PackRange[] = [];
   private readonly ranges = new Map<PackNumber, PackRange[]>();
 
@@ -67,7 +67,7 @@ export class CommittedRanges {
       return committed;
     }
     committed.packs.push(...(await listPacks(backend)).filter(counts));
-    // A commit covers the records since the previous commit, in all packs.
+    // A commit covers the records since the previous commit in all packs.
     let since: SeenHeader[] = [];
     for (const pack of committed.packs) {
       for await (const { header, headerBytes, position } of scanPack(backend, pack, 0, true)) {
@@ -119,7 +119,7 @@ export class CommittedRanges {
   }
 
   /**
-   * Clips the ranges of packs before the newest image to the ends of their files: such packs may have been
+   * Cuts the ranges of packs before the newest image at the ends of their files, since such packs may have been
    * truncated while they were emptied.
    */
   private async clip(backend: Backend, imagePack: PackNumber): Promise<void> {
@@ -153,7 +153,7 @@ export class CommittedRanges {
     return (this.ranges.get(pack) ?? []).map(({ to }) => to);
   }
 
-  /** Returns the number of committed bytes in a stretch of a pack. */
+  /** Returns the number of committed bytes between two positions of a pack. */
   bytesIn(pack: PackNumber, from: number, to: number): number {
     const ranges = this.ranges.get(pack) ?? [];
     return ranges.reduce(
@@ -184,8 +184,8 @@ export class CommittedRanges {
   }
 
   /**
-   * Compares a range with the records before its commit. Reports a fault if the checksum of their headers differs:
-   * records in another order still have valid headers.
+   * Compares a range with the records before its commit. If they fill it, but the checksum of their headers differs,
+   * records a fault. This detects records in another order, since each of their headers is valid.
    */
   private compare(range: PackRange, since: readonly SeenHeader[]): void {
     const { pack, from, to, checksum } = range;
@@ -206,8 +206,8 @@ export class CommittedRanges {
   }
 
   /**
-   * Returns a fault for each range of a pack that has no gaps, but contains other records than those right before its
-   * commit.
+   * Returns a fault for each range of a pack that has no gaps, but contains other records than those directly before
+   * its commit.
    */
   disordered(pack: PackNumber, gaps: readonly { from: number; to: number }[]): CommitFault[] {
     return this.uncounted

@@ -34,7 +34,10 @@ export interface VersionFinding {
   readonly firstSet: SetNumber;
   readonly sizeBytes: number;
   readonly digest: Buffer;
-  /** `damaged`, `missing` (its bytes are not stored), or `rests` (it rests on damaged or missing contents). */
+  /**
+   * The reason: `damaged`, `missing` (its bytes are not stored), or `rests` (it depends on damaged or missing
+   * contents).
+   */
   readonly why: 'damaged' | 'missing' | 'rests';
 }
 
@@ -48,8 +51,8 @@ export interface CatalogFinding {
 export interface HistoryFinding {
   readonly finding: 'history';
   /**
-   * Number of versions that a rebuild would lose; undefined if the catalog cannot be used either. `sets`: the sets in
-   * which these versions began.
+   * Number of versions that a rebuild would lose; undefined if the catalog cannot be used either. `sets` has the sets
+   * in which these versions began.
    */
   readonly versions?: number | undefined;
   readonly sets: readonly SetNumber[];
@@ -64,12 +67,12 @@ export interface DoubtfulFinding {
 /** A key record that is not as it was written. */
 export interface KeysFinding {
   readonly finding: 'keys';
-  /** Path below the client's directory; for lost records, the directory that they were in. */
+  /** Path of the key record below the client's directory. For lost records, the directory that contained them. */
   readonly file: string;
   /**
-   * `mended`: repaired from its other place. `damaged`: it can be repaired. `lost`: it is whole nowhere.
-   * `gone`: no record is left in either place. `other`: it is whole, but differs from the record in the other
-   * place.
+   * `mended`: it was repaired from its copy in the other place. `damaged`: it can be repaired. `lost`: neither file of
+   * it is intact. `gone`: no record is left in either place. `other`: it is intact, but differs from the record in the
+   * other place.
    */
   readonly state: 'mended' | 'damaged' | 'lost' | 'gone' | 'other';
 }
@@ -86,7 +89,7 @@ export interface AccountFinding {
 /** A file among the packs that contains a pack of another client, or a pack with another number than in its name. */
 export interface PackFinding extends StrangePack {
   readonly finding: 'pack';
-  /** Name of the client in the label, if the tool that prints the finding can find it. */
+  /** Name of the client in the label, if the tool that prints the finding knows it. */
   readonly client?: string;
 }
 
@@ -103,14 +106,14 @@ export interface UnreadableFinding {
   readonly why: string;
 }
 
-/** A copy of the catalog in a bucket that no machine can use. Nothing is lost: the log has all that is in it. */
+/** A copy of the catalog in a bucket that no machine can use. Nothing is lost, since the log has all of its data. */
 export interface CopyFinding {
   readonly finding: 'copy';
   /** Name of the copy below the generation of the client. */
   readonly copy: string;
   /**
-   * `damaged`: a commit names it, and it has other bytes. `foreign`: no commit can name it. `left`: no commit names it;
-   * the session that made it was interrupted.
+   * `damaged`: a commit names it, but its bytes differ. `foreign`: no commit can name it. `left`: no commit names it,
+   * since the session that made it was interrupted.
    */
   readonly state: 'damaged' | 'foreign' | 'left';
   readonly why: string;

@@ -19,7 +19,7 @@ export class LostContents {
   private readonly lost = new Map<ContentId, Lost>();
   /** Contents that can be read although their record is damaged: a rebuild would lose them. */
   private readonly weak = new Map<ContentId, AuditedContent>();
-  /** Contents that were read successfully while they, or contents on which they depend, counted as damaged. */
+  /** Contents that were read successfully, although they or contents on which they depend counted as damaged. */
   private readonly proven = new Map<ContentId, AuditedContent>();
   private readonly audit: CatalogAudit;
   private readonly prover: ContentProver;
@@ -34,8 +34,8 @@ export class LostContents {
   }
 
   /**
-   * Takes contents whose record is damaged. Returns true if the damage is real: a content is lost, or the
-   * present catalog still has it in this record.
+   * Tries contents whose record is damaged. Returns true if the damage matters: a content is lost, or the present
+   * catalog still has it in this record.
    */
   async suspect(contents: readonly AuditedContent[]): Promise<boolean> {
     let isReal = false;
@@ -56,14 +56,14 @@ export class LostContents {
     return isReal;
   }
 
-  /** Takes a content whose own record is whole, but whose basis may be damaged. */
+  /** Tries a content whose own record is intact, but whose basis may be damaged. */
   async suspectBasis(content: AuditedContent): Promise<void> {
     const { contentId, digest } = content;
     if (this.lost.has(contentId) || (await this.prover.isReadable(contentId))) return;
     this.lost.set(contentId, { contentId, digest, why: 'rests' });
   }
 
-  /** Takes contents that are named by entries or other contents, but stored nowhere. */
+  /** Adds contents to the lost ones that are stored nowhere, although entries or other contents name them. */
   async missing(contentIds: readonly ContentId[]): Promise<void> {
     for (const contentId of contentIds) {
       if (this.lost.has(contentId)) continue;
@@ -98,7 +98,7 @@ export class LostContents {
         if (this.lost.has(dependant)) continue;
         const content = this.audit.content(dependant);
         if (content === undefined) continue;
-        // A content that cannot be opened cannot be tried.
+        // A content that cannot be decrypted cannot be tried.
         const { canOpen } = this.prover;
         if (canOpen && (await this.prover.isReadable(dependant))) {
           this.proven.set(dependant, content);
@@ -122,12 +122,12 @@ export class LostContents {
     }
     const sound = [...this.proven].flatMap(([contentId, content]) => {
       const location = this.audit.recordOf(contentId);
-      const isMarked = content.isDamaged !== 0 || damaged.length > 0; // a mark spreads
+      const isMarked = content.isDamaged !== 0 || damaged.length > 0; // a mark is also set on dependent contents
       return location !== undefined && isMarked ? [{ digest: content.digest, location }] : [];
     });
     return { damaged, sound };
   }
 }
 
-/** True if the record of a content is whole. */
+/** Resolves with true if the record of a content is intact. */
 type IsWholeRecord = (contentId: ContentId) => Promise<boolean>;

@@ -1,7 +1,7 @@
 /**
- * Checks whether a record is whole, and whether a content can be read, by the same steps as a restore. A check
- * therefore reports exactly those contents as lost that a restore could not return. A content that cannot be read is
- * looked up again in the present catalog, since it may have been moved.
+ * Checks if a record is intact, and if a content can be read, by the same steps as a restore. So a check reports
+ * exactly those contents as lost that a restore could not return. A content that cannot be read is looked up again in
+ * the present catalog, since it may have been moved.
  */
 import {
   type AuditedContent,
@@ -91,7 +91,7 @@ export class ContentProver {
     return this.options.canOpen;
   }
 
-  /** Checks that header and index match a record of the catalog, with its contents at their places. */
+  /** Checks that header and index match a record of the catalog, and have its contents at the same places. */
   async headFault(
     object: string,
     record: AuditedRecord,
@@ -124,7 +124,7 @@ export class ContentProver {
     return header;
   }
 
-  /** Reads the whole of a record whose header is right. If it can be opened, checks each of its contents too. */
+  /** Reads a whole record whose header is right. If it can be decrypted, also checks each of its contents. */
   async bodyFault(
     object: string,
     record: AuditedRecord,
@@ -234,12 +234,12 @@ export class ContentProver {
       if (!found.equals(stored.digest)) throw damage('its parts are not those of its digest');
     }
     for (const piece of pieces) {
-      // The content has been read whole when the loop ends, and is checked then.
+      // The digest of the content is checked when the loop ends.
       for await (const _ of this.reader.pieceBytes(piece, piece));
     }
   }
 
-  /** Compares a record with its checksums, whatever it contains. */
+  /** Compares a record with its checksums, whatever the record contains. */
   checksumFault(
     object: string,
     place: { readonly position: number; readonly recordBytes: number },
@@ -289,7 +289,7 @@ function requireContents(
   }
   const read = header.kind === RecordKind.delta ? readDeltaIndex : readContentIndex;
   const { digest, sizeBytes } = read(index);
-  if (header.kind === RecordKind.signature) return; // the catalog names its content
+  if (header.kind === RecordKind.signature) return; // its content is in the catalog
   for (const content of contents) {
     if (!digest.equals(content.digest) || sizeBytes !== content.sizeBytes) throw otherIndex();
   }

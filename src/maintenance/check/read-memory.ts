@@ -18,7 +18,7 @@ export class ReadMemory {
   private waiting: { object: string; position: number; atMs: number }[] = [];
   private database: SqlDatabase | undefined;
   private find: SqlQuery<SqlValue> | undefined;
-  /** True if nothing more is written: the disk is full, or another check writes. */
+  /** True if nothing more is written, because the disk is full or another check writes to the file. */
   private isStopped = false;
   private readonly system: System;
   private readonly file: string;
@@ -29,7 +29,7 @@ export class ReadMemory {
     this.use(database);
   }
 
-  /** Opens or creates the file. `folder`: the client's directory. */
+  /** Opens or creates the file in `folder`, the client's directory. */
   static open(system: System, folder: string): ReadMemory {
     const file = path.join(folder, CHECKED_FILE);
     if (!system.files.isWritable(folder)) return new ReadMemory(system, file, undefined);
@@ -37,7 +37,7 @@ export class ReadMemory {
       return new ReadMemory(system, file, openFile(system, file));
     } catch (error) {
       if (isDiskFull(error)) return new ReadMemory(system, file, undefined);
-      // The file is damaged, or of another version. That is no loss.
+      // The file is damaged, or of another version. It is created anew, which loses nothing important.
       return new ReadMemory(system, file, openAnew(system, file));
     }
   }
@@ -106,8 +106,8 @@ export class ReadMemory {
   }
 
   /**
-   * Runs a query. If SQLite finds damage, the file is created anew. If the file cannot be written, it is only
-   * read from then on.
+   * Returns the result of a query. If SQLite finds damage, creates the file anew. If the file cannot be written, it is
+   * only read from then on.
    */
   private orAnew<T>(work: (database: SqlDatabase) => T): T | undefined {
     const { database, system, file } = this;
@@ -138,10 +138,7 @@ function isDamage(error: unknown): boolean {
   return code.startsWith('SQLITE_CORRUPT') || code.startsWith('SQLITE_NOTADB');
 }
 
-/**
- * Creates the file anew. Returns undefined if that fails, as for a directory or on a full disk: then nothing is
- * remembered.
- */
+/** Creates the file anew. Returns undefined if that fails, for example on a full disk. Then nothing is remembered. */
 function openAnew(system: System, file: string): SqlDatabase | undefined {
   try {
     for (const suffix of ['', '-journal', '-wal', '-shm']) {
@@ -156,7 +153,7 @@ function openAnew(system: System, file: string): SqlDatabase | undefined {
 function openFile(system: System, file: string): SqlDatabase {
   const database = system.openDatabase(file, { readonly: false });
   try {
-    database.pragma('synchronous = OFF'); // the file may be lost
+    database.pragma('synchronous = OFF'); // the file is not synced, since it may be lost
     const version = database.pragma('user_version', { simple: true });
     if (version === 0) {
       database.exec(TABLE);

@@ -27,7 +27,10 @@ export class Reference {
     this.report = report;
   }
 
-  /** Replays listings and events; the bodies of contents are not read. Throws DISK_FULL, STORE_NEWER. */
+  /**
+   * Rebuilds a catalog by replaying listings and events. The bodies of contents are not read. Throws DISK_FULL,
+   * STORE_NEWER.
+   */
   static async make(system: System, backend: Backend): Promise<Reference> {
     using opened = new Opened();
     const folder = opened.add(new PrivateFolder(system), (one) => one.remove());

@@ -1,6 +1,6 @@
 /**
- * Restores damaged objects of a client in a bucket from the parity in them. Each object is a step of its own, and other
- * machines may write to the client meanwhile.
+ * Restores damaged objects of a client in a bucket from the parity in these objects. Each object is repaired
+ * independently, and other machines may write to the client meanwhile.
  */
 import { asTardisError } from '../../errors/index.js';
 import {
@@ -19,13 +19,13 @@ const OF_ONE_OBJECT: ReadonlySet<string> = new Set(['OBJECT_DAMAGED', 'BUCKET_AN
 
 export interface BucketRepair extends ParitySummary {
   readonly repair: RepairResult;
-  /** False if stored bytes may have damage that only their records reveal. The check must then read these bytes. */
+  /** False if stored bytes may have damage that only their records show, so that the check must read these bytes. */
   readonly isProven: boolean;
 }
 
 /**
- * Repairs a client, with its lock on this machine held. Neither its catalog nor its commits are needed. Throws CLIENT_BUSY,
- * INTERRUPTED, DISK_FULL, and errors of a bucket.
+ * Repairs a client, with its lock on this machine held. It needs neither the client's catalog nor its commits. Throws
+ * CLIENT_BUSY, INTERRUPTED, DISK_FULL, and errors of a bucket.
  */
 export async function repairInBucket(
   system: System,

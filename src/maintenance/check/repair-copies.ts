@@ -8,8 +8,9 @@ import { type CopiesSeen, lookAtCopies } from './catalog-copies.js';
 import { type RepairOptions, repairWithoutBlocks } from './repair.js';
 
 /**
- * Reads all copies of the catalog of a client, removes wrong ones, and makes a new one if the newest was wrong. The catalog on
- * this machine must be up to date. Returns the number of wrong copies that could not be removed. Throws INTERRUPTED and errors of a bucket.
+ * Reads all copies of a client's catalog in a bucket, removes wrong ones, and makes a new one if the newest was wrong.
+ * The catalog on this machine must be up to date. Returns the number of wrong copies that could not be removed. Throws
+ * INTERRUPTED and errors of a bucket.
  */
 export async function repairCopies(
   system: System,
@@ -41,7 +42,7 @@ async function removeWrong(
     let left = 0;
     for (const { copy, finding } of seen.wrong) {
       if (copy.pieces.size === 0) {
-        left += 1; // there are too many to remove
+        left += 1; // only a limited number of copies can be removed
         onFinding(repairWithoutBlocks(copy.name, 'failed', finding.why));
         continue;
       }
@@ -61,7 +62,7 @@ async function removeWrong(
   }
 }
 
-/** Makes a copy in a session of its own. Returns the reason if that fails: then a later backup makes one. */
+/** Makes a copy in a session of its own. If that fails, returns the reason; a later backup makes a copy then. */
 async function makeNow(
   system: System,
   directory: ClientDirectory,

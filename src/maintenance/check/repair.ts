@@ -1,6 +1,7 @@
 /**
- * Restores damaged packs and objects of a client from their parity, and makes parity where it is missing or damaged. Each
- * file is a step of its own: an interruption leaves the old file or the healed one, and the next run does the rest.
+ * Restores damaged packs and objects of a client from their parity, and makes parity that is missing or damaged. Each
+ * file is repaired independently. An interruption leaves either the old file or the healed one, and the next run does
+ * the rest.
  */
 import { asTardisError } from '../../errors/index.js';
 import {
@@ -26,12 +27,13 @@ export interface RepairFinding {
   /** Path of the pack or object below the client's directory. */
   readonly file: string;
   /**
-   * `healed`: all of it was restored. `partly`: some of it was. `beyond`: more is damaged than its parity restores, or
-   * its parity is damaged, too. `unprotected`: it has no parity. `failed`: the repair failed, and has changed nothing.
-   * `removed`: a copy of the catalog in a bucket, which could not be used. `later`: no new copy could be made now.
+   * `healed`: all damage was repaired. `partly`: some of it was. `beyond`: more is damaged than the parity can restore,
+   * or the parity is damaged too. `unprotected`: the file has no parity. `failed`: the repair failed, and changed
+   * nothing. `removed`: the file was an unusable copy of the catalog in a bucket. `later`: no new copy could be made
+   * now.
    */
   readonly outcome: 'healed' | 'partly' | 'beyond' | 'unprotected' | 'failed' | 'removed' | 'later';
-  /** Number of blocks of 4 KiB that were restored, and that could not be. */
+  /** Numbers of blocks of 4 KiB that were restored, and that could not be restored. */
   readonly restoredBlocks: number;
   readonly lostBlocks: number;
   /** The reason of a failure. */
@@ -48,9 +50,7 @@ export function repairWithoutBlocks(
 }
 
 export interface RepairOptions {
-  /**
-   * Number of bytes of parity for 100 bytes. With 0 no parity is made, and the existing parity is used for repairs.
-   */
+  /** Number of bytes of parity for 100 bytes. With 0 no parity is made, but existing parity is used for repairs. */
   readonly percent: number;
   readonly signal: AbortSignal;
   readonly onFinding: (finding: RepairFinding) => void;
@@ -68,7 +68,9 @@ export interface RepairResult {
   readonly parityRebuilt: number;
 }
 
-/** Repairs a client, with its lock held. Throws CLIENT_BUSY, INTERRUPTED, STORE_NEWER, and system errors of listing. */
+/**
+ * Repairs a client, with its lock held. Throws CLIENT_BUSY, INTERRUPTED, STORE_NEWER, and errors of listing the files.
+ */
 export async function repairClient(
   system: System,
   directory: ClientDirectory,
@@ -129,7 +131,7 @@ class Repair {
     const { outcome, ...blocks } = await heal(tools, name, found);
     const shown = hasParity ? outcome : 'unprotected';
     this.options.onFinding({ finding: 'repair', file: name, outcome: shown, ...blocks });
-    // Bytes that are no records may be what an interrupted session left: the check knows if they are needed.
+    // Bytes that are no records may be left from an interrupted session. Only the check knows if they are needed.
     if (!hasParity) return;
     if (outcome !== 'healed') {
       result.damaged += 1;
@@ -140,7 +142,7 @@ class Repair {
     if (healed.state === 'badParity') await this.protect(name, healed);
   }
 
-  /** Makes the parity of a sound file. */
+  /** Makes the parity of a sound file, or removes damaged parity if none is to be made. */
   private async protect(name: string, { state, records }: Examined): Promise<void> {
     const { backend, math, breathe } = this.tools;
     const { percent } = this.options;

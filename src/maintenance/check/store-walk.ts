@@ -1,6 +1,6 @@
 /**
- * Examines all records in the catalog and in the packs of a store, and checks that each is at its place in the
- * catalog. The bytes of the records to be read are checked, too.
+ * Examines all records in the catalog and in the packs of a store. It checks that each is at its place in the catalog,
+ * and checks the bytes of the records that are to be read.
  */
 import type { PackNumber } from '../../model/index.js';
 import type { AuditedContent, AuditedRecord, CatalogAudit } from '../../store/catalog/index.js';
@@ -141,8 +141,8 @@ export class StoreWalk {
   }
 
   /**
-   * Returns true for a delta whose own bytes are right, so that its basis must be damaged. Marks the basis as
-   * suspect; its damage is reported separately.
+   * True for a delta whose own bytes are right, so that its basis must be damaged. Then records the basis as suspect,
+   * whose damage is reported separately.
    */
   private async isOnlyBasis(
     object: string,
@@ -202,7 +202,7 @@ export class StoreWalk {
     this.report(object, { position: from, recordBytes: to - from }, 'metadata', why);
   }
 
-  /** True if a pack existed when the check began, and was removed since: its contents were moved or deleted. */
+  /** True if a pack existed when the check began, and was removed since, because its contents were moved or deleted. */
   private async hasVanished(object: string): Promise<boolean> {
     const { committed, backend } = this.parts;
     if ((await backend.size(object)) !== undefined) return false;

@@ -7,11 +7,14 @@ import { TardisError } from '../../errors/index.js';
 import { type Backend, unreadableObject } from '../../store/index.js';
 import type { UnreadableFinding } from './findings.js';
 
-/** Size of the pieces in which a range is read if it cannot be read at once, so that one bad sector hides little. */
+/**
+ * Number of bytes in which a range is read piece by piece if it cannot be read at once. A bad sector then hides only
+ * its own piece.
+ */
 const PIECE_BYTES = 4096;
 /**
- * Maximum number of failures in one file. Then the rest of the file is not tried, since each failure may take a disk
- * seconds.
+ * Maximum number of failures in one file. After that the rest of the file is not read, since each failure may take a
+ * disk seconds.
  */
 const MAX_FAILURES = 64;
 
@@ -26,14 +29,14 @@ export class UnreadablePlaces {
   }
 
   /**
-   * Returns the error of the first file that this user may not read. Such a file need not be damaged, so
-   * nothing is marked then.
+   * Returns the error of the first file that this user may not read. Such a file need not be damaged, so nothing is
+   * marked if there is one.
    */
   get denied(): TardisError | undefined {
     return this.firstDenied;
   }
 
-  /** Returns a backend that reports unreadable places, and rejects when they are read. */
+  /** Returns a backend that reports unreadable places, and rejects reads of them. */
   reporting(backend: Backend): Backend {
     return withRead(backend, async (name, position, target, bytes) => {
       try {
@@ -66,7 +69,7 @@ export class UnreadablePlaces {
     return (this.failures.get(name) ?? 0) >= MAX_FAILURES;
   }
 
-  /** Records a failed read. Returns false if the error is of another kind. */
+  /** Records a failed read, and returns true. Returns false if the error is not about reading a file. */
   private note(error: unknown): boolean {
     const file = unreadableObject(error);
     if (file === undefined || !(error instanceof TardisError)) return false;
@@ -79,7 +82,10 @@ export class UnreadablePlaces {
   }
 }
 
-/** Reads piece by piece, and returns the number of bytes: fewer than requested only at the end. */
+/**
+ * Reads a range piece by piece, and returns the number of bytes read, which is less than requested only at the end of
+ * the file.
+ */
 async function inPieces(
   read: Backend['read'],
   name: string,

@@ -16,7 +16,7 @@ import {
 } from '../../model/index.js';
 import type { VersionFinding } from './findings.js';
 
-/** A path, with the first and the last set in which it leads to an entry. */
+/** A path, and the first and the last set in which it leads to an entry. */
 interface Way {
   readonly path: Buffer;
   /** The root at which the path begins. */
@@ -47,7 +47,10 @@ export class VersionNames {
   private readonly audit: CatalogAudit;
   private readonly names: NameSealer | undefined;
 
-  /** `names` opens the names of a client that encrypts. Without it, names are returned as they are stored. */
+  /**
+   * Creates the search in a catalog. `names` opens the names of a client that encrypts. Without it, names are returned
+   * as they are stored.
+   */
   constructor(audit: CatalogAudit, names: NameSealer | undefined) {
     this.audit = audit;
     this.names = names;
@@ -87,7 +90,7 @@ export class VersionNames {
     }
   }
 
-  /** Returns the listed sets that show the end of a path. */
+  /** Returns the listed sets that show the entry at the end of a path. */
   private setsOf({ root, from, to }: Way): SetNumber[] {
     const shown = this.roots.get(root)?.sets ?? new Set();
     return this.sets
@@ -113,8 +116,9 @@ export class VersionNames {
   }
 
   /**
-   * Returns the paths of a directory. Keeps its own stack, since a path may have more names than JavaScript allows
-   * calls. In a circle, which only a damaged catalog has, no path leads through a directory twice.
+   * Returns the paths of a directory. Uses a stack of its own, since a path may have more names than the nested calls
+   * that JavaScript allows. If directories form a circle, which only a damaged catalog has, no path leads through a
+   * directory twice.
    */
   private waysTo(directory: DirectoryId): readonly Way[] {
     const open = new Set<DirectoryId>();
@@ -147,7 +151,7 @@ export class VersionNames {
       step.next += 1;
       step.ways.push(...this.waysOf(entry, ways ?? []));
     }
-    for (const each of cut) this.known.delete(each); // from elsewhere, other paths may lead to it
+    for (const each of cut) this.known.delete(each); // a path from outside the circle may also lead to it
     return found!.ways;
   }
 
@@ -164,7 +168,7 @@ export class VersionNames {
     return this.opened(path, (names) => names.openPath(path));
   }
 
-  /** Opens a name. A name that its owner did not seal is returned as it is. */
+  /** Decrypts a name. A name that its owner did not seal is returned as it is. */
   private opened(sealed: Buffer, open: (names: NameSealer) => Buffer): Buffer {
     if (this.names === undefined) return sealed;
     try {

@@ -1,7 +1,7 @@
 /**
- * Closes open entries below roots that the newest sets no longer include. Entries that a listed set shows stay open;
- * if a root is included again, it continues from them. Each closing is also written to the packs: otherwise a rebuilt
- * catalog would show the entry again.
+ * Closes open entries below roots that the newest sets no longer include. Entries that a listed set shows stay open: if
+ * a set includes the root again, it continues from them. Each closing is also written to the packs, since a rebuilt
+ * catalog would otherwise show the entry again.
  */
 import type { DirectoryId, RootNumber } from '../../model/index.js';
 import { ROOTS_DIRECTORY, type RootUse } from '../../store/catalog/index.js';
@@ -9,13 +9,13 @@ import type { StoreWriter } from '../../store/writer/index.js';
 import { SetJournal } from '../../store/writer/index.js';
 import type { Breathe } from './survey.js';
 
-/** Number of directories read, or of names closed, in one slice. */
+/** Number of directories that are read, or names that are closed, in one slice of work. */
 const SLICE_ROWS = 2048;
 /** Number of changes between two checkpoints. */
 const CHECKPOINT_CHANGES = 1 << 16;
 
 /**
- * Closes open entries that no listed set shows, below roots that the newest sets lack. It may be interrupted;
+ * Closes open entries that no listed set shows, below roots that the newest sets do not include. It may be interrupted;
  * the next run closes the rest.
  */
 export async function closeUnlisted(store: StoreWriter, breathe: Breathe): Promise<void> {
@@ -35,8 +35,7 @@ class Closing {
     this.store = store;
     this.roots = new Map(roots.map((root) => [root.root, root]));
     this.breathe = breathe;
-    // Entries are closed as of the newest set. No version began after it, and no closed version reaches into
-    // it.
+    // Entries are closed as of the newest set. No version began after that set, and no closed version is valid in it.
     this.journal = new SetJournal(store, store.counters.set);
   }
 
@@ -53,8 +52,8 @@ class Closing {
       after = page.at(-1)![0];
       await this.breathe();
     }
-    // These directories have no place and no open entries. When their root returns without them, nothing in
-    // them could be closed.
+    // These directories have no place and no open entries. If a set includes their root again but not them, nothing
+    // could close them.
     for (const [directory, root] of unshown.emptyUnplaced()) {
       if (this.roots.has(root)) this.journal.closeDirectory(root, directory);
     }
@@ -77,7 +76,7 @@ class Closing {
       for (const [name] of names) {
         this.journal.remove({ root, directory, isNew: false }, name);
       }
-      // The listing differs now from the one that a client compares with.
+      // The listing now differs from the one that a client compares with.
       directories.setSkipHash(directory, undefined);
       if (this.journal.entriesSinceCheckpoint >= CHECKPOINT_CHANGES)
         await this.journal.checkpoint();

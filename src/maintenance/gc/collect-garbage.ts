@@ -1,8 +1,7 @@
 /**
- * Garbage collection of one client. Sets are deleted at once; data that only they used is removed in steps.
- * Each step may be interrupted at any moment, and the next run repeats or continues it. It holds the client's
- * lock only while it works, and releases it within one time slice when a session requests the lock. So no
- * session waits for it.
+ * Garbage collection of one client. Sets are deleted at once; data that only they used is removed in steps. Each step
+ * may be interrupted at any moment, and the next run repeats or continues it. It holds the client's lock only while it
+ * works. If a session requests the lock, it releases it within one time slice, so that no session waits.
  */
 import path from 'node:path';
 import { systemCode, TardisError, throwIfAborted } from '../../errors/index.js';
@@ -42,19 +41,20 @@ export type GcStep = 'versions' | 'contents' | 'packs' | 'files';
 export interface GcOptions {
   readonly limits: StoreLimits;
   /**
-   * Time for which unneeded files are kept after they were found, in ms. Meanwhile a reader finds the new place
-   * of the data.
+   * Time in ms for which unneeded files are kept after they were found. In this time a reader finds the new place of
+   * the data.
    */
   readonly graceMs: number;
   /**
-   * Number of free bytes below which no backup begins, and unneeded files are deleted at once. Undefined means the
+   * Number of free bytes below which no backup begins. Then unneeded files are deleted at once. The default is the
    * least free space and the reserve in `limits`.
    */
   readonly wantedFreeBytes?: number;
   /** Minimum share of unneeded bytes for which a pack is rewritten. */
   readonly wasteRatio: number;
   /**
-   * Tools to open frames; undefined if the frames of the client cannot be opened. Frames are then copied as they are.
+   * Tools that open frames; undefined if the keys for the client's frames are missing. Frames are then copied as they
+   * are.
    */
   readonly frames: FrameTools | undefined;
   /** True if unneeded contents and packs are searched even if nothing indicates that there are any. */
@@ -65,7 +65,7 @@ export interface GcOptions {
 }
 
 export interface GcReport {
-  /** False if another process requested the client; the next run does the rest. */
+  /** False if another process requested the client's lock; the next run does the rest. */
   readonly isDone: boolean;
   /** Number of unneeded contents. */
   readonly contents: number;
@@ -85,7 +85,7 @@ const MAX_OBJECTS = 1024;
 /** Number of packs of a shared store that are deleted at once. */
 const DELETED_AT_ONCE = 8;
 
-/** Thrown to stop when another process requests the client. */
+/** Thrown to stop when another process requests the client's lock. */
 class Yielded extends Error {}
 
 /**
@@ -98,7 +98,7 @@ export async function collectGarbage(
   options: GcOptions,
 ): Promise<GcReport> {
   const mayHaveSome = options.isThorough || hasGarbage(system, directory);
-  if (!mayHaveSome && directory.bucket !== undefined) return { ...NOTHING, isDone: true }; // opening it is a commit
+  if (!mayHaveSome && directory.bucket !== undefined) return { ...NOTHING, isDone: true }; // opening commits
   if (mayHaveSome) {
     if (!(await isProvenSound(system, directory, options))) return { ...NOTHING, isDone: false };
   }
@@ -122,8 +122,8 @@ export async function collectGarbage(
 }
 
 /**
- * Checks the catalog; deletes a damaged one of a client in a bucket, where it is a cache. Returns false if another
- * process requests the client meanwhile. Throws CATALOG_DAMAGED, CLIENT_BUSY.
+ * Checks the catalog. Deletes a damaged one of a client in a bucket, where it is a cache. Returns false if another
+ * process requests the client's lock meanwhile. Throws CATALOG_DAMAGED, CLIENT_BUSY.
  */
 async function isProvenSound(
   system: System,
@@ -140,7 +140,7 @@ async function isProvenSound(
     if (error instanceof Yielded) return false;
     const isDamage = error instanceof TardisError && error.code === 'CATALOG_DAMAGED';
     if (!isDamage || directory.bucket === undefined) throw error;
-    // It is a cache: the log makes it again.
+    // The catalog is a cache, which is made again from the log.
     await withClient(system, directory, async () => removeDatabase(system, directory.catalogPath));
     return true;
   }
@@ -155,7 +155,7 @@ function yieldIfRequested(
   if (mediumOf(system, directory).isRequested()) throw new Yielded();
 }
 
-/** True for an error of the disk or of the store, as opposed to one that ends the run. */
+/** True for an error of the disk or the store. False for an error that ends the run, such as INTERRUPTED. */
 function isOfStore(error: unknown): boolean {
   if (error instanceof TardisError) return error.code !== 'INTERRUPTED';
   return systemCode(error) !== undefined;
@@ -178,7 +178,7 @@ class Run {
     const catalogBytes = (): number => system.files.status(directory.catalogPath)?.sizeBytes ?? 0;
     const { graceMs, limits } = options;
     const { leastFreeBytes = 0, reserveBytes = 0 } = limits;
-    // The disk of this machine shows nothing about the space of a shared store.
+    // The free space of this machine's disk is irrelevant for a store in a bucket.
     const { wantedFreeBytes = leastFreeBytes + reserveBytes } = store.isShared
       ? { wantedFreeBytes: 0 }
       : options;
@@ -208,7 +208,7 @@ class Run {
     report.contents += swept.contents;
     report.freedBytes += swept.objectBytes;
     await store.checkpoint();
-    if (this.headroom.isShort) await this.deleteFiles(nowMs); // before anything is written to packs
+    if (this.headroom.isShort) await this.deleteFiles(nowMs); // files are deleted before anything is written to packs
     const { wasteRatio, frames } = options;
     const needed = store.isShared ? swept.needed : undefined;
     const compacted = await compact(store, {
@@ -231,8 +231,8 @@ class Run {
   }
 
   /**
-   * Deletes copies of the catalog except the newest: the packs contain the same facts. Returns false if there
-   * was none.
+   * Deletes copies of the catalog except the newest, since the packs contain the same facts. Returns false if there was
+   * none to delete.
    */
   private dropOldCopies(): boolean {
     const { system, directory } = this;
@@ -261,7 +261,8 @@ class Run {
     try {
       await protectMissing(store.backend, system.native, request);
     } catch (error) {
-      // The work is done without it. `sonic check` counts what has no parity, and its --repair reports the failure.
+      // The rest of the work is done without parity. `sonic check` counts files without parity, and its --repair
+      // reports the failure.
       if (!isOfStore(error)) throw error;
     }
   }
@@ -271,7 +272,7 @@ class Run {
     this.options.onProgress?.(step, done, of);
   }
 
-  /** Lets other work run in this thread, and throws `Yielded` if another process requests the client. */
+  /** Lets other work run in this thread, and throws `Yielded` if another process requests the client's lock. */
   private async breathe(): Promise<void> {
     const pause = this.turn();
     if (pause === undefined) return;
@@ -280,8 +281,8 @@ class Run {
   }
 
   /**
-   * Deletes files that have been unneeded for long enough. The events that record this are durable, since the
-   * catalog has them.
+   * Deletes files that have been unneeded for long enough. The events that removed them are durable, since the catalog
+   * has them.
    */
   private async deleteFiles(nowMs: number): Promise<void> {
     const { gc } = this.store.catalog;
@@ -310,7 +311,7 @@ class Run {
 
   /**
    * Deletes packs of a shared store, several at once, and records that for other machines. A pack with contents that
-   * the sets lack is kept: the commit that removed it was wrong.
+   * the store lacks is kept, since the commit that removed it was wrong.
    */
   private async deleteShared(due: readonly PackNumber[]): Promise<void> {
     const { store } = this;

@@ -1,9 +1,11 @@
 /**
- * Compaction: rewrites packs that contain much unneeded data, without that data. Packs without any needed data are
- * removed first. Packs that free most for each byte written follow, in rounds that fit into the free space. The new
- * records are read back from the disk before an event removes the old packs. If needed, the same commit has an image,
- * which replaces their listings and events. A pack that does not fit as a whole is moved piece by piece from its end,
- * and truncated after each piece.
+ * Compaction: rewrites packs that contain much unneeded data, without that data.
+ *
+ * - Packs without any needed data are removed first. Then come packs that free most for each byte written, in rounds
+ *   that fit into the free space.
+ * - The new records are read back from the disk before an event removes the old packs. If needed, the same commit has
+ *   an image, which replaces their listings and events.
+ * - A pack that does not fit as a whole is moved piece by piece from its end, and truncated after each piece.
  */
 import { applyEvent, breakDependants, type RecordUse } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
@@ -22,14 +24,14 @@ const LEAST_WASTE_RATIO = 0.01;
 /** Maximum number of bytes moved at once from the end of a pack that does not fit as a whole. */
 const MAX_PIECE_BYTES = 64 << 20;
 /**
- * Divisor of the available space for the size of the first piece. If truncating frees nothing, only this space is
- * lost.
+ * Divisor of the available space that gives the size of the first piece. If truncating frees nothing, only this space
+ * is lost.
  */
 const FIRST_PIECE_PART = 8;
-/** Factor by which a piece may be larger than the largest piece whose cut freed space. */
+/** Maximum size of a piece, as a multiple of the largest piece whose cut freed space. */
 const PIECE_GROWTH = 2;
 /**
- * Minimum number of bytes in a cut to judge whether it freed space. A smaller cut may free less because of block
+ * Minimum number of bytes in a cut for judging if it freed space. A smaller cut may seem to free less because of block
  * sizes, or because other processes write meanwhile.
  */
 const SHOWING_BYTES = 256 << 10;
@@ -42,7 +44,7 @@ export interface CompactOptions extends Omit<MoverOptions, 'used'> {
   readonly onProgress: (packs: number, of: number) => void;
   /** Deletes the files of removed packs that are due. */
   readonly onRemoved: () => Promise<void>;
-  /** Deletes data that only makes a later recovery faster. Returns false if there was none. */
+  /** Deletes data that only makes a later recovery faster. Returns false if there is no such data. */
   readonly sacrifice: () => boolean;
 }
 
@@ -52,13 +54,13 @@ export interface CompactReport {
   readonly freedBytes: number;
 }
 
-/** Rewrites packs to free space. Throws DISK_FULL if space is short and no rewrite fits that would free some. */
+/** Rewrites packs to free space. Throws DISK_FULL if space is short, and no rewrite that would free some fits. */
 export async function compact(store: StoreWriter, options: CompactOptions): Promise<CompactReport> {
   const { breathe, frames, needed, wasteRatio } = options;
   const used = await measureRecords(store.catalog, breathe, needed);
   const measuring = { opensFrames: frames !== undefined, wasteRatio, breathe };
   const packs = await measurePacks(store, used, measuring);
-  await store.checkpoint(); // the metadata sizes of packs need not be measured again
+  await store.checkpoint(); // makes the measured metadata sizes durable, so that they need not be measured again
   return new Compaction(store, { ...options, used }, packs).run();
 }
 
@@ -106,7 +108,7 @@ class Compaction {
     return { packs: this.done, freedBytes };
   }
 
-  /** Returns the packs that are worth a rewrite, the best first. Throws DISK_FULL. */
+  /** Returns the packs that are worth a rewrite, those first that free most for each byte written. Throws DISK_FULL. */
   private async candidates(): Promise<PackUse[]> {
     const { wasteRatio, headroom, sacrifice } = this.options;
     const ratio = headroom.isShort ? Math.min(LEAST_WASTE_RATIO, wasteRatio) : wasteRatio;
@@ -146,7 +148,7 @@ class Compaction {
   }
 
   /**
-   * True if an image takes fewer bytes than it frees. An image is not larger than the listings and events before it,
+   * True if an image takes fewer bytes than it frees. The size of the present listings and events is its upper bound,
    * since it contains the same facts.
    */
   private isWorthAnImage(packs: readonly PackUse[]): boolean {
@@ -233,8 +235,8 @@ class Compaction {
   }
 
   /**
-   * Removes the records of the next piece from the end of a list, and returns them: few at first, and more after each
-   * cut that freed space.
+   * Removes the records of the next piece from the end of a list, and returns them. The first pieces are small; each
+   * may be larger once a cut has freed space.
    */
   private takePiece(records: RecordUse[]): RecordUse[] {
     const most = Math.min(this.options.headroom.bytes, MAX_PIECE_BYTES);
@@ -255,9 +257,9 @@ class Compaction {
   }
 
   /**
-   * Truncates a pack behind its last needed record, after an event that records this is durable. A cut of enough bytes
-   * shows whether cuts free space. On btrfs they may not: btrfs keeps the blocks of an extent until all of them are
-   * free, and a pack has short extents and long ones.
+   * Truncates a pack after its last needed record. An event that records this is durable first. A cut of enough bytes
+   * shows if cuts free space. On btrfs they may not: it keeps the blocks of an extent until all of them are free, and a
+   * pack has short extents and long ones.
    */
   private async cut(
     pack: PackNumber,
@@ -281,7 +283,7 @@ class Compaction {
     if (this.cutsFree) this.provenBytes = Math.max(this.provenBytes, pieceBytes);
   }
 
-  /** Checks in the catalog that no place to be removed still has a needed content; throws INTERNAL otherwise. */
+  /** Throws INTERNAL if the catalog still has a needed content at a place that is to be removed. */
   private async requireEmpty(goes: (pack: PackNumber, position: number) => boolean): Promise<void> {
     const { catalog } = this.store;
     const { breathe, needed } = this.options;
@@ -311,7 +313,7 @@ class Compaction {
     const event: StoreEvent = { type: 'removed', packs: removed, objects: [], atMs: options.nowMs };
     store.appendOwn(buildEvent(store.nextSequence(), event));
     applyEvent(store.catalog, event);
-    if (store.isShared) breakDependants(store.catalog); // contents that nothing needs may rest on removed ones
+    if (store.isShared) breakDependants(store.catalog); // an unneeded content may depend on one that was removed
     await store.checkpoint();
   }
 }

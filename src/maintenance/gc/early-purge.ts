@@ -1,7 +1,7 @@
 /**
- * Decides which sets are deleted early when space runs low: only expendable ones of the client whose session needs the
- * space, oldest first. Three kinds of sets stay: the newest complete set; if that set may lack entries, also the
- * newest complete set that does not; and sets younger than a least age. The decision is a pure function of the
+ * Decides which sets are deleted early when space runs low. These are expendable sets of the client whose session needs
+ * the space, oldest first. Three kinds of sets stay: the newest complete set; if that set may lack entries, also the
+ * newest complete set that does not; and sets younger than a minimum age. The decision is a pure function of the
  * catalog. The caller decides again after each deletion, since only then is the freed space certain.
  */
 import type { SetNumber } from '../../model/index.js';
@@ -13,9 +13,9 @@ export interface EarlySet extends TimedSet {
   readonly isDoubtful: boolean;
   readonly isExpendable: boolean;
   readonly isLocked: boolean;
-  /** Text that is equal for sets of the same roots. The newest complete one of these sets stays. */
+  /** Text that is equal for sets of the same roots. The newest complete set with the same text stays. */
   readonly roots: string;
-  /** Bytes that deleting this set alone certainly frees; 0 if none, or if the number is unknown. */
+  /** Number of bytes that are certainly freed if only this set is deleted; 0 if that is unknown. */
   readonly freedBytes: number;
 }
 
@@ -26,8 +26,8 @@ export interface EarlyPurgeOptions {
 }
 
 /**
- * Returns the sets to delete, in this order, until the freed bytes suffice; all sets that may be deleted if they never
- * suffice. Sets are given in any order, each once.
+ * Returns the sets to delete, in this order, until the freed bytes suffice. If they never suffice, returns all sets
+ * that may be deleted. Each set is given once, in any order.
  */
 export function setsToDeleteForSpace(
   sets: readonly EarlySet[],

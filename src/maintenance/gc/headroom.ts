@@ -1,25 +1,22 @@
 /**
  * Computes the number of bytes that garbage collection may write. If space is short, garbage collection deletes
- * unneeded files at once, and writes into the space of the reserve. Each step then frees at least as much as it took.
+ * unneeded files at once, and uses the space of the reserve. Each of its steps then frees at least as much as it took.
  */
 import type { StoreWriter } from '../../store/writer/index.js';
 
-/**
- * Divisor for the part of the catalog that a step may change: at most a quarter, and at most CATALOG_BYTES of its
- * pages.
- */
+/** Limits of the part of the catalog that a step changes: a quarter of the catalog, and CATALOG_BYTES. */
 const CATALOG_PART = 4;
 const CATALOG_BYTES = 4 << 20;
 /** Number of bytes that a step writes besides packs and catalog: events, a commit, names. */
 const STEP_BYTES = 128 << 10;
 /**
- * Maximum part of the usable space that the estimated bytes fill. A repacked frame may be larger than its estimate,
+ * Fraction of the usable space that the estimated bytes may fill. A repacked frame may be larger than its estimate,
  * since less data compresses less well.
  */
 const LEAST_FIT = 7 / 8;
 /**
- * Multiple of the wanted bytes at which space is no longer short. With exactly the wanted bytes, a backup could begin
- * and then fill the disk, while packs still contain unneeded data.
+ * Multiple of the wanted bytes at which space is no longer short. With less, a backup could begin and then fill the
+ * disk, while packs still contain unneeded data.
  */
 const RELIEF = 2;
 
@@ -76,14 +73,14 @@ export class Headroom {
     return Math.max(0, Math.floor((usable - this.ownBytes) * LEAST_FIT));
   }
 
-  /** Releases the reserve if a step would not fit beside it. */
+  /** Releases the reserve if the free space without it is too small for a step. */
   async lend(bytes: number): Promise<void> {
     const { reserve } = this.store;
     if (reserve.freeBytes >= bytes / LEAST_FIT + this.ownBytes) return;
     if (reserve.release()) await reserve.settleFree();
   }
 
-  /** If space is short, waits until the free space includes everything removed so far, the reserve too. */
+  /** If space is short, waits until the free space includes everything removed so far, and the released reserve. */
   async settle(): Promise<void> {
     if (this.isShort) await this.store.reserve.settleFree();
   }

@@ -6,8 +6,8 @@ import type { StoreWriter } from '../../store/writer/index.js';
 import type { Breathe } from './survey.js';
 
 /**
- * Appends an image to the open checkpoint. `without`: packs that its commit removes. All journaled changes must
- * have been appended before.
+ * Appends an image to the open checkpoint. `without` has the packs that the checkpoint's commit removes. All changes of
+ * the journal must have been appended before.
  */
 export async function appendImage(
   store: StoreWriter,

@@ -1,7 +1,6 @@
 /**
- * Early purge: when space runs low, deletes expendable sets of the client that has grown, one after the other,
- * until there is space again. early-purge.ts decides which sets may be deleted; nothing else of the client is
- * changed.
+ * Early purge: when space runs low, deletes expendable sets of the client that has grown, one after the other, until
+ * there is enough space. early-purge.ts decides which sets may be deleted. Nothing else of the client is changed.
  */
 import type { SetNumber } from '../../model/index.js';
 import type { ClientDirectory, StoreEvent } from '../../store/index.js';
@@ -21,8 +20,8 @@ export interface MakeRoomOptions {
 }
 
 /**
- * Deletes sets until there is space, and frees their data at once: a reader of such a set finds it gone. Ends early if
- * a session requests the client. Returns the deleted sets. Throws CLIENT_BUSY, INTERRUPTED.
+ * Deletes sets until there is enough space, and frees their data at once. A reader of such a set gets an error. Ends
+ * early if a session requests the client's lock. Returns the deleted sets. Throws CLIENT_BUSY, INTERRUPTED.
  */
 export async function deleteForSpace(
   system: System,
@@ -71,7 +70,7 @@ async function dropOne(
           isExpendable: marks.isExpendable,
           isLocked: marks.isLocked,
           roots: rootsText(catalog, set),
-          freedBytes: 0, // known only after the deletion
+          freedBytes: 0, // known only after the deletion, so the decision is repeated then
         }),
       );
     if (isClockInDoubt(listed, nowMs)) return [];

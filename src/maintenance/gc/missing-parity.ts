@@ -1,5 +1,6 @@
 /**
- * Makes parity for packs and objects without it: those stored by an earlier release, or by a session that was cut off.
+ * Makes parity for packs and objects that have none: an earlier release stored them, or the session that stored them
+ * was interrupted.
  */
 import {
   type Backend,
@@ -23,8 +24,8 @@ export interface MissingParity {
 
 /**
  * Makes parity for packs and objects that have none. Objects are searched only if a pack lacks parity, since a session
- * protects the objects first. A damaged file is left to `sonic check`, which reports it. Call with the client's lock
- * held.
+ * makes parity of objects before that of packs. A damaged file gets no parity; `sonic check` reports it. Call with the
+ * client's lock held.
  */
 export async function protectMissing(
   backend: Backend,
@@ -49,7 +50,7 @@ async function unprotected(backend: Backend, names: readonly string[]): Promise<
   return without;
 }
 
-/** Protects a pack or object, unless it has damage. Returns false if space is short. */
+/** Makes the parity of a pack or object, unless it is damaged. Returns false if space is short. */
 async function protect(
   backend: Backend,
   math: ParityMath,

@@ -36,12 +36,12 @@ export interface PackUse {
 export interface MeasureOptions {
   /** True if frames can be repacked from a part of their contents. */
   readonly opensFrames: boolean;
-  /** Share of unneeded bytes from which on a pack is rewritten. */
+  /** Minimum share of unneeded bytes for which a pack is rewritten. */
   readonly wasteRatio: number;
   readonly breathe: Breathe;
 }
 
-/** Returns the packs that may be rewritten: those that no session and no recovery uses any more. */
+/** Returns the packs that may be rewritten: those that no session writes to, and that no recovery needs any more. */
 export async function measurePacks(
   store: StoreWriter,
   used: ReadonlyMap<RecordId, number>,
@@ -78,8 +78,8 @@ export async function measurePacks(
 }
 
 /**
- * Subtracts the parity in packs from their sizes, since a rewrite would make as much again. Only packs that would
- * otherwise be rewritten are examined; packs without needed contents are deleted in any case.
+ * Subtracts the parity in packs from their sizes, since a rewrite would make as much again. Examines only packs that
+ * would otherwise be rewritten. Packs without needed contents are deleted in any case.
  */
 async function leaveOutParity(
   backend: Backend,
@@ -96,8 +96,8 @@ async function leaveOutParity(
 }
 
 /**
- * True if a pack contains contents that the store lacks: the pack was lost and has been put back. It is kept, so that
- * a rebuild can use it.
+ * True if a pack contains contents that the store lacks, so that it was lost and somebody has put it back. Such a pack
+ * is kept for a rebuild.
  */
 export async function holdsMissing(
   { backend, catalog }: StoreWriter,
@@ -118,7 +118,7 @@ async function emptyUses({
 }: StoreWriter): Promise<Map<PackNumber, PackUse>> {
   const kept = new Set([
     ...catalog.gc.removedPacks(),
-    ...catalog.gc.damagedPacks(), // their contents may prove sound
+    ...catalog.gc.damagedPacks(), // a rebuild may find that their contents are sound
     commitPoint.pack,
   ]);
   const uses = new Map<PackNumber, PackUse>();
@@ -140,7 +140,7 @@ async function* sizesOf(backend: Backend): AsyncGenerator<readonly [PackNumber, 
   }
 }
 
-/** Returns the number of bytes of a record that must be written again. */
+/** Returns the number of bytes of a record that a rewrite of its pack must write. */
 export function neededOf(
   [recordId, kind, , , bytes, rawBytes]: Readonly<RecordUse>,
   used: ReadonlyMap<RecordId, number>,
@@ -156,7 +156,7 @@ export function isWorthRepacking(usedBytes: number, rawBytes: number): boolean {
   return usedBytes < WORTH_REPACKING * rawBytes;
 }
 
-/** Returns the bytes of listings, events, images and commits in a pack, and stores that number in the catalog. */
+/** Returns the number of bytes of listings, events, images and commits in a pack, and stores it in the catalog. */
 async function metadataIn(
   { backend, catalog }: StoreWriter,
   pack: PackNumber,

@@ -1,6 +1,6 @@
 /**
- * Purge by rules: decides which of a client's sets are kept, and why. The others are deleted at once, in one
- * event.
+ * Purge by rules: decides which sets of a client are kept, and gives the reasons. The other sets are deleted at once,
+ * in one event.
  */
 import type { SetNumber } from '../../model/index.js';
 import { type BackupSet, Catalog } from '../../store/catalog/index.js';
@@ -24,7 +24,7 @@ export interface PurgeReport extends Decision {
 }
 
 /**
- * Decides over all listed sets, and deletes those that no rule keeps. Throws CLIENT_BUSY and the errors of
+ * Applies the rules to all listed sets, and deletes those that no rule keeps. Throws CLIENT_BUSY and the errors of
  * `purgeRequestFor`.
  */
 export async function purgeByRules(

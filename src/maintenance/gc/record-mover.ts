@@ -1,6 +1,6 @@
 /**
- * Copies needed records to the end of the newest pack. Frames of which little is needed are repacked. All of it
- * is fsynced and read back before it counts.
+ * Copies needed records to the end of the newest pack. Frames of which little is needed are repacked. All copies are
+ * synced and read back before they replace the old records.
  */
 import { applyContentRecord, type IdSet, type RecordUse } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
@@ -25,16 +25,16 @@ import { FrameRepacker, type FrameTools, proveFrame, type RepackedFrame } from '
 import type { Breathe } from './survey.js';
 
 const COPY_BYTES = 1 << 20;
-/** Number of bytes written between two checkpoints: the maximum that an interruption loses. */
+/** Number of bytes written between two checkpoints. An interruption loses at most this much work. */
 const CHECKPOINT_BYTES = 64 << 20;
 
 export interface MoverOptions {
   /** Tools to open frames; undefined if no keys were given. Frames are then copied as they are. */
   readonly frames: FrameTools | undefined;
   readonly breathe: Breathe;
-  /** Needed decoded bytes of each record, by record id. */
+  /** Number of needed decoded bytes of each record, by record id. */
   readonly used: ReadonlyMap<RecordId, number>;
-  /** Needed contents in a shared store; otherwise undefined, and all known contents are needed. */
+  /** Needed contents in a shared store. Undefined in any other store, where all known contents are needed. */
   readonly needed: IdSet | undefined;
 }
 
@@ -52,7 +52,7 @@ export class RecordMover {
   private readonly options: MoverOptions;
   private readonly packs: ReadonlySet<PackNumber>;
 
-  /** `packs`: the packs that all records are from. */
+  /** Creates a mover for records of the packs `packs`. */
   constructor(store: StoreWriter, options: MoverOptions, packs: ReadonlySet<PackNumber>) {
     this.store = store;
     this.options = options;
@@ -71,7 +71,9 @@ export class RecordMover {
     }
   }
 
-  /** Makes the moved records durable and reads them back; from then on they count. Throws RECORD_DAMAGED. */
+  /**
+   * Makes the moved records durable and reads them back. After that they replace the old ones. Throws RECORD_DAMAGED.
+   */
   async settle(): Promise<void> {
     const { store, options } = this;
     for (const frame of this.repacker?.finish() ?? []) this.moved.frames.push(frame);
@@ -92,8 +94,7 @@ export class RecordMover {
   }
 
   /**
-   * Appends the event that names the packs whose contents this commit replaces, for a recovery that replays the
-   * commit.
+   * Appends an event with the packs whose contents this commit replaces. A recovery that replays the commit needs it.
    */
   private begin(): void {
     const event: StoreEvent = { type: 'moved', packs: [...this.packs] };
@@ -135,7 +136,8 @@ export class RecordMover {
     const body = Buffer.alloc(header.kind === RecordKind.assembly ? header.bodyBytes : 0);
     await backend.read(name, position + RECORD_HEADER_BYTES + index.length, body, body.length);
     const { contents, gc } = catalog;
-    // Other machines learn of all contents in the new record.
+    // In a shared store no content of the frame may be forgotten, since other machines read all contents of the new
+    // record.
     const forgotten =
       header.kind === RecordKind.frame && !this.store.isShared
         ? readFrameIndex(header, index).filter(({ digest }) => contents.find(digest) === undefined)

@@ -1,6 +1,6 @@
 /**
- * Repacks frames of which only some contents are still needed, together with those of other such frames. Each
- * frame is decoded, and its needed contents are checked by their digests and encoded again.
+ * Repacks frames of which only some contents are still needed. Needed contents of several such frames share a new
+ * frame. Each old frame is decoded, and its needed contents are checked by their digests and encoded again.
  */
 import { TardisError } from '../../errors/index.js';
 import { applyContentRecord, type IdSet, type RecordUse } from '../../store/catalog/index.js';
@@ -35,7 +35,7 @@ import {
 import type { NativeCalls } from '../../system/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 
-/** Number of decoded bytes in a repacked frame, as in a first backup. */
+/** Number of decoded bytes of a repacked frame, as in a first backup. */
 const FRAME_BYTES = 512 << 10;
 const LEVEL = 3;
 
@@ -66,7 +66,7 @@ export interface RepackedFrame {
 }
 
 export class FrameRepacker {
-  /** Gathered contents by scheme: all contents of a frame have one scheme. */
+  /** Contents gathered for the next frames, by scheme, since all contents of a frame have one scheme. */
   private readonly gathered = new Map<number, Gathered>();
   private readonly store: StoreWriter;
   private readonly tools: FrameTools;
@@ -74,7 +74,10 @@ export class FrameRepacker {
 
   private readonly wanted: IdSet | undefined;
 
-  /** `moved`: the packs that all frames are from. `wanted`: the contents to take; undefined takes all known ones. */
+  /**
+   * Creates the repacker. `moved` has the packs that all frames are from. `wanted` has the contents to take; if
+   * undefined, all known contents are taken.
+   */
   constructor(
     store: StoreWriter,
     tools: FrameTools,
@@ -88,9 +91,9 @@ export class FrameRepacker {
   }
 
   /**
-   * Takes the needed contents of a frame. Returns the new frames that became full. Returns undefined for a
-   * damaged frame of an account: it is copied as it is, since only that account relies on it. Throws
-   * RECORD_DAMAGED.
+   * Takes the needed contents of a frame. Returns the new frames that became full. Returns undefined for a damaged
+   * frame of an account: the caller copies it as it is, since only that account relies on it. Throws RECORD_DAMAGED for
+   * any other damaged frame.
    */
   async take(use: RecordUse): Promise<RepackedFrame[] | undefined> {
     const needed = await this.proven(use).catch(async (error: unknown) => {
@@ -137,7 +140,7 @@ export class FrameRepacker {
     return proven;
   }
 
-  /** Writes the last frames, which are not full, and returns them. */
+  /** Writes the last frames, even if they are not full, and returns them. */
   finish(): RepackedFrame[] {
     return [...this.gathered.values()].map((frame) => this.make(frame));
   }

@@ -1,6 +1,6 @@
 /**
  * Writes an image of the catalog into the packs. After a rebuild of packs with holes, the catalog contains more than
- * the packs. With the image, the next rebuild restores the same history, without doubt about any set.
+ * the packs. With the image, the next rebuild restores the same history, and marks no set as doubtful.
  */
 import { Catalog } from '../../store/catalog/index.js';
 import { isDiskFull } from '../../errors/index.js';
@@ -10,7 +10,7 @@ import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
 import { appendImage } from './image-writer.js';
 import type { Breathe } from './survey.js';
 
-/** Writes the image that a rebuild has requested, if any. Durable when it returns. */
+/** Writes an image if a rebuild has requested one. It is durable when the promise resolves. */
 export async function writeRequestedImage(store: StoreWriter, breathe: Breathe): Promise<void> {
   if (!store.catalog.state.readImageRequested()) return;
   await appendImage(store, new Set(), breathe);

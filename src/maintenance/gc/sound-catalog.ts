@@ -13,15 +13,16 @@ import { type ClientDirectory, withClient } from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
 
 /**
- * Maximum number of comparisons under the client's lock. Meanwhile only a reader's empty log can appear or disappear.
+ * Maximum number of comparisons while the client's lock is held. In this time only an empty log of a reader can appear
+ * or disappear.
  */
 const MOST_COMPARISONS = 3;
 
 /**
- * Checks that every page of a client's catalog matches its checksum; throws CATALOG_DAMAGED otherwise. If there are no
- * page checksums, SQLite's own check must find nothing wrong, and each value must have its type. The caller must hold
- * the client's lock. `breathe` is called between slices, and may throw. Throws CLIENT_BUSY if the catalog changes
- * nevertheless.
+ * Throws CATALOG_DAMAGED unless every page of a client's catalog matches its checksum. If there are no page checksums,
+ * SQLite's own check must find nothing wrong, and each value must have its type. The caller must hold the client's
+ * lock. `breathe` is called between slices, and may throw. Throws CLIENT_BUSY if the catalog changes although the lock
+ * is held.
  */
 export async function requireSoundCatalog(
   system: System,
@@ -36,8 +37,9 @@ export async function requireSoundCatalog(
 }
 
 /**
- * Checks like `requireSoundCatalog`, for a caller without the client's lock. The lock is taken only if the catalog
- * changes during the comparison, which then shows nothing. `breathe` is called while the lock is held.
+ * Checks a catalog as `requireSoundCatalog` does, for a caller without the client's lock. If the catalog changes during
+ * the comparison, the comparison shows nothing, and is repeated with the lock held. `breathe` is called while the lock
+ * is held.
  */
 export async function requireSoundUnlocked(
   system: System,
@@ -73,7 +75,7 @@ function requireSoundValues(system: System, catalogPath: string): void {
 
 /** True if garbage collection has something to delete or to look for. */
 export function hasGarbage(system: System, { catalogPath }: ClientDirectory): boolean {
-  if (!hasNewestVersion(system, catalogPath)) return false; // opening it upgrades it; the next run looks again
+  if (!hasNewestVersion(system, catalogPath)) return false; // opening for writing upgrades it
   return Catalog.reading(system, catalogPath, ({ state, gc }) => {
     const { versions, contents } = state.readWaste();
     return versions || contents || gc.isSomethingRemoved();

@@ -1,6 +1,6 @@
 /**
  * Finds the data that a store still needs: contents that a version names, contents on which those depend, and the used
- * part of each record. It reads every row once, in slices. Meanwhile no set is open, so nothing changes.
+ * part of each record. It reads every row once, in slices. No set is open during this, so the rows do not change.
  */
 import type { ContentId, RecordId } from '../../model/index.js';
 import {
@@ -14,7 +14,7 @@ import {
 /** Number of rows in one slice. */
 const SLICE_ROWS = 4096;
 
-/** Lets other work run. Throws if this work must end. */
+/** Lets other work run. Throws if the caller's work must end. */
 export type Breathe = () => Promise<void>;
 
 export interface Needed {
@@ -43,8 +43,8 @@ export async function findNeeded(catalog: Catalog, breathe: Breathe): Promise<Ne
 }
 
 /**
- * Returns, by record id, the number of decoded bytes of each record that contents use: at least 1. Only contents in
- * `needed` count; all known contents if it is undefined.
+ * Returns the number of decoded bytes of each record that contents use, at least 1, by record id. With `needed`, only
+ * its contents count; otherwise all known contents.
  */
 export async function measureRecords(
   catalog: Catalog,

@@ -13,7 +13,7 @@ const CHECKPOINT_CONTENTS = 1 << 16;
 /** Pauses between the slices of a sweep. */
 export interface Pace {
   readonly breathe: Breathe;
-  /** True if space is short: each slice is then made durable by itself, so that the catalog's log does not grow. */
+  /** True if space is short. Then each slice is made durable by itself, so that the catalog's log does not grow. */
   readonly isShort: () => boolean;
 }
 
@@ -23,8 +23,8 @@ async function endSlice(store: StoreWriter, { isShort, breathe }: Pace): Promise
 }
 
 /**
- * Deletes versions that no listed set shows. Open versions stay, so `closeUnshown` must run first. An
- * interrupted sweep is continued by the next run.
+ * Deletes versions that no listed set shows. Open versions stay, so `closeUnlisted` must run first. If this is
+ * interrupted, the next run continues it.
  */
 export async function dropVersions(store: StoreWriter, pace: Pace): Promise<void> {
   const { catalog } = store;
@@ -37,16 +37,16 @@ export async function dropVersions(store: StoreWriter, pace: Pace): Promise<void
 
 export interface Swept {
   readonly contents: number;
-  /** Bytes of the objects of these contents; records are removed with their packs. */
+  /** Number of bytes of the objects of these contents. Other records are removed with their packs. */
   readonly objectBytes: number;
 }
 
 const NOTHING: Swept = { contents: 0, objectBytes: 0 };
 
 /**
- * Deletes contents, records and directories that no version needs. Objects are named in an event that is
- * durable before they are deleted. Records stay in their packs until those are compacted. In a shared store the
- * contents stay, too; `dropLost` deletes them.
+ * Deletes contents, records and directories that no version needs. An event with the names of the objects is durable
+ * before they are deleted. Records stay in their packs until those are compacted. In a shared store the contents stay
+ * too; `dropLost` deletes them.
  */
 export async function sweep(
   store: StoreWriter,
@@ -122,7 +122,7 @@ async function dropContents(
   return { contents: swept, objectBytes };
 }
 
-/** Deletes the rows of records without contents. */
+/** Deletes the rows of records that no content uses. */
 async function dropRecords(store: StoreWriter, pace: Pace): Promise<void> {
   const { catalog } = store;
   const used = await measureRecords(catalog, pace.breathe);

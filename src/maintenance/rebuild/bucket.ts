@@ -1,7 +1,7 @@
 /**
  * Rebuilds a client in a bucket. If all commits are whole, only the catalog of this machine is made again. Otherwise
- * the remaining data is copied into a new generation, which replaces the damaged one in one request. Other machines
- * then use the new generation, too.
+ * the remaining data is copied into a new generation, and one request replaces the damaged generation by it. After
+ * that, other machines use the new generation too.
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
 import { holdsSeals, type LostCommit } from '../../store/catalog/index.js';
@@ -25,7 +25,7 @@ import type { System } from '../../system/index.js';
 import { copyWhole } from '../rewrite/index.js';
 import { type LogCatalog, makeLogCatalog, type SalvagedLog } from './log-catalog.js';
 
-/** Maximum number of times that a rebuild begins again because other machines have written to the client. */
+/** Maximum number of times that a rebuild is repeated because other machines have written to the client. */
 const MAX_ATTEMPTS = 20;
 
 export interface BucketRebuildOptions {
@@ -99,7 +99,7 @@ async function rebuildOnce(
   if (next !== undefined) await followMove(system, directory, next);
   const present = reopenClient(system, directory);
   await catchUp(system, present);
-  // An earlier run may have been killed before it removed them.
+  // A former generation remains if an earlier run was killed before it removed it.
   const after = mediumOf(system, present);
   if (await after.hasFormer()) await after.removeFormer(() => undefined);
   const report = { commits, lost, isMetadataLost, knowsMore, isNewGeneration: !isWhole };

@@ -1,6 +1,6 @@
 /**
  * Makes the catalog of a client in a bucket again from all remaining commits. If the log has holes, they are filled
- * from this machine's catalog, if that is sound and has the same history.
+ * from this machine's catalog. That catalog must be sound and have the same history.
  */
 import {
   applyFound,
@@ -29,10 +29,13 @@ import { removeDatabase } from '../../store/writer/index.js';
 import type { System } from '../../system/index.js';
 import { rootsOf } from './orphans.js';
 
-/** Maximum number of orphans whose roots are looked up. Later orphans are placed below the first root. */
+/**
+ * Maximum number of orphans (directories whose own entry is lost) whose roots are looked up. Further orphans are placed
+ * below the first root.
+ */
 const MAX_ORPHANS = 1_000_000;
 
-/** A catalog of all that is left of a log. */
+/** A catalog made from all that is left of a log. */
 export interface LogCatalog {
   /** Path of the catalog's file. The caller uses or removes it. */
   readonly file: string;
@@ -41,7 +44,7 @@ export interface LogCatalog {
   readonly lost: readonly LostCommit[];
   /** True if entries or whole sets may be missing. */
   readonly isMetadataLost: boolean;
-  /** True if the log has holes or ends too early, and this machine's catalog had the missing data. */
+  /** True if the log has holes or ends too early, and the missing data was taken from this machine's catalog. */
   readonly knowsMore: boolean;
   /** True if every machine can make this catalog from the log alone. */
   readonly isWhole: boolean;
@@ -63,8 +66,8 @@ interface Replayed extends RecoveryReport {
 }
 
 /**
- * Makes the catalog. Throws CLIENT_MOVED, STORE_FORKED if this machine's catalog is of another history, STORE_NEWER,
- * INTERRUPTED.
+ * Makes the catalog. Throws CLIENT_MOVED, STORE_NEWER, INTERRUPTED. Throws STORE_FORKED if this machine's catalog is of
+ * another history.
  */
 export async function makeLogCatalog(
   system: System,
@@ -112,7 +115,7 @@ export async function makeLogCatalog(
   };
 }
 
-/** Returns the commits that are only in this machine's catalog. */
+/** Returns the commits after the end of the log, up to `last`, which only this machine's catalog knows. */
 function behind({ lastCommit }: SalvageWalk, last: number): LostCommit[] {
   const lost: LostCommit[] = [];
   for (let commit = lastCommit + 1; commit <= last; commit += 1) {
@@ -121,7 +124,7 @@ function behind({ lastCommit }: SalvageWalk, last: number): LostCommit[] {
   return lost;
 }
 
-/** Applies to a catalog all commits after its last one. The catalog may be empty. */
+/** Applies all later commits to a catalog, which may be empty. */
 async function replay(
   system: System,
   file: string,
@@ -131,7 +134,7 @@ async function replay(
   const catalog = Catalog.openForWriting(system, file, { keepsSums: false });
   try {
     const walk = new SalvageWalk(log, catalog.state.readCommitPoint());
-    // The contents are read when they are copied or checked.
+    // Contents are not read here, since they are read when they are copied or checked.
     const options = { checkBodies: true, onlyMetadata: true, walk, signal };
     const report = await recoverCatalog(catalog, log, options);
     catalog.begin();
@@ -147,9 +150,7 @@ async function replay(
   }
 }
 
-/**
- * Finds missing contents in all packs and adds them to the catalog. Packs that are in no commit are searched, too.
- */
+/** Finds missing contents in all packs and adds them to the catalog. Packs that no commit names are searched too. */
 async function findContents(system: System, file: string, log: SalvagedLog): Promise<void> {
   const catalog = Catalog.openForWriting(system, file, { keepsSums: false });
   try {
@@ -213,8 +214,8 @@ async function openKnown(system: System, catalogPath: string): Promise<Known | u
 }
 
 /**
- * Returns the number of versions in a catalog that contradict the log. Returns undefined if the catalog or the log has
- * a history that the other lacks.
+ * Returns the number of versions in a catalog that contradict the log. Returns undefined if the two are of different
+ * histories.
  */
 async function fitOf(
   history: KnownHistory,
@@ -223,7 +224,7 @@ async function fitOf(
   replayedPath: string,
 ): Promise<number | undefined> {
   const { point } = history;
-  // Somebody has written commits in the place of lost ones: they would be left out.
+  // If somebody has written other commits in place of the lost ones, the catalog would lack those.
   if (replayed.walk.strays.length > 0) return undefined;
   const own = await whole(log, point.commit);
   if (own !== undefined && own.checksum !== point.checksum) return undefined;

@@ -1,7 +1,7 @@
 /**
- * Places orphans in the catalog. An orphan is a directory whose entries survived a rebuild from packs with holes,
- * while the entry of the directory itself did not. Each orphan gets a place in `lost+found` below its own root, by
- * listings like those of a session. It can then be listed and restored. The next backup closes that place again.
+ * Places orphans in the catalog. An orphan is a directory whose entries survived a rebuild from packs with holes, but
+ * whose own entry is lost. Each orphan gets a place in `lost+found` below its own root, by listings like those of a
+ * session. So it can be listed and restored. The next backup closes that place again.
  */
 import { Catalog, hasLog, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
 import {
@@ -33,7 +33,9 @@ import type { System } from '../../system/index.js';
 import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
 import { SetJournal } from '../../store/writer/index.js';
 
-/** Name of the directory below a root. A backed-up directory of this name keeps it, and the new one gets a number. */
+/**
+ * Name of the directory for orphans below a root. If a backup has a directory of this name, the new one gets a number.
+ */
 export const LOST_AND_FOUND = 'lost+found';
 const PERMISSIONS = 0o700;
 const ROW_HINT_BYTES = 128;
@@ -132,7 +134,7 @@ class Placing {
   private put(root: RootPlace, parent: DirectoryId, name: Buffer, child: DirectoryId): void {
     const { directories } = this.store.catalog;
     const rows = new BytesBuilder(ROW_HINT_BYTES);
-    // The owner is unknown.
+    // 0 stands in for the unknown owner.
     const owner = { name, permissions: PERMISSIONS, uid: 0, gid: 0 };
     rows.append(newDirectoryRow(owner, this.nowMs));
     const place = { root: root.root, directory: parent, isNew: true };
@@ -151,8 +153,8 @@ class Placing {
 }
 
 /**
- * Returns the numbers of the roots of directories. A catalog has these numbers only for directories that have an
- * entry. The roots of other directories are looked up in the listings in the packs.
+ * Returns the root number of each directory. A catalog has these numbers only for directories that have an entry. For
+ * the others, the listings in the packs are searched.
  */
 export async function rootsOf(
   { catalog, backend }: Pick<StoreWriter, 'catalog' | 'backend'>,
@@ -167,7 +169,7 @@ export async function rootsOf(
   }
   if (unknown.size === 0) return roots;
   for (const pack of await listPacks(backend)) {
-    if (hasLog(backend) && !isOfLog(pack)) continue; // it has contents only
+    if (hasLog(backend) && !isOfLog(pack)) continue; // a pack that is not part of the log has contents only
     for await (const { header, position } of scanPack(backend, pack, 0)) {
       if (header.kind !== RecordKind.listing) continue;
       for (const { directory, root } of await sectionsAt(backend, pack, position, header)) {

@@ -1,4 +1,4 @@
-/** Rebuilds a client's catalog outside a session, with the client's lock held. */
+/** Rebuilds a client's catalog outside of a session, with the client's lock held. */
 import { asTardisError } from '../../errors/index.js';
 import { type ClientDirectory, mediumOf } from '../../store/index.js';
 import type { System } from '../../system/index.js';

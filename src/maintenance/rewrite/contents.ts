@@ -1,7 +1,6 @@
 /**
- * Copies contents into the new generation. Each record is read, checked by the digests in it, and encrypted
- * with the new keys. It keeps its kind: frames stay frames, deltas stay deltas, and compressed data is not
- * compressed again.
+ * Copies contents into the new generation. Each record is read, checked by its digests, and encrypted with the new
+ * keys. It keeps its kind: frames stay frames, deltas stay deltas, and compressed data is not compressed again.
  */
 import { createHash } from 'node:crypto';
 import {
@@ -143,7 +142,7 @@ export class ContentMover {
     return fresh !== undefined && this.isStored(fresh) ? fresh : undefined;
   }
 
-  /** Returns a digest for a lost content. No content has this digest. */
+  /** Returns a digest to stand for a content that is lost. No content has this digest. */
   standIn(old: Uint8Array): Buffer {
     return this.keys.digest(Buffer.from(old));
   }
@@ -156,7 +155,9 @@ export class ContentMover {
     return this.store.catalog.contents.find(digest)?.isStored === true;
   }
 
-  /** Copies a content, after the contents that it is based on. Returns its new digest; undefined if it is lost. */
+  /**
+   * Copies a content and, before it, the contents that it is based on. Returns its new digest; undefined if it is lost.
+   */
   private async ensure(contentId: ContentId): Promise<Buffer | undefined> {
     if (this.lost.has(contentId)) return undefined;
     const stored = this.old.catalog.contents.stored(contentId);
@@ -218,7 +219,7 @@ export class ContentMover {
         slices.push({ digest: fresh, start: offset, sizeBytes });
       }
       left += isNeeded ? 0 : 1;
-      fresh.copy(index, number * entryBytes); // each keeps its place; a damaged one gets the digest of its actual bytes
+      fresh.copy(index, number * entryBytes); // a damaged content gets the digest of its actual bytes
     }
     const { kind, codec, rawBytes } = header;
     if (kind !== RecordKind.frame && kind !== RecordKind.content) throw damaged(place);
@@ -236,7 +237,7 @@ export class ContentMover {
   }
 
   /**
-   * Copies one content of a record whose other parts are damaged, if a restore could still read the content. Throws
+   * Copies one content of a record whose other parts are damaged, if a restore could still read this content. Throws
    * RECORD_DAMAGED, CONTENT_DAMAGED.
    */
   private async salvage(contentId: ContentId, { kind, digest }: StoredContent): Promise<void> {
@@ -263,7 +264,7 @@ export class ContentMover {
     this.map.put(digest, fresh);
   }
 
-  /** Copies a delta. The resulting content is read whole, since the digest is that of the whole content. */
+  /** Copies a delta. The content that it produces is read whole, since the digest is that of the whole content. */
   private async moveDelta(
     contentId: ContentId,
     stored: StoredContent,
@@ -348,7 +349,7 @@ export function placeOf(stored: Placed): RecordPlace {
   return { object: locationName(stored, digest), position, recordBytes };
 }
 
-/** True if the error reports damage, which can only be in the old generation. Every other error ends the run. */
+/** True if the error reports damage, which can only be in the old generation. Every other error stops the run. */
 export function isDamage(error: unknown): boolean {
   return error instanceof TardisError && ['RECORD_DAMAGED', 'CONTENT_DAMAGED'].includes(error.code);
 }

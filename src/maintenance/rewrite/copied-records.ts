@@ -1,7 +1,7 @@
 /**
- * Copies records of contents to another store as they are, encrypted or not. A record whose contents are not
- * encrypted is proven by their digests before it is written. Without the client's keys, an encrypted
- * record is checked by its checksums only.
+ * Copies records of contents to another store as they are, encrypted or not. If the contents of a record are not
+ * encrypted, their digests are checked before it is written. Without the client's keys, only the checksums of an
+ * encrypted record are checked.
  */
 import {
   applyContentRecord,
@@ -52,11 +52,11 @@ import type { OldRecords, OldStore } from './old-generation.js';
 const CHECKPOINT_BYTES = 64 << 20;
 const PAGE_CONTENTS = 512;
 const COPY_BYTES = 1 << 20;
-/** Maximum size of a record that is read whole: one in one piece. */
+/** Maximum size of a record that is read at once. It must not be chunked. */
 const MAX_WHOLE_BYTES: number = 2 * MAX_FRAME_RAW_BYTES;
 
 export class RecordCopier implements CopiedDigests {
-  /** Number of copied records, and of their bytes. */
+  /** Number of copied records, and number of their bytes. */
   readonly copied = { records: 0, bytes: 0 };
   /** True if a record could not be read, or did not match its checksums or digests. */
   hasLost = false;
@@ -70,7 +70,7 @@ export class RecordCopier implements CopiedDigests {
   private readonly store: StoreWriter;
   private readonly isEncrypting: boolean;
 
-  /** `isEncrypting`: true if the client encrypts, so that no digest can be checked. */
+  /** Creates the copier. `isEncrypting` is true if the client encrypts, so that no digest can be checked. */
   constructor(native: NativeCalls, old: OldStore, store: StoreWriter, isEncrypting: boolean) {
     this.native = native;
     this.old = old;
@@ -107,7 +107,10 @@ export class RecordCopier implements CopiedDigests {
     await this.checkpoint();
   }
 
-  /** Contents keep their digests. One that is not stored at the source is missing at the target, too. */
+  /**
+   * Returns the same digest, since contents keep theirs. A content that is not stored at the source is missing at the
+   * target too.
+   */
   digestOf(old: Uint8Array): Buffer {
     return Buffer.from(old);
   }
@@ -125,13 +128,13 @@ export class RecordCopier implements CopiedDigests {
     return this.store.catalog.contents.find(digest)?.isStored === true;
   }
 
-  /** Copies a content, after the contents that it is based on. Returns false if it is lost. */
+  /** Copies a content and, before it, the contents that it is based on. Returns false if it is lost. */
   private async ensure(contentId: ContentId, depth = 0): Promise<boolean> {
     if (this.lost.has(contentId)) return false;
     const stored = this.old.catalog.contents.stored(contentId);
     if (stored === undefined) return false;
     if (this.isStored(stored.digest)) return true;
-    this.lost.add(contentId); // until it is copied: a content may not rest on itself
+    this.lost.add(contentId); // removed after the copy: until then a content cannot depend on itself
     try {
       await this.copyContent(contentId, stored, depth);
     } catch (error) {
@@ -193,7 +196,7 @@ export class RecordCopier implements CopiedDigests {
   private async prove(contentId: ContentId, place: RecordPlace): Promise<void> {
     const [piece] = this.locator.locate(this.old.catalog.contents, contentId) ?? [];
     if (piece === undefined) throw damaged(place);
-    // The content has been read whole when the loop ends, and is checked then.
+    // The digest of the content is checked when the loop ends.
     for await (const _ of this.reader.pieceBytes(piece, piece));
   }
 

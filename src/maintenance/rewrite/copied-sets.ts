@@ -1,6 +1,6 @@
 /**
- * Copies sets to another store as they are. Each set is written as the difference from the set before it at the
- * target, so that both stores may delete sets between two copies, each by its own rules.
+ * Copies sets to another store as they are. Each set is written as the difference from the previous set at the target.
+ * So both stores may delete sets between two copies, each by its own rules.
  */
 import {
   type BackupSet,
@@ -34,26 +34,26 @@ import { pages } from './pages.js';
 const PAGE_ENTRIES = 2048;
 const PAGE_DIRECTORIES = 1024;
 const NOTHING: Buffer = Buffer.alloc(0);
-/** Flags by which two versions of an entry differ. The others may have changed since. */
+/** Flags in which two versions of an entry must agree. Other flags may have changed since the version was stored. */
 const LASTING_FLAGS = RowFlag.sparse | RowFlag.hasAttributes | RowFlag.otherDevice;
 
-/** Names of the entries of roots. */
+/** Matches the name of a root's entry, which is the number of the root. */
 const ROOT_NUMBER = /^[1-9]\d{0,14}$/;
 
 /** Sets to copy, with the contents that they need and the directories that each of them changed. */
 export interface NeededSets {
   /** Sets to copy, in ascending order of their numbers. */
   readonly sets: readonly BackupSet[];
-  /** Ids of contents at the source. */
+  /** Ids of the needed contents in the catalog of the source. */
   readonly needed: IdSet;
-  /** Number of these contents. */
+  /** Number of contents in `needed`. */
   readonly neededCount: number;
-  /** For each set but the first, the directories that may differ from the set before. */
+  /** For each set but the first, the directories that may differ from the previous set. */
   readonly changed: readonly (readonly DirectoryId[])[];
 }
 
 /**
- * Finds the data that these sets need from the source. The sets must be in the order of their numbers. Throws
+ * Finds the data that these sets need from the source. The sets must be in ascending order of their numbers. Throws
  * INTERRUPTED.
  */
 export async function findNeeded(
@@ -130,7 +130,7 @@ export class CopiedSets extends CopiedHistory {
     if (sets.length > 0) this.bringAccounts();
     for (const [index, set] of sets.entries()) {
       throwIfAborted(signal);
-      // The target may have lost versions that the set before has at the source, and the other way round.
+      // For the first set, all directories are compared: source and target may have deleted different sets before it.
       const directories = index === 0 ? this.directoriesOfBoth() : changed[index]!;
       await this.replay(set.set, set, directories);
       onSet(index + 1);
@@ -143,7 +143,7 @@ export class CopiedSets extends CopiedHistory {
     return [...both];
   }
 
-  /** Changes the open entries of a directory to those that the source has as of the set of the journal. */
+  /** Changes the open entries of a directory at the target to those that the source has in the set of the journal. */
   protected override replayChanges(journal: SetJournal, directory: DirectoryId): void {
     const { set } = journal;
     const root = this.old.catalog.history.rootOf(directory);
@@ -220,7 +220,7 @@ export class SealsAsTheyAre implements CopiedSeals {
   }
 
   changed(): void {
-    // No seal depends on an earlier one here.
+    // Nothing is kept here, since no copied seal depends on an earlier one.
   }
 
   async seal(journal: SetJournal, { set }: BackupSet, roots: readonly RootRecord[]): Promise<void> {

@@ -1,6 +1,6 @@
 /**
- * States of source and target after a complete copy. If neither state has changed since, the next copy has nothing to
- * do, and makes no snapshot of the source.
+ * States of source and target after a complete copy. If both are unchanged, the next copy has nothing to do, and makes
+ * no snapshot of the source.
  */
 import { Catalog, type CommitPoint } from '../../store/catalog/index.js';
 import { asTardisError } from '../../errors/index.js';
@@ -9,7 +9,7 @@ import { catchUp } from '../../store/writer/index.js';
 import type { System } from '../../system/index.js';
 import { type CopyOrigin, readOrigin } from './copy-origin.js';
 
-/** Form of the text of a state (`pointText`). The text may come from a peer, too. */
+/** Matches the text of a state (`pointText`), which may also come from a peer. */
 const POINT = /^\d{1,16}(?:-\d{1,16}){3}$/;
 
 /** Returns a text that identifies the state of a client by its last commit. Equal states have equal texts. */
@@ -31,20 +31,23 @@ export function pointAt(system: System, { catalogPath }: ClientDirectory): strin
     );
   } catch (error) {
     if (asTardisError(error).code !== 'CATALOG_DAMAGED') throw error;
-    return undefined; // a copy reports it
+    return undefined; // a copy reports the damage
   }
 }
 
 /** A target of a copy, and the facts that are known about it before the copy. */
 export interface KnownTarget {
   readonly target: ClientDirectory;
-  /** The last complete copy, if the target has not changed since; undefined if there may be something to do. */
+  /**
+   * Facts about the last complete copy, if the target has not changed since; undefined if there may be something to
+   * copy.
+   */
   readonly done: (NonNullable<CopyOrigin['done']> & { readonly clientId: string }) | undefined;
 }
 
 /**
- * Returns a target and the state that the last copy left there. In a bucket, the catalog of the target is also brought
- * up to date.
+ * Returns a target, and the state in which the last copy left it. In a bucket, also brings the catalog of the target up
+ * to date.
  */
 export async function lookAtTarget(
   system: System,

@@ -1,6 +1,6 @@
 /**
- * Origin of a copied client: the file copy.json in its directory. It shows which sets the copies so far may have
- * brought. From this follows which sets at the target are copies.
+ * Origin of a copied client: the file copy.json in its directory. It has the highest number of a set that copies may
+ * have brought. So it shows which sets at the target are copies.
  */
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -29,12 +29,12 @@ export interface CopyOrigin {
 }
 
 export interface DoneCopy {
-  /** State of the source after this copy (`pointText`); `target` is that of the target. */
+  /** States of source and target after this copy (`pointText`). */
   readonly source: string;
   readonly target: string;
-  /** True if this copy has also deleted the sets that were deleted at the source. */
+  /** True if this copy also deleted sets that had been deleted at the source. */
   readonly deletes: boolean;
-  /** True if this copy has also copied marks. */
+  /** True if this copy also copied marks. */
   readonly marks: boolean;
 }
 
@@ -62,7 +62,7 @@ export async function readOrigin(
   throw new TardisError('RECORD_DAMAGED', `${file} is damaged: remove it, and copy again`);
 }
 
-/** Records the origin. The promise resolves when the data is durable. */
+/** Writes the origin of a client. It is durable when the promise resolves. */
 export async function writeOrigin(
   system: System,
   directory: ClientDirectory,
@@ -75,9 +75,7 @@ export async function writeOrigin(
   else await replaceFile(system.files, path.join(directory.path, ORIGIN_FILE), bytes);
 }
 
-/**
- * True if the value is a complete record of the last copy. Without such a record, the next copy examines all data.
- */
+/** True if the value is a complete record of the last copy. Otherwise the next copy examines all data. */
 function isDone(value: unknown): value is DoneCopy {
   if (typeof value !== 'object' || value === null) return false;
   const { source, target, deletes, marks } = value as Readonly<Record<string, unknown>>;
@@ -90,7 +88,7 @@ function parsed(text: string): Readonly<Record<string, unknown>> {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
   } catch {
-    return {}; // the caller reports it as damaged
+    return {}; // the caller reports the file as damaged
   }
   return {};
 }
@@ -100,7 +98,7 @@ export interface Ends {
   readonly source: Catalog;
   readonly sourceId: string;
   readonly target: Catalog;
-  /** Undefined if no copy has been made to the target. */
+  /** Origin of the target; undefined if no copy has been made to it. */
   readonly origin: CopyOrigin | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** Source client of a copy: its key record, and snapshots of its catalog with the records that belong to them. */
+/** The source client of a copy: its key record, and snapshots of its catalog with the records that they refer to. */
 import { Catalog, isUnusedClient, snapshotCatalog } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { SetNumber } from '../../model/index.js';
@@ -24,16 +24,16 @@ export interface CopySource {
   /** Returns the newest key record; undefined if the client has no password. Throws KEYS_DAMAGED, KEYS_LOST. */
   keys(): Buffer | undefined;
   /**
-   * Returns the state of the source for a copy: there is no backup (`none`), nothing has changed since a copied state
-   * (`pointText`), or there is something to copy.
+   * Returns the news of the source: there is no backup (`none`), its state is still `since` (`nothing new`), or there
+   * is something to copy (`some`).
    */
   news(since: { readonly clientId: string; readonly point: string } | undefined): Promise<News>;
   /**
-   * Writes a snapshot of the catalog into the folder. With `isAgain`, records of an earlier snapshot were moved since.
-   * The caller closes the store. Throws CATALOG_DAMAGED, CLIENT_BUSY, TEMPORARY_FULL.
+   * Writes a snapshot of the catalog into the folder. `isAgain` is true if records were moved since an earlier
+   * snapshot. The caller closes the store. Throws CATALOG_DAMAGED, CLIENT_BUSY, TEMPORARY_FULL.
    */
   take(folder: PrivateFolder, isAgain: boolean): Promise<TakenSource>;
-  /** Returns the error to throw for an error that occurred in a copy of this source. */
+  /** Returns the error to report for an error that occurred while this source was copied. */
   explain(error: unknown): unknown;
 }
 
@@ -44,7 +44,7 @@ export interface TakenSource {
   readonly old: OldStore;
   /** The id in the source's `format.json`. */
   readonly clientId: string;
-  /** Number of the last set that no session can still write to; the sets before it have ended, too. */
+  /** Number of the last set up to which all sets have ended, so that no session still writes to one of them. */
   readonly endedUpTo: SetNumber;
   /** State of the source at the snapshot (`pointText`). */
   readonly point: string;
@@ -63,8 +63,8 @@ export interface SnapshotFacts {
 }
 
 /**
- * Returns the facts of a client if no snapshot is needed: it has no backup, or is still in the state `known` (empty:
- * none). Returns undefined for all other clients.
+ * Returns the facts of a client for which no snapshot is needed: it has no backup, or its state is still `known` (empty
+ * if no state is known). Returns undefined for all other clients.
  */
 export function factsWithoutSnapshot(
   system: System,
@@ -79,7 +79,10 @@ export function factsWithoutSnapshot(
 
 const SNAPSHOT_FILE = 'copy.db';
 
-/** Returns a client in a directory or a bucket as the source of a copy. Throws NO_SUCH_STORE, NO_SUCH_CLIENT, … */
+/**
+ * Returns a client in a directory or a bucket as the source of a copy. Throws NO_SUCH_STORE, NO_SUCH_CLIENT, and other
+ * errors of opening.
+ */
 export function localSource(system: System, place: ClientPlace): CopySource {
   const directory = openClientDirectory(system, place);
   const { catalogPath } = directory;
@@ -109,8 +112,8 @@ export function localSource(system: System, place: ClientPlace): CopySource {
 }
 
 /**
- * Copies the catalog of a client to a new file. The file must not exist, and its folder must belong to the caller
- * alone. Throws CATALOG_DAMAGED, since damage would be copied; CLIENT_BUSY, DISK_FULL.
+ * Copies the catalog of a client to a new file, which must not exist, in a folder that belongs to the caller alone.
+ * Throws CATALOG_DAMAGED, since damage must not be copied; CLIENT_BUSY, DISK_FULL.
  */
 export async function takeSnapshot(
   system: System,
@@ -130,8 +133,8 @@ function commitOf(system: System, catalogPath: string): number {
 }
 
 /**
- * Returns the number of the newest set if no session has the source open: later sessions never continue a set. Returns
- * 0 if the source is in use, or if it cannot be locked because it cannot be written.
+ * Returns the number of the newest set if no session has the source open, since later sessions never continue a set.
+ * Returns 0 if the source is in use, or if it cannot be locked because it is not writable.
  */
 function newestEnded(system: System, source: ClientDirectory): SetNumber {
   let lock: ClientLock;

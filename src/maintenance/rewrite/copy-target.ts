@@ -1,6 +1,6 @@
 /**
- * Opens or creates the client at the target of a copy. A new client gets the keys of the source; those of an existing
- * client are compared with them.
+ * Opens or creates the client at the target of a copy. A new client gets the keys of the source. The keys of an
+ * existing client must be those of the source.
  */
 import { type KeyRecord, parseKeyRecord } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
@@ -25,9 +25,9 @@ export interface ClientPlace {
 }
 
 /**
- * Opens the client at the target. Creates it (and the store) if it does not exist. `record` is the newest key record
- * of the source. It is added if it is newer than that of the target, for example after a change of the password.
- * Throws COPY_DIFFERS if source and target have different keys.
+ * Opens the client at the target. Creates it, and the store, if it does not exist. `record` is the newest key record of
+ * the source. It is added at the target if it is newer than the target's own, for example after a change of the
+ * password. Throws COPY_DIFFERS if source and target have different keys.
  */
 export async function openTarget(
   system: System,

@@ -1,7 +1,7 @@
 /**
  * Copies a client to another store. The sets keep their numbers, names, times, marks and seals. Data that the target
- * has is not copied again, so a run may be killed at any point, and the next run continues. The source is only read;
- * sessions and garbage collection may use it meanwhile.
+ * has is not copied again. So a run may be killed at any point, and the next run continues. The source is only read,
+ * and sessions and garbage collection may use it meanwhile.
  */
 import { applyEvent, type BackupSet } from '../../store/catalog/index.js';
 import { Opened } from '../../errors/index.js';
@@ -36,11 +36,14 @@ export type CopyProgress = (step: CopyStep, done: number, of: number | undefined
 export interface CopyRequest {
   readonly source: CopySource;
   readonly limits: StoreLimits;
-  /** True to delete sets at the target that were deleted at the source, and to unlock those that were unlocked. */
+  /**
+   * True to apply deletions of the source too: delete sets at the target that were deleted at the source, and unlock
+   * sets that were unlocked.
+   */
   readonly deletes: boolean;
   /** True to keep the marks of sets that are already at the target unchanged. */
   readonly keepsMarks?: boolean;
-  /** Least share of unneeded data with which a pack of the target is rewritten after deletions. */
+  /** Minimum share of unneeded data for which a pack of the target is rewritten after deletions. */
   readonly wasteRatio: number;
   readonly signal: AbortSignal;
   readonly onProgress: CopyProgress;
@@ -51,7 +54,7 @@ export interface CopyRequest {
 export interface CopyResult {
   /** Numbers of the sets that this run has copied. */
   readonly sets: readonly SetNumber[];
-  /** Number of the newest set, if its backup has not ended and it is left for the next run. */
+  /** Number of the newest set if its backup has not ended, so that the next run copies it. */
   readonly leftSet: SetNumber | undefined;
   /** Numbers of the sets that were deleted at the target. */
   readonly deleted: readonly SetNumber[];
@@ -131,7 +134,7 @@ async function freeDeleted(
 ): Promise<void> {
   await collectGarbage(system, target, {
     limits,
-    graceMs: 0, // a reader that misses a file looks it up again
+    graceMs: 0, // 0, since a reader that misses a file looks for its new place
     wasteRatio,
     frames: undefined,
     isThorough: false,
@@ -169,8 +172,8 @@ class Run implements Disposable {
   }
 
   /**
-   * Opens source and target. `isAgain`: true if records were moved during an earlier round. Throws CATALOG_DAMAGED:
-   * damage would be copied.
+   * Opens source and target. `isAgain` is true if records were moved during an earlier round. Throws CATALOG_DAMAGED,
+   * since damage must not be copied.
    */
   static async open(
     system: System,
@@ -190,8 +193,8 @@ class Run implements Disposable {
   }
 
   /**
-   * Copies everything. Returns undefined if records could not be read because the source was changed meanwhile. With
-   * `isLast`, such records count as lost instead.
+   * Copies everything. Returns undefined if records could not be read because the source has changed meanwhile. With
+   * `isLast`, such records are counted as lost instead.
    */
   async all(isLast: boolean): Promise<CopyResult | undefined> {
     const { system, old, ends, request } = this;
@@ -205,7 +208,7 @@ class Run implements Disposable {
     const upToSet = old.catalog.state.readCounters().set;
     this.copyCounters();
     if (origin?.upToSet !== upToSet || origin.clientId !== sourceId) {
-      await store.checkpoint(); // a backup to the target gives its set a number above all that are copied
+      await store.checkpoint(); // so a later backup to the target uses higher numbers
       await writeOrigin(system, target, { clientId: sourceId, upToSet });
     }
     const wanted = await findNeeded(old, missing, signal);
@@ -265,7 +268,9 @@ class Run implements Disposable {
     return { leftSet: isOpen ? missing.pop()?.set : undefined, missing };
   }
 
-  /** Adds to the needed contents those that the target lacks although it has their entries. Returns their number. */
+  /**
+   * Adds those contents to the needed ones that the target lacks although its entries name them. Returns their number.
+   */
   private addMissing(needed: { has(id: ContentId): boolean; add(id: ContentId): void }): number {
     const { contents } = this.ends.store.catalog;
     let added = 0;
@@ -298,7 +303,7 @@ class Run implements Disposable {
     counters.directory = Math.max(counters.directory, known.directory);
   }
 
-  /** Copies marks of sets that have changed at the source. A lock stays, unless deletions are copied, too. */
+  /** Copies the marks of sets at the source. A lock stays at the target, unless deletions are copied too. */
   private bringMarks(): void {
     for (const { set, marks } of this.ends.store.catalog.sets.listed()) {
       const theirs = this.old.catalog.sets.find(set);

@@ -1,6 +1,6 @@
 /**
- * Maps old digests to the digests under the new keys. The map is stored beside the new generation, so that a later run
- * does not read all contents again.
+ * Maps the digest of each content to its digest under the new keys. The map is stored beside the new generation, so
+ * that a later run does not read all contents again.
  */
 import path from 'node:path';
 import { asTardisError } from '../../errors/index.js';
@@ -48,7 +48,7 @@ export class DigestMap {
   }
 
   /**
-   * Makes the added digests durable. A digest may become durable before its content. It is used only if the content is
+   * Makes the added digests durable. A digest may be durable before its content, but it is used only if the content is
    * stored.
    */
   commit(): void {
@@ -65,7 +65,7 @@ export class DigestMap {
   }
 }
 
-/** Deletes the map, because it shows which contents under two sets of keys are equal. */
+/** Deletes the map, since it reveals which contents are equal under both sets of keys. */
 export function removeMap({ files }: System, directory: string): void {
   for (const suffix of ['-wal', '-shm', '-journal', '']) {
     const file = path.join(directory, MAP_FILE + suffix);

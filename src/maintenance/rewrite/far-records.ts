@@ -1,19 +1,19 @@
 /**
- * Reads records of a client on another machine. Small records are fetched together with their neighbours. A large
- * record is read more than once, to prove it and to copy it. The basis of deltas is also read more than once. The
- * newest of these records are kept in files.
+ * Reads records of a client on another machine. Small records are fetched together with their neighbours. Some large
+ * records are read more than once: to prove a record and to copy it, or because deltas have it as their basis. The
+ * newest of these are kept in files.
  */
 import { type ExpectedRange, JoinedReads, type ObjectReader } from '../../store/index.js';
 import type { Files, PrivateFolder } from '../../system/index.js';
 
-/** Maximum size of a record that is not kept in a file: its range stays in memory for a while. */
+/** Minimum size of a record that is kept in a file. Smaller records stay in memory for a while. */
 const LEAST_HELD_BYTES: number = 2 << 20;
 /**
  * Maximum size of a record that is kept in a file: a content, or a part of one, has at most 64 MiB. A larger record is
  * fetched each time.
  */
 const MOST_HELD_BYTES: number = 96 << 20;
-/** Maximum number of bytes in all files with records. */
+/** Maximum number of bytes in all files with kept records. */
 const ALL_HELD_BYTES: number = 256 << 20;
 const FETCH_BYTES: number = 4 << 20;
 
@@ -50,8 +50,8 @@ export class FarRecords implements ObjectReader {
   }
 
   /**
-   * Fetches a record that will be read more than once and keeps it in a file, if it is large. Throws TEMPORARY_FULL,
-   * and errors of reading.
+   * Fetches a large record that will be read more than once, and keeps it in a file. Does nothing for other records.
+   * Throws TEMPORARY_FULL, and errors of reading.
    */
   async hold(record: ExpectedRange): Promise<void> {
     const { object, position, bytes } = record;

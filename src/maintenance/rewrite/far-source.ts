@@ -1,6 +1,6 @@
 /**
- * Source of a copy: a client on another machine. Its catalog is fetched whole and examined. Its records are fetched
- * from the places that the catalog gives. All this data is untrusted, since it comes from a peer.
+ * The source of a copy on another machine. The client's catalog is fetched whole and examined. Its records are fetched
+ * from the places in the catalog. All this data is untrusted, since it comes from a peer.
  */
 import { createHash } from 'node:crypto';
 import { requireForeign } from '../../store/catalog/index.js';
@@ -16,13 +16,13 @@ import { OldStore } from './old-generation.js';
 
 /** Number of bytes in each piece of a catalog, except the last piece. */
 export const OFFER_PIECE_BYTES: number = 4 << 20;
-/** Maximum size of a catalog that is fetched: about ten thousand million entries. */
+/** Maximum size of a catalog that is fetched, enough for about ten thousand million entries. */
 const MAX_CATALOG_BYTES: number = 2 ** 41;
 /** Maximum number of pieces that are requested at once. */
 const MOST_FETCHING = 3;
 /**
- * Maximum number of snapshots that are requested for one copy, since the peer drops a snapshot if the connection is
- * lost.
+ * Maximum number of snapshots that are requested for one copy. Several may be needed, since the peer drops a snapshot
+ * if the connection is lost.
  */
 const MAX_OFFERS = 8;
 
@@ -30,7 +30,7 @@ const MAX_OFFERS = 8;
 export interface CopyOffer extends SnapshotFacts {
   /** Number by which the peer identifies the snapshot. */
   readonly offer: number;
-  /** Size of the catalog; 0 if there is no backup yet, or none since the known state. */
+  /** Size of the catalog; 0 if there is no backup, or none after the known state. */
   readonly catalogBytes: number;
   /** SHA-256 of the newest key record of the client itself; empty if it has none. */
   readonly keysSum: Buffer;
@@ -41,10 +41,13 @@ export interface CopyFeed {
   /** The newest key record of the client itself; undefined if it has none. */
   readonly keys: Buffer | undefined;
   /**
-   * Requests a snapshot; if the client is still in the state `known` (`pointText`), the offer has no catalog. Throws CLIENT_BUSY, CATALOG_DAMAGED, NOT_PERMITTED, …
+   * Requests a snapshot. If the client is still in the state `known` (`pointText`), the offer has no catalog. Throws
+   * CLIENT_BUSY, CATALOG_DAMAGED, NOT_PERMITTED, and other errors of the peer.
    */
   open(known?: string): Promise<CopyOffer>;
-  /** Returns a piece of its catalog, compressed. Throws NO_SUCH_REQUEST if the peer has dropped the snapshot. */
+  /**
+   * Returns a compressed piece of the catalog of an offer. Throws NO_SUCH_REQUEST if the peer has dropped the snapshot.
+   */
   piece(offer: number, index: number): Promise<Buffer>;
   readonly objects: ObjectReader;
 }
@@ -55,21 +58,21 @@ export interface FarOptions {
   readonly onPiece?: (done: number, of: number) => void;
   /** Maximum size of a catalog; a larger one is refused. */
   readonly maxCatalogBytes?: number;
-  /** Throws unless a file is a sound catalog (`requireForeign`). The default examines it in the calling thread. */
+  /** Throws unless a file is a sound catalog (`requireForeign`). By default this is examined in the calling thread. */
   readonly examine?: (file: string) => Promise<void>;
 }
 
 export class FarSource implements CopySource {
   readonly isEncrypting: boolean;
   private readonly record: KeyRecord | undefined;
-  /** A snapshot that was requested but is still unused. */
+  /** The snapshot that was requested but is still unused; undefined if there is none. */
   private offered: CopyOffer | undefined;
   private readonly system: System;
   private readonly feed: CopyFeed;
   private readonly signal: AbortSignal;
   private readonly options: FarOptions;
 
-  /** Throws KEYS_DAMAGED. */
+  /** Creates the source. Throws KEYS_DAMAGED. */
   constructor(system: System, feed: CopyFeed, signal: AbortSignal, options: FarOptions = {}) {
     this.system = system;
     this.feed = feed;
@@ -176,7 +179,7 @@ export function keysSumOf(record: Uint8Array | undefined): Buffer {
   return createHash('sha256').update(record).digest();
 }
 
-/** Returns the range of a piece of a catalog. */
+/** Returns the range of bytes of a piece of a catalog. */
 export function pieceAt(index: number, catalogBytes: number): { at: number; sizeBytes: number } {
   const at = index * OFFER_PIECE_BYTES;
   return { at, sizeBytes: Math.min(OFFER_PIECE_BYTES, catalogBytes - at) };

@@ -1,7 +1,7 @@
 /**
  * Rewrites a client without some paths, and without the data that only those paths used. No byte of that data remains
- * in records, frames, listings or copies of the catalog. For a client that encrypts, forgetting needs its keys and
- * gives it new keys, since seals under the old keys would show which data existed.
+ * in records, frames, listings or copies of the catalog. Forgetting paths of a client that encrypts needs its keys, and
+ * gives it new keys: seals under the old keys would show which data existed.
  */
 import { createHash } from 'node:crypto';
 import { asTardisError } from '../../errors/index.js';
@@ -29,8 +29,8 @@ export interface ForgetOptions
 }
 
 /**
- * Rewrites a client that does not encrypt, without these paths. After a kill or an interruption the next run
- * continues; after any other failure no second generation is left. Throws CLIENT_BUSY (also while another process
+ * Rewrites a client that does not encrypt, without the paths of the requests. After a kill or an interruption the next
+ * run continues. After any other failure no second generation is left. Throws CLIENT_BUSY (also while another process
  * rewrites the client), REKEY_UNFINISHED, CONTENT_DAMAGED, DISK_FULL, INTERRUPTED, STORE_NOT_WRITABLE.
  */
 export async function forgetHere(
@@ -49,7 +49,7 @@ export async function forgetHere(
     const failure = asTardisError(error);
     if (GO_ON.has(failure.code)) await generations.removeUnwritten();
     else if (generations.stage() !== 'switched') {
-      await generations.removeSecond().catch(() => undefined); // the next run removes it
+      await generations.removeSecond().catch(() => undefined); // if this fails, the next run removes it
     }
     throw failure;
   }
@@ -80,8 +80,8 @@ async function beginHere(
 }
 
 /**
- * Removes the old generation that a run has left, if it was killed after the switch (here or at another machine of a
- * bucket). Returns false if there is none. Throws CLIENT_BUSY.
+ * Removes the old generation that a run has left because it was killed after the switch (on this machine, or on another
+ * machine of a bucket). Returns false if there is none. Throws CLIENT_BUSY.
  */
 export async function finishSwitched(system: System, directory: ClientDirectory): Promise<boolean> {
   const generations = new Generations(system, directory);

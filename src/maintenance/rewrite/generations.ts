@@ -1,9 +1,9 @@
 /**
- * The two directories of a client that is being rewritten. The second is made beside the first, under a name
- * that no client has, and takes its place in one step. The file generation.json shows the state:
+ * The two directories of a client that is being rewritten. The second is made beside the first, under a name that no
+ * client has, and replaces it in one step. The place of the file generation.json shows the state:
  *
  * - In STORE/.CLIENT.next: the second generation is being made, and the first is unchanged.
- * - In STORE/CLIENT: the two were exchanged, and STORE/.CLIENT.next is the old one, to be removed.
+ * - In STORE/CLIENT: the two were exchanged, and STORE/.CLIENT.next is the old one, which will be removed.
  * - In neither: STORE/.CLIENT.next was only begun, and contains nothing yet.
  */
 import path from 'node:path';
@@ -43,7 +43,7 @@ const MARKER_VERSION = 1;
 const MAX_COPIED_BYTES = 64 << 10;
 /** Maximum depth of directories that are copied: that of accounts/NAME/keys. */
 const MAX_COPIED_DEPTH = 3;
-/** Size of a pack that is larger than any commit without contents. */
+/** Size of a pack for a writer that commits without contents; it is larger than any such commit. */
 const COMMIT_PACK_BYTES = 1 << 20;
 
 /** Source and keys of a second generation. */
@@ -54,8 +54,8 @@ export interface Marker {
   readonly from: string;
   readonly to: string;
   /**
-   * Digest of the forget requests whose paths the second generation is made without (`requestsDigest`); empty if
-   * nothing is left out.
+   * Digest (`requestsDigest`) of the forget requests whose paths the second generation leaves out; empty if it leaves
+   * out nothing.
    */
   readonly without: string;
 }
@@ -63,7 +63,7 @@ export interface Marker {
 export type Stage = 'none' | 'begun' | 'making' | 'switched';
 
 export class Generations {
-  /** Directory of the generation that is read and backed up to. */
+  /** Directory of the generation that backups write to and readers read. */
   readonly first: ClientDirectory;
   /** Directory of the other generation, STORE/.CLIENT.next. */
   second: ClientDirectory;
@@ -83,7 +83,10 @@ export class Generations {
     this.second = mediumOf(system, first).second();
   }
 
-  /** Takes a lock that excludes every other run. Releasing the lock deletes its file. Throws CLIENT_BUSY. */
+  /**
+   * Takes a lock that excludes every other rewrite of the client. Releasing the lock deletes its file. Throws
+   * CLIENT_BUSY.
+   */
   async lock(): Promise<ClientLock> {
     const { files, system, second } = this;
     const file = `${second.path}.lock`;
@@ -107,7 +110,8 @@ export class Generations {
     if (this.readMarker(first) !== undefined) return 'switched';
     if (this.files.status(second.path) === undefined) return 'none';
     if (first.bucket !== undefined) {
-      // Another command has followed the switch of a run that was killed before it exchanged the directories.
+      // A run was killed after the switch in the bucket, and before it exchanged the directories. Another command has
+      // followed the switch since.
       if (second.generation === first.generation) return 'switched';
       if (!isNextGeneration(second.generation!, first.generation)) return 'begun';
     }
@@ -115,8 +119,8 @@ export class Generations {
   }
 
   /**
-   * Returns the stage as `stage` does. In a bucket it also searches for a run that was given up on another machine,
-   * and for objects that such a run has left.
+   * Returns the stage as `stage` does. In a bucket it also finds a run that was abandoned on another machine, and
+   * objects that such a run has left.
    */
   async state(): Promise<Stage> {
     const stage = this.stage();
@@ -139,9 +143,9 @@ export class Generations {
   }
 
   /**
-   * Begins a second generation with its first key record; durable when it returns. If `keys` is undefined, the
-   * client does not encrypt, and gets the present key records at the end. `skipFile`: the name of a file that
-   * keeps the client out of a backup of the server's machine; it is copied if it exists. Throws PACKS_STRANGE.
+   * Begins a second generation with its first key record; durable when the promise resolves. If `keys` is undefined,
+   * the client does not encrypt, and gets the present key records at the end. `skipFile` is the name of a file that
+   * excludes the client from a backup of the server's machine; it is copied if it exists. Throws PACKS_STRANGE.
    */
   async begin(keys: Buffer | undefined, skipFile?: string, without = ''): Promise<void> {
     const { files, system, second } = this;
@@ -153,7 +157,7 @@ export class Generations {
     await this.writeSecondFormat(keys !== undefined);
     if (await medium.noteSecond(second)) await writeCommit(system, this.first);
     if (skipFile !== undefined) await this.copySmall(skipFile);
-    await files.syncDirectory(second.path); // the marker implies that the names before it exist
+    await files.syncDirectory(second.path); // synced before the marker is written, which implies that these names exist
     await this.writeMarker(this.markerFor(keys, without));
     await files.syncDirectory(this.store);
   }
@@ -181,7 +185,10 @@ export class Generations {
     };
   }
 
-  /** Copies the present keys and accounts, for a second generation with the same keys. Durable when it returns. */
+  /**
+   * Copies the present keys and accounts to a second generation with the same keys. They are durable when the promise
+   * resolves.
+   */
   async copyKeys(): Promise<void> {
     for (const name of [KEYS_DIRECTORY, SUB_ACCOUNTS_DIRECTORY]) {
       const there = path.join(this.second.path, name);
@@ -207,14 +214,15 @@ export class Generations {
   }
 
   /**
-   * Removes a second generation that contains only its keys. Never throws: the next run removes anything that is left.
+   * Removes a second generation that contains only its keys. Never throws, since the next run removes anything that is
+   * left.
    */
   async removeUnwritten(): Promise<void> {
     try {
       const isWritten = this.files.status(this.second.catalogPath) !== undefined;
       if (!isWritten && this.stage() !== 'switched') await this.removeSecond();
     } catch {
-      return; // the failure that led here is the one to report
+      return; // the failure that ended the run is reported
     }
   }
 
@@ -228,14 +236,17 @@ export class Generations {
     return this.files.freeBytes(this.store);
   }
 
-  /** Fetches the keys that another machine may have changed. The caller must hold the client's lock. */
+  /**
+   * Fetches the keys from the bucket, since another machine may have changed them. The caller must hold the client's
+   * lock.
+   */
   async refreshKeys(): Promise<void> {
     await mediumOf(this.system, this.first).refreshKeys();
   }
 
   /**
-   * Exchanges the two generations in one step, durable when it returns. The caller holds the locks of both, or
-   * the lock of the first while no other process uses the second. Throws PACKS_STRANGE, STORE_TAKEN.
+   * Exchanges the two generations in one step, durable when the promise resolves. The caller holds the locks of both.
+   * The lock of the first suffices if no other process uses the second. Throws PACKS_STRANGE, STORE_TAKEN.
    */
   async exchange(state: SwitchState): Promise<void> {
     await requireOwnPacks(this.system, this.first);
@@ -243,7 +254,8 @@ export class Generations {
   }
 
   /**
-   * Removes the generation at STORE/.CLIENT.next, then the marker. This function may be called again after a crash.
+   * Removes the old generation, which is at STORE/.CLIENT.next, and then the marker. It may be called again after a
+   * crash.
    */
   async removeOld(onRemoved: () => void = () => undefined): Promise<void> {
     const { system, files, first } = this;
@@ -272,7 +284,7 @@ export class Generations {
   private async removeDirectory(onRemoved: () => void): Promise<void> {
     if (this.files.status(this.second.path) === undefined) return;
     try {
-      // The marker is removed first: a half-removed generation must not pass for one that is being made.
+      // The marker is removed first, so that a half-removed generation is not mistaken for one that is being made.
       const marker = path.join(this.second.path, GENERATION_FILE);
       if (this.files.status(marker) !== undefined) this.files.unlink(marker);
       await this.files.syncDirectory(this.second.path);
@@ -350,8 +362,8 @@ export class Generations {
 }
 
 /**
- * Writes a commit without contents. Another process that deletes data, or switches to a second generation, then cannot
- * write its next commit, since the number is used.
+ * Writes a commit without contents. It uses the next number. So another process that deletes data, or switches to a
+ * second generation, cannot write the commit that it prepared.
  */
 async function writeCommit(system: System, directory: ClientDirectory): Promise<void> {
   const limits = { packBytes: COMMIT_PACK_BYTES, packContentBytes: 0, parityPercent: 0 };
@@ -368,7 +380,7 @@ function parsed(text: string): Readonly<Record<string, unknown>> {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
   } catch {
-    return {}; // the caller reports it as damaged
+    return {}; // the caller reports the file as damaged
   }
   return {};
 }

@@ -1,6 +1,7 @@
 /**
- * Seals the sets of the new generation. If the old generation has seals, each set is first proven by them, so that a
- * set that the store has mixed up gets no seal of the new keys. Otherwise sets are sealed as they are in the store.
+ * Seals the sets of the new generation. If the old generation has seals, each set is first checked with them. So a set
+ * that the store has altered gets no seal of the new keys. If there are no old seals, sets are sealed as they are in
+ * the store.
  */
 import { type History, EntryOpener, type ProvenSet, ProvenSets } from '../../history/index.js';
 import {
@@ -43,7 +44,7 @@ interface Way {
 }
 
 interface Met extends Way {
-  /** Seal of its listing under the old keys, if there is one. */
+  /** Seal of the directory's listing under the old keys, if there is one. */
   readonly expected: Buffer | undefined;
   /** True if the client read the directory in this set. */
   readonly isLookedAt: boolean;
@@ -63,7 +64,7 @@ export class HistorySeals {
   private readonly store: StoreWriter;
   private readonly keyring: Keyring;
 
-  /** `history`: the history of the old generation, still sealed. */
+  /** Creates the sealing of sets. `history` is the history of the old generation, whose names are still sealed. */
   constructor(
     native: NativeCalls,
     old: OldGeneration,
@@ -102,7 +103,7 @@ export class HistorySeals {
     const looked = new Set<DirectoryId>();
     for (const { directory, place, expected, isLookedAt } of this.meet(roots, proven)) {
       if (!isLookedAt) {
-        journal.seal(directory, undefined); // the client did not read it in this set
+        journal.seal(directory, undefined); // the client did not read the directory in this set
         continue;
       }
       looked.add(directory);
@@ -120,9 +121,9 @@ export class HistorySeals {
   }
 
   /**
-   * Returns the directories of a set, each once. The catalog may show a directory in two places, if it was moved out
-   * of an unreadable directory. The result then has the place that the old generation has sealed. Throws NOT_AUTHENTIC
-   * if both places are sealed.
+   * Returns the directories of a set, each once. The catalog may show a directory at two places, if it was moved out of
+   * an unreadable directory. Then the place that the old generation has sealed is returned. Throws NOT_AUTHENTIC if
+   * both places are sealed.
    */
   private meet(roots: readonly RootRecord[], proven: ProvenSet | undefined): Iterable<Met> {
     const children = childrenIn(this.store.catalog);
@@ -197,11 +198,11 @@ export class HistorySeals {
   }
 
   /**
-   * Returns the new seal of a listing. `expected`: the old seal, if the old generation has seals. Throws
+   * Returns the new seal of a listing. `expected` is the old seal; undefined if the old generation has no seals. Throws
    * NOT_AUTHENTIC.
    */
   private listingOf(set: SetNumber, directory: DirectoryId, expected: Buffer | undefined): Buffer {
-    if (expected?.equals(NO_SEAL) === true) return NO_SEAL; // it was never read whole
+    if (expected?.equals(NO_SEAL) === true) return NO_SEAL; // the client never read the directory completely
     const known = this.listings.get(directory);
     if (known?.old.equals(expected ?? NO_SEAL) === true) return known.fresh;
     const { old, keyring, opener, store } = this;

@@ -42,15 +42,15 @@ const NO_CONTENTS: ReadonlyMap<string, number> = new Map();
 const LOOSE_FLAGS = RowFlag.unsettled | RowFlag.changedWhileRead;
 const ROW_HINT_BYTES = 256;
 
-/** Interface that returns the new digests of the contents of copied entries. */
+/** Returns the digests under which copied entries name their contents. */
 export interface CopiedDigests {
   /** Returns the digest that an old content has in the new generation; undefined if it is not stored there. */
   digestOf(old: Uint8Array): Buffer | undefined;
-  /** Returns the digest of a content that is lost. */
+  /** Returns a digest to stand for a content that is lost. */
   standIn(old: Uint8Array): Buffer;
 }
 
-/** Interface that writes the seals of copied sets. */
+/** Writes the seals of copied sets. */
 export interface CopiedSeals {
   /** Records the directories that a set without a seal has changed. */
   changed(directories: readonly DirectoryId[]): void;
@@ -67,7 +67,7 @@ export class CopiedHistory {
   protected readonly breathe = yieldRegularly();
   protected readonly old: OldStore;
   protected readonly store: StoreWriter;
-  /** Undefined if the new generation has no seals. */
+  /** Writes the seals; undefined if the new generation has none. */
   private readonly seals: CopiedSeals | undefined;
   private readonly keys: NewKeys;
   private readonly contents: CopiedDigests;
@@ -93,7 +93,7 @@ export class CopiedHistory {
   }
 
   /**
-   * Copies the missing sets that cannot change any more. With `isAlone` it copies all missing sets, since no other
+   * Copies the missing sets that cannot change any more. With `isAlone`, copies all missing sets, since no other
    * process has the old generation open. Throws NOT_AUTHENTIC, INTERRUPTED.
    */
   async replayNew(
@@ -116,7 +116,7 @@ export class CopiedHistory {
     for (const set of missing) {
       throwIfAborted(signal);
       onSet(set.set, newest);
-      // There may be entries of a set whose beginning was lost to damage.
+      // The catalog may have entries of sets whose beginning was lost to damage.
       for (const number of numbers.splice(0, numbers.filter((one) => one < set.set).length)) {
         await this.replay(number, undefined, changes.get(number)!);
       }
@@ -158,7 +158,7 @@ export class CopiedHistory {
     return changes;
   }
 
-  /** Writes all changes of one set. `set` is undefined if only its number is known. */
+  /** Writes all changes of one set. `set` is undefined if the catalog has only the set's number. */
   protected async replay(
     number: SetNumber,
     set: BackupSet | undefined,
@@ -196,7 +196,7 @@ export class CopiedHistory {
     journal.appendEvent({ type: 'set-opened', ...opened });
     this.bringMarks(journal, set);
     this.bringConfig(journal, number);
-    // Owners that were reported by a set deleted since then belong to this set, too.
+    // If a set that reported names of owners was deleted, its names are stored with this set.
     const before = store.catalog.sets.all().findLast((one) => one.set < number)?.set ?? 0;
     for (const owner of history.ownersBetween(before, number)) {
       journal.addOwner({ ...owner, name: keys.owner({ ...owner, name: old.openOwner(owner) }) });
@@ -213,14 +213,14 @@ export class CopiedHistory {
     journal.mark(mappedMarks(marks, (text) => this.keys.text(this.old.openText(text))));
   }
 
-  /** Copies the client's configuration of a set, sealed, since it contains names. */
+  /** Copies the client's configuration in a set. It is sealed, since it contains names. */
   private bringConfig(journal: SetJournal, set: SetNumber): void {
     const config = this.old.catalog.settings.configOf(set);
     const kept = config && this.keys.config(this.old.openConfig(config));
     if (kept !== undefined) journal.configure(kept);
   }
 
-  /** Copies the present settings, also those that were copied before, since they may have changed. */
+  /** Copies the present settings. Settings that were copied before are copied again, since they may have changed. */
   bringSettings(): void {
     const { old, store } = this;
     const [now, before] = [settingsOf(old.catalog), settingsOf(store.catalog)];
@@ -233,7 +233,7 @@ export class CopiedHistory {
     }
   }
 
-  /** Copies the remaining requests to forget. `done`: the requests whose paths are left out of this generation. */
+  /** Copies the remaining requests to forget. `done` has the requests whose paths this generation leaves out. */
   bringForgets(done: readonly ForgetRequest[]): void {
     const { old, keys, store } = this;
     for (const request of old.catalog.forgets.all()) {
@@ -349,7 +349,7 @@ export class CopiedHistory {
     return directory === ROOTS_DIRECTORY ? name : this.keys.name(name);
   }
 
-  /** Closes directories without a place that the end of the set has closed in the old generation. */
+  /** Closes directories without a place that the end of the set closed in the old generation. */
   private closeGone(journal: SetJournal): void {
     const { old, store } = this;
     for (const directory of store.catalog.history.unplaced()) {
@@ -359,8 +359,8 @@ export class CopiedHistory {
   }
 
   /**
-   * Copies the number of the last set that may lack entries. In a bucket, the log must contain it, for the catalogs of
-   * other machines.
+   * Copies the number of the last set that may lack entries, as an event. In a bucket, other machines read it from the
+   * log.
    */
   bringDoubt(upToSet: SetNumber = this.old.catalog.state.readDoubtfulUpTo()): void {
     const { store } = this;
@@ -370,7 +370,7 @@ export class CopiedHistory {
     applyEvent(store.catalog, event);
   }
 
-  /** Copies the flags that a later backup has set on unchanged versions: which files must be read again. */
+  /** Copies flags that a later backup has set on unchanged versions. They show which files must be read again. */
   copyFlags(): void {
     const { old, store } = this;
     for (const { directory, name, firstSet, flags } of old.catalog.history.flaggedHeads()) {

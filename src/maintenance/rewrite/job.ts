@@ -1,7 +1,7 @@
 /**
- * Rewrites a client with other keys or without some paths. A second generation is made beside the first, which is read
- * and backed up to meanwhile. At the end, under the client's lock, the second replaces the first in one step. A run
- * may be killed at any point; work before a checkpoint is not repeated.
+ * Rewrites a client with other keys or without some paths. A second generation is made beside the first, which is used
+ * by backups and readers meanwhile. At the end, under the client's lock, the second replaces the first in one step. A
+ * run may be killed at any point; work before a checkpoint is not repeated.
  */
 import path from 'node:path';
 import { Access, type History, openHistoryIn } from '../../history/index.js';
@@ -24,7 +24,7 @@ import { Verifier } from './verify.js';
 
 /** Number of free bytes needed in addition to the contents and to twice the catalog with its log. */
 const SPARE_BYTES = 16 << 20;
-/** Maximum number of times that a rewrite copies data that other machines wrote shortly before its end. */
+/** Maximum number of times that a rewrite, before its end, copies data that other machines have just written. */
 const MAX_ATTEMPTS = 20;
 /**
  * Growth of the stored data by new keys, in percent, for the estimate of space. Keys add 16 bytes to each record and
@@ -34,7 +34,7 @@ const GROWTH_PERCENT = 5;
 
 export type RewriteStep = 'contents' | 'sets' | 'verify' | 'compare' | 'remove';
 
-/** Reports how far a run is; `of` is undefined if the total is unknown. */
+/** Reports the progress of a run; `of` is undefined if the total is unknown. */
 export type RewriteProgress = (step: RewriteStep, done: number, of: number | undefined) => void;
 
 export interface RewriteRequest {
@@ -58,14 +58,14 @@ export interface RewriteResult {
   readonly sets: number;
   readonly contents: number;
   readonly verifiedContents: number;
-  /** Number of versions of files whose contents were lost before. */
+  /** Number of versions of files whose contents were already lost in the first generation. */
   readonly lostVersions: number;
   readonly storedBytes: number;
 }
 
 /**
- * Rewrites the client: does all steps that an earlier run has not done, including the switch and the removal of the
- * old generation. Throws CLIENT_BUSY if a session does not release the client (another run does the rest),
+ * Rewrites the client. Does all steps that earlier runs have not done, including the switch and the removal of the old
+ * generation. Throws CLIENT_BUSY if a session does not release the client's lock; the next run continues. Throws
  * CATALOG_DAMAGED, CONTENT_DAMAGED, NOT_AUTHENTIC, DISK_FULL, INTERRUPTED.
  */
 export async function rewriteClient(
@@ -99,7 +99,7 @@ async function rewriteSound(system: System, request: RewriteRequest): Promise<Re
       for (let attempt = 1; ; attempt += 1) {
         const commit = await recover(system, first);
         if (request.forgotten.length > 0 || attempt > 1) {
-          // The first generation no longer changes, so the data to leave out is now final.
+          // The first generation cannot change any more, so the data to leave out is final.
           const { verifiedUpTo } = run;
           run.abandon();
           run = await Run.open(system, request, verifiedUpTo);
@@ -108,7 +108,7 @@ async function rewriteSound(system: System, request: RewriteRequest): Promise<Re
         const keepsKeys = request.keyring === undefined;
         if (keepsKeys) await generations.copyKeys();
         if (!(await isSwitched(generations, { commit, keepsKeys }, attempt))) continue;
-        // This is now the lock of the old generation, which no other process can open before it is removed.
+        // The lock held here is now that of the old generation, which no other process can open before it is removed.
         await removeOld(generations, request.onProgress);
         return result;
       }
@@ -120,7 +120,7 @@ async function rewriteSound(system: System, request: RewriteRequest): Promise<Re
   }
 }
 
-/** Switches to the second generation. Returns false if another machine has written to the client: try again. */
+/** Switches to the second generation. Returns false, without a switch, if another machine has written to the client. */
 async function isSwitched(
   generations: Generations,
   state: SwitchState,
@@ -149,7 +149,7 @@ export async function removeOld(
 
 /**
  * Brings the catalog of the first generation up to date with its packs, and to the newest format version. Returns the
- * number of its last commit. Throws CATALOG_DAMAGED: otherwise damage would be copied, and its evidence removed with
+ * number of its last commit. Throws CATALOG_DAMAGED, since the damage would be copied, and its evidence removed with
  * the old generation.
  */
 async function recover(system: System, directory: ClientDirectory): Promise<number> {
@@ -264,15 +264,15 @@ class Run {
     return this.verifier.lastContent;
   }
 
-  /** Copies the data that the second generation lacks; with `isAlone`, all of it. */
+  /** Copies data that the second generation lacks. Unless `isAlone`, sets that may still change are left for later. */
   async catchUp(isAlone: boolean): Promise<void> {
     const { mover, history, request, old } = this;
     const { signal, onProgress, verify } = request;
     this.copyCounters();
-    if (this.left !== undefined) this.requireContents(old.catalog); // before anything is copied
+    if (this.left !== undefined) this.requireContents(old.catalog); // checked before anything is copied
     const all = old.catalog.history.contentCount;
     await mover.moveNew(signal, () => onProgress('contents', Math.min(mover.contents, all), all));
-    // Without some paths, sets are copied only once the first generation cannot change any more.
+    // If paths are left out, sets are copied only when the first generation cannot change any more.
     if (isAlone || this.left === undefined) {
       await history.replayNew(isAlone, signal, (set, of) => onProgress('sets', set, of));
       this.requireContents(this.store.catalog);
@@ -314,11 +314,11 @@ class Run {
     this.closeReading();
     map.close();
     store.close();
-    this.opened.move(); // nothing is open any more
+    this.opened.move(); // all parts are closed now
     return result;
   }
 
-  /** Throws CLIENT_BUSY if the keys changed, or the catalog was rebuilt, since this run began. */
+  /** Throws CLIENT_BUSY if the keys were changed or the catalog was rebuilt since this run began. */
   private requireSame(): void {
     const number = newestKeys(this.system, this.request.generations.first.path)?.number ?? 0;
     if (number === this.keysNumber && this.whole.isCurrent) return;

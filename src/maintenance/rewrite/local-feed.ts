@@ -1,4 +1,4 @@
-/** Serves a client of this machine to a server that copies it. */
+/** The feed of a client on this machine, by which a server copies it. */
 import { TardisError } from '../../errors/index.js';
 import {
   type ClientDirectory,
@@ -18,7 +18,7 @@ const CATALOG_FILE = 'catalog.db';
 
 /**
  * Opens a client in a directory or a bucket, and returns its feed. The caller closes the feed. Throws NO_SUCH_STORE,
- * NO_SUCH_CLIENT, …
+ * NO_SUCH_CLIENT, and other errors of opening.
  */
 export function localFeed(
   system: System,
@@ -79,8 +79,8 @@ class LocalFeed {
   }
 
   /**
-   * Runs one job after the other, in any order of the server's requests, so that a file is not closed while it is
-   * read.
+   * Runs jobs one after the other, although a server may send several requests at once. So a file is not closed while
+   * it is read.
    */
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
     this.waiting += 1;

@@ -22,12 +22,12 @@ export class NewKeys {
     return this.keyring?.contents;
   }
 
-  /** Returns the digest of a content. `hash`: its plain SHA-256, which may be overwritten. */
+  /** Returns the digest of a content. `hash` is the SHA-256 of its bytes, whose memory may be overwritten. */
   digest(hash: Buffer): Buffer {
     return contentDigest(this.native, this.contents, hash);
   }
 
-  /** Returns a cipher for one record; undefined if it is not encrypted. */
+  /** Returns a cipher for one record; undefined if the generation does not encrypt. */
   freshCipher(): RecordCipher | undefined {
     return this.contents && RecordCipher.fresh(this.native, this.contents);
   }

@@ -15,7 +15,7 @@ import type { Files, System } from '../../system/index.js';
 
 /** Reader of a client's records. */
 export interface OldRecords extends ObjectReader {
-  /** Announces that a record will be read more than once, so that slow reads are not repeated. */
+  /** Announces that a record will be read more than once, so that a slow source fetches it only once. */
   hold?(record: ExpectedRange): Promise<void>;
 }
 
@@ -27,7 +27,7 @@ export class OldStore {
   readonly backend: OldRecords;
   private readonly opener: EntryOpener | undefined;
 
-  /** The store closes `backend`. Throws CATALOG_*. */
+  /** Opens the store, which then owns `backend` and closes it. Throws CATALOG_*. */
   constructor(
     system: System,
     backend: OldRecords,
@@ -56,7 +56,7 @@ export class OldStore {
     return this.keyring?.names.openText(text) ?? text;
   }
 
-  /** Throws NOT_AUTHENTIC if the client encrypts and has not sealed the configuration. */
+  /** Opens a configuration of a set. Throws NOT_AUTHENTIC if the client encrypts and has not sealed it. */
   openConfig(config: ClientConfig): ClientConfig {
     return this.keyring === undefined ? config : openConfig(this.keyring.names, config);
   }
@@ -83,15 +83,15 @@ export class OldStore {
   }
 }
 
-/** A store whose generation lies in a directory of this machine. */
+/** A store in a directory of this machine. */
 export class OldGeneration extends OldStore {
   readonly directory: ClientDirectory;
   private readonly catalogIdentity: string | undefined;
   private readonly files: Files;
 
   /**
-   * Opens the generation. `catalogPath`: a catalog with a part of the data, to use instead of its own. Throws
-   * CATALOG_*.
+   * Opens the generation. `catalogPath` is a catalog with a part of the data, to be used in place of the client's own.
+   * Throws CATALOG_*.
    */
   constructor(
     system: System,
@@ -100,7 +100,7 @@ export class OldGeneration extends OldStore {
     catalogPath: string = directory.catalogPath,
   ) {
     const { files } = system;
-    const identity = identityOf(files, directory); // first: a rebuild may replace the catalog meanwhile
+    const identity = identityOf(files, directory); // read first, since a rebuild may replace the catalog
     super(system, mediumOf(system, directory).records(), keyring, catalogPath);
     this.directory = directory;
     this.files = files;

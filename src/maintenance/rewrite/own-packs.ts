@@ -1,6 +1,6 @@
 /**
- * Checks for files that do not belong to the client in its old generation. They must be moved away first, since the
- * old generation is removed as a whole.
+ * Checks the old generation for files that do not belong to the client. They must be moved away first, since the old
+ * generation is removed as a whole.
  */
 import { TardisError } from '../../errors/index.js';
 import { type ClientDirectory, mediumOf, PACKS_PREFIX, strangePacks } from '../../store/index.js';
@@ -11,7 +11,7 @@ const MOST_NAMED = 16;
 
 /** Throws PACKS_STRANGE if the directory of packs contains files that are not packs of the client. */
 export async function requireOwnPacks(system: System, directory: ClientDirectory): Promise<void> {
-  if (directory.bucket !== undefined) return; // only objects with names of the client's packs are removed there
+  if (directory.bucket !== undefined) return; // in a bucket only objects with names of the client's packs are removed
   const medium = mediumOf(system, directory);
   const backend = medium.records();
   const found: string[] = [];

@@ -1,6 +1,7 @@
 /**
- * Yields a long result in pages of `limit` items, each beginning behind the last item of the page before. That
- * position is determined before a page is yielded, since the caller opens entries in place, which changes their names.
+ * Yields a long result in pages of `limit` items. Each page begins after the last item of the page before it. That
+ * position is determined before a page is yielded, since the caller decrypts entries in place, which changes their
+ * names.
  */
 export function* pages<T, K>(
   first: K,

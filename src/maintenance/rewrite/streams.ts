@@ -31,8 +31,8 @@ import type { NewKeys } from './new-keys.js';
 import type { OldGeneration } from './old-generation.js';
 
 /**
- * Digests of a delta or a signature. They must be known before it is read, since its bytes are not those of the
- * content.
+ * Digests that belong to a delta or a signature. They must be known before the record is read, since its bytes are not
+ * those of the content.
  */
 interface Known {
   /** Digest of the content under the new keys. */
@@ -44,7 +44,7 @@ interface Known {
 const NO_SEAL: Buffer = Buffer.alloc(0);
 const COMPRESSION = { codec: Codec.zstd, level: 3 } as const;
 
-/** Value of `known` for a delta whose content will be stored whole. */
+/** Value of `known` for a delta whose resulting content is stored whole. */
 const DELTA: Known = { digest: NO_SEAL, basis: NO_SEAL };
 
 interface Source {
@@ -69,8 +69,8 @@ export class StreamMover {
   }
 
   /**
-   * Copies one record, and returns the new digest of its content. A record without `known` is checked by its digest.
-   * Throws RECORD_DAMAGED, CONTENT_DAMAGED.
+   * Copies one record, and returns the new digest of its content. If `known` is not given, the content is checked by
+   * its digest. Throws RECORD_DAMAGED, CONTENT_DAMAGED.
    */
   async move(place: RecordPlace, known?: Known): Promise<Buffer> {
     const { store } = this;
@@ -95,7 +95,7 @@ export class StreamMover {
     }
   }
 
-  /** Stores the content of a delta whole, for a delta whose basis is left out. Throws the errors of `move`. */
+  /** Stores the content of a delta whole, because the delta's basis is left out. Throws the errors of `move`. */
   async makeWhole(place: RecordPlace, bytes: AsyncIterable<Buffer>): Promise<Buffer> {
     const { store } = this;
     const source = await this.open(place, DELTA);

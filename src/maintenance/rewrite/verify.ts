@@ -67,7 +67,7 @@ export class Verifier {
     this.reader = new RecordReader(store.backend, native, new ReaderMemory(), keys.contents);
   }
 
-  /** Continues after this content, since an earlier run has read the contents up to it. */
+  /** Continues after a content, since an earlier run has read all contents up to it. */
   goOnAfter(contentId: ContentId): void {
     this.lastContent = contentId;
   }
@@ -98,9 +98,9 @@ export class Verifier {
       throw new TardisError('CONTENT_DAMAGED', 'a content of the new generation is not whole');
     }
     this.contents += 1;
-    if (kind === RecordKind.assembly) return; // its parts are contents, and are read themselves
+    if (kind === RecordKind.assembly) return; // the parts of an assembly are contents, and are read themselves
     const [piece] = pieces;
-    // The content has been read whole when the loop ends, and is checked then.
+    // The digest of the content is checked when the loop ends.
     for await (const _ of this.reader.pieceBytes(piece!, piece!));
   }
 
@@ -134,7 +134,7 @@ export class Verifier {
     }
   }
 
-  /** Returns the facts of each version that must be equal, by name and set. */
+  /** Returns the facts of each version that must be equal in both generations, by name and set. */
   private versionsOf(directory: DirectoryId, isNew: boolean): Map<string, string> {
     const { history } = isNew ? this.store.catalog : this.old.catalog;
     const versions = new Map<string, string>();
@@ -154,7 +154,7 @@ export class Verifier {
 
   private described(entry: CatalogEntry, isNew: boolean): string {
     const metadata = Buffer.from(entry.metadata);
-    // The other flags may have changed since.
+    // Other flags may have changed since the version was stored.
     metadata[METADATA_FLAGS_AT]! &= RowFlag.sparse | RowFlag.hasAttributes | RowFlag.otherDevice;
     const { digest, lastSet, childId } = entry;
     const moved =
@@ -210,7 +210,7 @@ export class Verifier {
       for (const { directory, seal } of page) {
         throwIfAborted(signal);
         const listing = seal.subarray(SEAL_BYTES);
-        if (listing.every((byte) => byte === 0)) continue; // never read whole
+        if (listing.every((byte) => byte === 0)) continue; // the client never read the directory completely
         const sum = sumOf(catalog, directory, set, (entries, to) => this.keys.open(entries, to));
         if (!tree.listing(sum).equals(listing)) {
           throw new TardisError('NOT_AUTHENTIC', `a directory is not as set ${set} has it`);

@@ -12,7 +12,7 @@ export function Doubts() {
     const read = (): void => {
       api.session(controller.signal).then(
         (session) => setDoubts(session.doubts ?? []),
-        () => undefined, // the view shows that the program does not answer
+        () => undefined, // nothing is shown here, since another view shows that the program does not answer
       );
     };
     const end = onDoubts(read);

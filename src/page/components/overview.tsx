@@ -75,7 +75,7 @@ function Clients({ clients, own }: ClientsProps) {
   );
 }
 
-/** Returns the facts that are known about the sets of a client that is not open. */
+/** Returns the newest complete set of a client, which is all that is known of a client that is not open. */
 function onlyNewest({ lastSet = 0, lastCompletedMs }: Client): Timed[] {
   if (lastCompletedMs === undefined) return [];
   return [{ set: lastSet, state: 'complete', openedAtMs: lastCompletedMs }];

@@ -22,7 +22,7 @@ export interface Day {
 
 const DAYS_A_WEEK = 7;
 const DAY_MS = 86_400_000;
-/** Factor: a gap counts as late if it is this many times as long as the usual distance of sets. */
+/** Multiple of the usual distance of sets. A longer gap counts as late. */
 const LATE_TIMES = 2.5;
 /** Minimum length of a gap that counts as late. */
 const LEAST_GAP_MS = 26 * 3_600_000;
@@ -44,7 +44,7 @@ export function monthNumber({ year, month }: Month): number {
   return year * 12 + month;
 }
 
-/** Returns the weeks of a month; undefined for days of its neighbours. `firstDay` is 0 for Sunday. */
+/** Returns the weeks of a month. Days of the neighbouring months are undefined. `firstDay` is 0 for Sunday. */
 export function weeksOf(
   { year, month }: Month,
   sets: readonly (Timed & { readonly isDoubtful?: boolean })[],
@@ -85,8 +85,8 @@ export function lateSets(sets: readonly Timed[]): Map<number, number> {
 }
 
 /**
- * Present state of a client: late, on time or unknown. A schedule is not known. The state is determined from the usual
- * distance of sets, or from a backup of the last day.
+ * Present state of a client: late, on time or unknown. The page does not know a schedule. So the state is determined
+ * from the usual distance of sets, or from a backup in the last day.
  */
 export type Standing =
   | { readonly kind: 'late'; readonly days: number }

@@ -77,7 +77,7 @@ function textWord(word: string | undefined): string | undefined {
   try {
     return decodeURIComponent(word);
   } catch {
-    return undefined; // malformed, as in an address that was cut
+    return undefined; // a malformed value, as in an address that was cut off
   }
 }
 

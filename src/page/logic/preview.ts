@@ -52,7 +52,7 @@ function decoded(bytes: Uint8Array, encoding: string): string | undefined {
   try {
     return new TextDecoder(encoding, { fatal: true }).decode(bytes, { stream: true });
   } catch {
-    return undefined; // not of this encoding
+    return undefined; // the bytes are not text of this encoding
   }
 }
 

@@ -114,7 +114,7 @@ export interface ChangedPath<E extends RowEntry> {
   readonly after?: E | undefined;
 }
 
-/** Returns the row of a difference. For a path that is gone, it is in the set `from`. */
+/** Returns the row of a difference. If the path is gone, the row shows the entry of the set `from`. */
 export function changedRow<E extends RowEntry>(
   { path: text, pathBytes, kind, before, after }: ChangedPath<E>,
   from: number | undefined,

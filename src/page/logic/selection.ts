@@ -34,8 +34,8 @@ export function includes(selection: Selection, path: string): boolean {
 }
 
 /**
- * Returns the rows that may be selected together: an archive or a restore is of one set. This is the set of the
- * selected rows; if there are none, the browsed set; otherwise the set of the first row.
+ * Returns the rows that may be selected together, since an archive or a restore is of one set. This is the set of the
+ * rows that are already selected. If none is, it is the browsed set, or else the set of the first row.
  */
 export function ofOneSet<R extends { readonly inSet: number | undefined }>(
   rows: readonly R[],

@@ -4,8 +4,8 @@ const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
 const NS_PER_MS = 1_000_000n;
 
 /**
- * Matches characters that change the order or the place of the text around them: control characters, directions, line
- * separators, characters without a width. Joiners, which scripts and emoji need, are not matched.
+ * Matches characters that change the order or the place of the text around them: control characters, marks of
+ * direction, line separators, characters without a width. Joiners, which scripts and emoji need, are not matched.
  */
 const UNSEEN =
   // eslint-disable-next-line no-control-regex

@@ -1,6 +1,6 @@
 /**
- * Compares a backup set with the directories that it was made from. Reads each file again. An entry with the times of
- * the set has not changed since. The set must then contain the entry as it is on the disk.
+ * Compares a backup set with the directories that it was made from, and reads each file again. An entry that still has
+ * the times of the set has not changed since, so the set must contain it as it is on the disk.
  */
 import type { History, BackupSet } from '../../history/index.js';
 import { shownRoot } from '../../model/index.js';
@@ -54,7 +54,9 @@ export function newSourceCounts(): SourceCounts {
   return { files: 0, bytes: 0, changed: 0, differing: 0, unsaved: 0, unread: 0 };
 }
 
-/** Compares the roots of a set, yields the findings and counts. Throws only errors that end the whole comparison. */
+/**
+ * Compares the roots of a set, and yields and counts the findings. Throws only errors that end the whole comparison.
+ */
 export async function* compareWithSource(request: Request): AsyncGenerator<SourceFinding, void> {
   const { history, set } = request;
   const comparison = new SourceComparison(request);
@@ -102,8 +104,8 @@ class SourceComparison {
   }
 
   /**
-   * True if a file has the times and the content of the set. Reads the file only if its times are the same. With other
-   * times it counts as changed, whatever its content.
+   * True if a file has the times and the content of the set. The file is read only if its times are those of the set;
+   * otherwise it counts as changed.
    */
   private async areSame(before: Seen, after: Seen): Promise<boolean> {
     if (!hasSameTimes(before, after)) return false;
@@ -114,8 +116,8 @@ class SourceComparison {
   }
 
   /**
-   * Returns the finding on a difference; undefined if the entry changed after the set. `foreign`: true if the entry is
-   * on another file system, which the set need not contain.
+   * Returns the finding about a difference; undefined if the entry changed after the set. Returns `foreign` if the
+   * entry is on another file system, which the set need not contain.
    */
   private judge(
     { path, before, after, aspects }: Difference,

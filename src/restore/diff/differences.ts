@@ -107,7 +107,7 @@ class Walk {
     this.roots = roots;
   }
 
-  /** Compares the roots below a path for which neither side has an entry. */
+  /** Compares the roots below a path that neither side has an entry for. */
   async *above(paths: { before: Buffer; after: Buffer }): AsyncGenerator<Compared, void> {
     const { before, after } = this.request;
     const below = [...new Set([...this.roots.before, ...this.roots.after])]
@@ -176,8 +176,7 @@ class Walk {
   }
 
   /**
-   * Returns the entry of a path if it is a root of this side, although it lies within a directory on the other
-   * side.
+   * Returns the entry of a path that is a root on this side, although the path lies in a directory of the other side.
    */
   private async rootAt(side: 'before' | 'after', { path }: Seen): Promise<Seen | undefined> {
     if (!this.roots[side].has(path.toString('latin1'))) return undefined;
@@ -230,7 +229,7 @@ class Walk {
     const aspects: Aspect[] = [];
     if (one.permissions !== other.permissions) aspects.push('permissions');
     if (one.uid !== other.uid || one.gid !== other.gid) aspects.push('owner');
-    // The time of a directory changes with its entries.
+    // Times of directories are not compared, since they change with the entries.
     if (one.type !== EntryType.directory && one.mtimeNs !== other.mtimeNs) aspects.push('time');
     const [had, has] = [this.attributesOf(before), this.attributesOf(after)];
     const isSame = had === undefined || has === undefined ? had === has : had.equals(has);
@@ -303,7 +302,8 @@ const OF_ONE_PATH: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Returns an error that concerns only one path, to be reported. Throws any other error, which ends the comparison.
+ * Returns the error if it concerns only one path, so that it can be reported. Throws any other error, which ends the
+ * comparison.
  */
 function tolerable(error: unknown): TardisError {
   const failure = asTardisError(error);

@@ -17,7 +17,7 @@ import { MOST_NAMES } from '../../workers/index.js';
 import type { Seen, Side, Visit } from './side.js';
 
 /**
- * Maximum number of rows that are made at a time in a large directory. Only the names of such a directory are in
+ * Maximum number of rows that are made at once for a large directory. Only the names of such a directory are kept in
  * memory.
  */
 const PAGE_NAMES = 2048;
@@ -116,7 +116,7 @@ export function directoryOf(path: Buffer): Buffer {
   return end <= 0 ? Buffer.from('/') : path.subarray(0, end);
 }
 
-/** Returns SOURCE_UNREADABLE for a system error; throws any other error unchanged. */
+/** Returns SOURCE_UNREADABLE for a system error. Throws any other error unchanged. */
 export function unreadable(path: Buffer, error: unknown): TardisError {
   const code = systemCode(error);
   if (code === undefined) throw error;
@@ -124,7 +124,10 @@ export function unreadable(path: Buffer, error: unknown): TardisError {
   return new TardisError('SOURCE_UNREADABLE', text, { cause: code }, error);
 }
 
-/** Returns the entry, with size 0 if it is a directory, since the size field in its row is the state of a mount. */
+/**
+ * Returns the entry, but with size 0 if it is a directory. The size in a directory's row has another meaning: the state
+ * of a mount.
+ */
 function sized(entry: Entry): Entry {
   return entry.type === EntryType.directory ? { ...entry, sizeBytes: 0 } : entry;
 }

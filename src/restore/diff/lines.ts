@@ -7,12 +7,15 @@ import type { Seen } from './side.js';
 
 /** Adjacent lines that differ, with the equal lines around them. */
 export interface Hunk {
-  /** Number of the first line, from 1. Without lines, number of the line before the hunk (0 at the start). */
+  /**
+   * Number of the hunk's first line, from 1. If the hunk has no lines on this side, the number of the line before it (0
+   * at the start).
+   */
   readonly beforeStart: number;
   readonly beforeLines: number;
   readonly afterStart: number;
   readonly afterLines: number;
-  /** Lines of the hunk. Each begins with a blank, `+`, `-`, or a backslash for "No newline at end of file". */
+  /** Lines of the hunk. Each begins with a space, `+`, `-`, or a backslash for "No newline at end of file". */
   readonly lines: readonly string[];
 }
 
@@ -24,8 +27,8 @@ export interface LineOptions {
   /** True to show files with zero bytes as well. */
   readonly showsBinary: boolean;
   /**
-   * Time limit; a comparison that takes longer only reports that the files differ. The time grows with the product
-   * of size and differences.
+   * Time limit. A comparison that takes longer only reports that the files differ. The time grows with the product of
+   * the file size and the number of differences.
    */
   readonly timeoutMs: number;
 }
@@ -37,7 +40,7 @@ export type LineDifference =
 const NOTHING = Buffer.alloc(0);
 
 /**
- * Returns the differing lines of two files, or of one if the other is missing. Throws the errors of reading
+ * Returns the differing lines of two files, or all lines of one if the other is missing. Throws the errors of reading
  * contents.
  */
 export async function lineDifference(
@@ -53,7 +56,7 @@ export async function lineDifference(
     if (!showsBinary && bytes.includes(0)) return { why: 'binary' };
     texts.push(bytes.toString('latin1'));
   }
-  const { structuredPatch } = await import('diff'); // most runs do not need it
+  const { structuredPatch } = await import('diff'); // loaded only here, since most runs do not need it
   const patch = structuredPatch('', '', texts[0]!, texts[1]!, '', '', {
     context,
     timeout,
@@ -80,7 +83,7 @@ async function readWhole(
   let bytes = 0;
   for await (const chunk of contents.bytes(seen)) {
     bytes += chunk.length;
-    if (bytes > mostBytes) return undefined; // the file has grown meanwhile
+    if (bytes > mostBytes) return undefined; // if the file has grown meanwhile
     chunks.push(Buffer.from(chunk));
   }
   return Buffer.concat(chunks);

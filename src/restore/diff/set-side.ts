@@ -8,7 +8,7 @@ const NO_NAME = Buffer.alloc(0);
 
 export class SetSide implements Side {
   private readonly whole: ListingsAhead;
-  /** Listings of only the directories, and of entries that differ from the other set. */
+  /** Listings that have only the directories, and the entries that differ from those of the other set. */
   private readonly differing: ListingsAhead | undefined;
   private readonly compared: ComparedSet;
 

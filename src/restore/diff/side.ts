@@ -26,11 +26,12 @@ export interface Side {
   /** Returns the paths of the roots of this side; empty if it contains all paths. */
   roots(): Promise<readonly Buffer[]>;
   /**
-   * Yields the entries of a directory sorted by name. `twin` is the entry at the same path on the other side. If it is
-   * the same directory, entries that are equal there may be omitted, except directories. Throws the errors of reading.
+   * Yields the entries of a directory sorted by name. `visit.twin` is the entry at the same path on the other side. If
+   * it is the same directory, entries that are equal on both sides may be omitted, except directories. Throws the
+   * errors of reading.
    */
   entries(visit: Visit): AsyncGenerator<Seen, void>;
-  /** Announces the directories that are visited next; the last one is visited first. */
+  /** Announces the directories that will be visited next; the last one is visited first. */
   comeNext(visits: readonly Visit[]): void;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Storage of records. The interface is small and each method has a promise, so the same store can use a directory,
- * memory or an object store. One contract suite (test/contract) runs against all backends.
+ * Storage of records. The interface is small, and states what each method guarantees. So the same store can use a
+ * directory, memory or an object store. One contract suite (test/contract) runs against all backends.
  *
  * Names are relative and are made by src/store/client/layout.ts only. Appending is synchronous (into a buffer, file or
  * staging place of the backend's choice); operations that may wait for a medium are asynchronous. Nothing is durable
@@ -22,7 +22,7 @@ export interface ObjectWriter {
   replaceStart(bytes: Uint8Array): void;
   /** Resolves when all appended bytes are durable, and the name too if the object has one. */
   sync(): Promise<void>;
-  /** Gives its name to an object made by `stage`. Never replaces an object: throws EEXIST if the name is taken. */
+  /** Names an object that `stage` made. Never replaces an object: throws EEXIST if the name is taken. */
   publish(name: string): void;
   /** Ends writing, and discards the object if it is staged and was not published. May be called twice. */
   close(): void;
@@ -32,12 +32,13 @@ export interface ObjectWriter {
 export interface ObjectReader {
   /**
    * Reads up to `bytes` bytes at `position`, and resolves with their number (fewer only at the end). Rejects with
-   * ENOENT if the object does not exist. `unreadableObject` returns the object's name for a failure that carries it.
+   * ENOENT if the object does not exist. An error may carry the name of the object; `unreadableObject` returns that
+   * name.
    */
   read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number>;
   /**
-   * Announces ranges that will be read soon. A backend with slow requests then fetches them together, and nothing
-   * else. Announced ranges need not be read.
+   * Announces ranges that will be read soon. A backend whose requests are slow then fetches these ranges together, and
+   * no bytes beyond them. Announced ranges need not be read.
    */
   expect?(ranges: readonly ExpectedRange[]): void;
   /** Releases the resources that reading keeps open. */

@@ -105,7 +105,7 @@ export class DirectoryBackend implements MendableBackend {
 
   async replace(staged: ObjectWriter, name: string): Promise<void> {
     if (!(staged instanceof FileWriter)) throw new Error('an object of another backend');
-    await staged.sync(); // before it is named: after a power cut there is the old object, or all of the new one
+    await staged.sync(); // before the rename: a power cut leaves the old object, or all of the new one
     this.forgetReader(name);
     staged.replace(this.resolve(name));
     await staged.sync();
@@ -113,7 +113,7 @@ export class DirectoryBackend implements MendableBackend {
 
   close(): void {
     const open = [...this.readers.values()];
-    this.readers.clear(); // first, so that no descriptor is closed twice
+    this.readers.clear(); // the map is emptied first, so that no descriptor is closed twice
     for (const fd of open) this.files.close(fd);
   }
 

@@ -15,7 +15,10 @@ export interface AccountSet {
 
 export class AccountTable {
   private readonly statements;
-  /** True if a content may be unproven. If false, no lookup is needed. Stays true once a content was unproven. */
+  /**
+   * True if some content may be unproven, that is, its record was written by an account. If false, no lookup is needed.
+   * Stays true once a content was unproven.
+   */
   private hasContents: boolean;
   private hasSignatures: boolean;
 

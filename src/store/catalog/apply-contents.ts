@@ -27,11 +27,11 @@ const NOTHING: Buffer = Buffer.alloc(0);
 
 interface AppliedParts {
   readonly location: Location;
-  /** The list of parts, for an assembly. */
+  /** Body of the record, only for an assembly (a content in parts): the list of its parts. */
   readonly body?: Buffer | undefined;
-  /** Packs whose contents the record replaces. */
+  /** Packs whose contents the applied record replaces. */
   readonly moved?: ReadonlySet<PackNumber>;
-  /** Map that gets the ids, too; a new map by default. */
+  /** Map to which the ids of the contents are added; a new map by default. */
   readonly ids?: Map<string, ContentId>;
 }
 
@@ -109,7 +109,7 @@ function yields(
   if (!stays(catalog, found, moved)) return true;
   const wasUnproven = catalog.accounts.isUnproven(found.contentId);
   if (isOfAccount(header) && !wasUnproven) return false;
-  // A record of a commit that moves packs may also have contents that nothing needs there; those keep their
+  // A commit that moves packs may also write contents that nothing needs in those packs. Such contents keep their
   // place.
   if (!isOfAccount(header) && wasUnproven && moved.size === 0) return true;
   return found.isDelta && header.kind !== RecordKind.delta;

@@ -22,7 +22,7 @@ export class ContentRecords {
   private readonly backend: Backend;
   private readonly checksBodies: boolean;
   private readonly onDamaged: () => void;
-  /** Digest keys of contents that were found damaged. */
+  /** Digest keys of damaged contents. */
   readonly unsound = new Set<string>();
 
   /**

@@ -1,6 +1,6 @@
 /**
- * Converts records to catalog rows. A session applies its own changes with the functions that recovery uses for
- * records, so that a rebuilt catalog cannot differ in kind.
+ * Converts records to catalog rows. A running session and recovery use the same functions, so a rebuilt catalog gets
+ * the same rows.
  */
 import type { NewVersion } from './entries.js';
 import {
@@ -18,7 +18,7 @@ import type { ListingSection, StoreEvent } from '../index.js';
 import type { Catalog } from './catalog.js';
 import { type DirectoryIdentity, ROOTS_DIRECTORY } from './directories.js';
 
-/** Content ids by digest key. It saves a lookup if the caller has just stored the contents. */
+/** Maps digest keys to content ids. Saves a lookup if the caller has just stored the contents. */
 export type KnownContents = ReadonlyMap<string, number>;
 
 /** Returns the identity of a directory from its row in the parent directory. */
@@ -38,8 +38,8 @@ export function identityOf(
 }
 
 /**
- * Closes the open version of a name. If it leads to a directory, that directory becomes unplaced until the end
- * of the set.
+ * Closes the open version of a name. If the version is a directory, that directory becomes unplaced until the end of
+ * the set.
  */
 export function closeName(
   catalog: Catalog,
@@ -140,8 +140,8 @@ export function applySection(catalog: Catalog, section: ListingSection): void {
 }
 
 /**
- * Applies an event. `unsound` has the digest keys of contents that the caller has found damaged; an event
- * `sound` does not change those.
+ * Applies an event. `unsound` has the digest keys of contents that the caller has found damaged; an event `sound` does
+ * not unmark those.
  */
 export function applyEvent(
   catalog: Catalog,

@@ -118,8 +118,8 @@ const NEEDED_PARTS = (schema: string): string =>
   `content_id IN (SELECT part_id FROM ${schema}.content_parts WHERE ${NEEDED(schema)})`;
 
 /**
- * Condition for directories of a root whose set is unfinished. The catalog records the place of such a directory when
- * it is met. The packs record it later, with its row, and may lack it until the set is complete.
+ * Condition for directories of a root whose set is unfinished. The catalog records the place of such a directory as
+ * soon as the backup meets it. The packs record it later, with its row, and may lack it until the set is complete.
  */
 const isUnderWay = (schema: string): string =>
   `(root_id IN (SELECT root_id FROM ${schema}.set_roots JOIN ${schema}.backup_sets USING (set_number)

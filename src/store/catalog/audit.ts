@@ -132,7 +132,7 @@ export class CatalogAudit {
     return inconsistenciesIn(this.database);
   }
 
-  /** Returns the tables in which the catalog at `otherPath`, made from the same packs, differs. */
+  /** Returns the tables that differ from those of the catalog at `otherPath`, which was made from the same packs. */
   differencesFrom(otherPath: string): Inconsistency[] {
     return differencesIn(this.database, otherPath);
   }

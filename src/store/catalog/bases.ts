@@ -31,7 +31,7 @@ export class BasisTable {
     };
   }
 
-  /** Records that a content is stored as a delta on `basisId`, or whole (undefined). */
+  /** Records that a content is stored as a delta on `basisId`, or whole if `basisId` is undefined. */
   set(contentId: ContentId, basisId: ContentId | undefined): void {
     this.statements.set.run(basisId ?? null, contentId);
   }
@@ -41,7 +41,7 @@ export class BasisTable {
     return this.statements.bases.all(contentId, contentId);
   }
 
-  /** Returns the number of deltas to apply, one on the other, to read a content; 0 if it is whole. */
+  /** Returns the number of deltas to apply, one after the other, to read a content; 0 if it is stored whole. */
   chainLength(contentId: ContentId): number {
     return this.chain(contentId, new Map(), 0);
   }

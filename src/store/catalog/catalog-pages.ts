@@ -1,4 +1,4 @@
-/** Compares the file of a catalog with its page checksums, before it is copied and in checks. */
+/** Compares the file of a catalog with its page checksums. This happens before the catalog is copied, and in checks. */
 import { yieldRegularly, type Files, type System } from '../../system/index.js';
 import { PageSums } from './page-sums.js';
 

@@ -256,8 +256,8 @@ export class Catalog implements Disposable {
   }
 
   /**
-   * Returns the result of `explained` for a catalog that is not open; the catalog's own CATALOG_DAMAGED if it
-   * cannot be read.
+   * Returns the result of `explained` for a catalog that is not open. If the catalog cannot be read, returns the
+   * CATALOG_DAMAGED error of that attempt.
    */
   static explainedAt(system: System, catalogPath: string, error: unknown): unknown {
     if (asTardisError(error).code !== 'INTERNAL') return error;

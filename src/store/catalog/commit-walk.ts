@@ -1,10 +1,10 @@
 /**
  * Reads the commits in the packs in order, each with the records that it covers, for recovery and rebuild.
  *
- * - Records count only if a commit record covers them. Records that a session left without one were never
- *   acknowledged and are dead for ever. So is a commit whose number occurs again.
- * - The ranges of the last commit must be exactly what was found, since its sync may have been cut short. The
- *   walk reports whether they are, and the caller decides.
+ * - Records count only if a commit record covers them. Records that a session left without one were never acknowledged
+ *   and are never used. If two commits have one number, the first is not used either.
+ * - The ranges of the last commit must be exactly what was found, since its sync may have been cut short. The walk
+ *   reports whether they are, and the caller decides.
  */
 import type { PackNumber } from '../../model/index.js';
 import { TardisError } from '../../errors/index.js';
@@ -38,22 +38,22 @@ export interface PendingCommit {
   readonly body: CommitBody;
   readonly records: readonly PendingRecord[];
   readonly point: CommitPoint;
-  /** Number of places within its ranges that have no records: damage, or data that a sync did not reach. */
+  /** Number of places without records within the commit's ranges: damage, or data that a sync did not reach. */
   readonly gaps: number;
-  /** True if it has the number after the previous commit, and names that commit's checksum. */
+  /** True if the commit has the number after the previous commit, and names that commit's checksum. */
   readonly follows: boolean;
-  /** True if its ranges match the packs, record headers included. */
+  /** True if the commit's ranges match the packs, record headers included. */
   readonly matches: boolean;
-  /** True if no other commit follows. */
+  /** True if no other commit follows this one. */
   readonly isLast: boolean;
-  /** True if everything that it covers is known to be durable. */
+  /** True if everything that the commit covers is known to be durable. */
   readonly isDurable?: boolean;
 }
 
 export interface WalkStart {
   /** The last known commit; zeros if there is none. */
   readonly point: CommitPoint;
-  /** The highest sequence number of that commit. */
+  /** The highest sequence number of the last known commit. */
   readonly sequence: number;
   /** True to continue after damage, and to apply records that no commit covers if commits are missing. */
   readonly isThorough: boolean;
@@ -164,7 +164,7 @@ export class CommitWalk {
       this.tornCommits += 1;
       return hasGap;
     }
-    if (hasGap && !endsHere(body, pack, position)) return true; // part of a stored body, from another store
+    if (hasGap && !endsHere(body, pack, position)) return true; // part of a stored body (a backup of another store)
     const checksum = header.bodyChecksum;
     this.hold(body, { commit: body.commit, pack, position: position + bytes, checksum });
     this.records = [];
@@ -181,9 +181,9 @@ export class CommitWalk {
       this.point = waiting.point;
       this.sequence = waiting.body.counters.sequence;
     }
-    this.tornCommits = 0; // if they were acknowledged, a missing number shows it
-    // Records that no commit covers are dead. But if a commit record was lost to damage, they may belong to it,
-    // and count for this commit.
+    this.tornCommits = 0; // if the torn commits were acknowledged, a gap in the commit numbers shows it
+    // Records that no commit covers are not used. But if a commit record was lost to damage, these records may belong
+    // to it. Then they are applied with this commit.
     const isNext = body.commit === this.point.commit + 1;
     const follows = isNext && body.previous === this.point.checksum;
     if (!follows && this.start.isThorough) {
@@ -199,7 +199,7 @@ export class CommitWalk {
       const isBehind = sequence > this.sequence || (isNext && !follows);
       return sequence === 0 || (isBehind && sequence < body.counters.sequence);
     });
-    // Behind a gap there may be records of a lost commit, in packs of its own.
+    // Behind a gap there may be records of a lost commit; that commit's packs are other ones than this commit's.
     const packs = new Set(body.ranges.map(({ pack }) => pack));
     const seen = new Map([...this.ranges].filter(([pack]) => packs.has(pack)));
     const gaps = this.takeGaps(body.ranges);

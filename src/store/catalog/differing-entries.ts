@@ -37,7 +37,8 @@ export class DifferingEntries {
   }
 
   /**
-   * Returns the directories as of `set`, and the other entries whose row differs from that as of `unlike`, by name.
+   * Returns the subdirectories of a directory as of `set`, and those other entries whose row as of `unlike` is another
+   * one. Both are sorted by name.
    */
   list({ directory, set, after, limit }: ListingPage, unlike: SetNumber): ScannedEntries {
     const { scanEnd, page } = this.statements;

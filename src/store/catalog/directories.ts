@@ -5,7 +5,7 @@ import type { SqlDatabase } from '../../system/index.js';
 /** The directory that holds the entries of the roots; their names are the root numbers. */
 export const ROOTS_DIRECTORY: DirectoryId = 0;
 
-/** Distinguishes directories within a root. */
+/** The facts by which a directory is recognized again within its root. */
 export interface DirectoryIdentity {
   readonly root: RootNumber;
   readonly parent: DirectoryId;

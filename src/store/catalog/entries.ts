@@ -49,8 +49,8 @@ export interface ListingPage {
   readonly limit: number;
   readonly withDigests: boolean;
   /**
-   * If set, only directories are needed, and entries that differ from those as of this set. It may be ignored; then
-   * more entries are returned.
+   * Set to compare with. If given, the caller needs only directories and entries that differ from those as of this set.
+   * The query may ignore it and return more entries.
    */
   readonly unlike?: SetNumber | undefined;
 }
@@ -80,10 +80,11 @@ export const SELECT_ROW: string = `${SELECT}, NULL FROM entries`;
 export const SELECT_ENTRY: string = `${SELECT}, ${DIGEST} FROM entries`;
 
 /**
- * Query for pages of directories in one value, so that no object is made for each entry. A page has its length in
- * decimal; the number of entries, and how many have names and metadata of the right type; then each entry, as lengths
- * and ids in decimal, its name and its metadata. SQLite joins blobs byte by byte, in the order of the inner query,
- * which its limit keeps. One statement for several directories takes a third of the time of one for each.
+ * Query for pages of directories in one value, so that no object is made for each entry. Each page begins with its
+ * length in decimal. Then come the number of entries, and how many of them have names and metadata of the right type.
+ * Each entry follows: lengths and ids in decimal, its name and its metadata. SQLite joins blobs byte by byte, in the
+ * order of the inner query; the limit of that query keeps the order. One statement for several directories takes a
+ * third of the time of one for each.
  */
 const packedQuery = (isSound: string, columns = ''): string => `
   WITH listed AS (SELECT key, value FROM json_each(?))
@@ -258,7 +259,10 @@ export class EntryTable {
     return rows.map(toEntry);
   }
 
-  /** Returns such pages, of several directories, as one value (see `packedQuery`), which is unchecked. */
+  /**
+   * Returns pages as `listAsOf` does, but of several directories and as one value (see `packedQuery`). The value is not
+   * checked.
+   */
   packedAsOf({ directories, set, after, limit, isStrict }: PackedPages): Buffer | undefined {
     const { packed, packedStrictly } = this.statements;
     const statement = isStrict === true ? packedStrictly : packed;

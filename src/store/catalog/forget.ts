@@ -138,7 +138,10 @@ class Forgetting {
     }
   }
 
-  /** Looks the names up in all sets, since the directories above may be different ones in each set. */
+  /**
+   * Deletes the entries that `names` lead to from `top` in the sets of `spans`. The names are looked up in all these
+   * sets, since the directories on the way may differ between sets.
+   */
   private forgetBelow(top: DirectoryId, names: readonly Buffer[], spans: readonly Span[]): void {
     let level = new Map<DirectoryId, readonly Span[]>([[top, spans]]);
     for (const name of names.slice(0, -1)) {

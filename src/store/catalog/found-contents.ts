@@ -1,6 +1,6 @@
 /**
- * Finds missing contents in packs and objects that the history does not name. A pack that was lost when the
- * image was written may have been put back.
+ * Finds missing contents in packs and objects that the history of a rebuild does not name. Such a pack may have been
+ * missing when the image was written, and have been put back since.
  */
 import { TardisError } from '../../errors/index.js';
 import { type ContentId, digestKey, type PackNumber } from '../../model/index.js';
@@ -20,8 +20,8 @@ import { MAX_DEPTH } from './locate.js';
 import type { PendingRecord } from './commit-walk.js';
 
 /**
- * Maximum number of passes: more than the longest chain of deltas has links. Deltas and assemblies need further contents
- * in turn, which the next pass finds.
+ * Maximum number of passes: more than the longest chain of deltas has links. A delta or assembly that was found may
+ * itself need missing contents, which the next pass finds.
  */
 const MOST_PASSES = MAX_DEPTH + 2;
 /** Number of missing contents looked up at once. */

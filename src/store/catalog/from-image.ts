@@ -1,6 +1,7 @@
 /**
- * The state that a rebuild begins with: the newest image in the packs, or a sound catalog if the packs have holes. All
- * commits after it are replayed as usual. Without an image nothing was ever removed, and all commits are replayed.
+ * The state that a rebuild begins with. This is the newest image in the packs, or a sound catalog if the packs have
+ * holes. All later commits are replayed as usual. Without an image nothing was ever removed, and all commits are
+ * replayed.
  */
 import type { PackNumber } from '../../model/index.js';
 import { type Backend, type Counters, type ImageItem, readImagePiece } from '../index.js';
@@ -22,8 +23,8 @@ export interface HistoryStart {
   /** The records of an image. */
   readonly records: readonly PendingRecord[];
   /**
-   * Listings and events up to `point` that the image does not cover, by sequence. The commit between them is
-   * lost.
+   * Listings and events up to `point` that are not in the image, by sequence. The commit record that the image belongs
+   * to is lost.
    */
   readonly later: readonly PendingRecord[];
   /** Yields the items of the history, the head first. Undefined stands for an unreadable piece. */
@@ -56,8 +57,8 @@ export function imageStart(backend: Backend, removals: Removals): HistoryStart |
 }
 
 /**
- * Returns the listings and events after an image whose own commit is lost. They are part of the next commit, and are
- * not in the image.
+ * Returns the listings and events that follow an image whose own commit record is lost. The next commit covers them,
+ * and the image does not contain them.
  */
 function behindImage(
   { body, records }: PendingCommit,

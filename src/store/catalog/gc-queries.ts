@@ -93,7 +93,7 @@ export class GcTable {
     return object;
   }
 
-  /** True if the content's place is this record. */
+  /** True if the catalog reads the content from this record. */
   isIn(contentId: ContentId, recordId: RecordId): boolean {
     return this.statements.recordOf.get(contentId) === recordId;
   }
@@ -118,8 +118,7 @@ export class GcTable {
   }
 
   /**
-   * Records unneeded packs and objects for deletion. Contents that the catalog still has there count as
-   * missing.
+   * Records unneeded packs and objects for deletion. Contents that the catalog still locates in them count as missing.
    */
   remove(packs: readonly PackNumber[], objects: readonly Buffer[], nowMs: number): void {
     for (const pack of packs) this.statements.removePack.run(pack, nowMs);
@@ -135,7 +134,7 @@ export class GcTable {
   }
 
   /**
-   * Records that a pack is unneeded from a position on. Contents that the catalog still has there count as
+   * Records that a pack is unneeded from a position on. Contents that the catalog still locates behind it count as
    * missing.
    */
   cut(pack: PackNumber, to: number): void {
@@ -163,8 +162,8 @@ export class GcTable {
   }
 
   /**
-   * Returns the packs that were removed at least `graceMs` ago. A removal more than `graceMs` in the future is
-   * due to a wrong clock, and counts too.
+   * Returns the packs that were removed at least `graceMs` ago. If a removal lies more than `graceMs` in the future,
+   * the clock was wrong, and its pack is returned too.
    */
   duePacks(nowMs: number, graceMs: number): PackNumber[] {
     return this.statements.duePacks.all(nowMs - graceMs, nowMs + graceMs);
@@ -187,7 +186,7 @@ export class GcTable {
     this.statements.forgetObject.run(digest);
   }
 
-  /** True if a content is stored as an object, possibly again. */
+  /** True if a content is stored as an object, even if it is also stored elsewhere. */
   isObject(digest: Buffer): boolean {
     return this.statements.isObject.get(digest, digest) !== undefined;
   }

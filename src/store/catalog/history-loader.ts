@@ -23,7 +23,7 @@ import { isRemoved, type Removals } from './removals.js';
 
 type ImageHead = Extract<ImageItem, { type: 'head' }>;
 
-/** Data of an image about contents, which no table holds. */
+/** Data about contents in an image that no table of the catalog holds. */
 interface ContentFacts {
   readonly head: ImageHead | undefined;
   readonly objects: readonly Buffer[];
@@ -70,9 +70,9 @@ export class HistoryLoader {
       await this.found.load(await this.putBack(start));
       this.settleDamage();
       breakDependants(catalog);
-      // A truncated pack has no damaged record left at its end, and a damaged index may name another digest. If
-      // records were moved out of packs that were removed or cut since, later commits give their new places.
-      // Then missing contents are counted after those commits.
+      // Damaged records alone do not show every loss: a truncated pack has none at its end, and a damaged index may
+      // name another digest. So versions without contents are counted. If records were moved out of packs since the
+      // image, later commits give their new places, and missing contents are counted after those commits.
       if (this.damagedRecords === 0 && !this.isMoved) {
         this.damagedRecords = catalog.history.brokenVersions;
       }
@@ -138,8 +138,7 @@ export class HistoryLoader {
   }
 
   /**
-   * Returns packs that the image does not name and that were not removed since, so that they must have been put
-   * back.
+   * Returns packs that the image does not name, and that no event has removed since. Someone must have put them back.
    */
   private async putBack({ point }: HistoryStart): Promise<PackNumber[]> {
     const { removals, backend } = this;
@@ -187,7 +186,7 @@ export class HistoryLoader {
 
   /**
    * Number of damaged records that were not counted when the history was loaded, and whose contents are not stored
-   * elsewhere. It is 0 if every version that a set shows can still be read.
+   * elsewhere. It is 0 if every version that a set shows can be read.
    */
   get lackingRecords(): number {
     if (!this.isMoved || this.unsound.length === 0) return 0;

@@ -31,7 +31,7 @@ export type AfterVersion = Pick<CatalogEntry, 'name' | 'firstSet'>;
 
 export const FIRST_VERSION: AfterVersion = { name: Buffer.alloc(0), firstSet: 0 };
 
-/** An open version that has other flags than the one for sparse contents. */
+/** An open version with a flag other than that of sparse contents. */
 export interface FlaggedHead {
   readonly directory: DirectoryId;
   readonly name: Buffer;
@@ -160,7 +160,7 @@ export class HistoryTable {
     return this.statements.rootOf.get(directory) ?? 0;
   }
 
-  /** Returns the roots of a set, with the devices they were last on. */
+  /** Returns the roots of a set, each with the device it was last on. */
   rootsOf(set: SetNumber): RootRecord[] {
     return this.statements.roots.all(set);
   }
@@ -184,7 +184,7 @@ export class HistoryTable {
     return this.statements.flagged.all();
   }
 
-  /** Returns up to `limit` contents with a place after `after`, in the order in which they were stored. */
+  /** Returns up to `limit` stored contents with ids above `after`, in the order in which they were stored. */
   contents(after: ContentId, limit: number): PlacedContent[] {
     return this.placed.contents.all(after, limit);
   }
@@ -220,8 +220,8 @@ export class HistoryTable {
 }
 
 /**
- * Contents that are missing, and those that depend on them, directly or indirectly: deltas, and contents with them
- * as a part.
+ * Query part for contents that are missing, and contents that depend on them, directly or indirectly: deltas, and
+ * contents in parts.
  */
 const BROKEN = `WITH RECURSIVE broken (content_id) AS (
   SELECT content_id FROM contents WHERE record_id IS NULL

@@ -10,7 +10,7 @@ const PIECE_BYTES = 512 << 10;
 /** Approximate size of an item of a list. */
 const ITEM_BYTES = 64;
 
-/** Yields the items of an image in order, the head first; no piece is empty. */
+/** Yields the items of an image in order, in pieces of which none is empty. The first item is the head. */
 export function* imagePieces(catalog: Catalog, head: ImageHead): Generator<ImageItem[]> {
   let items: ImageItem[] = [head];
   let bytes = head.packs.length * ITEM_BYTES;

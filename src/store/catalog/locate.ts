@@ -13,7 +13,7 @@ export interface LocatedPiece {
   readonly recordBytes: number;
   /** Offset of the content in the decoded frame. */
   readonly offset: number;
-  /** For a delta: the pieces of its basis. */
+  /** Pieces of the basis, if this piece is a delta. */
   readonly basis?: readonly LocatedPiece[] | undefined;
 }
 

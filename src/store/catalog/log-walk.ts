@@ -1,6 +1,6 @@
 /**
  * Reads the commits of a log of commit objects in order. An object exists whole or not at all, and all that it covers
- * was durable before it, so no commit is dropped, and nothing is synced.
+ * was durable before the object was written. So no commit is dropped, and nothing is synced.
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
@@ -42,7 +42,9 @@ export class LogWalk {
     this.isThorough = isThorough;
   }
 
-  /** The highest pack number that is possible for a session whose claim is known, committed or not. */
+  /**
+   * The highest pack number that a session can use whose claim on the log is known, even if it has committed nothing.
+   */
   get lastPack(): PackNumber {
     return lastPackUpTo(this.point.commit);
   }

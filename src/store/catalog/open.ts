@@ -22,8 +22,8 @@ import {
 
 const CACHE_BYTES = 6 << 20;
 /**
- * Number of bytes of a catalog that are compared with its checksums before a session begins, another part each time.
- * It takes a millisecond or two.
+ * Number of bytes of a catalog that are compared with its checksums before a session begins. Each session compares
+ * another part, which takes a millisecond or two.
  */
 const COMPARED_AT_ONCE_BYTES: number = 1 << 20;
 /** Names in a client's directory (docs/formats.md): packs, keys, and the first level of large contents. */
@@ -36,7 +36,8 @@ export interface WritingOptions {
   /** False to reject a catalog of an earlier version. */
   readonly mayUpgrade?: boolean | undefined;
   /**
-   * False to keep no page checksums: the catalog is renamed when it is complete, and gets its checksums then.
+   * False to keep no page checksums. Used for a catalog that is renamed when it is complete, and gets its checksums
+   * then.
    */
   readonly keepsSums?: boolean | undefined;
   /** Called when the catalog is open but nothing has been written yet. */
@@ -83,8 +84,8 @@ export function openWithSums(
 }
 
 /**
- * Prepares a catalog without known checksums. Returns a function to be called before the first write: it
- * deletes checksums of an earlier state, which would not match what is written now. Both throw CATALOG_DAMAGED.
+ * Prepares a catalog without known checksums. Returns a function that must be called before the first write. It deletes
+ * the checksums of an earlier state, which would not match the new pages. Both functions throw CATALOG_DAMAGED.
  */
 function forgetUnknown({ files }: System, catalogPath: string): (database: SqlDatabase) => void {
   const mixed = PageSums.mixedWithLog(files, catalogPath);
@@ -158,8 +159,8 @@ export function openForReading(system: System, catalogPath: string): SqlDatabase
 }
 
 /**
- * Returns the error for a missing catalog. If there is a catalog of another name, the configured name may be
- * wrong, and nothing is damaged.
+ * Returns the error for a missing catalog. If the directory has a catalog of another name, the configured name may be
+ * wrong although nothing is damaged, and the error reports this.
  */
 function missing({ files }: System, catalogPath: string): TardisError {
   const [directory, name] = [path.dirname(catalogPath), path.basename(catalogPath)];
@@ -207,7 +208,7 @@ function isWithoutTables(system: System, catalogPath: string): boolean {
     database = system.openDatabase(catalogPath, { readonly: true });
     return versionOf(database) === 0 && hasNoTables(database);
   } catch {
-    return false; // opening it later reports the error
+    return false; // opening the catalog later reports the error
   } finally {
     database?.close();
   }
@@ -253,8 +254,8 @@ function openChecked(system: System, catalogPath: string, open: () => SqlDatabas
 }
 
 /**
- * Ends a session: folds the log into the file, so that the file alone is the catalog. If there is no room for
- * that, the log stays beside the catalog, complete and durable, and the end of the next session tries again.
+ * Ends a session: folds the log into the file, so that the file alone is the catalog. If the disk has no space for
+ * that, the log stays beside the catalog, complete and durable. The end of the next session tries again.
  */
 export function closeAfterWriting(database: SqlDatabase, makeRoom: () => boolean): void {
   try {
@@ -276,8 +277,8 @@ function isFolded(database: SqlDatabase): boolean {
 }
 
 /**
- * Sets the journal mode to TRUNCATE. During a read by another process it stays WAL, and the end of the next
- * session tries again.
+ * Sets the journal mode to TRUNCATE. While another process reads, the mode stays WAL, and the end of the next session
+ * tries again.
  */
 function toTruncate(database: SqlDatabase): void {
   try {

@@ -23,8 +23,8 @@ export class OwnerTable {
   }
 
   /**
-   * Stores a name that is valid from a set on. Returns false if it is already the latest name, or if it is
-   * empty and none was stored.
+   * Stores a name that is valid from a set on. Returns false if it is already the latest name, or if the new name is
+   * empty and none was stored before.
    */
   put(set: SetNumber, { isGroup, id, name }: OwnerRecord): boolean {
     const kind = isGroup ? 1 : 0;

@@ -1,4 +1,4 @@
-/** Takes apart what `EntryTable.packedAsOf` joins: several pages in one value, each with its length before it. */
+/** Splits the value of `EntryTable.packedAsOf` into its pages, each of which is preceded by its length. */
 
 const DIGIT_0 = 0x30;
 const SEMICOLON = 0x3b;

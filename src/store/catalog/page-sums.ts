@@ -1,8 +1,8 @@
 /**
- * Checksums of the pages of a catalog's file as they were last written, in a file beside it (docs/formats.md,
- * "Sums of pages"). SQLite's own checks do not detect a flipped bit in a row. In WAL mode the file changes only
- * when the log is folded into it, so checksums are compared and updated then, only for the pages in the log.
- * Copying a catalog compares all of them.
+ * Checksums of the pages of a catalog's file as they were last written, in a file beside it (docs/formats.md, "Sums of
+ * pages"). SQLite's own checks do not detect a flipped bit in a row. In WAL mode the file changes only when the log is
+ * folded into it. So checksums are compared and updated then, and only for the pages in the log. Copying a catalog
+ * compares all of them.
  */
 import { asTardisError, systemCode, type TardisError } from '../../errors/index.js';
 import { readStart, type Files } from '../../system/index.js';
@@ -10,7 +10,10 @@ import { CatalogPages, headOf } from './catalog-file.js';
 import { decodeSums, encodeSumBlock, SumBlock, type SumBlockKind, SumTable } from './sum-blocks.js';
 
 const MAX_SUMS_BYTES: number = 1 << 29;
-/** Number of bytes by which the file may exceed twice the size of the current checksums before it is rewritten. */
+/**
+ * Number of bytes by which the file of checksums may exceed twice the size of the current checksums. It is rewritten if
+ * it is larger.
+ */
 const SLACK_BYTES: number = 64 << 10;
 const SUM_BYTES = 8;
 
@@ -47,8 +50,8 @@ export class PageSums {
   }
 
   /**
-   * Returns the number of pages changed by another program that increased the change counter but kept no
-   * checksums. 0 if there are no checksums, or if the catalog is an older state of itself.
+   * Returns the number of pages that another program has changed without keeping checksums. Such a program increases
+   * SQLite's change counter. 0 if there are no checksums, or if the catalog is an older state of itself.
    */
   static changedByOthers(files: Files, catalogPath: string): number {
     const sums = PageSums.ofAnyState(files, catalogPath);
@@ -128,7 +131,7 @@ export class PageSums {
     return this.table.damaged.size;
   }
 
-  /** Stores SQLite's change counter, which opening and closing for writing change. */
+  /** Stores SQLite's change counter, which changes when the catalog is opened or closed for writing. */
   noteStamp(): void {
     const counter = headOf(this.files, this.catalogPath)?.counter;
     if (counter === undefined || counter === this.table.stamp) return;
@@ -137,8 +140,8 @@ export class PageSums {
   }
 
   /**
-   * Runs `fold`, which copies the log into the file. The pages to be replaced are compared with their checksums first: the
-   * new pages were made from them, and would hide their damage.
+   * Runs `fold`, which copies the log into the file. First the pages that will be replaced are compared with their
+   * checksums. The new pages were made from the old ones, and would hide damage in them.
    */
   around(fold: () => void): void {
     const pages = this.orGivenUp(() => this.beforeFold()) ?? [];
@@ -168,8 +171,8 @@ export class PageSums {
   }
 
   /**
-   * Returns the result of `work`. If it fails with a system error, gives up the checksums and returns undefined, since
-   * no session depends on them.
+   * Returns the result of `work`. If it fails with a system error, deletes the checksums and returns undefined, since
+   * no session depends on checksums.
    */
   private orGivenUp<T>(work: () => T): T | undefined {
     try {
@@ -201,7 +204,7 @@ export class PageSums {
   }
 
   /**
-   * Returns the pages that differ from their checksums. A page without one, for example after a crash, counts
+   * Returns the pages that differ from their checksums. A page that has no checksum, for example after a crash, counts
    * as intact. `breathe` yields to other tasks.
    */
   async compare(breathe: () => Promise<void> | undefined): Promise<number[]> {
@@ -267,9 +270,7 @@ export class PageSums {
     this.write(encodeSumBlock(kind, values), this.endsAt, isDurable);
   }
 
-  /**
-   * Rewrites the file in place. After a crash, readers find it damaged and ignore it, or find the old contents.
-   */
+  /** Rewrites the file in place. After a crash, readers find the old contents, or a damaged file, which they ignore. */
   private writeAll(): void {
     this.write(this.table.encode(this.pageBytes), 0, false);
   }

@@ -1,8 +1,9 @@
 /**
- * Brings a catalog up to date with the packs. After a crash it applies the missing commits. A rebuild begins
- * with an empty catalog and the newest image, and applies all commits after it. An incomplete last commit was
- * never acknowledged and is dropped; from an earlier one all readable records are used. Within a commit,
- * contents are applied first, then listings and events by sequence.
+ * Brings a catalog up to date with the packs:
+ * - After a crash, applies the commits that the catalog lacks. A rebuild begins with an empty catalog and the newest
+ *   image, and applies all later commits.
+ * - Drops an incomplete last commit, which was never acknowledged. Uses all readable records of incomplete earlier ones.
+ * - Within a commit, applies contents first, then listings and events by sequence.
  */
 import { asTardisError, TardisError, throwIfAborted } from '../../errors/index.js';
 import { digestKey, type PackNumber } from '../../model/index.js';
@@ -37,9 +38,9 @@ import type { SalvageWalk } from './salvage-walk.js';
 import type { CommitPoint } from './state.js';
 import { walkCommits } from './walk-commits.js';
 
-/** An event that lists moved packs is smaller; larger events need not be read twice. */
+/** Maximum size of an event that lists moved packs. Larger events need not be read twice. */
 const MAX_MOVED_BYTES = 64 << 10;
-/** Commits of a log after which the catalog's own log is folded. */
+/** Number of commits of a bucket's log after which SQLite's log is folded. */
 const FOLD_EVERY = 64;
 const NO_REMOVALS: Removals = {
   image: undefined,
@@ -68,17 +69,17 @@ export interface RecoveryReport {
 }
 
 export interface RecoveryOptions {
-  /** Reads and checks every body (rebuild); otherwise only those of the last commit. */
+  /** True to read and check every body (a rebuild); false to check only those of the last commit. */
   readonly checkBodies: boolean;
-  /** With `checkBodies`: skips the bodies of contents, if the caller checks them itself. */
+  /** With `checkBodies`, true to skip the bodies of contents, because the caller checks them itself. */
   readonly onlyMetadata?: boolean;
   /** For a rebuild: the last commit in the old catalog. A later commit was never acknowledged. */
   readonly knownCommit?: number;
   /** For a rebuild: the history to begin with, in place of the newest image. */
   readonly start?: HistoryStart;
-  /** True to apply no commits behind those in the catalog. */
+  /** True to apply no commits after those in the catalog. */
   readonly assumesNewest?: boolean;
-  /** For a rebuild: a walk of the log that goes on behind what is lost. The catalog ends where it begins. */
+  /** For a rebuild: a walk of a log that continues past lost commits. It begins where the catalog ends. */
   readonly walk?: SalvageWalk;
   /** Aborts between two commits or packs with INTERRUPTED. */
   readonly signal?: AbortSignal;
@@ -190,7 +191,7 @@ class Recovery {
     catalog.commit();
   }
 
-  /** Applies listings and events between an image and the next commit. The commit between them is lost. */
+  /** Applies listings and events between an image and the next commit. The commit record in between is lost. */
   private async applyLater(records: readonly PendingRecord[]): Promise<void> {
     const { catalog } = this;
     this.damagedRecords += 1;
@@ -214,8 +215,8 @@ class Recovery {
   }
 
   /**
-   * Throws CATALOG_DAMAGED if the packs end before the catalog's last commit (STORE_FORKED for a log), or if its
-   * counters are behind numbers in use.
+   * Throws CATALOG_DAMAGED if the packs end before the catalog's last commit (STORE_FORKED if the backend has a log).
+   * Throws CATALOG_DAMAGED also if the catalog's counters are lower than numbers in use.
    */
   private async requirePoint(): Promise<void> {
     const { commit, pack, position } = this.point;
@@ -309,7 +310,7 @@ class Recovery {
         });
         this.isMetadataLost ||= applied !== true;
       }
-      // They may be lower if the commit follows another one than the last applied.
+      // The counters may be lower if the commit does not follow the last applied one.
       this.counters = higherCounters(this.counters, commit.body.counters);
       this.point = commit.point;
       catalog.state.write(this.counters, this.point);
@@ -383,9 +384,8 @@ class Recovery {
   }
 
   /**
-   * Runs `work`. If it meets a damaged record, it counts that and returns undefined, so that the other records
-   * are used. When commits of a bucket are followed, damage is not tolerated: the
-   * catalogs of two machines would differ for ever.
+   * Returns the result of `work`, or undefined if it meets a damaged record, which is counted; other records are used.
+   * Throws the error when commits of a bucket are followed: else the catalogs of two machines would differ for ever.
    */
   private async tolerate<T>(work: () => Promise<T>): Promise<T | undefined> {
     try {

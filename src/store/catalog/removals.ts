@@ -26,11 +26,11 @@ export interface Removals {
   readonly image: PendingCommit | undefined;
   /** Packs removed after that image, or at any time if there is no image. */
   readonly packs: ReadonlySet<PackNumber>;
-  /** The packs before the image's own pack that the image lists as needed; undefined if all of them count. */
+  /** The packs before the image's own pack that the image lists as needed; undefined if all those packs are needed. */
   readonly kept: ReadonlySet<PackNumber> | undefined;
-  /** True if ends of packs were moved elsewhere and cut off after that image. */
+  /** True if the ends of packs were moved elsewhere and cut off since the image was written. */
   readonly hasCuts: boolean;
-  /** True if commits are missing, or records between them, so that listings and events may be missing too. */
+  /** True if commits, or records between them, are missing. Then listings and events may be missing too. */
   readonly isHollow: boolean;
   /** The number of the last commit that removed an object, by its digest key. */
   readonly objects: ReadonlyMap<string, number>;
@@ -67,7 +67,7 @@ export async function findRemovals(backend: Backend): Promise<Removals> {
   return { image, packs, kept, hasCuts, isHollow: walk.isMetadataLost, objects };
 }
 
-/** True if a pack no longer counts, whether it exists or not. */
+/** True if a pack is no longer needed, whether its file exists or not. */
 export function isRemoved({ image, packs, kept }: Removals, pack: PackNumber): boolean {
   if (packs.has(pack)) return true;
   return image !== undefined && pack < image.point.pack && kept?.has(pack) === false;

@@ -5,7 +5,7 @@ import type { IdSet } from './id-set.js';
 /** An assembly or a delta, and a content that it needs. */
 export type ContentNeed = readonly [contentId: ContentId, needed: number];
 
-/** Adds to the set all contents that its contents need, directly or indirectly. */
+/** Adds all contents to `contents` that its members need, directly or indirectly. */
 export function addRests(needs: Iterable<ContentNeed>, contents: IdSet): void {
   const pairs = [...needs];
   for (let isMore = true; isMore; ) {

@@ -1,6 +1,6 @@
 /**
- * Reads the commits of a log in which some are damaged, lost, or do not follow the ones before them. It uses every commit
- * object that is whole, in the order of their numbers, and records which numbers have none.
+ * Reads the commits of a log in which some are damaged, lost, or do not follow the ones before them. It uses every
+ * whole commit object in the order of the numbers, and records the numbers that have none.
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
@@ -28,7 +28,7 @@ const DAMAGED = 'damaged';
 export interface ListedLog extends CommitLog {
   /** Returns the numbers of all commit objects, ascending. */
   commitNumbers(): Promise<readonly number[]>;
-  /** Returns the id of the client whose log it is; undefined if it is not known. */
+  /** Returns the id of the client that owns the log; undefined if it is not known. */
   owner(): string | undefined;
 }
 
@@ -51,7 +51,7 @@ export class SalvageWalk {
   private readonly log: ListedLog;
   private point: CommitPoint;
 
-  /** `point`: the last known commit, which may be lost itself; zeros if there is none. */
+  /** Creates a walk from `point`, the last known commit, which may itself be lost; zeros if there is none. */
   constructor(log: ListedLog, point: CommitPoint) {
     this.log = log;
     this.point = point;
@@ -75,7 +75,9 @@ export class SalvageWalk {
     }
   }
 
-  /** Yields all numbers up to the last object. A list may lack objects, so each number is tried. */
+  /**
+   * Yields all numbers up to that of the last object. A list of the bucket may lack objects, so each number is tried.
+   */
   private async *numbers(): AsyncGenerator<number> {
     for (const listed of await this.log.commitNumbers()) {
       if (listed - this.lastCommit + this.lost.length > MAX_LOST_COMMITS) {
@@ -90,7 +92,7 @@ export class SalvageWalk {
   private async commit(number: number): Promise<PendingCommit | undefined> {
     let bytes = await this.read(number);
     if (bytes === undefined) return this.lose(number, 'missing');
-    if (bytes === DAMAGED) bytes = await this.read(number); // the fault may be on the way
+    if (bytes === DAMAGED) bytes = await this.read(number); // it may have been damaged in transfer
     const found = Buffer.isBuffer(bytes) ? this.parse(bytes, number) : undefined;
     if (found === undefined) return this.lose(number, 'damaged');
     const { body, records, checksum, endBytes } = found;

@@ -19,7 +19,7 @@ export function holdsSeals(system: System, catalogPath: string): boolean {
   }
 }
 
-/** Returns the error for a client that has seals in its catalog but no key record with encryption. */
+/** Returns the error for a client whose catalog has seals although no key record shows encryption. */
 export function sealedWithoutKeys(client: string): TardisError {
   return new TardisError(
     'KEYS_LOST',

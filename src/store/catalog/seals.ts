@@ -15,7 +15,7 @@ export interface SealedDirectory {
 /** A seal of a directory, and the sets for which it is valid. */
 export interface SealSpan {
   readonly firstSet: SetNumber;
-  /** Undefined if it is still valid. */
+  /** Undefined if the seal is still valid. */
   readonly lastSet: SetNumber | undefined;
   readonly seal: Buffer;
 }
@@ -134,7 +134,7 @@ export class SealTable {
     });
   }
 
-  /** Returns the complete sets with a seal that show a root, rising. */
+  /** Returns the complete sets that have a seal and show a root, in ascending order. */
   setsOf(root: RootNumber): SetNumber[] {
     return this.statements.setsOf.all(root);
   }
@@ -178,7 +178,7 @@ export class SealTable {
   }
 }
 
-/** Returns a seal that was read. Throws CATALOG_DAMAGED for a value of another type. */
+/** Returns the value if it is a seal or undefined. Throws CATALOG_DAMAGED for a value of another type. */
 function sealIn(value: unknown): Buffer | undefined {
   if (value === undefined || Buffer.isBuffer(value)) return value;
   throw new TardisError('CATALOG_DAMAGED', 'a seal in the catalog has a wrong type');

@@ -81,6 +81,6 @@ function unpacked(column: unknown): unknown {
   try {
     return packr.unpack(column);
   } catch {
-    return undefined; // for any reason, it is no msgpack
+    return undefined; // the value is not msgpack; the reason does not matter
   }
 }

@@ -76,7 +76,7 @@ export class SetTable {
         `UPDATE backup_sets SET state = 'complete', closed_at_ms = ?, stats = ? WHERE set_number = ?`,
       ),
       setMarks: database.prepare('UPDATE backup_sets SET marks = ? WHERE set_number = ?'),
-      // An unfinished set is superseded if the completed set has all of its roots.
+      // A completed set supersedes an unfinished one if it has all of that set's roots.
       supersede: database.prepare(
         `UPDATE backup_sets SET state = 'superseded'
          WHERE state = 'unfinished' AND set_number < ? AND NOT EXISTS (

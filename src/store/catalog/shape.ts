@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { systemCode, TardisError } from '../../errors/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 
-/** The shape of a database without tables. */
+/** The result of `shapeOf` for a database without tables. */
 export const NO_TABLES = 'e3b0c44298fc1c14';
 
 /** Indexes are left out: they change no result, and SQLite's integrity check covers them. */

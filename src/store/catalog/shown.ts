@@ -3,7 +3,7 @@
  * root are not part of sets without that root.
  */
 
-/** Later than every set. */
+/** A number greater than that of every set. */
 const OPEN = Number.MAX_SAFE_INTEGER;
 
 /**
@@ -13,7 +13,7 @@ const OPEN = Number.MAX_SAFE_INTEGER;
 export interface SpanRows {
   readonly table: 'entries' | 'directory_seals';
   readonly alias?: string;
-  /** The database that has the table. */
+  /** Name under which the table's database is attached. */
   readonly schema?: string;
 }
 

@@ -9,9 +9,9 @@ import { copyUnchanged } from './private-copy.js';
 const MAX_COPIES = 3;
 
 /**
- * Copies a catalog to `target`, which must not exist and whose folder must belong to the caller alone. The copy
- * needs no file beside it. If a session is writing, SQLite makes the copy: in WAL mode its readers block no
- * writer. Throws CATALOG_DAMAGED, CLIENT_BUSY, DISK_FULL.
+ * Copies a catalog to `target`, which must not exist and whose folder must belong to the caller alone. The copy needs
+ * no file beside it. If a session is writing, SQLite makes the copy, since its readers block no writer in WAL mode.
+ * Throws CATALOG_DAMAGED, CLIENT_BUSY, DISK_FULL.
  */
 export function snapshotCatalog(system: System, catalogPath: string, target: string): void {
   const { files } = system;

@@ -44,7 +44,7 @@ export function covered(spans: readonly Span[], set: SetNumber): boolean {
 }
 
 /**
- * Returns the intervals of sets for which `has` is true. `listed` must be sorted. Numbers that are not listed
+ * Returns the intervals of sets for which `has` is true. `listed` must be sorted. Numbers of sets that are not listed
  * belong to the neighbouring intervals. The last interval has no end if it includes the newest set.
  */
 export function spansWith(listed: readonly number[], has: (set: SetNumber) => boolean): Span[] {

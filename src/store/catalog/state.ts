@@ -44,9 +44,9 @@ export interface ImagePoint {
 
 /** The newest copy of the catalog that the log names. */
 export interface SnapshotPoint {
-  /** The last commit in it; 0 if there is none. */
+  /** The last commit in the copy; 0 if there is no copy. */
   readonly commit: number;
-  /** Bytes of the catalog that were in use. */
+  /** Bytes of the catalog that were in use when it was copied. */
   readonly usedBytes: number;
 }
 
@@ -83,8 +83,8 @@ export class StateTable {
   }
 
   /**
-   * True if the counters would give out numbers of sets, roots or directories that are in use, so that they are
-   * damaged.
+   * True if a set, root or directory has a higher number than its counter. Then the counters are damaged, and would
+   * assign numbers that are in use.
    */
   areCountersBehind(): boolean {
     const { set, root, directory } = this.readCounters();

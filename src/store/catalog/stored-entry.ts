@@ -33,7 +33,7 @@ export interface CatalogEntry extends Entry {
   readonly damage?: TardisError | undefined;
 }
 
-/** Position of the hash that binds a content to an entry's seal. */
+/** Position in `hashes` of the hash that binds a content to an entry's seal. */
 export interface ContentProof {
   readonly hashes: Buffer;
   readonly at: number;

@@ -108,7 +108,7 @@ export function decodeSums(bytes: Buffer, pageBytes: number): ReadSums | undefin
   let at = HEAD_BYTES;
   while (at + BLOCK_HEAD_BYTES <= bytes.length) {
     const end = at + BLOCK_HEAD_BYTES + bytes.readUInt32LE(at + 4) * VALUE_BYTES;
-    if (end + CRC_BYTES > bytes.length) break; // cut short by a crash
+    if (end + CRC_BYTES > bytes.length) break; // a crash cut the block short
     if (crc32(bytes.subarray(at, end)) !== bytes.readUInt32LE(end)) {
       if (end + CRC_BYTES < bytes.length) return undefined;
       break;

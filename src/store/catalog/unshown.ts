@@ -9,7 +9,7 @@ type OpenName = [name: Buffer, firstSet: SetNumber];
 export interface RootUse {
   readonly root: RootNumber;
   readonly directory: DirectoryId;
-  /** The newest listed set that has the root; 0 if there is none. */
+  /** The newest listed set that includes the root; 0 if there is none. */
   readonly newest: SetNumber;
 }
 

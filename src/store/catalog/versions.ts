@@ -40,8 +40,8 @@ function shapeOfVersion(system: System, version: number): string | undefined {
 }
 
 /**
- * Throws CATALOG_NEWER for a catalog of a later version, and CATALOG_DAMAGED unless the catalog has the tables of its
- * version. Queries and upgrades rely on these tables.
+ * Throws CATALOG_NEWER for a catalog of a later version. Throws CATALOG_DAMAGED unless the catalog has the tables of
+ * its version, since queries and upgrades rely on them.
  */
 export function requireKnownVersion(
   system: System,
@@ -59,7 +59,10 @@ export function requireKnownVersion(
   requireShape(database, version, shapeOfVersion(system, version));
 }
 
-/** Throws CATALOG_OLDER for a catalog of an earlier version. An empty catalog passes, since it is created. */
+/**
+ * Throws CATALOG_OLDER for a catalog of an earlier version. An empty catalog is accepted, since its tables are created
+ * later.
+ */
 export function requireNewest(system: System, database: SqlDatabase, catalogPath: string): void {
   const [version, newest] = [versionOf(database), newestVersion(system)];
   if (version === 0 || version === newest) return;
@@ -71,9 +74,9 @@ export function requireNewest(system: System, database: SqlDatabase, catalogPath
 }
 
 /**
- * Creates the tables of an empty catalog, and upgrades one of an earlier version. Each step is a transaction with
- * its version, so an interruption leaves the catalog at one of the versions. Throws CATALOG_DAMAGED if a step makes
- * other tables than its version has; the step is then undone.
+ * Creates the tables of an empty catalog, and upgrades one of an earlier version. Each step and its version number are
+ * one transaction, so an interruption leaves the catalog at one of the versions. Throws CATALOG_DAMAGED if the tables
+ * after a step are not those of its version; the step is then undone.
  */
 export function bringUpToDate(system: System, database: SqlDatabase): void {
   if (versionOf(database) === 0) make(system, database, CATALOG_VERSION, newSchema());

@@ -1,6 +1,6 @@
 /**
- * Finds values in a catalog that no writer stores. SQLite accepts a text in a column for numbers, and its own
- * checks do not report that. Code that reads such a value fails as if it had a bug.
+ * Finds values in a catalog that no writer stores. SQLite accepts a text in a column for numbers, and its own checks do
+ * not report that. Code that reads such a value fails like code with a bug.
  */
 import { checkRows, joinRow } from '../../model/index.js';
 import type { RowOf, SqlDatabase } from '../../system/index.js';
@@ -62,7 +62,7 @@ function areRows(database: SqlDatabase): boolean {
     try {
       checkRows(joinRow(metadata, name, undefined), false);
     } catch {
-      return false; // for any reason, it is not a valid row
+      return false; // the row is not valid; the reason does not matter
     }
   }
   return true;

@@ -21,7 +21,9 @@ export interface ClientDirectory {
   readonly catalogPath: string;
   /** The bucket that has the client's records; undefined if its directory has them. */
   readonly bucket?: BucketAccess;
-  /** The generation of the client in its bucket, if a rewrite has made it; undefined for the first one. */
+  /**
+   * Name of the client's present generation in its bucket, if a rewrite made it; undefined for the first generation.
+   */
   readonly generation?: string;
 }
 
@@ -42,8 +44,8 @@ interface CreateOptions extends OpenOptions {
 }
 
 /**
- * Confines this thread's file access to the client's directory, whatever symbolic links it contains. Opening and
- * locking a client do this too. Call it in a thread that uses a client opened by another thread.
+ * Confines this thread's file access to the client's directory, whatever symbolic links the directory contains. Opening
+ * and locking a client do this too. Call it in a thread that uses a client which another thread opened.
  */
 export function guardClient(directory: ClientDirectory): void {
   guardDirectory(directory.path);
@@ -80,8 +82,8 @@ function packsFolder(directory: string): string {
 }
 
 /**
- * Throws PACKS_DAMAGED if `packs` is no directory, which would look like a failing disk later; STORE_UNSAFE if it is
- * a symbolic link.
+ * Throws PACKS_DAMAGED if `packs` is not a directory; without this check it would later look like a failing disk.
+ * Throws STORE_UNSAFE if `packs` is a symbolic link.
  */
 function requirePacksFolder(files: Files, directory: string): void {
   const packs = packsFolder(directory);
@@ -91,9 +93,9 @@ function requirePacksFolder(files: Files, directory: string): void {
 }
 
 /**
- * Opens a client like `openClientDirectory`, but writes a missing or damaged format file again. A rebuild uses it: it
- * reads every record, and so recognizes a newer store by its records. `knownPack` returns the number of a pack that
- * certainly belongs to the client.
+ * Opens a client like `openClientDirectory`, but rewrites a missing or damaged format file. For a rebuild, which reads
+ * every record, and so notices records of a newer format. `knownPack` returns the number of a pack that certainly
+ * belongs to the client.
  */
 export async function repairClientDirectory(
   system: System,
@@ -223,8 +225,8 @@ function describe(
 }
 
 /**
- * Returns the file name of the catalog of a generation. Each generation has its own name, so that the catalog of one
- * is never joined with the log of another, even by a program that was paused while another program followed a rewrite.
+ * Returns the file name of the catalog of a generation. Each generation has its own name. So SQLite never joins the
+ * catalog of one with the log of another, even if a program was paused while another one followed a rewrite.
  */
 export function catalogOf(catalogFile: string, generation: string): string {
   return `${generation}.${catalogFile}`;
@@ -237,12 +239,13 @@ export function catalogFileOf({ catalogPath, generation }: ClientDirectory): str
 }
 
 /**
- * Opens a client again, since its generation in a bucket may have changed. Throws the errors of `openClientDirectory`.
+ * Opens a client again, since a rewrite may have changed its generation in a bucket. Throws the errors of
+ * `openClientDirectory`.
  */
 export function reopenClient(system: System, directory: ClientDirectory): ClientDirectory {
   const { client, path: home, bucket } = directory;
   const [store, catalogFile] = [path.dirname(home), catalogFileOf(directory)];
-  if (bucket !== undefined && bucketAt(store) === undefined) useBucket(bucket); // the first one of its thread
+  if (bucket !== undefined && bucketAt(store) === undefined) useBucket(bucket); // the thread has opened no bucket yet
   return openClientDirectory(system, { store, client, catalogFile });
 }
 

@@ -87,7 +87,7 @@ export class DirectoryMedium implements ClientMedium {
   }
 
   async refreshKeys(): Promise<void> {
-    return undefined; // they are here
+    return undefined; // records are in the directory, so nothing is to be fetched
   }
 
   async giveUp(_second: ClientDirectory): Promise<boolean> {

@@ -11,9 +11,12 @@ import { type NeededKeys, readFormat, writeFormat } from './format-file.js';
 import { KEY_COPIES_DIRECTORY, KEYS_DIRECTORY, keyFileName, keyFileNumber } from './layout.js';
 
 export const MAX_KEY_FILE_BYTES: number = 64 << 10;
-/** Maximum number of key records. Without a limit a hostile session could fill the disk with them. */
+/** Maximum number of key records. Without a limit a hostile session could fill the disk with records. */
 const MAX_KEY_FILES = 1024;
-/** Offsets in a key record (whether it encrypts; its number; the id of its keys), and the length of the checksum at its end. */
+/**
+ * Offsets in a key record: whether it encrypts, its number, the start and end of the id of its keys. The last constant
+ * is the length of the checksum at the record's end.
+ */
 const ENCRYPTS_AT = 11;
 const NUMBER_AT = 12;
 const KEYSET_AT = 16;
@@ -29,8 +32,8 @@ export interface StoredKeys {
 const PLACES = [KEYS_DIRECTORY, KEY_COPIES_DIRECTORY] as const;
 
 /**
- * True if a directory has a key record, intact or not, or belongs to a client that has lost its key records. A folder
- * without a record remains if setting a first password was interrupted, and locks nobody out.
+ * True if a directory has a key record, intact or not, or belongs to a client that has lost its key records. If setting
+ * a first password was interrupted, a folder without a record remains. Such a folder locks nobody out.
  */
 export function hasKeys(system: System, directory: string): boolean {
   const isThere = (place: string): boolean =>
@@ -39,11 +42,11 @@ export function hasKeys(system: System, directory: string): boolean {
 }
 
 /**
- * Returns the newest key record of a client (or of any directory with key records): the one with the highest number in
- * either place. If one of its two files is intact, that one is returned. If neither is, the damaged record is returned,
- * and the reader refuses it. An older record never replaces it, since its password may have been revoked. Returns
- * undefined if the client has no password. Throws STORE_NOT_READABLE, and KEYS_LOST for a client that has lost its key
- * records.
+ * Returns the newest key record of a client (or of any directory with key records). This is the record with the highest
+ * number in either place. If one of its two files is intact, that one is returned. If neither is, the damaged record is
+ * returned, and the reader refuses it. An older record is never returned instead, since its password may have been
+ * revoked. Returns undefined if the client has no password. Throws STORE_NOT_READABLE, and KEYS_LOST for a client that
+ * has lost its key records.
  */
 export function newestKeys(
   { files }: Pick<System, 'files'>,
@@ -81,8 +84,8 @@ export function hasEncryptingKeys({ files }: Pick<System, 'files'>, directory: s
 }
 
 /**
- * Records in the format file which kind of key records the client needs, unless it is recorded already. The change is
- * durable when the call resolves.
+ * Records in the format file the kind of key records that the client needs, unless it is already there. The change is
+ * durable when the promise resolves.
  */
 export async function noteNeededKeys(
   { files }: Pick<System, 'files'>,
@@ -125,7 +128,7 @@ export function keyNumberIn(bytes: Buffer): number | undefined {
   return isWhole(bytes, number) ? number : undefined;
 }
 
-/** True if a record has the right checksum, and the number that its file name has. */
+/** True if a record has the right checksum and the number `number`, which its file name has. */
 function isWhole(bytes: Buffer, number: number): boolean {
   const end = bytes.length - CRC_BYTES;
   if (end < NUMBER_AT + 4 || bytes.length > MAX_KEY_FILE_BYTES) return false;
@@ -158,8 +161,8 @@ export function dropKeyFolders({ files }: System, directory: string): void {
 }
 
 /**
- * Removes the key records with numbers below `before`, durably. It is used if the owner has their keys in a file and
- * needs no others. Returns the number of records removed. Call with the client's lock held.
+ * Removes the key records with numbers below `before`, durably. It is used if the owner has the keys in a file and
+ * needs no older records. Returns the number of records removed. Call with the client's lock held.
  */
 export async function removeOlderKeys(
   { files }: System,
@@ -215,13 +218,16 @@ export interface KeyFault {
   /** True if the file was damaged or lost; false if the copy was never made. */
   readonly isDamage: boolean;
   /**
-   * True if the file is intact, but is another record, for example of another client. Nothing shows which one is right,
-   * so neither is replaced.
+   * True if the file is intact, but is another record, for example of another client. Nothing shows which of the two is
+   * right, so neither is replaced.
    */
   readonly isOther: boolean;
 }
 
-/** Returns the files that differ from the newest key record. A client has no copy before its first pack. */
+/**
+ * Returns the files that are missing or differ from the newest key record. A client has no copy of its record before
+ * its first pack.
+ */
 export function keyFaults({ files }: System, directory: string): KeyFault[] {
   const newest = newestKeys({ files }, directory);
   if (newest === undefined || !isWhole(newest.bytes, newest.number)) return [];

@@ -15,7 +15,7 @@ export const KEYS_DIRECTORY = 'keys';
 /** File that describes the source of a second generation. */
 export const GENERATION_FILE = 'generation.json';
 export const MAX_GENERATION_BYTES = 64 << 10;
-/** Directory of the copy of the newest key record. It is inside the packs' directory, which must not be lost either. */
+/** Directory of the copy of the newest key record. It is inside `packs/`, a directory that must not be lost either. */
 export const KEY_COPIES_DIRECTORY = 'packs/keys';
 /** Contains a directory for each sub-account. */
 export const SUB_ACCOUNTS_DIRECTORY = 'accounts';
@@ -39,7 +39,7 @@ export function keyFileNumber(name: string): number | undefined {
   return number !== undefined && keyFileName(number) === name ? number : undefined;
 }
 
-/** Pack number of an object outside of packs, which is named by its digest. */
+/** Pack number that stands for no pack: the record is an object of its own, named by its digest. */
 export const NO_PACK: PackNumber = 0;
 
 export function packName(pack: PackNumber): string {
@@ -74,7 +74,7 @@ export function isObjectName(name: string): boolean {
   );
 }
 
-/** Position of a record: in a pack, or (pack 0) at the start of its digest's own object. */
+/** Position of a record: in a pack, or at the start of an object of its own if `pack` is 0. */
 export interface Location {
   readonly pack: PackNumber;
   readonly position: number;

@@ -1,7 +1,7 @@
 /**
- * The medium of a client's store: where its records are, and how one process claims the client for writing. Other code
- * opens it with `mediumOf`, so that only this folder depends on the kind of medium. A `ClientDirectory` is plain data,
- * and each thread opens its own medium from it.
+ * The medium of a client's store: the place of its records, and the way in which one process claims the client for
+ * writing. Other code opens it with `mediumOf`, so that only this folder depends on the kind of medium. A
+ * `ClientDirectory` is plain data, and each thread opens its own medium from it.
  */
 import type { System } from '../../system/index.js';
 import type { PackNumber } from '../../model/index.js';
@@ -26,7 +26,7 @@ export interface WriterStart {
 export interface SwitchState {
   /** Number of the last commit that was copied. */
   readonly commit: number;
-  /** True if the second generation has the present keys. */
+  /** True if the second generation has the same keys as the present one. */
   readonly keepsKeys: boolean;
 }
 
@@ -38,30 +38,33 @@ export interface ClientMedium {
    * bucket.
    */
   mendable(): MendableBackend;
-  /** Returns a writer of records. `records` are open ones of this medium. */
+  /** Returns a writer of records. `records` must have been opened by this medium. */
   writer(records: Backend, start: WriterStart): RecordWriter;
   /**
-   * Claims the client for writing, and waits a moment for a holder that is about to finish. With `requestsLock`, a holder that
-   * does deferrable work is requested to release it. Throws CLIENT_BUSY.
+   * Claims the client for writing. Waits a moment if the holder of the claim is about to finish. With `requestsLock`, a
+   * holder that does deferrable work is requested to release the claim. Throws CLIENT_BUSY.
    */
   claim(options?: { readonly requestsLock: boolean }): Promise<ClientLock>;
-  /** True if another process or session waits for the claim, which the caller holds. */
+  /** True if another process or session waits for the claim. The caller must hold it. */
   isRequested(): boolean;
-  /** Withdraws requests for the claim, which may be stale; a process that still waits repeats its own. */
+  /** Withdraws requests for the claim, which may be stale. A process that still waits repeats its request. */
   clearLockRequest(): void;
   /** Throws STORE_UNSAFE if contents would be staged through a symbolic link. */
   checkStaged(): void;
   /** Removes the contents that an interrupted session had staged. Call with the claim held. */
   clearStaged(): void;
-  /** Yields the files and directories among the store's own files that do not belong to the store. */
+  /** Yields files and directories in the store's own directories that do not belong to the store. */
   strays(): Iterable<Stray>;
   /** Returns the place of a second generation, which a rewrite builds beside this one. */
   second(): ClientDirectory;
-  /** Throws STORE_NOT_WRITABLE if a second generation, whose directory is empty, could not replace this one. */
+  /**
+   * Throws STORE_NOT_WRITABLE if a second generation could not replace this one. Its directory must still be empty, so
+   * that this is known before the work.
+   */
   requireExchange(second: ClientDirectory): void;
   /**
    * Writes a note of a second generation, so that no process deletes data that is being copied. Returns true if other
-   * machines use the client: then a commit must follow, after which they see the note.
+   * machines use the client. Then a commit must follow, since other machines see the note only after it.
    */
   noteSecond(second: ClientDirectory): Promise<boolean>;
   /** Fetches the keys, which another machine may have changed. Call with the claim held. */
@@ -72,15 +75,15 @@ export interface ClientMedium {
    */
   switchTo(second: ClientDirectory, state: SwitchState): Promise<void>;
   /**
-   * Ensures that a second generation can never be switched to. Its objects may be removed (`removeBuilt`) after the
+   * Ensures that a second generation can never replace this one. Its objects may be removed (`removeBuilt`) after the
    * next commit. Returns true if such a commit is needed.
    */
   giveUp(second: ClientDirectory): Promise<boolean>;
-  /** Removes the objects of an abandoned second generation that are outside of its directory. */
+  /** Removes the objects of an abandoned second generation that are not in its directory. */
   removeBuilt(second: ClientDirectory, onRemoved: () => void): Promise<void>;
-  /** Removes the objects of former generations that are outside of their directories, after a switch. */
+  /** Removes the objects of former generations that are not in their directories. Call it after a switch. */
   removeFormer(onRemoved: () => void): Promise<void>;
-  /** True if former generations have objects outside of their directories. */
+  /** True if former generations have objects that are not in their directories. */
   hasFormer(): Promise<boolean>;
 }
 

@@ -17,11 +17,14 @@ import {
 } from './layout.js';
 import { labelOf, sortPackFiles } from '../packs/pack-label.js';
 
-/** A file in `packs/` whose label has another pack number than its name, or another client. */
+/**
+ * A file in `packs/` with the label of another pack: the label has another number than the file name, or another
+ * client.
+ */
 export interface StrangePack {
   /** Path relative to the client's directory. */
   readonly file: string;
-  /** Number of the pack in its label, and the id of its client (empty if the label has none). */
+  /** Pack number and client id in the label; the id is empty if the label has none. */
   readonly pack: PackNumber;
   readonly clientId: string;
   /** True if the label has the id of the client that owns the directory. */
@@ -33,7 +36,7 @@ export interface Stray {
   /** Path relative to the client's directory. */
   readonly file: string;
   readonly kind: 'file' | 'directory' | 'other';
-  /** True if it has the path of a file of the store, so commands that need that file fail. */
+  /** True if the entry has the path of a file of the store, so that commands that need that file fail. */
   readonly isInTheWay: boolean;
 }
 
@@ -48,7 +51,7 @@ const PLAIN_FILES: readonly string[] = [
 /** Names that file systems create by themselves: files that were removed but are still open, and indexes. */
 const OF_FILE_SYSTEM = /^(?:\.nfs|\.fuse_hidden|@eaDir$)/;
 
-/** Returns the misplaced packs, each with the number and client in its label. */
+/** Returns the misplaced packs, each with the pack number and the client in its label. */
 export async function strangePacks(backend: Backend): Promise<StrangePack[]> {
   const owner = backend.owner();
   const found: StrangePack[] = [];
@@ -76,7 +79,7 @@ export function* strays({ files }: System, directory: string): Generator<Stray> 
   for (const name of files.list(path.join(directory, PACKS_PREFIX)).sort()) {
     const file = PACKS_PREFIX + name;
     const found = status(file);
-    if (found === undefined || OF_FILE_SYSTEM.test(name)) continue; // undefined: gone meanwhile
+    if (found === undefined || OF_FILE_SYSTEM.test(name)) continue; // the entry vanished meanwhile
     const isPack = packNumber(file) !== undefined;
     const isThere = file === KEY_COPIES_DIRECTORY ? found.isDirectory : isPack && found.isFile;
     if (!isThere) yield stray(file, found, isPack);

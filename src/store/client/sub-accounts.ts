@@ -1,8 +1,8 @@
 /**
  * Sub-accounts of a client, stored as files in its directory. `accounts/NAME/` contains `rights`, one line of words,
- * and `keys/`, with the account's own key records for the client's keys. Only the operator of the store's machine
- * writes them. In a bucket, one object has all accounts of a client (src/store/bucket/account-objects.ts); here they are
- * as this machine has fetched them.
+ * and `keys/`, in which the account has key records of its own for the client's keys. Only the operator of the store's
+ * machine writes these files. In a bucket, one object has all accounts of a client
+ * (src/store/bucket/account-objects.ts), and this machine has a copy of it.
  */
 import path from 'node:path';
 import { asTardisError, TardisError } from '../../errors/index.js';
@@ -146,14 +146,18 @@ function accountNames(system: System, client: string): string[] {
 }
 
 /**
- * An account without any rights: its rights file is malformed (`senseless`), or missing while its keys exist (`gone`).
+ * An account without any rights, because its rights file is malformed (`senseless`), or missing although its keys exist
+ * (`gone`).
  */
 export interface AccountFault {
   readonly account: string;
   readonly state: 'senseless' | 'gone';
 }
 
-/** Returns the faulty accounts; a list in a bucket has none. Throws NOT_PERMITTED if there are too many accounts. */
+/**
+ * Returns the faulty accounts. Accounts in a bucket have none, since they are one object. Throws NOT_PERMITTED if there
+ * are too many accounts.
+ */
 export function accountFaults(system: System, client: string): AccountFault[] {
   if (accountsHere(system, client) !== undefined) return [];
   return accountNames(system, client).flatMap((account): AccountFault[] => {
@@ -165,8 +169,8 @@ export function accountFaults(system: System, client: string): AccountFault[] {
 }
 
 /**
- * Throws NOT_PERMITTED if the client has accounts. Call it before the keys are moved out of the store, since accounts
- * have copies of them there.
+ * Throws NOT_PERMITTED if the client has accounts. Call it before the keys are moved out of the store, since the key
+ * records of accounts contain them too.
  */
 export function requireNoAccounts(system: System, client: string): void {
   if (listAccounts(system, client).length === 0) return;
@@ -175,9 +179,9 @@ export function requireNoAccounts(system: System, client: string): void {
 }
 
 /**
- * Creates a sub-account with a key record, or changes the rights of one. The change is durable when the call resolves.
- * The rights are written last: an account without them was not completely created or removed. Throws DISK_FULL and
- * similar errors.
+ * Creates a sub-account with a key record, or changes the rights of an existing one. The change is durable when the
+ * promise resolves. The rights are written last, so an account without rights was not completely created or removed.
+ * Throws DISK_FULL and similar errors.
  */
 export async function putAccount(
   system: System,
@@ -222,7 +226,7 @@ async function putInBucket(
   });
 }
 
-/** Returns the error for a new account with the name of another one. */
+/** Returns the error for a new account whose name is in use. */
 export function accountExists(name: string): TardisError {
   return new TardisError('USAGE', `the client already has an account "${name}"`);
 }
@@ -270,8 +274,8 @@ export interface KeysState {
   /** Files that differ from the newest key record and can be restored from their copy. */
   readonly faults: readonly KeyFault[];
   /**
-   * Directories whose newest key record is intact in neither place, relative to the client's directory. An empty
-   * string is the client's own.
+   * Directories in which neither file of the newest key record is intact, relative to the client's directory. The empty
+   * string stands for the client's own key records.
    */
   readonly lost: readonly string[];
   /** True if no key record of the client itself is left in either place. */
@@ -314,7 +318,7 @@ function below(directory: string, fault: KeyFault): KeyFault {
   return { ...fault, file: path.join(directory, fault.file) };
 }
 
-/** Returns the directories with key records, relative to the client's: its own, and those of its accounts. */
+/** Returns the directories with key records, relative to the client's directory: its own, and those of its accounts. */
 function keyDirectories(system: System, client: string): string[] {
   if (accountsHere(system, client) !== undefined) return [''];
   const accounts = listAccounts(system, client);

@@ -1,7 +1,7 @@
 /**
  * Accounts of a client that log in by a token instead of a password, for programs. `accounts/NAME/` contains `rights`
- * and `token`, the SHA-256 of the token's secret. Such an account has no keys, so it reads nothing of an encrypting
- * client in clear. A token has 256 random bits, so its hash needs no salt and no stretching.
+ * and `token`, the SHA-256 of the token's secret. Such an account has no keys, so it cannot decrypt the data of a
+ * client that encrypts. A token has 256 random bits, so its hash needs no salt and no stretching.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import path from 'node:path';
@@ -78,8 +78,8 @@ function rightsOrNone(system: System, client: string, name: string): SubAccount[
 }
 
 /**
- * True if a secret belongs to the token of the account. For an account without a token, another file is read by the
- * same calls.
+ * True if a secret belongs to the token of the account. For an account without a token, the same calls read another
+ * file, so that the time does not show the difference.
  */
 export function isTokenOf(
   system: System,

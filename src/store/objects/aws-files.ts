@@ -18,7 +18,7 @@ export interface AwsProfile {
   readonly process?: string | undefined;
   readonly region?: string | undefined;
   readonly endpoint?: string | undefined;
-  /** Key in the profile of a login method that is not supported. */
+  /** Key of the profile that selects a login method which is not supported. */
   readonly unsupported?: string | undefined;
 }
 
@@ -50,7 +50,7 @@ export function readProfile(environment: Environment): AwsProfile {
   };
 }
 
-/** Returns the fields of the first section with one of the names; none if the file does not exist. */
+/** Returns the fields of the first section whose name is in `names`; none if the file does not exist. */
 function sectionOf(file: string, names: readonly string[]): [string, string][] {
   const text = textOf(file);
   const sections = text === undefined ? [] : sectionsIn(text, file);

@@ -10,7 +10,7 @@ import { type BucketPlace, shownBucket } from './place.js';
 import { lockFault, probe } from './probe.js';
 import type { RequestCounts } from './s3/requests.js';
 
-/** One day of `LockDays`. */
+/** Length of a day, the unit of the setting `LockDays`. */
 export const DAY_MS: number = 24 * 60 * 60 * 1000;
 
 export interface BucketOptions extends BucketSettings {
@@ -35,9 +35,9 @@ export interface Bucket {
   /** True if the bucket's name is in the path, not in the host name. */
   readonly isPathStyle: boolean;
   /**
-   * Returns 'many' or 'one': how many processes may write at a time. The first call probes the bucket; make it before
+   * Returns 'many' or 'one': how many processes may write at a time. The first call probes the bucket, and must precede
    * the first write. Throws BUCKET_UNSAFE with the reason if several processes may write and the bucket does not
-   * arbitrate between them, and BUCKET_CANNOT_LOCK if objects are to be locked and the bucket does not lock them.
+   * arbitrate between them. Throws BUCKET_CANNOT_LOCK if objects are to be locked and the bucket does not lock them.
    */
   writers(): Promise<'many' | 'one'>;
   /** Returns the numbers of requests that were sent. */

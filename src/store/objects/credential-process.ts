@@ -9,7 +9,9 @@ import { readGranted } from './granted-credentials.js';
 const TIMEOUT_MS = 60_000;
 const MAX_OUTPUT_BYTES = 64 << 10;
 
-/** Returns the credentials; undefined if the profile has no command. Throws CREDENTIALS_MISSING if it fails. */
+/**
+ * Returns the credentials; undefined if the profile has no command. Throws CREDENTIALS_MISSING if the command fails.
+ */
 export async function fromProcess({ name, process }: AwsProfile): Promise<Credentials | undefined> {
   if (process === undefined || process === '') return undefined;
   const where = `credential_process of the profile "${name}"`;
@@ -18,7 +20,7 @@ export async function fromProcess({ name, process }: AwsProfile): Promise<Creden
   throw new TardisError('CREDENTIALS_MISSING', `${where} printed no credentials`);
 }
 
-/** Runs a command without a shell and returns its output, which is never shown. */
+/** Runs a command without a shell and returns its output. The output is never printed, since it has secrets. */
 async function outputOf(line: string, where: string): Promise<string> {
   const [command = '', ...words] = splitWords(line, where);
   return new Promise((resolve, reject) => {
@@ -31,7 +33,7 @@ async function outputOf(line: string, where: string): Promise<string> {
   });
 }
 
-/** Returns the reason why a command failed, as text without the command's words and its output. */
+/** Returns the reason why a command failed. The text contains neither the command's words nor its output. */
 function whyOf({
   code,
   killed,

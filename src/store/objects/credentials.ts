@@ -14,7 +14,7 @@ export interface Credentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly sessionToken: string | undefined;
-  /** Undefined if they do not expire. */
+  /** Time at which the credentials expire; undefined if they do not. */
   readonly expiresAtMs: number | undefined;
   /** Description of the source of the credentials. */
   readonly source: string;
@@ -22,7 +22,7 @@ export interface Credentials {
 
 /** Time before expiry at which credentials are renewed. */
 const RENEW_BEFORE_MS = 300_000;
-/** Minimum time between two renewals of credentials that a store refuses or that end soon. */
+/** Minimum time between two renewals of credentials that a store refuses or that expire soon. */
 const LEAST_AGE_MS = 10_000;
 
 /** Finds credentials at first use, and renews them. */
@@ -49,11 +49,11 @@ export class CredentialChain {
   }
 
   /**
-   * Drops credentials that a store refused, if they can expire and were not obtained just before. Returns true if the
-   * next `get` may return other credentials.
+   * Drops credentials that a store refused, if they can expire and are not new. Returns true if the next `get` may
+   * return other credentials.
    */
   refused(credentials: Credentials): boolean {
-    if (this.current !== credentials) return true; // renewed meanwhile
+    if (this.current !== credentials) return true; // another request has renewed them meanwhile
     const isOld = this.clock.monotonicMs() - this.foundAtMs > LEAST_AGE_MS;
     if (credentials.expiresAtMs === undefined || !isOld) return false;
     this.current = undefined;

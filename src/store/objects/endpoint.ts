@@ -10,9 +10,9 @@ export type Addressing = 'auto' | 'path' | 'host';
 export interface BucketSettings {
   readonly endpoint?: string | undefined;
   readonly region?: string | undefined;
-  /** `path`: the bucket's name is in the path; `host`: in the host name. */
+  /** `path`: the bucket's name is in the path of a URL. `host`: it is in the host name. */
   readonly addressing?: Addressing;
-  /** Certificates of authorities in PEM, used instead of those that this machine trusts. */
+  /** Certificates of authorities in PEM. They are used instead of those that this machine trusts. */
   readonly authorities?: Buffer | undefined;
 }
 
@@ -20,7 +20,7 @@ export interface Endpoint {
   /** Protocol, host and port to connect to. */
   readonly url: URL;
   readonly region: string;
-  /** Path before the key, with a slash at its end. */
+  /** Path that precedes a key in a URL, with a slash at its end. */
   readonly basePath: string;
   readonly authorities: Buffer | undefined;
 }
@@ -68,7 +68,7 @@ function amazonUrl(region: string): string {
   return `https://s3.${region}.amazonaws.com${region.startsWith('cn-') ? '.cn' : ''}`;
 }
 
-/** Parses the URL of an endpoint. The text is not shown: it may contain a password. */
+/** Parses the URL of an endpoint. Errors do not show the text, since it may contain a password. */
 function parseEndpoint(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const isPlain =

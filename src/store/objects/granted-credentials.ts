@@ -8,7 +8,10 @@ const MAX_FIELD_CHARS = 16_384;
 /** Characters that may be in a header. */
 const PRINTABLE = /^[\x20-\x7e]+$/;
 
-/** Returns the credentials; undefined if the text has none. The token's name differs between services. */
+/**
+ * Returns the credentials; undefined if the text has none. `token` is the field of the session token, whose name
+ * differs between services.
+ */
 export function readGranted(
   text: string,
   token: 'SessionToken' | 'Token',
@@ -34,7 +37,7 @@ function fieldsIn(text: string): Record<string, unknown> {
   try {
     value = JSON.parse(text);
   } catch {
-    return {}; // the caller reports that there are no credentials
+    return {}; // without fields, the caller reports that there are no credentials
   }
   return typeof value === 'object' && value !== null ? { ...value } : {};
 }

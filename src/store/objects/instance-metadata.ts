@@ -21,7 +21,7 @@ const CONTAINER_HOSTS: ReadonlySet<string> = new Set([
   '[fd00:ec2::23]',
 ]);
 
-/** Returns the credentials, or the reason why there are none as text. */
+/** Returns the credentials. If there are none, returns the reason as text. */
 export async function fromMetadata(environment: Environment): Promise<Credentials | string> {
   const relative = environment['AWS_CONTAINER_CREDENTIALS_RELATIVE_URI'];
   const full = environment['AWS_CONTAINER_CREDENTIALS_FULL_URI'];
@@ -57,7 +57,10 @@ function mayCall(url: URL): boolean {
   );
 }
 
-/** Requests credentials from a virtual machine's service, by its second version, which needs a token first. */
+/**
+ * Requests credentials from a virtual machine's service. It uses the second version of that service, which needs a
+ * token first.
+ */
 async function fromMachine(host: string): Promise<Credentials | string> {
   const nothing = 'this machine has no service that gives one';
   if (!URL.canParse(host)) return nothing;
@@ -74,7 +77,7 @@ async function fromMachine(host: string): Promise<Credentials | string> {
   return found ?? 'the service of this machine gives none';
 }
 
-/** Returns the text of an answer with status 200; undefined if there is none in time. */
+/** Returns the text of an answer with status 200; undefined if no such answer comes in time. */
 async function requested(
   url: URL,
   method: 'GET' | 'PUT',

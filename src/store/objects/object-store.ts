@@ -1,29 +1,29 @@
 /**
- * Storage of whole objects that many machines share, such as a bucket. Each promise below is tested for every
- * implementation by one suite (test/contract/object-store.suite.ts).
+ * Storage of whole objects that many machines share, such as a bucket. One suite (test/contract/object-store.suite.ts)
+ * tests each guarantee below for every implementation.
  *
  * Names are relative to the prefix of the store and have the form that `isObjectKey` accepts. Everything that is read
- * is untrusted: an object may have been replaced by anyone who may write to the bucket, so callers check its records.
+ * is untrusted. An object may have been replaced by anyone who may write to the bucket, so callers check its records.
  *
- * Every method may reject with an error of a bucket (`BUCKET_…`, `CREDENTIALS_…`, `NO_SUCH_BUCKET`, `CLOCK_WRONG`).
- * The implementation has already tried again as long as that could help.
+ * Every method may reject with an error of a bucket (`BUCKET_…`, `CREDENTIALS_…`, `NO_SUCH_BUCKET`, `CLOCK_WRONG`). The
+ * implementation has already retried for as long as that could help.
  */
 export interface ObjectStore {
   /**
    * Creates an object that did not exist, durable when it resolves with `created`. It never replaces an object.
    *
    * `created` means that the object has exactly these bytes. `exists` means that it has other bytes, and will keep
-   * them. The outcome of a request whose answer is lost is found out: the same request is sent again, and the bytes of
-   * an existing object are compared. Two writers with equal bytes may both get `created`, so bytes that decide who is
-   * first need something of their writer's own.
+   * them. If the answer to a request is lost, the method sends the same request again, and compares the bytes of an
+   * existing object. Two writers with equal bytes may both get `created`. So if the object decides which writer is
+   * first, its bytes must contain something unique to the writer.
    *
    * Rejects with BUCKET_OUTCOME_UNKNOWN if no answer came in the time allowed. The object may then exist, or appear
-   * later; a later call with the same bytes gives the true answer.
+   * later; a later call with the same bytes returns the outcome.
    */
   putNew(name: string, body: ObjectBody, options?: PutOptions): Promise<'created' | 'exists'>;
   /**
-   * Creates or replaces an object, durable when it resolves. Only one process may write the name. A lost request of
-   * an earlier call can still land after a later call, so a reader must be able to recognise old bytes.
+   * Creates or replaces an object, durable when it resolves. Only one process may write the name. A lost request of an
+   * earlier call can still take effect after a later call, so a reader must be able to recognise old bytes.
    */
   putOwn(name: string, bytes: Uint8Array): Promise<void>;
   /**
@@ -33,8 +33,8 @@ export interface ObjectStore {
   putAgain(name: string, source: ObjectSource): Promise<void>;
   /**
    * Reads up to `bytes` bytes at `at` into `target`, and resolves with their number (fewer only at the end). Rejects
-   * with ENOENT if the object does not exist, and with OBJECT_DAMAGED if all of it was read and it differs from the
-   * checksum that it was stored with.
+   * with ENOENT if the object does not exist. Rejects with OBJECT_DAMAGED if the whole object was read and its bytes
+   * differ from the checksum that was stored with them.
    */
   read(name: string, at: number, target: Uint8Array, bytes: number): Promise<number>;
   /**
@@ -42,12 +42,12 @@ export interface ObjectStore {
    * with BUCKET_ANSWER_INVALID if the object has more than `maxBytes`.
    */
   readWhole(name: string, maxBytes: number): Promise<Buffer | undefined>;
-  /** Returns facts about an object; undefined if it does not exist. */
+  /** Returns the size, checksum and times of an object; undefined if it does not exist. */
   head(name: string): Promise<ObjectHead | undefined>;
   /**
-   * Lists the names of all objects below a prefix that is empty or ends with `/`, in the order of their bytes, from
-   * the first one after `after`. Objects whose names `isObjectKey` refuses are left out. Objects that are created or
-   * removed meanwhile may be listed or not.
+   * Lists the names of all objects below a prefix that is empty or ends with `/`, sorted by their bytes. With `after`,
+   * begins with the first name after it. Objects whose names `isObjectKey` refuses are left out. Objects that are
+   * created or removed meanwhile may be listed or not.
    */
   list(prefix: string, after?: string): AsyncIterable<string>;
   /** Lists objects as `list` does, with their sizes. Rejects with BUCKET_ANSWER_INVALID if the store reports no size. */
@@ -66,7 +66,7 @@ export interface ObjectSource {
   readonly sizeBytes: number;
   /** SHA-256 of all bytes. */
   readonly sha256: Uint8Array;
-  /** Returns the bytes from the start. It is called for each attempt, and each must give equal bytes. */
+  /** Returns the bytes from the start. It is called for each attempt, and must return equal bytes each time. */
   open(): AsyncIterable<Uint8Array>;
 }
 
@@ -74,8 +74,8 @@ export interface PutOptions {
   /** Storage class, such as STANDARD_IA. The default is that of the bucket. */
   readonly storageClass?: string;
   /**
-   * Time for which nobody can delete these bytes (Object Lock, COMPLIANCE), from now by the clock of the store; 0 for
-   * an object that is removed soon. The default is that of the store.
+   * Time for which nobody can delete the object's bytes (Object Lock, COMPLIANCE), from now by the clock of the store.
+   * 0 for an object that is removed soon. The default is that of the store.
    */
   readonly retainMs?: number;
 }
@@ -105,7 +105,7 @@ export function isObjectKey(name: string): boolean {
   return name.length <= MAX_KEY_BYTES && KEY.test(name);
 }
 
-/** True for the prefix of a list: empty, or a name and a slash. */
+/** True for a prefix that can be listed: empty, or a name and a slash. */
 export function isListPrefix(prefix: string): boolean {
   return prefix === '' || (prefix.endsWith('/') && isObjectKey(prefix.slice(0, -1)));
 }

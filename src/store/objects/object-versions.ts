@@ -6,22 +6,25 @@ import type { ObjectSource } from './object-store.js';
 
 export interface ObjectVersions {
   /**
-   * Lists the versions of all objects below a prefix that is empty or ends with `/`: in the order of the names, and of
-   * each name the newest one first. Names that `isObjectKey` refuses are left out. Rejects with BUCKET_ANSWER_INVALID for
-   * a list that is not sorted, does not end, or has other names.
+   * Lists the versions of all objects below a prefix that is empty or ends with `/`. They are sorted by name; of each
+   * name the newest version comes first. Names that `isObjectKey` refuses are left out. Rejects with
+   * BUCKET_ANSWER_INVALID for a list that is not sorted, does not end, or has other names.
    */
   list(prefix: string): AsyncIterable<ObjectVersion>;
   /**
-   * Returns the bytes of a version, all checked against its checksum; undefined if the version has no checksum, and so
-   * was not written by this software. Rejects with OBJECT_DAMAGED if the bytes differ from the checksum, which the
-   * error's context has as `sha256`.
+   * Returns the bytes of a version, all checked against its checksum. Returns undefined if the version has no checksum,
+   * so that it was not written by this software. Rejects with OBJECT_DAMAGED if the bytes differ from the checksum,
+   * which is in the error's context as `sha256`.
    */
   source(version: ObjectVersion): Promise<ObjectSource | undefined>;
-  /** Makes bytes the current version of an object, and locks it. It may be repeated. */
+  /** Makes `body` the current version of an object, and locks it. The call may be repeated. */
   putAgain(name: string, body: ObjectSource): Promise<void>;
-  /** Returns the time until which a version is locked, in ms since 1970; 0 if it is not, or not by COMPLIANCE. */
+  /**
+   * Returns the time until which a version is locked, in ms since 1970; 0 if it is not locked, or not in the mode
+   * COMPLIANCE.
+   */
   lockedUntilMs(version: VersionName): Promise<number>;
-  /** Locks a version (COMPLIANCE) for a time from now by the clock of the store. Never shortens a lock. */
+  /** Locks a version (mode COMPLIANCE) for `retainMs` from now, by the clock of the store. Never shortens a lock. */
   lockFor(version: ObjectVersion, retainMs: number): Promise<void>;
   /** Returns the time by the clock of the store, exact to a second. */
   nowMs(): number;
@@ -49,8 +52,8 @@ export interface ObjectVersion extends VersionName {
 }
 
 /**
- * Ability that a bucket reports. `unknown`: the access key may not request it, or the service does not support the
- * request.
+ * An ability of a bucket. It is `unknown` if the access key may not query it, or if the service does not support the
+ * query.
  */
 export type Ability = 'yes' | 'no' | 'unknown';
 
@@ -60,7 +63,7 @@ export interface BucketAbilities {
   readonly versions: Ability;
 }
 
-/** True for a version that was uploaded by several requests. Programs of this package never do that. */
+/** True for a version that was uploaded in several parts. Programs of this package never do that. */
 export function isMultipart({ tag }: ObjectVersion): boolean {
   return /-\d+"?$/.test(tag);
 }

@@ -15,7 +15,7 @@ export interface BucketPlace {
 }
 
 const SCHEME = 's3://';
-/** Bucket names that AWS allows, and older names and those of other services. */
+/** Matches bucket names that AWS allows, and older names and those of other services. */
 const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$/;
 const PREFIX_PART = /^(?!\.{1,2}$)[A-Za-z0-9._=@,:~-]+$/;
 /** Number of bytes of a key that the prefix must leave for the names within a store. */

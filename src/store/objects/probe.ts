@@ -1,5 +1,5 @@
 /**
- * Tests whether a store arbitrates between writers: of several `putNew` calls with one name, exactly one must get
+ * Tests whether a store arbitrates between writers: if several `putNew` calls use one name, exactly one must get
  * `created`. Some services ignore the condition, others do not support it, so the bucket itself is tested.
  */
 import { TardisError } from '../../errors/index.js';
@@ -7,7 +7,7 @@ import type { Random } from '../../system/index.js';
 import type { ObjectStore } from './object-store.js';
 import type { ObjectVersions } from './object-versions.js';
 
-/** Objects of a probe are removed at its end; those of a process that was killed stay below this prefix. */
+/** Prefix of the objects of a probe, which removes them at its end. Objects of a killed process stay. */
 const PROBE_PREFIX = 'probe/';
 const RACERS = 8;
 const MAX_BYTES = 64;
@@ -15,10 +15,10 @@ const MAX_BYTES = 64;
 const BRIEF = { retainMs: 0 };
 /** Time for which the test object of locks is locked. */
 const LOCK_PROBE_MS = 60_000;
-/** Allowed deviation of a lock's end, since locks are exact only to a second. */
+/** Allowed deviation of a lock's end, since locks are only exact to a second. */
 const EXACT_MS = 2000;
 
-/** Returns undefined if a store arbitrates between writers, otherwise the reason why not as text. */
+/** Returns undefined if a store arbitrates between writers. Otherwise returns the reason why it does not, as text. */
 export async function probe(store: ObjectStore, random: Random): Promise<string | undefined> {
   const id = random.bytes(12).toString('hex');
   const names = [`${PROBE_PREFIX}${id}-1`, `${PROBE_PREFIX}${id}-2`] as const;
@@ -55,8 +55,8 @@ async function race(store: ObjectStore, name: string): Promise<string | undefine
 }
 
 /**
- * Returns undefined if a store locks new objects, otherwise the reason why not as text. Some services ignore the
- * headers of a lock, so an object is locked for a minute, and its lock is read back.
+ * Returns undefined if a store locks new objects. Otherwise returns the reason why it does not, as text. Some services
+ * ignore the headers of a lock, so an object is locked for a minute, and its lock is read back.
  */
 export async function lockFault(
   store: ObjectStore,
@@ -75,7 +75,7 @@ export async function lockFault(
     if (!isRefusal(error)) throw error;
     return `it refuses an object that is to be locked, or the question for its lock: ${error.message}`;
   } finally {
-    // In a bucket with versions this hides the object. The answer matters more than some bytes that stay.
+    // In a bucket with versions this only hides the object. The answer matters more than some bytes that stay.
     await store.remove([name]).catch(() => undefined);
   }
 }

@@ -32,7 +32,7 @@ export function smallRequest(
           resolve(response.complete ? { status: response.statusCode ?? 0, text } : undefined);
         });
       })
-      .on('error', () => resolve(undefined)) // no service, or none in time: the caller reports it
+      .on('error', () => resolve(undefined)) // no service, or no answer in time: the caller reports it
       .end();
   });
 }

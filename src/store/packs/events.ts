@@ -52,7 +52,7 @@ export interface RootRecord {
   readonly root: RootNumber;
   readonly path: Buffer;
   readonly directory: DirectoryId;
-  /** The device of the root, as the client names it; if absent, it is unchanged. */
+  /** The device of the root, as the client names it; absent if it has not changed. */
   readonly device?: string;
 }
 
@@ -95,7 +95,7 @@ export type StoreEvent =
     }
   | { readonly type: 'owners'; readonly set: SetNumber; readonly owners: readonly OwnerRecord[] }
   | {
-      /** Seals of directories, DIRECTORY_SEAL_BYTES each; zeros remove a directory's seal. */
+      /** Seals of the directories, DIRECTORY_SEAL_BYTES each; zeros remove a directory's seal. */
       readonly type: 'seals';
       readonly set: SetNumber;
       readonly directories: readonly DirectoryId[];
@@ -103,11 +103,11 @@ export type StoreEvent =
     }
   | { readonly type: 'set-sealed'; readonly set: SetNumber; readonly seal: Buffer }
   | { readonly type: 'damage'; readonly digests: readonly Buffer[] }
-  /** Contents that were marked as damaged and have been read whole since. */
+  /** Contents that were marked as damaged, and were read whole since. */
   | { readonly type: 'sound'; readonly digests: readonly Buffer[] }
   /** Sets that were deleted. */
   | { readonly type: 'sets-deleted'; readonly sets: readonly SetNumber[] }
-  /** The contents in records of this commit replace those in these packs. */
+  /** The contents in the records of this event's commit replace those in `packs`. */
   | { readonly type: 'moved'; readonly packs: readonly PackNumber[] }
   /** Nothing needs the bytes of a pack from `to` on; the pack is about to be truncated there, or has been. */
   | { readonly type: 'cut'; readonly pack: PackNumber; readonly to: number }
@@ -171,7 +171,7 @@ export function higherCounters(one: Counters, other: Counters): Counters {
   };
 }
 
-/** zstd level for listings: a low one, since they are small and compressed in the storage thread. */
+/** zstd level for listings. It is low, since listings are small, and are compressed in the storage thread. */
 const LISTING_LEVEL = 1;
 const EMPTY = Buffer.alloc(0);
 /** Maximum length of a listing record's decoded body; the writer splits listings far below it. */

@@ -16,7 +16,7 @@ import {
 import { openSealed, type RecordCipher, type SealedBody } from './record-cipher.js';
 
 /**
- * Maximum ratio of encoded to raw size at which a body is kept compressed. A smaller saving is not worth decoding at
+ * Maximum ratio of encoded to raw size at which a body is stored compressed. A smaller saving is not worth decoding at
  * every restore.
  */
 const WORTH_RATIO = 0.97;
@@ -41,8 +41,8 @@ function room(current: Buffer, bytes: number): Buffer {
 }
 
 /**
- * Appends a frame record of some contents of `source` to `target`, and returns its length. If compression does not pay,
- * the bytes are stored uncompressed.
+ * Appends a frame record with some contents of `source` to `target`, and returns the record's length. If compression
+ * does not save enough (`WORTH_RATIO`), the bytes are stored uncompressed.
  */
 export function buildFrame(
   source: Buffer,
@@ -76,7 +76,7 @@ function bodyBound({ codec }: Compression, raw: Buffer): number {
   return encodedBound(codec, raw.length) + BODY_TAG_BYTES;
 }
 
-/** Encodes the bytes, or copies them uncompressed if compression does not pay. */
+/** Encodes the bytes, or copies them uncompressed if compression does not save enough. */
 function encodeBody(
   raw: Buffer,
   compression: Compression,
@@ -90,8 +90,8 @@ function encodeBody(
 }
 
 /**
- * Completes a record in its reserved room: encrypts the body if a cipher is given, and writes the header in front of
- * index and body. Returns the length of the record.
+ * Completes a record in the space reserved for it. Encrypts the body if a cipher is given, and writes the header in
+ * front of index and body. Returns the length of the record.
  */
 function finishRecord(
   target: BytesBuilder,
@@ -158,7 +158,9 @@ export function openBody(
   return cipher === undefined ? sealed.body : openSealed(cipher.calls, sealed);
 }
 
-/** Returns the body of a record in one piece, with the values that decrypt it. Throws RECORD_DAMAGED as `openBody`. */
+/**
+ * Returns the body of a record in one piece, and the values that decrypt it. Throws RECORD_DAMAGED as `openBody` does.
+ */
 export function sealedBody(
   record: Buffer,
   { indexBytes, bodyBytes }: ParsedRecord['header'],
@@ -190,7 +192,7 @@ function contiguous(source: Buffer, slices: readonly Slice[]): Buffer {
   return gathered.subarray(0, at);
 }
 
-/** Appends a record of one content of middle size to `target`, and returns its length. */
+/** Appends a record of one medium-sized content to `target`, and returns the record's length. */
 export function buildContent(
   source: Buffer,
   slice: Slice,
@@ -220,7 +222,10 @@ export function buildContent(
   return finishRecord(target, parts, cipher);
 }
 
-/** Encodes the bytes, or returns them uncompressed if compression does not pay. The result may be scratch memory. */
+/**
+ * Encodes the bytes, or returns them uncompressed if compression does not save enough. The result may be scratch
+ * memory.
+ */
 function encodeWorthwhile(
   raw: Buffer,
   compression: Compression,
@@ -235,8 +240,8 @@ function encodeWorthwhile(
 // --- chunked bodies ------------------------------------------------------------------------------
 
 /**
- * Length of a chunk's header: u32 stored length (top bit: stored raw), u32 CRC-32 of the stored bytes. The bytes follow
- * it.
+ * Length of a chunk's header: u32 stored length, whose top bit means "stored uncompressed", then u32 CRC-32 of the
+ * stored bytes. The stored bytes follow the header.
  */
 export const CHUNK_HEADER_BYTES = 8;
 const CHUNK_RAW_BIT = 0x8000_0000;
@@ -254,7 +259,7 @@ export function buildChunk(raw: Buffer, compression: Compression, place?: ChunkP
   return buildEncodedChunk(bytes, codec === Codec.none, place);
 }
 
-/** Builds a chunk from bytes that are already encoded (`isRaw`: stored uncompressed). */
+/** Builds a chunk from bytes that are already encoded. `isRaw` is true if they are uncompressed. */
 export function buildEncodedChunk(encoded: Buffer, isRaw: boolean, place?: ChunkPlace): Buffer {
   const tagBytes = place === undefined ? 0 : BODY_TAG_BYTES;
   const storedBytes = encoded.length + tagBytes;
@@ -301,13 +306,13 @@ export function decodeChunk(
   decode(chunk.isRaw ? Codec.none : codec, openChunk(chunk, stored, place), target);
 }
 
-/** Checks a chunk and decrypts it in place; returns its bytes, still encoded. Throws RECORD_DAMAGED. */
+/** Checks a chunk, decrypts it in place, and returns its bytes, which are still encoded. Throws RECORD_DAMAGED. */
 export function openChunk(chunk: ChunkHeader, stored: Buffer, place?: ChunkPlace): Buffer {
   const sealed = sealedChunk(chunk, stored, place);
   return place === undefined ? sealed.body : openSealed(place.cipher.calls, sealed);
 }
 
-/** Checks a chunk; returns its bytes, with the values that decrypt them. Throws RECORD_DAMAGED. */
+/** Checks a chunk, and returns its bytes and the values that decrypt them. Throws RECORD_DAMAGED. */
 export function sealedChunk(chunk: ChunkHeader, stored: Buffer, place?: ChunkPlace): SealedBody {
   if (crc32(stored) !== chunk.checksum) {
     throw new TardisError('RECORD_DAMAGED', 'a chunk does not match its checksum');

@@ -1,6 +1,6 @@
 /**
- * The record of a commit object that names its writer and describes the packs written since the last commit: header and
- * index of each record in them. So a catalog can follow a log without reading packs. Format: docs/formats.md.
+ * The heads record of a commit object. It names the writer, and has header and index of each record in the packs
+ * written since the last commit. So a catalog can follow a log without reading packs. Format: docs/formats.md.
  */
 import { TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
@@ -18,7 +18,7 @@ import { isListOf } from './shapes.js';
 
 export const WRITER_ID_BYTES = 16;
 
-/** The records of one pack, which begin after its label. */
+/** The headers and indexes of one pack's records. The records begin after the pack's label. */
 export interface PackHeads {
   readonly pack: PackNumber;
   /** Header and index of each record, in order. */

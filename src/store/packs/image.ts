@@ -1,10 +1,10 @@
 /**
- * Images: the whole content of a catalog at one moment, as records. Once an image exists, the listings and events
- * before it are not needed, so their packs can be removed. A rebuild begins with the newest image. Format:
- * docs/formats.md, "Images".
+ * Images: the whole content of a catalog at one moment, as records. Once an image exists, earlier listings and events
+ * are not needed, so their packs can be removed. A rebuild begins with the newest image. Format: docs/formats.md,
+ * "Images".
  *
- * An image is a run of records in one commit; each has items of a few types. The records read here may be damaged or
- * hostile.
+ * An image is a sequence of records in one commit; each has items of a few types. The records read here may be damaged
+ * or hostile.
  */
 import { TardisError } from '../../errors/index.js';
 import {
@@ -51,9 +51,9 @@ export interface ImageSet {
   /** 0 if the set is not closed. */
   readonly closedAtMs: number;
   readonly stats: Readonly<Record<string, number>>;
-  /** Numbers of its roots. */
+  /** Numbers of the set's roots. */
   readonly roots: readonly RootNumber[];
-  /** Empty if the set has none. */
+  /** Seal of the set; empty if it has none. */
   readonly seal: Buffer;
   readonly marks: SetMarks;
 }
@@ -78,7 +78,7 @@ export type ImageItem =
       /** Sets up to this one may lack entries; 0 if none do. */
       readonly doubtfulUpTo: SetNumber;
     }
-  /** Contents that are objects outside of packs. */
+  /** Contents that have objects of their own, outside of packs. */
   | { readonly type: 'objects'; readonly digests: readonly Buffer[] }
   /** Contents that are marked as damaged. */
   | { readonly type: 'damaged'; readonly digests: readonly Buffer[] }
@@ -107,7 +107,7 @@ export type ImageItem =
       readonly rows: Buffer;
       /** One byte for each row: the flags that are valid now. */
       readonly flags: Buffer;
-      /** For each row, the sets that it is valid from and to; a last set of 0 means that it is open. */
+      /** For each row, the first and the last set for which it is valid. A last set of 0 means that the row is open. */
       readonly firsts: readonly SetNumber[];
       readonly lasts: readonly SetNumber[];
       /** For each row of a directory, the directory's id. */
@@ -123,9 +123,9 @@ export type ImageItem =
 
 /** One record of an image. */
 export interface ImagePiece {
-  /** The sequence number of the image's first record. */
+  /** The sequence number of the image's first record, which identifies the image. */
   readonly image: number;
-  /** Position in the image, from 0. */
+  /** Number of the piece in the image, from 0. */
   readonly piece: number;
   readonly isLast: boolean;
   readonly items: readonly ImageItem[];
@@ -211,7 +211,7 @@ function isBytes(value: unknown, bytes: number): boolean {
   return Buffer.isBuffer(value) && value.length === bytes;
 }
 
-/** True if each interval is open, or does not end before it begins. */
+/** True if the lists form `count` intervals, each of which is open or does not end before it begins. */
 function isIntervals(firsts: unknown, lasts: unknown, count: number): boolean {
   return (
     isListOf(firsts, isId) &&

@@ -33,7 +33,8 @@ export function buildLabel(pack: PackNumber, client: string | undefined): Buffer
 }
 
 /**
- * Returns the label at the start of a pack; undefined if it is absent or damaged. Throws if the file cannot be read.
+ * Returns the label at the start of a pack; undefined if the pack or the label is absent, or the label is damaged.
+ * Throws if the file cannot be read.
  */
 export async function labelOf(backend: Backend, pack: PackNumber): Promise<PackLabel | undefined> {
   const bytes = Buffer.alloc(LABEL_BYTES);
@@ -42,7 +43,7 @@ export async function labelOf(backend: Backend, pack: PackNumber): Promise<PackL
     if (got < LABEL_BYTES) return undefined;
     return readLabel(bytes);
   } catch (error) {
-    // A scan of the pack finds and reports records that are damaged or newer.
+    // A scan of the pack finds and reports records that are damaged, or of a newer format.
     if (unreadableObject(error) !== undefined) throw error;
     if (error instanceof TardisError || systemCode(error) === 'ENOENT') return undefined;
     throw error;
@@ -59,7 +60,7 @@ export function readLabel(bytes: Buffer): PackLabel | undefined {
   return { pack: number, client: isKnown ? client : undefined };
 }
 
-/** True if the label of a pack can be read. Without a label, the file may be another pack than its name shows. */
+/** True if the label of a pack can be read. Without a label, the file may be another pack than its name indicates. */
 export async function hasLabel(backend: Backend, pack: PackNumber): Promise<boolean> {
   return (await labelOf(backend, pack)) !== undefined;
 }
@@ -108,7 +109,8 @@ export async function listPacks(backend: Backend, from = 0): Promise<readonly Pa
 
 /**
  * Returns the client id in the labels of the packs; undefined if no label has one. `known` is the number of a pack that
- * certainly belongs to the client. Throws FORMAT_DAMAGED if the packs are of several clients and none is known.
+ * certainly belongs to the client; then its id is returned. Throws FORMAT_DAMAGED if the packs are of several clients
+ * and none is known.
  */
 export async function clientOfPacks(
   backend: Backend,

@@ -1,12 +1,14 @@
 /**
- * The writer of records into packs: files that are appended to and synced. A pack is append-only and never reopened, and
- * its number is never reused. A new pack is begun at the first commit at which the current one has reached its size, so
- * that a checkpoint has one pack to sync. Between commits, a new one is begun only at twice that size. A failed append
- * is truncated away; if that fails too, the pack ends there.
+ * The writer of records into packs: files that are appended to and synced.
+ *
+ * - A pack is append-only and never reopened, and its number is never reused.
+ * - If the current pack has reached its size at a commit, the next one begins there, so that a checkpoint has one pack
+ *   to sync. Between commits, a new pack begins only at twice that size.
+ * - A failed append is truncated away; if that fails too, the pack ends there.
  *
  * Between two commits the writer keeps, for each pack that it touched, the range written and a running checksum over
- * the record headers in it. Each header contains the checksum of its body, so the range's checksum covers the bodies
- * too. A pack begins with its label, which belongs to no range.
+ * the record headers in the range. Each header contains the checksum of its body, so the range's checksum covers the
+ * bodies too. A pack begins with its label, which belongs to no range.
  */
 import type { PackNumber } from '../../model/index.js';
 import type { Backend, ObjectWriter } from '../backends/backend.js';
@@ -36,14 +38,14 @@ export class PackWriter implements RecordWriter {
   /** End of the last commit record in the current pack. */
   private committedTo = 0;
   private appended = 0;
-  /** Objects added since the last commit, and their bytes. */
+  /** Objects added since the last commit, with their sizes. */
   private objects: { digest: Buffer; bytes: number }[] = [];
   private adopted = 0;
   private readonly backend: Backend;
   private readonly packBytes: number;
   private readonly client: string | undefined;
 
-  /** `lastPack` is the highest number that any pack of this client ever had. */
+  /** Creates the writer. `lastPack` is the highest number that any pack of this client ever had. */
   constructor(backend: Backend, lastPack: PackNumber, packBytes: number) {
     this.backend = backend;
     this.lastPack = lastPack;
@@ -128,7 +130,7 @@ export class PackWriter implements RecordWriter {
     return { pack, position: position + record.length, checksum: bodyChecksumOf(record) };
   }
 
-  /** Makes everything appended so far durable; all files are synced in parallel. */
+  /** Makes everything appended so far durable. All files are synced in parallel. */
   async sync(): Promise<void> {
     const writers = [...this.unsynced];
     await Promise.all(writers.map((writer) => writer.sync()));
@@ -196,7 +198,7 @@ export class PackWriter implements RecordWriter {
     return this.current;
   }
 
-  /** Ends the current pack at `to`. */
+  /** Ends the current pack, and its range, at the position `to`. */
   private retire(to: number): void {
     if (this.current === undefined) return;
     this.closeRange(to);
@@ -205,7 +207,7 @@ export class PackWriter implements RecordWriter {
     this.range = { from: 0, checksum: 0 };
   }
 
-  /** Appends a whole record, or nothing; returns its position. */
+  /** Appends a record completely or not at all, and returns its position. */
   private appendWhole(writer: ObjectWriter, record: Buffer): number {
     const position = writer.sizeBytes;
     this.unsynced.add(writer);
@@ -220,14 +222,14 @@ export class PackWriter implements RecordWriter {
   }
 
   /**
-   * Truncates after a failed append, since nothing may follow bytes that are no record. If that fails, the pack ends
-   * there.
+   * Truncates a pack after a failed append, since nothing may follow bytes that are no record. If that fails too, the
+   * pack ends there.
    */
   private cutBack(writer: ObjectWriter, position: number): void {
     try {
       writer.cut(position);
     } catch {
-      this.retire(position); // the caller reports the first failure
+      this.retire(position); // the caller reports the failure of the append
     }
   }
 

@@ -1,7 +1,7 @@
 /**
- * Encrypts the body of one record, or authenticates a body that is readable without keys. Each record has a random salt
- * and so its own keys; the nonces are chunk numbers. docs/formats.md, "Encrypted records", has every byte. The data
- * decrypted here is read from a store and is untrusted.
+ * Encrypts the body of one record, or authenticates a body that can be read without keys. Each record has a random
+ * salt, and so keys of its own; the nonces are chunk numbers. docs/formats.md, "Encrypted records", has every byte. The
+ * data decrypted here is read from a store and is untrusted.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { TardisError } from '../../errors/index.js';
@@ -73,7 +73,10 @@ export class RecordCipher {
   private readonly master: Uint8Array;
   private readonly bodyKey: Buffer;
 
-  /** Throws RECORD_DAMAGED for an epoch without a key, KEY_MISSING if the epoch is newer than all keys. */
+  /**
+   * Creates the cipher of a record. Throws RECORD_DAMAGED for an epoch without a key, KEY_MISSING if the epoch is newer
+   * than all keys.
+   */
   constructor(calls: SealingCalls, keys: ContentKeys, head: CipherHead) {
     this.calls = calls;
     this.head = head;
@@ -87,7 +90,7 @@ export class RecordCipher {
       head.scheme === Scheme.chaCha ? BodyCipher.chaCha20Poly1305 : BodyCipher.aes256Gcm;
     const master = keys.contents.find(({ epoch }) => epoch === head.epoch)?.key;
     if (master === undefined) {
-      // A newer epoch is no damage: an account has only the keys that existed when it was created.
+      // A newer epoch is not damage: an account has only the keys that existed when it was created.
       const isNewer = head.epoch > keys.epoch;
       throw new TardisError(
         isNewer ? 'KEY_MISSING' : 'RECORD_DAMAGED',
@@ -98,7 +101,7 @@ export class RecordCipher {
     this.bodyKey = this.keyFor('body');
   }
 
-  /** Returns a cipher for a new record, in the usual scheme unless another is given. */
+  /** Returns a cipher for a new record. Its scheme is that of the keys unless another one is given. */
   static fresh(
     calls: SealingCalls,
     keys: ContentKeys,
@@ -109,14 +112,17 @@ export class RecordCipher {
   }
 
   /**
-   * Encrypts a body in one piece, in place; `data` needs room for the tag after it. `also` is the additional data:
+   * Encrypts a body in one piece, in place; `data` needs space for the tag after it. `also` is the additional data:
    * header and index.
    */
   encryptWhole(also: Uint8Array, data: Buffer, at: number, bytes: number): void {
     this.encrypt(WHOLE, also, data, at, bytes);
   }
 
-  /** Returns a body in one piece for `openSealed`. Throws RECORD_DAMAGED if it is readable and its tag is wrong. */
+  /**
+   * Returns a body in one piece for `openSealed`. Throws RECORD_DAMAGED if the body is not encrypted and its tag is
+   * wrong.
+   */
   sealedWhole(also: Uint8Array, body: Buffer): SealedBody {
     return this.sealed(WHOLE, also, body);
   }
@@ -125,14 +131,14 @@ export class RecordCipher {
     this.encrypt(number, chunkAlso(number, isRaw), data, at, bytes);
   }
 
-  /** Returns a chunk for `openSealed`. Throws RECORD_DAMAGED if it is readable and its tag is wrong. */
+  /** Returns a chunk for `openSealed`. Throws RECORD_DAMAGED if the chunk is not encrypted and its tag is wrong. */
   sealedChunk(number: number, isRaw: boolean, stored: Buffer): SealedBody {
     return this.sealed(number, chunkAlso(number, isRaw), stored);
   }
 
   /**
-   * Returns the seal of a chunked record: a MAC over its kind, codec, decoded length and index. With it no chunk can be
-   * missing or belong to another content.
+   * Returns the seal of a chunked record: a MAC over its kind, codec, decoded length and index. The seal proves that no
+   * chunk is missing or belongs to another content.
    */
   sealOf(kind: number, codec: number, rawBytes: number, index: Uint8Array): Buffer {
     const fixed = Buffer.alloc(10);
@@ -186,7 +192,7 @@ export class RecordCipher {
   }
 
   /**
-   * Returns the tag that authenticates a readable body. Nonce and hash have fixed lengths, so their bytes cannot be
+   * Returns the tag that authenticates an unencrypted body. Nonce and hash have fixed lengths, so their bytes cannot be
    * confused with those of `also`.
    */
   private tagOf(number: number, also: Uint8Array, body: Uint8Array): Buffer {

@@ -1,6 +1,6 @@
 /**
- * The interface for writing a client's records. Appended records are durable once a commit has covered them; the medium
- * decides how. A writer belongs to one session, which holds the client's claim.
+ * The interface for writing a client's records. Appended records are durable once a commit has covered them; each
+ * medium does this in its own way. A writer belongs to one session, which holds the client's claim.
  */
 import type { PackNumber } from '../../model/index.js';
 import type { ObjectWriter } from '../backends/backend.js';
@@ -45,9 +45,9 @@ export interface RecordWriter {
    */
   adoptNew(writer: ObjectWriter, digest: Buffer): Promise<Location | undefined>;
   /**
-   * Makes everything appended so far durable, then the commit record that `build` returns for it; resolves when that
-   * is durable too. Resolves with undefined, without a commit, if nothing was appended. After a failure, it is unknown
-   * which part is durable, and the writer can only be closed.
+   * Makes everything appended so far durable. Then appends the commit record that `build` returns for it, and resolves
+   * when that is durable too. Resolves with undefined, without a commit, if nothing was appended. After a failure, it
+   * is unknown which part is durable, and the writer can only be closed.
    */
   commit(
     build: (covered: Covered) => Promise<Buffer>,
@@ -59,8 +59,8 @@ export interface RecordWriter {
    */
   claim(build: (covered: Covered) => Promise<Buffer>): Promise<CommitEnd | undefined>;
   /**
-   * Throws STORE_TAKEN if another session has begun since. Takes one request on a medium that other machines write to, and
-   * none elsewhere. May not be called while a commit is under way.
+   * Throws STORE_TAKEN if another session has begun since this one. Sends one request on a medium that other machines
+   * write to, and none elsewhere. Must not be called during a commit.
    */
   requireNewest(): Promise<void>;
   /** Frees the space of data that no commit covers, as far as possible. Never throws. */

@@ -40,15 +40,15 @@ export const RecordKind = Object.freeze({
   label: 11,
   /** The writer of a commit object, and the heads of the records in the packs that it covers. */
   heads: 12,
-  /** Parity of all bytes before it, at the end of an object of a bucket. No commit covers it. */
+  /** Parity of all bytes before this record, at the end of an object of a bucket. No commit covers it. */
   parity: 13,
 });
 export type RecordKindNumber = (typeof RecordKind)[keyof typeof RecordKind];
 const MAX_KIND = 13;
 
 /**
- * Flag: the body is a run of chunks, each compressed separately and with its own checksum. It is used for contents that
- * are streamed before their length is known. The header's body checksum then covers the index only.
+ * Flag: the body is a sequence of chunks, each compressed separately and with its own checksum. It is used for contents
+ * that are streamed before their length is known. The header's body checksum then covers the index only.
  */
 export const RECORD_CHUNKED = 1;
 /**
@@ -58,7 +58,7 @@ export const RECORD_CHUNKED = 1;
 export const RECORD_OF_ACCOUNT = 2;
 const KNOWN_FLAGS = RECORD_CHUNKED | RECORD_OF_ACCOUNT;
 
-/** Limits that no correct writer exceeds. A reader refuses more before it allocates. */
+/** Limits that no correct writer exceeds. A reader rejects larger values before it allocates memory. */
 export const MAX_INDEX_BYTES = 1 << 20;
 export const MAX_BODY_BYTES = 0x1_0000_0000; // 4 GiB
 export const MAX_FRAME_RAW_BYTES = 8 << 20;
@@ -85,7 +85,7 @@ export interface RecordHeader {
   readonly codec: CodecNumber;
   readonly scheme: SchemeNumber;
   readonly epoch: number;
-  /** Zeros in scheme 1. */
+  /** Salt of the record's keys; zeros in scheme 1. */
   readonly salt: Uint8Array;
   readonly flags: number;
   /** Order among listings, events and commits; 0 for contents. */
@@ -137,8 +137,8 @@ export function markOfAccount(record: Buffer): void {
 }
 
 /**
- * Returns the part of the header that an encrypted body in one piece covers, as the client wrote it: all but the
- * checksums and the account flag.
+ * Returns the part of the header that is authenticated together with an encrypted body in one piece. It is as the
+ * client wrote it: without the checksums and the account flag.
  */
 export function coveredHeader(header: Buffer): Buffer {
   const covered = Buffer.from(header.subarray(0, RECORD_COVERED_BYTES));
@@ -146,7 +146,7 @@ export function coveredHeader(header: Buffer): Buffer {
   return covered;
 }
 
-/** Returns the length of the whole record on the medium. */
+/** Returns the length of the whole record on the medium: header, index and body. */
 export function recordBytes(header: RecordHeader): number {
   return RECORD_HEADER_BYTES + header.indexBytes + header.bodyBytes;
 }
@@ -171,8 +171,8 @@ export function writeHeader(target: Buffer, at: number, header: NewHeader): void
 }
 
 /**
- * Reads a header. Returns undefined if there is no valid one, since a scan regularly meets unwritten tails. Throws
- * STORE_NEWER for a valid header with values that this release does not support.
+ * Reads a header. Returns undefined if there is no valid one, since a scan regularly meets tails that were never
+ * written. Throws STORE_NEWER for a valid header with values that this release does not support.
  */
 export function readHeader(buffer: Buffer, at: number): RecordHeader | undefined {
   if (at + RECORD_HEADER_BYTES > buffer.length) return undefined;
@@ -281,7 +281,10 @@ export interface FrameEntry {
   readonly offset: number;
 }
 
-/** Reads a frame's index. Throws RECORD_DAMAGED, also if the lengths do not add up to the decoded length. */
+/**
+ * Reads a frame's index. Throws RECORD_DAMAGED if it is malformed, or if the lengths do not add up to the decoded
+ * length.
+ */
 export function readFrameIndex(header: RecordHeader, index: Buffer): FrameEntry[] {
   const count = index.length / FRAME_ENTRY_BYTES;
   if (!Number.isInteger(count) || count === 0 || count > MAX_FRAME_CONTENTS) {
@@ -303,11 +306,11 @@ export function readFrameIndex(header: RecordHeader, index: Buffer): FrameEntry[
 export interface ContentIndex {
   readonly digest: Buffer;
   readonly sizeBytes: number;
-  /** For a part: size of the whole file, by which a resumed upload finds the part. */
+  /** Size of the whole file, only for a part; a resumed upload finds the part by it. */
   readonly fileSizeBytes: number;
   /** Decoded length of every chunk but the last; 0 if the body is in one piece. */
   readonly chunkBytes: number;
-  /** Only in encrypted chunked records. */
+  /** Seal of the record; only if it is encrypted and chunked. */
   readonly seal?: Uint8Array | undefined;
 }
 

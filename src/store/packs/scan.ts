@@ -29,14 +29,14 @@ export interface ScannedRecord {
   readonly position: number;
   /** True if damage was skipped before this record. */
   readonly isAfterGap: boolean;
-  /** The record's index (small); empty if the file ends before it. */
+  /** The record's index, which is small; empty if the file ends before it. */
   readonly index: Buffer;
 }
 
 /**
- * Yields the records of a pack from `position`, header and index only. It ends at the first place without a valid
- * header (end of file, unwritten tail, damage). With `skipDamage` it continues after damage, at the next header. A
- * stored body may contain headers of another store, so records after a gap count only if a commit of this pack covers
+ * Yields the records of a pack from `position` on, with header and index only. It ends at the first place without a
+ * valid header (end of file, unwritten tail, damage). With `skipDamage` it continues after damage, at the next header.
+ * A stored body may contain headers of another store, so records after a gap count only if a commit of this pack covers
  * them. Throws STORE_NEWER.
  */
 export function scanPack(
@@ -185,7 +185,7 @@ async function matchesChecksums(
   return at === end;
 }
 
-/** Returns undefined if the chunk's length is impossible. */
+/** Returns the header of a chunk; undefined if the chunk's length is impossible. */
 function tryReadChunkHeader(bytes: Buffer): ChunkHeader | undefined {
   try {
     return readChunkHeader(bytes, STREAM_CHUNK_BYTES);

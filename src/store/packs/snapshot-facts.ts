@@ -1,4 +1,6 @@
-/** The facts about a copy of the catalog in a bucket. They are in the log, which thus proves the copy. */
+/**
+ * The facts about a copy of the catalog in a bucket. The log contains them, so the copy can be checked against the log.
+ */
 import { isDigest, isId, isListOf, type Shape } from './shapes.js';
 
 /** Number of bytes of the catalog in each piece of a copy except the last one. */
@@ -9,7 +11,7 @@ const MAX_PIECES = 4096;
 export interface SnapshotFacts {
   /** The last commit in the copy. */
   readonly commit: number;
-  /** Sixteen random digits, in hexadecimal. */
+  /** Sixteen random digits in hexadecimal, which identify the copy. */
   readonly id: string;
   /** Size of the catalog's file. */
   readonly sizeBytes: number;

@@ -1,15 +1,20 @@
-/** Adds the name of the file to errors of reading a store. The system's own error names only the call, or nothing. */
+/**
+ * Adds the name of the file to errors that occur while a store is read. The system's own error names only the call, or
+ * nothing.
+ */
 import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
 
 const DENIED: ReadonlySet<string> = new Set(['EACCES', 'EPERM']);
 /**
- * Error codes that mean a failing disk. All others are temporary: this process, or an unreachable network, causes them.
+ * Error codes that mean a failing disk. All others are temporary: their cause is this process, or an unreachable
+ * network.
  */
 const OF_DISK: ReadonlySet<string> = new Set(['EIO', 'EUCLEAN', 'EBADMSG', 'ENODATA']);
 
 /**
  * Returns the error to throw if reading an object failed, with the object's name. The error of a missing object stays
- * ENOENT. The code is STORE_NOT_READABLE if this user may not read the file, IO_FAILED if the disk cannot.
+ * ENOENT. The code is STORE_NOT_READABLE if this user may not read the file, and IO_FAILED if the disk fails to read
+ * it.
  */
 export function unreadable(error: unknown, name: string): unknown {
   const code = systemCode(error);

@@ -1,9 +1,11 @@
 /** Small calculations in GF(256): the coefficients of parity, and systems of equations. The addon does the large ones. */
 
-/** x^8 + x^4 + x^3 + x^2 + 1. */
+/** Polynomial of the field: x^8 + x^4 + x^3 + x^2 + 1. */
 const POLYNOMIAL = 0x11d;
 const ORDER = 255;
-/** Maximum numbers of pieces of data in a stretch, and of pieces of parity. Their sum must not exceed 256. */
+/**
+ * Maximum numbers of pieces of data and of pieces of parity in a stretch (see shape.ts). Their sum must not exceed 256.
+ */
 export const MAX_SHARDS = 128;
 export const MAX_ROWS = 64;
 
@@ -27,14 +29,14 @@ function divide(a: number, b: number): number {
 
 /**
  * Returns the factor of a piece of data in a row of parity. The factors are a Cauchy matrix, of which every square part
- * can be inverted, with each column divided so that row 0 is all ones.
+ * can be inverted. Each column is divided by its first factor, so that row 0 is all ones.
  */
 export function coefficient(row: number, shard: number): number {
   return divide(MAX_SHARDS ^ shard, (MAX_SHARDS + row) ^ shard);
 }
 
 /**
- * Returns the inverse of the square matrix of coefficients with these rows (of parity) and these columns (of shards).
+ * Returns the inverse of the square matrix of the coefficients in the given rows (of parity) and columns (of shards).
  */
 export function inverseOf(rows: readonly number[], shards: readonly number[]): Uint8Array[] {
   const size = rows.length;

@@ -1,6 +1,6 @@
 /**
- * Restores damaged blocks of a pack or an object from its parity. The healed copy replaces the damaged file only if
- * its own records prove it. Parity proves nothing, since it may itself be damaged or hostile.
+ * Restores damaged blocks of a pack or an object from its parity. The healed copy replaces the damaged file only if its
+ * own records prove that it is sound. Parity is no proof, since it may itself be damaged or hostile.
  */
 import type { MendableBackend, ObjectWriter } from '../backends/backend.js';
 import { parityName } from '../client/layout.js';
@@ -21,7 +21,7 @@ import { crc32 } from '../../system/index.js';
 
 /** The state of an object and its parity, before anything is done. */
 export type ParityState =
-  /** Every block matches its checksum; so does the parity. */
+  /** Every block of the object and of its parity matches its checksum. */
   | 'sound'
   /** The object is sound by its own records, but its parity is damaged, or belongs to another object. */
   | 'badParity'
@@ -32,11 +32,11 @@ export type ParityState =
 
 export interface Examined {
   readonly state: ParityState;
-  /** Undefined without usable parity. */
+  /** Head and table of the parity; undefined if there is no usable parity. */
   readonly index: ParityIndex | undefined;
   /** Numbers of the blocks that do not match the checksums in the parity, ascending. */
   readonly badBlocks: readonly number[];
-  /** Undefined if the records did not have to be examined. */
+  /** The object's sound records; undefined if they did not have to be read. */
   readonly records: SoundRecords | undefined;
 }
 
@@ -49,10 +49,10 @@ export interface HealTools<Healing extends HealingBackend = MendableBackend> {
   readonly breathe: () => Promise<void> | undefined;
 }
 
-/** Bytes copied or compared at once. */
+/** Number of bytes copied or compared at once. */
 const COPY_BYTES = 1 << 20;
 
-/** Reads a whole object and its parity, and returns their state. The object exists. */
+/** Reads a whole object and its parity, and returns their state. The object must exist. */
 export async function examine(
   { backend, breathe }: HealTools<HealingBackend>,
   name: string,
@@ -76,8 +76,8 @@ export async function examine(
 }
 
 /**
- * True if the records show damage. With parity, all protected bytes must be sound records. Without it, bytes at the
- * end of a file may be the rest of an interrupted session, so they are no damage if a sound record precedes them.
+ * True if the records show damage. With parity, all protected bytes must be sound records. Without parity, bytes at the
+ * end of a file may have been left by an interrupted session, so they are not damage if a sound record precedes them.
  */
 function isDamaged(
   { hasGap, wholeBytes }: SoundRecords,
@@ -116,7 +116,9 @@ async function badBlocksOf(
   return bad;
 }
 
-/** Reads whole blocks of an object. Bytes beyond its end, or beyond what is protected, are zeros. */
+/**
+ * Reads whole blocks of an object. Bytes beyond the object's end, or beyond its protected bytes, are returned as zeros.
+ */
 async function readBlocks(
   reader: RecordReader,
   name: string,
@@ -142,7 +144,7 @@ async function isParityWhole(
     await breathe();
     if ((await parityBlock(backend, file, index, block)) === undefined) return false;
   }
-  // Both copies of head and table.
+  // The two copies of head and table, at both ends of the file.
   const indexBytes = parityPosition(shape, 0);
   const start = await readExactly(backend, file, 0, indexBytes);
   const end = await readExactly(backend, file, parityBytes(shape) - indexBytes, indexBytes);
@@ -166,15 +168,18 @@ async function parityBlock(
 }
 
 export interface Healed {
-  /** `healed`: all damage is gone. `partly`: some is left. `beyond`: parity does not suffice, and nothing changed. */
+  /**
+   * Result of the repair. `healed`: all damage is repaired. `partly`: some is left. `beyond`: the parity does not
+   * suffice, and nothing was changed.
+   */
   readonly outcome: 'healed' | 'partly' | 'beyond';
   readonly restoredBlocks: number;
   readonly lostBlocks: number;
 }
 
 /**
- * Heals a damaged object as far as its parity reaches. The object is replaced atomically, and only by a copy that has all
- * of its sound records and more. Throws DISK_FULL and system errors, and then has changed nothing.
+ * Heals a damaged object as far as its parity allows. The object is replaced atomically, and only by a copy that has
+ * all of its sound records and more. If it throws DISK_FULL or a system error, nothing was changed.
  */
 export async function heal(
   tools: HealTools<HealingBackend>,
@@ -186,7 +191,8 @@ export async function heal(
   if (index === undefined || records === undefined || badBlocks.length === 0) {
     return { outcome: 'beyond', ...lost };
   }
-  // More than all parity restores. The parity of a much longer file would otherwise fill the disk with a copy.
+  // No parity restores more blocks than it has. Without this check, the parity of a much longer file could fill the
+  // disk with a copy.
   if (badBlocks.length > index.shape.parityBlocks) return { outcome: 'beyond', ...lost };
   const { backend, breathe } = tools;
   const staged = backend.stage();
@@ -252,7 +258,7 @@ interface Solver {
   readonly breathe: () => Promise<void> | undefined;
 }
 
-/** Returns the damaged blocks of a stretch that its parity restores, by their numbers. */
+/** Returns the damaged blocks of a stretch that its parity restores, by their block numbers. */
 async function solve(solver: Solver, bad: readonly number[]): Promise<Map<number, Buffer>> {
   const { columns, first } = solver.stretch;
   const byColumn = new Map<number, number[]>();
@@ -293,7 +299,8 @@ async function solveColumn(
   if (rows.length < damaged.length) return [];
   const lost = new Set(damaged);
   const block = Buffer.alloc(blockBytes);
-  // The rest of each row after the sound blocks are subtracted, which in this field is to add them.
+  // In each row, the sound blocks are subtracted, which in this field is the same as adding them. The rest belongs to
+  // the damaged blocks.
   const rest = Buffer.alloc(stretch.rows * blockBytes);
   for (let shard = 0; shard * columns + column < blocks; shard += 1) {
     const number = first + shard * columns + column;
@@ -317,7 +324,7 @@ async function solveColumn(
   return solved.filter(([number, bytes]) => crc32(bytes) === sumOf(table, number));
 }
 
-/** Reads a staged object back. */
+/** Returns a reader of the bytes of a staged object. */
 function readerOf(staged: ObjectWriter): RecordReader {
   return {
     size: async () => staged.sizeBytes,

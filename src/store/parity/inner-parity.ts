@@ -1,6 +1,6 @@
 /**
  * Parity within an object of a bucket: the last record of the object, which protects all bytes before it. It needs no
- * request of its own, is locked and deleted with its object, and cannot be that of another object.
+ * request of its own. It is locked and deleted with its object, and cannot be the parity of another object.
  */
 import { crc32 } from '../../system/index.js';
 import type { ObjectWriter } from '../backends/backend.js';
@@ -24,7 +24,7 @@ const PIECE_BYTES = 1 << 20;
 
 /** The place of parity in an object. */
 export interface InnerParity {
-  /** Number of protected bytes. The record of parity follows them, and is the last one. */
+  /** Number of protected bytes. The parity record follows them, and is the last record of the object. */
   readonly coveredBytes: number;
   readonly percent: number;
 }
@@ -56,8 +56,8 @@ export async function stageInnerParity(
 }
 
 /**
- * Finds the parity of an object by either of its two heads; undefined if there is none. It reads the last bytes of the
- * object. If these are damaged, `isThorough` makes it search all of the object.
+ * Finds the parity of an object by either of its two heads; undefined if there is none. It reads only the last bytes of
+ * the object. If these are damaged and `isThorough` is true, it searches the whole object.
  */
 export async function findInnerParity(
   reader: RecordReader,
@@ -79,8 +79,8 @@ export async function findInnerParity(
 }
 
 /**
- * Returns the parity whose first head is in a piece of an object, at the right place. The rest of the parity may be
- * cut off.
+ * Returns the parity whose first head is in a piece of an object, at the position that the head itself implies. The
+ * rest of the parity may be cut off.
  */
 function headIn(piece: Buffer, pieceAt: number): InnerParity | undefined {
   let at = piece.indexOf(PARITY_MAGIC);
@@ -92,7 +92,10 @@ function headIn(piece: Buffer, pieceAt: number): InnerParity | undefined {
   return undefined;
 }
 
-/** Returns the parity of a shape; undefined unless the protected bytes and the parity fill the object. */
+/**
+ * Returns the parity of a shape. Returns undefined unless the protected bytes and the parity together have the size of
+ * the object.
+ */
 function fitting(shape: Shape | undefined, sizeBytes: number): InnerParity | undefined {
   if (shape === undefined) return undefined;
   const { coveredBytes, percent } = shape;
@@ -102,7 +105,7 @@ function fitting(shape: Shape | undefined, sizeBytes: number): InnerParity | und
 
 /** Presents an object with inner parity as a file and its parity file, the form that `examine` and `heal` use. */
 export class InnerParityView implements HealingBackend {
-  /** The healed bytes; undefined as long as there are none. */
+  /** The healed bytes; undefined until `heal` has replaced the object. */
   healed: ObjectWriter | undefined;
   private readonly copy: ObjectWriter;
   private readonly found: InnerParity;
@@ -128,7 +131,7 @@ export class InnerParityView implements HealingBackend {
     return this.makeStaged();
   }
 
-  /** Copies the healed bytes to a staged object that stays open, since `heal` closes only its own. */
+  /** Copies the healed bytes to a staged object of its own, since `heal` closes the one it passes. */
   async replace(staged: ObjectWriter): Promise<void> {
     const healed = this.makeStaged();
     this.healed = healed;
@@ -143,6 +146,6 @@ export class InnerParityView implements HealingBackend {
   }
 }
 
-/** Name that an object has in its view. */
+/** Name of the object in its `InnerParityView`. */
 export const INNER_OBJECT = 'object';
 const INNER_PARITY = parityName(INNER_OBJECT);

@@ -7,7 +7,7 @@ import { coefficient } from './field.js';
 import { buildHead, HEAD_BYTES, type ParityIndex } from './parity-file.js';
 import { type Shape, shapeOf, type Stretch, SUM_BYTES, tableBytes } from './shape.js';
 
-/** Bytes read at once. A whole number of blocks. */
+/** Number of bytes read at once, a whole number of blocks. */
 const PIECE_BYTES = 1 << 20;
 
 export type ParityMath = Pick<NativeCalls, 'multiplyAdd'>;
@@ -22,7 +22,7 @@ export interface ParityRequest {
 
 /**
  * Makes the parity file of an object, which must be sound and must not change meanwhile. Replaces an earlier one. The
- * file is not synced: after a power cut its checksums show whether it is whole. Returns its length.
+ * file is not synced: after a power cut its checksums show if it is complete. Returns its length.
  */
 export async function makeParity(
   backend: Backend,
@@ -43,15 +43,16 @@ export async function makeParity(
   }
 }
 
-/** The bytes that parity protects: the first ones of an object. */
+/** The object whose first bytes are protected by parity. */
 export interface Protected {
   readonly reader: Pick<RecordReader, 'read'>;
   readonly name: string;
 }
 
 /**
- * Appends the parity of an object. Its first bytes are zeros, since their values are known only at the end. Returns
- * the bytes to write in their place. Memory: the parity of one stretch.
+ * Appends the parity of an object to `staged`. The head and the table at its start are zeros, since their values are
+ * known only at the end. Returns the bytes to write in place of the zeros. It needs memory for the parity of one
+ * stretch.
  */
 export async function appendParity(
   staged: ObjectWriter,
@@ -81,7 +82,7 @@ interface Work {
   readonly breathe: () => Promise<void> | undefined;
 }
 
-/** Returns the blocks of parity of a stretch, and records the checksums of its blocks. */
+/** Returns the parity blocks of a stretch, and records the checksums of the stretch's blocks in the table. */
 async function parityOf(
   { reader, name }: Protected,
   math: ParityMath,
@@ -100,7 +101,7 @@ async function parityOf(
     const got = await reader.read(name, at, piece, wanted);
     if (got < wanted) throw new Error(`${name} has become shorter`);
     const whole = Math.ceil(wanted / blockBytes) * blockBytes;
-    piece.fill(0, wanted, whole); // the last block counts as if zeros followed
+    piece.fill(0, wanted, whole); // for parity, zeros follow the file's last byte up to the end of the block
     addSums(table, at / blockBytes, piece.subarray(0, whole), blockBytes);
     addToRows(math, parity, { rowBytes, rows }, piece.subarray(0, whole), at - from);
     await breathe();
@@ -108,7 +109,7 @@ async function parityOf(
   return parity;
 }
 
-/** Adds bytes of a stretch, which begin at `offset` in it, to its rows of parity. */
+/** Adds some bytes of a stretch to its rows of parity. The bytes begin at `offset` in the stretch. */
 export function addToRows(
   math: ParityMath,
   parity: Buffer,

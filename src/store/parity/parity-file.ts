@@ -1,6 +1,7 @@
 /**
- * Parity files: a head and a table of checksums, the blocks of parity, and head and table again, so that no single run of
- * damage takes both copies. A parity file may be hostile: a healed file is proven by its own records.
+ * Parity files. A file has a head and a table of checksums, the blocks of parity, and then table and head again. So no
+ * single damaged range can destroy both copies. A parity file may be hostile, so a healed file is proven by its own
+ * records.
  */
 import { asTardisError } from '../../errors/index.js';
 import type { RecordReader } from '../packs/scan.js';
@@ -58,8 +59,8 @@ export function leavesRoom(bytes: number, freeBytes: number, leastFreeBytes = 0)
 }
 
 /**
- * Returns head and table of a parity file; undefined if the file is absent, or if not even one copy of each is whole. A
- * place that the disk cannot read counts as damaged.
+ * Returns head and table of a parity file. Returns undefined if the file is absent, or if neither copy of the head or
+ * of the table is intact. A place that the disk cannot read counts as damaged.
  */
 export async function readIndex(
   reader: RecordReader,
@@ -114,7 +115,7 @@ export async function readExactly(
   }
 }
 
-/** True if the disk could not read a place of a file, which a copy of the file may repair. */
+/** True for the error of a disk that cannot read a place of a file. A copy of the file may repair it. */
 export function isUnreadableDisk(error: unknown): boolean {
   return unreadableObject(error) !== undefined && asTardisError(error).code === 'IO_FAILED';
 }

@@ -1,4 +1,4 @@
-/** Lists what parity protects: the packs and objects of a client. */
+/** Lists the packs and objects of a client, which parity protects. */
 import type { Backend } from '../backends/backend.js';
 import { isObjectName, packName, PARITY_PREFIX } from '../client/layout.js';
 import { listPackFiles } from '../packs/pack-label.js';
@@ -16,7 +16,7 @@ export async function storedObjects(backend: Backend): Promise<string[]> {
   return names;
 }
 
-/** Returns the names of all packs. Their labels are not read, since the disk may have lost exactly these. */
+/** Returns the names of all packs. Their labels are not read, since these may be the bytes that the disk has lost. */
 export async function storedPacks(backend: Backend): Promise<string[]> {
   return (await listPackFiles(backend)).map(packName);
 }

@@ -1,17 +1,20 @@
 /**
- * The shape of parity: how the bytes of a file are divided, so that a run of damage is spread over many equations. A file
- * is a row of stretches. A stretch is cut into at most 128 shards of equal length, and the blocks at one place in all
- * shards are protected together. See docs/formats.md, "Parity".
+ * The shape of parity: the division of a file's bytes, by which a damaged range is spread over many equations. A file
+ * is a sequence of stretches. A stretch is divided into at most 128 shards of equal length. The blocks at the same
+ * place in all its shards (a column) are protected together. See docs/formats.md, "Parity".
  */
 import { MAX_ROWS, MAX_SHARDS } from './field.js';
 
-/** Bytes of a block, which is lost or kept as a whole: a sector of today's disks, and a page of memory. */
+/**
+ * Number of bytes of a block, which is lost or kept as a whole. It is the size of a sector of today's disks, and of a
+ * page of memory.
+ */
 export const BLOCK_BYTES = 4096;
 /** Maximum number of blocks in a stretch, which bounds the memory for making and using parity. */
 const STRETCH_BLOCKS = 16_384;
 /** Bytes of the checksum of a block. */
 export const SUM_BYTES = 4;
-/** Maximum share of parity in percent, which is MAX_ROWS of MAX_SHARDS. */
+/** Maximum percentage of parity, which is MAX_ROWS of MAX_SHARDS. */
 export const MOST_PERCENT = 50;
 
 export interface Stretch {
@@ -21,7 +24,7 @@ export interface Stretch {
   /** Blocks in each shard; the last shard may have fewer. */
   readonly columns: number;
   readonly shards: number;
-  /** Blocks of parity for each column. As many damaged blocks of a column can be restored. */
+  /** Number of parity blocks for each column. As many damaged blocks of the column can be restored. */
   readonly rows: number;
   /** Number of the stretch's first block of parity. */
   readonly firstParity: number;

@@ -1,18 +1,18 @@
-/** Proves a pack or an object by the checksums of its own records, with no use of parity. */
+/** Proves a pack or an object by the checksums of its own records, without its parity. */
 import { isRecordSound, type RecordReader, scanRecords } from '../packs/scan.js';
 import { recordBytes } from '../packs/record.js';
 import { isUnreadableDisk } from './parity-file.js';
 
-/** A sound record: its range of bytes. */
+/** The range of bytes of a sound record. */
 interface SoundRange {
   readonly from: number;
   readonly to: number;
 }
 
 export interface SoundRecords {
-  /** Records whose header and body match their checksums, ascending. */
+  /** Ranges of the records whose header and body match their checksums, in ascending order. */
   readonly ranges: readonly SoundRange[];
-  /** End of the sound records that follow one another from the start. */
+  /** End of the last sound record in the unbroken sequence of sound records from the start. */
   readonly wholeBytes: number;
   /** True if damaged bytes lie before a sound record, and not only at the end. */
   readonly hasGap: boolean;
@@ -38,8 +38,8 @@ export async function soundRecords(
 }
 
 /**
- * True if `after` has every sound record of `before`, and more bytes of sound records. A record of `before` within a
- * larger one of `after` was part of a body, since a stored content may contain packs.
+ * True if `after` has every sound record of `before`, and more bytes of sound records. If a record of `before` lies
+ * within a larger one of `after`, it was part of a body, since a stored content may contain packs.
  */
 export function isBetter(after: SoundRecords, before: SoundRecords): boolean {
   let at = 0;
@@ -55,7 +55,7 @@ function soundBytes({ ranges }: SoundRecords): number {
   return ranges.reduce((sum, { from, to }) => sum + to - from, 0);
 }
 
-/** Returns a reader that reads zeros where the disk cannot read. */
+/** Returns a reader that returns zeros for bytes that the disk cannot read. */
 export function zeroed(reader: RecordReader): RecordReader {
   return {
     size: (name) => reader.size(name),
@@ -70,7 +70,7 @@ export function zeroed(reader: RecordReader): RecordReader {
   };
 }
 
-/** Size of a piece that reads as zeros if the disk cannot read it. */
+/** Number of bytes that are returned as zeros together if the disk cannot read one of them. */
 const PIECE_BYTES = 4096;
 
 async function readPieces(
@@ -81,7 +81,7 @@ async function readPieces(
 ): Promise<number> {
   const sizeBytes = (await reader.size(name)) ?? 0;
   const bytes = Math.max(0, Math.min(target.length, sizeBytes - position));
-  // Pieces end where the disk's sectors end, so that no sound one is lost with another.
+  // Pieces end where the disk's sectors end, so that no readable sector is lost with an unreadable one.
   for (let at = 0; at < bytes; ) {
     const count = Math.min(PIECE_BYTES - ((position + at) % PIECE_BYTES), bytes - at);
     const piece = target.subarray(at, at + count);

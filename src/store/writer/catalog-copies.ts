@@ -1,8 +1,8 @@
 /**
- * Makes and reads dated, compressed copies of a catalog beside it (docs/formats.md, "Copies of the catalog"). A
- * copy is made after a session ends, without the client's lock, so that no session waits for it. If the next
- * session begins meanwhile, the copy is abandoned, and one is made when that session ends. A copy is never used
- * as it is: later commits are replayed from the packs.
+ * Makes and reads dated, compressed copies of a catalog, which are files beside it (docs/formats.md, "Copies of the
+ * catalog"). A copy is made after a session ends, without the client's lock, so that no session waits for it. If the
+ * next session begins meanwhile, the copy is abandoned, and one is made when that session ends. A copy is never used as
+ * it is: later commits are replayed from the packs.
  */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
@@ -53,7 +53,7 @@ function copyOf({ catalogPath }: ClientDirectory, name: string): CatalogCopy | u
   return match === null ? undefined : { name, commit: Number(match[1]) };
 }
 
-/** Makes copies in the background, at most one of a client at a time. */
+/** Makes copies in the background, at most one at a time for each client. */
 export class CatalogCopies {
   private readonly making = new Map<string, Promise<void>>();
   private readonly system: System;
@@ -65,8 +65,8 @@ export class CatalogCopies {
   }
 
   /**
-   * Starts a copy, unless one of this client is in flight or `keep` is 0. A finished copy deletes older ones
-   * beyond `keep`.
+   * Starts a copy, unless `keep` is 0 or a copy of this client is in progress. When it is finished, older copies beyond
+   * the newest `keep` are deleted.
    */
   start(directory: ClientDirectory, keep: number): void {
     if (keep === 0 || this.making.has(directory.path)) return;
@@ -79,21 +79,21 @@ export class CatalogCopies {
     this.making.set(directory.path, work);
   }
 
-  /** Reports that a copy elsewhere failed. */
+  /** Reports the failure of a copy that other code made. */
   report(client: string, error: TardisError): void {
     this.onFailure(client, error);
   }
 
-  /** Resolves when no copy is in flight. */
+  /** Resolves when no copy is in progress. */
   async finished(): Promise<void> {
     await Promise.all(this.making.values());
   }
 }
 
 /**
- * Makes a copy. Returns false, and makes none, if a session began meanwhile. Only a catalog whose pages all
- * match their checksums is copied. So no copy contains damage of the disk, and no copy is deleted for a damaged
- * one. Throws CATALOG_DAMAGED, CATALOG_UNPROVEN, DISK_FULL, STORE_NOT_WRITABLE.
+ * Makes a copy. Returns false, and makes none, if a session began meanwhile. Copies only a catalog whose pages all
+ * match their checksums. So no copy contains damage of the disk, and no intact copy is deleted for a damaged one.
+ * Throws CATALOG_DAMAGED, CATALOG_UNPROVEN, DISK_FULL, STORE_NOT_WRITABLE.
  */
 export async function copyCatalog(
   system: System,
@@ -148,8 +148,8 @@ function removeAbandoned({ files, clock }: System, directory: ClientDirectory): 
 }
 
 /**
- * Runs `work` on the catalog's file. If a reader keeps the catalog in WAL mode, a part of it is in the log, and `work`
- * gets a private snapshot instead.
+ * Runs `work` on the catalog's file. If a reader keeps the catalog in WAL mode, a part of it is only in the log. Then
+ * `work` gets a private snapshot instead.
  */
 async function withSettledFile<T>(
   system: System,
@@ -173,8 +173,8 @@ function commitOf(system: System, catalogPath: string): number {
 }
 
 /**
- * Compresses a file piece by piece, under a temporary name until it is durable. Returns false, and deletes the
- * file, if the catalog changed meanwhile.
+ * Compresses a file piece by piece into a file with a temporary name, which is renamed when it is durable. Returns
+ * false, and deletes the new file, if the catalog changed meanwhile.
  */
 async function pack(
   files: Files,
@@ -189,7 +189,7 @@ async function pack(
   const source = files.open(from, 'read');
   let target: number | undefined;
   try {
-    if (files.status(temporary) !== undefined) files.unlink(temporary); // left by an interrupted copy
+    if (files.status(temporary) !== undefined) files.unlink(temporary); // an interrupted copy left it
     target = files.open(temporary, 'create');
     await packInto(files, source, target, commit);
     const isWhole = isSettled();

@@ -20,9 +20,9 @@ const MAX_FOLLOWED = 1000;
 
 /**
  * Applies the commits that the catalog lacks, and makes the catalog if there is none. Writes nothing to the bucket. If
- * another process of this machine writes to the client, that process keeps the catalog up to date. Throws CLIENT_BUSY
- * if that process has made no catalog yet, and errors of a bucket. If a rewrite has put another generation in place of
- * this one, the other generation is fetched.
+ * another process of this machine writes to the client, that process keeps the catalog up to date. If a rewrite has
+ * replaced this generation by another one, fetches that one. Throws CLIENT_BUSY if another process writes and has made
+ * no catalog yet, and errors of a bucket.
  */
 export async function catchUp(system: System, directory: ClientDirectory): Promise<void> {
   let present = directory;
@@ -38,8 +38,8 @@ export async function catchUp(system: System, directory: ClientDirectory): Promi
 }
 
 /**
- * Fetches the small files of the next generation and returns true, if the error shows that a rewrite has put it in
- * place of this one. Opening the client again then opens the next generation. Returns false for every other error.
+ * True if the error shows that a rewrite has replaced this generation by another one. Then the small files of that
+ * generation have been fetched, and opening the client again opens it. False for every other error.
  */
 export async function isFollowed(
   system: System,
@@ -67,7 +67,9 @@ async function catchUpOnce(system: System, directory: ClientDirectory): Promise<
   catalog.close();
 }
 
-/** True if a bucket may have commits that this machine's catalog lacks. Takes one request. Throws errors of a bucket. */
+/**
+ * True if a bucket may have commits that this machine's catalog lacks. Sends one request. Throws errors of a bucket.
+ */
 export async function isBehind(system: System, directory: ClientDirectory): Promise<boolean> {
   const last = lastCommit(system, directory);
   if (last === undefined) return true;
@@ -90,6 +92,6 @@ function lastCommit(system: System, { catalogPath }: ClientDirectory): number | 
     );
   } catch (error) {
     if (asTardisError(error).code !== 'CATALOG_DAMAGED') throw error;
-    return undefined; // it is made again
+    return undefined; // the catalog is made again
   }
 }

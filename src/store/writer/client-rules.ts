@@ -43,8 +43,8 @@ function ownWords(catalog: Catalog, words: RuleWords): RuleWords {
 }
 
 /**
- * Returns the rules stored with the client itself; undefined if there are none. `words` define the priorities.
- * Throws CONFIG_INVALID.
+ * Returns a client's retention rules: those stored with the client, and those of `words` for the rest. Undefined if
+ * neither has any. Throws CONFIG_INVALID.
  */
 export function ownRulesFor(catalog: Catalog, words: RuleWords): RetentionRules | undefined {
   const rules = rulesOf(ownWords(catalog, words));

@@ -7,7 +7,7 @@ import { buildEvent, type ClientDirectory, type Location } from '../index.js';
 import type { System } from '../../system/index.js';
 import { StoreWriter, type StoreLimits } from './store-writer.js';
 
-/** A content, and its place when it was read; `location` is undefined if it had none. */
+/** A content, and its location when it was read; `location` is undefined if it had none. */
 export interface SeenContent {
   readonly digest: Buffer;
   readonly location: Location | undefined;
@@ -16,7 +16,10 @@ export interface SeenContent {
 /** Maximum number of digests in one event. */
 const MAX_DIGESTS = 4096;
 
-/** Marks contents as damaged. The promise resolves when the data is durable. Throws CLIENT_BUSY and the errors of opening. */
+/**
+ * Marks contents as damaged. The marks are durable when the promise resolves. Throws CLIENT_BUSY and the errors of
+ * opening.
+ */
 export async function markDamaged(
   system: System,
   directory: ClientDirectory,
@@ -30,8 +33,8 @@ export async function markDamaged(
 }
 
 /**
- * Stores the result of a check as marks. Contents that were healed or moved meanwhile keep their marks. Returns
- * the number of marks set and cleared. Throws CLIENT_BUSY and the errors of opening.
+ * Stores the result of a check as marks. Contents that were healed or moved after the check read them keep their marks.
+ * Returns the numbers of marks that were set and cleared. Throws CLIENT_BUSY and the errors of opening.
  */
 export async function settleMarks(
   system: System,
@@ -43,7 +46,7 @@ export async function settleMarks(
     const isThere = (seen: SeenContent): boolean => isWhere(store, seen);
     const damaged = found.damaged.filter(isThere).map(({ digest }) => digest);
     const sound = found.sound.filter(isThere).map(({ digest }) => digest);
-    // Marks are set first, and spread to everything that rests on a content. Then the superfluous ones are
+    // Marks are set first, and spread to all contents that depend on a damaged one. Then the unneeded marks are
     // cleared.
     append(store, 'damage', damaged);
     append(store, 'sound', sound);

@@ -1,6 +1,6 @@
 /**
- * Keeps this machine's data of clients in a bucket up to date while a program reads them: their small files, and their
- * catalogs. Commits are applied in a thread of their own, so that requests are answered meanwhile.
+ * Keeps this machine's data of clients in a bucket up to date while a program reads them: the clients' small files, and
+ * their catalogs. Commits are applied in a separate thread, so that requests are answered meanwhile.
  */
 import {
   asTardisError,
@@ -25,17 +25,19 @@ import { isBehind } from './catch-up.js';
 /** Umask of the cache, which only its owner may read. */
 export const CACHE_UMASK = 0o077;
 
-/** Maximum time for which a request waits for an update that it does not need. */
+/** Maximum time for which a request waits for an update, if it can be answered without. */
 const MAX_WAIT_MS = 2000;
 /** Minimum time between two checks for new commits of one client, if missing packs cause the checks. */
 const LEAST_MS = 2000;
-/** Time for which fetched accounts are used without a new look. A change is seen within twice this time. */
+/**
+ * Time for which fetched accounts are used before they are fetched again. A change is noticed within twice this time.
+ */
 const ACCOUNTS_MS = 2000;
 /** Maximum number of clients that are remembered, since requests without a login may have any name. */
 const MAX_REMEMBERED = 1024;
 /**
- * Maximum number of looks for names that requests without a login may cause at once, and the time after which one more
- * is allowed.
+ * Maximum number of lookups that requests without a login may cause at once, and the time after which one more is
+ * allowed.
  */
 const LOOKS = Object.freeze({ most: 60, refillMs: 1000 });
 
@@ -45,7 +47,7 @@ export interface CatchUpTask {
   readonly umask: number;
 }
 
-/** The message of the thread. */
+/** The message that the thread sends at its end. */
 export interface CatchUpAnswer {
   readonly error: WireError | undefined;
 }
@@ -63,9 +65,9 @@ export interface FollowingOptions {
   readonly catalogFile: string;
   /** Minimum time between two checks for new commits of one client. */
   readonly everyMs: number;
-  /** Prints that the bucket cannot be read, and that it can be read again. */
+  /** Prints a line, when the bucket cannot be read and when it can be read again. */
   readonly warn: (line: string) => void;
-  /** Applies the missing commits. The default does so in a thread. */
+  /** Applies the commits that a client's catalog lacks. The default does so in a thread. */
   readonly apply?: ((directory: ClientDirectory) => Promise<void>) | undefined;
 }
 
@@ -78,9 +80,9 @@ interface Followed {
   lookedMs: number;
   /** Time at which the last transfer of small files ended. */
   fetchedMs: number;
-  /** The last look for accounts, if it has not failed. */
+  /** The last fetch of the client's accounts, unless it failed. */
   accounts: Promise<void> | undefined;
-  /** Time at which the last look for accounts began. */
+  /** Time at which the last fetch of accounts began. */
   accountsMs: number;
 }
 
@@ -93,7 +95,7 @@ export class Following {
   private refilledMs: number;
   private lastReported = '';
   private lastReportedAccounts = '';
-  /** The last look for files of accounts, if it has not failed, and the time at which it began. */
+  /** The last fetch of the files of accounts, unless it failed, and the time at which it began. */
   private files: { readonly atMs: number; readonly looking: Promise<void> } | undefined;
   private isClosed = false;
   private readonly options: FollowingOptions;
@@ -103,7 +105,7 @@ export class Following {
     this.refilledMs = options.system.clock.monotonicMs();
   }
 
-  /** Throws if the bucket cannot be read now. */
+  /** Throws an error of the bucket if the bucket cannot be read now. */
   async requireBucket(): Promise<void> {
     const { system, access } = this.options;
     await requireClientList(system, access);
@@ -119,7 +121,7 @@ export class Following {
     return one.running;
   }
 
-  /** Brings a client up to date as `refresh` does, but reports a failure by `warn`, and never rejects. */
+  /** Brings a client up to date as `refresh` does, but never rejects. A failure is printed with `warn`. */
   async attempt(client: string): Promise<void> {
     try {
       await this.refresh(client);
@@ -132,8 +134,9 @@ export class Following {
   }
 
   /**
-   * Brings a client up to date if that is due. The call returns after a short time at most; the work continues in the
-   * background. If the client has no catalog here, the call waits for the end, and throws as `refresh` does.
+   * Brings a client up to date if that is due. The call waits only a short time, and the work continues in the
+   * background. If the client has no catalog here, the call waits for the end of the work, and throws as `refresh`
+   * does.
    */
   async refreshIfDue(client: string): Promise<void> {
     const one = this.of(client);
@@ -143,7 +146,10 @@ export class Following {
     else await this.refresh(client);
   }
 
-  /** Brings a client up to date after an object was missing, unless that was done just now. Throws as `refresh` does. */
+  /**
+   * Brings a client up to date because an object was missing. Does nothing if the client was brought up to date a
+   * moment ago. Throws as `refresh` does.
+   */
   async again(client: string): Promise<void> {
     const one = this.of(client);
     if (one.running === undefined && this.nowMs() - one.lookedMs < LEAST_MS) return;
@@ -158,15 +164,15 @@ export class Following {
     checkClientName(client);
     const known = this.followed.get(client);
     const isNew = known !== undefined && this.nowMs() - known.fetchedMs < this.options.everyMs;
-    // Without a look nothing is remembered: many names would push out those that are in use.
+    // If nothing is fetched, nothing is remembered, since many names would evict those that are in use.
     if (isNew || (known?.fetching === undefined && !this.mayLook())) return;
     await this.fetch(client, this.of(client));
   }
 
   /**
-   * Fetches the accounts of a client, for a request that is not logged in. Fetches nothing if many names were
-   * requested a moment ago. If the list cannot be used, the error is only printed, since it would reveal that the
-   * client exists; a login ends with it later. Throws errors of a bucket.
+   * Fetches the accounts of a client, for a request that is not logged in. Fetches nothing if many names were requested
+   * a moment ago. If the accounts cannot be used, the error is only printed: a different answer would reveal that the
+   * client exists. A login then fails with this error later. Throws errors of a bucket.
    */
   async lookAccounts(client: string): Promise<void> {
     checkClientName(client);
@@ -183,7 +189,7 @@ export class Following {
   }
 
   /**
-   * Fetches the accounts of a client, for a user who is logged in, unless a look for them has begun a moment ago.
+   * Fetches the accounts of a client, for a user who is logged in. Does nothing if they were fetched a moment ago.
    * Throws ACCOUNTS_DAMAGED and errors of a bucket.
    */
   fetchAccounts(client: string): Promise<void> {
@@ -201,8 +207,8 @@ export class Following {
   }
 
   /**
-   * Fetches the files of accounts that own clients, unless a look for them has begun a moment ago. Throws ACCOUNTS_DAMAGED and
-   * errors of a bucket.
+   * Fetches the files of accounts that own clients. Does nothing if they were fetched a moment ago. Throws
+   * ACCOUNTS_DAMAGED and errors of a bucket.
    */
   fetchAccountFiles(): Promise<void> {
     const atMs = this.nowMs();
@@ -227,7 +233,7 @@ export class Following {
     await this.fetch(client, this.of(client));
   }
 
-  /** Ends the thread. Calls that wait for it reject with INTERRUPTED. */
+  /** Ends the thread. Calls that wait for the thread reject with INTERRUPTED. */
   async close(): Promise<void> {
     this.isClosed = true;
     await this.stopThread?.();

@@ -1,5 +1,5 @@
 /**
- * Requests to forget paths. Each is an event, durable before it is acknowledged, and can be withdrawn until it
+ * Requests to forget paths. Each request is an event, durable before it is acknowledged. It can be withdrawn until it
  * is due.
  */
 import { Catalog, ForgettingCopy, isUnusedClient } from '../catalog/index.js';
@@ -28,8 +28,8 @@ const NOTHING: ForgetReport = {
 };
 
 /**
- * Returns the data that would be deleted if the paths were forgotten now. Changes nothing. Throws CATALOG_DAMAGED, DISK_FULL,
- * CLIENT_BUSY.
+ * Returns a report of the data that would be deleted if the paths were forgotten now. Changes nothing. Throws
+ * CATALOG_DAMAGED, DISK_FULL, CLIENT_BUSY.
  */
 export function previewForget(
   system: System,
@@ -44,8 +44,8 @@ export function previewForget(
 }
 
 /**
- * Requests that paths be forgotten in all present sets, `undoMs` from now. Returns the requests. Throws
- * CLIENT_BUSY; USAGE if there are too many requests, no sets yet, or the time is too long.
+ * Stores requests that paths be forgotten in all present sets after `undoMs`. Returns the requests. Throws CLIENT_BUSY;
+ * USAGE if there are too many requests, no sets yet, or the time is too long.
  */
 export async function requestForgets(
   system: System,

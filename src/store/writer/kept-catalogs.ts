@@ -1,6 +1,6 @@
 /**
- * Catalogs that rebuilds have replaced, kept beside the new one as `tardis.db.before-rebuild-N`. Only a few are
- * kept: the most complete one, whenever it was replaced, and the newest ones.
+ * Catalogs that rebuilds have replaced, kept beside the new one as `tardis.db.before-rebuild-N`. Only a few are kept:
+ * the most complete one, however old, and the newest ones.
  */
 import path from 'node:path';
 import { Catalog } from '../catalog/index.js';
@@ -70,8 +70,8 @@ function worthOf(system: System, catalogPath: string): Worth {
 }
 
 /**
- * True if `one` is more complete than `other`. If both are equally complete, the older one is kept, since it was not
- * made from less data.
+ * True if `one` is more complete than `other`. If both are equally complete, it is false: the older one is kept, since
+ * it was not made from less data.
  */
 function isMore(one: Worth, other: Worth): boolean {
   return one.sets === other.sets ? one.versions > other.versions : one.sets > other.sets;

@@ -1,5 +1,5 @@
 /**
- * Finds a history to fill holes in the packs: the old catalog or a copy of it. Each is used only if it is sound
+ * Finds a history to fill holes in the packs: the old catalog or a copy of it. A candidate is used only if it is sound
  * and belongs to the same history as the packs.
  */
 import {
@@ -26,16 +26,16 @@ import { listCopies, unpackCopy } from './catalog-copies.js';
 
 const UNPACKED = 'copy.db';
 
-/** A history and its source: the copy of this name, or the catalog if `copy` is undefined. */
+/** A history and its source: the copy with this file name, or the catalog if `copy` is undefined. */
 export interface FoundHistory {
   readonly history: KnownHistory;
   readonly copy: string | undefined;
   /**
-   * Commit point of the history. If its pack is cut off, the point is at the end of the pack; the catalog may then contain
-   * later data.
+   * Commit point of the history. If the pack of this commit is truncated, the point is at the end of that pack. The
+   * catalog may then contain later data.
    */
   readonly point: CommitPoint;
-  /** Number of versions that the packs contradict. */
+  /** Number of versions in the history that the packs contradict. */
   readonly contradictions: number;
 }
 
@@ -46,8 +46,8 @@ export interface PackReplay {
 }
 
 /**
- * Returns the best history that fits; undefined if there is none. The caller closes it. `copiesFirst` prefers the
- * copies, for a catalog that may be wrong. Throws DISK_FULL.
+ * Returns the best history that fits the packs; undefined if there is none. The caller closes it. `copiesFirst` prefers
+ * the copies, for a catalog that may be wrong. Throws DISK_FULL.
  */
 export async function findHistory(
   system: System,
@@ -75,7 +75,7 @@ async function findInCatalog(
   return found && { ...found, copy: undefined };
 }
 
-/** Tries the copies, newest first. */
+/** Returns the first copy that can be used as a history, newest first; undefined if there is none. */
 async function findInCopies(
   system: System,
   directory: ClientDirectory,
@@ -123,7 +123,7 @@ async function fitting(
   return undefined;
 }
 
-/** True if a catalog ends at a commit that the packs contain, or after all commits of the packs. */
+/** True if a catalog ends at a commit that is in the packs, or after all commits of the packs. */
 async function isOfPacks(
   { point, counters }: KnownHistory,
   backend: Backend,
@@ -132,7 +132,7 @@ async function isOfPacks(
   // Listings and events between the catalog's end and an image may be gone.
   if (point.commit === 0 || imageCommit > point.commit) return false;
   if (point.commit < end.commit) return hasCommit(backend, point);
-  // An abandoned history may have as many commits, but not all of the numbers.
+  // An abandoned history may have as many commits, but not as high numbers of everything.
   const names = ['set', 'root', 'directory', 'sequence'] as const;
   if (names.some((name) => fromPacks[name] > counters[name])) return false;
   if (point.commit > end.commit) return isBehind(point, end);
@@ -142,8 +142,8 @@ async function isOfPacks(
 }
 
 /**
- * Returns the pack with the last commit of the catalog, which therefore belongs to the client; undefined if the
- * catalog is of no use. Throws CATALOG_NEWER.
+ * Returns the pack with the last commit of the catalog. That pack certainly belongs to the client. Returns undefined if
+ * the catalog is of no use. Throws CATALOG_NEWER.
  */
 export async function packOfCatalog(
   system: System,
@@ -157,7 +157,7 @@ export async function packOfCatalog(
     return point.commit > 0 && (await hasCommit(backend, point)) ? point.pack : undefined;
   } catch (error) {
     if (asTardisError(error).code === 'CATALOG_NEWER') throw error;
-    return undefined; // the rebuild works without it
+    return undefined; // the rebuild works without the catalog
   } finally {
     backend.close();
   }
@@ -167,7 +167,7 @@ function isBehind(one: CommitPoint, other: CommitPoint): boolean {
   return one.pack === other.pack ? one.position > other.position : one.pack > other.pack;
 }
 
-/** True if the record of a commit ends at this point. Throws RECORD_DAMAGED. */
+/** True if the commit record of a point is in the packs and ends at its position. Throws RECORD_DAMAGED. */
 export async function hasCommit(
   backend: Backend,
   { commit, pack, position, checksum }: CommitPoint,
@@ -182,13 +182,13 @@ export async function hasCommit(
   return false;
 }
 
-/** Returns the point, with its position clipped to the end of the pack. */
+/** Returns the point, whose position is limited to the size of its pack. */
 async function clipped(point: CommitPoint, backend: Backend): Promise<CommitPoint> {
   const sizeBytes = (await backend.size(packName(point.pack))) ?? 0;
   return { ...point, position: Math.min(point.position, sizeBytes) };
 }
 
-/** Throws the error, unless it is damage of a catalog or a copy. */
+/** Throws the error, unless it reports a damaged catalog or copy. */
 function requireDamage(error: unknown): void {
   const { code } = asTardisError(error);
   if (code !== 'CATALOG_DAMAGED' && code !== 'RECORD_DAMAGED') throw error;

@@ -1,7 +1,7 @@
 /**
  * Makes a copy of the catalog in a bucket, so that a machine without a catalog need not read all commits. The next
- * commit of the session names the copy, since only this session can then create that commit. A copy is optional, and
- * no session fails because of it.
+ * commit of the session names the copy; the session's claim ensures that no other session creates that commit. A copy
+ * is optional, and no session fails because of it.
  */
 import { asTardisError, type TardisError } from '../../errors/index.js';
 import {
@@ -18,15 +18,13 @@ import { applyEvent, comparePages, pagesDamaged } from '../catalog/index.js';
 import { packPiece, pieceOf } from './snapshot-pieces.js';
 import type { StoreWriter } from './store-writer.js';
 
-/**
- * Minimum size of a catalog that gets copies: about 6,000 entries. The commits of a smaller one are read in a moment.
- */
+/** Minimum size of a catalog that gets copies: about 6,000 entries. The commits of a smaller one are read quickly. */
 const LEAST_BYTES = 512 << 10;
 /** Number of commits after which a new copy is made. */
 const MOST_COMMITS = 64;
 /** A new copy is made if the size of the catalog has changed by more than 1/GROWN_PARTS. */
 const GROWN_PARTS = 20;
-/** Size of a catalog (about 5 million entries) from which on LARGE_GROWN_PARTS is used instead. */
+/** Minimum size (about 5 million entries) of a catalog for which LARGE_GROWN_PARTS is used instead of GROWN_PARTS. */
 const LARGE_BYTES = 512 << 20;
 const LARGE_GROWN_PARTS = 50;
 /** Maximum number of pieces that are sent at once. */
@@ -34,8 +32,9 @@ const MOST_SENDING = 2;
 const ID_BYTES = 8;
 
 /**
- * Makes a copy if enough has changed since the newest one, or if that is lost; to be called at the end of a session, behind
- * its last checkpoint. Returns the error if that fails. Everything else that the session stored is durable then, too.
+ * Makes a copy if enough has changed since the newest copy, or if that copy is lost. Call it at the end of a session,
+ * after its last checkpoint. Returns the error if the copy fails. Everything else that the session stored is durable
+ * even then.
  */
 export async function makeSnapshot(
   system: System,
@@ -76,8 +75,8 @@ function isDue({ catalog, commitPoint, isWhole, packs }: StoreWriter, isLost: bo
 }
 
 /**
- * Sends the catalog's file, and returns the facts about the copy. Returns undefined if the file is not the whole
- * catalog because a reader uses it, or if it is too large. Throws CATALOG_DAMAGED, and errors of a bucket.
+ * Sends the catalog's file to the bucket, and returns the facts about the copy. Returns undefined if a reader keeps a
+ * part of the catalog in its log, or if the file is too large. Throws CATALOG_DAMAGED, and errors of a bucket.
  */
 async function send(
   system: System,
@@ -116,7 +115,7 @@ async function send(
   }
 }
 
-/** Waits until all works have ended, and returns their results. Throws the first error. */
+/** Waits until all promises have settled, and returns their results. Throws the first error. */
 async function settled<T>(works: readonly Promise<T>[]): Promise<T[]> {
   await Promise.allSettled(works);
   return Promise.all(works);

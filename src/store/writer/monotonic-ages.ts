@@ -28,8 +28,8 @@ export function ageIn({ state, stats }: BackupSet): MonotonicAge | undefined {
 }
 
 /**
- * Returns the statistics that hold a set's monotonic age, counted up to its beginning. The set gets them at its
- * end.
+ * Returns the statistics that contain a set's monotonic age, counted up to the set's beginning. They are stored when
+ * the set ends.
  */
 export function ageFigures(catalog: Catalog, set: SetNumber): Partial<Record<AgeFigure, number>> {
   const openedAtMs = catalog.sets.find(set)?.openedAtMs;

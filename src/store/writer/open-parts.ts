@@ -28,21 +28,24 @@ interface CatalogLimits {
 export interface PartsLimits extends CatalogLimits {
   /** Size in bytes at which a pack is closed. */
   readonly packBytes: number;
-  /** True to read no commits from a log after those in the catalog, if the caller commits next. */
+  /**
+   * True to read no commits from a log after those in the catalog. Only if the caller commits next, since that commit
+   * shows a conflict.
+   */
   readonly assumesNewest?: boolean;
 }
 
-/** The source of the catalog of a client in a bucket. */
+/** The origin of the catalog of a client in a bucket. */
 interface Origin {
-  /** True if a machine without a catalog may begin with a copy in the bucket. */
+  /** True if a missing catalog may be made from a copy in the bucket. */
   mayBeCopy: boolean;
-  /** True if the catalog began with a copy. */
+  /** True if the catalog was made from a copy. */
   isCopy: boolean;
 }
 
-/** Errors that a wrong copy of the catalog may cause when commits are applied to it. */
+/** Errors that may occur when commits are applied to a wrong copy of the catalog. */
 const DOUBTFUL: ReadonlySet<string> = new Set(['STORE_FORKED', 'RECORD_DAMAGED', 'INTERNAL']);
-/** Maximum number of attempts to open a catalog: a damaged one, then a wrong copy, then the log alone. */
+/** Maximum number of attempts to open a catalog: with a damaged catalog, with a wrong copy, and with the log alone. */
 const MOST_TRIES = 3;
 
 export interface OpenedParts {
@@ -73,9 +76,9 @@ async function endJournal({ files }: System, { catalogPath }: ClientDirectory): 
 }
 
 /**
- * Opens catalog and packs, and applies commits that the catalog lacks after a crash. A lost catalog is rebuilt as by
- * `rebuildCatalog`, which marks the same sets as doubtful. A transaction is open afterwards. For a client in a bucket
- * the catalog is a cache: a damaged one is made again from the log.
+ * Opens catalog and packs, and applies commits that the catalog lacks after a crash. Afterwards a transaction is open.
+ * A lost catalog is rebuilt as by `rebuildCatalog`, which marks the same sets as doubtful. For a client in a bucket the
+ * catalog is a cache: a damaged one is made again from the log.
  */
 export async function openParts(
   system: System,
@@ -109,7 +112,7 @@ async function openOnce(
   const backend = medium.records();
   try {
     let isUnwritten = !catalog.state.isWritten();
-    // A log makes a lost catalog again as it brings any catalog up to date.
+    // With a log, a lost catalog needs no rebuild: it is filled in the same way as any catalog is brought up to date.
     const isLost = isUnwritten && !hasLog(backend);
     if (isLost && (await isOfSomething(system, directory, backend))) {
       catalog.abandon();
@@ -131,7 +134,7 @@ async function openOnce(
     const { counters, point, lastPack } = report;
     catalog.begin();
     if (isUnwritten) {
-      // This is written before the first pack exists, so that a first checkpoint that was cut short is not
+      // This state is written before the first pack exists, so that a first checkpoint that was cut short is not
       // mistaken for an acknowledged one.
       catalog.state.write(counters, point);
       catalog.commit();

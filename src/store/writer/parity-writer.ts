@@ -20,7 +20,7 @@ import type { CommitPoint } from '../catalog/index.js';
 export interface ParityLimits {
   /** Bytes of parity for 100 bytes of packs and objects; 0 or undefined makes none. */
   readonly parityPercent?: number;
-  /** Free bytes that must remain. */
+  /** Number of free bytes that must remain on the disk. */
   readonly leastFreeBytes?: number;
 }
 
@@ -33,9 +33,12 @@ interface Durable {
 
 export class ParityWriter {
   private madeBytes = 0;
-  /** Bytes of the parity of the last pack, which is made at the end of the session. */
+  /** Number of bytes of the last pack's parity, which is made at the end of the session. */
   private expectedBytes = 0;
-  /** Objects and packs without parity. Objects come first: a pack with parity shows that its objects have theirs. */
+  /**
+   * Objects and packs that have no parity yet. Objects are protected first, so that a pack with parity shows that its
+   * objects have theirs.
+   */
   private readonly objects = new Set<string>();
   private readonly packs = new Set<PackNumber>();
   private point: CommitPoint | undefined;
@@ -70,19 +73,19 @@ export class ParityWriter {
     return this.madeBytes + this.expectedBytes;
   }
 
-  /** Counts the parity of the last pack before it is made, for the report of the used space to the client. */
+  /** Counts the parity of the last pack before it is made, since the used space is reported to the client before. */
   expectLast(): void {
     const { point, percent } = this;
     if (this.isOff || point === undefined || !this.packs.has(point.pack)) return;
     this.expectedBytes = parityBytes(shapeOf(point.position, percent));
   }
 
-  /** Protects the objects and the packs that are complete. */
+  /** Makes parity of the objects, and of all packs but the last. */
   async protectFinished(): Promise<void> {
     await this.protect(false);
   }
 
-  /** Protects the last pack too. Nothing more may be appended to it. */
+  /** Makes parity of the last pack too. Nothing more may be appended to that pack. */
   async protectAll(): Promise<void> {
     this.expectedBytes = 0;
     await this.protect(true);
@@ -117,7 +120,9 @@ export class ParityWriter {
     }
   }
 
-  /** True if parity of this size leaves room for the backup itself. Otherwise the session makes no more. */
+  /**
+   * True if parity of this size leaves enough space for the backup itself. Otherwise the session makes no more parity.
+   */
   private hasRoom(bytes: number): boolean {
     if (!leavesRoom(bytes, this.freeBytes(), this.leastFreeBytes)) this.isOff = true;
     return !this.isOff;

@@ -1,7 +1,7 @@
 /**
- * Rebuilds a catalog from the packs, with the client's lock held. Holes in the packs are filled from a sound
- * catalog or a copy of it. If a part is found nowhere, all sets so far are marked as doubtful. Rebuilds use
- * this code, and so do sessions that find no catalog.
+ * Rebuilds a catalog from the packs, with the client's lock held. Holes in the packs are filled from a sound catalog or
+ * a copy of it. If a part is found nowhere, all sets so far are marked as doubtful. This code is used by rebuilds, and
+ * by sessions that find no catalog.
  */
 import type { PackNumber } from '../../model/index.js';
 import path from 'node:path';
@@ -22,13 +22,13 @@ import { findHistory, type FoundHistory, hasCommit } from './known-histories.js'
 import { removeDatabase, replaceCatalog } from './replace-catalog.js';
 
 export interface RebuildReport extends RecoveryReport {
-  /** Number of checkpoints that a catalog contained and the packs no longer do. */
+  /** Number of checkpoints that an old catalog or a copy contained, and that the packs do not contain any more. */
   readonly lostCommits: number;
   /** Name of the file in which the old catalog is kept; undefined if there was none. */
   readonly keptCatalog: string | undefined;
   /** Name of the copy that the rebuild began with; undefined if none. */
   readonly fromCopy: string | undefined;
-  /** True if the packs have holes, and the history is that of the old catalog or a copy. */
+  /** True if the packs have holes, and the history was taken from the old catalog or a copy. */
   readonly knowsMore: boolean;
 }
 
@@ -44,7 +44,7 @@ export interface RebuildOptions {
   readonly onProgress?: (pack: PackNumber, lastPack: PackNumber) => void;
 }
 
-/** `knownCommit`: the last commit that the old catalog contained. A later one was never acknowledged. */
+/** `knownCommit` is the last commit that the old catalog contained. A later one was never acknowledged. */
 interface Replaying extends RebuildOptions {
   readonly knownCommit?: number;
 }
@@ -52,7 +52,7 @@ interface Replaying extends RebuildOptions {
 interface Replayed extends RecoveryReport {
   readonly fromCopy: string | undefined;
   readonly knowsMore: boolean;
-  /** Number of checkpoints that are known to have existed beyond those in the packs. */
+  /** Number of checkpoints after those in the packs that are known to have existed. */
   readonly lostCommits: number;
 }
 
@@ -65,8 +65,8 @@ interface OldCatalog {
 }
 
 /**
- * Makes a new catalog, replaces the old one when the new one is complete, and keeps the old one beside it. The new
- * one has no skip hashes, so the next backup compares everything. Throws DISK_FULL, STORE_NEWER, INTERRUPTED.
+ * Makes a new catalog. When it is complete, it replaces the old one, which is kept beside it. The new one has no skip
+ * hashes, so the next backup compares everything. Throws DISK_FULL, STORE_NEWER, INTERRUPTED.
  */
 export async function rebuildFromPacks(
   system: System,
@@ -114,7 +114,7 @@ class Rebuilding {
     this.options = options;
   }
 
-  /** Fills the new catalog from the best source. */
+  /** Fills the new catalog from the best source, and returns the report. */
   async replayed(old: OldCatalog | undefined, fromCopy: boolean): Promise<Replayed> {
     const quick = fromCopy ? await this.replayCopies() : undefined;
     if (quick !== undefined && !this.isLacking(quick, old)) return quick;
@@ -142,14 +142,14 @@ class Rebuilding {
     return replayed.isMetadataLost || known > replayed.point.commit;
   }
 
-  /** Replays the packs on a known history, and returns the report of the replay. */
+  /** Makes the new catalog from a known history and the packs, and returns the report. */
   private async replayHistory(found: FoundHistory, fromPacks: RecoveryReport): Promise<Replayed> {
     const { history, point, copy, contradictions } = found;
     const start = history.endingAt(point);
     const replayed = await this.replay({ start });
     return {
       ...replayed,
-      // Two records contradict each other about a version, so one of them is wrong.
+      // Catalog and packs have different records of one version, so one of them is wrong.
       isMetadataLost: replayed.isMetadataLost || contradictions > 0,
       damagedRecords: Math.max(replayed.damagedRecords, contradictions > 0 ? 1 : 0),
       fromCopy: copy,
@@ -158,7 +158,7 @@ class Rebuilding {
     };
   }
 
-  /** Tries the copies, newest first; undefined if none is usable. */
+  /** Makes the new catalog from the newest usable copy, and returns the report; undefined if no copy is usable. */
   private async replayCopies(): Promise<Replayed | undefined> {
     for (const copy of listCopies(this.system, this.directory)) {
       try {
@@ -170,7 +170,9 @@ class Rebuilding {
     return undefined;
   }
 
-  /** Makes a new catalog from the packs; after a copy or a history, only from the later part of the packs. */
+  /**
+   * Makes a new catalog from the packs. If a copy or a history is given, only the later part of the packs is replayed.
+   */
   private async replay({
     copy,
     start,
@@ -202,8 +204,8 @@ class Rebuilding {
 }
 
 /**
- * Throws CATALOG_DAMAGED unless a copy can be continued: its last commit is at the recorded place, and no commits are
- * missing. Its skip hashes are dropped, since they are not trusted.
+ * Throws CATALOG_DAMAGED unless a copy can be continued: its last commit is at the recorded place, and no later commits
+ * are missing. Deletes the copy's skip hashes, since they are not trusted.
  */
 async function requireFitting(catalog: Catalog, backend: Backend): Promise<void> {
   if (catalog.isDamaged()) throw new TardisError('CATALOG_DAMAGED', 'the copy is damaged');
@@ -226,8 +228,8 @@ async function requireFitting(catalog: Catalog, backend: Backend): Promise<void>
 }
 
 /**
- * Records in the new catalog the data to clean up, the doubtful sets, and whether the packs need an image of the
- * catalog.
+ * Records in the new catalog: the data that garbage collection can delete, the doubtful sets, and whether the packs
+ * need an image of the catalog.
  */
 function finish(system: System, fresh: string, report: RebuildReport, notesLoss: boolean): void {
   const catalog = Catalog.openForWriting(system, fresh, { keepsSums: false });
@@ -297,6 +299,6 @@ function dropUnfinished(system: System, fresh: string): void {
   try {
     removeDatabase(system, fresh);
   } catch {
-    // The next rebuild removes it. The failure that led here is the one to report.
+    // The next rebuild removes it. The failure that ended this rebuild is reported.
   }
 }

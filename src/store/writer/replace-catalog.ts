@@ -1,7 +1,7 @@
 /**
  * Replaces a catalog with a finished one in one step, so that after any interruption one of them can be read. The side
- * files of the old catalog, above all its log, must be durably removed first, since SQLite would apply them to the new
- * catalog.
+ * files of the old catalog, above all its log, must be durably removed first. SQLite would otherwise apply them to the
+ * new catalog.
  */
 import path from 'node:path';
 import { PageSums } from '../catalog/index.js';
@@ -11,8 +11,8 @@ import { type SqlDatabase, type System, textBytes } from '../../system/index.js'
 const SIDE_SUFFIXES = ['-wal', '-shm', '-journal', '-sums'] as const;
 
 /**
- * Renames `fresh`, which is closed, to the catalog's path; durable when it returns. The old catalog is kept
- * under `keptPath`, if that is given and no file has the name.
+ * Renames the closed database `fresh` to the catalog's path; durable when it returns. The old catalog is kept under
+ * `keptPath`, if that is given and no file has this name.
  */
 export async function replaceCatalog(
   system: System,
@@ -28,7 +28,7 @@ export async function replaceCatalog(
   if (isKept && !(isWhole && links(system, directory, catalogPath, keptPath))) {
     moveAside(system, catalogPath, keptPath);
   } else if (isThere && !isWhole) {
-    // A catalog without its log is useless, and so is the log without the catalog.
+    // A catalog without its log is useless, and so is the log without its catalog.
     files.unlink(catalogPath);
   }
   await files.syncDirectory(directory);
@@ -62,8 +62,8 @@ function foldsLog(system: System, catalogPath: string): boolean {
 }
 
 /**
- * Gives the catalog a second name, so that the first one always exists. Returns false if the file system has no
- * hard links.
+ * Gives the catalog a second name by a hard link, so that the first name exists at any time. Returns false if the file
+ * system has no hard links.
  */
 function links(system: System, directory: string, from: string, to: string): boolean {
   const { native } = system;
@@ -74,7 +74,7 @@ function links(system: System, directory: string, from: string, to: string): boo
     return true;
   } catch (error) {
     if (systemCode(error) === undefined) throw error;
-    return false; // the catalog is moved then
+    return false; // the caller moves the catalog instead
   } finally {
     native.close(fd);
   }

@@ -1,11 +1,11 @@
 /**
- * Computes how large a client's reserve has to be, so that everything that must be written on a full disk fits into
- * it. Small clients need a small one:
+ * Computes the size of a client's reserve, so that everything that must be written on a full disk fits into it. A small
+ * client needs a small reserve.
  *
- * - A checkpoint writes the pages of the open transaction into the catalog's log, and folding the log may write each
- *   of them once more. That is at most the whole catalog, twice.
+ * - A checkpoint writes the pages of the open transaction into the catalog's log, and folding the log may write each of
+ *   them once more. That is at most the whole catalog, twice.
  * - Garbage collection copies the records that are still needed before it removes a pack: at most all packs. It fills
- *   7/8 of the space that it has. An image and the pages that it changes are less than the catalog twice.
+ *   7/8 of the space that it has. An image and the pages that it changes are smaller than twice the catalog.
  * - A message is counted before it is handled. Its rows make the catalog grow by at most ROW_GROWTH times their size,
  *   perhaps only when their contents arrive.
  * - Events, commits, key records and names are small (BASE_BYTES).
@@ -15,17 +15,17 @@ import type { System } from '../../system/index.js';
 
 const BASE_BYTES = 512 << 10;
 const CATALOG_COPIES = 2;
-/** Inverse of the part of the space that garbage collection fills. */
+/** Inverse of the fraction of the space that garbage collection fills. */
 const PACK_SHARE = 8 / 7;
 /**
- * Bytes of the catalog for each byte of rows: tables and indexes of the shortest rows take 3, and pages may be half
- * empty.
+ * Maximum growth of the catalog in bytes for each byte of rows: tables and indexes of the shortest rows take 3, and
+ * pages may be half empty.
  */
 const ROW_GROWTH = 8;
 /** Maximum number of packs that are measured. A client with more counts as one that needs the largest reserve. */
 const MOST_MEASURED = 4096;
 
-/** Sizes of what a client's store holds, in bytes. */
+/** Sizes of the catalog and the packs of a client, in bytes. */
 export interface StoredSizes {
   readonly catalogBytes: number;
   readonly packBytes: number;
@@ -33,7 +33,7 @@ export interface StoredSizes {
 
 /** Sizes of what a session has received, in bytes. */
 export interface ReceivedSizes {
-  /** All but contents: rows, digests, notes. */
+  /** Bytes of rows, digests and notes: everything but contents. */
   readonly rowBytes: number;
   readonly allBytes: number;
 }
@@ -50,8 +50,8 @@ export function reserveFor(
 }
 
 /**
- * Measures a client's store. Measuring ends as soon as the reserve must have `mostBytes`, since larger sizes do not
- * matter.
+ * Measures a client's store. Measuring ends as soon as the reserve needs `mostBytes`, since larger sizes make no
+ * difference.
  */
 export function storedSizes(
   { files }: System,

@@ -1,8 +1,8 @@
 /**
- * Space that a client's store reserves for a full disk. It is a file of bytes that no file system can compress,
- * and empty files for a file system without free inodes. The reserve is released when something must be written
- * that must not be lost: the records and the transaction of a checkpoint, or the log that is folded. It is made
- * again when there is space. It grows with what it must save (reserve-size.ts). The caller holds the client's lock.
+ * Space that a client's store reserves for a full disk. It is a file of bytes that no file system can compress, and
+ * some empty files for a file system without free inodes. It is released when a write must not fail: the records and
+ * the transaction of a checkpoint, or folding the log. It is made again when there is space. Its size grows with the
+ * data to be written (reserve-size.ts). The caller holds the client's lock.
  */
 import path from 'node:path';
 import { asTardisError, causeCode, isDiskFull, TardisError } from '../../errors/index.js';
@@ -11,7 +11,7 @@ import { RESERVE_FILE } from '../index.js';
 import type { System } from '../../system/index.js';
 
 export interface ReserveLimits {
-  /** Largest size of the file in bytes. 0 means no reserve; undefined leaves the present one as it is. */
+  /** Maximum size of the file in bytes. 0 means no reserve; undefined leaves the present one as it is. */
   readonly reserveBytes?: number;
   /** Free bytes below which a session ends or does not begin. */
   readonly leastFreeBytes?: number;
@@ -24,25 +24,27 @@ const PIECE_BYTES = 1 << 20;
  */
 const SPARE_FILES = 8;
 const PROBE_BYTES = 64 << 10;
-/** Bytes that an incomplete reserve leaves free, for the names and logs of the process that completes it. */
+/**
+ * Number of bytes that an incomplete reserve leaves free, for names and logs of the process that completes the reserve.
+ */
 const LEFT_BYTES = 256 << 10;
-/** The size of the file is a multiple of this step, up to its largest size. */
+/** Step in bytes. The size of the file is a multiple of it, up to the maximum size. */
 const STEP_BYTES = 256 << 10;
 /** A file that has to grow grows by at least 1/GROWTH_PART. */
 const GROWTH_PART = 2;
-/** A file that is this many times larger than it has to be is made smaller when a session begins. */
+/** If the file is this many times larger than needed, it is made smaller when a session begins. */
 const EXCESS = 4;
 
 export class Reserve {
   private readonly file: string;
-  /** Largest size in bytes; undefined leaves the present one as it is. */
+  /** Maximum size of the file in bytes; undefined leaves the present one as it is. */
   private readonly mostBytes: number | undefined;
   /** Free bytes below which a session ends or does not begin. */
   readonly leastFreeBytes: number;
   private isGiven = false;
   /** Size of the file in bytes when it was released. */
   private givenBytes = 0;
-  /** Size of the file in bytes since `require`; undefined before that. */
+  /** Size of the file in bytes since `require` was called; undefined before. */
   private heldBytes: number | undefined;
   private readonly system: System;
   private readonly directory: string;
@@ -71,8 +73,8 @@ export class Reserve {
   }
 
   /**
-   * Waits until `freeBytes` includes everything written and removed so far: btrfs counts it only once it is on the
-   * disk. This takes as long as a sync of the whole file system, so call it only if space is, or seems, short.
+   * Waits until `freeBytes` includes everything written and removed so far, since btrfs counts a change only once it is
+   * on the disk. This takes as long as a sync of the whole file system. So call it only if space is, or seems, short.
    */
   async settleFree(): Promise<void> {
     const { files, native } = this.system;
@@ -90,9 +92,7 @@ export class Reserve {
     if (freeBytes < leastFreeBytes) throw this.full();
   }
 
-  /**
-   * Checks the free space and makes the reserve at the start of a session, as large as needed. Throws DISK_FULL.
-   */
+  /** Checks the free space at the start of a session, and makes the reserve as large as needed. Throws DISK_FULL. */
   require(neededBytes: number): void {
     this.requireFree();
     const { mostBytes } = this;
@@ -106,8 +106,8 @@ export class Reserve {
   }
 
   /**
-   * Makes the reserve larger if more is needed than when the session began. Does nothing before `require`, and after
-   * the reserve was released. Throws DISK_FULL.
+   * Makes the reserve larger if more is needed than at the beginning of the session. Does nothing before `require`, or
+   * after the reserve was released. Throws DISK_FULL.
    */
   cover(neededBytes: number): void {
     const { heldBytes, mostBytes } = this;
@@ -128,8 +128,8 @@ export class Reserve {
   }
 
   /**
-   * Makes the reserve again, as large as needed and as the free space allows. The rest is made when the next session
-   * begins. A lack of space is not an error.
+   * Makes the reserve again, as large as needed and as the free space allows. The missing part is added when the next
+   * session begins. A lack of space is not an error.
    */
   restore(neededBytes = 0): void {
     try {
@@ -147,7 +147,7 @@ export class Reserve {
     }
   }
 
-  /** Releases the reserve. Returns true if there was any. */
+  /** Releases the reserve. Returns true if it existed. */
   release(): boolean {
     const { files } = this.system;
     const sizeBytes = files.status(this.file)?.sizeBytes;
@@ -160,8 +160,8 @@ export class Reserve {
   }
 
   /**
-   * Returns the real reason of a write error of this store. SQLite reports a full disk as an I/O error, or as a file
-   * that cannot be opened, so a test write determines the error of the disk.
+   * Returns the real cause of a write error of this store. SQLite reports a full disk as an I/O error, or as a file
+   * that cannot be opened, so a test write determines the disk's own error.
    */
   explain(error: unknown): unknown {
     const code = causeCode(error) ?? '';
@@ -220,7 +220,7 @@ export class Reserve {
     }
   }
 
-  /** Deletes the empty files, and returns how many there were. */
+  /** Deletes the empty files, and returns their number. */
   private removeSpares(): number {
     const { files } = this.system;
     const there = this.spares.filter((spare) => files.status(spare) !== undefined);
@@ -228,7 +228,7 @@ export class Reserve {
     return there.length;
   }
 
-  /** Sets the size of the file. If that fails, the file is as large as before. */
+  /** Sets the size of the file. If that fails, restores its previous size. */
   private make(bytes: number): void {
     const { file } = this;
     const { files } = this.system;
@@ -253,7 +253,7 @@ export class Reserve {
   private fill(fd: number, from: number, to: number): void {
     const { files, random } = this.system;
     for (let at = from; at < to; at += PIECE_BYTES) {
-      // Zeros or repeated bytes might take no space on the disk.
+      // Random bytes are written, since zeros or repeated bytes might take no space on the disk.
       files.write(fd, random.bytes(Math.min(PIECE_BYTES, to - at)), at);
     }
   }

@@ -13,8 +13,8 @@ import {
 import { type Files, readStart, type System } from '../../system/index.js';
 
 /**
- * Throws CLIENT_BUSY while a run writes a second generation of the client, REKEY_UNFINISHED if an unfinished
- * one is left. A second generation is made from the first, set by set.
+ * Throws CLIENT_BUSY while a run writes a second generation of the client. Throws REKEY_UNFINISHED if an unfinished one
+ * is left. A second generation is made from the first, set by set, so the first must keep its sets.
  */
 export async function requireNoSecond(system: System, directory: ClientDirectory): Promise<void> {
   const { files } = system;
@@ -27,7 +27,9 @@ export async function requireNoSecond(system: System, directory: ClientDirectory
   throw unfinishedRewrite(system, directory);
 }
 
-/** Throws REKEY_UNFINISHED if another machine writes a second generation in the bucket, or has left one. */
+/**
+ * Throws REKEY_UNFINISHED if another machine writes a second generation in the bucket, or has left an unfinished one.
+ */
 async function requireNoRewrites(system: System, directory: ClientDirectory): Promise<void> {
   if ((await unfinishedRewrites(system, directory)).length === 0) return;
   const what = `another machine writes "${directory.client}" anew, or has begun to`;
@@ -54,7 +56,7 @@ function abortOf(command: string): string {
   return `${command.split(' ', 1)[0]} --abort`;
 }
 
-/** Returns the command that continues a second generation. */
+/** Returns the command of `sonic` that completes a second generation. */
 function commandOf(system: System, { path: first }: ClientDirectory, second: string): string {
   if (isWithoutSome(system.files, path.join(second, GENERATION_FILE))) {
     return 'forget-path --finish';
@@ -70,7 +72,10 @@ function isBeingMade(system: System, second: string): boolean {
   return lock === undefined;
 }
 
-/** True if a marker records that paths are left out. False for an invalid marker, which the run itself reports. */
+/**
+ * True if a marker of a second generation records that it leaves out paths. False for an invalid marker; the run that
+ * continues the generation reports that.
+ */
 function isWithoutSome(files: Files, marker: string): boolean {
   const text = readStart(files, marker, MAX_GENERATION_BYTES)?.toString('utf8');
   return text !== undefined && /"without":"[0-9a-f]/.test(text);

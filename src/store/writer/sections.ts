@@ -20,7 +20,7 @@ interface OpenSection {
   closed: boolean;
 }
 
-/** Bytes of rows at which a listing record is written. */
+/** Number of bytes of rows at which a listing record is written. */
 const FLUSH_BYTES = 512 << 10;
 const ROWS_HINT_BYTES = 1024;
 
@@ -63,7 +63,7 @@ export class SectionCollector {
     this.bytes += row.length;
   }
 
-  /** Adds a removed name, in a section that has no rows yet. */
+  /** Adds a removed name. The section must have no rows yet, so that the removal precedes them. */
   remove(root: RootNumber, directory: DirectoryId, name: Buffer): void {
     // Removals are applied before rows, so a removal after a row needs another section.
     if (this.current?.directory === directory && this.current.rows.length > 0) {
@@ -79,7 +79,7 @@ export class SectionCollector {
     this.bytes += 64;
   }
 
-  /** Returns the listing record of everything collected; undefined if nothing was. */
+  /** Returns a listing record of all collected changes; undefined if there are none. */
   take(nextSequence: () => number): Buffer | undefined {
     if (this.sections.length === 0) return undefined;
     const sections: ListingSection[] = this.sections.map((section) => ({

@@ -1,8 +1,8 @@
 /**
- * Ages of sets that no wrong clock can increase. Ages are by the server's clock, which may have been wrong. A
- * set is at least as old as any later set. So its age counts from the latest time recorded of it or of an
- * earlier set. A clock that ran ahead can only keep sets longer. A clock that was set back (or began in 1970)
- * makes no set older than the sets around it.
+ * Ages of sets that no wrong clock can increase. Ages are measured by the server's clock, which may have been wrong. A
+ * set is at least as old as any later set. So its age counts from the latest time recorded of it or of an earlier set.
+ * A clock that was ahead can only keep sets longer. A clock that was set back (or began in 1970) makes no set older
+ * than the sets around it.
  */
 import type { SetNumber } from '../../model/index.js';
 
@@ -14,12 +14,12 @@ export interface TimedSet {
   readonly closedAtMs: number | undefined;
 }
 
-/** Earliest plausible time. An earlier one comes from a clock that had not been set, since no server ran then. */
+/** Earliest plausible time. No server ran earlier, so an earlier time comes from a clock that had not been set. */
 const FIRST_SENSIBLE_MS = Date.UTC(2000, 0, 1);
 
 /**
- * Returns, by the number of the set, the latest time recorded of each set or of one before it. A set has no such time
- * as long as only unset clocks have recorded times. The sets must be in the order of their numbers.
+ * Returns for each set number the latest time recorded of that set or of an earlier one. A set has no such time if all
+ * times up to it come from clocks that were not set. The sets must be in the order of their numbers.
  */
 export function seenMoments(ordered: readonly TimedSet[]): Map<SetNumber, number> {
   const seen = new Map<SetNumber, number>();
@@ -34,7 +34,7 @@ export function seenMoments(ordered: readonly TimedSet[]): Map<SetNumber, number
   return seen;
 }
 
-/** True if a set is at least this old. A set without a recorded time has no age. */
+/** True if a set is at least `leastAgeMs` old. A set without a recorded time has no age, and the result is false. */
 export function isOldEnough(
   seenMs: number | undefined,
   nowMs: number,

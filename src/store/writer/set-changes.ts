@@ -1,6 +1,6 @@
 /**
- * Changes of whole sets outside of backups: deletions and new marks. Each change is one event, durable before
- * it is acknowledged. A change takes the client's lock for a moment, or throws CLIENT_BUSY.
+ * Changes of whole sets outside of backups: deletions and new marks. Each change is one event, durable before it is
+ * acknowledged. A change takes the client's lock for a moment. Throws CLIENT_BUSY if another process has the lock.
  */
 import { applyEvent, type BackupSet, Catalog } from '../catalog/index.js';
 import { TardisError } from '../../errors/index.js';
@@ -13,9 +13,9 @@ import { isClockInDoubt } from './monotonic-ages.js';
 import { requireNoSecond } from './second-generation.js';
 
 /**
- * Deletes sets. When it returns, the sets are durably removed from every list. Their data takes space until
- * garbage collection. Refuses sets younger than `leastAgeMs` by the clock of this machine. Throws NO_SUCH_SET,
- * SET_IS_NEWEST, SET_LOCKED, SET_TOO_YOUNG, CLIENT_BUSY.
+ * Deletes sets. When it resolves, the sets are durably removed from every list. Their data takes space until garbage
+ * collection. Refuses sets younger than `leastAgeMs` by the clock of this machine. Throws NO_SUCH_SET, SET_IS_NEWEST,
+ * SET_LOCKED, SET_TOO_YOUNG, CLIENT_BUSY.
  */
 export async function deleteSets(
   system: System,
@@ -37,7 +37,7 @@ export async function deleteSets(
   });
 }
 
-/** Throws if these sets could not be deleted now: the errors of `deleteSets`, except CLIENT_BUSY. */
+/** Throws if `deleteSets` would refuse these sets now: its errors, except CLIENT_BUSY. */
 export function previewDelete(
   system: System,
   directory: ClientDirectory,
@@ -66,7 +66,9 @@ function requireAllDroppable(
   }
 }
 
-/** Changes the marks of all these sets, or of none. Throws NO_SUCH_SET, MARKS_INVALID, CLIENT_BUSY. */
+/**
+ * Changes the marks of all given sets, or of none if one of them fails. Throws NO_SUCH_SET, MARKS_INVALID, CLIENT_BUSY.
+ */
 export async function markSets(
   system: System,
   directory: ClientDirectory,
@@ -83,8 +85,8 @@ export async function markSets(
 }
 
 /**
- * Writes the events that `eventsOf` returns for the present sets. All are durable, or none is. Throws
- * CLIENT_BUSY.
+ * Writes the events that `eventsOf` returns for the present sets. After an interruption, all of them are durable or
+ * none is. Throws CLIENT_BUSY.
  */
 export async function changeSets(
   system: System,
@@ -114,8 +116,8 @@ function requireListed(client: string, listed: readonly BackupSet[], set: SetNum
 }
 
 /**
- * Throws if a set is locked or needed. The newest complete set is needed: the next backup is compared with it,
- * and a client that encrypts expects it. A later unfinished set is what the next backup continues.
+ * Throws if a set is locked or needed. The newest complete set is needed: the next backup is compared with it, and a
+ * client that encrypts expects it. A later unfinished set is needed too, since the next backup continues it.
  */
 function requireDroppable(client: string, listed: readonly BackupSet[], set: SetNumber): void {
   const { isLocked } = requireListed(client, listed, set).marks;

@@ -1,7 +1,7 @@
 /**
- * Writes the changes of one backup set, to the catalog and as records. Every change of an entry passes through
- * here, so that the two cannot differ. Changes are collected into listing records; events and listings keep
- * their order.
+ * Writes the changes of one backup set to the catalog and, as records, to the packs. Every change of an entry passes
+ * through this class, so that the two cannot differ. Changes are collected into listing records; events and listings
+ * keep their order.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { closeDirectory, closeName, putRow, type RowTargets } from '../catalog/index.js';
@@ -173,7 +173,7 @@ export class SetJournal {
   }
 }
 
-/** Returns the name of a set that the client gave no name. */
+/** Returns the name for a set to which the client gave no name. */
 export function defaultSetName(set: SetNumber, nowMs: number): string {
   const time = new Date(nowMs).toISOString().slice(0, 19).replaceAll(':', '-');
   return `Backup-${set}-${time}`;

@@ -8,8 +8,8 @@ import type { StoreLimits } from './store-writer.js';
 import { changeSets } from './set-changes.js';
 
 /**
- * Returns the key that a text names. `value` undefined means removal. Throws CONFIG_INVALID if the key or value
- * is invalid.
+ * Returns the settings key that a text names. If `value` is undefined, the setting is to be removed. Throws
+ * CONFIG_INVALID if the key or the value is invalid.
  */
 export function requireSetting(text: string, value: string | undefined): string {
   const key = keptKey(text);

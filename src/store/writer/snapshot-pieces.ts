@@ -1,6 +1,6 @@
 /**
- * Pieces of a copy of the catalog in a bucket (docs/formats.md, "Copies in a bucket"). Each is a row of frames, so that neither
- * end compresses much at once.
+ * Pieces of a copy of the catalog in a bucket (docs/formats.md, "Copies in a bucket"). Each piece is a sequence of
+ * frames, so that neither writer nor reader compresses much at once.
  */
 import { TardisError } from '../../errors/index.js';
 import { Codec, decode, encode, encodedBound, SNAPSHOT_PIECE_BYTES } from '../index.js';
@@ -11,7 +11,7 @@ const FRAME_BYTES = 1 << 20;
 const HEAD_BYTES = 4;
 const LEVEL = 1;
 const MAX_FRAMES: number = SNAPSHOT_PIECE_BYTES / FRAME_BYTES;
-/** Maximum size of an object with a piece. */
+/** Maximum size of the object of a piece. */
 export const MAX_STORED_BYTES: number =
   MAX_FRAMES * (HEAD_BYTES + encodedBound(Codec.zstd, FRAME_BYTES));
 
@@ -50,7 +50,10 @@ export async function packPiece(
   return Buffer.concat(frames);
 }
 
-/** Decompresses a piece into its place in a file. Throws RECORD_DAMAGED if it is not exactly this piece. */
+/**
+ * Decompresses a piece into its place in a file. Throws RECORD_DAMAGED if the bytes are damaged, or are those of a
+ * piece of another length.
+ */
 export function unpackPiece(
   files: Files,
   stored: Buffer,

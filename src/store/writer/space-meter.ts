@@ -33,7 +33,7 @@ export function valueOf(count: SharedCount): number {
 }
 
 export class SpaceMeter {
-  /** Bytes counted so far that are in the store, or are about to be. */
+  /** Number of bytes counted so far. They are in the store, or are about to be. */
   private countedBytes = 0;
   private readonly grant: SpaceGrant;
 
@@ -45,7 +45,7 @@ export class SpaceMeter {
     return valueOf(this.grant.used);
   }
 
-  /** Throws QUOTA_EXCEEDED if nothing is left. */
+  /** Throws QUOTA_EXCEEDED if the account has used up its quota. */
   requireRoom(): void {
     if (this.usedBytes >= this.grant.quotaBytes) throw this.exceeded();
   }
@@ -62,8 +62,8 @@ export class SpaceMeter {
   }
 
   /**
-   * Corrects the count. `storedBytes`: bytes that the session has written, staged contents included. Records of
-   * the server itself are counted only here, and never refused.
+   * Corrects the count. `storedBytes` is the number of bytes that the session has written, staged contents included.
+   * Records of the server itself are counted only here, and are never refused.
    */
   settle(storedBytes: number): void {
     const change = storedBytes - this.countedBytes;
@@ -78,7 +78,7 @@ export class SpaceMeter {
       const now = Atomics.load(used, 0);
       const then = now + BigInt(bytes);
       if (then > BigInt(quotaBytes)) throw this.exceeded();
-      // Retry if another session was faster. Refused bytes must not have been counted for a moment.
+      // Another session was faster, so this one tries again. Refused bytes must not be counted even for a moment.
       if (Atomics.compareExchange(used, 0, now, then) === now) break;
     }
     addTo(added, bytes);

@@ -1,7 +1,7 @@
 /**
- * The writer: one client's store opened for writing, with its lock, packs, catalog, and the checkpoint that
- * joins them (see ARCHITECTURE.md). A checkpoint makes the appended data durable, then a commit record that
- * covers it, then commits the catalog's transaction. So the catalog never contains more than the medium.
+ * The writer: one client's store opened for writing, with its lock, packs, catalog, and the checkpoint that joins them
+ * (see ARCHITECTURE.md). A checkpoint makes the appended data durable, then a commit record that covers it. Then it
+ * commits the catalog's transaction. So the catalog never contains more than the medium.
  */
 import type { PackNumber } from '../../model/index.js';
 import { type Catalog, type CommitPoint, hasLog } from '../catalog/index.js';
@@ -38,13 +38,13 @@ import type { FinishedStream } from './streams.js';
 export interface StoreLimits extends ReserveLimits, ParityLimits {
   /** Size in bytes at which a pack is closed. */
   readonly packBytes: number;
-  /** Largest stored size of a streamed content that is copied into a pack. A larger content becomes an object. */
+  /** Maximum stored size of a streamed content that is copied into a pack. A larger content becomes an object. */
   readonly packContentBytes: number;
   /** Bytes of memory for pages of the catalog. */
   readonly catalogCacheBytes?: number;
   /** False to refuse a catalog of an earlier version with CATALOG_OLDER and leave it unchanged. */
   readonly mayUpgrade?: boolean;
-  /** False for work that can wait: the holder of the client's lock is not requested to release it. */
+  /** False for work that can wait: it does not request the client's lock from the holder. */
   readonly requestsLock?: boolean;
 }
 
@@ -64,8 +64,8 @@ const USUAL_CACHE_BYTES = 6 << 20;
 const RECORDS_BYTES = 2 << 20;
 
 /**
- * Returns the limits for a client. A client in a bucket has no reserve, since a disk of this machine has only a copy
- * of the catalog and unsent data. The writer of its objects makes their parity.
+ * Returns the limits for a client. A client in a bucket has no reserve, since this machine's disk has only a copy of
+ * its catalog and data not yet sent. It has no parity files, since the writer of its objects adds parity to them.
  */
 function limitsOn({ bucket }: ClientDirectory, limits: StoreLimits): StoreLimits {
   return bucket === undefined ? limits : { ...limits, parityPercent: 0, reserveBytes: 0 };
@@ -77,14 +77,14 @@ export class StoreWriter {
   readonly backend: Backend;
   readonly counters: { -readonly [K in keyof Counters]: number };
   readonly limits: StoreLimits;
-  /** Set in a session whose account has a quota. */
+  /** Counter of the account's space; only in a session whose account has a quota. */
   readonly space: SpaceMeter | undefined;
   readonly reserve: Reserve;
-  /** Makes the parity of what was stored; to be called after checkpoints. */
+  /** Makes the parity of stored data. Call it after checkpoints. */
   readonly parity: ParityWriter;
-  /** Lowest number of a pack that this writer makes. */
+  /** The lowest pack number that this writer may use. */
   readonly firstOwnPack: PackNumber;
-  /** Numbers of files after the last commit that are not packs of this client. They are ignored. */
+  /** Numbers of files after the last commit that are not packs of this client. The writer ignores them. */
   readonly strangePacks: readonly PackNumber[];
   /** Number of entries changed since the store was opened. */
   entriesWritten = 0;
@@ -94,7 +94,7 @@ export class StoreWriter {
   private readonly logBytes: () => number;
   private readonly mendKeys: () => Promise<unknown>;
   private readonly measure: () => StoredSizes;
-  /** Sizes of the store when the set began. */
+  /** Sizes of the store when the set began; undefined before. */
   private sizes: StoredSizes | undefined;
   private readonly lock: ClientLock;
 
@@ -163,7 +163,8 @@ export class StoreWriter {
         const services = { lock, limits, space, reserve, parity, logBytes, mendKeys, measure };
         return new StoreWriter({ ...services, ...opened }).claimed();
       };
-      // The claim itself shows whether another machine has committed meanwhile: usually none has.
+      // The log is not read first: the claim itself shows if another machine has committed meanwhile, and usually none
+      // has.
       return await openAt({ ...limits, assumesNewest: true }).catch((error: unknown) => {
         if (asTardisError(error).code !== 'STORE_TAKEN') throw error;
         return openAt(limits);
@@ -202,8 +203,8 @@ export class StoreWriter {
   }
 
   /**
-   * True if other machines have catalogs of this client, which follow its commits. A content in a pack then stays
-   * known as long as the pack exists; otherwise one machine could delete data that another one relies on.
+   * True if other machines have catalogs of this client, which follow its commits. A content in a pack then stays in
+   * the catalog as long as the pack exists. Otherwise one machine could delete data that another one relies on.
    */
   get isShared(): boolean {
     return hasLog(this.backend);
@@ -214,14 +215,14 @@ export class StoreWriter {
     return this.counters.sequence;
   }
 
-  /** True if the disk is full or nearly full, so that required writes have begun to use the reserve. */
+  /** True if the disk is full or nearly full, so that the reserve was released for writes that must not fail. */
   get isRunningOut(): boolean {
     return this.reserve.wasReleased;
   }
 
   /**
-   * True if packs and catalog agree, so that a checkpoint may join them. False if one of the store's own
-   * records could not be written, if a checkpoint failed, or if SQLite rolled back its transaction.
+   * True if packs and catalog agree, so that a checkpoint may join them. False if one of the store's own records could
+   * not be written, a checkpoint failed, or SQLite rolled back its transaction.
    */
   get isWhole(): boolean {
     return !this.isAtOdds && this.catalog.isInTransaction;
@@ -234,7 +235,7 @@ export class StoreWriter {
   }
 
   /**
-   * Makes the reserve large enough for all that a session has received, the message that is to be handled included.
+   * Makes the reserve large enough for all that a session has received, including the message that is to be handled.
    * Throws DISK_FULL.
    */
   coverReserve(received: ReceivedSizes): void {
@@ -242,8 +243,8 @@ export class StoreWriter {
   }
 
   /**
-   * Appends a record of the store's own (listing, event). The catalog already contains its facts, so the record
-   * must reach the packs and may use the reserve. Contents may not use it: they are appended to `packs`.
+   * Appends one of the store's own records (a listing or event). The catalog already contains its facts, so the record
+   * must reach the packs and may use the reserve. Contents may not use it: they are appended to `packs` directly.
    */
   appendOwn(record: Buffer): Location {
     try {
@@ -255,9 +256,9 @@ export class StoreWriter {
   }
 
   /**
-   * Stores a staged record and returns its place. A record of middle size is copied into a pack. A larger one
-   * becomes an object, named by the digest of its content. Signatures are always copied into packs, since their
-   * content already has that name.
+   * Stores a staged record and returns its place. A record of at most `packContentBytes` is copied into a pack. A
+   * larger one becomes an object, named by the digest of its content. Signatures are always copied into packs, since
+   * the object of their content already has that name.
    */
   async placeStaged({ writer, digest, header }: FinishedStream): Promise<Location> {
     const isSmall = writer.sizeBytes <= this.limits.packContentBytes;
@@ -270,14 +271,14 @@ export class StoreWriter {
   }
 
   /**
-   * Makes everything so far durable, in the order described above, and begins a new transaction. If less space
-   * is free than a transaction may need, the reserve is released first.
+   * Makes all data so far durable in the order that the comment of this file describes, and begins a new transaction.
+   * If less space is free than a transaction may need, the reserve is released first.
    */
   async checkpoint(): Promise<void> {
     const { catalogCacheBytes = USUAL_CACHE_BYTES } = this.limits;
     const { freeBytes } = this.reserve;
     if (freeBytes < catalogCacheBytes + RECORDS_BYTES) this.reserve.release();
-    this.isAtOdds = true; // until it has succeeded: a failed checkpoint is not retried
+    this.isAtOdds = true; // stays true if the checkpoint fails, since it is not retried
     const commit = this.point.commit + 1;
     let covered: Covered | undefined;
     const end = await this.packs.commit(
@@ -304,8 +305,8 @@ export class StoreWriter {
   }
 
   /**
-   * Repairs the key records once in a session, when there are packs: the copies of key records lie among them.
-   * On a full disk the next session does it.
+   * Repairs the key records once in a session, as soon as there are packs, since the copies of key records are in their
+   * directory. On a full disk the next session does it.
    */
   private async mendKeysOnce(): Promise<void> {
     if (this.hasMendedKeys) return;
@@ -317,7 +318,7 @@ export class StoreWriter {
     }
   }
 
-  /** Folds the catalog's log into its file. If there is no space, the log stays: its data is durable there too. */
+  /** Folds the catalog's log into its file. If there is no space, the log stays; its data is durable in the log too. */
   private foldLog(): void {
     try {
       this.withReserve(() => this.catalog.foldLog());
@@ -357,8 +358,8 @@ export class StoreWriter {
   }
 
   /**
-   * Closes the store after a failure, and returns the error to report. Never throws. On a full disk it folds
-   * the catalog's log if it can, so that the catalog can be read without a byte of free space.
+   * Closes the store after a failure, and returns the error to report. Never throws. On a full disk it folds the
+   * catalog's log if possible, so that reading the catalog needs no free space.
    */
   closeAfterFailure(error: unknown): unknown {
     const explained = this.reserve.explain(error);
@@ -368,7 +369,7 @@ export class StoreWriter {
         this.close();
       }
     } catch {
-      // A reader copies the catalog as it is left. The failure that led here is the one to report.
+      // A reader can copy the catalog as it is. The failure that ended the session is reported.
     }
     this.abandon();
     return explained;

@@ -1,7 +1,7 @@
 /**
- * Large contents that arrive in chunks. Each is staged outside the packs while it streams, since its length and
- * digest are known only at its end. Then it is dropped (a duplicate), copied into a pack, or published as an
- * object of its own.
+ * Large contents that arrive in chunks. Each is staged outside the packs while it streams, since its length and digest
+ * are known only at its end. Then it is dropped if it is a duplicate, copied into a pack, or published as an object of
+ * its own.
  */
 import { crc32 } from 'node:zlib';
 import { TardisError } from '../../errors/index.js';
@@ -51,7 +51,7 @@ export interface StreamStart {
   readonly fileSizeBytes: number;
   /** The basis of a delta; undefined if it is not a delta. */
   readonly basis?: { readonly digest: Buffer; readonly contentId: ContentId };
-  /** True if a delta makes a part. */
+  /** True if the result of a delta is a part. */
   readonly isPart?: boolean;
   /** Cipher of the record; undefined if it is not encrypted. */
   readonly cipher: CipherHead | undefined;
@@ -100,7 +100,7 @@ export class IncomingStream {
     return sealBytes + (basis === undefined ? CONTENT_INDEX_BYTES : DELTA_INDEX_BYTES);
   }
 
-  /** Id of the content that a delta is based on; 0 if it is not a delta. */
+  /** Id of the content that the delta is based on; 0 if the stream is not a delta. */
   get basisId(): ContentId {
     return this.start.basis?.contentId ?? 0;
   }
@@ -149,7 +149,7 @@ export class IncomingStream {
       rawBytes,
       bodyBytes,
       indexBytes: index.length,
-      bodyChecksum: crc32(index), // each chunk has its own
+      bodyChecksum: crc32(index), // the body has no checksum of its own, since each chunk has one
     };
     const start = Buffer.alloc(RECORD_HEADER_BYTES + index.length);
     writeHeader(start, 0, header);
@@ -165,7 +165,7 @@ export class IncomingStream {
 }
 
 /**
- * Reads the header of a chunk. Damage on arrival is the fault of the peer, not of the store: throws
+ * Reads the header of a chunk that arrived. A wrong header is the fault of the peer, not of the store, so it throws
  * PROTOCOL_VIOLATION.
  */
 function readArrived(chunk: Buffer): ChunkHeader {

@@ -1,6 +1,6 @@
 /**
- * Makes a missing catalog of this machine from a copy in the bucket. Anybody with the access key may have written the
- * copy, so it is used only if the log names it and it fits the log; otherwise all commits are read.
+ * Makes a missing catalog of this machine from a copy in the bucket. Anyone with the access key may have written the
+ * copy. So it is used only if the log names it and it fits the log; otherwise all commits are read.
  */
 import path from 'node:path';
 import { TardisError } from '../../errors/index.js';
@@ -22,13 +22,13 @@ import { MAX_STORED_BYTES, pieceOf, unpackPiece } from './snapshot-pieces.js';
 const MOST_TRIED = 3;
 /** Maximum number of pieces that are fetched at once. */
 const MOST_FETCHING = 4;
-/** File in the client's directory with the copy, until it becomes the catalog. */
+/** File in the client's directory that contains the fetched copy until it becomes the catalog. */
 const FETCHED_FILE = 'catalog.fetched';
 
 /**
- * Puts the newest usable copy in the place of the catalog, which is empty and not open. Returns false if there is no
- * such copy; the catalog may then be missing. Call with the claim held. Never throws, since the log contains
- * everything, and reading the log reports the error.
+ * Replaces the catalog, which is empty and not open, by the newest usable copy. Returns false if there is no such copy;
+ * the catalog may then be missing. Call with the claim held. Never throws, since all data is also in the log, and
+ * reading the log reports the error.
  */
 export async function takeSnapshot(
   system: System,
@@ -43,12 +43,12 @@ export async function takeSnapshot(
       if (await isTaken(system, directory, snapshots, () => snapshots.named(place))) return true;
     }
   } catch {
-    // Without a list, or without room for the copy, the log is read.
+    // Without a list of copies, or without space for a copy, the log is read.
   }
   return false;
 }
 
-/** Fetches a copy, and puts it in the place of the catalog. Returns false if the copy cannot be used. */
+/** Fetches a copy, and replaces the catalog by it. Returns false if the copy cannot be used. */
 async function isTaken(
   system: System,
   { path: home, catalogPath }: ClientDirectory,

@@ -1,4 +1,7 @@
-/** Upgrades the catalog of a client on request. A session does it by itself, unless AllowSchemaUpgrades is off. */
+/**
+ * Upgrades the catalog of a client on request. Without a request, a session upgrades it, unless AllowSchemaUpgrades is
+ * off.
+ */
 import { catalogVersion, newestVersion } from '../catalog/index.js';
 import type { ClientDirectory } from '../index.js';
 import type { System } from '../../system/index.js';

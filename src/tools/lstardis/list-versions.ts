@@ -27,8 +27,8 @@ export interface GivenVersions {
 }
 
 /**
- * Prints the versions of a path within some sets. Returns an error for each time without the path that the sets do not
- * prove.
+ * Prints the versions of a path within some sets. Returns an error for each gap (sets without the path) that the sets
+ * do not prove.
  */
 export async function printVersions(
   history: History,
@@ -111,8 +111,8 @@ function isSameContent(one: Entry, other: Entry): boolean {
 }
 
 /**
- * Returns the versions, with entries for the sets between and after them that did not have the path. `all` includes
- * versions that are not shown.
+ * Returns the versions, with further items for gaps: sets between and after the versions that did not have the path.
+ * `all` includes versions that are not shown.
  */
 async function withGaps(
   history: History,
@@ -147,7 +147,9 @@ async function withGaps(
   return found;
 }
 
-/** Returns the first set that has a root at or above the path. The other sets prove nothing about the path. */
+/**
+ * Returns the first set that has a root at or above the path. Sets without such a root do not show if the path existed.
+ */
 async function firstCovering(
   history: History,
   path: Buffer,

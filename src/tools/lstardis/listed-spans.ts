@@ -1,6 +1,6 @@
 /**
- * Finds the listed sets that show a version. An interrupted run leaves a set that is not listed once a later one is
- * complete.
+ * Finds the listed sets that show a version. An interrupted run leaves an unfinished set, which is no longer listed
+ * once a later set is complete.
  */
 import type { BackupSet } from '../../history/index.js';
 import type { SetNumber } from '../../model/index.js';

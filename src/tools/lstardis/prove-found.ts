@@ -1,7 +1,7 @@
 /**
- * Proves the results of `lstardis --find` for a client that encrypts. The first and the last set of each version
- * must show it at its path. The set since which a path is gone must not show it. Nothing proves that the result is
- * complete.
+ * Proves the results of `lstardis --find` for a client that encrypts. The first and the last set of each version must
+ * show it at its path. If a path is gone, the first set without it must not show it. It cannot be proven that the
+ * result is complete.
  */
 import {
   type History,
@@ -18,14 +18,14 @@ import type { FoundPath } from './find-names.js';
 export interface ProvenFinds {
   /** The proven part of the given paths, in their order. */
   readonly paths: readonly FoundPath[];
-  /** Paths with versions that are left out, since they are not proven. */
+  /** Paths with versions that are left out, because they could not be proven. */
   readonly refused: readonly Buffer[];
 }
 
 /** A version that a set must show at a path. */
 interface Claim {
   readonly path: Buffer;
-  /** Undefined if the path must not exist. */
+  /** The version that must be shown; undefined if the path must not exist. */
   readonly version: PathVersion | undefined;
   /** The first of these sets with a root above the path must show the version. */
   readonly sets: readonly SetNumber[];
@@ -33,7 +33,7 @@ interface Claim {
 }
 
 /**
- * The entry at each path of a set; undefined if the path does not exist. Paths below no root of the set, and paths
+ * The entry at each path of a set, or undefined if the path does not exist. Paths outside of the set's roots, and paths
  * that cannot be proven, have no item.
  */
 type Shown = Map<string, HistoryEntry | undefined>;
@@ -112,7 +112,10 @@ function claimsOf(
   return claims;
 }
 
-/** Checks each claim in its first set. Claims below no root of that set are checked in their next set. */
+/**
+ * Checks each claim in its first set. If a claim's path is below no root of that set, the claim is checked in its next
+ * set.
+ */
 async function prove(history: History, claims: readonly Claim[]): Promise<void> {
   let left = claims;
   for (let turn = 0; left.length > 0; turn += 1) {
@@ -130,7 +133,7 @@ async function prove(history: History, claims: readonly Claim[]): Promise<void> 
   }
 }
 
-/** Returns the claims with paths below no root of the set. */
+/** Checks claims in a set, and returns those whose paths are below no root of the set. */
 async function proveIn(
   history: History,
   set: SetNumber,
@@ -232,7 +235,7 @@ function holdsIn(shown: Shown, { path, version }: Claim): boolean {
   return entry.metadata.equals(version.entry.metadata) && isSameContent(entry, version.entry);
 }
 
-/** Runs the work, and ignores damage of a single set or listing; its claims stay unproven. */
+/** Runs `work`. Ignores damage of a single set or listing, so that the claims about it stay unproven. */
 async function unlessDamaged(work: () => Promise<void>): Promise<void> {
   try {
     await work();

@@ -1,6 +1,6 @@
 /**
- * Proves the versions of one path for a client that encrypts: by the sets that must have them, and by those that must
- * not have the path. The server's answer alone proves only that the client made each entry, and its name.
+ * Proves the versions of one path for a client that encrypts. The sets of a version must show it, and the sets between
+ * versions must not have the path. A server's answer alone proves only that the client made each entry with its name.
  */
 import type { BackupSet, History, PathVersion } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
@@ -8,7 +8,7 @@ import type { SetNumber } from '../../model/index.js';
 import { isOfOneListing } from '../../restore/index.js';
 import { provenFinds } from './prove-found.js';
 
-/** Returns the versions that their sets show at the path, and an error if any other version was given. */
+/** Returns the versions that their sets show at the path, and errors for all other given versions. */
 export async function provenVersions(
   history: History,
   path: Buffer,
@@ -31,7 +31,10 @@ interface Gap {
   readonly lastSet: SetNumber | undefined;
 }
 
-/** Returns all versions, and the gaps that the sets prove; also an error for each other gap. A gap has no entry. */
+/**
+ * Returns all versions, and the gaps that the sets prove. Also returns an error for each other gap. A gap is an item
+ * without an entry.
+ */
 export async function provenGaps<T extends Gap>(
   history: History,
   path: Buffer,
@@ -55,7 +58,7 @@ export async function provenGaps<T extends Gap>(
   return { shown: proven, refused };
 }
 
-/** Returns an error if a set does not prove that it lacks the path. */
+/** Returns an error unless a set proves that it lacks the path. */
 async function faultOf(
   history: History,
   path: Buffer,

@@ -5,7 +5,9 @@ import { TardisError } from '../../errors/index.js';
 
 export type RegenerateSettings = Settings<'regenerate'>;
 
-/** Conflicts between options, by the names of the settings and as they are written. */
+/**
+ * Conflicts between options. Each row has a setting, its option as users write it, and the settings that exclude it.
+ */
 const CONFLICTS: readonly [one: SettingName, written: string, others: readonly SettingName[]][] = [
   ['last', '--last', ['backup', 'date', 'all', 'byChecksum']],
   ['all', '--all', ['paths', 'byChecksum', 'toStdout']],

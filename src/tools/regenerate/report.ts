@@ -15,11 +15,11 @@ export interface RestoreReport {
   /** Metadata that the file system of the output cannot store. */
   readonly losses: readonly string[];
   readonly elapsedMs: number;
-  /** Parts that nothing proves, for a client that encrypts. */
+  /** Descriptions of data that could not be proven, for a client that encrypts. */
   readonly doubts: readonly string[];
 }
 
-/** Maximum number of failures printed, since a lost pack affects many files; --json prints all. */
+/** Maximum number of failures printed, since a lost pack affects many files. --json prints all failures. */
 const MAX_FAILURES_SHOWN = 100;
 
 export function printResult(

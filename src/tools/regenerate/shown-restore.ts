@@ -5,7 +5,7 @@ import { progressBar } from '../shared/progress-bar.js';
 import { TimeLeft } from '../shared/time-left.js';
 import { formatBytes, formatCount } from '../shared/units.js';
 
-/** Number of bytes of a large file that take as long to write as creating a small file takes. */
+/** Number of bytes that take as long to write as the creation of a small file. */
 const BYTES_AN_ENTRY = 16_384;
 
 export class ShownRestore {
@@ -20,7 +20,7 @@ export class ShownRestore {
     this.timeLeft = new TimeLeft(nowMs);
   }
 
-  /** Sets the set that is restored as a whole. The statistics of its backup give the total work. */
+  /** Sets the set that is restored as a whole. The total amount of work is in the statistics of its backup. */
   expect(set: Pick<BackupSet, 'stats' | 'state'> | undefined): void {
     this.total = set?.state === 'complete' ? set.stats : undefined;
     this.shareDone = 0;

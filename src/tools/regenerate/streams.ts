@@ -21,7 +21,7 @@ export function stdoutSink(): ByteSink {
     (bytes) =>
       new Promise((resolve) => {
         process.stdout.write(bytes, (error) => {
-          if (error === null || error === undefined) resolve(); // an error ends the process
+          if (error === null || error === undefined) resolve(); // a write error ends the process
         });
       }),
   );

@@ -1,6 +1,6 @@
 /**
- * Starts a command again in the background, in a new session. The starter ends when the new process is ready, or
- * with the error that prevents it.
+ * Starts a command again in the background, in a new session. The starting process ends when the new process is ready,
+ * or with the error that prevents that.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorCode, fromWire, TardisError, toWire } from '../../errors/index.js';
 
 /**
- * Environment variable with the descriptor on which the starter listens; set only for the process in the background.
+ * Environment variable with the descriptor to which the background process reports. It is set only for that process.
  */
 const READY_VARIABLE = 'TARDIS_READY_FD';
 const READY_FD = 3;
@@ -18,11 +18,11 @@ const SECRET_FD = 4;
 const READY = 'ready';
 const MAX_OUTPUT_CHARS = 64 << 10;
 const MAX_SECRET_BYTES = 8 << 10;
-/** Maximum wait from the end of the pipe to the end of the process. */
+/** Maximum time between the end of the pipe and the end of the process. */
 const MAX_END_MS = 5000;
 
 export interface BackgroundOptions {
-  /** Error code for a process that ends without a message, and the name of the process in this error. */
+  /** Error code and name of the process, for the error if it ends without a message. */
   readonly failure: ErrorCode;
   readonly what: string;
   /**
@@ -30,16 +30,16 @@ export interface BackgroundOptions {
    * ready.
    */
   readonly secret?: Buffer;
-  /** True if the process stays in the group of this one until it makes a session of its own. */
+  /** True if the process stays in this process group until it makes a session of its own. */
   readonly keepsGroup?: boolean;
 }
 
-/** True if this process is the one in the background. */
+/** True if this process is the one that runs in the background. */
 export function isInBackground(): boolean {
   return process.env[READY_VARIABLE] !== undefined;
 }
 
-/** Starts this command in the background. Throws the error that prevents it from being ready. */
+/** Starts this command in the background, and waits until it is ready. Throws the error that prevents that. */
 export async function startInBackground(options: BackgroundOptions): Promise<void> {
   const { secret, keepsGroup = false } = options;
   const more = secret === undefined ? [] : ['pipe' as const];
@@ -66,7 +66,7 @@ export async function startInBackground(options: BackgroundOptions): Promise<voi
 }
 
 function giveSecret(pipe: Writable, secret: Buffer): void {
-  pipe.on('error', () => undefined); // the process ended, which is reported
+  pipe.on('error', () => undefined); // the end of the process is reported
   pipe.end(secret);
 }
 
@@ -89,7 +89,10 @@ function errorOf(output: string, { failure, what }: BackgroundOptions): Error {
   }
 }
 
-/** Returns the secret that the starter passed; empty if it passed none. Only for the process in the background. */
+/**
+ * Returns the secret that the starting process has passed; empty if it passed none. Only for the process in the
+ * background.
+ */
 export function secretOfStarter(): Buffer {
   const secret = Buffer.alloc(MAX_SECRET_BYTES);
   let bytes = 0;
@@ -102,7 +105,10 @@ export function secretOfStarter(): Buffer {
   return secret.subarray(0, bytes);
 }
 
-/** Reports to the starter that this process is ready, or the error that prevents it. Does nothing in the foreground. */
+/**
+ * Reports to the starting process that this process is ready, or the error that prevents that. Does nothing in the
+ * foreground.
+ */
 export function reportToStarter(error?: unknown): void {
   if (!isInBackground()) return;
   delete process.env[READY_VARIABLE];

@@ -1,4 +1,4 @@
-/** Reads the certificates that the endpoint of a bucket is checked with. */
+/** Reads the certificates by which the endpoint of a bucket is verified. */
 import { configInvalid } from '../../config/index.js';
 import { systemCode } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';

@@ -1,6 +1,6 @@
 /**
- * Prepares a store in a bucket for a command. The command then works with a directory of this machine that stands for
- * the store: it has the catalogs, which are caches, and the clients' small files.
+ * Prepares a store in a bucket for a command. The command then works with a directory on this machine that stands for
+ * the store (the cache). That directory has the catalogs and small files of the clients.
  */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
@@ -49,7 +49,7 @@ const FETCHING: readonly Tool[] = [
 ];
 /** Commands that need the small files of a client, but no up-to-date catalog. */
 const FETCHING_FILES: readonly Tool[] = ['sonic upgrade'];
-/** Time for which `tardisremote` repeats a request, since a requester waits for the answer. */
+/** Maximum time for which `tardisremote` repeats a request, since a requester waits for the answer. */
 const ANSWER_PATIENCE_MS = 10_000;
 
 /** Returns the access to the bucket that the settings name. Throws CONFIG_INVALID. */
@@ -78,8 +78,8 @@ function accessOf(settings: BucketChoice, patienceMs?: number): BucketAccess {
 }
 
 /**
- * Makes this process use the bucket that the settings name, and returns the directory that stands for it. For a command
- * that reads a client once, the catalog of the client is brought up to date. Throws CONFIG_INVALID, NO_SUCH_CLIENT,
+ * Makes this process use the bucket that the settings name, and returns the directory that stands for it. If the
+ * command reads a client once, brings the client's catalog up to date. Throws CONFIG_INVALID, NO_SUCH_CLIENT,
  * STORE_NOT_WRITABLE, and errors of a bucket.
  */
 export async function enterBucket(
@@ -118,7 +118,7 @@ export function enterTarget(settings: BucketChoice): Buffer {
   return Buffer.from(access.cache);
 }
 
-/** Returns the arguments that name the bucket to another command of ours. */
+/** Returns the arguments by which another command of this package uses the same bucket. */
 function argumentsOf(settings: BucketChoice): string[] {
   const { database, endpoint, region, addressing, bucketCa, singleWriter, lockDays } = settings;
   return [
@@ -134,7 +134,7 @@ function argumentsOf(settings: BucketChoice): string[] {
   ];
 }
 
-/** Creates the cache, with a file that makes backups leave it out. */
+/** Creates the cache, with a file that excludes it from backups. */
 function makeCache({ cache }: BucketAccess): void {
   try {
     fs.mkdirSync(cache, { recursive: true, mode: 0o700 });

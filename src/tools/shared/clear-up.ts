@@ -10,7 +10,7 @@ interface ClearUpSettings {
   readonly progress: boolean | undefined;
 }
 
-/** Phrase for a garbage collection that was interrupted. */
+/** Phrase that is printed when a garbage collection was interrupted. */
 export const CLEARED_LATER = 'the rest is left for the next garbage collection (sonic orphans)';
 
 const STEPS: Readonly<Record<GcStep | 'other', string>> = {
@@ -21,7 +21,7 @@ const STEPS: Readonly<Record<GcStep | 'other', string>> = {
   other: 'freeing space',
 };
 
-/** A client whose sets were just deleted. */
+/** A client whose sets were deleted a moment ago. */
 interface Cleared {
   readonly system: System;
   readonly there: Admin;
@@ -30,8 +30,8 @@ interface Cleared {
 }
 
 /**
- * Frees the space of deleted sets if `clearUp` is set, and then calls `report`, with undefined if nothing was freed
- * here. The sets are reported even if the garbage collection fails, since they are deleted. Throws INTERRUPTED.
+ * If `clearUp` is set, frees the space of deleted sets. Then calls `report`, with undefined if nothing was freed here.
+ * It is called even if the garbage collection fails, since the sets are deleted then too. Throws INTERRUPTED.
  */
 export async function clearUpAfter(
   { system, there, options, signal }: Cleared,
@@ -61,7 +61,7 @@ export function freeUnneeded(
   );
 }
 
-/** Runs garbage collection with a progress line. A server may name steps that are unknown here. */
+/** Runs garbage collection with a progress line. A server may report steps that this program does not know. */
 function withProgress<T>(
   system: System,
   { progress }: ClearUpSettings,

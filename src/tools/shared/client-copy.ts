@@ -30,22 +30,25 @@ const STEPS = {
 /** A client to copy. */
 export interface RequestedCopy {
   readonly client: string;
-  /** Its name at the target. */
+  /** Name of the copy in the target store. */
   readonly as: string;
 }
 
-/** Settings of a copy, and the store that is copied. */
+/** Settings of a copy, and the store from which it is made. */
 export interface CopyChoice extends BucketChoice {
   readonly client: string;
   readonly catalogFile: string;
   readonly trustStore: boolean;
-  /** Undefined shows the progress only on a terminal. */
+  /** True to show progress; undefined shows it only on a terminal. */
   readonly progress: boolean | undefined;
   readonly copyDeletes: boolean;
   readonly wastePercent: number;
 }
 
-/** Returns the directory that is, or stands for, a store to copy to. Throws CONFIG_INVALID. */
+/**
+ * Returns the directory of a store to copy to. For a bucket, it is the directory that stands for it. Throws
+ * CONFIG_INVALID.
+ */
 export async function enterCopyTarget(choice: BucketChoice, copyTo: Buffer): Promise<Buffer> {
   if (!isBucketText(byteText(copyTo))) return copyTo;
   const { enterTarget } = await import('./bucket-store.js'); // most copies go to directories
@@ -56,13 +59,13 @@ export async function enterCopyTarget(choice: BucketChoice, copyTo: Buffer): Pro
 export interface CopyOrder extends RequestedCopy {
   readonly to: Buffer;
   readonly signal: AbortSignal;
-  /** The client on a server; undefined if it is in the store of the choice. */
+  /** Feed of the client, if it is on a server; undefined if it is in the store of the settings. */
   readonly feed?: CopyFeed;
 }
 
 /**
- * Brings the copy of a client in the store `to` up to date with the client in the store of the choice, or on a server.
- * Throws USAGE if both are one directory, ENCRYPTION_GONE, and the errors of `copyClient`.
+ * Brings the copy of a client in the store `to` up to date. The client is in the store of `choice`, or on a server.
+ * Throws USAGE if source and target are one directory, ENCRYPTION_GONE, and the errors of `copyClient`.
  */
 export async function copyTo(
   system: System,
@@ -72,7 +75,7 @@ export async function copyTo(
   const target = clientPlace({ ...choice, database: to, client: as });
   const here = clientPlace({ ...choice, client });
   if (feed === undefined) requireOther(here, target);
-  // A copy may be older than what this machine has seen.
+  // A copy is not compared with the age that this machine remembers, since it may be older.
   if (isClientDirectory(system, path.join(target.store, as))) {
     refuseInClear(system, { ...choice, database: to, client: as });
   }
@@ -95,7 +98,7 @@ export async function copyTo(
   return withCopyProgress(system, choice.progress, work);
 }
 
-/** Runs a copy with a progress line. `isRequested` undefined shows it only on a terminal. */
+/** Runs a copy with a progress line. If `isRequested` is undefined, the line is shown only on a terminal. */
 export function withCopyProgress(
   system: System,
   isRequested: boolean | undefined,

@@ -8,7 +8,7 @@ import { LsColors } from './ls-colors.js';
 const PARTS = ['header', 'directory', 'link', 'file', 'executable', 'other', 'gone'] as const;
 export type ColorPart = (typeof PARTS)[number];
 
-/** Returns the text in a style, given by its name in Node. */
+/** Returns the text in a style of Node, for example `bold`. */
 export function styled(name: string, text: string): string {
   const [begin, end] = styleOf(name);
   return `\u001b[${begin}m${text}\u001b[${end}m`;
@@ -20,7 +20,7 @@ type Style = readonly [begin: number, end: number];
 type Styles = ReadonlyMap<string, readonly Style[]>;
 
 /**
- * Returns true if output is styled. The option `isRequested` decides if it is given. Otherwise only a terminal is styled,
+ * True if output is to be styled. The option `isRequested` decides if it is given. Otherwise only a terminal is styled,
  * unless it is dumb or NO_COLOR is set (https://no-color.org).
  */
 export function showsColors(
@@ -46,7 +46,7 @@ export interface ColorChoice {
   readonly spec: string;
   readonly isChosen: boolean;
   readonly lsColors: string | undefined;
-  /** Undefined styles a terminal, unless NO_COLOR is set. */
+  /** True to style output, false not to; undefined styles a terminal, unless NO_COLOR is set. */
   readonly isRequested: boolean | undefined;
 }
 

@@ -9,8 +9,8 @@ import { usesServer } from './open-history.js';
 type PlaceSettings = Parameters<typeof clientPlace>[0];
 
 /**
- * Returns CATALOG_DAMAGED for a bug that the client's catalog explains, otherwise the error itself. Reads the whole
- * catalog, but only for bugs.
+ * Returns CATALOG_DAMAGED if a bug is explained by the client's catalog; otherwise the error itself. For a bug, reads
+ * the whole catalog.
  */
 export function explainBug(
   error: unknown,

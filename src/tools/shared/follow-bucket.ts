@@ -6,7 +6,7 @@ import { byteText, nodeSystem } from '../../system/index.js';
 import { isSetAbove } from './precedence.js';
 import { printAbove } from './progress-line.js';
 
-/** Time for which a check for new commits is not repeated, for commands that read once. */
+/** Time after a check for new commits in which it is not repeated, for commands that read once. */
 const DEFAULT_EVERY_MS = 30_000;
 const MS = 1000;
 
@@ -20,8 +20,8 @@ interface FollowSettings {
 const known = new Map<string, Promise<Following>>();
 
 /**
- * Returns a `Following`, which keeps the clients of a store in a bucket up to date. Returns undefined for a store in a
- * directory, or on a server. `warn` prints failures. The caller closes the result.
+ * Returns an object that keeps the clients of a store in a bucket up to date. Returns undefined for a store in a
+ * directory or on a server. `warn` prints failures. The caller closes the result.
  */
 export async function followBucket(
   settings: FollowSettings,

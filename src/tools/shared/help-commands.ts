@@ -29,7 +29,7 @@ export const COMMANDS_HELP = {
       ),
     ],
     notes: [
-      'If both --server and --local are set, the command line takes precedence over configuration files, these over environment variables, and these over system.defaults. In the same source, --local takes precedence.',
+      'If both --server and --local are set, the command line takes precedence over configuration files, these over environment variables, and these over system.defaults. If they are set in the same place, --local takes precedence.',
       'Ctrl-C ends a backup at a checkpoint, and the next run continues from there; a second Ctrl-C ends it at once.',
       'Exit status: 0 done, 1 failed, 3 done but some files could not be read, 10 no such store or client, 11 busy, ' +
         '12 wrong or missing password, 130 interrupted.',
@@ -149,7 +149,7 @@ export const READERS_HELP = {
     summary: 'Mounts the backup sets of a client as a read-only file system.',
     about: [
       'The mount has a directory for each set; Current, a link to the newest complete set; by-date/YYYY/MM/DD, links to the sets of a day; and versions/PATH, all versions of a file. Each set shows its whole tree under the full paths of its roots. New sets appear by themselves.',
-      'Each long option can also be given as -o NAME=VALUE, several separated by commas: -o database=/srv/tardis,client=laptop. Shorter names are pwfile, pwprog and log. Options of mount(8) that have no effect here are accepted. If two paths are given, the first is the source, as in /etc/fstab. It names a store if it begins with a slash or with s3://, and the command line has no --database; any other source is ignored.',
+      'Each long option can also be given as -o NAME=VALUE, several separated by commas: -o database=/srv/tardis,client=laptop. pwfile, pwprog and log stand for password-file, password-prog and logfile. Options of mount(8) that have no effect here are accepted. If two paths are given, the first is the source, as in /etc/fstab. It names a store if it begins with a slash or with s3://, and the command line has no --database; any other source is ignored.',
       'Without -f, the command returns when the mount is ready or has failed. To unmount, use fusermount3 -u, umount or SIGTERM.',
     ],
     examples: [

@@ -7,7 +7,7 @@ export interface Example {
 }
 
 export interface ToolHelp {
-  /** One sentence; for sub-commands without a capital and a full stop. */
+  /** Summary of the command in one sentence. The summary of a sub-command has no capital and no full stop. */
   readonly summary: string;
   /** Paragraphs before the examples. */
   readonly about?: readonly string[];
@@ -22,7 +22,7 @@ export const KEEP_NOTE =
 
 /** Note on --server and --database, for the commands that read either. */
 export const SERVER_NOTE =
-  'If both --server and --database are set, the command line takes precedence over configuration files, these over environment variables, and these over system.defaults. In the same source, --database takes precedence.';
+  'If both --server and --database are set, the command line takes precedence over configuration files, these over environment variables, and these over system.defaults. If they are set in the same place, --database takes precedence.';
 
 export const D = '-D /srv/tardis';
 export const AT = `${D} -C laptop`;

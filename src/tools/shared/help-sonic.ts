@@ -72,7 +72,7 @@ export const KEYS_HELP = {
       ),
       example(
         `sonic copy --all ${D} --to /media/disk/copy`,
-        'copies all clients of the store, for a timer',
+        'copies all clients of the store, for example from a timer',
       ),
       example(
         `sonic copy --delete ${AT} --to /media/disk/copy`,
@@ -84,7 +84,7 @@ export const KEYS_HELP = {
       ),
       example(
         `sonic copy ${AT} --to-server HOST --password-file FILE --create`,
-        'copies to a tardisd with AcceptCopies; later runs without --create',
+        'copies to a tardisd with AcceptCopies; leave out --create in later runs',
       ),
     ],
     notes: [
@@ -96,7 +96,7 @@ export const KEYS_HELP = {
     examples: [
       example(
         `sonic keys --extract --keys ~/laptop.keys ${AT}`,
-        'copies the keys, for a safe place',
+        'copies the keys to a file, to keep in a safe place',
       ),
       example(
         `sonic keys --extract --remove --keys ~/laptop.keys ${AT}`,
@@ -151,7 +151,7 @@ export const SETS_HELP = {
       example(`sonic clients ${D}`, 'lists all clients'),
       example(
         `sonic clients ${D} --overdue-after 172800`,
-        'also marks clients without a set for two days as overdue',
+        'also shows a client as overdue if its newest set is more than two days old',
       ),
       example(
         'sonic clients --server backup.example.org -C laptop --account ops',
@@ -246,7 +246,7 @@ export const SETS_HELP = {
       ),
       example(
         'sonic check --server backup.example.org -C laptop',
-        'through a server: without keys, encrypted data is only compared with its checksums',
+        'checks through a server, which has no keys: encrypted data is only compared with its checksums',
       ),
     ],
     notes: ['Exit status: 0 no damage found, 3 damage found, 1 the check failed.'],
@@ -256,7 +256,7 @@ export const SETS_HELP = {
     examples: [
       example(`sonic delete ${AT} 3 10-20`, 'deletes these sets after confirmation'),
       example(`sonic delete ${AT} --dry-run 10-20`, 'only shows which sets would be deleted'),
-      example(`sonic delete ${AT} --yes 3`, 'without a prompt, for scripts'),
+      example(`sonic delete ${AT} --yes 3`, 'deletes set 3 without a prompt, for scripts'),
     ],
   },
   'sonic purge': {

@@ -1,5 +1,5 @@
 /**
- * Help of each command: --help and the man pages are generated from it and from the table of settings. A test parses
+ * Help of each command. --help and the man pages are generated from it and from the table of settings. A test parses
  * every example.
  */
 import type { Tool } from '../../config/index.js';

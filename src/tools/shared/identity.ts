@@ -1,4 +1,4 @@
-/** The identity of a client in a store or on a server, as recorded on this machine. */
+/** Identifies a client in a store or on a server, to compare it with this machine's memory of it. */
 import path from 'node:path';
 import type { History } from '../../history/index.js';
 import { bucketAt } from '../../store/index.js';
@@ -41,7 +41,7 @@ export function identityAt(
 }
 
 /**
- * Allows a tool that changes sets to work on a store that is older than this machine's memory of it, if the user
+ * Allows a tool that changes sets to work on a store that is older than this machine's memory of it. Only if the user
  * trusts the store.
  */
 export function trustOlder(
@@ -54,7 +54,7 @@ export function trustOlder(
   );
 }
 
-/** Returns the path with its links resolved. For a store that does not exist yet, the existing part is resolved. */
+/** Returns the path with its links resolved. If the path does not exist, the existing part of it is resolved. */
 function realPath(given: Buffer): string {
   const absolute = byteText(absolutePath(given));
   for (let above = absolute; ; above = path.dirname(above)) {

@@ -13,16 +13,16 @@ export function clientPlace(settings: {
   return { store: byteText(settings.database), client, catalogFile };
 }
 
-/** Returns a system in which only this umask limits the permissions of new files and directories. */
+/** Returns a system whose new files and directories have permissions that are limited only by this umask. */
 export function storeSystem(umask: number): System {
   process.umask(umask);
   return nodeSystem(umask);
 }
 
-/** Bytes of parity for 100 bytes of a store in a directory, unless `Parity` has another number. */
+/** Bytes of parity for 100 bytes of a store in a directory, if `Parity` is not set. */
 export const USUAL_PARITY_PERCENT = 3;
 
-/** Returns the limits of packs and parity for packs that a tool writes itself. */
+/** Returns the limits of packs and parity for packs that a tool itself writes. */
 export function storeLimits({
   parityPercent,
 }: {

@@ -20,11 +20,11 @@ type Colored = Pick<Entry, 'name' | 'type' | 'permissions'>;
 
 export class LsColors {
   private readonly codes = new Map<string, string>();
-  /** Codes by suffix: suffixes that begin with a dot here, the others in a list, longest first. */
+  /** Codes by suffix. Suffixes that begin with a dot are in this map; the others are in a list, longest first. */
   private readonly dotted = new Map<string, string>();
   private readonly others: [ending: string, code: string][] = [];
 
-  /** Parses the variable, and ignores items that it does not understand. */
+  /** Parses the variable. Ignores items that are not understood. */
   constructor(text: string) {
     if (text.length > MOST_CHARS) return;
     for (const item of text.split(':')) {

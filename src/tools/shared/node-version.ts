@@ -11,7 +11,10 @@ const LEAST_MINOR: ReadonlyMap<number, number> = new Map([
 ]);
 const LEAST_NEWER = 26;
 
-/** Throws NODE_NOT_SUPPORTED. With an unsupported version SQLite's addon ends the process without a message. */
+/**
+ * Throws NODE_NOT_SUPPORTED for a version that is not supported. With such a version SQLite's addon would end the
+ * process without a message.
+ */
 export function requireNode(version: string = process.versions.node): void {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   const leastMinor = LEAST_MINOR.get(major);

@@ -19,7 +19,7 @@ export async function noteDamage(
   }
   try {
     const { adminHere } = await import('./open-admin.js'); // most runs find no damage
-    await adminHere(system, settings, undefined).markDamaged(digests); // which needs no keys
+    await adminHere(system, settings, undefined).markDamaged(digests); // marking needs no keys
     warn('the damage was marked; the next backup sends the contents again');
   } catch (error) {
     const { code } = asTardisError(error);

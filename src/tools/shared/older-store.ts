@@ -1,6 +1,6 @@
 /**
- * Detects a store that was rolled back: it compares the newest set and key record of a client with this machine's
- * memory of them.
+ * Detects a store that was rolled back. For this, it compares the newest set and key record of a client with this
+ * machine's memory of them.
  */
 import { Catalog } from '../../store/catalog/index.js';
 import type { KeysRequest } from '../../client/index.js';
@@ -24,8 +24,8 @@ import { isWithoutKeys, keysOf, refuseInClear } from './unlock.js';
 type PlaceSettings = Parameters<typeof clientPlace>[0];
 
 /**
- * Returns the error STORE_ROLLED_BACK if a local store is older than this machine's memory of it, otherwise undefined.
- * Needs no password. A key record or catalog that cannot be read is ignored here and reported elsewhere. Throws
+ * Returns the error STORE_ROLLED_BACK if a local store is older than this machine's memory of it; otherwise undefined.
+ * Needs no password. A key record or catalog that cannot be read is ignored here, since other code reports it. Throws
  * MEMORY_DAMAGED, unless the store is trusted.
  */
 export function olderThanKnown(
@@ -45,9 +45,9 @@ export function olderThanKnown(
 }
 
 /**
- * Compares a client in the store with this machine's memory, for a tool that opens no keys. Warns of other keys and
- * of an older state; the run then ends with status 3. Throws ENCRYPTION_GONE if the client encrypted before and does
- * not now, MEMORY_DAMAGED.
+ * Compares a client in the store with this machine's memory of it, for a tool that does not unlock the keys. Warns if
+ * the client has other keys or an older state; the run then ends with status 3. Throws ENCRYPTION_GONE if the client
+ * encrypted before and does not now, MEMORY_DAMAGED.
  */
 export function compareShown(system: System, settings: PlaceSettings & IdentitySettings): void {
   refuseInClear(system, settings);
@@ -78,9 +78,9 @@ function warnOfOtherKeys(system: System, settings: PlaceSettings & IdentitySetti
 }
 
 /**
- * Returns the differences of a client from this machine's memory, for a tool that lists many clients: the errors and
- * warnings of `compareShown`. Opens the catalog only if something is remembered. Needs no password, and remembers
- * nothing.
+ * Returns the differences between a client and this machine's memory of it, for a tool that lists many clients. They
+ * are the errors and warnings of `compareShown`. Opens the catalog only if something is remembered. Needs no password,
+ * and remembers nothing.
  */
 export function differencesFromKnown(
   system: System,
@@ -107,9 +107,9 @@ export function differencesFromKnown(
 }
 
 /**
- * Throws STORE_ROLLED_BACK if a local store is older than this machine's memory of it. `ownNumber` is the number of
- * the newest key record in a key file; the higher one of this number and the store's is compared. Throws
- * MEMORY_DAMAGED, KEYS_DAMAGED, KEYS_LOST, CATALOG_DAMAGED.
+ * Throws STORE_ROLLED_BACK if a local store is older than this machine's memory of it. `ownNumber` is the number of the
+ * newest key record in a key file. The higher of that number and the store's number is compared. Throws MEMORY_DAMAGED,
+ * KEYS_DAMAGED, KEYS_LOST, CATALOG_DAMAGED.
  */
 export function requireNewest(system: System, settings: PlaceSettings, ownNumber = 0): void {
   const record = keysOf(system, clientPlace(settings));

@@ -30,11 +30,14 @@ export function openAdmin(system: System, settings: AdminSettings, found: Source
 }
 
 async function openHere(system: System, settings: AdminSettings, found: Sources): Promise<Admin> {
-  openClientDirectory(system, clientPlace(settings)); // fails before the prompt for a password
+  openClientDirectory(system, clientPlace(settings)); // fails before the user is prompted for a password
   return adminHere(system, settings, await unlockClient(system, settings, found));
 }
 
-/** Opens a client in a store on this machine with keys that are known, or without them. Throws NO_SUCH_CLIENT, … */
+/**
+ * Opens a client in a store on this machine, with its keys or without. Throws NO_SUCH_CLIENT and other errors of
+ * opening.
+ */
 export function adminHere(
   system: System,
   settings: Parameters<typeof clientPlace>[0] &
@@ -72,8 +75,8 @@ async function openThere(
 }
 
 /**
- * Compares the sets with this machine's memory, for an operation on all data of a client. Warns of a store that was
- * rolled back; the run then ends with status 3.
+ * Compares the sets with this machine's memory of them, for an operation on all data of a client. Warns if the store
+ * was rolled back; the run then ends with status 3.
  */
 export async function compareWithKnown(there: Admin): Promise<void> {
   there.acceptOlder(warnOlder);

@@ -23,31 +23,28 @@ type ReportSettings = PlaceSettings & { readonly throughServer: string | undefin
 /** Settings for a lost connection. */
 type Waiting = Pick<RemotePlace, 'patience' | 'onRetry' | 'keepsCatalog'>;
 
-/** True if a server is used: its setting has a source of higher precedence than the setting of a store. */
+/** True if a server is used: the setting of the server has a source of higher precedence than that of the store. */
 export function usesServer(found: ReadonlyMap<string, Found>): boolean {
   return isSetAbove(found, 'server', 'database');
 }
 
 export interface Opening {
-  /** Prints reports of lost and replaced connections. */
+  /** Prints a line when a connection is lost, and when it is replaced. */
   readonly warn: (line: string) => void;
-  /**
-   * If true, the catalog of a store on this machine is compared with the checksums of its pages, regardless of its
-   * size.
-   */
+  /** True to compare the catalog of a store on this machine with the checksums of its pages, even if it is large. */
   readonly comparesAll?: boolean;
-  /** If true, the history of a server fails if the server has another catalog after a lost connection. */
+  /** True to fail if, after a lost connection, the server has another catalog. */
   readonly keepsCatalog?: boolean;
-  /** If false, a failure of the first connection to a server is not retried. */
+  /** False to fail at once if the first connection to a server fails. */
   readonly triesFirst?: boolean;
 }
 
-/** Maximum size of a catalog that is compared if the answer should be immediate: about 50 milliseconds. */
+/** Maximum size of a catalog that is compared before a quick answer. The comparison takes about 50 milliseconds. */
 const COMPARED_AT_ONCE_BYTES: number = 32 << 20;
 
 /**
  * Opens the history that a tool reads. Throws NO_SUCH_STORE, NO_SUCH_CLIENT, CATALOG_*, LOGIN_FAILED,
- * SERVER_UNREACHABLE, INSECURE_TCP_REFUSED, …
+ * SERVER_UNREACHABLE, INSECURE_TCP_REFUSED, and other errors of opening.
  */
 export async function openHistory(
   system: System,
@@ -62,8 +59,8 @@ export async function openHistory(
 }
 
 /**
- * Warns of a damaged catalog. SQLite does not detect a flipped bit in a row, so rows could be wrong without a
- * warning.
+ * Warns if the catalog is damaged. SQLite does not detect a flipped bit in a row, so a tool could print wrong rows
+ * without a warning.
  */
 async function warnOfDamage(system: System, catalogPath: string, mostBytes: number): Promise<void> {
   if ((system.files.status(catalogPath)?.sizeBytes ?? 0) > mostBytes) return;
@@ -73,7 +70,7 @@ async function warnOfDamage(system: System, catalogPath: string, mostBytes: numb
     const pages = verdict.pages === 1 ? 'a page' : `${verdict.pages} pages`;
     what = `${pages} of the catalog changed on the disk`;
   } else if (verdict.kind === 'unknown') {
-    // Without checksums of pages, only values of wrong types can be found; such a value would hide its row.
+    // Without page checksums, only values of wrong types can be found. Such a value would hide its row.
     const wrong = Catalog.reading(system, catalogPath, (catalog) => catalog.wrongColumns());
     if (wrong.length > 0) what = `the catalog has invalid values (${wrong.join(', ')})`;
   }
@@ -98,7 +95,7 @@ export async function openAdministered(
 }
 
 /**
- * Opens the history for a tool that reports and does not wait for a lost server. Closes the history in any case.
+ * Opens the history for a tool that prints a report and does not wait for a lost server. Always closes the history.
  * Throws the errors of opening a store, or of logging in to a server.
  */
 export async function withReports<T>(
@@ -110,10 +107,10 @@ export async function withReports<T>(
   return await use(history);
 }
 
-/** The server through which a history is read, or the limit for the comparison of a catalog on this machine. */
+/** Options of `openAt`. */
 interface Reach {
   readonly host: string | undefined;
-  /** Counts for a server only. */
+  /** Options of a lost connection; only for a server. */
   readonly more?: Waiting;
   /** Maximum size of a catalog that is compared with the checksums of its pages. */
   readonly most?: number;
@@ -130,7 +127,7 @@ async function openAt(
   const { directory } = history;
   try {
     history.acceptOlder?.(warnOlder);
-    // If a client encrypts, each entry is proven by its seal instead.
+    // The entries of a client that encrypts are proven by their seals instead.
     if (history.contentKeys === undefined && directory !== undefined) {
       await warnOfDamage(system, directory.catalogPath, most);
     }
@@ -159,7 +156,7 @@ export async function openThere(system: System, place: RemotePlace): Promise<His
   return openRemoteHistory(system, place);
 }
 
-/** Warns of a store that was rolled back. It is read, but the run ends with status 3. */
+/** Warns that a store was rolled back. It can still be read, but the run ends with status 3. */
 export function warnOlder(what: string): void {
   printAbove(`warning: ${displayText(what)} [STORE_ROLLED_BACK]`);
   donePartly();

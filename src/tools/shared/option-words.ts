@@ -1,6 +1,6 @@
 /**
- * Prepares the words of a command line: an option with an optional value takes the next word only if that word is its
- * value.
+ * Changes the words of a command line before they are parsed. An option with an optional value then takes the next word
+ * only if that word can be its value.
  */
 import { Command, type Option } from 'commander';
 import { TardisError } from '../../errors/index.js';
@@ -28,9 +28,9 @@ export class ToolCommand extends Command {
 }
 
 /**
- * Returns the words with preset values written out. An option whose optional value is a number or a word of a list
- * takes the next word only if the word is such a value. An option for a secret never takes the next word. Throws USAGE
- * for a secret attached to a short option.
+ * Returns the words, in which options without a value have their preset value. An option whose optional value is a
+ * number or a word of a list takes the next word only if the word is such a value. An option for a secret never takes
+ * the next word. Throws USAGE for a secret that is attached to a short option.
  */
 function withPresets(options: readonly Option[], words: readonly string[]): string[] {
   const out: string[] = [];
@@ -58,7 +58,10 @@ interface LastOption {
   readonly attached: string;
 }
 
-/** Returns the option that ends a word: `-P`, `--password`, the `P` of `-lP`; none for `--password=x`. */
+/**
+ * Returns the option at the end of a word: of `-P`, of `--password`, or the `P` of `-lP`. Returns none for
+ * `--password=x`.
+ */
 function lastOption(options: readonly Option[], word: string): LastOption {
   const whole = options.find(({ short, long }) => word === short || word === long);
   if (whole !== undefined) return { before: '', option: whole, attached: '' };
@@ -72,7 +75,7 @@ function lastOption(options: readonly Option[], word: string): LastOption {
   return { before: '', attached: '' };
 }
 
-/** True if commander reads the value correctly by itself. */
+/** True if commander alone reads the option's value correctly. */
 function isTaken(option: Option, attached: string, next: string | undefined): boolean {
   const taking = takings.get(option);
   if (taking === 'attached' && attached !== '') {

@@ -1,18 +1,18 @@
 /**
- * Output of tools, and errors of that output. Work continues if standard error is closed, or if its file is on a full
- * disk. If the reader of standard output ends (`| head`), a listing ends too, but not a backup or a restore.
+ * Output of tools, and errors of that output. If standard error is closed or its disk is full, work continues. If the
+ * reader of standard output ends (`| head`), a listing ends too, but not a backup or a restore.
  */
 let isStdoutData = false;
 let isWork = false;
 let lostOutput: string | undefined;
-/** Exit status of a failure without a status of its own; 0 and 1 may be answers. */
+/** Exit status of a failure that has no status of its own. It is not 1 for commands whose status 1 is an answer. */
 let failureStatus = 1;
 let cutStatus = 0;
 let isPartly = false;
 /** Exit status if the work is done but something is missing or damaged. */
 const PARTLY_STATUS = 3;
 
-/** Declares that standard output carries the requested data: it must be complete, and contain nothing else. */
+/** Declares that standard output carries the requested data. It must be complete, and contain nothing else. */
 export function stdoutIsData(): void {
   isStdoutData = true;
 }
@@ -55,13 +55,13 @@ export function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** Prints a line of a report, on standard error if standard output carries data. */
+/** Prints a line of a report. If standard output carries data, prints it on standard error. */
 export function printReport(line: string): void {
   if (isStdoutData) process.stderr.write(`${line}\n`);
   else print(line);
 }
 
-// Errors of standard error are ignored; the exit status still reports the result.
+// Errors of standard error are ignored, since the exit status still reports the result.
 process.stderr.on('error', () => undefined);
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -75,8 +75,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 /**
- * Reports once that output could not be written, such as on a full disk. Also changes the exit status if it is 0
- * otherwise.
+ * Reports once that output could not be written, for example on a full disk. Also changes the exit status if it would
+ * be 0.
  */
 function reportLost(code: string): void {
   if (lostOutput !== undefined) return;

@@ -1,6 +1,6 @@
 /**
  * Reads passwords from the command line, the terminal, a file, a URL or a program. A password is passed only to the
- * call that needs it.
+ * calls that need it.
  */
 import { spawn } from 'node:child_process';
 import type { IncomingMessage } from 'node:http';
@@ -31,7 +31,7 @@ const MAX_PASSWORD_BYTES = 4096;
 const MAX_SOURCE_BYTES = 64 << 10;
 const FETCH_TIMEOUT_MS = 30_000;
 const MAX_REDIRECTS = 5;
-/** Time limit for a program that prints a password. It is long since the program may prompt the user. */
+/** Time limit for a program that prints a password. It is long, since the program may prompt the user. */
 const PROGRAM_TIMEOUT_MS = 300_000;
 
 export interface PasswordSettings {
@@ -40,7 +40,7 @@ export interface PasswordSettings {
   readonly passwordProg: readonly string[] | undefined;
 }
 
-/** Names of the three settings, which exclude each other. */
+/** Names of three settings that exclude each other. */
 type Names = readonly [text: string, file: string, prog: string];
 
 const PASSWORD: Names = ['password', 'passwordFile', 'passwordProg'];
@@ -53,8 +53,9 @@ export interface AskOptions {
 }
 
 /**
- * Returns the password in the settings; undefined if they contain none. Throws CONFIG_INVALID for two of one
- * precedence, PASSWORD_NEEDED if there is no terminal or the password is empty.
+ * Returns the password in the settings; undefined if they contain none. Throws CONFIG_INVALID if two settings of equal
+ * precedence have one. Throws PASSWORD_NEEDED if a prompt is needed and there is no terminal, or if the password is
+ * empty.
  */
 export function givenPassword(
   settings: PasswordSettings,
@@ -106,7 +107,10 @@ const RANKS: readonly Source[] = [
   'system defaults',
 ];
 
-/** Returns the setting with the highest precedence of the three; the command line takes precedence over a file. */
+/**
+ * Returns the one of three settings whose source has the highest precedence; the command line takes precedence over a
+ * file.
+ */
 function chosen(found: ReadonlyMap<string, Found>, names: Names): Kind | undefined {
   for (const rank of RANKS) {
     const given = KINDS.filter((_kind, index) => found.get(names[index]!)?.source === rank);
@@ -179,7 +183,7 @@ function readSource(given: Buffer): Promise<Buffer> {
 
 /** Fetches a password. Follows redirects, but never from https to http. */
 async function fetchSource(url: URL, redirects: number): Promise<Buffer> {
-  const shown = `${url.protocol}//${url.host}${url.pathname}`; // without user and query, which may be secret
+  const shown = `${url.protocol}//${url.host}${url.pathname}`; // user and query are left out, since they may be secret
   if (url.protocol === 'http:' && !isLoopback(url.hostname.replaceAll(/[[\]]/g, ''))) {
     throw configInvalid(
       `a password is not fetched by http from ${url.host}, which does not encrypt it on the way: use https`,
@@ -231,15 +235,15 @@ async function readAll(stream: Readable, shown: string): Promise<Buffer> {
 }
 
 /**
- * Runs a program that prints the password. The program has our standard input and error, since it may prompt on the
- * terminal.
+ * Runs a program that prints the password. The program gets this process's standard input and error, since it may
+ * prompt on the terminal.
  */
 async function runProgram([command, ...words]: readonly string[]): Promise<Buffer> {
   if (command === undefined) throw configInvalid('the command of the password program is empty');
   const child = spawn(command, words, {
     stdio: ['inherit', 'pipe', 'inherit'],
   });
-  // The timeout of spawn would keep this process alive if the program could not be started.
+  // A timeout of `spawn` would keep this process alive even if the program could not be started.
   const timer = setTimeout(() => child.kill(), PROGRAM_TIMEOUT_MS).unref();
   const ended = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);

@@ -9,7 +9,7 @@ const SOURCES: readonly Found['source'][] = [
   'system defaults',
 ];
 
-/** True if a source of higher precedence sets the first setting than the second one. */
+/** True if the source of the first setting has a higher precedence than the source of the second. */
 export function isSetAbove(
   found: ReadonlyMap<string, Found>,
   name: SettingName,

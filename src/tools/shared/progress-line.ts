@@ -1,4 +1,7 @@
-/** A progress line on a terminal that is redrawn in place. Nothing is shown in a pipe, unless requested. */
+/**
+ * A progress line on a terminal that is redrawn in place. If standard error is not a terminal, nothing is shown unless
+ * requested.
+ */
 import { isDumb } from './terminal.js';
 
 const INTERVAL_MS = 200;
@@ -6,7 +9,7 @@ const INTERVAL_MS = 200;
 const LINES_INTERVAL_MS = 1000;
 const CLEAR_LINE = '\r\u001b[K';
 
-/** Clears the line that is shown. At most one line is shown, since a command does one thing at a time. */
+/** Function that clears the line that is shown. There is at most one line, since a command does one thing at a time. */
 let clearShown: (() => void) | undefined;
 
 /** Prints a line to standard error, above the progress line if one is shown. */
@@ -23,7 +26,9 @@ export class ProgressLine implements Disposable {
   private readonly redraws = process.stderr.isTTY && !isDumb(process.env);
   private readonly text: () => string;
 
-  /** If `wanted` is undefined, the line is shown only if standard error is such a terminal. */
+  /**
+   * Creates the line. If `wanted` is undefined, it is shown only if standard error is a terminal that can redraw it.
+   */
   constructor(wanted: boolean | undefined, text: () => string) {
     this.isShown = wanted ?? this.redraws;
     this.text = text;

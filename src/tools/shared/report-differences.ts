@@ -33,7 +33,7 @@ export function typeWord({ entry }: Seen): string {
   return TYPE_WORDS[name] ?? name;
 }
 
-/** Returns the size of a file; 0 for all other entries. */
+/** Returns the size of a file; 0 for all other entries, and for none. */
 export function sizeOf(seen: Seen | undefined): number {
   return seen?.entry.type === EntryType.file ? seen.entry.sizeBytes : 0;
 }
@@ -49,7 +49,7 @@ function attributeNames({ entry }: Seen): string {
   return names.length === 0 ? 'none' : names.join(' ');
 }
 
-/** Returns an aspect before and after; undefined if the aspect has no values to show. */
+/** Returns the values of an aspect before and after; undefined if the aspect has no values to show. */
 function valuesOf(aspect: Aspect, before: Seen, after: Seen): [string, string] | undefined {
   const [one, other] = [before.entry, after.entry];
   switch (aspect) {

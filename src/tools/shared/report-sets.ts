@@ -61,7 +61,7 @@ export async function printSets(
   for (const set of sets) {
     const stat = (name: string): number => set.stats[name] ?? 0;
     const tookMs = (set.closedAtMs ?? -1) - set.openedAtMs;
-    // A negative duration means that the clock was set back, so it is not shown.
+    // A negative duration means that the clock was set back; it is not shown.
     const took = set.closedAtMs === undefined || tookMs < 0 ? '' : formatSeconds(tookMs);
     const isComplete = set.state === 'complete';
     rows.push([

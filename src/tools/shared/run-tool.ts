@@ -48,14 +48,15 @@ export const JSON_VERSION = 1;
 
 export interface ToolSpec<T extends Tool> {
   readonly tool: T;
-  /** True if the command does more than print; its work continues when the output is closed. */
+  /** True if the command does more than print. Its work then continues when the output is closed. */
   readonly isWork?: boolean;
-  /** Runs the tool. Returns the exit status; nothing means 0. */
+  /** Runs the tool. Resolves with the exit status, or with nothing for 0. */
   run(settings: Settings<T>, found: ReadonlyMap<string, Found>): Promise<number | void>;
 }
 
 /**
- * Returns the command of a tool: options and arguments from the table of settings, texts and examples from the help.
+ * Returns the command of a tool. Its options and arguments come from the table of settings, its texts and examples from
+ * the help.
  */
 export function toolCommand<T extends Tool>(spec: ToolSpec<T>): Command {
   const { tool } = spec;
@@ -81,7 +82,7 @@ export function toolCommand<T extends Tool>(spec: ToolSpec<T>): Command {
 }
 
 /**
- * Runs the command. Throws CATALOG_DAMAGED in place of an internal error that wrong values in the catalog explain.
+ * Runs the command. If an internal error is explained by wrong values in the catalog, throws CATALOG_DAMAGED instead.
  */
 async function runExplained<T extends Tool>(
   spec: ToolSpec<T>,
@@ -117,8 +118,8 @@ async function withStore<T extends Tool>(
 }
 
 /**
- * Commands that do not prepare a bucket at their start: they do not need it as a store, or prepare it later as another
- * user.
+ * Commands that do not prepare a bucket at their start. They do not use it as a store, or they prepare it later as
+ * another user.
  */
 const ENTERING: readonly Tool[] = ['sonic bucket', 'tardisd', 'tardisremote'];
 
@@ -135,7 +136,7 @@ function isSecretShown<T extends Tool>(tool: T, { found }: Resolved<T>): boolean
   });
 }
 
-/** Sets the name, the version and the help of a command, as all commands have them. */
+/** Sets the name, the version and the help of a command, in the way that all commands share. */
 export function describeTool(command: Command, name: string, summary: string): Command {
   return command
     .name(name)
@@ -147,7 +148,7 @@ export function describeTool(command: Command, name: string, summary: string): C
     .exitOverride();
 }
 
-/** Adds the arguments that are not options. Help shows them as `shownArguments` has them. */
+/** Adds the arguments that are not options. Help shows them in the form of `shownArguments`. */
 function addArgument(command: Command, tool: Tool, row: SettingRow): void {
   const argument = command.createArgument(row.argument!, helpOf(row));
   const shown = row.shownArguments?.[tool];
@@ -177,7 +178,7 @@ function addFlags(command: Command, name: string, row: SettingRow): void {
   const word = row.flags!.replace(/^.*--/, '');
   const negative = new Option(`--no${word}, --no-${word}`);
   negative.attributeName = () => name;
-  command.addOption(negative.hideHelp()); // shown in the term of the positive option
+  command.addOption(negative.hideHelp()); // hidden, since the positive option shows it
 }
 
 /** Returns `description (default: …; TARDIS_…; key)`. */
@@ -259,7 +260,9 @@ export async function runTool(
   done();
 }
 
-/** Throws commander's error if help on an unknown command is requested. Commander would show the general help. */
+/**
+ * Throws commander's error if help for an unknown command is requested, since commander would show the general help.
+ */
 function requireHelpThere(command: Command, [first, commandName]: readonly string[]): void {
   if (first !== 'help' || commandName === undefined || command.commands.length === 0) return;
   if (command.commands.some((sub) => sub.name() === commandName) || /^(help$|-)/.test(commandName))
@@ -279,7 +282,7 @@ function configureOutput(command: Command): void {
 
 /** Converts an error of commander to one of our errors. */
 function usageError(name: string, error: CommanderError): TardisError {
-  // If the option is mistyped, the text after it may be a secret.
+  // If the option is mistyped, the text after it may be a secret, so it is removed.
   const text = error.message
     .replace(/^error: /, '')
     .replaceAll('\n', ' ')
@@ -299,7 +302,7 @@ function usageError(name: string, error: CommanderError): TardisError {
 /** Prints an error and returns its exit status. */
 export function printError(name: string, error: unknown, printsJson: boolean): number {
   if (error instanceof CommanderError) {
-    if (error.exitCode === 0) return 0; // help or version was printed
+    if (error.exitCode === 0) return 0; // help or the version was printed
     if (error.code === 'commander.help') return failedStatus(1); // help was printed, since no command was given
     return printError(name, usageError(name, error), printsJson);
   }
@@ -310,7 +313,7 @@ export function printError(name: string, error: unknown, printsJson: boolean): n
     printReport(jsonText({ version: JSON_VERSION, error: { code, message, context, guidance } }));
     return failedStatus(exitStatus);
   }
-  // A message may contain text from a peer or a store, which must not control the terminal.
+  // A message may contain text of a peer or a store, which must not control the terminal.
   const shown = displayName(Buffer.from(failure.message));
   process.stderr.write(`${name}: ${shown} [${failure.code}]\n`);
   process.stderr.write(`${name}: ${guidance}\n`);
@@ -326,9 +329,9 @@ export function printError(name: string, error: unknown, printsJson: boolean): n
 const INTERRUPTED_STATUS = 130;
 
 /**
- * Returns a signal that aborts at the first SIGINT, SIGTERM or SIGHUP (a closed terminal, unless SIGHUP was ignored).
- * The command then ends in order, and `then`, a phrase about the result, is printed. A second signal ends the process
- * at once.
+ * Returns a signal that aborts at the first SIGINT, SIGTERM or SIGHUP. (SIGHUP is sent when the terminal is closed; if
+ * it was ignored at the start, it stays ignored.) The command then ends in order, and the phrase `then` is printed,
+ * which describes the result. A second signal ends the process at once.
  */
 export function interruptSignal(name: string, then: string): AbortSignal {
   const controller = new AbortController();

@@ -1,4 +1,4 @@
-/** Determines the address of a server, and the use of TLS. */
+/** Determines the address of a server, and the TLS options for it. */
 import { TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import { type Address, hostInUrl, isHost, isLoopback, type TcpPlace } from '../../system/index.js';
@@ -29,9 +29,9 @@ export function retryText({ reason, waitMs }: Retry): string {
 }
 
 /**
- * Returns the address of the server: a unix socket if the host is an absolute path; otherwise TLS, unless an option
- * requests plain TCP. Several hosts are separated by commas, each with its port if that differs. `isProven` is true if
- * a password will authenticate the server, so that its certificate need not be valid. Throws CONFIG_INVALID,
+ * Returns the address of the server. It is a unix socket if the host is an absolute path. Otherwise TLS is used, unless
+ * an option requests plain TCP. Several hosts are separated by commas, each with its port if that differs. `isProven`
+ * is true if a password will authenticate the server, so that its certificate need not be valid. Throws CONFIG_INVALID,
  * INSECURE_TCP_REFUSED.
  */
 export function serverPlace(
@@ -52,7 +52,7 @@ export function serverPlace(
 }
 
 /**
- * Returns the address of a server that was named by another server. TLS is used if the connection to that other server
+ * Returns the address of a server that another server has named. TLS is used if the connection to that other server
  * uses it. Throws CONFIG_INVALID if the text is not a host, and INSECURE_TCP_REFUSED.
  */
 export function placeElsewhere(
@@ -71,8 +71,8 @@ const MAX_SERVERS = 16;
 const MAX_PORT = 65_535;
 
 /**
- * Returns the addresses in a list of servers. A single server is a host without a port. Throws CONFIG_INVALID for too
- * many.
+ * Returns the addresses in a list of servers. If there is only one server, the text is a host without a port. Throws
+ * CONFIG_INVALID for too many.
  */
 function hostsIn(text: string, port: number): TcpPlace[] {
   if (!text.includes(',')) return [{ host: text, port }];
@@ -99,8 +99,8 @@ function requirePort(port: number): void {
 }
 
 /**
- * Returns the TLS options for the servers; undefined without TLS, with a warning for plain TCP over a network. Throws
- * INSECURE_TCP_REFUSED.
+ * Returns the TLS options for the servers; undefined for connections without TLS. Warns of plain TCP over a network.
+ * Throws INSECURE_TCP_REFUSED.
  */
 function tlsTo(
   places: readonly TcpPlace[],
@@ -133,7 +133,7 @@ export function isWebServer(host: string): boolean {
   return HTTP.test(host);
 }
 
-/** Returns the place of an HTTP interface. Throws CONFIG_INVALID. */
+/** Returns the address of an HTTP interface by its URL. Throws CONFIG_INVALID. */
 function webPlace(text: string, validate: boolean): ServerPlace {
   const shown = displayName(Buffer.from(text));
   if (!URL.canParse(text)) throw new TardisError('CONFIG_INVALID', `"${shown}" is no URL`);
@@ -153,7 +153,7 @@ function webPlace(text: string, validate: boolean): ServerPlace {
   return { address, tls: { validate }, webPath: pathname.replace(/\/+$/, '') };
 }
 
-/** Throws CONFIG_INVALID if a command that changes a store got the URL of an HTTP interface. */
+/** Throws CONFIG_INVALID for the URL of an HTTP interface, in a command that changes a store. */
 export function requireNoWeb(host: string): void {
   if (!isWebServer(host)) return;
   const what = 'an HTTP interface (tardisremote) is for reading: name the host of a tardisd';

@@ -13,7 +13,7 @@ export type ServerLoginSettings = PasswordSettings &
   IdentitySettings & { readonly timeoutSeconds: number };
 
 /**
- * Returns the address, the credentials and the connection settings of a server. With `isNew`, the server receives the
+ * Returns the address, the credentials and the connection settings of a server. With `isNew`, the server will get the
  * verifier of a new password. Such a password does not authenticate the server, so its certificate must be valid.
  * Throws PASSWORD_*, CONFIG_INVALID, INSECURE_TCP_REFUSED.
  */

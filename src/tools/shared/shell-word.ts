@@ -1,6 +1,6 @@
-/** Quotes words for a shell, in printable ASCII. */
+/** Quotes words for a shell, with printable ASCII only. */
 
-/** Returns the word, quoted if necessary. Bytes that paper cannot show are written as $'\xNN'. */
+/** Returns the word, quoted if necessary. Bytes that cannot be printed on paper are written as $'\xNN'. */
 export function shellWord(word: string): string {
   if (/^[\w./:@%+,=-]+$/.test(word)) return word;
   if (/^[\x20-\x7e]*$/.test(word)) return `'${word.replaceAll("'", `'\\''`)}'`;

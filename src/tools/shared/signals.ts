@@ -1,9 +1,9 @@
 /** Selects the signals that end a command. */
 
-/** Set by the launcher, since Node does not preserve which signals were ignored at its start. */
+/** Environment variable that the launcher sets, since Node does not report which signals were ignored at its start. */
 const HANGUP_VARIABLE = 'TARDIS_HANGUP';
 
-/** True if SIGHUP was ignored when the command was started, as by nohup; it then stays ignored. */
+/** True if SIGHUP was ignored when the command was started, as nohup does. It then stays ignored. */
 function ignoresHangup(): boolean {
   return process.env[HANGUP_VARIABLE] === 'ignored';
 }

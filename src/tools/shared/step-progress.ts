@@ -4,10 +4,10 @@ import { ProgressLine } from './progress-line.js';
 import { TimeLeft } from './time-left.js';
 import { formatCount } from './units.js';
 
-/** Reports how far a step is; `of` is undefined if the total is unknown. */
+/** Reports the progress of a step; `of` is undefined if the total is unknown. */
 type StepProgress<S extends string> = (step: S, done: number, of: number | undefined) => void;
 
-/** Runs the work with a progress line. `isRequested` undefined shows it only on a terminal. */
+/** Runs the work with a progress line. If `isRequested` is undefined, the line is shown only on a terminal. */
 export async function withStepProgress<S extends string, T>(
   system: System,
   isRequested: boolean | undefined,

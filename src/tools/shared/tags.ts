@@ -1,4 +1,4 @@
-/** Checks tags of backup sets, as users write them. */
+/** Checks tags of backup sets in the form in which users write them. */
 import { TardisError } from '../../errors/index.js';
 import { displayName, tagFault } from '../../model/index.js';
 

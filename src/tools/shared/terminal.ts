@@ -15,7 +15,7 @@ function openTerminal(): number | undefined {
     if (tty.isatty(fd)) return fd;
     fs.closeSync(fd);
   } catch {
-    return undefined; // no terminal belongs to this process
+    return undefined; // this process has no terminal
   }
   return undefined;
 }
@@ -89,14 +89,14 @@ export function isDumb(environment: Readonly<Record<string, string | undefined>>
 
 const MAX_ANSWER_BYTES = 64;
 
-/** Prompts for yes or no. False for any answer other than yes; undefined without a terminal. */
+/** Prompts for yes or no. Returns false for any answer other than yes, and undefined without a terminal. */
 export function askYes(question: string): boolean | undefined {
   const fd = openTerminal();
   if (fd === undefined) return undefined;
   try {
     fs.writeSync(fd, `${question} [y/N]: `);
     const answer = Buffer.alloc(MAX_ANSWER_BYTES);
-    const bytes = fs.readSync(fd, answer, 0, answer.length, null); // one line, since the terminal is line-buffered
+    const bytes = fs.readSync(fd, answer, 0, answer.length, null); // the terminal returns one line
     return /^y(es)?$/i.test(answer.toString('utf8', 0, bytes).trim());
   } finally {
     fs.closeSync(fd);

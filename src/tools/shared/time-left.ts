@@ -1,6 +1,6 @@
 /** Estimates the remaining time of work with a known total. */
 
-/** No estimate is shown before this much time has passed and this share is done. */
+/** Time that must pass before an estimate is shown. LEAST_SHARE is the share of the work that must be done. */
 const LEAST_MS = 2000;
 const LEAST_SHARE = 0.02;
 /** Longest estimate that is shown; longer ones would be too inaccurate. */

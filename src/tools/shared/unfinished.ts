@@ -2,7 +2,7 @@
 import { TardisError } from '../../errors/index.js';
 
 /**
- * Calls `report` if the process ends while its work still waits for an event. Node.js alone would end the process
+ * Calls `report` if the process ends while its work still waits for an event. Otherwise Node.js would end the process
  * without a message. Returns a function to call when the work is done.
  */
 export function reportUnfinished(report: (error: TardisError) => void): () => void {

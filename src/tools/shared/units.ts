@@ -2,7 +2,7 @@
 export { formatBytes } from '../../model/index.js';
 
 export function formatCount(count: number): string {
-  // toLocaleString is avoided: its first call loads 13 ms of language data.
+  // toLocaleString is not used, since its first call takes 13 ms to load language data.
   return String(count).replaceAll(/\B(?=(\d{3})+$)/g, ',');
 }
 
@@ -20,7 +20,7 @@ export function formatSeconds(ms: number): string {
 /** Formats a time as local time that sorts by text. */
 export function formatTime(ms: number): string {
   const date = new Date(ms);
-  if (Number.isNaN(date.getTime())) return 'no date'; // outside the range of the calendar
+  if (Number.isNaN(date.getTime())) return 'no date'; // the time is outside the range of the calendar
   const pad = (value: number): string => String(value).padStart(2, '0');
   return (
     `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())} ` +

@@ -46,7 +46,7 @@ export function keyFileOf({ keysFile }: Pick<KeysSettings, 'keysFile'>): KeyFile
 }
 
 /**
- * Returns the newest key record of a client, as the store has it. Throws KEYS_DAMAGED, KEYS_LOST, NO_SUCH_STORE,
+ * Returns the newest key record of a client in its store. Throws KEYS_DAMAGED, KEYS_LOST, NO_SUCH_STORE,
  * NO_SUCH_CLIENT.
  */
 export function keysOf(
@@ -64,7 +64,9 @@ export function keysOf(
   return record;
 }
 
-/** True if a client encrypts, or may do so because its key record is damaged or lost. For tools that check. */
+/**
+ * True if a client encrypts, or may do so because its key record is damaged or lost. It is used by tools that check.
+ */
 export function mayEncrypt(system: System, place: ReturnType<typeof clientPlace>): boolean {
   try {
     return keysOf(system, place)?.isEncrypting === true;
@@ -76,7 +78,7 @@ export function mayEncrypt(system: System, place: ReturnType<typeof clientPlace>
 
 /**
  * Returns the key record like `keysOf`. Throws ENCRYPTION_GONE if the client does not encrypt although this machine
- * has a record that it did, MEMORY_DAMAGED. Needs no password, and records nothing.
+ * remembers that it did, MEMORY_DAMAGED. Needs no password, and remembers nothing.
  */
 export function keysOfKnown(system: System, settings: PlaceSettings): KeyRecord | undefined {
   const shown = keysOf(system, clientPlace(settings));
@@ -85,14 +87,14 @@ export function keysOfKnown(system: System, settings: PlaceSettings): KeyRecord 
 }
 
 /**
- * Throws ENCRYPTION_GONE if a client does not encrypt but did before. Accepts a client with damaged or lost keys.
- * Throws MEMORY_DAMAGED.
+ * Throws ENCRYPTION_GONE if a client does not encrypt but did so before. A client with damaged or lost keys is
+ * accepted. Throws MEMORY_DAMAGED.
  */
 export function refuseInClear(system: System, settings: PlaceSettings): void {
   if (!mayEncrypt(system, clientPlace(settings))) identityAt(settings, undefined).requirePlain();
 }
 
-/** True for the errors of a client without a usable key record. */
+/** True for an error that reports a client without a usable key record. */
 export function isWithoutKeys(error: unknown): boolean {
   const { code } = asTardisError(error);
   return code === 'KEYS_DAMAGED' || code === 'KEYS_LOST';
@@ -100,13 +102,13 @@ export function isWithoutKeys(error: unknown): boolean {
 
 interface WholeRecord {
   readonly record: KeyRecord | undefined;
-  /** True if the store has no record to compare with, so that only decrypting the backups can prove the keys. */
+  /** True if the store has no record to compare with, so that the keys are proven only if they decrypt the backups. */
   readonly isOfFileOnly: boolean;
 }
 
 /**
- * Returns the key record with the keys: that of the key file if one is given, else the store's. Throws the errors of
- * `unlockClient`.
+ * Returns the key record with the keys. It is that of the key file if one is given, otherwise that of the store. Throws
+ * the errors of `unlockClient`.
  */
 function wholeRecordOf(system: System, settings: UnlockSettings): WholeRecord {
   const { client, account } = settings;
@@ -125,8 +127,8 @@ function wholeRecordOf(system: System, settings: UnlockSettings): WholeRecord {
 /**
  * Prompts for the password of a client that has one, and returns its keyring if it encrypts. Throws:
  *
- * - LOGIN_FAILED for a wrong password, PASSWORD_NEEDED for none without a terminal
- * - PASSWORD_NOT_SET for a password of a client without one
+ * - LOGIN_FAILED for a wrong password, PASSWORD_NEEDED if none is given and there is no terminal
+ * - PASSWORD_NOT_SET if a password is given for a client without one
  * - KEYS_CHANGED, ENCRYPTION_GONE, NOT_AUTHENTIC for the key file of another client
  * - KEYS_DAMAGED and KEYS_LOST without a key file; KEYS_ELSEWHERE, KEY_FILE_*
  */
@@ -154,7 +156,7 @@ export async function unlockClient(
   return keyringOf(system.native, record, keys);
 }
 
-/** Brings the accounts of a client in a bucket to this machine. Throws errors of a bucket. */
+/** Fetches the accounts of a client in a bucket to this machine. Throws errors of a bucket. */
 export async function bringAccounts(system: System, settings: PlaceSettings): Promise<void> {
   const { store, client } = clientPlace(settings);
   const bucket = bucketAt(store);
@@ -162,8 +164,8 @@ export async function bringAccounts(system: System, settings: PlaceSettings): Pr
 }
 
 /**
- * Returns true if the keys are proven; false if the catalog cannot be read for that, although a check still uses the
- * keys. Throws the errors of `proveOpened`.
+ * Returns true if the keys are proven. Returns false if the catalog cannot be read to prove them; a check uses the keys
+ * even then. Throws the errors of `proveOpened`.
  */
 async function isProven(
   system: System,
@@ -189,7 +191,7 @@ async function isProven(
 }
 
 /**
- * Compares an unlocked key record of a local store with this machine's memory, and remembers it. Throws
+ * Compares an unlocked key record of a local store with this machine's memory, and then remembers it. Throws
  * STORE_ROLLED_BACK, KEYS_CHANGED, ENCRYPTION_GONE.
  */
 export function rememberOpened(
@@ -215,9 +217,9 @@ export function compareOpened(
 }
 
 /**
- * Compares the key record of a store with this machine's memory. For a tool with the password, before it changes the
- * record or copies its keys. Unlocks the record only if it differs from the recorded one. Returns a function that
- * records the key record on this machine; the caller calls it after success. Throws KEYS_CHANGED, ENCRYPTION_GONE,
+ * Compares the key record of a store with this machine's memory. It is used by tools that have the password, before
+ * they change the record or copy its keys. The record is unlocked only if it differs from the remembered one. Returns a
+ * function that remembers the record, which the caller calls after success. Throws KEYS_CHANGED, ENCRYPTION_GONE,
  * LOGIN_FAILED.
  */
 export async function checkShown(
@@ -243,7 +245,7 @@ export function hasPassword(found: ReadonlyMap<string, Found>): boolean {
   return ['password', 'passwordFile', 'passwordProg'].some((name) => found.has(name));
 }
 
-/** Returns the error for a password of a client without one; the store may not be the intended one. */
+/** Returns the error for a password that is given for a client without one. The store may not be the intended one. */
 function passwordNotSet(client: string): TardisError {
   return new TardisError(
     'PASSWORD_NOT_SET',

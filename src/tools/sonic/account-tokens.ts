@@ -10,7 +10,7 @@ import { JSON_VERSION, print } from '../shared/run-tool.js';
 
 const SECRET_BYTES = 32;
 
-/** Creates the account, and prints its token, which is shown this once. Throws USAGE if the account exists. */
+/** Creates the account, and prints its token. The token cannot be printed again. Throws USAGE if the account exists. */
 export async function addToken(
   options: Settings<'sonic account'>,
   system: System,

@@ -1,7 +1,7 @@
 /**
- * Implements `sonic account`, which manages the sub-accounts of a client. Each has rights of its own, and logs in by a
- * password or a token. Only a user of the store's machine can grant rights. Adding an account with a password needs
- * the owner's password, since the account gets the owner's keys.
+ * Implements `sonic account`, which manages the sub-accounts of a client. Each sub-account has rights of its own, and
+ * logs in by a password or a token. Only a user of the store's machine can grant rights. Adding an account with a
+ * password needs the owner's password, since the account gets the owner's keys.
  */
 import type { Found, Settings } from '../../config/index.js';
 import { type KeyRecord, newAccountRecord } from '../../crypto/index.js';
@@ -56,7 +56,7 @@ export async function account(options: Options, found: ReadonlyMap<string, Found
     list(options, system, client);
     return;
   }
-  accountDirectory(client, name); // checks the name before a password prompt
+  accountDirectory(client, name); // checks the name before the user is prompted for a password
   if (options.accountToken && addAccount === undefined) {
     throw new TardisError('USAGE', '--token must be used with --add');
   }
@@ -112,7 +112,7 @@ async function add(
     parameters: stretchFor(options),
   });
   const directory = openClientDirectory(system, clientPlace(options));
-  // Under the lock no other account is added, and no rewrite replaces the client.
+  // While the lock is held, no other account is added, and no rewrite replaces the client.
   await withClient(system, directory, async () => {
     await mediumOf(system, directory).refreshKeys();
     requireSameKeys(owner, keysOf(system, clientPlace(options)), client);
@@ -139,7 +139,7 @@ function requireSameKeys(before: KeyRecord, now: KeyRecord | undefined, client: 
 async function change(options: Options, system: System, name: string): Promise<void> {
   const { client } = options;
   const rights = rightsIn(options);
-  // Without the client's lock, so that a session of the account itself does not block the change.
+  // The client's lock is not taken, so that a session of the account itself does not block the change.
   const { path: directory } = openClientDirectory(system, clientPlace(options));
   if (!isTokenAccount(system, directory, name)) requireAccount(system, directory, name);
   await putAccount(system, directory, { name, rights }, undefined);

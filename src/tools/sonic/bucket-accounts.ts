@@ -60,7 +60,8 @@ export async function runAccounts(
 }
 
 /**
- * Returns the texts of the files whose names are names of accounts. Other files are copies by an editor, or unrelated.
+ * Returns the texts of the files whose names are names of accounts. Other files are ignored, since they may be copies
+ * that an editor has made.
  */
 function filesIn({ files }: System, directory: string): Map<string, string> {
   const shown = displayName(Buffer.from(directory, 'latin1'));

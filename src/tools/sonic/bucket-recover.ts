@@ -84,7 +84,7 @@ export async function runRecover(
   } finally {
     line.stop();
   }
-  // A copy has nothing that is not ours.
+  // A copy leaves out objects that no program of this package made.
   if (report.lost > 0 || (to === undefined && report.strange > 0)) donePartly();
   if (json) print(jsonText({ version: JSON_VERSION, ...report, objects: named }));
   else linesOf(report, options).forEach(print);

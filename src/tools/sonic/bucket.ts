@@ -141,8 +141,8 @@ function lockLine({ lockDays, abilities: { locks, versions } }: Examined): strin
 }
 
 /**
- * Returns the difference of the clocks in seconds; 0 up to 2 seconds, since the bucket's clock is known only in whole
- * seconds.
+ * Returns the difference of the clocks in seconds. Up to 2 seconds it is 0, since the bucket's clock is known only in
+ * whole seconds.
  */
 function secondsAhead({ clockAheadMs }: Measured): number {
   return Math.abs(clockAheadMs) <= 2000 ? 0 : Math.round(clockAheadMs / 1000);

@@ -10,7 +10,7 @@ import { USUAL_PARITY_PERCENT } from '../shared/local-store.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { counted, formatBytes } from '../shared/units.js';
 
-/** The parity result of a check. Without --repair it has only the protected data. */
+/** The parity result of a check. Without --repair it only has the numbers of protected files. */
 export type ParityReport = Omit<RepairOutcome, 'repair'> & Partial<Pick<RepairOutcome, 'repair'>>;
 
 interface RepairProgress {
@@ -32,8 +32,8 @@ export function refuseFarRepair(isRequested: boolean): void {
 }
 
 /**
- * Repairs a client if that is requested, and returns which data parity protects. Returns undefined through a server,
- * and without a repair also in a bucket. Throws CLIENT_BUSY, INTERRUPTED.
+ * Repairs a client if that is requested, and returns a summary of its parity. Returns undefined through a server, and
+ * for a bucket if no repair is requested. Throws CLIENT_BUSY, INTERRUPTED.
  */
 export async function lookAtParity(
   there: Admin,
@@ -53,7 +53,7 @@ export async function lookAtParity(
   });
 }
 
-/** Returns the parity report; undefined if the directories cannot be listed, which the check itself reports. */
+/** Returns the parity report; undefined if the directories cannot be listed, since the check itself reports that. */
 async function parityIfReadable(there: Admin): Promise<ParityReport | undefined> {
   try {
     return await there.parity();
@@ -81,7 +81,7 @@ function textOf({ file, outcome, restoredBlocks, lostBlocks, why }: RepairFindin
 const NO_PARITY = '`sonic check --repair` makes it.';
 const NO_PARITY_THERE = 'with `Parity`, a bucket gets it for all that is stored from then on.';
 
-/** Returns the lines about parity that end a check; none if all is protected and nothing was repaired. */
+/** Returns the lines about parity at the end of a check; none if all files are protected and nothing was repaired. */
 export function parityLines(report: ParityReport): string[] {
   const { unprotected, bytes, repair } = report;
   const all = unprotected + report.protected;

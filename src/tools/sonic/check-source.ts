@@ -73,8 +73,8 @@ export function isSourceWrong(result: SourceResult | undefined): boolean {
 }
 
 /**
- * True if no file was compared because all changed since the set was made. The source may not be mounted, or was
- * restored from elsewhere.
+ * True if no file was compared because all changed since the set was made. The source may not be mounted, or may have
+ * been restored from elsewhere.
  */
 function hasComparedNothing({ files, changed }: SourceResult): boolean {
   return files === 0 && changed > 0;

@@ -24,7 +24,7 @@ type Options = Settings<'sonic check'>;
 /** Exit status if damage was found. */
 const FOUND_STATUS = 3;
 const DAY_MS = 86_400_000;
-/** Phrase for a check that was interrupted. */
+/** Phrase that is printed when a check is interrupted. */
 const SO_FAR = 'what was found so far is reported';
 
 const ALL: ReadData = Object.freeze({ kind: 'all' });
@@ -76,8 +76,8 @@ export async function check(options: Options, found: ReadonlyMap<string, Found>)
 }
 
 /**
- * Returns the signal of interruptions, and handles them from its first call on. Before that, such as during a password
- * prompt, they end the process.
+ * Returns a signal that aborts at an interruption. From the first call on, interruptions are handled by it. Before
+ * that, for example during a password prompt, an interruption ends the process.
  */
 type Interrupted = () => AbortSignal;
 
@@ -136,7 +136,7 @@ function afterRepair(
   return { ...request, read, withListings: true };
 }
 
-/** Repairs a client in a directory if that is requested, and checks it. Closes it in any case. */
+/** Repairs a client in a directory if that is requested, and checks it. Always closes it. */
 async function checked(
   task: CheckTask,
   repaired: ParityReport | undefined,
@@ -162,7 +162,10 @@ async function checked(
   return { result, parity };
 }
 
-/** Opens a client in a store on this machine. Without a password, only checksums are compared: there is no prompt. */
+/**
+ * Opens a client in a store on this machine. If no password is given, there is no prompt, and only checksums are
+ * compared.
+ */
 async function openHere(
   system: System,
   options: Options,
@@ -178,7 +181,7 @@ async function openHere(
   return adminHere(system, options, await keyringForCheck(system, options, found));
 }
 
-/** Returns the keys; undefined also if they are damaged or lost, since the check reports that. */
+/** Returns the keys; undefined if there are none, or if they are damaged or lost, since the check reports that. */
 async function keyringForCheck(
   system: System,
   options: Options,

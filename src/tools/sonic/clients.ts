@@ -1,6 +1,6 @@
 /**
- * Implements `sonic clients`: lists the clients of a store, with newest set, protection, and an alert if no recent
- * set exists.
+ * Implements `sonic clients`: lists the clients of a store with their newest set and their protection, and marks
+ * clients without a recent set.
  */
 import type { ClientOverview } from '../../history/index.js';
 import type { Found, Settings } from '../../config/index.js';
@@ -48,7 +48,7 @@ async function overview(
   return remoteClients(system, place);
 }
 
-/** Warns of a client that differs from this machine's memory; the run then ends with status 3. */
+/** Warns if a client differs from this machine's memory of it; the run then ends with status 3. */
 function warnOfOther(
   system: System,
   options: Settings<'sonic clients'>,
@@ -56,7 +56,7 @@ function warnOfOther(
 ): void {
   const settings = { ...options, client, trustStore: false };
   for (const { code, message } of differencesFromKnown(system, settings)) {
-    if (code === fault) continue; // the table shows it
+    if (code === fault) continue; // the table shows this fault
     const name = message.includes(`"${client}"`) ? '' : `the client "${client}": `;
     printAbove(`warning: ${name}${displayText(message)} [${code}]`);
     donePartly();

@@ -1,4 +1,7 @@
-/** Implements `sonic getconfig` and `setconfig`: server settings that are stored with a client and apply to it. */
+/**
+ * Implements `sonic getconfig` and `setconfig`: settings of the server that are stored with a client and apply only to
+ * it.
+ */
 import { type Found, keptKey, type Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { requireSetting } from '../../store/writer/index.js';

@@ -11,8 +11,8 @@ export function setText({ set, name, openedAtMs }: BackupSet): string {
 }
 
 /**
- * Prompts with a question. `would` describes the action in the error message. Throws CONFIRMATION_NEEDED without a
- * yes.
+ * Prints a question on the terminal and reads the answer. `would` describes the action in the error message. Throws
+ * CONFIRMATION_NEEDED unless the answer is yes.
  */
 export function requireYes(question: string, would: string): void {
   const answer = askYes(question);

@@ -90,18 +90,18 @@ function requireWords(options: Options): void {
   }
 }
 
-/** Returns the target as its user names it. */
+/** Returns the target in the form in which the user named it. */
 function shownTarget({ copyTo: to, copyToServer: toServer }: Options): string {
   return to === undefined ? toServer! : byteText(to);
 }
 
-/** Copies a client to a server; with a feed, the client is read from another server. */
+/** Copies a client to a server. With a feed, the client is read from another server. */
 async function copyOut(
   { system, options, found, signal }: Work,
   { client, as, host, feed }: RequestedCopy & { host: string; feed: CopyFeed | undefined },
 ): Promise<CopyResult> {
   requireNoWeb(host);
-  const isSingle = !/[/,]/.test(host); // a path, or a list, in which each has its own port
+  const isSingle = !/[/,]/.test(host); // not a path, and not a list, in which each host has its own port
   const { host: name, port = options.port } = isSingle ? hostAndPort(host) : { host };
   const settings = { ...options, client: as, account: undefined, port };
   const place = await remotePlace(name, settings, found, options.create);
@@ -124,7 +124,10 @@ function retrying({ reconnectSeconds }: Options): Pick<RemotePlace, 'patience' |
   };
 }
 
-/** Copies one client, or all, of a store that this machine opens. One of several that fails does not stop the others. */
+/**
+ * Copies one client, or all clients, of a store that this machine opens. If one of several fails, the others are still
+ * copied.
+ */
 async function copyHere({ system, options }: Work, copyOne: CopyOne): Promise<Results> {
   const { client, copyAs, allClients } = options;
   const { store } = clientPlace(options);
@@ -173,7 +176,10 @@ async function copyThere(
   };
 }
 
-/** Prints the result of a client, unless all are printed at the end. Returns the result for --json. */
+/**
+ * Prints the result of a copied client; with --json, it is printed later with all others. Returns the result for
+ * --json.
+ */
 function shownResult(options: Options, requested: RequestedCopy, result: CopyResult): Shown {
   if (result.lostVersions > 0) donePartly();
   if (!options.json) copyLines(requested, shownTarget(options), result).forEach(print);

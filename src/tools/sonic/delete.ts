@@ -32,7 +32,7 @@ export async function deleteSets(options: DeleteOptions, found: Sources): Promis
     options.recentSet,
   );
   const numbers = sets.map(({ set }) => set);
-  await there.previewDelete(numbers); // reports errors before the prompt
+  await there.previewDelete(numbers); // reports errors before the user is prompted
   if (!mayGo(options, sets)) return 0;
   const signal = interruptSignal('sonic delete', CLEARED_LATER); // until here a signal ends the process at once
   await there.deleteSets(numbers);
@@ -42,7 +42,7 @@ export async function deleteSets(options: DeleteOptions, found: Sources): Promis
   return 0;
 }
 
-/** Collects the garbage of the whole client, even without any sign of garbage. */
+/** Collects the garbage of the whole client, even if nothing indicates that there is any. */
 export async function orphans(options: OrphanOptions, found: Sources): Promise<number> {
   if (options.rehearse) return orphansRehearsed(options, found);
   const system = storeSystem(options.umask);
@@ -58,7 +58,10 @@ export async function orphans(options: OrphanOptions, found: Sources): Promise<n
   return 0;
 }
 
-/** Prints the size of contents known to be unused. Data of deleted sets is found only by a garbage collection. */
+/**
+ * Prints the size of contents that are known to be unused. Unused data of deleted sets becomes known only by a garbage
+ * collection.
+ */
 async function orphansRehearsed(options: OrphanOptions, found: Sources): Promise<number> {
   const { client, json } = options;
   await withReports(options, found, async (history) => {
@@ -70,7 +73,7 @@ async function orphansRehearsed(options: OrphanOptions, found: Sources): Promise
   return 0;
 }
 
-/** True if the sets are to be deleted; false for a dry run. Throws CONFIRMATION_NEEDED. */
+/** True if the sets are to be deleted; false for a dry run. Prompts the user if needed. Throws CONFIRMATION_NEEDED. */
 function mayGo(options: DeleteOptions, sets: readonly BackupSet[]): boolean {
   const { client, rehearse, json, deleteYes } = options;
   if (rehearse) {

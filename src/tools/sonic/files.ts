@@ -114,8 +114,8 @@ class FileReport {
   }
 
   /**
-   * Looks up the paths of the directories of changes. A directory that is gone has its path from the set before. Paths
-   * of directories on earlier pages are removed from memory.
+   * Looks up the paths of the changes' directories. A directory that is gone has its path from the set before. Paths
+   * that the present page does not need are removed from memory.
    */
   private async findPaths(changes: readonly Change[]): Promise<void> {
     const directories = new Set(changes.map(({ now, before }) => (now ?? before)!.directory));
@@ -222,11 +222,11 @@ class FileReport {
 
 /** Number of the pseudo-directory that contains the roots' own entries. */
 const ROOTS = 0;
-/** Replaces a path that is in neither set, such as after damage. */
+/** Stands for a path that is in neither set, for example after damage. */
 const LOST = Buffer.from('?');
 const DIGEST_CHARS = 64;
 
-/** Pairs the versions of a name, which follow each other. */
+/** Joins versions of one name, which follow each other, to one change. */
 function changesIn(entries: readonly HistoryEntry[], set: SetNumber): Change[] {
   const changes: Change[] = [];
   let last: HistoryEntry | undefined;

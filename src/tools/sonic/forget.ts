@@ -1,6 +1,6 @@
 /**
  * Implements `sonic forget-path`: deletes paths from all existing sets, with the contents that only these paths use. A
- * request has a waiting time, if one is set, in which it can be withdrawn; then the client is rewritten without the
+ * request may have a waiting time, in which it can be withdrawn. After that time the client is rewritten without the
  * paths.
  */
 import type { Found, Settings } from '../../config/index.js';
@@ -120,7 +120,7 @@ async function request(options: Options, there: Admin, nowMs: number): Promise<n
   return 0;
 }
 
-/** Prompts before a request. Throws CONFIRMATION_NEEDED. */
+/** Prompts for confirmation of a request. Throws CONFIRMATION_NEEDED. */
 function requireForgetting(
   client: string,
   paths: readonly Buffer[],
@@ -208,7 +208,7 @@ async function finish(options: Options, found: Sources, system: System): Promise
   const due = forgetNow ? all : dueForgets(all, system.clock.nowMs());
   if (due.length === 0) {
     const isTrial = options.previewForget || options.rehearse;
-    // The requests that an earlier run carried out are gone, but not what it had no time to remove.
+    // No request is left if an earlier run has carried them out, but that run may not have removed all old data.
     const isRest = !isTrial && (await finishSwitched(system, directory));
     if (json) print(jsonText({ version: JSON_VERSION, client, forgotten: 0 }));
     else if (isRest) print(`The rest of the old data of "${client}" was removed.`);
@@ -254,7 +254,7 @@ async function finish(options: Options, found: Sources, system: System): Promise
   return result.lostVersions === 0 ? 0 : 3;
 }
 
-/** Prompts before execution. Throws CONFIRMATION_NEEDED. */
+/** Prompts for confirmation before paths are deleted. Throws CONFIRMATION_NEEDED. */
 function requireFinish(client: string, due: readonly ForgetRequest[]): void {
   const list = due.map(({ id, path }) => `  ${id}: ${displayName(path)}`).join('\n');
   requireYes(

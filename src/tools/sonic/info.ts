@@ -109,7 +109,7 @@ function jsonOf({ set, roots, notes, seal, config }: SetInfo): Record<string, un
   };
 }
 
-/** Returns a sealed configuration without its bytes. */
+/** Returns a configuration for JSON. A sealed one is shown without its bytes. */
 function jsonConfig(config: ClientConfig): Record<string, unknown> {
   if (config.form === 'sealed') return { form: config.form };
   const settings = Object.fromEntries(config.settings.map(({ name, value }) => [name, value]));
@@ -130,7 +130,7 @@ function linesOf({ set, roots, notes, seal, config }: SetInfo): string[] {
   add('', `${formatTime(set.clientTimeMs)} (client)`);
   if (set.closedAtMs !== undefined) {
     const tookMs = set.closedAtMs - set.openedAtMs;
-    // A negative duration means that the clock was set back, so it is not shown.
+    // A negative duration means that the clock was set back; it is not shown.
     const took = tookMs < 0 ? '' : `, took ${formatSeconds(tookMs)}`;
     add('ended', `${formatTime(set.closedAtMs)} (server)${took}`);
   }
@@ -141,7 +141,7 @@ function linesOf({ set, roots, notes, seal, config }: SetInfo): string[] {
   add('seal', SEALS[seal]);
   roots.forEach((root, index) => add(index === 0 ? 'roots' : '', displayName(root)));
   for (const [name, value] of Object.entries(set.stats)) {
-    if (isAgeFigure(name)) continue; // monotonic ages, used by the rules that keep sets by age; --json has them
+    if (isAgeFigure(name)) continue; // only for the rules that keep sets by age; --json has them
     add(wordsOf(name), name.endsWith('Bytes') ? formatBytes(value) : formatCount(value));
   }
   for (const [index, { path, what, reason }] of notes.slice(0, MAX_NOTES_SHOWN).entries()) {
@@ -174,7 +174,7 @@ function configLines(config: ClientConfig, add: (label: string, value: string) =
   });
 }
 
-/** Returns any text as one line that is safe to print on a terminal. */
+/** Returns any text as one line that can safely be printed on a terminal. */
 function shown(text: string): string {
   return displayName(Buffer.from(text));
 }

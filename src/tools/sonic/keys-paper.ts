@@ -1,6 +1,6 @@
 /**
- * Wrapped keys on paper: a key file as text to type, and as QR codes to photograph. The scanned codes, joined in
- * order, are the key file byte for byte. The keys stay wrapped by the password.
+ * Puts wrapped keys on paper: the text of a key file, and QR codes to photograph. The scanned codes, joined in order,
+ * are the key file byte for byte. The keys stay wrapped by the password.
  */
 import type PDFKit from 'pdfkit';
 import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
@@ -15,10 +15,10 @@ import {
 import type { SheetWords } from './sheet-words.js';
 import { formatTime } from '../shared/units.js';
 
-/** Bytes in one code; denser codes are hard to photograph. */
+/** Maximum number of bytes in one code. Denser codes are hard to photograph. */
 const CODE_BYTES = 1200;
 const MAX_CODES = 64;
-/** Margins of an A4 page, in points. */
+/** Margin of an A4 page, in points. */
 const MARGIN = 50;
 const WIDTH = 595 - 2 * MARGIN;
 const BOTTOM = 842 - MARGIN;
@@ -33,7 +33,7 @@ export interface Paper {
   readonly words: SheetWords;
 }
 
-/** Returns the QR codes as characters for a terminal. */
+/** Returns the QR codes as text for a terminal. */
 export async function qrImages(text: Buffer): Promise<string[]> {
   const { default: qr } = await import('qrcode');
   return Promise.all(
@@ -43,7 +43,7 @@ export async function qrImages(text: Buffer): Promise<string[]> {
   );
 }
 
-/** Writes a new PDF that only its owner can read. Throws USAGE if the file exists, IO_FAILED. */
+/** Writes a new PDF file that only its owner can read. Throws USAGE if the file exists, IO_FAILED. */
 export async function writePaper(system: System, file: Buffer, paper: Paper): Promise<void> {
   const path = byteText(absolutePath(file));
   const bytes = await pdfOf(paper, system.clock.nowMs());

@@ -1,6 +1,6 @@
 /**
  * Implements `sonic keys`: copies or moves the wrapped keys of a client from the store to a key file, and back. Each
- * step in the store writes a next key record; the keys themselves never change.
+ * step that changes the store adds a key record; the keys themselves never change.
  */
 import type { Found, Settings } from '../../config/index.js';
 import {
@@ -38,7 +38,7 @@ interface Job {
   readonly client: string;
   readonly file: KeyFile;
   readonly password: Buffer;
-  /** True if the store is on this machine. Its owner may then replace newer records. */
+  /** True if the store is on this machine. Then its owner may replace newer records. */
   readonly isLocal: boolean;
 }
 
@@ -60,13 +60,13 @@ export async function moveKeys(
   }
   if (removeKeys && !extractKeys) throw new TardisError('USAGE', '--remove needs --extract');
   if (file === undefined) throw new TardisError('USAGE', 'give the key file with --keys');
-  if (insertKeys) file.read(); // reports errors before the password prompt
+  if (insertKeys) file.read(); // reports errors before the user is prompted for a password
   const system = storeSystem(options.umask);
   const isLocal = options.throughServer === undefined;
   const isLost = insertKeys && isLocal && areKeysLost(system, options, file);
   if (!isLost) requireKeysHere(system, options);
   if (isLocal && removeKeys) {
-    // Checked here too, before the file is changed: the server checks only after that.
+    // This is checked here before the file is changed, since the server checks it only after that.
     requireNoAccounts(system, openClientDirectory(system, clientPlace(options)).path);
   }
   const ask = promptFor(client);
@@ -146,7 +146,7 @@ async function putOnPaper(
   );
 }
 
-/** Prints the text of the sheet, for users that print the codes from the terminal. */
+/** Prints the text of the sheet, for users who print the codes from the terminal. */
 function printWords(client: string, { keyId, about, steps }: SheetWords): void {
   print('');
   print(`Keys of the backups of "${client}". Key id: ${keyId}`);
@@ -179,7 +179,7 @@ function copyOut(job: Job): RecordChange {
   };
 }
 
-/** Writes a next record without keys to the store. Does nothing if the store has one already. */
+/** Adds a record without keys to the store. Does nothing if the store's newest record has no keys. */
 function takeOut(job: Job): RecordChange {
   const { system, client, file, password } = job;
   return async (shown, store) => {
@@ -190,7 +190,7 @@ function takeOut(job: Job): RecordChange {
   };
 }
 
-/** Writes a next record with keys to the store. If the store has keys already, they must be those of the file. */
+/** Adds a record with keys to the store. If the store has keys already, they must be those of the file. */
 function insertInto(job: Job): RecordChange {
   const { system, client, file, password } = job;
   return async (shown, store) => {
@@ -206,8 +206,8 @@ function insertInto(job: Job): RecordChange {
 
 /**
  * Returns the record of the key file that matches the record of the store. If the store is on this machine and its
- * record has no keys, returns a newer record of the file instead: the store was then restored from an older copy.
- * Throws KEY_FILE_DIFFERS, KEY_FILE_INVALID.
+ * record has no keys, a newer record of the file is returned instead, since the store was then restored from an older
+ * copy. Throws KEY_FILE_DIFFERS, KEY_FILE_INVALID.
  */
 function fromFile({ client, file, isLocal }: Job, shown: KeyRecord): KeyRecord {
   const newest = file.recordsOf(shown.keysetId).at(-1);

@@ -1,6 +1,6 @@
 /**
- * Lists values for shell completion: clients, sets, days, paths in a set. It never prompts, never contacts a server, and
- * returns nothing after an error.
+ * Lists values for the completion of a shell: clients, sets, days, paths in a set. It never prompts and never contacts
+ * a server. After an error it returns nothing.
  */
 import { type History, restBelow } from '../../history/index.js';
 import {
@@ -23,7 +23,7 @@ import { clientPlace } from '../shared/local-store.js';
 export const LIVE_KINDS = ['clients', 'sets', 'days', 'paths'] as const;
 export type LiveKind = (typeof LIVE_KINDS)[number];
 
-/** One line for a shell: the value and its description. */
+/** One line for the shell: a value and its description. */
 export interface LiveValue {
   readonly value: string;
   readonly what: string;
@@ -42,7 +42,7 @@ const MOST_VALUES = 500;
 /** Maximum number of entries of a directory that are read. */
 const MOST_ENTRIES = 16_384;
 const PAGE_ENTRIES = 1024;
-/** The tool whose settings include all that locate the values. */
+/** The tool whose settings are used. They include all settings that locate the values. */
 const TOOL = 'lstardis';
 /** Settings that are read from the typed words. */
 const WANTED: readonly string[] = [
@@ -61,7 +61,7 @@ const WANTED: readonly string[] = [
 type Place = Settings<typeof TOOL>;
 type Sources = ReadonlyMap<string, Found>;
 
-/** Returns the values for a question. Throws any error that prevents an answer. */
+/** Returns the values that complete the typed words. Throws any error that prevents this. */
 export async function liveValues(system: System, question: LiveQuestion): Promise<LiveValue[]> {
   const { kind, environment } = question;
   const home = environment['HOME'] ?? '';
@@ -91,21 +91,21 @@ function plainValue(value: string): LiveValue {
   return { value, what: '' };
 }
 
-/** Returns a word as the shell would pass it; a quote may still be open. */
+/** Returns a word as the shell would pass it, although a quote in it may still be open. */
 function asMeant(word: string, home: string): string {
   const closed = ['', '"', "'"].find((quote) => {
     try {
       splitWords(word + quote, 'a word');
       return true;
     } catch {
-      return false; // the next quote may close it
+      return false; // this quote does not close the word; the next one may
     }
   });
   const meant = splitWords(word + (closed ?? ''), 'a word').join(' ');
   return meant.startsWith('~/') ? `${home}${meant.slice(1)}` : meant;
 }
 
-/** Returns the values of the relevant settings in the words; ignores all others. */
+/** Returns the values of the settings in WANTED that the words contain. */
 function givenIn(words: readonly string[]): Map<string, string[]> {
   const given = new Map<string, string[]>();
   const rows = rowsOf(TOOL).filter(([name]) => WANTED.includes(name));
@@ -123,7 +123,7 @@ function givenIn(words: readonly string[]): Map<string, string[]> {
   return given;
 }
 
-/** Returns the keys, if a file contains the password. `locked` means that a prompt would be needed. */
+/** Returns the keys, if a file contains the password. Returns `locked` if a prompt would be needed. */
 async function keyringOf(
   system: System,
   settings: Place,
@@ -138,7 +138,7 @@ async function keyringOf(
   return unlockClient(system, settings, onlyFile);
 }
 
-/** Returns the sets, newest first: all numbers and then all names, or their days. */
+/** Returns the sets, newest first: all numbers and then all names; or the days of the sets. */
 async function setsIn(
   history: History,
   hasNames: boolean,
@@ -161,7 +161,7 @@ async function setsIn(
   return [...numbers, ...named.map(({ set, name }) => ({ value: name, what: `set ${set}` }))];
 }
 
-/** True if a terminal shows the text as it is. */
+/** True if a terminal shows every character of the text. */
 function isPlain(text: string): boolean {
   return text !== '' && !/[\p{Cc}\p{Cf}\ufffd]/u.test(text);
 }
@@ -231,7 +231,7 @@ async function listed(
   return found;
 }
 
-/** Returns the directories that lead to roots; above its roots a set has no other entries. */
+/** Returns the directories that lead from a path to roots. A set has no other entries above its roots. */
 async function aboveRoots(history: History, path: Buffer, set: SetNumber): Promise<Named[]> {
   const names = new Map<string, Named>();
   for (const root of await history.roots(set)) {

@@ -1,6 +1,6 @@
 /**
- * Implements `sonic keys --insert` for a store that has lost its key records, or the newest ones in a bucket. They are
- * restored from a key file that is proven to be the client's.
+ * Implements `sonic keys --insert` for a store that has lost its key records; in a bucket, also for one that has lost
+ * only the newest. They are restored from a key file, whose keys must be proven to be the client's.
  */
 import {
   changePassword,
@@ -49,8 +49,8 @@ function areKeysMissing(system: System, settings: Settings): boolean {
 }
 
 /**
- * True if a bucket has a key record with keys, and the key file a later one of these keys: the bucket has lost that, or was
- * rolled back.
+ * True if a bucket has a key record with keys, and the key file has a later record of these keys. Then the bucket has
+ * lost that record, or was rolled back.
  */
 function areKeysOlder(system: System, settings: Settings, file: KeyFile): boolean {
   const directory = openClientDirectory(system, clientPlace(settings));
@@ -91,7 +91,7 @@ export async function putKeysBack(
   });
 }
 
-/** Adds a next record after a damaged or older one, for the same password, and returns it. */
+/** Adds a record for the same password after a damaged or older one, and returns the new record. */
 async function addBehind(
   system: System,
   directory: ClientDirectory,

@@ -68,7 +68,7 @@ export async function create(options: Settings<'sonic create'>, found: Sources):
   checkKeysOfNew({ password, encrypts: crypt, keyFile });
   const { store } = clientPlace(options);
   const bucket = bucketAt(store);
-  if (bucket !== undefined) await fetchClient(system, bucket, client); // another machine may have made it
+  if (bucket !== undefined) await fetchClient(system, bucket, client); // another machine may have made the client
   const made =
     password &&
     (await newKeyRecord(system.native.modPow, password, crypt, stretchFor(options))).record;
@@ -103,7 +103,7 @@ export async function setPassword(
   const password = await requirePassword(options, found, ask);
   await changeRecord(system, options, async (shown, store) => {
     requireNone(shown, client);
-    // The existing contents are not encrypted, so later ones are not either.
+    // The existing contents are not encrypted, so a password does not make later ones encrypted.
     await store(
       (await newKeyRecord(system.native.modPow, password, false, stretchFor(options))).record,
     );
@@ -176,7 +176,7 @@ export async function rotate(options: Settings<'sonic rotate'>, found: Sources):
   printResult(options.json, undefined, { client }, text);
 }
 
-/** Gets the key record of the store, and may store the next one. */
+/** Changes a key record. It gets the record of the store, and may call `store` to add the next one. */
 export type RecordChange = (
   shown: KeyRecord | undefined,
   store: (record: KeyRecord) => Promise<void>,
@@ -185,13 +185,13 @@ export type RecordChange = (
 export interface RecordProof {
   /** The current password; undefined if there is none. */
   readonly password?: Buffer | undefined;
-  /** Returns the number of the record in a key file, if that record replaces the store's. */
+  /** Returns the number of the key file's record, if that record takes the place of the store's. */
   readonly ownNumber?: ((shown: KeyRecord) => number) | undefined;
 }
 
 /**
  * Changes the key record of a client, in its store or through a server. In a store the change is made under the
- * client's lock: a session cannot read half of a change, and no concurrent change is lost.
+ * client's lock. So a session cannot read a partial change, and no concurrent change is lost.
  */
 export async function changeRecord(
   system: System,
@@ -227,8 +227,8 @@ export async function changeRecord(
 }
 
 /**
- * Returns the key record of a client; undefined if the lost record was only a password that encrypts nothing. Throws
- * KEYS_LOST, KEYS_DAMAGED.
+ * Returns the key record of a client. Returns undefined if a record is lost that had only a password and no encryption.
+ * Throws KEYS_LOST, KEYS_DAMAGED.
  */
 function keysUnlessLost(system: System, options: RecordSettings): KeyRecord | undefined {
   const place = clientPlace(options);
@@ -267,7 +267,7 @@ function requestTo(
   password: Buffer | undefined,
   isNew: boolean,
 ): KeysRequest {
-  // A server that receives the verifier of a new password is not authenticated by that password.
+  // A server that gets the verifier of a new password is not authenticated by that password.
   const isProven = password !== undefined && !isNew;
   requireNoWeb(host);
   const place = serverPlace(host, options, isProven);
@@ -288,7 +288,7 @@ function requestTo(
   };
 }
 
-/** A new password, with the memory size that makes each guess of it expensive. */
+/** A new password, and the memory size that makes each guess of it expensive. */
 type NewPassword = MemorySettings & { readonly bytes: Buffer };
 
 export function newPassword(

@@ -73,7 +73,7 @@ async function openNewest(
   acceptsUnproven: boolean,
 ): Promise<number> {
   using history = openUnlocked(system, clientPlace(settings), keyring);
-  history.acceptOlder?.(() => undefined); // only the keys are checked here
+  history.acceptOlder?.(() => undefined); // accepted, since only the keys are checked here
   if (acceptsUnproven) history.acceptUnproven?.();
   const newest = (await history.sets()).at(-1);
   return newest === undefined ? 0 : (await history.roots(newest.set)).length;

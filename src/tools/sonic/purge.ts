@@ -1,6 +1,6 @@
 /**
- * Implements `sonic purge`: deletes old sets by rules. A preview lists for each set whether it would be deleted, or
- * the reason why it is kept.
+ * Implements `sonic purge`: deletes old sets by rules. A preview lists for each set if it would be deleted, or the
+ * reason why it is kept.
  */
 import type { BackupSet, Verdicts } from '../../history/index.js';
 import { type Found, parseDate, type Settings } from '../../config/index.js';

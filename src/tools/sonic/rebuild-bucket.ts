@@ -64,10 +64,10 @@ export async function rebuildThere(
     },
   });
   const { directory } = report;
-  compareShown(system, options); // only now, since the catalog that shows the seals may have been lost
+  compareShown(system, options); // only now, since the catalog that shows the seals may have been lost before
   const isEncrypted = mayEncrypt(system, clientPlace(options));
   const isDoubtful = report.isMetadataLost || doubtfulUpTo(system, directory) > 0;
-  // For an encrypting client no orphan is moved: readers reject a place that the client has not sealed.
+  // Orphans of an encrypting client are not moved, since readers reject a place that the client has not sealed.
   const isPlaced = !isEncrypted && isDoubtful;
   const placed = isPlaced ? await placeOrphans(system, directory, storeLimits(options)) : 0;
   const unlocking = { ...options, account: undefined };

@@ -117,7 +117,7 @@ interface Settled {
   readonly unreadable: readonly Finding[];
 }
 
-/** The command as the user gave it. */
+/** The settings of the command. */
 interface Command {
   readonly options: Options;
   readonly found: ReadonlyMap<string, Found>;
@@ -134,9 +134,9 @@ async function settle(
   const { options } = command;
   if (holdsSeals(system, directory.catalogPath))
     await noteNeededKeys(system, directory.path, 'encryption');
-  compareShown(system, options); // only now, since the catalog that shows the seals may have been lost
+  compareShown(system, options); // only now, since the catalog that shows the seals may have been lost before
   const isEncrypted = mayEncrypt(system, clientPlace(options));
-  // For an encrypting client no orphan is moved: readers reject a place that the client has not sealed.
+  // Orphans of an encrypting client are not moved, since readers reject a place that the client has not sealed.
   const isDoubtful = (): boolean =>
     Catalog.reading(system, directory.catalogPath, ({ state }) => state.readDoubtfulUpTo() > 0);
   const isPlaced = !isEncrypted && (report.isMetadataLost || isDoubtful());
@@ -152,7 +152,7 @@ async function settle(
   const keys = unusableKeys(system, directory);
   const doubtful = doubtfulSets(system, directory);
   const strange = await namedStrangePacks(system, directory);
-  // A catalog copy records the places of contents, but nothing has checked yet that they exist.
+  // A copy of the catalog has the places of contents, but nothing has checked yet that the contents exist.
   if (isWhole && report.fromCopy === undefined && doubtful.length === 0) {
     return { isWhole, doubtful, placed, lost: [], undone, keys, strange, unreadable: [] };
   }
@@ -183,7 +183,7 @@ function doubtfulSets(system: System, directory: ClientDirectory): SetNumber[] {
   );
 }
 
-/** Returns the key records that a rebuild cannot restore, as findings of a check. */
+/** Returns findings, as those of a check, about key records that a rebuild cannot restore. */
 function unusableKeys(system: System, directory: ClientDirectory): KeysFinding[] {
   const { isGone, lost } = stateOfKeys(system, directory.path);
   const both = `${KEYS_DIRECTORY}, ${KEY_COPIES_DIRECTORY}`;

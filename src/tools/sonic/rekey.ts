@@ -42,11 +42,11 @@ type Sources = ReadonlyMap<string, Found>;
 
 /** Keys of the second generation. */
 interface Keys {
-  /** Undefined if the first generation does not encrypt. */
+  /** Keys of the first generation; undefined if it does not encrypt. */
   readonly oldKeyring: Keyring | undefined;
   readonly record: KeyRecord;
   readonly masters: readonly MasterKey[];
-  /** Undefined if the password stays the same. */
+  /** The new password; undefined if the password stays the same. */
   readonly newPassword: Buffer | undefined;
 }
 
@@ -130,14 +130,14 @@ async function ownKeys(
   return { password, former: await unlocked(options, before, password) };
 }
 
-/** Removes an unfinished second generation of any of the three rewrites. */
+/** Removes an unfinished second generation, whichever of the three rewrites made it. */
 export async function abortRewrite(options: Settings<'sonic forget-path'>): Promise<number> {
   return withGenerations('sonic forget-path', { ...options, yes: true }, [], () => {
     throw new TardisError('INTERNAL', 'no keys are made here');
   });
 }
 
-/** Runs a rewrite under its lock. An unfinished earlier run is completed, removed or continued. */
+/** Runs a rewrite while its lock is held. An unfinished earlier run is completed, removed or continued. */
 async function withGenerations(
   tool: keyof typeof DONE,
   options: Options,
@@ -151,7 +151,7 @@ async function withGenerations(
   return await run(system, generations, { tool, options, requests, keysFor });
 }
 
-/** A rewrite as the user requested it. */
+/** A rewrite with the settings of the user. */
 interface Rewrite {
   readonly tool: keyof typeof DONE;
   readonly options: Options;
@@ -180,7 +180,7 @@ async function run(
   }
   if (stage === 'begun') await generations.removeSecond();
   const keys = await keysFor(system, generations);
-  // Only after the keys: if keys and format file are missing, all packs look foreign.
+  // This comes after the keys: if keys and format file are missing, all packs look foreign.
   await requireOwnPacks(system, generations.first);
   await confirm(options, system, generations);
   if (stage !== 'making')
@@ -237,7 +237,7 @@ async function giveUp(options: Options, generations: Generations): Promise<numbe
   return 0;
 }
 
-/** Prompts before the rewrite. Throws CONFIRMATION_NEEDED. */
+/** Prompts for confirmation before the rewrite. Throws CONFIRMATION_NEEDED. */
 async function confirm(options: Options, system: System, { first }: Generations): Promise<void> {
   const { yes, client } = options;
   if (yes) return;
@@ -258,7 +258,7 @@ async function begin(
   try {
     await generations.begin(bytes, skipFile, without);
   } catch (error) {
-    await generations.removeSecond().catch(() => undefined); // report the first failure, not this one
+    await generations.removeSecond().catch(() => undefined); // the first failure is reported, not this one
     throw error;
   }
 }

@@ -17,7 +17,7 @@ import { labelText } from './shown-packs.js';
 import { counted, formatBytes, formatCount, formatSeconds } from '../shared/units.js';
 import { jsonText } from '../shared/json-text.js';
 
-/** Maximum number of versions printed, since a lost pack affects many files; --json prints all. */
+/** Maximum number of versions printed, since a lost pack affects many files. --json prints all versions. */
 const MAX_SHOWN = 1000;
 
 interface ReportOptions {
@@ -299,7 +299,7 @@ function printDamage({ mark }: ReportOptions, result: CheckOutcome): void {
   }
 }
 
-/** Returns advice for damage that could not be marked. If another process held the lock, the check must run again. */
+/** Returns advice for damage that could not be marked: how to solve the problem, and to run the check again. */
 function guidanceOf(code: string): string {
   if (code === 'CLIENT_BUSY' || !isErrorCode(code)) return 'Run the check again.';
   return `${ERROR_TABLE[code].guidance} Then run the check again.`;

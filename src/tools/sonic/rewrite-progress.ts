@@ -11,7 +11,7 @@ const STEPS = {
   remove: 'removing the old generation',
 } as const;
 
-/** Runs the work with a progress line. `isRequested` undefined shows it only on a terminal. */
+/** Runs the work with a progress line. If `isRequested` is undefined, the line is shown only on a terminal. */
 export function withRewriteProgress<T>(
   system: System,
   isRequested: boolean | undefined,

@@ -1,4 +1,4 @@
-/** The text of a sheet with keys: its key id, and the commands that restore with it on a new machine. */
+/** The text of a sheet with keys: its key id, and the commands that restore backups with it on a new machine. */
 import { DEFAULT_PORT } from '../../config/index.js';
 import type { KeyRecord } from '../../crypto/index.js';
 import { shownKeyId } from '../../crypto/identity/index.js';

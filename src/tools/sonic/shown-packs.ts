@@ -1,6 +1,6 @@
 /**
- * Finds the names of clients whose packs a check finds in another client. The label of a pack has only the id of its
- * client; the store maps the id to a name.
+ * Finds the names of clients whose packs were found in the directory of another client. The label of a pack has only
+ * the id of its client; the store maps the id to a name.
  */
 import path from 'node:path';
 import { asTardisError } from '../../errors/index.js';
@@ -15,8 +15,8 @@ import type { System } from '../../system/index.js';
 import type { Finding, PackFinding } from '../../maintenance/check/index.js';
 
 /**
- * Returns a function that adds to a finding of a pack the name of the client to which the pack belongs, if that client
- * is in the store.
+ * Returns a function that completes the finding of a pack: it adds the name of the client that owns the pack, if that
+ * client is in the store.
  */
 export function clientNames(system: System, store: string): (finding: Finding) => Finding {
   let names: ReadonlyMap<string, string> | undefined;
@@ -29,8 +29,8 @@ export function clientNames(system: System, store: string): (finding: Finding) =
 }
 
 /**
- * Returns findings for files that are not the packs that their names indicate, with the names of the clients to which
- * they belong.
+ * Returns findings for files that are not the packs that their names indicate. Each has the name of the client that
+ * owns the pack, if it is known.
  */
 export async function namedStrangePacks(
   system: System,
@@ -41,7 +41,7 @@ export async function namedStrangePacks(
   return (await strangePacks(backend)).map((pack) => named({ finding: 'pack', ...pack }));
 }
 
-/** Describes the label of a file. */
+/** Describes the pack that a file contains, by its label. */
 export function labelText({ pack, clientId, isOwn, client }: PackFinding): string {
   if (isOwn) return `contains pack ${pack} of this client`;
   if (client !== undefined) return `contains pack ${pack} of the client "${client}"`;
@@ -58,7 +58,9 @@ function namesById(system: System, store: string): ReadonlyMap<string, string> {
   return names;
 }
 
-/** Returns the id of a client; undefined if its format file cannot be read, which a check of that client reports. */
+/**
+ * Returns the id of a client. Returns undefined if its format file cannot be read; a check of that client reports this.
+ */
 function idOf({ files }: System, directory: string): string | undefined {
   try {
     return readFormat(files, directory)?.clientId;

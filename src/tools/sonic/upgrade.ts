@@ -22,7 +22,7 @@ export async function upgrade(options: Settings<'sonic upgrade'>): Promise<void>
   print(`The catalog of "${client}" ${outcomeOf(done, directory.bucket !== undefined)}.`);
 }
 
-/** Returns the result in words. A catalog of a bucket is a cache, which any command creates. */
+/** Returns the result in words. The catalog of a client in a bucket is a cache, which any command creates. */
 function outcomeOf({ from, to, isDone }: CatalogUpgrade, isCache: boolean): string {
   if (from === 0)
     return `does not exist ${isCache ? 'here ' : ''}yet: the next ${isCache ? 'command' : 'backup'} creates it`;

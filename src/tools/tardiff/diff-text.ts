@@ -90,7 +90,7 @@ function* contextSide(blocks: readonly Block[], side: 'gone' | 'added'): Generat
   }
 }
 
-/** Splits the lines of a hunk into blocks. Notes stay with the line before them. */
+/** Splits the lines of a hunk into blocks. A note stays with the line before it. */
 function blocksOf(lines: readonly string[]): Block[] {
   const blocks: Block[] = [];
   let last: 'gone' | 'added' | 'same' | undefined;
@@ -138,8 +138,8 @@ function* hinted(style: DiffStyle, text: string, hint: string): Generator<DiffLi
 }
 
 /**
- * Returns marks below the part in which two lines differ, between the start and the end that both have. Returns empty
- * marks if these equal parts are less than half of the shorter line.
+ * Returns marks to print below two lines. They mark the part that differs, between the start and the end that both
+ * lines have in common. The marks are empty if the common parts are less than half of the shorter line.
  */
 function hintsOf(before = '', after = ''): readonly [string, string] {
   const [one, other] = [before.slice(1), after.slice(1)];
@@ -190,7 +190,7 @@ function withoutNotes(lines: readonly string[]): string[] {
   return lines.filter((text) => !text.startsWith(NOTE)).map((text) => shown(text.slice(1)));
 }
 
-/** Returns text for a column: tabs as blanks, control characters escaped. */
+/** Returns text for a column. Tabs become spaces, and control characters are escaped. */
 function shown(latin1: string): string {
   let text = '';
   for (const [index, part] of latin1.split('\t').entries()) {

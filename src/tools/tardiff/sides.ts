@@ -14,7 +14,7 @@ export type DiffSettings = Settings<'tardiff'>;
 export interface Version {
   readonly side: Side;
   readonly label: string;
-  /** For example `in set 3`, or `on the disk`. */
+  /** Description of the version, for example `in set 3` or `on the disk`. */
   readonly where: string;
   /** The set of this side; undefined for the disk. */
   readonly set: BackupSet | undefined;
@@ -81,7 +81,7 @@ export function headerOf(seen: Seen | undefined, other: Seen, { label }: Version
   return `${displayName((seen ?? other).path)}\t${time} (${label})`;
 }
 
-/** Returns for each given path the paths to compare before and after. Throws USAGE. */
+/** Returns for each given path the path in the first version and the path in the second. Throws USAGE. */
 export async function comparedPaths(
   { before, after }: Versions,
   { paths, reducePath }: DiffSettings,

@@ -9,7 +9,7 @@ const OPENER = 'xdg-open';
 const OWNER_ONLY = 0o600;
 
 /**
- * Opens an address that other users must not see. Every user can see the arguments of a command, so the browser gets a
+ * Opens an address that other users must not see. Every user can see the arguments of a command. So the browser gets a
  * file that only its user can read, and that redirects to the address. Returns a function that removes the file.
  */
 export function openBrowser(url: string, warn: (line: string) => void): () => void {

@@ -31,7 +31,7 @@ export class BackupEvents {
   private readonly settings: Settings<'tardis'>;
   private readonly print: Print;
 
-  /** Throws CONFIG_INVALID if a URL or a mail setting is invalid. */
+  /** Creates the events. Throws CONFIG_INVALID if a URL or a mail setting is invalid. */
   constructor(settings: Settings<'tardis'>, print: Print) {
     this.settings = settings;
     this.print = print;
@@ -46,7 +46,7 @@ export class BackupEvents {
 
   /** Runs the hook before the backup. Throws HOOK_FAILED if it fails; the backup must not begin then. */
   async begin(signal: AbortSignal): Promise<void> {
-    this.starting = this.call('start', this.event('start')); // not awaited here
+    this.starting = this.call('start', this.event('start')); // it runs while the backup begins
     const { hookBefore } = this.settings;
     if (hookBefore === undefined) return;
     const why = await this.run('before', hookBefore, this.event('before'), signal);
@@ -102,7 +102,7 @@ export class BackupEvents {
     event: HookEvent,
   ): Promise<void> {
     if (command === undefined) return;
-    // Without a signal: a hook that cleans up is most needed after an interruption.
+    // No signal is passed, since a hook that cleans up is most needed after an interruption.
     const why = await this.run(name, command, event);
     if (why !== undefined) this.warn(`the hook "${name}" failed: ${why}`);
   }

@@ -10,7 +10,7 @@ import { counted, formatBytes, formatCount } from '../shared/units.js';
 import { walkSources } from './walk-sources.js';
 import { jsonText } from '../shared/json-text.js';
 
-/** Prints the entries that a backup would save. Returns the exit status: 3 if some cannot be read. */
+/** Prints the entries that a backup would save. Returns the exit status, which is 3 if some entries cannot be read. */
 export async function dryRun(
   settings: Settings<'tardis'>,
   found: ReadonlyMap<string, Found>,

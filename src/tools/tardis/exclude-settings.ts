@@ -46,16 +46,16 @@ export function excludeOptions(settings: Settings<'tardis'>, found: Origins): Ex
 }
 
 /**
- * Returns the directory to which each backup of a client with encryption writes. The directory is excluded; otherwise
- * no home directory would ever be unchanged.
+ * Returns the directory to which each backup of an encrypting client writes. It is excluded from backups, since
+ * otherwise no home directory would ever be unchanged.
  */
 function setMemory(): Buffer {
   return textBytes(statePath('seals'));
 }
 
 /**
- * Returns an absolute path with the links in its directories resolved, as a walk would reach it. The last name may
- * be a link.
+ * Returns an absolute path in which the links of its directories are resolved, so that a walk reaches the same path.
+ * The last name may be a link.
  */
 export function placeOf(given: Buffer): Buffer {
   const absolute = absolutePath(given).toString('latin1');

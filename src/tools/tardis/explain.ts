@@ -1,4 +1,4 @@
-/** Implements `tardis --explain`: prints the rule that includes or excludes each path, without a server. */
+/** Implements `tardis --explain`: prints for each path the rule that includes or excludes it, without a server. */
 import { readRoots, type Root } from '../../client/index.js';
 import type { Found, Settings } from '../../config/index.js';
 import { systemCode, TardisError } from '../../errors/index.js';
@@ -53,7 +53,7 @@ function explained(
   }: { readonly roots: readonly Root[]; readonly path: Buffer; readonly reach: WalkReach },
 ): Explanation {
   try {
-    // A file named on the command line is kept regardless of the rules.
+    // A file that the command line names is kept regardless of the rules.
     const isNamed = ({ path: above, file }: Root): boolean =>
       file !== undefined && joinPath(above, file).equals(path);
     if (roots.some(isNamed)) {
@@ -74,7 +74,7 @@ function explained(
   }
 }
 
-/** The encryption of a content, if the client encrypts. */
+/** The encryption of the path's content, if the client encrypts. */
 interface Answer extends Explanation {
   readonly crypt: CryptChoice | undefined;
 }

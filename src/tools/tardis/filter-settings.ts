@@ -35,7 +35,7 @@ export function cipherChoiceOf({
 function readFilter(given: Buffer): FilterFile {
   const place = absolutePath(given);
   try {
-    // Copied into a buffer of its own, since each job transfers the whole underlying memory.
+    // The bytes are copied into a buffer of their own, since each job transfers the whole underlying memory.
     const bytes = new Uint8Array(readSmallFile(place, MAX_FILTER_FILE_BYTES));
     return { path: place.toString('latin1'), bytes };
   } catch (error) {

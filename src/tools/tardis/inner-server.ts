@@ -1,7 +1,7 @@
 /**
- * Runs the server of `--local` in this process if there is little to do, since starting a second process takes longer
- * than a small backup. The store is consistent whenever a process ends: after a killed run, the next run sends all
- * data that was not durable.
+ * Runs the server of `--local` in this process if there is little to do, since the start of a second process takes
+ * longer than a small backup. The store is consistent at whatever moment a process ends: after a killed run, the next
+ * run sends all data that was not durable.
  */
 import fs from 'node:fs';
 import type { LocalServer, LocalServerOptions } from '../../client/index.js';
@@ -22,8 +22,8 @@ const SMALL_CATALOG_BYTES = 2 << 20;
 
 /**
  * Returns a server in this process. Returns undefined if the client is new or large, or if the settings of the server
- * require a process of its own; that process also reports invalid settings. Throws CONFIG_INVALID if no path is
- * available for the socket.
+ * require a process of its own. Returns undefined also if the settings are invalid, since that process then reports
+ * this. Throws CONFIG_INVALID if no path is available for the socket.
  */
 export function startInnerServer(
   options: Omit<LocalServerOptions, 'command'>,
@@ -39,7 +39,7 @@ export function startInnerServer(
   process.once('exit', remove);
   const daemon = start(resolved);
   const ready = daemon.then(() => undefined);
-  ready.catch(() => undefined); // callers of `ready` get the error; there may be none yet
+  ready.catch(() => undefined); // callers of `ready` get the error, but there may be none yet
   return {
     address: { kind: 'unix', path: socket },
     isForLittle: true,
@@ -47,7 +47,7 @@ export function startInnerServer(
     ready,
     death: () => undefined,
     close: async () => {
-      await (await daemon.catch(() => undefined))?.close(); // `ready` has reported a failure
+      await (await daemon.catch(() => undefined))?.close(); // `ready` reports a failure
       remove();
     },
   };
@@ -58,7 +58,7 @@ async function start(resolved: Resolved<'tardisd'>): Promise<InnerDaemon> {
   return startInnerDaemon(resolved);
 }
 
-/** Returns the settings as the server itself would find them; undefined if they are invalid. */
+/** Returns the settings that the server itself would find; undefined if they are invalid. */
 function settingsOf(
   { store, configFile, profile, parityPercent }: Omit<LocalServerOptions, 'command'>,
   socket: string,
@@ -89,7 +89,10 @@ function isSmall({ settings }: Resolved<'tardisd'>, client: string): boolean {
   return bytes > 0 && bytes + sizeOf(`${catalog}-wal`) <= SMALL_CATALOG_BYTES;
 }
 
-/** Returns the size of a file in bytes; 0 if it is not there or cannot be examined, which the server reports. */
+/**
+ * Returns the size of a file in bytes. Returns 0 if the file does not exist, or cannot be examined; the server reports
+ * the latter.
+ */
 function sizeOf(file: string): number {
   try {
     return fs.statSync(textBytes(file), { throwIfNoEntry: false })?.size ?? 0;

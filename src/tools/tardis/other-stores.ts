@@ -16,14 +16,14 @@ type ShownCopy = { readonly to: string } & (
 export interface CopiesResult {
   readonly shown: readonly ShownCopy[];
   readonly lines: readonly string[];
-  /** One line for each store that did not receive all sets. */
+  /** One line for each store that did not get all sets. */
   readonly warnings: readonly string[];
   readonly isInterrupted: boolean;
 }
 
 /**
- * Copies to each store in turn; one that fails does not stop the others. The files of the source are not read again: all comes
- * from the first store. Sets that a store lacks since an earlier failure are copied too.
+ * Copies to each store in turn. If one fails, the others still get their copy. The source's files are not read again,
+ * since all data comes from the first store. Sets that a store lacks because of an earlier failure are copied too.
  */
 export async function copyToOthers(
   settings: Settings<'tardis'>,

@@ -6,8 +6,8 @@ import { print } from '../shared/run-tool.js';
 import { counted, formatBytes, formatCount, formatSeconds, formatTable } from '../shared/units.js';
 
 /**
- * Factor by which the bytes sent may exceed the bytes read, in addition to a constant, because of the heads of
- * records.
+ * Factor by which the bytes sent may exceed the bytes read because of the headers of records. A constant number of
+ * bytes is added.
  */
 const HEADS_SHARE = 1.02;
 const HEADS_BYTES = 1 << 20;
@@ -73,7 +73,7 @@ export function backupLines(result: BackupResult, client: string, isPurge: boole
   return lines;
 }
 
-/** Prints the time spent in each stage, and the stage that limits the others. */
+/** Prints the time spent in each stage, and names the stage that limits the others. */
 export function printStages(result: BackupResult): void {
   const rows = [['stage', 'at once', 'items', 'bytes', 'busy', 'waiting', 'load']];
   let busiest: { name: string; load: number } | undefined;

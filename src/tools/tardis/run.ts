@@ -37,12 +37,12 @@ import { requireTags } from '../shared/tags.js';
 import { keyFileOf, promptFor } from '../shared/unlock.js';
 import { jsonText } from '../shared/json-text.js';
 
-/** Number of digests that are remembered so that repeated contents are not sent again: 4 MiB. */
+/** Number of digests that are remembered, so that repeated contents are not sent again. They take 4 MiB. */
 const RECENT_DIGESTS = 1 << 17;
 
 /**
- * Runs a backup with its hooks, and reports it. Returns the exit status. The local server is always ended, and
- * before the final hooks: they may unmount the file system of the store.
+ * Runs a backup with its hooks, and reports it. Returns the exit status. The local server is always ended before the
+ * final hooks, since they may unmount the file system of the store.
  */
 export async function backUp(
   settings: Settings<'tardis'>,
@@ -59,7 +59,7 @@ export async function backUp(
     await events.begin(signal);
     result = await run(settings, found, { server: server?.get(), signal, messages });
   } catch (error) {
-    // After an interruption, the interruption is reported instead of the errors it caused.
+    // An interruption is reported itself, instead of the errors that it caused.
     const isInterrupted = signal.aborted;
     messages?.line.stop();
     await messages?.scan.stop();
@@ -78,7 +78,7 @@ export async function backUp(
   const isWhole = countErrors(result.progress) === 0 && result.lost === undefined;
   const status = isWhole && (copies?.warnings ?? []).length === 0 ? 0 : 3;
   await events.done(result, status);
-  // The set is complete, since the server had acknowledged all of it.
+  // The set is complete, since the server acknowledged all of it before it died.
   const death = server?.death();
   if (death !== undefined) messages.printNote(death.message);
   messages.done(
@@ -105,7 +105,7 @@ async function copiesOf(
   return copyToOthers(settings, signal);
 }
 
-/** Errors of a connection that may be due to a dead peer. */
+/** Errors of a connection that may occur because the server has died. */
 const LOST: ReadonlySet<ErrorCode> = new Set([
   'CONNECTION_LOST',
   'SERVER_UNREACHABLE',
@@ -121,8 +121,8 @@ function deathBehind(
 }
 
 /**
- * Adds a hint to two errors: for a default server that cannot be reached, and for a new client of a server with a
- * self-signed certificate.
+ * Adds a hint to two errors: if the default server cannot be reached, and if a new client meets a self-signed
+ * certificate.
  */
 function withHint(
   error: unknown,
@@ -165,7 +165,7 @@ async function run(
     throw notEncrypting(client);
   }
   if (create && password !== undefined) messages.strength(strengthLine(password, settings));
-  // A server that receives the verifier of a new password is not authenticated by that password.
+  // A server that gets the verifier of a new password is not authenticated by that password.
   const isProven = password !== undefined && !create;
   if (server === undefined) requireNoWeb(settings.server);
   const place = server === undefined ? serverPlace(settings.server, settings, isProven) : undefined;
@@ -246,7 +246,7 @@ function patienceOf(
   return { forMs: reconnectSeconds * 1000, triesFirst };
 }
 
-/** Maximum number of failures in JSON; the set has all of them. */
+/** Maximum number of failures in JSON. The set has all failures. */
 const MOST_NAMED = 10_000;
 
 /** Messages to the user during the run and at its end, on the terminal and in log files. */
@@ -268,7 +268,7 @@ class RunMessages {
     this.saved = settings.report ? new SavedList(settings.json) : undefined;
   }
 
-  /** `begun` is called when the session has begun. */
+  /** Returns the hooks that print messages of a run. `begun` is called when the session has begun. */
   hooks(begun: () => void): BackupHooks {
     const { saved, settings } = this;
     return {

@@ -1,6 +1,6 @@
 /**
- * The settings of a run of `tardis`, sent to the server and stored with the set. They must not contain secrets: only
- * the text settings listed here are sent, so a new setting stays hidden until it is listed.
+ * The settings of a run of `tardis`, sent to the server and stored with the set. They must not contain secrets. Only
+ * the text settings in this file's list are sent, so a new setting stays hidden until it is added to the list.
  */
 import {
   explain,
@@ -12,7 +12,7 @@ import {
 import { configBytes, type PlainConfig, type RunSetting } from '../../model/index.js';
 import { VERSION } from '../shared/run-tool.js';
 
-/** Settings that are texts, paths or names, and contain no secret. */
+/** Settings whose values are texts, paths or names and contain no secret. */
 const SHOWN_TEXTS: ReadonlySet<string> = new Set<SettingName>([
   'client',
   'job',

@@ -1,4 +1,4 @@
-/** Implements `--report`: collects the names of everything saved in an unlinked file until they are printed. */
+/** Implements `--report`: collects the names of all saved entries in an unlinked file, until they are printed. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { displayName, jsonName } from '../../model/index.js';

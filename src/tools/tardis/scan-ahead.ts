@@ -1,7 +1,7 @@
 /**
  * Counts the data of a first backup in advance, so that a terminal can show the progress. The backup's own walk is
  * delayed by the reading of files, and has the total only at its end. The count runs in a separate thread, and only if
- * the progress is shown.
+ * progress is shown.
  */
 import { readRoots } from '../../client/index.js';
 import type { Found, Settings } from '../../config/index.js';

@@ -10,7 +10,7 @@ export interface Total {
   readonly bytes: number;
 }
 
-/** Number of bytes of a large file that take as long to read as opening a small file. */
+/** Number of bytes that take as long to read as opening a small file. */
 const BYTES_A_FILE = 16_384;
 
 export class ShownBackup {
@@ -62,8 +62,8 @@ export class ShownBackup {
   }
 
   /**
-   * Returns the bytes read, never less than before. A part that was sent is counted as read a moment later, and a
-   * changed file is read again.
+   * Returns the number of bytes read, which never decreases. Without this it could: a part that was sent is counted as
+   * read a moment later, and a changed file is read again.
    */
   private read(): number {
     const { readBytes, readingBytes } = this.progress!;
@@ -93,8 +93,8 @@ export class ShownBackup {
   }
 
   /**
-   * Returns the estimate of the time left. A later backup walks about as many entries as the one before; any other
-   * work is unknown until it is done.
+   * Returns the estimate of the time left. A later backup walks about as many entries as the one before. For other
+   * work, the amount is not known before the work is done.
    */
   private left(): string {
     const { entries, isWalkDone } = this.progress!;

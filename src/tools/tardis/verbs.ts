@@ -1,9 +1,9 @@
-/** Detects commands of other programs, such as in `tardis backup DIR`, and names the equivalents here. */
+/** Detects commands of other programs, as in `tardis backup DIR`, and names the equivalent commands of this package. */
 import type { Found, Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { byteText, isThere } from '../../system/index.js';
 
-/** The equivalents, by the first word. */
+/** Equivalent commands, by the first word of the other program's command. */
 const WRITTEN: Readonly<Record<string, string>> = {
   backup: 'tardis [options] DIRECTORY…',
   create: 'tardis --create [options] DIRECTORY…, or sonic create',

@@ -17,8 +17,8 @@ import { USUAL_PARITY_PERCENT } from '../shared/local-store.js';
 import { watchPlan } from './monitor-settings.js';
 
 /**
- * Factors for the checkpoints of a store in a bucket, in bytes and in seconds, unless the user has set them. A
- * checkpoint there ends a pack and waits for its transfer, so there should be fewer than on a disk.
+ * Factors by which checkpoints of a store in a bucket are further apart, in bytes and in seconds, unless the user has
+ * set that. A checkpoint in a bucket ends a pack and waits for its transfer.
  */
 const CHECKPOINTS_IN_BUCKET = Object.freeze({ bytes: 4, seconds: 6 });
 
@@ -107,7 +107,7 @@ function profilePlan(settings: Settings<'tardisd'>): DaemonOptions['profiles'] {
   return { directory, kept: settings.profilesKept };
 }
 
-/** Checks and returns the retention rules. Throws CONFIG_INVALID at the start, and not when a client connects. */
+/** Checks and returns the retention rules. Throws CONFIG_INVALID now, and not only when a client connects. */
 function rulesIn(settings: RuleWords): RuleWords {
   serverRules(settings);
   const { priorities, keepPeriods, keepLast, keepHourly, keepDaily } = settings;
@@ -123,8 +123,8 @@ function namesOf({ formats, priorities }: FormatWords): FormatWords {
 }
 
 /**
- * Returns the plan for garbage collection and purges. A server of one session only runs those that its client
- * requests. In a bucket no set is deleted because a disk of this machine is full.
+ * Returns the plan for garbage collection and purges. A server of one session runs only those that its client requests.
+ * In a bucket no set is deleted early, since a full disk of this machine does not matter.
  */
 function gcPlan(
   settings: Settings<'tardisd'>,
@@ -148,7 +148,8 @@ function gcPlan(
     purgeIntervalMs: single ? 0 : settings.purgeSeconds * 1000,
     purge: {
       rules: rulesIn(settings),
-      // As in `sonic purge` on the store: the default age protects against clients on a network.
+      // A local server has no minimum age unless one is set, as with `sonic purge` on the store. The default age is
+      // against clients on a network.
       leastAgeMs: isOwnChild && isUsualAge ? 0 : leastAgeSeconds * 1000,
     },
     isOneSession: single,

@@ -8,7 +8,8 @@ import { isClientName } from '../../store/index.js';
 import { absolutePath, byteText } from '../../system/index.js';
 
 /**
- * Returns the plan; undefined if nothing is enabled, or if the server ends after one session. Throws CONFIG_INVALID.
+ * Returns the plan for alerts and metrics; undefined if nothing is enabled, or if the server ends after one session.
+ * Throws CONFIG_INVALID.
  */
 export function watchPlan(settings: Settings<'tardisd'>): WatchPlan | undefined {
   const { overdueSeconds, hookOverdue, hookFailure, metricsFile, metricsPort } = settings;

@@ -1,4 +1,4 @@
-/** Prepares a store in a bucket for a server, after the process has changed to the user of the server. */
+/** Prepares a store in a bucket for a server. It is called after the process has changed to the user of the server. */
 import type { Logger } from 'pino';
 import { configInvalid, type Found, type Settings } from '../../config/index.js';
 import type { SharedClients } from '../../server/index.js';
@@ -28,15 +28,14 @@ import type { ServedBucket } from './served-store.js';
  */
 const LOOK_EVERY_MS = 2000;
 /**
- * Maximum time for retries of requests to the bucket before a session, since a client waits for an answer. Requests of
- * sessions are retried for longer.
+ * Maximum time for which requests to the bucket are retried before a session begins, since a client waits for an
+ * answer. Requests of sessions are retried for longer.
  */
 const ANSWER_PATIENCE_MS = 10_000;
 
 /**
- * Prepares the bucket for use by this process. For a server of several clients, also tests whether the bucket
- * arbitrates between writers, so that a wrong setting is found at the start. Throws BUCKET_UNSAFE, and errors of a
- * bucket.
+ * Prepares the bucket for use by this process. For a server of several clients, it also tests if the bucket arbitrates
+ * between writers, so that a wrong setting is found at the start. Throws BUCKET_UNSAFE, and errors of a bucket.
  */
 export async function serveBucket(
   system: System,
@@ -51,7 +50,7 @@ export async function serveBucket(
   if (isChild || access === undefined) return none;
   const isSharedThread = settings.storageThreads === 0;
   const impatient = { ...access.settings, patienceMs: ANSWER_PATIENCE_MS };
-  // Storage threads open stores of their own.
+  // Storage threads open stores of their own, so the store of this thread may give up earlier.
   const first = await sharedStore(
     system,
     isSharedThread ? access : { ...access, settings: impatient },
@@ -89,8 +88,8 @@ export async function serveBucket(
 }
 
 /**
- * Returns access to the leases of a bucket: those of other processes, and the lease of this process, which has a
- * unique name.
+ * Returns access to the leases in a bucket: those of other processes, and the lease of this process, which has a unique
+ * name.
  */
 function leasesOf(system: System, access: BucketAccess): Required<Pick<SharedClients, 'leases'>> {
   const node = system.random.bytes(NODE_BYTES).toString('hex');

@@ -11,9 +11,12 @@ import { giveTo, makeFor } from './server-process.js';
 
 /** A store in a bucket, as a server uses it. */
 export interface ServedBucket {
-  /** The directory on this machine in which the store is cached. */
+  /** The directory on this machine that is the cache of the store. */
   readonly database: Buffer;
-  /** Undefined for the server of `tardis --local`, whose session fetches the data it needs. */
+  /**
+   * Access to the bucket's clients. Undefined for the server of `tardis --local`, whose session fetches the data that
+   * it needs.
+   */
   readonly shared: (SharedClients & ClientsOfBucket) | undefined;
   close(): Promise<void>;
 }

@@ -15,8 +15,8 @@ export interface PidFile {
 }
 
 /**
- * Writes our process id. Throws SERVER_RUNS if the file names a running process of the program, CONFIG_INVALID if it cannot be
- * written.
+ * Writes the id of this process. Throws SERVER_RUNS if the file names a running process of the program. Throws
+ * CONFIG_INVALID if the file cannot be written.
  */
 export function writePidFile(file: Buffer, program: string): PidFile {
   const shown = displayName(file);
@@ -44,7 +44,7 @@ export function writePidFile(file: Buffer, program: string): PidFile {
   }
   return {
     remove: () => {
-      fs.ftruncateSync(fd); // as another user we may not remove it, but an empty file names no process
+      fs.ftruncateSync(fd); // another user may not remove the file, but an empty file names no process
       fs.closeSync(fd);
       try {
         fs.unlinkSync(file);
@@ -66,7 +66,7 @@ function isServer(pid: number, program: string): boolean {
   try {
     return fs.readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(program);
   } catch {
-    return false; // no process has this id any more
+    return false; // no process has this id
   }
 }
 
@@ -90,8 +90,8 @@ export function becomeUser(runAs: RunAs): void {
 }
 
 /**
- * Runs `work`, which creates a file. It runs as the server's future user if that user could replace the file, such
- * as by a link to a file of root's. Otherwise root runs it. Throws CONFIG_INVALID, and the errors of `work`.
+ * Runs `work`, which creates a file. If the server's future user could replace the file, for example by a link to a
+ * file of root's, `work` runs as that user. Otherwise it runs as root. Throws CONFIG_INVALID, and the errors of `work`.
  */
 export async function makeFor<T>(
   runAs: RunAs,
@@ -120,15 +120,15 @@ export async function makeFor<T>(
 }
 
 /**
- * Changes the owner of a file created by root to the future user and group of the server. The file must have been
- * created by `makeFor`, or be one that no other user could replace.
+ * Changes the owner of a file to the future user and group of the server, if root created the file. The file must have
+ * been created by `makeFor`, or be one that no other user could replace.
  */
 export function giveTo(runAs: RunAs, file: Uint8Array): void {
   if (isOurselves(runAs) || process.geteuid!() !== 0) return;
   let identity: Identity;
   try {
     identity = identityOf(runAs);
-    if (mayExchange(identity, file)) return; // it was created with the rights of the user
+    if (mayExchange(identity, file)) return; // the file was created with the rights of the user
   } catch (error) {
     throw cannotBecome(runAs, error);
   }
@@ -165,7 +165,7 @@ function mayExchange({ uid, gid, groups }: Identity, file: Uint8Array): boolean 
   const full = absolutePath(file);
   const folder = full.subarray(0, Math.max(1, full.lastIndexOf(SLASH)));
   const real = realPathOf(folder);
-  if (real === undefined) return true; // with the rights of the user the actual error appears
+  if (real === undefined) return true; // running as the user then shows the actual error
   const mayWrite = (directory: Buffer, next: Buffer | undefined): boolean => {
     const { mode, ...owner } = fs.statSync(directory);
     if (owner.uid === uid) return true;
@@ -181,7 +181,7 @@ function mayExchange({ uid, gid, groups }: Identity, file: Uint8Array): boolean 
   });
 }
 
-/** Returns the directory and all directories above it, from the root downwards. */
+/** Returns the directories from the root down to the given one, which is included. */
 function aboveAndSelf(directory: Buffer): Buffer[] {
   const found: Buffer[] = [Buffer.from('/')];
   for (let at = 1; at <= directory.length; at += 1) {
@@ -197,7 +197,7 @@ function idsOf(user: string, which: '-u' | '-g' | '-G'): number[] {
   return output.trim().split(' ').map(Number);
 }
 
-/** Returns the id of a group by name. Node reveals the id only after the process has changed to that group. */
+/** Returns the id of a group by its name. Node returns the id only after the process has changed to that group. */
 function groupId(group: string): number {
   if (/^\d+$/.test(group)) return Number(group);
   const own = process.getegid!();

@@ -1,4 +1,4 @@
-/** Prints the address of `tardisd` once it listens, and the commands to type next. */
+/** Prints the address of `tardisd` when it listens, and the commands to type next. */
 import os from 'node:os';
 import type { Settings } from '../../config/index.js';
 import { displayName } from '../../model/index.js';
@@ -15,8 +15,8 @@ import { jsonText } from '../shared/json-text.js';
 import { shellWord } from '../shared/shell-word.js';
 
 /**
- * Prints to the terminal of a server started by hand. A child of `tardis --local` and a server in the background
- * have no output.
+ * Prints the address if the server was started by hand on a terminal. A child of `tardis --local` and a server in the
+ * background have no output.
  */
 export function printReady(
   system: System,

@@ -30,7 +30,10 @@ export async function openLog(settings: LogSettings): Promise<Logger> {
   return pino({ level, base: null }, logTo(await logDescriptor(settings)));
 }
 
-/** Opens the log. A log that cannot be written does not end a session; text beyond the bound is dropped. */
+/**
+ * Returns a stream to the log. If the log cannot be written, sessions continue, and text beyond MAX_UNWRITTEN_LOG_CHARS
+ * is dropped.
+ */
 function logTo(fd: number): ReturnType<typeof destination> {
   const log = destination({ dest: fd, sync: true, maxLength: MAX_UNWRITTEN_LOG_CHARS });
   return log.on('error', () => undefined);

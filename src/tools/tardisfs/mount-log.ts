@@ -35,7 +35,7 @@ function writerTo(logFile: Buffer | undefined, foreground: boolean): (text: stri
     try {
       fs.writeSync(fd, text);
     } catch {
-      // A log that cannot be written, as on a full disk, ends no mount.
+      // If the log cannot be written, for example on a full disk, the mount continues.
     }
   };
 }

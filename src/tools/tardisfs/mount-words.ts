@@ -1,4 +1,4 @@
-/** Translates the options of a mount (`-o name=value,…`) into long options, which the table of settings knows. */
+/** Translates the options of a mount (`-o name=value,…`) to long options, which are in the table of settings. */
 import { isBucketText, rowsOf } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 
@@ -59,12 +59,12 @@ const ALIASES: Readonly<Record<string, string>> = {
   host: 'client',
   log: 'logfile',
 };
-/** Options whose value may be left out. */
+/** Options whose value is optional. */
 const OPTIONAL_VALUE = new Set(['password']);
 
 /**
- * Returns the words with each `-o list` replaced by long options, and with a bucket as the first word, where mount(8) has
- * its source, replaced by the option for it. Throws USAGE.
+ * Returns the words, in which each `-o list` is replaced by long options. If the first word is a bucket (mount(8) puts
+ * the source there), it is replaced by the option for it. Throws USAGE.
  */
 export function mountWords(words: readonly string[]): string[] {
   const [source = ''] = words;
@@ -81,7 +81,7 @@ export function mountWords(words: readonly string[]): string[] {
       if (next === undefined) throw new TardisError('USAGE', `${word} needs options`);
       translated.push(...listWords(next));
     } else if (word === '-n' || word === '-s')
-      continue; // of mount(8)
+      continue; // an option of mount(8) without an effect here
     else translated.push(word);
   }
   return translated;
@@ -128,7 +128,7 @@ function optionWords(option: string, hasClient: boolean): string[] {
   return [`--${long}=${value}`];
 }
 
-/** Returns the options for `path=STORE/CLIENT`, the form of the first releases of the predecessor. */
+/** Returns the options that `path=STORE/CLIENT` means, a form of the first releases of the predecessor. */
 function clientDirectoryWords(place: string): string[] {
   const [, store, client] = /^(.*[^/])\/+([^/]+)\/*$/.exec(place) ?? [];
   if (store === undefined) throw new TardisError('USAGE', 'option "path" needs STORE/CLIENT');

@@ -1,4 +1,4 @@
-/** Mounts, and serves the mount until it is unmounted or a signal comes. */
+/** Mounts a directory, and serves the mount until it is unmounted or a signal comes. */
 import fs from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import type { Found, Settings } from '../../config/index.js';
@@ -29,20 +29,20 @@ import { endingSignals } from '../shared/signals.js';
 import { logTo } from './mount-log.js';
 import { openLasting } from './open-lasting.js';
 
-const RECENT_DIGESTS = 8; // a mount sends nothing
-/** Maximum number of records that are decoded at once: libuv's pool has four threads. */
+const RECENT_DIGESTS = 8; // small, since a mount sends nothing
+/** Maximum number of records that are decoded at once, since libuv's pool has four threads. */
 const MOST_AT_ONCE = 4;
 /**
- * V8 flag that lets the heap grow by a fifth between garbage collections. A listing leaves entries behind, which
- * otherwise fill four times as much memory before they are freed. The flag is set after all modules are loaded,
- * because V8 would reject their compiled code with it.
+ * V8 flag that lets the heap grow by only a fifth between garbage collections. A listing leaves unused entries, which
+ * would otherwise fill four times as much memory before they are freed. The flag is set after all modules are loaded,
+ * since V8 would reject their compiled code with it.
  */
 const HEAP_FLAG = '--heap-growing-percent=20';
-/** Interval at which new and deleted sets are searched for while no request does so. */
+/** Interval of the search for new and deleted sets. FAR_REFRESH_MS is that for a server. */
 const LOCAL_REFRESH_MS = 5000;
 const FAR_REFRESH_MS = 30_000;
 const MS = 1000;
-/** Longest wait for the end of a mount that is unmounted while it is in use. */
+/** Maximum wait for the end of a mount that is unmounted while it is in use. */
 const MAX_END_MS = 1000;
 
 type MountSettings = Settings<'tardisfs'>;
@@ -53,13 +53,13 @@ export interface ServeOptions {
   readonly onReady: () => void;
 }
 
-/** Returns when the directory is unmounted again. Throws the errors of opening the history and of mounting. */
+/** Resolves when the directory is unmounted. Throws the errors of opening the history and of mounting. */
 export async function serveMount(
   settings: MountSettings,
   found: ReadonlyMap<string, Found>,
   { mountPoint, onReady }: ServeOptions,
 ): Promise<void> {
-  stretchInChildren(); // the memory of a mount is small, also when it logs in again
+  stretchInChildren(); // keeps the memory of the mount small, even when it logs in again
   const log = logTo(settings);
   const system = nodeSystem();
   const following = await followBucket(settings, found, log);
@@ -68,12 +68,13 @@ export async function serveMount(
   const { history } = lasting;
   let isOver = true;
   try {
-    const sets = await history.sets(); // a store that cannot be read is not mounted
+    const sets = await history.sets(); // fails before the mount if the store cannot be read
     const path = absolutePath(mountPoint);
-    // For other users the kernel must check permissions; for one who may not read all, it does so as early as it can.
+    // For other users the kernel must check permissions. For a user who may not read everything, it does so as early as
+    // it can.
     const checksPermissions =
       settings.defaultPermissions || settings.allowOther || !history.access.isUnrestricted;
-    // Root may read everything, so that only the keeping of ACLs remains of these checks.
+    // Root may read everything, so of these checks only ACLs matter.
     const isRoot = process.geteuid?.() === 0;
     const attributeUse = new AttributeUse(history);
     if (!checksPermissions) await attributeUse.look(sets);
@@ -103,7 +104,7 @@ export async function serveMount(
     await following?.close();
     lasting.close();
   }
-  if (!isOver) process.exit(0); // waiting for the kernel would keep the process
+  if (!isOver) process.exit(0); // waiting for the kernel would keep the process alive
 }
 
 interface Serving {
@@ -125,8 +126,7 @@ async function decoderOf(system: System, threads: number): Promise<Decoder> {
 }
 
 /**
- * Serves the mount until its end. Returns false if a process still uses the mount, so that the kernel has not ended
- * it.
+ * Serves the mount until its end. Returns false if the kernel has not ended the mount, since a process still uses it.
  */
 async function serve(serving: Serving): Promise<boolean> {
   const { system, settings, lasting, mounted, log, checksAcls, attributeUse } = serving;
@@ -172,7 +172,7 @@ async function serve(serving: Serving): Promise<boolean> {
   } finally {
     clearInterval(refreshing);
     files.close();
-    if (isOver) fs.closeSync(mounted.fd); // else it is listened to until the process ends
+    if (isOver) fs.closeSync(mounted.fd); // otherwise the kernel is read until the process ends
   }
 }
 

@@ -1,4 +1,4 @@
-/** The server that is read instead of a store of this machine, from the settings. */
+/** Converts the settings for a server that is read instead of a store on this machine. */
 import { X509Certificate } from 'node:crypto';
 import { configInvalid, DEFAULT_PORT } from '../../config/index.js';
 import { systemCode } from '../../errors/index.js';
@@ -40,7 +40,7 @@ function addressIn(text: string): Address {
 function readTrusted(file: Buffer): Buffer {
   try {
     const bytes = readSmallFile(file, MAX_FILE_BYTES);
-    new X509Certificate(bytes).toString(); // throws if it is none
+    new X509Certificate(bytes).toString(); // throws if the bytes are not a certificate
     return bytes;
   } catch (error) {
     const why = systemCode(error) ?? 'it is no certificate (PEM)';

@@ -40,7 +40,7 @@ export interface RemoteOptions {
   readonly place: {
     readonly host: string;
     readonly port: number;
-    /** Undefined for plain HTTP. */
+    /** Certificate and key; undefined for plain HTTP. */
     readonly certificate: Certificate | undefined;
   };
 }
@@ -53,7 +53,7 @@ export interface Remote {
 /** Starts to listen, until the result is closed. Throws LISTEN_FAILED, CONFIG_INVALID. */
 export async function startRemote(system: System, options: RemoteOptions): Promise<Remote> {
   const { source, compress, allowsCache, trustedProxies, log, place } = options;
-  trusting(trustedProxies); // throws before anything is opened
+  trusting(trustedProxies); // checks the proxies before anything is opened
   const decoder = new AsideDecoder(system);
   const common = { system, decoder, allowsCache, log };
   const door =
@@ -64,7 +64,7 @@ export async function startRemote(system: System, options: RemoteOptions): Promi
     { code, message, stack, row }: TardisError,
     { method, url }: Pick<FastifyRequest, 'method' | 'url'>,
   ): void => {
-    if (code === 'SERVER_UNREACHABLE') return; // logged once, by the door
+    if (code === 'SERVER_UNREACHABLE') return; // the door logs this error once
     const reason = { code, reason: message, method, url: url.split('?', 1)[0] };
     const detail = row.kind === 'bug' || options.logExceptions ? { stack } : {};
     log.error({ ...reason, ...detail }, 'a request failed');

@@ -1,21 +1,19 @@
-/** Ends answers: an answer that breaks off never looks complete, and every wait for a reader is bounded. */
+/** Ends answers. An answer that is cut off never looks complete, and every wait for a reader is bounded. */
 import { constants, Http2ServerResponse } from 'node:http2';
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { whenClosed } from './when-closed.js';
 
-/**
- * Minimum time that a reader of an answer of known size has; the bytes of the answer extend it by LEAST_BYTES_PER_MS.
- */
+/** Minimum time for the reader of an answer of known size. The answer's bytes extend it, at LEAST_BYTES_PER_MS. */
 const LEAST_PATIENCE_MS = 60_000;
 const LEAST_BYTES_PER_MS = 16;
 const MAX_TIMER_MS: number = 2 ** 31 - 1;
-/** Number of checks of a reader within its time limit. */
+/** Number of checks of a reader within `readerMs`. */
 const LOOKS = 6;
 
 /**
- * Ends an answer early, such that the requester detects that it is not complete. An HTTP/2 stream that is only
- * destroyed would be closed without an error, which some programs treat as the end.
+ * Cuts an answer off in such a way that the requester detects it. Over HTTP/2, a stream that is only destroyed would be
+ * closed without an error, which some programs treat as the end of the answer.
  */
 export function cutOff(reply: FastifyReply): void {
   const raw: unknown = reply.raw;
@@ -24,9 +22,9 @@ export function cutOff(reply: FastifyReply): void {
 }
 
 /**
- * Cuts an answer off if its stream fails after the headers were sent, or if its reader is too slow, since a slow
- * reader occupies memory and an open client. If the size is unknown, the reader must take some bytes within
- * `readerMs`.
+ * Cuts an answer off if its stream fails after the headers were sent. Also cuts it off if its reader is too slow, since
+ * a slow reader occupies memory and an open client. For an answer of unknown size, the reader must take some bytes
+ * within `readerMs`.
  */
 export function boundAnswer(reply: FastifyReply, payload: unknown, readerMs: number): void {
   const known = reply.getHeader('content-length');
@@ -35,7 +33,7 @@ export function boundAnswer(reply: FastifyReply, payload: unknown, readerMs: num
     endLate(reply, isBytes ? Buffer.byteLength(payload) : 0);
     return;
   }
-  // Before the answer has begun, the error is the answer.
+  // If the headers were not sent yet, the error itself is sent as the answer.
   payload.once('error', () => {
     if (reply.raw.headersSent) cutOff(reply);
   });
@@ -50,7 +48,7 @@ function endLate(reply: FastifyReply, bytes: number): void {
   whenClosed(reply, () => clearTimeout(timer));
 }
 
-/** Ends an answer if bytes wait for its reader, and the reader has taken none of them for `readerMs`. */
+/** Cuts an answer off if bytes wait for its reader, and the reader has taken none of them for `readerMs`. */
 function endStalled(reply: FastifyReply, readerMs: number): void {
   const raw: unknown = reply.raw;
   const sink = raw instanceof Http2ServerResponse ? raw.stream : reply.raw;

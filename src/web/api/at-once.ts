@@ -1,4 +1,4 @@
-/** Limits of the requests that are answered at once, in all and for each login. */
+/** Limits of the number of requests that are answered at once: for each login, and for all. */
 import type { FastifyRequest } from 'fastify';
 import { TardisError } from '../../errors/index.js';
 import { addressOf, type Requester } from './address-of.js';
@@ -7,14 +7,14 @@ export interface AtOnceLimits {
   /** Limit for each login, and for each address (or block of addresses) without one. */
   readonly ofOne: number;
   readonly ofAll: number;
-  /** Limit for all requests without a login. The remaining places are reserved for logins. */
+  /** Limit for all requests without a login. The remaining places are reserved for requests with one. */
   readonly ofStrangers: number;
   readonly retrySeconds: number;
   readonly why: string;
 }
 
 const REQUESTS_AT_ONCE: AtOnceLimits = Object.freeze({
-  // More than the streams of one connection, so that a tool with one never meets the limit.
+  // More than the streams of one connection, so a tool with one connection never reaches the limit.
   ofOne: 192,
   ofAll: 1024,
   ofStrangers: 512,
@@ -22,14 +22,14 @@ const REQUESTS_AT_ONCE: AtOnceLimits = Object.freeze({
   why: 'too many requests are being answered',
 });
 
-/** A request whose place can be given to another request. */
+/** A request that can be ended so that another request gets its place. */
 export interface GivesWay {
   /** Returns the time since the reader last took bytes. */
   waitedMs(): number;
   end(): void;
 }
 
-/** Time without any progress after which the place of a request can be given to another one. */
+/** Time without progress after which a request can be ended for another one. */
 const GIVES_WAY_MS = 10_000;
 
 interface Place extends GivesWay {
@@ -49,9 +49,9 @@ export class AtOnce {
   }
 
   /**
-   * Counts a request, whose visitor must be known, until the returned function is called. If no place is free, a
-   * request with a login ends the `holder` that has waited longest for its reader. If all places of its own login are
-   * in use, it can end only one of them. Throws TOO_MANY_REQUESTS.
+   * Counts a request, whose visitor must be known, until the returned function is called. If no place is free for a
+   * request with a login, it ends the `holder` that has waited longest for its reader. If its own login uses too many
+   * places, it can end only one of those. Throws TOO_MANY_REQUESTS.
    */
   enter(request: Requester & Pick<FastifyRequest, 'visitor'>, holder?: GivesWay): () => void {
     const { visitor } = request;

@@ -1,4 +1,4 @@
-/** A page of a directory in any order. Memory is bounded by the page, however large the directory is. */
+/** A page of a directory in any order. It needs memory for the page only, however large the directory is. */
 import type { History, HistoryEntry } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import { type DirectoryId, EntryType, type SetNumber } from '../../model/index.js';
@@ -42,7 +42,7 @@ export async function directoryPage(
     throw new TardisError('NO_ACCESS', 'no permission to list the directory');
   }
   const place = { directory: directory.childId, set };
-  // Large directories of an encrypting client come in the order of their sealed names.
+  // The history returns large directories of an encrypting client in the order of their sealed names.
   const isInOrder = history.contentKeys === undefined;
   if (query.sort === 'name' && !query.isDescending && isInOrder)
     return byName(history, place, query);
@@ -76,7 +76,7 @@ async function byName(
   return pageOf(found, limit, 'name');
 }
 
-/** Selects the first entries behind the cursor in one pass over the directory. */
+/** Selects the first entries after the cursor in one pass over the directory. */
 async function selected(
   history: History,
   place: Place,
@@ -116,7 +116,7 @@ async function selected(
   );
 }
 
-/** The place of an entry in an order: a value, then the name. */
+/** The place of an entry in an order: first by a value, then by name. */
 interface Key {
   readonly value: bigint;
   readonly name: Buffer;

@@ -21,11 +21,11 @@ export interface Visitor {
 export interface Lease {
   readonly history: History;
   readonly contents: OpenContents;
-  /** The records as they are stored. */
+  /** Reads records as they are stored. */
   readonly objects: ObjectReader;
   /** True if names and contents are encrypted, and this program lacks the keys. */
   readonly isSealed: boolean;
-  /** True once the source of the history has ended. A request that failed can then be answered by another lease. */
+  /** True if the source of the history has ended, so that another lease must be used to repeat a failed request. */
   isOver?(): boolean;
   /** Releases the client; the history may then be closed. Must be called once. */
   release(): void;
@@ -39,8 +39,8 @@ export interface Door {
   /** True if answers about complete sets may be kept by the requester. */
   readonly allowsCache: boolean;
   /**
-   * Returns warnings about data in answers that could not be proven to be authentic; undefined if this program
-   * decrypts nothing.
+   * Returns warnings about data in answers whose authenticity could not be proven; undefined if this program decrypts
+   * nothing.
    */
   readonly doubts?: () => readonly string[];
   /** Authenticates a request. Throws NOT_LOGGED_IN, TOO_MANY_ATTEMPTS, NOT_PERMITTED. */

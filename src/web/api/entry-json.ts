@@ -16,7 +16,7 @@ export function pathJson(path: Buffer): { path: string; pathBytes?: string } {
   return bytes === undefined ? { path: text } : { path: text, pathBytes: bytes };
 }
 
-/** Returns an entry as JSON. `name` replaces that of a root, which has none in a directory. */
+/** Returns an entry as JSON. A root is not in a directory and so has no name of its own; `name` gives one. */
 export function entryJson(history: History, entry: HistoryEntry, name = entry.name): Entry {
   const { text, bytes } = textAndBytes(name);
   const shown: Entry = {

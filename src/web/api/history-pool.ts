@@ -9,7 +9,7 @@ import type { Lease } from './door.js';
 export interface PoolLimits {
   /** Maximum number of histories that are open at once. */
   readonly most: number;
-  /** Time after its last use when a history is closed. */
+  /** Time after the last use of a history at which it is closed. */
   readonly idleMs: number;
 }
 
@@ -68,7 +68,10 @@ export class HistoryPool {
     return { ...opened, objects, release: () => this.release(key, pooled) };
   }
 
-  /** Makes the next request of a key open another history. The given history is closed when no request uses it. */
+  /**
+   * Makes the next request for a key open another history. The given history is closed when no request uses it any
+   * more.
+   */
   retire(key: string, history: History): void {
     const pooled = this.pooled.get(key);
     if (pooled?.opened?.history !== history) return;

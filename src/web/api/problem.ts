@@ -47,15 +47,15 @@ const STATUS_OF_KIND = {
 } as const;
 
 /**
- * Text that replaces the message of an error of a bucket, since that message names the bucket and the location of the
- * access key.
+ * Text that replaces the message of an error of a bucket, since that message contains the bucket's name and the
+ * location of the access key.
  */
 const OF_BUCKET = 'the bucket with the backups cannot be used now, or an object in it is damaged';
 const AWAY_STATUS = 503;
 const BUCKET_SECONDS = 10;
 const MAX_WAIT_SECONDS = 3600;
 
-/** Returns the status and the fields of an error. A bug is returned without its text, which may contain any name. */
+/** Returns the status and the fields of an error. For a bug, the message is left out, since it may contain any name. */
 export function problemOf(error: unknown): Static<typeof Problem> {
   const { code, message, context } = toWire(error);
   const { kind, guidance } = ERROR_TABLE[code];
@@ -80,7 +80,7 @@ function waited(seconds: number): number {
   return seconds > 0 ? Math.min(MAX_WAIT_SECONDS, Math.ceil(seconds)) : 1;
 }
 
-/** Returns the error of a request that the API refuses. */
+/** Returns the error for a request that the API refuses. */
 export function invalidRequest(why: string): TardisError {
   return new TardisError('REQUEST_INVALID', why);
 }

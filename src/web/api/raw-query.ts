@@ -1,8 +1,10 @@
-/** Queries whose values are bytes. */
+/** Parses queries whose values are bytes. */
 import { pathBelow, splitPath } from '../../model/index.js';
 import { invalidRequest } from './problem.js';
 
-/** Maximum number of parameters of a query, since the query of an archive repeats a parameter for each path. */
+/**
+ * Maximum number of parameters of a query. It is high, since the query of an archive repeats a parameter for each path.
+ */
 const MAX_PARAMETERS = 1024;
 const MALFORMED = /%(?![0-9a-f]{2})/i;
 
@@ -38,7 +40,7 @@ function decoded(text: string): string {
     .replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) =>
       String.fromCodePoint(Number.parseInt(hex, 16)),
     );
-  // A character that no percent sign encodes stands for its bytes in UTF-8.
+  // A character beyond one byte was not percent-encoded, and stands for its bytes in UTF-8.
   return /[\u0100-\u{10ffff}]/u.test(bytes) ? Buffer.from(bytes).toString('latin1') : bytes;
 }
 

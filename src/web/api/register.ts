@@ -1,4 +1,4 @@
-/** Registers the routes of the table: rights and limits are checked here, before any handler runs. */
+/** Registers the routes of the table. It checks rights and limits before any handler runs. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { TardisError } from '../../errors/index.js';
 import { checkClientName } from '../../store/index.js';
@@ -18,7 +18,7 @@ import { withLease } from './with-lease.js';
 /** One handler for each row of the table. */
 export type Handlers = { readonly [N in RouteName]: Handler<Routes[N]> };
 
-/** A route from another module, with its row. The same checks apply to it. */
+/** A route from another module, with its row. It gets the same checks. */
 export interface AddedRoute {
   readonly row: RouteRow;
   readonly handler: Handler;
@@ -29,7 +29,7 @@ const HANDLERS: Handlers = { ...SET_HANDLERS, ...ENTRY_HANDLERS, ...REPORT_HANDL
 /** Adds all routes to an app. `added` are routes of other modules, such as archives and restores. */
 export function registerApi(app: WebApp, door: Door, added: readonly AddedRoute[] = []): void {
   const atOnce = new AtOnce();
-  // As a plugin, so that it comes after those that the app has.
+  // Registered as a plugin, so that it comes after the plugins that the app already has.
   void app.register(async (scope) => {
     for (const name of Object.keys(ROUTES) as RouteName[]) {
       addRoute(scope, { door, atOnce }, ROUTES[name], HANDLERS[name]);
@@ -52,12 +52,12 @@ function addDescriptions(app: WebApp, rows: readonly RouteRow[]): void {
   );
 }
 
-/** Returns a row with a handler that gets values of its types. */
+/** Returns a row together with its handler, whose types follow from the row. */
 export function addedRoute<Row extends RouteRow>(row: Row, handler: Handler<Row>): AddedRoute {
   return { row, handler };
 }
 
-/** The door, and the limits of requests. All routes share them. */
+/** The door and the limits of requests, which all routes share. */
 interface House {
   readonly door: Door;
   readonly atOnce: AtOnce;
@@ -84,14 +84,14 @@ function addRoute(app: WebApp, house: House, row: RouteRow, handler: Handler): v
       const visitor = isOpen ? undefined : await house.door.authenticate(request);
       if (visitor !== undefined) requireRights(row, visitor, clientIn(request));
       request.visitor = visitor;
-      // Before the body is read, which takes memory.
+      // The request is counted before its body is read, which takes memory.
       if (row.isUncounted !== true) whenClosed(answer, house.atOnce.enter(request));
     },
     handler: async (request, answer) => answerTo(house, row, { handler, request, reply: answer }),
   });
 }
 
-/** Returns a schema that refuses parameters which the row does not have. */
+/** Returns a schema that refuses parameters that are not in `schema`. */
 function strict(schema: RouteRow['query']): object {
   return { type: 'object', ...schema, additionalProperties: false };
 }
@@ -100,7 +100,7 @@ function clientIn(request: FastifyRequest): string | undefined {
   return (request.params as { client?: string }).client;
 }
 
-/** Throws NOT_PERMITTED if the visitor lacks the right, with the same text for a client that does not exist. */
+/** Throws NOT_PERMITTED if the visitor lacks the right. The text is the same for a client that does not exist. */
 function requireRights(
   { right }: RouteRow,
   { client, rights }: Visitor,

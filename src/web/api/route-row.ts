@@ -8,16 +8,16 @@ export interface RouteRow {
   readonly method: 'GET' | 'POST' | 'DELETE';
   /** Path below the base, with parameters as `{client}` and `{set}`. */
   readonly path: string;
-  /** `none`: open to everybody; `login`: any login; otherwise the right that the login needs. */
+  /** The right that the route needs. `none`: it is open to everybody; `login`: any login suffices. */
   readonly right: RightName | 'none' | 'login';
   /** True if the answer contains decrypted names or contents. A program without keys cannot give such an answer. */
   readonly isClear?: boolean;
-  /** True if the answer is cheap, so that the limits of requests do not count it. */
+  /** True if the answer is cheap, so that the request is not counted by the limits. */
   readonly isUncounted?: boolean;
   readonly summary: string;
   readonly query?: TSchema;
   readonly body?: TSchema;
-  /** Maximum number of bytes of a body, if not those of all routes. */
+  /** Maximum number of bytes of a body, if it differs from that of all routes. */
   readonly maxBodyBytes?: number;
   /** Media type of a request whose body is bytes. */
   readonly takes?: string;
@@ -32,7 +32,7 @@ type ValueOf<S> = S extends TSchema ? Static<S> : undefined;
 /** A checked request. */
 export interface ApiRequest<Row extends RouteRow = RouteRow> {
   readonly door: Door;
-  /** Undefined only for routes that are open to everybody. */
+  /** The requester; undefined only for routes that are open to everybody. */
   readonly visitor: Visitor;
   /** The opened client, for paths with `{client}`. It is released after the answer. */
   readonly lease: Lease;
@@ -47,7 +47,7 @@ export interface ApiRequest<Row extends RouteRow = RouteRow> {
   readonly reply: FastifyReply;
 }
 
-/** Returns the reply, or undefined if the handler has sent the reply itself. */
+/** Handles a request. Resolves with the reply, or with undefined if it has sent the reply itself. */
 export type Handler<Row extends RouteRow = RouteRow> = (
   apiRequest: ApiRequest<Row>,
 ) => Promise<Row['reply'] extends TSchema ? Static<Row['reply']> : void>;

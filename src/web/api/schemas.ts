@@ -1,8 +1,8 @@
-/** The values that requests and replies of the API consist of, as schemas. Types, checks and docs/api.md follow from them. */
+/** Schemas of the values in requests and replies of the API. Types, checks and docs/api.md are made from them. */
 import { type Static, Type } from 'typebox';
 
 /**
- * Maximum number of characters in the values of a query; a path has at most 4096 bytes, each of which takes up to three
+ * Maximum number of characters in a value of a query. A path has at most 4096 bytes, each of which takes up to three
  * characters.
  */
 export const MAX_PATH_CHARS: number = 3 * 4096;

@@ -1,6 +1,6 @@
 /**
- * Search by name over one or all sets, in pages. A page ends when it is full or its time is up, so that the first
- * results come soon, however many names do not match.
+ * Search by name over one or all sets, in pages. A page ends when it is full or its time is up. So the first results
+ * come soon, however many names do not match.
  */
 import {
   type BackupSet,
@@ -15,14 +15,14 @@ import { entryJson, pathJson } from './entry-json.js';
 import { invalidRequest } from './problem.js';
 import type { Found } from './schemas.js';
 
-/** Time limit of a page, which then ends with the results so far. */
+/** Time limit of a page. After it, the page ends with the results so far. */
 const PAGE_MS = 400;
 /** Number of entries that are requested at once. */
 const REQUESTS_AT_ONCE = 16;
 const MAX_PATTERN_BYTES = 4096;
 /**
- * Maximum number of wildcards in a pattern. Each wildcard multiplies the time to match a name, during which all
- * requesters wait.
+ * Maximum number of wildcards in a pattern. Each wildcard multiplies the time to match a name, and all requesters wait
+ * during that time.
  */
 const MAX_WILDCARDS = 32;
 const WILDCARD = /[*?[]/g;
@@ -41,7 +41,7 @@ export interface SearchPage {
   readonly next: string | undefined;
 }
 
-/** A place of the store, and the number of names behind it that were returned. */
+/** A place in the store's order of names, and the number of matching names after it that were already returned. */
 type Cursor = typeof FIRST_PLACE & { readonly skipped: number };
 type Named = Parameters<NamePlaces['place']>[0][number];
 
@@ -66,7 +66,8 @@ export async function searchPage(history: History, query: SearchQuery): Promise<
     const { literal, isMatch } = pattern;
     const page = await history.reports.named({ after: place, literal, isMatch });
     const newest = newestOf(page.versions);
-    // A page of the store is requested again if it has more: the names that it is sorted by may be sealed.
+    // If a page of the store has more matches than fit, it is requested again from its start, since the names by which
+    // it is sorted may be sealed.
     const end: number = place.skipped + limit - found.length;
     const placed = await places.place(newest.slice(place.skipped, end));
     found.push(
@@ -81,7 +82,7 @@ export async function searchPage(history: History, query: SearchQuery): Promise<
   return { found, next: place === undefined ? undefined : cursorOf(place) };
 }
 
-/** Returns the newest version of each name. The versions of one are adjacent, oldest first. */
+/** Returns the newest version of each name. Versions of a name must be adjacent, oldest first. */
 function newestOf(versions: readonly Named[]): Named[] {
   return versions.filter((version, index) => {
     const next = versions[index + 1];
@@ -93,7 +94,7 @@ function isSamePlace(one: Named, other: Named): boolean {
   return one.directory === other.directory && one.name.equals(other.name);
 }
 
-/** Returns the entries of placed names, as far as the reader may see them. */
+/** Returns the entries of placed names; those that the reader may not see are left out. */
 async function shown(history: History, placed: readonly PlacedName<Named>[]): Promise<Found[]> {
   const found: Found[] = [];
   for (let from = 0; from < placed.length; from += REQUESTS_AT_ONCE) {
@@ -115,7 +116,10 @@ async function shown(history: History, placed: readonly PlacedName<Named>[]): Pr
   return found;
 }
 
-/** Returns the roots that match the search. They are searched separately, since a root has no name in a directory. */
+/**
+ * Returns the roots that match the search. They are searched separately, since the name of a root is not in a
+ * directory.
+ */
 async function rootsFound(
   history: History,
   { pattern: text, sets }: SearchQuery,

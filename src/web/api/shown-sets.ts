@@ -1,6 +1,6 @@
 /**
- * Finds a listed set that contains a version. The first set of a version may be deleted, and not every set has every
- * root.
+ * Finds a listed set that contains a version. The first set of the version may have been deleted, and not every set has
+ * every root.
  */
 import { type History, restBelow } from '../../history/index.js';
 import type { SetNumber } from '../../model/index.js';

@@ -5,7 +5,7 @@ import { configInvalid } from '../../config/index.js';
 /** True for the address of a trusted proxy. */
 export type IsTrusted = (address: string | undefined) => boolean;
 
-/** Returns the test for these addresses and blocks (`10.0.0.0/8`, `fd00::/8`). Throws CONFIG_INVALID. */
+/** Returns a test for the given addresses and blocks (`10.0.0.0/8`, `fd00::/8`). Throws CONFIG_INVALID. */
 export function trusting(proxies: readonly string[]): IsTrusted {
   const list = new net.BlockList();
   for (const text of proxies) {

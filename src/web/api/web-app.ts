@@ -22,20 +22,20 @@ export type WebApp = FastifyInstance;
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Undefined on routes that are open to everybody. */
+    /** The requester; undefined on routes that are open to everybody. */
     visitor: Visitor | undefined;
   }
 }
 
 export interface WebAppOptions {
-  /** PEM texts; undefined for plain HTTP. */
+  /** Certificate and key in PEM; undefined for plain HTTP. */
   readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer } | undefined;
   /** True to compress answers in JSON, if the requester accepts it. */
   readonly compresses?: boolean;
   /** Called with each error that is a bug or damage. */
   readonly onError: (error: TardisError, request: FastifyRequest) => void;
   readonly limits?: Partial<WebLimits>;
-  /** Addresses and blocks (CIDR) of proxies whose X-Forwarded-For counts. */
+  /** Addresses and blocks (CIDR) of proxies whose X-Forwarded-For is trusted. */
   readonly trustedProxies?: readonly string[];
 }
 
@@ -44,7 +44,7 @@ export interface WebLimits {
   readonly readerMs: number;
   /** Time within which the body of a request must be received. */
   readonly bodyMs: number;
-  /** Limits of connections without a login. Behind a proxy many readers have one address. */
+  /** Limits of connections without a login. If requests come through a proxy, many readers have one address. */
   readonly gate: GateLimits;
   readonly maxConnections: number;
 }
@@ -59,13 +59,13 @@ const WEB_LIMITS: WebLimits = Object.freeze({
 /** Maximum number of bytes of a request's body, unless its route has another limit. */
 const MAX_BODY_BYTES: number = 64 << 10;
 const MAX_PARAMETER_CHARS = 1024;
-/** Time within which a whole request must have come. */
+/** Time within which a whole request must be received. */
 const REQUEST_TIMEOUT_MS = 30_000;
 /** Interval at which the time limits of requests are checked. */
 const CHECK_MS = 5000;
-/** Time that open answers have to end when an app closes. */
+/** Time for open answers to end when the app closes. */
 const CLOSING_MS = 2000;
-/** Time without any byte after which a connection ends. */
+/** Time without any byte after which a connection is ended. */
 const IDLE_TIMEOUT_MS = 120_000;
 const KEEP_ALIVE_MS = 30_000;
 const MAX_HEADERS_BYTES: number = 32 << 10;
@@ -73,7 +73,7 @@ const LEAST_COMPRESSED_BYTES = 1024;
 /** Maximum number of concurrent requests of one HTTP/2 connection. */
 const MAX_STREAMS = 128;
 
-/** Key of a query that could not be parsed; no schema allows it. */
+/** Key that stands for a query that could not be parsed; no schema allows it. */
 const MALFORMED = '%';
 
 /** Returns an app without routes. It speaks HTTP/2 and HTTP/1.1 over TLS, and HTTP/1.1 without. */
@@ -89,7 +89,7 @@ export function newWebApp({
   const common = {
     logger: false,
     bodyLimit: MAX_BODY_BYTES,
-    // From the right, the first address of the header that is no trusted proxy's.
+    // The address is the last one in the header that does not belong to a trusted proxy.
     trustProxy: trustedProxies.length === 0 ? false : isTrusted,
     requestTimeout: REQUEST_TIMEOUT_MS,
     connectionTimeout: IDLE_TIMEOUT_MS,
@@ -106,13 +106,13 @@ export function newWebApp({
         try {
           return parseQuery(text);
         } catch {
-          return { [MALFORMED]: '' }; // refused with a text by the hook below
+          return { [MALFORMED]: '' }; // the hook below refuses it with a text
         }
       },
     },
     ajv: { customOptions: { removeAdditional: false, coerceTypes: true, allErrors: false } },
   } as const;
-  // The generic parameters of an app with HTTP/2 differ; no route uses what differs.
+  // HTTP/2 changes the generic parameters of an app, but no route uses what differs.
   const rewriteUrl = ({ url = '/' }: { readonly url?: string | undefined }): string =>
     routableUrl(url);
   const app =
@@ -148,8 +148,8 @@ export function newWebApp({
 }
 
 /**
- * Sets the time limit of requests also for TLS, limits connections, and ends connections that are still open after an
- * app has closed. A connection without a login ends at its deadline, or if its address has too many.
+ * Limits connections. Sets the time limit of requests also for TLS. Ends connections that are still open some time
+ * after the app has closed. A connection without a login is ended at its deadline, or if its address has too many.
  */
 function boundConnections(
   app: WebApp,
@@ -166,7 +166,7 @@ function boundConnections(
     connectionsCheckingInterval: CHECK_MS,
   });
   server.on('connection', (socket: Socket) => {
-    if (!isTrusted(socket.remoteAddress)) gate.enter(socket); // a proxy's are of many people
+    if (!isTrusted(socket.remoteAddress)) gate.enter(socket); // many people may share a proxy's connections
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
@@ -176,7 +176,7 @@ function boundConnections(
   let closing: NodeJS.Timeout | undefined;
   app.addHook('preClose', async () => {
     gate.close();
-    // It keeps the process alive: a connection that is not read from, since its answer waits, does not.
+    // The timer keeps the process alive. A connection from which nothing is read, because its answer waits, would not.
     closing = setTimeout(() => {
       for (const socket of sockets) socket.destroy();
     }, CLOSING_MS);
@@ -184,7 +184,7 @@ function boundConnections(
   app.addHook('onClose', async () => clearTimeout(closing));
 }
 
-/** Cuts a request off if its body takes too long; over HTTP/2 nothing else does. */
+/** Cuts a request off if its body takes too long. Over HTTP/2 nothing else limits that time. */
 function boundBodies(app: WebApp, bodyMs: number): void {
   const timers = new WeakMap<FastifyRequest, NodeJS.Timeout>();
   app.addHook('preParsing', async (request, reply) => {
@@ -196,7 +196,7 @@ function boundBodies(app: WebApp, bodyMs: number): void {
   });
   const came = async (request: FastifyRequest): Promise<void> => clearTimeout(timers.get(request));
   app.addHook('preValidation', came);
-  app.addHook('onResponse', came); // one whose body was refused
+  app.addHook('onResponse', came); // also for a request whose body was refused
 }
 
 /**
@@ -209,7 +209,7 @@ function routableUrl(url: string): string {
   return `${path.replaceAll(/%[89a-f][0-9a-f]/gi, '_')}${at < 0 ? '' : url.slice(at)}`;
 }
 
-/** Headers of each answer. Names of files are in no header but Content-Disposition. */
+/** Headers of each answer. Only Content-Disposition contains names of files. */
 const GUARDS: Readonly<Record<string, string>> = {
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
@@ -232,7 +232,7 @@ const NOT_FOUND = 404;
 /** Headers of an answer that are removed if sending it fails. */
 const OF_CONTENTS = 'accept-ranges content-disposition content-range etag last-modified'.split(' ');
 
-/** Sends an error; with the status of its code, unless another one is given. */
+/** Sends an error, with the status of its code unless another status is given. */
 function sendProblem(reply: FastifyReply, error: TardisError, status?: number): FastifyReply {
   const problem = { ...problemOf(error), ...(status === undefined ? {} : { status }) };
   for (const name of OF_CONTENTS) void reply.removeHeader(name);
@@ -244,17 +244,20 @@ function sendProblem(reply: FastifyReply, error: TardisError, status?: number): 
   return reply.send(JSON.stringify(problem));
 }
 
-/** Statuses of the framework that are more exact than 400: body or address too long, type of the body. */
+/** Statuses of the framework that say more than 400: body or address too long, type of the body. */
 const PRECISE = new Set([413, 414, 415]);
 
-/** Returns the status of an error of the framework; undefined if the status of its code is as exact. */
+/**
+ * Returns the status of an error of the framework if it is more precise than that of the error's code; otherwise
+ * undefined.
+ */
 function statusOf(error: unknown): number | undefined {
   const { statusCode, code }: Partial<FastifyError> = Object(error);
   if (code?.startsWith('FST_') !== true || statusCode === undefined) return undefined;
   return PRECISE.has(statusCode) ? statusCode : undefined;
 }
 
-/** Returns the error for an error of the framework: REQUEST_INVALID if its status is that of a wrong request. */
+/** Converts an error of the framework. It becomes REQUEST_INVALID if its status reports a wrong request. */
 function errorOf(error: unknown): TardisError {
   const { statusCode, code, validation, message }: Partial<FastifyError> = Object(error);
   const isRefusal = code?.startsWith('FST_') === true || validation !== undefined;

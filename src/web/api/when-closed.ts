@@ -1,18 +1,18 @@
-/** Detects the end of an answer, at which everything that it holds is released. */
+/** Calls functions at the end of an answer, to release everything that it holds. */
 import type { FastifyReply } from 'fastify';
 
 /**
- * Functions to call at the end of each answer. All functions of an answer share one listener, since Node warns of many
+ * Functions to call at the end of each answer. One listener calls all functions of an answer, since Node warns of many
  * listeners.
  */
 const ends = new WeakMap<object, (() => void)[]>();
 
 /**
- * Calls `end` when the answer was sent or its requester has disconnected. Calls it at once if that happened before,
- * since the event comes only once.
+ * Calls `end` when the answer was sent or its requester has disconnected. Calls it at once if that has already
+ * happened, since the event comes only once.
  */
 export function whenClosed({ raw }: Pick<FastifyReply, 'raw'>, end: () => void): void {
-  // The answer of HTTP/2 does not show it; its stream does.
+  // Over HTTP/2 only the stream shows that an answer has ended.
   const isOver = raw.destroyed || ('stream' in raw && isDestroyed(raw.stream));
   if (isOver) {
     end();

@@ -1,4 +1,4 @@
-/** Opens a client for a request, and gives it back after the answer. */
+/** Opens a client for a request, and releases it after the answer. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Door, Lease, Visitor } from './door.js';
 import { whenClosed } from './when-closed.js';
@@ -9,13 +9,13 @@ export interface LeasedRequest {
   readonly visitor: Visitor;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
-  /** Throws if a visitor lacks the right to the request. */
+  /** Throws if a visitor lacks the right that the request needs. */
   readonly permit: (visitor: Visitor) => void;
 }
 
 /**
  * Answers a request with an open client, and keeps the client open until the answer has ended. If the connection to a
- * server ends before any part of the answer is sent, authenticates and answers the request once more; this is safe,
+ * server ends before any part of the answer is sent, authenticates and answers the request once more. This is safe,
  * since the request only reads.
  */
 export async function withLease<T>(
@@ -25,7 +25,7 @@ export async function withLease<T>(
   const answerWith = async (caller: Visitor, mayRepeat: boolean): Promise<T> => {
     const lease = await door.open(client, caller);
     const release = once(lease);
-    whenClosed(reply, release); // a stream is still read when the answer has begun
+    whenClosed(reply, release); // a stream is still being read when the answer has begun
     try {
       return await use(lease, caller);
     } catch (error) {

@@ -23,16 +23,16 @@ import { ArchiveStream, type ArchiveStreamOptions, brokenArchive } from './archi
 import { Selections } from './selections.js';
 
 export interface ArchiveRouteOptions {
-  /** Called if an archive is cut off, and with a list of the entries that a complete archive lacks. */
+  /** Called if an archive is cut off. Also called with a list of the entries that a complete archive lacks. */
   readonly onError: (error: TardisError, request: FastifyRequest) => void;
   /** Stored selections of paths; undefined if this program stores none. */
   readonly selections?: Selections;
 }
 
 /**
- * Limits of archives that are written at once; each may hold a piece of a large file in memory. An archive whose
- * reader takes nothing is ended for the next one: over HTTP/2, Node does not detect that a reader with a full window
- * has disconnected.
+ * Limits of archives that are written at once, each of which may hold a piece of a large file in memory. An archive
+ * whose reader takes nothing is ended for the next one, since over HTTP/2 Node does not detect that a reader with a
+ * full window has disconnected.
  */
 const ARCHIVES_AT_ONCE: AtOnceLimits = Object.freeze({
   ofOne: 2,
@@ -91,14 +91,14 @@ export function archiveRoute({ onError, selections }: ArchiveRouteOptions): Adde
       stream = new ArchiveStream(archive.options);
       await sendArchive(apiRequest, archive, stream, onError);
     } catch (error) {
-      leave(); // it may be requested again
+      leave(); // an archive that was refused may be requested again
       throw error;
     }
   });
 }
 
 /**
- * Throws REQUEST_INVALID for HTTP/1.0, in which an archive that is cut off cannot be distinguished from a complete
+ * Throws REQUEST_INVALID for HTTP/1.0, in which a reader cannot distinguish an archive that is cut off from a complete
  * one.
  */
 function requireFraming({ raw }: FastifyRequest): void {
@@ -148,7 +148,7 @@ async function sendArchive(
 ): Promise<void> {
   whenClosed(reply, () => stream.destroy());
   stream.once('error', (error) => {
-    // Before the answer has begun, the error is the answer.
+    // If the headers were not sent yet, the error itself is sent as the answer.
     if (reply.raw.headersSent) onError(brokenArchive(error, shown), request);
   });
   await stream.begin();

@@ -1,4 +1,4 @@
-/** The part of a set that an archive has, and the names in it. */
+/** Determines the part of a set that an archive contains, and the names in the archive. */
 import { type History, noSuchPath } from '../../history/index.js';
 import {
   isEntryName,
@@ -10,9 +10,9 @@ import {
 import type { ArchiveRequest } from '../../restore/index.js';
 
 /**
- * Returns the selection of some paths of a set, in which no path occurs twice; without paths, of all roots. A path
- * above roots selects these roots. The names in the archive begin with the last component of each path, or are whole
- * paths if last components would be ambiguous. Throws NO_SUCH_PATH.
+ * Returns the selection of some paths of a set, without duplicates; without paths, it selects all roots. A path above
+ * roots selects these roots. The names in the archive begin with the last component of each path, or are whole paths if
+ * last components would be ambiguous. Throws NO_SUCH_PATH.
  */
 export async function archiveSelection(
   history: History,

@@ -25,8 +25,7 @@ export interface ArchiveStreamOptions {
   readonly request: ArchiveRequest;
   readonly format: ArchiveFormatName;
   /**
-   * Compression of a zip. `auto` deflates while the reader is slower than the store, because compression then costs no
-   * time.
+   * Compression of a zip. `auto` compresses only while the reader is slower than the store, since that costs no time.
    */
   readonly compress: 'auto' | 'yes' | 'no';
   /**
@@ -58,17 +57,16 @@ export class ArchiveStream extends Readable {
     this.isRefused = reject;
   });
 
-  /** Nothing is read until `begin`. */
+  /** Creates the stream. It reads nothing until `begin` is called. */
   constructor(options: ArchiveStreamOptions) {
     super({ highWaterMark: READY_BYTES });
     this.options = options;
-    this.begun.catch(() => undefined); // thrown by begin
+    this.begun.catch(() => undefined); // `begin` throws the error
   }
 
   /**
-   * Resolves when the first bytes are ready. Throws errors that prevent the archive, such as NO_SUCH_PATH and
-   * NO_ACCESS, and damage before the first bytes. Later errors destroy the stream, so that the archive does not look
-   * complete.
+   * Resolves when the first bytes are ready. Throws errors that prevent the archive, such as NO_SUCH_PATH, NO_ACCESS,
+   * and damage before the first bytes. Later errors destroy the stream, so that the archive does not look complete.
    */
   async begin(): Promise<void> {
     this.running ??= this.run();
@@ -84,7 +82,7 @@ export class ArchiveStream extends Readable {
     this.goOn?.();
   }
 
-  /** Passes all bytes to a destination. Their memory is used again once the destination has taken them. */
+  /** Passes all bytes to a destination. The memory of each chunk is reused when the destination has taken it. */
   override pipe<T extends NodeJS.WritableStream>(destination: T, options?: { end?: boolean }): T {
     this.on('data', (chunk: Buffer) => {
       const goesOn = destination.write(chunk, (error) => {
@@ -101,7 +99,7 @@ export class ArchiveStream extends Readable {
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     this.ending.abort();
     this.goOn?.();
-    // The history may be closed afterwards, so that nothing may read it any more.
+    // The caller may close the history afterwards, so nothing may read it any more.
     void this.doneAtEnd(error, done);
   }
 
@@ -110,15 +108,15 @@ export class ArchiveStream extends Readable {
     done(error);
   }
 
-  /** Never throws: an error destroys the stream. */
+  /** Writes the whole archive. Never throws, since an error destroys the stream. */
   private async run(): Promise<void> {
     try {
       this.failures = await this.write();
       this.push(null);
       this.isBegun();
     } catch (error) {
-      this.isRefused(error); // without effect if it has begun
-      // Destroying waits for the end of this function.
+      this.isRefused(error); // has no effect if the archive has begun
+      // Destroying the stream waits for the end of this function, so it must not be awaited here.
       if (!this.ending.signal.aborted) setImmediate(() => this.destroy(error as Error));
     }
   }
@@ -136,7 +134,7 @@ export class ArchiveStream extends Readable {
     return writeZip(system, means, { ...request, mayDeflate }, sink);
   }
 
-  /** Passes bytes on, and waits until the reader takes more. Throws INTERRUPTED if the reader went away. */
+  /** Passes bytes on, and waits until the reader takes more. Throws INTERRUPTED if the reader has disconnected. */
   private async pass(bytes: Buffer): Promise<void> {
     throwIfAborted(this.ending.signal);
     this.waits.begin();
@@ -153,7 +151,7 @@ export class ArchiveStream extends Readable {
   }
 }
 
-/** Returns an error of the stream as an error with text for a log. */
+/** Converts an error of the stream to one whose text is for a log. */
 export function brokenArchive(error: unknown, what: string): TardisError {
   const { code, message } =
     error instanceof TardisError ? error : new TardisError('INTERNAL', String(error));

@@ -1,6 +1,6 @@
 /**
- * Memory of bytes that are passed on. The memory is reused, since unused buffers would stay allocated until the next
- * garbage collection: some hundred megabytes for an archive.
+ * Memory for bytes that are passed on. It is reused, since unused buffers would stay allocated until the next garbage
+ * collection of the heap: some hundred megabytes for an archive.
  */
 
 /** Maximum number of unused buffers that are kept. */
@@ -10,7 +10,7 @@ const USUAL_BYTES = 1 << 20;
 
 export class PassedMemory {
   private readonly spare: ArrayBuffer[] = [];
-  /** Buffers that were given out. Others, such as several joined to one, are not taken back. */
+  /** Buffers that this object has given out. Other buffers, such as several joined to one, are not taken back. */
   private readonly given = new WeakSet<ArrayBuffer>();
 
   copyOf(bytes: Uint8Array): Buffer {

@@ -1,4 +1,4 @@
-/** Paths that were selected for an archive and are too long for a URL. */
+/** Stores paths that were selected for an archive and are too long for a URL. */
 import { randomUUID } from 'node:crypto';
 import { Type } from 'typebox';
 import {
@@ -22,7 +22,7 @@ interface Kept {
 export class Selections {
   private readonly kept = new Map<string, Kept>();
 
-  /** Keeps paths for later requests, and returns the id of the selection. */
+  /** Stores paths for later requests, and returns the id of the selection. */
   keep(client: string, paths: readonly Buffer[]): string {
     const id = randomUUID();
     const [oldest] = this.kept.keys();
@@ -31,7 +31,7 @@ export class Selections {
     return id;
   }
 
-  /** Returns the paths of a selection. Throws REQUEST_INVALID. */
+  /** Returns the paths of a selection. Throws REQUEST_INVALID if there is no such selection of the client. */
   find(id: string, client: string): readonly Buffer[] {
     const found = this.kept.get(id);
     if (found?.client === client) return found.paths;
@@ -39,7 +39,7 @@ export class Selections {
   }
 }
 
-/** Returns the route that keeps a selection. */
+/** Returns the route that stores a selection. */
 export function selectionRoute(selections: Selections): AddedRoute {
   return addedRoute(
     {

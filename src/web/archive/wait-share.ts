@@ -1,6 +1,6 @@
-/** Measures whether an archive waits for its reader most of the time. Old measurements fade. */
+/** Measures if an archive waits for its reader most of the time. Old measurements lose weight. */
 
-/** Time that counts; measurements from before it have half the weight. */
+/** Length of the time that counts. After it, earlier measurements have half the weight. */
 const WINDOW_MS = 1000;
 
 export class WaitShare {
@@ -19,7 +19,7 @@ export class WaitShare {
     this.workedMs += this.passed();
   }
 
-  /** Marks its end. */
+  /** Marks the end of a wait. */
   end(): void {
     this.waitedMs += this.passed();
     if (this.waitedMs + this.workedMs <= WINDOW_MS) return;
@@ -31,7 +31,7 @@ export class WaitShare {
     return this.waitedMs > this.workedMs;
   }
 
-  /** Time since `begin` or `end`. */
+  /** Time since the last call of `begin` or `end`. */
   get sinceMarkMs(): number {
     return this.nowMs() - this.sinceMs;
   }

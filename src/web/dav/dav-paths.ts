@@ -12,14 +12,14 @@ const ENCODED: readonly string[] = Array.from({ length: 256 }, (_, byte) => {
 const PERCENT = /%([0-9a-f]{2})/gi;
 const MALFORMED = /%(?![0-9a-f]{2})/i;
 
-/** Returns a name as it is in a URL and in an `href`: only letters, digits, `-._~` and `%`. */
+/** Returns a name in the form for a URL and for `href`: it has only letters, digits, `-._~` and `%`. */
 export function encodedName(name: Buffer): string {
   let text = '';
   for (const byte of name) text += ENCODED[byte]!;
   return text;
 }
 
-/** Returns the URL path of names below a base; that of a collection ends in a slash. */
+/** Returns the URL path of names below a base. The path of a collection ends with a slash. */
 export function hrefOf(base: string, names: readonly Buffer[], isCollection: boolean): string {
   const path = [base, ...names.map(encodedName)].join('/');
   return isCollection ? `${path}/` : path;
@@ -48,7 +48,7 @@ function bytesOf(part: string): Buffer {
   const bytes = part.replaceAll(PERCENT, (_, hex: string) =>
     String.fromCodePoint(Number.parseInt(hex, 16)),
   );
-  // A character beyond a byte was not encoded, and stands for its bytes in UTF-8.
+  // A character beyond one byte was not percent-encoded, and stands for its bytes in UTF-8.
   return /[\u0100-\u{10ffff}]/u.test(bytes) ? Buffer.from(bytes) : Buffer.from(bytes, 'latin1');
 }
 

@@ -20,8 +20,8 @@ export interface DavResource {
 }
 
 /**
- * True for an entry that WebDAV shows: collections, files, and links, which are shown as files that contain their
- * targets.
+ * True for an entry that WebDAV shows: a collection, a file, or a link, which is shown as a file that contains its
+ * target.
  */
 export function isShown({ type, damage }: HistoryEntry): boolean {
   const kinds: readonly number[] = [EntryType.file, EntryType.directory, EntryType.symlink];
@@ -47,7 +47,7 @@ function valuesOf({ entry }: DavResource): ReadonlyMap<string, string> {
   return values;
 }
 
-/** The type of a symbolic link, whose content is its target. */
+/** The media type of a symbolic link, whose content is its target. */
 export const LINK_TYPE = 'inode/symlink';
 
 /** Returns the element `response` of a resource. */
@@ -93,7 +93,7 @@ function statusOf(text: string): string {
   return `<D:status>HTTP/1.1 ${text}</D:status>`;
 }
 
-/** Returns text for XML. Characters that no XML document may have become U+FFFD. */
+/** Returns a text escaped for XML. Characters that XML does not allow become U+FFFD. */
 export function escaped(text: string): string {
   return text
     .replaceAll(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, '\ufffd')

@@ -13,7 +13,7 @@ export interface PropertyName {
   readonly name: string;
 }
 
-/** Properties by name, all with their values, or the names of all. */
+/** Request for some properties by name, for all properties with values, or for the names of all. */
 export type RequestedProperties =
   | { readonly kind: 'some'; readonly names: readonly PropertyName[] }
   | { readonly kind: 'all' | 'names' };
@@ -43,7 +43,7 @@ function namesIn(prop: XmlElement, scope: Scope): PropertyName[] {
   return names;
 }
 
-/** Returns the prefixes in an element: those above and its own. */
+/** Returns the namespace prefixes that are valid in an element: those of the elements above and its own. */
 function scopeOf({ attributes }: XmlElement, above: Scope): Scope {
   const own = Object.entries(attributes).filter(
     ([key]) => key === 'xmlns' || key.startsWith('xmlns:'),

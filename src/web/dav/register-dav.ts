@@ -1,4 +1,4 @@
-/** WebDAV class 1, read-only: the clients of a program as trees of collections. */
+/** Read-only WebDAV, class 1: it shows the clients of a program as trees of collections. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { TardisError } from '../../errors/index.js';
 import { EntryType } from '../../model/index.js';
@@ -65,7 +65,7 @@ export function registerDav(app: WebApp, door: Door): void {
         compress: false,
         onRequest: async (request, reply) => {
           request.visitor = await visitorOf(door, request);
-          whenClosed(reply, atOnce.enter(request)); // before the body is read, which takes memory
+          whenClosed(reply, atOnce.enter(request)); // counted before the body is read, which takes memory
         },
         handler: async (request, reply) => answer(door, request, reply),
       });
@@ -85,7 +85,7 @@ async function refuseWriting(_: FastifyRequest, reply: FastifyReply): Promise<vo
     .send('Backups are read-only: nothing is changed.\n');
 }
 
-/** Returns the authenticated visitor. A program that supports only Basic sends a token as the password. */
+/** Returns the authenticated visitor. Programs that support only Basic authentication send a token as the password. */
 async function visitorOf(door: Door, request: FastifyRequest): Promise<Visitor> {
   const [, credentials] = /^Basic ([\w+/=-]+)$/i.exec(request.headers.authorization ?? '') ?? [];
   if (credentials !== undefined) {
@@ -121,7 +121,7 @@ async function answer(door: Door, request: FastifyRequest, reply: FastifyReply):
   );
 }
 
-/** Throws NOT_PERMITTED if the visitor lacks the right, with the same text for a client that does not exist. */
+/** Throws NOT_PERMITTED if the visitor lacks the right. The text is the same for a client that does not exist. */
 function requireRight(
   { rights, client }: Visitor,
   right: 'list' | 'read',
@@ -134,7 +134,7 @@ function requireRight(
   throw new TardisError('NOT_PERMITTED', `the login does not have the right "${right}"`);
 }
 
-/** Answers about the collection of all clients. */
+/** Answers requests for the collection of all clients. */
 async function answerTop(
   door: Door,
   visitor: Visitor,

@@ -1,4 +1,4 @@
-/** The names that a directory had in earlier sets and does not have in a set: the entries deleted since. */
+/** Finds the names that a directory had in earlier sets and lacks in a given set. */
 import type { History } from '../../history/index.js';
 import { type DirectoryId, joinPath, type SetNumber } from '../../model/index.js';
 import {
@@ -61,7 +61,7 @@ export const DELETED_ROUTE = addedRoute(
   },
 );
 
-/** Returns the deleted names after a place, in the order of the catalog. */
+/** Returns deleted names after `from`, in the order of the catalog. */
 async function deletedNames(
   history: History,
   from: { readonly directory: DirectoryId; readonly name: Buffer },
@@ -83,7 +83,7 @@ async function deletedNames(
       names.push(last);
       if (names.length >= limit) return { names, next: last.name };
     }
-    seen += Math.max(1, page.versions.length); // a server may send empty pages without end
+    seen += Math.max(1, page.versions.length); // a server may send empty pages without end, so each page counts
     if (page.next === undefined || page.next.directory !== directory) {
       return { names, next: undefined };
     }
@@ -105,7 +105,7 @@ function byName(versions: readonly Version[]): Version[][] {
 }
 
 /**
- * Returns the last listed set with a name before a set. Returns undefined if the set itself has the name, or if no
+ * Returns the last listed set before `set` that has a name. Returns undefined if `set` itself has the name, or if no
  * earlier listed set has it.
  */
 function deletedBefore(

@@ -6,7 +6,7 @@ export const DOUBTS_HEADER = 'x-tardis-doubts';
 const MAX_DOUBTS = 100;
 const MAX_CHARS = 1000;
 
-/** Returns the first warnings. */
+/** Returns the first warnings of a history, each shortened. */
 export function shownDoubts({ doubts }: Pick<History, 'doubts'>): string[] {
   return doubts.slice(0, MAX_DOUBTS).map((text) => text.slice(0, MAX_CHARS));
 }

@@ -1,36 +1,41 @@
 /**
- * Decides which requests the server on loopback answers. It refuses pages of other sites, names that resolve to this
- * machine (DNS rebinding), and other users of the machine.
+ * Decides which requests the server on loopback answers. It refuses requests from pages of other sites, requests to
+ * other host names that resolve to this machine (DNS rebinding), and requests of other users of the machine.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { TardisError } from '../../errors/index.js';
 
-/** The header that a request that changes something must have. A form or a link of another site cannot send it. */
+/**
+ * Name of the header that a request must have if it changes something. A form or a link of another site cannot send it.
+ */
 export const PAGE_HEADER = 'x-tardis-page';
 
 const SECRET_BYTES = 32;
 /** Methods that change nothing. WebDAV needs the last two. */
 const READING = new Set(['GET', 'HEAD', 'OPTIONS', 'PROPFIND']);
 const BEARER = /^Bearer ([\w-]{1,128})$/;
-/** Values of Sec-Fetch-Site for requests of the page itself and of the address line. */
+/** Values of Sec-Fetch-Site for requests of the page itself, and for addresses that the user types. */
 const OWN_FETCHES = new Set(['same-origin', 'none']);
 
 function newSecret(): string {
   return randomBytes(SECRET_BYTES).toString('base64url');
 }
 
-/** True if two texts are equal; takes as long for all texts. */
+/** True if two texts are equal. It takes equally long for all texts, so that the time reveals nothing. */
 function isEqual(one: string, other: string): boolean {
   const [a, b] = [one, other].map((text) => createHash('sha256').update(text).digest());
   return timingSafeEqual(a!, b!);
 }
 
-/** The token that is shown once, and the session that it is exchanged for. */
+/**
+ * The secrets of the server: a token that the user is shown once, the session that it is exchanged for, and a key for
+ * programs.
+ */
 export class Entrance {
-  /** Shown to the user, and accepted once. */
+  /** Token that is shown to the user, and accepted once. */
   readonly token: string = newSecret();
-  /** Token for programs of the same user; valid as long as the server runs. */
+  /** Key for programs of the same user; valid as long as the server runs. */
   readonly programKey: string = newSecret();
   private readonly session = newSecret();
   private isUsed = false;
@@ -77,7 +82,10 @@ export function requireOwn({ method, headers }: IncomingRequest, hosts: Readonly
   }
 }
 
-/** Throws NOT_PERMITTED unless the request names one of these hosts. For an address opened from outside the page. */
+/**
+ * Throws NOT_PERMITTED unless the request is addressed to one of these hosts. This check alone is for addresses that
+ * are opened from outside the page.
+ */
 export function requireHost(
   { headers: { host = '' } }: IncomingRequest,
   hosts: ReadonlySet<string>,

@@ -1,8 +1,8 @@
-/** The files of the page, which the build writes beside the program. They hold nothing secret. */
+/** Serves the files of the page, which the build writes beside the program. They contain nothing secret. */
 import { createHash } from 'node:crypto';
 import type { WebApp } from '../api/index.js';
 
-/** The files by their addresses; the page itself is at the top. */
+/** The files and their media types, by URL; the page itself is at `/`. */
 const FILES = {
   '/': ['index.html', 'text/html; charset=utf-8'],
   '/page.js': ['page.js', 'text/javascript; charset=utf-8'],
@@ -12,7 +12,7 @@ const FILES = {
 
 export const PAGE_URLS: ReadonlySet<string> = new Set(Object.keys(FILES));
 
-/** Lets the page load its own script and style, and nothing from anywhere else. */
+/** Security policy that lets the page load its own script and style, and nothing from other places. */
 const PAGE_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -39,7 +39,7 @@ interface PageFile {
   readonly bytes: Buffer;
 }
 
-/** Returns the files of the page. `read` returns one by its name. */
+/** Returns the files of the page. `read` returns the bytes of a file by its name. */
 export function pageFiles(read: (name: string) => Buffer): PageFile[] {
   return Object.entries(FILES).map(([url, [name, type]]) => ({ url, type, bytes: read(name) }));
 }

@@ -7,7 +7,7 @@ import { MAX_RESTORE_BODY_BYTES, RestoreState, RestoreBody } from './schemas.js'
 const RESTORES = '/restores';
 const RESTORE = `${RESTORES}/{id}`;
 
-/** Returns the routes. Only `client` can be restored. */
+/** Returns the routes. Only the client `client` can be restored. */
 export function restoreRoutes(restores: Restores, client: string): AddedRoute[] {
   return [
     addedRoute(

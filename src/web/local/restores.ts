@@ -56,7 +56,7 @@ export class Restores {
     return [...this.kept.values()].some(({ state }) => state === 'running');
   }
 
-  /** Begins a restore. Throws CLIENT_BUSY if one runs, REQUEST_INVALID. */
+  /** Begins a restore. Throws CLIENT_BUSY if another restore is running, REQUEST_INVALID. */
   start(body: RestoreBody): RestoreState {
     if (this.isRunning) throw new TardisError('CLIENT_BUSY', 'another restore is running');
     const batches = batchesOf(body);
@@ -82,7 +82,7 @@ export class Restores {
     return this.stateOf(this.find(id));
   }
 
-  /** Stops a restore; the same restore would continue it. Throws REQUEST_INVALID. */
+  /** Stops a restore. If the same restore is begun again, it continues. Throws REQUEST_INVALID. */
   async stop(id: string): Promise<RestoreState> {
     const running = this.find(id);
     running.controller.abort();

@@ -4,7 +4,7 @@ import { Cursor, Entry, LIMIT, MAX_PATH_CHARS, PathQuery } from '../api/schemas.
 
 /** Maximum number of paths of one restore. */
 export const MAX_PATHS = 10_000;
-/** Maximum number of bytes of a request for a restore: that many paths of usual length. */
+/** Maximum number of bytes of a request for a restore: enough for MAX_PATHS paths of usual length. */
 export const MAX_RESTORE_BODY_BYTES: number = 4 << 20;
 /** Maximum number of failures of a restore that are reported one by one. */
 export const MAX_FAILURES = 100;
@@ -40,7 +40,7 @@ export const RestoreState = Type.Object({
     kept: count,
     failures: count,
   }),
-  /** The first failures. */
+  /** The first failures of the restore, at most MAX_FAILURES. */
   failures: Type.Array(
     Type.Object({
       path: Type.String(),

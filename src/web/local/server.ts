@@ -29,7 +29,7 @@ const LOOPBACK = '127.0.0.1';
 const ENTER = '/enter';
 const COOKIE = 'tardis-web';
 const LABEL_BYTES = 8;
-/** Interval at which the server checks whether it is idle. */
+/** Maximum interval at which the server checks if it is idle. */
 const MAX_LOOK_MS = 10_000;
 
 export interface LocalServerOptions {
@@ -71,7 +71,7 @@ export interface LocalServer {
 /** Starts the server. Throws USAGE if the port is in use, and other errors of listening. */
 export async function serveLocally(options: LocalServerOptions): Promise<LocalServer> {
   const { system, history, decoder, warn } = options;
-  const page = pageFiles(options.readPage); // throws before anything is opened
+  const page = pageFiles(options.readPage); // reads the files first: if that throws, nothing is open yet
   const app = newWebApp({
     onError: ({ code, message }) => warn(displayText(`a request failed: ${message} [${code}]`)),
   });
@@ -83,7 +83,7 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
   await app.register(cookies);
   app.addHook('onRequest', async (request) => {
     activity.note();
-    // The page has no data, and its address is opened from outside.
+    // The page has no data of its own, and its address is opened from outside.
     const isOpen = PAGE_URLS.has(request.url) || request.url.startsWith(`${ENTER}?`);
     if (isOpen) requireHost(request, hosts);
     else requireOwn(request, hosts);
@@ -111,7 +111,8 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
     await close();
     throw error;
   });
-  // Cookies do not distinguish ports: a name of its own keeps them from other servers of this machine.
+  // Browsers send cookies to all ports of a host. A host name of its own keeps the cookie from other servers of this
+  // machine.
   const host = `t${randomBytes(LABEL_BYTES).toString('hex')}.localhost:${port}`;
   for (const name of [host, `localhost:${port}`, `${LOOPBACK}:${port}`]) hosts.add(name);
   return {
@@ -139,7 +140,7 @@ function addEntrance(app: WebApp, entrance: Entrance): void {
     const { token } = request.query as { token?: string | string[] };
     const session = typeof token === 'string' ? entrance.enter(token) : undefined;
     void reply.headers({ ...PAGE_GUARDS, 'cache-control': 'no-store' });
-    // The page shows what to do if nobody is logged in.
+    // If the token was wrong, the page is shown without a session, and explains what to do.
     if (session !== undefined) {
       void reply.setCookie(COOKIE, session, { path: '/', httpOnly: true, sameSite: 'strict' });
     }
@@ -156,7 +157,7 @@ function doorOf(options: LocalServerOptions, entrance: Entrance, contents: OpenC
     system,
     canRestore: true,
     doubts: () => shownDoubts(history),
-    // Decrypted contents stay out of the browser's files.
+    // If contents are decrypted, the browser must not store them in its files.
     allowsCache: history.contentKeys === undefined,
     authenticate: async (request: FastifyRequest) => {
       const { cookies: given, headers } = request;

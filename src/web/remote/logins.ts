@@ -1,6 +1,6 @@
 /**
- * Handles logins by SRP over HTTP. A login takes two requests over one connection, since its proof is bound to the TLS
- * keying material of that connection.
+ * Handles logins by SRP over HTTP. A login takes two requests over one connection, since its proof is bound to keying
+ * material of that TLS connection.
  */
 import { randomUUID } from 'node:crypto';
 import { TardisError } from '../../errors/index.js';
@@ -44,7 +44,7 @@ export interface Proven {
 
 export class Logins {
   private readonly pending = new Map<string, Pending>();
-  /** Number of greetings by address whose challenge is being made. */
+  /** Number of logins by address whose challenge is being made. */
   private readonly beginning = new Map<string, number>();
   private readonly service: LoginService;
 
@@ -53,7 +53,7 @@ export class Logins {
   }
 
   /**
-   * Begins a login. `greeting` is the message `hello`. Returns the message `loginChallenge`, and the id that the proof
+   * Begins a login. `greeting` is the message `hello`. Returns the message `loginChallenge`, and an id that the proof
    * must name. Throws PROTOCOL_VIOLATION, PROTOCOL_VERSION, NOT_PERMITTED for a client without a password,
    * TOO_MANY_REQUESTS, and the errors of the login service.
    */

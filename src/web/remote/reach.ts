@@ -14,12 +14,12 @@ import type { System } from '../../system/index.js';
 /** Maximum number of logins in progress. */
 const MAX_OPENING = 8;
 const MAX_OPENING_OF_ONE = 4;
-/** Time after a failure in which no request tries again. */
+/** Time after a failure to connect in which no request tries again. */
 const AGAIN_MS = 2000;
-/** Seconds after which requesters may ask again. */
+/** Seconds after which requesters may repeat their request. */
 const RETRY_SECONDS = 5;
 
-/** Errors of a server that is not there. */
+/** Errors that show that the server cannot be reached. */
 const AWAY: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'SERVER_UNREACHABLE',
   'SERVER_STOPPING',
@@ -27,7 +27,7 @@ const AWAY: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'TIMED_OUT',
   'CERTIFICATE_REFUSED',
 ]);
-/** Errors of a server that is another program, or of another release. */
+/** Errors that show that the server is another program, or of another release. */
 const ODD: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'PROTOCOL_VIOLATION',
   'PROTOCOL_VERSION',
@@ -92,7 +92,7 @@ export class Reach {
   private failed(error: unknown): unknown {
     const { code, message } = asTardisError(error);
     if (!AWAY.has(code) && !ODD.has(code)) {
-      this.isBack(); // it has answered
+      this.isBack(); // the server has answered
       return error;
     }
     if (this.failedAtMs === undefined) {
@@ -108,7 +108,7 @@ export class Reach {
   }
 }
 
-/** Returns the error that a requester gets; it names no address and no port behind this program. */
+/** Returns the error that the requester gets. It does not contain the address or the port of the server. */
 function judged(error: unknown): unknown {
   const { code } = asTardisError(error);
   if (AWAY.has(code)) return away();
@@ -117,7 +117,7 @@ function judged(error: unknown): unknown {
   return new TardisError('SERVER_ANSWER_INVALID', what, {}, error);
 }
 
-/** Returns the error of a server that cannot be reached now. */
+/** Returns the error for a server that cannot be reached now. */
 export function away(): TardisError {
   const what = 'the server behind this one cannot be reached now';
   return new TardisError('SERVER_UNREACHABLE', what, { seconds: RETRY_SECONDS });

@@ -27,7 +27,10 @@ import { StoreDoor } from './store-door.js';
 const METRICS_TYPE = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
 const NONE: Buffer = Buffer.alloc(0);
 
-/** Registers all routes of a server. `more`: routes from other folders, such as that of archives. In front of a `tardisd`, only tokens log in. */
+/**
+ * Registers all routes of a server. `more` are routes of other folders, such as that of archives. For a program in
+ * front of a `tardisd`, only tokens log in.
+ */
 export function registerRemoteApi(
   app: WebApp,
   door: StoreDoor | ServerDoor,
@@ -65,8 +68,8 @@ function loginRoutes(door: StoreDoor): AddedRoute[] {
 }
 
 /**
- * Returns a route that refuses a login by password and names the other way: a password is proven only to the server
- * itself.
+ * Returns a route that refuses a login by password, and names the other way. A password is proven only to the server
+ * that has the client.
  */
 function refusedLogin(): AddedRoute {
   return addedRoute(REMOTE_ROUTES.loginChallenge, async () => {

@@ -1,6 +1,6 @@
 /**
- * The `Door` of a program in front of a `tardisd`. The token of each requester is passed on, and the server decides
- * which data the requester may read. Each token has its own connection, which is reused for a short time, so an answer
+ * The `Door` of a program in front of a `tardisd`. It passes on the token of each requester, and the server decides
+ * which data the requester may read. Each token has its own connection, which is reused for a short time. So an answer
  * can never reach another requester. This program has no keys.
  */
 import type { FastifyRequest } from 'fastify';
@@ -73,7 +73,10 @@ export class ServerDoor implements Door {
     return visitor;
   }
 
-  /** Returns the visitor with a token; undefined if the server refuses it. Throws SERVER_UNREACHABLE, … */
+  /**
+   * Returns the visitor with a token; undefined if the server refuses the token. Throws SERVER_UNREACHABLE, and other
+   * errors of the login.
+   */
   private async visitorOf(token: string, address: string): Promise<Visitor | undefined> {
     const parts = parseToken(token);
     if (parts === undefined) return undefined;
@@ -99,7 +102,7 @@ export class ServerDoor implements Door {
   }
 
   open(_client: string, visitor: Visitor): Promise<Lease> {
-    return this.lease(this.bearerOf(visitor)); // rights were checked: it is the visitor's only client
+    return this.lease(this.bearerOf(visitor)); // rights were checked before, and this is the visitor's only client
   }
 
   close(): Promise<void> {
@@ -132,7 +135,7 @@ export class ServerDoor implements Door {
       const lease = await this.pool.lease(key, () => this.connect(key, bearer));
       const isOver = (): boolean => this.ended.has(lease.history);
       if (!isOver()) return { ...lease, isOver };
-      this.pool.retire(key, lease.history); // it ended before it was in the pool
+      this.pool.retire(key, lease.history); // the connection ended before its history was in the pool
       lease.release();
       if (tries === MOST_TRIES) throw away();
     }
@@ -154,8 +157,7 @@ export class ServerDoor implements Door {
 }
 
 /**
- * Returns the overview of a client for a login without the right `admin`, which does not receive an alert for an
- * overdue client.
+ * Returns the overview of a client for a login without the right `admin`. It does not show if the client is overdue.
  */
 async function overviewOfOne({ history, isSealed }: TokenHistory): Promise<ClientOverview> {
   const complete = (await history.sets()).filter(({ state }) => state === 'complete');

@@ -1,5 +1,5 @@
 /**
- * Stores the sessions of logins by their tokens. Their number is limited, they expire, and tokens are stored only as
+ * Stores the sessions of logins by their tokens. Sessions are limited in number and expire. Tokens are stored only as
  * hashes.
  */
 import { createHash, randomBytes } from 'node:crypto';
@@ -84,7 +84,7 @@ export class Sessions {
     return session.login;
   }
 
-  /** Ends the session of a token. Returns false if it has none: tokens of accounts begin no session. */
+  /** Ends the session of a token. Returns false if the token has no session, as tokens of accounts have none. */
   end(token: string): boolean {
     return this.sessions.delete(keyOf(token));
   }

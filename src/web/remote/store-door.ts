@@ -1,6 +1,6 @@
 /**
- * Serves clients of a store on this machine to logins by password or token. It has no keys. Rights are read again
- * every two seconds, so that a revoked right soon ends.
+ * The `Door` of a store on this machine. It serves clients to logins by password or token. It has no keys. Rights are
+ * read again every two seconds, so that a revoked right soon has no effect.
  */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
@@ -126,7 +126,7 @@ export class StoreDoor implements Door {
   private async bySession(token: string): Promise<Visitor | undefined> {
     const login = this.sessions.find(token);
     if (login === undefined) return undefined;
-    await this.fetchAccountsOf(login); // while the bucket is away, the session is not over
+    await this.fetchAccountsOf(login); // if the bucket cannot be reached, this throws, and the session continues
     try {
       return { client: login.client, account: login.account, rights: this.rightsOf(login) };
     } catch (error) {
@@ -142,7 +142,7 @@ export class StoreDoor implements Door {
 
   private async byLongToken(text: string): Promise<Visitor | undefined> {
     const parts = parseToken(text);
-    // Names that are not served must not use up the looks for the one that is.
+    // Requests for clients that are not served must not use up the lookups of the client that is.
     if (parts === undefined || !this.serves(parts.client)) return undefined;
     const { client, account } = parts;
     const { store, following } = this.options;
@@ -159,8 +159,8 @@ export class StoreDoor implements Door {
   }
 
   /**
-   * Begins the session of a proven login. Throws NOT_PERMITTED without the right to list, LOGIN_FAILED if the password
-   * was changed since the login began, and NO_SUCH_ACCOUNT.
+   * Begins the session of a login whose proof was right. Throws NOT_PERMITTED without the right `list`, LOGIN_FAILED if
+   * the password was changed since the login began, and NO_SUCH_ACCOUNT.
    */
   async beginSession({
     client,
@@ -177,8 +177,8 @@ export class StoreDoor implements Door {
   }
 
   /**
-   * Returns the rights of a login, read RIGHTS_CHECK_MS ago or later. Throws LOGIN_FAILED if the password was changed
-   * before that, NO_SUCH_ACCOUNT, …
+   * Returns the rights of a login, read at most RIGHTS_CHECK_MS ago. Throws LOGIN_FAILED if the password was changed
+   * since, NO_SUCH_ACCOUNT, and errors of reading.
    */
   private rightsOf(login: LoginOf): ReadonlySet<RightName> {
     const key = `${login.client}/${login.account}/${login.keysHash}`;
@@ -203,7 +203,7 @@ export class StoreDoor implements Door {
     return account === '' ? OWNER_RIGHTS : new Set(readRights(system, directory, account));
   }
 
-  /** Returns the visitor's client; with the right `admin`, all clients of its owner. */
+  /** Returns the visitor's client. With the right `admin`, returns all clients of the client's owner. */
   async clients({ client = '', rights }: Visitor): Promise<readonly ClientOverview[]> {
     const { system } = this;
     const { store, catalogFile, following } = this.options;
@@ -222,7 +222,7 @@ export class StoreDoor implements Door {
     await this.options.following?.refreshIfDue(client);
     const directory = openClientDirectory(system, this.placeOf(client));
     const isSealed = hasEncryptingKeys(system, directory.path);
-    // A rewrite replaces the directory, and leaves a new catalog in its place.
+    // The key has the catalog's identity, since a rewrite replaces the directory, and with it the catalog.
     const key = `${client}/${isSealed}/${system.files.status(directory.catalogPath)?.identity ?? ''}`;
     return this.pool.lease(key, async () => ({
       history: openHistoryIn(system, directory, new Access(undefined)),

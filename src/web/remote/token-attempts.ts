@@ -9,11 +9,11 @@ import type { Clock } from '../../system/index.js';
 /** Maximum number of wrong tokens of one address in a minute. */
 const MAX_FAILED_TOKENS = 60;
 const MINUTE_MS = 60_000;
-/** Maximum number of requests that wait for the check of one token: as many as a login may have at once. */
+/** Maximum number of requests that wait for the check of one token. One login may have as many requests at once. */
 const MAX_RUNNING = 192;
 /** Maximum number of tokens that are remembered as right. */
 const MAX_REMEMBERED = 1024;
-/** Minimum time of the first check of a token; it hides which files had to be read. */
+/** Minimum time of the first check of a token. It hides which files were read. */
 const TOKEN_AFTER_MS = 10;
 
 type Look<T> = () => T | undefined | Promise<T | undefined>;
@@ -37,8 +37,8 @@ export class TokenAttempts {
   }
 
   /**
-   * Runs the check of a token, which returns undefined for a wrong token. An error of the check does not count as a
-   * failure. Throws TOO_MANY_ATTEMPTS and TOO_MANY_REQUESTS before the token is looked up.
+   * Runs `look`, which checks a token and returns undefined for a wrong one. An error of `look` does not count as a
+   * failure. Throws TOO_MANY_ATTEMPTS and TOO_MANY_REQUESTS before `look` is called.
    */
   async check<T>(token: string, address: string, look: Look<T>): Promise<T | undefined> {
     const key = tokenHash(token).toString('hex');
@@ -59,7 +59,7 @@ export class TokenAttempts {
   }
 
   private async checkOnce<T>(key: string, address: string, look: Look<T>): Promise<T | undefined> {
-    // Requests that come at once with a new token are one attempt.
+    // Concurrent requests with one new token are one attempt.
     for (let other = this.underWay.get(key); other !== undefined; other = this.underWay.get(key)) {
       await other;
     }
@@ -73,7 +73,7 @@ export class TokenAttempts {
   }
 
   private async checkNew<T>(key: string, address: string, look: Look<T>): Promise<T | undefined> {
-    const sinceMs = this.count(address); // before any file is read
+    const sinceMs = this.count(address); // counted before any file is read
     let done: () => void = () => undefined;
     const ended = new Promise<void>((resolve) => {
       done = resolve;

@@ -4,8 +4,8 @@ import { TardisError } from '../../errors/index.js';
 const MAX_HEADER_CHARS = 1024;
 
 /**
- * Returns the token of the header `Authorization`: that of Bearer, or the password of Basic, for programs that know only
- * that. Throws NOT_LOGGED_IN if there is none.
+ * Returns the token in the header `Authorization`. It is the token of Bearer, or the password of Basic for programs
+ * that support only that. Throws NOT_LOGGED_IN if there is none.
  */
 export function tokenIn(header: string | undefined): string {
   if (header === undefined || header.length > MAX_HEADER_CHARS) throw withoutToken();

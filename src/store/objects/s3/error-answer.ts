@@ -72,20 +72,23 @@ const LOSSES: Readonly<Record<Loss, ErrorCode>> = {
   'too long': 'BUCKET_ANSWER_INVALID',
 };
 
-/** Some services report a full bucket as AccessDenied, with the cause in the message only. */
+/**
+ * Matches the message with which some services report a full bucket. Their code is AccessDenied, so only the message
+ * shows the cause.
+ */
 const FULL = /\b(?:quota|cap|storage limit)\b.*\bexceeded\b/i;
 
-/** Errors that may be gone when the request is sent again. */
+/** Errors that may not occur again if the request is sent again. */
 const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'BUCKET_UNREACHABLE',
   'BUCKET_SLOW',
   'BUCKET_FAILED',
 ]);
 
-/** Status of a permanent failure, although the other statuses from 500 on are temporary. */
+/** Status of a permanent failure. All other statuses from 500 on are temporary. */
 const FINAL_STATUS = 501;
 
-/** Returns the word and the message of an answer. Both are untrusted, and empty if the answer has none. */
+/** Returns code, message and region of a failed answer. They are untrusted, and empty if the answer has none. */
 export function readError({ body, headers }: Answer): ErrorAnswer {
   const region = String(headers['x-amz-bucket-region'] ?? '');
   const fields = fieldsIn(body);
@@ -94,7 +97,7 @@ export function readError({ body, headers }: Answer): ErrorAnswer {
   return { word, message, region: fields.get('Region') ?? region };
 }
 
-/** Returns the error for an answer that is no success. */
+/** Returns the error for an answer that reports a failure. */
 export function errorOf(answer: Answer, about: About): TardisError {
   const { word, message, region } = readError(answer);
   const code = codeOf(answer.status, word, message);
@@ -147,7 +150,7 @@ function fieldsIn(body: Buffer): Map<string, string> {
     if (root.name !== 'Error') return new Map();
     return new Map(elementsIn(root).map((element) => [element.name, element.text.trim()]));
   } catch (error) {
-    if (error instanceof NoError) return new Map(); // the status is enough
+    if (error instanceof NoError) return new Map(); // the status of the answer describes the failure well enough
     throw error;
   }
 }

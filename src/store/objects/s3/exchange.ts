@@ -1,6 +1,6 @@
 /**
  * Sends one HTTP request to an endpoint and returns its answer, in a bounded time and with a bounded size. It never
- * repeats a request, since only the caller can decide whether that is safe.
+ * repeats a request, since only the caller can decide if that is safe.
  */
 import type { Agent, ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { pipeline, Readable } from 'node:stream';
@@ -11,7 +11,7 @@ import type { ObjectBody, ObjectSource } from '../object-store.js';
 
 /** Maximum number of connections that are kept open, and of requests at once. */
 export const MAX_CONNECTIONS = 16;
-/** Maximum length of an answer that is no object: a list of 1,000 names, or an error. */
+/** Maximum length of an answer that is not an object's bytes: a list of 1,000 names, or an error. */
 const MAX_TEXT_BYTES = 8 << 20;
 
 export type Method = 'GET' | 'PUT' | 'HEAD' | 'DELETE';
@@ -23,15 +23,15 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: ObjectBody | undefined;
   /**
-   * Receives the bytes of an answer with status 200 or 206. The bytes of other answers, and of all answers if there is
-   * no sink, are returned.
+   * Receives the bytes of an answer with status 200 or 206. Other bytes are returned in the answer: those of other
+   * statuses, and all of them if there is no sink.
    */
   readonly sink?: Sink | undefined;
   readonly timeouts: Timeouts;
 }
 
 export interface Sink {
-  /** Maximum length of an answer; a longer one is broken off. */
+  /** Maximum length of an answer; the connection of a longer one is ended. */
   readonly maxBytes: number;
   take(chunk: Buffer, at: number): void;
 }
@@ -102,11 +102,11 @@ export class Connections {
       });
       return await answer;
     } catch (error) {
-      // An error of the body ends the connection, too.
+      // An error of the body also makes the connection fail; the body's own error is thrown.
       throw broken === undefined ? lossOf(error) : broken;
     } finally {
       clearTimeout(timer);
-      // A refusal may come before all is sent; such a connection cannot be used again.
+      // The endpoint may refuse a request before all of it is sent. The connection cannot be used again then.
       if (!request.writableFinished) request.destroy();
     }
   }
@@ -139,7 +139,7 @@ type Note = (error: unknown) => void;
  */
 function send(request: ClientRequest, body: ObjectBody | undefined, note: Note): void {
   if (body === undefined || body instanceof Uint8Array) request.end(body);
-  else pipeline(Readable.from(bytesOf(body, note)), request, () => undefined); // seen at the request
+  else pipeline(Readable.from(bytesOf(body, note)), request, () => undefined); // the request reports the error
 }
 
 async function* bytesOf(body: ObjectSource, note: Note): AsyncGenerator<Uint8Array> {

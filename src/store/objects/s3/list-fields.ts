@@ -7,7 +7,7 @@ export function textOf(element: XmlElement, name: string): string | undefined {
   return elementsIn(element).find((child) => child.name === name)?.text;
 }
 
-/** Returns a key of a list that was encoded as in a URL. Throws BUCKET_ANSWER_INVALID. */
+/** Decodes a key of a list, which is encoded as in a URL. Throws BUCKET_ANSWER_INVALID. */
 export function decodedKey(key: string, what: string): string {
   try {
     return decodeURIComponent(key.replaceAll('+', ' '));

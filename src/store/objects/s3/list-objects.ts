@@ -15,8 +15,8 @@ export interface ListedKey {
 }
 
 /**
- * Lists keys that begin with `prefix`, in the order of their bytes, from the first one after `after`. Each page begins
- * after the last key of the page before, so a page can be requested again.
+ * Lists keys that begin with `prefix`, in the order of their bytes, beginning with the first key after `after`. Each
+ * page begins after the last key of the page before, so a page can be requested again.
  */
 export async function* listObjects(
   requests: Requests,

@@ -6,7 +6,7 @@ import { invalidAnswer, type Requests } from './requests.js';
 const MAX_PAGE_VERSIONS = 1000;
 const MAX_PAGE_BYTES = 8 << 20;
 const MAX_PAGE_DEPTH = 6;
-/** Maximum number of versions of one key that are read. A longer list is treated as one that does not end. */
+/** Maximum number of versions of one key that are read. If a list has more, it is rejected as endless. */
 const MAX_VERSIONS_OF_KEY = 100_000_000;
 const SIZE = /^\d{1,15}$/;
 const MAX_ID_CHARS = 1024;

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import type { ObjectBody } from '../object-store.js';
 
 /**
- * Returns the headers that prevent any deletion of these bytes before a time: COMPLIANCE has no exception, not even
- * for the owner of the bucket. The body is read once for its MD5, which S3 requires of locked objects.
+ * Returns the headers that prevent any deletion of a body's bytes before a time. The mode COMPLIANCE has no exception,
+ * not even for the owner of the bucket. The body is read once for its MD5, which S3 requires for locked objects.
  */
 export async function lockHeaders(
   body: ObjectBody,

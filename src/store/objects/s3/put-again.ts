@@ -12,7 +12,7 @@ interface ObjectAgain {
   readonly retainMs: number;
 }
 
-/** Makes these bytes the current ones, and locks them. It may be repeated. */
+/** Makes the bytes of `source` the current ones of an object, and locks them. The call may be repeated. */
 export async function putAgain(
   requests: Requests,
   { key, name, source, retainMs }: ObjectAgain,

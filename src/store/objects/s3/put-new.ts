@@ -1,6 +1,6 @@
 /**
- * Creates an object by a conditional PUT, and determines the result of requests without an answer. Objects are written
- * only once. So an existing object with equal bytes counts as created, and one with other bytes will keep them.
+ * Creates an object by a conditional PUT, and determines the result of requests whose answer is lost. Objects are
+ * written only once. So an existing object with equal bytes counts as created, and one with other bytes keeps them.
  */
 import { createHash } from 'node:crypto';
 import { asTardisError, TardisError } from '../../../errors/index.js';
@@ -8,7 +8,7 @@ import type { ObjectBody } from '../object-store.js';
 import { readRange } from './read-range.js';
 import { invalidAnswer, type Requests, type S3Request, sizeOf } from './requests.js';
 
-/** Maximum size of a body that is sent again without first looking for the object. */
+/** Maximum size of a body that is sent again at once. Before a larger one is sent again, the object is searched for. */
 const CHEAP_BYTES = 256 << 10;
 
 export interface NewObject {
@@ -18,7 +18,7 @@ export interface NewObject {
   readonly sha256: string;
   readonly headers: Readonly<Record<string, string>>;
   /**
-   * False for a store that ignores conditions and has only one writer. The object is then looked for before it is
+   * False for a store that ignores conditions and has only one writer. The object is then searched for before it is
    * written.
    */
   readonly isConditional: boolean;
@@ -87,7 +87,7 @@ async function compare(
     if (at === 0) hash = createHash('sha256');
     hash.update(chunk);
   };
-  // One byte more, so that a longer object differs.
+  // One byte more is read, so that a longer object differs.
   const read = await readRange(requests, { key, name, at: 0, bytes: ownBytes + 1, take });
   if (read === undefined) return undefined;
   if (read.totalBytes !== ownBytes) return 'exists';
@@ -95,14 +95,15 @@ async function compare(
 }
 
 /**
- * Looks once more for an object after the last attempt to create it. Throws BUCKET_OUTCOME_UNKNOWN unless it is found.
+ * Searches for an object once more after the last attempt to create it. Throws BUCKET_OUTCOME_UNKNOWN unless it is
+ * found.
  */
 async function lastLook(
   requests: Requests,
   object: NewObject,
   reason: unknown,
 ): Promise<'created' | 'exists'> {
-  const found = await compare(requests, object).catch(() => undefined); // `reason` describes the fault
+  const found = await compare(requests, object).catch(() => undefined); // `reason` already describes the fault
   if (found !== undefined) return found;
   const { code, message } = asTardisError(reason);
   throw new TardisError('BUCKET_OUTCOME_UNKNOWN', message, { cause: code }, reason);

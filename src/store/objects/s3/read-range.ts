@@ -14,7 +14,7 @@ export interface Range {
   readonly bytes: number;
   /** Undefined for the current version. */
   readonly versionId?: string;
-  /** Receives the bytes; from the start again if an answer breaks off. */
+  /** Receives the bytes. If an answer breaks off, it receives them again from the start. */
   take(chunk: Buffer, at: number): void;
 }
 
@@ -26,7 +26,7 @@ export interface RangeRead {
   readonly sha256: string | undefined;
 }
 
-/** Reads at least one byte if there is one. Returns undefined if the object does not exist. */
+/** Reads the range, but at least one byte if the object has one. Returns undefined if the object does not exist. */
 export async function readRange(requests: Requests, range: Range): Promise<RangeRead | undefined> {
   const { key, name, at, bytes, versionId } = range;
   const what = `reading ${name}`;
@@ -55,15 +55,15 @@ export async function readRange(requests: Requests, range: Range): Promise<Range
   return { bytes: expected, totalBytes, sha256 };
 }
 
-/** Returns undefined for an object that does not exist. Throws NO_SUCH_BUCKET if the bucket does not exist. */
+/** Returns undefined if `answer` reports a missing object. Throws NO_SUCH_BUCKET if it reports a missing bucket. */
 export function absent(answer: Answer, requests: Requests, what: string): undefined {
   if (readError(answer).word !== 'NoSuchBucket') return undefined;
   throw errorOf(answer, { what, where: requests.where, source: '', nowMs: 0 });
 }
 
 /**
- * Returns the first byte and the total of an answer. Some stores answer with status 200 if the range is the whole
- * object.
+ * Returns the position of the first byte in an answer, and the size of the whole object. Some stores answer with status
+ * 200 if the range is the whole object.
  */
 function rangeIn(answer: Answer, what: string): { from: number; totalBytes: number } {
   if (answer.status === 200) return { from: 0, totalBytes: answer.takenBytes };

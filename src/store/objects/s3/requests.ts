@@ -1,4 +1,4 @@
-/** Sends signed requests to one bucket, with one attempt or with as many as may help. */
+/** Sends signed requests to one bucket: once, or repeatedly until there is an answer. */
 import { createHash } from 'node:crypto';
 import { TardisError } from '../../../errors/index.js';
 import type { System } from '../../../system/index.js';
@@ -18,14 +18,14 @@ import { encodeKey, sign } from './sign.js';
 import { DEFAULT_PATIENCE_MS, Tries } from './tries.js';
 import { Turns } from './turns.js';
 
-/** Longest time without a byte from or to an endpoint. */
+/** Maximum time without a byte from or to an endpoint. */
 const IDLE_MS = 30_000;
 /** Maximum time for a whole request, in addition to the time for its bytes. */
 const TOTAL_MS = 60_000;
-/** Minimum rate of a request; a slower one is broken off. */
+/** Minimum rate of a request; a slower one is ended. */
 const LEAST_BYTES_PER_MS = 32;
 
-/** Maximum difference of clocks with which S3 accepts a signature. */
+/** Maximum difference of clocks at which S3 accepts a signature. */
 const MAX_SKEW_MS = 15 * 60_000;
 
 const EMPTY_SHA256 = createHash('sha256').digest('hex');
@@ -34,10 +34,10 @@ export interface S3Request {
   readonly method: Method;
   /** Key of an object; empty for the bucket itself. */
   readonly key: string;
-  /** The action and its object, as errors name them. */
+  /** The action and its object, in the words of an error. */
   readonly what: string;
   readonly query?: Readonly<Record<string, string>>;
-  /** True if the request is about a property of the object and not its bytes: its answer has no ETag. */
+  /** True if the request concerns a property of the object and not its bytes. Its answer then has no ETag. */
   readonly isProperty?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: ObjectBody;
@@ -48,7 +48,7 @@ export interface S3Request {
   readonly expects: readonly number[];
 }
 
-/** An answer, or a failure that a later attempt may not have. */
+/** An answer, or a failure that another attempt may not have. */
 export type Outcome =
   | { readonly answer: Answer }
   | {
@@ -97,8 +97,9 @@ export class Requests {
   }
 
   /**
-   * Returns the time by the clock of the store, exact to a second; before the first answer, that of this machine. The
-   * difference between the two is limited to that with which S3 accepts a signature, whatever an answer contains.
+   * Returns the time by the clock of the store, exact to a second. Before the first answer, this is the time of this
+   * machine. The difference of the two clocks is limited to that with which S3 accepts a signature, whatever an answer
+   * contains.
    */
   storeNowMs(): number {
     return this.options.system.clock.nowMs() + this.aheadMs;
@@ -113,7 +114,7 @@ export class Requests {
     return `${this.shown} at ${this.options.endpoint.url.host}`;
   }
 
-  /** Starts the time for the attempts of one request. */
+  /** Starts measuring the time for the attempts of one request. */
   tries(): Tries {
     const { system, patienceMs = DEFAULT_PATIENCE_MS } = this.options;
     return new Tries(system, patienceMs);
@@ -177,7 +178,7 @@ export class Requests {
       this.noteClock(answer);
       if (isExpected(answer.status, expects)) return { answer: genuine(answer, request) };
       const error = errorOf(answer, about);
-      // A refusal had no effect; after a failure of the store that is unknown.
+      // A refused request had no effect. After a failure of the store, it may have had one.
       return { answer: undefined, error, mayHaveHappened: answer.status >= 500 };
     } catch (error) {
       if (!(error instanceof LostAnswer)) throw error;
@@ -198,7 +199,7 @@ export class Requests {
  * login page of a network, which has status 200 for every request.
  */
 function genuine(answer: Answer, { method, key, what, isProperty }: S3Request): Answer {
-  if (answer.status >= 300 || key === '') return answer; // a list is checked by its reader
+  if (answer.status >= 300 || key === '') return answer; // a list has no ETag; the code that reads the list checks it
   const hasTag = answer.headers.etag !== undefined || method === 'DELETE' || isProperty === true;
   const isChange = method === 'PUT' || method === 'DELETE';
   if (hasTag && !(isChange && answer.body.length > 0)) return answer;
@@ -214,7 +215,7 @@ export function sizeOf(body: ObjectBody): number {
   return body instanceof Uint8Array ? body.length : body.sizeBytes;
 }
 
-/** Returns the error for an answer that no S3 interface gives. */
+/** Returns the error for an answer that no S3 interface sends. */
 export function invalidAnswer(what: string, why: string): TardisError {
   return new TardisError('BUCKET_ANSWER_INVALID', `${what}: ${why}`);
 }

@@ -34,8 +34,8 @@ export class S3Store implements ObjectStore {
   private readonly retainMs: number;
 
   /**
-   * `prefix` is empty, or a name without slashes at its ends. `retainMs`: time for which new objects are locked; 0 for
-   * none.
+   * Creates the store. `prefix` is empty, or a name without slashes at its ends. `retainMs` is the time for which new
+   * objects are locked; 0 for none.
    */
   constructor(requests: Requests, prefix: string, retainMs = 0) {
     this.requests = requests;
@@ -49,8 +49,8 @@ export class S3Store implements ObjectStore {
   }
 
   /**
-   * Makes `putNew` look for an existing object before it writes, since the store ignores conditions. Only for a single
-   * writer.
+   * Makes `putNew` search for an existing object before it writes, since the store ignores conditions. Only for a
+   * single writer.
    */
   lookFirst(): void {
     this.isConditional = false;
@@ -137,7 +137,7 @@ export class S3Store implements ObjectStore {
     });
     if (answer.status === 404) return undefined;
     if (answer.status >= 400) {
-      // Such an answer has no body, and so no reason; the answer to a GET has.
+      // The answer to a HEAD has no body, and so no reason; the answer to a GET has.
       const explained = await this.requests.send({
         method: 'GET',
         key,
@@ -171,7 +171,7 @@ export class S3Store implements ObjectStore {
     }
   }
 
-  /** Lists objects by their names in the store. */
+  /** Lists objects with their names relative to the store's prefix. */
   private async *listed(prefix: string, after: string): AsyncGenerator<ListedKey> {
     if (!isListPrefix(prefix)) throw new Error(`"${prefix}" is no prefix of a list`);
     const { before } = this;
@@ -205,7 +205,7 @@ export class S3Store implements ObjectStore {
     if (answer.status === 404) absent(answer, this.requests, what);
   }
 
-  /** Fills `target` from `at`. Returns undefined if the object does not exist. */
+  /** Fills `target` with the object's bytes from `at` on. Returns undefined if the object does not exist. */
   private async readChecked(
     name: string,
     at: number,

@@ -16,7 +16,7 @@ import { putAgain } from './put-again.js';
 import { type RangeRead, readRange } from './read-range.js';
 import { invalidAnswer, type Requests } from './requests.js';
 
-/** Bytes of a version that are read by one request. */
+/** Number of bytes of a version that one request reads. */
 const PIECE_BYTES = 8 << 20;
 /** Maximum size of a version that is read only once and stays in memory until it is sent. */
 const HELD_BYTES = 40 << 20;
@@ -40,7 +40,7 @@ export class S3Versions implements ObjectVersions {
   private readonly before: string;
   private readonly retainMs: number;
 
-  /** The parameters are those of `S3Store`. */
+  /** Creates the access to versions. The parameters are those of `S3Store`. */
   constructor(requests: Requests, prefix: string, retainMs: number) {
     this.requests = requests;
     this.before = prefix === '' ? '' : `${prefix}/`;

@@ -1,4 +1,4 @@
-/** Signs requests (AWS Signature Version 4). The library is loaded with the first one. */
+/** Signs requests (AWS Signature Version 4). The library is loaded with the first request. */
 import type { Clock } from '../../../system/index.js';
 import type { Credentials } from '../credentials.js';
 import type { Endpoint } from '../endpoint.js';
@@ -51,7 +51,7 @@ function textHeaders(headers: Readonly<Record<string, unknown>>): Record<string,
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));
 }
 
-/** Encodes a key for a path, as a signature needs it: all but letters, digits and `-._~/`. */
+/** Encodes a key for the path of a signed request: all characters except letters, digits and `-._~/`. */
 export function encodeKey(key: string): string {
   return encodeURIComponent(key)
     .replaceAll('%2F', '/')

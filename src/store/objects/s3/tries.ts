@@ -21,13 +21,13 @@ export class Tries {
     this.startMs = system.clock.monotonicMs();
   }
 
-  /** Waits before the next attempt. Throws `reason` if there is to be none. */
+  /** Waits before the next attempt. Throws `reason` if no further attempt is allowed. */
   async pause(reason: Error): Promise<void> {
     this.count += 1;
     const spentMs = this.system.clock.monotonicMs() - this.startMs;
     if (spentMs >= this.patienceMs || this.count >= MAX_TRIES) throw reason;
     const longest = Math.min(FIRST_WAIT_MS * 2 ** (this.count - 1), LONGEST_WAIT_MS);
-    // A random delay, so that machines that a store refused do not all return at once.
+    // The delay is random, so that machines that a store refused do not all return at once.
     const share = this.system.random.bytes(2).readUInt16LE() / 0xffff;
     await sleep(Math.min(longest * (0.5 + share / 2), this.patienceMs - spentMs));
   }

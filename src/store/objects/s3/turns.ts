@@ -1,4 +1,4 @@
-/** Limits how many calls run at once. Its queue has one entry for each caller that waits. */
+/** Limits the number of calls that run at once. Its queue has one entry for each caller that waits. */
 export class Turns {
   private free: number;
   private readonly waiting: (() => void)[] = [];

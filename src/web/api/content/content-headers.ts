@@ -3,11 +3,11 @@ import { lookup } from 'mime-types';
 import { lastComponent } from '../../../model/index.js';
 
 const UNKNOWN_TYPE = 'application/octet-stream';
-/** Types that a browser shows, and that cannot run anything in the sandbox below. All others are downloaded. */
+/** Matches types that a browser shows, and that cannot run anything in the sandbox below. All others are downloaded. */
 const SHOWN =
   /^(?:image\/(?:png|jpeg|gif|webp|avif|bmp|x-icon|vnd\.microsoft\.icon)|audio\/[\w.+-]+|video\/[\w.+-]+|text\/plain)$/;
 
-/** Types that a browser would run if a page named the content as its script. */
+/** Matches types that a browser would run if a page named the content as its script. */
 const SCRIPT = /\/(?:x-)?(?:java|ecma|j|live)script|^application\/(?:wasm|node)$/;
 
 /** Headers for a content of an untrusted file, which a browser must not run as a page of this origin. */
@@ -27,8 +27,8 @@ export function typeOf(path: Buffer): string {
 }
 
 /**
- * Returns Content-Disposition (RFC 6266): the name with only harmless characters, and in full as percent-encoded bytes.
- * Only types that are safe to show are shown inline.
+ * Returns Content-Disposition (RFC 6266). It has the name twice: with only harmless characters, and in full as
+ * percent-encoded bytes. Only types that are safe to show are shown inline.
  */
 export function dispositionOf(name: Buffer, isDownload: boolean, type: string): string {
   const plain = name.toString('latin1').replaceAll(/[^\w.!#$&+^`|~ -]/g, '_');
@@ -37,7 +37,7 @@ export function dispositionOf(name: Buffer, isDownload: boolean, type: string): 
   return `${kind}; filename="${plain}"; filename*=UTF-8''${full}`;
 }
 
-/** Returns a byte as RFC 8187 allows it. */
+/** Returns a byte of a name, percent-encoded unless RFC 8187 allows it as it is. */
 function encodedByte(byte: number): string {
   const character = String.fromCodePoint(byte);
   return /[\w.!#$&+^`|~-]/.test(character)

@@ -1,4 +1,7 @@
-/** Contents of one client, of which any range can be read. Decoded data is shared by all of its requests. */
+/**
+ * The contents of one client's files, of which any range can be read. All requests for the client share the decoded
+ * data.
+ */
 import { createHash } from 'node:crypto';
 import type { ContentPiece, History, HistoryEntry, ObjectReader } from '../../../history/index.js';
 import { TardisError } from '../../../errors/index.js';
@@ -19,14 +22,14 @@ export interface ByteRange {
 interface Opened {
   readonly content: OpenContent;
   /**
-   * Pieces whose digests can be compared without a key. Empty for a sparse file, whose stored form differs from the
+   * Pieces whose digests can be compared without a key. Empty for a sparse file, whose stored bytes differ from the
    * bytes that are read.
    */
   readonly pieces: readonly ContentPiece[];
 }
 
 export class OpenContents {
-  /** The records as they are stored. */
+  /** Reads records as they are stored. */
   readonly objects: ObjectReader;
   private readonly memory;
   private readonly history: History;
@@ -46,7 +49,7 @@ export class OpenContents {
   /**
    * Yields the bytes of a range of a file; the caller may keep each part. The range must lie in the file. If the range
    * is the whole file, digests are compared, and damage ends the iteration. Throws NO_ACCESS, CONTENT_DAMAGED,
-   * RECORD_DAMAGED, …
+   * RECORD_DAMAGED, and other errors of reading.
    */
   async *bytes(entry: HistoryEntry, { from, bytes }: ByteRange): AsyncGenerator<Buffer, void> {
     const { pieces, ...first } = await this.open(entry);
@@ -58,7 +61,7 @@ export class OpenContents {
       try {
         part = await readPart(content, at, Math.min(PART_BYTES, from + bytes - at));
       } catch (error) {
-        // Its records may have been moved since they were located.
+        // The records of the content may have been moved since they were located, so it is opened once more.
         const isGone = error instanceof TardisError && error.context['isGone'] === true;
         if (!isGone || !mayReopen) throw error;
         mayReopen = false;

@@ -7,9 +7,9 @@ const MAX_HEADER_CHARS = 1024;
 const SPEC = /^(?:(\d{1,16})-(\d{0,16})|-(\d{1,16}))$/;
 
 /**
- * Returns the ranges of a file that a header requests, in its order; `unsatisfiable` if none lies in the file. Returns
- * undefined if the header is to be ignored: it is malformed, in another unit, has too many ranges, or requests more
- * than the whole file.
+ * Returns the ranges of a file that a header requests, in the header's order; `unsatisfiable` if none lies in the file.
+ * Returns undefined if the header must be ignored: it is malformed, in another unit, has too many ranges, or requests
+ * more bytes than the file has.
  */
 export function rangesIn(
   header: string | undefined,
@@ -30,7 +30,7 @@ export function rangesIn(
     if (range !== undefined) ranges.push(range);
   }
   if (ranges.length === 0) return specs.every((spec) => spec === '') ? undefined : 'unsatisfiable';
-  // Overlapping ranges could ask for many times the file.
+  // Overlapping ranges could request many times the bytes of the file.
   const total = ranges.reduce((sum, { bytes }) => sum + bytes, 0);
   return ranges.length > 1 && total > sizeBytes ? undefined : ranges;
 }

@@ -21,7 +21,7 @@ export interface SentContent {
 
 /**
  * Sends the content of a file, or the answer that a condition of the request requires. Resolves when the answer has
- * begun; the lease must last until `reply.raw` closes. Throws NO_SUCH_PATH if the entry is not a file.
+ * begun. The lease must last until `reply.raw` closes. Throws NO_SUCH_PATH if the entry is not a file.
  */
 export async function sendContent(
   request: FastifyRequest,
@@ -109,15 +109,15 @@ async function send(
 }
 
 /**
- * Sends parts as the answer, after the first part is ready. An error before that can still be sent as the answer, or the
- * request can be tried again.
+ * Sends parts as the answer, as soon as the first part is ready. If an error occurs before that, it can still be sent
+ * as the answer, or the request can be repeated.
  */
 export async function sendStream(
   reply: FastifyReply,
   parts: AsyncGenerator<Buffer, void>,
 ): Promise<void> {
   const first = await parts.next();
-  // Small buffers between the stages: each part is up to 256 KiB.
+  // Small buffers suffice between the stages, since each part has up to 256 KiB.
   await reply.send(Readable.from(resumed(first, parts), { objectMode: false, highWaterMark: 1 }));
 }
 
@@ -130,12 +130,13 @@ async function* resumed(
     yield first.value;
     yield* parts;
   } finally {
-    await parts.return(); // if its reader goes away
+    await parts.return(); // for a reader that disconnects
   }
 }
 
 /**
- * Returns the ETag: the digest. Without one, the place of the version in the history, which no other content gets.
+ * Returns the ETag. It is the digest of the content. Without a digest, it is made from the content's id and the entry's
+ * size, time and first set, which no other content has.
  */
 export function etagOf(entry: HistoryEntry): string {
   const { digest, sizeBytes, mtimeNs, contentId, firstSet } = entry;
@@ -143,14 +144,14 @@ export function etagOf(entry: HistoryEntry): string {
   return `"${[sizeBytes, mtimeNs, contentId ?? 0, firstSet].join('-')}"`;
 }
 
-/** True if one of the tags of If-None-Match is this one; weak ones match too. */
+/** True if one of the tags of If-None-Match equals `etag`; weak tags match too. */
 function matches(header: string | undefined, etag: string): boolean {
   if (header === undefined) return false;
   if (header.trim() === '*') return true;
   return header.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag);
 }
 
-/** True unless If-Range names another version. A date never matches, since the ETag is always known. */
+/** True unless If-Range names another version. A date never matches, since the requester always knows the ETag. */
 function isRangeValid(header: string | string[] | undefined, etag: string): boolean {
   return header === undefined || header === etag;
 }

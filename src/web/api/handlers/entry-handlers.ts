@@ -19,8 +19,8 @@ import { setOf } from '../set-of.js';
 import { setsShowing } from '../shown-sets.js';
 
 /**
- * Seconds for which an answer about a complete set may be cached. The time is limited, since a path may be deleted
- * from all sets.
+ * Seconds for which an answer about a complete set may be cached. They are limited, since a path may be deleted from
+ * all sets.
  */
 const KEPT_SECONDS = 3600;
 

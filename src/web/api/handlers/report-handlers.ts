@@ -20,7 +20,7 @@ import { searchPage } from '../search.js';
 import { setOf } from '../set-of.js';
 
 const DAY_MS = 86_400_000;
-/** Maximum number of differences before a page. Each page is found by comparing from the beginning. */
+/** Maximum number of differences before a page. For each page, the comparison is repeated from the beginning. */
 const MAX_SKIPPED = 1_000_000;
 
 export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 'purge'> = {
@@ -81,7 +81,10 @@ export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 'p
   },
 };
 
-/** Recent figures by history. They are cached, since computing them takes a pass over all versions. */
+/**
+ * Figures that were computed recently, by history. They are cached, since computing them takes a pass over all
+ * versions.
+ */
 const made = new WeakMap<
   History,
   { readonly figures: Promise<StoreFigures>; readonly atMs: number }
@@ -103,7 +106,7 @@ async function judgedSets(history: History): Promise<ReturnType<typeof retention
   return (await history.sets()).map((set) => retentionSet(set, textOf(set)));
 }
 
-/** Returns a function for the roots of a set as one text, to compare them. */
+/** Returns a function that returns the roots of a set as one text, by which sets are compared. */
 async function rootTexts(history: History): Promise<(set: BackupSet) => string> {
   const roots = await history.reports.rootsOfSets();
   return ({ set }) => (roots.get(set) ?? []).map((path) => path.toString('latin1')).join('\0');
