@@ -167,7 +167,10 @@ export class RecordReader {
     yield* this.chunks(record, await fetchHead(this.source, record));
   }
 
-  /** Returns the stored bytes of an encrypted record in pieces; undefined if the record is not encrypted. */
+  /**
+   * Yields the stored bytes of a record that was made with keys, encrypted or only authenticated. Returns undefined for
+   * a plain record. Each piece is valid only until the next one is requested.
+   */
   async encrypted(
     record: RecordPlace,
     pieceBytes: number,

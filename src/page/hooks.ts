@@ -92,8 +92,8 @@ export interface Paged<T> {
 export const MAX_ITEMS = 250_000;
 
 /**
- * The list while it is loaded. Its items are in one array, since copying them for each page would take longer and
- * longer.
+ * State of a list that is loaded page by page. Each page is appended to one array, since copying the array would take
+ * longer with each page.
  */
 interface Growing<T> {
   readonly items: T[];

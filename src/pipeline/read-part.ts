@@ -48,7 +48,7 @@ export async function readPart(
   return result;
 }
 
-/** Counts a reading in each stage whose work the job did. */
+/** Counts one reading of a part in each stage that its job ran. */
 function countReading(
   { counters }: Context,
   { sizeBytes, spent }: RangeOutput,

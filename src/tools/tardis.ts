@@ -123,9 +123,10 @@ function startServer(settings: Settings<'tardis'>, found: ReadonlyMap<string, Fo
 }
 
 /**
- * Returns the parameters of the local server. Store and profile are passed only if the command line or the
- * configuration file of `tardis` sets them. Values of the environment are not passed, since the server inherits the
- * environment, and its own file takes precedence over it.
+ * Returns the parameters of the local server. Store, parity and profile are passed only if the command line or the
+ * configuration file of `tardis` sets them: the server inherits the environment, and its own file takes precedence
+ * over it. If copies are requested, the store is always passed, since they are made of it. A store in a bucket is
+ * passed as `bucketWords`.
  */
 function localServer(
   settings: Settings<'tardis'>,

@@ -23,7 +23,7 @@ export class SharedDigests implements RecentDigests {
     this.slots = (this.words.length - HEADER_WORDS) / WORDS;
   }
 
-  /** `slots` is the number of digests, a power of two. Each takes 32 bytes. */
+  /** Creates an empty set with room for `slots` digests, a power of two, of 32 bytes each. */
   static create(slots: number): SharedDigests {
     return new SharedDigests(new SharedArrayBuffer((HEADER_WORDS + slots * WORDS) * 4));
   }

@@ -125,7 +125,10 @@ class RestoreRun {
     return { files, bytes, unchanged, failures };
   }
 
-  /** True if a file, and probably those that follow it, can be written without a decision. */
+  /**
+   * True if the addon's call for many files may begin with this one: its content is in the decoded record, and it is
+   * written in no special way. The call stops at the first file that needs a decision.
+   */
   private async isSimple(file: FileTask): Promise<boolean> {
     return this.many !== undefined && file.how === 0 && (await this.isInMemory(file));
   }

@@ -45,7 +45,7 @@ export function lastSegment(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-/** Returns each directory from the top to a path, with the last segment of its path. */
+/** Returns a path and every directory above it, from `/` down, each with its own last segment (empty for `/`). */
 export function crumbsOf(path: string): { readonly path: string; readonly segment: string }[] {
   const crumbs = [{ path: '/', segment: '' }];
   for (const segment of path.split('/')) {

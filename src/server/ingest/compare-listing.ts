@@ -58,8 +58,8 @@ export interface Compared {
   /** A `Wanted` for each row. */
   readonly wanted: Uint8Array;
   /**
-   * Data by which a client that seals identifies unchanged entries: KNOWN_BYTES for each row. Empty for other
-   * clients.
+   * Data that an encrypting client needs to seal the listing without its unchanged entries (see `KnownEntries`):
+   * KNOWN_BYTES for each row. Empty if no row equals a sealed entry.
    */
   readonly known: Buffer;
   /** Names of protected mount points that are missing from the listing; their entries are kept. */

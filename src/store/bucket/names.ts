@@ -269,7 +269,7 @@ export interface WrittenOnce {
   readonly client: string;
   /** Generation of the object; undefined for the first one, and for an object that belongs to no generation. */
   readonly generation: string | undefined;
-  /** Number of a commit object or of a pack; undefined for an object of the client itself, or for one with its keys. */
+  /** Number of the object in the sequence of packs and commits; undefined for every object that is neither. */
   readonly pack: PackNumber | undefined;
   /** Number of the commit; undefined for every other object. */
   readonly commit: number | undefined;

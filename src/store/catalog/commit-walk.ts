@@ -44,7 +44,7 @@ export interface PendingCommit {
   readonly follows: boolean;
   /** True if the commit's ranges match the packs, record headers included. */
   readonly matches: boolean;
-  /** True if no other commit follows this one. */
+  /** True for the last commit of a walk through packs, whose sync may have been cut short. */
   readonly isLast: boolean;
   /** True if everything that the commit covers is known to be durable. */
   readonly isDurable?: boolean;

@@ -1,7 +1,7 @@
 /**
  * Opens a catalog: its version, upgrades, and the settings that make a checkpoint durable. While a session writes,
- * the journal mode is WAL with synchronous=FULL and manual checkpoints. At its end the mode becomes TRUNCATE again,
- * so that a reader needs only read permission.
+ * the journal mode is WAL with synchronous=FULL, and SQLite never folds its log into the catalog by itself. At the end
+ * the mode becomes TRUNCATE again, unless another process is reading, so that a reader needs only read permission.
  */
 import path from 'node:path';
 import { asTardisError, isDiskFull, systemCode, TardisError } from '../../errors/index.js';

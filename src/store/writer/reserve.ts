@@ -30,7 +30,7 @@ const PROBE_BYTES = 64 << 10;
 const LEFT_BYTES = 256 << 10;
 /** Step in bytes. The size of the file is a multiple of it, up to the maximum size. */
 const STEP_BYTES = 256 << 10;
-/** A file that has to grow grows by at least 1/GROWTH_PART. */
+/** An enlarged file gains at least 1/GROWTH_PART of its size, up to the maximum size. */
 const GROWTH_PART = 2;
 /** If the file is this many times larger than needed, it is made smaller when a session begins. */
 const EXCESS = 4;

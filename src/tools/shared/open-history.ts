@@ -80,7 +80,7 @@ async function warnOfDamage(system: System, catalogPath: string, mostBytes: numb
   donePartly();
 }
 
-/** Opens the history for a sub-command of `sonic`, which uses a server only if one is named. */
+/** Opens the history for a sub-command of `sonic`: through a server if one is named, otherwise from the store. */
 export async function openAdministered(
   system: System,
   settings: AdministeringSettings,

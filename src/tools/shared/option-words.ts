@@ -75,7 +75,10 @@ function lastOption(options: readonly Option[], word: string): LastOption {
   return { before: '', attached: '' };
 }
 
-/** True if commander alone reads the option's value correctly. */
+/**
+ * True if the option has a value: attached to it, or the next word if that can be its value. Throws USAGE for a secret
+ * that is attached to a short option.
+ */
 function isTaken(option: Option, attached: string, next: string | undefined): boolean {
   const taking = takings.get(option);
   if (taking === 'attached' && attached !== '') {

@@ -1,9 +1,9 @@
-/** Selects backup sets by words. */
+/** Finds the backup sets that words of a command line name: numbers, names and ranges. */
 import { type BackupSet, setNamed } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 
 /**
- * Returns sets in the order of the words. A word is a number, a name, the word for the newest complete set, or a range
+ * Returns the sets that the words name, each once, in the order of `sets`. A word is a number, a name, the word for the newest complete set, or a range
  * `first-last`. Throws NO_SUCH_SET, USAGE for a name that several sets have.
  */
 export function chosenSets(

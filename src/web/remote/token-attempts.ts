@@ -26,7 +26,7 @@ export class TokenAttempts {
   private failedSinceMs = 0;
   /** Hashes of tokens that were right, least recently used first. */
   private readonly proven = new Set<string>();
-  /** Number of requests that wait for the check of a token, by the token's hash. A check may wait for a server. */
+  /** Number of requests that wait for the check of a token, by its hash. It is limited, as a check may take long. */
   private readonly running = new Map<string, number>();
   /** Checks in progress of tokens that were not accepted before, by the tokens' hashes. */
   private readonly underWay = new Map<string, Promise<void>>();
