@@ -100,8 +100,12 @@ export class SetTree implements Tree {
     return after(this.entryAt(directory, -1), ({ entry }) => {
       if (!this.history.access.maySearch(entry)) throw new FuseError(Errno.EACCES);
       const number = this.pageFor(directory, name);
+      const wasUnsorted = this.starts.isUnsorted(directory);
       return after(this.loaded(directory, number), (page) => {
-        return foundIn(page, name) ?? this.searchOn(directory, name);
+        const found = foundIn(page, name);
+        if (found !== undefined) return found;
+        const next = this.pageAfter(directory, name, { number, page, wasUnsorted });
+        return next === undefined ? undefined : this.searchOn(directory, name, next);
       });
     });
   }
@@ -110,9 +114,13 @@ export class SetTree implements Tree {
     return this.starts.pageFor(directory, name, this.history.orderOf);
   }
 
-  /** Searches for a name in all pages that may have it. Loading a page may show where the next one begins. */
-  private async searchOn(directory: number, name: Buffer): Promise<ShownEntry | undefined> {
-    let number: number | undefined = this.pageFor(directory, name);
+  /** Searches for a name from a page on, in all pages that may have it. A loaded page may show where the next one begins. */
+  private async searchOn(
+    directory: number,
+    name: Buffer,
+    from: number,
+  ): Promise<ShownEntry | undefined> {
+    let number: number | undefined = from;
     while (number !== undefined) {
       const wasUnsorted = this.starts.isUnsorted(directory);
       const page: LoadedPage = await this.loaded(directory, number);
