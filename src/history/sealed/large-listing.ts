@@ -1,11 +1,6 @@
 /** A proven listing of a directory that has more entries than one page, as packed pages that the addon opened. */
-import type { FetchedPage } from '../../store/catalog/index.js';
+import { endOfEntry, firstEntry, nameAt, packedHead } from '../../store/catalog/index.js';
 
-const DIGIT_0 = 0x30;
-const DIGIT_9 = 0x39;
-const COMMA = 0x2c;
-const SEMICOLON = 0x3b;
-const COLON = 0x3a;
 const NOTHING: Buffer = Buffer.alloc(0);
 
 /** The place before an entry: its part, and its offset in it. */
@@ -51,15 +46,14 @@ export class LargeListing {
       let { at } = position;
       for (; at < part.length && count < limit; count += 1) {
         last = nameAt(part, at);
-        at = endOf(part, at);
+        at = endOfEntry(part, at);
       }
       pieces.push(part.subarray(position.at, at));
       position = this.positionAt(position.part, at);
     }
     this.last = last;
     this.next = position;
-    const head = Buffer.from(`${count},${count}${this.isSorted ? ';' : ':'}`);
-    return Buffer.concat([head, ...pieces]);
+    return Buffer.concat([packedHead(count, this.isSorted), ...pieces]);
   }
 
   /** Returns the position of the first entry of a part. Parts without entries are passed over. */
@@ -84,56 +78,9 @@ export class LargeListing {
       const page = this.parts[position.part]!;
       const order = Buffer.compare(nameAt(page, position.at), name);
       if (this.isSorted && order > 0) return position;
-      position = this.positionAt(position.part, endOf(page, position.at));
+      position = this.positionAt(position.part, endOfEntry(page, position.at));
       if (order === 0) return position;
     }
     return this.isSorted ? position : undefined;
   }
-}
-
-/** Returns the number of entries that a packed page has by its head, which begins at `from`. */
-export function entriesIn(value: Buffer, from = 0): number {
-  return numberAt(value, from);
-}
-
-/** Returns a copy of the last name in a packed page; undefined if the page has no entries, or is malformed. */
-export function lastNameIn({ value, from, bytes }: FetchedPage): Buffer | undefined {
-  const end = from + bytes;
-  let last: number | undefined;
-  let left = entriesIn(value, from);
-  for (let at = firstEntry(value, from); left > 0 && at < end; left -= 1) {
-    last = at;
-    at = endOf(value, at);
-  }
-  return last === undefined || left > 0 ? undefined : Buffer.from(nameAt(value, last));
-}
-
-/** Returns the offset after the head of a page. */
-function firstEntry(page: Buffer, from = 0): number {
-  let at = from;
-  while (at < page.length && page[at] !== SEMICOLON && page[at] !== COLON) at += 1;
-  return at + 1;
-}
-
-/** Returns the name of the entry at an offset. */
-function nameAt(page: Buffer, at: number): Buffer {
-  const from = page.indexOf(SEMICOLON, at) + 1;
-  return page.subarray(from, from + numberAt(page, at));
-}
-
-/** Returns the offset after the entry at an offset. */
-function endOf(page: Buffer, at: number): number {
-  const from = page.indexOf(SEMICOLON, at) + 1;
-  return from + numberAt(page, at) + numberAt(page, page.indexOf(COMMA, at) + 1);
-}
-
-/** Returns the decimal number at an offset. */
-function numberAt(value: Buffer, from: number): number {
-  let number = 0;
-  for (let at = from; at < value.length; at += 1) {
-    const byte = value[at]!;
-    if (byte < DIGIT_0 || byte > DIGIT_9) break;
-    number = number * 10 + byte - DIGIT_0;
-  }
-  return number;
 }

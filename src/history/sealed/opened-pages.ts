@@ -3,12 +3,19 @@
  * was compared with its seal, and every entry is as the client sealed it. All other pages are left to `list`, which has
  * the error or the doubt.
  */
-import { type FetchedPage, packedPagesIn, type PackedPages } from '../../store/catalog/index.js';
+import {
+  entriesIn,
+  type FetchedPage,
+  joinPackedPages,
+  lastNameIn,
+  packedPagesIn,
+  type PackedPages,
+} from '../../store/catalog/index.js';
 import { type Keyring, type OpenedListing, SealSum } from '../../crypto/index.js';
 import { type DirectoryId, NO_SEAL } from '../../model/index.js';
 import type { History } from '../history.js';
 import type { DirectoryPlaces } from './directory-places.js';
-import { entriesIn, LargeListing, lastNameIn } from './large-listing.js';
+import { LargeListing } from './large-listing.js';
 import type { ProvenSet } from './proven-sets.js';
 
 /** Maximum number of opened listings of large directories that are kept, and of keys of those that have none. */
@@ -19,7 +26,6 @@ const PART_ENTRIES = 2048;
 /** Maximum size of an unsorted listing that is opened: some 150,000 entries. */
 const MAX_LISTING_BYTES = 12 << 20;
 const NOTHING: Buffer = Buffer.alloc(0);
-const NO_PAGE: Buffer = Buffer.from('0;');
 
 /** The seal of a directory's listing, with which the sum of its entries is compared. */
 interface SealedListing {
@@ -51,20 +57,28 @@ export class OpenedPages {
     const [first] = directories;
     const isOne = directories.length === 1;
     if (first === undefined || (after.length > 0 && !isOne)) return undefined;
-    if (after.length > 0) return joined([this.largePage(proven, first, after, limit)]);
+    if (after.length > 0) return joinPackedPages([this.largePage(proven, first, after, limit)]);
     const found = this.fetch({ directories, set, after, limit });
     if (found.length !== directories.length) return undefined;
     const pages = found.map((page, index) => {
-      if (entriesIn(page.value, page.from) < limit)
-        return this.open(proven, directories[index]!, page);
+      if (entriesIn(page) < limit) return this.open(proven, directories[index]!, page);
       return isOne ? this.largePage(proven, first, after, limit) : undefined;
     });
-    return joined(pages);
+    return joinPackedPages(pages);
   }
 
   private fetch(pages: PackedPages): FetchedPage[] {
     const value = this.sealed.listPacked?.({ ...pages, isStrict: true });
     return value === undefined ? [] : packedPagesIn(value);
+  }
+
+  private fetchOne(
+    { set }: ProvenSet,
+    directory: DirectoryId,
+    after: Buffer,
+    limit: number,
+  ): FetchedPage | undefined {
+    return this.fetch({ directories: [directory], set, after, limit })[0];
   }
 
   /** Opens the whole listing of a directory, sorted by name. Returns undefined unless it is proven. */
@@ -100,8 +114,7 @@ export class OpenedPages {
       children.push(opened.children);
       const after: Buffer | undefined = opened.count < limit ? undefined : lastNameIn(page);
       limit = PART_ENTRIES;
-      const next = { directories: [directory], set: proven.set, limit };
-      [page] = after === undefined ? [] : this.fetch({ ...next, after });
+      page = after && this.fetchOne(proven, directory, after, limit);
     }
     if (!this.isProven(listing)) return undefined;
     for (const some of children) this.placeChildren(proven, some);
@@ -173,14 +186,9 @@ export class OpenedPages {
     place: Buffer,
   ): LargeListing | undefined {
     const limit = this.maxSorted + 1;
-    const [found] = this.fetch({
-      directories: [directory],
-      set: proven.set,
-      after: NOTHING,
-      limit,
-    });
+    const found = this.fetchOne(proven, directory, NOTHING, limit);
     if (found === undefined) return undefined;
-    if (entriesIn(found.value, found.from) < limit) {
+    if (entriesIn(found) < limit) {
       const page = this.open(proven, directory, found);
       return page && new LargeListing(place, [page], true);
     }
@@ -196,13 +204,4 @@ function dropOldest(
 ): void {
   const [oldest] = kept.keys();
   if (kept.size > most) kept.delete(oldest!);
-}
-
-/** Returns pages as one value, each with its length before it. */
-function joined(pages: readonly (Buffer | undefined)[]): Buffer {
-  return Buffer.concat(
-    pages.flatMap((page) =>
-      page === undefined ? [NO_PAGE] : [Buffer.from(`${page.length};`), page],
-    ),
-  );
 }

@@ -14,7 +14,7 @@ export {
   openInPlace,
 } from './stored-entry.js';
 export type { HeadRow, ListingPage, PackedPages, RowTargets } from './entries.js';
-export { type FetchedPage, packedPagesIn } from './packed-parts.js';
+export * from './packed-parts.js';
 export { type AfterVersion, FIRST_VERSION, HistoryTable, type PlacedContent } from './history.js';
 export { catalogVersion, hasNewestVersion, isCatalogLost, isUnusedClient } from './open.js';
 export { shapeOf } from './shape.js';

@@ -1,7 +1,12 @@
 /** Splits the value of `EntryTable.packedAsOf` into its pages, each of which is preceded by its length. */
 
 const DIGIT_0 = 0x30;
+const DIGIT_9 = 0x39;
+const COMMA = 0x2c;
 const SEMICOLON = 0x3b;
+const COLON = 0x3a;
+/** A page without bytes, with its length before it. */
+const NO_PAGE: Buffer = Buffer.from('0;');
 
 /** A page for `packListing`: a range of a value. */
 export interface FetchedPage {
@@ -26,4 +31,66 @@ export function packedPagesIn(value: Buffer): FetchedPage[] {
     pages.push({ value, from, bytes });
   }
   return pages;
+}
+
+/** Returns pages as one value, each with its length before it. A page that is undefined has no bytes. */
+export function joinPackedPages(pages: readonly (Buffer | undefined)[]): Buffer {
+  return Buffer.concat(
+    pages.flatMap((page) =>
+      page === undefined ? [NO_PAGE] : [Buffer.from(`${page.length};`), page],
+    ),
+  );
+}
+
+/** Returns the head of a page with so many entries, all sound. Its last character shows if they are sorted by name. */
+export function packedHead(entries: number, isSorted: boolean): Buffer {
+  return Buffer.from(`${entries},${entries}${isSorted ? ';' : ':'}`);
+}
+
+/** Returns the number of entries that a page has by its head. */
+export function entriesIn({ value, from }: FetchedPage): number {
+  return numberAt(value, from);
+}
+
+/** Returns a copy of the last name in a page; undefined if the page has no entries, or is malformed. */
+export function lastNameIn(page: FetchedPage): Buffer | undefined {
+  const { value, from, bytes } = page;
+  const end = from + bytes;
+  let last: number | undefined;
+  let left = entriesIn(page);
+  for (let at = firstEntry(value, from); left > 0 && at < end; left -= 1) {
+    last = at;
+    at = endOfEntry(value, at);
+  }
+  return last === undefined || left > 0 ? undefined : Buffer.from(nameAt(value, last));
+}
+
+/** Returns the offset after the head of a page, which begins at `from`. */
+export function firstEntry(value: Buffer, from = 0): number {
+  let at = from;
+  while (at < value.length && value[at] !== SEMICOLON && value[at] !== COLON) at += 1;
+  return at + 1;
+}
+
+/** Returns the name of the entry at an offset. */
+export function nameAt(value: Buffer, at: number): Buffer {
+  const from = value.indexOf(SEMICOLON, at) + 1;
+  return value.subarray(from, from + numberAt(value, at));
+}
+
+/** Returns the offset after the entry at an offset. */
+export function endOfEntry(value: Buffer, at: number): number {
+  const from = value.indexOf(SEMICOLON, at) + 1;
+  return from + numberAt(value, at) + numberAt(value, value.indexOf(COMMA, at) + 1);
+}
+
+/** Returns the decimal number at an offset. */
+function numberAt(value: Buffer, from: number): number {
+  let number = 0;
+  for (let at = from; at < value.length; at += 1) {
+    const byte = value[at]!;
+    if (byte < DIGIT_0 || byte > DIGIT_9) break;
+    number = number * 10 + byte - DIGIT_0;
+  }
+  return number;
 }
