@@ -18,6 +18,8 @@ const CHAIN = new URL('chain-of-file.mjs', import.meta.url).href;
 /** A module of which the thread has only one instance, since it changes how modules of the commands are loaded. */
 const SHARED = new URL('helpers/in-process.js', TESTS).href;
 const SEPARATOR = ' › ';
+/** Time in which a worker ends by itself once all of its files have run. */
+const MAX_END_MS = 60_000;
 /** ava does not export its runner, so it is imported by its path; package.json has one exact version of ava. */
 const AVA = new URL('../lib/', import.meta.resolve('ava'));
 
@@ -62,6 +64,19 @@ async function runAll(urls) {
     running += 1;
     await runFile(url);
   }
+  endWithin(MAX_END_MS);
+}
+
+/**
+ * Fails this worker if it is still there after some time, since a test has left something open. ava would wait for it,
+ * without an end if any test has asked for a long time (`t.timeout`).
+ */
+function endWithin(timeoutMs) {
+  const fail = () => {
+    const open = process.getActiveResourcesInfo().join(', ');
+    throw new Error(`a test has left something open, so that its thread does not end: ${open}`);
+  };
+  setTimeout(fail, timeoutMs).unref();
 }
 
 async function runFile(url) {

@@ -3,9 +3,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
+#include "ready-files.h"
 #include "ready-links.h"
 
 namespace tardis {
@@ -28,6 +30,12 @@ bool fits(const ReadyPage& page, const fuse_in_header& in, const fuse_read_in& r
          bytes <= kReadyBytes && bytes - sizeof(fuse_out_header) <= read.size;
 }
 
+// True if a content is that of a file.
+bool isOf(const ReadyFile& file, const fuse_in_header& in) {
+  return __atomic_load_n(&file.nodeLow, __ATOMIC_RELAXED) == static_cast<uint32_t>(in.nodeid) &&
+         __atomic_load_n(&file.nodeHigh, __ATOMIC_RELAXED) == static_cast<uint32_t>(in.nodeid >> 32);
+}
+
 size_t endAt(uint64_t node) { return (node >> kEndShift) % kListingEnds; }
 
 // True if the reply was written, or if the request was interrupted, so that none is awaited.
@@ -40,11 +48,12 @@ Answered Answers::answer(const uint8_t* request, size_t bytes) {
   if (bytes < sizeof in) return Answered::kNo;
   memcpy(&in, request, sizeof in);
   bool isAnswered = false;
-  if (in.opcode == FUSE_READDIR || in.opcode == FUSE_READDIRPLUS) {
+  if (in.opcode == FUSE_READ || in.opcode == FUSE_READDIR || in.opcode == FUSE_READDIRPLUS) {
     fuse_read_in read;
     if (bytes < sizeof in + sizeof read) return Answered::kNo;
     memcpy(&read, request + sizeof in, sizeof read);
-    if (in.opcode == FUSE_READDIRPLUS && answerReady(in, read)) return Answered::kListing;
+    if (in.opcode == FUSE_READ) return answerFile(in, read) ? Answered::kReady : Answered::kNo;
+    if (in.opcode == FUSE_READDIRPLUS && answerReady(in, read)) return Answered::kReady;
     isAnswered = answerEnd(in, read);
   } else if (in.opcode == FUSE_READLINK) {
     isAnswered = answerLink(in);
@@ -106,6 +115,49 @@ bool Answers::sendReady(const fuse_in_header& in, const fuse_read_in& read, size
   const uint32_t next = written >= 0 ? ReadyPage::kSent : ReadyPage::kFree;
   const bool isDone = isSent(written);
   __atomic_store_n(&page.state, next, __ATOMIC_RELEASE);
+  return isDone;
+}
+
+// Answers a request for a part of a file whose content is ready.
+bool Answers::answerFile(const fuse_in_header& in, const fuse_read_in& read) const {
+  const auto* const files = reinterpret_cast<ReadyFile*>(shared_.files);
+  for (size_t index = 0; index < kReadyFiles; ++index) {
+    const bool isReady = __atomic_load_n(&files[index].state, __ATOMIC_ACQUIRE) == ReadyFile::kReady;
+    if (isReady && isOf(files[index], in)) return sendFile(in, read, index);
+  }
+  return false;
+}
+
+// Sends a part of a content, unless JavaScript takes the content back or has filled its row with another one meanwhile. A
+// content that was not sent to its end stays ready.
+bool Answers::sendFile(const fuse_in_header& in, const fuse_read_in& read, size_t index) const {
+  ReadyFile& file = reinterpret_cast<ReadyFile*>(shared_.files)[index];
+  uint32_t state = ReadyFile::kReady;
+  if (!__atomic_compare_exchange_n(&file.state, &state, uint32_t{ReadyFile::kSending}, false, __ATOMIC_ACQUIRE,
+                                   __ATOMIC_RELAXED)) {
+    return false;
+  }
+  ssize_t written = -1;
+  bool isEnd = false;
+  errno = EAGAIN;
+  const size_t at = file.at, bytes = file.bytes;
+  if (isOf(file, in) && at <= kReadyFileBytes && bytes <= kReadyFileBytes - at) {
+    const size_t from = std::min<uint64_t>(read.offset, bytes);
+    const size_t count = std::min<size_t>(read.size, bytes - from);
+    isEnd = from + count == bytes;
+    fuse_out_header head = {};
+    head.unique = in.unique;
+    head.len = static_cast<uint32_t>(sizeof head + count);
+    uint8_t* const data = shared_.files + kReadyFiles * sizeof file + at + from;
+    const iovec parts[2] = {{&head, sizeof head}, {data, count}};
+    written = ::writev(fd_, parts, 2);
+  }
+  const bool isDone = isSent(written);
+  const uint32_t next = written >= 0 && isEnd ? ReadyFile::kSent : ReadyFile::kReady;
+  state = ReadyFile::kSending;
+  if (!__atomic_compare_exchange_n(&file.state, &state, next, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+    __atomic_store_n(&file.state, uint32_t{ReadyFile::kFree}, __ATOMIC_RELEASE);  // dropped meanwhile
+  }
   return isDone;
 }
 

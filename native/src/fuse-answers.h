@@ -28,13 +28,13 @@ struct ReadyPage {
 
 constexpr size_t kReadyTableBytes = kReadyPages * (sizeof(ReadyPage) + kReadyBytes);
 
-// Memory that the addon and JavaScript share: answers about entries without attributes, prepared replies, and targets
-// of links.
+// Memory that the addon and JavaScript share: answers about entries without attributes, prepared replies, targets of
+// links, and contents of files.
 struct SharedAnswers {
-  uint8_t *answers, *ready, *links;
+  uint8_t *answers, *ready, *links, *files;
 };
 
-enum class Answered { kNo, kYes, kListing };  // `kListing`: answered with a prepared reply
+enum class Answered { kNo, kYes, kReady };  // `kReady`: answered with a prepared reply or a prepared content
 
 class Answers {
  public:
@@ -58,6 +58,8 @@ class Answers {
 
   bool answerReady(const fuse_in_header& in, const fuse_read_in& read);
   bool sendReady(const fuse_in_header& in, const fuse_read_in& read, size_t index);
+  bool answerFile(const fuse_in_header& in, const fuse_read_in& read) const;
+  bool sendFile(const fuse_in_header& in, const fuse_read_in& read, size_t index) const;
   bool answerEnd(const fuse_in_header& in, const fuse_read_in& read) const;
   bool answerLink(const fuse_in_header& in) const;
   bool answerAttribute(const fuse_in_header& in, const uint8_t* request, size_t bytes) const;

@@ -16,6 +16,7 @@
 #include "files.h"
 #include "fuse-answers.h"
 #include "fuse-turn.h"
+#include "ready-files.h"
 #include "ready-links.h"
 
 namespace tardis::calls {
@@ -25,14 +26,14 @@ namespace {
 constexpr int kMostRequests = 64;           // in one batch
 constexpr int kMostBatches = 4;             // before other work of the process gets its turn
 constexpr int kMostReads = 256;             // for one batch, if most requests are answered at once
-constexpr size_t kKept = 5, kFunction = 1;  // arguments of `fuseListen` that must not be freed, and one of them
+constexpr size_t kKept = 6, kFunction = 1;  // arguments of `fuseListen` that must not be freed, and one of them
 constexpr size_t kSentBeforeMore = 8;       // ready replies are sent before JavaScript makes more
-constexpr size_t kWalk = 2;                 // ready replies in succession: the program lists directories, and reads no files
+constexpr size_t kWalk = 2;                 // ready replies in succession: a program walks through a tree
 constexpr size_t kLongTurn = 8;             // after so many of the other thread, it goes on once the request is answered
 constexpr uint64_t kTurnNs = 1'000'000;     // other work of the process gets its turn after that
 
 // Reads requests in the thread of JavaScript whenever the kernel has some: another thread would have to wake that one for
-// each request. While a program only lists directories whose replies are ready, another thread reads the requests and
+// each request. While a program only requests listings and contents that are ready, another thread reads the requests and
 // sends the replies, and JavaScript makes the next ones meanwhile. Any other request ends that turn.
 class Listener : private TurnTaker {
  public:
@@ -126,7 +127,7 @@ class Listener : private TurnTaker {
   void handOver() {
     uv_poll_stop(&poll_);
     isWatched_ = false;
-    listings_ = turnListings_ = sent_ = 0;
+    ready_ = turnReady_ = sent_ = 0;
     mayHandOver_ = turn_.start();
   }
 
@@ -165,7 +166,7 @@ class Listener : private TurnTaker {
     uv_idle_start(&idle_, onIdle);
   }
 
-  bool isWalk() const { return listings_ >= kWalk || turnListings_ >= kLongTurn; }
+  bool isWalk() const { return ready_ >= kWalk || turnReady_ >= kLongTurn; }
 
   // Answers the request that the other thread kept, if its reply is ready by now. Must be called before others are kept
   // behind it: they are to stay.
@@ -204,12 +205,12 @@ class Listener : private TurnTaker {
 
   static size_t aligned(ssize_t bytes) { return (static_cast<size_t>(bytes) + 7) & ~size_t{7}; }
 
-  // Answers a request without JavaScript. Counts the listings that follow one another.
+  // Answers a request without JavaScript. Counts the ready replies that follow one another.
   bool isAnswered(const uint8_t* request, size_t bytes) {
     const Answered answered = answers_.answer(request, bytes);
-    if (answered == Answered::kNo) listings_ = 0;
-    if (answered != Answered::kListing) return answered == Answered::kYes;
-    listings_ += 1;
+    if (answered == Answered::kNo) ready_ = 0;
+    if (answered != Answered::kReady) return answered == Answered::kYes;
+    ready_ += 1;
     sent_ += 1;
     return true;
   }
@@ -218,7 +219,7 @@ class Listener : private TurnTaker {
   bool take(const uint8_t* request, ssize_t got) override {
     if (got < 0) keptError_ = got == -EAGAIN ? 0 : static_cast<int>(-got);
     if (got < static_cast<ssize_t>(sizeof(fuse_in_header))) return false;
-    turnListings_ = std::max(turnListings_, listings_);
+    turnReady_ = std::max(turnReady_, ready_);
     if (!isAnswered(request, static_cast<size_t>(got))) {
       memcpy(memory_, request, static_cast<size_t>(got));
       keptBytes_ = aligned(got);
@@ -268,8 +269,8 @@ class Listener : private TurnTaker {
   size_t room_;
   Answers answers_;
   // State of the thread that reads, handed over with a turn.
-  size_t listings_ = 0;     // ready replies in succession
-  size_t turnListings_ = 0; // as many in the last turn of the other thread
+  size_t ready_ = 0;        // ready replies in succession
+  size_t turnReady_ = 0;    // as many in the last turn of the other thread
   size_t sent_ = 0;         // ready replies since JavaScript was called
   size_t keptBytes_ = 0;    // requests in the memory that JavaScript has not got
   int keptError_ = 0;       // what ended the connection after them
@@ -320,15 +321,16 @@ napi_value fuseForget(const Call& call) {
 napi_value fuseListen(const Call& call) {
   napi_env env = call.env();
   const int fd = call.fd(0);
-  const Bytes memory = call.bytes(1), answers = call.bytes(3), ready = call.bytes(4), links = call.bytes(5);
+  const Bytes memory = call.bytes(1), answers = call.bytes(3), ready = call.bytes(4), links = call.bytes(5), files = call.bytes(6);
   const int flags = fcntl(fd, F_GETFL);
-  const bool isAligned = reinterpret_cast<uintptr_t>(ready.data) % alignof(ReadyPage) == 0;
+  const bool isAligned = reinterpret_cast<uintptr_t>(ready.data) % alignof(ReadyPage) == 0 &&
+                         reinterpret_cast<uintptr_t>(files.data) % alignof(ReadyFile) == 0;
   if (memory.size < kRequestBytes || answers.size < 1 || ready.size < kReadyTableBytes || !isAligned ||
-      links.size < kReadyLinksBytes) {
+      links.size < kReadyLinksBytes || files.size < kReadyFilesBytes) {
     throw Failure{EINVAL, call.name()};
   }
   if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) throw Failure{errno, "fcntl"};
-  auto listener = std::make_unique<Listener>(env, fd, memory, SharedAnswers{answers.data, ready.data, links.data});
+  auto listener = std::make_unique<Listener>(env, fd, memory, SharedAnswers{answers.data, ready.data, links.data, files.data});
   for (size_t kept = 1; kept <= kKept; ++kept) {
     napi_ref& reference = listener->references.emplace_back(nullptr);
     if (napi_create_reference(env, call.raw(kept), 1, &reference) != napi_ok) throw Failure{ENOMEM, call.name()};

@@ -3,20 +3,22 @@ import type { ContentLocation, History, HistoryEntry } from '../history/index.js
 import { loneAmong } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
 import { EntryType, isSparse } from '../model/index.js';
-import type { System } from '../system/index.js';
-import type { Decoder } from '../workers/index.js';
 import { DeltaIndexes } from './delta-indexes.js';
-import { FilesAhead, type FileTree } from './files-ahead.js';
+import type { FileSystemOptions } from './file-system-options.js';
+import { type ComingFile, FilesAhead, type FileTree } from './files-ahead.js';
 import type { ReplyData } from './kernel.js';
 import type { NodePlace } from './node-ids.js';
 import { OpenContent } from './open-content.js';
 import type { LoadedPage } from './page-cache.js';
 import { Errno, FuseError } from './protocol.js';
+import { MAX_READY_BYTES, type ReadyFiles } from './ready-files.js';
 import { after, type Soon } from './tree.js';
 import { Units } from './units.js';
 
 /** Maximum number of neighbours in a directory whose contents are located together. */
 const LOCATED_TOGETHER = 64;
+
+type ContentsOptions = Pick<FileSystemOptions, 'system' | 'history' | 'decoder' | 'kernel'>;
 
 /** A file whose reading began at its start. */
 interface BegunFile {
@@ -29,19 +31,29 @@ export class Contents {
   private readonly memory;
   private readonly objects;
   private readonly history: History;
-  private readonly ahead = new FilesAhead((page, index) => this.locate(page, index));
+  private readonly ready: ReadyFiles;
+  private isClosed = false;
+  private readonly ahead = new FilesAhead({
+    locate: (page, index) => this.locate(page, index),
+    offer: (file) => this.offer(file),
+    takeBack: () => this.ready.drop(),
+  });
   /** Files whose reading began at their start since the last `lookAhead`. */
   private readonly begun: BegunFile[] = [];
 
-  constructor(system: System, history: History, decoder: Decoder) {
+  constructor({ system, history, decoder, kernel }: ContentsOptions) {
     this.history = history;
+    this.ready = kernel.files;
     this.objects = history.objects();
     const source = { backend: this.objects, native: system.native, keys: history.contentKeys };
     const units = new Units(source, decoder, history.directory);
+    units.onDecoded = () => this.ahead.goOn();
     this.memory = { units, indexes: new DeltaIndexes() };
   }
 
   close(): void {
+    this.isClosed = true;
+    this.memory.units.onDecoded = () => undefined;
     this.objects.close();
   }
 
@@ -67,7 +79,36 @@ export class Contents {
    * work meanwhile.
    */
   lookAhead(): void {
+    const sent = this.ready.takeSent();
+    if (sent !== undefined) {
+      this.ahead.wasSent(sent);
+      this.ahead.goOn();
+    }
     for (const { tree, place, page } of this.begun.splice(0)) this.ahead.follow(tree, place, page);
+  }
+
+  /**
+   * Offers a decoded file to the addon, which then answers the requests for it. Returns false if the file is not decoded
+   * yet, or if there is no room.
+   */
+  private offer({ tree, shown, content }: ComingFile): boolean {
+    const { entry } = shown;
+    const isLarge = entry.sizeBytes > MAX_READY_BYTES;
+    if (content === undefined || isLarge || tree.isFixed !== true || this.isClosed) return true;
+    if (!this.history.access.mayRead(entry)) return true;
+    try {
+      const data = content.ready();
+      if (data === false || data?.bytes === 0) return true;
+      if (data === undefined) {
+        content.warm();
+        return false;
+      }
+      if (!this.ready.offer(shown, data)) return false;
+      content.noteRead();
+      return true;
+    } catch {
+      return true; // the reader gets the error
+    }
   }
 
   /** Returns the start of the next data (or hole) at or after a position; undefined after the end. */
@@ -103,12 +144,13 @@ export class Contents {
   }
 
   private opened(page: LoadedPage, index: number): Soon<OpenContent> {
-    const known = page.contents[index];
-    if (known !== undefined) return known;
     const entry = page.entries[index]?.entry;
     if (entry === undefined) throw new FuseError(Errno.ESTALE);
     if (entry.type !== EntryType.file) throw new FuseError(Errno.EINVAL);
+    // Also for a content that was located with those of its neighbours.
     if (!this.history.access.mayRead(entry)) throw new FuseError(Errno.EACCES);
+    const known = page.contents[index];
+    if (known !== undefined) return known;
     return this.locate(page, index).then(() => {
       const found = page.contents[index];
       if (found === undefined) throw missing();

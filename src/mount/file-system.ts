@@ -70,7 +70,7 @@ export class FileSystem {
   constructor(options: FileSystemOptions) {
     this.options = options;
     const { history, system, kernel, current, versionsFor } = options;
-    this.contents = contentsOf(options);
+    this.contents = new Contents(options);
     this.trees = new Trees({
       history: () => history,
       cache: this.cache,
@@ -96,18 +96,22 @@ export class FileSystem {
   /** Invalidates all nodes: requests for them fail with ESTALE. Call it when the history has another catalog. */
   async restart(): Promise<void> {
     this.contents.close();
-    this.contents = contentsOf(this.options);
+    this.options.kernel.forgetEnds();
+    this.contents = new Contents(this.options);
     await this.trees.restart();
   }
 
   /**
-   * Answers a batch of requests. An empty batch loads directories ahead. Returns true if more directories can be
+   * Answers a batch of requests. An empty batch loads directories and files ahead. Returns true if more directories can be
    * loaded ahead, so that an empty batch must follow.
    */
   batch(memory: Buffer, offset: number, bytes: number): boolean {
     const { ahead } = this.trees;
     this.options.kernel.ready.count();
-    if (bytes === 0) return ahead.step();
+    if (bytes === 0) {
+      this.contents.lookAhead();
+      return ahead.step();
+    }
     this.contents.isAlone = this.pending === 0 && isOneRequest(memory, offset, bytes);
     forEachRequest(memory, offset, bytes, (request) => this.request(request));
     this.contents.lookAhead();
@@ -393,8 +397,4 @@ export class FileSystem {
       if (this.pending === 0) this.trees.dropIdle();
     });
   }
-}
-
-function contentsOf({ system, history, decoder }: FileSystemOptions): Contents {
-  return new Contents(system, history, decoder);
 }

@@ -1,26 +1,46 @@
 /**
  * Decodes the files that a walk probably reads next, while the walking program works on the file before. These are the
  * later files of the same directory, in the order of their names, and the files in directories between and after them.
+ * Decoded files are offered to the addon in this order.
  */
 import { EntryType } from '../model/index.js';
 import { type NodePlace, placeOf } from './node-ids.js';
-import { OpenContent } from './open-content.js';
+import type { OpenContent } from './open-content.js';
 import type { LoadedPage } from './page-cache.js';
-import type { Tree } from './tree.js';
+import type { FileNode } from './ready-files.js';
+import type { ShownEntry, Soon, Tree } from './tree.js';
 
-/** Maximum number of files that are decoded ahead of the file that is read. */
+/** Maximum number of files that are decoded ahead of the file that is read; in a walk, and otherwise. */
+const WALK_AHEAD = 64;
 const LOOK_AHEAD = 16;
+/** Size of the files ahead from which on no further one is decoded. */
+const AHEAD_BYTES = 4 << 20;
 /**
  * Maximum number of steps for one request: to an entry, into a directory, or out of one. Large parts of a tree may
  * have no files.
  */
-const MOST_STEPS = 64;
+const MOST_STEPS = 128;
 
 /** A tree that contains files. */
 export type FileTree = Tree & Required<Pick<Tree, 'pageOf'>>;
 
-/** Locates the contents of some entries of a page, from an index on. */
-export type LocateContents = (page: LoadedPage, index: number) => Promise<void>;
+/** A file that a walk probably reads next. */
+export interface ComingFile {
+  readonly tree: FileTree;
+  readonly shown: ShownEntry;
+  /** The content; undefined if it could not be located. */
+  readonly content: OpenContent | undefined;
+}
+
+/** The part of `Contents` that a walk needs. */
+export interface AheadContents {
+  /** Locates the contents of some entries of a page, from an index on. */
+  locate(page: LoadedPage, index: number): Promise<void>;
+  /** Offers the content of a file to the addon. Returns false if the file must be offered again later. */
+  offer(file: ComingFile): boolean;
+  /** Takes back all contents that were offered. */
+  takeBack(): void;
+}
 
 /** A position in a directory, and its page if that is loaded. */
 interface Cursor {
@@ -28,48 +48,85 @@ interface Cursor {
   readonly directory: number;
   position: number;
   page: LoadedPage | undefined;
+  /** Position of the last entry whose content was looked for. */
+  locatedAt?: number;
 }
 
 export class FilesAhead {
   /** The files between the file that is read and the cursor, in their order. */
-  private readonly coming: { readonly page: LoadedPage; readonly position: number }[] = [];
+  private readonly coming: ComingFile[] = [];
+  private comingBytes = 0;
+  /** Number of files at the beginning of `coming` that need not be offered any more. */
+  private offered = 0;
   /** Position at which looking ahead continues; undefined at the end of the tree. */
   private cursor: Cursor | undefined;
+  /** True if the last files were read in their order. */
+  private isWalk = false;
   private isLoading = false;
-  private readonly locate: LocateContents;
+  private readonly contents: AheadContents;
 
-  constructor(locate: LocateContents) {
-    this.locate = locate;
+  constructor(contents: AheadContents) {
+    this.contents = contents;
   }
 
   /** Records that a file is read from its beginning, and decodes the next files. `page` contains the file's entry. */
   follow(tree: FileTree, { directory, entry }: NodePlace, page: LoadedPage): void {
-    const { coming } = this;
-    const at = coming.findIndex((one) => one.page === page && one.position === entry);
-    const isWalk = at >= 0;
-    coming.splice(0, isWalk ? at + 1 : coming.length);
-    if (!isWalk) this.cursor = { tree, directory, position: entry + 1, page };
-    this.goOn(isWalk);
+    const shown = page.entries[entry - page.first];
+    this.isWalk = shown !== undefined && this.pass(shown);
+    if (!this.isWalk) {
+      this.leave(this.coming.length);
+      this.contents.takeBack();
+      this.cursor = { tree, directory, position: entry + 1, page };
+    }
+    this.goOn();
+  }
+
+  /** Records that the addon has sent a content to its end. */
+  wasSent(node: FileNode): void {
+    if (this.pass(node)) this.isWalk = true;
+  }
+
+  /** Removes the files up to a node. Returns false if none has this node. */
+  private pass({ nodeLow, nodeHigh }: FileNode): boolean {
+    const at = this.coming.findIndex(
+      ({ shown }) => shown.nodeLow === nodeLow && shown.nodeHigh === nodeHigh,
+    );
+    this.leave(at + 1);
+    return at >= 0;
+  }
+
+  private leave(count: number): void {
+    for (const { shown } of this.coming.splice(0, count)) this.comingBytes -= shown.entry.sizeBytes;
+    this.offered = Math.max(0, this.offered - count);
   }
 
   /**
-   * Continues until enough files are ahead. Without `mayLoad`, no other page is loaded, since perhaps only one file is
-   * read.
+   * Continues until enough files are ahead, and offers those that are decoded. Outside a walk, no other page is loaded,
+   * since perhaps only one file is read.
    */
-  private goOn(mayLoad: boolean): void {
-    for (let steps = 0; steps < MOST_STEPS && this.coming.length < LOOK_AHEAD; steps += 1) {
+  goOn(): void {
+    const most = this.isWalk ? WALK_AHEAD : LOOK_AHEAD;
+    for (let steps = 0; steps < MOST_STEPS; steps += 1) {
       const { cursor } = this;
-      if (cursor === undefined || this.isLoading) return;
+      const isEnough = this.coming.length >= most || this.comingBytes >= AHEAD_BYTES;
+      if (cursor === undefined || this.isLoading || isEnough) break;
       cursor.page ??= cursor.tree.loadedPage?.(cursor.directory, cursor.position);
       if (cursor.page === undefined) {
-        if (mayLoad) void this.load(cursor);
-        return;
+        if (this.isWalk) void this.load(cursor);
+        break;
       }
-      if (!this.step(cursor, cursor.page)) return;
+      if (!this.step(cursor, cursor.page)) break;
     }
+    this.offer();
   }
 
-  /** Advances the cursor by one entry, and begins to decode the entry. Returns false if decoding must wait. */
+  /** Offers files in the order of the walk, which is the order in which the addon needs them. */
+  private offer(): void {
+    const { coming, contents } = this;
+    while (this.offered < coming.length && contents.offer(coming[this.offered]!)) this.offered += 1;
+  }
+
+  /** Advances the cursor by one entry, and begins to decode the entry. Returns false if that must wait. */
   private step(cursor: Cursor, page: LoadedPage): boolean {
     const { tree, directory, position } = cursor;
     const index = position - page.first;
@@ -85,25 +142,46 @@ export class FilesAhead {
       this.cursor = { tree, directory: below.directory, position: 0, page: undefined };
       return true;
     }
-    const content = page.contents[index];
-    if (content instanceof OpenContent && !content.warm()) return false;
-    if (shown.entry.type === EntryType.file) this.coming.push({ page, position });
+    if (shown.entry.type === EntryType.file && isShown) {
+      const content = page.contents[index];
+      const mayLocate = content === undefined && this.isWalk && cursor.locatedAt !== position;
+      if (mayLocate || content instanceof Promise) {
+        void this.load(cursor);
+        return false;
+      }
+      if (content !== undefined && !content.warm()) return false;
+      this.coming.push({ tree, shown, content });
+      this.comingBytes += shown.entry.sizeBytes;
+    }
     cursor.position += 1;
     return true;
   }
 
   /** Loads the page of a cursor, locates its contents, and continues. Never rejects. */
-  private async load({ tree, directory, position }: Cursor): Promise<void> {
+  private async load(cursor: Cursor): Promise<void> {
+    const { tree, directory, position } = cursor;
     this.isLoading = true;
     try {
       const page = await tree.pageOf(directory, position);
       const index = position - page.first;
-      if (page.contents[index] === undefined) await this.locate(page, index);
+      cursor.locatedAt = position;
+      if (page.contents[index] === undefined) await this.contents.locate(page, index);
+      await settled(page.contents[index]);
     } catch {
-      this.cursor = undefined; // the reader gets the error
+      // The reader gets the error.
+      if (this.cursor === cursor) this.cursor = undefined;
     } finally {
       this.isLoading = false;
     }
-    this.goOn(false);
+    this.goOn();
+  }
+}
+
+/** Waits until a content is open, or cannot be opened. */
+async function settled(content: Soon<OpenContent> | undefined): Promise<void> {
+  try {
+    await content;
+  } catch {
+    // The reader gets the error.
   }
 }

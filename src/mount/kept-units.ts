@@ -27,6 +27,12 @@ export class KeptUnits {
   private readonly spent = new Set<string>();
   /** Memory of removed chunks, kept for reuse. */
   private readonly spare: Buffer[] = [];
+  private readonly onAdded: () => void;
+
+  /** `onAdded` is called when a unit was decoded. */
+  constructor(onAdded: () => void = () => undefined) {
+    this.onAdded = onAdded;
+  }
 
   /** True if a unit is decoded, or being decoded. */
   has(key: string): boolean {
@@ -42,11 +48,18 @@ export class KeptUnits {
     return unit;
   }
 
+  /** Returns a unit that is decoded; undefined if it is not. */
+  decoded(key: string): Unit | undefined {
+    const unit = this.units.get(key);
+    return unit instanceof Promise ? undefined : unit;
+  }
+
   /** Makes a unit and keeps it. If that fails, nothing is kept. */
   add(key: string, make: () => Promise<Unit>): Promise<Unit> {
     const making = make().then(
       (unit) => {
         this.put(key, unit);
+        this.onAdded();
         return unit;
       },
       (error: unknown) => {

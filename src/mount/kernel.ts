@@ -1,6 +1,7 @@
 /** Interface between the file system and the kernel. Tests use an implementation of their own. */
 import fs from 'node:fs';
 import { type FuseCalls, READY_LINKS_BYTES } from '../system/index.js';
+import { ReadyFiles } from './ready-files.js';
 import { ReadyPages } from './ready-pages.js';
 import { NotifyCode, OUT_HEADER_BYTES, type Request } from './protocol.js';
 
@@ -31,9 +32,11 @@ export interface Kernel {
   noteEnd(nodeLow: number, nodeHigh: number, offset: number): void;
   /** Replies that are prepared before their requests arrive. */
   readonly ready: ReadyPages;
+  /** Contents that are decoded before their requests arrive. */
+  readonly files: ReadyFiles;
   /** Targets of links, as `packListing` records them. */
   readonly links: Buffer;
-  /** Drops all recorded ends of listings, links and ready replies. Call it when nodes become stale or free. */
+  /** Drops all recorded ends of listings, links, ready replies and ready contents. Call it when nodes become stale or free. */
   forgetEnds(): void;
 }
 
@@ -47,6 +50,7 @@ const NO_REQUEST: Unique = { uniqueLow: 0, uniqueHigh: 0 };
 /** The kernel behind a descriptor of /dev/fuse. */
 export class FuseKernel implements Kernel {
   readonly ready: ReadyPages = new ReadyPages();
+  readonly files: ReadyFiles = new ReadyFiles();
   readonly links: Buffer = Buffer.from(new ArrayBuffer(READY_LINKS_BYTES));
   private readonly small = Buffer.alloc(OUT_HEADER_BYTES);
   private readonly native: FuseCalls;
@@ -75,9 +79,9 @@ export class FuseKernel implements Kernel {
       if (errno !== 0) onEnd(errno);
       return hasMore;
     };
-    const { ready, links } = this;
-    ready.answer = () => this.native.fuseAnswer(this.fd);
-    this.native.fuseListen(this.fd, memory, onRequests, answers, ready.memory, links);
+    const { ready, links, files, native, fd } = this;
+    ready.answer = () => native.fuseAnswer(fd);
+    native.fuseListen(fd, memory, onRequests, answers, ready.memory, links, files.memory);
   }
 
   noteEnd(nodeLow: number, nodeHigh: number, offset: number): void {
@@ -86,6 +90,7 @@ export class FuseKernel implements Kernel {
 
   forgetEnds(): void {
     this.ready.drop();
+    this.files.drop();
     this.native.fuseForget(this.fd);
   }
 

@@ -190,6 +190,30 @@ export class OpenContent {
     if (layout instanceof Promise) layout.catch(() => undefined); // the reader gets the error
     return layout !== undefined || units.warmHolding(piece, this.isLone);
   }
+
+  /**
+   * Returns the whole content, if it is small and decoded; undefined if it must be decoded first; false if it is never
+   * in one piece. The caller must use it at once (see Unit). Throws CONTENT_DAMAGED.
+   */
+  ready(): ReplyData | undefined | false {
+    const { map, form, memory } = this;
+    const [piece] = form.pieces;
+    if (map !== undefined || form.pieces.length !== 1 || piece?.basis !== undefined) return false;
+    const { units } = memory;
+    const layout = units.layout(piece!);
+    if (layout !== undefined) return layout instanceof Promise ? undefined : false;
+    const unit = units.decodedHolding(piece!);
+    if (unit === undefined) return undefined;
+    checkPiece(unit, piece!);
+    return { data: unit.bytes, from: piece!.offset - unit.startBytes, bytes: piece!.sizeBytes };
+  }
+
+  /** Records that the whole content was read. */
+  noteRead(): void {
+    const [piece] = this.form.pieces;
+    const unit = piece && this.memory.units.decodedHolding(piece);
+    if (unit !== undefined) this.memory.units.noteRead(piece!, unit);
+  }
 }
 
 const NOTHING: ReplyData = { data: new Uint8Array(0), from: 0, bytes: 0 };

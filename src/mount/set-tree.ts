@@ -34,6 +34,7 @@ const UNFINISHED_SECONDS = 1;
 export class SetTree implements Tree {
   readonly set: BackupSet;
   readonly validSeconds: number;
+  readonly isFixed: boolean;
   lookups = 0;
   /** True if the set was deleted. */
   isGone = false;
@@ -50,7 +51,8 @@ export class SetTree implements Tree {
   constructor(options: SetTreeOptions) {
     this.options = options;
     this.set = options.set;
-    this.validSeconds = options.set.state === 'complete' ? FOREVER_SECONDS : UNFINISHED_SECONDS;
+    this.isFixed = options.set.state === 'complete';
+    this.validSeconds = this.isFixed ? FOREVER_SECONDS : UNFINISHED_SECONDS;
     const { table, starts } = this;
     const isAroundRoots = (directory: number): boolean => this.nodeAround(directory) !== undefined;
     this.listings = new SetListings({ ...options, owner: this, table, starts, isAroundRoots });

@@ -42,6 +42,8 @@ export type Soon<T> = T | Promise<T>;
 export interface Tree {
   /** Number of seconds for which the kernel may keep an answer. */
   readonly validSeconds: number;
+  /** True if a node of a file always has the same content. */
+  readonly isFixed?: boolean;
   /** Number of references that the kernel holds to nodes of this tree. */
   lookups: number;
   /** Returns the entry of a directory; if `entry` is at least 0, that entry of the directory. Throws FuseError. */

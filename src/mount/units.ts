@@ -66,7 +66,7 @@ interface PlacedChunk {
 type Layout = ChunkedRecord | undefined;
 
 export class Units {
-  private readonly kept = new KeptUnits();
+  private readonly kept = new KeptUnits(() => this.onDecoded());
   private readonly lone = new LoneContents();
   private readonly records = new Map<string, Soon<Layout>>();
   /** Keys of the records that were decoded last. */
@@ -75,6 +75,8 @@ export class Units {
   running = 0;
   /** True while only one request is being answered. */
   isAlone = false;
+  /** Called when a record, content or chunk was decoded. */
+  onDecoded: () => void = () => undefined;
   /**
    * Decodes the next records in advance; undefined if the store is behind a server, where finding them would cost a
    * round trip.
@@ -178,6 +180,11 @@ export class Units {
     const isAlone = this.isDecodedAlone(piece, isLone);
     this.leave(this.inOnePiece(piece, isAlone ? placeOf(piece) : undefined));
     return true;
+  }
+
+  /** Returns the unit that holds a small content, if it is decoded. */
+  decodedHolding(piece: StoredPiece): Unit | undefined {
+    return this.kept.decoded(recordKey(piece)) ?? this.kept.decoded(keyAlone(piece, piece));
   }
 
   /** Ignores errors of a unit that is being decoded, since its readers get them. */

@@ -26,9 +26,13 @@ export interface FuseCalls {
    * each, with its header. When a request comes whose reply is ready, the addon sends the reply and records where the
    * directory ends. `links` is the table of `packListing`, from which the addon answers READLINK.
    *
+   * `files` of READY_FILES_BYTES begins at a multiple of 8 bytes, too. It has READY_FILES rows of READY_FILE_WORDS
+   * words: the node (2 words), the offset of a content and its bytes, a `ReadyState`, and a word that is not used. Then
+   * come the contents, from which the addon answers READ. A content that was sent to its end has the state `sent`.
+   *
    * The addon calls `onBatch` with no bytes after it has sent some of these replies, so that JavaScript prepares
    * others. While `onBatch` returns true, there are more to prepare, and it is called again between requests. While a
-   * program requests only listings that are ready, another thread reads the requests and answers them.
+   * program requests only listings and contents that are ready, another thread reads the requests and answers them.
    */
   fuseListen(
     fd: number,
@@ -37,6 +41,7 @@ export interface FuseCalls {
     answers: Uint8Array,
     ready: Uint8Array,
     links: Uint8Array,
+    files: Uint8Array,
   ): void;
   /**
    * Answers the pending requests of a listener whose replies are ready, so that they need not wait while JavaScript
@@ -93,19 +98,30 @@ export const AttributeAnswer = Object.freeze({
   none: 2,
 });
 
-/** States of a reply that is ready before its request. JavaScript fills the free ones. */
+/** States of a reply or content that is ready before its request. JavaScript fills the free ones. */
 export const ReadyState = Object.freeze({
   free: 0,
   ready: 1,
   /** The reply was sent, and its references are still to be counted. */
   sent: 2,
-  /** The addon is sending the reply, whose next state is `sent`, or free if sending fails. */
+  /**
+   * The addon is sending the reply, whose next state is `sent`, or free if sending fails. A content becomes ready again
+   * until its end was sent.
+   */
   sending: 3,
+  /** JavaScript has dropped the content while the addon sends a part of it. Its next state is free. */
+  dropped: 4,
 });
 
 /** Number of replies that may be ready before their requests, and the room of each. */
 export const READY_PAGES = 256;
 export const READY_BYTES: number = 16 << 10;
+
+/** Number of contents that may be ready before their requests, the words of each row, and the room for all contents. */
+export const READY_FILES = 256;
+export const READY_FILE_WORDS = 6;
+export const READY_FILE_ROOM: number = 2 << 20;
+export const READY_FILES_BYTES: number = READY_FILES * READY_FILE_WORDS * 4 + READY_FILE_ROOM;
 
 /** Length of the table of links that were packed lately. */
 export const READY_LINKS_BYTES: number = 256 * 256;

@@ -20,6 +20,7 @@ import {
   FileSystem,
   type Kernel,
   Op,
+  ReadyFiles,
   ReadyPages,
 } from '../../src/mount/index.js';
 import { nodeSystem, READY_LINKS_BYTES } from '../../src/system/index.js';
@@ -154,6 +155,7 @@ class Lab {
       noteEnd: (_low, _high, offset) => this.ends.push(offset),
       forgetEnds: () => this.ends.splice(0),
       ready: this.ready,
+      files: new ReadyFiles(),
       links: Buffer.alloc(READY_LINKS_BYTES),
     };
     const more = {

@@ -12,8 +12,9 @@ import {
   OpenContent,
 } from '../../src/mount/index.js';
 
-/** Files that are decoded ahead (LOOK_AHEAD of src/mount/files-ahead.ts). */
-const AHEAD = 16;
+/** Files that are decoded ahead in a walk, and otherwise (as in src/mount/files-ahead.ts). */
+const WALK_AHEAD = 64;
+const LOOK_AHEAD = 16;
 
 interface Directory {
   /** A name for a file, a number for the directory with that number. */
@@ -28,7 +29,23 @@ class Lab {
   /** Directories whose pages were loaded. */
   readonly loaded: number[] = [];
   isBusy = false;
-  readonly ahead = new FilesAhead(async () => undefined);
+  /** Files that the addon was offered, in their order. */
+  readonly offered: string[] = [];
+  /** Number of files for which the addon has room. */
+  room = 0;
+  /** Number of times when all offered files were taken back. */
+  takenBack = 0;
+  readonly ahead = new FilesAhead({
+    locate: async () => undefined,
+    offer: ({ shown }) => {
+      if (this.offered.length >= this.room) return false;
+      this.offered.push(shown.entry.name.toString());
+      return true;
+    },
+    takeBack: () => {
+      this.takenBack += 1;
+    },
+  });
   private readonly pages = new Map<number, LoadedPage>();
   private readonly directories: readonly Directory[];
 
@@ -61,7 +78,7 @@ class Lab {
     const isFile = typeof name === 'string';
     const type = isFile ? EntryType.file : EntryType.directory;
     const place = { tree: 1, directory: isFile ? directory : name, entry: isFile ? position : -1 };
-    const entry = { type } as HistoryEntry;
+    const entry = { type, name: Buffer.from(String(name)), sizeBytes: 10 } as HistoryEntry;
     const node = { nodeLow: nodeLow(place), nodeHigh: nodeHigh(place, true) };
     return { entry, inode: { low: 0, high: 0 }, ...node, storedBytes: undefined };
   }
@@ -91,12 +108,12 @@ const files = (count: number, prefix = 'file '): string[] =>
   Array.from({ length: count }, (_, number) => `${prefix}${number}`);
 
 test('the files behind the one that is read are decoded, up to a number, and each is requested once', async (t) => {
-  const lab = new Lab([{ names: files(40) }]);
+  const lab = new Lab([{ names: files(90) }]);
   await lab.read(0, 2);
-  t.deepEqual(lab.warmed, files(40).slice(3, 3 + AHEAD));
+  t.deepEqual(lab.warmed, files(90).slice(3, 3 + LOOK_AHEAD));
   await lab.read(0, 3);
   await lab.read(0, 4);
-  t.deepEqual(lab.warmed, files(40).slice(3, 5 + AHEAD));
+  t.deepEqual(lab.warmed, files(90).slice(3, 5 + WALK_AHEAD));
 });
 
 test('a walk looks into the next directory, back out of it, and behind it', async (t) => {

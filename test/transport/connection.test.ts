@@ -47,13 +47,13 @@ async function connected(
   const listener = await listen(within, ANY_PORT, link, {
     onConnection: (connection) => onServer(connection),
   });
+  t.teardown(() => listener.close()); // also if no connection is made: an open listener keeps the test's thread alive
   const client = await connect(within, listener.address, link);
   const server = await accepted;
   server.admit(); // the limits before the login have tests of their own
-  t.teardown(async () => {
+  t.teardown(() => {
     client.terminate();
     server.terminate();
-    await listener.close();
   });
   return { server, client };
 }
