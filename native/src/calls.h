@@ -30,6 +30,7 @@ napi_value zstdDecompress(const Call& call);
 napi_value readAside(const Call& call);
 napi_value decodeAside(const Call& call);
 napi_value decodePartAside(const Call& call);
+napi_value decodeStoredAside(const Call& call);
 
 // opening.cc
 napi_value openDirectory(const Call& call);

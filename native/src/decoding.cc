@@ -25,7 +25,24 @@ constexpr size_t kContentBytes = kDigestBytes + 2 * sizeof(uint32_t);  // digest
 constexpr unsigned kNoCodec = 0;
 constexpr unsigned kZstd = 1;
 
-enum Outcome : int { kDecoded = 0, kChanged = 1, kBroken = 2, kOtherLength = 3, kOutside = 4 };
+constexpr double kMostPosition = 9007199254740992;  // 2^53
+constexpr size_t kMostStoredBytes = 32 << 20;  // of a body in a file; no record in one piece is longer
+constexpr size_t kKeptStoredBytes = 1 << 20;   // of the memory that a thread keeps for the next body in a file
+
+enum Outcome : int { kDecoded = 0, kChanged = 1, kBroken = 2, kOtherLength = 3, kOutside = 4, kTruncated = 5 };
+
+// Reads until the target is full or the file ends. Returns the number of bytes.
+size_t readFully(int fd, uint64_t position, const Bytes& target) {
+  size_t done = 0;
+  while (done < target.size) {
+    const auto at = static_cast<off_t>(position + done);
+    const ssize_t got = retry([&] { return pread(fd, target.data + done, target.size - done, at); });
+    if (got < 0) throw Failure{errno, "pread"};
+    if (got == 0) break;
+    done += static_cast<size_t>(got);
+  }
+  return done;
+}
 
 // A task whose promise resolves with a number.
 class Counting : public Aside {
@@ -51,17 +68,7 @@ class Reading : public Counting {
       : Counting("readAside"), fd_(call.fd(0)), position_(call.count(1)), target_(call.bytes(2)) {}
 
  protected:
-  double count() override {
-    size_t done = 0;
-    while (done < target_.size) {
-      const auto at = static_cast<off_t>(position_ + done);
-      const ssize_t got = retry([&] { return pread(fd_, target_.data + done, target_.size - done, at); });
-      if (got < 0) throw Failure{errno, "pread"};
-      if (got == 0) break;
-      done += static_cast<size_t>(got);
-    }
-    return static_cast<double>(done);
-  }
+  double count() override { return static_cast<double>(readFully(fd_, position_, target_)); }
 
  private:
   const int fd_;
@@ -110,62 +117,131 @@ PartContexts& partContexts() {
   return contexts;
 }
 
+// The bytes to decode, and how many of them are passed over before the target.
+struct Body {
+  Bytes memory = {nullptr, 0};  // empty if the body is in a file
+  int fd = -1;
+  uint64_t position = 0;
+  size_t size = 0;
+  bool isPart = false;
+  size_t from = 0;
+};
+
+// Memory for a body in a file. Each thread has its own, and keeps a small one.
+class StoredRoom {
+ public:
+  explicit StoredRoom(size_t size) : bytes_(ofThread()) { bytes_.resize(size); }
+  ~StoredRoom() {
+    if (bytes_.capacity() > kKeptStoredBytes) std::vector<uint8_t>().swap(bytes_);
+  }
+  StoredRoom(const StoredRoom&) = delete;
+  StoredRoom& operator=(const StoredRoom&) = delete;
+
+  Bytes bytes() const { return {bytes_.data(), bytes_.size()}; }
+
+ private:
+  static std::vector<uint8_t>& ofThread() {
+    thread_local std::vector<uint8_t> bytes;
+    return bytes;
+  }
+
+  std::vector<uint8_t>& bytes_;
+};
+
+// Decrypts and decodes a body into a target, and hashes the contents in it.
 class Decoding : public Counting {
  public:
-  explicit Decoding(const Call& call) : Decoding(call, "decodeAside") {}
-  ~Decoding() override { OPENSSL_cleanse(key_, sizeof key_); }
-
- protected:
-  Decoding(const Call& call, const char* name)
-      : Counting(name),
+  Decoding(const Call& call, const Body& body)
+      : Counting(call.name()),
         cipher_(call.bits(0)),
         also_(copyOf(call.bytes(3))),
-        body_(call.bytes(4)),
+        body_(body),
         codec_(call.bits(5)),
         target_(call.bytes(6)),
         contents_(call.bytes(7)) {
     const Bytes key = call.bytes(1), nonce = call.bytes(2);
     const bool isPlain = cipher_ == kBodyCiphers;
     const bool fits = isPlain || (key.size == kBodyKeyBytes && nonce.size == kBodyNonceBytes && cipher_ < kBodyCiphers);
-    if (!fits || body_.size > INT_MAX || also_.size() > INT_MAX || contents_.size % kContentBytes != 0 || codec_ > kZstd) {
+    if (!fits || body_.memory.size > INT_MAX || body_.size > kMostStoredBytes || also_.size() > INT_MAX ||
+        contents_.size % kContentBytes != 0 || codec_ > kZstd) {
       throw Failure{EINVAL, call.name()};
     }
     if (isPlain) return;
     memcpy(key_, key.data, sizeof key_);
     memcpy(nonce_, nonce.data, sizeof nonce_);
   }
+  ~Decoding() override { OPENSSL_cleanse(key_, sizeof key_); }
 
-  // Decodes the first `bytes` bytes of the body, which has been decrypted.
-  virtual Outcome decoded(size_t bytes) {
-    if (codec_ == kNoCodec) return bytes == target_.size ? copied(0) : kOtherLength;
+ private:
+  static constexpr size_t kPassedBytes = 64 << 10;
+
+  double count() final {
+    if (body_.fd < 0) return opened(body_.memory);
+    const StoredRoom room(body_.size);
+    return readFully(body_.fd, body_.position, room.bytes()) == body_.size ? opened(room.bytes()) : kTruncated;
+  }
+
+  // Decrypts a body in place, decodes it, and hashes its contents.
+  Outcome opened(Bytes body) {
+    if (cipher_ < kBodyCiphers) {
+      if (body.size < kBodyTagBytes) return kChanged;
+      body.size -= kBodyTagBytes;
+      const Bytes also = {also_.data(), also_.size()};
+      if (!decryptInPlace(cipher_, key_, nonce_, also, body.data, body.size)) return kChanged;
+    }
+    const Outcome outcome = body_.isPart ? decodedPart(body) : decoded(body);
+    return outcome == kDecoded ? hashed() : outcome;
+  }
+
+  Outcome decoded(const Bytes& body) const {
+    if (codec_ == kNoCodec) return body.size == target_.size ? copied(body, 0) : kOtherLength;
     thread_local Context context;
     if (!context) context.reset(ZSTD_createDCtx());
     if (!context) throw Failure{ENOMEM, "decodeAside"};
-    const size_t got = ZSTD_decompressDCtx(context.get(), target_.data, target_.size, body_.data, bytes);
+    const size_t got = ZSTD_decompressDCtx(context.get(), target_.data, target_.size, body.data, body.size);
     if (ZSTD_isError(got)) return kBroken;
     return got == target_.size ? kDecoded : kOtherLength;
   }
 
-  Outcome copied(size_t from) const {
-    if (target_.size > 0) memcpy(target_.data, body_.data + from, target_.size);
+  // Decodes a part: as many bytes as the target has, from a position in the decoded body. The bytes after that part are
+  // not decoded.
+  Outcome decodedPart(const Bytes& body) const {
+    const size_t from = body_.from;
+    if (codec_ == kNoCodec) {
+      return from <= body.size && target_.size <= body.size - from ? copied(body, from) : kOtherLength;
+    }
+    Context context = partContexts().take();
+    const Outcome outcome = decodedBy(*context, {body.data, body.size, 0});
+    partContexts().giveBack(std::move(context));
+    return outcome;
+  }
+
+  Outcome decodedBy(ZSTD_DCtx& context, ZSTD_inBuffer in) const {
+    std::vector<uint8_t> passed(std::min(body_.from, kPassedBytes));
+    for (size_t left = body_.from; left > 0;) {
+      const Bytes piece = {passed.data(), std::min(left, passed.size())};
+      const Outcome outcome = fill(context, in, piece);
+      if (outcome != kDecoded) return outcome;
+      left -= piece.size;
+    }
+    return fill(context, in, target_);
+  }
+
+  static Outcome fill(ZSTD_DCtx& context, ZSTD_inBuffer& in, const Bytes& piece) {
+    ZSTD_outBuffer out = {piece.data, piece.size, 0};
+    while (out.pos < out.size) {
+      const size_t before = out.pos + in.pos;
+      const size_t left = ZSTD_decompressStream(&context, &out, &in);
+      if (ZSTD_isError(left)) return kBroken;
+      const bool isEnd = left == 0 || out.pos + in.pos == before;
+      if (isEnd && out.pos < out.size) return kOtherLength;
+    }
     return kDecoded;
   }
 
-  const Bytes& body() const { return body_; }
-  const Bytes& target() const { return target_; }
-  bool isStored() const { return codec_ == kNoCodec; }
-
- private:
-  double count() final {
-    size_t bytes = body_.size;
-    if (cipher_ < kBodyCiphers) {
-      if (bytes < kBodyTagBytes) return kChanged;
-      bytes -= kBodyTagBytes;
-      const Bytes also = {also_.data(), also_.size()};
-      if (!decryptInPlace(cipher_, key_, nonce_, also, body_.data, bytes)) return kChanged;
-    }
-    const Outcome outcome = decoded(bytes);
-    return outcome == kDecoded ? hashed() : outcome;
+  Outcome copied(const Bytes& body, size_t from) const {
+    if (target_.size > 0) memcpy(target_.data, body.data + from, target_.size);
+    return kDecoded;
   }
 
   static std::vector<uint8_t> copyOf(const Bytes& bytes) { return {bytes.data, bytes.data + bytes.size}; }
@@ -189,66 +265,54 @@ class Decoding : public Counting {
   uint8_t key_[kBodyKeyBytes] = {};
   uint8_t nonce_[kBodyNonceBytes] = {};
   std::vector<uint8_t> also_;
-  const Bytes body_;
+  const Body body_;
   const unsigned codec_;
   const Bytes target_;
   const Bytes contents_;
 };
 
-// Decodes a part of a body: as many bytes as the target has, from a position in the decoded body. The bytes after that
-// part are not decoded.
-class DecodingPart : public Decoding {
- public:
-  explicit DecodingPart(const Call& call) : Decoding(call, "decodePartAside"), from_(call.count(8)) {}
+// Returns a body in a file, of which argument 4 has the place: three doubles, the position, the bytes, and the first
+// decoded byte that is wanted (-1: the body is decoded as a whole).
+Body bodyInFile(const Call& call) {
+  double place[3];
+  const Bytes packed = call.bytes(4);
+  if (packed.size != sizeof place) throw Failure{EINVAL, call.name()};
+  memcpy(place, packed.data, sizeof place);
+  const bool isPart = place[2] >= 0;
+  const bool isSound = place[0] >= 0 && place[0] < kMostPosition && place[1] >= 0 && place[1] <= kMostStoredBytes &&
+                       place[2] <= kMostStoredBytes;
+  if (!isSound) throw Failure{EINVAL, call.name()};
+  Body body;
+  body.fd = call.fd(8);
+  body.position = static_cast<uint64_t>(place[0]);
+  body.size = static_cast<size_t>(place[1]);
+  body.isPart = isPart;
+  body.from = isPart ? static_cast<size_t>(place[2]) : 0;
+  return body;
+}
 
- protected:
-  Outcome decoded(size_t bytes) override {
-    if (isStored()) {
-      return from_ <= bytes && target().size <= bytes - from_ ? copied(from_) : kOtherLength;
-    }
-    Context context = partContexts().take();
-    const Outcome outcome = decodedBy(*context, {body().data, bytes, 0});
-    partContexts().giveBack(std::move(context));
-    return outcome;
-  }
-
- private:
-  static constexpr size_t kPassedBytes = 64 << 10;
-
-  Outcome decodedBy(ZSTD_DCtx& context, ZSTD_inBuffer in) const {
-    std::vector<uint8_t> passed(std::min(from_, kPassedBytes));
-    for (size_t left = from_; left > 0;) {
-      const Bytes piece = {passed.data(), std::min(left, passed.size())};
-      const Outcome outcome = fill(context, in, piece);
-      if (outcome != kDecoded) return outcome;
-      left -= piece.size;
-    }
-    return fill(context, in, target());
-  }
-
-  static Outcome fill(ZSTD_DCtx& context, ZSTD_inBuffer& in, const Bytes& piece) {
-    ZSTD_outBuffer out = {piece.data, piece.size, 0};
-    while (out.pos < out.size) {
-      const size_t before = out.pos + in.pos;
-      const size_t left = ZSTD_decompressStream(&context, &out, &in);
-      if (ZSTD_isError(left)) return kBroken;
-      const bool isEnd = left == 0 || out.pos + in.pos == before;
-      if (isEnd && out.pos < out.size) return kOtherLength;
-    }
-    return kDecoded;
-  }
-
-  const size_t from_;
-};
+Body bodyInMemory(const Call& call, bool isPart) {
+  Body body;
+  body.memory = call.bytes(4);
+  body.isPart = isPart;
+  body.from = isPart ? call.count(8) : 0;
+  return body;
+}
 
 }  // namespace
 
 napi_value readAside(const Call& call) { return Aside::start(std::make_unique<Reading>(call), call, {2}); }
 
-napi_value decodeAside(const Call& call) { return Aside::start(std::make_unique<Decoding>(call), call, {4, 6, 7}); }
+napi_value decodeAside(const Call& call) {
+  return Aside::start(std::make_unique<Decoding>(call, bodyInMemory(call, false)), call, {4, 6, 7});
+}
 
 napi_value decodePartAside(const Call& call) {
-  return Aside::start(std::make_unique<DecodingPart>(call), call, {4, 6, 7});
+  return Aside::start(std::make_unique<Decoding>(call, bodyInMemory(call, true)), call, {4, 6, 7});
+}
+
+napi_value decodeStoredAside(const Call& call) {
+  return Aside::start(std::make_unique<Decoding>(call, bodyInFile(call)), call, {6, 7});
 }
 
 }  // namespace tardis::calls

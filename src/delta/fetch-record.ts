@@ -43,16 +43,23 @@ export async function fetchRecord(
   try {
     got = await backend.read(record.object, record.position + from, target, bytes);
   } catch (error) {
-    // Only a missing object is damage; a temporary error of the disk is not.
-    if (systemCode(error) === 'ENOENT') {
-      // The record may also have been moved since it was looked up; the caller can then look it up again.
-      const context = { isGone: true };
-      throw new TardisError('RECORD_DAMAGED', `${record.object} is missing`, context, error);
-    }
-    throw asTardisError(error, `reading ${record.object}`);
+    throw unreadRecord(error, record.object);
   }
-  if (got !== bytes) throw new TardisError('RECORD_DAMAGED', `${record.object} is truncated`);
+  if (got !== bytes) throw truncated(record.object);
   return target;
+}
+
+/** Returns the error to report when an object cannot be read. */
+export function unreadRecord(error: unknown, object: string): TardisError {
+  // Only a missing object is damage; a temporary error of the disk is not.
+  if (systemCode(error) !== 'ENOENT') return asTardisError(error, `reading ${object}`);
+  // The record may also have been moved since it was looked up; the caller can then look it up again.
+  return new TardisError('RECORD_DAMAGED', `${object} is missing`, { isGone: true }, error);
+}
+
+/** Returns the error to report when an object ends within a record. */
+export function truncated(object: string): TardisError {
+  return new TardisError('RECORD_DAMAGED', `${object} is truncated`);
 }
 
 /** Returns the header at the beginning of `bytes`. Throws RECORD_DAMAGED if it does not belong to this record. */

@@ -24,4 +24,11 @@ export {
   SignatureMaker,
   signatureBytesFor,
 } from './signature.js';
-export { fetchHead, fetchRecord, headIn, type RecordSource } from './fetch-record.js';
+export {
+  fetchHead,
+  fetchRecord,
+  headIn,
+  type RecordSource,
+  truncated,
+  unreadRecord,
+} from './fetch-record.js';

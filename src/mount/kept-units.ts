@@ -20,6 +20,11 @@ export interface Unit {
   readonly digests: DecodedDigests;
 }
 
+export interface KeptUnitsOptions {
+  readonly onAdded: () => void;
+  readonly release?: ((blocks: readonly Buffer[]) => void) | undefined;
+}
+
 export class KeptUnits {
   private readonly units = new Map<string, Soon<Unit>>();
   private bytes = 0;
@@ -28,10 +33,12 @@ export class KeptUnits {
   /** Memory of removed chunks, kept for reuse. */
   private readonly spare: Buffer[] = [];
   private readonly onAdded: () => void;
+  private readonly release: (blocks: readonly Buffer[]) => void;
 
-  /** `onAdded` is called when a unit was decoded. */
-  constructor(onAdded: () => void = () => undefined) {
+  /** `onAdded` is called when a unit was decoded. `release` frees the memory of units, or uses it again. */
+  constructor({ onAdded, release = releaseAll }: KeptUnitsOptions) {
     this.onAdded = onAdded;
+    this.release = release;
   }
 
   /** True if a unit is decoded, or being decoded. */
@@ -85,7 +92,7 @@ export class KeptUnits {
   private put(key: string, unit: Unit): void {
     this.units.delete(key);
     this.units.set(key, unit);
-    this.bytes += unit.bytes.length;
+    this.bytes += memoryOf(unit);
     const gone: Buffer[] = [];
     for (const oldest of this.oldestFirst()) {
       if (this.bytes <= MAX_UNIT_BYTES) break;
@@ -93,7 +100,7 @@ export class KeptUnits {
       if (old === undefined || old instanceof Promise || oldest === key) continue;
       this.units.delete(oldest);
       this.spent.delete(oldest);
-      this.bytes -= old.bytes.length;
+      this.bytes -= memoryOf(old);
       gone.push(old.bytes);
     }
     // Those who wait for them get them before the next turn.
@@ -110,7 +117,7 @@ export class KeptUnits {
   private reuse(gone: readonly Buffer[]): void {
     const isKept = (bytes: Buffer): boolean =>
       bytes.length === STREAM_CHUNK_BYTES && this.spare.length < MAX_SPARE;
-    releaseAll(
+    this.release(
       gone.filter((bytes) => {
         if (!isKept(bytes)) return true;
         this.spare.push(bytes);
@@ -118,4 +125,9 @@ export class KeptUnits {
       }),
     );
   }
+}
+
+/** Returns the size of the memory of a unit, which may be larger than its bytes. */
+function memoryOf({ bytes }: Unit): number {
+  return bytes.buffer.byteLength;
 }

@@ -66,7 +66,7 @@ interface PlacedChunk {
 type Layout = ChunkedRecord | undefined;
 
 export class Units {
-  private readonly kept = new KeptUnits(() => this.onDecoded());
+  private readonly kept: KeptUnits;
   private readonly lone = new LoneContents();
   private readonly records = new Map<string, Soon<Layout>>();
   /** Keys of the records that were decoded last. */
@@ -94,6 +94,10 @@ export class Units {
     this.source = source;
     this.decoder = decoder;
     this.directory = directory;
+    this.kept = new KeptUnits({
+      onAdded: () => this.onDecoded(),
+      release: decoder.reuse?.bind(decoder),
+    });
     const warm = (record: RecordPlace): void => {
       if (!this.decoded.has(recordKey(record))) this.warm(record);
     };

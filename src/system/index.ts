@@ -31,6 +31,8 @@ export {
 export {
   type AsideBody,
   AsideOutcome,
+  BODY_PLACE_BYTES,
+  type StoredBody,
   CONTENT_ROW_BYTES,
   type DecodingCalls,
   NO_BODY_CIPHER,

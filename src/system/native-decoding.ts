@@ -14,6 +14,8 @@ export const AsideOutcome = Object.freeze({
   otherLength: 3,
   /** A content is not within the decoded bytes. */
   outside: 4,
+  /** The file ends before the body does. */
+  truncated: 5,
 });
 /** Value of `cipher` for a body that is not encrypted. */
 export const NO_BODY_CIPHER = 2;
@@ -36,6 +38,27 @@ export type AsideBody = readonly [
   contents: Uint8Array,
 ];
 
+/** Bytes of the place of a body in a file. */
+export const BODY_PLACE_BYTES = 24;
+
+/** Parameters of `decodeStoredAside`: those of `decodeAside`, with a place in the file in place of the body. */
+export type StoredBody = readonly [
+  cipher: number,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  also: Uint8Array,
+  /**
+   * Three doubles: the position of the body in the file, its bytes, and the first decoded byte that is wanted. -1 stands
+   * for the whole body.
+   */
+  place: Uint8Array,
+  codec: number,
+  target: Uint8Array,
+  contents: Uint8Array,
+  /** Must stay open until the promise is settled. */
+  fd: number,
+];
+
 export interface DecodingCalls {
   /**
    * Reads until `target` is full or the file ends. Resolves with the number of bytes. `fd` must stay open meanwhile.
@@ -48,4 +71,9 @@ export interface DecodingCalls {
    * Bytes after this part are not decoded, so damage in them is not found. The rest is as for `decodeAside`.
    */
   decodePartAside(...bodyAndFrom: readonly [...body: AsideBody, from: number]): Promise<number>;
+  /**
+   * Reads a body of at most 32 MiB from a file and decodes it as `decodeAside` does, or a part of it as
+   * `decodePartAside` does.
+   */
+  decodeStoredAside(...body: StoredBody): Promise<number>;
 }

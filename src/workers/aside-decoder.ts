@@ -3,20 +3,33 @@
  * has its own heap and compiled code.
  */
 import path from 'node:path';
-import type { BodyDecoder } from '../delta/index.js';
+import {
+  type BodyDecoder,
+  type RecordPlace,
+  truncated,
+  unreadRecord,
+} from '../delta/index.js';
 import { asTardisError, TardisError } from '../errors/index.js';
 import { releaseAll, releaseBuffers } from '../model/index.js';
 import { changedRecord, Codec, type ObjectReader, unreadable } from '../store/index.js';
 import {
   type AsideBody,
   AsideOutcome,
+  BODY_PLACE_BYTES,
   type NativeCalls,
   NO_BODY_CIPHER,
   type System,
 } from '../system/index.js';
 import { decodeHere, memoryReader } from './decode-job.js';
-import { type BodyToDecode, decodeRecord, type DecodingSteps } from './decode-record.js';
+import {
+  type BodyToDecode,
+  decodeRecord,
+  type DecodingSteps,
+  type StepsFromFile,
+} from './decode-record.js';
 import type { DecodeInput, DecodeOutput, Decoder } from './decode-types.js';
+import { KeptFiles } from './kept-files.js';
+import { SpareMemory } from './spare-memory.js';
 
 const NOTHING = Buffer.alloc(0);
 /** Maximum number of records that are decoded at once, since other reads need threads of libuv's pool too. */
@@ -27,11 +40,18 @@ export class AsideDecoder implements Decoder {
   private readonly waiting: (() => void)[] = [];
   private readonly system: System;
   private readonly mostAtOnce: number;
+  private readonly opened: KeptFiles;
+  private readonly spare: SpareMemory | undefined;
 
-  /** `mostAtOnce`: number of records that are decoded at once. The others wait, without memory of their own. */
-  constructor(system: System, mostAtOnce = DECODED_AT_ONCE) {
+  /**
+   * `mostAtOnce`: number of records that are decoded at once. The others wait, without memory of their own. `spare` is
+   * given if the caller gives decoded bytes back (`reuse`).
+   */
+  constructor(system: System, mostAtOnce = DECODED_AT_ONCE, spare?: SpareMemory) {
+    this.spare = spare;
     this.system = system;
     this.mostAtOnce = mostAtOnce;
+    this.opened = new KeptFiles(system.files);
   }
 
   async run(
@@ -68,62 +88,111 @@ export class AsideDecoder implements Decoder {
   }
 
   private async decoded(input: DecodeInput): Promise<DecodeOutput> {
-    const { system } = this;
+    const { system, spare } = this;
     const { source, keys } = input;
-    const backend =
-      'directory' in source
-        ? new AsideReader(system, source.directory.path)
-        : memoryReader(source.stored);
     const rooms: Buffer[] = [];
+    const steps: DecodingSteps = {
+      room: (bytes) => {
+        const room = Buffer.allocUnsafeSlow(bytes);
+        rooms.push(room);
+        return room;
+      },
+      target: (bytes) => spare?.take(bytes) ?? Buffer.allocUnsafeSlow(bytes),
+      decode: (body) => decodeAside(system.native, body),
+    };
+    const reader =
+      'directory' in source
+        ? new AsideReader(system, this.opened, source.directory.path)
+        : undefined;
+    const backend = reader ?? memoryReader((source as { stored: Uint8Array }).stored);
     try {
       const from = { backend, native: system.native, keys };
-      return await decodeRecord(input, from, system, stepsAside(system, rooms));
+      return await decodeRecord(input, from, system, { ...steps, fromFile: reader });
     } finally {
       backend.close();
       releaseAll(rooms);
     }
   }
+
+  reuse(blocks: readonly Buffer[]): void {
+    if (this.spare === undefined) releaseAll(blocks);
+    else this.spare.giveBack(blocks);
+  }
 }
 
-/** Reads objects of a client's directory without blocking this thread. */
-class AsideReader implements ObjectReader {
+/** Reads objects of a client's directory without blocking this thread, except for the heads of records. */
+class AsideReader implements ObjectReader, StepsFromFile {
   private readonly system: System;
+  private readonly opened: KeptFiles;
   private readonly root: string;
-  private opened: { readonly name: string; readonly fd: number } | undefined;
+  /** The files that are in use until `close`, by the names of the objects. */
+  private readonly used = new Map<string, { readonly path: string; readonly fd: number }>();
 
-  constructor(system: System, root: string) {
+  constructor(system: System, opened: KeptFiles, root: string) {
     this.system = system;
+    this.opened = opened;
     this.root = root;
   }
 
   async read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
-    const { files, native } = this.system;
     try {
-      if (this.opened?.name !== name) {
-        this.close();
-        this.opened = { name, fd: files.open(path.join(this.root, name), 'read') };
-      }
-      return await native.readAside(this.opened.fd, position, target.subarray(0, bytes));
+      return await this.system.native.readAside(
+        this.fd(name),
+        position,
+        target.subarray(0, bytes),
+      );
     } catch (error) {
       throw unreadable(error, name);
     }
   }
 
-  close(): void {
-    if (this.opened !== undefined) this.system.files.close(this.opened.fd);
-    this.opened = undefined;
+  head({ object, position }: RecordPlace, bytes: number): Buffer {
+    const head = Buffer.allocUnsafe(bytes);
+    try {
+      const got = this.system.files.read(this.fd(object), head, 0, bytes, position);
+      return head.subarray(0, got);
+    } catch (error) {
+      throw unreadRecord(unreadable(error, object), object);
+    }
   }
-}
 
-function stepsAside({ native }: System, rooms: Buffer[]): DecodingSteps {
-  return {
-    room: (bytes) => {
-      const room = Buffer.allocUnsafeSlow(bytes);
-      rooms.push(room);
-      return room;
-    },
-    decode: (body) => decodeAside(native, body),
-  };
+  async decode(
+    { codec, sealed, target, contents, part }: BodyToDecode,
+    { object, position }: RecordPlace,
+    { at, bytes }: { readonly at: number; readonly bytes: number },
+  ): Promise<void> {
+    const place = Buffer.alloc(BODY_PLACE_BYTES);
+    place.writeDoubleLE(position + at, 0);
+    place.writeDoubleLE(bytes, 8);
+    place.writeDoubleLE(part?.from ?? -1, 16);
+    const { cipher, key, nonce, also } = sealed.opening ?? PLAIN;
+    const { native } = this.system;
+    let outcome: number;
+    try {
+      const fd = this.fd(object);
+      const body = [cipher, key, nonce, also, place, codec, target, contents, fd] as const;
+      outcome = await native.decodeStoredAside(...body);
+    } catch (error) {
+      throw unreadRecord(unreadable(error, object), object);
+    }
+    if (outcome === AsideOutcome.truncated) throw truncated(object);
+    requireDecoded(outcome);
+  }
+
+  close(): void {
+    for (const { path: used } of this.used.values()) this.opened.leave(used);
+    this.used.clear();
+  }
+
+  private fd(name: string): number {
+    let used = this.used.get(name);
+    if (used === undefined) {
+      const file = path.join(this.root, name);
+      used = { path: file, fd: this.opened.use(file) };
+      this.used.set(name, used);
+    }
+    return used.fd;
+  }
 }
 
 async function decodeAside(native: NativeCalls, body: BodyToDecode): Promise<void> {

@@ -52,6 +52,7 @@ export function memoryReader(stored: Uint8Array): ObjectReader {
 function stepsHere(native: NativeCalls): DecodingSteps {
   return {
     room,
+    target: (bytes) => Buffer.allocUnsafeSlow(bytes),
     decode: (body) => decodeHere(native, body),
   };
 }

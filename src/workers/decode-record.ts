@@ -1,5 +1,11 @@
 /** Decodes one stored record, or one chunk of a large one, with steps that may run in this thread or in another. */
-import { fetchHead, fetchRecord, headIn, type RecordSource } from '../delta/index.js';
+import {
+  fetchHead,
+  fetchRecord,
+  headIn,
+  type RecordPlace,
+  type RecordSource,
+} from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
 import { bufferOf, contentDigest, DIGEST_BYTES, Scheme } from '../model/index.js';
 import {
@@ -44,8 +50,27 @@ export interface BodyToDecode {
 export interface DecodingSteps {
   /** Returns memory for stored bytes, which the next call may reuse. */
   room(bytes: number): Buffer;
+  /** Returns memory for decoded bytes, which becomes the caller's. */
+  target(bytes: number): Buffer;
   /** Decrypts and decodes a body, or a part of one. Throws RECORD_DAMAGED. */
   decode(body: BodyToDecode): Promise<void> | void;
+  /** Reads and decodes in one step, if that is possible. */
+  readonly fromFile?: StepsFromFile | undefined;
+}
+
+/** The steps for a record in a file, whose body needs no memory of JavaScript. */
+export interface StepsFromFile {
+  /** Reads at most so many bytes of a record, from its beginning. Throws RECORD_DAMAGED, IO_FAILED. */
+  head(record: RecordPlace, bytes: number): Buffer;
+  /**
+   * Decodes a body that begins at a position of the record. `body.sealed` is without its bytes. Throws RECORD_DAMAGED,
+   * IO_FAILED.
+   */
+  decode(
+    body: BodyToDecode,
+    record: RecordPlace,
+    place: { readonly at: number; readonly bytes: number },
+  ): Promise<void>;
 }
 
 /** Decodes the selected part of the input, with records that are read by `from`. Throws RECORD_DAMAGED, IO_FAILED. */
@@ -60,42 +85,77 @@ export async function decodeRecord(
     : chunkOf(input, input.chunk, from, steps);
 }
 
+/** Bytes that are read of a record before its body: header and index of most records. */
+const HEAD_BYTES = 8 << 10;
+
 async function wholeRecord(
-  { record, source, content }: DecodeInput,
+  input: DecodeInput,
   from: RecordSource,
   system: System,
   steps: DecodingSteps,
 ): Promise<DecodeOutput> {
-  // A large record is probably chunked, so its head is read first.
-  if (record.recordBytes > STREAM_CHUNK_BYTES && 'directory' in source) {
-    const head = await fetchHead(from, record);
-    if ((head.header.flags & RECORD_CHUNKED) !== 0) return CHUNKED;
-  }
-  const stored = steps.room(record.recordBytes);
-  await fetchRecord(from.backend, record, 0, stored);
-  const { header, cipher } = headIn(from, record, stored);
+  const { record, content } = input;
+  const read = await startOf(input, from, steps);
+  if (read === undefined) return CHUNKED;
+  const { start, isWhole } = read;
+  const { header, cipher } = headIn(from, record, start);
   if ((header.flags & RECORD_CHUNKED) !== 0) return CHUNKED;
   if (header.rawBytes > MAX_FRAME_RAW_BYTES) {
     throw new TardisError('RECORD_DAMAGED', `a record in ${record.object} claims to be too large`);
   }
-  const { codec, rawBytes } = header;
-  const sealed = sealedBody(stored, header, cipher);
-  const all = contentsOf(stored, header);
+  const { codec, rawBytes, indexBytes, bodyBytes } = header;
+  const sealed = sealedBody(start, header, cipher);
+  const all = contentsOf(start, header);
   const one = content === undefined ? undefined : rowOf(all, content);
   const digests = one ?? all;
   const [startBytes, sizeBytes] =
     one === undefined || content === undefined
       ? [0, rawBytes]
       : [content.offset, content.sizeBytes];
-  const bytes = Buffer.allocUnsafeSlow(sizeBytes);
+  const bytes = steps.target(sizeBytes);
   const part = one && { from: startBytes, rawBytes };
   one?.writeUInt32LE(0, DIGEST_BYTES); // the offset in `bytes`
-  await steps.decode({ codec, sealed, target: bytes, contents: digests, part });
+  const body = { codec, sealed, target: bytes, contents: digests, part };
+  if (isWhole) await steps.decode(body);
+  else {
+    const place = { at: RECORD_HEADER_BYTES + indexBytes, bytes: bodyBytes };
+    await steps.fromFile!.decode(body, record, place);
+  }
   one?.writeUInt32LE(startBytes, DIGEST_BYTES);
   for (let at = 0; at < digests.length; at += CONTENT_ROW_BYTES) {
     contentDigest(system.native, from.keys, digests, at);
   }
   return { isWhole: true, bytes, digests, startBytes };
+}
+
+/**
+ * Reads a record, or only its header and index if its body can be decoded from the file. Returns undefined for some
+ * records in chunks; others are returned.
+ */
+async function startOf(
+  { record, source }: DecodeInput,
+  from: RecordSource,
+  { fromFile, room }: DecodingSteps,
+): Promise<{ readonly start: Buffer; readonly isWhole: boolean } | undefined> {
+  const head = fromFile?.head(record, Math.min(record.recordBytes, HEAD_BYTES));
+  const header = head === undefined ? undefined : readHeader(head, 0);
+  if (header !== undefined && (header.flags & RECORD_CHUNKED) !== 0) return undefined;
+  const headBytes = RECORD_HEADER_BYTES + (header?.indexBytes ?? Infinity);
+  if (header !== undefined && headBytes <= head!.length && isDecodedFromFile(header)) {
+    return { start: head!, isWhole: false };
+  }
+  // A large record is probably chunked, so its head is read first.
+  if (record.recordBytes > STREAM_CHUNK_BYTES && 'directory' in source) {
+    const whole = await fetchHead(from, record);
+    if ((whole.header.flags & RECORD_CHUNKED) !== 0) return undefined;
+  }
+  const stored = room(record.recordBytes);
+  return { start: await fetchRecord(from.backend, record, 0, stored), isWhole: true };
+}
+
+/** True if the addon can decode the body by itself. It has no other codecs, and checks no tags of readable bodies. */
+function isDecodedFromFile({ codec, scheme }: RecordHeader): boolean {
+  return (codec === Codec.none || codec === Codec.zstd) && scheme !== Scheme.readable;
 }
 
 /** Returns the row of a content; undefined if the record has no such content. */
@@ -142,7 +202,7 @@ async function chunkOf(
   const cipher = isPlain || keys === undefined ? undefined : new RecordCipher(native, keys, header);
   const stored = steps.room(chunk.storedBytes);
   await fetchRecord(backend, record, chunk.at, stored);
-  const bytes = Buffer.allocUnsafeSlow(chunk.sizeBytes);
+  const bytes = steps.target(chunk.sizeBytes);
   const sealed = sealedChunk(chunk, stored, cipher && { cipher, number: chunk.number });
   const codec = chunk.isRaw ? Codec.none : header.codec;
   await steps.decode({ codec, sealed, target: bytes, contents: NOTHING });

@@ -56,4 +56,9 @@ export interface Decoder {
     input: DecodeInput,
     transfer?: readonly ArrayBuffer[],
   ): Promise<{ readonly output: DecodeOutput }>;
+  /**
+   * Takes back decoded bytes that are no longer needed: frees their memory, or uses it again. Without it, the caller
+   * frees them.
+   */
+  reuse?(blocks: readonly Buffer[]): void;
 }

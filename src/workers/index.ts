@@ -31,3 +31,4 @@ export {
 } from './directory-block.js';
 export { RACY_WINDOW_NS } from './inspect.js';
 export { MOST_NAMES } from './large-directory.js';
+export { SpareMemory } from './spare-memory.js';

@@ -22,7 +22,7 @@ import {
   nodeSystem,
   type System,
 } from '../../system/index.js';
-import { AsideDecoder, type Decoder, openJobs } from '../../workers/index.js';
+import { AsideDecoder, type Decoder, openJobs, SpareMemory } from '../../workers/index.js';
 import { followBucket } from '../shared/follow-bucket.js';
 import { usesServer } from '../shared/open-history.js';
 import { endingSignals } from '../shared/signals.js';
@@ -122,7 +122,7 @@ interface Serving {
 /** Returns the decoder of records: threads of libuv's pool, or this thread if `threads` is 0. */
 async function decoderOf(system: System, threads: number): Promise<Decoder> {
   if (threads === 0) return openJobs(system, { threads, recentDigests: RECENT_DIGESTS });
-  return new AsideDecoder(system, Math.min(threads, MOST_AT_ONCE));
+  return new AsideDecoder(system, Math.min(threads, MOST_AT_ONCE), new SpareMemory());
 }
 
 /**
