@@ -19,7 +19,9 @@ const AHEAD_BYTES = 4 << 20;
  * Maximum number of steps for one request: to an entry, into a directory, or out of one. Large parts of a tree may
  * have no files.
  */
-const MOST_STEPS = 128;
+const MOST_STEPS = 64;
+/** Maximum number of pages that are loaded for one file that is read. */
+const MOST_LOADS = 8;
 
 /** A tree that contains files. */
 export type FileTree = Tree & Required<Pick<Tree, 'pageOf'>>;
@@ -63,6 +65,8 @@ export class FilesAhead {
   /** True if the last files were read in their order. */
   private isWalk = false;
   private isLoading = false;
+  /** Number of pages that were loaded since a file was read. */
+  private loads = 0;
   private readonly contents: AheadContents;
 
   constructor(contents: AheadContents) {
@@ -72,6 +76,7 @@ export class FilesAhead {
   /** Records that a file is read from its beginning, and decodes the next files. `page` contains the file's entry. */
   follow(tree: FileTree, { directory, entry }: NodePlace, page: LoadedPage): void {
     const shown = page.entries[entry - page.first];
+    this.loads = 0;
     this.isWalk = shown !== undefined && this.pass(shown);
     if (!this.isWalk) {
       this.leave(this.coming.length);
@@ -83,7 +88,9 @@ export class FilesAhead {
 
   /** Records that the addon has sent a content to its end. */
   wasSent(node: FileNode): void {
-    if (this.pass(node)) this.isWalk = true;
+    if (!this.pass(node)) return;
+    this.isWalk = true;
+    this.loads = 0;
   }
 
   /** Removes the files up to a node. Returns false if none has this node. */
@@ -109,7 +116,7 @@ export class FilesAhead {
     for (let steps = 0; steps < MOST_STEPS; steps += 1) {
       const { cursor } = this;
       const isEnough = this.coming.length >= most || this.comingBytes >= AHEAD_BYTES;
-      if (cursor === undefined || this.isLoading || isEnough) break;
+      if (cursor === undefined || this.isLoading || isEnough || this.loads >= MOST_LOADS) break;
       cursor.page ??= cursor.tree.loadedPage?.(cursor.directory, cursor.position);
       if (cursor.page === undefined) {
         if (this.isWalk) void this.load(cursor);
@@ -161,6 +168,7 @@ export class FilesAhead {
   private async load(cursor: Cursor): Promise<void> {
     const { tree, directory, position } = cursor;
     this.isLoading = true;
+    this.loads += 1;
     try {
       const page = await tree.pageOf(directory, position);
       const index = position - page.first;

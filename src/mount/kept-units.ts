@@ -8,7 +8,7 @@ import type { DecodedDigests } from './decoded-digests.js';
 import type { Soon } from './tree.js';
 
 /** Maximum number of bytes of decoded data that are kept. */
-const MAX_UNIT_BYTES = 12 << 20;
+const MAX_UNIT_BYTES = 11 << 20;
 const MAX_SPARE = 4;
 
 /** Decoded bytes, which may be freed in the next turn of the event loop. Use or copy them before any `await`. */

@@ -3,12 +3,7 @@
  * has its own heap and compiled code.
  */
 import path from 'node:path';
-import {
-  type BodyDecoder,
-  type RecordPlace,
-  truncated,
-  unreadRecord,
-} from '../delta/index.js';
+import { type BodyDecoder, type RecordPlace, truncated, unreadRecord } from '../delta/index.js';
 import { asTardisError, TardisError } from '../errors/index.js';
 import { releaseAll, releaseBuffers } from '../model/index.js';
 import { changedRecord, Codec, type ObjectReader, unreadable } from '../store/index.js';
@@ -25,6 +20,7 @@ import {
   type BodyToDecode,
   decodeRecord,
   type DecodingSteps,
+  RECORD_START_BYTES,
   type StepsFromFile,
 } from './decode-record.js';
 import type { DecodeInput, DecodeOutput, Decoder } from './decode-types.js';
@@ -40,7 +36,10 @@ export class AsideDecoder implements Decoder {
   private readonly waiting: (() => void)[] = [];
   private readonly system: System;
   private readonly mostAtOnce: number;
-  private readonly opened: KeptFiles;
+  /** Packs that were read last. */
+  readonly opened: KeptFiles;
+  /** Memory for heads of records: at most one for each record that is decoded at once. */
+  readonly heads: Buffer[] = [];
   private readonly spare: SpareMemory | undefined;
 
   /**
@@ -101,9 +100,7 @@ export class AsideDecoder implements Decoder {
       decode: (body) => decodeAside(system.native, body),
     };
     const reader =
-      'directory' in source
-        ? new AsideReader(system, this.opened, source.directory.path)
-        : undefined;
+      'directory' in source ? new AsideReader(system, this, source.directory.path) : undefined;
     const backend = reader ?? memoryReader((source as { stored: Uint8Array }).stored);
     try {
       const from = { backend, native: system.native, keys };
@@ -124,30 +121,35 @@ export class AsideDecoder implements Decoder {
 class AsideReader implements ObjectReader, StepsFromFile {
   private readonly system: System;
   private readonly opened: KeptFiles;
+  /** Memory for heads of records, which readers share one after the other: the garbage collector would free it late. */
+  private readonly heads: Buffer[];
+  private readonly usedHeads: Buffer[] = [];
   private readonly root: string;
   /** The files that are in use until `close`, by the names of the objects. */
   private readonly used = new Map<string, { readonly path: string; readonly fd: number }>();
 
-  constructor(system: System, opened: KeptFiles, root: string) {
+  constructor(
+    system: System,
+    { opened, heads }: { readonly opened: KeptFiles; readonly heads: Buffer[] },
+    root: string,
+  ) {
     this.system = system;
     this.opened = opened;
+    this.heads = heads;
     this.root = root;
   }
 
   async read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
     try {
-      return await this.system.native.readAside(
-        this.fd(name),
-        position,
-        target.subarray(0, bytes),
-      );
+      return await this.system.native.readAside(this.fd(name), position, target.subarray(0, bytes));
     } catch (error) {
       throw unreadable(error, name);
     }
   }
 
   head({ object, position }: RecordPlace, bytes: number): Buffer {
-    const head = Buffer.allocUnsafe(bytes);
+    const head = this.heads.pop() ?? Buffer.allocUnsafeSlow(RECORD_START_BYTES);
+    this.usedHeads.push(head);
     try {
       const got = this.system.files.read(this.fd(object), head, 0, bytes, position);
       return head.subarray(0, got);
@@ -180,6 +182,7 @@ class AsideReader implements ObjectReader, StepsFromFile {
   }
 
   close(): void {
+    this.heads.push(...this.usedHeads.splice(0));
     for (const { path: used } of this.used.values()) this.opened.leave(used);
     this.used.clear();
   }

@@ -60,7 +60,7 @@ export interface DecodingSteps {
 
 /** The steps for a record in a file, whose body needs no memory of JavaScript. */
 export interface StepsFromFile {
-  /** Reads at most so many bytes of a record, from its beginning. Throws RECORD_DAMAGED, IO_FAILED. */
+  /** Reads at most so many bytes (RECORD_START_BYTES or fewer) from the beginning of a record. Throws RECORD_DAMAGED, IO_FAILED. */
   head(record: RecordPlace, bytes: number): Buffer;
   /**
    * Decodes a body that begins at a position of the record. `body.sealed` is without its bytes. Throws RECORD_DAMAGED,
@@ -85,8 +85,8 @@ export async function decodeRecord(
     : chunkOf(input, input.chunk, from, steps);
 }
 
-/** Bytes that are read of a record before its body: header and index of most records. */
-const HEAD_BYTES = 8 << 10;
+/** Maximum number of bytes that are read of a record before its body: header and index of most records. */
+export const RECORD_START_BYTES: number = 8 << 10;
 
 async function wholeRecord(
   input: DecodeInput,
@@ -137,7 +137,7 @@ async function startOf(
   from: RecordSource,
   { fromFile, room }: DecodingSteps,
 ): Promise<{ readonly start: Buffer; readonly isWhole: boolean } | undefined> {
-  const head = fromFile?.head(record, Math.min(record.recordBytes, HEAD_BYTES));
+  const head = fromFile?.head(record, Math.min(record.recordBytes, RECORD_START_BYTES));
   const header = head === undefined ? undefined : readHeader(head, 0);
   if (header !== undefined && (header.flags & RECORD_CHUNKED) !== 0) return undefined;
   const headBytes = RECORD_HEADER_BYTES + (header?.indexBytes ?? Infinity);

@@ -32,3 +32,4 @@ export {
 export { RACY_WINDOW_NS } from './inspect.js';
 export { MOST_NAMES } from './large-directory.js';
 export { SpareMemory } from './spare-memory.js';
+export { KeptFiles } from './kept-files.js';

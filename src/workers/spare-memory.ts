@@ -17,8 +17,7 @@ export class SpareMemory {
     if (bytes < STEP_BYTES || bytes > MAX_BLOCK_BYTES) return Buffer.allocUnsafeSlow(bytes);
     const roomBytes = Math.ceil(bytes / STEP_BYTES) * STEP_BYTES;
     const at = this.blocks.findIndex(({ byteLength }) => byteLength === roomBytes);
-    const block =
-      at < 0 ? Buffer.allocUnsafeSlow(roomBytes).buffer : this.blocks.splice(at, 1)[0]!;
+    const block = at < 0 ? Buffer.allocUnsafeSlow(roomBytes).buffer : this.blocks.splice(at, 1)[0]!;
     return Buffer.from(block, 0, bytes);
   }
 
@@ -28,7 +27,8 @@ export class SpareMemory {
     for (const { buffer } of blocks) {
       if (!(buffer instanceof ArrayBuffer)) continue;
       const { byteLength } = buffer;
-      const isKept = byteLength % STEP_BYTES === 0 && byteLength > 0 && byteLength <= MAX_BLOCK_BYTES;
+      const isKept =
+        byteLength % STEP_BYTES === 0 && byteLength > 0 && byteLength <= MAX_BLOCK_BYTES;
       if (isKept) this.blocks.push(buffer);
       else freed.push(new Uint8Array(buffer));
     }

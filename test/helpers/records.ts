@@ -11,6 +11,7 @@ import {
   listPacks,
   RECORD_CHUNKED,
   RECORD_HEADER_BYTES,
+  type RecordCipher,
   type RecordHeader,
   RecordKind,
   scanPack,
@@ -26,9 +27,10 @@ export function frameRecord(
   source: Buffer,
   slices: readonly Slice[],
   compression: Compression,
+  cipher?: RecordCipher,
 ): Buffer {
   const target = new BytesBuilder(64);
-  buildFrame(source, slices, { compression, target });
+  buildFrame(source, slices, { compression, target, cipher });
   return target.take();
 }
 

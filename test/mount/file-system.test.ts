@@ -70,10 +70,14 @@ function setOf(set: number, name: string): BackupSet {
   return { set, name, ...times, ...more };
 }
 
+/** The number of a file that only root may read. */
+const SECRET = 3;
+
 /** A history of one root, `/root`: 5000 files, a directory, a link, and a file with attributes. */
 class TestHistory {
   sets: BackupSet[] = [setOf(1, 'first')];
   listings = 0;
+  access = new Access(undefined);
   private readonly entries: HistoryEntry[];
 
   constructor() {
@@ -82,7 +86,9 @@ class TestHistory {
     ]);
     this.entries = [
       ...Array.from({ length: FILES }, (_, n) =>
-        entryOf(2, `f${String(n).padStart(5, '0')}`, EntryType.file),
+        entryOf(2, `f${String(n).padStart(5, '0')}`, EntryType.file, {
+          permissions: n === SECRET ? 0o600 : 0o755,
+        }),
       ),
       entryOf(2, 'g-dir', EntryType.directory, { childId: 3 }),
       entryOf(2, 'h-link', EntryType.symlink, { linkTarget: Buffer.from('f00001') }),
@@ -100,7 +106,7 @@ class TestHistory {
       isFar: false,
       directory: undefined,
       contentKeys: undefined,
-      access: new Access(undefined),
+      access: this.access,
       sets: async () => this.sets,
       roots: async () => [{ root: 1, path: Buffer.from('/root'), directory: 2, device: 1 }],
       find: async () => root,
@@ -128,7 +134,7 @@ interface Node {
 
 /** Sends requests one by one, and collects the replies. */
 class Lab {
-  readonly history = new TestHistory();
+  readonly history;
   readonly forgotten: string[] = [];
   readonly ends: number[] = [];
   readonly ready = new ReadyPages();
@@ -137,7 +143,8 @@ class Lab {
   private last = 0;
   private readonly files: FileSystem;
 
-  constructor() {
+  constructor(history = new TestHistory()) {
+    this.history = history;
     const system = nodeSystem();
     const jobs = new InlineJobs(system);
     const kernel: Kernel = {
@@ -164,11 +171,11 @@ class Lab {
       log: (line: string) => this.logged.push(line),
     };
     const space = () => ({ blocks: 10, freeBlocks: 5, availableBlocks: 4, blockBytes: 4096 });
-    const history = this.history.asHistory();
-    const attributeUse = new AttributeUse(history);
+    const asked = this.history.asHistory();
+    const attributeUse = new AttributeUse(asked);
     this.files = new FileSystem({
       system,
-      history,
+      history: asked,
       decoder: jobs,
       kernel,
       space,
@@ -283,6 +290,21 @@ test('names are found, and those that are not are remembered as missing', async 
   const target = await lab.send(Op.readlink, await lab.lookup(root, 'h-link'), NOTHING);
   t.is(target.toString(), 'f00001');
   await t.throwsAsync(lab.lookup(one, 'below-a-file'), { message: String(-Errno.ENOTDIR) });
+});
+
+test('a file that may not be read is refused, also after a file beside it was read', async (t) => {
+  const history = new TestHistory();
+  history.access = new Access({ uid: 1000, gids: new Set([1000]) });
+  const lab = new Lab(history);
+  const root = await lab.walk('first', 'root');
+  const read = async (name: string): Promise<Buffer> => {
+    const range = Buffer.alloc(40);
+    range.writeUInt32LE(4096, 16);
+    return lab.send(Op.read, await lab.lookup(root, name), range);
+  };
+  t.is((await read('f00002')).length, 0, 'an empty file');
+  t.is((await read('f00003')).readInt32LE(0), -Errno.EACCES);
+  t.is((await read('f00004')).length, 0);
 });
 
 test('a directory that leads back to one above it is shown without attributes', async (t) => {

@@ -16,6 +16,9 @@ import {
 const WALK_AHEAD = 64;
 const LOOK_AHEAD = 16;
 
+/** Upper half of the nodes of files. */
+const HIGH = nodeHigh({ tree: 1, directory: 0, entry: 0 }, true);
+
 interface Directory {
   /** A name for a file, a number for the directory with that number. */
   readonly names: readonly (string | number)[];
@@ -125,8 +128,8 @@ test('a walk looks into the next directory, back out of it, and behind it', asyn
   await lab.read(0, 0);
   t.deepEqual([lab.warmed, lab.loaded], [['b'], []], 'one file may be all that is read');
   await lab.read(0, 1);
-  t.deepEqual(lab.loaded, [1]);
-  t.deepEqual(lab.warmed, ['b', 'c1', 'c2', 'd']);
+  t.deepEqual(lab.loaded, [1, 2]);
+  t.deepEqual(lab.warmed, ['b', 'c1', 'c2', 'd', 'e']);
   await lab.read(1, 0);
   t.deepEqual(lab.loaded, [1, 2]);
   await lab.read(1, 1);
@@ -167,4 +170,34 @@ test('a tree without files for a long way, one that leads back to itself, and on
   Object.assign(broken.tree, { pageOf: () => Promise.reject(new Error('damaged')) });
   for (const entry of [0, 1, 2, 0, 1]) await broken.read(0, entry);
   t.deepEqual(broken.warmed, ['b', 'c']);
+});
+
+test('for one file that is read, only some directories are loaded', async (t) => {
+  const chain = Array.from({ length: 200 }, (_, number) => ({
+    names: number === 0 ? ['a', 'b', 1] : [number + 1],
+    above: { directory: number - 1, position: number === 1 ? 3 : 1 },
+  }));
+  const lab = new Lab(chain);
+  lab.page(0);
+  await lab.read(0, 0);
+  await lab.read(0, 1);
+  for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate);
+  t.true(lab.loaded.length > 1 && lab.loaded.length <= 8, String(lab.loaded.length));
+});
+
+test('decoded files are offered in the order of the walk, as far as there is room', async (t) => {
+  const lab = new Lab([{ names: ['a', 'b', 'c', 'd', 'e', 'f'] }]);
+  lab.room = 2;
+  await lab.read(0, 0);
+  t.deepEqual(lab.offered, ['b', 'c']);
+  lab.room = 3;
+  lab.ahead.wasSent({ nodeLow: nodeLow({ tree: 1, directory: 0, entry: 1 }), nodeHigh: HIGH });
+  lab.ahead.goOn();
+  t.deepEqual(lab.offered, ['b', 'c', 'd']);
+  lab.room = 9;
+  await lab.read(0, 4);
+  t.deepEqual(lab.offered, ['b', 'c', 'd', 'f'], 'a file that was passed over is not offered');
+  t.is(lab.takenBack, 1);
+  await lab.read(0, 0);
+  t.is(lab.takenBack, 2, 'files in another order begin anew');
 });

@@ -64,6 +64,12 @@ class Lab {
           return native.decodePartAside(...words);
         },
       },
+      decodeStoredAside: {
+        value: (...words: Parameters<typeof native.decodeStoredAside>) => {
+          this.decoded += Buffer.from(words[4]).readDoubleLE(16) >= 0 ? 1 : 0;
+          return native.decodeStoredAside(...words);
+        },
+      },
     }) as typeof native;
     return { ...system, native: counting };
   }

@@ -3,13 +3,15 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { asTardisError, TardisError } from '../../src/errors/index.js';
-import { Codec, type CodecNumber } from '../../src/store/index.js';
+import { Codec, type CodecNumber, RecordCipher } from '../../src/store/index.js';
+import { type ContentKeys, Scheme } from '../../src/model/index.js';
 import { CONTENT_ROW_BYTES, nodeSystem } from '../../src/system/index.js';
 import {
   AsideDecoder,
   type DecodeInput,
   type Decoder,
   InlineJobs,
+  SpareMemory,
 } from '../../src/workers/index.js';
 import { chunkedRecord, contentRecord, frameRecord, sliced } from '../helpers/records.js';
 import { scratchInMemory } from '../helpers/scratch.js';
@@ -103,6 +105,64 @@ test('a content that is decoded alone does not need the bytes behind it', async 
   const first = { offset: 0, sizeBytes: 200_000 };
   const { output } = await decoder.run('decode', { ...input, content: first });
   t.is(Buffer.compare(output.bytes, source.subarray(0, 200_000)), 0);
+});
+
+test('a record that the end of its object cuts off is damage, in each way to decode', async (t) => {
+  const lab = new Lab(t);
+  for (const bytes of [30, 1000, 40_000]) {
+    const input = lab.input(recordsOf(Codec.zstd)[1]!);
+    fs.truncateSync(path.join(lab.home, 'packs/1'), 100 + bytes);
+    for (const one of [new AsideDecoder(system, AT_ONCE), new InlineJobs(system)]) {
+      await t.throwsAsync(one.run('decode', input), { code: 'RECORD_DAMAGED' }, String(bytes));
+    }
+  }
+});
+
+test('records with a long index, and those of a client that encrypts, are decoded as by a job', async (t) => {
+  const lab = new Lab(t);
+  const many = Array.from({ length: 400 }, (_none, number) => noise(number, 50));
+  const { source, slices } = sliced(many);
+  const inputs = [lab.input(frameRecord(source, slices, { codec: Codec.zstd, level: 1 }))];
+  for (const scheme of [Scheme.aes, Scheme.chaCha, Scheme.readable]) {
+    const keys: ContentKeys = {
+      scheme,
+      epoch: 1,
+      digests: Buffer.alloc(32, 1),
+      contents: [{ epoch: 1, key: Buffer.alloc(32, 2) }],
+    };
+    const cipher = RecordCipher.fresh(system.native, keys);
+    const { source: two, slices: parts } = sliced([text(1, 5000), text(2, 70_000)]);
+    const how = { codec: Codec.zstd, level: 1 };
+    const record = frameRecord(two, parts, how, cipher);
+    inputs.push({ ...lab.input(record, `packs/${scheme}`), keys });
+  }
+  for (const input of inputs) {
+    const { output } = await new AsideDecoder(system, AT_ONCE).run('decode', input);
+    t.deepEqual(output, (await new InlineJobs(system).run('decode', input)).output);
+    const content = { offset: 50, sizeBytes: 50 };
+    const alone = await new AsideDecoder(system, AT_ONCE).run('decode', { ...input, content });
+    t.deepEqual(
+      alone.output.bytes,
+      (await new InlineJobs(system).run('decode', { ...input, content })).output.bytes,
+    );
+  }
+});
+
+test('memory that is given back is used again, and holds other bytes then', async (t) => {
+  const lab = new Lab(t);
+  const decoder = new AsideDecoder(system, AT_ONCE, new SpareMemory());
+  const contents = [1, 2, 3].map((seed) => text(seed, 300_000));
+  const blocks = new Set<ArrayBufferLike>();
+  for (const content of contents) {
+    const [whole] = sliced([content]).slices;
+    const record = contentRecord(content, whole!, { codec: Codec.zstd, level: 1 });
+    const { output } = await decoder.run('decode', lab.input(record));
+    const bytes = output.bytes as Buffer;
+    t.is(Buffer.compare(bytes, content), 0);
+    blocks.add(bytes.buffer);
+    decoder.reuse([bytes]);
+  }
+  t.is(blocks.size, 1);
 });
 
 test('a record in chunks is recognized', async (t) => {
