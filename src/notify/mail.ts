@@ -28,7 +28,9 @@ export interface Mail {
   readonly dateMs: number;
 }
 
-/** Checks the mail addresses. Throws CONFIG_INVALID for an invalid address. */
+/**
+ * Throws CONFIG_INVALID if an address is invalid or the mail command is empty. Without a recipient, nothing is checked.
+ */
 export function checkMailSettings({ mailTo, mailFrom, mailCommand }: MailSettings): void {
   if (mailTo.length === 0) return;
   for (const [what, address] of [
