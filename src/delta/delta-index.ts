@@ -14,7 +14,7 @@ const MAGIC_BYTES = 4;
 const Op = { end: 0, literalMost: 0x40, literalN: 0x41, copy: 0x45, most: 0x54 } as const;
 const FIRST_ROOM = 256;
 
-/** A range of a content: its bytes are in the basis or, with `isLiteral`, in the delta itself. */
+/** A range of a content. Its bytes begin at `from` in the basis or, with `isLiteral`, in the delta itself. */
 export interface Stretch {
   readonly isLiteral: boolean;
   readonly from: number;

@@ -51,7 +51,7 @@ export class DeltaMaker {
 
   close(): void {
     this.job.close();
-    releaseMemory(this.piece); // V8's garbage collector would leave one for each part
+    releaseMemory(this.piece); // garbage collection would be too late: each part of a file has one
   }
 
   private *drive(input: Uint8Array, isLast: boolean): Generator<Buffer, void, undefined> {

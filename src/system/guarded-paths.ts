@@ -54,7 +54,10 @@ export interface Way {
   readonly isGuarded: boolean;
 }
 
-/** Calls `work` with a path to the same file as `file` that no link can redirect. Throws STORE_UNSAFE. */
+/**
+ * Calls `work` with a path to the same file as `file`. If `file` is in a guarded directory, no link can redirect that
+ * path; throws STORE_UNSAFE if a directory on the way is a link.
+ */
 export function onGuardedWay<T>(file: string, work: (way: Way) => T): T {
   const root = rootOf(file);
   if (root === undefined) return work({ at: exactPath(file), isGuarded: false });
@@ -100,7 +103,7 @@ export function notPlain(file: string, cause?: unknown): TardisError {
   return unsafe(file, 'is no plain file', cause);
 }
 
-/** Returns the owner for a new file at a path; undefined if that is the process's own user. */
+/** Returns the owner for a new file at a path; undefined if the file keeps the process's own user. */
 export function ownerFor(file: string): Owner | undefined {
   if (process.geteuid?.() !== 0) return undefined;
   const root = rootOf(file);

@@ -97,14 +97,15 @@ export const AttributeAnswer = Object.freeze({
 export const ReadyState = Object.freeze({
   free: 0,
   ready: 1,
-  /** The reply was sent, and its references are still to be counted. */
+  /** The reply was sent. JavaScript must still count the references that it gave to the kernel. */
   sent: 2,
   /** The addon is sending the reply, whose next state is `sent`, or free if sending fails. */
   sending: 3,
 });
 
-/** Number of replies that may be ready before their requests, and the room of each. */
+/** Number of replies that may be ready before their requests. */
 export const READY_PAGES = 256;
+/** Number of bytes of memory for each of these replies. */
 export const READY_BYTES: number = 16 << 10;
 
 /** Length of the table of links that were packed lately. */

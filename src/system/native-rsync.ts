@@ -16,8 +16,9 @@ export type RsyncStatusNumber = (typeof RsyncStatus)[keyof typeof RsyncStatus];
 
 /** Indices of the numbers that `rsyncStep` returns in `figures`. */
 export const RsyncFigure = Object.freeze({
-  /** Bytes that this step consumed from the input, and bytes that it wrote to the output. */
+  /** Number of bytes that this step consumed from the input. */
   taken: 0,
+  /** Number of bytes that this step wrote to the output. */
   put: 1,
   neededAt: 2,
   neededBytes: 3,

@@ -218,18 +218,21 @@ export interface NativeCalls
   exchangeAt(dirFd: number, name: Buffer, otherDirFd: number, otherName: Buffer): void;
 
   /**
-   * Returns the extended attributes of a name (empty: of the directory itself), including ACLs, packed as in rows
-   * (src/model/attributes.ts). The result is empty if there are none, or if the file system does not support
-   * them. `withTime` adds the modification time if nanoseconds in 64 bits cannot represent it. Throws E2BIG above
-   * `limitBytes`.
+   * Returns the extended attributes of an entry of a directory, including ACLs, packed as in rows
+   * (src/model/attributes.ts). An empty name is the directory itself. The result is empty if there are none, or if the
+   * file system does not support them. `withTime` adds the modification time if nanoseconds in 64 bits cannot represent
+   * it. Throws E2BIG above `limitBytes`.
    */
   attributesAt(dirFd: number, name: Buffer, withTime: boolean, limitBytes: number): Buffer;
   /**
-   * Returns which of `immutable`, `append` and `noDump` (InodeFlag) a name has (empty: the directory itself); 0
-   * if none, or if the name does not exist.
+   * Returns which of the flags `immutable`, `append` and `noDump` (InodeFlag) an entry of a directory has. An empty
+   * name is the directory itself. Returns 0 if there are none, or if the name does not exist.
    */
   flagsAt(dirFd: number, name: Buffer): number;
-  /** Sets the inode flags of a file or directory that backups keep: sets those in `flags` and clears the others. */
+  /**
+   * Sets the inode flags of an entry that are in `flags`, and clears the other flags of InodeFlag. An empty name is the
+   * directory itself.
+   */
   setFlagsAt(dirFd: number, name: Buffer, flags: number): void;
   /** True if new files in a directory inherit ACLs from it. */
   inheritsAcl(dirFd: number): boolean;

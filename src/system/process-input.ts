@@ -28,7 +28,7 @@ export function byteText(bytes: Uint8Array): string {
   return text;
 }
 
-/** Returns the length of the UTF-8 sequence that begins at `at`; 0 if none does. */
+/** Returns the length of the UTF-8 sequence that begins at `at`; 0 if the bytes there are not UTF-8. */
 function sequenceLength(buffer: Buffer, at: number): number {
   const first = buffer[at]!;
   if (first < 0x80) return 1;

@@ -37,7 +37,10 @@ export function makeTemporary(prefix: string, parent: string = os.tmpdir()): str
   }
 }
 
-/** Creates a new directory, and returns a path in it that is short enough for a socket. Throws CONFIG_INVALID. */
+/**
+ * Creates a new directory, and returns a path in it that is short enough for a socket. Throws CONFIG_INVALID if the
+ * directory cannot be made.
+ */
 export function makeSocketFolder(): { folder: string; socket: string } {
   const sample = path.join(os.tmpdir(), `${SOCKET_FOLDER}${SAMPLE_END}`, SOCKET);
   const isShort = Buffer.byteLength(sample) <= MAX_SOCKET_PATH_BYTES;
@@ -46,8 +49,8 @@ export function makeSocketFolder(): { folder: string; socket: string } {
 }
 
 /**
- * Removes the directory of a socket from `makeSocketFolder`, if it contains only our files; ignores other paths.
- * Server and client both do so when they end, since either may have been killed.
+ * Removes the directory of a socket from `makeSocketFolder`, if it contains only our files. Ignores other paths. Server
+ * and client both call it when they end, since the other process may have been killed.
  */
 export function removeSocketFolder(socket: string): void {
   const folder = path.dirname(socket);
