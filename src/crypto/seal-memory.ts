@@ -130,7 +130,10 @@ export class SealMemory {
     };
   }
 
-  /** Remembers the newest sealed set. Returns the reason as a message if that fails. */
+  /**
+   * Remembers the newest sealed set. Returns the reason as a message if writing fails. Throws MEMORY_DAMAGED if the
+   * file is damaged.
+   */
   write(set: SetNumber, seal: Buffer): string | undefined {
     return this.put({ ...this.read(), set, seal }, NEWEST_SET);
   }
@@ -147,8 +150,8 @@ export class SealMemory {
   }
 
   /**
-   * Checks like `checkKeys`, but does not remember the number. With `trustsOlder` a damaged file is replaced by an
-   * empty memory. Throws STORE_ROLLED_BACK, MEMORY_DAMAGED.
+   * Compares the number and throws as `checkKeys` does, but does not remember it. With `trustsOlder`, a damaged file is
+   * replaced by an empty memory; otherwise it throws MEMORY_DAMAGED.
    */
   compareKeys(number: number, trustsOlder: boolean): void {
     if (trustsOlder && this.readWhole() === undefined) this.put(NOTHING, NEWEST_SET);
@@ -166,8 +169,8 @@ export class SealMemory {
   }
 
   /**
-   * Remembers the number of the newest key record; does nothing for 0. Returns the reason as a message if that
-   * fails.
+   * Remembers the number of the newest key record. Does nothing for 0 and, without `trustsOlder`, for a number below
+   * the remembered one. Returns the reason as a message if writing fails.
    */
   noteKeys(number: number, trustsOlder: boolean): string | undefined {
     const remembered = this.read();
@@ -198,8 +201,9 @@ export class SealMemory {
   }
 
   /**
-   * Checks the newest set of a store (0 if none), and the seal of the remembered set if the store has one. Throws
-   * STORE_ROLLED_BACK.
+   * Throws STORE_ROLLED_BACK if the newest set of a store (0 if none) is older than the remembered set, or if the
+   * remembered set has another seal in the store. `sealOf` returns undefined if the store no longer has the set, which
+   * is accepted.
    */
   check(newest: SetNumber, sealOf: (set: SetNumber) => Buffer | undefined): void {
     const { set, seal } = this.read();

@@ -6,7 +6,7 @@ import { answers, requests, KIB, maybe, MIB, ofCopy, toCopy, words } from './mes
 
 export const COPY_MESSAGES = {
   /**
-   * Requests a snapshot of the catalog, which replaces an earlier one of the session. Sends `known`, the last known
+   * Requests a snapshot of the catalog; it replaces an earlier snapshot of the session. Sends `known`, the last known
    * state of the client, or an empty text. If the client is still in that state, no snapshot is made.
    */
   openCopy: requests(166, 'read', 8 * KIB, { known: 'line' }, { answer: 'copyOffered' }),

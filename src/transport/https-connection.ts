@@ -47,7 +47,10 @@ const H2 = 'h2';
 /** Interval of pings. It is shorter than the time after which a server ends an idle connection. */
 const PING_MS = 30_000;
 
-/** Connects. Throws SERVER_UNREACHABLE, CERTIFICATE_REFUSED, TIMED_OUT. */
+/**
+ * Connects by TLS and HTTP/2. Throws SERVER_UNREACHABLE if that fails, CERTIFICATE_REFUSED if the certificate is not
+ * trusted, and TIMED_OUT if the server does not answer.
+ */
 export async function connectHttps(
   system: System,
   address: Address & { kind: 'tcp' },

@@ -67,18 +67,15 @@ export class KnownClient {
 
   /**
    * Compares a client with the remembered identity, and remembers it. Call it after the password has opened the key
-   * record. Keys that list the remembered ones as their predecessors are accepted. Throws KEYS_CHANGED,
-   * ENCRYPTION_GONE.
+   * record. Keys that list the remembered ones as their predecessors are accepted. Throws KEYS_CHANGED for other keys,
+   * ENCRYPTION_GONE if the client encrypted before, and MEMORY_DAMAGED.
    */
   meet(record: KeyRecord, keys: readonly MasterKey[]): void {
     if (record.isEncrypting) this.rememberKeys(record, keys);
     else this.rememberPlain();
   }
 
-  /**
-   * Compares like `meet` but remembers nothing, for a run that may still be refused. Throws KEYS_CHANGED,
-   * ENCRYPTION_GONE.
-   */
+  /** Compares like `meet` but remembers nothing, for a run that may still be refused. Throws the same errors. */
   compare(record: KeyRecord, keys: readonly MasterKey[]): void {
     if (record.isEncrypting) this.knownBefore(idOf(record)!, keys);
     else this.requirePlain();
@@ -122,8 +119,8 @@ export class KnownClient {
   }
 
   /**
-   * Returns the remembered key ids. Throws KEYS_CHANGED if keys with this id may not follow them, unless the user
-   * accepts the change.
+   * Returns the remembered key ids. Throws KEYS_CHANGED if the keys with this id have not replaced the remembered ones,
+   * unless the user accepts the change.
    */
   private knownBefore(id: string, keys: readonly MasterKey[]): readonly (string | null)[] {
     const known = this.read();

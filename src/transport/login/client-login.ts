@@ -186,7 +186,10 @@ export class Login {
     connection.sendEncoded(message);
   }
 
-  /** Answers a challenge. Throws LOGIN_FAILED, and the errors of prompting the user. */
+  /**
+   * Answers a challenge. Throws LOGIN_FAILED for a challenge that no honest server sends, PROTOCOL_VIOLATION for a
+   * second one, and the errors of prompting the user.
+   */
   async answer(connection: ClientLine, bytes: Buffer): Promise<void> {
     const { head } = decodeMessage('loginChallenge', bytes);
     if (this.login.isAwaitingProof) throw unexpected();
@@ -208,7 +211,11 @@ export class Login {
     return this.credentials.ask(over.signal);
   }
 
-  /** Checks the welcome. Throws PROTOCOL_VERSION, ENCRYPTION_GONE, PASSWORD_NOT_SET, SERVER_NOT_PROVEN. */
+  /**
+   * Checks the welcome. Throws PROTOCOL_VERSION if the versions differ, and SERVER_NOT_PROVEN if the server's proof is
+   * wrong. If the server did not require the given password, throws PASSWORD_NOT_SET, or ENCRYPTION_GONE if this
+   * machine remembers that the client encrypts.
+   */
   confirm({ protocol, proof }: Pick<Head<'welcome'>, 'protocol' | 'proof'>): void {
     if (protocol !== PROTOCOL_VERSION) {
       throw new TardisError(
@@ -315,7 +322,8 @@ function firstRecord(
 }
 
 /**
- * Checks the options for a new client. Throws USAGE, and PASSWORD_NEEDED if a key file was given without a password.
+ * Checks the options for a new client. With a key file, throws USAGE if the client is not to encrypt, and
+ * PASSWORD_NEEDED if there is no password. Without a key file, does nothing.
  */
 export function checkKeysOfNew({ password, encrypts, keyFile }: Omit<Credentials, 'ask'>): void {
   if (keyFile === undefined) return;
