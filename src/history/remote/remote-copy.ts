@@ -54,7 +54,10 @@ async function offerOf(
   }
 }
 
-/** Returns the key record with which the copy is made. */
+/**
+ * Returns the key record for the copy. Returns undefined if the client has none, and for an account of a client that
+ * does not encrypt. Throws NOT_PERMITTED for an account of a client that encrypts.
+ */
 function keysOf(record: Buffer, account: string | undefined): Buffer | undefined {
   if (record.length === 0) return undefined;
   if (account === undefined) return record;

@@ -1,7 +1,7 @@
 /**
- * A server that answers a reader's requests. Each request is a promise; answers arrive in the order of the
- * requests. Requests do not depend on each other, so after a lost connection the pending ones are sent again over
- * a new one. Only requests about deltas depend on their connection, and fail with it.
+ * A server that answers a reader's requests. Each request is a promise; answers arrive in the order of the requests.
+ * After a lost connection, requests without an answer are sent again over a new connection. Requests about deltas fail
+ * instead, since they depend on data that the server keeps for a connection.
  */
 import { decodeReply, encodeRequest, type Reply, type Request } from '../index.js';
 import type { Keyring } from '../../crypto/index.js';
@@ -96,7 +96,7 @@ export class RemotePeer {
   private failure: TardisError | undefined;
   private connection: ClientLine | undefined;
   /** Limits the open questions to the number that a server accepts; further questions wait here. */
-  private readonly turns = new Credit(MAX_QUESTIONS - 1); // the peer may ask one of its own
+  private readonly turns = new Credit(MAX_QUESTIONS - 1); // one is for the peer's own question
   private readonly over = new AbortController();
   private readonly system: System;
   private readonly place: PeerPlace;

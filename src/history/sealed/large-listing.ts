@@ -3,7 +3,7 @@ import { endOfEntry, firstEntry, nameAt, packedHead } from '../../store/catalog/
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
-/** The place before an entry: its part, and its offset in it. */
+/** A position before an entry: the index of a part, and an offset in that part. */
 interface Position {
   readonly part: number;
   readonly at: number;

@@ -67,7 +67,10 @@ export class EntryOpener {
     return doubted;
   }
 
-  /** Opens entries in place and adds their seals to `sum`. Throws NOT_AUTHENTIC. */
+  /**
+   * Opens entries in place and adds their seals to `sum`. Throws NOT_AUTHENTIC if an entry does not match its seal, and
+   * the `damage` of a damaged entry.
+   */
   open(entries: readonly HistoryEntry[], sum: SealSum): void {
     for (const { damage } of entries) if (damage !== undefined) throw damage;
     if (!this.openAll([...entries], sum, false)) {

@@ -212,8 +212,8 @@ class UnsealedHistory implements History {
   readonly orderOf = (name: Buffer): Buffer => this.keyring.names.name(name);
 
   /**
-   * Returns versions, each proven to be sealed by this client. The sets that had a version are proven only by these
-   * sets themselves.
+   * Returns the versions that this client has sealed; damaged ones are left out and counted. The sets that had a
+   * version are not proven here: only listing these sets proves them.
    */
   async versions(path: Buffer): Promise<PathVersion[]> {
     await this.proven.checkMemory();
@@ -251,7 +251,10 @@ class UnsealedHistory implements History {
     return proven && this.pages.list(proven, pages);
   }
 
-  /** Returns the whole listing of a directory after comparing it with its seal. Throws NOT_AUTHENTIC. */
+  /**
+   * Returns the whole listing of a directory after comparing it with its seal. Throws NOT_AUTHENTIC if it does not
+   * match, unless sets without proof are accepted.
+   */
   private async prove({ directory, set, limit, withDigests }: ListingPage): Promise<Listed> {
     const proven = await this.provenSet(set);
     const places = this.places.of(set, directory);
@@ -291,7 +294,10 @@ class UnsealedHistory implements History {
     return listed;
   }
 
-  /** Returns the doubted entries that the seal of the listing proves right. Throws NOT_AUTHENTIC. */
+  /**
+   * Returns the doubted entries that the seal of the listing proves right. Throws NOT_AUTHENTIC if the listing does not
+   * match its seal, unless sets without proof are accepted.
+   */
   private checkListing(
     proven: ProvenSet,
     places: readonly Buffer[],

@@ -72,7 +72,10 @@ export function setRootsToWire(
   return reply;
 }
 
-/** Adds the decoded roots to `all`. Returns the set to continue from, if there are more. Throws PROTOCOL_VIOLATION. */
+/**
+ * Adds the decoded roots to `all`. Returns the set to continue from; undefined if there are no more. Throws
+ * PROTOCOL_VIOLATION if the fields are malformed.
+ */
 export function setRootsFromWire(
   { paths, sets, roots, more }: Body<'setRootsAre'>,
   from: SetNumber,
