@@ -37,7 +37,10 @@ export interface CheckRequest {
   readonly read: ReadRequest;
   /** True if damaged contents are marked, and the marks of sound ones are cleared. */
   readonly mark: boolean;
-  /** True if each directory is compared with its seal even if no contents are read. A server has no keys for that. */
+  /**
+   * True if each directory is compared with its seal even if no contents are read. A check at a server ignores this,
+   * since a server has no keys.
+   */
   readonly withListings?: boolean;
 }
 
@@ -98,7 +101,10 @@ export interface Admin extends Disposable {
    * through a server, the rules of the server.
    */
   previewPurge(request: PurgeRequest): Promise<Verdicts>;
-  /** Deletes the sets that a preview listed. A server applies its own rules again, and returns the verdicts. */
+  /**
+   * Deletes the sets `gone`, which a preview listed. Through a server, deletes the sets that the server's rules name
+   * now, and returns the verdicts; otherwise returns undefined.
+   */
   purge(gone: readonly SetNumber[]): Promise<Verdicts | undefined>;
   /**
    * Returns the retention rules of the client; `words` supply the priorities and all rules that are not stored with the

@@ -49,8 +49,9 @@ export interface RecoverReport {
   younger: number;
   /** Number of packs that were deleted because they were unneeded. */
   freed: number;
-  /** Numbers of objects that the other store has now, and of bytes that this run wrote to it. */
+  /** Number of objects that the other store has now (in a preview: would have). */
   copied: number;
+  /** Number of bytes that this run wrote. */
   writtenBytes: number;
 }
 
@@ -103,7 +104,10 @@ class Run {
     this.options = options;
   }
 
-  /** Yields the names of the store, except freed packs and strange names. These are only counted. */
+  /**
+   * Yields the names of the store, except those of freed packs and those without a version that counts at the chosen
+   * time. The exceptions are only counted.
+   */
   async *names(how: JudgeOptions): AsyncGenerator<Judged> {
     const onStranger = ({ name }: ObjectVersion): void => this.leave('strange', name);
     for await (const found of judged(this.versions, { ...how, onStranger })) {
@@ -135,8 +139,8 @@ class Run {
   }
 
   /**
-   * Reads an object that nobody has changed, unless it is a pack. Counts it as lost if it is damaged or no program of
-   * this package stored it. Counts it as strange if it has the name of a commit but is none.
+   * Reads an object that nobody has changed, unless it is a pack or a copy of the catalog. Counts it as lost if it is
+   * damaged or no program of this package stored it. Counts it as strange if it has the name of a commit but is none.
    */
   private async lookAt({ name, pack, commit, isSnapshot = false, latest }: Judged): Promise<void> {
     const isRead = !isSnapshot && (pack === undefined || commit !== undefined);

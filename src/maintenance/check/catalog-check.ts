@@ -47,7 +47,7 @@ export class CatalogCheck {
     this.isUnproven = verdict.kind === 'unknown';
   }
 
-  /** Opens the catalog and reports its faults. Returns undefined if it cannot be used; otherwise the caller closes it. */
+  /** Opens the catalog and reports its faults. Returns undefined if it cannot be used. The caller closes the result. */
   open(): CatalogAudit | undefined {
     const { system, directory } = this.checked;
     let audit: CatalogAudit | undefined;
@@ -110,8 +110,8 @@ export class CatalogCheck {
   }
 
   /**
-   * Adds page checksums to a catalog that has none. Call it last; it does nothing if the check has found a fault in
-   * the catalog.
+   * Adds page checksums to a catalog that has none. Does nothing if the check has found a fault in the catalog, stores
+   * no marks, or may not write. Call it last.
    */
   async believe(): Promise<void> {
     const { system, directory, mark, counts } = this.checked;

@@ -55,7 +55,7 @@ export interface CheckResult extends CheckCounts {
   readonly isForgetful: boolean;
 }
 
-/** Checks a client. Throws NO_SUCH_CLIENT, CATALOG_NEWER, STORE_NEWER, DISK_FULL, INTERRUPTED. */
+/** Checks a client. Throws NO_SUCH_CLIENT, CATALOG_NEWER, STORE_NEWER, TEMPORARY_FULL, INTERRUPTED. */
 export async function checkClient(
   system: System,
   directory: ClientDirectory,

@@ -116,7 +116,7 @@ export class VersionNames {
   }
 
   /**
-   * Returns the paths of a directory. Uses a stack of its own, since a path may have more names than the nested calls
+   * Returns the paths of a directory. It does not call itself, since a path may have more names than the nested calls
    * that JavaScript allows. If directories form a circle, which only a damaged catalog has, no path leads through a
    * directory twice.
    */

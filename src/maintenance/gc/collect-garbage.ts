@@ -241,14 +241,14 @@ class Run {
     return older.length > 0;
   }
 
-  /** Writes an image if one is requested. It runs last, since it needs space. */
+  /** Writes an image if one is requested. It needs space, so it runs after the data was freed. */
   async writeImage(): Promise<void> {
     await writeRequestedImage(this.store, () => this.breathe());
   }
 
   /**
-   * Makes parity for the data that this run has written, and for packs that have none. It runs last, since it needs
-   * space.
+   * Makes parity for the data that this run has written, and for packs that have none. It needs space, so it runs after
+   * the data was freed.
    */
   async protect(): Promise<void> {
     const { store, system } = this;

@@ -35,7 +35,7 @@ import { rootsOf } from './orphans.js';
  */
 const MAX_ORPHANS = 1_000_000;
 
-/** A catalog made from all that is left of a log. */
+/** A catalog made from all commits of a log that can be read. */
 export interface LogCatalog {
   /** Path of the catalog's file. The caller uses or removes it. */
   readonly file: string;
@@ -124,7 +124,7 @@ function behind({ lastCommit }: SalvageWalk, last: number): LostCommit[] {
   return lost;
 }
 
-/** Applies all later commits to a catalog, which may be empty. */
+/** Applies the commits after the last one of a catalog, which may be empty, to that catalog. */
 async function replay(
   system: System,
   file: string,

@@ -1,6 +1,7 @@
 /**
  * Copies contents into the new generation. Each record is read, checked by its digests, and encrypted with the new
- * keys. It keeps its kind: frames stay frames, deltas stay deltas, and compressed data is not compressed again.
+ * keys. Frames stay frames, deltas stay deltas, and compressed data is not compressed again. Only a frame of which some
+ * contents are left out, or a delta without its basis, is made anew.
  */
 import { createHash } from 'node:crypto';
 import {
@@ -264,7 +265,10 @@ export class ContentMover {
     this.map.put(digest, fresh);
   }
 
-  /** Copies a delta. The content that it produces is read whole, since the digest is that of the whole content. */
+  /**
+   * Copies a delta; if its basis is left out, stores the content that it produces. That content is read whole in both
+   * cases, since the digest is that of the whole content.
+   */
   private async moveDelta(
     contentId: ContentId,
     stored: StoredContent,
@@ -320,7 +324,7 @@ export class ContentMover {
     const digest = this.digestOf(signature.digest);
     const contentId = digest && contents.find(digest)?.contentId;
     if (contentId === undefined || signatures.find(contentId) !== undefined) return;
-    // Contents are checked by their digests when they are copied. Signatures cannot be checked.
+    // A signature that an account has sent cannot be checked, so it is left out.
     if (this.old.catalog.accounts.isSignatureUnproven(signature.contentId)) return;
     this.sinceCheckpoint += signature.recordBytes;
     try {

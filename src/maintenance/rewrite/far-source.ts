@@ -72,7 +72,7 @@ export class FarSource implements CopySource {
   private readonly signal: AbortSignal;
   private readonly options: FarOptions;
 
-  /** Creates the source. Throws KEYS_DAMAGED. */
+  /** Creates the source. Throws KEYS_DAMAGED if the key record of the feed is malformed. */
   constructor(system: System, feed: CopyFeed, signal: AbortSignal, options: FarOptions = {}) {
     this.system = system;
     this.feed = feed;
@@ -134,7 +134,10 @@ export class FarSource implements CopySource {
     }
   }
 
-  /** Requests a snapshot. Throws LOGIN_FAILED if the keys were changed since the login. */
+  /**
+   * Requests a snapshot. Throws LOGIN_FAILED if the keys were changed since the login, and PROTOCOL_VIOLATION if the
+   * offer is malformed or its catalog too large.
+   */
   private async open(known?: string): Promise<CopyOffer> {
     const offer = await this.feed.open(known);
     const { clientId, catalogBytes, keysSum, point } = offer;

@@ -30,8 +30,9 @@ export interface ForgetOptions
 
 /**
  * Rewrites a client that does not encrypt, without the paths of the requests. After a kill or an interruption the next
- * run continues. After any other failure no second generation is left. Throws CLIENT_BUSY (also while another process
- * rewrites the client), REKEY_UNFINISHED, CONTENT_DAMAGED, DISK_FULL, INTERRUPTED, STORE_NOT_WRITABLE.
+ * run continues. After any other failure before the switch, the second generation is removed. Throws CLIENT_BUSY (also
+ * while another process rewrites the client), REKEY_UNFINISHED, CONTENT_DAMAGED, DISK_FULL, INTERRUPTED,
+ * STORE_NOT_WRITABLE.
  */
 export async function forgetHere(
   system: System,

@@ -52,6 +52,7 @@ export interface Marker {
   readonly clientId: string;
   /** Id of the keys of the first generation, in hexadecimal; empty if it has none. */
   readonly from: string;
+  /** Id of the keys of the second generation; empty if it has none. */
   readonly to: string;
   /**
    * Digest (`requestsDigest`) of the forget requests whose paths the second generation leaves out; empty if it leaves
@@ -145,7 +146,8 @@ export class Generations {
   /**
    * Begins a second generation with its first key record; durable when the promise resolves. If `keys` is undefined,
    * the client does not encrypt, and gets the present key records at the end. `skipFile` is the name of a file that
-   * excludes the client from a backup of the server's machine; it is copied if it exists. Throws PACKS_STRANGE.
+   * excludes the client from a backup of the server's machine; it is copied if it exists. `without` is the field of the
+   * marker. Throws PACKS_STRANGE.
    */
   async begin(keys: Buffer | undefined, skipFile?: string, without = ''): Promise<void> {
     const { files, system, second } = this;

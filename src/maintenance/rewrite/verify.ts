@@ -1,6 +1,6 @@
 /**
- * Compares the two generations before the switch: every version of every name, every set, and every content by
- * its digest.
+ * Compares the two generations before the switch: every version of every name, and every set. On request, also reads
+ * every content of the new generation and compares it with its digest.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { type History, ProvenSets } from '../../history/index.js';
