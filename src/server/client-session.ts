@@ -152,7 +152,7 @@ export class ClientSession implements SessionOwner {
     }
   }
 
-  /** Result of the session so far; `none` if it has no set. */
+  /** Result of the session so far: `none` without a set, `failed` until its set is closed, then `complete`. */
   get outcome(): SessionOutcome {
     if (!this.hasSet) return 'none';
     return this.isSetClosed ? 'complete' : 'failed';
@@ -194,7 +194,7 @@ export class ClientSession implements SessionOwner {
 
   /**
    * Continues the session over another connection; the client has handled the first `upTo` answers. The caller then
-   * sends the welcome and calls `sendUnacknowledged`. Throws PROTOCOL_VIOLATION.
+   * sends the welcome and calls `sendUnacknowledged`. Throws PROTOCOL_VIOLATION if there are not so many answers.
    */
   resume(speaker: Speaker, ticket: Buffer, upTo: number): void {
     this.answers.acknowledge(upTo);
@@ -218,7 +218,10 @@ export class ClientSession implements SessionOwner {
     this.release();
   }
 
-  /** Records that the client has the newest ticket and handled `upTo` answers. Throws PROTOCOL_VIOLATION. */
+  /**
+   * Records that the client has the newest ticket and handled `upTo` answers. Throws PROTOCOL_VIOLATION for another
+   * ticket or an impossible number.
+   */
   acknowledge(ticket: Buffer, upTo: number): void {
     if (!isSame(ticket, this.ticket)) {
       throw new TardisError('PROTOCOL_VIOLATION', 'that ticket is not of this connection');

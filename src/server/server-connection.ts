@@ -179,7 +179,10 @@ export class ServerConnection {
     this.opening = this.enter(head, bytes).catch((error: unknown) => this.refuse(error));
   }
 
-  /** Begins with the peer's first message; others wait for the welcome. Throws PROTOCOL_VIOLATION, PROTOCOL_VERSION. */
+  /**
+   * Handles the peer's first message; later messages wait for the welcome. Throws PROTOCOL_VIOLATION for a second
+   * greeting, and PROTOCOL_VERSION if the versions differ.
+   */
   private beginGreeting(protocol: number): void {
     if (this.isGreeted) throw new TardisError('PROTOCOL_VIOLATION', 'a second greeting');
     this.isGreeted = true;

@@ -107,7 +107,10 @@ export interface PendingLogin {
   readonly challenge: Head<'loginChallenge'>;
   /** The key record whose password is proven; empty if it is a decoy's. */
   readonly keys: Buffer;
-  /** Checks the client's proof and returns the server's. Throws LOGIN_FAILED. */
+  /**
+   * Checks the client's proof and returns the server's. Throws LOGIN_FAILED if it is wrong. Throws CLIENT_EXISTS
+   * instead if the login requested a new client, which an earlier attempt created.
+   */
   check(proof: Head<'loginProof'>, context: LoginContext): Promise<Buffer>;
   /** Ends a login whose connection ended before the check. It counts as failed. */
   abandon(): void;
@@ -135,9 +138,10 @@ export class LoginService {
   }
 
   /**
-   * Looks up the client, and creates it if that is requested and allowed. Returns the login that the peer must
-   * complete first, or undefined if the client is open. Throws NO_SUCH_CLIENT and NO_SUCH_STORE over a unix socket
-   * only, NOT_PERMITTED, CLIENT_EXISTS, CLIENT_NAME_INVALID, PASSWORD_NEEDED, TOO_MANY_ATTEMPTS.
+   * Looks up the client, and creates it if that is requested and allowed. Returns the login that the peer must complete
+   * first, or undefined if the client is open. Throws NOT_PERMITTED, CLIENT_EXISTS, CLIENT_NAME_INVALID,
+   * PASSWORD_NEEDED, KEYS_LOST, TOO_MANY_ATTEMPTS. Throws NO_SUCH_CLIENT for another client than `onlyClient`. Only
+   * over a unix socket does it throw NO_SUCH_CLIENT and NO_SUCH_STORE for a name that is not in the store.
    */
   async begin(hello: Head<'hello'>, channel: Channel): Promise<PendingLogin | undefined> {
     const startMs = this.system.clock.monotonicMs();
