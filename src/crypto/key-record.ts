@@ -74,15 +74,12 @@ export interface MasterKey {
 }
 
 export interface KeyRecord {
-  /**
-   * Version of the record: 1 for the first one, and one more for each change of the password or the keys.
-   */
+  /** Version of the record: 1 at first, and one more for each change of the password or the keys. */
   readonly number: number;
   /** Id of the key set; equal in all records of the same keys. */
   readonly keysetId: Buffer;
   /**
-   * True if contents and metadata are encrypted. If false, the keys are unused and the password serves the login
-   * only.
+   * True if contents and metadata are encrypted. If false, the keys are unused, and the password is only for logins.
    */
   readonly isEncrypting: boolean;
   /** True if the record contains the wrapped keys. If false, they are in a key file of the owner. */
@@ -253,10 +250,7 @@ export async function changePassword(
   return makeRecord(modPow, password, fresh);
 }
 
-/**
- * Returns the next record, with a content key for the next epoch added. Older contents are still read with the key
- * of their epoch. Throws LOGIN_FAILED if the password is wrong.
- */
+/** Returns the next record, with a content key for one more epoch. Throws LOGIN_FAILED if the password is wrong. */
 export async function addEpoch(
   modPow: ModPow,
   record: KeyRecord,

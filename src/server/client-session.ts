@@ -218,10 +218,7 @@ export class ClientSession implements SessionOwner {
     this.release();
   }
 
-  /**
-   * Records that the client has the newest ticket and handled `upTo` answers. Throws PROTOCOL_VIOLATION for another
-   * ticket or an impossible number.
-   */
+  /** Records that the client handled `upTo` answers. Throws PROTOCOL_VIOLATION for a wrong ticket or number. */
   acknowledge(ticket: Buffer, upTo: number): void {
     if (!isSame(ticket, this.ticket)) {
       throw new TardisError('PROTOCOL_VIOLATION', 'that ticket is not of this connection');

@@ -179,10 +179,7 @@ export class ServerConnection {
     this.opening = this.enter(head, bytes).catch((error: unknown) => this.refuse(error));
   }
 
-  /**
-   * Handles the peer's first message; later messages wait for the welcome. Throws PROTOCOL_VIOLATION for a second
-   * greeting, and PROTOCOL_VERSION if the versions differ.
-   */
+  /** Handles the first message. Throws PROTOCOL_VIOLATION for a second one, PROTOCOL_VERSION for another version. */
   private beginGreeting(protocol: number): void {
     if (this.isGreeted) throw new TardisError('PROTOCOL_VIOLATION', 'a second greeting');
     this.isGreeted = true;

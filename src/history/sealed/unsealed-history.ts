@@ -251,10 +251,7 @@ class UnsealedHistory implements History {
     return proven && this.pages.list(proven, pages);
   }
 
-  /**
-   * Returns the whole listing of a directory after comparing it with its seal. Throws NOT_AUTHENTIC if it does not
-   * match, unless sets without proof are accepted.
-   */
+  /** Returns a whole listing. Throws NOT_AUTHENTIC if its seal does not match and unproven sets are not accepted. */
   private async prove({ directory, set, limit, withDigests }: ListingPage): Promise<Listed> {
     const proven = await this.provenSet(set);
     const places = this.places.of(set, directory);
@@ -294,10 +291,7 @@ class UnsealedHistory implements History {
     return listed;
   }
 
-  /**
-   * Returns the doubted entries that the seal of the listing proves right. Throws NOT_AUTHENTIC if the listing does not
-   * match its seal, unless sets without proof are accepted.
-   */
+  /** Returns the doubted entries that the listing's seal proves right. Throws NOT_AUTHENTIC in the cases of `prove`. */
   private checkListing(
     proven: ProvenSet,
     places: readonly Buffer[],

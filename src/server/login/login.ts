@@ -1,9 +1,8 @@
 /**
- * Login: decides which clients a peer may open. A client with a key record requires its password. A client without
- * one is open, unless the server requires passwords. Over a network an unknown client requires a password too, with
- * the same work on a decoy, so that neither answers nor timing reveal which clients exist. Over a unix socket,
- * which only the server's own user can open, errors are exact, except for accounts: one account learns nothing
- * about another.
+ * Login: decides which clients a peer may open. A client with a key record requires its password. A client without one
+ * is open, unless the server requires passwords. Over a network an unknown client requires a password too, with the
+ * same work on a decoy, so that neither answers nor timing reveal which clients exist. Over a unix socket, which only
+ * the server's own user can open, errors are exact, except those for accounts.
  */
 import path from 'node:path';
 import type { Logger } from 'pino';
@@ -64,8 +63,8 @@ export interface LoginOptions {
   readonly attempts?: AttemptLimits;
   readonly challengeAfterMs?: number;
   /**
-   * Fetches the small files of a client in a bucket to this machine; if an account logs in, the client's accounts too.
-   * The default reads the bucket each time.
+   * Fetches the small files of a client in a bucket, and its accounts if `account` is given. The default always reads
+   * them.
    */
   readonly fetch?: (client: string, account: string) => Promise<void>;
 }
@@ -108,8 +107,8 @@ export interface PendingLogin {
   /** The key record whose password is proven; empty if it is a decoy's. */
   readonly keys: Buffer;
   /**
-   * Checks the client's proof and returns the server's. Throws LOGIN_FAILED if it is wrong. Throws CLIENT_EXISTS
-   * instead if the login requested a new client, which an earlier attempt created.
+   * Checks the client's proof and returns the server's. Throws LOGIN_FAILED if it is wrong, and CLIENT_EXISTS if a new
+   * client was requested but an earlier attempt had created it.
    */
   check(proof: Head<'loginProof'>, context: LoginContext): Promise<Buffer>;
   /** Ends a login whose connection ended before the check. It counts as failed. */
@@ -139,9 +138,8 @@ export class LoginService {
 
   /**
    * Looks up the client, and creates it if that is requested and allowed. Returns the login that the peer must complete
-   * first, or undefined if the client is open. Throws NOT_PERMITTED, CLIENT_EXISTS, CLIENT_NAME_INVALID,
-   * PASSWORD_NEEDED, KEYS_LOST, TOO_MANY_ATTEMPTS. Throws NO_SUCH_CLIENT for another client than `onlyClient`. Only
-   * over a unix socket does it throw NO_SUCH_CLIENT and NO_SUCH_STORE for a name that is not in the store.
+   * first; undefined if the client is open. Throws NOT_PERMITTED, CLIENT_EXISTS, CLIENT_NAME_INVALID, PASSWORD_NEEDED,
+   * KEYS_LOST, TOO_MANY_ATTEMPTS; NO_SUCH_CLIENT if not `onlyClient`. Unknown names throw only over a unix socket.
    */
   async begin(hello: Head<'hello'>, channel: Channel): Promise<PendingLogin | undefined> {
     const startMs = this.system.clock.monotonicMs();
@@ -187,8 +185,8 @@ export class LoginService {
   }
 
   /**
-   * Creates a client, and counts it for the address `countFor`. Returns false if an earlier attempt has created the
-   * client and this one may continue with it.
+   * Creates a client, and counts it for the address `countFor`. Returns false if it continues an earlier attempt's
+   * client.
    */
   private async create(
     client: string,
