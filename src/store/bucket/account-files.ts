@@ -52,7 +52,8 @@ export async function fetchAccountFiles(system: System, access: BucketAccess): P
 
 /**
  * Stores these files as the account files of a store, in place of all earlier ones. Returns false if the store has
- * equal files already. Throws ACCOUNTS_DAMAGED, NOT_PERMITTED, STORE_TAKEN.
+ * equal files already. Throws ACCOUNTS_DAMAGED if the present object is damaged, NOT_PERMITTED if the files are too
+ * large, and STORE_TAKEN if other machines change them each time.
  */
 export async function putAccountFiles(
   system: Pick<System, 'random'>,

@@ -31,7 +31,7 @@ const MAX_PARSED = 64;
 
 export interface AccountEntry {
   readonly rights: readonly RightName[];
-  /** Key record of the account's password; undefined for one with a token. */
+  /** Key record of the account's password; undefined for an account with a token. */
   readonly keys?: Buffer;
   /** SHA-256 of the secret of its token. */
   readonly token?: Buffer;
@@ -90,8 +90,8 @@ export async function fetchAccounts(
 
 /**
  * Changes the accounts of a client in its bucket. `change` gets the present accounts, and is called again if another
- * machine has changed them first. Durable when it resolves. Throws the errors of `change`, STORE_TAKEN,
- * ACCOUNTS_DAMAGED.
+ * machine has changed them first. Durable when it resolves. Throws the errors of `change`, NOT_PERMITTED for more than
+ * MAX_ACCOUNTS, STORE_TAKEN if other machines change them each time, and ACCOUNTS_DAMAGED.
  */
 export async function changeAccounts(
   system: System,
@@ -107,7 +107,8 @@ export async function changeAccounts(
     const before = await chain.newest(knownHere(home)?.record);
     if (before !== undefined) {
       await keep(home, before);
-      // It may be that of later keys than this machine has; a list for former ones would void its accounts.
+      // The list may belong to newer keys than this machine has. A new list for the older keys would make all its
+      // accounts invalid.
       if (!isPresent(home, listIn(before, home.client))) {
         await fetchClient(system, access, home.client);
       }
@@ -140,7 +141,7 @@ function knownHere(home: Home): Known | undefined {
   const bytes = readStart(files, fileOf(home), MAX_BYTES + 1);
   if (bytes === undefined) return undefined;
   const known = parsedOnce(home.client, bytes);
-  // That of an earlier client with this name has nothing to do with this one.
+  // A list of an earlier client with this name does not count for the present client.
   return known?.list.clientId === clientIdOf(home) ? known : undefined;
 }
 

@@ -1,9 +1,9 @@
 /**
  * Restores damaged objects of a client in a bucket from the parity in them. The name of an object stands for the bytes
  * that it was created with. So a healed object is written under its own name, and only if its bytes have the checksum
- * (SHA-256) that was stored with it. No condition is needed: another machine may do the same work, and a request may
- * arrive late. An object that another machine deletes while it is written exists again afterwards, without a commit
- * that names it; `sonic orphans` deletes it.
+ * (SHA-256) that was stored with it. The request needs no condition: it does no harm if another machine does the same
+ * work, or if it arrives late. An object that another machine deletes while it is written exists again afterwards,
+ * without a commit that names it; `sonic orphans` deletes it.
  */
 import { createHash } from 'node:crypto';
 import { TardisError } from '../../errors/index.js';

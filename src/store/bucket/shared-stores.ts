@@ -9,7 +9,7 @@ export interface SharedStore {
   readonly store: ObjectStore;
   /**
    * Resolves when the store is known to arbitrate between writers, and to lock objects if that is requested. Throws
-   * BUCKET_UNSAFE, BUCKET_CANNOT_LOCK.
+   * BUCKET_UNSAFE if it does not arbitrate, and BUCKET_CANNOT_LOCK if it does not lock.
    */
   admit(): Promise<void>;
 }

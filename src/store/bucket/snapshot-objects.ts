@@ -1,6 +1,6 @@
 /**
- * Copies of the catalog in a bucket, in pieces. A copy counts only if the commit that follows its last one names it, with
- * the SHA-256 of each piece.
+ * Copies of the catalog in a bucket, in pieces. A copy counts only if the log names it, with the SHA-256 of each piece:
+ * in the commit that follows the last commit of the copy.
  */
 import { createHash } from 'node:crypto';
 import { asTardisError, TardisError } from '../../errors/index.js';
@@ -73,7 +73,10 @@ export class SnapshotObjects {
     return [...found.values()].sort((one, other) => other.commit - one.commit);
   }
 
-  /** Returns the copies with their pieces, the newest first; undefined if there are so many names that no copy is used. */
+  /**
+   * Returns the copies with their pieces, the newest first. Returns undefined if there are so many names that no copy
+   * is used.
+   */
   async stored(): Promise<readonly StoredSnapshot[] | undefined> {
     const found = new Map<string, StoredSnapshot & { readonly pieces: Map<number, number> }>();
     const { prefix } = this.backend;

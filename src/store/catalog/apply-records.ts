@@ -46,7 +46,10 @@ export class ContentRecords {
     applyContentRecord(this.catalog, header, index, { location, body, moved });
   }
 
-  /** Applies an object, whose name is its digest. Throws RECORD_DAMAGED. */
+  /**
+   * Applies an object, whose name is its digest. An object without a valid header is only counted as damaged. Throws
+   * RECORD_DAMAGED if its index is malformed.
+   */
   async applyObject(digest: Buffer): Promise<void> {
     const name = objectName(digest);
     const head = Buffer.alloc(RECORD_HEADER_BYTES);

@@ -134,7 +134,7 @@ export class GcTable {
   }
 
   /**
-   * Records that a pack is unneeded from a position on. Contents that the catalog still locates behind it count as
+   * Records that the bytes of a pack from `to` on are unneeded. Contents that the catalog still locates there count as
    * missing.
    */
   cut(pack: PackNumber, to: number): void {
@@ -143,7 +143,7 @@ export class GcTable {
     this.statements.cutRecords.run(pack, to);
   }
 
-  /** Returns the bytes of a pack that are not contents, if that is known. */
+  /** Returns the number of bytes in a pack that are not contents; undefined if it is not known. */
   metadataBytes(pack: PackNumber): number | undefined {
     return this.statements.metadataBytes.get(pack);
   }

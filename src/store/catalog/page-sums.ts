@@ -100,7 +100,7 @@ export class PageSums {
     }
   }
 
-  /** Begins to keep checksums of a catalog that has no tables yet. */
+  /** Begins to keep checksums of a catalog without tables. Returns undefined if its file has no valid header yet. */
   static begin(files: Files, catalogPath: string): PageSums | undefined {
     const head = headOf(files, catalogPath);
     if (head === undefined) return undefined;
@@ -141,7 +141,8 @@ export class PageSums {
 
   /**
    * Runs `fold`, which copies the log into the file. First the pages that will be replaced are compared with their
-   * checksums. The new pages were made from the old ones, and would hide damage in them.
+   * checksums. The new pages were made from the old ones, and would hide damage in them. Throws before the fold if
+   * stale checksums can be neither updated nor deleted.
    */
   around(fold: () => void): void {
     const pages = this.orGivenUp(() => this.beforeFold()) ?? [];

@@ -2,7 +2,7 @@
 import { TardisError } from '../../errors/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 
-/** Returns the value of a pragma that is a number. Throws CATALOG_DAMAGED. */
+/** Returns the value of a pragma that is a number. Throws CATALOG_DAMAGED if SQLite returns something else. */
 export function pragmaNumber(database: SqlDatabase, name: string): number {
   const value = database.pragma(name, { simple: true });
   if (typeof value === 'number') return value;

@@ -10,7 +10,8 @@ const TIMEOUT_MS = 60_000;
 const MAX_OUTPUT_BYTES = 64 << 10;
 
 /**
- * Returns the credentials; undefined if the profile has no command. Throws CREDENTIALS_MISSING if the command fails.
+ * Returns the credentials; undefined if the profile has no command. Throws CREDENTIALS_MISSING if the command fails or
+ * prints no credentials.
  */
 export async function fromProcess({ name, process }: AwsProfile): Promise<Credentials | undefined> {
   if (process === undefined || process === '') return undefined;

@@ -215,7 +215,7 @@ export function buildCommit(sequence: number, commit: CommitBody): Buffer {
   );
 }
 
-/** Decodes the msgpack body of a metadata record. Throws RECORD_DAMAGED. */
+/** Decodes the msgpack body of a metadata record. Throws RECORD_DAMAGED if it is too large or cannot be decoded. */
 export function decodeBody(record: ParsedRecord): unknown {
   const { header, body } = record;
   if (header.rawBytes > MAX_LISTING_RAW_BYTES) throw damaged('a metadata record is too large');
@@ -231,7 +231,7 @@ export function decodeBody(record: ParsedRecord): unknown {
   }
 }
 
-/** Decodes and checks a listing. Throws RECORD_DAMAGED. */
+/** Decodes and checks a listing. Throws RECORD_DAMAGED if it cannot be decoded, or has a wrong shape or row. */
 export function readListing(record: ParsedRecord): ListingSection[] {
   const sections = decodeBody(record);
   if (!Array.isArray(sections)) throw damaged('a listing is no list');
@@ -364,7 +364,7 @@ export function readEvent(record: ParsedRecord): StoreEvent {
   return event as unknown as StoreEvent;
 }
 
-/** Decodes and checks a commit record. Throws RECORD_DAMAGED. */
+/** Decodes and checks a commit record. Throws RECORD_DAMAGED if it cannot be decoded or has a wrong shape. */
 export function readCommit(record: ParsedRecord): CommitBody {
   const commit = decodeBody(record);
   const isWhole =

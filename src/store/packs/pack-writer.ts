@@ -99,7 +99,10 @@ export class PackWriter implements RecordWriter {
     return { pack: NO_PACK, position: 0 };
   }
 
-  /** Publishes a staged record as an object outside of packs. The next commit syncs it. Throws EEXIST. */
+  /**
+   * Publishes a staged record as an object outside of packs. The next commit syncs it. Throws EEXIST if the object
+   * exists.
+   */
   adopt(writer: ObjectWriter, digest: Buffer): void {
     writer.publish(objectName(digest));
     this.objects.push({ digest, bytes: writer.sizeBytes });

@@ -26,7 +26,10 @@ export interface RangeRead {
   readonly sha256: string | undefined;
 }
 
-/** Reads the range, but at least one byte if the object has one. Returns undefined if the object does not exist. */
+/**
+ * Reads a range of at least one byte; of an object that ends within it, reads fewer bytes. Returns undefined if the
+ * object does not exist.
+ */
 export async function readRange(requests: Requests, range: Range): Promise<RangeRead | undefined> {
   const { key, name, at, bytes, versionId } = range;
   const what = `reading ${name}`;

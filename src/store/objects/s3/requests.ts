@@ -70,7 +70,7 @@ export interface RequestsOptions {
   readonly idleMs?: number | undefined;
 }
 
-/** Numbers of requests that were sent. */
+/** Numbers of requests that were sent. LIST counts all requests for the bucket itself. */
 export interface RequestCounts {
   readonly GET: number;
   readonly PUT: number;
@@ -129,7 +129,10 @@ export class Requests {
     }
   }
 
-  /** Sends a request once, or twice if credentials had expired. Throws errors that another attempt would repeat. */
+  /**
+   * Sends a request once, or twice if the credentials were refused and could be renewed. Throws errors that another
+   * attempt would repeat.
+   */
   async once(request: S3Request): Promise<Outcome> {
     const credentials = await this.options.credentials.get();
     const outcome = await this.turns.run(() => this.attempt(request, credentials));
