@@ -141,8 +141,8 @@ export class LoadedSignature {
   private readonly signedBytes: number;
 
   /**
-   * `basisBytes`: length of the content that was signed, which limits the signature. `signedBytes`: length of
-   * the signed part of that content (a sample covers less).
+   * Creates an empty signature. `basisBytes` is the length of the content that was signed, which limits the signature.
+   * `signedBytes` is the length of the signed part of that content, which is less for a sample.
    */
   constructor(native: RsyncCalls, basisBytes: number, signedBytes = basisBytes) {
     this.signedBytes = signedBytes;

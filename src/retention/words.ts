@@ -131,7 +131,10 @@ function numbersOf(list: readonly string[], where: string): number[] {
   });
 }
 
-/** Returns a time such as 30d in milliseconds; `what` names the setting in errors. Throws CONFIG_INVALID. */
+/**
+ * Returns a time such as 30d in milliseconds. Throws CONFIG_INVALID for another text; `what` is the setting in the
+ * error.
+ */
 export function spanOf(text: string, what = '--keep-within'): number {
   const found = /^(\d{1,6})(h|d|w|mo?|y)$/i.exec(text);
   if (found === null) {

@@ -137,7 +137,7 @@ export class Daemon {
     };
   }
 
-  /** Starts listening. Throws LISTEN_FAILED. */
+  /** Starts listening. Throws LISTEN_FAILED if an address cannot be listened on. */
   static async start(
     system: System,
     storage: StorageHost,

@@ -193,7 +193,9 @@ export class ServerConnection {
     this.early = [];
   }
 
-  /** Opens a reading session for the holder of a token. Throws NOT_LOGGED_IN, NOT_PERMITTED, … */
+  /**
+   * Opens a reading session for the holder of a token. Throws NOT_LOGGED_IN or NOT_PERMITTED if the token grants none.
+   */
   private async takeToken(token: Head<'loginToken'>['token']): Promise<void> {
     const { services, connection } = this;
     const first = await checkToken(services, token, connection.channel);

@@ -29,7 +29,7 @@ export function requireNewest(
   throw new TardisError('LOGIN_FAILED', 'the password was changed');
 }
 
-/** Returns the rights of an account, or of the owner. Throws NO_SUCH_ACCOUNT, ACCOUNT_INVALID. */
+/** Returns the rights of an account, or of the owner if `account` is empty. Throws the errors of `readRights`. */
 export function rightsOf(system: System, client: string, account: string): Rights {
   return account === '' ? DEFAULT_RIGHTS : new Set(readRights(system, client, account));
 }

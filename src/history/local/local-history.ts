@@ -47,7 +47,7 @@ export interface LocalHistoryOptions {
   readonly access?: Access;
 }
 
-/** Opens a client for reading. Throws NO_SUCH_STORE, NO_SUCH_CLIENT, CATALOG_*. */
+/** Opens a client for reading. Throws NO_SUCH_STORE, NO_SUCH_CLIENT, and the errors of opening its catalog. */
 export function openLocalHistory(system: System, options: LocalHistoryOptions): History {
   const directory = openClientDirectory(system, options);
   return openHistoryIn(system, directory, options.access ?? Access.ofThisProcess());

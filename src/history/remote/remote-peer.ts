@@ -112,7 +112,7 @@ export class RemotePeer {
     );
   }
 
-  /** Connects and logs in. Throws SERVER_UNREACHABLE, NO_SUCH_CLIENT, LOGIN_FAILED, … */
+  /** Connects and logs in. Throws errors such as SERVER_UNREACHABLE, NO_SUCH_CLIENT or LOGIN_FAILED. */
   static async open(
     system: System,
     place: RemotePlace,
@@ -129,8 +129,8 @@ export class RemotePeer {
   }
 
   /**
-   * Connects, once, and logs in by a token. Throws SERVER_UNREACHABLE, CERTIFICATE_REFUSED, INSECURE_TCP_REFUSED,
-   * NOT_LOGGED_IN, …
+   * Connects, once, and logs in by a token. Throws errors such as SERVER_UNREACHABLE, CERTIFICATE_REFUSED,
+   * INSECURE_TCP_REFUSED or NOT_LOGGED_IN.
    */
   static async openByToken(
     system: System,

@@ -119,7 +119,7 @@ export function changesToWire(
   return { ...entriesToWire(entries.slice(0, end), more), directory, name };
 }
 
-/** Decodes a page of changes. Throws PROTOCOL_VIOLATION. */
+/** Decodes a page of changes. Throws PROTOCOL_VIOLATION if an entry is malformed. */
 export function changesFromWire(reply: Body<'changesAre'>): ChangesFound {
   const { more, directory, name } = reply;
   return { entries: entriesFromWire(reply), next: more ? { directory, name } : undefined };
@@ -139,7 +139,7 @@ export function namesToWire({ versions, next }: NamesFound): Body<'namesAre'> {
   };
 }
 
-/** Decodes a page of names. Throws PROTOCOL_VIOLATION. */
+/** Decodes a page of names. Throws PROTOCOL_VIOLATION if the lists differ in length. */
 export function namesFromWire(reply: Body<'namesAre'>): NamesFound {
   const { directories, names, firstSets, lastSets, more, directory, name } = reply;
   if (!isParallel(directories, names, firstSets, lastSets)) throw odd('names');
@@ -159,7 +159,7 @@ export function figuresToWire({ numbers, busiest }: StoreFigures): Body<'figures
   };
 }
 
-/** Decodes figures. Throws PROTOCOL_VIOLATION. */
+/** Decodes figures. Throws PROTOCOL_VIOLATION if a figure is missing or the list of directories is malformed. */
 export function figuresFromWire({ numbers, busiest }: Body<'figuresAre'>): StoreFigures {
   const figures = STORE_FIGURES.map((name) => {
     const value = Object.hasOwn(numbers, name) ? numbers[name] : undefined;

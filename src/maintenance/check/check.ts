@@ -55,7 +55,10 @@ export interface CheckResult extends CheckCounts {
   readonly isForgetful: boolean;
 }
 
-/** Checks a client. Throws NO_SUCH_CLIENT, CATALOG_NEWER, STORE_NEWER, TEMPORARY_FULL, INTERRUPTED. */
+/**
+ * Checks a client. Throws NO_SUCH_CLIENT if there is none, CATALOG_NEWER or STORE_NEWER for a newer format,
+ * TEMPORARY_FULL if there is no space for temporary files, and INTERRUPTED if it is aborted.
+ */
 export async function checkClient(
   system: System,
   directory: ClientDirectory,

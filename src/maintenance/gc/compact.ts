@@ -108,7 +108,10 @@ class Compaction {
     return { packs: this.done, freedBytes };
   }
 
-  /** Returns the packs that are worth a rewrite, those first that free most for each byte written. Throws DISK_FULL. */
+  /**
+   * Returns the packs that are worth a rewrite, sorted by the bytes freed for each byte written, most first. Throws
+   * DISK_FULL if there is no space even to begin.
+   */
   private async candidates(): Promise<PackUse[]> {
     const { wasteRatio, headroom, sacrifice } = this.options;
     const ratio = headroom.isShort ? Math.min(LEAST_WASTE_RATIO, wasteRatio) : wasteRatio;

@@ -52,8 +52,9 @@ export interface BucketRebuild {
 }
 
 /**
- * Rebuilds a client in a bucket. Throws CLIENT_BUSY, STORE_FORKED, STORE_NEWER, INTERRUPTED, DISK_FULL, and errors of
- * a bucket. Throws STORE_TAKEN if other machines wrote to the client again and again.
+ * Rebuilds a client in a bucket. Throws STORE_FORKED if this machine's catalog is of another history, STORE_NEWER for a
+ * newer format, STORE_TAKEN if other machines wrote to the client again and again, and CLIENT_BUSY, DISK_FULL,
+ * INTERRUPTED and errors of a bucket.
  */
 export async function rebuildInBucket(
   system: System,

@@ -238,8 +238,8 @@ export class ContentMover {
   }
 
   /**
-   * Copies one content of a record whose other parts are damaged, if a restore could still read this content. Throws
-   * RECORD_DAMAGED, CONTENT_DAMAGED.
+   * Copies one content of a record whose other bytes are damaged, if a restore could still read this content. Throws
+   * RECORD_DAMAGED or CONTENT_DAMAGED if the content itself is damaged.
    */
   private async salvage(contentId: ContentId, { kind, digest }: StoredContent): Promise<void> {
     const { old, reader, keys, store, native } = this;
@@ -335,7 +335,7 @@ export class ContentMover {
   }
 }
 
-/** Returns the contents of a record in one piece. Throws RECORD_DAMAGED. */
+/** Returns the contents of a record in one piece. Throws RECORD_DAMAGED if the index does not fit the record. */
 export function entriesOf(header: RecordHeader, index: Buffer): readonly FrameEntry[] {
   if (header.kind === RecordKind.frame) return readFrameIndex(header, index);
   const { digest, sizeBytes }: ContentIndex = readContentIndex(index);

@@ -67,8 +67,9 @@ export interface CopyResult {
 }
 
 /**
- * Brings the target up to date with the source. Throws COPY_DIFFERS if the target has another history, CLIENT_BUSY
- * if another process uses the target, CATALOG_DAMAGED, DISK_FULL, INTERRUPTED.
+ * Brings the target up to date with the source. Throws COPY_DIFFERS if the target has another history, CLIENT_BUSY if
+ * another process uses the target, CATALOG_DAMAGED if a catalog is damaged, DISK_FULL if the target's disk is full, and
+ * INTERRUPTED if it is aborted.
  */
 export async function copyClient(
   system: System,

@@ -82,7 +82,7 @@ async function beginHere(
 
 /**
  * Removes the old generation that a run has left because it was killed after the switch (on this machine, or on another
- * machine of a bucket). Returns false if there is none. Throws CLIENT_BUSY.
+ * machine of a bucket). Returns false if there is none. Throws CLIENT_BUSY if another process rewrites the client.
  */
 export async function finishSwitched(system: System, directory: ClientDirectory): Promise<boolean> {
   const generations = new Generations(system, directory);

@@ -86,7 +86,7 @@ export class Generations {
 
   /**
    * Takes a lock that excludes every other rewrite of the client. Releasing the lock deletes its file. Throws
-   * CLIENT_BUSY.
+   * CLIENT_BUSY if another process holds the lock.
    */
   async lock(): Promise<ClientLock> {
     const { files, system, second } = this;
@@ -147,7 +147,7 @@ export class Generations {
    * Begins a second generation with its first key record; durable when the promise resolves. If `keys` is undefined,
    * the client does not encrypt, and gets the present key records at the end. `skipFile` is the name of a file that
    * excludes the client from a backup of the server's machine; it is copied if it exists. `without` is the field of the
-   * marker. Throws PACKS_STRANGE.
+   * marker. Throws PACKS_STRANGE if files in `packs` are not packs of this client.
    */
   async begin(keys: Buffer | undefined, skipFile?: string, without = ''): Promise<void> {
     const { files, system, second } = this;
@@ -247,8 +247,9 @@ export class Generations {
   }
 
   /**
-   * Exchanges the two generations in one step, durable when the promise resolves. The caller holds the locks of both.
-   * The lock of the first suffices if no other process uses the second. Throws PACKS_STRANGE, STORE_TAKEN.
+   * Exchanges the two generations in one step, durable when the promise resolves. The caller holds the locks of both;
+   * the lock of the first suffices if no other process uses the second. Throws PACKS_STRANGE if files in `packs` are
+   * not packs of this client, and STORE_TAKEN if another machine has written to the client.
    */
   async exchange(state: SwitchState): Promise<void> {
     await requireOwnPacks(this.system, this.first);

@@ -66,7 +66,7 @@ export interface RewriteResult {
 /**
  * Rewrites the client. Does all steps that earlier runs have not done, including the switch and the removal of the old
  * generation. Throws CLIENT_BUSY if a session does not release the client's lock; the next run continues. Throws
- * CATALOG_DAMAGED, CONTENT_DAMAGED, NOT_AUTHENTIC, DISK_FULL, INTERRUPTED.
+ * CATALOG_DAMAGED, CONTENT_DAMAGED or NOT_AUTHENTIC if data is damaged or forged; DISK_FULL; INTERRUPTED if aborted.
  */
 export async function rewriteClient(
   system: System,

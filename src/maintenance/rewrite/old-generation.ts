@@ -42,7 +42,10 @@ export class OldStore {
     this.catalog = Catalog.openForReading(system, catalogPath);
   }
 
-  /** Opens entries of this store in place, and adds their seals to `sum`. Throws NOT_AUTHENTIC. */
+  /**
+   * Opens entries of this store in place, and adds their seals to `sum`. Throws NOT_AUTHENTIC for an entry that the
+   * keys have not sealed.
+   */
   open(entries: readonly CatalogEntry[], sum = new SealSum()): void {
     this.opener?.open(entries, sum);
   }

@@ -70,7 +70,7 @@ export class StreamMover {
 
   /**
    * Copies one record, and returns the new digest of its content. If `known` is not given, the content is checked by
-   * its digest. Throws RECORD_DAMAGED, CONTENT_DAMAGED.
+   * its digest. Throws RECORD_DAMAGED if the record is damaged, CONTENT_DAMAGED if the content has another digest.
    */
   async move(place: RecordPlace, known?: Known): Promise<Buffer> {
     const { store } = this;

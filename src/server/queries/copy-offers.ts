@@ -76,8 +76,9 @@ export class CopyOffers {
 
   /**
    * Returns facts about the client, and the number of a new snapshot of its catalog. No snapshot is made if there is no
-   * backup, or if the client is still in the state `known`, which the reader has. Throws CLIENT_BUSY, CATALOG_DAMAGED,
-   * TEMPORARY_FULL.
+   * backup, or if the client is still in the state `known`, which the reader has. Throws CLIENT_BUSY if too many are
+   * being made or the catalog keeps changing, CATALOG_DAMAGED if it is damaged, and TEMPORARY_FULL if there is no
+   * space.
    */
   private async open(known: string): ReturnType<Handlers['openCopy']> {
     const { system, directory, jobs } = this;

@@ -173,7 +173,8 @@ interface Purged {
 }
 
 /**
- * Purges sets by the rules. Invalid rules purge nothing and do not block garbage collection. Throws CLIENT_BUSY.
+ * Purges sets by the rules. Invalid rules purge nothing and do not block garbage collection: the result then has the
+ * error's message. Throws CLIENT_BUSY if the client is in use.
  */
 async function followRules(
   system: System,

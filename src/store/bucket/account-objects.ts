@@ -65,7 +65,7 @@ const parsed = new Map<string, Known>();
 
 /**
  * Returns the accounts of a client, as this machine has fetched them; undefined for a client that lies in a directory.
- * Throws ACCOUNTS_DAMAGED.
+ * Throws ACCOUNTS_DAMAGED if the fetched object is damaged.
  */
 export function accountsHere(system: System, directory: string): AccountEntries | undefined {
   if (bucketAt(path.dirname(directory)) === undefined) return undefined;
@@ -75,7 +75,8 @@ export function accountsHere(system: System, directory: string): AccountEntries 
 }
 
 /**
- * Fetches the accounts of a client to this machine, with one request if none has changed. Throws ACCOUNTS_DAMAGED.
+ * Fetches the accounts of a client to this machine, with one request if none has changed. Throws ACCOUNTS_DAMAGED if
+ * the newest object is damaged.
  */
 export async function fetchAccounts(
   system: System,
@@ -214,8 +215,8 @@ function bodyOf(home: Home, accounts: AccountEntries): ChainRecord['body'] {
 }
 
 /**
- * Returns the list in an object. The object is untrusted, since anybody with the access key may have written it.
- * Throws ACCOUNTS_DAMAGED.
+ * Returns the list in an object, which is untrusted, since anybody with the access key may have written it. Throws
+ * ACCOUNTS_DAMAGED if it has a wrong shape or is that of another client.
  */
 function listIn({ number, body }: ChainRecord, client: string): AccountList {
   const name = chainedObject(accountsPrefix(client), number);

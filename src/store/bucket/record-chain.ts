@@ -32,7 +32,10 @@ interface ChainPlace {
   readonly maxBytes: number;
 }
 
-/** Parses an object. `name` names it in errors. Throws ACCOUNTS_DAMAGED, STORE_NEWER. */
+/**
+ * Parses an object. `name` is its name in errors. Throws ACCOUNTS_DAMAGED if it has a wrong shape, STORE_NEWER if it
+ * has a newer version.
+ */
 export function parseChained(bytes: Buffer, name: string): ChainRecord {
   let parsed: Readonly<Record<string, unknown>> | null;
   try {
@@ -132,7 +135,10 @@ export class RecordChain {
     return record;
   }
 
-  /** Returns the newest object in a list; `at` if the list has no later one. Throws ACCOUNTS_DAMAGED. */
+  /**
+   * Lists the objects and returns the newest; `at` if none is later. Throws ACCOUNTS_DAMAGED if the newest one is
+   * damaged, or there are too many.
+   */
   private async listed(at: ChainRecord | undefined): Promise<ChainRecord | undefined> {
     const { prefix } = this.place;
     const from = at?.number ?? 0;

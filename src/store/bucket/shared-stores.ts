@@ -27,7 +27,8 @@ export function shareStore(cache: string, store: Promise<SharedStore>): void {
 }
 
 /**
- * Returns the store of a bucket, open in this thread. The code for buckets is loaded only here. Throws CONFIG_INVALID.
+ * Returns the store of a bucket, open in this thread. The code for buckets is loaded only here. Throws CONFIG_INVALID
+ * if endpoint, region or profile is invalid.
  */
 export function sharedStore(system: System, access: BucketAccess): Promise<SharedStore> {
   const known = shared.get(access.cache);

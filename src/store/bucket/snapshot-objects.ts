@@ -97,8 +97,9 @@ export class SnapshotObjects {
   }
 
   /**
-   * Returns the facts that the log has about a copy, and the commit that names it; undefined if the log does not name
-   * the copy. Throws RECORD_DAMAGED, STORE_NEWER, OBJECT_DAMAGED.
+   * Returns the facts that the log has about a copy, and the commit that names the copy; undefined if no commit names
+   * it. Throws RECORD_DAMAGED or OBJECT_DAMAGED if that commit's object is damaged, STORE_NEWER if it has a newer
+   * format.
    */
   async named({ commit, id }: SnapshotPlace): Promise<NamedSnapshot | undefined> {
     const bytes = await this.backend.commitObject(commit + 1);

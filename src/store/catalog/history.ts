@@ -122,7 +122,9 @@ export class HistoryTable {
     return this.statements.directories.all(after, limit);
   }
 
-  /** Returns up to `limit` directories that have entries although no entry ever led to them, since it was lost. */
+  /**
+   * Returns up to `limit` directories that have entries, but to which no entry leads in any set: that entry was lost.
+   */
   orphans(limit: number): DirectoryId[] {
     return this.statements.orphans.all(limit);
   }

@@ -232,7 +232,10 @@ export function accountExists(name: string): TardisError {
   return new TardisError('USAGE', `the client already has an account "${name}"`);
 }
 
-/** Removes an account. It cannot log in any more, and a server soon ends its sessions. Throws NO_SUCH_ACCOUNT. */
+/**
+ * Removes an account. It cannot log in any more, and a server soon ends its sessions. Throws NO_SUCH_ACCOUNT if there
+ * is no such account.
+ */
 export async function removeAccount(system: System, client: string, name: string): Promise<void> {
   const { files } = system;
   const directory = accountDirectory(client, name);

@@ -40,8 +40,8 @@ export interface Credentials {
   /** The password; undefined if none was given. */
   readonly password: Buffer | undefined;
   /**
-   * Prompts the user for the password if the server requires one and none was given. `signal` ends the prompt when
-   * the password is no longer needed. Throws PASSWORD_NEEDED.
+   * Prompts the user for the password if the server requires one and none was given. `signal` ends the prompt when the
+   * password is no longer needed. Throws PASSWORD_NEEDED if the user cannot be prompted.
    */
   ask(signal: AbortSignal): Promise<Buffer>;
   /**
