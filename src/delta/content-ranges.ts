@@ -28,7 +28,7 @@ import { MAX_CHAIN, recordKey, type StoredPiece } from './stored-piece.js';
 
 /** Maximum number of bytes in the cache of decoded chunks, which a content shares with its bases. */
 const MAX_CHUNK_BYTES = 6 << 20;
-/** Maximum number of bytes in the cache of open records, likewise. */
+/** Maximum number of bytes in the cache of open records, which a content shares with its bases too. */
 const MAX_OPEN_BYTES = 8 << 20;
 /** Approximate memory of an open record besides its index. */
 const OPEN_RECORD_BYTES = 2 << 10;

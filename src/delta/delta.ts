@@ -13,7 +13,7 @@ export class DeltaMaker {
   private readonly piece: Buffer;
   private filled = 0;
 
-  /** `signature`: the number of a LoadedSignature. The object must be closed. */
+  /** Creates the maker, which must be closed. `signature` is the number of a LoadedSignature. */
   constructor(native: RsyncCalls, signature: number, pieceBytes: number) {
     this.job = new RsyncJob(native, 'a delta cannot be made', () => native.rsyncDelta(signature));
     this.piece = Buffer.allocUnsafeSlow(pieceBytes);

@@ -46,7 +46,7 @@ export class RecordReader {
   private readonly native: NativeCalls;
   private readonly memory: ReaderMemory;
 
-  /** `keys`: keys of a client that encrypts. */
+  /** Creates the reader. `keys` are those of a client that encrypts, undefined for any other client. */
   constructor(
     backend: ObjectReader,
     native: NativeCalls,

@@ -23,7 +23,7 @@ export const MAX_BLOCKS: number = 1 << 19;
 export const MAX_BLOCK_BYTES: number = 64 << 20;
 export const MAX_SIGNATURE_BYTES: number = SIGNATURE_HEADER_BYTES + MAX_BLOCKS * SUM_BYTES;
 
-/** Minimum size of a content for a delta. Sending a smaller one whole is quicker than comparing it. */
+/** Minimum size of a content for a delta. A smaller content is sent whole, which is quicker than comparing it. */
 export const LEAST_DELTA_BYTES: number = 1 << 20;
 
 /** Maximum size of a content with short blocks, which cost little there and find more matches. */
@@ -54,7 +54,7 @@ export class SignatureMaker {
   private readonly job: RsyncJob;
   private readonly made: BytesBuilder;
 
-  /** `sizeHintBytes`: approximate number of bytes that will be pushed. */
+  /** Creates the maker. `sizeHintBytes` is the approximate number of bytes that will be pushed. */
   constructor(native: RsyncCalls, blockBytes: number, sizeHintBytes: number) {
     this.job = new RsyncJob(native, 'a signature cannot be made', () =>
       native.rsyncSignature(blockBytes, STRONG_BYTES),
@@ -108,7 +108,7 @@ export const SAMPLED_FROM_BYTES: number = 16 << 20;
 
 /** Maximum number of pieces in a sample of a signature. */
 const SAMPLE_PLACES = 256;
-/** Number of blocks in each of these pieces. */
+/** Number of blocks in each piece of a sample. */
 const SAMPLE_BLOCKS = 8;
 
 /**

@@ -121,7 +121,8 @@ export class ClientSession implements SessionOwner {
   }
 
   /**
-   * Opens the client's storage. Throws CLIENT_BUSY and errors of opening a catalog; after an error the session is over.
+   * Opens the client's storage. Throws CLIENT_BUSY if it is in use, and errors of opening a catalog; the session is
+   * then over.
    */
   open(directory: ClientDirectory): Promise<void> {
     this.directory = directory;

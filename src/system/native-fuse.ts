@@ -105,7 +105,7 @@ export const ReadyState = Object.freeze({
 
 /** Number of replies that may be ready before their requests. */
 export const READY_PAGES = 256;
-/** Number of bytes of memory for each of these replies. */
+/** Number of bytes of memory for each reply that is ready before its request. */
 export const READY_BYTES: number = 16 << 10;
 
 /** Length of the table of links that were packed lately. */

@@ -271,9 +271,9 @@ export interface NativeCalls
   forbiddenRows(path: Buffer, rows: Uint8Array): Buffer;
 
   /**
-   * Computes `base` to the power of `exponent`, modulo `modulus`. All are big-endian numbers of at most 1024
-   * bytes; the modulus is odd, and the result has its length. Constant-time in the exponent (OpenSSL), on a
-   * thread of libuv's pool. Throws EINVAL.
+   * Computes `base` to the power of `exponent`, modulo `modulus`. All are big-endian numbers of at most 1024 bytes; the
+   * modulus is odd, and the result has its length. Constant-time in the exponent (OpenSSL), on a thread of libuv's
+   * pool. Throws EINVAL for a longer number or an even modulus.
    */
   readonly modPow: (base: Uint8Array, exponent: Uint8Array, modulus: Uint8Array) => Promise<Buffer>;
 

@@ -12,7 +12,7 @@ const SOCKET_FOLDER = 'tardis-';
 const SAMPLE_END = '123456';
 const SOCKET = 'socket';
 const FOLDER_NAME = /^tardis-[A-Za-z0-9]{6}$/;
-/** Name of the other file that may be beside the socket. */
+/** Name of the only other file that the folder of a socket may contain. */
 export const SOCKET_FOLDER_ARGUMENTS = 'tardisd-arguments';
 
 /** Throws CONFIG_INVALID if the system would truncate this path of a unix socket. */

@@ -54,8 +54,8 @@ export function openLocalHistory(system: System, options: LocalHistoryOptions): 
 }
 
 /**
- * Opens a client whose directory was found already. Throws CATALOG_*. Calls within `sliceMs` milliseconds share one
- * read transaction. With 0 there is no read transaction, for a caller that shares its thread with a writer.
+ * Opens a client in a directory. Throws the errors of opening its catalog. Calls within `sliceMs` milliseconds share
+ * one read transaction. With 0 there is no read transaction, for a caller that shares its thread with a writer.
  */
 export function openHistoryIn(
   system: System,

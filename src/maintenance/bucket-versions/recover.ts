@@ -55,7 +55,7 @@ export interface RecoverReport {
   writtenBytes: number;
 }
 
-/** Restores all objects of a store in place. Throws INTERRUPTED and errors of a bucket. */
+/** Restores all objects of a store in place. Throws INTERRUPTED if it is aborted, and errors of a bucket. */
 export async function recover(
   versions: ObjectVersions,
   options: RecoverOptions,

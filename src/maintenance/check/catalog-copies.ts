@@ -43,7 +43,8 @@ export interface CopyLook {
 
 /**
  * Examines the copies of the catalog of a client in a bucket. Finds none for a client in a directory. It sends one
- * request for a list, and one or two requests for each copy. Throws INTERRUPTED and errors of a bucket.
+ * request for a list, and one or two requests for each copy. Throws INTERRUPTED if it is aborted, and errors of a
+ * bucket.
  */
 export async function lookAtCopies(backend: Backend, look: CopyLook): Promise<CopiesSeen> {
   const snapshots = snapshotsOf(backend);

@@ -10,7 +10,7 @@ import { type RepairOptions, repairWithoutBlocks } from './repair.js';
 /**
  * Reads all copies of a client's catalog in a bucket, removes wrong ones, and makes a new one if the newest was wrong.
  * The catalog on this machine must be up to date. Returns the number of wrong copies that could not be removed. Throws
- * INTERRUPTED and errors of a bucket.
+ * INTERRUPTED if it is aborted, and errors of a bucket.
  */
 export async function repairCopies(
   system: System,

@@ -47,7 +47,10 @@ interface RootPlace extends RootRecord {
   readonly set: SetNumber;
 }
 
-/** Places all orphans, and returns their number. Throws CLIENT_BUSY and the errors of opening. */
+/**
+ * Places all orphans, and returns their number. Throws CLIENT_BUSY if the client is in use, and the errors of opening
+ * it.
+ */
 export async function placeOrphans(
   system: System,
   directory: ClientDirectory,

@@ -42,7 +42,7 @@ export interface CopyFeed {
   readonly keys: Buffer | undefined;
   /**
    * Requests a snapshot. If the client is still in the state `known` (`pointText`), the offer has no catalog. Throws
-   * CLIENT_BUSY, CATALOG_DAMAGED, NOT_PERMITTED, and other errors of the peer.
+   * the errors of the peer, such as CLIENT_BUSY, CATALOG_DAMAGED or NOT_PERMITTED.
    */
   open(known?: string): Promise<CopyOffer>;
   /**

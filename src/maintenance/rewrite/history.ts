@@ -94,7 +94,8 @@ export class CopiedHistory {
 
   /**
    * Copies the missing sets that cannot change any more. With `isAlone`, copies all missing sets, since no other
-   * process has the old generation open. Throws NOT_AUTHENTIC, INTERRUPTED.
+   * process has the old generation open. Throws NOT_AUTHENTIC if an entry or a set does not match its seals,
+   * INTERRUPTED if it is aborted.
    */
   async replayNew(
     isAlone: boolean,

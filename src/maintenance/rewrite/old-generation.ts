@@ -27,7 +27,7 @@ export class OldStore {
   readonly backend: OldRecords;
   private readonly opener: EntryOpener | undefined;
 
-  /** Opens the store, which then owns `backend` and closes it. Throws CATALOG_*. */
+  /** Opens the store, which then owns `backend` and closes it. Throws the errors of opening the catalog. */
   constructor(
     system: System,
     backend: OldRecords,
@@ -94,7 +94,7 @@ export class OldGeneration extends OldStore {
 
   /**
    * Opens the generation. `catalogPath` is a catalog with a part of the data, to be used in place of the client's own.
-   * Throws CATALOG_*.
+   * Throws the errors of opening the catalog.
    */
   constructor(
     system: System,

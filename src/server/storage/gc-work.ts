@@ -83,8 +83,8 @@ export interface GcResult extends GcReport {
 }
 
 /**
- * Collects the garbage of a client in this thread, in slices, until a session waits for the client or `signal` is
- * aborted. Throws CLIENT_BUSY, INTERRUPTED.
+ * Collects the garbage of a client in this thread, in slices, until a session waits for the client. Throws CLIENT_BUSY
+ * if the client is in use, INTERRUPTED if `signal` is aborted.
  */
 export async function collectGarbageHere(
   system: System,
@@ -117,7 +117,8 @@ const NOTHING_FORGOTTEN: Forgotten = { forgotten: 0, forgetFailure: undefined };
 
 /**
  * Rewrites the client without the paths that are due to be forgotten, unless the clock is in doubt. A client that
- * encrypts has to use its own keys (`sonic forget-path --finish`). Throws CLIENT_BUSY, INTERRUPTED.
+ * encrypts has to use its own keys (`sonic forget-path --finish`). Throws CLIENT_BUSY if the client is in use,
+ * INTERRUPTED if it is aborted.
  */
 async function forgetDue(
   system: System,

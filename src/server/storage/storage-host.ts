@@ -22,8 +22,8 @@ import { collectGarbageHere, type GcResult, type GcWork } from './gc-work.js';
 
 export interface StorageHost {
   /**
-   * Opens a client: with its lock for a backup, without it for a reader. Throws CLIENT_BUSY and errors of opening a
-   * catalog.
+   * Opens a client: with its lock for a backup, without it for a reader. Throws CLIENT_BUSY if a backup finds the
+   * client in use, and errors of opening a catalog.
    */
   open(
     directory: ClientDirectory,
@@ -38,7 +38,8 @@ export interface StorageHost {
   /** Returns the state of a client; measures its store only if requested. Throws errors of opening a catalog. */
   standing(directory: ClientDirectory, withFigures: boolean): Promise<ClientStanding>;
   /**
-   * Collects the garbage of a client, until another session waits for it or `halt` is called. Throws CLIENT_BUSY, …
+   * Collects the garbage of a client, until another session waits for it or `halt` is called. Throws CLIENT_BUSY if the
+   * client is in use, and other errors of the work.
    */
   collectGarbage(directory: ClientDirectory, work: GcWork): Promise<GcResult>;
   /** Interrupts garbage collection. */

@@ -62,7 +62,7 @@ interface LogFacts {
  * names. Also makes the notes again that lead to that generation. Does nothing if the bucket has nothing of the client.
  *
  * Throws FORMAT_DAMAGED if the commits in the bucket do not show which client it is, or show another client than the
- * files of this machine. Throws STORE_NEWER and errors of a bucket.
+ * files of this machine. Throws STORE_NEWER for an object of a newer version, and errors of a bucket.
  */
 export async function mendClientObjects(
   system: System,

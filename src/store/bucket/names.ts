@@ -180,7 +180,10 @@ export function logPack(commit: number): PackNumber {
   return commit * PACKS_OF_SESSION;
 }
 
-/** Returns the pack number of pack `index` (from 1) with contents of the session with this claim. Throws INTERNAL. */
+/**
+ * Returns the pack number of pack `index` (from 1) with contents of the session with this claim. Throws INTERNAL if the
+ * session has too many packs.
+ */
 export function sessionPack(claim: number, index: number): PackNumber {
   if (index >= FIRST_OWN_INDEX) throw tooMany();
   return logPack(claim) + index;

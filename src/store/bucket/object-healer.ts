@@ -88,7 +88,10 @@ export class ObjectHealer {
     }
   }
 
-  /** Reads an object, and heals it if it is damaged. Throws DISK_FULL and errors of a bucket. */
+  /**
+   * Reads an object, and heals it if it is damaged. Throws DISK_FULL if there is no space for a copy on this machine,
+   * and errors of a bucket.
+   */
   async mend(name: string): Promise<Mended> {
     const head = await this.store.head(name);
     if (head === undefined) return { ...UNCHANGED, outcome: 'gone' };

@@ -101,7 +101,7 @@ export function mediumOf(system: System, directory: ClientDirectory): ClientMedi
     : new BucketMedium(system, directory, bucket);
 }
 
-/** Runs `work` while the client is claimed. Throws CLIENT_BUSY, and any error of `work`. */
+/** Runs `work` while the client is claimed. Throws CLIENT_BUSY if the client is in use, and any error of `work`. */
 export async function withClient<T>(
   system: System,
   directory: ClientDirectory,

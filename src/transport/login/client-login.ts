@@ -142,8 +142,8 @@ export class Login {
 
   /**
    * Runs `greet`, which sends the greeting and waits for the welcome. If the keys of a new client are kept in a file,
-   * they are first written to it. They are removed from it if the server did not create the client, or continues with
-   * a client that has other keys. Throws KEY_FILE_*, and the errors of `greet`.
+   * they are first written to it. They are removed from it if the server did not create the client, or continues with a
+   * client that has other keys. Throws KEY_FILE_… if the file cannot be used, and the errors of `greet`.
    */
   async keepingKeys(greet: () => Promise<Head<'welcome'>>): Promise<Head<'welcome'>> {
     const { keyFile } = this.credentials;
@@ -245,12 +245,11 @@ export class Login {
   }
 
   /**
-   * Returns the keys of the client, from the key record in the welcome; undefined if it does not encrypt. A client
-   * that was to be created may have the keys of an earlier run, if the same password opens them. Throws:
-   * - KEYS_DAMAGED;
+   * Returns the keys of the client, from the key record in the welcome; undefined if it does not encrypt. A client that
+   * was to be created may have the keys of an earlier run, if the same password opens them. Throws:
+   * - KEYS_DAMAGED for a malformed record;
    * - LOGIN_FAILED for a record that another password opens;
-   * - NOT_AUTHENTIC if a client that was made with keys has none according to the server, or a login brought no
-   * record;
+   * - NOT_AUTHENTIC if a client that was made with keys has none according to the server, or a login brought no record;
    * - CLIENT_EXISTS if an earlier run created the client with the other choice about encryption;
    * - ENCRYPTION_GONE, KEYS_CHANGED if the client is not the one that this machine remembers;
    * - STORE_ROLLED_BACK for a record that is older than one that this machine has seen;
