@@ -92,7 +92,8 @@ export async function fetchAccounts(
 /**
  * Changes the accounts of a client in its bucket. `change` gets the present accounts, and is called again if another
  * machine has changed them first. Durable when it resolves. Throws the errors of `change`, NOT_PERMITTED for more than
- * MAX_ACCOUNTS, STORE_TAKEN if other machines change them each time, and ACCOUNTS_DAMAGED.
+ * MAX_ACCOUNTS, STORE_TAKEN if other machines change them each time, and ACCOUNTS_DAMAGED if the present object is
+ * damaged.
  */
 export async function changeAccounts(
   system: System,

@@ -22,7 +22,7 @@ export function objectOfFiles(files: ClientFiles): Buffer {
 
 /**
  * Returns the files in the object of a client or generation; undefined if it is missing. Throws FORMAT_DAMAGED if it is
- * damaged or of another generation, and STORE_NEWER.
+ * damaged or of another generation, and STORE_NEWER if it has a newer format.
  */
 export async function readClientFiles(
   store: ObjectStore,

@@ -66,7 +66,7 @@ export function clientBytes(system: System, directory: string): Buffer {
  *
  * Throws FORMAT_DAMAGED if the object of the client is damaged, or if the bucket has other objects of the client
  * without it. With `isEven`, the latter is checked only if this machine has files of the client, which then stay.
- * Throws KEYS_LOST if a lost key record cannot be put back, STORE_NEWER, and errors of a bucket.
+ * Throws KEYS_LOST if a lost key record cannot be put back, STORE_NEWER for a newer format, and errors of a bucket.
  */
 export async function fetchClient(
   system: System,
@@ -121,9 +121,9 @@ async function withKnownKeys(
 }
 
 /**
- * Fetches the small files of the generation that follows a client's generation to this machine. Deletes the data of
- * the earlier generation here. Throws RECORD_DAMAGED if `next` cannot be its name, FORMAT_DAMAGED, and errors of a
- * bucket.
+ * Fetches the small files of the generation that follows a client's generation to this machine. Deletes the data of the
+ * earlier generation here. Throws RECORD_DAMAGED if `next` cannot be its name, FORMAT_DAMAGED if its object is damaged
+ * or a note names another generation, and errors of a bucket.
  */
 export async function followMove(
   system: System,

@@ -55,9 +55,9 @@ export async function* keysBehind(
 }
 
 /**
- * Stores the next key record of a client, durably. `before` is the number of the newest one, 0 if there is none. In a
- * bucket, the earlier records stay there. The caller must hold the client's lock. Throws STORE_TAKEN if another
- * machine has changed the keys meanwhile, KEYS_DAMAGED, NOT_PERMITTED.
+ * Stores the next key record of a client, durably. `before` is the number of the newest record, 0 if there is none. In
+ * a bucket, the earlier records stay there. The caller must hold the client's lock. Throws STORE_TAKEN if another
+ * machine has changed the keys meanwhile, and the errors of `addKeys`.
  */
 export async function storeKeys(
   system: System,

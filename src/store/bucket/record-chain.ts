@@ -70,7 +70,7 @@ export class RecordChain {
 
   /**
    * Returns the newest object after `known`; `known` itself if there is none. Takes one request if nothing is new.
-   * Throws ACCOUNTS_DAMAGED, also if the objects after `known` belong to another history.
+   * Throws ACCOUNTS_DAMAGED if an object is damaged, or if the objects after `known` belong to another history.
    */
   async follow(known: ChainRecord | undefined): Promise<ChainRecord | undefined> {
     let at = known;
@@ -89,7 +89,10 @@ export class RecordChain {
     return this.listed(at);
   }
 
-  /** Returns the newest object, for a change. Throws ACCOUNTS_DAMAGED if `known` is gone or was replaced. */
+  /**
+   * Returns the newest object, for a change. Throws ACCOUNTS_DAMAGED if `known` is gone or was replaced, and in the
+   * cases of `follow`.
+   */
   async newest(known: ChainRecord | undefined): Promise<ChainRecord | undefined> {
     if (known !== undefined) {
       const there = await this.read(known.number);

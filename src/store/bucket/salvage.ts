@@ -1,7 +1,7 @@
 /**
- * A generation that a rebuild makes from the rest of a damaged log. The object that ends the log puts it in place of
- * the present one. Before that, each number without a commit gets an object that no reader accepts. A machine that has
- * only the commits before such a number then cannot write there.
+ * A generation that a rebuild makes from the remaining commits of a damaged log. The object that ends the log puts it
+ * in place of the present one. Before that, each number without a commit gets an object that no reader accepts. A
+ * machine that has only the commits before such a number then cannot write there.
  */
 import path from 'node:path';
 import { TardisError } from '../../errors/index.js';

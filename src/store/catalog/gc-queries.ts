@@ -186,7 +186,7 @@ export class GcTable {
     this.statements.forgetObject.run(digest);
   }
 
-  /** True if a content is stored as an object, even if it is also stored elsewhere. */
+  /** True if the catalog has an object of its own as the place of a content. */
   isObject(digest: Buffer): boolean {
     return this.statements.isObject.get(digest, digest) !== undefined;
   }

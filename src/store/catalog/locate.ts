@@ -9,7 +9,7 @@ export interface LocatedPiece {
   readonly sizeBytes: number;
   /** Name of the object or pack that has the record. */
   readonly object: string;
-  /** Position of the record in it. */
+  /** Position of the record in that object or pack. */
   readonly position: number;
   readonly recordBytes: number;
   /** Offset of the content in the decoded body of its record. */

@@ -45,8 +45,8 @@ export function hasKeys(system: System, directory: string): boolean {
  * Returns the newest key record of a client (or of any directory with key records). This is the record with the highest
  * number in either place. If one of its two files is intact, that one is returned. If neither is, the damaged record is
  * returned, and the reader refuses it. An older record is never returned instead, since its password may have been
- * revoked. Returns undefined if the client has no password. Throws STORE_NOT_READABLE, and KEYS_LOST for a client that
- * has lost its key records.
+ * revoked. Returns undefined if the client has no password. Throws STORE_NOT_READABLE if the files cannot be read, and
+ * KEYS_LOST for a client that has lost its key records.
  */
 export function newestKeys(
   { files }: Pick<System, 'files'>,

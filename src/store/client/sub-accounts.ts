@@ -275,7 +275,7 @@ function makeCopyFolder({ files }: System, directory: string): void {
 
 /** State of the key records of a client and its accounts. */
 export interface KeysState {
-  /** Files that differ from the newest key record and can be restored from their copy. */
+  /** Files of key records that are missing, or differ from the newest record, which is intact. */
   readonly faults: readonly KeyFault[];
   /**
    * Directories in which neither file of the newest key record is intact, relative to the client's directory. The empty

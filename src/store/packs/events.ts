@@ -130,9 +130,9 @@ export type StoreEvent =
 export interface SetNote {
   readonly directory: DirectoryId;
   readonly name: Buffer;
-  /** `unreadable`, `vanished` or `changed`. */
+  /** The kind of the note (`NoteKind`), such as `unreadable` or `changed`. */
   readonly what: string;
-  /** The system's error code, such as EACCES. */
+  /** The system's error code, such as EACCES, or another short reason. */
   readonly reason: string;
 }
 

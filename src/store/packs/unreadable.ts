@@ -6,8 +6,8 @@ import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
 
 const DENIED: ReadonlySet<string> = new Set(['EACCES', 'EPERM']);
 /**
- * Error codes that mean a failing disk. All others are temporary: their cause is this process, or an unreachable
- * network.
+ * Error codes that mean a failing disk. Apart from DENIED, all other codes are temporary: their cause is this process,
+ * or an unreachable network.
  */
 const OF_DISK: ReadonlySet<string> = new Set(['EIO', 'EUCLEAN', 'EBADMSG', 'ENODATA']);
 
