@@ -126,7 +126,10 @@ export class KeyFile {
     }
   }
 
-  /** Returns the real path of the file. If the given path is a link, its target is replaced and the link stays. */
+  /**
+   * Returns the real path of the file. If the given path is a link, its target is replaced and the link stays. Throws
+   * KEY_FILE_INVALID for a dangling link or another thing than a file, KEY_FILE_NOT_WRITTEN without a directory.
+   */
   private place(): string {
     const { files } = this.calls;
     const real = realPathOf(this.given);

@@ -82,7 +82,7 @@ export async function fetchHead(source: RecordSource, record: RecordPlace): Prom
   return headIn(source, record, await fetchRecord(source.backend, record, 0, bytes));
 }
 
-/** Returns the head as `fetchHead` does, for a record whose beginning is already in memory. */
+/** Returns the head of a record whose beginning is already in memory. Checks it and throws as `fetchHead` does. */
 export function headIn(source: RecordSource, record: RecordPlace, bytes: Buffer): RecordHead {
   const header = headerOf(record, bytes);
   if (header.scheme === Scheme.plain) {

@@ -58,7 +58,10 @@ export class RecordReader {
     this.memory = memory;
   }
 
-  /** Decodes a record into `memory.decoded`. Returns false if the record is chunked or too large for that. */
+  /**
+   * Decodes a record into `memory.decoded`. Returns false if the record is chunked or too large for that. Throws
+   * RECORD_DAMAGED if it is damaged.
+   */
   async isWhole(record: RecordPlace): Promise<boolean> {
     const { current, memory } = this;
     if (record.object === current?.object && record.position === current.position) return true;
@@ -127,7 +130,10 @@ export class RecordReader {
     if (bytes !== sizeBytes || !found.equals(digest)) throw damagedContent();
   }
 
-  /** Yields the bytes as `pieceBytes` does, but checks only the checksums of the record, not the digest. */
+  /**
+   * Yields the bytes as `pieceBytes` does, but checks only the checksums of the record, not the digest. Throws
+   * RECORD_DAMAGED if a checksum or the kind of the record is wrong.
+   */
   async *uncheckedBytes(record: RecordPlace, piece: RecordPiece): AsyncGenerator<Buffer> {
     const { sizeBytes, offset } = piece;
     if (await this.isWhole(record)) {

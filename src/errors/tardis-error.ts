@@ -105,7 +105,7 @@ const SYSTEM_CODES: Readonly<Record<string, ErrorCode>> = {
 /** Codes with which SQLite reports a bug in this program. */
 const SQLITE_BUGS = new Set(['SQLITE_ERROR', 'SQLITE_MISUSE', 'SQLITE_RANGE', 'SQLITE_CONSTRAINT']);
 
-/** Returns the code of a system error, also if it was wrapped in a TardisError. */
+/** Returns the code of a system error, also if it was wrapped in a TardisError; undefined for any other error. */
 export function causeCode(thrown: unknown): string | undefined {
   const error = firstError(thrown);
   const { cause } = error instanceof TardisError ? error.context : {};

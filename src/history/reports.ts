@@ -111,7 +111,7 @@ export interface Reports {
   ): Promise<(Buffer | undefined)[]>;
   /** Returns the settings that are stored with the client, sorted by key. */
   settings(): Promise<readonly ClientSetting[]>;
-  /** Returns the configuration of the client when it made a set, as the client sent it. */
+  /** Returns the configuration that the client sent with a set; undefined if it sent none. */
   clientConfig(set: SetNumber): Promise<ClientConfig | undefined>;
   figures(): Promise<StoreFigures>;
   store(): Promise<StoreState>;

@@ -87,7 +87,7 @@ export class ServerConnection {
     return this.session !== undefined || this.connection.channel.kind === 'unix';
   }
 
-  /** Name of the client, once there is a session. */
+  /** Name of the client; undefined until there is a session. */
   get client(): string | undefined {
     return this.session?.client;
   }
@@ -332,7 +332,7 @@ export class ServerConnection {
     throw new TardisError('NOT_PERMITTED', `${why}: ${instead}`);
   }
 
-  /** Updates the rights of an account at intervals. Ends the session if another account has its name. */
+  /** Updates the rights of an account at intervals. Ends the session if its login or its right to purge is gone. */
   private watchAccount(client: string, own: LoginOf, proven: Buffer): void {
     const { shared, system } = this.services;
     this.watchEvery(async () => {

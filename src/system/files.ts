@@ -173,7 +173,10 @@ function openFile(path: string, way: Way, how: keyof typeof FLAGS, mode: number)
   return fd;
 }
 
-/** Opens a file. Throws STORE_UNSAFE if a plain file is expected and a directory or a socket is found. */
+/**
+ * Opens a file, and returns its descriptor. Throws STORE_UNSAFE if a plain file is expected and a directory or a socket
+ * is found.
+ */
 function openPlain(path: string, way: Way, how: keyof typeof FLAGS, mode: number): number {
   try {
     return openOnWay(way, FLAGS[how], mode);

@@ -72,7 +72,10 @@ export function onGuardedWay<T>(file: string, work: (way: Way) => T): T {
   }
 }
 
-/** Opens the path without waiting for the other end of a fifo; follows no link if the path is guarded. */
+/**
+ * Opens the path, and returns the descriptor. Does not wait for the other end of a fifo, and follows no link if the
+ * path is guarded.
+ */
 export function openOnWay({ at, isGuarded }: Way, flags: number, mode?: number): number {
   return fs.openSync(at, flags | O_NONBLOCK | (isGuarded ? O_NOFOLLOW : 0), mode);
 }
@@ -129,7 +132,10 @@ function rootOf(file: string): string | undefined {
   return undefined;
 }
 
-/** Opens the directory of a path, component by component from the guarded directory on. */
+/**
+ * Opens the directory that contains a path, component by component from the guarded directory on. Returns its
+ * descriptor.
+ */
 function openParent(root: string, file: string): number {
   let directory = root;
   let fd = fs.openSync(exactPath(root), O_PATH | O_DIRECTORY);

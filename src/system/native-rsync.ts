@@ -41,11 +41,14 @@ export interface RsyncCalls {
    * them.
    */
   rsyncLoad(mostBlocks: number, mostBlockBytes: number): number;
-  /** Starts a job that computes the delta of its input, based on the signature that a finished job loaded. */
+  /**
+   * Starts a job that computes the delta of its input, based on the signature that a finished job loaded. Returns its
+   * number.
+   */
   rsyncDelta(loaded: number): number;
   /**
-   * Starts a job that rebuilds content from its delta and a basis of this length. Copies from outside the basis
-   * are refused.
+   * Starts a job that rebuilds content from its delta and a basis of this length. Copies from outside the basis are
+   * refused. Returns its number.
    */
   rsyncPatch(basisBytes: number): number;
   /**

@@ -92,7 +92,10 @@ export interface NativeCalls
   /** Returns one row for a name in a directory, without following a link. */
   statAt(dirFd: number, name: Buffer): Buffer;
 
-  /** Opens a directory for reading; fails with ENOTDIR if the last component is a symbolic link. */
+  /**
+   * Opens a directory for reading, and returns its descriptor. Fails with ENOTDIR if the last component is a symbolic
+   * link.
+   */
   openDirectory(path: Buffer): number;
   /**
    * Opens an untrusted path, of any length, that must stay below `rootFd`. Fails if a component is a symbolic
@@ -174,7 +177,10 @@ export interface NativeCalls
   ): void;
   /** Creates a new empty file, readable by its owner only, and returns it open for writing. */
   createFileAt(dirFd: number, name: Buffer): number;
-  /** Sets the metadata of a row on an open file, as `writeFileAt` does, without closing it. */
+  /**
+   * Sets the metadata of a row on an open file without closing it. Returns the attributes that could not be set, as
+   * `writeFileAt` does.
+   */
   finishFile(fd: number, rows: Uint8Array, rowOffset: number, options: number): Buffer | undefined;
   /** Truncates an open file, or extends it by a hole. */
   resizeFile(fd: number, sizeBytes: number): void;
@@ -188,7 +194,10 @@ export interface NativeCalls
 
   /** Makes a directory open to its owner only. */
   makeDirectoryAt(dirFd: number, name: Buffer): void;
-  /** Makes a symbolic link with the owner and the times of a row. After an error the link is removed. */
+  /**
+   * Makes a symbolic link with the owner and the times of a row. After an error the link is removed. Returns the
+   * attributes that could not be set, as `writeFileAt` does.
+   */
   symlinkAt(
     dirFd: number,
     name: Buffer,

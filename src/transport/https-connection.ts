@@ -200,8 +200,8 @@ class HttpsConnection implements ClientLine {
   }
 
   /**
-   * Sends a request and returns the answer. Throws the error of the server. A session that the server has ended counts
-   * as a lost connection.
+   * Sends a request and returns the answer. Throws the error of the server, but CONNECTION_LOST if a new connection and
+   * login can help.
    */
   private async post(path: string, type: string, body: Buffer): Promise<Answer> {
     const answer = await this.request(path, type, body);

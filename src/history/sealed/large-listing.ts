@@ -70,7 +70,7 @@ export class LargeListing {
     return at < this.parts[part]!.length ? { part, at } : this.begin(part + 1);
   }
 
-  /** Returns the position after a name. */
+  /** Returns the position after a name; undefined if an unsorted listing does not have the name. */
   private after(name: Buffer): Position | undefined {
     if (name.length === 0) return this.begin(0);
     let position = this.begin(0);

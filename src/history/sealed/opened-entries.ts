@@ -112,8 +112,8 @@ export class EntryOpener {
   }
 
   /**
-   * Returns an error if the content or the directory of an entry is not the one that its seal covers. The store must
-   * not choose these.
+   * Returns an error if the content or the directory of an entry is not the one that its seal covers, since the store
+   * must not choose these. Returns undefined if both are right.
    */
   private strayOf(entry: HistoryEntry, proof: ContentProof): TardisError | undefined {
     const hasContent = proof.hashes

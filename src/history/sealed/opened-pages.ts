@@ -53,7 +53,10 @@ export class OpenedPages {
     this.maxSorted = maxSorted;
   }
 
-  /** Returns pages as `History.listPacked` does. A page has no bytes if `list` must list its directory. */
+  /**
+   * Returns pages as `History.listPacked` does. A page has no bytes if `list` must list its directory. Returns
+   * undefined if the store returns no such pages, and for pages of several directories after a name.
+   */
   list(proven: ProvenSet, { directories, set, after, limit }: PackedPages): Buffer | undefined {
     const [first] = directories;
     const isOne = directories.length === 1;

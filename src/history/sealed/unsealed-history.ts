@@ -173,7 +173,7 @@ class UnsealedHistory implements History {
     return owners.map((owner) => ({ ...owner, name: names.openOwner(owner) }));
   }
 
-  /** Finds an entry in the proven listing of each directory on the path. */
+  /** Finds the entry in proven listings. Throws NOT_AUTHENTIC if a root is another one, or the `damage` of an entry. */
   async find(path: Buffer, set: SetNumber): Promise<HistoryEntry | undefined> {
     const proven = await this.provenSet(set);
     const above = rootAbove([...proven.roots], path);
@@ -212,8 +212,8 @@ class UnsealedHistory implements History {
   readonly orderOf = (name: Buffer): Buffer => this.keyring.names.name(name);
 
   /**
-   * Returns the versions that this client has sealed; damaged ones are left out and counted. The sets that had a
-   * version are not proven here: only listing these sets proves them.
+   * Returns the versions that this client sealed under this name; counts damaged ones. Throws NOT_AUTHENTIC for another
+   * name. The sets that had a version are not proven here.
    */
   async versions(path: Buffer): Promise<PathVersion[]> {
     await this.proven.checkMemory();
@@ -245,7 +245,7 @@ class UnsealedHistory implements History {
     return from < 0 ? [] : entries.slice(from, from + limit);
   }
 
-  /** Returns pages of a set that was proven before. Doubts are left to `list`. */
+  /** Returns pages of a set that was proven before; undefined if `list` must be called instead. */
   listPacked(pages: PackedPages): Buffer | undefined {
     const proven = this.proven.acceptsUnproven ? undefined : this.proven.provenBefore(pages.set);
     return proven && this.pages.list(proven, pages);

@@ -91,7 +91,8 @@ export class UnsealedReports implements Reports {
   }
 
   /**
-   * Returns the opened configuration. Throws NOT_AUTHENTIC if it is not sealed, and therefore invented by the store.
+   * Returns the opened configuration; undefined if there is none. Throws NOT_AUTHENTIC if it is not sealed, and
+   * therefore invented by the store.
    */
   async clientConfig(set: SetNumber): Promise<ClientConfig | undefined> {
     const config = await this.sealed.clientConfig(set);

@@ -111,7 +111,7 @@ export interface Admin extends Disposable {
   purge(gone: readonly SetNumber[]): Promise<Verdicts | undefined>;
   /**
    * Returns the retention rules of the client; `words` supply the priorities and all rules that are not stored with the
-   * client. Undefined if there are no rules, or if a server applies them.
+   * client. Returns undefined if there are no rules, or if a server applies them.
    */
   keptRules(words: RuleWords): RetentionRules | undefined;
   /**

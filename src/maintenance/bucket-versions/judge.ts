@@ -117,7 +117,10 @@ class Judge {
     return deleted.has(pack) || (isWhole && !covered.has(pack));
   }
 
-  /** Returns the result of `Judged.isOurs` for a name. */
+  /**
+   * Determines the result of `Judged.isOurs` for a name: false if certainly no writer of this package made the object,
+   * or no commit covers it.
+   */
   async isOurs(name: VersionedName): Promise<boolean> {
     const { pack, commit, oldest, isSnapshot = false } = name;
     if (isSnapshot || oldest === undefined) return true;

@@ -71,7 +71,10 @@ export class CatalogCheck {
     return undefined;
   }
 
-  /** Reports facts of the packs that the catalog lacks, and facts of the catalog that the packs lack. */
+  /**
+   * Reports the differences between the catalog and the packs. If the packs have lost listings or events, reports the
+   * versions that only the catalog has instead. If other records of the packs are damaged, compares nothing.
+   */
   compare(
     audit: CatalogAudit | undefined,
     reference: Reference,

@@ -199,7 +199,10 @@ class Check {
     }
   }
 
-  /** Stores the marks, if there are any, under the client's lock. Returns the error if that fails. */
+  /**
+   * Stores the marks under the client's lock. Returns the reason if they cannot be stored; undefined if they were
+   * stored, or if there are none to store.
+   */
   private async settle(casualties: LostContents | undefined): Promise<TardisError | undefined> {
     const { system, directory, options, counts } = this;
     const marks = casualties?.marks();

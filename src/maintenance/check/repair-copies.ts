@@ -62,7 +62,10 @@ async function removeWrong(
   }
 }
 
-/** Makes a copy in a session of its own. If that fails, returns the reason; a later backup makes a copy then. */
+/**
+ * Makes a copy in a session of its own. Returns the reason if that fails; a later backup then makes a copy. Returns
+ * undefined if it succeeds.
+ */
 async function makeNow(
   system: System,
   directory: ClientDirectory,

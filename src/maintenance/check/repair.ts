@@ -72,8 +72,8 @@ export interface RepairResult {
 }
 
 /**
- * Repairs a client, with its lock held. Throws CLIENT_BUSY if the client is in use, INTERRUPTED if it is aborted,
- * STORE_NEWER for a newer format, and errors of listing the files.
+ * Takes the lock of a client, and repairs the client. Throws CLIENT_BUSY if the client is in use, INTERRUPTED if it is
+ * aborted, STORE_NEWER for a newer format, and errors of listing the files.
  */
 export async function repairClient(
   system: System,

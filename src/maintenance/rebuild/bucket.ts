@@ -107,7 +107,10 @@ async function rebuildOnce(
   return { ...report, directory: present };
 }
 
-/** Copies the remaining data into a new generation, switches to it, and returns its name. */
+/**
+ * Copies the remaining data into a new generation, switches to it, and returns its name. Throws STORE_TAKEN if another
+ * machine has written to the client meanwhile.
+ */
 async function moveOn(
   system: System,
   directory: ClientDirectory,

@@ -156,8 +156,8 @@ class Placing {
 }
 
 /**
- * Returns the root number of each directory. A catalog has these numbers only for directories that have an entry. For
- * the others, the listings in the packs are searched.
+ * Returns the root numbers of the directories; a directory whose root is not found is left out. A catalog has these
+ * numbers only for directories that have an entry. For the others, the listings in the packs are searched.
  */
 export async function rootsOf(
   { catalog, backend }: Pick<StoreWriter, 'catalog' | 'backend'>,

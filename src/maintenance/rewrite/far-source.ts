@@ -115,7 +115,10 @@ export class FarSource implements CopySource {
     return error;
   }
 
-  /** Fetches the catalog of a snapshot to a file. */
+  /**
+   * Fetches the catalog of a snapshot to a file. Requests a new snapshot if the peer has dropped it. Throws
+   * PROTOCOL_VIOLATION if the offer has no catalog.
+   */
   private async fetched(file: string): Promise<CopyOffer> {
     for (let offers = 1; ; offers += 1) {
       const offer = this.offered ?? (await this.open());

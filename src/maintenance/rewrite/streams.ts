@@ -159,7 +159,10 @@ export class StreamMover {
     return { ...start, basis: { digest: known.basis, contentId }, isPart: isPart(index) };
   }
 
-  /** Copies the chunks; only their encryption changes. Returns the hash of the decoded bytes. */
+  /**
+   * Copies the chunks; only their encryption changes. Returns the hash of the decoded bytes. Throws RECORD_DAMAGED if a
+   * chunk is damaged or their total length is wrong.
+   */
   private async copy(
     { place, header, cipher }: Source,
     stream: IncomingStream,

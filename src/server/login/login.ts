@@ -228,7 +228,7 @@ export class LoginService {
     }
   }
 
-  /** Returns `isBegunClient`. In a bucket, updates the catalog first: another machine may have stored more. */
+  /** True as `isBegunClient`. In a bucket, updates the catalog first: another machine may have stored more. */
   private async isBegun(place: Place, hasPassword: boolean): Promise<boolean> {
     const bucket = bucketAt(place.store);
     if (bucket !== undefined) {
@@ -261,7 +261,7 @@ export class LoginService {
     if (holdsSeals(this.system, catalogPath)) throw sealedWithoutKeys(client);
   }
 
-  /** Reads the key record of a client. If the client has none, reads the decoy's key record by the same calls. */
+  /** Looks up the key record of a client. If it has none, reads the decoy's by the same calls. Never throws. */
   private look(
     { client, account }: LoginName,
     state: State,

@@ -191,7 +191,7 @@ class Mending {
 
   /**
    * Returns the key record with the highest number in the bucket, even if it is damaged: an older record must not count
-   * again.
+   * again. Returns undefined if the bucket has none.
    */
   private async keysInBucket(generation: string | undefined): Promise<StoredKeys | undefined> {
     const { store, client } = this;

@@ -180,7 +180,8 @@ export function formatHere({ files }: System, directory: string): ClientFormat |
 
 /**
  * Returns the files of the newest generation that a note names; without `follows`, those of the first generation.
- * Returns undefined if there is no such client.
+ * Returns undefined if there is no such client. Throws FORMAT_DAMAGED if the object of the newest generation is
+ * missing.
  */
 async function newestFiles(
   store: ObjectStore,

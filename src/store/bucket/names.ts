@@ -91,7 +91,7 @@ export function generationNumber(name: string = FIRST_GENERATION): number {
 
 /**
  * Returns a name for the generation after `before` (undefined: the first one). `digits` are random ones, in
- * hexadecimal.
+ * hexadecimal. Throws INTERNAL if there are too many generations.
  */
 export function generationAfter(before: string | undefined, digits: string): string {
   const number = generationNumber(before) + 1;
@@ -174,7 +174,7 @@ export function logPlace(client: string, generation: string = FIRST_GENERATION):
   return `${CLIENTS_PREFIX}${client}/${generation}/`;
 }
 
-/** Returns the pack number of a commit object. */
+/** Returns the pack number of a commit object. Throws INTERNAL if the number of the commit is too large. */
 export function logPack(commit: number): PackNumber {
   if (commit > MAX_COMMIT) throw new TardisError('INTERNAL', 'the log has no numbers left');
   return commit * PACKS_OF_SESSION;

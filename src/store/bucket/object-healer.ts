@@ -162,7 +162,10 @@ export class ObjectHealer {
     await maker.append(readerOf(whole), coveredBytes, (piece) => whole.append(piece));
   }
 
-  /** Writes an object again, and reads it back. Returns false if it was deleted or replaced meanwhile. */
+  /**
+   * Writes an object again, and reads it back. Returns false if it was deleted or replaced meanwhile. Throws
+   * OBJECT_DAMAGED if the bytes that were read still differ.
+   */
   private async write(name: string, source: ObjectSource): Promise<boolean> {
     const { store } = this;
     if ((await store.head(name))?.sha256 !== hexOf(source)) return false;

@@ -69,8 +69,9 @@ export class RecordChain {
   }
 
   /**
-   * Returns the newest object after `known`; `known` itself if there is none. Takes one request if nothing is new.
-   * Throws ACCOUNTS_DAMAGED if an object is damaged, or if the objects after `known` belong to another history.
+   * Returns the newest object after `known`; `known` itself, which may be undefined, if there is none. Takes one
+   * request if nothing is new. Throws ACCOUNTS_DAMAGED if an object is damaged, or if the objects after `known` belong
+   * to another history.
    */
   async follow(known: ChainRecord | undefined): Promise<ChainRecord | undefined> {
     let at = known;
@@ -90,8 +91,8 @@ export class RecordChain {
   }
 
   /**
-   * Returns the newest object, for a change. Throws ACCOUNTS_DAMAGED if `known` is gone or was replaced, and in the
-   * cases of `follow`.
+   * Returns the newest object, for a change; undefined if there is none. Throws ACCOUNTS_DAMAGED if `known` is gone or
+   * was replaced, and in the cases of `follow`.
    */
   async newest(known: ChainRecord | undefined): Promise<ChainRecord | undefined> {
     if (known !== undefined) {
@@ -139,8 +140,8 @@ export class RecordChain {
   }
 
   /**
-   * Lists the objects and returns the newest; `at` if none is later. Throws ACCOUNTS_DAMAGED if the newest one is
-   * damaged, or there are too many.
+   * Lists the objects and returns the newest; `at`, which may be undefined, if none is later. Throws ACCOUNTS_DAMAGED
+   * if the newest object is damaged, or there are too many.
    */
   private async listed(at: ChainRecord | undefined): Promise<ChainRecord | undefined> {
     const { prefix } = this.place;

@@ -121,7 +121,7 @@ export class SnapshotObjects {
     return (await (await backend.objects()).head(backend.prefix + commitName(commit)))?.sizeBytes;
   }
 
-  /** Creates a piece, and returns the SHA-256 of its bytes. */
+  /** Creates a piece, and returns the SHA-256 of its bytes. Throws STORE_TAKEN if another process has created it. */
   async create(place: SnapshotPlace, piece: number, bytes: Buffer): Promise<Buffer> {
     const name = this.backend.prefix + snapshotPiece(place, piece);
     if ((await (await this.backend.objects()).putNew(name, bytes)) === 'created')

@@ -86,7 +86,9 @@ export class GcTable {
     return this.statements.records.all(after, limit);
   }
 
-  /** Deletes a content. Returns its digest if it is an object, which is then unneeded. */
+  /**
+   * Deletes a content. Returns its digest if it was an object of its own, which is then unneeded; otherwise undefined.
+   */
   dropContent(contentId: ContentId): Buffer | undefined {
     const object = this.statements.object.get(contentId);
     for (const statement of this.statements.dropContent) statement.run(contentId);

@@ -243,7 +243,10 @@ function openCopied(system: System, catalogPath: string, original: unknown): Sql
   }
 }
 
-/** Opens a database, and closes it again if it is not a catalog of a known version. */
+/**
+ * Opens a database, and closes it again if it is not a catalog of a known version. Throws CATALOG_DAMAGED if it is
+ * empty, and the errors of `requireKnownVersion`.
+ */
 function openChecked(system: System, catalogPath: string, open: () => SqlDatabase): SqlDatabase {
   const database = open();
   try {

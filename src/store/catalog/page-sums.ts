@@ -41,7 +41,7 @@ export class PageSums {
   }
 
   /**
-   * Returns the checksums of a catalog that no session has open. Undefined if their file is missing or damaged,
+   * Returns the checksums of a catalog that no session has open. Returns undefined if their file is missing or damaged,
    * or if a program that keeps no checksums has changed or replaced the catalog.
    */
   static read(files: Files, catalogPath: string): PageSums | undefined {

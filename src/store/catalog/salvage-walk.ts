@@ -78,6 +78,7 @@ export class SalvageWalk {
 
   /**
    * Yields all numbers up to that of the last object. A list of the bucket may lack objects, so each number is tried.
+   * Throws RECORD_DAMAGED if more commits are missing before an object than a rebuild tolerates.
    */
   private async *numbers(): AsyncGenerator<number> {
     for (const listed of await this.log.commitNumbers()) {

@@ -253,7 +253,10 @@ export function reopenClient(system: System, directory: ClientDirectory): Client
   return openClientDirectory(system, { store, client, catalogFile });
 }
 
-/** Creates a directory and its missing parents, each durable in its parent. */
+/**
+ * Creates a directory and its missing parents, each durable in its parent. Throws STORE_NOT_WRITABLE if a file has one
+ * of their names.
+ */
 async function makeIfMissing(files: Files, directory: string): Promise<void> {
   const status = files.status(directory);
   if (status?.isDirectory === true) return;

@@ -59,7 +59,8 @@ export function addressOf(
 
 /**
  * Opens a bucket. Throws CONFIG_INVALID if endpoint, region or profile is invalid; all other faults appear at the first
- * request. The code for requests is loaded here, so that a command without a bucket does not load it.
+ * request or the call of `writers`. The code for requests is loaded here, so that a command without a bucket does not
+ * load it.
  */
 export async function openBucket(
   system: Pick<System, 'clock' | 'random'>,

@@ -252,7 +252,7 @@ export function readListing(record: ParsedRecord): ListingSection[] {
   return sections as ListingSection[];
 }
 
-/** Checks the rows, and returns the number of directories among them. */
+/** Returns the number of directories among the rows. Throws RECORD_DAMAGED if a row is malformed. */
 function countDirectories(bytes: Buffer): number {
   let count = 0;
   let rows: RowReader;

@@ -112,8 +112,8 @@ export async function listPacks(backend: Backend, from = 0): Promise<readonly Pa
 
 /**
  * Returns the client id in the labels of the packs; undefined if no label has one. `known` is the number of a pack that
- * certainly belongs to the client; then its id is returned. Throws FORMAT_DAMAGED if the packs are of several clients
- * and none is known.
+ * certainly belongs to the client: if its label has an id, that id is returned. Otherwise throws FORMAT_DAMAGED if the
+ * packs are of several clients.
  */
 export async function clientOfPacks(
   backend: Backend,

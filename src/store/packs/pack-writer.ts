@@ -117,7 +117,9 @@ export class PackWriter implements RecordWriter {
     return undefined;
   }
 
-  /** Syncs the records, then appends and syncs the commit record. */
+  /**
+   * Syncs the records, then appends and syncs the commit record. Resolves with undefined if there is nothing to commit.
+   */
   async commit(
     build: (covered: Covered) => Promise<Buffer>,
     insist: Insisting,

@@ -219,8 +219,8 @@ export function readHeader(buffer: Buffer, at: number): RecordHeader | undefined
 }
 
 /**
- * Adds a record to the checksum of a range. The header's own checksum is left out: data that ends in its own CRC always
- * has the same CRC.
+ * Returns the checksum of a range after adding a record. The header's own checksum is left out: data that ends in its
+ * own CRC always has the same CRC.
  */
 export function addToRangeChecksum(checksum: number, header: Uint8Array): number {
   return crc32(header.subarray(0, Offset.headerChecksum), checksum);

@@ -89,8 +89,8 @@ export async function* scanRecords(
 }
 
 /**
- * Reads a header. After a gap, a header of a newer release is ignored: it is part of a damaged body, and belongs to
- * another store.
+ * Returns a header; undefined if it is invalid. After a gap, a header of a newer release counts as invalid: it is part
+ * of a damaged body, and belongs to another store.
  */
 function headerAt(bytes: Buffer, isAfterGap: boolean): RecordHeader | undefined {
   try {
