@@ -72,7 +72,9 @@ export class DeltaIndex {
     }
   }
 
-  /** Adds the next command. */
+  /**
+   * Adds the next command. Throws RECORD_DAMAGED if it is empty, copies from outside of the basis, or is one too many.
+   */
   add(isLiteral: boolean, from: number, bytes: number): void {
     const isOutside = !isLiteral && (from > this.basisBytes || bytes > this.basisBytes - from);
     const size = this.sizeBytes + bytes;
@@ -153,7 +155,10 @@ class Parser {
     }
   }
 
-  /** Returns the length of the magic number or command, as far as its first bytes determine it. */
+  /**
+   * Returns the length of the magic number or command, as far as its first bytes determine it. Throws RECORD_DAMAGED
+   * for an unknown command.
+   */
   private neededBytes(): number {
     if (!this.hasMagic) return MAGIC_BYTES;
     const op = this.head[0]!;

@@ -239,7 +239,7 @@ export class ClientSession implements SessionOwner {
   }
 
   /**
-   * Handles the end of the connection of `speaker`. If the connection was cut, a session that can be resumed is parked.
+   * Handles the end of the connection of `speaker`. Parks the session if it was cut and can be resumed; else ends it.
    */
   lost(speaker: Speaker, isCut: boolean): void {
     if (this.speaker !== speaker) return; // another connection has replaced it

@@ -151,7 +151,7 @@ function isTls(socket: net.Socket): socket is tls.TLSSocket {
   return 'encrypted' in socket && socket instanceof loadTls().TLSSocket;
 }
 
-/** Removes a unix socket on which no process listens: a killed server left it. */
+/** Removes a unix socket on which no process listens: a killed server left it. Does nothing for other addresses. */
 async function removeStaleSocket(address: Address): Promise<void> {
   if (address.kind !== 'unix') return;
   if (fs.lstatSync(address.path, { throwIfNoEntry: false })?.isSocket() !== true) return;

@@ -190,7 +190,9 @@ class RemoteHistory implements History {
   }
 }
 
-/** Returns all items of a list that a server gives in pages. */
+/**
+ * Returns all items of a list that a server gives in pages. Throws PROTOCOL_VIOLATION for more than MAX_LISTED items.
+ */
 async function allOf<T>(
   pageFrom: (from: number) => Promise<{ readonly items: readonly T[]; readonly hasMore: boolean }>,
 ): Promise<T[]> {

@@ -149,7 +149,10 @@ class Run {
     if (!(await beginsAsCommit(source, commit))) this.leave('strange', name);
   }
 
-  /** Creates an object in another store. */
+  /**
+   * Creates an object in another store, unless it exists there. Throws CONFIG_INVALID if it exists with another size or
+   * other bytes.
+   */
   async copy(found: Judged, target: CopyTarget): Promise<void> {
     const { name, oldest } = found;
     const { isPreview, onFound } = this.options;

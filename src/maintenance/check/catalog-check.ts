@@ -93,7 +93,10 @@ export class CatalogCheck {
     }
   }
 
-  /** Reports doubtful sets, and a catalog that is older than its packs. Such a catalog is sound, but lacks sets. */
+  /**
+   * Reports doubtful sets. For a client in a directory, also reports a catalog that is older than its packs. Such a
+   * catalog is sound, but lacks sets.
+   */
   async compareEnd(audit: CatalogAudit | undefined, files: Backend): Promise<void> {
     if (audit === undefined) return;
     const { state, sets } = audit.catalog;

@@ -92,8 +92,8 @@ export class ContentProver {
   }
 
   /**
-   * Returns a fault if the header of a record differs from its row in the catalog, or if its index lacks one of
-   * `contents` at its place.
+   * Returns a fault if the header of a record differs from its row in the catalog, if the index of a chunked record is
+   * damaged, or if the index lacks one of `contents` at its place.
    */
   async headFault(
     object: string,

@@ -191,7 +191,10 @@ export class ContentMover {
     this.map.put(digest, fresh);
   }
 
-  /** Copies a frame, or a content in one piece. */
+  /**
+   * Copies a frame, or a content in one piece. Contents that do not match their digests are left out of `map`. Throws
+   * RECORD_DAMAGED if the record is damaged or too large.
+   */
   private async moveWhole(place: RecordPlace): Promise<void> {
     const { old, native, keys, store } = this;
     if (place.recordBytes > 2 * MAX_FRAME_RAW_BYTES) throw tooLarge(place);
@@ -267,7 +270,8 @@ export class ContentMover {
 
   /**
    * Copies a delta; if its basis is left out, stores the content that it produces. That content is read whole in both
-   * cases, since the digest is that of the whole content.
+   * cases, since the digest is that of the whole content. Throws RECORD_DAMAGED or CONTENT_DAMAGED if the delta or its
+   * basis is damaged.
    */
   private async moveDelta(
     contentId: ContentId,

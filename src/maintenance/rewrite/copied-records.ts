@@ -235,7 +235,10 @@ export class RecordCopier implements CopiedDigests {
     }
   }
 
-  /** Copies a record in chunks: a large one becomes an object again, a smaller one goes into a pack. */
+  /**
+   * Copies a record in chunks: a large one becomes an object again, a smaller one goes into a pack. Throws
+   * RECORD_DAMAGED if its index does not belong to the content.
+   */
   private async copyChunked(
     place: RecordPlace,
     header: RecordHeader,

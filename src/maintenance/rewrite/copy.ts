@@ -78,7 +78,7 @@ export async function copyClient(
   return copyInto(system, request, await openTarget(system, request.source.keys(), request.target));
 }
 
-/** Copies as `copyClient` does, to a client that exists and has the keys of the source. */
+/** Copies as `copyClient` does, to a client that exists and has the keys of the source. Throws the same errors. */
 export async function copyInto(
   system: System,
   request: CopyRequest,

@@ -283,7 +283,7 @@ export class Generations {
     this.second = medium.second();
   }
 
-  /** Removes STORE/.CLIENT.next. */
+  /** Removes STORE/.CLIENT.next, if it exists. */
   private async removeDirectory(onRemoved: () => void): Promise<void> {
     if (this.files.status(this.second.path) === undefined) return;
     try {

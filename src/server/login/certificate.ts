@@ -53,8 +53,8 @@ function read(file: Buffer): Buffer {
 }
 
 /**
- * Creates a self-signed certificate. An elliptic-curve key is generated fast, even on a Raspberry Pi. The key file
- * is renamed last, so that its presence means a complete pair.
+ * Creates a self-signed certificate. An elliptic-curve key is generated fast, even on a Raspberry Pi. The key file is
+ * renamed last, so that its presence means a complete pair. Throws CERTIFICATE_UNUSABLE if that fails.
  */
 async function makeCertificate({ certFile, keyFile }: CertificateFiles): Promise<void> {
   const host = os.hostname();

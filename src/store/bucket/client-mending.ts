@@ -111,7 +111,10 @@ class Mending {
     this.directory = directory;
   }
 
-  /** Returns the newest generation, and the facts that its commits show. */
+  /**
+   * Returns the newest generation (undefined: the first one), and the facts that its commits show. Throws
+   * FORMAT_DAMAGED if there are too many generations.
+   */
   async newest(): Promise<{ readonly present: string | undefined; readonly facts: LogFacts }> {
     const { store, client } = this;
     let present = formatHere(this.system, this.directory)?.generation;
@@ -136,7 +139,10 @@ class Mending {
     }
   }
 
-  /** Returns the files of a generation, from this machine or from the other objects. */
+  /**
+   * Returns the files of a generation, from this machine or from the other objects. Throws FORMAT_DAMAGED if the
+   * commits do not show one client, or show another client than the files of this machine.
+   */
   async filesOf(generation: string | undefined, facts: LogFacts): Promise<ClientFiles> {
     const { system, directory } = this;
     const here = formatHere(system, directory);
@@ -158,7 +164,10 @@ class Mending {
     return files.set(FORMAT_FILE, format);
   }
 
-  /** Returns the files of the first generation, which only leads to the present one. Its keys are not brought back. */
+  /**
+   * Returns the files of the first generation, which only leads to the present one. Its keys are not brought back.
+   * Throws FORMAT_DAMAGED if the object of the present generation is missing.
+   */
   async firstOf(present: string): Promise<ClientFiles> {
     const files = await readClientFiles(this.store, this.client, present);
     if (files === undefined) throw this.damaged('was deleted meanwhile');

@@ -189,7 +189,10 @@ export function sessionPack(claim: number, index: number): PackNumber {
   return logPack(claim) + index;
 }
 
-/** Returns the pack number of a pack with the store's own records, which are not in a commit object. */
+/**
+ * Returns the pack number of a pack with the store's own records, which are not in a commit object. Throws INTERNAL if
+ * the session has too many packs.
+ */
 export function ownPack(claim: number, index: number): PackNumber {
   if (FIRST_OWN_INDEX + index >= PACKS_OF_SESSION) throw tooMany();
   return logPack(claim) + FIRST_OWN_INDEX + index;

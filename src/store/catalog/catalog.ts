@@ -219,7 +219,8 @@ export class Catalog implements Disposable {
   }
 
   /**
-   * Ends the read transaction. Errors of SQLite are ignored: they repeat the damage that an earlier statement has met.
+   * Ends the read transaction, if there is one. Errors of SQLite are ignored: they repeat the damage that an earlier
+   * statement has met.
    */
   endReading(): void {
     if (!this.database.inTransaction) return;

@@ -73,7 +73,10 @@ function amazonUrl(region: string): string {
   return `https://s3.${region}.amazonaws.com${region.startsWith('cn-') ? '.cn' : ''}`;
 }
 
-/** Parses the URL of an endpoint. Errors do not show the text, since it may contain a password. */
+/**
+ * Parses the URL of an endpoint. Throws CONFIG_INVALID for any other text, which the error does not show, since it may
+ * contain a password.
+ */
 function parseEndpoint(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const isPlain =

@@ -203,7 +203,7 @@ export class PackWriter implements RecordWriter {
     return this.current;
   }
 
-  /** Ends the current pack, and its range, at the position `to`. */
+  /** Ends the current pack, if there is one, and its range at the position `to`. */
   private retire(to: number): void {
     if (this.current === undefined) return;
     this.closeRange(to);

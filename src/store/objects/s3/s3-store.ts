@@ -205,7 +205,10 @@ export class S3Store implements ObjectStore {
     if (answer.status === 404) absent(answer, this.requests, what);
   }
 
-  /** Fills `target` with the object's bytes from `at` on. Returns undefined if the object does not exist. */
+  /**
+   * Fills `target` with the object's bytes from `at` on. Returns undefined if the object does not exist. If the whole
+   * object was read, compares it with its checksum, and throws OBJECT_DAMAGED if it differs.
+   */
   private async readChecked(
     name: string,
     at: number,
