@@ -57,7 +57,7 @@ export class DeltaIndex {
     return this.starts.byteLength + this.sources.byteLength;
   }
 
-  /** Yields the ranges that make up `bytes` bytes from `position` on. */
+  /** Yields the ranges that make up `bytes` bytes from `position` on, or those up to the end of the content. */
   *stretches(position: number, bytes: number): Generator<Stretch> {
     const end = Math.min(position + bytes, this.sizeBytes);
     for (let command = this.find(position); position < end; command += 1) {

@@ -1,6 +1,6 @@
 /**
- * Rows of the message table for copies: a reader copies a client of the server from a snapshot of its catalog; and a
- * server copies a client that its peer offers, by requests to the peer.
+ * Rows of the message table for copies in both directions. A reader copies a client of the server from a snapshot of
+ * its catalog. A server copies a client that its peer offers, by requests to the peer.
  */
 import { answers, requests, KIB, maybe, MIB, ofCopy, toCopy, words } from './message-row.js';
 

@@ -122,7 +122,10 @@ class Run {
     }
   }
 
-  /** Makes the version that counts the current one if readers get another one. Writes nothing in a preview. */
+  /**
+   * Makes the version that counts the current one if readers get another one. Writes nothing in a preview. A sound
+   * object is only examined (`lookAt`).
+   */
   async bringBack(found: Judged): Promise<void> {
     const { name, state } = found;
     if (state === 'sound') return this.lookAt(found);

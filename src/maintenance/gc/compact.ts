@@ -205,8 +205,9 @@ class Compaction {
   }
 
   /**
-   * Moves the needed records of a pack in pieces that fit, from its end, and truncates the pack after each
-   * piece. Returns false if a record is larger than the free space, or if truncating frees no space.
+   * Moves the needed records of a pack in pieces that fit, from its end, and truncates the pack after each piece.
+   * Writes an image first if the pack has needed listings or events. Returns false if a record is larger than the free
+   * space, or if truncating frees no space.
    */
   private async moveInPieces(use: PackUse): Promise<boolean> {
     const { store, options } = this;

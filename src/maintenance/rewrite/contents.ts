@@ -241,8 +241,9 @@ export class ContentMover {
   }
 
   /**
-   * Copies one content of a record whose other bytes are damaged, if a restore could still read this content. Throws
-   * RECORD_DAMAGED or CONTENT_DAMAGED if the content itself is damaged.
+   * Copies one content of a frame or of a record in one piece whose other bytes are damaged, if a restore could still
+   * read this content. Does nothing for other records. Throws RECORD_DAMAGED or CONTENT_DAMAGED if the content itself
+   * is damaged.
    */
   private async salvage(contentId: ContentId, { kind, digest }: StoredContent): Promise<void> {
     const { old, reader, keys, store, native } = this;

@@ -117,7 +117,8 @@ export function localSource(system: System, place: ClientPlace): CopySource {
 
 /**
  * Copies the catalog of a client to a new file, which must not exist, in a folder that belongs to the caller alone.
- * Throws CATALOG_DAMAGED, since damage must not be copied; CLIENT_BUSY, DISK_FULL.
+ * Throws CATALOG_DAMAGED if the catalog is damaged, since damage must not be copied; DISK_FULL if the disk of the file
+ * is full; and CLIENT_BUSY if the catalog keeps changing.
  */
 export async function takeSnapshot(
   system: System,

@@ -216,7 +216,7 @@ export class Generations {
   }
 
   /**
-   * Removes a second generation that contains only its keys. Never throws, since the next run removes anything that is
+   * Removes a second generation that has no catalog yet. Never throws, since the next run removes anything that is
    * left.
    */
   async removeUnwritten(): Promise<void> {

@@ -1,6 +1,7 @@
 /**
- * Runs storage sessions: in threads of their own, so that a slow disk never stalls the event loop of the sockets, or in
- * the calling thread, for a server of one backup on a small machine. Both kinds return the same handle.
+ * Runs storage sessions. A server usually runs them in threads of their own, so that a slow disk never stalls the event
+ * loop of the sockets. A server of one backup on a small machine runs them in the calling thread. Both kinds return the
+ * same handle.
  */
 import { fromWire, TardisError, type WireError } from '../../errors/index.js';
 import { CatalogCopies } from '../../store/writer/index.js';

@@ -88,9 +88,9 @@ export async function fetchClient(
 }
 
 /**
- * Returns the files with this machine's key record, if the record in the bucket is damaged or lost; otherwise returns
- * them as they are. Puts a lost record back into the bucket, since a former password would be valid again without it.
- * Throws KEYS_LOST if that cannot be done.
+ * Returns the files of a client. If this machine has a newer key record than the bucket, or an intact copy of a damaged
+ * one, the files have this machine's record. Puts a newer record back into the bucket, except into a former generation,
+ * since a former password would be valid again without it. Throws KEYS_LOST if that cannot be done.
  */
 async function withKnownKeys(
   system: System,

@@ -1,7 +1,7 @@
 /**
  * Key records that a client in a bucket gets after it was made. Each is a new object, whose name has the number after
- * that of the record before it. The record itself may have a higher number: a copy may bring a record after its source
- * has changed the keys more than once, or a record may be put back without those before it.
+ * that of the record before it. The record itself may have a higher number. For example, a copy brings only the newest
+ * record of a source that has changed its keys several times, or a record is put back without the records before it.
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';

@@ -59,7 +59,7 @@ export function imageStart(backend: Backend, removals: Removals): HistoryStart |
 
 /**
  * Returns the listings and events that follow an image whose own commit record is lost. The next commit covers them,
- * and the image does not contain them.
+ * and the image does not contain them. Returns none if the image's own commit record exists.
  */
 function behindImage(
   { body, records }: PendingCommit,

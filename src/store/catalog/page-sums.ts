@@ -291,7 +291,7 @@ export class PageSums {
   }
 }
 
-/** Deletes a file. Returns false if that fails. */
+/** Deletes a file, which may be missing already. Returns false if that fails. */
 function removed(files: Files, file: string): boolean {
   try {
     files.unlink(file);

@@ -260,7 +260,7 @@ class Recovery {
     await this.apply(commit, checked);
   }
 
-  /** Reads bodies if required, and separates sound records from damaged ones. */
+  /** Separates sound records from damaged ones. Records whose bodies need not be checked count as sound. */
   private async checkBodies(commit: PendingCommit, isLast: boolean): Promise<CheckedRecords> {
     if (!isLast && !this.options.checkBodies) {
       return { sound: commit.records, unsound: [], damaged: 0 };

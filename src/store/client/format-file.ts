@@ -1,7 +1,7 @@
 /**
  * The format file of a client. A directory with a format file is a client. The file contains the number of the format,
- * the client's id, and the kind of key records that the client needs, so that a client that lost its key records is
- * never treated as one without a password.
+ * the client's id, and the kind of key records that the client needs. So a client that has lost its key records is
+ * never treated as a client without a password.
  */
 import path from 'node:path';
 import { crc32 } from 'node:zlib';

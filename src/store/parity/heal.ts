@@ -280,8 +280,8 @@ async function solve(solver: Solver, bad: readonly number[]): Promise<Map<number
 }
 
 /**
- * Solves the equations of one column, and returns the restored blocks with their numbers. Returns none if the column
- * has more damaged blocks than sound blocks of parity.
+ * Solves the equations of one column, and returns the restored blocks that match their checksums, with their numbers.
+ * Returns none if the column has more damaged blocks than sound blocks of parity.
  */
 async function solveColumn(
   { reader, math, name, index, stretch }: Solver,

@@ -198,8 +198,9 @@ export class Requests {
 }
 
 /**
- * Returns a successful answer if it came from an S3 interface. Throws BUCKET_ANSWER_INVALID for any other, such as the
- * login page of a network, which has status 200 for every request.
+ * Returns a successful answer about an object if it came from an S3 interface. Throws BUCKET_ANSWER_INVALID for any
+ * other, such as the login page of a network, which has status 200 for every request. Returns failures and lists
+ * unchecked.
  */
 function genuine(answer: Answer, { method, key, what, isProperty }: S3Request): Answer {
   if (answer.status >= 300 || key === '') return answer; // a list has no ETag; the code that reads the list checks it
