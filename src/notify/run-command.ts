@@ -56,7 +56,8 @@ export async function runCommand(
 }
 
 /**
- * Waits until the command itself has exited. Returns undefined for exit status 0, otherwise the reason of the failure.
+ * Waits until the command itself has exited, and ends it after `timeoutMs` or when `signal` is aborted. Returns
+ * undefined for exit status 0, otherwise the reason of the failure.
  */
 async function endOf(child: ChildProcess, options: CommandOptions): Promise<string | undefined> {
   let whyEnded: string | undefined;

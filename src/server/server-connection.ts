@@ -305,7 +305,7 @@ export class ServerConnection {
     await session.open(directory);
   }
 
-  /** Resumes the client's session. Throws SESSION_GONE, with one text for all reasons, and PROTOCOL_VIOLATION. */
+  /** Resumes the session. Throws SESSION_GONE, with one text for all reasons, PROTOCOL_VIOLATION for a wrong `upTo`. */
   private resumed({ client, account, purpose, ticket, upTo }: Head<'hello'>): ClientSession {
     const session = this.services.sessionOf(client);
     const isSame = session?.account === account && session.purpose === purpose;

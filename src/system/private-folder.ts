@@ -114,7 +114,10 @@ function freeAt(place: string): number {
   }
 }
 
-/** Removes folders of killed processes, whose locks are free. Folders of other users are left alone. */
+/**
+ * Removes folders of killed processes: those whose locks are free, and old folders without a lock (`UNLOCKED_MS`).
+ * Folders of other users are left alone.
+ */
 function removeAbandoned({ native }: Calls, parent: string): void {
   for (const name of namesIn(parent)) {
     const folder = path.join(parent, name);

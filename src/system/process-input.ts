@@ -101,7 +101,10 @@ function workingDirectory(): Buffer {
   return fs.readlinkSync('/proc/self/cwd', { encoding: 'buffer' });
 }
 
-/** Returns a path with all links resolved; undefined if it does not exist or may not be read. */
+/**
+ * Returns a path with all links resolved; undefined if the system cannot resolve it, for example since it does not
+ * exist.
+ */
 export function realPathOf(file: Uint8Array): Buffer | undefined {
   try {
     return fs.realpathSync.native(Buffer.from(file), { encoding: 'buffer' });

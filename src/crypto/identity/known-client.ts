@@ -220,8 +220,8 @@ export class KnownClient {
   }
 
   /**
-   * Returns the remembered key ids, one for each name of the place that has one. Damaged files are ignored; if
-   * `isStrict`, they throw MEMORY_DAMAGED.
+   * Returns the remembered key ids, one for each name of the place that has one. Ignores damaged files, or throws
+   * MEMORY_DAMAGED for them if `isStrict`.
    */
   private read(isStrict = !this.options.trustsChange): (string | null)[] {
     return this.at.places.flatMap((place) => {

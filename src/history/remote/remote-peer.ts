@@ -300,8 +300,8 @@ export class RemotePeer {
   }
 
   /**
-   * Replaces a lost connection. Throws the reason of the loss, or a later error, if it is permanent or the time is
-   * up.
+   * Replaces a lost connection. Rejects the requests that depend on earlier ones of that connection (`isBound`). Throws
+   * the reason of the loss, or a later error, if it is permanent or the time is up.
    */
   private async goOn(reason: TardisError): Promise<void> {
     this.generation += 1;

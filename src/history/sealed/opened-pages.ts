@@ -95,8 +95,8 @@ export class OpenedPages {
   }
 
   /**
-   * Opens the whole listing of a directory in the order of the sealed names, part by part. `first` is the first part, with
-   * one entry more than is sorted. Returns undefined unless the listing is proven, and if it is too large.
+   * Opens the whole listing of a directory in the order of the sealed names, part by part. `first` is the first part,
+   * with one entry more than is sorted. Returns undefined if the listing is not proven or is too large.
    */
   private openUnsorted(
     proven: ProvenSet,

@@ -212,8 +212,8 @@ class UnsealedHistory implements History {
   readonly orderOf = (name: Buffer): Buffer => this.keyring.names.name(name);
 
   /**
-   * Returns the versions that this client sealed under this name; counts damaged ones. Throws NOT_AUTHENTIC for another
-   * name. The sets that had a version are not proven here.
+   * Returns the versions that this client sealed under this name; counts damaged versions, and leaves them out. Throws
+   * NOT_AUTHENTIC if the store returns a version of another name. The sets that had a version are not proven here.
    */
   async versions(path: Buffer): Promise<PathVersion[]> {
     await this.proven.checkMemory();
@@ -337,7 +337,7 @@ class UnsealedHistory implements History {
     return this.provenPage({ ...page, after }, pages);
   }
 
-  /** Returns a page that begins after a sealed name. Throws NOT_AUTHENTIC if it is another one than was proven. */
+  /** Returns a page after a sealed name. Throws NOT_AUTHENTIC if it differs from the page that was proven. */
   private async provenPage(page: ListingPage, pages: Listed['pages']): Promise<HistoryEntry[]> {
     const found = await this.sealed.list(page);
     const sum = new SealSum();

@@ -59,7 +59,7 @@ export class UnsealedReports implements Reports {
     return { entries: inOrder, next };
   }
 
-  /** Requests all names and filters them here, since a store cannot match sealed names. */
+  /** Requests all names and filters them here, since a store cannot match sealed names. Leaves out roots. */
   async named({ after, literal, isMatch }: NamedPage): Promise<NamesFound> {
     const { names } = this.keyring;
     const all = { after, literal: NOTHING, isMatch: () => true };

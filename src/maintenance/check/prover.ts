@@ -281,7 +281,9 @@ export function objectOf(record: AuditedRecord, contents: readonly AuditedConten
   return locationName(record, contents[0]?.digest ?? Buffer.alloc(DIGEST_BYTES));
 }
 
-/** Throws RECORD_DAMAGED unless an index has all these contents, at these places. */
+/**
+ * Throws RECORD_DAMAGED unless an index has all these contents, at these places. A signature's index is only parsed.
+ */
 function requireContents(
   header: RecordHeader,
   index: Buffer,

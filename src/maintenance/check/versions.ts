@@ -168,7 +168,7 @@ export class VersionNames {
     return this.opened(path, (names) => names.openPath(path));
   }
 
-  /** Decrypts a name. A name that its owner did not seal is returned as it is. */
+  /** Decrypts a name. Returns it unchanged if there are no keys, or if it cannot be decrypted. */
   private opened(sealed: Buffer, open: (names: NameSealer) => Buffer): Buffer {
     if (this.names === undefined) return sealed;
     try {

@@ -109,8 +109,8 @@ class Compaction {
   }
 
   /**
-   * Returns the packs that are worth a rewrite, sorted by the bytes freed for each byte written, most first. Throws
-   * DISK_FULL if there is no space even to begin.
+   * Returns the packs that are worth a rewrite, sorted by the bytes freed for each byte written, most first. If space
+   * is short, it may call `sacrifice`. Throws DISK_FULL if there is no space even to begin.
    */
   private async candidates(): Promise<PackUse[]> {
     const { wasteRatio, headroom, sacrifice } = this.options;
@@ -261,9 +261,9 @@ class Compaction {
   }
 
   /**
-   * Truncates a pack after its last needed record. An event that records this is durable first. A cut of enough bytes
-   * shows if cuts free space. On btrfs they may not: it keeps the blocks of an extent until all of them are free, and a
-   * pack has short extents and long ones.
+   * Truncates a pack after its last needed record. Before that, an event that records the cut is made durable. A cut of
+   * enough bytes shows if cuts free space. On btrfs they may not: it keeps the blocks of an extent until all of them
+   * are free, and a pack has short extents and long ones.
    */
   private async cut(
     pack: PackNumber,

@@ -31,7 +31,7 @@ export async function writeImageIfRoom(store: StoreWriter): Promise<void> {
 }
 
 /**
- * Opens a client and writes an image if a rebuild has requested one. Throws CLIENT_BUSY if the client is in use,
+ * Opens a client and writes an image if one is requested in the catalog. Throws CLIENT_BUSY if the client is in use,
  * DISK_FULL if there is no space, and the errors of opening.
  */
 export async function writeMissingImage(

@@ -144,7 +144,10 @@ export class CopiedSets extends CopiedHistory {
     return [...both];
   }
 
-  /** Changes the open entries of a directory at the target to those that the source has in the set of the journal. */
+  /**
+   * Changes the open entries of a directory at the target to those that the source has in the set of the journal.
+   * Throws CATALOG_DAMAGED if an entry to copy is damaged.
+   */
   protected override replayChanges(journal: SetJournal, directory: DirectoryId): void {
     const { set } = journal;
     const root = this.old.catalog.history.rootOf(directory);

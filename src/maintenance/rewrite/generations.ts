@@ -120,8 +120,8 @@ export class Generations {
   }
 
   /**
-   * Returns the stage as `stage` does. In a bucket it also finds a run that was abandoned on another machine, and
-   * objects that such a run has left.
+   * Returns the stage as `stage` does. In a bucket, the stage is also `switched` if objects of a former generation
+   * remain, and `begun` instead of `making` if the bucket does not name the second generation as unfinished.
    */
   async state(): Promise<Stage> {
     const stage = this.stage();

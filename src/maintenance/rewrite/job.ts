@@ -120,7 +120,7 @@ async function rewriteSound(system: System, request: RewriteRequest): Promise<Re
   }
 }
 
-/** Switches to the second generation. Returns false, without a switch, if another machine has written to the client. */
+/** Switches generations. If another machine has written, returns false, or throws STORE_TAKEN at the last attempt. */
 async function isSwitched(
   generations: Generations,
   state: SwitchState,
@@ -149,8 +149,8 @@ export async function removeOld(
 
 /**
  * Brings the catalog of the first generation up to date with its packs, and to the newest format version. Returns the
- * number of its last commit. Throws CATALOG_DAMAGED, since the damage would be copied, and its evidence removed with
- * the old generation.
+ * number of its last commit. Throws CATALOG_DAMAGED if the catalog is damaged: the damage would be copied, and could
+ * not be found any more once the old generation is removed.
  */
 async function recover(system: System, directory: ClientDirectory): Promise<number> {
   const medium = mediumOf(system, directory);

@@ -62,10 +62,7 @@ export interface LoginOptions {
   readonly skipFile?: string;
   readonly attempts?: AttemptLimits;
   readonly challengeAfterMs?: number;
-  /**
-   * Fetches the small files of a client in a bucket, and its accounts if `account` is given. The default always reads
-   * them.
-   */
+  /** Fetches a client's small files and, unless `account` is empty, its accounts. By default, each login does so. */
   readonly fetch?: (client: string, account: string) => Promise<void>;
 }
 
@@ -185,8 +182,9 @@ export class LoginService {
   }
 
   /**
-   * Creates a client, and counts it for the address `countFor`. Returns false if it continues an earlier attempt's
-   * client.
+   * Creates a client, and counts it for the address `countFor`. Returns false if an earlier attempt has begun the
+   * client. Throws NOT_PERMITTED if sessions may not create clients, PASSWORD_NEEDED if `keys` is empty and the server
+   * requires a password, PROTOCOL_VIOLATION if `keys` is not a first key record, and CLIENT_EXISTS.
    */
   private async create(
     client: string,

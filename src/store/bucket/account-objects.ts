@@ -137,7 +137,7 @@ function fileOf({ client, directory }: Home): string {
   return keptFile(path.dirname(directory), client);
 }
 
-/** Returns the newest list of this client that this machine has read; undefined if there is none. */
+/** Returns the newest list of the present client that this machine has read; undefined if there is none. */
 function knownHere(home: Home): Known | undefined {
   const { files } = home.system;
   const bytes = readStart(files, fileOf(home), MAX_BYTES + 1);

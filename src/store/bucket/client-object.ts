@@ -276,7 +276,10 @@ function isSameClient(
   return format !== undefined && wanted?.get(FORMAT_FILE)?.equals(format) === true;
 }
 
-/** True if the directory has exactly these files. */
+/**
+ * True if the directory has the same format file and key records as `wanted`, or does not exist if `wanted` is
+ * undefined.
+ */
 function isAsHere(system: System, directory: string, wanted: ClientFiles | undefined): boolean {
   const { files } = system;
   if (wanted === undefined) return files.status(directory) === undefined;

@@ -33,7 +33,7 @@ export interface Lease {
   readonly clients: ReadonlySet<string>;
 }
 
-/** Creates or renews the lease of this process. */
+/** Creates or renews the lease of this process. It names at most `MAX_CLIENTS` clients. */
 export async function writeLease(
   system: System,
   access: BucketAccess,

@@ -231,8 +231,9 @@ export class PageSums {
   }
 
   /**
-   * Compares a part of the file, and returns the number of damaged pages found now and earlier. `share` (from
-   * 0, below 1) is the start of the part, which wraps around at the last page.
+   * Compares a part of the file, and returns the number of damaged pages. If damage was found earlier, compares nothing
+   * and returns the earlier number. `share` (from 0, below 1) is the start of the part, which wraps around at the last
+   * page.
    */
   damageInPart(partBytes: number, share: number): number {
     const last = Math.max(this.pages.count, this.table.last);

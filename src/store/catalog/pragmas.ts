@@ -9,7 +9,7 @@ export function pragmaNumber(database: SqlDatabase, name: string): number {
   throw new TardisError('CATALOG_DAMAGED', `the catalog has no number for ${name}`);
 }
 
-/** Folds the write-ahead log into the file, as far as readers allow. Returns true if the log is empty afterwards. */
+/** Copies the write-ahead log into the file, as far as readers allow. Returns true if the whole log was copied. */
 export function foldWal(database: SqlDatabase): boolean {
   const rows = database.pragma('wal_checkpoint(PASSIVE)');
   const state: unknown = Array.isArray(rows) ? rows[0] : undefined;

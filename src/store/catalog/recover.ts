@@ -180,7 +180,7 @@ class Recovery {
     if (start.later.length > 0) await this.applyLater(start.later);
   }
 
-  /** Marks contents of packs that were put back as sound, even if they were recorded as missing. */
+  /** Marks contents of packs that were put back as sound, even contents recorded as missing. Requests an image. */
   private takeFound(): void {
     const { catalog, found } = this;
     if (found.length === 0) return;

@@ -21,7 +21,10 @@ export async function fromProcess({ name, process }: AwsProfile): Promise<Creden
   throw new TardisError('CREDENTIALS_MISSING', `${where} printed no credentials`);
 }
 
-/** Runs a command without a shell and returns its output. The output is never printed, since it has secrets. */
+/**
+ * Runs a command without a shell and returns its output. Throws CREDENTIALS_MISSING if it fails. The output is never
+ * printed, since it has secrets.
+ */
 async function outputOf(line: string, where: string): Promise<string> {
   const [command = '', ...words] = splitWords(line, where);
   return new Promise((resolve, reject) => {

@@ -41,8 +41,9 @@ function room(current: Buffer, bytes: number): Buffer {
 }
 
 /**
- * Appends a frame record with some contents of `source` to `target`, and returns the record's length. If compression
- * does not save enough (`WORTH_RATIO`), the bytes are stored uncompressed.
+ * Appends a frame record with some contents of `source` to `target`, and returns the record's length. The record is
+ * encrypted if there is a `cipher`. If compression does not save enough (`WORTH_RATIO`), the bytes are stored
+ * uncompressed.
  */
 export function buildFrame(
   source: Buffer,

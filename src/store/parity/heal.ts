@@ -158,7 +158,7 @@ async function isParityWhole(
   return isTwice && start.subarray(0, headBytes).equals(end.subarray(table.length));
 }
 
-/** Returns a block of parity; undefined if it does not match its checksum. */
+/** Returns a block of parity; undefined if the file ends before it, or if it does not match its checksum. */
 async function parityBlock(
   backend: RecordReader,
   file: string,

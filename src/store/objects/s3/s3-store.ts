@@ -207,7 +207,8 @@ export class S3Store implements ObjectStore {
 
   /**
    * Fills `target` with the object's bytes from `at` on. Returns undefined if the object does not exist. If the whole
-   * object was read, compares it with its checksum, and throws OBJECT_DAMAGED if it differs.
+   * object was read and has a checksum, the bytes are compared with it. Throws OBJECT_DAMAGED if they differ after
+   * several reads (`READS`).
    */
   private async readChecked(
     name: string,
