@@ -173,8 +173,8 @@ class Run implements Disposable {
   }
 
   /**
-   * Opens source and target. `isAgain` is true if records were moved during an earlier round. Throws CATALOG_DAMAGED,
-   * since damage must not be copied.
+   * Opens source and target. `isAgain` is true if records were moved during an earlier round. Throws CATALOG_DAMAGED if
+   * the source's catalog is damaged, since damage must not be copied.
    */
   static async open(
     system: System,
@@ -315,7 +315,7 @@ class Run implements Disposable {
     }
   }
 
-  /** Deletes sets that are gone at the source, except the newest complete set and locked sets. */
+  /** Deletes sets that are gone at the source. Keeps locked sets, the newest complete set and the sets after it. */
   private deleteGone(): SetNumber[] {
     const theirs = new Set(this.old.catalog.sets.listed().map(({ set }) => set));
     const mine = this.ends.store.catalog.sets.listed();

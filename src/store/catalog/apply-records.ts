@@ -50,8 +50,8 @@ export class ContentRecords {
   }
 
   /**
-   * Applies an object, whose name is its digest. An object without a valid header is only counted as damaged. Throws
-   * RECORD_DAMAGED if its index is malformed.
+   * Applies an object, whose name is its digest. An object without a valid header is only counted as damaged. An object
+   * with a damaged body is counted too, and passed to `applyUnsound`. Throws RECORD_DAMAGED if its index is malformed.
    */
   async applyObject(digest: Buffer): Promise<void> {
     const name = objectName(digest);
