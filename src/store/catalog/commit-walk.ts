@@ -2,7 +2,7 @@
  * Reads the commits in the packs in order, each with the records that it covers, for recovery and rebuild.
  *
  * - Records count only if a commit record covers them. Records that a session left without one were never acknowledged
- *   and are never used. Of two commits with one number, the first is not used.
+ *   and are never used. If two commits have the same number, the first is not used.
  * - The ranges of the last commit must be exactly what was found, since its sync may have been cut short. The walk
  *   reports whether they are, and the caller decides.
  */
