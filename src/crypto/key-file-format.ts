@@ -84,9 +84,9 @@ export class KeyFileText {
   }
 
   /**
-   * Returns the newest record in the section of a client, for a store that has lost its own records. If no section
-   * has that name, a file with only one section matches any client. Returns undefined if no section matches, or
-   * several do. Throws KEY_FILE_INVALID if the section is damaged.
+   * Returns the newest record in the section of a client, for a store that has lost its own records. If no section has
+   * that name, a file with only one section matches any client. Returns undefined if no section matches, if several do,
+   * or if the section has not exactly one id. Throws KEY_FILE_INVALID if the section is damaged.
    */
   newestOf(client: string): KeyRecord | undefined {
     const named = this.sections.filter(({ name }) => name === client);
@@ -148,8 +148,8 @@ function sectionOf(text: string): Section {
 }
 
 /**
- * Parses the records of a section. Refuses every line that is not a record, a part of one, an id, a comment or
- * empty.
+ * Parses the records of a section, oldest first. Throws the error of `refuse` if a record is damaged, or if a line is
+ * not a record, a part of a record, an id, a comment or empty.
  */
 function recordsIn(
   { text }: Section,

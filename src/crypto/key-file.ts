@@ -40,14 +40,14 @@ export class KeyFile {
     this.shown = displayName(given);
   }
 
-  /** Reads the file. Throws KEY_FILE_INVALID, also if the file is missing. */
+  /** Reads the file. Throws KEY_FILE_INVALID if it is missing, cannot be read, or is no key file. */
   read(): KeyFileText {
     return KeyFileText.parse(this.bytesOf(this.given), this.shown);
   }
 
   /**
-   * Returns the records of a key set, oldest first; none if the file or its section is missing. Throws
-   * KEY_FILE_INVALID.
+   * Returns the records of a key set, oldest first; none if the file or its section is missing. Throws KEY_FILE_INVALID
+   * if the file or the section is damaged.
    */
   recordsOf(keysetId: Buffer): KeyRecord[] {
     if (realPathOf(this.given) === undefined) return [];
@@ -55,8 +55,8 @@ export class KeyFile {
   }
 
   /**
-   * Writes these records in place of all others of the same key set. Throws KEY_FILE_INVALID, KEY_FILE_NOT_WRITTEN,
-   * CLIENT_BUSY.
+   * Writes these records in place of all others of the same key set. Throws KEY_FILE_INVALID if the file is no key
+   * file, KEY_FILE_NOT_WRITTEN if writing fails, and CLIENT_BUSY if another process holds the lock for too long.
    */
   async put(client: string, records: readonly [KeyRecord, ...KeyRecord[]]): Promise<void> {
     await this.change((text) => text.with(client, records));
@@ -87,7 +87,10 @@ export class KeyFile {
     throw new TardisError('KEY_FILE_DIFFERS', `the key file ${this.shown} has ${what}`);
   }
 
-  /** Returns the newest record of a client whose store has lost its own. Throws KEY_FILE_INVALID. */
+  /**
+   * Returns the newest record of a client whose store has lost its own records. Throws KEY_FILE_INVALID if not exactly
+   * one section can be that of the client.
+   */
   newestOf(client: string): KeyRecord {
     const record = this.read().newestOf(client);
     if (record !== undefined) return record;
@@ -123,7 +126,10 @@ export class KeyFile {
     }
   }
 
-  /** Returns the real path of the file. If the given path is a link, its target is replaced and the link stays. */
+  /**
+   * Returns the real path of the file. If the given path is a link, its target is replaced and the link stays. Throws
+   * KEY_FILE_INVALID for a dangling link or another thing than a file, KEY_FILE_NOT_WRITTEN without a directory.
+   */
   private place(): string {
     const { files } = this.calls;
     const real = realPathOf(this.given);
@@ -142,7 +148,7 @@ export class KeyFile {
 
   /**
    * Locks the directory and returns its descriptor. The file itself is not locked, since it is replaced. Throws
-   * CLIENT_BUSY.
+   * CLIENT_BUSY if the lock stays held for PATIENCE_MS.
    */
   private async lock(directory: string): Promise<number> {
     const { files, native } = this.calls;
@@ -176,9 +182,10 @@ export class KeyFile {
 }
 
 /**
- * Returns the record with its keys: from the key file if one is given, else the one that the store shows. Throws
- * KEYS_ELSEWHERE if neither has the keys, PASSWORD_NOT_SET if a file is given and the store has no record, and the
- * errors of `KeyFile.recordOf`.
+ * Returns the record with its keys: that of the key file, if a file is given, else the record that the store shows.
+ * Returns undefined if there is neither a file nor a record. Throws KEYS_ELSEWHERE if no file is given and the store's
+ * record lacks the keys. Throws PASSWORD_NOT_SET if a file is given and the store has no record, and the errors of
+ * `KeyFile.recordOf`.
  */
 export function wholeRecord(
   shown: KeyRecord | undefined,

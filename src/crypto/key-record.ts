@@ -36,8 +36,9 @@ export const MAX_KEY_RECORD_BYTES: number = 64 << 10;
 /** Identity in the SRP exponent x, in place of the client's name, so that the client's directory can be renamed. */
 const IDENTITY = 'tardis';
 
-/** Offsets of the cipher that wraps the keys, and of the flag for encrypted contents and metadata. */
+/** Offset of the number of the cipher that wraps the keys. */
 const CIPHER_AT = 10;
+/** Offset of the flag for encrypted contents and metadata. */
 const ENCRYPTS_AT = 11;
 const NONCE_AT = 32 + SALT_BYTES;
 
@@ -73,15 +74,12 @@ export interface MasterKey {
 }
 
 export interface KeyRecord {
-  /**
-   * Version of the record: 1 for the first one, and one more for each change of the password or the keys.
-   */
+  /** Version of the record: 1 at first, and one more for each change of the password or the keys. */
   readonly number: number;
   /** Id of the key set; equal in all records of the same keys. */
   readonly keysetId: Buffer;
   /**
-   * True if contents and metadata are encrypted. If false, the keys are unused and the password serves the login
-   * only.
+   * True if contents and metadata are encrypted. If false, the keys are unused, and the password is only for logins.
    */
   readonly isEncrypting: boolean;
   /** True if the record contains the wrapped keys. If false, they are in a key file of the owner. */
@@ -92,7 +90,10 @@ export interface KeyRecord {
   readonly bytes: Buffer;
 }
 
-/** Parses a record from the store or the network. Throws KEYS_DAMAGED, or STORE_NEWER if its kind is unknown. */
+/**
+ * Parses a record from the store or the network. Throws KEYS_DAMAGED if it is malformed, and STORE_NEWER if its kind is
+ * unknown.
+ */
 export function parseKeyRecord(given: Uint8Array): KeyRecord {
   const bytes = Buffer.from(given);
   const refuse = (why: string): TardisError =>
@@ -199,9 +200,9 @@ export interface FormerKeys {
 }
 
 /**
- * Generates master keys that encrypt, in place of `before` (undefined if the client had none). The record lists the
- * ids of replaced key sets, which are refused from then on. The list is wrapped, so only an owner of the password can
- * write it.
+ * Generates master keys in place of `before` (undefined if the client had none), and wraps them in a first record; the
+ * client encrypts from then on. The record lists the ids of replaced key sets, which are refused from then on. The list
+ * is wrapped, so only somebody with the password can write it.
  */
 export function replaceKeys(
   modPow: ModPow,
@@ -249,10 +250,7 @@ export async function changePassword(
   return makeRecord(modPow, password, fresh);
 }
 
-/**
- * Returns the next record, with a content key for the next epoch added. Older contents are still read with the key
- * of their epoch. Throws LOGIN_FAILED if the password is wrong.
- */
+/** Returns the next record, with a content key for one more epoch. Throws LOGIN_FAILED if the password is wrong. */
 export async function addEpoch(
   modPow: ModPow,
   record: KeyRecord,
@@ -269,7 +267,10 @@ export async function addEpoch(
   return makeRecord(modPow, password, next);
 }
 
-/** Returns the first record of a sub-account: the same keys under its own password. Throws LOGIN_FAILED. */
+/**
+ * Returns the first record of a sub-account: the same keys under its own password. Throws LOGIN_FAILED if the owner's
+ * password is wrong.
+ */
 export async function newAccountRecord(
   modPow: ModPow,
   owner: KeyRecord,

@@ -13,7 +13,7 @@ import { TreeSealer } from './tree-sealer.js';
 const KEY_BYTES = 32;
 
 export interface Keyring {
-  /** Id of the key set; equal in all key records of a client. */
+  /** Id of the key set, in hexadecimal; equal in all key records with the same keys. */
   readonly id: string;
   readonly contents: ContentKeys;
   readonly names: NameSealer;
@@ -23,8 +23,8 @@ export interface Keyring {
 }
 
 /**
- * Derives the keyring. `scheme` encrypts new records; by default it is the faster one on this processor. Throws
- * KEYS_DAMAGED if a key is missing.
+ * Derives the keyring. `scheme` is the scheme of new records; by default the cipher that is faster on this processor.
+ * Throws KEYS_DAMAGED if a key is missing.
  */
 export function keyringOf(
   calls: SealingCalls,

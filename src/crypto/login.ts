@@ -68,7 +68,10 @@ export class ServerLogin {
     return { ...parameters, group: LOGIN_GROUP, salt, serverPublic: this.serverPublic };
   }
 
-  /** Returns the server's proof if the client's proof is right, else undefined. */
+  /**
+   * Returns the server's proof if the client's proof is right, else undefined. Throws LOGIN_FAILED for a value that no
+   * honest client sends.
+   */
   async check(
     { clientPublic, proof }: ClientProof,
     context: LoginContext,
@@ -98,8 +101,9 @@ export class ClientLogin {
   }
 
   /**
-   * Returns the answer to a challenge. `stretch` computes the secrets of the password; a caller that has them for
-   * this salt can skip the memory-hard call. Throws LOGIN_FAILED for a challenge that no honest server sends.
+   * Returns the answer to a challenge. `stretch` computes the secrets of the password; a caller that has them for this
+   * salt can skip the memory-hard call. Throws LOGIN_FAILED if this release does not know that kind of login, or if no
+   * honest server sends such a challenge.
    */
   async answer(
     { group, salt, serverPublic, logN, r, p }: Challenge,
@@ -126,7 +130,7 @@ export class ClientLogin {
     return { clientPublic, proof: proofs.client };
   }
 
-  /** Checks the server's proof. Throws SERVER_NOT_PROVEN. */
+  /** Checks the server's proof. Throws SERVER_NOT_PROVEN if it is wrong or empty. */
   confirm(proof: Buffer): void {
     const { expected } = this;
     const isRight = expected?.length === proof.length && timingSafeEqual(expected, proof);

@@ -105,7 +105,10 @@ export class NameSealer {
     return this.seal(Label.device, Buffer.from(device)).toString('base64url');
   }
 
-  /** Opens a sealed device number. Returns undefined if that fails, because a long value was cut off. */
+  /**
+   * Opens a sealed device number. Returns undefined if the value is invalid, which also happens if a long value was cut
+   * off.
+   */
   openDevice(sealed: string): string | undefined {
     const bytes = Buffer.from(sealed, 'base64url');
     return this.calls.openBytes(this.keys, Label.device, bytes)?.toString();

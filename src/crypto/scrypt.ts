@@ -1,6 +1,6 @@
 /**
- * Computes scrypt (RFC 7914). It uses 128 MiB by default, which raise the peak memory of this process unless a child
- * process computes it.
+ * Computes scrypt (RFC 7914), which takes 128 MiB by default. A child process may compute it, so that the memory of
+ * this process stays small.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -45,8 +45,8 @@ function keyHere({ password, salt, keyBytes, options }: ScryptInput): Promise<Bu
 }
 
 /**
- * Returns the key from a child process; undefined if none can be run, or if it fails. The key can be computed here as
- * well.
+ * Returns the key from a child process; undefined if none can be run, or if it fails. The caller then computes the key
+ * in this process.
  */
 async function keyOfChild(input: ScryptInput): Promise<Buffer | undefined> {
   const { password, salt, keyBytes, options } = input;

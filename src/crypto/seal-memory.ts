@@ -79,7 +79,7 @@ export function compareKeys(
 
 /**
  * Remembers a key record that this machine has just stored. The record before it, whose password may be revoked, is
- * refused from now on. Returns the reason as a message if it cannot be remembered.
+ * refused from now on. Returns a message with the reason if it cannot be remembered; otherwise undefined.
  */
 export function noteKeys(
   record: KeyRecord,
@@ -130,16 +130,19 @@ export class SealMemory {
     };
   }
 
-  /** Remembers the newest sealed set. Returns the reason as a message if that fails. */
+  /**
+   * Remembers the newest sealed set. Returns a message with the reason if writing fails; otherwise undefined. Throws
+   * MEMORY_DAMAGED if the file is damaged.
+   */
   write(set: SetNumber, seal: Buffer): string | undefined {
     return this.put({ ...this.read(), set, seal }, NEWEST_SET);
   }
 
   /**
-   * Checks the number of a key record against the newest one seen, and remembers it. Throws STORE_ROLLED_BACK if it
-   * is older or its key set was replaced, since a changed password must not open anything again. `number` is 0 for a
-   * record that is not compared. With `trustsOlder` an older record is remembered. Returns the reason as a message
-   * if it cannot be remembered.
+   * Checks the number of a key record against the newest one seen, and remembers it. Throws STORE_ROLLED_BACK if it is
+   * older or its key set was replaced, since a changed password must not open anything again. `number` is 0 for a
+   * record that is not compared. With `trustsOlder` an older record is remembered. Returns a message with the reason if
+   * it cannot be remembered; otherwise undefined.
    */
   checkKeys(number: number, trustsOlder = false): string | undefined {
     this.compareKeys(number, trustsOlder);
@@ -147,8 +150,8 @@ export class SealMemory {
   }
 
   /**
-   * Checks like `checkKeys`, but does not remember the number. With `trustsOlder` a damaged file is replaced by an
-   * empty memory. Throws STORE_ROLLED_BACK, MEMORY_DAMAGED.
+   * Compares the number with the newest one seen, but does not remember it. Throws STORE_ROLLED_BACK as `checkKeys`
+   * does. With `trustsOlder`, a damaged file is replaced by an empty memory; otherwise it throws MEMORY_DAMAGED.
    */
   compareKeys(number: number, trustsOlder: boolean): void {
     if (trustsOlder && this.readWhole() === undefined) this.put(NOTHING, NEWEST_SET);
@@ -166,8 +169,8 @@ export class SealMemory {
   }
 
   /**
-   * Remembers the number of the newest key record; does nothing for 0. Returns the reason as a message if that
-   * fails.
+   * Remembers the number of the newest key record. Does nothing for 0 and, without `trustsOlder`, for a number below
+   * the remembered one. Returns a message with the reason if writing fails; otherwise undefined.
    */
   noteKeys(number: number, trustsOlder: boolean): string | undefined {
     const remembered = this.read();
@@ -177,8 +180,8 @@ export class SealMemory {
   }
 
   /**
-   * Marks the key set as replaced: its records are refused from now on. Keeps the rest of the memory. Returns the
-   * reason as a message if that fails.
+   * Marks the key set as replaced: its records are refused from now on. Keeps all other remembered facts. Returns a
+   * message with the reason if that fails; otherwise undefined.
    */
   replaced(): string | undefined {
     const remembered = this.readWhole();
@@ -198,8 +201,9 @@ export class SealMemory {
   }
 
   /**
-   * Checks the newest set of a store (0 if none), and the seal of the remembered set if the store has one. Throws
-   * STORE_ROLLED_BACK.
+   * Throws STORE_ROLLED_BACK if the newest set of a store (0 if none) is older than the remembered set, or if the
+   * remembered set has another seal in the store. `sealOf` returns undefined if the store no longer has the set, which
+   * is accepted.
    */
   check(newest: SetNumber, sealOf: (set: SetNumber) => Buffer | undefined): void {
     const { set, seal } = this.read();

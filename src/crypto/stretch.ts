@@ -47,7 +47,7 @@ export function stretchBytes({ logN, r }: StretchParameters): number {
   return BLOCK_BYTES * 2 ** logN * r;
 }
 
-/** True if parameters from outside are within the bounds on memory and time. */
+/** True if parameters from outside are whole numbers, and within the bounds on memory and time. */
 export function isFit(parameters: StretchParameters): boolean {
   const { logN, r, p } = parameters;
   const isWhole = [logN, r, p].every((number) => Number.isInteger(number) && number > 0);

@@ -91,8 +91,9 @@ export class TreeSealer {
   }
 
   /**
-   * Checks the stored seals of the unchanged entries of a listing (sealed rows without digests), and adds the right
-   * ones to `sum`. Sets 1 in `wanted` for each entry whose seal is wrong or missing.
+   * Checks the stored seals of the entries of a listing for which `wanted` has 0. `rows` are sealed rows without
+   * digests; `known` has KNOWN_BYTES for each row, or is empty. Adds the right seals to `sum`, and sets `wanted` to 1
+   * for each entry whose seal is wrong or missing.
    */
   known(rows: Buffer, known: Buffer, wanted: Uint8Array, sum: SealSum): void {
     const all = known.length === 0 ? Buffer.alloc(wanted.length * KNOWN_BYTES) : known;

@@ -29,7 +29,10 @@ export function describeTypingErrors(
   return `${named}${more} ${verb}: compare with the sheet, and type what follows the #`;
 }
 
-/** Describes missing lines. `isProven` is true if the checksums show that each line is right and in its place. */
+/**
+ * Describes missing lines; returns undefined if none is missing. `isProven` is true if the checksums show that each
+ * line is right and in its place.
+ */
 function missingIn(
   lines: readonly TypedLine[],
   lineChars: number,

@@ -1,11 +1,11 @@
 /**
- * Reads any range of a stored content without decoding the content from its beginning. A range of a whole
- * record is read from the chunks that hold it; a range of a delta from its commands, and then from its basis
- * in the same way. The checksums of chunks and frames are checked; only the digest of a whole content proves
- * that it is right.
+ * Reads any range of a stored content without decoding the content from its beginning. If a record is whole, the chunks
+ * that hold the range are decoded. If a record is a delta, its commands show which bytes are in the delta, and which
+ * must be read from the basis in the same way. The checksums of chunks and frames are checked. Only the digest of a
+ * whole content proves that its bytes are right.
  *
- * Memory is bounded: decoded chunks and the indexes of deltas are cached, and the least recently used ones
- * are evicted first.
+ * Memory is bounded: decoded chunks and the indexes of deltas are cached, and the least recently used ones are evicted
+ * first.
  */
 import { TardisError } from '../errors/index.js';
 import { releaseAll } from '../model/index.js';
@@ -26,8 +26,9 @@ import { DeltaIndex } from './delta-index.js';
 import { fetchHead, fetchRecord, type RecordHead, type RecordSource } from './fetch-record.js';
 import { MAX_CHAIN, recordKey, type StoredPiece } from './stored-piece.js';
 
-/** Maximum number of bytes in the caches for one content and its bases: decoded chunks, and open records. */
+/** Maximum number of bytes in the cache of decoded chunks, which a content shares with its bases. */
 const MAX_CHUNK_BYTES = 6 << 20;
+/** Maximum number of bytes in the cache of open records, which a content shares with its bases too. */
 const MAX_OPEN_BYTES = 8 << 20;
 /** Approximate memory of an open record besides its index. */
 const OPEN_RECORD_BYTES = 2 << 10;
@@ -80,7 +81,7 @@ interface Shared {
   readonly records: Weighed<OpenRecord>;
   /** Buffer for encoded bytes. */
   stored: Buffer;
-  /** An evicted chunk that is reused, which saves allocations. */
+  /** Memory of an evicted chunk, for the next chunk to be decoded; saves an allocation. */
   spare: Buffer | undefined;
 }
 
@@ -100,7 +101,10 @@ export class ContentRanges implements Basis {
   private readonly shared: Shared;
   private readonly depth: number;
 
-  /** Reads a content that consists of these pieces, in order. `shared` and `depth` are only for recursive calls. */
+  /**
+   * Reads a content that consists of these pieces, in order. `shared` and `depth` are only for the bases of a content.
+   * Throws RECORD_DAMAGED if more than MAX_CHAIN deltas build on each other.
+   */
   constructor(source: RecordSource, pieces: readonly StoredPiece[], shared?: Shared, depth = 0) {
     if (depth > MAX_CHAIN)
       throw new TardisError('RECORD_DAMAGED', 'the chain of deltas is too long');
@@ -116,8 +120,9 @@ export class ContentRanges implements Basis {
   }
 
   /**
-   * Fills `bytes` bytes of `target` from `at` on with the content's bytes from `position` on. Allows one call
-   * at a time. Throws RECORD_DAMAGED, with the damaged content's digest in `context.damaged`.
+   * Fills `bytes` bytes of `target` from `at` on with the content's bytes from `position` on. Allows one call at a
+   * time. Throws RECORD_DAMAGED if the content ends before that range. Throws it also if stored bytes are damaged; the
+   * error then has the digest of the damaged piece in `context.damaged`.
    */
   async read(position: number, target: Buffer, at: number, bytes: number): Promise<void> {
     if (position + bytes > this.sizeBytes) {
@@ -142,7 +147,7 @@ export class ContentRanges implements Basis {
     shared.spare = undefined;
   }
 
-  /** Returns the index of the last piece that begins at or before `position`. This piece is not empty. */
+  /** Returns the index of the last piece that begins at or before `position`, which must be within the content. */
   private pieceAt(position: number): number {
     let [low, high] = [0, this.starts.length - 1];
     while (low < high) {
@@ -191,7 +196,10 @@ export class ContentRanges implements Basis {
 
 /** A record that supports reading of ranges. */
 interface OpenRecord {
-  /** Fills `target` from a position in the decoded record or, for a delta, in the content that it produces. */
+  /**
+   * Fills `target` with bytes from `from` on. This is a position in the decoded record or, for a delta, in the content
+   * that the delta produces.
+   */
   read(from: number, target: Buffer): Promise<void>;
 }
 

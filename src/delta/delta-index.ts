@@ -14,7 +14,7 @@ const MAGIC_BYTES = 4;
 const Op = { end: 0, literalMost: 0x40, literalN: 0x41, copy: 0x45, most: 0x54 } as const;
 const FIRST_ROOM = 256;
 
-/** A range of a content: its bytes are in the basis or, with `isLiteral`, in the delta itself. */
+/** A range of a content. Its bytes begin at `from` in the basis or, with `isLiteral`, in the delta itself. */
 export interface Stretch {
   readonly isLiteral: boolean;
   readonly from: number;
@@ -57,7 +57,7 @@ export class DeltaIndex {
     return this.starts.byteLength + this.sources.byteLength;
   }
 
-  /** Yields the ranges that make up `bytes` bytes from `position` on. */
+  /** Yields the ranges that make up `bytes` bytes from `position` on, or those up to the end of the content. */
   *stretches(position: number, bytes: number): Generator<Stretch> {
     const end = Math.min(position + bytes, this.sizeBytes);
     for (let command = this.find(position); position < end; command += 1) {
@@ -72,7 +72,9 @@ export class DeltaIndex {
     }
   }
 
-  /** Adds the next command. */
+  /**
+   * Adds the next command. Throws RECORD_DAMAGED if it is empty, copies from outside of the basis, or is one too many.
+   */
   add(isLiteral: boolean, from: number, bytes: number): void {
     const isOutside = !isLiteral && (from > this.basisBytes || bytes > this.basisBytes - from);
     const size = this.sizeBytes + bytes;
@@ -153,7 +155,10 @@ class Parser {
     }
   }
 
-  /** Returns the length of the magic number or command, as far as its first bytes determine it. */
+  /**
+   * Returns the length of the magic number or command, as far as its first bytes determine it. Throws RECORD_DAMAGED
+   * for an unknown command.
+   */
   private neededBytes(): number {
     if (!this.hasMagic) return MAGIC_BYTES;
     const op = this.head[0]!;

@@ -13,7 +13,7 @@ export class DeltaMaker {
   private readonly piece: Buffer;
   private filled = 0;
 
-  /** `signature`: the number of a LoadedSignature. The object must be closed. */
+  /** Creates the maker, which must be closed. `signature` is the number of a LoadedSignature. */
   constructor(native: RsyncCalls, signature: number, pieceBytes: number) {
     this.job = new RsyncJob(native, 'a delta cannot be made', () => native.rsyncDelta(signature));
     this.piece = Buffer.allocUnsafeSlow(pieceBytes);
@@ -51,7 +51,7 @@ export class DeltaMaker {
 
   close(): void {
     this.job.close();
-    releaseMemory(this.piece); // V8's garbage collector would leave one for each part
+    releaseMemory(this.piece); // garbage collection would be too late: each part of a file has one
   }
 
   private *drive(input: Uint8Array, isLast: boolean): Generator<Buffer, void, undefined> {

@@ -28,7 +28,11 @@ export interface RecordHead {
   readonly cipher: RecordCipher | undefined;
 }
 
-/** Fills `target` with the bytes of a record from `from` on. Throws RECORD_DAMAGED, IO_FAILED. */
+/**
+ * Fills `target` with the bytes of a record from `from` on. Throws RECORD_DAMAGED if the record is shorter, or its file
+ * is shorter or missing; `context.isGone` is then true for a missing file. Throws IO_FAILED or the like if the disk
+ * fails.
+ */
 export async function fetchRecord(
   backend: ObjectReader,
   record: RecordPlace,
@@ -51,9 +55,9 @@ export async function fetchRecord(
 
 /** Returns the error to report when an object cannot be read. */
 export function unreadRecord(error: unknown, object: string): TardisError {
-  // Only a missing object is damage; a temporary error of the disk is not.
+  // Only a missing file is damage; another error of the disk may be temporary.
   if (systemCode(error) !== 'ENOENT') return asTardisError(error, `reading ${object}`);
-  // The record may also have been moved since it was looked up; the caller can then look it up again.
+  // The record may have been moved after the caller looked it up. With `isGone` the caller looks it up again.
   return new TardisError('RECORD_DAMAGED', `${object} is missing`, { isGone: true }, error);
 }
 
@@ -72,8 +76,8 @@ function headerOf(record: RecordPlace, bytes: Buffer): RecordHeader {
 }
 
 /**
- * Reads the header of a record. For an encrypted record, checks that its chunks belong together. Throws
- * RECORD_DAMAGED, IO_FAILED, PASSWORD_NEEDED.
+ * Reads the header of a record. For an encrypted record, checks that its chunks belong together. Throws RECORD_DAMAGED
+ * if a check fails, PASSWORD_NEEDED if a key is needed and there is none, and the errors of `fetchRecord`.
  */
 export async function fetchHead(source: RecordSource, record: RecordPlace): Promise<RecordHead> {
   const start = Buffer.allocUnsafe(RECORD_HEADER_BYTES);
@@ -85,12 +89,12 @@ export async function fetchHead(source: RecordSource, record: RecordPlace): Prom
   return headIn(source, record, await fetchRecord(source.backend, record, 0, bytes));
 }
 
-/** Returns the head as `fetchHead` does, for a record whose beginning is already in memory. */
+/** Returns the head of a record whose beginning is already in memory. Checks it and throws as `fetchHead` does. */
 export function headIn(source: RecordSource, record: RecordPlace, bytes: Buffer): RecordHead {
   const header = headerOf(record, bytes);
   if (header.scheme === Scheme.plain) {
     if (source.keys === undefined) return { header, cipher: undefined };
-    // All contents of a client that encrypts have a tag made with its keys, so this record is not its own.
+    // All contents of a client that encrypts have a tag made with its keys, so another program has written this record.
     throw new TardisError(
       'RECORD_DAMAGED',
       'a record is not encrypted, although this client encrypts',

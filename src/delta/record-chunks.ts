@@ -1,6 +1,6 @@
 /**
- * Reads and decodes the chunks of a large record. With `MemoryAhead`, another thread decodes the next chunk while one
- * is used.
+ * Reads and decodes the chunks of a large record. With `MemoryAhead`, another thread decodes the next chunk while the
+ * caller uses the current chunk.
  */
 import {
   CHUNK_HEADER_BYTES,
@@ -18,10 +18,12 @@ import { fetchRecord, type RecordHead, type RecordSource } from './fetch-record.
 import { ReaderMemory, room } from './reader-memory.js';
 import type { RecordPlace } from './stored-piece.js';
 
-/** Decrypts and decodes a body into `target`, which has exactly the decoded length. Throws RECORD_DAMAGED. */
+/**
+ * Decrypts and decodes a body into `target`, which has exactly the decoded length. Throws RECORD_DAMAGED if that fails.
+ */
 export type BodyDecoder = (codec: CodecNumber, sealed: SealedBody, target: Buffer) => Promise<void>;
 
-/** Memory of a reader that decodes ahead: places for two chunks. */
+/** Memory of a reader that decodes ahead: it holds two chunks. */
 export class MemoryAhead extends ReaderMemory {
   readonly other: ReaderMemory = new ReaderMemory();
   readonly decode: BodyDecoder;
@@ -33,8 +35,8 @@ export class MemoryAhead extends ReaderMemory {
 }
 
 /**
- * Yields the decoded chunks of a record. Each is valid until the next one is requested; with `MemoryAhead` the next
- * one is decoded meanwhile. Throws RECORD_DAMAGED.
+ * Yields the decoded chunks of a record. Each chunk is valid until the next one is requested. Throws RECORD_DAMAGED if
+ * a chunk is damaged.
  */
 export async function* recordChunks(
   { backend, native }: RecordSource,

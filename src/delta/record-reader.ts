@@ -27,7 +27,7 @@ import { type ReaderMemory, room } from './reader-memory.js';
 import { recordChunks } from './record-chunks.js';
 import type { RecordPlace, StoredPiece } from './stored-piece.js';
 
-/** A piece of a content, within the decoded record. */
+/** A content, or a part of one, within the decoded record. */
 export type RecordPiece = Pick<StoredPiece, 'digest' | 'sizeBytes' | 'offset' | 'basis'>;
 
 /** Maximum size of a piece in memory; every piece that a backup makes is within it. */
@@ -46,7 +46,7 @@ export class RecordReader {
   private readonly native: NativeCalls;
   private readonly memory: ReaderMemory;
 
-  /** `keys`: keys of a client that encrypts. */
+  /** Creates the reader. `keys` are those of a client that encrypts, undefined for any other client. */
   constructor(
     backend: ObjectReader,
     native: NativeCalls,
@@ -58,7 +58,10 @@ export class RecordReader {
     this.memory = memory;
   }
 
-  /** Decodes a record into `memory.decoded`. Returns false if the record is chunked or too large for that. */
+  /**
+   * Decodes a record into `memory.decoded`. Returns false if the record is chunked or too large for that. Throws
+   * RECORD_DAMAGED if it is damaged.
+   */
   async isWhole(record: RecordPlace): Promise<boolean> {
     const { current, memory } = this;
     if (record.object === current?.object && record.position === current.position) return true;
@@ -88,12 +91,15 @@ export class RecordReader {
     return (header.flags & RECORD_CHUNKED) !== 0;
   }
 
-  /** The bytes of the record that `isWhole` has decoded. A view, valid until the next call. */
+  /**
+   * The bytes of the record that `isWhole` has decoded; empty if chunks were read since. The view is valid until the
+   * next call.
+   */
   get decoded(): Buffer {
     return this.memory.decoded.subarray(0, this.current === undefined ? 0 : this.currentBytes);
   }
 
-  /** Checks a piece of the record that was decoded last. Throws CONTENT_DAMAGED. */
+  /** Checks a piece of the record that was decoded last. Throws CONTENT_DAMAGED if it does not match its digest. */
   checkDecoded({ digest, sizeBytes, offset }: RecordPiece): void {
     if (offset + sizeBytes > this.currentBytes) throw damagedContent();
     this.native.sha256(this.memory.decoded, offset, sizeBytes, this.digest, 0);
@@ -102,9 +108,9 @@ export class RecordReader {
   }
 
   /**
-   * Yields the bytes of a piece. Each part is valid until the next one is requested. The digest is checked
-   * after the last part; throws CONTENT_DAMAGED then. If a basis of the content is damaged, `context.damaged`
-   * of the error holds the digest of that basis.
+   * Yields the bytes of a piece in parts. Each part is valid until the next one is requested. Throws CONTENT_DAMAGED
+   * after the last part if the digest does not match. If a basis of the content is damaged, throws an error with the
+   * digest of that basis in `context.damaged`.
    */
   async *pieceBytes(record: RecordPlace, piece: RecordPiece): AsyncGenerator<Buffer> {
     const { digest, sizeBytes, offset } = piece;
@@ -124,7 +130,10 @@ export class RecordReader {
     if (bytes !== sizeBytes || !found.equals(digest)) throw damagedContent();
   }
 
-  /** Returns bytes as `pieceBytes` does, but checks only the checksums, not the digest. */
+  /**
+   * Yields the bytes as `pieceBytes` does, but checks only the checksums of the record, not the digest. Throws
+   * RECORD_DAMAGED if a checksum or the kind of the record is wrong.
+   */
   async *uncheckedBytes(record: RecordPlace, piece: RecordPiece): AsyncGenerator<Buffer> {
     const { sizeBytes, offset } = piece;
     if (await this.isWhole(record)) {

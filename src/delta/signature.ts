@@ -10,8 +10,8 @@ import { RsyncJob } from './rsync-job.js';
 
 export const SIGNATURE_HEADER_BYTES = 12;
 /**
- * Number of bytes of a strong sum. With 16 bytes, collisions cannot be forged; a store that encrypts could not detect
- * them.
+ * Number of bytes of a strong sum. Nobody can forge a collision of 16 bytes; a server without the keys could not detect
+ * one.
  */
 export const STRONG_BYTES = 16;
 export const SUM_BYTES: number = 4 + STRONG_BYTES;
@@ -23,7 +23,7 @@ export const MAX_BLOCKS: number = 1 << 19;
 export const MAX_BLOCK_BYTES: number = 64 << 20;
 export const MAX_SIGNATURE_BYTES: number = SIGNATURE_HEADER_BYTES + MAX_BLOCKS * SUM_BYTES;
 
-/** Minimum size of a content for a delta. Sending a smaller one whole is quicker than comparing it. */
+/** Minimum size of a content for a delta. A smaller content is sent whole, which is quicker than comparing it. */
 export const LEAST_DELTA_BYTES: number = 1 << 20;
 
 /** Maximum size of a content with short blocks, which cost little there and find more matches. */
@@ -34,8 +34,8 @@ const BLOCK_BYTES = 2048;
 const WANTED_BLOCKS = 1 << 18;
 
 /**
- * Returns the block length for a content. It is a power of two, so that parts of contents consist of whole
- * blocks: the sums of the parts are those of the whole. Undefined if the content would need too many sums.
+ * Returns the block length for a content. It is a power of two, so that parts of contents consist of whole blocks: the
+ * sums of the parts are those of the whole. Returns undefined if the content would need too many sums.
  */
 export function blockBytesFor(sizeBytes: number): number | undefined {
   if (sizeBytes <= SMALL_CONTENT_BYTES) return SMALL_BLOCK_BYTES;
@@ -54,7 +54,7 @@ export class SignatureMaker {
   private readonly job: RsyncJob;
   private readonly made: BytesBuilder;
 
-  /** `sizeHintBytes`: approximate number of bytes that will be pushed. */
+  /** Creates the maker. `sizeHintBytes` is the approximate number of bytes that will be pushed. */
   constructor(native: RsyncCalls, blockBytes: number, sizeHintBytes: number) {
     this.job = new RsyncJob(native, 'a signature cannot be made', () =>
       native.rsyncSignature(blockBytes, STRONG_BYTES),
@@ -101,18 +101,20 @@ export class SignatureMaker {
 }
 
 /**
- * Minimum size of a basis for which a sample of the signature is sent first. The signature of a smaller one is
- * computed and sent at once.
+ * Minimum size of a basis for which a sample of the signature is sent first. For a smaller basis, the whole signature
+ * is computed and sent at once.
  */
 export const SAMPLED_FROM_BYTES: number = 16 << 20;
 
-/** Number of pieces in a sample of a signature, and blocks in each. */
+/** Maximum number of pieces in a sample of a signature. */
 const SAMPLE_PLACES = 256;
+/** Number of blocks in each piece of a sample. */
 const SAMPLE_BLOCKS = 8;
 
 /**
- * Returns the positions of the pieces of a sample: evenly spread, whole blocks. Any range of a content that
- * is longer than `spacingBytes` plus one piece contains one of them.
+ * Returns the positions (`places`) of the pieces of a sample, and the size of each piece (`bytes`). Pieces are whole
+ * blocks, and begin every `spacingBytes` bytes. Any range that is longer than `spacingBytes` plus one piece contains a
+ * whole piece.
  */
 export function samplePlaces(
   sizeBytes: number,
@@ -139,8 +141,8 @@ export class LoadedSignature {
   private readonly signedBytes: number;
 
   /**
-   * `basisBytes`: length of the content that was signed, which limits the signature. `signedBytes`: length of
-   * the signed part of that content (a sample covers less).
+   * Creates an empty signature. `basisBytes` is the length of the content that was signed, which limits the signature.
+   * `signedBytes` is the length of the signed part of that content, which is less for a sample.
    */
   constructor(native: RsyncCalls, basisBytes: number, signedBytes = basisBytes) {
     this.signedBytes = signedBytes;
@@ -158,7 +160,10 @@ export class LoadedSignature {
     return this.job.number;
   }
 
-  /** Takes the next bytes of the signature. Throws RECORD_DAMAGED. */
+  /**
+   * Takes the next bytes of the signature. Throws RECORD_DAMAGED if it is malformed, or does not match the signed
+   * content.
+   */
   push(bytes: Uint8Array, isLast: boolean): void {
     const missing = this.header.length - this.bytes;
     if (missing > 0) this.header.set(bytes.subarray(0, missing), this.bytes);
@@ -198,7 +203,7 @@ export class LoadedSignature {
 export class SignatureJoin {
   private isBegun = false;
 
-  /** Returns the part of the next signature to append to the joined one. */
+  /** Returns the part of the next signature to append to the joined signature. */
   next(signature: Uint8Array): Uint8Array {
     const from = this.isBegun ? SIGNATURE_HEADER_BYTES : 0;
     this.isBegun = true;

@@ -11,7 +11,7 @@ export interface RecordPlace {
 export interface StoredPiece extends RecordPlace {
   readonly digest: Uint8Array;
   readonly sizeBytes: number;
-  /** Offset within the decoded frame. */
+  /** Offset within the decoded record, in bytes. */
   readonly offset: number;
   /** Pieces of the basis if the record is a delta; otherwise undefined. */
   readonly basis?: readonly StoredPiece[] | undefined;
@@ -25,12 +25,12 @@ export function recordKey({ object, position }: Pick<RecordPlace, 'object' | 'po
   return `${object}@${position}`;
 }
 
-/** Pieces of a content, in their order; undefined if the store lacks it. */
+/** Pieces of a content, in their order; undefined if the store lacks the content. */
 type ContentPieces = readonly RecordPlace[] | undefined;
 
 /**
- * Returns a function that is true for a lone one of these contents: it is in one piece, and its record contains no other of
- * them. Such a content can be decoded without the rest of its record.
+ * Returns a function that is true for a content that can be decoded without the others. Such a content has one piece,
+ * and no other of `contents` has a piece in the same record.
  */
 export function loneAmong(
   contents: readonly ContentPieces[],

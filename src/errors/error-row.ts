@@ -1,7 +1,7 @@
 /**
- * A row of the table of errors. Kinds: `user` (wrong input or missing thing), `busy` (try later), `environment` (disk,
- * permissions, network), `damage` (stored bytes are damaged), `protocol` (the peer violated the protocol), `partial`
- * (done, but not completely), `interrupted`, and `bug` (in this program; shows a stack).
+ * Kind of an error: `user` (wrong input or missing thing), `busy` (try later), `environment` (disk, permissions,
+ * network), `damage` (stored bytes are damaged), `protocol` (the peer violated the protocol), `partial` (done, but not
+ * completely), `interrupted`, or `bug` (in this program; shows a stack).
  */
 export type ErrorKind =
   | 'user'
@@ -13,6 +13,7 @@ export type ErrorKind =
   | 'interrupted'
   | 'bug';
 
+/** A row of the table of errors. */
 export interface ErrorRow {
   readonly kind: ErrorKind;
   readonly exitStatus: number;

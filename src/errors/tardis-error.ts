@@ -33,7 +33,10 @@ export class TardisError extends Error {
   }
 }
 
-/** Returns the plain form; an unknown error becomes INTERNAL, with its stack as context. */
+/**
+ * Returns the plain form of an error. System errors get a code of the table; any other error becomes INTERNAL, with its
+ * stack as context.
+ */
 export function toWire(thrown: unknown): WireError {
   const error = firstError(thrown);
   if (error instanceof TardisError) {
@@ -48,7 +51,10 @@ export function toWire(thrown: unknown): WireError {
   return { code: 'INTERNAL', message: text, context: { stack } };
 }
 
-/** Rebuilds an error from a plain form that may be hostile; invalid fields give PROTOCOL_VIOLATION. */
+/**
+ * Rebuilds an error from a plain form that may be hostile. Returns PROTOCOL_VIOLATION if it has no known code or no
+ * message. Long texts are cut, and invalid values of the context are dropped.
+ */
 export function fromWire(value: unknown): TardisError {
   if (typeof value !== 'object' || value === null) {
     return new TardisError('PROTOCOL_VIOLATION', 'the peer sent an invalid error');
@@ -99,7 +105,7 @@ const SYSTEM_CODES: Readonly<Record<string, ErrorCode>> = {
 /** Codes with which SQLite reports a bug in this program. */
 const SQLITE_BUGS = new Set(['SQLITE_ERROR', 'SQLITE_MISUSE', 'SQLITE_RANGE', 'SQLITE_CONSTRAINT']);
 
-/** Returns the code of a system error, also if it was wrapped in a TardisError. */
+/** Returns the code of a system error, also if it was wrapped in a TardisError; undefined for any other error. */
 export function causeCode(thrown: unknown): string | undefined {
   const error = firstError(thrown);
   const { cause } = error instanceof TardisError ? error.context : {};
@@ -121,8 +127,8 @@ export function isDiskFull(thrown: unknown): boolean {
 const FULL_CODES = new Set(['ENOSPC', 'EDQUOT', 'SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE']);
 
 /**
- * Converts a system or SQLite error from work on a store to a TardisError. Returns undefined for any other
- * error, which is a bug in this program and should show its stack.
+ * Converts a system or SQLite error from work on a store to a TardisError, whose message begins with `what`. Returns
+ * undefined for any other error, which is a bug in this program and should show its stack.
  */
 export function fromSystem(error: unknown, what = ''): TardisError | undefined {
   const code = systemCode(error);

@@ -9,9 +9,10 @@ const MOST_DIGITS = 64;
 const PERMISSIONS = 0o600;
 
 /**
- * Returns a history in which each digest is a file `/DIGEST`, and the complete digests. Digests are hexadecimal;
- * their first 16 digits are enough. Throws USAGE, NO_SUCH_PATH, and NO_ACCESS unless the user is root, since a
- * digest has no owner.
+ * Returns a history in which each digest is a file `/DIGEST`, and the complete digests. Digests are hexadecimal; their
+ * first 16 digits are enough. Throws USAGE for a malformed or ambiguous digest, NO_SUCH_PATH for an unknown one, and
+ * NOT_AUTHENTIC if the store shows another content. Throws NO_ACCESS unless the user is root, since a digest has no
+ * owner.
  */
 export async function contentsAsFiles(
   history: History,

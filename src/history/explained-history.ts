@@ -4,8 +4,8 @@ import type { History } from './history.js';
 type Explain = (error: unknown) => unknown;
 
 /**
- * Returns a history that passes errors through `explain`: all errors that its calls, and those of its reports, throw
- * or reject with.
+ * Returns a history that passes each error of a call through `explain`, also of a call of its reports. It does so
+ * whether the call throws or rejects.
  */
 export function explainedHistory(history: History, explain: Explain): History {
   const reports = explained(history.reports, explain);

@@ -103,9 +103,15 @@ export interface History extends Disposable {
   whileWriting?<T>(work: () => Promise<T>): Promise<T>;
   /** Returns the listed sets, oldest first. */
   sets(): Promise<BackupSet[]>;
-  /** Returns a set by number or name; without a text, the newest complete set. Throws NO_SUCH_SET. */
+  /**
+   * Returns a set by number or name; without a text, the newest complete set. Throws NO_SUCH_SET if there is none, and
+   * USAGE if several sets have the name.
+   */
   findSet(text: string | undefined): Promise<BackupSet>;
-  /** Returns the roots of a set. For an unknown set, returns nothing; throws NO_SUCH_SET if sets are proven. */
+  /**
+   * Returns the roots of a set. For an unknown set, returns no roots, or throws NO_SUCH_SET if this history proves
+   * sets.
+   */
   roots(set: SetNumber): Promise<RootRecord[]>;
   /**
    * Returns the seals of at most `limit` directories of a set with ids after `after`, and the seal of the set, if
@@ -115,11 +121,11 @@ export interface History extends Disposable {
   notes(set: SetNumber): Promise<SetNote[]>;
   /** Returns the names of users and groups as of a set. */
   owners(set: SetNumber): Promise<OwnerRecord[]>;
-  /** Returns the newest complete set that began at a time or before it. Throws NO_SUCH_SET. */
+  /** Returns the newest complete set that began at a time or before it. Throws NO_SUCH_SET if there is none. */
   findSetAt(momentMs: number): Promise<BackupSet>;
   /**
-   * Returns the entry at an absolute path as of a set. Throws NO_ACCESS if a directory on the path may not be
-   * searched.
+   * Returns the entry at an absolute path as of a set; undefined if the set has no such entry. Throws NO_ACCESS if the
+   * reader may not search a directory on the path.
    */
   find(path: Buffer, set: SetNumber): Promise<HistoryEntry | undefined>;
   /** Returns a page of a directory as of a set, sorted by name (but see `orderOf`). A page has a limit of at least 1. */
@@ -127,13 +133,13 @@ export interface History extends Disposable {
   /**
    * Returns a page of each of some directories, as `list` does, packed for `packListing` of the addon. Before each page
    * are its length in decimal and `;`. A page without bytes must be listed by `list`. The packed entries are not
-   * checked. Returns undefined if this reader may not see all of them. The method is undefined unless the catalog is on
+   * checked. Returns undefined if this reader may not see every entry. The method is undefined unless the catalog is on
    * this machine.
    */
   listPacked?(pages: PackedPages): Buffer | undefined;
   /**
-   * Returns the bytes by which a directory is ordered that is too large to be sorted by name. The method is undefined if
-   * all directories are sorted by name.
+   * Returns the bytes that stand for a name in the order of a directory that is too large to be sorted by name. The
+   * method is undefined if all directories are sorted by name.
    */
   readonly orderOf?: (name: Buffer) => Buffer;
   /** Returns at most `limit` contents (1 to 4096) whose digests begin with these bytes (at least 8). */

@@ -9,7 +9,10 @@ const MAX_ROOTS_NAMED = 5;
 /** Maximum number of sets that are searched, newest first. */
 const MAX_SETS_TRIED = 200;
 
-/** Returns NO_SUCH_PATH for an absolute path, with the set's roots and the newest other set that has the path. */
+/**
+ * Returns NO_SUCH_PATH for an absolute path. The message names the set's roots, and the newest other complete set that
+ * has the path, if one is found.
+ */
 export async function noSuchPath(
   history: History,
   set: SetNumber,

@@ -4,8 +4,9 @@ import type { SetNumber } from '../model/index.js';
 import type { History, HistoryEntry, PathVersion } from './history.js';
 
 /**
- * Returns the entry of a version as the set shows it at the path. For an encrypting client, `versions` proves the
- * names only. A version that the set does not prove at this path becomes a stand-in with `damage`.
+ * Returns the entry of a version as the set shows it at the path. The entry is returned unchanged if the client does
+ * not encrypt. Otherwise `History.versions` has proven only its name; if the set does not prove it at this path, the
+ * result is a stand-in with `damage`.
  */
 export async function provenVersion(
   history: History,

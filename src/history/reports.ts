@@ -12,7 +12,7 @@ export interface ChangesPage extends SetSpan {
 
 export interface ChangesFound {
   /**
-   * Versions that only one of the two sets shows, sorted by directory and name, so that those of a name are
+   * Versions that only one of the two sets shows, sorted by directory and name, so that the versions of a name are
    * adjacent.
    */
   readonly entries: readonly HistoryEntry[];
@@ -91,11 +91,14 @@ export interface StoreState {
 export interface Reports {
   /** Returns the paths of the roots of every listed set. For an encrypting client these are unproven. */
   rootsOfSets(): Promise<ReadonlyMap<SetNumber, readonly Buffer[]>>;
-  /** Returns the entries that only one of two sets shows. A renamed directory is one change, without its entries. */
+  /**
+   * Returns a page of the entries that only one of two sets shows. A renamed directory is one change, without its
+   * entries.
+   */
   changes(page: ChangesPage): Promise<ChangesFound>;
   /**
-   * Returns all versions of matching names in all sets, except roots. A page may be empty without being the last
-   * one.
+   * Returns a page of the versions of matching names in all sets, except roots. A page may be empty without being the
+   * last one.
    */
   named(page: NamedPage): Promise<NamesFound>;
   /**
@@ -108,7 +111,7 @@ export interface Reports {
   ): Promise<(Buffer | undefined)[]>;
   /** Returns the settings that are stored with the client, sorted by key. */
   settings(): Promise<readonly ClientSetting[]>;
-  /** Returns the configuration of the client when it made a set, as the client sent it. */
+  /** Returns the configuration that the client sent with a set; undefined if it sent none. */
   clientConfig(set: SetNumber): Promise<ClientConfig | undefined>;
   figures(): Promise<StoreFigures>;
   store(): Promise<StoreState>;

@@ -1,8 +1,8 @@
 /**
  * Extended attributes of an entry (ACLs included), packed at the end of its row (docs/formats.md, "Rows"). Each
- * attribute is: length of the name (u16), length of the value (u32), name, value. Attributes are sorted by the
- * bytes of their names. The attribute with an empty name is the exact modification time, if nanoseconds in 64
- * bits cannot represent it. The attribute `flags` holds the flags of the inode.
+ * attribute is: length of the name (u16), length of the value (u32), name, value. Attributes are sorted by the bytes of
+ * their names. If nanoseconds in 64 bits cannot represent the modification time, the attribute with an empty name holds
+ * the exact time. The attribute `flags` holds the flags of the inode.
  */
 
 /**
@@ -10,7 +10,10 @@
  * a note records that.
  */
 export const MAX_ATTRIBUTES_BYTES: number = 128 << 10;
-/** Maximum size of packed attributes that are sealed into one attribute. */
+/**
+ * Maximum size of the packed attributes in a row. It is above MAX_ATTRIBUTES_BYTES, since sealing makes attributes
+ * longer.
+ */
 const MAX_PACKED_BYTES: number = MAX_ATTRIBUTES_BYTES + 64;
 const HEAD_BYTES = 6;
 const MAX_ATTRIBUTE_NAME_BYTES = 255;
@@ -73,7 +76,10 @@ export function flagsForTar(flags: number): string {
     .join(',');
 }
 
-/** True if a row's time may be only the nearest representable time. The exact time is then among the attributes. */
+/**
+ * True if a time in a row is a limit of 64 bits. The real time may then be beyond the limit; if so, the attributes hold
+ * the exact time.
+ */
 export function isTimeBeyond(timeNs: bigint): boolean {
   return timeNs === MAX_I64 || timeNs === MIN_I64;
 }
@@ -93,8 +99,8 @@ export function readAttributes(packed: Buffer | undefined): Attribute[] {
 }
 
 /**
- * Returns the exact modification time. It is read from the attributes if the row holds only the nearest
- * representable time.
+ * Returns the exact modification time. `mtimeNs` is the time in the row. If it is a limit of 64 bits, an exact time
+ * among the attributes replaces it.
  */
 export function exactMtimeNs(mtimeNs: bigint, packed: Buffer | undefined): bigint {
   if (!isTimeBeyond(mtimeNs)) return mtimeNs;

@@ -3,12 +3,15 @@ import { releaseMemory } from './release.js';
 /** Minimum size of a buffer that is freed at once. Smaller buffers are left to the garbage collector. */
 const MIN_RELEASE_BYTES = 64 << 10;
 /**
- * Minimum size of a buffer that `adopt` takes over. With a smaller buffer, the next append would only have to grow it
- * sooner.
+ * Minimum size of a buffer that `adopt` takes over. A smaller buffer is copied, so that the next append finds free
+ * space behind it.
  */
 const MIN_ADOPT_BYTES = 256 << 10;
 
-/** Returns a Buffer of the memory of some bytes. A message between threads turns a Buffer into a plain Uint8Array. */
+/**
+ * Returns a Buffer that shares the memory of `bytes`. A message between threads turns a Buffer into a plain Uint8Array,
+ * and this function turns it back.
+ */
 export function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
@@ -24,7 +27,10 @@ export class BytesBuilder {
     this.buffer = Buffer.allocUnsafeSlow(sizeHintBytes);
   }
 
-  /** Returns a builder that writes into existing memory as long as it is large enough. */
+  /**
+   * Returns a builder that writes into existing memory as long as that is large enough, and then into memory of its
+   * own.
+   */
   static over(memory: Uint8Array): BytesBuilder {
     const builder = new BytesBuilder(0);
     builder.buffer = bufferOf(memory);
@@ -43,8 +49,9 @@ export class BytesBuilder {
   }
 
   /**
-   * Appends bytes. Returns true if it took over the buffer itself instead of copying it. That happens only at the
-   * first append, and only for a large buffer.
+   * Appends bytes. Returns true if the builder took over the buffer instead of copying it; the caller must not use the
+   * buffer afterwards. That happens only while the builder is empty, and only with a large buffer that is alone in its
+   * memory.
    */
   adopt(bytes: Buffer): boolean {
     const isWorth = bytes.length >= MIN_ADOPT_BYTES && bytes.buffer.byteLength === bytes.length;
@@ -58,8 +65,8 @@ export class BytesBuilder {
   }
 
   /**
-   * Returns a position with room for at least `bytes` bytes. The caller writes there, then calls `commit` with
-   * the number of bytes used.
+   * Returns the buffer, and a position in it with space for at least `bytes` bytes. The caller writes there, then calls
+   * `commit` with the number of bytes used.
    */
   reserve(bytes: number): { buffer: Buffer; at: number } {
     if (this.used + bytes > this.buffer.length) {
@@ -74,7 +81,7 @@ export class BytesBuilder {
     this.used += bytes;
   }
 
-  /** Returns a view of all bytes appended so far. The buffer may have unused room behind them. */
+  /** Returns a view of all bytes appended so far. The buffer may have unused space behind them. */
   view(): Buffer {
     return this.buffer.subarray(0, this.used);
   }
@@ -90,7 +97,10 @@ export class BytesBuilder {
     return exact;
   }
 
-  /** Replaces the buffer and frees the old one. Views returned earlier become invalid. */
+  /**
+   * Replaces the buffer. Frees the old one if it is large and belongs to the builder: views returned earlier become
+   * empty.
+   */
   private replaceBy(buffer: Buffer): void {
     if (!this.isLent && this.buffer.length >= MIN_RELEASE_BYTES) releaseMemory(this.buffer);
     this.buffer = buffer;

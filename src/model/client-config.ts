@@ -10,7 +10,7 @@ export interface RunSetting {
   readonly value: string;
 }
 
-/** Configuration of a client that does not encrypt, or a configuration that was opened. */
+/** Configuration of a client that does not encrypt, or a sealed configuration after it was opened. */
 export interface PlainConfig {
   readonly form: 'plain';
   readonly software: string;
@@ -29,8 +29,8 @@ export interface SealedConfig {
 export type ClientConfig = PlainConfig | SealedConfig;
 
 /**
- * Maximum size of a client configuration that a server accepts. It is less than a record may hold, since new seals
- * make the configuration longer.
+ * Maximum size of a client configuration that a server accepts. It is less than the maximum in a store, since sealing a
+ * configuration later makes it longer.
  */
 export const MAX_REPORTED_CONFIG_BYTES: number = 40 << 10;
 /** Maximum size of a client configuration in a store. */
@@ -66,7 +66,7 @@ export function isPlainConfig(value: unknown): value is PlainConfig {
   );
 }
 
-/** Returns the size of a configuration, at least that of its encoding. */
+/** Returns the approximate size of a configuration in bytes; the exact size if it is sealed. */
 export function configBytes(config: ClientConfig): number {
   if (config.form === 'sealed') return config.bytes.length;
   const { software, node, platform, arch, settings } = config;

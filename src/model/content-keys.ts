@@ -24,10 +24,11 @@ export function isScheme(value: number): value is SchemeNumber {
 }
 
 export interface ContentKeys {
-  /** Scheme and epoch of new records, unless the user chose another scheme for a file. */
+  /** Scheme of new records, unless the user chose another scheme for a file. */
   readonly scheme: SchemeNumber;
+  /** Epoch whose key encrypts new records. Each change of that key (`sonic rotate`) begins an epoch. */
   readonly epoch: number;
-  /** Keys of contents: one key of 32 bytes for each epoch. */
+  /** Keys of contents, one of 32 bytes for each epoch. Epochs are counted from 1. */
   readonly contents: readonly { readonly epoch: number; readonly key: Uint8Array }[];
   /** Key of digests: 32 bytes, valid in all epochs. */
   readonly digests: Uint8Array;

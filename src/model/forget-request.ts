@@ -13,12 +13,12 @@ export interface ForgetRequest {
   readonly dueAtMs: number;
 }
 
-/** Maximum size of a path. Even the longest path that a system accepts is much shorter when sealed. */
+/** Maximum size of a path. The longest path that a system accepts is much shorter, even when it is sealed. */
 const MAX_PATH_BYTES = 128 << 10;
 /** Maximum number of requests that one client may have pending. */
 export const MAX_FORGET_REQUESTS = 64;
 
-/** True if an untrusted value is a path that can be forgotten. */
+/** True if an untrusted value can be the path of a request: absolute, and not longer than MAX_PATH_BYTES. */
 export function isForgetPath(value: unknown): value is Buffer {
   return Buffer.isBuffer(value) && value.length <= MAX_PATH_BYTES && value[0] === 0x2f;
 }
@@ -34,7 +34,7 @@ export function isForgetRequest(value: unknown): value is ForgetRequest {
   );
 }
 
-/** Effects of deleting a path from all sets at this time. */
+/** Effects that deleting a path has, or would have now. */
 export interface ForgetReport {
   /** Number of versions to be deleted. The pieces of a version that was cut in two are counted separately. */
   readonly versions: number;
@@ -51,9 +51,10 @@ export interface ForgetReport {
   readonly rootsBelow: number;
   /** True if the newest set contains the path, so that the source may still have it. */
   readonly isInNewest: boolean;
-  /** Number of contents that only the forgotten paths need, and their size before compression. */
+  /** Number of contents that only the deleted versions need. */
   readonly contents: number;
+  /** Total size of these contents before compression. */
   readonly contentBytes: number;
-  /** Number of contents that are kept, since other paths use them. */
+  /** Number of contents of deleted versions that are kept, since other versions use them. */
   readonly heldElsewhere: number;
 }

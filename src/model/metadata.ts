@@ -131,13 +131,16 @@ export function joinRow(metadata: Buffer, name: Buffer, digest: Uint8Array | und
   return row;
 }
 
-/** Returns the size in metadata; 0 for a directory, whose size field holds its mount state. */
+/** Returns the size of an entry from its metadata; 0 for a directory, whose size field holds its mount state. */
 export function sizeIn(metadata: Buffer): number {
   if (metadata[RowOffset.type - METADATA_FROM] === EntryType.directory) return 0;
   return Number(metadata.readBigUInt64LE(RowOffset.sizeBytes - METADATA_FROM));
 }
 
-/** Parts of a packed row in which two versions can differ: all but flags, number of links and birth time. */
+/**
+ * Byte ranges of the fixed part of a row that are compared. They leave out flags, number of links, birth time and
+ * device number.
+ */
 const COMPARED: readonly [from: number, to: number][] = [
   [RowOffset.type, RowOffset.type + 1],
   [RowOffset.permissions, RowOffset.linkCount],
@@ -146,8 +149,9 @@ const COMPARED: readonly [from: number, to: number][] = [
 ];
 
 /**
- * True if metadata and a row are equal in all fields that are compared (COMPARED). Attributes need no comparison,
- * since a change of them also changes the change time, and a row of a listing has none yet.
+ * True if metadata and a row are equal in the ranges of COMPARED, and in link target or device number if the type has
+ * one. Attributes are not compared. A change of attributes also changes the change time, and a row of a fresh listing
+ * has no attributes yet.
  */
 export function sameMetadata(metadata: Buffer, rows: RowReader, at: number): boolean {
   for (const [from, to] of COMPARED) {

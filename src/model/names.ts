@@ -7,14 +7,14 @@ const SLASH = Buffer.from('/');
 const OBEYED = /[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
 /**
- * Maximum size of a name that is displayed; it is longer than any path. A longer name, which only a hostile store can
- * contain, is cut off at this size.
+ * Maximum size of a name that is displayed in full. No real path is longer; only a hostile store can contain such a
+ * name.
  */
 const MAX_SHOWN_BYTES = 1 << 20;
 
 /**
- * Returns a name as text for a terminal or log. Characters that a terminal would interpret, and bytes that are
- * not UTF-8, are escaped as `\xNN` or `\uNNNN`.
+ * Returns a name as text for a terminal or log. Characters that a terminal would interpret, and bytes that are not
+ * UTF-8, are escaped as `\xNN` or `\uNNNN`. A name over MAX_SHOWN_BYTES is cut off, and ends with `…`.
  */
 export function displayName(name: Uint8Array): string {
   const isCut = name.byteLength > MAX_SHOWN_BYTES;
@@ -42,7 +42,10 @@ function escapeHighBytes(buffer: Buffer): string {
   return text;
 }
 
-/** Returns the JSON fields of a name: `name`, and `nameBytes` (base64) only if the name is not UTF-8. */
+/**
+ * Returns the JSON fields of a name: `name`, and also `nameBytes` (base64) if the name is not UTF-8. A name over
+ * MAX_SHOWN_BYTES has only `name`, cut off.
+ */
 export function jsonName(name: Buffer): { name: string; nameBytes?: string } {
   if (name.length > MAX_SHOWN_BYTES) return { name: displayName(name) };
   return isUtf8(name)
@@ -61,7 +64,7 @@ export function pathBelow(directory: Buffer, names: readonly Buffer[]): Buffer {
   return names.reduce((above, name) => joinPath(above, name), directory);
 }
 
-/** Returns the components of a path without empty ones and `.`. The caller must reject `..`. */
+/** Returns the components of a path, except empty components and `.`. The caller must reject `..`. */
 export function splitPath(path: Buffer): Buffer[] {
   const parts: Buffer[] = [];
   let start = 0;

@@ -8,7 +8,10 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 
 let nowhere: MessagePort | undefined;
 
-/** Frees the memory of a buffer that is not shared with others; has no effect on other buffers. */
+/**
+ * Frees the memory behind `bytes` if `bytes` covers all of it. Has no effect on a view of a part of the memory, nor on
+ * memory that threads share.
+ */
 export function releaseMemory(bytes: Uint8Array): void {
   releaseAll([bytes]);
 }
@@ -24,7 +27,7 @@ export function releaseAll(blocks: readonly Uint8Array[]): void {
   releaseBuffers([...own]);
 }
 
-/** Frees these buffers; none may occur twice. */
+/** Frees these buffers; none may occur twice. Buffers that were freed before are skipped. */
 export function releaseBuffers(buffers: readonly ArrayBuffer[]): void {
   const held = buffers.filter((buffer) => buffer.byteLength > 0);
   if (held.length === 0) return;

@@ -32,7 +32,10 @@ const MAX_ENTRY_TYPE = 7;
 
 export const RowFlag = Object.freeze({
   hasDigest: 1,
-  /** The next change may not alter the times of the file, so the next backup reads the file again. */
+  /**
+   * The file changed so recently that another change could leave its times as they are. So the next backup reads it
+   * again.
+   */
   unsettled: 2,
   /** The metadata could not be read. */
   unreadable: 4,

@@ -2,7 +2,10 @@
 import { createHash } from 'node:crypto';
 import { readAttributes } from './attributes.js';
 
-/** Size of the seal of an entry, of a listing, or of a directory's place. */
+/**
+ * Size of the seal of an entry, of a listing, or of a directory's place. A place is the root and the names that lead to
+ * the directory.
+ */
 export const SEAL_BYTES = 16;
 /** Size of the seal of a directory in a set: seal of its place, seal of its listing. */
 export const DIRECTORY_SEAL_BYTES: number = 2 * SEAL_BYTES;

@@ -55,7 +55,7 @@ export function tagFault(tag: string): string | undefined {
   return undefined;
 }
 
-/** True if an untrusted value is the marks of a set. */
+/** True if an untrusted value has the form of the marks of a set. */
 export function isSetMarks(value: unknown): value is SetMarks {
   if (typeof value !== 'object' || value === null) return false;
   const { title, priority, isLocked, isExpendable, tags } = value as Partial<SetMarks>;
@@ -84,7 +84,10 @@ function isPriority(value: unknown): boolean {
   return Number.isSafeInteger(value) && Math.abs(value as number) <= MAX_PRIORITY;
 }
 
-/** Returns the marks with `map` applied to title and tags, for example to seal or open them. */
+/**
+ * Returns the marks with `map` applied to each tag and to the title, unless the title is empty. For example, `map`
+ * seals or opens texts.
+ */
 export function mappedMarks(marks: SetMarks, map: (text: string) => string): SetMarks {
   const { title, tags } = marks;
   return { ...marks, title: title === '' ? '' : map(title), tags: tags.map(map).sort() };

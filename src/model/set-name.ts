@@ -1,5 +1,6 @@
 /**
- * Names of backup sets. They are shown in tables and typed after -b, so they must be one line and not a number.
+ * Names of backup sets. They are shown in tables and typed after -b, so a name is one line, and neither a number nor a
+ * range of numbers.
  */
 
 /** The name that stands for the newest complete set, unless the user configures another word. */

@@ -1,7 +1,7 @@
 /** Sizes that the client, the server and the catalog must agree on. */
 
 /**
- * Files above this size are streamed in chunks and looked up by their size (also in the index
- * `contents_by_size` of schema/tardis.sql). Smaller files are read in one piece.
+ * Files above this size are sent in chunks, and the server may already have their content. It finds a content of such a
+ * size with the index `contents_by_size` of schema/tardis.sql, which has the same limit.
  */
 export const LARGE_FILE_BYTES = 1 << 20;

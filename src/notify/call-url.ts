@@ -20,7 +20,10 @@ export interface CallOptions {
   readonly pauseMs?: number;
 }
 
-/** Parses a URL. Throws CONFIG_INVALID without showing the text, because it may contain a secret. */
+/**
+ * Parses a URL. Throws CONFIG_INVALID if it is not one of HTTP or HTTPS. The error names the setting `where`, but does
+ * not show the text, which may contain a secret.
+ */
 export function parseUrl(text: string, where: string): URL {
   let url: URL | undefined;
   try {

@@ -28,7 +28,9 @@ export interface Mail {
   readonly dateMs: number;
 }
 
-/** Checks the mail addresses. Throws CONFIG_INVALID for an invalid address. */
+/**
+ * Throws CONFIG_INVALID if an address is invalid or the mail command is empty. Without a recipient, nothing is checked.
+ */
 export function checkMailSettings({ mailTo, mailFrom, mailCommand }: MailSettings): void {
   if (mailTo.length === 0) return;
   for (const [what, address] of [
@@ -68,7 +70,10 @@ export function mailText({ mailTo, mailFrom }: MailSettings, mail: Mail): string
   return `${[...head, '', ...body].join('\n')}\n`;
 }
 
-/** Returns the text as one header line, with encoded words of RFC 2047 if it is not ASCII. */
+/**
+ * Returns the first characters of a text (`MAX_SUBJECT_CHARS`) as the value of a header. If they are not ASCII, it
+ * consists of encoded words of RFC 2047, one on each line.
+ */
 function headerText(text: string): string {
   const line = displayName(Buffer.from(Array.from(text).slice(0, MAX_SUBJECT_CHARS).join('')));
   if (/^[\x20-\x7e]*$/.test(line)) return line;

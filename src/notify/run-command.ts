@@ -55,7 +55,10 @@ export async function runCommand(
   return why === undefined || output.last === '' ? why : `${why} (${output.last})`;
 }
 
-/** Waits until the command itself has exited. */
+/**
+ * Waits until the command itself has exited, and ends it after `timeoutMs` or when `signal` is aborted. Returns
+ * undefined for exit status 0, otherwise the reason of the failure.
+ */
 async function endOf(child: ChildProcess, options: CommandOptions): Promise<string | undefined> {
   let whyEnded: string | undefined;
   let force: NodeJS.Timeout | undefined;
@@ -123,7 +126,7 @@ class OutputLines {
     stream.on('data', (chunk: Buffer) => this.take(stream, chunk));
   }
 
-  /** Passes on the last line if no line feed follows it. */
+  /** Passes on the last line of each stream, if no line feed follows it. */
   finish(): void {
     for (const rest of this.pending.values()) if (rest.length > 0) this.report(rest);
     this.pending.clear();

@@ -55,7 +55,7 @@ export type KeepReason =
 
 export interface Reason {
   readonly why: KeepReason;
-  /** The period, the tag, or the number of days that the reason refers to. */
+  /** The period or `of a time in doubt` for a rule of periods; the time (`180 days`, `for ever`) for a priority. */
   readonly what?: string;
   /** Position of the set within its period. */
   readonly which?: 'newest' | 'oldest';
@@ -173,7 +173,8 @@ function keepByItself(
 }
 
 /**
- * True if the set has a tag to keep. A sealed tag cannot be compared with a plain one, so it counts as one to keep.
+ * True if the set has a tag to keep. If any tag to keep is plain, every sealed tag counts as one, since a sealed tag
+ * cannot be compared with a plain tag.
  */
 function hasKeptTag(tags: readonly string[], keepTags: readonly string[]): boolean {
   if (keepTags.some((wanted) => tags.includes(wanted))) return true;
@@ -198,8 +199,8 @@ function keepLast(
 
 /**
  * Keeps the newest (or oldest) set of each of the newest periods, up to the number in the rule. All sets of an
- * untrusted stretch are kept, and none is counted. The first period of a stretch after a break may be equal to the
- * last period before the break, so it is not counted either.
+ * untrusted stretch are kept, and none is counted. The first period of a stretch after a break may be equal to the last
+ * period before the break, so this first period is not counted either.
  */
 function keepPeriods(
   stretches: readonly Stretch<RetentionSet>[],

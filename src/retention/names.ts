@@ -21,8 +21,8 @@ export interface FormattedName {
 const MOST_COUNT = 1000;
 
 /**
- * Returns a name for a new set. `isOwn` is true if a set of the same roots has the name, `isTaken` if any set
- * has. Returns undefined if the names of all formats are taken.
+ * Returns a name for a new set. `isOwn` is true if a set of the same roots has the name, `isTaken` if any set has.
+ * Returns undefined if no format gives a free name.
  */
 export function nameByFormat(
   formats: readonly NameFormat[],
@@ -43,8 +43,8 @@ export function nameByFormat(
 }
 
 /**
- * Matches the fields for year and week of ISO 8601, which purges use and the library lacks. Also matches `%%`, so that
- * it is skipped.
+ * Matches the fields for year and week of ISO 8601, which purges use and the `strftime` package lacks. Also matches
+ * `%%`, so that it is skipped.
  */
 const ISO_FIELD = /%(?:%|G|V)/g;
 

@@ -14,8 +14,9 @@ export interface RetentionRules {
    * Rules by priority; empty for none. The rule of the lowest priority also applies to sets below it.
    */
   readonly periods: readonly PriorityPeriod[];
-  /** Number of newest sets to keep, in total or one per period; 0 means no rule. */
+  /** Number of newest sets to keep; 0 means no rule. */
   readonly keepLast: number;
+  /** Number of newest hours of which one set each is kept; likewise for days to years. 0 means no rule. */
   readonly keepHourly: number;
   readonly keepDaily: number;
   readonly keepWeekly: number;

@@ -38,7 +38,7 @@ const UNITS_MS: Readonly<Record<string, number>> = {
 /** Default of KeepPeriods, in days, for a server without any rule. */
 const USUAL_PERIODS = ['0', '180', '30'];
 
-/** Parses the rules. Throws CONFIG_INVALID. */
+/** Parses the rules. Throws CONFIG_INVALID if a word is invalid. */
 export function rulesOf(words: RuleWords): RetentionRules {
   const { priorities, keepPeriods, keepWithin, keepTags } = words;
   const { keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly } = words;
@@ -56,7 +56,10 @@ export function rulesOf(words: RuleWords): RetentionRules {
   };
 }
 
-/** Parses the rules of a server; without any rule the default periods apply. Throws CONFIG_INVALID. */
+/**
+ * Parses the rules of a server. Without any rule, the default periods apply, if `priorities` has as many numbers.
+ * Throws CONFIG_INVALID if a word is invalid.
+ */
 export function serverRules(words: RuleWords): RetentionRules {
   const rules = rulesOf(words);
   if (hasRules(rules)) return rules;
@@ -65,7 +68,9 @@ export function serverRules(words: RuleWords): RetentionRules {
   return isUsual ? { ...rules, periods: periodsOf(priorities, USUAL_PERIODS) } : rules;
 }
 
-/** Parses the formats. Throws CONFIG_INVALID. */
+/**
+ * Parses the formats. Throws CONFIG_INVALID if one is invalid, or if their number differs from that of the priorities.
+ */
 export function formatsOf({ formats, priorities }: FormatWords): NameFormat[] {
   const words = wordsOf(formats);
   const ranks = numbersOf(priorities, 'Priorities');
@@ -126,7 +131,10 @@ function numbersOf(list: readonly string[], where: string): number[] {
   });
 }
 
-/** Returns a time such as 30d in milliseconds; `what` names the setting in errors. Throws CONFIG_INVALID. */
+/**
+ * Returns a time such as 30d in milliseconds. Throws CONFIG_INVALID for another text; `what` is the setting in the
+ * error.
+ */
 export function spanOf(text: string, what = '--keep-within'): number {
   const found = /^(\d{1,6})(h|d|w|mo?|y)$/i.exec(text);
   if (found === null) {

@@ -121,7 +121,8 @@ export class ClientSession implements SessionOwner {
   }
 
   /**
-   * Opens the client's storage. Throws CLIENT_BUSY and errors of opening a catalog; after an error the session is over.
+   * Opens the client's storage. Throws CLIENT_BUSY if it is in use, and errors of opening a catalog; the session is
+   * then over.
    */
   open(directory: ClientDirectory): Promise<void> {
     this.directory = directory;
@@ -152,7 +153,7 @@ export class ClientSession implements SessionOwner {
     }
   }
 
-  /** Result of the session so far; `none` if it has no set. */
+  /** Result of the session so far: `none` without a set, `failed` until its set is closed, then `complete`. */
   get outcome(): SessionOutcome {
     if (!this.hasSet) return 'none';
     return this.isSetClosed ? 'complete' : 'failed';
@@ -194,7 +195,7 @@ export class ClientSession implements SessionOwner {
 
   /**
    * Continues the session over another connection; the client has handled the first `upTo` answers. The caller then
-   * sends the welcome and calls `sendUnacknowledged`. Throws PROTOCOL_VIOLATION.
+   * sends the welcome and calls `sendUnacknowledged`. Throws PROTOCOL_VIOLATION if there are not so many answers.
    */
   resume(speaker: Speaker, ticket: Buffer, upTo: number): void {
     this.answers.acknowledge(upTo);
@@ -218,7 +219,7 @@ export class ClientSession implements SessionOwner {
     this.release();
   }
 
-  /** Records that the client has the newest ticket and handled `upTo` answers. Throws PROTOCOL_VIOLATION. */
+  /** Records that the client handled `upTo` answers. Throws PROTOCOL_VIOLATION for a wrong ticket or number. */
   acknowledge(ticket: Buffer, upTo: number): void {
     if (!isSame(ticket, this.ticket)) {
       throw new TardisError('PROTOCOL_VIOLATION', 'that ticket is not of this connection');
@@ -238,7 +239,7 @@ export class ClientSession implements SessionOwner {
   }
 
   /**
-   * Handles the end of the connection of `speaker`. If the connection was cut, a session that can be resumed is parked.
+   * Handles the end of the connection of `speaker`. Parks the session if it was cut and can be resumed; else ends it.
    */
   lost(speaker: Speaker, isCut: boolean): void {
     if (this.speaker !== speaker) return; // another connection has replaced it

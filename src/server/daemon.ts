@@ -51,7 +51,7 @@ export interface DaemonOptions extends LoginOptions {
   readonly single: boolean;
   /** Milliseconds for which a session without a connection waits for its client; 0 ends it with its connection. */
   readonly parkMs: number;
-  /** Maximum number of parked sessions; beyond that, the one that has waited longest ends. */
+  /** Maximum number of parked sessions; beyond that, the session that was parked first ends. */
   readonly maxParked: number;
   readonly logExceptions?: boolean;
   /**
@@ -137,7 +137,7 @@ export class Daemon {
     };
   }
 
-  /** Starts listening. Throws LISTEN_FAILED. */
+  /** Starts listening. Throws LISTEN_FAILED if an address cannot be listened on. */
   static async start(
     system: System,
     storage: StorageHost,

@@ -98,8 +98,9 @@ export class GcScheduler {
   }
 
   /**
-   * Handles the end of a client's session or of its connection. A requested purge begins at once, and the promise
-   * resolves with its result. Other work is done later, and the promise resolves at once with undefined.
+   * Handles the end of a client's session or of its connection. A requested purge begins at once; so does an early
+   * purge that must run before the server ends. The promise then resolves with the result. Other work is done later,
+   * and the promise resolves at once with undefined.
    */
   sessionEnded(client: string, reason: GcReason): Promise<GcOutcome> {
     const { plan } = this;

@@ -58,7 +58,10 @@ export class Nodes {
     return this.clock.monotonicMs() - this.renewedMs < LEASE_MS;
   }
 
-  /** Writes the lease soon. Called when the sessions here have changed, and at intervals. */
+  /**
+   * Writes the lease soon, unless a write is waiting already. Called when the sessions here have changed, and at
+   * intervals.
+   */
   changed(): void {
     if (this.isWriteWaiting || this.isClosed) return;
     this.isWriteWaiting = true;

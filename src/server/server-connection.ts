@@ -87,7 +87,7 @@ export class ServerConnection {
     return this.session !== undefined || this.connection.channel.kind === 'unix';
   }
 
-  /** Name of the client, once there is a session. */
+  /** Name of the client; undefined until there is a session. */
   get client(): string | undefined {
     return this.session?.client;
   }
@@ -179,7 +179,7 @@ export class ServerConnection {
     this.opening = this.enter(head, bytes).catch((error: unknown) => this.refuse(error));
   }
 
-  /** Begins with the peer's first message; others wait for the welcome. Throws PROTOCOL_VIOLATION, PROTOCOL_VERSION. */
+  /** Handles the first message. Throws PROTOCOL_VIOLATION for a second one, PROTOCOL_VERSION for another version. */
   private beginGreeting(protocol: number): void {
     if (this.isGreeted) throw new TardisError('PROTOCOL_VIOLATION', 'a second greeting');
     this.isGreeted = true;
@@ -193,7 +193,9 @@ export class ServerConnection {
     this.early = [];
   }
 
-  /** Opens a reading session for the holder of a token. Throws NOT_LOGGED_IN, NOT_PERMITTED, … */
+  /**
+   * Opens a reading session for the holder of a token. Throws NOT_LOGGED_IN or NOT_PERMITTED if the token grants none.
+   */
   private async takeToken(token: Head<'loginToken'>['token']): Promise<void> {
     const { services, connection } = this;
     const first = await checkToken(services, token, connection.channel);
@@ -303,7 +305,7 @@ export class ServerConnection {
     await session.open(directory);
   }
 
-  /** Resumes the client's session. Throws SESSION_GONE, with one text for all reasons, and PROTOCOL_VIOLATION. */
+  /** Resumes the session. Throws SESSION_GONE, with one text for all reasons, PROTOCOL_VIOLATION for a wrong `upTo`. */
   private resumed({ client, account, purpose, ticket, upTo }: Head<'hello'>): ClientSession {
     const session = this.services.sessionOf(client);
     const isSame = session?.account === account && session.purpose === purpose;
@@ -330,7 +332,7 @@ export class ServerConnection {
     throw new TardisError('NOT_PERMITTED', `${why}: ${instead}`);
   }
 
-  /** Updates the rights of an account at intervals. Ends the session if another account has its name. */
+  /** Updates the rights of an account at intervals. Ends the session if its login or its right to purge is gone. */
   private watchAccount(client: string, own: LoginOf, proven: Buffer): void {
     const { shared, system } = this.services;
     this.watchEvery(async () => {

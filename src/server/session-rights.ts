@@ -9,7 +9,7 @@ export type Rights = ReadonlySet<Right>;
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
 
-/** Rights of the owner of a client: adding and reading, but not deleting. */
+/** Rights of the owner of a client over the network: adding, reading and changing keys, but not deleting. */
 const DEFAULT_RIGHTS: Rights = new Set(['add', 'read', 'list', 'keys']);
 
 /** A client, by its directory, and the account that logs in; empty for the owner. */
@@ -18,7 +18,7 @@ export interface LoginOf {
   readonly account: string;
 }
 
-/** Returns the newest key record of a login. Throws LOGIN_FAILED if another one was proven. */
+/** Returns the newest key record of a login. Throws LOGIN_FAILED if the login has proven another record. */
 export function requireNewest(
   system: System,
   { directory, account }: LoginOf,
@@ -29,7 +29,7 @@ export function requireNewest(
   throw new TardisError('LOGIN_FAILED', 'the password was changed');
 }
 
-/** Returns the rights of an account, or of the owner. Throws NO_SUCH_ACCOUNT, ACCOUNT_INVALID. */
+/** Returns the rights of an account, or of the owner if `account` is empty. Throws the errors of `readRights`. */
 export function rightsOf(system: System, client: string, account: string): Rights {
   return account === '' ? DEFAULT_RIGHTS : new Set(readRights(system, client, account));
 }
@@ -84,7 +84,8 @@ export function purposeOf(text: string): PurposeName {
 
 /**
  * Checks the purpose of a greeting, before a client is created. Throws NOT_PERMITTED if the server accepts no copies,
- * or not over this connection or from this account; PROTOCOL_VIOLATION.
+ * or none from this account or over this connection. Throws PROTOCOL_VIOLATION for an unknown purpose, and for a reader
+ * that creates a client.
  */
 export function requireFitting(
   { acceptCopies }: { readonly acceptCopies?: boolean },

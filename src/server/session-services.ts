@@ -23,7 +23,10 @@ export interface SessionServices extends ClientSessionServices {
   readonly shared?: SharedClients | undefined;
   /** The other servers of the bucket; undefined if there are none. */
   readonly nodes?: Nodes | undefined;
-  /** Makes room for this session: ends a dead or parked one of the same client, or throws CLIENT_BUSY. */
+  /**
+   * Registers the session that writes to a client. Ends a dead or parked session of the client first. Throws
+   * CLIENT_BUSY if the client has another session.
+   */
   claim(session: ClientSession): Promise<void>;
   /** Returns the backup session of a client; undefined if it has none. */
   sessionOf(client: string): ClientSession | undefined;

@@ -87,8 +87,8 @@ interface LoggedIn {
 }
 
 /**
- * Redirects a client that has logged in to the server that has a session of it, if that is another one. Only backups
- * and changes of keys need that session's server, since any server can read. Returns false if the client may stay.
+ * Redirects a client that has logged in, if another server has a session of the client. Readers are not redirected,
+ * since any server can read. Returns false if the client may stay.
  */
 export async function sendElsewhere(
   { nodes, sessionOf }: Pick<SessionServices, 'nodes' | 'sessionOf'>,

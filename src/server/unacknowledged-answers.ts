@@ -15,7 +15,10 @@ export class UnacknowledgedAnswers {
     this.bytes += answer.length;
   }
 
-  /** Discards the answers that the client has handled: the first `upTo` of all. Throws PROTOCOL_VIOLATION. */
+  /**
+   * Discards the answers that the client has handled: the first `upTo` of all. Throws PROTOCOL_VIOLATION if there are
+   * not so many, or if it has acknowledged more before.
+   */
   acknowledge(upTo: number): void {
     const count = upTo - this.acknowledged;
     if (count < 0 || count > this.kept.length) {

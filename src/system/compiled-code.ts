@@ -1,11 +1,11 @@
 /**
  * Loads the scripts of a program with the code that V8 compiled for them in earlier runs. The cache of Node.js has only
- * the code that runs while a module is loaded. The functions would be compiled again at each start, which takes a
- * quarter of the time of a start (measured).
+ * the code that runs while a module is loaded. With that cache alone, the functions would be compiled again at each
+ * start, which takes a quarter of the time of a start (measured).
  *
  * scripts/bundle.mjs makes this module the entry of each program, and joins the program into scripts beside it. This
- * module gets those of Node.js by `getBuiltinModule`, because `import` reads each of their exports and thereby loads
- * further modules: 8 ms of each start and 5 MB (measured).
+ * module gets the modules of Node.js by `getBuiltinModule`. An `import` would read each of their exports and thereby
+ * load further modules: 8 ms of each start and 5 MB (measured).
  */
 import type NodeModule from 'node:module';
 
@@ -29,8 +29,8 @@ const GUARD = './whole-addons.js';
 /** Bytes before compiled code: how often it was written, and checksums of the script and of the code. */
 const HEAD_BYTES = 12;
 /**
- * Maximum number of runs of a program that write compiled code. Each run uses other functions, and adds those that it
- * has compiled.
+ * Maximum number of runs of a program that write compiled code. Each run uses some other functions, and adds the code
+ * of those.
  */
 const MOST_WRITES = 4;
 /** Time after which a thread writes its code, since a pool ends its threads without notice. */

@@ -55,7 +55,10 @@ const LOGS = ['-journal', '-wal'] as const;
 /** Milliseconds that a statement waits for the lock of another process before it fails as busy. */
 const LOCK_TIMEOUT_MS = 5000;
 
-/** Opens a database file, and creates it unless read-only; `path` is byte text. Throws SQLite's errors. */
+/**
+ * Opens a database file, and creates it unless read-only; `path` is byte text. Throws SQLite's errors, and STORE_UNSAFE
+ * if the database or a log of it is no plain file.
+ */
 export function openSqlite(
   path: string,
   options: OpenDatabaseOptions & { readonly umask: number },
@@ -84,10 +87,12 @@ function makeIfMissing(path: string, files: Files): void {
 }
 
 /**
- * Opens the file of a database with O_PATH. SQLite then opens /proc/self/fd/N and resolves it to the true path:
- * it follows no link from there, and accepts any bytes. Returns undefined if the plain path is safe: not guarded,
- * and UTF-8. Throws STORE_UNSAFE. An ordinary descriptor would not do, because closing it drops SQLite's locks on
- * the file.
+ * Opens the file of a database with O_PATH. SQLite then opens /proc/self/fd/N and resolves it to the true path: it
+ * follows no link from there, and accepts any bytes. An ordinary descriptor would not do, because closing it drops
+ * SQLite's locks on the file.
+ *
+ * Returns undefined if SQLite can open the path itself: it is not guarded, and is UTF-8. Throws STORE_UNSAFE if a
+ * guarded path is no plain file.
  */
 function pinned(path: string, way: Way): number | undefined {
   if (!way.isGuarded && !hasStrayBytes(path)) return undefined;

@@ -15,8 +15,8 @@ export function onExposedSecret(listener: (text: string) => void): void {
 }
 
 /**
- * Warns once about a file that was created for its owner alone but has other permissions. `file` is byte text;
- * `what` names the kind of file in words; `risk` describes what a reader gains.
+ * Warns once about a file that was created for its owner alone, if other users can read or change it. `file` is byte
+ * text; `what` names the kind of file in words; `risk` describes what a reader gains.
  */
 export function reportIfExposed(file: string, what: string, risk: string): void {
   const status = fs.statSync(textBytes(file), { throwIfNoEntry: false });

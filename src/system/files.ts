@@ -1,7 +1,6 @@
 /**
  * The file calls that the store makes. They are injected, so that a test can fail or kill the n-th of them. All are
- * synchronous, except most syncs. The synchronous ones run in the storage thread or in a worker on a whole batch, never
- * on the event loop of a main thread. Syncs are asynchronous, so that several can be in flight.
+ * synchronous, except `sync` and `syncDirectory`, of which several can be in flight.
  */
 import fs from 'node:fs';
 import { promisify } from 'node:util';
@@ -40,7 +39,7 @@ export interface Files {
   /**
    * Opens a file and returns its descriptor.
    *
-   * - `read` and `write` open a plain file.
+   * - `read` and `write` open a plain file, and throw STORE_UNSAFE for anything else.
    * - `directory` opens a directory, to lock or sync it.
    * - `create` creates a new file for reading and writing, and fails if it exists.
    * - `createSecret` does so for its owner alone, whatever the umask of the store is.
@@ -55,7 +54,7 @@ export interface Files {
   truncate(fd: number, sizeBytes: number): void;
   /** Makes data and size durable before the promise resolves. */
   sync(fd: number): Promise<void>;
-  /** Makes data and size durable before it returns. Used beside SQLite's own syncs, which block too. */
+  /** Makes data and size durable before it returns. For code that also waits for SQLite's own syncs. */
   syncNow(fd: number): void;
   /** Makes the names in a directory durable. */
   syncDirectory(path: string): Promise<void>;
@@ -68,7 +67,7 @@ export interface Files {
   list(path: string): string[];
   /** Creates a directory; with `isSecret` for its owner alone, whatever the umask of the store is. */
   makeDirectory(path: string, isSecret?: boolean): void;
-  /** Makes an empty directory, open to its owner only, whose path begins with `prefix`. */
+  /** Makes an empty directory, open to its owner only, and returns its path. The path begins with `prefix`. */
   makeTemporaryDirectory(prefix: string): string;
   /** Removes an empty directory. */
   removeDirectory(path: string): void;
@@ -174,7 +173,10 @@ function openFile(path: string, way: Way, how: keyof typeof FLAGS, mode: number)
   return fd;
 }
 
-/** Opens a file. Throws STORE_UNSAFE if a plain file is expected and a directory or a socket is found. */
+/**
+ * Opens a file, and returns its descriptor. Throws STORE_UNSAFE if a plain file is expected and a directory or a socket
+ * is found.
+ */
 function openPlain(path: string, way: Way, how: keyof typeof FLAGS, mode: number): number {
   try {
     return openOnWay(way, FLAGS[how], mode);

@@ -54,7 +54,10 @@ export interface Way {
   readonly isGuarded: boolean;
 }
 
-/** Calls `work` with a path to the same file as `file` that no link can redirect. Throws STORE_UNSAFE. */
+/**
+ * Calls `work` with a path to the same file as `file`. If `file` is in a guarded directory, no link can redirect that
+ * path; throws STORE_UNSAFE if a directory on the way is a link.
+ */
 export function onGuardedWay<T>(file: string, work: (way: Way) => T): T {
   const root = rootOf(file);
   if (root === undefined) return work({ at: exactPath(file), isGuarded: false });
@@ -69,7 +72,10 @@ export function onGuardedWay<T>(file: string, work: (way: Way) => T): T {
   }
 }
 
-/** Opens the path without waiting for the other end of a fifo; follows no link if the path is guarded. */
+/**
+ * Opens the path, and returns the descriptor. Does not wait for the other end of a fifo, and follows no link if the
+ * path is guarded.
+ */
 export function openOnWay({ at, isGuarded }: Way, flags: number, mode?: number): number {
   return fs.openSync(at, flags | O_NONBLOCK | (isGuarded ? O_NOFOLLOW : 0), mode);
 }
@@ -100,7 +106,7 @@ export function notPlain(file: string, cause?: unknown): TardisError {
   return unsafe(file, 'is no plain file', cause);
 }
 
-/** Returns the owner for a new file at a path; undefined if that is the process's own user. */
+/** Returns the owner for a new file at a path; undefined if the file keeps the process's own user. */
 export function ownerFor(file: string): Owner | undefined {
   if (process.geteuid?.() !== 0) return undefined;
   const root = rootOf(file);
@@ -126,7 +132,10 @@ function rootOf(file: string): string | undefined {
   return undefined;
 }
 
-/** Opens the directory of a path, component by component from the guarded directory on. */
+/**
+ * Opens the directory that contains a path, component by component from the guarded directory on. Returns its
+ * descriptor.
+ */
 function openParent(root: string, file: string): number {
   let directory = root;
   let fd = fs.openSync(exactPath(root), O_PATH | O_DIRECTORY);

@@ -28,6 +28,7 @@ export type AsideBody = readonly [
   cipher: number,
   key: Uint8Array,
   nonce: Uint8Array,
+  /** Bytes that the tag authenticates, too, but that are not encrypted. */
   also: Uint8Array,
   /** Encrypted bytes, with their tag at the end. They are decrypted in place. */
   body: Uint8Array,
@@ -67,8 +68,9 @@ export interface DecodingCalls {
   /** Decrypts `body` and decodes it into `target`, which it fills exactly. Resolves with an `AsideOutcome`. */
   decodeAside(...body: AsideBody): Promise<number>;
   /**
-   * Decodes only a part of `body` into `target`: as many bytes as it has, from position `from` of the decoded bytes.
-   * Bytes after this part are not decoded, so damage in them is not found. The rest is as for `decodeAside`.
+   * Decodes only a part of `body` into `target`: as many bytes as `target` has, from position `from` of the decoded
+   * bytes. Bytes after this part are not decoded, so damage in them is not found. Otherwise the call works as
+   * `decodeAside`.
    */
   decodePartAside(...bodyAndFrom: readonly [...body: AsideBody, from: number]): Promise<number>;
   /**

@@ -102,7 +102,7 @@ export const AttributeAnswer = Object.freeze({
 export const ReadyState = Object.freeze({
   free: 0,
   ready: 1,
-  /** The reply was sent, and its references are still to be counted. */
+  /** The reply was sent. JavaScript must still count the references that it gave to the kernel. */
   sent: 2,
   /**
    * The addon is sending the reply, whose next state is `sent`, or free if sending fails. A content becomes ready again
@@ -113,8 +113,9 @@ export const ReadyState = Object.freeze({
   dropped: 4,
 });
 
-/** Number of replies that may be ready before their requests, and the room of each. */
+/** Number of replies that may be ready before their requests. */
 export const READY_PAGES = 256;
+/** Number of bytes of memory for each reply that is ready before its request. */
 export const READY_BYTES: number = 16 << 10;
 
 /** Number of contents that may be ready before their requests, the words of each row, and the room for all contents. */

@@ -16,8 +16,9 @@ export type RsyncStatusNumber = (typeof RsyncStatus)[keyof typeof RsyncStatus];
 
 /** Indices of the numbers that `rsyncStep` returns in `figures`. */
 export const RsyncFigure = Object.freeze({
-  /** Bytes that this step consumed from the input, and bytes that it wrote to the output. */
+  /** Number of bytes that this step consumed from the input. */
   taken: 0,
+  /** Number of bytes that this step wrote to the output. */
   put: 1,
   neededAt: 2,
   neededBytes: 3,
@@ -40,11 +41,14 @@ export interface RsyncCalls {
    * them.
    */
   rsyncLoad(mostBlocks: number, mostBlockBytes: number): number;
-  /** Starts a job that computes the delta of its input, based on the signature that a finished job loaded. */
+  /**
+   * Starts a job that computes the delta of its input, based on the signature that a finished job loaded. Returns its
+   * number.
+   */
   rsyncDelta(loaded: number): number;
   /**
-   * Starts a job that rebuilds content from its delta and a basis of this length. Copies from outside the basis
-   * are refused.
+   * Starts a job that rebuilds content from its delta and a basis of this length. Copies from outside the basis are
+   * refused. Returns its number.
    */
   rsyncPatch(basisBytes: number): number;
   /**

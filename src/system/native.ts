@@ -92,7 +92,10 @@ export interface NativeCalls
   /** Returns one row for a name in a directory, without following a link. */
   statAt(dirFd: number, name: Buffer): Buffer;
 
-  /** Opens a directory for reading; fails with ENOTDIR if the last component is a symbolic link. */
+  /**
+   * Opens a directory for reading, and returns its descriptor. Fails with ENOTDIR if the last component is a symbolic
+   * link.
+   */
   openDirectory(path: Buffer): number;
   /**
    * Opens an untrusted path, of any length, that must stay below `rootFd`. Fails if a component is a symbolic
@@ -174,7 +177,10 @@ export interface NativeCalls
   ): void;
   /** Creates a new empty file, readable by its owner only, and returns it open for writing. */
   createFileAt(dirFd: number, name: Buffer): number;
-  /** Sets the metadata of a row on an open file, as `writeFileAt` does, without closing it. */
+  /**
+   * Sets the metadata of a row on an open file without closing it. Returns the attributes that could not be set, as
+   * `writeFileAt` does.
+   */
   finishFile(fd: number, rows: Uint8Array, rowOffset: number, options: number): Buffer | undefined;
   /** Truncates an open file, or extends it by a hole. */
   resizeFile(fd: number, sizeBytes: number): void;
@@ -188,7 +194,10 @@ export interface NativeCalls
 
   /** Makes a directory open to its owner only. */
   makeDirectoryAt(dirFd: number, name: Buffer): void;
-  /** Makes a symbolic link with the owner and the times of a row. After an error the link is removed. */
+  /**
+   * Makes a symbolic link with the owner and the times of a row. After an error the link is removed. Returns the
+   * attributes that could not be set, as `writeFileAt` does.
+   */
   symlinkAt(
     dirFd: number,
     name: Buffer,
@@ -218,18 +227,21 @@ export interface NativeCalls
   exchangeAt(dirFd: number, name: Buffer, otherDirFd: number, otherName: Buffer): void;
 
   /**
-   * Returns the extended attributes of a name (empty: of the directory itself), including ACLs, packed as in rows
-   * (src/model/attributes.ts). The result is empty if there are none, or if the file system does not support
-   * them. `withTime` adds the modification time if nanoseconds in 64 bits cannot represent it. Throws E2BIG above
-   * `limitBytes`.
+   * Returns the extended attributes of an entry of a directory, including ACLs, packed as in rows
+   * (src/model/attributes.ts). An empty name is the directory itself. The result is empty if there are none, or if the
+   * file system does not support them. `withTime` adds the modification time if nanoseconds in 64 bits cannot represent
+   * it. Throws E2BIG above `limitBytes`.
    */
   attributesAt(dirFd: number, name: Buffer, withTime: boolean, limitBytes: number): Buffer;
   /**
-   * Returns which of `immutable`, `append` and `noDump` (InodeFlag) a name has (empty: the directory itself); 0
-   * if none, or if the name does not exist.
+   * Returns which of the flags `immutable`, `append` and `noDump` (InodeFlag) an entry of a directory has. An empty
+   * name is the directory itself. Returns 0 if there are none, or if the name does not exist.
    */
   flagsAt(dirFd: number, name: Buffer): number;
-  /** Sets the inode flags of a file or directory that backups keep: sets those in `flags` and clears the others. */
+  /**
+   * Sets the inode flags of an entry that are in `flags`, and clears the other flags of InodeFlag. An empty name is the
+   * directory itself.
+   */
   setFlagsAt(dirFd: number, name: Buffer, flags: number): void;
   /** True if new files in a directory inherit ACLs from it. */
   inheritsAcl(dirFd: number): boolean;
@@ -268,9 +280,9 @@ export interface NativeCalls
   forbiddenRows(path: Buffer, rows: Uint8Array): Buffer;
 
   /**
-   * Computes `base` to the power of `exponent`, modulo `modulus`. All are big-endian numbers of at most 1024
-   * bytes; the modulus is odd, and the result has its length. Constant-time in the exponent (OpenSSL), on a
-   * thread of libuv's pool. Throws EINVAL.
+   * Computes `base` to the power of `exponent`, modulo `modulus`. All are big-endian numbers of at most 1024 bytes; the
+   * modulus is odd, and the result has its length. Constant-time in the exponent (OpenSSL), on a thread of libuv's
+   * pool. Throws EINVAL for a longer number or an even modulus.
    */
   readonly modPow: (base: Uint8Array, exponent: Uint8Array, modulus: Uint8Array) => Promise<Buffer>;
 

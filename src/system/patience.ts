@@ -1,8 +1,8 @@
-/** Retries a lock that is just being released. */
+/** Retries a lock that another process may be about to release. */
 
 /**
- * Milliseconds within which a released lock is free. Its holder may still be writing, and a child process that
- * any thread of this process is starting shares its descriptors until `exec`.
+ * Milliseconds to wait for a lock. Its holder may be about to release it. Also, a child process that this process has
+ * just started shares its descriptors, and with them the lock, until `exec`.
  */
 const PATIENCE_MS = 2000;
 const RETRY_MS = 50;

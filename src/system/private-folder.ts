@@ -12,7 +12,7 @@ import type { System } from './system.js';
 const PREFIX = 'tardis-copy-';
 const NAME = /^tardis-copy-[A-Za-z0-9]{6}$/;
 const LOCK = 'lock';
-/** Age at which a folder without a lock counts as abandoned. A younger one is just being made. */
+/** Age at which a folder without a lock counts as abandoned. A younger folder may be about to get its lock. */
 const UNLOCKED_MS = 3_600_000;
 /** Maximum number of attempts to make a folder that no other process removes as abandoned. */
 const MAX_TRIES = 3;
@@ -26,7 +26,10 @@ export class PrivateFolder {
   private readonly system: Calls;
   private readonly lock: number;
 
-  /** Makes the folder in the system's temporary directory, or in `parent`. Throws TEMPORARY_FULL, CONFIG_INVALID. */
+  /**
+   * Makes the folder in the system's temporary directory, or in `parent`. Throws TEMPORARY_FULL if the disk is full,
+   * and CONFIG_INVALID if `parent` cannot be used.
+   */
   constructor(system: Calls, parent: string = os.tmpdir()) {
     this.system = system;
     removeAbandoned(system, parent);
@@ -39,8 +42,8 @@ export class PrivateFolder {
   }
 
   /**
-   * Returns the error to throw for a failed write in the folder: TEMPORARY_FULL if its disk is full, whatever
-   * SQLite's code.
+   * Returns the error to throw for a failed write in the folder: TEMPORARY_FULL if its disk is full, otherwise `error`
+   * itself. SQLite may report a full disk as a general error, so the free space is measured then.
    */
   explain(error: unknown): unknown {
     const isVague = causeCode(error)?.startsWith('SQLITE_IOERR') === true;
@@ -111,7 +114,10 @@ function freeAt(place: string): number {
   }
 }
 
-/** Removes folders of killed processes, whose locks are free. Folders of other users are left alone. */
+/**
+ * Removes folders of killed processes: those whose locks are free, and old folders without a lock (`UNLOCKED_MS`).
+ * Folders of other users are left alone.
+ */
 function removeAbandoned({ native }: Calls, parent: string): void {
   for (const name of namesIn(parent)) {
     const folder = path.join(parent, name);

@@ -28,7 +28,7 @@ export function byteText(bytes: Uint8Array): string {
   return text;
 }
 
-/** Returns the length of the UTF-8 sequence that begins at `at`; 0 if none does. */
+/** Returns the length of the UTF-8 sequence that begins at `at`; 0 if the bytes there are not UTF-8. */
 function sequenceLength(buffer: Buffer, at: number): number {
   const first = buffer[at]!;
   if (first < 0x80) return 1;
@@ -101,7 +101,10 @@ function workingDirectory(): Buffer {
   return fs.readlinkSync('/proc/self/cwd', { encoding: 'buffer' });
 }
 
-/** Returns a path with all links resolved; undefined if it does not exist or may not be read. */
+/**
+ * Returns a path with all links resolved; undefined if the system cannot resolve it, for example since it does not
+ * exist.
+ */
 export function realPathOf(file: Uint8Array): Buffer | undefined {
   try {
     return fs.realpathSync.native(Buffer.from(file), { encoding: 'buffer' });

@@ -1,6 +1,7 @@
 /**
- * Shapes of the rows that queries return, from which their TypeScript types follow. The real database only chooses
- * the form of the rows by them. Tests compare each shape with the columns of its query, and with the rows.
+ * Shapes of the rows that queries return, from which their TypeScript types follow. The database uses a shape only to
+ * choose the form of the rows (values, arrays or objects). Tests compare each shape with the columns of its query, and
+ * with the rows.
  *
  * A shape describes a sound database. SQLite stores values of any type in any column, so code that reads a database
  * which may be damaged still checks the values that it relies on.
@@ -9,7 +10,10 @@ import type { SqlStatement, SqlValue } from './database.js';
 
 interface Values {
   integer: number;
-  /** An integer read as a bigint. A shape has either `bigint` or `integer`, since SQLite reads all in one way. */
+  /**
+   * An integer read as a bigint. A shape has either `bigint` or `integer`, since SQLite reads all integers of a query
+   * in one way.
+   */
   bigint: bigint;
   /** The result of `total()` and the like. */
   real: number;

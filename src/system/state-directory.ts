@@ -31,15 +31,16 @@ function homeDirectory(): string {
   return path.isAbsolute(home) ? home : os.userInfo().homedir;
 }
 
-/** Error codes if this user has no such file, or if the file belongs to another user. */
+/** Error codes if this user has no such file, or may not read it. */
 const NOT_OURS: readonly string[] = ['ENOENT', 'ENOTDIR', 'EACCES'];
 
 /** Maximum size of a state file, which contains a path and a name. */
 const MAX_STATE_BYTES: number = 64 << 10;
 
 /**
- * Returns the text of a state file; undefined if this user has none. Returns '' if it cannot be read, is no plain
- * file (one that never ends would block every command), or is larger than any state file.
+ * Returns the text of a state file; undefined if it does not exist or this user may not read it. Returns '' if it is no
+ * plain file, is larger than any state file, or cannot be read for another reason. (Reading a fifo or /dev/zero would
+ * never end.)
  */
 export function readState(file: string): string | undefined {
   try {
@@ -68,8 +69,9 @@ const STATE_RISK =
   'anyone who changes it can hide that a store was swapped or put back; set XDG_STATE_HOME to a directory elsewhere';
 
 /**
- * Replaces a state file, readable by its owner only, durably. The temporary file has a random name, so that no
- * reader sees a partial file when two processes write at once. Returns the system's error code on failure.
+ * Replaces a state file, readable by its owner only. Its bytes are synced first. The temporary file has a random name,
+ * so that no reader sees a partial file when two processes write at once. Returns undefined, or the system's error code
+ * on failure.
  */
 export function writeState(file: string, text: string): string | undefined {
   const fresh = `${file}.${randomBytes(6).toString('hex')}.new`;

@@ -12,7 +12,7 @@ const SOCKET_FOLDER = 'tardis-';
 const SAMPLE_END = '123456';
 const SOCKET = 'socket';
 const FOLDER_NAME = /^tardis-[A-Za-z0-9]{6}$/;
-/** Name of the other file that may be beside the socket. */
+/** Name of the only other file that the folder of a socket may contain. */
 export const SOCKET_FOLDER_ARGUMENTS = 'tardisd-arguments';
 
 /** Throws CONFIG_INVALID if the system would truncate this path of a unix socket. */
@@ -37,7 +37,10 @@ export function makeTemporary(prefix: string, parent: string = os.tmpdir()): str
   }
 }
 
-/** Creates a new directory, and returns a path in it that is short enough for a socket. Throws CONFIG_INVALID. */
+/**
+ * Creates a new directory, and returns a path in it that is short enough for a socket. Throws CONFIG_INVALID if the
+ * directory cannot be made.
+ */
 export function makeSocketFolder(): { folder: string; socket: string } {
   const sample = path.join(os.tmpdir(), `${SOCKET_FOLDER}${SAMPLE_END}`, SOCKET);
   const isShort = Buffer.byteLength(sample) <= MAX_SOCKET_PATH_BYTES;
@@ -46,8 +49,8 @@ export function makeSocketFolder(): { folder: string; socket: string } {
 }
 
 /**
- * Removes the directory of a socket from `makeSocketFolder`, if it contains only our files; ignores other paths.
- * Server and client both do so when they end, since either may have been killed.
+ * Removes the directory of a socket from `makeSocketFolder`, if it contains only our files. Ignores other paths. Server
+ * and client both call it when they end, since the other process may have been killed.
  */
 export function removeSocketFolder(socket: string): void {
   const folder = path.dirname(socket);

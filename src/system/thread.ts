@@ -72,7 +72,7 @@ export interface ThreadEnd<Of extends Channel> {
   close(): void;
 }
 
-/** Returns this thread's end of its channel. */
+/** Returns this thread's end of its channel. Throws INTERNAL in the main thread. */
 export function threadEnd<Of extends Channel>(): ThreadEnd<Of> {
   const port = parentPort;
   if (port === null) throw new TardisError('INTERNAL', 'this module runs in a thread only');

@@ -1,6 +1,6 @@
 /**
- * Delays between attempts to restore a lost connection. Each delay is longer than the one before, so that the clients
- * of a restarted server do not all return at once. The total is limited by a setting of the user.
+ * Delays between attempts to restore a lost connection. They double up to 30 s, and are partly random, so that the
+ * clients of a restarted server do not all return at once. Their total is limited by a setting of the user.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorCode, TardisError } from '../errors/index.js';

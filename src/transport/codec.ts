@@ -64,8 +64,8 @@ export function encodeMessage<N extends MessageName>(
 }
 
 /**
- * Returns the name of a message after checking its length and direction, without decoding it. Throws
- * PROTOCOL_VIOLATION, MESSAGE_TOO_LARGE.
+ * Returns the name of a message without decoding the message. Throws PROTOCOL_VIOLATION if its number is unknown or
+ * belongs to the other direction, and MESSAGE_TOO_LARGE if it is longer than its row allows.
  */
 export function peekMessage(bytes: Uint8Array, direction: MessageRow['direction']): MessageName {
   const name = bytes.length < ENVELOPE_BYTES ? undefined : NAMES_BY_NUMBER.get(bytes[0]!);
@@ -83,7 +83,10 @@ export interface DecodedMessage<N extends MessageName> {
   readonly attachment: Buffer;
 }
 
-/** Decodes and checks a message whose name is already known. Throws PROTOCOL_VIOLATION. */
+/**
+ * Decodes a message whose name is already known. Throws PROTOCOL_VIOLATION if it is malformed, or a field has another
+ * kind than in its row.
+ */
 export function decodeMessage<N extends MessageName>(
   name: N,
   bytes: Uint8Array,

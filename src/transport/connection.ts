@@ -125,8 +125,8 @@ export class Connection {
   }
 
   /**
-   * Sets the only listener. Messages that violate the message table are not passed to the listener. An error thrown by
-   * the listener ends the connection.
+   * Sets the only listener. An error that the listener throws ends the connection. So does a message with an unknown
+   * number, or one that is too long; the listener does not get it.
    */
   onMessage(listener: (name: MessageName, bytes: Buffer) => void): void {
     this.listener = listener;
@@ -164,7 +164,10 @@ export class Connection {
     this.socket.resume();
   }
 
-  /** Sends the error to the peer, if this end is the server, and ends the connection. */
+  /**
+   * Ends the connection because of an error; a server sends the error to its peer first. Does nothing if the connection
+   * has failed or ended before.
+   */
   fail(error: unknown): void {
     if (this.isOver || this.failure !== undefined) return;
     this.failure = asTardisError(error);

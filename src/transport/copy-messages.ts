@@ -1,12 +1,12 @@
 /**
- * Rows of the message table for copies: a reader copies a client of the server from a snapshot of its catalog; and a
- * server copies a client that its peer offers, by requests to the peer.
+ * Rows of the message table for copies in both directions. A reader copies a client of the server from a snapshot of
+ * its catalog. A server copies a client that its peer offers, by requests to the peer.
  */
 import { answers, requests, KIB, maybe, MIB, ofCopy, toCopy, words } from './message-row.js';
 
 export const COPY_MESSAGES = {
   /**
-   * Requests a snapshot of the catalog, which replaces an earlier one of the session. Sends `known`, the last known
+   * Requests a snapshot of the catalog; it replaces an earlier snapshot of the session. Sends `known`, the last known
    * state of the client, or an empty text. If the client is still in that state, no snapshot is made.
    */
   openCopy: requests(166, 'read', 8 * KIB, { known: 'line' }, { answer: 'copyOffered' }),

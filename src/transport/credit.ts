@@ -1,14 +1,14 @@
-/**
- * A bounded allowance, granted first come, first served. `take` waits while too much is granted; a request larger
- * than the whole allowance waits until nothing is granted. After `fail`, all pending and later requests are
- * rejected, so that no caller waits for a dead peer.
- */
 interface Waiter {
   readonly amount: number;
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
 }
 
+/**
+ * A bounded allowance, granted first come, first served. `take` waits while too much is granted; a request larger
+ * than the whole allowance waits until nothing is granted. After `fail`, all pending and later requests are
+ * rejected, so that no caller waits for a dead peer.
+ */
 export class Credit {
   private out = 0;
   private peak = 0;
@@ -42,7 +42,7 @@ export class Credit {
 
   /**
    * Requests an amount. Returns undefined if it fits and is granted at once, otherwise a promise that resolves when it
-   * is granted. Requests are granted in order.
+   * is granted. Requests are granted in order. After `fail`, the promise rejects.
    */
   take(amount: number): Promise<void> | undefined {
     if (this.failure !== undefined) return Promise.reject(this.failure);

@@ -47,7 +47,10 @@ export class Gate {
     return this.strangers.size;
   }
 
-  /** Registers a new connection. Cuts an old connection if there are too many. */
+  /**
+   * Registers a new connection, and cuts it after `deadlineMs` unless it has logged in. Cuts an old connection if there
+   * are too many.
+   */
   enter(socket: Socket): void {
     const { deadlineMs, maxWaiting, maxPerAddress } = this.limits;
     const address = addressGroup(socket.remoteAddress);

@@ -47,7 +47,10 @@ const H2 = 'h2';
 /** Interval of pings. It is shorter than the time after which a server ends an idle connection. */
 const PING_MS = 30_000;
 
-/** Connects. Throws SERVER_UNREACHABLE, CERTIFICATE_REFUSED, TIMED_OUT. */
+/**
+ * Connects by TLS and HTTP/2. Throws SERVER_UNREACHABLE if that fails, CERTIFICATE_REFUSED if the certificate is not
+ * trusted, and TIMED_OUT if the server does not answer.
+ */
 export async function connectHttps(
   system: System,
   address: Address & { kind: 'tcp' },
@@ -197,8 +200,8 @@ class HttpsConnection implements ClientLine {
   }
 
   /**
-   * Sends a request and returns the answer. Throws the error of the server. A session that the server has ended counts
-   * as a lost connection.
+   * Sends a request and returns the answer. Throws the error of the server, but CONNECTION_LOST if a new connection and
+   * login can help.
    */
   private async post(path: string, type: string, body: Buffer): Promise<Answer> {
     const answer = await this.request(path, type, body);

@@ -232,8 +232,9 @@ export const MESSAGES = {
   setClosed: toBackup(71, 4 * KIB, { set: 'uint', storedBytes: 'uint', usedBytes: 'uint' }),
   /** The result of the server's work after a session. Sent only to a client that waits for it. */
   settled: toBackup(73, 4 * MIB, {
-    /** Sets deleted by the retention rules, and sets deleted early because space was low. */
+    /** Sets deleted by the retention rules. */
     purged: 'uints',
+    /** Sets deleted early because space was low. */
     early: 'uints',
     /** Number of sets that are kept only because they are too young to delete. */
     young: 'uint',

@@ -27,8 +27,9 @@ export async function connect(...args: Parameters<typeof sockets.connect>): Prom
 }
 
 /**
- * Connects to the first server of a list that can be reached. Returns the connection and the server's address. Throws
- * the error of the last server.
+ * Connects to the first server of a list that can be reached. Returns the connection and the server's address. If no
+ * server can be reached, throws the error of the last one. Throws any other error at once. Throws INTERNAL for an empty
+ * list.
  */
 export async function connectAny(
   system: System,

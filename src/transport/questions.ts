@@ -39,7 +39,7 @@ export function encodeQuestion<N extends QuestionName>(
   return encodeNumbered(name, number, body);
 }
 
-/** Decodes and checks a question. Throws PROTOCOL_VIOLATION. */
+/** Decodes a question. Throws PROTOCOL_VIOLATION if it is malformed. */
 export function decodeQuestion<N extends QuestionName>(name: N, bytes: Uint8Array): Numbered<N> {
   return decodeNumbered(name, bytes);
 }
@@ -53,7 +53,7 @@ export function encodeAnswer<N extends QuestionName>(
   return encodeNumbered(answerTo(name), number, body);
 }
 
-/** Decodes and checks the answer to a question. Throws PROTOCOL_VIOLATION. */
+/** Decodes the answer to a question. Throws PROTOCOL_VIOLATION if it is malformed. */
 export function decodeAnswer<N extends QuestionName>(
   name: N,
   bytes: Uint8Array,

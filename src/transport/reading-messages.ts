@@ -55,7 +55,7 @@ const SET = mapOf({
 /** A reason to keep a set. */
 const REASON = mapOf({ why: 'line', what: maybe('line'), which: maybe(words('newest', 'oldest')) });
 
-/** Effects of deleting a path from all sets at this time. */
+/** Effects that deleting a path would have now; see `ForgetReport`. */
 const FORGET_REPORT = mapOf({
   versions: 'uint',
   fileBytes: 'uint',

@@ -31,7 +31,7 @@ export class Reconnecting {
    * so far. Throws the reason of the loss, or a later error, if it is permanent or the time is up.
    */
   async replace(reason: unknown, handled: number, attempt: () => Promise<void>): Promise<void> {
-    // A connection that brought no answers does not restart the retry time: it counts from the first loss.
+    // The time for retries counts from the first loss. A connection that brought no answers does not restart that time.
     if (handled > this.handledBefore || this.backoff === undefined) this.backoff = this.start();
     const { backoff } = this;
     this.handledBefore = handled;

@@ -54,8 +54,8 @@ export interface Listener {
 }
 
 /**
- * Listens until closed. A unix socket gets mode 0600. Throws LISTEN_FAILED, and CONFIG_INVALID if the path is too
- * long.
+ * Listens until closed. A unix socket gets mode 0600. Throws LISTEN_FAILED if the address cannot be used, and
+ * CONFIG_INVALID if the path is too long.
  */
 export async function listen(
   system: System,
@@ -151,7 +151,7 @@ function isTls(socket: net.Socket): socket is tls.TLSSocket {
   return 'encrypted' in socket && socket instanceof loadTls().TLSSocket;
 }
 
-/** Removes a unix socket on which no process listens: a killed server left it. */
+/** Removes a unix socket on which no process listens: a killed server left it. Does nothing for other addresses. */
 async function removeStaleSocket(address: Address): Promise<void> {
   if (address.kind !== 'unix') return;
   if (fs.lstatSync(address.path, { throwIfNoEntry: false })?.isSocket() !== true) return;
@@ -224,8 +224,8 @@ function hostInHeader({ host, port }: Address & { kind: 'tcp' }): string {
 }
 
 /**
- * Connects, over TLS if `tlsOptions` is given. Throws SERVER_UNREACHABLE, CERTIFICATE_REFUSED, and TIMED_OUT if the
- * server does not answer.
+ * Connects, over TLS if `tlsOptions` is given. Throws SERVER_UNREACHABLE if there is no connection, CERTIFICATE_REFUSED
+ * if the certificate is not trusted, and TIMED_OUT if the server does not answer.
  */
 export function connect(
   system: System,

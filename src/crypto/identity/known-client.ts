@@ -67,26 +67,24 @@ export class KnownClient {
 
   /**
    * Compares a client with the remembered identity, and remembers it. Call it after the password has opened the key
-   * record. Keys that list the remembered ones as their predecessors are accepted. Throws KEYS_CHANGED,
-   * ENCRYPTION_GONE.
+   * record. Keys that list the remembered ones as their predecessors are accepted. Unless the user accepts any change,
+   * throws KEYS_CHANGED for other keys, ENCRYPTION_GONE if the client encrypted before, and MEMORY_DAMAGED if the file
+   * with the remembered identity is damaged.
    */
   meet(record: KeyRecord, keys: readonly MasterKey[]): void {
     if (record.isEncrypting) this.rememberKeys(record, keys);
     else this.rememberPlain();
   }
 
-  /**
-   * Compares like `meet` but remembers nothing, for a run that may still be refused. Throws KEYS_CHANGED,
-   * ENCRYPTION_GONE.
-   */
+  /** Compares like `meet` but remembers nothing, for a run that may still be refused. Throws the same errors. */
   compare(record: KeyRecord, keys: readonly MasterKey[]): void {
     if (record.isEncrypting) this.knownBefore(idOf(record)!, keys);
     else this.requirePlain();
   }
 
   /**
-   * True if a record has the remembered keys, so that it need not be opened for a comparison. Throws
-   * MEMORY_DAMAGED.
+   * True if a record has the remembered keys, so that it need not be opened for a comparison. Throws MEMORY_DAMAGED as
+   * `meet` does.
    */
   isKnown(record: KeyRecord | undefined): boolean {
     const known = this.read();
@@ -96,7 +94,7 @@ export class KnownClient {
   /**
    * Returns a message if the client's keys are not the remembered ones, for a run without the password. Only with the
    * password can the predecessors of the keys be checked. Returns undefined if the keys match or the user accepts the
-   * change. Throws MEMORY_DAMAGED.
+   * change. Throws MEMORY_DAMAGED as `meet` does.
    */
   unprovenKeys(record: KeyRecord): string | undefined {
     const id = idOf(record);
@@ -105,7 +103,7 @@ export class KnownClient {
     return `${this.name} has other keys (key id ${shownKeyId(id)}) than this machine remembers: the password is needed to check whether they replaced those`;
   }
 
-  /** True if this machine remembers keys of the client. Throws MEMORY_DAMAGED. */
+  /** True if this machine remembers keys of the client. Throws MEMORY_DAMAGED as `meet` does. */
   get isKnownToEncrypt(): boolean {
     return this.read().some((keys) => keys !== null);
   }
@@ -122,8 +120,8 @@ export class KnownClient {
   }
 
   /**
-   * Returns the remembered key ids. Throws KEYS_CHANGED if keys with this id may not follow them, unless the user
-   * accepts the change.
+   * Returns the remembered key ids. Throws KEYS_CHANGED if the keys with this id have not replaced the remembered ones,
+   * unless the user accepts the change.
    */
   private knownBefore(id: string, keys: readonly MasterKey[]): readonly (string | null)[] {
     const known = this.read();
@@ -161,7 +159,10 @@ export class KnownClient {
     return `has new keys, with the key id ${shown}, in place of those that this machine knew. Sheets and key files of the old keys no longer open this client: ${PRINT_KEYS}.`;
   }
 
-  /** Compares a client that does not encrypt with the remembered identity, and remembers it. Throws ENCRYPTION_GONE. */
+  /**
+   * Compares a client that does not encrypt with the remembered identity, and remembers it. Throws ENCRYPTION_GONE if
+   * keys are remembered, unless the user accepts the change.
+   */
   rememberPlain(): void {
     const known = this.read();
     const keys = this.keysIn(known);
@@ -171,9 +172,9 @@ export class KnownClient {
   }
 
   /**
-   * Compares like `rememberPlain` but remembers nothing. It is used if the run is refused or may still be, and if the
-   * server has not shown the client's key record. `how` is the reason that the client does not encrypt. Throws
-   * ENCRYPTION_GONE.
+   * Compares like `rememberPlain` but remembers nothing, and throws the same errors. It is used if the run is refused
+   * or may still be, and if the server has not shown the client's key record. `how` is the reason that the client does
+   * not encrypt.
    */
   requirePlain(how?: string): void {
     this.keysIn(this.read(), how);
@@ -219,8 +220,8 @@ export class KnownClient {
   }
 
   /**
-   * Returns the remembered key ids, one for each name of the place that has one. Throws MEMORY_DAMAGED if
-   * `isStrict`; otherwise ignores damaged files.
+   * Returns the remembered key ids, one for each name of the place that has one. Ignores damaged files, or throws
+   * MEMORY_DAMAGED for them if `isStrict`.
    */
   private read(isStrict = !this.options.trustsChange): (string | null)[] {
     return this.at.places.flatMap((place) => {

@@ -68,7 +68,10 @@ export class DirectoryPaths {
     };
   }
 
-  /** Returns the last known place of a directory or, if it was moved after the set, its place in the set. */
+  /**
+   * Returns the place of a directory in the set: its last known place, unless it was moved after the set. Returns
+   * undefined if the place is unknown.
+   */
   private placeOf(directory: DirectoryId): EntryPlace | undefined {
     const { catalog, set } = this;
     const last = catalog.directories.location(directory);

@@ -47,15 +47,15 @@ export interface LocalHistoryOptions {
   readonly access?: Access;
 }
 
-/** Opens a client for reading. Throws NO_SUCH_STORE, NO_SUCH_CLIENT, CATALOG_*. */
+/** Opens a client for reading. Throws NO_SUCH_STORE, NO_SUCH_CLIENT, and the errors of opening its catalog. */
 export function openLocalHistory(system: System, options: LocalHistoryOptions): History {
   const directory = openClientDirectory(system, options);
   return openHistoryIn(system, directory, options.access ?? Access.ofThisProcess());
 }
 
 /**
- * Opens a client whose directory was found already. Throws CATALOG_*. Calls within `sliceMs` share one read
- * transaction. With 0 there is no read transaction, for a caller that shares its thread with a writer.
+ * Opens a client in a directory. Throws the errors of opening its catalog. Calls within `sliceMs` milliseconds share
+ * one read transaction. With 0 there is no read transaction, for a caller that shares its thread with a writer.
  */
 export function openHistoryIn(
   system: System,

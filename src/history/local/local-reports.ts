@@ -34,8 +34,9 @@ import {
   type StoreState,
 } from '../reports.js';
 
-/** Number of directories whose names one query searches, and whose entries one query counts. */
+/** Number of directories whose changes one query reads. */
 const SLICE_DIRECTORIES = 4096;
+/** Number of directories whose entries one query counts. */
 const COUNTED_DIRECTORIES = 512;
 const SLICE_ROWS = 4096;
 /** Maximum number of sets whose directory paths are cached. */

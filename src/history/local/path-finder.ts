@@ -30,7 +30,10 @@ export class PathFinder {
     this.roots = undefined;
   }
 
-  /** Returns the entry of a path as of a set. Throws NO_ACCESS if a directory above it must not be searched. */
+  /**
+   * Returns the entry of a path as of a set; undefined if there is none. Throws NO_ACCESS if the reader may not search
+   * a directory above it.
+   */
   find(path: Buffer, set: SetNumber): CatalogEntry | undefined {
     const start = rootAbove(this.rootsOf(set), path);
     if (start === undefined) return undefined;
@@ -68,7 +71,10 @@ export class PathFinder {
       : undefined;
   }
 
-  /** Returns the directory that the names lead to. */
+  /**
+   * Returns the directory that the names lead to; undefined if one of them is no directory of the set. Throws NO_ACCESS
+   * if the reader may not search a directory on the way.
+   */
   private walk(
     path: Buffer,
     set: SetNumber,

@@ -15,7 +15,10 @@ export function restBelow(root: Buffer, path: Buffer): Buffer[] | undefined {
   return [...splitRoot(root).below, ...parts.slice(rootParts.length)];
 }
 
-/** Returns the deepest root at or above a path. */
+/**
+ * Returns the deepest root at or above a path, and the names that lead from the root's directory to the path. Returns
+ * undefined if there is no such root.
+ */
 export function rootAbove(
   roots: readonly RootRecord[],
   path: Buffer,

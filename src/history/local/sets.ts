@@ -4,8 +4,8 @@ import { TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 
 /**
- * Returns a set by number or name; if undefined, the newest complete set. Throws NO_SUCH_SET, and USAGE for a name
- * of several sets.
+ * Returns a set by number or name; if `text` is undefined, the newest complete set. Throws NO_SUCH_SET if there is
+ * none, and USAGE if several sets have the name.
  */
 export function setNamed(
   client: string,
@@ -30,7 +30,7 @@ function onlyOne(named: readonly BackupSet[]): BackupSet | undefined {
   throw new TardisError('USAGE', `several backup sets have this name: give one of ${numbers}`);
 }
 
-/** Returns the newest complete set that began at a time or before it. Throws NO_SUCH_SET. */
+/** Returns the newest complete set that began at a time or before it. Throws NO_SUCH_SET if there is none. */
 export function setAt(client: string, sets: readonly BackupSet[], momentMs: number): BackupSet {
   const found = sets.findLast((set) => set.state === 'complete' && set.openedAtMs <= momentMs);
   if (found !== undefined) return found;

@@ -33,7 +33,8 @@ export interface CopyToServer {
 
 /**
  * Copies a client to a server. A lost connection is replaced until the retry time is over, and the copy continues.
- * Throws COPY_DIFFERS, NOT_PERMITTED, LOGIN_FAILED, CLIENT_EXISTS, QUOTA_EXCEEDED, …, and errors of reading the source.
+ * Throws INTERRUPTED if it is aborted, the errors of the server, such as COPY_DIFFERS, NOT_PERMITTED or QUOTA_EXCEEDED,
+ * and those of reading the source.
  */
 export async function copyToServer(
   system: System,

@@ -15,7 +15,10 @@ import type { System } from '../../system/index.js';
 export interface Entry {
   /** Logs in over a new connection. Throws the errors of the login. */
   enter(connection: ClientLine, greeted: Pick<Greeted, 'hear' | 'lost'>): Promise<void>;
-  /** Called with the reason why a first connection failed. Throws ENCRYPTION_GONE. */
+  /**
+   * Called with the reason why a first connection failed. Throws ENCRYPTION_GONE if the server has no password for a
+   * client that encrypts, as this machine remembers.
+   */
   refused(reason: TardisError): void;
 }
 

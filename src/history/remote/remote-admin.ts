@@ -7,7 +7,7 @@ import type { System } from '../../system/index.js';
 import { historyOf } from './remote-history.js';
 import { RemotePeer, type RemotePlace } from './remote-peer.js';
 
-/** Logs in and opens a client for changes. Throws LOGIN_FAILED, NO_SUCH_CLIENT, SERVER_UNREACHABLE, … */
+/** Logs in and opens a client for changes. Throws the errors of connecting and of the login, such as LOGIN_FAILED. */
 export async function openRemoteAdmin(system: System, place: RemotePlace): Promise<Admin> {
   const { peer, keyring } = await RemotePeer.open(system, place);
   const history = historyOf(system, place.client, peer, keyring);

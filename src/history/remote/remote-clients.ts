@@ -4,8 +4,8 @@ import type { System } from '../../system/index.js';
 import { RemotePeer, type RemotePlace } from './remote-peer.js';
 
 /**
- * Logs in, requests the clients and ends the session. Throws NOT_PERMITTED, LOGIN_FAILED, NO_SUCH_CLIENT,
- * SERVER_UNREACHABLE, …
+ * Logs in, requests the clients and ends the session. Throws NOT_PERMITTED without the right `admin`, and the errors of
+ * connecting and of the login.
  */
 export async function remoteClients(
   system: System,

@@ -15,9 +15,9 @@ export interface RemoteCopy {
 }
 
 /**
- * Logs in and opens a client for copying. Throws LOGIN_FAILED, NO_SUCH_CLIENT, SERVER_UNREACHABLE, …. Throws
- * NOT_PERMITTED for an account of a client that encrypts: the copy gets the client's own key record, which only its
- * owner may have.
+ * Logs in and opens a client for copying. Throws errors of the connection and the login, such as SERVER_UNREACHABLE or
+ * LOGIN_FAILED. Throws NOT_PERMITTED for an account of a client that encrypts: the copy gets the client's own key
+ * record, which only its owner may have.
  */
 export async function openRemoteCopy(system: System, place: RemotePlace): Promise<RemoteCopy> {
   const { peer, keyring, record } = await RemotePeer.open(system, place);
@@ -54,7 +54,10 @@ async function offerOf(
   }
 }
 
-/** Returns the key record with which the copy is made. */
+/**
+ * Returns the key record for the copy. Returns undefined if the client has none, and for an account of a client that
+ * does not encrypt. Throws NOT_PERMITTED for an account of a client that encrypts.
+ */
 function keysOf(record: Buffer, account: string | undefined): Buffer | undefined {
   if (record.length === 0) return undefined;
   if (account === undefined) return record;

@@ -34,8 +34,8 @@ type ListingPage = Parameters<History['list']>[0];
 type OwnerRecord = Awaited<ReturnType<History['owners']>>[number];
 
 /**
- * Connects to a server, logs in and opens a client for reading. Throws SERVER_UNREACHABLE, NO_SUCH_CLIENT,
- * LOGIN_FAILED, …
+ * Connects to a server, logs in and opens a client for reading. Throws errors of the connection and the login, such as
+ * SERVER_UNREACHABLE, NO_SUCH_CLIENT or LOGIN_FAILED.
  */
 export async function openRemoteHistory(system: System, place: RemotePlace): Promise<History> {
   const { peer, keyring } = await RemotePeer.open(system, place);
@@ -190,7 +190,9 @@ class RemoteHistory implements History {
   }
 }
 
-/** Returns all items of a list that a server gives in pages. */
+/**
+ * Returns all items of a list that a server gives in pages. Throws PROTOCOL_VIOLATION for more than MAX_LISTED items.
+ */
 async function allOf<T>(
   pageFrom: (from: number) => Promise<{ readonly items: readonly T[]; readonly hasMore: boolean }>,
 ): Promise<T[]> {

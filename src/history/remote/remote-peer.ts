@@ -1,7 +1,7 @@
 /**
- * A server that answers a reader's requests. Each request is a promise; answers arrive in the order of the
- * requests. Requests do not depend on each other, so after a lost connection the pending ones are sent again over
- * a new one. Only requests about deltas depend on their connection, and fail with it.
+ * A server that answers a reader's requests. Each request is a promise; answers arrive in the order of the requests.
+ * After a lost connection, requests without an answer are sent again over a new connection. Requests about deltas fail
+ * instead, since they depend on data that the server keeps for a connection.
  */
 import { decodeReply, encodeRequest, type Reply, type Request } from '../index.js';
 import type { Keyring } from '../../crypto/index.js';
@@ -96,7 +96,7 @@ export class RemotePeer {
   private failure: TardisError | undefined;
   private connection: ClientLine | undefined;
   /** Limits the open questions to the number that a server accepts; further questions wait here. */
-  private readonly turns = new Credit(MAX_QUESTIONS - 1); // the peer may ask one of its own
+  private readonly turns = new Credit(MAX_QUESTIONS - 1); // one is for the peer's own question
   private readonly over = new AbortController();
   private readonly system: System;
   private readonly place: PeerPlace;
@@ -112,7 +112,7 @@ export class RemotePeer {
     );
   }
 
-  /** Connects and logs in. Throws SERVER_UNREACHABLE, NO_SUCH_CLIENT, LOGIN_FAILED, … */
+  /** Connects and logs in. Throws errors such as SERVER_UNREACHABLE, NO_SUCH_CLIENT or LOGIN_FAILED. */
   static async open(
     system: System,
     place: RemotePlace,
@@ -129,8 +129,8 @@ export class RemotePeer {
   }
 
   /**
-   * Connects, once, and logs in by a token. Throws SERVER_UNREACHABLE, CERTIFICATE_REFUSED, INSECURE_TCP_REFUSED,
-   * NOT_LOGGED_IN, …
+   * Connects, once, and logs in by a token. Throws errors such as SERVER_UNREACHABLE, CERTIFICATE_REFUSED,
+   * INSECURE_TCP_REFUSED or NOT_LOGGED_IN.
    */
   static async openByToken(
     system: System,
@@ -300,8 +300,8 @@ export class RemotePeer {
   }
 
   /**
-   * Replaces a lost connection. Throws the reason of the loss, or a later error, if it is permanent or the time is
-   * up.
+   * Replaces a lost connection. Rejects the requests that depend on earlier ones of that connection (`isBound`). Throws
+   * the reason of the loss, or a later error, if it is permanent or the time is up.
    */
   private async goOn(reason: TardisError): Promise<void> {
     this.generation += 1;

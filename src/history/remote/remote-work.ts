@@ -21,8 +21,9 @@ interface Place {
 }
 
 /**
- * Has the server check the store. The server has no keys, so names are decrypted, and sets compared with their seals,
- * on this machine. Throws NOT_PERMITTED, CONNECTION_LOST, INTERRUPTED, and the errors of a check.
+ * Requests a check of the store by the server. The server has no keys, so this machine decrypts names, and compares
+ * sets with their seals. Throws NOT_PERMITTED without the right, CONNECTION_LOST, INTERRUPTED if it is aborted, and the
+ * errors of a check.
  */
 export async function checkThere(
   { peer, history, keyring }: Place,
@@ -67,7 +68,10 @@ function amountOf(data: ReadData): { amount: number; of: number } {
   }
 }
 
-/** Runs garbage collection on the server. Throws NOT_PERMITTED, CLIENT_BUSY, CONNECTION_LOST, INTERRUPTED. */
+/**
+ * Runs garbage collection on the server. Throws NOT_PERMITTED without the right, CLIENT_BUSY if the client is in use,
+ * CONNECTION_LOST, and INTERRUPTED if it is aborted.
+ */
 export async function freeThere(
   peer: RemotePeer,
   hooks: WorkHooks,

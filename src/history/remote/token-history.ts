@@ -16,8 +16,8 @@ export interface TokenHistory {
 }
 
 /**
- * Logs in to a server by a token, once: after a lost connection every call fails. Throws SERVER_UNREACHABLE,
- * CERTIFICATE_REFUSED, INSECURE_TCP_REFUSED, NOT_LOGGED_IN, NOT_PERMITTED, …
+ * Logs in to a server by a token, once: after a lost connection every call fails. Throws NOT_PERMITTED without the
+ * right to list, and the errors of `RemotePeer.openByToken`.
  */
 export async function openHistoryByToken(
   system: System,

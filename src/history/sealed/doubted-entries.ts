@@ -80,7 +80,8 @@ function openedName({ name }: HistoryEntry, { names }: Keyring): Buffer {
 
 /**
  * Returns the doubted entries that are right although their seals are damaged: with them, the listing adds up to its
- * seal. `proven` is the sum of the other entries. Returns undefined if no combination adds up.
+ * seal. `proven` is the sum of the other entries. Returns undefined if no combination adds up, or if there are more
+ * than MAX_DOUBTED.
  */
 export function settleDoubts(
   doubted: readonly DoubtedEntry[],

@@ -27,7 +27,10 @@ export class KeptListings {
   }
 }
 
-/** Returns the key of a listing. A listing that was proven for one place, or without a seal, is not proven for another. */
+/**
+ * Returns the key of a listing. A listing that was proven without a seal, or for fewer places of its directory, gets
+ * another key, so that it is proven again.
+ */
 export function listingKey(
   { directory, set, limit, withDigests }: Omit<ListingPage, 'after'>,
   { isSealed }: ProvenSet,
@@ -36,7 +39,7 @@ export function listingKey(
   return `${set}/${directory}/${limit}/${withDigests}/${places.length}/${isSealed}`;
 }
 
-/** Returns the name after which the page begins that may have a sealed name. */
+/** Returns the sealed name after which the page begins that can contain `sealedName`; empty for the first page. */
 export function startOfPage(pages: Listed['pages'], sealedName: Buffer): Buffer {
   let start = '';
   for (const after of pages.keys()) {

@@ -3,7 +3,7 @@ import { endOfEntry, firstEntry, nameAt, packedHead } from '../../store/catalog/
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
-/** The place before an entry: its part, and its offset in it. */
+/** A position before an entry: the index of a part, and an offset in that part. */
 interface Position {
   readonly part: number;
   readonly at: number;
@@ -70,7 +70,7 @@ export class LargeListing {
     return at < this.parts[part]!.length ? { part, at } : this.begin(part + 1);
   }
 
-  /** Returns the position after a name. */
+  /** Returns the position after a name; undefined if an unsorted listing does not have the name. */
   private after(name: Buffer): Position | undefined {
     if (name.length === 0) return this.begin(0);
     let position = this.begin(0);

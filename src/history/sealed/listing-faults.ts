@@ -35,7 +35,10 @@ export class ListingFaults {
     this.opener = new EntryOpener(keyring, native);
   }
 
-  /** Checks all sealed directories and fills `bySet`. Throws CATALOG_DAMAGED, INTERRUPTED. */
+  /**
+   * Checks all sealed directories and fills `bySet`. Throws CATALOG_DAMAGED if SQLite finds damage, and INTERRUPTED if
+   * it is aborted.
+   */
   async find(signal: AbortSignal): Promise<void> {
     const { seals } = this.catalog;
     for (let after: DirectoryId = 0; ; ) {

@@ -56,7 +56,10 @@ export class LostPlaces {
     return standIn(set, ROOTS_DIRECTORY, Buffer.from(String(root)), directory);
   }
 
-  /** Returns the entry of the directory for lost directories; empty if there are none. */
+  /**
+   * Returns a list with the entry of the directory for lost directories; an empty list if no directory is lost.
+   * `beside` are the other entries of the first root, whose names are taken.
+   */
   async foundEntry(
     set: SetNumber,
     roots: readonly RootRecord[],

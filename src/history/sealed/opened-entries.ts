@@ -67,7 +67,10 @@ export class EntryOpener {
     return doubted;
   }
 
-  /** Opens entries in place and adds their seals to `sum`. Throws NOT_AUTHENTIC. */
+  /**
+   * Opens entries in place and adds their seals to `sum`. Throws NOT_AUTHENTIC if an entry does not match its seal, and
+   * the `damage` of a damaged entry.
+   */
   open(entries: readonly HistoryEntry[], sum: SealSum): void {
     for (const { damage } of entries) if (damage !== undefined) throw damage;
     if (!this.openAll([...entries], sum, false)) {
@@ -109,8 +112,8 @@ export class EntryOpener {
   }
 
   /**
-   * Returns an error if the content or the directory of an entry is not the one that its seal covers. The store must
-   * not choose these.
+   * Returns an error if the content or the directory of an entry is not the one that its seal covers, since the store
+   * must not choose these. Returns undefined if both are right.
    */
   private strayOf(entry: HistoryEntry, proof: ContentProof): TardisError | undefined {
     const hasContent = proof.hashes

@@ -18,8 +18,9 @@ import type { DirectoryPlaces } from './directory-places.js';
 import { LargeListing } from './large-listing.js';
 import type { ProvenSet } from './proven-sets.js';
 
-/** Maximum number of opened listings of large directories that are kept, and of keys of those that have none. */
+/** Maximum number of opened listings of large directories that are kept. */
 const MAX_KEPT = 2;
+/** Maximum number of remembered directories that must be listed in another way. */
 const MAX_UNPROVEN = 64;
 /** Number of entries of an unsorted listing that are opened at once. */
 const PART_ENTRIES = 2048;
@@ -52,7 +53,10 @@ export class OpenedPages {
     this.maxSorted = maxSorted;
   }
 
-  /** Returns pages as `History.listPacked` does, those without bytes for directories that `list` must list. */
+  /**
+   * Returns pages as `History.listPacked` does. A page has no bytes if `list` must list its directory. Returns
+   * undefined if the store returns no such pages, and for pages of several directories after a name.
+   */
   list(proven: ProvenSet, { directories, set, after, limit }: PackedPages): Buffer | undefined {
     const [first] = directories;
     const isOne = directories.length === 1;
@@ -91,8 +95,8 @@ export class OpenedPages {
   }
 
   /**
-   * Opens the whole listing of a directory in the order of the sealed names, part by part. `first` is the first part, with
-   * one entry more than is sorted. Returns undefined unless the listing is proven, and if it is too large.
+   * Opens the whole listing of a directory in the order of the sealed names, part by part. `first` is the first part,
+   * with one entry more than is sorted. Returns undefined if the listing is not proven or is too large.
    */
   private openUnsorted(
     proven: ProvenSet,
@@ -121,7 +125,10 @@ export class OpenedPages {
     return parts;
   }
 
-  /** Returns what the listing of a directory is compared with; undefined if its set has no seal for its only place. */
+  /**
+   * Returns the place and the seal with which the listing of a directory is compared. Returns undefined if the
+   * directory has not exactly one place, or the set has no seal for that place.
+   */
   private listingOf(proven: ProvenSet, directory: DirectoryId): SealedListing | undefined {
     const place = this.placeOf(proven, directory);
     const expected = place && proven.listingAt(place);
@@ -144,7 +151,9 @@ export class OpenedPages {
     return places.length === 1 ? places[0] : undefined;
   }
 
-  /** Returns a page of a directory that has more entries than one. */
+  /**
+   * Returns a page of a directory that has more entries than one page. Returns undefined if its listing is not proven.
+   */
   private largePage(
     proven: ProvenSet,
     directory: DirectoryId,

@@ -1,4 +1,7 @@
-/** Opens the texts of sets and of their notes, which an encrypting client has sealed. Throws NOT_AUTHENTIC. */
+/**
+ * Opens the texts of sets and of their notes, which an encrypting client has sealed. The functions throw NOT_AUTHENTIC
+ * for a text that this client has not sealed.
+ */
 import type { NameSealer } from '../../crypto/index.js';
 import { mappedMarks } from '../../model/index.js';
 import { type BackupSet, ROOTS_DIRECTORY } from '../../store/catalog/index.js';

@@ -10,7 +10,10 @@ interface Proof {
   readonly native: NativeCalls;
 }
 
-/** Returns a location for each content; undefined if the stored content is not the one of the entry. */
+/**
+ * Returns a location for each content; undefined if the content is missing, or if the stored one is not that of the
+ * entry.
+ */
 export function provenLocations(
   { opener, keys, native }: Proof,
   contents: readonly RequestedContent[],

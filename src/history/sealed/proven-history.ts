@@ -4,8 +4,9 @@ import { TardisError } from '../../errors/index.js';
 import type { History } from '../history.js';
 
 /**
- * Returns a history whose roots, entries and listings are all proven by the client's seals. Throws NOT_PROVEN,
- * immediately if the client does not encrypt, since it then has no seals.
+ * Returns a history whose roots, entries and listings are all proven by the client's seals. Its calls throw NOT_PROVEN
+ * instead of returning data without proof. This function throws NOT_PROVEN if the client does not encrypt, since it
+ * then has no seals.
  */
 export function provenHistory(history: History): History {
   if (history.contentKeys === undefined) {

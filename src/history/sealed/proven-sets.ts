@@ -73,8 +73,9 @@ export class ProvenSets {
   }
 
   /**
-   * Returns a proven set. Throws NOT_AUTHENTIC if the set is not as the client made it, STORE_ROLLED_BACK,
-   * NO_SUCH_SET.
+   * Returns a proven set. Throws NOT_AUTHENTIC if the set is not as the client made it and such sets are not accepted.
+   * Throws STORE_ROLLED_BACK if the store is older than this machine has seen and `reportOlder` is undefined. Throws
+   * NO_SUCH_SET if there is no such set.
    */
   async of(set: SetNumber): Promise<ProvenSet> {
     const kept = this.kept.get(set);

@@ -173,7 +173,7 @@ class UnsealedHistory implements History {
     return owners.map((owner) => ({ ...owner, name: names.openOwner(owner) }));
   }
 
-  /** Finds an entry in the proven listing of each directory on the path. */
+  /** Finds the entry in proven listings. Throws NOT_AUTHENTIC if a root is another one, or the `damage` of an entry. */
   async find(path: Buffer, set: SetNumber): Promise<HistoryEntry | undefined> {
     const proven = await this.provenSet(set);
     const above = rootAbove([...proven.roots], path);
@@ -212,8 +212,8 @@ class UnsealedHistory implements History {
   readonly orderOf = (name: Buffer): Buffer => this.keyring.names.name(name);
 
   /**
-   * Returns versions, each proven to be sealed by this client. The sets that had a version are proven only by these
-   * sets themselves.
+   * Returns the versions that this client sealed under this name; counts damaged versions, and leaves them out. Throws
+   * NOT_AUTHENTIC if the store returns a version of another name. The sets that had a version are not proven here.
    */
   async versions(path: Buffer): Promise<PathVersion[]> {
     await this.proven.checkMemory();
@@ -245,13 +245,13 @@ class UnsealedHistory implements History {
     return from < 0 ? [] : entries.slice(from, from + limit);
   }
 
-  /** Returns pages of a set that was proven before. Doubts are left to `list`. */
+  /** Returns pages of a set that was proven before; undefined if `list` must be called instead. */
   listPacked(pages: PackedPages): Buffer | undefined {
     const proven = this.proven.acceptsUnproven ? undefined : this.proven.provenBefore(pages.set);
     return proven && this.pages.list(proven, pages);
   }
 
-  /** Returns the whole listing of a directory after comparing it with its seal. Throws NOT_AUTHENTIC. */
+  /** Returns a whole listing. Throws NOT_AUTHENTIC if its seal does not match and unproven sets are not accepted. */
   private async prove({ directory, set, limit, withDigests }: ListingPage): Promise<Listed> {
     const proven = await this.provenSet(set);
     const places = this.places.of(set, directory);
@@ -291,7 +291,7 @@ class UnsealedHistory implements History {
     return listed;
   }
 
-  /** Returns the doubted entries that the seal of the listing proves right. Throws NOT_AUTHENTIC. */
+  /** Returns the doubted entries that the listing's seal proves right. Throws NOT_AUTHENTIC in the cases of `prove`. */
   private checkListing(
     proven: ProvenSet,
     places: readonly Buffer[],
@@ -337,7 +337,7 @@ class UnsealedHistory implements History {
     return this.provenPage({ ...page, after }, pages);
   }
 
-  /** Returns a page that begins after a sealed name. Throws NOT_AUTHENTIC if it is another one than was proven. */
+  /** Returns a page after a sealed name. Throws NOT_AUTHENTIC if it differs from the page that was proven. */
   private async provenPage(page: ListingPage, pages: Listed['pages']): Promise<HistoryEntry[]> {
     const found = await this.sealed.list(page);
     const sum = new SealSum();

@@ -59,7 +59,7 @@ export class UnsealedReports implements Reports {
     return { entries: inOrder, next };
   }
 
-  /** Requests all names and filters them here, since a store cannot match sealed names. */
+  /** Requests all names and filters them here, since a store cannot match sealed names. Leaves out roots. */
   async named({ after, literal, isMatch }: NamedPage): Promise<NamesFound> {
     const { names } = this.keyring;
     const all = { after, literal: NOTHING, isMatch: () => true };
@@ -91,7 +91,8 @@ export class UnsealedReports implements Reports {
   }
 
   /**
-   * Returns the opened configuration. Throws NOT_AUTHENTIC if it is not sealed, and therefore invented by the store.
+   * Returns the opened configuration; undefined if there is none. Throws NOT_AUTHENTIC if it is not sealed, and
+   * therefore invented by the store.
    */
   async clientConfig(set: SetNumber): Promise<ClientConfig | undefined> {
     const config = await this.sealed.clientConfig(set);

@@ -10,7 +10,7 @@ export const PAGE_BYTES = 4 << 20;
 /** Codec of a message. For an answer, `Context` is the request, which limits the contents of the answer. */
 export interface Coder<Value, Fields, Context = void> {
   toWire(value: Value, context: Context): Fields;
-  /** Decodes and checks fields. Throws PROTOCOL_VIOLATION. */
+  /** Decodes fields. Throws PROTOCOL_VIOLATION if they are invalid. */
   fromWire(fields: Fields, context: Context): Value;
 }
 

@@ -11,7 +11,7 @@ export interface ObjectPiece {
 
 /**
  * Returns a reader that requests all pieces of a range at once. `request` resolves with undefined if there is no such
- * object.
+ * object; the reader then rejects with ENOENT.
  */
 export function objectsInPieces(
   request: (piece: ObjectPiece) => Promise<Uint8Array | undefined>,

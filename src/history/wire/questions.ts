@@ -119,13 +119,13 @@ export function encodeRequest<N extends QuestionName>(
   return encodeQuestion(name, number, CODECS[name].request.toWire(request));
 }
 
-/** Decodes and checks a question. Throws PROTOCOL_VIOLATION. */
+/** Decodes a question. Throws PROTOCOL_VIOLATION if it is malformed. */
 export function decodeRequest<N extends QuestionName>(name: N, bytes: Buffer): DecodedRequest<N> {
   const { number, body } = decodeQuestion(name, bytes);
   return { number, request: CODECS[name].request.fromWire(body) };
 }
 
-/** Encodes the answer to a question; a long one is cut to a page. */
+/** Encodes the answer to a question. If the codec knows pages, a long answer is cut to one. */
 export function encodeReply<N extends QuestionName>(
   name: N,
   { number, request }: DecodedRequest<N>,
@@ -134,7 +134,7 @@ export function encodeReply<N extends QuestionName>(
   return encodeAnswer(name, number, CODECS[name].reply.toWire(reply, request));
 }
 
-/** Decodes an answer, and checks that it belongs to the question. Throws PROTOCOL_VIOLATION. */
+/** Decodes an answer. Throws PROTOCOL_VIOLATION if it is malformed, or belongs to another question. */
 export function decodeReply<N extends QuestionName>(
   name: N,
   { number, request }: DecodedRequest<N>,

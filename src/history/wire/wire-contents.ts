@@ -53,7 +53,9 @@ export const OBJECT_PART: Coder<Buffer | undefined, Body<'objectIs'>, Body<'read
   },
 };
 
-/** Pieces of the signature of a version that the reader has. */
+/**
+ * A piece of the signature of a version that the reader has. Pieces with the same number `signature` belong together.
+ */
 export interface SignaturePiece {
   readonly signature: number;
   readonly basisBytes: number;

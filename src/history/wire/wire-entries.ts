@@ -20,7 +20,10 @@ type Fields = Body<'entriesAre'>;
 
 const NONE = 0;
 
-/** Encodes entries. `more` is true if further entries follow. */
+/**
+ * Encodes entries. `more` is true if further entries follow. `spans` has the first and the last set of each version, or
+ * is empty.
+ */
 export function entriesToWire(
   entries: readonly HistoryEntry[],
   more: boolean,
@@ -44,7 +47,7 @@ const DAMAGED_FLAG = 0x100;
 /** Name sent for an entry whose own name is invalid. */
 const NO_NAME: Buffer = Buffer.from('?');
 
-/** Decodes entries. Throws PROTOCOL_VIOLATION. */
+/** Decodes entries. Throws PROTOCOL_VIOLATION if they are malformed. */
 export function entriesFromWire({ rows: bytes, numbers }: Fields): HistoryEntry[] {
   const rows = checkRows(bytes, false);
   const entries: HistoryEntry[] = [];

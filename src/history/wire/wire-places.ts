@@ -72,7 +72,9 @@ export const PLACES: Coder<readonly ContentLocation[], Fields, Requested> = {
   fromWire: (fields, { contents }) => placesFromWire(fields, contents.length),
 };
 
-/** Decodes locations of contents. Throws PROTOCOL_VIOLATION, for example if their number is not `expected`. */
+/**
+ * Decodes locations of contents. Throws PROTOCOL_VIOLATION if they are malformed, or if their number is not `expected`.
+ */
 function placesFromWire(fields: Fields, expected: number): ContentLocation[] {
   const { places, lengths, numbers, digests } = fields;
   if (places.length !== expected || numbers.length !== digests.length * PIECE_NUMBERS) {

@@ -72,7 +72,10 @@ export function setRootsToWire(
   return reply;
 }
 
-/** Adds the decoded roots to `all`. Returns the set to continue from, if there are more. Throws PROTOCOL_VIOLATION. */
+/**
+ * Adds the decoded roots to `all`. Returns the set to continue from; undefined if there are no more. Throws
+ * PROTOCOL_VIOLATION if the fields are malformed.
+ */
 export function setRootsFromWire(
   { paths, sets, roots, more }: Body<'setRootsAre'>,
   from: SetNumber,
@@ -116,7 +119,7 @@ export function changesToWire(
   return { ...entriesToWire(entries.slice(0, end), more), directory, name };
 }
 
-/** Decodes a page of changes. Throws PROTOCOL_VIOLATION. */
+/** Decodes a page of changes. Throws PROTOCOL_VIOLATION if an entry is malformed. */
 export function changesFromWire(reply: Body<'changesAre'>): ChangesFound {
   const { more, directory, name } = reply;
   return { entries: entriesFromWire(reply), next: more ? { directory, name } : undefined };
@@ -136,7 +139,7 @@ export function namesToWire({ versions, next }: NamesFound): Body<'namesAre'> {
   };
 }
 
-/** Decodes a page of names. Throws PROTOCOL_VIOLATION. */
+/** Decodes a page of names. Throws PROTOCOL_VIOLATION if the lists differ in length. */
 export function namesFromWire(reply: Body<'namesAre'>): NamesFound {
   const { directories, names, firstSets, lastSets, more, directory, name } = reply;
   if (!isParallel(directories, names, firstSets, lastSets)) throw odd('names');
@@ -156,7 +159,7 @@ export function figuresToWire({ numbers, busiest }: StoreFigures): Body<'figures
   };
 }
 
-/** Decodes figures. Throws PROTOCOL_VIOLATION. */
+/** Decodes figures. Throws PROTOCOL_VIOLATION if a figure is missing or the list of directories is malformed. */
 export function figuresFromWire({ numbers, busiest }: Body<'figuresAre'>): StoreFigures {
   const figures = STORE_FIGURES.map((name) => {
     const value = Object.hasOwn(numbers, name) ? numbers[name] : undefined;

@@ -1,7 +1,7 @@
 /**
  * The interface for changing a stored client: its sets, their marks, paths to forget, and settings. It also starts long
  * work on the whole client: a check and garbage collection. All tools for these tasks use it, on a store on this
- * machine or through a server. Texts and paths are not sealed.
+ * machine or through a server. It takes and returns texts and paths in plain form, not sealed.
  */
 import type { BackupSet, Verdicts } from '../../history/index.js';
 import type { Keyring } from '../../crypto/index.js';
@@ -37,7 +37,10 @@ export interface CheckRequest {
   readonly read: ReadRequest;
   /** True if damaged contents are marked, and the marks of sound ones are cleared. */
   readonly mark: boolean;
-  /** True if each directory is compared with its seal even if no contents are read. A server has no keys for that. */
+  /**
+   * True if each directory is compared with its seal even if no contents are read. A check at a server ignores this,
+   * since a server has no keys.
+   */
   readonly withListings?: boolean;
 }
 
@@ -89,7 +92,10 @@ export interface Admin extends Disposable {
   acceptOlder(report: (what: string) => void): void;
   /** Returns the listed sets, oldest first. */
   sets(): Promise<BackupSet[]>;
-  /** Deletes sets. Throws NO_SUCH_SET, SET_IS_NEWEST, SET_LOCKED, SET_TOO_YOUNG. */
+  /**
+   * Deletes sets. Throws NO_SUCH_SET for an unknown number, SET_IS_NEWEST for the newest set, SET_LOCKED for a locked
+   * set, and SET_TOO_YOUNG for a set that may not yet be deleted.
+   */
   deleteSets(sets: readonly SetNumber[]): Promise<void>;
   /** Throws the errors that `deleteSets` would throw for these sets, and deletes nothing. */
   previewDelete(sets: readonly SetNumber[]): Promise<void>;
@@ -98,14 +104,20 @@ export interface Admin extends Disposable {
    * through a server, the rules of the server.
    */
   previewPurge(request: PurgeRequest): Promise<Verdicts>;
-  /** Deletes the sets that a preview listed. A server applies its own rules again, and returns the verdicts. */
+  /**
+   * Deletes the sets `gone`, which a preview listed. Through a server, deletes the sets that the server's rules name
+   * now, and returns the verdicts; otherwise returns undefined.
+   */
   purge(gone: readonly SetNumber[]): Promise<Verdicts | undefined>;
   /**
    * Returns the retention rules of the client; `words` supply the priorities and all rules that are not stored with the
-   * client. Undefined if there are no rules, or if a server applies them.
+   * client. Returns undefined if there are no rules, or if a server applies them.
    */
   keptRules(words: RuleWords): RetentionRules | undefined;
-  /** Changes marks of all these sets, or of none. Throws NO_SUCH_SET, MARKS_INVALID. */
+  /**
+   * Changes marks of all these sets, or of none. Throws NO_SUCH_SET for an unknown number, MARKS_INVALID for an
+   * impossible mark.
+   */
   mark(sets: readonly SetNumber[], change: SetChange): Promise<void>;
   /** Returns the pending requests to forget paths. */
   forgets(): Promise<readonly ForgetRequest[]>;
@@ -113,9 +125,12 @@ export interface Admin extends Disposable {
   previewForget(paths: readonly Buffer[]): Promise<ForgetReport>;
   /** Requests that paths be forgotten after `undoMs`, which a server may lengthen. Returns the requests. */
   requestForgets(paths: readonly Buffer[], undoMs: number): Promise<readonly ForgetRequest[]>;
-  /** Withdraws requests to forget paths. Throws NO_SUCH_REQUEST. */
+  /** Withdraws requests to forget paths. Throws NO_SUCH_REQUEST for an unknown id. */
   withdrawForget(ids: readonly number[]): Promise<void>;
-  /** Changes a setting stored with the client; `value` undefined removes it. Throws CONFIG_INVALID. */
+  /**
+   * Changes a setting stored with the client; if `value` is undefined, removes it. Throws CONFIG_INVALID for an unknown
+   * key or an invalid value.
+   */
   changeSetting(key: string, value: string | undefined): Promise<void>;
   /**
    * Checks the store. If the keys are known, also compares sets with their seals. Throws INTERRUPTED and the errors of
@@ -124,10 +139,13 @@ export interface Admin extends Disposable {
   check(request: CheckRequest, hooks: CheckHooks): Promise<CheckOutcome>;
   /**
    * Frees the space of deleted sets, if there are any. Returns undefined through a server, which frees the space by
-   * itself. Throws INTERRUPTED, CATALOG_DAMAGED.
+   * itself. Throws INTERRUPTED if it is aborted, CATALOG_DAMAGED if the catalog is damaged.
    */
   freeDeleted(request: FreeRequest, hooks: WorkHooks): Promise<GcReport | undefined>;
-  /** Searches the whole client for unneeded data, and frees its space. Throws INTERRUPTED, CATALOG_DAMAGED. */
+  /**
+   * Searches the whole client for unneeded data, and frees its space. Throws INTERRUPTED if it is aborted,
+   * CATALOG_DAMAGED if the catalog is damaged.
+   */
   freeUnneeded(request: FreeRequest, hooks: WorkHooks): Promise<GcReport>;
   /**
    * Marks contents as damaged, so that the next backup sends them again. Throws CAPABILITY_MISSING through a server,
@@ -137,8 +155,8 @@ export interface Admin extends Disposable {
   /** Returns a summary of the parity; undefined through a server, and in a bucket. */
   parity(): Promise<ParitySummary | undefined>;
   /**
-   * Restores damaged files of the store from their parity, and in a directory makes parity that is missing. Needs no keys,
-   * and in a bucket no catalog. Throws INTERRUPTED, and CAPABILITY_MISSING through a server.
+   * Restores damaged files of the store from their parity, and in a directory makes parity that is missing. Needs no
+   * keys, and in a bucket no catalog. Throws INTERRUPTED if it is aborted, and CAPABILITY_MISSING through a server.
    */
   repair(options: RepairOptions): Promise<RepairOutcome>;
   /** Ends the session at a server. `using` does so at the end of a block. */

@@ -5,7 +5,7 @@ import type { SealFinding } from '../check/index.js';
 
 /**
  * Returns the complete sets that do not fit their seals. With `all`, checks every set, and fetches the seals of all its
- * directories. Otherwise only the newest set is checked. Throws INTERRUPTED.
+ * directories. Otherwise only the newest set is checked. Throws INTERRUPTED if it is aborted.
  */
 export async function brokenSets(
   history: History,

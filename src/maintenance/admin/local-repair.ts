@@ -14,8 +14,8 @@ import type { RepairOutcome } from './admin.js';
 
 /**
  * Repairs a client. In a bucket, this machine's catalog is brought up to date after the repair, since damaged commits
- * would have prevented that before. Then wrong copies of the catalog are replaced. Throws CLIENT_BUSY, INTERRUPTED, and
- * errors of a bucket.
+ * would have prevented that before. Then wrong copies of the catalog are replaced. Throws CLIENT_BUSY if the client is
+ * in use, INTERRUPTED if it is aborted, and errors of a bucket.
  */
 export async function repairHere(
   system: System,

@@ -40,7 +40,10 @@ export interface ExtendReport {
   firstEndMs: number | undefined;
 }
 
-/** Extends the locks that are due. Throws INTERRUPTED and errors of a bucket. A later run continues the work. */
+/**
+ * Extends the locks that are due. Throws INTERRUPTED if it is aborted, and errors of a bucket. A later run continues
+ * the work.
+ */
 export async function extendLocks(
   versions: ObjectVersions,
   { retainMs, signal, onProgress, onStrange }: ExtendOptions,

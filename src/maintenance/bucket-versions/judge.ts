@@ -10,7 +10,7 @@ const MOST_LOGS = 2;
 
 /**
  * State of an object:
- * - `sound`: readers get the bytes of the version that counts.
+ * - `sound`: readers get the bytes of the version that counts (names.ts).
  * - `changed`: readers get other bytes.
  * - `hidden`: there is a delete marker that no commit explains.
  * - `freed`: a pack that a commit has deleted, or that no commit covers.
@@ -111,13 +111,16 @@ class Judge {
     if (isSnapshot && name.latest.isMark) return true;
     if (pack === undefined && generation === undefined && !isSnapshot) return false;
     const { isWhole, covered, deleted, movedAt } = await this.factsOf(name);
-    // A generation ends with the name of the next one, which stays.
+    // The last object of a log names the next generation. It stays; all else of the generation is unneeded.
     if (movedAt !== undefined) return commit !== movedAt;
     if (pack === undefined || isInLog) return false;
     return deleted.has(pack) || (isWhole && !covered.has(pack));
   }
 
-  /** Returns the result of `Judged.isOurs` for a name. */
+  /**
+   * Determines the result of `Judged.isOurs` for a name: false if certainly no writer of this package made the object,
+   * or no commit covers it.
+   */
   async isOurs(name: VersionedName): Promise<boolean> {
     const { pack, commit, oldest, isSnapshot = false } = name;
     if (isSnapshot || oldest === undefined) return true;

@@ -106,7 +106,7 @@ interface CommitFacts {
   readonly deleted: readonly number[];
 }
 
-/** Reads one commit object. Throws RECORD_DAMAGED, STORE_NEWER. */
+/** Returns the facts in one commit object. Throws RECORD_DAMAGED if it is damaged, STORE_NEWER for a newer format. */
 function factsIn(bytes: Buffer, commit: number): CommitFacts {
   const { body, records } = parseCommitObject(bytes, commit);
   const own = logPack(commit);
@@ -122,7 +122,10 @@ function factsIn(bytes: Buffer, commit: number): CommitFacts {
   return { covered: body.ranges.map(({ pack }) => pack), deleted };
 }
 
-/** Returns the bytes of a version. Throws RECORD_DAMAGED, OBJECT_DAMAGED. */
+/**
+ * Returns the bytes of a version. Throws RECORD_DAMAGED if it cannot be a commit object, OBJECT_DAMAGED if its bytes do
+ * not match its checksum.
+ */
 async function bytesOf(versions: ObjectVersions, version: ObjectVersion): Promise<Buffer> {
   const { name, sizeBytes } = version;
   const isSmall = sizeBytes <= MAX_COMMIT_BYTES;

@@ -49,12 +49,13 @@ export interface RecoverReport {
   younger: number;
   /** Number of packs that were deleted because they were unneeded. */
   freed: number;
-  /** Numbers of objects that the other store has now, and of bytes that this run wrote to it. */
+  /** Number of objects that the other store has now (in a preview: would have). */
   copied: number;
+  /** Number of bytes that this run wrote. */
   writtenBytes: number;
 }
 
-/** Restores all objects of a store in place. Throws INTERRUPTED and errors of a bucket. */
+/** Restores all objects of a store in place. Throws INTERRUPTED if it is aborted, and errors of a bucket. */
 export async function recover(
   versions: ObjectVersions,
   options: RecoverOptions,
@@ -103,7 +104,10 @@ class Run {
     this.options = options;
   }
 
-  /** Yields the names of the store, except freed packs and strange names. These are only counted. */
+  /**
+   * Yields the names of the store, except those of freed packs and those without a version that counts at the chosen
+   * time. The exceptions are only counted.
+   */
   async *names(how: JudgeOptions): AsyncGenerator<Judged> {
     const onStranger = ({ name }: ObjectVersion): void => this.leave('strange', name);
     for await (const found of judged(this.versions, { ...how, onStranger })) {
@@ -118,7 +122,10 @@ class Run {
     }
   }
 
-  /** Makes the version that counts the current one if readers get another one. Writes nothing in a preview. */
+  /**
+   * Makes the version that counts the current one if readers get another one. Writes nothing in a preview. A sound
+   * object is only examined (`lookAt`).
+   */
   async bringBack(found: Judged): Promise<void> {
     const { name, state } = found;
     if (state === 'sound') return this.lookAt(found);
@@ -135,8 +142,8 @@ class Run {
   }
 
   /**
-   * Reads an object that nobody has changed, unless it is a pack. Counts it as lost if it is damaged or no program of
-   * this package stored it. Counts it as strange if it has the name of a commit but is none.
+   * Reads an object that nobody has changed, unless it is a pack or a copy of the catalog. Counts it as lost if it is
+   * damaged or no program of this package stored it. Counts it as strange if it has the name of a commit but is none.
    */
   private async lookAt({ name, pack, commit, isSnapshot = false, latest }: Judged): Promise<void> {
     const isRead = !isSnapshot && (pack === undefined || commit !== undefined);
@@ -145,7 +152,10 @@ class Run {
     if (!(await beginsAsCommit(source, commit))) this.leave('strange', name);
   }
 
-  /** Creates an object in another store. */
+  /**
+   * Creates an object in another store, unless it exists there. Throws CONFIG_INVALID if it exists with another size or
+   * other bytes.
+   */
   async copy(found: Judged, target: CopyTarget): Promise<void> {
     const { name, oldest } = found;
     const { isPreview, onFound } = this.options;

@@ -47,7 +47,7 @@ export class CatalogCheck {
     this.isUnproven = verdict.kind === 'unknown';
   }
 
-  /** Opens the catalog and reports its faults. Returns undefined if it cannot be used; otherwise the caller closes it. */
+  /** Opens the catalog and reports its faults. Returns undefined if it cannot be used. The caller closes the result. */
   open(): CatalogAudit | undefined {
     const { system, directory } = this.checked;
     let audit: CatalogAudit | undefined;
@@ -71,7 +71,10 @@ export class CatalogCheck {
     return undefined;
   }
 
-  /** Reports facts of the packs that the catalog lacks, and facts of the catalog that the packs lack. */
+  /**
+   * Reports the differences between the catalog and the packs. If the packs have lost listings or events, reports the
+   * versions that only the catalog has instead. If other records of the packs are damaged, compares nothing.
+   */
   compare(
     audit: CatalogAudit | undefined,
     reference: Reference,
@@ -90,7 +93,10 @@ export class CatalogCheck {
     }
   }
 
-  /** Reports doubtful sets, and a catalog that is older than its packs. Such a catalog is sound, but lacks sets. */
+  /**
+   * Reports doubtful sets. For a client in a directory, also reports a catalog that is older than its packs. Such a
+   * catalog is sound, but lacks sets.
+   */
   async compareEnd(audit: CatalogAudit | undefined, files: Backend): Promise<void> {
     if (audit === undefined) return;
     const { state, sets } = audit.catalog;
@@ -110,8 +116,8 @@ export class CatalogCheck {
   }
 
   /**
-   * Adds page checksums to a catalog that has none. Call it last; it does nothing if the check has found a fault in
-   * the catalog.
+   * Adds page checksums to a catalog that has none. Does nothing if the check has found a fault in the catalog, stores
+   * no marks, or may not write. Call it last.
    */
   async believe(): Promise<void> {
     const { system, directory, mark, counts } = this.checked;

@@ -42,8 +42,9 @@ export interface CopyLook {
 }
 
 /**
- * Returns the copies of the catalog of a client; none in a directory. It sends one request for a list, and one or two
- * requests for each copy. Throws INTERRUPTED and errors of a bucket.
+ * Examines the copies of the catalog of a client in a bucket. Finds none for a client in a directory. It sends one
+ * request for a list, and one or two requests for each copy. Throws INTERRUPTED if it is aborted, and errors of a
+ * bucket.
  */
 export async function lookAtCopies(backend: Backend, look: CopyLook): Promise<CopiesSeen> {
   const snapshots = snapshotsOf(backend);
@@ -99,8 +100,9 @@ function found({ name }: StoredSnapshot, state: CopyFinding['state'], why: strin
 }
 
 /**
- * Returns the facts about a copy in the log, or the state of a copy without facts. The state is `unknown` if the copy
- * may just be being made, or if the commit that could name it is damaged. The check reports that commit by itself.
+ * Returns the facts about a copy in the log, or the state of a copy without facts. The state is `foreign` if the log
+ * lacks the copy's last commit, and `left` if the next commit does not name the copy. It is `unknown` if there is no
+ * next commit yet, or if the commit that could name the copy is damaged. The check reports that commit by itself.
  */
 async function factsOf(
   snapshots: SnapshotObjects,

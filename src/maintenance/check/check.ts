@@ -55,7 +55,10 @@ export interface CheckResult extends CheckCounts {
   readonly isForgetful: boolean;
 }
 
-/** Checks a client. Throws NO_SUCH_CLIENT, CATALOG_NEWER, STORE_NEWER, DISK_FULL, INTERRUPTED. */
+/**
+ * Checks a client. Throws NO_SUCH_CLIENT if there is none, CATALOG_NEWER or STORE_NEWER for a newer format,
+ * TEMPORARY_FULL if there is no space for temporary files, and INTERRUPTED if it is aborted.
+ */
 export async function checkClient(
   system: System,
   directory: ClientDirectory,
@@ -196,7 +199,10 @@ class Check {
     }
   }
 
-  /** Stores the marks, if there are any, under the client's lock. Returns the error if that fails. */
+  /**
+   * Stores the marks under the client's lock. Returns the reason if they cannot be stored; undefined if they were
+   * stored, or if there are none to store.
+   */
   private async settle(casualties: LostContents | undefined): Promise<TardisError | undefined> {
     const { system, directory, options, counts } = this;
     const marks = casualties?.marks();

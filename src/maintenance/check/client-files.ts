@@ -29,7 +29,9 @@ export class ClientFiles {
     this.checked = checked;
   }
 
-  /** Reports key records that are damaged or missing, and repairs them. */
+  /**
+   * Reports key records that are damaged or missing, or whose two files differ. With `mark`, repairs the damaged ones.
+   */
   async checkKeys(): Promise<void> {
     const { system, directory, mark } = this.checked;
     const { faults, lost, isGone } = stateOfKeys(system, directory.path);

@@ -11,8 +11,9 @@ const WRITE_VERSION_AT = 18;
 const BY_LOG = 2;
 
 /**
- * Returns the number of checkpoints that the packs contain and the catalog lacks. `seen` is the state of a copy of the
- * catalog that was made a moment ago.
+ * Returns the number of checkpoints that the packs contain and the catalog lacks. Returns 0 if a running or killed
+ * session explains the difference: it writes to the packs first. `seen` is the state of a copy of the catalog that was
+ * made a moment ago.
  */
 export async function commitsBehind(
   system: System,

@@ -137,7 +137,7 @@ export class CommittedRanges {
     }
   }
 
-  /** Numbers of all packs that are named by commits. */
+  /** The numbers of all packs that commits name. */
   get spokenOf(): PackNumber[] {
     return [...this.ranges.keys()];
   }

@@ -148,8 +148,9 @@ export type Finding =
   | SealFinding;
 
 export interface CheckCounts {
-  /** Number of records examined, and of those whose bytes were read. */
+  /** Number of records examined. */
   records: number;
+  /** Number of records whose bytes were read. */
   recordsRead: number;
   bytesRead: number;
   /** Number of bytes to read in this run. */
@@ -169,8 +170,9 @@ export interface CheckCounts {
   unreadableFiles: number;
   /** Number of copies of the catalog in a bucket that are damaged or foreign. */
   damagedCopies: number;
-  /** Number of marks set, and of marks cleared. */
+  /** Number of contents that were marked as damaged. */
   marked: number;
+  /** Number of contents whose marks were cleared. */
   cleared: number;
 }
 

@@ -3,8 +3,9 @@ import { type ClientDirectory, mediumOf, parityName, protectable } from '../../s
 import type { System } from '../../system/index.js';
 
 export interface ParitySummary {
-  /** Number of packs and objects that have parity, and that have none. */
+  /** Number of packs and objects that have parity. */
   readonly protected: number;
+  /** Number of packs and objects that have none. */
   readonly unprotected: number;
   /** Number of bytes of all parity files. */
   readonly bytes: number;

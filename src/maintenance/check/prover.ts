@@ -91,7 +91,10 @@ export class ContentProver {
     return this.options.canOpen;
   }
 
-  /** Checks that header and index match a record of the catalog, and have its contents at the same places. */
+  /**
+   * Returns a fault if the header of a record differs from its row in the catalog, if the index of a chunked record is
+   * damaged, or if the index lacks one of `contents` at its place.
+   */
   async headFault(
     object: string,
     record: AuditedRecord,
@@ -124,7 +127,10 @@ export class ContentProver {
     return header;
   }
 
-  /** Reads a whole record whose header is right. If it can be decrypted, also checks each of its contents. */
+  /**
+   * Returns a fault if the bytes of a record are damaged. If the record can be decrypted, each of its contents is
+   * compared with its digest, otherwise only the checksums.
+   */
   async bodyFault(
     object: string,
     record: AuditedRecord,
@@ -207,7 +213,10 @@ export class ContentProver {
     return this.isElsewhere(content.digest, record);
   }
 
-  /** True if a content has been moved, healed or removed since the check began. */
+  /**
+   * True if the present catalog has no such content any more, or if the content is readable at another place than
+   * `was`. False if there is no present catalog.
+   */
   async isElsewhere(digest: Buffer, was: Location | undefined): Promise<boolean> {
     const { catalogPath, refresh } = this.options;
     if (catalogPath === undefined) return false;
@@ -220,7 +229,7 @@ export class ContentProver {
     return (await faultOf(() => this.readContent(catalog, found.contentId))) === undefined;
   }
 
-  /** Reads a content. Throws RECORD_DAMAGED, CONTENT_DAMAGED, IO_FAILED. */
+  /** Reads a content. Throws RECORD_DAMAGED or CONTENT_DAMAGED if its bytes are wrong or missing. */
   private async readContent(catalog: Catalog, contentId: ContentId): Promise<void> {
     const pieces = this.locator.locate(catalog.contents, contentId);
     if (pieces === undefined) throw damage('its bytes are not there');
@@ -272,7 +281,9 @@ export function objectOf(record: AuditedRecord, contents: readonly AuditedConten
   return locationName(record, contents[0]?.digest ?? Buffer.alloc(DIGEST_BYTES));
 }
 
-/** Throws RECORD_DAMAGED unless an index has all these contents, at these places. */
+/**
+ * Throws RECORD_DAMAGED unless an index has all these contents, at these places. A signature's index is only parsed.
+ */
 function requireContents(
   header: RecordHeader,
   index: Buffer,

@@ -106,8 +106,8 @@ export class ReadMemory {
   }
 
   /**
-   * Returns the result of a query. If SQLite finds damage, creates the file anew. If the file cannot be written, it is
-   * only read from then on.
+   * Returns the result of a query; undefined if there is no file or the query fails. If SQLite finds damage, the file
+   * is created anew. After any other error of the system, nothing more is written.
    */
   private orAnew<T>(work: (database: SqlDatabase) => T): T | undefined {
     const { database, system, file } = this;

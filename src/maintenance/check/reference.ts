@@ -28,8 +28,8 @@ export class Reference {
   }
 
   /**
-   * Rebuilds a catalog by replaying listings and events. The bodies of contents are not read. Throws DISK_FULL,
-   * STORE_NEWER.
+   * Rebuilds a catalog by replaying listings and events. The bodies of contents are not read. Throws TEMPORARY_FULL if
+   * the disk of temporary files is full, and STORE_NEWER.
    */
   static async make(system: System, backend: Backend): Promise<Reference> {
     using opened = new Opened();

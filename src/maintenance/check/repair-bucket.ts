@@ -24,8 +24,9 @@ export interface BucketRepair extends ParitySummary {
 }
 
 /**
- * Repairs a client, with its lock on this machine held. It needs neither the client's catalog nor its commits. Throws
- * CLIENT_BUSY, INTERRUPTED, DISK_FULL, and errors of a bucket.
+ * Takes the lock of a client on this machine, and repairs the client. It needs neither the client's catalog nor its
+ * commits. Throws CLIENT_BUSY if the client is in use, INTERRUPTED if it is aborted, DISK_FULL if this machine's disk
+ * is full, and errors of a bucket.
  */
 export async function repairInBucket(
   system: System,

@@ -10,7 +10,7 @@ import { type RepairOptions, repairWithoutBlocks } from './repair.js';
 /**
  * Reads all copies of a client's catalog in a bucket, removes wrong ones, and makes a new one if the newest was wrong.
  * The catalog on this machine must be up to date. Returns the number of wrong copies that could not be removed. Throws
- * INTERRUPTED and errors of a bucket.
+ * INTERRUPTED if it is aborted, and errors of a bucket.
  */
 export async function repairCopies(
   system: System,
@@ -62,7 +62,10 @@ async function removeWrong(
   }
 }
 
-/** Makes a copy in a session of its own. If that fails, returns the reason; a later backup makes a copy then. */
+/**
+ * Makes a copy in a session of its own. Returns the reason if that fails; a later backup then makes a copy. Returns
+ * undefined if it succeeds.
+ */
 async function makeNow(
   system: System,
   directory: ClientDirectory,

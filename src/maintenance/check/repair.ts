@@ -33,8 +33,9 @@ export interface RepairFinding {
    * now.
    */
   readonly outcome: 'healed' | 'partly' | 'beyond' | 'unprotected' | 'failed' | 'removed' | 'later';
-  /** Numbers of blocks of 4 KiB that were restored, and that could not be restored. */
+  /** Number of blocks of 4 KiB that were restored. */
   readonly restoredBlocks: number;
+  /** Number of blocks that could not be restored. */
   readonly lostBlocks: number;
   /** The reason of a failure. */
   readonly why?: string;
@@ -58,18 +59,21 @@ export interface RepairOptions {
 }
 
 export interface RepairResult {
-  /** Number of files examined, and of those that were healed completely. */
+  /** Number of files examined. */
   readonly files: number;
+  /** Number of files that were healed completely. */
   readonly healed: number;
   /** Number of files that are still damaged. */
   readonly damaged: number;
-  /** Number of parity files made because they were missing, or were damaged. */
+  /** Number of parity files made because they were missing. */
   readonly parityMade: number;
+  /** Number of parity files made because they were damaged. */
   readonly parityRebuilt: number;
 }
 
 /**
- * Repairs a client, with its lock held. Throws CLIENT_BUSY, INTERRUPTED, STORE_NEWER, and errors of listing the files.
+ * Takes the lock of a client, and repairs the client. Throws CLIENT_BUSY if the client is in use, INTERRUPTED if it is
+ * aborted, STORE_NEWER for a newer format, and errors of listing the files.
  */
 export async function repairClient(
   system: System,

@@ -69,7 +69,10 @@ export class UnreadablePlaces {
     return (this.failures.get(name) ?? 0) >= MAX_FAILURES;
   }
 
-  /** Records a failed read, and returns true. Returns false if the error is not about reading a file. */
+  /**
+   * Records a failed read, and returns true. Reports the file at its first failure. Returns false if the error is not
+   * about reading a file.
+   */
   private note(error: unknown): boolean {
     const file = unreadableObject(error);
     if (file === undefined || !(error instanceof TardisError)) return false;

@@ -116,7 +116,7 @@ export class VersionNames {
   }
 
   /**
-   * Returns the paths of a directory. Uses a stack of its own, since a path may have more names than the nested calls
+   * Returns the paths of a directory. It does not call itself, since a path may have more names than the nested calls
    * that JavaScript allows. If directories form a circle, which only a damaged catalog has, no path leads through a
    * directory twice.
    */
@@ -168,7 +168,7 @@ export class VersionNames {
     return this.opened(path, (names) => names.openPath(path));
   }
 
-  /** Decrypts a name. A name that its owner did not seal is returned as it is. */
+  /** Decrypts a name. Returns it unchanged if there are no keys, or if it cannot be decrypted. */
   private opened(sealed: Buffer, open: (names: NameSealer) => Buffer): Buffer {
     if (this.names === undefined) return sealed;
     try {

@@ -1,7 +1,7 @@
 /**
- * Closes open entries below roots that the newest sets no longer include. Entries that a listed set shows stay open: if
- * a set includes the root again, it continues from them. Each closing is also written to the packs, since a rebuilt
- * catalog would otherwise show the entry again.
+ * Closes open entries below roots that the newest listed set does not include. Entries that a listed set shows stay
+ * open: if a set includes the root again, it continues from them. Each closing is also written to the packs, since a
+ * rebuilt catalog would otherwise show the entry again.
  */
 import type { DirectoryId, RootNumber } from '../../model/index.js';
 import { ROOTS_DIRECTORY, type RootUse } from '../../store/catalog/index.js';
@@ -15,8 +15,8 @@ const SLICE_ROWS = 2048;
 const CHECKPOINT_CHANGES = 1 << 16;
 
 /**
- * Closes open entries that no listed set shows, below roots that the newest sets do not include. It may be interrupted;
- * the next run closes the rest.
+ * Closes open entries that no listed set shows, below roots that the newest listed set does not include. It may be
+ * interrupted; the next run closes the rest.
  */
 export async function closeUnlisted(store: StoreWriter, breathe: Breathe): Promise<void> {
   const roots = store.catalog.unshown.roots();

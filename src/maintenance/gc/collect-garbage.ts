@@ -89,8 +89,8 @@ const DELETED_AT_ONCE = 8;
 class Yielded extends Error {}
 
 /**
- * Cleans up after sets were deleted, and deletes files that have been unneeded for long enough. Throws
- * CLIENT_BUSY, CATALOG_DAMAGED.
+ * Cleans up after sets were deleted, and deletes files that have been unneeded for long enough. Throws CLIENT_BUSY if
+ * the client is in use, CATALOG_DAMAGED if its catalog is damaged.
  */
 export async function collectGarbage(
   system: System,
@@ -122,8 +122,9 @@ export async function collectGarbage(
 }
 
 /**
- * Checks the catalog. Deletes a damaged one of a client in a bucket, where it is a cache. Returns false if another
- * process requests the client's lock meanwhile. Throws CATALOG_DAMAGED, CLIENT_BUSY.
+ * Checks the catalog. Returns false if another process requests the client's lock meanwhile. If the catalog is damaged,
+ * throws CATALOG_DAMAGED; but for a client in a bucket, where the catalog is a cache, deletes it. Throws CLIENT_BUSY if
+ * the client is in use.
  */
 async function isProvenSound(
   system: System,
@@ -241,14 +242,14 @@ class Run {
     return older.length > 0;
   }
 
-  /** Writes an image if one is requested. It runs last, since it needs space. */
+  /** Writes an image if one is requested. It needs space, so it runs after the data was freed. */
   async writeImage(): Promise<void> {
     await writeRequestedImage(this.store, () => this.breathe());
   }
 
   /**
-   * Makes parity for the data that this run has written, and for packs that have none. It runs last, since it needs
-   * space.
+   * Makes parity for the data that this run has written, and for packs that have none. It needs space, so it runs after
+   * the data was freed.
    */
   async protect(): Promise<void> {
     const { store, system } = this;

@@ -108,7 +108,10 @@ class Compaction {
     return { packs: this.done, freedBytes };
   }
 
-  /** Returns the packs that are worth a rewrite, those first that free most for each byte written. Throws DISK_FULL. */
+  /**
+   * Returns the packs that are worth a rewrite, sorted by the bytes freed for each byte written, most first. If space
+   * is short, it may call `sacrifice`. Throws DISK_FULL if there is no space even to begin.
+   */
   private async candidates(): Promise<PackUse[]> {
     const { wasteRatio, headroom, sacrifice } = this.options;
     const ratio = headroom.isShort ? Math.min(LEAST_WASTE_RATIO, wasteRatio) : wasteRatio;
@@ -202,8 +205,9 @@ class Compaction {
   }
 
   /**
-   * Moves the needed records of a pack in pieces that fit, from its end, and truncates the pack after each
-   * piece. Returns false if a record is larger than the free space, or if truncating frees no space.
+   * Moves the needed records of a pack in pieces that fit, from its end, and truncates the pack after each piece.
+   * Writes an image first if the pack has needed listings or events. Returns false if a record is larger than the free
+   * space, or if truncating frees no space.
    */
   private async moveInPieces(use: PackUse): Promise<boolean> {
     const { store, options } = this;
@@ -257,9 +261,9 @@ class Compaction {
   }
 
   /**
-   * Truncates a pack after its last needed record. An event that records this is durable first. A cut of enough bytes
-   * shows if cuts free space. On btrfs they may not: it keeps the blocks of an extent until all of them are free, and a
-   * pack has short extents and long ones.
+   * Truncates a pack after its last needed record. Before that, an event that records the cut is made durable. A cut of
+   * enough bytes shows if cuts free space. On btrfs they may not: it keeps the blocks of an extent until all of them
+   * are free, and a pack has short extents and long ones.
    */
   private async cut(
     pack: PackNumber,

@@ -26,8 +26,8 @@ export interface EarlyPurgeOptions {
 }
 
 /**
- * Returns the sets to delete, in this order, until the freed bytes suffice. If they never suffice, returns all sets
- * that may be deleted. Each set is given once, in any order.
+ * Returns the sets to delete, oldest first, until the freed bytes suffice. If they never suffice, returns all sets that
+ * may be deleted. `sets` has each set once, in any order.
  */
 export function setsToDeleteForSpace(
   sets: readonly EarlySet[],

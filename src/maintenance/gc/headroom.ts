@@ -4,7 +4,7 @@
  */
 import type { StoreWriter } from '../../store/writer/index.js';
 
-/** Limits of the part of the catalog that a step changes: a quarter of the catalog, and CATALOG_BYTES. */
+/** A step changes at most this part of the catalog: a quarter, and not more than CATALOG_BYTES. */
 const CATALOG_PART = 4;
 const CATALOG_BYTES = 4 << 20;
 /** Number of bytes that a step writes besides packs and catalog: events, a commit, names. */
@@ -61,8 +61,8 @@ export class Headroom {
   }
 
   /**
-   * Number of bytes that the next step may append to packs. The space that this step frees must be available before
-   * the following one.
+   * Number of bytes that the next step may append to packs. If removed packs are deleted at once, a step may also use
+   * the reserve and the space that backups need to begin, since it frees as much again.
    */
   get bytes(): number {
     const { reserve } = this.store;

@@ -21,7 +21,8 @@ export interface MakeRoomOptions {
 
 /**
  * Deletes sets until there is enough space, and frees their data at once. A reader of such a set gets an error. Ends
- * early if a session requests the client's lock. Returns the deleted sets. Throws CLIENT_BUSY, INTERRUPTED.
+ * early if a session requests the client's lock. Returns the deleted sets. Throws CLIENT_BUSY if the client is in use,
+ * INTERRUPTED if it is aborted.
  */
 export async function deleteForSpace(
   system: System,

@@ -24,8 +24,8 @@ export interface PurgeReport extends Decision {
 }
 
 /**
- * Applies the rules to all listed sets, and deletes those that no rule keeps. Throws CLIENT_BUSY and the errors of
- * `purgeRequestFor`.
+ * Applies the rules to all listed sets, and deletes those that no rule keeps. Throws CLIENT_BUSY if the client is in
+ * use, and the errors of `purgeRequestFor`.
  */
 export async function purgeByRules(
   system: System,

@@ -61,7 +61,7 @@ export class RecordMover {
       options.frames && new FrameRepacker(store, options.frames, packs, options.needed);
   }
 
-  /** Moves records of one pack. Throws RECORD_DAMAGED. */
+  /** Moves records of one pack. Throws RECORD_DAMAGED if a record that must be copied is damaged. */
   async move(records: readonly RecordUse[]): Promise<void> {
     if (records.length === 0) return;
     if (this.sinceCheckpoint === 0) this.begin();
@@ -72,7 +72,8 @@ export class RecordMover {
   }
 
   /**
-   * Makes the moved records durable and reads them back. After that they replace the old ones. Throws RECORD_DAMAGED.
+   * Makes the moved records durable and reads them back. After that they replace the old ones. Throws RECORD_DAMAGED if
+   * the bytes that were read differ.
    */
   async settle(): Promise<void> {
     const { store, options } = this;

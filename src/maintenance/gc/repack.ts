@@ -117,7 +117,10 @@ export class FrameRepacker {
     return header !== undefined && isOfAccount(header);
   }
 
-  /** Returns the needed contents of a frame, each checked by its digest. Throws RECORD_DAMAGED. */
+  /**
+   * Returns the needed contents of a frame. Throws RECORD_DAMAGED if the frame is damaged, or one of them does not
+   * match its digest.
+   */
   private async proven(use: RecordUse): Promise<Proven[]> {
     const [recordId, , pack, position] = use;
     const { header, index, raw } = await readFrame(this.store.backend, this.tools, use);
@@ -200,7 +203,10 @@ async function readFrame(
   return { header, index, raw };
 }
 
-/** Reads a new frame back from the disk, and checks each content in it. Throws RECORD_DAMAGED. */
+/**
+ * Reads a new frame back from the disk. Throws RECORD_DAMAGED unless all contents that were put into it match their
+ * digests.
+ */
 export async function proveFrame(
   backend: Backend,
   tools: FrameTools,

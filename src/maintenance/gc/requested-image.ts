@@ -31,8 +31,8 @@ export async function writeImageIfRoom(store: StoreWriter): Promise<void> {
 }
 
 /**
- * Opens a client and writes the image that a rebuild has requested. Throws CLIENT_BUSY, DISK_FULL and the errors of
- * opening.
+ * Opens a client and writes an image if one is requested in the catalog. Throws CLIENT_BUSY if the client is in use,
+ * DISK_FULL if there is no space, and the errors of opening.
  */
 export async function writeMissingImage(
   system: System,

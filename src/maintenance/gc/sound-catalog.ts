@@ -50,7 +50,10 @@ export async function requireSoundUnlocked(
   await withClient(system, directory, () => requireSoundCatalog(system, directory, breathe));
 }
 
-/** Compares the catalog with its checksums. Returns false if it changes meanwhile. Throws CATALOG_DAMAGED. */
+/**
+ * Compares the catalog with its checksums; without checksums, checks its values. Returns false if it changes meanwhile.
+ * Throws CATALOG_DAMAGED if it finds damage.
+ */
 async function isFoundSound(
   system: System,
   { catalogPath }: ClientDirectory,

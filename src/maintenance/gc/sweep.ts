@@ -46,7 +46,7 @@ const NOTHING: Swept = { contents: 0, objectBytes: 0 };
 /**
  * Deletes contents, records and directories that no version needs. An event with the names of the objects is durable
  * before they are deleted. Records stay in their packs until those are compacted. In a shared store the contents stay
- * too; `dropLost` deletes them.
+ * too, until their packs are removed; then `dropLost` deletes them.
  */
 export async function sweep(
   store: StoreWriter,

@@ -37,7 +37,7 @@ export interface BucketRebuildOptions {
 }
 
 export interface BucketRebuild {
-  /** Directory of the client, perhaps in a new generation. */
+  /** Directory of the client, in the new generation if there is one. */
   readonly directory: ClientDirectory;
   /** Number of commits that were read. */
   readonly commits: number;
@@ -52,8 +52,9 @@ export interface BucketRebuild {
 }
 
 /**
- * Rebuilds a client in a bucket. Throws CLIENT_BUSY, STORE_FORKED, STORE_NEWER, INTERRUPTED, DISK_FULL, and errors of
- * a bucket. Throws STORE_TAKEN if other machines wrote to the client again and again.
+ * Rebuilds a client in a bucket. Throws STORE_FORKED if this machine's catalog is of another history, STORE_NEWER for a
+ * newer format, STORE_TAKEN if other machines wrote to the client again and again, CLIENT_BUSY if it is in use here,
+ * DISK_FULL if this machine has no space, INTERRUPTED if it is aborted, and errors of a bucket.
  */
 export async function rebuildInBucket(
   system: System,
@@ -106,7 +107,10 @@ async function rebuildOnce(
   return { ...report, directory: present };
 }
 
-/** Copies the remaining data into a new generation, switches to it, and returns its name. */
+/**
+ * Copies the remaining data into a new generation, switches to it, and returns its name. Throws STORE_TAKEN if another
+ * machine has written to the client meanwhile.
+ */
 async function moveOn(
   system: System,
   directory: ClientDirectory,

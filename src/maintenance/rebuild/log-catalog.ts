@@ -35,7 +35,7 @@ import { rootsOf } from './orphans.js';
  */
 const MAX_ORPHANS = 1_000_000;
 
-/** A catalog made from all that is left of a log. */
+/** A catalog made from all commits of a log that can be read. */
 export interface LogCatalog {
   /** Path of the catalog's file. The caller uses or removes it. */
   readonly file: string;
@@ -66,8 +66,8 @@ interface Replayed extends RecoveryReport {
 }
 
 /**
- * Makes the catalog. Throws CLIENT_MOVED, STORE_NEWER, INTERRUPTED. Throws STORE_FORKED if this machine's catalog is of
- * another history.
+ * Makes the catalog. Throws CLIENT_MOVED if a rewrite has made another generation, STORE_NEWER for a newer format,
+ * STORE_FORKED if this machine's catalog is of another history, and INTERRUPTED if it is aborted.
  */
 export async function makeLogCatalog(
   system: System,
@@ -124,7 +124,7 @@ function behind({ lastCommit }: SalvageWalk, last: number): LostCommit[] {
   return lost;
 }
 
-/** Applies all later commits to a catalog, which may be empty. */
+/** Applies the commits after the last one of a catalog, which may be empty, to that catalog. */
 async function replay(
   system: System,
   file: string,
@@ -197,7 +197,8 @@ interface Known extends Disposable {
 }
 
 /**
- * Opens the catalog of this machine. Returns undefined if there is none, or if it is damaged. Throws CATALOG_NEWER.
+ * Opens the catalog of this machine. Returns undefined if there is none, it has no commit, or it is damaged. Throws
+ * CATALOG_NEWER if it has a later version.
  */
 async function openKnown(system: System, catalogPath: string): Promise<Known | undefined> {
   if (system.files.status(catalogPath) === undefined) return undefined;

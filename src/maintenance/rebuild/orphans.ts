@@ -47,7 +47,10 @@ interface RootPlace extends RootRecord {
   readonly set: SetNumber;
 }
 
-/** Places all orphans, and returns their number. Throws CLIENT_BUSY and the errors of opening. */
+/**
+ * Places all orphans, and returns their number. Throws CLIENT_BUSY if the client is in use, and the errors of opening
+ * it.
+ */
 export async function placeOrphans(
   system: System,
   directory: ClientDirectory,
@@ -153,8 +156,8 @@ class Placing {
 }
 
 /**
- * Returns the root number of each directory. A catalog has these numbers only for directories that have an entry. For
- * the others, the listings in the packs are searched.
+ * Returns the root numbers of the directories; a directory whose root is not found is left out. A catalog has these
+ * numbers only for directories that have an entry. For the others, the listings in the packs are searched.
  */
 export async function rootsOf(
   { catalog, backend }: Pick<StoreWriter, 'catalog' | 'backend'>,

@@ -11,7 +11,8 @@ import { Reserve } from '../../store/writer/index.js';
 
 /**
  * Rebuilds the catalog from the packs and checks every record. With `fromCopy`, it begins with the newest usable copy
- * of the catalog and checks only the records after it. Throws CLIENT_BUSY, STORE_NOT_WRITABLE, DISK_FULL, STORE_NEWER.
+ * of the catalog and checks only the records after it. Throws CLIENT_BUSY if the client is in use, STORE_NOT_WRITABLE
+ * or DISK_FULL if the catalog cannot be written, and STORE_NEWER for a record of a newer format.
  */
 export async function rebuildCatalog(
   system: System,

@@ -1,6 +1,7 @@
 /**
  * Copies contents into the new generation. Each record is read, checked by its digests, and encrypted with the new
- * keys. It keeps its kind: frames stay frames, deltas stay deltas, and compressed data is not compressed again.
+ * keys. Frames stay frames, deltas stay deltas, and compressed data is not compressed again. Only a frame of which some
+ * contents are left out, or a delta without its basis, is made anew.
  */
 import { createHash } from 'node:crypto';
 import {
@@ -190,7 +191,10 @@ export class ContentMover {
     this.map.put(digest, fresh);
   }
 
-  /** Copies a frame, or a content in one piece. */
+  /**
+   * Copies a frame, or a content in one piece. Contents that do not match their digests are left out of `map`. Throws
+   * RECORD_DAMAGED if the record is damaged or too large.
+   */
   private async moveWhole(place: RecordPlace): Promise<void> {
     const { old, native, keys, store } = this;
     if (place.recordBytes > 2 * MAX_FRAME_RAW_BYTES) throw tooLarge(place);
@@ -237,8 +241,9 @@ export class ContentMover {
   }
 
   /**
-   * Copies one content of a record whose other parts are damaged, if a restore could still read this content. Throws
-   * RECORD_DAMAGED, CONTENT_DAMAGED.
+   * Copies one content of a frame or of a record in one piece whose other bytes are damaged, if a restore could still
+   * read this content. Does nothing for other records. Throws RECORD_DAMAGED or CONTENT_DAMAGED if the content itself
+   * is damaged.
    */
   private async salvage(contentId: ContentId, { kind, digest }: StoredContent): Promise<void> {
     const { old, reader, keys, store, native } = this;
@@ -264,7 +269,11 @@ export class ContentMover {
     this.map.put(digest, fresh);
   }
 
-  /** Copies a delta. The content that it produces is read whole, since the digest is that of the whole content. */
+  /**
+   * Copies a delta; if its basis is left out, stores the content that it produces. That content is read whole in both
+   * cases, since the digest is that of the whole content. Throws RECORD_DAMAGED or CONTENT_DAMAGED if the delta or its
+   * basis is damaged.
+   */
   private async moveDelta(
     contentId: ContentId,
     stored: StoredContent,
@@ -320,7 +329,7 @@ export class ContentMover {
     const digest = this.digestOf(signature.digest);
     const contentId = digest && contents.find(digest)?.contentId;
     if (contentId === undefined || signatures.find(contentId) !== undefined) return;
-    // Contents are checked by their digests when they are copied. Signatures cannot be checked.
+    // A signature that an account has sent cannot be checked, so it is left out.
     if (this.old.catalog.accounts.isSignatureUnproven(signature.contentId)) return;
     this.sinceCheckpoint += signature.recordBytes;
     try {
@@ -331,7 +340,7 @@ export class ContentMover {
   }
 }
 
-/** Returns the contents of a record in one piece. Throws RECORD_DAMAGED. */
+/** Returns the contents of a record in one piece. Throws RECORD_DAMAGED if the index does not fit the record. */
 export function entriesOf(header: RecordHeader, index: Buffer): readonly FrameEntry[] {
   if (header.kind === RecordKind.frame) return readFrameIndex(header, index);
   const { digest, sizeBytes }: ContentIndex = readContentIndex(index);

@@ -80,7 +80,10 @@ export class RecordCopier implements CopiedDigests {
     this.reader = new RecordReader(this.backend, native, new ReaderMemory());
   }
 
-  /** Copies the needed contents that the target lacks, and their signatures. Throws INTERRUPTED, DISK_FULL. */
+  /**
+   * Copies the needed contents that the target lacks, and their signatures. Throws INTERRUPTED if it is aborted,
+   * DISK_FULL if the target's disk is full.
+   */
   async copy(needed: IdSet, signal: AbortSignal, onContent: () => void): Promise<void> {
     const { history } = this.old.catalog;
     for (let after: ContentId = 0; ; ) {
@@ -232,7 +235,10 @@ export class RecordCopier implements CopiedDigests {
     }
   }
 
-  /** Copies a record in chunks: a large one becomes an object again, a smaller one goes into a pack. */
+  /**
+   * Copies a record in chunks: a large one becomes an object again, a smaller one goes into a pack. Throws
+   * RECORD_DAMAGED if its index does not belong to the content.
+   */
   private async copyChunked(
     place: RecordPlace,
     header: RecordHeader,

@@ -54,7 +54,7 @@ export interface NeededSets {
 
 /**
  * Finds the data that these sets need from the source. The sets must be in ascending order of their numbers. Throws
- * INTERRUPTED.
+ * INTERRUPTED if it is aborted.
  */
 export async function findNeeded(
   { catalog }: OldStore,
@@ -120,7 +120,8 @@ function* entriesOf(
 export class CopiedSets extends CopiedHistory {
   /**
    * Copies sets whose contents are already at the target. Each set is durable before the next one begins. Throws
-   * CATALOG_DAMAGED, INTERRUPTED, DISK_FULL.
+   * CATALOG_DAMAGED for an entry that no writer stores, DISK_FULL if the target's disk is full, and INTERRUPTED if it
+   * is aborted.
    */
   async copy(
     { sets, changed }: NeededSets,
@@ -143,7 +144,10 @@ export class CopiedSets extends CopiedHistory {
     return [...both];
   }
 
-  /** Changes the open entries of a directory at the target to those that the source has in the set of the journal. */
+  /**
+   * Changes the open entries of a directory at the target to those that the source has in the set of the journal.
+   * Throws CATALOG_DAMAGED if an entry to copy is damaged.
+   */
   protected override replayChanges(journal: SetJournal, directory: DirectoryId): void {
     const { set } = journal;
     const root = this.old.catalog.history.rootOf(directory);

@@ -38,7 +38,10 @@ export interface DoneCopy {
   readonly marks: boolean;
 }
 
-/** Returns the origin of a client; undefined if `sonic copy` did not make it. Throws RECORD_DAMAGED, STORE_NEWER. */
+/**
+ * Returns the origin of a client; undefined if `sonic copy` did not make the client. Throws RECORD_DAMAGED if the file
+ * is damaged, STORE_NEWER if it has a newer version.
+ */
 export async function readOrigin(
   system: System,
   directory: ClientDirectory,

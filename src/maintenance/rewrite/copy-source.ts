@@ -21,7 +21,10 @@ import { OldGeneration, type OldStore } from './old-generation.js';
 export interface CopySource {
   /** True if the client encrypts, so that no digest can be checked. */
   readonly isEncrypting: boolean;
-  /** Returns the newest key record; undefined if the client has no password. Throws KEYS_DAMAGED, KEYS_LOST. */
+  /**
+   * Returns the newest key record; undefined if the client has no password. Throws KEYS_DAMAGED if the record is
+   * damaged, KEYS_LOST if it is lost.
+   */
   keys(): Buffer | undefined;
   /**
    * Returns the news of the source: there is no backup (`none`), its state is still `since` (`nothing new`), or there
@@ -30,7 +33,8 @@ export interface CopySource {
   news(since: { readonly clientId: string; readonly point: string } | undefined): Promise<News>;
   /**
    * Writes a snapshot of the catalog into the folder. `isAgain` is true if records were moved since an earlier
-   * snapshot. The caller closes the store. Throws CATALOG_DAMAGED, CLIENT_BUSY, TEMPORARY_FULL.
+   * snapshot. The caller closes the store. Throws CATALOG_DAMAGED if the catalog is damaged, CLIENT_BUSY if it keeps
+   * changing, and TEMPORARY_FULL if there is no space for the snapshot.
    */
   take(folder: PrivateFolder, isAgain: boolean): Promise<TakenSource>;
   /** Returns the error to report for an error that occurred while this source was copied. */
@@ -113,7 +117,8 @@ export function localSource(system: System, place: ClientPlace): CopySource {
 
 /**
  * Copies the catalog of a client to a new file, which must not exist, in a folder that belongs to the caller alone.
- * Throws CATALOG_DAMAGED, since damage must not be copied; CLIENT_BUSY, DISK_FULL.
+ * Throws CATALOG_DAMAGED if the catalog is damaged, since damage must not be copied; DISK_FULL if the disk of the file
+ * is full; and CLIENT_BUSY if the catalog keeps changing.
  */
 export async function takeSnapshot(
   system: System,

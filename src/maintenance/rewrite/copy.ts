@@ -67,8 +67,9 @@ export interface CopyResult {
 }
 
 /**
- * Brings the target up to date with the source. Throws COPY_DIFFERS if the target has another history, CLIENT_BUSY
- * if another process uses the target, CATALOG_DAMAGED, DISK_FULL, INTERRUPTED.
+ * Brings the target up to date with the source. Throws COPY_DIFFERS if the target has another history, CLIENT_BUSY if
+ * another process uses the target, CATALOG_DAMAGED if a catalog is damaged, DISK_FULL if the target's disk is full, and
+ * INTERRUPTED if it is aborted.
  */
 export async function copyClient(
   system: System,
@@ -77,7 +78,7 @@ export async function copyClient(
   return copyInto(system, request, await openTarget(system, request.source.keys(), request.target));
 }
 
-/** Copies as `copyClient` does, to a client that exists and has the keys of the source. */
+/** Copies as `copyClient` does, to a client that exists and has the keys of the source. Throws the same errors. */
 export async function copyInto(
   system: System,
   request: CopyRequest,
@@ -172,8 +173,8 @@ class Run implements Disposable {
   }
 
   /**
-   * Opens source and target. `isAgain` is true if records were moved during an earlier round. Throws CATALOG_DAMAGED,
-   * since damage must not be copied.
+   * Opens source and target. `isAgain` is true if records were moved during an earlier round. Throws CATALOG_DAMAGED if
+   * the source's catalog is damaged, since damage must not be copied.
    */
   static async open(
     system: System,
@@ -314,7 +315,7 @@ class Run implements Disposable {
     }
   }
 
-  /** Deletes sets that are gone at the source, except the newest complete set and locked sets. */
+  /** Deletes sets that are gone at the source. Keeps locked sets, the newest complete set and the sets after it. */
   private deleteGone(): SetNumber[] {
     const theirs = new Set(this.old.catalog.sets.listed().map(({ set }) => set));
     const mine = this.ends.store.catalog.sets.listed();

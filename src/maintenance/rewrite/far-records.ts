@@ -51,7 +51,7 @@ export class FarRecords implements ObjectReader {
 
   /**
    * Fetches a large record that will be read more than once, and keeps it in a file. Does nothing for other records.
-   * Throws TEMPORARY_FULL, and errors of reading.
+   * Throws TEMPORARY_FULL if there is no space for the file, and errors of reading.
    */
   async hold(record: ExpectedRange): Promise<void> {
     const { object, position, bytes } = record;

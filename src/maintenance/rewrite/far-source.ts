@@ -42,7 +42,7 @@ export interface CopyFeed {
   readonly keys: Buffer | undefined;
   /**
    * Requests a snapshot. If the client is still in the state `known` (`pointText`), the offer has no catalog. Throws
-   * CLIENT_BUSY, CATALOG_DAMAGED, NOT_PERMITTED, and other errors of the peer.
+   * the errors of the peer, such as CLIENT_BUSY, CATALOG_DAMAGED or NOT_PERMITTED.
    */
   open(known?: string): Promise<CopyOffer>;
   /**
@@ -72,7 +72,7 @@ export class FarSource implements CopySource {
   private readonly signal: AbortSignal;
   private readonly options: FarOptions;
 
-  /** Creates the source. Throws KEYS_DAMAGED. */
+  /** Creates the source. Throws KEYS_DAMAGED if the key record of the feed is malformed. */
   constructor(system: System, feed: CopyFeed, signal: AbortSignal, options: FarOptions = {}) {
     this.system = system;
     this.feed = feed;
@@ -115,7 +115,10 @@ export class FarSource implements CopySource {
     return error;
   }
 
-  /** Fetches the catalog of a snapshot to a file. */
+  /**
+   * Fetches the catalog of a snapshot to a file. Requests a new snapshot if the peer has dropped it. Throws
+   * PROTOCOL_VIOLATION if the offer has no catalog.
+   */
   private async fetched(file: string): Promise<CopyOffer> {
     for (let offers = 1; ; offers += 1) {
       const offer = this.offered ?? (await this.open());
@@ -134,7 +137,10 @@ export class FarSource implements CopySource {
     }
   }
 
-  /** Requests a snapshot. Throws LOGIN_FAILED if the keys were changed since the login. */
+  /**
+   * Requests a snapshot. Throws LOGIN_FAILED if the keys were changed since the login, and PROTOCOL_VIOLATION if the
+   * offer is malformed or its catalog too large.
+   */
   private async open(known?: string): Promise<CopyOffer> {
     const offer = await this.feed.open(known);
     const { clientId, catalogBytes, keysSum, point } = offer;

@@ -30,8 +30,9 @@ export interface ForgetOptions
 
 /**
  * Rewrites a client that does not encrypt, without the paths of the requests. After a kill or an interruption the next
- * run continues. After any other failure no second generation is left. Throws CLIENT_BUSY (also while another process
- * rewrites the client), REKEY_UNFINISHED, CONTENT_DAMAGED, DISK_FULL, INTERRUPTED, STORE_NOT_WRITABLE.
+ * run continues. After any other failure before the switch, the second generation is removed. Throws CLIENT_BUSY if the
+ * client is in use, or another process rewrites it; REKEY_UNFINISHED if another rewrite has begun; and the other errors
+ * of `rewriteClient`.
  */
 export async function forgetHere(
   system: System,
@@ -81,7 +82,7 @@ async function beginHere(
 
 /**
  * Removes the old generation that a run has left because it was killed after the switch (on this machine, or on another
- * machine of a bucket). Returns false if there is none. Throws CLIENT_BUSY.
+ * machine of a bucket). Returns false if there is none. Throws CLIENT_BUSY if another process rewrites the client.
  */
 export async function finishSwitched(system: System, directory: ClientDirectory): Promise<boolean> {
   const generations = new Generations(system, directory);

@@ -52,6 +52,7 @@ export interface Marker {
   readonly clientId: string;
   /** Id of the keys of the first generation, in hexadecimal; empty if it has none. */
   readonly from: string;
+  /** Id of the keys of the second generation; empty if it has none. */
   readonly to: string;
   /**
    * Digest (`requestsDigest`) of the forget requests whose paths the second generation leaves out; empty if it leaves
@@ -85,7 +86,7 @@ export class Generations {
 
   /**
    * Takes a lock that excludes every other rewrite of the client. Releasing the lock deletes its file. Throws
-   * CLIENT_BUSY.
+   * CLIENT_BUSY if another process holds the lock.
    */
   async lock(): Promise<ClientLock> {
     const { files, system, second } = this;
@@ -119,8 +120,8 @@ export class Generations {
   }
 
   /**
-   * Returns the stage as `stage` does. In a bucket it also finds a run that was abandoned on another machine, and
-   * objects that such a run has left.
+   * Returns the stage as `stage` does. In a bucket, the stage is also `switched` if objects of a former generation
+   * remain, and `begun` instead of `making` if the bucket does not name the second generation as unfinished.
    */
   async state(): Promise<Stage> {
     const stage = this.stage();
@@ -145,7 +146,8 @@ export class Generations {
   /**
    * Begins a second generation with its first key record; durable when the promise resolves. If `keys` is undefined,
    * the client does not encrypt, and gets the present key records at the end. `skipFile` is the name of a file that
-   * excludes the client from a backup of the server's machine; it is copied if it exists. Throws PACKS_STRANGE.
+   * excludes the client from a backup of the server's machine; it is copied if it exists. `without` is the field of the
+   * marker. Throws PACKS_STRANGE if files in `packs` are not packs of this client.
    */
   async begin(keys: Buffer | undefined, skipFile?: string, without = ''): Promise<void> {
     const { files, system, second } = this;
@@ -214,7 +216,7 @@ export class Generations {
   }
 
   /**
-   * Removes a second generation that contains only its keys. Never throws, since the next run removes anything that is
+   * Removes a second generation that has no catalog yet. Never throws, since the next run removes anything that is
    * left.
    */
   async removeUnwritten(): Promise<void> {
@@ -245,8 +247,9 @@ export class Generations {
   }
 
   /**
-   * Exchanges the two generations in one step, durable when the promise resolves. The caller holds the locks of both.
-   * The lock of the first suffices if no other process uses the second. Throws PACKS_STRANGE, STORE_TAKEN.
+   * Exchanges the two generations in one step, durable when the promise resolves. The caller holds the locks of both;
+   * the lock of the first suffices if no other process uses the second. Throws PACKS_STRANGE if files in `packs` are
+   * not packs of this client, and STORE_TAKEN if another machine has written to the client.
    */
   async exchange(state: SwitchState): Promise<void> {
     await requireOwnPacks(this.system, this.first);
@@ -280,7 +283,7 @@ export class Generations {
     this.second = medium.second();
   }
 
-  /** Removes STORE/.CLIENT.next. */
+  /** Removes STORE/.CLIENT.next, if it exists. */
   private async removeDirectory(onRemoved: () => void): Promise<void> {
     if (this.files.status(this.second.path) === undefined) return;
     try {

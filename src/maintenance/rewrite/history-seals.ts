@@ -87,8 +87,9 @@ export class HistorySeals {
   }
 
   /**
-   * Seals a set whose entries are complete. `roots` are sealed; `changed` are the directories that the set
-   * changed. Throws NOT_AUTHENTIC, STORE_ROLLED_BACK.
+   * Seals a set whose entries are complete. `roots` are sealed; `changed` are the directories that the set changed.
+   * Throws NOT_AUTHENTIC if the set in the old generation does not match its seals, and STORE_ROLLED_BACK if the store
+   * is older than this machine has seen.
    */
   async seal(
     journal: SetJournal,
@@ -199,7 +200,7 @@ export class HistorySeals {
 
   /**
    * Returns the new seal of a listing. `expected` is the old seal; undefined if the old generation has no seals. Throws
-   * NOT_AUTHENTIC.
+   * NOT_AUTHENTIC if the old listing does not match it.
    */
   private listingOf(set: SetNumber, directory: DirectoryId, expected: Buffer | undefined): Buffer {
     if (expected?.equals(NO_SEAL) === true) return NO_SEAL; // the client never read the directory completely

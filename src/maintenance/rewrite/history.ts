@@ -94,7 +94,8 @@ export class CopiedHistory {
 
   /**
    * Copies the missing sets that cannot change any more. With `isAlone`, copies all missing sets, since no other
-   * process has the old generation open. Throws NOT_AUTHENTIC, INTERRUPTED.
+   * process has the old generation open. Throws NOT_AUTHENTIC if an entry or a set does not match its seals,
+   * INTERRUPTED if it is aborted.
    */
   async replayNew(
     isAlone: boolean,
@@ -213,7 +214,10 @@ export class CopiedHistory {
     journal.mark(mappedMarks(marks, (text) => this.keys.text(this.old.openText(text))));
   }
 
-  /** Copies the client's configuration in a set. It is sealed, since it contains names. */
+  /**
+   * Copies the configuration that a set recorded, if there is one that can be opened. It is sealed, since it contains
+   * names.
+   */
   private bringConfig(journal: SetJournal, set: SetNumber): void {
     const config = this.old.catalog.settings.configOf(set);
     const kept = config && this.keys.config(this.old.openConfig(config));
@@ -359,8 +363,8 @@ export class CopiedHistory {
   }
 
   /**
-   * Copies the number of the last set that may lack entries, as an event. In a bucket, other machines read it from the
-   * log.
+   * Copies the number of the last set that may lack entries, as an event. Does nothing if the new generation has this
+   * number or a higher one. In a bucket, other machines read it from the log.
    */
   bringDoubt(upToSet: SetNumber = this.old.catalog.state.readDoubtfulUpTo()): void {
     const { store } = this;

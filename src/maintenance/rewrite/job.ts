@@ -66,7 +66,7 @@ export interface RewriteResult {
 /**
  * Rewrites the client. Does all steps that earlier runs have not done, including the switch and the removal of the old
  * generation. Throws CLIENT_BUSY if a session does not release the client's lock; the next run continues. Throws
- * CATALOG_DAMAGED, CONTENT_DAMAGED, NOT_AUTHENTIC, DISK_FULL, INTERRUPTED.
+ * CATALOG_DAMAGED, CONTENT_DAMAGED or NOT_AUTHENTIC if data is damaged or forged; DISK_FULL; INTERRUPTED if aborted.
  */
 export async function rewriteClient(
   system: System,
@@ -120,7 +120,7 @@ async function rewriteSound(system: System, request: RewriteRequest): Promise<Re
   }
 }
 
-/** Switches to the second generation. Returns false, without a switch, if another machine has written to the client. */
+/** Switches generations. If another machine has written, returns false, or throws STORE_TAKEN at the last attempt. */
 async function isSwitched(
   generations: Generations,
   state: SwitchState,
@@ -149,8 +149,8 @@ export async function removeOld(
 
 /**
  * Brings the catalog of the first generation up to date with its packs, and to the newest format version. Returns the
- * number of its last commit. Throws CATALOG_DAMAGED, since the damage would be copied, and its evidence removed with
- * the old generation.
+ * number of its last commit. Throws CATALOG_DAMAGED if the catalog is damaged: the damage would be copied, and could
+ * not be found any more once the old generation is removed.
  */
 async function recover(system: System, directory: ClientDirectory): Promise<number> {
   const medium = mediumOf(system, directory);

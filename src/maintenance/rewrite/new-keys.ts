@@ -66,7 +66,10 @@ export class NewKeys {
     return this.keyring?.names.openText(text) ?? text;
   }
 
-  /** Opens entries of the new generation in place, and adds their seals to `sum`. Throws NOT_AUTHENTIC. */
+  /**
+   * Opens entries of the new generation in place, and adds their seals to `sum`. Throws NOT_AUTHENTIC for an entry that
+   * the keys have not sealed.
+   */
   open(entries: readonly CatalogEntry[], sum: SealSum = new SealSum()): void {
     this.opener?.open(entries, sum);
   }

@@ -27,7 +27,7 @@ export class OldStore {
   readonly backend: OldRecords;
   private readonly opener: EntryOpener | undefined;
 
-  /** Opens the store, which then owns `backend` and closes it. Throws CATALOG_*. */
+  /** Opens the store, which then owns `backend` and closes it. Throws the errors of opening the catalog. */
   constructor(
     system: System,
     backend: OldRecords,
@@ -42,7 +42,10 @@ export class OldStore {
     this.catalog = Catalog.openForReading(system, catalogPath);
   }
 
-  /** Opens entries of this store in place, and adds their seals to `sum`. Throws NOT_AUTHENTIC. */
+  /**
+   * Opens entries of this store in place, and adds their seals to `sum`. Throws NOT_AUTHENTIC for an entry that the
+   * keys have not sealed.
+   */
   open(entries: readonly CatalogEntry[], sum = new SealSum()): void {
     this.opener?.open(entries, sum);
   }
@@ -91,7 +94,7 @@ export class OldGeneration extends OldStore {
 
   /**
    * Opens the generation. `catalogPath` is a catalog with a part of the data, to be used in place of the client's own.
-   * Throws CATALOG_*.
+   * Throws the errors of opening the catalog.
    */
   constructor(
     system: System,

@@ -9,7 +9,10 @@ import type { System } from '../../system/index.js';
 /** Maximum number of files that an error names. */
 const MOST_NAMED = 16;
 
-/** Throws PACKS_STRANGE if the directory of packs contains files that are not packs of the client. */
+/**
+ * Throws PACKS_STRANGE if the directory of packs contains files that are not packs of the client. Does nothing for a
+ * client in a bucket.
+ */
 export async function requireOwnPacks(system: System, directory: ClientDirectory): Promise<void> {
   if (directory.bucket !== undefined) return; // in a bucket only objects with names of the client's packs are removed
   const medium = mediumOf(system, directory);

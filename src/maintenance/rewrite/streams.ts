@@ -70,7 +70,7 @@ export class StreamMover {
 
   /**
    * Copies one record, and returns the new digest of its content. If `known` is not given, the content is checked by
-   * its digest. Throws RECORD_DAMAGED, CONTENT_DAMAGED.
+   * its digest. Throws RECORD_DAMAGED if the record is damaged, CONTENT_DAMAGED if the content has another digest.
    */
   async move(place: RecordPlace, known?: Known): Promise<Buffer> {
     const { store } = this;
@@ -159,7 +159,10 @@ export class StreamMover {
     return { ...start, basis: { digest: known.basis, contentId }, isPart: isPart(index) };
   }
 
-  /** Copies the chunks; only their encryption changes. Returns the hash of the decoded bytes. */
+  /**
+   * Copies the chunks; only their encryption changes. Returns the hash of the decoded bytes. Throws RECORD_DAMAGED if a
+   * chunk is damaged or their total length is wrong.
+   */
   private async copy(
     { place, header, cipher }: Source,
     stream: IncomingStream,

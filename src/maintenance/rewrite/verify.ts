@@ -1,6 +1,6 @@
 /**
- * Compares the two generations before the switch: every version of every name, every set, and every content by
- * its digest.
+ * Compares the two generations before the switch: every version of every name, and every set. On request, also reads
+ * every content of the new generation and compares it with its digest.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { type History, ProvenSets } from '../../history/index.js';
@@ -73,8 +73,8 @@ export class Verifier {
   }
 
   /**
-   * Reads all contents that were added to the new generation since the last call. Throws CONTENT_DAMAGED,
-   * RECORD_DAMAGED.
+   * Reads all contents that were added to the new generation since the last call. Throws RECORD_DAMAGED or
+   * CONTENT_DAMAGED for a content that is damaged or incomplete.
    */
   async readNewContents(signal: AbortSignal, onRead: (done: number) => void): Promise<void> {
     const { history } = this.store.catalog;
@@ -106,7 +106,8 @@ export class Verifier {
 
   /**
    * Compares every version of every name, and every set, in both generations. Each set must also be proven by the new
-   * keys. No process may write to the old generation meanwhile. Throws CATALOG_DAMAGED, NOT_AUTHENTIC.
+   * keys. No process may write to the old generation meanwhile. Throws CATALOG_DAMAGED if the generations differ, and
+   * NOT_AUTHENTIC if a seal is wrong.
    */
   async compare(oldHistory: History, signal: AbortSignal): Promise<void> {
     const [old, fresh] = [this.old.catalog, this.store.catalog];
@@ -197,7 +198,10 @@ export class Verifier {
       await this.proveListings(keyring, newest.set, signal);
   }
 
-  /** Throws NOT_AUTHENTIC unless the seals that a set covers match the stored listings. */
+  /**
+   * Throws NOT_AUTHENTIC unless the seals that a set covers match the stored listings. Directories that the client
+   * never read completely have no seal of their listing, and are skipped.
+   */
   private async proveListings(
     { tree }: Keyring,
     set: SetNumber,

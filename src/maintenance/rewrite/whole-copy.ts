@@ -26,7 +26,10 @@ export interface WholeCopy {
   readonly onProgress: (done: number, of: number) => void;
 }
 
-/** Copies the data. Throws CATALOG_DAMAGED, INTERRUPTED, DISK_FULL, and errors of a bucket. */
+/**
+ * Copies the data. Throws CATALOG_DAMAGED for an entry that no writer stores, INTERRUPTED if it is aborted, DISK_FULL,
+ * and errors of a bucket.
+ */
 export async function copyWhole(system: System, request: WholeCopy): Promise<void> {
   const { source, catalogPath, target, limits } = request;
   const store = await StoreWriter.open(system, target, limits);

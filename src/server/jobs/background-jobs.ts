@@ -22,14 +22,13 @@ import type {
 
 /** Maximum time before an answer, even if there is nothing new. */
 const ANSWER_MS = 1000;
-/**
- * Maximum number of bytes of findings in one answer, and of findings that wait to be fetched; further ones are only
- * counted.
- */
+/** Maximum number of bytes of findings in one answer. */
 const MAX_REPORTED_BYTES = 4 << 20;
+/** Maximum number of bytes of findings that wait to be fetched; further findings are only counted. */
 const MAX_WAITING_BYTES = 32 << 20;
-/** Approximate size of a finding without its texts, lists and bytes, and of a number. */
+/** Approximate number of bytes of a finding without its texts, lists and bytes. */
 const FINDING_BYTES = 128;
+/** Approximate number of bytes of a number. */
 const NUMBER_BYTES = 9;
 /**
  * Maximum number of jobs at one time in a process; further requests get CLIENT_BUSY. Examinations of catalogs are not
@@ -73,20 +72,27 @@ export class BackgroundJobs {
     this.limits = limits;
   }
 
-  /** Starts a check. Throws PROTOCOL_VIOLATION, CLIENT_BUSY, and the error of the check. */
+  /**
+   * Starts a check, and returns its first news. Throws PROTOCOL_VIOLATION for an invalid amount of data or if a job of
+   * this reader runs, CLIENT_BUSY if too many jobs run, and the error of the check.
+   */
   check({ data, amount, of, leastAgeMs, mark }: Request<'checkStore'>): Promise<Reply<'askWork'>> {
     const read = { data: dataOf(data, amount, of), leastAgeMs };
     return replyOf(this.begin({ kind: 'check', read, mark }));
   }
 
-  /** Starts garbage collection. Throws PROTOCOL_VIOLATION, CLIENT_BUSY, and the error of the job. */
+  /**
+   * Starts garbage collection, and returns its first news. Throws PROTOCOL_VIOLATION if a job of this reader runs,
+   * CLIENT_BUSY if too many jobs run, and the error of the job.
+   */
   free(): Promise<Reply<'askWork'>> {
     const { graceMs, wasteRatio } = this.limits;
     return replyOf(this.begin({ kind: 'free', graceMs, wasteRatio }));
   }
 
   /**
-   * Returns progress, new findings and the result of the job. Throws NO_SUCH_REQUEST if there is none, and its error.
+   * Returns progress, new findings and the result of the job. Throws NO_SUCH_REQUEST if no job was started, and the
+   * error of the job.
    */
   async news(): Promise<Reply<'askWork'>> {
     if (this.job === undefined) {
@@ -95,14 +101,20 @@ export class BackgroundJobs {
     return replyOf(this.job);
   }
 
-  /** Returns figures of the data that forgetting these paths would remove. Throws CATALOG_DAMAGED, DISK_FULL. */
+  /**
+   * Returns figures of the data that forgetting these paths would remove. Throws CLIENT_BUSY if too many jobs run, and
+   * errors of the job, such as CATALOG_DAMAGED.
+   */
   async previewForget(paths: readonly Buffer[]): Promise<ForgetReport> {
     const result = await this.result({ kind: 'preview', paths });
     if (result.kind !== 'preview') throw otherWork();
     return result.report;
   }
 
-  /** Copies the catalog to a file in a private folder. Throws CATALOG_DAMAGED, CLIENT_BUSY, DISK_FULL. */
+  /**
+   * Copies the catalog to a file in a private folder. Throws CLIENT_BUSY if too many jobs run, and errors of the job,
+   * such as CATALOG_DAMAGED.
+   */
   async snapshot(file: string): Promise<SnapshotFacts> {
     const result = await this.result({ kind: 'snapshot', file });
     if (result.kind !== 'snapshot') throw otherWork();
@@ -141,7 +153,7 @@ async function replyOf(job: Job): Promise<Reply<'askWork'>> {
   return { findings, omitted, progress, result: isForReader ? result : undefined };
 }
 
-/** Returns the data that a check reads. Throws PROTOCOL_VIOLATION. */
+/** Returns the data that a check reads. Throws PROTOCOL_VIOLATION for an amount out of range. */
 function dataOf(kind: Request<'checkStore'>['data'], amount: number, of: number): ReadData {
   if (kind === 'none' || kind === 'all') return { kind };
   if (kind === 'part' && amount >= 1 && amount <= of) return { kind, part: amount, of };

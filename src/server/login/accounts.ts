@@ -167,7 +167,10 @@ export function accountOf(
   return owner?.account;
 }
 
-/** Returns all accounts that can be read, with their faults. Throws CONFIG_INVALID, ACCOUNTS_DAMAGED. */
+/**
+ * Returns all accounts that can be read, with their faults. Throws CONFIG_INVALID if the directory of accounts cannot
+ * be read or has too many, and ACCOUNTS_DAMAGED if their object in a bucket is damaged.
+ */
 function accountsIn(system: System, store: string, onFault: FaultHandler): ParsedAccount[] {
   const shared = accountFilesHere(system, store);
   if (shared === undefined) {

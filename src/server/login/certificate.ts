@@ -24,7 +24,10 @@ export interface CertificateFiles {
   readonly makeWith?: (make: () => Promise<void>) => Promise<void>;
 }
 
-/** Reads certificate and key, and creates both first if allowed. Throws CERTIFICATE_UNUSABLE. */
+/**
+ * Reads certificate and key, and creates both first if allowed. Throws CERTIFICATE_UNUSABLE if they cannot be made or
+ * read, or do not belong together.
+ */
 export async function readCertificate(files: CertificateFiles): Promise<Certificate> {
   const { certFile, keyFile, mayMake } = files;
   const isThere = [certFile, keyFile].some((file) => fs.existsSync(exactPath(byteText(file))));
@@ -50,8 +53,8 @@ function read(file: Buffer): Buffer {
 }
 
 /**
- * Creates a self-signed certificate. An elliptic-curve key is generated fast, even on a Raspberry Pi. The key file
- * is renamed last, so that its presence means a complete pair.
+ * Creates a self-signed certificate. An elliptic-curve key is generated fast, even on a Raspberry Pi. The key file is
+ * renamed last, so that its presence means a complete pair. Throws CERTIFICATE_UNUSABLE if that fails.
  */
 async function makeCertificate({ certFile, keyFile }: CertificateFiles): Promise<void> {
   const host = os.hostname();

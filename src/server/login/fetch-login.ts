@@ -4,8 +4,8 @@ import type { System } from '../../system/index.js';
 import type { LoginOptions } from './login.js';
 
 /**
- * Fetches the small files of a client to this machine. If an account logs in, fetches the client's accounts too. Throws
- * errors of a bucket.
+ * Fetches the small files of a client from the bucket of the store, if it is in one. If an account logs in, fetches the
+ * client's accounts too. Throws errors of a bucket.
  */
 export async function fetchForLogin(
   system: System,

@@ -1,9 +1,8 @@
 /**
- * Login: decides which clients a peer may open. A client with a key record requires its password. A client without
- * one is open, unless the server requires passwords. Over a network an unknown client requires a password too, with
- * the same work on a decoy, so that neither answers nor timing reveal which clients exist. Over a unix socket,
- * which only the server's own user can open, errors are exact, except for accounts: one account learns nothing
- * about another.
+ * Login: decides which clients a peer may open. A client with a key record requires its password. A client without one
+ * is open, unless the server requires passwords. Over a network an unknown client requires a password too, with the
+ * same work on a decoy, so that neither answers nor timing reveal which clients exist. Over a unix socket, which only
+ * the server's own user can open, errors are exact, except those for accounts.
  */
 import path from 'node:path';
 import type { Logger } from 'pino';
@@ -63,10 +62,7 @@ export interface LoginOptions {
   readonly skipFile?: string;
   readonly attempts?: AttemptLimits;
   readonly challengeAfterMs?: number;
-  /**
-   * Fetches the small files of a client in a bucket to this machine; if an account logs in, the client's accounts too.
-   * The default reads the bucket each time.
-   */
+  /** Fetches a client's small files and, unless `account` is empty, its accounts. By default, each login does so. */
   readonly fetch?: (client: string, account: string) => Promise<void>;
 }
 
@@ -107,7 +103,10 @@ export interface PendingLogin {
   readonly challenge: Head<'loginChallenge'>;
   /** The key record whose password is proven; empty if it is a decoy's. */
   readonly keys: Buffer;
-  /** Checks the client's proof and returns the server's. Throws LOGIN_FAILED. */
+  /**
+   * Checks the client's proof and returns the server's. Throws LOGIN_FAILED if it is wrong, and CLIENT_EXISTS if a new
+   * client was requested but an earlier attempt had created it.
+   */
   check(proof: Head<'loginProof'>, context: LoginContext): Promise<Buffer>;
   /** Ends a login whose connection ended before the check. It counts as failed. */
   abandon(): void;
@@ -135,9 +134,9 @@ export class LoginService {
   }
 
   /**
-   * Looks up the client, and creates it if that is requested and allowed. Returns the login that the peer must
-   * complete first, or undefined if the client is open. Throws NO_SUCH_CLIENT and NO_SUCH_STORE over a unix socket
-   * only, NOT_PERMITTED, CLIENT_EXISTS, CLIENT_NAME_INVALID, PASSWORD_NEEDED, TOO_MANY_ATTEMPTS.
+   * Looks up the client, and creates it if that is requested and allowed. Returns the login that the peer must complete
+   * first; undefined if the client is open. Throws NOT_PERMITTED, CLIENT_EXISTS, CLIENT_NAME_INVALID, PASSWORD_NEEDED,
+   * KEYS_LOST, TOO_MANY_ATTEMPTS; NO_SUCH_CLIENT if not `onlyClient`. Unknown names throw only over a unix socket.
    */
   async begin(hello: Head<'hello'>, channel: Channel): Promise<PendingLogin | undefined> {
     const startMs = this.system.clock.monotonicMs();
@@ -183,8 +182,9 @@ export class LoginService {
   }
 
   /**
-   * Creates a client, and counts it for the address `countFor`. Returns false if an earlier attempt has created the
-   * client and this one may continue with it.
+   * Creates a client, and counts it for the address `countFor`. Returns false if an earlier attempt has begun the
+   * client. Throws NOT_PERMITTED if sessions may not create clients, PASSWORD_NEEDED if `keys` is empty and the server
+   * requires a password, PROTOCOL_VIOLATION if `keys` is not a first key record, and CLIENT_EXISTS.
    */
   private async create(
     client: string,
@@ -226,7 +226,7 @@ export class LoginService {
     }
   }
 
-  /** Returns `isBegunClient`. In a bucket, updates the catalog first: another machine may have stored more. */
+  /** True as `isBegunClient`. In a bucket, updates the catalog first: another machine may have stored more. */
   private async isBegun(place: Place, hasPassword: boolean): Promise<boolean> {
     const bucket = bucketAt(place.store);
     if (bucket !== undefined) {
@@ -259,7 +259,7 @@ export class LoginService {
     if (holdsSeals(this.system, catalogPath)) throw sealedWithoutKeys(client);
   }
 
-  /** Reads the key record of a client. If the client has none, reads the decoy's key record by the same calls. */
+  /** Looks up the key record of a client. If it has none, reads the decoy's by the same calls. Never throws. */
   private look(
     { client, account }: LoginName,
     state: State,

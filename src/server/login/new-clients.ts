@@ -16,7 +16,7 @@ export class NewClients {
     this.made = new LeakyCounts(clock, { burst: atOnce, refillMs: REFILL_MS });
   }
 
-  /** Counts a client before it is created. Throws TOO_MANY_ATTEMPTS. */
+  /** Counts a client before it is created. Throws TOO_MANY_ATTEMPTS if the address must wait. */
   take(address: string): void {
     const waitMs = this.made.waitMs(address);
     if (waitMs > 0) {

@@ -36,7 +36,7 @@ export class MetricsEndpoint {
     server.on('request', (request, response) => void this.answer(request, response));
   }
 
-  /** Listens until closed. Throws LISTEN_FAILED. */
+  /** Listens until closed. Throws LISTEN_FAILED if that is not possible. */
   static async open({ host, port }: EndpointAddress): Promise<MetricsEndpoint> {
     const server = loadHttp().createServer({
       maxHeaderSize: MAX_HEAD_BYTES,

@@ -36,7 +36,7 @@ export class Notices {
     await this.mail(`tardisd: the backup of ${client} has failed`, [lineOf(event)], nowMs);
   }
 
-  /** Reports overdue clients. Several at once are reported in one mail. */
+  /** Reports overdue clients: runs the hook for each of them, and sends one mail about all of them. */
   async overdue(events: readonly HookEvent[], nowMs: number): Promise<void> {
     for (const event of events) {
       const { client, lastGood, ageSeconds } = event;

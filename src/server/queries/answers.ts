@@ -71,7 +71,10 @@ export class Answers {
     return this.release();
   }
 
-  /** Returns the answer to a question as one buffer. Throws PROTOCOL_VIOLATION and INTERNAL, which end the session. */
+  /**
+   * Returns the answer to a question as one buffer. Throws PROTOCOL_VIOLATION for a malformed question, and INTERNAL
+   * for a bug; both end the session.
+   */
   async to(name: MessageName, bytes: Buffer): Promise<Buffer> {
     if (!isQuestion(name)) {
       throw new TardisError('PROTOCOL_VIOLATION', `"${name}" is no question of a reader`);

@@ -75,8 +75,10 @@ export class CopyOffers {
   }
 
   /**
-   * Returns facts about the client, and the number of a new snapshot of its catalog. If nothing has changed since
-   * `known`, the state that the reader has, no snapshot is made. Throws CLIENT_BUSY, CATALOG_DAMAGED, TEMPORARY_FULL.
+   * Returns facts about the client, and the number of a new snapshot of its catalog. No snapshot is made if there is no
+   * backup, or if the client is still in the state `known`, which the reader has. Throws CLIENT_BUSY if too many are
+   * being made or the catalog keeps changing, CATALOG_DAMAGED if it is damaged, and TEMPORARY_FULL if there is no
+   * space.
    */
   private async open(known: string): ReturnType<Handlers['openCopy']> {
     const { system, directory, jobs } = this;
@@ -118,7 +120,10 @@ export class CopyOffers {
     return keysSumOf(newestKeys(this.system, this.directory.path)?.bytes);
   }
 
-  /** Returns a piece. Throws NO_SUCH_REQUEST if the snapshot was removed, PROTOCOL_VIOLATION. */
+  /**
+   * Returns a piece. Throws NO_SUCH_REQUEST if the snapshot was removed, and PROTOCOL_VIOLATION if it has no such
+   * piece.
+   */
   private async piece(number: number, index: number): Promise<Buffer> {
     const { system, offer } = this;
     if (offer?.number !== number || !offers.has(offer)) {

@@ -51,8 +51,8 @@ export class ReaderDeltas {
   }
 
   /**
-   * Adds bytes to a signature. Throws RECORD_DAMAGED if they are not a signature, PROTOCOL_VIOLATION for too many
-   * signatures.
+   * Adds bytes to a signature. Throws RECORD_DAMAGED if they are not a signature, and PROTOCOL_VIOLATION if too many
+   * signatures are open.
    */
   sign(number: number, basisBytes: number, bytes: Buffer, isLast: boolean): void {
     let signature = this.signatures.get(number);
@@ -71,7 +71,10 @@ export class ReaderDeltas {
     signature.loaded.push(bytes, isLast);
   }
 
-  /** Returns the next part of a content's delta. Throws RECORD_DAMAGED, PROTOCOL_VIOLATION. */
+  /**
+   * Returns the next part of a content's delta. Throws PROTOCOL_VIOLATION without such a signature, and RECORD_DAMAGED
+   * if the content is missing or damaged.
+   */
   async next(number: number, digest: Buffer, isFirst: boolean): Promise<MadePart> {
     const signature = this.signatures.get(number);
     if (signature === undefined) {

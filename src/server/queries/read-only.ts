@@ -62,7 +62,7 @@ export function readOnlyHandlers(
 
 /**
  * Returns the answer to an encoded question; an error of the question itself becomes its answer. Throws
- * PROTOCOL_VIOLATION, INTERNAL.
+ * PROTOCOL_VIOLATION for a malformed question, and INTERNAL for a bug.
  */
 export async function answerWith<N extends QuestionName>(
   handlers: Pick<Handlers, N>,
@@ -86,7 +86,7 @@ export function wholeMessage({ head, attachment }: EncodedMessage): Buffer {
   return attachment === undefined ? head : Buffer.concat([head, attachment]);
 }
 
-/** Returns the name of a question that has an answer here. Throws PROTOCOL_VIOLATION. */
+/** Returns the name of a question that has an answer here. Throws PROTOCOL_VIOLATION for any other name. */
 export function readingQuestion(name: string): ReadingQuestion {
   if (isReadingQuestion(name)) return name;
   throw new TardisError(

@@ -83,8 +83,9 @@ export interface GcResult extends GcReport {
 }
 
 /**
- * Collects the garbage of a client in this thread, in slices, until a session waits for the client or `signal` is
- * aborted. Throws CLIENT_BUSY, INTERRUPTED.
+ * Does the work that is due in a client: forgets paths, deletes sets by the rules and to gain space, and collects
+ * garbage. Garbage is collected in this thread, in slices. Throws CLIENT_BUSY if the client is in use, INTERRUPTED if
+ * `signal` is aborted.
  */
 export async function collectGarbageHere(
   system: System,
@@ -116,8 +117,10 @@ type Forgotten = Pick<GcResult, 'forgotten' | 'forgetFailure'>;
 const NOTHING_FORGOTTEN: Forgotten = { forgotten: 0, forgetFailure: undefined };
 
 /**
- * Rewrites the client without the paths that are due to be forgotten, unless the clock is in doubt. A client that
- * encrypts has to use its own keys (`sonic forget-path --finish`). Throws CLIENT_BUSY, INTERRUPTED.
+ * Rewrites the client without the paths that are due to be forgotten, unless the clock is in doubt. Before that,
+ * finishes an earlier rewrite that was interrupted. A failure of the rewrite is returned as `forgetFailure`. A client
+ * that encrypts has to use its own keys (`sonic forget-path --finish`). Throws CLIENT_BUSY if the client is in use,
+ * INTERRUPTED if it is aborted.
  */
 async function forgetDue(
   system: System,
@@ -173,7 +176,8 @@ interface Purged {
 }
 
 /**
- * Purges sets by the rules. Invalid rules purge nothing and do not block garbage collection. Throws CLIENT_BUSY.
+ * Purges sets by the rules. Invalid rules purge nothing and do not block garbage collection: the result then has the
+ * error's message. Throws CLIENT_BUSY if the client is in use.
  */
 async function followRules(
   system: System,

@@ -1,6 +1,7 @@
 /**
- * Runs storage sessions: in threads of their own, so that a slow disk never stalls the event loop of the sockets, or in
- * the calling thread, for a server of one backup on a small machine. Both kinds return the same handle.
+ * Runs storage sessions. A server usually runs them in threads of their own, so that a slow disk never stalls the event
+ * loop of the sockets. A server of one backup on a small machine runs them in the calling thread. Both kinds return the
+ * same handle.
  */
 import { fromWire, TardisError, type WireError } from '../../errors/index.js';
 import { CatalogCopies } from '../../store/writer/index.js';
@@ -22,8 +23,8 @@ import { collectGarbageHere, type GcResult, type GcWork } from './gc-work.js';
 
 export interface StorageHost {
   /**
-   * Opens a client: with its lock for a backup, without it for a reader. Throws CLIENT_BUSY and errors of opening a
-   * catalog.
+   * Opens a client: with its lock for a backup, without it for a reader. Throws CLIENT_BUSY if a backup finds the
+   * client in use, and errors of opening a catalog.
    */
   open(
     directory: ClientDirectory,
@@ -38,7 +39,8 @@ export interface StorageHost {
   /** Returns the state of a client; measures its store only if requested. Throws errors of opening a catalog. */
   standing(directory: ClientDirectory, withFigures: boolean): Promise<ClientStanding>;
   /**
-   * Collects the garbage of a client, until another session waits for it or `halt` is called. Throws CLIENT_BUSY, …
+   * Collects the garbage of a client, until another session waits for it or `halt` is called. Throws CLIENT_BUSY if the
+   * client is in use, and other errors of the work.
    */
   collectGarbage(directory: ClientDirectory, work: GcWork): Promise<GcResult>;
   /** Interrupts garbage collection. */

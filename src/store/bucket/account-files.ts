@@ -26,7 +26,7 @@ const NO_FILES: AccountFiles = new Map();
 
 /**
  * Returns the account files of a store in a bucket, as this machine has fetched them; undefined for a store in a
- * directory. Throws ACCOUNTS_DAMAGED.
+ * directory. Throws ACCOUNTS_DAMAGED if the fetched object has a wrong shape.
  */
 export function accountFilesHere(system: System, store: string): AccountFiles | undefined {
   if (bucketAt(store) === undefined) return undefined;
@@ -37,7 +37,7 @@ export function accountFilesHere(system: System, store: string): AccountFiles | 
 /**
  * Fetches the account files of a store to this machine, with one request if nothing has changed. If this machine has
  * none, the objects are listed too: a lost first object would otherwise free all clients of their quotas. Throws
- * ACCOUNTS_DAMAGED.
+ * ACCOUNTS_DAMAGED if the newest object is damaged or missing.
  */
 export async function fetchAccountFiles(system: System, access: BucketAccess): Promise<void> {
   const { store } = await sharedStore(system, access);
@@ -52,7 +52,8 @@ export async function fetchAccountFiles(system: System, access: BucketAccess): P
 
 /**
  * Stores these files as the account files of a store, in place of all earlier ones. Returns false if the store has
- * equal files already. Throws ACCOUNTS_DAMAGED, NOT_PERMITTED, STORE_TAKEN.
+ * equal files already. Throws ACCOUNTS_DAMAGED if the present object is damaged, NOT_PERMITTED if the files are too
+ * large, and STORE_TAKEN if other machines change them each time.
  */
 export async function putAccountFiles(
   system: Pick<System, 'random'>,
@@ -88,8 +89,8 @@ function knownHere({ files }: System, cache: string): ChainRecord | undefined {
 }
 
 /**
- * Returns the files in an object. The object is untrusted, since anybody with the access key may have written it.
- * Throws ACCOUNTS_DAMAGED.
+ * Returns the files in an object, which is untrusted, since anybody with the access key may have written it. Throws
+ * ACCOUNTS_DAMAGED if it has a wrong shape.
  */
 function filesIn({ number, body }: ChainRecord): AccountFiles {
   const name = chainedObject(ACCOUNT_FILES_PREFIX, number);

@@ -31,7 +31,7 @@ const MAX_PARSED = 64;
 
 export interface AccountEntry {
   readonly rights: readonly RightName[];
-  /** Key record of the account's password; undefined for one with a token. */
+  /** Key record of the account's password; undefined for an account with a token. */
   readonly keys?: Buffer;
   /** SHA-256 of the secret of its token. */
   readonly token?: Buffer;
@@ -65,7 +65,7 @@ const parsed = new Map<string, Known>();
 
 /**
  * Returns the accounts of a client, as this machine has fetched them; undefined for a client that lies in a directory.
- * Throws ACCOUNTS_DAMAGED.
+ * Throws ACCOUNTS_DAMAGED if the fetched object is damaged.
  */
 export function accountsHere(system: System, directory: string): AccountEntries | undefined {
   if (bucketAt(path.dirname(directory)) === undefined) return undefined;
@@ -75,7 +75,8 @@ export function accountsHere(system: System, directory: string): AccountEntries 
 }
 
 /**
- * Fetches the accounts of a client to this machine, with one request if none has changed. Throws ACCOUNTS_DAMAGED.
+ * Fetches the accounts of a client to this machine, with one request if none has changed. Throws ACCOUNTS_DAMAGED if
+ * the newest object is damaged.
  */
 export async function fetchAccounts(
   system: System,
@@ -90,8 +91,9 @@ export async function fetchAccounts(
 
 /**
  * Changes the accounts of a client in its bucket. `change` gets the present accounts, and is called again if another
- * machine has changed them first. Durable when it resolves. Throws the errors of `change`, STORE_TAKEN,
- * ACCOUNTS_DAMAGED.
+ * machine has changed them first. Durable when it resolves. Throws the errors of `change`, NOT_PERMITTED for more than
+ * MAX_ACCOUNTS, STORE_TAKEN if other machines change them each time, and ACCOUNTS_DAMAGED if the present object is
+ * damaged.
  */
 export async function changeAccounts(
   system: System,
@@ -107,7 +109,8 @@ export async function changeAccounts(
     const before = await chain.newest(knownHere(home)?.record);
     if (before !== undefined) {
       await keep(home, before);
-      // It may be that of later keys than this machine has; a list for former ones would void its accounts.
+      // The list may belong to newer keys than this machine has. A new list for the older keys would make all its
+      // accounts invalid.
       if (!isPresent(home, listIn(before, home.client))) {
         await fetchClient(system, access, home.client);
       }
@@ -134,13 +137,13 @@ function fileOf({ client, directory }: Home): string {
   return keptFile(path.dirname(directory), client);
 }
 
-/** Returns the newest list of this client that this machine has read; undefined if there is none. */
+/** Returns the newest list of the present client that this machine has read; undefined if there is none. */
 function knownHere(home: Home): Known | undefined {
   const { files } = home.system;
   const bytes = readStart(files, fileOf(home), MAX_BYTES + 1);
   if (bytes === undefined) return undefined;
   const known = parsedOnce(home.client, bytes);
-  // That of an earlier client with this name has nothing to do with this one.
+  // A list of an earlier client with this name does not count for the present client.
   return known?.list.clientId === clientIdOf(home) ? known : undefined;
 }
 
@@ -213,8 +216,8 @@ function bodyOf(home: Home, accounts: AccountEntries): ChainRecord['body'] {
 }
 
 /**
- * Returns the list in an object. The object is untrusted, since anybody with the access key may have written it.
- * Throws ACCOUNTS_DAMAGED.
+ * Returns the list in an object, which is untrusted, since anybody with the access key may have written it. Throws
+ * ACCOUNTS_DAMAGED if it has a wrong shape or is that of another client.
  */
 function listIn({ number, body }: ChainRecord, client: string): AccountList {
   const name = chainedObject(accountsPrefix(client), number);

@@ -20,7 +20,10 @@ export function objectOfFiles(files: ClientFiles): Buffer {
   return Buffer.from(`${JSON.stringify({ version: VERSION, files: body })}\n`);
 }
 
-/** Returns the files in the object of a client or generation; undefined if it is missing. Throws FORMAT_DAMAGED, STORE_NEWER. */
+/**
+ * Returns the files in the object of a client or generation; undefined if it is missing. Throws FORMAT_DAMAGED if it is
+ * damaged or of another generation, and STORE_NEWER if it has a newer format.
+ */
 export async function readClientFiles(
   store: ObjectStore,
   client: string,

@@ -1,7 +1,8 @@
 /**
- * Makes the object of a client again that its bucket has lost or damaged. This machine's files of the client are used if the
- * commits in the bucket are of that client. Otherwise the commits show its id, and the key records that the bucket has show
- * its keys. Without any key record, the new object requires keys: no client gets in clear or without a password this way.
+ * Makes the object of a client again that its bucket has lost or damaged. This machine's files of the client are used
+ * if the commits in the bucket are of that client. Otherwise the commits show its id, and the key records in the bucket
+ * show its keys. If there is no key record, the new object still requires keys. So nobody can use the client
+ * unencrypted, or without a password, because its keys were deleted.
  */
 import path from 'node:path';
 import { asTardisError, TardisError } from '../../errors/index.js';
@@ -57,10 +58,11 @@ interface LogFacts {
 }
 
 /**
- * Makes the objects of a client and of its newest generation again if they are lost or damaged, and returns their names. Also
- * mends the notes that lead to that generation.
- * Does nothing if the bucket has nothing of the client. Throws FORMAT_DAMAGED if the commits in the bucket do not show which
- * client it is, or show another one than this machine's files, STORE_NEWER, and errors of a bucket.
+ * Makes the objects of a client and of its newest generation again if they are lost or damaged, and returns their
+ * names. Also makes the notes again that lead to that generation. Does nothing if the bucket has nothing of the client.
+ *
+ * Throws FORMAT_DAMAGED if the commits in the bucket do not show which client it is, or show another client than the
+ * files of this machine. Throws STORE_NEWER for an object of a newer version, and errors of a bucket.
  */
 export async function mendClientObjects(
   system: System,
@@ -109,7 +111,10 @@ class Mending {
     this.directory = directory;
   }
 
-  /** Returns the newest generation, and what its commits show. */
+  /**
+   * Returns the newest generation (undefined: the first one), and the facts that its commits show. Throws
+   * FORMAT_DAMAGED if there are too many generations.
+   */
   async newest(): Promise<{ readonly present: string | undefined; readonly facts: LogFacts }> {
     const { store, client } = this;
     let present = formatHere(this.system, this.directory)?.generation;
@@ -134,7 +139,10 @@ class Mending {
     }
   }
 
-  /** Returns the files of a generation, from this machine or from the other objects. */
+  /**
+   * Returns the files of a generation, from this machine or from the other objects. Throws FORMAT_DAMAGED if the
+   * commits do not show one client, or show another client than the files of this machine.
+   */
   async filesOf(generation: string | undefined, facts: LogFacts): Promise<ClientFiles> {
     const { system, directory } = this;
     const here = formatHere(system, directory);
@@ -156,7 +164,10 @@ class Mending {
     return files.set(FORMAT_FILE, format);
   }
 
-  /** Returns the files of the first generation, which only leads to the present one. Its keys are not brought back. */
+  /**
+   * Returns the files of the first generation, which only leads to the present one. Its keys are not brought back.
+   * Throws FORMAT_DAMAGED if the object of the present generation is missing.
+   */
   async firstOf(present: string): Promise<ClientFiles> {
     const files = await readClientFiles(this.store, this.client, present);
     if (files === undefined) throw this.damaged('was deleted meanwhile');
@@ -187,7 +198,10 @@ class Mending {
     return keys !== undefined && keyNumberIn(keys.bytes) === keys.number ? keys : undefined;
   }
 
-  /** Returns the key record with the highest number that the bucket has, damaged or not: an older one must not count again. */
+  /**
+   * Returns the key record with the highest number in the bucket, even if it is damaged: an older record must not count
+   * again. Returns undefined if the bucket has none.
+   */
   private async keysInBucket(generation: string | undefined): Promise<StoredKeys | undefined> {
     const { store, client } = this;
     const prefix = clientKeysPrefix(client, generation);

@@ -1,4 +1,4 @@
-/** Small objects of a client that are replaced only by the holder of the client's claim. */
+/** Small objects of a client. Only a session that has the client's claim (log-writer.ts) replaces them. */
 import type { System } from '../../system/index.js';
 import type { BucketAccess } from './bucket-access.js';
 import { clientNote } from './names.js';

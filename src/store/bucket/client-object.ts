@@ -29,8 +29,8 @@ import { sharedStore } from './shared-stores.js';
 const MAX_FILE_BYTES: number = 64 << 10;
 
 /**
- * Throws FORMAT_DAMAGED if the bucket has objects of a client, but not the one that makes it: a new client of that name would
- * continue a foreign history, and take the places of its key records.
+ * Throws FORMAT_DAMAGED if the bucket has objects of a client, but not its client object. A new client of that name
+ * would continue the history of the old one, and would need the names of the old key records for its own.
  */
 export async function requireNewIn(
   system: System,
@@ -60,10 +60,13 @@ export function clientBytes(system: System, directory: string): Buffer {
 }
 
 /**
- * Brings the small files of a client to this machine. Files here of a client that the bucket no longer has, or
- * of another client with its name, are deleted. With `isEven`, a name without a client takes as much time as a
- * client whose password was never changed. Throws FORMAT_DAMAGED, also if only the object of the client is missing (with
- * `isEven`, only on a machine that has files of it, which it keeps then), STORE_NEWER, and errors of a bucket.
+ * Fetches the small files of a client to this machine. Deletes the files here of a client that the bucket no longer
+ * has, or of another client with its name. With `isEven`, a name without a client takes as much time as a client whose
+ * password was never changed.
+ *
+ * Throws FORMAT_DAMAGED if the object of the client is damaged, or if the bucket has other objects of the client
+ * without it. With `isEven`, the latter is checked only if this machine has files of the client, which then stay.
+ * Throws KEYS_LOST if a lost key record cannot be put back, STORE_NEWER for a newer format, and errors of a bucket.
  */
 export async function fetchClient(
   system: System,
@@ -85,9 +88,9 @@ export async function fetchClient(
 }
 
 /**
- * Returns the files with this machine's key record, if the record in the bucket is damaged or lost; otherwise returns
- * them as they are. Puts a lost record back into the bucket, since a former password would be valid again without it.
- * Throws KEYS_LOST if that cannot be done.
+ * Returns the files of a client. If this machine has a newer key record than the bucket, or an intact copy of a damaged
+ * one, the files have this machine's record. Puts a newer record back into the bucket, except into a former generation,
+ * since a former password would be valid again without it. Throws KEYS_LOST if that cannot be done.
  */
 async function withKnownKeys(
   system: System,
@@ -118,9 +121,9 @@ async function withKnownKeys(
 }
 
 /**
- * Fetches the small files of the generation that follows a client's generation to this machine. Deletes the data of
- * the earlier generation here. Throws RECORD_DAMAGED if `next` cannot be its name, FORMAT_DAMAGED, and errors of a
- * bucket.
+ * Fetches the small files of the generation that follows a client's generation to this machine. Deletes the data of the
+ * earlier generation here. Throws RECORD_DAMAGED if `next` cannot be its name, FORMAT_DAMAGED if its object is damaged
+ * or a note names another generation, and errors of a bucket.
  */
 export async function followMove(
   system: System,
@@ -175,7 +178,11 @@ export function formatHere({ files }: System, directory: string): ClientFormat |
   }
 }
 
-/** Returns the files of the newest generation that a note names; without `follows`, those of the first generation. */
+/**
+ * Returns the files of the newest generation that a note names; without `follows`, those of the first generation.
+ * Returns undefined if there is no such client. Throws FORMAT_DAMAGED if the object of the newest generation is
+ * missing.
+ */
 async function newestFiles(
   store: ObjectStore,
   client: string,
@@ -211,8 +218,8 @@ async function generationFiles(
 }
 
 /**
- * Returns the files with the newest key record in place of the first one. A client made without keys has no key
- * record, or the newest one since it got a password.
+ * Returns the files with the newest key record in place of the first one. A client that was made without a password has
+ * no first record, but may have later ones.
  */
 async function withNewestKeys(
   store: ObjectStore,
@@ -269,7 +276,10 @@ function isSameClient(
   return format !== undefined && wanted?.get(FORMAT_FILE)?.equals(format) === true;
 }
 
-/** True if the directory has exactly these files. */
+/**
+ * True if the directory has the same format file and key records as `wanted`, or does not exist if `wanted` is
+ * undefined.
+ */
 function isAsHere(system: System, directory: string, wanted: ClientFiles | undefined): boolean {
   const { files } = system;
   if (wanted === undefined) return files.status(directory) === undefined;

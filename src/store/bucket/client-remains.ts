@@ -6,7 +6,9 @@ import { TardisError } from '../../errors/index.js';
 import type { ObjectStore } from '../objects/index.js';
 import { clientObject, clientPrefix } from './names.js';
 
-/** Throws FORMAT_DAMAGED if the object of a client is missing, and the bucket has another object of it. */
+/**
+ * Throws FORMAT_DAMAGED if the bucket lacks the main object of a client (`clientObject`), and has others of the client.
+ */
 export async function requireNoRemains(store: ObjectStore, client: string): Promise<void> {
   const object = clientObject(client);
   for await (const name of store.list(clientPrefix(client))) {

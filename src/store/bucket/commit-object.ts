@@ -1,6 +1,6 @@
 /**
- * Reads commit objects. Each begins with a label, followed by small records, the heads of the packs that it covers,
- * and at its end its commit record. It is one PUT and is untrusted, so all of it is checked.
+ * Reads commit objects. Each begins with a label. Then come small records, the heads of the packs that it covers, its
+ * commit record, and perhaps parity. An object is created by one PUT. It is untrusted, so all of it is checked.
  */
 import { TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
@@ -33,7 +33,10 @@ export interface CommitObject {
   readonly endBytes: number;
 }
 
-/** Reads a commit object whole. Throws RECORD_DAMAGED, STORE_NEWER. */
+/**
+ * Reads a commit object whole. Throws RECORD_DAMAGED if its records are not exactly those that its commit record
+ * covers, and STORE_NEWER for a record of a later release.
+ */
 export function parseCommitObject(bytes: Buffer, commit: number): CommitObject {
   const own = logPack(commit);
   if (readLabel(bytes)?.pack !== own) throw damaged(commit, 'has the label of another one');

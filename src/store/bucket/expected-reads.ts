@@ -2,8 +2,8 @@
 import type { ExpectedRange } from '../backends/backend.js';
 
 /**
- * Maximum number of ranges that are recorded. Beyond that, the ranges of the oldest object are dropped; they are then
- * fetched by guesses.
+ * Maximum number of ranges that are recorded. Beyond that, the ranges of the object that was announced longest ago are
+ * dropped, and read as if they had not been announced.
  */
 const MOST_RANGES = 16_384;
 

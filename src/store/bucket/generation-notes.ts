@@ -1,6 +1,7 @@
 /**
- * Notes of which generation of a client follows another one. Machines without a catalog find the newest generation by them.
- * The logs of the generations show it, too, so a note that is damaged or missing is made again from the log.
+ * Notes, each of which names the generation that follows another generation of a client. Machines without a catalog
+ * find the newest generation by the notes. The logs of the generations name it too, so a note that is damaged or
+ * missing is made again from the log.
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
@@ -28,7 +29,10 @@ interface Note {
   readonly next: string | undefined;
 }
 
-/** Returns the generation that is noted to follow one (`undefined`: the first one). A damaged note counts as none. */
+/**
+ * Returns the generation that follows `before` by its note (`before` undefined: the first generation). Returns
+ * undefined if there is no note, or if the note is damaged.
+ */
 export async function nextNoted(
   store: ObjectStore,
   client: string,
@@ -37,7 +41,9 @@ export async function nextNoted(
   return (await readNote(store, client, before)).next;
 }
 
-/** True if there is a note of which generation follows one, damaged or not. */
+/**
+ * True if there is a note, damaged or not, of the generation that follows `before` (undefined: the first generation).
+ */
 export async function isFollowedBy(
   store: ObjectStore,
   client: string,
@@ -59,8 +65,8 @@ async function readNote(store: ObjectStore, client: string, before?: string): Pr
 }
 
 /**
- * Notes which generation follows one, for machines that have no catalog; replaces a damaged note. A key that may only read
- * notes nothing. Throws FORMAT_DAMAGED if another one is noted.
+ * Creates the note that the generation `next` follows `generation`; replaces a damaged note. Does nothing if the access
+ * key may only read. Throws FORMAT_DAMAGED if the note names another generation.
  */
 export async function noteNext(
   store: ObjectStore,
@@ -86,8 +92,8 @@ export async function noteNext(
 }
 
 /**
- * Makes the notes that are damaged or missing again, from the logs of the former generations. Writes nothing unless they lead
- * to the present one.
+ * Makes the notes that are damaged or missing again, from the logs of the former generations. Writes nothing unless the
+ * notes then lead to the present generation.
  */
 export async function mendNotes(
   system: System,
@@ -112,7 +118,9 @@ export async function mendNotes(
   for (const note of wanted) await noteNext(store, client, note);
 }
 
-/** Returns the generation that the last object in the log of one names. */
+/**
+ * Returns the generation that the last object in the log of `generation` names; undefined if that object is a commit.
+ */
 async function nextInLog(
   store: ObjectStore,
   client: string,

@@ -162,7 +162,10 @@ export class GenerationObjects {
     return false;
   }
 
-  /** Returns the generations that were in use before the present one, each with the one that follows it. */
+  /**
+   * Returns the generations that were in use before the present one, each with the generation that follows it. Throws
+   * FORMAT_DAMAGED if the notes do not lead to the present generation.
+   */
   private async following(): Promise<ReadonlyMap<string, string>> {
     const found = new Map<string, string>();
     let before: string | undefined;

@@ -25,8 +25,9 @@ const MOST_GAP_BYTES: number = 64 << 10;
  * fetching them.
  */
 const MOST_EXPECTED_GAP_BYTES: number = 256 << 10;
-/** Minimum size of a range, and maximum size of a range that grows. */
+/** Minimum size of a range that is fetched by a guess. */
 const LEAST_RANGE_BYTES: number = 64 << 10;
+/** Maximum size of a range that is fetched by a guess, or for expected pieces. */
 const MOST_RANGE_BYTES: number = 4 << 20;
 /** Maximum number of bytes that are kept. If all of them are still being fetched, nothing is fetched ahead. */
 const KEPT_BYTES: number = 16 << 20;
@@ -120,7 +121,7 @@ export class JoinedReads {
     return range;
   }
 
-  /** True if an expected piece is not being fetched, and its range has no room now. */
+  /** True if an expected piece is not being fetched, and does not fit beside the ranges that are. */
   private isWithoutRoom(name: string, at: number): boolean {
     const isThere = this.ranges.some((range) => range.name === name && covers(range, at));
     return !isThere && this.expected.has(name, at) && !this.makeRoom(MOST_RANGE_BYTES);

@@ -1,7 +1,7 @@
 /**
- * Key records that a client in a bucket gets after it was made. Each is an object that did not exist before, named by the
- * number behind the record before it. Usually that is its own number; a later one comes of a copy whose source has changed
- * its keys more than once, and of a record that was put back without those before it.
+ * Key records that a client in a bucket gets after it was made. Each is a new object, whose name has the number after
+ * that of the record before it. The record itself may have a higher number. For example, a copy brings only the newest
+ * record of a source that has changed its keys several times, or a record is put back without the records before it.
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
@@ -31,8 +31,8 @@ export interface KeyPlace {
 }
 
 /**
- * Yields the key records after the one with a number (0: all), in order. A record that is damaged in the bucket has no
- * bytes.
+ * Yields the key records after the one with a number (0: all), in order. A record that is damaged in the bucket is
+ * yielded with an empty buffer.
  */
 export async function* keysBehind(
   store: ObjectStore,
@@ -55,9 +55,9 @@ export async function* keysBehind(
 }
 
 /**
- * Stores the next key record of a client, durably. `before` is the number of the newest one, 0 if there is none. In a
- * bucket, the earlier records stay there. The caller must hold the client's lock. Throws STORE_TAKEN if another
- * machine has changed the keys meanwhile, KEYS_DAMAGED, NOT_PERMITTED.
+ * Stores the next key record of a client, durably. `before` is the number of the newest record, 0 if there is none. In
+ * a bucket, the earlier records stay there. The caller must hold the client's lock. Throws STORE_TAKEN if another
+ * machine has changed the keys meanwhile, and the errors of `addKeys`.
  */
 export async function storeKeys(
   system: System,
@@ -82,8 +82,10 @@ export async function storeKeys(
 }
 
 /**
- * Puts a key record back that this machine knows and the bucket lacks, behind the newest one there (0: none). Those between
- * them may stay missing. Throws KEYS_LOST if another record is there: an older password must not count again.
+ * Puts a key record back that this machine knows and the bucket lacks. `before` is the number of the newest record in
+ * the bucket, 0 if there is none; records between the two may stay missing. Throws KEYS_LOST if that is impossible:
+ * another record is there, the access key may not write, or the record is invalid. Otherwise an older password would be
+ * valid again.
  */
 export async function putKeysBackInto(
   store: ObjectStore,

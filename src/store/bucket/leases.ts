@@ -15,8 +15,9 @@ import { sharedStore } from './shared-stores.js';
 export const LEASE_MS = 15_000;
 /** Age after which a lease that was not renewed is removed. */
 const FORGOTTEN_MS = 3_600_000;
-/** Maximum number of servers whose leases are read, and of objects that are listed to find them. */
+/** Maximum number of servers whose leases are read. */
 const MAX_NODES = 64;
+/** Maximum number of objects that are listed to find leases. */
 const MAX_LISTED = 1000;
 const MAX_BYTES: number = 256 << 10;
 const MAX_CLIENTS = 4096;
@@ -32,7 +33,7 @@ export interface Lease {
   readonly clients: ReadonlySet<string>;
 }
 
-/** Creates or renews the lease of this process. */
+/** Creates or renews the lease of this process. It names at most `MAX_CLIENTS` clients. */
 export async function writeLease(
   system: System,
   access: BucketAccess,

@@ -133,7 +133,7 @@ export class LogWriter implements RecordWriter {
   }
 
   giveUp(): void {
-    return undefined; // what no commit object names takes space in the store until it is swept
+    return undefined; // packs that no commit object names take space in the store until they are swept
   }
 
   close(): void {

@@ -91,7 +91,7 @@ export function generationNumber(name: string = FIRST_GENERATION): number {
 
 /**
  * Returns a name for the generation after `before` (undefined: the first one). `digits` are random ones, in
- * hexadecimal.
+ * hexadecimal. Throws INTERNAL if there are too many generations.
  */
 export function generationAfter(before: string | undefined, digits: string): string {
   const number = generationNumber(before) + 1;
@@ -174,19 +174,25 @@ export function logPlace(client: string, generation: string = FIRST_GENERATION):
   return `${CLIENTS_PREFIX}${client}/${generation}/`;
 }
 
-/** Returns the pack number of a commit object. */
+/** Returns the pack number of a commit object. Throws INTERNAL if the number of the commit is too large. */
 export function logPack(commit: number): PackNumber {
   if (commit > MAX_COMMIT) throw new TardisError('INTERNAL', 'the log has no numbers left');
   return commit * PACKS_OF_SESSION;
 }
 
-/** Returns the pack number of pack `index` (from 1) with contents of the session with this claim. Throws INTERNAL. */
+/**
+ * Returns the pack number of pack `index` (from 1) with contents of the session with this claim. Throws INTERNAL if the
+ * session has too many packs.
+ */
 export function sessionPack(claim: number, index: number): PackNumber {
   if (index >= FIRST_OWN_INDEX) throw tooMany();
   return logPack(claim) + index;
 }
 
-/** Returns the pack number of a pack with the store's own records, which are not in a commit object. */
+/**
+ * Returns the pack number of a pack with the store's own records, which are not in a commit object. Throws INTERNAL if
+ * the session has too many packs.
+ */
 export function ownPack(claim: number, index: number): PackNumber {
   if (FIRST_OWN_INDEX + index >= PACKS_OF_SESSION) throw tooMany();
   return logPack(claim) + FIRST_OWN_INDEX + index;

@@ -1,9 +1,9 @@
 /**
  * Restores damaged objects of a client in a bucket from the parity in them. The name of an object stands for the bytes
  * that it was created with. So a healed object is written under its own name, and only if its bytes have the checksum
- * (SHA-256) that was stored with it. No condition is needed: another machine may do the same work, and a request may
- * arrive late. An object that another machine deletes while it is written exists again afterwards, without a commit
- * that names it; `sonic orphans` deletes it.
+ * (SHA-256) that was stored with it. The request needs no condition: it does no harm if another machine does the same
+ * work, or if it arrives late. An object that another machine deletes while it is written exists again afterwards,
+ * without a commit that names it; `sonic orphans` deletes it.
  */
 import { createHash } from 'node:crypto';
 import { TardisError } from '../../errors/index.js';
@@ -88,7 +88,10 @@ export class ObjectHealer {
     }
   }
 
-  /** Reads an object, and heals it if it is damaged. Throws DISK_FULL and errors of a bucket. */
+  /**
+   * Reads an object, and heals it if it is damaged. Throws DISK_FULL if there is no space for a copy on this machine,
+   * and errors of a bucket.
+   */
   async mend(name: string): Promise<Mended> {
     const head = await this.store.head(name);
     if (head === undefined) return { ...UNCHANGED, outcome: 'gone' };
@@ -159,7 +162,10 @@ export class ObjectHealer {
     await maker.append(readerOf(whole), coveredBytes, (piece) => whole.append(piece));
   }
 
-  /** Writes an object again, and reads it back. Returns false if it was deleted or replaced meanwhile. */
+  /**
+   * Writes an object again, and reads it back. Returns false if it was deleted or replaced meanwhile. Throws
+   * OBJECT_DAMAGED if the bytes that were read still differ.
+   */
   private async write(name: string, source: ObjectSource): Promise<boolean> {
     const { store } = this;
     if ((await store.head(name))?.sha256 !== hexOf(source)) return false;

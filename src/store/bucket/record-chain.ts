@@ -32,7 +32,10 @@ interface ChainPlace {
   readonly maxBytes: number;
 }
 
-/** Parses an object. `name` names it in errors. Throws ACCOUNTS_DAMAGED, STORE_NEWER. */
+/**
+ * Parses an object. `name` is its name in errors. Throws ACCOUNTS_DAMAGED if it has a wrong shape, STORE_NEWER if it
+ * has a newer version.
+ */
 export function parseChained(bytes: Buffer, name: string): ChainRecord {
   let parsed: Readonly<Record<string, unknown>> | null;
   try {
@@ -66,8 +69,9 @@ export class RecordChain {
   }
 
   /**
-   * Returns the newest object after `known`; `known` itself if there is none. Takes one request if nothing is new.
-   * Throws ACCOUNTS_DAMAGED, also if the objects after `known` belong to another history.
+   * Returns the newest object after `known`; `known` itself, which may be undefined, if there is none. Takes one
+   * request if nothing is new. Throws ACCOUNTS_DAMAGED if an object is damaged, or if the objects after `known` belong
+   * to another history.
    */
   async follow(known: ChainRecord | undefined): Promise<ChainRecord | undefined> {
     let at = known;
@@ -86,7 +90,10 @@ export class RecordChain {
     return this.listed(at);
   }
 
-  /** Returns the newest object, for a change. Throws ACCOUNTS_DAMAGED if `known` is gone or was replaced. */
+  /**
+   * Returns the newest object, for a change; undefined if there is none. Throws ACCOUNTS_DAMAGED if `known` is gone or
+   * was replaced, and in the cases of `follow`.
+   */
   async newest(known: ChainRecord | undefined): Promise<ChainRecord | undefined> {
     if (known !== undefined) {
       const there = await this.read(known.number);
@@ -132,7 +139,10 @@ export class RecordChain {
     return record;
   }
 
-  /** Returns the newest object in a list; `at` if the list has no later one. Throws ACCOUNTS_DAMAGED. */
+  /**
+   * Lists the objects and returns the newest; `at`, which may be undefined, if none is later. Throws ACCOUNTS_DAMAGED
+   * if the newest object is damaged, or there are too many.
+   */
   private async listed(at: ChainRecord | undefined): Promise<ChainRecord | undefined> {
     const { prefix } = this.place;
     const from = at?.number ?? 0;

@@ -1,7 +1,7 @@
 /**
- * A generation that a rebuild makes from the rest of a damaged log. The object that ends the log puts it in place of
- * the present one. Before that, each number without a commit gets an object that no reader accepts. A machine that has
- * only the commits before such a number then cannot write there.
+ * A generation that a rebuild makes from the remaining commits of a damaged log. The object that ends the log puts it
+ * in place of the present one. Before that, each number without a commit gets an object that no reader accepts. A
+ * machine that has only the commits before such a number then cannot write there.
  */
 import path from 'node:path';
 import { TardisError } from '../../errors/index.js';
@@ -75,8 +75,8 @@ export class Salvage {
   }
 
   /**
-   * Ends the present log after its last object, and puts the new generation in its place. Throws STORE_TAKEN if
-   * another machine has written to the client since.
+   * Ends the present log after the commit `last`, and puts the new generation in its place. Before that, creates marks
+   * in the places of the `missing` commits. Throws STORE_TAKEN if another machine has written to the client since.
    */
   async switchFrom({
     last,
@@ -100,8 +100,8 @@ export class Salvage {
   }
 
   /**
-   * True if the present log ends with the name of a generation other than the new one. If it names the new one, that
-   * must stay.
+   * True if the present log ends with the name of a generation other than the new one. False if it names the new one,
+   * whose objects must then stay.
    */
   async isOvertaken(last: number): Promise<boolean> {
     const { store, first } = this;

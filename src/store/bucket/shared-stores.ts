@@ -9,7 +9,7 @@ export interface SharedStore {
   readonly store: ObjectStore;
   /**
    * Resolves when the store is known to arbitrate between writers, and to lock objects if that is requested. Throws
-   * BUCKET_UNSAFE, BUCKET_CANNOT_LOCK.
+   * BUCKET_UNSAFE if it does not arbitrate, and BUCKET_CANNOT_LOCK if it does not lock.
    */
   admit(): Promise<void>;
 }
@@ -27,7 +27,8 @@ export function shareStore(cache: string, store: Promise<SharedStore>): void {
 }
 
 /**
- * Returns the store of a bucket, open in this thread. The code for buckets is loaded only here. Throws CONFIG_INVALID.
+ * Returns the store of a bucket, open in this thread. The code for buckets is loaded only here. Throws CONFIG_INVALID
+ * if endpoint, region or profile is invalid.
  */
 export function sharedStore(system: System, access: BucketAccess): Promise<SharedStore> {
   const known = shared.get(access.cache);

@@ -1,6 +1,6 @@
 /**
- * Copies of the catalog in a bucket, in pieces. A copy counts only if the commit that follows its last one names it, with
- * the SHA-256 of each piece.
+ * Copies of the catalog in a bucket, in pieces. A copy counts only if the log names it, with the SHA-256 of each piece:
+ * in the commit that follows the last commit of the copy.
  */
 import { createHash } from 'node:crypto';
 import { asTardisError, TardisError } from '../../errors/index.js';
@@ -73,7 +73,10 @@ export class SnapshotObjects {
     return [...found.values()].sort((one, other) => other.commit - one.commit);
   }
 
-  /** Returns the copies with their pieces, the newest first; undefined if there are so many names that no copy is used. */
+  /**
+   * Returns the copies with their pieces, the newest first. Returns undefined if there are so many names that no copy
+   * is used.
+   */
   async stored(): Promise<readonly StoredSnapshot[] | undefined> {
     const found = new Map<string, StoredSnapshot & { readonly pieces: Map<number, number> }>();
     const { prefix } = this.backend;
@@ -94,8 +97,9 @@ export class SnapshotObjects {
   }
 
   /**
-   * Returns the facts that the log has about a copy, and the commit that names it; undefined if the log does not name
-   * the copy. Throws RECORD_DAMAGED, STORE_NEWER, OBJECT_DAMAGED.
+   * Returns the facts that the log has about a copy, and the commit that names the copy; undefined if no commit names
+   * it. Throws RECORD_DAMAGED or OBJECT_DAMAGED if that commit's object is damaged, STORE_NEWER if it has a newer
+   * format.
    */
   async named({ commit, id }: SnapshotPlace): Promise<NamedSnapshot | undefined> {
     const bytes = await this.backend.commitObject(commit + 1);
@@ -117,7 +121,7 @@ export class SnapshotObjects {
     return (await (await backend.objects()).head(backend.prefix + commitName(commit)))?.sizeBytes;
   }
 
-  /** Creates a piece, and returns the SHA-256 of its bytes. */
+  /** Creates a piece, and returns the SHA-256 of its bytes. Throws STORE_TAKEN if another process has created it. */
   async create(place: SnapshotPlace, piece: number, bytes: Buffer): Promise<Buffer> {
     const name = this.backend.prefix + snapshotPiece(place, piece);
     if ((await (await this.backend.objects()).putNew(name, bytes)) === 'created')

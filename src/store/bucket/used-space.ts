@@ -1,7 +1,8 @@
 /**
- * The number of bytes that clients take in a bucket. The sum over a list of all objects of a client is used until its
- * log has a new commit, which one request detects: packs are stored and removed only together with commits. Copies of
- * the catalog are not counted, and neither is a generation that a rewrite builds or has left behind.
+ * The number of bytes that clients take in a bucket. The objects of a client are listed and their sizes added. The sum
+ * is used until the log has a new commit, which one request detects, since packs are stored and removed only together
+ * with commits. Copies of the catalog are not counted, and neither is a generation that a rewrite builds or has left
+ * behind.
  */
 import type { System } from '../../system/index.js';
 import type { ObjectStore } from '../objects/index.js';

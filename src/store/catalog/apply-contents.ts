@@ -36,10 +36,10 @@ interface AppliedParts {
 }
 
 /**
- * Adds the contents of a frame, content, part, assembly, delta or signature record. A stored content keeps its
- * place, with two exceptions. A whole content replaces a delta, and a record of the client replaces one of an
- * account. A record of an account never replaces one of the client. So the result does not depend on the order
- * of records. Returns the ids of the contents by digest key.
+ * Adds the contents of a frame, content, part, assembly, delta or signature record. A stored content keeps its place,
+ * with three exceptions. Its place is in a pack that is moved; or a whole content replaces a delta; or a record of the
+ * client replaces one of an account. A record of an account never replaces one of the client. So the result does not
+ * depend on the order of records. Returns the ids of the contents by digest key.
  */
 export function applyContentRecord(
   catalog: Catalog,

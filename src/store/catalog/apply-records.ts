@@ -35,7 +35,10 @@ export class ContentRecords {
     this.onDamaged = onDamaged;
   }
 
-  /** Applies a record of a pack. `moved` has the packs whose contents it replaces. Throws RECORD_DAMAGED. */
+  /**
+   * Applies a record of a pack. `moved` has the packs whose contents the record replaces. Throws RECORD_DAMAGED if its
+   * index is malformed, or it is an assembly with a damaged body.
+   */
   async apply(record: PendingRecord, moved: ReadonlySet<PackNumber>): Promise<void> {
     const { header, index, location } = record;
     const { pack, position } = location;
@@ -46,7 +49,10 @@ export class ContentRecords {
     applyContentRecord(this.catalog, header, index, { location, body, moved });
   }
 
-  /** Applies an object, whose name is its digest. Throws RECORD_DAMAGED. */
+  /**
+   * Applies an object, whose name is its digest. An object without a valid header is only counted as damaged. An object
+   * with a damaged body is counted too, and passed to `applyUnsound`. Throws RECORD_DAMAGED if its index is malformed.
+   */
   async applyObject(digest: Buffer): Promise<void> {
     const name = objectName(digest);
     const head = Buffer.alloc(RECORD_HEADER_BYTES);

@@ -54,8 +54,9 @@ export function closeName(
 }
 
 /**
- * Stores a row as the open version of its name, and closes the version before it. With `isNew`, the directory had no
- * entries before this session, so there is no version before it.
+ * Stores a row as the open version of its name, and closes the version before it. A directory that only the closed
+ * version led to becomes unplaced. With `isNew`, the directory had no entries before this session, so there is no
+ * version before it.
  */
 export function putRow(
   catalog: Catalog,

@@ -95,7 +95,10 @@ export class CatalogAudit {
     this.catalog = catalog;
   }
 
-  /** Copies a catalog and opens the copy. Throws CATALOG_DAMAGED, CATALOG_NEWER, CLIENT_BUSY, DISK_FULL. */
+  /**
+   * Copies a catalog and opens the copy. Throws CATALOG_NEWER for a later version, TEMPORARY_FULL if there is no space
+   * for the copy, CLIENT_BUSY if the catalog keeps changing, and CATALOG_DAMAGED if it is missing or cannot be read.
+   */
   static open(system: System, catalogPath: string): CatalogAudit {
     using opened = new Opened();
     const folder = opened.add(new PrivateFolder(system), (one) => one.remove());

@@ -37,8 +37,8 @@ export class CatalogPages {
   }
 
   /**
-   * Returns the pages in SQLite's log, in ascending order. Page 1 is always included. Pages that a crash left after
-   * the log's end may be included too.
+   * Returns the pages in SQLite's log, in ascending order; none if there is no log. Otherwise page 1 is always
+   * included. Pages that a crash left after the log's end may be included too.
    */
   inLog(): number[] {
     const { files, pageBytes } = this;

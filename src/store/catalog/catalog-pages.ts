@@ -6,13 +6,16 @@ import { PageSums } from './page-sums.js';
 export type PagesVerdict =
   /** Every page is as it was written. */
   | { readonly kind: 'right' }
-  /** There are no checksums: the catalog was not made here, or they were lost. */
+  /**
+   * There are no checksums of this state of the catalog: their file is missing or damaged, or another program has
+   * written to the catalog.
+   */
   | { readonly kind: 'unknown' }
   /** A session began meanwhile, so nothing is known about the pages. */
   | { readonly kind: 'changing' }
   | { readonly kind: 'damaged'; readonly pages: number };
 
-/** Returns a text that changes with every write to a catalog, and with nothing else. */
+/** Returns a text that is another one after every write to a catalog or its log. */
 export function fingerprintOf(files: Files, catalogPath: string): string {
   return ['', '-wal', '-journal']
     .map((suffix) => {
@@ -23,8 +26,9 @@ export function fingerprintOf(files: Files, catalogPath: string): string {
 }
 
 /**
- * Reads all of a catalog's file in slices and compares it with the checksums. With `mayRemember`, records damage, so
- * that no further session writes to the catalog. `breathe` is called between slices, and may throw.
+ * Reads all of a catalog's file in slices and compares it with the checksums. A log of another file beside the catalog
+ * counts as damage. With `mayRemember`, damaged pages are recorded, so that no further session writes to the catalog.
+ * `breathe` is called between slices, and may throw.
  */
 export async function comparePages(
   { files }: System,

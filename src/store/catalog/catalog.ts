@@ -136,7 +136,7 @@ export class Catalog implements Disposable {
     return this.forgetRequests;
   }
 
-  /** Table of garbage collection; like the tables below, for writers only. */
+  /** Queries of garbage collection. Like `unshown`, `image` and `imageLoader`, they are for writers only. */
   get gc(): GcTable {
     this.gcTable ??= new GcTable(this.database);
     return this.gcTable;
@@ -158,8 +158,8 @@ export class Catalog implements Disposable {
   }
 
   /**
-   * Opens a catalog for writing. The caller must hold the client's lock. Throws CATALOG_NEWER, CATALOG_OLDER,
-   * CATALOG_DAMAGED.
+   * Opens a catalog for writing. The caller must hold the client's lock. Throws CATALOG_NEWER for a later version,
+   * CATALOG_OLDER for an earlier version that must not be upgraded, and CATALOG_DAMAGED for a damaged file.
    */
   static openForWriting(system: System, catalogPath: string, options?: WritingOptions): Catalog {
     const { database, sums } = openWithSums(system, catalogPath, options);
@@ -219,8 +219,8 @@ export class Catalog implements Disposable {
   }
 
   /**
-   * Ends the read transaction. If an earlier statement met damage, SQLite reports it here again; that error is
-   * ignored.
+   * Ends the read transaction, if there is one. Errors of SQLite are ignored: they repeat the damage that an earlier
+   * statement has met.
    */
   endReading(): void {
     if (!this.database.inTransaction) return;
@@ -256,8 +256,8 @@ export class Catalog implements Disposable {
   }
 
   /**
-   * Returns the result of `explained` for a catalog that is not open. If the catalog cannot be read, returns the
-   * CATALOG_DAMAGED error of that attempt.
+   * Returns the result of `explained` for a catalog that is not open. If opening or reading it throws CATALOG_DAMAGED,
+   * returns that error. If it fails in another way, returns `error`.
    */
   static explainedAt(system: System, catalogPath: string, error: unknown): unknown {
     if (asTardisError(error).code !== 'INTERNAL') return error;
@@ -315,8 +315,8 @@ export class Catalog implements Disposable {
   }
 
   /**
-   * Closes the catalog; a writer's log is folded into it. `makeRoom` is called if the disk is full, and returns
-   * false if there is no more to free.
+   * Closes the catalog. A writer's log is folded into it. While the disk is too full for that, `makeRoom` is called,
+   * which frees some space. If it returns false, the log stays.
    */
   close(makeRoom: () => boolean = () => false): void {
     if (!this.isWriter) {

@@ -2,7 +2,7 @@
  * Reads the commits in the packs in order, each with the records that it covers, for recovery and rebuild.
  *
  * - Records count only if a commit record covers them. Records that a session left without one were never acknowledged
- *   and are never used. If two commits have one number, the first is not used either.
+ *   and are never used. If two commits have the same number, the first is not used.
  * - The ranges of the last commit must be exactly what was found, since its sync may have been cut short. The walk
  *   reports whether they are, and the caller decides.
  */
@@ -75,9 +75,11 @@ interface Gap {
 type Held = Omit<PendingCommit, 'isLast'>;
 
 export class CommitWalk {
-  /** Number of unreadable records and missing commits. */
+  /**
+   * Number of unreadable commit records at the end of the packs. At least 1 if a thorough walk found commits missing.
+   */
   damagedRecords = 0;
-  /** True if some of the damaged records were not contents. */
+  /** True if commits are missing or unreadable, so that listings and events may be lost. */
   isMetadataLost = false;
   /** The highest existing pack number. */
   lastPack = 0;
@@ -103,10 +105,7 @@ export class CommitWalk {
     this.sequence = start.sequence;
   }
 
-  /**
-   * Yields the commits. Throws STORE_NEWER; CATALOG_DAMAGED if commits are missing and the walk is not
-   * thorough.
-   */
+  /** Yields the commits after the known one. Throws STORE_NEWER for a record of a newer format. */
   async *commits(): AsyncGenerator<PendingCommit> {
     const { point, isThorough, onPack } = this.start;
     const { packs, strange } = await sortPackFiles(this.backend, point.pack);

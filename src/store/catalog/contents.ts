@@ -33,7 +33,7 @@ export interface StoredContent {
   readonly pack: PackNumber;
   readonly position: number;
   readonly recordBytes: number;
-  /** Offset of the content in the decoded frame. */
+  /** Offset of the content in the decoded body of its record. */
   readonly offset: number;
   /** Basis of the delta; null if the content is stored whole. */
   readonly basisId: ContentId | null;
@@ -170,7 +170,10 @@ export class ContentTable {
     return Number(lastInsertRowid);
   }
 
-  /** Records the place of a content, and its size, which is not certain before. */
+  /**
+   * Records the place and the size of a content. The size may have been unknown before. The content then counts as
+   * intact, and as no delta.
+   */
   fill(contentId: ContentId, recordId: RecordId, offset: number, sizeBytes: number): void {
     this.statements.fill.run(recordId, offset, sizeBytes, contentId);
   }
@@ -190,7 +193,9 @@ export class ContentTable {
     this.statements.sound.run(contentId);
   }
 
-  /** Marks contents with a missing part as missing. Returns true if there were any. */
+  /**
+   * Marks contents with a missing or damaged part as damaged. Returns true if there were any that were not yet marked.
+   */
   breakAssemblies(): boolean {
     return this.statements.breakAssemblies.run().changes > 0;
   }
@@ -204,7 +209,7 @@ export class ContentTable {
     return this.statements.parts.all(contentId);
   }
 
-  /** True if a large content of exactly this size is stored. */
+  /** True if an intact content of exactly this size is stored; false for all sizes up to 1 MiB. */
   hasLargeOfSize(sizeBytes: number): boolean {
     return this.statements.hasSize.get(sizeBytes) !== undefined;
   }

@@ -1,6 +1,6 @@
 /**
- * Entries of a directory that differ between two sets. An entry that is valid in both is one row, and is
- * skipped.
+ * Entries of a directory that differ between two sets. A row that is valid in both sets is skipped, unless it is a
+ * subdirectory.
  */
 import type { SetNumber } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
@@ -37,8 +37,8 @@ export class DifferingEntries {
   }
 
   /**
-   * Returns the subdirectories of a directory as of `set`, and those other entries whose row as of `unlike` is another
-   * one. Both are sorted by name.
+   * Returns entries of a directory as of `set`, sorted by name: all subdirectories, and the other entries whose rows
+   * are not valid as of `unlike`. If it returns `limit` entries, more of them may precede `upTo`.
    */
   list({ directory, set, after, limit }: ListingPage, unlike: SetNumber): ScannedEntries {
     const { scanEnd, page } = this.statements;

@@ -153,10 +153,10 @@ export class DirectoryTable {
   }
 
   /**
-   * Marks directories with open entries that no open entry leads to. An interrupted set may have recorded the
-   * contents of a directory but not its place. If the next set did not meet it, nothing else would close those
-   * entries. Must also be called if the previous set is missing: it may have been interrupted and deleted
-   * since.
+   * Marks directories as unplaced if they have open entries but no open entry leads to them. An interrupted set may
+   * have recorded the contents of a directory but not its place. If the next set did not meet the directory, nothing
+   * else would close those entries. Must also be called if the previous set is missing: it may have been interrupted,
+   * and deleted since.
    */
   unplaceStranded(): void {
     this.statements.unplaceStranded.run();

@@ -50,7 +50,7 @@ export interface ListingPage {
   readonly withDigests: boolean;
   /**
    * Set to compare with. If given, the caller needs only directories and entries that differ from those as of this set.
-   * The query may ignore it and return more entries.
+   * A query may ignore this field and return more entries.
    */
   readonly unlike?: SetNumber | undefined;
 }
@@ -61,7 +61,10 @@ export interface PackedPages {
   readonly set: SetNumber;
   readonly after: Buffer;
   readonly limit: number;
-  /** True to count an entry as sound only if its other columns have the right types, too, as `listAsOf` requires. */
+  /**
+   * True to count an entry as sound only if all of its columns have the right types, as `listAsOf` requires. Otherwise
+   * only name and metadata are checked.
+   */
   readonly isStrict?: boolean;
 }
 
@@ -75,7 +78,7 @@ const SELECT_HEAD = `
          entries.content_id IS NULL OR (record_id IS NOT NULL AND NOT is_damaged), flags, metadata
   FROM entries LEFT JOIN contents ON contents.content_id = entries.content_id`;
 
-/** Queries for one version, as `toEntry` takes it; without and with its digest. */
+/** Queries of versions whose rows `toEntry` accepts. SELECT_ROW has no digest, SELECT_ENTRY has it. */
 export const SELECT_ROW: string = `${SELECT}, NULL FROM entries`;
 export const SELECT_ENTRY: string = `${SELECT}, ${DIGEST} FROM entries`;
 
@@ -217,7 +220,7 @@ export class EntryTable {
     return row === undefined ? undefined : { firstSet: row[0], childId: row[1] ?? undefined };
   }
 
-  /** Ends an open version before `set`. A version that began in `set` itself is deleted. */
+  /** Ends an open version with the set before `set`. A version that began in `set` itself is deleted. */
   close(directory: DirectoryId, name: Buffer, open: OpenRow, set: SetNumber): void {
     if (open.firstSet >= set) this.statements.remove.run(directory, name, open.firstSet);
     else this.statements.close.run(set - 1, directory, name, open.firstSet);
@@ -233,7 +236,7 @@ export class EntryTable {
     return this.statements.head.all(directory, after, upTo).map(toHeadRow);
   }
 
-  /** Returns the open version of one name. */
+  /** Returns the open version of one name; undefined if there is none. */
   findHead(directory: DirectoryId, name: Buffer): HeadRow | undefined {
     const row = this.statements.headOne.get(directory, name);
     return row === undefined ? undefined : toHeadRow(row);

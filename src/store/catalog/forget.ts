@@ -64,7 +64,10 @@ export class ForgettingCopy {
     this.needed = needed;
   }
 
-  /** Copies a catalog and deletes the paths from the copy. Throws CATALOG_DAMAGED, CLIENT_BUSY, DISK_FULL. */
+  /**
+   * Copies a catalog and deletes the paths from the copy. Throws TEMPORARY_FULL if there is no space for the copy, and
+   * the other errors of `snapshotCatalog`.
+   */
   static make(
     system: System,
     catalogPath: string,
@@ -193,7 +196,7 @@ class Forgetting {
   private cut(version: Version, left: readonly Span[]): void {
     const { directory, name, firstSet } = version;
     const { move, insert, drop } = this.statements;
-    // The first piece stays in its row; the others are copies of it.
+    // The first interval stays in its row; for each other interval, a copy of the row is inserted.
     const [start, ...rest] = left.filter((span) => this.isShown(directory, span));
     for (const { first, last } of rest) {
       insert.run(first, last === OPEN ? null : last, directory, name, firstSet);
@@ -203,8 +206,7 @@ class Forgetting {
   }
 
   /**
-   * True if a listed set of the span shows the directory's entries. Pieces that no listed set shows are deleted
-   * too.
+   * True if a listed set of the span shows the directory's entries. Intervals that no listed set shows are deleted too.
    */
   private isShown(directory: DirectoryId, { first, last }: Span): boolean {
     return this.statements.shown.get(directory, first, last) !== undefined;

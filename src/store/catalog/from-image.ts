@@ -17,17 +17,18 @@ export interface HistoryStart {
   readonly counters: Counters;
   /** Packs whose contents are needed; undefined if that is not known. */
   readonly packs: ReadonlySet<PackNumber> | undefined;
-  /** Unneeded packs and objects that are to be deleted, with the time of their removal in ms. */
+  /** Unneeded packs that are to be deleted, each with the time of its removal in ms. */
   readonly removedPacks: ReadonlyMap<PackNumber, number>;
+  /** Unneeded objects that are to be deleted, with the times of their removal in ms. */
   readonly removedObjects: readonly (readonly [digest: Buffer, atMs: number])[];
-  /** The records of an image. */
+  /** The records of the image; none if the state is that of a catalog. */
   readonly records: readonly PendingRecord[];
   /**
-   * Listings and events up to `point` that are not in the image, by sequence. The commit record that the image belongs
-   * to is lost.
+   * Listings and events up to `point` that are not in the image, by sequence. There are some only if the commit record
+   * of the image itself is lost.
    */
   readonly later: readonly PendingRecord[];
-  /** Yields the items of the history, the head first. Undefined stands for an unreadable piece. */
+  /** Yields the items of the history, the head first. Undefined stands for an unreadable record. */
   pieces(): AsyncIterable<readonly ImageItem[] | undefined> | Iterable<readonly ImageItem[]>;
 }
 
@@ -58,7 +59,7 @@ export function imageStart(backend: Backend, removals: Removals): HistoryStart |
 
 /**
  * Returns the listings and events that follow an image whose own commit record is lost. The next commit covers them,
- * and the image does not contain them.
+ * and the image does not contain them. Returns none if the image's own commit record exists.
  */
 function behindImage(
   { body, records }: PendingCommit,

@@ -86,7 +86,9 @@ export class GcTable {
     return this.statements.records.all(after, limit);
   }
 
-  /** Deletes a content. Returns its digest if it is an object, which is then unneeded. */
+  /**
+   * Deletes a content. Returns its digest if it was an object of its own, which is then unneeded; otherwise undefined.
+   */
   dropContent(contentId: ContentId): Buffer | undefined {
     const object = this.statements.object.get(contentId);
     for (const statement of this.statements.dropContent) statement.run(contentId);
@@ -134,7 +136,7 @@ export class GcTable {
   }
 
   /**
-   * Records that a pack is unneeded from a position on. Contents that the catalog still locates behind it count as
+   * Records that the bytes of a pack from `to` on are unneeded. Contents that the catalog still locates there count as
    * missing.
    */
   cut(pack: PackNumber, to: number): void {
@@ -143,7 +145,7 @@ export class GcTable {
     this.statements.cutRecords.run(pack, to);
   }
 
-  /** Returns the bytes of a pack that are not contents, if that is known. */
+  /** Returns the number of bytes in a pack that are not contents; undefined if it is not known. */
   metadataBytes(pack: PackNumber): number | undefined {
     return this.statements.metadataBytes.get(pack);
   }
@@ -186,7 +188,7 @@ export class GcTable {
     this.statements.forgetObject.run(digest);
   }
 
-  /** True if a content is stored as an object, even if it is also stored elsewhere. */
+  /** True if the catalog has an object of its own as the place of a content. */
   isObject(digest: Buffer): boolean {
     return this.statements.isObject.get(digest, digest) !== undefined;
   }

@@ -120,7 +120,10 @@ export class HistoryLoader {
     return { head, objects, damaged };
   }
 
-  /** Applies all content records of the packs that existed at the start, even those that no commit covers. */
+  /**
+   * Applies all content records of the packs that existed at the start, even those that no commit covers. Counts a pack
+   * that is missing, although it was not removed, as a damaged record.
+   */
   private async loadContents(
     start: HistoryStart,
     onPack: (pack: PackNumber) => void,

@@ -122,7 +122,9 @@ export class HistoryTable {
     return this.statements.directories.all(after, limit);
   }
 
-  /** Returns directories with entries that no entry ever led to, because that entry was lost. */
+  /**
+   * Returns up to `limit` directories that have entries, but to which no entry leads in any set: that entry was lost.
+   */
   orphans(limit: number): DirectoryId[] {
     return this.statements.orphans.all(limit);
   }
@@ -160,7 +162,7 @@ export class HistoryTable {
     return this.statements.rootOf.get(directory) ?? 0;
   }
 
-  /** Returns the roots of a set, each with the device it was last on. */
+  /** Returns the roots of a set, each with the device that was last recorded for it. */
   rootsOf(set: SetNumber): RootRecord[] {
     return this.statements.roots.all(set);
   }

@@ -39,8 +39,8 @@ export class KnownHistory implements HistoryStart {
   }
 
   /**
-   * Opens a private copy of a catalog. Throws CATALOG_DAMAGED unless SQLite and the consistency rules find
-   * nothing wrong with it; CLIENT_BUSY, DISK_FULL.
+   * Opens a private copy of a catalog. Throws CATALOG_DAMAGED unless the catalog has the newest version, and SQLite and
+   * the consistency rules find nothing wrong with it. Throws the errors of `CatalogAudit.open` if it cannot be copied.
    */
   static open(system: System, catalogPath: string): KnownHistory {
     if (!hasNewestVersion(system, catalogPath)) {
@@ -74,7 +74,7 @@ export class KnownHistory implements HistoryStart {
 
   /**
    * Yields the items that an image of the catalog would have, checked like those of a stored image. Throws
-   * RECORD_DAMAGED.
+   * RECORD_DAMAGED if an item is malformed.
    */
   *pieces(): Generator<readonly ImageItem[]> {
     const { counters, audit } = this;

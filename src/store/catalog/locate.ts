@@ -7,11 +7,12 @@ import type { ContentTable, StoredContent } from './contents.js';
 export interface LocatedPiece {
   readonly digest: Buffer;
   readonly sizeBytes: number;
-  /** Object or pack that holds the record, and the record's position and length. */
+  /** Name of the object or pack that has the record. */
   readonly object: string;
+  /** Position of the record in that object or pack. */
   readonly position: number;
   readonly recordBytes: number;
-  /** Offset of the content in the decoded frame. */
+  /** Offset of the content in the decoded body of its record. */
   readonly offset: number;
   /** Pieces of the basis, if this piece is a delta. */
   readonly basis?: readonly LocatedPiece[] | undefined;

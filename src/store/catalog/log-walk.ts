@@ -15,7 +15,7 @@ export const LOG_DAMAGE: ReadonlySet<string> = new Set([
   'STORE_FORKED',
 ]);
 
-/** The part of a backend that has a log. */
+/** A backend whose commits are objects of a log. */
 export interface CommitLog {
   commitObject(commit: number): Promise<Buffer | undefined>;
   /** Returns the sizes of all packs that may be deleted. */
@@ -43,15 +43,18 @@ export class LogWalk {
   }
 
   /**
-   * The highest pack number that a session can use whose claim on the log is known, even if it has committed nothing.
+   * The highest number that a pack can have: that of the last session whose claim is in the log, even if the session
+   * has committed nothing.
    */
   get lastPack(): PackNumber {
     return lastPackUpTo(this.point.commit);
   }
 
   /**
-   * Yields the commits after the known one. Throws CLIENT_MOVED, STORE_FORKED, RECORD_DAMAGED, OBJECT_DAMAGED,
-   * STORE_NEWER. A thorough walk ends at an object that is damaged or of another history.
+   * Yields the commits after the known one. Throws CLIENT_MOVED if the log ends since a rewrite made another
+   * generation, and STORE_NEWER for a newer format. Throws RECORD_DAMAGED or OBJECT_DAMAGED for a damaged commit
+   * object, and STORE_FORKED if a commit does not follow the one before it; a thorough walk ends there without an
+   * error.
    */
   async *commits(): AsyncGenerator<PendingCommit> {
     for (let next = await this.next(); next !== undefined; next = await this.next()) {

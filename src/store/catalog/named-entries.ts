@@ -38,7 +38,10 @@ export class NamedEntries {
     return { directory: behind, name: last };
   }
 
-  /** Returns all versions after one place and up to another whose names contain the bytes of `literal`. */
+  /**
+   * Returns all versions after one place and up to another whose names contain the bytes of `literal`. An empty
+   * `literal` matches every name.
+   */
   find(after: EntryPlace, upTo: EntryPlace, literal: Buffer): NamedVersion[] {
     const between = [after.directory, after.name, upTo.directory, upTo.name];
     const rows = this.statements.named.all(...between, literal.length, literal);

@@ -51,9 +51,9 @@ interface SummedCatalog {
 }
 
 /**
- * Opens a catalog for writing as `openForWriting` does, and keeps the page checksums. Throws CATALOG_DAMAGED also if
- * pages are damaged, or if the log beside the catalog belongs to another file. In a catalog with seals, throws
- * CATALOG_DAMAGED if another program has changed pages: readers would reject a set based on such a change.
+ * Opens a catalog for writing as `openForWriting` does, and keeps the page checksums. It also throws CATALOG_DAMAGED if
+ * pages are damaged, or if the log beside the catalog belongs to another file. In a catalog with seals, it also throws
+ * CATALOG_DAMAGED if another program has changed pages, since readers would reject a set based on such a change.
  */
 export function openWithSums(
   system: System,
@@ -85,7 +85,8 @@ export function openWithSums(
 
 /**
  * Prepares a catalog without known checksums. Returns a function that must be called before the first write. It deletes
- * the checksums of an earlier state, which would not match the new pages. Both functions throw CATALOG_DAMAGED.
+ * the checksums of an earlier state, which would not match the new pages. Throws CATALOG_DAMAGED if the log beside the
+ * catalog belongs to another file. The returned function throws it if another program has changed a catalog with seals.
  */
 function forgetUnknown({ files }: System, catalogPath: string): (database: SqlDatabase) => void {
   const mixed = PageSums.mixedWithLog(files, catalogPath);
@@ -98,21 +99,25 @@ function forgetUnknown({ files }: System, catalogPath: string): (database: SqlDa
   };
 }
 
-/**
- * Returns the version of a catalog; 0 if the client has no backup yet. Throws CATALOG_NEWER, CATALOG_DAMAGED.
- */
+/** Returns the version of a catalog; 0 if the client has no backup yet. Throws the errors of `openForReading`. */
 export function catalogVersion(system: System, catalogPath: string): number {
   if (isUnusedClient(system, catalogPath)) return 0;
   using database = openForReading(system, catalogPath);
   return versionOf(database);
 }
 
-/** True if a catalog has the newest version; false if it has an earlier one, or the client has no backup yet. Throws as `catalogVersion`. */
+/**
+ * True if a catalog has the newest version; false if it has an earlier version, or the client has no backup yet. Throws
+ * the errors of `openForReading`.
+ */
 export function hasNewestVersion(system: System, catalogPath: string): boolean {
   return catalogVersion(system, catalogPath) === newestVersion(system);
 }
 
-/** Opens a catalog for writing, and creates or upgrades it. Throws CATALOG_NEWER, CATALOG_OLDER, CATALOG_DAMAGED. */
+/**
+ * Opens a catalog for writing, and creates or upgrades it. Throws CATALOG_NEWER for a later version, CATALOG_OLDER for
+ * an earlier version if `mayUpgrade` is false, and CATALOG_DAMAGED for a damaged file or other tables.
+ */
 export function openForWriting(
   system: System,
   catalogPath: string,
@@ -140,8 +145,8 @@ export function openForWriting(
 }
 
 /**
- * Opens a catalog read-only. It must exist, unless the client has no backup yet. Throws CATALOG_NEWER,
- * CATALOG_DAMAGED.
+ * Opens a catalog read-only. Throws CATALOG_NEWER for a later version. Throws CATALOG_DAMAGED if the catalog is
+ * damaged, or missing although the client has data; CONFIG_INVALID if there is a catalog of another name instead.
  */
 export function openForReading(system: System, catalogPath: string): SqlDatabase {
   if (isUnusedClient(system, catalogPath)) return openEmpty(system);
@@ -238,7 +243,10 @@ function openCopied(system: System, catalogPath: string, original: unknown): Sql
   }
 }
 
-/** Opens a database, and closes it again if it is not a catalog of a known version. */
+/**
+ * Opens a database, and closes it again if it is not a catalog of a known version. Throws CATALOG_DAMAGED if it is
+ * empty, and the errors of `requireKnownVersion`.
+ */
 function openChecked(system: System, catalogPath: string, open: () => SqlDatabase): SqlDatabase {
   const database = open();
   try {

@@ -8,7 +8,7 @@ const COLON = 0x3a;
 /** A page without bytes, with its length before it. */
 const NO_PAGE: Buffer = Buffer.from('0;');
 
-/** A page for `packListing`: a range of a value. */
+/** A page, as a range of a value that has several pages. */
 export interface FetchedPage {
   readonly value: Buffer;
   readonly from: number;
@@ -47,7 +47,7 @@ export function packedHead(entries: number, isSorted: boolean): Buffer {
   return Buffer.from(`${entries},${entries}${isSorted ? ';' : ':'}`);
 }
 
-/** Returns the number of entries that a page has by its head. */
+/** Returns the number of entries in the head of a page. */
 export function entriesIn({ value, from }: FetchedPage): number {
   return numberAt(value, from);
 }

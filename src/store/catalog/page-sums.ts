@@ -41,7 +41,7 @@ export class PageSums {
   }
 
   /**
-   * Returns the checksums of a catalog that no session has open. Undefined if their file is missing or damaged,
+   * Returns the checksums of a catalog that no session has open. Returns undefined if their file is missing or damaged,
    * or if a program that keeps no checksums has changed or replaced the catalog.
    */
   static read(files: Files, catalogPath: string): PageSums | undefined {
@@ -100,7 +100,7 @@ export class PageSums {
     }
   }
 
-  /** Begins to keep checksums of a catalog that has no tables yet. */
+  /** Begins to keep checksums of a catalog without tables. Returns undefined if its file has no valid header yet. */
   static begin(files: Files, catalogPath: string): PageSums | undefined {
     const head = headOf(files, catalogPath);
     if (head === undefined) return undefined;
@@ -141,7 +141,8 @@ export class PageSums {
 
   /**
    * Runs `fold`, which copies the log into the file. First the pages that will be replaced are compared with their
-   * checksums. The new pages were made from the old ones, and would hide damage in them.
+   * checksums. The new pages were made from the old ones, and would hide damage in them. Throws before the fold if
+   * stale checksums can be neither updated nor deleted.
    */
   around(fold: () => void): void {
     const pages = this.orGivenUp(() => this.beforeFold()) ?? [];
@@ -230,8 +231,9 @@ export class PageSums {
   }
 
   /**
-   * Compares a part of the file, and returns the number of damaged pages found now and earlier. `share` (from
-   * 0, below 1) is the start of the part, which wraps around at the last page.
+   * Compares a part of the file, and returns the number of damaged pages. If damage was found earlier, compares nothing
+   * and returns the earlier number. `share` (from 0, below 1) is the start of the part, which wraps around at the last
+   * page.
    */
   damageInPart(partBytes: number, share: number): number {
     const last = Math.max(this.pages.count, this.table.last);
@@ -290,7 +292,7 @@ export class PageSums {
   }
 }
 
-/** Deletes a file. Returns false if that fails. */
+/** Deletes a file, which may be missing already. Returns false if that fails. */
 function removed(files: Files, file: string): boolean {
   try {
     files.unlink(file);

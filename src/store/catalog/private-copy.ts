@@ -13,7 +13,7 @@ const MEMORY = '/dev/shm';
 const COPY_BYTES = 1 << 20;
 const NAME = Buffer.from('x');
 
-/** True if SQLite failed because it could not create or write a file. */
+/** True if SQLite failed because it could not open, create or write a file, also because of a full disk. */
 export function needsCopy(error: unknown): boolean {
   const code = systemCode(error) ?? '';
   return (
@@ -22,9 +22,9 @@ export function needsCopy(error: unknown): boolean {
 }
 
 /**
- * Opens a copy, which is deleted on closing. Returns undefined if a session is writing to the catalog. Throws
- * TEMPORARY_FULL. If the folder for temporary files is full, often because it is on the store's disk, the copy
- * is made in memory.
+ * Opens a copy, which is deleted on closing. Returns undefined if a session is writing to the catalog. If the folder
+ * for temporary files is full, often because it is on the store's disk, the copy is made in memory. Throws
+ * TEMPORARY_FULL if there is no space in memory either.
  */
 export function openCopy(system: System, catalogPath: string): SqlDatabase | undefined {
   try {

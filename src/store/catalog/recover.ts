@@ -2,7 +2,7 @@
  * Brings a catalog up to date with the packs:
  * - After a crash, applies the commits that the catalog lacks. A rebuild begins with an empty catalog and the newest
  *   image, and applies all later commits.
- * - Drops an incomplete last commit, which was never acknowledged. Uses all readable records of incomplete earlier ones.
+ * - Drops an incomplete last commit, which was never acknowledged. Uses all readable records of other commits.
  * - Within a commit, applies contents first, then listings and events by sequence.
  */
 import { asTardisError, TardisError, throwIfAborted } from '../../errors/index.js';
@@ -56,7 +56,7 @@ export interface RecoveryReport {
   readonly commits: number;
   /** Number of damaged records, missing packs and missing commits. */
   readonly damagedRecords: number;
-  /** True if a damaged record was not a content, so that entries or whole sets may be missing. */
+  /** True if listings, events or commits were lost, so that entries or whole sets may be missing. */
   readonly isMetadataLost: boolean;
   readonly counters: Counters;
   readonly point: CommitPoint;
@@ -81,7 +81,7 @@ export interface RecoveryOptions {
   readonly assumesNewest?: boolean;
   /** For a rebuild: a walk of a log that continues past lost commits. It begins where the catalog ends. */
   readonly walk?: SalvageWalk;
-  /** Aborts between two commits or packs with INTERRUPTED. */
+  /** When it is aborted, the recovery soon ends with INTERRUPTED. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (pack: PackNumber, lastPack: PackNumber) => void;
 }
@@ -180,7 +180,7 @@ class Recovery {
     if (start.later.length > 0) await this.applyLater(start.later);
   }
 
-  /** Marks contents of packs that were put back as sound, whatever was recorded while they were missing. */
+  /** Marks contents of packs that were put back as sound, even contents recorded as missing. Requests an image. */
   private takeFound(): void {
     const { catalog, found } = this;
     if (found.length === 0) return;
@@ -191,7 +191,7 @@ class Recovery {
     catalog.commit();
   }
 
-  /** Applies listings and events between an image and the next commit. The commit record in between is lost. */
+  /** Applies listings and events after an image whose commit record is lost. */
   private async applyLater(records: readonly PendingRecord[]): Promise<void> {
     const { catalog } = this;
     this.damagedRecords += 1;
@@ -209,14 +209,14 @@ class Recovery {
     }
   }
 
-  /** Yields to other tasks. Throws INTERRUPTED. */
+  /** Yields to other tasks. Throws INTERRUPTED if the signal has been aborted. */
   private breathe(): Promise<void> | undefined {
     return this.turn()?.then(() => throwIfAborted(this.options.signal));
   }
 
   /**
-   * Throws CATALOG_DAMAGED if the packs end before the catalog's last commit (STORE_FORKED if the backend has a log).
-   * Throws CATALOG_DAMAGED also if the catalog's counters are lower than numbers in use.
+   * Throws CATALOG_DAMAGED if the packs end before the catalog's last commit, or its counters are below numbers in use.
+   * If a log lacks that commit, throws STORE_FORKED; CLIENT_MOVED if the commit object shows another generation.
    */
   private async requirePoint(): Promise<void> {
     const { commit, pack, position } = this.point;
@@ -260,7 +260,7 @@ class Recovery {
     await this.apply(commit, checked);
   }
 
-  /** Reads bodies if required, and separates sound records from damaged ones. */
+  /** Separates sound records from damaged ones. Records whose bodies need not be checked count as sound. */
   private async checkBodies(commit: PendingCommit, isLast: boolean): Promise<CheckedRecords> {
     if (!isLast && !this.options.checkBodies) {
       return { sound: commit.records, unsound: [], damaged: 0 };

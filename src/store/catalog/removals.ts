@@ -38,7 +38,7 @@ export interface Removals {
 
 const NO_POINT = Object.freeze({ commit: 0, pack: 0, position: 0, checksum: 0 });
 
-/** Reads the headers of all packs and the events in them. Throws STORE_NEWER. */
+/** Reads the headers of all packs and the events in them. Throws STORE_NEWER for a record of a newer format. */
 export async function findRemovals(backend: Backend): Promise<Removals> {
   const walk = walkCommits(backend, { point: NO_POINT, sequence: 0, isThorough: true });
   let image: PendingCommit | undefined;
@@ -114,7 +114,7 @@ export function imagePiecesIn({ records }: PendingCommit): PendingRecord[] {
     .sort((one, other) => one.header.sequence - other.header.sequence);
 }
 
-/** Reads a record of the packs. Throws RECORD_DAMAGED. */
+/** Reads a record of the packs. Throws RECORD_DAMAGED if it is damaged, cut off or missing. */
 export function readPending(backend: Backend, { header, location }: PendingRecord) {
   return readRecord(backend, packName(location.pack), location.position, recordBytes(header));
 }

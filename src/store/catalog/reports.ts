@@ -26,7 +26,7 @@ export interface EntryPlace {
 
 /** Two sets to compare. Entries that only one of them shows have changed. */
 export interface SetSpan {
-  /** 0 to compare with an empty set. */
+  /** Number of the other set; 0 stands for an empty set. */
   readonly before: SetNumber;
   readonly set: SetNumber;
 }

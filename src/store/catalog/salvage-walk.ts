@@ -63,8 +63,9 @@ export class SalvageWalk {
   }
 
   /**
-   * Yields the commits after the known one. Throws CLIENT_MOVED, STORE_NEWER; RECORD_DAMAGED if more commits are
-   * missing than a rebuild tolerates.
+   * Yields the usable commits after the known one. Throws CLIENT_MOVED if the log ends since a rewrite made another
+   * generation, STORE_NEWER for a newer format, and RECORD_DAMAGED if more commits are missing than a rebuild
+   * tolerates.
    */
   async *commits(): AsyncGenerator<PendingCommit> {
     for await (const number of this.numbers()) {
@@ -77,6 +78,7 @@ export class SalvageWalk {
 
   /**
    * Yields all numbers up to that of the last object. A list of the bucket may lack objects, so each number is tried.
+   * Throws RECORD_DAMAGED if more commits are missing before an object than a rebuild tolerates.
    */
   private async *numbers(): AsyncGenerator<number> {
     for (const listed of await this.log.commitNumbers()) {
@@ -99,7 +101,7 @@ export class SalvageWalk {
     const { commit, checksum: previous } = this.point;
     const follows = commit + 1 === number && body.previous === previous;
     if (commit + 1 === number && !follows) {
-      // One of the two is of another state of the store.
+      // This commit or the one before it is of another state of the store.
       this.strays.push(number);
       this.damagedRecords += 1;
       this.isMetadataLost = true;
@@ -109,7 +111,7 @@ export class SalvageWalk {
     return { body, records, point, follows, ...state };
   }
 
-  /** Returns a commit object; undefined if there is none with this number. */
+  /** Returns a commit object; undefined if there is none with this number, DAMAGED if it cannot be used. */
   private async read(number: number): Promise<Buffer | typeof DAMAGED | undefined> {
     try {
       return await this.log.commitObject(number);

@@ -91,7 +91,7 @@ export class SealTable {
   }
 
   /**
-   * Stores the seal of a directory from `set` on; undefined if it has none. Returns false if nothing changes.
+   * Stores the seal of a directory from `set` on; undefined ends the present seal. Returns false if nothing changes.
    */
   put(directory: DirectoryId, set: SetNumber, seal: Buffer | undefined): boolean {
     const open = this.statements.open.get(directory);
@@ -104,7 +104,7 @@ export class SealTable {
     return true;
   }
 
-  /** Returns the current seal of a directory. */
+  /** Returns the current seal of a directory; undefined if it has none. */
   current(directory: DirectoryId): Buffer | undefined {
     return sealIn(this.statements.open.get(directory)?.seal);
   }
@@ -139,7 +139,7 @@ export class SealTable {
     return this.statements.setsOf.all(root);
   }
 
-  /** Returns the root of a directory. */
+  /** Returns the root of a directory; undefined if the directory is unknown. */
   rootOf(directory: DirectoryId): RootNumber | undefined {
     return this.statements.rootOf.get(directory);
   }
@@ -170,7 +170,7 @@ export class SealTable {
     this.statements.deleteSet.run(set);
   }
 
-  /** Returns the newest complete set that has a seal. */
+  /** Returns the newest complete set that has a seal; undefined if there is none. */
   newestSet(): { set: SetNumber; seal: Buffer } | undefined {
     const newest = this.statements.newestSet.get();
     sealIn(newest?.seal);

@@ -75,7 +75,7 @@ function isStat(entry: [string, unknown]): entry is [string, number] {
   return STAT_NAME.test(entry[0]) && Number.isFinite(entry[1]);
 }
 
-/** Returns undefined if the column is NULL or damaged. */
+/** Returns the decoded value of a column; undefined if the column is NULL, too long or damaged. */
 function unpacked(column: unknown): unknown {
   if (!Buffer.isBuffer(column) || column.length > MAX_COLUMN_BYTES) return undefined;
   try {

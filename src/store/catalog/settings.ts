@@ -30,7 +30,7 @@ export class ClientSettings {
     else this.statements.put.run(key, value);
   }
 
-  /** Returns the configuration of the client that made a set, if it was reported. */
+  /** Returns the configuration that a client reported with a set; undefined if there is none, or it is malformed. */
   configOf(set: SetNumber): ClientConfig | undefined {
     return configIn(this.statements.config.get(set));
   }

@@ -11,7 +11,8 @@ const MAX_COPIES = 3;
 /**
  * Copies a catalog to `target`, which must not exist and whose folder must belong to the caller alone. The copy needs
  * no file beside it. If a session is writing, SQLite makes the copy, since its readers block no writer in WAL mode.
- * Throws CATALOG_DAMAGED, CLIENT_BUSY, DISK_FULL.
+ * Throws CATALOG_DAMAGED if the catalog is missing or damaged, DISK_FULL if the disk of `target` is full, and
+ * CLIENT_BUSY if a catalog outside WAL mode keeps changing.
  */
 export function snapshotCatalog(system: System, catalogPath: string, target: string): void {
   const { files } = system;

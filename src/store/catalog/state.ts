@@ -13,11 +13,11 @@ export interface CommitPoint {
   readonly checksum: number;
 }
 
-/** The kinds of data that garbage collection can delete. */
+/** The kinds of data that garbage collection may find to delete. */
 export interface Waste {
-  /** True if there are versions that no listed set shows. */
+  /** True if there may be versions that no listed set shows. */
   readonly versions: boolean;
-  /** True if there are contents that no version names, or records and packs that hold little else. */
+  /** True if there may be contents that no version names, or records and packs that consist mostly of such contents. */
   readonly contents: boolean;
 }
 
@@ -131,7 +131,7 @@ export class StateTable {
       this.writeOne.run('image.is_wanted', isRequested ? 1 : 0);
   }
 
-  /** Returns the losses found by a backup that rebuilt the catalog and not yet reported to a client. */
+  /** Returns the losses that a backup found when it rebuilt the catalog, and that were not yet reported to a client. */
   readFoundLoss(): FoundLoss {
     return { doubtfulUpTo: this.read('loss.doubtful'), records: this.read('loss.records') };
   }
@@ -142,7 +142,7 @@ export class StateTable {
     if (loss.records !== records) this.writeOne.run('loss.records', loss.records);
   }
 
-  /** Returns which kinds of data garbage collection can delete. */
+  /** Returns which kinds of data garbage collection may find to delete. */
   readWaste(): Waste {
     const value = this.read('gc.waste');
     return { versions: (value & WASTE_VERSIONS) !== 0, contents: (value & WASTE_CONTENTS) !== 0 };

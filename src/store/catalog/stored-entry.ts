@@ -33,7 +33,7 @@ export interface CatalogEntry extends Entry {
   readonly damage?: TardisError | undefined;
 }
 
-/** Position in `hashes` of the hash that binds a content to an entry's seal. */
+/** The hash that binds a content to an entry's seal: the bytes of `hashes` from `at` on. */
 export interface ContentProof {
   readonly hashes: Buffer;
   readonly at: number;

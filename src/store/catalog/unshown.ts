@@ -5,7 +5,7 @@ import type { SqlDatabase } from '../../system/index.js';
 /** An open version of a name, with the fields needed to close it. */
 type OpenName = [name: Buffer, firstSet: SetNumber];
 
-/** A root and its own directory. */
+/** A root, its own directory, and the newest listed set that includes it. */
 export interface RootUse {
   readonly root: RootNumber;
   readonly directory: DirectoryId;

@@ -52,7 +52,10 @@ export function guardClient(directory: ClientDirectory): void {
 }
 
 /**
- * Opens a client's directory. Throws NO_SUCH_STORE, NO_SUCH_CLIENT, STORE_NEWER, STORE_NOT_READABLE, FORMAT_DAMAGED.
+ * Opens a client's directory. Throws CLIENT_NAME_INVALID for a bad name, NO_SUCH_STORE and NO_SUCH_CLIENT if there is
+ * no such store or client, and STORE_NEWER for a newer format. Throws FORMAT_DAMAGED if the format file is damaged, or
+ * is missing beside packs; PACKS_DAMAGED or STORE_UNSAFE if `packs` is no directory; STORE_NOT_READABLE if this user
+ * may not read the files.
  */
 export function openClientDirectory(system: System, options: OpenOptions): ClientDirectory {
   const { files } = system;
@@ -126,8 +129,9 @@ function holdsPacks(files: Files, directory: string): boolean {
 }
 
 /**
- * Creates a client, and the store if needed. Throws CLIENT_EXISTS, CLIENT_NAME_INVALID, STORE_NOT_WRITABLE,
- * DISK_FULL, and FORMAT_DAMAGED for a name whose client has lost its format file. The format file is written last: a directory without it is no client yet.
+ * Creates a client, and the store if needed. The format file is written last: a directory without it is no client yet.
+ * Throws CLIENT_NAME_INVALID for a bad name, CLIENT_EXISTS if the name is in use, and FORMAT_DAMAGED if the name is
+ * that of a client that has lost its format file. Throws STORE_NOT_WRITABLE or DISK_FULL if a file cannot be written.
  */
 export async function createClientDirectory(
   system: System,
@@ -172,7 +176,7 @@ export function isClientDirectory({ files }: System, directory: string): boolean
 
 /**
  * Returns the names of the clients in a store, sorted. Symbolic links are left out, since they are other names of
- * clients. Throws NO_SUCH_STORE.
+ * clients. Throws NO_SUCH_STORE if there is no store, STORE_NOT_READABLE if it cannot be examined.
  */
 export function listClients({ files }: System, store: string): string[] {
   requireStore(files, store);
@@ -197,8 +201,8 @@ function requireStore(files: Files, store: string): void {
 }
 
 /**
- * Checks a store before it is served. Returns true if the store exists. With `mayBeMissing`, a store that does not
- * exist is no error. Throws NO_SUCH_STORE, STORE_NOT_READABLE.
+ * Checks a store before it is served. Returns true if the store exists. With `mayBeMissing`, returns false if it does
+ * not; otherwise throws NO_SUCH_STORE. Throws STORE_NOT_READABLE if it cannot be examined.
  */
 export function checkStore({ files }: System, store: string, mayBeMissing: boolean): boolean {
   try {
@@ -249,7 +253,10 @@ export function reopenClient(system: System, directory: ClientDirectory): Client
   return openClientDirectory(system, { store, client, catalogFile });
 }
 
-/** Creates a directory and its missing parents, each durable in its parent. */
+/**
+ * Creates a directory and its missing parents, each durable in its parent. Throws STORE_NOT_WRITABLE if a file has one
+ * of their names.
+ */
 async function makeIfMissing(files: Files, directory: string): Promise<void> {
   const status = files.status(directory);
   if (status?.isDirectory === true) return;
@@ -294,8 +301,8 @@ async function makeFormat(
 }
 
 /**
- * Path of the directory in which a rewrite builds the client's second generation. It is next to the client's; no client
- * can have this name.
+ * Returns the path of the directory in which a rewrite builds the client's second generation. It is beside the client's
+ * directory; no client can have this name.
  */
 export function secondGenerationPath({ client, path: directory }: ClientDirectory): string {
   return path.join(path.dirname(directory), `.${client}.next`);

@@ -55,7 +55,8 @@ export function tryLock(system: System, lockPath: string): ClientLock | undefine
     if (!isHeld) return; // the descriptor's number may belong to another file by now
     isHeld = false;
     try {
-      // Closing alone keeps the lock as long as a child of this process that has not yet begun its program.
+      // Closing alone does not release the lock while a child of this process exists that has not yet begun its
+      // program.
       native.unlock(fd);
     } finally {
       files.close(fd);
@@ -79,7 +80,7 @@ function isStill(files: Files, fd: number, path: string): boolean {
 
 /**
  * Takes the client's lock, and waits a moment for a holder that is about to finish. Creates `lock.wanted`; a holder
- * that does deferrable work then releases the lock. Throws CLIENT_BUSY.
+ * that does deferrable work then releases the lock. Throws CLIENT_BUSY if the lock is still held after that.
  */
 export async function acquireClient(
   system: System,

@@ -11,7 +11,7 @@ export function isClientName(name: string): boolean {
   return CLIENT_NAME.test(name);
 }
 
-/** Throws CLIENT_NAME_INVALID. Call before the name is used in a path. */
+/** Throws CLIENT_NAME_INVALID unless `client` is a client name. Call before the name is used in a path. */
 export function checkClientName(client: string): void {
   if (!isClientName(client)) {
     throw new TardisError('CLIENT_NAME_INVALID', `"${shownName(client)}" is no client name`);

@@ -1,7 +1,7 @@
 /**
  * The format file of a client. A directory with a format file is a client. The file contains the number of the format,
- * the client's id, and the kind of key records that the client needs, so that a client that lost its key records is
- * never treated as one without a password.
+ * the client's id, and the kind of key records that the client needs. So a client that has lost its key records is
+ * never treated as a client without a password.
  */
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -27,8 +27,8 @@ export interface ClientFormat {
 }
 
 /**
- * Writes the format file of a client. The promise resolves when the data is durable. Throws DISK_FULL,
- * STORE_NOT_WRITABLE.
+ * Writes the format file of a client. The promise resolves when the data is durable. Throws DISK_FULL if the disk is
+ * full, STORE_NOT_WRITABLE if this user may not write the file.
  */
 export async function writeFormat(
   files: Files,
@@ -58,7 +58,7 @@ function formatSum(body: object): string {
   return crc32(JSON.stringify(body)).toString(16).padStart(8, '0');
 }
 
-/** True if the body has the shape of this format, or belongs to another format, of which only the number is known. */
+/** True if the body has the shape of this format, or the number of another format. */
 function isFormat(body: object): body is ClientFormat {
   const { format, clientId, keys, generation } = body as Readonly<Record<string, unknown>>;
   if (format !== STORE_FORMAT) return typeof format === 'number';
@@ -67,7 +67,10 @@ function isFormat(body: object): body is ClientFormat {
   return typeof clientId === 'string' && KINDS_OF_KEYS.has(keys) && isPlaced;
 }
 
-/** Reads the format file; undefined if there is none. Throws STORE_NOT_READABLE, FORMAT_DAMAGED. */
+/**
+ * Reads the format file; undefined if there is none. Throws STORE_NOT_READABLE if it cannot be read, and FORMAT_DAMAGED
+ * if it is damaged.
+ */
 export function readFormat(files: Files, directory: string): ClientFormat | undefined {
   const formatPath = path.join(directory, FORMAT_FILE);
   let text: string;
@@ -82,7 +85,7 @@ export function readFormat(files: Files, directory: string): ClientFormat | unde
   return parseFormat(text, formatPath);
 }
 
-/** Reads the text of a format file. `shown` names it in errors. Throws FORMAT_DAMAGED. */
+/** Parses the text of a format file. `shown` names the file in errors. Throws FORMAT_DAMAGED if the text is damaged. */
 export function parseFormat(text: string, shown: string): ClientFormat {
   try {
     const { sum, ...body } = JSON.parse(text) as { sum?: unknown };

@@ -45,8 +45,8 @@ export function hasKeys(system: System, directory: string): boolean {
  * Returns the newest key record of a client (or of any directory with key records). This is the record with the highest
  * number in either place. If one of its two files is intact, that one is returned. If neither is, the damaged record is
  * returned, and the reader refuses it. An older record is never returned instead, since its password may have been
- * revoked. Returns undefined if the client has no password. Throws STORE_NOT_READABLE, and KEYS_LOST for a client that
- * has lost its key records.
+ * revoked. Returns undefined if the client has no password. Throws STORE_NOT_READABLE if the files cannot be read, and
+ * KEYS_LOST for a client that has lost its key records.
  */
 export function newestKeys(
   { files }: Pick<System, 'files'>,
@@ -72,7 +72,10 @@ export function neededBy(keys: StoredKeys | undefined): NeededKeys {
   return keys.bytes[ENCRYPTS_AT] === 0 ? 'password' : 'encryption';
 }
 
-/** Returns the id of the keys of a client, in hexadecimal; empty if it has no password. Throws KEYS_LOST. */
+/**
+ * Returns the id of the keys of a client, in hexadecimal; empty if it has no password. Throws the errors of
+ * `newestKeys`.
+ */
 export function keysetAt(system: Pick<System, 'files'>, directory: string): string {
   const bytes = newestKeys(system, directory)?.bytes;
   return bytes?.subarray(KEYSET_AT, KEYSET_END).toString('hex') ?? '';
@@ -84,8 +87,8 @@ export function hasEncryptingKeys({ files }: Pick<System, 'files'>, directory: s
 }
 
 /**
- * Records in the format file the kind of key records that the client needs, unless it is already there. The change is
- * durable when the promise resolves.
+ * Records in the format file the kind of key records that the client needs. The change is durable when the promise
+ * resolves. Does nothing if the client has no format file, or needs no key records.
  */
 export async function noteNeededKeys(
   { files }: Pick<System, 'files'>,
@@ -162,7 +165,8 @@ export function dropKeyFolders({ files }: System, directory: string): void {
 
 /**
  * Removes the key records with numbers below `before`, durably. It is used if the owner has the keys in a file and
- * needs no older records. Returns the number of records removed. Call with the client's lock held.
+ * needs no older records. Returns the number of records removed, without their copies. Call with the client's lock
+ * held.
  */
 export async function removeOlderKeys(
   { files }: System,
@@ -225,8 +229,8 @@ export interface KeyFault {
 }
 
 /**
- * Returns the files that are missing or differ from the newest key record. A client has no copy of its record before
- * its first pack.
+ * Returns the files that are missing or differ from the newest key record; none if both files of that record are
+ * damaged. A client has no copy of its record before its first pack.
  */
 export function keyFaults({ files }: System, directory: string): KeyFault[] {
   const newest = newestKeys({ files }, directory);

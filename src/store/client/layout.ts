@@ -20,8 +20,8 @@ export const KEY_COPIES_DIRECTORY = 'packs/keys';
 /** Contains a directory for each sub-account. */
 export const SUB_ACCOUNTS_DIRECTORY = 'accounts';
 /**
- * Directory with the accounts of clients in a bucket, as this machine has fetched them. It is beside the clients of
- * the cache.
+ * Directory with the accounts of clients in a bucket, as this machine has fetched them. It is beside the directories of
+ * these clients.
  */
 export const KNOWN_ACCOUNTS_DIRECTORY = '.sub-accounts';
 export const RIGHTS_FILE = 'rights';

@@ -41,8 +41,9 @@ export interface ClientMedium {
   /** Returns a writer of records. `records` must have been opened by this medium. */
   writer(records: Backend, start: WriterStart): RecordWriter;
   /**
-   * Claims the client for writing. Waits a moment if the holder of the claim is about to finish. With `requestsLock`, a
-   * holder that does deferrable work is requested to release the claim. Throws CLIENT_BUSY.
+   * Claims the client for writing. Waits a moment if the holder of the claim is about to finish. With `requestsLock`
+   * (the default), a holder that does deferrable work is requested to release the claim. Throws CLIENT_BUSY if the
+   * claim is still held after that.
    */
   claim(options?: { readonly requestsLock: boolean }): Promise<ClientLock>;
   /** True if another process or session waits for the claim. The caller must hold it. */
@@ -55,11 +56,11 @@ export interface ClientMedium {
   clearStaged(): void;
   /** Yields files and directories in the store's own directories that do not belong to the store. */
   strays(): Iterable<Stray>;
-  /** Returns the place of a second generation, which a rewrite builds beside this one. */
+  /** Returns the directory of a second generation, which a rewrite builds beside this one. */
   second(): ClientDirectory;
   /**
-   * Throws STORE_NOT_WRITABLE if a second generation could not replace this one. Its directory must still be empty, so
-   * that this is known before the work.
+   * Throws STORE_NOT_WRITABLE if a second generation could not replace this one. Called before the rewrite's work,
+   * while the directory of the second generation is still empty.
    */
   requireExchange(second: ClientDirectory): void;
   /**
@@ -79,9 +80,15 @@ export interface ClientMedium {
    * next commit. Returns true if such a commit is needed.
    */
   giveUp(second: ClientDirectory): Promise<boolean>;
-  /** Removes the objects of an abandoned second generation that are not in its directory. */
+  /**
+   * Removes the objects of an abandoned second generation that are not in its directory. `onRemoved` is called for each
+   * of them.
+   */
   removeBuilt(second: ClientDirectory, onRemoved: () => void): Promise<void>;
-  /** Removes the objects of former generations that are not in their directories. Call it after a switch. */
+  /**
+   * Removes the objects of former generations that are not in their directories. Call it after a switch. `onRemoved` is
+   * called for each object.
+   */
   removeFormer(onRemoved: () => void): Promise<void>;
   /** True if former generations have objects that are not in their directories. */
   hasFormer(): Promise<boolean>;
@@ -94,7 +101,7 @@ export function mediumOf(system: System, directory: ClientDirectory): ClientMedi
     : new BucketMedium(system, directory, bucket);
 }
 
-/** Runs `work` while the client is claimed. Throws CLIENT_BUSY, and any error of `work`. */
+/** Runs `work` while the client is claimed. Throws CLIENT_BUSY if the client is in use, and any error of `work`. */
 export async function withClient<T>(
   system: System,
   directory: ClientDirectory,

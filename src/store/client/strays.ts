@@ -24,8 +24,9 @@ import { labelOf, sortPackFiles } from '../packs/pack-label.js';
 export interface StrangePack {
   /** Path relative to the client's directory. */
   readonly file: string;
-  /** Pack number and client id in the label; the id is empty if the label has none. */
+  /** Pack number in the label; 0 if there is no readable label. */
   readonly pack: PackNumber;
+  /** Client id in the label; empty if there is none. */
   readonly clientId: string;
   /** True if the label has the id of the client that owns the directory. */
   readonly isOwn: boolean;

@@ -34,7 +34,7 @@ export interface SubAccount {
   readonly rights: readonly RightName[];
 }
 
-/** Returns the directory of an account. Throws ACCOUNT_INVALID before the name is used in a path. */
+/** Returns the directory of an account. Throws ACCOUNT_INVALID for a bad name, which must not be used in a path. */
 export function accountDirectory(client: string, name: string): string {
   if (!isClientName(name)) {
     throw new TardisError('ACCOUNT_INVALID', `"${shownName(name)}" is no name of an account`);
@@ -43,8 +43,8 @@ export function accountDirectory(client: string, name: string): string {
 }
 
 /**
- * Returns the newest key record of a client, or of one of its accounts if an account is given. Throws ACCOUNT_INVALID
- * for a bad name, and the errors of `newestKeys`.
+ * Returns the newest key record of a client, or of one of its accounts if an account is given; undefined if there is
+ * none. Throws ACCOUNT_INVALID for a bad name, and the errors of `newestKeys`.
  */
 export function loginKeys(
   system: System,
@@ -79,8 +79,8 @@ export function parseRights(words: readonly string[]): RightName[] {
 }
 
 /**
- * Reads the rights of an account. Throws NO_SUCH_ACCOUNT; ACCOUNT_INVALID if the file is malformed, which means that
- * the account has no rights.
+ * Reads the rights of an account. Throws NO_SUCH_ACCOUNT if it does not exist or has no rights file. Throws
+ * ACCOUNT_INVALID for a bad name, or if the rights file is malformed; the account then has no rights.
  */
 export function readRights(system: System, client: string, name: string): RightName[] {
   const { files } = system;
@@ -146,8 +146,8 @@ function accountNames(system: System, client: string): string[] {
 }
 
 /**
- * An account without any rights, because its rights file is malformed (`senseless`), or missing although its keys exist
- * (`gone`).
+ * An account without any rights. Its rights file is malformed or empty (`senseless`), or is missing although the
+ * account's keys exist (`gone`).
  */
 export interface AccountFault {
   readonly account: string;
@@ -179,9 +179,10 @@ export function requireNoAccounts(system: System, client: string): void {
 }
 
 /**
- * Creates a sub-account with a key record, or changes the rights of an existing one. The change is durable when the
- * promise resolves. The rights are written last, so an account without rights was not completely created or removed.
- * Throws DISK_FULL and similar errors.
+ * Creates a sub-account with the key record `keys`; if `keys` is undefined, changes the rights of an existing account.
+ * The change is durable when the promise resolves. The rights are written last, so an account without rights was not
+ * completely created or removed. In a bucket, throws USAGE for a new account that exists, and NO_SUCH_ACCOUNT for a
+ * change of one that does not.
  */
 export async function putAccount(
   system: System,
@@ -231,7 +232,10 @@ export function accountExists(name: string): TardisError {
   return new TardisError('USAGE', `the client already has an account "${name}"`);
 }
 
-/** Removes an account. It cannot log in any more, and a server soon ends its sessions. Throws NO_SUCH_ACCOUNT. */
+/**
+ * Removes an account. It cannot log in any more, and a server soon ends its sessions. Throws NO_SUCH_ACCOUNT if there
+ * is no such account.
+ */
 export async function removeAccount(system: System, client: string, name: string): Promise<void> {
   const { files } = system;
   const directory = accountDirectory(client, name);
@@ -271,7 +275,7 @@ function makeCopyFolder({ files }: System, directory: string): void {
 
 /** State of the key records of a client and its accounts. */
 export interface KeysState {
-  /** Files that differ from the newest key record and can be restored from their copy. */
+  /** Files of key records that are missing, or differ from the newest record, which is intact. */
   readonly faults: readonly KeyFault[];
   /**
    * Directories in which neither file of the newest key record is intact, relative to the client's directory. The empty

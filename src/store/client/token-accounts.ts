@@ -51,7 +51,10 @@ export function isTokenAccount(system: System, client: string, name: string): bo
   return system.files.status(file)?.isFile === true;
 }
 
-/** Returns the accounts that log in by a token, sorted by name. An account without valid rights has none. */
+/**
+ * Returns the accounts that log in by a token, sorted by name. An account whose rights file is missing or malformed has
+ * no rights.
+ */
 export function listTokenAccounts(system: System, client: string): SubAccount[] {
   const shared = accountsHere(system, client);
   if (shared !== undefined) {
@@ -121,8 +124,8 @@ export async function addTokenAccount(
 }
 
 /**
- * Stores the hash of a new account's token. The rights are written next, by `putAccount`; an account without them cannot
- * log in. Throws USAGE if the account has a password.
+ * Stores the hash of a new account's token. `putAccount` writes the rights next; an account without rights cannot log
+ * in. Throws USAGE if the account has a password.
  */
 export async function putToken(
   system: System,

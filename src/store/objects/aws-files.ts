@@ -25,7 +25,10 @@ export interface AwsProfile {
 /** Keys of login methods that need a further service. */
 const UNSUPPORTED = ['role_arn', 'sso_session', 'sso_start_url', 'web_identity_token_file'];
 
-/** Returns the profile that AWS_PROFILE names, or `default`. Throws CONFIG_INVALID. */
+/**
+ * Returns the profile that AWS_PROFILE or AWS_DEFAULT_PROFILE names, otherwise `default`. Throws CONFIG_INVALID if the
+ * named profile does not exist, or a file cannot be read.
+ */
 export function readProfile(environment: Environment): AwsProfile {
   const name = environment['AWS_PROFILE'] || environment['AWS_DEFAULT_PROFILE'] || 'default';
   const home = path.join(environment['HOME'] || os.homedir(), '.aws');

@@ -44,7 +44,10 @@ export interface Bucket {
   counts(): RequestCounts;
 }
 
-/** Returns a text that differs for different stores: endpoint, bucket and prefix. Throws CONFIG_INVALID. */
+/**
+ * Returns a text that differs for different stores: endpoint, bucket and prefix. Throws CONFIG_INVALID if endpoint,
+ * region or profile is invalid.
+ */
 export function addressOf(
   place: BucketPlace,
   settings: BucketSettings,
@@ -55,8 +58,9 @@ export function addressOf(
 }
 
 /**
- * Opens a bucket. Throws CONFIG_INVALID; all other faults appear at the first request. The code for requests is loaded
- * here, so that a command without a bucket does not load it.
+ * Opens a bucket. Throws CONFIG_INVALID if endpoint, region or profile is invalid; all other faults appear at the first
+ * request or the call of `writers`. The code for requests is loaded here, so that a command without a bucket does not
+ * load it.
  */
 export async function openBucket(
   system: Pick<System, 'clock' | 'random'>,

@@ -10,7 +10,8 @@ const TIMEOUT_MS = 60_000;
 const MAX_OUTPUT_BYTES = 64 << 10;
 
 /**
- * Returns the credentials; undefined if the profile has no command. Throws CREDENTIALS_MISSING if the command fails.
+ * Returns the credentials; undefined if the profile has no command. Throws CREDENTIALS_MISSING if the command fails or
+ * prints no credentials.
  */
 export async function fromProcess({ name, process }: AwsProfile): Promise<Credentials | undefined> {
   if (process === undefined || process === '') return undefined;
@@ -20,7 +21,10 @@ export async function fromProcess({ name, process }: AwsProfile): Promise<Creden
   throw new TardisError('CREDENTIALS_MISSING', `${where} printed no credentials`);
 }
 
-/** Runs a command without a shell and returns its output. The output is never printed, since it has secrets. */
+/**
+ * Runs a command without a shell and returns its output. Throws CREDENTIALS_MISSING if it fails. The output is never
+ * printed, since it has secrets.
+ */
 async function outputOf(line: string, where: string): Promise<string> {
   const [command = '', ...words] = splitWords(line, where);
   return new Promise((resolve, reject) => {

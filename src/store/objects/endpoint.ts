@@ -10,9 +10,12 @@ export type Addressing = 'auto' | 'path' | 'host';
 export interface BucketSettings {
   readonly endpoint?: string | undefined;
   readonly region?: string | undefined;
-  /** `path`: the bucket's name is in the path of a URL. `host`: it is in the host name. */
+  /**
+   * `path`: the bucket's name is in the path of a URL. `host`: it is in the host name. `auto` (the default) means
+   * `host` for Amazon's own endpoint if the name has no dot, and otherwise `path`.
+   */
   readonly addressing?: Addressing;
-  /** Certificates of authorities in PEM. They are used instead of those that this machine trusts. */
+  /** PEM certificates of authorities. They are used instead of the authorities that this machine trusts. */
   readonly authorities?: Buffer | undefined;
 }
 
@@ -28,7 +31,9 @@ export interface Endpoint {
 const DEFAULT_REGION = 'us-east-1';
 const REGION = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 
-/** Returns the endpoint of a bucket. Throws CONFIG_INVALID. */
+/**
+ * Returns the endpoint of a bucket. Throws CONFIG_INVALID if the region is no name, or the endpoint no URL of a host.
+ */
 export function endpointOf(
   { bucket }: BucketPlace,
   settings: BucketSettings,
@@ -68,7 +73,10 @@ function amazonUrl(region: string): string {
   return `https://s3.${region}.amazonaws.com${region.startsWith('cn-') ? '.cn' : ''}`;
 }
 
-/** Parses the URL of an endpoint. Errors do not show the text, since it may contain a password. */
+/**
+ * Parses the URL of an endpoint. Throws CONFIG_INVALID for any other text, which the error does not show, since it may
+ * contain a password.
+ */
 function parseEndpoint(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const isPlain =

@@ -10,7 +10,7 @@ const PRINTABLE = /^[\x20-\x7e]+$/;
 
 /**
  * Returns the credentials; undefined if the text has none. `token` is the field of the session token, whose name
- * differs between services.
+ * differs between services. `source` describes where the text comes from.
  */
 export function readGranted(
   text: string,

@@ -59,7 +59,7 @@ function mayCall(url: URL): boolean {
 
 /**
  * Requests credentials from a virtual machine's service. It uses the second version of that service, which needs a
- * token first.
+ * token first. Returns the reason as text if there are no credentials.
  */
 async function fromMachine(host: string): Promise<Credentials | string> {
   const nothing = 'this machine has no service that gives one';

@@ -58,8 +58,9 @@ export interface ObjectVersion extends VersionName {
 export type Ability = 'yes' | 'no' | 'unknown';
 
 export interface BucketAbilities {
-  /** True if objects of the bucket can be locked. */
+  /** `yes` if objects of the bucket can be locked. */
   readonly locks: Ability;
+  /** `yes` if the bucket keeps versions. */
   readonly versions: Ability;
 }
 

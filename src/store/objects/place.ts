@@ -21,7 +21,10 @@ const PREFIX_PART = /^(?!\.{1,2}$)[A-Za-z0-9._=@,:~-]+$/;
 /** Number of bytes of a key that the prefix must leave for the names within a store. */
 const MAX_NAME_BYTES = 512;
 
-/** Returns the place that `-D` names: a bucket if it begins with `s3://`. Throws CONFIG_INVALID. */
+/**
+ * Returns the place that `-D` names: a bucket if it begins with `s3://`. `where` is the name of the setting in errors.
+ * Throws CONFIG_INVALID if the name or the prefix of the bucket is malformed or too long.
+ */
 export function parseStorePlace(given: Buffer, where: string): StorePlace {
   const text = byteText(given);
   if (!text.startsWith(SCHEME)) return { kind: 'directory', path: given };

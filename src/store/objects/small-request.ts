@@ -9,7 +9,7 @@ export interface SmallRequest {
   readonly timeoutMs: number;
 }
 
-/** Returns the answer; undefined if it does not come in time, or is too large. Never throws. */
+/** Returns the answer; undefined if the connection fails, or the answer is late or too large. Never throws. */
 export function smallRequest(
   url: URL,
   { method, headers, timeoutMs }: SmallRequest,

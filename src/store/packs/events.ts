@@ -130,9 +130,9 @@ export type StoreEvent =
 export interface SetNote {
   readonly directory: DirectoryId;
   readonly name: Buffer;
-  /** `unreadable`, `vanished` or `changed`. */
+  /** The kind of the note (`NoteKind`), such as `unreadable` or `changed`. */
   readonly what: string;
-  /** The system's error code, such as EACCES. */
+  /** The system's error code, such as EACCES, or another short reason. */
   readonly reason: string;
 }
 
@@ -215,7 +215,7 @@ export function buildCommit(sequence: number, commit: CommitBody): Buffer {
   );
 }
 
-/** Decodes the msgpack body of a metadata record. Throws RECORD_DAMAGED. */
+/** Decodes the msgpack body of a metadata record. Throws RECORD_DAMAGED if it is too large or cannot be decoded. */
 export function decodeBody(record: ParsedRecord): unknown {
   const { header, body } = record;
   if (header.rawBytes > MAX_LISTING_RAW_BYTES) throw damaged('a metadata record is too large');
@@ -231,7 +231,7 @@ export function decodeBody(record: ParsedRecord): unknown {
   }
 }
 
-/** Decodes and checks a listing. Throws RECORD_DAMAGED. */
+/** Decodes and checks a listing. Throws RECORD_DAMAGED if it cannot be decoded, or has a wrong shape or row. */
 export function readListing(record: ParsedRecord): ListingSection[] {
   const sections = decodeBody(record);
   if (!Array.isArray(sections)) throw damaged('a listing is no list');
@@ -252,7 +252,7 @@ export function readListing(record: ParsedRecord): ListingSection[] {
   return sections as ListingSection[];
 }
 
-/** Checks the rows, and returns the number of directories among them. */
+/** Returns the number of directories among the rows. Throws RECORD_DAMAGED if a row is malformed. */
 function countDirectories(bytes: Buffer): number {
   let count = 0;
   let rows: RowReader;
@@ -364,7 +364,7 @@ export function readEvent(record: ParsedRecord): StoreEvent {
   return event as unknown as StoreEvent;
 }
 
-/** Decodes and checks a commit record. Throws RECORD_DAMAGED. */
+/** Decodes and checks a commit record. Throws RECORD_DAMAGED if it cannot be decoded or has a wrong shape. */
 export function readCommit(record: ParsedRecord): CommitBody {
   const commit = decodeBody(record);
   const isWhole =

@@ -41,8 +41,9 @@ function room(current: Buffer, bytes: number): Buffer {
 }
 
 /**
- * Appends a frame record with some contents of `source` to `target`, and returns the record's length. If compression
- * does not save enough (`WORTH_RATIO`), the bytes are stored uncompressed.
+ * Appends a frame record with some contents of `source` to `target`, and returns the record's length. The record is
+ * encrypted if there is a `cipher`. If compression does not save enough (`WORTH_RATIO`), the bytes are stored
+ * uncompressed.
  */
 export function buildFrame(
   source: Buffer,
@@ -147,7 +148,7 @@ function coveredBytes(head: Buffer): Buffer {
 
 /**
  * Decrypts the body of a record in one piece, in place, and returns it still encoded. `record` is the whole record; its
- * checksums are not checked. Throws RECORD_DAMAGED.
+ * checksums are not checked. Throws RECORD_DAMAGED if the cipher shows that header, index or body was changed.
  */
 export function openBody(
   record: Buffer,
@@ -159,7 +160,8 @@ export function openBody(
 }
 
 /**
- * Returns the body of a record in one piece, and the values that decrypt it. Throws RECORD_DAMAGED as `openBody` does.
+ * Returns the body of a record in one piece, and the values that decrypt it. Throws RECORD_DAMAGED if the body is
+ * shorter than its tag, or is authenticated but not encrypted and was changed.
  */
 export function sealedBody(
   record: Buffer,
@@ -247,7 +249,7 @@ export const CHUNK_HEADER_BYTES = 8;
 const CHUNK_RAW_BIT = 0x8000_0000;
 export const STREAM_CHUNK_BYTES = 1 << 20;
 
-/** The position of a chunk in an encrypted record. */
+/** The cipher of an encrypted record, and the number of a chunk in it. */
 export interface ChunkPlace {
   readonly cipher: RecordCipher;
   readonly number: number;
@@ -293,6 +295,7 @@ export function readChunkHeader(buffer: Buffer, chunkBytes: number): ChunkHeader
 
 /**
  * Decodes the stored bytes of one chunk into `target`, which has exactly the decoded length. It may overwrite `stored`.
+ * Throws RECORD_DAMAGED if the chunk is damaged or was changed.
  */
 export function decodeChunk(
   codec: CodecNumber,
@@ -306,13 +309,19 @@ export function decodeChunk(
   decode(chunk.isRaw ? Codec.none : codec, openChunk(chunk, stored, place), target);
 }
 
-/** Checks a chunk, decrypts it in place, and returns its bytes, which are still encoded. Throws RECORD_DAMAGED. */
+/**
+ * Checks a chunk, decrypts it in place, and returns its bytes, which are still encoded. Throws RECORD_DAMAGED if the
+ * chunk is damaged or was changed.
+ */
 export function openChunk(chunk: ChunkHeader, stored: Buffer, place?: ChunkPlace): Buffer {
   const sealed = sealedChunk(chunk, stored, place);
   return place === undefined ? sealed.body : openSealed(place.cipher.calls, sealed);
 }
 
-/** Checks a chunk, and returns its bytes and the values that decrypt them. Throws RECORD_DAMAGED. */
+/**
+ * Checks a chunk, and returns its bytes and the values that decrypt them. Throws RECORD_DAMAGED if the chunk does not
+ * match its checksum, and in the cases of `sealedBody`.
+ */
 export function sealedChunk(chunk: ChunkHeader, stored: Buffer, place?: ChunkPlace): SealedBody {
   if (crc32(stored) !== chunk.checksum) {
     throw new TardisError('RECORD_DAMAGED', 'a chunk does not match its checksum');

@@ -38,7 +38,7 @@ export function buildHeads(writer: Buffer, packs: readonly PackHeads[]): Buffer 
   return buildCompressed(RecordKind.heads, 0, { writer, packs });
 }
 
-/** Returns the packs that the record describes. Throws RECORD_DAMAGED. */
+/** Returns the packs that the record describes. Throws RECORD_DAMAGED if its body has a wrong shape. */
 export function readHeads(record: ParsedRecord): readonly PackHeads[] {
   const body = decodeBody(record) as { writer?: unknown; packs?: unknown } | null;
   const { writer, packs } = body ?? {};
@@ -53,7 +53,10 @@ export function readHeads(record: ParsedRecord): readonly PackHeads[] {
   return packs as readonly PackHeads[];
 }
 
-/** Yields the records of a pack. Throws RECORD_DAMAGED, STORE_NEWER. */
+/**
+ * Yields the records of a pack. Throws RECORD_DAMAGED if a header is damaged or cut off, STORE_NEWER for a newer
+ * format.
+ */
 export function* recordsOf({ heads }: PackHeads): Generator<RecordHead> {
   let position = LABEL_BYTES;
   for (let at = 0; at < heads.length; ) {

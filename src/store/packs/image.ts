@@ -88,7 +88,7 @@ export type ImageItem =
   | { readonly type: 'config'; readonly set: SetNumber; readonly config: ClientConfig }
   | { readonly type: 'settings'; readonly settings: readonly ClientSetting[] }
   | { readonly type: 'forgets'; readonly requests: readonly ForgetRequest[] }
-  /** Sets that accounts made, with one root each; deleted sets are included. */
+  /** Sets that accounts made: one item for each root of such a set. Deleted sets are included. */
   | {
       readonly type: 'accounts';
       readonly sets: readonly {
@@ -107,8 +107,9 @@ export type ImageItem =
       readonly rows: Buffer;
       /** One byte for each row: the flags that are valid now. */
       readonly flags: Buffer;
-      /** For each row, the first and the last set for which it is valid. A last set of 0 means that the row is open. */
+      /** For each row, the first set for which it is valid. */
       readonly firsts: readonly SetNumber[];
+      /** For each row, the last set for which it is valid; 0 if the row is open. */
       readonly lasts: readonly SetNumber[];
       /** For each row of a directory, the directory's id. */
       readonly children: readonly DirectoryId[];

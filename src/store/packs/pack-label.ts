@@ -33,8 +33,8 @@ export function buildLabel(pack: PackNumber, client: string | undefined): Buffer
 }
 
 /**
- * Returns the label at the start of a pack; undefined if the pack or the label is absent, or the label is damaged.
- * Throws if the file cannot be read.
+ * Returns the label at the start of a pack; undefined if the pack or the label is absent, or the label is damaged or of
+ * a newer format. Throws if the file cannot be read.
  */
 export async function labelOf(backend: Backend, pack: PackNumber): Promise<PackLabel | undefined> {
   const bytes = Buffer.alloc(LABEL_BYTES);
@@ -50,7 +50,10 @@ export async function labelOf(backend: Backend, pack: PackNumber): Promise<PackL
   }
 }
 
-/** Returns the label that bytes begin with; undefined if they begin with another record. Throws RECORD_DAMAGED. */
+/**
+ * Returns the label that bytes begin with; undefined if they begin with another record. Throws RECORD_DAMAGED if they
+ * do not begin with an intact record of a label's length, STORE_NEWER for a newer format.
+ */
 export function readLabel(bytes: Buffer): PackLabel | undefined {
   const { header, index } = parseRecord(bytes.subarray(0, LABEL_BYTES));
   if (header.kind !== RecordKind.label || index.length !== INDEX_BYTES) return undefined;
@@ -109,8 +112,8 @@ export async function listPacks(backend: Backend, from = 0): Promise<readonly Pa
 
 /**
  * Returns the client id in the labels of the packs; undefined if no label has one. `known` is the number of a pack that
- * certainly belongs to the client; then its id is returned. Throws FORMAT_DAMAGED if the packs are of several clients
- * and none is known.
+ * certainly belongs to the client: if its label has an id, that id is returned. Otherwise throws FORMAT_DAMAGED if the
+ * packs are of several clients.
  */
 export async function clientOfPacks(
   backend: Backend,

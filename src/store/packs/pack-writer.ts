@@ -99,7 +99,10 @@ export class PackWriter implements RecordWriter {
     return { pack: NO_PACK, position: 0 };
   }
 
-  /** Publishes a staged record as an object outside of packs. The next commit syncs it. Throws EEXIST. */
+  /**
+   * Publishes a staged record as an object outside of packs. The next commit syncs it. Throws EEXIST if the object
+   * exists.
+   */
   adopt(writer: ObjectWriter, digest: Buffer): void {
     writer.publish(objectName(digest));
     this.objects.push({ digest, bytes: writer.sizeBytes });
@@ -114,7 +117,9 @@ export class PackWriter implements RecordWriter {
     return undefined;
   }
 
-  /** Syncs the records, then appends and syncs the commit record. */
+  /**
+   * Syncs the records, then appends and syncs the commit record. Resolves with undefined if there is nothing to commit.
+   */
   async commit(
     build: (covered: Covered) => Promise<Buffer>,
     insist: Insisting,
@@ -198,7 +203,7 @@ export class PackWriter implements RecordWriter {
     return this.current;
   }
 
-  /** Ends the current pack, and its range, at the position `to`. */
+  /** Ends the current pack, if there is one, and its range at the position `to`. */
   private retire(to: number): void {
     if (this.current === undefined) return;
     this.closeRange(to);

@@ -74,8 +74,8 @@ export class RecordCipher {
   private readonly bodyKey: Buffer;
 
   /**
-   * Creates the cipher of a record. Throws RECORD_DAMAGED for an epoch without a key, KEY_MISSING if the epoch is newer
-   * than all keys.
+   * Creates the cipher of a record. Throws RECORD_DAMAGED if `head` shows no encryption, or an epoch without a key; but
+   * KEY_MISSING if the epoch is newer than all keys.
    */
   constructor(calls: SealingCalls, keys: ContentKeys, head: CipherHead) {
     this.calls = calls;
@@ -120,8 +120,8 @@ export class RecordCipher {
   }
 
   /**
-   * Returns a body in one piece for `openSealed`. Throws RECORD_DAMAGED if the body is not encrypted and its tag is
-   * wrong.
+   * Returns a body in one piece for `openSealed`. Throws RECORD_DAMAGED if the body is shorter than its tag, or is not
+   * encrypted and does not match the tag.
    */
   sealedWhole(also: Uint8Array, body: Buffer): SealedBody {
     return this.sealed(WHOLE, also, body);
@@ -131,7 +131,7 @@ export class RecordCipher {
     this.encrypt(number, chunkAlso(number, isRaw), data, at, bytes);
   }
 
-  /** Returns a chunk for `openSealed`. Throws RECORD_DAMAGED if the chunk is not encrypted and its tag is wrong. */
+  /** Returns a chunk for `openSealed`. Throws RECORD_DAMAGED as `sealedWhole` does. */
   sealedChunk(number: number, isRaw: boolean, stored: Buffer): SealedBody {
     return this.sealed(number, chunkAlso(number, isRaw), stored);
   }
@@ -220,7 +220,7 @@ function chunkAlso(number: number, isRaw: boolean): Buffer {
   return also;
 }
 
-/** Decrypts a body in place, and returns it without its tag. Throws RECORD_DAMAGED. */
+/** Decrypts a body in place, and returns it without its tag. Throws RECORD_DAMAGED if the tag does not match. */
 export function openSealed(
   calls: Pick<SealingCalls, 'decryptBody'>,
   { body, opening }: SealedBody,

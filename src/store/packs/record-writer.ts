@@ -55,7 +55,8 @@ export interface RecordWriter {
   ): Promise<CommitEnd | undefined>;
   /**
    * Begins the session by a commit of its own if the medium requires one, and resolves with the end of that commit.
-   * Call it once, before all other methods. Throws STORE_TAKEN.
+   * Resolves with undefined on other media. Call it once, before all other methods. Throws STORE_TAKEN if another
+   * machine was first.
    */
   claim(build: (covered: Covered) => Promise<Buffer>): Promise<CommitEnd | undefined>;
   /**

@@ -219,8 +219,8 @@ export function readHeader(buffer: Buffer, at: number): RecordHeader | undefined
 }
 
 /**
- * Adds a record to the checksum of a range. The header's own checksum is left out: data that ends in its own CRC always
- * has the same CRC.
+ * Returns the checksum of a range after adding a record. The header's own checksum is left out: data that ends in its
+ * own CRC always has the same CRC.
  */
 export function addToRangeChecksum(checksum: number, header: Uint8Array): number {
   return crc32(header.subarray(0, Offset.headerChecksum), checksum);
@@ -250,7 +250,10 @@ export interface ParsedRecord {
   readonly body: Buffer;
 }
 
-/** Splits a whole record and checks both checksums. Throws RECORD_DAMAGED. */
+/**
+ * Splits a whole record and checks both checksums. Throws RECORD_DAMAGED if a checksum or the length is wrong, and
+ * STORE_NEWER for a newer format.
+ */
 export function parseRecord(bytes: Uint8Array): ParsedRecord {
   const buffer = bufferOf(bytes);
   const header = readHeader(buffer, 0);
@@ -347,7 +350,7 @@ export function writeDeltaIndex(delta: DeltaRecordIndex): Buffer {
   return index;
 }
 
-/** Reads the index of a delta. Throws RECORD_DAMAGED. */
+/** Reads the index of a delta. Throws RECORD_DAMAGED if its length, flags or sizes are impossible. */
 export function readDeltaIndex(index: Buffer): DeltaRecordIndex {
   const flags = hasIndexLength(index, DELTA_INDEX_BYTES)
     ? index.readUInt32LE(DELTA_INDEX_BYTES - 8)
@@ -367,7 +370,10 @@ function hasIndexLength(index: Buffer, bytes: number): boolean {
   return index.length === bytes || index.length === bytes + RECORD_SEAL_BYTES;
 }
 
-/** Reads the index of a content, part, assembly or signature record. Throws RECORD_DAMAGED. */
+/**
+ * Reads the index of a content, part, assembly or signature record. Throws RECORD_DAMAGED if its length or a size is
+ * impossible.
+ */
 export function readContentIndex(index: Buffer): ContentIndex {
   if (!hasIndexLength(index, CONTENT_INDEX_BYTES)) {
     throw new TardisError('RECORD_DAMAGED', 'a content record has an impossible index');

@@ -37,7 +37,7 @@ export interface ScannedRecord {
  * Yields the records of a pack from `position` on, with header and index only. It ends at the first place without a
  * valid header (end of file, unwritten tail, damage). With `skipDamage` it continues after damage, at the next header.
  * A stored body may contain headers of another store, so records after a gap count only if a commit of this pack covers
- * them. Throws STORE_NEWER.
+ * them. Throws STORE_NEWER for a header of a newer format, but not after a gap.
  */
 export function scanPack(
   backend: Backend,
@@ -51,7 +51,7 @@ export function scanPack(
 /** The methods of a backend that reading records needs. */
 export type RecordReader = Pick<Backend, 'read' | 'size'>;
 
-/** Yields the records of a pack or an object as `scanPack` does. Throws STORE_NEWER. */
+/** Yields the records of a pack or an object as `scanPack` does, and throws the same errors. */
 export async function* scanRecords(
   backend: RecordReader,
   name: string,
@@ -89,8 +89,8 @@ export async function* scanRecords(
 }
 
 /**
- * Reads a header. After a gap, a header of a newer release is ignored: it is part of a damaged body, and belongs to
- * another store.
+ * Returns a header; undefined if it is invalid. After a gap, a header of a newer release counts as invalid: it is part
+ * of a damaged body, and belongs to another store.
  */
 function headerAt(bytes: Buffer, isAfterGap: boolean): RecordHeader | undefined {
   try {
@@ -118,7 +118,7 @@ async function nextMagic(
 
 const SEARCH_BYTES = 64 << 10;
 
-/** Reads and checks one whole record. Throws RECORD_DAMAGED, also if the object is missing. */
+/** Reads and checks one whole record. Throws RECORD_DAMAGED if it is damaged, cut off, or in a missing object. */
 export async function readRecord(
   backend: Backend,
   name: string,

@@ -6,15 +6,15 @@ import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
 
 const DENIED: ReadonlySet<string> = new Set(['EACCES', 'EPERM']);
 /**
- * Error codes that mean a failing disk. All others are temporary: their cause is this process, or an unreachable
- * network.
+ * Error codes that mean a failing disk. Apart from DENIED, all other codes are temporary: their cause is this process,
+ * or an unreachable network.
  */
 const OF_DISK: ReadonlySet<string> = new Set(['EIO', 'EUCLEAN', 'EBADMSG', 'ENODATA']);
 
 /**
- * Returns the error to throw if reading an object failed, with the object's name. The error of a missing object stays
- * ENOENT. The code is STORE_NOT_READABLE if this user may not read the file, and IO_FAILED if the disk fails to read
- * it.
+ * Returns the error to throw if reading an object failed. STORE_NOT_READABLE means that this user may not read the
+ * file, IO_FAILED that the disk fails to read it; both have the object's name in their context. Other errors of the
+ * system get their usual code. The ENOENT of a missing object and errors of other kinds stay unchanged.
  */
 export function unreadable(error: unknown, name: string): unknown {
   const code = systemCode(error);

@@ -1,12 +1,14 @@
-/** Small calculations in GF(256): the coefficients of parity, and systems of equations. The addon does the large ones. */
+/**
+ * Small calculations in GF(256): the coefficients of parity, and systems of equations. The addon does the large
+ * calculations.
+ */
 
 /** Polynomial of the field: x^8 + x^4 + x^3 + x^2 + 1. */
 const POLYNOMIAL = 0x11d;
 const ORDER = 255;
-/**
- * Maximum numbers of pieces of data and of pieces of parity in a stretch (see shape.ts). Their sum must not exceed 256.
- */
+/** Maximum number of shards in a stretch (see shape.ts). Together with MAX_ROWS it must not exceed 256. */
 export const MAX_SHARDS = 128;
+/** Maximum number of parity blocks for each column of a stretch. */
 export const MAX_ROWS = 64;
 
 const powers = new Uint8Array(2 * ORDER);
@@ -28,16 +30,14 @@ function divide(a: number, b: number): number {
 }
 
 /**
- * Returns the factor of a piece of data in a row of parity. The factors are a Cauchy matrix, of which every square part
- * can be inverted. Each column is divided by its first factor, so that row 0 is all ones.
+ * Returns the factor of a shard in a row of parity. The factors are a Cauchy matrix, of which every square part can be
+ * inverted. Each column is divided by its first factor, so that row 0 is all ones.
  */
 export function coefficient(row: number, shard: number): number {
   return divide(MAX_SHARDS ^ shard, (MAX_SHARDS + row) ^ shard);
 }
 
-/**
- * Returns the inverse of the square matrix of the coefficients in the given rows (of parity) and columns (of shards).
- */
+/** Returns the inverse of a square matrix: the coefficients of the given rows of parity and the given shards. */
 export function inverseOf(rows: readonly number[], shards: readonly number[]): Uint8Array[] {
   const size = rows.length;
   const matrix = rows.map((row, at) => {

@@ -25,9 +25,9 @@ export type ParityState =
   | 'sound'
   /** The object is sound by its own records, but its parity is damaged, or belongs to another object. */
   | 'badParity'
-  /** The object has no parity. */
+  /** The object is sound by its own records, and has no parity. */
   | 'noParity'
-  /** Blocks of the object are damaged. */
+  /** The object's own records show damage. */
   | 'damaged';
 
 export interface Examined {
@@ -89,7 +89,10 @@ function isDamaged(
   return wholeBytes === 0 && sizeBytes > 0;
 }
 
-/** Returns the numbers of the blocks that do not match their checksums. Absent bytes read as zeros. */
+/**
+ * Returns the numbers of the blocks that do not match their checksums, or that end behind the end of the object. Bytes
+ * that the disk cannot read count as zeros.
+ */
 async function badBlocksOf(
   backend: RecordReader,
   name: string,
@@ -155,7 +158,7 @@ async function isParityWhole(
   return isTwice && start.subarray(0, headBytes).equals(end.subarray(table.length));
 }
 
-/** Returns a block of parity; undefined if it does not match its checksum. */
+/** Returns a block of parity; undefined if the file ends before it, or if it does not match its checksum. */
 async function parityBlock(
   backend: RecordReader,
   file: string,
@@ -277,7 +280,8 @@ async function solve(solver: Solver, bad: readonly number[]): Promise<Map<number
 }
 
 /**
- * Solves the equations of one column. Does nothing if the column has more damaged blocks than sound blocks of parity.
+ * Solves the equations of one column, and returns the restored blocks that match their checksums, with their numbers.
+ * Returns none if the column has more damaged blocks than sound blocks of parity.
  */
 async function solveColumn(
   { reader, math, name, index, stretch }: Solver,

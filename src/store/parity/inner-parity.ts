@@ -79,8 +79,8 @@ export async function findInnerParity(
 }
 
 /**
- * Returns the parity whose first head is in a piece of an object, at the position that the head itself implies. The
- * rest of the parity may be cut off.
+ * Returns the parity whose first head is in a piece of an object, at the position that the head itself implies;
+ * undefined if there is none. The end of the parity may be cut off.
  */
 function headIn(piece: Buffer, pieceAt: number): InnerParity | undefined {
   let at = piece.indexOf(PARITY_MAGIC);

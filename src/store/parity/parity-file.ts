@@ -53,7 +53,7 @@ export function parityBytes(shape: Shape): number {
 /** Minimum number of free bytes that parity leaves, since data is more important. */
 const SPARE_BYTES = 32 << 20;
 
-/** True if a parity file of this length leaves enough space for backups. */
+/** True if `freeBytes` suffice for twice this length and for the space that must stay free for backups. */
 export function leavesRoom(bytes: number, freeBytes: number, leastFreeBytes = 0): boolean {
   return freeBytes >= Math.max(leastFreeBytes, SPARE_BYTES) + 2 * bytes;
 }

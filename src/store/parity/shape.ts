@@ -14,12 +14,13 @@ export const BLOCK_BYTES = 4096;
 const STRETCH_BLOCKS = 16_384;
 /** Bytes of the checksum of a block. */
 export const SUM_BYTES = 4;
-/** Maximum percentage of parity, which is MAX_ROWS of MAX_SHARDS. */
+/** Maximum percentage of parity: MAX_ROWS divided by MAX_SHARDS. */
 export const MOST_PERCENT = 50;
 
 export interface Stretch {
-  /** Number of the stretch's first block in the file, and number of its blocks. */
+  /** Number of the stretch's first block in the file. */
   readonly first: number;
+  /** Number of blocks of the stretch. */
   readonly blocks: number;
   /** Blocks in each shard; the last shard may have fewer. */
   readonly columns: number;

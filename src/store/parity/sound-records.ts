@@ -18,7 +18,7 @@ export interface SoundRecords {
   readonly hasGap: boolean;
 }
 
-/** Reads a whole pack or object, and returns its sound records. */
+/** Reads a whole pack or object, and returns its sound records. A record that the disk cannot read is not sound. */
 export async function soundRecords(
   reader: RecordReader,
   name: string,

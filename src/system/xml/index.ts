@@ -11,7 +11,10 @@ export interface XmlLimits {
   readonly refused: (why: string) => Error;
 }
 
-/** Returns the root of a document. Only the five entities of XML are known; document types are refused. */
+/**
+ * Returns the root of a document. Throws the error of `limits.refused` if the document is too large or too deep, is not
+ * well-formed UTF-8, or has a document type. Only the five entities of XML are known.
+ */
 export function readXml(body: Buffer, limits: XmlLimits): XmlElement {
   const { maxBytes, maxDepth, refused } = limits;
   if (body.length > maxBytes) throw refused('the body is too large');
@@ -28,7 +31,7 @@ export function elementsIn(element: XmlElement): XmlElement[] {
   return element.children.filter((node) => node instanceof XmlElement);
 }
 
-/** Returns the root element, or why there is none. */
+/** Returns the root element, or the reason why there is none. */
 function parsed(text: string): XmlElement | string {
   try {
     const { children, root } = parseXml(text, { preserveDocumentType: true });

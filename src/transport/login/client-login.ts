@@ -40,8 +40,8 @@ export interface Credentials {
   /** The password; undefined if none was given. */
   readonly password: Buffer | undefined;
   /**
-   * Prompts the user for the password if the server requires one and none was given. `signal` ends the prompt when
-   * the password is no longer needed. Throws PASSWORD_NEEDED.
+   * Prompts the user for the password if the server requires one and none was given. `signal` ends the prompt when the
+   * password is no longer needed. Throws PASSWORD_NEEDED if the user cannot be prompted.
    */
   ask(signal: AbortSignal): Promise<Buffer>;
   /**
@@ -142,8 +142,8 @@ export class Login {
 
   /**
    * Runs `greet`, which sends the greeting and waits for the welcome. If the keys of a new client are kept in a file,
-   * they are first written to it. They are removed from it if the server did not create the client, or continues with
-   * a client that has other keys. Throws KEY_FILE_*, and the errors of `greet`.
+   * they are first written to it. They are removed from it if the server did not create the client, or continues with a
+   * client that has other keys. Throws KEY_FILE_… if the file cannot be used, and the errors of `greet`.
    */
   async keepingKeys(greet: () => Promise<Head<'welcome'>>): Promise<Head<'welcome'>> {
     const { keyFile } = this.credentials;
@@ -186,7 +186,10 @@ export class Login {
     connection.sendEncoded(message);
   }
 
-  /** Answers a challenge. Throws LOGIN_FAILED, and the errors of prompting the user. */
+  /**
+   * Answers a challenge. Throws LOGIN_FAILED for a challenge that no honest server sends, PROTOCOL_VIOLATION for a
+   * second one, and the errors of prompting the user.
+   */
   async answer(connection: ClientLine, bytes: Buffer): Promise<void> {
     const { head } = decodeMessage('loginChallenge', bytes);
     if (this.login.isAwaitingProof) throw unexpected();
@@ -208,7 +211,11 @@ export class Login {
     return this.credentials.ask(over.signal);
   }
 
-  /** Checks the welcome. Throws PROTOCOL_VERSION, ENCRYPTION_GONE, PASSWORD_NOT_SET, SERVER_NOT_PROVEN. */
+  /**
+   * Checks the welcome. Throws PROTOCOL_VERSION if the versions differ, and SERVER_NOT_PROVEN if the server's proof is
+   * wrong. If the server did not require the given password, throws PASSWORD_NOT_SET, or ENCRYPTION_GONE if this
+   * machine remembers that the client encrypts.
+   */
   confirm({ protocol, proof }: Pick<Head<'welcome'>, 'protocol' | 'proof'>): void {
     if (protocol !== PROTOCOL_VERSION) {
       throw new TardisError(
@@ -238,12 +245,11 @@ export class Login {
   }
 
   /**
-   * Returns the keys of the client, from the key record in the welcome; undefined if it does not encrypt. A client
-   * that was to be created may have the keys of an earlier run, if the same password opens them. Throws:
-   * - KEYS_DAMAGED;
+   * Returns the keys of the client, from the key record in the welcome; undefined if it does not encrypt. A client that
+   * was to be created may have the keys of an earlier run, if the same password opens them. Throws:
+   * - KEYS_DAMAGED for a malformed record;
    * - LOGIN_FAILED for a record that another password opens;
-   * - NOT_AUTHENTIC if a client that was made with keys has none according to the server, or a login brought no
-   * record;
+   * - NOT_AUTHENTIC if a client that was made with keys has none according to the server, or a login brought no record;
    * - CLIENT_EXISTS if an earlier run created the client with the other choice about encryption;
    * - ENCRYPTION_GONE, KEYS_CHANGED if the client is not the one that this machine remembers;
    * - STORE_ROLLED_BACK for a record that is older than one that this machine has seen;
@@ -315,7 +321,8 @@ function firstRecord(
 }
 
 /**
- * Checks the options for a new client. Throws USAGE, and PASSWORD_NEEDED if a key file was given without a password.
+ * Checks the options for a new client. With a key file, throws USAGE if the client is not to encrypt, and
+ * PASSWORD_NEEDED if there is no password. Without a key file, does nothing.
  */
 export function checkKeysOfNew({ password, encrypts, keyFile }: Omit<Credentials, 'ask'>): void {
   if (keyFile === undefined) return;

@@ -17,9 +17,9 @@ export interface Greeted {
 }
 
 /**
- * Sends the greeting and answers a challenge. Resolves with the welcome. Rejects with the error of the server or of
- * the login if the connection ends before the welcome, and with CLIENT_ELSEWHERE if the server names another server.
- * `place` is the session to resume.
+ * Sends the greeting and answers a challenge. Resolves with the welcome. Rejects with the error of the server or of the
+ * login if the connection ends before the welcome, and with CLIENT_ELSEWHERE if the server names another server. Any
+ * other message before the welcome is a PROTOCOL_VIOLATION. `place` is the session to resume.
  */
 export function greet(
   connection: ClientLine,

@@ -6,7 +6,8 @@ import type { Greeted } from './greeting.js';
 
 /**
  * Sends a token and resolves with the answer. Over TLS, the caller has checked the certificate. Rejects with
- * INSECURE_TCP_REFUSED over plain TCP, PROTOCOL_VERSION, and the error of the server.
+ * INSECURE_TCP_REFUSED over plain TCP, with PROTOCOL_VERSION if the versions differ, with PROTOCOL_VIOLATION for any
+ * other message, and with the error of the server.
  */
 export function greetByToken(
   connection: ClientLine,

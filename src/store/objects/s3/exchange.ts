@@ -52,7 +52,10 @@ export interface Answer {
   readonly takenBytes: number;
 }
 
-/** Reason why a request has no answer. `refused` and `certificate` mean that nothing was sent. */
+/**
+ * Reason why a request has no answer. `refused` and `certificate` mean that nothing was sent. `late`: the answer did
+ * not come in time. `cut`: the connection broke. `too long`: the answer exceeds its maximum length.
+ */
 export type Loss = 'refused' | 'certificate' | 'late' | 'cut' | 'too long';
 
 export class LostAnswer extends Error {

@@ -7,7 +7,10 @@ export function textOf(element: XmlElement, name: string): string | undefined {
   return elementsIn(element).find((child) => child.name === name)?.text;
 }
 
-/** Decodes a key of a list, which is encoded as in a URL. Throws BUCKET_ANSWER_INVALID. */
+/**
+ * Decodes a key of a list, which is encoded as in a URL. Throws BUCKET_ANSWER_INVALID if it cannot be decoded; `what`
+ * is the action in the error.
+ */
 export function decodedKey(key: string, what: string): string {
   try {
     return decodeURIComponent(key.replaceAll('+', ' '));

@@ -16,7 +16,8 @@ export interface ListedKey {
 
 /**
  * Lists keys that begin with `prefix`, in the order of their bytes, beginning with the first key after `after`. Each
- * page begins after the last key of the page before, so a page can be requested again.
+ * page begins after the last key of the page before, so a page can be requested again. Throws BUCKET_ANSWER_INVALID if
+ * a page is not sorted, has keys of another prefix, or is empty but not the last.
  */
 export async function* listObjects(
   requests: Requests,

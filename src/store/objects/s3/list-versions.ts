@@ -33,8 +33,9 @@ interface Page {
 }
 
 /**
- * Lists the versions of all keys that begin with `prefix`, sorted by key, and for each key from the newest version to the
- * oldest.
+ * Lists the versions of all keys that begin with `prefix`, sorted by key, and for each key from the newest version to
+ * the oldest. Throws BUCKET_ANSWER_INVALID if a page is not sorted like this, has keys of another prefix, or is empty
+ * but not the last.
  */
 export async function* listVersions(
   requests: Requests,

@@ -26,7 +26,10 @@ export interface RangeRead {
   readonly sha256: string | undefined;
 }
 
-/** Reads the range, but at least one byte if the object has one. Returns undefined if the object does not exist. */
+/**
+ * Reads a range of at least one byte; of an object that ends within it, reads fewer bytes. Returns undefined if the
+ * object does not exist. Throws BUCKET_ANSWER_INVALID if the answer is not the requested range.
+ */
 export async function readRange(requests: Requests, range: Range): Promise<RangeRead | undefined> {
   const { key, name, at, bytes, versionId } = range;
   const what = `reading ${name}`;
@@ -63,7 +66,7 @@ export function absent(answer: Answer, requests: Requests, what: string): undefi
 
 /**
  * Returns the position of the first byte in an answer, and the size of the whole object. Some stores answer with status
- * 200 if the range is the whole object.
+ * 200 if the range is the whole object. Throws BUCKET_ANSWER_INVALID if the answer does not show its range.
  */
 function rangeIn(answer: Answer, what: string): { from: number; totalBytes: number } {
   if (answer.status === 200) return { from: 0, totalBytes: answer.takenBytes };

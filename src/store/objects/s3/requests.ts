@@ -70,7 +70,7 @@ export interface RequestsOptions {
   readonly idleMs?: number | undefined;
 }
 
-/** Numbers of requests that were sent. */
+/** Numbers of requests that were sent. LIST counts all requests for the bucket itself. */
 export interface RequestCounts {
   readonly GET: number;
   readonly PUT: number;
@@ -129,7 +129,10 @@ export class Requests {
     }
   }
 
-  /** Sends a request once, or twice if credentials had expired. Throws errors that another attempt would repeat. */
+  /**
+   * Sends a request once, or twice if the credentials were refused and could be renewed. Throws errors that another
+   * attempt would repeat.
+   */
   async once(request: S3Request): Promise<Outcome> {
     const credentials = await this.options.credentials.get();
     const outcome = await this.turns.run(() => this.attempt(request, credentials));
@@ -195,8 +198,9 @@ export class Requests {
 }
 
 /**
- * Returns a successful answer if it came from an S3 interface. Throws BUCKET_ANSWER_INVALID for any other, such as the
- * login page of a network, which has status 200 for every request.
+ * Returns a successful answer about an object if it came from an S3 interface. Throws BUCKET_ANSWER_INVALID for any
+ * other, such as the login page of a network, which has status 200 for every request. Returns failures and lists
+ * unchecked.
  */
 function genuine(answer: Answer, { method, key, what, isProperty }: S3Request): Answer {
   if (answer.status >= 300 || key === '') return answer; // a list has no ETag; the code that reads the list checks it

@@ -205,7 +205,11 @@ export class S3Store implements ObjectStore {
     if (answer.status === 404) absent(answer, this.requests, what);
   }
 
-  /** Fills `target` with the object's bytes from `at` on. Returns undefined if the object does not exist. */
+  /**
+   * Fills `target` with the object's bytes from `at` on. Returns undefined if the object does not exist. If the whole
+   * object was read and has a checksum, the bytes are compared with it. Throws OBJECT_DAMAGED if they differ after
+   * several reads (`READS`).
+   */
   private async readChecked(
     name: string,
     at: number,

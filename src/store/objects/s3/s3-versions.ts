@@ -126,7 +126,7 @@ export class S3Versions implements ObjectVersions {
     return { locks, versions };
   }
 
-  /** Requests a property of the bucket. A service without this property returns an error. */
+  /** Reads a property of the bucket. Returns `no` for status 404, and `unknown` for other refusals. */
   private async ability(
     property: string,
     root: string,
