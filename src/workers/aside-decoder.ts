@@ -28,7 +28,10 @@ export class AsideDecoder implements Decoder {
   private readonly system: System;
   private readonly mostAtOnce: number;
 
-  /** `mostAtOnce`: number of records that are decoded at once. The others wait, without memory of their own. */
+  /**
+   * `mostAtOnce`: number of records that are decoded at once. Further requests wait, and hold no memory while they
+   * wait.
+   */
   constructor(system: System, mostAtOnce = DECODED_AT_ONCE) {
     this.system = system;
     this.mostAtOnce = mostAtOnce;
