@@ -280,7 +280,7 @@ export const SETS_HELP = {
       ),
       example(
         `sonic purge --before "1 year ago" --yes ${AT}`,
-        'deletes sets begun more than a year ago without a prompt, for scripts',
+        'deletes sets begun more than a year ago; no prompt, for scripts',
       ),
     ],
     notes: [KEEP_NOTE],
