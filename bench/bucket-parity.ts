@@ -17,7 +17,7 @@ export interface BucketParity {
   readonly bytes: Readonly<Record<'parity' | 'without', readonly number[]>>;
   /** Number of PUT requests of a first backup. */
   readonly puts: Readonly<Record<'parity' | 'without', number>>;
-  /** Number of random damages that parity should heal, and number of those that were not healed. */
+  /** Number of random damages, which parity should heal, and number of objects that were not healed. */
   readonly damages: number;
   readonly notHealed: number;
 }
@@ -86,8 +86,8 @@ function commandsAt({ checkout }: Bench, url: string, home: string): MakeCommand
 }
 
 /**
- * Damages blocks of the objects, no more than their parity can restore, and heals them, until there were enough
- * damages.
+ * Damages blocks of the objects and heals them, round by round, until there were enough damages. A round damages no
+ * more blocks of an object than its parity can restore.
  */
 async function healed(
   { workplace, print }: Bench,

@@ -64,7 +64,10 @@ function fillWithNoise(out: Uint8Array, random: Random): void {
   }
 }
 
-/** Replaces every other 64 bytes of noise with zeros and one of eight patterns, so that half of the bytes are new. */
+/**
+ * Replaces every other 64 bytes of noise with eight zeros and a part of one of eight patterns, so that only half of the
+ * bytes are random.
+ */
 function halveEntropy(out: Uint8Array, random: Random): void {
   const patterns = new Uint8Array(8 * 64);
   fillWithNoise(patterns, random);

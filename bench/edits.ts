@@ -38,7 +38,10 @@ export class EditedTree {
   readonly #seed: number;
   readonly #plan: TreePlan;
   readonly #maker: ContentMaker;
-  /** Files with text, most often changed first. These are mostly large ones. */
+  /**
+   * The text files, in the order of how often they change: the first one changes most often. The first ones are mostly
+   * large.
+   */
   readonly #texts: PlannedFile[];
   /** Number of files added so far; the name of a removed file is never reused. */
   #number = 0;

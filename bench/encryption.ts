@@ -23,7 +23,8 @@ type Client = (typeof CLIENTS)[number];
 type Times = Record<Client, Record<Kind, number[]>>;
 
 /**
- * Memory for the password of a login. Users choose it, so it is fixed here to make figures of several runs comparable.
+ * Memory needed to derive the keys from a password. It is fixed, so that figures do not depend on the default of a
+ * profile.
  */
 const LOGIN = ['--password-memory', '32M'];
 

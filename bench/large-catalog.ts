@@ -1,4 +1,4 @@
-/** A catalog with very many entries: rows beside those of a backup, as a writer stores them. */
+/** Fills a catalog with very many entries, as a writer stores them, beside those of a backup. */
 import { EntryType, encodeRow, RowReader } from '../src/model/index.js';
 import { Catalog, putRow } from '../src/store/catalog/index.js';
 import { nodeSystem } from '../src/system/index.js';

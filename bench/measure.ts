@@ -7,7 +7,10 @@ import { endedChildrenCpuMs, machineBusyMs, processTree, PssSampler } from './pr
  * Maximum number of bytes of a command's output that a report quotes. They are taken from the end, which matters most.
  */
 const QUOTED_BYTES = 4000;
-/** Milliseconds for which a process may outlive its command; such a process was just about to end. */
+/**
+ * Milliseconds for which a process may outlive its command before it is killed. Within this time, a process that was
+ * about to end has ended.
+ */
 const LINGER_MS = 200;
 /** Matches settings of the user that would change the behaviour of a tool. */
 const FOREIGN_SETTINGS = /^(RESTIC|BORG|TARDIS|ZSTD|TAR|NODE)_/;

@@ -37,8 +37,8 @@ type MountQuestion = Options & { readonly mount: MountOptions };
 type Print = (line: string) => void;
 
 /**
- * Measures reading in mounts, and of the source for comparison. In each round, each subject is mounted again before
- * each reading that must find no cached data. The source is read with cached data in every round.
+ * Measures how fast mounts are read, and for comparison the source. In each round, each subject is mounted again before
+ * each reading that must find no cached data. The source is always read with cached data.
  */
 export async function mount(
   workplace: Workplace,
@@ -226,7 +226,9 @@ class MeasuredMount {
     await this.#in(mounting, async (_readings, shown) => verifyRestored(tree, shown, log));
   }
 
-  /** Fills the catalog, and lists the many names in mounts of it. */
+  /**
+   * Fills the catalog with entries. Then mounts it several times, and lists the directory with many names each time.
+   */
   async filled(
     subject: Subject,
     { runs, mount: { entries } }: MountQuestion,

@@ -93,58 +93,61 @@ export class UsageError extends Error {}
 
 export const USAGE = `usage: npm run bench [-- options]
 
-Compares this tool with restic, with others if asked, and with the raw limits: a first backup, one with nothing
-changed, one with 1 % of the files changed, and a restore of everything. All in one run, one after the other.
+Compares this tool with restic, with other tools if requested, and with the limits of the machine: a first backup, an
+unchanged one, one after 1 % of the files have changed, and a restore of everything.
 
-another question, beside restic and borg
-  --releases       how large the store becomes with ten releases of a source tree: 3,000 generated files and edits
-  --history DIR    the releases of this git repository instead of generated ones
-  --tags T,T,...   these releases (the newest ones that begin a minor version)
-  --count N        so many releases (10)
-  --mount          how fast a mount is read, also beside the source: 8,000 files (80000 is meant)
-  --names N        a directory of N names in it (10000; 100000 is meant)
-  --large MIB      a file of MIB mebibytes in it (256; 4096 is meant)
-  --entries N      and a catalog filled to N entries (500000; 10000000 is meant, which takes 2 GB more)
-questions about this tool alone
-  --delay MS       what a server costs whose answers take a round trip of MS milliseconds, by a proxy
-  --growth         how time and memory grow: 10,000, 100,000 and 1,000,000 small files, in a tree and in one directory
+measure something else, compared with restic and borg
+  --releases       size of the store after ten releases of a source tree (by default 3,000 generated files and edits)
+  --history DIR    use the releases of this git repository
+  --tags T,T,...   use these releases (default: the newest ones that begin a minor version)
+  --count N        number of releases (10)
+  --mount          speed of reading a mount, compared with the source too (8,000 files; recommended: --files 80000)
+  --names N        number of names in one directory of the mount (10000; recommended: 100000)
+  --large MIB      size of a large file in the mount, in MiB (256; recommended: 4096)
+  --entries N      number of entries of a filled catalog (500000; recommended: 10000000, which takes 2 GB more)
+measure something else, about this tool alone
+  --delay MS       cost of a distant server: a proxy adds a round trip of MS milliseconds
+  --growth         growth of time and memory: 10,000, 100,000 and 1,000,000 small files, in a tree and in one directory
   --sizes N,N,...  other numbers of files for --growth
-  --delta MIB      a file of MIB mebibytes (1024 is meant) that changed a little, beside rdiff, and one rewritten
-  --encryption     what encryption costs: a client without a password, one with, and one that encrypts
-  --sync           what it costs that all is on the disk before it is called saved (--work: on a disk, by default here)
-  --parity         what parity costs in time and bytes
-  --tune           the best settings of [Pipeline] of this machine, and what the profile auto lacks (3 rounds)
-  --sets N         what questions about N sets of a tree cost, and deleting most of them (400 and --files 1000000 are meant)
-  --web            what the web doors cost: a directory, a range, a zip archive, 200 readers, a backup beside them
-                   (--mib 1024 --files 1000000 is meant; 64 and 2000 if not given)
-  --bucket         what a bucket takes and gives: a server in this process, and radosgw if it is installed; there also
-                   backups, beside those in a directory and those of restic (--mib 1024 is meant; 128 if not given)
-  --mib N          mebibytes of the zip archive of --web, or of the packs of --bucket
+  --delta MIB      cost of a file of MIB mebibytes that changed a little, compared with rdiff, and of a rewritten file
+                   (recommended: 1024)
+  --encryption     cost of encryption: a client without a password, one with a password only, and one that encrypts
+  --sync           cost of writing everything to the disk before it is reported as saved (default of --work: .)
+  --parity         cost of parity, in time and bytes
+  --tune           the best settings of [Pipeline] for this machine, compared with the profile auto
+  --sets N         cost of queries about N sets of a tree, and of deleting most of the sets (recommended: 400, with
+                   --files 1000000)
+  --web            cost of the HTTP interfaces (doors): a directory, a range, a zip archive, 200 readers, a backup at
+                   the same time (64 MiB and 2,000 files; recommended: --mib 1024 --files 1000000)
+  --bucket         speed of buckets: of a server in this process, and of radosgw if it is installed. With radosgw, also
+                   backups, compared with those into a directory and those of restic (128 MiB; recommended: --mib 1024)
+  --mib N          size of the zip archive of --web, or of the packs of --bucket, in MiB
 
 the tree
   --files N        generate a tree of N files (80000)
-  --seed N         of the generated tree and of the changes (1)
+  --seed N         seed for the generated tree and for the changes (1)
   --tree DIR       use a copy of DIR instead
 the work
-  --work DIR       work below DIR (/dev/shm); it needs about 4 times the size of the tree
-  --disk           from a cold disk: no file is in memory when a command begins (as root; --work: here by default)
-  --runs R         rounds; medians of them are shown (5; for --growth and --releases 1)
-  --quick          --files 8000 (for --releases 500) --runs 2 (for --growth and --releases 1) --sizes 1000,4000,
-                   unless those are given; reads of a mount at random take a fifteenth of their time
-  --no-memory      without the extra round that samples memory
-  --keep           do not remove the work place at the end
+  --work DIR       work below DIR (/dev/shm); about 4 times the size of the tree must be free
+  --disk           use a cold disk: drop all files from memory before each command (needs root; default of --work: .)
+  --runs R         rounds, whose medians are shown (5; 3 for --mount and --tune; 1 for --growth and --releases)
+  --quick          measure less: 8,000 files (500 for --releases), 2 rounds instead of 5, 1,000 and 4,000 files for
+                   --growth, 5,000 entries and a fifteenth of the time of random reads for --mount; other options
+                   override these numbers
+  --no-memory      skip the extra round that samples memory
+  --keep           keep the files of the work at the end
 the subjects
-  --pi             also measure this tool with --profile pi, with a quarter of a core's time and 512 MB if control
-                   groups can be made
+  --pi             also measure this tool on a small machine: profile pi, a quarter of a core and 512 MB of memory, if
+                   control groups can be created
   --with NAME      also measure this peer: borg, rsync
-  --without NAME   do not measure this peer: restic, raw
+  --without NAME   do not measure this peer: restic, raw (the limits of the machine)
+  --level N        zstd level of this tool's backups, 1 to 19 (default: the tool's own)
   --borg-encryption MODE   repokey-blake2 (the default) or none
-  --level N        zstd level of our backups, 1 to 19 (what the tool does by itself)
 the answer
-  --json FILE      write everything measured to FILE
-  --plots DIR      write plots (SVG) to DIR, which must be there
-  --check          exit with 1 unless the targets are met (they are meant for --level 1)
-  --help
+  --json FILE      write all figures to FILE
+  --plots DIR      write plots (SVG) to DIR, which must exist
+  --check          exit with 1 if a target is missed (the targets are for --level 1)
+  --help           print this text
 `;
 
 /** Parses the command line; undefined if it requests help. */

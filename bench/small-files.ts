@@ -6,8 +6,8 @@ import { join } from 'node:path';
 export const SHAPES = ['tree', 'one directory'] as const;
 export type Shape = (typeof SHAPES)[number];
 /**
- * Number of bytes that a tiny file takes on a memory file system, with its name and inode. It is doubled for store and
- * catalog.
+ * Number of bytes that a tiny file takes on a memory file system, with its name and inode. Callers require twice as
+ * much, since the store and the catalog take space too.
  */
 export const FOOTPRINT_BYTES = 6 << 10;
 const PAST_S = Date.UTC(2024, 0, 1) / 1000;

@@ -127,8 +127,8 @@ function addFolder(folders: Folder[], words: Vocabulary, random: Random): Folder
 }
 
 /**
- * Returns a random directory that may have children. It prefers directories near the root: of two candidates, a
- * deeper first one is taken only one time in three.
+ * Returns a random directory that may have children. It prefers directories near the root: it draws two candidates, and
+ * if the first one is deeper, takes it only one time in three.
  */
 function chooseParent(folders: readonly Folder[], random: Random): Folder {
   for (;;) {

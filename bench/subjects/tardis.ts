@@ -18,7 +18,10 @@ export interface TardisOptions {
   readonly passwordFile?: string;
 }
 
-/** Memory for the password of a login. Users choose it, so it is fixed to make figures of several runs comparable. */
+/**
+ * Memory needed to derive the keys from a password. It is fixed, so that figures do not depend on the default of a
+ * profile.
+ */
 const LOGIN = ['--password-memory', '32M'];
 
 /** Returns tardis as a subject, run from the checkout with a server of its own. */

@@ -10,7 +10,8 @@ constexpr size_t kBodyNonceBytes = 12;
 constexpr size_t kBodyTagBytes = 16;
 constexpr size_t kBodyCiphers = 2;
 
-// Decrypts `size` bytes in place; their tag follows them. False if the bytes, the tag or `also` were changed.
+// Decrypts `size` bytes in place; their tag follows them. `also`: bytes that the tag covers too, but that are not
+// encrypted. False if the bytes, the tag or `also` were changed.
 bool decryptInPlace(size_t cipher, const uint8_t* key, const uint8_t* nonce, const Bytes& also, uint8_t* data, size_t size);
 
 }  // namespace tardis

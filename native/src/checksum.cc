@@ -33,7 +33,8 @@ uint32_t added(uint32_t rest, const uint8_t* data, size_t size) {
 constexpr size_t kLane = 16;
 constexpr size_t kBlock = 4 * kLane;
 
-// Moves 16 bytes forward, by the distance that `factors` stands for, and adds the 16 bytes at that place (`there`).
+// Folds 16 bytes (`lane`) into the 16 bytes that follow at the distance of `factors` (`there`). The remainder stays the
+// same.
 __attribute__((target("pclmul,sse2"))) inline __m128i moved(__m128i lane, __m128i factors, __m128i there) {
   const __m128i low = _mm_clmulepi64_si128(lane, factors, 0x00);
   const __m128i high = _mm_clmulepi64_si128(lane, factors, 0x11);
@@ -44,9 +45,10 @@ __attribute__((target("pclmul,sse2"))) inline __m128i lane(const uint8_t* data) 
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(data));
 }
 
-// Folds at least one block into 16 bytes with the same remainder; `size` is a multiple of 16. The factors are powers of
-// x modulo the polynomial, with their bits reversed. Those of `byBlock` move by 64 bytes, less 32 bits and plus 32
-// bits; those of `byLane` move by 16 bytes likewise.
+// Folds bytes into 16 bytes, and returns the remainder of these, which is that of all bytes. `size` is at least one
+// block, and a multiple of 16. The factors are powers of x modulo the polynomial, with their bits reversed. A pair of
+// factors stands for a distance: 64 bytes (`byBlock`) or 16 bytes (`byLane`). The exponents of a pair are the distance
+// in bits less 32, and the distance in bits plus 32.
 __attribute__((target("pclmul,sse2"))) uint32_t folded(uint32_t rest, const uint8_t* data, size_t size) {
   const __m128i byBlock = _mm_set_epi64x(0x1c6e41596, 0x154442bd4);
   const __m128i byLane = _mm_set_epi64x(0x0ccaa009e, 0x1751997d0);

@@ -82,8 +82,8 @@ struct FreeContext {
 
 using Context = std::unique_ptr<ZSTD_DCtx, FreeContext>;
 
-// Contexts that decode parts of records. Each has memory for a whole record, so they are shared: there are only as many
-// as parts are decoded at once.
+// Contexts that decode parts of records. Each has memory for a whole record, so they are shared by all threads: there
+// are only as many as parts are decoded at once.
 class PartContexts {
  public:
   Context take() {
@@ -246,7 +246,7 @@ class Decoding : public Counting {
 
   static std::vector<uint8_t> copyOf(const Bytes& bytes) { return {bytes.data, bytes.data + bytes.size}; }
 
-  // Writes the digest of each content before its offset and size.
+  // Writes the digest of each content into its row, before the content's offset and size.
   Outcome hashed() const {
     for (size_t at = 0; at < contents_.size; at += kContentBytes) {
       uint8_t* row = contents_.data + at;

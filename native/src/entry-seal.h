@@ -24,7 +24,7 @@ constexpr size_t kContentAt = kSealBytes;                 // hash of the content
 constexpr size_t kAttributesAt = kContentAt + kHashBytes;  // hash of the attributes
 constexpr size_t kKnownBytes = kAttributesAt + kHashBytes;
 constexpr size_t kSealValueBytes = kAttributesAt;  // the part that is stored in an entry's own row
-// The attributes of a sealed row that has no others than its seal.
+// Size of the attributes of a sealed row whose only attribute is its seal.
 constexpr size_t kSealAloneBytes = kAttributeHeadBytes + kSealNameBytes + kSealValueBytes;
 
 enum SealLabel : uint8_t { kNameLabel = 0, kLinkLabel = 1, kAttributesLabel = 2 };
@@ -34,8 +34,8 @@ struct EntryKeys {
   const uint8_t* seal;
   const uint8_t* sum;
 
-  // Adds a seal to a sum. Sums depend on a secret key. Equal sums therefore prove equal sets of seals, in whatever
-  // order these were added.
+  // Adds a seal to a sum. Sums depend on a secret key, so equal sums prove equal sets of seals, in whatever order these
+  // were added.
   void add(const uint8_t* entrySeal, uint8_t* into) const;
 };
 

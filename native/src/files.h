@@ -42,8 +42,8 @@ auto retry(Run&& run) {
   }
 }
 
-// The directory and name in which to look up the last part of a path. The system accepts at most PATH_MAX bytes
-// at once, so that the parts before it are opened one by one.
+// The directory in which to look up the last part of a path, and that part. The system accepts at most PATH_MAX bytes
+// at once, so the parts before it are opened one after another.
 struct Place {
   Fd holder;         // the last opened part, if the path needed any
   int directory;     // the directory to look up in

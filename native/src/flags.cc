@@ -32,8 +32,8 @@ uint32_t keptOf(int fd) {
 
 uint32_t flagsOf(int directory, const char* name) {
   struct statx stat;
-  // Only file systems that report some flags by statx are queried for all: others may pass the request to a
-  // program.
+  // All flags are requested only from file systems that report some of them by statx. Others, such as FUSE, may pass
+  // the request on to a program.
   if (!lookAt(directory, name, &stat) || (stat.stx_attributes_mask & kReportedFlags) == 0) return 0;
   if (!S_ISREG(stat.stx_mode) && !S_ISDIR(stat.stx_mode)) return 0;
   if (name[0] == 0) return keptOf(directory);

@@ -25,7 +25,7 @@ struct Cursor {
   double rawBelowBytes;  // files with fewer bytes are stored raw
   double isKept;         // 1 if digests are added to the recent ones
   double files;          // files that this call read
-  double repeats;        // those with a recent digest, whose contents are not kept
+  double repeats;        // those of these files whose digests are recent; their contents are not kept
   double readBytes;
   double lastChange;     // latest ctime of these files, rounded
 };

@@ -48,7 +48,7 @@ bool ListedRows::number(uint64_t* value) {
   return at_ != start;
 }
 
-// Reads an id. An entry without one has no digits; 0 is no id.
+// Reads an id. If the entry has none, there are no digits, and the result is 0. The digit 0 itself is malformed.
 bool ListedRows::id(char terminator, uint64_t* value) {
   if (at_ == end_ || *at_ != static_cast<uint8_t>(terminator)) return number(terminator, value) && *value != 0;
   at_ += 1;

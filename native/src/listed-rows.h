@@ -17,7 +17,7 @@ constexpr char kUnsortedHead = ':';
 
 inline bool isDeviceType(uint8_t type) { return type == kCharacterDevice || type == kBlockDevice; }
 
-// One entry of such a page. Pointers are into the value.
+// One entry of a page. The pointers point into the page.
 struct ListedRow {
   const uint8_t* name;
   size_t nameBytes;
@@ -27,7 +27,7 @@ struct ListedRow {
   uint64_t contentId;  // 0 if it has none
 };
 
-// Reads the entries one after another, and trusts nothing.
+// Reads the entries of a page one after another. The page may be damaged or hostile.
 class ListedRows {
  public:
   explicit ListedRows(const Bytes& value) : at_(value.data), end_(value.data + value.size) {}

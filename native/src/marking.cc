@@ -1,5 +1,5 @@
-// Tests that decide if an entry is left out of a backup, and whose results no row contains: the attribute "no dump",
-// and the right to read.
+// Tests that decide if an entry is left out of a backup: the attribute "no dump", and the right to read. No row
+// contains their results.
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>

@@ -29,7 +29,7 @@ class Names {
 
  private:
   struct Sorted {
-    uint64_t prefix;  // the bytes after the prefix that all names share, to compare most names quickly
+    uint64_t prefix;  // the 8 bytes after the shared ones; most comparisons need no others
     uint32_t place;   // in text_
   };
 

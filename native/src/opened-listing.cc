@@ -26,7 +26,8 @@ struct ListingKeys {
   const uint8_t* place;
 };
 
-// An entry whose form is known. Its metadata ends with the target of a link, and with its seal.
+// An entry of the usual form (see `takeUsual`). After `fixedBytes`, its metadata contains the target of a link and the
+// seal.
 struct SealedEntry {
   ListedRow row;
   size_t fixedBytes;
@@ -42,8 +43,8 @@ struct OpenedEntry {
   uint64_t contentId;
 };
 
-// Takes the parts of an entry of the usual form. False for what JavaScript must look at: damage, sparse contents, and
-// attributes besides the seal.
+// Describes an entry of the usual form. False for any other entry, which JavaScript must handle: damage, sparse
+// contents, and attributes besides the seal.
 bool takeUsual(const ListedRow& row, SealedEntry* into) {
   if (row.metadataBytes < kMetadataBytes || row.nameBytes > kMostNameBytes) return false;
   const uint8_t type = row.metadata[0];
@@ -66,8 +67,9 @@ class PageOpener {
  public:
   explicit PageOpener(const ListingKeys& keys) : keys_(keys), opener_(keys.names, keys.entries) {}
 
-  // Opens all entries of a page and adds their seals to `sum`; sorts them by name if `sorts`. False if any is not as the
-  // client sealed it, leads where its seal does not allow, or is not of the usual form.
+  // Opens all entries of a page and adds their seals to `sum`; sorts them by name if `sorts`. False if an entry is not
+  // of the usual form, is not as the client sealed it, or refers to a content or a directory that its seal does not
+  // allow.
   bool open(const Bytes& page, uint8_t* sum, bool sorts) {
     ListedRows rows(page);
     if (!rows.begin() || rows.left() > page.size / kLeastRowBytes) return false;
@@ -92,7 +94,7 @@ class PageOpener {
     return true;
   }
 
-  // Returns the number of entries and of directories, the directories, and the page.
+  // Returns a buffer: the number of entries, the number of directories, the directories, and the page in opened form.
   napi_value result(const Call& call) const {
     std::string page;
     page.reserve(memory_.size() + (entries_.size() + 1) * 4 * kMostDigits);
@@ -140,8 +142,8 @@ class PageOpener {
     return true;
   }
 
-  // False if an entry has a content or a directory that its seal does not allow, or lacks one. The store must not
-  // decide these.
+  // False if an entry has a content or a directory that its seal does not allow, or lacks one that its seal requires.
+  // The store must not decide that.
   bool leadsRight(const ListedRow& row) const {
     const uint8_t* content = opener_.content();
     const bool hasContent = std::any_of(content, content + kHashBytes, [](uint8_t byte) { return byte != 0; });

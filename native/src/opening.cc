@@ -71,7 +71,7 @@ Fd openByEither(int directory, const std::string& piece, int flags) {
 }
 
 // Returns the path without empty parts and `.`. Throws EXDEV for an absolute path and for any "..", even one that would
-// stay below the root: no honest sender has one.
+// stay below the root: no honest sender sends one.
 std::string normalized(const std::string& path, const char* syscall) {
   if (!path.empty() && path[0] == '/') throw Failure{EXDEV, syscall, nullptr, "a path beneath must not be absolute"};
   std::string result;

@@ -16,7 +16,7 @@ namespace tardis::calls {
 namespace {
 
 constexpr size_t kFrom = kMetadataFrom;
-constexpr size_t kMostShownName = 1024;  // of which the kernel takes no longer ones
+constexpr size_t kMostShownName = 1024;  // the kernel accepts no longer name
 constexpr uint64_t kBareNode = uint64_t{1} << 62;
 constexpr uint64_t kTreeShift = 50;
 constexpr uint64_t kDirectoryShift = 24;
@@ -28,7 +28,7 @@ constexpr uint64_t kBlockBytes = 512;
 constexpr size_t kHeadWords = 2;  // of the index: the number of entries, and of directories
 constexpr size_t kChildWords = 3;
 
-// The page that is packed, as JavaScript describes it: numbers in doubles, in this order.
+// The page to pack, as JavaScript describes it: numbers as doubles, in this order.
 struct Place {
   double set, tree, directory, directoryId, first, validSeconds, isPlus, from, bytes;
 };
@@ -86,12 +86,12 @@ uint32_t formatOf(uint8_t type) {
   }
 }
 
-// The metadata of an entry, once it is known to be sound and of the usual form.
+// The metadata of an entry. Only if `isUsual` is true may its fields be read.
 class Metadata {
  public:
   explicit Metadata(const ListedRow& row) : row_(row), type_(row.metadataBytes == 0 ? 0 : row.metadata[0]) {}
 
-  // False for what JavaScript must look at: damage, attributes and sparse contents.
+  // False for entries that JavaScript must handle: damaged ones, those with attributes, and sparse ones.
   bool isUsual() const {
     const size_t fixed = kMetadataBytes + (isDevice() ? kDeviceBytes : 0);
     if (formatOf(type_) == 0 || row_.metadataBytes < fixed) return false;
@@ -145,7 +145,8 @@ class Packer {
   Packer(const Place& place, const Bytes& device, const Bytes& target, const Bytes& index, const Bytes& links)
       : place_(place), device_(device), target_(target), index_(index), links_(links) {}
 
-  // Packs all entries; false if the page is not of the usual form, or has no room.
+  // Packs all entries. False if the page is malformed, if an entry is not of the usual form, or if a buffer is too
+  // small.
   bool pack(ListedRows* rows) {
     ListedRow row, before = {};
     if (!rows->begin() || (kHeadWords + rows->left() + 1) * sizeof(uint32_t) > index_.size) return false;
@@ -162,7 +163,8 @@ class Packer {
   size_t bytes() const { return at_; }
 
  private:
-  // True unless the page should be sorted and is not. No name may be empty: the first one is compared with an empty one.
+  // False for an empty name, and for a name in a sorted page that does not follow the one before it. The first name is
+  // compared with an empty one.
   static bool isInOrder(const ListedRow& row, const ListedRow& before, bool isSorted) {
     if (!isSorted) return row.nameBytes > 0;
     const size_t common = std::min(row.nameBytes, before.nameBytes);
@@ -217,7 +219,8 @@ class Packer {
     memcpy(start, &entry, sizeof entry);
   }
 
-  // Notes a directory, whose node JavaScript has: its index, and its id with a bit for another device.
+  // Adds a directory to the index, so that JavaScript can set its node: the number of its entry, and its id with a bit
+  // for another device.
   bool addChild(const ListedRow& row, const Metadata& metadata) {
     const size_t word = childAt_ + children_ * kChildWords;
     if ((word + kChildWords) * sizeof(uint32_t) > index_.size) return false;
@@ -263,8 +266,8 @@ class Packer {
 
 }  // namespace
 
-// Packs a page into a buffer; its places go to an index, and targets of links to their table. Returns its bytes, or -1 if it
-// is not of the usual form.
+// Packs a page into a buffer. Writes the places of its entries to an index, and the targets of links to their table.
+// Returns the number of packed bytes, or -1 if the page cannot be packed (see `Packer::pack`).
 napi_value packListing(const Call& call) {
   const Bytes pages = call.bytes(0), numbers = call.bytes(1), device = call.bytes(2), target = call.bytes(3);
   const Bytes index = call.bytes(4), links = call.bytes(5);

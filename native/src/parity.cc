@@ -108,8 +108,8 @@ Adder bestAdder() {
   return addNothing;
 }
 
-// Adds a multiple of `source` to `target` without vector instructions. Used for the bytes that an Adder leaves, which
-// are fewer than a vector has; and for all bytes if a processor lacks such instructions, or if `isPlain`.
+// Adds a multiple of `source` to `target` without vector instructions. Used for the bytes that an Adder leaves, fewer
+// than a vector has. Used for all bytes if the processor lacks such instructions, or if `isPlain`.
 void addPlain(uint8_t* target, const uint8_t* source, size_t size, const Halves& halves) {
   uint8_t products[256];
   const size_t worthATable = 256;

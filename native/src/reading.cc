@@ -74,10 +74,11 @@ bool renew(const Row& row, const struct stat& stat) {
   return changed;
 }
 
-// Maximum number of extents in a sparse form. More holes, down to one page, do not fit into a file that is read whole.
+// Maximum number of extents in a sparse form. A file that is read whole is too small for more if each hole has at least
+// one page.
 constexpr size_t kMostExtents = 256;
 
-// Reads an extent. Returns false if the file ends before it does.
+// Reads an extent. Returns false if the file ends before the extent does.
 bool readExtent(const Fd& fd, uint8_t* target, const Extent& extent) {
   for (size_t done = 0; done < extent.length;) {
     const ssize_t bytes = retry([&] {

@@ -1,5 +1,5 @@
-// Targets of symbolic links that were packed lately. JavaScript shares the memory of this table with the addon, which
-// answers from it.
+// Targets of symbolic links that were packed recently. JavaScript shares the memory of this table with the addon, which
+// answers READLINK from it.
 #pragma once
 
 #include <cstdint>

@@ -10,7 +10,8 @@ namespace tardis {
 
 class RecentDigests {
  public:
-  // Uses the bytes as a table. Throws EINVAL unless they are a header, then a power of two of places for digests.
+  // Uses the bytes as a table. Throws EINVAL unless they are a header followed by places for digests, whose number must
+  // be a power of two.
   RecentDigests(const Bytes& table, const char* call);
 
   bool has(const uint8_t* digest) const;

@@ -1,6 +1,7 @@
 // Writes many files of a restore job in one call. It writes files whose contents lie in one decoded record and that
-// need no decision. It stops at the first file that needs one, or that fails, and leaves nothing of that file behind.
-// The caller then restores that file by the calls for single files, which report the error.
+// need no decision. It stops at the first file that needs another record. It also stops at the first file that needs a
+// decision or fails, and leaves nothing of that file behind. The caller then restores that file by the calls for single
+// files, which report the error.
 #include <new>
 
 #include "calls.h"
@@ -86,7 +87,7 @@ class Restoring {
         if (place.how == 0 && place.record != kNoRecord && place.record != record_) return;
         if (place.how == 0 && restored(place, cursor)) continue;
       } catch (const Failure&) {
-        // It happens again in the call for this file alone, which reports it.
+        // The failure recurs in the call for this file alone, which reports it.
       } catch (const std::bad_alloc&) {
       }
       cursor->needsDecision = 1;

@@ -64,7 +64,7 @@ struct FreeJob {
 // The sums of the blocks of a content. Once they are indexed, nothing in them changes but librsync's counters.
 struct Signature {
   std::unique_ptr<rs_signature_t, FreeSignature> sums;
-  std::mutex indexing;  // guards both
+  std::mutex indexing;  // guards both flags, and the construction of the index
   bool isLoaded = false;
   bool isIndexed = false;
 };
@@ -73,7 +73,7 @@ struct Job {
   std::mutex busy;
   bool isOver = false;
   std::unique_ptr<rs_job_t, FreeJob> job;
-  std::shared_ptr<Signature> signature;  // the one that is loaded, or that the delta uses
+  std::shared_ptr<Signature> signature;  // the signature that the job loads, or that its delta uses
 
   // For a job that loads a signature: limits for the header, and state of the input received so far.
   bool isLoader = false;
@@ -177,7 +177,7 @@ rs_result copyFromBasis(void* opaque, rs_long_t position, size_t* bytes, void**)
 void loadDone(const Call& call, Job* job) {
   checkWhole(call, job);
   job->job.reset();
-  const std::lock_guard<std::mutex> hold(job->signature->indexing);  // under which another thread requests it
+  const std::lock_guard<std::mutex> hold(job->signature->indexing);  // another thread may read the flag
   job->signature->isLoaded = true;
 }
 

@@ -58,7 +58,8 @@ ssize_t throughProc(ssize_t result, int directory, const char* name) {
   return -1;
 }
 
-// True if the newer call exists; the caller then uses its result and errno.
+// Runs the newer call, which accepts a directory and a name, unless `plain`. Returns false if it does not exist or is
+// blocked. If true, `*result` and errno are those of the call.
 template <typename Run>
 bool byName(bool plain, ssize_t* result, Run&& run) {
   if (plain || !hasNamedCalls.load(std::memory_order_relaxed)) return false;
@@ -245,7 +246,8 @@ void setAttributes(const AttributeTarget& target, const Row& row, std::string* f
     if (result == 0) return;
     const int reason = errno;
     if (hasValue(target, attribute)) return;  // for example a label that new files get here anyway
-    // ENOSPC is treated alike: it means that this file cannot store so much, not that the disk is full.
+    // ENOSPC is recorded like any other reason: it means that this file cannot store so much, not that the disk is
+    // full.
     char code[64];
     uv_err_name_r(-reason, code, sizeof code);
     *failed += code;

@@ -44,8 +44,8 @@ export interface LocalServer {
   /** True if the server runs in this process, for a small client. */
   readonly isForLittle?: boolean;
   /**
-   * Called when the session has begun. A server in this process then removes its socket, which would be left behind by
-   * a kill.
+   * Called when the session has begun. A server in this process then removes its socket. Otherwise the socket would
+   * stay if the process is killed.
    */
   begun?(): void;
   /** Resolves when the child listens. Rejects with SERVER_DIED, the child's own error, or SERVER_UNREACHABLE. */

@@ -74,7 +74,10 @@ export class OfferedBases {
     else others.push(offer);
   }
 
-  /** Takes a piece of a signature. Ignores a piece of a closed offer, since the piece may have been in flight. */
+  /**
+   * Takes a piece of a signature. Ignores a piece of a closed offer, since the piece may have been in flight. Throws
+   * PROTOCOL_VIOLATION for too many bytes that were not requested.
+   */
   piece({ basis, isSample, bytes, last, failed }: Head<'signature'>): void {
     const offer = this.byNumber.get(basis);
     if (offer === undefined) return;

@@ -78,8 +78,8 @@ function mountAt(path: Buffer): Identity | undefined {
 }
 
 /**
- * True if `path` still has this identity. A network file system that was remounted has another device number,
- * but the same inode and birth time.
+ * True if `path` still has this identity. A network file system that was remounted has another device number, but the
+ * same inode and birth time. Without a known inode, only the device is compared.
  */
 function isThere(path: Buffer, known: Identity): boolean {
   try {

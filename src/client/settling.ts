@@ -23,7 +23,7 @@ export interface Settled {
   readonly isDone: boolean;
   /** True if nothing was purged because the clock has jumped. */
   readonly isClockInDoubt: boolean;
-  /** Reason why nothing, or not everything, was done. */
+  /** Reason why nothing, or not everything, was done, or why the result is not known. */
   readonly failure?: string;
 }
 

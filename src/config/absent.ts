@@ -1,6 +1,6 @@
 /**
- * Options, variables and keys of the predecessor programs (Tardis, Neophytos) that this release rejects. Some
- * are not supported yet; others are replaced, and the table names the replacement. Using one is an error.
+ * Options, variables and keys of the predecessor programs (Tardis, Neophytos) that this release rejects. Using one is
+ * an error, whose message gives the reason or the replacement.
  */
 import { TardisError } from '../errors/index.js';
 import { NEOPHYTOS_ONLY } from './neophytos.js';
@@ -11,9 +11,9 @@ export type AbsentKind = 'variable' | 'client key' | 'server key' | 'option' | '
 export interface AbsentRow {
   readonly name: string;
   readonly kind: AbsentKind;
-  /** The missing capability that the name belongs to. */
+  /** The missing feature that the name belongs to; part of the error message if `instead` is not given. */
   readonly capability?: string;
-  /** The replacement in this release, for a name that will not be supported. */
+  /** End of the error message: why the name is rejected, and its replacement if there is one. */
   readonly instead?: string;
 }
 
@@ -94,7 +94,7 @@ export const ABSENT: readonly AbsentRow[] = [
   ),
 ];
 
-/** True for a setting that is rejected only if it is on, and that is off here: `Force = no` has no effect. */
+/** True for the client key `Force` with a value that means no. This has no effect, so it is not rejected. */
 export function requestsNothing(kind: AbsentKind, name: string, text: string): boolean {
   return kind === 'client key' && name.toLowerCase() === 'force' && isNo(text);
 }

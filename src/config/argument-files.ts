@@ -11,9 +11,9 @@ const SECONDS = /^@-?\d+(\.\d+)?$/;
 const MAX_DEPTH = 8;
 
 /**
- * Replaces each `@FILE` by its words, which may name further files. Arguments after `--` are left as they
- * are. Takes and returns byte texts. Throws CONFIG_INVALID if a file is unreadable, too large, nested too
- * deeply or includes itself.
+ * Replaces each `@FILE` by the words of the file, which may name further files. Keeps a lone `@`, all arguments after
+ * `--`, and a time `@SECONDS` if there is no such file. Takes and returns byte texts. Throws CONFIG_INVALID if a file
+ * is unreadable, too large, not a text, nested too deeply or includes itself, or if there are too many arguments.
  */
 export function expandArguments(words: readonly string[]): string[] {
   return expand(words, []);
@@ -45,7 +45,7 @@ function expandFile(file: Buffer, within: readonly string[]): string[] {
     bytes = readSmallFile(file, MAX_FILE_BYTES);
   } catch (error) {
     const code = systemCode(error) ?? 'unknown';
-    // Without a file of that name, the word is a time in seconds since 1970.
+    // If there is no such file, the word is a time: `@` and seconds since 1970.
     if (code === 'ENOENT' && SECONDS.test(shown)) return [shown];
     throw configInvalid(
       `cannot read the arguments in ${shown}: ${code} (to name a file that begins with @, write ./${shown})`,

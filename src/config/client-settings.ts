@@ -1,6 +1,6 @@
 /**
- * Settings of the server that can be stored with a client. For this client they override the server's own settings.
- * The type of each is that of the row with this key in the settings table, or text.
+ * Settings of the server that can be stored with a client. For this client they override the server's own settings. A
+ * setting has the type of the row with its key in the settings table; a key without such a row is a text.
  */
 import { TardisError } from '../errors/index.js';
 import { isSettingValue } from '../model/index.js';
@@ -56,7 +56,10 @@ export function keptValue(key: string, text: string): Value {
   return parseValue(text, SPECS.get(key) ?? TEXT, key);
 }
 
-/** Returns the stored settings that this release understands; another release may have stored others. */
+/**
+ * Parses the stored settings. Skips settings that this release does not understand, since another release may have
+ * stored them.
+ */
 export function meantSettings(kept: ReadonlyMap<string, string>): ReadonlyMap<string, Value> {
   const meant = new Map<string, Value>();
   for (const [key, text] of kept) {

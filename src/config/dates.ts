@@ -1,8 +1,8 @@
 /**
- * Parses dates as users write them, in the local time zone. Accepts short ages (3D, 12h), @SECONDS, ISO,
- * numbers (03/15/2014, month first) and words ("3 days ago", yesterday, "last monday at noon"). The whole
- * text must be understood. A day without a time means the end of that day: "yesterday" covers all of
- * yesterday.
+ * Parses dates as users write them, in the local time zone. Accepts short ages (3D, 12h), @SECONDS, ISO, numbers
+ * (03/15/2014, month first) and words ("3 days ago", yesterday, "last monday at noon"). The whole text must be
+ * understood. A day without a time means the end of that day: "yesterday" covers all of yesterday. A month without a
+ * day means the end of that month.
  */
 import type { ParsedResult } from 'chrono-node';
 import { TardisError } from '../errors/index.js';
@@ -125,7 +125,7 @@ async function parseWords(text: string, nowMs: number): Promise<number> {
     start.isCertain('weekday') &&
     !start.isCertain('day')
   ) {
-    // A weekday is in the past: no backup is in the future.
+    // A weekday alone means the last such day, since no backup is in the future.
     date = new Date(date);
     date.setDate(date.getDate() - WEEK_DAYS);
   }
@@ -137,7 +137,7 @@ async function parseWords(text: string, nowMs: number): Promise<number> {
   return endOfDay(date);
 }
 
-/** Returns the only result if it covers the whole text and is not a range. */
+/** Returns the result if there is only one, which covers the whole text and is not a range; otherwise undefined. */
 function whole(results: readonly ParsedResult[], text: string): ParsedResult | undefined {
   const [result] = results;
   if (results.length !== 1 || result?.index !== 0 || result.text.length !== text.length) {

@@ -8,9 +8,12 @@ import { formatValue, type Value } from './values.js';
 
 export interface Explained {
   readonly name: string;
-  /** Value as it would be written in a file; undefined if it is not set. */
+  /** Value as it would be written in a file, or `HIDDEN` for a secret; undefined if the setting has no value. */
   readonly shown: string | undefined;
-  /** Value for JSON: number, boolean or text. A path is its text, plus its bytes if they are not UTF-8. */
+  /**
+   * Value for JSON: null without a value, a number, a boolean, a text, or a list. A path is an object with `name`, and
+   * with `nameBytes` (base64) if it is not UTF-8.
+   */
   readonly value: unknown;
   readonly source: string;
   readonly where: string;
@@ -19,7 +22,7 @@ export interface Explained {
 /** Text shown instead of a secret. */
 const HIDDEN = '(not shown)';
 
-/** Returns one row for each setting of the tool, in the order of the table. */
+/** Returns one row for each setting of the tool except --explain-config, in the order of the table. */
 export function explain<T extends Tool>(tool: T, resolved: Resolved<T>): Explained[] {
   return rowsOf(tool)
     .filter(([name]) => name !== 'explainConfig')

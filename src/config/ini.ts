@@ -52,7 +52,10 @@ class IniReader {
   private readonly names = new Set<string>();
   private keys = new Set<string>();
   private entries: IniEntry[] = [];
-  /** Indentation of the last key; a line with more indentation continues its value. */
+  /**
+   * Indentation of the last key; a line with more indentation continues its value. Infinity before the first key of a
+   * section.
+   */
   private indent = Infinity;
 
   constructor(shown: string) {

@@ -74,8 +74,8 @@ export function commandLineLayer(rows: Rows, given: ReadonlyMap<string, readonly
 }
 
 /**
- * Returns the texts by setting. The second and later texts of a repeated flag are moved to the setting named by
- * `repeatedTo`.
+ * Returns the texts by setting. If a row has `repeatedTo`, the second and later texts of its flag are moved to the
+ * setting of that name, unless the tool lacks that setting.
  */
 function withRepeated(
   rows: Rows,
@@ -92,7 +92,10 @@ function withRepeated(
   return texts;
 }
 
-/** Returns the long option of `-D, --database <dir>`. */
+/**
+ * Returns the long option in the flags of a row: `--database` for `-D, --database <dir>`. Without a long option,
+ * returns the flags.
+ */
 export function longFlag(flags: string): string {
   return /--[a-z-]+/.exec(flags)?.[0] ?? flags;
 }
@@ -100,8 +103,8 @@ export function longFlag(flags: string): string {
 const PREFIX = 'TARDIS_';
 
 /**
- * Returns the environment variables that are set. Throws CONFIG_INVALID for an unknown `TARDIS_…`, which is
- * probably mistyped.
+ * Returns the values of the rows whose environment variables are set. Throws CAPABILITY_MISSING for a variable of a
+ * predecessor, and CONFIG_INVALID for another unknown `TARDIS_…`, which is probably mistyped.
  */
 export function environmentLayer(
   rows: Rows,
@@ -150,7 +153,10 @@ export function systemDefaultsLayer(rows: Rows, file: Buffer): Layer {
   });
 }
 
-/** Reads the file of a server, or of tardisremote if `isRemote`: sections [Tardis] and [Pipeline]. */
+/**
+ * Reads the file of a server, or of tardisremote if `isRemote`: sections [Tardis] and [Pipeline]. [Tardis] overrides
+ * [Pipeline]. Throws CONFIG_INVALID for other sections.
+ */
 export function serverFileLayer(rows: Rows, file: Buffer, isRemote = false): Layer {
   const shown = displayName(file);
   const sections = readIni(file, shown);
@@ -168,8 +174,10 @@ export function serverFileLayer(rows: Rows, file: Buffer, isRemote = false): Lay
 }
 
 /**
- * Reads the client's files; later files override earlier ones. [Pipeline] applies to every job; the section of the job
- * overrides it. The sections of all jobs are checked, so that a mistake is found before its job runs.
+ * Reads the client's files; later files override earlier ones. [Pipeline] applies to every job; in the same file, the
+ * section of the job overrides it. The sections of all jobs are checked, so that a mistake is found before its job
+ * runs. Throws CONFIG_INVALID if no file has a section for the job. The default job `Tardis` needs one only if there
+ * are sections of other jobs.
  */
 export function clientFilesLayer(rows: Rows, files: readonly Buffer[], job: string): Layer {
   const layer = new Map<string, Found>();
@@ -198,7 +206,7 @@ export function clientFilesLayer(rows: Rows, files: readonly Buffer[], job: stri
   return layer;
 }
 
-/** Returns the names of the sections that are jobs. */
+/** Returns the names of the sections that are jobs: all but [Pipeline]. Throws CONFIG_INVALID for [DEFAULT]. */
 function jobsOf(sections: readonly IniSection[], shown: string): string[] {
   return sections.flatMap(({ name, line }) => {
     if (name !== 'DEFAULT') return isOneOf(name, [TUNING]) ? [] : [name];
@@ -225,8 +233,9 @@ interface FileStyle {
 }
 
 /**
- * Returns the entries of the sections; later sections override earlier ones. Throws CONFIG_INVALID for an
- * unknown key.
+ * Returns the values of `rows` in the sections; later sections override earlier ones. Keys of other rows are only
+ * checked. Throws CONFIG_INVALID for an invalid value or an unknown key, and CAPABILITY_MISSING for a key of a
+ * predecessor.
  */
 function entriesLayer(rows: Rows, sections: readonly IniSection[], style: FileStyle): Layer {
   const wanted = new Map(rows);
@@ -247,7 +256,10 @@ function entriesLayer(rows: Rows, sections: readonly IniSection[], style: FileSt
   return layer;
 }
 
-/** The rows of each key. Several rows may share one key: a variable may apply to the client and to the server. */
+/**
+ * The rows of each key, by the key in lower case. Several rows may share one key: a variable may apply to the client
+ * and to the server.
+ */
 type Keys = ReadonlyMap<string, { readonly rows: Rows; readonly key: string }>;
 
 /** Returns the keys that a section may contain, in lower case. [Pipeline] may contain only tuning. */

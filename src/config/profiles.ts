@@ -42,8 +42,8 @@ export function profileFor({ processors, memoryBytes }: Machine): Profile {
 }
 
 /**
- * Returns the defaults of the chosen profile, as a layer that overrides `builtIn`. The defaults of `desktop`
- * are the built-in ones.
+ * Returns the defaults of the chosen profile, as a layer that overrides `builtIn`. The defaults of `desktop` are the
+ * built-in ones. `machine` is called only for `auto`.
  */
 export function profileLayer(
   rows: Rows,

@@ -2,11 +2,11 @@
 import type { Tool } from './tools.js';
 
 /**
- * Types of values. `path` is bytes, `text` must be UTF-8, `name` is a text without slashes. The plural types are
- * lists. In a file, the words of a list are separated by blanks or commas; a word that contains some is quoted.
- * `command` is words separated by blanks everywhere. `seconds` may have three decimals. `size` may have a unit (K, M,
- * G, T). `count` is a number; each flag without a value raises it by one. `mode` is octal. `rates` are bytes per
- * second, optionally by time of day.
+ * Types of values. `path` is bytes, `text` must be UTF-8, `name` is a text without slashes. The plural types are lists.
+ * In a file, the words of a list are separated by blanks or commas; a word that contains a blank or a comma is quoted.
+ * `command` is a list of words that are separated by blanks only, on a command line too. `seconds` may have up to three
+ * decimals. `size` may have a unit (K, M, G, T). `count` is a number; each flag without a value raises it by one.
+ * `mode` is octal. `rates` are bytes per second, optionally by time of day.
  */
 export type ValueType =
   | 'text'
@@ -77,7 +77,7 @@ export interface SettingRow extends ValueSpec, RowTexts {
    * optional.
    */
   readonly argument?: string;
-  /** Arguments as shown in the help and manual of a tool, if `argument` is less exact. */
+  /** Arguments as the help and the manual of a tool show them, by tool. `argument` is shown for the other tools. */
   readonly shownArguments?: Readonly<Partial<Record<Tool, string>>>;
   /** Environment variable, which is also the key in system.defaults. */
   readonly variable?: `TARDIS_${string}`;
@@ -89,7 +89,9 @@ export interface SettingRow extends ValueSpec, RowTexts {
   readonly remoteKey?: string;
   /** True if the key is also allowed in `[Pipeline]`, which applies to every job. */
   readonly isTuning?: true;
-  /** Title of the test that shows the effect; another test checks that it exists. */
+  /**
+   * Title of the test that shows the effect of the setting. Another test checks that there is a test with this title.
+   */
   readonly test: string;
 }
 

@@ -1,4 +1,4 @@
-/** Settings of stores in buckets (S3). Missing ones are taken from the environment of other S3 tools. */
+/** Settings of stores in buckets (S3). A missing endpoint or region is taken from the environment of other S3 tools. */
 import { forTools, type SettingTable } from './row.js';
 import { MARKING, READERS, REPORTING, type Tool } from './tools.js';
 
@@ -33,7 +33,10 @@ export const BUCKET_TOOLS = [
   'sonic bucket',
 ] as const satisfies readonly Tool[];
 
-/** Commands that store packs or commits, in a directory or a bucket; a restore stores marks of damage. */
+/**
+ * Commands that store packs or commits, in a directory or a bucket. regenerate and tardis-web do so when they mark
+ * damage.
+ */
 const PARITY_TOOLS = [
   'tardis',
   'tardisd',
@@ -53,8 +56,8 @@ const PARITY_TOOLS = [
 ] as const satisfies readonly Tool[];
 
 /**
- * Texts of settings that only concern writing, for the commands that only read a bucket. regenerate and tardis-web
- * write too, since they mark damage.
+ * Hides settings that only concern writing from the help of commands that only read a bucket. regenerate and tardis-web
+ * are not among these commands, since they mark damage.
  */
 const UNLISTED_IN_READERS = forTools(
   ['lstardis', 'tardiff', 'tardisfs', ...REPORTING, 'sonic clients', 'sonic list', 'sonic diff'],
@@ -178,7 +181,7 @@ export const BUCKET_ROWS = {
     default: false,
     tools: ['sonic bucket'],
     flags: '--extend',
-    help: 'renew locks with less than half of --lock-days left; unneeded packs are skipped',
+    help: 'renew locks that have less than half of --lock-days left, except those of packs that no set needs',
     test: 'locks are made longer when less than half of their time is left',
   },
   accountFiles: {

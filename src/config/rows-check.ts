@@ -68,7 +68,7 @@ export const CHECK_ROWS = {
     default: 5,
     tools: ['tardisd'],
     serverKey: 'DBBackups',
-    help: 'number of compressed copies of each catalog to keep beside it; one is made after each set that changed something; 0: none',
+    help: 'number of compressed copies of each catalog to keep beside it; a copy is made after each set that changed something; 0: none',
     test: 'DBBackups is the number of copies of a catalog that are kept',
   },
 } as const satisfies SettingTable;

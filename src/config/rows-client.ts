@@ -70,7 +70,7 @@ export const CLIENT_ROWS = {
     default: '',
     tools: ['tardis'],
     flags: '--name <name>',
-    help: 'name of the backup set',
+    help: 'name of the backup set (default: the server makes a name from its Formats)',
     test: 'every set shows the tree as it was, whatever changes later',
   },
   sendConfig: {

@@ -29,7 +29,7 @@ export const COPY_ROWS = {
     type: 'text',
     tools: ['sonic copy'],
     flags: '--as <name>',
-    help: 'name of the client in that store, if different',
+    help: 'name of the client in the target store, if it differs',
     test: 'a client is copied under another name, and all clients with --all',
   },
   allClients: {
@@ -37,7 +37,7 @@ export const COPY_ROWS = {
     default: false,
     tools: ['sonic copy'],
     flags: '--all',
-    help: 'copy all clients of the store; one that fails does not stop the others; not with --server, where each client has its own login',
+    help: 'copy all clients of the store; if a client fails, the others are still copied; not with --server, where each client has its own login',
     test: 'a client is copied under another name, and all clients with --all',
   },
   copyDeletes: {

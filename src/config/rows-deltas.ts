@@ -19,7 +19,7 @@ export const DELTA_ROWS = {
     default: 5,
     tools: ['tardisd'],
     serverKey: 'MaxDeltaChain',
-    help: 'longest chain of deltas before a whole file is requested again; 0: no deltas',
+    help: 'maximum number of deltas that build on each other; after that the whole file is requested again; 0: no deltas',
     test: 'MaxDeltaChain ends a chain with a whole file',
   },
   maxChangePercent: {
@@ -29,7 +29,7 @@ export const DELTA_ROWS = {
     default: 50,
     tools: ['tardisd'],
     serverKey: 'MaxChangePercent',
-    help: 'request the whole file if it grew or shrank by more than this, or if more than this of it is new',
+    help: 'request the whole file if it grew or shrank by more than this percentage, or if more than this percentage of it is new',
     test: 'MaxChangePercent decides which files are requested in full',
   },
   saveFull: {

@@ -55,7 +55,7 @@ export const EXCLUDE_ROWS = {
     flags: '--exclude-file-name <name>',
     variable: 'TARDIS_EXCLUDES',
     clientKey: 'ExcludeFileName',
-    help: 'name of files with patterns for their directory and everything below it',
+    help: 'name of the files whose patterns apply to their directory and everything below it',
     test: 'the names of rule files come from options, keys and variables',
   },
   localExcludeFileName: {
@@ -65,7 +65,7 @@ export const EXCLUDE_ROWS = {
     flags: '--local-exclude-file-name <name>',
     variable: 'TARDIS_LOCAL_EXCLUDES',
     clientKey: 'LocalExcludeFileName',
-    help: 'name of files with patterns for their directory only',
+    help: 'name of the files whose patterns apply only to their own directory',
     test: 'the names of rule files come from options, keys and variables',
   },
   skipFileName: {

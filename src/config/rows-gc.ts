@@ -56,7 +56,7 @@ export const GC_ROWS = {
     default: HOUR_SECONDS,
     tools: ['tardisd'],
     serverKey: 'RemoveAfter',
-    help: 'seconds to keep packs that were rewritten, for clients that still read them',
+    help: 'seconds for which a pack that was rewritten is kept, for readers that still use it',
     test: 'a server collects garbage after each session, and deletes replaced packs after RemoveAfter',
   },
   gcSeconds: {
@@ -66,7 +66,7 @@ export const GC_ROWS = {
     default: HOUR_SECONDS,
     tools: ['tardisd'],
     serverKey: 'GcInterval',
-    help: 'seconds between two garbage collections of all clients; also done after each session; 0: never',
+    help: 'seconds between two garbage collections of all clients; after each session, its client has one too; 0: no garbage collection',
     test: 'a server collects garbage after each session, and deletes replaced packs after RemoveAfter',
   },
   earlyPurgeBytes: {

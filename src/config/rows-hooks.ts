@@ -1,4 +1,7 @@
-/** Settings of hooks, calls and mails for a backup that begins, ends, fails or is overdue. */
+/**
+ * Settings of hooks, requests to web addresses, and mail: for a backup that begins, ends or fails, and for a client
+ * that is overdue.
+ */
 import os from 'node:os';
 import type { SettingTable } from './row.js';
 
@@ -84,7 +87,7 @@ export const HOOK_ROWS = {
     tools: ['tardis'],
     flags: '--url-method <method>',
     clientKey: 'UrlMethod',
-    help: 'method of these requests: GET without data, or POST with the data of a hook as JSON',
+    help: 'method of the requests of --url-start, --url-success and --url-failure: GET without data, or POST with the data of a hook as JSON',
     test: 'web addresses are requested at start, success and failure',
   },
   urlSeconds: {
@@ -95,7 +98,7 @@ export const HOOK_ROWS = {
     tools: ['tardis'],
     flags: '--url-timeout <seconds>',
     clientKey: 'UrlTimeout',
-    help: 'timeout in seconds of each of the three attempts to request a URL',
+    help: 'seconds after which a request of a URL has failed; it is attempted up to three times',
     test: 'an address that does not answer costs three times UrlTimeout, and no backup',
   },
   mailTo: {
@@ -121,7 +124,7 @@ export const HOOK_ROWS = {
     flags: '--mail-from <address>',
     clientKey: 'MailFrom',
     serverKey: 'MailFrom',
-    help: 'sender address of such mail',
+    help: 'sender address of the mail to --mail-to',
     test: 'a failed backup sends mail',
   },
   mailCommand: {

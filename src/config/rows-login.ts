@@ -49,7 +49,7 @@ export const LOGIN_ROWS = {
     flags: '--crypt',
     negatable: true,
     clientKey: 'Crypt',
-    help: 'encrypt the backups of a new client (it needs a password); no effect on existing clients',
+    help: 'encrypt the backups of a new client if it has a password; no effect on existing clients',
     test: 'a client without encryption can have a password',
   },
   account: {
@@ -101,7 +101,7 @@ export const LOGIN_ROWS = {
     default: false,
     tools: CLIENT_TOOLS,
     flags: '--trust-store',
-    help: 'accept a store whose keys have changed, that is no longer encrypted, or that is older than this machine remembers, and remember it from now on. A replaced store is then not detected, and data that is missing in an older state is lost',
+    help: 'accept a store whose keys have changed, that is no longer encrypted, or that is older than this machine remembers. This machine then remembers the store as it is now. So it cannot detect that somebody replaced the store, and data that an older store lacks is lost',
     test: 'a client that no longer encrypts is refused until the user trusts it',
   },
   keysFile: {
@@ -235,7 +235,7 @@ export const LOGIN_ROWS = {
     default: false,
     tools: ['tardisremote', ...BOTH_ENDS],
     flags: '--insecure-network',
-    help: 'allow plain TCP beyond loopback; everybody on the way can read and change the data',
+    help: 'allow plain TCP to other machines; everybody on the way can read and change the data',
     test: 'plain TCP is refused unless an option allows it',
   },
   listenAddress: {

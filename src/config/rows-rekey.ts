@@ -31,7 +31,7 @@ export const REKEY_ROWS = {
     tools: ANEW_TOOLS,
     flags: '--verify',
     negatable: true,
-    help: 'read all rewritten contents before they replace the old ones',
+    help: 'read all rewritten contents to check them, before they replace the old contents',
     test: 'a new generation is verified before the switch, unless an option omits that',
   },
   acceptDamage: {

@@ -74,7 +74,7 @@ export const REPORT_ROWS = {
     default: [],
     tools: ['sonic getconfig'],
     argument: '[key...]',
-    help: 'names of settings (default: all that are set)',
+    help: 'names of settings (default: all settings that are stored with the client)',
     test: KEPT,
   },
   settingToKeep: {

@@ -7,7 +7,8 @@ const SERVER_RULES =
   'a server purges by its rules: every PurgeInterval, after a backup with --purge, and on request';
 const MOST = 1_000_000;
 /** Returns the help text of a rule that keeps the newest set of each period. */
-const newestOf = (period: string): string => `the newest set of each of the last n ${period}s`;
+const newestOf = (period: string): string =>
+  `the newest set of each of the last n ${period}s that have sets`;
 
 /** Maximum interval in seconds: Node.js timers are limited to 24.8 days. */
 const MOST_INTERVAL_SECONDS = 24 * 86_400;
@@ -49,7 +50,7 @@ export const RETENTION_ROWS = {
     flags: '--keep-periods <list>',
     serverKey: 'KeepPeriods',
     defaultText: '0 180 30 for a server without other rules',
-    help: 'days to keep sets, one number for each of --priorities (0: for ever). A number applies from its priority up to the next higher one in the list',
+    help: 'days to keep sets, one number for each of --priorities (0: for ever). Each number applies to sets of its priority and of higher ones, up to the next priority in the list; the number of the lowest priority also applies to sets below it',
     test: RULES,
   },
   keepLast: count('--keep-last', 'KeepLast', 'the newest n sets'),

@@ -127,7 +127,7 @@ export const SERVER_ROWS = {
     min: 0,
     max: 0o777,
     default: () => process.umask() | STORE_UMASK,
-    defaultText: '027 and the umask of the process',
+    defaultText: '027, and also the umask of the process',
     tools: ['tardisd', ...SONIC],
     flags: '--umask <mode>',
     serverKey: 'Umask',
@@ -185,7 +185,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     serverKey: 'StorageThreads',
     isTuning: true,
-    help: 'threads that write packs and catalogs, among which clients are divided; 0: use the main thread',
+    help: 'threads that write packs and catalogs; the clients are divided among them; 0: use the main thread',
     test: 'server tuning reaches the store it is named for',
   },
   creditBytes: {
@@ -196,7 +196,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     serverKey: 'Credit',
     isTuning: true,
-    help: 'bytes that a client may send before the server has processed them',
+    help: 'maximum number of bytes that a client has sent and the server has not yet processed',
     test: 'server tuning reaches the store it is named for',
   },
   parkSeconds: {
@@ -249,7 +249,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     serverKey: 'Reserve',
     isTuning: true,
-    help: 'largest space reserved in each client for what must be written when the disk is full; 0: none',
+    help: 'maximum space that each client reserves for records that must be written even if the disk is full; 0: none',
     test: 'Reserve limits the space that each client reserves',
   },
   leastFreeBytes: {

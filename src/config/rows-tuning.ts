@@ -1,4 +1,7 @@
-/** Tuning between a Raspberry Pi and a desktop: section `[Pipeline]` of the client's and of the server's file. */
+/**
+ * Settings that tune a backup to a machine, from a Raspberry Pi to a desktop. Section `[Pipeline]` of the client's file
+ * may have them, too.
+ */
 import type { SettingTable } from './row.js';
 
 const KIB = 1 << 10;
@@ -14,7 +17,7 @@ export const TUNING_ROWS = {
     flags: '--budget <size>',
     clientKey: 'Budget',
     isTuning: true,
-    help: 'maximum size of contents that are read and that the server has not received yet; reading pauses at this limit',
+    help: 'maximum bytes of contents that are read and not yet received by the server; reading pauses at this limit',
     test: 'pipeline settings reach the stages they are named for',
   },
   linkBudgetBytes: {
@@ -26,7 +29,7 @@ export const TUNING_ROWS = {
     flags: '--link-budget <size>',
     clientKey: 'LinkBudget',
     isTuning: true,
-    help: 'maximum that is added to --budget on a link with a long round trip (100 ms needs 16M)',
+    help: 'maximum that is added to --budget on a link with a long round trip (a round trip of 100 ms needs 16M)',
     test: 'a link with a long round trip gets more bytes in flight, up to LinkBudget',
   },
   budgetItems: {
@@ -38,7 +41,7 @@ export const TUNING_ROWS = {
     flags: '--budget-items <n>',
     clientKey: 'BudgetItems',
     isTuning: true,
-    help: 'maximum number of entries that are read and that the server has not received yet',
+    help: 'maximum number of entries that are read and not yet received by the server',
     test: 'the walk stops while the server stalls, and the backup completes when the server continues',
   },
   parcelFiles: {
@@ -50,7 +53,7 @@ export const TUNING_ROWS = {
     flags: '--parcel-files <n>',
     clientKey: 'ParcelFiles',
     isTuning: true,
-    help: 'maximum number of files in one parcel',
+    help: 'maximum number of files in one parcel (files that are read and sent together)',
     test: 'pipeline settings reach the stages they are named for',
   },
   parcelBytes: {
@@ -74,7 +77,7 @@ export const TUNING_ROWS = {
     flags: '--frame-size <size>',
     clientKey: 'FrameSize',
     isTuning: true,
-    help: 'maximum bytes compressed together',
+    help: 'maximum bytes in one frame (small files that are compressed together)',
     test: 'pipeline settings reach the stages they are named for',
   },
   smallBytes: {
@@ -98,7 +101,7 @@ export const TUNING_ROWS = {
     flags: '--walk-concurrency <n>',
     clientKey: 'WalkConcurrency',
     isTuning: true,
-    help: 'number of concurrent walk jobs',
+    help: 'number of jobs that read directories at the same time',
     test: 'pipeline settings reach the stages they are named for',
   },
   compareConcurrency: {
@@ -110,7 +113,7 @@ export const TUNING_ROWS = {
     flags: '--compare-concurrency <n>',
     clientKey: 'CompareConcurrency',
     isTuning: true,
-    help: 'number of batches of directories compared with the last backup at once',
+    help: 'number of batches of directories that are compared with the last backup at the same time',
     test: 'pipeline settings reach the stages they are named for',
   },
   hashConcurrency: {
@@ -122,7 +125,7 @@ export const TUNING_ROWS = {
     flags: '--hash-concurrency <n>',
     clientKey: 'HashConcurrency',
     isTuning: true,
-    help: 'number of concurrent hash jobs; 0: one more than workers',
+    help: 'number of jobs that read and hash files at the same time; 0: one more than --workers',
     test: 'pipeline settings reach the stages they are named for',
   },
   compressConcurrency: {
@@ -134,7 +137,7 @@ export const TUNING_ROWS = {
     flags: '--compress-concurrency <n>',
     clientKey: 'CompressConcurrency',
     isTuning: true,
-    help: 'number of concurrent compress jobs; 0: one more than workers',
+    help: 'number of jobs that compress at the same time; 0: one more than --workers',
     test: 'pipeline settings reach the stages they are named for',
   },
   streamConcurrency: {
@@ -146,7 +149,7 @@ export const TUNING_ROWS = {
     flags: '--stream-concurrency <n>',
     clientKey: 'StreamConcurrency',
     isTuning: true,
-    help: 'number of large files (or parts of them) streamed at once; 0: as many as workers',
+    help: 'number of large files, or parts of them, that are sent at the same time; 0: as many as --workers',
     test: 'pipeline settings reach the stages they are named for',
   },
   largeConcurrency: {
@@ -158,7 +161,7 @@ export const TUNING_ROWS = {
     flags: '--large-concurrency <n>',
     clientKey: 'LargeConcurrency',
     isTuning: true,
-    help: 'number of large files begun and not finished, including those that wait for the server; 0: the larger of 8 and --stream-concurrency',
+    help: 'number of large files that are begun and not finished, including those that wait for the server; 0: the larger of 8 and --stream-concurrency',
     test: 'pipeline settings reach the stages they are named for',
   },
   sendConcurrency: {
@@ -170,7 +173,7 @@ export const TUNING_ROWS = {
     flags: '--send-concurrency <n>',
     clientKey: 'SendConcurrency',
     isTuning: true,
-    help: 'maximum number of parcels sent that the server has not received yet; --budget limits their bytes',
+    help: 'maximum number of parcels that are sent and not yet received by the server; --budget limits their bytes',
     test: 'pipeline settings reach the stages they are named for',
   },
   codec: {
@@ -221,7 +224,7 @@ export const TUNING_ROWS = {
     flags: '--change-frame-size <size>',
     clientKey: 'ChangeFrameSize',
     isTuning: true,
-    help: 'maximum bytes of changes compressed together, if more than --frame-size; files up to a quarter of it share frames',
+    help: 'maximum bytes in one frame of changes, if more than --frame-size; files up to a quarter of this size share frames',
     test: 'changes are compressed at ChangeLevel in frames of ChangeFrameSize, up to ChangeSize',
   },
   changeBytes: {
@@ -233,7 +236,7 @@ export const TUNING_ROWS = {
     flags: '--change-size <size>',
     clientKey: 'ChangeSize',
     isTuning: true,
-    help: 'in each backup after the first, compress this much data with --change-level and --change-frame-size, and the rest with the normal settings',
+    help: 'in each backup after the first, compress up to this much data with --change-level and --change-frame-size, and further data with --compress-level and --frame-size',
     test: 'changes are compressed at ChangeLevel in frames of ChangeFrameSize, up to ChangeSize',
   },
   compressMinBytes: {
@@ -299,7 +302,7 @@ export const TUNING_ROWS = {
     flags: '--compress-msgs <codec>',
     clientKey: 'CompressMsgs',
     isTuning: true,
-    help: 'compression of the metadata on the wire',
+    help: 'compression of the metadata that is sent: none or snappy',
     test: 'CompressMsgs makes the metadata on the wire smaller',
   },
 } as const satisfies SettingTable;

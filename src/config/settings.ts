@@ -94,7 +94,10 @@ export function allRows(): [name: string, row: SettingRow][] {
   return Object.entries<SettingRow>(SETTINGS);
 }
 
-/** Returns the default of a setting if it is a plain value, for callers without resolved settings. */
+/**
+ * Returns the default of a setting as its row has it, for callers without resolved settings. A computed default is a
+ * function.
+ */
 export function defaultOf<K extends SettingName>(
   name: K,
 ): Table[K] extends { default: infer D } ? D : undefined {

@@ -52,7 +52,7 @@ export const KEY_MAKERS = [
 
 /** Commands that read from a store or from a server. */
 export const READERS = ['regenerate', 'lstardis', 'tardiff', 'tardisfs', 'tardis-web'] as const;
-/** Commands that read a store as a directory. */
+/** Commands that open a store themselves, at least if no server is given. */
 export const USER_TOOLS = [...READERS, ...SONIC] as const;
 /** Commands that read the client's configuration file. */
 export const CLIENT_TOOLS = ['tardis', ...USER_TOOLS] as const;
@@ -60,7 +60,9 @@ export const CLIENT_TOOLS = ['tardis', ...USER_TOOLS] as const;
 export const TOOLS = ['tardis', 'tardisd', 'tardisremote', ...USER_TOOLS] as const;
 export type Tool = (typeof TOOLS)[number];
 
-/** Commands of sonic that show, change or copy sets of a client, in a store or through a server. */
+/**
+ * Commands of sonic that show, check, change or copy the sets or settings of a client, in a store or through a server.
+ */
 const SET_TOOLS = [
   'sonic clients',
   'sonic list',
@@ -84,7 +86,7 @@ export const REMOTE_SONIC = [
   'sonic keys',
   ...SET_TOOLS,
 ] as const satisfies readonly Tool[];
-/** Commands that connect to a server. */
+/** Commands that can connect to a server. */
 export const CONNECTING = [
   'tardis',
   ...READERS,
@@ -98,7 +100,7 @@ export const ACCOUNT_TOOLS = [
   ...READERS,
   ...SET_TOOLS,
 ] as const satisfies readonly Tool[];
-/** Commands that open a client which may have a password. */
+/** Commands that may need the password of the client. */
 export const PASSWORD_TOOLS = [
   ...CONNECTING,
   'sonic rebuild',

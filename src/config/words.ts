@@ -8,9 +8,9 @@ import { TardisError } from '../errors/index.js';
 export const MAX_WORDS = 65_536;
 
 /**
- * Returns the words of a text. `'…'` is literal; in `"…"` and outside of quotes, a backslash makes the next
- * character literal. With `comments`, a word that begins with `#` starts a comment up to the end of the line.
- * `where` names the place in errors. Throws CONFIG_INVALID for an open quote, a backslash at the end, or too many words.
+ * Returns the words of a text. Text in `'…'` is literal. In `"…"`, and outside of quotes, a backslash makes the next
+ * character literal. With `comments`, a word that begins with `#` starts a comment up to the end of the line. `where`
+ * names the place in errors. Throws CONFIG_INVALID for an open quote, a backslash at the end, or too many words.
  */
 export function splitWords(text: string, where: string, comments = false): string[] {
   return split(text, where, { comments, isBetween: (character) => /\s/.test(character) });

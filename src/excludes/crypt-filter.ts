@@ -1,6 +1,6 @@
 /**
- * Chooses the algorithm with which the content of a file is stored. The first tag in a filter file with rules that
- * accept the file decides. A tag is `#NAME,ALGORITHM`, followed by its rules, one per line.
+ * Chooses the algorithm with which the content of a file is stored. The first tag of the filter file whose rules accept
+ * the file decides. A tag is `#NAME,ALGORITHM`, followed by its rules, one per line.
  */
 import { Scheme, type SchemeNumber } from '../model/index.js';
 import {

@@ -42,8 +42,8 @@ export interface Decision {
 }
 
 /**
- * A rule file that could not be read. It may contain rules that keep entries, and excluded entries count as deleted.
- * Therefore a rule that keeps everything replaces it, unless rule files further down exclude entries.
+ * A rule file that could not be read. It may contain rules that keep entries, and excluded entries count as deleted. So
+ * a rule that keeps everything replaces the file. Rule files further down can still exclude entries.
  */
 export interface RuleProblem {
   readonly name: Buffer;

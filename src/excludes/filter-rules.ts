@@ -108,7 +108,10 @@ export class FilterLineReader {
   }
 }
 
-/** Returns the lines of a filter file; those that begin with `#` are comments. Throws CONFIG_INVALID. */
+/**
+ * Returns the lines of a filter file without comments, which begin with `#`. Throws CONFIG_INVALID, also if no line
+ * accepts anything.
+ */
 export function parseFilterFile(file: FilterFile): FilterLine[] {
   const reader = new FilterLineReader(file.path);
   const lines = linesOf(file)

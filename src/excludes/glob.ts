@@ -195,8 +195,8 @@ const literal = (byte: number): Token => ({ kind: Kind.literal, byte, set: undef
 function tokensOf(glob: string): Token[] | undefined {
   const tokens: Token[] = [];
   /**
-   * True while only plain text was read. Git removes this text first, and so treats a `**` after it as one at the
-   * beginning.
+   * True while only plain text was read. Git removes this text first, so it treats a `**` after the text as if it were
+   * at the beginning.
    */
   let isPlainSoFar = true;
   let at = 0;

@@ -106,8 +106,8 @@ export class RuleList {
   }
 
   /**
-   * Returns the rule that decides about a name. `beneath` is the path of its directory, relative to the
-   * list's directory.
+   * Returns the rule that decides about a name; undefined if no rule matches. `beneath` is the path of its directory,
+   * relative to the list's directory.
    */
   find(name: string, beneath: string, isDirectory: boolean): Rule | undefined {
     const plain = this.plain.get(name);

@@ -9,8 +9,8 @@ const table: Language = LANGUAGES[code] ?? ENGLISH;
 const plurals = new Intl.PluralRules(code);
 
 /**
- * Language tag for the format of dates and numbers. It is the browser's own tag if that is of the language of the
- * texts.
+ * Language tag for the format of dates and numbers: the first tag of the browser that is of the language of the texts;
+ * without such a tag, that language.
  */
 export const LOCALE: string =
   navigator.languages.find((tag) => tag.toLowerCase().startsWith(code)) ?? code;

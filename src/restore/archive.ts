@@ -53,7 +53,9 @@ export interface ArchiveFormat {
   readonly name: string;
   /** True if the bytes of the current file are being written, so that the file can no longer be omitted. */
   isBegun: boolean;
-  /** True unless the format stores each further name of a file as a separate file. */
+  /**
+   * True if the format can store a further name of a file as a link. Otherwise each name is stored as a separate file.
+   */
   readonly hasHardLinks: boolean;
   /** Returns the name of the entry's kind if the archive cannot contain this entry; otherwise undefined. */
   refusal(type: EntryTypeNumber, path: Buffer): string | undefined;

@@ -48,8 +48,8 @@ export class ContentReader {
   }
 
   /**
-   * Announces the contents that are read next, in their order, so that some can be decoded ahead and without their
-   * records.
+   * Announces the contents that are read next, in their order. A content whose record contains no other of these
+   * contents can then be decoded ahead, without the rest of its record.
    */
   expect(contents: readonly (readonly ContentPiece[])[]): void {
     this.lone.plan(contents, (piece) => this.readers.has(recordKey(piece)));

@@ -22,7 +22,10 @@ export class Devices {
     this.roots = roots;
   }
 
-  /** Returns a key for the device that a path is on. Looks up each directory between the path and its root. */
+  /**
+   * Returns a key for the device that a path is on. Looks up each directory between the path and its root. Returns an
+   * empty key for a path below no root.
+   */
   async above(path: Buffer): Promise<string> {
     const found = rootAbove(this.roots, path);
     if (found === undefined) return '';

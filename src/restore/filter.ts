@@ -1,6 +1,7 @@
 /**
  * Selects the paths to restore by patterns to include and to exclude, in the syntax of a backup's `--exclude`. If a
- * path is excluded, everything below it is omitted too. If a path is included, everything below it is restored too.
+ * path is excluded, everything below it is omitted too. If a path is included, everything below it is restored too,
+ * except what is excluded.
  */
 import { parseRule, RuleList } from '../excludes/index.js';
 

@@ -65,8 +65,8 @@ export class HeldFiles {
   }
 
   /**
-   * Removes and returns the held files of some records. It takes record after record, until the files have at least
-   * `bytes` bytes and their number is at least `count`.
+   * Removes and returns the held files of some records. It takes record after record, those with the most bytes of held
+   * files first, until the files have at least `bytes` bytes and their number is at least `count`.
    */
   take(bytes: number, count: number): LocatedFile[] {
     const all = [...this.groups.values()].flatMap((records) => [...records.values()]);

@@ -20,7 +20,7 @@ export class FailedBefore {
     return new FailedBefore(new Set(paths.map((path) => path.toString('latin1'))));
   }
 
-  /** Parses a value that `toJson` returned. */
+  /** Parses a value that `toJson` returned. Any other value counts as no failed paths. */
   static from(read: unknown): FailedBefore {
     if (read === EVERYTHING) return new FailedBefore(undefined);
     if (!Array.isArray(read)) return FailedBefore.none;

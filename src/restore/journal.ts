@@ -184,9 +184,9 @@ export class RestoreJournal {
   }
 
   /**
-   * Ends the restore, and removes the journal unless the next run of the same command needs it to repair failures. It
-   * is needed for the times of created directories (`hasDirectories`), or if an entry lacks attributes. A journal that
-   * stays is durable.
+   * Ends the restore, and removes the journal unless the next run of the same command needs it to repair failures. The
+   * journal is needed if an entry lacks attributes. It is also needed if there are other failures and the run has
+   * created directories (`hasDirectories`), whose times must be set again. A journal that stays is durable.
    */
   async end(failures: readonly RestoreFailure[], hasDirectories: boolean): Promise<void> {
     const lacksPart = failures.some(({ error }) => error.code === 'ATTRIBUTE_NOT_SET');

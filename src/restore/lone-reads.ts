@@ -1,7 +1,6 @@
 /**
- * Decodes lone contents ahead of a stream. A content is lone if the stream needs nothing else of its record; it is
- * decoded without the rest of the record. Such a content equals an older one: its record is elsewhere, and would be
- * decoded only for this content.
+ * Decodes lone contents ahead of a stream, each without the rest of its record. A content is lone if the stream needs
+ * nothing else of its record, for example if the content equals one of a much older backup.
  */
 import type { ContentPiece, History, ObjectReader } from '../history/index.js';
 import { fetchRecord, loneAmong, recordKey } from '../delta/index.js';
@@ -16,7 +15,9 @@ const AHEAD = 3;
 
 interface LoneRead {
   readonly piece: ContentPiece;
-  /** The decoded bytes; undefined if they must be read with their record. */
+  /**
+   * The decoded bytes, or undefined if they must be read with their record. Undefined itself until decoding has begun.
+   */
   bytes: Promise<Buffer | undefined> | undefined;
 }
 
@@ -90,7 +91,8 @@ export class LoneReads {
         : { directory };
     const content = { offset, sizeBytes };
     const { output } = await this.decoder.run('decode', { source, record, content, keys });
-    // A record in chunks, or one that has no such content, is judged by who reads it as a whole.
+    // A record in chunks, or a record that lacks this content, is left to the reader of whole records, which reports
+    // its damage.
     if (!output.isWhole || output.startBytes !== offset || output.bytes.length !== sizeBytes) {
       return undefined;
     }

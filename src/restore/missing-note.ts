@@ -21,7 +21,9 @@ export class MissingNote {
     }
   }
 
-  /** Returns the name of the note. If an entry has this name, it gets an unpredictable ending. */
+  /**
+   * Returns the name of the note. If an entry of the archive has this name, the note gets a random mark in its name.
+   */
   get name(): Buffer {
     const mark = this.isTaken ? `-${randomBytes(MARK_BYTES).toString('hex')}` : '';
     return Buffer.from(`${NAME}${mark}${ENDING}`);

@@ -7,7 +7,7 @@ export class OwnerMap {
   private readonly users = new Map<number, number>();
   private readonly groups = new Map<number, number>();
 
-  /** Creates the map. `owners` are the names at the time of the backup; none of them to keep the numbers. */
+  /** Creates the map. `owners` are the names at the time of the backup; with an empty list, all numbers are kept. */
   constructor(system: System, owners: readonly OwnerRecord[]) {
     const { native } = system;
     for (const { isGroup, id, name } of owners.filter(isOwner)) {

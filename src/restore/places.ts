@@ -199,7 +199,9 @@ export class RestorePlaces {
     if (!this.isDry && files + links + directories > 0) await this.target.sync();
   }
 
-  /** Sets the metadata of the directories, deepest first, and then all flags. It may add to `failures`. */
+  /**
+   * Sets the metadata of the directories, deepest first, and then all flags. Calls of `attempt` may add to `failures`.
+   */
   finish(
     attempt: (path: Buffer, work: () => FailedAttribute[]) => void,
     failures: readonly RestoreFailure[],

@@ -241,8 +241,9 @@ export class RestorePolicy {
   }
 
   /**
-   * True if an existing entry looks like one that a killed run left unfinished. It was created since that run began. It
-   * is either accessible only to its owner, or complete but without its times.
+   * True if an existing entry looks like one that a killed run left unfinished. It must have been created since that
+   * run began, and be one of these: a symbolic link; a file that only its owner may access; a file with the right size
+   * but without its times; after a reboot, a file that lost its last bytes.
    */
   private isUnfinished(wanted: HistoryEntry, there: Entry): boolean {
     const { resume } = this;

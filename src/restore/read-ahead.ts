@@ -124,8 +124,8 @@ export class ReadAhead implements ObjectReader {
   }
 
   /**
-   * Removes a piece. If `data` is given, its memory is freed at once; otherwise V8 would collect garbage after every
-   * few pieces.
+   * Removes a piece, and frees the memory of `data` at once if it is given. If that memory were left to V8, V8 would
+   * collect garbage after every few pieces.
    */
   private drop(piece: Piece, data?: Uint8Array): void {
     if (data !== undefined) releaseMemory(data);

@@ -65,7 +65,10 @@ function lostTimes(earlyNs: bigint, lateNs: bigint): string[] {
   return [...fine, ...late];
 }
 
-/** Returns the unit to which a time was rounded; undefined if the stored time is another one. */
+/**
+ * Returns the unit to which a time was rounded; empty if it was stored exactly, undefined if the stored time is not a
+ * rounded one.
+ */
 function unitOf(setNs: bigint, keptNs: bigint): string | undefined {
   const apartNs = setNs > keptNs ? setNs - keptNs : keptNs - setNs;
   return UNITS.find(([ns]) => keptNs % ns === 0n && apartNs < ns)?.[1];

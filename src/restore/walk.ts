@@ -69,8 +69,9 @@ export interface WalkVisitor<D extends OutputDirectory> {
    */
   directory(plain: OutputDirectory, above: D | undefined): D;
   /**
-   * Handles an entry that is not a directory, or a directory that was itself selected. `made` is the visitor's object
-   * for such a directory. Returns false to skip the entry.
+   * Handles an entry that the filter includes. `made` is the visitor's object for it, if it is a directory. Returns
+   * false to skip the entries of a directory. A directory that is only passed on the way to included entries is not
+   * visited.
    */
   visit(visited: Visited<D>, made: D | undefined): boolean;
   /**

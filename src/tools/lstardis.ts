@@ -56,7 +56,9 @@ const command = toolCommand({
   },
 });
 
-/** Prints everything that could not be proven, and returns the exit status. */
+/**
+ * Prints the doubts of the history about its sets. Returns the exit status: 3 if there are doubts, otherwise `status`.
+ */
 function printDoubts({ doubts }: History, status: number): number {
   for (const doubt of doubts) process.stderr.write(`lstardis: ${displayText(doubt)}\n`);
   return doubts.length > 0 ? PARTLY : status;
@@ -136,7 +138,10 @@ class Lister {
     this.listings = new ListingsAhead(history, set.set, isWholeTree, { withDigests });
   }
 
-  /** Returns the absolute paths to list. */
+  /**
+   * Returns the absolute paths to list. With --glob, these are the paths in the set that match. Throws NO_SUCH_PATH if
+   * none matches.
+   */
   async requestedPaths(): Promise<Buffer[]> {
     const paths = this.view.paths.map(absolutePath);
     const found: Buffer[] = [];
@@ -173,7 +178,10 @@ class Lister {
     else await this.directories({ path, entry, depth: 0, above: undefined });
   }
 
-  /** Prints the versions of a path that the sets prove, and an error for the other versions. */
+  /**
+   * Prints the versions of a path that the sets prove, and an error for the other versions. Throws NO_SUCH_PATH if the
+   * path has no versions.
+   */
   private async listVersions(path: Buffer, which: Which): Promise<void> {
     const { history, set, sets, view } = this;
     const { versions, refused } = await provenVersions(history, path, await history.versions(path));
@@ -187,8 +195,9 @@ class Lister {
   }
 
   /**
-   * Returns the kind of versions to show; undefined to list entries. By default a file shows its versions, unless one
-   * set is requested.
+   * Returns the kind of versions to show; `none` to list entries. The option --versions decides if it is given. A range
+   * of sets shows `change`. Otherwise only a path that is not a directory shows `change`, and only without --backup,
+   * --date, --glob and --dirinfo.
    */
   private versionsOf(entry: HistoryEntry | undefined): Which {
     const { versions, backup, date, globs, directoryItself } = this.view;
@@ -231,7 +240,10 @@ class Lister {
     print(paint.part('header', `${displayName(path)}:`));
   }
 
-  /** Prints the entries of a directory, page by page if they need no sorting. Returns its directories. */
+  /**
+   * Prints the entries of a directory, page by page if they need no sorting. Returns its subdirectories for --recurse,
+   * otherwise none.
+   */
   private async entries(directory: Directory, isMany: boolean): Promise<HistoryEntry[]> {
     const { view } = this;
     const { path, entry } = directory;
@@ -271,7 +283,10 @@ class Lister {
     return damage !== undefined;
   }
 
-  /** Prints an error for each entry that cannot be listed, and the advice for each error code once. */
+  /**
+   * Prints the error of an entry that cannot be listed, and the advice for its code at its first error. The exit status
+   * is then 3.
+   */
   private printDamage(path: Buffer, { message, code }: TardisError): void {
     this.status = PARTLY;
     process.stderr.write(`lstardis: ${displayName(path)}: ${displayText(message)} [${code}]\n`);

@@ -157,7 +157,8 @@ function localServer(
 }
 
 /**
- * Removes a trailing `--config`, which the default of Tardis has. The option is added before the file name in any case.
+ * Removes a trailing `--config`, with which the default command of Tardis (Python) ends. The caller adds this option
+ * before the file name in any case.
  */
 function withoutConfig(command: readonly string[] | undefined): readonly string[] | undefined {
   return command?.at(-1) === '--config' ? command.slice(0, -1) : command;

@@ -205,7 +205,8 @@ function warnOfOpenDoors(settings: Settings<'tardisd'>, address: Address, log: L
 
 /**
  * Reports to a parent that this server listens, and stops when the parent ends. A child of `tardis --local` also
- * ignores SIGINT, since Ctrl-C reaches both processes, and the client ends the session in order.
+ * ignores SIGINT, since Ctrl-C reaches both processes, and the client ends the session in order. Returns false if there
+ * is no such parent.
  */
 function reportToParent(local: string | undefined, stop: () => void): boolean {
   if (local === undefined || !isPipe(PARENT_FD)) return false;

@@ -56,7 +56,10 @@ async function start(given: MountSettings, found: FoundSettings): Promise<number
   }
 }
 
-/** Splits the paths into a source and the mount point. A source that begins with a slash is a store. */
+/**
+ * Splits the paths into a source and the mount point. A source that begins with a slash is used as the store, unless
+ * the command line has --database.
+ */
 function placesOf(
   settings: MountSettings,
   found: FoundSettings,

@@ -43,8 +43,8 @@ export class AsideDecoder implements Decoder {
   private readonly spare: SpareMemory | undefined;
 
   /**
-   * `mostAtOnce`: number of records that are decoded at once. The others wait, without memory of their own. `spare` is
-   * given if the caller gives decoded bytes back (`reuse`).
+   * `mostAtOnce`: number of records that are decoded at once. Further requests wait, and hold no memory while they
+   * wait. `spare` is given if the caller gives decoded bytes back (`reuse`).
    */
   constructor(system: System, mostAtOnce = DECODED_AT_ONCE, spare?: SpareMemory) {
     this.spare = spare;

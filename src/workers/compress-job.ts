@@ -53,7 +53,7 @@ export class Ciphers {
     this.keys = keys;
   }
 
-  /** Returns a cipher for a new record of a scheme; undefined for the usual one. */
+  /** Returns a cipher for a new record. If `scheme` is undefined, the record gets the usual scheme. */
   fresh(scheme: SchemeNumber | undefined): RecordCipher {
     const startMs = performance.now();
     const cipher = RecordCipher.fresh(this.native, this.keys, scheme);

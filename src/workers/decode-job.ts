@@ -71,7 +71,7 @@ export function decodeHere(native: NativeCalls, body: BodyToDecode): void {
   digestContents(native, target, contents);
 }
 
-/** Writes the SHA-256 of each content before its offset and size. */
+/** Writes the SHA-256 of each content to its row in `contents`, before the offset and the size. */
 function digestContents(native: NativeCalls, bytes: Buffer, contents: Buffer): void {
   for (let at = 0; at < contents.length; at += CONTENT_ROW_BYTES) {
     const offset = contents.readUInt32LE(at + DIGEST_BYTES);

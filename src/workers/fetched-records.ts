@@ -2,7 +2,10 @@
 import type { ObjectReader } from '../store/index.js';
 import type { RestoreRecord } from './restore-types.js';
 
-/** Returns a reader of these records, whose bytes follow one another in `stored`. It rejects with ENOENT for others. */
+/**
+ * Returns a reader of these records, whose bytes follow one another in `stored`. It rejects with ENOENT for other
+ * records.
+ */
 export function fetchedRecords(
   records: readonly RestoreRecord[],
   stored: Uint8Array,

@@ -146,7 +146,7 @@ class HashParcel {
     }
   }
 
-  /** Reads the files that need no decision, from one row on. Returns the offset of the next row. */
+  /** Reads the next files in one call of the addon (see ManyReads). Returns the offset of the first row left. */
   private readMany(path: Buffer, directory: number | Error, at: number, end: number): number {
     const { reads, rows, places, crypt, out, system } = this;
     if (reads === undefined || typeof directory !== 'number' || reads.isAloneNext()) return at;

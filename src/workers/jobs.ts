@@ -18,7 +18,7 @@ export interface WalkInput {
   /** New directories get this slot, and every `slotStride`-th after it. */
   readonly firstFreeSlot: SlotNumber;
   readonly slotStride: number;
-  /** True to enter other file systems below. */
+  /** True to enter other file systems below the roots. */
   readonly crossDevices?: boolean;
   /** Depth below the roots at which directories are no longer entered; 0 for no limit. */
   readonly maxDepth?: number;
@@ -78,7 +78,7 @@ export interface OpenDirectory {
   readonly entries: number;
 }
 
-/** Lists a page of a large directory again. */
+/** Input of the job that lists a page of a large directory again. */
 export interface PageInput {
   /** A block with the directory only. */
   readonly directory: DirectoryBlock;
@@ -272,7 +272,7 @@ export interface DeltaOutcome {
   readonly rawBytes: number;
 }
 
-/** Tests whether a file has anything in common with its basis. */
+/** Input of the job that tests if a file has anything in common with its basis. */
 export interface SniffInput {
   readonly directoryPath: Uint8Array;
   readonly row: Uint8Array;

@@ -246,7 +246,7 @@ function signatureMaker(input: RangeInput, system: System): SignatureMaker | und
 
 const READING_FLAGS = RowFlag.changedWhileRead | RowFlag.unsettled | RowFlag.sparse;
 
-/** Updates a row from the open file. */
+/** Updates a row from the status of the open file. */
 function refreshRow(row: Buffer, stat: fs.BigIntStats): void {
   row[RowOffset.type] = EntryType.file;
   row.writeUInt16LE(Number(stat.mode & 0o7777n), RowOffset.permissions);

@@ -29,7 +29,7 @@ export interface RestoreInput {
   /** Directories beneath the target, concatenated. */
   readonly directories: Uint8Array;
   readonly directoryEnds: Uint32Array;
-  /** The pieces of files in parts, and of sparse files. */
+  /** The pieces of each file that has several, is sparse or is a delta, by the index of the file. */
   readonly inParts: readonly { readonly file: number; readonly pieces: readonly RestorePiece[] }[];
   /** See MetadataOption of the addon. */
   readonly ownerOptions: number;
@@ -40,7 +40,8 @@ export interface RestoreInput {
 }
 
 /**
- * Handling of an existing file of the same name, as bits. Without any bit, the existing file is kept and reported.
+ * How a file is restored, as bits. Without `replace`, `compare` and `dress`, an existing file of the same name stays
+ * and is reported as an error.
  */
 export const RestoreHow = Object.freeze({
   /** Replaces the existing file by a new file, once the new one is complete. */
@@ -51,11 +52,13 @@ export const RestoreHow = Object.freeze({
   pretend: 4,
   /** Sets the metadata of an existing file that is kept. Without `compare`, its content is known to be right. */
   dress: 8,
-  /** The pieces are in `inParts`. */
+  /**
+   * The content has several pieces, is sparse or is a delta. Its pieces are in `RestoreInput.inParts`, not in `places`.
+   */
   inParts: 16,
 });
 
-/** Value in `places`: the file is empty, or in parts. */
+/** Value in `places` instead of the number of a record: the file is empty, or its pieces are in `inParts`. */
 export const NO_RECORD = 0xffff_ffff;
 export const PLACE_NUMBERS = 4;
 
@@ -85,7 +88,10 @@ export interface RestoreJobFailure {
   readonly file: number;
   /** True if the file was restored, but without one of its attributes. */
   readonly isRestored: boolean;
-  /** Digest of the piece that was being read or written. */
+  /**
+   * Digest of the damaged basis of a delta, otherwise of the piece that was being read or written; undefined for an
+   * empty file, and if `isRestored`.
+   */
   readonly digest: Uint8Array | undefined;
   readonly error: WireError;
 }

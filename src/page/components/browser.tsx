@@ -122,7 +122,10 @@ function useSelection({ place, chosen }: BrowserProps) {
   return { selection, selectedSet: set ?? chosen.set, toggle, clear, canSelect };
 }
 
-/** Returns the place of a row. A path that is missing in the set is shown in the last set that contains it. */
+/**
+ * Returns the change of the place that opens a row. A path that is missing in the browsed set is shown in the last set
+ * that contains it.
+ */
 function openedPlace({ path, entry, inSet }: EntryRow): Partial<Place> {
   const set = inSet === undefined ? {} : { set: inSet, showsChanges: false };
   if (entry === undefined || entry.type === 'directory') {

@@ -163,7 +163,7 @@ function Policies({ overwrite, setOverwrite, isRunning }: PoliciesProps) {
   );
 }
 
-/** Returns a function that starts a restore and requests its state until it ends. */
+/** Returns the state of a restore, and functions that start and stop it. Requests the state regularly while it runs. */
 function useRestore() {
   const [state, setState] = useState<RestoreState>();
   const [error, setError] = useState<ApiError>();

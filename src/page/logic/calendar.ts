@@ -86,7 +86,8 @@ export function lateSets(sets: readonly Timed[]): Map<number, number> {
 
 /**
  * Present state of a client: late, on time or unknown. The page does not know a schedule. So the state is determined
- * from the usual distance of sets, or from a backup in the last day.
+ * from the usual distance of sets. If there are too few sets for that, a client with a backup in the last 26 hours is
+ * on time.
  */
 export type Standing =
   | { readonly kind: 'late'; readonly days: number }

@@ -19,7 +19,7 @@ export const MAX_TEXT_BYTES: number = 256 << 10;
 /** Maximum size of a text that is compared. */
 export const MAX_DIFF_BYTES: number = 2 << 20;
 
-/** Returns the media type of an image by the ending of its name. */
+/** Returns the media type of an image by the ending of its name; undefined for other files. */
 export function imageType(name: string): string | undefined {
   const ending = /\.([a-z]{2,4})$/i.exec(name)?.[1]?.toLowerCase();
   return ending !== undefined && Object.hasOwn(IMAGES, ending) ? IMAGES[ending] : undefined;

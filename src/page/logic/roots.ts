@@ -2,7 +2,8 @@
 import { isBelow, joinPath } from './paths.js';
 
 /**
- * Returns the segments that a directory above the roots contains; undefined if the directory is a root or below one.
+ * Returns the segments that a directory above the roots contains; undefined if the directory is a root or is below a
+ * root.
  */
 export function aboveRoots(path: string, roots: readonly string[]): string[] | undefined {
   if (roots.some((root) => isBelow(path, root))) return undefined;

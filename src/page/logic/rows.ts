@@ -29,7 +29,7 @@ export function rowOf<E extends RowEntry>(directory: string, entry: E): Row<E> {
   return { path, entry, name: entry.name, inSet: undefined, isDeleted: false };
 }
 
-/** Returns a comparison function for the order of the API. Rows that are equal in it are sorted by name. */
+/** Returns a comparison function for the order in which the API sorts. Rows with equal values are sorted by name. */
 export function comparison(
   sort: Sort,
   order: Order,
@@ -131,7 +131,10 @@ export function changedRow<E extends RowEntry>(
   };
 }
 
-/** Returns the next row whose name begins with a text, without regard to case; undefined if there is none. */
+/**
+ * Returns the index of the next row whose name begins with a text, without regard to case; undefined if there is none.
+ * The search begins at `from`, and continues from the first row.
+ */
 export function rowBeginning(rows: readonly Row[], text: string, from: number): number | undefined {
   const wanted = text.toLowerCase();
   for (let step = 0; step < rows.length; step += 1) {

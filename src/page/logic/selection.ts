@@ -18,7 +18,7 @@ export function without(selection: Selection, path: string): Selection {
   return new Set([...selection].filter((one) => one !== path));
 }
 
-/** Returns the selection with more paths, up to the maximum number. */
+/** Returns the selection with more paths, up to the maximum number. Selected paths below the added ones are removed. */
 export function withPaths(selection: Selection, paths: readonly string[]): Selection {
   const more = new Set(paths);
   const kept = [...selection].filter((one) => !includes(more, one));
@@ -34,8 +34,9 @@ export function includes(selection: Selection, path: string): boolean {
 }
 
 /**
- * Returns the rows that may be selected together, since an archive or a restore is of one set. This is the set of the
- * rows that are already selected. If none is, it is the browsed set, or else the set of the first row.
+ * Returns one set, and the rows of that set, since an archive or a restore is of one set. The set is that of the rows
+ * that are already selected (`selected`). If none is selected, it is the browsed set if a row is of it, otherwise the
+ * set of the first row.
  */
 export function ofOneSet<R extends { readonly inSet: number | undefined }>(
   rows: readonly R[],

@@ -20,7 +20,10 @@ const AROUND = 3;
 const MAX_DIFF_MS = 1500;
 const MAX_ROWS = 5000;
 
-/** Returns the rows of the differences; undefined if the texts are too large and too different. */
+/**
+ * Returns the rows that show the differences. Undefined if the comparison takes too long, or if there are too many
+ * rows.
+ */
 export function diffRows(before: string, after: string): DiffRow[] | undefined {
   const parts = diffLines(before, after, { timeout: MAX_DIFF_MS });
   if (parts === undefined) return undefined;

@@ -116,8 +116,8 @@ class SourceComparison {
   }
 
   /**
-   * Returns the finding about a difference; undefined if the entry changed after the set. Returns `foreign` if the
-   * entry is on another file system, which the set need not contain.
+   * Returns the finding about a difference; undefined if the entry changed after the set or is gone. Returns `foreign`
+   * if the entry is on another file system, which the set need not contain.
    */
   private judge(
     { path, before, after, aspects }: Difference,

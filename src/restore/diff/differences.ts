@@ -107,7 +107,9 @@ class Walk {
     this.roots = roots;
   }
 
-  /** Compares the roots below a path that neither side has an entry for. */
+  /**
+   * Compares the roots below a path that neither side has an entry for. Throws NO_SUCH_PATH if there are no such roots.
+   */
   async *above(paths: { before: Buffer; after: Buffer }): AsyncGenerator<Compared, void> {
     const { before, after } = this.request;
     const below = [...new Set([...this.roots.before, ...this.roots.after])]

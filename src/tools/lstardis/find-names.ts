@@ -22,7 +22,10 @@ export interface FoundPath {
   readonly path: Buffer;
   /** Versions of the path, newest first; at least one. */
   readonly versions: readonly PathVersion[];
-  /** The first complete set without the path; undefined if the path still exists. */
+  /**
+   * The first complete set that proves the path gone; undefined if the path still exists, or if no later set has a root
+   * above it.
+   */
   readonly goneSince: SetNumber | undefined;
 }
 
@@ -72,7 +75,7 @@ class Finder {
     this.places = new NamePlaces(request.history, request.sets, request.roots);
   }
 
-  /** Finds roots by their paths, since they have no name in a directory. */
+  /** Adds the roots whose last names match. A root has no name in a directory, so `entries` does not find it. */
   async roots(): Promise<void> {
     const { history, pattern, roots } = this.request;
     const paths = new Map(

@@ -124,7 +124,7 @@ export function arranged(entries: readonly HistoryEntry[], view: View): readonly
   return view.reverse ? sorted.toReversed() : sorted;
 }
 
-/** Prints entries in the given order. `directory` is included in JSON if several directories are listed. */
+/** Prints entries in the given order. JSON includes `directory`, which is given if several directories are listed. */
 export function printEntries(
   entries: readonly HistoryEntry[],
   view: View,

@@ -14,7 +14,7 @@ interface Found {
   readonly entry: HistoryEntry;
 }
 
-/** Returns the matching paths in order. Throws NO_SUCH_PATH if nothing matches. */
+/** Returns the matching paths, sorted by their bytes. Throws NO_SUCH_PATH if nothing matches. */
 export async function matchingPaths(
   history: History,
   set: SetNumber,

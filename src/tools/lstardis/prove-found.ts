@@ -22,12 +22,12 @@ export interface ProvenFinds {
   readonly refused: readonly Buffer[];
 }
 
-/** A version that a set must show at a path. */
+/** A statement that a set must prove: that a path has a version, or that the path does not exist. */
 interface Claim {
   readonly path: Buffer;
   /** The version that must be shown; undefined if the path must not exist. */
   readonly version: PathVersion | undefined;
-  /** The first of these sets with a root above the path must show the version. */
+  /** The first of these sets that has a root at or above the path must prove the statement. */
   readonly sets: readonly SetNumber[];
   isProven: boolean;
 }
@@ -71,8 +71,7 @@ interface Span {
 }
 
 /**
- * The sets that can prove a version: those that show it and are complete. If none is complete, all sets that show
- * it.
+ * The sets that can prove a version: the complete sets that show it. If there is none, these are all sets that show it.
  */
 class Spans {
   private readonly known = new Map<string, Span>();

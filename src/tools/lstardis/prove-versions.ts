@@ -24,7 +24,10 @@ export async function provenVersions(
   };
 }
 
-/** Sets without the path; `lastSet` is undefined if the newest set is one of them. */
+/**
+ * A version of the path, or a gap: sets without the path. A gap has no entry. `lastSet` is undefined if the newest set
+ * is the last one.
+ */
 interface Gap {
   readonly entry: unknown;
   readonly firstSet: SetNumber;
@@ -32,8 +35,8 @@ interface Gap {
 }
 
 /**
- * Returns all versions, and the gaps that the sets prove. Also returns an error for each other gap. A gap is an item
- * without an entry.
+ * Returns the versions and gaps in `shown`, without the gaps that the sets do not prove. Also returns an error for each
+ * of those gaps.
  */
 export async function provenGaps<T extends Gap>(
   history: History,

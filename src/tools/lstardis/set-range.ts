@@ -45,8 +45,8 @@ function halvesOf(text: string, pattern: RegExp, option: string, form: string): 
 }
 
 /**
- * Returns the start of a range of dates. A day without a time is parsed as the end of that day, so it is changed to the
- * beginning.
+ * Returns the start of a range of dates. A date without a time is parsed as the end of a day, so it is changed to the
+ * beginning of that day.
  */
 async function startOf(text: string, nowMs: number): Promise<number> {
   const momentMs = await parseDate(text, nowMs);

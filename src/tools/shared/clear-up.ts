@@ -31,7 +31,7 @@ interface Cleared {
 
 /**
  * If `clearUp` is set, frees the space of deleted sets. Then calls `report`, with undefined if nothing was freed here.
- * It is called even if the garbage collection fails, since the sets are deleted then too. Throws INTERRUPTED.
+ * `report` is called even if the garbage collection fails, since the sets are deleted then too. Throws INTERRUPTED.
  */
 export async function clearUpAfter(
   { system, there, options, signal }: Cleared,

@@ -8,7 +8,10 @@ import { LsColors } from './ls-colors.js';
 const PARTS = ['header', 'directory', 'link', 'file', 'executable', 'other', 'gone'] as const;
 export type ColorPart = (typeof PARTS)[number];
 
-/** Returns the text in a style of Node, for example `bold`. */
+/**
+ * Returns the text in a style of Node.js (`util.inspect.colors`), for example `bold`. Throws CONFIG_INVALID for another
+ * name.
+ */
 export function styled(name: string, text: string): string {
   const [begin, end] = styleOf(name);
   return `\u001b[${begin}m${text}\u001b[${end}m`;
@@ -46,7 +49,7 @@ export interface ColorChoice {
   readonly spec: string;
   readonly isChosen: boolean;
   readonly lsColors: string | undefined;
-  /** True to style output, false not to; undefined styles a terminal, unless NO_COLOR is set. */
+  /** True to style output, false not to; if undefined, `showsColors` decides by the terminal and the environment. */
   readonly isRequested: boolean | undefined;
 }
 
@@ -100,7 +103,10 @@ function partOf({ type, permissions }: Entry): ColorPart {
   return (permissions & EXECUTE) === 0 ? 'file' : 'executable';
 }
 
-/** Returns a style of Node by its name; `on_red` is an alias of the red background. */
+/**
+ * Returns a style of Node.js by its name. `on_red` stands for `bgRed`, and other backgrounds are written likewise.
+ * Throws CONFIG_INVALID for an unknown name.
+ */
 function styleOf(name: string): Style {
   const ground = /^on_(.)(.*)$/.exec(name);
   const known = ground === null ? name : `bg${ground[1]!.toUpperCase()}${ground[2]}`;

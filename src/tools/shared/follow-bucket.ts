@@ -6,7 +6,7 @@ import { byteText, nodeSystem } from '../../system/index.js';
 import { isSetAbove } from './precedence.js';
 import { printAbove } from './progress-line.js';
 
-/** Time after a check for new commits in which it is not repeated, for commands that read once. */
+/** Minimum time between two checks for new commits, for commands that read once. */
 const DEFAULT_EVERY_MS = 30_000;
 const MS = 1000;
 

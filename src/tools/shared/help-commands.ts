@@ -56,7 +56,7 @@ export const COMMANDS_HELP = {
   tardisremote: {
     summary: 'Serves the clients of a store over HTTP, for reading.',
     about: [
-      'tardisremote serves the interface of docs/api.md to programs and browsers. lstardis, regenerate, tardiff, tardisfs, tardis-web and the reports of sonic read through it with --server https://HOST:7430/. A login takes the password of a client or of one of its accounts, or a token (`sonic account --token`). tardisremote has no keys, so it sends the data of an encrypting client as it is, encrypted. With --server, only tokens log in: they are passed on to that tardisd.',
+      'tardisremote serves the interface of docs/api.md to programs and browsers. lstardis, regenerate, tardiff, tardisfs, tardis-web and the reports of sonic read through it with --server https://HOST:7430/. A login takes the password of a client or of one of its accounts, or a token (`sonic account --token`). tardisremote has no keys, so it sends the data of an encrypting client as it is, encrypted. With --server, a login takes only a token, which is passed on to that tardisd.',
     ],
     examples: [
       example(
@@ -77,8 +77,8 @@ export const READERS_HELP = {
   regenerate: {
     summary: 'Restores files and directories.',
     about: [
-      'Each PATH is restored as OUTPUT/NAME, where NAME is the last part of the path (with --hierarchy, the whole path), and ' +
-        'checked against its digests. Existing files with the same type, size and time are kept; a file is replaced only when the new one is ' +
+      'Each PATH is restored as OUTPUT/NAME, where NAME is the last part of the path (with --hierarchy, the whole path). Its contents are ' +
+        'compared with their digests. Existing files with the same type, size and time are kept; a file is replaced only when the new one is ' +
         'complete. To continue an interrupted restore, run the same command again. Users other than root can restore only ' +
         'what the owners and permissions in the set let them read.',
       'A date without a time means the end of that day, in local time. Ages: 30min, 12h, 3d, 2w, 6mo, 1y.',
@@ -136,7 +136,7 @@ export const READERS_HELP = {
       example(`lstardis ${D} -V week /home/me/a.txt`, 'lists the newest version of each week'),
       example(
         `lstardis ${D} -V checksum -O /home/me/a.txt`,
-        'lists the sets that have each content',
+        'lists each content of a file once, with the sets that have it',
       ),
     ],
     notes: [
@@ -149,7 +149,7 @@ export const READERS_HELP = {
     summary: 'Mounts the backup sets of a client as a read-only file system.',
     about: [
       'The mount has a directory for each set; Current, a link to the newest complete set; by-date/YYYY/MM/DD, links to the sets of a day; and versions/PATH, all versions of a file. Each set shows its whole tree under the full paths of its roots. New sets appear by themselves.',
-      'Each long option can also be given as -o NAME=VALUE, several separated by commas: -o database=/srv/tardis,client=laptop. pwfile, pwprog and log stand for password-file, password-prog and logfile. Options of mount(8) that have no effect here are accepted. If two paths are given, the first is the source, as in /etc/fstab. It names a store if it begins with a slash or with s3://, and the command line has no --database; any other source is ignored.',
+      'Each long option can also be given as -o NAME=VALUE, several separated by commas: -o database=/srv/tardis,client=laptop. pwfile, pwprog and log stand for password-file, password-prog and logfile. Options of mount(8) that have no effect here are accepted. If two paths are given, the first is the source, as in /etc/fstab. The source is used as the store if it begins with a slash or with s3://, and if the command line has no --database; otherwise it is ignored.',
       'Without -f, the command returns when the mount is ready or has failed. To unmount, use fusermount3 -u, umount or SIGTERM.',
     ],
     examples: [

@@ -1,7 +1,10 @@
-/** Layout of the options in --help: their terms, their descriptions, and the lines on which both stand. */
+/**
+ * Layout of the options in --help: the flags on the left, and the description beside them or, if they are long, below
+ * them.
+ */
 import { type Command, Help, type HelpConfiguration, type Option } from 'commander';
 
-/** Width of the column of terms. The description of a longer term begins on the next line. */
+/** Width of the left column. The description of longer flags begins on the next line. */
 const MAX_TERM_CHARS = 31;
 
 const plain = new Help();

@@ -76,7 +76,7 @@ export const KEYS_HELP = {
       ),
       example(
         `sonic copy --delete ${AT} --to /media/disk/copy`,
-        'also deletes in the copy what was deleted at the source',
+        'also deletes sets from the copy that were deleted at the source',
       ),
       example(
         'sonic copy --server HOST -C NAME --password-file FILE --to /media/disk/copy',
@@ -185,7 +185,12 @@ export const SETS_HELP = {
   },
   'sonic stats': {
     summary: 'show how much space the store of a client uses, and how much of it is needed',
-    examples: [example(`sonic stats ${AT}`, 'shows the space used, and the largest files')],
+    examples: [
+      example(
+        `sonic stats ${AT}`,
+        'shows the space used, and the directories whose older versions use most of it',
+      ),
+    ],
   },
   'sonic getconfig': {
     summary: 'show settings of the server that are stored with a client',
@@ -198,7 +203,10 @@ export const SETS_HELP = {
   'sonic setconfig': {
     summary: 'store a server setting with a client; it then applies to this client only',
     examples: [
-      example(`sonic setconfig ${AT} KeepDaily 14`, 'keeps a set of each day for 14 days'),
+      example(
+        `sonic setconfig ${AT} KeepDaily 14`,
+        'keeps the newest set of each of the last 14 days that have sets',
+      ),
       example(
         `sonic setconfig --remove ${AT} KeepDaily`,
         'makes the setting of the server apply again',
@@ -230,11 +238,11 @@ export const SETS_HELP = {
       example(`sonic check --read-data ${AT}`, 'also reads all stored data'),
       example(
         `sonic check --read-data=3/7 ${AT}`,
-        'reads the third of seven parts: seven runs read all data',
+        'reads part 3 of 7; seven runs, from 1/7 to 7/7, read all data',
       ),
       example(
         `sonic check --read-data=20G --read-data-age 30 ${AT}`,
-        'reads 20 GiB of the data not read for 30 days',
+        'reads up to 20 GiB of the data that was not read for 30 days',
       ),
       example(
         `sonic check --repair ${AT}`,
@@ -272,7 +280,7 @@ export const SETS_HELP = {
       ),
       example(
         `sonic purge --before "1 year ago" --yes ${AT}`,
-        'deletes sets older than a year without a prompt, for scripts',
+        'deletes sets begun more than a year ago; no prompt, for scripts',
       ),
     ],
     notes: [KEEP_NOTE],
@@ -357,11 +365,11 @@ export const SETS_HELP = {
       ),
       example(
         'sonic bucket --extend --lock-days 60 -D s3://backups/all',
-        'gives new locks of 60 days to objects whose locks end in less than 30',
+        'gives new locks of 60 days to objects whose locks end in less than 30 days',
       ),
       example(
         'sonic bucket --accounts /etc/tardis/accounts -D s3://backups/all',
-        'gives the store the accounts, with their quotas, that the files of a directory describe',
+        'replaces the accounts of the store, with their quotas, by those in the files of a directory',
       ),
     ],
     notes: [
@@ -374,7 +382,7 @@ export const SETS_HELP = {
       example(`sonic rebuild ${AT}`, 'rebuilds the catalog from all packs'),
       example(
         `sonic rebuild --from-backup ${AT}`,
-        'rebuilds it from its newest copy, and what was written to the packs after it',
+        'rebuilds the catalog from its newest copy, and from what was written to the packs after that copy',
       ),
     ],
     notes: ['Exit status: 0 everything is intact, 3 something is damaged or missing, 1 failed.'],

@@ -41,8 +41,8 @@ export function identityAt(
 }
 
 /**
- * Allows a tool that changes sets to work on a store that is older than this machine's memory of it. Only if the user
- * trusts the store.
+ * If the user trusts the store, lets a tool that changes sets work on a store that is older than this machine's memory
+ * of it. Otherwise does nothing, and such a store is refused.
  */
 export function trustOlder(
   history: Pick<History, 'acceptOlder'>,

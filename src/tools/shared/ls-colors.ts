@@ -24,7 +24,7 @@ export class LsColors {
   private readonly dotted = new Map<string, string>();
   private readonly others: [ending: string, code: string][] = [];
 
-  /** Parses the variable. Ignores items that are not understood. */
+  /** Parses the variable. Ignores items that are not understood, and the whole text if it is too long. */
   constructor(text: string) {
     if (text.length > MOST_CHARS) return;
     for (const item of text.split(':')) {

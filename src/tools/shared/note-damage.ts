@@ -4,7 +4,10 @@ import type { RestoreFailure } from '../../restore/index.js';
 import type { System } from '../../system/index.js';
 import type { clientPlace } from './local-store.js';
 
-/** Marks damaged contents in the store of this machine, so that the next backup sends them again. */
+/**
+ * Marks the damaged contents of the failures in the store of this machine, so that the next backup sends them again.
+ * Calls `warn` with the result. For a store on a server (`isRemote`), only warns.
+ */
 export async function noteDamage(
   system: System,
   settings: Parameters<typeof clientPlace>[0],

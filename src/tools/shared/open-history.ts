@@ -39,7 +39,10 @@ export interface Opening {
   readonly triesFirst?: boolean;
 }
 
-/** Maximum size of a catalog that is compared before a quick answer. The comparison takes about 50 milliseconds. */
+/**
+ * Maximum size of a catalog that is compared with the checksums of its pages before a quick answer. The comparison of
+ * 32 MiB takes about 50 milliseconds.
+ */
 const COMPARED_AT_ONCE_BYTES: number = 32 << 20;
 
 /**
@@ -59,8 +62,8 @@ export async function openHistory(
 }
 
 /**
- * Warns if the catalog is damaged. SQLite does not detect a flipped bit in a row, so a tool could print wrong rows
- * without a warning.
+ * Warns if the catalog is damaged; the run then ends with status 3. A catalog of more than `mostBytes` is not read.
+ * SQLite does not detect a flipped bit in a row, so without this a tool could print wrong rows.
  */
 async function warnOfDamage(system: System, catalogPath: string, mostBytes: number): Promise<void> {
   if ((system.files.status(catalogPath)?.sizeBytes ?? 0) > mostBytes) return;
@@ -116,7 +119,10 @@ interface Reach {
   readonly most?: number;
 }
 
-/** Opens a history. The catalog of a store on this machine is compared with the checksums of its pages. */
+/**
+ * Opens a history. For a store on this machine whose client does not encrypt, compares a catalog of up to `most` bytes
+ * with the checksums of its pages.
+ */
 async function openAt(
   system: System,
   settings: PlaceSettings,

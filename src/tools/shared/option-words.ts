@@ -59,8 +59,8 @@ interface LastOption {
 }
 
 /**
- * Returns the option at the end of a word: of `-P`, of `--password`, or the `P` of `-lP`. Returns none for
- * `--password=x`.
+ * Returns the option that a word consists of (`-P`, `--password`), or the first option with a value among joined
+ * letters (the `P` of `-lP`). Returns no option for other words, such as `--password=x`.
  */
 function lastOption(options: readonly Option[], word: string): LastOption {
   const whole = options.find(({ short, long }) => word === short || word === long);

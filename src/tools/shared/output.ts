@@ -28,7 +28,7 @@ export function statusIsAnswer(status: number): void {
   cutStatus = status;
 }
 
-/** Sets the exit status that reports missing or damaged data, regardless of later results. */
+/** Declares that data is missing or damaged. The final exit status then reports that, unless it is a higher one. */
 export function donePartly(): void {
   isPartly = true;
 }
@@ -75,8 +75,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 /**
- * Reports once that output could not be written, for example on a full disk. Also changes the exit status if it would
- * be 0.
+ * Reports once that output could not be written, for example on a full disk. A listing then ends at once. Work
+ * continues, and an exit status of 0 is replaced at its end.
  */
 function reportLost(code: string): void {
   if (lostOutput !== undefined) return;

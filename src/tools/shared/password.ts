@@ -108,8 +108,8 @@ const RANKS: readonly Source[] = [
 ];
 
 /**
- * Returns the one of three settings whose source has the highest precedence; the command line takes precedence over a
- * file.
+ * Returns the kind of the setting whose source has the highest precedence, among three settings that exclude each
+ * other. Returns undefined if none is given. Throws CONFIG_INVALID if two of them are given in that source.
  */
 function chosen(found: ReadonlyMap<string, Found>, names: Names): Kind | undefined {
   for (const rank of RANKS) {
@@ -152,7 +152,10 @@ export async function askPassword(
   throw new TardisError('PASSWORD_NEEDED', 'the two passwords differ');
 }
 
-/** Returns the first line, without its line end. */
+/**
+ * Returns the first line, without its line end. Throws PASSWORD_NEEDED if it is empty, CONFIG_INVALID if it is too
+ * long.
+ */
 function firstLine(bytes: Buffer, shown: string): Buffer {
   const end = bytes.indexOf('\n');
   const line = end < 0 ? bytes : bytes.subarray(0, end);
@@ -181,7 +184,7 @@ function readSource(given: Buffer): Promise<Buffer> {
   }
 }
 
-/** Fetches a password. Follows redirects, but never from https to http. */
+/** Fetches a password: by https, or by http from this machine only. Follows redirects, but never from https to http. */
 async function fetchSource(url: URL, redirects: number): Promise<Buffer> {
   const shown = `${url.protocol}//${url.host}${url.pathname}`; // user and query are left out, since they may be secret
   if (url.protocol === 'http:' && !isLoopback(url.hostname.replaceAll(/[[\]]/g, ''))) {

@@ -33,7 +33,7 @@ export function typeWord({ entry }: Seen): string {
   return TYPE_WORDS[name] ?? name;
 }
 
-/** Returns the size of a file; 0 for all other entries, and for none. */
+/** Returns the size of a file; 0 for an entry of another type, and without an entry. */
 export function sizeOf(seen: Seen | undefined): number {
   return seen?.entry.type === EntryType.file ? seen.entry.sizeBytes : 0;
 }
@@ -77,7 +77,10 @@ function timeText(timeNs: bigint): string {
   return formatTime(Number(timeNs / 1_000_000n));
 }
 
-/** Returns `permissions 0644 → 0600, owner 0:0 → 7:7`, for the selected aspects. */
+/**
+ * Returns `permissions 0644 → 0600, owner 0:0 → 7:7` for the selected aspects. An aspect without two different values
+ * is only named. Returns an empty text if the entry is on one side only.
+ */
 export function aspectsText(
   { before, after, aspects }: Difference,
   isPrinted: (aspect: Aspect) => boolean,

@@ -181,7 +181,7 @@ function addFlags(command: Command, name: string, row: SettingRow): void {
   command.addOption(negative.hideHelp()); // hidden, since the positive option shows it
 }
 
-/** Returns `description (default: …; TARDIS_…; key)`. */
+/** Returns `description (default: …; TARDIS_…)`, without a note for which the row has nothing. */
 function helpOf(row: SettingRow): string {
   const { default: given, defaultText, variable } = row;
   const notes: string[] = [];
@@ -280,7 +280,10 @@ function configureOutput(command: Command): void {
   for (const sub of command.commands) configureOutput(sub);
 }
 
-/** Converts an error of commander to one of our errors. */
+/**
+ * Returns the TardisError for an error of commander: CAPABILITY_MISSING for a rejected name of a predecessor, otherwise
+ * USAGE.
+ */
 function usageError(name: string, error: CommanderError): TardisError {
   // If the option is mistyped, the text after it may be a secret, so it is removed.
   const text = error.message

@@ -29,10 +29,10 @@ export function retryText({ reason, waitMs }: Retry): string {
 }
 
 /**
- * Returns the address of the server. It is a unix socket if the host is an absolute path. Otherwise TLS is used, unless
- * an option requests plain TCP. Several hosts are separated by commas, each with its port if that differs. `isProven`
- * is true if a password will authenticate the server, so that its certificate need not be valid. Throws CONFIG_INVALID,
- * INSECURE_TCP_REFUSED.
+ * Returns the address of the server. The server is a unix socket if the host is an absolute path, and the HTTP
+ * interface of a tardisremote if it is a URL. Otherwise TLS is used, unless an option requests plain TCP. Several hosts
+ * are separated by commas, each with its port if that differs. `isProven` is true if a password will authenticate the
+ * server, so that its certificate need not be valid. Throws CONFIG_INVALID, INSECURE_TCP_REFUSED.
  */
 export function serverPlace(
   host: string,

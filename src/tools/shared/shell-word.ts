@@ -1,6 +1,9 @@
 /** Quotes words for a shell, with printable ASCII only. */
 
-/** Returns the word, quoted if necessary. Bytes that cannot be printed on paper are written as $'\xNN'. */
+/**
+ * Returns the word, quoted if necessary. A word with a character that is not printable ASCII is written as $'…', with
+ * \xNN for most of its bytes.
+ */
 export function shellWord(word: string): string {
   if (/^[\w./:@%+,=-]+$/.test(word)) return word;
   if (/^[\x20-\x7e]*$/.test(word)) return `'${word.replaceAll("'", `'\\''`)}'`;

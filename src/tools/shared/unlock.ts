@@ -46,8 +46,8 @@ export function keyFileOf({ keysFile }: Pick<KeysSettings, 'keysFile'>): KeyFile
 }
 
 /**
- * Returns the newest key record of a client in its store. Throws KEYS_DAMAGED, KEYS_LOST, NO_SUCH_STORE,
- * NO_SUCH_CLIENT.
+ * Returns the newest key record of a client in its store, or that of an account; undefined without a password. Throws
+ * KEYS_DAMAGED, KEYS_LOST, NO_SUCH_STORE, NO_SUCH_CLIENT.
  */
 export function keysOf(
   system: System,
@@ -107,8 +107,8 @@ interface WholeRecord {
 }
 
 /**
- * Returns the key record with the keys. It is that of the key file if one is given, otherwise that of the store. Throws
- * the errors of `unlockClient`.
+ * Returns the key record that has the keys: that of the key file if a file is given, otherwise that of the store;
+ * undefined for a client without a password. Throws the errors of `unlockClient`.
  */
 function wholeRecordOf(system: System, settings: UnlockSettings): WholeRecord {
   const { client, account } = settings;

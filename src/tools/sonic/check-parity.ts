@@ -10,7 +10,10 @@ import { USUAL_PARITY_PERCENT } from '../shared/local-store.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { counted, formatBytes } from '../shared/units.js';
 
-/** The parity result of a check. Without --repair it only has the numbers of protected files. */
+/**
+ * The parity result of a check: the numbers of protected and unprotected files, and with --repair also the result of
+ * the repair.
+ */
 export type ParityReport = Omit<RepairOutcome, 'repair'> & Partial<Pick<RepairOutcome, 'repair'>>;
 
 interface RepairProgress {
@@ -32,8 +35,9 @@ export function refuseFarRepair(isRequested: boolean): void {
 }
 
 /**
- * Repairs a client if that is requested, and returns a summary of its parity. Returns undefined through a server, and
- * for a bucket if no repair is requested. Throws CLIENT_BUSY, INTERRUPTED.
+ * Repairs a client if that is requested, and returns a summary of its parity. If no repair is requested, returns
+ * undefined through a server, for a bucket, and if the directories of the client cannot be listed. Throws CLIENT_BUSY,
+ * INTERRUPTED.
  */
 export async function lookAtParity(
   there: Admin,
@@ -81,7 +85,9 @@ function textOf({ file, outcome, restoredBlocks, lostBlocks, why }: RepairFindin
 const NO_PARITY = '`sonic check --repair` makes it.';
 const NO_PARITY_THERE = 'with `Parity`, a bucket gets it for all that is stored from then on.';
 
-/** Returns the lines about parity at the end of a check; none if all files are protected and nothing was repaired. */
+/**
+ * Returns the lines about parity at the end of a check; none if all files are protected and no repair was requested.
+ */
 export function parityLines(report: ParityReport): string[] {
   const { unprotected, bytes, repair } = report;
   const all = unprotected + report.protected;

@@ -76,8 +76,8 @@ export async function check(options: Options, found: ReadonlyMap<string, Found>)
 }
 
 /**
- * Returns a signal that aborts at an interruption. From the first call on, interruptions are handled by it. Before
- * that, for example during a password prompt, an interruption ends the process.
+ * Returns a signal. From the first call on, an interruption aborts that signal. Before that, for example during a
+ * password prompt, an interruption ends the process.
  */
 type Interrupted = () => AbortSignal;
 
@@ -122,8 +122,8 @@ function repairProgress({ progress, interrupted }: CheckRun): Parameters<typeof 
 }
 
 /**
- * Returns the request for the check after a repair. A repair in a bucket has compared all bytes with their checksums
- * already.
+ * Returns the request for the check after a repair; without a repair, returns it unchanged. All data is read, unless
+ * --read-data chooses some of it, or the repair itself has compared all bytes with their checksums (`isProven`).
  */
 function afterRepair(
   repaired: ParityReport | undefined,

@@ -63,7 +63,10 @@ function warnOfOther(
   }
 }
 
-/** True if a server has raised an alert, or if the newest set is older than the requested age. */
+/**
+ * True if a server has raised an alert, or if the newest set is older than --overdue-after. A client that cannot be
+ * read is not compared with that age.
+ */
 function isOverdue(
   { isOverdue: isReported, newestAtMs, fault }: ClientOverview,
   { clock }: System,

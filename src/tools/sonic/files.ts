@@ -49,7 +49,10 @@ export function files(options: FilesOptions, found: ReadonlyMap<string, Found>):
   });
 }
 
-/** Returns the sets to show, each with the set to compare it with. Throws NO_SUCH_SET, USAGE. */
+/**
+ * Returns the sets to show, each with the set to compare it with; undefined if there is no earlier set. Throws
+ * NO_SUCH_SET, USAGE.
+ */
 function setsToCompare(
   { client, setsToShow, recentSet, since }: FilesOptions,
   sets: readonly BackupSet[],
@@ -226,7 +229,7 @@ const ROOTS = 0;
 const LOST = Buffer.from('?');
 const DIGEST_CHARS = 64;
 
-/** Joins versions of one name, which follow each other, to one change. */
+/** Returns the changes in a list of versions. Two versions of one name, which follow each other, are one change. */
 function changesIn(entries: readonly HistoryEntry[], set: SetNumber): Change[] {
   const changes: Change[] = [];
   let last: HistoryEntry | undefined;

@@ -109,7 +109,7 @@ function jsonOf({ set, roots, notes, seal, config }: SetInfo): Record<string, un
   };
 }
 
-/** Returns a configuration for JSON. A sealed one is shown without its bytes. */
+/** Returns a configuration for JSON. From a sealed configuration, only its form is returned. */
 function jsonConfig(config: ClientConfig): Record<string, unknown> {
   if (config.form === 'sealed') return { form: config.form };
   const settings = Object.fromEntries(config.settings.map(({ name, value }) => [name, value]));

@@ -38,7 +38,10 @@ interface Job {
   readonly client: string;
   readonly file: KeyFile;
   readonly password: Buffer;
-  /** True if the store is on this machine. Then its owner may replace newer records. */
+  /**
+   * True if the store is on this machine. A newer record of the key file may then replace the record of the store
+   * (`fromFile`).
+   */
   readonly isLocal: boolean;
 }
 
@@ -158,8 +161,8 @@ function printWords(client: string, { keyId, about, steps }: SheetWords): void {
 }
 
 /**
- * Copies the keys of the store to the file, and returns the record in the file. Throws KEY_FILE_DIFFERS if that would
- * replace a newer record.
+ * Copies the keys of the store to the file, and returns the record in the file. If the store has no keys, only returns
+ * the record in the file. Throws LOGIN_FAILED, and KEY_FILE_DIFFERS if the file has no record like that of the store.
  */
 async function extract({ client, file, password }: Job, shown: KeyRecord): Promise<KeyRecord> {
   if (!shown.hasKeys) {
@@ -190,7 +193,10 @@ function takeOut(job: Job): RecordChange {
   };
 }
 
-/** Adds a record with keys to the store. If the store has keys already, they must be those of the file. */
+/**
+ * Adds a record with keys to the store. If the store has keys already, they must be those of the file, and nothing is
+ * added.
+ */
 function insertInto(job: Job): RecordChange {
   const { system, client, file, password } = job;
   return async (shown, store) => {

@@ -123,7 +123,10 @@ function givenIn(words: readonly string[]): Map<string, string[]> {
   return given;
 }
 
-/** Returns the keys, if a file contains the password. Returns `locked` if a prompt would be needed. */
+/**
+ * Returns the keys if a file has the password. Returns `locked` if a client with a password needs another source for
+ * it, and undefined for a client without a password or without encryption.
+ */
 async function keyringOf(
   system: System,
   settings: Place,
@@ -231,7 +234,7 @@ async function listed(
   return found;
 }
 
-/** Returns the directories that lead from a path to roots. A set has no other entries above its roots. */
+/** Returns the names in a directory that lead to roots below it. A set has no other entries above its roots. */
 async function aboveRoots(history: History, path: Buffer, set: SetNumber): Promise<Named[]> {
   const names = new Map<string, Named>();
   for (const root of await history.roots(set)) {

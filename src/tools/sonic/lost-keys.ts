@@ -91,7 +91,7 @@ export async function putKeysBack(
   });
 }
 
-/** Adds a record for the same password after a damaged or older one, and returns the new record. */
+/** Adds a record for the same password after a damaged or older record, and returns the new record. */
 async function addBehind(
   system: System,
   directory: ClientDirectory,

@@ -176,7 +176,10 @@ export async function rotate(options: Settings<'sonic rotate'>, found: Sources):
   printResult(options.json, undefined, { client }, text);
 }
 
-/** Changes a key record. It gets the record of the store, and may call `store` to add the next one. */
+/**
+ * A change of a key record. This function gets the newest record of the store, and may call `store` to add the next
+ * record.
+ */
 export type RecordChange = (
   shown: KeyRecord | undefined,
   store: (record: KeyRecord) => Promise<void>,

@@ -183,7 +183,7 @@ function doubtfulSets(system: System, directory: ClientDirectory): SetNumber[] {
   );
 }
 
-/** Returns findings, as those of a check, about key records that a rebuild cannot restore. */
+/** Returns the key records that a rebuild cannot restore, in the form of a check's findings. */
 function unusableKeys(system: System, directory: ClientDirectory): KeysFinding[] {
   const { isGone, lost } = stateOfKeys(system, directory.path);
   const both = `${KEYS_DIRECTORY}, ${KEY_COPIES_DIRECTORY}`;

@@ -1,6 +1,6 @@
 /**
- * Implements `sonic rekey` and `sonic encrypt`, which rewrite a client with other keys in a store on this machine.
- * It also rewrites an encrypting client for `sonic forget-path`.
+ * Implements `sonic rekey` and `sonic encrypt`, which rewrite a client with other keys in a store on this machine. For
+ * `sonic forget-path`, it rewrites an encrypting client without the forgotten paths.
  */
 import type { Found, Settings } from '../../config/index.js';
 import {
@@ -72,7 +72,10 @@ export async function rekey(options: Settings<'sonic rekey'>, found: Sources): P
   });
 }
 
-/** Implements `sonic encrypt`: encrypts a client that has no keys, or has keys that were never used. */
+/**
+ * Implements `sonic encrypt`: encrypts a client that has no password, or has a password without encryption. Throws
+ * CLIENT_ENCRYPTS.
+ */
 export async function encrypt(options: Settings<'sonic encrypt'>, found: Sources): Promise<number> {
   return withGenerations('sonic encrypt', options, [], async (system, generations) => {
     const { client } = options;

@@ -3,8 +3,8 @@ import { type BackupSet, setNamed } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 
 /**
- * Returns the sets that the words name, each once, in the order of `sets`. A word is a number, a name, the word for the newest complete set, or a range
- * `first-last`. Throws NO_SUCH_SET, USAGE for a name that several sets have.
+ * Returns the sets that the words name, each once, in the order of `sets`. A word is a number, a name, `recentSet` for
+ * the newest complete set, or a range `first-last`. Throws NO_SUCH_SET, USAGE for a name that several sets have.
  */
 export function chosenSets(
   client: string,

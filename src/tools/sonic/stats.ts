@@ -45,7 +45,7 @@ export function stats(
   });
 }
 
-/** Returns the ratios of deduplication and compression; undefined if nothing is stored. */
+/** Returns the ratios of deduplication and compression. A ratio is undefined if nothing is stored. */
 function ratiosOf({ versionBytes, contentBytes, rawBytes, recordBytes }: StoreFigures['numbers']) {
   const ratio = (one: number, other: number): number | undefined =>
     other === 0 ? undefined : Math.round((one / other) * 100) / 100;

@@ -90,7 +90,7 @@ function* contextSide(blocks: readonly Block[], side: 'gone' | 'added'): Generat
   }
 }
 
-/** Splits the lines of a hunk into blocks. A note stays with the line before it. */
+/** Splits the lines of a hunk into blocks. A note (`\ No newline at end of file`) stays with the line before it. */
 function blocksOf(lines: readonly string[]): Block[] {
   const blocks: Block[] = [];
   let last: 'gone' | 'added' | 'same' | undefined;
@@ -139,7 +139,8 @@ function* hinted(style: DiffStyle, text: string, hint: string): Generator<DiffLi
 
 /**
  * Returns marks to print below two lines. They mark the part that differs, between the start and the end that both
- * lines have in common. The marks are empty if the common parts are less than half of the shorter line.
+ * lines have in common. The marks are empty if the common parts are less than half of the shorter line, or if a line is
+ * empty or too long.
  */
 function hintsOf(before = '', after = ''): readonly [string, string] {
   const [one, other] = [before.slice(1), after.slice(1)];

@@ -74,7 +74,10 @@ function namesOf(set: BackupSet): Omit<Version, 'side'> {
   return { label, where: `in ${label}`, set };
 }
 
-/** Returns `path\ttime of the file\t(version)`, for the header of a diff. */
+/**
+ * Returns `path\ttime of the file\t(version)`, for the header of a diff. If the path is missing on this side (`seen` is
+ * undefined), the path is that of `other` and the time is 0.
+ */
 export function headerOf(seen: Seen | undefined, other: Seen, { label }: Version): string {
   const timeNs = seen?.entry.mtimeNs ?? 0n;
   const time = formatTime(Number(timeNs / 1_000_000n));
@@ -106,7 +109,11 @@ function countIn(text: string): number | undefined {
   throw new TardisError('USAGE', '--reduce-path takes a number of directories, or nothing');
 }
 
-/** Returns the path that a path on the disk has in a version, with its first directories stripped. */
+/**
+ * Returns the path that a path on the disk has in a version: without its first `count` directories. If `count` is
+ * undefined, strips as few as are needed to find the path; if it is not found, returns it whole. On the disk, the path
+ * stays as it is.
+ */
 async function reduced(
   path: Buffer,
   { side, set }: Version,

@@ -44,7 +44,10 @@ export class BackupEvents {
     checkMailSettings(settings);
   }
 
-  /** Runs the hook before the backup. Throws HOOK_FAILED if it fails; the backup must not begin then. */
+  /**
+   * Requests the URL for the start without waiting for its answer, and runs the hook before the backup. Throws
+   * HOOK_FAILED if the hook fails; the backup must not begin then.
+   */
   async begin(signal: AbortSignal): Promise<void> {
     this.starting = this.call('start', this.event('start')); // it runs while the backup begins
     const { hookBefore } = this.settings;

@@ -74,12 +74,15 @@ function explained(
   }
 }
 
-/** The encryption of the path's content, if the client encrypts. */
+/**
+ * The answer for a path, with the encryption that its content gets. `crypt` is undefined if no option chooses the
+ * encryption, or if the path is not a file that is backed up.
+ */
 interface Answer extends Explanation {
   readonly crypt: CryptChoice | undefined;
 }
 
-/** Returns the encryption of a file; undefined if the path has no content or is not backed up. */
+/** Returns the encryption of a file; undefined if the path is not a file or is not backed up. */
 function choiceFor(
   crypt: CryptFilter,
   { path, type, outcome }: Explanation,

@@ -1,4 +1,4 @@
-/** Brings the copies of a client in other stores up to date, after a backup to the first one. */
+/** Brings the copies of a client in other stores up to date, after a backup to the first store. */
 import type { Settings } from '../../config/index.js';
 import { asTardisError, TardisError, toWire } from '../../errors/index.js';
 import type { CopyResult } from '../../maintenance/rewrite/index.js';
@@ -22,8 +22,9 @@ export interface CopiesResult {
 }
 
 /**
- * Copies to each store in turn. If one fails, the others still get their copy. The source's files are not read again,
- * since all data comes from the first store. Sets that a store lacks because of an earlier failure are copied too.
+ * Copies to each store in turn. If a copy fails, the other stores still get their copies. The source's files are not
+ * read again, since all data comes from the first store. Sets that a store lacks because of an earlier failure are
+ * copied too.
  */
 export async function copyToOthers(
   settings: Settings<'tardis'>,

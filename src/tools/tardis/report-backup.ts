@@ -6,8 +6,8 @@ import { print } from '../shared/run-tool.js';
 import { counted, formatBytes, formatCount, formatSeconds, formatTable } from '../shared/units.js';
 
 /**
- * Factor by which the bytes sent may exceed the bytes read because of the headers of records. A constant number of
- * bytes is added.
+ * The bytes sent may exceed the bytes read by this factor and by HEADS_BYTES, because of the headers of records. Beyond
+ * that, the report explains that changed files were sent again.
  */
 const HEADS_SHARE = 1.02;
 const HEADS_BYTES = 1 << 20;

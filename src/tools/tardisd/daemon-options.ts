@@ -123,8 +123,8 @@ function namesOf({ formats, priorities }: FormatWords): FormatWords {
 }
 
 /**
- * Returns the plan for garbage collection and purges. A server of one session runs only those that its client requests.
- * In a bucket no set is deleted early, since a full disk of this machine does not matter.
+ * Returns the plan for garbage collection and purges. A server of one session has no schedule. In a bucket no set is
+ * deleted early, since a full disk of this machine does not matter.
  */
 function gcPlan(
   settings: Settings<'tardisd'>,

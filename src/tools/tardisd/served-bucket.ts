@@ -34,8 +34,9 @@ const LOOK_EVERY_MS = 2000;
 const ANSWER_PATIENCE_MS = 10_000;
 
 /**
- * Prepares the bucket for use by this process. For a server of several clients, it also tests if the bucket arbitrates
- * between writers, so that a wrong setting is found at the start. Throws BUCKET_UNSAFE, and errors of a bucket.
+ * Prepares the bucket for use by this process. Except in the child of `tardis --local`, also tests if the bucket
+ * refuses to overwrite objects (If-None-Match), so that a wrong setting is found at the start. Throws BUCKET_UNSAFE,
+ * and errors of a bucket.
  */
 export async function serveBucket(
   system: System,

@@ -1,4 +1,4 @@
-/** Creates the store directory for a server. */
+/** The store of a server: its directory, which may be created, or its parts of a bucket. */
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Settings } from '../../config/index.js';
@@ -22,8 +22,8 @@ export interface ServedBucket {
 }
 
 /**
- * Creates the store directory if it is missing and its parent exists. The directory belongs to the user that runs
- * the server. Returns true if it was created. Throws STORE_NOT_WRITABLE.
+ * Creates the store directory if it is missing and its parent exists, but not for a server of one session. The
+ * directory belongs to the user that runs the server. Returns true if it was created. Throws STORE_NOT_WRITABLE.
  */
 export async function makeStoreDirectory(
   { files }: System,

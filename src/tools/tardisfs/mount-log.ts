@@ -7,8 +7,9 @@ import { displayName, displayText } from '../../model/index.js';
 type LogSettings = Pick<Settings<'tardisfs'>, 'logFile' | 'foreground'>;
 
 /**
- * Opens the log: a file, or standard error in the foreground. Further lines of an entry are indented, so that a text of a
- * server cannot look like another entry. Throws CONFIG_INVALID.
+ * Opens the log: a file, or standard error. (In the background, standard error is lost once the mount is ready.)
+ * Further lines of an entry are indented, so that a text of a server cannot look like another entry. Throws
+ * CONFIG_INVALID.
  */
 export function logTo({ logFile, foreground }: LogSettings): (line: string) => void {
   const write = writerTo(logFile, foreground);

@@ -1,4 +1,4 @@
-/** Starts the HTTP interface of a store on this machine. */
+/** Starts the HTTP interface of a store on this machine, or of the clients of a server. */
 import type { AddressInfo } from 'node:net';
 import type { FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';

@@ -49,9 +49,10 @@ export class AtOnce {
   }
 
   /**
-   * Counts a request, whose visitor must be known, until the returned function is called. If no place is free for a
-   * request with a login, it ends the `holder` that has waited longest for its reader. If its own login uses too many
-   * places, it can end only one of those. Throws TOO_MANY_REQUESTS.
+   * Counts a request, whose visitor must be known, until the returned function is called. `holder` lets a later request
+   * end this one. If no place is free, a request with a login ends the counted request that has waited longest for its
+   * reader, for at least GIVES_WAY_MS. If its own login has too many requests, it ends one of these. Throws
+   * TOO_MANY_REQUESTS if no request can be ended.
    */
   enter(request: Requester & Pick<FastifyRequest, 'visitor'>, holder?: GivesWay): () => void {
     const { visitor } = request;

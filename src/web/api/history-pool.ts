@@ -47,8 +47,8 @@ export class HistoryPool {
   }
 
   /**
-   * Returns an open history. Throws TOO_MANY_REQUESTS if the maximum number of histories is in use, and errors of
-   * `open`.
+   * Returns a lease of the open history with this key; calls `open` if there is none. Throws TOO_MANY_REQUESTS if the
+   * maximum number of histories is in use, and errors of `open`.
    */
   async lease(
     key: string,

@@ -12,8 +12,8 @@ export interface SetSpan {
 }
 
 /**
- * Returns a function for versions at a path or below it. It returns the newest listed set that contains a version;
- * undefined if there is none.
+ * Returns a function for versions at a path or below it. For a version, that function returns the newest listed set
+ * that contains it; undefined if there is none.
  */
 export async function setsShowing(
   history: History,

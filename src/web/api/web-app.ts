@@ -32,7 +32,7 @@ export interface WebAppOptions {
   readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer } | undefined;
   /** True to compress answers in JSON, if the requester accepts it. */
   readonly compresses?: boolean;
-  /** Called with each error that is a bug or damage. */
+  /** Called with each error that is answered with a status of 500 or higher, such as a bug or damage. */
   readonly onError: (error: TardisError, request: FastifyRequest) => void;
   readonly limits?: Partial<WebLimits>;
   /** Addresses and blocks (CIDR) of proxies whose X-Forwarded-For is trusted. */
@@ -76,7 +76,7 @@ const MAX_STREAMS = 128;
 /** Key that stands for a query that could not be parsed; no schema allows it. */
 const MALFORMED = '%';
 
-/** Returns an app without routes. It speaks HTTP/2 and HTTP/1.1 over TLS, and HTTP/1.1 without. */
+/** Returns an app without routes. It serves HTTP/2 and HTTP/1.1 over TLS, and HTTP/1.1 without TLS. */
 export function newWebApp({
   tls,
   compresses = false,

@@ -1,6 +1,6 @@
 /** Measures if an archive waits for its reader most of the time. Old measurements lose weight. */
 
-/** Length of the time that counts. After it, earlier measurements have half the weight. */
+/** Time after which all earlier measurements are halved, so that they lose weight. */
 const WINDOW_MS = 1000;
 
 export class WaitShare {

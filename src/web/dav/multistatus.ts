@@ -20,8 +20,8 @@ export interface DavResource {
 }
 
 /**
- * True for an entry that WebDAV shows: a collection, a file, or a link, which is shown as a file that contains its
- * target.
+ * True for an entry that WebDAV shows: a collection, a file, a link (shown as a file that contains its target), or a
+ * damaged entry (shown as an error).
  */
 export function isShown({ type, damage }: HistoryEntry): boolean {
   const kinds: readonly number[] = [EntryType.file, EntryType.directory, EntryType.symlink];
@@ -100,7 +100,7 @@ export function escaped(text: string): string {
     .replaceAll(/[&<>"'\t\n\r]/g, (character) => `&#${character.codePointAt(0)};`);
 }
 
-/** Returns a time as an HTTP date, limited to the years 1 to 9999. */
+/** Returns a time as an HTTP date. It is limited to years of at most four digits. */
 export function httpDate(timeNs: bigint): string {
   return new Date(clampedMs(timeNs)).toUTCString();
 }

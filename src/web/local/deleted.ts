@@ -21,7 +21,7 @@ const MAX_VERSIONS = 100_000;
 
 interface LastSeen {
   readonly name: Buffer;
-  /** Number of the newest listed set that contains the version. */
+  /** Number of the newest listed set that contains the name. */
   readonly lastSet: SetNumber;
 }
 
@@ -61,7 +61,10 @@ export const DELETED_ROUTE = addedRoute(
   },
 );
 
-/** Returns deleted names after `from`, in the order of the catalog. */
+/**
+ * Returns deleted names after `from`, in the order of the catalog. `next` is the name after which the next page begins;
+ * undefined for the last page.
+ */
 async function deletedNames(
   history: History,
   from: { readonly directory: DirectoryId; readonly name: Buffer },

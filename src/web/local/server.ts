@@ -62,7 +62,7 @@ export interface LocalServer {
   /** The key for programs: `Authorization: Bearer KEY`. */
   readonly programKey: string;
   readonly port: number;
-  /** Resolves when no request has come for the idle time. */
+  /** Resolves when no request has come for the idle time and no restore runs. */
   readonly ended: Promise<void>;
   /** Stops restores and closes connections; the history stays open. */
   close(): Promise<void>;

@@ -17,7 +17,10 @@ export const CONTENT_GUARDS: Readonly<Record<string, string>> = {
   'cross-origin-resource-policy': 'same-origin',
 };
 
-/** Returns the media type of a file by its name. Text of any kind is plain text, so that no markup is interpreted. */
+/**
+ * Returns the media type of a file by its name. Text of any kind is plain text, so that no markup is interpreted. HTML
+ * keeps its type, since browsers get it only as a download. A script has an unknown type.
+ */
 export function typeOf(path: Buffer): string {
   const name = lastComponent(path).toString('latin1');
   const type = lookup(name);

@@ -127,7 +127,7 @@ class PieceDigests {
   }
 }
 
-/** Returns a copy of decoded data, since the data may be freed during the next await. */
+/** Reads at most `bytes` bytes from `at` on. Returns a copy, since decoded data may be freed during the next await. */
 async function readPart(content: OpenContent, at: number, bytes: number): Promise<Buffer> {
   const { data, from, bytes: count } = await content.read(at, bytes);
   return Buffer.from(data.subarray(from, from + count));

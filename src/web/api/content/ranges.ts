@@ -8,8 +8,8 @@ const SPEC = /^(?:(\d{1,16})-(\d{0,16})|-(\d{1,16}))$/;
 
 /**
  * Returns the ranges of a file that a header requests, in the header's order; `unsatisfiable` if none lies in the file.
- * Returns undefined if the header must be ignored: it is malformed, in another unit, has too many ranges, or requests
- * more bytes than the file has.
+ * Returns undefined if the header must be ignored: it is malformed, in another unit, has too many ranges, or its ranges
+ * together request more bytes than the file has.
  */
 export function rangesIn(
   header: string | undefined,
@@ -35,7 +35,7 @@ export function rangesIn(
   return ranges.length > 1 && total > sizeBytes ? undefined : ranges;
 }
 
-/** Returns a range; undefined if it begins after the end of the file. */
+/** Returns a range; undefined if it has no byte of the file, `malformed` if it ends before it begins. */
 function rangeOf(
   [, first, last, suffix]: RegExpExecArray,
   sizeBytes: number,

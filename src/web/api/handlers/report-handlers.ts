@@ -112,7 +112,7 @@ async function rootTexts(history: History): Promise<(set: BackupSet) => string> 
   return ({ set }) => (roots.get(set) ?? []).map((path) => path.toString('latin1')).join('\0');
 }
 
-/** Returns the newest complete set before one that has the same roots. */
+/** Returns the newest complete set before `to` that has the same roots as `to`; undefined if there is none. */
 async function setBefore(history: History, to: BackupSet): Promise<SetNumber | undefined> {
   const textOf = await rootTexts(history);
   const isBefore = (one: BackupSet): boolean =>
