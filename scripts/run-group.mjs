@@ -69,7 +69,7 @@ async function runAll(urls) {
 
 /**
  * Fails this worker if it is still there after some time, since a test has left something open. ava would wait for it,
- * without an end if any test has asked for a long time (`t.timeout`).
+ * without an end if any test requested a long time (`t.timeout`).
  */
 function endWithin(timeoutMs) {
   const fail = () => {

@@ -17,14 +17,20 @@ const IS_MOMENT =
   /^-|\b(ago|earlier|(last|past) (hour|day|week|month|year)|morning|afternoon|evening|night)\b/i;
 const WEEK_DAYS = 7;
 
-/** Returns the time of `text` in milliseconds since 1970, relative to `nowMs`. Throws BAD_DATE. */
-export async function parseDate(text: string, nowMs: number): Promise<number> {
+/** The moment of a day or month without a time: its first or its last millisecond. */
+type Edge = 'start' | 'end';
+
+/**
+ * Returns the time of `text` in milliseconds since 1970, relative to `nowMs`. `edge`: the moment that a day or month
+ * without a time means. Throws BAD_DATE.
+ */
+export async function parseDate(text: string, nowMs: number, edge: Edge = 'end'): Promise<number> {
   const trimmed = text.trim();
-  const momentMs = parseUnix(trimmed) ?? parseAge(trimmed, nowMs) ?? parseIso(trimmed) ?? undefined;
+  const momentMs = parseUnix(trimmed) ?? parseAge(trimmed, nowMs) ?? parseIso(trimmed, edge);
   if (momentMs !== undefined) return momentMs;
   if (trimmed === '' || trimmed.length > MAX_DATE_CHARS || ISO.test(trimmed)) throw badDate(text);
   if (/^now$/i.test(trimmed)) return nowMs;
-  return parseWords(trimmed, nowMs);
+  return parseWords(trimmed, nowMs, edge);
 }
 
 function badDate(text: string): TardisError {
@@ -72,7 +78,7 @@ function backByMonths(date: Date, months: number): void {
   if (date.getDate() !== day) date.setDate(0);
 }
 
-function parseIso(text: string): number | undefined {
+function parseIso(text: string, edge: Edge): number | undefined {
   const match = ISO.exec(text);
   if (match === null) return undefined;
   const [year, month, day, hour, minute, second] = match.slice(1, 7).map((part) => Number(part));
@@ -83,7 +89,7 @@ function parseIso(text: string): number | undefined {
     (hasTime && (hour! > 23 || minute! > 59 || (match[6] !== undefined && second! > 59)))
   )
     throw badDate(text);
-  if (!hasTime) return endOfDay(new Date(year!, month! - 1, day));
+  if (!hasTime) return edgeOfDay(new Date(year!, month! - 1, day), edge);
   const seconds = match[6] === undefined ? 0 : second!;
   const millis = Number((match[7] ?? '0').padEnd(3, '0'));
   const zone = match[8];
@@ -106,13 +112,20 @@ function isDayOfCalendar(year: number, month: number, day: number): boolean {
   return date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
 }
 
-function endOfDay(date: Date): number {
-  const end = new Date(date);
-  end.setHours(23, 59, 59, 999);
-  return end.getTime();
+function edgeOfDay(date: Date, edge: Edge): number {
+  const moment = new Date(date);
+  if (edge === 'start') moment.setHours(0, 0, 0, 0);
+  else moment.setHours(23, 59, 59, 999);
+  return moment.getTime();
 }
 
-async function parseWords(text: string, nowMs: number): Promise<number> {
+function edgeOfMonth(date: Date, edge: Edge): number {
+  const [year, month] = [date.getFullYear(), date.getMonth()];
+  const day = edge === 'start' ? new Date(year, month, 1) : new Date(year, month + 1, 0);
+  return edgeOfDay(day, edge);
+}
+
+async function parseWords(text: string, nowMs: number, edge: Edge): Promise<number> {
   const { strict, casual } = await import('chrono-node/en'); // loading it takes 0.2 s, and it is rarely needed
   const reference = new Date(nowMs);
   const result =
@@ -121,7 +134,7 @@ async function parseWords(text: string, nowMs: number): Promise<number> {
   const { start } = result;
   let date = start.date();
   if (
-    date.getTime() > endOfDay(reference) &&
+    date.getTime() > edgeOfDay(reference, 'end') &&
     start.isCertain('weekday') &&
     !start.isCertain('day')
   ) {
@@ -131,10 +144,8 @@ async function parseWords(text: string, nowMs: number): Promise<number> {
   }
   if (start.isCertain('hour') || IS_MOMENT.test(text)) return date.getTime();
   const namesMonthOnly = start.isCertain('month') && !start.isCertain('day');
-  if (namesMonthOnly && !start.isCertain('weekday')) {
-    return endOfDay(new Date(date.getFullYear(), date.getMonth() + 1, 0));
-  }
-  return endOfDay(date);
+  const isMonth = namesMonthOnly && !start.isCertain('weekday');
+  return isMonth ? edgeOfMonth(date, edge) : edgeOfDay(date, edge);
 }
 
 /** Returns the result if there is only one, which covers the whole text and is not a range; otherwise undefined. */

@@ -74,13 +74,15 @@ export function explainedWhenFull({ files }: System, output: Buffer, error: unkn
     return error;
   }
   const place = displayName(output);
-  let freeBytes = 0;
+  const full = `the target is full: ${place}`;
+  let freeBytes: number;
   try {
     freeBytes = files.freeBytes(byteText(absolutePath(output)));
   } catch {
-    freeBytes = 0; // no free space is known, since the directory could not be created
+    // No free space is known, since the directory could not be created.
+    return new TardisError('TARGET_FULL', full, { path: place }, error);
   }
-  const message = `the target is full: ${place}, ${formatBytes(freeBytes)} are free`;
+  const message = `${full}, ${formatBytes(freeBytes)} are free`;
   return new TardisError('TARGET_FULL', message, { path: place, freeBytes }, error);
 }
 

@@ -25,7 +25,7 @@ import {
 } from './decode-record.js';
 import type { DecodeInput, DecodeOutput, Decoder } from './decode-types.js';
 import { KeptFiles } from './kept-files.js';
-import { SpareMemory } from './spare-memory.js';
+import type { SpareMemory } from './spare-memory.js';
 
 const NOTHING = Buffer.alloc(0);
 /** Maximum number of records that are decoded at once, since other reads need threads of libuv's pool too. */

@@ -135,9 +135,9 @@ async function wholeRecord(
 async function startOf(
   { record, source }: DecodeInput,
   from: RecordSource,
-  { fromFile, room }: DecodingSteps,
+  steps: DecodingSteps,
 ): Promise<{ readonly start: Buffer; readonly isWhole: boolean } | undefined> {
-  const head = fromFile?.head(record, Math.min(record.recordBytes, RECORD_START_BYTES));
+  const head = steps.fromFile?.head(record, Math.min(record.recordBytes, RECORD_START_BYTES));
   const header = head === undefined ? undefined : readHeader(head, 0);
   if (header !== undefined && (header.flags & RECORD_CHUNKED) !== 0) return undefined;
   const headBytes = RECORD_HEADER_BYTES + (header?.indexBytes ?? Infinity);
@@ -149,7 +149,7 @@ async function startOf(
     const whole = await fetchHead(from, record);
     if ((whole.header.flags & RECORD_CHUNKED) !== 0) return undefined;
   }
-  const stored = room(record.recordBytes);
+  const stored = steps.room(record.recordBytes);
   return { start: await fetchRecord(from.backend, record, 0, stored), isWhole: true };
 }
 

@@ -86,3 +86,17 @@ for (const text of [
     await t.throwsAsync(parseDate(text, NOW.getTime()), { code: 'BAD_DATE' });
   });
 }
+
+for (const [text, wanted] of [
+  ['2014-03-15', '2014-03-15 00:00:00'],
+  ['yesterday', '2026-11-19 00:00:00'],
+  ['march', '2026-03-01 00:00:00'],
+  ['february 2025', '2025-02-01 00:00:00'],
+  ['2014-03-15 10:30', '2014-03-15 10:30:00'],
+  ['3d', '2026-11-17 11:30:00'],
+] as const) {
+  test(`"${text}" as the start of a range means ${wanted}`, async (t) => {
+    const startMs = await parseDate(text, NOW.getTime(), 'start');
+    t.is(await meaning(`@${startMs / 1000}`), wanted);
+  });
+}

@@ -171,11 +171,11 @@ class Lab {
       log: (line: string) => this.logged.push(line),
     };
     const space = () => ({ blocks: 10, freeBlocks: 5, availableBlocks: 4, blockBytes: 4096 });
-    const asked = this.history.asHistory();
-    const attributeUse = new AttributeUse(asked);
+    const served = this.history.asHistory();
+    const attributeUse = new AttributeUse(served);
     this.files = new FileSystem({
       system,
-      history: asked,
+      history: served,
       decoder: jobs,
       kernel,
       space,

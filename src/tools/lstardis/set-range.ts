@@ -33,7 +33,7 @@ export async function setsWithin(
   }
   if (dateRange === undefined) return [...sets];
   const [from, to] = halvesOf(dateRange, /^(.*?)\.\.(.*)$/, '--dates', 'from..to');
-  const fromMs = from === '' ? -Infinity : await startOf(from, nowMs);
+  const fromMs = from === '' ? -Infinity : await parseDate(from, nowMs, 'start');
   const toMs = to === '' ? Infinity : await parseDate(to, nowMs);
   return sets.filter(({ openedAtMs }) => openedAtMs >= fromMs && openedAtMs <= toMs);
 }
@@ -42,15 +42,4 @@ function halvesOf(text: string, pattern: RegExp, option: string, form: string): 
   const match = pattern.exec(text.trim());
   if (match === null) throw new TardisError('USAGE', `${option} takes ${form}`);
   return [match[1]!.trim(), match[2]!.trim()];
-}
-
-/**
- * Returns the start of a range of dates. A date without a time is parsed as the end of a day, so it is changed to the
- * beginning of that day.
- */
-async function startOf(text: string, nowMs: number): Promise<number> {
-  const momentMs = await parseDate(text, nowMs);
-  const date = new Date(momentMs);
-  const isEndOfDay = date.getHours() === 23 && date.getMilliseconds() === 999;
-  return isEndOfDay ? date.setHours(0, 0, 0, 0) : momentMs;
 }
