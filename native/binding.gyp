@@ -43,8 +43,11 @@
         "src/fuse-turn.cc",
         "src/mounting.cc",
         "src/listed-rows.cc",
-        "src/packing.cc"
+        "src/packing.cc",
+        "src/final-rows.cc",
+        "src/packed-tables.cc"
       ],
+      "include_dirs": ["<!(node -p \"require('path').dirname(require.resolve('better-sqlite3/package.json'))\")/deps/sqlite3"],
       "libraries": ["-lrsync", "-lzstd"],
       "defines": ["NAPI_VERSION=8", "_FILE_OFFSET_BITS=64"],
       "cflags!": ["-O3"],

@@ -21,6 +21,7 @@ export function crossAddon(work, arch) {
   const addon = path.join(work, `tardis_native-${arch}.node`);
   const flags = [...target.cflags, ...target.cflags_cc, ...target.defines.map((one) => `-D${one}`)];
   const include = path.join(nodePackage(arch), 'include/node');
+  const sqlite = path.join(ROOT, 'node_modules/better-sqlite3/deps/sqlite3');
   const sources = target.sources.map((file) => path.join('native', file));
   const link = [
     '-shared',
@@ -29,8 +30,12 @@ export function crossAddon(work, arch) {
     '-std=gnu++20',
     '-DNODE_GYP_MODULE_NAME=tardis_native',
   ];
-  run(compiler, [...link, ...flags, '-I', include, '-o', addon, ...sources, ...target.libraries], {
-    cwd: ROOT,
-  });
+  run(
+    compiler,
+    [...link, ...flags, '-I', include, '-I', sqlite, '-o', addon, ...sources, ...target.libraries],
+    {
+      cwd: ROOT,
+    },
+  );
   return addon;
 }

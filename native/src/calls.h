@@ -129,6 +129,9 @@ napi_value fuseReply(const Call& call);
 // packing.cc
 napi_value packListing(const Call& call);
 
+// final-rows.cc
+napi_value placeRows(const Call& call);
+
 // rsync.cc
 napi_value rsyncSignature(const Call& call);
 napi_value rsyncLoad(const Call& call);

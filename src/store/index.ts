@@ -232,6 +232,7 @@ export {
   type ContentIndex,
   DELTA_INDEX_BYTES,
   type DeltaRecordIndex,
+  checkFrameIndex,
   FRAME_ENTRY_BYTES,
   type FrameEntry,
   isOfAccount,

@@ -12,6 +12,7 @@ import {
   requirePlainAt,
   type Way,
 } from './guarded-paths.js';
+import { addonPath } from './native.js';
 import { hasStrayBytes } from './process-input.js';
 import { type RowOf, type RowShape, shaped, type SqlQuery } from './rows.js';
 import { steadySql } from './steady-sql.js';
@@ -39,6 +40,8 @@ export interface SqlDatabase extends Disposable {
   prepare(sql: string): SqlStatement;
   /** Prepares a query whose rows have a shape. */
   query<const Shape extends RowShape>(sql: string, shape: Shape): SqlQuery<RowOf<Shape>>;
+  /** Lets statements use the tables of the addon (native/src/packed-tables.cc). */
+  addTables(): void;
   exec(sql: string): unknown;
   pragma(text: string, options?: { simple?: boolean }): unknown;
   close(): unknown;
@@ -119,7 +122,8 @@ function open(path: string, options: OpenDatabaseOptions): SqlDatabase {
     const prepare: SqlDatabase['prepare'] = (sql) => plain(steadySql(sql));
     const query: SqlDatabase['query'] = (sql, shape) => shaped(prepare(sql), shape);
     const dispose = (): void => void database.close();
-    return Object.assign(database, { prepare, query, [Symbol.dispose]: dispose });
+    const addTables = (): void => void database.loadExtension(addonPath());
+    return Object.assign(database, { prepare, query, addTables, [Symbol.dispose]: dispose });
   } catch (error) {
     if (!isUnloadable(error)) throw error;
     const [reason] = (error as Error).message.split('\n');

@@ -15,6 +15,7 @@ export {
   type RsyncStatusNumber,
 } from './native-rsync.js';
 export type { ParityCalls } from './native-parity.js';
+export { NO_DIRECTORY, type PlacingCalls, RowPlace, UNKNOWN_ID } from './native-placing.js';
 export {
   AttributeAnswer,
   BARE_NODE_BIT,

@@ -16,6 +16,7 @@ import type { DecodingCalls } from './native-decoding.js';
 import type { FuseCalls } from './native-fuse.js';
 import type { GatheringCalls } from './native-gathering.js';
 import type { ParityCalls } from './native-parity.js';
+import type { PlacingCalls } from './native-placing.js';
 import type { RsyncCalls } from './native-rsync.js';
 import type { SealingCalls } from './native-sealing.js';
 import { packageRoot } from './package-root.js';
@@ -65,6 +66,7 @@ export interface NativeCalls
     FuseCalls,
     GatheringCalls,
     ParityCalls,
+    PlacingCalls,
     RsyncCalls,
     SealingCalls {
   /**
@@ -337,6 +339,11 @@ export function areOwn(native: NativeCalls, names: readonly (keyof NativeCalls)[
   return names.every((name) => native[name] === own[name]);
 }
 
+/** Returns the path of the addon's file. */
+export function addonPath(): string {
+  return join(packageRoot(), 'native', 'build', 'Release', 'tardis_native.node');
+}
+
 /** The addon once it is loaded. Looking for it again takes longer than writing a file. */
 let addon: NativeCalls | undefined;
 
@@ -350,9 +357,8 @@ export function loadNative(): NativeCalls {
       code: 'ERR_NATIVE_MISSING',
     });
   }
-  const path = join(packageRoot(), 'native', 'build', 'Release', 'tardis_native.node');
   try {
-    return createRequire(import.meta.url)(path) as NativeCalls;
+    return createRequire(import.meta.url)(addonPath()) as NativeCalls;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
     throw Object.assign(

@@ -25,12 +25,16 @@ const LATER = [
 export function stepsOf(texts: readonly string[]): CatalogStep[] {
   const database = new Database(':memory:');
   const query: SqlDatabase['query'] = (sql, shape) => shaped(database.prepare(sql), shape);
+  const addTables = (): void => undefined; // nothing here needs them
   const dispose = (): void => void database.close();
   try {
     database.exec(fs.readFileSync(path.join(ROOT, 'schema', 'tardis.sql'), 'utf8'));
     return texts.map((sql) => {
       database.exec(sql);
-      return { sql, shape: shapeOf(Object.assign(database, { query, [Symbol.dispose]: dispose })) };
+      return {
+        sql,
+        shape: shapeOf(Object.assign(database, { query, addTables, [Symbol.dispose]: dispose })),
+      };
     });
   } finally {
     database.close();

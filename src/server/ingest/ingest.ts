@@ -2,10 +2,9 @@
  * Writes one backup set into a client's store. Each call handles one message, in the order of the wire, inside the
  * transaction that is open from checkpoint to checkpoint. This code is independent of sockets and threads.
  *
- * A row never enters the catalog before its content. A row whose content is still in flight waits in `waiting` until
- * the record with that content has been appended.
+ * A row never enters the catalog before its content (see `FinalRows`).
  */
-import { type Catalog, ROOTS_DIRECTORY, type RowTargets } from '../../store/catalog/index.js';
+import { type Catalog, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
   checkRows,
@@ -14,13 +13,8 @@ import {
   countRows,
   DIGEST_BYTES,
   digestKey,
-  EntryType,
   MAX_SEALED_SET_NAME_BYTES,
   type RootNumber,
-  RowFlag,
-  RowReader,
-  sameAttributes,
-  sameMetadata,
   setNameFault,
   type SetNumber,
   type SlotNumber,
@@ -29,15 +23,14 @@ import type { OwnerRecord } from '../../store/index.js';
 import { HEAD_SAME, MAX_OWNERS, Verdict } from '../../transport/index.js';
 import type { BasisOffers } from './basis-offers.js';
 import type { StoreWriter } from '../../store/writer/index.js';
+import { FinalRows, type ParcelRows } from './final-rows.js';
 import { type Compared, compareListing, type ComparingRules } from './compare-listing.js';
 import { defaultSetName, SetJournal } from '../../store/writer/index.js';
-import { storeContents } from './store-contents.js';
 import type { OpenedSet, SetRequest } from './set-request.js';
 import { SetRoots } from './set-roots.js';
 import { SetSeals } from './set-seals.js';
-import { type Place, Slots, type SlotState } from './slots.js';
+import { type Place, Slots } from './slots.js';
 import type { Trust } from './trust.js';
-import { WaitingRows } from './waiting-rows.js';
 
 /** Maximum length of the reason in a note, in characters. A sealed reason is longer than its plain text. */
 const MAX_REASON_CHARS = 128;
@@ -51,14 +44,12 @@ export class Ingest {
   private readonly roots: SetRoots;
   private readonly slots: Slots;
   readonly seals: SetSeals;
-  private readonly waiting = new WaitingRows();
-  private readonly coming = new Set<string>();
+  private readonly rows: FinalRows;
   /** Roots that were present when the set began, and parts of which disappeared during the backup. */
   private readonly lostRoots = new Set<RootNumber>();
   /** True after the end of the set; a complete set does not change. */
   isClosed = false;
   private ownersReceived = 0;
-  private readonly store: StoreWriter;
   private readonly catalog: Catalog;
 
   private readonly isFull: boolean;
@@ -80,7 +71,6 @@ export class Ingest {
     this.trust = more.trust;
     this.isFull = more.isFull;
     this.offers = more.offers;
-    this.store = store;
     this.catalog = store.catalog;
     this.set = journal.set;
     this.journal = journal;
@@ -91,6 +81,7 @@ export class Ingest {
       return store.counters.directory;
     });
     this.seals = new SetSeals(store.catalog, journal, this.slots);
+    this.rows = new FinalRows(store, { ...more, journal, slots: this.slots });
   }
 
   /** Opens the next set on top of the head. `request.rows` has one row for each root. */
@@ -195,93 +186,8 @@ export class Ingest {
   }
 
   /** Appends the records of a parcel, then writes those of its rows whose contents are stored. */
-  parcel(
-    head: { slots: readonly SlotNumber[]; lengths: readonly number[]; rows: Buffer },
-    records: readonly Buffer[],
-  ): void {
-    const known = new Map<string, ContentId>();
-    for (const record of records) storeContents(this.store, record, known, !this.trust.isClient);
-    const rows = checkRows(head.rows, false);
-    let at = 0;
-    for (const [index, slotNumber] of head.slots.entries()) {
-      const slot = this.slots.get(slotNumber);
-      const end = at + (head.lengths[index] ?? 0);
-      if (end > rows.rows.length)
-        throw new TardisError('PROTOCOL_VIOLATION', 'a parcel is cut off');
-      while (at < end) {
-        this.finalRow(slot, rows, at, known);
-        at += rows.rowBytes(at);
-      }
-      if (at !== end) throw new TardisError('PROTOCOL_VIOLATION', 'a parcel cuts through a row');
-    }
-    if (at !== rows.rows.length) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'rows in a parcel belong to no slot');
-    }
-    if (this.waiting.count + this.coming.size === 0) return; // as in a first backup
-    for (const key of known.keys()) this.release(key, known);
-  }
-
-  /** Writes a row whose content is stored, or queues it until its content arrives. */
-  private finalRow(
-    slot: SlotState,
-    rows: RowReader,
-    at: number,
-    known: ReadonlyMap<string, ContentId>,
-  ): void {
-    const needsContent = rows.type(at) === EntryType.file && rows.sizeBytes(at) > 0;
-    if (needsContent !== rows.hasDigest(at)) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a final row without its digest');
-    }
-    if ((rows.flags(at) & RowFlag.unreadable) !== 0) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a final row of an unreadable entry');
-    }
-    let contentId: ContentId | undefined;
-    if (needsContent) {
-      const key = digestKey(rows.digest(at));
-      contentId = known.get(key) ?? this.storedContent(rows.digest(at));
-      if (contentId === undefined) {
-        this.waiting.add(key, { slot, row: Buffer.from(rows.row(at)) });
-        return;
-      }
-    }
-    const childId = this.slots.childOf(slot, rows, at);
-    if (!slot.isNew && this.isUnchanged(slot, rows, at, { contentId, childId })) return;
-    this.slots.fresh.fill(slot.directory);
-    this.journal.put(slot, rows, at, { contentId, childId });
-    if (childId !== undefined) this.slots.fresh.place(childId);
-  }
-
-  private storedContent(digest: Buffer): ContentId | undefined {
-    const found = this.catalog.contents.find(digest);
-    if (found?.isStored !== true || !this.trust.inContent(found.contentId)) return undefined;
-    const isDelta = this.isFull && this.catalog.bases.chainLength(found.contentId) > 0;
-    return isDelta ? undefined : found.contentId;
-  }
-
-  /** True if an entry is equal to the stored one, so that it needs no new version. Updates the stored flags. */
-  private isUnchanged(
-    slot: SlotState,
-    rows: RowReader,
-    at: number,
-    { contentId, childId }: RowTargets,
-  ): boolean {
-    const name = rows.name(at);
-    const head = this.catalog.entries.findHead(slot.directory, name);
-    if (head === undefined || !sameMetadata(head.metadata, rows, at)) return false;
-    if (!this.trust.inSet(head.firstSet)) return false; // its new version belongs to this set
-    if (!sameAttributes(head.metadata, rows, at)) return false;
-    if (head.contentId !== contentId || head.childId !== childId) return false;
-    this.catalog.entries.setFlags(slot.directory, name, head.firstSet, rows.flags(at));
-    return true;
-  }
-
-  /** Writes the rows that waited for a content, which is now stored. */
-  private release(key: string, known: ReadonlyMap<string, ContentId>): void {
-    this.coming.delete(key);
-    for (const { slot, row } of this.waiting.take(key)) {
-      this.finalRow(slot, new RowReader(row), 0, known);
-      this.slots.settle(slot);
-    }
+  parcel(head: ParcelRows, records: readonly Buffer[]): void {
+    this.rows.parcel(head, records);
   }
 
   /**
@@ -296,21 +202,22 @@ export class Ingest {
     for (let index = 0; index < verdicts.length; index += 1) {
       const digest = digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
       const key = digestKey(digest);
-      if (this.storedContent(digest) !== undefined) verdicts[index] = Verdict.have;
-      else if (this.coming.has(key)) verdicts[index] = Verdict.coming;
-      else if (promise && this.coming.size < MAX_COMING_DIGESTS) this.coming.add(key);
+      const { coming } = this.rows;
+      if (this.isStored(digest)) verdicts[index] = Verdict.have;
+      else if (coming.has(key)) verdicts[index] = Verdict.coming;
+      else if (promise && coming.size < MAX_COMING_DIGESTS) coming.add(key);
     }
     return verdicts;
   }
 
   /** True if a content is stored; a stream with the same content is then discarded. */
   isStored(digest: Buffer): boolean {
-    return this.storedContent(digest) !== undefined;
+    return this.rows.stored(digest) !== undefined;
   }
 
   /** True if a signature of this content should be stored. */
   mayBeBasis(digest: Buffer, sizeBytes: number): boolean {
-    const contentId = this.storedContent(digest);
+    const contentId = this.rows.stored(digest);
     if (contentId === undefined) return false;
     const { contents, signatures } = this.catalog;
     if (contents.find(digest)?.sizeBytes !== sizeBytes) return false;
@@ -319,7 +226,7 @@ export class Ingest {
 
   /** Records that a streamed content is stored. */
   placed(digest: Buffer, ids: Map<string, ContentId>): void {
-    this.release(digestKey(digest), ids);
+    this.rows.release(digestKey(digest), ids);
   }
 
   /** Marks directories whose last rows have been sent. Directories marked in `settled` may be skipped next time. */
@@ -370,7 +277,7 @@ export class Ingest {
     stats: Readonly<Record<string, number>>,
     seal: Buffer,
   ): Promise<void> {
-    if (this.waiting.count > 0) {
+    if (this.rows.waitingCount > 0) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a set ends while contents are missing');
     }
     this.isClosed = true;

@@ -1,19 +1,19 @@
 /** Stores contents that arrive with a parcel. */
-import type { ContentId } from '../../model/index.js';
-import { applyContentRecord } from '../../store/catalog/index.js';
+import { applyContentRecord, applyNewFrame } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
+import type { ParcelContents } from './parcel-contents.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import { markOfAccount, parseRecord, readHeader, RecordKind } from '../../store/index.js';
 
 /**
- * Appends a record of contents and adds them to the catalog; `known` gets their ids by digest. With `isOfAccount`,
- * the record is marked as sent by an account of the client. Throws PROTOCOL_VIOLATION.
+ * Appends a record of contents and adds them to the catalog and, with their ids, to `contents`. Unless the session is
+ * of the client itself (`isOfClient`), the record is marked as sent by an account. Throws PROTOCOL_VIOLATION.
  */
 export function storeContents(
   store: StoreWriter,
   bytes: Buffer,
-  known: Map<string, ContentId>,
-  isOfAccount: boolean,
+  contents: ParcelContents,
+  isOfClient: boolean,
 ): void {
   let parsed;
   try {
@@ -29,8 +29,12 @@ export function storeContents(
     throw new TardisError('PROTOCOL_VIOLATION', 'a record has flags a client may not set');
   }
   store.space?.take(bytes.length);
-  if (isOfAccount) markOfAccount(bytes);
+  if (!isOfClient) markOfAccount(bytes);
   const location = store.packs.append(bytes);
-  const marked = isOfAccount ? readHeader(bytes, 0)! : header;
-  applyContentRecord(store.catalog, marked, index, { location, ids: known });
+  const marked = isOfClient ? header : readHeader(bytes, 0)!;
+  if (header.kind === RecordKind.frame) {
+    const firstId = applyNewFrame(store.catalog, marked, index, location);
+    if (firstId !== undefined) return contents.addFrame(index, firstId);
+  }
+  applyContentRecord(store.catalog, marked, index, { location, ids: contents.single });
 }

@@ -28,6 +28,11 @@ export class AccountTable {
     this.hasSignatures = this.statements.anySignature.get() !== undefined;
   }
 
+  /** True if the record of some content may have been written by an account. */
+  get mayHaveUnproven(): boolean {
+    return this.hasContents;
+  }
+
   /** True if the record of a content was written by an account. */
   isUnproven(contentId: ContentId): boolean {
     return this.hasContents && this.statements.content.get(contentId) !== undefined;

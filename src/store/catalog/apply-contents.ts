@@ -8,8 +8,10 @@ import {
   type RecordId,
 } from '../../model/index.js';
 import {
+  checkFrameIndex,
   type ContentIndex,
   type DeltaRecordIndex,
+  FRAME_ENTRY_BYTES,
   isOfAccount,
   type Location,
   readContentIndex,
@@ -91,6 +93,22 @@ export function applyContentRecord(
     });
   }
   return ids;
+}
+
+/**
+ * Adds the contents of a frame by one statement, and returns the first of their consecutive ids. Returns undefined, and
+ * adds nothing, unless all of them are certainly new, as in a first backup. Throws RECORD_DAMAGED.
+ */
+export function applyNewFrame(
+  { contents, accounts, bulk }: Catalog,
+  header: RecordHeader,
+  index: Buffer,
+  location: Location,
+): ContentId | undefined {
+  checkFrameIndex(header, index);
+  if (isOfAccount(header) || accounts.mayHaveUnproven) return undefined;
+  if (!contents.areNew(index, FRAME_ENTRY_BYTES)) return undefined;
+  return bulk.addContents(index, contents.addRecord(header, location));
 }
 
 interface Added {

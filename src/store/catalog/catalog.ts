@@ -6,6 +6,7 @@ import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
 import type { SqlDatabase, System } from '../../system/index.js';
 import { AccountTable } from './accounts.js';
 import { BasisTable } from './bases.js';
+import { BulkRows } from './bulk-rows.js';
 import { ContentTable } from './contents.js';
 import { DifferingEntries } from './differing-entries.js';
 import { DamageCounts } from './damage-counts.js';
@@ -61,6 +62,7 @@ export class Catalog implements Disposable {
   private unshownTable: UnlistedTable | undefined;
   private imageTable: ImageTable | undefined;
   private loader: ImageLoader | undefined;
+  private bulkRows: BulkRows | undefined;
   private readonly database: SqlDatabase;
   private readonly isWriter: boolean;
   /** Page checksums; only for a writer whose catalog is kept. */
@@ -150,6 +152,11 @@ export class Catalog implements Disposable {
   get image(): ImageTable {
     this.imageTable ??= new ImageTable(this.database);
     return this.imageTable;
+  }
+
+  get bulk(): BulkRows {
+    this.bulkRows ??= new BulkRows(this.database);
+    return this.bulkRows;
   }
 
   get imageLoader(): ImageLoader {

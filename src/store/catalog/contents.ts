@@ -153,6 +153,11 @@ export class ContentTable {
     return Number(lastInsertRowid);
   }
 
+  /** Reserves digests, as `DigestFilter.addNew` does. Returns false if any of them may be in the table. */
+  areNew(digests: Uint8Array, strideBytes: number): boolean {
+    return this.filter?.addNew(digests, strideBytes) === true;
+  }
+
   /** Adds a content; `recordId` is undefined if its bytes are missing. */
   add(
     digest: Uint8Array,

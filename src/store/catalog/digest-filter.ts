@@ -16,6 +16,26 @@ export class DigestFilter {
     }
   }
 
+  /**
+   * Adds digests that begin every `strideBytes` bytes, up to the first one that may have been added before. Returns true
+   * if there was none, so that all are new and differ from each other.
+   */
+  addNew(digests: Uint8Array, strideBytes: number): boolean {
+    for (let at = 0; at < digests.length; at += strideBytes) {
+      let isNew = false;
+      for (const offset of PROBE_OFFSETS) {
+        const bit = bitAt(digests, at + offset);
+        const word = this.words[bit >>> 5]!;
+        const mask = 1 << (bit & 31);
+        if ((word & mask) !== 0) continue;
+        isNew = true;
+        this.words[bit >>> 5] = word | mask;
+      }
+      if (!isNew) return false;
+    }
+    return true;
+  }
+
   /** True if the digest may have been added. False if it was certainly not added. */
   mayHave(digest: Uint8Array): boolean {
     for (const offset of PROBE_OFFSETS) {

@@ -284,24 +284,30 @@ export interface FrameEntry {
   readonly offset: number;
 }
 
-/**
- * Reads a frame's index. Throws RECORD_DAMAGED if it is malformed, or if the lengths do not add up to the decoded
- * length.
- */
-export function readFrameIndex(header: RecordHeader, index: Buffer): FrameEntry[] {
+/** Throws RECORD_DAMAGED if a frame's index is malformed, or if its lengths do not add up to the decoded length. */
+export function checkFrameIndex(header: RecordHeader, index: Buffer): void {
   const count = index.length / FRAME_ENTRY_BYTES;
   if (!Number.isInteger(count) || count === 0 || count > MAX_FRAME_CONTENTS) {
     throw new TardisError('RECORD_DAMAGED', 'a frame has an impossible index');
   }
+  let bytes = 0;
+  for (let at = DIGEST_BYTES; at < index.length; at += FRAME_ENTRY_BYTES) {
+    bytes += index.readUInt32LE(at);
+  }
+  if (bytes !== header.rawBytes || bytes > MAX_FRAME_RAW_BYTES) {
+    throw new TardisError('RECORD_DAMAGED', 'the lengths in a frame do not add up');
+  }
+}
+
+/** Reads a frame's index. Throws RECORD_DAMAGED as `checkFrameIndex` does. */
+export function readFrameIndex(header: RecordHeader, index: Buffer): FrameEntry[] {
+  checkFrameIndex(header, index);
   const entries: FrameEntry[] = [];
   let offset = 0;
   for (let at = 0; at < index.length; at += FRAME_ENTRY_BYTES) {
     const sizeBytes = index.readUInt32LE(at + DIGEST_BYTES);
     entries.push({ digest: index.subarray(at, at + DIGEST_BYTES), sizeBytes, offset });
     offset += sizeBytes;
-  }
-  if (offset !== header.rawBytes || offset > MAX_FRAME_RAW_BYTES) {
-    throw new TardisError('RECORD_DAMAGED', 'the lengths in a frame do not add up');
   }
   return entries;
 }

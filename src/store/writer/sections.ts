@@ -63,6 +63,24 @@ export class SectionCollector {
     this.bytes += row.length;
   }
 
+  /**
+   * Adds new entries of one directory. Returns false, and adds none, if a listing record has to be written before
+   * the last of them.
+   */
+  putAll(
+    root: RootNumber,
+    directory: DirectoryId,
+    rows: Buffer,
+    children: readonly DirectoryId[],
+  ): boolean {
+    if (this.bytes + rows.length >= FLUSH_BYTES) return false;
+    const section = this.section(root, directory);
+    section.rows.append(rows);
+    for (const child of children) section.children.push(child);
+    this.bytes += rows.length;
+    return true;
+  }
+
   /** Adds a removed name. The section must have no rows yet, so that the removal precedes them. */
   remove(root: RootNumber, directory: DirectoryId, name: Buffer): void {
     // Removals are applied before rows, so a removal after a row needs another section.

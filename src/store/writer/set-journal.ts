@@ -66,6 +66,29 @@ export class SetJournal {
     this.afterChange();
   }
 
+  /**
+   * Records rows that were written to the catalog. `children` has the ids of the directories among them. The records are
+   * the same as those that `put` makes.
+   */
+  noteRows(
+    { root, directory }: ChangedDirectory,
+    rows: RowReader,
+    { from, end }: { readonly from: number; readonly end: number },
+    children: readonly DirectoryId[],
+  ): void {
+    const isAdded = this.sections.putAll(root, directory, rows.rows.subarray(from, end), children);
+    let nextChild = 0;
+    for (let at = from; at < end; at += rows.rowBytes(at)) {
+      if (!isAdded) {
+        const isDirectory = rows.type(at) === EntryType.directory;
+        const child = isDirectory ? children[nextChild] : undefined;
+        if (isDirectory) nextChild += 1;
+        this.sections.put(root, directory, rows.row(at), child);
+      }
+      this.afterChange();
+    }
+  }
+
   /** Closes the open version of a name. */
   remove(place: ChangedDirectory, name: Buffer): void {
     closeName(this.store.catalog, place.directory, name, this.set);

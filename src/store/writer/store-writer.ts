@@ -20,7 +20,7 @@ import {
   RecordKind,
   type RecordWriter,
 } from '../index.js';
-import type { System } from '../../system/index.js';
+import type { NativeCalls, System } from '../../system/index.js';
 import { isFollowed } from './catch-up.js';
 import { ParityWriter, type ParityLimits } from './parity-writer.js';
 import { openParts, type PartsLimits } from './open-parts.js';
@@ -77,6 +77,7 @@ export class StoreWriter {
   readonly backend: Backend;
   readonly counters: { -readonly [K in keyof Counters]: number };
   readonly limits: StoreLimits;
+  readonly native: NativeCalls;
   /** Counter of the account's space; only in a session whose account has a quota. */
   readonly space: SpaceMeter | undefined;
   readonly reserve: Reserve;
@@ -103,6 +104,7 @@ export class StoreWriter {
     catalog: Catalog;
     backend: Backend;
     limits: StoreLimits;
+    native: NativeCalls;
     counters: Counters;
     point: CommitPoint;
     lastPack: PackNumber;
@@ -119,6 +121,7 @@ export class StoreWriter {
     this.catalog = parts.catalog;
     this.backend = parts.backend;
     this.limits = parts.limits;
+    this.native = parts.native;
     this.space = parts.space;
     this.reserve = parts.reserve;
     this.parity = parts.parity;
@@ -161,7 +164,7 @@ export class StoreWriter {
         });
         const parity = new ParityWriter(system, opened.backend, limits, freeBytes);
         const services = { lock, limits, space, reserve, parity, logBytes, mendKeys, measure };
-        return new StoreWriter({ ...services, ...opened }).claimed();
+        return new StoreWriter({ ...services, native: system.native, ...opened }).claimed();
       };
       // The log is not read first: the claim itself shows if another machine has committed meanwhile, and usually none
       // has.

@@ -1,0 +1,284 @@
+/**
+ * Writes rows in their final form, whose contents came with them or are stored. A row whose content is still in flight
+ * waits until the record with that content has been appended.
+ */
+import type { RowTargets } from '../../store/catalog/index.js';
+import { TardisError } from '../../errors/index.js';
+import {
+  checkAttributes,
+  checkRows,
+  type ContentId,
+  digestKey,
+  type DirectoryId,
+  EntryType,
+  RowFlag,
+  RowReader,
+  sameAttributes,
+  sameMetadata,
+  type SlotNumber,
+} from '../../model/index.js';
+import type { SetJournal, StoreWriter } from '../../store/writer/index.js';
+import { NO_DIRECTORY, RowPlace, UNKNOWN_ID } from '../../system/index.js';
+import { ParcelContents } from './parcel-contents.js';
+import type { Slots, SlotState } from './slots.js';
+import { storeContents } from './store-contents.js';
+import type { Trust } from './trust.js';
+import { WaitingRows } from './waiting-rows.js';
+
+/** The rows of a parcel: `lengths` has the bytes of the rows of each slot. */
+export interface ParcelRows {
+  readonly slots: readonly SlotNumber[];
+  readonly lengths: readonly number[];
+  readonly rows: Buffer;
+}
+
+/** The parts of a set that its rows need. */
+interface RowsOfSet {
+  readonly journal: SetJournal;
+  readonly slots: Slots;
+  readonly trust: Trust;
+  /** True if contents that are stored as deltas are stored again. */
+  readonly isFull: boolean;
+}
+
+/** Rows of a slot in a parcel. */
+interface Section {
+  readonly slot: SlotState;
+  /** Offsets of the rows. */
+  readonly from: number;
+  readonly end: number;
+  /** Indexes of the numbers of its rows in `places`. */
+  readonly firstPlace: number;
+  readonly endPlace: number;
+  /** True if the contents of all its rows are stored. */
+  readonly isStored: boolean;
+}
+
+export class FinalRows {
+  /** Digests whose contents the client has promised, and not yet sent. */
+  readonly coming = new Set<string>();
+  private readonly waiting = new WaitingRows();
+  private readonly store: StoreWriter;
+  private readonly journal: SetJournal;
+  private readonly slots: Slots;
+  private readonly trust: Trust;
+  private readonly isFull: boolean;
+
+  constructor(store: StoreWriter, { journal, slots, trust, isFull }: RowsOfSet) {
+    this.store = store;
+    this.journal = journal;
+    this.slots = slots;
+    this.trust = trust;
+    this.isFull = isFull;
+  }
+
+  /** Number of rows whose contents are still in flight. */
+  get waitingCount(): number {
+    return this.waiting.count;
+  }
+
+  /** Appends the records of a parcel, then writes those of its rows whose contents are stored. */
+  parcel(head: ParcelRows, records: readonly Buffer[]): void {
+    const contents = new ParcelContents();
+    for (const record of records) storeContents(this.store, record, contents, this.trust.isClient);
+    if (!this.putAll(head, contents)) this.putEach(head, contents.byKey());
+    if (this.waiting.count + this.coming.size === 0) return; // as in a first backup
+    const known = contents.byKey();
+    for (const key of known.keys()) this.release(key, known);
+  }
+
+  /**
+   * Writes the rows of a parcel by one statement. Returns false, and writes nothing, if a directory may have had entries
+   * before, or if anything is wrong with the rows.
+   */
+  private putAll(head: ParcelRows, contents: ParcelContents): boolean {
+    if (!head.slots.every((slot) => this.slots.isNew(slot))) return false;
+    const slots = head.slots.map((slot) => this.slots.get(slot));
+    const lengths = new Float64Array(
+      slots.flatMap(({ directory }, at) => [head.lengths[at] ?? 0, directory]),
+    );
+    const { entries, ids } = contents.list();
+    const placed = this.store.native.placeRows(
+      head.rows,
+      memoryOf(lengths),
+      entries,
+      memoryOf(ids),
+    );
+    if (placed === undefined) return false;
+    const rows = new RowReader(head.rows);
+    const places = numbersIn(placed);
+    if (!hasSoundAttributes(rows, places)) return false;
+    const sections = this.sectionsOf(head, slots, { rows, places });
+    for (const section of sections) this.countRows(section, rows, places);
+    this.store.catalog.bulk.addEntries(head.rows, places, this.journal.set);
+    for (const section of sections) {
+      if (section.isStored) this.noteRows(section, rows, places);
+      else this.putRows(section, rows, contents.byKey());
+    }
+    return true;
+  }
+
+  /** Returns the sections of a parcel, looks up contents that did not come with it, and leaves out rows that must wait. */
+  private sectionsOf(
+    { lengths }: ParcelRows,
+    slots: readonly SlotState[],
+    { rows, places }: { readonly rows: RowReader; readonly places: Float64Array },
+  ): Section[] {
+    let end = 0;
+    let place = 0;
+    return slots.map((slot, index) => {
+      const [from, firstPlace] = [end, place];
+      end += lengths[index] ?? 0;
+      let isStored = true;
+      for (; (places[place + RowPlace.offset] ?? end) < end; place += RowPlace.numbers) {
+        if (places[place + RowPlace.content] !== UNKNOWN_ID) continue;
+        const contentId = this.stored(rows.digest(places[place + RowPlace.offset]!));
+        if (contentId === undefined) isStored = false;
+        else places[place + RowPlace.content] = contentId;
+      }
+      if (!isStored) leaveOut(places.subarray(firstPlace, place));
+      return { slot, from, end, firstPlace, endPlace: place, isStored };
+    });
+  }
+
+  /** Counts the rows of a section for the quota, and gives its directories their ids. */
+  private countRows({ slot, ...section }: Section, rows: RowReader, places: Float64Array): void {
+    const { space } = this.store;
+    if (!section.isStored) return; // its rows are written one by one
+    for (let at = section.firstPlace; at < section.endPlace; at += RowPlace.numbers) {
+      const isDirectory = places[at + RowPlace.child] === UNKNOWN_ID;
+      space?.takeEntry(isDirectory);
+      if (!isDirectory) continue;
+      places[at + RowPlace.child] = this.slots.childOf(slot, rows, places[at + RowPlace.offset]!)!;
+    }
+  }
+
+  /** Records rows that are in the catalog. */
+  private noteRows({ slot, ...section }: Section, rows: RowReader, places: Float64Array): void {
+    if (section.from === section.end) return;
+    const children: DirectoryId[] = [];
+    for (let at = section.firstPlace; at < section.endPlace; at += RowPlace.numbers) {
+      const child = places[at + RowPlace.child]!;
+      if (child !== 0) children.push(child);
+    }
+    this.slots.fresh.fill(slot.directory);
+    this.journal.noteRows(slot, rows, section, children);
+    for (const child of children) this.slots.fresh.place(child);
+  }
+
+  /** Writes the rows of a parcel one by one. Throws PROTOCOL_VIOLATION. */
+  private putEach(head: ParcelRows, known: ReadonlyMap<string, ContentId>): void {
+    const rows = checkRows(head.rows, false);
+    let from = 0;
+    for (const [index, slotNumber] of head.slots.entries()) {
+      const slot = this.slots.get(slotNumber);
+      const end = from + (head.lengths[index] ?? 0);
+      if (end > rows.rows.length)
+        throw new TardisError('PROTOCOL_VIOLATION', 'a parcel is cut off');
+      this.putRows({ slot, from, end }, rows, known);
+      from = end;
+    }
+    if (from !== rows.rows.length) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'rows in a parcel belong to no slot');
+    }
+  }
+
+  private putRows(
+    { slot, from, end }: Pick<Section, 'slot' | 'from' | 'end'>,
+    rows: RowReader,
+    known: ReadonlyMap<string, ContentId>,
+  ): void {
+    let at = from;
+    for (; at < end; at += rows.rowBytes(at)) this.put(slot, rows, at, known);
+    if (at !== end) throw new TardisError('PROTOCOL_VIOLATION', 'a parcel cuts through a row');
+  }
+
+  /** Writes a row whose content is stored, or queues it until its content arrives. */
+  private put(
+    slot: SlotState,
+    rows: RowReader,
+    at: number,
+    known: ReadonlyMap<string, ContentId>,
+  ): void {
+    const needsContent = rows.type(at) === EntryType.file && rows.sizeBytes(at) > 0;
+    if (needsContent !== rows.hasDigest(at)) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a final row without its digest');
+    }
+    if ((rows.flags(at) & RowFlag.unreadable) !== 0) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a final row of an unreadable entry');
+    }
+    let contentId: ContentId | undefined;
+    if (needsContent) {
+      const key = digestKey(rows.digest(at));
+      contentId = known.get(key) ?? this.stored(rows.digest(at));
+      if (contentId === undefined) {
+        this.waiting.add(key, { slot, row: Buffer.from(rows.row(at)) });
+        return;
+      }
+    }
+    const childId = this.slots.childOf(slot, rows, at);
+    if (!slot.isNew && this.isUnchanged(slot, rows, at, { contentId, childId })) return;
+    this.slots.fresh.fill(slot.directory);
+    this.journal.put(slot, rows, at, { contentId, childId });
+    if (childId !== undefined) this.slots.fresh.place(childId);
+  }
+
+  /** Returns the id of a content that is stored and that the session may rely on. */
+  stored(digest: Buffer): ContentId | undefined {
+    const { contents, bases } = this.store.catalog;
+    const found = contents.find(digest);
+    if (found?.isStored !== true || !this.trust.inContent(found.contentId)) return undefined;
+    const isDelta = this.isFull && bases.chainLength(found.contentId) > 0;
+    return isDelta ? undefined : found.contentId;
+  }
+
+  /** True if an entry is equal to the stored one, so that it needs no new version. Updates the stored flags. */
+  private isUnchanged(
+    slot: SlotState,
+    rows: RowReader,
+    at: number,
+    { contentId, childId }: RowTargets,
+  ): boolean {
+    const { entries } = this.store.catalog;
+    const name = rows.name(at);
+    const head = entries.findHead(slot.directory, name);
+    if (head === undefined || !sameMetadata(head.metadata, rows, at)) return false;
+    if (!this.trust.inSet(head.firstSet)) return false; // its new version belongs to this set
+    if (!sameAttributes(head.metadata, rows, at)) return false;
+    if (head.contentId !== contentId || head.childId !== childId) return false;
+    entries.setFlags(slot.directory, name, head.firstSet, rows.flags(at));
+    return true;
+  }
+
+  /** Writes the rows that waited for a content, which is now stored. */
+  release(key: string, known: ReadonlyMap<string, ContentId>): void {
+    this.coming.delete(key);
+    for (const { slot, row } of this.waiting.take(key)) {
+      this.put(slot, new RowReader(row), 0, known);
+      this.slots.settle(slot);
+    }
+  }
+}
+
+function hasSoundAttributes(rows: RowReader, places: Float64Array): boolean {
+  for (let at = RowPlace.offset; at < places.length; at += RowPlace.numbers) {
+    const attributes = rows.attributes(places[at]!);
+    if (attributes !== undefined && !checkAttributes(attributes)) return false;
+  }
+  return true;
+}
+
+/** Marks rows of which none is to be written. */
+function leaveOut(places: Float64Array): void {
+  for (let at = 0; at < places.length; at += RowPlace.numbers) {
+    places[at + RowPlace.directory] = NO_DIRECTORY;
+  }
+}
+
+function memoryOf({ buffer, byteOffset, byteLength }: Float64Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+function numbersIn({ buffer, byteOffset, byteLength }: Buffer): Float64Array {
+  return new Float64Array(buffer, byteOffset, byteLength / Float64Array.BYTES_PER_ELEMENT);
+}
