@@ -57,6 +57,15 @@ export class Contents {
     this.objects.close();
   }
 
+  /**
+   * Forgets which files are probably read next. It must be called when nodes become stale or free: other files may get
+   * their nodes.
+   */
+  forgetAhead(): void {
+    this.begun.length = 0;
+    this.ahead.forget();
+  }
+
   /** Set to true while no other request is waiting. */
   set isAlone(isAlone: boolean) {
     this.memory.units.isAlone = isAlone;
@@ -103,9 +112,7 @@ export class Contents {
         content.warm();
         return false;
       }
-      if (!this.ready.offer(shown, data)) return false;
-      content.noteRead();
-      return true;
+      return this.ready.offer(shown, data);
     } catch {
       return true; // the reader gets the error
     }

@@ -4,13 +4,12 @@
  * read.
  */
 import { asTardisError, type TardisError } from '../errors/index.js';
-import { displayName } from '../model/index.js';
 import { writeAttributes, writeNumber } from './attributes.js';
 import { attributeReply } from './attribute-reply.js';
 import { Contents } from './contents.js';
 import type { FileTree } from './files-ahead.js';
 import { endAfter, plainPart, plusPart } from './directory-parts.js';
-import { circle, errnoOf } from './failures.js';
+import { circle, errnoOf, pathForLog } from './failures.js';
 import { type ReplyData, type Unique, uniqueOf } from './kernel.js';
 import type { FileSystemOptions } from './file-system-options.js';
 import { greet } from './greeting.js';
@@ -80,7 +79,7 @@ export class FileSystem {
       versionsFor,
       nowMs: () => system.clock.nowMs(),
       forgetName: (name) => kernel.forgetName(ROOT_NODE, 0, Buffer.from(name)),
-      onStale: () => kernel.forgetEnds(),
+      onStale: () => this.forgetNodes(),
       onSets: (sets) => void options.attributeUse.look(sets), // it never fails
     });
   }
@@ -95,8 +94,9 @@ export class FileSystem {
 
   /** Invalidates all nodes: requests for them fail with ESTALE. Call it when the history has another catalog. */
   async restart(): Promise<void> {
+    this.forgetNodes();
     this.contents.close();
-    this.options.kernel.forgetEnds();
+    this.options.decoder.forget?.();
     this.contents = new Contents(this.options);
     await this.trees.restart();
   }
@@ -120,6 +120,12 @@ export class FileSystem {
 
   close(): void {
     this.contents.close();
+  }
+
+  /** Drops what is ready or expected for nodes, since they are stale or will be used for other entries. */
+  private forgetNodes(): void {
+    this.options.kernel.forgetEnds();
+    this.contents.forgetAhead();
   }
 
   private request(request: Request): void {
@@ -187,13 +193,7 @@ export class FileSystem {
 
   /** Writes a line about a request that failed, with the set and the path. */
   private async logFailure(place: NodePlace, failure: TardisError): Promise<void> {
-    let path = '(unknown)';
-    try {
-      const tree = this.trees.tree(place.tree);
-      path = displayName(await tree.pathOf(place.directory, place.entry));
-    } catch {
-      // The path cannot be read either; the error that is reported is the first one.
-    }
+    const path = await pathForLog((number) => this.trees.tree(number), place);
     this.options.log(`${path}: ${failure.message} [${failure.code}]`);
   }
 

@@ -58,7 +58,7 @@ export class FilesAhead {
   /** The files between the file that is read and the cursor, in their order. */
   private readonly coming: ComingFile[] = [];
   private comingBytes = 0;
-  /** Number of files at the beginning of `coming` that need not be offered any more. */
+  /** Number of files at the beginning of `coming` that were offered, or never are. */
   private offered = 0;
   /** Position at which looking ahead continues; undefined at the end of the tree. */
   private cursor: Cursor | undefined;
@@ -77,13 +77,25 @@ export class FilesAhead {
   follow(tree: FileTree, { directory, entry }: NodePlace, page: LoadedPage): void {
     const shown = page.entries[entry - page.first];
     this.loads = 0;
-    this.isWalk = shown !== undefined && this.pass(shown);
-    if (!this.isWalk) {
-      this.leave(this.coming.length);
-      this.contents.takeBack();
+    const isNext = this.coming.some((file) => file.tree === tree && file.shown === shown);
+    if (isNext && shown !== undefined) {
+      this.pass(shown);
+      this.isWalk = true;
+    } else {
+      if (this.offered > 0) this.contents.takeBack();
+      this.forget();
       this.cursor = { tree, directory, position: entry + 1, page };
     }
     this.goOn();
+  }
+
+  /** Forgets the walk. It must be called when nodes become stale or free: other files may get their nodes. */
+  forget(): void {
+    this.coming.length = 0;
+    this.comingBytes = 0;
+    this.offered = 0;
+    this.cursor = undefined;
+    this.isWalk = false;
   }
 
   /** Records that the addon has sent a content to its end. */
@@ -98,13 +110,12 @@ export class FilesAhead {
     const at = this.coming.findIndex(
       ({ shown }) => shown.nodeLow === nodeLow && shown.nodeHigh === nodeHigh,
     );
-    this.leave(at + 1);
+    for (const [index, { shown, content }] of this.coming.splice(0, at + 1).entries()) {
+      this.comingBytes -= shown.entry.sizeBytes;
+      if (index < this.offered) content?.noteRead();
+    }
+    this.offered = Math.max(0, this.offered - at - 1);
     return at >= 0;
-  }
-
-  private leave(count: number): void {
-    for (const { shown } of this.coming.splice(0, count)) this.comingBytes -= shown.entry.sizeBytes;
-    this.offered = Math.max(0, this.offered - count);
   }
 
   /**
@@ -127,9 +138,13 @@ export class FilesAhead {
     this.offer();
   }
 
-  /** Offers files in the order of the walk, which is the order in which the addon needs them. */
+  /**
+   * Offers files in the order of the walk, which is the order in which the addon needs them. Without a walk, copying them
+   * would take longer than it saves: of two programs that read in turns, each would have the other's files taken back.
+   */
   private offer(): void {
     const { coming, contents } = this;
+    if (!this.isWalk) return;
     while (this.offered < coming.length && contents.offer(coming[this.offered]!)) this.offered += 1;
   }
 

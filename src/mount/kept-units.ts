@@ -11,7 +11,7 @@ import type { Soon } from './tree.js';
 const MAX_UNIT_BYTES = 11 << 20;
 const MAX_SPARE = 4;
 
-/** Decoded bytes, which may be freed in the next turn of the event loop. Use or copy them before any `await`. */
+/** Decoded bytes, whose memory may be freed or used for others in the next turn of the event loop. Use or copy them before any `await`. */
 export interface Unit {
   readonly bytes: Buffer;
   /** Offset of the first byte in the decoded record; not 0 if only one content was decoded. */

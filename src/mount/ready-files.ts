@@ -17,7 +17,7 @@ import type { ReplyData } from './kernel.js';
 export const MAX_READY_BYTES: number = READY_FILE_ROOM / 4;
 const CONTENTS_AT = READY_FILES * READY_FILE_WORDS * 4;
 const STATE_WORD = 4;
-/** Attempts to drop a content. Each failed one means that a part of it was sent meanwhile, of which there are few. */
+/** Maximum number of attempts to drop a content. An attempt fails only if a part of it was sent at that moment. */
 const DROP_TRIES = 1024;
 
 /** The node of a file, in two halves. */
@@ -59,8 +59,8 @@ export class ReadyFiles {
   }
 
   /**
-   * Returns the node of the file whose content was sent last, in the order of the queue; undefined if none was sent
-   * since the last call. Contents before it were passed over by the reader, and leave the queue.
+   * Returns the node of a file whose content was sent: of several, the one that is last in the queue. Returns undefined
+   * if none was sent since the last call. The reader has passed over those before it, and they leave the queue.
    */
   takeSent(): FileNode | undefined {
     const { words, first } = this;
@@ -96,6 +96,7 @@ export class ReadyFiles {
       if (state !== sending) return;
       if (Atomics.compareExchange(words, word, sending, dropped) === sending) return;
     }
+    throw new Error('a content is sent without an end'); // no kernel sends that many requests in this time
   }
 
   /** Removes the oldest contents as long as their rows are free. */

@@ -34,7 +34,6 @@ const UNFINISHED_SECONDS = 1;
 export class SetTree implements Tree {
   readonly set: BackupSet;
   readonly validSeconds: number;
-  readonly isFixed: boolean;
   lookups = 0;
   /** True if the set was deleted. */
   isGone = false;
@@ -51,8 +50,7 @@ export class SetTree implements Tree {
   constructor(options: SetTreeOptions) {
     this.options = options;
     this.set = options.set;
-    this.isFixed = options.set.state === 'complete';
-    this.validSeconds = this.isFixed ? FOREVER_SECONDS : UNFINISHED_SECONDS;
+    this.validSeconds = options.set.state === 'complete' ? FOREVER_SECONDS : UNFINISHED_SECONDS;
     const { table, starts } = this;
     const isAroundRoots = (directory: number): boolean => this.nodeAround(directory) !== undefined;
     this.listings = new SetListings({ ...options, owner: this, table, starts, isAroundRoots });
@@ -167,6 +165,10 @@ export class SetTree implements Tree {
         return this.packed(directory, number, isPlus);
       });
     });
+  }
+
+  get isFixed(): boolean {
+    return this.set.state === 'complete' && !this.isGone;
   }
 
   /** Returns the number of the parent directory; for the top directory, its own number. */

@@ -24,7 +24,7 @@ import {
   type StepsFromFile,
 } from './decode-record.js';
 import type { DecodeInput, DecodeOutput, Decoder } from './decode-types.js';
-import { KeptFiles } from './kept-files.js';
+import { type KeptFile, KeptFiles } from './kept-files.js';
 import type { SpareMemory } from './spare-memory.js';
 
 const NOTHING = Buffer.alloc(0);
@@ -50,7 +50,7 @@ export class AsideDecoder implements Decoder {
     this.spare = spare;
     this.system = system;
     this.mostAtOnce = mostAtOnce;
-    this.opened = new KeptFiles(system.files);
+    this.opened = new KeptFiles(system);
   }
 
   async run(
@@ -115,9 +115,13 @@ export class AsideDecoder implements Decoder {
     if (this.spare === undefined) releaseAll(blocks);
     else this.spare.giveBack(blocks);
   }
+
+  forget(): void {
+    this.opened.forget();
+  }
 }
 
-/** Reads objects of a client's directory without blocking this thread, except for the heads of records. */
+/** Reads objects of a client's directory. Only to open them, and to read the heads of records, it blocks this thread. */
 class AsideReader implements ObjectReader, StepsFromFile {
   private readonly system: System;
   private readonly opened: KeptFiles;
@@ -126,7 +130,7 @@ class AsideReader implements ObjectReader, StepsFromFile {
   private readonly usedHeads: Buffer[] = [];
   private readonly root: string;
   /** The files that are in use until `close`, by the names of the objects. */
-  private readonly used = new Map<string, { readonly path: string; readonly fd: number }>();
+  private readonly used = new Map<string, KeptFile>();
 
   constructor(
     system: System,
@@ -183,18 +187,14 @@ class AsideReader implements ObjectReader, StepsFromFile {
 
   close(): void {
     this.heads.push(...this.usedHeads.splice(0));
-    for (const { path: used } of this.used.values()) this.opened.leave(used);
+    for (const file of this.used.values()) this.opened.leave(file);
     this.used.clear();
   }
 
   private fd(name: string): number {
-    let used = this.used.get(name);
-    if (used === undefined) {
-      const file = path.join(this.root, name);
-      used = { path: file, fd: this.opened.use(file) };
-      this.used.set(name, used);
-    }
-    return used.fd;
+    const file = this.used.get(name) ?? this.opened.use(path.join(this.root, name));
+    this.used.set(name, file);
+    return file.fd;
   }
 }
 

@@ -88,6 +88,9 @@ export async function decodeRecord(
 /** Maximum number of bytes that are read of a record before its body: header and index of most records. */
 export const RECORD_START_BYTES: number = 8 << 10;
 
+/** Maximum size of a body that `decodeStoredAside` takes. */
+const MAX_BODY_BYTES = 32 << 20;
+
 async function wholeRecord(
   input: DecodeInput,
   from: RecordSource,
@@ -153,9 +156,13 @@ async function startOf(
   return { start: await fetchRecord(from.backend, record, 0, stored), isWhole: true };
 }
 
-/** True if the addon can decode the body by itself. It has no other codecs, and checks no tags of readable bodies. */
-function isDecodedFromFile({ codec, scheme }: RecordHeader): boolean {
-  return (codec === Codec.none || codec === Codec.zstd) && scheme !== Scheme.readable;
+/**
+ * True if the addon can decode the body from the file. It has no other codecs, and does not check the tags of
+ * `Scheme.readable`.
+ */
+function isDecodedFromFile({ codec, scheme, bodyBytes }: RecordHeader): boolean {
+  const hasCodec = codec === Codec.none || codec === Codec.zstd;
+  return hasCodec && scheme !== Scheme.readable && bodyBytes <= MAX_BODY_BYTES;
 }
 
 /** Returns the row of a content; undefined if the record has no such content. */

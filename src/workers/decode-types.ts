@@ -61,4 +61,6 @@ export interface Decoder {
    * frees them.
    */
   reuse?(blocks: readonly Buffer[]): void;
+  /** Closes the files that are open for the next records. It must be called when other files have their paths. */
+  forget?(): void;
 }

@@ -1,60 +1,86 @@
 /**
- * Keeps files open for a moment after they were read, since the next record is often in the same pack. A file is
- * found by its path, so that it must not be kept for long: another file may have the path by then.
+ * Keeps files open for a moment, since the next record is often in the same pack. A file is found by its path, and
+ * another file may have the path later. So no file is given to a new reader when it has been open for more than a second.
  */
-import type { Files } from '../system/index.js';
+import type { Clock, Files } from '../system/index.js';
 
 /** Maximum number of open files that nobody reads. */
 const MAX_IDLE = 4;
-/** Time for which a file is kept open after its last use. */
+/** Time after its opening in which a file is given to new readers. */
 const KEEP_MS = 1000;
 
-interface KeptFile {
+/** An open file that somebody reads. */
+export interface KeptFile {
   readonly fd: number;
-  readers: number;
+}
+
+class OpenFile implements KeptFile {
+  readers = 0;
+  readonly fd: number;
+  readonly path: string;
+  readonly openedMs: number;
+
+  constructor(fd: number, path: string, openedMs: number) {
+    this.fd = fd;
+    this.path = path;
+    this.openedMs = openedMs;
+  }
 }
 
 export class KeptFiles {
-  private readonly kept = new Map<string, KeptFile>();
+  private readonly kept = new Map<string, OpenFile>();
   private readonly files: Files;
+  private readonly clock: Clock;
   private closing: NodeJS.Timeout | undefined;
 
-  constructor(files: Files) {
+  constructor({ files, clock }: { readonly files: Files; readonly clock: Clock }) {
     this.files = files;
+    this.clock = clock;
   }
 
-  /**
-   * Returns the descriptor of a file, which stays open until `leave` is called. Throws the errors of opening it.
-   */
-  use(path: string): number {
-    const known = this.kept.get(path);
-    const file = known ?? { fd: this.files.open(path, 'read'), readers: 0 };
+  /** Returns an open file, which stays open until it is left. Throws the errors of opening it. */
+  use(path: string): KeptFile {
+    const nowMs = this.clock.monotonicMs();
+    let file = this.kept.get(path);
+    if (file !== undefined && nowMs - file.openedMs > KEEP_MS) {
+      this.remove(file);
+      file = undefined;
+    }
+    file ??= new OpenFile(this.files.open(path, 'read'), path, nowMs);
     file.readers += 1;
     this.kept.delete(path);
     this.kept.set(path, file); // the file that was used last comes last
-    return file.fd;
+    return file;
   }
 
   /** Ends a use of a file. */
-  leave(path: string): void {
-    const file = this.kept.get(path);
-    if (file === undefined) return;
-    file.readers -= 1;
+  leave(file: KeptFile): void {
+    const open = file as OpenFile;
+    open.readers -= 1;
+    if (this.kept.get(open.path) !== open) {
+      if (open.readers === 0) this.files.close(open.fd);
+      return;
+    }
     this.closeOldest(MAX_IDLE);
-    if (this.closing !== undefined) return;
-    this.closing = setTimeout(() => {
+    this.closing ??= setTimeout(() => {
       this.closing = undefined;
-      this.closeOldest(0);
-    }, KEEP_MS);
-    this.closing.unref();
+      this.forget();
+    }, KEEP_MS).unref();
+  }
+
+  /** Gives none of the files to new readers. Files that nobody reads are closed, others when their readers leave. */
+  forget(): void {
+    for (const file of [...this.kept.values()]) this.remove(file);
+  }
+
+  private remove(file: OpenFile): void {
+    this.kept.delete(file.path);
+    if (file.readers === 0) this.files.close(file.fd);
   }
 
   /** Closes files without readers, those used longest ago first, except for some. */
   private closeOldest(except: number): void {
-    const idle = [...this.kept].filter(([, { readers }]) => readers === 0);
-    for (const [path, { fd }] of idle.slice(0, Math.max(0, idle.length - except))) {
-      this.kept.delete(path);
-      this.files.close(fd);
-    }
+    const idle = [...this.kept.values()].filter(({ readers }) => readers === 0);
+    for (const file of idle.slice(0, Math.max(0, idle.length - except))) this.remove(file);
   }
 }

@@ -21,7 +21,10 @@ export class SpareMemory {
     return Buffer.from(block, 0, bytes);
   }
 
-  /** Keeps the memory of some blocks that were returned by `take`, and frees the others. Each may be given once. */
+  /**
+   * Keeps the memory of a few blocks of suitable sizes, and frees the others. The caller must have all of the memory
+   * behind a block, and must not use it afterwards.
+   */
   giveBack(blocks: readonly Buffer[]): void {
     const freed: Uint8Array[] = [];
     for (const { buffer } of blocks) {

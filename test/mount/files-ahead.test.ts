@@ -89,6 +89,7 @@ class Lab {
   private content(name: string): OpenContent {
     const units = {
       layout: () => undefined,
+      decodedHolding: () => undefined,
       warmHolding: () => {
         if (!this.isBusy && !this.warmed.includes(name)) this.warmed.push(name);
         return !this.isBusy;
@@ -186,18 +187,50 @@ test('for one file that is read, only some directories are loaded', async (t) =>
 });
 
 test('decoded files are offered in the order of the walk, as far as there is room', async (t) => {
-  const lab = new Lab([{ names: ['a', 'b', 'c', 'd', 'e', 'f'] }]);
+  const lab = new Lab([{ names: ['a', 'b', 'c', 'd', 'e', 'f', 'g'] }]);
   lab.room = 2;
   await lab.read(0, 0);
-  t.deepEqual(lab.offered, ['b', 'c']);
+  t.deepEqual(lab.offered, [], 'one file may be all that is read');
+  await lab.read(0, 1);
+  t.deepEqual(lab.offered, ['c', 'd']);
   lab.room = 3;
-  lab.ahead.wasSent({ nodeLow: nodeLow({ tree: 1, directory: 0, entry: 1 }), nodeHigh: HIGH });
+  lab.ahead.wasSent({ nodeLow: nodeLow({ tree: 1, directory: 0, entry: 2 }), nodeHigh: HIGH });
   lab.ahead.goOn();
-  t.deepEqual(lab.offered, ['b', 'c', 'd']);
+  t.deepEqual(lab.offered, ['c', 'd', 'e']);
   lab.room = 9;
-  await lab.read(0, 4);
-  t.deepEqual(lab.offered, ['b', 'c', 'd', 'f'], 'a file that was passed over is not offered');
-  t.is(lab.takenBack, 1);
+  await lab.read(0, 5);
+  t.deepEqual(lab.offered, ['c', 'd', 'e', 'g'], 'a file that was passed over is not offered');
+  t.is(lab.takenBack, 0);
   await lab.read(0, 0);
-  t.is(lab.takenBack, 2, 'files in another order begin anew');
+  t.is(lab.takenBack, 1, 'files in another order begin anew');
+});
+
+test('files of two programs that read in turns are not offered', async (t) => {
+  const lab = new Lab([{ names: files(9, 'one ') }, { names: files(9, 'two ') }]);
+  lab.room = 9;
+  for (let entry = 0; entry < 9; entry += 1) {
+    await lab.read(0, entry);
+    await lab.read(1, entry);
+  }
+  t.deepEqual([lab.offered, lab.takenBack], [[], 0]);
+});
+
+test('a walk is forgotten, and files of another tree do not go on with it', async (t) => {
+  const lab = new Lab([{ names: ['a', 'b', 'c', 'd', 'e', 'f'] }]);
+  lab.room = 9;
+  await lab.read(0, 0);
+  await lab.read(0, 1);
+  t.deepEqual(lab.offered.splice(0), ['c', 'd', 'e', 'f']);
+  lab.ahead.forget();
+  lab.ahead.wasSent({ nodeLow: nodeLow({ tree: 1, directory: 0, entry: 2 }), nodeHigh: HIGH });
+  lab.ahead.goOn();
+  t.deepEqual(lab.offered, []);
+  await lab.read(0, 0);
+  await lab.read(0, 1);
+  t.deepEqual(lab.offered.splice(0), ['c', 'd', 'e', 'f']);
+  const other = new Lab([{ names: ['a', 'b', 'c', 'd', 'e', 'f'] }]);
+  const place = { tree: 1, directory: 0, entry: 2 };
+  lab.ahead.follow(other.tree, place, other.page(0));
+  t.deepEqual(lab.offered, [], 'the other tree has the nodes of the first one');
+  t.is(lab.takenBack, 1);
 });

@@ -4,6 +4,7 @@ import path from 'node:path';
 import test from 'ava';
 import { KeptFiles } from '../../src/workers/index.js';
 import { nodeSystem } from '../../src/system/index.js';
+import { ManualClock } from '../support/manual-clock.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 
 const { files } = nodeSystem();
@@ -17,31 +18,72 @@ function isOpen(fd: number): boolean {
   }
 }
 
-test('a file is opened once, and closed a moment after its last use', async (t) => {
+/** Files, whose openings are counted. */
+function counted(): { readonly files: typeof files; opened: number } {
+  const lab = {
+    opened: 0,
+    files: Object.create(files, {
+      open: {
+        value: (...words: Parameters<typeof files.open>) => {
+          lab.opened += 1;
+          return files.open(...words);
+        },
+      },
+    }) as typeof files,
+  };
+  return lab;
+}
+
+test.serial('a file is opened once, and closed a moment after its last use', async (t) => {
   const home = scratchInMemory(t);
   const paths = Array.from({ length: 8 }, (_none, number) => path.join(home, String(number)));
   for (const one of paths) fs.writeFileSync(one, one);
-  let opened = 0;
-  const counting = Object.create(files, {
-    open: {
-      value: (...words: Parameters<typeof files.open>) => {
-        opened += 1;
-        return files.open(...words);
-      },
-    },
-  }) as typeof files;
-  const kept = new KeptFiles(counting);
-  const fds = paths.map((one) => kept.use(one));
-  t.is(kept.use(paths[0]!), fds[0]!);
-  t.is(opened, 8);
-  for (const one of paths) kept.leave(one);
-  t.true(isOpen(fds[0]!), 'one use is left');
-  t.is(fds.filter((fd) => isOpen(fd)).length, 5, 'a few others are kept');
-  kept.leave(paths[0]!);
+  const lab = counted();
+  const kept = new KeptFiles({ files: lab.files, clock: new ManualClock(0) });
+  const used = paths.map((one) => kept.use(one));
+  const again = kept.use(paths[0]!);
+  t.is(again.fd, used[0]!.fd);
+  t.is(lab.opened, 8);
+  for (const one of used) kept.leave(one);
+  const openFiles = (): number => used.filter(({ fd }) => isOpen(fd)).length;
+  t.true(isOpen(again.fd), 'one use is left');
+  t.is(openFiles(), 5, 'a few others are kept');
+  kept.leave(again);
   const endMs = performance.now() + 60_000;
-  while (fds.some((fd) => isOpen(fd)) && performance.now() < endMs) {
+  while (openFiles() > 0 && performance.now() < endMs) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  t.is(fds.filter((fd) => isOpen(fd)).length, 0);
+  t.is(openFiles(), 0);
   t.throws(() => kept.use(path.join(home, 'none')));
 });
+
+test.serial(
+  'a new reader gets the file that has the path now, also if the one before never leaves',
+  (t) => {
+    const home = scratchInMemory(t);
+    const name = path.join(home, 'pack');
+    const lab = counted();
+    const clock = new ManualClock(0);
+    const kept = new KeptFiles({ files: lab.files, clock });
+    fs.writeFileSync(name, 'old');
+    const old = kept.use(name);
+    fs.rmSync(name);
+    fs.writeFileSync(name, 'new');
+    clock.advance(1001);
+    const late = kept.use(name);
+    t.is(fs.readFileSync(late.fd, 'utf8'), 'new');
+    t.is(fs.readFileSync(old.fd, 'utf8'), 'old');
+    kept.leave(old);
+    t.false(isOpen(old.fd));
+    fs.rmSync(name);
+    fs.writeFileSync(name, 'newest');
+    kept.forget();
+    const last = kept.use(name);
+    t.is(fs.readFileSync(last.fd, 'utf8'), 'newest');
+    kept.leave(late);
+    t.false(isOpen(late.fd));
+    kept.leave(last);
+    kept.forget();
+    t.false(isOpen(last.fd));
+  },
+);
