@@ -132,15 +132,14 @@ async function parseWords(text: string, nowMs: number, edge: Edge): Promise<numb
     whole(strict.parse(text, reference), text) ?? whole(casual.parse(text, reference), text);
   if (result === undefined) throw badDate(text);
   const { start } = result;
-  let date = start.date();
-  if (
-    date.getTime() > edgeOfDay(reference, 'end') &&
-    start.isCertain('weekday') &&
-    !start.isCertain('day')
-  ) {
-    // A weekday alone means the last such day, since no backup is in the future.
-    date = new Date(date);
-    date.setDate(date.getDate() - WEEK_DAYS);
+  const date = start.date();
+  if (date.getTime() > edgeOfDay(reference, 'end')) {
+    // A weekday, or a month without a year, means the last one, since no backup is in the future.
+    if (start.isCertain('weekday') && !start.isCertain('day')) {
+      date.setDate(date.getDate() - WEEK_DAYS);
+    } else if (start.isCertain('month') && !start.isCertain('year')) {
+      date.setFullYear(date.getFullYear() - 1);
+    }
   }
   if (start.isCertain('hour') || IS_MOMENT.test(text)) return date.getTime();
   const namesMonthOnly = start.isCertain('month') && !start.isCertain('day');
