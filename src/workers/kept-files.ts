@@ -70,7 +70,7 @@ export class KeptFiles {
 
   /** Gives none of the files to new readers. Files that nobody reads are closed, others when their readers leave. */
   forget(): void {
-    for (const file of [...this.kept.values()]) this.remove(file);
+    for (const file of this.kept.values()) this.remove(file);
   }
 
   private remove(file: OpenFile): void {
