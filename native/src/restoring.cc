@@ -1,11 +1,15 @@
-// Writes many files of a restore job in one call. It writes files whose contents lie in one decoded record and that
-// need no decision. It stops at the first file that needs another record. It also stops at the first file that needs a
+// Writes many files of a restore job in one call. It writes files that need no decision and whose contents lie in one
+// decoded record, or in files that the restore has written before. It stops at the first file that needs another record. It also stops at the first file that needs a
 // decision or fails, and leaves nothing of that file behind. The caller then restores that file by the calls for single
 // files, which report the error.
+#include <algorithm>
+#include <cstring>
+#include <memory>
 #include <new>
 
 #include "calls.h"
 #include "files.h"
+#include "reading.h"
 #include "sealing.h"
 #include "sha256.h"
 #include "writing.h"
@@ -16,12 +20,18 @@ namespace {
 
 constexpr uint32_t kNoRecord = UINT32_MAX;  // the file is empty
 
-// The place where a file of the job is written, and the place of its bytes.
+constexpr uint32_t kCopied = 32;  // RestoreHow.copied
+
+// Maximum size of a file that is copied, since its bytes are held in memory.
+constexpr size_t kMostCopiedBytes = 4 << 20;
+
+// The place where a file of the job is written, and the place of its bytes. For a copy, `record` is the directory of the
+// file that contains the bytes, and `offset` is the position of its name in the names of copied files.
 struct Place {
   uint32_t directory;
   uint32_t record;
   uint32_t offset;
-  uint32_t how;  // 0 if the file is new and in one piece
+  uint32_t how;  // 0 if the file is new and in one piece, kCopied if a file with its content was written before
 };
 
 // The numbers through which the job and the caller report to each other.
@@ -75,7 +85,8 @@ class Restoring {
         decoded_(call.bytes(6)),
         record_(call.bits(7)),
         key_(call.bytes(8)),
-        options_(call.bits(9)) {
+        options_(call.bits(9)),
+        copiedNames_(call.bytes(11)) {
     if (key_.size != 0 && key_.size != kKeyBytes) throw Failure{EINVAL, call_, nullptr, "a key has another length"};
   }
 
@@ -85,7 +96,7 @@ class Restoring {
       try {
         const Place place = load<Place>(places_, static_cast<size_t>(cursor->file), call_);
         if (place.how == 0 && place.record != kNoRecord && place.record != record_) return;
-        if (place.how == 0 && restored(place, cursor)) continue;
+        if ((place.how == 0 || place.how == kCopied) && restored(place, cursor)) continue;
       } catch (const Failure&) {
         // The failure recurs in the call for this file alone, which reports it.
       } catch (const std::bad_alloc&) {
@@ -102,15 +113,39 @@ class Restoring {
     if (row.hasFlag(kSparse) || row.hasFlag(kHasAttributes)) return false;
     Name name;
     takeName({const_cast<uint8_t*>(row.at(row.nameOffset())), row.nameBytes()}, &name, call_);
-    const bool empty = place.record == kNoRecord;
+    const bool empty = place.how == 0 && place.record == kNoRecord;
     const size_t bytes = empty ? 0 : row.get<uint64_t>(kSize);
-    const Bytes data = {decoded_.range(empty ? 0 : place.offset, bytes, call_), bytes};
+    std::unique_ptr<uint8_t[]> memory;
+    Bytes data;
+    if (place.how == kCopied) {
+      if (bytes > kMostCopiedBytes) return false;
+      memory.reset(new uint8_t[bytes + 1]);
+      data = {memory.get(), readCopied(place, memory.get(), bytes)};
+      if (data.size != bytes) return false;
+    } else {
+      data = {decoded_.range(empty ? 0 : place.offset, bytes, call_), bytes};
+    }
     if (!empty && !hasDigest(row, data)) return false;
     writeFile(directories_.at(place.directory), name.text, data, row, options_);
     cursor->file += 1;
     cursor->rowOffset += static_cast<double>(row.bytes());
     cursor->writtenBytes += static_cast<double>(bytes);
     return true;
+  }
+
+  // Reads at most `bytes` bytes of the file that has the content of a copy. Returns their number, or another number than
+  // `bytes` if it is longer. The file may have been replaced since it was written, so the caller checks the digest.
+  size_t readCopied(const Place& place, uint8_t* target, size_t bytes) const {
+    const size_t rest = copiedNames_.size - std::min<size_t>(place.offset, copiedNames_.size);
+    auto* start = copiedNames_.range(place.offset, rest, call_);
+    const size_t length = strnlen(reinterpret_cast<const char*>(start), rest);
+    Name name;
+    takeName({start, length}, &name, call_);
+    const Fd fd = openForReading(directories_.at(place.record), name.text);
+    if (!S_ISREG(statOf(fd).st_mode)) throw Failure{0, "openat", "ENOTREG", "not a regular file"};
+    bool longer = false;
+    const size_t got = readWhole(fd, target, bytes, &longer);
+    return longer ? bytes + 1 : got;
   }
 
   bool hasDigest(const Row& row, const Bytes& data) const {
@@ -132,6 +167,7 @@ class Restoring {
   const uint32_t record_;
   const Bytes key_;
   const unsigned options_;
+  const Bytes copiedNames_;
 };
 
 }  // namespace

@@ -104,7 +104,8 @@ export async function runJobOf(
   }
   const objects = history.objects();
   const isFetchedFirst =
-    objects.expect !== undefined && needsExactly(job) && storedBytes(job) <= MOST_FETCHED_BYTES;
+    job.records.length === 0 ||
+    (objects.expect !== undefined && needsExactly(job) && storedBytes(job) <= MOST_FETCHED_BYTES);
   const stored = isFetchedFirst ? await fetched(objects, job.records) : undefined;
   if (stored !== undefined) {
     const near = { ...job, source: { stored } };

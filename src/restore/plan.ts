@@ -28,6 +28,8 @@ export interface RestoreJob {
    * flight is limited.
    */
   readonly bytes: number;
+  /** The copies among the files, which are made once the files with their contents are written. */
+  readonly copies: readonly CopiedFile[];
 }
 
 /** Limits of a job: it ends with the record in which it reaches one of them. */
@@ -40,6 +42,13 @@ export interface LocatedFile {
   readonly file: FileToRestore;
   /** Locations of the file's content; empty for an empty file. */
   readonly pieces: readonly ContentPiece[];
+}
+
+/** A file with the content of another one that the restore writes before. */
+export interface CopiedFile extends LocatedFile {
+  readonly original: { readonly directory: Buffer; readonly name: Buffer };
+  /** Number of the job that writes the original. */
+  readonly job: number;
 }
 
 /** Makes the rows of restored files. */
@@ -57,6 +66,21 @@ export function planJobs(files: readonly LocatedFile[], rowsOf: RowMaker): Resto
       builder = new JobBuilder(rowsOf);
     }
     builder.add(item);
+  }
+  if (builder.count > 0) jobs.push(builder.build());
+  return jobs;
+}
+
+/** Groups copies into jobs, in their order. */
+export function planCopies(copies: readonly CopiedFile[], rowsOf: RowMaker): RestoreJob[] {
+  const jobs: RestoreJob[] = [];
+  let builder = new JobBuilder(rowsOf);
+  for (const copy of copies) {
+    if (builder.isFull) {
+      jobs.push(builder.build());
+      builder = new JobBuilder(rowsOf);
+    }
+    builder.addCopy(copy);
   }
   if (builder.count > 0) jobs.push(builder.build());
   return jobs;
@@ -84,6 +108,8 @@ class JobBuilder {
   private readonly directoryNumbers = new Map<string, number>();
   private readonly inParts: { file: number; pieces: RestorePiece[] }[] = [];
   private readonly files: FileToRestore[] = [];
+  private readonly copies: CopiedFile[] = [];
+  private readonly copiedNames = new BytesBuilder(COPIED_NAMES_HINT_BYTES);
   private lastDirectory: Buffer | undefined;
   private lastDirectoryNumber = 0;
   private bytes = 0;
@@ -135,8 +161,21 @@ class JobBuilder {
     for (const { sizeBytes } of pieces) this.bytes += sizeBytes;
   }
 
+  addCopy(copy: CopiedFile): void {
+    const { file, pieces, original } = copy;
+    this.rows.append(this.rowsOf.row(file.entry.metadata, file.name, pieces[0]!.digest));
+    const directory = this.directoryNumber(file.directory);
+    const from = this.directoryNumber(original.directory);
+    this.places.push(directory, from, this.copiedNames.length, RestoreHow.copied);
+    this.copiedNames.append(original.name);
+    this.copiedNames.append(NAME_END);
+    this.files.push(file);
+    this.copies.push(copy);
+    this.bytes += pieces[0]!.sizeBytes;
+  }
+
   build(): RestoreJob {
-    const { records, files, inParts } = this;
+    const { records, files, inParts, copies } = this;
     const bytes = this.bytes + files.length * FILE_BYTES;
     const input = {
       records,
@@ -145,8 +184,9 @@ class JobBuilder {
       directories: this.directories.take(),
       directoryEnds: Uint32Array.from(this.directoryEnds),
       inParts,
+      ...(copies.length === 0 ? {} : { copiedNames: this.copiedNames.take() }),
     };
-    return { input, files, bytes };
+    return { input, files, bytes, copies };
   }
 
   private recordNumber(piece: ContentPiece): number {
@@ -184,3 +224,5 @@ class JobBuilder {
 
 const ROWS_HINT_BYTES = 16 << 10;
 const DIRECTORIES_HINT_BYTES = 2 << 10;
+const COPIED_NAMES_HINT_BYTES = 1 << 10;
+const NAME_END = Buffer.of(0);

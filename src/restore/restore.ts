@@ -8,7 +8,6 @@ import { from, lastValueFrom } from 'rxjs';
 import type { History } from '../history/index.js';
 import { systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
 import { EntryType, joinPath } from '../model/index.js';
-import { Credit } from '../transport/index.js';
 import { stage, StageCounters } from '../pipeline/index.js';
 import { type FailedAttribute, type System, wallMs } from '../system/index.js';
 import { attributeNotSet, type JobRunner, RestoreHow, targetFull } from '../workers/index.js';
@@ -19,33 +18,21 @@ import {
   type Resume,
   temporaryPrefix,
 } from './journal.js';
-import { expectJobs, isReadInRanges, runJobOf } from './job-source.js';
+import { isReadInRanges, runJobOf } from './job-source.js';
+import { FileQueue } from './file-queue.js';
 import { FoldedNames } from './folded-names.js';
-import { HeldFiles } from './held-files.js';
 import { OwnerMap } from './owner-map.js';
 import { LinkGroups } from './links.js';
-import { locateEach } from './locate-each.js';
 import { type Place, RestorePlaces, type PlacedAs } from './places.js';
 import { RestorePolicy } from './policy.js';
-import { missingContent, type RestoreFailure, type RestoreProgress } from './progress.js';
+import type { RestoreFailure, RestoreProgress } from './progress.js';
 import type { RestoreMeans, RestoreRequest, RestoreResult } from './request.js';
 import { RestoreTarget, explainedWhenFull } from './target.js';
 import { type OutputDirectory, TreeWalk, type Visited, type WalkVisitor } from './walk.js';
-import { type FileToRestore, type LocatedFile, planJobs, type RestoreJob } from './plan.js';
+import type { FileToRestore, RestoreJob } from './plan.js';
 
-/** Number of files that are located at once. */
-const WINDOW_FILES = 1024;
 /** Milliseconds for which the walk runs before it yields to the workers. */
 const SLICE_MS = 4;
-/** Maximum number of located files that wait until other files of their records are located. */
-const MAX_HELD = 16_384;
-/** Number of files located since files were last taken, after which idle workers get files of incomplete records. */
-const FILES_UNTIL_OTHERS = 2048;
-/** Decoded bytes of jobs, per worker, below which workers get files as soon as most of their record is found. */
-const HUNGRY_BYTES_PER_WORKER = 8 << 20;
-/** Maximum number of decoded bytes, for each worker, of the jobs that wait or run. A waiting job holds only names. */
-const JOB_BYTES_PER_WORKER = 64 << 20;
-
 /** Maximum number of jobs whose records are fetched ahead while the workers run others; only for a remote store. */
 const MOST_FETCHING_JOBS = 8;
 
@@ -80,11 +67,8 @@ class Restore implements WalkVisitor<Place> {
   private readonly policy: RestorePolicy;
   private readonly links: LinkGroups;
   private readonly failedNames = new Set<string>();
-  private readonly inFlight: Credit;
-  private window: FileToRestore[] = [];
+  private readonly queue: FileQueue;
   private lastBreathMs = 0;
-  private readonly held = new HeldFiles();
-  private readonly hungryBytes: number;
   private readonly system: System;
   private readonly history: History;
   private readonly jobs: JobRunner;
@@ -107,9 +91,13 @@ class Restore implements WalkVisitor<Place> {
     this.signal = signal;
     this.policy = new RestorePolicy(request.policy ?? {}, wallMs(system.clock), owners);
     this.links = new LinkGroups(request.hardLinks !== false);
-    const workers = Math.max(request.workers, 1);
-    this.inFlight = new Credit(workers * JOB_BYTES_PER_WORKER);
-    this.hungryBytes = workers * HUNGRY_BYTES_PER_WORKER;
+    this.queue = new FileQueue(history, {
+      workers: request.workers,
+      rows: this.policy,
+      failed: ({ directory, name }, error) => {
+        this.fail(joinPath(directory, name), error, undefined);
+      },
+    });
     const { set, paths, hierarchy = false } = request;
     this.identity = { client: history.client, set, paths, hierarchy };
   }
@@ -130,7 +118,7 @@ class Restore implements WalkVisitor<Place> {
     try {
       await lastValueFrom(work, { defaultValue: undefined });
     } catch (error) {
-      this.inFlight.fail(error as Error);
+      this.queue.fail(error as Error);
       throw error;
     }
     for (const link of this.links.toMake()) {
@@ -244,7 +232,7 @@ class Restore implements WalkVisitor<Place> {
       this.progress.bytes += entry.sizeBytes;
       return;
     }
-    this.window.push({ entry, how: this.isDry ? how | RestoreHow.pretend : how, ...at });
+    this.queue.add({ entry, how: this.isDry ? how | RestoreHow.pretend : how, ...at });
   }
 
   private settle(visited: Visited<Place>): PlacedAs {
@@ -260,66 +248,17 @@ class Restore implements WalkVisitor<Place> {
   // --- files ---------------------------------------------------------------------------------------
 
   private async *jobsFor(walk: TreeWalk<Place>): AsyncGenerator<RestoreJob> {
-    for await (const _ of walk.run(this.signal)) {
-      if (this.window.length >= WINDOW_FILES) await this.flushWindow();
-      yield* this.jobsNow();
-    }
-    await this.flushWindow();
-    yield* this.admit(planJobs(this.held.take(Infinity, Infinity), this.policy));
-  }
-
-  /** Locates the files of the window, and adds them to the held files. */
-  private async flushWindow(): Promise<void> {
-    const files = this.window;
-    this.window = [];
-    for (const file of await this.locate(files)) this.held.add(file);
-  }
-
-  /** Yields jobs for files of found records if workers are idle, and for other files if too many are held. */
-  private async *jobsNow(): AsyncGenerator<RestoreJob> {
-    const { held, hungryBytes, inFlight } = this;
-    const tooMany = held.count - MAX_HELD;
-    if (held.count === 0 || (tooMany <= 0 && inFlight.used >= hungryBytes)) return;
-    // A remote store is read ahead in the order of its packs, so many of its records are requested together.
-    const fullBytes = this.history.isFar ? inFlight.limit : 2 * hungryBytes;
-    const freeBytes = fullBytes - inFlight.used;
-    // If the workers wait for the walk, that costs less than decoding records again for each few of their files.
-    let files = tooMany > 0 ? held.take(freeBytes, MAX_HELD / 4) : held.takeFound(freeBytes);
-    const isIdle = files.length === 0 && inFlight.used === 0;
-    if (isIdle && held.countSinceTaken >= FILES_UNTIL_OTHERS) files = held.take(freeBytes, 0);
-    yield* this.admit(planJobs(files, this.policy));
-  }
-
-  private async locate(files: readonly FileToRestore[]): Promise<LocatedFile[]> {
-    const locations = await locateEach(this.history, files);
-    const located: LocatedFile[] = [];
-    for (const [index, file] of files.entries()) {
-      const pieces = file.entry.contentId === undefined ? [] : locations[index];
-      if (Array.isArray(pieces)) located.push({ file, pieces });
-      else {
-        // The content is known to be missing, or the catalog is damaged, so there is no digest to report.
-        const error = pieces instanceof TardisError ? toWire(pieces) : missingContent();
-        this.fail(joinPath(file.directory, file.name), error, undefined);
-      }
-    }
-    return located;
-  }
-
-  private async *admit(jobs: readonly RestoreJob[]): AsyncGenerator<RestoreJob> {
-    expectJobs(this.history, jobs);
-    for (const job of jobs) {
-      await this.inFlight.take(job.bytes);
-      yield job;
-    }
+    for await (const _ of walk.run(this.signal)) yield* this.queue.jobsNow();
+    yield* this.queue.remainingJobs();
   }
 
   private async runJob(job: RestoreJob): Promise<void> {
+    await this.queue.ready(job);
     const gone = await this.runOnce(job, false);
-    this.inFlight.give(job.bytes);
+    this.queue.ended(job);
     if (gone.length === 0) return;
-    // The records of these files were removed after they were located, so the contents are located again.
-    const again = planJobs(await this.locate(gone), this.policy);
-    for (const second of again) await this.runOnce(second, true);
+    // The records of these files were removed after they were located, or files that are copied were changed.
+    for (const second of await this.queue.planAgain(gone)) await this.runOnce(second, true);
   }
 
   /** Runs a job. Returns the files whose records were removed; with `reportsGone`, they are failures instead. */

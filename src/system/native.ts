@@ -159,8 +159,11 @@ export interface NativeCalls
    * empty, and writes it as `writeFileAt` does. `fds` has a descriptor or -1 for each directory; missing ones are
    * opened as by `openBeneath`, and the caller closes all. `decoded` contains the record with the number `record`.
    *
+   * A file whose `how` is RestoreHow.copied gets the bytes of a file that was written before; the names of such files are
+   * in `copiedNames`, each with a zero byte behind it.
+   *
    * The call ends before the first file in another record, and before the first one that needs a decision: its `how`
-   * is not 0, it is sparse or has attributes, or an error occurred. Nothing of such a file is left. It throws only if
+   * is another one, it is sparse or has attributes, or an error occurred. Nothing of such a file is left. It throws only if
    * an argument is malformed. `places`, `fds`, `directoryEnds` and `cursor` are the bytes of arrays of numbers; those
    * of `cursor` are RestoreCursor.
    */
@@ -176,6 +179,7 @@ export interface NativeCalls
     key: Uint8Array,
     options: number,
     cursor: Uint8Array,
+    copiedNames: Uint8Array,
   ): void;
   /** Creates a new empty file, readable by its owner only, and returns it open for writing. */
   createFileAt(dirFd: number, name: Buffer): number;

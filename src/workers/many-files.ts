@@ -9,6 +9,7 @@ import { NO_RECORD, PLACE_NUMBERS, type RestoreInput } from './restore-types.js'
 const REPLACED = ['openBeneath', 'sha256', 'keyDigests', 'writeFileAt', 'unlinkAt'] as const;
 
 const NO_KEY = new Uint8Array(0);
+const NO_NAMES = new Uint8Array(0);
 
 /** The end of a call: the next file, and whether it needs a decision. */
 export interface NextFile {
@@ -56,8 +57,8 @@ export class ManyFiles {
   }
 
   /**
-   * Writes files from the `index`-th on, whose row is at `at`, as long as they are in the same record. `decoded` is
-   * that record.
+   * Writes files from the `index`-th on, whose row is at `at`, as long as they are in one record or are copies. `decoded`
+   * is that record.
    */
   write(index: number, at: number, decoded: Uint8Array): NextFile {
     const { input, cursor } = this;
@@ -75,6 +76,7 @@ export class ManyFiles {
       input.keys?.digests ?? NO_KEY,
       input.ownerOptions,
       this.cursorBytes,
+      input.copiedNames ?? NO_NAMES,
     );
     return {
       index: cursor[RestoreCursor.file]!,

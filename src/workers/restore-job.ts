@@ -126,14 +126,16 @@ class RestoreRun {
   }
 
   /**
-   * True if the addon's call for many files may begin with this one: its content is in the decoded record, and it is
-   * written in no special way. The call stops at the first file that needs a decision.
+   * True if the addon's call for many files may begin with this one: its content is in the decoded record or in a file
+   * that was written before, and it is written in no special way. The call stops at the first file that needs a decision.
    */
   private async isSimple(file: FileTask): Promise<boolean> {
-    return this.many !== undefined && file.how === 0 && (await this.isInMemory(file));
+    if (this.many === undefined) return false;
+    return file.how === RestoreHow.copied || (file.how === 0 && (await this.isInMemory(file)));
   }
 
   private async restoreAlone(file: FileTask, index: number): Promise<void> {
+    if (file.how === RestoreHow.copied) throw notCopied();
     const missing = await this.restore(file);
     if (missing === undefined) this.unchanged += 1;
     else this.files += 1;
@@ -173,7 +175,7 @@ class RestoreRun {
       number,
     ];
     let pieces = this.inParts.get(index) ?? [];
-    if (record !== NO_RECORD) {
+    if (record !== NO_RECORD && how !== RestoreHow.copied) {
       const sizeBytes = rows.sizeBytes(rowAt);
       pieces = [{ record, digest: rows.digest(rowAt), sizeBytes, offset }];
     }
@@ -369,6 +371,11 @@ class RestoreRun {
 function isDamage(error: unknown): boolean {
   const code = error instanceof TardisError ? error.code : undefined;
   return code === 'CONTENT_DAMAGED' || code === 'RECORD_DAMAGED';
+}
+
+/** Returns the error of a file that could not be copied, for example since its original was changed meanwhile. */
+function notCopied(): TardisError {
+  return new TardisError('IO_FAILED', 'the file with this content was changed', { isGone: true });
 }
 
 /** Returns the digest of the damaged basis that an error names; undefined if it names none. */

@@ -31,6 +31,11 @@ export interface RestoreInput {
   readonly directoryEnds: Uint32Array;
   /** The pieces of each file that has several, is sparse or is a delta, by the index of the file. */
   readonly inParts: readonly { readonly file: number; readonly pieces: readonly RestorePiece[] }[];
+  /**
+   * Names of the files that copies are made from, each with a zero byte behind it. The place of a copy has, instead of
+   * its record and offset, the directory of the file that it is made from and the position of that file's name.
+   */
+  readonly copiedNames?: Uint8Array;
   /** See MetadataOption of the addon. */
   readonly ownerOptions: number;
   /** Set if the client encrypts. */
@@ -56,6 +61,11 @@ export const RestoreHow = Object.freeze({
    * The content has several pieces, is sparse or is a delta. Its pieces are in `RestoreInput.inParts`, not in `places`.
    */
   inParts: 16,
+  /**
+   * The content is that of a file which the restore has written before, so it is read there. A file that cannot be
+   * copied is reported as one whose record is gone, and must be restored from its record.
+   */
+  copied: 32,
 });
 
 /** Value in `places` instead of the number of a record: the file is empty, or its pieces are in `inParts`. */

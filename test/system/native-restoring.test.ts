@@ -1,11 +1,12 @@
 /** `restoreFiles`: many files in one call, up to the first one that needs a decision. */
+import { execFileSync } from 'node:child_process';
 import { createHmac, randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type Entry, RowFlag } from '../../src/model/index.js';
 import { MetadataOption, RestoreCursor } from '../../src/system/native.js';
-import { NO_RECORD } from '../../src/workers/index.js';
+import { NO_RECORD, RestoreHow } from '../../src/workers/index.js';
 import { failing, inChild, native, openFolder, rowLike, sha256 } from '../helpers/native.js';
 import { scratch } from '../helpers/scratch.js';
 
@@ -64,7 +65,9 @@ class Job {
   }
 
   /** Runs the call from the cursor on. Returns the index of the next file, and if it needs a decision. */
-  run(changes: { rows?: Buffer; directories?: Buffer; options?: number } = {}): [number, boolean] {
+  run(
+    changes: { rows?: Buffer; directories?: Buffer; options?: number; copiedNames?: Buffer } = {},
+  ): [number, boolean] {
     native.restoreFiles(
       this.rootFd,
       changes.directories ?? Buffer.from('subsub/deep'),
@@ -77,6 +80,7 @@ class Job {
       this.key,
       changes.options ?? MetadataOption.dropAcl,
       bytesOf(this.cursor),
+      changes.copiedNames ?? Buffer.alloc(0),
     );
     return [this.cursor[0]!, this.cursor[RestoreCursor.needsDecision] === 1];
   }
@@ -209,7 +213,7 @@ test('a file that cannot be written whole is removed, and needs a decision', (t)
      const bytes = (numbers) => new Uint8Array(numbers.buffer);
      native.restoreFiles(native.openDirectory(Buffer.from(values[0])), Buffer.alloc(0),
        bytes(Uint32Array.of(0)), bytes(Int32Array.of(-1)), rows, places, decoded, 7,
-       Buffer.alloc(0), 0, bytes(cursor));
+       Buffer.alloc(0), 0, bytes(cursor), Buffer.alloc(0));
      process.stdout.write(cursor.join(' '));`,
     [job.folder, ...values],
     'ulimit -f 8;',
@@ -219,4 +223,100 @@ test('a file that cannot be written whole is removed, and needs a decision', (t)
     `1 ${job.rows.length - rowLike({ name: Buffer.from('half'), digest: Buffer.alloc(32) }).length} 105 1`,
   );
   t.deepEqual(job.names(), ['first', 'sub', 'sub/deep']);
+});
+
+/** A copy of a file in the directory with the number `from`, whose name is at `nameAt` in the names. */
+interface Copied {
+  readonly name: string;
+  readonly bytes: Buffer;
+  readonly from: number;
+  readonly nameAt: number;
+}
+
+/** Returns a job that copies. The digests of the rows are those of `bytes`. */
+function copying(t: ExecutionContext, copies: readonly Copied[], key?: Buffer): Job {
+  const job = new Job(
+    t,
+    copies.map((copy) => ({ ...copy, record: 7 })),
+    key,
+  );
+  const places = copies.flatMap(({ from, nameAt }) => [0, from, nameAt, COPIED]);
+  job.places.set(places);
+  return job;
+}
+
+const COPIED = RestoreHow.copied;
+
+for (const key of [undefined, randomBytes(32)]) {
+  test(`copies files that were written before, ${key ? 'keyed' : 'plain'} digests`, (t) => {
+    const [one, two] = [randomBytes(300), randomBytes(70_000)];
+    const copies = [
+      { name: 'copy-1', bytes: one, from: 0, nameAt: 0 },
+      { name: 'copy-2', bytes: two, from: 2, nameAt: 4 },
+      { name: 'copy-3', bytes: one, from: 0, nameAt: 0 },
+    ];
+    const job = copying(t, copies, key);
+    fs.writeFileSync(path.join(job.folder, 'one'), one);
+    fs.writeFileSync(path.join(job.folder, 'sub/deep/two'), two);
+    t.deepEqual(job.run({ copiedNames: Buffer.from('one\0two\0') }), [3, false]);
+    for (const { name, bytes } of copies) {
+      t.deepEqual(fs.readFileSync(path.join(job.folder, name)), bytes);
+    }
+  });
+}
+
+const HOSTILE: Readonly<Record<string, (folder: string, bytes: Buffer) => string>> = {
+  'is missing': () => 'none',
+  'has other bytes': (folder, bytes) => {
+    fs.writeFileSync(path.join(folder, 'other'), Buffer.from(bytes).fill(1, 5, 6));
+    return 'other';
+  },
+  'is shorter': (folder, bytes) => {
+    fs.writeFileSync(path.join(folder, 'short'), bytes.subarray(1));
+    return 'short';
+  },
+  'is longer': (folder, bytes) => {
+    fs.writeFileSync(path.join(folder, 'long'), Buffer.concat([bytes, Buffer.of(1)]));
+    return 'long';
+  },
+  'is a link': (folder, bytes) => {
+    fs.writeFileSync(path.join(folder, 'target'), bytes);
+    fs.symlinkSync('target', path.join(folder, 'link'));
+    return 'link';
+  },
+  'is a fifo': (folder) => {
+    execFileSync('mkfifo', [path.join(folder, 'fifo')]);
+    return 'fifo';
+  },
+  'is a directory': () => 'sub',
+  'is above the target': (folder, bytes) => {
+    fs.writeFileSync(path.join(folder, '../above'), bytes);
+    return '../above';
+  },
+  'has no name': () => '',
+};
+
+for (const [what, make] of Object.entries(HOSTILE)) {
+  test(`a file is not copied if its original ${what}`, (t) => {
+    const bytes = randomBytes(300).fill(7, 5, 6);
+    const job = copying(t, [{ name: 'copy', bytes, from: 0, nameAt: 0 }]);
+    const name = make(job.folder, bytes);
+    t.deepEqual(job.run({ copiedNames: Buffer.from(`${name}\0`) }), [0, true]);
+    t.false(fs.existsSync(path.join(job.folder, 'copy')));
+  });
+}
+
+test('a file is not copied if the position of a name or a directory does not exist', (t) => {
+  const bytes = randomBytes(300);
+  for (const [from, nameAt] of [
+    [0, 5],
+    [0, 0xffff_ffff],
+    [9, 0],
+    [0xffff_ffff, 0],
+  ] as const) {
+    const job = copying(t, [{ name: 'copy', bytes, from, nameAt }]);
+    fs.writeFileSync(path.join(job.folder, 'one'), bytes);
+    t.deepEqual(job.run({ copiedNames: Buffer.from('one\0') }), [0, true]);
+    t.false(fs.existsSync(path.join(job.folder, 'copy')));
+  }
 });

@@ -74,7 +74,20 @@ function restoreFiles(folder: string, fd: number, rows: Buffer, at: number): voi
     const cursor = new Uint8Array(Float64Array.of(0, at, 0, 0).buffer);
     const fds = new Uint8Array(Int32Array.of(fd).buffer);
     try {
-      native.restoreFiles(fd, rows, rows, fds, rows, places, rows, record, none, OPTIONS, cursor);
+      native.restoreFiles(
+        fd,
+        rows,
+        rows,
+        fds,
+        rows,
+        places,
+        rows,
+        record,
+        none,
+        OPTIONS,
+        cursor,
+        rows,
+      );
     } finally {
       for (const name of readdirSync(folder, { encoding: 'buffer' })) {
         unlinkSync(Buffer.concat([Buffer.from(`${folder}/`), name]));
