@@ -194,7 +194,7 @@ export class SetTree implements Tree {
     this.options.ahead.follow(this, directory);
   }
 
-  /** Loads the first pages of directories, in a form that the addon can send if possible. */
+  /** Makes the first pages of directories ready as replies. The addon sends those that it can pack by itself. */
   prepare(directories: readonly number[]): Soon<void> {
     if (this.isGone || this.set.state !== 'complete') return;
     const loading: Promise<unknown>[] = [];
