@@ -126,7 +126,7 @@ export class EditedTree {
   }
 }
 
-/** Returns the lines with their line feeds, in a copy of the text. */
+/** Returns copies of the lines of a text, each with its line feed. */
 function linesOf(text: Uint8Array): Buffer[] {
   const all = Buffer.from(text);
   const lines: Buffer[] = [];

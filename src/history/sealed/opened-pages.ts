@@ -1,7 +1,7 @@
 /**
- * Packed pages of an encrypting client, opened by the addon. A page is returned only if the whole listing of its directory
- * was compared with its seal, and every entry is as the client sealed it. All other pages are left to `list`, which
- * reports the error or the doubt.
+ * Packed pages of an encrypting client, opened by the addon. A page is returned only if the whole listing of its
+ * directory was compared with its seal, and every entry is as the client sealed it. All other pages are left to `list`,
+ * which reports the error or the doubt.
  */
 import {
   entriesIn,
