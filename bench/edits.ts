@@ -17,7 +17,7 @@ const SKEW = 2.5;
 /** Average number of lines of a file for each hunk. Each file gets one more hunk. */
 const LINES_PER_HUNK = 150;
 const HUNK_LINES_MAX = 8;
-/** Share of the hunks that replace lines. INSERT_SHARE is the share of the other hunks that only insert lines. */
+/** Share of hunks that replace lines. Of the other hunks, INSERT_SHARE only insert lines, and the rest only delete. */
 const REPLACE_SHARE = 0.6;
 const INSERT_SHARE = 0.7;
 const NEW_TEXT_BYTES = 4096;
@@ -38,10 +38,7 @@ export class EditedTree {
   readonly #seed: number;
   readonly #plan: TreePlan;
   readonly #maker: ContentMaker;
-  /**
-   * The text files, in the order of how often they change: the first one changes most often. The first ones are mostly
-   * large.
-   */
+  /** The text files, the most often changed first. Large files tend to change more often than small ones. */
   readonly #texts: PlannedFile[];
   /** Number of files added so far; the name of a removed file is never reused. */
   #number = 0;
@@ -129,7 +126,7 @@ export class EditedTree {
   }
 }
 
-/** Returns the lines with their line feeds, in a copy of the text. */
+/** Returns copies of the lines of a text, each with its line feed. */
 function linesOf(text: Uint8Array): Buffer[] {
   const all = Buffer.from(text);
   const lines: Buffer[] = [];

@@ -33,7 +33,7 @@ export const CLIENT_ROWS = {
     flags: '--local',
     negatable: true,
     clientKey: 'Local',
-    help: 'write to a store on this machine, through a server that is started for this run; takes precedence over a --server that is set in the same place',
+    help: 'write to a store on this machine, through a server that is started for this run; takes precedence over a --server from the same source (such as the command line)',
     test: 'a job may have Local and a LocalServerCmd of its own',
   },
   localConfig: {
@@ -70,7 +70,7 @@ export const CLIENT_ROWS = {
     default: '',
     tools: ['tardis'],
     flags: '--name <name>',
-    help: 'name of the backup set (default: the server makes a name from its Formats)',
+    help: 'name of the backup set (default: a name that the server makes by its setting Formats)',
     test: 'every set shows the tree as it was, whatever changes later',
   },
   sendConfig: {
@@ -112,7 +112,7 @@ export const CLIENT_ROWS = {
     flags: '--report',
     negatable: true,
     clientKey: 'Report',
-    help: 'print the names of everything that was saved, at the end',
+    help: 'at the end, print the names of everything that was saved',
     test: 'Report lists what was saved, and nothing else',
   },
   logFiles: {

@@ -22,7 +22,7 @@ export const COPY_ROWS = {
     type: 'text',
     tools: ['sonic copy'],
     flags: '--to-server <host[:port]>',
-    help: "copy to this tardisd (HOST[:PORT] or a unix socket). It needs AcceptCopies, and the client's password is used to log in",
+    help: "copy to this tardisd (HOST[:PORT] or a unix socket). The server must have AcceptCopies (--accept-copies); the client's password is used to log in",
     test: 'a client is copied to a server that accepts copies, from a store and from another server',
   },
   copyAs: {

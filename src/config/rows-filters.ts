@@ -23,7 +23,7 @@ export const FILTER_ROWS = {
     tools: ['tardis'],
     flags: '--efilter-file, --crypt-filter-file <file>',
     clientKey: 'CryptFilterFile',
-    help: 'file of groups: a line "#NAME,ALGORITHM" (such as #pictures,none), then lines as in --filter-file for the files whose contents get this algorithm (see docs/filters.md)',
+    help: 'file that chooses how the contents of each file are encrypted. It has groups: a line "#NAME,ALGORITHM" (such as #pictures,none), then lines as in --filter-file, which select the files of the group (see docs/filters.md)',
     test: 'contents are encrypted by filter file and default, and can be restored in every way',
   },
   defaultCrypt: {
@@ -33,7 +33,7 @@ export const FILTER_ROWS = {
     tools: ['tardis'],
     flags: '--def-crypt <algorithm>',
     clientKey: 'DefaultCrypt',
-    help: 'algorithm for contents that --efilter-file does not select: aes, chacha, none, or auto (the best one for this processor)',
+    help: 'encryption of contents that --efilter-file does not select: aes, chacha, none, or auto (aes if the processor has AES instructions, otherwise chacha)',
     test: 'contents are encrypted by filter file and default, and can be restored in every way',
   },
 } as const satisfies SettingTable;

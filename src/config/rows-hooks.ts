@@ -98,7 +98,7 @@ export const HOOK_ROWS = {
     tools: ['tardis'],
     flags: '--url-timeout <seconds>',
     clientKey: 'UrlTimeout',
-    help: 'seconds after which a request of a URL has failed; it is attempted up to three times',
+    help: 'seconds after which a request to a URL fails; a failed request is tried up to three times in all',
     test: 'an address that does not answer costs three times UrlTimeout, and no backup',
   },
   mailTo: {

@@ -61,7 +61,7 @@ export const LISTING_ROWS = {
     type: 'path', // patterns are bytes, like names
     tools: ['lstardis'],
     flags: '--find <pattern>',
-    help: 'search all sets for names that match a pattern (*, ?, [a-z]) or contain a word, and list all versions. A pattern with a slash is matched against the end of the path; one that begins with a slash, against the whole path. Paths limit the search',
+    help: 'search all sets for names that match a pattern (*, ?, [a-z]) or contain a word, and list all versions. A pattern with a slash is matched against the end of the path; one that begins with a slash, against the whole path. If paths are given, only these and everything below them are searched',
     test: 'names are found in all sets, the newest version first, deleted files too',
   },
   sortBy: {
@@ -176,14 +176,14 @@ export const LISTING_ROWS = {
     type: 'text',
     tools: ['lstardis'],
     flags: '--range <first:last>',
-    help: 'only sets from the first to the last (numbers or names; either may be left out)',
+    help: 'list only sets from the first to the last (numbers or names; either may be left out)',
     test: WITHIN,
   },
   dateRange: {
     type: 'text',
     tools: ['lstardis'],
     flags: '--dates <from..to>',
-    help: 'only sets begun between two dates ("a week ago..yesterday"; either may be left out)',
+    help: 'list only sets begun between two dates ("a week ago..yesterday"; either may be left out)',
     test: WITHIN,
   },
 } as const satisfies SettingTable;

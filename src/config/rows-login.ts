@@ -21,7 +21,7 @@ export const LOGIN_ROWS = {
     preset: '',
     isSecret: true,
     clientKey: 'Password',
-    help: 'password of the client; without a value, a prompt on the terminal reads it; with --password=… every user of the machine can see it',
+    help: 'password of the client; without a value, prompt for it on the terminal; with --password=… every user of the machine can see it',
     test: 'a password comes from option, terminal, file, program and keys',
   },
   passwordFile: {
@@ -198,7 +198,7 @@ export const LOGIN_ROWS = {
     type: 'text',
     tools: REMOTE_SONIC,
     flags: '--server <host>',
-    help: 'work through a tardisd (host, or path of a unix socket) instead of opening the store here; reports also work through a tardisremote, https://HOST:7430/',
+    help: 'work through a tardisd (host, or path of a unix socket) instead of opening the store here; reports (list, files, info, stats, diff, getconfig) also work through a tardisremote, https://HOST:7430/',
     test: 'sonic creates a client and changes its password through a server',
   },
   ssl: {
@@ -235,7 +235,7 @@ export const LOGIN_ROWS = {
     default: false,
     tools: ['tardisremote', ...BOTH_ENDS],
     flags: '--insecure-network',
-    help: 'allow plain TCP to other machines; everybody on the way can read and change the data',
+    help: 'allow plain TCP to other machines; anybody on the network path can read and change the data',
     test: 'plain TCP is refused unless an option allows it',
   },
   listenAddress: {

@@ -75,7 +75,7 @@ export const REMOTE_ROWS = {
     tools: ['tardisd', 'tardisremote'],
     flags: '--trusted-proxies <address>',
     serverKey: 'TrustedProxies',
-    help: 'proxy (address or block, 10.0.0.0/8) whose header X-Forwarded-For is trusted; may be repeated',
+    help: 'proxy whose header X-Forwarded-For is trusted: an address, or a block such as 10.0.0.0/8; may be repeated',
     test: 'clients behind a proxy of TrustedProxies are counted one by one',
   },
   compress: {
@@ -85,7 +85,7 @@ export const REMOTE_ROWS = {
     flags: '--compress',
     negatable: true,
     serverKey: 'Compress',
-    help: 'compress answers in JSON over HTTP, if the requester accepts it',
+    help: 'compress JSON responses over HTTP, if the HTTP client accepts that',
     test: 'Compress and AllowCache decide the headers of answers',
   },
   allowCache: {

@@ -124,7 +124,7 @@ export const RESTORE_ROWS = {
     tools: ['regenerate'],
     flags: '-O, --overwrite [when]',
     preset: 'always',
-    help: 'replace existing files that differ: always; newer or older: only if the version in the set is newer or older than the file; never. Without this option these files stay and are reported as errors',
+    help: 'when to replace existing files that differ: always, never, newer (only if the version in the set is newer than the file) or older. Without this option such files stay, and are reported as errors',
     test: 'existing files that differ are replaced as --overwrite allows',
   },
   compareContents: {

@@ -41,7 +41,7 @@ export const RETENTION_ROWS = {
     tools: ['tardisd', 'sonic purge'],
     flags: '--priorities <list>',
     serverKey: 'Priorities',
-    help: 'list of priorities. A set whose name is made from the n-th of Formats (in the configuration of the server) gets the n-th priority. The n-th of --keep-periods applies to that priority',
+    help: 'list of priorities, one for each of --keep-periods and of Formats (in the configuration of the server). A set that the server names by a format gets the priority of that format',
     test: 'sets without a name are named by Formats, with the priorities that belong to them',
   },
   keepPeriods: {
@@ -50,7 +50,7 @@ export const RETENTION_ROWS = {
     flags: '--keep-periods <list>',
     serverKey: 'KeepPeriods',
     defaultText: '0 180 30 for a server without other rules',
-    help: 'days to keep sets, one number for each of --priorities (0: for ever). Each number applies to sets of its priority and of higher ones, up to the next priority in the list; the number of the lowest priority also applies to sets below it',
+    help: 'days to keep sets, one number for each of --priorities (0: for ever). The number that applies to a set is that of the highest listed priority not above its own; for a set below all of them, that of the lowest',
     test: RULES,
   },
   keepLast: count('--keep-last', 'KeepLast', 'the newest n sets'),
@@ -106,7 +106,7 @@ export const RETENTION_ROWS = {
     default: false,
     tools: ['sonic purge'],
     flags: '--trust-clock',
-    help: 'purge even if the clock has jumped or no backup was made for a long time. Without it, nothing is deleted then, since the ages of the sets may be wrong',
+    help: 'purge even if the clock has jumped or no backup was made for a long time. Without this option, nothing is deleted in these cases, since the ages of the sets may be wrong',
     test: 'while the clock is in doubt no set is deleted, unless the user trusts the clock',
   },
   purgeSeconds: {

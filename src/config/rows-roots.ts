@@ -36,7 +36,7 @@ export const ROOT_ROWS = {
     tools: ['tardis'],
     flags: '--kept-as <path>',
     clientKey: 'KeptAs',
-    help: 'path under which a directory is stored; repeat it once for each directory, in the order of the directories',
+    help: 'path under which a directory is stored; give it once for each directory, in the order of the directories',
     test: 'directories are stored under the paths given for them',
   },
   trustRoots: {

@@ -127,7 +127,7 @@ export const SERVER_ROWS = {
     min: 0,
     max: 0o777,
     default: () => process.umask() | STORE_UMASK,
-    defaultText: '027, and also the umask of the process',
+    defaultText: '027, combined with the umask of the process',
     tools: ['tardisd', ...SONIC],
     flags: '--umask <mode>',
     serverKey: 'Umask',

@@ -29,7 +29,7 @@ export const TUNING_ROWS = {
     flags: '--link-budget <size>',
     clientKey: 'LinkBudget',
     isTuning: true,
-    help: 'maximum that is added to --budget on a link with a long round trip (a round trip of 100 ms needs 16M)',
+    help: 'maximum bytes that are added to --budget on a link with a long round-trip time (100 ms need 16M)',
     test: 'a link with a long round trip gets more bytes in flight, up to LinkBudget',
   },
   budgetItems: {
@@ -161,7 +161,7 @@ export const TUNING_ROWS = {
     flags: '--large-concurrency <n>',
     clientKey: 'LargeConcurrency',
     isTuning: true,
-    help: 'number of large files that are begun and not finished, including those that wait for the server; 0: the larger of 8 and --stream-concurrency',
+    help: 'maximum number of large files in progress, including those that wait for the server; 0: the larger of 8 and --stream-concurrency',
     test: 'pipeline settings reach the stages they are named for',
   },
   sendConcurrency: {

@@ -3,10 +3,11 @@
  * carried them. A man in the middle with a TLS connection to each side has two channels, and so cannot forward a
  * proof.
  *
- *   T  = SHA-256 over each of: kind of the channel, keying material exported from TLS (empty elsewhere),
- *        the greeting, the challenge (both as they were sent), A; each after its length (u32)
- *   M1 = HMAC-SHA-256(SHA-256(S), "tardis login 1: client" | T)
- *   M2 = HMAC-SHA-256(SHA-256(S), "tardis login 1: server" | T)
+ *   T  = SHA-256 of these parts, each preceded by its length (u32): the kind of the channel, the keying material
+ *        exported from TLS (empty without TLS), the greeting and the challenge as they were sent, the client's
+ *        public value
+ *   M1 = HMAC-SHA-256(SHA-256(S), "tardis login 1: client" | T), the client's proof; S is the shared secret of SRP
+ *   M2 = HMAC-SHA-256(SHA-256(S), "tardis login 1: server" | T), the server's proof
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { TardisError } from '../errors/index.js';

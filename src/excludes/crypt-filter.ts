@@ -15,7 +15,7 @@ import {
   shown,
 } from './filter-rules.js';
 
-/** Algorithms for contents. With `auto` the machine chooses one of the first two. */
+/** Algorithms for contents. The setting `auto` means `aes` if the processor has AES instructions, else `chacha`. */
 export const CRYPT_ALGORITHMS = ['aes', 'chacha', 'none'] as const;
 export type CryptAlgorithm = (typeof CRYPT_ALGORITHMS)[number];
 

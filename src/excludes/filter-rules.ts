@@ -176,7 +176,7 @@ export class FilterRules {
   }
 }
 
-/** Returns the beginning of a text of the file for an error, without control characters. */
+/** Returns the beginning of a text from the filter file for an error message, with control characters escaped. */
 export function shown(text: string): string {
   return displayName(Buffer.from(text.slice(0, MAX_SHOWN_BYTES), 'latin1'));
 }

@@ -114,7 +114,10 @@ export class SetTree implements Tree {
     return this.starts.pageFor(directory, name, this.history.orderOf);
   }
 
-  /** Searches for a name from a page on, in all pages that may have it. A loaded page may show where the next one begins. */
+  /**
+   * Searches for a name from a page on, in all pages that may have it. A loaded page may show where the next one
+   * begins.
+   */
   private async searchOn(
     directory: number,
     name: Buffer,
@@ -194,7 +197,7 @@ export class SetTree implements Tree {
     this.options.ahead.follow(this, directory);
   }
 
-  /** Loads the first pages of directories, in a form that the addon can send if possible. */
+  /** Makes the first pages of directories ready as replies. The addon sends those that it can pack by itself. */
   prepare(directories: readonly number[]): Soon<void> {
     if (this.isGone || this.set.state !== 'complete') return;
     const loading: Promise<unknown>[] = [];
@@ -306,8 +309,8 @@ export class SetTree implements Tree {
   }
 
   /**
-   * Returns the node of a directory that has roots, or that the set does not have; undefined for every other one, which is
-   * listed page by page. For a directory with a node, each page takes all of its entries.
+   * Returns the node of a directory that has roots, or that the set does not have; undefined for every other one, which
+   * is listed page by page. For a directory with a node, each page takes all of its entries.
    */
   private nodeAround(directory: number): RootNode | undefined {
     const node = this.rootNodes.get(directory);

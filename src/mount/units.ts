@@ -207,8 +207,8 @@ export class Units {
   }
 
   /**
-   * Returns a decoded record that is in one piece, or only one content of it; undefined if the record turns out to be in
-   * chunks. Throws RECORD_DAMAGED for an impossible length.
+   * Decodes a record that is in one piece, or only `content` of it. Returns undefined if the record is in chunks after
+   * all. Throws RECORD_DAMAGED for an impossible length.
    */
   private inOnePiece(record: RecordPlace, content?: ContentToDecode): Soon<Unit | undefined> {
     if (isTooLarge(record)) throw tooLarge(record);

@@ -105,8 +105,8 @@ export const ReadyState = Object.freeze({
   /** The reply was sent. JavaScript must still count the references that it gave to the kernel. */
   sent: 2,
   /**
-   * The addon is sending the reply, whose next state is `sent`, or free if sending fails. A content becomes ready again
-   * until its end was sent.
+   * The addon is sending. A reply then becomes `sent`, or `free` if sending fails. A content becomes `sent` once its
+   * end was sent, otherwise `ready` again.
    */
   sending: 3,
   /** JavaScript has dropped the content while the addon sends a part of it. Its next state is free. */

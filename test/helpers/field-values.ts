@@ -2,8 +2,8 @@
 import type { FieldKind, Fields, PlainKind } from '../../src/transport/index.js';
 
 /**
- * Returns a value of a kind. `plain` makes the plain values in it; `below` returns a number below a limit, which chooses
- * among cases and lengths.
+ * Returns a test value for a field of a kind. `plain` makes the plain values in it. `below` returns a number below its
+ * argument; these numbers choose among cases, and are the lengths of lists.
  */
 export function valueOfKind(
   kind: FieldKind,

@@ -21,7 +21,7 @@ export function blobsIn(store: string, sql: string): Buffer[] {
   }
 }
 
-/** Flips one bit of a blob of that catalog in its file, without SQLite, as a disk would. */
+/** Flips one bit of a blob in the file of the catalog of the client "me", without SQLite, as a disk would. */
 export function rotBlob(store: string, blob: Buffer, offset: number, bit = 2): void {
   const file = path.join(store, 'me', 'tardis.db');
   const bytes = fs.readFileSync(file);

@@ -136,7 +136,7 @@ class LocalHistory implements History {
   readonly fetchedBytes = 0;
   readonly contentKeys = undefined;
   readonly doubts = [];
-  /** Directory of the client; undefined for a client in a bucket. Its records are read here, for all jobs. */
+  /** Directory of the client; undefined for a client in a bucket, whose records this thread reads for all jobs. */
   readonly directory: ClientDirectory | undefined;
   readonly access: Access;
   readonly reports: Reports;

@@ -59,7 +59,7 @@ export class LocalReports implements Reports {
   private readonly directory: ClientDirectory;
   private readonly files: Files;
   private readonly access: Access;
-  /** Opens the records of a client in a bucket. */
+  /** Opens the records of a client in a bucket; undefined for other clients. */
   private readonly far: (() => Backend) | undefined;
   /** Identifies the catalog that was opened. */
   private readonly opened: string;

@@ -1,7 +1,7 @@
 /**
- * Packed pages of an encrypting client, opened by the addon. A page is returned only if the whole listing of its directory
- * was compared with its seal, and every entry is as the client sealed it. All other pages are left to `list`, which has
- * the error or the doubt.
+ * Packed pages of an encrypting client, opened by the addon. A page is returned only if the whole listing of its
+ * directory was compared with its seal, and every entry is as the client sealed it. All other pages are left to `list`,
+ * which reports the error or the doubt.
  */
 import {
   entriesIn,
@@ -20,7 +20,7 @@ import type { ProvenSet } from './proven-sets.js';
 
 /** Maximum number of opened listings of large directories that are kept. */
 const MAX_KEPT = 2;
-/** Maximum number of remembered directories that must be listed in another way. */
+/** Maximum number of large directories that are remembered in `unproven`. */
 const MAX_UNPROVEN = 64;
 /** Number of entries of an unsorted listing that are opened at once. */
 const PART_ENTRIES = 2048;
@@ -38,7 +38,7 @@ interface SealedListing {
 
 export class OpenedPages {
   private readonly large = new Map<string, LargeListing>();
-  /** Keys of large directories that must be listed in another way. */
+  /** Keys of large directories that could not be opened and proven here, so that `list` must list them. */
   private readonly unproven = new Set<string>();
   private readonly sealed: History;
   private readonly keyring: Keyring;

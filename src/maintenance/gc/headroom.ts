@@ -15,8 +15,8 @@ const STEP_BYTES = 128 << 10;
  */
 const LEAST_FIT = 7 / 8;
 /**
- * Multiple of the wanted bytes at which space is no longer short. With less, a backup could begin and then fill the
- * disk, while packs still contain unneeded data.
+ * Multiple of the wanted bytes that must be free before space that was short counts as enough. With a smaller multiple,
+ * a backup could begin and then fill the disk, while packs still contain unneeded data.
  */
 const RELIEF = 2;
 

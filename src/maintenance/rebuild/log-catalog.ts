@@ -40,7 +40,7 @@ export interface LogCatalog {
   /** Path of the catalog's file. The caller uses or removes it. */
   readonly file: string;
   readonly commits: number;
-  /** Commits without a usable object, by number. */
+  /** Commits whose objects are missing or damaged, in ascending order of their numbers. */
   readonly lost: readonly LostCommit[];
   /** True if entries or whole sets may be missing. */
   readonly isMetadataLost: boolean;

@@ -1,8 +1,8 @@
 /**
- * Numbered objects, of which the newest one counts: small facts that several machines change and all of them read. A
- * change creates the next number, so of two changes at once one succeeds, and the other begins again. No object is
- * replaced or removed. Each names the one before it by its SHA-256, so a machine that has read one detects another
- * history in its place.
+ * A chain of numbered objects in a bucket, for small facts that several machines read and change. Only the newest
+ * object is valid. A change creates the object with the next number, so of two concurrent changes one succeeds, and the
+ * other begins again. No object is replaced or removed. Each has the SHA-256 of the one before it, so a machine that
+ * has read an object detects that the chain was replaced.
  */
 import { createHash } from 'node:crypto';
 import { TardisError } from '../../errors/index.js';

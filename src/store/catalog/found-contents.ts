@@ -35,7 +35,7 @@ export class FoundContents {
   private readonly contents: ContentRecords;
   private readonly removedObjects: ReadonlyMap<string, number>;
 
-  /** Creates the search. `removedObjects` has the digest keys of objects that are not searched for. */
+  /** Creates the search. Objects whose digest keys are in `removedObjects` are not searched for. */
   constructor(
     catalog: Catalog,
     backend: Backend,

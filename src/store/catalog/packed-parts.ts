@@ -8,7 +8,7 @@ const COLON = 0x3a;
 /** A page without bytes, with its length before it. */
 const NO_PAGE: Buffer = Buffer.from('0;');
 
-/** A page, as a range of a value that has several pages. */
+/** A packed page: `bytes` bytes of `value`, beginning at `from`. The value may have more pages. */
 export interface FetchedPage {
   readonly value: Buffer;
   readonly from: number;

@@ -122,7 +122,7 @@ export type ImageItem =
       readonly seals: Buffer;
     };
 
-/** One record of an image. */
+/** One of the records that make up an image. */
 export interface ImagePiece {
   /** The sequence number of the image's first record, which identifies the image. */
   readonly image: number;

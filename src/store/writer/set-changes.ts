@@ -37,7 +37,7 @@ export async function deleteSets(
   });
 }
 
-/** Throws if `deleteSets` would refuse these sets now: its errors, except CLIENT_BUSY. */
+/** Throws the error with which `deleteSets` would refuse these sets now. Does not detect CLIENT_BUSY. */
 export function previewDelete(
   system: System,
   directory: ClientDirectory,

@@ -29,7 +29,7 @@ export const COMMANDS_HELP = {
       ),
     ],
     notes: [
-      'If both --server and --local are set, the command line takes precedence over configuration files, these over environment variables, and these over system.defaults. If they are set in the same place, --local takes precedence.',
+      'If both --server and --local are set, the source of higher precedence decides: the command line, then configuration files, then environment variables, then /etc/tardis/system.defaults. If both come from the same source, --local is used.',
       'Ctrl-C ends a backup at a checkpoint, and the next run continues from there; a second Ctrl-C ends it at once.',
       'Exit status: 0 done, 1 failed, 3 done but some files could not be read, 10 no such store or client, 11 busy, ' +
         '12 wrong or missing password, 130 interrupted.',
@@ -56,7 +56,7 @@ export const COMMANDS_HELP = {
   tardisremote: {
     summary: 'Serves the clients of a store over HTTP, for reading.',
     about: [
-      'tardisremote serves the interface of docs/api.md to programs and browsers. lstardis, regenerate, tardiff, tardisfs, tardis-web and the reports of sonic read through it with --server https://HOST:7430/. A login takes the password of a client or of one of its accounts, or a token (`sonic account --token`). tardisremote has no keys, so it sends the data of an encrypting client as it is, encrypted. With --server, a login takes only a token, which is passed on to that tardisd.',
+      'tardisremote serves the interface of docs/api.md to programs and browsers. lstardis, regenerate, tardiff, tardisfs, tardis-web and the reports of sonic read through it with --server https://HOST:7430/. To log in, give the password of a client or of one of its accounts, or a token (`sonic account --token`). With --server, only tokens are accepted, and passed on to that tardisd. tardisremote has no keys, so it sends the data of an encrypting client as it is, encrypted.',
     ],
     examples: [
       example(
@@ -186,7 +186,7 @@ export const READERS_HELP = {
     notes: [
       SERVER_NOTE,
       'tardis-web ends with Ctrl-C, and after an hour without a request (--idle-end).',
-      'Exit status: 0 ended, 1 failed, 10 no such store or client, 11 busy, 12 wrong or missing password.',
+      'Exit status: 0 ended, 1 failed, 3 ended, but some sets failed the check of their seals, 10 no such store or client, 11 busy, 12 wrong or missing password.',
     ],
   },
   tardiff: {

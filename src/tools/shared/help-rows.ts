@@ -22,7 +22,7 @@ export const KEEP_NOTE =
 
 /** Note on --server and --database, for the commands that read either. */
 export const SERVER_NOTE =
-  'If both --server and --database are set, the command line takes precedence over configuration files, these over environment variables, and these over system.defaults. If they are set in the same place, --database takes precedence.';
+  'If both --server and --database are set, the source of higher precedence decides: the command line, then configuration files, then environment variables, then /etc/tardis/system.defaults. If both come from the same source, --database is used.';
 
 export const D = '-D /srv/tardis';
 export const AT = `${D} -C laptop`;

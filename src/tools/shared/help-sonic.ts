@@ -49,7 +49,7 @@ export const KEYS_HELP = {
       'rewrite all data of an encrypting client with new keys (continues after an interruption)',
     examples: [
       example(`sonic rekey ${AT} --newpassword`, 'also sets a new password'),
-      example(`sonic rekey ${AT} --yes`, 'prompts only for the password, for scripts'),
+      example(`sonic rekey ${AT} --yes`, 'removes the old data without confirmation, for scripts'),
       example(`sonic rekey ${AT} --abort`, 'discards an unfinished run'),
     ],
   },
@@ -63,7 +63,7 @@ export const KEYS_HELP = {
     summary:
       'copy a client to another store, or bring an earlier copy up to date (continues after an interruption)',
     about: [
-      'Sets keep their numbers, names, times, tags, locks and priorities. Encrypted data is copied without decryption, so a store that is opened here needs no password; a server needs the login of the client. The copy has the keys of the source. Only what the copy lacks is read and written.',
+      'Sets keep their numbers, names, times, tags, locks and priorities. Encrypted data is copied without decryption, so no password is needed for a store that is opened here; a server requires the login of the client. The copy has the keys of the source. Only what the copy lacks is read and written.',
     ],
     examples: [
       example(
@@ -80,7 +80,7 @@ export const KEYS_HELP = {
       ),
       example(
         'sonic copy --server HOST -C NAME --password-file FILE --to /media/disk/copy',
-        'copies a client from a tardisd, with its login',
+        'copies a client from a tardisd; logs in with the password of the client',
       ),
       example(
         `sonic copy ${AT} --to-server HOST --password-file FILE --create`,
@@ -221,7 +221,7 @@ export const SETS_HELP = {
   'sonic diff': {
     summary: 'show what differs between two backup sets',
     about: [
-      'Each line begins with + for a new entry, - for a missing one, M for a different content, T for a different type, U for different metadata (with --metadata); sizes follow. If two sets are of different jobs, their roots differ: then all entries of the first set are shown as missing, and all of the second as new.',
+      'Each line begins with + for a new entry, - for a missing one, M for different contents, T for a different type, or U for different metadata (with --metadata); sizes follow. If the two sets are of different jobs, their roots differ: then all entries of the first set are shown as missing, and all of the second as new.',
     ],
     examples: [
       example(`sonic diff ${AT} 3 5`, 'shows all differences'),
@@ -234,7 +234,7 @@ export const SETS_HELP = {
   'sonic check': {
     summary: 'check the store of a client, and list what can no longer be restored',
     examples: [
-      example(`sonic check ${AT}`, 'checks the catalog and the head of every record'),
+      example(`sonic check ${AT}`, 'checks the catalog and the header of every record'),
       example(`sonic check --read-data ${AT}`, 'also reads all stored data'),
       example(
         `sonic check --read-data=3/7 ${AT}`,
@@ -361,7 +361,7 @@ export const SETS_HELP = {
       ),
       example(
         'sonic bucket --recover --dry-run -D s3://backups/all',
-        'shows objects that somebody overwrote or deleted (bucket with versions)',
+        'shows objects that were overwritten or deleted, in a bucket that keeps old versions',
       ),
       example(
         'sonic bucket --extend --lock-days 60 -D s3://backups/all',

@@ -133,7 +133,7 @@ async function ownKeys(
   return { password, former: await unlocked(options, before, password) };
 }
 
-/** Removes an unfinished second generation, whichever of the three rewrites made it. */
+/** Removes the unfinished generation that an interrupted `sonic rekey`, `encrypt` or `forget-path` has left. */
 export async function abortRewrite(options: Settings<'sonic forget-path'>): Promise<number> {
   return withGenerations('sonic forget-path', { ...options, yes: true }, [], () => {
     throw new TardisError('INTERNAL', 'no keys are made here');

@@ -29,8 +29,8 @@ export function clientNames(system: System, store: string): (finding: Finding) =
 }
 
 /**
- * Returns findings for files that are not the packs that their names indicate. Each has the name of the client that
- * owns the pack, if it is known.
+ * Returns a finding for each misplaced pack: a file whose label has another number than its name, or another client.
+ * The finding has the name of the client that owns the pack, if that client is in the store.
  */
 export async function namedStrangePacks(
   system: System,
