@@ -17,7 +17,7 @@ const SKEW = 2.5;
 /** Average number of lines of a file for each hunk. Each file gets one more hunk. */
 const LINES_PER_HUNK = 150;
 const HUNK_LINES_MAX = 8;
-/** Share of hunks that replace lines. Of the other hunks, INSERT_SHARE only insert lines, and the rest only delete. */
+/** Share of the hunks that replace lines. INSERT_SHARE of the others insert lines; the remaining ones delete lines. */
 const REPLACE_SHARE = 0.6;
 const INSERT_SHARE = 0.7;
 const NEW_TEXT_BYTES = 4096;

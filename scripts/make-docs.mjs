@@ -201,11 +201,7 @@ function configurationDocument() {
   const rows = allRows();
   const tuning = rows.filter(([, row]) => row.isTuning === true);
   const others = rows.filter(([, row]) => row.isTuning !== true);
-  const refused = ABSENT.map(({ name, kind, capability, instead }) => [
-    code(name),
-    kind,
-    capability === undefined ? instead : `comes with: ${capability}`,
-  ]);
+  const refused = ABSENT.map(({ name, kind, instead }) => [code(name), kind, instead]);
   return `# Configuration
 
 Generated from the table of settings in \`src/config/\` by \`node scripts/make-docs.mjs\`; do not edit.

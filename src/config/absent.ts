@@ -11,10 +11,8 @@ export type AbsentKind = 'variable' | 'client key' | 'server key' | 'option' | '
 export interface AbsentRow {
   readonly name: string;
   readonly kind: AbsentKind;
-  /** The missing feature that the name belongs to; part of the error message if `instead` is not given. */
-  readonly capability?: string;
   /** End of the error message: why the name is rejected, and its replacement if there is one. */
-  readonly instead?: string;
+  readonly instead: string;
 }
 
 const replaced = (
@@ -107,9 +105,7 @@ export function refuseAbsent(kind: AbsentKind, name: string, where: string): voi
       row.kind === kind && (kind === 'option' ? row.name : row.name.toLowerCase()) === wanted,
   );
   if (found === undefined) return;
-  const why =
-    found.instead ?? `belongs to a feature that this release does not have: ${found.capability}`;
-  throw new TardisError('CAPABILITY_MISSING', `${where}: "${found.name}" ${why}`, {
+  throw new TardisError('CAPABILITY_MISSING', `${where}: "${found.name}" ${found.instead}`, {
     name: found.name,
   });
 }

@@ -75,7 +75,7 @@ export const WATCH_ROWS = {
     tools: ['tardisd'],
     flags: '--profile-sessions',
     serverKey: 'Profile',
-    help: "write a CPU profile of each session to .profiles in the store, in a format that Chrome and some editors can open",
+    help: 'write a CPU profile of each session to .profiles in the store, in a format that Chrome and some editors can open',
     test: 'Profile writes a profile of each session, and ProfilesKept limits their number',
   },
   profilesKept: {

@@ -74,7 +74,7 @@ export class Daemon {
   /** Resolves when the daemon has stopped. */
   readonly stopped: Promise<void>;
   private settleStopped!: () => void;
-  private readonly sessions = new Set<ServerConnection>();
+  private readonly connections = new Set<ServerConnection>();
   /** Backup sessions, connected or parked. */
   private readonly byClient = new Map<string, ClientSession>();
   private isStopping = false;
@@ -180,8 +180,8 @@ export class Daemon {
     const watchOver = this.watch?.stop(); // sessions that end now do not count as failures
     const closed = this.listener.close();
     const reason = new TardisError('SERVER_STOPPING', 'the server is stopping');
-    await Promise.all([...this.sessions].map((session) => session.stop(reason)));
-    await Promise.all([...this.sessions].map((session) => session.over));
+    await Promise.all([...this.connections].map((one) => one.stop(reason)));
+    await Promise.all([...this.connections].map((one) => one.over));
     await Promise.all([...this.byClient.values()].map((session) => session.end())); // parked ones
     await this.gc.stop();
     await this.nodes?.close();
@@ -253,25 +253,25 @@ export class Daemon {
       figures: () => ({
         sessions: this.byClient.size,
         parkedSessions: [...this.byClient.values()].filter(({ isParked }) => isParked).length,
-        connections: this.sessions.size,
+        connections: this.connections.size,
         storeAnswers: this.health.answers,
       }),
     };
   }
 
   private accept(connection: Connection): void {
-    const isFull = this.sessions.size >= MAX_CONNECTIONS;
+    const isFull = this.connections.size >= MAX_CONNECTIONS;
     if (this.isStopping || isFull || (this.options.single && this.hasSession)) {
       connection.fail(new TardisError('CLIENT_BUSY', 'the server takes no further session'));
       return;
     }
-    const session = new ServerConnection(connection, this.services);
-    this.sessions.add(session);
-    session.over
+    const served = new ServerConnection(connection, this.services);
+    this.connections.add(served);
+    served.over
       .then(async () => {
-        this.sessions.delete(session);
-        if (session.client !== undefined) void this.gc.sessionEnded(session.client, {});
-        if (this.options.single && session.counts) await this.leave();
+        this.connections.delete(served);
+        if (served.client !== undefined) void this.gc.sessionEnded(served.client, {});
+        if (this.options.single && served.counts) await this.leave();
       })
       .catch((error: unknown) => this.log.error({ err: error }, 'ending a session failed'));
   }
@@ -284,7 +284,7 @@ export class Daemon {
   }
 
   private get hasSession(): boolean {
-    return [...this.sessions].some((session) => session.counts);
+    return [...this.connections].some(({ counts }) => counts);
   }
 
   private async claim(session: ClientSession): Promise<void> {

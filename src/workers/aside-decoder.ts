@@ -221,10 +221,14 @@ export function bodiesAside(native: NativeCalls): BodyDecoder {
 
 const PLAIN = { cipher: NO_BODY_CIPHER, key: NOTHING, nonce: NOTHING, also: NOTHING } as const;
 
+function whatIsWrong(outcome: number): string {
+  if (outcome === AsideOutcome.broken) return 'compressed bytes are broken';
+  if (outcome === AsideOutcome.outside) return 'a content is longer than its record';
+  return 'compressed bytes decode to another length';
+}
+
 function requireDecoded(outcome: number): void {
   if (outcome === AsideOutcome.decoded) return;
   if (outcome === AsideOutcome.changed) throw changedRecord();
-  const isBroken = outcome === AsideOutcome.broken;
-  const what = isBroken ? 'are broken' : 'decode to another length';
-  throw new TardisError('RECORD_DAMAGED', `compressed bytes ${what}`);
+  throw new TardisError('RECORD_DAMAGED', whatIsWrong(outcome));
 }

@@ -108,6 +108,10 @@ test('a tar archive unpacks to an identical tree', async (t) => {
   const taken = await run('regenerate', [...place, '--tar', archive, source]);
   t.is(taken.status, 1);
   t.regex(taken.stderr, /\[TARGET_EXISTS\]/);
+  const impossible = path.join(home, 'x'.repeat(256), 'tree.tar'); // even its status cannot be read
+  const refused = await run('regenerate', [...place, '--tar', impossible, source]);
+  t.is(refused.status, 1);
+  t.regex(refused.stderr, /\[TARGET_NOT_WRITABLE\]/);
   const chosen = ['--include', 'closed/', '--no-hardlinks', '--no-set-times'];
   await succeed('regenerate', [...place, '-O', '--tar', archive, ...chosen, source]);
   unpacked(archive);

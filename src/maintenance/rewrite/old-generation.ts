@@ -27,7 +27,7 @@ export class OldStore {
   readonly backend: OldRecords;
   private readonly opener: EntryOpener | undefined;
 
-  /** Opens the store, which then owns `backend` and closes it. Throws the errors of opening the catalog. */
+  /** Opens the store, which owns `backend` and closes it, also if opening fails. Throws the errors of opening the catalog. */
   constructor(
     system: System,
     backend: OldRecords,
@@ -39,7 +39,12 @@ export class OldStore {
     this.opener = keyring && new EntryOpener(keyring, native);
     this.backend = backend;
     this.source = { backend, native, keys: keyring?.contents };
-    this.catalog = Catalog.openForReading(system, catalogPath);
+    try {
+      this.catalog = Catalog.openForReading(system, catalogPath);
+    } catch (error) {
+      backend.close();
+      throw error;
+    }
   }
 
   /**

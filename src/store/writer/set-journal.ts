@@ -1,6 +1,6 @@
 /**
  * Writes the changes of one backup set to the catalog and, as records, to the packs. Every change of an entry passes
- * through this class, so that the two cannot differ. Changes are collected into listing records; events and listings
+ * through this class, except the new rows of parcels, which `FinalRows` writes to both, so that the two cannot differ. Changes are collected into listing records; events and listings
  * keep their order.
  */
 import { isDeepStrictEqual } from 'node:util';

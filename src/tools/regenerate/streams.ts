@@ -12,7 +12,7 @@ import {
 } from '../../restore/index.js';
 import { systemCode, TardisError, throwIfAborted } from '../../errors/index.js';
 import { displayName, EntryType, isSparse, type SetNumber } from '../../model/index.js';
-import type { System } from '../../system/index.js';
+import type { FileStatus, System } from '../../system/index.js';
 import { sparseData, SparseWriter, targetFull, temporaryName } from '../../workers/index.js';
 
 /** Returns a sink that waits for each write, so that a slow reader delays the work but uses no memory. */
@@ -94,6 +94,24 @@ export interface ArchiveOutput {
   readonly mayReplace: boolean;
 }
 
+/** Throws TARGET_EXISTS if something has the name of an archive, TARGET_NOT_WRITABLE if that cannot be found out. */
+function requireFree({ files }: System, file: string, mayReplace: boolean): void {
+  let taken: FileStatus | undefined;
+  try {
+    taken = files.status(file);
+  } catch (error) {
+    throw notCreated(file, error);
+  }
+  if (taken !== undefined && !(mayReplace && taken.isFile)) {
+    throw new TardisError('TARGET_EXISTS', `${file} exists already`);
+  }
+}
+
+function notCreated(file: string, error: unknown): TardisError {
+  const code = systemCode(error) ?? 'unknown';
+  return new TardisError('TARGET_NOT_WRITABLE', `cannot create ${file}: ${code}`, {}, error);
+}
+
 /**
  * Writes an archive. A file gets its name only when it is complete. Throws TARGET_EXISTS, TARGET_NOT_WRITABLE,
  * TARGET_FULL.
@@ -110,17 +128,13 @@ export async function writeArchiveTo(
       : writeTar(system, means, request, sink);
   if (file === '-') return write(stdoutSink());
   const { files } = system;
-  const taken = files.status(file);
-  if (taken !== undefined && !(mayReplace && taken.isFile)) {
-    throw new TardisError('TARGET_EXISTS', `${file} exists already`);
-  }
+  requireFree(system, file, mayReplace);
   const temporary = path.join(path.dirname(file), temporaryName(system, '.tardis-'));
   let fd: number;
   try {
     fd = files.open(temporary, 'create');
   } catch (error) {
-    const code = systemCode(error) ?? 'unknown';
-    throw new TardisError('TARGET_NOT_WRITABLE', `cannot create ${file}: ${code}`, {}, error);
+    throw notCreated(file, error);
   }
   let isWhole = false;
   try {

@@ -180,7 +180,7 @@ async function isProven(
     readonly options: KeyMemoryOptions;
   },
 ): Promise<boolean> {
-  const { proveOpened } = await import('../sonic/prove-keys.js'); // most runs need no proof
+  const { proveOpened } = await import('./prove-keys.js'); // most runs need no proof
   try {
     await proveOpened(system, settings, { record, keys, options });
     return true;

@@ -23,7 +23,7 @@ import type { System } from '../../system/index.js';
 import type { IdentitySettings } from '../shared/identity.js';
 import { clientPlace } from '../shared/local-store.js';
 import { noteStored } from '../shared/older-store.js';
-import { proveOpened } from './prove-keys.js';
+import { proveOpened } from '../shared/prove-keys.js';
 import { isWithoutKeys, keysOf, rememberOpened } from '../shared/unlock.js';
 
 type Settings = IdentitySettings & Parameters<typeof clientPlace>[0];

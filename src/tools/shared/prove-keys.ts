@@ -11,10 +11,10 @@ import {
 } from '../../crypto/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
-import type { IdentitySettings } from '../shared/identity.js';
-import { clientPlace } from '../shared/local-store.js';
-import { openUnlocked } from '../shared/open-history.js';
-import { compareOpened } from '../shared/unlock.js';
+import type { IdentitySettings } from './identity.js';
+import { clientPlace } from './local-store.js';
+import { openUnlocked } from './open-history.js';
+import { compareOpened } from './unlock.js';
 
 type Settings = IdentitySettings & Parameters<typeof clientPlace>[0];
 
