@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { History } from '../../src/history/index.js';
 import { openRemoteAdmin } from '../../src/history/remote/index.js';
 import { type Admin, localAdmin } from '../../src/maintenance/admin/index.js';
-import { rulesOf } from '../../src/retention/index.js';
+import { rulesOf, type RuleWords } from '../../src/retention/index.js';
 import { openClientDirectory } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { rejectedCode } from '../helpers/codes.js';
@@ -191,29 +191,30 @@ function settingsSuite(change: Change): void {
   );
 }
 
+const WORDS: RuleWords = {
+  priorities: [],
+  keepPeriods: undefined,
+  keepLast: 1,
+  keepHourly: 0,
+  keepDaily: 0,
+  keepWeekly: 0,
+  keepMonthly: 0,
+  keepYearly: 0,
+  keepWithin: '',
+  keepTags: ['täx'],
+};
+const PURGE: Parameters<Admin['previewPurge']>[0] = {
+  rules: rulesOf(WORDS),
+  leastAgeMs: 0,
+  resistsFloods: false,
+  keepsDoubtful: false,
+  trustsClock: true,
+};
+
 function deletionSuite(change: Change): void {
   change('a preview of a purge names each set, and changes nothing', async (t, { admin }) => {
-    const rules = rulesOf({
-      priorities: [],
-      keepPeriods: undefined,
-      keepLast: 1,
-      keepHourly: 0,
-      keepDaily: 0,
-      keepWeekly: 0,
-      keepMonthly: 0,
-      keepYearly: 0,
-      keepWithin: '',
-      keepTags: ['täx'],
-    });
     const before = await admin.sets();
-    const request = {
-      rules,
-      leastAgeMs: 0,
-      resistsFloods: false,
-      keepsDoubtful: false,
-      trustsClock: true,
-    };
-    const { verdicts } = await admin.previewPurge(request);
+    const { verdicts } = await admin.previewPurge(PURGE);
     t.deepEqual(
       verdicts.map(({ set }) => set),
       before.map(({ set }) => set),
@@ -252,4 +253,41 @@ function deletionSuite(change: Change): void {
       before.filter((set) => set !== 1 && set !== 3),
     );
   });
+
+  change(
+    'a purge deletes the sets of its preview, and never a locked or the newest one',
+    async (t, { admin, isThroughServer }) => {
+      const before = await admin.sets();
+      const { verdicts } = await admin.previewPurge(PURGE);
+      const gone = verdicts.filter(({ reasons }) => reasons.length === 0).map(({ set }) => set);
+      const done = await admin.purge(gone);
+      t.is(done !== undefined, isThroughServer);
+      const left = (await admin.sets()).map(({ set }) => set);
+      t.true(left.includes(2), 'locked');
+      t.true(left.includes(6), 'the newest complete one');
+      // A server applies its own rules, and those that are kept with the client.
+      const removed = isThroughServer
+        ? done!.verdicts.filter(({ reasons }) => reasons.length === 0).map(({ set }) => set)
+        : gone;
+      t.deepEqual(
+        left,
+        before.map(({ set }) => set).filter((set) => !removed.includes(set)),
+      );
+    },
+  );
+
+  change(
+    'rules are kept with the client or by the server, which alone repairs its store',
+    async (t, { admin, isThroughServer }) => {
+      t.is(admin.keptRules(WORDS) === undefined, isThroughServer);
+      const repairing = admin.repair({
+        percent: 0,
+        signal: new AbortController().signal,
+        onFinding: () => undefined,
+        onProgress: () => undefined,
+      });
+      if (isThroughServer) t.is(await rejectedCode(repairing), 'CAPABILITY_MISSING');
+      else t.is(await rejectedCode(repairing), undefined);
+    },
+  );
 }

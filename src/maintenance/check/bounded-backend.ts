@@ -19,7 +19,11 @@ class BoundedBackend implements Backend {
   }
 
   async read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
-    const most = this.endOf(name) - position;
+    const end = this.endOf(name);
+    if (end === 0) {
+      throw Object.assign(new Error(`ENOENT: not at this commit, ${name}`), { code: 'ENOENT' });
+    }
+    const most = end - position;
     return most <= 0 ? 0 : this.backend.read(name, position, target, Math.min(bytes, most));
   }
 
