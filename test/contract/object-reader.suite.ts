@@ -2,12 +2,11 @@
 import { randomBytes } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
 import { type Backend, packName } from '../../src/store/index.js';
-import type { PackNumber } from '../../src/model/index.js';
 import { rejectedCode } from '../helpers/codes.js';
 
-const FIRST = packName(2_000_001 as PackNumber);
-const SECOND = packName(2_000_002 as PackNumber);
-const MISSING = packName(2_000_003 as PackNumber);
+const FIRST = packName(2_000_001);
+const SECOND = packName(2_000_002);
+const MISSING = packName(2_000_003);
 
 /** Returns a backend with these packs, which are all that it contains. */
 export type WithPacks = (

@@ -3,7 +3,7 @@
  * table; each question is decoded once, with the codec of its row.
  */
 import { Access, type Handlers, openHistoryIn } from '../../history/index.js';
-import { TardisError } from '../../errors/index.js';
+import { Opened, TardisError } from '../../errors/index.js';
 import { type ClientDirectory, mediumOf } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { isQuestion, type MessageName } from '../../transport/index.js';
@@ -35,15 +35,17 @@ export class Answers {
     // Access to this client was checked by the session, so the history is shown whole. No reading transaction stays
     // open, since a backup of the client may begin in this very thread.
     followHere(system, directory);
-    const history = openHistoryIn(system, directory, new Access(undefined), 0);
-    const backend = mediumOf(system, directory).records();
+    using opened = new Opened();
+    const close = (one: { close(): void }): void => one.close();
+    const history = opened.add(openHistoryIn(system, directory, new Access(undefined), 0), close);
+    const backend = opened.add(mediumOf(system, directory).records(), close);
     const deltas = new ReaderDeltas(system, history, backend);
     const jobs = new BackgroundJobs(directory, limits);
     const store = { system, directory, limits: limits.limits, rights };
     // A pack of a bucket may be elsewhere by now; the history then learns where.
     const objects = directory.bucket === undefined ? backend : history.objects();
     const look = regularLook(system, directory);
-    const copies = new CopyOffers(system, directory, jobs);
+    const copies = opened.add(new CopyOffers(system, directory, jobs), close);
     const handlers: Handlers = {
       ...readOnlyHandlers(history, objects, () => overviewBeside(system, directory)),
       readSets: async () => {
@@ -58,11 +60,10 @@ export class Answers {
       freeUnneeded: () => jobs.free(),
       askWork: () => jobs.news(),
     };
+    const rest = opened.move();
     return new Answers(handlers, async () => {
-      copies.close();
       const closing = [deltas.close(), jobs.close()];
-      backend.close();
-      history.close();
+      rest[Symbol.dispose]();
       await Promise.all(closing);
     });
   }
