@@ -221,6 +221,15 @@ export function importsPastAdmin(file: string, text: string): string[] {
   });
 }
 
+/** Returns `file:line: module` of each import by which what all programs share would need one of them. */
+export function importsOfPrograms(file: string, text: string): string[] {
+  if (!file.startsWith('src/tools/shared/')) return [];
+  return valueImports(text).flatMap(({ specifier, line }) => {
+    const target = path.posix.join(path.posix.dirname(file), specifier);
+    return /^src\/tools\/(?!shared\/)[^/]+\//.test(target) ? [`${file}:${line}: ${target}`] : [];
+  });
+}
+
 /** Returns the files that may work on a store past `Admin`, but do not. */
 export function idlePermissions(read: (file: string) => string): string[] {
   return [...MAY_PASS_ADMIN].filter(

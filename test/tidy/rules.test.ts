@@ -5,7 +5,13 @@ import { withoutCommentsAndTexts } from './blank.js';
 import { faultsOfDrawing } from './drawing.js';
 import { longFunctions } from './functions.js';
 import { filesOfHouse, linesMatching } from './house.js';
-import { forbiddenImports, importsPastAdmin, MAY_IMPORT, webImports } from './imports.js';
+import {
+  forbiddenImports,
+  importsOfPrograms,
+  importsPastAdmin,
+  MAY_IMPORT,
+  webImports,
+} from './imports.js';
 import { oddOpenings, oddSentences, oldNames, oldWords } from './words.js';
 
 test('the arrows between folders make no circle', (t) => {
@@ -186,4 +192,12 @@ test('an old word is found in names of code and of files', (t) => {
   t.is(oldNames('a.ts', 'await dropSets(gone)').length, 1);
   t.deepEqual(oldNames('src/a/parity-keeper.ts', ''), ['src/a/parity-keeper.ts: its name']);
   t.is(oldNames('src/a/sets.ts', 'essay.ask(wanted, whole, stellar)').length, 0);
+});
+
+test('an import of a program by what all programs share is found', (t) => {
+  const found = (file: string): string[] =>
+    importsOfPrograms(file, "const { a } = await import('../sonic/a.js');");
+  t.deepEqual(found('src/tools/shared/b.ts'), ['src/tools/shared/b.ts:1: src/tools/sonic/a.js']);
+  t.deepEqual(found('src/tools/tardis/b.ts'), []);
+  t.deepEqual(importsOfPrograms('src/tools/shared/b.ts', "import { a } from './a.js';"), []);
 });

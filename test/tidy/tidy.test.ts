@@ -6,7 +6,13 @@ import test, { type ExecutionContext } from 'ava';
 import { allRows } from '../../src/config/index.js';
 import { withoutCommentsAndTexts } from './blank.js';
 import { faultsOfDrawing } from './drawing.js';
-import { forbiddenImports, idlePermissions, importsPastAdmin, webImports } from './imports.js';
+import {
+  forbiddenImports,
+  idlePermissions,
+  importsOfPrograms,
+  importsPastAdmin,
+  webImports,
+} from './imports.js';
 import { filesOfHouse, linesMatching, ROOT } from './house.js';
 import { longFunctions } from './functions.js';
 import { oddOpenings, oddSentences, oldNames, oldWords } from './words.js';
@@ -14,6 +20,7 @@ import { oddOpenings, oddSentences, oldNames, oldWords } from './words.js';
 const MAX_SOURCE_LINES = 400;
 const MAX_TEST_LINES = 600;
 const MAX_FUNCTION_LINES = 70;
+const MAX_ARCHITECTURE_LINES = 300;
 const MAX_FILE_BYTES = 256 * 1024;
 
 /** Files whose subject is the words that others must not have. */
@@ -76,6 +83,16 @@ test('commands read by a history, and change by an admin', (t) => {
   const found = sources.flatMap((file) => importsPastAdmin(file, read(file)));
   expectNone(t, found, 'Use History or Admin, and add to them what they lack:');
   expectNone(t, idlePermissions(read), 'Remove it from MAY_PASS_ADMIN (test/tidy/imports.ts):');
+});
+
+test('what the programs share needs none of them', (t) => {
+  const found = sources.flatMap((file) => importsOfPrograms(file, read(file)));
+  expectNone(t, found, 'Move to src/tools/shared what several programs need:');
+});
+
+test('ARCHITECTURE is read in one sitting', (t) => {
+  const lines = read('ARCHITECTURE.md').split('\n').length - 1;
+  t.true(lines <= MAX_ARCHITECTURE_LINES, `${lines} lines, more than ${MAX_ARCHITECTURE_LINES}`);
 });
 
 test('no source file is too long', (t) => {
