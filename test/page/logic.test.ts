@@ -42,7 +42,7 @@ import {
   weeksOf,
   withDeleted,
   withPaths,
-} from '../../src/page/index.js';
+} from './logic.js';
 
 const DAY_MS = 86_400_000;
 
