@@ -1,6 +1,6 @@
 // Many clients of one server at once (see test/helpers/crowd.ts): node scripts/crowd.mjs [CLIENTS] [SECONDS] [SEED]
 import { crowd } from '../dist/test/helpers/crowd.js';
-import { makeScratch, removeScratch } from '../dist/test/helpers/tree.js';
+import { makeScratch, removeScratch } from '../dist/test/helpers/scratch.js';
 
 const clients = Number(process.argv[2] ?? 16);
 const seconds = Number(process.argv[3] ?? 300);

@@ -3,7 +3,7 @@
 import { parseArgs } from 'node:util';
 import { setTimeout as pause } from 'node:timers/promises';
 import { bucketCrowd } from '../dist/test/helpers/bucket-crowd.js';
-import { makeScratch, removeScratch } from '../dist/test/helpers/tree.js';
+import { makeScratch, removeScratch } from '../dist/test/helpers/scratch.js';
 import { startTwoGateways, whyNoGateway } from '../dist/test/support/radosgw.js';
 
 /**

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { takeTour, tourDocument } from '../dist/test/helpers/tour.js';
-import { makeScratch, removeScratch } from '../dist/test/helpers/tree.js';
+import { makeScratch, removeScratch } from '../dist/test/helpers/scratch.js';
 
 /** The tour of a test takes less memory; the document shows the default. */
 const USUAL = { TARDIS_PASSWORD_MEMORY: '128M' };

@@ -1,6 +1,6 @@
 // Kills backups at random moments, N times (see test/helpers/thrash.ts): node scripts/thrash.mjs [N] [SEED]
 import { thrash } from '../dist/test/helpers/thrash.js';
-import { makeScratch, removeScratch } from '../dist/test/helpers/tree.js';
+import { makeScratch, removeScratch } from '../dist/test/helpers/scratch.js';
 
 const MAX_RESTART_MS = 5000;
 const rounds = Number(process.argv[2] ?? 50);

@@ -95,6 +95,24 @@ test('ARCHITECTURE is read in one sitting', (t) => {
   t.true(lines <= MAX_ARCHITECTURE_LINES, `${lines} lines, more than ${MAX_ARCHITECTURE_LINES}`);
 });
 
+test('scripts import only what exists', (t) => {
+  const scripts = files.filter((file) => /^(scripts|packaging)\/.*\.mjs$/.test(file));
+  const pattern = /^import \{([^}]+)\} from '\.\.\/dist\/([^']+)\.js'/gm;
+  const imports = scripts.flatMap((file) =>
+    [...read(file).matchAll(pattern)].flatMap(([, names, module]) =>
+      names!.split(',').map((name) => ({ file, module: `${module}.ts`, name: name.trim() })),
+    ),
+  );
+  t.true(imports.length > 10);
+  const missing = imports.filter(({ module, name }) => {
+    if (name === '' || !typescript.includes(module)) return name !== '';
+    const isExported = new RegExp(`^export [^;]*?\\b${name}\\b`, 'm');
+    return !isExported.test(read(module));
+  });
+  const found = missing.map(({ file, module, name }) => `${file}: ${name} of ${module}`);
+  expectNone(t, found, 'Import it from the module that exports it:');
+});
+
 test('no source file is too long', (t) => {
   const advice = `Split it along what it does; at most ${MAX_SOURCE_LINES} lines:`;
   expectNone(t, tooLong(sources, MAX_SOURCE_LINES), advice);
