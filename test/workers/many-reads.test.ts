@@ -20,7 +20,7 @@ import { chooser, randomTree } from '../helpers/random-tree.js';
 import { entriesOf } from '../helpers/rows.js';
 import { scratch } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
-import { makeTree } from '../helpers/tree.js';
+import { file, makeTree, text } from '../helpers/tree.js';
 
 const { native } = nodeSystem();
 /** A clock at which all files of these tests count as recently changed. */
@@ -132,14 +132,19 @@ const OPTIONS: readonly (readonly [what: string, options: Options])[] = [
   ],
 ];
 
+/** Files that the call for many can read, whatever the random tree has. */
+const PLAIN_FILES = Array.from({ length: 20 }, (_none, index) =>
+  file(`plain ${index}`, text(index, 100)),
+);
+
 for (const [what, options] of OPTIONS) {
   test(`random trees, twice: ${what}`, async (t) => {
     t.log(`TEST_SEED=${seed}`);
     const folder = path.join(scratch(t), 'tree');
-    makeTree(folder, randomTree(chooser(seed), 400));
+    makeTree(folder, [...randomTree(chooser(seed), 400), ...PLAIN_FILES]);
     const parcel = parcelOf(...foldersOf(folder));
     const many = await both(t, [parcel, parcel], options);
-    t.true(many.inCalls > 20);
+    t.true(many.inCalls >= 2 * PLAIN_FILES.length);
   });
 }
 
