@@ -119,9 +119,9 @@ class Restoring {
     Bytes data;
     if (place.how == kCopied) {
       if (bytes > kMostCopiedBytes) return false;
-      memory.reset(new uint8_t[bytes + 1]);
-      data = {memory.get(), readCopied(place, memory.get(), bytes)};
-      if (data.size != bytes) return false;
+      memory.reset(new uint8_t[bytes]);
+      data = {memory.get(), bytes};
+      if (!readCopied(place, data)) return false;
     } else {
       data = {decoded_.range(empty ? 0 : place.offset, bytes, call_), bytes};
     }
@@ -133,9 +133,9 @@ class Restoring {
     return true;
   }
 
-  // Reads at most `bytes` bytes of the file that has the content of a copy. Returns their number, or another number than
-  // `bytes` if it is longer. The file may have been replaced since it was written, so the caller checks the digest.
-  size_t readCopied(const Place& place, uint8_t* target, size_t bytes) const {
+  // Fills `data` with the file that has the content of a copy. False if the file has another size. It may have been
+  // replaced since it was written, so the caller checks the digest.
+  bool readCopied(const Place& place, const Bytes& data) const {
     const size_t rest = copiedNames_.size - std::min<size_t>(place.offset, copiedNames_.size);
     auto* start = copiedNames_.range(place.offset, rest, call_);
     const size_t length = strnlen(reinterpret_cast<const char*>(start), rest);
@@ -144,8 +144,7 @@ class Restoring {
     const Fd fd = openForReading(directories_.at(place.record), name.text);
     if (!S_ISREG(statOf(fd).st_mode)) throw Failure{0, "openat", "ENOTREG", "not a regular file"};
     bool longer = false;
-    const size_t got = readWhole(fd, target, bytes, &longer);
-    return longer ? bytes + 1 : got;
+    return readWhole(fd, data.data, data.size, &longer) == data.size && !longer;
   }
 
   bool hasDigest(const Row& row, const Bytes& data) const {

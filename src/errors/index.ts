@@ -1,6 +1,7 @@
 export { BUCKET_ERRORS } from './bucket-errors.js';
 export { cleanUp } from './clean-up.js';
 export type { ErrorKind, ErrorRow } from './error-row.js';
+export { noSuchObject } from './no-such-object.js';
 export { Opened } from './opened.js';
 export { ERROR_TABLE, type ErrorCode, isErrorCode } from './table.js';
 export {

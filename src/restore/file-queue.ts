@@ -10,10 +10,8 @@ import { expectJobs } from './job-source.js';
 import { locateEach } from './locate-each.js';
 import { Originals } from './originals.js';
 import {
-  type CopiedFile,
   type FileToRestore,
   type LocatedFile,
-  planCopies,
   planJobs,
   type RestoreJob,
   type RowMaker,
@@ -46,8 +44,8 @@ export class FileQueue {
   private window: FileToRestore[] = [];
   private readonly held = new HeldFiles();
   private readonly originals = new Originals();
-  private copies: CopiedFile[] = [];
-  /** Ends the promise of a job that has not ended yet. */
+  private copies: LocatedFile[] = [];
+  /** Resolves the promises of the jobs that have not ended yet. */
   private readonly endings = new Map<RestoreJob, () => void>();
   private readonly inFlight: Credit;
   private readonly hungryBytes: number;
@@ -69,15 +67,15 @@ export class FileQueue {
   /** Yields the jobs that are due after each step of the walk. */
   async *jobsNow(): AsyncGenerator<RestoreJob> {
     if (this.window.length >= WINDOW_FILES) await this.locateWindow();
-    yield* this.admit(planJobs(this.dueFiles(), this.options.rows));
-    if (this.copies.length >= MAX_COPIES) yield* this.copyJobs();
+    yield* this.admit(this.dueFiles());
+    if (this.copies.length >= MAX_COPIES) yield* this.admit(this.takeCopies());
   }
 
   /** Yields the jobs of all files that are left at the end of the walk. */
   async *remainingJobs(): AsyncGenerator<RestoreJob> {
     await this.locateWindow();
-    yield* this.admit(planJobs(this.held.take(Infinity, Infinity), this.options.rows));
-    yield* this.copyJobs();
+    yield* this.admit(this.held.take(Infinity, Infinity));
+    yield* this.admit(this.takeCopies());
   }
 
   /** Plans files anew that a job did not find where they were located. None of them is copied. */
@@ -86,8 +84,8 @@ export class FileQueue {
   }
 
   /** Resolves once a job may run: the files that its copies are made from are written, or could not be. */
-  async ready({ copies }: RestoreJob): Promise<void> {
-    await this.originals.written(copies);
+  async ready({ after }: RestoreJob): Promise<void> {
+    await Promise.all(after);
   }
 
   /** Notes that a job has ended, so that others are admitted. */
@@ -108,9 +106,9 @@ export class FileQueue {
     const files = this.window;
     this.window = [];
     for (const located of await this.locate(files)) {
-      const copy = this.originals.copyOf(located);
-      if (copy === undefined) this.held.add(located);
-      else this.copies.push(copy);
+      const original = this.originals.of(located);
+      if (original === undefined) this.held.add(located);
+      else this.copies.push({ ...located, original });
     }
   }
 
@@ -143,17 +141,19 @@ export class FileQueue {
     return located;
   }
 
-  private async *copyJobs(): AsyncGenerator<RestoreJob> {
+  private takeCopies(): LocatedFile[] {
     const { copies } = this;
     this.copies = [];
-    yield* this.admit(planCopies(copies, this.options.rows));
+    return copies;
   }
 
-  private async *admit(jobs: readonly RestoreJob[]): AsyncGenerator<RestoreJob> {
+  private async *admit(files: readonly LocatedFile[]): AsyncGenerator<RestoreJob> {
+    if (files.length === 0) return;
+    const jobs = planJobs(files, this.options.rows);
     expectJobs(this.history, jobs);
     for (const job of jobs) {
-      const end = new Promise<void>((resolve) => this.endings.set(job, resolve));
-      this.originals.add(job, end);
+      const written = new Promise<void>((resolve) => this.endings.set(job, resolve));
+      this.originals.add(job.files, written);
     }
     for (const job of jobs) {
       await this.inFlight.take(job.bytes);

@@ -4,7 +4,7 @@
  * mostly those of files around the first one.
  */
 import { attributesOf, BytesBuilder, type ContentId, isSparse } from '../model/index.js';
-import type { CopiedFile, FileToRestore, LocatedFile, RestoreJob } from './plan.js';
+import type { FileToRestore, LocatedFile, Original } from './plan.js';
 
 /** Maximum number of files that are remembered. Copies of further files are read from the store. */
 const MOST_ORIGINALS = 1 << 18;
@@ -20,56 +20,34 @@ export class Originals {
   /** The names, one after the other, and where each begins. */
   private readonly names = new BytesBuilder(NAMES_HINT_BYTES);
   private readonly nameStarts: number[] = [];
-  private readonly jobs: number[] = [];
-  /** The jobs that have not ended, by their numbers, each with a promise of its end. */
-  private readonly running = new Map<number, Promise<void>>();
-  private planned = 0;
+  private readonly written: Promise<void>[] = [];
 
-  /** Remembers the files of a job. `end` resolves once the job has ended, and never rejects. */
-  add({ files }: RestoreJob, end: Promise<void>): void {
-    const job = this.planned;
-    this.planned += 1;
-    this.running.set(job, end);
-    void end.then(() => this.running.delete(job));
+  /** Remembers the files of a job. `written` resolves once the job has ended, and never rejects. */
+  add(files: readonly FileToRestore[], written: Promise<void>): void {
     for (const file of files) {
       const { contentId } = file.entry;
       if (contentId === undefined || !isPlain(file) || this.byContent.has(contentId)) continue;
       if (this.byContent.size === MOST_ORIGINALS) return;
-      this.byContent.set(contentId, this.jobs.length);
+      this.byContent.set(contentId, this.written.length);
       this.directories.push(file.directory);
       this.nameStarts.push(this.names.length);
       this.names.append(file.name);
-      this.jobs.push(job);
+      this.written.push(written);
     }
   }
 
-  /** Returns the file as a copy; undefined if it must be read from the store. */
-  copyOf(located: LocatedFile): CopiedFile | undefined {
-    const { file, pieces } = located;
-    if (
-      file.entry.contentId === undefined ||
-      !isPlain(file) ||
-      attributesOf(file.entry.metadata) !== undefined
-    )
-      return undefined;
-    const index = this.byContent.get(file.entry.contentId);
-    if (index === undefined || pieces.length !== 1) return undefined;
+  /** Returns the file that a file can be copied from; undefined if it must be read from the store. */
+  of({ file, pieces }: LocatedFile): Original | undefined {
+    const { contentId, metadata } = file.entry;
+    if (contentId === undefined || pieces.length !== 1 || !isPlain(file)) return undefined;
+    const index = this.byContent.get(contentId);
+    if (index === undefined || attributesOf(metadata) !== undefined) return undefined;
+    const name = this.names.view().subarray(this.nameStarts[index], this.nameStarts[index + 1]);
     return {
-      ...located,
-      original: { directory: this.directories[index]!, name: this.nameOf(index) },
-      job: this.jobs[index]!,
+      directory: this.directories[index]!,
+      name: Buffer.from(name), // the view ends when a further name is added
+      written: this.written[index]!,
     };
-  }
-
-  private nameOf(index: number): Buffer {
-    const { buffer, at } = this.names.reserve(0);
-    return Buffer.from(buffer.subarray(this.nameStarts[index], this.nameStarts[index + 1] ?? at));
-  }
-
-  /** Resolves once the files that these copies are made from have been written, or could not be. */
-  async written(copies: readonly CopiedFile[]): Promise<void> {
-    const numbers = new Set(copies.map(({ job }) => job));
-    for (const number of numbers) await this.running.get(number);
   }
 }
 

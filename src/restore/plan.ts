@@ -28,8 +28,8 @@ export interface RestoreJob {
    * flight is limited.
    */
   readonly bytes: number;
-  /** The copies among the files, which are made once the files with their contents are written. */
-  readonly copies: readonly CopiedFile[];
+  /** Resolve once the files that its copies are made from are written, or could not be. */
+  readonly after: ReadonlySet<Promise<void>>;
 }
 
 /** Limits of a job: it ends with the record in which it reaches one of them. */
@@ -38,17 +38,20 @@ const JOB_FILES = 512;
 /** Number of bytes that a file counts as in addition to its contents, so that empty files are limited too. */
 const FILE_BYTES = 1 << 10;
 
+/** A file that the restore writes before another one with its content. */
+export interface Original {
+  readonly directory: Buffer;
+  readonly name: Buffer;
+  /** Resolves once the file is written, or could not be; never rejects. */
+  readonly written: Promise<void>;
+}
+
 export interface LocatedFile {
   readonly file: FileToRestore;
   /** Locations of the file's content; empty for an empty file. */
   readonly pieces: readonly ContentPiece[];
-}
-
-/** A file with the content of another one that the restore writes before. */
-export interface CopiedFile extends LocatedFile {
-  readonly original: { readonly directory: Buffer; readonly name: Buffer };
-  /** Number of the job that writes the original. */
-  readonly job: number;
+  /** The file that this one is copied from; undefined if it is read from the store. A copy has one piece. */
+  readonly original?: Original | undefined;
 }
 
 /** Makes the rows of restored files. */
@@ -66,21 +69,6 @@ export function planJobs(files: readonly LocatedFile[], rowsOf: RowMaker): Resto
       builder = new JobBuilder(rowsOf);
     }
     builder.add(item);
-  }
-  if (builder.count > 0) jobs.push(builder.build());
-  return jobs;
-}
-
-/** Groups copies into jobs, in their order. */
-export function planCopies(copies: readonly CopiedFile[], rowsOf: RowMaker): RestoreJob[] {
-  const jobs: RestoreJob[] = [];
-  let builder = new JobBuilder(rowsOf);
-  for (const copy of copies) {
-    if (builder.isFull) {
-      jobs.push(builder.build());
-      builder = new JobBuilder(rowsOf);
-    }
-    builder.addCopy(copy);
   }
   if (builder.count > 0) jobs.push(builder.build());
   return jobs;
@@ -108,8 +96,8 @@ class JobBuilder {
   private readonly directoryNumbers = new Map<string, number>();
   private readonly inParts: { file: number; pieces: RestorePiece[] }[] = [];
   private readonly files: FileToRestore[] = [];
-  private readonly copies: CopiedFile[] = [];
-  private readonly copiedNames = new BytesBuilder(COPIED_NAMES_HINT_BYTES);
+  private readonly after = new Set<Promise<void>>();
+  private readonly copiedNames = new BytesBuilder(0);
   private lastDirectory: Buffer | undefined;
   private lastDirectoryNumber = 0;
   private bytes = 0;
@@ -134,8 +122,12 @@ class JobBuilder {
     return last.object === first.object && last.position === first.position;
   }
 
-  add({ file, pieces }: LocatedFile): void {
+  add({ file, pieces, original }: LocatedFile): void {
     const [first] = pieces;
+    if (original !== undefined && first !== undefined) {
+      this.addCopy(file, first, original);
+      return;
+    }
     // The size in a sparse file's row is not that of its content.
     const isInForm = isSparse(file.entry.metadata);
     const isDelta = first?.basis !== undefined;
@@ -161,21 +153,20 @@ class JobBuilder {
     for (const { sizeBytes } of pieces) this.bytes += sizeBytes;
   }
 
-  addCopy(copy: CopiedFile): void {
-    const { file, pieces, original } = copy;
-    this.rows.append(this.rowsOf.row(file.entry.metadata, file.name, pieces[0]!.digest));
+  private addCopy(file: FileToRestore, piece: ContentPiece, original: Original): void {
+    this.rows.append(this.rowsOf.row(file.entry.metadata, file.name, piece.digest));
     const directory = this.directoryNumber(file.directory);
     const from = this.directoryNumber(original.directory);
     this.places.push(directory, from, this.copiedNames.length, RestoreHow.copied);
     this.copiedNames.append(original.name);
     this.copiedNames.append(NAME_END);
+    this.after.add(original.written);
     this.files.push(file);
-    this.copies.push(copy);
-    this.bytes += pieces[0]!.sizeBytes;
+    this.bytes += piece.sizeBytes;
   }
 
   build(): RestoreJob {
-    const { records, files, inParts, copies } = this;
+    const { records, files, inParts, after } = this;
     const bytes = this.bytes + files.length * FILE_BYTES;
     const input = {
       records,
@@ -184,9 +175,9 @@ class JobBuilder {
       directories: this.directories.take(),
       directoryEnds: Uint32Array.from(this.directoryEnds),
       inParts,
-      ...(copies.length === 0 ? {} : { copiedNames: this.copiedNames.take() }),
+      copiedNames: this.copiedNames.take(),
     };
-    return { input, files, bytes, copies };
+    return { input, files, bytes, after };
   }
 
   private recordNumber(piece: ContentPiece): number {
@@ -224,5 +215,4 @@ class JobBuilder {
 
 const ROWS_HINT_BYTES = 16 << 10;
 const DIRECTORIES_HINT_BYTES = 2 << 10;
-const COPIED_NAMES_HINT_BYTES = 1 << 10;
 const NAME_END = Buffer.of(0);

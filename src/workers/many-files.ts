@@ -9,7 +9,6 @@ import { NO_RECORD, PLACE_NUMBERS, type RestoreInput } from './restore-types.js'
 const REPLACED = ['openBeneath', 'sha256', 'keyDigests', 'writeFileAt', 'unlinkAt'] as const;
 
 const NO_KEY = new Uint8Array(0);
-const NO_NAMES = new Uint8Array(0);
 
 /** The end of a call: the next file, and whether it needs a decision. */
 export interface NextFile {
@@ -76,7 +75,7 @@ export class ManyFiles {
       input.keys?.digests ?? NO_KEY,
       input.ownerOptions,
       this.cursorBytes,
-      input.copiedNames ?? NO_NAMES,
+      input.copiedNames,
     );
     return {
       index: cursor[RestoreCursor.file]!,

@@ -35,7 +35,7 @@ export interface RestoreInput {
    * Names of the files that copies are made from, each with a zero byte behind it. The place of a copy has, instead of
    * its record and offset, the directory of the file that it is made from and the position of that file's name.
    */
-  readonly copiedNames?: Uint8Array;
+  readonly copiedNames: Uint8Array;
   /** See MetadataOption of the addon. */
   readonly ownerOptions: number;
   /** Set if the client encrypts. */

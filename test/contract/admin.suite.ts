@@ -1,7 +1,7 @@
 /** Tests of the interface `Admin` in src/maintenance/admin/admin.ts, for every implementation. */
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import type { History } from '../../src/history/index.js';
+import type { History, Verdicts } from '../../src/history/index.js';
 import { openRemoteAdmin } from '../../src/history/remote/index.js';
 import { type Admin, localAdmin } from '../../src/maintenance/admin/index.js';
 import { rulesOf, type RuleWords } from '../../src/retention/index.js';
@@ -211,6 +211,11 @@ const PURGE: Parameters<Admin['previewPurge']>[0] = {
   trustsClock: true,
 };
 
+/** Returns the sets that nothing keeps. */
+function goneBy(verdicts: Verdicts['verdicts']): number[] {
+  return verdicts.filter(({ reasons }) => reasons.length === 0).map(({ set }) => set);
+}
+
 function deletionSuite(change: Change): void {
   change('a preview of a purge names each set, and changes nothing', async (t, { admin }) => {
     const before = await admin.sets();
@@ -259,16 +264,14 @@ function deletionSuite(change: Change): void {
     async (t, { admin, isThroughServer }) => {
       const before = await admin.sets();
       const { verdicts } = await admin.previewPurge(PURGE);
-      const gone = verdicts.filter(({ reasons }) => reasons.length === 0).map(({ set }) => set);
+      const gone = goneBy(verdicts);
       const done = await admin.purge(gone);
       t.is(done !== undefined, isThroughServer);
       const left = (await admin.sets()).map(({ set }) => set);
       t.true(left.includes(2), 'locked');
       t.true(left.includes(6), 'the newest complete one');
       // A server applies its own rules, and those that are kept with the client.
-      const removed = isThroughServer
-        ? done!.verdicts.filter(({ reasons }) => reasons.length === 0).map(({ set }) => set)
-        : gone;
+      const removed = done === undefined ? gone : goneBy(done.verdicts);
       t.deepEqual(
         left,
         before.map(({ set }) => set).filter((set) => !removed.includes(set)),

@@ -1,8 +1,8 @@
 /** Tests of the contract in src/store/backends/backend.ts, for every implementation. */
-import { randomBytes } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
 import type { Backend, ObjectWriter } from '../../src/store/index.js';
 import { rejectedCode, thrownCode } from '../helpers/codes.js';
+import { filled, objectReaderSuite } from './object-reader.suite.js';
 
 const SOME_MANY = 150;
 
@@ -24,6 +24,7 @@ export function backendSuite(make: (t: ExecutionContext) => Backend): void {
   creatingSuite(make);
   stagingSuite(make);
   readingSuite(make);
+  objectReaderSuite(async (t, packs) => filled(make(t), packs));
   namesSuite(make);
 }
 
@@ -177,28 +178,6 @@ function stagingSuite(make: (t: ExecutionContext) => Backend): void {
 }
 
 function readingSuite(make: (t: ExecutionContext) => Backend): void {
-  test('reading gives what is requested, and less only at the end', async (t) => {
-    const backend = make(t);
-    const content = randomBytes(10_000);
-    const writer = backend.create('packs/1');
-    for (let at = 0; at < content.length; at += 999) writer.append(content.subarray(at, at + 999));
-    writer.close();
-    for (const [position, bytes, expected] of [
-      [0, 10_000, 10_000],
-      [0, 0, 0],
-      [998, 3, 3],
-      [4321, 5000, 5000],
-      [9_990, 100, 10],
-      [10_000, 1, 0],
-      [20_000, 5, 0],
-    ] as const) {
-      const target = Buffer.alloc(bytes + 1, 0xaa);
-      t.is(await backend.read('packs/1', position, target, bytes), expected, `${position}`);
-      t.deepEqual(target.subarray(0, expected), content.subarray(position, position + expected));
-      t.true(target.subarray(expected).every((byte) => byte === 0xaa));
-    }
-  });
-
   test('what is appended while others read is seen by the next reader', async (t) => {
     const backend = make(t);
     const writer = write(backend.create('packs/1'), 'one');

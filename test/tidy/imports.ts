@@ -212,31 +212,30 @@ function valueImports(text: string): { readonly specifier: string; readonly line
   );
 }
 
+/** Returns `file:line: module` of each file that a file imports and whose path from the root matches. */
+function importsMatching(pattern: RegExp, file: string, text: string): string[] {
+  return valueImports(text).flatMap(({ specifier, line }) => {
+    const target = path.posix.join(path.posix.dirname(file), specifier);
+    return pattern.test(target) ? [`${file}:${line}: ${target}`] : [];
+  });
+}
+
 /** Returns `file:line: module` of each import by which a command would work on a store past `History` and `Admin`. */
 export function importsPastAdmin(file: string, text: string): string[] {
   if (!file.startsWith('src/tools/') || MAY_PASS_ADMIN.has(file)) return [];
-  return valueImports(text).flatMap(({ specifier, line }) => {
-    const target = path.posix.join(path.posix.dirname(file), specifier);
-    return UNDER_ADMIN.test(target) ? [`${file}:${line}: ${target}`] : [];
-  });
+  return importsMatching(UNDER_ADMIN, file, text);
 }
 
 /** Returns `file:line: module` of each import by which what all programs share would need one of them. */
 export function importsOfPrograms(file: string, text: string): string[] {
   if (!file.startsWith('src/tools/shared/')) return [];
-  return valueImports(text).flatMap(({ specifier, line }) => {
-    const target = path.posix.join(path.posix.dirname(file), specifier);
-    return /^src\/tools\/(?!shared\/)[^/]+\//.test(target) ? [`${file}:${line}: ${target}`] : [];
-  });
+  return importsMatching(/^src\/tools\/(?!shared\/)[^/]+\//, file, text);
 }
 
 /** Returns the files that may work on a store past `Admin`, but do not. */
 export function idlePermissions(read: (file: string) => string): string[] {
   return [...MAY_PASS_ADMIN].filter(
-    (file) =>
-      !valueImports(read(file)).some(({ specifier }) =>
-        UNDER_ADMIN.test(path.posix.join(path.posix.dirname(file), specifier)),
-      ),
+    (file) => importsMatching(UNDER_ADMIN, file, read(file)).length === 0,
   );
 }
 

@@ -1,7 +1,7 @@
 /** A read-only view of a store as it was at a commit. Later data is hidden. */
 import type { PackNumber } from '../../model/index.js';
 import { type CommitLog, type CommitPoint, hasLog } from '../../store/catalog/index.js';
-import { TardisError } from '../../errors/index.js';
+import { noSuchObject, TardisError } from '../../errors/index.js';
 import { type Backend, type ObjectWriter, packName, packNumber } from '../../store/index.js';
 
 /** Returns a view of a backend that ends at `point`; if that is undefined, it shows the whole store. */
@@ -20,9 +20,7 @@ class BoundedBackend implements Backend {
 
   async read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
     const end = this.endOf(name);
-    if (end === 0) {
-      throw Object.assign(new Error(`ENOENT: not at this commit, ${name}`), { code: 'ENOENT' });
-    }
+    if (end === 0) throw noSuchObject(name);
     const most = end - position;
     return most <= 0 ? 0 : this.backend.read(name, position, target, Math.min(bytes, most));
   }

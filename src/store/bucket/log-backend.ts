@@ -2,7 +2,7 @@
  * The backend over an object store. Its commits are numbered objects, and its packs are objects that are written once.
  * Contents are staged in the client's directory on this machine until they are sent.
  */
-import { TardisError } from '../../errors/index.js';
+import { noSuchObject, TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
 import type { Backend, ExpectedRange, ObjectWriter } from '../backends/backend.js';
 import { packName, packNumber, PACKS_PREFIX } from '../client/layout.js';
@@ -176,7 +176,7 @@ export class LogBackend implements Backend {
   private resolve(name: string): string {
     const object = packNumber(name) === undefined ? undefined : objectOf(name);
     if (object !== undefined) return object;
-    throw Object.assign(new Error(`ENOENT: no such object, ${name}`), { code: 'ENOENT' });
+    throw noSuchObject(name);
   }
 }
 

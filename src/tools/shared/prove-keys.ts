@@ -2,19 +2,13 @@
  * Proves that the keys of a key file belong to the backups. Used if the store has no key record with the id of these
  * keys.
  */
-import {
-  type Keyring,
-  type KeyRecord,
-  keyringOf,
-  type MasterKey,
-  type KeyMemoryOptions,
-} from '../../crypto/index.js';
+import { type Keyring, keyringOf } from '../../crypto/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
 import type { IdentitySettings } from './identity.js';
 import { clientPlace } from './local-store.js';
 import { openUnlocked } from './open-history.js';
-import { compareOpened } from './unlock.js';
+import { compareOpened, type OpenedKeys } from './unlock.js';
 
 type Settings = IdentitySettings & Parameters<typeof clientPlace>[0];
 
@@ -25,15 +19,7 @@ type Settings = IdentitySettings & Parameters<typeof clientPlace>[0];
 export async function proveOpened(
   system: System,
   settings: Settings,
-  {
-    record,
-    keys,
-    options,
-  }: {
-    readonly record: KeyRecord;
-    readonly keys: readonly MasterKey[];
-    readonly options: KeyMemoryOptions;
-  },
+  { record, keys, options }: OpenedKeys,
 ): Promise<void> {
   compareOpened(settings, record, keys, options);
   const keyring = keyringOf(system.native, record, keys);

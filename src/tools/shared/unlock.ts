@@ -163,6 +163,13 @@ export async function bringAccounts(system: System, settings: PlaceSettings): Pr
   if (bucket !== undefined) await fetchAccounts(system, bucket, client);
 }
 
+/** An unlocked key record, and how it is compared with this machine's memory. */
+export interface OpenedKeys {
+  readonly record: KeyRecord;
+  readonly keys: readonly MasterKey[];
+  readonly options: KeyMemoryOptions;
+}
+
 /**
  * Returns true if the keys are proven. Returns false if the catalog cannot be read to prove them; a check uses the keys
  * even then. Throws the errors of `proveOpened`.
@@ -170,19 +177,11 @@ export async function bringAccounts(system: System, settings: PlaceSettings): Pr
 async function isProven(
   system: System,
   settings: UnlockSettings,
-  {
-    record,
-    keys,
-    options,
-  }: {
-    readonly record: KeyRecord;
-    readonly keys: readonly MasterKey[];
-    readonly options: KeyMemoryOptions;
-  },
+  opened: OpenedKeys,
 ): Promise<boolean> {
   const { proveOpened } = await import('./prove-keys.js'); // most runs need no proof
   try {
-    await proveOpened(system, settings, { record, keys, options });
+    await proveOpened(system, settings, opened);
     return true;
   } catch (error) {
     if (asTardisError(error).code !== 'CATALOG_DAMAGED') throw error;

@@ -1,6 +1,6 @@
 /** The object store over a bucket (S3). */
 import { createHash } from 'node:crypto';
-import { TardisError } from '../../../errors/index.js';
+import { noSuchObject, TardisError } from '../../../errors/index.js';
 import {
   isListPrefix,
   isObjectKey,
@@ -97,11 +97,11 @@ export class S3Store implements ObjectStore {
 
   async read(name: string, at: number, target: Uint8Array, bytes: number): Promise<number> {
     if (bytes === 0) {
-      if ((await this.head(name)) === undefined) throw missing(name);
+      if ((await this.head(name)) === undefined) throw noSuchObject(name);
       return 0;
     }
     const read = await this.readChecked(name, at, target.subarray(0, bytes));
-    if (read === undefined) throw missing(name);
+    if (read === undefined) throw noSuchObject(name);
     return read.bytes;
   }
 
@@ -240,10 +240,6 @@ export class S3Store implements ObjectStore {
     if (!isObjectKey(name)) throw new Error(`"${name}" is no name of an object`);
     return this.before + name;
   }
-}
-
-function missing(name: string): Error {
-  return Object.assign(new Error(`ENOENT: no such object, ${name}`), { code: 'ENOENT' });
 }
 
 function checksumOf(body: ObjectBody): string {
