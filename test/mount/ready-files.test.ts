@@ -23,7 +23,9 @@ const LOOK_MS = 1;
 
 /** Content of a file: bytes that differ from file to file, and along the file. */
 function contentOf(node: number, bytes: number): Buffer {
-  return Buffer.from(Array.from({ length: bytes }, (_none, at) => (node * 31 + (at >> 3)) & 0xff));
+  const content = Buffer.alloc(bytes);
+  for (let at = 0; at < bytes; at += 1) content[at] = node * 31 + (at >> 3);
+  return content;
 }
 
 function offer(files: ReadyFiles, node: number, bytes: number): boolean {
