@@ -1,10 +1,11 @@
 // Builds native/build/Release/tardis_native.node with node-gyp, unless it is newer than its sources and loads; in a
 // checkout also sqlite_disk.so beside it, the extension of SQLite by which tests see what it does to its files.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, realpathSync, renameSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { compiler, headersOfNode } from './compiler.mjs';
 
 const require = createRequire(import.meta.url);
 const native = join(dirname(dirname(fileURLToPath(import.meta.url))), 'native');
@@ -30,12 +31,6 @@ const USES_LIBRARIES = `#include <stdio.h>
 int magic() { return RS_RK_BLAKE2_SIG_MAGIC; }
 size_t end(ZSTD_CCtx* context) { return ZSTD_CCtx_setParameter(context, ZSTD_c_hashLog, 0); }
 `;
-
-/** Runs the compiler. CXX may be a command with options, as for make, so a shell splits it. */
-function compiler(options, more = {}) {
-  const command = `${process.env.CXX || 'g++'} "$@"`;
-  return spawnSync('sh', ['-c', command, 'sh', ...options], { encoding: 'utf8', ...more });
-}
 
 /**
  * Throws if a library is missing or too old. Without this check, the compiler's own message would be lost among those
@@ -69,12 +64,6 @@ function isCurrent() {
   );
 }
 
-/** Returns the option for headers that came with this Node.js. With them a build needs no network. */
-function headers() {
-  const prefix = dirname(dirname(realpathSync(process.execPath)));
-  return existsSync(join(prefix, 'include', 'node', 'node_api.h')) ? [`--nodedir=${prefix}`] : [];
-}
-
 function build() {
   let gyp;
   try {
@@ -83,7 +72,7 @@ function build() {
     fail('node-gyp is not installed; run npm install first');
   }
   requireLibraries();
-  const from = headers();
+  const from = headersOfNode();
   console.log(
     `build-native: building tardis_native for node ${process.version}` +
       (from.length > 0 ? ` (${from[0]})` : ' (node-gyp finds the headers)'),

@@ -60,7 +60,7 @@ function grouped(files) {
 }
 
 const files = areGrouped ? grouped(listed()) : patterns;
-const ava = join(import.meta.dirname, '../node_modules/ava/entrypoints/cli.js');
+const ava = join(import.meta.dirname, 'ava.mjs');
 const own = areGrouped && process.env.TEST_TIMES === undefined ? newTimes() : undefined;
 const child = spawn(process.execPath, [ava, ...options, ...files], {
   stdio: 'inherit',

@@ -124,7 +124,9 @@ Bytes Call::bytes(int index) const {
       type != napi_uint8_array) {
     refuse("a Buffer or Uint8Array is expected");
   }
-  return {static_cast<uint8_t*>(data), size};
+  // An empty array may have no memory, but memcpy, memcmp and their like take no null pointer, even for no bytes.
+  static uint8_t nothing;
+  return {data == nullptr ? &nothing : static_cast<uint8_t*>(data), size};
 }
 
 Bytes Call::text(int index) const {
