@@ -327,8 +327,10 @@ export type QuestionName = Selected<{ part: 'reading'; direction: 'to-server'; a
 /** Questions of a server to the peer whose client it copies. */
 export type CopyQuestion = Selected<{ part: 'copying'; direction: 'to-client'; answer: string }>;
 export type AnyQuestion = QuestionName | CopyQuestion;
-/** The message that answers a question. */
-export type AnswerTo<N extends AnyQuestion> = Rows[N]['answer'] & MessageName;
+/** Messages of a backup that the server answers. */
+export type AnsweredMessage = Selected<{ part: 'backup'; direction: 'to-server'; answer: string }>;
+/** The message that answers another one. */
+export type AnswerTo<N extends AnyQuestion | AnsweredMessage> = Rows[N]['answer'] & MessageName;
 
 /** The fields of a message without the number of its question, and its attachment if it has one. */
 export type Body<N extends MessageName> = ValuesOf<Omit<Rows[N]['fields'], 'question'>> &

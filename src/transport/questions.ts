@@ -5,6 +5,7 @@
 import { decodeMessage, type EncodedMessage, encodeMessage } from './codec.js';
 import type { MessageRow } from './message-row.js';
 import {
+  type AnsweredMessage,
   type AnswerTo,
   type AnyQuestion,
   type Body,
@@ -33,8 +34,8 @@ export function isCopyQuestion(name: MessageName): name is CopyQuestion {
   return part === 'copying' && direction === 'to-client' && answer !== undefined;
 }
 
-/** Returns the name of the message that answers a question. */
-export function answerTo<N extends AnyQuestion>(name: N): AnswerTo<N> {
+/** Returns the name of the message that answers another one. */
+export function answerTo<N extends AnyQuestion | AnsweredMessage>(name: N): AnswerTo<N> {
   const { answer } = MESSAGES[name];
   return answer;
 }
