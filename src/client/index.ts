@@ -13,6 +13,8 @@ export { OutgoingStreams } from './outgoing-streams.js';
 export { identityAt, RootPresence } from './root-presence.js';
 export { SealedSignature } from './sealed-signature.js';
 export { Sender } from './sender.js';
+export { ServerPeer } from './server-peer.js';
+export { SessionConnector } from './session-connector.js';
 export { SessionLine } from './session-line.js';
 export { rowPages } from './row-pages.js';
 export { rawRules } from './uncompressed-rules.js';

@@ -2,7 +2,7 @@
  * The server as the pipeline uses it, over one connection or several in turn. Each request returns a promise of its
  * answer.
  */
-import { TardisError } from '../errors/index.js';
+import type { TardisError } from '../errors/index.js';
 import {
   bufferOf,
   type ClientConfig,
@@ -22,6 +22,7 @@ import type {
 } from '../pipeline/index.js';
 import type { CipherHead } from '../store/index.js';
 import {
+  type AnswerTo,
   type BackupAnswer,
   decodeMessage,
   type Head,
@@ -32,6 +33,13 @@ import {
   sentConfig,
 } from '../transport/index.js';
 import type { Failure, OwnerName } from '../workers/index.js';
+import {
+  type AwaitedAnswer,
+  AwaitedAnswers,
+  type AwaitedRequest,
+  isAwaited,
+  unexpected,
+} from './awaited-answers.js';
 import { OfferedBases } from './offered-bases.js';
 import { OutgoingStreams } from './outgoing-streams.js';
 import { rowPages } from './row-pages.js';
@@ -43,14 +51,10 @@ interface Question<T> {
   readonly reject: (error: Error) => void;
 }
 
-interface ListingQuestion extends Question<ListingAnswer> {
-  /** Number of messages that carry the listing; each gets an answer. */
-  readonly messages: number;
-  readonly answers: ListingAnswer[];
-}
-
-/** One handler for each message of the server; `bytes` is the encoded message. */
-type Takers = { readonly [N in BackupAnswer]: (head: Head<N>, bytes: Buffer) => void };
+/** One handler for each message of the server that answers no awaited request; `bytes` is the encoded message. */
+type Takers = {
+  readonly [N in Exclude<BackupAnswer, AwaitedAnswer>]: (head: Head<N>, bytes: Buffer) => void;
+};
 
 /** The server's answer to a listing. */
 export interface ListingAnswer {
@@ -82,22 +86,15 @@ export class ServerPeer implements BackupPeer {
   readonly line: SessionLine;
   /** Keys of a client that encrypts; set before the first request. */
   contentKeys: ContentKeys | undefined;
-  /** One handler for each message that the server sends to a backup. */
   private readonly takers: Takers = {
     received: ({ upTo }) => this.sender.received(upTo),
     durable: ({ upTo }) => this.sender.durable(upTo),
-    setOpened: (head) => {
-      this.isEmpty = head.empty;
-      this.opened?.resolve(head);
-    },
-    setClosed: (head) => this.closed?.resolve(head),
     settled: (head) => {
-      if (this.settling === undefined) throw unexpected('settled');
-      this.settling.resolve(head);
+      const { settling } = this;
+      if (settling === undefined) throw unexpected('settled');
+      this.settling = undefined;
+      settling.resolve(head);
     },
-    headsAnswer: (head) => this.takeHeads(head),
-    differs: ({ slot, wanted, known, gone }) => this.takeDiffers(slot, { wanted, known, gone }),
-    verdicts: (head) => this.takeVerdicts(head),
     basis: (head) => this.bases.offer(head),
     signature: (head, bytes) => {
       this.bases.piece(head);
@@ -109,13 +106,8 @@ export class ServerPeer implements BackupPeer {
   };
   private readonly bases: OfferedBases;
   private readonly streams: OutgoingStreams;
-  private opened: Question<Head<'setOpened'>> | undefined;
-  private closed: Question<Head<'setClosed'>> | undefined;
   private settling: Question<Head<'settled'>> | undefined;
-  private readonly heading: (Question<HeadsAnswer> & { readonly count: number })[] = [];
-  /** Listings that wait for answers, by slot, in the order of the pages. */
-  private readonly listings = new Map<SlotNumber, ListingQuestion[]>();
-  private readonly questions = new Map<number, Question<Uint8Array>>();
+  private readonly answers = new AwaitedAnswers();
   /** Owners whose names were sent. A user is recorded by number n, a group by -1 - n. */
   private readonly sentOwners = new Set<number>();
   private lastAsk = 0;
@@ -128,11 +120,10 @@ export class ServerPeer implements BackupPeer {
     this.bases = new OfferedBases(this.sender, this.streams);
   }
 
-  openSet(head: Head<'openSet'>): Promise<Head<'setOpened'>> {
-    return this.question((question) => {
-      this.opened = question;
-      this.sender.post('openSet', head);
-    });
+  async openSet(head: Head<'openSet'>): Promise<Head<'setOpened'>> {
+    const opened = await this.request('openSet', head);
+    this.isEmpty = opened.empty;
+    return opened;
   }
 
   /** Closes the set. `seal` is empty unless the client encrypts. With `waits` the server also sends `settled`. */
@@ -141,16 +132,14 @@ export class ServerPeer implements BackupPeer {
     seal: Buffer,
     { purge, waits }: { readonly purge: boolean; readonly waits: boolean },
   ): Promise<Head<'setClosed'>> {
-    return this.question((question) => {
-      this.closed = question;
-      this.sender.post('closeSet', { stats, seal, purge, waits });
-    });
+    return this.request('closeSet', { stats, seal, purge, waits });
   }
 
   /** Resolves with the result of the server's work after the set. Call it before the answer to `closeSet` arrives. */
   settled(): Promise<Head<'settled'>> {
-    return this.question((question) => {
-      this.settling = question;
+    if (this.failure !== undefined) return Promise.reject(this.failure);
+    return new Promise((resolve, reject) => {
+      this.settling = { resolve, reject };
     });
   }
 
@@ -172,10 +161,7 @@ export class ServerPeer implements BackupPeer {
       this.sender.post('heads', head);
       return { same: Buffer.alloc(count), seals: NO_BYTES };
     }
-    return this.question((question) => {
-      this.heading.push({ ...question, count });
-      this.sender.post('heads', head);
-    });
+    return this.request('heads', head);
   }
 
   async listing(slot: SlotNumber, rows: Buffer, isLast: boolean): Promise<Uint8Array> {
@@ -185,25 +171,19 @@ export class ServerPeer implements BackupPeer {
   }
 
   /** Compares a listing like `listing`, and returns the seals that the server stored for unchanged entries. */
-  requestListing(slot: SlotNumber, rows: Buffer, isLast: boolean): Promise<ListingAnswer> {
-    return this.question((question) => {
-      const pages = [...pagesOf(rows)];
-      const open = this.listings.get(slot) ?? [];
-      open.push({ ...question, messages: pages.length, answers: [] });
-      this.listings.set(slot, open);
-      for (const [index, page] of pages.entries()) {
-        const last = isLast && index === pages.length - 1;
-        this.sender.post('listing', { slot, last, rows: page });
-      }
+  async requestListing(slot: SlotNumber, rows: Buffer, isLast: boolean): Promise<ListingAnswer> {
+    const pages = [...pagesOf(rows)];
+    const answers = pages.map((page, index) => {
+      const last = isLast && index === pages.length - 1;
+      return this.request('listing', { slot, last, rows: page });
     });
+    return joined(await Promise.all(answers));
   }
 
-  verdicts(digests: Uint8Array, promise: boolean): Promise<Uint8Array> {
-    return this.question((question) => {
-      this.lastAsk += 1;
-      this.questions.set(this.lastAsk, question);
-      this.sender.post('ask', { ask: this.lastAsk, digests: bufferOf(digests), promise });
-    });
+  async verdicts(digests: Uint8Array, promise: boolean): Promise<Uint8Array> {
+    this.lastAsk += 1;
+    const head = { ask: this.lastAsk, digests: bufferOf(digests), promise };
+    return (await this.request('ask', head)).verdicts;
   }
 
   /** Sends a parcel; in several messages if its rows, because of their attributes, are too large for one. */
@@ -284,9 +264,12 @@ export class ServerPeer implements BackupPeer {
     this.sender.post('assembly', head);
   }
 
-  private question<T>(send: (question: Question<T>) => void): Promise<T> {
+  /** Sends a request, and resolves with the answer that the message table names. */
+  private request<N extends AwaitedRequest>(name: N, head: Head<N>): Promise<Head<AnswerTo<N>>> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
-    return new Promise((resolve, reject) => send({ resolve, reject }));
+    const answer = this.answers.to(name, head);
+    this.sender.post(name, head);
+    return answer;
   }
 
   /** Fails all pending and later requests. */
@@ -294,57 +277,20 @@ export class ServerPeer implements BackupPeer {
     this.failure ??= error;
     this.sender.fail(error);
     this.bases.fail(error);
-    const open: (Question<never> | undefined)[] = [
-      this.opened,
-      this.closed,
-      this.settling,
-      ...this.heading.splice(0),
-      ...[...this.listings.values()].flat(),
-      ...this.questions.values(),
-    ];
-    this.listings.clear();
-    this.questions.clear();
-    for (const question of open) question?.reject(error);
-  }
-
-  private takeDiffers(slot: SlotNumber, answer: ListingAnswer): void {
-    const open = this.listings.get(slot);
-    const question = open?.[0];
-    if (open === undefined || question === undefined) throw unexpected('differs');
-    question.answers.push(answer);
-    if (question.answers.length < question.messages) return;
-    open.shift();
-    if (open.length === 0) this.listings.delete(slot);
-    question.resolve(joined(question.answers));
+    this.answers.fail(error);
+    this.settling?.reject(error);
+    this.settling = undefined;
   }
 
   private receive(name: MessageName, bytes: Buffer): void {
     if (!isBackupAnswer(name)) throw unexpected(name);
-    this.take(name, bytes);
+    if (isAwaited(name)) this.answers.take(name, bytes);
+    else this.take(name, bytes);
   }
 
-  private take<N extends BackupAnswer>(name: N, bytes: Buffer): void {
+  private take<N extends keyof Takers>(name: N, bytes: Buffer): void {
     this.takers[name](decodeMessage(name, bytes).head, bytes);
   }
-
-  private takeHeads({ same, seals }: HeadsAnswer): void {
-    // If this is not an answer to the first request, that request stays in the queue.
-    const [question] = this.heading;
-    if (question?.count !== same.length) throw unexpected('headsAnswer');
-    this.heading.shift();
-    question.resolve({ same, seals });
-  }
-
-  private takeVerdicts({ ask, verdicts }: Head<'verdicts'>): void {
-    const question = this.questions.get(ask);
-    if (question === undefined) throw unexpected('verdicts');
-    this.questions.delete(ask);
-    question.resolve(verdicts);
-  }
-}
-
-function unexpected(name: MessageName): TardisError {
-  return new TardisError('PROTOCOL_VIOLATION', `the server sent "${name}" unexpectedly`);
 }
 
 /** Joins the answers to the pages of a listing. Pages without seals get zeros. */

@@ -40,8 +40,9 @@ export { type ProvenSet, ProvenSets } from './sealed/proven-sets.js';
 export { unsealedHistory } from './sealed/unsealed-history.js';
 export type { ClientOverview, Protection } from './wire/client-overview.js';
 export { odd, PAGE_ITEMS } from './wire/coder.js';
-export { objectsInPieces } from './wire/object-pieces.js';
+export { objectsInPieces, pieceOfObject } from './wire/object-pieces.js';
 export {
+  type CopyHandlers,
   type DecodedRequest,
   decodeReply,
   decodeRequest,

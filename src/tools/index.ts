@@ -27,7 +27,7 @@ export { jsonText } from './shared/json-text.js';
 export { progressBar } from './shared/progress-bar.js';
 export { purgedText, setRanges, settledLines, settledWarning } from './shared/report-purge.js';
 export { requireTags } from './shared/tags.js';
-export { labelText } from './sonic/shown-packs.js';
+export { labelText } from './sonic/report-check.js';
 export { backupLines } from './tardis/report-backup.js';
 export { refuseVerb } from './tardis/verbs.js';
 export {

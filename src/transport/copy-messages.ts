@@ -1,8 +1,40 @@
 /**
  * Rows of the message table for copies in both directions. A reader copies a client of the server from a snapshot of
- * its catalog. A server copies a client that its peer offers, by requests to the peer.
+ * its catalog. A server copies a client that its peer offers, by the same questions in the other direction.
  */
-import { answers, requests, KIB, maybe, MIB, ofCopy, toCopy, words } from './message-row.js';
+import {
+  answers,
+  answersCopy,
+  questionsCopy,
+  KIB,
+  maybe,
+  MIB,
+  ofCopy,
+  requests,
+  toCopy,
+  words,
+} from './message-row.js';
+import { MAX_READ_BYTES } from './reading-messages.js';
+
+/** A snapshot of a catalog, and the state of its client. */
+const SNAPSHOT = {
+  /** The number by which the end that has the client identifies the snapshot. */
+  offer: 'uint',
+  /** The id of the client in its `format.json`. */
+  clientId: 'line',
+  /** Number of the last set that no session can still write to; the sets before it have ended, too. */
+  endedUpTo: 'uint',
+  /** Number of the last commit in the snapshot. */
+  commit: 'uint',
+  /** The state of the client, as a text to compare; empty if there is no backup yet. */
+  point: 'line',
+  /** Size of the catalog; 0 if there is no backup yet, or none since the known state. */
+  catalogBytes: 'uint',
+} as const;
+/** A piece of the catalog in a snapshot, by its index. */
+const PIECE = { offer: 'uint', piece: 'uint' } as const;
+/** Maximum size of a piece of a catalog, as a sequence of compressed frames. */
+const PIECE_BYTES: number = 5 * MIB;
 
 export const COPY_MESSAGES = {
   /**
@@ -11,62 +43,19 @@ export const COPY_MESSAGES = {
    */
   openCopy: requests(166, 'read', 8 * KIB, { known: 'line' }, { answer: 'copyOffered' }),
   copyOffered: answers(167, 16 * KIB, {
-    /** The server's number for the snapshot. */
-    offer: 'uint',
-    /** The id of the client in its `format.json`. */
-    clientId: 'line',
-    /** Number of the last set that no session can still write to; the sets before it have ended, too. */
-    endedUpTo: 'uint',
-    /** Number of the last commit in the snapshot. */
-    commit: 'uint',
-    /** The state of the client, as a text to compare; empty if there is no backup yet. */
-    point: 'line',
+    ...SNAPSHOT,
     /** SHA-256 of the newest key record of the client; empty if it has none. */
     keysSum: 'bytes',
-    /** Size of the catalog; 0 if there is no backup yet, or none since the known state. */
-    catalogBytes: 'uint',
   }),
   /** Requests a piece of the catalog in the snapshot, by the index of the piece. */
-  readCatalog: requests(
-    168,
-    'read',
-    KIB,
-    { offer: 'uint', piece: 'uint' },
-    { answer: 'catalogIs' },
-  ),
+  readCatalog: requests(168, 'read', KIB, PIECE, { answer: 'catalogIs' }),
   /** The piece of the catalog is the attachment, as a sequence of compressed frames. */
-  catalogIs: answers(169, 5 * MIB, {}, { hasAttachment: true }),
+  catalogIs: answers(169, PIECE_BYTES, {}, { hasAttachment: true }),
   /** Offers a client. `keyset` is the id of its keys, or empty if it does not encrypt. */
   copyStart: ofCopy(170, KIB, { keyset: 'bytes' }, { answer: 'copyDone' }),
-  /** Requests a snapshot (`open`), a piece of its catalog, or bytes of an object. Other fields are 0 or empty. */
-  copyAsk: toCopy(171, 16 * KIB, {
-    question: 'uint',
-    what: words('open', 'piece', 'object'),
-    offer: 'uint',
-    piece: 'uint',
-    object: 'text',
-    position: 'uint',
-    bytes: 'uint',
-    known: 'line',
-  }),
-  /** Answers `copyAsk`: with an error if `code` is not empty, or with the fields of what was requested. */
-  copyAnswer: ofCopy(
-    172,
-    5 * MIB,
-    {
-      question: 'uint',
-      code: 'text',
-      message: 'text',
-      exists: 'bool',
-      offer: 'uint',
-      clientId: 'line',
-      endedUpTo: 'uint',
-      commit: 'uint',
-      point: 'line',
-      catalogBytes: 'uint',
-    },
-    { hasAttachment: true },
-  ),
+  /** Requests a snapshot of the peer's client, as `openCopy` does. */
+  copyOpen: questionsCopy(171, 8 * KIB, { known: 'line' }, { answer: 'copyOpened' }),
+  copyOpened: answersCopy(172, 16 * KIB, SNAPSHOT),
   copyProgress: toCopy(173, KIB, {
     step: words('catalog', 'contents', 'sets', 'remove'),
     done: 'uint',
@@ -81,4 +70,22 @@ export const COPY_MESSAGES = {
     lostVersions: 'uint',
     allSets: 'uint',
   }),
+  /** Requests a piece of the peer's catalog, as `readCatalog` does. */
+  copyPiece: questionsCopy(177, KIB, PIECE, { answer: 'copyPieceIs' }),
+  copyPieceIs: answersCopy(178, PIECE_BYTES, {}, { hasAttachment: true }),
+  /** Requests bytes of an object of the peer, as `readObject` does. */
+  copyObject: questionsCopy(
+    179,
+    KIB,
+    { object: 'text', position: 'uint', bytes: 'uint' },
+    { answer: 'copyObjectIs' },
+  ),
+  copyObjectIs: answersCopy(
+    180,
+    MAX_READ_BYTES + 4 * KIB,
+    { exists: 'bool' },
+    { hasAttachment: true },
+  ),
+  /** A question of the server failed, in place of its answer. */
+  copyFailed: answersCopy(174, 16 * KIB, { code: 'text', message: 'text' }),
 };

@@ -183,8 +183,38 @@ export function toCopy<const F extends Fields>(
   return row<'copying', 'to-client', F, object>(place, number, maxBytes, fields, {});
 }
 
-/** The number that a question and its answer share, chosen by the reader. */
+/** The number that a question and its answer share, chosen by the end that sends the question. */
 const NUMBERED = { question: 'uint' } as const;
+
+/** Returns a row for a question of the server to its peer, from which it copies. `answer` is the message that answers it. */
+export function questionsCopy<
+  const F extends Fields,
+  const M extends More & { readonly answer: string },
+>(
+  number: number,
+  maxBytes: number,
+  fields: F,
+  more: M,
+): Row<'copying', 'to-client', typeof NUMBERED & F, M> {
+  const place = { part: 'copying', direction: 'to-client', right: undefined } as const;
+  return row<'copying', 'to-client', typeof NUMBERED & F, M>(
+    place,
+    number,
+    maxBytes,
+    { ...NUMBERED, ...fields },
+    more,
+  );
+}
+
+/** Returns a row for an answer of the peer to such a question. */
+export function answersCopy<const F extends Fields, const M extends More = object>(
+  number: number,
+  maxBytes: number,
+  fields: F,
+  more: M = {} as M,
+): Row<'copying', 'to-server', typeof NUMBERED & F, M> {
+  return ofCopy(number, maxBytes, { ...NUMBERED, ...fields }, more);
+}
 
 /** Returns a row for a reader's question. `answer` is the name of the only message that answers it. */
 export function requests<

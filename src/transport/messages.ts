@@ -4,7 +4,7 @@
  * and docs/protocol.md all follow this table (a test compares the document). Numbers are never reused.
  *
  * Ranges: 1–15 session, 16–47 backup, 48–63 reading, 64–79 answers to backups, 80–95 to readers, 96–111 login,
- * 112–127 signatures and deltas, 128–143 changes of sets, 144–165 reports and kept settings, 166–175 copies.
+ * 112–127 signatures and deltas, 128–143 changes of sets, 144–165 reports and kept settings, 166–183 copies.
  */
 import { NOTE_KINDS, type SlotNumber } from '../model/index.js';
 import { CLIENT_CONFIG } from './client-config.js';
@@ -324,8 +324,13 @@ export type BackupMessage = Selected<{ part: 'backup'; direction: 'to-server' }>
 export type BackupAnswer = Selected<{ part: 'backup'; direction: 'to-client' }>;
 /** Questions of readers. */
 export type QuestionName = Selected<{ part: 'reading'; direction: 'to-server'; answer: string }>;
-/** The message that answers a question. */
-export type AnswerTo<N extends QuestionName> = Rows[N]['answer'] & MessageName;
+/** Questions of a server to the peer whose client it copies. */
+export type CopyQuestion = Selected<{ part: 'copying'; direction: 'to-client'; answer: string }>;
+export type AnyQuestion = QuestionName | CopyQuestion;
+/** Messages of a backup that the server answers. */
+export type AnsweredMessage = Selected<{ part: 'backup'; direction: 'to-server'; answer: string }>;
+/** The message that answers another one. */
+export type AnswerTo<N extends AnyQuestion | AnsweredMessage> = Rows[N]['answer'] & MessageName;
 
 /** The fields of a message without the number of its question, and its attachment if it has one. */
 export type Body<N extends MessageName> = ValuesOf<Omit<Rows[N]['fields'], 'question'>> &

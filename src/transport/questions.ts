@@ -1,12 +1,15 @@
 /**
- * Questions of readers and their answers as messages. The reader chooses the number of a question; the answer has the
- * same number. The message table defines the answer to each question.
+ * Questions of readers, and of a server that copies from its peer, with their answers as messages. The end that sends a
+ * question chooses its number; the answer has the same number. The message table defines the answer to each question.
  */
 import { decodeMessage, type EncodedMessage, encodeMessage } from './codec.js';
 import type { MessageRow } from './message-row.js';
 import {
+  type AnsweredMessage,
   type AnswerTo,
+  type AnyQuestion,
   type Body,
+  type CopyQuestion,
   type Head,
   type MessageName,
   MESSAGES,
@@ -25,13 +28,19 @@ export function isQuestion(name: MessageName): name is QuestionName {
   return part === 'reading' && direction === 'to-server' && answer !== undefined;
 }
 
-/** Returns the name of the message that answers a question. */
-export function answerTo<N extends QuestionName>(name: N): AnswerTo<N> {
+/** True if a message is a question of a server to the peer whose client it copies. */
+export function isCopyQuestion(name: MessageName): name is CopyQuestion {
+  const { part, direction, answer }: MessageRow = MESSAGES[name];
+  return part === 'copying' && direction === 'to-client' && answer !== undefined;
+}
+
+/** Returns the name of the message that answers another one. */
+export function answerTo<N extends AnyQuestion | AnsweredMessage>(name: N): AnswerTo<N> {
   const { answer } = MESSAGES[name];
   return answer;
 }
 
-export function encodeQuestion<N extends QuestionName>(
+export function encodeQuestion<N extends AnyQuestion>(
   name: N,
   number: number,
   body: Body<N>,
@@ -40,12 +49,12 @@ export function encodeQuestion<N extends QuestionName>(
 }
 
 /** Decodes a question. Throws PROTOCOL_VIOLATION if it is malformed. */
-export function decodeQuestion<N extends QuestionName>(name: N, bytes: Uint8Array): Numbered<N> {
+export function decodeQuestion<N extends AnyQuestion>(name: N, bytes: Uint8Array): Numbered<N> {
   return decodeNumbered(name, bytes);
 }
 
 /** Encodes the answer to a question. */
-export function encodeAnswer<N extends QuestionName>(
+export function encodeAnswer<N extends AnyQuestion>(
   name: N,
   number: number,
   body: Body<AnswerTo<N>>,
@@ -54,7 +63,7 @@ export function encodeAnswer<N extends QuestionName>(
 }
 
 /** Decodes the answer to a question. Throws PROTOCOL_VIOLATION if it is malformed. */
-export function decodeAnswer<N extends QuestionName>(
+export function decodeAnswer<N extends AnyQuestion>(
   name: N,
   bytes: Uint8Array,
 ): Numbered<AnswerTo<N>> {

@@ -1,74 +1,9 @@
 /** The connections of one session, one after the other. */
 import test from 'ava';
 import { SessionLine } from '../../src/client/index.js';
-import { TardisError } from '../../src/errors/index.js';
-import {
-  type Connection,
-  encodeMessage,
-  type Head,
-  TICKET_BYTES,
-} from '../../src/transport/index.js';
-import type { Login } from '../../src/transport/login/index.js';
+import { TICKET_BYTES } from '../../src/transport/index.js';
 import { rejectedCode } from '../helpers/codes.js';
-
-type Listener = (name: string, bytes: Buffer) => void;
-
-const WELCOME: Head<'welcome'> = {
-  protocol: 1,
-  software: 'a server',
-  incarnation: Buffer.alloc(0),
-  creditBytes: 1000,
-  proof: Buffer.alloc(0),
-  keys: Buffer.alloc(0),
-  quotaBytes: 0,
-  usedBytes: 0,
-  ticket: Buffer.alloc(TICKET_BYTES, 1),
-  upTo: 0,
-};
-
-/** A connection to a server whose messages the test sends; an error of the listener ends it, as in a real one. */
-class FakeConnection {
-  readonly acknowledged: number[] = [];
-  readonly closed: Promise<TardisError | undefined>;
-  private end!: (reason: TardisError | undefined) => void;
-  private listener: Listener = () => undefined;
-
-  constructor() {
-    this.closed = new Promise((resolve) => {
-      this.end = resolve;
-    });
-  }
-
-  onMessage(listener: Listener): void {
-    this.listener = listener;
-  }
-
-  owes(): void {
-    // no clock runs here
-  }
-
-  send(name: string, head: Head<'acknowledge'>): void {
-    if (name === 'acknowledge') this.acknowledged.push(head.upTo);
-  }
-
-  /** Delivers a message of the server. */
-  deliver(name: string, bytes: Buffer): void {
-    try {
-      this.listener(name, bytes);
-    } catch (error) {
-      this.end(error as TardisError);
-    }
-  }
-
-  welcome(changes: Partial<Head<'welcome'>> = {}): void {
-    this.deliver('welcome', encodeMessage('welcome', { ...WELCOME, ...changes }).head);
-  }
-
-  async lose(): Promise<void> {
-    this.end(new TardisError('CONNECTION_LOST', 'lost'));
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
+import { FakeConnection, WELCOME } from '../helpers/fake-connection.js';
 
 class Lab {
   readonly calls: string[] = [];
@@ -87,11 +22,7 @@ class Lab {
   }
 
   greet(connection: FakeConnection): Promise<unknown> {
-    const login = {
-      greet: (_line: unknown, place: unknown) => void this.places.push(place),
-      confirm: () => undefined,
-    };
-    return this.line.greet(connection as unknown as Connection, login as unknown as Login);
+    return connection.greetedBy(this.line, (place) => void this.places.push(place));
   }
 
   async greeted(): Promise<FakeConnection> {

@@ -1,8 +1,11 @@
 /** Tests of the long work of `Admin`: checks and garbage collection, for every implementation. */
+import fs from 'node:fs';
 import path from 'node:path';
 import type { Admin } from '../../src/maintenance/admin/index.js';
 import type { Finding } from '../../src/maintenance/check/index.js';
+import { openClientDirectory, packName, readFormat } from '../../src/store/index.js';
 import { rejectedCode } from '../helpers/codes.js';
+import { backupInline, inlineSystem } from '../helpers/inline.js';
 import { flipAt } from '../helpers/rot.js';
 import type { Change } from './admin.suite.js';
 
@@ -83,6 +86,36 @@ export function checkSuite(change: Change): void {
       const counts = async (mayMark: boolean) => (await checkAll(admin, reported, mayMark)).cleared;
       t.deepEqual([await counts(false), await counts(true), await counts(true)], [0, 1, 0]);
       t.deepEqual(reported.findings, [], 'the bytes are sound');
+    },
+  );
+
+  change(
+    'a misplaced pack is found, and its owner is named on the machine of the store only',
+    async (t, { admin, lab, isThroughServer, isInBucket }) => {
+      const system = inlineSystem();
+      const other = { store: lab.place.store, client: 'other' };
+      await backupInline(system, other, [lab.other], { create: true });
+      const { path: directory } = openClientDirectory(system, other);
+      const clientId = readFormat(system.files, directory)!.clientId;
+      const file = packName(900);
+      const misplaced = path.join(lab.place.store, lab.place.client, file);
+      fs.copyFileSync(path.join(directory, packName(1)), misplaced);
+      const expected = { finding: 'pack', file, pack: 1, clientId, isOwn: false } as const;
+      const reported = hooks();
+      try {
+        const named = isThroughServer ? expected : { ...expected, client: 'other' };
+        const packs = isInBucket ? [] : [named];
+        t.deepEqual(await admin.strangePacks(), isThroughServer ? undefined : packs);
+        const result = await checkAll(admin, reported, false);
+        t.is(result.strangePacks, packs.length);
+        t.deepEqual(
+          reported.findings.filter(({ finding }) => finding === 'pack'),
+          packs,
+        );
+      } finally {
+        fs.rmSync(misplaced);
+        fs.rmSync(directory, { recursive: true });
+      }
     },
   );
 

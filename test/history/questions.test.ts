@@ -1,4 +1,4 @@
-/** Questions of readers and their answers: both come back as they were, and answers that cannot be are refused. */
+/** Questions and their answers: both come back as they were, and answers that cannot be are refused. */
 import test from 'ava';
 import {
   decodeReply,
@@ -9,12 +9,13 @@ import {
   type Request,
 } from '../../src/history/index.js';
 import { NO_MARKS } from '../../src/model/index.js';
+import { packName } from '../../src/store/index.js';
 import {
+  type AnyQuestion,
   type Body,
   encodeAnswer,
   type EncodedMessage,
   encodeQuestion,
-  type QuestionName,
 } from '../../src/transport/index.js';
 
 const VIOLATION = { code: 'PROTOCOL_VIOLATION' };
@@ -25,7 +26,7 @@ function whole({ head, attachment }: EncodedMessage): Buffer {
 }
 
 /** Returns request and reply as the two ends receive them. */
-function passed<N extends QuestionName>(
+function passed<N extends AnyQuestion>(
   name: N,
   request: Request<N>,
   reply: Reply<N>,
@@ -146,7 +147,7 @@ test('questions that request too much are refused on arrival', (t) => {
     t.throws(() => decodeRequest(name, whole(message)), VIOLATION);
 });
 
-function answering<N extends QuestionName>(
+function answering<N extends AnyQuestion>(
   name: N,
   request: Request<N>,
   body: Parameters<typeof encodeAnswer<N>>[2],
@@ -199,4 +200,24 @@ test('a snapshot that is offered and the pieces of its catalog come back as they
   const piece = passed('readCatalog', { offer: 7, piece: 2 }, Buffer.from('piece'));
   t.like(piece.request, { offer: 7, piece: 2 });
   t.is(piece.reply.toString(), 'piece');
+});
+
+test('the questions of a server to the peer that it copies are those of a reader, and as strict', (t) => {
+  const facts = { clientId: 'ab', endedUpTo: 3, commit: 9, point: '9-1-2-3' };
+  const offer = { ...facts, offer: 7, catalogBytes: 2 ** 31 };
+  t.deepEqual(passed('copyOpen', { known: '' }, offer).reply, offer);
+  t.is(passed('copyPiece', { offer: 7, piece: 2 }, Buffer.from('piece')).reply.toString(), 'piece');
+  const object = { object: packName(1), position: 8, bytes: 4 };
+  const read = passed('copyObject', object, Buffer.from('some'));
+  t.deepEqual(read.request, object);
+  t.is(read.reply!.toString(), 'some');
+  t.is(passed('copyObject', object, undefined).reply, undefined);
+  t.throws(
+    answering('copyObject', object, { exists: true, attachment: Buffer.alloc(5) }),
+    VIOLATION,
+  );
+  for (const wrong of [{ object: 'format.json' }, { object: '../me' }, { bytes: 2 ** 40 }]) {
+    const question = whole(encodeQuestion('copyObject', 1, { ...object, ...wrong }));
+    t.throws(() => decodeRequest('copyObject', question), VIOLATION);
+  }
 });

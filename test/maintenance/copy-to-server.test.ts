@@ -8,10 +8,12 @@ import type { Daemon, StorageHost } from '../../src/server/index.js';
 import {
   connect,
   decodeMessage,
+  decodeQuestion,
   DEFAULT_LINK,
   type EncodedMessage,
   encodeMessage,
   type Head,
+  isCopyQuestion,
   type MessageName,
   MESSAGES,
 } from '../../src/transport/index.js';
@@ -244,7 +246,7 @@ async function endOf(
   return new Promise((resolve, reject) => {
     greet(connection, login, {
       hear: (name, bytes) => {
-        if (name === 'copyAsk') send(decodeMessage(name, bytes).head.question);
+        if (isCopyQuestion(name)) send(decodeQuestion(name, bytes).number);
       },
       lost: ({ code }) => resolve(code),
     }).then(({ ticket }) => {
@@ -262,12 +264,15 @@ test.serial(
     const order = { place: lab.place, to: there.daemon.address };
     await copyOut(order, { create: true });
     const start = () => encodeMessage('copyStart', { keyset: Buffer.alloc(0) });
-    const reported = (more: Partial<Head<'copyAnswer'>> = {}, attachment = Buffer.alloc(0)) => {
-      const none = { code: '', message: '', exists: true, offer: 1, endedUpTo: 0, commit: 1 };
+    const reported = (more: Partial<Head<'copyOpened'>> = {}) => {
+      const none = { offer: 1, endedUpTo: 0, commit: 1 };
       const head = { ...none, clientId: 'a'.repeat(32), point: '1-2-3-4', catalogBytes: 8192 };
-      return (question: number) =>
-        encodeMessage('copyAnswer', { question, ...head, ...more }, attachment);
+      return (question: number) => encodeMessage('copyOpened', { question, ...head, ...more });
     };
+    const piece = (question: number) =>
+      encodeMessage('copyPieceIs', { question }, Buffer.alloc(99));
+    const failed = (question: number) =>
+      encodeMessage('copyFailed', { question, code: 'INTERNAL', message: '' });
     const openSet = () => encodeMessage('openSet', PLAIN_SET);
     const code = (...messages: Parameters<typeof endOf>[2]) => endOf(there, 'copy', messages);
     const violation = 'PROTOCOL_VIOLATION';
@@ -278,12 +283,10 @@ test.serial(
     t.is(await code(start, reported({ question: 999 })), violation, 'another question');
     t.is(await code(start, reported({ catalogBytes: 2 ** 32 })), violation, 'an endless catalog');
     t.is(await code(start, reported({ clientId: '../me' })), violation, 'an id that is none');
-    t.is(
-      await code(start, reported(), reported({}, Buffer.alloc(99))),
-      'RECORD_DAMAGED',
-      'no piece',
-    );
-    t.is(await code(start, reported({ code: 'INTERNAL' })), 'INTERRUPTED', 'an error of the peer');
+    t.is(await code(start, reported(), piece), 'RECORD_DAMAGED', 'no piece');
+    t.is(await code(start, piece), violation, 'an answer of another kind');
+    t.is(await code(start, failed), 'INTERRUPTED', 'an error of the peer');
+    t.is(await code(start, () => failed(999)), violation, 'an error of another question');
     t.is(await endOf(there, 'read', [start]), violation);
     t.is(await endOf(there, 'backup', [start]), violation);
     t.deepEqual((await copyOut(order)).sets, []);
@@ -325,10 +328,10 @@ function between(
 test.serial('more bytes than were requested are refused', async (t) => {
   const { lab } = labs.get(false)!;
   const longer = (name: MessageName, bytes: Buffer): Buffer => {
-    if (name !== 'copyAnswer') return bytes;
-    const { head, attachment } = decodeMessage('copyAnswer', bytes);
+    if (name !== 'copyObjectIs') return bytes;
+    const { head, attachment } = decodeMessage(name, bytes);
     if (!head.exists) return bytes;
-    const more = encodeMessage('copyAnswer', head, Buffer.concat([attachment, Buffer.alloc(1)]));
+    const more = encodeMessage(name, head, Buffer.concat([attachment, Buffer.alloc(1)]));
     return Buffer.concat([more.head, more.attachment!]);
   };
   const { daemon } = await target(t, { wrapHost: between(longer, (bytes) => [bytes]) });
@@ -338,35 +341,34 @@ test.serial('more bytes than were requested are refused', async (t) => {
 
 test.serial('a server that requests other files, or too much, gets nothing', async (t) => {
   const { lab } = labs.get(false)!;
-  const objects: readonly Partial<Head<'copyAsk'>>[] = [
+  const objects: readonly Partial<Head<'copyObject'>>[] = [
     { object: 'packs/keys/1' },
     { object: 'format.json' },
     { object: '../../etc/passwd' },
     { bytes: 2 ** 40 },
   ];
   for (const lie of objects) {
-    const reported: { readonly code: string; readonly bytes: number }[] = [];
+    const reported: MessageName[] = [];
     const hear = (name: MessageName, bytes: Buffer): Buffer => {
-      if (name !== 'copyAnswer') return bytes;
-      const { head, attachment } = decodeMessage('copyAnswer', bytes);
-      if (head.exists || head.code !== '')
-        reported.push({ code: head.code, bytes: attachment.length });
+      if (name === 'copyObjectIs' || name === 'copyFailed') reported.push(name);
       return bytes;
     };
+    let lies = 0;
     const ask = (bytes: Buffer): Buffer[] => {
-      if (bytes[0] !== MESSAGES.copyAsk.number) return [bytes];
-      const { head } = decodeMessage('copyAsk', bytes);
-      return [head.what === 'object' ? encodeMessage('copyAsk', { ...head, ...lie }).head : bytes];
+      if (bytes[0] !== MESSAGES.copyObject.number) return [bytes];
+      lies += 1;
+      const { head } = decodeMessage('copyObject', bytes);
+      return [encodeMessage('copyObject', { ...head, ...lie }).head];
     };
     const { daemon } = await target(t, { wrapHost: between(hear, ask) });
     const copying = copyOut({ place: lab.place, to: daemon.address }, { create: true });
     t.is(await rejectedCode(copying), 'PROTOCOL_VIOLATION', JSON.stringify(lie));
-    t.true(reported.length > 0);
-    for (const one of reported) t.deepEqual(one, { code: 'PROTOCOL_VIOLATION', bytes: 0 });
+    t.true(lies > 0);
+    t.deepEqual(reported, [], 'a question of a lie has no answer');
   }
   const asIs = (_: MessageName, bytes: Buffer): Buffer => bytes;
   const many = (bytes: Buffer): Buffer[] =>
-    bytes[0] === MESSAGES.copyAsk.number ? Array.from({ length: 30 }, () => bytes) : [bytes];
+    bytes[0] === MESSAGES.copyOpen.number ? Array.from({ length: 30 }, () => bytes) : [bytes];
   const { daemon } = await target(t, { wrapHost: between(asIs, many) });
   const wrap = (feed: CopyFeed): CopyFeed => ({
     ...feed,

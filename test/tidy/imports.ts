@@ -162,6 +162,9 @@ const WEB_MODULES: readonly (readonly [modules: RegExp, rooms: readonly string[]
 const UNDER_ADMIN =
   /^src\/(?:store\/(?:catalog|writer)|maintenance\/(?:gc|check|rebuild|rewrite))\//;
 
+/** Names of `store` by which a command would read or write the files of a client itself. */
+const PAST_ADMIN = /\b(?:mediumOf|mendNotes|DirectoryBackend|ObjectHealer)\b/;
+
 /**
  * Files of src/tools that use these rooms themselves. Those of `shared` open a history or an `Admin`, or compare a store
  * with this machine's memory before. The others replace the catalog, or all data of a client.
@@ -181,6 +184,8 @@ const MAY_PASS_ADMIN: ReadonlySet<string> = new Set([
   'src/tools/sonic/rekey.ts',
   'src/tools/sonic/upgrade.ts',
   'src/tools/tardisd/served-bucket.ts',
+  // Keys and accounts, which no `Admin` changes.
+  'src/tools/sonic/account.ts',
   // Checks of values.
   'src/tools/sonic/config.ts',
 ]);
@@ -223,7 +228,16 @@ function importsMatching(pattern: RegExp, file: string, text: string): string[] 
 /** Returns `file:line: module` of each import by which a command would work on a store past `History` and `Admin`. */
 export function importsPastAdmin(file: string, text: string): string[] {
   if (!file.startsWith('src/tools/') || MAY_PASS_ADMIN.has(file)) return [];
-  return importsMatching(UNDER_ADMIN, file, text);
+  return passesOf(file, text);
+}
+
+function passesOf(file: string, text: string): string[] {
+  const names = text
+    .split('\n')
+    .flatMap((words, index) =>
+      PAST_ADMIN.test(words) ? [`${file}:${index + 1}: ${words.trim()}`] : [],
+    );
+  return [...importsMatching(UNDER_ADMIN, file, text), ...names];
 }
 
 /** Returns `file:line: module` of each import by which what all programs share would need one of them. */
@@ -234,9 +248,7 @@ export function importsOfPrograms(file: string, text: string): string[] {
 
 /** Returns the files that may work on a store past `Admin`, but do not. */
 export function idlePermissions(read: (file: string) => string): string[] {
-  return [...MAY_PASS_ADMIN].filter(
-    (file) => importsMatching(UNDER_ADMIN, file, read(file)).length === 0,
-  );
+  return [...MAY_PASS_ADMIN].filter((file) => passesOf(file, read(file)).length === 0);
 }
 
 /** Returns the innermost room of a file; a folder of src without a room counts as one. Undefined outside of src. */

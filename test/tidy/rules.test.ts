@@ -75,6 +75,7 @@ test('an import of a command past history and admin is found, one of types is no
   t.is(found("import { type A, b } from '../../maintenance/gc/index.js';").length, 1);
   t.is(found("import type { A } from '../../store/writer/index.js';").length, 0);
   t.is(found("import { openClientDirectory } from '../../store/index.js';").length, 0);
+  t.is(found("import {\n  mediumOf,\n  isAccount,\n} from '../../store/index.js';").length, 1);
 });
 
 test('an import of the web is found where commands would load it, one of types is not', (t) => {

@@ -10,6 +10,7 @@ import {
   type FieldKind,
   type Fields,
   type Head,
+  isCopyQuestion,
   type MessageName,
   type MessageRow,
   MESSAGES,
@@ -360,7 +361,11 @@ test('each question names its answer, and each answer of a reader belongs to a q
   for (const [name, { direction, part, answer }] of ROWS) {
     if (answer !== undefined) {
       const row: MessageRow | undefined = MESSAGES[answer as MessageName];
-      t.deepEqual([row?.direction, row?.part, direction], ['to-client', part, 'to-server'], name);
+      // A server that copies from its peer sends questions, all others are those of the client.
+      const [from, to] = isCopyQuestion(name)
+        ? (['to-client', 'to-server'] as const)
+        : (['to-server', 'to-client'] as const);
+      t.deepEqual([row?.direction, row?.part, direction], [to, part, from], name);
     }
     const isAnswer = part === 'reading' && direction === 'to-client' && name !== 'questionFailed';
     if (isAnswer) t.true(named.has(name), name);

@@ -1,17 +1,25 @@
 /** Copies a client to a server, which requests a snapshot of the catalog and records from this machine. */
-import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
+import {
+  type CopyHandlers,
+  type DecodedRequest,
+  decodeRequest,
+  encodeReply,
+  pieceOfObject,
+} from '../index.js';
+import { asTardisError, TardisError } from '../../errors/index.js';
 import { encryptingKeyset, parseKeyRecord } from '../../crypto/index.js';
 import type { CopyFeed, CopyProgress, CopyResult } from '../../maintenance/rewrite/index.js';
 import type { System } from '../../system/index.js';
 import {
   Backoff,
   type ClientLine,
+  type CopyQuestion,
   connect,
   decodeMessage,
   DEFAULT_LINK,
+  type EncodedMessage,
   encodeMessage,
-  type Head,
-  MAX_READ_BYTES,
+  isCopyQuestion,
   type MessageName,
   NO_PATIENCE,
   Purpose,
@@ -21,7 +29,6 @@ import type { RemotePlace } from './remote-peer.js';
 
 /** Maximum number of requests of the server that are answered at one time. */
 const MAX_REQUESTED = 24;
-const NO_BYTES: Buffer = Buffer.alloc(0);
 
 export interface CopyToServer {
   readonly feed: CopyFeed;
@@ -74,12 +81,24 @@ class CopyingSession {
   /** True if the login has succeeded, so that the client exists at the server. */
   isMet = false;
   private requested = 0;
+  /** The last answer; the next one is sent after it. */
+  private turn: Promise<void> = Promise.resolve();
   private readonly order: CopyToServer;
   private readonly keyset: Buffer;
+  private readonly handlers: CopyHandlers;
 
   constructor(order: CopyToServer, keyset: Buffer) {
+    const { feed } = order;
     this.order = order;
     this.keyset = keyset;
+    this.handlers = {
+      copyOpen: async ({ known }) => {
+        const { keysSum: _, ...offer } = await feed.open(known);
+        return offer;
+      },
+      copyPiece: ({ offer, piece }) => feed.piece(offer, piece),
+      copyObject: (piece) => pieceOfObject(feed.objects, piece),
+    };
   }
 
   /** Connects, logs in, and answers the server until it has the copy. */
@@ -114,16 +133,8 @@ class CopyingSession {
     bytes: Buffer,
     done: (result: CopyResult) => void,
   ): void {
-    if (name === 'copyAsk') {
-      this.requested += 1;
-      if (this.requested > MAX_REQUESTED) {
-        this.failure ??= new TardisError(
-          'PROTOCOL_VIOLATION',
-          'the server requests too much at once',
-        );
-        throw this.failure;
-      }
-      void this.answer(connection, decodeMessage(name, bytes).head);
+    if (isCopyQuestion(name)) {
+      this.take(connection, name, bytes);
     } else if (name === 'copyProgress') {
       const { step, done: count, of } = decodeMessage(name, bytes).head;
       this.order.onProgress(step, count, of);
@@ -135,51 +146,35 @@ class CopyingSession {
     }
   }
 
-  private async answer(connection: ClientLine, requested: Head<'copyAsk'>): Promise<void> {
+  /** Answers a question of the server, after those before it. Throws PROTOCOL_VIOLATION for one that is malformed. */
+  private take<N extends CopyQuestion>(connection: ClientLine, name: N, bytes: Buffer): void {
+    this.requested += 1;
     try {
-      connection.sendEncoded(encodeMessage('copyAnswer', ...(await this.answerTo(requested))));
+      if (this.requested > MAX_REQUESTED) {
+        throw new TardisError('PROTOCOL_VIOLATION', 'the server requests too much at once');
+      }
+      const answering = this.answer(name, decodeRequest(name, bytes));
+      this.turn = this.turn.then(async () => {
+        connection.sendEncoded(await answering);
+        this.requested -= 1;
+      });
+    } catch (error) {
+      throw (this.failure ??= asTardisError(error));
+    }
+  }
+
+  /** Returns the answer to a question; never rejects. An error becomes the answer, and ends the copy unless it passes. */
+  private async answer<N extends CopyQuestion>(
+    name: N,
+    question: DecodedRequest<N>,
+  ): Promise<EncodedMessage> {
+    try {
+      const handlers: Pick<CopyHandlers, N> = this.handlers;
+      return encodeReply(name, question, await handlers[name](question.request));
     } catch (error) {
       const { code, message } = asTardisError(error);
       if (code !== 'NO_SUCH_REQUEST') this.failure ??= asTardisError(error);
-      const head = { ...EMPTY_ANSWER, question: requested.question, code, message };
-      connection.sendEncoded(encodeMessage('copyAnswer', head, NO_BYTES));
-    } finally {
-      this.requested -= 1;
-    }
-  }
-
-  private async answerTo(requested: Head<'copyAsk'>): Promise<[Head<'copyAnswer'>, Buffer]> {
-    const { question, what, offer, piece, object, position, bytes, known } = requested;
-    const { feed } = this.order;
-    const head = { ...EMPTY_ANSWER, question };
-    if (what === 'open') {
-      const { keysSum: _, ...offered } = await feed.open(known);
-      return [{ ...head, ...offered }, NO_BYTES];
-    }
-    if (what === 'piece') return [head, await feed.piece(offer, piece)];
-    if (bytes > MAX_READ_BYTES) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'the server requests too many bytes');
-    }
-    const target = Buffer.allocUnsafe(bytes);
-    try {
-      const got = await feed.objects.read(object, position, target, bytes);
-      return [{ ...head, exists: true }, target.subarray(0, got)];
-    } catch (error) {
-      if (systemCode(error) !== 'ENOENT') throw error;
-      return [head, NO_BYTES];
+      return encodeMessage('copyFailed', { question: question.number, code, message });
     }
   }
 }
-
-const EMPTY_ANSWER: Head<'copyAnswer'> = {
-  question: 0,
-  code: '',
-  message: '',
-  exists: false,
-  offer: 0,
-  clientId: '',
-  endedUpTo: 0,
-  commit: 0,
-  point: '',
-  catalogBytes: 0,
-};

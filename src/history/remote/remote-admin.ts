@@ -47,6 +47,7 @@ export async function openRemoteAdmin(system: System, place: RemotePlace): Promi
     markDamaged: async () => {
       throw notThere('marking damage');
     },
+    strangePacks: async () => undefined,
     parity: async () => undefined,
     repair: async () => {
       throw notThere('a repair');

@@ -1,6 +1,6 @@
 /** A codec between the values that callers use and the fields of a message. It checks the fields of a peer. */
 import { TardisError } from '../../errors/index.js';
-import type { AnswerTo, Body, MessageName, QuestionName } from '../../transport/index.js';
+import type { AnswerTo, AnyQuestion, Body, MessageName } from '../../transport/index.js';
 
 /** Maximum number of roots, notes, owners or seals in one answer. */
 export const PAGE_ITEMS = 16_384;
@@ -15,7 +15,7 @@ export interface Coder<Value, Fields, Context = void> {
 }
 
 /** The codecs of a question and of its answer. */
-export interface Coded<N extends QuestionName, Request, Reply> {
+export interface Coded<N extends AnyQuestion, Request, Reply> {
   readonly request: Coder<Request, Body<N>>;
   readonly reply: Coder<Reply, Body<AnswerTo<N>>, Request>;
 }

@@ -1,4 +1,5 @@
-/** Reads objects of a store through a peer, in pieces of the size that a message may have. */
+/** Reads objects of a store through a peer, in pieces of the size that a message may have, and answers such a peer. */
+import { systemCode } from '../../errors/index.js';
 import type { ObjectReader } from '../../store/index.js';
 import { MAX_READ_BYTES } from '../../transport/index.js';
 
@@ -39,4 +40,18 @@ export function objectsInPieces(
     },
     close: () => undefined, // the connection belongs to its owner
   };
+}
+
+/** Returns the bytes of a piece, fewer than requested only at the end of its object; undefined if there is no object. */
+export async function pieceOfObject(
+  objects: ObjectReader,
+  { object, position, bytes }: ObjectPiece,
+): Promise<Buffer | undefined> {
+  const target = Buffer.allocUnsafeSlow(bytes); // not of a pool: it may move to another thread
+  try {
+    return target.subarray(0, await objects.read(object, position, target, bytes));
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+    return undefined;
+  }
 }

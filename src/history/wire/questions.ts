@@ -1,12 +1,15 @@
 /**
- * The codec of every question that a reader may ask, and of its answer. The types of requests and replies follow from
- * this table: the client sends them, and the server has one handler for each question. The code does not compile if a
- * question of the message table has no codec here, or a codec has no question.
+ * The codec of every question, and of its answer: those of a reader, and those of a server that copies from its peer.
+ * The types of requests and replies follow from this table: one end sends them, and the other one has one handler for
+ * each question. The code does not compile if a question of the message table has no codec here, or a codec has no
+ * question.
  */
 import { TardisError } from '../../errors/index.js';
 import {
   type AnswerTo,
+  type AnyQuestion,
   type Body,
+  type CopyQuestion,
   decodeAnswer,
   decodeQuestion,
   type EncodedMessage,
@@ -45,7 +48,7 @@ import {
 } from './wire-reports.js';
 import { NOTES, OWNERS, ROOTS, SEALS, SETS } from './wire-sets.js';
 
-function coded<N extends QuestionName, Request, Reply>(
+function coded<N extends AnyQuestion, Request, Reply>(
   _question: N,
   request: Coder<Request, Body<N>>,
   reply: Coder<Reply, Body<AnswerTo<N>>, NoInfer<Request>>,
@@ -90,28 +93,33 @@ export const QUESTIONS = {
   readClients: coded('readClients', NOTHING, CLIENTS),
   openCopy: coded('openCopy', asIs<'openCopy'>(), OFFER),
   readCatalog: coded('readCatalog', asIs<'readCatalog'>(), CATALOG_PIECE),
-} satisfies { readonly [N in QuestionName]: Coded<N, unknown, unknown> };
+  copyOpen: coded('copyOpen', asIs<'copyOpen'>(), asIs<'copyOpened'>()),
+  copyPiece: coded('copyPiece', asIs<'copyPiece'>(), CATALOG_PIECE),
+  copyObject: coded('copyObject', OBJECT, OBJECT_PART),
+} satisfies { readonly [N in AnyQuestion]: Coded<N, unknown, unknown> };
 
 /** The value in a question, and the value in its answer. */
-export type Request<N extends QuestionName> = ReturnType<
+export type Request<N extends AnyQuestion> = ReturnType<
   (typeof QUESTIONS)[N]['request']['fromWire']
 >;
-export type Reply<N extends QuestionName> = ReturnType<(typeof QUESTIONS)[N]['reply']['fromWire']>;
+export type Reply<N extends AnyQuestion> = ReturnType<(typeof QUESTIONS)[N]['reply']['fromWire']>;
 
-const CODECS: { readonly [N in QuestionName]: Coded<N, Request<N>, Reply<N>> } = QUESTIONS;
+const CODECS: { readonly [N in AnyQuestion]: Coded<N, Request<N>, Reply<N>> } = QUESTIONS;
 
-/** One handler for each question. */
-export type Handlers = {
-  readonly [N in QuestionName]: (request: Request<N>) => Promise<Reply<N>>;
+/** One handler for each of these questions. */
+type HandlersOf<All extends AnyQuestion> = {
+  readonly [N in All]: (request: Request<N>) => Promise<Reply<N>>;
 };
+export type Handlers = HandlersOf<QuestionName>;
+export type CopyHandlers = HandlersOf<CopyQuestion>;
 
 /** A question as its receiver decodes it. */
-export interface DecodedRequest<N extends QuestionName> {
+export interface DecodedRequest<N extends AnyQuestion> {
   readonly number: number;
   readonly request: Request<N>;
 }
 
-export function encodeRequest<N extends QuestionName>(
+export function encodeRequest<N extends AnyQuestion>(
   name: N,
   number: number,
   request: Request<N>,
@@ -120,13 +128,13 @@ export function encodeRequest<N extends QuestionName>(
 }
 
 /** Decodes a question. Throws PROTOCOL_VIOLATION if it is malformed. */
-export function decodeRequest<N extends QuestionName>(name: N, bytes: Buffer): DecodedRequest<N> {
+export function decodeRequest<N extends AnyQuestion>(name: N, bytes: Buffer): DecodedRequest<N> {
   const { number, body } = decodeQuestion(name, bytes);
   return { number, request: CODECS[name].request.fromWire(body) };
 }
 
 /** Encodes the answer to a question. If the codec knows pages, a long answer is cut to one. */
-export function encodeReply<N extends QuestionName>(
+export function encodeReply<N extends AnyQuestion>(
   name: N,
   { number, request }: DecodedRequest<N>,
   reply: Reply<N>,
@@ -135,7 +143,7 @@ export function encodeReply<N extends QuestionName>(
 }
 
 /** Decodes an answer. Throws PROTOCOL_VIOLATION if it is malformed, or belongs to another question. */
-export function decodeReply<N extends QuestionName>(
+export function decodeReply<N extends AnyQuestion>(
   name: N,
   { number, request }: DecodedRequest<N>,
   bytes: Buffer,

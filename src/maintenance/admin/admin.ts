@@ -9,6 +9,7 @@ import type { GcReport, PurgeRequest } from '../gc/index.js';
 import type {
   CheckCounts,
   Finding,
+  PackFinding,
   ParitySummary,
   ReadRequest,
   RepairOptions,
@@ -152,11 +153,16 @@ export interface Admin extends Disposable {
    * which marks only contents that its own checks find damaged.
    */
   markDamaged(digests: readonly Buffer[]): Promise<void>;
+  /**
+   * Returns the misplaced packs, as a check finds them: of another client, or under another number. Returns undefined
+   * through a server, whose check reports them without the names of other clients.
+   */
+  strangePacks(): Promise<readonly PackFinding[] | undefined>;
   /** Returns a summary of the parity; undefined through a server, and in a bucket. */
   parity(): Promise<ParitySummary | undefined>;
   /**
-   * Restores damaged files of the store from their parity, and in a directory makes parity that is missing. Needs no
-   * keys, and in a bucket no catalog. Throws INTERRUPTED if it is aborted, and CAPABILITY_MISSING through a server.
+   * Restores damaged files of the store from their parity. In a directory, makes parity that is missing; in a bucket,
+   * makes damaged notes of generations again. Needs no keys, and in a bucket no catalog. Throws INTERRUPTED if it is aborted, and CAPABILITY_MISSING through a server.
    */
   repair(options: RepairOptions): Promise<RepairOutcome>;
   /** Ends the session at a server. `using` does so at the end of a block. */

@@ -65,6 +65,7 @@ export function localAdmin(system: System, client: LocalAdminOptions): Admin {
     freeDeleted: (request, hooks) => free(system, client, { ...request, isThorough: false }, hooks),
     freeUnneeded: (request, hooks) => free(system, client, { ...request, isThorough: true }, hooks),
     markDamaged: (digests) => markDamaged(system, directory, limits, digests),
+    strangePacks: async () => (await import('../check/index.js')).strangePacksOf(system, directory),
     parity: async () => (await import('./local-repair.js')).parityHere(system, directory),
     repair: async (options) =>
       (await import('./local-repair.js')).repairHere(system, client, options),

@@ -4,12 +4,12 @@ import { Opened, toWire } from '../../errors/index.js';
 import { ListingFaults } from '../../history/index.js';
 import { Catalog } from '../../store/catalog/index.js';
 import type { System } from '../../system/index.js';
-import { checkClient, type SealFinding } from '../check/index.js';
+import { checkClient, type SealFinding, withOwner } from '../check/index.js';
 import type { CheckHooks, CheckOutcome, CheckRequest } from './admin.js';
 import { brokenSets } from './broken-sets.js';
 import type { LocalAdminOptions } from './local-admin.js';
 
-/** Checks a client. Throws INTERRUPTED if it is aborted, and the errors of `checkClient`. */
+/** Checks a client, and names the owners of misplaced packs. Throws INTERRUPTED if it is aborted, and the errors of `checkClient`. */
 export async function checkHere(
   system: System,
   client: LocalAdminOptions,
@@ -17,13 +17,14 @@ export async function checkHere(
   { signal, onFinding, onProgress }: CheckHooks,
 ): Promise<CheckOutcome> {
   const { directory, limits, keyring } = client;
+  const owned = withOwner(system, directory);
   const result = await checkClient(system, directory, {
     ...request,
     keyring,
     isEncrypted: client.isEncrypted(),
     limits,
     signal,
-    onFinding,
+    onFinding: (finding) => onFinding(owned(finding)),
     onStep: (step) => onProgress({ step, done: 0 }),
     onRead: (done, of) => onProgress({ step: 'read', done, of }),
   });

@@ -1,5 +1,5 @@
 /** Repairs a client in a store on this machine from its parity. */
-import { type ClientDirectory, reopenClient } from '../../store/index.js';
+import { type ClientDirectory, mendNotes, reopenClient } from '../../store/index.js';
 import { catchUp, type StoreLimits } from '../../store/writer/index.js';
 import type { System } from '../../system/index.js';
 import {
@@ -13,7 +13,7 @@ import {
 import type { RepairOutcome } from './admin.js';
 
 /**
- * Repairs a client. In a bucket, this machine's catalog is brought up to date after the repair, since damaged commits
+ * Repairs a client. In a bucket, notes of its generations are made again first, and this machine's catalog is brought up to date after the repair, since damaged commits
  * would have prevented that before. Then wrong copies of the catalog are replaced. Throws CLIENT_BUSY if the client is
  * in use, INTERRUPTED if it is aborted, and errors of a bucket.
  */
@@ -23,6 +23,7 @@ export async function repairHere(
   options: RepairOptions,
 ): Promise<RepairOutcome> {
   if (directory.bucket !== undefined) {
+    await mendNotes(system, directory);
     const { repair, ...outcome } = await repairInBucket(system, directory, options);
     await catchUp(system, directory);
     const left = await repairCopies(system, reopenClient(system, directory), limits, options);

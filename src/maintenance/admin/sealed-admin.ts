@@ -33,6 +33,7 @@ export function sealedAdmin(admin: Admin, keyring: Keyring): Admin {
     freeDeleted: (request, hooks) => admin.freeDeleted(request, hooks),
     freeUnneeded: (request, hooks) => admin.freeUnneeded(request, hooks),
     markDamaged: (digests) => admin.markDamaged(digests),
+    strangePacks: () => admin.strangePacks(),
     parity: () => admin.parity(),
     repair: (options) => admin.repair(options),
     close: () => admin.close(),

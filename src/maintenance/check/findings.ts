@@ -89,7 +89,7 @@ export interface AccountFinding {
 /** A file among the packs that contains a pack of another client, or a pack with another number than in its name. */
 export interface PackFinding extends StrangePack {
   readonly finding: 'pack';
-  /** Name of the client in the label, if the tool that prints the finding knows it. */
+  /** Name of the client in the label, if it is in the same store, and the store is on this machine. */
   readonly client?: string;
 }
 

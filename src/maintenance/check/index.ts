@@ -1,6 +1,7 @@
 export { lookAtCopies } from './catalog-copies.js';
 export { checkClient, type CheckOptions, type CheckResult, type CheckStep } from './check.js';
 export * from './findings.js';
+export { strangePacksOf, withOwner } from './pack-owners.js';
 export type { ReadData, ReadRequest } from './read-plan.js';
 export { VersionNames } from './versions.js';
 export { parityOf, type ParitySummary } from './parity-summary.js';

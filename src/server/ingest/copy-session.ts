@@ -13,15 +13,21 @@ import {
   FarSource,
   keysSumOf,
 } from '../../maintenance/rewrite/index.js';
-import { objectsInPieces } from '../../history/index.js';
+import {
+  decodeReply,
+  encodeRequest,
+  objectsInPieces,
+  type Reply,
+  type Request,
+} from '../../history/index.js';
 import { type ClientDirectory, newestKeys } from '../../store/index.js';
 import { SpaceMeter } from '../../store/writer/index.js';
 import type { System } from '../../system/index.js';
 import {
-  type Body,
+  answerTo,
+  type CopyQuestion,
   decodeMessage,
   encodeMessage,
-  type Head,
   type MessageName,
 } from '../../transport/index.js';
 import { runJobThread } from '../jobs/background-jobs.js';
@@ -36,30 +42,20 @@ const ANSWER_MS = 300_000;
 /** Minimum time between two messages about the progress of a step. */
 const REPORT_EVERY_MS = 250;
 
-type CopyAnswer = Body<'copyAnswer'>;
-type CopyRequest = Head<'copyAsk'>;
-
 interface Waiting {
-  readonly request: CopyRequest;
-  readonly resolve: (reported: CopyAnswer) => void;
+  /** The message that answers the question. */
+  readonly answer: MessageName;
+  /** Takes that message. Throws PROTOCOL_VIOLATION if it is malformed. */
+  readonly take: (bytes: Buffer) => void;
+  readonly number: number;
   readonly reject: (error: Error) => void;
 }
-
-const NOTHING: CopyRequest = {
-  question: 0,
-  what: 'open',
-  offer: 0,
-  piece: 0,
-  object: '',
-  position: 0,
-  bytes: 0,
-  known: '',
-};
 
 let copies = 0;
 
 export class CopySession implements StorageHandle {
-  private readonly waiting = new Map<number, Waiting>();
+  /** Questions without an answer yet; the answers have the same order. */
+  private readonly waiting: Waiting[] = [];
   private readonly stopping = new AbortController();
   private lastQuestion = 0;
   private running: Promise<void> | undefined;
@@ -86,9 +82,8 @@ export class CopySession implements StorageHandle {
   post(name: MessageName, bytes: Buffer): void {
     if (this.isOver) return;
     try {
-      if (name === 'copyAnswer') this.hear(bytes);
-      else if (name === 'copyStart' && this.running === undefined) this.start(bytes);
-      else throw new TardisError('PROTOCOL_VIOLATION', `"${name}" has no place in a copy`);
+      if (name === 'copyStart' && this.running === undefined) this.start(bytes);
+      else this.hear(name, bytes);
       this.events.answer(undefined, bytes.length);
     } catch (error) {
       this.fail(error);
@@ -163,33 +158,24 @@ export class CopySession implements StorageHandle {
     const keysSum = keysSumOf(keys);
     return {
       keys,
-      open: async (known = '') => {
-        const { offer, clientId, endedUpTo, commit, point, catalogBytes } = await this.request({
-          what: 'open',
-          known,
-        });
-        return { offer, clientId, endedUpTo, commit, point, catalogBytes, keysSum };
-      },
-      piece: async (offer, piece) =>
-        (await this.request({ what: 'piece', offer, piece })).attachment,
-      objects: objectsInPieces(async (piece) => {
-        const { exists, attachment } = await this.request({ what: 'object', ...piece });
-        return exists ? attachment : undefined;
-      }),
+      open: async (known = '') => ({ ...(await this.request('copyOpen', { known })), keysSum }),
+      piece: (offer, piece) => this.request('copyPiece', { offer, piece }),
+      objects: objectsInPieces((piece) => this.request('copyObject', piece)),
     };
   }
 
-  private request(fields: Partial<CopyRequest> & Pick<CopyRequest, 'what'>): Promise<CopyAnswer> {
+  private request<N extends CopyQuestion>(name: N, request: Request<N>): Promise<Reply<N>> {
     this.lastQuestion += 1;
-    const request = { ...NOTHING, ...fields, question: this.lastQuestion };
+    const question = { number: this.lastQuestion, request };
     return new Promise((resolve, reject) => {
       if (this.isOver || this.stopping.signal.aborted) {
         reject(new TardisError('CONNECTION_LOST', 'the peer has left'));
         return;
       }
-      if (this.waiting.size === 0) this.expectAnswer();
-      this.waiting.set(request.question, { request, resolve, reject });
-      this.send('copyAsk', request);
+      if (this.waiting.length === 0) this.expectAnswer();
+      const take = (bytes: Buffer): void => resolve(decodeReply(name, question, bytes));
+      this.waiting.push({ answer: answerTo(name), take, number: question.number, reject });
+      this.events.answer(encodeRequest(name, question.number, request).head, 0);
     });
   }
 
@@ -202,23 +188,14 @@ export class CopySession implements StorageHandle {
     this.timer.unref();
   }
 
-  private hear(bytes: Buffer): void {
-    const { head, attachment } = decodeMessage('copyAnswer', bytes);
-    const waiting = this.waiting.get(head.question);
-    if (waiting === undefined) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'an answer to no question of the copy');
-    }
-    const { request, resolve, reject } = waiting;
-    if (request.what === 'object' && attachment.length > request.bytes) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'more bytes than were requested');
-    }
-    this.waiting.delete(head.question);
-    if (this.waiting.size > 0) this.expectAnswer();
+  private hear(name: MessageName, bytes: Buffer): void {
+    const [next] = this.waiting; // stays pending if this is no answer: the end of the session rejects it
+    if (next !== undefined && name === next.answer) next.take(bytes);
+    else if (next !== undefined && name === 'copyFailed') takeFailure(next, bytes);
+    else throw new TardisError('PROTOCOL_VIOLATION', `"${name}" has no place in a copy now`);
+    this.waiting.shift();
+    if (this.waiting.length > 0) this.expectAnswer();
     else clearTimeout(this.timer);
-    if (head.code === '') resolve({ ...head, attachment });
-    // The peer knows its own error. Only NO_SUCH_REQUEST changes what happens here.
-    else if (head.code === 'NO_SUCH_REQUEST') reject(new TardisError('NO_SUCH_REQUEST', 'gone'));
-    else reject(new TardisError('INTERRUPTED', 'the peer cannot read the client that it offers'));
   }
 
   private report(step: CopyStep, done: number, of: number | undefined): void {
@@ -228,7 +205,7 @@ export class CopySession implements StorageHandle {
     this.send('copyProgress', { step, done, ...(of === undefined ? {} : { of }) });
   }
 
-  private send<N extends 'copyAsk' | 'copyProgress' | 'copyDone'>(
+  private send<N extends 'copyProgress' | 'copyDone'>(
     name: N,
     head: Parameters<typeof encodeMessage<N>>[1],
   ): void {
@@ -248,7 +225,17 @@ export class CopySession implements StorageHandle {
     this.isOver = true;
     this.stopping.abort();
     clearTimeout(this.timer);
-    for (const { reject } of this.waiting.values()) reject(reason);
-    this.waiting.clear();
+    for (const { reject } of this.waiting.splice(0)) reject(reason);
   }
+}
+
+/** Rejects a question that the peer could not answer. The peer knows its own error. */
+function takeFailure({ number, reject }: Waiting, bytes: Buffer): void {
+  const { question, code } = decodeMessage('copyFailed', bytes).head;
+  if (question !== number) {
+    throw new TardisError('PROTOCOL_VIOLATION', 'an answer to another question of the copy');
+  }
+  // Only NO_SUCH_REQUEST changes what happens here.
+  if (code === 'NO_SUCH_REQUEST') reject(new TardisError('NO_SUCH_REQUEST', 'gone'));
+  else reject(new TardisError('INTERRUPTED', 'the peer cannot read the client that it offers'));
 }

@@ -110,7 +110,7 @@ export class FinalRows {
     if (!hasSoundAttributes(rows, places)) return false;
     const sections = this.sectionsOf(head, slots, { rows, places });
     for (const section of sections) this.countRows(section, rows, places);
-    this.store.catalog.bulk.addEntries(head.rows, places, this.journal.set);
+    this.journal.addRows(rows, places);
     for (const section of sections) {
       if (section.isStored) this.noteRows(section, rows, places);
       else this.putRows(section, rows, contents.byKey());

@@ -4,8 +4,8 @@ import {
   type Handlers,
   type History,
   PAGE_ITEMS,
+  pieceOfObject,
 } from '../../history/index.js';
-import { systemCode } from '../../errors/index.js';
 import type { ObjectReader } from '../../store/index.js';
 import type { ReaderDeltas } from './delta-maker.js';
 
@@ -69,17 +69,7 @@ export function reportReaders(
 }
 
 export function objectReader(backend: ObjectReader): Pick<Handlers, 'readObject'> {
-  return {
-    readObject: async ({ object, position, bytes }) => {
-      const target = Buffer.allocUnsafeSlow(bytes);
-      try {
-        return target.subarray(0, await backend.read(object, position, target, bytes));
-      } catch (error) {
-        if (systemCode(error) !== 'ENOENT') throw error;
-        return undefined;
-      }
-    },
-  };
+  return { readObject: (piece) => pieceOfObject(backend, piece) };
 }
 
 export function deltaReaders(

@@ -1,6 +1,6 @@
 /**
  * Writes the changes of one backup set to the catalog and, as records, to the packs. Every change of an entry passes
- * through this class, except the new rows of parcels, which `FinalRows` writes to both, so that the two cannot differ. Changes are collected into listing records; events and listings
+ * through this class, so that the two cannot differ. Changes are collected into listing records; events and listings
  * keep their order.
  */
 import { isDeepStrictEqual } from 'node:util';
@@ -19,6 +19,7 @@ import {
   type SetMarks,
   type SetNumber,
 } from '../../model/index.js';
+import { NO_DIRECTORY, RowPlace } from '../../system/index.js';
 import { buildEvent, type OwnerRecord, type SetNote, type StoreEvent } from '../index.js';
 import type { StoreWriter } from './store-writer.js';
 import { SectionCollector } from './sections.js';
@@ -38,6 +39,8 @@ export class SetJournal {
   /** Number of entries written since the last checkpoint. */
   entriesSinceCheckpoint = 0;
   readonly set: SetNumber;
+  /** Number of rows in the catalog that are not recorded yet; 0 at each checkpoint. */
+  private unrecorded = 0;
   private isConfigured = false;
   private readonly sections: SectionCollector;
   private notes: SetNote[] = [];
@@ -67,7 +70,18 @@ export class SetJournal {
   }
 
   /**
-   * Records rows that were written to the catalog. `children` has the ids of the directories among them. The records are
+   * Writes rows of new directories to the catalog, by one statement, without those that `places` leaves out
+   * (`RowPlace`). `noteRows` must record them before the next checkpoint.
+   */
+  addRows({ rows }: RowReader, places: Float64Array): void {
+    this.store.catalog.bulk.addEntries(rows, places, this.set);
+    for (let at = RowPlace.directory; at < places.length; at += RowPlace.numbers) {
+      if (places[at] !== NO_DIRECTORY) this.unrecorded += 1;
+    }
+  }
+
+  /**
+   * Records rows that `addRows` has written. `children` has the ids of the directories among them. The records are
    * the same as those that `put` makes.
    */
   noteRows(
@@ -85,6 +99,7 @@ export class SetJournal {
         if (isDirectory) nextChild += 1;
         this.sections.put(root, directory, rows.row(at), child);
       }
+      this.unrecorded -= 1;
       this.afterChange();
     }
   }
@@ -150,8 +165,14 @@ export class SetJournal {
     this.store.appendOwn(buildEvent(this.store.nextSequence(), event));
   }
 
-  /** Writes the collected changes as records, and makes everything so far durable. */
+  /**
+   * Writes the collected changes as records, and makes everything so far durable. Throws INTERNAL if the catalog has
+   * rows without records: a rebuild would lose them.
+   */
   async checkpoint(): Promise<void> {
+    if (this.unrecorded !== 0) {
+      throw new TardisError('INTERNAL', `${this.unrecorded} rows of the catalog have no record`);
+    }
     this.flush();
     this.flushNotes();
     this.flushOwners();

@@ -1,10 +1,10 @@
 /** Implements `sonic check`: checks the store of a client, and names the versions of files that cannot be restored. */
 import { configInvalid, type Found, parseSize, type Settings } from '../../config/index.js';
 import type { Keyring } from '../../crypto/index.js';
-import { bucketAt, fetchClient, mendNotes, openClientDirectory } from '../../store/index.js';
+import { bucketAt, fetchClient } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import type { Admin, CheckOutcome, CheckRequest } from '../../maintenance/admin/index.js';
-import type { CheckStep, Finding, ReadData } from '../../maintenance/check/index.js';
+import type { CheckStep, ReadData } from '../../maintenance/check/index.js';
 import { lookAtParity, parityLines, type ParityReport, refuseFarRepair } from './check-parity.js';
 import { checkSource, isSourceWrong, sourceLines } from './check-source.js';
 import { compareShown, warnIfOlder } from '../shared/older-store.js';
@@ -13,7 +13,6 @@ import { progressBar } from '../shared/progress-bar.js';
 import { ProgressLine } from '../shared/progress-line.js';
 import { isDamaged, FindingPrinter, printJson, printText } from './report-check.js';
 import { interruptSignal, print } from '../shared/run-tool.js';
-import { clientNames } from './shown-packs.js';
 import { TimeLeft } from '../shared/time-left.js';
 import { formatBytes } from '../shared/units.js';
 import { hasPassword, isWithoutKeys, refuseInClear, unlockClient } from '../shared/unlock.js';
@@ -109,7 +108,6 @@ async function repairBucket(run: CheckRun): Promise<ParityReport | undefined> {
   using line = progress.line;
   line.start();
   using there = adminHere(system, options, undefined);
-  await mendNotes(system, openClientDirectory(system, clientPlace(options)));
   return await lookAtParity(there, options, repairProgress(run));
 }
 
@@ -141,19 +139,15 @@ async function checked(
   task: CheckTask,
   repaired: ParityReport | undefined,
 ): Promise<{ readonly result: CheckOutcome; readonly parity: ParityReport | undefined }> {
-  const { system, options, request, progress, reporter, interrupted } = task;
+  const { options, request, progress, reporter, interrupted } = task;
   using there = task.there;
   using line = progress.line;
-  const isHere = options.throughServer === undefined;
-  if (!isHere) await compareWithKnown(there);
-  const named = isHere
-    ? clientNames(system, clientPlace(options).store)
-    : (finding: Finding): Finding => finding;
+  if (options.throughServer !== undefined) await compareWithKnown(there);
   line.start();
   const parity = repaired ?? (await lookAtParity(there, options, repairProgress(task)));
   const result = await there.check(request, {
     signal: interrupted(),
-    onFinding: (finding) => reporter.report(named(finding)),
+    onFinding: (finding) => reporter.report(finding),
     onProgress: ({ step, done, of }) => {
       if (of !== undefined) progress.read(done, of);
       else if (Object.hasOwn(STEPS, step)) progress.enter(step as CheckStep);

@@ -35,11 +35,11 @@ import {
 import { ProgressLine } from '../shared/progress-line.js';
 import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
 import { jsonOf, textOf } from './report-check.js';
-import { namedStrangePacks } from './shown-packs.js';
 import { TimeLeft } from '../shared/time-left.js';
 import { counted, formatCount } from '../shared/units.js';
 import { compareShown } from '../shared/older-store.js';
 import { hasPassword, mayEncrypt, unlockClient } from '../shared/unlock.js';
+import { adminHere } from '../shared/open-admin.js';
 import { clientPlace, storeSystem, storeLimits } from '../shared/local-store.js';
 import { jsonText } from '../shared/json-text.js';
 
@@ -151,7 +151,7 @@ async function settle(
   const isWhole = report.damagedRecords + report.lostCommits === 0;
   const keys = unusableKeys(system, directory);
   const doubtful = doubtfulSets(system, directory);
-  const strange = await namedStrangePacks(system, directory);
+  const strange = (await adminHere(system, options, undefined).strangePacks()) ?? [];
   // A copy of the catalog has the places of contents, but nothing has checked yet that the contents exist.
   if (isWhole && report.fromCopy === undefined && doubtful.length === 0) {
     return { isWhole, doubtful, placed, lost: [], undone, keys, strange, unreadable: [] };

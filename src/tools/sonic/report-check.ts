@@ -5,6 +5,7 @@ import type { CheckOutcome } from '../../maintenance/admin/index.js';
 import type {
   CopyFinding,
   Finding,
+  PackFinding,
   ReadData,
   SealFinding,
   StrayFinding,
@@ -13,7 +14,6 @@ import { isSourceWrong, type SourceResult } from './check-source.js';
 import type { ParityReport } from './check-parity.js';
 import type { ProgressLine } from '../shared/progress-line.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
-import { labelText } from './shown-packs.js';
 import { counted, formatBytes, formatCount, formatSeconds } from '../shared/units.js';
 import { jsonText } from '../shared/json-text.js';
 
@@ -303,4 +303,12 @@ function printDamage({ mark }: ReportOptions, result: CheckOutcome): void {
 function guidanceOf(code: string): string {
   if (code === 'CLIENT_BUSY' || !isErrorCode(code)) return 'Run the check again.';
   return `${ERROR_TABLE[code].guidance} Then run the check again.`;
+}
+
+/** Describes the pack that a file contains, by its label. */
+export function labelText({ pack, clientId, isOwn, client }: PackFinding): string {
+  if (isOwn) return `contains pack ${pack} of this client`;
+  if (client !== undefined) return `contains pack ${pack} of the client "${client}"`;
+  if (clientId === '') return `contains pack ${pack}, and its label names no client`;
+  return `contains pack ${pack} of another client (its id is ${clientId})`;
 }

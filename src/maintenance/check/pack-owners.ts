@@ -1,6 +1,6 @@
 /**
- * Finds the names of clients whose packs were found in the directory of another client. The label of a pack has only
- * the id of its client; the store maps the id to a name.
+ * Finds the names of clients whose packs are in the directory of another client. The label of a pack has only the id of
+ * its client; the store maps the id to a name.
  */
 import path from 'node:path';
 import { asTardisError } from '../../errors/index.js';
@@ -12,17 +12,20 @@ import {
   strangePacks,
 } from '../../store/index.js';
 import type { System } from '../../system/index.js';
-import type { Finding, PackFinding } from '../../maintenance/check/index.js';
+import type { Finding, PackFinding } from './findings.js';
 
 /**
  * Returns a function that completes the finding of a pack: it adds the name of the client that owns the pack, if that
- * client is in the store.
+ * client is in the same store. A server does not do this, since a client may not learn the names of others.
  */
-export function clientNames(system: System, store: string): (finding: Finding) => Finding {
+export function withOwner(
+  system: System,
+  { path: directory }: ClientDirectory,
+): <T extends Finding>(finding: T) => T | PackFinding {
   let names: ReadonlyMap<string, string> | undefined;
   return (finding) => {
     if (finding.finding !== 'pack' || finding.isOwn || finding.clientId === '') return finding;
-    names ??= namesById(system, store);
+    names ??= namesById(system, path.dirname(directory));
     const client = names.get(finding.clientId);
     return client === undefined ? finding : { ...finding, client };
   };
@@ -32,21 +35,15 @@ export function clientNames(system: System, store: string): (finding: Finding) =
  * Returns a finding for each misplaced pack: a file whose label has another number than its name, or another client.
  * The finding has the name of the client that owns the pack, if that client is in the store.
  */
-export async function namedStrangePacks(
+export async function strangePacksOf(
   system: System,
   directory: ClientDirectory,
-): Promise<Finding[]> {
+): Promise<PackFinding[]> {
   using backend = mediumOf(system, directory).records();
-  const named = clientNames(system, path.dirname(directory.path));
-  return (await strangePacks(backend)).map((pack) => named({ finding: 'pack', ...pack }));
-}
-
-/** Describes the pack that a file contains, by its label. */
-export function labelText({ pack, clientId, isOwn, client }: PackFinding): string {
-  if (isOwn) return `contains pack ${pack} of this client`;
-  if (client !== undefined) return `contains pack ${pack} of the client "${client}"`;
-  if (clientId === '') return `contains pack ${pack}, and its label names no client`;
-  return `contains pack ${pack} of another client (its id is ${clientId})`;
+  const owned = withOwner(system, directory);
+  return (await strangePacks(backend)).map(
+    (pack): PackFinding => owned({ finding: 'pack', ...pack }),
+  );
 }
 
 function namesById(system: System, store: string): ReadonlyMap<string, string> {
