@@ -58,7 +58,7 @@ export class Salvage {
     const shared = await sharedStore(system, bucket);
     await shared.admit();
     const place = path.join(path.dirname(first.path), `.${client}.rebuilt`);
-    guardDirectory(place, first.path);
+    guardDirectory(place, first.path, 'cache');
     if (files.status(place) !== undefined) removeFolder(files, place);
     const digits = random.bytes(GENERATION_BYTES).toString('hex');
     const generation = generationAfter(first.generation, digits);

@@ -39,7 +39,7 @@ export async function writeFormat(
   try {
     await replaceFile(files, formatPath, formatBytes(format));
   } catch (error) {
-    throw asTardisError(error, `writing ${formatPath}`);
+    throw asTardisError(error, `writing ${formatPath}`, 'writeStore');
   }
 }
 

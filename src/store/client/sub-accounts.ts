@@ -209,7 +209,7 @@ export async function putAccount(
     await replaceFile(files, file, Buffer.from(`${rights.join(' ')}\n`));
     for (const changed of [folder, client]) await files.syncDirectory(changed);
   } catch (error) {
-    throw asTardisError(error, `writing ${directory}`);
+    throw asTardisError(error, `writing ${directory}`, 'writeStore');
   }
 }
 
@@ -260,7 +260,7 @@ export async function removeAccount(system: System, client: string, name: string
     files.removeDirectory(directory);
     await files.syncDirectory(path.dirname(directory));
   } catch (error) {
-    throw asTardisError(error, `removing ${directory}`);
+    throw asTardisError(error, `removing ${directory}`, 'writeStore');
   }
 }
 

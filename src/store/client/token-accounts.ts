@@ -145,6 +145,6 @@ export async function putToken(
     const line = Buffer.from(`sha256 ${hash.toString('hex')}\n`);
     await replaceFile(files, path.join(directory, TOKEN_FILE), line);
   } catch (error) {
-    throw asTardisError(error, `writing ${directory}`);
+    throw asTardisError(error, `writing ${directory}`, 'writeStore');
   }
 }
