@@ -7,13 +7,13 @@ import path from 'node:path';
 import { TardisError } from '../../errors/index.js';
 import { guardDirectory, type System } from '../../system/index.js';
 import { catalogFileOf, catalogOf, type ClientDirectory } from '../client/client-directory.js';
-import { readFormat, writeFormat } from '../client/format-file.js';
+import { readFormat, writeFormat } from '../layout/format-file.js';
 import { addKeys, newestKeys } from '../client/key-files.js';
 import type { ObjectStore } from '../objects/index.js';
 import { clientBytes } from './client-object.js';
 import { GenerationObjects } from './generation-objects.js';
 import { movedTo } from './moved-object.js';
-import { clientObject, commitName, generationAfter, logPlace } from './names.js';
+import { clientObject, commitName, generationAfter, logPlace } from '../layout/bucket-names.js';
 import { removeFolder } from './remove-folder.js';
 import { sharedStore } from './shared-stores.js';
 

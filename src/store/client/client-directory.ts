@@ -12,13 +12,13 @@ import {
   requireNoLink,
   type System,
 } from '../../system/index.js';
-import { checkClientName, isClientName } from './client-name.js';
+import { checkClientName, isClientName } from '../layout/client-name.js';
 import { DirectoryBackend } from '../backends/directory-backend.js';
-import { type NeededKeys, readFormat, STORE_FORMAT, writeFormat } from './format-file.js';
+import { type NeededKeys, readFormat, STORE_FORMAT, writeFormat } from '../layout/format-file.js';
 import { addKeys, dropKeys, neededBy, newestKeys } from './key-files.js';
 import { type BucketAccess, bucketAt, shownStore, useBucket } from '../bucket/bucket-access.js';
 import { publishClient, requireNewIn } from '../bucket/client-object.js';
-import { CATALOG_FILE, FORMAT_FILE, INCOMING_DIRECTORY, PACKS_PREFIX } from './layout.js';
+import { CATALOG_FILE, FORMAT_FILE, INCOMING_DIRECTORY, PACKS_PREFIX } from '../layout/layout.js';
 import { clientOfPacks } from '../packs/pack-label.js';
 
 export interface ClientDirectory {

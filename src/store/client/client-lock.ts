@@ -3,7 +3,7 @@ import path from 'node:path';
 import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
 import { type Files, inheritOwner, lockPatiently, type System } from '../../system/index.js';
 import { type ClientDirectory, guardClient } from './client-directory.js';
-import { LOCK_FILE, LOCK_REQUEST_FILE } from './layout.js';
+import { LOCK_FILE, LOCK_REQUEST_FILE } from '../layout/layout.js';
 
 /** Excludes every other process and session from writing to a client, until `release`. */
 export interface ClientLock extends Disposable {

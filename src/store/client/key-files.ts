@@ -7,8 +7,13 @@ import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import { type Files, readStart, replaceFile, type System } from '../../system/index.js';
-import { type NeededKeys, readFormat, writeFormat } from './format-file.js';
-import { KEY_COPIES_DIRECTORY, KEYS_DIRECTORY, keyFileName, keyFileNumber } from './layout.js';
+import { type NeededKeys, readFormat, writeFormat } from '../layout/format-file.js';
+import {
+  KEY_COPIES_DIRECTORY,
+  KEYS_DIRECTORY,
+  keyFileName,
+  keyFileNumber,
+} from '../layout/layout.js';
 
 export const MAX_KEY_FILE_BYTES: number = 64 << 10;
 /** Maximum number of key records. Without a limit a hostile session could fill the disk with records. */

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import { type Files, readStart, replaceFile } from '../../system/index.js';
-import { isGeneration } from '../bucket/names.js';
+import { isGeneration } from './bucket-names.js';
 import { FORMAT_FILE } from './layout.js';
 
 export const STORE_FORMAT = 1;
