@@ -1,7 +1,7 @@
 // The manual pages, made from the table of settings and that of help: make-manuals.mjs writes them.
 import { readFileSync } from 'node:fs';
 import { allRows, formatValue, headingOf, listedRowsOf, TOOLS } from '../dist/src/config/index.js';
-import { HELP, SONIC_SUMMARY } from '../dist/src/tools/index.js';
+import { HELP, SONIC_SUMMARY, statusNote } from '../dist/src/tools/index.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 const SECTIONS = { tardisd: 8, tardisremote: 8 };
@@ -138,7 +138,9 @@ function page(command) {
     ...OF_TERMINALS,
     '.SH FILES',
     ...files.map(([name, text]) => item(`\\fI${roff(name)}\\fR`, roff(text))),
-    ...(isGroup ? [] : ['.SH NOTES', ...(HELP[command].notes ?? []).map(paragraph)]),
+    ...(isGroup
+      ? []
+      : ['.SH NOTES', ...[...(HELP[command].notes ?? []), statusNote(command)].map(paragraph)]),
     '.SH EXAMPLES',
     ...examplesOf(tools),
     '.SH SEE ALSO',
@@ -176,7 +178,7 @@ function groupDescription(tools) {
       `.SS ${roff(tool)}`,
       roff(text),
       ...about.map(paragraph),
-      ...notes.map(paragraph),
+      ...[...notes, statusNote(tool)].map(paragraph),
       ...plainOptions(tool),
     ];
   });

@@ -1,6 +1,6 @@
 /** Rules for files that are stored uncompressed: by MIME type, by file name extension, by size. */
 import { splitWords } from '../config/index.js';
-import { systemCode, TardisError } from '../errors/index.js';
+import { failedTo, TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import { byteText, readSmallFile } from '../system/index.js';
 import type { RawRules } from '../workers/index.js';
@@ -36,9 +36,7 @@ function wordsOf(file: Buffer): string[] {
   try {
     return splitWords(byteText(readSmallFile(file, MAX_FILE_BYTES)), shown, true);
   } catch (error) {
-    if (error instanceof TardisError) throw error;
-    const code = systemCode(error) ?? 'unknown';
-    throw new TardisError('CONFIG_INVALID', `cannot read NoCompressFile ${shown}: ${code}`);
+    throw failedTo(`read NoCompressFile ${shown}`, error, 'useNamedFile');
   }
 }
 

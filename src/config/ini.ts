@@ -3,7 +3,7 @@
  * whole-line comments with `#` or `;`, and indented continuation lines. No package is used, because errors must name
  * the line, and because the available packages take an indented line for a key.
  */
-import { systemCode, type TardisError } from '../errors/index.js';
+import { failedTo, type TardisError } from '../errors/index.js';
 import { byteText, readSmallFile } from '../system/index.js';
 import { configInvalid } from './invalid.js';
 import { shownText } from './shown.js';
@@ -29,8 +29,7 @@ export function readIni(file: Uint8Array, shown: string): IniSection[] {
   try {
     bytes = readSmallFile(file, MAX_FILE_BYTES);
   } catch (error) {
-    const why = systemCode(error) ?? 'unknown';
-    throw configInvalid(`cannot read the config file ${shown}: ${why}`, error);
+    throw failedTo(`read the config file ${shown}`, error, 'useNamedFile');
   }
   if (bytes.includes(0)) throw configInvalid(`${shown} is not a text file`);
   return parseIni(byteText(bytes), shown);

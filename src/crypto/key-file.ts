@@ -3,7 +3,7 @@
  * renamed over the old one.
  */
 import path from 'node:path';
-import { asTardisError, type ErrorCode, systemCode, TardisError } from '../errors/index.js';
+import { asTardisError, type ErrorCode, failedTo, TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import {
   byteText,
@@ -102,10 +102,7 @@ export class KeyFile {
     try {
       return readSmallFile(file, MAX_KEY_FILE_BYTES);
     } catch (error) {
-      const why = systemCode(error);
-      if (why === undefined) throw error;
-      const what = `cannot read the key file ${this.shown}: ${why}`;
-      throw new TardisError('KEY_FILE_INVALID', what, {}, error);
+      throw failedTo(`read the key file ${this.shown}`, error, 'readKeyFile');
     }
   }
 
@@ -119,10 +116,7 @@ export class KeyFile {
         this.calls.files.close(lock);
       }
     } catch (error) {
-      const why = systemCode(error);
-      if (why === undefined) throw error;
-      const what = `cannot write the key file ${this.shown}: ${why}`;
-      throw new TardisError('KEY_FILE_NOT_WRITTEN', what, {}, error);
+      throw failedTo(`write the key file ${this.shown}`, error, 'writeKeyFile');
     }
   }
 

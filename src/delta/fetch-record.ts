@@ -56,7 +56,7 @@ export async function fetchRecord(
 /** Returns the error to report when an object cannot be read. */
 export function unreadRecord(error: unknown, object: string): TardisError {
   // Only a missing file is damage; another error of the disk may be temporary.
-  if (systemCode(error) !== 'ENOENT') return asTardisError(error, `reading ${object}`);
+  if (systemCode(error) !== 'ENOENT') return asTardisError(error, `reading ${object}`, 'readStore');
   // The record may have been moved after the caller looked it up. With `isGone` the caller looks it up again.
   return new TardisError('RECORD_DAMAGED', `${object} is missing`, { isGone: true }, error);
 }

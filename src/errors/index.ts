@@ -2,12 +2,14 @@ export { BUCKET_ERRORS } from './bucket-errors.js';
 export { cleanUp } from './clean-up.js';
 export type { ErrorKind, ErrorRow } from './error-row.js';
 export { noSuchObject } from './no-such-object.js';
+export { during, meant, type Operation } from './operations.js';
 export { Opened } from './opened.js';
 export { ERROR_TABLE, type ErrorCode, isErrorCode } from './table.js';
 export {
   asTardisError,
   causeCode,
   type ErrorContext,
+  failedTo,
   fromSystem,
   fromWire,
   isDiskFull,

@@ -3,6 +3,7 @@
  * docs/errors.md is generated from it (a test keeps them equal).
  */
 import { BUCKET_ERRORS } from './bucket-errors.js';
+import { FILE_ERRORS } from './file-errors.js';
 import { SHARED_ERRORS } from './shared-errors.js';
 import { row } from './error-row.js';
 import { WEB_ERRORS } from './web-errors.js';
@@ -126,37 +127,7 @@ export const ERROR_TABLE = Object.freeze({
     1,
     'Move the files that are named out of packs/ (`sonic check` shows which client each pack belongs to), then run the same command again; nothing was changed.',
   ),
-  STORE_NOT_WRITABLE: row(
-    'environment',
-    1,
-    'Give a directory that you may write to, or create one that you own (`sudo install -d -o "$USER" DIR`). Check the owner and mode of the store, that it is not mounted read-only, and that the file that is named is not immutable (lsattr -d).',
-  ),
-  STORE_NOT_READABLE: row('environment', 1, 'Check the owner and mode of the store.'),
-  STORE_UNSAFE: row(
-    'environment',
-    1,
-    'Find out who created the file that is named, and remove it: the directory of a client may contain only plain files and directories. To keep a part elsewhere, use a bind mount.',
-  ),
-  DISK_FULL: row(
-    'environment',
-    1,
-    'Free space on the disk that is named, then run again; what was acknowledged is kept, and the new run continues.',
-  ),
-  TEMPORARY_FULL: row(
-    'environment',
-    1,
-    'Free space in the directory for temporary files that is named, or set TMPDIR to one with enough space; the store was not changed.',
-  ),
-  FILE_TOO_LARGE: row(
-    'environment',
-    1,
-    'Raise the limit of file sizes (ulimit -f, LimitFSIZE= of a unit), or use a file system that takes larger files.',
-  ),
-  TOO_MANY_OPEN_FILES: row(
-    'environment',
-    1,
-    'Raise the limit of open files (ulimit -n, LimitNOFILE= of a unit) to 256 or more, then run again.',
-  ),
+  ...FILE_ERRORS,
   QUOTA_EXCEEDED: row(
     'environment',
     1,

@@ -1,4 +1,5 @@
 import type { ErrorRow } from './error-row.js';
+import { meaningOf, type Operation } from './operations.js';
 import { ERROR_TABLE, type ErrorCode, isErrorCode } from './table.js';
 
 /** Values that are sent with an error: plain data only, never secrets. */
@@ -82,26 +83,6 @@ export function systemCode(thrown: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined;
 }
 
-const SYSTEM_CODES: Readonly<Record<string, ErrorCode>> = {
-  ENOSPC: 'DISK_FULL',
-  EDQUOT: 'DISK_FULL',
-  EFBIG: 'FILE_TOO_LARGE',
-  EMFILE: 'TOO_MANY_OPEN_FILES',
-  ENFILE: 'TOO_MANY_OPEN_FILES',
-  SQLITE_FULL: 'DISK_FULL',
-  EACCES: 'STORE_NOT_WRITABLE',
-  EPERM: 'STORE_NOT_WRITABLE',
-  EROFS: 'STORE_NOT_WRITABLE',
-  EISDIR: 'STORE_UNSAFE',
-  ENOTDIR: 'STORE_UNSAFE',
-  SQLITE_READONLY: 'STORE_NOT_WRITABLE',
-  SQLITE_CANTOPEN: 'STORE_NOT_READABLE',
-  SQLITE_CORRUPT: 'CATALOG_DAMAGED',
-  SQLITE_NOTADB: 'CATALOG_DAMAGED',
-  SQLITE_BUSY: 'CLIENT_BUSY',
-  ERR_NATIVE_MISSING: 'NATIVE_MISSING',
-};
-
 /** Codes with which SQLite reports a bug in this program. */
 const SQLITE_BUGS = new Set(['SQLITE_ERROR', 'SQLITE_MISUSE', 'SQLITE_RANGE', 'SQLITE_CONSTRAINT']);
 
@@ -127,29 +108,49 @@ export function isDiskFull(thrown: unknown): boolean {
 const FULL_CODES = new Set(['ENOSPC', 'EDQUOT', 'SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE']);
 
 /**
- * Converts a system or SQLite error from work on a store to a TardisError, whose message begins with `what`. Returns
- * undefined for any other error, which is a bug in this program and should show its stack.
+ * Converts a system or SQLite error to a TardisError, whose message begins with `what`. Its code follows from the
+ * operation that the error has, or else from `operation`. Returns undefined for any other error, which is a bug in this
+ * program and should show its stack.
  */
-export function fromSystem(error: unknown, what = ''): TardisError | undefined {
+export function fromSystem(
+  error: unknown,
+  what = '',
+  operation?: Operation,
+): TardisError | undefined {
   const code = systemCode(error);
   if (code === undefined || !(error instanceof Error)) return undefined;
   const base = code.startsWith('SQLITE_') ? code.split('_').slice(0, 2).join('_') : code;
-  const known = isDiskFull(error) ? 'DISK_FULL' : SYSTEM_CODES[base];
-  const isSystem = /^E[A-Z0-9]+$/.test(base) || base.startsWith('SQLITE_');
   if (SQLITE_BUGS.has(base)) return undefined;
-  if (known === undefined && !isSystem) return undefined;
+  const isFullCatalog = code.startsWith('SQLITE_') && isDiskFull(error);
+  const known = isFullCatalog ? 'DISK_FULL' : meaningOf(error, base, operation);
+  if (known === undefined) return undefined;
   const prefix = what === '' ? '' : `${what}: `;
-  return new TardisError(known ?? 'IO_FAILED', `${prefix}${error.message}`, { cause: code }, error);
+  return new TardisError(known, `${prefix}${error.message}`, { cause: code }, error);
 }
 
-/** Converts any thrown value to a TardisError; unknown values become INTERNAL, with the original as cause. */
-export function asTardisError(thrown: unknown, what = ''): TardisError {
+/**
+ * Converts any thrown value to a TardisError, as `fromSystem` does; unknown values become INTERNAL, with the original
+ * as cause.
+ */
+export function asTardisError(thrown: unknown, what = '', operation?: Operation): TardisError {
   const error = firstError(thrown);
   if (error instanceof TardisError) return error;
-  const known = fromSystem(error, what);
+  const known = fromSystem(error, what, operation);
   if (known !== undefined) return known;
   const wire = toWire(error);
   return new TardisError(wire.code, wire.message, wire.context, error);
+}
+
+/**
+ * Returns the error of a failed operation, `cannot read the filters in /x: EACCES`; `what` is the part after `cannot`.
+ * Returns any other error than one of the system unchanged.
+ */
+export function failedTo(what: string, thrown: unknown, operation: Operation): unknown {
+  const error = firstError(thrown);
+  const known = fromSystem(error, '', operation);
+  if (known === undefined || error instanceof TardisError) return error;
+  const { cause = 'unknown' } = known.context;
+  return new TardisError(known.code, `cannot ${what}: ${cause}`, known.context, error);
 }
 
 /**

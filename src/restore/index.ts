@@ -48,4 +48,12 @@ export { FlagsToSet } from './inode-flags.js';
 export { restoreId, RestoreJournal, temporaryPrefix } from './journal.js';
 export { FailedBefore, formatJournal, type JournalText, parseJournal } from './journal-text.js';
 export { keyOf } from './links.js';
-export { isOfOneListing, requireDistinctNames } from './walk.js';
+export { RestoreTarget } from './target.js';
+export {
+  isOfOneListing,
+  type OutputDirectory,
+  requireDistinctNames,
+  type Selection,
+  TreeWalk,
+  type WalkVisitor,
+} from './walk.js';

@@ -154,7 +154,7 @@ export class RestoreTarget {
     try {
       await this.system.native.syncfs(this.rootFd);
     } catch (error) {
-      throw asTardisError(error, `making ${displayName(this.path)} durable`);
+      throw asTardisError(error, `making ${displayName(this.path)} durable`, 'writeTarget');
     }
   }
 

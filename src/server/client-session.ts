@@ -22,7 +22,7 @@ import {
   TICKET_BYTES,
 } from '../transport/index.js';
 import { UnacknowledgedAnswers } from './unacknowledged-answers.js';
-import type { Admission, Quotas } from './limits/quotas.js';
+import type { Admission, Quotas } from './quotas.js';
 import type { StorageHost } from './storage/storage-host.js';
 import type { ClosingRequests, StorageHandle, StorageOptions } from './storage/storage-options.js';
 import { type ProfilePlan, SessionProfile } from './session-profile.js';

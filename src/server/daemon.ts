@@ -14,7 +14,7 @@ import {
   type ListenOptions,
 } from '../transport/index.js';
 import { type LoginOptions, LoginService } from './login/login.js';
-import { Quotas } from './limits/quotas.js';
+import { Quotas } from './quotas.js';
 import { mediumOf } from '../store/index.js';
 import type { ClientSession } from './client-session.js';
 import { ServerConnection } from './server-connection.js';

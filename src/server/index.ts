@@ -1,10 +1,10 @@
-export { overviewBeside, overviewOf } from './client-overview.js';
+export { overviewBeside, overviewOf } from './queries/client-overview.js';
 export { Daemon, type DaemonOptions } from './daemon.js';
 export { GcScheduler, type GcPlan } from './gc-scheduler.js';
 export { changeKeys } from './ingest/key-change.js';
 export { UnacknowledgedAnswers } from './unacknowledged-answers.js';
 export { Attempts, DEFAULT_ATTEMPTS } from './limits/attempts.js';
-export { type Admission, Quotas } from './limits/quotas.js';
+export { type Admission, Quotas } from './quotas.js';
 export {
   accountOf,
   ACCOUNTS_DIRECTORY,

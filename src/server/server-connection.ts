@@ -37,7 +37,7 @@ import {
   watchLogin,
 } from './session-rights.js';
 import type { SessionServices } from './session-services.js';
-import { reportedSpace } from './limits/quotas.js';
+import { reportedSpace } from './quotas.js';
 import { bringUpToDate, sendElsewhere, errorForClient } from './shared-clients.js';
 import { SOFTWARE } from './software.js';
 

@@ -40,7 +40,7 @@ export {
   isReplaced,
   writtenOnce,
   type WrittenOnce,
-} from './bucket/names.js';
+} from './layout/bucket-names.js';
 export {
   type BucketAccess,
   bucketAt,
@@ -78,7 +78,7 @@ export {
 } from './bucket/snapshot-objects.js';
 export { movedTo, requireNotMoved } from './bucket/moved-object.js';
 export { unfinishedRewrites } from './bucket/generation-objects.js';
-export { DECOY_OBJECT } from './bucket/names.js';
+export { DECOY_OBJECT } from './layout/bucket-names.js';
 export { closeSharedStores, sharedStore, shareStore } from './bucket/shared-stores.js';
 export {
   type Lease,
@@ -88,7 +88,7 @@ export {
   writeLease,
 } from './bucket/leases.js';
 export { requireAnswer, sharedObject } from './bucket/shared-object.js';
-export { checkClientName, isClientName } from './client/client-name.js';
+export { checkClientName, isClientName } from './layout/client-name.js';
 export {
   addTokenAccount,
   isTokenAccount,
@@ -99,7 +99,7 @@ export {
   tokenHash,
   type TokenParts,
 } from './client/token-accounts.js';
-export { readFormat, STORE_FORMAT, writeFormat } from './client/format-file.js';
+export { readFormat, STORE_FORMAT, writeFormat } from './layout/format-file.js';
 export {
   addKeys,
   dropKeys,
@@ -132,7 +132,7 @@ export {
   parityName,
   RESERVE_FILE,
   SUB_ACCOUNTS_DIRECTORY,
-} from './client/layout.js';
+} from './layout/layout.js';
 export { type StrangePack, strangePacks, type Stray } from './client/strays.js';
 export {
   accountDirectory,
@@ -292,4 +292,4 @@ export {
 export { shapeOf } from './parity/shape.js';
 export { soundRecords } from './parity/sound-records.js';
 export { isRecordSound, readRecord, type ScannedRecord, scanPack } from './packs/scan.js';
-export { unreadable, unreadableObject } from './packs/unreadable.js';
+export { unreadable, unreadableObject } from './backends/unreadable.js';

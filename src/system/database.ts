@@ -69,7 +69,7 @@ export function openSqlite(
   // SQLite creates world-readable files; its journals get the permissions and the owner of the database.
   if (!options.readonly) makeIfMissing(path, filesWith(options.umask));
   for (const suffix of ['', ...LOGS]) requirePlainAt(path + suffix);
-  return onGuardedWay(path, (way) => {
+  return onGuardedWay(path, options.readonly ? 'read' : 'write', (way) => {
     if (!options.readonly) fs.accessSync(way.at, fs.constants.W_OK); // otherwise SQLite opens it and fails at the first change
     const fd = pinned(path, way);
     if (fd === undefined) return open(path, options);

@@ -6,6 +6,8 @@ import fs from 'node:fs';
 import { promisify } from 'node:util';
 import { systemCode } from '../errors/index.js';
 import {
+  type Access,
+  meantAt,
   notPlain,
   onGuardedWay,
   openOnWay,
@@ -125,12 +127,14 @@ export function filesWith(umask: number): Files {
   return Object.freeze({
     ...systemCalls,
     open: (path: string, how: keyof typeof FLAGS) => {
-      const fd = onGuardedWay(path, (way) => openFile(path, way, how, modeFor(how, umask)));
+      const fd = onGuardedWay(path, accessOf(how), (way) =>
+        openFile(path, way, how, modeFor(how, umask)),
+      );
       openPaths.set(fd, path);
       return fd;
     },
     makeDirectory: (path: string, isSecret = false) =>
-      onGuardedWay(path, (way) =>
+      onGuardedWay(path, 'write', (way) =>
         makeDirectory(path, way, 0o777 & ~umask & ~(isSecret ? SECRET_UMASK : 0)),
       ),
   });
@@ -139,22 +143,26 @@ export function filesWith(umask: number): Files {
 /** Paths of open files. System errors of reads, writes and syncs name the operation, but no file. */
 const openPaths = new Map<number, string>();
 
-/** Calls `work` on an open file. Adds the path of the file to the message of a system error. */
-function onFile<T>(fd: number, work: () => T): T {
+function accessOf(how: keyof typeof FLAGS): Access {
+  return how === 'read' || how === 'directory' ? 'read' : 'write';
+}
+
+/** Calls `work` on an open file. Adds the path of the file and the meaning of `access` to a system error. */
+function onFile<T>(fd: number, access: Access, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw withPath(error, fd);
+    throw withPath(error, access, fd);
   }
 }
 
-function withPath(error: unknown, fd: number): unknown {
+function withPath(error: unknown, access: Access, fd: number): unknown {
   const path = openPaths.get(fd);
   if (path === undefined || systemCode(error) === undefined || !(error instanceof Error)) {
     return error;
   }
   error.message += ` '${path}'`;
-  return Object.assign(error, { path });
+  return meantAt(path, access, Object.assign(error, { path }));
 }
 
 function modeFor(how: keyof typeof FLAGS, umask: number): number {
@@ -203,12 +211,12 @@ function giveTo(fd: number, owner: ReturnType<typeof ownerFor>): void {
   if (owner !== undefined) fs.fchownSync(fd, owner.uid, owner.gid);
 }
 
-function openDirectory(path: string): number {
-  return onGuardedWay(path, (way) => openOnWay(way, O_RDONLY | O_DIRECTORY));
+function openDirectory(path: string, access: Access): number {
+  return onGuardedWay(path, access, (way) => openOnWay(way, O_RDONLY | O_DIRECTORY));
 }
 
 function list(path: string): string[] {
-  const fd = openDirectory(path);
+  const fd = openDirectory(path, 'read');
   try {
     return fs.readdirSync(`/proc/self/fd/${fd}`);
   } finally {
@@ -232,7 +240,7 @@ const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
     fs.closeSync(fd);
   },
   read(fd: number, target: Uint8Array, targetAt: number, bytes: number, position: number): number {
-    return onFile(fd, () => {
+    return onFile(fd, 'read', () => {
       let done = 0;
       while (done < bytes) {
         const got = fs.readSync(fd, target, targetAt + done, bytes - done, position + done);
@@ -243,34 +251,37 @@ const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
     });
   },
   write(fd: number, data: Uint8Array, position: number): void {
-    onFile(fd, () => {
+    onFile(fd, 'write', () => {
       let done = 0;
       while (done < data.length) {
         done += fs.writeSync(fd, data, done, data.length - done, position + done);
       }
     });
   },
-  truncate: (fd: number, sizeBytes: number) => onFile(fd, () => fs.ftruncateSync(fd, sizeBytes)),
+  truncate: (fd: number, sizeBytes: number) =>
+    onFile(fd, 'write', () => fs.ftruncateSync(fd, sizeBytes)),
   async sync(fd: number): Promise<void> {
     try {
       await fdatasync(fd);
     } catch (error) {
-      throw withPath(error, fd);
+      throw withPath(error, 'write', fd);
     }
   },
-  syncNow: (fd: number) => onFile(fd, () => fs.fdatasyncSync(fd)),
+  syncNow: (fd: number) => onFile(fd, 'write', () => fs.fdatasyncSync(fd)),
   async syncDirectory(path: string): Promise<void> {
-    const fd = openDirectory(path);
+    const fd = openDirectory(path, 'write');
     try {
       await fsync(fd);
+    } catch (error) {
+      throw meantAt(path, 'write', error);
     } finally {
       fs.closeSync(fd);
     }
   },
-  statusOf: (fd: number) => onFile(fd, () => statusIn(fs.fstatSync(fd))),
+  statusOf: (fd: number) => onFile(fd, 'read', () => statusIn(fs.fstatSync(fd))),
   status(path: string): FileStatus | undefined {
     try {
-      const stat = onGuardedWay(path, ({ at, isGuarded }) =>
+      const stat = onGuardedWay(path, 'read', ({ at, isGuarded }) =>
         (isGuarded ? fs.lstatSync : fs.statSync)(at, { throwIfNoEntry: false }),
       );
       return stat && statusIn(stat);
@@ -284,9 +295,12 @@ const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
     fs.lstatSync(exact(path), { throwIfNoEntry: false })?.isSymbolicLink() === true,
   list,
   makeTemporaryDirectory: (prefix: string) => fs.mkdtempSync(prefix),
-  removeDirectory: (directory: string) => onGuardedWay(directory, ({ at }) => fs.rmdirSync(at)),
+  removeDirectory: (directory: string) =>
+    onGuardedWay(directory, 'write', ({ at }) => fs.rmdirSync(at)),
   rename: (from: string, to: string) =>
-    onGuardedWay(from, (old) => onGuardedWay(to, (fresh) => fs.renameSync(old.at, fresh.at))),
+    onGuardedWay(from, 'write', (old) =>
+      onGuardedWay(to, 'write', (fresh) => fs.renameSync(old.at, fresh.at)),
+    ),
   freeInodes(path: string): number {
     const { files, ffree } = fs.statfsSync(exact(path));
     return files === 0 ? Infinity : ffree;
@@ -302,7 +316,7 @@ const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
     const { bsize, blocks, bfree, bavail } = fs.statfsSync(exact(path));
     return { blockBytes: bsize, blocks, freeBlocks: bfree, availableBlocks: bavail };
   },
-  unlink: (path: string) => onGuardedWay(path, ({ at }) => fs.unlinkSync(at)),
+  unlink: (path: string) => onGuardedWay(path, 'write', ({ at }) => fs.unlinkSync(at)),
   isWritable(path: string): boolean {
     try {
       fs.accessSync(exact(path), fs.constants.W_OK | fs.constants.X_OK);

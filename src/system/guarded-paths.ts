@@ -6,7 +6,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemCode, TardisError } from '../errors/index.js';
+import { meant, type Operation, systemCode, TardisError } from '../errors/index.js';
 import type { Files } from './files.js';
 import { exactPath } from './process-input.js';
 
@@ -15,16 +15,44 @@ export const O_PATH = 0o10000000;
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 const WAY = O_PATH | O_DIRECTORY | O_NOFOLLOW;
 
-/** Maps each guarded directory to the path whose owner new files in it get. */
-const guarded = new Map<string, string>();
+/** The use of a guarded directory: a part of a store, or the cache of a part of a store in a bucket. */
+export type GuardedUse = 'store' | 'cache';
+
+interface Guard {
+  /** The path whose owner new files in the directory get. */
+  readonly ownerFrom: string;
+  readonly use: GuardedUse;
+}
+
+const guarded = new Map<string, Guard>();
+
+/** The purpose of a call: `write` for all that change something. */
+export type Access = 'read' | 'write';
+
+/** The operations by which errors in guarded directories get their meaning. */
+const OPERATIONS: Readonly<Record<GuardedUse, Readonly<Record<Access, Operation>>>> = {
+  store: { read: 'readStore', write: 'writeStore' },
+  cache: { read: 'useCache', write: 'useCache' },
+};
 
 /**
  * Guards a directory, which need not exist yet, from now on in this thread. Files that root creates below it get
  * the owner of `ownerFrom`.
  */
-export function guardDirectory(directory: string, ownerFrom: string = directory): void {
-  guarded.set(directory, ownerFrom);
-  guarded.set(path.resolve(directory), path.resolve(ownerFrom));
+export function guardDirectory(
+  directory: string,
+  ownerFrom: string = directory,
+  use: GuardedUse = 'store',
+): void {
+  guarded.set(directory, { ownerFrom, use });
+  guarded.set(path.resolve(directory), { ownerFrom: path.resolve(ownerFrom), use });
+}
+
+/** Notes in an error of a call on a path what was being done, if the path is guarded. Returns the error. */
+export function meantAt(file: string, access: Access, error: unknown): unknown {
+  const root = rootOf(file) ?? file;
+  const use = guarded.get(root)?.use;
+  return use === undefined ? error : meant(OPERATIONS[use][access], error);
 }
 
 let isSuspended = false;
@@ -56,9 +84,17 @@ export interface Way {
 
 /**
  * Calls `work` with a path to the same file as `file`. If `file` is in a guarded directory, no link can redirect that
- * path; throws STORE_UNSAFE if a directory on the way is a link.
+ * path, and errors get the meaning of `access`; throws STORE_UNSAFE if a directory on the way is a link.
  */
-export function onGuardedWay<T>(file: string, work: (way: Way) => T): T {
+export function onGuardedWay<T>(file: string, access: Access, work: (way: Way) => T): T {
+  try {
+    return onWay(file, work);
+  } catch (error) {
+    throw meantAt(file, access, error);
+  }
+}
+
+function onWay<T>(file: string, work: (way: Way) => T): T {
   const root = rootOf(file);
   if (root === undefined) return work({ at: exactPath(file), isGuarded: false });
   const fd = openParent(root, file);
@@ -82,7 +118,7 @@ export function openOnWay({ at, isGuarded }: Way, flags: number, mode?: number):
 
 /** Throws STORE_UNSAFE if the path exists and is not a plain file: SQLite would block on a fifo. */
 export function requirePlainAt(file: string): void {
-  onGuardedWay(file, ({ at, isGuarded }) => {
+  onGuardedWay(file, 'read', ({ at, isGuarded }) => {
     const stat = (isGuarded ? fs.lstatSync : fs.statSync)(at, { throwIfNoEntry: false });
     if (stat === undefined || stat.isFile()) return;
     throw unsafe(file, stat.isSymbolicLink() ? 'is a symbolic link' : 'is no plain file');
@@ -110,8 +146,8 @@ export function notPlain(file: string, cause?: unknown): TardisError {
 export function ownerFor(file: string): Owner | undefined {
   if (process.geteuid?.() !== 0) return undefined;
   const root = rootOf(file);
-  if (root !== undefined) return ownerOf(guarded.get(root)!);
-  const from = guarded.get(file);
+  if (root !== undefined) return ownerOf(guarded.get(root)!.ownerFrom);
+  const from = guarded.get(file)?.ownerFrom;
   if (from === undefined) return undefined;
   return ownerOf(from === file ? path.dirname(file) : from);
 }

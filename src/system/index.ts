@@ -5,7 +5,7 @@ export type { RowOf, RowShape, SqlQuery } from './rows.js';
 export { steadySql } from './steady-sql.js';
 export { onExposedSecret, reportIfExposed } from './exposed-secrets.js';
 export { type DiskSpace, type Files, type FileStatus, inheritOwner, STORE_UMASK } from './files.js';
-export { guardDirectory, requireNoLink, unguarded } from './guarded-paths.js';
+export { guardDirectory, type GuardedUse, requireNoLink, unguarded } from './guarded-paths.js';
 export { hasAes, type Machine, thisMachine } from './machine.js';
 export {
   RSYNC_FIGURES,

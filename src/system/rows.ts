@@ -6,10 +6,15 @@
  * A shape describes a sound database. SQLite stores values of any type in any column, so code that reads a database
  * which may be damaged still checks the values that it relies on.
  */
+import type { ContentId, RecordId } from '../model/index.js';
 import type { SqlStatement, SqlValue } from './database.js';
 
 interface Values {
   integer: number;
+  /** An integer that is the id of a content. */
+  content: ContentId;
+  /** An integer that is the id of a record. */
+  record: RecordId;
   /**
    * An integer read as a bigint. A shape has either `bigint` or `integer`, since SQLite reads all integers of a query
    * in one way.

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { systemCode, TardisError } from '../errors/index.js';
+import { failedTo, systemCode, TardisError } from '../errors/index.js';
 
 /** Maximum length of a socket path, without the terminating NUL. The system silently truncates a longer path. */
 const MAX_SOCKET_PATH_BYTES = 107;
@@ -30,10 +30,8 @@ export function makeTemporary(prefix: string, parent: string = os.tmpdir()): str
   try {
     return fs.mkdtempSync(path.join(parent, prefix));
   } catch (error) {
-    const why = systemCode(error);
-    if (why === undefined) throw error;
-    const text = `cannot make a directory for temporary files in ${parent} (TMPDIR): ${why}`;
-    throw new TardisError('CONFIG_INVALID', text, { cause: why }, error);
+    const what = `make a directory for temporary files in ${parent} (TMPDIR)`;
+    throw failedTo(what, error, 'useTemporary');
   }
 }
 

@@ -5,7 +5,14 @@ export { ShownBackup } from './tardis/shown-backup.js';
 export { provenGaps, provenVersions } from './lstardis/prove-versions.js';
 export { ShownRestore } from './regenerate/shown-restore.js';
 export { TimeLeft } from './shared/time-left.js';
-export { HELP, helpText, SONIC_SUMMARY, sonicHelpText, type ToolHelp } from './shared/help.js';
+export {
+  HELP,
+  helpText,
+  SONIC_SUMMARY,
+  sonicHelpText,
+  type ToolHelp,
+} from './shared/help.js';
+export { statusesOf, statusNote } from './shared/help-statuses.js';
 export { inOurWords } from './shared/neophytos.js';
 export { usesServer } from './shared/open-history.js';
 export { isSetAbove } from './shared/precedence.js';

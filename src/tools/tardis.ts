@@ -11,7 +11,7 @@ import {
 import type { Found, SettingName, Settings } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 import { displayName, setNameFault } from '../model/index.js';
-import { checkClientName } from '../store/client/client-name.js';
+import { checkClientName } from '../store/layout/client-name.js';
 import { absolutePath, isThere, realPathOf } from '../system/index.js';
 import { bucketArguments } from './shared/bucket-arguments.js';
 import { isSetAbove } from './shared/precedence.js';

@@ -4,7 +4,7 @@
  * outside. A file that fails is removed, and does not stop the others.
  */
 import { LEAST_DELTA_BYTES, ReaderMemory, RecordReader } from '../delta/index.js';
-import { systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
+import { meant, systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
 import { RowFlag, RowReader } from '../model/index.js';
 import { mediumOf, type ObjectReader } from '../store/index.js';
 import { type FailedAttribute, failedAttributes, OpenKind, type System } from '../system/index.js';
@@ -384,11 +384,9 @@ function damagedOf(error: unknown): Buffer | undefined {
   return typeof damaged === 'string' ? Buffer.from(damaged, 'hex') : undefined;
 }
 
-/** Returns the error of a single file. It does not map EACCES and similar codes to errors of the store. */
+/** Returns the error of a single file. */
 function describe(error: unknown): WireError {
+  const wire = toWire(meant('writeTarget', error));
   const code = systemCode(error);
-  if (code === undefined || code === 'EFBIG' || code === 'EMFILE') return toWire(error);
-  const isTaken = code === 'EEXIST' || code === 'EISDIR';
-  const kind = isTaken ? 'TARGET_EXISTS' : 'TARGET_NOT_WRITABLE';
-  return { code: kind, message: (error as Error).message, context: { cause: code } };
+  return code === 'EEXIST' || code === 'EISDIR' ? { ...wire, code: 'TARGET_EXISTS' } : wire;
 }

@@ -1,5 +1,5 @@
 /** Operations on the target of a restore, for any thread. */
-import { systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
+import { meant, systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
 import { displayName, InodeFlag } from '../model/index.js';
 import { type FailedAttribute, OpenKind, type System } from '../system/index.js';
 
@@ -62,15 +62,17 @@ export function immutableTarget(
   }
 }
 
+/** Codes of a target that may not be written. */
+const REFUSED: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EROFS']);
+
 /**
- * Returns the error of one entry of a restore; a refused write is an error of the target. `place` is the restore's
- * target.
+ * Returns the error of one entry of a restore; `place` is the restore's target, which a refused write names.
  */
 export function targetError(error: unknown, place: Buffer): WireError {
-  const wire = toWire(error);
-  if (wire.code !== 'STORE_NOT_WRITABLE') return wire;
+  const wire = toWire(meant('writeTarget', error));
+  if (!REFUSED.has(systemCode(error) ?? '')) return wire;
   const message = `${wire.message} (restoring to ${displayName(place)})`;
-  return { ...wire, code: 'TARGET_NOT_WRITABLE', message };
+  return { ...wire, message };
 }
 
 /** Returns the error of an attribute that could not be set on a restored file. */

@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { ExecutionContext, TestFn } from 'ava';
 import anyTest from 'ava';
 import type { History, HistoryEntry } from '../../src/history/index.js';
-import { EntryType } from '../../src/model/index.js';
+import { contentIdOf, EntryType } from '../../src/model/index.js';
 import { codeOf, rejectedCode } from '../helpers/codes.js';
 import {
   BROKEN_OFF,
@@ -455,7 +455,7 @@ function contentsSuite(ask: Ask): void {
       const swapped = await history.locate([two, one]);
       t.deepEqual(both, swapped.toReversed());
       t.true(both.every((pieces) => pieces !== undefined && pieces.length > 0));
-      t.deepEqual(await history.locate([{ contentId: 987_654_321 }]), [undefined]);
+      t.deepEqual(await history.locate([{ contentId: contentIdOf(987_654_321) }]), [undefined]);
       t.deepEqual(await history.locate([]), []);
       const sizes = both[1]!.map(({ sizeBytes }) => sizeBytes);
       t.is(

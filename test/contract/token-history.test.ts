@@ -1,7 +1,7 @@
 /** Tests of `TokenHistory` in src/history/remote/token-history.ts, for a client that encrypts and one that does not. */
 import path from 'node:path';
 import test from 'ava';
-import { type RightName, RIGHTS } from '../../src/model/index.js';
+import { contentIdOf, type RightName, RIGHTS } from '../../src/model/index.js';
 import { removeAccount } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { rejectedCode } from '../helpers/codes.js';
@@ -64,7 +64,7 @@ function tokenHistorySuite(isEncrypting: boolean): void {
     t.is(await rejectedCode(opened.clients()), 'NOT_PERMITTED');
     t.is(await rejectedCode(opened.history.sets()), 'NOT_PERMITTED', 'the session has ended');
     const { history } = (await open(['list', 'admin'])).opened;
-    t.is(await rejectedCode(history.locate([{ contentId: 1 }])), 'NOT_PERMITTED');
+    t.is(await rejectedCode(history.locate([{ contentId: contentIdOf(1) }])), 'NOT_PERMITTED');
     for (const one of [opened.history, history]) one.close();
   });
 

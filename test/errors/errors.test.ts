@@ -105,7 +105,7 @@ test('errors of the system and of SQLite become ours, with the original code', (
     ENOSPC: 'DISK_FULL',
     EDQUOT: 'DISK_FULL',
     SQLITE_FULL: 'DISK_FULL',
-    EROFS: 'STORE_NOT_WRITABLE',
+    EROFS: 'ACCESS_REFUSED',
     SQLITE_BUSY_SNAPSHOT: 'CLIENT_BUSY',
     SQLITE_CORRUPT_VTAB: 'CATALOG_DAMAGED',
     EIO: 'IO_FAILED',

@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Credit } from '../../src/transport/index.js';
+import { requireListedStatus } from './exit-statuses.js';
 import { ownEnvironment, runHere, type ToolHere } from './in-process.js';
 import { memoryFolder } from './scratch.js';
 
@@ -57,8 +58,12 @@ export class Running {
   private outcome: Outcome | undefined;
   private readonly child: ChildProcess;
   private readonly line: string;
+  private readonly tool: Tool;
+  private readonly args: readonly string[];
 
   constructor(tool: Tool, args: readonly string[], options: CommandOptions = {}) {
+    this.tool = tool;
+    this.args = args;
     this.line = `${tool} ${args.join(' ')}`;
     const inside = options.mountsOf === undefined ? [] : among(options.mountsOf);
     const words = [...inside, path.join(BIN, tool), ...inlineWords(tool, args), ...args];
@@ -96,7 +101,12 @@ export class Running {
         clearTimeout(timer);
         const { stdout, stderr } = this;
         this.outcome = { status, signal, stdout, stderr };
-        resolve(this.outcome);
+        try {
+          requireListedStatus(this.tool, this.args, status, stderr);
+          resolve(this.outcome);
+        } catch (error) {
+          reject(error);
+        }
       });
     });
   }
@@ -209,6 +219,7 @@ export async function run(
         ...options.env,
       }),
     );
+    requireListedStatus(tool, args, status, stderr);
     return { status, signal: null, stdout, stderr };
   }
   await places.take(1);

@@ -26,13 +26,15 @@ export interface SeenQuery {
 }
 
 const DECLARED: Readonly<Record<string, readonly string[]>> = {
-  INTEGER: ['integer', 'bigint'],
+  INTEGER: ['integer', 'bigint', 'content', 'record'],
   TEXT: ['text'],
   BLOB: ['blob'],
 };
 
 const IS: Readonly<Record<string, (value: unknown) => boolean>> = {
   integer: (value) => Number.isSafeInteger(value),
+  content: (value) => Number.isSafeInteger(value),
+  record: (value) => Number.isSafeInteger(value),
   bigint: (value) => typeof value === 'bigint',
   real: (value) => Number.isFinite(value),
   text: (value) => typeof value === 'string',
@@ -110,7 +112,10 @@ function baseOf(kind: ColumnKind): string {
 
 function isMixed(kinds: readonly ColumnKind[]): boolean {
   const bases = kinds.map(baseOf);
-  return bases.includes('integer') && bases.includes('bigint');
+  return (
+    bases.includes('bigint') &&
+    bases.some((base) => DECLARED['INTEGER']!.includes(base) && base !== 'bigint')
+  );
 }
 
 /** True if the column of a table may be NULL and the query does not leave NULL out. */

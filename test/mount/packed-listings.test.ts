@@ -2,7 +2,7 @@
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { History, HistoryEntry } from '../../src/history/index.js';
-import { type Entry, EntryType, RowFlag, RowReader } from '../../src/model/index.js';
+import { contentIdOf, type Entry, EntryType, RowFlag, RowReader } from '../../src/model/index.js';
 import {
   endAfter,
   fetchPages,
@@ -83,7 +83,8 @@ function fill(catalog: Catalog, choose: Choose, entries: number, directory = DIR
     const kind = anyKind(choose);
     const isDirectory = kind.type === EntryType.directory;
     const childId = isDirectory ? 100 + entry + choose(3) * 2 ** 33 : undefined;
-    const contentId = kind.type === EntryType.file && choose(3) > 0 ? 1 + choose(5) : undefined;
+    const contentId =
+      kind.type === EntryType.file && choose(3) > 0 ? contentIdOf(1 + choose(5)) : undefined;
     const version = { set: SET, directory, contentId, childId, isNew: false };
     putRow(catalog, version, new RowReader(rowOf(name, kind)), 0);
   }

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { asTardisError } from '../../src/errors/index.js';
-import { nodeSystem } from '../../src/system/index.js';
+import { guardDirectory, nodeSystem } from '../../src/system/index.js';
 import { scratch } from '../helpers/scratch.js';
 
 const { files } = nodeSystem();
@@ -49,4 +49,36 @@ test('a file that is closed is named no more', async (t) => {
   files.close(fd);
   const message = messageOf(() => files.read(fd, Buffer.alloc(1), 0, 1, 0));
   t.false(message.includes(file), message);
+});
+
+test('a refused call means what its directory is used for, and whether it reads or writes', async (t) => {
+  const home = scratch(t);
+  const codeOf = (work: () => unknown): string => asTardisError(t.throws(work)).code;
+  const one = '/sys/kernel'; // a place where nobody may create anything
+  const attempt = (): void => files.makeDirectory(path.join(one, 'tardis-test'));
+  t.is(codeOf(attempt), 'ACCESS_REFUSED');
+  guardDirectory(one, one, 'cache');
+  t.is(codeOf(attempt), 'CACHE_NOT_WRITABLE');
+  guardDirectory(one, one);
+  t.is(codeOf(attempt), 'STORE_NOT_WRITABLE');
+  t.is(
+    codeOf(() => files.open(path.join(one, 'tardis-test'), 'create')),
+    'STORE_NOT_WRITABLE',
+  );
+  t.is(
+    codeOf(() => files.unlink(path.join(one, 'notes'))),
+    'STORE_NOT_WRITABLE',
+  );
+  // The directory itself counts, too, and a failure of an open file is one of its place.
+  const file = path.join(home, 'file');
+  fs.writeFileSync(file, '');
+  t.is(
+    codeOf(() => files.list(file)),
+    'ACCESS_REFUSED',
+  );
+  guardDirectory(file);
+  t.is(
+    codeOf(() => files.list(file)),
+    'STORE_UNSAFE',
+  );
 });

@@ -14,6 +14,7 @@ import {
   webImports,
 } from './imports.js';
 import { filesOfHouse, linesMatching, ROOT } from './house.js';
+import { idleArrows, importsAbove, unknownCircles } from './parts.js';
 import { longFunctions } from './functions.js';
 import { oddOpenings, oddSentences, oldNames, oldWords } from './words.js';
 
@@ -57,6 +58,20 @@ function tooLong(among: readonly string[], maxLines: number): string[] {
 test('imports point one way, and go through the index of a folder', (t) => {
   const found = typescript.flatMap((file) => forbiddenImports(file, read(file)));
   expectNone(t, found, 'Move what both need to a lower folder, or export it from the index:');
+});
+
+test('the parts of a room import only lower ones, and no arrow is idle', (t) => {
+  const found = sources.flatMap((file) => importsAbove(file, read(file)));
+  expectNone(t, found, 'Move what both need to a lower part (test/tidy/parts.ts):');
+  expectNone(t, idleArrows(sources, read), 'Nothing imports these; remove them from the table:');
+  expectNone(t, unknownCircles(), 'These lead back to themselves:');
+  // An arrow that is not in the table is found, of types too, and no other.
+  const arrows = (file: string, text: string): number => importsAbove(file, text).length;
+  t.is(arrows('src/store/layout/a.ts', "import type { A } from '../packs/a.js';"), 1);
+  t.is(arrows('src/store/packs/a.ts', "export { a } from '../layout/a.js';"), 0);
+  t.is(arrows('src/server/limits/a.ts', "const a = await import('../login/a.js');"), 1);
+  t.is(arrows('src/store/layout/a.ts', "import { a } from './b.js';"), 0);
+  t.is(arrows('src/store/index.ts', "import { a } from './packs/a.js';"), 0);
 });
 
 test('the drawing of the rooms has each of them above those that it may import', (t) => {

@@ -3,7 +3,17 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { rowsOf, type Settings, splitWords, type Tool, TOOLS } from '../../src/config/index.js';
-import { checkUsage, HELP, helpText, sonicHelpText, toolCommand } from '../../src/tools/index.js';
+import { ERROR_TABLE } from '../../src/errors/index.js';
+import {
+  checkUsage,
+  HELP,
+  helpText,
+  sonicHelpText,
+  statusesOf,
+  statusNote,
+  toolCommand,
+} from '../../src/tools/index.js';
+import { requireListedStatus } from '../helpers/exit-statuses.js';
 import { succeed } from '../helpers/commands.js';
 import { scratch } from '../helpers/scratch.js';
 
@@ -80,13 +90,32 @@ test('help has every option, in lines that fit, with its examples behind', (t) =
       t.is(isShown, isUnlisted !== true, `${tool} ${name}`);
     }
     for (const { line } of HELP[tool].examples) t.true(reported.includes(`\n  ${line}\n`), line);
-    for (const line of helpText(HELP[tool]).split('\n')) t.true(line.length <= 110, line);
+    for (const line of helpText(tool).split('\n')) t.true(line.length <= 110, line);
     const options = reported.slice(reported.indexOf('\nOptions:'), reported.indexOf('\nExamples:'));
     const lines = options.split('\n').filter((line) => line.startsWith('  '));
     t.true(lines.length > 0);
     for (const line of lines) t.true(line.length <= 80, `${tool}: ${line}`);
   }
   t.true(sonicHelpText().includes('\n  sonic rebuild '));
+});
+
+test('help lists every exit status that a command can end with', (t) => {
+  for (const tool of TOOLS) {
+    const listed = Object.keys(statusesOf(tool)).map(Number);
+    for (const [code, { kind, exitStatus }] of Object.entries(ERROR_TABLE)) {
+      if (kind !== 'partial') t.true(listed.includes(exitStatus), `${tool}: ${code}`);
+    }
+    const shown = helpText(tool).replaceAll('\n', ' ');
+    t.true(shown.endsWith(statusNote(tool)), tool);
+    for (const status of listed) t.regex(statusNote(tool), new RegExp(`[:,] ${status} \\w`), tool);
+  }
+  // The tests of commands hold what they run to these lists.
+  t.notThrows(() => requireListedStatus('lstardis', ['-l'], 3, ''));
+  t.notThrows(() => requireListedStatus('sonic', ['check', '-l'], null, ''));
+  t.throws(() => requireListedStatus('sonic', ['create'], 3, ''), {
+    message: /status 3: sonic create/,
+  });
+  t.throws(() => requireListedStatus('tardiff', [], 3, ''));
 });
 
 /** Returns the help of a command up to its notes. */

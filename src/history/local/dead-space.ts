@@ -1,5 +1,11 @@
 /** Measures the space that no listed set needs, and the space that only sets before the newest complete one need. */
-import type { ContentId, PackNumber, RecordId } from '../../model/index.js';
+import {
+  type ContentId,
+  NO_CONTENT,
+  NO_RECORD_ID,
+  type PackNumber,
+  type RecordId,
+} from '../../model/index.js';
 import path from 'node:path';
 import { addRests, type Catalog, type IdSet } from '../../store/catalog/index.js';
 import {
@@ -66,7 +72,7 @@ export async function measureDeadSpace(
   /** Bytes of the records in each pack, and how many of them are needed. */
   const records = new Map<PackNumber, { bytes: number; needed: number }>();
   let olderBytes = 0;
-  for (let after: RecordId = 0; ; ) {
+  for (let after: RecordId = NO_RECORD_ID; ; ) {
     const page = catalog.gc.records(after, SLICE_ROWS);
     for (const [recordId, kind, pack, , bytes, rawBytes] of page) {
       const shareOf = (used: number | undefined): number => {
@@ -92,7 +98,7 @@ async function usesOf(catalog: Catalog, shown: ShownContents, breathe: Breathe):
   const add = (uses: Map<RecordId, number>, recordId: RecordId, bytes: number): void => {
     uses.set(recordId, (uses.get(recordId) ?? 0) + Math.max(1, bytes));
   };
-  for (let after: ContentId = 0; ; ) {
+  for (let after: ContentId = NO_CONTENT; ; ) {
     const page = catalog.gc.contentUses(after, SLICE_ROWS);
     for (const [contentId, recordId, sizeBytes] of page) {
       if (recordId === null) continue;

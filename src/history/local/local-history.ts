@@ -19,7 +19,7 @@ import {
   type SetNote,
 } from '../../store/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
-import { type DirectoryId, metadataFault, type SetNumber } from '../../model/index.js';
+import { type DirectoryId, metadataFault, NO_CONTENT, type SetNumber } from '../../model/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
 import { Access } from './access.js';
 import { explainedHistory } from '../explained-history.js';
@@ -360,7 +360,7 @@ class LocalHistory implements History {
   }
 
   async locate(contents: readonly RequestedContent[]): Promise<ContentLocation[]> {
-    return contents.map(({ contentId = 0 }) =>
+    return contents.map(({ contentId = NO_CONTENT }) =>
       this.locator.locate(this.reading().contents, contentId),
     );
   }

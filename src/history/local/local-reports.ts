@@ -8,13 +8,14 @@ import {
   type NamedVersion,
   ROOTS_DIRECTORY,
 } from '../../store/catalog/index.js';
-import type {
-  ClientConfig,
-  ClientSetting,
-  ContentId,
-  DirectoryId,
-  RootNumber,
-  SetNumber,
+import {
+  type ClientConfig,
+  type ClientSetting,
+  type ContentId,
+  type DirectoryId,
+  NO_CONTENT,
+  type RootNumber,
+  type SetNumber,
 } from '../../model/index.js';
 import { type Backend, type ClientDirectory, PACKS_PREFIX, RecordKind } from '../../store/index.js';
 import { yieldRegularly, type Files } from '../../system/index.js';
@@ -277,7 +278,7 @@ export class LocalReports implements Reports {
   /** Counts the stored contents and their bytes, each content once. */
   private async contents(breathe: () => Promise<void> | undefined) {
     let [contents, contentBytes, deltas] = [0, 0, 0];
-    for (let after: ContentId = 0; ; ) {
+    for (let after: ContentId = NO_CONTENT; ; ) {
       const page = this.catalog().reports.stored(after, SLICE_ROWS);
       for (const [, sizeBytes, kind] of page) {
         contents += 1;

@@ -1,5 +1,5 @@
 /** Codecs of questions about contents: digests, bytes of objects, and deltas on a version that the reader has. */
-import { DIGEST_BYTES } from '../../model/index.js';
+import { contentIdOf, DIGEST_BYTES } from '../../model/index.js';
 import { isObjectName } from '../../store/index.js';
 import { type Body, MAX_PAGE_ENTRIES, MAX_READ_BYTES } from '../../transport/index.js';
 import type { FoundContent } from '../history.js';
@@ -28,7 +28,7 @@ export const FOUND: Coder<readonly FoundContent[], Body<'digestsAre'>, unknown> 
     const isWhole = isParallel(contents, digests, sizes);
     if (!isWhole || digests.some(({ length }) => length !== DIGEST_BYTES)) throw odd('digests');
     return contents.map((contentId, index) => ({
-      contentId,
+      contentId: contentIdOf(contentId),
       digest: digests[index]!,
       sizeBytes: sizes[index]!,
     }));

@@ -7,6 +7,7 @@ import { TardisError } from '../../errors/index.js';
 import {
   BytesBuilder,
   checkRows,
+  contentIdOf,
   forEachRow,
   isEntryName,
   joinRow,
@@ -67,7 +68,7 @@ export function entriesFromWire({ rows: bytes, numbers }: Fields): HistoryEntry[
       firstSet: firstSet!,
       lastSet: given(lastSet),
       flags: isDamaged ? 0 : flags,
-      contentId: given(contentId),
+      contentId: contentId === NONE ? undefined : contentIdOf(contentId!),
       childId: given(childId),
       metadata: metadataOf(rows, at),
       digest: rows.hasDigest(at) ? Buffer.from(rows.digest(at)) : undefined,

@@ -9,7 +9,7 @@
  */
 import { applyEvent, breakDependants, type RecordUse } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
-import { formatBytes, type PackNumber, type RecordId } from '../../model/index.js';
+import { formatBytes, NO_RECORD_ID, type PackNumber, type RecordId } from '../../model/index.js';
 import { buildEvent, packName, type StoreEvent } from '../../store/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import type { Headroom } from './headroom.js';
@@ -292,7 +292,7 @@ class Compaction {
     const { catalog } = this.store;
     const { breathe, needed } = this.options;
     const used = await measureRecords(catalog, breathe, needed);
-    for (let after: RecordId = 0; ; ) {
+    for (let after: RecordId = NO_RECORD_ID; ; ) {
       const page = catalog.gc.records(after, SLICE_ROWS);
       for (const [recordId, , pack, position] of page) {
         if (!goes(pack, position) || !used.has(recordId)) continue;

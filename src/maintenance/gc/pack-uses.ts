@@ -1,5 +1,5 @@
 /** Measures the needed part of each pack, and the bytes that a rewrite of the pack would write and free. */
-import type { PackNumber, RecordId } from '../../model/index.js';
+import { NO_RECORD_ID, type PackNumber, type RecordId } from '../../model/index.js';
 import { hasLog, missingIn, type RecordUse } from '../../store/catalog/index.js';
 import {
   type Backend,
@@ -49,7 +49,7 @@ export async function measurePacks(
 ): Promise<PackUse[]> {
   const { gc } = store.catalog;
   const uses = await emptyUses(store);
-  for (let after: RecordId = 0; ; ) {
+  for (let after: RecordId = NO_RECORD_ID; ; ) {
     const page = gc.records(after, SLICE_ROWS);
     for (const record of page) {
       const use = uses.get(record[2]);

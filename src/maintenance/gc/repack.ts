@@ -11,6 +11,7 @@ import {
   type ContentKeys,
   DIGEST_BYTES,
   digestKey,
+  NO_RECORD_ID,
   type PackNumber,
   type SchemeNumber,
 } from '../../model/index.js';
@@ -213,7 +214,7 @@ export async function proveFrame(
   { location, recordBytes, digests }: RepackedFrame,
 ): Promise<void> {
   const { pack, position } = location;
-  const use: RecordUse = [0, 0, pack, position, recordBytes, 0];
+  const use: RecordUse = [NO_RECORD_ID, 0, pack, position, recordBytes, 0];
   const { header, index, raw } = await readFrame(backend, tools, use);
   const left = new Set(digests.map((digest) => digestKey(digest)));
   for (const { digest, sizeBytes, offset } of readFrameIndex(header, index)) {

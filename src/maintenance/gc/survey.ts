@@ -2,7 +2,7 @@
  * Finds the data that a store still needs: contents that a version names, contents on which those depend, and the used
  * part of each record. It reads every row once, in slices. No set is open during this, so the rows do not change.
  */
-import type { ContentId, RecordId } from '../../model/index.js';
+import { type ContentId, NO_CONTENT, type RecordId } from '../../model/index.js';
 import {
   addRests,
   type Catalog,
@@ -53,7 +53,7 @@ export async function measureRecords(
 ): Promise<ReadonlyMap<RecordId, number>> {
   const counts = (contentId: ContentId): boolean => needed?.has(contentId) ?? true;
   const used = new Map<RecordId, number>();
-  for (let after: ContentId = 0; ; ) {
+  for (let after: ContentId = NO_CONTENT; ; ) {
     const page = catalog.gc.contentUses(after, SLICE_ROWS);
     for (const [contentId, recordId, sizeBytes] of page) {
       if (recordId !== null && counts(contentId))

@@ -1,5 +1,11 @@
 /** Sweep: deletes versions that no set shows, then unneeded contents, records and directories. */
-import type { ContentId, DirectoryId, RecordId } from '../../model/index.js';
+import {
+  type ContentId,
+  type DirectoryId,
+  NO_CONTENT,
+  NO_RECORD_ID,
+  type RecordId,
+} from '../../model/index.js';
 import { type EntryKey, FIRST_ENTRY, IdSet } from '../../store/catalog/index.js';
 import { buildEvent, objectName } from '../../store/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
@@ -70,7 +76,7 @@ export async function dropLost(store: StoreWriter, needed: IdSet, pace: Pace): P
   const rests = new IdSet();
   for (const [, rest] of gc.needs()) rests.add(rest);
   let deleted = 0;
-  for (let after: ContentId = 0; ; ) {
+  for (let after: ContentId = NO_CONTENT; ; ) {
     const page = gc.contentUses(after, SLICE_ROWS);
     for (const [contentId, recordId] of page) {
       if (recordId !== null || needed.has(contentId) || rests.has(contentId)) continue;
@@ -101,7 +107,7 @@ async function dropContents(
     }
     await store.checkpoint();
   };
-  for (let after: ContentId = 0; ; ) {
+  for (let after: ContentId = NO_CONTENT; ; ) {
     const page = gc.contentUses(after, SLICE_ROWS);
     for (const [contentId] of page) {
       if (needed.has(contentId)) continue;
@@ -126,7 +132,7 @@ async function dropContents(
 async function dropRecords(store: StoreWriter, pace: Pace): Promise<void> {
   const { catalog } = store;
   const used = await measureRecords(catalog, pace.breathe);
-  for (let after: RecordId = 0; ; ) {
+  for (let after: RecordId = NO_RECORD_ID; ; ) {
     const page = catalog.gc.records(after, SLICE_ROWS);
     for (const [recordId] of page) if (!used.has(recordId)) catalog.gc.dropRecord(recordId);
     if (page.length < SLICE_ROWS) return;

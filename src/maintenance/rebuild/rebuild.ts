@@ -26,6 +26,6 @@ export async function rebuildCatalog(
     return await rebuildFromPacks(system, directory, options);
   } catch (error) {
     const explained = new Reserve(system, directory.path, {}).explain(error);
-    throw asTardisError(explained, `rebuilding ${directory.catalogPath}`);
+    throw asTardisError(explained, `rebuilding ${directory.catalogPath}`, 'writeStore');
   }
 }

@@ -27,6 +27,7 @@ import {
   decodeParts,
   DIGEST_BYTES,
   encodeParts,
+  NO_CONTENT,
   partsDigest,
 } from '../../model/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
@@ -80,7 +81,7 @@ export class ContentMover {
   /** Old contents that cannot be read, or do not match their digest. */
   private readonly lost = new Set<ContentId>();
   private sinceCheckpoint = 0;
-  private lastContent: ContentId = 0;
+  private lastContent: ContentId = NO_CONTENT;
   private readonly locator = new Locator();
   private readonly reader: RecordReader;
   private readonly streams: StreamMover;

@@ -22,6 +22,7 @@ import {
   type ContentId,
   decodeParts,
   DIGEST_BYTES,
+  NO_CONTENT,
   partsDigest,
   Scheme,
 } from '../../model/index.js';
@@ -86,7 +87,7 @@ export class RecordCopier implements CopiedDigests {
    */
   async copy(needed: IdSet, signal: AbortSignal, onContent: () => void): Promise<void> {
     const { history } = this.old.catalog;
-    for (let after: ContentId = 0; ; ) {
+    for (let after: ContentId = NO_CONTENT; ; ) {
       const page = history.contents(after, PAGE_CONTENTS);
       for (const { contentId } of page) {
         throwIfAborted(signal);
@@ -97,7 +98,7 @@ export class RecordCopier implements CopiedDigests {
       if (page.length < PAGE_CONTENTS) break;
       after = page.at(-1)!.contentId;
     }
-    for (let after: ContentId = 0; ; ) {
+    for (let after: ContentId = NO_CONTENT; ; ) {
       const page = history.signatures(after, PAGE_CONTENTS);
       for (const signature of page) {
         throwIfAborted(signal);

@@ -160,4 +160,5 @@ const LOCK_REFUSED: ReadonlySet<string> = new Set([
   'CLIENT_BUSY',
   'STORE_NOT_WRITABLE',
   'STORE_NOT_READABLE',
+  'CACHE_NOT_WRITABLE',
 ]);

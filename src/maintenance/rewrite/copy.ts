@@ -5,7 +5,13 @@
  */
 import { applyEvent, type BackupSet } from '../../store/catalog/index.js';
 import { Opened } from '../../errors/index.js';
-import { areSameMarks, type ContentId, type SetMarks, type SetNumber } from '../../model/index.js';
+import {
+  areSameMarks,
+  type ContentId,
+  NO_CONTENT,
+  type SetMarks,
+  type SetNumber,
+} from '../../model/index.js';
 import { buildEvent, type ClientDirectory, type StoreEvent } from '../../store/index.js';
 import {
   requireNoSecond,
@@ -275,7 +281,7 @@ class Run implements Disposable {
   private addMissing(needed: { has(id: ContentId): boolean; add(id: ContentId): void }): number {
     const { contents } = this.ends.store.catalog;
     let added = 0;
-    for (let after: ContentId = 0; ; ) {
+    for (let after: ContentId = NO_CONTENT; ; ) {
       const page = contents.missing(after, PAGE_CONTENTS);
       for (const { digest } of page) {
         const found = this.old.catalog.contents.find(digest);

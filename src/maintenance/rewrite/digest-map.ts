@@ -35,7 +35,7 @@ export class DigestMap {
       return new DigestMap(database);
     } catch (error) {
       database?.close();
-      throw asTardisError(error, `opening ${file}`);
+      throw asTardisError(error, `opening ${file}`, 'writeStore');
     }
   }
 

@@ -294,7 +294,7 @@ export class Generations {
       this.removeTree(this.second.path, onRemoved);
       await this.files.syncDirectory(this.store);
     } catch (error) {
-      throw asTardisError(error, `removing ${this.second.path}`);
+      throw asTardisError(error, `removing ${this.second.path}`, 'writeStore');
     }
   }
 

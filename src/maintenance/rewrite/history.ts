@@ -15,6 +15,7 @@ import {
 import { TardisError, throwIfAborted } from '../../errors/index.js';
 import {
   BytesBuilder,
+  type ContentId,
   type DirectoryId,
   type ForgetRequest,
   joinRow,
@@ -37,7 +38,7 @@ import { pages } from './pages.js';
 const PAGE_ENTRIES = 2048;
 const PAGE_DIRECTORIES = 1024;
 const NOTHING: Buffer = Buffer.alloc(0);
-const NO_CONTENTS: ReadonlyMap<string, number> = new Map();
+const NO_CONTENTS: ReadonlyMap<string, ContentId> = new Map();
 /** Flags of a row that may change without a new version of the entry. */
 const LOOSE_FLAGS = RowFlag.unsettled | RowFlag.changedWhileRead;
 const ROW_HINT_BYTES = 256;

@@ -8,7 +8,7 @@ import { Access, type History, openHistoryIn } from '../../history/index.js';
 import { Catalog, ForgettingCopy, recoverCatalog } from '../../store/catalog/index.js';
 import type { Keyring } from '../../crypto/index.js';
 import { asTardisError, Opened, TardisError } from '../../errors/index.js';
-import { type ContentId, type ForgetRequest, formatBytes } from '../../model/index.js';
+import { type ContentId, type ForgetRequest, formatBytes, NO_CONTENT } from '../../model/index.js';
 import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
 import { requireSoundCatalog } from '../gc/index.js';
 import { type ClientDirectory, mediumOf, newestKeys, type SwitchState } from '../../store/index.js';
@@ -225,7 +225,7 @@ class Run {
   static async open(
     system: System,
     request: RewriteRequest,
-    verifiedUpTo: ContentId = 0,
+    verifiedUpTo: ContentId = NO_CONTENT,
   ): Promise<Run> {
     const { generations, oldKeyring, limits, forgotten } = request;
     const { first, second } = generations;

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { applyContentRecord } from '../../store/catalog/index.js';
 import { fetchHead, fetchRecord, type RecordPlace } from '../../delta/index.js';
 import { TardisError } from '../../errors/index.js';
-import { contentDigest } from '../../model/index.js';
+import { contentDigest, NO_CONTENT } from '../../model/index.js';
 import { type StoreWriter, IncomingStream, type StreamStart } from '../../store/writer/index.js';
 import {
   buildChunk,
@@ -155,7 +155,7 @@ export class StreamMover {
     const { fileSizeBytes } = index;
     const start = { kind, codec, fileSizeBytes, cipher: cipher?.head };
     if (known?.basis === undefined) return start;
-    const contentId = this.store.catalog.contents.find(known.basis)?.contentId ?? 0;
+    const contentId = this.store.catalog.contents.find(known.basis)?.contentId ?? NO_CONTENT;
     return { ...start, basis: { digest: known.basis, contentId }, isPart: isPart(index) };
   }
 

@@ -20,6 +20,7 @@ import {
   type DirectoryId,
   mappedMarks,
   METADATA_FLAGS_AT,
+  NO_CONTENT,
   type RootNumber,
   RowFlag,
   SEAL_BYTES,
@@ -42,7 +43,7 @@ export class Verifier {
   /** Number of contents that were read and matched their digests. */
   contents = 0;
   /** Id of the last content that was read. */
-  lastContent: ContentId = 0;
+  lastContent: ContentId = NO_CONTENT;
   private readonly locator = new Locator();
   private readonly breathe = yieldRegularly();
   private readonly reader: RecordReader;

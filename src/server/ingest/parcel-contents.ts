@@ -1,5 +1,5 @@
 /** Contents that a parcel brought, with their ids. */
-import { type ContentId, DIGEST_BYTES, digestKey } from '../../model/index.js';
+import { type ContentId, contentIdOf, DIGEST_BYTES, digestKey } from '../../model/index.js';
 import { FRAME_ENTRY_BYTES } from '../../store/index.js';
 
 /** A frame whose contents have consecutive ids. */
@@ -32,7 +32,7 @@ export class ParcelContents {
     const ids = new Float64Array(entries.length / FRAME_ENTRY_BYTES);
     let at = 0;
     for (const { index, firstId } of this.frames) {
-      for (let id = firstId; id < firstId + index.length / FRAME_ENTRY_BYTES; id += 1) {
+      for (let id: number = firstId; id < firstId + index.length / FRAME_ENTRY_BYTES; id += 1) {
         ids[at] = id;
         at += 1;
       }
@@ -57,7 +57,7 @@ export class ParcelContents {
     for (const { index, firstId } of this.frames) {
       for (let at = 0; at < index.length; at += FRAME_ENTRY_BYTES) {
         const digest = index.subarray(at, at + DIGEST_BYTES);
-        ids.set(digestKey(digest), firstId + at / FRAME_ENTRY_BYTES);
+        ids.set(digestKey(digest), contentIdOf(firstId + at / FRAME_ENTRY_BYTES));
       }
     }
     return ids;

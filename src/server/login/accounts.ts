@@ -217,7 +217,7 @@ function readAccount(
     bytes = readStart(files, file, MAX_ACCOUNT_BYTES) ?? Buffer.alloc(0);
   } catch (error) {
     // The clients of an unreadable account are unknown, so the file is only reported.
-    onFault(asTardisError(error, `reading ${shownFile(name)}`));
+    onFault(asTardisError(error, `reading ${shownFile(name)}`, 'readStore'));
     return undefined;
   }
   const parsed = parseAccount(name, bytes.toString('utf8'));

@@ -7,7 +7,7 @@ import { Opened, TardisError } from '../../errors/index.js';
 import { type ClientDirectory, mediumOf } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { isQuestion, type MessageName } from '../../transport/index.js';
-import { overviewBeside } from '../client-overview.js';
+import { overviewBeside } from './client-overview.js';
 import { BackgroundJobs, type JobLimits } from '../jobs/background-jobs.js';
 import { forgetHandlers, type PurgeRights, setHandlers } from './change-handlers.js';
 import { ReaderDeltas } from './delta-maker.js';

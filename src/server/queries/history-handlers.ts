@@ -1,4 +1,5 @@
 /** Handlers of questions about a client's history: sets, entries, contents and reports. */
+import { contentIdOf } from '../../model/index.js';
 import {
   type ClientOverview,
   type Handlers,
@@ -36,7 +37,7 @@ export function entryReaders(
     readVersions: ({ path }) => history.versions(path),
     readDigests: ({ prefix, limit }) => history.findContents(prefix, limit),
     readPlaces: ({ contents }) =>
-      history.locate(contents.map((contentId) => ({ contentId, digest: undefined }))),
+      history.locate(contents.map((id) => ({ contentId: contentIdOf(id), digest: undefined }))),
   };
 }
 

@@ -1,5 +1,5 @@
 /** State of a client: its newest complete set, and figures of its store. Read from the catalog, without a lock. */
-import type { SetNumber } from '../../model/index.js';
+import { contentIdOf, NO_CONTENT, type SetNumber } from '../../model/index.js';
 import { type BackupSet, Catalog } from '../../store/catalog/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
@@ -71,10 +71,11 @@ function goodSet(set: BackupSet | undefined): GoodSet | undefined {
 async function countDamaged({ damageCounts }: Catalog): Promise<number> {
   const breathe = yieldRegularly();
   let damaged = 0;
-  let from = damageCounts.nextContent(0);
+  let from = damageCounts.nextContent(NO_CONTENT);
   while (from !== undefined) {
-    damaged += damageCounts.between(from, from + COUNT_SLICE);
-    from = damageCounts.nextContent(from + COUNT_SLICE);
+    const end = contentIdOf(from + COUNT_SLICE);
+    damaged += damageCounts.between(from, end);
+    from = damageCounts.nextContent(end);
     await breathe();
   }
   return damaged;

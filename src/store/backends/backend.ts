@@ -2,7 +2,7 @@
  * Storage of records. The interface is small, and states what each method guarantees. So the same store can use a
  * directory, memory or an object store. One contract suite (test/contract) runs against all backends.
  *
- * Names are relative and are made by src/store/client/layout.ts only. Appending is synchronous (into a buffer, file or
+ * Names are relative and are made by src/store/layout/layout.ts only. Appending is synchronous (into a buffer, file or
  * staging place of the backend's choice); operations that may wait for a medium are asynchronous. Nothing is durable
  * before the writer's `sync` has resolved.
  */

@@ -6,9 +6,9 @@ import path from 'node:path';
 import { systemCode, TardisError } from '../../errors/index.js';
 import type { Files } from '../../system/index.js';
 import type { MendableBackend, ObjectWriter } from './backend.js';
-import { readFormat } from '../client/format-file.js';
-import { INCOMING_DIRECTORY, parityName } from '../client/layout.js';
-import { unreadable } from '../packs/unreadable.js';
+import { readFormat } from '../layout/format-file.js';
+import { INCOMING_DIRECTORY, parityName } from '../layout/layout.js';
+import { unreadable } from './unreadable.js';
 
 /** Maximum number of descriptors for reading that are kept open. */
 const MAX_OPEN_READERS = 64;

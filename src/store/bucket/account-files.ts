@@ -5,11 +5,11 @@
  */
 import { TardisError } from '../../errors/index.js';
 import { readStart, type System } from '../../system/index.js';
-import { isClientName } from '../client/client-name.js';
+import { isClientName } from '../layout/client-name.js';
 import type { ObjectStore } from '../objects/index.js';
 import { type BucketAccess, bucketAt } from './bucket-access.js';
 import { keepRecord, keptFile } from './kept-records.js';
-import { ACCOUNT_FILES_PREFIX, chainedObject } from './names.js';
+import { ACCOUNT_FILES_PREFIX, chainedObject } from '../layout/bucket-names.js';
 import { type ChainRecord, damaged, parseChained, RecordChain } from './record-chain.js';
 import { sharedStore } from './shared-stores.js';
 

@@ -9,14 +9,14 @@ import path from 'node:path';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import { type RightName, RIGHTS } from '../../model/index.js';
 import { readStart, type System } from '../../system/index.js';
-import { isClientName } from '../client/client-name.js';
-import { readFormat } from '../client/format-file.js';
+import { isClientName } from '../layout/client-name.js';
+import { readFormat } from '../layout/format-file.js';
 import { keysetAt } from '../client/key-files.js';
-import { KNOWN_ACCOUNTS_DIRECTORY } from '../client/layout.js';
+import { KNOWN_ACCOUNTS_DIRECTORY } from '../layout/layout.js';
 import { type BucketAccess, bucketAt } from './bucket-access.js';
 import { fetchClient } from './client-object.js';
 import { keepRecord, keptFile } from './kept-records.js';
-import { accountsPrefix, chainedObject } from './names.js';
+import { accountsPrefix, chainedObject } from '../layout/bucket-names.js';
 import { type ChainRecord, damaged, parseChained, RecordChain } from './record-chain.js';
 import { sharedStore } from './shared-stores.js';
 

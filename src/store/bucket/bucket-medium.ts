@@ -10,7 +10,7 @@ import type { Backend } from '../backends/backend.js';
 import { DirectoryBackend } from '../backends/directory-backend.js';
 import { catalogFileOf, catalogOf, type ClientDirectory } from '../client/client-directory.js';
 import { DirectoryMedium } from '../client/directory-medium.js';
-import { readFormat } from '../client/format-file.js';
+import { readFormat } from '../layout/format-file.js';
 import { newestKeys } from '../client/key-files.js';
 import type { SwitchState, WriterStart } from '../client/medium.js';
 import { WRITER_ID_BYTES } from '../packs/heads.js';
@@ -20,7 +20,7 @@ import { clientBytes, fetchClient } from './client-object.js';
 import { GenerationObjects, unfinishedRewrites } from './generation-objects.js';
 import { LogBackend } from './log-backend.js';
 import { LogWriter } from './log-writer.js';
-import { clientObject, generationAfter, logPlace } from './names.js';
+import { clientObject, generationAfter, logPlace } from '../layout/bucket-names.js';
 import { ParityMaker } from './parity-maker.js';
 import { sharedStore } from './shared-stores.js';
 

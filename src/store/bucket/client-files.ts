@@ -1,10 +1,10 @@
 /** Reads and makes the object of a client, or of a generation of one: its format file and a key record. */
 import path from 'node:path';
 import { asTardisError, TardisError } from '../../errors/index.js';
-import { parseFormat } from '../client/format-file.js';
-import { keyFileNumber, FORMAT_FILE, KEYS_DIRECTORY } from '../client/layout.js';
+import { parseFormat } from '../layout/format-file.js';
+import { keyFileNumber, FORMAT_FILE, KEYS_DIRECTORY } from '../layout/layout.js';
 import type { ObjectStore } from '../objects/index.js';
-import { clientObject } from './names.js';
+import { clientObject } from '../layout/bucket-names.js';
 import { readSmall } from './small-object.js';
 
 const VERSION = 1;

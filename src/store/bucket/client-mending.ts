@@ -13,7 +13,7 @@ import {
   formatBytes,
   type NeededKeys,
   parseFormat,
-} from '../client/format-file.js';
+} from '../layout/format-file.js';
 import {
   keyNumberIn,
   lostKeys,
@@ -22,7 +22,7 @@ import {
   newestKeys,
   type StoredKeys,
 } from '../client/key-files.js';
-import { FORMAT_FILE, keyFileName, keyFileNumber, KEYS_DIRECTORY } from '../client/layout.js';
+import { FORMAT_FILE, keyFileName, keyFileNumber, KEYS_DIRECTORY } from '../layout/layout.js';
 import type { ObjectStore } from '../objects/index.js';
 import { readLabel } from '../packs/pack-label.js';
 import type { BucketAccess } from './bucket-access.js';
@@ -41,7 +41,7 @@ import {
   LOG_PREFIX,
   logPlace,
   MAX_GENERATIONS,
-} from './names.js';
+} from '../layout/bucket-names.js';
 import { sharedStore } from './shared-stores.js';
 
 const MAX_FORMAT_BYTES: number = 64 << 10;

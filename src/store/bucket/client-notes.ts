@@ -1,7 +1,7 @@
 /** Small objects of a client. Only a session that has the client's claim (log-writer.ts) replaces them. */
 import type { System } from '../../system/index.js';
 import type { BucketAccess } from './bucket-access.js';
-import { clientNote } from './names.js';
+import { clientNote } from '../layout/bucket-names.js';
 import { sharedStore } from './shared-stores.js';
 
 /** Returns the bytes of a note; undefined if there is none. */

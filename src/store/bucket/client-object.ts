@@ -5,11 +5,11 @@
 import path from 'node:path';
 import { TardisError } from '../../errors/index.js';
 import { readStart, replaceFile, type System } from '../../system/index.js';
-import { type ClientFormat, parseFormat, readFormat } from '../client/format-file.js';
+import { type ClientFormat, parseFormat, readFormat } from '../layout/format-file.js';
 import type { ClientDirectory } from '../client/client-directory.js';
 import { keyNumberIn, lostKeys, newestKeys, removeOlderKeys } from '../client/key-files.js';
 import type { ObjectStore } from '../objects/index.js';
-import { FORMAT_FILE, KEYS_DIRECTORY, keyFileName, keyFileNumber } from '../client/layout.js';
+import { FORMAT_FILE, KEYS_DIRECTORY, keyFileName, keyFileNumber } from '../layout/layout.js';
 import type { BucketAccess } from './bucket-access.js';
 import { type ClientFiles, isKeyFile, objectOfFiles, readClientFiles } from './client-files.js';
 import { requireNoRemains } from './client-remains.js';
@@ -22,7 +22,7 @@ import {
   clientOf,
   isNextGeneration,
   MAX_GENERATIONS,
-} from './names.js';
+} from '../layout/bucket-names.js';
 import { removeFolder } from './remove-folder.js';
 import { sharedStore } from './shared-stores.js';
 

@@ -4,7 +4,7 @@
  */
 import { TardisError } from '../../errors/index.js';
 import type { ObjectStore } from '../objects/index.js';
-import { clientObject, clientPrefix } from './names.js';
+import { clientObject, clientPrefix } from '../layout/bucket-names.js';
 
 /**
  * Throws FORMAT_DAMAGED if the bucket lacks the main object of a client (`clientObject`), and has others of the client.

@@ -17,8 +17,8 @@ import {
   RecordKind,
 } from '../packs/record.js';
 import type { PackRange } from '../packs/record-writer.js';
-import type { Location } from '../client/layout.js';
-import { logPack } from './names.js';
+import type { Location } from '../layout/layout.js';
+import { logPack } from '../layout/bucket-names.js';
 
 /** Maximum size of a commit object that is read. Its records are in memory while it is written, too. */
 export const MAX_COMMIT_OBJECT_BYTES: number = 256 << 20;

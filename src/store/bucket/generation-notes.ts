@@ -16,7 +16,7 @@ import {
   isSameGeneration,
   LOG_PREFIX,
   logPlace,
-} from './names.js';
+} from '../layout/bucket-names.js';
 import { sharedStore } from './shared-stores.js';
 import { readSmall } from './small-object.js';
 

@@ -21,7 +21,7 @@ import {
   logPlace,
   MAX_GENERATIONS,
   rewritesPrefix,
-} from './names.js';
+} from '../layout/bucket-names.js';
 import { sharedStore } from './shared-stores.js';
 
 const MAX_KEYS_BYTES = 64 << 10;

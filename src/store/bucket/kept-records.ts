@@ -1,7 +1,7 @@
 /** The newest records of chains (record-chain.ts) that this machine has read, each in a file of the cache. */
 import path from 'node:path';
 import { type System, writeNew } from '../../system/index.js';
-import { KNOWN_ACCOUNTS_DIRECTORY } from '../client/layout.js';
+import { KNOWN_ACCOUNTS_DIRECTORY } from '../layout/layout.js';
 import type { ChainRecord } from './record-chain.js';
 
 const ID_BYTES = 8;

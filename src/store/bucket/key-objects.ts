@@ -14,7 +14,7 @@ import {
   type StoredKeys,
 } from '../client/key-files.js';
 import type { ObjectStore } from '../objects/index.js';
-import { clientKeys } from './names.js';
+import { clientKeys } from '../layout/bucket-names.js';
 import { sharedStore } from './shared-stores.js';
 
 /** Maximum number of key records that a client can get after its first one. */

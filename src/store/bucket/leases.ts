@@ -5,10 +5,10 @@
  */
 import { asTardisError } from '../../errors/index.js';
 import { isHost, type System } from '../../system/index.js';
-import { isClientName } from '../client/client-name.js';
+import { isClientName } from '../layout/client-name.js';
 import type { ObjectStore } from '../objects/index.js';
 import type { BucketAccess } from './bucket-access.js';
-import { LEASES_PREFIX, leaseObject, nodeOf } from './names.js';
+import { LEASES_PREFIX, leaseObject, nodeOf } from '../layout/bucket-names.js';
 import { sharedStore } from './shared-stores.js';
 
 /** Maximum age of the lease of a server that counts as alive. */

@@ -5,7 +5,7 @@
 import { noSuchObject, TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
 import type { Backend, ExpectedRange, ObjectWriter } from '../backends/backend.js';
-import { packName, packNumber, PACKS_PREFIX } from '../client/layout.js';
+import { packName, packNumber, PACKS_PREFIX } from '../layout/layout.js';
 import type { ObjectStore } from '../objects/index.js';
 import { MAX_COMMIT_OBJECT_BYTES } from './commit-object.js';
 import { JoinedReads } from './joined-reads.js';
@@ -17,7 +17,7 @@ import {
   LOG_PREFIX,
   objectOf,
   packOf,
-} from './names.js';
+} from '../layout/bucket-names.js';
 
 /** Reads bytes that are not in the store yet, and returns their number. */
 export type PendingBytes = (position: number, target: Uint8Array, bytes: number) => number;

@@ -7,7 +7,7 @@
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
 import type { ObjectWriter } from '../backends/backend.js';
-import type { Location } from '../client/layout.js';
+import type { Location } from '../layout/layout.js';
 import type { ObjectBody } from '../objects/index.js';
 import { buildHeads } from '../packs/heads.js';
 import { buildLabel, LABEL_BYTES } from '../packs/pack-label.js';
@@ -21,7 +21,7 @@ import {
 import type { CommitEnd, Covered, PackRange, RecordWriter } from '../packs/record-writer.js';
 import type { LogBackend } from './log-backend.js';
 import type { ParityMaker } from './parity-maker.js';
-import { logPack, ownPack, sessionPack } from './names.js';
+import { logPack, ownPack, sessionPack } from '../layout/bucket-names.js';
 import { Spool } from './spool.js';
 
 /** Maximum number of bytes of contents in a commit object. More go into packs. */

@@ -4,7 +4,7 @@
  * commits. So a machine that knows only some of them finds the next generation, and nothing of their contents remains.
  */
 import { TardisError } from '../../errors/index.js';
-import { isGeneration } from './names.js';
+import { isGeneration } from '../layout/bucket-names.js';
 
 const VERSION = 1;
 /** Maximum size of such an object; every commit object is larger. */

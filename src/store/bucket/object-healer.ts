@@ -22,7 +22,7 @@ import {
   InnerParityView,
 } from '../parity/inner-parity.js';
 import { HEAD_BYTES } from '../parity/parity-file.js';
-import { LOG_PACKS_PREFIX, LOG_PREFIX, logPlace, packOf } from './names.js';
+import { LOG_PACKS_PREFIX, LOG_PREFIX, logPlace, packOf } from '../layout/bucket-names.js';
 import { ParityMaker } from './parity-maker.js';
 import { type SharedStore, sharedStore } from './shared-stores.js';
 

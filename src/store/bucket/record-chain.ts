@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import { TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
 import type { ObjectStore } from '../objects/index.js';
-import { chainedNumber, chainedObject } from './names.js';
+import { chainedNumber, chainedObject } from '../layout/bucket-names.js';
 
 const VERSION = 1;
 const MAX_NUMBER = 9_999_999_999;

@@ -7,13 +7,13 @@ import path from 'node:path';
 import { TardisError } from '../../errors/index.js';
 import { guardDirectory, type System } from '../../system/index.js';
 import { catalogFileOf, catalogOf, type ClientDirectory } from '../client/client-directory.js';
-import { readFormat, writeFormat } from '../client/format-file.js';
+import { readFormat, writeFormat } from '../layout/format-file.js';
 import { addKeys, newestKeys } from '../client/key-files.js';
 import type { ObjectStore } from '../objects/index.js';
 import { clientBytes } from './client-object.js';
 import { GenerationObjects } from './generation-objects.js';
 import { movedTo } from './moved-object.js';
-import { clientObject, commitName, generationAfter, logPlace } from './names.js';
+import { clientObject, commitName, generationAfter, logPlace } from '../layout/bucket-names.js';
 import { removeFolder } from './remove-folder.js';
 import { sharedStore } from './shared-stores.js';
 
@@ -58,7 +58,7 @@ export class Salvage {
     const shared = await sharedStore(system, bucket);
     await shared.admit();
     const place = path.join(path.dirname(first.path), `.${client}.rebuilt`);
-    guardDirectory(place, first.path);
+    guardDirectory(place, first.path, 'cache');
     if (files.status(place) !== undefined) removeFolder(files, place);
     const digits = random.bytes(GENERATION_BYTES).toString('hex');
     const generation = generationAfter(first.generation, digits);

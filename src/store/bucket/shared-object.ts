@@ -1,7 +1,7 @@
 /** Small objects that belong to a whole store, and that its servers share. */
 import type { System } from '../../system/index.js';
 import type { BucketAccess } from './bucket-access.js';
-import { DECOY_OBJECT } from './names.js';
+import { DECOY_OBJECT } from '../layout/bucket-names.js';
 import { sharedStore } from './shared-stores.js';
 
 /** Returns the bytes of an object. Creates it with the bytes `fresh` if it does not exist. */

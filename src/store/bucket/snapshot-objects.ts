@@ -19,7 +19,7 @@ import {
   type SnapshotPlace,
   snapshotPiece,
   SNAPSHOTS_PREFIX,
-} from './names.js';
+} from '../layout/bucket-names.js';
 
 /** Maximum number of names of pieces that are examined; if there are more, no copy is used. */
 const MAX_NAMES = 20_000;

@@ -2,7 +2,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { PackNumber } from '../../model/index.js';
 import type { ObjectWriter } from '../backends/backend.js';
-import type { Location } from '../client/layout.js';
+import type { Location } from '../layout/layout.js';
 import type { ObjectSource } from '../objects/index.js';
 import { buildLabel, LABEL_BYTES } from '../packs/pack-label.js';
 import { addToRangeChecksum, readHeader, RECORD_HEADER_BYTES } from '../packs/record.js';

@@ -14,7 +14,7 @@ import {
   generationOf,
   logPlace,
   SNAPSHOTS_PREFIX,
-} from './names.js';
+} from '../layout/bucket-names.js';
 import { sharedStore } from './shared-stores.js';
 
 /**

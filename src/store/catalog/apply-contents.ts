@@ -4,6 +4,7 @@ import {
   type ContentId,
   decodeParts,
   digestKey,
+  NO_CONTENT,
   type PackNumber,
   type RecordId,
 } from '../../model/index.js';
@@ -48,14 +49,14 @@ export function applyContentRecord(
   header: RecordHeader,
   index: Buffer,
   { location, body = NOTHING, moved = NO_PACKS, ids = new Map<string, ContentId>() }: AppliedParts,
-): Map<string, number> {
+): Map<string, ContentId> {
   const { contents, accounts } = catalog;
   const isUnproven = isOfAccount(header);
   let recordId: RecordId | undefined;
   const add = (digest: Buffer, sizeBytes: number, offset: number): Added => {
     const found = contents.find(digest);
     const isPlaced = found === undefined || yields(catalog, found, header, moved);
-    let contentId = found?.contentId ?? 0;
+    let contentId = found?.contentId ?? NO_CONTENT;
     if (isPlaced) {
       recordId ??= contents.addRecord(header, location);
       if (found === undefined) contentId = contents.add(digest, sizeBytes, recordId, offset);

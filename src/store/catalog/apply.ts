@@ -19,7 +19,7 @@ import type { Catalog } from './catalog.js';
 import { type DirectoryIdentity, ROOTS_DIRECTORY } from './directories.js';
 
 /** Maps digest keys to content ids. Saves a lookup if the caller has just stored the contents. */
-export type KnownContents = ReadonlyMap<string, number>;
+export type KnownContents = ReadonlyMap<string, ContentId>;
 
 /** Returns the identity of a directory from its row in the parent directory. */
 export function identityOf(

@@ -55,7 +55,7 @@ const CONTENT = `content_id AS contentId, digest, size_bytes AS sizeBytes, offse
 const VERSION = `directory_id AS directory, name, first_set AS firstSet, last_set AS lastSet,
   size_bytes AS sizeBytes`;
 const RECORD_ROW = {
-  recordId: 'integer',
+  recordId: 'record',
   kind: 'integer',
   pack: 'integer',
   position: 'integer',
@@ -66,12 +66,12 @@ const RECORD_ROW = {
   epoch: 'integer',
 } as const;
 const CONTENT_ROW = {
-  contentId: 'integer',
+  contentId: 'content',
   digest: 'blob',
   sizeBytes: 'integer',
   offset: 'integer',
   isDamaged: 'integer',
-  basisId: 'integer?',
+  basisId: 'content?',
 } as const;
 const VERSION_ROW = {
   directory: 'integer',
@@ -266,11 +266,11 @@ function statementsOf(database: SqlDatabase) {
          JOIN content_parts ON content_parts.part_id = contents.content_id WHERE record_id IS NULL
        UNION SELECT basis.content_id FROM contents JOIN contents basis ON basis.content_id = contents.basis_id
          WHERE basis.record_id IS NULL`,
-      'integer',
+      'content',
     ),
     marked: database.query(
       'SELECT content_id FROM contents WHERE is_damaged AND record_id IS NOT NULL',
-      'integer',
+      'content',
     ),
     versionsOf: database.query(
       `SELECT ${VERSION} FROM entries WHERE content_id = ? ORDER BY directory_id, name, first_set`,

@@ -16,13 +16,13 @@ export class BasisTable {
          UNION SELECT part.basis_id FROM content_parts
            JOIN contents part ON part.content_id = part_id
            WHERE content_parts.content_id = ? AND part.basis_id IS NOT NULL`,
-        'integer',
+        'content',
       ),
-      parts: database.query('SELECT part_id FROM content_parts WHERE content_id = ?', 'integer'),
+      parts: database.query('SELECT part_id FROM content_parts WHERE content_id = ?', 'content'),
       dependants: database.query(
         `SELECT content_id FROM contents WHERE basis_id = ?
          UNION SELECT content_id FROM content_parts WHERE part_id = ?`,
-        'integer',
+        'content',
       ),
       breakDependants: database.prepare(
         `UPDATE contents SET is_damaged = 1 WHERE NOT is_damaged AND basis_id IN (

@@ -2,7 +2,7 @@
  * Inserts many rows by one statement. Its values are packed, and the addon's tables unpack them
  * (native/src/packed-tables.cc). A first backup takes half as long for its rows as with a statement for each.
  */
-import type { ContentId, RecordId, SetNumber } from '../../model/index.js';
+import { type ContentId, contentIdOf, type RecordId, type SetNumber } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 
 export class BulkRows {
@@ -29,6 +29,6 @@ export class BulkRows {
 
   /** Adds the contents of a checked index of a frame, all of them new. Returns the first of their consecutive ids. */
   addContents(index: Uint8Array, recordId: RecordId): ContentId {
-    return Number(this.statements.contents.run(index, recordId).lastInsertRowid);
+    return contentIdOf(Number(this.statements.contents.run(index, recordId).lastInsertRowid));
   }
 }

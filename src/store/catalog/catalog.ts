@@ -207,7 +207,7 @@ export class Catalog implements Disposable {
     } catch (error) {
       database.close();
       if (systemCode(error) !== 'SQLITE_ERROR')
-        throw asTardisError(error, `opening ${catalogPath}`);
+        throw asTardisError(error, `opening ${catalogPath}`, 'readStore');
       // The statements are correct, so the tables are not those of a catalog.
       throw new TardisError('CATALOG_DAMAGED', `${catalogPath} has other tables`, {}, error);
     }

@@ -1,5 +1,12 @@
 /** Contents by digest, and the records that hold them. */
-import type { ContentId, DirectoryId, PackNumber, RecordId } from '../../model/index.js';
+import {
+  type ContentId,
+  contentIdOf,
+  type DirectoryId,
+  type PackNumber,
+  type RecordId,
+  recordIdOf,
+} from '../../model/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { Location, RecordHeader } from '../index.js';
 import { recordBytes } from '../index.js';
@@ -51,7 +58,7 @@ const STORED_ROW = [
   'integer',
   'integer',
   'integer',
-  'integer?',
+  'content?',
 ] as const;
 type StoredColumns = RowOf<typeof STORED_ROW>;
 const SELECT_STORED = `
@@ -69,12 +76,12 @@ export class ContentTable {
         `SELECT content_id, size_bytes, record_id IS NOT NULL AND NOT is_damaged,
            basis_id IS NOT NULL FROM contents
          WHERE substr(digest, 1, 8) = substr(?, 1, 8) AND digest = ?`,
-        ['integer', 'integer', 'integer', 'integer'],
+        ['content', 'integer', 'integer', 'integer'],
       ),
       findByPrefix: database.query(
         `SELECT content_id AS contentId, digest, size_bytes AS sizeBytes FROM contents
          WHERE substr(digest, 1, 8) = substr(?, 1, 8) AND substr(digest, 1, length(?)) = ? LIMIT ?`,
-        { contentId: 'integer', digest: 'blob', sizeBytes: 'integer' },
+        { contentId: 'content', digest: 'blob', sizeBytes: 'integer' },
       ),
       insert: database.prepare(
         'INSERT INTO contents (digest, size_bytes, record_id, offset) VALUES (?, ?, ?, ?)',
@@ -96,7 +103,7 @@ export class ContentTable {
       addPart: database.prepare('INSERT OR REPLACE INTO content_parts VALUES (?, ?, ?)'),
       parts: database.query(
         'SELECT part_id FROM content_parts WHERE content_id = ? ORDER BY part_number',
-        'integer',
+        'content',
       ),
       insertRecord: database.prepare(
         `INSERT INTO records (kind, pack, position, record_bytes, raw_bytes, codec, scheme, epoch)
@@ -119,7 +126,7 @@ export class ContentTable {
       missing: database.query(
         `SELECT content_id AS contentId, digest FROM contents
          WHERE record_id IS NULL AND content_id > ? ORDER BY content_id LIMIT ?`,
-        { contentId: 'integer', digest: 'blob' },
+        { contentId: 'content', digest: 'blob' },
       ),
       any: database.query('SELECT 1 FROM contents LIMIT 1', 'integer'),
     };
@@ -150,7 +157,7 @@ export class ContentTable {
       header.scheme,
       header.epoch,
     );
-    return Number(lastInsertRowid);
+    return recordIdOf(Number(lastInsertRowid));
   }
 
   /** Reserves digests, as `DigestFilter.addNew` does. Returns false if any of them may be in the table. */
@@ -172,7 +179,7 @@ export class ContentTable {
       recordId ?? null,
       offset,
     );
-    return Number(lastInsertRowid);
+    return contentIdOf(Number(lastInsertRowid));
   }
 
   /**

@@ -1,5 +1,5 @@
 /** Counts the contents marked as damaged. The mark has no index, so they are counted in slices. */
-import type { ContentId } from '../../model/index.js';
+import { type ContentId, contentIdOf } from '../../model/index.js';
 import type { SqlDatabase, SqlQuery } from '../../system/index.js';
 import { NextId } from './next-id.js';
 
@@ -17,7 +17,8 @@ export class DamageCounts {
 
   /** Returns the first content id at or above `from`; undefined if there is none. */
   nextContent(from: ContentId): ContentId | undefined {
-    return this.ids.from(from);
+    const id = this.ids.from(from);
+    return id === undefined ? undefined : contentIdOf(id);
   }
 
   /** Returns the number of damaged contents with ids from `from` to below `upTo`. */

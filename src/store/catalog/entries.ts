@@ -120,7 +120,7 @@ function isInteger(column: string): string {
 }
 
 /** The row of `SELECT_HEAD`. */
-const HEAD_ROW = ['blob', 'integer', 'integer?', 'integer?', 'integer', 'integer', 'blob'] as const;
+const HEAD_ROW = ['blob', 'integer', 'integer?', 'content?', 'integer', 'integer', 'blob'] as const;
 
 function toHeadRow(columns: RowOf<typeof HEAD_ROW>): HeadRow {
   const [name, firstSet, childId, contentId, isStored, flags, metadata] = columns;

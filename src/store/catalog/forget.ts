@@ -44,7 +44,7 @@ const VERSION_ROW = {
   lastSet: 'integer?',
   type: 'integer',
   sizeBytes: 'integer',
-  contentId: 'integer?',
+  contentId: 'content?',
   childId: 'integer?',
 } as const;
 type Version = RowOf<typeof VERSION_ROW>;
@@ -313,7 +313,7 @@ function statementsOf(database: SqlDatabase) {
       `SELECT content_id FROM entries WHERE content_id IS NOT NULL
        UNION SELECT part_id FROM content_parts
          WHERE content_id IN (SELECT content_id FROM entries WHERE content_id IS NOT NULL)`,
-      'integer',
+      'content',
     ),
     sizeOf: database.query('SELECT size_bytes FROM contents WHERE content_id = ?', 'integer'),
   };

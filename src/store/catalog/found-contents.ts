@@ -3,7 +3,7 @@
  * missing when the image was written, and have been put back since.
  */
 import { TardisError } from '../../errors/index.js';
-import { type ContentId, digestKey, type PackNumber } from '../../model/index.js';
+import { type ContentId, digestKey, NO_CONTENT, type PackNumber } from '../../model/index.js';
 import {
   type Backend,
   isOfContents,
@@ -69,7 +69,7 @@ export class FoundContents {
 
   private async loadObjects(): Promise<void> {
     const { contents } = this.catalog;
-    for (let after: ContentId = 0; ; ) {
+    for (let after: ContentId = NO_CONTENT; ; ) {
       const page = contents.missing(after, PAGE_CONTENTS);
       for (const { digest } of page) await this.loadObject(digest);
       if (page.length < PAGE_CONTENTS) return;

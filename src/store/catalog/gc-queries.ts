@@ -225,7 +225,7 @@ function versionStatements(database: SqlDatabase) {
       `SELECT directory_id, name, first_set, last_set IS NULL, content_id, child_id FROM entries
            WHERE (directory_id, name, first_set) > (?, ?, ?)
            ORDER BY directory_id, name, first_set LIMIT ?`,
-      ['integer', 'blob', 'integer', 'integer', 'integer?', 'integer?'],
+      ['integer', 'blob', 'integer', 'integer', 'content?', 'integer?'],
     ),
   };
 }
@@ -235,21 +235,21 @@ function contentStatements(database: SqlDatabase) {
     contentUses: database.query(
       `SELECT content_id, record_id, size_bytes FROM contents
            WHERE content_id > ? ORDER BY content_id LIMIT ?`,
-      ['integer', 'integer?', 'integer'],
+      ['content', 'record?', 'integer'],
     ),
     needs: database.query(
       `SELECT content_id, basis_id FROM contents WHERE basis_id IS NOT NULL
            UNION ALL SELECT content_id, part_id FROM content_parts`,
-      ['integer', 'integer'],
+      ['content', 'content'],
     ),
     signatures: database.query('SELECT content_id, record_id FROM signatures', [
-      'integer',
-      'integer',
+      'content',
+      'record',
     ]),
     records: database.query(
       `SELECT record_id, kind, pack, position, record_bytes, raw_bytes FROM records
            WHERE record_id > ? ORDER BY record_id LIMIT ?`,
-      ['integer', 'integer', 'integer', 'integer', 'integer', 'integer'],
+      ['record', 'integer', 'integer', 'integer', 'integer', 'integer'],
     ),
     object: database.query(
       'SELECT digest FROM contents JOIN records USING (record_id) WHERE content_id = ? AND pack = 0',
@@ -263,7 +263,7 @@ function contentStatements(database: SqlDatabase) {
       'DELETE FROM unproven_contents WHERE content_id = ?',
       'DELETE FROM unproven_signatures WHERE content_id = ?',
     ].map((sql) => database.prepare(sql)),
-    recordOf: database.query('SELECT record_id FROM contents WHERE content_id = ?', 'integer?'),
+    recordOf: database.query('SELECT record_id FROM contents WHERE content_id = ?', 'record?'),
     damagedPacks: database.query(
       'SELECT DISTINCT pack FROM contents JOIN records USING (record_id) WHERE is_damaged',
       'integer',

@@ -12,7 +12,7 @@ import {
   scanPack,
 } from '../index.js';
 import { yieldRegularly } from '../../system/index.js';
-import { applyDamage, breakDependants, contentOfRow } from './apply.js';
+import { type KnownContents, applyDamage, breakDependants, contentOfRow } from './apply.js';
 import { digestsIn } from './apply-contents.js';
 import type { ContentRecords } from './apply-records.js';
 import type { Catalog } from './catalog.js';
@@ -30,7 +30,7 @@ interface ContentFacts {
   readonly damaged: readonly Buffer[];
 }
 
-const NOTHING_KNOWN: ReadonlyMap<string, number> = new Map();
+const NOTHING_KNOWN: KnownContents = new Map();
 const NO_PACKS: ReadonlySet<PackNumber> = new Set();
 
 export class HistoryLoader {

@@ -42,7 +42,7 @@ export interface FlaggedHead {
 const PLACED = `content_id AS contentId, digest, kind, pack, position, record_bytes AS recordBytes`;
 
 const PLACED_ROW = {
-  contentId: 'integer',
+  contentId: 'content',
   digest: 'blob',
   kind: 'integer',
   pack: 'integer',

@@ -79,7 +79,7 @@ export function openWithSums(
     return { database, sums };
   } catch (error) {
     database.close();
-    throw asTardisError(error, `opening ${catalogPath}`);
+    throw asTardisError(error, `opening ${catalogPath}`, 'writeStore');
   }
 }
 
@@ -140,7 +140,7 @@ export function openForWriting(
     return database;
   } catch (error) {
     database?.close();
-    throw asTardisError(error, `opening ${catalogPath}`);
+    throw asTardisError(error, `opening ${catalogPath}`, 'writeStore');
   }
 }
 
@@ -158,7 +158,7 @@ export function openForReading(system: System, catalogPath: string): SqlDatabase
       system.openDatabase(catalogPath, { readonly: true }),
     );
   } catch (error) {
-    if (!needsCopy(error)) throw asTardisError(error, `opening ${catalogPath}`);
+    if (!needsCopy(error)) throw asTardisError(error, `opening ${catalogPath}`, 'readStore');
     return openCopied(system, catalogPath, error);
   }
 }
@@ -239,7 +239,7 @@ function openCopied(system: System, catalogPath: string, original: unknown): Sql
       return database;
     });
   } catch (error) {
-    throw asTardisError(error, `opening ${catalogPath}`);
+    throw asTardisError(error, `opening ${catalogPath}`, 'readStore');
   }
 }
 

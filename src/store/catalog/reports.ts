@@ -137,12 +137,12 @@ export class ReportTable {
          WHERE directory_id > ? AND directory_id <= ? AND content_id IS NOT NULL
            AND ${isShown({ table: 'entries' })}
          GROUP BY content_id`,
-        ['integer', 'integer'],
+        ['content', 'integer'],
       ),
       stored: database.query(
         `SELECT content_id, size_bytes, kind FROM contents JOIN records USING (record_id)
          WHERE content_id > ? ORDER BY content_id LIMIT ?`,
-        ['integer', 'integer', 'integer'],
+        ['content', 'integer', 'integer'],
       ),
       attributes: database.query(
         `SELECT max(${MAY_HAVE_ACL}), max(${MAY_HAVE_ANY}) FROM entries

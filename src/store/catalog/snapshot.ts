@@ -29,7 +29,7 @@ export function snapshotCatalog(system: System, catalogPath: string, target: str
     }
     copyByReading(system, catalogPath, target);
   } catch (error) {
-    throw asTardisError(error, `copying ${catalogPath}`);
+    throw asTardisError(error, `copying ${catalogPath}`, 'readStore');
   }
 }
 

@@ -58,7 +58,7 @@ export const ENTRY_ROW = [
   'integer',
   'integer?',
   'integer',
-  'integer?',
+  'content?',
   'integer?',
   'blob',
   'blob?',

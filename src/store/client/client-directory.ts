@@ -3,16 +3,22 @@
  * contains the client's format file, lock, catalog, packs and large contents. Locking is in client-lock.ts.
  */
 import path from 'node:path';
-import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
+import { asTardisError, during, systemCode, TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
-import { type Files, guardDirectory, requireNoLink, type System } from '../../system/index.js';
-import { checkClientName, isClientName } from './client-name.js';
+import {
+  type Files,
+  guardDirectory,
+  type GuardedUse,
+  requireNoLink,
+  type System,
+} from '../../system/index.js';
+import { checkClientName, isClientName } from '../layout/client-name.js';
 import { DirectoryBackend } from '../backends/directory-backend.js';
-import { type NeededKeys, readFormat, STORE_FORMAT, writeFormat } from './format-file.js';
+import { type NeededKeys, readFormat, STORE_FORMAT, writeFormat } from '../layout/format-file.js';
 import { addKeys, dropKeys, neededBy, newestKeys } from './key-files.js';
 import { type BucketAccess, bucketAt, shownStore, useBucket } from '../bucket/bucket-access.js';
 import { publishClient, requireNewIn } from '../bucket/client-object.js';
-import { CATALOG_FILE, FORMAT_FILE, INCOMING_DIRECTORY, PACKS_PREFIX } from './layout.js';
+import { CATALOG_FILE, FORMAT_FILE, INCOMING_DIRECTORY, PACKS_PREFIX } from '../layout/layout.js';
 import { clientOfPacks } from '../packs/pack-label.js';
 
 export interface ClientDirectory {
@@ -48,7 +54,7 @@ interface CreateOptions extends OpenOptions {
  * and locking a client do this too. Call it in a thread that uses a client which another thread opened.
  */
 export function guardClient(directory: ClientDirectory): void {
-  guardDirectory(directory.path);
+  guardDirectory(directory.path, directory.path, usedFor(directory.bucket));
 }
 
 /**
@@ -62,7 +68,7 @@ export function openClientDirectory(system: System, options: OpenOptions): Clien
   checkClientName(options.client);
   requireStore(files, options.store);
   const directory = path.join(options.store, options.client);
-  guardDirectory(directory);
+  guardDirectory(directory, directory, usedFor(bucketAt(options.store)));
   const { format, generation } = readFormat(files, directory) ?? {};
   if (format === undefined) {
     if (holdsPacks(files, directory)) {
@@ -78,6 +84,11 @@ export function openClientDirectory(system: System, options: OpenOptions): Clien
   }
   requirePacksFolder(files, directory);
   return describe(options, directory, generation);
+}
+
+/** Returns the use of a client's directory; `bucket` is undefined for a store in a directory. */
+function usedFor(bucket: unknown): GuardedUse {
+  return bucket === undefined ? 'store' : 'cache';
 }
 
 function packsFolder(directory: string): string {
@@ -118,7 +129,7 @@ export async function repairClientDirectory(
       if (system.files.status(formatPath) !== undefined) system.files.unlink(formatPath);
       await makeFormat(system, directory, neededBy(newestKeys(system, directory)), clientId);
     } catch (second) {
-      throw asTardisError(second, `writing ${formatPath}`);
+      throw asTardisError(second, `writing ${formatPath}`, 'writeStore');
     }
     return openClientDirectory(system, options);
   }
@@ -140,7 +151,7 @@ export async function createClientDirectory(
   const { files } = system;
   checkClientName(options.client);
   const directory = path.join(options.store, options.client);
-  guardDirectory(directory);
+  guardDirectory(directory, directory, usedFor(bucketAt(options.store)));
   try {
     await makeIfMissing(files, options.store);
     requireNoLink(files, directory);
@@ -160,7 +171,7 @@ export async function createClientDirectory(
     if (bucket !== undefined && !(await publishClient(system, bucket, options.client)))
       throw clientExists(options.client);
   } catch (error) {
-    throw asTardisError(error, `making ${directory}`);
+    throw asTardisError(error, `making ${directory}`, 'writeStore');
   }
   return describe(options, directory);
 }
@@ -180,8 +191,7 @@ export function isClientDirectory({ files }: System, directory: string): boolean
  */
 export function listClients({ files }: System, store: string): string[] {
   requireStore(files, store);
-  return files
-    .list(store)
+  return during('readStore', () => files.list(store))
     .filter((name) => isClientName(name) && !files.isLink(path.join(store, name)))
     .filter((name) => files.status(path.join(store, name, FORMAT_FILE)) !== undefined)
     .sort();

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
 import { type Files, inheritOwner, lockPatiently, type System } from '../../system/index.js';
 import { type ClientDirectory, guardClient } from './client-directory.js';
-import { LOCK_FILE, LOCK_REQUEST_FILE } from './layout.js';
+import { LOCK_FILE, LOCK_REQUEST_FILE } from '../layout/layout.js';
 
 /** Excludes every other process and session from writing to a client, until `release`. */
 export interface ClientLock extends Disposable {
@@ -41,7 +41,7 @@ export function tryLock(system: System, lockPath: string): ClientLock | undefine
     }
     fd = files.open(lockPath, 'write');
   } catch (error) {
-    throw asTardisError(error, `opening ${lockPath}`);
+    throw asTardisError(error, `opening ${lockPath}`, 'writeStore');
   }
   let isHeld = false;
   try {
@@ -110,7 +110,8 @@ function requestLock({ files }: System, directory: ClientDirectory): void {
   try {
     if (files.status(wanted) === undefined) files.close(files.open(wanted, 'create'));
   } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw asTardisError(error, `making ${wanted}`);
+    if (systemCode(error) !== 'EEXIST')
+      throw asTardisError(error, `making ${wanted}`, 'writeStore');
   }
 }
 
@@ -123,7 +124,8 @@ export function clearLockRequest({ files }: System, directory: ClientDirectory):
   try {
     if (files.status(wanted) !== undefined) files.unlink(wanted);
   } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw asTardisError(error, `removing ${wanted}`);
+    if (systemCode(error) !== 'ENOENT')
+      throw asTardisError(error, `removing ${wanted}`, 'writeStore');
   }
 }
 

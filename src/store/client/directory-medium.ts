@@ -125,7 +125,8 @@ export class DirectoryMedium implements ClientMedium {
     try {
       native.exchangeAt(fd, textBytes(one), fd, textBytes(other));
     } catch (error) {
-      if (!['EINVAL', 'ENOSYS'].includes(systemCode(error) ?? '')) throw asTardisError(error);
+      if (!['EINVAL', 'ENOSYS'].includes(systemCode(error) ?? ''))
+        throw asTardisError(error, `exchanging names in ${parent}`, 'writeStore');
       const store = path.dirname(this.directory.path);
       const what = `the file system of ${store} cannot exchange two directories in one step`;
       throw new TardisError('STORE_NOT_WRITABLE', what, {}, error);

@@ -7,8 +7,13 @@ import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import { type Files, readStart, replaceFile, type System } from '../../system/index.js';
-import { type NeededKeys, readFormat, writeFormat } from './format-file.js';
-import { KEY_COPIES_DIRECTORY, KEYS_DIRECTORY, keyFileName, keyFileNumber } from './layout.js';
+import { type NeededKeys, readFormat, writeFormat } from '../layout/format-file.js';
+import {
+  KEY_COPIES_DIRECTORY,
+  KEYS_DIRECTORY,
+  keyFileName,
+  keyFileNumber,
+} from '../layout/layout.js';
 
 export const MAX_KEY_FILE_BYTES: number = 64 << 10;
 /** Maximum number of key records. Without a limit a hostile session could fill the disk with records. */
@@ -182,7 +187,7 @@ export async function removeOlderKeys(
       if (files.status(folder) !== undefined) await files.syncDirectory(folder);
       if (place === KEYS_DIRECTORY) removed = older.length;
     } catch (error) {
-      throw asTardisError(error, `removing key records in ${folder}`);
+      throw asTardisError(error, `removing key records in ${folder}`, 'writeStore');
     }
   }
   return removed;
@@ -210,7 +215,7 @@ export async function addKeys(
     await replaceFile(files, file, bytes, { isSecret: true });
     await files.syncDirectory(directory);
   } catch (error) {
-    throw asTardisError(error, `writing ${file}`);
+    throw asTardisError(error, `writing ${file}`, 'writeStore');
   }
   await mendKeys(system, directory);
 }
@@ -263,7 +268,7 @@ export async function mendKeys(system: System, directory: string): Promise<KeyFa
       await replaceFile(files, file, newest!.bytes, { isSecret: true });
       if (isNew) await files.syncDirectory(path.dirname(folder));
     } catch (error) {
-      throw asTardisError(error, `writing ${file}`);
+      throw asTardisError(error, `writing ${file}`, 'writeStore');
     }
   }
   if (newest !== undefined && !areKeysLost(system, directory)) {
@@ -294,7 +299,7 @@ async function removeOlderCopies(
     for (const number of older) files.unlink(path.join(folder, keyFileName(number)));
     if (older.length > 0) await files.syncDirectory(folder);
   } catch (error) {
-    throw asTardisError(error, `removing key records in ${folder}`);
+    throw asTardisError(error, `removing key records in ${folder}`, 'writeStore');
   }
 }
 

@@ -14,7 +14,7 @@ import {
   PACKS_PREFIX,
   RESERVE_FILE,
   LOCK_REQUEST_FILE,
-} from './layout.js';
+} from '../layout/layout.js';
 import { labelOf, sortPackFiles } from '../packs/pack-label.js';
 
 /**

@@ -9,7 +9,7 @@ import { asTardisError, TardisError } from '../../errors/index.js';
 import { type RightName, RIGHTS } from '../../model/index.js';
 import { readStart, replaceFile, type System } from '../../system/index.js';
 import { accountsHere, changeAccounts, MAX_ACCOUNTS } from '../bucket/account-objects.js';
-import { isClientName, shownName } from './client-name.js';
+import { isClientName, shownName } from '../layout/client-name.js';
 import {
   addKeys,
   areKeysLost,
@@ -25,7 +25,12 @@ import {
   noteNeededKeys,
   type StoredKeys,
 } from './key-files.js';
-import { KEY_COPIES_DIRECTORY, RIGHTS_FILE, SUB_ACCOUNTS_DIRECTORY, TOKEN_FILE } from './layout.js';
+import {
+  KEY_COPIES_DIRECTORY,
+  RIGHTS_FILE,
+  SUB_ACCOUNTS_DIRECTORY,
+  TOKEN_FILE,
+} from '../layout/layout.js';
 
 const MAX_RIGHTS_BYTES = 256;
 
@@ -209,7 +214,7 @@ export async function putAccount(
     await replaceFile(files, file, Buffer.from(`${rights.join(' ')}\n`));
     for (const changed of [folder, client]) await files.syncDirectory(changed);
   } catch (error) {
-    throw asTardisError(error, `writing ${directory}`);
+    throw asTardisError(error, `writing ${directory}`, 'writeStore');
   }
 }
 
@@ -260,7 +265,7 @@ export async function removeAccount(system: System, client: string, name: string
     files.removeDirectory(directory);
     await files.syncDirectory(path.dirname(directory));
   } catch (error) {
-    throw asTardisError(error, `removing ${directory}`);
+    throw asTardisError(error, `removing ${directory}`, 'writeStore');
   }
 }
 

@@ -24,7 +24,7 @@ import {
   type SetNumber,
 } from '../../model/index.js';
 import { plainPackr } from '../../system/msgpack/index.js';
-import { isClientName } from '../client/client-name.js';
+import { isClientName } from '../layout/client-name.js';
 import { Codec, decode, encode, encodedBound } from './codec.js';
 import type { PackRange } from './record-writer.js';
 import { buildRecord, type ParsedRecord, RecordKind } from './record.js';

@@ -37,7 +37,7 @@ import {
   type RootRecord,
   type SetNote,
 } from './events.js';
-import { isClientName } from '../client/client-name.js';
+import { isClientName } from '../layout/client-name.js';
 import { type ParsedRecord, RecordKind } from './record.js';
 import { isDigest, isId, isListOf, isShape, type Shape } from './shapes.js';
 

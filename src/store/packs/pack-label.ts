@@ -6,10 +6,10 @@
 import type { PackNumber } from '../../model/index.js';
 import { systemCode, TardisError } from '../../errors/index.js';
 import type { Backend } from '../backends/backend.js';
-import { packName, packNumber, PACKS_PREFIX } from '../client/layout.js';
+import { packName, packNumber, PACKS_PREFIX } from '../layout/layout.js';
 import { buildRecord, parseRecord, RECORD_HEADER_BYTES, RecordKind } from './record.js';
 import { Codec } from './codec.js';
-import { unreadableObject } from './unreadable.js';
+import { unreadableObject } from '../backends/unreadable.js';
 
 const CLIENT_BYTES = 16;
 const INDEX_BYTES = CLIENT_BYTES + 8;

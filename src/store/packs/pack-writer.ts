@@ -12,7 +12,7 @@
  */
 import type { PackNumber } from '../../model/index.js';
 import type { Backend, ObjectWriter } from '../backends/backend.js';
-import { type Location, NO_PACK, objectName, packName } from '../client/layout.js';
+import { type Location, NO_PACK, objectName, packName } from '../layout/layout.js';
 import { buildLabel } from './pack-label.js';
 import { addToRangeChecksum, bodyChecksumOf, RECORD_HEADER_BYTES } from './record.js';
 import type { CommitEnd, Covered, Insisting, PackRange, RecordWriter } from './record-writer.js';

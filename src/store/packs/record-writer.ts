@@ -4,7 +4,7 @@
  */
 import type { PackNumber } from '../../model/index.js';
 import type { ObjectWriter } from '../backends/backend.js';
-import type { Location } from '../client/layout.js';
+import type { Location } from '../layout/layout.js';
 
 /** A range of one pack, as a commit record contains it. */
 export interface PackRange {

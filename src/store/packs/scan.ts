@@ -8,7 +8,7 @@ import {
   readChunkHeader,
   STREAM_CHUNK_BYTES,
 } from './frame.js';
-import { packName } from '../client/layout.js';
+import { packName } from '../layout/layout.js';
 import {
   type ParsedRecord,
   parseRecord,

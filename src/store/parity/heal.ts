@@ -3,7 +3,7 @@
  * own records prove that it is sound. Parity is no proof, since it may itself be damaged or hostile.
  */
 import type { MendableBackend, ObjectWriter } from '../backends/backend.js';
-import { parityName } from '../client/layout.js';
+import { parityName } from '../layout/layout.js';
 import type { RecordReader } from '../packs/scan.js';
 import { inverseOf } from './field.js';
 import { addToRows, type ParityMath } from './make-parity.js';

@@ -5,7 +5,7 @@
 import { crc32 } from '../../system/index.js';
 import type { ObjectWriter } from '../backends/backend.js';
 import { stagedPieces } from '../backends/staged-pieces.js';
-import { parityName } from '../client/layout.js';
+import { parityName } from '../layout/layout.js';
 import { Codec } from '../packs/codec.js';
 import { RECORD_HEADER_BYTES, RecordKind, writeHeader } from '../packs/record.js';
 import type { RecordReader } from '../packs/scan.js';

@@ -1,7 +1,7 @@
 /** Makes the parity file of a pack or an object. */
 import { crc32, type NativeCalls } from '../../system/index.js';
 import type { Backend, ObjectWriter } from '../backends/backend.js';
-import { parityName } from '../client/layout.js';
+import { parityName } from '../layout/layout.js';
 import type { RecordReader } from '../packs/scan.js';
 import { coefficient } from './field.js';
 import { buildHead, HEAD_BYTES, type ParityIndex } from './parity-file.js';

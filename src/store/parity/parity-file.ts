@@ -5,7 +5,7 @@
  */
 import { asTardisError } from '../../errors/index.js';
 import type { RecordReader } from '../packs/scan.js';
-import { unreadableObject } from '../packs/unreadable.js';
+import { unreadableObject } from '../backends/unreadable.js';
 import { MOST_PERCENT, type Shape, shapeOf, SUM_BYTES, tableBytes } from './shape.js';
 import { crc32 } from '../../system/index.js';
 

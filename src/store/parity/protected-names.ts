@@ -1,6 +1,6 @@
 /** Lists the packs and objects of a client, which parity protects. */
 import type { Backend } from '../backends/backend.js';
-import { isObjectName, packName, PARITY_PREFIX } from '../client/layout.js';
+import { isObjectName, packName, PARITY_PREFIX } from '../layout/layout.js';
 import { listPackFiles } from '../packs/pack-label.js';
 
 /** Number of directories that objects are spread over. */

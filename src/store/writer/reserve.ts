@@ -169,7 +169,7 @@ export class Reserve {
     const reason = isVague ? (this.probe() ?? error) : error;
     const isExplained = reason instanceof TardisError && 'freeBytes' in reason.context;
     if (isDiskFull(reason) && !isExplained) return this.full(reason);
-    return asTardisError(reason, this.directory);
+    return asTardisError(reason, this.directory, 'writeStore');
   }
 
   /** Writes a few bytes as a test, and returns the error; undefined if it succeeds. */

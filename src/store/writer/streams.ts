@@ -5,7 +5,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { TardisError } from '../../errors/index.js';
-import { type ContentId, Scheme } from '../../model/index.js';
+import { type ContentId, NO_CONTENT, Scheme } from '../../model/index.js';
 import {
   type Backend,
   CHUNK_HEADER_BYTES,
@@ -102,7 +102,7 @@ export class IncomingStream {
 
   /** Id of the content that the delta is based on; 0 if the stream is not a delta. */
   get basisId(): ContentId {
-    return this.start.basis?.contentId ?? 0;
+    return this.start.basis?.contentId ?? NO_CONTENT;
   }
 
   get stagedBytes(): number {

@@ -10,7 +10,7 @@ import {
   writeTar,
   writeZip,
 } from '../../restore/index.js';
-import { systemCode, TardisError, throwIfAborted } from '../../errors/index.js';
+import { during, failedTo, TardisError, throwIfAborted } from '../../errors/index.js';
 import { displayName, EntryType, isSparse, type SetNumber } from '../../model/index.js';
 import type { FileStatus, System } from '../../system/index.js';
 import { sparseData, SparseWriter, targetFull, temporaryName } from '../../workers/index.js';
@@ -107,9 +107,8 @@ function requireFree({ files }: System, file: string, mayReplace: boolean): void
   }
 }
 
-function notCreated(file: string, error: unknown): TardisError {
-  const code = systemCode(error) ?? 'unknown';
-  return new TardisError('TARGET_NOT_WRITABLE', `cannot create ${file}: ${code}`, {}, error);
+function notCreated(file: string, error: unknown): unknown {
+  return failedTo(`create ${file}`, error, 'writeTarget');
 }
 
 /**
@@ -140,11 +139,11 @@ export async function writeArchiveTo(
   try {
     let position = 0;
     const sink = new ByteSink(async (bytes) => {
-      files.write(fd, bytes, position);
+      during('writeTarget', () => files.write(fd, bytes, position));
       position += bytes.length;
     });
     const failures = await write(sink);
-    files.rename(temporary, file);
+    during('writeTarget', () => files.rename(temporary, file));
     isWhole = true;
     return failures;
   } catch (error) {

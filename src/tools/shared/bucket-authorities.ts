@@ -1,6 +1,5 @@
 /** Reads the certificates by which the endpoint of a bucket is verified. */
-import { configInvalid } from '../../config/index.js';
-import { systemCode } from '../../errors/index.js';
+import { failedTo } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import { readSmallFile } from '../../system/index.js';
 
@@ -11,7 +10,6 @@ export function authoritiesIn(file: Buffer): Buffer {
   try {
     return readSmallFile(file, MAX_CA_BYTES);
   } catch (error) {
-    const why = systemCode(error) ?? 'unknown';
-    throw configInvalid(`cannot read ${displayName(file)} (--bucket-ca): ${why}`, error);
+    throw failedTo(`read ${displayName(file)} (--bucket-ca)`, error, 'useNamedFile');
   }
 }

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import type { Found, Tool } from '../../config/index.js';
-import { systemCode, TardisError } from '../../errors/index.js';
+import { failedTo } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import { type BucketAccess, useBucket } from '../../store/index.js';
 import { addressOf, parseStorePlace, shownBucket } from '../../store/objects/index.js';
@@ -141,9 +141,6 @@ function makeCache({ cache }: BucketAccess): void {
     const mark = `${cache}/${SKIP_FILE_NAME}`;
     if (!fs.existsSync(mark)) fs.writeFileSync(mark, '');
   } catch (error) {
-    const why = systemCode(error);
-    if (why === undefined) throw error;
-    const what = `cannot create the cache ${displayName(Buffer.from(cache))}: ${why}`;
-    throw new TardisError('STORE_NOT_WRITABLE', what, {}, error);
+    throw failedTo(`create the cache ${displayName(Buffer.from(cache))}`, error, 'useCache');
   }
 }

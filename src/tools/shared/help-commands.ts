@@ -31,8 +31,6 @@ export const COMMANDS_HELP = {
     notes: [
       'If both --server and --local are set, the source of higher precedence decides: the command line, then configuration files, then environment variables, then /etc/tardis/system.defaults. If both come from the same source, --local is used.',
       'Ctrl-C ends a backup at a checkpoint, and the next run continues from there; a second Ctrl-C ends it at once.',
-      'Exit status: 0 done, 1 failed, 3 done but some files could not be read, 10 no such store or client, 11 busy, ' +
-        '12 wrong or missing password, 130 interrupted.',
     ],
   },
   tardisd: {
@@ -110,11 +108,7 @@ export const READERS_HELP = {
         'writes a directory as a zip archive',
       ),
     ],
-    notes: [
-      SERVER_NOTE,
-      'Exit status: 0 done, 1 failed, 3 done but some files could not be restored, 10 no such store or client, 11 this ' +
-        'restore is already running, 12 wrong or missing password, 130 interrupted.',
-    ],
+    notes: [SERVER_NOTE],
   },
   lstardis: {
     summary: 'Lists backup sets, a directory as of a set, or all versions of a file.',
@@ -166,7 +160,6 @@ export const READERS_HELP = {
     notes: [
       SERVER_NOTE,
       'With --allow-other, the kernel checks the permissions in the sets for every user. Users other than root see only what the owners and permissions in the set allow.',
-      'Exit status: 0 mounted (with -f: unmounted again), 1 failed, 10 no such store or client, 11 busy, 12 wrong or missing password.',
     ],
   },
   'tardis-web': {
@@ -186,7 +179,6 @@ export const READERS_HELP = {
     notes: [
       SERVER_NOTE,
       'tardis-web ends with Ctrl-C, and after an hour without a request (--idle-end).',
-      'Exit status: 0 ended, 1 failed, 3 ended, but some sets failed the check of their seals, 10 no such store or client, 11 busy, 12 wrong or missing password.',
     ],
   },
   tardiff: {
@@ -212,9 +204,6 @@ export const READERS_HELP = {
         'compares with a disk that is mounted elsewhere',
       ),
     ],
-    notes: [
-      SERVER_NOTE,
-      'Exit status: 0 no differences, 1 differences, 2 failed, or something could not be compared, 10 no such store or client, 11 busy, 12 wrong or missing password, 130 interrupted.',
-    ],
+    notes: [SERVER_NOTE],
   },
 } as const satisfies Partial<Record<Tool, ToolHelp>>;

@@ -12,7 +12,7 @@ export interface ToolHelp {
   /** Paragraphs before the examples. */
   readonly about?: readonly string[];
   readonly examples: readonly Example[];
-  /** Paragraphs after the examples: exit status and the like. */
+  /** Paragraphs after the examples. */
   readonly notes?: readonly string[];
 }
 

@@ -87,9 +87,6 @@ export const KEYS_HELP = {
         'copies to a tardisd with AcceptCopies; leave out --create in later runs',
       ),
     ],
-    notes: [
-      'Exit status: 0 done, 3 contents are damaged or missing in the copy, 1 failed, 11 the copy is in use.',
-    ],
   },
   'sonic keys': {
     summary: 'export, import or print the wrapped (encrypted) keys of a client',
@@ -227,9 +224,6 @@ export const SETS_HELP = {
       example(`sonic diff ${AT} 3 5`, 'shows all differences'),
       example(`sonic diff ${AT} "3 days ago" Current /home/me`, 'shows differences below a path'),
     ],
-    notes: [
-      'Exit status: 0 done (with or without differences), 3 some entries could not be compared.',
-    ],
   },
   'sonic check': {
     summary: 'check the store of a client, and list what can no longer be restored',
@@ -257,7 +251,6 @@ export const SETS_HELP = {
         'checks through a server, which has no keys: encrypted data is only compared with its checksums',
       ),
     ],
-    notes: ['Exit status: 0 no damage found, 3 damage found, 1 the check failed.'],
   },
   'sonic delete': {
     summary: 'delete backup sets, and free the space that only they use',
@@ -385,6 +378,5 @@ export const SETS_HELP = {
         'rebuilds the catalog from its newest copy, and from what was written to the packs after that copy',
       ),
     ],
-    notes: ['Exit status: 0 everything is intact, 3 something is damaged or missing, 1 failed.'],
   },
 } as const satisfies Partial<Record<Tool, ToolHelp>>;

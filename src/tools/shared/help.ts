@@ -5,6 +5,7 @@
 import type { Tool } from '../../config/index.js';
 import { COMMANDS_HELP, READERS_HELP } from './help-commands.js';
 import type { ToolHelp } from './help-rows.js';
+import { statusNote } from './help-statuses.js';
 import { KEYS_HELP, SETS_HELP } from './help-sonic.js';
 
 export type { Example, ToolHelp } from './help-rows.js';
@@ -23,9 +24,14 @@ const WIDTH = 100;
 const EXAMPLE_INDENT = 6;
 
 /** Returns the text below the options in --help. */
-export function helpText({ about = [], examples, notes = [] }: ToolHelp): string {
+export function helpText(tool: Tool): string {
+  const { about = [], examples, notes = [] } = HELP[tool];
   const shown = examples.map(({ line, what }) => `  ${line}\n${' '.repeat(EXAMPLE_INDENT)}${what}`);
-  const parts = [...about.map(folded), `Examples:\n${shown.join('\n')}`, ...notes.map(folded)];
+  const parts = [
+    ...about.map(folded),
+    `Examples:\n${shown.join('\n')}`,
+    ...[...notes, statusNote(tool)].map(folded),
+  ];
   return `\n${parts.join('\n\n')}`;
 }
 

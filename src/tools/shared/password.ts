@@ -15,7 +15,7 @@ import {
   stretchOf,
   type StretchParameters,
 } from '../../crypto/index.js';
-import { systemCode, TardisError } from '../../errors/index.js';
+import { failedTo, systemCode, TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import {
   byteText,
@@ -179,8 +179,7 @@ function readSource(given: Buffer): Promise<Buffer> {
   try {
     return Promise.resolve(readSmallFile(file, MAX_SOURCE_BYTES));
   } catch (error) {
-    const why = systemCode(error) ?? 'unknown';
-    throw configInvalid(`cannot read the password file ${displayName(given)}: ${why}`, error);
+    throw failedTo(`read the password file ${displayName(given)}`, error, 'useNamedFile');
   }
 }
 

@@ -65,7 +65,7 @@ export function toolCommand<T extends Tool>(spec: ToolSpec<T>): Command {
     if (row.argument !== undefined) addArgument(command, tool, row);
     if (row.flags !== undefined) addFlags(command, name, row);
   }
-  command.addHelpText('after', helpText(HELP[tool]));
+  command.addHelpText('after', helpText(tool));
   return command.action(async () => {
     const resolved = resolveSettings(tool, {
       commandLine: givenTo(tool, command),

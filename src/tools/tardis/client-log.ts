@@ -1,6 +1,6 @@
 /** Writes messages of a client to its log files (`LogFiles`), each line with its time. */
 import fs from 'node:fs';
-import { systemCode, TardisError } from '../../errors/index.js';
+import { failedTo, systemCode } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 
 export class ClientLog {
@@ -13,8 +13,7 @@ export class ClientLog {
         this.fds.push(fs.openSync(file, 'a', 0o640));
       } catch (error) {
         this.close();
-        const why = systemCode(error) ?? 'unknown';
-        throw new TardisError('CONFIG_INVALID', `cannot log to ${displayName(file)}: ${why}`);
+        throw failedTo(`log to ${displayName(file)}`, error, 'useNamedFile');
       }
     }
   }

@@ -1,7 +1,7 @@
 /** Converts the settings of `tardis` to exclude options. Reads the pattern files that the settings name. */
 import path from 'node:path';
 import type { Found, Settings } from '../../config/index.js';
-import { systemCode, TardisError } from '../../errors/index.js';
+import { failedTo } from '../../errors/index.js';
 import {
   CVS_PATTERNS,
   type ExcludeOptions,
@@ -89,10 +89,7 @@ function fileSource(file: Buffer): PatternSource {
     const origin = { kind: 'file', name: place.toString('latin1') } as const;
     return { origin, bytes: readSmallFile(place, MAX_FILE_BYTES) };
   } catch (error) {
-    const code = systemCode(error);
-    if (code === undefined) throw error;
-    const message = `cannot read the patterns in ${displayName(place)}: ${code}`;
-    throw new TardisError('CONFIG_INVALID', message, {}, error);
+    throw failedTo(`read the patterns in ${displayName(place)}`, error, 'useNamedFile');
   }
 }
 

@@ -3,7 +3,7 @@
  * together.
  */
 import type { Settings } from '../../config/index.js';
-import { systemCode, TardisError } from '../../errors/index.js';
+import { failedTo } from '../../errors/index.js';
 import {
   cryptFilter,
   type CipherChoice,
@@ -39,9 +39,6 @@ function readFilter(given: Buffer): FilterFile {
     const bytes = new Uint8Array(readSmallFile(place, MAX_FILTER_FILE_BYTES));
     return { path: place.toString('latin1'), bytes };
   } catch (error) {
-    const code = systemCode(error);
-    if (code === undefined) throw error;
-    const message = `cannot read the filters in ${displayName(place)}: ${code}`;
-    throw new TardisError('CONFIG_INVALID', message, {}, error);
+    throw failedTo(`read the filters in ${displayName(place)}`, error, 'useNamedFile');
   }
 }

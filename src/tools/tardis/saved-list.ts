@@ -1,6 +1,7 @@
 /** Implements `--report`: collects the names of all saved entries in an unlinked file, until they are printed. */
 import fs from 'node:fs';
 import path from 'node:path';
+import { during } from '../../errors/index.js';
 import { displayName, jsonName } from '../../model/index.js';
 import { makeTemporary } from '../../system/index.js';
 import { JSON_VERSION } from '../shared/run-tool.js';
@@ -16,8 +17,11 @@ export class SavedList {
   constructor(asJson: boolean) {
     this.asJson = asJson;
     const folder = makeTemporary('tardis-report-');
-    this.fd = fs.openSync(path.join(folder, 'saved'), 'w+', 0o600);
-    fs.rmSync(folder, { recursive: true });
+    this.fd = during('useTemporary', () => {
+      const fd = fs.openSync(path.join(folder, 'saved'), 'w+', 0o600);
+      fs.rmSync(folder, { recursive: true });
+      return fd;
+    });
   }
 
   add(saved: Buffer): void {
@@ -44,7 +48,7 @@ export class SavedList {
   }
 
   private flush(): void {
-    fs.writeSync(this.fd, this.pending);
+    during('useTemporary', () => fs.writeSync(this.fd, this.pending));
     this.pending = '';
   }
 }

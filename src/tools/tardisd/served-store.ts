@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Settings } from '../../config/index.js';
-import { systemCode, TardisError } from '../../errors/index.js';
+import { failedTo, systemCode } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import type { SharedClients } from '../../server/index.js';
 import type { ClientsOfBucket } from '../../web/remote/index.js';
@@ -38,10 +38,7 @@ export async function makeStoreDirectory(
     giveTo(settings, bytes);
     await files.syncDirectory(parent);
   } catch (error) {
-    const why = systemCode(error);
-    if (why === undefined) throw error;
-    const shown = displayName(Buffer.from(store));
-    throw new TardisError('STORE_NOT_WRITABLE', `cannot create ${shown}: ${why}`, {}, error);
+    throw failedTo(`create ${displayName(Buffer.from(store))}`, error, 'writeStore');
   }
   return true;
 }

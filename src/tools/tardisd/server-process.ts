@@ -1,7 +1,7 @@
 /** The process of the server: its pid file, and its user and group. */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
-import { systemCode, TardisError } from '../../errors/index.js';
+import { failedTo, systemCode, TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import { absolutePath, realPathOf } from '../../system/index.js';
 
@@ -38,9 +38,7 @@ export function writePidFile(file: Buffer, program: string): PidFile {
     fs.ftruncateSync(fd);
     fs.writeSync(fd, `${process.pid}\n`, 0);
   } catch (error) {
-    if (error instanceof TardisError) throw error;
-    const why = systemCode(error) ?? 'unknown';
-    throw new TardisError('CONFIG_INVALID', `cannot write the PidFile ${shown}: ${why}`, {}, error);
+    throw failedTo(`write the PidFile ${shown}`, error, 'useNamedFile');
   }
   return {
     remove: () => {

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import { destination, type Logger, pino } from 'pino';
 import { configInvalid } from '../../config/index.js';
-import { systemCode, TardisError } from '../../errors/index.js';
+import { failedTo } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import { readCertificate } from '../../server/index.js';
 import type { Certificate } from '../../transport/index.js';
@@ -46,9 +46,7 @@ async function logDescriptor(settings: LogSettings): Promise<number> {
   try {
     return await makeFor(settings, file, () => fs.openSync(file, 'a', 0o640));
   } catch (error) {
-    const why = systemCode(error);
-    if (why === undefined) throw error;
-    throw new TardisError('CONFIG_INVALID', `cannot log to ${displayName(file)}: ${why}`);
+    throw failedTo(`log to ${displayName(file)}`, error, 'useNamedFile');
   }
 }
 

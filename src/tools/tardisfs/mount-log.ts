@@ -1,7 +1,7 @@
 /** The log of a mount. */
 import fs from 'node:fs';
 import type { Settings } from '../../config/index.js';
-import { systemCode, TardisError } from '../../errors/index.js';
+import { failedTo } from '../../errors/index.js';
 import { displayName, displayText } from '../../model/index.js';
 
 type LogSettings = Pick<Settings<'tardisfs'>, 'logFile' | 'foreground'>;
@@ -29,8 +29,7 @@ function writerTo(logFile: Buffer | undefined, foreground: boolean): (text: stri
   try {
     fd = fs.openSync(logFile, 'a', 0o640);
   } catch (error) {
-    const why = systemCode(error) ?? 'unknown';
-    throw new TardisError('CONFIG_INVALID', `cannot open the log ${displayName(logFile)}: ${why}`);
+    throw failedTo(`open the log ${displayName(logFile)}`, error, 'useNamedFile');
   }
   return (text) => {
     try {

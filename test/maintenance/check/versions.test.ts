@@ -1,9 +1,10 @@
 /** The paths of damaged versions are found however deep they are, and in catalogs that make no sense. */
 import test from 'ava';
+import { contentIdOf } from '../../../src/model/index.js';
 import { VersionNames } from '../../../src/maintenance/check/index.js';
 import type { CatalogAudit, ContentVersion } from '../../../src/store/catalog/index.js';
 
-const CONTENT = 1;
+const CONTENT = contentIdOf(1);
 
 interface Row {
   readonly directory: number;

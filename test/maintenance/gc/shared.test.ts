@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { NO_CONTENT } from '../../../src/model/index.js';
 import { TardisError } from '../../../src/errors/index.js';
 import { collectGarbage, type GcReport } from '../../../src/maintenance/gc/index.js';
 import { applyEvent, Catalog } from '../../../src/store/catalog/index.js';
@@ -119,7 +120,7 @@ async function storedOn(directory: ClientDirectory): Promise<string[]> {
   await catchUp(inlineSystem(), directory);
   return Catalog.reading(inlineSystem(), directory.catalogPath, ({ history, contents }) =>
     history
-      .contents(0, 1_000_000)
+      .contents(NO_CONTENT, 1_000_000)
       .filter(({ digest }) => contents.find(digest)?.isStored === true)
       .map(({ digest, pack, position }) => `${digest.toString('hex')} ${pack} ${position}`)
       .sort(),

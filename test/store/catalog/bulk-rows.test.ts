@@ -2,10 +2,12 @@
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import {
+  contentIdOf,
   type Entry,
   EntryType,
   forEachRow,
   packAttributes,
+  recordIdOf,
   RowFlag,
   RowReader,
 } from '../../../src/model/index.js';
@@ -75,7 +77,10 @@ test('entries are those that are written one by one', (t) => {
         at,
         at + 4,
       ) as unknown as number[];
-      const ids = { contentId: contentId || undefined, childId: childId || undefined };
+      const ids = {
+        contentId: contentId ? contentIdOf(contentId) : undefined,
+        childId: childId || undefined,
+      };
       catalog.entries.put({ directory: directory!, set: SET, ...ids }, rows, offset!);
     }
   });
@@ -106,8 +111,8 @@ function frameOf(sizes: readonly number[], kind: string): Buffer {
 test('contents are those that are written one by one, with consecutive ids', (t) => {
   const sizes = [5, 0xffff_ffff, 0, 2 << 20];
   const bulk = written(t, (catalog) => {
-    t.is(catalog.bulk.addContents(frameOf(sizes, 'first'), 41), 1);
-    t.is(catalog.bulk.addContents(frameOf(sizes, 'second'), 42), 5);
+    t.is(catalog.bulk.addContents(frameOf(sizes, 'first'), recordIdOf(41)), contentIdOf(1));
+    t.is(catalog.bulk.addContents(frameOf(sizes, 'second'), recordIdOf(42)), contentIdOf(5));
   });
   const single = written(t, (catalog) => {
     for (const [kind, record] of [
@@ -116,7 +121,7 @@ test('contents are those that are written one by one, with consecutive ids', (t)
     ] as const) {
       let offset = 0;
       for (const [at, bytes] of sizes.entries()) {
-        catalog.contents.add(sha256(`${kind} ${at}`), bytes, record, offset);
+        catalog.contents.add(sha256(`${kind} ${at}`), bytes, recordIdOf(record), offset);
         offset += bytes;
       }
     }

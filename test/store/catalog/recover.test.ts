@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
-import { EntryType } from '../../../src/model/index.js';
+import { type ContentId, EntryType } from '../../../src/model/index.js';
 import { Catalog } from '../../../src/store/catalog/index.js';
 import { nodeSystem } from '../../../src/system/index.js';
 import {
@@ -510,7 +510,7 @@ test('a version whose part is lost, or rests on a lost basis, counts as broken',
   store.change(set, 1, [entryOf('parts', { digest: whole, sizeBytes: 1400 })]);
   store.closeSet(set);
   await store.checkpoint();
-  const idOf = (content: Buffer): number => catalog.contents.find(sha256(content))!.contentId;
+  const idOf = (content: Buffer): ContentId => catalog.contents.find(sha256(content))!.contentId;
   catalog.bases.set(idOf(second!), idOf(basis!));
   await store.checkpoint();
   t.is(catalog.history.brokenVersions, 0);

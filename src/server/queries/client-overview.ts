@@ -1,19 +1,19 @@
 /** Overview of clients in a store: their newest sets, their protection, and whether a server found them overdue. */
 import path from 'node:path';
-import type { ClientOverview, Protection } from '../history/index.js';
-import { parseKeyRecord } from '../crypto/index.js';
-import { asTardisError } from '../errors/index.js';
+import type { ClientOverview, Protection } from '../../history/index.js';
+import { parseKeyRecord } from '../../crypto/index.js';
+import { asTardisError } from '../../errors/index.js';
 import {
   catalogFileOf,
   type ClientDirectory,
   listClients,
   newestKeys,
   openClientDirectory,
-} from '../store/index.js';
-import type { System } from '../system/index.js';
-import { accountOf } from './login/accounts.js';
-import { standingOf } from './storage/client-standing.js';
-import { Alerts } from './monitor/alerts.js';
+} from '../../store/index.js';
+import type { System } from '../../system/index.js';
+import { accountOf } from '../login/accounts.js';
+import { standingOf } from '../storage/client-standing.js';
+import { Alerts } from '../monitor/alerts.js';
 
 /**
  * Returns one row for each of `clients`, in the same order. The row of a client that cannot be read has an error code.

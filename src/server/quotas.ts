@@ -6,20 +6,20 @@
  */
 import path from 'node:path';
 import type { Logger } from 'pino';
-import { asTardisError, BUCKET_ERRORS } from '../../errors/index.js';
-import { bucketAt, type ClientDirectory, openClientDirectory } from '../../store/index.js';
-import type { System } from '../../system/index.js';
-import { type Account, accountOf } from '../login/accounts.js';
+import { asTardisError, BUCKET_ERRORS } from '../errors/index.js';
+import { bucketAt, type ClientDirectory, openClientDirectory } from '../store/index.js';
+import type { System } from '../system/index.js';
+import { type Account, accountOf } from './login/accounts.js';
 import {
   addTo,
   type SharedCount,
   sharedCount,
   type SpaceGrant,
   valueOf,
-} from '../../store/writer/index.js';
-import { type SpaceTaken } from '../storage/measure-space.js';
-import { type StorageHost } from '../storage/storage-host.js';
-import type { SharedClients } from '../shared-clients.js';
+} from '../store/writer/index.js';
+import { type SpaceTaken } from './storage/measure-space.js';
+import { type StorageHost } from './storage/storage-host.js';
+import type { SharedClients } from './shared-clients.js';
 
 /** Interval at which the data added by other servers of a bucket is measured. */
 const OTHERS_MS = 30_000;

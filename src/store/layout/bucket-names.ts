@@ -5,7 +5,7 @@
  */
 import { TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
-import { isClientName } from '../client/client-name.js';
+import { isClientName } from './client-name.js';
 import {
   keyFileName,
   keyFileNumber,
@@ -13,7 +13,7 @@ import {
   packName,
   packNumber,
   SUB_ACCOUNTS_DIRECTORY,
-} from '../client/layout.js';
+} from './layout.js';
 
 const PACKS_OF_SESSION = 1_000_000;
 /** Minimum index of the packs of a session that contain the store's own records. */

@@ -20,7 +20,7 @@ export function unreadable(error: unknown, name: string): unknown {
   const code = systemCode(error);
   if (code === undefined || code === 'ENOENT' || !(error instanceof Error)) return error;
   const isDenied = DENIED.has(code);
-  if (!isDenied && !OF_DISK.has(code)) return asTardisError(error, `reading ${name}`);
+  if (!isDenied && !OF_DISK.has(code)) return asTardisError(error, `reading ${name}`, 'readStore');
   const message = `${name} cannot be read: ${error.message}`;
   const kind = isDenied ? 'STORE_NOT_READABLE' : 'IO_FAILED';
   return new TardisError(kind, message, { cause: code, unreadable: name }, error);
