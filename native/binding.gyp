@@ -12,6 +12,7 @@
         "src/hashing.cc",
         "src/checksum.cc",
         "src/compressing.cc",
+        "src/zstd-part.cc",
         "src/decoding.cc",
         "src/entry.cc",
         "src/names.cc",

@@ -25,6 +25,7 @@ napi_value crc32(const Call& call);
 // compressing.cc
 napi_value zstdCompress(const Call& call);
 napi_value zstdDecompress(const Call& call);
+napi_value zstdDecompressPart(const Call& call);
 
 // decoding.cc
 napi_value readAside(const Call& call);

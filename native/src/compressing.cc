@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "calls.h"
+#include "zstd-part.h"
 
 namespace tardis::calls {
 
@@ -58,6 +59,18 @@ napi_value zstdDecompress(const Call& call) {
   ZSTD_DCtx* context = made(held, ZSTD_createDCtx, call.name());
   return call.number(
       checked(ZSTD_decompressDCtx(context, target.data, target.size, source.data, source.size), call.name()));
+}
+
+// Decompresses a part of a frame: as many bytes as the target has, from a position on. The context has memory for a
+// window, which whole frames do not need.
+napi_value zstdDecompressPart(const Call& call) {
+  thread_local std::unique_ptr<ZSTD_DCtx, FreeContext> held;
+  ZSTD_DCtx* context = made(held, ZSTD_createDCtx, call.name());
+  checked(ZSTD_DCtx_reset(context, ZSTD_reset_session_only), call.name());
+  checked(ZSTD_DCtx_setParameter(context, ZSTD_d_windowLogMax, kMaxWindowLog), call.name());
+  const PartDecoded outcome = decodePart(*context, call.bytes(0), call.count(2), call.bytes(1));
+  if (outcome == PartDecoded::kBroken) throw Failure{0, call.name(), "EZSTD", "the frame is broken"};
+  return call.boolean(outcome == PartDecoded::kDone);
 }
 
 }  // namespace tardis::calls

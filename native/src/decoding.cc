@@ -15,6 +15,7 @@
 #include "calls.h"
 #include "files.h"
 #include "sha256.h"
+#include "zstd-part.h"
 
 namespace tardis::calls {
 
@@ -106,7 +107,6 @@ class PartContexts {
   }
 
  private:
-  static constexpr int kMaxWindowLog = 23;  // MAX_FRAME_RAW_BYTES of src/store/packs/record.ts
   static constexpr size_t kMostSpare = 2;
   std::mutex mutex_;
   std::vector<Context> spare_;
@@ -173,8 +173,6 @@ class Decoding : public Counting {
   ~Decoding() override { OPENSSL_cleanse(key_, sizeof key_); }
 
  private:
-  static constexpr size_t kPassedBytes = 64 << 10;
-
   double count() final {
     if (body_.fd < 0) return opened(body_.memory);
     const StoredRoom room(body_.size);
@@ -211,32 +209,10 @@ class Decoding : public Counting {
       return from <= body.size && target_.size <= body.size - from ? copied(body, from) : kOtherLength;
     }
     Context context = partContexts().take();
-    const Outcome outcome = decodedBy(*context, {body.data, body.size, 0});
+    const PartDecoded outcome = tardis::decodePart(*context, body, from, target_);
     partContexts().giveBack(std::move(context));
-    return outcome;
-  }
-
-  Outcome decodedBy(ZSTD_DCtx& context, ZSTD_inBuffer in) const {
-    std::vector<uint8_t> passed(std::min(body_.from, kPassedBytes));
-    for (size_t left = body_.from; left > 0;) {
-      const Bytes piece = {passed.data(), std::min(left, passed.size())};
-      const Outcome outcome = fill(context, in, piece);
-      if (outcome != kDecoded) return outcome;
-      left -= piece.size;
-    }
-    return fill(context, in, target_);
-  }
-
-  static Outcome fill(ZSTD_DCtx& context, ZSTD_inBuffer& in, const Bytes& piece) {
-    ZSTD_outBuffer out = {piece.data, piece.size, 0};
-    while (out.pos < out.size) {
-      const size_t before = out.pos + in.pos;
-      const size_t left = ZSTD_decompressStream(&context, &out, &in);
-      if (ZSTD_isError(left)) return kBroken;
-      const bool isEnd = left == 0 || out.pos + in.pos == before;
-      if (isEnd && out.pos < out.size) return kOtherLength;
-    }
-    return kDecoded;
+    if (outcome == PartDecoded::kBroken) return kBroken;
+    return outcome == PartDecoded::kDone ? kDecoded : kOtherLength;
   }
 
   Outcome copied(const Bytes& body, size_t from) const {

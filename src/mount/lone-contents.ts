@@ -3,8 +3,11 @@
  * older file is stored in the record of the older file. A walk needs nothing else from that record.
  */
 
-/** Records that are remembered: a walk comes back to one that it is in sooner than that. */
-const MAX_RECENT = 64;
+/**
+ * Records that are remembered: a walk comes back to one that it is in sooner than that. With more, contents that lie in the
+ * same record by chance have it decoded as a whole.
+ */
+const MAX_RECENT = 16;
 
 export class LoneContents {
   /** Offset of the content that was decoded alone, by the key of its record. */

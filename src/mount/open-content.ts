@@ -102,8 +102,9 @@ export class OpenContent {
   read(position: number, bytes: number): Soon<ReplyData> {
     const count = Math.max(0, Math.min(bytes, this.sizeBytes - position));
     if (count === 0) return NOTHING;
+    const isRandom = position !== this.lastEnd && position !== 0;
     if (this.map === undefined) this.readAhead(position, count);
-    const there = this.map === undefined ? this.inOneUnit(position, count) : undefined;
+    const there = this.map === undefined ? this.inOneUnit(position, count, isRandom) : undefined;
     return after(there, (data) => data ?? this.copied(position, count));
   }
 
@@ -115,7 +116,11 @@ export class OpenContent {
   }
 
   /** Returns a view of a decoded unit, if a single unit contains the whole range. */
-  private inOneUnit(position: number, count: number): Soon<ReplyData | undefined> {
+  private inOneUnit(
+    position: number,
+    count: number,
+    isRandom: boolean,
+  ): Soon<ReplyData | undefined> {
     const { piece, from } = this.form.at(position);
     if (piece.basis !== undefined || from + count > piece.sizeBytes) return undefined;
     const { units } = this.memory;
@@ -124,8 +129,11 @@ export class OpenContent {
         const number = Math.floor(from / STREAM_CHUNK_BYTES);
         const start = from - number * STREAM_CHUNK_BYTES;
         if (start + count > STREAM_CHUNK_BYTES) return undefined;
-        return after(units.chunk(piece, layout, number), ({ bytes }) => {
-          return { data: bytes, from: start, bytes: count };
+        const unit = isRandom
+          ? units.range(piece, layout, number, { offset: start, sizeBytes: count })
+          : units.chunk(piece, layout, number);
+        return after(unit, ({ bytes, startBytes }) => {
+          return { data: bytes, from: start - startBytes, bytes: count };
         });
       }
       return after(units.holding(piece, this.isLone), (unit) => {

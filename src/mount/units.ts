@@ -4,23 +4,22 @@
  */
 import type { RecordPlace, RecordSource, StoredPiece } from '../delta/index.js';
 import { fetchHead, fetchRecord, recordKey } from '../delta/index.js';
-import { TardisError } from '../errors/index.js';
 import { bufferOf } from '../model/index.js';
 import {
   CHUNK_HEADER_BYTES,
-  type ChunkHeader,
-  type CodecNumber,
   type ClientDirectory,
-  decodeChunk,
   MAX_FRAME_RAW_BYTES,
-  openChunk,
-  readChunkHeader,
   RECORD_CHUNKED,
   RECORD_HEADER_BYTES,
-  type RecordCipher,
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
 import type { ContentToDecode, DecodeInput, DecodeOutput, Decoder } from '../workers/index.js';
+import {
+  type ChunkedRecord,
+  ChunksHere,
+  impossibleLength,
+  type PlacedChunk,
+} from './chunks-here.js';
 import { DecodedDigests } from './decoded-digests.js';
 import { KeptUnits, type Unit } from './kept-units.js';
 import { LoneContents } from './lone-contents.js';
@@ -41,33 +40,14 @@ const NO_CONTENTS: Omit<Unit, 'bytes'> = {
   digests: new DecodedDigests(new Uint8Array(0)),
 };
 
-/** A record that consists of chunks. */
-interface ChunkedRecord {
-  readonly head: Buffer;
-  readonly codec: CodecNumber;
-  /** Cipher of the record; undefined if it is not encrypted. */
-  readonly cipher: RecordCipher | undefined;
-  readonly rawBytes: number;
-  /** Offsets in the record of the chunks found so far. */
-  readonly places: number[];
-  finding: Promise<void> | undefined;
-}
-
-/** A chunk to be decoded. */
-interface PlacedChunk {
-  readonly header: ChunkHeader;
-  readonly number: number;
-  /** Offset of the chunk's stored bytes in the record. */
-  readonly from: number;
-  readonly sizeBytes: number;
-}
-
 /** Layout of a record; undefined if the record is in one piece. */
 type Layout = ChunkedRecord | undefined;
 
 export class Units {
   private readonly kept: KeptUnits;
   private readonly lone = new LoneContents();
+  /** Ranges of chunks that were decoded alone. */
+  private readonly loneRanges = new LoneContents();
   private readonly records = new Map<string, Soon<Layout>>();
   /** Keys of the records that were decoded last. */
   private readonly decoded = new Set<string>();
@@ -82,9 +62,7 @@ export class Units {
    * round trip.
    */
   private readonly walk: WalkAhead | undefined;
-  /** Memory for stored bytes; `isBusy` is true while the memory is in use. */
-  private stored: Buffer = Buffer.alloc(0);
-  private isBusy = false;
+  private readonly here: ChunksHere;
   private readonly source: RecordSource;
   private readonly decoder: Decoder;
   private readonly directory: ClientDirectory | undefined;
@@ -94,6 +72,7 @@ export class Units {
     this.source = source;
     this.decoder = decoder;
     this.directory = directory;
+    this.here = new ChunksHere(source.backend);
     this.kept = new KeptUnits({
       onAdded: () => this.onDecoded(),
       release: decoder.reuse?.bind(decoder),
@@ -211,7 +190,7 @@ export class Units {
    * all. Throws RECORD_DAMAGED for an impossible length.
    */
   private inOnePiece(record: RecordPlace, content?: ContentToDecode): Soon<Unit | undefined> {
-    if (isTooLarge(record)) throw tooLarge(record);
+    if (isTooLarge(record)) throw impossibleLength(record);
     const { object, position, recordBytes } = record;
     const key = content === undefined ? recordKey(record) : keyAlone(record, content);
     const unit =
@@ -246,25 +225,76 @@ export class Units {
     );
   }
 
+  /**
+   * Returns a unit with a range of a chunk, for a reader at random positions. Only the bytes up to the end of the range are
+   * decoded, and they are not kept, unless another range of the chunk was read a moment ago.
+   */
+  range(
+    record: RecordPlace,
+    layout: ChunkedRecord,
+    number: number,
+    range: ContentToDecode,
+  ): Soon<Unit> {
+    const key = `${recordKey(record)}#${number}`;
+    const isAlone = this.isAlone && !this.here.isBusy && this.directory !== undefined;
+    if (this.kept.has(key) || !isAlone || !this.loneRanges.take(key, range.offset)) {
+      return this.chunk(record, layout, number);
+    }
+    return this.readRange(record, layout, number, range);
+  }
+
+  private async readRange(
+    record: RecordPlace,
+    layout: ChunkedRecord,
+    number: number,
+    { offset, sizeBytes }: ContentToDecode,
+  ): Promise<Unit> {
+    const chunk = await this.placed(record, layout, number);
+    const isPlainRaw = chunk.header.isRaw && this.source.keys === undefined;
+    // Another request may have taken the memory meanwhile.
+    if (isPlainRaw || this.here.isBusy || offset + sizeBytes > chunk.sizeBytes) {
+      return this.chunk(record, layout, number);
+    }
+    const target = Buffer.allocUnsafeSlow(sizeBytes);
+    await this.here.decode(record, layout, chunk, { target, from: offset });
+    return { ...NO_CONTENTS, bytes: target, startBytes: offset };
+  }
+
   private async readChunk(
     record: RecordPlace,
     layout: ChunkedRecord,
     number: number,
     isAhead: boolean,
   ): Promise<Unit> {
-    const startBytes = number * STREAM_CHUNK_BYTES;
-    const sizeBytes = Math.min(STREAM_CHUNK_BYTES, layout.rawBytes - startBytes);
-    if (sizeBytes <= 0) throw tooLarge(record);
     const isAlone = this.isAlone && !isAhead;
-    while (layout.places.length <= number) await this.findNext(record, layout);
-    const at = layout.places[number]!;
-    const header = await this.chunkHeader(record, at);
-    const chunk = { header, number, from: at + CHUNK_HEADER_BYTES, sizeBytes };
+    const chunk = await this.placed(record, layout, number);
     if (this.directory !== undefined) {
-      if (header.isRaw && this.source.keys === undefined) return this.rawChunk(record, chunk);
-      if (isAlone && !this.isBusy) return this.decodeHere(record, layout, chunk);
+      if (chunk.header.isRaw && this.source.keys === undefined) {
+        const target = this.kept.room(chunk.sizeBytes);
+        return { bytes: await this.here.readRaw(record, chunk, target), ...NO_CONTENTS };
+      }
+      if (isAlone && !this.here.isBusy) {
+        const target = this.kept.room(chunk.sizeBytes);
+        await this.here.decode(record, layout, chunk, { target });
+        return { bytes: target, ...NO_CONTENTS };
+      }
     }
     return this.decodeElsewhere(record, layout, chunk);
+  }
+
+  /** Finds a chunk in its record. Throws RECORD_DAMAGED if the record has no such chunk. */
+  private async placed(
+    record: RecordPlace,
+    layout: ChunkedRecord,
+    number: number,
+  ): Promise<PlacedChunk> {
+    const startBytes = number * STREAM_CHUNK_BYTES;
+    const sizeBytes = Math.min(STREAM_CHUNK_BYTES, layout.rawBytes - startBytes);
+    if (sizeBytes <= 0) throw impossibleLength(record);
+    while (layout.places.length <= number) await this.findNext(record, layout);
+    const at = layout.places[number]!;
+    const header = await this.here.header(record, at);
+    return { header, number, from: at + CHUNK_HEADER_BYTES, sizeBytes };
   }
 
   private async decodeElsewhere(
@@ -278,37 +308,6 @@ export class Units {
     return { bytes: bufferOf(bytes), ...NO_CONTENTS };
   }
 
-  /** Decodes a chunk in this thread. That takes less time if no other request waits for this thread. */
-  private async decodeHere(
-    record: RecordPlace,
-    { codec, cipher }: ChunkedRecord,
-    { header, number, from, sizeBytes }: PlacedChunk,
-  ): Promise<Unit> {
-    this.isBusy = true;
-    try {
-      const { storedBytes } = header;
-      if (this.stored.length < storedBytes) this.stored = Buffer.allocUnsafeSlow(storedBytes);
-      const stored = this.stored.subarray(0, storedBytes);
-      await fetchRecord(this.source.backend, record, from, stored);
-      const bytes = this.kept.room(sizeBytes);
-      decodeChunk(codec, header, { stored, target: bytes, place: cipher && { cipher, number } });
-      return { bytes, ...NO_CONTENTS };
-    } finally {
-      this.isBusy = false;
-    }
-  }
-
-  /** Reads a chunk that is stored unencoded. That takes less time than passing it to another thread. */
-  private async rawChunk(
-    record: RecordPlace,
-    { header, from, sizeBytes }: PlacedChunk,
-  ): Promise<Unit> {
-    if (header.storedBytes !== sizeBytes) throw tooLarge(record);
-    const target = this.kept.room(sizeBytes);
-    await fetchRecord(this.source.backend, record, from, target);
-    return { bytes: openChunk(header, target), ...NO_CONTENTS };
-  }
-
   /** True if a chunk or record is decoded, or being decoded. */
   has(record: RecordPlace, number?: number): boolean {
     return this.kept.has(
@@ -320,18 +319,12 @@ export class Units {
   private async findNext(record: RecordPlace, layout: ChunkedRecord): Promise<void> {
     layout.finding ??= (async () => {
       const at = layout.places.at(-1)!;
-      const { storedBytes } = await this.chunkHeader(record, at);
+      const { storedBytes } = await this.here.header(record, at);
       layout.places.push(at + CHUNK_HEADER_BYTES + storedBytes);
     })().finally(() => {
       layout.finding = undefined;
     });
     await layout.finding;
-  }
-
-  private async chunkHeader(record: RecordPlace, at: number) {
-    const head = Buffer.allocUnsafe(CHUNK_HEADER_BYTES);
-    await fetchRecord(this.source.backend, record, at, head);
-    return readChunkHeader(head, STREAM_CHUNK_BYTES);
   }
 
   private async decode(
@@ -384,8 +377,4 @@ function placeOf({ offset, sizeBytes }: StoredPiece): ContentToDecode {
 /** True if no record in one piece has this length. */
 function isTooLarge({ recordBytes }: RecordPlace): boolean {
   return recordBytes > 2 * MAX_FRAME_RAW_BYTES;
-}
-
-function tooLarge({ object }: RecordPlace): TardisError {
-  return new TardisError('RECORD_DAMAGED', `a record in ${object} has an impossible length`);
 }

@@ -18,6 +18,12 @@ export interface CompressingCalls {
    */
   zstdDecompress(source: Uint8Array, target: Uint8Array): number;
   /**
+   * Decompresses a part of a frame, which may be hostile: as many bytes as `target` has, from position `from` of the
+   * content. Bytes after this part are not decompressed. Returns false if the content ends before. Throws an error with
+   * the code `EZSTD` if the frame is damaged.
+   */
+  zstdDecompressPart(source: Uint8Array, target: Uint8Array, from: number): boolean;
+  /**
    * Returns the CRC-32 of bytes that follow earlier bytes with the checksum `before`; undefined if the processor has
    * no instruction to compute it fast.
    */

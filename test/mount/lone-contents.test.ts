@@ -3,7 +3,7 @@ import test from 'ava';
 import { LoneContents } from '../../src/mount/index.js';
 
 /** Records that are remembered (MAX_RECENT of src/mount/lone-contents.ts). */
-const REMEMBERED = 64;
+const REMEMBERED = 16;
 
 test('the first content of a record is decoded alone, again too, and another one is not', (t) => {
   const lone = new LoneContents();

@@ -2,6 +2,7 @@
 import test from 'ava';
 import {
   buildChunk,
+  buildEncodedChunk,
   buildRecord,
   CHUNK_HEADER_BYTES,
   Codec,
@@ -150,4 +151,53 @@ test('a record in one piece is sound only if its checksum is right', async (t) =
     t.false(await soundness(damaged), `${at}`);
     t.false(await soundness(record.subarray(0, at)), `cut at ${at}`);
   }
+});
+
+for (const name of CODEC_NAMES) {
+  test(`any part of a chunk is decoded alone, with ${name}`, (t) => {
+    const raw = Buffer.concat(Array.from({ length: 150 }, () => MIXED));
+    const chunk = buildChunk(raw, { codec: Codec[name], level: 1 });
+    const header = readChunkHeader(chunk, STREAM_CHUNK_BYTES);
+    const stored = chunk.subarray(CHUNK_HEADER_BYTES);
+    const decoded = (from: number, sizeBytes: number, of = stored): Buffer => {
+      const target = Buffer.alloc(sizeBytes);
+      const part = { from, rawBytes: raw.length };
+      decodeChunk(Codec[name], header, { stored: of, target, part });
+      return target;
+    };
+    const last = raw.length - 1;
+    for (const from of [0, 1, 4096, 65_536, 131_071, 131_072, 200_000, last]) {
+      for (const sizeBytes of [0, 1, 4096, 140_000]) {
+        const end = Math.min(raw.length, from + sizeBytes);
+        t.true(decoded(from, end - from).equals(raw.subarray(from, end)), `${from}+${sizeBytes}`);
+      }
+    }
+    const changed = Buffer.from(stored);
+    changed[changed.length - 1]! ^= 1;
+    t.is(
+      thrownCode(() => decoded(0, 1, changed)),
+      'RECORD_DAMAGED',
+      'damage behind the part is found, too',
+    );
+  });
+}
+
+test('a part of broken compressed bytes, and one behind their end, are damage', (t) => {
+  const raw = Buffer.concat(Array.from({ length: 150 }, () => MIXED));
+  const chunk = buildChunk(raw, { codec: Codec.zstd, level: 1 });
+  const encoded = chunk.subarray(CHUNK_HEADER_BYTES);
+  const decoded = (source: Buffer, from: number, sizeBytes: number) => {
+    const made = buildEncodedChunk(source, false);
+    const header = readChunkHeader(made, STREAM_CHUNK_BYTES);
+    const stored = made.subarray(CHUNK_HEADER_BYTES);
+    const part = { from, rawBytes: raw.length };
+    const target = Buffer.alloc(sizeBytes);
+    return thrownCode(() => decodeChunk(Codec.zstd, header, { stored, target, part }));
+  };
+  t.is(decoded(encoded, raw.length - 1, 1), undefined);
+  t.is(decoded(encoded, raw.length - 1, 2), 'RECORD_DAMAGED');
+  t.is(decoded(encoded, raw.length + 70_000, 1), 'RECORD_DAMAGED');
+  t.is(decoded(encoded.subarray(0, 100), raw.length - 1, 1), 'RECORD_DAMAGED');
+  t.is(decoded(seededRandom(3).bytes(1000), 0, 1), 'RECORD_DAMAGED');
+  t.is(decoded(Buffer.alloc(0), 0, 1), 'RECORD_DAMAGED');
 });

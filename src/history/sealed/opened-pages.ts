@@ -6,6 +6,7 @@
 import {
   entriesIn,
   type FetchedPage,
+  joinEntries,
   joinPackedPages,
   lastNameIn,
   packedPagesIn,
@@ -22,7 +23,10 @@ import type { ProvenSet } from './proven-sets.js';
 const MAX_KEPT = 2;
 /** Maximum number of large directories that are remembered in `unproven`. */
 const MAX_UNPROVEN = 64;
-/** Number of entries of an unsorted listing that are opened at once. */
+/**
+ * Number of entries of a large directory that are fetched at once, and of an unsorted one also opened at once. To join a
+ * value, SQLite takes several times the memory of it.
+ */
 const PART_ENTRIES = 2048;
 /** Maximum size of an unsorted listing that is opened: some 150,000 entries. */
 const MAX_LISTING_BYTES = 12 << 20;
@@ -95,34 +99,39 @@ export class OpenedPages {
   }
 
   /**
-   * Opens the whole listing of a directory in the order of the sealed names, part by part. `first` is the first part,
-   * with one entry more than is sorted. Returns undefined if the listing is not proven or is too large.
+   * Opens the whole listing of a directory in the order of the sealed names, part by part. Returns undefined if the
+   * listing is not proven or is too large.
    */
   private openUnsorted(
     proven: ProvenSet,
     directory: DirectoryId,
-    first: FetchedPage,
+    fetched: Iterable<FetchedPage>,
   ): Buffer[] | undefined {
     const listing = this.listingOf(proven, directory);
     if (listing === undefined) return undefined;
     const parts: Buffer[] = [];
     const children: OpenedListing['children'][] = [];
     let bytes = 0;
-    let page: FetchedPage | undefined = first;
-    let limit = this.maxSorted + 1;
-    while (page !== undefined) {
+    for (const page of fetched) {
       const opened = this.keyring.tree.openListing(page, listing.place, listing.sum, false);
       bytes += opened?.page.length ?? 0;
       if (opened === undefined || bytes > MAX_LISTING_BYTES) return undefined;
       parts.push(opened.page);
       children.push(opened.children);
-      const after: Buffer | undefined = opened.count < limit ? undefined : lastNameIn(page);
-      limit = PART_ENTRIES;
-      page = after && this.fetchOne(proven, directory, after, limit);
     }
     if (!this.isProven(listing)) return undefined;
     for (const some of children) this.placeChildren(proven, some);
     return parts;
+  }
+
+  /** Yields all entries of a directory, part by part. Ends early if a part cannot be fetched. */
+  private *partsOf(proven: ProvenSet, directory: DirectoryId): Generator<FetchedPage> {
+    for (let after: Buffer | undefined = NOTHING; after !== undefined; ) {
+      const page = this.fetchOne(proven, directory, after, PART_ENTRIES);
+      if (page === undefined) return;
+      yield page;
+      after = entriesIn(page) < PART_ENTRIES ? undefined : lastNameIn(page);
+    }
   }
 
   /**
@@ -194,16 +203,28 @@ export class OpenedPages {
     directory: DirectoryId,
     place: Buffer,
   ): LargeListing | undefined {
-    const limit = this.maxSorted + 1;
-    const found = this.fetchOne(proven, directory, NOTHING, limit);
-    if (found === undefined) return undefined;
-    if (entriesIn(found) < limit) {
-      const page = this.open(proven, directory, found);
-      return page && new LargeListing(place, [page], true);
+    const parts = this.partsOf(proven, directory);
+    const first: FetchedPage[] = [];
+    let entries = 0;
+    for (let next = parts.next(); next.done !== true; next = parts.next()) {
+      first.push(next.value);
+      entries += entriesIn(next.value);
+      if (entries > this.maxSorted) {
+        const pages = this.openUnsorted(proven, directory, chained(first, parts));
+        return pages && new LargeListing(place, pages, false);
+      }
     }
-    const parts = this.openUnsorted(proven, directory, found);
-    return parts && new LargeListing(place, parts, false);
+    if (first.length === 0) return undefined;
+    const value = joinEntries(first);
+    const page = this.open(proven, directory, { value, from: 0, bytes: value.length });
+    return page && new LargeListing(place, [page], true);
   }
+}
+
+/** Yields the items of two sequences. */
+function* chained<T>(first: Iterable<T>, second: Iterable<T>): Generator<T> {
+  yield* first;
+  yield* second;
 }
 
 /** Deletes the oldest key if there are more than `most`. */

@@ -47,6 +47,20 @@ export function packedHead(entries: number, isSorted: boolean): Buffer {
   return Buffer.from(`${entries},${entries}${isSorted ? ';' : ':'}`);
 }
 
+/** Returns one page with the entries of several pages, which follow one another in a directory. */
+export function joinEntries(pages: readonly FetchedPage[]): Buffer {
+  const sound = pages.map(({ value, from }) => numberAt(value, value.indexOf(COMMA, from) + 1));
+  const [entries, soundEntries] = [sumOf(pages.map(entriesIn)), sumOf(sound)];
+  const rows = pages.map(({ value, from, bytes }) =>
+    value.subarray(firstEntry(value, from), from + bytes),
+  );
+  return Buffer.concat([Buffer.from(`${entries},${soundEntries};`), ...rows]);
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, number) => sum + number, 0);
+}
+
 /** Returns the number of entries in the head of a page. */
 export function entriesIn({ value, from }: FetchedPage): number {
   return numberAt(value, from);

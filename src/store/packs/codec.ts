@@ -75,6 +75,39 @@ export function decode(codec: CodecNumber, source: Uint8Array, target: Buffer): 
   }
 }
 
+/** A part of a decoded body: bytes from a position on. The whole body has `rawBytes` bytes. */
+export interface DecodedPart {
+  readonly from: number;
+  readonly rawBytes: number;
+}
+
+/**
+ * Decodes a part into `target`, which has exactly the length of the part. Damage in compressed bytes after the part may
+ * not be found. Throws RECORD_DAMAGED as `decode` does.
+ */
+export function decodePart(
+  codec: CodecNumber,
+  source: Uint8Array,
+  target: Buffer,
+  { from, rawBytes }: DecodedPart,
+): void {
+  if (codec !== Codec.zstd) {
+    const whole = Buffer.allocUnsafe(rawBytes);
+    decode(codec, source, whole);
+    whole.copy(target, 0, from, from + target.length);
+    return;
+  }
+  let isThere: boolean;
+  try {
+    isThere = loaded().zstdDecompressPart(source, target, from);
+  } catch (error) {
+    throw new TardisError('RECORD_DAMAGED', 'compressed bytes are broken', {}, error);
+  }
+  if (!isThere) {
+    throw new TardisError('RECORD_DAMAGED', 'compressed bytes decode to another length');
+  }
+}
+
 function decodeInto(codec: CodecNumber, source: Uint8Array, target: Buffer): number {
   if (codec === Codec.zstd) return loaded().zstdDecompress(source, target);
   if (codec === Codec.none) {

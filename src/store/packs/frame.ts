@@ -2,7 +2,15 @@
 import { TardisError } from '../../errors/index.js';
 import { type BytesBuilder, DIGEST_BYTES } from '../../model/index.js';
 import { crc32, BODY_TAG_BYTES } from '../../system/index.js';
-import { Codec, type CodecNumber, decode, encode, encodedBound } from './codec.js';
+import {
+  Codec,
+  type CodecNumber,
+  decode,
+  type DecodedPart,
+  decodePart,
+  encode,
+  encodedBound,
+} from './codec.js';
 import {
   coveredHeader,
   FRAME_ENTRY_BYTES,
@@ -294,8 +302,8 @@ export function readChunkHeader(buffer: Buffer, chunkBytes: number): ChunkHeader
 }
 
 /**
- * Decodes the stored bytes of one chunk into `target`, which has exactly the decoded length. It may overwrite `stored`.
- * Throws RECORD_DAMAGED if the chunk is damaged or was changed.
+ * Decodes the stored bytes of one chunk into `target`, which has exactly the decoded length, or the length of `part`. It
+ * may overwrite `stored`. Throws RECORD_DAMAGED if the chunk is damaged or was changed.
  */
 export function decodeChunk(
   codec: CodecNumber,
@@ -304,9 +312,18 @@ export function decodeChunk(
     stored,
     target,
     place,
-  }: { readonly stored: Buffer; readonly target: Buffer; readonly place?: ChunkPlace | undefined },
+    part,
+  }: {
+    readonly stored: Buffer;
+    readonly target: Buffer;
+    readonly place?: ChunkPlace | undefined;
+    readonly part?: DecodedPart | undefined;
+  },
 ): void {
-  decode(chunk.isRaw ? Codec.none : codec, openChunk(chunk, stored, place), target);
+  const used = chunk.isRaw ? Codec.none : codec;
+  const opened = openChunk(chunk, stored, place);
+  if (part === undefined) decode(used, opened, target);
+  else decodePart(used, opened, target, part);
 }
 
 /**
