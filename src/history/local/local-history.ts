@@ -360,9 +360,8 @@ class LocalHistory implements History {
   }
 
   async locate(contents: readonly RequestedContent[]): Promise<ContentLocation[]> {
-    return contents.map(({ contentId = 0 }) =>
-      this.locator.locate(this.reading().contents, contentId),
-    );
+    const ids = contents.map(({ contentId = 0 }) => contentId);
+    return this.locator.locateAll(() => this.reading().contents, ids);
   }
 
   deltas(): undefined {
