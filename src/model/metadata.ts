@@ -145,7 +145,9 @@ export function joinRow(metadata: Buffer, name: Buffer, digest: Uint8Array | und
 /** Returns the size of an entry from its metadata; 0 for a directory, whose size field holds its mount state. */
 export function sizeIn(metadata: Buffer): number {
   if (metadata[RowOffset.type - METADATA_FROM] === EntryType.directory) return 0;
-  return Number(metadata.readBigUInt64LE(RowOffset.sizeBytes - METADATA_FROM));
+  // Without a bigint, which would be garbage for each file.
+  const at = RowOffset.sizeBytes - METADATA_FROM;
+  return metadata.readUInt32LE(at) + metadata.readUInt32LE(at + 4) * 2 ** 32;
 }
 
 /**
