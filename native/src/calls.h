@@ -65,6 +65,7 @@ napi_value readFiles(const Call& call);
 
 // restoring.cc
 napi_value restoreFiles(const Call& call);
+napi_value restoreStoredAside(const Call& call);
 
 // writing.cc
 napi_value writeFileAt(const Call& call);

@@ -15,6 +15,7 @@
 #include "calls.h"
 #include "files.h"
 #include "sha256.h"
+#include "stored-body.h"
 #include "zstd-part.h"
 
 namespace tardis::calls {
@@ -27,7 +28,6 @@ constexpr unsigned kNoCodec = 0;
 constexpr unsigned kZstd = 1;
 
 constexpr double kMostPosition = 9007199254740992;  // 2^53
-constexpr size_t kMostStoredBytes = 32 << 20;  // of a body in a file; no record in one piece is longer
 constexpr size_t kKeptStoredBytes = 1 << 20;   // of the memory that a thread keeps for the next body in a file
 
 enum Outcome : int { kDecoded = 0, kChanged = 1, kBroken = 2, kOtherLength = 3, kOutside = 4, kTruncated = 5 };
@@ -148,6 +148,22 @@ class StoredRoom {
   std::vector<uint8_t>& bytes_;
 };
 
+Outcome copied(const Bytes& body, size_t from, const Bytes& target) {
+  if (target.size > 0) memcpy(target.data, body.data + from, target.size);
+  return kDecoded;
+}
+
+// Decodes a body as a whole, with a context of this thread.
+Outcome decodedWhole(unsigned codec, const Bytes& body, const Bytes& target) {
+  if (codec == kNoCodec) return body.size == target.size ? copied(body, 0, target) : kOtherLength;
+  thread_local Context context;
+  if (!context) context.reset(ZSTD_createDCtx());
+  if (!context) throw Failure{ENOMEM, "decodeAside"};
+  const size_t got = ZSTD_decompressDCtx(context.get(), target.data, target.size, body.data, body.size);
+  if (ZSTD_isError(got)) return kBroken;
+  return got == target.size ? kDecoded : kOtherLength;
+}
+
 // Decrypts and decodes a body into a target, and hashes the contents in it.
 class Decoding : public Counting {
  public:
@@ -187,18 +203,8 @@ class Decoding : public Counting {
       const Bytes also = {also_.data(), also_.size()};
       if (!decryptInPlace(cipher_, key_, nonce_, also, body.data, body.size)) return kChanged;
     }
-    const Outcome outcome = body_.isPart ? decodedPart(body) : decoded(body);
+    const Outcome outcome = body_.isPart ? decodedPart(body) : decodedWhole(codec_, body, target_);
     return outcome == kDecoded ? hashed() : outcome;
-  }
-
-  Outcome decoded(const Bytes& body) const {
-    if (codec_ == kNoCodec) return body.size == target_.size ? copied(body, 0) : kOtherLength;
-    thread_local Context context;
-    if (!context) context.reset(ZSTD_createDCtx());
-    if (!context) throw Failure{ENOMEM, "decodeAside"};
-    const size_t got = ZSTD_decompressDCtx(context.get(), target_.data, target_.size, body.data, body.size);
-    if (ZSTD_isError(got)) return kBroken;
-    return got == target_.size ? kDecoded : kOtherLength;
   }
 
   // Decodes a part: as many bytes as the target has, from a position in the decoded body. The bytes after that part are
@@ -206,18 +212,13 @@ class Decoding : public Counting {
   Outcome decodedPart(const Bytes& body) const {
     const size_t from = body_.from;
     if (codec_ == kNoCodec) {
-      return from <= body.size && target_.size <= body.size - from ? copied(body, from) : kOtherLength;
+      return from <= body.size && target_.size <= body.size - from ? copied(body, from, target_) : kOtherLength;
     }
     Context context = partContexts().take();
     const PartDecoded outcome = tardis::decodePart(*context, body, from, target_);
     partContexts().giveBack(std::move(context));
     if (outcome == PartDecoded::kBroken) return kBroken;
     return outcome == PartDecoded::kDone ? kDecoded : kOtherLength;
-  }
-
-  Outcome copied(const Bytes& body, size_t from) const {
-    if (target_.size > 0) memcpy(target_.data, body.data + from, target_.size);
-    return kDecoded;
   }
 
   static std::vector<uint8_t> copyOf(const Bytes& bytes) { return {bytes.data, bytes.data + bytes.size}; }
@@ -292,3 +293,19 @@ napi_value decodeStoredAside(const Call& call) {
 }
 
 }  // namespace tardis::calls
+
+namespace tardis {
+
+bool decodeStored(const StoredBody& body, const Bytes& target) {
+  const calls::StoredRoom room(body.size);
+  Bytes stored = room.bytes();
+  if (calls::readFully(body.fd, body.position, stored) != body.size) return false;
+  if (body.cipher < kBodyCiphers) {
+    if (stored.size < kBodyTagBytes) return false;
+    stored.size -= kBodyTagBytes;
+    if (!decryptInPlace(body.cipher, body.key, body.nonce, body.also, stored.data, stored.size)) return false;
+  }
+  return calls::decodedWhole(body.codec, stored, target) == calls::kDecoded;
+}
+
+}  // namespace tardis

@@ -1,4 +1,5 @@
-// Writes many files of a restore job in one call. It writes files that need no decision and whose contents lie in one
+// Writes many files of a restore job in one call, in the calling thread or, with their records read and decoded there too,
+// on a thread of libuv's pool. It writes files that need no decision and whose contents lie in one
 // decoded record, or in files that the restore has written before. It stops at the first file that needs another record. It also stops at the first file that needs a
 // decision or fails, and leaves nothing of that file behind. The caller then restores that file by the calls for single
 // files, which report the error.
@@ -7,11 +8,14 @@
 #include <memory>
 #include <new>
 
+#include "aside.h"
+#include "bodies.h"
 #include "calls.h"
 #include "files.h"
 #include "reading.h"
 #include "sealing.h"
 #include "sha256.h"
+#include "stored-body.h"
 #include "writing.h"
 
 namespace tardis::calls {
@@ -49,7 +53,7 @@ Value load(const Bytes& bytes, size_t index, const char* call) {
   return value;
 }
 
-// The directories of the job, opened when their first file is written. The caller closes them.
+// The directories of the job, opened when their first file is written. They stay open after a call.
 class Directories {
  public:
   explicit Directories(const Call& call)
@@ -67,6 +71,17 @@ class Directories {
     return opened;
   }
 
+  // Closes all of them, so that JavaScript need not make a call for each.
+  void close() const {
+    constexpr int32_t none = -1;
+    for (size_t at = 0; at + sizeof none <= fds_.size; at += sizeof none) {
+      int32_t opened;
+      memcpy(&opened, fds_.data + at, sizeof opened);
+      if (opened >= 0) ::close(opened);
+      memcpy(fds_.data + at, &none, sizeof none);
+    }
+  }
+
  private:
   const char* call_;
   const int root_;
@@ -82,33 +97,36 @@ class Restoring {
         directories_(call),
         rows_(call.bytes(4)),
         places_(call.bytes(5)),
-        decoded_(call.bytes(6)),
-        record_(call.bits(7)),
         key_(call.bytes(8)),
         options_(call.bits(9)),
         copiedNames_(call.bytes(11)) {
     if (key_.size != 0 && key_.size != kKeyBytes) throw Failure{EINVAL, call_, nullptr, "a key has another length"};
   }
 
-  void run(Cursor* cursor) const {
+  // Writes files until one is in another record than `record`, which is decoded. Returns the number of the record that
+  // the next file needs; kNoRecord if there is no next file or it needs a decision.
+  uint32_t run(Cursor* cursor, uint32_t record, const Bytes& decoded) const {
     const auto end = static_cast<double>(places_.size / sizeof(Place));
     while (cursor->file < end) {
       try {
         const Place place = load<Place>(places_, static_cast<size_t>(cursor->file), call_);
-        if (place.how == 0 && place.record != kNoRecord && place.record != record_) return;
-        if ((place.how == 0 || place.how == kCopied) && restored(place, cursor)) continue;
+        if (place.how == 0 && place.record != kNoRecord && place.record != record) return place.record;
+        if ((place.how == 0 || place.how == kCopied) && restored(place, decoded, cursor)) continue;
       } catch (const Failure&) {
         // The failure recurs in the call for this file alone, which reports it.
       } catch (const std::bad_alloc&) {
       }
       cursor->needsDecision = 1;
-      return;
+      return kNoRecord;
     }
+    return kNoRecord;
   }
+
+  void closeDirectories() const { directories_.close(); }
 
  private:
   // Writes the file at the cursor, and moves the cursor behind it. False if the file needs a decision.
-  bool restored(const Place& place, Cursor* cursor) const {
+  bool restored(const Place& place, const Bytes& decoded, Cursor* cursor) const {
     const Row row = Row::checked(rows_, static_cast<size_t>(cursor->rowOffset), call_);
     if (row.hasFlag(kSparse) || row.hasFlag(kHasAttributes)) return false;
     Name name;
@@ -123,7 +141,7 @@ class Restoring {
       data = {memory.get(), bytes};
       if (!readCopied(place, data)) return false;
     } else {
-      data = {decoded_.range(empty ? 0 : place.offset, bytes, call_), bytes};
+      data = {decoded.range(empty ? 0 : place.offset, bytes, call_), bytes};
     }
     if (!empty && !hasDigest(row, data)) return false;
     writeFile(directories_.at(place.directory), name.text, data, row, options_);
@@ -162,27 +180,122 @@ class Restoring {
   const Directories directories_;
   const Bytes rows_;
   const Bytes places_;
-  const Bytes decoded_;
-  const uint32_t record_;
   const Bytes key_;
   const unsigned options_;
   const Bytes copiedNames_;
+};
+
+// Returns the numbers at the beginning of a call. Throws EINVAL if they are malformed.
+Cursor cursorOf(const Call& call) {
+  Cursor cursor;
+  memcpy(&cursor, call.bytes(10).range(0, sizeof cursor, call.name()), sizeof cursor);
+  const bool isCount = cursor.file >= 0 && cursor.rowOffset >= 0 && cursor.rowOffset <= 9007199254740991.0;
+  if (!isCount) throw Failure{EINVAL, call.name(), nullptr, "a whole number that is not negative is expected"};
+  cursor.writtenBytes = 0;
+  cursor.needsDecision = 0;
+  return cursor;
+}
+
+// The place of a record's body in a file, and what decrypts and decodes it.
+struct BodyPlace {
+  double position;
+  double bytes;
+  uint32_t decodedBytes;
+  uint32_t codec;
+  uint32_t cipher;
+  int32_t fd;  // -1 if files of this record need a decision
+  uint32_t alsoFrom;
+  uint32_t alsoBytes;
+  uint8_t key[kBodyKeyBytes];
+  uint8_t nonce[kBodyNonceBytes];
+  uint32_t unused;
+};
+static_assert(sizeof(BodyPlace) == 88);
+
+constexpr uint32_t kMostDecodedBytes = 8 << 20;  // MAX_FRAME_RAW_BYTES of src/store/packs/record.ts
+constexpr double kMostPosition = 9007199254740992;  // 2^53
+constexpr unsigned kMostCodec = 1;
+
+// Writes the files of a job, and decodes its records, in another thread.
+class StoredRestoring : public Aside {
+ public:
+  explicit StoredRestoring(const Call& call)
+      : Aside("restoreStoredAside"),
+        job_(call),
+        bodies_(call.bytes(6)),
+        also_(call.bytes(7)),
+        cursor_(cursorOf(call)),
+        numbers_(call.bytes(10).range(0, sizeof(Cursor), call.name())) {}
+
+ private:
+  void run() override {
+    uint32_t record = kNoRecord;
+    Bytes decoded = {nullptr, 0};
+    for (;;) {
+      record = job_.run(&cursor_, record, decoded);
+      if (record == kNoRecord) break;
+      decoded.size = 0;
+      if (!decode(record, &decoded)) {
+        cursor_.needsDecision = 1;
+        break;
+      }
+    }
+    job_.closeDirectories();
+    memcpy(numbers_, &cursor_, sizeof cursor_);
+  }
+
+  napi_value result(napi_env env) override {
+    napi_value nothing = nullptr;
+    return napi_get_undefined(env, &nothing) == napi_ok ? nothing : nullptr;
+  }
+
+  // Decodes a record into the memory of this job. False if that fails: the caller then reads the record by itself, and
+  // reports the error.
+  bool decode(uint32_t record, Bytes* decoded) {
+    try {
+      const BodyPlace place = load<BodyPlace>(bodies_, record, "restoreStoredAside");
+      const bool isSound = place.fd >= 0 && place.position >= 0 && place.position < kMostPosition && place.bytes >= 0 &&
+                           place.bytes <= kMostStoredBytes && place.decodedBytes <= kMostDecodedBytes &&
+                           place.codec <= kMostCodec && place.cipher <= kBodyCiphers;
+      if (!isSound) return false;
+      if (roomBytes_ < place.decodedBytes) {
+        room_.reset(new uint8_t[place.decodedBytes]);
+        roomBytes_ = place.decodedBytes;
+      }
+      const Bytes also = {also_.range(place.alsoFrom, place.alsoBytes, "restoreStoredAside"), place.alsoBytes};
+      const StoredBody body = {place.fd,     static_cast<uint64_t>(place.position), static_cast<size_t>(place.bytes),
+                               place.codec,  place.cipher,                          place.key,
+                               place.nonce,  also};
+      *decoded = {room_.get(), place.decodedBytes};
+      return decodeStored(body, *decoded);
+    } catch (const Failure&) {
+      return false;
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+  }
+
+  const Restoring job_;
+  const Bytes bodies_;
+  const Bytes also_;
+  Cursor cursor_;
+  uint8_t* const numbers_;
+  std::unique_ptr<uint8_t[]> room_;
+  size_t roomBytes_ = 0;
 };
 
 }  // namespace
 
 napi_value restoreFiles(const Call& call) {
   const Restoring job(call);
-  uint8_t* numbers = call.bytes(10).range(0, sizeof(Cursor), call.name());
-  Cursor cursor;
-  memcpy(&cursor, numbers, sizeof cursor);
-  const bool isCount = cursor.file >= 0 && cursor.rowOffset >= 0 && cursor.rowOffset <= 9007199254740991.0;
-  if (!isCount) throw Failure{EINVAL, call.name(), nullptr, "a whole number that is not negative is expected"};
-  cursor.writtenBytes = 0;
-  cursor.needsDecision = 0;
-  job.run(&cursor);
-  memcpy(numbers, &cursor, sizeof cursor);
+  Cursor cursor = cursorOf(call);
+  job.run(&cursor, call.bits(7), call.bytes(6));
+  memcpy(call.bytes(10).data, &cursor, sizeof cursor);
   return call.nothing();
+}
+
+napi_value restoreStoredAside(const Call& call) {
+  return Aside::start(std::make_unique<StoredRestoring>(call), call, {1, 2, 3, 4, 5, 6, 7, 8, 10, 11});
 }
 
 }  // namespace tardis::calls

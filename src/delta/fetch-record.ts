@@ -90,7 +90,11 @@ export async function fetchHead(source: RecordSource, record: RecordPlace): Prom
 }
 
 /** Returns the head of a record whose beginning is already in memory. Checks it and throws as `fetchHead` does. */
-export function headIn(source: RecordSource, record: RecordPlace, bytes: Buffer): RecordHead {
+export function headIn(
+  source: Omit<RecordSource, 'backend'>,
+  record: RecordPlace,
+  bytes: Buffer,
+): RecordHead {
   const header = headerOf(record, bytes);
   if (header.scheme === Scheme.plain) {
     if (source.keys === undefined) return { header, cipher: undefined };

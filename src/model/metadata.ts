@@ -90,13 +90,19 @@ export function isSparse(metadata: Buffer): boolean {
   return (metadata[METADATA_FLAGS_AT]! & RowFlag.sparse) !== 0;
 }
 
-/** Appends the row that `joinRow` would return without a digest. */
-export function appendRow(into: BytesBuilder, metadata: Buffer, name: Buffer): void {
+/** Appends the row that `joinRow` returns. It makes no objects, since a restore calls it for each file. */
+export function appendRow(
+  into: BytesBuilder,
+  metadata: Buffer,
+  name: Buffer,
+  digest?: Uint8Array,
+): void {
   const fixedBytes = METADATA_BYTES + (isDevice(metadata[0]!) ? DEVICE_BYTES : 0);
   const hasAttributes = (metadata[METADATA_FLAGS_AT]! & RowFlag.hasAttributes) !== 0;
   const tailAt = fixedBytes + (hasAttributes ? LENGTH_BYTES : 0);
   const linkBytes = hasAttributes ? metadata.readUInt16LE(fixedBytes) : metadata.length - tailAt;
-  const rowBytes = ROW_FIXED_BYTES + name.length + metadata.length - tailAt;
+  const digestBytes = digest === undefined ? 0 : DIGEST_BYTES;
+  const rowBytes = ROW_FIXED_BYTES + digestBytes + name.length + metadata.length - tailAt;
   const { buffer, at } = into.reserve(rowBytes);
   buffer.fill(0, at, at + ROW_FIXED_BYTES);
   metadata.copy(buffer, at + METADATA_FROM, 0, fixedBytes);
@@ -104,8 +110,13 @@ export function appendRow(into: BytesBuilder, metadata: Buffer, name: Buffer): v
   buffer.writeUInt16LE(name.length, at + RowOffset.nameBytes);
   buffer.writeUInt16LE(linkBytes, at + RowOffset.linkBytes);
   buffer[at + RowOffset.flags]! &= ~RowFlag.hasDigest;
-  name.copy(buffer, at + ROW_FIXED_BYTES);
-  metadata.copy(buffer, at + ROW_FIXED_BYTES + name.length, tailAt);
+  if (digest !== undefined) {
+    buffer[at + RowOffset.flags]! |= RowFlag.hasDigest;
+    buffer.set(digest, at + ROW_FIXED_BYTES);
+  }
+  const nameAt = at + ROW_FIXED_BYTES + digestBytes;
+  name.copy(buffer, nameAt);
+  if (metadata.length > tailAt) metadata.copy(buffer, nameAt + name.length, tailAt);
   into.commit(rowBytes);
 }
 
@@ -134,7 +145,9 @@ export function joinRow(metadata: Buffer, name: Buffer, digest: Uint8Array | und
 /** Returns the size of an entry from its metadata; 0 for a directory, whose size field holds its mount state. */
 export function sizeIn(metadata: Buffer): number {
   if (metadata[RowOffset.type - METADATA_FROM] === EntryType.directory) return 0;
-  return Number(metadata.readBigUInt64LE(RowOffset.sizeBytes - METADATA_FROM));
+  // Without a bigint, which would be garbage for each file.
+  const at = RowOffset.sizeBytes - METADATA_FROM;
+  return metadata.readUInt32LE(at) + metadata.readUInt32LE(at + 4) * 2 ** 32;
 }
 
 /**

@@ -1,5 +1,12 @@
 /** Maps the owners of restored entries: by name if the name exists on this machine, otherwise by number. */
-import { joinRow, RowOffset, RowReader, renumberAcls } from '../model/index.js';
+import {
+  appendRow,
+  type BytesBuilder,
+  joinRow,
+  RowOffset,
+  RowReader,
+  renumberAcls,
+} from '../model/index.js';
 import { isOwner, type OwnerRecord } from '../store/index.js';
 import type { System } from '../system/index.js';
 
@@ -19,16 +26,28 @@ export class OwnerMap {
   /** Returns the row to restore, made from the metadata in the catalog. */
   readonly row = (metadata: Buffer, name: Buffer, digest: Uint8Array | undefined): Buffer => {
     const row = joinRow(metadata, name, digest);
-    if (this.users.size + this.groups.size === 0) return row;
-    const rows = new RowReader(row);
-    row.writeUInt32LE(this.idOf(false, rows.uid(0)), RowOffset.uid);
-    row.writeUInt32LE(this.idOf(true, rows.gid(0)), RowOffset.gid);
-    const attributes = rows.attributes(0);
+    this.renumber(row, 0);
+    return row;
+  };
+
+  /** Appends the row to restore, made from the metadata in the catalog. */
+  append(into: BytesBuilder, metadata: Buffer, name: Buffer, digest?: Uint8Array): void {
+    const at = into.length;
+    appendRow(into, metadata, name, digest);
+    this.renumber(into.view(), at);
+  }
+
+  /** Gives the row at an offset the numbers of this machine. */
+  private renumber(rows: Buffer, at: number): void {
+    if (this.users.size + this.groups.size === 0) return;
+    const reader = new RowReader(rows);
+    rows.writeUInt32LE(this.idOf(false, reader.uid(at)), at + RowOffset.uid);
+    rows.writeUInt32LE(this.idOf(true, reader.gid(at)), at + RowOffset.gid);
+    const attributes = reader.attributes(at);
     if (attributes !== undefined) {
       renumberAcls(attributes, ({ isGroup, id }) => this.idOf(isGroup, id));
     }
-    return row;
-  };
+  }
 
   /** Returns the owner of an entry on this machine. */
   of({ uid, gid }: { readonly uid: number; readonly gid: number }): { uid: number; gid: number } {

@@ -56,7 +56,8 @@ export interface LocatedFile {
 
 /** Makes the rows of restored files. */
 export interface RowMaker {
-  row(metadata: Buffer, name: Buffer, digest: Uint8Array | undefined): Buffer;
+  /** Appends the row of a file, made from the metadata in the catalog. */
+  append(into: BytesBuilder, metadata: Buffer, name: Buffer, digest?: Uint8Array): void;
 }
 
 /** Sorts files by the locations of their contents and groups them into jobs. */
@@ -133,7 +134,7 @@ class JobBuilder {
     const isDelta = first?.basis !== undefined;
     const isOnePiece = pieces.length === 1 && first !== undefined && !isInForm && !isDelta;
     const digest = isOnePiece ? first.digest : undefined;
-    this.rows.append(this.rowsOf.row(file.entry.metadata, file.name, digest));
+    this.rowsOf.append(this.rows, file.entry.metadata, file.name, digest);
     const record = isOnePiece ? this.recordNumber(first) : NO_RECORD;
     const directory = this.directoryNumber(file.directory);
     const isInParts = pieces.length > 1 || isInForm || isDelta;
@@ -154,7 +155,7 @@ class JobBuilder {
   }
 
   private addCopy(file: FileToRestore, piece: ContentPiece, original: Original): void {
-    this.rows.append(this.rowsOf.row(file.entry.metadata, file.name, piece.digest));
+    this.rowsOf.append(this.rows, file.entry.metadata, file.name, piece.digest);
     const directory = this.directoryNumber(file.directory);
     const from = this.directoryNumber(original.directory);
     this.places.push(directory, from, this.copiedNames.length, RestoreHow.copied);

@@ -5,6 +5,8 @@
 import { readFileSync } from 'node:fs';
 import type { HistoryEntry } from '../history/index.js';
 import {
+  appendRow,
+  type BytesBuilder,
   decodeRow,
   type Entry,
   EntryType,
@@ -134,6 +136,13 @@ export class RestorePolicy {
   row(metadata: Buffer, name: Buffer, digest: Uint8Array | undefined): Buffer {
     const dressed = this.dressing?.dress(metadata) ?? metadata;
     return this.owners?.row(dressed, name, digest) ?? joinRow(dressed, name, digest);
+  }
+
+  /** Appends the row that `row` returns. */
+  append(into: BytesBuilder, metadata: Buffer, name: Buffer, digest?: Uint8Array): void {
+    const dressed = this.dressing?.dress(metadata) ?? metadata;
+    if (this.owners === undefined) appendRow(into, dressed, name, digest);
+    else this.owners.append(into, dressed, name, digest);
   }
 
   /**

@@ -32,7 +32,9 @@ export {
 export {
   type AsideBody,
   AsideOutcome,
+  BODY_BYTES,
   BODY_PLACE_BYTES,
+  BodyOffset,
   type StoredBody,
   CONTENT_ROW_BYTES,
   type DecodingCalls,

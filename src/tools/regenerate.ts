@@ -296,6 +296,7 @@ async function runBatches(batches: readonly Batch[], run: Run): Promise<RestoreF
   await using jobs = await openJobs(run.system, {
     threads: options.workers,
     recentDigests: RECENT_DIGESTS,
+    isForRestores: true,
   });
   const failures: RestoreFailure[] = [];
   for (const batch of batches) failures.push(...(await restoreBatch(batch, jobs, run)));

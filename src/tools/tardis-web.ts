@@ -45,7 +45,8 @@ async function serve(settings: WebSettings, found: FoundSettings): Promise<numbe
       system,
       history,
       decoder: new AsideDecoder(system),
-      openJobs: () => openJobs(system, { threads: workers, recentDigests: RECENT_DIGESTS }),
+      openJobs: () =>
+        openJobs(system, { threads: workers, recentDigests: RECENT_DIGESTS, isForRestores: true }),
       workers,
       port: settings.webPort,
       idleMs: settings.idleEnd * MS,

@@ -160,7 +160,7 @@ async function startOf(
  * True if the addon can decode the body from the file. It has no other codecs, and does not check the tags of
  * `Scheme.readable`.
  */
-function isDecodedFromFile({ codec, scheme, bodyBytes }: RecordHeader): boolean {
+export function isDecodedFromFile({ codec, scheme, bodyBytes }: RecordHeader): boolean {
   const hasCodec = codec === Codec.none || codec === Codec.zstd;
   return hasCodec && scheme !== Scheme.readable && bodyBytes <= MAX_BODY_BYTES;
 }

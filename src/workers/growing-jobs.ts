@@ -13,6 +13,11 @@ import type { SharedDigests } from './recent-digests.js';
 /** Time that jobs take in the calling thread before a pool is started. */
 const ENOUGH_WORK_MS = 30;
 
+export interface GrowingOptions extends PoolOptions {
+  /** Time that jobs take in the calling thread before a pool is started; by default ENOUGH_WORK_MS. */
+  readonly enoughWorkMs?: number;
+}
+
 export class GrowingJobs implements JobRunner {
   private readonly inline: InlineJobs;
   private starting: Promise<JobPool> | undefined;
@@ -22,9 +27,9 @@ export class GrowingJobs implements JobRunner {
   private isGrowing = false;
   private isClosed = false;
   private readonly system: System;
-  private readonly options: PoolOptions;
+  private readonly options: GrowingOptions;
 
-  constructor(system: System, options: PoolOptions) {
+  constructor(system: System, options: GrowingOptions) {
     this.system = system;
     this.options = options;
     this.inline = new InlineJobs(system, options.recentDigests);
@@ -42,7 +47,7 @@ export class GrowingJobs implements JobRunner {
     if (this.pool !== undefined) return this.pool.run(name, input, transfer);
     const done = await this.inline.run(name, input, transfer);
     this.busyMs += done.busyMs;
-    if (this.busyMs >= ENOUGH_WORK_MS) this.growSoon();
+    if (this.busyMs >= (this.options.enoughWorkMs ?? ENOUGH_WORK_MS)) this.growSoon();
     return done;
   }
 

@@ -6,9 +6,9 @@ import { NO_RECORD, PLACE_NUMBERS, type RestoreInput } from './restore-types.js'
  * Calls for single files that one call of `restoreFiles` makes unnecessary. If a test replaces one of them,
  * `restoreFiles` is not used.
  */
-const REPLACED = ['openBeneath', 'sha256', 'keyDigests', 'writeFileAt', 'unlinkAt'] as const;
+export const REPLACED = ['openBeneath', 'sha256', 'keyDigests', 'writeFileAt', 'unlinkAt'] as const;
 
-const NO_KEY = new Uint8Array(0);
+export const NO_KEY: Uint8Array = new Uint8Array(0);
 
 /** The end of a call: the next file, and whether it needs a decision. */
 export interface NextFile {
@@ -87,6 +87,6 @@ export class ManyFiles {
 }
 
 /** Returns the bytes of an array of numbers, not copied. */
-function bytesOf(numbers: Uint32Array | Int32Array | Float64Array): Uint8Array {
+export function bytesOf(numbers: Uint32Array | Int32Array | Float64Array): Uint8Array {
   return new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
 }

@@ -6,7 +6,17 @@ import type { PoolOptions } from './pool.js';
 export interface OpenJobsOptions extends PoolOptions {
   /** True if there may be little work. Threads are then started only when there is more. */
   readonly mayBeFew?: boolean;
+  /** True for restores. They then run on threads of libuv's pool, and other threads are started only if these do not suffice. */
+  readonly isForRestores?: boolean;
 }
+
+/** Maximum number of restore jobs on threads of libuv's pool, which has four; one is left for other work. */
+const MOST_ASIDE = 3;
+/**
+ * Time that a restore's other jobs take in the calling thread before a pool is started. A tree of small files has few of
+ * them: its largest files.
+ */
+const ENOUGH_BESIDE_MS = 500;
 
 /**
  * Returns a pool of threads, or a runner in the calling thread if `threads` is 0. The latter saves an isolate of V8 and
@@ -14,11 +24,17 @@ export interface OpenJobsOptions extends PoolOptions {
  */
 export async function openJobs(
   system: System,
-  { mayBeFew = false, ...options }: OpenJobsOptions,
+  { mayBeFew = false, isForRestores = false, ...options }: OpenJobsOptions,
 ): Promise<JobRunner> {
   if (options.threads === 0) {
     const { InlineJobs } = await import('./inline.js');
     return new InlineJobs(system, options.recentDigests);
+  }
+  if (isForRestores && options.threads <= MOST_ASIDE) {
+    const { AsideRestores } = await import('./aside-restores.js');
+    const { GrowingJobs } = await import('./growing-jobs.js');
+    const others = new GrowingJobs(system, { ...options, enoughWorkMs: ENOUGH_BESIDE_MS });
+    return new AsideRestores(system, options.threads, others);
   }
   if (mayBeFew) {
     const { GrowingJobs } = await import('./growing-jobs.js');

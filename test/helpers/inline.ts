@@ -282,16 +282,18 @@ export interface InlineRestore {
   readonly policy?: PolicyOptions;
   /** Opens the history, if it is not that of the place. */
   readonly open?: () => Promise<History>;
+  /** The runner of the jobs, which is closed at the end; by default one in this thread. */
+  readonly jobs?: JobRunner;
 }
 
 /** Restores; returns the entries that could not be restored. */
 export async function restoreInline(
   system: System,
   place: Place,
-  { paths, output, set, policy, numericIds = false, open }: InlineRestore,
+  { paths, output, set, policy, numericIds = false, open, ...others }: InlineRestore,
 ): Promise<RestoreFailure[]> {
   const history = open === undefined ? openLocalHistory(system, place) : await open();
-  const jobs = new InlineJobs(system);
+  const jobs = others.jobs ?? new InlineJobs(system);
   const progress = newRestoreProgress();
   try {
     const found = await history.findSet(set);

@@ -1,7 +1,9 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import {
+  appendRow,
   attributesOf,
+  BytesBuilder,
   checkAttributes,
   checkRows,
   decodeRow,
@@ -21,6 +23,7 @@ import {
   sameAttributes,
   sameMetadata,
   withAttributes,
+  sizeIn,
 } from '../../src/model/index.js';
 import { thrownCode } from '../helpers/codes.js';
 import { anyEntry, entryOf, rowOf, sha256 } from '../helpers/rows.js';
@@ -41,6 +44,9 @@ test('what the catalog keeps of a row makes the row again', (t) => {
       const rows = readerOf(Buffer.concat([Buffer.alloc(gap), encodeRow(kept)]));
       const metadata = Buffer.from(metadataOf(rows, gap));
       t.deepEqual(decodeRow(readerOf(joinRow(metadata, kept.name, kept.digest)), 0), kept);
+      const appended = new BytesBuilder(gap);
+      appendRow(appended, metadata, kept.name, kept.digest);
+      t.true(appended.take().equals(joinRow(metadata, kept.name, kept.digest)));
       t.deepEqual(attributesOf(metadata), kept.attributes);
       t.is(isSparse(metadata), (kept.flags & RowFlag.sparse) !== 0);
       if (kept.linkTarget !== undefined) t.deepEqual(linkTargetOf(metadata), kept.linkTarget);
@@ -49,6 +55,13 @@ test('what the catalog keeps of a row makes the row again', (t) => {
     }),
     { numRuns: 500 },
   );
+});
+
+test('sizes are read exactly, up to the largest that a number represents', (t) => {
+  const sizes = [0, 1, 2 ** 32 - 1, 2 ** 32, 5 * 2 ** 32 + 7, Number.MAX_SAFE_INTEGER];
+  for (const sizeBytes of sizes) {
+    t.is(sizeIn(metadataOf(new RowReader(rowOf('name', { sizeBytes })), 0)), sizeBytes);
+  }
 });
 
 test('entries without attributes cost nothing for those that have some', (t) => {

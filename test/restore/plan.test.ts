@@ -2,7 +2,7 @@
 import test from 'ava';
 import type { ContentPiece, HistoryEntry } from '../../src/history/index.js';
 import { type LocatedFile, planJobs } from '../../src/restore/index.js';
-import { metadataOf, RowReader } from '../../src/model/index.js';
+import { type BytesBuilder, metadataOf, RowReader } from '../../src/model/index.js';
 import { rowOf, sha256 } from '../helpers/rows.js';
 
 const MOST_FILES = 512;
@@ -18,7 +18,9 @@ function located(count: number, piece?: (index: number) => ContentPiece): Locate
   });
 }
 
-const ROWS = { row: (_metadata: Buffer, name: Buffer): Buffer => rowOf(name) };
+const ROWS = {
+  append: (into: BytesBuilder, _metadata: Buffer, name: Buffer): void => into.append(rowOf(name)),
+};
 
 function pieceAt(position: number): ContentPiece {
   const place = { object: 'packs/00000001', position, recordBytes: 100, offset: 0 };

@@ -360,9 +360,8 @@ class LocalHistory implements History {
   }
 
   async locate(contents: readonly RequestedContent[]): Promise<ContentLocation[]> {
-    return contents.map(({ contentId = NO_CONTENT }) =>
-      this.locator.locate(this.reading().contents, contentId),
-    );
+    const ids = contents.map(({ contentId = NO_CONTENT }) => contentId);
+    return this.locator.locateAll(() => this.reading().contents, ids);
   }
 
   deltas(): undefined {

@@ -196,7 +196,7 @@ async function readFrame(
     new TardisError('RECORD_DAMAGED', `a frame in ${place.object} is damaged`, { position });
   if (bytes > 2 * MAX_FRAME_RAW_BYTES) throw wrong();
   const record = await fetchRecord(backend, place, 0, Buffer.allocUnsafe(bytes));
-  const { header, cipher } = headIn({ backend, native, keys }, place, record);
+  const { header, cipher } = headIn({ native, keys }, place, record);
   if (header.rawBytes > MAX_FRAME_RAW_BYTES) throw wrong();
   const index = Buffer.from(parseRecord(record).index);
   const raw = Buffer.allocUnsafe(header.rawBytes);

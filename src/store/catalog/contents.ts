@@ -12,6 +12,7 @@ import type { Location, RecordHeader } from '../index.js';
 import { recordBytes } from '../index.js';
 import type { RowOf, SqlDatabase } from '../../system/index.js';
 import { DigestFilter } from './digest-filter.js';
+import { PACKED_PLACES } from './packed-places.js';
 
 export interface ContentRow {
   readonly contentId: ContentId;
@@ -119,6 +120,7 @@ export class ContentTable {
         'integer',
       ),
       stored: database.query(`${SELECT_STORED} WHERE content_id = ?`, STORED_ROW),
+      places: database.query(PACKED_PLACES, 'blob'),
       holders: database.query(
         'SELECT DISTINCT directory_id FROM entries WHERE content_id = ? AND last_set IS NULL',
         'integer',
@@ -241,6 +243,11 @@ export class ContentTable {
     requirePlace(row);
     const [digest, sizeBytes, kind, pack, position, recordBytes, offset, basisId] = row;
     return { digest, sizeBytes, kind, pack, position, recordBytes, offset, basisId };
+  }
+
+  /** Returns the places of contents as one value, for `PackedPlaces`. */
+  packedPlaces(contentIds: readonly ContentId[]): Buffer {
+    return this.statements.places.get(JSON.stringify(contentIds)) ?? Buffer.alloc(0);
   }
 
   /** Returns directories with an open entry that has this content. Scans the entries. */

@@ -11,6 +11,7 @@ import {
   STORED_FLAGS,
 } from '../../model/index.js';
 import type { RowOf, SqlDatabase } from '../../system/index.js';
+import { entriesOfPacked, packedEntriesQuery } from './packed-entries.js';
 import { type CatalogEntry, ENTRY_ROW, toEntry } from './stored-entry.js';
 
 /** The part of an open row that is needed to close or replace it. */
@@ -181,6 +182,10 @@ export class EntryTable {
          WHERE directory_id = ? AND name > ? AND ${AS_OF} ORDER BY name LIMIT ?`,
         ENTRY_ROW,
       ),
+      packedPage: database.query(
+        packedEntriesQuery(`directory_id = ? AND name > ? AND ${AS_OF}`),
+        'blob',
+      ),
       packed: database.query(packedQuery(SOUND), 'blob'),
       packedStrictly: database.query(
         packedQuery(STRICTLY_SOUND, ', first_set, last_set, flags'),
@@ -257,6 +262,11 @@ export class EntryTable {
    * lookup for each file.
    */
   listAsOf({ directory, set, after, limit, withDigests }: ListingPage): CatalogEntry[] {
+    if (!withDigests) {
+      const packed = this.statements.packedPage.get(directory, after, set, set, limit);
+      const entries = packed && entriesOfPacked(packed, directory);
+      if (entries !== undefined) return entries;
+    }
     const statement = withDigests ? this.statements.pageWithDigests : this.statements.page;
     const rows = statement.all(directory, after, set, set, limit);
     return rows.map(toEntry);

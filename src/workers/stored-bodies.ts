@@ -1,0 +1,124 @@
+/** Describes the bodies of a job's records to the addon, so that it can read and decode them on another thread. */
+import path from 'node:path';
+import { headIn } from '../delta/index.js';
+import type { ContentKeys } from '../model/index.js';
+import {
+  type ClientDirectory,
+  MAX_FRAME_RAW_BYTES,
+  readHeader,
+  RECORD_CHUNKED,
+  RECORD_HEADER_BYTES,
+  sealedBody,
+} from '../store/index.js';
+import { BODY_BYTES, BodyOffset, NO_BODY_CIPHER, type System } from '../system/index.js';
+import { isDecodedFromFile, RECORD_START_BYTES } from './decode-record.js';
+import type { KeptFile, KeptFiles } from './kept-files.js';
+import type { RestoreRecord } from './restore-types.js';
+
+/** Maximum number of bytes that are read of a record before its body. */
+const MOST_HEAD_BYTES = 256 << 10;
+const NO_FD = -1;
+
+/** The records to describe, and what reads them. */
+export interface BodySource {
+  readonly directory: ClientDirectory;
+  readonly records: readonly RestoreRecord[];
+  readonly keys: ContentKeys | undefined;
+}
+
+export class StoredBodies {
+  /** BODY_BYTES for each record. A record that the addon cannot decode has no descriptor. */
+  readonly places: Buffer;
+  private readonly covered: Buffer[] = [];
+  private coveredBytes = 0;
+  private readonly used = new Map<string, KeptFile>();
+  private readonly system: System;
+  private readonly opened: KeptFiles;
+  private readonly source: BodySource;
+  private head: Buffer = Buffer.allocUnsafe(RECORD_START_BYTES);
+
+  /** Reads the heads of all records. The files of the records stay open until `close`. */
+  constructor(system: System, opened: KeptFiles, source: BodySource) {
+    this.system = system;
+    this.opened = opened;
+    this.source = source;
+    this.places = Buffer.alloc(source.records.length * BODY_BYTES);
+    for (const [index, record] of source.records.entries()) {
+      const at = index * BODY_BYTES;
+      try {
+        this.describe(record, at);
+      } catch {
+        // The files of this record are restored by the way for single files, which reports the error.
+        this.places.writeInt32LE(NO_FD, at + BodyOffset.fd);
+      }
+    }
+  }
+
+  /** Bytes that the tags of encrypted bodies cover, too. */
+  get also(): Buffer {
+    return Buffer.concat(this.covered);
+  }
+
+  close(): void {
+    for (const file of this.used.values()) this.opened.leave(file);
+    this.used.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  private describe(record: RestoreRecord, at: number): void {
+    const { places, source } = this;
+    const { native } = this.system;
+    const { keys } = source;
+    const fd = this.fd(record.object);
+    const start = this.startOf(fd, record);
+    const { header, cipher } = headIn({ native, keys }, record, start);
+    const isChunked = (header.flags & RECORD_CHUNKED) !== 0;
+    const isSmall = header.rawBytes <= MAX_FRAME_RAW_BYTES;
+    if (isChunked || !isSmall || !isDecodedFromFile(header)) {
+      places.writeInt32LE(NO_FD, at + BodyOffset.fd);
+      return;
+    }
+    const { opening } = sealedBody(start, header, cipher);
+    const bodyAt = RECORD_HEADER_BYTES + header.indexBytes;
+    places.writeDoubleLE(record.position + bodyAt, at + BodyOffset.position);
+    places.writeDoubleLE(header.bodyBytes, at + BodyOffset.storedBytes);
+    places.writeUInt32LE(header.rawBytes, at + BodyOffset.decodedBytes);
+    places.writeUInt32LE(header.codec, at + BodyOffset.codec);
+    places.writeUInt32LE(opening?.cipher ?? NO_BODY_CIPHER, at + BodyOffset.cipher);
+    places.writeInt32LE(fd, at + BodyOffset.fd);
+    if (opening === undefined) return;
+    places.writeUInt32LE(this.coveredBytes, at + BodyOffset.alsoFrom);
+    places.writeUInt32LE(opening.also.length, at + BodyOffset.alsoBytes);
+    places.set(opening.key, at + BodyOffset.key);
+    places.set(opening.nonce, at + BodyOffset.nonce);
+    this.covered.push(Buffer.from(opening.also));
+    this.coveredBytes += opening.also.length;
+  }
+
+  /** Returns the header of a record; with its index, if that is authenticated. The next call reuses the memory. */
+  private startOf(fd: number, { position, recordBytes }: RestoreRecord): Buffer {
+    const isKeyed = this.source.keys !== undefined;
+    const start = this.read(fd, position, isKeyed ? RECORD_START_BYTES : RECORD_HEADER_BYTES);
+    if (!isKeyed) return start;
+    const headBytes = RECORD_HEADER_BYTES + (readHeader(start, 0)?.indexBytes ?? 0);
+    if (headBytes <= start.length) return start;
+    return this.read(fd, position, Math.min(headBytes, recordBytes, MOST_HEAD_BYTES));
+  }
+
+  private read(fd: number, position: number, bytes: number): Buffer {
+    if (this.head.length < bytes) this.head = Buffer.allocUnsafe(bytes);
+    return this.head.subarray(0, this.system.files.read(fd, this.head, 0, bytes, position));
+  }
+
+  private fd(object: string): number {
+    let file = this.used.get(object);
+    if (file === undefined) {
+      file = this.opened.use(path.join(this.source.directory.path, object));
+      this.used.set(object, file);
+    }
+    return file.fd;
+  }
+}

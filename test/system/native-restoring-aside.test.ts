@@ -1,0 +1,132 @@
+/** `restoreStoredAside`: files of several records, read and decoded on another thread. */
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { zstdCompressSync } from 'node:zlib';
+import test, { type ExecutionContext } from 'ava';
+import { BODY_BYTES, BodyOffset, NO_BODY_CIPHER, RestoreCursor } from '../../src/system/index.js';
+import { native, openFolder, rowLike, sha256 } from '../helpers/native.js';
+import { scratch } from '../helpers/scratch.js';
+
+const NONE = Buffer.alloc(0);
+const bytesOf = (numbers: Uint32Array | Int32Array | Float64Array): Uint8Array =>
+  new Uint8Array(numbers.buffer);
+
+const FILES_OF_RECORD = 3;
+const FILE_BYTES = 500;
+
+/** Two records of three files each, in one pack: the first is compressed with zstd, the second is not compressed. */
+class Job {
+  readonly folder: string;
+  readonly cursor = new Float64Array(RestoreCursor.numbers);
+  readonly fds = new Int32Array(2).fill(-1);
+  readonly bodies = Buffer.alloc(2 * BODY_BYTES);
+  readonly contents = Array.from({ length: 2 * FILES_OF_RECORD }, () => randomBytes(FILE_BYTES));
+  private readonly rootFd: number;
+  private readonly rows: Buffer;
+  private readonly places: Uint32Array;
+
+  constructor(t: ExecutionContext) {
+    const home = scratch(t);
+    this.folder = path.join(home, 'out');
+    fs.mkdirSync(path.join(this.folder, 'sub'), { recursive: true });
+    this.rootFd = openFolder(t, this.folder);
+    this.rows = Buffer.concat(
+      this.contents.map((bytes, index) =>
+        rowLike({ name: Buffer.from(`f${index}`), sizeBytes: FILE_BYTES, digest: sha256(bytes) }),
+      ),
+    );
+    this.places = Uint32Array.from(
+      this.contents.flatMap((_, index) => {
+        const record = Math.floor(index / FILES_OF_RECORD);
+        return [index % 2, record, (index % FILES_OF_RECORD) * FILE_BYTES, 0];
+      }),
+    );
+    const raw = [0, 1].map((record) =>
+      Buffer.concat(this.contents.slice(record * FILES_OF_RECORD, (record + 1) * FILES_OF_RECORD)),
+    );
+    const stored = [zstdCompressSync(raw[0]!), raw[1]!];
+    const pack = path.join(home, 'pack');
+    fs.writeFileSync(pack, Buffer.concat(stored));
+    const fd = fs.openSync(pack, 'r');
+    t.teardown(() => fs.closeSync(fd));
+    for (const [record, body] of stored.entries()) {
+      const at = record * BODY_BYTES;
+      this.bodies.writeDoubleLE(record === 0 ? 0 : stored[0]!.length, at + BodyOffset.position);
+      this.bodies.writeDoubleLE(body.length, at + BodyOffset.storedBytes);
+      this.bodies.writeUInt32LE(raw[record]!.length, at + BodyOffset.decodedBytes);
+      this.bodies.writeUInt32LE(record === 0 ? 1 : 0, at + BodyOffset.codec);
+      this.bodies.writeUInt32LE(NO_BODY_CIPHER, at + BodyOffset.cipher);
+      this.bodies.writeInt32LE(fd, at + BodyOffset.fd);
+    }
+  }
+
+  /** Returns the index of the next file, and if it needs a decision. */
+  async run(bodies = this.bodies): Promise<[number, boolean]> {
+    await native.restoreStoredAside(
+      this.rootFd,
+      Buffer.from('sub'),
+      bytesOf(Uint32Array.of(0, 3)),
+      bytesOf(this.fds),
+      this.rows,
+      bytesOf(this.places),
+      bodies,
+      NONE,
+      NONE,
+      0,
+      bytesOf(this.cursor),
+      NONE,
+    );
+    return [this.cursor[0]!, this.cursor[RestoreCursor.needsDecision] === 1];
+  }
+}
+
+test('writes the files of all records, and closes the directories', async (t) => {
+  const job = new Job(t);
+  t.deepEqual(await job.run(), [6, false]);
+  t.is(job.cursor[RestoreCursor.writtenBytes], 6 * FILE_BYTES);
+  for (const [index, bytes] of job.contents.entries()) {
+    const at = path.join(job.folder, index % 2 === 0 ? '' : 'sub', `f${index}`);
+    t.true(fs.readFileSync(at).equals(bytes));
+  }
+  t.deepEqual([...job.fds], [-1, -1]);
+});
+
+/** Changes of a record's body after which its first file needs a decision. */
+const FAULTS: Readonly<Record<string, (bodies: Buffer, at: number) => void>> = {
+  'has no descriptor': (bodies, at) => bodies.writeInt32LE(-1, at + BodyOffset.fd),
+  'has a descriptor that is not open': (bodies, at) =>
+    bodies.writeInt32LE(99_999, at + BodyOffset.fd),
+  'is longer than its file': (bodies, at) =>
+    bodies.writeDoubleLE(1 << 20, at + BodyOffset.storedBytes),
+  'is not a number of bytes': (bodies, at) =>
+    bodies.writeDoubleLE(Number.NaN, at + BodyOffset.storedBytes),
+  'has a negative position': (bodies, at) => bodies.writeDoubleLE(-1, at + BodyOffset.position),
+  'decodes to another length': (bodies, at) =>
+    bodies.writeUInt32LE(FILE_BYTES, at + BodyOffset.decodedBytes),
+  'claims too much': (bodies, at) =>
+    bodies.writeUInt32LE(0xffff_ffff, at + BodyOffset.decodedBytes),
+  'has an unknown codec': (bodies, at) => bodies.writeUInt32LE(9, at + BodyOffset.codec),
+  'is not encrypted with this key': (bodies, at) => bodies.writeUInt32LE(0, at + BodyOffset.cipher),
+  'claims bytes that are not given': (bodies, at) =>
+    bodies.writeUInt32LE(5, at + BodyOffset.alsoBytes),
+};
+
+for (const [what, change] of Object.entries(FAULTS)) {
+  for (const record of [0, 1]) {
+    test(`ends before the first file of record ${record} if its body ${what}`, async (t) => {
+      const job = new Job(t);
+      const bodies = Buffer.from(job.bodies);
+      change(bodies, record * BODY_BYTES);
+      t.deepEqual(await job.run(bodies), [record * FILES_OF_RECORD, true]);
+      t.deepEqual([...job.fds], [-1, -1]);
+      // The call goes on where it ended.
+      t.deepEqual(await job.run(), [6, false]);
+    });
+  }
+}
+
+test('ends before a record that is not given', async (t) => {
+  const job = new Job(t);
+  t.deepEqual(await job.run(job.bodies.subarray(0, BODY_BYTES)), [FILES_OF_RECORD, true]);
+});

@@ -1,0 +1,182 @@
+/** Restore jobs on threads of libuv's pool give the same trees and failures as jobs in the calling thread. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { type History, openLocalHistory, unsealedHistory } from '../../src/history/index.js';
+import { AsideRestores, InlineJobs, type JobRunner } from '../../src/workers/index.js';
+import { backupInline, inlineSystem, type Place, restoreInline } from '../helpers/inline.js';
+import { chooser, randomTree } from '../helpers/random-tree.js';
+import { keyringOfPlace } from '../helpers/damage.js';
+import { PASSWORD } from '../helpers/rewrites.js';
+import { flipAt } from '../helpers/rot.js';
+import { scratch } from '../helpers/scratch.js';
+import { seed } from '../helpers/seed.js';
+import { differences, dir, file, look, makeTree, noise, sparse, text } from '../helpers/tree.js';
+
+interface Backup {
+  readonly place: Place;
+  readonly source: string;
+  readonly open: () => Promise<History>;
+}
+
+interface Outcome {
+  readonly tree: ReturnType<typeof look>;
+  readonly failures: readonly string[];
+  /** Number of jobs that ran in the calling thread. */
+  readonly here: number;
+}
+
+/** Runs jobs in the calling thread, and counts them. */
+class CountedJobs extends InlineJobs {
+  count = 0;
+
+  override run: JobRunner['run'] = (name, input, transfer) => {
+    this.count += 1;
+    return super.run(name, input, transfer);
+  };
+}
+
+async function backedUp(
+  t: ExecutionContext,
+  isEncrypting: boolean,
+  make: (source: string) => void,
+): Promise<Backup> {
+  const home = scratch(t);
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  const source = path.join(home, 'tree');
+  make(source);
+  const password = isEncrypting ? { password: PASSWORD } : {};
+  await backupInline(inlineSystem(), place, [source], { create: true, ...password });
+  const keyring = isEncrypting ? await keyringOfPlace(place) : undefined;
+  const open = async (): Promise<History> => {
+    const system = inlineSystem();
+    const local = openLocalHistory(system, place);
+    return keyring === undefined ? local : unsealedHistory(local, keyring, system.native);
+  };
+  return { place, source, open };
+}
+
+const STARTED_NS = BigInt(Date.now()) * 1_000_000n;
+
+/** Leaves out the journal, and times that nobody set. */
+function withoutMoments(tree: Outcome['tree']): Outcome['tree'] {
+  const kept = [...tree].filter(([name]) => !name.startsWith('.tardis-restore-'));
+  return new Map(
+    kept.map(([name, words]) => [
+      name,
+      words.replace(/ (\d+)ns/, (all, ns: string) => (BigInt(ns) >= STARTED_NS ? ' now' : all)),
+    ]),
+  );
+}
+
+async function restored(
+  { place, source, open }: Backup,
+  output: string,
+  isAside: boolean,
+): Promise<Outcome> {
+  const system = inlineSystem();
+  const here = new CountedJobs(system);
+  const jobs = isAside ? new AsideRestores(system, 2, here) : here;
+  const failures = await restoreInline(system, place, { paths: [source], output, open, jobs });
+  const reported = failures.map(
+    (one) =>
+      `${one.path.toString('latin1')}: ${JSON.stringify(one.error)} ${one.digest?.toString('hex')}`,
+  );
+  return { tree: withoutMoments(look(output)), failures: reported.sort(), here: here.count };
+}
+
+/** Restores in both ways into directories that `prepare` makes. Returns the outcome of jobs aside. */
+async function compareBoth(
+  t: ExecutionContext,
+  backup: Backup,
+  prepare: (output: string) => void = () => undefined,
+): Promise<Outcome> {
+  const home = scratch(t);
+  const outcomes: Outcome[] = [];
+  for (const isAside of [false, true]) {
+    const output = path.join(home, isAside ? 'aside' : 'here');
+    prepare(output);
+    outcomes.push(await restored(backup, output, isAside));
+  }
+  const [here, aside] = outcomes as [Outcome, Outcome];
+  t.deepEqual(differences(here.tree, aside.tree), []);
+  t.deepEqual(
+    aside.failures.map((one) => one.replaceAll('/aside', '/here')),
+    here.failures,
+  );
+  return aside;
+}
+
+const files = (from: number, count: number) =>
+  Array.from({ length: count }, (_, index) => file(`f${from + index}`, text(from + index, 700)));
+
+for (const isEncrypting of [false, true]) {
+  const what = isEncrypting ? ', encrypted' : '';
+
+  test(`new files of a tree need no other jobs${what}`, async (t) => {
+    const backup = await backedUp(t, isEncrypting, (at) =>
+      makeTree(at, [dir('a', [...files(0, 40), file('empty')]), dir('b', files(20, 80))]),
+    );
+    const { failures, here, tree } = await compareBoth(t, backup);
+    t.deepEqual([failures, here], [[], 0]);
+    t.true(tree.size > 120);
+  });
+
+  test(`random trees, large and sparse files${what}`, async (t) => {
+    t.log(`TEST_SEED=${seed}`);
+    const choose = chooser(seed);
+    const backup = await backedUp(t, isEncrypting, (at) =>
+      makeTree(at, [
+        ...randomTree(choose, 150),
+        file('large', noise(1, 3 << 20)),
+        sparse('holes', 1 << 20, [[4096, Buffer.from('data')]]),
+      ]),
+    );
+    const { failures, here } = await compareBoth(t, backup);
+    t.deepEqual(failures, []);
+    t.true(here >= 2);
+  });
+
+  test(`names that are taken${what}`, async (t) => {
+    const backup = await backedUp(t, isEncrypting, (at) =>
+      makeTree(at, [dir('a', files(0, 100)), dir('b', files(200, 20))]),
+    );
+    const { failures } = await compareBoth(t, backup, (output) => {
+      const at = path.join(output, 'tree', 'a');
+      fs.mkdirSync(at, { recursive: true });
+      for (let index = 0; index < 90; index += 2) {
+        fs.writeFileSync(path.join(at, `f${index}`), 'mine');
+      }
+    });
+    t.is(failures.length, 45);
+  });
+
+  test(`records that are damaged, cut short or missing${what}`, async (t) => {
+    const backup = await backedUp(t, isEncrypting, (at) =>
+      makeTree(at, [dir('a', files(0, 50)), file('own', noise(2, 900_000)), ...files(100, 50)]),
+    );
+    const packs = path.join(backup.place.store, 'me', 'packs');
+    const [pack] = fs
+      .readdirSync(packs, { recursive: true, encoding: 'utf8' })
+      .filter((name) => fs.statSync(path.join(packs, name)).isFile());
+    const at = path.join(packs, pack!);
+    const { size } = fs.statSync(at);
+    for (const part of [0.3, 0.6, 0.9]) flipAt(at, Math.floor(size * part));
+    t.true((await compareBoth(t, backup)).failures.length > 0);
+    fs.truncateSync(at, Math.floor(size / 2));
+    t.true((await compareBoth(t, backup)).failures.length > 0);
+    fs.unlinkSync(at);
+    t.true((await compareBoth(t, backup)).failures.length > 0);
+  });
+}
+
+test('jobs that wait when the runner is closed are rejected', async (t) => {
+  const system = inlineSystem();
+  const jobs = new AsideRestores(system, 1, new InlineJobs(system));
+  await jobs.close();
+  const input = {
+    source: { directory: { path: '/nowhere' } },
+    places: new Uint32Array(0),
+  } as unknown as Parameters<typeof jobs.run<'restore'>>[1];
+  await t.throwsAsync(jobs.run('restore', input), { code: 'INTERRUPTED' });
+});
