@@ -1,6 +1,6 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { BUCKET, KEYS, S3Server } from '../test/support/s3-server.js';
+import { BUCKET, KEYS, type S3Record, S3Server } from '../test/support/s3-server.js';
 import { seconds } from './cells.js';
 import { median, ratioOf } from './figures.js';
 import { makeTree, treeLine } from './make-tree.js';
@@ -18,7 +18,7 @@ const LIMITS = Object.freeze({
   firstToRestic: 0.5,
   restoreToRestic: 0.5,
   putsPerGb: 36,
-  unchanged: Object.freeze({ PUT: 2, GET: 2, LIST: 0 }),
+  unchanged: Object.freeze({ PUT: 2, GET: 2, HEAD: 1, LIST: 0 }),
   oneFileS: 3,
 });
 const WAYS = ['directory', 'bucket', 'restic'] as const;
@@ -71,7 +71,7 @@ export async function bucketBackups(bench: Bench, url: string): Promise<BucketBa
       rmSync(workplace.place(way).out, { recursive: true, force: true });
     }
   }
-  const { first, unchanged, storedBytes } = await counted(bench);
+  const { first, objects, unchanged, storedBytes } = await counted(bench);
   const ratio = (work: Work, other: Way): number | undefined =>
     ratioOf(times.bucket[work], times[other][work])?.pairwise;
   const putsPerGb = (first.PUT * GB) / storedBytes;
@@ -88,18 +88,27 @@ export async function bucketBackups(bench: Bench, url: string): Promise<BucketBa
       ]),
       ['one file, without a cache', 's', '', seconds(median(oneFile)), '', '', ''],
       ['PUT of a first backup, a GB', '', '', putsPerGb.toFixed(1), '', '', ''],
+      ...objects.map(([kind, count]) => [
+        `PUT of a first backup: ${kind}`,
+        '',
+        '',
+        `${count}`,
+        '',
+        '',
+        '',
+      ]),
     ],
     verdicts: [
       verdictOf('first, times a directory', LIMITS.firstToDirectory, ratio('first', 'directory')),
       verdictOf('first, times restic', LIMITS.firstToRestic, ratio('first', 'restic')),
       verdictOf('restore, times restic', LIMITS.restoreToRestic, ratio('restore', 'restic')),
       verdictOf('PUT a GB', LIMITS.putsPerGb, putsPerGb),
-      ...(['PUT', 'GET', 'LIST'] as const).map((method) =>
+      ...(['PUT', 'GET', 'HEAD', 'LIST'] as const).map((method) =>
         verdictOf(`${method}, unchanged`, LIMITS.unchanged[method], unchanged[method]),
       ),
       verdictOf('one file, without a cache, s', LIMITS.oneFileS, median(oneFile) / 1000),
     ],
-    figures: { times, oneFile, first, unchanged, storedBytes },
+    figures: { times, oneFile, first, objects, unchanged, storedBytes },
   };
 }
 
@@ -172,31 +181,52 @@ function someFile(directory: string): string {
   return someFile(join(directory, below.name));
 }
 
+/** Requests of backups, and what the first one made. */
+interface Counted {
+  readonly first: Requests;
+  /** Number of PUTs of the first backup, by the folder or name of the objects below that of the client. */
+  readonly objects: readonly (readonly [kind: string, count: number])[];
+  readonly unchanged: Requests;
+  readonly storedBytes: number;
+}
+
 /** Counts the requests of a first backup and of one that changes nothing, and the bytes of the store. */
-async function counted(
-  bench: Bench,
-): Promise<{ first: Requests; unchanged: Requests; storedBytes: number }> {
+async function counted(bench: Bench): Promise<Counted> {
   const server = await S3Server.start();
   try {
     const subject = subjectOf(bench, 'bucket', server.url, 'counted');
     const { log: logFile } = bench.workplace;
-    const requests = async (command: Command): Promise<Requests> => {
+    const requested = async (command: Command): Promise<readonly S3Record[]> => {
       const from = server.requests.length;
       await measure(command, { logFile });
-      const requested = server.requests
-        .slice(from)
-        .filter(({ key }) => !key.startsWith('counted/probe/')); // only a new bucket is probed
-      const count = (wanted: string): number =>
-        requested.filter(({ method, key }) => (key === '' ? 'LIST' : method) === wanted).length;
-      return { PUT: count('PUT'), GET: count('GET'), HEAD: count('HEAD'), LIST: count('LIST') };
+      // Only a new bucket is probed.
+      return server.requests.slice(from).filter(({ key }) => !key.startsWith('counted/probe/'));
     };
-    const first = await requests(subject.first());
+    const first = await requested(subject.first());
     const { objects } = server;
     const storedBytes = objects
       .keys()
       .reduce((sum, key) => sum + (objects.bytesOf(key)?.length ?? 0), 0);
-    return { first, unchanged: await requests(subject.again()), storedBytes };
+    const unchanged = numbersOf(await requested(subject.again()));
+    return { first: numbersOf(first), objects: objectsOf(first), unchanged, storedBytes };
   } finally {
     server.close();
   }
+}
+
+function numbersOf(requested: readonly S3Record[]): Requests {
+  const count = (wanted: string): number =>
+    requested.filter(({ method, key }) => (key === '' ? 'LIST' : method) === wanted).length;
+  return { PUT: count('PUT'), GET: count('GET'), HEAD: count('HEAD'), LIST: count('LIST') };
+}
+
+/** Counts the PUTs by what they make: the client, its log, packs, copies of the catalog. */
+function objectsOf(requested: readonly S3Record[]): Counted['objects'] {
+  const kinds = new Map<string, number>();
+  for (const { method, key } of requested) {
+    if (method !== 'PUT') continue;
+    const kind = /^counted\/c\/[^/]+\/(?:g\d+[^/]*\/)?([^/]+)/.exec(key)?.[1] ?? key;
+    kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+  }
+  return [...kinds];
 }

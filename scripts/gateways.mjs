@@ -1,8 +1,10 @@
 // Servers and two real gateways of one bucket, killed and paused under load (see test/helpers/bucket-crowd.ts):
 // node scripts/gateways.mjs [SECONDS] [--clients N] [--servers N] [--seed N]
+import { writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { setTimeout as pause } from 'node:timers/promises';
 import { bucketCrowd } from '../dist/test/helpers/bucket-crowd.js';
+import { commandsRunHere } from '../dist/test/helpers/commands.js';
 import { makeScratch, removeScratch } from '../dist/test/helpers/scratch.js';
 import { startTwoGateways, whyNoGateway } from '../dist/test/support/radosgw.js';
 
@@ -49,6 +51,8 @@ function strikesAt({ name, signal, start }) {
   ];
 }
 
+const beginMs = performance.now();
+const elapsed = () => Math.round((performance.now() - beginMs) / 1000);
 const home = makeScratch();
 const { gateways, stop } = await startTwoGateways();
 try {
@@ -61,7 +65,9 @@ try {
     seed,
     longestMs: LONGEST_MS,
     strikes: gateways.flatMap(strikesAt),
-    log: (line) => console.log(line),
+    // Commands that run in this thread collect what is printed to the console.
+    log: (line) => writeSync(1, `${elapsed()} s: ${line}\n`),
+    onEnd: commandsRunHere, // a process for each set took most of the time, and nothing runs beside them any more
   });
   const { backups, restores, deletions, checks, strikes, failures, problems } = report;
   for (const problem of problems) console.error(`PROBLEM: ${problem}`);

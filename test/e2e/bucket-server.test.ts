@@ -8,6 +8,7 @@ import { backupsRunHere, pause, poolsStayAway, run } from '../helpers/commands.j
 import { readOpenMetrics } from '../helpers/open-metrics.js';
 import { noise } from '../helpers/tree.js';
 import type { S3Fault } from '../support/s3-faults.js';
+import { BUCKET } from '../support/s3-server.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -105,6 +106,19 @@ test('a server reports that its bucket is away, and not where it is; and goes on
     await pause(500);
   t.is((await ask('health')).status, 200);
   t.true(server.running.stderr.includes('the bucket answers again'));
+});
+
+test('a server whose bucket was deleted reports that it is away', async (t) => {
+  const options = { bucket: BUCKET };
+  const lab = await ServedLab.start(t, options);
+  const server = await startNode(t, lab, 'node', ['--metrics-port', '0']);
+  const [, port] = /"port":(\d+),"msg":"metrics/.exec(server.running.stderr)!;
+  const health = async () => (await fetch(`http://127.0.0.1:${port}/health`)).status;
+  t.is(await health(), 200);
+  options.bucket = 'another';
+  for (let tries = 0; tries < 20 && (await health()) === 200; tries += 1) await pause(500);
+  t.is(await health(), 503);
+  t.regex(server.running.stderr, /NO_SUCH_BUCKET|NoSuchBucket/);
 });
 
 test('a server does not start over a bucket that it cannot use', async (t) => {

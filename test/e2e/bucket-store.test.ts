@@ -59,6 +59,20 @@ test('a backup that changes nothing writes two objects to the bucket, and lists 
   ]);
 });
 
+test('a backup ends if the bucket keeps versions since it was probed, and then ignores conditions', async (t) => {
+  const rules = { isVersioned: false, conditions: 'without versions' as const };
+  const lab = await ServedLab.start(t, rules);
+  lab.grow();
+  await lab.backUp('one', ['--create']);
+  rules.isVersioned = true;
+  for (let tries = 0; tries < 2; tries += 1) {
+    const refused = await lab.run('one', 'tardis', ['--local', lab.source]);
+    t.is(codeIn(refused), 'BUCKET_UNSAFE', refused.stderr);
+  }
+  rules.isVersioned = false;
+  await lab.backUp('one');
+});
+
 test('a backup leaves out the cache of its own store', async (t) => {
   const lab = await ServedLab.start(t);
   lab.grow();

@@ -10,7 +10,15 @@ import { seededRandom } from '../support/seeded-random.js';
 import { BucketLab, STORE } from './bucket-lab.js';
 import { FarClient } from './bucket-nodes.js';
 import { codeIn } from './codes.js';
-import { type ListedSet, type Outcome, pause, run, Server, type Tool } from './commands.js';
+import {
+  type CommandOptions,
+  type ListedSet,
+  type Outcome,
+  pause,
+  run,
+  Server,
+  type Tool,
+} from './commands.js';
 import { removeScratch } from './scratch.js';
 import { differences, look, noise, type Snapshot, text } from './tree.js';
 
@@ -47,6 +55,13 @@ export interface BucketCrowdReport {
 }
 
 const NEWEST_KEPT = 3;
+/** Maximum time of one command while servers are killed and paused. */
+const COMMAND_MS = 600_000;
+/** Maximum time of the comparison at the end: a fixed part, and one for each set. */
+const COMPARE_MS = 300_000;
+const SET_MS = 10_000;
+/** Time between two lines about the comparison. */
+const PROGRESS_MS = 10_000;
 const FILES = 30;
 /** Exit statuses of commands whose servers are away, or whose client is in use. */
 const PASSING: ReadonlySet<number | null> = new Set([1, 11]);
@@ -76,9 +91,12 @@ export async function bucketCrowd(options: BucketCrowdOptions): Promise<BucketCr
       (_, number) => new Member(options, nodes, number, report),
     );
     await Promise.all([nodes.strikeUntil(endMs), ...members.map((member) => member.live(endMs))]);
-    log('all servers are back; comparing what the bucket has');
     options.onEnd?.();
-    await Promise.all(members.map((member) => member.end()));
+    const kept = members.reduce((sum, { keptSets }) => sum + keptSets, 0);
+    const comparison = new Comparison(kept + clients, log);
+    log(`all servers are back; comparing about ${kept + clients} sets in the bucket`);
+    await Promise.all(members.map((member) => member.end(comparison)));
+    comparison.end();
   } finally {
     nodes.kill();
   }
@@ -175,6 +193,39 @@ class Nodes {
   }
 }
 
+/** Counts the sets that are compared at the end, and shows their number from time to time. */
+class Comparison {
+  private readonly startMs = performance.now();
+  private readonly longestMs: number;
+  private shownMs = this.startMs;
+  private done = 0;
+  private readonly sets: number;
+  private readonly log: (line: string) => void;
+
+  constructor(sets: number, log: (line: string) => void) {
+    this.sets = sets;
+    this.log = log;
+    this.longestMs = COMPARE_MS + sets * SET_MS;
+  }
+
+  /** True if there is time for one more set. */
+  hasTime(): boolean {
+    return performance.now() - this.startMs < this.longestMs;
+  }
+
+  compared(): void {
+    this.done += 1;
+    if (performance.now() - this.shownMs < PROGRESS_MS) return;
+    this.shownMs = performance.now();
+    this.log(`compared ${this.done} of about ${this.sets} sets`);
+  }
+
+  end(): void {
+    const seconds = Math.round((performance.now() - this.startMs) / 1000);
+    this.log(`compared ${this.done} sets in ${seconds} s`);
+  }
+}
+
 class Member {
   /** The trees of sets whose backups have succeeded, and of those that failed, by the names of sets. */
   private readonly wanted = new Map<string, Snapshot>();
@@ -216,8 +267,16 @@ class Member {
     }
   }
 
-  /** Backs up once more, and compares all sets on a machine that has only the access key. */
-  async end(): Promise<void> {
+  /** Number of sets whose backups have succeeded, without those that were deleted. */
+  get keptSets(): number {
+    return [...this.wanted.keys()].filter((name) => !this.deleted.has(name)).length;
+  }
+
+  /**
+   * Backs up once more, and compares all sets on a machine that has only the access key. Sets for which the comparison
+   * has no time are a problem, too.
+   */
+  async end(comparison: Comparison): Promise<void> {
     this.change();
     await this.backup();
     if (!this.wanted.has(this.setName)) this.fail('the last backup, with all servers there');
@@ -229,7 +288,14 @@ class Member {
     for (const name of this.wanted.keys()) {
       if (!names.has(name) && !this.deleted.has(name)) this.fail(`set ${name} is gone`);
     }
-    for (const set of sets) await this.restore(set, fresh);
+    for (const [index, set] of sets.entries()) {
+      if (!comparison.hasTime()) {
+        this.fail(`no time was left to compare ${sets.length - index} sets of ${sets.length}`);
+        return;
+      }
+      await this.restore(set, fresh);
+      comparison.compared();
+    }
     const checked = await fresh('sonic', ['check', '--read-data=all']);
     if (checked.status !== 0) this.fail(`check: ${checked.status} ${checked.stdout}`);
   }
@@ -268,7 +334,8 @@ class Member {
     if (one === undefined) return;
     this.deleted.add(one.name);
     const args = ['delete', String(one.set), '--yes'];
-    this.judge(await this.direct(`owner-${this.number}`, 'sonic', args), 'sonic', args);
+    const limit = { timeoutMs: COMMAND_MS };
+    this.judge(await this.direct(`owner-${this.number}`, 'sonic', args, limit), 'sonic', args);
     this.report.deletions += 1;
   }
 
@@ -307,15 +374,21 @@ class Member {
 
   /** Runs a command through any server. */
   private async command(tool: Tool, args: readonly string[]): Promise<Outcome> {
-    const outcome = await this.far.run(this.nodes.toAny(this.below(100)), tool, args);
+    const to = this.nodes.toAny(this.below(100));
+    const outcome = await this.far.run(to, tool, args, { timeoutMs: COMMAND_MS });
     this.judge(outcome, tool, args);
     return outcome;
   }
 
   /** Runs a command with the bucket itself, on a machine with a cache of its own. */
-  private direct(machine: string, tool: Tool, args: readonly string[]): Promise<Outcome> {
+  private direct(
+    machine: string,
+    tool: Tool,
+    args: readonly string[],
+    options: Pick<CommandOptions, 'timeoutMs'> = {},
+  ): Promise<Outcome> {
     const place = ['-D', STORE, '-C', this.far.name, '-F', this.lab.at(`${this.far.name}.secret`)];
-    return run(tool, [...args, ...place], { env: this.lab.on(machine) });
+    return run(tool, [...args, ...place], { ...options, env: this.lab.on(machine) });
   }
 
   /** Counts a failure, which is a problem unless it can come from what was done to servers and gateways. */

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { type BucketLab, STORE } from './bucket-lab.js';
-import { type Outcome, run, Running, Server, type Tool } from './commands.js';
+import { type CommandOptions, type Outcome, run, Running, Server, type Tool } from './commands.js';
 import { differences, look } from './tree.js';
 
 export const SECRET = 'a secret of four words';
@@ -43,8 +43,13 @@ export class FarClient {
   }
 
   /** Runs a command through servers, which `to` names. */
-  run(to: readonly string[], tool: Tool, args: readonly string[]): Promise<Outcome> {
-    return run(tool, this.words(to, args), { env: this.env });
+  run(
+    to: readonly string[],
+    tool: Tool,
+    args: readonly string[],
+    options: Pick<CommandOptions, 'timeoutMs'> = {},
+  ): Promise<Outcome> {
+    return run(tool, this.words(to, args), { ...options, env: this.env });
   }
 
   /** Starts a backup. */

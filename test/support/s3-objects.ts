@@ -5,8 +5,11 @@ import { listText, versionsText } from './s3-lists.js';
 
 /** The abilities and limits of a service. */
 export interface S3Rules {
-  /** Support for conditions. `ignored`: they have no effect; `unknown`: they are refused with 501. */
-  readonly conditions?: 'honoured' | 'ignored' | 'unknown';
+  /**
+   * Support for conditions. `ignored`: they have no effect; `without versions`: they have none in a bucket that keeps
+   * versions; `unknown`: they are refused with 501.
+   */
+  readonly conditions?: 'honoured' | 'without versions' | 'ignored' | 'unknown';
   /** True to keep the versions of an object that is replaced or deleted. */
   readonly isVersioned?: boolean;
   /**
@@ -144,7 +147,8 @@ export class S3Objects {
   put(key: string, bytes: Buffer, headers: IncomingHttpHeaders): S3Answer {
     const { conditions = 'honoured', quotaBytes = Infinity } = this.rules;
     const hasCondition = headers['if-none-match'] !== undefined;
-    const isIgnored = conditions === 'ignored' || this.ignoresNext;
+    const isLost = conditions === 'without versions' && this.isVersioned;
+    const isIgnored = conditions === 'ignored' || isLost || this.ignoresNext;
     this.ignoresNext = false;
     if (hasCondition && conditions === 'unknown') return S3Answer.error(501, 'NotImplemented');
     if (hasCondition && !isIgnored && this.current(key) !== undefined) {
@@ -168,7 +172,10 @@ export class S3Objects {
     };
     const before = this.versions.get(key) ?? [];
     this.versions.set(key, this.isVersioned ? [...before, version] : [version]);
-    return new S3Answer(200, { etag });
+    return new S3Answer(
+      200,
+      this.isVersioned ? { etag, 'x-amz-version-id': version.id } : { etag },
+    );
   }
 
   remove(key: string, id: string | null = null): S3Answer {

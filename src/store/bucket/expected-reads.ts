@@ -10,12 +10,15 @@ const MOST_RANGES = 16_384;
 interface Expected {
   position: number;
   end: number;
+  /** Number of the announcement. Ranges of one announcement are read one after the other. */
+  readonly batch: number;
 }
 
 export class ExpectedReads {
   /** The ranges of each object, sorted. */
   private readonly objects = new Map<string, Expected[]>();
   private count = 0;
+  private batches = 0;
   private readonly mostGapBytes: number;
 
   /**
@@ -26,13 +29,16 @@ export class ExpectedReads {
     this.mostGapBytes = mostGapBytes;
   }
 
+  /** Announces ranges that are read soon, one after the other, and after those that were announced before. */
   add(ranges: readonly ExpectedRange[]): void {
+    this.batches += 1;
+    const { batches: batch } = this;
     const changed = new Set<Expected[]>();
     for (const { object, position, bytes } of ranges) {
       const own = this.objects.get(object) ?? [];
       this.objects.delete(object); // the object that was named last is at the end
       this.objects.set(object, own);
-      own.push({ position, end: position + bytes });
+      own.push({ position, end: position + bytes, batch });
       changed.add(own);
       this.count += 1;
     }
@@ -51,26 +57,34 @@ export class ExpectedReads {
 
   /**
    * Returns the number of bytes from `at` on that are worth one request, at most `mostBytes`, and removes them from
-   * the ranges. Returns undefined if no range contains the byte at `at`.
+   * the ranges. Returns undefined if no range contains the byte at `at`. Ranges of another announcement are not joined:
+   * they are read later, and would be fetched again then.
    */
   take(object: string, at: number, mostBytes: number): number | undefined {
     const own = this.objects.get(object);
-    const first = own?.findIndex((range) => covers(range, at)) ?? -1;
-    if (own === undefined || first < 0) return undefined;
-    let { end } = own[first]!;
+    const first = own?.find((range) => covers(range, at));
+    if (own === undefined || first === undefined) return undefined;
+    let { end } = first;
     if (end - at > mostBytes) {
-      own[first]!.position = at + mostBytes;
+      first.position = at + mostBytes;
       return mostBytes;
     }
-    let next = first + 1;
-    for (; next < own.length; next += 1) {
-      const { position, end: nextEnd } = own[next]!;
-      if (position - end > this.mostGapBytes || nextEnd - at > mostBytes) break;
-      end = Math.max(end, nextEnd);
+    const taken = new Set([first]);
+    for (let next = own.indexOf(first) + 1; next < own.length; next += 1) {
+      const range = own[next]!;
+      if (range.position - end > this.mostGapBytes) break;
+      if (range.batch !== first.batch) continue;
+      if (range.end - at > mostBytes) break;
+      end = Math.max(end, range.end);
+      taken.add(range);
     }
-    own.splice(first, next - first);
-    this.count -= next - first;
-    if (own.length === 0) this.objects.delete(object);
+    this.count -= taken.size;
+    if (taken.size === own.length) this.objects.delete(object);
+    else
+      this.objects.set(
+        object,
+        own.filter((range) => !taken.has(range)),
+      );
     return end - at;
   }
 

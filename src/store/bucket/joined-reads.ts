@@ -4,6 +4,7 @@
  * is requested. Other pieces are fetched almost exactly. If it is known which pieces will be read, neighbouring ones
  * are fetched together, and nothing else. Fetched bytes are kept for a while, since objects never change.
  */
+import { releaseMemory } from '../../model/index.js';
 import type { ExpectedRange } from '../backends/backend.js';
 import { ExpectedReads } from './expected-reads.js';
 
@@ -50,8 +51,8 @@ export class JoinedReads {
   /** The ranges that are kept, in the order of their last use. */
   private ranges: Range[] = [];
   /**
-   * Memory of a large range that was dropped, for the next one. Without it, V8 would collect garbage after every few
-   * ranges.
+   * Memory of a large range that was dropped, for the next one. Other memory is freed at once. Left to V8, it would
+   * make it collect all garbage after every few ranges.
    */
   private spare: Buffer | undefined;
   private readonly expected = new ExpectedReads(MOST_EXPECTED_GAP_BYTES);
@@ -194,6 +195,12 @@ export class JoinedReads {
     return memory;
   }
 
+  /** Keeps the memory of a range for the next one, or frees it. */
+  private drop({ bytes, memory }: Range): void {
+    if (bytes === MOST_RANGE_BYTES && this.spare === undefined) this.spare = memory;
+    else releaseMemory(memory);
+  }
+
   /** Returns the position of the next range of an object that is kept; Infinity if there is none. */
   private nextAfter(name: string, at: number): number {
     let next = Infinity;
@@ -212,7 +219,7 @@ export class JoinedReads {
     this.ranges = this.ranges.filter((range) => {
       if (!range.isHere || kept + bytes <= KEPT_BYTES) return true;
       kept -= range.bytes;
-      if (range.readers === 0 && range.bytes === MOST_RANGE_BYTES) this.spare = range.memory;
+      if (range.readers === 0) this.drop(range);
       return false;
     });
     return kept + bytes <= KEPT_BYTES;

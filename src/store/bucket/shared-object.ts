@@ -1,4 +1,5 @@
 /** Small objects that belong to a whole store, and that its servers share. */
+import { systemCode } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
 import type { BucketAccess } from './bucket-access.js';
 import { DECOY_OBJECT } from '../layout/bucket-names.js';
@@ -21,8 +22,15 @@ export async function sharedObject(
 
 const MAX_BYTES: number = 64 << 10;
 
-/** Throws if the store does not answer, or refuses the request. Takes one small request. */
+/**
+ * Throws if the store does not answer, or refuses the request. Takes one small request: a GET, since the answer to a
+ * HEAD does not show whether the object or the whole bucket is missing.
+ */
 export async function requireAnswer(system: System, access: BucketAccess): Promise<void> {
   const { store } = await sharedStore(system, access);
-  await store.head(DECOY_OBJECT);
+  try {
+    await store.read(DECOY_OBJECT, 0, Buffer.alloc(1), 1);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error; // another server may not have made the object yet
+  }
 }

@@ -18,6 +18,10 @@ export interface SharedStore {
 const ARBITRATES_FILE = '.arbitrates';
 /** File in the cache of a store that arbitrates and locks objects. */
 const LOCKS_FILE = '.locks';
+/** Contents of these files: the state in which the bucket was probed. Files of earlier releases have the first one. */
+const WITHOUT_VERSIONS = 'many\n';
+const WITH_VERSIONS = 'many, with versions\n';
+const MAX_STATE_BYTES = 64;
 
 const shared = new Map<string, Promise<SharedStore>>();
 
@@ -50,16 +54,18 @@ export async function closeSharedStores(): Promise<void> {
 async function open(system: System, access: BucketAccess): Promise<SharedStore> {
   const { openBucket } = await import('../objects/index.js');
   const { settings, place } = access;
-  const options = { ...withBuffers(settings), environment: processEnvironment() };
-  const bucket = await openBucket(system, place, options);
   const { files } = system;
   const file = path.join(access.cache, (settings.lockDays ?? 0) > 0 ? LOCKS_FILE : ARBITRATES_FILE);
+  const decided = (isForVersions: boolean): Promise<void> =>
+    replaceFile(files, file, Buffer.from(isForVersions ? WITH_VERSIONS : WITHOUT_VERSIONS));
+  const options = { ...withBuffers(settings), environment: processEnvironment(), decided };
+  const bucket = await openBucket(system, place, options);
   return {
     store: bucket.store,
     admit: async () => {
-      if (readStart(files, file, 1) !== undefined) return;
-      if ((await bucket.writers()) === 'many')
-        await replaceFile(files, file, Buffer.from('many\n'));
+      const known = readStart(files, file, MAX_STATE_BYTES);
+      if (known !== undefined) bucket.trust(known.toString() === WITH_VERSIONS);
+      await bucket.writers();
     },
   };
 }

@@ -1,6 +1,7 @@
 /** Opens a bucket: finds endpoint and credentials, and decides how many writers it may have. */
 import { TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
+import { Arbitration, type Writers } from './arbitration.js';
 import { readProfile } from './aws-files.js';
 import { CredentialChain, type Environment } from './credentials.js';
 import { type BucketSettings, endpointOf } from './endpoint.js';
@@ -9,6 +10,7 @@ import type { ObjectVersions } from './object-versions.js';
 import { type BucketPlace, shownBucket } from './place.js';
 import { lockFault, probe } from './probe.js';
 import type { RequestCounts } from './s3/requests.js';
+import type { S3Store as Store } from './s3/s3-store.js';
 
 /** Length of a day, the unit of the setting `LockDays`. */
 export const DAY_MS: number = 24 * 60 * 60 * 1000;
@@ -23,6 +25,8 @@ export interface BucketOptions extends BucketSettings {
   readonly patienceMs?: number | undefined;
   /** Maximum time without a byte from or to the endpoint. */
   readonly idleMs?: number | undefined;
+  /** Called when several processes may write, with whether that holds for a bucket that keeps versions. */
+  readonly decided?: ((isForVersions: boolean) => Promise<void>) | undefined;
 }
 
 /** An opened bucket. Opening it sends no request. */
@@ -38,8 +42,12 @@ export interface Bucket {
    * Returns 'many' or 'one': how many processes may write at a time. The first call probes the bucket, and must precede
    * the first write. Throws BUCKET_UNSAFE with the reason if several processes may write and the bucket does not
    * arbitrate between them. Throws BUCKET_CANNOT_LOCK if objects are to be locked and the bucket does not lock them.
+   *
+   * If the bucket begins to keep versions later, the PUT that shows it probes the bucket again before it returns.
    */
-  writers(): Promise<'many' | 'one'>;
+  writers(): Promise<Writers>;
+  /** Takes over that another process has found several writers possible, so that the bucket is not probed. */
+  trust(isForVersions: boolean): void;
   /** Returns the numbers of requests that were sent. */
   counts(): RequestCounts;
 }
@@ -80,24 +88,30 @@ export async function openBucket(
   const retainMs = lockDays * DAY_MS;
   const store = new S3Store(requests, place.prefix, retainMs);
   const versions = new S3Versions(requests, place.prefix, retainMs);
-  const allowOne = (reason: string): void => {
-    if (options.isSingleWriter === true) return store.lookFirst();
-    const message = `${shown} at ${endpoint.url.host} cannot have several writers: ${reason}`;
-    throw new TardisError('BUCKET_UNSAFE', message);
+  const allowOne = (reason: string, probed: Store): void => {
+    if (options.isSingleWriter !== true) {
+      const message = `${shown} at ${endpoint.url.host} cannot have several writers: ${reason}`;
+      throw new TardisError('BUCKET_UNSAFE', message);
+    }
+    for (const one of [store, probed]) one.lookFirst();
   };
-  const requireLocks = async (): Promise<void> => {
-    const fault = await lockFault(store, versions, system.random);
+  const requireLocks = async (probed: Store): Promise<void> => {
+    const fault = await lockFault(probed, versions, system.random);
     if (fault === undefined) return;
     const message = `${shown} at ${endpoint.url.host} cannot lock objects: ${fault}`;
     throw new TardisError('BUCKET_CANNOT_LOCK', message);
   };
-  let deciding: Promise<'many' | 'one'> | undefined;
-  const decide = async (): Promise<'many' | 'one'> => {
-    const reason = await probe(store, system.random);
-    if (reason !== undefined) allowOne(reason);
-    if (retainMs > 0) await requireLocks();
+  const decide = async (): Promise<Writers> => {
+    // The probe has a store of its own, whose writes do not wait for the result of the probe.
+    const probed = new S3Store(requests, place.prefix, retainMs);
+    const reason = await probe(probed, system.random);
+    if (reason !== undefined) allowOne(reason, probed);
+    if (retainMs > 0) await requireLocks(probed);
     return reason === undefined ? 'many' : 'one';
   };
+  const hasVersions = (): boolean => requests.hasVersions;
+  const arbitration = new Arbitration({ decide, hasVersions, decided: options.decided });
+  store.afterNew = () => arbitration.recheck();
   return {
     store,
     versions,
@@ -105,6 +119,7 @@ export async function openBucket(
     region: endpoint.region,
     isPathStyle: endpoint.basePath !== '/',
     counts: () => store.counts,
-    writers: () => (deciding ??= decide()),
+    writers: () => arbitration.writers(),
+    trust: (isForVersions) => arbitration.trust(isForVersions),
   };
 }

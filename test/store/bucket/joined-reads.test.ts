@@ -131,6 +131,45 @@ test('pieces that are expected are fetched together, and nothing else', async (t
   t.true(objects.requestedBytes <= 100 * 60 * KIB + 40 * KIB);
 });
 
+test('pieces that are announced later are not fetched with earlier ones, and then fetched again', async (t) => {
+  const objects = new Objects();
+  const names = ['a', 'b', 'c'];
+  const pieces = (from: number) =>
+    names.flatMap((object) =>
+      Array.from({ length: 12 }, (_, n) => ({
+        object,
+        position: n * MIB + from,
+        bytes: 400 * KIB,
+      })),
+    );
+  const [first, second] = [pieces(0), pieces(600 * KIB)];
+  objects.reads.expect(first);
+  objects.reads.expect(second);
+  for (const { object, position, bytes } of [...first, ...second]) {
+    t.true(await objects.read(position, bytes, object));
+  }
+  t.is(objects.requestedBytes, (first.length + second.length) * 400 * KIB);
+});
+
+test('memory of ranges that are dropped is freed at once', async (t) => {
+  const bytes = noise(7, 4 * MIB);
+  const targets: Uint8Array[] = [];
+  const reads = new JoinedReads(async (_name, position, target, wanted) => {
+    targets.push(target);
+    return bytes.copy(target, 0, position, position + wanted);
+  });
+  const size = 3 * MIB;
+  for (let at = 0; at < 40; at += 1) {
+    reads.expect([{ object: `object-${at}`, position: 0, bytes: size }]);
+    const target = Buffer.alloc(size);
+    t.is(await reads.read(`object-${at}`, 0, target, size), size);
+    t.true(target.equals(bytes.subarray(0, size)));
+  }
+  t.is(targets.length, 40);
+  const held = targets.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
+  t.true(held <= 16 * MIB, `${held}`);
+});
+
 test('a long piece that is expected is fetched in ranges, up to its end', async (t) => {
   const objects = new Objects();
   objects.reads.expect([{ object: 'a', position: 100, bytes: 9 * MIB }]);

@@ -1,8 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
 import { type ObjectBody, probe } from '../../../src/store/objects/index.js';
+import { bucketAt } from '../../helpers/buckets.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { MemoryObjectStore } from '../../support/memory-object-store.js';
+import { S3Server } from '../../support/s3-server.js';
 
 /** Looks whether an object exists, and creates it a moment later. */
 class HastyStore extends MemoryObjectStore {
@@ -34,4 +36,39 @@ test('a store that arbitrates between writers one after the other, but not at on
 test('a store that calls every writer the first fails the probe', async (t) => {
   const reason = await probe(new FlatteringStore(), seededRandom(1));
   t.is(reason, 'it replaces an object that must not be replaced');
+});
+
+test('a bucket that begins to keep versions, and then ignores conditions, is refused to all writers', async (t) => {
+  const rules = { isVersioned: false, conditions: 'without versions' as const };
+  const server = await S3Server.start(rules);
+  t.teardown(() => server.close());
+  const [one, other] = [await bucketAt(server.url), await bucketAt(server.url)];
+  t.is(await one.writers(), 'many');
+  other.trust(false); // it knows what another process has found
+  t.is(await other.store.putNew('a', Buffer.from('before')), 'created');
+  rules.isVersioned = true;
+  for (const { store } of [one, other, one]) {
+    const written = store.putNew('b', Buffer.from('each believes that it is the first'));
+    t.like(await t.throwsAsync(written), { code: 'BUCKET_UNSAFE' });
+  }
+});
+
+test('a bucket that begins to keep versions, and still honours conditions, is probed once more', async (t) => {
+  const rules = { isVersioned: false };
+  const server = await S3Server.start(rules);
+  t.teardown(() => server.close());
+  const found: boolean[] = [];
+  const decided = async (isForVersions: boolean): Promise<void> => void found.push(isForVersions);
+  const { store, writers, trust } = await bucketAt(server.url, { decided });
+  await writers();
+  rules.isVersioned = true;
+  t.is(await store.putNew('a', Buffer.from('first')), 'created');
+  t.is(await store.putNew('a', Buffer.from('second')), 'exists');
+  t.deepEqual(found, [false, true]);
+  const before = server.requests.length;
+  t.is(await store.putNew('b', Buffer.from('first')), 'created');
+  t.is(server.requests.length, before + 1);
+  trust(false); // its own decision counts
+  t.is(await store.putNew('c', Buffer.from('first')), 'created');
+  t.is(server.requests.length, before + 2);
 });

@@ -116,6 +116,19 @@ test('the text of an answer cannot harm a terminal, and is short', async (t) => 
   t.notRegex(error.message, /\p{Cc}/u);
 });
 
+test('a full bucket is reported as such, also if the connection of the first attempt broke', async (t) => {
+  const faults: S3Fault[] = [];
+  const { store, server } = await openTestBucket(t, {
+    quotaBytes: 1000,
+    faultAt: () => faults.shift(),
+  });
+  for (const bytes of [1001, 300_000]) {
+    faults.push('drop');
+    t.is(await rejectedCode(store.putNew('packs/1', Buffer.alloc(bytes))), 'BUCKET_FULL');
+  }
+  t.is(server.objects.bytesOf(KEY), undefined);
+});
+
 test('another bucket, and a full one, are reported', async (t) => {
   const { server } = await openTestBucket(t, { quotaBytes: 1000 });
   const elsewhere = await bucketAt(server.url, { ...BRIEF, bucket: 'other-bucket' });

@@ -3,13 +3,16 @@
  * written only once. So an existing object with equal bytes counts as created, and one with other bytes keeps them.
  */
 import { createHash } from 'node:crypto';
-import { asTardisError, TardisError } from '../../../errors/index.js';
+import { asTardisError, type ErrorCode, TardisError } from '../../../errors/index.js';
 import type { ObjectBody } from '../object-store.js';
 import { readRange } from './read-range.js';
 import { invalidAnswer, type Requests, type S3Request, sizeOf } from './requests.js';
 
 /** Maximum size of a body that is sent again at once. Before a larger one is sent again, the object is searched for. */
 const CHEAP_BYTES = 256 << 10;
+
+/** Errors of a PUT that had no effect, while other requests may succeed. */
+const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['BUCKET_FULL', 'BUCKET_DENIED']);
 
 export interface NewObject {
   readonly key: string;
@@ -95,17 +98,19 @@ async function compare(
 }
 
 /**
- * Searches for an object once more after the last attempt to create it. Throws BUCKET_OUTCOME_UNKNOWN unless it is
- * found.
+ * Searches for an object once more after the last attempt to create it. If it is not found, throws `reason` if that is a
+ * refusal, and BUCKET_OUTCOME_UNKNOWN otherwise.
  */
 async function lastLook(
   requests: Requests,
   object: NewObject,
   reason: unknown,
 ): Promise<'created' | 'exists'> {
-  const found = await compare(requests, object).catch(() => undefined); // `reason` already describes the fault
-  if (found !== undefined) return found;
+  const found = await compare(requests, object).catch(() => 'unknown' as const); // `reason` already describes the fault
+  if (found === 'created' || found === 'exists') return found;
   const { code, message } = asTardisError(reason);
+  // An earlier attempt is probably lost, so the user should learn what to do about the last one.
+  if (found === undefined && REFUSALS.has(code)) throw reason;
   throw new TardisError('BUCKET_OUTCOME_UNKNOWN', message, { cause: code }, reason);
 }
 

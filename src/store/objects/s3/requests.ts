@@ -85,6 +85,8 @@ export class Requests {
   private readonly turns = new Turns(MAX_CONNECTIONS);
   /** Clock of the store minus that of this machine. */
   private aheadMs = 0;
+  /** True if the answer to a PUT had the id of a version, so that the bucket keeps versions. */
+  hasVersions = false;
   private readonly sent = { GET: 0, PUT: 0, HEAD: 0, DELETE: 0, LIST: 0 };
 
   constructor(options: RequestsOptions) {
@@ -179,6 +181,7 @@ export class Requests {
       };
       const answer = await this.connections.exchange(sending);
       this.noteClock(answer);
+      this.hasVersions ||= method === 'PUT' && isVersionId(answer.headers['x-amz-version-id']);
       if (isExpected(answer.status, expects)) return { answer: genuine(answer, request) };
       const error = errorOf(answer, about);
       // A refused request had no effect. After a failure of the store, it may have had one.
@@ -208,6 +211,11 @@ function genuine(answer: Answer, { method, key, what, isProperty }: S3Request): 
   const isChange = method === 'PUT' || method === 'DELETE';
   if (hasTag && !(isChange && answer.body.length > 0)) return answer;
   throw invalidAnswer(what, 'this is no answer of an S3 interface');
+}
+
+/** True for the id of a version. A bucket that has stopped keeping versions has `null` in its place. */
+function isVersionId(id: string | readonly string[] | undefined): boolean {
+  return id !== undefined && id !== 'null';
 }
 
 function isExpected(status: number, expects: readonly number[]): boolean {

@@ -30,6 +30,8 @@ export class S3Store implements ObjectStore {
   private readonly requests: Requests;
   private readonly before: string;
   private isConditional = true;
+  /** Called after `putNew` has created an object. If it throws, `putNew` does. */
+  afterNew: () => Promise<void> = async () => undefined;
 
   private readonly retainMs: number;
 
@@ -68,14 +70,10 @@ export class S3Store implements ObjectStore {
       ...(retainMs === 0 ? {} : await lockHeaders(body, this.requests.storeNowMs() + retainMs)),
     };
     const { isConditional } = this;
-    return putNew(this.requests, {
-      key: this.keyOf(name),
-      name,
-      body,
-      sha256,
-      headers,
-      isConditional,
-    });
+    const object = { key: this.keyOf(name), name, body, sha256, headers, isConditional };
+    const result = await putNew(this.requests, object);
+    if (result === 'created') await this.afterNew();
+    return result;
   }
 
   async putOwn(name: string, bytes: Uint8Array): Promise<void> {
