@@ -99,4 +99,5 @@ export {
   SOCKET_FOLDER_ARGUMENTS,
 } from './temporary.js';
 export { type Channel, Thread, threadEnd } from './thread.js';
+export { type CallReply, type CallRequest, Calls, replyTo } from './calls.js';
 export { loadHttp, loadHttp2, loadHttps, loadTls } from './web.js';

@@ -4,9 +4,10 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { DeltaPart, DeltaSource } from '../delta/index.js';
-import { asTardisError, fromWire, systemCode, toWire, type WireError } from '../errors/index.js';
+import { asTardisError, systemCode, toWire, type WireError } from '../errors/index.js';
 import { releaseMemory } from '../model/index.js';
 import type { ObjectReader } from '../store/index.js';
+import { type CallReply, type CallRequest, Calls, replyTo } from '../system/index.js';
 
 /** Minimum size of an answer whose memory is freed explicitly. Smaller answers are left to the garbage collector. */
 const MIN_RELEASE_BYTES = 64 << 10;
@@ -17,38 +18,18 @@ type StoreRequest =
   | { what: 'next'; signature: number; digest: Uint8Array; isFirst: boolean }
   | { what: 'drop'; signature: number };
 
-interface ProxyRequest {
-  readonly number: number;
-  readonly request: StoreRequest;
-}
-
-interface ProxyAnswer {
-  readonly number: number;
-  readonly part: DeltaPart | undefined;
-  readonly error: WireError | undefined;
-  /** The system's error code, if there is one. */
-  readonly code: string | undefined;
-}
-
-interface Waiting {
-  readonly resolve: (part: DeltaPart) => void;
-  readonly reject: (error: Error) => void;
-}
+/** The result of a request. An error of the system keeps its code, on which readers match. */
+type StoreResult = DeltaPart | { readonly code: string; readonly error: WireError };
 
 /** The end of a port that sends requests. */
 export class StoreProxy implements ObjectReader, DeltaSource {
-  private readonly waiting = new Map<number, Waiting>();
-  private lastNumber = 0;
+  private readonly calls: Calls<StoreRequest, StoreResult>;
   private readonly port: MessagePort;
 
   constructor(port: MessagePort) {
     this.port = port;
-    port.on('message', ({ number, part, error, code }: ProxyAnswer) => {
-      const waiting = this.waiting.get(number);
-      this.waiting.delete(number);
-      if (part !== undefined) waiting?.resolve(part);
-      else waiting?.reject(errorOf(error, code));
-    });
+    this.calls = new Calls((call) => port.postMessage(call));
+    port.on('message', (reply: CallReply<StoreResult>) => this.calls.take(reply));
   }
 
   async read(object: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
@@ -80,40 +61,45 @@ export class StoreProxy implements ObjectReader, DeltaSource {
     this.port.close();
   }
 
-  private request(request: StoreRequest): Promise<DeltaPart> {
-    this.lastNumber += 1;
-    const number = this.lastNumber;
-    return new Promise((resolve, reject) => {
-      this.waiting.set(number, { resolve, reject });
-      this.port.postMessage({ number, request } satisfies ProxyRequest);
-    });
+  private async request(request: StoreRequest): Promise<DeltaPart> {
+    const result = await this.calls.request(request);
+    if (!('code' in result)) return result;
+    const { code, error } = result;
+    throw Object.assign(new Error(error.message), { code });
   }
-}
-
-function errorOf(error: WireError | undefined, code: string | undefined): Error {
-  const failure = fromWire(error ?? { code: 'INTERNAL', message: 'no answer', context: {} });
-  return code === undefined ? failure : Object.assign(new Error(failure.message), { code });
 }
 
 const NOTHING = new Uint8Array(0);
 
 /** Serves requests from `port` until it is closed. */
 export function serveFarStore(port: MessagePort, reader: ObjectReader, deltas: DeltaSource): void {
-  port.on('message', ({ number, request }: ProxyRequest) => {
-    answer(request, reader, deltas).then(
-      (part) => {
-        const { chunk } = part;
-        const isOwner = chunk.length > 0 && chunk.length === chunk.buffer.byteLength;
-        const reply: ProxyAnswer = { number, part, error: undefined, code: undefined };
-        port.postMessage(reply, isOwner ? [chunk.buffer as ArrayBuffer] : []);
-      },
-      (error: unknown) => {
-        const code = systemCode(error);
-        const wire = toWire(code === undefined ? error : asTardisError(error));
-        port.postMessage({ number, part: undefined, error: wire, code } satisfies ProxyAnswer);
-      },
-    );
+  port.on('message', (call: CallRequest<StoreRequest>) => {
+    void replyTo(call, (request) => resultOf(request, reader, deltas)).then((reply) => {
+      port.postMessage(reply, memoryOf(reply));
+    });
   });
+}
+
+/** Returns the memory of a reply's chunk that can be moved: the chunk has it for itself. */
+function memoryOf(reply: CallReply<StoreResult>): ArrayBuffer[] {
+  if (!('result' in reply) || !('chunk' in reply.result)) return [];
+  const { chunk } = reply.result;
+  const isOwner = chunk.length > 0 && chunk.length === chunk.buffer.byteLength;
+  return isOwner ? [chunk.buffer as ArrayBuffer] : [];
+}
+
+async function resultOf(
+  request: StoreRequest,
+  reader: ObjectReader,
+  deltas: DeltaSource,
+): Promise<StoreResult> {
+  try {
+    return await answer(request, reader, deltas);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === undefined) throw error;
+    return { code, error: toWire(asTardisError(error)) };
+  }
 }
 
 async function answer(

@@ -3,22 +3,24 @@
  * loop of the sockets. A server of one backup on a small machine runs them in the calling thread. Both kinds return the
  * same handle.
  */
-import { fromWire, TardisError, type WireError } from '../../errors/index.js';
+import { fromWire, type TardisError } from '../../errors/index.js';
 import { CatalogCopies } from '../../store/writer/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import { bufferOf } from '../../model/index.js';
-import { type Channel, STORE_UMASK, type System, Thread } from '../../system/index.js';
+import { Calls, STORE_UMASK, type System, Thread } from '../../system/index.js';
 import type { MessageName, PurposeName } from '../../transport/index.js';
-import type { ProfilePlan } from '../session-profile.js';
 import { type ClientStanding, standingOf } from './client-standing.js';
 import { measureSpace, type SpaceTaken } from './measure-space.js';
 import { openSession, type SessionRequest } from './open-session.js';
 import type {
-  ClosingRequests,
-  StorageEvents,
-  StorageHandle,
-  StorageOptions,
-} from './storage-options.js';
+  FromStorage,
+  SideWork,
+  StorageChannel,
+  StorageRequest,
+  StorageResult,
+  StorageThreadData,
+} from './storage-channel.js';
+import type { StorageEvents, StorageHandle, StorageOptions } from './storage-options.js';
 import { collectGarbageHere, type GcResult, type GcWork } from './gc-work.js';
 
 export interface StorageHost {
@@ -47,9 +49,6 @@ export interface StorageHost {
   halt(): void;
   close(): Promise<void>;
 }
-
-/** Work on which nothing else depends. */
-export type SideWork = 'copy of the catalog' | 'profile of the session';
 
 /** Called when side work has failed. */
 export type SideWorkFailed = (client: string, error: TardisError, what: SideWork) => void;
@@ -120,56 +119,14 @@ export class InlineStorageHost implements StorageHost {
   }
 }
 
-/** Data with which a storage thread is started. */
-export interface StorageThreadData {
-  /** The umask of the thread. */
-  readonly umask: number;
-  readonly profiles?: ProfilePlan | undefined;
-}
-
-/** Messages to a storage thread. */
-export type ToStorage =
-  | { op: 'open'; session: number; request: SessionRequest }
-  | { op: 'message'; session: number; name: MessageName; bytes: Uint8Array }
-  | { op: 'park' | 'end' | 'abandon'; session: number }
-  | { op: 'ask'; question: number; request: StorageQuestion }
-  | { op: 'halt' | 'finish' };
-
-/** Requests to a storage thread that belong to no session. */
-export type StorageQuestion =
-  | { kind: 'measure'; directory: ClientDirectory; withEntries: boolean }
-  | { kind: 'standing'; directory: ClientDirectory; withFigures: boolean }
-  | { kind: 'collectGarbage'; directory: ClientDirectory; work: GcWork };
-
-/** Messages from a storage thread. */
-export type FromStorage =
-  | { op: 'opened' | 'ended'; session: number; error?: WireError }
-  | { op: 'answer'; session: number; answer: Uint8Array | undefined; processedBytes: number }
-  | { op: 'closing'; session: number; requests: ClosingRequests }
-  | { op: 'failed'; session: number; error: WireError }
-  | { op: 'answered'; question: number; answer: JobOutcome | WireError }
-  | { op: 'sideWorkFailed'; client: string; error: WireError; what: SideWork }
-  | { op: 'finished' };
-
-/** The channel to a storage thread. */
-export interface StorageChannel extends Channel {
-  readonly data: StorageThreadData;
-  readonly toThread: ToStorage;
-  readonly fromThread: FromStorage;
-}
-
 /**
  * Size of V8's young generation. It is small, since the thread's garbage is short-lived and memory should be saved.
  */
 const YOUNG_GENERATION_MB = 4;
 
-/** The answer to a request. */
-export type JobOutcome = SpaceTaken | ClientStanding | GcResult;
-
 interface OpenSession {
   readonly events: StorageEvents;
-  opened: (error: TardisError | undefined) => void;
-  ended: ((error: TardisError | undefined) => void) | undefined;
+  isEnding: boolean;
 }
 
 /** Storage in threads; each session runs in one of them. */
@@ -229,12 +186,9 @@ export class ThreadStorageHost implements StorageHost {
 
 class StorageThread {
   private readonly thread: Thread<StorageChannel>;
+  private readonly calls: Calls<StorageRequest, StorageResult>;
   private readonly sessions = new Map<number, OpenSession>();
-  private readonly questions = new Map<number, (answer: JobOutcome | TardisError) => void>();
   private lastSession = 0;
-  private lastQuestion = 0;
-  private dead: TardisError | undefined;
-  private onFinished: (() => void) | undefined;
   private readonly onSideWorkFailed: SideWorkFailed;
 
   constructor(data: StorageThreadData, onSideWorkFailed: SideWorkFailed) {
@@ -242,58 +196,41 @@ class StorageThread {
     const entry = new URL('./storage-thread.js', import.meta.url);
     const start = { entry, name: 'storage', data, youngGenerationMb: YOUNG_GENERATION_MB };
     this.thread = new Thread<StorageChannel>(start, (message) => this.receive(message));
+    this.calls = new Calls((call) => this.thread.send({ op: 'call', call }));
     void this.thread.exited.then((error) => this.died(error));
   }
 
   async open(request: SessionRequest, events: StorageEvents): Promise<StorageHandle> {
-    if (this.dead !== undefined) throw this.dead;
     this.lastSession += 1;
     const session = this.lastSession;
-    const error = await new Promise<TardisError | undefined>((resolve) => {
-      this.sessions.set(session, { events, opened: resolve, ended: undefined });
-      this.send({ op: 'open', session, request });
-    });
-    if (error !== undefined) {
+    this.sessions.set(session, { events, isEnding: false });
+    try {
+      await this.calls.request({ kind: 'open', session, request });
+    } catch (error) {
       this.sessions.delete(session);
       throw error;
     }
     return endingOnce({
       post: (name, bytes) => this.post(session, name, bytes),
-      park: () => this.send({ op: 'park', session }),
+      park: () => this.thread.send({ op: 'park', session }),
       end: () => this.finish(session, 'end'),
       abandon: () => this.finish(session, 'abandon'),
     });
   }
 
-  async request(request: StorageQuestion): Promise<JobOutcome> {
-    if (this.dead !== undefined) throw this.dead;
-    this.lastQuestion += 1;
-    const question = this.lastQuestion;
-    const answer = await new Promise<JobOutcome | TardisError>((resolve) => {
-      this.questions.set(question, resolve);
-      this.send({ op: 'ask', question, request });
-    });
-    if (answer instanceof TardisError) throw answer;
-    return answer;
+  request(request: StorageRequest): Promise<StorageResult> {
+    return this.calls.request(request);
   }
 
   halt(): void {
-    if (this.dead === undefined) this.send({ op: 'halt' });
+    this.thread.send({ op: 'halt' });
   }
 
   /** Ends the thread after its unfinished copies of catalogs. */
   async close(): Promise<void> {
-    if (this.dead === undefined) {
-      await new Promise<void>((resolve) => {
-        this.onFinished = resolve;
-        this.send({ op: 'finish' });
-      });
-    }
+    // A thread that has died makes no copies; its error was reported to its sessions.
+    await this.calls.request({ kind: 'finish' }).catch(() => undefined);
     await this.thread.terminate();
-  }
-
-  private send(message: ToStorage, transfer: readonly ArrayBuffer[] = []): void {
-    this.thread.send(message, transfer);
   }
 
   /**
@@ -303,44 +240,32 @@ class StorageThread {
   private post(session: number, name: MessageName, bytes: Buffer): void {
     const { buffer } = bytes;
     const isOwner = buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength;
-    this.send({ op: 'message', session, name, bytes }, isOwner ? [buffer] : []);
+    this.thread.send({ op: 'message', session, name, bytes }, isOwner ? [buffer] : []);
   }
 
-  private async finish(session: number, op: 'end' | 'abandon'): Promise<void> {
+  private async finish(session: number, kind: 'end' | 'abandon'): Promise<void> {
     const open = this.sessions.get(session);
     if (open === undefined) return;
-    const error = await new Promise<TardisError | undefined>((resolve) => {
-      open.ended = resolve;
-      this.send({ op, session });
-    });
-    this.sessions.delete(session);
-    if (error !== undefined) throw error;
+    open.isEnding = true;
+    try {
+      await this.calls.request({ kind, session });
+    } finally {
+      this.sessions.delete(session);
+    }
   }
 
   private receive(message: FromStorage): void {
-    if (message.op === 'answered') {
-      const { question, answer } = message;
-      this.questions.get(question)?.('code' in answer ? fromWire(answer) : answer);
-      this.questions.delete(question);
+    if (message.op === 'reply') {
+      this.calls.take(message.reply);
       return;
     }
     if (message.op === 'sideWorkFailed') {
       this.onSideWorkFailed(message.client, fromWire(message.error), message.what);
       return;
     }
-    if (message.op === 'finished') {
-      this.onFinished?.();
-      return;
-    }
     const open = this.sessions.get(message.session);
     if (open === undefined) return;
     switch (message.op) {
-      case 'opened':
-        open.opened(message.error === undefined ? undefined : fromWire(message.error));
-        return;
-      case 'ended':
-        open.ended?.(message.error === undefined ? undefined : fromWire(message.error));
-        return;
       case 'answer': {
         const { answer } = message;
         open.events.answer(answer && bufferOf(answer), message.processedBytes);
@@ -350,23 +275,16 @@ class StorageThread {
         open.events.closing(message.requests);
         return;
       case 'failed':
-        // The thread has released the session; a caller that is ending it still waits for an answer.
-        if (open.ended === undefined) this.sessions.delete(message.session);
+        // The thread has released the session; a caller that is ending it still waits for the reply.
+        if (!open.isEnding) this.sessions.delete(message.session);
         open.events.failed(fromWire(message.error));
     }
   }
 
   /** Fails every session and request of a thread that died (a bug, or out of memory). */
   private died(error: TardisError): void {
-    this.dead = error;
-    this.onFinished?.();
-    for (const open of this.sessions.values()) {
-      open.opened(error);
-      open.ended?.(error);
-      open.events.failed(error);
-    }
+    this.calls.fail(error);
+    for (const open of this.sessions.values()) open.events.failed(error);
     this.sessions.clear();
-    for (const answer of this.questions.values()) answer(error);
-    this.questions.clear();
   }
 }

@@ -3,19 +3,19 @@ import { toWire } from '../../errors/index.js';
 import { CatalogCopies } from '../../store/writer/index.js';
 import { guardClient } from '../../store/index.js';
 import { bufferOf } from '../../model/index.js';
-import { nodeSystem, threadEnd } from '../../system/index.js';
+import { nodeSystem, replyTo, threadEnd } from '../../system/index.js';
 import { standingOf } from './client-standing.js';
-import type {
-  FromStorage,
-  StorageQuestion,
-  StorageChannel,
-  JobOutcome,
-  ToStorage,
-} from './storage-host.js';
 import { collectGarbageHere } from './gc-work.js';
 import { SessionProfile } from '../session-profile.js';
 import { measureSpace } from './measure-space.js';
-import { openSession } from './open-session.js';
+import { openSession, type SessionRequest } from './open-session.js';
+import type {
+  FromStorage,
+  StorageChannel,
+  StorageRequest,
+  StorageResult,
+  ToStorage,
+} from './storage-channel.js';
 import type { StorageHandle } from './storage-options.js';
 
 const channel = threadEnd<StorageChannel>();
@@ -32,9 +32,8 @@ function send(message: FromStorage): void {
   channel.send(message);
 }
 
-async function open(message: Extract<ToStorage, { op: 'open' }>): Promise<void> {
-  const { session } = message;
-  const { directory } = message.request;
+async function open(session: number, request: SessionRequest): Promise<undefined> {
+  const { directory } = request;
   guardClient(directory);
   const profile = SessionProfile.start(settings.profiles, directory.client, 'storage', (error) =>
     send({
@@ -48,7 +47,7 @@ async function open(message: Extract<ToStorage, { op: 'open' }>): Promise<void> 
   try {
     const opened = await openSession(
       system,
-      message.request,
+      request,
       {
         answer: (answer, processedBytes) => send({ op: 'answer', session, answer, processedBytes }),
         closing: (requests) => send({ op: 'closing', session, requests }),
@@ -61,10 +60,9 @@ async function open(message: Extract<ToStorage, { op: 'open' }>): Promise<void> 
       copies,
     );
     sessions.set(session, opened);
-    send({ op: 'opened', session });
   } catch (error) {
     endProfile(session);
-    send({ op: 'opened', session, error: toWire(error) });
+    throw error;
   }
 }
 
@@ -73,46 +71,45 @@ function endProfile(session: number): void {
   profiles.delete(session);
 }
 
-async function finish(session: number, op: 'end' | 'abandon'): Promise<void> {
+async function finish(session: number, kind: 'end' | 'abandon'): Promise<undefined> {
   const ending = sessions.get(session);
   sessions.delete(session);
   try {
-    if (op === 'end') await ending?.end();
+    if (kind === 'end') await ending?.end();
     else await ending?.abandon();
+  } finally {
     endProfile(session);
-    send({ op: 'ended', session });
-  } catch (error) {
-    endProfile(session);
-    send({ op: 'ended', session, error: toWire(error) });
   }
 }
 
 const halting = new AbortController();
 
-async function sendAnswer(question: number, request: StorageQuestion): Promise<void> {
-  try {
-    send({ op: 'answered', question, answer: await answerTo(request) });
-  } catch (error) {
-    send({ op: 'answered', question, answer: toWire(error) });
-  }
-}
-
-function answerTo(request: StorageQuestion): Promise<JobOutcome> {
-  guardClient(request.directory);
+async function resultOf(request: StorageRequest): Promise<StorageResult> {
   switch (request.kind) {
+    case 'open':
+      return open(request.session, request.request);
+    case 'end':
+    case 'abandon':
+      return finish(request.session, request.kind);
     case 'measure':
+      guardClient(request.directory);
       return measureSpace(system, request.directory, request.withEntries);
     case 'standing':
+      guardClient(request.directory);
       return standingOf(system, request.directory, request.withFigures);
     case 'collectGarbage':
+      guardClient(request.directory);
       return collectGarbageHere(system, request.directory, request.work, halting.signal);
+    case 'finish':
+      await copies.finished();
+      return undefined;
   }
 }
 
 channel.listen((message: ToStorage) => {
   switch (message.op) {
-    case 'open':
-      void open(message);
+    case 'call':
+      void replyTo(message.call, resultOf).then((reply) => send({ op: 'reply', reply }));
       return;
     case 'message':
       sessions.get(message.session)?.post(message.name, bufferOf(message.bytes));
@@ -120,17 +117,7 @@ channel.listen((message: ToStorage) => {
     case 'park':
       sessions.get(message.session)?.park();
       return;
-    case 'end':
-    case 'abandon':
-      void finish(message.session, message.op);
-      return;
-    case 'ask':
-      void sendAnswer(message.question, message.request);
-      return;
     case 'halt':
       halting.abort();
-      return;
-    case 'finish':
-      void copies.finished().then(() => send({ op: 'finished' }));
   }
 });
