@@ -6,7 +6,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { LoadedSignature } from '../delta/index.js';
 import { asTardisError, TardisError } from '../errors/index.js';
-import { RowReader } from '../model/index.js';
 import { areOwn, RestoreCursor, type SealingCalls, type System } from '../system/index.js';
 import { Credit } from '../transport/index.js';
 import type {
@@ -18,29 +17,16 @@ import type {
   RecentDigests,
   TimedOutput,
 } from './jobs.js';
+import { AsidePlan, type Part } from './aside-plan.js';
 import { KeptFiles } from './kept-files.js';
 import { bytesOf, NO_KEY, REPLACED } from './many-files.js';
 import {
   PLACE_NUMBERS,
-  RestoreHow,
   type RestoreInput,
   type RestoreJobFailure,
   type RestoreOutput,
 } from './restore-types.js';
 import { StoredBodies } from './stored-bodies.js';
-
-/** Maximum number of files of a job that are left to the other runner one by one. It then gets the rest of the job. */
-const MOST_SINGLE = 32;
-
-/** Part of a job's files. */
-interface Part {
-  readonly index: number;
-  /** Offset of the first file's row. */
-  readonly at: number;
-  readonly files: number;
-  /** Offset behind the last file's row. */
-  readonly end: number;
-}
 
 export class AsideRestores implements JobRunner {
   private readonly turns: Credit;
@@ -65,9 +51,9 @@ export class AsideRestores implements JobRunner {
     transfer: readonly (ArrayBuffer | MessagePort)[] = [],
   ): Promise<TimedOutput<N>> {
     if (name !== 'restore' || !this.isOwn) return this.others.run(name, input, transfer);
-    const job = input as RestoreInput;
-    if (!isMostlyPlain(job)) return this.others.run(name, input, transfer);
-    const done = this.inTurn(() => this.restored(job));
+    const plan = new AsidePlan(input as RestoreInput);
+    if (!plan.isFit) return this.others.run(name, input, transfer);
+    const done = this.inTurn(() => this.restored(input as RestoreInput, plan));
     this.running.add(done);
     try {
       return (await done) as TimedOutput<N>;
@@ -119,14 +105,14 @@ export class AsideRestores implements JobRunner {
     }
   }
 
-  private async restored(input: RestoreInput): Promise<TimedOutput<'restore'>> {
+  private async restored(input: RestoreInput, plan: AsidePlan): Promise<TimedOutput<'restore'>> {
     const startMs = performance.now();
     const sum = new OutputSum();
     const { native } = this.system;
     const fds = new Int32Array(input.directoryEnds.length).fill(-1);
     const rootFd = native.openDirectory(Buffer.from(input.targetPath));
     try {
-      await this.writeAll(input, { rootFd, fds }, sum);
+      await this.writeAll(input, plan, { rootFd, fds }, sum);
     } finally {
       native.close(rootFd);
     }
@@ -135,6 +121,7 @@ export class AsideRestores implements JobRunner {
 
   private async writeAll(
     input: RestoreInput,
+    plan: AsidePlan,
     target: { readonly rootFd: number; readonly fds: Int32Array },
     sum: OutputSum,
   ): Promise<void> {
@@ -145,8 +132,12 @@ export class AsideRestores implements JobRunner {
       records,
       keys,
     });
+    if (!plan.without(bodies.undecodable)) {
+      sum.add((await this.others.run('restore', input)).output, 0);
+      return;
+    }
     const cursor = new Float64Array(RestoreCursor.numbers);
-    let [index, at, single] = [0, 0, 0];
+    let [index, at] = [0, 0];
     while (at < rows.length) {
       cursor.set([index, at, 0, 0]);
       await this.system.native.restoreStoredAside(
@@ -168,26 +159,13 @@ export class AsideRestores implements JobRunner {
       index += written;
       at = cursor[RestoreCursor.rowOffset]!;
       if (at >= rows.length) return;
-      const part = partAt(input, index, at, single < MOST_SINGLE);
+      const part = plan.partFrom(index, at);
       const { output } = await this.others.run('restore', inputOf(input, part));
       sum.add(output, index);
-      single += 1;
       index += part.files;
       at = part.end;
     }
   }
-}
-
-/**
- * True if the records are files, and most files of the job are new and need no decision. `restoreStoredAside` takes no
- * others.
- */
-function isMostlyPlain({ source, places }: RestoreInput): boolean {
-  let others = 0;
-  for (let at = 3; at < places.length; at += PLACE_NUMBERS) {
-    if (places[at] !== 0 && places[at] !== RestoreHow.copied) others += 1;
-  }
-  return 'directory' in source && others <= MOST_SINGLE;
 }
 
 /** The sum of the outputs of parts of a job. */
@@ -215,12 +193,6 @@ class OutputSum {
       this.failures.push({ ...failure, file: failure.file + index });
     }
   }
-}
-
-/** Returns the part of a job that begins with a file: only that file, or all from it on. */
-function partAt({ rows, places }: RestoreInput, index: number, at: number, isOne: boolean): Part {
-  if (isOne) return { index, at, files: 1, end: at + new RowReader(rows).rowBytes(at) };
-  return { index, at, files: places.length / PLACE_NUMBERS - index, end: rows.length };
 }
 
 /** Returns the input of a job for a part of the files. Its memory is its own, since a pool copies all of it. */

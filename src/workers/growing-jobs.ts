@@ -1,17 +1,22 @@
 /**
- * Runs the first jobs in the calling thread, and starts a pool of threads once there is enough work for one. A
- * thread takes 0.05 s of CPU time to start (measured), in which a small tree is backed up.
+ * Runs the first jobs in the calling thread, and starts a pool of threads once there is enough work for one, or for a large
+ * file. A thread takes 0.05 s of CPU time to start (measured), in which a small tree is backed up.
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { LoadedSignature } from '../delta/index.js';
+import { forEachRow, RowReader } from '../model/index.js';
 import type { SealingCalls, System } from '../system/index.js';
 import { InlineJobs } from './inline.js';
 import type { JobInput, JobName, JobRunner, RangeInput, RangeOutput, TimedOutput } from './jobs.js';
 import type { JobPool, PoolOptions } from './pool.js';
 import type { SharedDigests } from './recent-digests.js';
+import type { RestoreInput } from './restore-types.js';
 
 /** Time that jobs take in the calling thread before a pool is started. */
 const ENOUGH_WORK_MS = 30;
+
+/** Maximum size of the files of a restore job that runs in the calling thread. */
+const MOST_HERE_BYTES = 8 << 20;
 
 export interface GrowingOptions extends PoolOptions {
   /** Time that jobs take in the calling thread before a pool is started; by default ENOUGH_WORK_MS. */
@@ -44,7 +49,9 @@ export class GrowingJobs implements JobRunner {
     input: JobInput<N>,
     transfer: readonly (ArrayBuffer | MessagePort)[] = [],
   ): Promise<TimedOutput<N>> {
-    if (this.pool !== undefined) return this.pool.run(name, input, transfer);
+    const isLong = name === 'restore' && sizeOf(input as RestoreInput) > MOST_HERE_BYTES;
+    const pool = this.pool ?? (isLong ? await this.start() : undefined);
+    if (pool !== undefined) return pool.run(name, input, transfer);
     const done = await this.inline.run(name, input, transfer);
     this.busyMs += done.busyMs;
     if (this.busyMs >= (this.options.enoughWorkMs ?? ENOUGH_WORK_MS)) this.growSoon();
@@ -104,4 +111,14 @@ export class GrowingJobs implements JobRunner {
     const { JobPool: Pool } = await import('./pool.js');
     return new Pool(this.system, { ...this.options, recent: this.recent });
   }
+}
+
+/** Returns the size of the files of a restore job. */
+function sizeOf({ rows }: RestoreInput): number {
+  const reader = new RowReader(rows);
+  let sizeBytes = 0;
+  forEachRow(reader, (at) => {
+    sizeBytes += reader.sizeBytes(at);
+  });
+  return sizeBytes;
 }

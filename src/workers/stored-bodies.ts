@@ -10,7 +10,13 @@ import {
   RECORD_HEADER_BYTES,
   sealedBody,
 } from '../store/index.js';
-import { BODY_BYTES, BodyOffset, NO_BODY_CIPHER, type System } from '../system/index.js';
+import {
+  BODY_BYTES,
+  BODY_TAG_BYTES,
+  BodyOffset,
+  NO_BODY_CIPHER,
+  type System,
+} from '../system/index.js';
 import { isDecodedFromFile, RECORD_START_BYTES } from './decode-record.js';
 import type { KeptFile, KeptFiles } from './kept-files.js';
 import type { RestoreRecord } from './restore-types.js';
@@ -29,6 +35,8 @@ export interface BodySource {
 export class StoredBodies {
   /** BODY_BYTES for each record. A record that the addon cannot decode has no descriptor. */
   readonly places: Buffer;
+  /** Numbers of the records that the addon cannot decode. */
+  readonly undecodable: ReadonlySet<number>;
   private readonly covered: Buffer[] = [];
   private coveredBytes = 0;
   private readonly used = new Map<string, KeptFile>();
@@ -43,15 +51,20 @@ export class StoredBodies {
     this.opened = opened;
     this.source = source;
     this.places = Buffer.alloc(source.records.length * BODY_BYTES);
+    const undecodable = new Set<number>();
     for (const [index, record] of source.records.entries()) {
       const at = index * BODY_BYTES;
+      let isDescribed = false;
       try {
-        this.describe(record, at);
+        isDescribed = this.describe(record, at);
       } catch {
-        // The files of this record are restored by the way for single files, which reports the error.
-        this.places.writeInt32LE(NO_FD, at + BodyOffset.fd);
+        // The files of this record are restored by another runner, which reports the error.
       }
+      if (isDescribed) continue;
+      this.places.writeInt32LE(NO_FD, at + BodyOffset.fd);
+      undecodable.add(index);
     }
+    this.undecodable = undecodable;
   }
 
   /** Bytes that the tags of encrypted bodies cover, too. */
@@ -68,7 +81,8 @@ export class StoredBodies {
     this.close();
   }
 
-  private describe(record: RestoreRecord, at: number): void {
+  /** Writes the descriptor of a record. Returns false if the addon cannot decode it; throws if it is damaged or gone. */
+  private describe(record: RestoreRecord, at: number): boolean {
     const { places, source } = this;
     const { native } = this.system;
     const { keys } = source;
@@ -77,10 +91,7 @@ export class StoredBodies {
     const { header, cipher } = headIn({ native, keys }, record, start);
     const isChunked = (header.flags & RECORD_CHUNKED) !== 0;
     const isSmall = header.rawBytes <= MAX_FRAME_RAW_BYTES;
-    if (isChunked || !isSmall || !isDecodedFromFile(header)) {
-      places.writeInt32LE(NO_FD, at + BodyOffset.fd);
-      return;
-    }
+    if (isChunked || !isSmall || !isDecodedFromFile(header)) return false;
     const { opening } = sealedBody(start, header, cipher);
     const bodyAt = RECORD_HEADER_BYTES + header.indexBytes;
     places.writeDoubleLE(record.position + bodyAt, at + BodyOffset.position);
@@ -89,21 +100,26 @@ export class StoredBodies {
     places.writeUInt32LE(header.codec, at + BodyOffset.codec);
     places.writeUInt32LE(opening?.cipher ?? NO_BODY_CIPHER, at + BodyOffset.cipher);
     places.writeInt32LE(fd, at + BodyOffset.fd);
-    if (opening === undefined) return;
+    if (opening === undefined) return true;
     places.writeUInt32LE(this.coveredBytes, at + BodyOffset.alsoFrom);
     places.writeUInt32LE(opening.also.length, at + BodyOffset.alsoBytes);
     places.set(opening.key, at + BodyOffset.key);
     places.set(opening.nonce, at + BodyOffset.nonce);
     this.covered.push(Buffer.from(opening.also));
     this.coveredBytes += opening.also.length;
+    return true;
   }
 
-  /** Returns the header of a record; with its index, if that is authenticated. The next call reuses the memory. */
+  /**
+   * Returns the header of a record; with its index and the first bytes of its body, if it is encrypted: the index is
+   * authenticated, and a body has at least a tag. The next call reuses the memory.
+   */
   private startOf(fd: number, { position, recordBytes }: RestoreRecord): Buffer {
     const isKeyed = this.source.keys !== undefined;
     const start = this.read(fd, position, isKeyed ? RECORD_START_BYTES : RECORD_HEADER_BYTES);
     if (!isKeyed) return start;
-    const headBytes = RECORD_HEADER_BYTES + (readHeader(start, 0)?.indexBytes ?? 0);
+    const { indexBytes = 0 } = readHeader(start, 0) ?? {};
+    const headBytes = RECORD_HEADER_BYTES + indexBytes + BODY_TAG_BYTES;
     if (headBytes <= start.length) return start;
     return this.read(fd, position, Math.min(headBytes, recordBytes, MOST_HEAD_BYTES));
   }

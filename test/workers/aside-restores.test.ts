@@ -3,8 +3,16 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type History, openLocalHistory, unsealedHistory } from '../../src/history/index.js';
-import { AsideRestores, InlineJobs, type JobRunner } from '../../src/workers/index.js';
-import { backupInline, inlineSystem, type Place, restoreInline } from '../helpers/inline.js';
+import type { PipelineSettings } from '../../src/pipeline/index.js';
+import { AsideRestores, InlineJobs, type JobRunner, openJobs } from '../../src/workers/index.js';
+import {
+  backupInline,
+  inlineSystem,
+  type Place,
+  restoreInline,
+  withNative,
+} from '../helpers/inline.js';
+import { systemError } from '../helpers/jobs.js';
 import { chooser, randomTree } from '../helpers/random-tree.js';
 import { keyringOfPlace } from '../helpers/damage.js';
 import { PASSWORD } from '../helpers/rewrites.js';
@@ -36,17 +44,21 @@ class CountedJobs extends InlineJobs {
   };
 }
 
+/** Parcels and frames of usual sizes, with hundreds of files each. */
+const USUAL = { parcelFiles: 512, parcelBytes: 2 << 20, frameBytes: 1 << 20 };
+
 async function backedUp(
   t: ExecutionContext,
   isEncrypting: boolean,
   make: (source: string) => void,
+  settings: Partial<PipelineSettings> = {},
 ): Promise<Backup> {
   const home = scratch(t);
   const place = { store: path.join(home, 'store'), client: 'me' };
   const source = path.join(home, 'tree');
   make(source);
   const password = isEncrypting ? { password: PASSWORD } : {};
-  await backupInline(inlineSystem(), place, [source], { create: true, ...password });
+  await backupInline(inlineSystem(), place, [source], { create: true, settings, ...password });
   const keyring = isEncrypting ? await keyringOfPlace(place) : undefined;
   const open = async (): Promise<History> => {
     const system = inlineSystem();
@@ -122,6 +134,31 @@ for (const isEncrypting of [false, true]) {
     t.true(tree.size > 120);
   });
 
+  test(`files of large frames need no other jobs${what}`, async (t) => {
+    const make = (at: string): void => makeTree(at, [dir('a', files(0, 700))]);
+    const { failures, here } = await compareBoth(t, await backedUp(t, isEncrypting, make, USUAL));
+    t.deepEqual([failures, here], [[], 0]);
+  });
+
+  test(`files that the addon does not take share jobs${what}`, async (t) => {
+    const attributes = { 'user.a': Buffer.from('value') };
+    const make = (at: string): void =>
+      makeTree(at, [
+        dir(
+          'all',
+          files(0, 600).map((one) => ({ ...one, attributes })),
+        ),
+        dir('some', [
+          ...files(1000, 200),
+          ...files(1200, 20).map((one) => ({ ...one, attributes })),
+          ...files(1220, 200),
+        ]),
+      ]);
+    const { failures, here } = await compareBoth(t, await backedUp(t, isEncrypting, make, USUAL));
+    t.deepEqual(failures, []);
+    t.true(here <= 6, `${here}`);
+  });
+
   test(`random trees, large and sparse files${what}`, async (t) => {
     t.log(`TEST_SEED=${seed}`);
     const choose = chooser(seed);
@@ -170,12 +207,55 @@ for (const isEncrypting of [false, true]) {
   });
 }
 
+test('a job whose records lie in many packs is left to the other runner, which opens few', async (t) => {
+  const backup = await backedUp(t, false, (at) => makeTree(at, [dir('a', [])]));
+  for (let index = 0; index < 40; index += 1) {
+    makeTree(path.join(backup.source, `d${index}`), files(index * 100, 2));
+    await backupInline(inlineSystem(), backup.place, [backup.source]);
+  }
+  const { failures, here } = await compareBoth(t, backup);
+  t.deepEqual(failures, []);
+  t.true(here > 0);
+});
+
+test('a large file is restored by another thread, so that this one goes on', async (t) => {
+  const backup = await backedUp(t, false, (at) =>
+    makeTree(at, [file('large', noise(1, 20 << 20)), file('not so large', noise(2, 3 << 20))]),
+  );
+  const { place, source, open } = backup;
+  // Other threads have the real calls.
+  const notHere = withNative(() => ({
+    createFileAt: () => {
+      throw systemError('EPERM');
+    },
+  }));
+  await using jobs = await openJobs(notHere, {
+    threads: 1,
+    recentDigests: 1024,
+    isForRestores: true,
+  });
+  const output = path.join(scratch(t), 'out');
+  const failures = await restoreInline(inlineSystem(), place, {
+    paths: [source],
+    output,
+    open,
+    jobs,
+  });
+  t.deepEqual(
+    failures.map((one) => path.basename(one.path.toString())),
+    ['not so large'],
+  );
+  t.is(fs.statSync(path.join(output, 'tree', 'large')).size, 20 << 20);
+});
+
 test('jobs that wait when the runner is closed are rejected', async (t) => {
   const system = inlineSystem();
   const jobs = new AsideRestores(system, 1, new InlineJobs(system));
   await jobs.close();
   const input = {
     source: { directory: { path: '/nowhere' } },
+    records: [],
+    rows: new Uint8Array(0),
     places: new Uint32Array(0),
   } as unknown as Parameters<typeof jobs.run<'restore'>>[1];
   await t.throwsAsync(jobs.run('restore', input), { code: 'INTERRUPTED' });
