@@ -31,7 +31,7 @@ export const FILE_ERRORS = {
   TEMPORARY_FULL: row(
     'environment',
     1,
-    'Free space in the directory for temporary files that is named, or set TMPDIR to one with enough space; the store was not changed.',
+    'Free space in the directory for temporary files that is named, or set TMPDIR to one with enough space.',
   ),
   FILE_TOO_LARGE: row(
     'environment',

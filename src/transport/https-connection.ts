@@ -24,7 +24,15 @@ import { channelOf, connectError, dial, type TlsOptions } from './sockets.js';
 /** The part of a connection that a reader uses. */
 export type ClientLine = Pick<
   Connection,
-  'channel' | 'closed' | 'owes' | 'onMessage' | 'send' | 'sendEncoded' | 'fail' | 'leave'
+  | 'bufferedBytes'
+  | 'channel'
+  | 'closed'
+  | 'owes'
+  | 'onMessage'
+  | 'send'
+  | 'sendEncoded'
+  | 'fail'
+  | 'leave'
 >;
 
 /** The path of the interface below the address, and the client to read. */
@@ -100,6 +108,8 @@ interface Answer {
 }
 
 class HttpsConnection implements ClientLine {
+  /** A reader's requests are small, so they are not counted. */
+  readonly bufferedBytes = 0;
   readonly closed: Promise<TardisError | undefined>;
   private settle!: (reason: TardisError | undefined) => void;
   private isOver = false;

@@ -7,7 +7,10 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { InlineStorageHost } from '../../src/server/index.js';
 import { createClientDirectory, openClientDirectory } from '../../src/store/index.js';
+import { RowReader } from '../../src/model/index.js';
+import { sharedCount } from '../../src/store/writer/index.js';
 import { type NativeCalls, nodeSystem } from '../../src/system/index.js';
+import { decodeMessage, encodeMessage } from '../../src/transport/index.js';
 import { backupInline, inlineSystem, SMALL_STORE, tapped } from '../helpers/inline.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { type Message, StorageClient } from '../helpers/storage-client.js';
@@ -95,4 +98,62 @@ test('a store does not depend on how many rows a statement writes', async (t) =>
   t.true(placed > 5, `${placed} parcels`);
   t.is(refused, 0);
   t.deepEqual(await storeOf(t, { empty, sets }, () => () => undefined), whole);
+});
+
+/** Returns a parcel in which the last file of the first directory has a content that another parcel brings later. */
+function withWaitingRow(message: Message): Message {
+  const { head, attachment } = decodeMessage('parcel', message.bytes);
+  const rows = new RowReader(Buffer.from(head.rows));
+  let last: number | undefined;
+  for (let at = 0; at < (head.lengths[0] ?? 0); at += rows.rowBytes(at)) {
+    if (rows.hasDigest(at)) last = at;
+  }
+  if (last === undefined || head.slots.length < 2) return message;
+  rows.digest(last)[0]! ^= 1;
+  const encoded = encodeMessage('parcel', { ...head, rows: rows.rows }, attachment);
+  return { name: message.name, bytes: Buffer.concat([encoded.head, attachment]) };
+}
+
+test('a quota that ends within a parcel is reported, and what was stored before it is kept', async (t) => {
+  const home = scratchInMemory(t);
+  const source = path.join(home, 'tree');
+  const few = (name: string) =>
+    dir(
+      name,
+      [1, 2, 3, 4, 5].map((n) => file(`${n}`, text(`${name} ${n}`, 40))),
+    );
+  makeTree(
+    source,
+    Array.from({ length: 60 }, (_none, at) => few(`d${at}`)),
+  );
+  const messages: Message[] = [];
+  const wrapHost = tapped(() => ({
+    message: (name, bytes) => void messages.push({ name, bytes: Buffer.from(bytes) }),
+  }));
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  await backupInline(inlineSystem(), place, [source], { create: true, wrapHost });
+  const changed = messages.map((one) => (one.name === 'parcel' ? withWaitingRow(one) : one));
+  t.notDeepEqual(changed, messages);
+  const codes = new Set<string>();
+  for (let quotaBytes = 66_000; quotaBytes < 160_000; quotaBytes += 3000) {
+    const store = path.join(scratchInMemory(t), 'store');
+    await createClientDirectory(nodeSystem(), { store, client: 'me' });
+    const system = inlineSystem();
+    const directory = openClientDirectory(system, { store, client: 'me' });
+    const host = new InlineStorageHost(system);
+    const space = {
+      account: 'me',
+      quotaBytes,
+      perFileBytes: 500,
+      perDirectoryBytes: 1000,
+      used: sharedCount(),
+      added: sharedCount(),
+    };
+    const client = await StorageClient.open(host, directory, 'backup', { ...SMALL_STORE, space });
+    client.replay(changed);
+    await client.handle.end();
+    await host.close();
+    for (const { code } of client.failures) codes.add(code);
+  }
+  t.deepEqual([...codes], ['QUOTA_EXCEEDED']);
 });

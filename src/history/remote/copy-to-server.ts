@@ -29,6 +29,8 @@ import type { RemotePlace } from './remote-peer.js';
 
 /** Maximum number of requests of the server that are answered at one time. */
 const MAX_REQUESTED = 24;
+/** Maximum number of bytes of answers that the server has not taken from its socket: more than MAX_REQUESTED answers have. */
+const MAX_UNREAD_BYTES = 128 << 20;
 
 export interface CopyToServer {
   readonly feed: CopyFeed;
@@ -150,7 +152,7 @@ class CopyingSession {
   private take<N extends CopyQuestion>(connection: ClientLine, name: N, bytes: Buffer): void {
     this.requested += 1;
     try {
-      if (this.requested > MAX_REQUESTED) {
+      if (this.requested > MAX_REQUESTED || connection.bufferedBytes > MAX_UNREAD_BYTES) {
         throw new TardisError('PROTOCOL_VIOLATION', 'the server requests too much at once');
       }
       const answering = this.answer(name, decodeRequest(name, bytes));

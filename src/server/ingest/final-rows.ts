@@ -111,10 +111,11 @@ export class FinalRows {
     const sections = this.sectionsOf(head, slots, { rows, places });
     for (const section of sections) this.countRows(section, rows, places);
     this.journal.addRows(rows, places);
-    for (const section of sections) {
-      if (section.isStored) this.noteRows(section, rows, places);
-      else this.putRows(section, rows, contents.byKey());
-    }
+    // First come the records of all rows that are in the catalog: a row that is put after them may exceed the quota, and
+    // what was stored before must then be kept by a checkpoint.
+    for (const section of sections) if (section.isStored) this.noteRows(section, rows, places);
+    for (const section of sections)
+      if (!section.isStored) this.putRows(section, rows, contents.byKey());
     return true;
   }
 

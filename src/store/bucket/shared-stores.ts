@@ -1,7 +1,13 @@
 /** The object stores that are open in this thread. Clients of one store share its connections. */
 import path from 'node:path';
 import type { BucketSettings, ObjectStore } from '../objects/index.js';
-import { processEnvironment, readStart, replaceFile, type System } from '../../system/index.js';
+import {
+  type Files,
+  processEnvironment,
+  readStart,
+  replaceFile,
+  type System,
+} from '../../system/index.js';
 import type { BucketAccess } from './bucket-access.js';
 
 /** A store, and the check that it may be written to. */
@@ -18,7 +24,7 @@ export interface SharedStore {
 const ARBITRATES_FILE = '.arbitrates';
 /** File in the cache of a store that arbitrates and locks objects. */
 const LOCKS_FILE = '.locks';
-/** Contents of these files: the state in which the bucket was probed. Files of earlier releases have the first one. */
+/** Contents of these files: the state in which the bucket was probed. */
 const WITHOUT_VERSIONS = 'many\n';
 const WITH_VERSIONS = 'many, with versions\n';
 const MAX_STATE_BYTES = 64;
@@ -58,7 +64,9 @@ async function open(system: System, access: BucketAccess): Promise<SharedStore> 
   const file = path.join(access.cache, (settings.lockDays ?? 0) > 0 ? LOCKS_FILE : ARBITRATES_FILE);
   const decided = (isForVersions: boolean): Promise<void> =>
     replaceFile(files, file, Buffer.from(isForVersions ? WITH_VERSIONS : WITHOUT_VERSIONS));
-  const options = { ...withBuffers(settings), environment: processEnvironment(), decided };
+  const refused = (): void => forget(files, file);
+  const environment = processEnvironment();
+  const options = { ...withBuffers(settings), environment, decided, refused };
   const bucket = await openBucket(system, place, options);
   return {
     store: bucket.store,
@@ -68,6 +76,15 @@ async function open(system: System, access: BucketAccess): Promise<SharedStore> 
       await bucket.writers();
     },
   };
+}
+
+/** Removes the file, so that the next process probes the bucket before it writes. */
+function forget(files: Files, file: string): void {
+  try {
+    files.unlink(file);
+  } catch {
+    // There is no such file, or the cache cannot be written to. The caller throws the error of the probe.
+  }
 }
 
 /** Returns settings that came from another thread, with buffers in place of plain arrays of bytes. */

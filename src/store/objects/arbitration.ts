@@ -17,6 +17,8 @@ export interface ArbitrationOptions {
   readonly hasVersions: () => boolean;
   /** Called after a decision for several writers, with whether it holds for a bucket that keeps versions. */
   readonly decided?: ((isForVersions: boolean) => Promise<void>) | undefined;
+  /** Called after a probe that did not find several writers possible. */
+  readonly refused?: (() => void) | undefined;
 }
 
 export class Arbitration {
@@ -57,8 +59,14 @@ export class Arbitration {
   }
 
   private async decide(): Promise<Writers> {
-    const writers = await this.options.decide();
-    if (writers === 'many') await this.options.decided?.(this.options.hasVersions());
-    return writers;
+    const { decide, decided, refused, hasVersions } = this.options;
+    try {
+      const writers = await decide();
+      if (writers === 'many') await decided?.(hasVersions());
+      return writers;
+    } catch (error) {
+      refused?.(); // later processes probe the bucket too, before they write
+      throw error;
+    }
   }
 }

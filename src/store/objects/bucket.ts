@@ -27,6 +27,8 @@ export interface BucketOptions extends BucketSettings {
   readonly idleMs?: number | undefined;
   /** Called when several processes may write, with whether that holds for a bucket that keeps versions. */
   readonly decided?: ((isForVersions: boolean) => Promise<void>) | undefined;
+  /** Called when a probe did not find several writers possible. */
+  readonly refused?: (() => void) | undefined;
 }
 
 /** An opened bucket. Opening it sends no request. */
@@ -43,7 +45,8 @@ export interface Bucket {
    * the first write. Throws BUCKET_UNSAFE with the reason if several processes may write and the bucket does not
    * arbitrate between them. Throws BUCKET_CANNOT_LOCK if objects are to be locked and the bucket does not lock them.
    *
-   * If the bucket begins to keep versions later, the PUT that shows it probes the bucket again before it returns.
+   * If the bucket begins to keep versions later, the PUT that shows it probes the bucket again before it returns. Once a
+   * probe has failed, the bucket is probed before each further PUT.
    */
   writers(): Promise<Writers>;
   /** Takes over that another process has found several writers possible, so that the bucket is not probed. */
@@ -75,7 +78,7 @@ export async function openBucket(
   place: BucketPlace,
   options: BucketOptions,
 ): Promise<Bucket> {
-  const { environment, patienceMs, idleMs, lockDays = 0 } = options;
+  const { environment, patienceMs, idleMs, lockDays = 0, decided, refused } = options;
   const endpoint = endpointOf(place, options, environment, readProfile(environment));
   const [{ Requests }, { S3Store }, { S3Versions }] = await Promise.all([
     import('./s3/requests.js'),
@@ -110,8 +113,8 @@ export async function openBucket(
     return reason === undefined ? 'many' : 'one';
   };
   const hasVersions = (): boolean => requests.hasVersions;
-  const arbitration = new Arbitration({ decide, hasVersions, decided: options.decided });
-  store.afterNew = () => arbitration.recheck();
+  const arbitration = new Arbitration({ decide, hasVersions, decided, refused });
+  store.recheck = () => arbitration.recheck();
   return {
     store,
     versions,

@@ -1,7 +1,7 @@
 /** Implements `--report`: collects the names of all saved entries in an unlinked file, until they are printed. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { during } from '../../errors/index.js';
+import { during, failedTo } from '../../errors/index.js';
 import { displayName, jsonName } from '../../model/index.js';
 import { makeTemporary } from '../../system/index.js';
 import { JSON_VERSION } from '../shared/run-tool.js';
@@ -12,11 +12,14 @@ const CHUNK_BYTES = 64 << 10;
 export class SavedList {
   private readonly fd: number;
   private readonly asJson: boolean;
+  /** The directory for temporary files. */
+  private readonly folder: string;
   private pending = '';
 
   constructor(asJson: boolean) {
     this.asJson = asJson;
     const folder = makeTemporary('tardis-report-');
+    this.folder = path.dirname(folder);
     this.fd = during('useTemporary', () => {
       const fd = fs.openSync(path.join(folder, 'saved'), 'w+', 0o600);
       fs.rmSync(folder, { recursive: true });
@@ -48,7 +51,12 @@ export class SavedList {
   }
 
   private flush(): void {
-    during('useTemporary', () => fs.writeSync(this.fd, this.pending));
+    try {
+      fs.writeSync(this.fd, this.pending);
+    } catch (error) {
+      const what = `write the report in ${this.folder} (TMPDIR), after the backup has begun`;
+      throw failedTo(what, error, 'useTemporary');
+    }
     this.pending = '';
   }
 }

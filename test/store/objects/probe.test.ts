@@ -51,6 +51,23 @@ test('a bucket that begins to keep versions, and then ignores conditions, is ref
     const written = store.putNew('b', Buffer.from('each believes that it is the first'));
     t.like(await t.throwsAsync(written), { code: 'BUCKET_UNSAFE' });
   }
+  const replaced = one.store.putNew('a', Buffer.from('after'));
+  t.like(await t.throwsAsync(replaced), { code: 'BUCKET_UNSAFE' });
+  t.is((await one.store.readWhole('a', 100))?.toString(), 'before', 'nothing more is written');
+});
+
+test('a process that finds a bucket unsafe reports it, so that others do not trust what was found before', async (t) => {
+  const rules = { isVersioned: false, conditions: 'without versions' as const };
+  const server = await S3Server.start(rules);
+  t.teardown(() => server.close());
+  let refusals = 0;
+  const refused = (): void => void (refusals += 1);
+  const { store, writers } = await bucketAt(server.url, { refused });
+  await writers();
+  t.is(refusals, 0);
+  rules.isVersioned = true;
+  await t.throwsAsync(store.putNew('a', Buffer.from('first')), { code: 'BUCKET_UNSAFE' });
+  t.is(refusals, 1);
 });
 
 test('a bucket that begins to keep versions, and still honours conditions, is probed once more', async (t) => {

@@ -30,8 +30,12 @@ export class S3Store implements ObjectStore {
   private readonly requests: Requests;
   private readonly before: string;
   private isConditional = true;
-  /** Called after `putNew` has created an object. If it throws, `putNew` does. */
-  afterNew: () => Promise<void> = async () => undefined;
+  /**
+   * Called by `putNew` before its request, and after it has created an object. If it throws, `putNew` does. The first call
+   * keeps a bucket from being written to that is known to ignore conditions, the second one from an acknowledged commit in
+   * a bucket of which this PUT has shown it.
+   */
+  recheck: () => Promise<void> = async () => undefined;
 
   private readonly retainMs: number;
 
@@ -63,6 +67,7 @@ export class S3Store implements ObjectStore {
     body: ObjectBody,
     { storageClass, retainMs = this.retainMs }: PutOptions = {},
   ): Promise<'created' | 'exists'> {
+    await this.recheck();
     const sha256 = checksumOf(body);
     const headers = {
       [CHECKSUM_HEADER]: sha256,
@@ -72,7 +77,7 @@ export class S3Store implements ObjectStore {
     const { isConditional } = this;
     const object = { key: this.keyOf(name), name, body, sha256, headers, isConditional };
     const result = await putNew(this.requests, object);
-    if (result === 'created') await this.afterNew();
+    if (result === 'created') await this.recheck();
     return result;
   }
 
