@@ -34,7 +34,9 @@ export async function openJobs(
     const { AsideRestores } = await import('./aside-restores.js');
     const { GrowingJobs } = await import('./growing-jobs.js');
     const others = new GrowingJobs(system, { ...options, enoughWorkMs: ENOUGH_BESIDE_MS });
-    return new AsideRestores(system, options.threads, others);
+    // One more than there are threads: after a job, a thread waits until the main thread has prepared the next one.
+    const jobs = Math.min(options.threads + 1, MOST_ASIDE);
+    return new AsideRestores(system, jobs, others);
   }
   if (mayBeFew) {
     const { GrowingJobs } = await import('./growing-jobs.js');
