@@ -23,10 +23,10 @@ const FILES = [
   'workers/*',
   'crypto/opened-listing',
   'history/opened-pages',
-  'mount/{packed-listings,ready-files,ready-pages,set-listings,units}',
+  'mount/{packed-listings,ranges,ready-files,ready-pages,set-listings,units}',
   'restore/{copies,many-files}',
   'server/whole-parcels',
-  'store/parity/parity',
+  'store/{chunks,frames,parity/parity}',
   'delta/*',
 ].map((name) => `dist/test/${name}.test.js`);
 
@@ -66,7 +66,7 @@ function environment() {
   return {
     ...process.env,
     LD_PRELOAD: preloaded.join(' '),
-    NODE_OPTIONS: `--require ${LOADER}`,
+    NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --require "${LOADER}"`,
     // With the fast way, the stack of an allocation ends at the first library without frame pointers.
     ASAN_OPTIONS: `${log}:detect_leaks=1:fast_unwind_on_malloc=0:malloc_context_size=12`,
     UBSAN_OPTIONS: `${log}:print_stacktrace=1`,
