@@ -162,7 +162,8 @@ export interface Admin extends Disposable {
   parity(): Promise<ParitySummary | undefined>;
   /**
    * Restores damaged files of the store from their parity. In a directory, makes parity that is missing; in a bucket,
-   * makes damaged notes of generations again. Needs no keys, and in a bucket no catalog. Throws INTERRUPTED if it is aborted, and CAPABILITY_MISSING through a server.
+   * makes damaged notes of generations again. Needs no keys, and in a bucket no catalog. Throws INTERRUPTED if it is
+   * aborted, and CAPABILITY_MISSING through a server.
    */
   repair(options: RepairOptions): Promise<RepairOutcome>;
   /** Ends the session at a server. `using` does so at the end of a block. */

@@ -9,7 +9,10 @@ import type { CheckHooks, CheckOutcome, CheckRequest } from './admin.js';
 import { brokenSets } from './broken-sets.js';
 import type { LocalAdminOptions } from './local-admin.js';
 
-/** Checks a client, and names the owners of misplaced packs. Throws INTERRUPTED if it is aborted, and the errors of `checkClient`. */
+/**
+ * Checks a client, and names the owners of misplaced packs. Throws INTERRUPTED if it is aborted, and the errors of
+ * `checkClient`.
+ */
 export async function checkHere(
   system: System,
   client: LocalAdminOptions,

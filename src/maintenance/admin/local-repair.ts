@@ -13,9 +13,9 @@ import {
 import type { RepairOutcome } from './admin.js';
 
 /**
- * Repairs a client. In a bucket, notes of its generations are made again first, and this machine's catalog is brought up to date after the repair, since damaged commits
- * would have prevented that before. Then wrong copies of the catalog are replaced. Throws CLIENT_BUSY if the client is
- * in use, INTERRUPTED if it is aborted, and errors of a bucket.
+ * Repairs a client. In a bucket, damaged notes of its generations are made again before the repair. After it, this
+ * machine's catalog is brought up to date, which damaged commits prevent before, and wrong copies of the catalog are
+ * replaced. Throws CLIENT_BUSY if the client is in use, INTERRUPTED if it is aborted, and errors of a bucket.
  */
 export async function repairHere(
   system: System,
