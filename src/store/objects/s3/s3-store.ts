@@ -31,9 +31,8 @@ export class S3Store implements ObjectStore {
   private readonly before: string;
   private isConditional = true;
   /**
-   * Called by `putNew` before its request, and after it has created an object. If it throws, `putNew` does. The first call
-   * keeps a bucket from being written to that is known to ignore conditions, the second one from an acknowledged commit in
-   * a bucket of which this PUT has shown it.
+   * Called by `putNew` before its request, and after it has created an object. If it throws, `putNew` does. So nothing is
+   * written to a bucket that is known to ignore conditions, and a PUT whose answer shows that is not acknowledged.
    */
   recheck: () => Promise<void> = async () => undefined;
 
