@@ -49,9 +49,10 @@ export class GrowingJobs implements JobRunner {
     input: JobInput<N>,
     transfer: readonly (ArrayBuffer | MessagePort)[] = [],
   ): Promise<TimedOutput<N>> {
-    const isLong = name === 'restore' && sizeOf(input as RestoreInput) > MOST_HERE_BYTES;
-    const pool = this.pool ?? (isLong ? await this.start() : undefined);
-    if (pool !== undefined) return pool.run(name, input, transfer);
+    if (this.pool !== undefined) return this.pool.run(name, input, transfer);
+    if (name === 'restore' && sizeOf(input as RestoreInput) > MOST_HERE_BYTES) {
+      return (await this.start()).run(name, input, transfer);
+    }
     const done = await this.inline.run(name, input, transfer);
     this.busyMs += done.busyMs;
     if (this.busyMs >= (this.options.enoughWorkMs ?? ENOUGH_WORK_MS)) this.growSoon();

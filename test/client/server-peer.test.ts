@@ -2,7 +2,12 @@
 import test from 'ava';
 import { ServerPeer } from '../../src/client/index.js';
 import { TardisError } from '../../src/errors/index.js';
-import { encodeMessage, type Head, type MessageName } from '../../src/transport/index.js';
+import {
+  encodeMessage,
+  type Head,
+  type MessageName,
+  NOTHING_SETTLED,
+} from '../../src/transport/index.js';
 import { rejectedCode } from '../helpers/codes.js';
 import { FakeConnection } from '../helpers/fake-connection.js';
 import { PLAIN_SET } from '../helpers/hand-made-peer.js';
@@ -22,20 +27,6 @@ const OPENED: Head<'setOpened'> = {
   strangePacks: [],
 };
 const CLOSED: Head<'setClosed'> = { set: 1, storedBytes: 0, usedBytes: 0 };
-const SETTLED: Head<'settled'> = {
-  purged: [],
-  early: [],
-  young: 0,
-  cautious: false,
-  contents: 0,
-  packs: 0,
-  freedBytes: 0,
-  deletedFiles: 0,
-  deletedBytes: 0,
-  isDone: true,
-  inDoubt: false,
-  failure: '',
-};
 const PLAIN = { purge: false, waits: true };
 
 class Lab {
@@ -114,7 +105,7 @@ test('each request resolves with its own answer', async (t) => {
   lab.answer('setClosed', CLOSED);
   t.is((await closed).set, 1);
   t.true(await isOpen(settled));
-  lab.answer('settled', SETTLED);
+  lab.answer('settled', NOTHING_SETTLED);
   t.true((await settled).isDone);
   t.is(lab.code, undefined);
 });
@@ -173,11 +164,14 @@ const ANSWERS: {
   setClosed: {
     ask: ({ peer }) => peer.closeSet({}, NO_BYTES, PLAIN),
     answer: (lab) => lab.answer('setClosed', CLOSED),
-    wrong: [(lab) => lab.answer('setOpened', OPENED), (lab) => lab.answer('settled', SETTLED)],
+    wrong: [
+      (lab) => lab.answer('setOpened', OPENED),
+      (lab) => lab.answer('settled', NOTHING_SETTLED),
+    ],
   },
   settled: {
     ask: ({ peer }) => peer.settled(),
-    answer: (lab) => lab.answer('settled', SETTLED),
+    answer: (lab) => lab.answer('settled', NOTHING_SETTLED),
     wrong: [(lab) => lab.answer('setClosed', CLOSED)],
   },
   headsAnswer: {

@@ -8,6 +8,7 @@ import { chooser, randomTree } from '../helpers/random-tree.js';
 import { scratch } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
 import { differences, dir, file, look, makeTree, symlink, text } from '../helpers/tree.js';
+import { withoutMoments } from '../helpers/without-moments.js';
 
 type World = (native: NativeCalls) => Partial<NativeCalls>;
 
@@ -46,19 +47,6 @@ async function restored(
     (one) => `${one.path.toString('latin1')}: ${JSON.stringify(one.error)}`,
   );
   return { tree: withoutMoments(look(output)), failures: reported.sort(), inOneCall };
-}
-
-const STARTED_NS = BigInt(Date.now()) * 1_000_000n;
-
-/** Leaves out the journal, and times that nobody set. */
-function withoutMoments(tree: Outcome['tree']): Outcome['tree'] {
-  const kept = [...tree].filter(([name]) => !name.startsWith('.tardis-restore-'));
-  return new Map(
-    kept.map(([name, words]) => [
-      name,
-      words.replace(/ (\d+)ns/, (all, ns: string) => (BigInt(ns) >= STARTED_NS ? ' now' : all)),
-    ]),
-  );
 }
 
 /** Restores twice to directories that `prepare` makes, and compares. Returns the outcome. */

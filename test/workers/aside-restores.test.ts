@@ -20,6 +20,7 @@ import { flipAt } from '../helpers/rot.js';
 import { scratch } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
 import { differences, dir, file, look, makeTree, noise, sparse, text } from '../helpers/tree.js';
+import { withoutMoments } from '../helpers/without-moments.js';
 
 interface Backup {
   readonly place: Place;
@@ -66,19 +67,6 @@ async function backedUp(
     return keyring === undefined ? local : unsealedHistory(local, keyring, system.native);
   };
   return { place, source, open };
-}
-
-const STARTED_NS = BigInt(Date.now()) * 1_000_000n;
-
-/** Leaves out the journal, and times that nobody set. */
-function withoutMoments(tree: Outcome['tree']): Outcome['tree'] {
-  const kept = [...tree].filter(([name]) => !name.startsWith('.tardis-restore-'));
-  return new Map(
-    kept.map(([name, words]) => [
-      name,
-      words.replace(/ (\d+)ns/, (all, ns: string) => (BigInt(ns) >= STARTED_NS ? ' now' : all)),
-    ]),
-  );
 }
 
 async function restored(

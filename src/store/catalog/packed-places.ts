@@ -5,13 +5,9 @@
  */
 import { DIGEST_BYTES } from '../../model/index.js';
 import { RecordKind } from '../index.js';
+import { isCount, PackedReader } from './packed-numbers.js';
 
 const NUMBERS = ['size_bytes', 'pack', 'position', 'record_bytes', 'offset'] as const;
-
-/** Returns the condition that a column has a number without a sign that JavaScript represents exactly. */
-function isCount(column: string): string {
-  return `typeof(${column}) = 'integer' AND ${column} BETWEEN 0 AND ${Number.MAX_SAFE_INTEGER}`;
-}
 
 const IS_WHOLE = [
   'basis_id IS NULL',
@@ -30,7 +26,6 @@ export const PACKED_PLACES: string = `
     FROM json_each(?) AS wanted LEFT JOIN contents ON contents.content_id = wanted.value
     LEFT JOIN records USING (record_id) ORDER BY wanted.key)`;
 
-const DIGIT_0 = 0x30;
 const WHOLE = 0x3d;
 
 /** The place of a content that is whole and in one piece. */
@@ -45,41 +40,21 @@ export interface PlaceOfWhole {
 
 /** Reads the places of a packed value one after the other. The digests are views of it. */
 export class PackedPlaces {
-  private at = 0;
-  private readonly packed: Buffer;
+  private readonly reader: PackedReader;
 
   constructor(packed: Buffer) {
-    this.packed = packed;
+    this.reader = new PackedReader(packed);
   }
 
   /** Returns the next place; undefined if the content is not whole, or the value has ended. */
   next(): PlaceOfWhole | undefined {
-    const isWhole = this.packed[this.at] === WHOLE;
-    this.at += 1;
-    if (!isWhole) return undefined;
-    const digest = this.packed.subarray(this.at, this.at + DIGEST_BYTES);
-    this.at += DIGEST_BYTES;
-    const sizeBytes = this.number();
-    const pack = this.number();
-    const position = this.number();
-    const recordBytes = this.number();
-    return { digest, sizeBytes, pack, position, recordBytes, offset: this.number() };
-  }
-
-  /** Reads a number, and the sign after it. */
-  private number(): number {
-    const { packed } = this;
-    let { at } = this;
-    let value = 0;
-    for (
-      let digit = packed[at]! - DIGIT_0;
-      digit >= 0 && digit <= 9;
-      digit = packed[at]! - DIGIT_0
-    ) {
-      value = value * 10 + digit;
-      at += 1;
-    }
-    this.at = at + 1;
-    return value;
+    const { reader } = this;
+    if (reader.byte() !== WHOLE) return undefined;
+    const digest = reader.bytes(DIGEST_BYTES);
+    const sizeBytes = reader.number() ?? 0;
+    const pack = reader.number() ?? 0;
+    const position = reader.number() ?? 0;
+    const recordBytes = reader.number() ?? 0;
+    return { digest, sizeBytes, pack, position, recordBytes, offset: reader.number() ?? 0 };
   }
 }
