@@ -45,7 +45,7 @@ void takeName(const Bytes& name, Name* into, const char* call);
 
 class Call {
  public:
-  static constexpr size_t kMostArguments = 12;
+  static constexpr size_t kMostArguments = 13;
 
   Call(napi_env env, const char* name, const napi_value* values) : env_(env), name_(name), values_(values) {}
 

@@ -297,10 +297,15 @@ napi_value decodeStoredAside(const Call& call) {
 namespace tardis {
 
 bool decodeStored(const StoredBody& body, const Bytes& target) {
+  const bool isEncrypted = body.cipher < kBodyCiphers;
+  if (body.memory != nullptr && !isEncrypted) {
+    return calls::decodedWhole(body.codec, {const_cast<uint8_t*>(body.memory), body.size}, target) == calls::kDecoded;
+  }
   const calls::StoredRoom room(body.size);
   Bytes stored = room.bytes();
-  if (calls::readFully(body.fd, body.position, stored) != body.size) return false;
-  if (body.cipher < kBodyCiphers) {
+  if (body.memory != nullptr) memcpy(stored.data, body.memory, body.size);  // it is decrypted in place
+  else if (calls::readFully(body.fd, body.position, stored) != body.size) return false;
+  if (isEncrypted) {
     if (stored.size < kBodyTagBytes) return false;
     stored.size -= kBodyTagBytes;
     if (!decryptInPlace(body.cipher, body.key, body.nonce, body.also, stored.data, stored.size)) return false;

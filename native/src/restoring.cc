@@ -196,14 +196,14 @@ Cursor cursorOf(const Call& call) {
   return cursor;
 }
 
-// The place of a record's body in a file, and what decrypts and decodes it.
+// The place of a record's body, and what decrypts and decodes it.
 struct BodyPlace {
-  double position;
+  double position;  // in the file or in the fetched bytes
   double bytes;
   uint32_t decodedBytes;
   uint32_t codec;
   uint32_t cipher;
-  int32_t fd;  // -1 if files of this record need a decision
+  int32_t fd;  // kFetched if the body is in the fetched bytes, -1 if files of this record need a decision
   uint32_t alsoFrom;
   uint32_t alsoBytes;
   uint8_t key[kBodyKeyBytes];
@@ -211,6 +211,8 @@ struct BodyPlace {
   uint32_t unused;
 };
 static_assert(sizeof(BodyPlace) == 88);
+
+constexpr int32_t kFetched = -2;
 
 constexpr uint32_t kMostDecodedBytes = 8 << 20;  // MAX_FRAME_RAW_BYTES of src/store/packs/record.ts
 constexpr double kMostPosition = 9007199254740992;  // 2^53
@@ -224,6 +226,7 @@ class StoredRestoring : public Aside {
         job_(call),
         bodies_(call.bytes(6)),
         also_(call.bytes(7)),
+        fetched_(call.bytes(12)),
         cursor_(cursorOf(call)),
         numbers_(call.bytes(10).range(0, sizeof(Cursor), call.name())) {}
 
@@ -254,8 +257,9 @@ class StoredRestoring : public Aside {
   bool decode(uint32_t record, Bytes* decoded) {
     try {
       const BodyPlace place = load<BodyPlace>(bodies_, record, "restoreStoredAside");
-      const bool isSound = place.fd >= 0 && place.position >= 0 && place.position < kMostPosition && place.bytes >= 0 &&
-                           place.bytes <= kMostStoredBytes && place.decodedBytes <= kMostDecodedBytes &&
+      const bool isFetched = place.fd == kFetched;
+      const bool isSound = (place.fd >= 0 || isFetched) && place.position >= 0 && place.position < kMostPosition &&
+                           place.bytes >= 0 && place.bytes <= kMostStoredBytes && place.decodedBytes <= kMostDecodedBytes &&
                            place.codec <= kMostCodec && place.cipher <= kBodyCiphers;
       if (!isSound) return false;
       if (roomBytes_ < place.decodedBytes) {
@@ -263,9 +267,11 @@ class StoredRestoring : public Aside {
         roomBytes_ = place.decodedBytes;
       }
       const Bytes also = {also_.range(place.alsoFrom, place.alsoBytes, "restoreStoredAside"), place.alsoBytes};
-      const StoredBody body = {place.fd,     static_cast<uint64_t>(place.position), static_cast<size_t>(place.bytes),
-                               place.codec,  place.cipher,                          place.key,
-                               place.nonce,  also};
+      const auto position = static_cast<uint64_t>(place.position);
+      const auto bytes = static_cast<size_t>(place.bytes);
+      const uint8_t* memory = isFetched ? fetched_.range(position, bytes, "restoreStoredAside") : nullptr;
+      const StoredBody body = {memory,      place.fd,     position,  bytes, place.codec,
+                               place.cipher, place.key,   place.nonce, also};
       *decoded = {room_.get(), place.decodedBytes};
       return decodeStored(body, *decoded);
     } catch (const Failure&) {
@@ -278,6 +284,7 @@ class StoredRestoring : public Aside {
   const Restoring job_;
   const Bytes bodies_;
   const Bytes also_;
+  const Bytes fetched_;  // whole records that were fetched before; empty if the records are in files
   Cursor cursor_;
   uint8_t* const numbers_;
   std::unique_ptr<uint8_t[]> room_;
@@ -295,7 +302,7 @@ napi_value restoreFiles(const Call& call) {
 }
 
 napi_value restoreStoredAside(const Call& call) {
-  return Aside::start(std::make_unique<StoredRestoring>(call), call, {1, 2, 3, 4, 5, 6, 7, 8, 10, 11});
+  return Aside::start(std::make_unique<StoredRestoring>(call), call, {1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12});
 }
 
 }  // namespace tardis::calls

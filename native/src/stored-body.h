@@ -1,13 +1,14 @@
-// Reads, decrypts and decodes bodies that lie in files, in any thread.
+// Decrypts and decodes bodies that lie in files or in memory, in any thread.
 #pragma once
 
 #include "call.h"
 
 namespace tardis {
 
-constexpr size_t kMostStoredBytes = 32 << 20;  // of a body in a file; no record in one piece is longer
+constexpr size_t kMostStoredBytes = 32 << 20;  // of a body; no record in one piece is longer
 
 struct StoredBody {
+  const uint8_t* memory;  // null if the body is in the file; it stays as it is
   int fd;
   uint64_t position;
   size_t size;

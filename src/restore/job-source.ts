@@ -3,7 +3,7 @@ import { MessageChannel } from 'node:worker_threads';
 import type { History, ObjectReader } from '../history/index.js';
 import { type DeltaSource, LEAST_DELTA_BYTES } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
-import { forEachRow, RowReader } from '../model/index.js';
+import { forEachRow, releaseMemory, RowReader } from '../model/index.js';
 import {
   type JobRunner,
   PLACE_NUMBERS,
@@ -45,7 +45,9 @@ const MOST_FETCHED_BYTES = 4 << 20;
  * delta, or is in parts.
  */
 function needsExactly({ places }: RestoreJob['input']): boolean {
-  for (let at = 3; at < places.length; at += PLACE_NUMBERS) if (places[at] !== 0) return false;
+  for (let at = 3; at < places.length; at += PLACE_NUMBERS) {
+    if (places[at] !== 0 && places[at] !== RestoreHow.copied) return false;
+  }
   return true;
 }
 
@@ -104,12 +106,15 @@ export async function runJobOf(
   }
   const objects = history.objects();
   const isFetchedFirst =
-    job.records.length === 0 ||
-    (objects.expect !== undefined && needsExactly(job) && storedBytes(job) <= MOST_FETCHED_BYTES);
+    job.records.length === 0 || (needsExactly(job) && storedBytes(job) <= MOST_FETCHED_BYTES);
   const stored = isFetchedFirst ? await fetched(objects, job.records) : undefined;
   if (stored !== undefined) {
     const near = { ...job, source: { stored } };
-    return (await jobs.run('restore', near, [stored.buffer as ArrayBuffer])).output;
+    try {
+      return (await jobs.run('restore', near, [stored.buffer as ArrayBuffer])).output;
+    } finally {
+      releaseMemory(stored); // unless it was moved to another thread
+    }
   }
   const { port1, port2 } = new MessageChannel();
   const mayUpdate = history.deltas() === undefined ? new Set<number>() : updatedRecords(job);

@@ -38,6 +38,7 @@ export {
   type StoredBody,
   CONTENT_ROW_BYTES,
   type DecodingCalls,
+  FETCHED_BODY,
   NO_BODY_CIPHER,
 } from './native-decoding.js';
 export {

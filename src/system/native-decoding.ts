@@ -82,8 +82,8 @@ export interface DecodingCalls {
    * Writes files of a restore job as `restoreFiles` does, and reads and decodes each record that they need. `bodies` has
    * BODY_BYTES for each record of the job, at the offsets of `BodyOffset`; `also` has the bytes that their tags
    * authenticate, too. The call ends before the first file that needs a decision. A file does so, too, if its record has
-   * no descriptor (-1) or cannot be read and decoded. All descriptors must stay open until the promise is settled; those of
-   * directories are closed then.
+   * no descriptor (-1) or cannot be read and decoded. With the descriptor FETCHED_BODY, the position is one in `fetched`.
+   * All descriptors must stay open until the promise is settled; those of directories are closed then.
    */
   restoreStoredAside(
     rootFd: number,
@@ -98,9 +98,12 @@ export interface DecodingCalls {
     options: number,
     cursor: Uint8Array,
     copiedNames: Uint8Array,
+    fetched: Uint8Array,
   ): Promise<void>;
 }
 
+/** Stands for the descriptor of a body that was fetched before. */
+export const FETCHED_BODY = -2;
 /** Bytes for each record of `restoreStoredAside`. */
 export const BODY_BYTES = 88;
 /** Offsets in these bytes: of two doubles, six numbers of 32 bits, and the key and the nonce of an encrypted body. */

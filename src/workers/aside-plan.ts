@@ -37,12 +37,14 @@ export class AsidePlan {
     });
   }
 
-  /** True if the job lies in few packs of a directory on this machine, and few of its files need a decision. */
+  /**
+   * True if the job's records were fetched, or lie in few packs of a directory on this machine, and few of its files need
+   * a decision.
+   */
   get isFit(): boolean {
     const { source, records } = this.input;
-    if (!('directory' in source)) return false;
-    const packs = new Set(records.map(({ object }) => object));
-    return packs.size <= MOST_PACKS && this.decisions() <= MOST_DECISIONS;
+    if ('port' in source || this.decisions() > MOST_DECISIONS) return false;
+    return 'stored' in source || new Set(records.map(({ object }) => object)).size <= MOST_PACKS;
   }
 
   /**

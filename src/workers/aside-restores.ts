@@ -19,7 +19,7 @@ import type {
 } from './jobs.js';
 import { AsidePlan, type Part } from './aside-plan.js';
 import { KeptFiles } from './kept-files.js';
-import { bytesOf, NO_KEY, REPLACED } from './many-files.js';
+import { bytesOf, REPLACED } from './many-files.js';
 import {
   PLACE_NUMBERS,
   type RestoreInput,
@@ -27,6 +27,8 @@ import {
   type RestoreOutput,
 } from './restore-types.js';
 import { StoredBodies } from './stored-bodies.js';
+
+const NOTHING: Uint8Array = new Uint8Array(0);
 
 export class AsideRestores implements JobRunner {
   private readonly turns: Credit;
@@ -126,12 +128,10 @@ export class AsideRestores implements JobRunner {
     sum: OutputSum,
   ): Promise<void> {
     const { source, records, keys, rows } = input;
-    if (!('directory' in source)) return;
-    using bodies = new StoredBodies(this.system, this.opened, {
-      directory: source.directory,
-      records,
-      keys,
-    });
+    if ('port' in source)
+      throw new TardisError('INTERNAL', 'these records are read through a port');
+    using bodies = new StoredBodies(this.system, this.opened, { source, records, keys });
+    const fetched = 'stored' in source ? source.stored : NOTHING;
     if (!plan.without(bodies.undecodable)) {
       sum.add((await this.others.run('restore', input)).output, 0);
       return;
@@ -149,10 +149,11 @@ export class AsideRestores implements JobRunner {
         bytesOf(input.places),
         bodies.places,
         bodies.also,
-        keys?.digests ?? NO_KEY,
+        keys?.digests ?? NOTHING,
         input.ownerOptions,
         bytesOf(cursor),
         input.copiedNames,
+        fetched,
       );
       const written = cursor[RestoreCursor.file]! - index;
       sum.addWritten(written, cursor[RestoreCursor.writtenBytes]!);

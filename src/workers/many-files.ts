@@ -8,7 +8,7 @@ import { NO_RECORD, PLACE_NUMBERS, type RestoreInput } from './restore-types.js'
  */
 export const REPLACED = ['openBeneath', 'sha256', 'keyDigests', 'writeFileAt', 'unlinkAt'] as const;
 
-export const NO_KEY: Uint8Array = new Uint8Array(0);
+const NO_KEY: Uint8Array = new Uint8Array(0);
 
 /** The end of a call: the next file, and whether it needs a decision. */
 export interface NextFile {

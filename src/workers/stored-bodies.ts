@@ -1,9 +1,8 @@
 /** Describes the bodies of a job's records to the addon, so that it can read and decode them on another thread. */
 import path from 'node:path';
 import { headIn } from '../delta/index.js';
-import type { ContentKeys } from '../model/index.js';
+import { bufferOf, type ContentKeys } from '../model/index.js';
 import {
-  type ClientDirectory,
   MAX_FRAME_RAW_BYTES,
   readHeader,
   RECORD_CHUNKED,
@@ -14,12 +13,16 @@ import {
   BODY_BYTES,
   BODY_TAG_BYTES,
   BodyOffset,
+  FETCHED_BODY,
   NO_BODY_CIPHER,
   type System,
 } from '../system/index.js';
 import { isDecodedFromFile, RECORD_START_BYTES } from './decode-record.js';
 import type { KeptFile, KeptFiles } from './kept-files.js';
-import type { RestoreRecord } from './restore-types.js';
+import type { RestoreRecord, RestoreSource } from './restore-types.js';
+
+/** A source whose records the addon can read by itself: files, or the bytes of all records. */
+export type AsideSource = Exclude<RestoreSource, { readonly port: unknown }>;
 
 /** Maximum number of bytes that are read of a record before its body. */
 const MOST_HEAD_BYTES = 256 << 10;
@@ -27,7 +30,7 @@ const NO_FD = -1;
 
 /** The records to describe, and what reads them. */
 export interface BodySource {
-  readonly directory: ClientDirectory;
+  readonly source: AsideSource;
   readonly records: readonly RestoreRecord[];
   readonly keys: ContentKeys | undefined;
 }
@@ -42,24 +45,30 @@ export class StoredBodies {
   private readonly used = new Map<string, KeptFile>();
   private readonly system: System;
   private readonly opened: KeptFiles;
-  private readonly source: BodySource;
+  private readonly from: BodySource;
   private head: Buffer = Buffer.allocUnsafe(RECORD_START_BYTES);
 
   /** Reads the heads of all records. The files of the records stay open until `close`. */
-  constructor(system: System, opened: KeptFiles, source: BodySource) {
+  constructor(system: System, opened: KeptFiles, from: BodySource) {
     this.system = system;
     this.opened = opened;
-    this.source = source;
-    this.places = Buffer.alloc(source.records.length * BODY_BYTES);
+    this.from = from;
+    const { records, source } = from;
+    this.places = Buffer.alloc(records.length * BODY_BYTES);
     const undecodable = new Set<number>();
-    for (const [index, record] of source.records.entries()) {
+    let fetchedAt = 0;
+    for (const [index, record] of records.entries()) {
       const at = index * BODY_BYTES;
       let isDescribed = false;
       try {
-        isDescribed = this.describe(record, at);
+        isDescribed =
+          'stored' in source
+            ? this.describeFetched(source.stored, record, { at, fetchedAt })
+            : this.describeInFile(source.directory.path, record, at);
       } catch {
         // The files of this record are restored by another runner, which reports the error.
       }
+      fetchedAt += record.recordBytes;
       if (isDescribed) continue;
       this.places.writeInt32LE(NO_FD, at + BodyOffset.fd);
       undecodable.add(index);
@@ -81,20 +90,54 @@ export class StoredBodies {
     this.close();
   }
 
-  /** Writes the descriptor of a record. Returns false if the addon cannot decode it; throws if it is damaged or gone. */
-  private describe(record: RestoreRecord, at: number): boolean {
-    const { places, source } = this;
+  private describeInFile(folder: string, record: RestoreRecord, at: number): boolean {
+    const fd = this.fd(path.join(folder, record.object));
+    return this.describe(record, {
+      at,
+      start: this.startOf(fd, record),
+      fd,
+      from: record.position,
+    });
+  }
+
+  /** Describes a record that lies in the fetched bytes. */
+  private describeFetched(
+    stored: Uint8Array,
+    record: RestoreRecord,
+    { at, fetchedAt }: { readonly at: number; readonly fetchedAt: number },
+  ): boolean {
+    const start = bufferOf(stored).subarray(fetchedAt, fetchedAt + record.recordBytes);
+    return this.describe(record, { at, start, fd: FETCHED_BODY, from: fetchedAt });
+  }
+
+  /**
+   * Writes the descriptor of a record whose first bytes are `start`, to the place `at`. The record begins at `from` in its
+   * file or in the fetched bytes. Returns false if the addon cannot decode it; throws if it is damaged or gone.
+   */
+  private describe(
+    record: RestoreRecord,
+    {
+      at,
+      start,
+      fd,
+      from,
+    }: {
+      readonly at: number;
+      readonly start: Buffer;
+      readonly fd: number;
+      readonly from: number;
+    },
+  ): boolean {
+    const { places } = this;
     const { native } = this.system;
-    const { keys } = source;
-    const fd = this.fd(record.object);
-    const start = this.startOf(fd, record);
+    const { keys } = this.from;
     const { header, cipher } = headIn({ native, keys }, record, start);
     const isChunked = (header.flags & RECORD_CHUNKED) !== 0;
     const isSmall = header.rawBytes <= MAX_FRAME_RAW_BYTES;
     if (isChunked || !isSmall || !isDecodedFromFile(header)) return false;
     const { opening } = sealedBody(start, header, cipher);
     const bodyAt = RECORD_HEADER_BYTES + header.indexBytes;
-    places.writeDoubleLE(record.position + bodyAt, at + BodyOffset.position);
+    places.writeDoubleLE(from + bodyAt, at + BodyOffset.position);
     places.writeDoubleLE(header.bodyBytes, at + BodyOffset.storedBytes);
     places.writeUInt32LE(header.rawBytes, at + BodyOffset.decodedBytes);
     places.writeUInt32LE(header.codec, at + BodyOffset.codec);
@@ -115,7 +158,7 @@ export class StoredBodies {
    * authenticated, and a body has at least a tag. The next call reuses the memory.
    */
   private startOf(fd: number, { position, recordBytes }: RestoreRecord): Buffer {
-    const isKeyed = this.source.keys !== undefined;
+    const isKeyed = this.from.keys !== undefined;
     const start = this.read(fd, position, isKeyed ? RECORD_START_BYTES : RECORD_HEADER_BYTES);
     if (!isKeyed) return start;
     const { indexBytes = 0 } = readHeader(start, 0) ?? {};
@@ -129,11 +172,11 @@ export class StoredBodies {
     return this.head.subarray(0, this.system.files.read(fd, this.head, 0, bytes, position));
   }
 
-  private fd(object: string): number {
-    let file = this.used.get(object);
+  private fd(filePath: string): number {
+    let file = this.used.get(filePath);
     if (file === undefined) {
-      file = this.opened.use(path.join(this.source.directory.path, object));
-      this.used.set(object, file);
+      file = this.opened.use(filePath);
+      this.used.set(filePath, file);
     }
     return file.fd;
   }

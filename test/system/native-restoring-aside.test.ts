@@ -4,7 +4,13 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
-import { BODY_BYTES, BodyOffset, NO_BODY_CIPHER, RestoreCursor } from '../../src/system/index.js';
+import {
+  BODY_BYTES,
+  BodyOffset,
+  FETCHED_BODY,
+  NO_BODY_CIPHER,
+  RestoreCursor,
+} from '../../src/system/index.js';
 import { native, openFolder, rowLike, sha256 } from '../helpers/native.js';
 import { scratch } from '../helpers/scratch.js';
 
@@ -21,12 +27,15 @@ class Job {
   readonly cursor = new Float64Array(RestoreCursor.numbers);
   readonly fds = new Int32Array(2).fill(-1);
   readonly bodies = Buffer.alloc(2 * BODY_BYTES);
+  /** The bodies of both records. */
+  readonly fetched: Buffer;
   readonly contents = Array.from({ length: 2 * FILES_OF_RECORD }, () => randomBytes(FILE_BYTES));
   private readonly rootFd: number;
   private readonly rows: Buffer;
   private readonly places: Uint32Array;
 
-  constructor(t: ExecutionContext) {
+  /** With `isFetched`, the bodies are in memory, and the pack is empty. */
+  constructor(t: ExecutionContext, isFetched: boolean) {
     const home = scratch(t);
     this.folder = path.join(home, 'out');
     fs.mkdirSync(path.join(this.folder, 'sub'), { recursive: true });
@@ -47,7 +56,8 @@ class Job {
     );
     const stored = [zstdCompressSync(raw[0]!), raw[1]!];
     const pack = path.join(home, 'pack');
-    fs.writeFileSync(pack, Buffer.concat(stored));
+    this.fetched = Buffer.concat(stored);
+    fs.writeFileSync(pack, isFetched ? '' : this.fetched);
     const fd = fs.openSync(pack, 'r');
     t.teardown(() => fs.closeSync(fd));
     for (const [record, body] of stored.entries()) {
@@ -57,7 +67,7 @@ class Job {
       this.bodies.writeUInt32LE(raw[record]!.length, at + BodyOffset.decodedBytes);
       this.bodies.writeUInt32LE(record === 0 ? 1 : 0, at + BodyOffset.codec);
       this.bodies.writeUInt32LE(NO_BODY_CIPHER, at + BodyOffset.cipher);
-      this.bodies.writeInt32LE(fd, at + BodyOffset.fd);
+      this.bodies.writeInt32LE(isFetched ? FETCHED_BODY : fd, at + BodyOffset.fd);
     }
   }
 
@@ -76,21 +86,25 @@ class Job {
       0,
       bytesOf(this.cursor),
       NONE,
+      this.fetched,
     );
     return [this.cursor[0]!, this.cursor[RestoreCursor.needsDecision] === 1];
   }
 }
 
-test('writes the files of all records, and closes the directories', async (t) => {
-  const job = new Job(t);
-  t.deepEqual(await job.run(), [6, false]);
-  t.is(job.cursor[RestoreCursor.writtenBytes], 6 * FILE_BYTES);
-  for (const [index, bytes] of job.contents.entries()) {
-    const at = path.join(job.folder, index % 2 === 0 ? '' : 'sub', `f${index}`);
-    t.true(fs.readFileSync(at).equals(bytes));
-  }
-  t.deepEqual([...job.fds], [-1, -1]);
-});
+for (const isFetched of [false, true]) {
+  const where = isFetched ? ', which are in memory' : '';
+  test(`writes the files of all records${where}, and closes the directories`, async (t) => {
+    const job = new Job(t, isFetched);
+    t.deepEqual(await job.run(), [6, false]);
+    t.is(job.cursor[RestoreCursor.writtenBytes], 6 * FILE_BYTES);
+    for (const [index, bytes] of job.contents.entries()) {
+      const at = path.join(job.folder, index % 2 === 0 ? '' : 'sub', `f${index}`);
+      t.true(fs.readFileSync(at).equals(bytes));
+    }
+    t.deepEqual([...job.fds], [-1, -1]);
+  });
+}
 
 /** Changes of a record's body after which its first file needs a decision. */
 const FAULTS: Readonly<Record<string, (bodies: Buffer, at: number) => void>> = {
@@ -113,9 +127,15 @@ const FAULTS: Readonly<Record<string, (bodies: Buffer, at: number) => void>> = {
 };
 
 for (const [what, change] of Object.entries(FAULTS)) {
-  for (const record of [0, 1]) {
-    test(`ends before the first file of record ${record} if its body ${what}`, async (t) => {
-      const job = new Job(t);
+  for (const [record, isFetched] of [
+    [0, false],
+    [1, false],
+    [0, true],
+    [1, true],
+  ] as const) {
+    const where = isFetched ? ' is in memory and' : '';
+    test(`ends before the first file of record ${record} if its body${where} ${what}`, async (t) => {
+      const job = new Job(t, isFetched);
       const bodies = Buffer.from(job.bodies);
       change(bodies, record * BODY_BYTES);
       t.deepEqual(await job.run(bodies), [record * FILES_OF_RECORD, true]);
@@ -127,6 +147,6 @@ for (const [what, change] of Object.entries(FAULTS)) {
 }
 
 test('ends before a record that is not given', async (t) => {
-  const job = new Job(t);
+  const job = new Job(t, false);
   t.deepEqual(await job.run(job.bodies.subarray(0, BODY_BYTES)), [FILES_OF_RECORD, true]);
 });

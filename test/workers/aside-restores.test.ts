@@ -69,6 +69,19 @@ async function backedUp(
   return { place, source, open };
 }
 
+/** Returns the backup as in a store on another machine: its records are fetched. */
+function far(backup: Backup): Backup {
+  const open = async (): Promise<History> => {
+    const get = (history: History, key: keyof History): unknown => {
+      if (key === 'directory') return undefined;
+      const value: unknown = Reflect.get(history, key, history);
+      return typeof value === 'function' ? value.bind(history) : value;
+    };
+    return new Proxy(await backup.open(), { get: get as never });
+  };
+  return { ...backup, open };
+}
+
 async function restored(
   { place, source, open }: Backup,
   output: string,
@@ -86,7 +99,7 @@ async function restored(
 }
 
 /** Restores in both ways into directories that `prepare` makes. Returns the outcome of jobs aside. */
-async function compareBoth(
+async function compareWays(
   t: ExecutionContext,
   backup: Backup,
   prepare: (output: string) => void = () => undefined,
@@ -110,8 +123,20 @@ async function compareBoth(
 const files = (from: number, count: number) =>
   Array.from({ length: count }, (_, index) => file(`f${from + index}`, text(from + index, 700)));
 
-for (const isEncrypting of [false, true]) {
-  const what = isEncrypting ? ', encrypted' : '';
+const KINDS = [
+  { isEncrypting: false, isFar: false },
+  { isEncrypting: true, isFar: false },
+  { isEncrypting: false, isFar: true },
+  { isEncrypting: true, isFar: true },
+];
+
+for (const { isEncrypting, isFar } of KINDS) {
+  const what = `${isEncrypting ? ', encrypted' : ''}${isFar ? ', from another machine' : ''}`;
+  const compareBoth = (
+    t: ExecutionContext,
+    backup: Backup,
+    prepare?: (output: string) => void,
+  ): Promise<Outcome> => compareWays(t, isFar ? far(backup) : backup, prepare);
 
   test(`new files of a tree need no other jobs${what}`, async (t) => {
     const backup = await backedUp(t, isEncrypting, (at) =>
@@ -201,7 +226,7 @@ test('a job whose records lie in many packs is left to the other runner, which o
     makeTree(path.join(backup.source, `d${index}`), files(index * 100, 2));
     await backupInline(inlineSystem(), backup.place, [backup.source]);
   }
-  const { failures, here } = await compareBoth(t, backup);
+  const { failures, here } = await compareWays(t, backup);
   t.deepEqual(failures, []);
   t.true(here > 0);
 });

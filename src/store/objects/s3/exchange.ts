@@ -4,6 +4,7 @@
  */
 import type { Agent, ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { pipeline, Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import { systemCode } from '../../../errors/index.js';
 import { loadHttp, loadHttps, tlsFault } from '../../../system/index.js';
 import type { Endpoint } from '../endpoint.js';
@@ -178,12 +179,20 @@ async function read(response: IncomingMessage, sink: Sink | undefined): Promise<
   const chunks: Buffer[] = [];
   const maxBytes = sink?.maxBytes ?? MAX_TEXT_BYTES;
   let bytes = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
+  const take = (chunk: Buffer): void => {
     if (bytes + chunk.length > maxBytes) throw new LostAnswer('too long', 'the answer is too long');
     if (sink === undefined) chunks.push(chunk);
     else sink.take(chunk, bytes);
     bytes += chunk.length;
-  }
+  };
+  response.on('data', (chunk: Buffer) => {
+    try {
+      take(chunk);
+    } catch (error) {
+      response.destroy(error as Error);
+    }
+  });
+  await finished(response);
   if (!response.complete) throw new LostAnswer('cut', 'the answer broke off');
   return {
     status: response.statusCode ?? 0,
