@@ -22,6 +22,7 @@
         "src/reading.cc",
         "src/recent.cc",
         "src/gathering.cc",
+        "src/building.cc",
         "src/sparse.cc",
         "src/xattrs.cc",
         "src/owners.cc",

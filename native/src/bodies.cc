@@ -5,6 +5,7 @@
 
 #include "bodies.h"
 #include "calls.h"
+#include "encoding.h"
 
 namespace tardis {
 
@@ -81,19 +82,22 @@ bool decryptInPlace(size_t cipher, const uint8_t* key, const uint8_t* nonce, con
   return isTrue;
 }
 
+void encryptInPlace(size_t cipher, const uint8_t* key, const uint8_t* nonce, const Bytes& also, uint8_t* data,
+                    size_t size) {
+  Aead& aead = Aead::ofThread(cipher);
+  EVP_CIPHER_CTX* context = aead.begin(key, nonce, also, true);
+  int done = 0;
+  if (size > 0) demand(EVP_EncryptUpdate(context, data, &done, data, static_cast<int>(size)) == 1);
+  demand(EVP_EncryptFinal_ex(context, data + size, &done) == 1);
+  demand(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, kBodyTagBytes, data + size) == 1);
+  aead.end();
+}
+
 namespace calls {
 
 napi_value encryptBody(const Call& call) {
   const Arguments given = argumentsOf(call);
-  Aead& aead = Aead::ofThread(given.cipher);
-  EVP_CIPHER_CTX* context = aead.begin(given.key, given.nonce, given.also, true);
-  int done = 0;
-  if (given.size > 0) {
-    demand(EVP_EncryptUpdate(context, given.data, &done, given.data, static_cast<int>(given.size)) == 1);
-  }
-  demand(EVP_EncryptFinal_ex(context, given.data + given.size, &done) == 1);
-  demand(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, kBodyTagBytes, given.data + given.size) == 1);
-  aead.end();
+  encryptInPlace(given.cipher, given.key, given.nonce, given.also, given.data, given.size);
   return call.nothing();
 }
 

@@ -62,6 +62,10 @@ napi_value groupId(const Call& call);
 
 // gathering.cc
 napi_value readFiles(const Call& call);
+napi_value readParcelAside(const Call& call);
+
+// building.cc
+napi_value buildAside(const Call& call);
 
 // restoring.cc
 napi_value restoreFiles(const Call& call);

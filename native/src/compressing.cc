@@ -5,9 +5,10 @@
 #include <memory>
 
 #include "calls.h"
+#include "encoding.h"
 #include "zstd-part.h"
 
-namespace tardis::calls {
+namespace tardis {
 
 namespace {
 
@@ -31,25 +32,28 @@ size_t checked(size_t result, const char* call) {
 
 }  // namespace
 
-napi_value zstdCompress(const Call& call) {
+size_t compressZstd(const Bytes& source, const Bytes& target, unsigned level, unsigned hashLog, const char* call) {
   thread_local std::unique_ptr<ZSTD_CCtx, FreeContext> held;
   thread_local unsigned settings[2] = {0, 0};
-  const Bytes source = call.bytes(0);
-  const Bytes target = call.bytes(1);
-  const size_t at = call.count(2);
-  uint8_t* into = target.range(at, 0, call.name());
-  const unsigned level = call.bits(3);
-  const unsigned hashLog = call.bits(4);
   const bool isNew = !held;
-  ZSTD_CCtx* context = made(held, ZSTD_createCCtx, call.name());
+  ZSTD_CCtx* context = made(held, ZSTD_createCCtx, call);
   if (isNew || settings[0] != level || settings[1] != hashLog) {
     settings[0] = settings[1] = 0;  // until both are accepted
-    checked(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, static_cast<int>(level)), call.name());
-    checked(ZSTD_CCtx_setParameter(context, ZSTD_c_hashLog, static_cast<int>(hashLog)), call.name());
+    checked(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, static_cast<int>(level)), call);
+    checked(ZSTD_CCtx_setParameter(context, ZSTD_c_hashLog, static_cast<int>(hashLog)), call);
     settings[0] = level;
     settings[1] = hashLog;
   }
-  return call.number(checked(ZSTD_compress2(context, into, target.size - at, source.data, source.size), call.name()));
+  return checked(ZSTD_compress2(context, target.data, target.size, source.data, source.size), call);
+}
+
+namespace calls {
+
+napi_value zstdCompress(const Call& call) {
+  const Bytes target = call.bytes(1);
+  const size_t at = call.count(2);
+  const Bytes room = {target.range(at, 0, call.name()), target.size - at};
+  return call.number(compressZstd(call.bytes(0), room, call.bits(3), call.bits(4), call.name()));
 }
 
 napi_value zstdDecompress(const Call& call) {
@@ -73,4 +77,6 @@ napi_value zstdDecompressPart(const Call& call) {
   return call.boolean(outcome == PartDecoded::kDone);
 }
 
-}  // namespace tardis::calls
+}  // namespace calls
+
+}  // namespace tardis

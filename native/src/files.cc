@@ -1,9 +1,29 @@
 // Opens paths of any length.
 #include "files.h"
 
+#include <linux/magic.h>
 #include <sys/vfs.h>
 
 namespace tardis {
+
+namespace {
+
+// True for file systems that generate contents when they are read.
+bool makesContentsUp(int64_t type) {
+  switch (type) {
+    case FUSE_SUPER_MAGIC:
+    case PROC_SUPER_MAGIC:
+    case SYSFS_MAGIC:
+    case DEBUGFS_MAGIC:
+    case TRACEFS_MAGIC:
+    case SECURITYFS_MAGIC:
+    case CGROUP_SUPER_MAGIC:
+    case CGROUP2_SUPER_MAGIC: return true;
+    default: return false;
+  }
+}
+
+}  // namespace
 
 Place shorten(const std::string& path) {
   return shorten(AT_FDCWD, path, "openat", [](int directory, const std::string& piece) {
@@ -18,6 +38,8 @@ int64_t typeOfFileSystem(int fd) {
   if (retry([&] { return fstatfs(fd, &status); }) != 0) throw Failure{errno, "fstatfs"};
   return status.f_type;
 }
+
+bool reportsSizes(int directory) { return !makesContentsUp(typeOfFileSystem(directory)); }
 
 Fd openDirectory(const std::string& path) {
   const Place place = shorten(path);

@@ -73,6 +73,10 @@ Place shorten(const std::string& path);
 // Returns the magic number of a file's file system.
 int64_t typeOfFileSystem(int fd);
 
+// True if the sizes of files in an open directory are true. Some file systems make contents up when they are read, and
+// report a size of 0.
+bool reportsSizes(int directory);
+
 // Opens a directory that is not a symbolic link.
 Fd openDirectory(const std::string& path);
 

@@ -1,13 +1,17 @@
-// Reads many files of a directory for a backup in one call. It reads files that are as they were listed and need no
-// decision. It stops at the first file that needs one, or that fails. The caller then reads that file by the call for
-// one file, which reports what is special about it.
+// Reads many files for a backup in one call: those of a directory, or those of a whole parcel on a thread of libuv's
+// pool. It reads files that are as they were listed and need no decision. It stops at the first file that needs one, or
+// that fails. The caller then reads that file by the call for one file, which reports what is special about it.
+#include <chrono>
+#include <memory>
 #include <new>
 
+#include "aside.h"
 #include "calls.h"
 #include "reading.h"
 #include "recent.h"
 #include "sealing.h"
 #include "sha256.h"
+#include "xattrs.h"
 
 namespace tardis::calls {
 
@@ -28,6 +32,8 @@ struct Cursor {
   double repeats;        // those of these files whose digests are recent; their contents are not kept
   double readBytes;
   double lastChange;     // latest ctime of these files, rounded
+  double section;        // index of the next directory of a parcel
+  double busyMs;         // time that the thread worked
 };
 
 // The places of the contents: an array each of starts, sizes, kinds and offsets of rows (u32), and an array of bytes
@@ -85,9 +91,9 @@ bool isAsListed(const Row& row, const struct stat& stat) {
 
 class Gathering {
  public:
+  // Takes the arguments from the second on.
   explicit Gathering(const Call& call)
       : call_(call.name()),
-        directory_(call.fd(0)),
         rows_(call.bytes(1)),
         contents_(call.bytes(2)),
         digests_(call.bytes(3)),
@@ -99,10 +105,13 @@ class Gathering {
     if (key_.size != 0 && key_.size != kKeyBytes) throw Failure{EINVAL, call_, nullptr, "a key has another length"};
   }
 
-  void run(Cursor* cursor) const {
+  // Reads files of an open directory. Stops at entries without contents, which need a decision, unless they are copied.
+  void run(int directory, Cursor* cursor, bool copiesOthers) const {
     while (cursor->rowOffset < cursor->end) {
       try {
-        if (!taken(Row::checked(rows_, static_cast<size_t>(cursor->rowOffset), call_), cursor)) return;
+        const Row row = Row::checked(rows_, static_cast<size_t>(cursor->rowOffset), call_);
+        if (taken(directory, row, cursor)) continue;
+        if (!copiesOthers || !copied(directory, row, cursor)) return;
       } catch (const Failure&) {
         return;  // it happens again in the call for this file alone, which reports it
       } catch (const std::bad_alloc&) {
@@ -112,23 +121,43 @@ class Gathering {
   }
 
  private:
+  // True if the time of a row is exact. A time at a limit stands for one that a row cannot represent, which the call for
+  // one entry reads as an attribute.
+  static bool hasExactTime(const Row& row) {
+    const auto mtime = row.get<int64_t>(kMtime);
+    return mtime != INT64_MAX && mtime != INT64_MIN;
+  }
+
+  // Copies the row of an entry without content, and moves the cursor behind it. False if the entry may have attributes.
+  bool copied(int directory, const Row& row, Cursor* cursor) const {
+    constexpr uint8_t special = kHasDigest | kUnreadable | kHasAttributes | kMayHaveAttributes;
+    const bool isFile = row.get<uint8_t>(kType) == kFile;
+    if ((row.get<uint8_t>(kFlags) & special) != 0 || !hasExactTime(row)) return false;
+    if (isFile && (row.get<uint64_t>(kSize) != 0 || !tardis::reportsSizes(directory))) return false;
+    Name name;
+    takeName({const_cast<uint8_t*>(row.at(row.nameOffset())), row.nameBytes()}, &name, call_);
+    if (!isBare(directory, name.text)) return false;
+    memcpy(out_.range(static_cast<size_t>(cursor->outOffset), row.bytes(), call_), row.at(0), row.bytes());
+    cursor->outOffset += static_cast<double>(row.bytes());
+    cursor->rowOffset += static_cast<double>(row.bytes());
+    return true;
+  }
+
   // Reads the file of a row, and moves the cursor behind it. False if the file needs a decision.
-  bool taken(const Row& row, Cursor* cursor) const {
+  bool taken(int directory, const Row& row, Cursor* cursor) const {
     constexpr uint8_t special = kHasDigest | kUnreadable | kHasAttributes;
     const auto size = row.get<uint64_t>(kSize);
     const auto flags = row.get<uint8_t>(kFlags);
-    const auto mtime = row.get<int64_t>(kMtime);
     const auto content = static_cast<size_t>(cursor->contents);
     const auto start = static_cast<size_t>(cursor->contentOffset);
-    // A time at a limit stands for one that a row cannot represent, which the call for one file reads as an attribute.
     const bool isPlain = row.get<uint8_t>(kType) == kFile && size > 0 && size <= UINT32_MAX && (flags & special) == 0 &&
-                         mtime != INT64_MAX && mtime != INT64_MIN;
+                         hasExactTime(row);
     if (!isPlain || content >= places_.capacity || start > UINT32_MAX) return false;
     uint8_t* target = contents_.range(start, size, call_);
     uint8_t* digest = digests_.range(content * kDigestBytes, kDigestBytes, call_);
     const size_t rowBytes = row.bytes() + kDigestBytes;
     uint8_t* out = out_.range(static_cast<size_t>(cursor->outOffset), rowBytes, call_);
-    if (!wasRead(row, target, size)) return false;
+    if (!wasRead(directory, row, target, size)) return false;
     digestOf(target, size, digest);
     putRow(row, digest, out);
     noteContent(row, digest, cursor);
@@ -143,10 +172,10 @@ class Gathering {
 
   // Reads the file of a row. False if the file differs from its row before or after it is read, or if it has holes or
   // attributes.
-  bool wasRead(const Row& row, uint8_t* target, size_t size) const {
+  bool wasRead(int directory, const Row& row, uint8_t* target, size_t size) const {
     Name name;
     takeName({const_cast<uint8_t*>(row.at(row.nameOffset())), row.nameBytes()}, &name, call_);
-    const Fd fd = openForReading(directory_, name.text);
+    const Fd fd = openForReading(directory, name.text);
     const struct stat before = statOf(fd);
     const bool isWhole = S_ISREG(before.st_mode) && static_cast<uint64_t>(before.st_blocks) * 512 >= size;
     if (!isWhole || !isAsListed(row, before) || mayHaveAttributes(fd, before)) return false;
@@ -194,7 +223,6 @@ class Gathering {
   }
 
   const char* call_;
-  const int directory_;
   const Bytes rows_;
   const Bytes contents_;
   const Bytes digests_;
@@ -205,22 +233,103 @@ class Gathering {
   const Bytes endings_;
 };
 
+Cursor cursorOf(const Bytes& numbers, const char* call) {
+  Cursor cursor;
+  memcpy(&cursor, numbers.range(0, sizeof cursor, call), sizeof cursor);
+  for (const double number : {cursor.rowOffset, cursor.end, cursor.contentOffset, cursor.contents, cursor.outOffset}) {
+    if (!(number >= 0 && number <= kMostCount)) {
+      throw Failure{EINVAL, call, nullptr, "a whole number that is not negative is expected"};
+    }
+  }
+  cursor.files = cursor.repeats = cursor.readBytes = cursor.lastChange = cursor.section = cursor.busyMs = 0;
+  return cursor;
+}
+
+// Reads the files of a parcel, directory by directory. `paths` and `ends` have a run for each; `outEnds` receives the end
+// of the rows of each directory that is done.
+class ParcelGathering : public Aside {
+ public:
+  explicit ParcelGathering(const Call& call)
+      : Aside("readParcelAside"),
+        job_(call),
+        paths_(call.bytes(0)),
+        numbers_(call.bytes(9)),
+        pathEnds_(call.bytes(10)),
+        rowEnds_(call.bytes(11)),
+        outEnds_(call.bytes(12)),
+        cursor_(cursorOf(numbers_, call.name())) {}
+
+ private:
+  static constexpr size_t kNumber = sizeof(uint32_t);
+
+  void run() override {
+    const auto start = std::chrono::steady_clock::now();
+    const size_t sections = rowEnds_.size / kNumber;
+    outEnds_.range(0, sections * kNumber, "readParcelAside");
+    size_t from = 0;
+    for (size_t section = 0; section < sections; ++section) {
+      const size_t to = numberAt(pathEnds_, section);
+      if (!isDone(from, to, numberAt(rowEnds_, section))) break;
+      const auto end = static_cast<uint32_t>(cursor_.outOffset);
+      memcpy(outEnds_.data + section * kNumber, &end, kNumber);
+      cursor_.section += 1;
+      from = to;
+    }
+    const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - start;
+    cursor_.busyMs = spent.count();
+    memcpy(numbers_.data, &cursor_, sizeof cursor_);
+  }
+
+  napi_value result(napi_env env) override {
+    napi_value nothing = nullptr;
+    return napi_get_undefined(env, &nothing) == napi_ok ? nothing : nullptr;
+  }
+
+  static uint32_t numberAt(const Bytes& numbers, size_t index) {
+    uint32_t number;
+    memcpy(&number, numbers.range(index * kNumber, kNumber, "readParcelAside"), kNumber);
+    return number;
+  }
+
+  // Reads the files of one directory. False if its path cannot be opened, or an entry needs a decision.
+  bool isDone(size_t from, size_t to, uint32_t end) {
+    if (to < from) throw Failure{EINVAL, "readParcelAside", nullptr, "paths out of order"};
+    const auto* path = reinterpret_cast<const char*>(paths_.range(from, to - from, "readParcelAside"));
+    cursor_.end = end;
+    try {
+      if (memchr(path, 0, to - from) != nullptr) return false;
+      const Fd directory = tardis::openDirectory(std::string(path, to - from));
+      job_.run(directory.get(), &cursor_, true);
+    } catch (const Failure&) {
+      return false;  // it happens again when the directory is opened by itself, which reports it
+    }
+    if (cursor_.rowOffset > cursor_.end) throw Failure{EINVAL, "readParcelAside", nullptr, "a row crosses directories"};
+    return cursor_.rowOffset == cursor_.end;
+  }
+
+  const Gathering job_;
+  const Bytes paths_;
+  const Bytes numbers_;
+  const Bytes pathEnds_;
+  const Bytes rowEnds_;
+  const Bytes outEnds_;
+  Cursor cursor_;
+};
+
 }  // namespace
 
 napi_value readFiles(const Call& call) {
   const Gathering job(call);
-  uint8_t* numbers = call.bytes(9).range(0, sizeof(Cursor), call.name());
-  Cursor cursor;
-  memcpy(&cursor, numbers, sizeof cursor);
-  for (const double number : {cursor.rowOffset, cursor.end, cursor.contentOffset, cursor.contents, cursor.outOffset}) {
-    if (!(number >= 0 && number <= kMostCount)) {
-      throw Failure{EINVAL, call.name(), nullptr, "a whole number that is not negative is expected"};
-    }
-  }
-  cursor.files = cursor.repeats = cursor.readBytes = cursor.lastChange = 0;
-  job.run(&cursor);
-  memcpy(numbers, &cursor, sizeof cursor);
+  const int directory = call.fd(0);
+  const Bytes numbers = call.bytes(9);
+  Cursor cursor = cursorOf(numbers, call.name());
+  job.run(directory, &cursor, false);
+  memcpy(numbers.data, &cursor, sizeof cursor);
   return call.nothing();
+}
+
+napi_value readParcelAside(const Call& call) {
+  return Aside::start(std::make_unique<ParcelGathering>(call), call, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
 }
 
 }  // namespace tardis::calls

@@ -1,5 +1,4 @@
 // Opens directories, and opens untrusted paths without ever leaving their directory.
-#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -114,24 +113,9 @@ napi_value open(const Call& call, OpenPiece openPiece) {
   return call.number(openBelow(call.fd(0), call.path(1), kind, openPiece, call.name()).release());
 }
 
-// True for file systems that generate contents when they are read.
-bool makesContentsUp(int64_t type) {
-  switch (type) {
-    case FUSE_SUPER_MAGIC:
-    case PROC_SUPER_MAGIC:
-    case SYSFS_MAGIC:
-    case DEBUGFS_MAGIC:
-    case TRACEFS_MAGIC:
-    case SECURITYFS_MAGIC:
-    case CGROUP_SUPER_MAGIC:
-    case CGROUP2_SUPER_MAGIC: return true;
-    default: return false;
-  }
-}
-
 }  // namespace
 
-napi_value reportsSizes(const Call& call) { return call.boolean(!makesContentsUp(typeOfFileSystem(call.fd(0)))); }
+napi_value reportsSizes(const Call& call) { return call.boolean(tardis::reportsSizes(call.fd(0))); }
 
 napi_value openDirectory(const Call& call) { return call.number(tardis::openDirectory(call.path(0)).release()); }
 

@@ -257,6 +257,13 @@ void setAttributes(const AttributeTarget& target, const Row& row, std::string* f
   });
 }
 
+bool isBare(int directory, const char* name) {
+  if (flagsOf(directory, name) != 0) return false;
+  const ssize_t bytes = listAt(directory, name, nullptr, 0, false);
+  if (bytes < 0 && errno != ENOTSUP && errno != ENODATA) throw Failure{errno, "listxattr"};
+  return bytes <= 0;
+}
+
 void dropInheritedAcls(int fd, bool directory) {
   const auto drop = [fd](const char* name) {
     if (fremovexattr(fd, name) != 0 && errno != ENODATA && errno != ENOTSUP) throw Failure{errno, "fremovexattr"};

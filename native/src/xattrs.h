@@ -26,6 +26,9 @@ struct AttributeTarget {
 // Sets a row's attributes. Each attribute that cannot be set is appended to *failed as "CODE\0name\0".
 void setAttributes(const AttributeTarget& target, const Row& row, std::string* failed);
 
+// True if an entry has neither extended attributes nor inode flags, kept or not. Throws the system's error.
+bool isBare(int directory, const char* name);
+
 // Removes the ACLs that a new file or directory inherited from its parent directory.
 void dropInheritedAcls(int fd, bool directory);
 

@@ -5,8 +5,8 @@
 import { releaseMemory } from '../model/index.js';
 
 const MAX_SPARE = 6;
-/** Maximum size of a block to keep. A block that grew for an incompressible parcel is freed. */
-const MAX_SPARE_BYTES = 2 << 20;
+/** Maximum size of a block to keep: room for the records of a parcel of the usual size, even if they do not shrink. */
+const MAX_SPARE_BYTES = 3 << 20;
 
 export class SpareMemory {
   private readonly blocks: Uint8Array[] = [];

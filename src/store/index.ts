@@ -162,6 +162,7 @@ export {
   encode,
   encodedBound,
   isCodec,
+  zstdHashLog,
 } from './packs/codec.js';
 export {
   buildCommit,

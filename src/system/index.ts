@@ -49,6 +49,7 @@ export {
   SEAL_KEYS_BYTES,
   type SealingCalls,
 } from './native-sealing.js';
+export { WANTED_RECORD_BYTES, WantedRecord } from './native-compressing.js';
 export { GatherCursor } from './native-gathering.js';
 export { crc32 } from './crc32.js';
 export {

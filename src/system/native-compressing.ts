@@ -28,4 +28,43 @@ export interface CompressingCalls {
    * no instruction to compute it fast.
    */
   crc32(bytes: Uint8Array, before: number): number | undefined;
+  /**
+   * Makes records of contents on a thread of libuv's pool, one after the other in `target`, and resolves with the end of
+   * the last one. Content n has the n-th number (32 bits) of `starts` and `sizes` as its place in `contents`, and the
+   * n-th 32 bytes of `digests`. `wanted` has WANTED_RECORD_BYTES for each record, at the offsets of `WantedRecord`; they
+   * are zeros afterwards, since they contain keys. The contents of a record are the next ones of `order`. `lengths`
+   * receives the length of each record, `times` two numbers (64 bits): the milliseconds of all work, and of encryption.
+   * The buffers must not be used, transferred or released before the promise is settled.
+   */
+  buildAside(
+    contents: Uint8Array,
+    digests: Uint8Array,
+    starts: Uint8Array,
+    sizes: Uint8Array,
+    order: Uint8Array,
+    wanted: Uint8Array,
+    target: Uint8Array,
+    lengths: Uint8Array,
+    times: Uint8Array,
+  ): Promise<number>;
 }
+
+/** Bytes for each record of `buildAside`. */
+export const WANTED_RECORD_BYTES = 80;
+/** Offsets in these bytes: of eight numbers of 32 bits, and the salt and the key of an encrypted record. */
+export const WantedRecord = Object.freeze({
+  /** Number of its contents. */
+  count: 0,
+  /** 1 (a frame) or 2 (one content). */
+  kind: 4,
+  /** 0 (none) or 1 (zstd). */
+  codec: 8,
+  level: 12,
+  hashLog: 16,
+  /** A `BodyCipherNumber`, or NO_BODY_CIPHER. */
+  cipher: 20,
+  scheme: 24,
+  epoch: 28,
+  salt: 32,
+  key: 48,
+});

@@ -1,4 +1,4 @@
-/** The call of the native addon that reads many files for a backup. */
+/** The calls of the native addon that read many files for a backup. */
 export interface GatheringCalls {
   /**
    * Reads files of a directory, one after another, from the row at `cursor` on. Puts their contents into `contents`,
@@ -28,9 +28,31 @@ export interface GatheringCalls {
     rawEndings: Uint8Array,
     cursor: Uint8Array,
   ): void;
+
+  /**
+   * Reads the files of a parcel as `readFiles` does, on a thread of libuv's pool. The n-th directory has a range of
+   * `paths` and of `rows`, which end at the n-th number (32 bits) of `pathEnds` and `rowEnds`. Rows of entries without
+   * content are copied to `out` if the entry has no attributes. `outEnds` receives the end of the rows of each directory
+   * that is done. The buffers must not be used, transferred or released before the promise is settled.
+   */
+  readParcelAside(
+    paths: Uint8Array,
+    rows: Uint8Array,
+    contents: Uint8Array,
+    digests: Uint8Array,
+    out: Uint8Array,
+    places: Uint8Array,
+    recent: Uint8Array,
+    key: Uint8Array,
+    rawEndings: Uint8Array,
+    cursor: Uint8Array,
+    pathEnds: Uint8Array,
+    rowEnds: Uint8Array,
+    outEnds: Uint8Array,
+  ): Promise<void>;
 }
 
-/** Indexes into the Float64Array of the `cursor` of `readFiles`. */
+/** Indexes into the Float64Array of the `cursor` of these calls. */
 export const GatherCursor = Object.freeze({
   /** Offset of the next row. */
   rowOffset: 0,
@@ -49,5 +71,9 @@ export const GatherCursor = Object.freeze({
   readBytes: 9,
   /** Latest ctime of the files that the call read, in nanoseconds, rounded to a float. */
   lastChange: 10,
-  numbers: 11,
+  /** Number of directories of a parcel that are done. */
+  section: 11,
+  /** Time that `readParcelAside` worked. */
+  busyMs: 12,
+  numbers: 13,
 });

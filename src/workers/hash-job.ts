@@ -40,7 +40,7 @@ import { nowNs, racyFromNs } from './inspect.js';
 
 const MAX_TRIES = 3;
 /** Minimum size of a row with a name. */
-const LEAST_ROW_BYTES = 73;
+export const LEAST_ROW_BYTES = 73;
 /** Maximum number of bytes of the attributes of all entries of a parcel. */
 const MAX_PARCEL_ATTRIBUTE_BYTES = 64 << 20;
 

@@ -1,4 +1,5 @@
 export { AsideDecoder, bodiesAside } from './aside-decoder.js';
+export { AsideParcels } from './aside-parcels.js';
 export { AsideRestores } from './aside-restores.js';
 export { memoryOf, memoryOfContents, runOf } from './block-builder.js';
 export { InlineJobs } from './inline.js';

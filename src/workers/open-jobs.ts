@@ -8,9 +8,11 @@ export interface OpenJobsOptions extends PoolOptions {
   readonly mayBeFew?: boolean;
   /** True for restores. They then run on threads of libuv's pool, and other threads are started only if these do not suffice. */
   readonly isForRestores?: boolean;
+  /** True for backups. Small files are then read and compressed on threads of libuv's pool. */
+  readonly isForBackups?: boolean;
 }
 
-/** Maximum number of restore jobs on threads of libuv's pool, which has four; one is left for other work. */
+/** Maximum number of jobs on threads of libuv's pool, which has four; one is left for other work. */
 const MOST_ASIDE = 3;
 /**
  * Time that a restore's other jobs take in the calling thread before a pool is started. A tree of small files has few of
@@ -24,7 +26,7 @@ const ENOUGH_BESIDE_MS = 500;
  */
 export async function openJobs(
   system: System,
-  { mayBeFew = false, isForRestores = false, ...options }: OpenJobsOptions,
+  { mayBeFew = false, isForRestores = false, isForBackups = false, ...options }: OpenJobsOptions,
 ): Promise<JobRunner> {
   if (options.threads === 0) {
     const { InlineJobs } = await import('./inline.js');
@@ -38,6 +40,17 @@ export async function openJobs(
     const jobs = Math.min(options.threads + 1, MOST_ASIDE);
     return new AsideRestores(system, jobs, others);
   }
+  const others = await openThreads(system, mayBeFew, options);
+  if (!isForBackups || options.threads > MOST_ASIDE) return others;
+  const { AsideParcels } = await import('./aside-parcels.js');
+  return new AsideParcels(system, Math.min(options.threads + 1, MOST_ASIDE), others);
+}
+
+async function openThreads(
+  system: System,
+  mayBeFew: boolean,
+  options: PoolOptions,
+): Promise<JobRunner> {
   if (mayBeFew) {
     const { GrowingJobs } = await import('./growing-jobs.js');
     return new GrowingJobs(system, options);

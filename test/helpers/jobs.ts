@@ -110,3 +110,14 @@ export function fill(folder: string, files: Readonly<Record<string, string | Buf
     if (!name.endsWith('/')) fs.writeFileSync(file, content);
   }
 }
+
+/** Returns all directories of a tree. */
+export function foldersOf(root: string): string[] {
+  const below = fs.readdirSync(root, { withFileTypes: true, encoding: 'buffer' });
+  const folders = below.filter((entry) => entry.isDirectory());
+  // A path of other bytes would need buffers everywhere.
+  const names = folders
+    .map(({ name }) => name.toString())
+    .filter((name) => !name.includes('\ufffd'));
+  return [root, ...names.flatMap((name) => foldersOf(path.join(root, name)))];
+}

@@ -15,7 +15,7 @@ import {
   InlineJobs,
   type ParcelInput,
 } from '../../src/workers/index.js';
-import { parcelOf, systemWith } from '../helpers/jobs.js';
+import { foldersOf, parcelOf, systemWith } from '../helpers/jobs.js';
 import { chooser, randomTree } from '../helpers/random-tree.js';
 import { entriesOf } from '../helpers/rows.js';
 import { scratch } from '../helpers/scratch.js';
@@ -108,17 +108,6 @@ async function both(
   );
   t.is(each.at(-1)!.inCalls, 0);
   return many.at(-1)!;
-}
-
-/** Returns all directories of a tree. */
-function foldersOf(root: string): string[] {
-  const below = fs.readdirSync(root, { withFileTypes: true, encoding: 'buffer' });
-  const folders = below.filter((entry) => entry.isDirectory());
-  // A path of other bytes would need buffers everywhere.
-  const names = folders
-    .map(({ name }) => name.toString())
-    .filter((name) => !name.includes('\ufffd'));
-  return [root, ...names.flatMap((name) => foldersOf(path.join(root, name)))];
 }
 
 const OPTIONS: readonly (readonly [what: string, options: Options])[] = [

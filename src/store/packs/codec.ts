@@ -17,6 +17,11 @@ export function isCodec(value: number): value is CodecNumber {
  */
 const LEVEL_1_HASH_LOG = 15;
 
+/** Returns the hash table size (log2) for a level of zstd; 0 leaves the choice to zstd. */
+export function zstdHashLog(level: number): number {
+  return level === 1 ? LEVEL_1_HASH_LOG : 0;
+}
+
 let native: NativeCalls | undefined;
 
 function loaded(): NativeCalls {
@@ -42,8 +47,7 @@ export function encode(
   at: number,
 ): number {
   if (codec === Codec.zstd) {
-    const hashLog = level === 1 ? LEVEL_1_HASH_LOG : 0;
-    return loaded().zstdCompress(source, target, at, level, hashLog);
+    return loaded().zstdCompress(source, target, at, level, zstdHashLog(level));
   }
   if (codec === Codec.none) {
     target.set(source, at);

@@ -101,6 +101,14 @@ export class RecordCipher {
     this.bodyKey = this.keyFor('body');
   }
 
+  /**
+   * The number of the cipher, and the key of the body, with which the addon encrypts a body in one piece. Do not use them
+   * in Scheme.readable, whose bodies are not encrypted.
+   */
+  get forAddon(): { readonly cipher: BodyCipherNumber; readonly key: Uint8Array } {
+    return { cipher: this.cipher, key: this.bodyKey };
+  }
+
   /** Returns a cipher for a new record. Its scheme is that of the keys unless another one is given. */
   static fresh(
     calls: SealingCalls,

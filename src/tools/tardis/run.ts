@@ -209,6 +209,7 @@ async function run(
       threads: settings.workers,
       recentDigests: RECENT_DIGESTS,
       mayBeFew: server?.isForLittle === true,
+      isForBackups: true,
     });
   const reach = async (): Promise<Address> => {
     await server?.ready;

@@ -1,0 +1,221 @@
+/**
+ * Runs the jobs of a backup's parcels on threads of libuv's pool: one call of the addon reads and hashes the files, one
+ * makes the records. These threads share the memory of the process, whereas a worker thread has its own heap and compiled
+ * code. The part of a parcel from an entry on that needs a decision, and all other jobs, are left to another runner.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import type { LoadedSignature } from '../delta/index.js';
+import { asTardisError, TardisError } from '../errors/index.js';
+import { releaseBuffers } from '../model/index.js';
+import { areOwn, type SealingCalls, type System } from '../system/index.js';
+import { Credit } from '../transport/index.js';
+import { BUILT_BY, buildRecords, canBuild } from './aside-records.js';
+import type {
+  CompressInput,
+  CompressOutput,
+  HashInput,
+  HashOutput,
+  JobInput,
+  JobName,
+  JobRunner,
+  RangeInput,
+  RangeOutput,
+  RecentDigests,
+  TimedOutput,
+} from './jobs.js';
+import { joined, restOf } from './parcel-parts.js';
+import { ParcelMemory, ParcelReading } from './parcel-reading.js';
+
+/** The calls that `readParcelAside` stands for. */
+const READ_BY = [
+  'readFiles',
+  'readFileAt',
+  'keyDigests',
+  'openDirectory',
+  'attributesAt',
+  'reportsSizes',
+] as const;
+
+/**
+ * Maximum number of parcels that are left to the other runner after one of which the addon could read less than half. Where
+ * all files have attributes, the call for a parcel would be in vain.
+ */
+const MOST_LEFT = 64;
+
+type Transfer = readonly (ArrayBuffer | MessagePort)[];
+
+export class AsideParcels implements JobRunner {
+  private readonly turns: Credit;
+  private readonly running = new Set<Promise<unknown>>();
+  private readonly isOwn: boolean;
+  /** Memory of parcels whose contents did not leave their job. Each turn has at most one. */
+  private readonly scratch: ParcelMemory[] = [];
+  /** Number of parcels to be left to the other runner before the next call. */
+  private left = 0;
+  private nextLeft = 1;
+  private readonly system: System;
+  private readonly others: JobRunner;
+
+  /** Runs `threads` jobs at once. `others` runs everything else, and is closed with this runner. */
+  constructor(system: System, threads: number, others: JobRunner) {
+    this.system = system;
+    this.others = others;
+    this.turns = new Credit(threads);
+    this.isOwn = areOwn(system.native, [...READ_BY, ...BUILT_BY, 'readParcelAside', 'buildAside']);
+  }
+
+  async run<N extends JobName>(
+    name: N,
+    input: JobInput<N>,
+    transfer: Transfer = [],
+  ): Promise<TimedOutput<N>> {
+    const work = this.workOf(name, input, transfer);
+    if (work === undefined) return this.others.run(name, input, transfer);
+    const done = this.inTurn(work);
+    this.running.add(done);
+    try {
+      return (await done) as TimedOutput<N>;
+    } catch (error) {
+      throw asTardisError(error, 'a parcel');
+    } finally {
+      this.running.delete(done);
+    }
+  }
+
+  runRange(
+    input: RangeInput,
+    windowChunks: number,
+    onChunk: (chunk: Uint8Array) => Promise<void>,
+  ): Promise<RangeOutput> {
+    return this.others.runRange(input, windowChunks, onChunk);
+  }
+
+  loadSignature(basisBytes: number, signedBytes?: number): LoadedSignature {
+    return this.others.loadSignature(basisBytes, signedBytes);
+  }
+
+  get native(): SealingCalls {
+    return this.others.native;
+  }
+
+  get recent(): RecentDigests {
+    return this.others.recent;
+  }
+
+  /** Ends once the jobs that run have ended; those that wait are rejected. */
+  async close(): Promise<void> {
+    this.turns.fail(new TardisError('INTERRUPTED', 'the backup ends'));
+    await Promise.allSettled(this.running);
+    await this.others.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Returns the work of a job; undefined if the job is left to the other runner. */
+  private workOf<N extends JobName>(
+    name: N,
+    input: JobInput<N>,
+    transfer: Transfer,
+  ): (() => Promise<TimedOutput<JobName>>) | undefined {
+    if (!this.isOwn) return undefined;
+    if (name === 'hash') {
+      const job = input as HashInput;
+      const isFit =
+        job.crypt === undefined && (job.frames === undefined || canBuild(job.frames, job.keys));
+      if (!isFit || this.isLeft()) return undefined;
+      return () => this.hashed(job, transfer);
+    }
+    if (name !== 'compress') return undefined;
+    const job = input as CompressInput;
+    if (!canBuild(job.frames, job.keys) || job.contents.schemes.some(Boolean)) return undefined;
+    return () => this.compressed(job, transfer);
+  }
+
+  private isLeft(): boolean {
+    if (this.left === 0) return false;
+    this.left -= 1;
+    return true;
+  }
+
+  private async inTurn<T>(work: () => Promise<T>): Promise<T> {
+    await this.turns.take(1);
+    try {
+      return await work();
+    } finally {
+      this.turns.give(1);
+    }
+  }
+
+  private async hashed(input: HashInput, transfer: Transfer): Promise<TimedOutput<'hash'>> {
+    const isKept = input.frames !== undefined;
+    const memory = ParcelMemory.for(input.parcel, isKept ? this.scratch.pop() : undefined);
+    const reading = new ParcelReading(input, memory);
+    await reading.run(this.system, this.recent, isKept);
+    this.noteShare(input, reading);
+    if (!isKept) return this.contentsOf(input, reading, transfer);
+    const { output, busyMs } = await this.recordsOf(input, reading);
+    this.scratch.push(memory);
+    const { next } = reading;
+    if (next === undefined) {
+      release(transfer, output.records);
+      return { output, busyMs };
+    }
+    const rest = await this.others.run('hash', restOf(input, next));
+    const both = joined(output, rest.output);
+    release(transfer, undefined);
+    return { output: both, busyMs: busyMs + rest.busyMs };
+  }
+
+  /** Leaves the next parcels to the other runner if the addon could read little of this one. */
+  private noteShare({ parcel }: HashInput, { next }: ParcelReading): void {
+    const isMost = next === undefined || next.at >= parcel.rows.length / 2;
+    this.nextLeft = isMost ? 1 : Math.min(2 * this.nextLeft, MOST_LEFT);
+    this.left = this.nextLeft - 1;
+  }
+
+  private async recordsOf(
+    { frames, memory, keys }: HashInput,
+    reading: ParcelReading,
+  ): Promise<TimedOutput<'hash'>> {
+    const means = { options: frames!, memory, keys };
+    const { native } = this.system;
+    const made = await buildRecords(native, reading.block, undefined, means);
+    const busyMs = reading.busyMs + made.compressMs + made.encryptMs;
+    return { output: { ...reading.output, ...made }, busyMs };
+  }
+
+  /** Returns the contents, for the query to the server. A parcel that needs a decision is read again by the other runner. */
+  private async contentsOf(
+    input: HashInput,
+    reading: ParcelReading,
+    transfer: Transfer,
+  ): Promise<TimedOutput<'hash'>> {
+    if (reading.next !== undefined) return this.others.run('hash', input, transfer);
+    const { block: contents, busyMs } = reading;
+    const none = { records: undefined, recordLengths: [], compressMs: 0, encryptMs: 0 };
+    const output: HashOutput = { ...reading.output, ...none, contents };
+    release(transfer, undefined);
+    return { output, busyMs };
+  }
+
+  private async compressed(
+    { contents, wanted, frames, memory, keys }: CompressInput,
+    transfer: Transfer,
+  ): Promise<TimedOutput<'compress'>> {
+    const { native } = this.system;
+    const made = await buildRecords(native, contents, wanted, { options: frames, memory, keys });
+    const { records, recordLengths, compressMs, encryptMs } = made;
+    release(transfer, records);
+    const output: CompressOutput = { records, recordLengths, encryptMs };
+    return { output, busyMs: compressMs + encryptMs };
+  }
+}
+
+/** Frees the memory of a job's input, except for that of its output. */
+function release(transfer: Transfer, kept: Uint8Array | undefined): void {
+  const gone = new Set(transfer.filter((moved) => moved instanceof ArrayBuffer));
+  if (kept !== undefined) gone.delete(kept.buffer as ArrayBuffer);
+  releaseBuffers([...gone]);
+}

@@ -1,0 +1,125 @@
+/** Makes the records of a parcel by one call of the addon, on a thread of libuv's pool. */
+import { type ContentKeys, Scheme } from '../model/index.js';
+import {
+  Codec,
+  CONTENT_INDEX_BYTES,
+  encodedBound,
+  FRAME_ENTRY_BYTES,
+  RECORD_HEADER_BYTES,
+  RecordCipher,
+  RecordKind,
+  zstdHashLog,
+} from '../store/index.js';
+import {
+  BODY_TAG_BYTES,
+  type NativeCalls,
+  NO_BODY_CIPHER,
+  WANTED_RECORD_BYTES,
+  WantedRecord,
+} from '../system/index.js';
+import type { ContentBlock, FrameOptions } from './jobs.js';
+import { bytesOf } from './many-files.js';
+import { type PlannedRecord, planRecords } from './record-plan.js';
+
+/** The calls that `buildAside` stands for. */
+export const BUILT_BY = ['zstdCompress', 'encryptBody', 'mac', 'crc32'] as const;
+
+export interface BuiltRecords {
+  readonly records: Uint8Array;
+  readonly recordLengths: readonly number[];
+  /** Time of compression, and of encryption. */
+  readonly compressMs: number;
+  readonly encryptMs: number;
+}
+
+/** True if the addon can make these records. It has no other codecs, and makes no tags for Scheme.readable. */
+export function canBuild({ compression }: FrameOptions, keys: ContentKeys | undefined): boolean {
+  const hasCodec = compression.codec === Codec.none || compression.codec === Codec.zstd;
+  return hasCodec && keys?.scheme !== Scheme.readable;
+}
+
+/**
+ * Makes records of the contents with 1 in `wanted`; of all if that is undefined. None may have a scheme of its own.
+ * `memory` is reused if it is large enough.
+ */
+export async function buildRecords(
+  native: NativeCalls,
+  block: ContentBlock,
+  wanted: Uint8Array | undefined,
+  {
+    options,
+    memory,
+    keys,
+  }: {
+    readonly options: FrameOptions;
+    readonly memory: Uint8Array | undefined;
+    readonly keys: ContentKeys | undefined;
+  },
+): Promise<BuiltRecords> {
+  const planned = planRecords(block, wanted, options);
+  const target = roomFor(planned, block, memory);
+  const lengths = new Uint32Array(planned.length);
+  const times = new Float64Array(2);
+  const end = await native.buildAside(
+    block.bytes,
+    block.digests,
+    bytesOf(block.starts),
+    bytesOf(block.sizes),
+    bytesOf(Uint32Array.from(planned.flatMap(({ contents }) => contents))),
+    describe(native, planned, keys),
+    target,
+    bytesOf(lengths),
+    bytesOf(times),
+  );
+  const [allMs, encryptMs] = times as unknown as [number, number];
+  const compressMs = Math.max(0, allMs - encryptMs);
+  return { records: target.subarray(0, end), recordLengths: [...lengths], compressMs, encryptMs };
+}
+
+/** Returns memory for the records, with its whole size: `memory` if it is large enough. */
+function roomFor(
+  planned: readonly PlannedRecord[],
+  { sizes }: ContentBlock,
+  memory: Uint8Array | undefined,
+): Uint8Array {
+  let bytes = 0;
+  for (const { contents, isFrame, compression } of planned) {
+    const rawBytes = contents.reduce((sum, index) => sum + sizes[index]!, 0);
+    const indexBytes = isFrame ? contents.length * FRAME_ENTRY_BYTES : CONTENT_INDEX_BYTES;
+    const bodyBytes = encodedBound(compression.codec, rawBytes) + BODY_TAG_BYTES;
+    bytes += RECORD_HEADER_BYTES + indexBytes + bodyBytes;
+  }
+  if (memory !== undefined && memory.length >= bytes) return memory;
+  return Buffer.allocUnsafeSlow(bytes);
+}
+
+/** Describes the records to the addon. Those of a client with keys get a salt and a key each. */
+function describe(
+  native: NativeCalls,
+  planned: readonly PlannedRecord[],
+  keys: ContentKeys | undefined,
+): Buffer {
+  const bytes = Buffer.alloc(planned.length * WANTED_RECORD_BYTES);
+  for (const [index, { contents, isFrame, compression }] of planned.entries()) {
+    const at = index * WANTED_RECORD_BYTES;
+    const { codec, level } = compression;
+    const put = (field: keyof typeof WantedRecord, value: number): void => {
+      bytes.writeUInt32LE(value, at + WantedRecord[field]);
+    };
+    put('count', contents.length);
+    put('kind', isFrame ? RecordKind.frame : RecordKind.content);
+    put('codec', codec);
+    put('level', level);
+    put('hashLog', zstdHashLog(level));
+    put('cipher', NO_BODY_CIPHER);
+    put('scheme', Scheme.plain);
+    if (keys === undefined) continue;
+    const { forAddon, head } = RecordCipher.fresh(native, keys);
+    put('cipher', forAddon.cipher);
+    put('scheme', head.scheme);
+    put('epoch', head.epoch);
+    bytes.set(head.salt, at + WantedRecord.salt);
+    bytes.set(forAddon.key, at + WantedRecord.key);
+  }
+  return bytes;
+}

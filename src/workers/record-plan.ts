@@ -1,0 +1,95 @@
+/**
+ * Decides which contents of a parcel share a record. Small contents share frames; those of incompressible types have
+ * separate frames and are stored raw. Each larger content gets its own record. Contents with different encryption never
+ * share a record.
+ */
+import { isScheme, type SchemeNumber } from '../model/index.js';
+import { Codec, type Compression, MAX_FRAME_CONTENTS } from '../store/index.js';
+import type { ContentBlock, FrameOptions } from './jobs.js';
+
+export interface PlannedRecord {
+  /** Indexes of its contents, in the order of the frame. */
+  readonly contents: readonly number[];
+  readonly isFrame: boolean;
+  readonly compression: Compression;
+  /** Undefined for the usual scheme. */
+  readonly scheme: SchemeNumber | undefined;
+}
+
+/** Compression for contents that are stored raw. */
+const RAW: Compression = { codec: Codec.none, level: 0 };
+
+/** Plans the records of the contents with 1 in `wanted`; of all if that is undefined. */
+export function planRecords(
+  block: Pick<ContentBlock, 'sizes' | 'isRaw' | 'kinds' | 'schemes'>,
+  wanted: Uint8Array | undefined,
+  options: FrameOptions,
+): PlannedRecord[] {
+  const records: PlannedRecord[] = [];
+  // All contents of a frame have the same scheme and compression.
+  const frames = new Map<number, FrameCollector>();
+  for (const index of inOrderOfKinds(block.kinds)) {
+    if (wanted !== undefined && wanted[index] !== 1) continue;
+    const isRaw = block.isRaw[index] === 1;
+    const compression = isRaw ? RAW : options.compression;
+    const scheme = schemeAt(block, index);
+    const sizeBytes = block.sizes[index]!;
+    if (sizeBytes > (isRaw ? options.smallRawBytes : options.smallBytes)) {
+      records.push({ contents: [index], isFrame: false, compression, scheme });
+      continue;
+    }
+    const key = 2 * (scheme ?? 0) + (isRaw ? 1 : 0);
+    let frame = frames.get(key);
+    if (frame === undefined) {
+      frame = new FrameCollector(options.frameBytes, (contents) => {
+        records.push({ contents, isFrame: true, compression, scheme });
+      });
+      frames.set(key, frame);
+    }
+    frame.add(index, sizeBytes);
+  }
+  for (const frame of frames.values()) frame.flush();
+  return records;
+}
+
+function schemeAt(
+  { schemes }: Pick<ContentBlock, 'schemes'>,
+  index: number,
+): SchemeNumber | undefined {
+  const scheme = schemes[index] ?? 0;
+  return isScheme(scheme) ? scheme : undefined;
+}
+
+/** Returns the indexes of the contents ordered by kind, and within a kind in their original order. */
+function inOrderOfKinds(kinds: Uint32Array): number[] {
+  const order = Array.from(kinds, (_kind, index) => index);
+  return order.sort((a, b) => kinds[a]! - kinds[b]! || a - b);
+}
+
+/** Collects small contents until a frame is full. */
+class FrameCollector {
+  private contents: number[] = [];
+  private bytes = 0;
+  private readonly mostBytes: number;
+  private readonly onFrame: (contents: readonly number[]) => void;
+
+  constructor(mostBytes: number, onFrame: (contents: readonly number[]) => void) {
+    this.mostBytes = mostBytes;
+    this.onFrame = onFrame;
+  }
+
+  add(index: number, sizeBytes: number): void {
+    const isFull =
+      this.bytes + sizeBytes > this.mostBytes || this.contents.length >= MAX_FRAME_CONTENTS;
+    if (this.contents.length > 0 && isFull) this.flush();
+    this.contents.push(index);
+    this.bytes += sizeBytes;
+  }
+
+  flush(): void {
+    if (this.contents.length === 0) return;
+    this.onFrame(this.contents);
+    this.contents = [];
+    this.bytes = 0;
+  }
+}
