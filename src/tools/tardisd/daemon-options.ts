@@ -17,10 +17,10 @@ import { USUAL_PARITY_PERCENT } from '../shared/local-store.js';
 import { watchPlan } from './monitor-settings.js';
 
 /**
- * Factors by which checkpoints of a store in a bucket are further apart, in bytes and in seconds, unless the user has
+ * Factors by which checkpoints of a store in a bucket are further apart, in bytes, entries and seconds, unless the user has
  * set that. A checkpoint in a bucket ends a pack and waits for its transfer.
  */
-const CHECKPOINTS_IN_BUCKET = Object.freeze({ bytes: 4, seconds: 6 });
+const CHECKPOINTS_IN_BUCKET = Object.freeze({ bytes: 4, entries: 2, seconds: 6 });
 
 function checkpointsOf(
   { checkpointBytes, checkpointEntries, checkpointSeconds }: Settings<'tardisd'>,
@@ -34,7 +34,7 @@ function checkpointsOf(
   };
   return {
     bytes: checkpointBytes * times('checkpointBytes', CHECKPOINTS_IN_BUCKET.bytes),
-    entries: checkpointEntries,
+    entries: checkpointEntries * times('checkpointEntries', CHECKPOINTS_IN_BUCKET.entries),
     intervalMs:
       checkpointSeconds * 1000 * times('checkpointSeconds', CHECKPOINTS_IN_BUCKET.seconds),
   };
