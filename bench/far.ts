@@ -1,21 +1,20 @@
-import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Answer } from './answer.js';
 import { seconds } from './cells.js';
 import { median, ratioOf } from './figures.js';
 import { makeTree, treeLine } from './make-tree.js';
-import { killOnExit, measure, ownEnvironment } from './measure.js';
+import { measure } from './measure.js';
 import type { Options } from './options.js';
 import { barChart } from './plot.js';
 import { Proxy } from './proxy.js';
 import { rest } from './rest.js';
+import { RunningServer } from './running-server.js';
 import { confinedTo } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
 import type { Workplace } from './workplace.js';
 
 const RATIO_LIMIT = 1.1;
-const START_TIMEOUT_MS = 30_000;
 
 type Kind = 'first' | 'unchanged';
 
@@ -40,7 +39,9 @@ export async function far(
     near: { first: [], unchanged: [] },
     far: { first: [], unchanged: [] },
   };
-  const server = await startServer(workplace, checkout);
+  const store = join(workplace.root, 'store');
+  mkdirSync(store);
+  const server = await RunningServer.start({ checkout, store, env: confinedTo(workplace.root) });
   try {
     await rest();
     for (let i = 0; i < options.runs; i++) {
@@ -141,49 +142,4 @@ async function backUp(
   } finally {
     await proxy.close();
   }
-}
-
-/** Starts a server on a port that the system chooses. */
-async function startServer(
-  workplace: Workplace,
-  checkout: string,
-): Promise<{ port: number; stop(): Promise<void> }> {
-  const store = join(workplace.root, 'store');
-  mkdirSync(store);
-  const child = spawn(
-    join(checkout, 'bin', 'tardisd'),
-    ['-D', store, '--port', '0', '--insecure-tcp', '--allow-new-hosts', '-v'],
-    {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      detached: true,
-      env: { ...ownEnvironment(), ...confinedTo(workplace.root) },
-    },
-  );
-  const forget = killOnExit(child.pid);
-  const ended = new Promise<void>((resolve) => {
-    child.once('exit', () => resolve());
-  });
-  const port = await new Promise<number>((resolve, reject) => {
-    let printed = '';
-    const fail = (why: string): void => reject(new Error(`the server ${why}\n${printed}`));
-    const timer = setTimeout(() => fail('did not start in time'), START_TIMEOUT_MS);
-    child.once('error', (error) => fail(`could not start: ${error.message}`));
-    child.once('exit', () => fail('ended'));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      printed = (printed + text).slice(-4000);
-      const found = /"address":"127\.0\.0\.1:(\d+)"/.exec(printed);
-      if (found !== null) {
-        clearTimeout(timer);
-        resolve(Number(found[1]));
-      }
-    });
-  });
-  return {
-    port,
-    stop: async () => {
-      child.kill('SIGTERM');
-      await ended;
-      forget();
-    },
-  };
 }

@@ -12,12 +12,14 @@ import { growth } from './growth.js';
 import { describeMachine } from './machine.js';
 import { killRunning, measure } from './measure.js';
 import { mount } from './mount.js';
-import { parseOptions, USAGE, UsageError, type Options } from './options.js';
+import { type Options, parseOptions, UsageError } from './options.js';
 import { parity } from './parity.js';
 import { releases } from './releases.js';
 import { sets } from './sets.js';
 import { sync } from './sync.js';
+import { takeover } from './takeover.js';
 import { tune } from './tune.js';
+import { USAGE } from './usage.js';
 import { web } from './web.js';
 import { Workplace } from './workplace.js';
 
@@ -63,7 +65,9 @@ async function ask(options: Options): Promise<boolean> {
           ? parity
           : options.tune
             ? tune
-            : undefined;
+            : options.takeover
+              ? takeover
+              : undefined;
     if (inPairs !== undefined) {
       return await answerIn(workplace, checkout, options, () =>
         inPairs(workplace, checkout, options, print),

@@ -43,6 +43,8 @@ export interface Options {
   readonly sets: number | undefined;
   /** Size in MiB of the archive with which to measure the HTTP interfaces (doors); undefined for another question. */
   readonly webMib: number | undefined;
+  /** True to measure how long a backup is without a server when another one takes over. */
+  readonly takeover: boolean;
   /** MiB of packs with which to measure a bucket; undefined for another question. */
   readonly bucketMib: number | undefined;
   /** Releases of a source tree with which to measure the size of the store; undefined for another question. */
@@ -91,65 +93,6 @@ const WEB_FILES = 2000;
 /** A mistake on the command line. Only its message is printed for the user. */
 export class UsageError extends Error {}
 
-export const USAGE = `usage: npm run bench [-- options]
-
-Compares this tool with restic, with other tools if requested, and with the limits of the machine: a first backup, an
-unchanged one, one after 1 % of the files have changed, and a restore of everything.
-
-measure something else, compared with restic and borg
-  --releases       size of the store after ten releases of a source tree (by default 3,000 generated files and edits)
-  --history DIR    use the releases of this git repository
-  --tags T,T,...   use these releases (default: the newest ones that begin a minor version)
-  --count N        number of releases (10)
-  --mount          speed of reading a mount, compared with the source too (8,000 files; recommended: --files 80000)
-  --names N        number of names in one directory of the mount (10000; recommended: 100000)
-  --large MIB      size of a large file in the mount, in MiB (256; recommended: 4096)
-  --entries N      number of entries of a filled catalog (500000; recommended: 10000000, which takes 2 GB more)
-measure something else, about this tool alone
-  --delay MS       cost of a distant server: a proxy adds a round trip of MS milliseconds
-  --growth         growth of time and memory: 10,000, 100,000 and 1,000,000 small files, in a tree and in one directory
-  --sizes N,N,...  other numbers of files for --growth
-  --delta MIB      cost of a file of MIB mebibytes that changed a little, compared with rdiff, and of a rewritten file
-                   (recommended: 1024)
-  --encryption     cost of encryption: a client without a password, one with a password only, and one that encrypts
-  --sync           cost of writing everything to the disk before it is reported as saved (default of --work: .)
-  --parity         cost of parity, in time and bytes
-  --tune           the best settings of [Pipeline] for this machine, compared with the profile auto
-  --sets N         cost of queries about N sets of a tree, and of deleting most of the sets (recommended: 400, with
-                   --files 1000000)
-  --web            cost of the HTTP interfaces (doors): a directory, a range, a zip archive, 200 readers, a backup at
-                   the same time (64 MiB and 2,000 files; recommended: --mib 1024 --files 1000000)
-  --bucket         speed of buckets: of a server in this process, and of radosgw if it is installed. With radosgw, also
-                   backups, compared with those into a directory and those of restic (128 MiB; recommended: --mib 1024)
-  --mib N          size of the zip archive of --web, or of the packs of --bucket, in MiB
-
-the tree
-  --files N        generate a tree of N files (80000)
-  --seed N         seed for the generated tree and for the changes (1)
-  --tree DIR       use a copy of DIR instead
-the work
-  --work DIR       work below DIR (/dev/shm); about 4 times the size of the tree must be free
-  --disk           use a cold disk: drop all files from memory before each command (needs root; default of --work: .)
-  --runs R         rounds, whose medians are shown (5; 3 for --mount and --tune; 1 for --growth and --releases)
-  --quick          measure less: 8,000 files (500 for --releases), 2 rounds instead of 5, 1,000 and 4,000 files for
-                   --growth, 5,000 entries and a fifteenth of the time of random reads for --mount; other options
-                   override these numbers
-  --no-memory      skip the extra round that samples memory
-  --keep           keep the files of the work at the end
-the subjects
-  --pi             also measure this tool on a small machine: profile pi, a quarter of a core and 512 MB of memory, if
-                   control groups can be created
-  --with NAME      also measure this peer: borg, rsync
-  --without NAME   do not measure this peer: restic, raw (the limits of the machine)
-  --level N        zstd level of this tool's backups, 1 to 19 (default: the tool's own)
-  --borg-encryption MODE   repokey-blake2 (the default) or none
-the answer
-  --json FILE      write all figures to FILE
-  --plots DIR      write plots (SVG) to DIR, which must exist
-  --check          exit with 1 if a target is missed (the targets are for --level 1)
-  --help           print this text
-`;
-
 /** Parses the command line; undefined if it requests help. */
 export function parseOptions(argv: readonly string[]): Options | undefined {
   const values = parse(argv);
@@ -167,17 +110,28 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   const isMount = values.mount === true;
   const isWeb = values.web === true;
   const isBucket = values.bucket === true;
+  const isTakeover = values.takeover === true;
   const isTune = values.tune === true;
   const isDisk = values.disk === true;
   if (values.mib !== undefined && !isWeb && !isBucket) {
     throw new UsageError('--mib belongs to --web and --bucket');
   }
   const ofSizes = [growth.length > 0, isDelay, isDelta, isReleases];
-  const kinds = [isEncryption, isSync, isParity, isSets, isMount, isWeb, isBucket, isTune];
+  const kinds = [
+    isEncryption,
+    isSync,
+    isParity,
+    isSets,
+    isMount,
+    isWeb,
+    isBucket,
+    isTakeover,
+    isTune,
+  ];
   const requested = [...ofSizes, ...kinds];
   if (requested.filter(Boolean).length > 1) {
     const names =
-      '--bucket, --delay, --delta, --encryption, --growth, --mount, --parity, --releases, --sets, --sync, --tune and --web';
+      '--bucket, --delay, --delta, --encryption, --growth, --mount, --parity, --releases, --sets, --sync, --takeover, --tune and --web';
     throw new UsageError(`${names} are different questions`);
   }
   if (isDisk && requested.some(Boolean)) {
@@ -221,7 +175,7 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     runs: integer(
       'runs',
       values.runs,
-      growth.length > 0 || isReleases ? 1 : isMount || isTune ? 3 : quick ? 2 : 5,
+      growth.length > 0 || isReleases ? 1 : isMount || isTune || isTakeover ? 3 : quick ? 2 : 5,
       1,
       1000,
     ),
@@ -241,6 +195,7 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     encryption: isEncryption,
     sync: isSync,
     parity: isParity,
+    takeover: isTakeover,
     tune: isTune,
     disk: isDisk,
     bucketMib: isBucket ? integer('mib', values.mib, 128, 32, 65_536) : undefined,
@@ -277,6 +232,7 @@ function parse(argv: readonly string[]) {
         sets: { type: 'string' },
         web: { type: 'boolean' },
         bucket: { type: 'boolean' },
+        takeover: { type: 'boolean' },
         mib: { type: 'string' },
         growth: { type: 'boolean' },
         sizes: { type: 'string' },

@@ -4,7 +4,7 @@
  */
 import { asTardisError, TardisError } from '../errors/index.js';
 import { type Elsewhere, linkToNamed, type Login, SentOn } from '../transport/login/index.js';
-import { type Address, describeAddress, singleAddresses, type System } from '../system/index.js';
+import { type Address, singleAddresses, type System } from '../system/index.js';
 import {
   Backoff,
   type Connection,
@@ -17,6 +17,7 @@ import {
   type TlsOptions,
 } from '../transport/index.js';
 import type { SessionLine } from './session-line.js';
+import { SilentServers } from './silent-servers.js';
 
 export interface Reach {
   /** Resolves with the server's address once the server listens. */
@@ -53,6 +54,7 @@ export class SessionConnector {
   /** The server to which another one has referred the client. Only the next connection uses it. */
   private named: Address | undefined;
   private readonly sentOn: SentOn;
+  private readonly silent: SilentServers;
   private readonly reconnecting: Reconnecting;
   private failure: TardisError | undefined;
   private readonly over = new AbortController();
@@ -66,6 +68,7 @@ export class SessionConnector {
     this.line = line;
     this.reach = reach;
     this.sentOn = new SentOn(reach.elsewhere);
+    this.silent = new SilentServers(system.clock);
     this.events = events;
     this.reconnecting = new Reconnecting(system, reach.patience, this.over.signal, (retry) =>
       events.retrying(retry),
@@ -139,6 +142,7 @@ export class SessionConnector {
   }
 
   private lost(login: Login, reason: TardisError): void {
+    if (isCode(reason, 'TIMED_OUT') && this.home !== undefined) this.silent.note(this.home);
     this.goOn(login, reason).catch((error: unknown) => this.giveUp(error));
   }
 
@@ -175,15 +179,17 @@ export class SessionConnector {
   /** Records the server of the newest connection as the one that has the session. */
   private arrived(): void {
     this.home = this.here;
+    this.silent.clear();
     this.sentOn.arrived();
   }
 
   /**
-   * Records the server that an error names for the next connection; returns false if it names none. Throws if that
-   * connection would be less safe.
+   * Records the server that an error names for the next connection; returns false if it names none, or one that has just
+   * been silent. Throws if that connection would be less safe.
    */
   private isSentOn(error: unknown): boolean {
-    this.named = this.sentOn.next(error);
+    const named = this.sentOn.next(error);
+    this.named = named !== undefined && this.silent.has(named) ? undefined : named;
     return this.named !== undefined;
   }
 
@@ -192,10 +198,12 @@ export class SessionConnector {
     const { named, home } = this;
     this.named = undefined;
     const usual = singleAddresses(await address());
-    const places =
-      named === undefined ? [...(home === undefined ? [] : [home]), ...usual] : [named];
+    const known = home === undefined ? usual : [home, ...usual];
+    const places = named === undefined ? this.silent.inOrder(known) : [named];
     const how = named === undefined ? link : linkToNamed(link);
-    const { connection, address: here } = await connectAny(this.system, unique(places), how, tls);
+    const noteSilent = (place: Address): void => this.silent.note(place);
+    const found = await connectAny(this.system, places, { link: how, tls, noteSilent });
+    const { connection, address: here } = found;
     this.connection = connection;
     this.here = here;
     if (this.failure !== undefined) {
@@ -204,11 +212,6 @@ export class SessionConnector {
     }
     return connection;
   }
-}
-
-/** Returns the addresses without repetitions, in their order. */
-function unique(addresses: readonly Address[]): Address[] {
-  return [...new Map(addresses.map((one) => [describeAddress(one), one])).values()];
 }
 
 function isCode(error: unknown, code: TardisError['code']): boolean {

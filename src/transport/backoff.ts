@@ -8,6 +8,8 @@ import type { System } from '../system/index.js';
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 30_000;
+/** Longest wait for a server that takes the client over as soon as the lease of another server ends. */
+const LONGEST_ELSEWHERE_MS = 2000;
 const GROWTH = 2;
 
 export interface Patience {
@@ -119,7 +121,9 @@ export class Backoff {
     const spentMs = this.system.clock.monotonicMs() - this.startMs;
     if (!Backoff.mayPass(reason) || spentMs >= forMs) throw reason;
     const grown = firstWaitMs * GROWTH ** this.attempts;
-    const longest = Math.min(grown, LONGEST_WAIT_MS, forMs - spentMs);
+    const isElsewhere = reason.code === 'CLIENT_ELSEWHERE';
+    const most = isElsewhere ? LONGEST_ELSEWHERE_MS : LONGEST_WAIT_MS;
+    const longest = Math.min(grown, most, forMs - spentMs);
     // A random delay, so that clients that lost the same server do not reconnect at the same moment.
     const share = this.system.random.bytes(2).readUInt16LE() / 0xffff;
     const waitMs = Math.round(longest * (0.5 + share / 2));

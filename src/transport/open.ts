@@ -22,8 +22,16 @@ const UNREACHED: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['SERVER_UNREACHABL
 
 /** Connects to the first reachable server of an address, which may list several servers. */
 export async function connect(...args: Parameters<typeof sockets.connect>): Promise<Connection> {
-  const [system, address, ...how] = args;
-  return (await connectAny(system, singleAddresses(address), ...how)).connection;
+  const [system, address, link, tls] = args;
+  return (await connectAny(system, singleAddresses(address), { link, tls })).connection;
+}
+
+export interface ConnectOptions {
+  readonly link: LinkOptions;
+  /** Undefined if TLS is not used. */
+  readonly tls: TlsOptions | undefined;
+  /** Called for each server that does not answer in time. */
+  readonly noteSilent?: (address: Address) => void;
 }
 
 /**
@@ -34,8 +42,7 @@ export async function connect(...args: Parameters<typeof sockets.connect>): Prom
 export async function connectAny(
   system: System,
   addresses: readonly Address[],
-  link: LinkOptions,
-  tls?: TlsOptions,
+  { link, tls, noteSilent }: ConnectOptions,
 ): Promise<{ readonly connection: Connection; readonly address: Address }> {
   const { connect: connectNow } = await import('./sockets.js');
   const hurried = { ...link, connectMs: ONE_OF_SEVERAL_MS };
@@ -45,6 +52,7 @@ export async function connectAny(
       const connection = await connectNow(system, address, isAlone ? link : hurried, tls);
       return { connection, address };
     } catch (error) {
+      if (asTardisError(error).code === 'TIMED_OUT') noteSilent?.(address);
       if (index === addresses.length - 1 || !UNREACHED.has(asTardisError(error).code)) throw error;
     }
   }

@@ -3,13 +3,15 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type WebSocket, WebSocketServer } from 'ws';
 import http from 'node:http';
-import { Sender, SessionConnector, SessionLine } from '../../src/client/index.js';
+import net from 'node:net';
+import { type Reach, Sender, SessionConnector, SessionLine } from '../../src/client/index.js';
 import { TardisError } from '../../src/errors/index.js';
 import {
   DEFAULT_LINK,
   decodeMessage,
   encodeMessage,
   type Head,
+  linkWith,
   type MessageName,
   MESSAGES,
   type Patience,
@@ -18,6 +20,7 @@ import {
 import { Login, NO_CREDENTIALS } from '../../src/transport/login/index.js';
 import { rejectedCode } from '../helpers/codes.js';
 import { WELCOME } from '../helpers/fake-connection.js';
+import type { Address } from '../../src/system/index.js';
 import { inlineSystem } from '../helpers/inline.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 
@@ -94,7 +97,12 @@ class Lab {
   private readonly gone: Promise<TardisError>;
   private onHeard: () => void = () => undefined;
 
-  constructor(t: ExecutionContext, scripts: readonly Script[], patience: Patience = PATIENT) {
+  constructor(
+    t: ExecutionContext,
+    scripts: readonly Script[],
+    patience: Patience = PATIENT,
+    more: Partial<Reach> = {},
+  ) {
     this.server = new FakeServer(t, scripts);
     const { file } = this.server;
     const line = new SessionLine(new Sender({ compressHeads: false }), (name) => {
@@ -106,6 +114,7 @@ class Lab {
       link: DEFAULT_LINK,
       tls: undefined,
       patience,
+      ...more,
     };
     let failed: (error: TardisError) => void;
     this.gone = new Promise((resolve) => {
@@ -205,6 +214,33 @@ test('a lost connection is replaced, and the next one gets the ticket and what w
     [WELCOME.ticket.length, 2],
     [WELCOME.ticket.length, 2],
   ]);
+});
+
+test('a server that falls silent is asked once, although another one refers to it', async (t) => {
+  let asked = 0;
+  const silent = net.createServer((socket) => {
+    asked += 1;
+    socket.on('error', () => undefined);
+  });
+  const file = path.join(scratchInMemory(t), 'silent');
+  await new Promise<void>((resolve) => {
+    silent.listen(file, resolve);
+  });
+  t.teardown(() => silent.close());
+  const refers: Script = (server, socket) =>
+    server.send(socket, 'elsewhere', {
+      host: '127.0.0.1',
+      port: 9,
+      proof: Buffer.alloc(0),
+      protocol: PROTOCOL_VERSION,
+    });
+  const elsewhere = (): Address => ({ kind: 'unix', path: file });
+  const link = linkWith(300);
+  const lab = new Lab(t, [refers, refers, refers, WELCOMES], PATIENT, { link, elsewhere });
+  await lab.begin();
+  t.is(asked, 1);
+  t.is(lab.server.greetings.length, 4);
+  t.deepEqual(lab.retries, ['TIMED_OUT', 'CLIENT_ELSEWHERE', 'CLIENT_ELSEWHERE']);
 });
 
 test('a session that the server has dropped, or that does not fit, is given up', async (t) => {

@@ -1,0 +1,95 @@
+/** A `tardisd` of the benchmark, on a port that the system chooses. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { killOnExit, ownEnvironment } from './measure.js';
+
+const START_TIMEOUT_MS = 30_000;
+/** Number of characters of the log that an error quotes. */
+const QUOTED_CHARS = 4000;
+
+export interface ServerPlace {
+  readonly checkout: string;
+  readonly store: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export class RunningServer {
+  readonly port: number;
+  private readonly child: ChildProcess;
+  private readonly ended: Promise<void>;
+  private readonly forget: () => void;
+
+  private constructor(child: ChildProcess, port: number, ended: Promise<void>, forget: () => void) {
+    this.child = child;
+    this.port = port;
+    this.ended = ended;
+    this.forget = forget;
+  }
+
+  /** Starts a server that admits every client, and waits until it listens. */
+  static async start({ checkout, store, env }: ServerPlace): Promise<RunningServer> {
+    const child = spawn(
+      join(checkout, 'bin', 'tardisd'),
+      ['-D', store, '--port', '0', '--insecure-tcp', '--allow-new-hosts', '-v'],
+      {
+        stdio: ['ignore', 'ignore', 'pipe'],
+        detached: true,
+        env: { ...ownEnvironment(), ...env },
+      },
+    );
+    const forget = killOnExit(child.pid);
+    const ended = new Promise<void>((resolve) => {
+      child.once('exit', () => resolve());
+    });
+    const port = await portOf(child);
+    return new RunningServer(child, port, ended, forget);
+  }
+
+  /** Resolves at the next line of the log that has this text. */
+  next(text: string, timeoutMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const { stderr } = this.child;
+      const timer = setTimeout(() => {
+        stderr!.off('data', look);
+        reject(new Error(`a server did not log "${text}" in ${timeoutMs} ms`));
+      }, timeoutMs);
+      const look = (part: string): void => {
+        if (!part.includes(text)) return;
+        clearTimeout(timer);
+        stderr!.off('data', look);
+        resolve();
+      };
+      stderr!.on('data', look);
+    });
+  }
+
+  /** Sends a signal to the server and its processes. */
+  signal(name: NodeJS.Signals): void {
+    const { exitCode, signalCode } = this.child;
+    if (exitCode === null && signalCode === null) process.kill(-this.child.pid!, name);
+  }
+
+  async stop(): Promise<void> {
+    this.child.kill('SIGTERM');
+    await this.ended;
+    this.forget();
+  }
+}
+
+/** Resolves with the port when the server listens. */
+function portOf(child: ChildProcess): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let printed = '';
+    const fail = (why: string): void => reject(new Error(`the server ${why}\n${printed}`));
+    const timer = setTimeout(() => fail('did not start in time'), START_TIMEOUT_MS);
+    child.once('error', (error) => fail(`could not start: ${error.message}`));
+    child.once('exit', () => fail('ended'));
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      printed = (printed + text).slice(-QUOTED_CHARS);
+      const found = /"address":"127\.0\.0\.1:(\d+)"/.exec(printed);
+      if (found === null) return;
+      clearTimeout(timer);
+      resolve(Number(found[1]));
+    });
+  });
+}
