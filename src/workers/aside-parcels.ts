@@ -24,7 +24,7 @@ import type {
   TimedOutput,
 } from './jobs.js';
 import { joined, restOf } from './parcel-parts.js';
-import { ParcelMemory, ParcelReading } from './parcel-reading.js';
+import { ParcelMemory, type ParcelPlace, ParcelReading } from './parcel-reading.js';
 
 /** The calls that `readParcelAside` stands for. */
 const READ_BY = [
@@ -155,17 +155,9 @@ export class AsideParcels implements JobRunner {
     await reading.run(this.system, this.recent, isKept);
     this.noteShare(input, reading);
     if (!isKept) return this.contentsOf(input, reading, transfer);
-    const { output, busyMs } = await this.recordsOf(input, reading);
+    const made = await this.recordsOf(input, reading);
     this.scratch.push(memory);
-    const { next } = reading;
-    if (next === undefined) {
-      release(transfer, output.records);
-      return { output, busyMs };
-    }
-    const rest = await this.others.run('hash', restOf(input, next));
-    const both = joined(output, rest.output);
-    release(transfer, undefined);
-    return { output: both, busyMs: busyMs + rest.busyMs };
+    return this.withRest(input, made, reading.next, transfer);
   }
 
   /** Leaves the next parcels to the other runner if the addon could read little of this one. */
@@ -186,18 +178,33 @@ export class AsideParcels implements JobRunner {
     return { output: { ...reading.output, ...made }, busyMs };
   }
 
-  /** Returns the contents, for the query to the server. A parcel that needs a decision is read again by the other runner. */
+  /** Returns the contents, for the query to the server. */
   private async contentsOf(
     input: HashInput,
     reading: ParcelReading,
     transfer: Transfer,
   ): Promise<TimedOutput<'hash'>> {
-    if (reading.next !== undefined) return this.others.run('hash', input, transfer);
-    const { block: contents, busyMs } = reading;
+    const { block: contents, busyMs, next } = reading;
     const none = { records: undefined, recordLengths: [], compressMs: 0, encryptMs: 0 };
     const output: HashOutput = { ...reading.output, ...none, contents };
+    return this.withRest(input, { output, busyMs }, next, transfer);
+  }
+
+  /** Returns what was made of a parcel, with what the other runner makes of the part from `next` on. */
+  private async withRest(
+    input: HashInput,
+    { output, busyMs }: TimedOutput<'hash'>,
+    next: ParcelPlace | undefined,
+    transfer: Transfer,
+  ): Promise<TimedOutput<'hash'>> {
+    if (next === undefined) {
+      release(transfer, output.records);
+      return { output, busyMs };
+    }
+    const rest = await this.others.run('hash', restOf(input, next));
+    const both = joined(output, rest.output);
     release(transfer, undefined);
-    return { output, busyMs };
+    return { output: both, busyMs: busyMs + rest.busyMs };
   }
 
   private async compressed(

@@ -234,6 +234,36 @@ for (const [what, change] of CHANGES) {
   }
 }
 
+for (const frames of [FRAMES, undefined]) {
+  const kind = frames === undefined ? 'contents' : 'records';
+  test(`only the part from a decision on is left to the other runner: ${kind}`, async (t) => {
+    const home = scratch(t);
+    const attributes = { 'user.a': Buffer.from('value') };
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    const files = names.map((name, index) => file(name, text(index, 5000)));
+    const system: System = { ...nodeSystem(), clock: LATER };
+    for (const [index, name] of names.entries()) {
+      const folder = path.join(home, name);
+      makeTree(folder, files.with(index, { ...files[index]!, attributes }));
+      const parcel = parcelOf(folder);
+      await compare(t, [parcel], { frames });
+      const left: ParcelInput[] = [];
+      const others = new InlineJobs(system);
+      const run: JobRunner['run'] = (job, input, transfer) => {
+        left.push((input as HashInput).parcel);
+        return InlineJobs.prototype.run.call(others, job, input, transfer) as never;
+      };
+      await using jobs = new AsideParcels(system, 2, Object.assign(others, { run }));
+      const { output } = await jobs.run('hash', { parcel, frames, memory: undefined });
+      t.is(output.files, names.length);
+      t.deepEqual(
+        left.map(({ contentBytes }) => contentBytes),
+        [5000 * (names.length - index)],
+      );
+    }
+  });
+}
+
 test('where all files need a decision, most parcels are left to the other runner at once', async (t) => {
   const folder = path.join(scratch(t), 'tree');
   const attributes = { 'user.a': Buffer.from('value') };
