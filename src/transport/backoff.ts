@@ -9,7 +9,7 @@ import type { System } from '../system/index.js';
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 30_000;
 /** Longest wait for a server that takes the client over as soon as the lease of another server ends. */
-const LONGEST_ELSEWHERE_MS = 2000;
+const LONGEST_ELSEWHERE_MS = 1000;
 const GROWTH = 2;
 
 export interface Patience {

@@ -11,7 +11,7 @@ import type { BucketAccess } from './bucket-access.js';
 import { LEASES_PREFIX, leaseObject, nodeOf } from '../layout/bucket-names.js';
 import { sharedStore } from './shared-stores.js';
 
-/** Maximum age of the lease of a server that counts as alive. */
+/** Age from which on the lease of a server no longer counts: many stores date to the second, so a greater age would be a second more. */
 export const LEASE_MS = 15_000;
 /** Age after which a lease that was not renewed is removed. */
 const FORGOTTEN_MS = 3_600_000;
@@ -83,7 +83,7 @@ async function leaseOf(store: ObjectStore, node: string): Promise<Lease | undefi
   const ageMs = head.storeNowMs - head.modifiedMs;
   if (ageMs > FORGOTTEN_MS) await store.remove([name]);
   // A lease of the future is not one that the store has dated.
-  if (Math.abs(ageMs) > LEASE_MS) return undefined;
+  if (Math.abs(ageMs) >= LEASE_MS) return undefined;
   try {
     const bytes = await store.readWhole(name, MAX_BYTES);
     return bytes && parse(bytes, node);
