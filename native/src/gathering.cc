@@ -302,6 +302,8 @@ class ParcelGathering : public Aside {
       job_.run(directory.get(), &cursor_, true);
     } catch (const Failure&) {
       return false;  // it happens again when the directory is opened by itself, which reports it
+    } catch (const std::bad_alloc&) {
+      return false;
     }
     if (cursor_.rowOffset > cursor_.end) throw Failure{EINVAL, "readParcelAside", nullptr, "a row crosses directories"};
     return cursor_.rowOffset == cursor_.end;
