@@ -60,17 +60,23 @@ export async function buildRecords(
   const target = roomFor(planned, block, memory);
   const lengths = new Uint32Array(planned.length);
   const times = new Float64Array(2);
-  const end = await native.buildAside(
-    block.bytes,
-    block.digests,
-    bytesOf(block.starts),
-    bytesOf(block.sizes),
-    bytesOf(Uint32Array.from(planned.flatMap(({ contents }) => contents))),
-    describe(native, planned, keys),
-    target,
-    bytesOf(lengths),
-    bytesOf(times),
-  );
+  const described = describe(native, planned, keys);
+  let end: number;
+  try {
+    end = await native.buildAside(
+      block.bytes,
+      block.digests,
+      bytesOf(block.starts),
+      bytesOf(block.sizes),
+      bytesOf(Uint32Array.from(planned.flatMap(({ contents }) => contents))),
+      described,
+      target,
+      bytesOf(lengths),
+      bytesOf(times),
+    );
+  } finally {
+    described.fill(0); // it has keys, also if the call has not begun
+  }
   const [allMs, encryptMs] = times as unknown as [number, number];
   const compressMs = Math.max(0, allMs - encryptMs);
   return { records: target.subarray(0, end), recordLengths: [...lengths], compressMs, encryptMs };
