@@ -1,5 +1,5 @@
 /**
- * Remembers for a while which servers did not answer, so that a client that knows several asks the others first. A server
+ * Remembers for a while which servers did not answer, so that a client that knows several tries the others first. A server
  * over a bucket refers clients to the one with their session, also if that has just been lost.
  */
 import { type Address, type Clock, describeAddress } from '../system/index.js';
@@ -18,7 +18,7 @@ export class SilentServers {
 
   note(address: Address): void {
     const name = describeAddress(address);
-    // A server that stays silent is asked again after a while.
+    // A server that stays silent is tried again after a while.
     if (!this.has(address)) this.since.set(name, this.clock.monotonicMs());
   }
 

@@ -216,10 +216,10 @@ test('a lost connection is replaced, and the next one gets the ticket and what w
   ]);
 });
 
-test('a server that falls silent is asked once, although another one refers to it', async (t) => {
-  let asked = 0;
+test('a server that falls silent is tried once, although another one refers to it', async (t) => {
+  let tried = 0;
   const silent = net.createServer((socket) => {
-    asked += 1;
+    tried += 1;
     socket.on('error', () => undefined);
   });
   const file = path.join(scratchInMemory(t), 'silent');
@@ -238,7 +238,7 @@ test('a server that falls silent is asked once, although another one refers to i
   const link = linkWith(300);
   const lab = new Lab(t, [refers, refers, refers, WELCOMES], PATIENT, { link, elsewhere });
   await lab.begin();
-  t.is(asked, 1);
+  t.is(tried, 1);
   t.is(lab.server.greetings.length, 4);
   t.deepEqual(lab.retries, ['TIMED_OUT', 'CLIENT_ELSEWHERE', 'CLIENT_ELSEWHERE']);
 });

@@ -12,7 +12,7 @@ test('silent servers come last, each address once, until their time is over', (t
   silent.note(at(2));
   t.deepEqual(silent.inOrder([at(2), at(1), at(2), at(3)]), [at(1), at(3), at(2)]);
   nowMs = 14_000;
-  silent.note(at(2)); // it is asked again although it stays silent
+  silent.note(at(2)); // it is tried again although it stays silent
   t.true(silent.has(at(2)));
   nowMs = 15_000;
   t.false(silent.has(at(2)));
