@@ -15,6 +15,8 @@ export interface BucketPlace {
 }
 
 const SCHEME = 's3://';
+/** Matches the beginning of a bucket in capitals, too, since the schemes of URLs have no case. */
+const BUCKET_SCHEME = /^s3:\/\//i;
 /** Matches bucket names that AWS allows, and older names and those of other services. */
 const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$/;
 const PREFIX_PART = /^(?!\.{1,2}$)[A-Za-z0-9._=@,:~-]+$/;
@@ -22,12 +24,12 @@ const PREFIX_PART = /^(?!\.{1,2}$)[A-Za-z0-9._=@,:~-]+$/;
 const MAX_NAME_BYTES = 512;
 
 /**
- * Returns the place that `-D` names: a bucket if it begins with `s3://`. `where` is the name of the setting in errors.
- * Throws CONFIG_INVALID if the name or the prefix of the bucket is malformed or too long.
+ * Returns the place that `-D` names: a bucket if it begins with `s3://`, in capitals or not. `where` is the name of the
+ * setting in errors. Throws CONFIG_INVALID if the name or the prefix of the bucket is malformed or too long.
  */
 export function parseStorePlace(given: Buffer, where: string): StorePlace {
   const text = byteText(given);
-  if (!text.startsWith(SCHEME)) return { kind: 'directory', path: given };
+  if (!BUCKET_SCHEME.test(text)) return { kind: 'directory', path: given };
   const [bucket = '', ...parts] = text.slice(SCHEME.length).replace(/\/+$/, '').split('/');
   if (!BUCKET.test(bucket))
     throw wrong(where, text, 's3://BUCKET/PREFIX with the name of a bucket');

@@ -13,6 +13,7 @@ test('a place is a directory, unless it begins with s3://', (t) => {
     bucket: 'b.example',
     prefix: 'a/b-1',
   });
+  t.deepEqual(parse('S3://Backups/a'), { kind: 'bucket', bucket: 'Backups', prefix: 'a' });
   t.is(shownBucket({ bucket: 'b.example', prefix: 'a/b' }), 's3://b.example/a/b');
   t.is(shownBucket({ bucket: 'b.example', prefix: '' }), 's3://b.example');
 });
