@@ -77,6 +77,23 @@ test('packs of the source that a deletion rewrites meanwhile are found at their 
   await succeed('sonic', ['check', '--read-data', '-D', path.join(lab.home, 'copy'), '-C', 'me']);
 });
 
+test('a copy in a directory has parity of all that it stores', async (t) => {
+  const { home, source, place } = await twoSets(t);
+  const copy = path.join(home, 'copy');
+  const first = ['copy', ...place, '--to', copy];
+  await succeed('sonic', first);
+  const lacking = async () => {
+    const printed = await succeed('sonic', ['check', '--json', '-D', copy, '-C', 'me']);
+    const end = printed.trim().split('\n').at(-1)!;
+    return (JSON.parse(end) as { parity: { unprotected: number } }).parity.unprotected;
+  };
+  t.is(await lacking(), 0);
+  fs.writeFileSync(path.join(source, 'new'), noise(7, MIB));
+  await backup([...place, '--local', source]);
+  await succeed('sonic', first);
+  t.is(await lacking(), 0, 'also of what a later run adds');
+});
+
 test('a copy in use is busy; a source in use is copied up to its last ended set', async (t) => {
   const lab = await twoSets(t);
   const directory = openClientDirectory(system, {

@@ -125,6 +125,8 @@ async function copyUsed(
       using run = await Run.open(system, request, { target, store }, round > 1);
       result = await run.all(round === MAX_ROUNDS);
     }
+    await store.parity.protectAll();
+    request.space?.settle(store.packs.appendedBytes + store.parity.bytes);
     store.close();
   } catch (error) {
     throw store.closeAfterFailure(error);
