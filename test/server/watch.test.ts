@@ -170,6 +170,18 @@ test('a failed backup is reported once, until there is a complete set', async (t
   t.deepEqual(heard(), []);
 });
 
+test('a session that another one has overtaken is no failed backup', async (t) => {
+  const { newWatch, backup, heard } = observatory(t);
+  await backup('me', true);
+  const watch = newWatch();
+  await watch.lookAtAll();
+  watch.refused('me', new TardisError('STORE_TAKEN', 'another session has begun'));
+  watch.sessionEnded('me', 'failed');
+  await watch.lookAt('me');
+  t.deepEqual(heard(), []);
+  t.is(readOpenMetrics(watch.metrics()).get('tardis_client_failing{client="me"}'), 0);
+});
+
 test('figures are those of the store, and name what cannot be read', async (t) => {
   const { newWatch, backup, store, clock, home } = observatory(t);
   await backup('a', true);

@@ -139,7 +139,8 @@ export class Watch {
     const reason = this.reasons.get(client);
     this.reasons.delete(client);
     if (this.isStopped) return;
-    if (outcome === 'failed') this.failures.set(client, reason);
+    // A session that another one has overtaken is no failure of the backup, which goes on there.
+    if (outcome === 'failed' && reason?.code !== 'STORE_TAKEN') this.failures.set(client, reason);
     if (outcome === 'complete') this.failures.delete(client);
     setTimeout(() => void this.lookAt(client), AFTER_SESSION_MS).unref();
   }

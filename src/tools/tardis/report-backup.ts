@@ -27,7 +27,9 @@ export function backupLines(result: BackupResult, client: string, isPurge: boole
       `stored ${formatBytes(result.storedBytes)} in ${formatSeconds(result.elapsedMs)}.`,
   );
   if (progress.sentBytes > readBytes * HEADS_SHARE + HEADS_BYTES) {
-    print('More was sent than read, since files that changed meanwhile were sent again.');
+    print(
+      'More was sent than read: data is sent again if a connection is lost for good, a file changes or a delta does not pay.',
+    );
   }
   const { holeBytes, missingBytes } = progress;
   if (holeBytes !== 0 || missingBytes !== 0) {

@@ -270,6 +270,16 @@ test('a certificate must be signed by an authority that is named or trusted', as
   store.close();
 });
 
+test('an endpoint without TLS that is given as https:// is named as that', async (t) => {
+  const { server } = await openTestBucket(t);
+  const { store } = await bucketAt(server.url.replace('http:', 'https:'), BRIEF);
+  await t.throwsAsync(store.putOwn('nodes/a', X), {
+    code: 'BUCKET_CERTIFICATE_REFUSED',
+    message: /does not answer by TLS.*http:/,
+  });
+  store.close();
+});
+
 test('the name of the bucket is in the host, or in the path', async (t) => {
   const { server } = await openTestBucket(t);
   const opened = await bucketAt('http://s3.example.org', { addressing: 'host' });

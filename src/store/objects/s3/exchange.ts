@@ -79,6 +79,10 @@ const NOT_CONNECTED: ReadonlySet<string> = new Set([
 ]);
 const OF_TLS = /CERT|^ERR_TLS|^ERR_SSL|SELF_SIGNED|^UNABLE_TO|^EPROTO$|^HOSTNAME_MISMATCH$/;
 
+/** Matches OpenSSL's error about an answer that is not TLS. */
+const NO_TLS = /wrong version number|packet length too long|http request/i;
+const ANSWERS_PLAINLY = 'the endpoint does not answer by TLS; if it is right, give it as http://';
+
 /** The connections to one endpoint. */
 export class Connections {
   private agent: Agent | undefined;
@@ -207,6 +211,7 @@ function lossOf(error: unknown): unknown {
   const code = systemCode(error);
   if (code === undefined || !(error instanceof Error)) return error;
   if (NOT_CONNECTED.has(code)) return new LostAnswer('refused', `cannot connect: ${code}`, error);
+  if (NO_TLS.test(error.message)) return new LostAnswer('certificate', ANSWERS_PLAINLY, error);
   if (OF_TLS.test(code)) return new LostAnswer('certificate', tlsFault(error), error);
   return new LostAnswer('cut', `the connection broke: ${code}`, error);
 }
