@@ -22,6 +22,11 @@ napi_value Aside::start(std::unique_ptr<Aside> work, const Call& call, std::init
   return promise;
 }
 
+napi_value Aside::result(napi_env env) {
+  napi_value nothing = nullptr;
+  return napi_get_undefined(env, &nothing) == napi_ok ? nothing : nullptr;
+}
+
 void Aside::execute(napi_env, void* data) {
   auto* work = static_cast<Aside*>(data);
   try {

@@ -20,8 +20,8 @@ class Aside {
  protected:
   // Does the work, on the other thread; throws a Failure.
   virtual void run() = 0;
-  // Returns the result; null if there is no memory for it.
-  virtual napi_value result(napi_env env) = 0;
+  // Returns the result, which is undefined if this is not overridden; null if there is no memory for it.
+  virtual napi_value result(napi_env env);
   // Returns the error that the promise rejects with.
   virtual napi_value error(napi_env env, const Failure& failure) { return errorOf(env, failure); }
 

@@ -73,13 +73,6 @@ double msSince(Clock::time_point start) {
 }
 
 template <typename Value>
-Value at(const Bytes& bytes, size_t index) {
-  Value value;
-  memcpy(&value, bytes.range(index * sizeof value, sizeof value, kCall), sizeof value);
-  return value;
-}
-
-template <typename Value>
 void put(uint8_t* to, Value value) {
   memcpy(to, &value, sizeof value);
 }
@@ -111,7 +104,7 @@ class Building : public Aside {
     const auto start = Clock::now();
     const Forgetting after{wanted_};
     for (size_t index = 0; index < wanted_.size / sizeof(Wanted); ++index) {
-      const size_t bytes = built(at<Wanted>(wanted_, index));
+      const size_t bytes = built(wanted_.at<Wanted>(index, kCall));
       put(lengths_.range(index * sizeof(uint32_t), sizeof(uint32_t), kCall), static_cast<uint32_t>(bytes));
       end_ += bytes;
     }
@@ -162,10 +155,10 @@ class Building : public Aside {
     const uint8_t* first = nullptr;
     std::vector<Bytes> pieces(wanted.count);
     for (Bytes& piece : pieces) {
-      const auto content = at<uint32_t>(order_, next_);
+      const auto content = order_.at<uint32_t>(next_, kCall);
       next_ += 1;
-      const auto bytes = at<uint32_t>(sizes_, content);
-      piece = {contents_.range(at<uint32_t>(starts_, content), bytes, kCall), bytes};
+      const auto bytes = sizes_.at<uint32_t>(content, kCall);
+      piece = {contents_.range(starts_.at<uint32_t>(content, kCall), bytes, kCall), bytes};
       first = first == nullptr ? piece.data : first;
       isAdjacent = isAdjacent && piece.data == first + size;
       size += bytes;

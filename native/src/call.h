@@ -7,6 +7,7 @@
 #include <climits>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 
 namespace tardis {
@@ -32,6 +33,14 @@ struct Bytes {
       throw Failure{EINVAL, call, nullptr, "offset or length outside of the buffer"};
     }
     return data + offset;
+  }
+
+  // Returns the value at an index, of values without gaps; throws as `range` does.
+  template <typename Value>
+  Value at(size_t index, const char* call) const {
+    Value value;
+    memcpy(&value, range(index * sizeof value, sizeof value, call), sizeof value);
+    return value;
   }
 };
 

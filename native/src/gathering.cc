@@ -268,8 +268,8 @@ class ParcelGathering : public Aside {
     outEnds_.range(0, sections * kNumber, "readParcelAside");
     size_t from = 0;
     for (size_t section = 0; section < sections; ++section) {
-      const size_t to = numberAt(pathEnds_, section);
-      if (!isDone(from, to, numberAt(rowEnds_, section))) break;
+      const size_t to = pathEnds_.at<uint32_t>(section, "readParcelAside");
+      if (!isDone(from, to, rowEnds_.at<uint32_t>(section, "readParcelAside"))) break;
       const auto end = static_cast<uint32_t>(cursor_.outOffset);
       memcpy(outEnds_.data + section * kNumber, &end, kNumber);
       cursor_.section += 1;
@@ -278,17 +278,6 @@ class ParcelGathering : public Aside {
     const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - start;
     cursor_.busyMs = spent.count();
     memcpy(numbers_.data, &cursor_, sizeof cursor_);
-  }
-
-  napi_value result(napi_env env) override {
-    napi_value nothing = nullptr;
-    return napi_get_undefined(env, &nothing) == napi_ok ? nothing : nullptr;
-  }
-
-  static uint32_t numberAt(const Bytes& numbers, size_t index) {
-    uint32_t number;
-    memcpy(&number, numbers.range(index * kNumber, kNumber, "readParcelAside"), kNumber);
-    return number;
   }
 
   // Reads the files of one directory. False if its path cannot be opened, or an entry needs a decision.

@@ -46,13 +46,6 @@ struct Cursor {
   double needsDecision; // 1 if the next file needs a decision, 0 if it needs another record or does not exist
 };
 
-template <typename Value>
-Value load(const Bytes& bytes, size_t index, const char* call) {
-  Value value;
-  memcpy(&value, bytes.range(index * sizeof value, sizeof value, call), sizeof value);
-  return value;
-}
-
 // The directories of the job, opened when their first file is written. They stay open after a call.
 class Directories {
  public:
@@ -60,10 +53,10 @@ class Directories {
       : call_(call.name()), root_(call.fd(0)), paths_(call.text(1)), ends_(call.bytes(2)), fds_(call.bytes(3)) {}
 
   int at(size_t index) const {
-    const auto known = load<int32_t>(fds_, index, call_);
+    const auto known = fds_.at<int32_t>(index, call_);
     if (known >= 0) return known;
-    const size_t from = index == 0 ? 0 : load<uint32_t>(ends_, index - 1, call_);
-    const size_t to = load<uint32_t>(ends_, index, call_);
+    const size_t from = index == 0 ? 0 : ends_.at<uint32_t>(index - 1, call_);
+    const size_t to = ends_.at<uint32_t>(index, call_);
     if (to < from) throw Failure{EINVAL, call_, nullptr, "paths out of order"};
     const auto* path = reinterpret_cast<const char*>(paths_.range(from, to - from, call_));
     const int32_t opened = openDirectoryBeneath(root_, std::string(path, to - from), call_).release();
@@ -109,7 +102,7 @@ class Restoring {
     const auto end = static_cast<double>(places_.size / sizeof(Place));
     while (cursor->file < end) {
       try {
-        const Place place = load<Place>(places_, static_cast<size_t>(cursor->file), call_);
+        const Place place = places_.at<Place>(static_cast<size_t>(cursor->file), call_);
         if (place.how == 0 && place.record != kNoRecord && place.record != record) return place.record;
         if ((place.how == 0 || place.how == kCopied) && restored(place, decoded, cursor)) continue;
       } catch (const Failure&) {
@@ -247,16 +240,11 @@ class StoredRestoring : public Aside {
     memcpy(numbers_, &cursor_, sizeof cursor_);
   }
 
-  napi_value result(napi_env env) override {
-    napi_value nothing = nullptr;
-    return napi_get_undefined(env, &nothing) == napi_ok ? nothing : nullptr;
-  }
-
   // Decodes a record into the memory of this job. False if that fails: the caller then reads the record by itself, and
   // reports the error.
   bool decode(uint32_t record, Bytes* decoded) {
     try {
-      const BodyPlace place = load<BodyPlace>(bodies_, record, "restoreStoredAside");
+      const BodyPlace place = bodies_.at<BodyPlace>(record, "restoreStoredAside");
       const bool isFetched = place.fd == kFetched;
       const bool isSound = (place.fd >= 0 || isFetched) && place.position >= 0 && place.position < kMostPosition &&
                            place.bytes >= 0 && place.bytes <= kMostStoredBytes && place.decodedBytes <= kMostDecodedBytes &&

@@ -49,3 +49,10 @@ export function contentDigest<D extends Uint8Array>(
   if (keys !== undefined) calls.keyDigests(keys.digests, hash, offset, 1);
   return hash;
 }
+
+const NO_KEY = new Uint8Array(0);
+
+/** Returns the key of digests as the addon takes it: no bytes without keys. */
+export function digestKeyOf(keys: ContentKeys | undefined): Uint8Array {
+  return keys?.digests ?? NO_KEY;
+}

@@ -1,3 +1,16 @@
+/** The parameters that both calls share. */
+type GatherParts = readonly [
+  rows: Uint8Array,
+  contents: Uint8Array,
+  digests: Uint8Array,
+  out: Uint8Array,
+  places: Uint8Array,
+  recent: Uint8Array,
+  key: Uint8Array,
+  rawEndings: Uint8Array,
+  cursor: Uint8Array,
+];
+
 /** The calls of the native addon that read many files for a backup. */
 export interface GatheringCalls {
   /**
@@ -16,18 +29,7 @@ export interface GatheringCalls {
    * its row, changed while it was read, has holes, may have attributes, or does not fit; or an error occurred. The call
    * throws only if an argument is malformed.
    */
-  readFiles(
-    dirFd: number,
-    rows: Uint8Array,
-    contents: Uint8Array,
-    digests: Uint8Array,
-    out: Uint8Array,
-    places: Uint8Array,
-    recent: Uint8Array,
-    key: Uint8Array,
-    rawEndings: Uint8Array,
-    cursor: Uint8Array,
-  ): void;
+  readFiles(dirFd: number, ...parts: GatherParts): void;
 
   /**
    * Reads the files of a parcel as `readFiles` does, on a thread of libuv's pool. The n-th directory has a range of
@@ -36,19 +38,13 @@ export interface GatheringCalls {
    * that is done. The buffers must not be used, transferred or released before the promise is settled.
    */
   readParcelAside(
-    paths: Uint8Array,
-    rows: Uint8Array,
-    contents: Uint8Array,
-    digests: Uint8Array,
-    out: Uint8Array,
-    places: Uint8Array,
-    recent: Uint8Array,
-    key: Uint8Array,
-    rawEndings: Uint8Array,
-    cursor: Uint8Array,
-    pathEnds: Uint8Array,
-    rowEnds: Uint8Array,
-    outEnds: Uint8Array,
+    ...partsAndEnds: readonly [
+      paths: Uint8Array,
+      ...parts: GatherParts,
+      pathEnds: Uint8Array,
+      rowEnds: Uint8Array,
+      outEnds: Uint8Array,
+    ]
   ): Promise<void>;
 }
 

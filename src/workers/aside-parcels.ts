@@ -1,14 +1,10 @@
 /**
- * Runs the jobs of a backup's parcels on threads of libuv's pool: one call of the addon reads and hashes the files, one
- * makes the records. These threads share the memory of the process, whereas a worker thread has its own heap and compiled
- * code. The part of a parcel from an entry on that needs a decision, and all other jobs, are left to another runner.
+ * Runs the jobs of a backup's parcels aside: one call of the addon reads and hashes the files, one makes the records. The
+ * part of a parcel from an entry on that needs a decision is left to another runner.
  */
-import type { MessagePort } from 'node:worker_threads';
-import type { LoadedSignature } from '../delta/index.js';
-import { asTardisError, TardisError } from '../errors/index.js';
 import { releaseBuffers } from '../model/index.js';
-import { areOwn, type SealingCalls, type System } from '../system/index.js';
-import { Credit } from '../transport/index.js';
+import { areOwn, type System } from '../system/index.js';
+import { AsideJobs, type Transfer } from './aside-jobs.js';
 import { BUILT_BY, buildRecords, canBuild } from './aside-records.js';
 import type {
   CompressInput,
@@ -18,9 +14,6 @@ import type {
   JobInput,
   JobName,
   JobRunner,
-  RangeInput,
-  RangeOutput,
-  RecentDigests,
   TimedOutput,
 } from './jobs.js';
 import { joined, restOf } from './parcel-parts.js';
@@ -42,79 +35,26 @@ const READ_BY = [
  */
 const MOST_LEFT = 64;
 
-type Transfer = readonly (ArrayBuffer | MessagePort)[];
-
-export class AsideParcels implements JobRunner {
-  private readonly turns: Credit;
-  private readonly running = new Set<Promise<unknown>>();
+export class AsideParcels extends AsideJobs {
+  protected readonly doing = 'a parcel';
+  protected readonly whole = 'the backup';
   private readonly isOwn: boolean;
   /** Memory of parcels whose contents did not leave their job. Each turn has at most one. */
   private readonly scratch: ParcelMemory[] = [];
   /** Number of parcels to be left to the other runner before the next call. */
   private left = 0;
   private nextLeft = 1;
-  private readonly system: System;
-  private readonly others: JobRunner;
 
-  /** Runs `threads` jobs at once. `others` runs everything else, and is closed with this runner. */
   constructor(system: System, threads: number, others: JobRunner) {
-    this.system = system;
-    this.others = others;
-    this.turns = new Credit(threads);
+    super(system, threads, others);
     this.isOwn = areOwn(system.native, [...READ_BY, ...BUILT_BY, 'readParcelAside', 'buildAside']);
   }
 
-  async run<N extends JobName>(
-    name: N,
-    input: JobInput<N>,
-    transfer: Transfer = [],
-  ): Promise<TimedOutput<N>> {
-    const work = this.workOf(name, input, transfer);
-    if (work === undefined) return this.others.run(name, input, transfer);
-    const done = this.inTurn(work);
-    this.running.add(done);
-    try {
-      return (await done) as TimedOutput<N>;
-    } catch (error) {
-      throw asTardisError(error, 'a parcel');
-    } finally {
-      this.running.delete(done);
-    }
+  protected override release(): void {
+    for (const memory of this.scratch.splice(0)) memory.release();
   }
 
-  runRange(
-    input: RangeInput,
-    windowChunks: number,
-    onChunk: (chunk: Uint8Array) => Promise<void>,
-  ): Promise<RangeOutput> {
-    return this.others.runRange(input, windowChunks, onChunk);
-  }
-
-  loadSignature(basisBytes: number, signedBytes?: number): LoadedSignature {
-    return this.others.loadSignature(basisBytes, signedBytes);
-  }
-
-  get native(): SealingCalls {
-    return this.others.native;
-  }
-
-  get recent(): RecentDigests {
-    return this.others.recent;
-  }
-
-  /** Ends once the jobs that run have ended; those that wait are rejected. */
-  async close(): Promise<void> {
-    this.turns.fail(new TardisError('INTERRUPTED', 'the backup ends'));
-    await Promise.allSettled(this.running);
-    await this.others.close();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  /** Returns the work of a job; undefined if the job is left to the other runner. */
-  private workOf<N extends JobName>(
+  protected workOf<N extends JobName>(
     name: N,
     input: JobInput<N>,
     transfer: Transfer,
@@ -137,15 +77,6 @@ export class AsideParcels implements JobRunner {
     if (this.left === 0) return false;
     this.left -= 1;
     return true;
-  }
-
-  private async inTurn<T>(work: () => Promise<T>): Promise<T> {
-    await this.turns.take(1);
-    try {
-      return await work();
-    } finally {
-      this.turns.give(1);
-    }
   }
 
   private async hashed(input: HashInput, transfer: Transfer): Promise<TimedOutput<'hash'>> {

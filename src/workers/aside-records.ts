@@ -17,8 +17,8 @@ import {
   WANTED_RECORD_BYTES,
   WantedRecord,
 } from '../system/index.js';
+import { bytesOf } from './block-builder.js';
 import type { ContentBlock, FrameOptions } from './jobs.js';
-import { bytesOf } from './many-files.js';
 import { type PlannedRecord, planRecords } from './record-plan.js';
 
 /** The calls that `buildAside` stands for. */

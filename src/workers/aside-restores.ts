@@ -1,25 +1,16 @@
 /**
- * Runs restore jobs on threads of libuv's pool: each by one call of the addon, which reads and decodes the records and
- * writes the files. These threads share the memory of the process, whereas a worker thread has its own heap and compiled
- * code. Files that need a decision, and all other jobs, are left to another runner.
+ * Runs restore jobs aside: each by one call of the addon, which reads and decodes the records and writes the files. Files
+ * that need a decision are left to another runner.
  */
-import type { MessagePort } from 'node:worker_threads';
-import type { LoadedSignature } from '../delta/index.js';
-import { asTardisError, TardisError } from '../errors/index.js';
-import { areOwn, RestoreCursor, type SealingCalls, type System } from '../system/index.js';
-import { Credit } from '../transport/index.js';
-import type {
-  JobInput,
-  JobName,
-  JobRunner,
-  RangeInput,
-  RangeOutput,
-  RecentDigests,
-  TimedOutput,
-} from './jobs.js';
+import { TardisError } from '../errors/index.js';
+import { digestKeyOf } from '../model/index.js';
+import { areOwn, RestoreCursor, type System } from '../system/index.js';
+import { AsideJobs } from './aside-jobs.js';
+import type { JobInput, JobName, JobRunner, TimedOutput } from './jobs.js';
 import { AsidePlan, type Part } from './aside-plan.js';
 import { KeptFiles } from './kept-files.js';
-import { bytesOf, REPLACED } from './many-files.js';
+import { bytesOf } from './block-builder.js';
+import { REPLACED } from './many-files.js';
 import {
   PLACE_NUMBERS,
   type RestoreInput,
@@ -30,81 +21,30 @@ import { StoredBodies } from './stored-bodies.js';
 
 const NOTHING: Uint8Array = new Uint8Array(0);
 
-export class AsideRestores implements JobRunner {
-  private readonly turns: Credit;
+export class AsideRestores extends AsideJobs {
+  protected readonly doing = 'restoring';
+  protected readonly whole = 'the restore';
   private readonly opened: KeptFiles;
-  private readonly running = new Set<Promise<unknown>>();
   private readonly isOwn: boolean;
-  private readonly system: System;
-  private readonly others: JobRunner;
 
-  /** Runs `threads` restore jobs at once. `others` runs everything else, and is closed with this runner. */
   constructor(system: System, threads: number, others: JobRunner) {
-    this.system = system;
-    this.others = others;
-    this.turns = new Credit(threads);
+    super(system, threads, others);
     this.opened = new KeptFiles(system);
     this.isOwn = areOwn(system.native, [...REPLACED, 'restoreFiles', 'restoreStoredAside']);
   }
 
-  async run<N extends JobName>(
+  protected override release(): void {
+    this.opened.forget();
+  }
+
+  protected workOf<N extends JobName>(
     name: N,
     input: JobInput<N>,
-    transfer: readonly (ArrayBuffer | MessagePort)[] = [],
-  ): Promise<TimedOutput<N>> {
-    if (name !== 'restore' || !this.isOwn) return this.others.run(name, input, transfer);
-    const plan = new AsidePlan(input as RestoreInput);
-    if (!plan.isFit) return this.others.run(name, input, transfer);
-    const done = this.inTurn(() => this.restored(input as RestoreInput, plan));
-    this.running.add(done);
-    try {
-      return (await done) as TimedOutput<N>;
-    } catch (error) {
-      throw asTardisError(error, 'restoring');
-    } finally {
-      this.running.delete(done);
-    }
-  }
-
-  runRange(
-    input: RangeInput,
-    windowChunks: number,
-    onChunk: (chunk: Uint8Array) => Promise<void>,
-  ): Promise<RangeOutput> {
-    return this.others.runRange(input, windowChunks, onChunk);
-  }
-
-  loadSignature(basisBytes: number, signedBytes?: number): LoadedSignature {
-    return this.others.loadSignature(basisBytes, signedBytes);
-  }
-
-  get native(): SealingCalls {
-    return this.others.native;
-  }
-
-  get recent(): RecentDigests {
-    return this.others.recent;
-  }
-
-  /** Ends once the jobs that run have ended; those that wait are rejected. */
-  async close(): Promise<void> {
-    this.turns.fail(new TardisError('INTERRUPTED', 'the restore ends'));
-    await Promise.allSettled(this.running);
-    this.opened.forget();
-    await this.others.close();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  private async inTurn<T>(work: () => Promise<T>): Promise<T> {
-    await this.turns.take(1);
-    try {
-      return await work();
-    } finally {
-      this.turns.give(1);
-    }
+  ): (() => Promise<TimedOutput<JobName>>) | undefined {
+    if (name !== 'restore' || !this.isOwn) return undefined;
+    const job = input as RestoreInput;
+    const plan = new AsidePlan(job);
+    return plan.isFit ? () => this.restored(job, plan) : undefined;
   }
 
   private async restored(input: RestoreInput, plan: AsidePlan): Promise<TimedOutput<'restore'>> {
@@ -149,7 +89,7 @@ export class AsideRestores implements JobRunner {
         bytesOf(input.places),
         bodies.places,
         bodies.also,
-        keys?.digests ?? NOTHING,
+        digestKeyOf(keys),
         input.ownerOptions,
         bytesOf(cursor),
         input.copiedNames,

@@ -19,3 +19,8 @@ export function runOf(bytes: Uint8Array, ends: Uint32Array, index: number): Buff
   const start = index === 0 ? 0 : ends[index - 1]!;
   return Buffer.from(bytes.buffer, bytes.byteOffset + start, ends[index]! - start);
 }
+
+/** Returns the bytes of an array of numbers, not copied. */
+export function bytesOf(numbers: Uint32Array | Int32Array | Float64Array): Uint8Array {
+  return new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
+}

@@ -4,6 +4,13 @@
 
 /** Bytes of a place: four numbers of 32 bits, and a byte. */
 const PLACE_BYTES = 17;
+/** Minimum size of a row with a name. */
+const LEAST_ROW_BYTES = 73;
+
+/** Returns the number of files that some bytes of rows may have. */
+export function mostFilesIn(rowBytes: number): number {
+  return Math.ceil(rowBytes / LEAST_ROW_BYTES);
+}
 
 export class ContentPlaces {
   readonly bytes: Uint8Array;

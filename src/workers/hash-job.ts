@@ -21,7 +21,7 @@ import {
 import type { System } from '../system/index.js';
 import { memoryOf, memoryOfContents, runOf } from './block-builder.js';
 import { Ciphers, compressContents } from './compress-job.js';
-import { ContentPlaces } from './content-places.js';
+import { ContentPlaces, mostFilesIn } from './content-places.js';
 import type {
   ContentBlock,
   Failure,
@@ -36,11 +36,9 @@ import { ManyReads } from './many-reads.js';
 import { OwnerNames } from './owner-names.js';
 import { isStoredRaw, kindOfName, type RawRules } from './raw-types.js';
 import { mayHaveMore, readAttributesOf } from './read-attributes.js';
-import { nowNs, racyFromNs } from './inspect.js';
+import { markUnsettled, nowNs, racyFromNs } from './inspect.js';
 
 const MAX_TRIES = 3;
-/** Minimum size of a row with a name. */
-export const LEAST_ROW_BYTES = 73;
 /** Maximum number of bytes of the attributes of all entries of a parcel. */
 const MAX_PARCEL_ATTRIBUTE_BYTES = 64 << 20;
 
@@ -104,7 +102,7 @@ class HashParcel {
     this.owners = new OwnerNames(system);
     this.rows = new RowReader(input.parcel.rows);
     const rowBytes = this.rows.rows.length;
-    const mostFiles = Math.ceil(rowBytes / LEAST_ROW_BYTES);
+    const mostFiles = mostFilesIn(rowBytes);
     this.out = new BytesBuilder(rowBytes + mostFiles * DIGEST_BYTES);
     this.contents = contentBuffer(input.parcel.contentBytes, this.frames === undefined);
     this.digests = Buffer.allocUnsafeSlow(mostFiles * DIGEST_BYTES);
@@ -153,7 +151,7 @@ class HashParcel {
     if (rows.type(at) !== EntryType.file || rows.sizeBytes(at) === 0) return at;
     const startNs = nowNs(system);
     const firstContent = places.count;
-    const room = out.reserve(end - at + Math.ceil((end - at) / LEAST_ROW_BYTES) * DIGEST_BYTES);
+    const room = out.reserve(end - at + mostFilesIn(end - at) * DIGEST_BYTES);
     const { buffer, at: outOffset } = room;
     const to = { out: buffer, outOffset };
     const next = reads.read(directory, { from: at, end }, to, this.contentAt);
@@ -161,7 +159,7 @@ class HashParcel {
     out.commit(reads.outOffset - outOffset);
     const racyNs = racyFromNs(system, startNs);
     if (reads.mayHaveChangedSince(racyNs))
-      markUnsettled(buffer, outOffset, reads.outOffset, racyNs);
+      markUnsettled(buffer.subarray(outOffset, reads.outOffset), racyNs);
     this.contentAt = reads.contentOffset;
     this.files += reads.files;
     this.repeats += reads.repeats;
@@ -388,13 +386,5 @@ class HashParcel {
       contents: undefined,
     };
     return { output, transfer: [...transfer, ...memoryOf(records)] };
-  }
-}
-
-/** Flags the rows of files that changed at `racyNs` or later, so that the next backup reads them again. */
-function markUnsettled(bytes: Buffer, from: number, end: number, racyNs: bigint): void {
-  const rows = new RowReader(bytes);
-  for (let at = from; at < end; at += rows.rowBytes(at)) {
-    if (rows.ctimeNs(at) >= racyNs) rows.setFlags(at, rows.flags(at) | RowFlag.unsettled);
   }
 }

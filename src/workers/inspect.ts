@@ -2,7 +2,7 @@
  * Inspects the rows of a listing: counts them, finds directories, and marks entries that may change again unnoticed.
  */
 import { systemCode } from '../errors/index.js';
-import { EntryType, joinPath, RowFlag, type RowReader, type SlotNumber } from '../model/index.js';
+import { EntryType, joinPath, RowFlag, RowReader, type SlotNumber } from '../model/index.js';
 import { type System, wallMs } from '../system/index.js';
 import type { Failure } from './jobs.js';
 import type { OwnerNames } from './owner-names.js';
@@ -63,6 +63,16 @@ export function nowNs(system: System): bigint {
 export function racyFromNs(system: System, startNs: bigint): bigint {
   const endNs = nowNs(system);
   return (endNs < startNs ? endNs : startNs) - RACY_WINDOW_NS;
+}
+
+/** Flags the files that changed at `racyNs` or later, so that the next backup reads them again. */
+export function markUnsettled(bytes: Buffer, racyNs: bigint): void {
+  const rows = new RowReader(bytes);
+  for (let at = 0; at < bytes.length; at += rows.rowBytes(at)) {
+    const hasContent = rows.type(at) === EntryType.file && rows.sizeBytes(at) > 0;
+    if (!hasContent || rows.ctimeNs(at) < racyNs) continue;
+    rows.setFlags(at, rows.flags(at) | RowFlag.unsettled);
+  }
 }
 
 /** Returns the failures of unreadable rows. */

@@ -1,5 +1,7 @@
 /** Writes many files of a restore job by one call of the addon, until a file needs a decision. */
+import { digestKeyOf } from '../model/index.js';
 import { areOwn, type NativeCalls, RestoreCursor, type System } from '../system/index.js';
+import { bytesOf } from './block-builder.js';
 import { NO_RECORD, PLACE_NUMBERS, type RestoreInput } from './restore-types.js';
 
 /**
@@ -7,8 +9,6 @@ import { NO_RECORD, PLACE_NUMBERS, type RestoreInput } from './restore-types.js'
  * `restoreFiles` is not used.
  */
 export const REPLACED = ['openBeneath', 'sha256', 'keyDigests', 'writeFileAt', 'unlinkAt'] as const;
-
-const NO_KEY: Uint8Array = new Uint8Array(0);
 
 /** The end of a call: the next file, and whether it needs a decision. */
 export interface NextFile {
@@ -72,7 +72,7 @@ export class ManyFiles {
       bytesOf(input.places),
       decoded,
       record,
-      input.keys?.digests ?? NO_KEY,
+      digestKeyOf(input.keys),
       input.ownerOptions,
       this.cursorBytes,
       input.copiedNames,
@@ -84,9 +84,4 @@ export class ManyFiles {
       needsDecision: cursor[RestoreCursor.needsDecision] === 1,
     };
   }
-}
-
-/** Returns the bytes of an array of numbers, not copied. */
-export function bytesOf(numbers: Uint32Array | Int32Array | Float64Array): Uint8Array {
-  return new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
 }

@@ -1,5 +1,5 @@
 /** Reads many files of a parcel by one call of the addon, until a file needs a decision. */
-import type { ContentKeys } from '../model/index.js';
+import { type ContentKeys, digestKeyOf } from '../model/index.js';
 import { areOwn, GatherCursor, type NativeCalls, type System } from '../system/index.js';
 import type { ContentPlaces } from './content-places.js';
 import type { RecentDigests } from './jobs.js';
@@ -8,7 +8,6 @@ import { rawEndings, type RawRules } from './raw-types.js';
 /** The calls for single files that `readFiles` stands for. */
 const REPLACED = ['readFileAt', 'keyDigests'] as const;
 
-const NO_KEY = new Uint8Array(0);
 /** Maximum number of files that are read alone after a call that could read none. */
 const MOST_ALONE = 64;
 
@@ -112,7 +111,7 @@ export class ManyReads {
       out,
       places.bytes,
       this.recent,
-      keys?.digests ?? NO_KEY,
+      digestKeyOf(keys),
       this.endings,
       this.cursorBytes,
     );

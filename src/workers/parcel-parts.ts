@@ -1,5 +1,5 @@
 /** Splits a parcel in two parts, and joins what two jobs made of them. */
-import { DIGEST_BYTES, EntryType, releaseAll, RowReader } from '../model/index.js';
+import { DIGEST_BYTES, EntryType, forEachRow, releaseAll, RowReader } from '../model/index.js';
 import type { ContentBlock, HashInput, HashOutput, ParcelInput } from './jobs.js';
 import type { ParcelPlace } from './parcel-reading.js';
 
@@ -22,9 +22,9 @@ export function restOf(input: HashInput, { section, at }: ParcelPlace): HashInpu
 function contentBytesOf(bytes: Uint8Array): number {
   const rows = new RowReader(bytes);
   let sum = 0;
-  for (let at = 0; at < bytes.length; at += rows.rowBytes(at)) {
+  forEachRow(rows, (at) => {
     if (rows.type(at) === EntryType.file) sum += rows.sizeBytes(at);
-  }
+  });
   return sum;
 }
 

@@ -2,23 +2,13 @@
  * Reads the files of a parcel by one call of the addon, on a thread of libuv's pool. The call ends before the first
  * entry that needs a decision.
  */
-import {
-  BytesBuilder,
-  DIGEST_BYTES,
-  EntryType,
-  releaseAll,
-  RowFlag,
-  RowReader,
-} from '../model/index.js';
+import { DIGEST_BYTES, digestKeyOf, releaseAll } from '../model/index.js';
 import { GatherCursor, type System } from '../system/index.js';
-import { ContentPlaces } from './content-places.js';
-import { LEAST_ROW_BYTES } from './hash-job.js';
-import { nowNs, racyFromNs } from './inspect.js';
+import { bytesOf } from './block-builder.js';
+import { ContentPlaces, mostFilesIn } from './content-places.js';
+import { markUnsettled, nowNs, racyFromNs } from './inspect.js';
 import type { ContentBlock, HashInput, HashOutput, ParcelInput, RecentDigests } from './jobs.js';
-import { bytesOf } from './many-files.js';
 import { rawEndings } from './raw-types.js';
-
-const NO_KEY = new Uint8Array(0);
 
 /** A place in a parcel: a directory, and the offset of a row. */
 export interface ParcelPlace {
@@ -35,7 +25,7 @@ export class ParcelMemory {
   private readonly rowBytes: number;
 
   private constructor({ contentBytes, rows }: ParcelInput) {
-    const mostFiles = Math.ceil(rows.length / LEAST_ROW_BYTES);
+    const mostFiles = mostFilesIn(rows.length);
     this.rowBytes = rows.length;
     this.contents = Buffer.allocUnsafeSlow(contentBytes);
     this.out = Buffer.allocUnsafeSlow(rows.length + mostFiles * DIGEST_BYTES);
@@ -92,7 +82,7 @@ export class ParcelReading {
       out,
       places.bytes,
       recent.table,
-      keys?.digests ?? NO_KEY,
+      digestKeyOf(keys),
       rawEndings(rawRules),
       bytesOf(cursor),
       bytesOf(parcel.pathEnds),
@@ -139,11 +129,9 @@ export class ParcelReading {
     const done = next?.section ?? this.outEnds.length;
     const ends = [...this.outEnds.subarray(0, done)];
     if (outBytes > (ends.at(-1) ?? 0)) ends.push(outBytes);
-    const rows = new BytesBuilder(outBytes);
-    rows.append(this.memory.out.subarray(0, outBytes));
     return {
       slots: this.input.parcel.slots.slice(0, ends.length),
-      rows: rows.take(),
+      rows: Uint8Array.prototype.slice.call(this.memory.out, 0, outBytes),
       rowEnds: Uint32Array.from(ends),
       failures: [],
       owners: [],
@@ -162,15 +150,5 @@ export class ParcelReading {
 
   private get lastChange(): number {
     return this.cursor[GatherCursor.lastChange]!;
-  }
-}
-
-/** Flags the files that changed at `racyNs` or later, so that the next backup reads them again. */
-function markUnsettled(bytes: Buffer, racyNs: bigint): void {
-  const rows = new RowReader(bytes);
-  for (let at = 0; at < bytes.length; at += rows.rowBytes(at)) {
-    const hasContent = rows.type(at) === EntryType.file && rows.sizeBytes(at) > 0;
-    if (!hasContent || rows.ctimeNs(at) < racyNs) continue;
-    rows.setFlags(at, rows.flags(at) | RowFlag.unsettled);
   }
 }

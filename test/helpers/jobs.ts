@@ -5,14 +5,24 @@ import { type Entry, forEachRow, RowReader } from '../../src/model/index.js';
 import { type Clock, type NativeCalls, nodeSystem, type System } from '../../src/system/index.js';
 import {
   type DirectoryBlock,
+  type FrameOptions,
   packBlock,
   type ParcelInput,
   runOf,
   type WalkOutput,
 } from '../../src/workers/index.js';
+import { Codec } from '../../src/store/index.js';
 import { entriesOf } from './rows.js';
 
 const system = nodeSystem();
+
+/** Frames so small that a few files fill several. */
+export const FRAMES: FrameOptions = {
+  compression: { codec: Codec.zstd, level: 1 },
+  smallBytes: 1000,
+  smallRawBytes: 1000,
+  frameBytes: 4000,
+};
 
 /** A clock so far ahead that no new file counts as recently changed. */
 export const LATER: Clock = {

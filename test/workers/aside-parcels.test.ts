@@ -18,14 +18,13 @@ import {
 import { type Clock, nodeSystem, type System } from '../../src/system/index.js';
 import {
   AsideParcels,
-  type FrameOptions,
   type HashInput,
   type HashOutput,
   InlineJobs,
   type JobRunner,
   type ParcelInput,
 } from '../../src/workers/index.js';
-import { foldersOf, LATER, parcelOf } from '../helpers/jobs.js';
+import { FRAMES, foldersOf, LATER, parcelOf } from '../helpers/jobs.js';
 import { chooser, randomTree } from '../helpers/random-tree.js';
 import { scratch } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
@@ -34,12 +33,6 @@ import { dir, file, makeTree, noise, symlink, text } from '../helpers/tree.js';
 const STARTED_MS = Date.now();
 /** A clock at which all files of these tests count as recently changed. */
 const NOW: Clock = { nowMs: () => STARTED_MS, monotonicMs: () => performance.now() };
-const FRAMES: FrameOptions = {
-  compression: { codec: Codec.zstd, level: 1 },
-  smallBytes: 1000,
-  smallRawBytes: 1000,
-  frameBytes: 4000,
-};
 const keysOf = (scheme: ContentKeys['scheme']): ContentKeys => ({
   scheme,
   epoch: 1,

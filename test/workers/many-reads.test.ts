@@ -5,17 +5,15 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { RowFlag, RowReader, Scheme } from '../../src/model/index.js';
-import { Codec } from '../../src/store/index.js';
 import { type Clock, nodeSystem } from '../../src/system/index.js';
 import { GatherCursor } from '../../src/system/native-gathering.js';
 import {
-  type FrameOptions,
   type HashInput,
   type HashOutput,
   InlineJobs,
   type ParcelInput,
 } from '../../src/workers/index.js';
-import { foldersOf, parcelOf, systemWith } from '../helpers/jobs.js';
+import { FRAMES, foldersOf, parcelOf, systemWith } from '../helpers/jobs.js';
 import { chooser, randomTree } from '../helpers/random-tree.js';
 import { entriesOf } from '../helpers/rows.js';
 import { scratch } from '../helpers/scratch.js';
@@ -26,12 +24,6 @@ const { native } = nodeSystem();
 /** A clock at which all files of these tests count as recently changed. */
 const STARTED_MS = Date.now();
 const NOW: Clock = { nowMs: () => STARTED_MS, monotonicMs: () => performance.now() };
-const FRAMES: FrameOptions = {
-  compression: { codec: Codec.zstd, level: 1 },
-  smallBytes: 1000,
-  smallRawBytes: 1000,
-  frameBytes: 4000,
-};
 const KEYS = {
   scheme: Scheme.aes,
   epoch: 1,

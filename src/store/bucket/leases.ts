@@ -11,7 +11,7 @@ import type { BucketAccess } from './bucket-access.js';
 import { LEASES_PREFIX, leaseObject, nodeOf } from '../layout/bucket-names.js';
 import { sharedStore } from './shared-stores.js';
 
-/** Age from which on the lease of a server no longer counts: many stores date to the second, so a greater age would be a second more. */
+/** Age at which the lease of a server no longer counts. Many stores date to the second, so a greater age is a whole second more. */
 export const LEASE_MS = 15_000;
 /** Age after which a lease that was not renewed is removed. */
 const FORGOTTEN_MS = 3_600_000;

@@ -1,5 +1,5 @@
 /** The place of a store: a directory, or a prefix of a bucket. */
-import { configInvalid } from '../../config/index.js';
+import { configInvalid, isBucketText } from '../../config/index.js';
 import { displayText } from '../../model/index.js';
 import { byteText } from '../../system/index.js';
 import { MAX_KEY_BYTES } from './object-store.js';
@@ -15,8 +15,6 @@ export interface BucketPlace {
 }
 
 const SCHEME = 's3://';
-/** Matches the beginning of a bucket in capitals, too, since the schemes of URLs have no case. */
-const BUCKET_SCHEME = /^s3:\/\//i;
 /** Matches bucket names that AWS allows, and older names and those of other services. */
 const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$/;
 const PREFIX_PART = /^(?!\.{1,2}$)[A-Za-z0-9._=@,:~-]+$/;
@@ -29,7 +27,7 @@ const MAX_NAME_BYTES = 512;
  */
 export function parseStorePlace(given: Buffer, where: string): StorePlace {
   const text = byteText(given);
-  if (!BUCKET_SCHEME.test(text)) return { kind: 'directory', path: given };
+  if (!isBucketText(text)) return { kind: 'directory', path: given };
   const [bucket = '', ...parts] = text.slice(SCHEME.length).replace(/\/+$/, '').split('/');
   if (!BUCKET.test(bucket))
     throw wrong(where, text, 's3://BUCKET/PREFIX with the name of a bucket');
