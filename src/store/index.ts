@@ -11,8 +11,6 @@ export {
   catalogFileOf,
   checkStore,
   type ClientDirectory,
-  clientExists,
-  createClientDirectory,
   guardClient,
   isClientDirectory,
   listClients,
@@ -26,7 +24,9 @@ export {
   lockClient,
   tryLock,
 } from './client/client-lock.js';
-export { type ClientMedium, mediumOf, type SwitchState, withClient } from './client/medium.js';
+export type { ClientMedium, SwitchState } from './client/medium.js';
+export { clientExists, createClientDirectory } from './open/create-client.js';
+export { mediumOf, withClient } from './open/medium-of.js';
 export { type CommitObject, parseCommitObject } from './bucket/commit-object.js';
 export {
   CLIENTS_PREFIX,
@@ -48,7 +48,7 @@ export {
   followOf,
   shownStore,
   useBucket,
-} from './bucket/bucket-access.js';
+} from './client/bucket-access.js';
 export {
   accountFilesHere,
   type AccountFiles,
@@ -98,7 +98,7 @@ export {
   putToken,
   tokenHash,
   type TokenParts,
-} from './client/token-accounts.js';
+} from './accounts/token-accounts.js';
 export { readFormat, STORE_FORMAT, writeFormat } from './layout/format-file.js';
 export {
   addKeys,
@@ -148,7 +148,7 @@ export {
   requireAccount,
   requireNoAccounts,
   stateOfKeys,
-} from './client/sub-accounts.js';
+} from './accounts/sub-accounts.js';
 export {
   SNAPSHOT_PIECE_BYTES,
   type SnapshotFacts,

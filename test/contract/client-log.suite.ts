@@ -1,5 +1,5 @@
 /**
- * Tests of the records of a client and their writer (`mediumOf` in src/store/client/medium.ts, `RecordWriter` in
+ * Tests of the records of a client and their writer (`ClientMedium` in src/store/client/medium.ts, `RecordWriter` in
  * src/store/packs/record-writer.ts), for every medium.
  */
 import test, { type ExecutionContext } from 'ava';

@@ -11,8 +11,10 @@ export const PARTS: Readonly<Record<string, Readonly<Record<string, readonly str
     backends: ['layout'],
     packs: ['backends', 'layout'],
     parity: ['backends', 'layout', 'packs'],
+    client: ['backends', 'layout', 'packs'],
     bucket: ['backends', 'client', 'layout', 'packs', 'parity'],
-    client: ['backends', 'bucket', 'layout', 'packs'],
+    accounts: ['bucket', 'client', 'layout'],
+    open: ['bucket', 'client', 'layout'],
   },
   'src/server': {
     jobs: [],
@@ -25,9 +27,8 @@ export const PARTS: Readonly<Record<string, Readonly<Record<string, readonly str
   },
 };
 
-/** Parts that import each other: a client's directory may be in a bucket; threads open sessions, whose types they share. */
+/** Parts that import each other: threads open sessions, whose types they share. */
 export const CIRCLES: readonly (readonly string[])[] = [
-  ['src/store/bucket', 'src/store/client'],
   ['src/server/ingest', 'src/server/storage', 'src/server/monitor', 'src/server/queries'],
 ];
 

@@ -13,7 +13,7 @@ import { isClientName } from '../layout/client-name.js';
 import { readFormat } from '../layout/format-file.js';
 import { keysetAt } from '../client/key-files.js';
 import { KNOWN_ACCOUNTS_DIRECTORY } from '../layout/layout.js';
-import { type BucketAccess, bucketAt } from './bucket-access.js';
+import { type BucketAccess, bucketAt } from '../client/bucket-access.js';
 import { fetchClient } from './client-object.js';
 import { keepRecord, keptFile } from './kept-records.js';
 import { accountsPrefix, chainedObject } from '../layout/bucket-names.js';

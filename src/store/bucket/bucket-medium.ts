@@ -15,7 +15,7 @@ import { newestKeys } from '../client/key-files.js';
 import type { SwitchState, WriterStart } from '../client/medium.js';
 import { WRITER_ID_BYTES } from '../packs/heads.js';
 import type { RecordWriter } from '../packs/record-writer.js';
-import type { BucketAccess } from './bucket-access.js';
+import type { BucketAccess } from '../client/bucket-access.js';
 import { clientBytes, fetchClient } from './client-object.js';
 import { GenerationObjects, unfinishedRewrites } from './generation-objects.js';
 import { LogBackend } from './log-backend.js';

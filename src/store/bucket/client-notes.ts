@@ -1,6 +1,6 @@
 /** Small objects of a client. Only a session that has the client's claim (log-writer.ts) replaces them. */
 import type { System } from '../../system/index.js';
-import type { BucketAccess } from './bucket-access.js';
+import type { BucketAccess } from '../client/bucket-access.js';
 import { clientNote } from '../layout/bucket-names.js';
 import { sharedStore } from './shared-stores.js';
 

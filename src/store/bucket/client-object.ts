@@ -10,7 +10,7 @@ import type { ClientDirectory } from '../client/client-directory.js';
 import { keyNumberIn, lostKeys, newestKeys, removeOlderKeys } from '../client/key-files.js';
 import type { ObjectStore } from '../objects/index.js';
 import { FORMAT_FILE, KEYS_DIRECTORY, keyFileName, keyFileNumber } from '../layout/layout.js';
-import type { BucketAccess } from './bucket-access.js';
+import type { BucketAccess } from '../client/bucket-access.js';
 import { type ClientFiles, isKeyFile, objectOfFiles, readClientFiles } from './client-files.js';
 import { requireNoRemains } from './client-remains.js';
 import { isFollowedBy, nextNoted, noteNext } from './generation-notes.js';

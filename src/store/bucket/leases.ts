@@ -7,7 +7,7 @@ import { asTardisError } from '../../errors/index.js';
 import { isHost, type System } from '../../system/index.js';
 import { isClientName } from '../layout/client-name.js';
 import type { ObjectStore } from '../objects/index.js';
-import type { BucketAccess } from './bucket-access.js';
+import type { BucketAccess } from '../client/bucket-access.js';
 import { LEASES_PREFIX, leaseObject, nodeOf } from '../layout/bucket-names.js';
 import { sharedStore } from './shared-stores.js';
 

@@ -1,7 +1,7 @@
 /** Small objects that belong to a whole store, and that its servers share. */
 import { systemCode } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
-import type { BucketAccess } from './bucket-access.js';
+import type { BucketAccess } from '../client/bucket-access.js';
 import { DECOY_OBJECT } from '../layout/bucket-names.js';
 import { sharedStore } from './shared-stores.js';
 

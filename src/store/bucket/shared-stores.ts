@@ -8,7 +8,7 @@ import {
   replaceFile,
   type System,
 } from '../../system/index.js';
-import type { BucketAccess } from './bucket-access.js';
+import type { BucketAccess } from '../client/bucket-access.js';
 
 /** A store, and the check that it may be written to. */
 export interface SharedStore {

@@ -6,7 +6,7 @@
  */
 import type { System } from '../../system/index.js';
 import type { ObjectStore } from '../objects/index.js';
-import type { BucketAccess } from './bucket-access.js';
+import type { BucketAccess } from '../client/bucket-access.js';
 import {
   clientPrefix,
   commitName,

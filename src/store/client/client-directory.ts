@@ -1,9 +1,10 @@
 /**
- * Creates, opens and lists client directories. A store is a directory with one directory for each client, which
- * contains the client's format file, lock, catalog, packs and large contents. Locking is in client-lock.ts.
+ * Opens, repairs and lists client directories. A store is a directory with one directory for each client, which
+ * contains the client's format file, lock, catalog, packs and large contents. Locking is in client-lock.ts, and
+ * creation in src/store/open/create-client.ts.
  */
 import path from 'node:path';
-import { asTardisError, during, systemCode, TardisError } from '../../errors/index.js';
+import { asTardisError, during, TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
 import {
   type Files,
@@ -14,10 +15,9 @@ import {
 } from '../../system/index.js';
 import { checkClientName, isClientName } from '../layout/client-name.js';
 import { DirectoryBackend } from '../backends/directory-backend.js';
-import { type NeededKeys, readFormat, STORE_FORMAT, writeFormat } from '../layout/format-file.js';
-import { addKeys, dropKeys, neededBy, newestKeys } from './key-files.js';
-import { type BucketAccess, bucketAt, shownStore, useBucket } from '../bucket/bucket-access.js';
-import { publishClient, requireNewIn } from '../bucket/client-object.js';
+import { readFormat, STORE_FORMAT, writeFormat } from '../layout/format-file.js';
+import { neededBy, newestKeys } from './key-files.js';
+import { type BucketAccess, bucketAt, shownStore, useBucket } from './bucket-access.js';
 import { CATALOG_FILE, FORMAT_FILE, INCOMING_DIRECTORY, PACKS_PREFIX } from '../layout/layout.js';
 import { clientOfPacks } from '../packs/pack-label.js';
 
@@ -33,20 +33,11 @@ export interface ClientDirectory {
   readonly generation?: string;
 }
 
-interface OpenOptions {
+export interface OpenOptions {
   readonly store: string;
   readonly client: string;
   /** File name of the catalog; `tardis.db` unless configured. */
   readonly catalogFile?: string;
-}
-
-interface CreateOptions extends OpenOptions {
-  /** Name of an empty file to create, so that a backup of the server's machine excludes the client's directory. */
-  readonly skipFile?: string;
-  /** The client's first key record. Without one, any user with access to the store can use the client. */
-  readonly keys?: Uint8Array;
-  /** Number of the key record; 1 unless the record is a copy of another client's. */
-  readonly keysNumber?: number;
 }
 
 /**
@@ -71,9 +62,7 @@ export function openClientDirectory(system: System, options: OpenOptions): Clien
   guardDirectory(directory, directory, usedFor(bucketAt(options.store)));
   const { format, generation } = readFormat(files, directory) ?? {};
   if (format === undefined) {
-    if (holdsPacks(files, directory)) {
-      throw new TardisError('FORMAT_DAMAGED', `${path.join(directory, FORMAT_FILE)} is missing`);
-    }
+    requireNoPacks(files, directory);
     throw new TardisError(
       'NO_SUCH_CLIENT',
       `the store ${shownStore(options.store)} has no client "${options.client}"`,
@@ -83,7 +72,7 @@ export function openClientDirectory(system: System, options: OpenOptions): Clien
     throw new TardisError('STORE_NEWER', `${directory} has format ${format}`, { format });
   }
   requirePacksFolder(files, directory);
-  return describe(options, directory, generation);
+  return describeClient(options, generation);
 }
 
 /** Returns the use of a client's directory; `bucket` is undefined for a store in a directory. */
@@ -123,11 +112,11 @@ export async function repairClientDirectory(
     const directory = path.join(options.store, options.client);
     const formatPath = path.join(directory, FORMAT_FILE);
     try {
-      const known = await knownPack(describe(options, directory));
+      const known = await knownPack(describeClient(options));
       const backend = new DirectoryBackend(directory, system.files);
       const clientId = await clientOfPacks(backend, known).finally(() => backend.close());
       if (system.files.status(formatPath) !== undefined) system.files.unlink(formatPath);
-      await makeFormat(system, directory, neededBy(newestKeys(system, directory)), clientId);
+      await makeFormat(system, directory, clientId);
     } catch (second) {
       throw asTardisError(second, `writing ${formatPath}`, 'writeStore');
     }
@@ -135,49 +124,10 @@ export async function repairClientDirectory(
   }
 }
 
-function holdsPacks(files: Files, directory: string): boolean {
-  return files.status(packsFolder(directory)) !== undefined;
-}
-
-/**
- * Creates a client, and the store if needed. The format file is written last: a directory without it is no client yet.
- * Throws CLIENT_NAME_INVALID for a bad name, CLIENT_EXISTS if the name is in use, and FORMAT_DAMAGED if the name is
- * that of a client that has lost its format file. Throws STORE_NOT_WRITABLE or DISK_FULL if a file cannot be written.
- */
-export async function createClientDirectory(
-  system: System,
-  options: CreateOptions,
-): Promise<ClientDirectory> {
-  const { files } = system;
-  checkClientName(options.client);
-  const directory = path.join(options.store, options.client);
-  guardDirectory(directory, directory, usedFor(bucketAt(options.store)));
-  try {
-    await makeIfMissing(files, options.store);
-    requireNoLink(files, directory);
-    const bucket = bucketAt(options.store);
-    if (bucket !== undefined) await requireNewIn(system, bucket, options.client);
-    await makeIfMissing(files, directory);
-    if (files.status(path.join(directory, FORMAT_FILE)) !== undefined) {
-      throw clientExists(options.client);
-    }
-    if (holdsPacks(files, directory)) {
-      throw new TardisError('FORMAT_DAMAGED', `${path.join(directory, FORMAT_FILE)} is missing`);
-    }
-    makeSkipFile(files, directory, options.skipFile);
-    await makeKeys(system, directory, options);
-    await makeFormat(system, directory, neededBy(newestKeys(system, directory)));
-    await files.syncDirectory(options.store);
-    if (bucket !== undefined && !(await publishClient(system, bucket, options.client)))
-      throw clientExists(options.client);
-  } catch (error) {
-    throw asTardisError(error, `making ${directory}`, 'writeStore');
-  }
-  return describe(options, directory);
-}
-
-export function clientExists(client: string): TardisError {
-  return new TardisError('CLIENT_EXISTS', `the client "${client}" exists already`);
+/** Throws FORMAT_DAMAGED if a directory without a format file has packs: then it is that of a client that lost the file. */
+export function requireNoPacks(files: Files, directory: string): void {
+  if (files.status(packsFolder(directory)) === undefined) return;
+  throw new TardisError('FORMAT_DAMAGED', `${path.join(directory, FORMAT_FILE)} is missing`);
 }
 
 /** True if a directory is a client's. */
@@ -224,11 +174,12 @@ export function checkStore({ files }: System, store: string, mayBeMissing: boole
   return true;
 }
 
-function describe(
+/** Returns the directory of a client, which need not exist. `generation` is that of its format file. */
+export function describeClient(
   { client, store, catalogFile = CATALOG_FILE }: OpenOptions,
-  directory: string,
   generation?: string,
 ): ClientDirectory {
+  const directory = path.join(store, client);
   const bucket = bucketAt(store);
   if (bucket === undefined || generation === undefined) {
     const catalogPath = path.join(directory, catalogFile);
@@ -263,50 +214,13 @@ export function reopenClient(system: System, directory: ClientDirectory): Client
   return openClientDirectory(system, { store, client, catalogFile });
 }
 
-/**
- * Creates a directory and its missing parents, each durable in its parent. Throws STORE_NOT_WRITABLE if a file has one
- * of their names.
- */
-async function makeIfMissing(files: Files, directory: string): Promise<void> {
-  const status = files.status(directory);
-  if (status?.isDirectory === true) return;
-  if (status !== undefined) {
-    throw new TardisError('STORE_NOT_WRITABLE', `${directory} is there, but is no directory`);
-  }
-  await makeIfMissing(files, path.dirname(directory));
-  try {
-    files.makeDirectory(directory);
-  } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw error; // another process created it first
-  }
-  await files.syncDirectory(path.dirname(directory));
-}
-
-function makeSkipFile(files: Files, directory: string, name: string | undefined): void {
-  if (name === undefined) return;
-  const file = path.join(directory, name);
-  if (files.status(file) === undefined) files.close(files.open(file, 'create'));
-}
-
-/**
- * Writes the first key record. This happens before the client exists, so a client never exists without its password.
- */
-async function makeKeys(
+/** Writes the format file of a client, for the keys in its directory, with a new id if none is given. */
+export async function makeFormat(
   system: System,
   directory: string,
-  { keys, keysNumber: number = 1 }: CreateOptions,
+  clientId: string = system.random.bytes(16).toString('hex'),
 ): Promise<void> {
-  dropKeys(system, directory); // left by an interrupted creation; they protect nothing
-  if (keys !== undefined) await addKeys(system, directory, { number, bytes: Buffer.from(keys) });
-}
-
-/** Writes the format file of a client, with a new id if none is given. */
-async function makeFormat(
-  system: System,
-  directory: string,
-  keys: NeededKeys,
-  clientId = system.random.bytes(16).toString('hex'),
-): Promise<void> {
+  const keys = neededBy(newestKeys(system, directory));
   await writeFormat(system.files, directory, { clientId, keys });
 }
 

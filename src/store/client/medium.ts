@@ -1,15 +1,11 @@
 /**
  * The medium of a client's store: the place of its records, and the way in which one process claims the client for
- * writing. Other code opens it with `mediumOf`, so that only this folder depends on the kind of medium. A
- * `ClientDirectory` is plain data, and each thread opens its own medium from it.
+ * writing. Other code opens it with `mediumOf` (src/store/open/medium-of.ts), and does not depend on the kind of medium.
  */
-import type { System } from '../../system/index.js';
 import type { PackNumber } from '../../model/index.js';
 import type { Backend, MendableBackend } from '../backends/backend.js';
 import type { ClientDirectory } from './client-directory.js';
 import type { ClientLock } from './client-lock.js';
-import { BucketMedium } from '../bucket/bucket-medium.js';
-import { DirectoryMedium } from './directory-medium.js';
 import type { RecordWriter } from '../packs/record-writer.js';
 import type { Stray } from './strays.js';
 
@@ -92,21 +88,4 @@ export interface ClientMedium {
   removeFormer(onRemoved: () => void): Promise<void>;
   /** True if former generations have objects that are not in their directories. */
   hasFormer(): Promise<boolean>;
-}
-
-export function mediumOf(system: System, directory: ClientDirectory): ClientMedium {
-  const { bucket } = directory;
-  return bucket === undefined
-    ? new DirectoryMedium(system, directory)
-    : new BucketMedium(system, directory, bucket);
-}
-
-/** Runs `work` while the client is claimed. Throws CLIENT_BUSY if the client is in use, and any error of `work`. */
-export async function withClient<T>(
-  system: System,
-  directory: ClientDirectory,
-  work: () => Promise<T>,
-): Promise<T> {
-  using _lock = await mediumOf(system, directory).claim();
-  return await work();
 }

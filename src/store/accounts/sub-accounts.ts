@@ -24,7 +24,7 @@ import {
   newestKeys,
   noteNeededKeys,
   type StoredKeys,
-} from './key-files.js';
+} from '../client/key-files.js';
 import {
   KEY_COPIES_DIRECTORY,
   RIGHTS_FILE,
