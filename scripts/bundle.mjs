@@ -31,7 +31,7 @@ const WEB_TOOLS = ['tardisremote', 'tardis-web'];
 const ENTRIES = [
   ...TOOLS.filter((tool) => !WEB_TOOLS.includes(tool)).map((tool) => [`src/tools/${tool}.ts`]),
   WEB_TOOLS.map((tool) => `src/tools/${tool}.ts`),
-  ['src/server/storage/storage-thread.ts'],
+  ['src/server/hosts/storage-thread.ts'],
   ['src/server/jobs/job-thread.ts'],
   ['src/workers/thread-entry.ts'],
   ['src/store/writer/catch-up-thread.ts'],

@@ -27,10 +27,8 @@ export { watchLogin } from './session-rights.js';
 export { lookAt, type SharedClients } from './shared-clients.js';
 export { PROFILES_DIRECTORY } from './session-profile.js';
 export type { GcResult, GcWork } from './storage/gc-work.js';
-export {
-  InlineStorageHost,
-  type SideWorkFailed,
-  type StorageHost,
-  ThreadStorageHost,
-} from './storage/storage-host.js';
+export { InlineStorageHost } from './hosts/inline-host.js';
+export type { SideWorkFailed } from './hosts/side-work.js';
+export { ThreadStorageHost } from './hosts/thread-host.js';
+export type { StorageHost } from './storage/storage-host.js';
 export type { StorageOptions } from './storage/storage-options.js';

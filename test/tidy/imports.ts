@@ -262,7 +262,7 @@ function folderOf(file: string): string | undefined {
 }
 
 /** Returns the relative imports of a file: the line, and the path from the checkout. */
-function relativeImports(file: string, text: string): { line: number; target: string }[] {
+export function relativeImports(file: string, text: string): { line: number; target: string }[] {
   return [IMPORT, BARE_OR_DYNAMIC_IMPORT].flatMap((pattern) =>
     [...text.matchAll(pattern)].flatMap((match) => {
       const specifier = match[1] ?? '';

@@ -1,5 +1,5 @@
 /** The parts of two large rooms: folders without an entrance of their own, of which each may import only lower ones. */
-import path from 'node:path';
+import { relativeImports } from './imports.js';
 
 /**
  * The parts of each room, the lowest first, each with the parts that it may import. Files of the room itself, beside its
@@ -20,19 +20,13 @@ export const PARTS: Readonly<Record<string, Readonly<Record<string, readonly str
     jobs: [],
     limits: [],
     login: ['limits'],
+    storage: ['jobs'],
     ingest: ['jobs', 'storage'],
-    storage: ['ingest', 'jobs', 'queries'],
     monitor: ['storage'],
     queries: ['jobs', 'login', 'monitor', 'storage'],
+    hosts: ['ingest', 'queries', 'storage'],
   },
 };
-
-/** Parts that import each other: threads open sessions, whose types they share. */
-export const CIRCLES: readonly (readonly string[])[] = [
-  ['src/server/ingest', 'src/server/storage', 'src/server/monitor', 'src/server/queries'],
-];
-
-const IMPORT = /\b(?:import|export)\b[^'"]*?\bfrom\s*'(\.[^']+)'|\bimport\('(\.[^']+)'\)/g;
 
 /** Returns the room and the part of a file; undefined for a file of no part. */
 function partOf(file: string): { readonly room: string; readonly part: string } | undefined {
@@ -47,8 +41,7 @@ function partOf(file: string): { readonly room: string; readonly part: string } 
 function importedParts(file: string, text: string): string[] {
   const from = partOf(file);
   if (from === undefined) return [];
-  return [...text.matchAll(IMPORT)].flatMap((match) => {
-    const target = path.posix.join(path.posix.dirname(file), match[1] ?? match[2]!);
+  return relativeImports(file, text).flatMap(({ target }) => {
     const to = partOf(target);
     return to?.room !== from.room || to.part === from.part ? [] : [to.part];
   });
@@ -78,23 +71,14 @@ export function idleArrows(files: readonly string[], read: (file: string) => str
   return all.filter((arrow) => !used.has(arrow));
 }
 
-/** Returns the parts from which arrows lead back to them, except along the circles that are known. */
-export function unknownCircles(): string[] {
+/** Returns the permissions by which a part may import itself or a higher one, as `room/part: other`. */
+export function arrowsUp(): string[] {
   return Object.entries(PARTS).flatMap(([room, parts]) => {
-    const leadsBack = (part: string, goal: string, seen: Set<string>): boolean =>
-      (parts[part] ?? []).some((next) => {
-        if (areOneCircle(`${room}/${part}`, `${room}/${next}`)) return false;
-        if (next === goal) return true;
-        if (seen.has(next)) return false;
-        seen.add(next);
-        return leadsBack(next, goal, seen);
-      });
-    return Object.keys(parts)
-      .filter((part) => leadsBack(part, part, new Set()))
-      .map((part) => `${room}/${part}`);
+    const order = Object.keys(parts);
+    return Object.entries(parts).flatMap(([part, others]) =>
+      others
+        .filter((other) => order.indexOf(other) >= order.indexOf(part))
+        .map((other) => `${room}/${part}: ${other}`),
+    );
   });
-}
-
-function areOneCircle(one: string, other: string): boolean {
-  return CIRCLES.some((circle) => circle.includes(one) && circle.includes(other));
 }

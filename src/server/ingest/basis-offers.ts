@@ -26,23 +26,10 @@ import {
 import type { System } from '../../system/index.js';
 import { BasisWish, type Head, MAX_OPEN_BASES, type MessageName } from '../../transport/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
+import type { DeltaLimits } from '../storage/storage-options.js';
 import { SignatureSource } from './signature-source.js';
 import type { SlotState } from './slots.js';
 import type { Trust } from './trust.js';
-
-export interface DeltaLimits {
-  /** Maximum length of a chain of deltas on deltas; 0 stores every content whole. */
-  readonly maxChain: number;
-  /**
-   * Maximum change of a file's size, and maximum size of its delta, in percent of its size. Beyond either, the file is
-   * sent whole.
-   */
-  readonly maxChangePercent: number;
-  /** True to store every content whole. */
-  readonly saveFull: boolean;
-  /** True if the store is a bucket, from which a basis is fetched to make its signature. */
-  readonly isFar?: boolean;
-}
 
 /** Maximum number of bytes in flight of signatures and samples that are sent without a request. */
 const PUSH_WINDOW_BYTES = 8 << 20;

@@ -3,12 +3,25 @@ import type { TardisError } from '../../errors/index.js';
 import type { MessageName } from '../../transport/index.js';
 import type { SpaceGrant, StoreLimits } from '../../store/writer/index.js';
 import type { FormatWords, RuleWords } from '../../retention/index.js';
-import type { DeltaLimits } from '../ingest/basis-offers.js';
 
 export interface CheckpointLimits {
   readonly bytes: number;
   readonly entries: number;
   readonly intervalMs: number;
+}
+
+export interface DeltaLimits {
+  /** Maximum length of a chain of deltas on deltas; 0 stores every content whole. */
+  readonly maxChain: number;
+  /**
+   * Maximum change of a file's size, and maximum size of its delta, in percent of its size. Beyond either, the file is
+   * sent whole.
+   */
+  readonly maxChangePercent: number;
+  /** True to store every content whole. */
+  readonly saveFull: boolean;
+  /** True if the store is a bucket, from which a basis is fetched to make its signature. */
+  readonly isFar?: boolean;
 }
 
 export interface StorageOptions {

@@ -4,11 +4,12 @@ import type { ClientDirectory } from '../../store/index.js';
 import type { CallReply, CallRequest, Channel } from '../../system/index.js';
 import type { MessageName } from '../../transport/index.js';
 import type { ProfilePlan } from '../session-profile.js';
-import type { ClientStanding } from './client-standing.js';
-import type { GcResult, GcWork } from './gc-work.js';
-import type { SpaceTaken } from './measure-space.js';
+import type { ClientStanding } from '../storage/client-standing.js';
+import type { GcResult, GcWork } from '../storage/gc-work.js';
+import type { SpaceTaken } from '../storage/measure-space.js';
+import type { ClosingRequests } from '../storage/storage-options.js';
 import type { SessionRequest } from './open-session.js';
-import type { ClosingRequests } from './storage-options.js';
+import type { SideWork } from './side-work.js';
 
 /** Data with which a storage thread is started. */
 export interface StorageThreadData {
@@ -16,9 +17,6 @@ export interface StorageThreadData {
   readonly umask: number;
   readonly profiles?: ProfilePlan | undefined;
 }
-
-/** Work on which nothing else depends. */
-export type SideWork = 'copy of the catalog' | 'profile of the session';
 
 /** Requests to a storage thread. `finish` waits for its unfinished copies of catalogs. */
 export type StorageRequest =

@@ -4,10 +4,10 @@ import { CatalogCopies } from '../../store/writer/index.js';
 import { guardClient } from '../../store/index.js';
 import { bufferOf } from '../../model/index.js';
 import { nodeSystem, replyTo, threadEnd } from '../../system/index.js';
-import { standingOf } from './client-standing.js';
-import { collectGarbageHere } from './gc-work.js';
+import { standingOf } from '../storage/client-standing.js';
+import { collectGarbageHere } from '../storage/gc-work.js';
 import { SessionProfile } from '../session-profile.js';
-import { measureSpace } from './measure-space.js';
+import { measureSpace } from '../storage/measure-space.js';
 import { openSession, type SessionRequest } from './open-session.js';
 import type {
   FromStorage,
@@ -16,7 +16,7 @@ import type {
   StorageResult,
   ToStorage,
 } from './storage-channel.js';
-import type { StorageHandle } from './storage-options.js';
+import type { StorageHandle } from '../storage/storage-options.js';
 
 const channel = threadEnd<StorageChannel>();
 const settings = channel.data;

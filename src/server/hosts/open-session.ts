@@ -4,9 +4,9 @@ import { type ClientDirectory, newestKeys, reopenClient } from '../../store/inde
 import { asTardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
 import { Purpose, type PurposeName } from '../../transport/index.js';
-import type { StorageEvents, StorageHandle, StorageOptions } from './storage-options.js';
+import type { StorageEvents, StorageHandle, StorageOptions } from '../storage/storage-options.js';
 import { StorageSession } from '../ingest/storage-session.js';
-import { purgeRequestFor } from './gc-work.js';
+import { purgeRequestFor } from '../storage/gc-work.js';
 
 export interface SessionRequest {
   readonly directory: ClientDirectory;

@@ -1,0 +1,61 @@
+import type { ClientDirectory } from '../../store/index.js';
+import { CatalogCopies } from '../../store/writer/index.js';
+import type { System } from '../../system/index.js';
+import type { PurposeName } from '../../transport/index.js';
+import { type ClientStanding, standingOf } from '../storage/client-standing.js';
+import { collectGarbageHere, type GcResult, type GcWork } from '../storage/gc-work.js';
+import { measureSpace, type SpaceTaken } from '../storage/measure-space.js';
+import type { StorageHost } from '../storage/storage-host.js';
+import type { StorageEvents, StorageHandle, StorageOptions } from '../storage/storage-options.js';
+import { endingOnce } from './ending-once.js';
+import { openSession } from './open-session.js';
+import { NOT_REPORTED } from './side-work.js';
+
+/** Storage in the calling thread. */
+export class InlineStorageHost implements StorageHost {
+  private readonly halting = new AbortController();
+  private readonly system: System;
+  private readonly copies: CatalogCopies;
+
+  constructor(system: System, onSideWorkFailed = NOT_REPORTED) {
+    this.system = system;
+    this.copies = new CatalogCopies(system, (client, error) =>
+      onSideWorkFailed(client, error, 'copy of the catalog'),
+    );
+  }
+
+  async open(
+    directory: ClientDirectory,
+    purpose: PurposeName,
+    options: StorageOptions,
+    events: StorageEvents,
+  ): Promise<StorageHandle> {
+    const session = await openSession(
+      this.system,
+      { directory, purpose, options },
+      events,
+      this.copies,
+    );
+    return endingOnce(session);
+  }
+
+  measure(directory: ClientDirectory, withEntries: boolean): Promise<SpaceTaken> {
+    return measureSpace(this.system, directory, withEntries);
+  }
+
+  standing(directory: ClientDirectory, withFigures: boolean): Promise<ClientStanding> {
+    return standingOf(this.system, directory, withFigures);
+  }
+
+  collectGarbage(directory: ClientDirectory, work: GcWork): Promise<GcResult> {
+    return collectGarbageHere(this.system, directory, work, this.halting.signal);
+  }
+
+  halt(): void {
+    this.halting.abort();
+  }
+
+  async close(): Promise<void> {
+    await this.copies.finished();
+  }
+}
