@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { withoutCommentsAndTexts } from './blank.js';
+import { circles } from './circles.js';
 import { faultsOfDrawing } from './drawing.js';
 import { longFunctions } from './functions.js';
 import { filesOfHouse, linesMatching } from './house.js';
@@ -19,6 +20,31 @@ test('the arrows between folders make no circle', (t) => {
     !seen.includes(folder) &&
     (MAY_IMPORT[folder] ?? []).every((next) => isFree(next, [...seen, folder]));
   for (const folder of Object.keys(MAY_IMPORT)) t.true(isFree(folder, []), folder);
+});
+
+test('a circle of imports between folders is found, of types and of three folders too', (t) => {
+  const found = (texts: Readonly<Record<string, string>>): string[] =>
+    circles(Object.keys(texts), (file) => texts[file]!);
+  const below = { 'src/a/x.ts': "import { y } from '../b/y.js';" };
+  const typed = { 'src/b/z.ts': "import type { X } from '../a/x.js';" };
+  t.deepEqual(found({ ...below, 'src/b/y.ts': "import './z.js';" }), []);
+  t.deepEqual(found({ ...below, ...typed }), ['src/a/x.ts: src/b', 'src/b/z.ts: src/a']);
+  const round = {
+    'src/b/y.ts': "export const y = await import('./c/d.js');",
+    'src/b/e.ts': "import {\n  f,\n} from '../g/f.js';",
+    'src/g/f.ts': "export * from '../a/w.js';",
+    'src/h/i.ts': "import { x } from '../a/x.js';",
+  };
+  t.deepEqual(found({ ...below, ...round }), [
+    'src/a/x.ts: src/b',
+    'src/b/e.ts: src/g',
+    'src/g/f.ts: src/a',
+  ]);
+  const fewFirst = { ...below, 'src/a/v.ts': "import '../b/y.js';", ...typed };
+  t.is(found(fewFirst)[0], 'src/b/z.ts: src/a');
+  // A room and a folder within it are one.
+  const within = { 'src/a/x.ts': "import './b/y.js';", 'src/a/b/y.ts': "import '../x.js';" };
+  t.deepEqual(found(within), []);
 });
 
 test('a room that the drawing lacks or invents, and an import that does not point down, are found', (t) => {

@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { allRows } from '../../src/config/index.js';
 import { withoutCommentsAndTexts } from './blank.js';
+import { circles } from './circles.js';
 import { faultsOfDrawing } from './drawing.js';
 import {
   forbiddenImports,
@@ -72,6 +73,15 @@ test('the parts of a room import only lower ones, and no arrow is idle', (t) => 
   t.is(arrows('src/server/limits/a.ts', "const a = await import('../login/a.js');"), 1);
   t.is(arrows('src/store/layout/a.ts', "import { a } from './b.js';"), 0);
   t.is(arrows('src/store/index.ts', "import { a } from './packs/a.js';"), 0);
+});
+
+test('the imports between folders make no circle', (t) => {
+  const found = circles(sources, read);
+  expectNone(
+    t,
+    found,
+    'Move what both need to a lower folder, or what needs both to a higher one:',
+  );
 });
 
 test('the drawing of the rooms has each of them above those that it may import', (t) => {
