@@ -2,7 +2,7 @@
  * Writes rows in their final form, whose contents came with them or are stored. A row whose content is still in flight
  * waits until the record with that content has been appended.
  */
-import type { RowTargets } from '../../store/catalog/index.js';
+import type { HeadRow, RowTargets } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
   checkAttributes,
@@ -218,9 +218,16 @@ export class FinalRows {
       }
     }
     const childId = this.slots.childOf(slot, rows, at);
-    if (!slot.isNew && this.isUnchanged(slot, rows, at, { contentId, childId })) return;
+    const targets = { contentId, childId };
+    if (!slot.isNew) {
+      const head = this.store.catalog.entries.findHead(slot.directory, rows.name(at));
+      if (head !== undefined && this.isUnchanged(head, rows, at, targets)) {
+        this.journal.updateFlags(slot, head, rows.flags(at));
+        return;
+      }
+    }
     this.slots.fresh.fill(slot.directory);
-    this.journal.put(slot, rows, at, { contentId, childId });
+    this.journal.put(slot, rows, at, targets);
     if (childId !== undefined) this.slots.fresh.place(childId);
   }
 
@@ -233,22 +240,17 @@ export class FinalRows {
     return isDelta ? undefined : found.contentId;
   }
 
-  /** True if an entry is equal to the stored one, so that it needs no new version. Updates the stored flags. */
+  /** True if a row is equal to the open version of its name except for its flags, so that it needs no new version. */
   private isUnchanged(
-    slot: SlotState,
+    head: HeadRow,
     rows: RowReader,
     at: number,
     { contentId, childId }: RowTargets,
   ): boolean {
-    const { entries } = this.store.catalog;
-    const name = rows.name(at);
-    const head = entries.findHead(slot.directory, name);
-    if (head === undefined || !sameMetadata(head.metadata, rows, at)) return false;
+    if (!sameMetadata(head.metadata, rows, at)) return false;
     if (!this.trust.inSet(head.firstSet)) return false; // its new version belongs to this set
     if (!sameAttributes(head.metadata, rows, at)) return false;
-    if (head.contentId !== contentId || head.childId !== childId) return false;
-    entries.setFlags(slot.directory, name, head.firstSet, rows.flags(at));
-    return true;
+    return head.contentId === contentId && head.childId === childId;
   }
 
   /** Writes the rows that waited for a content, which is now stored. */

@@ -4,7 +4,13 @@
  * keep their order.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { closeDirectory, closeName, putRow, type RowTargets } from '../catalog/index.js';
+import {
+  closeDirectory,
+  closeName,
+  type HeadRow,
+  putRow,
+  type RowTargets,
+} from '../catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
   type ClientConfig,
@@ -102,6 +108,14 @@ export class SetJournal {
       this.unrecorded -= 1;
       this.afterChange();
     }
+  }
+
+  /**
+   * Changes the flags of `head`, the open version of its name, which gets no new version. The catalog and its images have
+   * these flags; the records of the set do not.
+   */
+  updateFlags({ directory }: ChangedDirectory, head: HeadRow, flags: number): void {
+    this.store.catalog.entries.setFlags(directory, head.name, head.firstSet, flags);
   }
 
   /** Closes the open version of a name. */

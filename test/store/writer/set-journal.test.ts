@@ -1,6 +1,6 @@
 /** The rows of a set in the catalog, and their records: a checkpoint has both of each row. */
 import test from 'ava';
-import { RowReader } from '../../../src/model/index.js';
+import { RowFlag, RowReader } from '../../../src/model/index.js';
 import { SetJournal, type StoreWriter } from '../../../src/store/writer/index.js';
 import { NO_DIRECTORY, RowPlace } from '../../../src/system/index.js';
 import { rejectedCode } from '../../helpers/codes.js';
@@ -11,11 +11,14 @@ const DIRECTORY = { root: 0, directory: 9, isNew: true };
 /** Returns a journal whose store only counts. */
 function made(): {
   journal: SetJournal;
-  done: { added: number; records: number; checkpoints: number };
+  done: { added: number; records: number; checkpoints: number; flags: unknown[] };
 } {
-  const done = { added: 0, records: 0, checkpoints: 0 };
+  const done = { added: 0, records: 0, checkpoints: 0, flags: [] as unknown[] };
   const store = {
-    catalog: { bulk: { addEntries: () => void (done.added += 1) } },
+    catalog: {
+      bulk: { addEntries: () => void (done.added += 1) },
+      entries: { setFlags: (...values: unknown[]) => void done.flags.push(values) },
+    },
     entriesWritten: 0,
     nextSequence: () => 1,
     appendOwn: () => void (done.records += 1),
@@ -35,8 +38,26 @@ test('rows that are added to the catalog must be recorded before a checkpoint', 
   t.is(await rejectedCode(journal.checkpoint()), 'INTERNAL');
   journal.noteRows(DIRECTORY, rows, { from: 0, end: first }, []);
   t.is(await rejectedCode(journal.checkpoint()), 'INTERNAL');
-  t.deepEqual(done, { added: 1, records: 0, checkpoints: 0 });
+  t.deepEqual(done, { added: 1, records: 0, checkpoints: 0, flags: [] });
   journal.noteRows(DIRECTORY, rows, { from: first, end: first + second }, []);
   await journal.checkpoint();
-  t.deepEqual(done, { added: 1, records: 1, checkpoints: 1 });
+  t.deepEqual(done, { added: 1, records: 1, checkpoints: 1, flags: [] });
+});
+
+test('new flags of an unchanged entry are in the catalog, and are no change that is recorded', async (t) => {
+  const { journal, done } = made();
+  const head = {
+    name: Buffer.from('a'),
+    firstSet: 1,
+    contentId: undefined,
+    childId: undefined,
+    isStored: true,
+    flags: RowFlag.unsettled,
+    metadata: Buffer.alloc(0),
+  };
+  journal.updateFlags(DIRECTORY, head, 0);
+  t.deepEqual(done.flags, [[DIRECTORY.directory, head.name, 1, 0]]);
+  t.is(journal.entriesSinceCheckpoint, 0);
+  await journal.checkpoint();
+  t.is(done.records, 0);
 });
