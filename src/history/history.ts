@@ -138,6 +138,11 @@ export interface History extends Disposable {
    */
   listPacked?(pages: PackedPages): Buffer | undefined;
   /**
+   * True if a directory has so many entries that its listing should not be opened before it is requested. The method is
+   * undefined if every listing can be read page by page.
+   */
+  isLarge?(directory: DirectoryId, set: SetNumber): boolean;
+  /**
    * Returns the bytes that stand for a name in the order of a directory that is too large to be sorted by name. The
    * method is undefined if all directories are sorted by name.
    */

@@ -185,18 +185,26 @@ export class FilesAhead {
     this.isLoading = true;
     this.loads += 1;
     try {
+      if (position === 0 && tree.isLarge?.(directory) === true) {
+        this.stop(cursor);
+        return;
+      }
       const page = await tree.pageOf(directory, position);
       const index = position - page.first;
       cursor.locatedAt = position;
       if (page.contents[index] === undefined) await this.contents.locate(page, index);
       await settled(page.contents[index]);
     } catch {
-      // The reader gets the error.
-      if (this.cursor === cursor) this.cursor = undefined;
+      this.stop(cursor); // the reader gets the error
     } finally {
       this.isLoading = false;
     }
     this.goOn();
+  }
+
+  /** Ends looking ahead at a cursor, unless another one has replaced it. */
+  private stop(cursor: Cursor): void {
+    if (this.cursor === cursor) this.cursor = undefined;
   }
 }
 

@@ -26,6 +26,9 @@ const NOTHING = Buffer.alloc(0);
 /** Maximum number of entries that are fetched for a ready reply: more than it has room for. */
 const READY_ENTRIES = 101;
 
+/** Maximum number of large directories that are remembered. */
+const MAX_LARGE = 1024;
+
 /** The tree whose directories are listed. */
 export interface ListedSet extends ListedTree {
   readonly set: BackupSet;
@@ -52,6 +55,8 @@ export interface UnreadDirectories {
 
 export class SetListings {
   private readonly options: SetListingsOptions;
+  /** Directories that are not loaded before they are requested. */
+  private readonly large = new Set<number>();
 
   constructor(options: SetListingsOptions) {
     this.options = options;
@@ -169,6 +174,23 @@ export class SetListings {
     const { packed, owner } = this.options;
     const key = owner.keyOf(directory, 0);
     if (packed.childrenIn(key) === undefined) packed.note(key, []);
+  }
+
+  /** True if the whole listing of a directory would be opened, and take much memory. */
+  isLarge(directory: number): boolean {
+    if (this.large.has(directory)) return true;
+    const { history, large } = this;
+    const { owner, table } = this.options;
+    if (this.isRead(directory)) return false;
+    if (history.isLarge?.(table.id(directory), owner.set.set) !== true) return false;
+    if (large.size === MAX_LARGE) large.clear(); // they count as read from now on
+    large.add(directory);
+    return true;
+  }
+
+  /** Forgets all directories, since others get their numbers. */
+  clear(): void {
+    this.large.clear();
   }
 
   /** Remembers the directories of a page that was loaded entry by entry. */

@@ -96,6 +96,10 @@ export class SetTree implements Tree {
     return { directory: this.table.parent(directory), position: this.table.place(directory) + 1 };
   }
 
+  isLarge(directory: number): boolean {
+    return this.listings.isLarge(directory);
+  }
+
   lookup(directory: number, name: Buffer): Soon<ShownEntry | undefined> {
     return after(this.entryAt(directory, -1), ({ entry }) => {
       if (!this.history.access.maySearch(entry)) throw new FuseError(Errno.EACCES);
@@ -179,11 +183,6 @@ export class SetTree implements Tree {
     return this.table.parent(directory);
   }
 
-  /** Returns the position of a directory in its parent. */
-  placeOf(directory: number): number {
-    return this.table.place(directory);
-  }
-
   /**
    * Returns directories that are not loaded, and that a walk probably lists soon after this directory (see
    * SetListings).
@@ -203,7 +202,9 @@ export class SetTree implements Tree {
     const loading: Promise<unknown>[] = [];
     for (const directory of this.listings.makeReady(directories)) {
       if (directory >= this.table.count) continue;
+      const isLarge = this.listings.isLarge(directory);
       this.listings.noteOther(directory);
+      if (isLarge) continue;
       if (this.listings.listing(directory, 0, true) !== undefined) continue;
       const packed = after(this.loaded(directory, 0), (page) => {
         page.packed ??= packPage(page.entries, page.first, this.validSeconds);
@@ -247,6 +248,7 @@ export class SetTree implements Tree {
   /** Removes all numbers, when the kernel has no reference left. */
   clear(): void {
     this.table.clear();
+    this.listings.clear();
     this.roots = undefined;
     this.rootNodes.clear();
     this.starts.clear();

@@ -65,6 +65,11 @@ export interface Tree {
   /** Returns the page that contains a position, if it is loaded. */
   loadedPage?(directory: number, position: number): LoadedPage | undefined;
   /**
+   * True if the whole listing of a directory would be opened, and take much memory. Such a directory is not loaded before
+   * it is requested.
+   */
+  isLarge?(directory: number): boolean;
+  /**
    * Returns the parent of a directory, and the position after the directory in it; undefined for the top directory.
    */
   above?(directory: number): { readonly directory: number; readonly position: number } | undefined;

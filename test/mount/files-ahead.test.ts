@@ -157,6 +157,19 @@ test('files in any order load no other directory', async (t) => {
   t.deepEqual(lab.loaded, []);
 });
 
+test('a look ahead ends at a large directory, until a file in it is read', async (t) => {
+  const lab = new Lab([
+    { names: ['a', 'b', 1] },
+    { names: ['c', 'd', 'e'], above: { directory: 0, position: 3 } },
+  ]);
+  Object.assign(lab.tree, { isLarge: (directory: number) => directory === 1 });
+  await lab.read(0, 0);
+  await lab.read(0, 1);
+  t.deepEqual([lab.warmed, lab.loaded], [['b'], []]);
+  await lab.read(1, 0);
+  t.deepEqual(lab.warmed, ['b', 'd', 'e']);
+});
+
 test('a tree without files for a long way, one that leads back to itself, and one that fails, end the look', async (t) => {
   const chain = Array.from({ length: 200 }, (_, number) => ({
     names: number === 0 ? ['a', 'b', 1] : [(number + 1) % 200],

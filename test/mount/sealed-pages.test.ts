@@ -35,6 +35,8 @@ const SET = 1;
 const TREE = 7;
 const ENTRY_BYTES = 128;
 const MANY = 1300;
+/** More entries than are opened before they are requested. */
+const LARGE = 2100;
 /** More entries than an encrypting client's listings are sorted for. */
 const UNSORTED = 17_000;
 
@@ -220,6 +222,35 @@ test('each name of a directory that is too large to be sorted is found, whatever
       );
     t.is(await history.find(Buffer.from(`${lab.source}/huge/none`), SET), undefined);
   }
+});
+
+test('a large directory is not opened before it is requested', async (t) => {
+  const files = Array.from({ length: LARGE }, (_, n) => file(`${n}`));
+  const lab = await savedTree(scratchInMemory(t), [
+    dir('large', files),
+    dir('middling', files.slice(0, MANY)),
+  ]);
+  const counts = { packed: 0, left: 0 };
+  const history = openHistory(lab, counts);
+  t.teardown(() => history.close());
+  const tree = await openTree(history);
+  let directory = 0;
+  for (const name of lab.source.split('/').slice(1)) {
+    const { nodeLow, nodeHigh } = (await tree.lookup(directory, Buffer.from(name)))!;
+    ({ directory } = placeOfNode(nodeLow, nodeHigh));
+  }
+  const [large, middling] = await walk(tree, directory, []);
+  t.deepEqual([tree.isLarge(large!), tree.isLarge(middling!)], [true, false]);
+  const before = counts.packed;
+  await tree.prepare([large!]);
+  t.is(counts.packed, before + 1, 'the page whose length shows that it is large');
+  await tree.prepare([middling!]);
+  t.is(counts.packed, before + 3, 'and a page of the listing');
+  t.true(tree.isLarge(large!));
+  const pages: string[] = [];
+  await walk(tree, large!, pages);
+  t.is(pages.length, 2 * (Math.floor(LARGE / MOUNT_PAGE_ENTRIES) + 1));
+  t.is(counts.left, 0);
 });
 
 const LARGEST = `directory_id = (SELECT directory_id FROM entries GROUP BY directory_id ORDER BY count(*) DESC LIMIT 1)`;

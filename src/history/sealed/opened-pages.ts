@@ -13,12 +13,17 @@ import {
   type PackedPages,
 } from '../../store/catalog/index.js';
 import { type Keyring, type OpenedListing, SealSum } from '../../crypto/index.js';
-import { type DirectoryId, NO_SEAL } from '../../model/index.js';
+import { type DirectoryId, NO_SEAL, type SetNumber } from '../../model/index.js';
 import type { History } from '../history.js';
 import type { DirectoryPlaces } from './directory-places.js';
 import { LargeListing } from './large-listing.js';
 import type { ProvenSet } from './proven-sets.js';
 
+/**
+ * Maximum number of entries in a directory whose listing is sorted. Larger directories are listed in the order of
+ * their sealed names.
+ */
+export const MAX_SORTED_ENTRIES = 16_384;
 /** Maximum number of opened listings of large directories that are kept. */
 const MAX_KEPT = 2;
 /** Maximum number of large directories that are remembered in `unproven`. */
@@ -47,14 +52,11 @@ export class OpenedPages {
   private readonly sealed: History;
   private readonly keyring: Keyring;
   private readonly places: DirectoryPlaces;
-  private readonly maxSorted: number;
 
-  /** Directories with more than `maxSorted` entries are listed in the order of their sealed names. */
-  constructor(sealed: History, keyring: Keyring, places: DirectoryPlaces, maxSorted: number) {
+  constructor(sealed: History, keyring: Keyring, places: DirectoryPlaces) {
     this.sealed = sealed;
     this.keyring = keyring;
     this.places = places;
-    this.maxSorted = maxSorted;
   }
 
   /**
@@ -73,6 +75,13 @@ export class OpenedPages {
       return isOne ? this.largePage(proven, first, after, limit) : undefined;
     });
     return joinPackedPages(pages);
+  }
+
+  /** True if a directory has so many entries that its listing is opened in several parts. */
+  isLarge(set: SetNumber, directory: DirectoryId): boolean {
+    const directories = [directory];
+    const [page] = this.fetch({ directories, set, after: NOTHING, limit: PART_ENTRIES });
+    return page !== undefined && entriesIn(page) >= PART_ENTRIES;
   }
 
   private fetch(pages: PackedPages): FetchedPage[] {
@@ -209,7 +218,7 @@ export class OpenedPages {
     for (let next = parts.next(); next.done !== true; next = parts.next()) {
       first.push(next.value);
       entries += entriesIn(next.value);
-      if (entries > this.maxSorted) {
+      if (entries > MAX_SORTED_ENTRIES) {
         const pages = this.openUnsorted(proven, directory, chained(first, parts));
         return pages && new LargeListing(place, pages, false);
       }

@@ -44,7 +44,7 @@ import { FOUND_DIRECTORY, LostPlaces } from './lost-places.js';
 import { explainedHistory } from '../explained-history.js';
 import { EntryOpener } from './opened-entries.js';
 import { openedNote, openedSet } from './opened-texts.js';
-import { OpenedPages } from './opened-pages.js';
+import { MAX_SORTED_ENTRIES, OpenedPages } from './opened-pages.js';
 import { provenLocations } from './proven-contents.js';
 import { type ProvenSet, ProvenSets } from './proven-sets.js';
 import type { Reports } from '../reports.js';
@@ -54,11 +54,6 @@ import { differenceOf } from './sum-difference.js';
 import { UnprovenCounts } from './unproven-counts.js';
 import { UnsealedReports } from './unsealed-reports.js';
 
-/**
- * Maximum number of entries in a directory whose listing is sorted. Larger directories are listed in the order of
- * their sealed names.
- */
-const MAX_SORTED_ENTRIES = 16_384;
 const PAGE_ENTRIES = 2048;
 const NOTHING = Buffer.alloc(0);
 /** Seal of a listing that could not be read completely. Each of its entries is proven only by its own seal. */
@@ -100,7 +95,7 @@ class UnsealedHistory implements History {
     this.proven = new ProvenSets(sealed, keyring);
     this.lost = new LostPlaces(sealed);
     this.opener = new EntryOpener(keyring, native);
-    this.pages = new OpenedPages(sealed, keyring, this.places, MAX_SORTED_ENTRIES);
+    this.pages = new OpenedPages(sealed, keyring, this.places);
     this.reports = new UnsealedReports(sealed.reports, keyring, this.opener);
   }
 
@@ -249,6 +244,10 @@ class UnsealedHistory implements History {
   listPacked(pages: PackedPages): Buffer | undefined {
     const proven = this.proven.acceptsUnproven ? undefined : this.proven.provenBefore(pages.set);
     return proven && this.pages.list(proven, pages);
+  }
+
+  isLarge(directory: DirectoryId, set: SetNumber): boolean {
+    return this.pages.isLarge(set, directory);
   }
 
   /** Returns a whole listing. Throws NOT_AUTHENTIC if its seal does not match and unproven sets are not accepted. */
