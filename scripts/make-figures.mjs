@@ -115,6 +115,6 @@ function section(folder, { name, title, options, plots = [] }) {
 const folder = answersIn(path.join(ROOT, 'dist/figures'));
 const about = `Measured by \`npm run bench\`, and written by \`npm run figures\`: nothing here was typed by hand. Each table is
 one run, with all that it compares, on one machine that did nothing else. Times are medians. Figures of another machine
-differ; ratios differ less. [operations.md](operations.md#benchmark) says what is measured and how.`;
+differ; ratios differ less. [operations.md](operations.md#benchmark) describes what is measured and how.`;
 const page = ['# Figures', about, ...PARTS.flatMap((part) => section(folder, part))].join('\n\n');
 fs.writeFileSync(PAGE, `${page}\n`);
