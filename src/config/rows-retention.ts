@@ -50,7 +50,7 @@ export const RETENTION_ROWS = {
     flags: '--keep-periods <list>',
     serverKey: 'KeepPeriods',
     defaultText: '0 180 30 for a server without other rules',
-    help: 'days to keep sets, one number for each of --priorities (0: for ever). The number that applies to a set is that of the highest listed priority not above its own; for a set below all of them, that of the lowest',
+    help: 'days to keep sets, one number for each of --priorities (0: for ever). A set gets the number of the highest listed priority that is not above its own priority; a set below all of them gets that of the lowest',
     test: RULES,
   },
   keepLast: count('--keep-last', 'KeepLast', 'the newest n sets'),

@@ -17,7 +17,7 @@ export function readStart(files: Files, file: string, maxBytes: number): Buffer 
 
 /** Options for a new file. */
 export interface NewFile {
-  /** Creates the file for its owner alone, whatever the umask of the store is. */
+  /** True for a file that only its owner may read, whatever the umask of the store is. */
   readonly isSecret?: boolean;
   /** Runs while the file is empty. */
   readonly prepare?: (fd: number) => void;

@@ -127,7 +127,7 @@ class RestoreRun {
 
   /**
    * True if the addon's call for many files may begin with this one: its content is in the decoded record or in a file
-   * that was written before, and it is written in no special way. The call stops at the first file that needs a decision.
+   * that was written before, and it needs no special treatment. The call stops at the first file that needs a decision.
    */
   private async isSimple(file: FileTask): Promise<boolean> {
     if (this.many === undefined) return false;

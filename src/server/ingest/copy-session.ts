@@ -229,7 +229,7 @@ export class CopySession implements StorageHandle {
   }
 }
 
-/** Rejects a question that the peer could not answer. The peer knows its own error. */
+/** Rejects a question that the peer could not answer. The error is not passed on, since the peer reports it itself. */
 function takeFailure({ number, reject }: Waiting, bytes: Buffer): void {
   const { question, code } = decodeMessage('copyFailed', bytes).head;
   if (question !== number) {

@@ -25,9 +25,12 @@ export interface BucketOptions extends BucketSettings {
   readonly patienceMs?: number | undefined;
   /** Maximum time without a byte from or to the endpoint. */
   readonly idleMs?: number | undefined;
-  /** Called when several processes may write, with whether that holds for a bucket that keeps versions. */
+  /**
+   * Called when a probe has found that several processes may write. `isForVersions`: true if this also holds for a
+   * bucket that keeps versions.
+   */
   readonly decided?: ((isForVersions: boolean) => Promise<void>) | undefined;
-  /** Called when a probe did not find several writers possible. */
+  /** Called when a probe has found that only one process may write. */
   readonly refused?: (() => void) | undefined;
 }
 
@@ -49,7 +52,7 @@ export interface Bucket {
    * probe has failed, the bucket is probed before each further PUT.
    */
   writers(): Promise<Writers>;
-  /** Takes over that another process has found several writers possible, so that the bucket is not probed. */
+  /** Accepts the result of another process, that several processes may write. The bucket is then not probed. */
   trust(isForVersions: boolean): void;
   /** Returns the numbers of requests that were sent. */
   counts(): RequestCounts;
