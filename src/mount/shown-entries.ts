@@ -17,7 +17,7 @@ const QUESTION_MARK = 0x3f;
 export function namedEntry(entry: HistoryEntry): HistoryEntry {
   const { name } = entry;
   if (isEntryName(name) && name.length <= MAX_SHOWN_BYTES) return entry;
-  const why = `the catalog has an entry whose name is none: ${displayName(name)}`;
+  const why = `the catalog has an entry with an invalid name: ${displayName(name)}`;
   return damagedEntry(entry, new TardisError('CATALOG_DAMAGED', why), placeholderOf(name));
 }
 

@@ -261,7 +261,7 @@ export class TreeWalk<D extends OutputDirectory> {
     const { filter, recurse } = this.selection;
     if (given === undefined && !isEntryName(name)) {
       // Such a name must not become part of a path here, or where an archive is unpacked.
-      const why = new TardisError('RECORD_DAMAGED', 'the store has an entry whose name is none');
+      const why = new TardisError('RECORD_DAMAGED', 'the store has an entry with an invalid name');
       this.visitor.failed(joinPath(directory.path, name), why);
       return;
     }

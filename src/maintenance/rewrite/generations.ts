@@ -93,7 +93,7 @@ export class Generations {
     const file = `${second.path}.lock`;
     const lock = await lockPatiently(() => tryLock(system, file));
     if (lock === undefined) {
-      throw new TardisError('CLIENT_BUSY', `"${second.client}" is being written anew already`);
+      throw new TardisError('CLIENT_BUSY', `"${second.client}" is already being rewritten`);
     }
     const release = (): void => {
       try {

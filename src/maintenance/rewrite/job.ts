@@ -322,7 +322,7 @@ class Run {
   private requireSame(): void {
     const number = newestKeys(this.system, this.request.generations.first.path)?.number ?? 0;
     if (number === this.keysNumber && this.whole.isCurrent) return;
-    const what = 'the keys were changed, or the catalog was made anew, meanwhile';
+    const what = 'the keys were changed or the catalog was rebuilt meanwhile';
     throw new TardisError('CLIENT_BUSY', `${what}: run this again`);
   }
 

@@ -237,6 +237,6 @@ function same<T>(one: readonly T[], other: readonly T[]): boolean {
 function differs(what: string): TardisError {
   return new TardisError(
     'CATALOG_DAMAGED',
-    `${what} is not the same in what was written anew: the catalog and the packs may not agree`,
+    `${what} differs in the rewritten data: the catalog and the packs may not agree`,
   );
 }

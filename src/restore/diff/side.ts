@@ -44,5 +44,5 @@ export interface ComparedSet {
 
 /** Returns the error for a name that no entry can have. */
 export function badName(): TardisError {
-  return new TardisError('RECORD_DAMAGED', 'the store has an entry whose name is none');
+  return new TardisError('RECORD_DAMAGED', 'the store has an entry with an invalid name');
 }

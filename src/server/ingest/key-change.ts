@@ -56,7 +56,7 @@ export async function changeKeys(
   if (!next.hasKeys) requireNoAccounts(system, path);
   const isNext = next.number === (before?.number ?? 0) + 1;
   if (!isNext || (before !== undefined && !next.keysetId.equals(before.keysetId))) {
-    throw new TardisError('NOT_PERMITTED', 'the new key record does not follow the one there is');
+    throw new TardisError('NOT_PERMITTED', 'the new key record does not follow the present one');
   }
   const added = { number: next.number, bytes: next.bytes };
   if (bucket !== undefined) {

@@ -28,7 +28,7 @@ const GENERATION_BYTES = 8;
 
 export class BucketMedium extends DirectoryMedium {
   private readonly access: BucketAccess;
-  /** Generations whose rewrites were given up here. */
+  /** Generations whose rewrites were discarded here. */
   private givenUp: readonly string[] = [];
 
   constructor(system: System, directory: ClientDirectory, access: BucketAccess) {

@@ -74,7 +74,7 @@ export class GenerationObjects {
   /**
    * Ends the log after a commit, and puts the next generation in place of the present one. `object` has the bytes of
    * the object that makes the next generation. Throws STORE_TAKEN if another machine has written to the client since,
-   * REKEY_UNFINISHED if the rewrite was given up on another machine.
+   * REKEY_UNFINISHED if the rewrite was discarded on another machine.
    */
   async switchTo(
     next: string,
@@ -82,7 +82,7 @@ export class GenerationObjects {
   ): Promise<void> {
     const { store, client, present } = this;
     if ((await store.head(this.noteOf(next))) === undefined) {
-      const what = `this rewrite of "${client}" was given up on another machine`;
+      const what = `this rewrite of "${client}" was discarded on another machine`;
       throw new TardisError('REKEY_UNFINISHED', `${what}: remove the rest of it with --abort`);
     }
     if ((await store.putNew(name, object)) === 'exists') {

@@ -219,7 +219,7 @@ async function requireFitting(catalog: Catalog, backend: Backend): Promise<void>
   // Listings and events between the copy and an image may be gone.
   const { image, isHollow } = await findRemovals(backend);
   if (image !== undefined && image.body.commit > point.commit) {
-    throw new TardisError('CATALOG_DAMAGED', `the packs begin anew after commit ${point.commit}`);
+    throw new TardisError('CATALOG_DAMAGED', `the packs begin again after commit ${point.commit}`);
   }
   if (isHollow) throw new TardisError('CATALOG_DAMAGED', 'the packs have holes');
   catalog.begin();

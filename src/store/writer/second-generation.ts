@@ -22,7 +22,7 @@ export async function requireNoSecond(system: System, directory: ClientDirectory
   if (files.status(second) === undefined) return requireNoRewrites(system, directory);
   const { client } = directory;
   if (isBeingMade(system, second)) {
-    throw new TardisError('CLIENT_BUSY', `"${client}" is being written anew (sonic rekey)`);
+    throw new TardisError('CLIENT_BUSY', `"${client}" is being rewritten (sonic rekey)`);
   }
   throw unfinishedRewrite(system, directory);
 }
@@ -32,9 +32,8 @@ export async function requireNoSecond(system: System, directory: ClientDirectory
  */
 async function requireNoRewrites(system: System, directory: ClientDirectory): Promise<void> {
   if ((await unfinishedRewrites(system, directory)).length === 0) return;
-  const what = `another machine writes "${directory.client}" anew, or has begun to`;
-  const ways =
-    'the command there goes on with it, `sonic rekey --abort` gives it up on any machine';
+  const what = `another machine is rewriting "${directory.client}", or has begun to`;
+  const ways = 'the command there continues it, `sonic rekey --abort` discards it on any machine';
   throw new TardisError('REKEY_UNFINISHED', `${what}: ${ways}`);
 }
 
@@ -47,8 +46,8 @@ export function unfinishedRewrite(system: System, directory: ClientDirectory): T
     return new TardisError('REKEY_UNFINISHED', `${what}: \`sonic rekey\` removes it`);
   }
   const command = commandOf(system, directory, second);
-  const what = `a run that writes "${directory.client}" anew has not finished (${second})`;
-  const ways = `\`sonic ${command}\` goes on with it, \`sonic ${abortOf(command)}\` gives it up`;
+  const what = `a run that rewrites "${directory.client}" has not finished (${second})`;
+  const ways = `\`sonic ${command}\` continues it, \`sonic ${abortOf(command)}\` discards it`;
   return new TardisError('REKEY_UNFINISHED', `${what}: ${ways}`);
 }
 
