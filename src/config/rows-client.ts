@@ -3,7 +3,7 @@ import { forTools, type SettingTable } from './row.js';
 import { READERS } from './tools.js';
 
 const SERVER =
-  'server to connect to: HOST, the path of a unix socket, or several HOST[:PORT] separated by commas (servers of one bucket)';
+  'server to connect to: HOST[:PORT], the path of a unix socket, or several HOST[:PORT] separated by commas (servers of one bucket)';
 
 export const CLIENT_ROWS = {
   directories: {

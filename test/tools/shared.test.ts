@@ -181,13 +181,25 @@ test('a server is reached by TLS, unless a socket or a loopback makes that needl
     thrownCode(() => serverPlace('127.0.0.1', noTls, true)),
     'INSECURE_TCP_REFUSED',
   );
-  for (const host of ['', 'host:7420', 'a b', 'user@host', 'http://host', 'run/socket']) {
+  for (const host of [
+    '',
+    ':7420',
+    'host:',
+    'host:0',
+    'host:65536',
+    'a b',
+    'user@host',
+    'http://host',
+    'run/socket',
+  ]) {
     t.is(
       thrownCode(() => serverPlace(host, settings, true)),
       'CONFIG_INVALID',
       host,
     );
   }
+  const { address } = serverPlace('host.example:7999', settings, true);
+  t.deepEqual(address, { kind: 'tcp', host: 'host.example', port: 7999 });
   const noPort = { ...settings, port: 0 };
   t.is(
     thrownCode(() => serverPlace('host', noPort, true)),

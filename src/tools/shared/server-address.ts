@@ -30,8 +30,8 @@ export function retryText({ reason, waitMs }: Retry): string {
 
 /**
  * Returns the address of the server. The server is a unix socket if the host is an absolute path, and the HTTP
- * interface of a tardisremote if it is a URL. Otherwise TLS is used, unless an option requests plain TCP. Several hosts
- * are separated by commas, each with its port if that differs. `isProven` is true if a password will authenticate the
+ * interface of a tardisremote if it is a URL. Otherwise TLS is used, unless an option requests plain TCP. A host may
+ * have a port of its own (HOST:PORT). Several hosts are separated by commas. `isProven` is true if a password will authenticate the
  * server, so that its certificate need not be valid. Throws CONFIG_INVALID, INSECURE_TCP_REFUSED.
  */
 export function serverPlace(
@@ -71,11 +71,10 @@ const MAX_SERVERS = 16;
 const MAX_PORT = 65_535;
 
 /**
- * Returns the addresses in a list of servers. If there is only one server, the text is a host without a port. Throws
+ * Returns the addresses of a server, or of several in a list. A port of its own counts more than `port`. Throws
  * CONFIG_INVALID for too many.
  */
 function hostsIn(text: string, port: number): TcpPlace[] {
-  if (!text.includes(',')) return [{ host: text, port }];
   const parts = text.split(',').map((part) => part.trim());
   if (parts.length > MAX_SERVERS) {
     throw new TardisError('CONFIG_INVALID', `more than ${MAX_SERVERS} servers are named`);
@@ -160,14 +159,11 @@ export function requireNoWeb(host: string): void {
   throw new TardisError('CONFIG_INVALID', what);
 }
 
-/** Throws CONFIG_INVALID for text that is not a host, such as HOST:PORT. */
+/** Throws CONFIG_INVALID for text that is not a host. */
 function requireHost(host: string): void {
   if (isHost(host)) return;
   const shown = displayName(Buffer.from(host));
-  const parts = /^(.+):(\d{1,5})$/.exec(host);
-  const isWithPort = parts !== null && isHost(parts[1]!);
-  const advice = isWithPort
-    ? `give the port with --port ${parts[2]} (Port in a file)`
-    : 'Server is a host name, an IP address, or the absolute path of a unix socket';
-  throw new TardisError('CONFIG_INVALID', `"${shown}" is not a host: ${advice}`);
+  const what =
+    'Server is a host name or an IP address (with a port: HOST:PORT), or the absolute path of a unix socket';
+  throw new TardisError('CONFIG_INVALID', `"${shown}" is not a host: ${what}`);
 }

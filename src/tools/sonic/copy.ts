@@ -19,7 +19,7 @@ import { warnOlder } from '../shared/open-history.js';
 import { compareShown } from '../shared/older-store.js';
 import { donePartly } from '../shared/output.js';
 import { printAbove } from '../shared/progress-line.js';
-import { hostAndPort, requireNoWeb, retryText } from '../shared/server-address.js';
+import { requireNoWeb, retryText } from '../shared/server-address.js';
 import { remotePlace } from '../shared/server-login.js';
 import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
 
@@ -101,10 +101,8 @@ async function copyOut(
   { client, as, host, feed }: RequestedCopy & { host: string; feed: CopyFeed | undefined },
 ): Promise<CopyResult> {
   requireNoWeb(host);
-  const isSingle = !/[/,]/.test(host); // not a path, and not a list, in which each host has its own port
-  const { host: name, port = options.port } = isSingle ? hostAndPort(host) : { host };
-  const settings = { ...options, client: as, account: undefined, port };
-  const place = await remotePlace(name, settings, found, options.create);
+  const settings = { ...options, client: as, account: undefined };
+  const place = await remotePlace(host, settings, found, options.create);
   const { copyToServer } = await import('../../history/remote/index.js'); // most runs need no connection
   using own =
     feed === undefined ? localFeed(system, clientPlace({ ...options, client })) : undefined;
