@@ -47,9 +47,9 @@ const PLACES: { readonly [N in AwaitedRequest]: Places<N> } = {
     required: ({ slot, rows }) => ({ key: slot, items: countRows(new RowReader(rows)) }),
     given: ({ slot, wanted }) => ({ key: slot, items: wanted.length }),
   },
-  ask: {
-    required: ({ ask, digests }) => ({ key: ask, items: digests.length / DIGEST_BYTES }),
-    given: ({ ask, verdicts }) => ({ key: ask, items: verdicts.length }),
+  digests: {
+    required: ({ question, digests }) => ({ key: question, items: digests.length / DIGEST_BYTES }),
+    given: ({ question, verdicts }) => ({ key: question, items: verdicts.length }),
   },
 };
 

@@ -110,7 +110,7 @@ export class ServerPeer implements BackupPeer {
   private readonly answers = new AwaitedAnswers();
   /** Owners whose names were sent. A user is recorded by number n, a group by -1 - n. */
   private readonly sentOwners = new Set<number>();
-  private lastAsk = 0;
+  private lastQuestion = 0;
   private failure: TardisError | undefined;
 
   constructor(options: SenderOptions) {
@@ -151,7 +151,7 @@ export class ServerPeer implements BackupPeer {
   async requestHeads(batch: HeadBatch, isQuery: boolean): Promise<HeadsAnswer> {
     const count = batch.slots.length;
     const head = {
-      ask: isQuery,
+      isQuestion: isQuery,
       slots: Array.from(batch.slots),
       parents: Array.from(batch.parents),
       rows: bufferOf(batch.rows),
@@ -181,9 +181,9 @@ export class ServerPeer implements BackupPeer {
   }
 
   async verdicts(digests: Uint8Array, promise: boolean): Promise<Uint8Array> {
-    this.lastAsk += 1;
-    const head = { ask: this.lastAsk, digests: bufferOf(digests), promise };
-    return (await this.request('ask', head)).verdicts;
+    this.lastQuestion += 1;
+    const head = { question: this.lastQuestion, digests: bufferOf(digests), promise };
+    return (await this.request('digests', head)).verdicts;
   }
 
   /** Sends a parcel; in several messages if its rows, because of their attributes, are too large for one. */

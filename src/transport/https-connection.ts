@@ -199,7 +199,7 @@ class HttpsConnection implements ClientLine {
       this.token = textIn(reply, 'token');
       return Buffer.from(textIn(reply, 'welcome'), 'base64');
     }
-    const path = `/clients/${encodeURIComponent(this.place.client)}/ask`;
+    const path = `/clients/${encodeURIComponent(this.place.client)}/questions`;
     const { body } = await this.post(path, QUESTION_TYPE, message);
     return body;
   }

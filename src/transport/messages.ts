@@ -87,7 +87,7 @@ export const MESSAGES = {
     'add',
     4 * MIB,
     {
-      ask: 'bool',
+      isQuestion: 'bool',
       slots: 'uints',
       parents: 'ints',
       rows: 'bytes',
@@ -116,11 +116,11 @@ export const MESSAGES = {
     whats: listOf({ words: NOTE_KINDS }),
     reasons: 'texts',
   }),
-  ask: ofBackup(
+  digests: ofBackup(
     21,
     'add',
     4 * MIB,
-    { ask: 'uint', digests: 'bytes', promise: 'bool' },
+    { question: 'uint', digests: 'bytes', promise: 'bool' },
     { answer: 'verdicts' },
   ),
   streamOpen: ofBackup(22, 'add', KIB, {
@@ -226,7 +226,7 @@ export const MESSAGES = {
     known: 'bytes',
     gone: 'byteses',
   }),
-  verdicts: toBackup(68, 4 * MIB, { ask: 'uint', verdicts: 'bytes' }),
+  verdicts: toBackup(68, 4 * MIB, { question: 'uint', verdicts: 'bytes' }),
   received: toBackup(69, KIB, { upTo: 'uint' }),
   durable: toBackup(70, KIB, { upTo: 'uint' }),
   setClosed: toBackup(71, 4 * KIB, { set: 'uint', storedBytes: 'uint', usedBytes: 'uint' }),

@@ -219,7 +219,7 @@ export const READING_MESSAGES = {
   /** Starts garbage collection. */
   freeUnneeded: requests(140, 'purge', KIB, {}, { answer: 'workIs' }),
   /** Requests the news of the running work since the last answer. */
-  askWork: requests(142, 'list', KIB, {}, { answer: 'workIs' }),
+  watchWork: requests(142, 'list', KIB, {}, { answer: 'workIs' }),
   workIs: answers(139, 16 * MIB, {
     findings: listOf(FINDING),
     /** Number of findings so far that were discarded because too many were pending. */

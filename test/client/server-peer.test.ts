@@ -94,8 +94,8 @@ test('each request resolves with its own answer', async (t) => {
     [[1, 0], [1]],
   );
   const verdicts = [2, 1].map((count) => lab.peer.verdicts(Buffer.alloc(32 * count), true));
-  lab.answer('verdicts', { ask: 2, verdicts: Buffer.from([7]) });
-  lab.answer('verdicts', { ask: 1, verdicts: Buffer.from([5, 6]) });
+  lab.answer('verdicts', { question: 2, verdicts: Buffer.from([7]) });
+  lab.answer('verdicts', { question: 1, verdicts: Buffer.from([5, 6]) });
   t.deepEqual(
     (await Promise.all(verdicts)).map((all) => [...all]),
     [[5, 6], [7]],
@@ -191,11 +191,11 @@ const ANSWERS: {
   },
   verdicts: {
     ask: ({ peer }) => peer.verdicts(Buffer.alloc(64), false),
-    answer: (lab) => lab.answer('verdicts', { ask: 1, verdicts: Buffer.alloc(2) }),
+    answer: (lab) => lab.answer('verdicts', { question: 1, verdicts: Buffer.alloc(2) }),
     wrong: [
-      { ask: 2, verdicts: Buffer.alloc(2) },
-      { ask: 1, verdicts: Buffer.alloc(1) },
-      { ask: 1, verdicts: Buffer.alloc(3) },
+      { question: 2, verdicts: Buffer.alloc(2) },
+      { question: 1, verdicts: Buffer.alloc(1) },
+      { question: 1, verdicts: Buffer.alloc(3) },
     ].map((head) => (lab) => lab.answer('verdicts', head)),
   },
 };

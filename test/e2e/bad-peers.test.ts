@@ -199,7 +199,7 @@ function openSet(peer: Peer, root = '/somewhere', more: Partial<Head<'openSet'>>
 function openRoot(peer: Peer): void {
   openSet(peer);
   const hashes = Buffer.alloc(32);
-  peer.send('heads', { ask: true, slots: [0], parents: [-1], rows: row(), hashes });
+  peer.send('heads', { isQuestion: true, slots: [0], parents: [-1], rows: row(), hashes });
 }
 
 function parcel(peer: Peer, rows: Buffer, records: number[] = [], attachment?: Buffer): void {
@@ -281,7 +281,13 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     'heads that do not add up',
     (peer) => {
       openSet(peer);
-      peer.send('heads', { ask: true, slots: [0, 1], parents: [-1], rows: row(), hashes: NOTHING });
+      peer.send('heads', {
+        isQuestion: true,
+        slots: [0, 1],
+        parents: [-1],
+        rows: row(),
+        hashes: NOTHING,
+      });
     },
   ],
   [
@@ -289,7 +295,7 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     (peer) => {
       openSet(peer);
       const hashes = Buffer.alloc(32);
-      peer.send('heads', { ask: true, slots: [0], parents: [-2], rows: row(), hashes });
+      peer.send('heads', { isQuestion: true, slots: [0], parents: [-2], rows: row(), hashes });
     },
   ],
   [
@@ -297,7 +303,7 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     (peer) => [
       openRoot(peer),
       peer.send('heads', {
-        ask: true,
+        isQuestion: true,
         slots: [0],
         parents: [-1],
         rows: row(),
@@ -342,7 +348,7 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     'half a digest',
     (peer) => [
       openSet(peer),
-      peer.send('ask', { ask: 1, digests: digest.subarray(5), promise: true }),
+      peer.send('digests', { question: 1, digests: digest.subarray(5), promise: true }),
     ],
   ],
   [
@@ -486,8 +492,8 @@ test('only a peer that promised to send what is wanted is waited for', async (t)
   openSet(peer);
   const WANT = 0;
   const COMING = 2;
-  for (const [ask, promise] of [false, false, true, false].entries()) {
-    peer.send('ask', { ask, digests: digest, promise });
+  for (const [question, promise] of [false, false, true, false].entries()) {
+    peer.send('digests', { question, digests: digest, promise });
   }
   while (peer.verdicts.length < 4) await pause(5);
   t.deepEqual(peer.verdicts, [[WANT], [WANT], [WANT], [COMING]]);

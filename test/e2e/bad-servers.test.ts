@@ -76,7 +76,7 @@ for (const [what, code, answer] of [
     'that answers what was not asked',
     'PROTOCOL_VIOLATION',
     (socket) => {
-      const verdicts = encodeMessage('verdicts', { ask: 9, verdicts: Buffer.alloc(0) }).head;
+      const verdicts = encodeMessage('verdicts', { question: 9, verdicts: Buffer.alloc(0) }).head;
       socket.once('message', () => socket.send(verdicts));
       socket.send(welcome(PROTOCOL_VERSION));
     },

@@ -328,7 +328,7 @@ function openSet(changes: Partial<Head<'openSet'>> = {}): Head<'openSet'> {
 
 /** Message that declares the directory of the first root. */
 const HEADS = encodeMessage('heads', {
-  ask: false,
+  isQuestion: false,
   slots: [0],
   parents: [-1],
   rows: ROOT_ROW,

@@ -32,7 +32,7 @@ function heads(peer: Peer, slots: number[], parents: number[]): void {
     return rowOf(name, { type: EntryType.directory, inode: BigInt(slot) });
   });
   const hashes = Buffer.alloc(32 * slots.length, 1);
-  peer.send('heads', { ask: true, slots, parents, rows: Buffer.concat(rows), hashes });
+  peer.send('heads', { isQuestion: true, slots, parents, rows: Buffer.concat(rows), hashes });
 }
 
 async function lab(t: ExecutionContext): Promise<{ store: string; server: Server }> {

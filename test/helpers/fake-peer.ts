@@ -26,7 +26,7 @@ import { type Failure, type OwnerName, runOf } from '../../src/workers/index.js'
 import { entriesOf, sha256 } from './rows.js';
 
 /** Every call of the peer whose answer can be delayed or made to fail. */
-export type PeerCall = 'heads' | 'listing' | 'ask' | 'parcel' | 'chunk' | 'end';
+export type PeerCall = 'heads' | 'listing' | 'digests' | 'parcel' | 'chunk' | 'end';
 
 export interface SentStream {
   readonly isPart: boolean;
@@ -100,7 +100,7 @@ export class FakePeer implements BackupPeer {
       this.requested.push(digest);
       verdicts.push(this.knows(digest) ? Verdict.have : Verdict.want);
     }
-    await this.beforeAnswer('ask');
+    await this.beforeAnswer('digests');
     return Uint8Array.from(verdicts);
   }
 

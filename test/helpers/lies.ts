@@ -98,7 +98,7 @@ function forged(bytes: Buffer, random: () => number): Buffer {
 function inPlaceOf<N extends MessageName>(name: N, other: Buffer, bytes: Buffer): Buffer {
   const [reported, honest] = [decodeMessage(name, other), decodeMessage(name, bytes)];
   const head = { ...reported.head };
-  for (const field of ['question', 'ask', 'set', 'upTo', 'slot', 'slots'] as const) {
+  for (const field of ['question', 'set', 'upTo', 'slot', 'slots'] as const) {
     if (field in honest.head) Object.assign(head, { [field]: honest.head[field as never] });
   }
   const { head: encoded } = encodeMessage(name, head);

@@ -73,7 +73,7 @@ test('sets, verdicts, requests to forget and news of jobs come back as they are'
     requests,
   );
 
-  const news: Reply<'askWork'> = {
+  const news: Reply<'watchWork'> = {
     findings: [
       {
         finding: 'version',
@@ -90,7 +90,7 @@ test('sets, verdicts, requests to forget and news of jobs come back as they are'
     progress: { step: 'read', done: 1, of: undefined },
     result: undefined,
   };
-  t.deepEqual(passed('askWork', undefined, news).reply, news);
+  t.deepEqual(passed('watchWork', undefined, news).reply, news);
 });
 
 test('an attachment belongs to the question or the answer that has one', (t) => {

@@ -228,7 +228,7 @@ function treeForFailures(t: ExecutionContext): string {
   return folder;
 }
 
-const CALLS: PeerCall[] = ['heads', 'listing', 'ask', 'parcel', 'chunk', 'end'];
+const CALLS: PeerCall[] = ['heads', 'listing', 'digests', 'parcel', 'chunk', 'end'];
 
 for (const failing of CALLS) {
   test(`a failure of "${failing}" ends the backup with its reason, whenever it comes`, async (t) => {

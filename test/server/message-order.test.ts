@@ -47,7 +47,13 @@ class Backup {
   /** Declares a directory; below 0 the parent is a root. */
   head(slot: number, entry: Entry, { parent = -1, hash = NO_HASH } = {}): this {
     const rows = rowsOf(entry);
-    this.session.send('heads', { ask: true, slots: [slot], parents: [parent], rows, hashes: hash });
+    this.session.send('heads', {
+      isQuestion: true,
+      slots: [slot],
+      parents: [parent],
+      rows,
+      hashes: hash,
+    });
     return this;
   }
 
@@ -79,8 +85,8 @@ class Backup {
     return this;
   }
 
-  ask(text: string, promise: boolean): this {
-    this.session.send('ask', { ask: 1, digests: sha256(text), promise });
+  digest(text: string, promise: boolean): this {
+    this.session.send('digests', { question: 1, digests: sha256(text), promise });
     return this;
   }
 
@@ -164,7 +170,7 @@ test('messages before a set, behind its end, or of a second set beside it are re
   const one = fileOf('a', 'a');
   const cases: Readonly<Record<string, (backup: Backup) => Backup>> = {
     'a directory without a set': (backup) => backup.root(),
-    'a question without a set': (backup) => backup.ask('a', true),
+    'a question without a set': (backup) => backup.digest('a', true),
     'rows without a set': (backup) => backup.parcel(0, [one], ['a']),
     'an end without a set': (backup) => backup.close(),
     'two sets at once': (backup) => backup.open().open(),
@@ -176,7 +182,7 @@ test('messages before a set, behind its end, or of a second set beside it are re
     'a listing behind the end': (backup) => backup.open().root().close().list(0, []),
     'a directory behind the end': (backup) =>
       backup.open().root().close().head(1, directoryOf('child', 1n), { parent: 0 }),
-    'a question behind the end': (backup) => backup.open().root().close().ask('a', true),
+    'a question behind the end': (backup) => backup.open().root().close().digest('a', true),
     'a listing before its directory': (backup) => backup.open().list(0, [one]).root(),
     'rows before their directory': (backup) => backup.open().parcel(0, [one], ['a']).root(),
     'a child before its parent': (backup) =>
@@ -221,7 +227,7 @@ test('contents may come before or behind the rows that need them, and twice', as
   backup.parcel(0, [one, two]); // their content comes later
   backup.parcel(0, [], ['other', 'other']);
   backup.parcel(0, [three], ['shared', 'shared', 'other']).done(0);
-  backup.ask('shared', true).ask('other', false).close();
+  backup.digest('shared', true).digest('other', false).close();
   t.is(await backup.end(), undefined);
   t.deepEqual(backup.verdicts, [Verdict.have, Verdict.have]);
   t.deepEqual(await names(), ['1', '2', '3']);
@@ -233,11 +239,11 @@ test('a set is not complete while a content that a row needs was left out', asyn
   await backUp({ old: 'old' });
   const missing = fileOf('missing', 'never sent');
   const backup = (await begin()).open().root().list(0, [missing]);
-  backup.ask('never sent', true).ask('never sent', true).parcel(0, [missing]).done(0).close();
+  backup.digest('never sent', true).digest('never sent', true).parcel(0, [missing]).done(0).close();
   t.is(await backup.end(), 'PROTOCOL_VIOLATION');
   t.deepEqual(backup.verdicts, [Verdict.want, Verdict.coming]);
   t.deepEqual(await names(), ['old'], 'the newest complete set is the one before');
-  const next = (await begin()).open().root().ask('never sent', true);
+  const next = (await begin()).open().root().digest('never sent', true);
   await next.end();
   t.deepEqual(next.verdicts, [Verdict.want], 'a promise ends with its session');
   await checkStore();

@@ -156,8 +156,8 @@ test('a large head is sent compressed when that is requested and pays', (t) => {
   t.is(plain[1], 0);
   t.is(packed[1], FLAG_SNAPPY);
   t.true(packed.length < plain.length / 4);
-  const noise = { ask: 1, digests: seededRandom(1).bytes(4000) };
-  t.is(encoded('ask', noise, true)[1], 0);
+  const noise = { question: 1, digests: seededRandom(1).bytes(4000) };
+  t.is(encoded('digests', noise, true)[1], 0);
 });
 
 test('a field that is missing or of a wrong kind is a violation', (t) => {

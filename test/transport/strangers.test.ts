@@ -109,8 +109,8 @@ test('a peer that was admitted has no deadline and no limit of bytes', async (t)
   accepted[0]!.onMessage((_name, bytes) => void got.push(bytes.length));
   accepted[0]!.admit();
   await pause(2000);
-  const large = { ask: 1, digests: Buffer.alloc(100_000), promise: false };
-  socket.send(encodeMessage('ask', large).head);
+  const large = { question: 1, digests: Buffer.alloc(100_000), promise: false };
+  socket.send(encodeMessage('digests', large).head);
   await until(t, 'a large message', () => got.length === 1);
   t.true(got[0]! > 100_000);
   socket.terminate();
@@ -127,7 +127,7 @@ for (const [what, bytes] of [
     const end = closeReason(socket);
     for (const size of bytes) {
       socket.send(
-        encodeMessage('ask', { ask: 1, digests: Buffer.alloc(size), promise: false }).head,
+        encodeMessage('digests', { question: 1, digests: Buffer.alloc(size), promise: false }).head,
       );
     }
     t.is(await end, 'MESSAGE_TOO_LARGE');

@@ -83,7 +83,7 @@ export async function freeThere(
   return freed;
 }
 
-type News = Reply<'askWork'>;
+type News = Reply<'watchWork'>;
 
 async function follow(
   peer: RemotePeer,
@@ -91,7 +91,7 @@ async function follow(
   { signal, onProgress }: WorkHooks,
   onFinding: (finding: Finding) => void,
 ): Promise<{ result: NonNullable<News['result']>; omitted: number }> {
-  for (let news = first; ; news = await peer.request('askWork', undefined)) {
+  for (let news = first; ; news = await peer.request('watchWork', undefined)) {
     for (const finding of news.findings) onFinding(finding);
     throwIfAborted(signal);
     const { progress, result, omitted } = news;

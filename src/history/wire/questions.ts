@@ -80,7 +80,7 @@ export const QUESTIONS = {
   readForgets: coded('readForgets', NOTHING, FORGETS),
   checkStore: coded('checkStore', asIs<'checkStore'>(), asIs<'workIs'>()),
   freeUnneeded: coded('freeUnneeded', NOTHING, asIs<'workIs'>()),
-  askWork: coded('askWork', NOTHING, asIs<'workIs'>()),
+  watchWork: coded('watchWork', NOTHING, asIs<'workIs'>()),
   readSetRoots: coded('readSetRoots', asIs<'readSetRoots'>(), SET_ROOTS),
   readChanges: coded('readChanges', CHANGES_PAGE, CHANGES),
   readNamed: coded('readNamed', NAMES_PAGE, NAMES),

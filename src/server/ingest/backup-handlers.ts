@@ -58,7 +58,7 @@ function entryHandlers(
     heads: (head) => {
       const set = session.openSet();
       const same = set.heads(head);
-      if (!head.ask) return undefined;
+      if (!head.isQuestion) return undefined;
       const seals = set.seals.keptOf(head.slots, same);
       answer('headsAnswer', { slots: head.slots, same: Buffer.from(same), seals });
       return undefined;
@@ -72,9 +72,9 @@ function entryHandlers(
       session.openSet().parcel(head, splitRecords(attachment, head.records));
       return undefined;
     },
-    ask: ({ ask, digests, promise }) => {
+    digests: ({ question, digests, promise }) => {
       answer('verdicts', {
-        ask,
+        question,
         verdicts: Buffer.from(session.openSet().verdicts(digests, promise)),
       });
       return undefined;

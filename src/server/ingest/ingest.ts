@@ -128,7 +128,7 @@ export class Ingest {
 
   /** Registers the directory of each slot. Returns HEAD_SAME, HEAD_PROTECTED or 0 for each slot. */
   heads(head: {
-    ask: boolean;
+    isQuestion: boolean;
     slots: readonly SlotNumber[];
     parents: readonly SlotNumber[];
     rows: Buffer;

@@ -76,7 +76,13 @@ export class BackgroundJobs {
    * Starts a check, and returns its first news. Throws PROTOCOL_VIOLATION for an invalid amount of data or if a job of
    * this reader runs, CLIENT_BUSY if too many jobs run, and the error of the check.
    */
-  check({ data, amount, of, leastAgeMs, mark }: Request<'checkStore'>): Promise<Reply<'askWork'>> {
+  check({
+    data,
+    amount,
+    of,
+    leastAgeMs,
+    mark,
+  }: Request<'checkStore'>): Promise<Reply<'watchWork'>> {
     const read = { data: dataOf(data, amount, of), leastAgeMs };
     return replyOf(this.begin({ kind: 'check', read, mark }));
   }
@@ -85,7 +91,7 @@ export class BackgroundJobs {
    * Starts garbage collection, and returns its first news. Throws PROTOCOL_VIOLATION if a job of this reader runs,
    * CLIENT_BUSY if too many jobs run, and the error of the job.
    */
-  free(): Promise<Reply<'askWork'>> {
+  free(): Promise<Reply<'watchWork'>> {
     const { graceMs, wasteRatio } = this.limits;
     return replyOf(this.begin({ kind: 'free', graceMs, wasteRatio }));
   }
@@ -94,7 +100,7 @@ export class BackgroundJobs {
    * Returns progress, new findings and the result of the job. Throws NO_SUCH_REQUEST if no job was started, and the
    * error of the job.
    */
-  async news(): Promise<Reply<'askWork'>> {
+  async news(): Promise<Reply<'watchWork'>> {
     if (this.job === undefined) {
       throw new TardisError('NO_SUCH_REQUEST', 'no job is under way; start it again');
     }
@@ -147,7 +153,7 @@ function otherWork(): TardisError {
   return new TardisError('INTERNAL', 'a job did other work');
 }
 
-async function replyOf(job: Job): Promise<Reply<'askWork'>> {
+async function replyOf(job: Job): Promise<Reply<'watchWork'>> {
   const { findings, omitted, progress, result } = await job.news();
   const isForReader = result?.kind === 'check' || result?.kind === 'free';
   return { findings, omitted, progress, result: isForReader ? result : undefined };

@@ -58,7 +58,7 @@ export class Answers {
       ...copies.handlers(),
       checkStore: (request) => jobs.check(request),
       freeUnneeded: () => jobs.free(),
-      askWork: () => jobs.news(),
+      watchWork: () => jobs.news(),
     };
     const rest = opened.move();
     return new Answers(handlers, async () => {

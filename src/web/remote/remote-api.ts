@@ -97,7 +97,7 @@ function welcomeOf({ proof, keys }: Proven): string {
 }
 
 function askRoute(door: StoreDoor | ServerDoor): AddedRoute {
-  return addedRoute(REMOTE_ROUTES.ask, async ({ lease, visitor, request, reply }) => {
+  return addedRoute(REMOTE_ROUTES.questions, async ({ lease, visitor, request, reply }) => {
     const { body } = request;
     if (!Buffer.isBuffer(body)) {
       throw new TardisError('PROTOCOL_VIOLATION', `a question is sent as ${QUESTION_TYPE}`);

@@ -46,9 +46,9 @@ export const REMOTE_ROUTES = {
       'Ends the session of the token. The token of an account stays until the account is removed.',
     reply: Type.Object({}),
   },
-  ask: {
+  questions: {
     method: 'POST',
-    path: '/clients/{client}/ask',
+    path: '/clients/{client}/questions',
     right: 'login',
     summary:
       'Takes one question of a reader (docs/protocol.md) and returns its answer, as the tools send it with --server https://…; the login needs the right of the question.',

@@ -86,7 +86,7 @@ test('malformed requests get an error of the table, and the server goes on', asy
     '/login',
     '/session',
     '/clients',
-    '/clients/me/ask',
+    '/clients/me/questions',
     '/clients/me/sets',
     '/clients/%2e%2e/sets',
     '/clients/me/sets/1/content',
@@ -161,7 +161,7 @@ test.serial('a question is answered only with its right, and only if it reads', 
       authorization: `Bearer me/script/${secret}`,
       'content-type': 'application/vnd.tardis',
     };
-    const url = '/api/v1/clients/me/ask';
+    const url = '/api/v1/clients/me/questions';
     const answer = await web.app.inject({ method: 'POST', url, headers, payload });
     return answer.json<{ code: string }>().code;
   };
