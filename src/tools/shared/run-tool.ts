@@ -24,6 +24,7 @@ import { asTardisError, TardisError, toWire } from '../../errors/index.js';
 import { displayName, displayText } from '../../model/index.js';
 import {
   onExposedSecret,
+  onLongWait,
   processArguments,
   processEnvironment,
   programVersion,
@@ -240,6 +241,7 @@ export async function runTool(
   let words: string[] = [];
   keepHangupIgnored();
   onExposedSecret((text) => printAbove(`${command.name()}: warning: ${text}`));
+  onLongWait((text) => printAbove(`${command.name()}: ${text}`));
   const done = reportUnfinished((error) => {
     process.exitCode = printError(command.name(), error, printsJson);
   });

@@ -1,7 +1,7 @@
 /** Sends signed requests to one bucket: once, or repeatedly until there is an answer. */
 import { createHash } from 'node:crypto';
 import { TardisError } from '../../../errors/index.js';
-import type { System } from '../../../system/index.js';
+import { reportLongWait, type System } from '../../../system/index.js';
 import type { CredentialChain, Credentials } from '../credentials.js';
 import type { Endpoint } from '../endpoint.js';
 import type { ObjectBody } from '../object-store.js';
@@ -87,6 +87,7 @@ export class Requests {
   private aheadMs = 0;
   /** True if the answer to a PUT had the id of a version, so that the bucket keeps versions. */
   hasVersions = false;
+  private isWaitReported = false;
   private readonly sent = { GET: 0, PUT: 0, HEAD: 0, DELETE: 0, LIST: 0 };
 
   constructor(options: RequestsOptions) {
@@ -119,7 +120,15 @@ export class Requests {
   /** Starts measuring the time for the attempts of one request. */
   tries(): Tries {
     const { system, patienceMs = DEFAULT_PATIENCE_MS } = this.options;
-    return new Tries(system, patienceMs);
+    return new Tries(system, patienceMs, (reason, leftMs) => this.reportWait(reason, leftMs));
+  }
+
+  /** Reports once, until the bucket answers again, that requests fail and are sent again. */
+  private reportWait(reason: Error, leftMs: number): void {
+    if (this.isWaitReported) return;
+    this.isWaitReported = true;
+    const seconds = Math.max(1, Math.round(leftMs / 1000));
+    reportLongWait(`${reason.message}, trying again for up to ${seconds} s`);
   }
 
   /** Sends a request until there is an answer. Only for requests that may be repeated. */
@@ -182,7 +191,10 @@ export class Requests {
       const answer = await this.connections.exchange(sending);
       this.noteClock(answer);
       this.hasVersions ||= method === 'PUT' && isVersionId(answer.headers['x-amz-version-id']);
-      if (isExpected(answer.status, expects)) return { answer: genuine(answer, request) };
+      if (isExpected(answer.status, expects)) {
+        this.isWaitReported = false;
+        return { answer: genuine(answer, request) };
+      }
       const error = errorOf(answer, about);
       // A refused request had no effect. After a failure of the store, it may have had one.
       return { answer: undefined, error, mayHaveHappened: answer.status >= 500 };
