@@ -1,6 +1,7 @@
 /** Makes the names that exist only in a mount: of sets, days and versions. */
 import type { BackupSet } from '../history/index.js';
 import { isEntryName } from '../model/index.js';
+import { MAX_NAME_BYTES } from './protocol.js';
 
 export const BY_DATE = 'by-date';
 export const VERSIONS = 'versions';
@@ -17,12 +18,17 @@ export interface ShownSet {
 export function namedSets(sets: readonly BackupSet[], taken: readonly string[]): ShownSet[] {
   const names = new Set(taken);
   return sets.map((set) => {
-    const isFree = isEntryName(Buffer.from(set.name)) && !names.has(set.name);
+    const isFree = canBeShown(Buffer.from(set.name)) && !names.has(set.name);
     let name = isFree ? set.name : String(set.set);
     while (names.has(name)) name += '_';
     names.add(name);
     return { name, set };
   });
+}
+
+/** True if programs can use this as the name of a file. */
+function canBeShown(name: Buffer): boolean {
+  return isEntryName(name) && name.length <= MAX_NAME_BYTES;
 }
 
 /** Returns the local day of a set, as directories: year, month, day. */
@@ -35,9 +41,14 @@ function two(number: number): string {
   return String(number).padStart(2, '0');
 }
 
-/** Returns the name of a version by its first set: a local time that sorts as text, and the name of the set. */
-export function versionName({ openedAtMs, name }: BackupSet): Buffer {
+/**
+ * Returns the name of a version by its first set: a local time that sorts as text, and the name of the set. A set whose
+ * name cannot be part of a file name is named by its number.
+ */
+export function versionName({ openedAtMs, name, set }: BackupSet): Buffer {
   const localMs = openedAtMs - new Date(openedAtMs).getTimezoneOffset() * 60_000;
   const time = new Date(localMs).toISOString().slice(0, 19);
-  return Buffer.from(`${time.replace('T', '_').replaceAll(':', '')}_${name}`);
+  const start = `${time.replace('T', '_').replaceAll(':', '')}_`;
+  const full = Buffer.from(start + name);
+  return canBeShown(full) ? full : Buffer.from(`${start}${set}`);
 }

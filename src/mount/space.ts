@@ -1,9 +1,9 @@
 /** Writes the data that `statfs` shows, in the layout of the kernel. */
 import type { DiskSpace } from '../system/index.js';
 import { writeNumber } from './attributes.js';
+import { MAX_NAME_BYTES } from './protocol.js';
 
 const SPACE_BYTES = 80;
-const MAX_NAME_BYTES = 255;
 
 /** Writes the size of a file system (struct fuse_statfs_out); returns its end. `words` are the body's memory. */
 export function writeSpace(body: Buffer, words: Uint32Array, at: number, space: DiskSpace): number {

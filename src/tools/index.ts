@@ -18,6 +18,7 @@ export { usesServer } from './shared/open-history.js';
 export { isSetAbove } from './shared/precedence.js';
 export { checkUsage } from './regenerate/options.js';
 export { sheetWords } from './sonic/sheet-words.js';
+export { withAbsolutePaths } from './tardisfs/absolute-paths.js';
 export { mountWords } from './tardisfs/mount-words.js';
 export { printError, toolCommand } from './shared/run-tool.js';
 export { daemonOptions, listenAddress } from './tardisd/daemon-options.js';

@@ -11,6 +11,7 @@ import { askPassword } from './shared/password.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
 import { promptFor } from './shared/unlock.js';
 import { loadNative } from '../system/index.js';
+import { withAbsolutePaths } from './tardisfs/absolute-paths.js';
 import { mountWords } from './tardisfs/mount-words.js';
 import { serveMount } from './tardisfs/serve-mount.js';
 
@@ -39,12 +40,14 @@ async function start(given: MountSettings, found: FoundSettings): Promise<number
   process.stderr.on('error', () => undefined); // nobody reads it after the starting process has ended
   try {
     const secret = secretOfStarter();
+    const placed = withAbsolutePaths(settings);
     const unlocked =
-      secret.length === 0 ? { settings, found } : withPassword(settings, found, secret);
+      secret.length === 0 ? { settings: placed, found } : withPassword(placed, found, secret);
     await serveMount(unlocked.settings, unlocked.found, {
       mountPoint,
       onReady: () => {
         loadNative().newSession();
+        process.chdir('/'); // so that the file system of the present directory can be unmounted
         reportToStarter();
       },
     });

@@ -1,5 +1,6 @@
 /** Mounts by /etc/fstab, by an ordinary user, and where there is no FUSE. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
@@ -164,6 +165,49 @@ test.serial(
     await lab.unmount();
   }),
 );
+
+test.serial(
+  'a mount in the background keeps neither the terminal nor the directory in which it was started',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, [file('a', 'content')]);
+    const password = lab.password('secret words');
+    await lab.save(['-F', password]);
+    const [store, there] = [path.basename(lab.store), path.join(path.dirname(lab.store), 'there')];
+    fs.mkdirSync(there);
+    const options = `database=../${store},client=me,password,log=log`;
+    const command = `cd '${there}' && exec '${path.join(BIN, 'tardisfs')}' -o ${options} '${lab.point}'`;
+    const words = ['script', '-qefc', command, '/dev/null'];
+    const child = spawn('nsenter', [...among(lab.mounts.mountsOf), ...words], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    child.stdout.once('data', () => child.stdin.write('secret words\n')); // the prompt
+    // `script` ends when no process has its terminal open.
+    const [status] = (await once(child, 'exit')) as [number | null];
+    t.is(status, 0);
+    const [pid] = lab.servers();
+    t.is(fs.readlinkSync(`/proc/${pid}/cwd`), '/');
+    const descriptors = fs
+      .readdirSync(`/proc/${pid}/fd`)
+      .map((fd) => linkOf(`/proc/${pid}/fd/${fd}`));
+    t.deepEqual(
+      descriptors.filter((to) => /^\/dev\/(tty|pts)/.test(to)),
+      [],
+    );
+    t.true(descriptors.some((to) => to.endsWith('/there/log')));
+    fs.rmSync(there, { recursive: true });
+    t.is(lab.inside('cat', path.join(lab.shown, 'a')).stdout, 'content');
+    await lab.unmount();
+  }),
+);
+
+/** Returns the target of a link; empty if the link is gone. */
+function linkOf(link: string): string {
+  try {
+    return fs.readlinkSync(link);
+  } catch {
+    return ''; // a descriptor that was closed meanwhile
+  }
+}
 
 test.serial(
   'without FUSE the error names what to load or to install',

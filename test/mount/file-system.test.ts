@@ -385,6 +385,6 @@ test('a name that no file can have is an entry that cannot be read, and the log 
   }
   await new Promise(setImmediate);
   t.is(lab.logged.length, SHOWN_NAMES.length);
-  t.regex(lab.logged[0]!, /^\/first\/root: .* name is none: k\/\.\.\/x \[CATALOG_DAMAGED\]$/);
+  t.regex(lab.logged[0]!, /^\/first\/root: .* an invalid name: k\/\.\.\/x \[CATALOG_DAMAGED\]$/);
   t.truthy(await lab.lookup(root, 'f00001'));
 });

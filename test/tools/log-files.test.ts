@@ -46,6 +46,19 @@ test('a text of several lines looks like one entry in the log of a mount', (t) =
   t.is(lines[1], '  2026-01-01T00:00:00.000Z tardisfs: all is well\\x0d');
 });
 
+test('the log of a mount does not repeat an entry at once, whatever comes between', (t) => {
+  const { file, lines } = logFile(t);
+  const log = logTo({ logFile: file, foreground: false });
+  for (const text of ['damaged', 'damaged', 'away', 'damaged', 'away']) log(text);
+  t.deepEqual(
+    lines().map((line) => line.replace(/^.*tardisfs: /, '')),
+    ['damaged', 'away'],
+  );
+  for (let entry = 0; entry < 300; entry += 1) log(`entry ${entry}`);
+  log('damaged');
+  t.is(lines().length, 303, 'a forgotten entry is written again');
+});
+
 test('a log that cannot be opened is refused, and none stays open', (t) => {
   const { file } = logFile(t);
   const missing = Buffer.from('/no/such/directory/log');

@@ -41,8 +41,17 @@ export async function askSecret(
   } finally {
     input.setRawMode(false);
     fs.writeSync(fd, '\n');
+    // The stream has opened the terminal again, and closes only that descriptor.
+    const isOwn = descriptorOf(input) === fd;
     input.destroy();
+    if (!isOwn) fs.closeSync(fd);
   }
+}
+
+/** Returns the descriptor that a stream will close; undefined if Node.js does not show it. */
+function descriptorOf(input: tty.ReadStream): number | undefined {
+  const { _handle: handle } = input as unknown as { _handle?: { fd?: number } };
+  return handle?.fd;
 }
 
 function readLine(

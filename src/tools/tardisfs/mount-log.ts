@@ -4,16 +4,29 @@ import type { Settings } from '../../config/index.js';
 import { failedTo } from '../../errors/index.js';
 import { displayName, displayText } from '../../model/index.js';
 
+/** Time for which an entry is not repeated, and maximum number of entries that are remembered for that. */
+const REPEAT_MS = 60_000;
+const MAX_REMEMBERED = 256;
+
 type LogSettings = Pick<Settings<'tardisfs'>, 'logFile' | 'foreground'>;
 
 /**
  * Opens the log: a file, or standard error. (In the background, standard error is lost once the mount is ready.)
- * Further lines of an entry are indented, so that a text of a server cannot look like another entry. Throws
- * CONFIG_INVALID.
+ * Further lines of an entry are indented, so that a text of a server cannot look like another entry. A
+ * program that reads a damaged file again and again would fill the log, so an entry is not repeated within a minute.
+ * Throws CONFIG_INVALID.
  */
 export function logTo({ logFile, foreground }: LogSettings): (line: string) => void {
   const write = writerTo(logFile, foreground);
+  const written = new Map<string, number>();
   return (text) => {
+    const nowMs = performance.now();
+    const lastMs = written.get(text);
+    if (lastMs !== undefined && nowMs - lastMs < REPEAT_MS) return;
+    written.delete(text);
+    written.set(text, nowMs);
+    const [oldest] = written.keys();
+    if (written.size > MAX_REMEMBERED) written.delete(oldest!);
     const lines = displayText(text).replaceAll('\n', '\n  ');
     write(`${new Date().toISOString()} tardisfs: ${lines}\n`);
   };
