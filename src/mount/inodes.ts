@@ -5,6 +5,8 @@ import { keyOf } from '../restore/index.js';
 import type { Inode } from './attributes.js';
 
 const LEAST_INODE = 16;
+/** Stands for the directory of a set. Other directories without an id have lower numbers. */
+const SET_DIRECTORY = -2;
 
 /** Hash function: mixes bytes into two numbers of 32 bits (murmur's mixing of one byte at a time). */
 class Mixer {
@@ -50,6 +52,11 @@ export function inodeOfDirectory(set: number, directory: number): Inode {
   mixer.number(set);
   mixer.number(directory < 0 ? 2 ** 52 + directory : directory);
   return mixer.inode();
+}
+
+/** Returns the inode number of the directory of a set at the top level, which is known before the set is read. */
+export function inodeOfSet(set: number): Inode {
+  return inodeOfDirectory(set, SET_DIRECTORY);
 }
 
 /** Returns the inode number of a directory that has only a path. */

@@ -6,7 +6,7 @@ import type { BackupSet, History } from '../history/index.js';
 import type { DirectoryTable } from './directory-table.js';
 import { fetchPages } from './fetched-pages.js';
 import { type Inode } from './attributes.js';
-import { inodeOfDirectory } from './inodes.js';
+import { inodeOfDirectory, inodeOfSet } from './inodes.js';
 import { nodeHigh, nodeLow } from './node-ids.js';
 import type {
   ChildNode,
@@ -132,11 +132,16 @@ export class SetListings {
 
   /** Returns the inode numbers of a directory and of its parent. */
   dots(directory: number): readonly [Inode, Inode] {
+    const own = this.inode(directory);
+    if (directory === 0) return [own, { low: ROOT_NODE, high: 0 }];
+    return [own, this.inode(this.options.table.parent(directory))];
+  }
+
+  /** Returns the inode number of a directory. */
+  inode(directory: number): Inode {
     const { owner, table } = this.options;
     const { set } = owner.set;
-    const own = inodeOfDirectory(set, table.id(directory));
-    if (directory === 0) return [own, { low: ROOT_NODE, high: 0 }];
-    return [own, inodeOfDirectory(set, table.id(table.parent(directory)))];
+    return directory === 0 ? inodeOfSet(set) : inodeOfDirectory(set, table.id(directory));
   }
 
   /** Returns the data that the addon needs to pack a page; undefined if the page must be loaded entry by entry. */

@@ -6,7 +6,7 @@ import { type BackupSet, type History, type HistoryEntry } from '../history/inde
 import { EntryType, joinPath } from '../model/index.js';
 import { deviceIn } from '../restore/index.js';
 import { DirectoryTable } from './directory-table.js';
-import { inodeOf, inodeOfDirectory } from './inodes.js';
+import { inodeOf } from './inodes.js';
 import { MAX_ENTRIES, nodeHigh, nodeLow } from './node-ids.js';
 import { packPage } from './packing.js';
 import { type LoadedPage, PAGE_ENTRIES } from './page-cache.js';
@@ -287,7 +287,7 @@ export class SetTree implements Tree {
     const place = { tree: this.options.tree, directory: number, entry: -1 };
     return {
       entry,
-      inode: inodeOfDirectory(this.set.set, this.table.id(number)),
+      inode: this.listings.inode(number),
       nodeLow: nodeLow(place),
       nodeHigh: nodeHigh(place, entry.attributes === undefined),
       storedBytes: undefined,

@@ -11,7 +11,7 @@ import { Errno, FuseError, ROOT_NODE } from './protocol.js';
 import { BY_DATE, dayOf, namedSets, type ShownSet, VERSIONS } from './shown-names.js';
 import { after, type PackedPage, type ShownEntry, type Soon, type Tree } from './tree.js';
 import { virtualDirectory, virtualLink } from './virtual.js';
-import { inodeOfDirectory, inodeOfPath } from './inodes.js';
+import { inodeOfDirectory, inodeOfPath, inodeOfSet } from './inodes.js';
 
 const VALID_SECONDS = 1;
 const REFRESH_MS = 1000;
@@ -212,7 +212,7 @@ export class TopTree implements Tree {
 const ROOT_INODE: Inode = { low: ROOT_NODE, high: 0 };
 
 function inodeOfItem({ set, number }: Item): Inode {
-  if (set !== undefined) return inodeOfDirectory(set.set, -2);
+  if (set !== undefined) return inodeOfSet(set.set);
   return number < 0 ? inodeOfPath(Buffer.from('/')) : inodeAt(number);
 }
 

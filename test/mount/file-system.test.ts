@@ -262,6 +262,30 @@ test('a directory is read in any pieces, from any offset, with and without attri
   }
 });
 
+test('a listing has the inode number that stat shows, of the directory of a set and in one', async (t) => {
+  const lab = new Lab();
+  const listed = async (node: Node): Promise<Map<string, bigint>> => {
+    const reply = await lab.readdir(Op.readdir, node, 0, 1 << 20);
+    const inodes = new Map<string, bigint>();
+    for (let at = 0; at < reply.length; ) {
+      const bytes = reply.readUInt32LE(at + 16);
+      inodes.set(reply.toString('utf8', at + 24, at + 24 + bytes), reply.readBigUInt64LE(at));
+      at += (24 + bytes + 7) & ~7;
+    }
+    return inodes;
+  };
+  // The attributes of a node begin at byte 40 of the reply to LOOKUP, with the inode number.
+  const shown = async (parent: Node, name: string): Promise<bigint> =>
+    (await lab.send(Op.lookup, parent, Buffer.from(`${name}\0`))).readBigUInt64LE(40);
+  const [set, root] = [await lab.walk('first'), await lab.walk('first', 'root')];
+  const [top, inSet, inRoot] = [await listed(ROOT), await listed(set), await listed(root)];
+  t.is(top.get('first'), await shown(ROOT, 'first'));
+  t.is(inSet.get('root'), await shown(set, 'root'));
+  t.is(inRoot.get('f00001'), await shown(root, 'f00001'));
+  t.deepEqual([inSet.get('.'), inRoot.get('.')], [top.get('first'), inSet.get('root')]);
+  t.is(inRoot.get('..'), top.get('first'));
+});
+
 test('an offset that no directory has is behind its end, and a name that is too long is refused', async (t) => {
   const lab = new Lab();
   const root = await lab.walk('first', 'root');
