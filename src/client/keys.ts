@@ -24,7 +24,7 @@ export interface KeysRequest {
 }
 
 /** The key record that the client had when the session began. */
-export interface KeysResult {
+interface KeysResult {
   readonly record: KeyRecord | undefined;
   /** Password that opened the record, if it has one. */
   readonly password: Buffer | undefined;

@@ -5,7 +5,7 @@ import { TardisError } from '../errors/index.js';
 const WARN_FROM_PERCENT = 90;
 
 /** Quota and usage of an account; `quotaBytes` is 0 without a quota. */
-export interface AccountSpace {
+interface AccountSpace {
   readonly quotaBytes: number;
   readonly usedBytes: number;
 }

@@ -49,7 +49,7 @@ const SLASH = Buffer.from('/');
  */
 export type BasePath = 'full' | 'common' | 'none';
 
-export interface RootPaths {
+interface RootPaths {
   readonly basePath?: BasePath;
   /** For each directory, the path under which it is stored; if empty, `basePath` decides. */
   readonly keptAs?: readonly Buffer[];
@@ -63,13 +63,13 @@ interface PlainRoot extends Omit<Root, 'keptPath'> {
  * A directory that was named but cannot be opened. Its stored entries are left as they are: they are neither
  * compared nor closed.
  */
-export interface MissingRoot {
+interface MissingRoot {
   readonly path: Buffer;
   /** Error code of the system. */
   readonly reason: string;
 }
 
-export interface Roots {
+interface Roots {
   readonly roots: readonly Root[];
   readonly missing: readonly MissingRoot[];
 }

@@ -57,7 +57,7 @@ type Takers = {
 };
 
 /** The server's answer to a listing. */
-export interface ListingAnswer {
+interface ListingAnswer {
   /** A `Wanted` for each row. */
   readonly wanted: Buffer;
   /**
@@ -69,7 +69,7 @@ export interface ListingAnswer {
   readonly gone: readonly Buffer[];
 }
 
-export type HeadsAnswer = Pick<Head<'headsAnswer'>, 'same' | 'seals'>;
+type HeadsAnswer = Pick<Head<'headsAnswer'>, 'same' | 'seals'>;
 
 /** Maximum number of notes in one message; far below its largest size. */
 const NOTES_BATCH = 1024;

@@ -30,14 +30,14 @@ export interface Reach {
   readonly elsewhere?: Elsewhere | undefined;
 }
 
-export interface ConnectorEvents {
+interface ConnectorEvents {
   retrying(retry: Retry): void;
   /** Called when the session is lost and no further connection is tried. */
   failed(error: TardisError): void;
 }
 
 /** The first connection of a session, logged in. */
-export interface FirstConnection {
+interface FirstConnection {
   readonly welcome: Head<'welcome'>;
   readonly login: Login;
   readonly connection: Connection;

@@ -9,7 +9,7 @@ const MAX_FILE_BYTES = 1 << 20;
 /** Maximum number of extensions. The extension of every file is looked up among them. */
 const MAX_ENDINGS = 4096;
 
-export interface RawRuleOptions {
+interface RawRuleOptions {
   /** MIME types and extensions, for example `video/mp4`, `image/*` or `.iso`. */
   readonly types: readonly string[];
   /** Path of a file with further types and extensions. */

@@ -8,7 +8,7 @@ import { isNo } from './values.js';
 
 export type AbsentKind = 'variable' | 'client key' | 'server key' | 'option' | 'command';
 
-export interface AbsentRow {
+interface AbsentRow {
   readonly name: string;
   readonly kind: AbsentKind;
   /** End of the error message: why the name is rejected, and its replacement if there is one. */

@@ -6,7 +6,7 @@ import type { Tool } from './tools.js';
 import { rowsOf } from './settings.js';
 import { formatValue, type Value } from './values.js';
 
-export interface Explained {
+interface Explained {
   readonly name: string;
   /** Value as it would be written in a file, or `HIDDEN` for a secret; undefined if the setting has no value. */
   readonly shown: string | undefined;

@@ -96,7 +96,7 @@ function withRepeated(
  * Returns the long option in the flags of a row: `--database` for `-D, --database <dir>`. Without a long option,
  * returns the flags.
  */
-export function longFlag(flags: string): string {
+function longFlag(flags: string): string {
   return /--[a-z-]+/.exec(flags)?.[0] ?? flags;
 }
 

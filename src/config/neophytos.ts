@@ -3,7 +3,7 @@
  * from it, and a user who types one of these options is shown the replacement.
  */
 
-export interface NeophytosRow {
+interface NeophytosRow {
   readonly option: string;
   /** Value of the option in Neophytos. */
   readonly value?: string;

@@ -34,7 +34,7 @@ const PI: Readonly<Partial<Record<SettingName, number>>> = {
 /** Maximum memory of a machine that counts as a Pi. With a single processor the limit is twice as high. */
 const PI_MEMORY_BYTES = 1024 * MIB;
 
-export type Profile = 'pi' | 'desktop';
+type Profile = 'pi' | 'desktop';
 
 /** Returns the profile that fits a machine. */
 export function profileFor({ processors, memoryBytes }: Machine): Profile {

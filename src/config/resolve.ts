@@ -23,7 +23,7 @@ import { BUCKET_TOOLS } from './rows-bucket.js';
 import type { Tool } from './tools.js';
 import { rowsOf, type Settings } from './settings.js';
 
-export interface Given {
+interface Given {
   /** Texts (byte text) of options and arguments, by the names of the rows. */
   readonly commandLine: ReadonlyMap<string, readonly string[]>;
   readonly environment: Readonly<Record<string, string | undefined>>;

@@ -8,7 +8,7 @@ import type { Tool } from './tools.js';
  * decimals. `size` may have a unit (K, M, G, T). `count` is a number; each flag without a value raises it by one.
  * `mode` is octal. `rates` are bytes per second, optionally by time of day.
  */
-export type ValueType =
+type ValueType =
   | 'text'
   | 'name'
   | 'texts'
@@ -36,7 +36,7 @@ export interface ValueSpec {
 type Default = string | number | boolean | readonly string[];
 
 /** Texts of a row that may differ between tools. */
-export interface RowTexts {
+interface RowTexts {
   readonly help: string;
   /** Description of a default that is not a plain value. */
   readonly defaultText?: string;

@@ -16,7 +16,7 @@ import {
 } from './tools.js';
 
 export const DEFAULT_PORT = 7420;
-export const DEFAULT_STORE = '/srv/tardis';
+const DEFAULT_STORE = '/srv/tardis';
 
 export const COMMON_ROWS = {
   database: {

@@ -1,7 +1,7 @@
 /** Settings of `tardisremote`, which serves stores over HTTP, and of a `tardisd` that does so itself. */
 import type { SettingTable } from './row.js';
 
-export const DEFAULT_REMOTE_PORT = 7430;
+const DEFAULT_REMOTE_PORT = 7430;
 
 export const REMOTE_ROWS = {
   remoteConfig: {

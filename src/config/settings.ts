@@ -27,7 +27,7 @@ import { GC_ROWS } from './rows-gc.js';
 import { WATCH_ROWS } from './rows-watch.js';
 import { WEB_ROWS } from './rows-web.js';
 
-export const SETTINGS = {
+const SETTINGS = {
   ...COMMON_ROWS,
   ...CLIENT_ROWS,
   ...LISTING_ROWS,

@@ -5,20 +5,13 @@ export { type Keyring, keyringOf } from './keyring.js';
 export { NameSealer } from './name-sealer.js';
 export {
   ownSetSeal,
-  type SealedSet,
   SealSum,
   splitSkipSeal,
   type OpenedListing,
   TreeSealer,
 } from './tree-sealer.js';
 export { encryptingKeyset } from './encrypting-keyset.js';
-export {
-  type Challenge,
-  ClientLogin,
-  type ClientProof,
-  type LoginContext,
-  ServerLogin,
-} from './login.js';
+export { type Challenge, ClientLogin, type LoginContext, ServerLogin } from './login.js';
 export {
   compareKeys,
   rememberKeyRecord,
@@ -29,10 +22,8 @@ export {
 } from './seal-memory.js';
 export * from './srp.js';
 export { openConfig, sealConfig } from './sealed-config.js';
-export { passwordStrength, type Strength } from './strength.js';
+export { passwordStrength } from './strength.js';
 export {
-  MAX_STRETCH_BYTES,
-  MIN_STRETCH_BYTES,
   normalPassword,
   STRETCH,
   stretchBytes,

@@ -232,7 +232,7 @@ export function formerIds(keys: readonly MasterKey[]): Buffer[] {
     .map(({ key }) => key.subarray(0, KEYSET_ID_BYTES));
 }
 
-export interface NewPassword {
+interface NewPassword {
   readonly password: Buffer;
   readonly parameters?: StretchParameters | undefined;
 }

@@ -39,7 +39,7 @@ export interface Challenge extends StretchParameters {
   readonly serverPublic: Buffer;
 }
 
-export interface ClientProof {
+interface ClientProof {
   readonly clientPublic: Buffer;
   readonly proof: Buffer;
 }

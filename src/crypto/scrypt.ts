@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { scrypt, type ScryptOptions } from 'node:crypto';
 
-export interface ScryptInput {
+interface ScryptInput {
   readonly password: Uint8Array;
   readonly salt: Uint8Array;
   readonly keyBytes: number;

@@ -85,7 +85,7 @@ export function srpScramble(group: SrpGroup, clientPublic: Buffer, serverPublic:
 }
 
 /** The client's values in a login. */
-export interface SrpClientSide {
+interface SrpClientSide {
   readonly privateKey: Buffer;
   readonly secret: Buffer;
   readonly clientPublic: Buffer;
@@ -109,7 +109,7 @@ export async function srpClientKey(
 }
 
 /** The server's values in a login. */
-export interface SrpServerSide {
+interface SrpServerSide {
   readonly verifier: Buffer;
   readonly secret: Buffer;
   readonly clientPublic: Buffer;

@@ -2,7 +2,7 @@
  * Estimates how hard a password is to guess. The estimate is shown when a password is set; no password is refused. It
  * is based on the guesses that attackers try first: common words, rows of the keyboard, sequences, repetitions, years.
  */
-export interface Strength {
+interface Strength {
   /** Binary logarithm of the number of guesses needed. */
   readonly bits: number;
   readonly word: 'very weak' | 'weak' | 'fair' | 'good' | 'strong';

@@ -17,9 +17,9 @@ export interface StretchParameters {
 export const STRETCH: StretchParameters = Object.freeze({ logN: 17, r: 8, p: 1 });
 
 /** Minimum memory of a call: with less, a guess is too cheap. */
-export const MIN_STRETCH_BYTES: number = 16 << 20;
+const MIN_STRETCH_BYTES: number = 16 << 20;
 /** Maximum memory of a call: a hostile record or server could otherwise exhaust the client's memory. */
-export const MAX_STRETCH_BYTES: number = 256 << 20;
+const MAX_STRETCH_BYTES: number = 256 << 20;
 /**
  * Maximum of memory times passes, about two seconds: a hostile record or server could otherwise waste the client's
  * time.

@@ -16,7 +16,7 @@ import {
 } from '../model/index.js';
 import type { SealingCalls } from '../system/index.js';
 
-export interface SealKeys {
+interface SealKeys {
   /** Two keys: for the seals of entries, and for the sums over those seals. */
   readonly entries: Uint8Array;
   readonly listings: Uint8Array;
@@ -32,7 +32,7 @@ export class SealSum {
 }
 
 /** The values that a set's seal covers besides its directories. */
-export interface SealedSet {
+interface SealedSet {
   readonly set: SetNumber;
   readonly clientTimeMs: number;
   /** Name of the set on the server. */
@@ -52,7 +52,7 @@ export interface SealedSet {
 }
 
 /** A packed page of sealed entries: `bytes` bytes of `value`, from the offset `from`. */
-export interface PageRange {
+interface PageRange {
   readonly value: Buffer;
   readonly from: number;
   readonly bytes: number;

@@ -15,7 +15,7 @@ const Op = { end: 0, literalMost: 0x40, literalN: 0x41, copy: 0x45, most: 0x54 }
 const FIRST_ROOM = 256;
 
 /** A range of a content. Its bytes begin at `from` in the basis or, with `isLiteral`, in the delta itself. */
-export interface Stretch {
+interface Stretch {
   readonly isLiteral: boolean;
   readonly from: number;
   readonly bytes: number;

@@ -1,7 +1,7 @@
 export { ContentRanges } from './content-ranges.js';
 export type { DeltaPart, DeltaSource } from './delta-source.js';
 export { type Basis, DeltaMaker, patched } from './delta.js';
-export { DeltaIndex, MAX_COMMANDS, type Stretch } from './delta-index.js';
+export { DeltaIndex, MAX_COMMANDS } from './delta-index.js';
 export { type BodyDecoder, MemoryAhead } from './record-chunks.js';
 export { ReaderMemory } from './reader-memory.js';
 export { MAX_PIECE_BYTES, type RecordPiece, RecordReader } from './record-reader.js';

@@ -8,19 +8,19 @@ import { BytesBuilder } from '../model/index.js';
 import { type RsyncCalls, RsyncStatus } from '../system/index.js';
 import { RsyncJob } from './rsync-job.js';
 
-export const SIGNATURE_HEADER_BYTES = 12;
+const SIGNATURE_HEADER_BYTES = 12;
 /**
  * Number of bytes of a strong sum. Nobody can forge a collision of 16 bytes; a server without the keys could not detect
  * one.
  */
-export const STRONG_BYTES = 16;
-export const SUM_BYTES: number = 4 + STRONG_BYTES;
+const STRONG_BYTES = 16;
+const SUM_BYTES: number = 4 + STRONG_BYTES;
 /** Maximum number of sums for one content. Loaded and indexed they take at most 44 bytes each: 22 MiB. */
 export const MAX_BLOCKS: number = 1 << 19;
 /**
  * Maximum length of a block. Contents with more than WANTED_BLOCKS blocks of this size (16 TiB) have no signature.
  */
-export const MAX_BLOCK_BYTES: number = 64 << 20;
+const MAX_BLOCK_BYTES: number = 64 << 20;
 export const MAX_SIGNATURE_BYTES: number = SIGNATURE_HEADER_BYTES + MAX_BLOCKS * SUM_BYTES;
 
 /** Minimum size of a content for a delta. A smaller content is sent whole, which is quicker than comparing it. */

@@ -3,7 +3,7 @@
  * network), `damage` (stored bytes are damaged), `protocol` (the peer violated the protocol), `partial` (done, but not
  * completely), `interrupted`, or `bug` (in this program; shows a stack).
  */
-export type ErrorKind =
+type ErrorKind =
   | 'user'
   | 'busy'
   | 'environment'

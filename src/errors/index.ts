@@ -1,6 +1,5 @@
 export { BUCKET_ERRORS } from './bucket-errors.js';
 export { cleanUp } from './clean-up.js';
-export type { ErrorKind, ErrorRow } from './error-row.js';
 export { noSuchObject } from './no-such-object.js';
 export { during, meant, type Operation } from './operations.js';
 export { Opened } from './opened.js';
@@ -8,7 +7,6 @@ export { ERROR_TABLE, type ErrorCode, isErrorCode } from './table.js';
 export {
   asTardisError,
   causeCode,
-  type ErrorContext,
   failedTo,
   fromSystem,
   fromWire,

@@ -3,7 +3,7 @@ import { meaningOf, type Operation } from './operations.js';
 import { ERROR_TABLE, type ErrorCode, isErrorCode } from './table.js';
 
 /** Values that are sent with an error: plain data only, never secrets. */
-export type ErrorContext = Readonly<Record<string, string | number | boolean>>;
+type ErrorContext = Readonly<Record<string, string | number | boolean>>;
 
 /** Plain form of an error, for threads and the wire. */
 export interface WireError {
@@ -157,7 +157,7 @@ export function failedTo(what: string, thrown: unknown, operation: Operation): u
  * Returns the error that came first. If a block fails and its `using` then fails to close something, the failure to
  * close must not hide the first error. Returns any other error unchanged.
  */
-export function firstError(error: unknown): unknown {
+function firstError(error: unknown): unknown {
   let first = error;
   // The class is missing in Node.js 22, where the name is all that the compiled code has.
   while (first instanceof Error && first.name === 'SuppressedError' && 'suppressed' in first) {

@@ -16,8 +16,8 @@ import {
 } from './filter-rules.js';
 
 /** Algorithms for contents. The setting `auto` means `aes` if the processor has AES instructions, else `chacha`. */
-export const CRYPT_ALGORITHMS = ['aes', 'chacha', 'none'] as const;
-export type CryptAlgorithm = (typeof CRYPT_ALGORITHMS)[number];
+const CRYPT_ALGORITHMS = ['aes', 'chacha', 'none'] as const;
+type CryptAlgorithm = (typeof CRYPT_ALGORITHMS)[number];
 
 const SCHEMES: Readonly<Record<CryptAlgorithm, SchemeNumber>> = Object.freeze({
   aes: Scheme.aes,
@@ -32,7 +32,7 @@ export interface CipherChoice {
   readonly otherwise: CryptAlgorithm | 'auto';
 }
 
-export interface CryptTag {
+interface CryptTag {
   readonly name: string;
   readonly algorithm: CryptAlgorithm;
   readonly lines: readonly FilterLine[];

@@ -75,7 +75,7 @@ export interface DirectoryDecider {
 }
 
 /** Decides about the row at offset `at`, which has this index; undefined if no rule applies. */
-export type Decide = (at: number, index: number) => Decision | undefined;
+type Decide = (at: number, index: number) => Decision | undefined;
 
 interface Applied {
   readonly list: RuleList;

@@ -18,7 +18,7 @@ export const MAX_FILTER_FILE_BYTES: number = 256 << 10;
 export const MAX_FILTER_LINES = 1000;
 
 const KINDS = ['file', 'dir', 'any', 'path'] as const;
-export type FilterKind = (typeof KINDS)[number];
+type FilterKind = (typeof KINDS)[number];
 
 export interface FilterLine {
   readonly origin: RuleOrigin;

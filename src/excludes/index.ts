@@ -1,12 +1,9 @@
 export { CVS_PATTERNS } from './builtin.js';
 export { packChains, type PackedChains, type RuleLink, unpackChains } from './chain.js';
 export {
-  CRYPT_ALGORITHMS,
-  type CryptAlgorithm,
   type CryptChoice,
   CryptFilter,
   cryptFilter,
-  type CryptTag,
   type CipherChoice,
   MAX_TAGS,
   parseCryptFile,
@@ -20,24 +17,21 @@ export {
   type ListedDirectory,
   MAX_CHAIN_BYTES,
   MAX_RULE_FILE_BYTES,
-  type Reason,
   type RuleProblem,
 } from './excluder.js';
 export { explainPath, type Explanation, type WalkReach } from './explain.js';
-export { MAX_EXPRESSION_BYTES, MAX_EXPRESSION_STEPS } from './expressions.js';
+export { MAX_EXPRESSION_BYTES } from './expressions.js';
 export { fileFilter } from './file-filter.js';
 export { type Filtered, filterListing, type LeftOut } from './filter.js';
 export {
   type FilterFile,
-  type FilterKind,
-  type FilterLine,
   FilterRules,
   MAX_FILTER_FILE_BYTES,
   MAX_FILTER_LINES,
   parseFilterFile,
 } from './filter-rules.js';
-export { compileGlob, type Glob } from './glob.js';
+export { compileGlob } from './glob.js';
 export { namePattern, type NamePattern } from './name-pattern.js';
 export * from './options.js';
-export { parseRule, parseRules, type Rule, type RuleOrigin, RuleList } from './rules.js';
+export { parseRule, parseRules, type RuleOrigin, RuleList } from './rules.js';
 export { SAMPLE_FILTER } from './sample.js';

@@ -53,7 +53,7 @@ export class Marks {
 }
 
 /** The beginning of a file in a directory, or the system's error code if it could not be read. */
-export type Beginning =
+type Beginning =
   | { readonly bytes: Uint8Array; readonly failure: undefined }
   | { readonly bytes: undefined; readonly failure: string };
 

@@ -30,7 +30,7 @@ export interface Rule {
 }
 
 /** The base of a pattern that contains a slash but does not begin with one. */
-export type Reach = 'directory' | 'anywhere';
+type Reach = 'directory' | 'anywhere';
 
 /**
  * Parses a pattern as git does after it has removed comments and trailing spaces. With the reach `anywhere`

@@ -10,7 +10,7 @@ import type { History } from './history.js';
 export type SetsOfRoots = readonly BackupSet[];
 
 /** A version for which a path is sought; `lastSet` is undefined while it is current. */
-export interface NamedSpan {
+interface NamedSpan {
   readonly directory: DirectoryId;
   readonly name: Buffer;
   readonly firstSet: SetNumber;
@@ -18,7 +18,7 @@ export interface NamedSpan {
 }
 
 /** A set that shows a version. `job` is the group of all sets that have the same roots as this one. */
-export interface SeenIn {
+interface SeenIn {
   readonly set: SetNumber;
   readonly job: SetsOfRoots;
 }

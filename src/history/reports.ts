@@ -74,7 +74,7 @@ export const STORE_FIGURES = [
   'deadBytes',
   'olderBytes',
 ] as const;
-export type StoreFigure = (typeof STORE_FIGURES)[number];
+type StoreFigure = (typeof STORE_FIGURES)[number];
 
 /** Maximum number of directories in the report. */
 export const MOST_BUSY = 10;

@@ -23,7 +23,7 @@ const NS_PER_SECOND = 1_000_000_000n;
 const MAX_I64 = 2n ** 63n - 1n;
 const MIN_I64 = -(2n ** 63n);
 
-export interface Attribute {
+interface Attribute {
   readonly name: Buffer;
   readonly value: Buffer;
 }
@@ -155,7 +155,7 @@ export function accessAcl(packed: Buffer): AclEntry[] | undefined {
   return entries;
 }
 
-export interface AclOwner {
+interface AclOwner {
   readonly isGroup: boolean;
   readonly id: number;
 }

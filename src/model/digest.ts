@@ -13,7 +13,7 @@ export interface PartDigest {
   readonly sizeBytes: number;
 }
 
-export const PART_ENTRY_BYTES = DIGEST_BYTES + 8;
+const PART_ENTRY_BYTES = DIGEST_BYTES + 8;
 
 /** Returns the list of parts as bytes: for each part its digest and its size (u64, little endian). */
 export function encodeParts(parts: readonly PartDigest[]): Buffer {

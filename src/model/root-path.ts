@@ -8,7 +8,7 @@ import { pathBelow, splitPath } from './names.js';
 const MARK = Buffer.from('/./');
 const SLASH = Buffer.from('/');
 
-export interface SplitRoot {
+interface SplitRoot {
   /** Path of the root's directory. */
   readonly directory: Buffer;
   /** Names behind the `/./`: one name for a file, none for a directory. */

@@ -35,7 +35,7 @@ export const NO_MARKS: SetMarks = Object.freeze({
 });
 
 export const MAX_PRIORITY = 1_000_000;
-export const MAX_TAGS = 64;
+const MAX_TAGS = 64;
 const MAX_TAG_BYTES = 100;
 /** Maximum size of a title. It is larger than for a typed name, since a sealed title is longer than its text. */
 const MAX_TITLE_BYTES = 768;

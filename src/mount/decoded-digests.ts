@@ -6,7 +6,7 @@ const SIZE_AT = DIGEST_BYTES + 4;
 const DIGEST_ROW_BYTES = DIGEST_BYTES + 8;
 
 /** The place of a content in a decoded record. */
-export interface ContentPlace {
+interface ContentPlace {
   readonly offset: number;
   readonly sizeBytes: number;
 }

@@ -35,7 +35,7 @@ export interface ComingFile {
 }
 
 /** The part of `Contents` that a walk needs. */
-export interface AheadContents {
+interface AheadContents {
   /** Locates the contents of some entries of a page, from an index on. */
   locate(page: LoadedPage, index: number): Promise<void>;
   /** Offers the content of a file to the addon. Returns false if the file must be offered again later. */

@@ -20,7 +20,7 @@ export interface Unit {
   readonly digests: DecodedDigests;
 }
 
-export interface KeptUnitsOptions {
+interface KeptUnitsOptions {
   readonly onAdded: () => void;
   readonly release?: ((blocks: readonly Buffer[]) => void) | undefined;
 }

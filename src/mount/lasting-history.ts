@@ -20,7 +20,7 @@ const READING: ReadonlySet<PropertyKey> = new Set<keyof History>([
   'locate',
 ]);
 
-export interface LastingOptions {
+interface LastingOptions {
   /** Opens the history again, without waiting for a server that is away. */
   readonly reopen: () => Promise<History>;
   /** Writes a line to the log. */

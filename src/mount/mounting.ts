@@ -20,7 +20,7 @@ const MAX_OUTPUT_CHARS = 4096;
 const SOCKET_VARIABLE = '_FUSE_COMMFD';
 const MAX_READ_BYTES = 1 << 20;
 
-export interface MountRequest {
+interface MountRequest {
   /** Absolute path of an existing directory. */
   readonly path: Buffer;
   /** Name of the source in lists of mounts. */

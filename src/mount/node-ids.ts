@@ -18,7 +18,7 @@ export interface NodePlace {
   readonly entry: number;
 }
 
-export const ROOT_PLACE: NodePlace = Object.freeze({ tree: 0, directory: 0, entry: -1 });
+const ROOT_PLACE: NodePlace = Object.freeze({ tree: 0, directory: 0, entry: -1 });
 
 export function placeOf(low: number, high: number): NodePlace {
   if (high === 0 && low === ROOT_NODE) return ROOT_PLACE;
@@ -35,9 +35,4 @@ export function nodeLow({ directory, entry }: NodePlace): number {
 
 export function nodeHigh({ tree, directory }: NodePlace, isBare: boolean): number {
   return (((tree << 18) | (directory >>> 8)) >>> 0) + (isBare ? BARE_NODE_BIT : 0);
-}
-
-/** Returns a node id in two halves. */
-export function nodeOf(place: NodePlace, isBare: boolean): { low: number; high: number } {
-  return { low: nodeLow(place), high: nodeHigh(place, isBare) };
 }

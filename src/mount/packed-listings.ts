@@ -69,7 +69,7 @@ export interface Room {
 }
 
 /** A page that was packed into a room. */
-export interface RoomListing {
+interface RoomListing {
   readonly bytes: number;
   readonly entries: number;
   readonly children: readonly ListedNode[];

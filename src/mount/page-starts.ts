@@ -2,7 +2,7 @@
 const NOTHING = Buffer.alloc(0);
 
 /** Returns the bytes by which unsorted directories are ordered in place of their names. */
-export type OrderOf = (name: Buffer) => Buffer;
+type OrderOf = (name: Buffer) => Buffer;
 
 export class PageStarts {
   /** For each directory with several pages: the names after which its pages begin, from the second page on. */

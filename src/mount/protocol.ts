@@ -84,7 +84,7 @@ export const InitFlag = Object.freeze({
 
 export const NotifyCode = Object.freeze({ invalidateEntry: 3 });
 
-export const IN_HEADER_BYTES = 40;
+const IN_HEADER_BYTES = 40;
 export const OUT_HEADER_BYTES = 16;
 export const ENTRY_BYTES = 128;
 export const ATTRIBUTE_BYTES = 88;

@@ -23,7 +23,7 @@ export interface ListedTree {
 }
 
 /** Directory and node of a page. */
-export interface ReadyPlace {
+interface ReadyPlace {
   readonly tree: ListedTree;
   readonly directory: number;
   readonly nodeLow: number;
@@ -33,7 +33,7 @@ export interface ReadyPlace {
 }
 
 /** Memory for the entries of a reply, with its index in the table. */
-export interface ReadyRoom extends Room {
+interface ReadyRoom extends Room {
   readonly index: number;
 }
 

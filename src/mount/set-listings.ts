@@ -30,7 +30,7 @@ const READY_ENTRIES = 101;
 const MAX_LARGE = 1024;
 
 /** The tree whose directories are listed. */
-export interface ListedSet extends ListedTree {
+interface ListedSet extends ListedTree {
   readonly set: BackupSet;
   readonly validSeconds: number;
   readonly isGone: boolean;
@@ -38,7 +38,7 @@ export interface ListedSet extends ListedTree {
   keyOf(directory: number, page: number): number;
 }
 
-export interface SetListingsOptions extends SetTreeOptions {
+interface SetListingsOptions extends SetTreeOptions {
   readonly owner: ListedSet;
   readonly table: DirectoryTable;
   readonly starts: PageStarts;

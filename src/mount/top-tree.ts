@@ -16,7 +16,7 @@ import { inodeOfDirectory, inodeOfPath, inodeOfSet } from './inodes.js';
 const VALID_SECONDS = 1;
 const REFRESH_MS = 1000;
 
-export interface TopOptions {
+interface TopOptions {
   /** Name of the link to the newest complete set. */
   readonly current: string;
   readonly nowMs: () => number;

@@ -15,7 +15,7 @@ import { VersionsTree } from './versions-tree.js';
 /** Maximum number of trees without references of the kernel that keep their numbers until the next check. */
 const MAX_IDLE_TREES = 256;
 
-export interface TreesOptions {
+interface TreesOptions {
   readonly history: () => History;
   readonly cache: PageCache;
   readonly packed: PackedListings;

@@ -26,7 +26,7 @@ const NOTHING = Buffer.alloc(0);
 const KEPT_MS = 2000;
 const MAX_LISTINGS = 4;
 
-export interface VersionsOptions {
+interface VersionsOptions {
   readonly history: () => History;
   /** Number of the tree in node ids. */
   readonly tree: number;

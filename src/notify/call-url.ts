@@ -10,7 +10,7 @@ import { loadHttp, loadHttps } from '../system/index.js';
 const TRIES = 3;
 const FIRST_PAUSE_MS = 1000;
 
-export interface CallOptions {
+interface CallOptions {
   readonly method: 'GET' | 'POST';
   /** Body of a POST request. */
   readonly body: string;
@@ -36,7 +36,7 @@ export function parseUrl(text: string, where: string): URL {
 }
 
 /** Returns the part of a URL that may be shown: it contains no secret. */
-export function shownUrl(url: URL): string {
+function shownUrl(url: URL): string {
   return `${url.protocol}//${url.host}`;
 }
 

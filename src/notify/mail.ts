@@ -22,7 +22,7 @@ export interface MailSettings {
   readonly mailCommand: readonly string[];
 }
 
-export interface Mail {
+interface Mail {
   readonly subject: string;
   readonly lines: readonly string[];
   readonly dateMs: number;

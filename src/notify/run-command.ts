@@ -19,7 +19,7 @@ const KILL_AFTER_MS = 5000;
  */
 const OUTPUT_AFTER_END_MS = 1000;
 
-export interface CommandOptions {
+interface CommandOptions {
   readonly timeoutMs: number;
   /** Variables that are added to the environment of this process. */
   readonly variables?: Readonly<Record<string, string>>;

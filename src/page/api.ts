@@ -115,7 +115,7 @@ interface SessionReply {
   readonly doubts?: readonly string[];
 }
 
-export interface DirectoryRequest {
+interface DirectoryRequest {
   readonly client: string;
   readonly set: number;
   readonly path: string;
@@ -150,7 +150,7 @@ interface ChangesReply {
 }
 
 /** Decision of a purge about a set, with the reasons to keep the set. */
-export interface Decision {
+interface Decision {
   readonly set: number;
   readonly isDeleted: boolean;
   readonly reasons: readonly { readonly why: string; readonly what?: string }[];

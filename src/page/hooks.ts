@@ -32,7 +32,7 @@ export function usePlace(): [Place, Go] {
   return [place, go];
 }
 
-export interface Answer<T> {
+interface Answer<T> {
   readonly value: T | undefined;
   readonly error: ApiError | undefined;
   readonly isLoading: boolean;
@@ -89,7 +89,7 @@ export interface Paged<T> {
 }
 
 /** Maximum number of items of a list that the page keeps. */
-export const MAX_ITEMS = 250_000;
+const MAX_ITEMS = 250_000;
 
 /**
  * State of a list that is loaded page by page. Each page is appended to one array, since copying the array would take

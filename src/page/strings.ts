@@ -2,7 +2,7 @@
  * All texts of the page, in English. Another language is another table with the same keys. `{name}` stands for a
  * value. A text with a number has one form for each plural form of its language.
  */
-export type Text =
+type Text =
   | string
   | {
       readonly one?: string;
@@ -29,7 +29,6 @@ export const ENGLISH = {
   help: 'Keys',
   newest: 'newest',
   sets: 'Backups',
-  setsChoose: 'Choose a backup',
   setsNone: 'There is no backup yet.',
   setOf: 'Backup of {time}',
   setNumber: 'set {set}',
@@ -41,7 +40,6 @@ export const ENGLISH = {
   unfinished: 'unfinished',
   doubtful: 'may lack entries',
   late: { one: '{n} day without a backup', other: '{n} days without a backup' },
-  lateShort: 'late',
   locked: 'locked',
   changedNew: '{n} new',
   changedChanged: '{n} changed',
@@ -135,7 +133,6 @@ export const ENGLISH = {
   diffSkipped: { one: '{n} equal line', other: '{n} equal lines' },
   lineNew: 'added',
   lineGone: 'removed',
-  lineChanged: 'changed',
   restoreTitle: 'Restore on this machine',
   restoreFrom: 'From the backup of {time}',
   restorePaths: { one: '{n} path', other: '{n} paths' },

@@ -15,7 +15,7 @@ import { itemsOf } from './walk.js';
 const HASH_BYTES = 32;
 
 /** A directory whose listing differs, with the entries to send. */
-export interface ComparedDirectory {
+interface ComparedDirectory {
   readonly slot: SlotNumber;
   /** Undefined if the listing is sent in pages. */
   readonly selection: Selection | undefined;

@@ -14,7 +14,7 @@ const CUT_CONCURRENCY = 1;
 const LARGE_FILES = 8;
 
 /** Counters of the stages that parts of large files pass. */
-export interface PartCounters {
+interface PartCounters {
   readonly hash: StageCounters;
   readonly delta: StageCounters;
   readonly compress: StageCounters;

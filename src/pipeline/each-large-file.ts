@@ -16,7 +16,7 @@ import { GONE } from './presence.js';
 import { stage } from './stage.js';
 
 /** The stages that a large file passes. */
-export type WayOfFile = (file: Observable<LargeFile>) => Observable<void>;
+type WayOfFile = (file: Observable<LargeFile>) => Observable<void>;
 
 /**
  * Sends each large file through the given stages, `largeConcurrency` files at once. This is more than the number of

@@ -37,7 +37,7 @@ const FAR_LONGER = 16;
 const PATIENCE_MS = 5000;
 
 /** The data of a file that is compared with the basis. */
-export interface DeltaSource {
+interface DeltaSource {
   readonly directoryPath: Uint8Array;
   readonly row: Uint8Array;
   readonly sparseHead: Uint8Array | undefined;

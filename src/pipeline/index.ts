@@ -19,4 +19,4 @@ export { LostPlaces, type Place, type Presence } from './presence.js';
 export { BackupProgress, PartUnderWay } from './progress.js';
 export { stage, StageCounters, type StageFigures } from './stage.js';
 export { PartSlot, Streams } from './streams.js';
-export { itemsOf, walkAlone, type WalkOptions } from './walk.js';
+export { itemsOf, walkAlone } from './walk.js';

@@ -123,7 +123,7 @@ export interface Part {
 }
 
 /** A record of a part whose chunks were sent. */
-export interface OpenRecord {
+interface OpenRecord {
   readonly stream: RecordStream;
   /** Digest and size of the content. */
   readonly digest: Uint8Array;

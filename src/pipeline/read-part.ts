@@ -8,7 +8,7 @@ import { PartUnderWay } from './progress.js';
 import type { StageCounters } from './stage.js';
 import { PART_BYTES } from './streams.js';
 
-export interface ReadHow {
+interface ReadHow {
   /** True to compute block checksums of the part. */
   readonly isSigning: boolean;
   /** Compression of the chunks; undefined if the part is only hashed. */

@@ -4,7 +4,7 @@ import { Verdict } from '../transport/index.js';
 import type { ContentBlock, RecentDigests } from '../workers/index.js';
 import type { BackupPeer } from './peer.js';
 
-export interface RequestedContents {
+interface RequestedContents {
   /** 1 for each content of the block that must be sent. */
   readonly wanted: Uint8Array;
   readonly count: number;

@@ -43,7 +43,7 @@ const MAX_AGAIN_BYTES = 1 << 30;
 const NOTHING_SENT = { sent: undefined, record: undefined };
 
 /** The stages that a part passes: each turns one part into one part. */
-export type WayOfPart = (part: Observable<Part>) => Observable<Part>;
+type WayOfPart = (part: Observable<Part>) => Observable<Part>;
 
 /**
  * Sends the parts of a large file through the given stages, and emits the file when the server has all of them. Parts

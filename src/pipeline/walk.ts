@@ -41,7 +41,7 @@ interface Lane {
 }
 
 /** The part of the context that a walk needs, also a walk without a pipeline. */
-export interface WalkContext extends Pick<Context, 'jobs' | 'sources' | 'budget' | 'progress'> {
+interface WalkContext extends Pick<Context, 'jobs' | 'sources' | 'budget' | 'progress'> {
   readonly counters: Pick<Counters, 'walk'>;
   readonly flight: Pick<Flight, 'starve' | 'enterBatch'>;
   readonly places?: LostPlaces;

@@ -31,7 +31,7 @@ const HUNGRY_BYTES_PER_WORKER = 8 << 20;
 /** Maximum number of decoded bytes, for each worker, of the jobs that wait or run. A waiting job holds only names. */
 const JOB_BYTES_PER_WORKER = 64 << 20;
 
-export interface FileQueueOptions {
+interface FileQueueOptions {
   /** Number of threads that run the jobs. */
   readonly workers: number;
   readonly rows: RowMaker;

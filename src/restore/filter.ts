@@ -13,7 +13,7 @@ export interface PathFilter {
   verdict(directory: Buffer, name: Buffer, isDirectory: boolean, isInside: boolean): FilterVerdict;
 }
 
-export type FilterVerdict = 'in' | 'out' | 'through';
+type FilterVerdict = 'in' | 'out' | 'through';
 
 /** Returns a filter; undefined if there are no patterns. */
 export function pathFilter(

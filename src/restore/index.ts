@@ -11,7 +11,7 @@ export { ListingsAhead, PAGE_ENTRIES } from './listings-ahead.js';
 export { locateEach } from './locate-each.js';
 export { MissingNote, missingText } from './missing-note.js';
 export { newRestoreProgress, type RestoreFailure, type RestoreProgress } from './progress.js';
-export type { RestoreMeans, RestoreRequest, RestoreResult, StreamMeans } from './request.js';
+export type { StreamMeans } from './request.js';
 export { ReadAhead } from './read-ahead.js';
 export { runRestore } from './restore.js';
 export {
@@ -26,7 +26,7 @@ export { plainContent, sparseContent } from './tar-content.js';
 export { lossesOf } from './target-limits.js';
 export type { ArchiveRequest } from './archive.js';
 export { writeTar } from './tar.js';
-export { writeZip, type ZipOptions } from './zip.js';
+export { writeZip } from './zip.js';
 export {
   begun,
   deflatedBlocks,
@@ -46,7 +46,7 @@ export { zipName } from './zip-names.js';
 export { deviceIn, Devices } from './devices.js';
 export { FlagsToSet } from './inode-flags.js';
 export { restoreId, RestoreJournal, temporaryPrefix } from './journal.js';
-export { FailedBefore, formatJournal, type JournalText, parseJournal } from './journal-text.js';
+export { FailedBefore, formatJournal, parseJournal } from './journal-text.js';
 export { keyOf } from './links.js';
 export { RestoreTarget } from './target.js';
 export {

@@ -14,7 +14,7 @@ import type { RestorePolicy, Verdict } from './policy.js';
 import type { TargetName } from './target.js';
 import type { Visited } from './walk.js';
 
-export interface HardLink {
+interface HardLink {
   readonly at: TargetName;
   readonly existing: TargetName;
   readonly entry: HistoryEntry;
@@ -90,7 +90,7 @@ export class LinkGroups {
   }
 }
 
-export type LinkOutcome = 'made' | 'unchanged' | 'kept';
+type LinkOutcome = 'made' | 'unchanged' | 'kept';
 
 /**
  * Returns a key that only the names of one file share. The inode alone is not enough: a file system may use it for

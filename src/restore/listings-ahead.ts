@@ -13,7 +13,7 @@ const MOST_WAITING = 1 << 16;
 const NO_NAME = Buffer.alloc(0);
 
 /** Options of the listings. */
-export interface ListingHow {
+interface ListingHow {
   readonly withDigests?: boolean;
   /** Number of another set. If given, only directories and entries that differ from those of that set are listed. */
   readonly unlike?: SetNumber;

@@ -24,7 +24,7 @@ import type { Resume } from './journal.js';
 import type { RequestedLimits } from './target-limits.js';
 
 /** The condition for replacing an existing entry: always, if the set's entry is newer (or older), or never. */
-export type OverwriteMode = 'always' | 'newer' | 'older' | 'never';
+type OverwriteMode = 'always' | 'newer' | 'older' | 'never';
 
 export interface PolicyOptions {
   /**

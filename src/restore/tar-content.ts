@@ -7,7 +7,7 @@ import { TardisError } from '../errors/index.js';
 import { sparseData, type SparseMap, SparseWriter } from '../workers/index.js';
 import { TAR_BLOCK_BYTES, tarPadding } from './tar-format.js';
 
-export interface TarContent {
+interface TarContent {
   /** Size in the archive. */
   readonly storedBytes: number;
   /** Size of a sparse file with its holes; undefined for other files. */

@@ -44,7 +44,7 @@ export interface TargetName {
   readonly name: Buffer;
 }
 
-export interface TargetOptions {
+interface TargetOptions {
   readonly setsOwner: boolean;
   /** Prefix of the temporary names under which entries are created before they are renamed. */
   readonly prefix: string;

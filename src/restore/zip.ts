@@ -42,7 +42,7 @@ import {
 } from './zip-format.js';
 import { zipName } from './zip-names.js';
 
-export interface ZipOptions {
+interface ZipOptions {
   /** Returns true if contents that shrink should be deflated. It is called for each file. */
   readonly mayDeflate: () => boolean;
 }

@@ -38,7 +38,7 @@ export interface RetentionOptions {
   readonly only?: { readonly beforeMs: number; readonly priority: number } | undefined;
 }
 
-export type KeepReason =
+type KeepReason =
   | 'locked'
   | 'newest'
   | 'unfinished'

@@ -2,29 +2,13 @@ export {
   decideRetention,
   type Decision,
   isReason,
-  type KeepReason,
   type Reason,
   type RetentionSet,
   type RetentionOptions,
   type Verdict,
 } from './decide.js';
-export {
-  formatFault,
-  type FormattedName,
-  isNameByFormat,
-  nameByFormat,
-  type NameFormat,
-  withoutCount,
-} from './names.js';
-export {
-  hasRules,
-  NO_RULES,
-  PERIOD_RULES,
-  type PeriodName,
-  periodOf,
-  type PriorityPeriod,
-  type RetentionRules,
-} from './rules.js';
+export { isNameByFormat, nameByFormat, type NameFormat, withoutCount } from './names.js';
+export { hasRules, NO_RULES, periodOf, type RetentionRules } from './rules.js';
 export {
   type FormatWords,
   formatsOf,

@@ -13,7 +13,7 @@ export interface NameFormat {
   readonly priority: number;
 }
 
-export interface FormattedName {
+interface FormattedName {
   readonly name: string;
   readonly priority: number;
 }

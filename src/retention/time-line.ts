@@ -48,7 +48,7 @@ export interface Stretch<S extends TimedSet> {
 }
 
 /** The counted time now. */
-export interface Now {
+interface Now {
   readonly countedMs: number;
   /** True if the current time of the clock may be wrong. */
   readonly isInDoubt: boolean;

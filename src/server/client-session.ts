@@ -61,7 +61,7 @@ export interface ClientSessionServices {
 }
 
 /** The connection that a session uses at present. The session calls `refuse` if its storage fails. */
-export interface Speaker {
+interface Speaker {
   readonly connection: Connection;
   refuse(error: unknown): void;
 }

@@ -27,7 +27,7 @@ export interface GcPlan extends Omit<GcWork, 'early' | 'purge' | 'forgets'> {
 }
 
 /** The reason for running garbage collection for a client. */
-export interface GcReason {
+interface GcReason {
   /** True if the client has just stored data. */
   readonly hasGrown?: boolean;
   /** True if the client's sets are to be purged by the retention rules. */

@@ -23,7 +23,7 @@ export interface Leases {
   remove(): Promise<void>;
 }
 
-export interface NodesParts {
+interface NodesParts {
   readonly system: Pick<System, 'clock' | 'network'>;
   readonly leases: Leases;
   /** The place at which clients reach this server. */

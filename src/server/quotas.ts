@@ -26,7 +26,7 @@ const OTHERS_MS = 30_000;
 /** Maximum number of clients that are measured at once. */
 const AT_ONCE = 8;
 
-export interface QuotaOptions {
+interface QuotaOptions {
   readonly baseDir: string;
   readonly catalogFile: string;
   /** Access to the bucket, if the store is in one; otherwise undefined. */
@@ -36,7 +36,7 @@ export interface QuotaOptions {
 }
 
 /** Functions that measure clients in a bucket. */
-export type SharedSpace = Pick<
+type SharedSpace = Pick<
   SharedClients,
   'fetchAccountFiles' | 'usedBytes' | 'forgetUsed' | 'refresh'
 >;

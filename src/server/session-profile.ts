@@ -26,9 +26,9 @@ export interface ProfilePlan {
 /**
  * Part of the server that a profile covers. `server`: connections, logins, dispatch; `storage`: packs and catalog.
  */
-export type ProfilePart = 'server' | 'storage';
+type ProfilePart = 'server' | 'storage';
 
-export type ProfileFailed = (error: TardisError) => void;
+type ProfileFailed = (error: TardisError) => void;
 
 let lastNumber = 0;
 

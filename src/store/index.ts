@@ -24,7 +24,7 @@ export {
   lockClient,
   tryLock,
 } from './client/client-lock.js';
-export type { ClientMedium, SwitchState } from './client/medium.js';
+export type { SwitchState } from './client/medium.js';
 export { clientExists, createClientDirectory } from './open/create-client.js';
 export { mediumOf, withClient } from './open/medium-of.js';
 export { type CommitObject, parseCommitObject } from './bucket/commit-object.js';
@@ -44,14 +44,12 @@ export {
 export {
   type BucketAccess,
   bucketAt,
-  type Follow,
   followOf,
   shownStore,
   useBucket,
 } from './client/bucket-access.js';
 export {
   accountFilesHere,
-  type AccountFiles,
   fetchAccountFiles,
   MAX_ACCOUNT_FILES,
   putAccountFiles,
@@ -110,7 +108,6 @@ export {
   newestKeys,
   noteNeededKeys,
   removeOlderKeys,
-  type StoredKeys,
 } from './client/key-files.js';
 export {
   CHECKED_FILE,
@@ -264,23 +261,10 @@ export {
   writeDeltaIndex,
   writeHeader,
 } from './packs/record.js';
-export type {
-  CommitEnd,
-  Covered,
-  Insisting,
-  PackRange,
-  RecordWriter,
-} from './packs/record-writer.js';
-export {
-  examine,
-  type Examined,
-  heal,
-  type Healed,
-  type HealTools,
-  type ParityState,
-} from './parity/heal.js';
+export type { CommitEnd, Covered, PackRange, RecordWriter } from './packs/record-writer.js';
+export { examine, type Examined, heal, type HealTools } from './parity/heal.js';
 export { makeParity, type ParityMath } from './parity/make-parity.js';
-export { findInnerParity, innerParityBytes } from './parity/inner-parity.js';
+export { findInnerParity } from './parity/inner-parity.js';
 export { type Mended, ObjectHealer } from './bucket/object-healer.js';
 export { ParityMaker } from './bucket/parity-maker.js';
 export { leavesRoom, parityBytes } from './parity/parity-file.js';

@@ -15,8 +15,7 @@ export {
   RsyncStatus,
   type RsyncStatusNumber,
 } from './native-rsync.js';
-export type { ParityCalls } from './native-parity.js';
-export { NO_DIRECTORY, type PlacingCalls, RowPlace, UNKNOWN_ID } from './native-placing.js';
+export { NO_DIRECTORY, RowPlace, UNKNOWN_ID } from './native-placing.js';
 export {
   AttributeAnswer,
   BARE_NODE_BIT,
@@ -36,9 +35,7 @@ export {
   BODY_BYTES,
   BODY_PLACE_BYTES,
   BodyOffset,
-  type StoredBody,
   CONTENT_ROW_BYTES,
-  type DecodingCalls,
   FETCHED_BODY,
   NO_BODY_CIPHER,
 } from './native-decoding.js';

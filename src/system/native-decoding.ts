@@ -43,7 +43,7 @@ export type AsideBody = readonly [
 export const BODY_PLACE_BYTES = 24;
 
 /** Parameters of `decodeStoredAside`: those of `decodeAside`, with a place in the file in place of the body. */
-export type StoredBody = readonly [
+type StoredBody = readonly [
   cipher: number,
   key: Uint8Array,
   nonce: Uint8Array,

@@ -16,7 +16,7 @@ export function readStart(files: Files, file: string, maxBytes: number): Buffer 
 }
 
 /** Options for a new file. */
-export interface NewFile {
+interface NewFile {
   /** True for a file that only its owner may read, whatever the umask of the store is. */
   readonly isSecret?: boolean;
   /** Runs while the file is empty. */

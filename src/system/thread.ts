@@ -13,7 +13,7 @@ export interface Channel {
   readonly fromThread: unknown;
 }
 
-export interface ThreadStart<Of extends Channel> {
+interface ThreadStart<Of extends Channel> {
   /** The module that the thread runs. */
   readonly entry: URL;
   readonly name: string;
@@ -63,7 +63,7 @@ export class Thread<Of extends Channel> {
 }
 
 /** The end of a channel inside of its thread. */
-export interface ThreadEnd<Of extends Channel> {
+interface ThreadEnd<Of extends Channel> {
   readonly data: Of['data'];
   send(message: Of['fromThread']): void;
   /** Calls `receive` with each message. The thread runs until `close`. */

@@ -1,17 +1,11 @@
 /** Exports the parts of the commands that can be used or tested without running a command. */
-export { LIVE_KINDS, type LiveKind, liveValues } from './sonic/live-values.js';
+export { type LiveKind, liveValues } from './sonic/live-values.js';
 export { showsColors } from './shared/colors.js';
 export { ShownBackup } from './tardis/shown-backup.js';
 export { provenGaps, provenVersions } from './lstardis/prove-versions.js';
 export { ShownRestore } from './regenerate/shown-restore.js';
 export { TimeLeft } from './shared/time-left.js';
-export {
-  HELP,
-  helpText,
-  SONIC_SUMMARY,
-  sonicHelpText,
-  type ToolHelp,
-} from './shared/help.js';
+export { HELP, helpText, SONIC_SUMMARY, sonicHelpText } from './shared/help.js';
 export { statusesOf, statusNote } from './shared/help-statuses.js';
 export { inOurWords } from './shared/neophytos.js';
 export { usesServer } from './shared/open-history.js';

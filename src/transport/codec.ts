@@ -78,7 +78,7 @@ export function peekMessage(bytes: Uint8Array, direction: MessageRow['direction'
   return name;
 }
 
-export interface DecodedMessage<N extends MessageName> {
+interface DecodedMessage<N extends MessageName> {
   readonly head: Head<N>;
   readonly attachment: Buffer;
 }

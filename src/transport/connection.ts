@@ -14,7 +14,7 @@ import type { MessageRow } from './message-row.js';
 import type { Head, MessageName } from './messages.js';
 import { freeReceivedChunks } from './received-chunks.js';
 
-export interface ConnectionOptions {
+interface ConnectionOptions {
   /** Direction of the messages that are received. */
   readonly receives: MessageRow['direction'];
   readonly clock: Clock;

@@ -4,7 +4,7 @@ import type { FieldKind, Fields, PlainKind } from './message-row.js';
 const MAX_LIST_ITEMS = 1 << 20;
 const MAX_COUNTS = 64;
 /** Maximum number of characters of a `line`. */
-export const MAX_LINE_CHARS = 4096;
+const MAX_LINE_CHARS = 4096;
 
 /** Stands for a value that is not of its kind. */
 export const WRONG: unique symbol = Symbol('wrong');
@@ -42,7 +42,7 @@ function checkedMap(value: Values, fields: Fields, start: Values): unknown {
 }
 
 /** Returns a value for the encoder: maps have only the fields of the table, without those that are undefined. */
-export function sendable(value: unknown, kind: FieldKind): unknown {
+function sendable(value: unknown, kind: FieldKind): unknown {
   if (typeof kind === 'string' || 'words' in kind || value === undefined) return value;
   if ('maybe' in kind) return sendable(value, kind.maybe);
   if ('listOf' in kind) return (value as unknown[]).map((item) => sendable(item, kind.listOf));

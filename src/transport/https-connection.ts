@@ -36,7 +36,7 @@ export type ClientLine = Pick<
 >;
 
 /** The path of the interface below the address, and the client to read. */
-export interface WebPlace {
+interface WebPlace {
   /** Path of the interface in the URL, without a slash at its end. */
   readonly prefix: string;
   readonly client: string;

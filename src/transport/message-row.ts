@@ -1,13 +1,13 @@
 /** Rows of the message table, the kinds of their fields, and functions that build them. */
 import type { Right } from '../model/index.js';
 
-export type Direction = 'to-server' | 'to-client';
+type Direction = 'to-server' | 'to-client';
 
 /** The part of a program that handles a message: the connection itself, a backup, a reader's session, or a copy. */
-export type Part = 'connection' | 'backup' | 'reading' | 'copying';
+type Part = 'connection' | 'backup' | 'reading' | 'copying';
 
 /** The values of each plain kind of field. */
-export interface PlainValues {
+interface PlainValues {
   uint: number;
   int: number;
   /** A finite number. */
@@ -30,22 +30,22 @@ export interface PlainValues {
 export type PlainKind = keyof PlainValues;
 
 /** One of a few texts. */
-export interface WordKind {
+interface WordKind {
   readonly words: readonly string[];
 }
-export interface ListKind {
+interface ListKind {
   readonly listOf: FieldKind;
 }
 /** A value that may be missing. */
-export interface MaybeKind {
+interface MaybeKind {
   readonly maybe: FieldKind;
 }
 /** A map with these fields. */
-export interface MapKind {
+interface MapKind {
   readonly fields: Fields;
 }
 /** A map whose field `tag` names the other fields that it has. */
-export interface CaseKind {
+interface CaseKind {
   readonly tag: string;
   readonly cases: Readonly<Record<string, Fields>>;
 }

@@ -26,7 +26,7 @@ export async function connect(...args: Parameters<typeof sockets.connect>): Prom
   return (await connectAny(system, singleAddresses(address), { link, tls })).connection;
 }
 
-export interface ConnectOptions {
+interface ConnectOptions {
   readonly link: LinkOptions;
   /** Undefined if TLS is not used. */
   readonly tls: TlsOptions | undefined;

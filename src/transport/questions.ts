@@ -17,7 +17,7 @@ import {
 } from './messages.js';
 
 /** A question or an answer: its content, and the number of the question. */
-export interface Numbered<N extends MessageName> {
+interface Numbered<N extends MessageName> {
   readonly number: number;
   readonly body: Body<N>;
 }

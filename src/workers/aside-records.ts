@@ -24,7 +24,7 @@ import { type PlannedRecord, planRecords } from './record-plan.js';
 /** The calls that `buildAside` stands for. */
 export const BUILT_BY = ['zstdCompress', 'encryptBody', 'mac', 'crc32'] as const;
 
-export interface BuiltRecords {
+interface BuiltRecords {
   readonly records: Uint8Array;
   readonly recordLengths: readonly number[];
   /** Time of compression, and of encryption. */

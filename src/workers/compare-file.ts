@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 const READ_BYTES = 1 << 20;
 
 /** A piece of a content; the pieces follow one another. */
-export interface WantedPiece {
+interface WantedPiece {
   readonly digest: Uint8Array;
   readonly sizeBytes: number;
 }

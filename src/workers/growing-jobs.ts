@@ -18,7 +18,7 @@ const ENOUGH_WORK_MS = 30;
 /** Maximum size of the files of a restore job that runs in the calling thread. */
 const MOST_HERE_BYTES = 8 << 20;
 
-export interface GrowingOptions extends PoolOptions {
+interface GrowingOptions extends PoolOptions {
   /** Time that jobs take in the calling thread before a pool is started; by default ENOUGH_WORK_MS. */
   readonly enoughWorkMs?: number;
 }

@@ -8,7 +8,6 @@ export type * from './jobs.js';
 export { hasContent } from './compare-file.js';
 export * from './restore-types.js';
 export { openJobs } from './open-jobs.js';
-export type { PoolOptions } from './pool.js';
 export type { RawRules } from './raw-types.js';
 export { readAttributesOf } from './read-attributes.js';
 export { MAX_EXTENTS, SparseMap, SparseWriter, sparseData, sparseHeadBytes } from './sparse.js';
@@ -24,7 +23,6 @@ export {
 export { serveFarStore } from './store-proxy.js';
 export { SharedDigests } from './recent-digests.js';
 export {
-  blockMemory,
   type DirectoryTask,
   oneOfBlock,
   packBlock,

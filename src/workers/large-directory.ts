@@ -20,7 +20,7 @@ export const MOST_NAMES = 16_384;
  */
 const PAGE_NAMES = 4096;
 
-export type LargeTask = Omit<ListedDirectory, 'rows'>;
+type LargeTask = Omit<ListedDirectory, 'rows'>;
 
 export class LargeDirectory {
   /** Undefined if nothing is left out. */

@@ -11,7 +11,7 @@ import { NO_RECORD, PLACE_NUMBERS, type RestoreInput } from './restore-types.js'
 export const REPLACED = ['openBeneath', 'sha256', 'keyDigests', 'writeFileAt', 'unlinkAt'] as const;
 
 /** The end of a call: the next file, and whether it needs a decision. */
-export interface NextFile {
+interface NextFile {
   readonly index: number;
   /** Offset of the row of the next file. */
   readonly at: number;

@@ -12,7 +12,7 @@ const REPLACED = ['readFileAt', 'keyDigests'] as const;
 const MOST_ALONE = 64;
 
 /** Buffers and settings of a parcel. */
-export interface ReadTarget {
+interface ReadTarget {
   readonly rows: Uint8Array;
   readonly contents: Uint8Array;
   readonly digests: Uint8Array;

@@ -3,7 +3,7 @@ import type { System } from '../system/index.js';
 import type { JobRunner } from './jobs.js';
 import type { PoolOptions } from './pool.js';
 
-export interface OpenJobsOptions extends PoolOptions {
+interface OpenJobsOptions extends PoolOptions {
   /** True if there may be little work. Threads are then started only when there is more. */
   readonly mayBeFew?: boolean;
   /** True for restores. They then run on threads of libuv's pool, and other threads are started only if these do not suffice. */

@@ -6,7 +6,7 @@ import { systemCode } from '../errors/index.js';
 import { isTimeBeyond, MAX_ATTRIBUTES_BYTES, RowFlag, type RowReader } from '../model/index.js';
 import type { System } from '../system/index.js';
 
-export interface ReadAttributes {
+interface ReadAttributes {
   /** Packed attributes; empty if there are none, or if they could not be read. */
   readonly packed: Buffer;
   /** The error of reading them: the system's error code, or E2BIG if a row cannot hold them. */

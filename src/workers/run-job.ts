@@ -10,7 +10,7 @@ import { restoreJob } from './restore-job.js';
 import { sniffJob } from './sniff-job.js';
 import { walkJob } from './walk-job.js';
 
-export interface JobContext {
+interface JobContext {
   readonly system: System;
   readonly recent: RecentDigests;
 }

@@ -22,14 +22,14 @@ import type { KeptFile, KeptFiles } from './kept-files.js';
 import type { RestoreRecord, RestoreSource } from './restore-types.js';
 
 /** A source whose records the addon can read by itself: files, or the bytes of all records. */
-export type AsideSource = Exclude<RestoreSource, { readonly port: unknown }>;
+type AsideSource = Exclude<RestoreSource, { readonly port: unknown }>;
 
 /** Maximum number of bytes that are read of a record before its body. */
 const MOST_HEAD_BYTES = 256 << 10;
 const NO_FD = -1;
 
 /** The records to describe, and what reads them. */
-export interface BodySource {
+interface BodySource {
   readonly source: AsideSource;
   readonly records: readonly RestoreRecord[];
   readonly keys: ContentKeys | undefined;

@@ -32,13 +32,13 @@ const PARTS_AHEAD = 3;
 const NUMBER_BYTES = 6;
 
 /** The existing file, and the size that it should get. */
-export interface OlderFile {
+interface OlderFile {
   readonly directoryFd: number;
   readonly name: Buffer;
   readonly wantedBytes: number;
 }
 
-export interface WantedBytes {
+interface WantedBytes {
   readonly digest: Uint8Array;
   readonly sizeBytes: number;
 }

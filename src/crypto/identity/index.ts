@@ -1,6 +1,1 @@
-export {
-  type ClientPlace,
-  type IdentityOptions,
-  KnownClient,
-  shownKeyId,
-} from './known-client.js';
+export { KnownClient, shownKeyId } from './known-client.js';

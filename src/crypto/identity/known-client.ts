@@ -10,7 +10,7 @@ import { displayName } from '../../model/index.js';
 import { readState, statePath, writeState } from '../../system/index.js';
 
 /** The place of a client, as the user names it. */
-export interface ClientPlace {
+interface ClientPlace {
   /**
    * Names of the place: `store PATH`, `bucket URL` or `server HOST:PORT`. A store that is reached through a link has
    * two names, the given path and the real path. An identity is remembered under each, so that a changed link is
@@ -20,7 +20,7 @@ export interface ClientPlace {
   readonly client: string;
 }
 
-export interface IdentityOptions {
+interface IdentityOptions {
   /** True if the user accepts an identity other than the remembered one. The new one is then remembered. */
   readonly trustsChange: boolean;
   /** Prints a line for the user. */

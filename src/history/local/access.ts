@@ -14,7 +14,7 @@ import {
 } from '../../model/index.js';
 
 /** The user on whose behalf a backup is read. */
-export interface Reader {
+interface Reader {
   readonly uid: number;
   readonly gids: ReadonlySet<number>;
 }

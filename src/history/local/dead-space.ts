@@ -23,13 +23,13 @@ import type { Files } from '../../system/index.js';
 const SLICE_ROWS = 4096;
 
 /** Contents that listed sets show, with all contents that these depend on. */
-export interface ShownContents {
+interface ShownContents {
   readonly all: IdSet;
   /** Contents of the newest complete set and of later sets. */
   readonly recent: IdSet;
 }
 
-export interface DeadSpace {
+interface DeadSpace {
   /** Maximum number of bytes that garbage collection can free. */
   readonly deadBytes: number;
   /**

@@ -3,7 +3,7 @@ import { type Catalog, type EntryPlace, ROOTS_DIRECTORY } from '../../store/cata
 import { type DirectoryId, type RootNumber, type SetNumber, splitRoot } from '../../model/index.js';
 import type { Access } from './access.js';
 
-export interface PlacedDirectory {
+interface PlacedDirectory {
   readonly path: Buffer;
   /** True if the reader may list the directory. */
   readonly mayList: boolean;

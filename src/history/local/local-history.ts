@@ -39,7 +39,7 @@ import type {
   RequestedContent,
 } from '../history.js';
 
-export interface LocalHistoryOptions {
+interface LocalHistoryOptions {
   readonly store: string;
   readonly client: string;
   readonly catalogFile?: string;

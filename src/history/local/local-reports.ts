@@ -45,7 +45,7 @@ const MAX_REMEMBERED = 4;
 const HEX = /^[0-9a-f]{2}$/;
 
 /** The files and rights that reports need, beside the catalog. */
-export interface ReportSources {
+interface ReportSources {
   readonly directory: ClientDirectory;
   readonly files: Files;
   readonly access: Access;

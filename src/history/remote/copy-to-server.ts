@@ -32,7 +32,7 @@ const MAX_REQUESTED = 24;
 /** Maximum number of bytes of answers that the server has not taken from its socket: more than MAX_REQUESTED answers have. */
 const MAX_UNREAD_BYTES = 128 << 20;
 
-export interface CopyToServer {
+interface CopyToServer {
   readonly feed: CopyFeed;
   /** True if the client is created at the server, with the keys of the source. */
   readonly create: boolean;

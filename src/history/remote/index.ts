@@ -1,6 +1,6 @@
 export { openRemoteAdmin } from './remote-admin.js';
 export { copyToServer } from './copy-to-server.js';
-export { openRemoteCopy, type RemoteCopy } from './remote-copy.js';
+export { openRemoteCopy } from './remote-copy.js';
 export { remoteClients } from './remote-clients.js';
 export { openRemoteHistory } from './remote-history.js';
 export type { RemotePlace, TokenPlace } from './remote-peer.js';

@@ -8,7 +8,7 @@ import { Backoff, NO_PATIENCE } from '../../transport/index.js';
 import { historyOf } from './remote-history.js';
 import { RemotePeer, type RemotePlace } from './remote-peer.js';
 
-export interface RemoteCopy {
+interface RemoteCopy {
   readonly feed: CopyFeed;
   /** The history of the same session. Closing it closes the session. */
   readonly history: History;

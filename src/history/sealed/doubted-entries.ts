@@ -34,7 +34,7 @@ export interface DoubtedEntry {
 }
 
 /** Returns the error for an entry that is not as the client sealed it. */
-export function notAsSealed(): TardisError {
+function notAsSealed(): TardisError {
   return new TardisError('NOT_AUTHENTIC', 'its entry is not as the client sealed it');
 }
 

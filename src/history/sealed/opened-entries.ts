@@ -138,7 +138,7 @@ export class EntryOpener {
   }
 }
 
-export function otherContent(): TardisError {
+function otherContent(): TardisError {
   return new TardisError('NOT_AUTHENTIC', 'the content in the store is not that of its entry');
 }
 

@@ -27,7 +27,7 @@ const PAGE_DIRECTORIES = 1 << 16;
 /** Maximum number of proven sets that are cached. */
 const MAX_KEPT = 4;
 
-export interface ProvenRoot extends RootRecord {
+interface ProvenRoot extends RootRecord {
   /** The sealed path; `path` is the opened one. */
   readonly sealedPath: Buffer;
   readonly place: Buffer;

@@ -5,7 +5,7 @@ import type { Body } from '../../transport/index.js';
 import { type Coder, isParallel, odd } from './coder.js';
 
 /** The protection that a client's key record gives; `unknown` if the record cannot be read. */
-export const PROTECTIONS = ['none', 'password', 'encrypted', 'unknown'] as const;
+const PROTECTIONS = ['none', 'password', 'encrypted', 'unknown'] as const;
 export type Protection = (typeof PROTECTIONS)[number];
 
 export interface ClientOverview {

@@ -4,7 +4,7 @@ import type { ObjectReader } from '../../store/index.js';
 import { MAX_READ_BYTES } from '../../transport/index.js';
 
 /** A piece of an object. */
-export interface ObjectPiece {
+interface ObjectPiece {
   readonly object: string;
   readonly position: number;
   readonly bytes: number;

@@ -56,7 +56,7 @@ function coded<N extends AnyQuestion, Request, Reply>(
   return { request, reply };
 }
 
-export const QUESTIONS = {
+const QUESTIONS = {
   readSets: coded('readSets', NOTHING, SETS),
   readRoots: coded('readRoots', asIs<'readRoots'>(), ROOTS),
   readNotes: coded('readNotes', asIs<'readNotes'>(), NOTES),

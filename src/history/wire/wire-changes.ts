@@ -13,7 +13,7 @@ import type { Body } from '../../transport/index.js';
 import { asIs, type Coder, odd, refused } from './coder.js';
 
 /** A change of the marks of some sets. */
-export interface SetsChange {
+interface SetsChange {
   readonly sets: readonly SetNumber[];
   readonly change: SetChange;
 }
@@ -64,7 +64,7 @@ export const TO_FORGET: Coder<
 });
 
 /** Requests to forget paths; after a preview, `report` has the figures of the data that would be removed. */
-export interface Forgets {
+interface Forgets {
   readonly requests: readonly ForgetRequest[];
   readonly report?: ForgetReport | undefined;
 }

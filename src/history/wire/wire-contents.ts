@@ -56,7 +56,7 @@ export const OBJECT_PART: Coder<Buffer | undefined, Body<'objectIs'>, Body<'read
 /**
  * A piece of the signature of a version that the reader has. Pieces with the same number `signature` belong together.
  */
-export interface SignaturePiece {
+interface SignaturePiece {
   readonly signature: number;
   readonly basisBytes: number;
   readonly isLast: boolean;
@@ -85,7 +85,7 @@ export const DELTA: Coder<Body<'readDelta'>, Body<'readDelta'>, unknown> = asIs<
 );
 
 /** The next part of a delta. If `isUseless`, too little of the content is in the reader's version. */
-export interface DeltaPart {
+interface DeltaPart {
   readonly chunk: Buffer;
   readonly isLast: boolean;
   readonly isUseless: boolean;

@@ -118,7 +118,7 @@ export const LISTING: Coder<ListingPage, Body<'readListing'>, unknown> = {
 };
 
 /** A page of a listing; with `hasMore`, further entries follow. */
-export interface EntryPage {
+interface EntryPage {
   readonly entries: readonly HistoryEntry[];
   readonly hasMore: boolean;
 }

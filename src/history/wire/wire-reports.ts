@@ -126,7 +126,7 @@ export function changesFromWire(reply: Body<'changesAre'>): ChangesFound {
 }
 
 /** Encodes a page of names. Its length is bounded by the caller. */
-export function namesToWire({ versions, next }: NamesFound): Body<'namesAre'> {
+function namesToWire({ versions, next }: NamesFound): Body<'namesAre'> {
   const { directory, name } = next ?? { directory: -1, name: Buffer.alloc(0) };
   return {
     directories: versions.map((version) => version.directory),
@@ -140,7 +140,7 @@ export function namesToWire({ versions, next }: NamesFound): Body<'namesAre'> {
 }
 
 /** Decodes a page of names. Throws PROTOCOL_VIOLATION if the lists differ in length. */
-export function namesFromWire(reply: Body<'namesAre'>): NamesFound {
+function namesFromWire(reply: Body<'namesAre'>): NamesFound {
   const { directories, names, firstSets, lastSets, more, directory, name } = reply;
   if (!isParallel(directories, names, firstSets, lastSets)) throw odd('names');
   const versions = directories.map((each, index) => ({
@@ -177,7 +177,7 @@ export function figuresFromWire({ numbers, busiest }: Body<'figuresAre'>): Store
 }
 
 /** Roots of sets, and the set to continue from if there are more. */
-export interface SetRoots {
+interface SetRoots {
   readonly roots: ReadonlyMap<SetNumber, readonly Buffer[]>;
   readonly next: SetNumber | undefined;
 }
@@ -263,7 +263,7 @@ export const SETTINGS: Coder<readonly ClientSetting[], Body<'settingsAre'>, unkn
 };
 
 /** A change of a setting. The setting is removed if there is no value. */
-export interface SettingChange {
+interface SettingChange {
   readonly key: string;
   readonly value: string | undefined;
 }

@@ -36,7 +36,7 @@ export const ROOTS: Coder<readonly RootRecord[], Body<'rootsAre'>, unknown> = {
 };
 
 /** A page of a list; with `hasMore`, further items follow. */
-export interface Page<T> {
+interface Page<T> {
   readonly items: readonly T[];
   readonly hasMore: boolean;
 }
@@ -80,7 +80,7 @@ export const OWNERS: Coder<Page<OwnerRecord>, Body<'ownersAre'>, unknown> = {
 };
 
 /** A page of the seals of a set's directories, and the seal of the set itself. */
-export interface SealPage extends Page<SealedDirectory> {
+interface SealPage extends Page<SealedDirectory> {
   readonly setSeal: Buffer | undefined;
 }
 

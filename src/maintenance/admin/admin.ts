@@ -19,7 +19,7 @@ import type { ForgetReport, ForgetRequest, SetChange, SetNumber } from '../../mo
 import type { RetentionRules, RuleWords } from '../../retention/index.js';
 
 /** Progress of long work; `of` is undefined if the total is unknown. */
-export interface WorkProgress {
+interface WorkProgress {
   readonly step: string;
   readonly done: number;
   readonly of?: number;

@@ -3,11 +3,9 @@ export type {
   CheckHooks,
   CheckOutcome,
   CheckRequest,
-  FreeRequest,
   RepairOutcome,
   WorkHooks,
-  WorkProgress,
 } from './admin.js';
 export { brokenSets } from './broken-sets.js';
-export { localAdmin, type LocalAdminOptions } from './local-admin.js';
+export { localAdmin } from './local-admin.js';
 export { sealedAdmin } from './sealed-admin.js';

@@ -10,7 +10,7 @@ import { type Judged, judged } from './judge.js';
 /** Number of versions whose locks are requested at once. */
 const AT_ONCE = 8;
 
-export interface ExtendOptions {
+interface ExtendOptions {
   /** Time for which an object is locked. */
   readonly retainMs: number;
   readonly signal?: AbortSignal | undefined;

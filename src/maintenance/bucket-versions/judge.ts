@@ -17,7 +17,7 @@ const MOST_LOGS = 2;
  * - `strange`: a name without a version that counts.
  * - `younger`: a name without a version that counts at the chosen time.
  */
-export type State = 'sound' | 'changed' | 'hidden' | 'freed' | 'strange' | 'younger';
+type State = 'sound' | 'changed' | 'hidden' | 'freed' | 'strange' | 'younger';
 
 export interface Judged extends VersionedName {
   readonly state: State;

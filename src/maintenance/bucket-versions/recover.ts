@@ -18,7 +18,7 @@ import { beginsAsCommit } from './log-facts.js';
 /** Number of objects that are written at once; each takes up to 40 MiB of memory. */
 const AT_ONCE = 4;
 
-export interface RecoverOptions {
+interface RecoverOptions {
   /** True if objects are only reported. */
   readonly isPreview: boolean;
   readonly signal?: AbortSignal | undefined;
@@ -82,7 +82,7 @@ export async function recoverTo(
 }
 
 /** The store to which objects are copied. */
-export type CopyTarget = Pick<ObjectStore, 'head' | 'putNew'>;
+type CopyTarget = Pick<ObjectStore, 'head' | 'putNew'>;
 
 class Run {
   readonly report: RecoverReport = {

@@ -23,7 +23,7 @@ const MOST_KEPT = 2;
 const MOST_LOOKS = 2;
 
 /** A copy that cannot be used, and the finding about it. */
-export interface WrongCopy {
+interface WrongCopy {
   readonly copy: StoredSnapshot;
   readonly finding: CopyFinding;
 }
@@ -35,7 +35,7 @@ export interface CopiesSeen {
   readonly sound: readonly number[];
 }
 
-export interface CopyLook {
+interface CopyLook {
   /** True to read the bytes of the copies; otherwise only the names and sizes of their pieces are examined. */
   readonly reads: boolean;
   readonly signal: AbortSignal;

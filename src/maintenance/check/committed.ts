@@ -24,7 +24,7 @@ const IGNORED: ReadonlySet<number> = new Set([RecordKind.label, RecordKind.parit
 const NO_POINT = Object.freeze({ commit: 0, pack: 0, position: 0, checksum: 0 });
 
 /** A damaged commit record, or a range that does not match its commit. */
-export interface CommitFault {
+interface CommitFault {
   readonly object: string;
   readonly position: number;
   readonly bytes: number;
@@ -32,7 +32,7 @@ export interface CommitFault {
 }
 
 /** A record of contents, or of data about contents. It has no sequence number. */
-export interface PackedRecord {
+interface PackedRecord {
   readonly pack: PackNumber;
   readonly position: number;
   readonly bytes: number;

@@ -14,7 +14,7 @@ export type RecordRole =
   | 'unneeded';
 
 /** A place in the store with wrong bytes. */
-export interface RecordFinding {
+interface RecordFinding {
   readonly finding: 'record';
   /** Path of the file below the client's directory. */
   readonly object: string;
@@ -42,13 +42,13 @@ export interface VersionFinding {
 }
 
 /** A rule that the catalog breaks, or a difference between the catalog and the packs. */
-export interface CatalogFinding {
+interface CatalogFinding {
   readonly finding: 'catalog';
   readonly what: string;
 }
 
 /** Listings, events or checkpoints that the packs have lost: only the catalog still contains their facts. */
-export interface HistoryFinding {
+interface HistoryFinding {
   readonly finding: 'history';
   /**
    * Number of versions that a rebuild would lose; undefined if the catalog cannot be used either. `sets` has the sets
@@ -59,7 +59,7 @@ export interface HistoryFinding {
 }
 
 /** Sets that may lack entries because of an earlier loss. The missing entries are unknown. */
-export interface DoubtfulFinding {
+interface DoubtfulFinding {
   readonly finding: 'doubtful';
   readonly sets: readonly SetNumber[];
 }
@@ -78,7 +78,7 @@ export interface KeysFinding {
 }
 
 /** A sub-account whose rights cannot be determined, so that it has none. */
-export interface AccountFinding {
+interface AccountFinding {
   readonly finding: 'account';
   /** Name of the sub-account. */
   readonly account: string;

@@ -9,7 +9,7 @@ import type { SeenContent } from '../../store/writer/index.js';
 import type { VersionFinding } from './findings.js';
 import type { ContentProver } from './prover.js';
 
-export interface Lost {
+interface Lost {
   readonly contentId: ContentId;
   readonly digest: Buffer;
   readonly why: VersionFinding['why'];

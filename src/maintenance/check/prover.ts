@@ -52,7 +52,7 @@ import {
 import type { System } from '../../system/index.js';
 import { crc32 } from 'node:zlib';
 
-export interface ProverOptions {
+interface ProverOptions {
   readonly backend: Backend;
   /** Keys of a client that encrypts, if they are known. */
   readonly keys: ContentKeys | undefined;

@@ -29,7 +29,7 @@ import { type ContentProver, type Fault, faultOf, objectOf } from './prover.js';
 import type { ReadMemory } from './read-memory.js';
 import type { ReadPlan } from './read-plan.js';
 
-export interface WalkParts {
+interface WalkParts {
   readonly audit: CatalogAudit;
   readonly backend: Backend;
   readonly committed: CommittedRanges;

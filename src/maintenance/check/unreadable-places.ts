@@ -110,7 +110,7 @@ async function inPieces(
 }
 
 /** Returns the methods of a backend's log, for a backend that wraps it. */
-export function logOf(log: CommitLog): CommitLog {
+function logOf(log: CommitLog): CommitLog {
   return {
     commitObject: (commit) => log.commitObject(commit),
     removablePacks: () => log.removablePacks(),

@@ -36,7 +36,7 @@ const PIECE_GROWTH = 2;
  */
 const SHOWING_BYTES = 256 << 10;
 
-export interface CompactOptions extends Omit<MoverOptions, 'used'> {
+interface CompactOptions extends Omit<MoverOptions, 'used'> {
   /** Minimum share of unneeded bytes for which a pack is rewritten. */
   readonly wasteRatio: number;
   readonly nowMs: number;
@@ -48,7 +48,7 @@ export interface CompactOptions extends Omit<MoverOptions, 'used'> {
   readonly sacrifice: () => boolean;
 }
 
-export interface CompactReport {
+interface CompactReport {
   /** Number of packs that were rewritten. */
   readonly packs: number;
   readonly freedBytes: number;

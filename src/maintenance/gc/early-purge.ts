@@ -19,7 +19,7 @@ export interface EarlySet extends TimedSet {
   readonly freedBytes: number;
 }
 
-export interface EarlyPurgeOptions {
+interface EarlyPurgeOptions {
   readonly neededBytes: number;
   readonly nowMs: number;
   readonly leastAgeMs: number;

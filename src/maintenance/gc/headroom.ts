@@ -20,7 +20,7 @@ const LEAST_FIT = 7 / 8;
  */
 const RELIEF = 2;
 
-export interface HeadroomOptions {
+interface HeadroomOptions {
   /** Number of free bytes below which no backup begins. */
   readonly wantedFreeBytes: number;
   /** Time for which removed packs are kept if space is not short. */

@@ -14,7 +14,7 @@ import {
   storedPacks,
 } from '../../store/index.js';
 
-export interface MissingParity {
+interface MissingParity {
   /** Number of bytes of parity for 100 bytes of the store; 0 makes none. */
   readonly percent: number;
   /** False if a parity file of this size would not leave enough space. */

@@ -33,7 +33,7 @@ export interface PackUse {
   records: RecordUse[];
 }
 
-export interface MeasureOptions {
+interface MeasureOptions {
   /** True if frames can be repacked from a part of their contents. */
   readonly opensFrames: boolean;
   /** Minimum share of unneeded bytes for which a pack is rewritten. */

@@ -18,7 +18,7 @@ import { ageIn } from '../../store/writer/index.js';
 
 export type PurgeRequest = Omit<RetentionOptions, 'nowMs'>;
 
-export interface PurgeReport extends Decision {
+interface PurgeReport extends Decision {
   /** Numbers of the deleted sets, or (in a preview) of those that would be deleted. */
   readonly gone: readonly SetNumber[];
 }

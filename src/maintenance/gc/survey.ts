@@ -17,7 +17,7 @@ const SLICE_ROWS = 4096;
 /** Lets other work run. Throws if the caller's work must end. */
 export type Breathe = () => Promise<void>;
 
-export interface Needed {
+interface Needed {
   readonly contents: IdSet;
   /** Directories that a version leads to, or that have open entries. */
   readonly directories: IdSet;

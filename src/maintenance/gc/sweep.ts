@@ -41,7 +41,7 @@ export async function dropVersions(store: StoreWriter, pace: Pace): Promise<void
   catalog.gc.deleteTheirSets();
 }
 
-export interface Swept {
+interface Swept {
   readonly contents: number;
   /** Number of bytes of the objects of these contents. Other records are removed with their packs. */
   readonly objectBytes: number;

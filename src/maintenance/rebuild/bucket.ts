@@ -28,7 +28,7 @@ import { type LogCatalog, makeLogCatalog, type SalvagedLog } from './log-catalog
 /** Maximum number of times that a rebuild is repeated because other machines have written to the client. */
 const MAX_ATTEMPTS = 20;
 
-export interface BucketRebuildOptions {
+interface BucketRebuildOptions {
   readonly packsOnly: boolean;
   readonly limits: StoreLimits;
   readonly signal: AbortSignal;

@@ -53,7 +53,7 @@ export interface LogCatalog {
   readonly counters: Counters;
 }
 
-export interface LogCatalogOptions {
+interface LogCatalogOptions {
   /** True to use only the log, even if this machine's catalog has more. */
   readonly packsOnly: boolean;
   readonly signal: AbortSignal;

@@ -41,7 +41,7 @@ const LASTING_FLAGS = RowFlag.sparse | RowFlag.hasAttributes | RowFlag.otherDevi
 const ROOT_NUMBER = /^[1-9]\d{0,14}$/;
 
 /** Sets to copy, with the contents that they need and the directories that each of them changed. */
-export interface NeededSets {
+interface NeededSets {
   /** Sets to copy, in ascending order of their numbers. */
   readonly sets: readonly BackupSet[];
   /** Ids of the needed contents in the catalog of the source. */

@@ -36,7 +36,7 @@ export function pointAt(system: System, { catalogPath }: ClientDirectory): strin
 }
 
 /** A target of a copy, and the facts that are known about it before the copy. */
-export interface KnownTarget {
+interface KnownTarget {
   readonly target: ClientDirectory;
   /**
    * Facts about the last complete copy, if the target has not changed since; undefined if there may be something to

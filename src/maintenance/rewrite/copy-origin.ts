@@ -28,7 +28,7 @@ export interface CopyOrigin {
   readonly done?: DoneCopy;
 }
 
-export interface DoneCopy {
+interface DoneCopy {
   /** States of source and target after this copy (`pointText`). */
   readonly source: string;
   readonly target: string;
@@ -97,7 +97,7 @@ function parsed(text: string): Readonly<Record<string, unknown>> {
 }
 
 /** Source and target of a copy. */
-export interface Ends {
+interface Ends {
   readonly source: Catalog;
   readonly sourceId: string;
   readonly target: Catalog;

@@ -39,7 +39,7 @@ export type CopyStep = 'catalog' | 'contents' | 'sets' | 'remove';
 /** Reports how far a run is; `of` is undefined if the total is unknown. */
 export type CopyProgress = (step: CopyStep, done: number, of: number | undefined) => void;
 
-export interface CopyRequest {
+interface CopyRequest {
   readonly source: CopySource;
   readonly limits: StoreLimits;
   /**

@@ -54,7 +54,7 @@ export interface CopyFeed {
 
 const CATALOG_FILE = 'far.db';
 
-export interface FarOptions {
+interface FarOptions {
   readonly onPiece?: (done: number, of: number) => void;
   /** Maximum size of a catalog; a larger one is refused. */
   readonly maxCatalogBytes?: number;

@@ -22,7 +22,7 @@ export function requestsDigest(requests: readonly ForgetRequest[]): string {
   return hash.digest('hex');
 }
 
-export interface ForgetOptions
+interface ForgetOptions
   extends Omit<RewriteRequest, 'generations' | 'oldKeyring' | 'keyring' | 'forgotten'> {
   /** Name of a file that excludes the client from a backup of the store's machine. */
   readonly skipFile: string;

@@ -47,7 +47,7 @@ const MAX_COPIED_DEPTH = 3;
 const COMMIT_PACK_BYTES = 1 << 20;
 
 /** Source and keys of a second generation. */
-export interface Marker {
+interface Marker {
   /** The id in `format.json`. */
   readonly clientId: string;
   /** Id of the keys of the first generation, in hexadecimal; empty if it has none. */
@@ -61,7 +61,7 @@ export interface Marker {
   readonly without: string;
 }
 
-export type Stage = 'none' | 'begun' | 'making' | 'switched';
+type Stage = 'none' | 'begun' | 'making' | 'switched';
 
 export class Generations {
   /** Directory of the generation that backups write to and readers read. */

@@ -1,11 +1,4 @@
-export {
-  copyClient,
-  copyInto,
-  type CopyProgress,
-  type CopyRequest,
-  type CopyResult,
-  type CopyStep,
-} from './copy.js';
+export { copyClient, copyInto, type CopyProgress, type CopyResult, type CopyStep } from './copy.js';
 export {
   factsWithoutSnapshot,
   type CopySource,
@@ -13,7 +6,6 @@ export {
   type SnapshotFacts,
   takeSnapshot,
 } from './copy-source.js';
-export type { ClientPlace } from './copy-target.js';
 export {
   type CopyFeed,
   type CopyOffer,
@@ -22,16 +14,9 @@ export {
   OFFER_PIECE_BYTES,
   pieceAt,
 } from './far-source.js';
-export { finishSwitched, forgetHere, type ForgetOptions, requestsDigest } from './forget.js';
+export { finishSwitched, forgetHere, requestsDigest } from './forget.js';
 export { localFeed } from './local-feed.js';
-export { Generations, type Marker, type Stage } from './generations.js';
-export { copyWhole, type WholeCopy } from './whole-copy.js';
+export { Generations } from './generations.js';
+export { copyWhole } from './whole-copy.js';
 export { requireOwnPacks } from './own-packs.js';
-export {
-  rewriteClient,
-  type RewriteProgress,
-  type RewriteRequest,
-  type RewriteResult,
-  type RewriteStep,
-  removeOld,
-} from './job.js';
+export { rewriteClient, type RewriteProgress, type RewriteResult, removeOld } from './job.js';

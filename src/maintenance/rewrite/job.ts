@@ -32,7 +32,7 @@ const MAX_ATTEMPTS = 20;
  */
 const GROWTH_PERCENT = 5;
 
-export type RewriteStep = 'contents' | 'sets' | 'verify' | 'compare' | 'remove';
+type RewriteStep = 'contents' | 'sets' | 'verify' | 'compare' | 'remove';
 
 /** Reports the progress of a run; `of` is undefined if the total is unknown. */
 export type RewriteProgress = (step: RewriteStep, done: number, of: number | undefined) => void;

@@ -11,7 +11,7 @@ import { CopiedSets, findNeeded, SealsAsTheyAre } from './copied-sets.js';
 import { NewKeys } from './new-keys.js';
 import { OldGeneration } from './old-generation.js';
 
-export interface WholeCopy {
+interface WholeCopy {
   readonly source: ClientDirectory;
   /** A catalog of the source. */
   readonly catalogPath: string;

@@ -43,7 +43,7 @@ export function SetList({ sets, late, chosen, onChoose, onChanges }: SetListProp
 }
 
 /** Returns the changes of a set in words. */
-export function changesOf({ changed }: BackupSet): string {
+function changesOf({ changed }: BackupSet): string {
   const { new: fresh, changed: altered, deleted, filesRead, sentBytes } = changed;
   const words: string[] = [];
   if (fresh !== undefined) words.push(t('changedNew', { n: fresh }));
@@ -59,7 +59,7 @@ interface MarksProps {
   readonly lateDays: number | undefined;
 }
 
-export function SetMarks({ set, lateDays }: MarksProps) {
+function SetMarks({ set, lateDays }: MarksProps) {
   const marks: ComponentChildren[] = [];
   const add = (text: string, kind = ''): void => {
     marks.push(

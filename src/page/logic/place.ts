@@ -1,8 +1,8 @@
 /** Converts the part of an address after `#` to the place that the page shows, and back. */
 
 export const VIEWS = ['files', 'overview'] as const;
-export type ViewName = (typeof VIEWS)[number];
-export const SORTS = ['name', 'size', 'modified'] as const;
+type ViewName = (typeof VIEWS)[number];
+const SORTS = ['name', 'size', 'modified'] as const;
 export type Sort = (typeof SORTS)[number];
 export type Order = 'asc' | 'desc';
 

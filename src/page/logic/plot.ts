@@ -1,6 +1,6 @@
 /** Geometry of a plot of bytes over time: the line, and round numbers beside it. */
 
-export interface Point {
+interface Point {
   readonly ms: number;
   readonly bytes: number;
 }

@@ -1,6 +1,6 @@
 /** Computes which rows of a long table are in view, so that only those exist in the document. */
 
-export interface View {
+interface View {
   readonly scrollPx: number;
   readonly heightPx: number;
   readonly rowPx: number;

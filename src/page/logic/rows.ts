@@ -3,7 +3,7 @@ import { joinPath, lastSegment, type Named, pathOf, segmentOf, textOf } from './
 import type { Order, Sort } from './place.js';
 
 /** The part of an entry that rows need. */
-export interface RowEntry extends Named {
+interface RowEntry extends Named {
   readonly type: string;
   readonly sizeBytes: number;
   readonly modifiedNs: string;
@@ -22,7 +22,7 @@ export interface Row<E extends RowEntry = RowEntry> {
   readonly change?: ChangeKind;
 }
 
-export type ChangeKind = 'new' | 'changed' | 'gone';
+type ChangeKind = 'new' | 'changed' | 'gone';
 
 export function rowOf<E extends RowEntry>(directory: string, entry: E): Row<E> {
   const path = joinPath(directory, segmentOf(entry));
@@ -78,7 +78,7 @@ export function withDeleted<E extends RowEntry>(
 }
 
 /** A version that a search found. */
-export interface FoundVersion<E extends RowEntry> {
+interface FoundVersion<E extends RowEntry> {
   readonly path: string;
   readonly pathBytes?: string | undefined;
   readonly entry: E;
@@ -106,7 +106,7 @@ export function foundRows<E extends RowEntry>(found: readonly FoundVersion<E>[])
 }
 
 /** A path that differs between a set and the set before it. */
-export interface ChangedPath<E extends RowEntry> {
+interface ChangedPath<E extends RowEntry> {
   readonly path: string;
   readonly pathBytes?: string | undefined;
   readonly kind: ChangeKind;

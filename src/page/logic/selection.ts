@@ -14,7 +14,7 @@ export function toggled(selection: Selection, path: string): Selection {
   return withPaths(selection, [path]);
 }
 
-export function without(selection: Selection, path: string): Selection {
+function without(selection: Selection, path: string): Selection {
   return new Set([...selection].filter((one) => one !== path));
 }
 

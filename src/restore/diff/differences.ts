@@ -36,7 +36,7 @@ export interface NotCompared {
 
 export type Compared = Difference | NotCompared;
 
-export interface CompareRequest {
+interface CompareRequest {
   readonly system: System;
   readonly before: Side;
   readonly after: Side;

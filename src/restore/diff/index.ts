@@ -9,17 +9,11 @@ export {
   type Aspect,
   type Compared,
   compareTrees,
-  type CompareRequest,
   type Difference,
   isDifference,
   type NotCompared,
 } from './differences.js';
 export { DiskSide } from './disk-side.js';
-export {
-  type Hunk,
-  type LineDifference,
-  lineDifference,
-  type LineOptions,
-} from './lines.js';
+export { type Hunk, type LineDifference, lineDifference } from './lines.js';
 export { SetSide } from './set-side.js';
 export type { Seen, Side } from './side.js';

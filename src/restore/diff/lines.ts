@@ -19,7 +19,7 @@ export interface Hunk {
   readonly lines: readonly string[];
 }
 
-export interface LineOptions {
+interface LineOptions {
   /** Number of equal lines around each difference; Infinity for all. */
   readonly context: number;
   /** Maximum size of a file that is compared by lines; larger files are only reported to differ. */

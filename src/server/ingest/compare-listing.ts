@@ -39,7 +39,7 @@ export interface ComparingRules {
 }
 
 /** The parts of a set that the comparison of its listings uses. */
-export interface ComparedSet {
+interface ComparedSet {
   readonly catalog: Catalog;
   readonly journal: SetJournal;
   readonly slots: Slots;
@@ -47,7 +47,7 @@ export interface ComparedSet {
 }
 
 /** A page of the listing of a slot. */
-export interface ListedPage {
+interface ListedPage {
   readonly slot: SlotState;
   readonly rows: RowReader;
   readonly isLast: boolean;

@@ -9,7 +9,7 @@ interface NewFrame {
 }
 
 /** Entries like those of the index of a frame, and the id of each. */
-export interface ListedContents {
+interface ListedContents {
   readonly entries: Buffer;
   readonly ids: Float64Array;
 }

@@ -4,7 +4,7 @@ import type { SlotState } from './slots.js';
 
 const MAX_WAITING_ROWS = 1 << 18;
 
-export interface WaitingRow {
+interface WaitingRow {
   readonly slot: SlotState;
   readonly row: Buffer;
 }

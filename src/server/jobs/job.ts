@@ -38,7 +38,7 @@ export type JobProgress = NonNullable<News['progress']>;
 export type ReportedFinding = News['findings'][number];
 
 /** The result of a job. Results of a check and of garbage collection are sent to the reader. */
-export type ReportedResult = NonNullable<News['result']>;
+type ReportedResult = NonNullable<News['result']>;
 export type JobResult =
   | ReportedResult
   | { readonly kind: 'preview'; readonly report: ForgetReport }

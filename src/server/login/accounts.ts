@@ -17,7 +17,7 @@ export const MAX_ACCOUNT_BYTES: number = 16 << 10;
 const MAX_TARGETS = 256;
 const MAX_SHOWN_BYTES = 80;
 
-export type FaultHandler = (fault: TardisError) => void;
+type FaultHandler = (fault: TardisError) => void;
 
 export interface Account {
   readonly name: string;
@@ -33,7 +33,7 @@ export interface Account {
 }
 
 /** An account, as far as its file could be parsed. */
-export interface ParsedAccount {
+interface ParsedAccount {
   readonly account: Account;
   /** Number of the line with the targets. */
   readonly targetsLine: number;

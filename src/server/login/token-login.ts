@@ -23,7 +23,7 @@ const READING: readonly Right[] = ['list', 'read', 'admin'];
 /** Minimum time of a check; it hides which files had to be read. */
 const TOKEN_AFTER_MS = 10;
 
-export interface TokenPlaces {
+interface TokenPlaces {
   readonly system: System;
   readonly baseDir: string;
   readonly catalogFile: string;
@@ -34,7 +34,7 @@ export interface TokenPlaces {
 }
 
 /** Fetches what the check of a token needs from a store in a bucket. */
-export interface BucketAccounts {
+interface BucketAccounts {
   look(client: string): Promise<void>;
   lookAccounts(client: string): Promise<void>;
   fetchAccounts(client: string): Promise<void>;

@@ -12,7 +12,7 @@ export const ALERTS_FILE = '.alerts.json';
 const ALERTS_FORMAT = 1;
 const MAX_FILE_BYTES = 4 << 20;
 
-export type AlertKind = 'overdue' | 'failing';
+type AlertKind = 'overdue' | 'failing';
 
 /** Maps each client to the set (0: none) after which its alert began. */
 type SentAlerts = Map<string, number>;

@@ -18,7 +18,7 @@ export interface EndpointAddress {
 }
 
 /** The answers of an endpoint. */
-export interface Shown {
+interface Shown {
   /** Returns the metrics. */
   metrics(): string;
   /** Returns the code of the error that prevents new backups; undefined if there is none. Never rejects. */

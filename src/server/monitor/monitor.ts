@@ -53,7 +53,7 @@ interface Place {
 }
 
 /** The parts of a watch: the store, the plan, and the server with its state and log. */
-export interface WatchParts {
+interface WatchParts {
   readonly place: Place;
   readonly plan: WatchPlan;
   readonly watched: Watched;

@@ -26,7 +26,7 @@ export interface PurgeRights {
 }
 
 /** The client's store, and the limits for its changes. */
-export interface ChangedStore {
+interface ChangedStore {
   readonly system: System;
   readonly directory: ClientDirectory;
   readonly limits: StoreLimits;

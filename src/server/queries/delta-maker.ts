@@ -26,7 +26,7 @@ const COMPRESSION = { codec: Codec.zstd, level: 1 } as const;
 const PREFIX_BYTES = 8;
 const MOST_ALIKE = 16;
 
-export interface MadePart {
+interface MadePart {
   readonly chunk: Buffer;
   readonly isLast: boolean;
   readonly isUseless: boolean;

@@ -39,7 +39,7 @@ const READING = [
   'readStore',
   'readClients',
 ] as const satisfies readonly QuestionName[];
-export type ReadingQuestion = (typeof READING)[number];
+type ReadingQuestion = (typeof READING)[number];
 
 /** True if a message is a question that is answered here. */
 export function isReadingQuestion(name: string): name is ReadingQuestion {

@@ -4,7 +4,7 @@ import type { MessageName } from '../../transport/index.js';
 import type { SpaceGrant, StoreLimits } from '../../store/writer/index.js';
 import type { FormatWords, RuleWords } from '../../retention/index.js';
 
-export interface CheckpointLimits {
+interface CheckpointLimits {
   readonly bytes: number;
   readonly entries: number;
   readonly intervalMs: number;

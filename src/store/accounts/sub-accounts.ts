@@ -154,7 +154,7 @@ function accountNames(system: System, client: string): string[] {
  * An account without any rights. Its rights file is malformed or empty (`senseless`), or is missing although the
  * account's keys exist (`gone`).
  */
-export interface AccountFault {
+interface AccountFault {
   readonly account: string;
   readonly state: 'senseless' | 'gone';
 }
@@ -279,7 +279,7 @@ function makeCopyFolder({ files }: System, directory: string): void {
 }
 
 /** State of the key records of a client and its accounts. */
-export interface KeysState {
+interface KeysState {
   /** Files of key records that are missing, or differ from the newest record, which is intact. */
   readonly faults: readonly KeyFault[];
   /**

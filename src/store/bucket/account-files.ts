@@ -20,7 +20,7 @@ const KNOWN_NAME = '.store';
 const MAX_TRIES = 20;
 
 /** Texts of the files, by the names of the accounts. */
-export type AccountFiles = ReadonlyMap<string, string>;
+type AccountFiles = ReadonlyMap<string, string>;
 
 const NO_FILES: AccountFiles = new Map();
 

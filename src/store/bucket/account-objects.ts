@@ -29,7 +29,7 @@ const MAX_TRIES = 20;
 /** Maximum number of lists that are kept parsed. */
 const MAX_PARSED = 64;
 
-export interface AccountEntry {
+interface AccountEntry {
   readonly rights: readonly RightName[];
   /** Key record of the account's password; undefined for an account with a token. */
   readonly keys?: Buffer;
@@ -37,7 +37,7 @@ export interface AccountEntry {
   readonly token?: Buffer;
 }
 
-export type AccountEntries = ReadonlyMap<string, AccountEntry>;
+type AccountEntries = ReadonlyMap<string, AccountEntry>;
 
 /** The content of an object, and the client that it belongs to. */
 interface AccountList {

@@ -12,7 +12,7 @@ import { ExpectedReads } from './expected-reads.js';
  * Fills `target` with bytes of an object. Returns their number, which is less than `bytes` only at the end of the
  * object.
  */
-export type FetchRange = (
+type FetchRange = (
   name: string,
   position: number,
   target: Uint8Array,

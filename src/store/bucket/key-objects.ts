@@ -25,7 +25,7 @@ const MAX_NUMBER = 99_999_999;
 const NO_BYTES: Buffer = Buffer.alloc(0);
 
 /** The place of key records in a bucket. */
-export interface KeyPlace {
+interface KeyPlace {
   readonly client: string;
   readonly generation: string | undefined;
 }

@@ -20,10 +20,10 @@ import {
 } from '../layout/bucket-names.js';
 
 /** Reads bytes that are not in the store yet, and returns their number. */
-export type PendingBytes = (position: number, target: Uint8Array, bytes: number) => number;
+type PendingBytes = (position: number, target: Uint8Array, bytes: number) => number;
 
 /** Function that opens the store at its first use, so that a client can be opened without a request. */
-export type OpenObjects = () => Promise<ObjectStore>;
+type OpenObjects = () => Promise<ObjectStore>;
 
 /** A place for staged contents on this machine. */
 type Staging = Pick<Backend, 'stage' | 'owner' | 'close'>;

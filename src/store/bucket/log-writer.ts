@@ -31,7 +31,7 @@ const MOST_OWN_BYTES = 64 << 20;
 /** Maximum number of packs that are sent at once. */
 const MOST_SENDING = 4;
 
-export interface LogWriterOptions {
+interface LogWriterOptions {
   /** Number of the last commit in the log. */
   readonly lastCommit: number;
   readonly packBytes: number;

@@ -7,7 +7,7 @@ import type { ContentId, RootNumber, SetNumber } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 
 /** A root in a set that an account made. */
-export interface AccountSet {
+interface AccountSet {
   readonly set: SetNumber;
   readonly root: RootNumber;
   readonly account: string;

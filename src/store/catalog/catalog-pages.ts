@@ -3,7 +3,7 @@ import { yieldRegularly, type Files, type System } from '../../system/index.js';
 import { PageSums } from './page-sums.js';
 
 /** The result of comparing a catalog's pages with their checksums. */
-export type PagesVerdict =
+type PagesVerdict =
   /** Every page is as it was written. */
   | { readonly kind: 'right' }
   /**

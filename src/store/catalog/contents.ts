@@ -27,7 +27,7 @@ export interface ContentRow {
 }
 
 /** A content and its digest. */
-export interface NamedContent {
+interface NamedContent {
   readonly contentId: ContentId;
   readonly digest: Buffer;
   readonly sizeBytes: number;

@@ -8,7 +8,7 @@ import { AS_OF, type ListingPage, SELECT_ROW } from './entries.js';
 import { type CatalogEntry, ENTRY_ROW, toEntry } from './stored-entry.js';
 
 /** A scanned part of a listing. */
-export interface ScannedEntries {
+interface ScannedEntries {
   readonly entries: CatalogEntry[];
   /** The last name that was scanned; undefined if the listing was scanned to its end. */
   readonly upTo: Buffer | undefined;

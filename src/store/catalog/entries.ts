@@ -15,7 +15,7 @@ import { entriesOfPacked, packedEntriesQuery } from './packed-entries.js';
 import { type CatalogEntry, ENTRY_ROW, toEntry } from './stored-entry.js';
 
 /** The part of an open row that is needed to close or replace it. */
-export interface OpenRow {
+interface OpenRow {
   readonly firstSet: SetNumber;
   readonly childId: DirectoryId | undefined;
 }

@@ -3,7 +3,7 @@ import { type DirectoryId, EntryType } from '../../model/index.js';
 import type { SqlDatabase, SqlQuery } from '../../system/index.js';
 import { NextId } from './next-id.js';
 
-export interface VersionCounts {
+interface VersionCounts {
   readonly all: number;
   /** Number of directories among the versions. */
   readonly directories: number;

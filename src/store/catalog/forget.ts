@@ -23,7 +23,7 @@ import { covered, intersection, type Span, spansWith, union, without } from './s
  * An absolute path, with names as the catalog has them (possibly sealed), to be deleted from all sets up to
  * `lastSet`.
  */
-export interface ForgottenPath {
+interface ForgottenPath {
   readonly path: Buffer;
   readonly lastSet: SetNumber;
 }

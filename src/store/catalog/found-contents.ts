@@ -101,7 +101,7 @@ export class FoundContents {
 }
 
 /** A record of a pack, and the contents in it that the catalog needs but does not have. */
-export interface RecordOfMissing {
+interface RecordOfMissing {
   readonly record: PendingRecord;
   readonly missing: readonly Buffer[];
 }

@@ -13,7 +13,7 @@ export type EntryKey = readonly [directory: DirectoryId, name: Buffer, firstSet:
 export const FIRST_ENTRY: EntryKey = [-1, Buffer.alloc(0), 0];
 
 /** A version, and the content and directory that it needs. */
-export type EntryUse = [
+type EntryUse = [
   directory: DirectoryId,
   name: Buffer,
   firstSet: SetNumber,
@@ -22,7 +22,7 @@ export type EntryUse = [
   childId: DirectoryId | null,
 ];
 
-export type ContentUse = [contentId: ContentId, recordId: RecordId | null, sizeBytes: number];
+type ContentUse = [contentId: ContentId, recordId: RecordId | null, sizeBytes: number];
 
 /** A record with contents. */
 export type RecordUse = [

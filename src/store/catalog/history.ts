@@ -32,7 +32,7 @@ export type AfterVersion = Pick<CatalogEntry, 'name' | 'firstSet'>;
 export const FIRST_VERSION: AfterVersion = { name: Buffer.alloc(0), firstSet: 0 };
 
 /** An open version with a flag other than that of sparse contents. */
-export interface FlaggedHead {
+interface FlaggedHead {
   readonly directory: DirectoryId;
   readonly name: Buffer;
   readonly firstSet: SetNumber;

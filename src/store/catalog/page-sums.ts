@@ -18,7 +18,7 @@ const SLACK_BYTES: number = 64 << 10;
 const SUM_BYTES = 8;
 
 /** Returns the path of the checksums of a catalog. */
-export function pageSumsPath(catalogPath: string): string {
+function pageSumsPath(catalogPath: string): string {
   return `${catalogPath}-sums`;
 }
 

@@ -68,7 +68,7 @@ export interface RecoveryReport {
   readonly strangePacks: readonly PackNumber[];
 }
 
-export interface RecoveryOptions {
+interface RecoveryOptions {
   /** True to read and check every body (a rebuild); false to check only those of the last commit. */
   readonly checkBodies: boolean;
   /** With `checkBodies`, true to skip the bodies of contents, because the caller checks them itself. */

@@ -35,7 +35,7 @@ export interface SetSpan {
  * A directory with the number of its versions, the number of open versions, the bytes of its files, the number of file
  * versions that have ended, and the bytes of those.
  */
-export type DirectoryUse = [
+type DirectoryUse = [
   directory: DirectoryId,
   versions: number,
   openVersions: number,
@@ -51,10 +51,10 @@ export interface AttributeUse {
 }
 
 /** A content, and the kind of its record. */
-export type StoredUse = [contentId: ContentId, sizeBytes: number, kind: number];
+type StoredUse = [contentId: ContentId, sizeBytes: number, kind: number];
 
 /** A content that a listed set shows; `isRecent` is 1 if a set from a given one on shows it. */
-export type ShownContent = [contentId: ContentId, isRecent: number];
+type ShownContent = [contentId: ContentId, isRecent: number];
 
 const FILE = EntryType.file;
 

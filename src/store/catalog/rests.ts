@@ -3,7 +3,7 @@ import type { ContentId } from '../../model/index.js';
 import type { IdSet } from './id-set.js';
 
 /** An assembly or a delta, and a content that it needs. */
-export type ContentNeed = readonly [contentId: ContentId, needed: number];
+type ContentNeed = readonly [contentId: ContentId, needed: number];
 
 /** Adds all contents to `contents` that its members need, directly or indirectly. */
 export function addRests(needs: Iterable<ContentNeed>, contents: IdSet): void {

@@ -20,7 +20,7 @@ import type { CommitPoint } from './state.js';
  * Maximum number of missing commits in total. An object whose number is much higher than that of the last commit does
  * not belong to this client.
  */
-export const MAX_LOST_COMMITS = 10_000;
+const MAX_LOST_COMMITS = 10_000;
 
 const DAMAGED = 'damaged';
 

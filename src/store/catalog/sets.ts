@@ -4,7 +4,7 @@ import type { RootRecord, SetNote } from '../index.js';
 import type { RowOf, SqlDatabase } from '../../system/index.js';
 import { marksColumn, marksIn, type SetStats, statsColumn, statsIn } from './set-columns.js';
 
-export type SetState = 'unfinished' | 'complete' | 'superseded';
+type SetState = 'unfinished' | 'complete' | 'superseded';
 
 export interface BackupSet {
   readonly set: SetNumber;

@@ -3,7 +3,7 @@ import type { ContentId, PackNumber, RecordId } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 
 /** The place of the record with a signature. */
-export interface StoredSignature {
+interface StoredSignature {
   readonly pack: PackNumber;
   readonly position: number;
   readonly recordBytes: number;

@@ -14,7 +14,7 @@ export interface CommitPoint {
 }
 
 /** The kinds of data that garbage collection may find to delete. */
-export interface Waste {
+interface Waste {
   /** True if there may be versions that no listed set shows. */
   readonly versions: boolean;
   /** True if there may be contents that no version names, or records and packs that consist mostly of such contents. */
@@ -22,7 +22,7 @@ export interface Waste {
 }
 
 /** Losses of a client whose catalog was missing when a backup began; zeros if there are none. */
-export interface FoundLoss {
+interface FoundLoss {
   /** Sets up to this one may lack entries. */
   readonly doubtfulUpTo: SetNumber;
   /** Number of damaged or missing records and packs. */
@@ -35,7 +35,7 @@ const WASTE_VERSIONS = 1;
 const WASTE_CONTENTS = 2;
 
 /** Place of the newest image. */
-export interface ImagePoint {
+interface ImagePoint {
   /** 0 if there is no image. */
   readonly pack: PackNumber;
   readonly position: number;
@@ -43,7 +43,7 @@ export interface ImagePoint {
 }
 
 /** The newest copy of the catalog that the log names. */
-export interface SnapshotPoint {
+interface SnapshotPoint {
   /** The last commit in the copy; 0 if there is no copy. */
   readonly commit: number;
   /** Bytes of the catalog that were in use when it was copied. */

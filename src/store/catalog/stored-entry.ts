@@ -93,7 +93,7 @@ export function entryOfParts(parts: {
 }
 
 /** The decrypted parts of an entry. */
-export interface OpenedParts {
+interface OpenedParts {
   readonly name: Buffer;
   readonly metadata: Buffer;
   readonly proof: ContentProof;

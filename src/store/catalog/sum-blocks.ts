@@ -88,7 +88,7 @@ export function encodeSumBlock(kind: SumBlockKind, values: readonly number[]): B
   return block;
 }
 
-export interface ReadSums {
+interface ReadSums {
   readonly table: SumTable;
   /** Offset after the last complete block; the next block is appended there. */
   readonly endsAt: number;

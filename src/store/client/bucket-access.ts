@@ -25,7 +25,7 @@ export interface BucketAccess {
 }
 
 /** Function that updates the catalog of a client on this machine from its bucket. */
-export type Follow = (client: string) => Promise<void>;
+type Follow = (client: string) => Promise<void>;
 
 const byCache = new Map<string, BucketAccess>();
 const follows = new Map<string, Follow>();

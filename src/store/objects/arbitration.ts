@@ -10,7 +10,7 @@ interface Decision {
   isForVersions: boolean;
 }
 
-export interface ArbitrationOptions {
+interface ArbitrationOptions {
   /** Probes the bucket. Throws if it cannot have as many writers as are wanted. */
   readonly decide: () => Promise<Writers>;
   /** True if an answer to a PUT has shown that the bucket keeps versions. */

@@ -4,7 +4,7 @@ import type { AwsProfile } from './aws-files.js';
 import type { Environment } from './credentials.js';
 import type { BucketPlace } from './place.js';
 
-export type Addressing = 'auto' | 'path' | 'host';
+type Addressing = 'auto' | 'path' | 'host';
 
 /** Settings of a bucket. An undefined setting is taken from the environment or the profile of other S3 tools. */
 export interface BucketSettings {

@@ -4,7 +4,7 @@ import { displayText } from '../../model/index.js';
 import { byteText } from '../../system/index.js';
 import { MAX_KEY_BYTES } from './object-store.js';
 
-export type StorePlace =
+type StorePlace =
   | { readonly kind: 'directory'; readonly path: Buffer }
   | ({ readonly kind: 'bucket' } & BucketPlace);
 

@@ -3,7 +3,7 @@ import { loadHttp, loadHttps } from '../../system/index.js';
 
 const MAX_ANSWER_BYTES = 64 << 10;
 
-export interface SmallRequest {
+interface SmallRequest {
   readonly method: 'GET' | 'PUT';
   readonly headers: Readonly<Record<string, string>>;
   readonly timeoutMs: number;

@@ -125,7 +125,7 @@ function finishRecord(
 }
 
 /** A record in one piece whose body is already encoded. */
-export interface EncodedRecord {
+interface EncodedRecord {
   readonly kind: typeof RecordKind.frame | typeof RecordKind.content;
   readonly codec: CodecNumber;
   readonly rawBytes: number;
@@ -258,7 +258,7 @@ const CHUNK_RAW_BIT = 0x8000_0000;
 export const STREAM_CHUNK_BYTES = 1 << 20;
 
 /** The cipher of an encrypted record, and the number of a chunk in it. */
-export interface ChunkPlace {
+interface ChunkPlace {
   readonly cipher: RecordCipher;
   readonly number: number;
 }

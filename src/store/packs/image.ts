@@ -123,7 +123,7 @@ export type ImageItem =
     };
 
 /** One of the records that make up an image. */
-export interface ImagePiece {
+interface ImagePiece {
   /** The sequence number of the image's first record, which identifies the image. */
   readonly image: number;
   /** Number of the piece in the image, from 0. */

@@ -18,7 +18,7 @@ export const LABEL_BYTES: number = RECORD_HEADER_BYTES + INDEX_BYTES;
 const NO_BODY: Buffer = Buffer.alloc(0);
 const CLIENT_ID = /^[0-9a-f]{32}$/;
 
-export interface PackLabel {
+interface PackLabel {
   readonly pack: PackNumber;
   /** Hexadecimal id; undefined if the writer did not have it. */
   readonly client: string | undefined;
@@ -78,7 +78,7 @@ export async function listPackFiles(backend: Backend): Promise<PackNumber[]> {
 }
 
 /** The files named like packs. */
-export interface PackFiles {
+interface PackFiles {
   /** Numbers of the packs of this client, ascending. */
   readonly packs: readonly PackNumber[];
   /** Numbers of files whose label has another number than their name, or another client. */

@@ -44,7 +44,7 @@ export function decodeCipherHead(bytes: Buffer): CipherHead | undefined {
 }
 
 /** The values that decrypt one body. */
-export interface BodyOpening {
+interface BodyOpening {
   readonly cipher: BodyCipherNumber;
   readonly key: Uint8Array;
   readonly nonce: Uint8Array;

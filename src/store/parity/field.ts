@@ -21,7 +21,7 @@ for (let power = 0, value = 1; power < ORDER; power += 1) {
   if (value > ORDER) value ^= POLYNOMIAL;
 }
 
-export function multiply(a: number, b: number): number {
+function multiply(a: number, b: number): number {
   return a === 0 || b === 0 ? 0 : powers[logarithms[a]! + logarithms[b]!]!;
 }
 

@@ -20,7 +20,7 @@ import { isBetter, type SoundRecords, soundRecords, zeroed } from './sound-recor
 import { crc32 } from '../../system/index.js';
 
 /** The state of an object and its parity, before anything is done. */
-export type ParityState =
+type ParityState =
   /** Every block of the object and of its parity matches its checksum. */
   | 'sound'
   /** The object is sound by its own records, but its parity is damaged, or belongs to another object. */
@@ -170,7 +170,7 @@ async function parityBlock(
   return isRight ? bytes : undefined;
 }
 
-export interface Healed {
+interface Healed {
   /**
    * Result of the repair. `healed`: all damage is repaired. `partly`: some is left. `beyond`: the parity does not
    * suffice, and nothing was changed.

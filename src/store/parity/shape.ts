@@ -9,7 +9,7 @@ import { MAX_ROWS, MAX_SHARDS } from './field.js';
  * Number of bytes of a block, which is lost or kept as a whole. It is the size of a sector of today's disks, and of a
  * page of memory.
  */
-export const BLOCK_BYTES = 4096;
+const BLOCK_BYTES = 4096;
 /** Maximum number of blocks in a stretch, which bounds the memory for making and using parity. */
 const STRETCH_BLOCKS = 16_384;
 /** Bytes of the checksum of a block. */

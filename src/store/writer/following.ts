@@ -42,7 +42,7 @@ const MAX_REMEMBERED = 1024;
 const LOOKS = Object.freeze({ most: 60, refillMs: 1000 });
 
 /** The input of the thread. */
-export interface CatchUpTask {
+interface CatchUpTask {
   readonly directory: ClientDirectory;
   readonly umask: number;
 }
@@ -59,7 +59,7 @@ export interface CatchUpChannel extends Channel {
   readonly fromThread: CatchUpAnswer;
 }
 
-export interface FollowingOptions {
+interface FollowingOptions {
   readonly system: System;
   readonly access: BucketAccess;
   readonly catalogFile: string;

@@ -40,7 +40,7 @@ export interface FoundHistory {
 }
 
 /** A catalog that was rebuilt from the packs alone, and its recovery report. */
-export interface PackReplay {
+interface PackReplay {
   readonly catalogPath: string;
   readonly report: RecoveryReport;
 }

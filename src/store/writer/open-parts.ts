@@ -48,7 +48,7 @@ const DOUBTFUL: ReadonlySet<string> = new Set(['STORE_FORKED', 'RECORD_DAMAGED',
 /** Maximum number of attempts to open a catalog: with a damaged catalog, with a wrong copy, and with the log alone. */
 const MOST_TRIES = 3;
 
-export interface OpenedParts {
+interface OpenedParts {
   readonly catalog: Catalog;
   readonly backend: Backend;
   readonly packs: RecordWriter;

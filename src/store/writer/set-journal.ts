@@ -31,7 +31,7 @@ import type { StoreWriter } from './store-writer.js';
 import { SectionCollector } from './sections.js';
 
 /** A directory whose entries change. */
-export interface ChangedDirectory {
+interface ChangedDirectory {
   readonly root: RootNumber;
   readonly directory: DirectoryId;
   /** True if the directory had no entries before this session, so that no entry needs to be closed. */

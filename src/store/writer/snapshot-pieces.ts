@@ -16,7 +16,7 @@ export const MAX_STORED_BYTES: number =
   MAX_FRAMES * (HEAD_BYTES + encodedBound(Codec.zstd, FRAME_BYTES));
 
 /** A part of a file. */
-export interface PieceOfFile {
+interface PieceOfFile {
   readonly fd: number;
   readonly at: number;
   readonly sizeBytes: number;

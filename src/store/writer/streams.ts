@@ -32,7 +32,7 @@ import {
 const PLAIN: CipherHead = { scheme: Scheme.plain, epoch: 0, salt: Buffer.alloc(RECORD_SALT_BYTES) };
 
 /** Values that the client sends at the end of a stream. */
-export interface StreamEnd {
+interface StreamEnd {
   readonly digest: Buffer;
   /** Bytes of the content. */
   readonly sizeBytes: number;

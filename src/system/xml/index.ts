@@ -3,7 +3,7 @@ import { parseXml, XmlDocumentType, XmlElement, XmlError } from '@rgrove/parse-x
 
 export { XmlElement } from '@rgrove/parse-xml';
 
-export interface XmlLimits {
+interface XmlLimits {
   readonly maxBytes: number;
   /** Maximum depth of nested elements. */
   readonly maxDepth: number;

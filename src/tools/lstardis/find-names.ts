@@ -29,7 +29,7 @@ export interface FoundPath {
   readonly goneSince: SetNumber | undefined;
 }
 
-export interface Finding {
+interface Finding {
   /** Paths found, those with the newest versions first. */
   readonly paths: readonly FoundPath[];
   /** True if more paths matched than were collected. */

@@ -20,7 +20,7 @@ interface Shown {
 export type Which = NonNullable<View['versions']>;
 
 /** All versions of a path, and the sets that are of interest, oldest first. */
-export interface GivenVersions {
+interface GivenVersions {
   readonly path: Buffer;
   readonly versions: readonly PathVersion[];
   readonly sets: readonly BackupSet[];

@@ -4,7 +4,7 @@ import { parseDate } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { SetNumber } from '../../model/index.js';
 
-export interface RangeOptions {
+interface RangeOptions {
   readonly setRange: string | undefined;
   readonly dateRange: string | undefined;
   readonly recentSet: string;

@@ -6,7 +6,7 @@ import { JSON_VERSION, printReport } from '../shared/run-tool.js';
 import { counted, formatBytes, formatCount, formatSeconds } from '../shared/units.js';
 import { jsonText } from '../shared/json-text.js';
 
-export interface RestoreReport {
+interface RestoreReport {
   readonly sets: readonly SetNumber[];
   /** Those of `sets` whose backup was interrupted. */
   readonly unfinished: readonly number[];

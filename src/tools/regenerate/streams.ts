@@ -16,7 +16,7 @@ import type { FileStatus, System } from '../../system/index.js';
 import { sparseData, SparseWriter, targetFull, temporaryName } from '../../workers/index.js';
 
 /** Returns a sink that waits for each write, so that a slow reader delays the work but uses no memory. */
-export function stdoutSink(): ByteSink {
+function stdoutSink(): ByteSink {
   return new ByteSink(
     (bytes) =>
       new Promise((resolve) => {
@@ -87,7 +87,7 @@ async function writeSparse(chunks: AsyncIterable<Buffer>, sink: ByteSink): Promi
   await fillTo(writer.finish());
 }
 
-export interface ArchiveOutput {
+interface ArchiveOutput {
   /** Path of the archive; `-` for standard output. */
   readonly file: string;
   readonly isZip: boolean;

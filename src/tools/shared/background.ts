@@ -21,7 +21,7 @@ const MAX_SECRET_BYTES = 8 << 10;
 /** Maximum time between the end of the pipe and the end of the process. */
 const MAX_END_MS = 5000;
 
-export interface BackgroundOptions {
+interface BackgroundOptions {
   /** Error code and name of the process, for the error if it ends without a message. */
   readonly failure: ErrorCode;
   readonly what: string;

@@ -4,7 +4,7 @@ import { parseDate } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { formatTime } from './units.js';
 
-export interface SetChoice {
+interface SetChoice {
   readonly backup: string | undefined;
   /** The word for the newest complete set. */
   readonly recentSet: string;

@@ -56,7 +56,7 @@ export async function enterCopyTarget(choice: BucketChoice, copyTo: Buffer): Pro
 }
 
 /** A client to copy, and its target. */
-export interface CopyOrder extends RequestedCopy {
+interface CopyOrder extends RequestedCopy {
   readonly to: Buffer;
   readonly signal: AbortSignal;
   /** Feed of the client, if it is on a server; undefined if it is in the store of the settings. */

@@ -6,7 +6,7 @@ import { type Entry, EntryType } from '../../model/index.js';
 import { LsColors } from './ls-colors.js';
 
 const PARTS = ['header', 'directory', 'link', 'file', 'executable', 'other', 'gone'] as const;
-export type ColorPart = (typeof PARTS)[number];
+type ColorPart = (typeof PARTS)[number];
 
 /**
  * Returns the text in a style of Node.js (`util.inspect.colors`), for example `bold`. Throws CONFIG_INVALID for another
@@ -41,7 +41,7 @@ export interface Paint {
   entry(entry: Entry, text: string): string;
 }
 
-export interface ColorChoice {
+interface ColorChoice {
   /**
    * Styles of parts, as in `TARDIS_LS_COLORS`. If `isChosen`, the user has set them, and they take precedence over
    * `lsColors`.

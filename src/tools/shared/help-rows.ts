@@ -1,6 +1,6 @@
 /** The parts of the help of a command. */
 
-export interface Example {
+interface Example {
   readonly line: string;
   /** Description without a full stop. */
   readonly what: string;

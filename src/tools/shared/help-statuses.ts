@@ -2,7 +2,7 @@
 import type { Tool } from '../../config/index.js';
 
 /** Exit statuses with their meanings. */
-export type Statuses = Readonly<Record<number, string>>;
+type Statuses = Readonly<Record<number, string>>;
 
 /** The exit statuses that every command may return. */
 const USUAL: Statuses = {

@@ -8,8 +8,6 @@ import type { ToolHelp } from './help-rows.js';
 import { statusNote } from './help-statuses.js';
 import { KEYS_HELP, SETS_HELP } from './help-sonic.js';
 
-export type { Example, ToolHelp } from './help-rows.js';
-
 export const HELP: Readonly<Record<Tool, ToolHelp>> = {
   ...COMMANDS_HELP,
   ...READERS_HELP,

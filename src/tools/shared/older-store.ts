@@ -28,7 +28,7 @@ type PlaceSettings = Parameters<typeof clientPlace>[0];
  * Needs no password. A key record or catalog that cannot be read is ignored here, since other code reports it. Throws
  * MEMORY_DAMAGED, unless the store is trusted.
  */
-export function olderThanKnown(
+function olderThanKnown(
   system: System,
   settings: PlaceSettings & IdentitySettings,
 ): TardisError | undefined {

@@ -13,7 +13,7 @@ import { requireNoWeb } from './server-address.js';
 import { remotePlace, type ServerLoginSettings } from './server-login.js';
 import { mayEncrypt, unlockClient } from './unlock.js';
 
-export type AdminSettings = ServerLoginSettings &
+type AdminSettings = ServerLoginSettings &
   Parameters<typeof clientPlace>[0] & {
     readonly throughServer: string | undefined;
     readonly parityPercent?: number | undefined;

@@ -28,7 +28,7 @@ export function usesServer(found: ReadonlyMap<string, Found>): boolean {
   return isSetAbove(found, 'server', 'database');
 }
 
-export interface Opening {
+interface Opening {
   /** Prints a line when a connection is lost, and when it is replaced. */
   readonly warn: (line: string) => void;
   /** True to compare the catalog of a store on this machine with the checksums of its pages, even if it is large. */

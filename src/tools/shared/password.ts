@@ -47,7 +47,7 @@ const PASSWORD: Names = ['password', 'passwordFile', 'passwordProg'];
 const NEW_PASSWORD: Names = ['newPassword', 'newPasswordFile', 'newPasswordProg'];
 
 /** Prompt for a password. A new password is prompted for twice, since a typing error would lock its owner out. */
-export interface AskOptions {
+interface AskOptions {
   readonly prompt: string;
   readonly isNew: boolean;
 }

@@ -21,7 +21,7 @@ function stateText(set: BackupSet): string {
 /** Maximum number of roots of a set in the table. */
 const MAX_ROOTS_SHOWN = 8;
 
-export interface SetsView {
+interface SetsView {
   readonly json: boolean;
   /** True if the table shows the roots. JSON always contains them. */
   readonly long?: boolean;

@@ -12,7 +12,7 @@ export interface ServerSettings {
   readonly insecureNetwork: boolean;
 }
 
-export interface ServerPlace {
+interface ServerPlace {
   readonly address: Address;
   /** TLS options; undefined for a connection without TLS. */
   readonly tls: TlsOptions | undefined;
@@ -128,7 +128,7 @@ const HTTP = /^https?:\/\//i;
 const HTTPS_PORT = 443;
 
 /** True if a server is named by the URL of its HTTP interface (tardisremote). */
-export function isWebServer(host: string): boolean {
+function isWebServer(host: string): boolean {
   return HTTP.test(host);
 }
 

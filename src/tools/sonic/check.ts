@@ -190,7 +190,7 @@ async function keyringForCheck(
 }
 
 /** Parses the value of --read-data. Throws CONFIG_INVALID. */
-export function readDataOf(text: string | undefined): ReadData {
+function readDataOf(text: string | undefined): ReadData {
   if (text === undefined) return { kind: 'none' };
   if (text === 'all') return { kind: 'all' };
   const part = /^(\d{1,6})\/(\d{1,6})$/.exec(text);

@@ -26,7 +26,7 @@ const CODE_SIDE = 260;
 /** Blank margin that a scanner needs around a code, in modules. */
 const QUIET = 4;
 
-export interface Paper {
+interface Paper {
   readonly client: string;
   /** Contents of a key file. */
   readonly text: Buffer;

@@ -24,12 +24,12 @@ export const LIVE_KINDS = ['clients', 'sets', 'days', 'paths'] as const;
 export type LiveKind = (typeof LIVE_KINDS)[number];
 
 /** One line for the shell: a value and its description. */
-export interface LiveValue {
+interface LiveValue {
   readonly value: string;
   readonly what: string;
 }
 
-export interface LiveQuestion {
+interface LiveQuestion {
   readonly kind: LiveKind;
   /** The start of the value, as typed. */
   readonly prefix: string;

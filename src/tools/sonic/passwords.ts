@@ -185,7 +185,7 @@ export type RecordChange = (
   store: (record: KeyRecord) => Promise<void>,
 ) => Promise<void>;
 
-export interface RecordProof {
+interface RecordProof {
   /** The current password; undefined if there is none. */
   readonly password?: Buffer | undefined;
   /** Returns the number of the key file's record, if that record takes the place of the store's. */

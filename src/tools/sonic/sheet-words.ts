@@ -18,7 +18,7 @@ interface SheetPlace {
   readonly insecureNetwork: boolean;
 }
 
-export interface SheetStep {
+interface SheetStep {
   readonly text: string;
   /** Lines for a shell. */
   readonly commands: readonly string[];

@@ -14,7 +14,7 @@ export interface DiffLine {
 }
 
 /** Names of both versions in a header. */
-export interface DiffNames {
+interface DiffNames {
   readonly before: string;
   readonly after: string;
 }

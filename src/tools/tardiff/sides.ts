@@ -11,7 +11,7 @@ import { formatTime } from '../shared/units.js';
 export type DiffSettings = Settings<'tardiff'>;
 
 /** One of the two versions to compare, and its names in the output. */
-export interface Version {
+interface Version {
   readonly side: Side;
   readonly label: string;
   /** Description of the version, for example `in set 3` or `on the disk`. */

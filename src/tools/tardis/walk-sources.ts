@@ -13,7 +13,7 @@ import type { System } from '../../system/index.js';
 import { openJobs, type WalkOutput } from '../../workers/index.js';
 import { excludeOptions } from './exclude-settings.js';
 
-export interface SourceWalk {
+interface SourceWalk {
   readonly system: System;
   readonly settings: Settings<'tardis'>;
   readonly found: ReadonlyMap<string, Found>;

@@ -9,7 +9,7 @@ const MAX_PID_CHARS = 16;
 const SLASH = 0x2f;
 const STICKY = 0o1000;
 
-export interface PidFile {
+interface PidFile {
   /** Empties and removes the pid file. */
   remove(): void;
 }

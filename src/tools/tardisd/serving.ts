@@ -12,12 +12,12 @@ const LEVELS = ['error', 'info', 'debug', 'trace'];
 /** Maximum number of characters of log text that are buffered if the log cannot be written. */
 const MAX_UNWRITTEN_LOG_CHARS = 1 << 20;
 
-export type LogSettings = RunAs & {
+type LogSettings = RunAs & {
   readonly verbose: number;
   readonly logFile: Buffer | undefined;
 };
 
-export type CertificateSettings = RunAs & {
+type CertificateSettings = RunAs & {
   readonly ssl: boolean | undefined;
   readonly certFile: Buffer | undefined;
   readonly keyFile: Buffer | undefined;

@@ -47,7 +47,7 @@ const MAX_END_MS = 1000;
 
 type MountSettings = Settings<'tardisfs'>;
 
-export interface ServeOptions {
+interface ServeOptions {
   readonly mountPoint: Buffer;
   /** Called once the directory is mounted. */
   readonly onReady: () => void;

@@ -18,7 +18,7 @@ import {
 import { AsideDecoder } from '../../workers/index.js';
 
 /** A store of this machine. */
-export interface StoreSource {
+interface StoreSource {
   readonly store: string;
   readonly catalogFile: string;
   /** The only client that is served; undefined serves all. */

@@ -69,7 +69,7 @@ export interface Credentials {
 }
 
 /** The client to log in to, and whether to create it. */
-export interface LoginTarget {
+interface LoginTarget {
   readonly client: string;
   readonly create: boolean;
   readonly purpose: PurposeName;

@@ -23,7 +23,7 @@ const REQUESTS_AT_ONCE: AtOnceLimits = Object.freeze({
 });
 
 /** A request that can be ended so that another request gets its place. */
-export interface GivesWay {
+interface GivesWay {
   /** Returns the time since the reader last took bytes. */
   waitedMs(): number;
   end(): void;

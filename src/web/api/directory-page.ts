@@ -9,16 +9,16 @@ import { invalidRequest } from './problem.js';
 const PAGE_ENTRIES = 4096;
 const NO_NAME: Buffer = Buffer.alloc(0);
 
-export type SortKey = 'name' | 'size' | 'modified';
+type SortKey = 'name' | 'size' | 'modified';
 
-export interface DirectoryQuery {
+interface DirectoryQuery {
   readonly limit: number;
   readonly after: string | undefined;
   readonly sort: SortKey;
   readonly isDescending: boolean;
 }
 
-export interface DirectoryPage {
+interface DirectoryPage {
   readonly entries: readonly HistoryEntry[];
   /** The cursor of the next page; undefined if this is the last one. */
   readonly next: string | undefined;

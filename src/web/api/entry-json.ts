@@ -5,7 +5,7 @@ import { EntryType, isSparse } from '../../model/index.js';
 import { type BackupSet as SetJson, type Entry, ENTRY_TYPES } from './schemas.js';
 
 /** Returns a name or path as text, and its bytes only if it is not UTF-8. */
-export function textAndBytes(bytes: Buffer): { text: string; bytes?: string } {
+function textAndBytes(bytes: Buffer): { text: string; bytes?: string } {
   const text = bytes.toString('utf8');
   return isUtf8(bytes) ? { text } : { text, bytes: bytes.toString('base64') };
 }

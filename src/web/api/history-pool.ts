@@ -6,14 +6,14 @@ import type { Decoder } from '../../workers/index.js';
 import { OpenContents } from './content/open-contents.js';
 import type { Lease } from './door.js';
 
-export interface PoolLimits {
+interface PoolLimits {
   /** Maximum number of histories that are open at once. */
   readonly most: number;
   /** Time after the last use of a history at which it is closed. */
   readonly idleMs: number;
 }
 
-export const POOL_LIMITS: PoolLimits = Object.freeze({ most: 32, idleMs: 30_000 });
+const POOL_LIMITS: PoolLimits = Object.freeze({ most: 32, idleMs: 30_000 });
 
 interface Pooled {
   readonly opening: Promise<Opened>;

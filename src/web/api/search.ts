@@ -27,7 +27,7 @@ const MAX_PATTERN_BYTES = 4096;
 const MAX_WILDCARDS = 32;
 const WILDCARD = /[*?[]/g;
 
-export interface SearchQuery {
+interface SearchQuery {
   readonly pattern: Buffer;
   /** The sets to search, oldest first. */
   readonly sets: readonly BackupSet[];
@@ -35,7 +35,7 @@ export interface SearchQuery {
   readonly after: string | undefined;
 }
 
-export interface SearchPage {
+interface SearchPage {
   readonly found: Found[];
   /** The cursor of the next page; undefined if this is the last one. */
   readonly next: string | undefined;

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Door, Lease, Visitor } from './door.js';
 import { whenClosed } from './when-closed.js';
 
-export interface LeasedRequest {
+interface LeasedRequest {
   readonly door: Door;
   readonly client: string;
   readonly visitor: Visitor;

@@ -22,7 +22,7 @@ import { archiveSelection } from './archive-selection.js';
 import { ArchiveStream, type ArchiveStreamOptions, brokenArchive } from './archive-stream.js';
 import { Selections } from './selections.js';
 
-export interface ArchiveRouteOptions {
+interface ArchiveRouteOptions {
   /** Called if an archive is cut off. Also called with a list of the entries that a complete archive lacks. */
   readonly onError: (error: TardisError, request: FastifyRequest) => void;
   /** Stored selections of paths; undefined if this program stores none. */

@@ -17,7 +17,7 @@ import type { System } from '../../system/index.js';
 import { PassedMemory } from './passed-memory.js';
 import { WaitShare } from './wait-share.js';
 
-export type ArchiveFormatName = 'zip' | 'tar';
+type ArchiveFormatName = 'zip' | 'tar';
 
 export interface ArchiveStreamOptions {
   readonly system: System;

@@ -94,7 +94,7 @@ function statusOf(text: string): string {
 }
 
 /** Returns a text escaped for XML. Characters that XML does not allow become U+FFFD. */
-export function escaped(text: string): string {
+function escaped(text: string): string {
   return text
     .replaceAll(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, '\ufffd')
     .replaceAll(/[&<>"'\t\n\r]/g, (character) => `&#${character.codePointAt(0)};`);

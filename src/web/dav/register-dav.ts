@@ -29,7 +29,7 @@ import {
 } from './multistatus.js';
 import { MAX_BODY_BYTES, propertiesIn, type RequestedProperties } from './propfind-body.js';
 
-export const DAV_BASE = '/dav';
+const DAV_BASE = '/dav';
 const ALLOWED = 'OPTIONS, GET, HEAD, PROPFIND';
 const WRITING = 'PUT POST PATCH DELETE MKCOL COPY MOVE PROPPATCH LOCK UNLOCK'.split(' ');
 const READING = ['GET', 'HEAD', 'PROPFIND'];

@@ -58,7 +58,7 @@ export class Entrance {
   }
 }
 
-export interface IncomingRequest {
+interface IncomingRequest {
   readonly method: string;
   readonly headers: IncomingHttpHeaders;
 }

@@ -1,2 +1,2 @@
 export { Entrance, PAGE_HEADER, requireHost, requireOwn } from './guard.js';
-export { type LocalServer, type LocalServerOptions, serveLocally } from './server.js';
+export { type LocalServer, serveLocally } from './server.js';

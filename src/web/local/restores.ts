@@ -33,7 +33,7 @@ interface Running {
   error: { code: string; message: string } | undefined;
 }
 
-export interface RestoringOptions {
+interface RestoringOptions {
   readonly system: System;
   readonly history: History;
   /** Opens the threads of a restore. The restore closes them at its end. */

@@ -3,7 +3,7 @@ import { type Static, Type } from 'typebox';
 import { Cursor, Entry, LIMIT, MAX_PATH_CHARS, PathQuery } from '../api/schemas.js';
 
 /** Maximum number of paths of one restore. */
-export const MAX_PATHS = 10_000;
+const MAX_PATHS = 10_000;
 /** Maximum number of bytes of a request for a restore: enough for MAX_PATHS paths of usual length. */
 export const MAX_RESTORE_BODY_BYTES: number = 4 << 20;
 /** Maximum number of failures of a restore that are reported one by one. */

@@ -32,7 +32,7 @@ const LABEL_BYTES = 8;
 /** Maximum interval at which the server checks if it is idle. */
 const MAX_LOOK_MS = 10_000;
 
-export interface LocalServerOptions {
+interface LocalServerOptions {
   readonly system: System;
   readonly history: History;
   readonly decoder: Decoder;

@@ -1,6 +1,6 @@
 export { registerRemoteApi } from './remote-api.js';
-export { QUESTION_TYPE, REMOTE_ROUTES } from './routes.js';
+export { REMOTE_ROUTES } from './routes.js';
 export { Sessions, SESSION_LIMITS } from './sessions.js';
 export type { ReachedPlace } from './reach.js';
-export { ServerDoor, type ServerDoorOptions } from './server-door.js';
+export { ServerDoor } from './server-door.js';
 export { type ClientsOfBucket, StoreDoor, type StoreDoorOptions } from './store-door.js';

@@ -24,7 +24,7 @@ const LINES = Object.freeze({ most: 40, idleMs: 15_000 });
  */
 const MOST_TRIES = 2;
 
-export interface ServerDoorOptions {
+interface ServerDoorOptions {
   readonly system: System;
   readonly decoder: Decoder;
   readonly server: ReachedPlace;

@@ -5,7 +5,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Clock } from '../../system/index.js';
 
-export interface SessionLimits {
+interface SessionLimits {
   /**
    * Maximum number of sessions, in total (`most`) and of one login (`mostOfOne`). Above it, the least recently used
    * session ends.

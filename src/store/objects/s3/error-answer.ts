@@ -9,7 +9,7 @@ const MAX_ERROR_DEPTH = 4;
 const MAX_SHOWN_CHARS = 300;
 
 /** Facts about a request that appear in its errors. */
-export interface About {
+interface About {
   /** The action and its object, such as `reading a/b`. */
   readonly what: string;
   /** Host and bucket. */
@@ -20,7 +20,7 @@ export interface About {
   readonly nowMs: number;
 }
 
-export interface ErrorAnswer {
+interface ErrorAnswer {
   /** Error code of S3, such as NoSuchKey; empty if the answer has none. */
   readonly word: string;
   readonly message: string;

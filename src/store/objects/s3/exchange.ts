@@ -17,7 +17,7 @@ const MAX_TEXT_BYTES = 8 << 20;
 
 export type Method = 'GET' | 'PUT' | 'HEAD' | 'DELETE';
 
-export interface HttpRequest {
+interface HttpRequest {
   readonly method: Method;
   /** Path and query, encoded. */
   readonly path: string;
@@ -37,7 +37,7 @@ export interface Sink {
   take(chunk: Buffer, at: number): void;
 }
 
-export interface Timeouts {
+interface Timeouts {
   /** Maximum time without a byte in either direction. */
   readonly idleMs: number;
   /** Maximum time for the whole request. */

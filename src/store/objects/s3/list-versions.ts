@@ -11,7 +11,7 @@ const MAX_VERSIONS_OF_KEY = 100_000_000;
 const SIZE = /^\d{1,15}$/;
 const MAX_ID_CHARS = 1024;
 
-export interface ListedVersion {
+interface ListedVersion {
   readonly key: string;
   readonly id: string;
   readonly isLatest: boolean;

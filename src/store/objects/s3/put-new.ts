@@ -14,7 +14,7 @@ const CHEAP_BYTES = 256 << 10;
 /** Errors of a PUT that had no effect, while other requests may succeed. */
 const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['BUCKET_FULL', 'BUCKET_DENIED']);
 
-export interface NewObject {
+interface NewObject {
   readonly key: string;
   readonly name: string;
   readonly body: ObjectBody;

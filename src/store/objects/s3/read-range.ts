@@ -7,7 +7,7 @@ import { invalidAnswer, type Requests } from './requests.js';
 export const CHECKSUM_HEADER = 'x-amz-meta-sha256';
 const CHECKSUM = /^[0-9a-f]{64}$/;
 
-export interface Range {
+interface Range {
   readonly key: string;
   readonly name: string;
   readonly at: number;

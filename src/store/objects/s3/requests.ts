@@ -49,7 +49,7 @@ export interface S3Request {
 }
 
 /** An answer, or a failure that another attempt may not have. */
-export type Outcome =
+type Outcome =
   | { readonly answer: Answer }
   | {
       readonly answer: undefined;
@@ -58,7 +58,7 @@ export type Outcome =
       readonly mayHaveHappened: boolean;
     };
 
-export interface RequestsOptions {
+interface RequestsOptions {
   readonly system: Pick<System, 'clock' | 'random'>;
   readonly endpoint: Endpoint;
   readonly credentials: CredentialChain;

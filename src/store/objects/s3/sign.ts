@@ -4,7 +4,7 @@ import type { Credentials } from '../credentials.js';
 import type { Endpoint } from '../endpoint.js';
 import type { Method } from './exchange.js';
 
-export interface Unsigned {
+interface Unsigned {
   readonly method: Method;
   /** Encoded path. */
   readonly path: string;
@@ -14,7 +14,7 @@ export interface Unsigned {
   readonly bodySha256: string;
 }
 
-export interface Signed {
+interface Signed {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
 }

@@ -10,7 +10,7 @@ import { CONTENT_GUARDS, dispositionOf, typeOf } from './content-headers.js';
 import type { ByteRange } from './open-contents.js';
 import { rangesIn } from './ranges.js';
 
-export interface SentContent {
+interface SentContent {
   readonly lease: Pick<Lease, 'history' | 'contents'>;
   readonly entry: HistoryEntry;
   readonly path: Buffer;

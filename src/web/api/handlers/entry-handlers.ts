@@ -91,7 +91,7 @@ export async function entryAt(
  * Returns the value of Cache-Control. A complete set never changes, so answers about it may be cached if the request
  * names the set by number.
  */
-export function cachingOf(
+function cachingOf(
   { allowsCache }: Pick<Door, 'allowsCache'>,
   { state, set }: BackupSet,
   setText: string,
