@@ -38,7 +38,7 @@ export { EntryOpener } from './sealed/opened-entries.js';
 export { provenHistory } from './sealed/proven-history.js';
 export { type ProvenSet, ProvenSets } from './sealed/proven-sets.js';
 export { unsealedHistory } from './sealed/unsealed-history.js';
-export type { ClientOverview, Protection } from './wire/client-overview.js';
+export { type ClientOverview, overviewOfOne, type Protection } from './wire/client-overview.js';
 export { odd, PAGE_ITEMS } from './wire/coder.js';
 export { objectsInPieces, pieceOfObject } from './wire/object-pieces.js';
 export {

@@ -20,7 +20,8 @@ export const METADATA_FLAGS_AT: number = RowOffset.flags - METADATA_FROM;
 const DEVICE_BYTES = ROW_FIXED_BYTES - METADATA_TO;
 const LENGTH_BYTES = 2;
 
-function isDevice(type: number): boolean {
+/** True if the type is that of a device node. */
+export function isDevice(type: number): boolean {
   return type === EntryType.characterDevice || type === EntryType.blockDevice;
 }
 

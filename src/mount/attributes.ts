@@ -1,6 +1,13 @@
 /** Writes the attributes of an entry that `stat` shows, in the layout of the kernel. */
 import type { HistoryEntry } from '../history/index.js';
-import { EntryType, METADATA_FLAGS_AT, METADATA_FROM, RowFlag, RowOffset } from '../model/index.js';
+import {
+  EntryType,
+  isDevice,
+  METADATA_FLAGS_AT,
+  METADATA_FROM,
+  RowFlag,
+  RowOffset,
+} from '../model/index.js';
 import { ATTRIBUTE_BYTES } from './protocol.js';
 
 /** Format bits of the mode by type, and the types of directory entries. */
@@ -33,10 +40,6 @@ export interface Inode {
 /** Returns the type of a directory entry (DT_…), which is the upper part of its mode. */
 export function direntType(type: number): number {
   return (FORMATS[type] ?? 0) >>> 12;
-}
-
-function isDevice(type: number): boolean {
-  return type === EntryType.characterDevice || type === EntryType.blockDevice;
 }
 
 /** Returns the size that `stat` shows for an entry. */

@@ -1,9 +1,7 @@
 /** Selects the entries for one reply from a page of a directory. */
-import type { ReplyData } from './kernel.js';
+import { NO_DATA, type ReplyData } from './kernel.js';
 import { DOTS } from './packing.js';
 import type { PackedEntries, PackedPage, Tree } from './tree.js';
-
-const NOTHING: ReplyData = { data: new Uint8Array(0), from: 0, bytes: 0 };
 
 /**
  * Returns whole entries with their attributes, without copying them, and counts the references that the kernel gets.
@@ -16,7 +14,7 @@ export function plusPart(
   room: number,
 ): ReplyData {
   const last = starts.length - 1;
-  if (begin >= last) return NOTHING;
+  if (begin >= last) return NO_DATA;
   const from = starts[begin]!;
   const words = new Uint32Array(packed.buffer, packed.byteOffset, packed.length >>> 2);
   let end = begin;
@@ -35,7 +33,7 @@ export function plainPart(
   room: number,
 ): ReplyData {
   const last = starts.length - 1;
-  if (begin >= last) return NOTHING;
+  if (begin >= last) return NO_DATA;
   const from = starts[begin]!;
   let end = begin;
   while (end < last && starts[end + 1]! - from <= room) end += 1;

@@ -18,6 +18,8 @@ export interface ReplyData {
   readonly bytes: number;
 }
 
+export const NO_DATA: ReplyData = { data: new Uint8Array(0), from: 0, bytes: 0 };
+
 export interface Kernel {
   /** Sends a reply: the bytes of `body`, which begins with room for a header, then `data`. */
   reply(to: Unique, body: Buffer, bodyBytes: number, data?: ReplyData): void;

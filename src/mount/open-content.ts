@@ -7,7 +7,7 @@ import { TardisError } from '../errors/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import { SparseMap, sparseHeadBytes } from '../workers/index.js';
 import type { DeltaIndexes } from './delta-indexes.js';
-import type { ReplyData } from './kernel.js';
+import { NO_DATA, type ReplyData } from './kernel.js';
 import { after, type Soon } from './tree.js';
 import type { Unit } from './kept-units.js';
 import type { Units } from './units.js';
@@ -101,7 +101,7 @@ export class OpenContent {
   /** Returns at most `bytes` bytes from a position; fewer at the end. The caller must use them at once (see Unit). */
   read(position: number, bytes: number): Soon<ReplyData> {
     const count = Math.max(0, Math.min(bytes, this.sizeBytes - position));
-    if (count === 0) return NOTHING;
+    if (count === 0) return NO_DATA;
     const isRandom = position !== this.lastEnd && position !== 0;
     if (this.map === undefined) this.readAhead(position, count);
     const there = this.map === undefined ? this.inOneUnit(position, count, isRandom) : undefined;
@@ -223,8 +223,6 @@ export class OpenContent {
     if (unit !== undefined) this.memory.units.noteRead(piece!, unit);
   }
 }
-
-const NOTHING: ReplyData = { data: new Uint8Array(0), from: 0, bytes: 0 };
 
 async function fillFrom(
   form: Pieces,

@@ -19,3 +19,10 @@ export const systemClock: Clock = Object.freeze({
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
 });
+
+/** Resolves after some milliseconds of real time. This does not keep the process running. */
+export function looseDelay(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
+}

@@ -336,3 +336,8 @@ export function inheritOwner(fd: number, from: string): void {
   const { uid, gid } = fs.statSync(exact(from));
   fs.fchownSync(fd, uid, gid);
 }
+
+/** Returns the names in a directory; none if it is missing, or no directory. */
+export function namesIn(files: Files, directory: string): string[] {
+  return files.status(directory)?.isDirectory === true ? files.list(directory) : [];
+}

@@ -1,11 +1,18 @@
 export { yieldRegularly } from './yielding.js';
-export { type Clock, systemClock, wallMs } from './clock.js';
+export { type Clock, looseDelay, systemClock, wallMs } from './clock.js';
 export type { SqlDatabase, SqlStatement, SqlValue } from './database.js';
 export type { RowOf, RowShape, SqlQuery } from './rows.js';
 export { steadySql } from './steady-sql.js';
 export { onExposedSecret, reportIfExposed } from './exposed-secrets.js';
 export { onLongWait, reportLongWait } from './long-waits.js';
-export { type DiskSpace, type Files, type FileStatus, inheritOwner, STORE_UMASK } from './files.js';
+export {
+  type DiskSpace,
+  type Files,
+  type FileStatus,
+  inheritOwner,
+  namesIn,
+  STORE_UMASK,
+} from './files.js';
 export { guardDirectory, type GuardedUse, requireNoLink, unguarded } from './guarded-paths.js';
 export { hasAes, type Machine, thisMachine } from './machine.js';
 export {

@@ -1,6 +1,6 @@
 /** Implements `tardis-web`: shows a client's history in the browser of the user who starts it. */
 import type { Found, Settings } from '../config/index.js';
-import type { ClientOverview, History } from '../history/index.js';
+import { type ClientOverview, type History, overviewOfOne } from '../history/index.js';
 import { displayText } from '../model/index.js';
 import { listClients } from '../store/index.js';
 import { nodeSystem, type System } from '../system/index.js';
@@ -108,24 +108,11 @@ async function overview(
   found: FoundSettings,
   history: History,
 ): Promise<readonly ClientOverview[]> {
-  if (usesServer(found)) return [await overviewOfOne(history)];
+  if (usesServer(found))
+    return [await overviewOfOne(history, history.contentKeys === undefined ? 'none' : 'encrypted')];
   const { store, catalogFile } = clientPlace(settings);
   const { overviewOf } = await import('../server/index.js'); // only for the overview
   return overviewOf(system, store, listClients(system, store), catalogFile);
-}
-
-async function overviewOfOne(history: History): Promise<ClientOverview> {
-  const complete = (await history.sets()).filter(({ state }) => state === 'complete');
-  const newest = complete.at(-1);
-  return {
-    client: history.client,
-    completeSets: complete.length,
-    newestSet: newest?.set ?? 0,
-    newestAtMs: newest?.closedAtMs ?? 0,
-    protection: history.contentKeys === undefined ? 'none' : 'encrypted',
-    isOverdue: false,
-    fault: '',
-  };
 }
 
 const command = toolCommand({ tool: 'tardis-web', isWork: true, run: serve });

@@ -18,7 +18,7 @@ import {
   type SetNumber,
 } from '../../model/index.js';
 import { type Backend, type ClientDirectory, PACKS_PREFIX, RecordKind } from '../../store/index.js';
-import { yieldRegularly, type Files } from '../../system/index.js';
+import { type Files, namesIn, yieldRegularly } from '../../system/index.js';
 import type { Access } from './access.js';
 import type { HistoryEntry } from '../history.js';
 import { completeShown, measureDeadSpace } from './dead-space.js';
@@ -296,7 +296,7 @@ export class LocalReports implements Reports {
     const { files, directory } = this;
     const sum = async (below: string, isOne: (name: string) => boolean) => {
       let [count, bytes] = [0, 0];
-      for (const name of listed(files, below)) {
+      for (const name of namesIn(files, below)) {
         const status = isOne(name) ? files.status(path.join(below, name)) : undefined;
         await breathe();
         if (status?.isFile !== true) continue;
@@ -314,9 +314,9 @@ export class LocalReports implements Reports {
     const isCopy = (file: string): boolean => file.startsWith(`${name}.`) && file.endsWith('.zst');
     const copies = await sum(directory.path, isCopy);
     const objects = { count: 0, bytes: 0 };
-    for (const first of listed(files, directory.path).filter((one) => HEX.test(one))) {
+    for (const first of namesIn(files, directory.path).filter((one) => HEX.test(one))) {
       const below = path.join(directory.path, first);
-      for (const second of listed(files, below).filter((one) => HEX.test(one))) {
+      for (const second of namesIn(files, below).filter((one) => HEX.test(one))) {
         const found = await sum(path.join(below, second), () => true);
         objects.count += found.count;
         objects.bytes += found.bytes;
@@ -366,10 +366,6 @@ const MANY_VERSIONS = 16_384;
 
 function isSameName(one: EntryPlace, other: EntryPlace): boolean {
   return one.directory === other.directory && one.name.equals(other.name);
-}
-
-function listed(files: Files, directory: string): string[] {
-  return files.status(directory)?.isDirectory === true ? files.list(directory) : [];
 }
 
 /** Collects the directories with the most bytes in older versions, largest first. */

@@ -2,6 +2,7 @@
 import type { SetNumber } from '../../model/index.js';
 import { isClientName } from '../../store/index.js';
 import type { Body } from '../../transport/index.js';
+import type { History } from '../history.js';
 import { type Coder, isParallel, odd } from './coder.js';
 
 /** The protection that a client's key record gives; `unknown` if the record cannot be read. */
@@ -20,6 +21,24 @@ export interface ClientOverview {
   readonly isOverdue: boolean;
   /** Code of the error that prevented reading the catalog; empty if there was none. */
   readonly fault: string;
+}
+
+/** Returns the status of the one client of a history. No server has found it overdue. */
+export async function overviewOfOne(
+  history: History,
+  protection: Protection,
+): Promise<ClientOverview> {
+  const complete = (await history.sets()).filter(({ state }) => state === 'complete');
+  const newest = complete.at(-1);
+  return {
+    client: history.client,
+    completeSets: complete.length,
+    newestSet: newest?.set ?? 0,
+    newestAtMs: newest?.closedAtMs ?? 0,
+    protection,
+    isOverdue: false,
+    fault: '',
+  };
 }
 
 export const CLIENTS: Coder<readonly ClientOverview[], Body<'clientsAre'>, unknown> = {

@@ -28,7 +28,7 @@ export async function commitsBehind(
   if (last === seen.point.commit) return 0;
   // A session that is running, or was killed, may have written a commit record that is not in the catalog yet.
   const ahead = isWrittenByLog(system, catalogPath) ? 1 : 0;
-  const known = Catalog.reading(system, catalogPath, ({ state }) => state.readCommitPoint().commit);
+  const known = Catalog.lastCommit(system, catalogPath);
   return last - known > ahead ? last - known : 0;
 }
 

@@ -3,7 +3,13 @@
  * records are read.
  */
 import type { PackNumber } from '../../model/index.js';
-import { findRemovals, hasLog, isRemoved, walkCommits } from '../../store/catalog/index.js';
+import {
+  findRemovals,
+  FIRST_COMMIT,
+  hasLog,
+  isRemoved,
+  walkCommits,
+} from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
   addToRangeChecksum,
@@ -20,8 +26,6 @@ import {
 
 /** Kinds of records that no commit needs to cover. */
 const IGNORED: ReadonlySet<number> = new Set([RecordKind.label, RecordKind.parity]);
-
-const NO_POINT = Object.freeze({ commit: 0, pack: 0, position: 0, checksum: 0 });
 
 /** A damaged commit record, or a range that does not match its commit. */
 interface CommitFault {
@@ -99,8 +103,7 @@ export class CommittedRanges {
       readonly breathe: () => Promise<void> | undefined;
     },
   ): Promise<void> {
-    const start = { point: NO_POINT, sequence: 0, isThorough: true };
-    for await (const { body } of walkCommits(backend, start).commits()) {
+    for await (const { body } of walkCommits(backend, FIRST_COMMIT).commits()) {
       for (const range of body.ranges.filter(({ pack }) => counts(pack))) {
         const { pack } = range;
         this.ranges.set(pack, [range]);

@@ -57,13 +57,11 @@ import type { NativeCalls } from '../../system/index.js';
 import type { DigestMap } from './digest-map.js';
 import type { NewKeys } from './new-keys.js';
 import type { OldGeneration } from './old-generation.js';
-import { StreamMover } from './streams.js';
+import { COMPRESSION, StreamMover } from './streams.js';
 
 /** Number of bytes copied between two checkpoints. */
 const CHECKPOINT_BYTES = 64 << 20;
 const PAGE_CONTENTS = 512;
-/** Compression of frames that are repacked because only some of their contents are needed. */
-const COMPRESSION = { codec: Codec.zstd, level: 3 } as const;
 
 /** Source, target and options of copying contents between two generations. */
 interface Move {

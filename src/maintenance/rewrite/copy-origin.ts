@@ -14,6 +14,7 @@ import {
   writeClientNote,
 } from '../../store/index.js';
 import { readStart, replaceFile, type System } from '../../system/index.js';
+import { jsonFields } from './json-fields.js';
 
 const ORIGIN_FILE = COPY_NOTE;
 const ORIGIN_VERSION = 1;
@@ -54,7 +55,7 @@ export async function readOrigin(
       : await readClientNote(system, bucket, { client, name: file, maxBytes: MAX_ORIGIN_BYTES });
   const text = bytes?.toString('utf8');
   if (text === undefined) return undefined;
-  const { version, clientId, upToSet, done } = parsed(text);
+  const { version, clientId, upToSet, done } = jsonFields(text);
   if (typeof version === 'number' && version > ORIGIN_VERSION) {
     throw new TardisError('STORE_NEWER', `${file} has version ${version}`);
   }
@@ -84,16 +85,6 @@ function isDone(value: unknown): value is DoneCopy {
   const { source, target, deletes, marks } = value as Readonly<Record<string, unknown>>;
   const areTexts = typeof source === 'string' && typeof target === 'string';
   return areTexts && typeof deletes === 'boolean' && typeof marks === 'boolean';
-}
-
-function parsed(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
-  } catch {
-    return {}; // the caller reports the file as damaged
-  }
-  return {};
 }
 
 /** Source and target of a copy. */

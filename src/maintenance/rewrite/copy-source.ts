@@ -98,7 +98,7 @@ export function localSource(system: System, place: ClientPlace): CopySource {
     const isStale = async (): Promise<boolean> => {
       if (!old.isCurrent) return true;
       const { commit } = old.catalog.state.readCommitPoint();
-      return commitOf(system, catalogPath) !== commit;
+      return Catalog.lastCommit(system, catalogPath) !== commit;
     };
     return { old, clientId, endedUpTo, point, isStale };
   };
@@ -131,10 +131,6 @@ export async function takeSnapshot(
   const clientId = readFormat(system.files, source.path)?.clientId ?? '';
   const point = Catalog.reading(system, file, ({ state }) => state.readCommitPoint());
   return { clientId, endedUpTo, commit: point.commit, point: pointText(point) };
-}
-
-function commitOf(system: System, catalogPath: string): number {
-  return Catalog.reading(system, catalogPath, ({ state }) => state.readCommitPoint().commit);
 }
 
 /**

@@ -37,6 +37,7 @@ import {
 } from '../../system/index.js';
 import { StoreWriter } from '../../store/writer/index.js';
 import { removeMap } from './digest-map.js';
+import { jsonFields } from './json-fields.js';
 import { requireOwnPacks } from './own-packs.js';
 
 const MARKER_VERSION = 1;
@@ -342,7 +343,7 @@ export class Generations {
     if ((this.files.status(file)?.sizeBytes ?? 0) > MAX_GENERATION_BYTES) throw badMarker(file);
     const text = this.readSmall(file)?.toString('utf8');
     if (text === undefined) return undefined;
-    const marker = parsed(text);
+    const marker = jsonFields(text);
     const { version, clientId, from, to, without } = marker;
     if (typeof version === 'number' && version > MARKER_VERSION) {
       throw new TardisError('STORE_NEWER', `${file} has version ${version}`);
@@ -376,16 +377,6 @@ async function writeCommit(system: System, directory: ClientDirectory): Promise<
 /** Returns the id of a key record's keys, in hexadecimal; empty if there is no record. */
 function keysetIn(record: Buffer | undefined): string {
   return record === undefined ? '' : parseKeyRecord(record).keysetId.toString('hex');
-}
-
-function parsed(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
-  } catch {
-    return {}; // the caller reports the file as damaged
-  }
-  return {};
 }
 
 function badMarker(file: string): TardisError {

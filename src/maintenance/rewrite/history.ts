@@ -9,6 +9,7 @@ import {
   type CatalogEntry,
   contentOfRow,
   identityOf,
+  PASSING_FLAGS,
   ROOTS_DIRECTORY,
   settingsOf,
 } from '../../store/catalog/index.js';
@@ -22,7 +23,6 @@ import {
   mappedMarks,
   metadataOf,
   ROOT_NAME,
-  RowFlag,
   RowOffset,
   RowReader,
   type SetNumber,
@@ -39,8 +39,6 @@ const PAGE_ENTRIES = 2048;
 const PAGE_DIRECTORIES = 1024;
 const NOTHING: Buffer = Buffer.alloc(0);
 const NO_CONTENTS: ReadonlyMap<string, ContentId> = new Map();
-/** Flags of a row that may change without a new version of the entry. */
-const LOOSE_FLAGS = RowFlag.unsettled | RowFlag.changedWhileRead;
 const ROW_HINT_BYTES = 256;
 
 /** Returns the digests under which copied entries name their contents. */
@@ -337,8 +335,8 @@ export class CopiedHistory {
     for (const entry of entries) {
       const name = directory === ROOTS_DIRECTORY ? ROOT_NAME : entry.name;
       const row = joinRow(entry.metadata, name, this.digestOf(entry));
-      const fixed = row[RowOffset.flags]! & ~LOOSE_FLAGS;
-      row[RowOffset.flags] = fixed | (entry.flags & LOOSE_FLAGS);
+      const fixed = row[RowOffset.flags]! & ~PASSING_FLAGS;
+      row[RowOffset.flags] = fixed | (entry.flags & PASSING_FLAGS);
       rows.append(row);
     }
     return new RowReader(this.keys.rows(rows.view(), entries.length));

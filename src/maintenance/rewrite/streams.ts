@@ -42,7 +42,8 @@ interface Known {
 }
 
 const NO_SEAL: Buffer = Buffer.alloc(0);
-const COMPRESSION = { codec: Codec.zstd, level: 3 } as const;
+/** Compression of what a rewrite cannot copy as it is compressed. */
+export const COMPRESSION = { codec: Codec.zstd, level: 3 } as const;
 
 /** Value of `known` for a delta whose resulting content is stored whole. */
 const DELTA: Known = { digest: NO_SEAL, basis: NO_SEAL };

@@ -3,7 +3,7 @@
  * at a time, so memory is limited by the depth and width of the tree, not by its size.
  */
 import { asTardisError, TardisError, throwIfAborted } from '../../errors/index.js';
-import { displayName, EntryType, splitPath } from '../../model/index.js';
+import { displayName, EntryType, isDevice, splitPath } from '../../model/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
 import type { Contents } from './contents.js';
 import { attributesOnDisk, isHidden, unreadable } from './disk-side.js';
@@ -278,10 +278,6 @@ function orderOf(one: Seen | undefined, other: Seen | undefined): number {
 
 function isDirectory(seen: Seen | undefined): boolean {
   return seen?.entry.type === EntryType.directory;
-}
-
-function isDevice(type: number): boolean {
-  return type === EntryType.characterDevice || type === EntryType.blockDevice;
 }
 
 /** True if a path is a directory or lies below it. */

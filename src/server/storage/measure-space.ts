@@ -11,7 +11,7 @@ import {
   PACKS_PREFIX,
   PARITY_PREFIX,
 } from '../../store/index.js';
-import { yieldRegularly, type System } from '../../system/index.js';
+import { namesIn, type System, yieldRegularly } from '../../system/index.js';
 
 export interface SpaceTaken {
   readonly bytes: number;
@@ -43,7 +43,7 @@ async function measureBytes({ files }: System, directory: string): Promise<numbe
   const breathe = yieldRegularly();
   let sum = 0;
   const addFiles = async (below: string): Promise<void> => {
-    for (const name of listed(files, below)) {
+    for (const name of namesIn(files, below)) {
       const status = files.status(path.join(below, name));
       if (status?.isFile === true) sum += status.sizeBytes;
       await breathe();
@@ -52,18 +52,14 @@ async function measureBytes({ files }: System, directory: string): Promise<numbe
   await addFiles(path.join(directory, KEYS_DIRECTORY));
   for (const half of [directory, path.join(directory, PARITY_PREFIX)]) {
     await addFiles(path.join(half, PACKS_PREFIX));
-    for (const first of listed(files, half).filter((name) => HEX.test(name))) {
-      for (const second of listed(files, path.join(half, first))) {
+    for (const first of namesIn(files, half).filter((name) => HEX.test(name))) {
+      for (const second of namesIn(files, path.join(half, first))) {
         if (HEX.test(second)) await addFiles(path.join(half, first, second));
         await breathe();
       }
     }
   }
   return sum;
-}
-
-function listed(files: System['files'], directory: string): string[] {
-  return files.status(directory)?.isDirectory === true ? files.list(directory) : [];
 }
 
 async function countEntries(

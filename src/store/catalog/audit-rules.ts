@@ -99,7 +99,7 @@ const DIGEST_OF = (schema: string): string =>
   `(SELECT digest FROM ${schema}.contents c WHERE c.content_id = e.content_id)`;
 
 /** Flags that may change without a new version. They only affect whether the next backup reads a file. */
-const PASSING_FLAGS = RowFlag.unsettled | RowFlag.changedWhileRead;
+export const PASSING_FLAGS = RowFlag.unsettled | RowFlag.changedWhileRead;
 
 /**
  * Condition for versions and seals that are open or shown by a listed set. Others may have been

@@ -196,6 +196,11 @@ export class Catalog implements Disposable {
     return look(catalog);
   }
 
+  /** Returns the number of the last commit in a catalog; 0 if there is none. */
+  static lastCommit(system: System, catalogPath: string): number {
+    return Catalog.reading(system, catalogPath, ({ state }) => state.readCommitPoint().commit);
+  }
+
   private static around(
     database: SqlDatabase,
     catalogPath: string,

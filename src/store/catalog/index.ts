@@ -21,6 +21,7 @@ export { shapeOf } from './shape.js';
 export { CATALOG_VERSION, newestVersion } from './versions.js';
 export { type CommitLog, hasLog } from './log-walk.js';
 export { type ListedLog, type LostCommit, SalvageWalk } from './salvage-walk.js';
+export { PASSING_FLAGS } from './audit-rules.js';
 export { ContentRecords } from './apply-records.js';
 export { recoverCatalog, type RecoveryReport } from './recover.js';
 export type { BackupSet } from './sets.js';
@@ -39,7 +40,7 @@ export {
   type ContentVersion,
 } from './audit.js';
 export type { Inconsistency } from './audit-rules.js';
-export { walkCommits } from './walk-commits.js';
+export { FIRST_COMMIT, walkCommits } from './walk-commits.js';
 export { imagePieces } from './image-pieces.js';
 export { KnownHistory } from './known-history.js';
 export { believePages, comparePages, fingerprintOf } from './catalog-pages.js';

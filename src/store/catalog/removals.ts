@@ -16,7 +16,7 @@ import {
 } from '../index.js';
 import type { PendingCommit, PendingRecord } from './commit-walk.js';
 import { soundOr } from './found-contents.js';
-import { walkCommits } from './walk-commits.js';
+import { FIRST_COMMIT, walkCommits } from './walk-commits.js';
 
 type ImageHead = Extract<ImageItem, { type: 'head' }>;
 
@@ -36,11 +36,9 @@ export interface Removals {
   readonly objects: ReadonlyMap<string, number>;
 }
 
-const NO_POINT = Object.freeze({ commit: 0, pack: 0, position: 0, checksum: 0 });
-
 /** Reads the headers of all packs and the events in them. Throws STORE_NEWER for a record of a newer format. */
 export async function findRemovals(backend: Backend): Promise<Removals> {
-  const walk = walkCommits(backend, { point: NO_POINT, sequence: 0, isThorough: true });
+  const walk = walkCommits(backend, FIRST_COMMIT);
   let image: PendingCommit | undefined;
   let kept: ReadonlySet<PackNumber> | undefined;
   let packs = new Set<PackNumber>();

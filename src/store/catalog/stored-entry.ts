@@ -8,6 +8,7 @@ import {
   EntryType,
   type EntryTypeNumber,
   exactMtimeNs,
+  isDevice,
   linkTargetOf,
   METADATA_FROM,
   RowOffset,
@@ -169,8 +170,9 @@ class StoredEntry implements CatalogEntry {
     return this.metadata.readBigUInt64LE(RowOffset.inode - METADATA_FROM);
   }
   get device(): bigint {
-    const isDevice = this.type === EntryType.characterDevice || this.type === EntryType.blockDevice;
-    return isDevice ? this.metadata.readBigUInt64LE(RowOffset.device - METADATA_FROM) : 0n;
+    return isDevice(this.type)
+      ? this.metadata.readBigUInt64LE(RowOffset.device - METADATA_FROM)
+      : 0n;
   }
   get linkTarget(): Buffer | undefined {
     return this.type === EntryType.symlink ? linkTargetOf(this.metadata) : undefined;

@@ -104,7 +104,7 @@ export async function copyCatalog(
   removeAbandoned(system, directory);
   const before = fingerprintOf(files, directory.catalogPath);
   if (!(await isAsWritten(system, directory))) return false;
-  const commit = commitOf(system, directory.catalogPath);
+  const commit = Catalog.lastCommit(system, directory.catalogPath);
   const date = new Date(clock.nowMs()).toISOString().replaceAll(/[-:]|\.\d+/g, '');
   const name = `${path.basename(directory.catalogPath)}.${date}-${String(commit).padStart(10, '0')}.zst`;
   const final = path.join(directory.path, name);
@@ -166,10 +166,6 @@ async function withSettledFile<T>(
   } finally {
     folder.remove();
   }
-}
-
-function commitOf(system: System, catalogPath: string): number {
-  return Catalog.reading(system, catalogPath, ({ state }) => state.readCommitPoint().commit);
 }
 
 /**

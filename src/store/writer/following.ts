@@ -19,7 +19,7 @@ import {
   openClientDirectory,
   requireClientList,
 } from '../index.js';
-import { type Channel, type System, Thread } from '../../system/index.js';
+import { type Channel, looseDelay, type System, Thread } from '../../system/index.js';
 import { isBehind } from './catch-up.js';
 
 /** Umask of the cache, which only its owner may read. */
@@ -142,7 +142,7 @@ export class Following {
     const one = this.of(client);
     if (one.running === undefined && this.nowMs() - one.lookedMs < this.options.everyMs) return;
     const looking = this.attempt(client);
-    if (this.isHere(client)) await Promise.race([looking, later(MAX_WAIT_MS)]);
+    if (this.isHere(client)) await Promise.race([looking, looseDelay(MAX_WAIT_MS)]);
     else await this.refresh(client);
   }
 
@@ -317,10 +317,4 @@ export class Following {
 
 function ended(): TardisError {
   return new TardisError('INTERRUPTED', 'bringing the catalog up to date was ended');
-}
-
-function later(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms).unref();
-  });
 }

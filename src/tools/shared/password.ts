@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import type { IncomingMessage } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import type { Readable } from 'node:stream';
-import type { Found, Source } from '../../config/index.js';
+import type { Found } from '../../config/index.js';
 import { configInvalid } from '../../config/index.js';
 import {
   normalPassword,
@@ -25,6 +25,7 @@ import {
   readSmallFile,
   textBytes,
 } from '../../system/index.js';
+import { SOURCES } from './precedence.js';
 import { askSecret } from './terminal.js';
 
 const MAX_PASSWORD_BYTES = 4096;
@@ -100,20 +101,14 @@ export async function requireNewPassword(
 
 type Kind = 'text' | 'file' | 'prog';
 const KINDS: readonly Kind[] = ['text', 'file', 'prog'];
-const RANKS: readonly Source[] = [
-  'command line',
-  'configuration file',
-  'environment',
-  'system defaults',
-];
 
 /**
  * Returns the kind of the setting whose source has the highest precedence, among three settings that exclude each
  * other. Returns undefined if none is given. Throws CONFIG_INVALID if two of them are given in that source.
  */
 function chosen(found: ReadonlyMap<string, Found>, names: Names): Kind | undefined {
-  for (const rank of RANKS) {
-    const given = KINDS.filter((_kind, index) => found.get(names[index]!)?.source === rank);
+  for (const source of SOURCES) {
+    const given = KINDS.filter((_kind, index) => found.get(names[index]!)?.source === source);
     if (given.length > 1) {
       const where = found.get(names[KINDS.indexOf(given[1]!)]!)!.where;
       throw configInvalid(`${where}: more than one password is given in the same place`);

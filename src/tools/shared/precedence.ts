@@ -1,8 +1,8 @@
 /** Compares the sources of settings that contradict each other. */
-import type { Found, SettingName } from '../../config/index.js';
+import type { Found, SettingName, Source } from '../../config/index.js';
 
 /** Sources of settings, the highest precedence first. */
-const SOURCES: readonly Found['source'][] = [
+export const SOURCES: readonly Source[] = [
   'command line',
   'configuration file',
   'environment',

@@ -19,6 +19,7 @@ import {
   absolutePath,
   byteText,
   type DiskSpace,
+  looseDelay,
   nodeSystem,
   type System,
 } from '../../system/index.js';
@@ -186,17 +187,11 @@ function interrupted(
     const stop = (): void => {
       mounted
         .unmount()
-        .then(() => Promise.race([ended, later(MAX_END_MS)]))
+        .then(() => Promise.race([ended, looseDelay(MAX_END_MS)]))
         .catch((error: unknown) => log(`unmounting failed: ${String(error)}`))
         .finally(resolve);
     };
     for (const name of endingSignals('SIGINT', 'SIGTERM')) process.on(name, stop);
-  });
-}
-
-function later(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms).unref();
   });
 }
 

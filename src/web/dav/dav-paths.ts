@@ -1,6 +1,6 @@
 /** Paths in URLs of WebDAV: names are percent-encoded bytes. */
-import { TardisError } from '../../errors/index.js';
 import { isEntryName } from '../../model/index.js';
+import { invalidRequest } from '../api/index.js';
 
 /** Bytes that need no encoding in a path (RFC 3986, unreserved). */
 const UNRESERVED = /^[\w.~-]$/;
@@ -31,27 +31,24 @@ export function hrefOf(base: string, names: readonly Buffer[], isCollection: boo
  */
 export function bytesOfUrl(url: string, base: string): Buffer[] {
   const [path = ''] = url.split(/[?#]/, 1);
-  if (path !== base && !path.startsWith(`${base}/`)) throw refused('the path is another one');
+  if (path !== base && !path.startsWith(`${base}/`))
+    throw invalidRequest('the path is another one');
   return path
     .slice(base.length)
     .split('/')
     .filter((part) => part !== '')
     .map((part) => {
       const name = bytesOf(part);
-      if (!isEntryName(name)) throw refused('the path has a part that is no name');
+      if (!isEntryName(name)) throw invalidRequest('the path has a part that is no name');
       return name;
     });
 }
 
 function bytesOf(part: string): Buffer {
-  if (MALFORMED.test(part)) throw refused('the path has a % without two hex digits');
+  if (MALFORMED.test(part)) throw invalidRequest('the path has a % without two hex digits');
   const bytes = part.replaceAll(PERCENT, (_, hex: string) =>
     String.fromCodePoint(Number.parseInt(hex, 16)),
   );
   // A character beyond one byte was not percent-encoded, and stands for its bytes in UTF-8.
   return /[\u0100-\u{10ffff}]/u.test(bytes) ? Buffer.from(bytes) : Buffer.from(bytes, 'latin1');
-}
-
-function refused(why: string): TardisError {
-  return new TardisError('REQUEST_INVALID', why);
 }

@@ -1,6 +1,6 @@
 /** The body of PROPFIND (RFC 4918, 9.1), which names the requested properties. It is untrusted. */
-import { TardisError } from '../../errors/index.js';
 import { elementsIn, readXml, type XmlElement } from '../../system/xml/index.js';
+import { invalidRequest } from '../api/index.js';
 
 export const MAX_BODY_BYTES: number = 16 << 10;
 const MAX_PROPERTIES = 256;
@@ -23,7 +23,11 @@ type Scope = ReadonlyMap<string, string>;
 /** Returns the requested properties; an empty body requests all. Throws REQUEST_INVALID. */
 export function propertiesIn(body: Buffer): RequestedProperties {
   if (body.length === 0) return { kind: 'all' };
-  const root = readXml(body, { maxBytes: MAX_BODY_BYTES, maxDepth: MAX_DEPTH, refused });
+  const root = readXml(body, {
+    maxBytes: MAX_BODY_BYTES,
+    maxDepth: MAX_DEPTH,
+    refused: invalidRequest,
+  });
   const scope = scopeOf(root, new Map([['xml', XML_NAMESPACE]]));
   requireName(root, scope, 'propfind');
   for (const child of elementsIn(root)) {
@@ -34,12 +38,12 @@ export function propertiesIn(body: Buffer): RequestedProperties {
     if (name === 'propname') return { kind: 'names' };
     if (name === 'prop') return { kind: 'some', names: namesIn(child, inner) };
   }
-  throw refused('the body requests no properties');
+  throw invalidRequest('the body requests no properties');
 }
 
 function namesIn(prop: XmlElement, scope: Scope): PropertyName[] {
   const names = elementsIn(prop).map((child) => nameOf(child, scopeOf(child, scope)));
-  if (names.length > MAX_PROPERTIES) throw refused('the body requests too many properties');
+  if (names.length > MAX_PROPERTIES) throw invalidRequest('the body requests too many properties');
   return names;
 }
 
@@ -52,7 +56,7 @@ function scopeOf({ attributes }: XmlElement, above: Scope): Scope {
   const scope = new Map(above);
   for (const [key, namespace] of own) {
     const prefix = key === 'xmlns' ? '' : key.slice('xmlns:'.length);
-    if (prefix !== '' && namespace === '') throw refused('the body has an empty namespace');
+    if (prefix !== '' && namespace === '') throw invalidRequest('the body has an empty namespace');
     scope.set(prefix, namespace);
   }
   return scope;
@@ -64,16 +68,12 @@ function nameOf({ name }: XmlElement, scope: Scope): PropertyName {
   const namespace = scope.get(prefix);
   const local = name.slice(at + 1);
   const isBad = (prefix !== '' && namespace === undefined) || local.includes(':') || local === '';
-  if (isBad) throw refused('the body has a name without a namespace');
+  if (isBad) throw invalidRequest('the body has a name without a namespace');
   return { namespace: namespace ?? '', name: local };
 }
 
 function requireName(element: XmlElement, scope: Scope, wanted: string): void {
   const { namespace, name } = nameOf(element, scope);
   if (namespace === DAV_NAMESPACE && name === wanted) return;
-  throw refused(`the body is no "${wanted}"`);
-}
-
-function refused(why: string): TardisError {
-  return new TardisError('REQUEST_INVALID', why);
+  throw invalidRequest(`the body is no "${wanted}"`);
 }

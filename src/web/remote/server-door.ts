@@ -5,7 +5,7 @@
  */
 import type { FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import type { ClientOverview, History } from '../../history/index.js';
+import { type ClientOverview, type History, overviewOfOne } from '../../history/index.js';
 import type { TokenHistory } from '../../history/remote/index.js';
 import { asTardisError } from '../../errors/index.js';
 import { parseToken, tokenHash } from '../../store/index.js';
@@ -97,7 +97,9 @@ export class ServerDoor implements Door {
   async clients(visitor: Visitor): Promise<readonly ClientOverview[]> {
     const { rights } = visitor;
     return this.reading(this.bearerOf(visitor), async (granted) =>
-      rights.has('admin') ? granted.clients() : [await overviewOfOne(granted)],
+      rights.has('admin')
+        ? granted.clients()
+        : [await overviewOfOne(granted.history, granted.isSealed ? 'encrypted' : 'unknown')],
     );
   }
 
@@ -159,16 +161,3 @@ export class ServerDoor implements Door {
 /**
  * Returns the overview of a client for a login without the right `admin`. It does not show if the client is overdue.
  */
-async function overviewOfOne({ history, isSealed }: TokenHistory): Promise<ClientOverview> {
-  const complete = (await history.sets()).filter(({ state }) => state === 'complete');
-  const newest = complete.at(-1);
-  return {
-    client: history.client,
-    completeSets: complete.length,
-    newestSet: newest?.set ?? 0,
-    newestAtMs: newest?.closedAtMs ?? 0,
-    protection: isSealed ? 'encrypted' : 'unknown',
-    isOverdue: false,
-    fault: '',
-  };
-}
