@@ -8,7 +8,7 @@ import { type RsyncCalls, RsyncStatus } from '../system/index.js';
 import { RsyncJob } from './rsync-job.js';
 
 /** Computes the delta of the pushed bytes, in pieces of `pieceBytes` (the last one may be shorter). */
-export class DeltaMaker {
+export class DeltaMaker implements Disposable {
   private readonly job: RsyncJob;
   private readonly piece: Buffer;
   private filled = 0;
@@ -54,6 +54,10 @@ export class DeltaMaker {
     releaseMemory(this.piece); // garbage collection would be too late: each part of a file has one
   }
 
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
   private *drive(input: Uint8Array, isLast: boolean): Generator<Buffer, void, undefined> {
     for (let at = 0; ; ) {
       const status = this.job.step(
@@ -94,17 +98,13 @@ export async function* patched(
   basis: Basis,
   sizeBytes: number,
 ): AsyncGenerator<Buffer> {
-  const job = new RsyncJob(native, 'a delta cannot be applied', () =>
+  using job = new RsyncJob(native, 'a delta cannot be applied', () =>
     native.rsyncPatch(basis.sizeBytes),
   );
-  try {
-    const run = new PatchRun(job, basis, sizeBytes);
-    for await (const input of delta) yield* run.push(input, false);
-    yield* run.push(NOTHING, true);
-    if (!run.isWhole) throw wrongLength();
-  } finally {
-    job.close();
-  }
+  const run = new PatchRun(job, basis, sizeBytes);
+  for await (const input of delta) yield* run.push(input, false);
+  yield* run.push(NOTHING, true);
+  if (!run.isWhole) throw wrongLength();
 }
 
 class PatchRun {

@@ -24,7 +24,7 @@ interface StepOutput {
 
 const NOWHERE: StepOutput = { target: new Uint8Array(0), at: 0 };
 
-export class RsyncJob {
+export class RsyncJob implements Disposable {
   private readonly figures = new Float64Array(RSYNC_FIGURES);
   private readonly figureBytes = new Uint8Array(this.figures.buffer);
   private isOpen = true;
@@ -89,6 +89,10 @@ export class RsyncJob {
     if (!this.isOpen) return;
     this.isOpen = false;
     this.native.rsyncClose(this.number);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 
   private withReason(call: () => number): number {

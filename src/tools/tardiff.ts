@@ -90,24 +90,20 @@ async function compareIn(
     if (set !== undefined && set.state !== 'complete') warn(`set ${set.set} is unfinished`);
     if (set?.isDoubtful === true) warn(`set ${set.set} may lack entries that were lost to damage`);
   }
-  const contents = new Contents(system, history, settings.compareContents);
+  using contents = new Contents(system, history, settings.compareContents);
   const report = new DiffReport(settings, versions, contents, warn);
-  try {
-    const request = {
-      system,
-      before: versions.before.side,
-      after: versions.after.side,
-      contents,
-      paths: await comparedPaths(versions, settings),
-      recurse: settings.recurseInto,
-      entersOnly: settings.newFile && settings.recurseInto,
-      metadata: settings.metadata,
-      signal: interruptSignal('tardiff', 'what was found so far is reported'),
-    };
-    for await (const compared of compareTrees(request)) await report.add(compared);
-  } finally {
-    contents.close();
-  }
+  const request = {
+    system,
+    before: versions.before.side,
+    after: versions.after.side,
+    contents,
+    paths: await comparedPaths(versions, settings),
+    recurse: settings.recurseInto,
+    entersOnly: settings.newFile && settings.recurseInto,
+    metadata: settings.metadata,
+    signal: interruptSignal('tardiff', 'what was found so far is reported'),
+  };
+  for await (const compared of compareTrees(request)) await report.add(compared);
   return report.status;
 }
 

@@ -24,28 +24,25 @@ export async function decodeJob(
   system: System,
 ): Promise<JobResult<DecodeOutput>> {
   const { source, keys } = input;
-  const backend =
+  using backend =
     'directory' in source
       ? mediumOf(system, source.directory).records()
       : memoryReader(source.stored);
-  try {
-    const from = { backend, native: system.native, keys };
-    const output = await decodeRecord(input, from, system, stepsHere(system.native));
-    const moved = [output.bytes, output.digests].map(({ buffer }) => buffer as ArrayBuffer);
-    return { output, transfer: moved };
-  } finally {
-    backend.close();
-  }
+  const from = { backend, native: system.native, keys };
+  const output = await decodeRecord(input, from, system, stepsHere(system.native));
+  const moved = [output.bytes, output.digests].map(({ buffer }) => buffer as ArrayBuffer);
+  return { output, transfer: moved };
 }
 
 /** Returns a reader of one record, or chunk, that is in memory. */
-export function memoryReader(stored: Uint8Array): ObjectReader {
+export function memoryReader(stored: Uint8Array): ObjectReader & Disposable {
   return {
     read: async (_object, _position, target, bytes) => {
       target.set(stored.subarray(0, bytes));
       return Math.min(bytes, stored.length);
     },
     close: () => undefined,
+    [Symbol.dispose]: () => undefined,
   };
 }
 

@@ -31,21 +31,17 @@ function sniff(input: SniffInput, system: System): boolean {
     const sparse = input.sparseHead === undefined ? undefined : new SparseMap(input.sparseHead);
     const buffer = Buffer.allocUnsafe(STEP_BYTES);
     for (const place of input.places) {
-      const maker = new DeltaMaker(native, input.signature, STEP_BYTES);
-      try {
-        for (let done = 0; done < input.bytes; ) {
-          const position = place + done;
-          const got = readForm(system, { file, sparse }, buffer, { bytes: STEP_BYTES, position });
-          if (got === 0) break;
-          done += got;
-          for (const _ of maker.push(buffer.subarray(0, got)));
-          if (maker.hasMatch) return true;
-        }
-        for (const _ of maker.finish());
+      using maker = new DeltaMaker(native, input.signature, STEP_BYTES);
+      for (let done = 0; done < input.bytes; ) {
+        const position = place + done;
+        const got = readForm(system, { file, sparse }, buffer, { bytes: STEP_BYTES, position });
+        if (got === 0) break;
+        done += got;
+        for (const _ of maker.push(buffer.subarray(0, got)));
         if (maker.hasMatch) return true;
-      } finally {
-        maker.close();
       }
+      for (const _ of maker.finish());
+      if (maker.hasMatch) return true;
     }
     return false;
   } finally {

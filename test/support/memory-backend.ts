@@ -108,6 +108,10 @@ class MemoryWriter implements ObjectWriter {
   close(): void {
     // there is nothing to close
   }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
 }
 
 function copyRange(

@@ -36,30 +36,26 @@ async function removeWrong(
   directory: ClientDirectory,
   { signal, onFinding }: Pick<RepairOptions, 'signal' | 'onFinding'>,
 ): Promise<CopiesSeen & { readonly left: number }> {
-  const records = mediumOf(system, directory).records();
-  try {
-    const seen = await lookAtCopies(records, { reads: true, signal });
-    let left = 0;
-    for (const { copy, finding } of seen.wrong) {
-      if (copy.pieces.size === 0) {
-        left += 1; // only a limited number of copies can be removed
-        onFinding(repairWithoutBlocks(copy.name, 'failed', finding.why));
-        continue;
-      }
-      try {
-        await snapshotsOf(records)?.remove([copy]);
-        onFinding(repairWithoutBlocks(copy.name, 'removed', finding.why));
-      } catch (error) {
-        const { code, message } = asTardisError(error);
-        if (code !== 'BUCKET_DENIED') throw error;
-        left += 1;
-        onFinding(repairWithoutBlocks(copy.name, 'failed', message));
-      }
+  using records = mediumOf(system, directory).records();
+  const seen = await lookAtCopies(records, { reads: true, signal });
+  let left = 0;
+  for (const { copy, finding } of seen.wrong) {
+    if (copy.pieces.size === 0) {
+      left += 1; // only a limited number of copies can be removed
+      onFinding(repairWithoutBlocks(copy.name, 'failed', finding.why));
+      continue;
     }
-    return { ...seen, left };
-  } finally {
-    records.close();
+    try {
+      await snapshotsOf(records)?.remove([copy]);
+      onFinding(repairWithoutBlocks(copy.name, 'removed', finding.why));
+    } catch (error) {
+      const { code, message } = asTardisError(error);
+      if (code !== 'BUCKET_DENIED') throw error;
+      left += 1;
+      onFinding(repairWithoutBlocks(copy.name, 'failed', message));
+    }
   }
+  return { ...seen, left };
 }
 
 /**

@@ -16,13 +16,9 @@ const MOST_NAMED = 16;
 export async function requireOwnPacks(system: System, directory: ClientDirectory): Promise<void> {
   if (directory.bucket !== undefined) return; // in a bucket only objects with names of the client's packs are removed
   const medium = mediumOf(system, directory);
-  const backend = medium.records();
+  using backend = medium.records();
   const found: string[] = [];
-  try {
-    for (const { file } of await strangePacks(backend)) found.push(file);
-  } finally {
-    backend.close();
-  }
+  for (const { file } of await strangePacks(backend)) found.push(file);
   for (const { file } of medium.strays()) {
     if (file.startsWith(PACKS_PREFIX)) found.push(file);
   }

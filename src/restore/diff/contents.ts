@@ -12,7 +12,7 @@ import type { Seen } from './side.js';
 const CHUNK_BYTES = 256 << 10;
 const ZEROS = Buffer.alloc(CHUNK_BYTES);
 
-export class Contents {
+export class Contents implements Disposable {
   private openReader: ContentReader | undefined;
   private readonly system: System;
   private readonly history: History;
@@ -126,6 +126,10 @@ export class Contents {
 
   close(): void {
     this.openReader?.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 }
 

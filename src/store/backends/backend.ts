@@ -6,7 +6,7 @@
  * staging place of the backend's choice); operations that may wait for a medium are asynchronous. Nothing is durable
  * before the writer's `sync` has resolved.
  */
-export interface ObjectWriter {
+export interface ObjectWriter extends Disposable {
   /** Number of bytes written so far, which is the position of the next append. */
   readonly sizeBytes: number;
   /** Appends bytes. The backend does not keep the buffer. */

@@ -298,4 +298,8 @@ class FileWriter implements ObjectWriter {
     this.files.close(this.fd);
     if (this.final === undefined) this.files.unlink(this.staged!);
   }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
 }

@@ -101,17 +101,13 @@ export class ObjectHealer {
     const parityBytes = await seen.parityBytes();
     if (sha256 === undefined) return { ...UNCHANGED, outcome: 'unproven', parityBytes };
     if (seen.sha256() === sha256) return { ...UNCHANGED, outcome: 'sound', parityBytes };
-    const copy = this.staging.stage();
-    try {
-      const again = new Seen(copy);
-      await this.readAll(name, head.sizeBytes, again); // a network can change bytes, too
-      if (again.sha256() === sha256) return { ...UNCHANGED, outcome: 'sound', parityBytes };
-      const found = await findInnerParity(readerOf(copy), INNER_OBJECT, true);
-      if (found === undefined) return { ...UNCHANGED, outcome: 'unprotected' };
-      return await this.healCopy({ name, sha256 }, copy, found);
-    } finally {
-      copy.close();
-    }
+    using copy = this.staging.stage();
+    const again = new Seen(copy);
+    await this.readAll(name, head.sizeBytes, again); // a network can change bytes, too
+    if (again.sha256() === sha256) return { ...UNCHANGED, outcome: 'sound', parityBytes };
+    const found = await findInnerParity(readerOf(copy), INNER_OBJECT, true);
+    if (found === undefined) return { ...UNCHANGED, outcome: 'unprotected' };
+    return await this.healCopy({ name, sha256 }, copy, found);
   }
 
   close(): void {

@@ -34,13 +34,9 @@ export class ParityMaker {
     take: (piece: Buffer) => void,
   ): Promise<void> {
     const { math, percent, breathe } = this;
-    const staged = this.backend.stage();
-    try {
-      const request = { coveredBytes, percent, breathe };
-      await stageInnerParity(staged, math, { reader, name: '' }, request);
-      for await (const piece of stagedPieces(staged)) take(piece);
-    } finally {
-      staged.close();
-    }
+    using staged = this.backend.stage();
+    const request = { coveredBytes, percent, breathe };
+    await stageInnerParity(staged, math, { reader, name: '' }, request);
+    for await (const piece of stagedPieces(staged)) take(piece);
   }
 }

@@ -198,19 +198,15 @@ export async function heal(
   // disk with a copy.
   if (badBlocks.length > index.shape.parityBlocks) return { outcome: 'beyond', ...lost };
   const { backend, breathe } = tools;
-  const staged = backend.stage();
-  try {
-    const restored = await writeHealed(tools, name, { index, badBlocks }, staged);
-    if (restored === 0) return { outcome: 'beyond', ...lost };
-    const copy = readerOf(staged);
-    const after = await soundRecords(copy, name, breathe);
-    if (!isBetter(after, records)) return { outcome: 'beyond', ...lost };
-    await backend.replace(staged, name);
-    const outcome = restored === badBlocks.length && !after.hasGap ? 'healed' : 'partly';
-    return { outcome, restoredBlocks: restored, lostBlocks: badBlocks.length - restored };
-  } finally {
-    staged.close();
-  }
+  using staged = backend.stage();
+  const restored = await writeHealed(tools, name, { index, badBlocks }, staged);
+  if (restored === 0) return { outcome: 'beyond', ...lost };
+  const copy = readerOf(staged);
+  const after = await soundRecords(copy, name, breathe);
+  if (!isBetter(after, records)) return { outcome: 'beyond', ...lost };
+  await backend.replace(staged, name);
+  const outcome = restored === badBlocks.length && !after.hasGap ? 'healed' : 'partly';
+  return { outcome, restoredBlocks: restored, lostBlocks: badBlocks.length - restored };
 }
 
 interface Damage {

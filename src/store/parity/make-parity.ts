@@ -30,17 +30,13 @@ export async function makeParity(
   name: string,
   { coveredBytes, percent, breathe }: ParityRequest,
 ): Promise<number> {
-  const staged = backend.stage();
-  try {
-    const source = { reader: backend, name };
-    const request = { coveredBytes, percent, breathe };
-    staged.replaceStart(await appendParity(staged, math, source, request));
-    await backend.remove(parityName(name));
-    staged.publish(parityName(name));
-    return staged.sizeBytes;
-  } finally {
-    staged.close();
-  }
+  using staged = backend.stage();
+  const source = { reader: backend, name };
+  const request = { coveredBytes, percent, breathe };
+  staged.replaceStart(await appendParity(staged, math, source, request));
+  await backend.remove(parityName(name));
+  staged.publish(parityName(name));
+  return staged.sizeBytes;
 }
 
 /** The object whose first bytes are protected by parity. */

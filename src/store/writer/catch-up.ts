@@ -73,12 +73,8 @@ async function catchUpOnce(system: System, directory: ClientDirectory): Promise<
 export async function isBehind(system: System, directory: ClientDirectory): Promise<boolean> {
   const last = lastCommit(system, directory);
   if (last === undefined) return true;
-  const records = mediumOf(system, directory).records();
-  try {
-    return (await records.size(packName(logPack(last + 1)))) !== undefined;
-  } finally {
-    records.close();
-  }
+  using records = mediumOf(system, directory).records();
+  return (await records.size(packName(logPack(last + 1)))) !== undefined;
 }
 
 /** Returns the number of the last commit in the catalog; undefined if there is no usable catalog. */

@@ -93,7 +93,7 @@ async function printDifferences(
   const side = (set: SetNumber, other: SetNumber): SetSide => new SetSide({ history, set, other });
   const given = compared.slice(2).map(absolutePath);
   const paths = given.length === 0 ? [Buffer.from('/')] : given;
-  const contents = new Contents(system, history, false);
+  using contents = new Contents(system, history, false);
   const counts = newCounts();
   const request = {
     system,
@@ -107,18 +107,14 @@ async function printDifferences(
     signal: interruptSignal('sonic diff', 'what was found so far is reported'),
   };
   let notCompared = 0;
-  try {
-    for await (const one of compareTrees(request)) {
-      if (isDifference(one)) {
-        count(counts, one);
-        print(json ? jsonDifference(one) : lineOf(one));
-      } else {
-        notCompared += 1;
-        printNotCompared(one, json, warn);
-      }
+  for await (const one of compareTrees(request)) {
+    if (isDifference(one)) {
+      count(counts, one);
+      print(json ? jsonDifference(one) : lineOf(one));
+    } else {
+      notCompared += 1;
+      printNotCompared(one, json, warn);
     }
-  } finally {
-    contents.close();
   }
   if (json) {
     const sets = { from: before.set, to: after.set };
