@@ -41,14 +41,14 @@ export const COPY_MESSAGES = {
    * Requests a snapshot of the catalog; it replaces an earlier snapshot of the session. Sends `known`, the last known
    * state of the client, or an empty text. If the client is still in that state, no snapshot is made.
    */
-  openCopy: requests(166, 'read', 8 * KIB, { known: 'line' }, { answer: 'copyOffered' }),
+  openCopy: requests(166, 8 * KIB, { known: 'line' }, { right: 'read', answer: 'copyOffered' }),
   copyOffered: answers(167, 16 * KIB, {
     ...SNAPSHOT,
     /** SHA-256 of the newest key record of the client; empty if it has none. */
     keysSum: 'bytes',
   }),
   /** Requests a piece of the catalog in the snapshot, by the index of the piece. */
-  readCatalog: requests(168, 'read', KIB, PIECE, { answer: 'catalogIs' }),
+  readCatalog: requests(168, KIB, PIECE, { right: 'read', answer: 'catalogIs' }),
   /** The piece of the catalog is the attachment, as a sequence of compressed frames. */
   catalogIs: answers(169, PIECE_BYTES, {}, { hasAttachment: true }),
   /** Offers a client. `keyset` is the id of its keys, or empty if it does not encrypt. */

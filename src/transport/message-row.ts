@@ -113,43 +113,56 @@ interface More {
 export const KIB: number = 1 << 10;
 export const MIB: number = 1 << 20;
 
+/** The parts of a row that each message has. */
+interface Basics<F extends Fields> {
+  readonly number: number;
+  readonly maxBytes: number;
+  readonly fields: F;
+}
+
 function row<P extends Part, D extends Direction, F extends Fields, M extends More>(
   place: { readonly part: P; readonly direction: D; readonly right: Right | undefined },
-  number: number,
-  maxBytes: number,
-  fields: F,
+  basics: Basics<F>,
   { beforeLogin = false, hasAttachment = false, answer }: More,
 ): Row<P, D, F, M> {
-  const made = { ...place, number, maxBytes, fields, beforeLogin, hasAttachment, answer };
+  const made = { ...place, ...basics, beforeLogin, hasAttachment, answer };
   return made as MessageRow as Row<P, D, F, M>; // M is the type of the last argument
 }
 
-/** Returns a row for a message about the connection: greeting, login, receipts. */
-export function ofConnection<
-  const D extends Direction,
-  const F extends Fields,
-  const M extends More = object,
->(
-  direction: D,
+/** Returns a row for a message about the connection to the server: greeting, login, receipts. */
+export function connectionToServer<const F extends Fields, const M extends More = object>(
   number: number,
   maxBytes: number,
   fields: F,
   more: M = {} as M,
-): Row<'connection', D, F, M> {
-  const place = { part: 'connection', direction, right: undefined } as const;
-  return row<'connection', D, F, M>(place, number, maxBytes, fields, more);
+): Row<'connection', 'to-server', F, M> {
+  const place = { part: 'connection', direction: 'to-server', right: undefined } as const;
+  return row<'connection', 'to-server', F, M>(place, { number, maxBytes, fields }, more);
 }
 
-/** Returns a row for a message of a backup to its server. */
-export function ofBackup<const F extends Fields, const M extends More = object>(
+/** Returns a row for a message of the server about the connection. */
+export function connectionToClient<const F extends Fields, const M extends More = object>(
   number: number,
-  right: Right,
+  maxBytes: number,
+  fields: F,
+  more: M = {} as M,
+): Row<'connection', 'to-client', F, M> {
+  const place = { part: 'connection', direction: 'to-client', right: undefined } as const;
+  return row<'connection', 'to-client', F, M>(place, { number, maxBytes, fields }, more);
+}
+
+/** Returns a row for a message of a backup to its server. It needs the right to add a set, unless `more` has another. */
+export function ofBackup<
+  const F extends Fields,
+  const M extends More & { readonly right?: Right } = object,
+>(
+  number: number,
   maxBytes: number,
   fields: F,
   more: M = {} as M,
 ): Row<'backup', 'to-server', F, M> {
-  const place = { part: 'backup', direction: 'to-server', right } as const;
-  return row<'backup', 'to-server', F, M>(place, number, maxBytes, fields, more);
+  const place = { part: 'backup', direction: 'to-server', right: more.right ?? 'add' } as const;
+  return row<'backup', 'to-server', F, M>(place, { number, maxBytes, fields }, more);
 }
 
 /** Returns a row for a message of the server to a backup. */
@@ -159,7 +172,7 @@ export function toBackup<const F extends Fields>(
   fields: F,
 ): Row<'backup', 'to-client', F, object> {
   const place = { part: 'backup', direction: 'to-client', right: undefined } as const;
-  return row<'backup', 'to-client', F, object>(place, number, maxBytes, fields, {});
+  return row<'backup', 'to-client', F, object>(place, { number, maxBytes, fields }, {});
 }
 
 /** Returns a row for a message of a copy to its server. */
@@ -170,7 +183,7 @@ export function ofCopy<const F extends Fields, const M extends More = object>(
   more: M = {} as M,
 ): Row<'copying', 'to-server', F, M> {
   const place = { part: 'copying', direction: 'to-server', right: 'add' } as const;
-  return row<'copying', 'to-server', F, M>(place, number, maxBytes, fields, more);
+  return row<'copying', 'to-server', F, M>(place, { number, maxBytes, fields }, more);
 }
 
 /** Returns a row for a message of the server to a copy. */
@@ -180,7 +193,7 @@ export function toCopy<const F extends Fields>(
   fields: F,
 ): Row<'copying', 'to-client', F, object> {
   const place = { part: 'copying', direction: 'to-client', right: undefined } as const;
-  return row<'copying', 'to-client', F, object>(place, number, maxBytes, fields, {});
+  return row<'copying', 'to-client', F, object>(place, { number, maxBytes, fields }, {});
 }
 
 /** The number that a question and its answer share, chosen by the end that sends the question. */
@@ -199,9 +212,7 @@ export function questionsCopy<
   const place = { part: 'copying', direction: 'to-client', right: undefined } as const;
   return row<'copying', 'to-client', typeof NUMBERED & F, M>(
     place,
-    number,
-    maxBytes,
-    { ...NUMBERED, ...fields },
+    { number, maxBytes, fields: { ...NUMBERED, ...fields } },
     more,
   );
 }
@@ -219,20 +230,17 @@ export function answersCopy<const F extends Fields, const M extends More = objec
 /** Returns a row for a reader's question. `answer` is the name of the only message that answers it. */
 export function requests<
   const F extends Fields,
-  const M extends More & { readonly answer: string },
+  const M extends More & { readonly right: Right; readonly answer: string },
 >(
   number: number,
-  right: Right,
   maxBytes: number,
   fields: F,
   more: M,
 ): Row<'reading', 'to-server', typeof NUMBERED & F, M> {
-  const place = { part: 'reading', direction: 'to-server', right } as const;
+  const place = { part: 'reading', direction: 'to-server', right: more.right } as const;
   return row<'reading', 'to-server', typeof NUMBERED & F, M>(
     place,
-    number,
-    maxBytes,
-    { ...NUMBERED, ...fields },
+    { number, maxBytes, fields: { ...NUMBERED, ...fields } },
     more,
   );
 }
@@ -247,9 +255,7 @@ export function answers<const F extends Fields, const M extends More = object>(
   const place = { part: 'reading', direction: 'to-client', right: undefined } as const;
   return row<'reading', 'to-client', typeof NUMBERED & F, M>(
     place,
-    number,
-    maxBytes,
-    { ...NUMBERED, ...fields },
+    { number, maxBytes, fields: { ...NUMBERED, ...fields } },
     more,
   );
 }
@@ -262,7 +268,7 @@ export function ofReader<const F extends Fields>(
   fields: F,
 ): Row<'reading', 'to-server', F, object> {
   const place = { part: 'reading', direction: 'to-server', right } as const;
-  return row<'reading', 'to-server', F, object>(place, number, maxBytes, fields, {});
+  return row<'reading', 'to-server', F, object>(place, { number, maxBytes, fields }, {});
 }
 
 export function listOf<const K extends FieldKind>(kind: K): { readonly listOf: K } {

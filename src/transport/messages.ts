@@ -10,12 +10,13 @@ import { NOTE_KINDS, type SlotNumber } from '../model/index.js';
 import { CLIENT_CONFIG } from './client-config.js';
 import { COPY_MESSAGES } from './copy-messages.js';
 import {
+  connectionToClient,
+  connectionToServer,
   KIB,
   listOf,
   type MessageRow,
   MIB,
   ofBackup,
-  ofConnection,
   toBackup,
   type ValuesOf,
 } from './message-row.js';
@@ -26,8 +27,7 @@ export const PROTOCOL_VERSION = 1;
 
 export const MESSAGES = {
   // session
-  hello: ofConnection(
-    'to-server',
+  hello: connectionToServer(
     1,
     4 * KIB,
     {
@@ -45,7 +45,6 @@ export const MESSAGES = {
   ),
   openSet: ofBackup(
     2,
-    'add',
     4 * MIB,
     {
       name: 'text',
@@ -64,7 +63,6 @@ export const MESSAGES = {
   ),
   closeSet: ofBackup(
     3,
-    'add',
     4 * KIB,
     {
       stats: 'counts',
@@ -78,13 +76,12 @@ export const MESSAGES = {
    * Acknowledges messages of a session. Neither end counts this message itself, because it belongs to the connection
    * and not to the session.
    */
-  acknowledge: ofConnection('to-server', 4, KIB, { ticket: 'bytes', upTo: 'uint' }),
+  acknowledge: connectionToServer(4, KIB, { ticket: 'bytes', upTo: 'uint' }),
   /** The client's own configuration; it is stored with the open set. */
-  configuration: ofBackup(5, 'add', 64 * KIB, { config: CLIENT_CONFIG }),
+  configuration: ofBackup(5, 64 * KIB, { config: CLIENT_CONFIG }),
   // backup
   heads: ofBackup(
     16,
-    'add',
     4 * MIB,
     {
       isQuestion: 'bool',
@@ -97,20 +94,18 @@ export const MESSAGES = {
   ),
   listing: ofBackup(
     17,
-    'add',
     8 * MIB,
     { slot: 'uint', last: 'bool', rows: 'bytes' },
     { answer: 'differs' },
   ),
   parcel: ofBackup(
     18,
-    'add',
     16 * MIB,
     { slots: 'uints', lengths: 'uints', rows: 'bytes', records: 'uints' },
     { hasAttachment: true },
   ),
-  done: ofBackup(19, 'add', MIB, { slots: 'uints', settled: 'bytes', seals: 'bytes' }),
-  notes: ofBackup(20, 'add', 4 * MIB, {
+  done: ofBackup(19, MIB, { slots: 'uints', settled: 'bytes', seals: 'bytes' }),
+  notes: ofBackup(20, 4 * MIB, {
     slots: 'ints',
     names: 'byteses',
     whats: listOf({ words: NOTE_KINDS }),
@@ -118,44 +113,43 @@ export const MESSAGES = {
   }),
   digests: ofBackup(
     21,
-    'add',
     4 * MIB,
     { question: 'uint', digests: 'bytes', promise: 'bool' },
     { answer: 'verdicts' },
   ),
-  streamOpen: ofBackup(22, 'add', KIB, {
+  streamOpen: ofBackup(22, KIB, {
     stream: 'uint',
     isPart: 'bool',
     codec: 'uint',
     fileSizeBytes: 'uint',
     cipher: 'bytes',
   }),
-  streamChunk: ofBackup(23, 'add', 4 * MIB, { stream: 'uint' }, { hasAttachment: true }),
-  streamEnd: ofBackup(24, 'add', KIB, {
+  streamChunk: ofBackup(23, 4 * MIB, { stream: 'uint' }, { hasAttachment: true }),
+  streamEnd: ofBackup(24, KIB, {
     stream: 'uint',
     digest: 'bytes',
     sizeBytes: 'uint',
     seal: 'bytes',
   }),
-  streamAbort: ofBackup(25, 'add', KIB, { stream: 'uint' }),
-  assembly: ofBackup(26, 'add', 16 * MIB, {
+  streamAbort: ofBackup(25, KIB, { stream: 'uint' }),
+  assembly: ofBackup(26, 16 * MIB, {
     digest: 'bytes',
     sizeBytes: 'uint',
     parts: 'bytes',
     isKeyed: 'bool',
   }),
-  moved: ofBackup(28, 'add', MIB, { slots: 'uints', seals: 'bytes' }),
-  owners: ofBackup(27, 'add', MIB, { groups: 'bytes', ids: 'uints', names: 'byteses' }),
+  moved: ofBackup(28, MIB, { slots: 'uints', seals: 'bytes' }),
+  owners: ofBackup(27, MIB, { groups: 'bytes', ids: 'uints', names: 'byteses' }),
   // signatures and deltas
-  signatureOpen: ofBackup(112, 'add', KIB, { stream: 'uint', cipher: 'bytes' }),
-  signatureEnd: ofBackup(113, 'add', KIB, {
+  signatureOpen: ofBackup(112, KIB, { stream: 'uint', cipher: 'bytes' }),
+  signatureEnd: ofBackup(113, KIB, {
     stream: 'uint',
     digest: 'bytes',
     sizeBytes: 'uint',
     rawBytes: 'uint',
     seal: 'bytes',
   }),
-  deltaOpen: ofBackup(114, 'add', KIB, {
+  deltaOpen: ofBackup(114, KIB, {
     stream: 'uint',
     basis: 'uint',
     isPart: 'bool',
@@ -163,14 +157,14 @@ export const MESSAGES = {
     fileSizeBytes: 'uint',
     cipher: 'bytes',
   }),
-  deltaEnd: ofBackup(115, 'add', KIB, {
+  deltaEnd: ofBackup(115, KIB, {
     stream: 'uint',
     digest: 'bytes',
     sizeBytes: 'uint',
     rawBytes: 'uint',
     seal: 'bytes',
   }),
-  basisWish: ofBackup(116, 'add', KIB, { basis: 'uint', wish: 'uint' }, { answer: 'signature' }),
+  basisWish: ofBackup(116, KIB, { basis: 'uint', wish: 'uint' }, { answer: 'signature' }),
   basis: toBackup(117, 8 * KIB, {
     basis: 'uint',
     slot: 'uint',
@@ -188,8 +182,7 @@ export const MESSAGES = {
     failed: 'bool',
   }),
   // answers
-  welcome: ofConnection(
-    'to-client',
+  welcome: connectionToClient(
     64,
     68 * KIB,
     {
@@ -251,38 +244,33 @@ export const MESSAGES = {
     /** The reason why nothing was deleted or freed; empty if it succeeded or nothing was due. */
     failure: 'text',
   }),
-  error: ofConnection(
-    'to-client',
+  error: connectionToClient(
     72,
     16 * KIB,
     { code: 'text', message: 'text', context: 'counts' },
     { beforeLogin: true },
   ),
   // login
-  loginChallenge: ofConnection(
-    'to-client',
+  loginChallenge: connectionToClient(
     96,
     KIB,
     { group: 'uint', salt: 'bytes', logN: 'uint', r: 'uint', p: 'uint', serverPublic: 'bytes' },
     { beforeLogin: true },
   ),
-  loginProof: ofConnection(
-    'to-server',
+  loginProof: connectionToServer(
     97,
     KIB,
     { clientPublic: 'bytes', proof: 'bytes' },
     { beforeLogin: true, answer: 'welcome' },
   ),
   /** The greeting of a reader that has a token of an account; a challenge is not needed, since a token is random. */
-  loginToken: ofConnection(
-    'to-server',
+  loginToken: connectionToServer(
     100,
     KIB,
     { protocol: 'uint', software: 'text', token: 'text' },
     { beforeLogin: true, answer: 'tokenTaken' },
   ),
-  tokenTaken: ofConnection(
-    'to-client',
+  tokenTaken: connectionToClient(
     101,
     KIB,
     {
@@ -295,14 +283,13 @@ export const MESSAGES = {
     { beforeLogin: true },
   ),
   /** The answer to a login, in place of the welcome, if another server of the store has a session of the client. */
-  elsewhere: ofConnection(
-    'to-client',
+  elsewhere: connectionToClient(
     102,
     KIB,
     { protocol: 'uint', host: 'text', port: 'uint', proof: 'bytes' },
     { beforeLogin: true },
   ),
-  setKeys: ofBackup(98, 'keys', 68 * KIB, { keys: 'bytes' }, { answer: 'keysSet' }),
+  setKeys: ofBackup(98, 68 * KIB, { keys: 'bytes' }, { right: 'keys', answer: 'keysSet' }),
   keysSet: toBackup(99, KIB, { number: 'uint' }),
   ...READING_MESSAGES,
   ...REPORT_MESSAGES,

@@ -69,20 +69,28 @@ const FORGET_REPORT = mapOf({
 });
 
 export const READING_MESSAGES = {
-  readSets: requests(48, 'list', KIB, {}, { answer: 'setsAre' }),
-  readRoots: requests(49, 'list', KIB, { set: 'uint' }, { answer: 'rootsAre' }),
-  readNotes: requests(50, 'list', KIB, { set: 'uint', from: 'uint' }, { answer: 'notesAre' }),
-  readOwners: requests(51, 'list', KIB, { set: 'uint', from: 'uint' }, { answer: 'ownersAre' }),
+  readSets: requests(48, KIB, {}, { right: 'list', answer: 'setsAre' }),
+  readRoots: requests(49, KIB, { set: 'uint' }, { right: 'list', answer: 'rootsAre' }),
+  readNotes: requests(
+    50,
+    KIB,
+    { set: 'uint', from: 'uint' },
+    { right: 'list', answer: 'notesAre' },
+  ),
+  readOwners: requests(
+    51,
+    KIB,
+    { set: 'uint', from: 'uint' },
+    { right: 'list', answer: 'ownersAre' },
+  ),
   readEntry: requests(
     52,
-    'list',
     4 * MIB,
     { set: 'uint', path: 'bytes' },
-    { answer: 'entriesAre' },
+    { right: 'list', answer: 'entriesAre' },
   ),
   readListing: requests(
     53,
-    'list',
     8 * KIB,
     {
       set: 'uint',
@@ -96,54 +104,49 @@ export const READING_MESSAGES = {
        */
       unlike: 'uint',
     },
-    { answer: 'entriesAre' },
+    { right: 'list', answer: 'entriesAre' },
   ),
-  readVersions: requests(54, 'list', 4 * MIB, { path: 'bytes' }, { answer: 'entriesAre' }),
+  readVersions: requests(54, 4 * MIB, { path: 'bytes' }, { right: 'list', answer: 'entriesAre' }),
   readDigests: requests(
     55,
-    'list',
     KIB,
     { prefix: 'bytes', limit: 'uint' },
-    { answer: 'digestsAre' },
+    { right: 'list', answer: 'digestsAre' },
   ),
-  readPlaces: requests(56, 'read', 64 * KIB, { contents: 'uints' }, { answer: 'placesAre' }),
+  readPlaces: requests(56, 64 * KIB, { contents: 'uints' }, { right: 'read', answer: 'placesAre' }),
   readObject: requests(
     57,
-    'read',
     KIB,
     {
       object: 'text',
       position: 'uint',
       bytes: 'uint',
     },
-    { answer: 'objectIs' },
+    { right: 'read', answer: 'objectIs' },
   ),
   /** Acknowledges this many bytes of answers. The server may send as many more. */
   taken: ofReader(58, 'list', KIB, { bytes: 'uint' }),
   /** Sends pieces of the signature of a file version that the reader has. */
   readerSignature: requests(
     59,
-    'read',
     512 * KIB,
     { signature: 'uint', basisBytes: 'uint', last: 'bool' },
-    { answer: 'signatureTaken', hasAttachment: true },
+    { right: 'read', answer: 'signatureTaken', hasAttachment: true },
   ),
   /** Requests the next part of a delta. It leads from the file version that `signature` describes to a content. */
   readDelta: requests(
     60,
-    'read',
     KIB,
     {
       signature: 'uint',
       digest: 'bytes',
       first: 'bool',
     },
-    { answer: 'deltaIs' },
+    { right: 'read', answer: 'deltaIs' },
   ),
   /** Changes the marks of sets. `change` has all changes except those of tags. */
   markSets: requests(
     128,
-    'purge',
     64 * KIB,
     {
       sets: 'uints',
@@ -156,13 +159,13 @@ export const READING_MESSAGES = {
       addTags: 'texts',
       removeTags: 'texts',
     },
-    { answer: 'setsMarked' },
+    { right: 'purge', answer: 'setsMarked' },
   ),
   setsMarked: answers(129, KIB, {}),
   /** Deletes sets by the server's retention rules. */
-  purgeSets: requests(130, 'purge', KIB, {}, { answer: 'setsPurged' }),
+  purgeSets: requests(130, KIB, {}, { right: 'purge', answer: 'setsPurged' }),
   /** Requests a preview: the sets that the rules would delete now. */
-  previewPurge: requests(158, 'list', KIB, {}, { answer: 'setsPurged' }),
+  previewPurge: requests(158, KIB, {}, { right: 'list', answer: 'setsPurged' }),
   /** The verdict on each set. A set without a reason to keep it is deleted. */
   setsPurged: answers(131, 4 * MIB, {
     verdicts: listOf(mapOf({ set: 'uint', reasons: listOf(REASON) })),
@@ -171,18 +174,22 @@ export const READING_MESSAGES = {
   /** Requests that paths be forgotten after `undoMs`. With `preview`, only reports what would be removed. */
   forgetPaths: requests(
     132,
-    'purge',
     4 * MIB,
     {
       paths: 'byteses',
       undoMs: 'uint',
       preview: 'bool',
     },
-    { answer: 'forgetsAre' },
+    { right: 'purge', answer: 'forgetsAre' },
   ),
   /** Withdraws requests to forget, by their numbers. */
-  withdrawForgets: requests(134, 'purge', 8 * KIB, { ids: 'uints' }, { answer: 'forgetsAre' }),
-  readForgets: requests(136, 'list', KIB, {}, { answer: 'forgetsAre' }),
+  withdrawForgets: requests(
+    134,
+    8 * KIB,
+    { ids: 'uints' },
+    { right: 'purge', answer: 'forgetsAre' },
+  ),
+  readForgets: requests(136, KIB, {}, { right: 'list', answer: 'forgetsAre' }),
   /** Requests to forget paths: the new ones, or all that are stored. */
   forgetsAre: answers(133, 16 * MIB, {
     requests: listOf(
@@ -204,7 +211,6 @@ export const READING_MESSAGES = {
    */
   checkStore: requests(
     138,
-    'read',
     KIB,
     {
       data: words('none', 'all', 'part', 'bytes', 'percent'),
@@ -214,12 +220,12 @@ export const READING_MESSAGES = {
       leastAgeMs: 'uint',
       mark: 'bool',
     },
-    { answer: 'workIs' },
+    { right: 'read', answer: 'workIs' },
   ),
   /** Starts garbage collection. */
-  freeUnneeded: requests(140, 'purge', KIB, {}, { answer: 'workIs' }),
+  freeUnneeded: requests(140, KIB, {}, { right: 'purge', answer: 'workIs' }),
   /** Requests the news of the running work since the last answer. */
-  watchWork: requests(142, 'list', KIB, {}, { answer: 'workIs' }),
+  watchWork: requests(142, KIB, {}, { right: 'list', answer: 'workIs' }),
   workIs: answers(139, 16 * MIB, {
     findings: listOf(FINDING),
     /** Number of findings so far that were discarded because too many were pending. */
@@ -231,17 +237,26 @@ export const READING_MESSAGES = {
   /** Deletes sets. With `preview`, only reports whether they may be deleted. */
   deleteSets: requests(
     63,
-    'purge',
     64 * KIB,
     {
       sets: 'uints',
       preview: 'bool',
     },
-    { answer: 'setsDeleted' },
+    { right: 'purge', answer: 'setsDeleted' },
   ),
   /** Requests the seals of a set's directories with ids greater than `after`. */
-  readSeals: requests(62, 'list', KIB, { set: 'uint', after: 'uint' }, { answer: 'sealsAre' }),
-  dropSignature: requests(61, 'read', KIB, { signature: 'uint' }, { answer: 'signatureTaken' }),
+  readSeals: requests(
+    62,
+    KIB,
+    { set: 'uint', after: 'uint' },
+    { right: 'list', answer: 'sealsAre' },
+  ),
+  dropSignature: requests(
+    61,
+    KIB,
+    { signature: 'uint' },
+    { right: 'read', answer: 'signatureTaken' },
+  ),
   // answers
   setsAre: answers(80, 16 * MIB, {
     sets: listOf(SET),

@@ -7,7 +7,7 @@ export const MAX_DIRECTORY_PATHS = 4096;
 
 export const REPORT_MESSAGES = {
   /** Requests the roots of all sets from set `from` on. */
-  readSetRoots: requests(144, 'list', KIB, { from: 'uint' }, { answer: 'setRootsAre' }),
+  readSetRoots: requests(144, KIB, { from: 'uint' }, { right: 'list', answer: 'setRootsAre' }),
   setRootsAre: answers(145, 16 * MIB, {
     /** The distinct paths of the roots. */
     paths: 'byteses',
@@ -22,7 +22,6 @@ export const REPORT_MESSAGES = {
    */
   readChanges: requests(
     146,
-    'list',
     8 * KIB,
     {
       before: 'uint',
@@ -31,7 +30,7 @@ export const REPORT_MESSAGES = {
       name: 'bytes',
       limit: 'uint',
     },
-    { answer: 'changesAre' },
+    { right: 'list', answer: 'changesAre' },
   ),
   changesAre: answers(147, 16 * MIB, {
     rows: 'bytes',
@@ -48,14 +47,13 @@ export const REPORT_MESSAGES = {
    */
   readNamed: requests(
     162,
-    'list',
     16 * KIB,
     {
       directory: 'int',
       name: 'bytes',
       literal: 'bytes',
     },
-    { answer: 'namesAre' },
+    { right: 'list', answer: 'namesAre' },
   ),
   namesAre: answers(163, 16 * MIB, {
     directories: 'uints',
@@ -69,39 +67,42 @@ export const REPORT_MESSAGES = {
   }),
   readDirectoryPaths: requests(
     148,
-    'list',
     64 * KIB,
     {
       set: 'uint',
       directories: 'uints',
     },
-    { answer: 'directoryPathsAre' },
+    { right: 'list', answer: 'directoryPathsAre' },
   ),
   /**
    * Paths of the requested directories, from the first one on: as many as fit, at least one. An empty path means that
    * the set has no such directory.
    */
   directoryPathsAre: answers(149, 16 * MIB, { paths: 'byteses' }),
-  readSettings: requests(150, 'list', KIB, {}, { answer: 'settingsAre' }),
+  readSettings: requests(150, KIB, {}, { right: 'list', answer: 'settingsAre' }),
   settingsAre: answers(151, 256 * KIB, { keys: 'texts', values: 'texts' }),
   /** Stores a setting with the client, or removes it if `isSet` is false. */
   changeSetting: requests(
     152,
-    'admin',
     8 * KIB,
     {
       key: 'text',
       value: 'text',
       isSet: 'bool',
     },
-    { answer: 'settingChanged' },
+    { right: 'admin', answer: 'settingChanged' },
   ),
   settingChanged: answers(153, KIB, {}),
-  readConfiguration: requests(154, 'list', KIB, { set: 'uint' }, { answer: 'configurationIs' }),
+  readConfiguration: requests(
+    154,
+    KIB,
+    { set: 'uint' },
+    { right: 'list', answer: 'configurationIs' },
+  ),
   /** The configuration of the run that made a set; without `config` if the client sent none. */
   configurationIs: answers(155, 128 * KIB, { config: maybe(CLIENT_CONFIG) }),
   /** Requests an overview of the clients owned by the account that owns this client. */
-  readClients: requests(160, 'admin', KIB, {}, { answer: 'clientsAre' }),
+  readClients: requests(160, KIB, {}, { right: 'admin', answer: 'clientsAre' }),
   /** The lists are parallel: items with the same index belong to one client. */
   clientsAre: answers(161, 256 * KIB, {
     clients: 'texts',
@@ -113,7 +114,7 @@ export const REPORT_MESSAGES = {
     faults: 'texts',
   }),
   /** Requests the state of the store: the catalog that is read, and the free space of its file system. */
-  readStore: requests(164, 'list', KIB, {}, { answer: 'storeIs' }),
+  readStore: requests(164, KIB, {}, { right: 'list', answer: 'storeIs' }),
   storeIs: answers(165, 8 * KIB, {
     catalog: 'line',
     replaced: 'bool',
@@ -122,7 +123,7 @@ export const REPORT_MESSAGES = {
     freeBlocks: 'uint',
     availableBlocks: 'uint',
   }),
-  readFigures: requests(156, 'list', KIB, {}, { answer: 'figuresAre' }),
+  readFigures: requests(156, KIB, {}, { right: 'list', answer: 'figuresAre' }),
   figuresAre: answers(157, 64 * KIB, {
     /** Counts and bytes by name. */
     numbers: 'counts',
