@@ -68,10 +68,12 @@ async function request(
     });
   } catch (error) {
     if (signal?.aborted === true) throw error;
+    // The browser gives the same error for each reason.
     throw new ApiError('UNREACHABLE', '', '');
   }
   noteDoubts(Number(response.headers.get('x-tardis-doubts') ?? 0));
   if (response.ok) return response;
+  // A body that is not JSON is one of a proxy; the status is then all that is known.
   const problem = (await response.json().catch(() => ({}))) as Partial<Record<string, string>>;
   const { code = 'INTERNAL', detail = response.statusText, guidance = '' } = problem;
   throw new ApiError(code, detail, guidance);

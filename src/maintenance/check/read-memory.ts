@@ -146,7 +146,7 @@ function openAnew(system: System, file: string): SqlDatabase | undefined {
     }
     return openFile(system, file);
   } catch {
-    return undefined;
+    return undefined; // the file only saves reading: without it, a check reads everything
   }
 }
 

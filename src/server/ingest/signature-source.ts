@@ -97,6 +97,8 @@ export class SignatureSource {
       try {
         await this.sendOne(task);
       } catch {
+        // Nobody awaits this loop before the session ends, so an error that left it would end the thread, and
+        // other sessions with it. An error here costs the client only a delta. A restore or a check reports damage.
         this.sendPart(task, Buffer.alloc(0), true, true);
       }
     }

@@ -85,6 +85,7 @@ function errorOf(output: string, { failure, what }: BackgroundOptions): Error {
   try {
     return fromWire(JSON.parse(output));
   } catch {
+    // The process ended while it sent its error, or the error was too long and is cut off.
     return new TardisError(failure, `${what} ended at once: ${output.slice(0, 200)}`);
   }
 }
