@@ -70,7 +70,7 @@ test('an unfinished second generation is named where it holds up what frees spac
   ]) {
     const refused = await run('sonic', held);
     t.is(codeIn(refused), 'REKEY_UNFINISHED', `${held[0]}: ${refused.stderr}`);
-    t.regex(refused.stderr, /`sonic encrypt` goes on/);
+    t.regex(refused.stderr, /`sonic encrypt` continues it/);
     t.regex(refused.stderr, /`sonic encrypt --abort`/);
     t.notRegex(refused.stderr, /other session/);
   }
