@@ -89,10 +89,14 @@ test.serial(
     await succeed('tardis', [...place, '--local', source]);
     const args = [...place, '-o', path.join(home, 'out'), source];
     const restore = await interrupted('regenerate', args);
-    t.is(restore.status, INTERRUPTED_STATUS, restore.stderr);
     t.regex(restore.stderr, /^regenerate: stopping cleanly .*the same command continues it/m);
+    const isWhole = (): boolean =>
+      t.deepEqual(differences(look(source), look(path.join(home, 'out', 'tree'))), []);
+    // The signal may come after the last file.
+    if (restore.status === 0) isWhole();
+    else t.is(restore.status, INTERRUPTED_STATUS, restore.stderr);
     await succeed('regenerate', args);
-    t.deepEqual(differences(look(source), look(path.join(home, 'out', 'tree'))), []);
+    isWhole();
   },
 );
 

@@ -285,7 +285,8 @@ test('a restore over a link that is cut gets everything', async (t) => {
   }
   const { status, stderr } = await running.ended;
   t.is(status, 0, stderr);
-  t.true(link.connections >= 4, `${link.connections} connections`);
+  // A later cut may come after the last byte.
+  t.true(link.connections >= 2, `${link.connections} connections`);
   t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
   const elsewhere = ['-o', `${out} again`, '--reconnect', '0', ...args.slice(2)];
   const again = new Running('regenerate', elsewhere);
