@@ -113,88 +113,73 @@ interface More {
 export const KIB: number = 1 << 10;
 export const MIB: number = 1 << 20;
 
-/** The parts of a row that each message has. */
-interface Basics<F extends Fields> {
-  readonly number: number;
-  readonly maxBytes: number;
-  readonly fields: F;
-}
-
-function row<P extends Part, D extends Direction, F extends Fields, M extends More>(
-  place: { readonly part: P; readonly direction: D; readonly right: Right | undefined },
-  basics: Basics<F>,
-  { beforeLogin = false, hasAttachment = false, answer }: More,
-): Row<P, D, F, M> {
-  const made = { ...place, ...basics, beforeLogin, hasAttachment, answer };
-  return made as MessageRow as Row<P, D, F, M>; // M is the type of the last argument
-}
-
-/** Returns a row for a message about the connection to the server: greeting, login, receipts. */
-export function connectionToServer<const F extends Fields, const M extends More = object>(
-  number: number,
-  maxBytes: number,
-  fields: F,
-  more: M = {} as M,
-): Row<'connection', 'to-server', F, M> {
-  const place = { part: 'connection', direction: 'to-server', right: undefined } as const;
-  return row<'connection', 'to-server', F, M>(place, { number, maxBytes, fields }, more);
-}
-
-/** Returns a row for a message of the server about the connection. */
-export function connectionToClient<const F extends Fields, const M extends More = object>(
-  number: number,
-  maxBytes: number,
-  fields: F,
-  more: M = {} as M,
-): Row<'connection', 'to-client', F, M> {
-  const place = { part: 'connection', direction: 'to-client', right: undefined } as const;
-  return row<'connection', 'to-client', F, M>(place, { number, maxBytes, fields }, more);
-}
-
-/** Returns a row for a message of a backup to its server. It needs the right to add a set, unless `more` has another. */
-export function ofBackup<
+/** Makes rows of one part and direction. */
+type Rows<P extends Part, D extends Direction> = <
   const F extends Fields,
-  const M extends More & { readonly right?: Right } = object,
+  const M extends More = object,
 >(
   number: number,
   maxBytes: number,
   fields: F,
-  more: M = {} as M,
-): Row<'backup', 'to-server', F, M> {
-  const place = { part: 'backup', direction: 'to-server', right: more.right ?? 'add' } as const;
-  return row<'backup', 'to-server', F, M>(place, { number, maxBytes, fields }, more);
-}
+  more?: M,
+) => Row<P, D, F, M>;
 
-/** Returns a row for a message of the server to a backup. */
-export function toBackup<const F extends Fields>(
+/** Makes rows of messages that no other message answers, and that are sent after the login without an attachment. */
+type PlainRows<P extends Part, D extends Direction> = <const F extends Fields>(
   number: number,
   maxBytes: number,
   fields: F,
-): Row<'backup', 'to-client', F, object> {
-  const place = { part: 'backup', direction: 'to-client', right: undefined } as const;
-  return row<'backup', 'to-client', F, object>(place, { number, maxBytes, fields }, {});
+) => Row<P, D, F, object>;
+
+/** Returns a function that makes rows of one part, direction and right. */
+function rowsOf<P extends Part, D extends Direction>(
+  part: P,
+  direction: D,
+  right: Right | undefined,
+): Rows<P, D> {
+  return <const F extends Fields, const M extends More = object>(
+    number: number,
+    maxBytes: number,
+    fields: F,
+    more: M = {} as M,
+  ) => {
+    const { beforeLogin = false, hasAttachment = false, answer }: More = more;
+    const place = { number, part, direction, right, maxBytes };
+    const made: MessageRow = { ...place, beforeLogin, hasAttachment, fields, answer };
+    return made as Row<P, D, F, M>; // M is the type of the last argument
+  };
 }
 
-/** Returns a row for a message of a copy to its server. */
-export function ofCopy<const F extends Fields, const M extends More = object>(
-  number: number,
-  maxBytes: number,
-  fields: F,
-  more: M = {} as M,
-): Row<'copying', 'to-server', F, M> {
-  const place = { part: 'copying', direction: 'to-server', right: 'add' } as const;
-  return row<'copying', 'to-server', F, M>(place, { number, maxBytes, fields }, more);
-}
+/** Makes a row for a message about the connection to the server: greeting, login, receipts. */
+export const connectionToServer: Rows<'connection', 'to-server'> = rowsOf(
+  'connection',
+  'to-server',
+  undefined,
+);
 
-/** Returns a row for a message of the server to a copy. */
-export function toCopy<const F extends Fields>(
-  number: number,
-  maxBytes: number,
-  fields: F,
-): Row<'copying', 'to-client', F, object> {
-  const place = { part: 'copying', direction: 'to-client', right: undefined } as const;
-  return row<'copying', 'to-client', F, object>(place, { number, maxBytes, fields }, {});
-}
+/** Makes a row for a message of the server about the connection. */
+export const connectionToClient: Rows<'connection', 'to-client'> = rowsOf(
+  'connection',
+  'to-client',
+  undefined,
+);
+
+/** Makes a row for a message of a backup to its server. */
+export const ofBackup: Rows<'backup', 'to-server'> = rowsOf('backup', 'to-server', 'add');
+
+/** Makes a row for a message that changes the keys of a client. */
+export const ofKeys: Rows<'backup', 'to-server'> = rowsOf('backup', 'to-server', 'keys');
+
+/** Makes a row for a message of the server to a backup. */
+export const toBackup: PlainRows<'backup', 'to-client'> = rowsOf('backup', 'to-client', undefined);
+
+/** Makes a row for a message of a copy to its server. */
+export const ofCopy: Rows<'copying', 'to-server'> = rowsOf('copying', 'to-server', 'add');
+
+const anyToCopy = rowsOf('copying', 'to-client', undefined);
+
+/** Makes a row for a message of the server to a copy. */
+export const toCopy: PlainRows<'copying', 'to-client'> = anyToCopy;
 
 /** The number that a question and its answer share, chosen by the end that sends the question. */
 const NUMBERED = { question: 'uint' } as const;
@@ -209,12 +194,7 @@ export function questionsCopy<
   fields: F,
   more: M,
 ): Row<'copying', 'to-client', typeof NUMBERED & F, M> {
-  const place = { part: 'copying', direction: 'to-client', right: undefined } as const;
-  return row<'copying', 'to-client', typeof NUMBERED & F, M>(
-    place,
-    { number, maxBytes, fields: { ...NUMBERED, ...fields } },
-    more,
-  );
+  return anyToCopy(number, maxBytes, { ...NUMBERED, ...fields }, more);
 }
 
 /** Returns a row for an answer of the peer to such a question. */
@@ -237,13 +217,11 @@ export function requests<
   fields: F,
   more: M,
 ): Row<'reading', 'to-server', typeof NUMBERED & F, M> {
-  const place = { part: 'reading', direction: 'to-server', right: more.right } as const;
-  return row<'reading', 'to-server', typeof NUMBERED & F, M>(
-    place,
-    { number, maxBytes, fields: { ...NUMBERED, ...fields } },
-    more,
-  );
+  const ofRight = rowsOf('reading', 'to-server', more.right);
+  return ofRight(number, maxBytes, { ...NUMBERED, ...fields }, more);
 }
+
+const toReader = rowsOf('reading', 'to-client', undefined);
 
 /** Returns the row of the message table for an answer to a reader's question. */
 export function answers<const F extends Fields, const M extends More = object>(
@@ -252,12 +230,7 @@ export function answers<const F extends Fields, const M extends More = object>(
   fields: F,
   more: M = {} as M,
 ): Row<'reading', 'to-client', typeof NUMBERED & F, M> {
-  const place = { part: 'reading', direction: 'to-client', right: undefined } as const;
-  return row<'reading', 'to-client', typeof NUMBERED & F, M>(
-    place,
-    { number, maxBytes, fields: { ...NUMBERED, ...fields } },
-    more,
-  );
+  return toReader(number, maxBytes, { ...NUMBERED, ...fields }, more);
 }
 
 /** Returns a row for a message of a reader that is not a question. */
@@ -267,8 +240,7 @@ export function ofReader<const F extends Fields>(
   maxBytes: number,
   fields: F,
 ): Row<'reading', 'to-server', F, object> {
-  const place = { part: 'reading', direction: 'to-server', right } as const;
-  return row<'reading', 'to-server', F, object>(place, { number, maxBytes, fields }, {});
+  return rowsOf('reading', 'to-server', right)(number, maxBytes, fields);
 }
 
 export function listOf<const K extends FieldKind>(kind: K): { readonly listOf: K } {

@@ -17,6 +17,7 @@ import {
   type MessageRow,
   MIB,
   ofBackup,
+  ofKeys,
   toBackup,
   type ValuesOf,
 } from './message-row.js';
@@ -289,7 +290,7 @@ export const MESSAGES = {
     { protocol: 'uint', host: 'text', port: 'uint', proof: 'bytes' },
     { beforeLogin: true },
   ),
-  setKeys: ofBackup(98, 68 * KIB, { keys: 'bytes' }, { right: 'keys', answer: 'keysSet' }),
+  setKeys: ofKeys(98, 68 * KIB, { keys: 'bytes' }, { answer: 'keysSet' }),
   keysSet: toBackup(99, KIB, { number: 'uint' }),
   ...READING_MESSAGES,
   ...REPORT_MESSAGES,
