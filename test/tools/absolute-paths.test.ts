@@ -32,4 +32,6 @@ test('paths become absolute, and what is no path stays', (t) => {
   t.is(others.database.toString(), 's3://bucket/all');
   t.is(others.passwordFile!.toString(), 'https://host/pw');
   t.deepEqual(others.passwordProg, ['pass', 'tardis']);
+  const colon = given({ passwordFile: Buffer.from('me:words') });
+  t.deepEqual(colon.passwordFile, here('me:words'), 'no scheme of a password');
 });

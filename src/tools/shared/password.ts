@@ -29,6 +29,8 @@ import { SOURCES } from './precedence.js';
 import { askSecret } from './terminal.js';
 
 const MAX_PASSWORD_BYTES = 4096;
+/** Schemes of URLs that may name a password file, or are refused. */
+const SCHEMES: ReadonlySet<string> = new Set(['file', 'ftp', 'http', 'https']);
 const MAX_SOURCE_BYTES = 64 << 10;
 const FETCH_TIMEOUT_MS = 30_000;
 const MAX_REDIRECTS = 5;
@@ -163,9 +165,20 @@ function firstLine(bytes: Buffer, shown: string): Buffer {
   return normalPassword(bare);
 }
 
+/** Returns the scheme of a URL in lower case; undefined for text without one. */
+function schemeOf(text: string): string | undefined {
+  return /^([a-z][a-z0-9+.-]*):\/?\/?/i.exec(text)?.[1]?.toLowerCase();
+}
+
+/** True if a password file is given as a URL. A path with a colon is none, unless it begins like a URL. */
+export function isPasswordUrl(given: Buffer): boolean {
+  const scheme = schemeOf(byteText(given));
+  return scheme !== undefined && SCHEMES.has(scheme);
+}
+
 function readSource(given: Buffer): Promise<Buffer> {
   const text = byteText(given);
-  const scheme = /^([a-z][a-z0-9+.-]*):\/?\/?/i.exec(text)?.[1]?.toLowerCase();
+  const scheme = schemeOf(text);
   if (scheme === 'http' || scheme === 'https') return fetchSource(new URL(text), MAX_REDIRECTS);
   if (scheme === 'ftp') {
     throw configInvalid('a password is not fetched by ftp, which does not encrypt it: use https');

@@ -31,8 +31,8 @@ export function retryText({ reason, waitMs }: Retry): string {
 /**
  * Returns the address of the server. The server is a unix socket if the host is an absolute path, and the HTTP
  * interface of a tardisremote if it is a URL. Otherwise TLS is used, unless an option requests plain TCP. A host may
- * have a port of its own (HOST:PORT). Several hosts are separated by commas. `isProven` is true if a password will authenticate the
- * server, so that its certificate need not be valid. Throws CONFIG_INVALID, INSECURE_TCP_REFUSED.
+ * have a port of its own (HOST:PORT). Several hosts are separated by commas. `isProven` is true if a password will
+ * authenticate the server, so that its certificate need not be valid. Throws CONFIG_INVALID, INSECURE_TCP_REFUSED.
  */
 export function serverPlace(
   host: string,

@@ -1,11 +1,9 @@
 /** Makes the paths of settings independent of the working directory, which a mount in the background leaves. */
 import { isBucketText, type Settings } from '../../config/index.js';
 import { absolutePath, byteText, textBytes } from '../../system/index.js';
+import { isPasswordUrl } from '../shared/password.js';
 
 type MountSettings = Settings<'tardisfs'>;
-
-/** A URL in the place of a password file. */
-const URL_START = /^[a-z][a-z0-9+.-]*:/i;
 
 /**
  * Returns the settings with absolute paths. URLs of buckets and of password files stay, as does a program that is found
@@ -14,7 +12,7 @@ const URL_START = /^[a-z][a-z0-9+.-]*:/i;
 export function withAbsolutePaths(settings: MountSettings): MountSettings {
   const { database, passwordFile, passwordProg, keysFile, bucketCa, logFile } = settings;
   const isStore = database.length > 0 && !isBucketText(byteText(database));
-  const isFile = passwordFile !== undefined && !URL_START.test(byteText(passwordFile));
+  const isFile = passwordFile !== undefined && !isPasswordUrl(passwordFile);
   return {
     ...settings,
     database: isStore ? absolutePath(database) : database,
