@@ -1,9 +1,8 @@
 /** Values for --server that are not host names. */
-import { once } from 'node:events';
-import net from 'node:net';
 import test from 'ava';
 import { backupsRunHere, run, type Tool } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
+import { freePort } from '../support/free-port.js';
 
 backupsRunHere();
 
@@ -21,7 +20,7 @@ test('every tool connects to the port that a host has, whatever --port is', asyn
     ['sonic', 'check'],
     ['sonic', 'create', PASSWORD],
   ];
-  const port = await unusedPort();
+  const port = await freePort();
   for (const host of ['localhost', '[::1]', '127.0.0.1']) {
     for (const [tool, ...words] of tools) {
       const args = [...words, '--server', `${host}:${port}`, '--port', '1', '-C', 'me'];
@@ -31,16 +30,6 @@ test('every tool connects to the port that a host has, whatever --port is', asyn
     }
   }
 });
-
-/** Returns a port of this machine to which nothing listens. */
-async function unusedPort(): Promise<number> {
-  const server = net.createServer().listen(0);
-  await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 test('a text that names no host is refused, and an address with a zone is one', async (t) => {
   const { source } = lab(t);

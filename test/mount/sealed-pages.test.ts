@@ -104,6 +104,16 @@ async function openTree(history: History): Promise<SetTree> {
   return tree;
 }
 
+/** Returns the number of a directory by its path. */
+async function directoryAt(tree: SetTree, where: string): Promise<number> {
+  let directory = 0;
+  for (const name of where.split('/').slice(1)) {
+    const { nodeLow, nodeHigh } = (await tree.lookup(directory, Buffer.from(name)))!;
+    ({ directory } = placeOfNode(nodeLow, nodeHigh));
+  }
+  return directory;
+}
+
 /** Appends the pages of a directory; returns the numbers of those in it. */
 async function walk(tree: SetTree, directory: number, shown: string[]): Promise<number[]> {
   const below: number[] = [];
@@ -200,11 +210,7 @@ test('each name of a directory that is too large to be sorted is found, whatever
       ? sealed
       : (Object.create(sealed, { orderOf: { value: undefined } }) as History);
     const tree = await openTree(history);
-    let directory = 0;
-    for (const name of `${lab.source}/huge`.split('/').slice(1)) {
-      const { nodeLow, nodeHigh } = (await tree.lookup(directory, Buffer.from(name)))!;
-      ({ directory } = placeOfNode(nodeLow, nodeHigh));
-    }
+    const directory = await directoryAt(tree, `${lab.source}/huge`);
     const pages = isListed ? Math.ceil(UNSORTED / MOUNT_PAGE_ENTRIES) : 0;
     for (let page = 0; page < pages; page += 1) {
       t.not(await tree.page(directory, page * MOUNT_PAGE_ENTRIES, true), undefined);
@@ -234,12 +240,7 @@ test('a large directory is not opened before it is requested', async (t) => {
   const history = openHistory(lab, counts);
   t.teardown(() => history.close());
   const tree = await openTree(history);
-  let directory = 0;
-  for (const name of lab.source.split('/').slice(1)) {
-    const { nodeLow, nodeHigh } = (await tree.lookup(directory, Buffer.from(name)))!;
-    ({ directory } = placeOfNode(nodeLow, nodeHigh));
-  }
-  const [large, middling] = await walk(tree, directory, []);
+  const [large, middling] = await walk(tree, await directoryAt(tree, lab.source), []);
   t.deepEqual([tree.isLarge(large!), tree.isLarge(middling!)], [true, false]);
   const before = counts.packed;
   await tree.prepare([large!]);

@@ -2,10 +2,10 @@
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
-import net, { type AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import aws4 from 'aws4';
+import { freePort } from './free-port.js';
 import { BUCKET, KEYS } from './s3-server.js';
 
 const PROGRAMS = ['radosgw', 'radosgw-admin', 'ceph', 'ceph-mon', 'ceph-osd'];
@@ -48,7 +48,7 @@ export async function startGateway(): Promise<Gateway & { readonly folder: strin
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tardis-test-rgw-'));
   const stop = (): Promise<void> => stopAll(folder);
   try {
-    const port = await freePort();
+    const port = Math.min(await freePort(), 65_000); // the three ports after it are probably free, too
     await runScript(folder, port);
     const url = `http://127.0.0.1:${port}`;
     await createBucket(url, BUCKET);
@@ -173,15 +173,6 @@ function signalTo(pid: number, signal: NodeJS.Signals | 0): boolean {
   } catch {
     return false;
   }
-}
-
-/** Returns a free port. The three ports after it are probably free, too. */
-async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return Math.min(port, 65_000);
 }
 
 function pause(ms: number): Promise<void> {
