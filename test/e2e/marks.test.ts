@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
+import { bytesOfFile, filesBelow } from '../helpers/plaintext.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { file, makeTree } from '../helpers/tree.js';
 
@@ -107,10 +108,7 @@ test('sets get tags, locks, priorities and new names, in a store and through a s
 });
 
 function holds(store: string, word: string): boolean {
-  return fs
-    .readdirSync(store, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .some((entry) => fs.readFileSync(path.join(entry.parentPath, entry.name)).includes(word));
+  return filesBelow(store).some((stored) => bytesOfFile(stored).includes(word));
 }
 
 test('a backup gives its set tags, a priority, and the mark that it may be deleted early', async (t) => {
