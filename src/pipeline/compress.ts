@@ -33,7 +33,7 @@ async function compressParcel(
   context: Context,
   { output, heldBytes, slots }: HashedParcel,
 ): Promise<ReadyParcel> {
-  const { counters, encryption, jobs, peer, progress, spare } = context;
+  const { counters, encryption, jobs, peer, progress } = context;
   const { rows, rowEnds, contents } = output;
   const outgoing = { slots: output.slots, rows, rowEnds };
   const held = { heldBytes, slots, encryptMs: output.encryptMs, host: counters.hash };
@@ -47,10 +47,8 @@ async function compressParcel(
   if (count === 0) return { outgoing: { ...outgoing, ...NO_RECORDS }, contents: 0, ...held };
   const rawBytes = contents.sizes.reduce((sum, size, index) => sum + wanted[index]! * size, 0);
   const transfer = [...memoryOfContents(contents), ...memoryOf(wanted)];
-  const memory = spare.take();
-  if (memory !== undefined) transfer.push(...memoryOf(memory));
   const frames = context.effort.framesFor(rawBytes);
-  const job = { contents, wanted, frames, memory, keys: encryption.keys };
+  const job = { contents, wanted, frames, keys: encryption.keys };
   const { output: made, busyMs } = await jobs.run('compress', job, transfer);
   const { records, recordLengths, encryptMs } = made;
   counters.compress.count(count, rawBytes, busyMs - encryptMs);

@@ -16,7 +16,6 @@ import { ALWAYS_THERE, LostPlaces } from './presence.js';
 import { BackupProgress } from './progress.js';
 import { Report } from './report.js';
 import type { PipelineSettings } from './settings.js';
-import { SpareMemory } from './spare-memory.js';
 import { Streams } from './streams.js';
 import type { WalkOptions } from './walk.js';
 
@@ -49,7 +48,6 @@ export class Context {
   readonly mounts: MissingMounts;
   /** Compression effort, and the limits of parcels, which depend on it. */
   readonly effort: Effort;
-  readonly spare = new SpareMemory();
   /** Limits of the large files that are read at once. */
   readonly streams: Streams;
   readonly encryption: Encryption;

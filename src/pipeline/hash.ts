@@ -36,11 +36,9 @@ async function hashParcel(
   const reportSaved = report.savedOf(input);
   const paths = pathsOf(input);
   const transfer = memoryOf(input.rows, input.rowEnds, input.paths, input.pathEnds, input.slots);
-  const memory = frames === undefined ? undefined : context.spare.take();
-  if (memory !== undefined) transfer.push(...memoryOf(memory));
   const { rawRules, cipherChoice: crypt } = settings;
   const { keys } = encryption;
-  const job = { parcel: input, frames, memory, rawRules, crypt, keys };
+  const job = { parcel: input, frames, rawRules, crypt, keys };
   const { output: hashed, busyMs } = await jobs.run('hash', job, transfer);
   const output = places.hashed(hashed, paths);
   reportSaved(output);

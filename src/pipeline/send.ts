@@ -1,5 +1,6 @@
 /** The send stage for parcels. */
 import { ignoreElements, type OperatorFunction } from 'rxjs';
+import { releaseMemory } from '../model/index.js';
 import type { ReadyParcel } from './compress.js';
 import type { Context } from './context.js';
 import { stage } from './stage.js';
@@ -19,7 +20,7 @@ export function send(context: Context): OperatorFunction<ReadyParcel, never> {
 
 /** Resolves when the parcel is sent. */
 async function sendParcel(
-  { budget, counters, directories, flight, outbox, progress, spare }: Context,
+  { budget, counters, directories, flight, outbox, progress }: Context,
   { outgoing, contents, heldBytes, slots }: ReadyParcel,
 ): Promise<void> {
   const turn = outbox.turn();
@@ -38,7 +39,7 @@ async function sendParcel(
       counters.send.passed(performance.now() - startMs);
       budget.bytes.give(stillBytes);
       outbox.received();
-      if (outgoing.records !== undefined) spare.give(outgoing.records);
+      if (outgoing.records !== undefined) releaseMemory(outgoing.records);
       flight.leave();
     },
     (error: unknown) => outbox.fail(error),

@@ -2,13 +2,15 @@
  * Runs the jobs of a backup's parcels aside: one call of the addon reads and hashes the files, one makes the records. The
  * part of a parcel from an entry on that needs a decision is left to another runner.
  */
-import { releaseBuffers } from '../model/index.js';
+import { type ContentKeys, releaseBuffers } from '../model/index.js';
 import { areOwn, type System } from '../system/index.js';
 import { AsideJobs, type Transfer } from './aside-jobs.js';
-import { BUILT_BY, buildRecords, canBuild } from './aside-records.js';
+import { BUILT_BY, type BuiltRecords, buildRecords, canBuild } from './aside-records.js';
 import type {
   CompressInput,
   CompressOutput,
+  ContentBlock,
+  FrameOptions,
   HashInput,
   HashOutput,
   JobInput,
@@ -18,6 +20,7 @@ import type {
 } from './jobs.js';
 import { joined, restOf } from './parcel-parts.js';
 import { ParcelMemory, type ParcelPlace, ParcelReading } from './parcel-reading.js';
+import { RecordMemory } from './record-memory.js';
 
 /** The calls that `readParcelAside` stands for. */
 const READ_BY = [
@@ -39,8 +42,9 @@ export class AsideParcels extends AsideJobs {
   protected readonly doing = 'a parcel';
   protected readonly whole = 'the backup';
   private readonly isOwn: boolean;
-  /** Memory of parcels whose contents did not leave their job. Each turn has at most one. */
+  /** Memory of parcels whose contents did not leave their job, and of records. Each turn has at most one of each. */
   private readonly scratch: ParcelMemory[] = [];
+  private readonly recordScratch: RecordMemory[] = [];
   /** Number of parcels to be left to the other runner before the next call. */
   private left = 0;
   private nextLeft = 1;
@@ -52,6 +56,7 @@ export class AsideParcels extends AsideJobs {
 
   protected override release(): void {
     for (const memory of this.scratch.splice(0)) memory.release();
+    for (const memory of this.recordScratch.splice(0)) memory.release();
   }
 
   protected workOf<N extends JobName>(
@@ -99,12 +104,10 @@ export class AsideParcels extends AsideJobs {
   }
 
   private async recordsOf(
-    { frames, memory, keys }: HashInput,
+    { frames, keys }: HashInput,
     reading: ParcelReading,
   ): Promise<TimedOutput<'hash'>> {
-    const means = { options: frames!, memory, keys };
-    const { native } = this.system;
-    const made = await buildRecords(native, reading.block, undefined, means);
+    const made = await this.built(reading.block, undefined, frames!, keys);
     const busyMs = reading.busyMs + made.compressMs + made.encryptMs;
     return { output: { ...reading.output, ...made }, busyMs };
   }
@@ -129,31 +132,43 @@ export class AsideParcels extends AsideJobs {
     transfer: Transfer,
   ): Promise<TimedOutput<'hash'>> {
     if (next === undefined) {
-      release(transfer, output.records);
+      release(transfer);
       return { output, busyMs };
     }
     const rest = await this.others.run('hash', restOf(input, next));
     const both = joined(output, rest.output);
-    release(transfer, undefined);
+    release(transfer);
     return { output: both, busyMs: busyMs + rest.busyMs };
   }
 
   private async compressed(
-    { contents, wanted, frames, memory, keys }: CompressInput,
+    { contents, wanted, frames, keys }: CompressInput,
     transfer: Transfer,
   ): Promise<TimedOutput<'compress'>> {
-    const { native } = this.system;
-    const made = await buildRecords(native, contents, wanted, { options: frames, memory, keys });
+    const made = await this.built(contents, wanted, frames, keys);
     const { records, recordLengths, compressMs, encryptMs } = made;
-    release(transfer, records);
+    release(transfer);
     const output: CompressOutput = { records, recordLengths, encryptMs };
     return { output, busyMs: compressMs + encryptMs };
   }
+
+  private async built(
+    contents: ContentBlock,
+    wanted: Uint8Array | undefined,
+    options: FrameOptions,
+    keys: ContentKeys | undefined,
+  ): Promise<BuiltRecords> {
+    const memory = this.recordScratch.pop() ?? new RecordMemory();
+    try {
+      const { native } = this.system;
+      return await buildRecords(native, contents, wanted, { options, memory, keys });
+    } finally {
+      this.recordScratch.push(memory);
+    }
+  }
 }
 
-/** Frees the memory of a job's input, except for that of its output. */
-function release(transfer: Transfer, kept: Uint8Array | undefined): void {
-  const gone = new Set(transfer.filter((moved) => moved instanceof ArrayBuffer));
-  if (kept !== undefined) gone.delete(kept.buffer as ArrayBuffer);
-  releaseBuffers([...gone]);
+/** Frees the memory of a job's input. */
+function release(transfer: Transfer): void {
+  releaseBuffers([...new Set(transfer.filter((moved) => moved instanceof ArrayBuffer))]);
 }

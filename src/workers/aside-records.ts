@@ -19,12 +19,13 @@ import {
 } from '../system/index.js';
 import { bytesOf } from './block-builder.js';
 import type { ContentBlock, FrameOptions } from './jobs.js';
+import type { RecordMemory } from './record-memory.js';
 import { type PlannedRecord, planRecords } from './record-plan.js';
 
 /** The calls that `buildAside` stands for. */
 export const BUILT_BY = ['zstdCompress', 'encryptBody', 'mac', 'crc32'] as const;
 
-interface BuiltRecords {
+export interface BuiltRecords {
   readonly records: Uint8Array;
   readonly recordLengths: readonly number[];
   /** Time of compression, and of encryption. */
@@ -40,7 +41,7 @@ export function canBuild({ compression }: FrameOptions, keys: ContentKeys | unde
 
 /**
  * Makes records of the contents with 1 in `wanted`; of all if that is undefined. None may have a scheme of its own.
- * `memory` is reused if it is large enough.
+ * They are made in `memory`, which no other call may use meanwhile.
  */
 export async function buildRecords(
   native: NativeCalls,
@@ -52,12 +53,12 @@ export async function buildRecords(
     keys,
   }: {
     readonly options: FrameOptions;
-    readonly memory: Uint8Array | undefined;
+    readonly memory: RecordMemory;
     readonly keys: ContentKeys | undefined;
   },
 ): Promise<BuiltRecords> {
   const planned = planRecords(block, wanted, options);
-  const target = roomFor(planned, block, memory);
+  const target = memory.room(roomFor(planned, block));
   const lengths = new Uint32Array(planned.length);
   const times = new Float64Array(2);
   const described = describe(native, planned, keys);
@@ -79,15 +80,12 @@ export async function buildRecords(
   }
   const [allMs, encryptMs] = times as unknown as [number, number];
   const compressMs = Math.max(0, allMs - encryptMs);
-  return { records: target.subarray(0, end), recordLengths: [...lengths], compressMs, encryptMs };
+  const records = memory.leave(target.subarray(0, end));
+  return { records, recordLengths: [...lengths], compressMs, encryptMs };
 }
 
-/** Returns memory for the records, with its whole size: `memory` if it is large enough. */
-function roomFor(
-  planned: readonly PlannedRecord[],
-  { sizes }: ContentBlock,
-  memory: Uint8Array | undefined,
-): Uint8Array {
+/** Returns how many bytes the records have at most. */
+function roomFor(planned: readonly PlannedRecord[], { sizes }: ContentBlock): number {
   let bytes = 0;
   for (const { contents, isFrame, compression } of planned) {
     const rawBytes = contents.reduce((sum, index) => sum + sizes[index]!, 0);
@@ -95,8 +93,7 @@ function roomFor(
     const bodyBytes = encodedBound(compression.codec, rawBytes) + BODY_TAG_BYTES;
     bytes += RECORD_HEADER_BYTES + indexBytes + bodyBytes;
   }
-  if (memory !== undefined && memory.length >= bytes) return memory;
-  return Buffer.allocUnsafeSlow(bytes);
+  return bytes;
 }
 
 /** Describes the records to the addon. Those of a client with keys get a salt and a key each. */

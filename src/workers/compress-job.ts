@@ -16,12 +16,13 @@ import type {
   FrameOptions,
   JobResult,
 } from './jobs.js';
+import { RecordMemory } from './record-memory.js';
 import { planRecords } from './record-plan.js';
 
 export function compressJob(input: CompressInput, native: SealingCalls): JobResult<CompressOutput> {
-  const { contents, wanted, frames, memory, keys } = input;
+  const { contents, wanted, frames, keys } = input;
   const ciphers = keys && new Ciphers(native, keys);
-  const made = compressContents(contents, wanted, { options: frames, memory, ciphers });
+  const made = compressContents(contents, wanted, frames, ciphers);
   const output = { ...made, encryptMs: ciphers?.spentMs ?? 0 };
   return { output, transfer: memoryOf(output.records) };
 }
@@ -56,31 +57,27 @@ export class Ciphers {
   }
 }
 
-/** Compresses the contents with 1 in `wanted`; all if that is undefined. `memory` is older memory to reuse. */
+/** Memory of this thread's jobs, which run one after another. */
+const memory = new RecordMemory();
+
+/**
+ * Compresses the contents with 1 in `wanted`; all if that is undefined. `ciphers` is undefined if nothing is encrypted.
+ */
 export function compressContents(
   contents: ContentBlock,
   wanted: Uint8Array | undefined,
-  {
-    options,
-    memory,
-    ciphers,
-  }: {
-    readonly options: FrameOptions;
-    readonly memory: Uint8Array | undefined;
-    /** Undefined if nothing is encrypted. */
-    readonly ciphers: Ciphers | undefined;
-  },
+  options: FrameOptions,
+  ciphers: Ciphers | undefined,
 ): Pick<CompressOutput, 'records' | 'recordLengths'> {
   const source = bufferOf(contents.bytes);
-  const target =
-    memory === undefined ? new BytesBuilder(RECORDS_HINT_BYTES) : BytesBuilder.over(memory);
+  const target = BytesBuilder.over(memory.room(RECORDS_HINT_BYTES));
   const recordLengths = planRecords(contents, wanted, options).map((planned) => {
     const { compression, isFrame, scheme } = planned;
     const slices = planned.contents.map((index) => sliceOf(contents, index));
     const means = { compression, target, cipher: ciphers?.fresh(scheme) };
     return isFrame ? buildFrame(source, slices, means) : buildContent(source, slices[0]!, means);
   });
-  return { records: target.view(), recordLengths };
+  return { records: memory.leave(target.view()), recordLengths };
 }
 
 function sliceOf({ digests, starts, sizes }: ContentBlock, index: number): Slice {

@@ -83,7 +83,6 @@ class HashParcel {
   private holeBytes = 0;
   private readonly parcel: ParcelInput;
   private readonly frames: HashInput['frames'];
-  private readonly memory: Uint8Array | undefined;
   private readonly rawRules: RawRules | undefined;
   private readonly keys: ContentKeys | undefined;
   private readonly crypt: CryptFilter | undefined;
@@ -93,7 +92,6 @@ class HashParcel {
   constructor(input: HashInput, system: System, recent: RecentDigests) {
     this.parcel = input.parcel;
     this.frames = input.frames;
-    this.memory = input.memory;
     this.rawRules = input.rawRules;
     this.keys = input.keys;
     this.crypt = input.keys && cryptFilter(input.crypt);
@@ -370,11 +368,7 @@ class HashParcel {
     }
     const startMs = performance.now();
     const ciphers = this.keys && new Ciphers(this.system.native, this.keys);
-    const { records, recordLengths } = compressContents(block, undefined, {
-      options: this.frames,
-      memory: this.memory,
-      ciphers,
-    });
+    const { records, recordLengths } = compressContents(block, undefined, this.frames, ciphers);
     const encryptMs = ciphers?.spentMs ?? 0;
     const compressMs = performance.now() - startMs - encryptMs;
     const output = {

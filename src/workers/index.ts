@@ -31,5 +31,6 @@ export {
 } from './directory-block.js';
 export { RACY_WINDOW_NS } from './inspect.js';
 export { MOST_NAMES } from './large-directory.js';
+export { RecordMemory } from './record-memory.js';
 export { SpareMemory } from './spare-memory.js';
 export { KeptFiles } from './kept-files.js';

@@ -132,8 +132,6 @@ export interface HashInput {
   readonly parcel: ParcelInput;
   /** If given, contents that no recent parcel sent are compressed at once; otherwise the contents are returned. */
   readonly frames: FrameOptions | undefined;
-  /** Memory of records that were sent, to be reused. */
-  readonly memory: Uint8Array | undefined;
   readonly rawRules?: RawRules;
   /** Set if the client encrypts. */
   readonly keys?: ContentKeys | undefined;
@@ -202,8 +200,6 @@ export interface CompressInput {
   /** 1 for each content that is wanted. */
   readonly wanted: Uint8Array;
   readonly frames: FrameOptions;
-  /** Memory of records that were sent, to be reused. */
-  readonly memory: Uint8Array | undefined;
   /** Set if the client encrypts. */
   readonly keys?: ContentKeys | undefined;
 }

@@ -16,7 +16,7 @@ export function restOf(input: HashInput, { section, at }: ParcelPlace): HashInpu
     pathEnds: parcel.pathEnds.slice(section).map((end) => end - pathAt),
     contentBytes: contentBytesOf(rows),
   };
-  return { ...input, parcel: rest, memory: undefined };
+  return { ...input, parcel: rest };
 }
 
 function contentBytesOf(bytes: Uint8Array): number {

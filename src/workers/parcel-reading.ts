@@ -16,6 +16,9 @@ export interface ParcelPlace {
   readonly at: number;
 }
 
+/** Step in which the memory for contents grows. */
+const STEP_BYTES = 512 << 10;
+
 /** Memory for one parcel at a time. */
 export class ParcelMemory {
   readonly contents: Buffer;
@@ -24,11 +27,11 @@ export class ParcelMemory {
   readonly places: ContentPlaces;
   private readonly rowBytes: number;
 
-  private constructor({ contentBytes, rows }: ParcelInput) {
-    const mostFiles = mostFilesIn(rows.length);
-    this.rowBytes = rows.length;
+  private constructor(contentBytes: number, rowBytes: number) {
+    const mostFiles = mostFilesIn(rowBytes);
+    this.rowBytes = rowBytes;
     this.contents = Buffer.allocUnsafeSlow(contentBytes);
-    this.out = Buffer.allocUnsafeSlow(rows.length + mostFiles * DIGEST_BYTES);
+    this.out = Buffer.allocUnsafeSlow(rowBytes + mostFiles * DIGEST_BYTES);
     this.digests = Buffer.allocUnsafeSlow(mostFiles * DIGEST_BYTES);
     this.places = new ContentPlaces(mostFiles);
   }
@@ -39,8 +42,15 @@ export class ParcelMemory {
       known.places.count = 0;
       return known;
     }
-    known?.release();
-    return new ParcelMemory(parcel);
+    if (known === undefined) return new ParcelMemory(parcel.contentBytes, parcel.rows.length);
+    // It grows in large steps, since the system clears each page of new memory at its first use.
+    const contentBytes = Math.ceil(parcel.contentBytes / STEP_BYTES) * STEP_BYTES;
+    const larger = [
+      Math.max(contentBytes, known.contents.length),
+      Math.max(parcel.rows.length, known.rowBytes),
+    ] as const;
+    known.release();
+    return new ParcelMemory(...larger);
   }
 
   /** Frees the memory at once. */

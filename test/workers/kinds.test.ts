@@ -27,7 +27,7 @@ const { native } = nodeSystem();
 const MIB = 1 << 20;
 
 async function hash(folder: string, system: System): Promise<HashOutput> {
-  const input = { parcel: parcelOf(folder), frames: undefined, memory: undefined };
+  const input = { parcel: parcelOf(folder), frames: undefined };
   return (await new InlineJobs(system).run('hash', input)).output;
 }
 
@@ -146,7 +146,7 @@ test('a file that has become large and full of holes is handed on as one', async
   const parcel = parcelOf(folder);
   fs.truncateSync(path.join(folder, 'a'), 100 * MIB);
   const jobs = new InlineJobs(systemWith());
-  const { output } = await jobs.run('hash', { parcel, frames: undefined, memory: undefined });
+  const { output } = await jobs.run('hash', { parcel, frames: undefined });
   const [entry] = entriesOf(output.grown[0]!.row);
   t.is(entry!.sizeBytes, 100 * MIB);
   t.is(entry!.flags & RowFlag.sparse, RowFlag.sparse);

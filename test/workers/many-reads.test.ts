@@ -66,7 +66,7 @@ async function read(
   const jobs = new InlineJobs(system);
   const outcomes: Outcome[] = [];
   for (const parcel of parcels) {
-    const { output } = await jobs.run('hash', { parcel, frames, memory: undefined, ...more });
+    const { output } = await jobs.run('hash', { parcel, frames, ...more });
     const { calls, files: inCalls } = seen;
     outcomes.push({ output: reported(output), inCalls, calls, hashed: output });
   }
