@@ -14,6 +14,7 @@ export {
   STORE_UMASK,
 } from './files.js';
 export { guardDirectory, type GuardedUse, requireNoLink, unguarded } from './guarded-paths.js';
+export { keepBlocksSmall } from './buffer-pool.js';
 export { hasAes, type Machine, thisMachine } from './machine.js';
 export {
   RSYNC_FIGURES,

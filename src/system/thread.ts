@@ -4,6 +4,7 @@
  */
 import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { asTardisError, TardisError } from '../errors/index.js';
+import { keepBlocksSmall } from './buffer-pool.js';
 
 /** The types of a channel. Buffers arrive as plain Uint8Arrays (`bufferOf`), and errors pass as `WireError`. */
 export interface Channel {
@@ -76,6 +77,7 @@ interface ThreadEnd<Of extends Channel> {
 export function threadEnd<Of extends Channel>(): ThreadEnd<Of> {
   const port = parentPort;
   if (port === null) throw new TardisError('INTERNAL', 'this module runs in a thread only');
+  keepBlocksSmall();
   return {
     data: workerData as Of['data'],
     send: (message) => port.postMessage(message),

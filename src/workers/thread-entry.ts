@@ -3,7 +3,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol, workerData } from 'piscina';
 import { toWire, type WireError } from '../errors/index.js';
 import { releaseBuffers } from '../model/index.js';
-import { nodeSystem } from '../system/index.js';
+import { keepBlocksSmall, nodeSystem } from '../system/index.js';
 import type { JobInput, JobName, JobOutput, JobResult, RangeInput, RangeOutput } from './jobs.js';
 import { rangeJob } from './range-job.js';
 import { SharedDigests } from './recent-digests.js';
@@ -27,6 +27,8 @@ export type ThreadAnswer =
       readonly busyMs: number;
     }
   | { readonly ok: false; readonly error: WireError };
+
+keepBlocksSmall();
 
 const context = {
   system: nodeSystem(),

@@ -23,6 +23,7 @@ import {
 import { asTardisError, TardisError, toWire } from '../../errors/index.js';
 import { displayName, displayText } from '../../model/index.js';
 import {
+  keepBlocksSmall,
   onExposedSecret,
   onLongWait,
   processArguments,
@@ -240,6 +241,7 @@ export async function runTool(
   let printsJson = false;
   let words: string[] = [];
   keepHangupIgnored();
+  keepBlocksSmall();
   onExposedSecret((text) => printAbove(`${command.name()}: warning: ${text}`));
   onLongWait((text) => printAbove(`${command.name()}: ${text}`));
   const done = reportUnfinished((error) => {
