@@ -156,7 +156,7 @@ export const COMMON_ROWS = {
     flags: '--workers <n>',
     clientKey: 'Workers',
     isTuning: true,
-    help: 'worker threads; 0: use the main thread',
+    help: 'worker threads; 0: use the main thread, and for small files one thread of Node.js',
     test: 'pipeline settings reach the stages they are named for',
   },
   backup: {

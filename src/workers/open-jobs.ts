@@ -22,28 +22,34 @@ const ENOUGH_BESIDE_MS = 500;
 
 /**
  * Returns a pool of threads, or a runner in the calling thread if `threads` is 0. The latter saves an isolate of V8 and
- * the libraries that threads load: about 17 MB (measured).
+ * the libraries that threads load: about 17 MB (measured). One thread of libuv's pool takes the small files even then.
  */
 export async function openJobs(
   system: System,
   { mayBeFew = false, isForRestores = false, isForBackups = false, ...options }: OpenJobsOptions,
 ): Promise<JobRunner> {
-  if (options.threads === 0) {
-    const { InlineJobs } = await import('./inline.js');
-    return new InlineJobs(system, options.recentDigests);
-  }
+  // One more than there are threads: after a job, a thread waits until the main thread has prepared the next one.
+  const aside = Math.min(options.threads + 1, MOST_ASIDE);
   if (isForRestores && options.threads <= MOST_ASIDE) {
     const { AsideRestores } = await import('./aside-restores.js');
-    const { GrowingJobs } = await import('./growing-jobs.js');
-    const others = new GrowingJobs(system, { ...options, enoughWorkMs: ENOUGH_BESIDE_MS });
-    // One more than there are threads: after a job, a thread waits until the main thread has prepared the next one.
-    const jobs = Math.min(options.threads + 1, MOST_ASIDE);
-    return new AsideRestores(system, jobs, others);
+    return new AsideRestores(system, aside, await openBeside(system, options));
   }
   const others = await openThreads(system, mayBeFew, options);
   if (!isForBackups || options.threads > MOST_ASIDE) return others;
   const { AsideParcels } = await import('./aside-parcels.js');
-  return new AsideParcels(system, Math.min(options.threads + 1, MOST_ASIDE), others);
+  return new AsideParcels(system, aside, others);
+}
+
+/** Opens the runner of what a restore does not do aside. */
+async function openBeside(system: System, options: PoolOptions): Promise<JobRunner> {
+  if (options.threads === 0) return openInline(system, options);
+  const { GrowingJobs } = await import('./growing-jobs.js');
+  return new GrowingJobs(system, { ...options, enoughWorkMs: ENOUGH_BESIDE_MS });
+}
+
+async function openInline(system: System, { recentDigests }: PoolOptions): Promise<JobRunner> {
+  const { InlineJobs } = await import('./inline.js');
+  return new InlineJobs(system, recentDigests);
 }
 
 async function openThreads(
@@ -51,6 +57,7 @@ async function openThreads(
   mayBeFew: boolean,
   options: PoolOptions,
 ): Promise<JobRunner> {
+  if (options.threads === 0) return openInline(system, options);
   if (mayBeFew) {
     const { GrowingJobs } = await import('./growing-jobs.js');
     return new GrowingJobs(system, options);
