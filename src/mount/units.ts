@@ -196,7 +196,8 @@ export class Units {
     const unit =
       this.kept.get(key) ??
       this.kept.add(key, async () => {
-        const what = { record: { object, position, recordBytes }, content };
+        const contents = content && [content];
+        const what = { record: { object, position, recordBytes }, contents };
         const output = await this.decode(what, position, recordBytes);
         if (!output.isWhole) throw new NotWhole();
         if (content === undefined) this.noteDecoded(key);
@@ -328,7 +329,7 @@ export class Units {
   }
 
   private async decode(
-    what: Pick<DecodeInput, 'record' | 'chunk' | 'content'>,
+    what: Pick<DecodeInput, 'record' | 'chunk' | 'contents'>,
     position: number,
     bytes: number,
   ) {

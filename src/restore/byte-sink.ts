@@ -11,9 +11,21 @@ export class ByteSink {
     this.out = out;
   }
 
-  /** Writes bytes. Once the promise resolves, the caller may reuse `bytes`. */
-  async write(bytes: Uint8Array): Promise<void> {
-    this.bytes += bytes.length;
+  /** Writes bytes, one part after the other. Once the promise resolves, the caller may reuse their memory. */
+  async write(...parts: readonly Uint8Array[]): Promise<void> {
+    for (const part of parts) {
+      this.bytes += part.length;
+      if (part.length < SINK_BYTES - this.used) this.keep(part);
+      else await this.writeMuch(part);
+    }
+  }
+
+  private keep(part: Uint8Array): void {
+    this.buffer.set(part, this.used);
+    this.used += part.length;
+  }
+
+  private async writeMuch(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length; ) {
       const left = bytes.length - at;
       if (this.used === 0 && left >= SINK_BYTES) {
@@ -21,8 +33,7 @@ export class ByteSink {
         return;
       }
       const part = bytes.subarray(at, at + SINK_BYTES - this.used);
-      this.buffer.set(part, this.used);
-      this.used += part.length;
+      this.keep(part);
       at += part.length;
       if (this.used === SINK_BYTES) await this.flush();
     }

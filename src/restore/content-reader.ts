@@ -12,7 +12,7 @@ import type { ContentKeys } from '../model/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import type { NativeCalls, System } from '../system/index.js';
 import { bodiesAside } from '../workers/index.js';
-import { LoneReads } from './lone-reads.js';
+import { ContentsAhead } from './contents-ahead.js';
 
 /** Maximum number of readers; each holds a decoded record, mostly of 1 MiB. */
 const MAX_READERS = 16;
@@ -31,7 +31,7 @@ export class ContentReader {
   /** Buffer for pieces that do not fit into a frame. */
   private piece: Buffer = Buffer.alloc(0);
   private readonly mayPassEarly: boolean;
-  private readonly lone: LoneReads;
+  private readonly ahead: ContentsAhead;
 
   /**
    * `mayPassEarly`: true to return the chunks of a large piece when their checksums are right, and compare its digest
@@ -44,15 +44,20 @@ export class ContentReader {
     this.mayPassEarly = mayPassEarly;
     const memory = new MemoryAhead(bodiesAside(system.native));
     this.large = new RecordReader(this.backend, system.native, memory, this.keys);
-    this.lone = new LoneReads(system, history, this.backend);
+    this.ahead = new ContentsAhead(system, history, this.backend);
+  }
+
+  /** Announces the contents that are read next, in their order. Most of them can then be decoded ahead. */
+  expect(contents: readonly (readonly ContentPiece[])[]): void {
+    this.ahead.plan(contents);
   }
 
   /**
-   * Announces the contents that are read next, in their order. A content whose record contains no other of these
-   * contents can then be decoded ahead, without the rest of its record.
+   * Returns all bytes of a content that was announced, valid until the next call; undefined if it cannot be decoded ahead.
+   * Throws as `bytes`.
    */
-  expect(contents: readonly (readonly ContentPiece[])[]): void {
-    this.lone.plan(contents, (piece) => this.readers.has(recordKey(piece)));
+  ready(piece: ContentPiece): Promise<Buffer | undefined> {
+    return this.ahead.take(piece);
   }
 
   /**
@@ -72,6 +77,7 @@ export class ContentReader {
   }
 
   close(): void {
+    this.ahead.close();
     this.backend.close();
   }
 
@@ -92,9 +98,9 @@ export class ContentReader {
   }
 
   private async *pieceBytes(piece: ContentPiece): AsyncGenerator<Buffer> {
-    const alone = await this.lone.take(piece);
-    if (alone !== undefined) {
-      yield alone;
+    const decoded = await this.ahead.take(piece);
+    if (decoded !== undefined) {
+      yield decoded;
       return;
     }
     const reader = this.reader(piece);

@@ -95,6 +95,17 @@ class TarFormat implements ArchiveFormat {
     pieces: readonly ContentPiece[],
     reader: ContentReader,
   ): Promise<number> {
+    const [piece] = pieces;
+    const whole =
+      piece === undefined || pieces.length > 1 || isSparse(entry.metadata)
+        ? undefined
+        : await reader.ready(piece);
+    if (whole !== undefined) {
+      const header = this.header(path, row, TarType.file, { sizeBytes: whole.length });
+      this.isBegun = true;
+      await this.sink.write(header, whole, tarPadding(whole.length));
+      return whole.length;
+    }
     const bytes = reader.bytes(pieces);
     const content = isSparse(entry.metadata)
       ? await sparseContent(bytes)

@@ -97,7 +97,7 @@ async function wholeRecord(
   system: System,
   steps: DecodingSteps,
 ): Promise<DecodeOutput> {
-  const { record, content } = input;
+  const { record } = input;
   const read = await startOf(input, from, steps);
   if (read === undefined) return CHUNKED;
   const { start, isWhole } = read;
@@ -109,22 +109,22 @@ async function wholeRecord(
   const { codec, rawBytes, indexBytes, bodyBytes } = header;
   const sealed = sealedBody(start, header, cipher);
   const all = contentsOf(start, header);
-  const one = content === undefined ? undefined : rowOf(all, content);
-  const digests = one ?? all;
-  const [startBytes, sizeBytes] =
-    one === undefined || content === undefined
-      ? [0, rawBytes]
-      : [content.offset, content.sizeBytes];
-  const bytes = steps.target(sizeBytes);
-  const part = one && { from: startBytes, rawBytes };
-  one?.writeUInt32LE(0, DIGEST_BYTES); // the offset in `bytes`
+  const some = input.contents && rowsOf(all, input.contents);
+  const {
+    rows: digests,
+    startBytes,
+    endBytes,
+  } = some ?? { rows: all, startBytes: 0, endBytes: rawBytes };
+  const bytes = steps.target(endBytes - startBytes);
+  const part = some && { from: startBytes, rawBytes };
+  moveOffsets(digests, -startBytes); // those in `bytes`
   const body = { codec, sealed, target: bytes, contents: digests, part };
   if (isWhole) await steps.decode(body);
   else {
     const place = { at: RECORD_HEADER_BYTES + indexBytes, bytes: bodyBytes };
     await steps.fromFile!.decode(body, record, place);
   }
-  one?.writeUInt32LE(startBytes, DIGEST_BYTES);
+  moveOffsets(digests, startBytes);
   for (let at = 0; at < digests.length; at += CONTENT_ROW_BYTES) {
     contentDigest(system.native, from.keys, digests, at);
   }
@@ -165,15 +165,34 @@ export function isDecodedFromFile({ codec, scheme, bodyBytes }: RecordHeader): b
   return hasCodec && scheme !== Scheme.readable && bodyBytes <= MAX_BODY_BYTES;
 }
 
-/** Returns the row of a content; undefined if the record has no such content. */
-function rowOf(rows: Buffer, { offset, sizeBytes }: ContentToDecode): Buffer | undefined {
-  for (let at = 0; at < rows.length; at += CONTENT_ROW_BYTES) {
-    const isAtOffset = rows.readUInt32LE(at + DIGEST_BYTES) === offset;
-    if (isAtOffset && rows.readUInt32LE(at + DIGEST_BYTES + 4) === sizeBytes) {
-      return Buffer.from(rows.subarray(at, at + CONTENT_ROW_BYTES));
-    }
+/** Rows of some contents of a record, and the range in which they lie. */
+interface Some {
+  readonly rows: Buffer;
+  readonly startBytes: number;
+  readonly endBytes: number;
+}
+
+/** Returns the rows of contents in ascending order; undefined if the record lacks one of them. */
+function rowsOf(all: Buffer, contents: readonly ContentToDecode[]): Some | undefined {
+  const rows: Buffer[] = [];
+  let endBytes = 0;
+  for (let at = 0; at < all.length && rows.length < contents.length; at += CONTENT_ROW_BYTES) {
+    const { offset, sizeBytes } = contents[rows.length]!;
+    const isIt =
+      all.readUInt32LE(at + DIGEST_BYTES) === offset &&
+      all.readUInt32LE(at + DIGEST_BYTES + 4) === sizeBytes;
+    if (!isIt) continue;
+    rows.push(all.subarray(at, at + CONTENT_ROW_BYTES));
+    endBytes = Math.max(endBytes, offset + sizeBytes);
   }
-  return undefined;
+  if (rows.length < contents.length || rows.length === 0) return undefined;
+  return { rows: Buffer.concat(rows), startBytes: contents[0]!.offset, endBytes };
+}
+
+function moveOffsets(rows: Buffer, byBytes: number): void {
+  for (let at = DIGEST_BYTES; at < rows.length; at += CONTENT_ROW_BYTES) {
+    rows.writeUInt32LE(rows.readUInt32LE(at) + byBytes, at);
+  }
 }
 
 /** Returns a row for each content of a record. Kinds of records without contents have none. Throws RECORD_DAMAGED. */

@@ -10,8 +10,8 @@ export interface DecodeInput {
   readonly record: RecordPlace;
   /** If given, one chunk is decoded; `source.stored` then has the chunk without its header. */
   readonly chunk?: ChunkToDecode | undefined;
-  /** If given, only this content of a record in one piece is decoded. */
-  readonly content?: ContentToDecode | undefined;
+  /** If given, only these contents of a record in one piece are decoded, in ascending order, with what lies between them. */
+  readonly contents?: readonly ContentToDecode[] | undefined;
   /** Set if the client encrypts. */
   readonly keys?: ContentKeys | undefined;
 }
@@ -34,15 +34,15 @@ export interface ChunkToDecode extends ChunkHeader {
 
 export interface DecodeOutput {
   /**
-   * True if a whole record or the requested content was decoded. False if the record is in chunks, which are decoded
+   * True if a whole record or the requested contents were decoded. False if the record is in chunks, which are decoded
    * one by one.
    */
   readonly isWhole: boolean;
   readonly bytes: Uint8Array;
-  /** Offset in the decoded record of the first byte: not 0 if one content was decoded. */
+  /** Offset in the decoded record of the first byte: that of the first content that was requested. */
   readonly startBytes: number;
   /**
-   * The contents of a whole record, or the one that was requested: 32 bytes of digest, computed from the bytes, and two
+   * The contents of a whole record, or those that were requested: 32 bytes of digest, computed from the bytes, and two
    * u32 for offset and size.
    */
   readonly digests: Uint8Array;

@@ -72,8 +72,9 @@ class Lab {
       close: () => undefined,
     };
     const decoder: ConstructorParameters<typeof Units>[1] = {
-      run: async (_name, { record, content }) => {
+      run: async (_name, { record, contents }) => {
         this.decoded.push(record.position / RECORD_BYTES);
+        const content = contents?.[0];
         if (content !== undefined) this.alone.push(record.position / RECORD_BYTES);
         const bytes = Buffer.allocUnsafeSlow(content?.sizeBytes ?? RAW_BYTES);
         const startBytes = content?.offset ?? 0;

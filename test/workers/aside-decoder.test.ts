@@ -74,14 +74,14 @@ for (const codec of [Codec.none, Codec.zstd, Codec.zlib, Codec.snappy]) {
         for (let at = 0; at < whole.digests.length; at += CONTENT_ROW_BYTES) {
           const row = Buffer.from(whole.digests.subarray(at, at + CONTENT_ROW_BYTES));
           const [offset, sizeBytes] = [row.readUInt32LE(32), row.readUInt32LE(36)];
-          const content = { offset, sizeBytes };
-          const { output } = await decoder.run('decode', { ...input, content });
+          const contents = [{ offset, sizeBytes }];
+          const { output } = await decoder.run('decode', { ...input, contents });
           t.is(Buffer.compare(output.bytes, whole.bytes.subarray(offset, offset + sizeBytes)), 0);
           t.deepEqual(Buffer.from(output.digests), row);
           t.is(output.startBytes, offset);
         }
         const wrong = { offset: 1, sizeBytes: 10 };
-        const { output } = await decoder.run('decode', { ...input, content: wrong });
+        const { output } = await decoder.run('decode', { ...input, contents: [wrong] });
         t.is(output.startBytes, 0);
         t.is(Buffer.compare(output.bytes, whole.bytes), 0);
       }
@@ -103,8 +103,35 @@ test('a content that is decoded alone does not need the bytes behind it', async 
     throw new TardisError('RECORD_DAMAGED', 'other digests');
   });
   const first = { offset: 0, sizeBytes: 200_000 };
-  const { output } = await decoder.run('decode', { ...input, content: first });
+  const { output } = await decoder.run('decode', { ...input, contents: [first] });
   t.is(Buffer.compare(output.bytes, source.subarray(0, 200_000)), 0);
+});
+
+test('of several contents, all between the first and the last one is decoded', async (t) => {
+  const lab = new Lab(t);
+  const parts = Array.from({ length: 6 }, (_none, number) => noise(number, 1000 + number));
+  const { source, slices } = sliced(parts, 7);
+  const input = lab.input(frameRecord(source, slices, { codec: Codec.zstd, level: 1 }));
+  const decoders: Decoder[] = [new AsideDecoder(system, AT_ONCE), new InlineJobs(system)];
+  for (const decoder of decoders) {
+    const { output: whole } = await decoder.run('decode', input);
+    const rowAt = (at: number): Buffer =>
+      Buffer.from(whole.digests.subarray(at * CONTENT_ROW_BYTES, (at + 1) * CONTENT_ROW_BYTES));
+    const rows = [1, 3, 4].map(rowAt);
+    const contents = rows.map((row) => ({
+      offset: row.readUInt32LE(32),
+      sizeBytes: row.readUInt32LE(36),
+    }));
+    const { output } = await decoder.run('decode', { ...input, contents });
+    const [start, end] = [contents[0]!.offset, contents[2]!.offset + contents[2]!.sizeBytes];
+    t.is(output.startBytes, start);
+    t.deepEqual(Buffer.from(output.bytes), Buffer.from(whole.bytes.subarray(start, end)));
+    t.deepEqual(Buffer.from(output.digests), Buffer.concat(rows));
+    // If the record lacks one of them, all of it is decoded.
+    const wrong = [contents[0]!, { offset: contents[1]!.offset, sizeBytes: 5 }];
+    const all = await decoder.run('decode', { ...input, contents: wrong });
+    t.deepEqual(all.output, whole);
+  }
 });
 
 test('a record that the end of its object cuts off is damage, in each way to decode', async (t) => {
@@ -139,11 +166,11 @@ test('records with a long index, and those of a client that encrypts, are decode
   for (const input of inputs) {
     const { output } = await new AsideDecoder(system, AT_ONCE).run('decode', input);
     t.deepEqual(output, (await new InlineJobs(system).run('decode', input)).output);
-    const content = { offset: 50, sizeBytes: 50 };
-    const alone = await new AsideDecoder(system, AT_ONCE).run('decode', { ...input, content });
+    const contents = [{ offset: 50, sizeBytes: 50 }];
+    const alone = await new AsideDecoder(system, AT_ONCE).run('decode', { ...input, contents });
     t.deepEqual(
       alone.output.bytes,
-      (await new InlineJobs(system).run('decode', { ...input, content })).output.bytes,
+      (await new InlineJobs(system).run('decode', { ...input, contents })).output.bytes,
     );
   }
 });
@@ -189,7 +216,7 @@ test('each flipped byte of a record fails, or changes its digests, as in a job',
       }
     };
     t.deepEqual(await result(decoder), await result(jobs), `byte ${at}`);
-    const alone = { ...input, content: { offset: 900, sizeBytes: 300 } };
+    const alone = { ...input, contents: [{ offset: 900, sizeBytes: 300 }] };
     const output = await decoder
       .run('decode', alone)
       .then(({ output: found }) => found, asTardisError);

@@ -1,0 +1,245 @@
+/**
+ * Decodes contents ahead of a stream, on threads of libuv's pool. A record from which the stream needs little is decoded
+ * only in part: for example, one with a content that equals a new file.
+ */
+import type { ContentPiece, History, ObjectReader } from '../history/index.js';
+import { fetchRecord, recordKey, type RecordPlace } from '../delta/index.js';
+import { TardisError } from '../errors/index.js';
+import { bufferOf, DIGEST_BYTES } from '../model/index.js';
+import { STREAM_CHUNK_BYTES } from '../store/index.js';
+import { CONTENT_ROW_BYTES, type System } from '../system/index.js';
+import { AsideDecoder, type DecodeInput, SpareMemory } from '../workers/index.js';
+
+/** Number of records that are decoded before their first content is taken. */
+const AHEAD = 3;
+/** Number of records that are decoded at once. */
+const AT_ONCE = 2;
+/** Maximum memory of the records from which contents were taken; one record may have more. */
+const MAX_HELD_BYTES = 16 << 20;
+
+/** Place of a content in its decoded record. */
+type Place = Pick<ContentPiece, 'offset' | 'sizeBytes'>;
+
+/** A decoded record, or some contents of it. */
+interface Decoded {
+  /** Rows of the contents by their offset in the record: the digest as computed from the bytes, offset and size. */
+  readonly rows: Buffer;
+  /** Positions of the contents in `bytes`; undefined if they are the offsets. */
+  readonly starts: Uint32Array | undefined;
+  readonly bytes: Buffer;
+}
+
+/** A record of the plan. */
+interface Planned {
+  readonly record: RecordPlace;
+  /** The contents to decode; undefined if the whole record is decoded. */
+  readonly some: readonly Place[] | undefined;
+  /** Undefined until decoding has begun. It resolves with undefined if the record is in chunks. */
+  decoded: Promise<Decoded | undefined> | undefined;
+  /** True once decoding has begun, until the first content is taken. */
+  isAhead: boolean;
+}
+
+export class ContentsAhead {
+  /** The records of the plan by their keys, in the order of their first contents. */
+  private records = new Map<string, Planned>();
+  /** The records that are not begun. */
+  private coming: Iterator<Planned> = [].values();
+  /** Number of records that are begun, and of which no content was taken. */
+  private ahead = 0;
+  /** Decoded records of which contents were taken, least recently used first. */
+  private readonly held = new Map<Planned, Decoded>();
+  private heldBytes = 0;
+  private readonly decoder: AsideDecoder;
+  private readonly history: History;
+  private readonly backend: ObjectReader;
+
+  constructor(system: System, history: History, backend: ObjectReader) {
+    this.decoder = new AsideDecoder(system, AT_ONCE, new SpareMemory());
+    this.history = history;
+    this.backend = backend;
+  }
+
+  /**
+   * Plans the reading of contents in their order. Contents in several pieces, deltas and large records are not planned.
+   * Whole records of an earlier plan stay decoded if the new plan has them.
+   */
+  plan(contents: readonly (readonly ContentPiece[])[]): void {
+    const before = this.records;
+    this.records = new Map();
+    this.ahead = 0;
+    for (const [key, [first, ...others]] of byRecord(contents)) {
+      const known = before.get(key);
+      const isKept = known !== undefined && known.some === undefined && this.held.has(known);
+      this.records.set(key, isKept ? known : planned(first, others));
+      if (isKept) before.delete(key);
+    }
+    for (const old of before.values()) this.drop(old);
+    this.coming = this.records.values();
+  }
+
+  /**
+   * Returns the bytes of a content, which are valid until the next call; undefined if the content is not planned, or must be
+   * read by chunks. Throws CONTENT_DAMAGED, RECORD_DAMAGED, IO_FAILED.
+   */
+  async take(piece: ContentPiece): Promise<Buffer | undefined> {
+    const record = this.records.get(recordKey(piece));
+    if (record === undefined) return undefined;
+    this.begin();
+    record.decoded ??= this.started(record);
+    if (record.isAhead) {
+      record.isAhead = false;
+      this.ahead -= 1;
+      this.begin();
+    }
+    const decoded = await record.decoded;
+    if (decoded === undefined) return undefined;
+    this.hold(record, decoded);
+    return contentIn(decoded, piece);
+  }
+
+  /** Frees the memory. No content may be in use. */
+  close(): void {
+    this.plan([]);
+  }
+
+  /** Begins to decode the next records. */
+  private begin(): void {
+    while (this.ahead < AHEAD) {
+      const { done, value } = this.coming.next();
+      if (done === true) return;
+      if (value.decoded !== undefined) continue;
+      value.decoded = this.started(value);
+      value.isAhead = true;
+      this.ahead += 1;
+    }
+  }
+
+  private started(record: Planned): Promise<Decoded | undefined> {
+    const decoded = this.decoded(record);
+    decoded.catch(() => undefined); // `take` gets the error
+    return decoded;
+  }
+
+  private hold(record: Planned, decoded: Decoded): void {
+    if (!this.held.delete(record)) this.heldBytes += decoded.bytes.length;
+    this.held.set(record, decoded);
+    for (const oldest of this.held.keys()) {
+      if (this.heldBytes <= MAX_HELD_BYTES || oldest === record) return;
+      this.drop(oldest);
+    }
+  }
+
+  /** Frees the memory of a record. If a content of it is taken later, it is decoded again. */
+  private drop(record: Planned): void {
+    const { decoded } = record;
+    if (decoded === undefined) return;
+    record.decoded = undefined;
+    const held = this.held.get(record);
+    if (held === undefined) {
+      decoded.then(
+        (late) => this.free(late),
+        () => undefined, // nothing takes it any more
+      );
+      return;
+    }
+    this.held.delete(record);
+    this.heldBytes -= held.bytes.length;
+    this.free(held);
+  }
+
+  private free(decoded: Decoded | undefined): void {
+    if (decoded !== undefined) this.decoder.reuse([decoded.bytes]);
+  }
+
+  private async decoded({ record, some }: Planned): Promise<Decoded | undefined> {
+    const { directory, contentKeys: keys } = this.history;
+    const source: DecodeInput['source'] =
+      directory === undefined ? { stored: await this.fetched(record) } : { directory };
+    const { output } = await this.decoder.run('decode', { source, record, contents: some, keys });
+    if (!output.isWhole) return undefined;
+    const [bytes, rows] = [bufferOf(output.bytes), bufferOf(output.digests)];
+    if (some === undefined) return { rows, starts: undefined, bytes };
+    const apart = copied(bytes, rows, output.startBytes);
+    this.decoder.reuse([bytes]);
+    return apart;
+  }
+
+  private fetched(record: RecordPlace): Promise<Buffer> {
+    return fetchRecord(this.backend, record, 0, Buffer.allocUnsafeSlow(record.recordBytes));
+  }
+}
+
+type Pieces = [first: ContentPiece, ...others: ContentPiece[]];
+
+/** Returns the contents that can be planned, by the keys of their records. */
+function byRecord(contents: readonly (readonly ContentPiece[])[]): Map<string, Pieces> {
+  const found = new Map<string, Pieces>();
+  for (const [piece, ...others] of contents) {
+    if (piece === undefined || others.length > 0 || piece.basis !== undefined) continue;
+    if (piece.recordBytes > STREAM_CHUNK_BYTES) continue;
+    const key = recordKey(piece);
+    const pieces = found.get(key);
+    if (pieces === undefined) found.set(key, [piece]);
+    else pieces.push(piece);
+  }
+  return found;
+}
+
+/** Plans a record. It is decoded whole if it has several of the contents, which are half of it or more up to the last one. */
+function planned(first: ContentPiece, others: readonly ContentPiece[]): Planned {
+  const { object, position, recordBytes } = first;
+  const places = new Map([first, ...others].map((piece) => [piece.offset, piece]));
+  const some = [...places.values()].sort((one, other) => one.offset - other.offset);
+  const endBytes = Math.max(...some.map(({ offset, sizeBytes }) => offset + sizeBytes));
+  const neededBytes = some.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const isDense = others.length > 0 && neededBytes * 2 >= endBytes;
+  const record = { object, position, recordBytes };
+  return { record, some: isDense ? undefined : some, decoded: undefined, isAhead: false };
+}
+
+/** Copies contents out of the range of a record that begins at `startBytes`, without what lies between them. */
+function copied(range: Buffer, rows: Buffer, startBytes: number): Decoded {
+  const count = rows.length / CONTENT_ROW_BYTES;
+  const starts = new Uint32Array(count);
+  let neededBytes = 0;
+  for (let index = 0; index < count; index += 1) {
+    starts[index] = neededBytes;
+    neededBytes += sizeAt(rows, index);
+  }
+  const bytes = Buffer.allocUnsafeSlow(neededBytes);
+  for (let index = 0; index < count; index += 1) {
+    const from = offsetAt(rows, index) - startBytes;
+    range.copy(bytes, starts[index], from, from + sizeAt(rows, index));
+  }
+  return { rows, starts, bytes };
+}
+
+/**
+ * Returns the bytes of a content. Returns undefined if the record lacks it: then it is left to the reader of whole records,
+ * which reports the damage. Throws CONTENT_DAMAGED.
+ */
+function contentIn({ rows, starts, bytes }: Decoded, piece: ContentPiece): Buffer | undefined {
+  let [low, high] = [0, rows.length / CONTENT_ROW_BYTES];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (offsetAt(rows, middle) < piece.offset) low = middle + 1;
+    else high = middle;
+  }
+  const at = low * CONTENT_ROW_BYTES;
+  if (at === rows.length || offsetAt(rows, low) !== piece.offset) return undefined;
+  if (sizeAt(rows, low) !== piece.sizeBytes) return undefined;
+  if (rows.compare(piece.digest, 0, DIGEST_BYTES, at, at + DIGEST_BYTES) !== 0) {
+    throw new TardisError('CONTENT_DAMAGED', 'the data does not match its digest');
+  }
+  const start = starts?.[low] ?? piece.offset;
+  return bytes.subarray(start, start + piece.sizeBytes);
+}
+
+function offsetAt(rows: Buffer, index: number): number {
+  return rows.readUInt32LE(index * CONTENT_ROW_BYTES + DIGEST_BYTES);
+}
+
+function sizeAt(rows: Buffer, index: number): number {
+  return rows.readUInt32LE(index * CONTENT_ROW_BYTES + DIGEST_BYTES + 4);
+}
