@@ -56,8 +56,9 @@ export class ContentReader {
    * Returns all bytes of a content that was announced, valid until the next call; undefined if it cannot be decoded ahead.
    * Throws as `bytes`.
    */
-  ready(piece: ContentPiece): Promise<Buffer | undefined> {
-    return this.ahead.take(piece);
+  async ready(pieces: readonly ContentPiece[]): Promise<Buffer | undefined> {
+    const [piece] = pieces;
+    return piece === undefined || pieces.length > 1 ? undefined : this.ahead.take(piece);
   }
 
   /**

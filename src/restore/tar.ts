@@ -95,11 +95,7 @@ class TarFormat implements ArchiveFormat {
     pieces: readonly ContentPiece[],
     reader: ContentReader,
   ): Promise<number> {
-    const [piece] = pieces;
-    const whole =
-      piece === undefined || pieces.length > 1 || isSparse(entry.metadata)
-        ? undefined
-        : await reader.ready(piece);
+    const whole = isSparse(entry.metadata) ? undefined : await reader.ready(pieces);
     if (whole !== undefined) {
       const header = this.header(path, row, TarType.file, { sizeBytes: whole.length });
       this.isBegun = true;

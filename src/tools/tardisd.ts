@@ -27,7 +27,7 @@ import { printReady } from './tardisd/server-ready.js';
 import { endingSignals } from './shared/signals.js';
 import { becomeUser, writePidFile } from './tardisd/server-process.js';
 import { certificateOf, openLog } from './tardisd/serving.js';
-import { usualStorageThreads } from './tardisd/storage-threads.js';
+import { storageThreadsOf } from './tardisd/storage-threads.js';
 import type { Remote } from './tardisremote/start-remote.js';
 
 /**
@@ -108,7 +108,7 @@ async function serveUntilStopped(
   if (!settings.single && !checkStore(system, baseDir, allowCreate)) {
     log.warn({ store: baseDir }, 'there is no store here yet: the first new client creates it');
   }
-  const threads = settings.storageThreads ?? usualStorageThreads(settings.single);
+  const threads = storageThreadsOf(settings);
   const onSideWorkFailed: SideWorkFailed = (client, { code, message }, what) =>
     log.warn({ client, code, reason: message }, `no ${what} was made`);
   const storage =

@@ -2,10 +2,11 @@
  * Runs the jobs of a backup's parcels aside: one call of the addon reads and hashes the files, one makes the records. The
  * part of a parcel from an entry on that needs a decision is left to another runner.
  */
-import { type ContentKeys, releaseBuffers } from '../model/index.js';
+import type { ContentKeys } from '../model/index.js';
 import { areOwn, type System } from '../system/index.js';
 import { AsideJobs, type Transfer } from './aside-jobs.js';
 import { BUILT_BY, type BuiltRecords, buildRecords, canBuild } from './aside-records.js';
+import { releaseMoved } from './block-builder.js';
 import type {
   CompressInput,
   CompressOutput,
@@ -132,12 +133,12 @@ export class AsideParcels extends AsideJobs {
     transfer: Transfer,
   ): Promise<TimedOutput<'hash'>> {
     if (next === undefined) {
-      release(transfer);
+      releaseMoved(transfer);
       return { output, busyMs };
     }
     const rest = await this.others.run('hash', restOf(input, next));
     const both = joined(output, rest.output);
-    release(transfer);
+    releaseMoved(transfer);
     return { output: both, busyMs: busyMs + rest.busyMs };
   }
 
@@ -147,7 +148,7 @@ export class AsideParcels extends AsideJobs {
   ): Promise<TimedOutput<'compress'>> {
     const made = await this.built(contents, wanted, frames, keys);
     const { records, recordLengths, compressMs, encryptMs } = made;
-    release(transfer);
+    releaseMoved(transfer);
     const output: CompressOutput = { records, recordLengths, encryptMs };
     return { output, busyMs: compressMs + encryptMs };
   }
@@ -166,9 +167,4 @@ export class AsideParcels extends AsideJobs {
       this.recordScratch.push(memory);
     }
   }
-}
-
-/** Frees the memory of a job's input. */
-function release(transfer: Transfer): void {
-  releaseBuffers([...new Set(transfer.filter((moved) => moved instanceof ArrayBuffer))]);
 }

@@ -1,4 +1,6 @@
 /** Blocks of packed items, and the memory that moves with them between threads. */
+import type { MessagePort } from 'node:worker_threads';
+import { releaseBuffers } from '../model/index.js';
 import type { ContentBlock } from './jobs.js';
 
 /** Returns the memory of some buffers, to transfer it. Each buffer must own its memory. */
@@ -12,6 +14,11 @@ export function memoryOf(
 export function memoryOfContents(block: ContentBlock): ArrayBuffer[] {
   const { bytes, digests, starts, sizes, isRaw, kinds, schemes } = block;
   return memoryOf(bytes, digests, starts, sizes, isRaw, kinds, schemes);
+}
+
+/** Frees memory that was handed over to a job, as moving it to another thread does for the caller. */
+export function releaseMoved(transfer: readonly (ArrayBuffer | MessagePort)[]): void {
+  releaseBuffers([...new Set(transfer.filter((moved) => moved instanceof ArrayBuffer))]);
 }
 
 /** Returns a view of the n-th item of a block. `ends` has the end of each item. */

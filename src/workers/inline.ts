@@ -5,8 +5,8 @@
 import type { MessagePort } from 'node:worker_threads';
 import { LoadedSignature } from '../delta/index.js';
 import { asTardisError } from '../errors/index.js';
-import { releaseBuffers } from '../model/index.js';
 import type { SealingCalls, System } from '../system/index.js';
+import { releaseMoved } from './block-builder.js';
 import type { JobInput, JobName, JobRunner, RangeInput, RangeOutput, TimedOutput } from './jobs.js';
 import { rangeJob } from './range-job.js';
 import { SharedDigests } from './recent-digests.js';
@@ -36,11 +36,8 @@ export class InlineJobs implements JobRunner {
     const { system, recent } = this;
     return this.inTurn(async () => {
       const startMs = performance.now();
-      const { output, transfer: kept } = await runJob(name, input, { system, recent });
-      // Transferred memory is released, as in a pool, unless the job reused it for its output.
-      const gone = new Set(transfer.filter((moved) => moved instanceof ArrayBuffer));
-      for (const buffer of kept) gone.delete(buffer);
-      releaseBuffers([...gone]);
+      const { output } = await runJob(name, input, { system, recent });
+      releaseMoved(transfer);
       return { output, busyMs: performance.now() - startMs };
     });
   }

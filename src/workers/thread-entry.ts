@@ -37,10 +37,7 @@ const context = {
 /** Time after which the main thread counts as ended or stuck if it allows no chunk. */
 const ALLOW_TIMEOUT_MS = 24 * 3600 * 1000;
 
-/**
- * Memory of the previous job's input that the job did not transfer. The answer of that job, which may refer to this
- * memory, has been sent.
- */
+/** Memory of the previous job's input. The answer of that job, which may refer to it, has been sent. */
 let spent: readonly ArrayBuffer[] = [];
 
 export default async function runTask(task: ThreadTask): Promise<unknown> {
@@ -54,8 +51,7 @@ export default async function runTask(task: ThreadTask): Promise<unknown> {
         ? await runJob(task.name, task.input, context)
         : { output: pumpRange(task), transfer: [] };
     const busyMs = performance.now() - startMs;
-    const handedOn = new Set(result.transfer);
-    spent = buffersOf(task.input).filter((buffer) => !handedOn.has(buffer));
+    spent = buffersOf(task.input);
     return moved({ ok: true, output: result.output, busyMs }, result.transfer);
   } catch (error) {
     const answer: ThreadAnswer = { ok: false, error: toWire(error) };

@@ -16,7 +16,7 @@ import {
   removeSocketFolder,
   textBytes,
 } from '../../system/index.js';
-import { usualStorageThreads } from '../tardisd/storage-threads.js';
+import { storageThreadsOf } from '../tardisd/storage-threads.js';
 import type { InnerDaemon } from './inner-daemon.js';
 
 /** Maximum size of a client's catalog for its backups to count as small: about 8,000 entries. */
@@ -38,7 +38,7 @@ export function startInnerServer(
   if (
     resolved === undefined ||
     !mayShareProcess(resolved) ||
-    !(isForLittle || isWithoutThreads(resolved))
+    !(isForLittle || storageThreadsOf(resolved.settings) === 0)
   ) {
     remove();
     return undefined;
@@ -94,11 +94,6 @@ function mayShareProcess({ settings }: Resolved<'tardisd'>): boolean {
   // The umask of this process removes permissions that the server may have to give.
   const isTooStrict = (process.umask() & ~umask) !== 0;
   return !isOwn && !daemon && !profileSessions && !isTooStrict && (storageThreads ?? 0) === 0;
-}
-
-/** True if the server would have no threads to store in. */
-function isWithoutThreads({ settings }: Resolved<'tardisd'>): boolean {
-  return (settings.storageThreads ?? usualStorageThreads(true)) === 0;
 }
 
 /** True if the client has a small catalog. */
