@@ -9,7 +9,7 @@ import type {
   StageFigures,
 } from '../pipeline/index.js';
 import type { Address } from '../system/index.js';
-import type { Head, Patience, Retry, TlsOptions } from '../transport/index.js';
+import type { Head, InnerDoor, Patience, Retry, TlsOptions } from '../transport/index.js';
 import type { Credentials, Elsewhere } from '../transport/login/index.js';
 import type { JobRunner } from '../workers/index.js';
 import type { BasePath } from './roots.js';
@@ -100,7 +100,7 @@ export interface BackupResult {
 /** Input of a backup: the server's address, the job runner, the request and the hooks. */
 export interface BackupTask {
   /** Resolves with the server's address once the server listens. */
-  readonly reach: () => Promise<Address>;
+  readonly reach: () => Promise<Address | InnerDoor>;
   readonly openJobs: () => Promise<JobRunner>;
   readonly request: BackupRequest;
   readonly hooks: BackupHooks;

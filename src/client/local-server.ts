@@ -18,6 +18,7 @@ import {
   SOCKET_FOLDER_ARGUMENTS,
   textBytes,
 } from '../system/index.js';
+import type { InnerDoor } from '../transport/index.js';
 
 const START_TIMEOUT_MS = 30_000;
 const END_TIMEOUT_MS = 60_000;
@@ -40,14 +41,10 @@ export interface LocalServerOptions {
 }
 
 export interface LocalServer {
-  readonly address: Address;
+  /** Where the server listens; its door, if it is in this process. */
+  readonly address: Address | InnerDoor;
   /** True for a client with few entries. Its backups take so little time that the start of a thread counts. */
   readonly isForLittle?: boolean;
-  /**
-   * Called when the session has begun. A server in this process then removes its socket. Otherwise the socket would
-   * stay if the process is killed.
-   */
-  begun?(): void;
   /** Resolves when the child listens. Rejects with SERVER_DIED, the child's own error, or SERVER_UNREACHABLE. */
   readonly ready: Promise<void>;
   /** Returns SERVER_DIED if a signal that this process did not send has ended the child. Call it after `close`. */

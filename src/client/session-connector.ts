@@ -10,6 +10,7 @@ import {
   type Connection,
   connectAny,
   type Head,
+  type InnerDoor,
   type LinkOptions,
   type Patience,
   Reconnecting,
@@ -20,8 +21,8 @@ import type { SessionLine } from './session-line.js';
 import { SilentServers } from './silent-servers.js';
 
 export interface Reach {
-  /** Resolves with the server's address once the server listens. */
-  readonly address: () => Promise<Address>;
+  /** Resolves with the server's address, or its door in this process, once the server listens. */
+  readonly address: () => Promise<Address | InnerDoor>;
   readonly link: LinkOptions;
   /** TLS options; undefined if TLS is not used. */
   readonly tls: TlsOptions | undefined;
@@ -194,23 +195,31 @@ export class SessionConnector {
   }
 
   private async connect(): Promise<Connection> {
-    const { address, link, tls } = this.reach;
-    const { named, home } = this;
-    this.named = undefined;
-    const usual = singleAddresses(await address());
-    const known = home === undefined ? usual : [home, ...usual];
-    const places = named === undefined ? this.silent.inOrder(known) : [named];
-    const how = named === undefined ? link : linkToNamed(link);
-    const noteSilent = (place: Address): void => this.silent.note(place);
-    const found = await connectAny(this.system, places, { link: how, tls, noteSilent });
-    const { connection, address: here } = found;
+    const { address, link } = this.reach;
+    const place = await address();
+    const connection =
+      place.kind === 'inner' ? place.connect(this.system, link) : await this.connectTo(place);
     this.connection = connection;
-    this.here = here;
     if (this.failure !== undefined) {
       connection.fail(this.failure);
       throw this.failure;
     }
     return connection;
+  }
+
+  /** Connects to the server that another one has named, to that of the session, or to one of an address. */
+  private async connectTo(address: Address): Promise<Connection> {
+    const { link, tls } = this.reach;
+    const { named, home } = this;
+    this.named = undefined;
+    const usual = singleAddresses(address);
+    const known = home === undefined ? usual : [home, ...usual];
+    const places = named === undefined ? this.silent.inOrder(known) : [named];
+    const how = named === undefined ? link : linkToNamed(link);
+    const noteSilent = (place: Address): void => this.silent.note(place);
+    const found = await connectAny(this.system, places, { link: how, tls, noteSilent });
+    this.here = found.address;
+    return found.connection;
   }
 }
 

@@ -8,9 +8,10 @@ import { type Address, describeAddress, type System } from '../system/index.js';
 import {
   type Connection,
   DEFAULT_GATE,
+  type InnerDoor,
   linkWith,
   listen,
-  type Listener,
+  type LinkOptions,
   type ListenOptions,
 } from '../transport/index.js';
 import { type LoginOptions, LoginService } from './login/login.js';
@@ -38,7 +39,8 @@ const LEAVING_MS = 1000;
 const MAX_CONNECTIONS = 1024;
 
 export interface DaemonOptions extends LoginOptions {
-  readonly address: Address;
+  /** Where the server listens; a door, if its only client is in this process. */
+  readonly address: Address | InnerDoor;
   /** Certificate for TLS; without it, the server uses plain TCP. */
   readonly certificate?: ListenOptions['certificate'];
   /** Maximum number of milliseconds from the acceptance of a connection to the end of its login. */
@@ -70,6 +72,13 @@ export interface DaemonOptions extends LoginOptions {
   readonly watch?: WatchPlan | undefined;
 }
 
+/** The open address or door of a daemon. */
+interface Opened {
+  readonly address: Address | InnerDoor;
+  /** Stops accepting; open connections stay open. */
+  close(): Promise<void>;
+}
+
 export class Daemon {
   /** Resolves when the daemon has stopped. */
   readonly stopped: Promise<void>;
@@ -78,7 +87,7 @@ export class Daemon {
   /** Backup sessions, connected or parked. */
   private readonly byClient = new Map<string, ClientSession>();
   private isStopping = false;
-  private readonly listener: Listener;
+  private readonly listener: Opened;
   private readonly storage: StorageHost;
   private readonly options: DaemonOptions;
   private readonly log: Logger;
@@ -96,7 +105,7 @@ export class Daemon {
       options,
       log,
       listener,
-    }: { readonly options: DaemonOptions; readonly log: Logger; readonly listener: Listener },
+    }: { readonly options: DaemonOptions; readonly log: Logger; readonly listener: Opened },
   ) {
     this.storage = storage;
     this.options = options;
@@ -150,9 +159,9 @@ export class Daemon {
     let accept = (connection: Connection): void => void early.push(connection);
     const { address, certificate, loginTimeoutMs } = options;
     const metrics = await openMetricsEndpoint(options, log);
-    let listener: Listener;
+    let listener: Opened;
     try {
-      listener = await listen(system, address, link, {
+      listener = await open(system, address, link, {
         onConnection: (connection) => accept(connection),
         certificate,
         gate: { ...DEFAULT_GATE, deadlineMs: loginTimeoutMs },
@@ -165,12 +174,17 @@ export class Daemon {
     daemon.beginWatch(metrics);
     accept = (connection) => daemon.accept(connection);
     early.forEach(accept);
-    log.info({ address: describeAddress(listener.address) }, 'listening');
+    const { address: place } = listener;
+    const shown = place.kind === 'inner' ? 'this process' : describeAddress(place);
+    log.info({ address: shown }, 'listening');
     return daemon;
   }
 
+  /** The address on which the server listens. Throws INTERNAL if only this process can reach it. */
   get address(): Address {
-    return this.listener.address;
+    const { address } = this.listener;
+    if (address.kind !== 'inner') return address;
+    throw new TardisError('INTERNAL', 'the server listens on no address');
   }
 
   /** Ends every session at a checkpoint, then stops. May be called twice. */
@@ -208,7 +222,7 @@ export class Daemon {
    */
   private joinNodes(system: System): Nodes | undefined {
     const { leases, place: given } = this.options.shared ?? {};
-    const place = placeOf(this.address, given);
+    const place = leases && placeOf(this.address, given);
     if (leases === undefined || place === undefined) return undefined;
     const isAlive = ({ isParked, isEnding, silentMs }: ClientSession): boolean =>
       !isParked && !isEnding && silentMs < DEAD_AFTER_MS;
@@ -342,6 +356,18 @@ export class Daemon {
       void session.end();
     }
   }
+}
+
+/** Starts to listen on an address, or opens a door. Throws LISTEN_FAILED. */
+async function open(
+  system: System,
+  place: Address | InnerDoor,
+  link: LinkOptions,
+  options: ListenOptions,
+): Promise<Opened> {
+  if (place.kind !== 'inner') return listen(system, place, link, options);
+  place.open(link, options.onConnection);
+  return { address: place, close: async () => place.close() };
 }
 
 async function openMetricsEndpoint(

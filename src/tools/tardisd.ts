@@ -37,7 +37,10 @@ import type { Remote } from './tardisremote/start-remote.js';
 const PARENT_FD = 3;
 
 /** The options of the daemon, and the parts of a bucket that its HTTP interface uses. */
-type ServingOptions = DaemonOptions & Pick<Partial<ServedBucket>, 'shared'>;
+type ServingOptions = DaemonOptions & { readonly address: Address } & Pick<
+    Partial<ServedBucket>,
+    'shared'
+  >;
 
 const command = toolCommand({
   tool: 'tardisd',

@@ -1,18 +1,16 @@
 /**
- * One WebSocket that carries our messages; both ends use this class. It sends encoded messages, passes received
+ * One link that carries our messages; both ends use this class. It sends encoded messages, passes received
  * bytes to one listener, and keeps the link alive with pings. It ends in one way only: the promise `closed`
  * resolves with the reason (undefined for a normal end).
  *
  * Backpressure: a receiver that is too slow calls `pause`; a sender reads `bufferedBytes`.
  */
-import type { WebSocket } from 'ws';
 import { asTardisError, fromWire, TardisError, toWire } from '../errors/index.js';
-import { releaseAll } from '../model/index.js';
 import type { Clock } from '../system/index.js';
 import { decodeMessage, type EncodedMessage, encodeMessage, peekMessage } from './codec.js';
 import type { MessageRow } from './message-row.js';
+import type { MessageSocket } from './message-socket.js';
 import type { Head, MessageName } from './messages.js';
-import { freeReceivedChunks } from './received-chunks.js';
 
 interface ConnectionOptions {
   /** Direction of the messages that are received. */
@@ -72,10 +70,10 @@ export class Connection {
   private wokeAtMs: number | undefined;
   private readonly pinger: NodeJS.Timeout;
   private listener: ((name: MessageName, bytes: Buffer) => void) | undefined;
-  private readonly socket: WebSocket;
+  private readonly socket: MessageSocket;
   private readonly options: ConnectionOptions;
 
-  constructor(socket: WebSocket, options: ConnectionOptions) {
+  constructor(socket: MessageSocket, options: ConnectionOptions) {
     this.socket = socket;
     this.options = options;
     this.closed = new Promise((resolve) => {
@@ -83,13 +81,13 @@ export class Connection {
     });
     this.lastHeardMs = options.clock.monotonicMs();
     this.lastBeat = { wallMs: options.clock.nowMs(), monotonicMs: this.lastHeardMs };
-    socket.binaryType = 'fragments';
-    freeReceivedChunks(socket);
-    socket.on('message', (data, isBinary) => this.receive(data as Buffer | Buffer[], isBinary));
-    socket.on('pong', (data) => this.ponged(data));
-    socket.on('ping', () => this.heard());
-    socket.on('error', (error: Error) => this.fail(wrapSocketError(error)));
-    socket.on('close', (code) => this.finish(code));
+    socket.listen({
+      message: (data, isText) => this.receive(data, isText),
+      ping: () => this.heard(),
+      pong: (data) => this.ponged(data),
+      failed: (error) => this.fail(error),
+      closed: (code) => this.finish(code),
+    });
     this.pinger = setInterval(() => this.beat(), options.pingMs);
     this.pinger.unref();
   }
@@ -108,9 +106,9 @@ export class Connection {
     return this.options.roundTripMs ?? 0;
   }
 
-  /** Bytes accepted for sending that the kernel has not yet taken. */
+  /** Bytes accepted for sending that are not yet on their way. */
   get bufferedBytes(): number {
-    return this.socket.bufferedAmount;
+    return this.socket.bufferedBytes;
   }
 
   /** Milliseconds since anything was received from the peer; 0 while receiving is paused. */
@@ -140,15 +138,11 @@ export class Connection {
     this.sendEncoded(encodeMessage(name, head, undefined, this.options.compressHeads));
   }
 
-  /** Sends head and attachment as two fragments of one message, without copying either. */
-  sendEncoded(message: EncodedMessage): void {
+  /** Sends head and attachment as one message, without copying either. */
+  sendEncoded({ head, attachment }: EncodedMessage): void {
     if (this.isOver) return;
-    if (message.attachment === undefined) {
-      this.socket.send(message.head);
-      return;
-    }
-    this.socket.send(message.head, { fin: false, binary: true });
-    this.socket.send(message.attachment, { fin: true, binary: true });
+    if (attachment === undefined) this.socket.send(head);
+    else this.socket.send(head, attachment);
   }
 
   /** Sends a message that is already encoded. Does nothing once the connection is over. */
@@ -176,7 +170,7 @@ export class Connection {
     this.failure = asTardisError(error);
     // Only a server sends its error; a client just closes the connection.
     const mayReport = this.options.receives === 'to-server';
-    if (mayReport && this.socket.readyState === this.socket.OPEN) {
+    if (mayReport && this.socket.isOpen) {
       const { code, message, context } = toWire(this.failure);
       const isBug = code === 'INTERNAL'; // the stack trace stays in the server's log
       this.send('error', { code, message, context: isBug ? {} : { ...context } });
@@ -221,14 +215,12 @@ export class Connection {
     this.lastHeardMs = this.options.clock.monotonicMs();
   }
 
-  /** Handles a message: the fragments of a binary one, or the bytes of a text. */
-  private receive(fragments: Buffer | Buffer[], isBinary: boolean): void {
+  private receive(data: Buffer, isText: boolean): void {
     this.heard();
     if (this.isOver || this.failure !== undefined) return;
     if (this.owesSinceMs !== undefined) this.owesSinceMs = this.lastHeardMs;
     try {
-      if (!isBinary) throw new TardisError('PROTOCOL_VIOLATION', 'a message is text, not binary');
-      const data = joined(fragments);
+      if (isText) throw new TardisError('PROTOCOL_VIOLATION', 'a message is text, not binary');
       const name = peekMessage(data, this.options.receives);
       if (name === 'error') {
         this.failure = this.explained(fromWire(decodeMessage('error', data).head));
@@ -258,7 +250,7 @@ export class Connection {
       this.socket.terminate();
       return;
     }
-    if (this.socket.readyState !== this.socket.OPEN) return;
+    if (!this.socket.isOpen) return;
     this.socket.ping(this.wokeAtMs === undefined ? '' : AWAKE);
   }
 
@@ -298,30 +290,4 @@ export class Connection {
     }
     this.settleClosed(this.failure);
   }
-}
-
-/**
- * Joins the fragments of a message, and frees them. ws would join them too, but leave them to the garbage collector, which
- * V8 then runs for every 10 MB.
- */
-function joined(fragments: Buffer | Buffer[]): Buffer {
-  if (!Array.isArray(fragments)) return fragments;
-  if (fragments.length === 1) return fragments[0]!;
-  const data = Buffer.concat(fragments);
-  releaseAll(fragments);
-  return data;
-}
-
-/**
- * Converts an error of ws. Its protocol errors (bad frames, payloads that are too large) are caused by the peer.
- */
-function wrapSocketError(error: Error): TardisError {
-  const code = (error as NodeJS.ErrnoException).code ?? '';
-  if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') {
-    return new TardisError('MESSAGE_TOO_LARGE', error.message, {}, error);
-  }
-  if (code.startsWith('WS_ERR')) {
-    return new TardisError('PROTOCOL_VIOLATION', error.message, {}, error);
-  }
-  return new TardisError('CONNECTION_LOST', error.message, { cause: code }, error);
 }

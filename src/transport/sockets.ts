@@ -20,6 +20,7 @@ import {
 import { type Channel, Connection } from './connection.js';
 import { DEFAULT_GATE, Gate, type GateLimits } from './gate.js';
 import type { LinkOptions } from './link.js';
+import { WebMessageSocket } from './web-message-socket.js';
 
 /** Maximum size of a message. It exceeds every size in the message table. */
 const MAX_MESSAGE_BYTES = 17 << 20;
@@ -120,7 +121,7 @@ function strangersConnection(
     connection.pause();
     connection.fail(new TardisError('MESSAGE_TOO_LARGE', 'too much was sent before the login'));
   };
-  const connection = new Connection(socket, {
+  const connection = new Connection(new WebMessageSocket(socket), {
     ...link,
     receives: 'to-server',
     clock: system.clock,
@@ -266,7 +267,13 @@ export function connect(
       const roundTripMs = address.kind === 'unix' ? 0 : clock.monotonicMs() - startMs;
       const channel = channelOf(raw!);
       resolve(
-        new Connection(socket, { ...link, receives: 'to-client', clock, roundTripMs, channel }),
+        new Connection(new WebMessageSocket(socket), {
+          ...link,
+          receives: 'to-client',
+          clock,
+          roundTripMs,
+          channel,
+        }),
       );
     });
     socket.once('error', (error) => {

@@ -7,6 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import {
+  backup,
   backupsRunHere,
   BIN,
   cleanEnvironment,
@@ -52,11 +53,12 @@ test('a socket whose path is too long is refused before anything is made', async
   t.deepEqual(fs.readdirSync(home).sort(), [...before, 'store'].sort());
 });
 
-test('a local backup needs no short TMPDIR, but one that is there', async (t) => {
+test('a local server that is a process needs no short TMPDIR, but one that is there', async (t) => {
   const { home, source, store } = place(t);
   const long = path.join(home, 'l'.repeat(100));
   fs.mkdirSync(long);
-  const args = [...store, '--local', '--create', source];
+  const separate = separateServer(home);
+  const args = [...store, '--local', ...separate, '--create', source];
   await succeed('tardis', args, { env: { TMPDIR: long } });
   t.deepEqual(fs.readdirSync(long), []);
 
@@ -64,6 +66,13 @@ test('a local backup needs no short TMPDIR, but one that is there', async (t) =>
   const { status, stderr } = await run('tardis', args, { env: { TMPDIR: missing } });
   t.is(status, 1);
   t.regex(stderr, /missing \(TMPDIR\): ENOENT \[CONFIG_INVALID\]/);
+});
+
+test('a local server in the process of its client has no socket, and needs no TMPDIR', async (t) => {
+  const { home, source, store } = place(t);
+  await backup([...store, '--local', '--create', source]); // makes a small client, whose server needs no process
+  const missing = { TMPDIR: path.join(home, 'missing') };
+  await succeed('tardis', [...store, '--local', source], { env: missing });
 });
 
 test('an address with colons is an address', async (t) => {

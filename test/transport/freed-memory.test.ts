@@ -5,7 +5,12 @@ import type net from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { WebSocket, WebSocketServer } from 'ws';
 import { nodeSystem } from '../../src/system/index.js';
-import { Connection, DEFAULT_LINK, encodeMessage } from '../../src/transport/index.js';
+import {
+  Connection,
+  DEFAULT_LINK,
+  encodeMessage,
+  WebMessageSocket,
+} from '../../src/transport/index.js';
 
 /** A connection, and its peer, which sends what it likes. */
 interface Link {
@@ -25,7 +30,11 @@ async function linked(t: ExecutionContext): Promise<Link> {
   const chunks: Buffer[] = [];
   request.socket.prependListener('data', (chunk: Buffer) => chunks.push(chunk));
   const { clock } = nodeSystem();
-  const connection = new Connection(socket, { ...DEFAULT_LINK, receives: 'to-server', clock });
+  const connection = new Connection(new WebMessageSocket(socket), {
+    ...DEFAULT_LINK,
+    receives: 'to-server',
+    clock,
+  });
   t.teardown(() => {
     raw.terminate();
     connection.terminate();

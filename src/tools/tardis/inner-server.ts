@@ -8,71 +8,64 @@ import fs from 'node:fs';
 import type { LocalServer, LocalServerOptions } from '../../client/index.js';
 import { type Resolved, resolveSettings } from '../../config/index.js';
 import { asTardisError, systemCode } from '../../errors/index.js';
-import {
-  absolutePath,
-  byteText,
-  makeSocketFolder,
-  processEnvironment,
-  removeSocketFolder,
-  textBytes,
-} from '../../system/index.js';
+import { absolutePath, byteText, processEnvironment, textBytes } from '../../system/index.js';
+import { InnerDoor } from '../../transport/index.js';
 import { storageThreadsOf } from '../tardisd/storage-threads.js';
 import type { InnerDaemon } from './inner-daemon.js';
 
+/** A server with a socket serves this machine only. Ours gets the settings of such a server, and makes no socket. */
+const NO_SOCKET = 'none';
 /** Maximum size of a client's catalog for its backups to count as small: about 8,000 entries. */
 const SMALL_CATALOG_BYTES = 2 << 20;
 
 /**
  * Returns a server in this process. Returns undefined if the client is new or large and the machine has processors for a
  * second process, or if the settings of the server require one. Returns undefined also if the settings are invalid, since
- * that process then reports this. Throws CONFIG_INVALID if no path is available for the socket.
+ * that process then reports this.
  */
 export function startInnerServer(
   options: Omit<LocalServerOptions, 'command'>,
   client: string,
 ): LocalServer | undefined {
-  const { socket } = makeSocketFolder();
-  const remove = (): void => removeSocketFolder(socket);
-  const resolved = settingsOf(options, socket);
+  const resolved = settingsOf(options);
   const isForLittle = resolved !== undefined && isSmall(resolved, client);
   if (
     resolved === undefined ||
     !mayShareProcess(resolved) ||
     !(isForLittle || storageThreadsOf(resolved.settings) === 0)
   ) {
-    remove();
     return undefined;
   }
-  process.once('exit', remove);
-  const daemon = start(resolved);
+  const door = new InnerDoor();
+  const daemon = start(resolved, door);
   const ready = daemon.then(() => undefined);
   ready.catch(() => undefined); // callers of `ready` get the error, but there may be none yet
   return {
-    address: { kind: 'unix', path: socket },
+    address: door,
     isForLittle,
-    begun: remove,
     ready,
     death: () => undefined,
     close: async () => {
       await (await daemon.catch(() => undefined))?.close(); // `ready` reports a failure
-      remove();
     },
   };
 }
 
-async function start(resolved: Resolved<'tardisd'>): Promise<InnerDaemon> {
+async function start(resolved: Resolved<'tardisd'>, door: InnerDoor): Promise<InnerDaemon> {
   const { startInnerDaemon } = await import('./inner-daemon.js');
-  return startInnerDaemon(resolved);
+  return startInnerDaemon(resolved, door);
 }
 
 /** Returns the settings that the server itself would find; undefined if they are invalid. */
-function settingsOf(
-  { store, configFile, profile, parityPercent }: Omit<LocalServerOptions, 'command'>,
-  socket: string,
-): Resolved<'tardisd'> | undefined {
+function settingsOf({
+  store,
+  configFile,
+  profile,
+  parityPercent,
+}: Omit<LocalServerOptions, 'command'>): Resolved<'tardisd'> | undefined {
   const commandLine = new Map([
     ['single', ['true']],
-    ['localSocket', [socket]],
+    ['localSocket', [NO_SOCKET]],
     ...(store === undefined ? [] : [['database', [byteText(store)]] as const]),
     ...(configFile === undefined ? [] : [['daemonConfig', [byteText(configFile)]] as const]),
     ...(profile === undefined ? [] : [['profile', [profile]] as const]),

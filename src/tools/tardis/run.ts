@@ -15,7 +15,7 @@ import { asTardisError, type ErrorCode, TardisError } from '../../errors/index.j
 import { countErrors, displayName, jsonName } from '../../model/index.js';
 import { Codec } from '../../store/index.js';
 import { type Address, nodeSystem } from '../../system/index.js';
-import { NO_PATIENCE, type Patience } from '../../transport/index.js';
+import { type InnerDoor, NO_PATIENCE, type Patience } from '../../transport/index.js';
 import { type JobRunner, openJobs } from '../../workers/index.js';
 import { BackupEvents } from './backup-events.js';
 import { ClientLog } from './client-log.js';
@@ -211,12 +211,11 @@ async function run(
       mayBeFew: server?.isForLittle === true,
       isForBackups: true,
     });
-  const reach = async (): Promise<Address> => {
+  const reach = async (): Promise<Address | InnerDoor> => {
     await server?.ready;
     return server?.address ?? place!.address;
   };
-  const hooks = messages.hooks(() => server?.begun?.());
-  return runBackup(system, { reach, openJobs: jobs, request, hooks, signal });
+  return runBackup(system, { reach, openJobs: jobs, request, hooks: messages.hooks(), signal });
 }
 
 /** Returns the credentials; `server` is undefined for the local store. */
@@ -269,8 +268,8 @@ class RunMessages {
     this.saved = settings.report ? new SavedList(settings.json) : undefined;
   }
 
-  /** Returns the hooks that print messages of a run. `begun` is called when the session has begun. */
-  hooks(begun: () => void): BackupHooks {
+  /** Returns the hooks that print messages of a run. */
+  hooks(): BackupHooks {
     const { saved, settings } = this;
     return {
       onStart: (running) => {
@@ -278,7 +277,6 @@ class RunMessages {
         this.line.start();
       },
       onOpened: (opened) => {
-        begun();
         this.shown.opened(opened);
         const isLookedAt = opened.empty && this.line.isShown && settings.workers > 0;
         if (isLookedAt) this.scan.start((total) => this.shown.expect(total));

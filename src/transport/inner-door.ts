@@ -1,0 +1,37 @@
+/**
+ * The door of a server whose only clients are in the same process. It has no socket, so no other process can reach the
+ * server, and nothing remains on the disk if the process is killed.
+ */
+import { TardisError } from '../errors/index.js';
+import type { System } from '../system/index.js';
+import { Connection } from './connection.js';
+import { innerSockets } from './inner-sockets.js';
+import type { LinkOptions } from './link.js';
+
+type Take = (connection: Connection) => void;
+
+export class InnerDoor {
+  readonly kind = 'inner';
+  private take: { readonly link: LinkOptions; readonly onConnection: Take } | undefined;
+
+  /** Opens the door: from now on, each new connection is passed to `onConnection`. */
+  open(link: LinkOptions, onConnection: Take): void {
+    this.take = { link, onConnection };
+  }
+
+  /** Accepts no further connections; open ones stay open. */
+  close(): void {
+    this.take = undefined;
+  }
+
+  /** Returns the client's end of a new connection. Throws SERVER_UNREACHABLE if the door is not open. */
+  connect({ clock }: System, link: LinkOptions): Connection {
+    if (this.take === undefined) {
+      throw new TardisError('SERVER_UNREACHABLE', 'the server in this process has ended');
+    }
+    const [client, server] = innerSockets();
+    const { link: serverLink, onConnection } = this.take;
+    onConnection(new Connection(server, { ...serverLink, receives: 'to-server', clock }));
+    return new Connection(client, { ...link, receives: 'to-client', clock });
+  }
+}

@@ -1,0 +1,88 @@
+/** A WebSocket as the socket of a connection. */
+import type { WebSocket } from 'ws';
+import { TardisError } from '../errors/index.js';
+import { releaseAll } from '../model/index.js';
+import type { MessageSocket, SocketEvents } from './message-socket.js';
+import { freeReceivedChunks } from './received-chunks.js';
+
+export class WebMessageSocket implements MessageSocket {
+  private readonly socket: WebSocket;
+
+  constructor(socket: WebSocket) {
+    this.socket = socket;
+    socket.binaryType = 'fragments';
+    freeReceivedChunks(socket);
+  }
+
+  get isOpen(): boolean {
+    return this.socket.readyState === this.socket.OPEN;
+  }
+
+  get bufferedBytes(): number {
+    return this.socket.bufferedAmount;
+  }
+
+  listen(events: SocketEvents): void {
+    const { socket } = this;
+    socket.on('message', (data, isBinary) =>
+      events.message(joined(data as Buffer | Buffer[]), !isBinary),
+    );
+    socket.on('pong', events.pong);
+    socket.on('ping', () => events.ping());
+    socket.on('error', (error: Error) => events.failed(wrapSocketError(error)));
+    socket.on('close', (code) => events.closed(code));
+  }
+
+  /** Sends the parts as fragments of one message. */
+  send(...parts: readonly Uint8Array[]): void {
+    for (const [index, part] of parts.entries()) {
+      this.socket.send(part, { fin: index === parts.length - 1, binary: true });
+    }
+  }
+
+  ping(data: Buffer | string): void {
+    this.socket.ping(data);
+  }
+
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.socket.resume();
+  }
+
+  close(code: number): void {
+    this.socket.close(code);
+  }
+
+  terminate(): void {
+    this.socket.terminate();
+  }
+}
+
+/**
+ * Joins the fragments of a message, and frees them. ws would join them too, but leave them to the garbage collector, which
+ * V8 then runs for every 10 MB.
+ */
+function joined(fragments: Buffer | Buffer[]): Buffer {
+  if (!Array.isArray(fragments)) return fragments;
+  if (fragments.length === 1) return fragments[0]!;
+  const data = Buffer.concat(fragments);
+  releaseAll(fragments);
+  return data;
+}
+
+/**
+ * Converts an error of ws. Its protocol errors (bad frames, payloads that are too large) are caused by the peer.
+ */
+function wrapSocketError(error: Error): TardisError {
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') {
+    return new TardisError('MESSAGE_TOO_LARGE', error.message, {}, error);
+  }
+  if (code.startsWith('WS_ERR')) {
+    return new TardisError('PROTOCOL_VIOLATION', error.message, {}, error);
+  }
+  return new TardisError('CONNECTION_LOST', error.message, { cause: code }, error);
+}

@@ -1,0 +1,126 @@
+/** The door of a server within the process of its client. */
+import { spawnSync } from 'node:child_process';
+import test, { type ExecutionContext } from 'ava';
+import { TardisError } from '../../src/errors/index.js';
+import { nodeSystem } from '../../src/system/index.js';
+import {
+  type Connection,
+  decodeMessage,
+  DEFAULT_LINK,
+  encodeMessage,
+  InnerDoor,
+} from '../../src/transport/index.js';
+import { thrownCode } from '../helpers/codes.js';
+
+const system = nodeSystem();
+const urlOf = (room: string): string =>
+  JSON.stringify(new URL(`../../src/${room}/index.js`, import.meta.url).href);
+
+function connected(t: ExecutionContext): { server: Connection; client: Connection } {
+  const door = new InnerDoor();
+  let server: Connection | undefined;
+  door.open(DEFAULT_LINK, (connection) => (server = connection));
+  const client = door.connect(system, DEFAULT_LINK);
+  t.teardown(() => [client, server!].forEach((connection) => connection.terminate()));
+  return { server: server!, client };
+}
+
+test('a door takes connections only while it is open; those that it took stay', async (t) => {
+  const door = new InnerDoor();
+  t.is(
+    thrownCode(() => door.connect(system, DEFAULT_LINK)),
+    'SERVER_UNREACHABLE',
+  );
+  const taken: Connection[] = [];
+  door.open(DEFAULT_LINK, (connection) => taken.push(connection));
+  const client = door.connect(system, DEFAULT_LINK);
+  door.close();
+  t.is(
+    thrownCode(() => door.connect(system, DEFAULT_LINK)),
+    'SERVER_UNREACHABLE',
+  );
+  client.close();
+  t.is(await taken[0]!.closed, undefined);
+});
+
+test('messages pass in both directions, and the peer is one of this machine', async (t) => {
+  const { server, client } = connected(t);
+  t.deepEqual([server.channel.kind, client.channel.kind, client.roundTripMs], ['unix', 'unix', 0]);
+  const attachment = Buffer.alloc(300_000, 9);
+  const atServer = new Promise<Buffer>((resolve) => {
+    server.onMessage((_name, bytes) => resolve(bytes));
+  });
+  const atClient = new Promise<Buffer>((resolve) => {
+    client.onMessage((_name, bytes) => resolve(bytes));
+  });
+  client.sendEncoded(encodeMessage('streamChunk', { stream: 3 }, attachment));
+  server.send('received', { upTo: 1 });
+  t.true(decodeMessage('streamChunk', await atServer).attachment.equals(attachment));
+  t.is(decodeMessage('received', await atClient).head.upTo, 1);
+});
+
+test('the rules of messages hold: wrong direction, wrong length and unknown numbers end the connection', async (t) => {
+  for (const bytes of [
+    encodeMessage('received', { upTo: 1 }).head,
+    Buffer.from([1]),
+    Buffer.alloc(200, 0xff),
+  ]) {
+    const { server, client } = connected(t);
+    client.sendBytes(bytes);
+    t.is((await server.closed)?.code, 'PROTOCOL_VIOLATION');
+    t.is((await client.closed)?.code, 'PROTOCOL_VIOLATION');
+  }
+});
+
+test('an error of the server reaches its client with its code', async (t) => {
+  const { server, client } = connected(t);
+  server.fail(new TardisError('DISK_FULL', 'no room', { freeBytes: 5 }));
+  t.like(await client.closed, { code: 'DISK_FULL', context: { freeBytes: 5 } });
+});
+
+test('a message whose sender has freed it counts as lost: nothing else arrives in its place', async (t) => {
+  const { server, client } = connected(t);
+  const arrived: string[] = [];
+  server.onMessage((name) => arrived.push(name));
+  const attachment = Buffer.alloc(300_000, 9);
+  client.send('acknowledge', { ticket: Buffer.alloc(16), upTo: 0 });
+  client.sendEncoded(encodeMessage('streamChunk', { stream: 3 }, attachment));
+  client.send('streamAbort', { stream: 3 });
+  structuredClone(attachment.buffer, { transfer: [attachment.buffer] });
+  t.is((await server.closed)?.code, 'CONNECTION_LOST');
+  t.is((await client.closed)?.code, 'CONNECTION_LOST');
+  t.deepEqual(arrived, ['acknowledge']);
+});
+
+test('a client may leave before its last message has arrived', async (t) => {
+  const { server, client } = connected(t);
+  const arrived = new Promise<string>((resolve) => server.onMessage((name) => resolve(name)));
+  client.send('streamAbort', { stream: 3 });
+  client.leave();
+  t.is(await arrived, 'streamAbort');
+  t.is(await server.closed, undefined);
+  t.is(await client.closed, undefined);
+});
+
+test('an open connection keeps the process alive, as a socket does, and one that is over does not', (t) => {
+  const child = spawnSync(
+    process.execPath,
+    [
+      '--input-type=module',
+      '-e',
+      `import { DEFAULT_LINK, InnerDoor } from ${urlOf('transport')};
+       import { nodeSystem } from ${urlOf('system')};
+       const door = new InnerDoor();
+       door.open(DEFAULT_LINK, (connection) => {
+         connection.onMessage(() => undefined);
+         setTimeout(() => connection.close(), 300).unref();
+       });
+       const client = door.connect(nodeSystem(), DEFAULT_LINK);
+       const reason = await client.closed;
+       process.stdout.write(String(reason));`,
+    ],
+    { encoding: 'utf8', timeout: 60_000 },
+  );
+  t.is(child.stdout, 'undefined', child.stderr);
+  t.is(child.status, 0);
+});
