@@ -73,6 +73,7 @@ test('a local server in the process of its client has no socket, and needs no TM
   await backup([...store, '--local', '--create', source]); // makes a small client, whose server needs no process
   const missing = { TMPDIR: path.join(home, 'missing') };
   await succeed('tardis', [...store, '--local', source], { env: missing });
+  t.is((await listedSets(store[1]!, 'me')).length, 2);
 });
 
 test('an address with colons is an address', async (t) => {
