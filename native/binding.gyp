@@ -9,6 +9,8 @@
         "src/files.cc",
         "src/flags.cc",
         "src/sha256.cc",
+        "src/sha256-lanes.cc",
+        "src/digests.cc",
         "src/hashing.cc",
         "src/checksum.cc",
         "src/compressing.cc",

@@ -19,6 +19,9 @@ napi_value statAt(const Call& call);
 napi_value hashRows(const Call& call);
 napi_value sha256(const Call& call);
 
+// digests.cc
+napi_value digestContents(const Call& call);
+
 // checksum.cc
 napi_value crc32(const Call& call);
 

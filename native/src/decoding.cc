@@ -13,8 +13,8 @@
 #include "aside.h"
 #include "bodies.h"
 #include "calls.h"
+#include "digests.h"
 #include "files.h"
-#include "sha256.h"
 #include "stored-body.h"
 #include "zstd-part.h"
 
@@ -223,20 +223,7 @@ class Decoding : public Counting {
 
   static std::vector<uint8_t> copyOf(const Bytes& bytes) { return {bytes.data, bytes.data + bytes.size}; }
 
-  // Writes the digest of each content into its row, before the content's offset and size.
-  Outcome hashed() const {
-    for (size_t at = 0; at < contents_.size; at += kContentBytes) {
-      uint8_t* row = contents_.data + at;
-      uint32_t place[2];
-      memcpy(place, row + kDigestBytes, sizeof place);
-      if (place[0] > target_.size || place[1] > target_.size - place[0]) return kOutside;
-      Sha256& hash = Sha256::ofThread();
-      hash.start();
-      hash.add(target_.data + place[0], place[1]);
-      hash.finish(row);
-    }
-    return kDecoded;
-  }
+  Outcome hashed() const { return tardis::digestContents(target_, contents_) ? kDecoded : kOutside; }
 
   const unsigned cipher_;
   uint8_t key_[kBodyKeyBytes] = {};

@@ -7,10 +7,10 @@
 
 #include "aside.h"
 #include "calls.h"
+#include "digests.h"
 #include "reading.h"
 #include "recent.h"
 #include "sealing.h"
-#include "sha256.h"
 #include "xattrs.h"
 
 namespace tardis::calls {
@@ -107,25 +107,54 @@ class Gathering {
 
   // Reads files of an open directory. Stops at entries without contents, which need a decision, unless they are copied.
   void run(int directory, Cursor* cursor, bool copiesOthers) const {
-    while (cursor->rowOffset < cursor->end) {
+    Batch batch;
+    while (cursor->rowOffset + static_cast<double>(batch.rowBytes) < cursor->end) {
+      bool isRead = false;
       try {
-        const Row row = Row::checked(rows_, static_cast<size_t>(cursor->rowOffset), call_);
-        if (taken(directory, row, cursor)) continue;
-        if (!copiesOthers || !copied(directory, row, cursor)) return;
+        if (batch.isFull()) note(&batch, cursor);
+        isRead = wasTaken(directory, *cursor, &batch);
       } catch (const Failure&) {
-        return;  // it happens again in the call for this file alone, which reports it
+        // It happens again in the call for this file alone, which reports it.
       } catch (const std::bad_alloc&) {
-        return;
       }
+      if (isRead) continue;
+      note(&batch, cursor);
+      if (!copiesOthers || !wasCopied(directory, cursor)) return;
     }
+    note(&batch, cursor);
   }
 
  private:
+  // Files that were read, one after the other, and whose digests are still missing. Several are hashed at once.
+  struct Batch {
+    static constexpr size_t kMostFiles = 16;
+    static constexpr size_t kMostBytes = 256 << 10;  // these are still in the cache of the processor when they are hashed
+
+    bool isFull() const { return files == kMostFiles || contentBytes >= kMostBytes; }
+
+    size_t files = 0;
+    size_t rowBytes = 0;
+    size_t contentBytes = 0;
+    size_t sizes[kMostFiles];
+    uint8_t digests[kMostFiles][kDigestBytes];
+  };
+
   // True if the time of a row is exact. A time at a limit stands for one that a row cannot represent, which the call for
   // one entry reads as an attribute.
   static bool hasExactTime(const Row& row) {
     const auto mtime = row.get<int64_t>(kMtime);
     return mtime != INT64_MAX && mtime != INT64_MIN;
+  }
+
+  // Copies the row at the cursor, if it is that of an entry without content. False if that entry needs a decision.
+  bool wasCopied(int directory, Cursor* cursor) const {
+    try {
+      return copied(directory, Row::checked(rows_, static_cast<size_t>(cursor->rowOffset), call_), cursor);
+    } catch (const Failure&) {
+      return false;  // it happens again in the call for this entry alone, which reports it
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
   }
 
   // Copies the row of an entry without content, and moves the cursor behind it. False if the entry may have attributes.
@@ -143,31 +172,56 @@ class Gathering {
     return true;
   }
 
-  // Reads the file of a row, and moves the cursor behind it. False if the file needs a decision.
-  bool taken(int directory, const Row& row, Cursor* cursor) const {
+  // Reads the file of the row after those of the batch, and adds it to the batch. False if the file needs a decision.
+  bool wasTaken(int directory, const Cursor& cursor, Batch* batch) const {
     constexpr uint8_t special = kHasDigest | kUnreadable | kHasAttributes;
+    const Row row = Row::checked(rows_, static_cast<size_t>(cursor.rowOffset) + batch->rowBytes, call_);
     const auto size = row.get<uint64_t>(kSize);
     const auto flags = row.get<uint8_t>(kFlags);
-    const auto content = static_cast<size_t>(cursor->contents);
-    const auto start = static_cast<size_t>(cursor->contentOffset);
+    const auto content = static_cast<size_t>(cursor.contents) + batch->files;
+    const auto start = static_cast<size_t>(cursor.contentOffset) + batch->contentBytes;
     const bool isPlain = row.get<uint8_t>(kType) == kFile && size > 0 && size <= UINT32_MAX && (flags & special) == 0 &&
                          hasExactTime(row);
     if (!isPlain || content >= places_.capacity || start > UINT32_MAX) return false;
     uint8_t* target = contents_.range(start, size, call_);
-    uint8_t* digest = digests_.range(content * kDigestBytes, kDigestBytes, call_);
-    const size_t rowBytes = row.bytes() + kDigestBytes;
-    uint8_t* out = out_.range(static_cast<size_t>(cursor->outOffset), rowBytes, call_);
+    digests_.range(content * kDigestBytes, kDigestBytes, call_);
+    const size_t outBytes = batch->rowBytes + row.bytes() + (batch->files + 1) * kDigestBytes;
+    out_.range(static_cast<size_t>(cursor.outOffset), outBytes, call_);
     if (!wasRead(directory, row, target, size)) return false;
-    digestOf(target, size, digest);
-    putRow(row, digest, out);
+    batch->sizes[batch->files++] = size;
+    batch->rowBytes += row.bytes();
+    batch->contentBytes += size;
+    return true;
+  }
+
+  // Hashes the files of the batch, and moves the cursor behind them. The batch is then empty.
+  void note(Batch* batch, Cursor* cursor) const {
+    ToDigest inputs[Batch::kMostFiles];
+    const uint8_t* data = contents_.data + static_cast<size_t>(cursor->contentOffset);
+    for (size_t file = 0; file < batch->files; ++file) {
+      inputs[file] = {data, batch->sizes[file], batch->digests[file]};
+      data += batch->sizes[file];
+    }
+    digestEach(inputs, batch->files);
+    for (size_t file = 0; file < batch->files; ++file) {
+      uint8_t* digest = batch->digests[file];
+      if (key_.size > 0) hmacSha256(key_.data, digest, kDigestBytes, nullptr, 0, digest);
+      noteFile(Row(rows_.data + static_cast<size_t>(cursor->rowOffset)), digest, cursor);
+    }
+    *batch = Batch();
+  }
+
+  // Notes a file of a batch, and moves the cursor behind it.
+  void noteFile(const Row& row, const uint8_t* digest, Cursor* cursor) const {
+    const size_t rowBytes = row.bytes() + kDigestBytes;
+    putRow(row, digest, out_.data + static_cast<size_t>(cursor->outOffset));
     noteContent(row, digest, cursor);
     const auto change = static_cast<double>(row.get<int64_t>(kCtime));
     if (cursor->files == 0 || change > cursor->lastChange) cursor->lastChange = change;
     cursor->files += 1;
-    cursor->readBytes += static_cast<double>(size);
+    cursor->readBytes += static_cast<double>(row.get<uint64_t>(kSize));
     cursor->outOffset += static_cast<double>(rowBytes);
     cursor->rowOffset += static_cast<double>(row.bytes());
-    return true;
   }
 
   // Reads the file of a row. False if the file differs from its row before or after it is read, or if it has holes or
@@ -184,14 +238,6 @@ class Gathering {
     return got == size && !longer && isAsListed(row, statOf(fd));
   }
 
-  void digestOf(const uint8_t* data, size_t size, uint8_t* digest) const {
-    Sha256& hash = Sha256::ofThread();
-    hash.start();
-    hash.add(data, size);
-    hash.finish(digest);
-    if (key_.size > 0) hmacSha256(key_.data, digest, kDigestBytes, nullptr, 0, digest);
-  }
-
   // Writes the row with its digest.
   void putRow(const Row& row, const uint8_t* digest, uint8_t* out) const {
     memcpy(out, row.at(0), kRowFixedBytes);
@@ -205,13 +251,15 @@ class Gathering {
 
   // Keeps the content at the cursor, unless its digest is a recent one.
   void noteContent(const Row& row, const uint8_t* digest, Cursor* cursor) const {
+    const auto size = row.get<uint64_t>(kSize);
     if (recent_.has(digest)) {
       cursor->repeats += 1;
+      cursor->contentOffset += static_cast<double>(size);
       return;
     }
     if (cursor->isKept == 1) recent_.add(digest);
     const auto index = static_cast<size_t>(cursor->contents);
-    const auto size = row.get<uint64_t>(kSize);
+    memcpy(digests_.data + index * kDigestBytes, digest, kDigestBytes);
     const Bytes ending = endingOf(row.at(row.nameOffset()), row.nameBytes());
     places_.set(0, index, static_cast<uint32_t>(cursor->contentOffset));
     places_.set(1, index, static_cast<uint32_t>(size));

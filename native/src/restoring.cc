@@ -11,10 +11,10 @@
 #include "aside.h"
 #include "bodies.h"
 #include "calls.h"
+#include "digests.h"
 #include "files.h"
 #include "reading.h"
 #include "sealing.h"
-#include "sha256.h"
 #include "stored-body.h"
 #include "writing.h"
 
@@ -83,6 +83,16 @@ class Directories {
   const Bytes fds_;
 };
 
+// Digests of the next files in one decoded record. Several are computed at once.
+struct Ahead {
+  static constexpr size_t kMostFiles = 16;
+  static constexpr size_t kMostBytes = 256 << 10;  // these are still in the cache of the processor when they are written
+
+  size_t first = 0;  // index of the first of these files
+  size_t files = 0;
+  uint8_t digests[kMostFiles][kDigestBytes];
+};
+
 class Restoring {
  public:
   explicit Restoring(const Call& call)
@@ -100,11 +110,12 @@ class Restoring {
   // the next file needs; kNoRecord if there is no next file or it needs a decision.
   uint32_t run(Cursor* cursor, uint32_t record, const Bytes& decoded) const {
     const auto end = static_cast<double>(places_.size / sizeof(Place));
+    Ahead ahead;
     while (cursor->file < end) {
       try {
         const Place place = places_.at<Place>(static_cast<size_t>(cursor->file), call_);
         if (place.how == 0 && place.record != kNoRecord && place.record != record) return place.record;
-        if ((place.how == 0 || place.how == kCopied) && restored(place, decoded, cursor)) continue;
+        if ((place.how == 0 || place.how == kCopied) && restored(place, decoded, cursor, &ahead)) continue;
       } catch (const Failure&) {
         // The failure recurs in the call for this file alone, which reports it.
       } catch (const std::bad_alloc&) {
@@ -119,7 +130,7 @@ class Restoring {
 
  private:
   // Writes the file at the cursor, and moves the cursor behind it. False if the file needs a decision.
-  bool restored(const Place& place, const Bytes& decoded, Cursor* cursor) const {
+  bool restored(const Place& place, const Bytes& decoded, Cursor* cursor, Ahead* ahead) const {
     const Row row = Row::checked(rows_, static_cast<size_t>(cursor->rowOffset), call_);
     if (row.hasFlag(kSparse) || row.hasFlag(kHasAttributes)) return false;
     Name name;
@@ -133,10 +144,14 @@ class Restoring {
       memory.reset(new uint8_t[bytes]);
       data = {memory.get(), bytes};
       if (!readCopied(place, data)) return false;
+      uint8_t digest[kDigestBytes];
+      const ToDigest input = {data.data, data.size, digest};
+      digestEach(&input, 1);
+      if (!isDigestOf(row, digest)) return false;
     } else {
       data = {decoded.range(empty ? 0 : place.offset, bytes, call_), bytes};
     }
-    if (!empty && !hasDigest(row, data)) return false;
+    if (place.how == 0 && !empty && !isDigestOf(row, digestAt(decoded, *cursor, ahead))) return false;
     writeFile(directories_.at(place.directory), name.text, data, row, options_);
     cursor->file += 1;
     cursor->rowOffset += static_cast<double>(row.bytes());
@@ -158,15 +173,45 @@ class Restoring {
     return readWhole(fd, data.data, data.size, &longer) == data.size && !longer;
   }
 
-  bool hasDigest(const Row& row, const Bytes& data) const {
+  // True if the row has this digest, or with a key, the keyed one of it.
+  bool isDigestOf(const Row& row, const uint8_t* digest) const {
     if (!row.hasFlag(kHasDigest)) return false;
-    uint8_t digest[kDigestBytes];
-    Sha256& hash = Sha256::ofThread();
-    hash.start();
-    hash.add(data.data, data.size);
-    hash.finish(digest);
-    if (key_.size > 0) hmacSha256(key_.data, digest, sizeof digest, nullptr, 0, digest);
-    return memcmp(digest, row.at(kRowFixedBytes), sizeof digest) == 0;
+    uint8_t keyed[kDigestBytes];
+    if (key_.size > 0) hmacSha256(key_.data, digest, kDigestBytes, nullptr, 0, keyed);
+    return memcmp(key_.size > 0 ? keyed : digest, row.at(kRowFixedBytes), kDigestBytes) == 0;
+  }
+
+  // Returns the digest of the file at the cursor, whose bytes are in the record.
+  const uint8_t* digestAt(const Bytes& decoded, const Cursor& cursor, Ahead* ahead) const {
+    const auto file = static_cast<size_t>(cursor.file);
+    if (file - ahead->first >= ahead->files) lookAhead(decoded, cursor, ahead);
+    return ahead->digests[file - ahead->first];
+  }
+
+  // Computes the digests of the file at the cursor and of those after it that are in the same record.
+  void lookAhead(const Bytes& decoded, const Cursor& cursor, Ahead* ahead) const {
+    const size_t end = places_.size / sizeof(Place);
+    ToDigest inputs[Ahead::kMostFiles];
+    auto rowOffset = static_cast<size_t>(cursor.rowOffset);
+    size_t bytes = 0;
+    ahead->first = static_cast<size_t>(cursor.file);
+    ahead->files = 0;
+    const Place first = places_.at<Place>(ahead->first, call_);
+    for (size_t file = ahead->first; file < end && ahead->files < Ahead::kMostFiles && bytes < Ahead::kMostBytes; ++file) {
+      try {
+        const Place place = places_.at<Place>(file, call_);
+        if (place.how != 0 || place.record != first.record) break;
+        const Row row = Row::checked(rows_, rowOffset, call_);
+        const size_t size = row.get<uint64_t>(kSize);
+        inputs[ahead->files] = {decoded.range(place.offset, size, call_), size, ahead->digests[ahead->files]};
+        rowOffset += row.bytes();
+        bytes += size;
+      } catch (const Failure&) {
+        break;  // it happens again when this file is written
+      }
+      ahead->files += 1;
+    }
+    digestEach(inputs, ahead->files);
   }
 
   const char* call_;

@@ -271,6 +271,11 @@ export interface NativeCalls
   userId(name: Buffer): number | undefined;
   groupId(name: Buffer): number | undefined;
 
+  /**
+   * Writes the SHA-256 of each content of `bytes` to its row in `rows`: 32 bytes for the digest, then the content's offset
+   * and size (u32). Several contents are hashed at once. Throws EINVAL if a content is outside of `bytes`.
+   */
+  digestContents(bytes: Uint8Array, rows: Uint8Array): void;
   /** Writes the SHA-256 of `bytes` bytes of `data` to the 32 bytes at `digestOffset` of `digest`. */
   sha256(
     data: Uint8Array,

@@ -1,7 +1,7 @@
 /** Decodes one stored record, or one chunk of a large one, in the thread that calls it. */
-import { DIGEST_BYTES, releaseMemory } from '../model/index.js';
+import { releaseMemory } from '../model/index.js';
 import { decode, mediumOf, type ObjectReader, openSealed } from '../store/index.js';
-import { CONTENT_ROW_BYTES, type NativeCalls, type System } from '../system/index.js';
+import { type NativeCalls, type System } from '../system/index.js';
 import { type BodyToDecode, decodeRecord, type DecodingSteps } from './decode-record.js';
 import type { DecodeInput, DecodeOutput } from './decode-types.js';
 import type { JobResult } from './jobs.js';
@@ -65,14 +65,5 @@ export function decodeHere(native: NativeCalls, body: BodyToDecode): void {
     whole.copy(target, 0, part.from, part.from + target.length);
     releaseMemory(whole);
   }
-  digestContents(native, target, contents);
-}
-
-/** Writes the SHA-256 of each content to its row in `contents`, before the offset and the size. */
-function digestContents(native: NativeCalls, bytes: Buffer, contents: Buffer): void {
-  for (let at = 0; at < contents.length; at += CONTENT_ROW_BYTES) {
-    const offset = contents.readUInt32LE(at + DIGEST_BYTES);
-    const sizeBytes = contents.readUInt32LE(at + DIGEST_BYTES + 4);
-    native.sha256(bytes, offset, sizeBytes, contents, at);
-  }
+  native.digestContents(target, contents);
 }
