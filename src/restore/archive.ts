@@ -283,7 +283,10 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
   }
 
   private async locate(files: readonly ArchiveFile[]): Promise<LocatedArchiveFile[]> {
-    const locations = await locateEach(this.history, files);
+    const locations = await locateEach(
+      this.history,
+      files.map(({ entry }) => entry),
+    );
     const located: LocatedArchiveFile[] = [];
     for (const [index, file] of files.entries()) {
       const pieces = file.entry.contentId === undefined ? [] : locations[index];

@@ -130,7 +130,7 @@ export class FileQueue {
     const locations = await locateEach(this.history, files);
     const located: LocatedFile[] = [];
     for (const [index, file] of files.entries()) {
-      const pieces = file.entry.contentId === undefined ? [] : locations[index];
+      const pieces = file.contentId === undefined ? [] : locations[index];
       if (Array.isArray(pieces)) located.push({ file, pieces });
       else {
         // The content is known to be missing, or the catalog is damaged, so there is no digest to report.

@@ -1,24 +1,24 @@
 /** Locates the contents of many files. A content that cannot be located does not prevent the restore of the others. */
-import type { History, HistoryEntry, ContentLocation } from '../history/index.js';
+import type { ContentLocation, History, RequestedContent } from '../history/index.js';
 import { TardisError } from '../errors/index.js';
 
 /**
- * Returns the locations of contents in the order of the files. For a file without a valid location in the catalog, it
- * returns a CATALOG_DAMAGED error instead.
+ * Returns the locations of contents in their order. For a content without a valid location in the catalog, it returns a
+ * CATALOG_DAMAGED error instead.
  */
 export async function locateEach(
   history: History,
-  files: readonly { readonly entry: HistoryEntry }[],
+  contents: readonly RequestedContent[],
 ): Promise<(ContentLocation | TardisError)[]> {
   try {
-    return await history.locate(files.map(({ entry }) => entry));
+    return await history.locate(contents);
   } catch (error) {
     requireDamage(error);
   }
   const all: (ContentLocation | TardisError)[] = [];
-  for (const { entry } of files) {
+  for (const content of contents) {
     try {
-      all.push((await history.locate([entry]))[0]);
+      all.push((await history.locate([content]))[0]);
     } catch (error) {
       all.push(requireDamage(error));
     }

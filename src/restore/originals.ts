@@ -3,7 +3,7 @@
  * from the first. That costs less than to read and decode the record again, since the other contents of the record are
  * mostly those of files around the first one.
  */
-import { attributesOf, BytesBuilder, type ContentId, isSparse } from '../model/index.js';
+import { attributesOf, BytesBuilder, type ContentId, isSparse, sizeIn } from '../model/index.js';
 import type { FileToRestore, LocatedFile, Original } from './plan.js';
 
 /** Maximum number of files that are remembered. Copies of further files are read from the store. */
@@ -25,7 +25,7 @@ export class Originals {
   /** Remembers the files of a job. `written` resolves once the job has ended, and never rejects. */
   add(files: readonly FileToRestore[], written: Promise<void>): void {
     for (const file of files) {
-      const { contentId } = file.entry;
+      const { contentId } = file;
       if (contentId === undefined || !isPlain(file) || this.byContent.has(contentId)) continue;
       if (this.byContent.size === MOST_ORIGINALS) return;
       this.byContent.set(contentId, this.written.length);
@@ -38,7 +38,7 @@ export class Originals {
 
   /** Returns the file that a file can be copied from; undefined if it must be read from the store. */
   of({ file, pieces }: LocatedFile): Original | undefined {
-    const { contentId, metadata } = file.entry;
+    const { contentId, metadata } = file;
     if (contentId === undefined || pieces.length !== 1 || !isPlain(file)) return undefined;
     const index = this.byContent.get(contentId);
     if (index === undefined || attributesOf(metadata) !== undefined) return undefined;
@@ -52,6 +52,6 @@ export class Originals {
 }
 
 /** True if the bytes of a file are written in one piece, and replace nothing. */
-function isPlain({ entry, how }: FileToRestore): boolean {
-  return how === 0 && entry.sizeBytes <= MOST_COPIED_BYTES && !isSparse(entry.metadata);
+function isPlain({ metadata, how }: FileToRestore): boolean {
+  return how === 0 && sizeIn(metadata) <= MOST_COPIED_BYTES && !isSparse(metadata);
 }

@@ -1,5 +1,5 @@
 /** Sorts files in the order of the packs, and groups files that share records into jobs. */
-import type { HistoryEntry, ContentPiece } from '../history/index.js';
+import type { ContentPiece, RequestedContent } from '../history/index.js';
 import { recordKey } from '../delta/index.js';
 import { BytesBuilder, isSparse } from '../model/index.js';
 import {
@@ -10,8 +10,8 @@ import {
   type RestoreRecord,
 } from '../workers/index.js';
 
-export interface FileToRestore {
-  readonly entry: HistoryEntry;
+export interface FileToRestore extends RequestedContent {
+  readonly metadata: Buffer;
   /** Bits of RestoreHow. */
   readonly how: number;
   /** Path relative to the target. */
@@ -130,11 +130,11 @@ class JobBuilder {
       return;
     }
     // The size in a sparse file's row is not that of its content.
-    const isInForm = isSparse(file.entry.metadata);
+    const isInForm = isSparse(file.metadata);
     const isDelta = first?.basis !== undefined;
     const isOnePiece = pieces.length === 1 && first !== undefined && !isInForm && !isDelta;
     const digest = isOnePiece ? first.digest : undefined;
-    this.rowsOf.append(this.rows, file.entry.metadata, file.name, digest);
+    this.rowsOf.append(this.rows, file.metadata, file.name, digest);
     const record = isOnePiece ? this.recordNumber(first) : NO_RECORD;
     const directory = this.directoryNumber(file.directory);
     const isInParts = pieces.length > 1 || isInForm || isDelta;
@@ -155,7 +155,7 @@ class JobBuilder {
   }
 
   private addCopy(file: FileToRestore, piece: ContentPiece, original: Original): void {
-    this.rowsOf.append(this.rows, file.entry.metadata, file.name, piece.digest);
+    this.rowsOf.append(this.rows, file.metadata, file.name, piece.digest);
     const directory = this.directoryNumber(file.directory);
     const from = this.directoryNumber(original.directory);
     this.places.push(directory, from, this.copiedNames.length, RestoreHow.copied);

@@ -18,6 +18,7 @@ import {
   type Resume,
   temporaryPrefix,
 } from './journal.js';
+import { CompactFile } from './compact-file.js';
 import { isReadInRanges, runJobOf } from './job-source.js';
 import { FileQueue } from './file-queue.js';
 import { FoldedNames } from './folded-names.js';
@@ -232,7 +233,8 @@ class Restore implements WalkVisitor<Place> {
       this.progress.bytes += entry.sizeBytes;
       return;
     }
-    this.queue.add({ entry, how: this.isDry ? how | RestoreHow.pretend : how, ...at });
+    const bits = this.isDry ? how | RestoreHow.pretend : how;
+    this.queue.add(new CompactFile(entry, { ...at, how: bits }));
   }
 
   private settle(visited: Visited<Place>): PlacedAs {

@@ -1,7 +1,7 @@
 /** Files that are held until they are restored leave by whole records, and the most complete records leave first. */
 import test from 'ava';
 import * as fc from 'fast-check';
-import type { ContentPiece, HistoryEntry } from '../../src/history/index.js';
+import type { ContentPiece } from '../../src/history/index.js';
 import { HeldFiles, type LocatedFile } from '../../src/restore/index.js';
 import { sha256 } from '../helpers/rows.js';
 
@@ -20,8 +20,8 @@ function pieceAt(object: string, position: number, sizeBytes: number): ContentPi
 }
 
 function fileOf(name: string, ...pieces: readonly ContentPiece[]): LocatedFile {
-  const entry = {} as unknown as HistoryEntry;
-  return { file: { entry, how: 0, directory: Buffer.from('d'), name: Buffer.from(name) }, pieces };
+  const bytes = { metadata: Buffer.alloc(0), directory: Buffer.from('d'), name: Buffer.from(name) };
+  return { file: { contentId: undefined, how: 0, ...bytes }, pieces };
 }
 
 function namesOf(files: readonly LocatedFile[]): string[] {

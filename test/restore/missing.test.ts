@@ -2,6 +2,7 @@
 import test from 'ava';
 import { TardisError } from '../../src/errors/index.js';
 import type { History, HistoryEntry } from '../../src/history/index.js';
+import { contentIdOf } from '../../src/model/index.js';
 import { locateEach, MissingNote, missingText } from '../../src/restore/index.js';
 import { rejectedCode } from '../helpers/codes.js';
 
@@ -32,7 +33,7 @@ test('the note names each entry on one line, and counts those beyond its limit',
 });
 
 test('a file without a valid location keeps no other file from being located', async (t) => {
-  const entries = [1, 2, 3].map((contentId) => ({ entry: { contentId } as HistoryEntry }));
+  const entries = [1, 2, 3].map((id) => ({ contentId: contentIdOf(id) }));
   const damaged = new TardisError('CATALOG_DAMAGED', 'no location');
   const historyWith = (fails: (contentId: number | undefined) => Error | undefined): History =>
     ({

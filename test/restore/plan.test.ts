@@ -1,6 +1,6 @@
 /** Restore jobs end at their limits, whatever their files are. */
 import test from 'ava';
-import type { ContentPiece, HistoryEntry } from '../../src/history/index.js';
+import type { ContentPiece } from '../../src/history/index.js';
 import { type LocatedFile, planJobs } from '../../src/restore/index.js';
 import { type BytesBuilder, metadataOf, RowReader } from '../../src/model/index.js';
 import { rowOf, sha256 } from '../helpers/rows.js';
@@ -12,8 +12,8 @@ function located(count: number, piece?: (index: number) => ContentPiece): Locate
   return Array.from({ length: count }, (_, index) => {
     const name = Buffer.from(`file ${index}`);
     const metadata = metadataOf(new RowReader(rowOf(name)), 0);
-    const entry = { name, metadata } as unknown as HistoryEntry;
-    const file = { entry, how: 0, directory: Buffer.from('directory'), name };
+    const directory = Buffer.from('directory');
+    const file = { contentId: undefined, metadata, how: 0, directory, name };
     return { file, pieces: piece === undefined ? [] : [piece(index)] };
   });
 }

@@ -20,6 +20,38 @@ export interface LocatedPiece {
 }
 
 /**
+ * A piece whose digest is kept as a place in the memory of what the catalog returned. A restore holds many thousands of
+ * pieces, and a view would take V8 more memory than all other fields of a piece.
+ */
+class CompactPiece implements LocatedPiece {
+  readonly sizeBytes: number;
+  readonly object: string;
+  readonly position: number;
+  readonly recordBytes: number;
+  readonly offset: number;
+  readonly basis: readonly LocatedPiece[] | undefined;
+  private readonly digestIn: ArrayBufferLike;
+  private readonly digestAt: number;
+  private readonly digestBytes: number;
+
+  constructor(stored: PlaceOfWhole, object: string, basis?: readonly LocatedPiece[]) {
+    this.sizeBytes = stored.sizeBytes;
+    this.object = object;
+    this.position = stored.position;
+    this.recordBytes = stored.recordBytes;
+    this.offset = stored.offset;
+    this.basis = basis;
+    this.digestIn = stored.digest.buffer;
+    this.digestAt = stored.digest.byteOffset;
+    this.digestBytes = stored.digest.length;
+  }
+
+  get digest(): Buffer {
+    return Buffer.from(this.digestIn, this.digestAt, this.digestBytes);
+  }
+}
+
+/**
  * Maximum length of a chain of deltas on deltas; far more than are made. A content with a longer chain counts as
  * missing.
  */
@@ -76,9 +108,8 @@ export class Locator {
     for (const partId of partIds) {
       const part = partId === contentId ? stored : contents.stored(partId);
       if (part === undefined || part.kind === RecordKind.assembly) return undefined;
-      const piece = this.piece(part);
       if (part.basisId === null) {
-        pieces.push(piece);
+        pieces.push(this.piece(part));
         continue;
       }
       if (!known.has(part.basisId)) {
@@ -86,18 +117,18 @@ export class Locator {
       }
       const basis = known.get(part.basisId);
       if (basis === undefined) return undefined;
-      pieces.push({ ...piece, basis });
+      pieces.push(this.piece(part, basis));
     }
     return pieces;
   }
 
-  private piece(stored: PlaceOfWhole): LocatedPiece {
-    const { digest, sizeBytes, pack, position, recordBytes, offset } = stored;
+  private piece(stored: PlaceOfWhole, basis?: readonly LocatedPiece[]): LocatedPiece {
+    const { digest, pack } = stored;
     // Most files are in the same pack as the previous file.
     if (pack === NO_PACK || pack !== this.lastPack) {
       this.lastPack = pack;
       this.lastObject = locationName(stored, digest);
     }
-    return { digest, sizeBytes, object: this.lastObject, position, recordBytes, offset };
+    return new CompactPiece(stored, this.lastObject, basis);
   }
 }
