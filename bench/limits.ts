@@ -15,6 +15,8 @@ interface Step {
   readonly about: string;
   /** The operation of tardis that contains the step. */
   readonly within: Question;
+  /** True if that operation has the step only with other settings than it is measured with. */
+  readonly isExtra?: boolean;
   /** Script of sh. Its arguments are the tree, an archive of it, the compressed archive, and an empty directory. */
   readonly script: string;
 }
@@ -47,6 +49,7 @@ const STEPS: readonly Step[] = [
     name: 'encrypt',
     about: 'openssl enc -aes-256-ctr of what is compressed',
     within: 'first',
+    isExtra: true,
     script: `openssl enc -aes-256-ctr ${KEY} -in "$3" -out /dev/null 2>/dev/null`,
   },
   {
@@ -70,7 +73,7 @@ export interface Limit {
   readonly within: Question;
   readonly wallMs: number;
   readonly cpuMs: number;
-  /** Processor time of tardis's operation divided by that of the step; undefined if the operation was not measured. */
+  /** Processor time of tardis's operation divided by that of the step; undefined if the operation was not measured, or not with this step. */
   readonly cpuRatio: number | undefined;
 }
 
@@ -102,20 +105,20 @@ export async function measureLimits(
     );
   }
   for (const file of [archive, packed]) rmSync(file);
-  return costs.map(({ step: { name, about, within }, ...cost }) => {
+  return costs.map(({ step: { name, about, within, isExtra = false }, ...cost }) => {
     const cpuMs = median(cost.cpuMs);
-    const cpuRatio = cpuOver(cpuMs, within, table);
+    const cpuRatio = isExtra ? undefined : cpuOver(cpuMs, within, table);
     return { name, about, within, wallMs: median(cost.wallMs), cpuMs, cpuRatio };
   });
 }
 
 /**
  * Returns the processor time of tardis's operation divided by that of a step; undefined if the operation was not
- * measured.
+ * measured, or the step took no time that can be measured.
  */
 function cpuOver(stepCpuMs: number, within: Question, table: FigureTable): number | undefined {
   const ours = table.find(within, OURS)?.cpuMs ?? [];
-  return ours.length === 0 ? undefined : median(ours) / stepCpuMs;
+  return ours.length === 0 || stepCpuMs === 0 ? undefined : median(ours) / stepCpuMs;
 }
 
 /** Returns the limits as a table, with the sum of the steps of each operation. */

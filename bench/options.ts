@@ -1,5 +1,8 @@
-import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { requirePaths } from './check-paths.js';
+import { UsageError } from './usage-error.js';
+
+export { UsageError };
 
 /** The peers that `--with` and `--without` accept; tardis itself always takes part. */
 export const PEERS = ['restic', 'borg', 'rsync', 'raw'] as const;
@@ -90,9 +93,6 @@ const QUICK_READ_MS = 200;
 /** Files of the tree for `--web`, unless others are given. */
 const WEB_FILES = 2000;
 
-/** A mistake on the command line. Only its message is printed for the user. */
-export class UsageError extends Error {}
-
 /** Parses the command line; undefined if it requests help. */
 export function parseOptions(argv: readonly string[]): Options | undefined {
   const values = parse(argv);
@@ -137,8 +137,14 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   if (isDisk && requested.some(Boolean)) {
     throw new UsageError('--disk belongs to the comparison with restic and the raw limits');
   }
-  if (values.plots !== undefined && !existsSync(values.plots)) {
-    throw new UsageError(`there is no ${values.plots} to write plots to`);
+  const { tree, work, plots, json } = values;
+  requirePaths({ tree, work, plots, json });
+  if (values.pi === true && requested.some(Boolean)) {
+    throw new UsageError('--pi belongs to the comparison with restic and the raw limits');
+  }
+  const hasPeers = values.with !== undefined || values.without !== undefined;
+  if (hasPeers && requested.some(Boolean) && !isReleases && !isMount) {
+    throw new UsageError('--with and --without belong to comparisons with other tools');
   }
   const peers = new Set<PeerName>(isReleases || isMount ? ['restic', 'borg'] : ['restic', 'raw']);
   for (const name of values.with ?? []) {

@@ -73,10 +73,16 @@ export function formatVerdicts(verdicts: readonly Verdict[]): string {
     verdicts.map(({ target, limit, reached, met }) => [
       met ? 'met' : reached === undefined ? 'not measured' : 'MISSED',
       target,
-      reached === undefined ? '-' : reached.toFixed(2),
+      reached === undefined ? '-' : distinct(reached, limit),
       `<= ${limit}`,
     ]),
   );
+}
+
+/** Returns a value with as many decimals, from 2 on, as show that it differs from its limit. */
+function distinct(reached: number, limit: number): string {
+  const text = reached.toFixed(2);
+  return Number(text) === limit && reached > limit ? reached.toFixed(4) : text;
 }
 
 /** Returns all figures as JSON. */

@@ -17,6 +17,8 @@ import type { Workplace } from './workplace.js';
 const RATIO_LIMIT = 1.1;
 /** Maximum ratio of a value's time to that of `auto` at which the value is used. Smaller gains are noise. */
 const GAIN_LEAST = 0.97;
+/** Number of values that are compared with one run of `auto`. */
+const VALUES_EACH = 3;
 /** Maximum number of workers that are tried. */
 const WORKERS_MAX = 16;
 
@@ -26,6 +28,8 @@ type Setting = readonly [key: string, value: string];
 export interface Trial {
   readonly settings: readonly Setting[];
   readonly wallMs: number[];
+  /** Time of the profile `auto` shortly before each of these times. */
+  readonly autoMs: number[];
 }
 
 /** Returns the values to try, each of them alone. */
@@ -48,7 +52,8 @@ export function settingsToTry(processors: number): Setting[] {
 
 /**
  * Tries values of the pipeline's concurrencies and sizes in first backups, and returns the best ones for this machine.
- * Each value is tried alone and compared with the profile `auto`. Then the best values are tried together.
+ * Each value is tried alone, and compared with a run of the profile `auto` shortly before. Then the best values are tried
+ * together.
  */
 export async function tune(
   workplace: Workplace,
@@ -58,20 +63,24 @@ export async function tune(
 ): Promise<Answer> {
   const size = await makeTree(workplace, options, print);
   const backup = new Backup(workplace, checkout);
-  const auto: Trial = { settings: [], wallMs: [] };
+  const auto: Trial = { settings: [], wallMs: [], autoMs: [] };
   const trials = settingsToTry(availableParallelism()).map(
-    (setting): Trial => ({ settings: [setting], wallMs: [] }),
+    (setting): Trial => ({ settings: [setting], wallMs: [], autoMs: [] }),
   );
   await rest();
   await backup.time([]); // the first run fills caches and is not counted
   for (let round = 0; round < options.runs; round++) {
-    for (const trial of [auto, ...trials]) trial.wallMs.push(await backup.time(trial.settings));
+    for (const [index, trial] of trials.entries()) {
+      if (index % VALUES_EACH === 0) auto.wallMs.push(await backup.time([]));
+      trial.autoMs.push(auto.wallMs.at(-1)!);
+      trial.wallMs.push(await backup.time(trial.settings));
+    }
     print(`round ${round + 1}/${options.runs}: auto ${seconds(auto.wallMs.at(-1))} s`);
   }
-  const settings = bestOf(auto, trials);
+  const settings = bestOf(trials);
   const pair: readonly [Trial, Trial] = [
-    { settings: [], wallMs: [] },
-    { settings, wallMs: [] },
+    { settings: [], wallMs: [], autoMs: [] },
+    { settings, wallMs: [], autoMs: [] },
   ];
   for (let round = 0; settings.length > 0 && round < options.runs; round++) {
     for (const trial of round % 2 === 0 ? pair : pair.toReversed()) {
@@ -84,11 +93,11 @@ export async function tune(
 }
 
 /** Returns the best value of each setting that is faster than `auto`. */
-export function bestOf(auto: Trial, trials: readonly Trial[]): Setting[] {
+export function bestOf(trials: readonly Trial[]): Setting[] {
   const best = new Map<string, { setting: Setting; ratio: number }>();
-  for (const { settings, wallMs } of trials) {
+  for (const { settings, wallMs, autoMs } of trials) {
     const setting = settings[0]!;
-    const ratio = ratioOf(wallMs, auto.wallMs)?.pairwise ?? 1;
+    const ratio = ratioOf(wallMs, autoMs)?.pairwise ?? 1;
     if (ratio > GAIN_LEAST || ratio >= (best.get(setting[0])?.ratio ?? 1)) continue;
     best.set(setting[0], { setting, ratio });
   }
@@ -136,8 +145,8 @@ function answer({ auto, trials, pair, about }: Tried): Answer {
   const [alone, together] = pair;
   // If no value is faster than `auto`, `auto` is the best.
   const ratio = ratioOf(alone.wallMs, together.wallMs)?.pairwise ?? 1;
-  const row = ({ settings: [setting], wallMs }: Trial): string[] => {
-    const times = ratioOf(wallMs, auto.wallMs)?.pairwise;
+  const row = ({ settings: [setting], wallMs, autoMs }: Trial): string[] => {
+    const times = ratioOf(wallMs, autoMs)?.pairwise;
     return [...(setting ?? ['auto', '']), seconds(median(wallMs)), times?.toFixed(3) ?? '-'];
   };
   const wanted = together.settings.map(([key, value]) => `${key} = ${value}`);
@@ -147,11 +156,7 @@ function answer({ auto, trials, pair, about }: Tried): Answer {
     headings: ['setting', 'value', 'median s', 'x auto'],
     rows: [row(auto), ...trials.map(row)],
     verdicts: [verdictOf('profile auto, times the best settings', RATIO_LIMIT, ratio)],
-    notes: [
-      wanted.length === 0
-        ? 'this machine wants nothing but the profile auto'
-        : `this machine wants, in [Pipeline]: ${wanted.join(', ')}`,
-    ],
+    notes: [adviceOf(wanted, ratio)],
     figures: { auto, trials, together: { settings: together.settings, ratio } },
     plots: [
       {
@@ -167,4 +172,13 @@ function answer({ auto, trials, pair, about }: Tried): Answer {
       },
     ],
   };
+}
+
+/** Returns what to set on this machine. `ratio` is the time of `auto` divided by that of the best settings together. */
+export function adviceOf(wanted: readonly string[], ratio: number): string {
+  if (wanted.length === 0) return 'this machine wants nothing but the profile auto';
+  const words = wanted.join(', ');
+  return 1 / ratio > GAIN_LEAST
+    ? `this machine wants nothing but the profile auto: together, ${words} gained nothing`
+    : `this machine wants, in [Pipeline]: ${words}`;
 }

@@ -43,7 +43,10 @@ const PARTS = [
 function answersIn(folder) {
   const [flag, from] = process.argv.slice(2);
   if (flag === '--from' && from !== undefined) return from;
-  if (flag !== undefined) throw new Error('usage: npm run figures [-- --from DIR]');
+  if (flag !== undefined) {
+    console.error('usage: npm run figures [-- --from DIR]');
+    process.exit(flag === '--help' ? 0 : 2);
+  }
   fs.rmSync(folder, { recursive: true, force: true });
   for (const { name, options } of PARTS) {
     const plots = path.join(folder, name);

@@ -1,8 +1,8 @@
 // Writes many files of a restore job in one call, in the calling thread or, with their records read and decoded there too,
-// on a thread of libuv's pool. It writes files that need no decision and whose contents lie in one
-// decoded record, or in files that the restore has written before. It stops at the first file that needs another record. It also stops at the first file that needs a
-// decision or fails, and leaves nothing of that file behind. The caller then restores that file by the calls for single
-// files, which report the error.
+// on a thread of libuv's pool. It writes files that need no decision and whose contents lie in one decoded record, or in
+// files that the restore has written before. It stops at the first file that needs another record. It also stops at a file
+// that needs a decision or fails, and leaves nothing of it behind. The caller then restores that file by the calls for
+// single files, which report the error.
 #include <algorithm>
 #include <cstring>
 #include <memory>

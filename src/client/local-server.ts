@@ -45,11 +45,11 @@ export interface LocalServer {
   readonly address: Address | InnerDoor;
   /** True for a client with few entries. Its backups take so little time that the start of a thread counts. */
   readonly isForLittle?: boolean;
-  /** Resolves when the child listens. Rejects with SERVER_DIED, the child's own error, or SERVER_UNREACHABLE. */
+  /** Resolves when the server listens. Rejects with its own error, or if it is a child, SERVER_DIED or SERVER_UNREACHABLE. */
   readonly ready: Promise<void>;
   /** Returns SERVER_DIED if a signal that this process did not send has ended the child. Call it after `close`. */
   death(): TardisError | undefined;
-  /** Ends the child's session, if it has one, and waits until the child has exited. */
+  /** Ends the session, if there is one, and waits until the server has ended. */
   close(): Promise<void>;
 }
 

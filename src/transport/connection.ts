@@ -191,7 +191,7 @@ export class Connection {
    */
   leave(): void {
     this.close();
-    // The kernel has our close frame and sends it even if this process exits.
+    // Our close frame is on its way, even if this process exits.
     if (this.bufferedBytes > 0) return;
     this.finish(CLOSE_NORMAL);
     this.socket.terminate();

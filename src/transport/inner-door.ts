@@ -31,7 +31,9 @@ export class InnerDoor {
     }
     const [client, server] = innerSockets();
     const { link: serverLink, onConnection } = this.take;
-    onConnection(new Connection(server, { ...serverLink, receives: 'to-server', clock }));
-    return new Connection(client, { ...link, receives: 'to-client', clock });
+    // Neither end can be silent while the other one works, whatever the process waited for.
+    const lasting = { clock, timeoutMs: Infinity };
+    onConnection(new Connection(server, { ...serverLink, receives: 'to-server', ...lasting }));
+    return new Connection(client, { ...link, receives: 'to-client', ...lasting });
   }
 }

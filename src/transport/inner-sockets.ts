@@ -9,6 +9,8 @@ import type { MessageSocket, SocketEvents } from './message-socket.js';
 const CODE_CUT = 1006;
 /** Bytes that arrive in one turn of the event loop. Other events then have their turn. */
 const MAX_TURN_BYTES = 4 << 20;
+/** Number of places in the queue of an end that are removed at once, since each removal copies the queue. */
+const REMOVED_AT_ONCE = 1024;
 /** Interval of the timer that keeps the process alive while a link is open, as a socket would. */
 const HOLD_MS = 3_600_000;
 
@@ -31,8 +33,9 @@ class InnerSocket implements MessageSocket {
   private state: 'open' | 'closing' | 'closed' = 'open';
   private isPaused = false;
   private isScheduled = false;
-  /** Items from the other end that were not received yet, in order. The credit of the sender bounds them. */
-  private readonly arrived: Sent[] = [];
+  /** Items from the other end, in order; those from `next` on were not received yet. The credit of the sender bounds them. */
+  private arrived: (Sent | undefined)[] = [];
+  private next = 0;
   private arrivedBytes = 0;
   private events: SocketEvents | undefined;
   private peer: InnerSocket | undefined;
@@ -82,8 +85,7 @@ class InnerSocket implements MessageSocket {
   terminate(): void {
     if (this.state === 'closed') return;
     this.close(CODE_CUT);
-    this.arrived.length = 0;
-    this.arrivedBytes = 0;
+    this.drop();
     setImmediate(() => this.end(CODE_CUT));
   }
 
@@ -96,7 +98,7 @@ class InnerSocket implements MessageSocket {
   }
 
   private schedule(): void {
-    if (this.isScheduled || this.isPaused || this.arrived.length === 0) return;
+    if (this.isScheduled || this.isPaused || this.next === this.arrived.length) return;
     this.isScheduled = true;
     setImmediate(() => {
       this.isScheduled = false;
@@ -106,13 +108,26 @@ class InnerSocket implements MessageSocket {
   }
 
   private deliver(): void {
+    const { events } = this;
     for (let bytes = 0; bytes <= MAX_TURN_BYTES && !this.isPaused; ) {
-      const next = this.arrived.shift();
-      if (next === undefined || this.events === undefined) return;
-      this.arrivedBytes -= next.bytes;
-      bytes += next.bytes;
-      this.handle(next, this.events);
+      const sent = this.arrived[this.next];
+      if (sent === undefined || events === undefined) break;
+      this.arrived[this.next] = undefined; // frees its memory
+      this.next += 1;
+      this.arrivedBytes -= sent.bytes;
+      bytes += sent.bytes;
+      this.handle(sent, events);
     }
+    if (this.next < REMOVED_AT_ONCE && this.next < this.arrived.length) return;
+    this.arrived = this.arrived.slice(this.next);
+    this.next = 0;
+  }
+
+  /** Forgets what was not received yet. */
+  private drop(): void {
+    this.arrived = [];
+    this.next = 0;
+    this.arrivedBytes = 0;
   }
 
   private handle(sent: Sent, events: SocketEvents): void {
@@ -123,7 +138,7 @@ class InnerSocket implements MessageSocket {
       else this.terminate();
     } else if (sent.kind === 'ping') {
       events.ping();
-      this.peer?.take({ ...sent, kind: 'pong' });
+      if (this.isOpen) this.peer?.take({ ...sent, kind: 'pong' });
     } else if (sent.kind === 'pong') {
       events.pong(sent.data);
     } else {
@@ -135,6 +150,7 @@ class InnerSocket implements MessageSocket {
   private end(code: number): void {
     if (this.state === 'closed') return;
     this.state = 'closed';
+    this.drop();
     clearInterval(this.hold);
     this.events?.closed(code);
   }

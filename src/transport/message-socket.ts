@@ -22,7 +22,7 @@ export interface MessageSocket {
   /** Sends one message, which consists of these parts, without copying them. They must not change. */
   send(...parts: readonly Uint8Array[]): void;
   ping(data: Buffer | string): void;
-  /** Stops receiving. At most the messages of one read arrive after it. */
+  /** Stops receiving. At most the messages of one read arrive after it. While it lasts, no end of the link is noticed either. */
   pause(): void;
   resume(): void;
   /** Closes the link in order, after all that was sent. */

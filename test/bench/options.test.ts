@@ -32,7 +32,7 @@ test('--releases needs peers that keep versions', (t) => {
 
 test('syncing is measured where there is a disk', (t) => {
   t.like(parseOptions(['--sync']), { sync: true, work: '.' });
-  t.like(parseOptions(['--sync', '--work', '/some']), { sync: true, work: '/some' });
+  t.like(parseOptions(['--sync', '--work', '/tmp']), { sync: true, work: '/tmp' });
   t.like(parseOptions([]), { sync: false, work: '/dev/shm' });
 });
 
@@ -64,4 +64,31 @@ test('a cold disk belongs to the comparison, and is not in memory', (t) => {
   t.like(parseOptions(['--disk']), { disk: true, work: '.', tune: false });
   t.throws(() => parseOptions(['--disk', '--tune']), { instanceOf: UsageError });
   t.like(parseOptions(['--tune']), { tune: true, disk: false, work: '/dev/shm', runs: 3 });
+});
+
+test('paths that cannot be used are refused before anything is measured', (t) => {
+  const wrong = [
+    ['--tree', '/etc/passwd'],
+    ['--tree', '/missing'],
+    ['--work', '/etc/passwd'],
+    ['--plots', '/etc/passwd'],
+    ['--json', '/missing/figures.json'],
+    ['--json', '/etc'],
+  ] as const;
+  for (const [option, value] of wrong) {
+    const error = t.throws(() => parseOptions([option, value]), { instanceOf: UsageError });
+    t.true(error.message.startsWith(option), error.message);
+  }
+});
+
+test('options that a question would ignore are refused', (t) => {
+  for (const words of [
+    ['--tune', '--pi'],
+    ['--tune', '--without', 'restic'],
+    ['--parity', '--with', 'borg'],
+  ]) {
+    t.throws(() => parseOptions(words), { instanceOf: UsageError });
+  }
+  t.notThrows(() => parseOptions(['--releases', '--without', 'borg']));
+  t.notThrows(() => parseOptions(['--mount', '--without', 'restic', '--without', 'borg']));
 });

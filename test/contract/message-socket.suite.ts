@@ -147,6 +147,21 @@ function closingSuite(make: Make): void {
     t.deepEqual([at.one.events.length, at.other.events.length], [2, 2]);
   });
 
+  test('a ping before an orderly end is answered or not, but nothing follows the end', async (t) => {
+    const [one, other] = await make(t);
+    const at = { one: received(one), other: received(other) };
+    one.ping('late');
+    one.close(NORMAL);
+    other.ping('late too');
+    for (const { events } of [at.one, at.other]) {
+      while (!events.includes(NORMAL)) await turn();
+    }
+    await pause(ARRIVES_MS);
+    for (const { events } of [at.one, at.other]) {
+      t.is(events.indexOf(NORMAL), events.length - 1, events.join());
+    }
+  });
+
   test('both ends may close at once', async (t) => {
     const [one, other] = await make(t);
     const at = { one: received(one), other: received(other) };

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import test, { type ExecutionContext } from 'ava';
 import { TardisError } from '../../src/errors/index.js';
-import { nodeSystem } from '../../src/system/index.js';
+import { nodeSystem, type System } from '../../src/system/index.js';
 import {
   type Connection,
   decodeMessage,
@@ -10,17 +10,25 @@ import {
   encodeMessage,
   InnerDoor,
 } from '../../src/transport/index.js';
+import { pause } from '../helpers/commands.js';
 import { thrownCode } from '../helpers/codes.js';
+import { ManualClock } from '../support/manual-clock.js';
 
 const system = nodeSystem();
 const urlOf = (room: string): string =>
   JSON.stringify(new URL(`../../src/${room}/index.js`, import.meta.url).href);
 
-function connected(t: ExecutionContext): { server: Connection; client: Connection } {
+/** A link whose pings follow each other quickly. */
+const HURRIED = { ...DEFAULT_LINK, pingMs: 10 };
+
+function connected(
+  t: ExecutionContext,
+  within: System = system,
+): { server: Connection; client: Connection } {
   const door = new InnerDoor();
   let server: Connection | undefined;
-  door.open(DEFAULT_LINK, (connection) => (server = connection));
-  const client = door.connect(system, DEFAULT_LINK);
+  door.open(HURRIED, (connection) => (server = connection));
+  const client = door.connect(within, HURRIED);
   t.teardown(() => [client, server!].forEach((connection) => connection.terminate()));
   return { server: server!, client };
 }
@@ -100,6 +108,39 @@ test('a client may leave before its last message has arrived', async (t) => {
   t.is(await arrived, 'streamAbort');
   t.is(await server.closed, undefined);
   t.is(await client.closed, undefined);
+});
+
+test('very many small messages that wait for a paused end arrive in their order', async (t) => {
+  const { server, client } = connected(t);
+  const count = 100_000;
+  const arrived: number[] = [];
+  const isDone = new Promise<void>((resolve) => {
+    server.onMessage((_name, bytes) => {
+      arrived.push(decodeMessage('streamAbort', bytes).head.stream);
+      if (arrived.length === count) resolve();
+      if (arrived.length % 1000 !== 0) return;
+      server.pause();
+      setImmediate(() => server.resume());
+    });
+  });
+  server.pause();
+  for (let stream = 0; stream < count; stream += 1) client.send('streamAbort', { stream });
+  server.resume();
+  await isDone;
+  t.true(arrived.every((stream, index) => stream === index));
+});
+
+test('a process that stood still is no silent peer', async (t) => {
+  const clock = new ManualClock(1_700_000_000_000);
+  const { server, client } = connected(t, { ...system, clock });
+  const over: string[] = [];
+  for (const { closed } of [server, client]) void closed.then(() => over.push('over'));
+  client.owes(true);
+  for (let round = 0; round < 5; round += 1) {
+    clock.advance(10 * DEFAULT_LINK.timeoutMs);
+    await pause(50); // several pings
+  }
+  t.deepEqual(over, []);
 });
 
 test('an open connection keeps the process alive, as a socket does, and one that is over does not', (t) => {

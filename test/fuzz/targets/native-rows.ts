@@ -12,6 +12,7 @@ import {
 import os from 'node:os';
 import path from 'node:path';
 import { systemCode } from '../../../src/errors/index.js';
+import { GatherCursor } from '../../../src/system/index.js';
 import { loadNative, MetadataOption } from '../../../src/system/native.js';
 import { NO_RECORD } from '../../../src/workers/index.js';
 import { magnitude, type Target } from '../engine/target.js';
@@ -43,6 +44,7 @@ function open(): Ground {
   writeFileSync(path.join(folder, 'file'), 'y'.repeat(FILE_BYTES));
   const fd = openSync(folder, 'r');
   const restored = openSync(path.join(folder, 'restored'), 'r');
+  readFiles(fd, Buffer.alloc(0), 0); // throws if an argument besides the rows is malformed: no row would ever be read
   ground = { folder, fd, file: openSync(path.join(folder, 'file'), 'r+'), restored };
   process.on('exit', () => {
     closeSync(fd);
@@ -102,11 +104,14 @@ function readFiles(fd: number, rows: Buffer, at: number): void {
   const table = new Uint8Array(new SharedArrayBuffer(32 * 3));
   const none = Buffer.alloc(0);
   const [room, digests, out] = [Buffer.alloc(FILE_BYTES + 1), Buffer.alloc(64), Buffer.alloc(400)];
-  const chosen = Float64Array.from([...rows.subarray(0, 5), 0, 1, 0, 0, 0, 0]);
-  const cursors = [Float64Array.of(at, rows.length, 0, 0, 0, 0, 1, 0, 0, 0, 0), chosen];
-  for (const cursor of cursors) {
+  const whole = new Float64Array(GatherCursor.numbers);
+  whole[GatherCursor.rowOffset] = at;
+  whole[GatherCursor.end] = rows.length;
+  whole[GatherCursor.isKept] = 1;
+  const chosen = whole.slice();
+  chosen.set(rows.subarray(0, GatherCursor.rawBelowBytes));
+  for (const cursor of [whole, chosen]) {
     const numbers = new Uint8Array(cursor.buffer);
-    if (cursor.length < 11) continue;
     native.readFiles(fd, rows, room, digests, out, places, table, none, rows, numbers);
   }
 }
@@ -135,6 +140,7 @@ export const target: Target = {
       code(() => native.finishFile(file, rows, at, 0)),
       code(() => restoreFiles(path.join(folder, 'restored'), restored, rows, at)),
       code(() => readFiles(fd, rows, at)),
+      code(() => native.digestContents(room, Buffer.from(rows))),
       code(() =>
         native.readFileAt(fd, Buffer.from('file'), rows, at, room, 0, FILE_BYTES, digest, 0),
       ),
