@@ -38,10 +38,11 @@ export class Originals {
 
   /** Returns the file that a file can be copied from; undefined if it must be read from the store. */
   of({ file, pieces }: LocatedFile): Original | undefined {
-    const { contentId, metadata } = file;
-    if (contentId === undefined || pieces.length !== 1 || !isPlain(file)) return undefined;
+    const { contentId } = file;
+    if (contentId === undefined || pieces.length !== 1) return undefined;
     const index = this.byContent.get(contentId);
-    if (index === undefined || attributesOf(metadata) !== undefined) return undefined;
+    if (index === undefined || !isPlain(file)) return undefined;
+    if (attributesOf(file.metadata) !== undefined) return undefined;
     const name = this.names.view().subarray(this.nameStarts[index], this.nameStarts[index + 1]);
     return {
       directory: this.directories[index]!,

@@ -130,11 +130,12 @@ class JobBuilder {
       return;
     }
     // The size in a sparse file's row is not that of its content.
-    const isInForm = isSparse(file.metadata);
+    const { metadata } = file;
+    const isInForm = isSparse(metadata);
     const isDelta = first?.basis !== undefined;
     const isOnePiece = pieces.length === 1 && first !== undefined && !isInForm && !isDelta;
     const digest = isOnePiece ? first.digest : undefined;
-    this.rowsOf.append(this.rows, file.metadata, file.name, digest);
+    this.rowsOf.append(this.rows, metadata, file.name, digest);
     const record = isOnePiece ? this.recordNumber(first) : NO_RECORD;
     const directory = this.directoryNumber(file.directory);
     const isInParts = pieces.length > 1 || isInForm || isDelta;
