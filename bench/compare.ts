@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { type Plot, writePlots } from './answer.js';
 import { QUESTIONS, type FigureTable } from './figures.js';
+import { isInstalled } from './installed.js';
 import { formatLimits, measureLimits } from './limits.js';
 import { describeMachine, machineLine } from './machine.js';
 import { makeTree, treeLine } from './make-tree.js';
@@ -14,6 +15,7 @@ import { chooseSubjects } from './subjects/choose.js';
 import { raw } from './subjects/raw.js';
 import { restic } from './subjects/restic.js';
 import { rsync } from './subjects/rsync.js';
+import { rustic } from './subjects/rustic.js';
 import type { Place, Subject } from './subjects/subject.js';
 import { tardis } from './subjects/tardis.js';
 import { judge } from './targets.js';
@@ -38,7 +40,9 @@ export async function compareIn(
       ...(small === undefined
         ? []
         : [tardis(workplace.place('tardis-pi'), { checkout, level: options.level, pi: small })]),
-      ...options.peers.map((name) => peer(name, workplace.place(name), options)),
+      ...[...options.peers, ...options.peersIfThere.filter(isInstalled)].map((name) =>
+        peer(name, workplace.place(name), options),
+      ),
     ];
     return await compare(workplace, candidates, options, print);
   } finally {
@@ -106,6 +110,8 @@ function peer(name: PeerName, place: Place, options: Options): Subject {
       return restic(place);
     case 'borg':
       return borg(place, { encryption: options.borgEncryption });
+    case 'rustic':
+      return rustic(place);
     case 'rsync':
       return rsync(place);
     case 'raw':

@@ -5,7 +5,7 @@ import { UsageError } from './usage-error.js';
 export { UsageError };
 
 /** The peers that `--with` and `--without` accept; tardis itself always takes part. */
-export const PEERS = ['restic', 'borg', 'rsync', 'raw'] as const;
+export const PEERS = ['restic', 'borg', 'rustic', 'rsync', 'raw'] as const;
 export type PeerName = (typeof PEERS)[number];
 
 const BORG_ENCRYPTIONS = ['repokey-blake2', 'none'] as const;
@@ -18,6 +18,8 @@ export interface Options {
   readonly work: string;
   readonly runs: number;
   readonly peers: readonly PeerName[];
+  /** Peers that take part if they are installed. */
+  readonly peersIfThere: readonly PeerName[];
   readonly borgEncryption: (typeof BORG_ENCRYPTIONS)[number];
   readonly level: number | undefined;
   readonly memory: boolean;
@@ -147,8 +149,10 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     throw new UsageError('--with and --without belong to comparisons with other tools');
   }
   const peers = new Set<PeerName>(isReleases || isMount ? ['restic', 'borg'] : ['restic', 'raw']);
+  const ifThere = new Set<PeerName>(requested.some(Boolean) ? [] : ['borg', 'rustic']);
   for (const name of values.with ?? []) {
     peers.add(peerName(name));
+    ifThere.delete(peerName(name));
   }
   if (isReleases && values.tree !== undefined) {
     throw new UsageError('--tree is one state of a tree: --releases takes a --history');
@@ -156,11 +160,18 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   if (isReleases && (peers.has('rsync') || peers.has('raw'))) {
     throw new UsageError('rsync and raw keep one version only: nothing to ask with --releases');
   }
-  if (isMount && (values.tree !== undefined || peers.has('rsync') || peers.has('raw'))) {
+  if (isReleases && peers.has('rustic')) {
+    throw new UsageError('--releases compares with restic and borg');
+  }
+  if (
+    isMount &&
+    (values.tree !== undefined || peers.has('rustic') || peers.has('rsync') || peers.has('raw'))
+  ) {
     throw new UsageError('--mount reads a tree of its own, beside restic and borg');
   }
   for (const name of values.without ?? []) {
     peers.delete(peerName(name));
+    ifThere.delete(peerName(name));
   }
   const encryption = values['borg-encryption'] ?? 'repokey-blake2';
   const borgEncryption = BORG_ENCRYPTIONS.find((known) => known === encryption);
@@ -186,6 +197,7 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
       1000,
     ),
     peers: PEERS.filter((name) => peers.has(name)),
+    peersIfThere: [...ifThere],
     borgEncryption,
     level: values.level === undefined ? undefined : integer('level', values.level, 1, 1, 19),
     memory: values['no-memory'] !== true,

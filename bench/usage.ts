@@ -1,8 +1,8 @@
 /** The help of the benchmark. */
 export const USAGE = `usage: npm run bench [-- options]
 
-Compares this tool with restic, with other tools if requested, and with the limits of the machine: a first backup, an
-unchanged one, one after 1 % of the files have changed, and a restore of everything.
+Compares this tool with restic, with borg and rustic if they are installed, and with the limits of the machine: a first
+backup, an unchanged one, one after 1 % of the files have changed, and a restore of everything.
 
 measure something else, compared with restic and borg
   --releases       size of the store after ten releases of a source tree (by default 3,000 generated files and edits)
@@ -48,8 +48,8 @@ the work
 the subjects
   --pi             also measure this tool on a small machine: profile pi, a quarter of a core and 512 MB of memory, if
                    control groups can be created
-  --with NAME      also measure this peer: borg, rsync
-  --without NAME   do not measure this peer: restic, raw (the limits of the machine)
+  --with NAME      also measure this peer: rsync; borg, rustic (which are measured if they are installed)
+  --without NAME   do not measure this peer: restic, borg, rustic, raw (the limits of the machine)
   --level N        zstd level of this tool's backups, 1 to 19 (default: the tool's own)
   --borg-encryption MODE   repokey-blake2 (the default) or none
 the answer

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { isInstalled } from '../../bench/installed.js';
 import { parseOptions, UsageError } from '../../bench/options.js';
 
 test('one question is measured at a time, with its own defaults', (t) => {
@@ -64,6 +65,14 @@ test('a cold disk belongs to the comparison, and is not in memory', (t) => {
   t.like(parseOptions(['--disk']), { disk: true, work: '.', tune: false });
   t.throws(() => parseOptions(['--disk', '--tune']), { instanceOf: UsageError });
   t.like(parseOptions(['--tune']), { tune: true, disk: false, work: '/dev/shm', runs: 3 });
+});
+
+test('borg and rustic are compared if they are installed, unless they are left out or something else is measured', (t) => {
+  t.deepEqual(parseOptions([])?.peersIfThere, ['borg', 'rustic']);
+  t.deepEqual(parseOptions(['--with', 'borg', '--without', 'rustic'])?.peersIfThere, []);
+  t.deepEqual(parseOptions(['--tune'])?.peersIfThere, []);
+  t.true(isInstalled('sh'));
+  t.false(isInstalled('no-such-program'));
 });
 
 test('paths that cannot be used are refused before anything is measured', (t) => {

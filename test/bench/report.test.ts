@@ -13,7 +13,7 @@ function tableOf(ours: number[], theirs: number[]): FigureTable {
     table.row(question, 'tardis').cpuMs.push(...ours);
   }
   table.row('first', 'restic').storeBytes.push(100e6);
-  table.row('first', 'tardis').storeBytes.push(92e6);
+  table.row('first', 'tardis').storeBytes.push(90e6);
   return table;
 }
 
@@ -41,9 +41,9 @@ test('targets are judged by the ratio of medians, the worst memory, and are not 
     judge(table).map(({ reached, met }) => [reached, met]),
     [
       [0.24, true],
+      [0.24, false],
       [0.24, true],
-      [0.24, true],
-      [0.92, true],
+      [0.9, true],
       [200, false],
     ],
   );

@@ -167,7 +167,17 @@ interface Compared {
 
 testQuestion('backups are compared with the limits of the machine', async (t) => {
   const [work, json] = [scratch(t), path.join(scratch(t), 'figures.json')];
-  const options = ['--files', '60', '--runs', '1', '--no-memory', '--without', 'restic'];
+  const options = [
+    '--files',
+    '60',
+    '--runs',
+    '1',
+    '--no-memory',
+    '--without',
+    'restic',
+    '--without',
+    'borg',
+  ];
   const all = [MAIN, ...options, '--work', work, '--json', json];
   const printed = execFileSync(process.execPath, all, { encoding: 'utf8', timeout: TIMEOUT_MS });
   t.regex(printed, /^walk \+ hash \+ compress +first /m);
