@@ -17,7 +17,7 @@ interface ConnectionOptions {
   readonly receives: MessageRow['direction'];
   readonly clock: Clock;
   readonly pingMs: number;
-  /** Time without received data after which the connection counts as dead. */
+  /** Time without received data after which the connection counts as dead; Infinity if its peer cannot die alone. */
   readonly timeoutMs: number;
   readonly compressHeads: boolean;
   /** The transport below the connection, for a login that has to identify the peer. */
@@ -277,7 +277,8 @@ export class Connection {
   }
 
   private get isDeadAfterSleep(): boolean {
-    if (this.wokeAtMs === undefined || this.isPaused) return false;
+    const { timeoutMs } = this.options;
+    if (this.wokeAtMs === undefined || this.isPaused || timeoutMs === Infinity) return false;
     return this.options.clock.monotonicMs() - this.wokeAtMs > WAKE_PATIENCE_MS;
   }
 

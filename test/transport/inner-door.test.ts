@@ -143,6 +143,20 @@ test('a process that stood still is no silent peer', async (t) => {
   t.deepEqual(over, []);
 });
 
+test('after a sleep of the machine, a peer that is busy for long is not dead', async (t) => {
+  const clock = new ManualClock(1_700_000_000_000);
+  const { server, client } = connected(t, { ...system, clock });
+  const over: string[] = [];
+  for (const { closed } of [server, client]) void closed.then(() => over.push('over'));
+  server.pause(); // answers no ping
+  clock.jumpTo(1_700_000_000_000 + 3_600_000);
+  for (let round = 0; round < 5; round += 1) {
+    await pause(50); // several pings
+    clock.advance(20_000);
+  }
+  t.deepEqual(over, []);
+});
+
 test('an open connection keeps the process alive, as a socket does, and one that is over does not', (t) => {
   const child = spawnSync(
     process.execPath,
