@@ -136,20 +136,21 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
       '--bucket, --delay, --delta, --encryption, --growth, --mount, --parity, --releases, --sets, --sync, --takeover, --tune and --web';
     throw new UsageError(`${names} are different questions`);
   }
-  if (isDisk && requested.some(Boolean)) {
+  const isComparison = !requested.some(Boolean);
+  if (isDisk && !isComparison) {
     throw new UsageError('--disk belongs to the comparison with restic and the raw limits');
   }
   const { tree, work, plots, json } = values;
   requirePaths({ tree, work, plots, json });
-  if (values.pi === true && requested.some(Boolean)) {
+  if (values.pi === true && !isComparison) {
     throw new UsageError('--pi belongs to the comparison with restic and the raw limits');
   }
   const hasPeers = values.with !== undefined || values.without !== undefined;
-  if (hasPeers && requested.some(Boolean) && !isReleases && !isMount) {
+  if (hasPeers && !isComparison && !isReleases && !isMount) {
     throw new UsageError('--with and --without belong to comparisons with other tools');
   }
   const peers = new Set<PeerName>(isReleases || isMount ? ['restic', 'borg'] : ['restic', 'raw']);
-  const ifThere = new Set<PeerName>(requested.some(Boolean) ? [] : ['borg', 'rustic']);
+  const ifThere = new Set<PeerName>(isComparison ? ['borg', 'rustic'] : []);
   for (const name of values.with ?? []) {
     peers.add(peerName(name));
     ifThere.delete(peerName(name));

@@ -22,8 +22,6 @@ namespace tardis::calls {
 
 namespace {
 
-constexpr size_t kDigestBytes = 32;
-constexpr size_t kContentBytes = kDigestBytes + 2 * sizeof(uint32_t);  // digest, offset, size
 constexpr unsigned kNoCodec = 0;
 constexpr unsigned kZstd = 1;
 
@@ -179,7 +177,7 @@ class Decoding : public Counting {
     const bool isPlain = cipher_ == kBodyCiphers;
     const bool fits = isPlain || (key.size == kBodyKeyBytes && nonce.size == kBodyNonceBytes && cipher_ < kBodyCiphers);
     if (!fits || body_.memory.size > INT_MAX || body_.size > kMostStoredBytes || also_.size() > INT_MAX ||
-        contents_.size % kContentBytes != 0 || codec_ > kZstd) {
+        contents_.size % kContentRowBytes != 0 || codec_ > kZstd) {
       throw Failure{EINVAL, call.name()};
     }
     if (isPlain) return;

@@ -15,13 +15,6 @@ namespace {
 // Inputs that are passed to the lanes together.
 constexpr size_t kBatch = 64;
 
-void digestByOpenSsl(const ToDigest& input) {
-  Sha256& hash = Sha256::ofThread();
-  hash.start();
-  hash.add(input.data, input.size);
-  hash.finish(input.digest);
-}
-
 // True if the lanes compute what OpenSSL does, for inputs with every number of last blocks. A processor or a compiler
 // that gets this wrong would damage every backup.
 bool lanesAgree() {
@@ -33,7 +26,7 @@ bool lanesAgree() {
   ToDigest inputs[4];
   for (size_t index = 0; index < 4; ++index) {
     inputs[index] = {data, sizes[index], digests[index]};
-    digestByOpenSsl({data, sizes[index], expected[index]});
+    sha256Of(data, sizes[index], expected[index]);
   }
   digestInLanes(inputs, 4);
   return memcmp(digests, expected, sizeof digests) == 0;
@@ -52,15 +45,14 @@ void digestEach(const ToDigest* inputs, size_t count) {
     digestInLanes(inputs, count);
     return;
   }
-  for (size_t index = 0; index < count; ++index) digestByOpenSsl(inputs[index]);
+  for (size_t index = 0; index < count; ++index) sha256Of(inputs[index].data, inputs[index].size, inputs[index].digest);
 }
 
 bool digestContents(const Bytes& bytes, const Bytes& rows) {
-  constexpr size_t rowBytes = kDigestBytes + 2 * sizeof(uint32_t);
   ToDigest batch[kBatch];
   size_t used = 0;
-  if (rows.size % rowBytes != 0) return false;
-  for (size_t at = 0; at < rows.size; at += rowBytes) {
+  if (rows.size % kContentRowBytes != 0) return false;
+  for (size_t at = 0; at < rows.size; at += kContentRowBytes) {
     uint32_t place[2];
     memcpy(place, rows.data + at + kDigestBytes, sizeof place);
     if (place[0] > bytes.size || place[1] > bytes.size - place[0]) return false;

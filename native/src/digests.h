@@ -9,6 +9,9 @@
 
 namespace tardis {
 
+// Bytes of the row of a content: its digest, then its offset and its size (u32).
+constexpr size_t kContentRowBytes = 32 + 2 * sizeof(uint32_t);
+
 struct ToDigest {
   const uint8_t* data;
   size_t size;
@@ -18,8 +21,7 @@ struct ToDigest {
 // Computes the digest of each input.
 void digestEach(const ToDigest* inputs, size_t count);
 
-// Writes the digest of each content of `bytes` into its row: a digest, then the content's offset and size (u32). False if
-// a row is incomplete, or its content not within `bytes`.
+// Writes the digest of each content of `bytes` into its row. False if a row is incomplete, or its content not within `bytes`.
 bool digestContents(const Bytes& bytes, const Bytes& rows);
 
 }  // namespace tardis

@@ -81,6 +81,19 @@ bool isAmong(const Bytes& ending, const Bytes& endings) {
   return memmem(endings.data, endings.size, wanted, ending.size + 2) != nullptr;
 }
 
+// Returns the result of `work`; false if it fails. The failure happens again in the call for that entry or directory
+// alone, which reports it.
+template <typename Work>
+bool succeeded(const Work& work) {
+  try {
+    return work();
+  } catch (const Failure&) {
+    return false;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
 // True if the row has the values that the system reports, apart from the birth time, which is not compared.
 bool isAsListed(const Row& row, const struct stat& stat) {
   return row.get<uint16_t>(kPermissions) == (stat.st_mode & 07777) && row.get<uint32_t>(kUid) == stat.st_uid &&
@@ -109,17 +122,10 @@ class Gathering {
   void run(int directory, Cursor* cursor, bool copiesOthers) const {
     Batch batch;
     while (cursor->rowOffset + static_cast<double>(batch.rowBytes) < cursor->end) {
-      bool isRead = false;
-      try {
-        if (batch.isFull()) note(&batch, cursor);
-        isRead = wasTaken(directory, *cursor, &batch);
-      } catch (const Failure&) {
-        // It happens again in the call for this file alone, which reports it.
-      } catch (const std::bad_alloc&) {
-      }
-      if (isRead) continue;
+      if (batch.isFull()) note(&batch, cursor);
+      if (succeeded([&] { return wasTaken(directory, *cursor, &batch); })) continue;
       note(&batch, cursor);
-      if (!copiesOthers || !wasCopied(directory, cursor)) return;
+      if (!copiesOthers || !succeeded([&] { return wasCopied(directory, cursor); })) return;
     }
     note(&batch, cursor);
   }
@@ -146,19 +152,10 @@ class Gathering {
     return mtime != INT64_MAX && mtime != INT64_MIN;
   }
 
-  // Copies the row at the cursor, if it is that of an entry without content. False if that entry needs a decision.
+  // Copies the row at the cursor, if its entry has no content, and moves the cursor behind it. False if the entry has a
+  // content, or may have attributes.
   bool wasCopied(int directory, Cursor* cursor) const {
-    try {
-      return copied(directory, Row::checked(rows_, static_cast<size_t>(cursor->rowOffset), call_), cursor);
-    } catch (const Failure&) {
-      return false;  // it happens again in the call for this entry alone, which reports it
-    } catch (const std::bad_alloc&) {
-      return false;
-    }
-  }
-
-  // Copies the row of an entry without content, and moves the cursor behind it. False if the entry may have attributes.
-  bool copied(int directory, const Row& row, Cursor* cursor) const {
+    const Row row = Row::checked(rows_, static_cast<size_t>(cursor->rowOffset), call_);
     constexpr uint8_t special = kHasDigest | kUnreadable | kHasAttributes | kMayHaveAttributes;
     const bool isFile = row.get<uint8_t>(kType) == kFile;
     if ((row.get<uint8_t>(kFlags) & special) != 0 || !hasExactTime(row)) return false;
@@ -333,15 +330,13 @@ class ParcelGathering : public Aside {
     if (to < from) throw Failure{EINVAL, "readParcelAside", nullptr, "paths out of order"};
     const auto* path = reinterpret_cast<const char*>(paths_.range(from, to - from, "readParcelAside"));
     cursor_.end = end;
-    try {
+    const bool isOpened = succeeded([&] {
       if (memchr(path, 0, to - from) != nullptr) return false;
       const Fd directory = tardis::openDirectory(std::string(path, to - from));
       job_.run(directory.get(), &cursor_, true);
-    } catch (const Failure&) {
-      return false;  // it happens again when the directory is opened by itself, which reports it
-    } catch (const std::bad_alloc&) {
-      return false;
-    }
+      return true;
+    });
+    if (!isOpened) return false;
     if (cursor_.rowOffset > cursor_.end) throw Failure{EINVAL, "readParcelAside", nullptr, "a row crosses directories"};
     return cursor_.rowOffset == cursor_.end;
   }

@@ -66,10 +66,7 @@ napi_value sha256(const Call& call) {
   const size_t size = call.count(2);
   const uint8_t* from = data.range(offset, size, call.name());
   uint8_t* digest = call.bytes(3).range(call.count(4), kDigestBytes, call.name());
-  Sha256& hash = Sha256::ofThread();
-  hash.start();
-  hash.add(from, size);
-  hash.finish(digest);
+  sha256Of(from, size, digest);
   return call.nothing();
 }
 

@@ -148,10 +148,7 @@ napi_value readFileAt(const Call& call) {
     if (!sparse) row.set<uint64_t>(kSize, got);
     if (otherBytes && !resized) row.set<uint64_t>(kSize, longer ? size + 1 : size);
   }
-  Sha256& hash = Sha256::ofThread();
-  hash.start();
-  hash.add(target, got);
-  hash.finish(digest);
+  sha256Of(target, got, digest);
   return call.number(static_cast<double>(got));
 }
 

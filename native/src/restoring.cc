@@ -15,6 +15,7 @@
 #include "files.h"
 #include "reading.h"
 #include "sealing.h"
+#include "sha256.h"
 #include "stored-body.h"
 #include "writing.h"
 
@@ -145,8 +146,7 @@ class Restoring {
       data = {memory.get(), bytes};
       if (!readCopied(place, data)) return false;
       uint8_t digest[kDigestBytes];
-      const ToDigest input = {data.data, data.size, digest};
-      digestEach(&input, 1);
+      sha256Of(data.data, data.size, digest);
       if (!isDigestOf(row, digest)) return false;
     } else {
       data = {decoded.range(empty ? 0 : place.offset, bytes, call_), bytes};

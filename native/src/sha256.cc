@@ -36,4 +36,11 @@ void Sha256::add(const void* data, size_t size) { demand(EVP_DigestUpdate(contex
 
 void Sha256::finish(uint8_t* digest) { demand(EVP_DigestFinal_ex(context_, digest, nullptr) == 1); }
 
+void sha256Of(const void* data, size_t size, uint8_t* digest) {
+  Sha256& hash = Sha256::ofThread();
+  hash.start();
+  hash.add(data, size);
+  hash.finish(digest);
+}
+
 }  // namespace tardis

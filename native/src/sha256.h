@@ -30,4 +30,7 @@ class Sha256 {
   evp_md_ctx_st* context_;
 };
 
+// Computes the digest of one input, of 32 bytes.
+void sha256Of(const void* data, size_t size, uint8_t* digest);
+
 }  // namespace tardis

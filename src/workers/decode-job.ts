@@ -1,7 +1,7 @@
 /** Decodes one stored record, or one chunk of a large one, in the thread that calls it. */
 import { releaseMemory } from '../model/index.js';
 import { decode, mediumOf, type ObjectReader, openSealed } from '../store/index.js';
-import { type NativeCalls, type System } from '../system/index.js';
+import type { NativeCalls, System } from '../system/index.js';
 import { type BodyToDecode, decodeRecord, type DecodingSteps } from './decode-record.js';
 import type { DecodeInput, DecodeOutput } from './decode-types.js';
 import type { JobResult } from './jobs.js';
