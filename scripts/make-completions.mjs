@@ -13,7 +13,7 @@ const LIVE = { client: 'clients', backup: 'sets', date: 'days' };
 function kindOf(name, row) {
   if (LIVE[name] !== undefined) return `live ${LIVE[name]}`;
   if (row.choices !== undefined) return `words ${row.choices.join(' ')}`;
-  if (row.type !== 'path' && row.type !== 'paths') return 'any';
+  if (!/^(?:path|place)s?$/.test(row.type)) return 'any';
   if (/<glob>|<pattern>/.test(row.flags ?? '')) return 'any';
   return /<dir>/.test(row.flags ?? '') ? 'dirs' : 'files';
 }

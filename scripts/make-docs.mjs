@@ -232,6 +232,11 @@ stand only once. There is no \`[DEFAULT]\`, no interpolation and no comment behi
 are bytes. Lists are words as in @FILE, between blanks or commas (\`*.o, *.tmp\`); a word that holds a comma is quoted,
 or has \`\\,\` for it. Sizes have a unit K, M, G or T (of 1024), if any.
 
+The place of a store (\`-D\`, \`--also-to\`, \`--to\`, and their variables and keys) is a directory or
+\`s3://BUCKET/PREFIX\`. In a file, a directory must be an absolute path, since it must not depend on the directory in
+which a command runs. Whatever looks like the address of another program (\`user@host:/path\`, \`s3:bucket\`, \`rest:…\`,
+\`file:///path\`, \`C:\\path\`, \`~/path\`) is an error with the right spelling; \`./a:b\` is a directory of that name.
+
 An unknown key, variable (\`TARDIS_…\`) or option is an error that names the nearest one.
 
 ## Settings

@@ -53,7 +53,7 @@ export function builtInLayer(rows: Rows): Layer {
   for (const [name, row] of rows) {
     const given = typeof row.default === 'function' ? row.default() : row.default;
     if (given === undefined) continue;
-    const isPath = row.type === 'path' || row.type === 'paths';
+    const isPath = ['path', 'paths', 'place', 'places'].includes(row.type);
     const value = isPath ? parseGiven([given].flat().map(String), row, name) : (given as Value);
     layer.set(name, { value, source: 'built-in', where: '' });
   }
@@ -248,7 +248,7 @@ function entriesLayer(rows: Rows, sections: readonly IniSection[], style: FileSt
       const meant = known.get(entry.key.toLowerCase());
       if (meant === undefined) throw unknownKey(section, entry, { where, style, known });
       for (const [name, row] of meant.rows) {
-        const value = parseValue(entry.text, row, `${where}: ${entry.key}`);
+        const value = parseValue(entry.text, row, `${where}: ${entry.key}`, true);
         if (wanted.has(name)) layer.set(name, { value, source: style.source, where });
       }
     }

@@ -18,6 +18,7 @@ import {
   systemDefaultsLayer,
 } from './layers.js';
 import { configInvalid } from './invalid.js';
+import { isBucketText } from './place.js';
 import { profileLayer } from './profiles.js';
 import { BUCKET_TOOLS } from './rows-bucket.js';
 import type { Tool } from './tools.js';
@@ -61,13 +62,6 @@ export function resolveSettings<T extends Tool>(tool: T, input: Given): Resolved
   requireDirectory(tool, found);
   const settings = Object.fromEntries(rows.map(([name]) => [name, found.get(name)?.value]));
   return { settings: settings as unknown as Settings<T>, found };
-}
-
-const BUCKET = /^s3:\/\//i;
-
-/** True if the place of a store is a bucket. */
-export function isBucketText(place: string): boolean {
-  return BUCKET.test(place);
 }
 
 /** True if the setting of the store names a bucket. */

@@ -2,7 +2,7 @@
 import type { Tool } from './tools.js';
 
 /**
- * Types of values. `path` is bytes, `text` must be UTF-8, `name` is a text without slashes. The plural types are lists.
+ * Types of values. `path` is bytes, `place` the place of a store (place.ts), `text` must be UTF-8, `name` is a text without slashes. The plural types are lists.
  * In a file, the words of a list are separated by blanks or commas; a word that contains a blank or a comma is quoted.
  * `command` is a list of words that are separated by blanks only, on a command line too. `seconds` may have up to three
  * decimals. `size` may have a unit (K, M, G, T). `count` is a number; each flag without a value raises it by one.
@@ -14,6 +14,8 @@ type ValueType =
   | 'texts'
   | 'path'
   | 'paths'
+  | 'place'
+  | 'places'
   | 'command'
   | 'bool'
   | 'int'
@@ -103,9 +105,9 @@ type Given<R extends SettingRow> = R extends { type: 'bool' }
     ? number
     : R extends { type: 'choice'; choices: readonly (infer Choice)[] }
       ? Choice
-      : R extends { type: 'path' }
+      : R extends { type: 'path' | 'place' }
         ? Buffer
-        : R extends { type: 'paths' }
+        : R extends { type: 'paths' | 'places' }
           ? readonly Buffer[]
           : R extends { type: 'texts' | 'command' }
             ? readonly string[]

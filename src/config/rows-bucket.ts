@@ -163,7 +163,7 @@ export const BUCKET_ROWS = {
     test: 'a dry run of --recover shows what a thief did, and writes nothing',
   },
   recoverTo: {
-    type: 'path',
+    type: 'place',
     tools: ['sonic bucket'],
     flags: '--to <place>',
     help: 'with --recover: copy the store to s3://BUCKET/PREFIX at the same endpoint, and leave the original unchanged',

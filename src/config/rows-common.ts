@@ -20,7 +20,7 @@ const DEFAULT_STORE = '/srv/tardis';
 
 export const COMMON_ROWS = {
   database: {
-    type: 'path',
+    type: 'place',
     default: DEFAULT_STORE,
     tools: TOOLS,
     flags: '-D, --database <dir>',

@@ -3,7 +3,7 @@ import type { SettingTable } from './row.js';
 
 export const COPY_ROWS = {
   otherStores: {
-    type: 'paths',
+    type: 'places',
     default: [],
     tools: ['tardis'],
     flags: '--also-to <dir>',
@@ -12,7 +12,7 @@ export const COPY_ROWS = {
     test: 'a backup goes to several stores, and files are read once',
   },
   copyTo: {
-    type: 'path',
+    type: 'place',
     tools: ['sonic copy'],
     flags: '--to <dir>',
     help: 'target store: a directory (created if it does not exist), or s3://BUCKET/PREFIX',

@@ -3,6 +3,7 @@ import { TardisError } from '../errors/index.js';
 import { byteText, hasStrayBytes, textBytes } from '../system/index.js';
 import { mustBe } from './invalid.js';
 import type { ValueSpec } from './row.js';
+import { placeBytes } from './place.js';
 import { parseRates } from './rates.js';
 import { formatSize, parseSize } from './sizes.js';
 import { splitList, splitWords } from './words.js';
@@ -17,14 +18,21 @@ export function isNo(text: string): boolean {
   return FALSE.has(text.trim().toLowerCase());
 }
 
-/** Parses byte text according to its spec. `where` names the option or key in errors. Throws CONFIG_INVALID. */
-export function parseValue(text: string, spec: ValueSpec, where: string): Value {
+/**
+ * Parses byte text according to its spec. `where` names the option or key in errors; `isInFile` is true for a key of a
+ * file. Throws CONFIG_INVALID.
+ */
+export function parseValue(text: string, spec: ValueSpec, where: string, isInFile = false): Value {
   const trimmed = text.trim();
   switch (spec.type) {
     case 'path':
       return pathBytes(text, where);
     case 'paths':
       return splitList(text, where).map((word) => pathBytes(word, where));
+    case 'place':
+      return placeBytes(text, where, isInFile);
+    case 'places':
+      return splitList(text, where).map((word) => placeBytes(word, where, isInFile));
     case 'texts':
       return splitList(utf8(text, where), where);
     case 'command':
@@ -67,6 +75,7 @@ export function parseValue(text: string, spec: ValueSpec, where: string): Value 
  */
 export function parseGiven(texts: readonly string[], spec: ValueSpec, where: string): Value {
   if (spec.type === 'paths') return texts.map((text) => pathBytes(text, where));
+  if (spec.type === 'places') return texts.map((text) => placeBytes(text, where, false));
   if (spec.type === 'texts') return texts.map((text) => utf8(text, where));
   return parseValue(texts.at(-1) ?? '', spec, where);
 }

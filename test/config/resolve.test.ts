@@ -285,7 +285,7 @@ test('every default could be written as a value', (t) => {
     const isList = typeof given === 'object' && row.type !== 'command'; // the words of a command are one text
     const texts = isList ? given : [formatValue(given, row)];
     const value = parseGiven(texts, row, name);
-    const isPath = row.type === 'path' || row.type === 'paths';
+    const isPath = /^(?:path|place)s?$/.test(row.type);
     const wanted = isPath ? [given].flat().map((text) => Buffer.from(String(text))) : given;
     t.deepEqual(isPath ? [value].flat() : value, wanted, name);
   }

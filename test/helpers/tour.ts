@@ -61,7 +61,7 @@ export const TOUR: readonly Step[] = [
   ),
   file(
     'laptop.cfg',
-    '[Tardis]\nClient = laptop\nDatabase = store\nPasswordFile = password\nLocal = yes\nDirectories = papers\nExcludePatterns = *.tmp\n',
+    '[Tardis]\nClient = laptop\nDatabase = /home/you/store\nPasswordFile = password\nLocal = yes\nDirectories = papers\nExcludePatterns = *.tmp\n',
   ),
   file('papers/letter.txt', 'Dear Otto,\nthe turnips are ripe.\n'),
   file('papers/poem.txt', 'roses are red\n'),
@@ -129,7 +129,7 @@ export const TOUR: readonly Step[] = [
   ),
   file(
     'laptop.cfg',
-    '[Tardis]\nClient = laptop\nDatabase = store\nPasswordFile = new password\nLocal = yes\nDirectories = papers\nExcludePatterns = *.tmp\n',
+    '[Tardis]\nClient = laptop\nDatabase = /home/you/store\nPasswordFile = new password\nLocal = yes\nDirectories = papers\nExcludePatterns = *.tmp\n',
   ),
   remark(
     'A locked set cannot be deleted. The preview lists the sets that the rules delete, and the reasons to keep the others. The last command deletes.',
@@ -147,7 +147,10 @@ export const TOUR: readonly Step[] = [
   ),
   command('sonic check --config laptop.cfg --read-data', /laptop/),
   remark('A server publishes metrics for monitoring.', 'Metrics'),
-  file('server.cfg', '[Tardis]\nBaseDir = store\nMetricsFile = store.prom\nWatchInterval = 1\n'),
+  file(
+    'server.cfg',
+    '[Tardis]\nBaseDir = /home/you/store\nMetricsFile = store.prom\nWatchInterval = 1\n',
+  ),
   { kind: 'server', config: 'server.cfg' },
   { kind: 'figures', name: 'store.prom', lines: /^tardis_client_(last_good|entries|overdue)/ },
 ];
@@ -185,7 +188,7 @@ async function outputOf(
     case 'file': {
       const name = path.join(home, step.name);
       fs.mkdirSync(path.dirname(name), { recursive: true });
-      fs.writeFileSync(name, step.content);
+      fs.writeFileSync(name, step.content.replaceAll(HOME, home));
       return step.content;
     }
     case 'remove':

@@ -1,5 +1,6 @@
 /** Access to stores in buckets, and the directories on this machine that stand for such stores. */
-import type { BucketPlace, BucketSettings } from '../objects/index.js';
+import type { BucketPlace } from '../../config/index.js';
+import type { BucketSettings } from '../objects/index.js';
 
 /**
  * Access to a store in a bucket, as plain data that can be sent to threads. It contains no access key: each thread

@@ -1,4 +1,5 @@
 /** Opens a bucket: finds endpoint and credentials, and decides how many writers it may have. */
+import type { BucketPlace } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
 import { Arbitration, type Writers } from './arbitration.js';
@@ -7,7 +8,7 @@ import { CredentialChain, type Environment } from './credentials.js';
 import { type BucketSettings, endpointOf } from './endpoint.js';
 import type { ObjectStore } from './object-store.js';
 import type { ObjectVersions } from './object-versions.js';
-import { type BucketPlace, shownBucket } from './place.js';
+import { shownBucket } from './place.js';
 import { lockFault, probe } from './probe.js';
 import type { RequestCounts } from './s3/requests.js';
 import type { S3Store as Store } from './s3/s3-store.js';

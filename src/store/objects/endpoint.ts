@@ -1,8 +1,7 @@
 /** The address of a bucket: endpoint, region, and the place of the bucket's name in a URL. */
-import { configInvalid } from '../../config/index.js';
+import { type BucketPlace, configInvalid } from '../../config/index.js';
 import type { AwsProfile } from './aws-files.js';
 import type { Environment } from './credentials.js';
-import type { BucketPlace } from './place.js';
 
 type Addressing = 'auto' | 'path' | 'host';
 

@@ -16,5 +16,5 @@ export {
   type ObjectVersion,
   type ObjectVersions,
 } from './object-versions.js';
-export { type BucketPlace, parseStorePlace, shownBucket } from './place.js';
+export { shownBucket } from './place.js';
 export { probe } from './probe.js';

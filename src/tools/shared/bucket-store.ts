@@ -4,11 +4,11 @@
  */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
-import type { Found, Tool } from '../../config/index.js';
+import { type Found, parsePlace, type Tool } from '../../config/index.js';
 import { failedTo } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import { type BucketAccess, useBucket } from '../../store/index.js';
-import { addressOf, parseStorePlace, shownBucket } from '../../store/objects/index.js';
+import { addressOf, shownBucket } from '../../store/objects/index.js';
 import { absolutePath, byteText, cachePath, processEnvironment } from '../../system/index.js';
 import { SKIP_FILE_NAME } from '../../excludes/index.js';
 import { noteBucket } from './bucket-arguments.js';
@@ -55,7 +55,7 @@ const ANSWER_PATIENCE_MS = 10_000;
 /** Returns the access to the bucket that the settings name. Throws CONFIG_INVALID. */
 function accessOf(settings: BucketChoice, patienceMs?: number): BucketAccess {
   const { database, endpoint, region, addressing, bucketCa, singleWriter, lockDays } = settings;
-  const place = parseStorePlace(database, '-D/--database');
+  const place = parsePlace(byteText(database), '-D/--database');
   if (place.kind !== 'bucket') throw new Error('the store is no bucket');
   const authorities = bucketCa === undefined ? undefined : authoritiesIn(bucketCa);
   const own = { endpoint, region, addressing, authorities };

@@ -1,13 +1,8 @@
 /** Opens the bucket that an option of `sonic bucket` names. */
-import { configInvalid, type Settings } from '../../config/index.js';
+import { type BucketPlace, configInvalid, parsePlace, type Settings } from '../../config/index.js';
 import { displayName } from '../../model/index.js';
-import {
-  type Bucket,
-  type BucketPlace,
-  openBucket,
-  parseStorePlace,
-} from '../../store/objects/index.js';
-import { processEnvironment, type System } from '../../system/index.js';
+import { type Bucket, openBucket } from '../../store/objects/index.js';
+import { byteText, processEnvironment, type System } from '../../system/index.js';
 import { authoritiesIn } from '../shared/bucket-authorities.js';
 
 export interface OpenedPlace {
@@ -22,7 +17,7 @@ export async function openPlace(
   given: Buffer,
 ): Promise<OpenedPlace> {
   const where = given === options.database ? '-D/--database' : '--to';
-  const place = parseStorePlace(given, where);
+  const place = parsePlace(byteText(given), where);
   if (place.kind !== 'bucket') {
     const shown = displayName(given);
     throw configInvalid(`${where} must be s3://BUCKET/PREFIX for this command, not "${shown}"`);

@@ -1,10 +1,9 @@
 /** Implements `sonic bucket`: examines a bucket before it is used as a store, and recovers or locks one that is. */
-import type { Settings } from '../../config/index.js';
+import type { BucketPlace, Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
   type Bucket,
   type BucketAbilities,
-  type BucketPlace,
   type ObjectStore,
   shownBucket,
 } from '../../store/objects/index.js';
