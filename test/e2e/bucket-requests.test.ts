@@ -64,7 +64,7 @@ test('a restore fetches each byte once, and neighbours together', async (t) => {
   t.true(gets.length <= 16, shown(requested));
   const bytes = gets.reduce((sum, one) => sum + bytesOf(one), 0);
   t.true(bytes <= 20_000_000 + MIB, shown(requested));
-  t.is(requested.filter(({ key }) => key === '').length, 0);
+  t.is(requested.filter(({ key }) => key === '').length, 1); // the newest commits
 });
 
 test('a restore in place of files that are there already fetches nothing of them', async (t) => {

@@ -94,14 +94,14 @@ export class MemoryObjectStore implements ObjectStore {
   }
 
   async *list(prefix: string, after = ''): AsyncGenerator<string> {
-    for await (const { name } of this.listSized(prefix)) if (name > after) yield name;
+    for await (const { name } of this.listSized(prefix, after)) yield name;
   }
 
-  async *listSized(prefix: string): AsyncGenerator<ListedObject> {
+  async *listSized(prefix: string, after = ''): AsyncGenerator<ListedObject> {
     if (!isListPrefix(prefix)) throw new Error(`"${prefix}" is no prefix of a list`);
     await this.before('list', prefix, () => undefined);
     for (const [name, { bytes }] of [...this.objects].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      if (name.startsWith(prefix)) yield { name, sizeBytes: bytes.length };
+      if (name.startsWith(prefix) && name > after) yield { name, sizeBytes: bytes.length };
     }
   }
 

@@ -1,6 +1,11 @@
 /** A read-only view of a store as it was at a commit. Later data is hidden. */
 import type { PackNumber } from '../../model/index.js';
-import { type CommitLog, type CommitPoint, hasLog } from '../../store/catalog/index.js';
+import {
+  type CommitLog,
+  type CommitPoint,
+  hasLog,
+  type ListedCommit,
+} from '../../store/catalog/index.js';
 import { noSuchObject, TardisError } from '../../errors/index.js';
 import { type Backend, type ObjectWriter, packName, packNumber } from '../../store/index.js';
 
@@ -87,6 +92,13 @@ class BoundedLog extends BoundedBackend implements CommitLog {
 
   async commitObject(commit: number): Promise<Buffer | undefined> {
     return commit > this.last ? undefined : this.log.commitObject(commit);
+  }
+
+  async *commitsAfter(commit: number): AsyncGenerator<ListedCommit> {
+    for await (const listed of this.log.commitsAfter(commit)) {
+      if (listed.commit > this.last) return;
+      yield listed;
+    }
   }
 
   removablePacks(): Promise<ReadonlyMap<PackNumber, number>> {

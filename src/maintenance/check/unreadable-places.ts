@@ -113,6 +113,7 @@ async function inPieces(
 function logOf(log: CommitLog): CommitLog {
   return {
     commitObject: (commit) => log.commitObject(commit),
+    commitsAfter: (commit) => log.commitsAfter(commit),
     removablePacks: () => log.removablePacks(),
   };
 }

@@ -1,6 +1,6 @@
 /**
  * Makes the catalog of a client in a bucket again from all remaining commits. If the log has holes, they are filled
- * from this machine's catalog. That catalog must be sound and have the same history.
+ * from this machine's catalog, or from a copy in the bucket. That catalog must be sound and have the same history.
  */
 import {
   applyFound,
@@ -25,7 +25,7 @@ import {
   type Counters,
   parseCommitObject,
 } from '../../store/index.js';
-import { removeDatabase } from '../../store/writer/index.js';
+import { removeDatabase, takeSnapshot } from '../../store/writer/index.js';
 import type { System } from '../../system/index.js';
 import { rootsOf } from './orphans.js';
 
@@ -71,14 +71,16 @@ interface Replayed extends RecoveryReport {
  */
 export async function makeLogCatalog(
   system: System,
-  { catalogPath }: ClientDirectory,
+  directory: ClientDirectory,
   log: SalvagedLog,
   options: LogCatalogOptions,
 ): Promise<LogCatalog> {
+  const { catalogPath } = directory;
   const file = `${catalogPath}.new`;
   removeDatabase(system, file);
   const replayed = await replay(system, file, log, options.signal);
-  using known = options.packsOnly ? undefined : await openKnown(system, catalogPath);
+  const { lost } = replayed.walk;
+  using known = options.packsOnly ? undefined : await knownTo(system, directory, log, lost);
   const fit = known === undefined ? undefined : await fitOf(known.history, replayed, log, file);
   if (known !== undefined && fit === undefined) {
     const what = 'the bucket has other commits than this machine knows';
@@ -86,7 +88,6 @@ export async function makeLogCatalog(
   }
   const knownCommit = known?.history.point.commit ?? 0;
   const last = Math.max(replayed.walk.lastCommit, knownCommit);
-  const { lost } = replayed.walk;
   const isShort = knownCommit > replayed.point.commit;
   const isHelpful = isShort || (lost[0]?.commit ?? 0) <= knownCommit;
   const found = {
@@ -194,6 +195,24 @@ async function findRoots(system: System, file: string, log: SalvagedLog): Promis
 
 interface Known extends Disposable {
   readonly history: KnownHistory;
+}
+
+/**
+ * Opens the catalog of this machine. If it ends before the first lost commit, it is replaced by the newest usable copy
+ * in the bucket, which may reach further. Returns undefined and throws as `openKnown` does.
+ */
+async function knownTo(
+  system: System,
+  directory: ClientDirectory,
+  log: SalvagedLog,
+  [lost]: readonly LostCommit[],
+): Promise<Known | undefined> {
+  const { catalogPath } = directory;
+  const known = await openKnown(system, catalogPath);
+  if (lost === undefined || (known?.history.point.commit ?? 0) >= lost.commit) return known;
+  known?.history.close();
+  await takeSnapshot(system, directory, log);
+  return openKnown(system, catalogPath);
 }
 
 /**

@@ -107,15 +107,17 @@ export class LogBackend implements Backend {
     return found.sort();
   }
 
-  /** Returns the numbers of all commit objects that a list shows, ascending. */
-  async commitNumbers(): Promise<readonly number[]> {
+  /** Lists the commit objects after the one with a number, in ascending order. */
+  async *commitsAfter(
+    number: number,
+  ): AsyncGenerator<{ readonly commit: number; readonly sizeBytes: number }> {
+    const { prefix } = this;
     const store = await this.open();
-    const found: number[] = [];
-    for await (const name of store.list(this.prefix + LOG_PREFIX)) {
-      const commit = commitOf(name.slice(this.prefix.length));
-      if (commit !== undefined) found.push(commit);
+    const after = number === 0 ? '' : prefix + commitName(number);
+    for await (const { name, sizeBytes } of store.listSized(prefix + LOG_PREFIX, after)) {
+      const commit = commitOf(name.slice(prefix.length));
+      if (commit !== undefined) yield { commit, sizeBytes };
     }
-    return found.sort((one, other) => one - other);
   }
 
   /** Returns the sizes of all packs that may be deleted, whether a commit covers them or not. */

@@ -54,10 +54,15 @@ export class SnapshotObjects {
     this.backend = backend;
   }
 
-  /** True if the log has a first commit, so that there may be copies. Takes one request. */
+  /**
+   * True if the log has a commit, so that there may be copies. Takes one request, and a list if the first commit is
+   * missing.
+   */
   async mayExist(): Promise<boolean> {
     const first = await this.backend.commitObject(1);
-    return first !== undefined && movedTo(first) === undefined;
+    if (first !== undefined) return movedTo(first) === undefined;
+    for await (const _ of this.backend.commitsAfter(1)) return true;
+    return false;
   }
 
   /** Returns the copies that have pieces, the newest first. */

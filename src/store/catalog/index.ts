@@ -19,7 +19,7 @@ export { type AfterVersion, FIRST_VERSION, type PlacedContent } from './history.
 export { catalogVersion, hasNewestVersion, isCatalogLost, isUnusedClient } from './open.js';
 export { shapeOf } from './shape.js';
 export { CATALOG_VERSION, newestVersion } from './versions.js';
-export { type CommitLog, hasLog } from './log-walk.js';
+export { type CommitLog, hasLog, type ListedCommit } from './log-walk.js';
 export { type ListedLog, type LostCommit, SalvageWalk } from './salvage-walk.js';
 export { PASSING_FLAGS } from './audit-rules.js';
 export { ContentRecords } from './apply-records.js';

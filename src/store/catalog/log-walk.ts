@@ -15,9 +15,23 @@ export const LOG_DAMAGE: ReadonlySet<string> = new Set([
   'STORE_FORKED',
 ]);
 
+/**
+ * Number of commits before the newest known one that are looked for whenever a catalog is opened. They fit in one page
+ * of a list.
+ */
+const NEAR_COMMITS = 256;
+
+/** A commit object in a list. */
+export interface ListedCommit {
+  readonly commit: number;
+  readonly sizeBytes: number;
+}
+
 /** A backend whose commits are objects of a log. */
 export interface CommitLog {
   commitObject(commit: number): Promise<Buffer | undefined>;
+  /** Lists the commit objects after the one with a number, in ascending order. */
+  commitsAfter(commit: number): AsyncIterable<ListedCommit>;
   /** Returns the sizes of all packs that may be deleted. */
   removablePacks(): Promise<ReadonlyMap<PackNumber, number>>;
 }
@@ -25,6 +39,47 @@ export interface CommitLog {
 /** True if commits are objects of their own in this backend. */
 export function hasLog(backend: object): backend is CommitLog {
   return 'commitObject' in backend;
+}
+
+/**
+ * Throws STORE_FORKED if a log lacks a commit that was in it: the one at `point`, one of those shortly before it (with
+ * `isWhole`: any before it), or one before a later one. Throws CLIENT_MOVED if the object of `point` shows another
+ * generation. Sends one request for 1,000 commits.
+ */
+export async function requireCommits(
+  log: CommitLog,
+  { commit, position }: CommitPoint,
+  isWhole: boolean,
+): Promise<void> {
+  const from = isWhole ? 0 : Math.max(0, commit - NEAR_COMMITS);
+  const lost = await firstLost(log, { from, commit, position });
+  if (lost === undefined) return;
+  const there = commit === 0 ? undefined : await log.commitObject(commit);
+  if (there !== undefined) requireNotMoved(there);
+  throw new TardisError('STORE_FORKED', `the bucket lacks commit ${lost}`);
+}
+
+/**
+ * Returns the first number after `from` that has no commit, although a later number has one or is at most `commit`;
+ * undefined if there is none. The object of `commit` must have at least `position` bytes.
+ */
+async function firstLost(
+  log: CommitLog,
+  { from, commit, position }: Pick<CommitPoint, 'commit' | 'position'> & { readonly from: number },
+): Promise<number | undefined> {
+  let last = from;
+  // A list may lack objects, so each number that is not listed is tried.
+  const isLost = async (number: number): Promise<boolean> => {
+    const bytes = await log.commitObject(number);
+    return bytes === undefined || (number === commit && bytes.length < position);
+  };
+  for await (const listed of log.commitsAfter(from)) {
+    while (last + 1 < listed.commit) if (await isLost((last += 1))) return last;
+    last = listed.commit;
+    if (last === commit && listed.sizeBytes < position) return last;
+  }
+  while (last < commit) if (await isLost((last += 1))) return last;
+  return undefined;
 }
 
 export class LogWalk {

@@ -20,7 +20,6 @@ import {
   readListing,
   readRecord,
   recordBytes,
-  requireNotMoved,
   type RecordHeader,
   RecordKind,
   type Location,
@@ -30,7 +29,7 @@ import { applyEvent, applyFound, applySection, breakDependants } from './apply.j
 import { ContentRecords } from './apply-records.js';
 import type { Catalog } from './catalog.js';
 import type { PendingCommit, PendingRecord } from './commit-walk.js';
-import { hasLog } from './log-walk.js';
+import { hasLog, requireCommits } from './log-walk.js';
 import { type HistoryStart, imageStart } from './from-image.js';
 import { HistoryLoader, noteImage } from './history-loader.js';
 import { findRemovals, type Removals } from './removals.js';
@@ -77,6 +76,8 @@ interface RecoveryOptions {
   readonly knownCommit?: number;
   /** For a rebuild: the history to begin with, in place of the newest image. */
   readonly start?: HistoryStart;
+  /** True if the catalog is new on this machine. All commits of a log are then looked for. */
+  readonly begins?: boolean;
   /** True to apply no commits after those in the catalog. */
   readonly assumesNewest?: boolean;
   /** For a rebuild: a walk of a log that continues past lost commits. It begins where the catalog ends. */
@@ -216,18 +217,16 @@ class Recovery {
 
   /**
    * Throws CATALOG_DAMAGED if the packs end before the catalog's last commit, or its counters are below numbers in use.
-   * If a log lacks that commit, throws STORE_FORKED; CLIENT_MOVED if the commit object shows another generation.
+   * If a log lacks a commit, throws the errors of `requireCommits`; a rebuild counts such a commit as damage.
    */
   private async requirePoint(): Promise<void> {
-    const { commit, pack, position } = this.point;
-    if (commit === 0) return;
-    const sizeBytes = (await this.backend.size(packName(pack))) ?? 0;
-    if (sizeBytes < position && hasLog(this.backend)) {
-      const there = await this.backend.commitObject(commit);
-      if (there !== undefined) requireNotMoved(there);
-      throw new TardisError('STORE_FORKED', `the bucket lacks commit ${commit}`);
+    const { backend, point, options } = this;
+    const { commit, pack, position } = point;
+    if (hasLog(backend) && !options.checkBodies) {
+      await requireCommits(backend, point, options.begins === true);
     }
-    if (sizeBytes < position) {
+    if (commit === 0) return;
+    if (!hasLog(backend) && ((await backend.size(packName(pack))) ?? 0) < position) {
       const what = `${packName(pack)} is shorter than in its catalog`;
       throw new TardisError('CATALOG_DAMAGED', what);
     }

@@ -24,10 +24,8 @@ const MAX_LOST_COMMITS = 10_000;
 
 const DAMAGED = 'damaged';
 
-/** A log whose objects can be listed. */
+/** A log whose owner may be known. */
 export interface ListedLog extends CommitLog {
-  /** Returns the numbers of all commit objects, ascending. */
-  commitNumbers(): Promise<readonly number[]>;
   /** Returns the id of the client that owns the log; undefined if it is not known. */
   owner(): string | undefined;
 }
@@ -81,7 +79,7 @@ export class SalvageWalk {
    * Throws RECORD_DAMAGED if more commits are missing before an object than a rebuild tolerates.
    */
   private async *numbers(): AsyncGenerator<number> {
-    for (const listed of await this.log.commitNumbers()) {
+    for await (const { commit: listed } of this.log.commitsAfter(0)) {
       if (listed - this.lastCommit + this.lost.length > MAX_LOST_COMMITS) {
         const what = `more than ${MAX_LOST_COMMITS} commits are missing before commit ${listed}`;
         throw new TardisError('RECORD_DAMAGED', `${what}: bring them back, or remove that object`);

@@ -51,7 +51,7 @@ export interface ObjectStore {
    */
   list(prefix: string, after?: string): AsyncIterable<string>;
   /** Lists objects as `list` does, with their sizes. Rejects with BUCKET_ANSWER_INVALID if the store reports no size. */
-  listSized(prefix: string): AsyncIterable<ListedObject>;
+  listSized(prefix: string, after?: string): AsyncIterable<ListedObject>;
   /** Removes objects, durable when it resolves. An object that does not exist is no error. */
   remove(names: readonly string[]): Promise<void>;
   /** Ends open connections. A later call may open them again. */

@@ -1,15 +1,8 @@
 /** Brings this machine's catalog of a client in a bucket up to date, for readers. */
 import { asTardisError } from '../../errors/index.js';
-import {
-  type ClientDirectory,
-  followMove,
-  logPack,
-  mediumOf,
-  reopenClient,
-  packName,
-} from '../index.js';
+import { type ClientDirectory, followMove, mediumOf, reopenClient } from '../index.js';
 import type { System } from '../../system/index.js';
-import { Catalog } from '../catalog/index.js';
+import { Catalog, hasLog } from '../catalog/index.js';
 import { openParts } from './open-parts.js';
 
 /**
@@ -74,7 +67,9 @@ export async function isBehind(system: System, directory: ClientDirectory): Prom
   const last = lastCommit(system, directory);
   if (last === undefined) return true;
   using records = mediumOf(system, directory).records();
-  return (await records.size(packName(logPack(last + 1)))) !== undefined;
+  if (!hasLog(records)) return false;
+  for await (const _ of records.commitsAfter(last)) return true; // even if it is not the next one
+  return false;
 }
 
 /** Returns the number of the last commit in the catalog; undefined if there is no usable catalog. */

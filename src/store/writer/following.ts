@@ -244,7 +244,8 @@ export class Following {
     await this.fetch(client, this.of(client));
     const { system, access, catalogFile } = this.options;
     const directory = openClientDirectory(system, { store: access.cache, client, catalogFile });
-    if (!(await isBehind(system, directory))) return;
+    const isFirst = this.of(client).lookedMs === -Infinity; // opening the catalog shows what the log has lost
+    if (!isFirst && !(await isBehind(system, directory))) return;
     const apply = this.options.apply ?? ((behind) => this.applyInThread(behind));
     const applied = this.applying.then(() => apply(directory));
     this.applying = applied.catch(() => undefined); // the caller gets the error

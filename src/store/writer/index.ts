@@ -2,6 +2,7 @@ export { catchUp, isBehind, isFollowed } from './catch-up.js';
 export { CACHE_UMASK, Following } from './following.js';
 export { CatalogCopies, copyCatalog, listCopies } from './catalog-copies.js';
 export { makeSnapshot } from './make-snapshot.js';
+export { takeSnapshot } from './take-snapshot.js';
 export { MAX_STORED_BYTES, packPiece, pieceOf, unpackPiece } from './snapshot-pieces.js';
 export { StoreWriter, type StoreLimits } from './store-writer.js';
 export { markDamaged, type SeenContent, settleMarks } from './damage-marks.js';

@@ -128,6 +128,7 @@ async function openOnce(
     }
     const report = await recoverCatalog(catalog, backend, {
       checkBodies: false,
+      begins: isUnwritten || origin.isCopy,
       assumesNewest:
         limits.assumesNewest === true && hasLog(backend) && !isUnwritten && !origin.isCopy,
     });

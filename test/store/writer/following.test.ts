@@ -100,11 +100,7 @@ test('a reader of a bucket sees new commits, and asks three times where there ar
   t.is(lab.applied, 2);
   lab.requested.length = 0;
   await following.refreshIfDue(CLIENT);
-  t.deepEqual(lab.requested, [
-    'read client.json',
-    'read keys/00000001.key',
-    'head g1/log/0000000005',
-  ]);
+  t.deepEqual(lab.requested, ['read client.json', 'read keys/00000001.key', 'list g1/log/']);
   t.is(lab.applied, 2);
 });
 
@@ -219,4 +215,17 @@ test('a list of accounts that is damaged is reported to the operator, and not to
     throw new TardisError('BUCKET_UNREACHABLE', 'away');
   };
   t.is(await rejectedCode(following.lookAccounts(CLIENT)), 'BUCKET_UNREACHABLE');
+});
+
+test('a reader that begins with an older catalog reports a commit that the bucket has lost, even if none is new', async (t) => {
+  for (const commits of [1, 2]) {
+    const lab = await Lab.make(t);
+    await lab.following(0).refresh(CLIENT);
+    for (let more = 1; more < commits; more += 1) await lab.store('KeepDaily', more);
+    const names = [...lab.objects.keys()].filter((name) => name.includes('/log/')).sort();
+    lab.objects.delete(names[2 * commits - 2]!); // 1: one that the reader has applied; 2: the next one
+    const code = await rejectedCode(lab.following(0).refresh(CLIENT));
+    t.is(code, 'STORE_FORKED', `${commits}: ${names.join(' ')}`);
+    t.is(lab.seen().get('KeepLast'), '1');
+  }
 });

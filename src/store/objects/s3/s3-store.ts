@@ -164,8 +164,8 @@ export class S3Store implements ObjectStore {
     for await (const { key } of this.listed(prefix, after)) yield key;
   }
 
-  async *listSized(prefix: string): AsyncGenerator<ListedObject> {
-    for await (const { key: name, sizeBytes } of this.listed(prefix, '')) {
+  async *listSized(prefix: string, after = ''): AsyncGenerator<ListedObject> {
+    for await (const { key: name, sizeBytes } of this.listed(prefix, after)) {
       if (sizeBytes === undefined) {
         throw invalidAnswer(`listing ${this.requests.shown}`, `the list has no size of ${name}`);
       }
