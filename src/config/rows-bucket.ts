@@ -173,7 +173,7 @@ export const BUCKET_ROWS = {
     type: 'text',
     tools: ['sonic bucket'],
     flags: '--before <date>',
-    help: 'with --recover and --to: copy the store as it was at that time',
+    help: 'with --recover and --to: copy the store as it was before that time',
     test: 'a commit that a thief has forged is left out of a copy of an earlier time',
   },
   extendLocks: {

@@ -81,7 +81,7 @@ export const RETENTION_ROWS = {
     type: 'text',
     tools: ['sonic purge'],
     flags: '--before <date>',
-    help: 'delete only sets begun before this date',
+    help: 'delete only sets begun before this date; a day or minute means its start',
     test: 'sonic purge by date and priority deletes older sets up to that priority',
   },
   mostPriority: {

@@ -68,7 +68,7 @@ export const ERROR_TABLE = Object.freeze({
   BAD_DATE: row(
     'user',
     1,
-    'Give a date such as 2014-03-15, 03/15/2014, "3 days ago", yesterday, 3D or 12h.',
+    'Give a date such as 2014-03-15, 03/15/2014 (month first), 15.03.2014 (day first), "3 days ago", yesterday, 3D or 12h.',
   ),
   NO_ACCESS: row(
     'user',

@@ -6,6 +6,7 @@ export * from './metadata.js';
 export * from './names.js';
 export * from './note-kinds.js';
 export * from './release.js';
+export * from './repeated-hour.js';
 export * from './row.js';
 export * from './rights.js';
 export * from './root-path.js';

@@ -1,4 +1,5 @@
 /** Retention rules. A set is kept if one of the rules keeps it; without any rule all sets are kept. */
+import { offsetIfRepeated } from '../model/index.js';
 
 /**
  * Keeps sets of one priority class for this many days; 0 means forever. A class begins at this priority and
@@ -56,7 +57,10 @@ export function hasRules(rules: RetentionRules): boolean {
   return periods.length + keepTags.length > 0 || Object.values(counts).some((count) => count > 0);
 }
 
-/** Returns the period that contains a time, in local time. The text is equal for all times of a period. */
+/**
+ * Returns the period that contains a time, in local time. The text is equal for all times of a period. The two hours
+ * of one name, when the clock is set back, differ by their offset from UTC.
+ */
 export function periodOf(name: PeriodName, atMs: number): string {
   const at = new Date(atMs);
   const [year, month, day] = [at.getFullYear(), at.getMonth() + 1, at.getDate()];
@@ -68,7 +72,7 @@ export function periodOf(name: PeriodName, atMs: number): string {
     case 'day':
       return `${year}-${two(month)}-${two(day)}`;
     case 'hour':
-      return `${year}-${two(month)}-${two(day)} ${two(at.getHours())}h`;
+      return `${year}-${two(month)}-${two(day)} ${two(at.getHours())}h${offsetIfRepeated(atMs)}`;
     case 'week':
       return weekOf(year, month, day);
   }

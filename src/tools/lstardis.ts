@@ -76,7 +76,7 @@ async function list(history: History, options: LsSettings): Promise<number> {
     throw new TardisError('USAGE', 'give one set (--backup, --date) or a range of them, not both');
   }
   const all = await history.sets();
-  const sets = await setsWithin(history.client, all, options, nowMs);
+  const sets = await setsWithin(history, all, options, nowMs);
   if (options.findPattern !== undefined) {
     const within = isOneSet ? [await chooseSet(history, options, nowMs)] : sets;
     const newest = within.at(-1);

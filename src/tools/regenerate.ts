@@ -25,6 +25,7 @@ import {
   type RegenerateSettings,
 } from './regenerate/options.js';
 import { printResult } from './regenerate/report.js';
+import { setText } from './shared/report-sets.js';
 import { noteDamage } from './shared/note-damage.js';
 import { usesServer, openHistory } from './shared/open-history.js';
 import { interruptSignal, runTool, stdoutIsData, toolCommand } from './shared/run-tool.js';
@@ -57,8 +58,8 @@ interface Run {
 interface Chosen {
   readonly batches: Batch[];
   readonly isDoubtful: boolean;
-  /** Numbers of the sets whose backup was interrupted. */
-  readonly unfinished: readonly number[];
+  /** The sets; none for contents that are named by their digests. */
+  readonly sets: readonly BackupSet[];
   /** The set, if it is restored as a whole. */
   readonly total?: BackupSet | undefined;
 }
@@ -108,8 +109,9 @@ async function restore(
     history.close(); // An open reader would block the marking of damage, so it is closed first.
   }
   const report = {
-    sets: chosen.batches.map(({ set }) => set),
-    unfinished: chosen.unfinished,
+    batches: chosen.batches.map(({ set }) => set),
+    sets: chosen.sets,
+    from: chosen.sets.map((set) => setText(set, history.beganMs(set))),
     dryRun: options.dryRun,
     resumed: run.isResumed,
     losses: run.losses,
@@ -117,7 +119,7 @@ async function restore(
     doubts: history.doubts,
   };
   const isSilent = failures.length === 0 && report.doubts.length === 0;
-  const isQuiet = options.toStdout && !options.json && isSilent;
+  const isQuiet = options.toStdout && !options.json && isSilent && !process.stderr.isTTY;
   if (!isQuiet) printResult(report, progress, failures, options.json);
   if (!options.dryRun) {
     const isRemote = usesServer(found);
@@ -184,7 +186,7 @@ async function chooseBatches(
     const digests = given.map((digest) => digest.toString('latin1'));
     const { history: contents, names } = await contentsAsFiles(history, digests, nowMs);
     const paths = names.map((name) => Buffer.from(name));
-    return { batches: [{ history: contents, set: 0, paths }], isDoubtful: false, unfinished: [] };
+    return { batches: [{ history: contents, set: 0, paths }], isDoubtful: false, sets: [] };
   }
   const requested = given.map(absolutePath);
   const chosen: { set: BackupSet; paths: Buffer[] }[] = [];
@@ -206,7 +208,7 @@ async function chooseBatches(
   return {
     batches: chosen.map(({ set, paths }) => ({ history, set: set.set, paths })),
     isDoubtful: chosen.some(({ set }) => set.isDoubtful),
-    unfinished: chosen.filter(({ set }) => set.state !== 'complete').map(({ set }) => set.set),
+    sets: chosen.map(({ set }) => set),
     total: filter === undefined ? await wholeSet(history, chosen, line) : undefined,
   };
 }

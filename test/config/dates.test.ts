@@ -32,17 +32,34 @@ for (const [text, wanted] of [
   ['march 5', '2026-03-05 23:59:59'],
   ['yesterday', '2026-11-19 23:59:59'],
   ['the day before yesterday', '2026-11-18 23:59:59'],
-  ['yesterday at 5pm', '2026-11-19 17:00:00'],
+  ['yesterday at 5pm', '2026-11-19 17:00:59'],
+  ['day before yesterday', '2026-11-18 23:59:59'],
+  ['last night', '2026-11-20 05:59:59'],
+  ['yesterday evening', '2026-11-19 21:59:59'],
+  ['this morning', '2026-11-20 11:59:59'],
+  ['midnight', '2026-11-20 00:00:59'],
+  ['today at midnight', '2026-11-20 00:00:59'],
+  ['noon', '2026-11-19 12:00:59'],
+  ['11:00', '2026-11-20 11:00:59'],
+  ['5pm', '2026-11-19 17:00:59'],
+  ['friday 5pm', '2026-11-13 17:00:59'],
   ['friday', '2026-11-20 23:59:59'],
   ['saturday', '2026-11-14 23:59:59'],
-  ['last monday at noon', '2026-11-16 12:00:00'],
+  ['last monday at noon', '2026-11-16 12:00:59'],
   ['03/15/2014', '2014-03-15 23:59:59'],
   ['3/15/14', '2014-03-15 23:59:59'],
+  ['4/13', '2026-04-13 23:59:59'],
+  ['03/04/2026', '2026-03-04 23:59:59'],
+  ['03.04.2026', '2026-04-03 23:59:59'],
+  ['13.04.2026', '2026-04-13 23:59:59'],
+  ['3.4.26', '2026-04-03 23:59:59'],
+  ['13.04.2026 at noon', '2026-04-13 12:00:59'],
+  ['2026/03/04', '2026-03-04 23:59:59'],
   ['2014-03-15', '2014-03-15 23:59:59'],
-  ['2014-03-15 10:30', '2014-03-15 10:30:00'],
+  ['2014-03-15 10:30', '2014-03-15 10:30:59'],
   ['2014-03-15T10:30:05.25', '2014-03-15 10:30:05'],
   ['15 March 2014', '2014-03-15 23:59:59'],
-  ['Mar 15 2014 5pm', '2014-03-15 17:00:00'],
+  ['Mar 15 2014 5pm', '2014-03-15 17:00:59'],
   ['March 2014', '2014-03-31 23:59:59'],
   ['  2014-03-15  ', '2014-03-15 23:59:59'],
 ] as const) {
@@ -55,16 +72,19 @@ test('a month before the 31st is the end of a shorter month', async (t) => {
   t.is(await meaning('1mo', new Date(2026, 2, 31, 8, 0)), '2026-02-28 08:00:00');
 });
 
-test('zones and seconds since 1970 name the same moment everywhere', async (t) => {
+test('zones and seconds since 1970 name the same second everywhere', async (t) => {
   const wanted = Date.UTC(2014, 2, 15, 8, 30, 0);
   for (const text of [
-    '2014-03-15T08:30Z',
+    '2014-03-15T08:30:00Z',
     '2014-03-15T10:30:00+02:00',
     '2014-03-15 03:00:00-0530',
     `@${wanted / 1000}`,
   ]) {
-    t.is(await parseDate(text, NOW.getTime()), wanted, text);
+    t.is(await parseDate(text, NOW.getTime(), 'start'), wanted, text);
+    t.is(await parseDate(text, NOW.getTime()), wanted + 999, text);
   }
+  t.is(await parseDate('2014-03-15T08:30Z', NOW.getTime()), wanted + 59_999);
+  t.is(await parseDate('2014-03-15T08:30:00.25Z', NOW.getTime()), wanted + 250);
 });
 
 for (const text of [
@@ -80,6 +100,9 @@ for (const text of [
   '2014-03-15 25:00',
   '02/30/2014',
   '13/45/2014',
+  '13/04/2026',
+  '04.13.2026',
+  '03-04-2026',
   '20140315',
   '9999999d',
   'x'.repeat(10_000),
@@ -95,6 +118,7 @@ for (const [text, wanted] of [
   ['march', '2026-03-01 00:00:00'],
   ['february 2025', '2025-02-01 00:00:00'],
   ['2014-03-15 10:30', '2014-03-15 10:30:00'],
+  ['last night', '2026-11-19 22:00:00'],
   ['3d', '2026-11-17 11:30:00'],
 ] as const) {
   test(`"${text}" as the start of a range means ${wanted}`, async (t) => {

@@ -35,7 +35,8 @@ const SETS = [setAt(1, 9), setAt(2, 5), setAt(4, 1), setAt(5, 0)];
 
 async function within(setRange: string | undefined, dateRange?: string): Promise<number[]> {
   const options = { setRange, dateRange, recentSet: 'Current' };
-  return (await setsWithin('me', SETS, options, NOW_MS)).map(({ set }) => set);
+  const history = { client: 'me', beganMs: ({ openedAtMs }: BackupSet) => openedAtMs };
+  return (await setsWithin(history, SETS, options, NOW_MS)).map(({ set }) => set);
 }
 
 test('sets are chosen by a range of numbers, names or dates, with open ends', async (t) => {

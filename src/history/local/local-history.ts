@@ -231,6 +231,10 @@ class LocalHistory implements History {
     return setNamed(this.client, this.catalog.sets.listed(), text);
   }
 
+  beganMs({ openedAtMs }: BackupSet): number {
+    return openedAtMs;
+  }
+
   async findSetAt(momentMs: number): Promise<BackupSet> {
     return setAt(this.client, this.catalog.sets.listed(), momentMs);
   }

@@ -78,6 +78,10 @@ class RemoteHistory implements History {
     return setNamed(this.client, await this.sets(), text);
   }
 
+  beganMs({ openedAtMs }: BackupSet): number {
+    return openedAtMs;
+  }
+
   async findSetAt(momentMs: number): Promise<BackupSet> {
     return setAt(this.client, await this.sets(), momentMs);
   }

@@ -135,13 +135,14 @@ class UnsealedHistory implements History {
     return setNamed(this.client, await this.sets(), text);
   }
 
-  /**
-   * Finds a set by the client's clock, since the server's time is not sealed. The set after the chosen one is
-   * proven too, so that no set can be skipped by a wrong time.
-   */
+  beganMs({ clientTimeMs }: BackupSet): number {
+    return clientTimeMs;
+  }
+
+  /** Finds a set by its time. The set after it is proven too, so that no set can be skipped by a wrong time. */
   async findSetAt(momentMs: number): Promise<BackupSet> {
     const sets = await this.sets();
-    const timed = sets.map((set) => ({ ...set, openedAtMs: set.clientTimeMs }));
+    const timed = sets.map((set) => ({ ...set, openedAtMs: this.beganMs(set) }));
     const { set: chosen } = setAt(this.client, timed, momentMs);
     const next = sets.find(({ set, state }) => state === 'complete' && set > chosen);
     if (next !== undefined) await this.provenSet(next.set);

@@ -54,7 +54,8 @@ export async function printVersions(
     print([view.paint.part('header', displayName(path)), ...spans].join('  '));
     return refused;
   }
-  printTable(inOrder, path, all, view);
+  const beganMs = new Map(all.map((set) => [set.set, history.beganMs(set)]));
+  printTable(inOrder, path, beganMs, view);
   return refused;
 }
 
@@ -217,7 +218,7 @@ const SHORT_DIGITS = 16;
 function printTable(
   versions: readonly Shown[],
   path: Buffer,
-  sets: readonly BackupSet[],
+  beganMs: ReadonlyMap<SetNumber, number>,
   view: View,
 ): void {
   const { paint, headers, showsDigest, showsInode } = view;
@@ -237,8 +238,8 @@ function printTable(
     : [];
   for (const version of versions) {
     const { entry, firstSet } = version;
-    const openedMs = sets.find(({ set }) => set === firstSet)?.openedAtMs;
-    const head = [spanText(version), openedMs === undefined ? '' : formatTime(openedMs)];
+    const firstMs = beganMs.get(firstSet);
+    const head = [spanText(version), firstMs === undefined ? '' : formatTime(firstMs)];
     if (entry === undefined) {
       rows.push([...head, paint.part('gone', 'gone')]);
       continue;

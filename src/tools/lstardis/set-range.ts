@@ -1,5 +1,5 @@
 /** Selects the sets within a range of sets or of dates: `--range first:last`, `--dates from..to`. */
-import { type BackupSet, setNamed } from '../../history/index.js';
+import { type BackupSet, type History, setNamed } from '../../history/index.js';
 import { parseDate } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { SetNumber } from '../../model/index.js';
@@ -16,7 +16,7 @@ export function hasRange({ setRange, dateRange }: RangeOptions): boolean {
 
 /** Returns the selected sets; all sets if no range is set. Throws USAGE, BAD_DATE, NO_SUCH_SET. */
 export async function setsWithin(
-  client: string,
+  history: Pick<History, 'client' | 'beganMs'>,
   sets: readonly BackupSet[],
   { setRange, dateRange, recentSet }: RangeOptions,
   nowMs: number,
@@ -27,7 +27,9 @@ export async function setsWithin(
   if (setRange !== undefined) {
     const [first, last] = halvesOf(setRange, /^([^:]*):([^:]*)$/, '--range', 'first:last');
     const numberOf = (word: string, open: SetNumber): SetNumber =>
-      word === '' ? open : setNamed(client, sets, word === recentSet ? undefined : word).set;
+      word === ''
+        ? open
+        : setNamed(history.client, sets, word === recentSet ? undefined : word).set;
     const [from, to] = [numberOf(first, 0), numberOf(last, Infinity)];
     return sets.filter(({ set }) => set >= from && set <= to);
   }
@@ -35,7 +37,7 @@ export async function setsWithin(
   const [from, to] = halvesOf(dateRange, /^(.*?)\.\.(.*)$/, '--dates', 'from..to');
   const fromMs = from === '' ? -Infinity : await parseDate(from, nowMs, 'start');
   const toMs = to === '' ? Infinity : await parseDate(to, nowMs);
-  return sets.filter(({ openedAtMs }) => openedAtMs >= fromMs && openedAtMs <= toMs);
+  return sets.filter((set) => history.beganMs(set) >= fromMs && history.beganMs(set) <= toMs);
 }
 
 function halvesOf(text: string, pattern: RegExp, option: string, form: string): [string, string] {

@@ -1,4 +1,5 @@
 /** Prints the result of `regenerate`. */
+import type { BackupSet } from '../../history/index.js';
 import type { RestoreFailure, RestoreProgress } from '../../restore/index.js';
 import { ERROR_TABLE, isErrorCode } from '../../errors/index.js';
 import { displayName, displayText, jsonName, type SetNumber } from '../../model/index.js';
@@ -7,9 +8,11 @@ import { counted, formatBytes, formatCount, formatSeconds } from '../shared/unit
 import { jsonText } from '../shared/json-text.js';
 
 interface RestoreReport {
-  readonly sets: readonly SetNumber[];
-  /** Those of `sets` whose backup was interrupted. */
-  readonly unfinished: readonly number[];
+  /** The number of the set of each group of paths; 0 for contents that are named by their digests. */
+  readonly batches: readonly SetNumber[];
+  readonly sets: readonly BackupSet[];
+  /** Text of each of `sets`. */
+  readonly from: readonly string[];
   readonly dryRun: boolean;
   readonly resumed: boolean;
   /** Metadata that the file system of the output cannot store. */
@@ -22,15 +25,27 @@ interface RestoreReport {
 /** Maximum number of failures printed, since a lost pack affects many files. --json prints all failures. */
 const MAX_FAILURES_SHOWN = 100;
 
+/** Maximum number of sets named: with --last there may be one for each path. */
+const MAX_SETS_SHOWN = 8;
+
+/** Returns a phrase that names the sets; empty for none. */
+function fromText(sets: readonly string[]): string {
+  if (sets.length === 0) return '';
+  const more = sets.length - MAX_SETS_SHOWN;
+  const named = sets.slice(0, MAX_SETS_SHOWN);
+  if (more > 0) named.push(`${formatCount(more)} more`);
+  return `, from set ${named.join(' and ')}`;
+}
+
 export function printResult(
-  { sets, unfinished, dryRun, resumed, losses, elapsedMs, doubts }: RestoreReport,
+  { batches, sets, from, dryRun, resumed, losses, elapsedMs, doubts }: RestoreReport,
   progress: RestoreProgress,
   failures: readonly RestoreFailure[],
   asJson: boolean,
 ): void {
   if (asJson) {
     const failed = failures.map(({ path: name, error }) => ({ ...jsonName(name), ...error }));
-    const counts = { sets, unfinished, dryRun, resumed, ...progress, elapsedMs, doubts, losses };
+    const counts = { batches, sets, dryRun, resumed, ...progress, elapsedMs, doubts, losses };
     printReport(jsonText({ version: JSON_VERSION, ...counts, failed }));
     return;
   }
@@ -57,7 +72,7 @@ export function printResult(
   const took = dryRun ? '' : `, in ${formatSeconds(elapsedMs)}`;
   printReport(
     `${done} ${counted(files, 'file')}, ${counted(directories, 'directory', 'directories')} and ` +
-      `${counted(links, 'link')}, ${formatBytes(bytes)}${took}.`,
+      `${counted(links, 'link')}, ${formatBytes(bytes)}${took}${fromText(from)}.`,
   );
   if (fetchedBytes > 0) printReport(`${formatBytes(fetchedBytes)} fetched from the server.`);
   if (unchanged > 0)

@@ -79,7 +79,7 @@ export const READERS_HELP = {
         'compared with their digests. Existing files with the same type, size and time are kept; a file is replaced only when the new one is ' +
         'complete. To continue an interrupted restore, run the same command again. Users other than root can restore only ' +
         'what the owners and permissions in the set let them read.',
-      'A date without a time means the end of that day, in local time. Ages: 30min, 12h, 3d, 2w, 6mo, 1y.',
+      'A date means the end of the day, minute or second that it names, in local time. Ages: 30min, 12h, 3d, 2w, 6mo, 1y.',
     ],
     examples: [
       example(

@@ -18,6 +18,11 @@ function stateText(set: BackupSet): string {
   return parts.filter((part) => part !== '').join(', ');
 }
 
+/** Returns a set in one line. */
+export function setText({ set, name }: BackupSet, beganMs: number): string {
+  return `${set} ${displayName(Buffer.from(name))} (${formatTime(beganMs)})`;
+}
+
 /** Maximum number of roots of a set in the table. */
 const MAX_ROOTS_SHOWN = 8;
 
@@ -67,7 +72,7 @@ export async function printSets(
     rows.push([
       String(set.set),
       displayName(Buffer.from(set.name)),
-      formatTime(set.openedAtMs),
+      formatTime(history.beganMs(set)),
       took,
       isComplete ? formatCount(stat('entries')) : '',
       isComplete ? formatBytes(stat('scannedBytes')) : '',

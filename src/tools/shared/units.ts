@@ -1,4 +1,5 @@
 /** Formats numbers for people. */
+import { offsetIfRepeated } from '../../model/index.js';
 export { formatBytes } from '../../model/index.js';
 
 export function formatCount(count: number): string {
@@ -17,14 +18,17 @@ export function formatSeconds(ms: number): string {
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
-/** Formats a time as local time that sorts by text. */
+/**
+ * Formats a time as local time that sorts by text. An option that takes a date reads it as that second. A time that
+ * comes twice, because the clock is set back, has its offset from UTC.
+ */
 export function formatTime(ms: number): string {
   const date = new Date(ms);
   if (Number.isNaN(date.getTime())) return 'no date'; // the time is outside the range of the calendar
   const pad = (value: number): string => String(value).padStart(2, '0');
   return (
     `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())} ` +
-    `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`
+    `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}${offsetIfRepeated(ms)}`
   );
 }
 

@@ -46,7 +46,8 @@ export async function runRecover(
     const why = 'an object that was created later stays where it is, and no commit may be removed';
     throw new TardisError('USAGE', `--before needs --to: ${why}`);
   }
-  const untilMs = before === undefined ? Infinity : await parseDate(before, system.clock.nowMs());
+  const untilMs =
+    before === undefined ? Infinity : await parseDate(before, system.clock.nowMs(), 'start');
   const signal = interruptSignal('sonic bucket --recover', 'the same command continues it');
   const named: Named[] = [];
   let seen = 0;

@@ -1,14 +1,9 @@
 /** Prompts for confirmation before data is deleted permanently. */
 import type { BackupSet } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
-import { displayName } from '../../model/index.js';
+import { setText } from '../shared/report-sets.js';
 import { askYes } from '../shared/terminal.js';
-import { counted, formatTime } from '../shared/units.js';
-
-/** Returns a set as one line. */
-export function setText({ set, name, openedAtMs }: BackupSet): string {
-  return `${set} ${displayName(Buffer.from(name))} (${formatTime(openedAtMs)})`;
-}
+import { counted } from '../shared/units.js';
 
 /**
  * Prints a question on the terminal and reads the answer. `would` describes the action in the error message. Throws
@@ -23,7 +18,7 @@ export function requireYes(question: string, would: string): void {
 
 /** Prompts before sets are deleted. Throws CONFIRMATION_NEEDED without a yes. */
 export function requireYesToDelete(client: string, sets: readonly BackupSet[]): void {
-  const list = sets.map((set) => `  ${setText(set)}`).join('\n');
+  const list = sets.map((set) => `  ${setText(set, set.openedAtMs)}`).join('\n');
   requireYes(
     `These backup sets of "${client}", and all data that only they use, will be deleted permanently:\n${list}\nDelete them?`,
     `${counted(sets.length, 'backup set')} would be deleted`,

@@ -6,7 +6,8 @@ import type { GcReport } from '../../maintenance/gc/index.js';
 import type { SetNumber } from '../../model/index.js';
 import { CLEARED_LATER, clearUpAfter, freeUnneeded, gcSummary } from '../shared/clear-up.js';
 import { compareWithKnown, openAdmin } from '../shared/open-admin.js';
-import { requireYesToDelete, setText } from './confirm.js';
+import { setText } from '../shared/report-sets.js';
+import { requireYesToDelete } from './confirm.js';
 import { warnIfOlder } from '../shared/older-store.js';
 import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
 import { withReports } from '../shared/open-history.js';
@@ -79,7 +80,7 @@ function mayGo(options: DeleteOptions, sets: readonly BackupSet[]): boolean {
   if (rehearse) {
     const numbers = sets.map(({ set }) => set);
     if (json) print(jsonText({ version: JSON_VERSION, client, wouldDelete: numbers }));
-    else for (const set of sets) print(`would delete ${setText(set)}`);
+    else for (const set of sets) print(`would delete ${setText(set, set.openedAtMs)}`);
     return false;
   }
   if (!deleteYes) requireYesToDelete(client, sets);

@@ -103,7 +103,8 @@ async function requestOf(
         'a server purges by its own rules: do not give rules with --server',
       );
   }
-  const beforeMs = beforeDate === undefined ? Infinity : await parseDate(beforeDate, Date.now());
+  const beforeMs =
+    beforeDate === undefined ? Infinity : await parseDate(beforeDate, Date.now(), 'start');
   const only = isLimited ? { beforeMs, priority: mostPriority ?? Infinity } : undefined;
   return {
     rules,
