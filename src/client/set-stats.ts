@@ -12,6 +12,7 @@ export function setStats(progress: BackupProgress): Record<string, number> {
     inconsistent,
     protected: kept,
     leftOut,
+    notEntered,
   } = progress;
   return {
     directories,
@@ -25,6 +26,7 @@ export function setStats(progress: BackupProgress): Record<string, number> {
     unreadable,
     changed,
     leftOut,
+    notEntered: notEntered.count,
     incomplete,
     inconsistent,
     protected: kept,

@@ -125,7 +125,7 @@ export interface History extends Disposable {
    * Returns the time at which a set began, by which dates select it: by the server's clock, or by the client's if the
    * client encrypts, since the server's time is not sealed.
    */
-  beganMs(set: BackupSet): number;
+  readonly beganMs: (set: BackupSet) => number;
   /** Returns the newest complete set that began at a time or before it. Throws NO_SUCH_SET if there is none. */
   findSetAt(momentMs: number): Promise<BackupSet>;
   /**

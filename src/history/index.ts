@@ -17,7 +17,7 @@ export { Access, noAccess } from './local/access.js';
 export { FollowingReader } from './local/following-reader.js';
 export { openHistoryIn, openLocalHistory } from './local/local-history.js';
 export { restBelow, rootAbove } from './local/roots.js';
-export { setAt, setNamed } from './local/sets.js';
+export { serverTime, setAt, setNamed } from './local/sets.js';
 export { NamePlaces, type PlacedName, type SetsOfRoots } from './name-places.js';
 export { noSuchPath } from './no-such-path.js';
 export {

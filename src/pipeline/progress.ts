@@ -1,3 +1,23 @@
+import { jsonName } from '../model/index.js';
+
+/** Maximum number of directories that were not entered whose paths are kept. */
+const FIRST_NOT_ENTERED = 5;
+
+/** Directories of other file systems that were not entered: their number, and the paths of the first of them. */
+export class NotEntered {
+  count = 0;
+  readonly first: Buffer[] = [];
+
+  add(path: Uint8Array): void {
+    this.count += 1;
+    if (this.first.length < FIRST_NOT_ENTERED) this.first.push(Buffer.from(path));
+  }
+
+  toJSON(): object {
+    return { count: this.count, first: this.first.map(jsonName) };
+  }
+}
+
 /** Counters of a running backup. One object serves as progress and as statistics. */
 export class BackupProgress {
   /** Directories, entries and bytes that the walk has found. */
@@ -6,6 +26,7 @@ export class BackupProgress {
   scannedBytes = 0;
   /** Number of entries left out by rules, marks, attributes or size (without the entries below them). */
   leftOut = 0;
+  readonly notEntered = new NotEntered();
   /** Number of directories whose listing is unchanged on the server. */
   sameDirectories = 0;
   /** Number of listings sent to be compared. */

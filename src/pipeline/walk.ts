@@ -2,7 +2,7 @@
 import { concatMap, lastValueFrom, Observable, type Subscriber } from 'rxjs';
 import type { ExcludeOptions } from '../excludes/index.js';
 import type { SlotNumber } from '../model/index.js';
-import { splitBlock, type WalkInput, type WalkOutput } from '../workers/index.js';
+import { runOf, splitBlock, type WalkInput, type WalkOutput } from '../workers/index.js';
 import type { Context } from './context.js';
 import type { Counters } from './counters.js';
 import type { Flight } from './flight.js';
@@ -66,10 +66,17 @@ class Walker {
   private readonly lanes: number;
   private readonly pending: PendingDirectories;
   private readonly context: WalkContext;
+  /** Paths of the roots that are directories. They are walked as roots, also if they are mount points below others. */
+  private readonly roots = new Set<string>();
 
   constructor(context: WalkContext) {
     const { sources, counters } = context;
     this.context = context;
+    const { slots, paths, pathEnds } = sources.start;
+    for (const [index, slot] of slots.entries()) {
+      if (sources.files?.[slot] === undefined)
+        this.roots.add(textOf(runOf(paths, pathEnds, index)));
+    }
     this.lanes = counters.walk.concurrency;
     const mostTasks = this.lanes === 1 ? MOST_TASKS : SHARED_TASKS;
     this.pending = new PendingDirectories(sources.start, mostTasks);
@@ -94,6 +101,9 @@ class Walker {
     progress.entries += output.entries;
     progress.scannedBytes += output.fileBytes;
     progress.leftOut += output.leftOut;
+    for (const path of output.notEntered) {
+      if (!this.roots.has(textOf(path))) progress.notEntered.add(path);
+    }
     const granted = budget.items.take(itemsOf(output));
     if (granted !== undefined) {
       flight.starve();
@@ -146,6 +156,10 @@ export async function walkAlone(
   take: (batch: WalkOutput) => Promise<void>,
 ): Promise<void> {
   await lastValueFrom(walk(context).pipe(concatMap(take)), { defaultValue: undefined });
+}
+
+function textOf(path: Uint8Array): string {
+  return Buffer.from(path).toString('latin1');
 }
 
 /** A stack of blocks of directories still to be walked. */

@@ -68,6 +68,8 @@ export interface WalkOutput {
   /** Number of entries that were left out, and their paths if those are reported. */
   readonly leftOut: number;
   readonly leftOutPaths: readonly LeftOut[];
+  /** Paths of directories of other file systems, which were not entered. */
+  readonly notEntered: readonly Uint8Array[];
 }
 
 export interface OpenDirectory {

@@ -59,6 +59,7 @@ class Walk {
   /** Copied listings, whose memory is freed explicitly. The garbage collector of a thread would free it late. */
   private readonly spent: Buffer[] = [];
   private leftOut = 0;
+  private readonly notEntered: Buffer[] = [];
   private readonly owners: OwnerNames;
   private entries = 0;
   private fileBytes = 0;
@@ -190,9 +191,12 @@ class Walk {
     if (maxDepth > 0 && depth >= maxDepth) return [];
     const children: DirectoryTask[] = [];
     for (const at of directories) {
-      // The directory is a mount point of another file system. It is kept, but not entered.
-      if ((rows.flags(at) & RowFlag.otherDevice) !== 0 && !crossDevices) continue;
+      // The mount point of another file system is kept, but not entered.
       const path = joinPath(task.path, rows.name(at));
+      if ((rows.flags(at) & RowFlag.otherDevice) !== 0 && !crossDevices) {
+        this.notEntered.push(path);
+        continue;
+      }
       const row = Buffer.from(rows.row(at));
       children.push({ slot: this.nextSlot, parent: task.slot, path, row, depth, rules });
       this.nextSlot += slotStride;
@@ -279,6 +283,7 @@ class Walk {
       failures: this.failures,
       leftOut: this.leftOut,
       leftOutPaths: this.leftOutPaths,
+      notEntered: this.notEntered,
     };
     releaseAll(this.spent);
     const { hashes, listings, listingEnds } = output;

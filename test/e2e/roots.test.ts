@@ -141,6 +141,48 @@ test('other file systems are entered only with --crossdevice', (t) => {
   t.regex(last!, /^inside$/m);
 });
 
+test('the end of each run names the mounts that were not entered, unless they are roots', (t) => {
+  const home = scratchInMemory(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  const mounts = ['a', 'b', 'c', 'd', 'e', 'f\u001b'];
+  makeTree(
+    source,
+    [...mounts, 'skipped', 'plain'].map((name) => dir(name)),
+  );
+  const script = `
+    set -e
+    for name in a b c d e f skipped; do mount -t tmpfs none "$0/$name"*; done
+    "$1/tardis" -D "$2" -C me --local --create --exclude skipped "$0"; echo --
+    "$1/tardis" -D "$2" -C me --local --exclude skipped -n "$0"; echo --
+    "$1/tardis" -D "$2" -C me --local --exclude skipped "$0" "$0"/[b-f]*; echo --
+    "$1/tardis" -D "$2" -C me --local --exclude skipped --json "$0"; echo --
+    "$1/tardis" -D "$2" -C me --local --crossdevice --exclude skipped "$0"; echo --
+    "$1/sonic" info -D "$2" -C me 1`;
+  if (spawnSync('unshare', ['-m', 'true']).status !== 0) {
+    t.log('left out: only root can mount');
+    t.pass();
+    return;
+  }
+  const { status, stdout, stderr } = spawnSync(
+    'unshare',
+    ['-m', 'sh', '-c', script, source, BIN, store],
+    { encoding: 'utf8', timeout: 120_000 },
+  );
+  t.is(status, 0, stderr);
+  const [backup, dry, roots, json, crossed, info] = stdout.split('--\n');
+  const named = ['a', 'b', 'c', 'd', 'e'].map((name) => path.join(source, name));
+  const all = `6 mounts or subvolumes were not entered: ${named.join(', ')}, 1 more; `;
+  t.true(backup!.includes(all), backup);
+  t.true(dry!.includes(all), dry);
+  t.true(roots!.includes(`1 mount or subvolume was not entered: ${named[0]}; `), roots);
+  const { progress } = JSON.parse(json!) as {
+    progress: { notEntered: { count: number; first: { name: string }[] } };
+  };
+  t.deepEqual(progress.notEntered, { count: 6, first: named.map((name) => ({ name })) });
+  t.notRegex(crossed!, /not entered/);
+  t.regex(info!, /^not entered +6$/m);
+});
+
 test('directories below the given depth are not entered', async (t) => {
   const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];

@@ -28,7 +28,7 @@ import { LocalReports } from './local-reports.js';
 import type { Reports } from '../reports.js';
 import { PathFinder } from './path-finder.js';
 import { restBelow } from './roots.js';
-import { setAt, setNamed } from './sets.js';
+import { serverTime, setAt, setNamed } from './sets.js';
 import type {
   History,
   HistoryEntry,
@@ -140,6 +140,7 @@ class LocalHistory implements History {
   readonly directory: ClientDirectory | undefined;
   readonly access: Access;
   readonly reports: Reports;
+  readonly beganMs = serverTime;
   private sliceEndsMs = 0;
   private sliceTimer: NodeJS.Timeout | undefined;
   private readonly locator = new Locator();
@@ -229,10 +230,6 @@ class LocalHistory implements History {
 
   async findSet(text: string | undefined): Promise<BackupSet> {
     return setNamed(this.client, this.catalog.sets.listed(), text);
-  }
-
-  beganMs({ openedAtMs }: BackupSet): number {
-    return openedAtMs;
   }
 
   async findSetAt(momentMs: number): Promise<BackupSet> {

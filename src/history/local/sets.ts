@@ -30,6 +30,11 @@ function onlyOne(named: readonly BackupSet[]): BackupSet | undefined {
   throw new TardisError('USAGE', `several backup sets have this name: give one of ${numbers}`);
 }
 
+/** Returns the time at which a set began by the clock of the server. */
+export function serverTime({ openedAtMs }: BackupSet): number {
+  return openedAtMs;
+}
+
 /** Returns the newest complete set that began at a time or before it. Throws NO_SUCH_SET if there is none. */
 export function setAt(client: string, sets: readonly BackupSet[], momentMs: number): BackupSet {
   const found = sets.findLast((set) => set.state === 'complete' && set.openedAtMs <= momentMs);

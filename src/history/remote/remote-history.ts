@@ -11,6 +11,7 @@ import {
   odd,
   type PathVersion,
   type RootRecord,
+  serverTime,
   setAt,
   setNamed,
   type SetNote,
@@ -58,6 +59,7 @@ class RemoteHistory implements History {
   readonly isFar = true;
   readonly access = new Access(undefined); // the rights of the session limit what may be read
   readonly directory = undefined;
+  readonly beganMs = serverTime;
   readonly contentKeys = undefined;
   readonly doubts = [];
   readonly reports: RemoteReports;
@@ -76,10 +78,6 @@ class RemoteHistory implements History {
 
   async findSet(text: string | undefined): Promise<BackupSet> {
     return setNamed(this.client, await this.sets(), text);
-  }
-
-  beganMs({ openedAtMs }: BackupSet): number {
-    return openedAtMs;
   }
 
   async findSetAt(momentMs: number): Promise<BackupSet> {

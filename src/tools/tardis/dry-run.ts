@@ -7,6 +7,7 @@ import { nodeSystem } from '../../system/index.js';
 import { type Failure, runOf, type WalkOutput } from '../../workers/index.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { counted, formatBytes, formatCount } from '../shared/units.js';
+import { notEnteredText } from './report-backup.js';
 import { walkSources } from './walk-sources.js';
 import { jsonText } from '../shared/json-text.js';
 
@@ -55,7 +56,7 @@ class DryRun {
   }
 
   report(): void {
-    const { entries, directories, scannedBytes, leftOut } = this.progress;
+    const { entries, directories, scannedBytes, leftOut, notEntered } = this.progress;
     if (this.settings.json) {
       print(jsonText({ version: JSON_VERSION, dryRun: true, progress: this.progress }));
       return;
@@ -65,6 +66,7 @@ class DryRun {
       `A backup would save ${what}, ${formatBytes(scannedBytes)}; unchanged files are not sent again.`,
     );
     if (leftOut > 0) print(`${formatCount(leftOut)} left out by exclude rules (-vv lists them).`);
+    if (notEntered.count > 0) print(notEnteredText(notEntered));
     print('Nothing was done, and no server was contacted.');
   }
 }

@@ -1,5 +1,6 @@
 /** Prints the report of a finished backup. */
 import type { BackupResult } from '../../client/index.js';
+import type { BackupProgress } from '../../pipeline/index.js';
 import { displayName } from '../../model/index.js';
 import { settledLines } from '../shared/report-purge.js';
 import { print } from '../shared/run-tool.js';
@@ -45,8 +46,10 @@ export function backupLines(result: BackupResult, client: string, isPurge: boole
     inconsistent,
     protected: kept,
     leftOut,
+    notEntered,
   } = progress;
   if (leftOut > 0) print(`${formatCount(leftOut)} left out by exclude rules (-vv lists them).`);
+  if (notEntered.count > 0) print(notEnteredText(notEntered));
   if (kept > 0) {
     print(
       kept === 1
@@ -73,6 +76,16 @@ export function backupLines(result: BackupResult, client: string, isPurge: boole
   }
   if (result.settled !== undefined) lines.push(...settledLines(client, result.settled, isPurge));
   return lines;
+}
+
+/** Returns a line about the directories that were not entered, and how to enter them. */
+export function notEnteredText({ count, first }: BackupProgress['notEntered']): string {
+  const more = count - first.length;
+  const names = [...first.map(displayName), ...(more > 0 ? [`${formatCount(more)} more`] : [])];
+  return (
+    `${counted(count, 'mount or subvolume was', 'mounts or subvolumes were')} not entered: ` +
+    `${names.join(', ')}; name a directory to save it too, or enter all with --crossdevice.`
+  );
 }
 
 /** Prints the time spent in each stage, and names the stage that limits the others. */
