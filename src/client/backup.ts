@@ -4,8 +4,8 @@
  */
 import { asTardisError, TardisError, throwIfAborted } from '../errors/index.js';
 import { BackupPipeline } from '../pipeline/index.js';
-import { NO_MARKS } from '../model/index.js';
-import { type System, wallMs } from '../system/index.js';
+import { machineName, NO_MARKS } from '../model/index.js';
+import { machineIdentity, type System, wallMs } from '../system/index.js';
 import {
   type Connection,
   type Head,
@@ -166,7 +166,12 @@ class BackupRun {
       const settled = await this.settled?.(); // from here on the set is complete, whatever follows
       await lifeline.leave();
       const result = { ...this.resultOf(opened, closed), ...(settled && { settled }) };
-      return withDoubts(result, welcome, closed, [doubt, lossDoubt(opened), packDoubt(opened)]);
+      return withDoubts(result, welcome, closed, [
+        doubt,
+        lossDoubt(opened),
+        packDoubt(opened),
+        machineDoubt(opened),
+      ]);
     } catch (error) {
       this.fail(asTardisError(error));
       await lifeline.closed();
@@ -200,6 +205,7 @@ class BackupRun {
       priority,
       expendable: isExpendable,
       tags: [...tags],
+      machine: machineIdentity(),
       ...rootsHead(roots),
     });
     if (request.config !== undefined) this.peer.configuration(request.config);
@@ -257,6 +263,11 @@ function withDoubts(
 function lossIn({ doubtfulUpTo, lostRecords }: Head<'setOpened'>): Pick<BackupResult, 'lost'> {
   if (doubtfulUpTo + lostRecords === 0) return {};
   return { lost: { doubtfulUpTo, records: lostRecords } };
+}
+
+function machineDoubt({ otherMachine }: Head<'setOpened'>): string | undefined {
+  if (otherMachine === undefined) return undefined;
+  return `another machine, ${machineName(otherMachine)}, has made the set before under the name of this client: give each machine a client of its own (-C); \`sonic list\` shows the machines of the sets`;
 }
 
 function packDoubt({ strangePacks }: Head<'setOpened'>): string | undefined {

@@ -16,6 +16,7 @@ import {
   type ContentKeys,
   countRows,
   DIGEST_BYTES,
+  mappedMachine,
   type PlainConfig,
   RowReader,
   type SetNumber,
@@ -121,13 +122,15 @@ export class SealingPeer implements BackupPeer {
         paths: head.paths.map((path) => names.path(path)),
         rows: tree.rows(head.rows, head.paths.length, sealer.rootSum),
         devices: head.devices.map((device) => names.device(device)),
+        machine: mappedMachine(head.machine, (text) => names.text(text)),
       };
       sealer.begin(sealed);
       const opened = await this.server.openSet(sealed);
       sealer.begun(opened);
       const { sealedSet, seal } = opened;
       this.checkMemory(keyring, sealedSet, seal);
-      return { ...opened, name: names.openText(opened.name) };
+      const otherMachine = mappedMachine(opened.otherMachine, (text) => names.openText(text));
+      return { ...opened, name: names.openText(opened.name), otherMachine };
     });
     this.opened = opened;
     return opened;

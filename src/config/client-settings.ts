@@ -26,6 +26,7 @@ export const KEPT_KEYS: Readonly<Record<string, string>> = Object.freeze({
   KeepMonthly: 'sets to keep, one a month',
   KeepYearly: 'sets to keep, one a year',
   KeepWithin: 'time within which all sets are kept',
+  EndedAfter: 'time after which a series of sets has ended',
   KeepTags: 'tags of sets that are kept',
 });
 

@@ -68,13 +68,22 @@ export const RETENTION_ROWS = {
     help: 'keep sets younger than this, such as 12h, 30d, 8w, 6mo or 2y',
     test: RULES,
   },
+  endedAfter: {
+    type: 'text',
+    default: '',
+    tools: ['tardisd', 'sonic purge'],
+    flags: '--ended-after <time>',
+    serverKey: 'EndedAfter',
+    help: 'judge sets of a machine and of roots that got no new set for this time, such as 90d, as if all of them were of one series, so that the newest set of each need not stay',
+    test: 'series that have ended count as one, and a preview names the series of a newest set',
+  },
   keepTags: {
     type: 'texts',
     default: [],
     tools: ['tardisd', 'sonic purge'],
     flags: '--keep-tag <word>',
     serverKey: 'KeepTags',
-    help: 'keep sets with this tag; may be repeated',
+    help: 'beside what other rules keep, keep sets with this tag; may be repeated',
     test: RULES,
   },
   beforeDate: {

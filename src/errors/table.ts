@@ -53,6 +53,11 @@ export const ERROR_TABLE = Object.freeze({
   ),
   NO_SUCH_REQUEST: row('user', 1, 'List the requests with `sonic forget-path --list`.'),
   NO_SUCH_SET: row('user', 1, 'List the backup sets with `lstardis`.'),
+  NO_SUCH_TAG: row(
+    'user',
+    1,
+    'Correct the tag, or leave it out. A tag for later sets can be stored with the client (sonic setconfig KeepTags).',
+  ),
   SET_LOCKED: row('user', 1, 'Unlock the set first (sonic lock --unlock), if it may be deleted.'),
   SET_TOO_YOUNG: row(
     'user',

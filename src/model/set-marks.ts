@@ -1,7 +1,19 @@
-/** Marks that users give to backup sets: a title, tags, a priority, and whether the set may be deleted. */
+/**
+ * Marks of backup sets. Users give a set a title, tags, a priority, and say whether it may be deleted; its client adds the
+ * machine on which it ran.
+ */
 import { TardisError } from '../errors/index.js';
 import type { SetNumber } from './ids.js';
-import { setNameFault } from './set-name.js';
+import { displayName } from './names.js';
+import { isShownLine, setNameFault } from './set-name.js';
+
+/** The machine on which a client made a set. */
+export interface SetMachine {
+  /** 32 hexadecimal digits, which are equal in all sets of a machine. */
+  readonly id: string;
+  /** The name of the machine; sealed if the client encrypts. */
+  readonly host: string;
+}
 
 export interface SetMarks {
   /** Name that the set got later; empty if it has its original name. */
@@ -14,6 +26,8 @@ export interface SetMarks {
   readonly isExpendable: boolean;
   /** Sorted, without duplicates. */
   readonly tags: readonly string[];
+  /** Undefined if the machine has no id, or the client is of an earlier release. */
+  readonly machine?: SetMachine | undefined;
 }
 
 /** A change of the marks of a set. Fields that are undefined stay as they are. */
@@ -55,10 +69,36 @@ export function tagFault(tag: string): string | undefined {
   return undefined;
 }
 
+const MACHINE_ID = /^[0-9a-f]{32}$/;
+
+/** True if an untrusted value has the form of the machine of a set. */
+export function isSetMachine(value: unknown): value is SetMachine {
+  if (typeof value !== 'object' || value === null) return false;
+  const { id, host } = value as Partial<SetMachine>;
+  if (typeof id !== 'string' || typeof host !== 'string') return false;
+  return MACHINE_ID.test(id) && isShownLine(host) && Buffer.byteLength(host) <= MAX_TITLE_BYTES;
+}
+
+/** Returns a text that is equal for sets of one machine. */
+export function machineText({ machine }: SetMarks): string {
+  return machine === undefined ? '' : `${machine.id} ${machine.host}`;
+}
+
+/** Number of characters of an id that are shown; nobody compares more. */
+const SHOWN_ID_CHARS = 8;
+
+/** Returns the name and the begin of the id of a machine, such as `web1 (0a1b2c3d)`; empty if it is not known. */
+export function machineName(machine: SetMachine | undefined): string {
+  if (machine === undefined) return '';
+  const { id, host } = machine;
+  const shown = isSealedTag(host) ? 'sealed' : displayName(Buffer.from(host));
+  return `${shown} (${id.slice(0, SHOWN_ID_CHARS)})`;
+}
+
 /** True if an untrusted value has the form of the marks of a set. */
 export function isSetMarks(value: unknown): value is SetMarks {
   if (typeof value !== 'object' || value === null) return false;
-  const { title, priority, isLocked, isExpendable, tags } = value as Partial<SetMarks>;
+  const { title, priority, isLocked, isExpendable, tags, machine } = value as Partial<SetMarks>;
   return (
     typeof title === 'string' &&
     (title === '' || setNameFault(title, MAX_TITLE_BYTES) === undefined) &&
@@ -67,7 +107,8 @@ export function isSetMarks(value: unknown): value is SetMarks {
     typeof isExpendable === 'boolean' &&
     Array.isArray(tags) &&
     tags.length <= MAX_TAGS &&
-    tags.every((tag) => typeof tag === 'string' && isStoredTag(tag))
+    tags.every((tag) => typeof tag === 'string' && isStoredTag(tag)) &&
+    (machine === undefined || isSetMachine(machine))
   );
 }
 
@@ -85,12 +126,25 @@ function isPriority(value: unknown): boolean {
 }
 
 /**
- * Returns the marks with `map` applied to each tag and to the title, unless the title is empty. For example, `map`
- * seals or opens texts.
+ * Returns the marks with `map` applied to each tag, to the title unless it is empty, and to the name of the machine. For
+ * example, `map` seals or opens texts.
  */
 export function mappedMarks(marks: SetMarks, map: (text: string) => string): SetMarks {
-  const { title, tags } = marks;
-  return { ...marks, title: title === '' ? '' : map(title), tags: tags.map(map).sort() };
+  const { title, tags, machine } = marks;
+  return {
+    ...marks,
+    title: title === '' ? '' : map(title),
+    tags: tags.map(map).sort(),
+    ...(machine === undefined ? {} : { machine: mappedMachine(machine, map) }),
+  };
+}
+
+/** Returns a machine with `map` applied to its name. */
+export function mappedMachine(
+  machine: SetMachine | undefined,
+  map: (text: string) => string,
+): SetMachine | undefined {
+  return machine && { ...machine, host: map(machine.host) };
 }
 
 /** True if both marks are equal. */
@@ -100,6 +154,7 @@ export function areSameMarks(one: SetMarks, other: SetMarks): boolean {
     one.priority === other.priority &&
     one.isLocked === other.isLocked &&
     one.isExpendable === other.isExpendable &&
+    machineText(one) === machineText(other) &&
     one.tags.length === other.tags.length &&
     one.tags.every((tag, index) => tag === other.tags[index])
   );
@@ -117,6 +172,7 @@ export function changedMarks(marks: SetMarks, change: SetChange): SetMarks | und
     isLocked: isLocked ?? marks.isLocked,
     isExpendable: isExpendable ?? marks.isExpendable,
     tags,
+    ...(marks.machine === undefined ? {} : { machine: marks.machine }),
   };
   return isSetMarks(changed) ? changed : undefined;
 }

@@ -11,6 +11,11 @@ export const MAX_SEALED_SET_NAME_BYTES = 768;
 /** Matches control characters, line separators, and characters that change the direction of text. */
 const UNSHOWABLE = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u;
 
+/** True if a text is one line that can be shown as it is, and not blank. */
+export function isShownLine(text: string): boolean {
+  return !UNSHOWABLE.test(text) && text.trim() !== '';
+}
+
 /** Returns the reason why a text cannot be the name of a set; undefined if it can. */
 export function setNameFault(name: string, mostBytes = MAX_NAME_BYTES): string | undefined {
   if (UNSHOWABLE.test(name)) return 'holds control characters';

@@ -208,7 +208,7 @@ export const ENGLISH = {
   set: 'Backup',
   keepNone: 'no rule keeps it',
   keepLocked: 'it is locked',
-  keepNewest: 'the newest complete backup always stays',
+  keepNewest: 'the newest complete backup {what} always stays',
   keepUnfinished: 'it is unfinished',
   keepYoung: 'it is too young',
   keepTag: 'it has the tag {what}',

@@ -1,6 +1,7 @@
 /**
- * Decides which sets are kept, and why. Sets with different roots are judged separately: the sets of one job have no
- * influence on those of another. The newest of several complete sets in a period is kept. If sets may be from an
+ * Decides which sets are kept, and why. Sets of different series, that is with other roots or from another machine,
+ * are judged separately: the sets of one job have no influence on those of another. With a rule
+ * for the end of a series, those that have ended count as one. The newest of several complete sets in a period is kept. If sets may be from an
  * account that must not delete any, the oldest is kept, so that a flood of sets evicts none. Unfinished sets are never
  * purged: a set with the same roots supersedes them when it completes.
  */
@@ -15,8 +16,8 @@ export interface RetentionSet extends TimedSet {
   readonly priority: number;
   readonly isLocked: boolean;
   readonly tags: readonly string[];
-  /** Identifies the roots: equal texts mean equal roots. */
-  readonly roots: string;
+  /** Identifies the series: equal texts mean equal roots and the same machine. */
+  readonly series: string;
 }
 
 export interface RetentionOptions {
@@ -55,7 +56,10 @@ type KeepReason =
 
 export interface Reason {
   readonly why: KeepReason;
-  /** The period or `of a time in doubt` for a rule of periods; the time (`180 days`, `for ever`) for a priority. */
+  /**
+   * The period or `of a time in doubt` for a rule of periods; the time (`180 days`, `for ever`) for a priority; the series
+   * for the newest set.
+   */
   readonly what?: string;
   /** Position of the set within its period. */
   readonly which?: 'newest' | 'oldest';
@@ -88,6 +92,8 @@ export interface Decision {
   readonly verdicts: readonly Verdict[];
   /** True if the clock is in doubt; nothing is then deleted unless `trustsClock` is set. */
   readonly isClockInDoubt: boolean;
+  /** Tags in the rules that no set has. */
+  readonly unusedTags: readonly string[];
 }
 
 const DAY_MS = 86_400_000;
@@ -103,7 +109,7 @@ export function decideRetention(
       ? { countedMs: options.nowMs, isInDoubt: false }
       : nowAfter(complete, options.nowMs);
   const counted = countedTimes(sets);
-  const ages = new Map(sets.map(({ set }, index) => [set, now.countedMs - counted[index]!]));
+  const ages: Ages = new Map(sets.map(({ set }, index) => [set, now.countedMs - counted[index]!]));
   const reasons = new Map<SetNumber, Reason[]>(sets.map(({ set }) => [set, []]));
   const keep: Keep = (set, why, what, which) => {
     const reason = what === undefined ? { why } : { why, what };
@@ -114,8 +120,8 @@ export function decideRetention(
     const times = { ageMs: ages.get(set.set)!, countedMs: counted[index]! };
     keepAlways({ ...set, ...times }, options, counts, keep);
   }
-  for (const group of groupedBy(complete, ({ roots }) => roots).values()) {
-    keep(group.at(-1)!.set, 'newest');
+  for (const { group, what } of seriesOf(complete, ages, options.rules.endedAfterMs)) {
+    keep(group.at(-1)!.set, 'newest', what);
     for (const set of group) keepByItself(set, ages.get(set.set)!, options.rules, keep);
     const stretches = stretchesOf(group);
     keepLast(group, options, keep);
@@ -127,7 +133,38 @@ export function decideRetention(
     for (const { set } of sets) if (reasons.get(set)!.length === 0) keep(set, 'clock');
   }
   const verdicts = sets.map(({ set }) => ({ set, reasons: reasons.get(set)! }));
-  return { verdicts, isClockInDoubt: now.isInDoubt };
+  const unusedTags = options.rules.keepTags.filter(
+    (tag) => !sets.some(({ tags }) => hasKeptTag(tags, [tag])),
+  );
+  return { verdicts, isClockInDoubt: now.isInDoubt, unusedTags };
+}
+
+/** The counted age of each set in milliseconds. */
+type Ages = ReadonlyMap<SetNumber, number>;
+
+interface Series {
+  /** Complete sets, in the order of their numbers. */
+  readonly group: readonly RetentionSet[];
+  readonly what: string;
+}
+
+/**
+ * Returns the series of complete sets. A series has ended if its newest set is older than the newest of all sets by
+ * `endedAfterMs` (0: never); those that have ended are one series. Ages are compared with the newest set and not with
+ * the present, so nothing ends while no backup is made.
+ */
+function seriesOf(complete: readonly RetentionSet[], ages: Ages, endedAfterMs: number): Series[] {
+  const newestMs = Math.min(...ages.values());
+  const isOver = (group: readonly RetentionSet[]): boolean =>
+    endedAfterMs > 0 && ages.get(group.at(-1)!.set)! - newestMs >= endedAfterMs;
+  const groups = [...groupedBy(complete, ({ series }) => series).values()];
+  const over = new Set(groups.filter(isOver).flat());
+  const lasting = groups.filter((group) => !isOver(group));
+  const ended = complete.filter((set) => over.has(set));
+  return [
+    ...lasting.map((group) => ({ group, what: 'of its roots and machine' })),
+    ...(ended.length === 0 ? [] : [{ group: ended, what: 'of the series that have ended' }]),
+  ];
 }
 
 type Keep = (set: SetNumber, why: KeepReason, what?: string, which?: Reason['which']) => void;

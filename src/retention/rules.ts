@@ -25,6 +25,11 @@ export interface RetentionRules {
   readonly keepYearly: number;
   /** Age up to which all sets are kept; 0 means no rule. */
   readonly keepWithinMs: number;
+  /**
+   * Time after which a series without a new set has ended, so that it is judged together with the others that have ended; 0:
+   * never.
+   */
+  readonly endedAfterMs: number;
   /** Sets with one of these tags are kept. */
   readonly keepTags: readonly string[];
 }
@@ -48,13 +53,17 @@ export const NO_RULES: RetentionRules = Object.freeze({
   keepMonthly: 0,
   keepYearly: 0,
   keepWithinMs: 0,
+  endedAfterMs: 0,
   keepTags: [],
 });
 
-/** True if there is any rule. */
+/**
+ * True if there is any rule by which sets may be deleted. Tags and the end of a series are none by themselves: a tag only
+ * adds to what other rules keep. (If it were a rule, a misspelled tag would delete everything but the newest set.)
+ */
 export function hasRules(rules: RetentionRules): boolean {
-  const { periods, keepTags, ...counts } = rules;
-  return periods.length + keepTags.length > 0 || Object.values(counts).some((count) => count > 0);
+  const { periods, keepTags: _tags, endedAfterMs: _ended, ...counts } = rules;
+  return periods.length > 0 || Object.values(counts).some((count) => count > 0);
 }
 
 /**

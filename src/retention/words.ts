@@ -17,6 +17,8 @@ export interface RuleWords {
   readonly keepYearly: number;
   /** A time such as 30d; empty for no rule. */
   readonly keepWithin: string;
+  /** A time such as 90d; empty for no rule. */
+  readonly endedAfter: string;
   readonly keepTags: readonly string[];
 }
 
@@ -40,7 +42,7 @@ const USUAL_PERIODS = ['0', '180', '30'];
 
 /** Parses the rules. Throws CONFIG_INVALID if a word is invalid. */
 export function rulesOf(words: RuleWords): RetentionRules {
-  const { priorities, keepPeriods, keepWithin, keepTags } = words;
+  const { priorities, keepPeriods, keepWithin, endedAfter, keepTags } = words;
   const { keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly } = words;
   for (const tag of keepTags) requireTag(tag);
   return {
@@ -52,6 +54,7 @@ export function rulesOf(words: RuleWords): RetentionRules {
     keepMonthly,
     keepYearly,
     keepWithinMs: keepWithin === '' ? 0 : spanOf(keepWithin),
+    endedAfterMs: endedAfter === '' ? 0 : spanOf(endedAfter, '--ended-after'),
     keepTags,
   };
 }
@@ -89,7 +92,7 @@ export function formatsOf({ formats, priorities }: FormatWords): NameFormat[] {
  */
 export function requireMeaning(key: string, value: unknown): void {
   const words = wordsOf(Array.isArray(value) ? value.map(String) : [String(value)]);
-  if (key === 'KeepWithin') for (const span of words) spanOf(span, key);
+  if (key === 'KeepWithin' || key === 'EndedAfter') for (const span of words) spanOf(span, key);
   else if (key === 'Priorities') numbersOf(words, key);
   else if (key === 'KeepPeriods') periodsOf(words, words);
   else if (key === 'Formats') for (const format of words) requireFormat(format);

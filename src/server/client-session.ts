@@ -26,6 +26,7 @@ import type { Admission, Quotas } from './quotas.js';
 import type { StorageHost } from './storage/storage-host.js';
 import type { ClosingRequests, StorageHandle, StorageOptions } from './storage/storage-options.js';
 import { type ProfilePlan, SessionProfile } from './session-profile.js';
+import { warnOfMachine } from './other-machine.js';
 import { settledHead } from './settled.js';
 import type { GcOutcome } from './gc-scheduler.js';
 import type { SessionOutcome } from './monitor/monitor.js';
@@ -305,16 +306,15 @@ export class ClientSession implements SessionOwner {
 
   private async close(how: (handle: StorageHandle) => Promise<void>, what: string): Promise<void> {
     await this.opening;
-    const { handle, client } = this;
-    const { log } = this.services;
+    const { handle, client, services } = this;
     this.handle = undefined;
     this.heldBack.length = 0;
     this.stopWaiting();
     try {
       if (handle !== undefined) await how(handle);
-      log.info(this.isBackup ? { client, outcome: this.outcome } : { client }, what);
+      services.log.info(this.isBackup ? { client, outcome: this.outcome } : { client }, what);
     } catch (error) {
-      log.error({ client, err: error }, `${what}, its last checkpoint failed`);
+      services.log.error({ client, err: error }, `${what}, its last checkpoint failed`);
     }
     this.finish();
   }
@@ -337,9 +337,8 @@ export class ClientSession implements SessionOwner {
 
   private failed(error: TardisError): void {
     this.handle = undefined; // the storage has already released everything
-    const { speaker } = this;
-    if (speaker !== undefined) {
-      speaker.refuse(error);
+    if (this.speaker !== undefined) {
+      this.speaker.refuse(error);
       return;
     }
     this.services.refused(this.client, error);
@@ -351,6 +350,7 @@ export class ClientSession implements SessionOwner {
     this.unprocessedBytes -= processedBytes;
     if (answer !== undefined) {
       this.isSetClosed ||= answer[0] === MESSAGES.setClosed.number;
+      warnOfMachine(this.services.log, this.client, answer);
       if (this.keepsAnswers) this.answers.keep(answer);
       this.speaker?.connection.sendBytes(answer);
     }

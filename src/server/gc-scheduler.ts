@@ -238,8 +238,8 @@ export class GcScheduler {
   }
 
   private logReport(client: string, report: GcResult): void {
-    const { isDone, contents, packs, deletedFiles, early, purged, isClockInDoubt, purgeFailure } =
-      report;
+    const { isDone, contents, packs, deletedFiles, early, purged, unusedTags } = report;
+    const { isClockInDoubt, purgeFailure } = report;
     const { log } = this;
     if (report.forgotten > 0) log.info({ client, paths: report.forgotten }, 'paths were forgotten');
     if (report.forgetFailure !== undefined) {
@@ -250,6 +250,9 @@ export class GcScheduler {
       log.warn({ client, sets: early }, 'space ran low: expendable sets were deleted early');
     }
     if (purged.length > 0) log.info({ client, sets: purged }, 'sets were purged by the rules');
+    if (purged.length > 0 && unusedTags.length > 0) {
+      log.warn({ client, tags: unusedTags }, 'no set of this client has a tag in KeepTags');
+    }
     if (purgeFailure !== undefined) {
       log.error({ client, reason: purgeFailure }, 'nothing is purged: the rules make no sense');
     }

@@ -15,7 +15,7 @@ export {
 } from './files.js';
 export { guardDirectory, type GuardedUse, requireNoLink, unguarded } from './guarded-paths.js';
 export { keepBlocksSmall } from './buffer-pool.js';
-export { hasAes, type Machine, thisMachine } from './machine.js';
+export { hasAes, type Machine, machineIdentity, thisMachine } from './machine.js';
 export {
   RSYNC_FIGURES,
   type RsyncCalls,

@@ -1,6 +1,8 @@
-/** The resources of the machine that this process may use. */
+/** The machine: the resources that this process may use, and the identity that its sets carry. */
+import { createHmac } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
+import { systemCode } from '../errors/index.js';
 
 export interface Machine {
   readonly processors: number;
@@ -17,6 +19,32 @@ export function thisMachine(): Machine {
     processors: os.availableParallelism(),
     memoryBytes: isLimited ? limitBytes : totalBytes,
   };
+}
+
+/** Files with the id of the machine, which is random and secret (see machine-id(5)). */
+const MACHINE_ID_FILES = ['/etc/machine-id', '/var/lib/dbus/machine-id'];
+/** Identifies this software in the id that it derives. It must never change. */
+const APPLICATION_ID = 'e1d3a3a0-6f2b-4f0e-9a39-7a1b1c0d5c3e';
+const ID_CHARS = 32;
+
+/**
+ * Returns the identity of this machine: its name, and an id from which its secret id cannot be computed (32 hexadecimal
+ * digits). Undefined if the machine has no lasting id, as in most containers.
+ */
+export function machineIdentity(): { readonly id: string; readonly host: string } | undefined {
+  const secret = MACHINE_ID_FILES.map(secretIdIn).find((id) => id !== undefined);
+  if (secret === undefined) return undefined;
+  const keyed = createHmac('sha256', Buffer.from(secret, 'hex')).update(APPLICATION_ID);
+  return { id: keyed.digest('hex').slice(0, ID_CHARS), host: os.hostname() };
+}
+
+function secretIdIn(file: string): string | undefined {
+  try {
+    return /^[0-9a-f]{32}$/.exec(fs.readFileSync(file, 'latin1').trim())?.[0];
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return undefined; // the machine has no such file
+  }
 }
 
 let knowsAes: boolean | undefined;

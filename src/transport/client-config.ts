@@ -20,3 +20,6 @@ export function sentConfig(config: ClientConfig): ValueOf<typeof CLIENT_CONFIG> 
   if (config.form === 'sealed') return config;
   return { ...config, settings: [...config.settings] };
 }
+
+/** The machine on which a client made a set. */
+export const MACHINE = mapOf({ id: 'line', host: 'text' });

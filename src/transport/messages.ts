@@ -7,13 +7,14 @@
  * 112–127 signatures and deltas, 128–143 changes of sets, 144–165 reports and kept settings, 166–183 copies.
  */
 import { NOTE_KINDS, type SlotNumber } from '../model/index.js';
-import { CLIENT_CONFIG } from './client-config.js';
+import { CLIENT_CONFIG, MACHINE } from './client-config.js';
 import { COPY_MESSAGES } from './copy-messages.js';
 import {
   connectionToClient,
   connectionToServer,
   KIB,
   listOf,
+  maybe,
   type MessageRow,
   MIB,
   ofBackup,
@@ -59,6 +60,8 @@ export const MESSAGES = {
       priority: 'int',
       expendable: 'bool',
       tags: 'texts',
+      /** The machine on which the client runs, if it has an id. */
+      machine: maybe(MACHINE),
     },
     { answer: 'setOpened' },
   ),
@@ -211,6 +214,8 @@ export const MESSAGES = {
     doubtfulUpTo: 'uint',
     lostRecords: 'uint',
     strangePacks: 'texts',
+    /** The machine of the newest set before, if it is another one. */
+    otherMachine: maybe(MACHINE),
   }),
   headsAnswer: toBackup(66, 4 * MIB, { slots: 'uints', same: 'bytes', seals: 'bytes' }),
   differs: toBackup(67, 8 * MIB, {

@@ -3,6 +3,7 @@
  * question. Each question gets one answer, in the order of the questions. The lists in a message are parallel:
  * items with the same index belong together.
  */
+import { MACHINE } from './client-config.js';
 import {
   answers,
   requests,
@@ -48,6 +49,7 @@ const SET = mapOf({
     isLocked: 'bool',
     isExpendable: 'bool',
     tags: 'texts',
+    machine: maybe(MACHINE),
   }),
   isDoubtful: 'bool',
 });
@@ -170,6 +172,8 @@ export const READING_MESSAGES = {
   setsPurged: answers(131, 4 * MIB, {
     verdicts: listOf(mapOf({ set: 'uint', reasons: listOf(REASON) })),
     inDoubt: 'bool',
+    /** Tags in the rules that no set has. */
+    unusedTags: 'texts',
   }),
   /** Requests that paths be forgotten after `undoMs`. With `preview`, only reports what would be removed. */
   forgetPaths: requests(

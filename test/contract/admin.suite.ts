@@ -201,6 +201,7 @@ const WORDS: RuleWords = {
   keepMonthly: 0,
   keepYearly: 0,
   keepWithin: '',
+  endedAfter: '',
   keepTags: ['täx'],
 };
 const PURGE: Parameters<Admin['previewPurge']>[0] = {

@@ -45,3 +45,50 @@ test('a backup with --purge through a server reports why nothing went', async (t
   t.regex(printed, /0 backup sets of "me" purged: without the right `purge`, rules count one set/);
   await server.stop();
 });
+
+const numbersIn = async (store: string): Promise<number[]> =>
+  (await listedSets(store, 'me')).map(({ set }) => set);
+
+test('a purge by a tag that no set has deletes nothing, and names the tags that there are', async (t) => {
+  const { store, place } = await fourSets(t);
+  await succeed('sonic', ['tag', ...place, '--add', 'important', '2']);
+  for (const rules of [[], ['--keep-last', '1'], ['--before', 'tomorrow']]) {
+    const args = ['purge', ...place, '--keep-tag', 'imporant', ...rules, '--yes'];
+    const { status, stderr } = await run('sonic', args);
+    t.is(status, 1);
+    const expected =
+      rules.length === 0 ? /USAGE/ : /no set of "me" has .* imporant.* important.*NO_SUCH_TAG/s;
+    t.regex(stderr, expected, rules.join(' '));
+    t.deepEqual(await numbersIn(store), [1, 2, 3, 4]);
+  }
+  await succeed('sonic', ['setconfig', ...place, 'KeepTags', 'imporant']);
+  await succeed('sonic', ['setconfig', ...place, 'KeepLast', '3']);
+  const kept = await run('sonic', ['purge', ...place, '--yes']);
+  t.regex(kept.stderr, /warning: no set of "me" has the tag imporant/, 'may be for later sets');
+  t.deepEqual(await numbersIn(store), [2, 3, 4]);
+  await succeed('sonic', [
+    'purge',
+    ...place,
+    '--keep-last',
+    '1',
+    '--keep-tag',
+    'important',
+    '--yes',
+  ]);
+  t.deepEqual(await numbersIn(store), [2, 4]);
+});
+
+test('KeepTags of a server only add to its other rules, and one that no set has is named', async (t) => {
+  const { store, place, source } = await fourSets(t);
+  const config = `${store}.cfg`;
+  fs.writeFileSync(config, '[Tardis]\nKeepTags = imporant\nLeastAge = 0\n');
+  await backup([...place, '--local', '--purge', '--local-config', config, source]);
+  t.deepEqual(await numbersIn(store), [1, 2, 3, 4, 5], 'the usual rules of a server still count');
+  fs.appendFileSync(config, 'KeepDaily = 1\nPurgeInterval = 1\n');
+  const server = await Server.start(store, ['--config', config]);
+  t.teardown(() => server.kill());
+  const named = /"tags":\["imporant"\],"msg":"no set of this client has a tag in KeepTags"/;
+  await server.running.until('warning', () => named.test(server.running.stderr));
+  await server.stop();
+  t.true((await numbersIn(store)).length < 5);
+});

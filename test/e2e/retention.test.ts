@@ -66,7 +66,7 @@ test('sonic purge keeps sets by its rules, gives the reasons, and prompts before
   t.regex((await sonic()).stderr, /\[USAGE\]/, 'without any rule it does nothing');
   const preview = await succeed('sonic', ['purge', ...place, '--preview', '--keep-last', '2']);
   t.regex(preview, /1 .* delete\s*$/m);
-  t.regex(preview, /6 .* keep +newest complete set, one of the last$/m);
+  t.regex(preview, /6 .* keep +newest complete set of its roots and machine, one of the last$/m);
   t.regex(preview, /4 backup sets of 6 would be deleted\./);
   const rules = ['--keep-within', '20d', '--keep-tag', 'keep', '--keep-monthly', '1'];
   const [reported] = jsonLines(
@@ -99,6 +99,32 @@ test('sonic purge keeps sets by its rules, gives the reasons, and prompts before
   ]) {
     t.regex((await sonic(...bad)).stderr, /CONFIG_INVALID/, bad.join(' '));
   }
+});
+
+test('series that have ended count as one, and a preview names the series of a newest set', async (t) => {
+  const { store, source, place, numbers, age } = lab(t);
+  const days = [1, 2, 3, 4, 5];
+  for (const day of days) {
+    const root = path.join(source, `day${day}`);
+    makeTree(root, [file('one', `${day}`)]);
+    await backup([...place, '--local', ...(day === 1 ? ['--create'] : []), root]);
+  }
+  age([4, 3, 2, 1, 0]);
+  const purge = ['purge', ...place, '--keep-last', '2'];
+  const kept = await succeed('sonic', [...purge, '--preview']);
+  t.regex(kept, /1 .* keep +newest complete set of its roots and machine, one of the last$/m);
+  t.regex(kept, /0 backup sets of 5 would be deleted/);
+  const ended = await succeed('sonic', [...purge, '--ended-after', '24h', '--preview']);
+  t.regex(ended, /4 .* keep +newest complete set of the series that have ended, one of the last$/m);
+  t.regex(ended, /2 backup sets of 5 would be deleted/);
+  t.regex(
+    (await run('sonic', [...purge, '--ended-after', 'soon'])).stderr,
+    /--ended-after.*CONFIG_INVALID/s,
+  );
+  await succeed('sonic', ['setconfig', ...place, 'EndedAfter', '24h']);
+  await succeed('sonic', ['setconfig', ...place, 'KeepLast', '1']);
+  await succeed('sonic', ['purge', ...place, '--yes']);
+  t.deepEqual(await numbers(), [4, 5], store);
 });
 
 test('sonic purge by date and priority deletes older sets up to that priority', async (t) => {

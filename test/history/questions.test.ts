@@ -63,6 +63,7 @@ test('sets, verdicts, requests to forget and news of jobs come back as they are'
       { set: 2, reasons: [{ why: 'tag', what: 'kept' } as const, { why: 'newest' } as const] },
     ],
     isClockInDoubt: true,
+    unusedTags: ['lost'],
   };
   t.deepEqual(passed('previewPurge', undefined, verdicts).reply, verdicts);
 
@@ -119,6 +120,7 @@ test('answers whose fields contradict each other or the question are refused', (
     answering('previewPurge', undefined, {
       verdicts: [{ set: 1, reasons: [{ why: 'because' }] }],
       inDoubt: false,
+      unusedTags: [],
     }),
     answering('readForgets', undefined, {
       requests: [{ id: 1, path: Buffer.from('a'), lastSet: 1, requestedAtMs: 0, dueAtMs: 0 }],

@@ -28,7 +28,7 @@ function set(number: number, day: number, more: Partial<RetentionSet> = {}): Ret
     priority: 0,
     isLocked: false,
     tags: [],
-    roots: 'all',
+    series: 'all',
     ...more,
   };
 }
@@ -139,9 +139,36 @@ test('names by year and week of ISO 8601 go with the week of the rules', (t) => 
 
 test('a sealed tag may be one to keep; a set of 1970 is as old as what is around it', (t) => {
   const sets = [set(1, 0, { tags: ['~c2VhbGVk'] }), set(2, 1, { tags: ['other'] }), set(3, 2)];
-  t.deepEqual(gone(sets, { keepTags: ['mine'] }, 3), [2]);
-  t.deepEqual(gone(sets, { keepTags: ['~b3RoZXI'] }, 3), [1, 2], 'those to keep are sealed too');
+  const keepLast = 1;
+  t.deepEqual(gone(sets, { keepLast, keepTags: ['mine'] }, 3), [2]);
+  const sealed = ['~b3RoZXI'];
+  t.deepEqual(
+    gone(sets, { keepLast, keepTags: sealed }, 3),
+    [1, 2],
+    'those to keep are sealed too',
+  );
+  t.deepEqual(gone(sets, { keepTags: sealed }, 3), [], 'a tag by itself is no rule');
   const odd = [set(1, 0), set(2, 1), set(3, 0, { openedAtMs: 0 }), set(4, 2)];
   const only = { beforeMs: START_MS - 90 * DAY_MS, priority: 10 };
   t.deepEqual(gone(odd, {}, 30, { only, trustsClock: true }), []);
+});
+
+test('series that have ended are judged as one, in comparison with the newest set', (t) => {
+  const dated = [1, 2, 3, 4, 5].map((day) => set(day, day, { series: `day${day}` }));
+  t.deepEqual(gone(dated, { keepLast: 2 }, 6), [], 'each is the newest of its series');
+  const endedAfterMs = DAY_MS;
+  t.deepEqual(gone(dated, { keepLast: 2, endedAfterMs }, 6), [1, 2], '3 and 4 of those that ended');
+  t.deepEqual(gone(dated, { keepLast: 2, endedAfterMs: 9 * DAY_MS }, 6), []);
+  t.deepEqual(gone(dated, { endedAfterMs }, 6), [], 'without a rule nothing goes');
+  const two = [1, 2, 3].flatMap((day) => [
+    set(2 * day - 1, day, { series: 'home' }),
+    set(2 * day, day, { series: 'photos' }),
+  ]);
+  t.deepEqual(
+    gone(two, { keepLast: 1, endedAfterMs }, 6),
+    [1, 2, 3, 4],
+    'none ends while nobody backs up',
+  );
+  const locked = dated.map((one) => ({ ...one, isLocked: one.set === 1 }));
+  t.deepEqual(gone(locked, { keepLast: 1, endedAfterMs }, 6), [2, 3]);
 });

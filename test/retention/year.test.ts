@@ -47,6 +47,7 @@ function anyRules(random: Random, jumps: boolean): RetentionRules {
     keepMonthly: some(8),
     keepYearly: some(2),
     keepWithinMs: some(40) * DAY_MS,
+    endedAfterMs: 0,
     keepTags: random.next() < 0.5 ? ['keep'] : [],
   };
 }
@@ -90,8 +91,8 @@ function naive(
   isOldest: boolean,
 ): Set<number> {
   const kept = new Set<number>();
-  for (const roots of new Set(sets.map((set) => set.roots))) {
-    const mine = sets.filter((set) => set.roots === roots);
+  for (const series of new Set(sets.map((set) => set.series))) {
+    const mine = sets.filter((set) => set.series === series);
     for (const set of mine) {
       const ageMs = nowMs - set.trueMs + slackMs;
       const { periods } = rules;
@@ -169,7 +170,7 @@ function liveAYear(run: number, jumps: boolean): Year {
         priority: [0, 10, 20, 40, 25][below(random, 5)]!,
         isLocked: random.next() < 0.01,
         tags: random.next() < 0.02 ? ['keep', 'x'] : [],
-        roots: random.next() < 0.85 ? 'home' : 'etc',
+        series: random.next() < 0.85 ? 'home' : 'etc',
       };
       ours!.push(set);
       theirs!.push(set);

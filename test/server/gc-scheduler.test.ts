@@ -28,6 +28,7 @@ const NOTHING_DONE: GcResult = {
   forgotten: 0,
   forgetFailure: undefined,
   isClockInDoubt: false,
+  unusedTags: [],
 };
 
 const PLAN: GcPlan = {

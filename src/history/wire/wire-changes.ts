@@ -32,16 +32,20 @@ export const SET_CHANGE: Coder<SetsChange, Body<'markSets'>, unknown> = {
 export interface Verdicts {
   readonly verdicts: readonly Verdict[];
   readonly isClockInDoubt: boolean;
+  /** Tags in the rules that no set has. */
+  readonly unusedTags: readonly string[];
 }
 
 export const VERDICTS: Coder<Verdicts, Body<'setsPurged'>, unknown> = {
-  toWire: ({ verdicts, isClockInDoubt }) => ({
+  toWire: ({ verdicts, isClockInDoubt, unusedTags }) => ({
     verdicts: verdicts.map(({ set, reasons }) => ({ set, reasons: [...reasons] })),
     inDoubt: isClockInDoubt,
+    unusedTags: [...unusedTags],
   }),
-  fromWire: ({ verdicts, inDoubt }) => ({
+  fromWire: ({ verdicts, inDoubt, unusedTags }) => ({
     verdicts: verdicts.map(({ set, reasons }) => ({ set, reasons: reasons.map(reasonOf) })),
     isClockInDoubt: inDoubt,
+    unusedTags,
   }),
 };
 

@@ -13,7 +13,11 @@ export const SETS: Coder<readonly BackupSet[], Body<'setsAre'>, unknown> = {
   }),
   fromWire: ({ sets }) => {
     if (!sets.every(({ marks }) => isSetMarks(marks))) throw odd('marks of a set');
-    return sets.map((set) => ({ ...set, closedAtMs: set.closedAtMs }));
+    return sets.map(({ marks: { machine, ...marks }, ...set }) => ({
+      ...set,
+      closedAtMs: set.closedAtMs,
+      marks: machine === undefined ? marks : { ...marks, machine },
+    }));
   },
 };
 

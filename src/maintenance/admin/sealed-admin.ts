@@ -19,8 +19,11 @@ export function sealedAdmin(admin: Admin, keyring: Keyring): Admin {
     sets: () => admin.sets(),
     deleteSets: (sets) => admin.deleteSets(sets),
     previewDelete: (sets) => admin.previewDelete(sets),
-    previewPurge: ({ rules, ...request }) =>
-      admin.previewPurge({ ...request, rules: { ...rules, keepTags: rules.keepTags.map(text) } }),
+    previewPurge: async ({ rules, ...request }) => {
+      const sealed = { ...rules, keepTags: rules.keepTags.map(text) };
+      const answer = await admin.previewPurge({ ...request, rules: sealed });
+      return { ...answer, unusedTags: answer.unusedTags.map((tag) => names.openText(tag)) };
+    },
     purge: (gone) => admin.purge(gone),
     keptRules: (words) => admin.keptRules(words),
     mark: (sets, change) => admin.mark(sets, sealedChange(change, text)),

@@ -13,8 +13,8 @@ export interface EarlySet extends TimedSet {
   readonly isDoubtful: boolean;
   readonly isExpendable: boolean;
   readonly isLocked: boolean;
-  /** Text that is equal for sets of the same roots. The newest complete set with the same text stays. */
-  readonly roots: string;
+  /** Text that is equal for sets of the same roots and machine. The newest complete set with the same text stays. */
+  readonly series: string;
   /** Number of bytes that are certainly freed if only this set is deleted; 0 if that is unknown. */
   readonly freedBytes: number;
 }
@@ -36,10 +36,10 @@ export function setsToDeleteForSpace(
   const ordered = [...sets].sort((a, b) => a.set - b.set);
   const newest = new Map<string, SetNumber>();
   const newestSound = new Map<string, SetNumber>();
-  for (const { set, state, roots, isDoubtful } of ordered) {
+  for (const { set, state, series, isDoubtful } of ordered) {
     if (state !== 'complete') continue;
-    newest.set(roots, set);
-    if (!isDoubtful) newestSound.set(roots, set);
+    newest.set(series, set);
+    if (!isDoubtful) newestSound.set(series, set);
   }
   const seen = seenMoments(ordered);
   const chosen: SetNumber[] = [];
@@ -47,7 +47,7 @@ export function setsToDeleteForSpace(
   for (const set of ordered) {
     if (freedBytes >= neededBytes) break;
     const mayGo = set.isExpendable && !set.isLocked && set.state === 'complete';
-    const isNewest = [newest, newestSound].some((one) => one.get(set.roots) === set.set);
+    const isNewest = [newest, newestSound].some((one) => one.get(set.series) === set.set);
     if (!mayGo || isNewest) continue;
     if (!isOldEnough(seen.get(set.set), nowMs, leastAgeMs)) continue;
     chosen.push(set.set);

@@ -2,7 +2,7 @@
  * Early purge: when space runs low, deletes expendable sets of the client that has grown, one after the other, until
  * there is enough space. early-purge.ts decides which sets may be deleted. Nothing else of the client is changed.
  */
-import type { SetNumber } from '../../model/index.js';
+import { machineText, type SetNumber } from '../../model/index.js';
 import type { ClientDirectory, StoreEvent } from '../../store/index.js';
 import { throwIfAborted } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
@@ -70,7 +70,7 @@ async function dropOne(
           closedAtMs,
           isExpendable: marks.isExpendable,
           isLocked: marks.isLocked,
-          roots: rootsText(catalog, set),
+          series: `${rootsText(catalog, set)} ${machineText(marks)}`,
           freedBytes: 0, // known only after the deletion, so the decision is repeated then
         }),
       );

@@ -2,7 +2,7 @@
  * Purge by rules: decides which sets of a client are kept, and gives the reasons. The other sets are deleted at once,
  * in one event.
  */
-import type { SetNumber } from '../../model/index.js';
+import { machineText, type SetNumber } from '../../model/index.js';
 import { type BackupSet, Catalog } from '../../store/catalog/index.js';
 import {
   decideRetention,
@@ -72,7 +72,7 @@ export function rootsText({ sets }: Catalog, set: SetNumber): string {
     .join(' ');
 }
 
-/** Returns a set in the form that the rules use; `roots` is equal for sets of the same roots. */
+/** Returns a set in the form that the rules use; `roots` is a text that is equal for sets of the same roots. */
 export function retentionSet(set: BackupSet, roots: string): RetentionSet {
   const { priority, isLocked, tags } = set.marks;
   return {
@@ -84,6 +84,6 @@ export function retentionSet(set: BackupSet, roots: string): RetentionSet {
     priority,
     isLocked,
     tags,
-    roots,
+    series: `${roots} ${machineText(set.marks)}`,
   };
 }

@@ -1,8 +1,15 @@
 /** Opening of a set: the client's request, and the server's answer. */
-import type { Catalog } from '../../store/catalog/index.js';
+import type { BackupSet, Catalog } from '../../store/catalog/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import { TardisError } from '../../errors/index.js';
-import { changedMarks, NO_MARKS, type SetMarks, type SetNumber } from '../../model/index.js';
+import {
+  changedMarks,
+  machineText,
+  NO_MARKS,
+  type SetMachine,
+  type SetMarks,
+  type SetNumber,
+} from '../../model/index.js';
 import { nameByFormat, type NameFormat, withoutCount } from '../../retention/index.js';
 import { packName, type RootRecord } from '../../store/index.js';
 import type { Head, ProtectionReason } from '../../transport/index.js';
@@ -38,13 +45,16 @@ export function named(
   nowMs: number,
   formats: readonly NameFormat[] = [],
 ): Pick<SetRequest, 'name' | 'marks'> {
-  if (head.name !== '') return { name: head.name, marks: marksIn(head) };
+  const given = marksIn(head);
+  if (head.name !== '') return { name: head.name, marks: given };
   const listed = sets.listed();
   const others = new Set(listed.map(({ firstName }) => firstName));
-  // Unfinished sets and sets with other roots do not take the name of a period.
+  const isOfSeries = ({ set, marks }: BackupSet): boolean =>
+    hasRoots(sets.rootsOf(set), head.paths) && machineText(marks) === machineText(given);
+  // Unfinished sets and sets of other series do not take the name of a period.
   const own = new Set(
     listed
-      .filter(({ set, state }) => state === 'complete' && hasRoots(sets.rootsOf(set), head.paths))
+      .filter((set) => set.state === 'complete' && isOfSeries(set))
       .map(({ firstName }) => withoutCount(firstName)),
   );
   const found = nameByFormat(
@@ -54,8 +64,7 @@ export function named(
     (name) => others.has(name),
   );
   const { name, priority } = found ?? { name: '', priority: 0 };
-  const marks = marksIn({ ...head, priority: head.priority === 0 ? priority : head.priority });
-  return { name, marks };
+  return { name, marks: head.priority === 0 ? { ...given, priority } : given };
 }
 
 function hasRoots(roots: readonly RootRecord[], paths: readonly Buffer[]): boolean {
@@ -66,12 +75,20 @@ function hasRoots(roots: readonly RootRecord[], paths: readonly Buffer[]): boole
 }
 
 /** Returns the marks that a client requests for a set. Throws PROTOCOL_VIOLATION. */
-function marksIn({ priority, expendable, tags }: Head<'openSet'>): SetMarks {
-  const marks = changedMarks(NO_MARKS, { priority, isExpendable: expendable, addTags: tags });
-  if (marks === undefined) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'invalid marks');
-  }
+function marksIn({ priority, expendable, tags, machine }: Head<'openSet'>): SetMarks {
+  const change = { priority, isExpendable: expendable, addTags: tags };
+  const marks = changedMarks(machine === undefined ? NO_MARKS : { ...NO_MARKS, machine }, change);
+  if (marks === undefined) throw new TardisError('PROTOCOL_VIOLATION', 'invalid marks');
   return marks;
+}
+
+/** Returns the machine of the newest set before `set` if both sets are of known and different machines. */
+function otherMachine(listed: readonly BackupSet[], set: SetNumber): SetMachine | undefined {
+  const known = listed.filter(({ marks }) => marks.machine !== undefined);
+  const own = known.find((one) => one.set === set);
+  const before = known.findLast((one) => one.set < set);
+  if (own === undefined || before === undefined) return undefined;
+  return machineText(before.marks) === machineText(own.marks) ? undefined : before.marks.machine;
 }
 
 const NO_SEALED_SET = { set: 0, seal: Buffer.alloc(0) };
@@ -86,7 +103,13 @@ export function setsBefore(
   set: SetNumber,
 ): Pick<
   Head<'setOpened'>,
-  'sealedSet' | 'seal' | 'lastEntries' | 'doubtfulUpTo' | 'lostRecords' | 'strangePacks'
+  | 'sealedSet'
+  | 'seal'
+  | 'lastEntries'
+  | 'doubtfulUpTo'
+  | 'lostRecords'
+  | 'strangePacks'
+  | 'otherMachine'
 > {
   const { set: sealedSet, seal } = seals.newestSet() ?? NO_SEALED_SET;
   const rootsOf = (one: SetNumber): string =>
@@ -95,8 +118,8 @@ export function setsBefore(
       .map(({ root }) => root)
       .join();
   const roots = rootsOf(set);
-  const last = sets
-    .listed()
+  const listed = sets.listed();
+  const last = listed
     .filter(({ state }) => state === 'complete')
     .slice(-MOST_LOOKED_AT)
     .findLast((one) => rootsOf(one.set) === roots);
@@ -105,6 +128,7 @@ export function setsBefore(
   return {
     doubtfulUpTo,
     lostRecords,
+    otherMachine: otherMachine(listed, set),
     strangePacks: strangePacks.slice(0, MOST_NAMED).map(packName),
     sealedSet,
     seal,

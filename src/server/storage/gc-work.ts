@@ -76,6 +76,8 @@ export interface GcResult extends GcReport {
   readonly young: number;
   /** True if the rules were applied as for an account that must not delete sets. */
   readonly isCautious: boolean;
+  /** Tags in the rules that no set has. */
+  readonly unusedTags: readonly string[];
   /** True if the rules were not applied because the clock is in doubt. */
   readonly isClockInDoubt: boolean;
   /** The reason why the rules could not be applied: those stored with the client are invalid. */
@@ -103,10 +105,12 @@ export async function collectGarbageHere(
   const report = purge && (await followRules(system, present, work, purge));
   const early = goal === undefined ? [] : await deleteForSpace(system, present, goal, options);
   const done = await collectGarbage(system, present, options);
-  const { gone: purged = [], verdicts = [], isClockInDoubt = false, purgeFailure } = report ?? {};
+  const { gone: purged = [], verdicts = [], unusedTags = [] } = report ?? {};
+  const { isClockInDoubt = false, purgeFailure } = report ?? {};
   const young = verdicts.filter(isOnlyYoung).length;
   const isCautious = purge?.resistsFloods === true;
-  return { ...done, ...forgot, early, purged, young, isCautious, isClockInDoubt, purgeFailure };
+  const cautions = { isCautious, isClockInDoubt, unusedTags };
+  return { ...done, ...forgot, early, purged, young, ...cautions, purgeFailure };
 }
 
 function isOnlyYoung({ reasons }: Verdict): boolean {
@@ -172,6 +176,7 @@ interface Purged {
   readonly gone?: readonly SetNumber[];
   readonly verdicts?: readonly Verdict[];
   readonly isClockInDoubt?: boolean;
+  readonly unusedTags?: readonly string[];
   readonly purgeFailure?: string;
 }
 

@@ -38,6 +38,7 @@ function ownWords(catalog: Catalog, words: RuleWords): RuleWords {
     keepMonthly: own.count('KeepMonthly') ?? words.keepMonthly,
     keepYearly: own.count('KeepYearly') ?? words.keepYearly,
     keepWithin: own.text('KeepWithin') ?? words.keepWithin,
+    endedAfter: own.text('EndedAfter') ?? words.endedAfter,
     keepTags: own.list('KeepTags') ?? words.keepTags,
   };
 }

@@ -1,6 +1,13 @@
 /** Prints a list of backup sets. */
 import type { History, BackupSet } from '../../history/index.js';
-import { displayName, jsonName, type SetNumber, shownRoots } from '../../model/index.js';
+import {
+  displayName,
+  jsonName,
+  machineName,
+  machineText,
+  type SetNumber,
+  shownRoots,
+} from '../../model/index.js';
 import { JSON_VERSION, print } from './run-tool.js';
 import { formatBytes, formatCount, formatSeconds, formatTable, formatTime } from './units.js';
 import { jsonText } from './json-text.js';
@@ -62,6 +69,8 @@ export async function printSets(
   const hasTags = sets.some(({ marks }) => marks.tags.length > 0);
   if (hasPriorities) rows[0]!.push('priority');
   if (hasTags) rows[0]!.push('tags');
+  const hasMachines = new Set(sets.map(({ marks }) => machineText(marks))).size > 1;
+  if (hasMachines) rows[0]!.push('machine');
   if (long) rows[0]!.push('roots');
   for (const set of sets) {
     const stat = (name: string): number => set.stats[name] ?? 0;
@@ -81,6 +90,7 @@ export async function printSets(
       stateText(set),
       ...(hasPriorities ? [String(set.marks.priority)] : []),
       ...(hasTags ? [set.marks.tags.join(' ')] : []),
+      ...(hasMachines ? [machineName(set.marks.machine)] : []),
       ...(long ? [rootsText(rootsOf(set.set))] : []),
     ]);
   }

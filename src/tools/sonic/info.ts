@@ -6,6 +6,7 @@ import {
   displayName,
   joinPath,
   jsonName,
+  machineName,
   type RootNumber,
   type SetNumber,
   shownRoot,
@@ -138,6 +139,7 @@ function linesOf({ set, roots, notes, seal, config }: SetInfo): string[] {
   add('marks', flags.filter((flag) => flag !== '').join(', '));
   if (marks.priority !== 0) add('priority', String(marks.priority));
   add('tags', marks.tags.join(' '));
+  add('machine', machineName(marks.machine));
   add('seal', SEALS[seal]);
   roots.forEach((root, index) => add(index === 0 ? 'roots' : '', displayName(root)));
   for (const [name, value] of Object.entries(set.stats)) {

@@ -51,6 +51,7 @@ export async function purge(
   const request = withKeptRules(given, options, there);
   const sets = await there.sets();
   const answer = await there.previewPurge(request);
+  requireTags(options, answer, sets);
   const gone = goneIn(answer);
   if (options.previewPurge || options.rehearse) {
     printPreview(options, sets, answer);
@@ -69,6 +70,32 @@ export async function purge(
     printPurged(options, done, freed),
   );
   return 0;
+}
+
+/**
+ * Throws NO_SUCH_TAG if no set has a tag that the command line names, since sets with the intended tag might go. A tag in
+ * rules from elsewhere may be meant for later sets, and is only reported.
+ */
+function requireTags(
+  { client, keepTags }: PurgeOptions,
+  { unusedTags }: Verdicts,
+  sets: readonly BackupSet[],
+): void {
+  if (unusedTags.length === 0) return;
+  const unused = shownTags(unusedTags);
+  const there = shownTags(sets.flatMap(({ marks }) => marks.tags));
+  const has = there === '' ? 'its sets have no tags' : `its sets have the tags ${there}`;
+  const what = `no set of "${client}" has the tag ${unused}, which is to be kept: ${has}`;
+  if (keepTags.length > 0) throw new TardisError('NO_SUCH_TAG', what);
+  process.stderr.write(`warning: ${what}\n`);
+}
+
+const MOST_TAGS_SHOWN = 20;
+
+function shownTags(tags: readonly string[]): string {
+  const different = [...new Set(tags)].sort();
+  const shown = different.slice(0, MOST_TAGS_SHOWN).map((tag) => displayName(Buffer.from(tag)));
+  return [...shown, ...(different.length > shown.length ? ['…'] : [])].join(', ');
 }
 
 async function purged(there: Admin, gone: readonly SetNumber[]): Promise<readonly SetNumber[]> {
@@ -124,7 +151,7 @@ function withKeptRules(request: PurgeRequest, options: PurgeOptions, there: Admi
   if (rules !== undefined) return { ...request, rules };
   throw new TardisError(
     'USAGE',
-    'give rules for what to keep: --keep-daily 7, --keep-periods 0,180,30, --before "3 months ago", …; or store rules with the client (`sonic setconfig`)',
+    'give rules for what to keep (a tag only adds to other rules): --keep-daily 7, --keep-periods 0,180,30, --before "3 months ago", …; or store rules with the client (`sonic setconfig`)',
   );
 }
 
@@ -136,9 +163,9 @@ function printDoubt(): void {
 
 function printPreview(options: PurgeOptions, sets: readonly BackupSet[], answer: Verdicts): void {
   const { client, json, trustClock } = options;
-  const { verdicts, isClockInDoubt } = answer;
+  const { verdicts, isClockInDoubt, unusedTags } = answer;
   if (json) {
-    print(jsonText({ version: JSON_VERSION, client, isClockInDoubt, sets: verdicts }));
+    print(jsonText({ version: JSON_VERSION, client, isClockInDoubt, unusedTags, sets: verdicts }));
     return;
   }
   if (isClockInDoubt && !trustClock) printDoubt();

@@ -111,9 +111,9 @@ function profilePlan(settings: Settings<'tardisd'>): DaemonOptions['profiles'] {
 function rulesIn(settings: RuleWords): RuleWords {
   serverRules(settings);
   const { priorities, keepPeriods, keepLast, keepHourly, keepDaily } = settings;
-  const { keepWeekly, keepMonthly, keepYearly, keepWithin, keepTags } = settings;
+  const { keepWeekly, keepMonthly, keepYearly, keepWithin, endedAfter, keepTags } = settings;
   const counts = { keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly };
-  return { priorities, keepPeriods, ...counts, keepWithin, keepTags };
+  return { priorities, keepPeriods, ...counts, keepWithin, endedAfter, keepTags };
 }
 
 /** Checks and returns the name formats. Throws CONFIG_INVALID. */

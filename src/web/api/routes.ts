@@ -197,6 +197,7 @@ export const ROUTES = {
     }),
     reply: Type.Object({
       isClockInDoubt: Type.Boolean(),
+      unusedTags: Type.Array(Type.String()),
       sets: Type.Array(
         Type.Object({
           set: Type.Integer(),

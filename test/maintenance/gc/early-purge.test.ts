@@ -16,7 +16,7 @@ function set(number: number, ageDays: number, more: Partial<EarlySet> = {}): Ear
     isDoubtful: false,
     isExpendable: true,
     isLocked: false,
-    roots: 'all',
+    series: 'all',
     freedBytes: 100,
     ...more,
   };
@@ -108,7 +108,7 @@ const anySet = fc.record({
   isDoubtful: fc.boolean(),
   isExpendable: fc.boolean(),
   isLocked: fc.boolean(),
-  roots: fc.constantFrom('home', 'etc'),
+  series: fc.constantFrom('home', 'etc'),
   freedBytes: fc.nat(1000),
 });
 
@@ -122,8 +122,8 @@ test('whatever the sets and clocks are, what must stay stays', (t) => {
   fc.assert(
     fc.property(many, request, (sets, requested) => {
       const gone = setsToDeleteForSpace(sets, requested);
-      for (const roots of ['home', 'etc']) {
-        const complete = sets.filter((one) => one.state === 'complete' && one.roots === roots);
+      for (const series of ['home', 'etc']) {
+        const complete = sets.filter((one) => one.state === 'complete' && one.series === series);
         t.false(gone.includes(Math.max(...complete.map((one) => one.set))));
       }
       t.deepEqual(

@@ -77,7 +77,8 @@ export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 'p
       isDeleted: reasons.length === 0,
       reasons: reasons.map((reason) => ({ ...reason })),
     }));
-    return { isClockInDoubt: decision.isClockInDoubt, sets };
+    const { isClockInDoubt, unusedTags } = decision;
+    return { isClockInDoubt, unusedTags: [...unusedTags], sets };
   },
 };
 
