@@ -32,6 +32,7 @@ import { SessionConnector } from './session-connector.js';
 import { spaceDoubt } from './quota.js';
 import { SealingPeer } from './sealing-peer.js';
 import { ServerPeer } from './server-peer.js';
+import type { SealedSet } from './set-sealer.js';
 import { setStats } from './set-stats.js';
 import { type Settled, untilSettled } from './settling.js';
 
@@ -159,10 +160,10 @@ class BackupRun {
       hooks.onOpened?.(opened);
       pipeline.note(rootFailures(this.roots, opened.protection));
       await running;
-      const seal = peer.endSet();
-      const closed = await this.closeSet(seal);
+      const sealed = peer.endSet();
+      const closed = await this.closeSet(opened, sealed);
       this.closedMs = this.system.clock.monotonicMs();
-      const doubt = peer.remember(closed.set, seal);
+      const doubt = peer.remember(closed.set, sealed.seal);
       const settled = await this.settled?.(); // from here on the set is complete, whatever follows
       await lifeline.leave();
       const result = { ...this.resultOf(opened, closed), ...(settled && { settled }) };
@@ -182,7 +183,11 @@ class BackupRun {
     }
   }
 
-  private closeSet(seal: Buffer): Promise<Head<'setClosed'>> {
+  /** Throws PROTOCOL_VIOLATION if the server closes another set than the one that it opened. */
+  private async closeSet(
+    { set }: Head<'setOpened'>,
+    sealed: SealedSet,
+  ): Promise<Head<'setClosed'>> {
     const { server, request, lifeline } = this;
     const purge = request.purge === true;
     const waits = purge || request.waits === true;
@@ -191,7 +196,11 @@ class BackupRun {
       answer.catch(() => undefined); // reported by `this.settled`
       this.settled = () => untilSettled(answer, (lost) => lifeline.expectNoMore(lost));
     }
-    return server.closeSet(setStats(this.pipeline.progress), seal, { purge, waits });
+    const stats = setStats(this.pipeline.progress);
+    const closed = await server.closeSet(stats, sealed, { purge, waits });
+    if (closed.set === set) return closed;
+    const what = `the server opened set ${set}, and closed set ${closed.set}`;
+    throw new TardisError('PROTOCOL_VIOLATION', what);
   }
 
   private openSet(): Promise<Head<'setOpened'>> {

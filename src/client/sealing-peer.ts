@@ -36,8 +36,9 @@ import type { Head } from '../transport/index.js';
 import type { Failure, OwnerName } from '../workers/index.js';
 import { SealedSignature } from './sealed-signature.js';
 import type { ServerPeer } from './server-peer.js';
-import { SetSealer } from './set-sealer.js';
+import { type SealedSet, SetSealer } from './set-sealer.js';
 
+const NOT_SEALED: SealedSet = { seal: Buffer.alloc(0), opened: Buffer.alloc(0) };
 const NO_HASH: Buffer = Buffer.alloc(DIGEST_BYTES);
 /**
  * Maximum number of bytes of an owner's name that are sealed. The seal of a longer name would be too long for a
@@ -158,8 +159,8 @@ export class SealingPeer implements BackupPeer {
   }
 
   /** Returns the seal of the set, after everything else was sent; empty for a client that does not encrypt. */
-  endSet(): Buffer {
-    return this.sealer?.end() ?? Buffer.alloc(0);
+  endSet(): SealedSet {
+    return this.sealer?.end() ?? NOT_SEALED;
   }
 
   /**

@@ -43,6 +43,7 @@ import {
 import { OfferedBases } from './offered-bases.js';
 import { OutgoingStreams } from './outgoing-streams.js';
 import { rowPages } from './row-pages.js';
+import type { SealedSet } from './set-sealer.js';
 import { Sender, type SenderOptions } from './sender.js';
 import { SessionLine } from './session-line.js';
 
@@ -126,13 +127,13 @@ export class ServerPeer implements BackupPeer {
     return opened;
   }
 
-  /** Closes the set. `seal` is empty unless the client encrypts. With `waits` the server also sends `settled`. */
+  /** Closes the set. `sealed` is empty unless the client encrypts. With `waits` the server also sends `settled`. */
   closeSet(
     stats: Record<string, number>,
-    seal: Buffer,
+    sealed: SealedSet,
     { purge, waits }: { readonly purge: boolean; readonly waits: boolean },
   ): Promise<Head<'setClosed'>> {
-    return this.request('closeSet', { stats, seal, purge, waits });
+    return this.request('closeSet', { stats, ...sealed, purge, waits });
   }
 
   /** Resolves with the result of the server's work after the set. Call it before the answer to `closeSet` arrives. */

@@ -17,7 +17,13 @@ import {
   type SlotNumber,
 } from '../model/index.js';
 import { splitSkipSeal } from '../crypto/index.js';
-import { HEAD_PROTECTED, HEAD_SAME, type Head, Protection } from '../transport/index.js';
+import {
+  HEAD_PROTECTED,
+  HEAD_SAME,
+  type Head,
+  openedDigest,
+  Protection,
+} from '../transport/index.js';
 import type { HeadBatch } from '../pipeline/index.js';
 
 /** A directory whose entries are being sent. */
@@ -35,6 +41,9 @@ interface SealedRoot {
   readonly seal: Buffer;
   readonly place: Buffer;
 }
+
+/** The seal of a set, and the digest of the answer to `openSet` on which the seal depends. */
+export type SealedSet = Pick<Head<'closeSet'>, 'seal' | 'opened'>;
 
 export class SetSealer {
   /** Sum over the seals of the roots' own rows. */
@@ -171,7 +180,7 @@ export class SetSealer {
   }
 
   /** Returns the seal of the set in its stored form. All directories must be done. */
-  end(): Buffer {
+  end(): SealedSet {
     const { set, name, sealedSet, seal } = this.opened!;
     const isSealed = seal.length === SET_SEAL_BYTES;
     const roots = this.roots.map((root, index) => ({
@@ -184,7 +193,11 @@ export class SetSealer {
       previousSeal: isSealed ? ownSetSeal(seal) : NO_SEAL,
     };
     const { clientTimeMs } = this;
-    return this.tree.set({ set, name, clientTimeMs, roots, ...previous }, this.directories);
+    const covered = { set, name, clientTimeMs, roots, ...previous };
+    return {
+      seal: this.tree.set(covered, this.directories),
+      opened: openedDigest(this.opened!),
+    };
   }
 
   private add(slot: SlotNumber, place: Buffer, listing: Buffer): void {

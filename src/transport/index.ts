@@ -11,6 +11,7 @@ export type { FieldKind, Fields, MessageRow, PlainKind } from './message-row.js'
 export type { MessageSocket } from './message-socket.js';
 export * from './messages.js';
 export { NOTHING_SETTLED } from './nothing-settled.js';
+export { openedDigest } from './opened-digest.js';
 export * from './questions.js';
 export * from './reading-messages.js';
 export * from './report-messages.js';

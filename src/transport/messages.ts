@@ -71,6 +71,8 @@ export const MESSAGES = {
     {
       stats: 'counts',
       seal: 'bytes',
+      /** Digest of the answer to `openSet` on which the seal depends; empty without a seal. */
+      opened: 'bytes',
       purge: 'bool',
       waits: 'bool',
     },

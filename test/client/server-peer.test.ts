@@ -27,6 +27,7 @@ const OPENED: Head<'setOpened'> = {
   strangePacks: [],
 };
 const CLOSED: Head<'setClosed'> = { set: 1, storedBytes: 0, usedBytes: 0 };
+const NOT_SEALED = { seal: NO_BYTES, opened: NO_BYTES };
 const PLAIN = { purge: false, waits: true };
 
 class Lab {
@@ -100,7 +101,7 @@ test('each request resolves with its own answer', async (t) => {
     (await Promise.all(verdicts)).map((all) => [...all]),
     [[5, 6], [7]],
   );
-  const closed = lab.peer.closeSet({}, NO_BYTES, PLAIN);
+  const closed = lab.peer.closeSet({}, NOT_SEALED, PLAIN);
   const settled = lab.peer.settled();
   lab.answer('setClosed', CLOSED);
   t.is((await closed).set, 1);
@@ -162,7 +163,7 @@ const ANSWERS: {
     wrong: [(lab) => lab.answer('setClosed', CLOSED)],
   },
   setClosed: {
-    ask: ({ peer }) => peer.closeSet({}, NO_BYTES, PLAIN),
+    ask: ({ peer }) => peer.closeSet({}, NOT_SEALED, PLAIN),
     answer: (lab) => lab.answer('setClosed', CLOSED),
     wrong: [
       (lab) => lab.answer('setOpened', OPENED),

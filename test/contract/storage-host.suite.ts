@@ -130,7 +130,13 @@ function orderSuite(lab: Lab): void {
     await session.until(() => session.names.includes('setOpened'));
     t.deepEqual(session.requests, []);
     const nothing = Buffer.alloc(0);
-    session.send('closeSet', { stats: {}, seal: nothing, purge: true, waits: false });
+    session.send('closeSet', {
+      stats: {},
+      seal: nothing,
+      opened: nothing,
+      purge: true,
+      waits: false,
+    });
     await session.until(() => session.names.includes('setClosed'));
     t.is(session.requests.length, 1);
     const [requests, answersBefore] = session.requests[0]!;

@@ -100,7 +100,14 @@ const BEFORE_LOGIN: readonly [what: string, bytes: () => Buffer | string, codes:
   ],
   [
     'a backup before the greeting',
-    () => encodeMessage('closeSet', { stats: {}, seal: NOTHING, purge: false, waits: false }).head,
+    () =>
+      encodeMessage('closeSet', {
+        stats: {},
+        seal: NOTHING,
+        opened: NOTHING,
+        purge: false,
+        waits: false,
+      }).head,
     ['NOT_PERMITTED'],
   ],
   ['a name that leads elsewhere', () => hello({ client: '../x' }), ['CLIENT_NAME_INVALID']],
@@ -231,7 +238,14 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
   ['a second greeting', (peer) => peer.raw(hello())],
   [
     'an end before the beginning',
-    (peer) => peer.send('closeSet', { stats: {}, seal: NOTHING, purge: false, waits: false }),
+    (peer) =>
+      peer.send('closeSet', {
+        stats: {},
+        seal: NOTHING,
+        opened: NOTHING,
+        purge: false,
+        waits: false,
+      }),
   ],
   ['what it is set to before its set', (peer) => configure(peer)],
   [
@@ -375,7 +389,13 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     'a seal of a set that is too short',
     (peer) => [
       openSet(peer),
-      peer.send('closeSet', { stats: {}, seal: Buffer.alloc(39), purge: false, waits: false }),
+      peer.send('closeSet', {
+        stats: {},
+        seal: Buffer.alloc(39),
+        opened: Buffer.alloc(39),
+        purge: false,
+        waits: false,
+      }),
     ],
   ],
   [
@@ -408,7 +428,13 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     (peer) => {
       openSet(peer);
       peer.send('streamOpen', CONTENT);
-      peer.send('closeSet', { stats: {}, seal: NOTHING, purge: false, waits: false });
+      peer.send('closeSet', {
+        stats: {},
+        seal: NOTHING,
+        opened: NOTHING,
+        purge: false,
+        waits: false,
+      });
     },
   ],
   [
@@ -463,7 +489,13 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     (peer) => {
       openRoot(peer);
       parcel(peer, row({ ...aFile, digest }));
-      peer.send('closeSet', { stats: {}, seal: NOTHING, purge: false, waits: false });
+      peer.send('closeSet', {
+        stats: {},
+        seal: NOTHING,
+        opened: NOTHING,
+        purge: false,
+        waits: false,
+      });
     },
   ],
 ];

@@ -91,7 +91,13 @@ class Backup {
   }
 
   close(): this {
-    this.session.send('closeSet', { stats: {}, seal: NOTHING, purge: false, waits: false });
+    this.session.send('closeSet', {
+      stats: {},
+      seal: NOTHING,
+      opened: NOTHING,
+      purge: false,
+      waits: false,
+    });
     return this;
   }
 

@@ -136,7 +136,13 @@ test('nothing is accepted from a peer that has not shown the newest ticket', asy
   const { ticket } = await parked(at);
   const thief = await greet(at.port, { ticket });
   await thief.hears('welcome');
-  thief.send('closeSet', { stats: {}, seal: NO_TICKET, purge: false, waits: false }); // as recorded from another connection
+  thief.send('closeSet', {
+    stats: {},
+    seal: NO_TICKET,
+    opened: NO_TICKET,
+    purge: false,
+    waits: false,
+  }); // as recorded from another connection
   await refused(t, thief, 'PROTOCOL_VIOLATION', 'before the ticket');
   const second = await greet(at.port, { ticket });
   await second.hears('welcome');

@@ -186,6 +186,7 @@ test('too many counts are refused', (t) => {
   const head = (count: number) => ({
     stats: counts(count),
     seal: Buffer.alloc(0),
+    opened: Buffer.alloc(0),
     purge: false,
     waits: false,
   });

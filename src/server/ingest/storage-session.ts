@@ -12,6 +12,7 @@ import {
   decodeMessage,
   encodeMessage,
   type Head,
+  openedDigest,
   isBackupMessage,
   type MessageName,
 } from '../../transport/index.js';
@@ -58,6 +59,8 @@ export class StorageSession implements StorageHandle {
   private readonly trust: Trust;
   private readonly receipts: Receipts;
   private readonly handlers: BackupHandlers;
+  /** Digest of the answer to `openSet`. */
+  private opened: Buffer = Buffer.alloc(0);
   private durableUpTo = 0;
   private isCheckpointRequested = false;
   private isLookRequested = false;
@@ -347,20 +350,22 @@ export class StorageSession implements StorageHandle {
     const { ingest, opened } = Ingest.open(this.store, request, this.offers, this.trust);
     this.ingest = ingest;
     const { set, name, isEmpty: empty, protection } = opened;
-    this.answer('setOpened', {
-      set,
-      name,
-      empty,
-      protection: [...protection],
-      ...setsBefore(this.store, set),
-    });
+    const kinds = [...protection];
+    const answer = { set, name, empty, protection: kinds, ...setsBefore(this.store, set) };
+    this.opened = openedDigest(answer);
+    this.answer('setOpened', answer);
   }
 
   private async onSetKeys({ keys }: Head<'setKeys'>): Promise<void> {
     this.answer('keysSet', { number: await changeKeys(this.system, this.directory, keys) });
   }
 
-  private async onCloseSet({ stats, seal, purge, waits }: Head<'closeSet'>): Promise<void> {
+  private async onCloseSet(head: Head<'closeSet'>): Promise<void> {
+    const { stats, seal, opened, purge, waits } = head;
+    if (seal.length > 0 && !this.opened.equals(opened)) {
+      const what = 'the answer to "openSet" was changed on its way, so the seal proves another set';
+      throw new TardisError('PROTOCOL_VIOLATION', what);
+    }
     this.events.closing({ isPurgeRequested: purge, isAwaited: waits });
     if (this.large.openCount > 0) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a set ends while streams are open');
