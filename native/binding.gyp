@@ -8,6 +8,7 @@
         "src/aside.cc",
         "src/files.cc",
         "src/flags.cc",
+        "src/identity.cc",
         "src/sha256.cc",
         "src/sha256-lanes.cc",
         "src/digests.cc",

@@ -116,6 +116,11 @@ bool Call::truth(int index) const {
   return value;
 }
 
+bool Call::has(int index) const {
+  napi_valuetype type;
+  return napi_typeof(env_, values_[index], &type) == napi_ok && type != napi_undefined;
+}
+
 Bytes Call::bytes(int index) const {
   napi_typedarray_type type;
   void* data = nullptr;

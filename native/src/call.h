@@ -54,7 +54,7 @@ void takeName(const Bytes& name, Name* into, const char* call);
 
 class Call {
  public:
-  static constexpr size_t kMostArguments = 13;
+  static constexpr size_t kMostArguments = 14;
 
   Call(napi_env env, const char* name, const napi_value* values) : env_(env), name_(name), values_(values) {}
 
@@ -66,6 +66,7 @@ class Call {
   unsigned bits(int index) const;   // an enumeration or a set of flags
   bool truth(int index) const;
   Bytes bytes(int index) const;     // a Uint8Array, not copied
+  bool has(int index) const;        // false if the argument is undefined
   std::string path(int index) const;
   void name(int index, Name* into) const;
   Bytes text(int index) const;      // bytes without a NUL

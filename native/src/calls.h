@@ -42,6 +42,10 @@ napi_value openBeneath(const Call& call);
 napi_value walkBeneath(const Call& call);
 napi_value close(const Call& call);
 
+// identity.cc
+napi_value openListed(const Call& call);
+napi_value openListedAt(const Call& call);
+
 // reading.cc
 napi_value readFileAt(const Call& call);
 

@@ -3,6 +3,9 @@
 
 #include <linux/magic.h>
 #include <sys/vfs.h>
+#include <time.h>
+
+#include <atomic>
 
 namespace tardis {
 
@@ -23,7 +26,24 @@ bool makesContentsUp(int64_t type) {
   }
 }
 
+constexpr int kLeaseStepMs = 5;
+constexpr int kMostLeaseMs = 5000;
+// A user who holds leases on very many files must not hold up a backup for each of them.
+constexpr int kMostLeasesMs = 60000;
+std::atomic<int> leasesMs{0};
+
 }  // namespace
+
+bool waitForLease(int* waitedMs) {
+  if (*waitedMs >= kMostLeaseMs || leasesMs.fetch_add(kLeaseStepMs) >= kMostLeasesMs) {
+    errno = EAGAIN;
+    return false;
+  }
+  *waitedMs += kLeaseStepMs;
+  const timespec step = {0, kLeaseStepMs * 1000000L};
+  nanosleep(&step, nullptr);
+  return true;
+}
 
 Place shorten(const std::string& path) {
   return shorten(AT_FDCWD, path, "openat", [](int directory, const std::string& piece) {

@@ -42,6 +42,19 @@ auto retry(Run&& run) {
   }
 }
 
+// Waits a little for the holder of a lease on a file (Samba, an NFS server) to give it up, which the failed opening has
+// requested. Returns false once one file, or all files of this process, have waited for long enough.
+bool waitForLease(int* waitedMs);
+
+// Opens a file as `retry` does, but waits for the holder of a lease on it.
+template <typename Open>
+int openPatiently(Open&& open) {
+  for (int waitedMs = 0;;) {
+    const int fd = static_cast<int>(retry(open));
+    if (fd >= 0 || errno != EAGAIN || !waitForLease(&waitedMs)) return fd;
+  }
+}
+
 // The directory in which to look up the last part of a path, and that part. The system accepts at most PATH_MAX bytes
 // at once, so the parts before it are opened one after another.
 struct Place {
@@ -83,5 +96,8 @@ Fd openDirectory(const std::string& path);
 // Opens an untrusted path that must be a directory beneath `root`, without following a link. An empty path returns a
 // duplicate of `root`.
 Fd openDirectoryBeneath(int root, const std::string& path, const char* call);
+
+// Opens a directory for reading, and follows no link in any part of its path (ELOOP).
+Fd openWithoutLinks(const std::string& path);
 
 }  // namespace tardis

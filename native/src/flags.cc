@@ -36,9 +36,11 @@ uint32_t flagsOf(int directory, const char* name) {
   // the request on to a program.
   if (!lookAt(directory, name, &stat) || (stat.stx_attributes_mask & kReportedFlags) == 0) return 0;
   if (!S_ISREG(stat.stx_mode) && !S_ISDIR(stat.stx_mode)) return 0;
-  if (name[0] == 0) return keptOf(directory);
+  const auto reported = static_cast<uint32_t>(stat.stx_attributes & kReportedFlags);
+  // A descriptor that was opened by O_PATH has only the flags that the file system reports.
+  if (name[0] == 0) return keptOf(directory) | reported;
   const Fd fd(retry([&] { return openat(directory, name, kOpenFlags); }));
-  return fd.valid() ? keptOf(fd.get()) : static_cast<uint32_t>(stat.stx_attributes & kReportedFlags);
+  return fd.valid() ? keptOf(fd.get()) : reported;
 }
 
 bool hasFlags(int fd, dev_t device) {

@@ -8,6 +8,7 @@
 #include "aside.h"
 #include "calls.h"
 #include "digests.h"
+#include "identity.h"
 #include "reading.h"
 #include "recent.h"
 #include "sealing.h"
@@ -302,6 +303,7 @@ class ParcelGathering : public Aside {
         pathEnds_(call.bytes(10)),
         rowEnds_(call.bytes(11)),
         outEnds_(call.bytes(12)),
+        identities_(call.bytes(13)),
         cursor_(cursorOf(numbers_, call.name())) {}
 
  private:
@@ -314,7 +316,8 @@ class ParcelGathering : public Aside {
     size_t from = 0;
     for (size_t section = 0; section < sections; ++section) {
       const size_t to = pathEnds_.at<uint32_t>(section, "readParcelAside");
-      if (!isDone(from, to, rowEnds_.at<uint32_t>(section, "readParcelAside"))) break;
+      Identity identity = identities_.at<Identity>(section, "readParcelAside");
+      if (!isDone(from, to, rowEnds_.at<uint32_t>(section, "readParcelAside"), &identity)) break;
       const auto end = static_cast<uint32_t>(cursor_.outOffset);
       memcpy(outEnds_.data + section * kNumber, &end, kNumber);
       cursor_.section += 1;
@@ -325,14 +328,15 @@ class ParcelGathering : public Aside {
     memcpy(numbers_.data, &cursor_, sizeof cursor_);
   }
 
-  // Reads the files of one directory. False if its path cannot be opened, or an entry needs a decision.
-  bool isDone(size_t from, size_t to, uint32_t end) {
+  // Reads the files of one directory. False if its path does not lead to the directory that was listed, or an entry needs
+  // a decision.
+  bool isDone(size_t from, size_t to, uint32_t end, Identity* identity) {
     if (to < from) throw Failure{EINVAL, "readParcelAside", nullptr, "paths out of order"};
     const auto* path = reinterpret_cast<const char*>(paths_.range(from, to - from, "readParcelAside"));
     cursor_.end = end;
     const bool isOpened = succeeded([&] {
       if (memchr(path, 0, to - from) != nullptr) return false;
-      const Fd directory = tardis::openDirectory(std::string(path, to - from));
+      const Fd directory = tardis::openListed(std::string(path, to - from), identity, "readParcelAside");
       job_.run(directory.get(), &cursor_, true);
       return true;
     });
@@ -347,6 +351,7 @@ class ParcelGathering : public Aside {
   const Bytes pathEnds_;
   const Bytes rowEnds_;
   const Bytes outEnds_;
+  const Bytes identities_;
   Cursor cursor_;
 };
 
@@ -363,7 +368,7 @@ napi_value readFiles(const Call& call) {
 }
 
 napi_value readParcelAside(const Call& call) {
-  return Aside::start(std::make_unique<ParcelGathering>(call), call, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
+  return Aside::start(std::make_unique<ParcelGathering>(call), call, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13});
 }
 
 }  // namespace tardis::calls

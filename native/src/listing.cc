@@ -10,6 +10,7 @@
 #include "entry.h"
 #include "files.h"
 #include "held-names.h"
+#include "identity.h"
 #include "names.h"
 
 namespace tardis::calls {
@@ -125,8 +126,11 @@ napi_value listDirectory(const Call& call) {
 }
 
 napi_value listOrHold(const Call& call) {
-  Fd directory = tardis::openDirectory(call.path(0));
   const size_t mostNames = call.count(1);
+  const Bytes identity = call.bytes(2);
+  Identity listed = identityIn(identity, call.name());
+  Fd directory = tardis::openListed(call.path(0), &listed, call.name());
+  memcpy(identity.data, &listed, sizeof listed);
   const dev_t device = deviceOf(directory.get());
   Scratch& scratch = scratchOfThread();
   bool isWhole = scratch.names.read(directory.get(), mostNames);

@@ -46,13 +46,13 @@ bool isForbidden(int directory, const char* name, RowType type) {
 
 // Returns one byte for each row: 1 if the test is true of its entry, otherwise 0.
 napi_value mark(const Call& call, bool (*test)(int directory, const char* name, RowType type)) {
-  const Fd directory = tardis::openDirectory(call.path(0));
+  const int directory = call.fd(0);
   const Bytes rows = call.bytes(1);
   std::vector<uint8_t> marks;
   for (size_t at = 0; at < rows.size;) {
     const Row row = Row::checked(rows, at, call.name());
     const std::string name(reinterpret_cast<const char*>(row.at(row.nameOffset())), row.nameBytes());
-    marks.push_back(test(directory.get(), name.c_str(), static_cast<RowType>(row.get<uint8_t>(kType))) ? 1 : 0);
+    marks.push_back(test(directory, name.c_str(), static_cast<RowType>(row.get<uint8_t>(kType))) ? 1 : 0);
     at += row.bytes();
   }
   return call.buffer(marks.data(), marks.size());

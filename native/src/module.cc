@@ -10,6 +10,7 @@ namespace {
 const CallInfo kCalls[] = {
     CALL(listDirectory), CALL(listOrHold), CALL(heldNames), CALL(heldRows), CALL(dropNames), CALL(hasEntries),
     CALL(statRow), CALL(statAt), CALL(hashRows), CALL(sha256), CALL(digestContents), CALL(openDirectory), CALL(openBeneath), CALL(walkBeneath),
+    CALL(openListed), CALL(openListedAt),
     CALL(close), CALL(readFileAt), CALL(writeFileAt), CALL(createFileAt), CALL(finishFile), CALL(symlinkAt),
     CALL(linkAt), CALL(unlinkAt), CALL(renameAt), CALL(exchangeAt), CALL(setDirectoryMetadata), CALL(makeDirectoryAt),
     CALL(makeNodeAt), CALL(flock), CALL(unlock), CALL(syncfs), CALL(noDumpRows), CALL(forbiddenRows), CALL(sparseHead),

@@ -24,20 +24,20 @@ constexpr int kForFile = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEX
 
 using OpenPiece = Fd (*)(int directory, const std::string& piece, int flags);
 
-Fd openBySystem(int directory, const std::string& piece, int flags) {
+Fd openBySystem(int directory, const std::string& piece, int flags, uint64_t resolve) {
   open_how how = {};
   // openat2 with O_NOFOLLOW returns ENOTDIR for a link in place of a directory. Without that flag it returns ELOOP, as
   // `openByWalking` does.
   how.flags = static_cast<unsigned>(flags & ~O_NOFOLLOW);
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  Fd fd(static_cast<int>(retry([&] { return syscall(SYS_openat2, directory, piece.c_str(), &how, sizeof how); })));
+  how.resolve = resolve | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  Fd fd(openPatiently([&] { return syscall(SYS_openat2, directory, piece.c_str(), &how, sizeof how); }));
   if (!fd.valid()) throw Failure{errno, "openat2"};
   return fd;
 }
 
 // Opens one name. The system returns ENOTDIR for a link if a directory is requested; this throws ELOOP instead.
 Fd openName(int directory, const char* name, int flags) {
-  Fd fd(retry([&] { return openat(directory, name, flags); }));
+  Fd fd(openPatiently([&] { return openat(directory, name, flags); }));
   if (fd.valid()) return fd;
   const int failed = errno;
   struct stat stat;
@@ -46,9 +46,13 @@ Fd openName(int directory, const char* name, int flags) {
   throw Failure{link ? ELOOP : failed, "openat"};
 }
 
+// Opens a path name by name. An absolute path begins at the root.
 Fd openByWalking(int directory, const std::string& piece, int flags) {
   Fd passed;
-  for (size_t from = 0;;) {
+  size_t from = piece.find_first_not_of('/');
+  if (from == std::string::npos) return openName(directory, piece.c_str(), flags);  // the root itself
+  if (from > 0) passed = openName(directory, "/", kPassing);
+  for (;;) {
     const size_t slash = piece.find('/', from);
     const int at = passed.valid() ? passed.get() : directory;
     const std::string name = piece.substr(from, slash == std::string::npos ? slash : slash - from);
@@ -60,13 +64,17 @@ Fd openByWalking(int directory, const std::string& piece, int flags) {
 
 // Opens a path with openat2 if possible. That call is missing before Linux 5.6 (ENOSYS), and sandboxes may block it
 // (EPERM).
-Fd openByEither(int directory, const std::string& piece, int flags) {
+Fd openByEither(int directory, const std::string& piece, int flags, uint64_t resolve) {
   try {
-    return openBySystem(directory, piece, flags);
+    return openBySystem(directory, piece, flags, resolve);
   } catch (const Failure& failure) {
     if (failure.number != ENOSYS && failure.number != EPERM) throw;
   }
   return openByWalking(directory, piece, flags);
+}
+
+Fd openBeneathByEither(int directory, const std::string& piece, int flags) {
+  return openByEither(directory, piece, flags, RESOLVE_BENEATH);
 }
 
 // Returns the path without empty parts and `.`. Throws EXDEV for an absolute path and for any "..", even one that would
@@ -119,7 +127,7 @@ napi_value reportsSizes(const Call& call) { return call.boolean(tardis::reportsS
 
 napi_value openDirectory(const Call& call) { return call.number(tardis::openDirectory(call.path(0)).release()); }
 
-napi_value openBeneath(const Call& call) { return open(call, openByEither); }
+napi_value openBeneath(const Call& call) { return open(call, openBeneathByEither); }
 
 napi_value walkBeneath(const Call& call) { return open(call, openByWalking); }
 
@@ -134,7 +142,14 @@ napi_value close(const Call& call) {
 namespace tardis {
 
 Fd openDirectoryBeneath(int root, const std::string& path, const char* call) {
-  return calls::openBelow(root, path, calls::kKindDirectory, calls::openByEither, call);
+  return calls::openBelow(root, path, calls::kKindDirectory, calls::openBeneathByEither, call);
+}
+
+Fd openWithoutLinks(const std::string& path) {
+  const Place place = shorten(AT_FDCWD, path, "openat2", [](int directory, const std::string& piece) {
+    return calls::openByEither(directory, piece, calls::kPassing, 0);
+  });
+  return calls::openByEither(place.directory, place.rest, calls::kForDirectory, 0);
 }
 
 }  // namespace tardis

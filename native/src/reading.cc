@@ -23,8 +23,8 @@ int64_t ctimeOf(const struct stat& stat) { return nanoseconds(stat.st_ctim.tv_se
 
 Fd openForReading(int directory, const char* name) {
   constexpr int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-  Fd fd(retry([&] { return openat(directory, name, flags | O_NOATIME); }));
-  if (!fd.valid() && errno == EPERM) fd = Fd(retry([&] { return openat(directory, name, flags); }));
+  Fd fd(openPatiently([&] { return openat(directory, name, flags | O_NOATIME); }));
+  if (!fd.valid() && errno == EPERM) fd = Fd(openPatiently([&] { return openat(directory, name, flags); }));
   if (fd.valid()) return fd;
   // Opening a socket fails with ENXIO.
   if (errno == ENXIO) throw Failure{0, "openat", "ENOTREG", "not a regular file"};
@@ -122,6 +122,9 @@ napi_value readFileAt(const Call& call) {
   const struct stat before = statOf(fd);
   if (!S_ISREG(before.st_mode)) throw Failure{0, "openat", "ENOTREG", "not a regular file"};
   if (static_cast<uint64_t>(before.st_size) > kMostFileBytes) throw Failure{EOVERFLOW, "fstat"};
+  // A file that took the name meanwhile is read if it has the same owner. Its row is then that of this file.
+  const bool isOther = row.get<uint64_t>(kIno) != before.st_ino && row.get<uint32_t>(kUid) != before.st_uid;
+  if (isOther) throw Failure{0, call.name(), "EREPLACED", "it is not what was listed under this name"};
   row.clearFlag(kSparse);
   row.clearFlag(kMayHaveAttributes);
   if (mayHaveAttributes(fd, before)) row.setFlag(kMayHaveAttributes);

@@ -15,6 +15,8 @@
 #include "calls.h"
 #include "files.h"
 #include "flags.h"
+#include "identity.h"
+#include "reading.h"
 
 #ifndef SYS_setxattrat
 #define SYS_setxattrat 463
@@ -40,10 +42,11 @@ struct XattrArgs {
 
 std::atomic<bool> hasNamedCalls{true};
 
-// The path through /proc of a name in an open directory, for calls that accept paths only.
+// The path through /proc of a name in an open directory, or of an open file, for calls that accept paths only.
 class ProcPath {
  public:
   ProcPath(int directory, const char* name) { snprintf(text_, sizeof text_, "/proc/self/fd/%d/%s", directory, name); }
+  explicit ProcPath(int file) { snprintf(text_, sizeof text_, "/proc/self/fd/%d", file); }
   const char* get() const { return text_; }
 
  private:
@@ -54,7 +57,7 @@ class ProcPath {
 ssize_t throughProc(ssize_t result, int directory, const char* name) {
   if (result >= 0 || errno != ENOENT) return result;
   struct stat stat;
-  errno = fstatat(directory, name, &stat, AT_SYMLINK_NOFOLLOW) == 0 ? ENOSYS : ENOENT;
+  errno = fstatat(directory, name, &stat, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) == 0 ? ENOSYS : ENOENT;
   return -1;
 }
 
@@ -70,8 +73,12 @@ bool byName(bool plain, ssize_t* result, Run&& run) {
 }
 
 ssize_t listAt(int directory, const char* name, char* into, size_t size, bool plain) {
-  if (name[0] == 0) return flistxattr(directory, into, size);
   ssize_t result;
+  if (name[0] == 0) {
+    result = flistxattr(directory, into, size);
+    if (result >= 0 || errno != EBADF) return result;  // it is not one that was opened by O_PATH
+    return throughProc(listxattr(ProcPath(directory).get(), into, size), directory, name);
+  }
   if (byName(plain, &result, [&] {
         return syscall(SYS_listxattrat, directory, name, AT_SYMLINK_NOFOLLOW, into, size);
       })) {
@@ -81,8 +88,12 @@ ssize_t listAt(int directory, const char* name, char* into, size_t size, bool pl
 }
 
 ssize_t getAt(int directory, const char* name, const char* attribute, void* into, size_t size, bool plain) {
-  if (name[0] == 0) return fgetxattr(directory, attribute, into, size);
   ssize_t result;
+  if (name[0] == 0) {
+    result = fgetxattr(directory, attribute, into, size);
+    if (result >= 0 || errno != EBADF) return result;
+    return throughProc(getxattr(ProcPath(directory).get(), attribute, into, size), directory, name);
+  }
   XattrArgs args{reinterpret_cast<uint64_t>(into), static_cast<uint32_t>(size), 0};
   if (byName(plain, &result, [&] {
         return syscall(SYS_getxattrat, directory, name, AT_SYMLINK_NOFOLLOW, attribute, &args, sizeof args);
@@ -178,11 +189,29 @@ void appendValue(Packed& packed, int directory, const char* name, const std::str
   throw Failure{EAGAIN, "getxattr"};
 }
 
+// Opens an entry of this identity, to read its attributes. Only files and directories are opened for reading.
+Fd openEntry(int directory, const char* name, const Identity& identity) {
+  constexpr int forPath = O_PATH | O_NOFOLLOW | O_CLOEXEC;
+  constexpr int forReading = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+  const bool isReadable = identity.type == kFile || identity.type == kDirectory;
+  Fd fd(retry([&] { return openat(directory, name, isReadable ? forReading : forPath); }));
+  if (!fd.valid() && isReadable && errno == EACCES) fd = Fd(retry([&] { return openat(directory, name, forPath); }));
+  if (!fd.valid()) throw Failure{errno, "openat"};
+  requireListed(fd.get(), statOf(fd), identity, "attributesAt");
+  return fd;
+}
+
 napi_value read(const Call& call, bool plain) {
-  const int directory = call.fd(0);
+  int directory = call.fd(0);
   Name name;
   name.text[0] = 0;  // the directory itself
   if (call.bytes(1).size > 0) call.name(1, &name);
+  Fd entry;
+  if (call.has(4) && name.text[0] != 0) {
+    entry = openEntry(directory, name.text, identityIn(call.bytes(4), call.name()));
+    directory = entry.get();
+    name.text[0] = 0;
+  }
   const bool withTime = call.truth(2);
   const size_t limit = call.count(3);
   Packed packed;

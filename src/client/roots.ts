@@ -4,6 +4,7 @@ import { systemCode, TardisError } from '../errors/index.js';
 import {
   displayName,
   fileRootPath,
+  identityOf,
   isEntryName,
   joinPath,
   lastComponent,
@@ -27,6 +28,8 @@ export interface Root {
   readonly device: string;
   /** Identity of the directory, read before anything else in it. */
   readonly identity: Identity;
+  /** The identity by which it is opened later. */
+  readonly listed: Buffer;
   /** True if the directory has no entries. */
   readonly isEmpty: boolean;
   readonly row: Buffer;
@@ -220,15 +223,18 @@ function readFileRoot(system: System, path: Buffer): Omit<PlainRoot, 'givenPath'
 
 function readRoot(system: System, path: Buffer): Omit<PlainRoot, 'givenPath'> {
   const identity = identityAt(path);
-  const fd = system.native.openDirectory(path);
+  const row = system.native.statRow(path, ROOT_NAME);
+  const rows = new RowReader(row);
+  const listed = identityOf(rows, 0, identity.device);
+  const fd = system.native.openListed(path, listed);
   try {
-    const row = system.native.statRow(path, ROOT_NAME);
-    const more = readAttributesOf(system, fd, new RowReader(row), { at: 0, name: ITSELF });
+    const more = readAttributesOf(system, fd, rows, { at: 0 });
     const wholeRow = withAttributes(row, more.packed);
     return {
       path,
       device: `${identity.device}`,
       identity,
+      listed,
       isEmpty: system.native.hasEntries(fd) === 0,
       row,
       wholeRow,
@@ -260,7 +266,13 @@ export function rootFiles(roots: readonly Root[]): Record<number, Buffer> {
 
 /** Returns the roots as walk tasks, with the first one on top of the stack. */
 export function rootTasks(roots: readonly Root[]): ReturnType<typeof packBlock> {
-  const tasks = roots.map(({ path, row }, slot) => ({ slot, parent: rootParent(slot), path, row }));
+  const tasks = roots.map(({ path, row, listed }, slot) => ({
+    slot,
+    parent: rootParent(slot),
+    path,
+    row,
+    identity: listed,
+  }));
   return packBlock(tasks.toReversed());
 }
 

@@ -7,13 +7,15 @@ import type { System } from '../system/index.js';
 import type { RuleFile, RuleLink } from './chain.js';
 import { fileFilter } from './file-filter.js';
 import type { FilterRules } from './filter-rules.js';
-import { CACHE_TAG_NAME, isCache, Marks, readBeginning } from './marks.js';
+import { CACHE_TAG_NAME, type DirectoryPlace, isCache, Marks, readBeginning } from './marks.js';
 import { generalRules } from './general.js';
 import type { ExcludeOptions } from './options.js';
 import { parseRule, parseRules, pathBeneath, type Rule, RuleList } from './rules.js';
 
 /** Maximum size of a rule file. Larger ones are not read; files written by hand are far smaller. */
 export const MAX_RULE_FILE_BYTES = 128 << 10;
+/** Number of bytes that are read of a rule file: one more shows that it is too large. */
+const READ_RULE_BYTES = MAX_RULE_FILE_BYTES + 1;
 /** Maximum number of bytes of all rule files that apply to one directory. */
 export const MAX_CHAIN_BYTES = 512 << 10;
 
@@ -50,8 +52,7 @@ export interface RuleProblem {
   readonly reason: string;
 }
 
-export interface ListedDirectory {
-  readonly path: Buffer;
+export interface ListedDirectory extends DirectoryPlace {
   /**
    * True for a root. The user named it, so it is never excluded itself, and no skip file or cache tag in it
    * excludes its entries.
@@ -152,27 +153,28 @@ export class Excluder {
       rules,
       problems,
       emptied: undefined,
-      over: (rows) => this.decider(directory.path, rows, lists, names),
+      over: (rows) => this.decider(directory, rows, lists, names),
     };
   }
 
   /** Returns rows of the marker files in a directory, for callers without its listing. */
-  markRows(directory: Buffer): RowReader {
+  markRows(directory: DirectoryPlace): RowReader {
     return this.marks.look(this.system, directory);
   }
 
   private emptiedBy(
-    { path, rows, isRoot }: ListedDirectory,
+    directory: ListedDirectory,
     marks: ReadonlyMap<string, number> | undefined,
   ): 'skipFile' | 'cacheTag' | undefined {
+    const { rows, isRoot } = directory;
     if (isRoot || marks === undefined) return undefined;
     if (this.options.skipFileNames.some((name) => marks.has(name))) return 'skipFile';
     const tag = this.options.skipCaches ? marks.get(CACHE_TAG_NAME) : undefined;
-    return tag !== undefined && isCache(this.system, path, rows, tag) ? 'cacheTag' : undefined;
+    return tag !== undefined && isCache(this.system, directory, rows, tag) ? 'cacheTag' : undefined;
   }
 
   private readFiles(
-    { path, rows }: ListedDirectory,
+    directory: ListedDirectory,
     marks: ReadonlyMap<string, number> | undefined,
     names: readonly string[],
     problems: RuleProblem[],
@@ -180,11 +182,11 @@ export class Excluder {
     return names.flatMap((name): RuleFile[] => {
       const at = marks?.get(name);
       if (at === undefined) return [];
-      if (rows.type(at) !== EntryType.file) {
+      if (directory.rows.type(at) !== EntryType.file) {
         problems.push(problemOf(name, 'not a regular file'));
         return [{ name, bytes: undefined }];
       }
-      const { bytes, failure } = readBeginning(this.system, path, name, MAX_RULE_FILE_BYTES + 1);
+      const { bytes, failure } = readBeginning(this.system, directory, name, READ_RULE_BYTES);
       if (bytes !== undefined && bytes.length <= MAX_RULE_FILE_BYTES) return [{ name, bytes }];
       const reason = bytes === undefined ? failure : 'too large';
       if (reason === 'ENOENT') return []; // deleted meanwhile: it no longer applies
@@ -218,16 +220,28 @@ export class Excluder {
     return lists;
   }
 
+  private accessOf({ path, identity }: DirectoryPlace, { rows }: RowReader): Access {
+    const { skipNoDump, skipNoAccess } = this.options;
+    if (!skipNoDump && !skipNoAccess) return { noDump: undefined, forbidden: undefined };
+    const { native } = this.system;
+    const directory = native.openListed(path, identity);
+    try {
+      const noDump = skipNoDump ? native.noDumpRows(directory, rows) : undefined;
+      const forbidden = skipNoAccess ? native.forbiddenRows(directory, rows) : undefined;
+      return { noDump, forbidden };
+    } finally {
+      native.close(directory);
+    }
+  }
+
   private decider(
-    path: Buffer,
+    { path, identity }: DirectoryPlace,
     rows: RowReader,
     lists: readonly Applied[],
     names: ReadonlySet<string> | undefined,
   ): Decide {
-    const { skipNoDump, skipNoAccess, maxFileBytes } = this.options;
-    const { native } = this.system;
-    const noDump = skipNoDump ? native.noDumpRows(path, rows.rows) : undefined;
-    const forbidden = skipNoAccess ? native.forbiddenRows(path, rows.rows) : undefined;
+    const { maxFileBytes } = this.options;
+    const { noDump, forbidden } = this.accessOf({ path, identity }, rows);
     const leftOut = (reason: Reason): Decision => ({ isLeftOut: true, reason, rule: undefined });
     const { filter } = this;
     const directory = filter === undefined ? '' : path.toString('latin1');
@@ -249,6 +263,12 @@ export class Excluder {
       return line && { isLeftOut: false, reason: 'filter', rule: line };
     };
   }
+}
+
+/** Marks of the rows of a directory, a byte for each; undefined if nothing depends on them. */
+interface Access {
+  readonly noDump: Buffer | undefined;
+  readonly forbidden: Buffer | undefined;
 }
 
 function findRule(lists: readonly Applied[], name: string, isDirectory: boolean): Rule | undefined {

@@ -2,11 +2,22 @@
  * Explains why a path is kept or excluded. It walks down to the path like a backup, with the same listings, rule files
  * and decisions.
  */
+import fs from 'node:fs';
 import { systemCode } from '../errors/index.js';
-import { EntryType, joinPath, RowFlag, RowReader, splitPath } from '../model/index.js';
+import {
+  deviceOf,
+  EntryType,
+  identityOf,
+  joinPath,
+  ROOT_NAME,
+  RowFlag,
+  RowReader,
+  splitPath,
+} from '../model/index.js';
 import type { System } from '../system/index.js';
 import type { RuleLink } from './chain.js';
 import { type Decision, Excluder, type RuleProblem } from './excluder.js';
+import type { DirectoryPlace } from './marks.js';
 import type { ExcludeOptions } from './options.js';
 
 export interface Explanation {
@@ -85,12 +96,12 @@ function explainWithin(
   const excluder = new Excluder(options, system);
   const problems: { path: Buffer; reason: string }[] = [];
   const names = splitPath(path).slice(splitPath(root).length);
-  let directory = root;
+  let directory = rootPlace(system, root);
   let rules: RuleLink | undefined;
   let last: Decision | undefined;
   let type: number | undefined;
   for (const [index, name] of names.entries()) {
-    const here = joinPath(directory, name);
+    const here = joinPath(directory.path, name);
     const explained = (outcome: Explanation['outcome'], decision?: Decision): Explanation => ({
       path,
       outcome,
@@ -100,11 +111,12 @@ function explainWithin(
       emptied: undefined,
       problems,
     });
-    const rows = new RowReader(system.native.listDirectory(directory));
+    const rows = new RowReader(system.native.listDirectory(directory.path));
     const found = findRow(rows, name);
     if (found === undefined) return explained('missing');
-    const decider = excluder.enter({ path: directory, isRoot: index === 0, rules, rows });
-    problems.push(...(decider?.problems ?? []).map((problem) => problemIn(directory, problem)));
+    const decider = excluder.enter({ ...directory, isRoot: index === 0, rules, rows });
+    const { path: above } = directory;
+    problems.push(...(decider?.problems ?? []).map((problem) => problemIn(above, problem)));
     last = decider?.over(rows)(found.at, found.index);
     if (last?.isLeftOut === true) return explained('leftOut', last);
     const isLast = index === names.length - 1;
@@ -116,22 +128,28 @@ function explainWithin(
     if (!isDirectory) return explained('missing');
     if (isOther || isTooDeep) return explained(isTooDeep ? 'tooDeep' : 'otherDevice');
     rules = decider === undefined ? rules : decider.rules;
-    directory = here;
+    directory = { path: here, identity: identityOf(rows, found.at, deviceOf(directory.identity)) };
   }
   const kept = { path, outcome: 'kept', type, decidedAt: path, decision: last, problems } as const;
-  if (names.length === 0 || !directory.equals(path)) return { ...kept, emptied: undefined };
-  return { ...kept, emptied: emptiedBy(system, excluder, path, rules) };
+  if (names.length === 0 || !directory.path.equals(path)) return { ...kept, emptied: undefined };
+  return { ...kept, emptied: emptiedBy(system, excluder, directory, rules) };
+}
+
+function rootPlace({ native }: System, path: Buffer): DirectoryPlace {
+  const row = new RowReader(native.statRow(path, ROOT_NAME));
+  const identity = identityOf(row, 0, fs.lstatSync(path, { bigint: true }).dev);
+  return { path, identity };
 }
 
 function emptiedBy(
   system: System,
   excluder: Excluder,
-  path: Buffer,
+  directory: DirectoryPlace,
   rules: RuleLink | undefined,
 ): Decision | undefined {
   try {
-    const rows = new RowReader(system.native.listDirectory(path));
-    return excluder.enter({ path, isRoot: false, rules, rows })?.emptied;
+    const rows = new RowReader(system.native.listDirectory(directory.path));
+    return excluder.enter({ ...directory, isRoot: false, rules, rows })?.emptied;
   } catch (error) {
     if (systemCode(error) === undefined) throw error;
     return undefined; // a backup reports what cannot be read

@@ -1,6 +1,6 @@
 /** Marker files, whose presence in a directory has a meaning: rule files, skip files, cache tags. */
 import { systemCode } from '../errors/index.js';
-import { EntryType, joinPath, RowReader } from '../model/index.js';
+import { EntryType, RowReader } from '../model/index.js';
 import { OpenKind, type System } from '../system/index.js';
 import type { ExcludeOptions } from './options.js';
 
@@ -9,6 +9,13 @@ export const CACHE_TAG_NAME = 'CACHEDIR.TAG';
 const CACHE_TAG_SIGNATURE = Buffer.from('Signature: 8a477f597d28d172789f06886806bc55');
 /** Common beginning of most names of marker files. One search for it shows whether any of them may occur. */
 const COMMON_BEGINNING = '.tardis-';
+
+/** A directory that was listed. */
+export interface DirectoryPlace {
+  readonly path: Buffer;
+  /** The identity by which it is opened later. */
+  readonly identity: Buffer;
+}
 
 /** Finds marker files in listings, at almost no cost if there are none. */
 export class Marks {
@@ -38,15 +45,19 @@ export class Marks {
   }
 
   /** Returns rows of the marker files in a directory, looking up each name. Throws system errors. */
-  look(system: System, directory: Buffer): RowReader {
+  look({ native }: System, { path, identity }: DirectoryPlace): RowReader {
     const rows: Buffer[] = [];
-    for (const each of this.names) {
-      const name = Buffer.from(each, 'latin1');
-      try {
-        rows.push(system.native.statRow(joinPath(directory, name), name));
-      } catch (error) {
-        if (systemCode(error) !== 'ENOENT') throw error;
+    const directory = native.openListed(path, identity);
+    try {
+      for (const each of this.names) {
+        try {
+          rows.push(native.statAt(directory, Buffer.from(each, 'latin1')));
+        } catch (error) {
+          if (systemCode(error) !== 'ENOENT') throw error;
+        }
       }
+    } finally {
+      native.close(directory);
     }
     return new RowReader(Buffer.concat(rows));
   }
@@ -60,14 +71,14 @@ type Beginning =
 /** Reads at most `limitBytes` of a regular file; follows no link. */
 export function readBeginning(
   system: System,
-  directory: Buffer,
+  { path, identity }: DirectoryPlace,
   name: string,
   limitBytes: number,
 ): Beginning {
   const { native, files } = system;
   let [directoryFd, fileFd]: (number | undefined)[] = [];
   try {
-    directoryFd = native.openDirectory(directory);
+    directoryFd = native.openListed(path, identity);
     fileFd = native.openBeneath(directoryFd, Buffer.from(name, 'latin1'), OpenKind.file);
     const room = Buffer.allocUnsafe(limitBytes);
     const got = files.read(fileFd, room, 0, limitBytes, 0);
@@ -83,7 +94,12 @@ export function readBeginning(
 }
 
 /** True if a directory is tagged as a cache. */
-export function isCache(system: System, directory: Buffer, rows: RowReader, at: number): boolean {
+export function isCache(
+  system: System,
+  directory: DirectoryPlace,
+  rows: RowReader,
+  at: number,
+): boolean {
   if (rows.type(at) !== EntryType.file) return false;
   const { bytes } = readBeginning(system, directory, CACHE_TAG_NAME, CACHE_TAG_SIGNATURE.length);
   return bytes !== undefined && CACHE_TAG_SIGNATURE.equals(bytes);

@@ -13,6 +13,7 @@ export * from './root-path.js';
 export * from './seals.js';
 export * from './set-marks.js';
 export * from './forget-request.js';
+export * from './identity.js';
 export * from './ids.js';
 export * from './client-config.js';
 export * from './client-settings.js';

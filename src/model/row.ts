@@ -147,6 +147,9 @@ export class RowReader {
   inode(at: number): bigint {
     return this.rows.readBigUInt64LE(at + RowOffset.inode);
   }
+  permissions(at: number): number {
+    return this.rows.readUInt16LE(at + RowOffset.permissions);
+  }
   uid(at: number): number {
     return this.rows.readUInt32LE(at + RowOffset.uid);
   }
@@ -219,7 +222,7 @@ export function decodeRow(rows: RowReader, at: number): Entry {
     name: Buffer.from(rows.name(at)),
     type,
     flags: rows.flags(at),
-    permissions: buffer.readUInt16LE(at + RowOffset.permissions),
+    permissions: rows.permissions(at),
     uid: buffer.readUInt32LE(at + RowOffset.uid),
     gid: buffer.readUInt32LE(at + RowOffset.gid),
     linkCount: rows.linkCount(at),

@@ -3,7 +3,7 @@
  * others. In a first backup there is nothing to compare with, so all entries are selected at once.
  */
 import type { OperatorFunction } from 'rxjs';
-import { countRows, RowReader, type SlotNumber } from '../model/index.js';
+import { countRows, identityIn, RowReader, type SlotNumber } from '../model/index.js';
 import { HEAD_PROTECTED, HEAD_SAME } from '../transport/index.js';
 import { oneOfBlock, runOf, type WalkOutput } from '../workers/index.js';
 import type { Context } from './context.js';
@@ -107,7 +107,10 @@ function selectChanged(context: Context, batch: WalkOutput, same: Uint8Array): S
       const block = oneOfBlock(walked, index);
       const pages = { directory: block, held: held.held, hash: Uint8Array.from(hash) };
       changed.push(Promise.resolve({ ...directory, selection: undefined, pages }));
-    } else changed.push(select(context, directory, { path, rows: reader, isQuery }));
+    } else {
+      const place = { path, directory: identityIn(walked.identities, index) };
+      changed.push(select(context, directory, { ...place, rows: reader, isQuery }));
+    }
   }
   return { changed, sameItems, heldInVain };
 }
@@ -118,15 +121,15 @@ function selectChanged(context: Context, batch: WalkOutput, same: Uint8Array): S
  */
 async function select(
   { mounts }: Context,
-  directory: Pick<ComparedDirectory, 'slot' | 'items' | 'isSettled'>,
+  compared: Pick<ComparedDirectory, 'slot' | 'items' | 'isSettled'>,
   {
-    path,
-    rows,
     isQuery,
-  }: { readonly path: Buffer; readonly rows: RowReader; readonly isQuery: boolean },
+    ...place
+  }: Pick<Selection, 'path' | 'directory' | 'rows'> & { readonly isQuery: boolean },
 ): Promise<ComparedDirectory> {
-  const { slot } = directory;
-  const wanted = isQuery ? await mounts.listing(slot, path, rows.rows, true) : undefined;
-  const selection = { slot, path, rows, from: 0, to: rows.rows.length, wanted };
-  return { ...directory, selection, pages: undefined };
+  const { slot } = compared;
+  const { rows } = place.rows;
+  const wanted = isQuery ? await mounts.listing(slot, place.path, rows, true) : undefined;
+  const selection = { slot, ...place, from: 0, to: rows.length, wanted };
+  return { ...compared, selection, pages: undefined };
 }

@@ -39,6 +39,7 @@ const PATIENCE_MS = 5000;
 /** The data of a file that is compared with the basis. */
 interface DeltaSource {
   readonly directoryPath: Uint8Array;
+  readonly directory: Uint8Array;
   readonly row: Uint8Array;
   readonly sparseHead: Uint8Array | undefined;
   readonly formBytes: number;
@@ -150,7 +151,7 @@ function takerOf(signature: LoadedSignature): (bytes: Buffer, isLast: boolean) =
 /** True if a sample shows that the basis contains some range of the file. */
 async function hasCommon(
   offer: OfferedBasis,
-  { directoryPath, row, sparseHead, formBytes }: DeltaSource,
+  { directoryPath, directory, row, sparseHead, formBytes }: DeltaSource,
   { jobs, counters }: { readonly jobs: JobRunner; readonly counters: StageCounters },
   blockBytes: number,
 ): Promise<boolean> {
@@ -166,6 +167,7 @@ async function hasCommon(
     });
     const { output, busyMs } = await jobs.run('sniff', {
       directoryPath,
+      directory,
       row,
       sparseHead,
       signature: signature.number,

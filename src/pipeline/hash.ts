@@ -35,7 +35,8 @@ async function hashParcel(
   const frames = isCompressedAtOnce(context) ? context.effort.usualFrames : undefined;
   const reportSaved = report.savedOf(input);
   const paths = pathsOf(input);
-  const transfer = memoryOf(input.rows, input.rowEnds, input.paths, input.pathEnds, input.slots);
+  const { rows, rowEnds, pathEnds, identities } = input;
+  const transfer = memoryOf(rows, rowEnds, input.paths, pathEnds, identities, input.slots);
   const { rawRules, cipherChoice: crypt } = settings;
   const { keys } = encryption;
   const job = { parcel: input, frames, rawRules, crypt, keys };
@@ -72,11 +73,17 @@ function countRead({ progress }: Context, output: HashOutput): void {
  * budget.
  */
 function streamGrown({ directories, flight, grown }: Context, output: HashOutput): void {
-  for (const { slot, path, row } of output.grown) {
+  for (const { slot, directoryPath, directory, row } of output.grown) {
     directories.hold(slot);
     flight.enter();
     const sizeBytes = new RowReader(row).sizeBytes(0);
-    const [directoryPath, copy] = [Buffer.from(path), Buffer.from(row)];
-    grown.next({ slot, directoryPath, row: copy, sizeBytes, hashFirst: false });
+    grown.next({
+      slot,
+      directoryPath: Buffer.from(directoryPath),
+      directory: Buffer.from(directory),
+      row: Buffer.from(row),
+      sizeBytes,
+      hashFirst: false,
+    });
   }
 }

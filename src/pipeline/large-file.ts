@@ -151,6 +151,12 @@ export function isSameVersion(row: Buffer, other: Buffer): boolean {
   );
 }
 
+/** True if two rows name the same user and group. */
+export function isSameOwner(row: Buffer, other: Buffer): boolean {
+  const { uid, linkCount } = RowOffset;
+  return row.compare(other, uid, linkCount, uid, linkCount) === 0;
+}
+
 /** Returns the encryption scheme that the user chose for a file; undefined for the usual one. */
 export function chosenScheme(
   choice: CipherChoice | undefined,

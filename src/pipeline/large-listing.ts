@@ -3,7 +3,7 @@
  * into parcels. So memory never holds more of the listing than these pages, and no page waits for a round trip.
  */
 import { createHash } from 'node:crypto';
-import { countRows, RowReader } from '../model/index.js';
+import { countRows, identityIn, RowReader } from '../model/index.js';
 import { type DirectoryBlock, runOf } from '../workers/index.js';
 import type { Context } from './context.js';
 import type { Selection } from './parcel.js';
@@ -33,7 +33,11 @@ export async function* selectPages(
   const { excludes } = sources;
   const { directory, held } = listing;
   const slot = directory.slots[0]!;
-  const path = runOf(directory.paths, directory.pathEnds, 0);
+  const place = {
+    slot,
+    path: runOf(directory.paths, directory.pathEnds, 0),
+    directory: identityIn(directory.identities, 0),
+  };
   const pages = createHash('sha256');
   const requested: RequestedPage[] = [];
   const isWhole = !peer.isEmpty && !peer.takesPages;
@@ -50,15 +54,15 @@ export async function* selectPages(
         const wanted =
           peer.isEmpty || isWhole
             ? Promise.resolve(undefined)
-            : mounts.listing(slot, path, rows.rows, isLast);
+            : mounts.listing(slot, place.path, rows.rows, isLast);
         wanted.catch(() => undefined); // rejects where it is awaited, unless an earlier page failed
         requested.push({ rows, wanted });
         if (isLast && isWhole)
-          await requestWhole((all) => mounts.listing(slot, path, all, true), requested);
+          await requestWhole((all) => mounts.listing(slot, place.path, all, true), requested);
         continue;
       }
       const { rows, wanted } = requested.shift()!;
-      yield { slot, path, rows, from: 0, to: rows.rows.length, wanted: await wanted };
+      yield { ...place, rows, from: 0, to: rows.rows.length, wanted: await wanted };
     }
     if (!pages.digest().equals(listing.hash)) directories.unsettle(slot);
   } finally {

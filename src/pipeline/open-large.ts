@@ -27,7 +27,7 @@ export async function sourceOf(
   { counters, jobs, peer }: Context,
   file: LargeFile,
 ): Promise<Source> {
-  const { directoryPath, row, sizeBytes } = file;
+  const { directoryPath, directory, row, sizeBytes } = file;
   const dense = {
     ...file,
     sparseHead: undefined,
@@ -35,13 +35,16 @@ export async function sourceOf(
     blockBytes: signatureBlocks(sizeBytes, sizeBytes),
   };
   if ((new RowReader(row).flags(0) & RowFlag.sparse) === 0) return dense;
-  const { output, busyMs } = await jobs.run('holes', { directoryPath, row });
+  const { output, busyMs } = await jobs.run('holes', { directoryPath, directory, row });
   counters.open.count(0, 0, busyMs);
   if (output.failure !== '') throw new UnreadableFile(output.failure);
-  if (output.head.length === 0) return dense;
+  // The map is that of the file that has the name now, and so is its row.
+  const found = Buffer.from(output.row);
+  if (output.head.length === 0) return { ...dense, row: found };
   const map = new SparseMap(output.head);
   return {
     ...file,
+    row: found,
     sizeBytes: map.fileBytes,
     sparseHead: output.head,
     formBytes: map.formBytes,

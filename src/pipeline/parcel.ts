@@ -5,6 +5,7 @@
 import {
   BytesBuilder,
   EntryType,
+  IDENTITY_BYTES,
   RowFlag,
   type RowReader,
   type SlotNumber,
@@ -22,6 +23,8 @@ export interface ParcelLimits {
 export interface LargeFile {
   readonly slot: SlotNumber;
   readonly directoryPath: Buffer;
+  /** Identity of the directory. */
+  readonly directory: Buffer;
   readonly row: Buffer;
   readonly sizeBytes: number;
   /** True if the server may have the content, or parts of it. The file is then hashed before it is sent. */
@@ -44,6 +47,8 @@ export type Work = { readonly parcel: Parcel } | { readonly large: LargeFile };
 export interface Selection {
   readonly slot: SlotNumber;
   readonly path: Buffer;
+  /** Identity of the directory. */
+  readonly directory: Buffer;
   readonly rows: RowReader;
   readonly from: number;
   readonly to: number;
@@ -55,12 +60,22 @@ export interface Selection {
 const MAX_ROWS = 2048;
 const ROW_HINT_BYTES = 96;
 
+/** Returns a file of a directory. Its buffers are copies. */
+function placeOf(
+  { slot, path, directory }: Selection,
+  row: Buffer,
+): Pick<LargeFile, 'slot' | 'directoryPath' | 'directory' | 'row'> {
+  const directoryPath = Buffer.from(path);
+  return { slot, directoryPath, directory: Buffer.from(directory), row: Buffer.from(row) };
+}
+
 export class ParcelCutter {
   private slots: SlotNumber[] = [];
   private rows: BytesBuilder;
   private rowEnds: number[] = [];
   private paths = new BytesBuilder(1024);
   private pathEnds: number[] = [];
+  private identities = new BytesBuilder(16 * IDENTITY_BYTES);
   private files = 0;
   private rowCount = 0;
   private contentBytes = 0;
@@ -76,7 +91,7 @@ export class ParcelCutter {
    * million entries, so the parcels are made on demand.
    */
   *add(selection: Selection): Generator<Work> {
-    const { rows, slot, path, wanted } = selection;
+    const { rows, wanted } = selection;
     let index = 0;
     for (let at = selection.from; at < selection.to; at += rows.rowBytes(at)) {
       const want = wanted?.[index] ?? Wanted.yes;
@@ -87,12 +102,11 @@ export class ParcelCutter {
       const sizeBytes = isFile ? rows.sizeBytes(at) : 0;
       if (sizeBytes > this.limits.largeBytes) {
         const hashFirst = want === Wanted.hashFirst;
-        const row = Buffer.from(rows.row(at));
-        yield { large: { slot, directoryPath: Buffer.from(path), row, sizeBytes, hashFirst } };
+        yield { large: { ...placeOf(selection, rows.row(at)), sizeBytes, hashFirst } };
         continue;
       }
       if (this.isFullWith(sizeBytes)) yield { parcel: this.take() };
-      this.append(slot, path, rows.row(at));
+      this.append(selection, rows.row(at));
       this.contentBytes += sizeBytes;
       if (sizeBytes > 0) this.files += 1;
     }
@@ -116,9 +130,10 @@ export class ParcelCutter {
     return this.files >= parcelFiles || this.contentBytes + sizeBytes > parcelBytes;
   }
 
-  private append(slot: SlotNumber, path: Buffer, row: Buffer): void {
+  private append({ slot, path, directory }: Selection, row: Buffer): void {
     if (this.slots.at(-1) !== slot) {
       this.slots.push(slot);
+      this.identities.append(directory);
       this.paths.append(path);
       this.pathEnds.push(this.paths.length);
       this.rowEnds.push(this.rows.length);
@@ -140,6 +155,7 @@ export class ParcelCutter {
       rowEnds: Uint32Array.from(this.rowEnds),
       paths: this.paths.take(),
       pathEnds: Uint32Array.from(this.pathEnds),
+      identities: this.identities.take(),
       contentBytes,
     };
     this.slots = [];
@@ -147,6 +163,7 @@ export class ParcelCutter {
     this.rowEnds = [];
     this.paths = new BytesBuilder(1024);
     this.pathEnds = [];
+    this.identities = new BytesBuilder(16 * IDENTITY_BYTES);
     this.files = 0;
     this.rowCount = 0;
     this.contentBytes = 0;

@@ -191,7 +191,7 @@ export class LostPlaces {
     }
     const grown: HashOutput['grown'][number][] = [];
     for (const file of output.grown) {
-      const path = Buffer.from(file.path);
+      const path = Buffer.from(file.directoryPath);
       if (this.isLost(path)) {
         const name = Buffer.from(new RowReader(file.row).name(0));
         failures.push(unread(file.slot, path, name, 'unreadable'));

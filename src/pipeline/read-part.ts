@@ -28,10 +28,10 @@ export async function readPart(
   { isSigning, compression, delta, stream, host }: ReadHow,
 ): Promise<RangeOutput> {
   const { jobs, peer, settings, progress, streams } = context;
-  const { directoryPath, row, sparseHead, blockBytes } = file;
+  const { directoryPath, directory, row, sparseHead, blockBytes } = file;
   const { rawRules } = settings;
   const signatureBlockBytes = isSigning ? blockBytes : undefined;
-  const range = { directoryPath, row, sparseHead, offset, bytes: PART_BYTES };
+  const range = { directoryPath, directory, row, sparseHead, offset, bytes: PART_BYTES };
   const keys = peer.contentKeys;
   const cipher = stream?.cipher?.head;
   const input = { ...range, compression, rawRules, delta, signatureBlockBytes, keys, cipher };

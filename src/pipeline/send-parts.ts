@@ -9,6 +9,7 @@ import {
   contentDigest,
   encodeParts,
   partsDigest,
+  REPLACED,
   RowFlag,
   RowOffset,
   RowReader,
@@ -17,6 +18,7 @@ import type { Context } from './context.js';
 import type { FileDelta } from './file-delta.js';
 import {
   type BasedFile,
+  isSameOwner,
   isSameVersion,
   type LargeResult,
   type Part,
@@ -28,6 +30,7 @@ import {
   chosenScheme,
 } from './large-file.js';
 import { sourceOf } from './open-large.js';
+import type { LargeFile } from './parcel.js';
 import { readPart } from './read-part.js';
 import { SignatureSender } from './signature-sender.js';
 import { stage } from './stage.js';
@@ -69,26 +72,47 @@ class PartsSender {
 
   /** Sends a file. Rejects with UnreadableFile if it cannot be read. */
   async send({ file, source: first, delta }: BasedFile): Promise<LargeResult> {
-    const { jobs, progress } = this.context;
     try {
       let source = first;
       for (let tries = 1; ; tries += 1) {
-        const result = await this.sendSource(source, delta);
-        const { directoryPath, row } = source;
-        const isRepeated = source.sizeBytes <= MAX_AGAIN_BYTES && tries < MAX_TRIES;
-        if (!result.hasChanged || !isRepeated) return result;
-        progress.readBytes -= result.readBytes;
-        const { output } = await jobs.run('holes', { directoryPath, row });
-        const { failure, sizeBytes } = output;
-        if (failure !== '' || sizeBytes === 0) {
-          progress.readBytes += result.readBytes;
-          return result;
+        const isLast = tries === MAX_TRIES;
+        const result = await this.sendListed(source, delta, isLast);
+        const isRepeated = !isLast && source.sizeBytes <= MAX_AGAIN_BYTES;
+        if (result !== undefined && (!result.hasChanged || !isRepeated)) return result;
+        const again = await this.sourceNow(file, source);
+        if (again === undefined) {
+          if (result !== undefined) return result;
+          throw new UnreadableFile(REPLACED);
         }
-        source = await sourceOf(this.context, { ...file, sizeBytes });
+        this.context.progress.readBytes -= result?.readBytes ?? 0;
+        source = again;
       }
     } finally {
       delta?.close();
     }
+  }
+
+  /** Sends a file. Resolves with undefined if another file has its name, unless this is the last try. */
+  private async sendListed(
+    source: Source,
+    delta: FileDelta | undefined,
+    isLast: boolean,
+  ): Promise<LargeResult | undefined> {
+    try {
+      return await this.sendSource(source, delta);
+    } catch (error) {
+      if (isLast || !(error instanceof UnreadableFile) || error.reason !== REPLACED) throw error;
+      return undefined;
+    }
+  }
+
+  /** Returns the source of what has the file's name now; undefined if that cannot be read, or is empty. */
+  private async sourceNow(file: LargeFile, source: Source): Promise<Source | undefined> {
+    const { directoryPath, directory, row } = source;
+    const { output } = await this.context.jobs.run('holes', { directoryPath, directory, row });
+    const { failure, sizeBytes } = output;
+    if (failure !== '' || sizeBytes === 0) return undefined;
+    return sourceOf(this.context, { ...file, row: Buffer.from(output.row), sizeBytes });
   }
 
   private async sendSource(source: Source, delta: FileDelta | undefined): Promise<LargeResult> {
@@ -185,6 +209,7 @@ class PartsSender {
     const fileBytes = isSparse ? file.sizeBytes : sizeBytes;
     const claimedBytes = new RowReader(row).sizeBytes(0);
     const isInconsistent = parts.some((part) => part.isInconsistent);
+    if (!parts.every((part) => isSameOwner(part.row, row))) throw new UnreadableFile(REPLACED);
     const hasChanged =
       parts.some((part) => part.hasChanged || !isSameVersion(part.row, row)) ||
       claimedBytes !== fileBytes;

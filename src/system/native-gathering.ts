@@ -33,7 +33,8 @@ export interface GatheringCalls {
 
   /**
    * Reads the files of a parcel as `readFiles` does, on a thread of libuv's pool. The n-th directory has a range of
-   * `paths` and of `rows`, which end at the n-th number (32 bits) of `pathEnds` and `rowEnds`. Rows of entries without
+   * `paths` and of `rows`, which end at the n-th number (32 bits) of `pathEnds` and `rowEnds`, and IDENTITY_BYTES of
+   * `identities`, with which it is opened as by `openListed`. Rows of entries without
    * content are copied to `out` if the entry has no attributes. `outEnds` receives the end of the rows of each directory
    * that is done. The buffers must not be used, transferred or released before the promise is settled.
    */
@@ -44,6 +45,7 @@ export interface GatheringCalls {
       pathEnds: Uint8Array,
       rowEnds: Uint8Array,
       outEnds: Uint8Array,
+      identities: Uint8Array,
     ]
   ): Promise<void>;
 }

@@ -72,9 +72,9 @@ export interface NativeCalls
   /**
    * Returns what `listDirectory` returns if the directory has at most `mostNames` names. For a larger directory
    * the process holds the sorted names, some 10 bytes each, and the open directory until `dropNames`. The call
-   * then returns a number that identifies them in every thread.
+   * then returns a number that identifies them in every thread. The directory is opened as by `openListed`.
    */
-  listOrHold(path: Buffer, mostNames: number): Buffer | number;
+  listOrHold(path: Buffer, mostNames: number, identity: Uint8Array): Buffer | number;
   /** Returns the number of names that are held under a number. */
   heldNames(held: number): number;
   /**
@@ -106,6 +106,14 @@ export interface NativeCalls
    */
   openBeneath(rootFd: number, path: Buffer, kind: OpenKindNumber): number;
   /**
+   * Opens the directory that was listed with this identity (src/model/identity.ts), and returns its descriptor. Fails with
+   * EREPLACED if the path leads to another one, and with ELOOP if any part of it is a symbolic link. Writes the directory's
+   * device into the identity if that was unknown.
+   */
+  openListed(path: Buffer, identity: Uint8Array): number;
+  /** Opens the regular file that was listed with this identity in a directory, for reading. Fails as `openListed` does. */
+  openListedAt(dirFd: number, name: Buffer, identity: Uint8Array): number;
+  /**
    * Closes a descriptor that a call of the addon opened. (In a worker thread Node warns if `fs.closeSync` closes
    * a descriptor that Node did not open itself.)
    */
@@ -119,7 +127,8 @@ export interface NativeCalls
    * `changedWhileRead`. If the file changes during the read, the row also gets that flag, and the number of bytes
    * read as its size. If the number of bytes differed from the size although the size stayed, the row keeps that
    * size, or one byte more if the file gave more. The call never clears the flag. Throws EFBIG if the file is
-   * larger than the limit (the row is up to date then), ENOTREG, and ELOOP for a symbolic link.
+   * larger than the limit (the row is up to date then), ENOTREG, ELOOP for a symbolic link, and EREPLACED for another file
+   * than that of the row if it has another owner.
    *
    * A file with holes is read in its sparse form (docs/formats.md), if that is smaller, and its row gets the flag
    * `sparse`; otherwise the row loses that flag. The flag `mayHaveAttributes` shows that the file has attributes.
@@ -236,9 +245,15 @@ export interface NativeCalls
    * Returns the extended attributes of an entry of a directory, including ACLs, packed as in rows
    * (src/model/attributes.ts). An empty name is the directory itself. The result is empty if there are none, or if the
    * file system does not support them. `withTime` adds the modification time if nanoseconds in 64 bits cannot represent
-   * it. Throws E2BIG above `limitBytes`.
+   * it. Throws E2BIG above `limitBytes`, and EREPLACED if an entry of a directory does not have the given identity.
    */
-  attributesAt(dirFd: number, name: Buffer, withTime: boolean, limitBytes: number): Buffer;
+  attributesAt(
+    dirFd: number,
+    name: Buffer,
+    withTime: boolean,
+    limitBytes: number,
+    identity?: Uint8Array,
+  ): Buffer;
   /**
    * Returns which of the flags `immutable`, `append` and `noDump` (InodeFlag) an entry of a directory has. An empty
    * name is the directory itself. Returns 0 if there are none, or if the name does not exist.
@@ -285,10 +300,10 @@ export interface NativeCalls
     digestOffset: number,
   ): void;
 
-  /** Returns one byte for each row of a listing of `path`: 1 if the entry has the attribute "no dump". */
-  noDumpRows(path: Buffer, rows: Uint8Array): Buffer;
+  /** Returns one byte for each row of a directory's listing: 1 if the entry has the attribute "no dump". */
+  noDumpRows(dirFd: number, rows: Uint8Array): Buffer;
   /** Returns one byte for each row: 1 for files and directories that this process may not read (or enter). */
-  forbiddenRows(path: Buffer, rows: Uint8Array): Buffer;
+  forbiddenRows(dirFd: number, rows: Uint8Array): Buffer;
 
   /**
    * Computes `base` to the power of `exponent`, modulo `modulus`. All are big-endian numbers of at most 1024 bytes; the

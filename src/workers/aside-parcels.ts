@@ -28,7 +28,7 @@ const READ_BY = [
   'readFiles',
   'readFileAt',
   'keyDigests',
-  'openDirectory',
+  'openListed',
   'attributesAt',
   'reportsSizes',
 ] as const;

@@ -1,6 +1,6 @@
 /** Blocks of directories, before or after they are walked, packed for fast transfer between threads. */
 import { packChains, type RuleLink, unpackChains } from '../excludes/index.js';
-import { BytesBuilder, type SlotNumber } from '../model/index.js';
+import { BytesBuilder, IDENTITY_BYTES, identityIn, type SlotNumber } from '../model/index.js';
 import { memoryOf, runOf } from './block-builder.js';
 import type { DirectoryBlock } from './jobs.js';
 
@@ -9,6 +9,8 @@ export interface DirectoryTask {
   readonly parent: SlotNumber;
   readonly path: Buffer;
   readonly row: Buffer;
+  /** The identity by which it is opened later. */
+  readonly identity: Buffer;
   /** Depth below the root; absent for 0. */
   readonly depth?: number;
   /** The rule files above the directory, nearest first. */
@@ -25,10 +27,12 @@ export function packBlock(tasks: readonly DirectoryTask[]): DirectoryBlock {
     depths: new Uint32Array(tasks.length),
     rowEnds: new Uint32Array(tasks.length),
     pathEnds: new Uint32Array(tasks.length),
+    identities: new Uint8Array(tasks.length * IDENTITY_BYTES),
   };
   tasks.forEach((task, index) => {
     rows.append(task.row);
     paths.append(task.path);
+    block.identities.set(task.identity, index * IDENTITY_BYTES);
     block.slots[index] = task.slot;
     block.parents[index] = task.parent;
     block.depths[index] = task.depth ?? 0;
@@ -46,6 +50,7 @@ export function unpackBlock(block: DirectoryBlock): DirectoryTask[] {
     parent: block.parents[index]!,
     path: runOf(block.paths, block.pathEnds, index),
     row: runOf(block.rows, block.rowEnds, index),
+    identity: identityIn(block.identities, index),
     depth: block.depths[index]!,
     rules: rulesOf(index),
   }));
@@ -62,8 +67,8 @@ export function splitBlock(block: DirectoryBlock, mostTasks: number): DirectoryB
 }
 
 export function blockMemory(block: DirectoryBlock): ArrayBuffer[] {
-  const { slots, parents, depths, rows, rowEnds, paths, pathEnds } = block;
-  return memoryOf(slots, parents, depths, rows, rowEnds, paths, pathEnds);
+  const { slots, parents, depths, rows, rowEnds, paths, pathEnds, identities } = block;
+  return memoryOf(slots, parents, depths, rows, rowEnds, paths, pathEnds, identities);
 }
 
 /** Returns a block with one directory of another block. */
@@ -76,6 +81,7 @@ export function oneOfBlock(block: DirectoryBlock, index: number): DirectoryBlock
     rowEnds: new Uint32Array(1),
     paths: Uint8Array.from(runOf(block.paths, block.pathEnds, index)),
     pathEnds: new Uint32Array(1),
+    identities: Uint8Array.from(identityIn(block.identities, index)),
     rules: packChains([unpackChains(block.rules)(index)]),
   };
   own.rowEnds[0] = own.rows.length;

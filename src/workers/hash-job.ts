@@ -10,8 +10,10 @@ import {
   contentDigest,
   type ContentKeys,
   copyRowWithDigest,
+  deviceOf,
   DIGEST_BYTES,
   EntryType,
+  identityIn,
   joinPath,
   RowFlag,
   RowReader,
@@ -74,6 +76,8 @@ class HashParcel {
   private readonly schemes: Uint8Array;
   /** Reads many files at once; undefined if each file is read by itself. */
   private readonly reads: ManyReads | undefined;
+  /** Identity of the directory whose files are read. */
+  private directory: Buffer = Buffer.alloc(0);
   private contentAt = 0;
   private attributeBytes = 0;
   private readonly owners: OwnerNames;
@@ -119,6 +123,7 @@ class HashParcel {
       const path = runOf(parcel.paths, parcel.pathEnds, section);
       const end = parcel.rowEnds[section]!;
       const slot = parcel.slots[section]!;
+      this.directory = identityIn(parcel.identities, section);
       const directory = this.openDirectory(path);
       let isSizeKnown: boolean | undefined;
       try {
@@ -174,10 +179,10 @@ class HashParcel {
     }
   }
 
-  /** Opens a section's directory. Returns the error if that fails; then all of its files fail. */
+  /** Opens the directory of the section. Returns the error if that fails; then all of its files fail. */
   private openDirectory(path: Buffer): number | Error {
     try {
-      return this.system.native.openDirectory(path);
+      return this.system.native.openListed(path, this.directory);
     } catch (error) {
       if (systemCode(error) === undefined) throw error;
       return error as Error;
@@ -206,7 +211,8 @@ class HashParcel {
     directory: number,
     at: number,
   ): Buffer | undefined {
-    const more = readAttributesOf(this.system, directory, this.rows, { at });
+    const device = deviceOf(this.directory);
+    const more = readAttributesOf(this.system, directory, this.rows, { at, device });
     this.attributeBytes += more.packed.length;
     const isTooMuch = this.attributeBytes > MAX_PARCEL_ATTRIBUTE_BYTES;
     const failure = isTooMuch ? 'E2BIG' : more.failure;
@@ -274,7 +280,8 @@ class HashParcel {
   /** Adds a file to the files that are read later like large ones: to their actual end. */
   private stream(slot: SlotNumber, path: Buffer, at: number): void {
     this.files -= 1;
-    this.grown.push({ slot, path: Buffer.from(path), row: Buffer.from(this.rows.row(at)) });
+    const [directory, row] = [Buffer.from(this.directory), Buffer.from(this.rows.row(at))];
+    this.grown.push({ slot, directoryPath: Buffer.from(path), directory, row });
   }
 
   /** Reads one file into the next free range of the buffer, again if it changed meanwhile. Returns its size. */

@@ -1,34 +1,53 @@
-/** Determines a file's size and its data ranges, so that holes are never read. */
+/**
+ * Looks at the file that has a listed file's name now: its row, and its data ranges, so that holes are never read. A file that
+ * took the name since is used if it has the same owner.
+ */
 import fs from 'node:fs';
 import { systemCode } from '../errors/index.js';
-import { RowReader } from '../model/index.js';
+import { REPLACED, RowFlag, RowReader } from '../model/index.js';
 import { OpenKind, type System } from '../system/index.js';
 import { memoryOf } from './block-builder.js';
-import type { HolesInput, HolesOutput, JobResult } from './jobs.js';
+import type { HolesOutput, JobResult, ListedFile } from './jobs.js';
+import { refreshRow } from './range-job.js';
 import { MAX_EXTENTS } from './sparse.js';
 
-export function holesJob(input: HolesInput, system: System): JobResult<HolesOutput> {
+/** Bytes of the blocks in which the system counts. */
+const BLOCK_BYTES = 512n;
+
+export function holesJob(input: ListedFile, system: System): JobResult<HolesOutput> {
   try {
     const found = look(input, system);
     const head = Uint8Array.from(found.head); // a copy in memory of its own, to be transferred
-    return { output: { failure: '', head, sizeBytes: found.sizeBytes }, transfer: memoryOf(head) };
+    return { output: { ...found, head }, transfer: memoryOf(head) };
   } catch (error) {
     const failure = systemCode(error);
     if (failure === undefined) throw error;
-    return { output: { failure, head: Buffer.alloc(0), sizeBytes: 0 }, transfer: [] };
+    const { row } = input;
+    return { output: { failure, head: Buffer.alloc(0), sizeBytes: 0, row }, transfer: [] };
   }
 }
 
-function look(input: HolesInput, system: System): { head: Buffer; sizeBytes: number } {
-  const directory = system.native.openDirectory(Buffer.from(input.directoryPath));
+function look(input: ListedFile, { native }: System): HolesOutput {
+  const directory = native.openListed(
+    Buffer.from(input.directoryPath),
+    Uint8Array.from(input.directory),
+  );
   let file: number | undefined;
   try {
-    const name = new RowReader(input.row).name(0);
-    file = system.native.openBeneath(directory, name, OpenKind.file);
-    const sizeBytes = fs.fstatSync(file).size;
-    return { head: system.native.sparseHead(file, sizeBytes, MAX_EXTENTS), sizeBytes };
+    const listed = new RowReader(input.row);
+    file = native.openBeneath(directory, listed.name(0), OpenKind.file);
+    const stat = fs.fstatSync(file, { bigint: true });
+    const row = Buffer.from(input.row);
+    refreshRow(row, stat);
+    const now = new RowReader(row);
+    const isOther = now.inode(0) !== listed.inode(0) && now.uid(0) !== listed.uid(0);
+    const isSparse = stat.blocks * BLOCK_BYTES < stat.size;
+    now.setFlags(0, isSparse ? now.flags(0) | RowFlag.sparse : now.flags(0) & ~RowFlag.sparse);
+    const sizeBytes = now.sizeBytes(0);
+    const head = native.sparseHead(file, sizeBytes, MAX_EXTENTS);
+    return { failure: isOther ? REPLACED : '', head, sizeBytes, row };
   } finally {
-    if (file !== undefined) system.native.close(file);
-    system.native.close(directory);
+    if (file !== undefined) native.close(file);
+    native.close(directory);
   }
 }

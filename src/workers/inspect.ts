@@ -2,8 +2,9 @@
  * Inspects the rows of a listing: counts them, finds directories, and marks entries that may change again unnoticed.
  */
 import { systemCode } from '../errors/index.js';
-import { EntryType, joinPath, RowFlag, RowReader, type SlotNumber } from '../model/index.js';
+import { EntryType, joinPath, RowFlag, RowReader } from '../model/index.js';
 import { type System, wallMs } from '../system/index.js';
+import type { DirectoryTask } from './directory-block.js';
 import type { Failure } from './jobs.js';
 import type { OwnerNames } from './owner-names.js';
 
@@ -75,21 +76,18 @@ export function markUnsettled(bytes: Buffer, racyNs: bigint): void {
   }
 }
 
-/** Returns the failures of unreadable rows. */
+/** Returns the failures of a directory's unreadable rows. */
 export function unreadableFailures(
   system: System,
-  slot: SlotNumber,
-  {
-    path,
-    rows,
-    unreadable,
-  }: { readonly path: Buffer; readonly rows: RowReader; readonly unreadable: readonly number[] },
+  directory: Pick<DirectoryTask, 'slot' | 'path' | 'identity'>,
+  rows: RowReader,
+  unreadable: readonly number[],
 ): Failure[] {
+  const { slot, path } = directory;
   return unreadable.map((at) => {
     const name = Buffer.from(rows.name(at));
-    const whole = joinPath(path, name);
-    const reason = whyUnreadable(system, whole, name);
-    return { slot, name, path: whole, what: 'unreadable', reason };
+    const reason = whyUnreadable(system, directory, name);
+    return { slot, name, path: joinPath(path, name), what: 'unreadable', reason };
   });
 }
 
@@ -97,13 +95,21 @@ export function unreadableFailures(
  * Returns the reason why an entry is unreadable. The listing does not contain the reason, so the entry is read once
  * more.
  */
-function whyUnreadable(system: System, path: Buffer, name: Buffer): string {
+function whyUnreadable(
+  { native }: System,
+  { path, identity }: Pick<DirectoryTask, 'path' | 'identity'>,
+  name: Buffer,
+): string {
+  let directory: number | undefined;
   try {
-    system.native.statRow(path, name);
+    directory = native.openListed(path, identity);
+    native.statAt(directory, name);
     return 'EAGAIN'; // this time it was readable
   } catch (error) {
     const code = systemCode(error);
     if (code === undefined) throw error;
     return code;
+  } finally {
+    if (directory !== undefined) native.close(directory);
   }
 }

@@ -41,6 +41,8 @@ export interface DirectoryBlock {
   readonly rowEnds: Uint32Array;
   readonly paths: Uint8Array;
   readonly pathEnds: Uint32Array;
+  /** Their identities, IDENTITY_BYTES each. */
+  readonly identities: Uint8Array;
   /** The rule files above the directories; undefined if there are none. */
   readonly rules: PackedChains | undefined;
 }
@@ -126,6 +128,8 @@ export interface ParcelInput {
   readonly rowEnds: Uint32Array;
   readonly paths: Uint8Array;
   readonly pathEnds: Uint32Array;
+  /** Identities of the directories, IDENTITY_BYTES each. */
+  readonly identities: Uint8Array;
   /** Bytes of the files, according to their rows. */
   readonly contentBytes: number;
 }
@@ -177,10 +181,8 @@ export interface HashOutput {
   readonly repeats: number;
 }
 
-export interface GrownFile {
+export interface GrownFile extends ListedFile {
   readonly slot: SlotNumber;
-  readonly path: Uint8Array;
-  readonly row: Uint8Array;
 }
 
 /** Contents in one buffer. The n-th has a start, a size, 32 bytes in digests, and may be stored raw. */
@@ -213,25 +215,27 @@ export interface CompressOutput {
   readonly encryptMs: number;
 }
 
-/** A large file with fewer blocks than its size. */
-export interface HolesInput {
+/** A file that was listed, and is read by itself. */
+export interface ListedFile {
   readonly directoryPath: Uint8Array;
+  /** Identity of the directory. */
+  readonly directory: Uint8Array;
   readonly row: Uint8Array;
 }
 
 export interface HolesOutput {
-  /** The system's error code if the file could not be read; otherwise empty. */
+  /** The system's error code if the file could not be read; otherwise empty. EREPLACED: another owner's has the name. */
   readonly failure: string;
   /** Head of the sparse form; empty if the file has no holes worth skipping. */
   readonly head: Uint8Array;
   /** Current size of the file. */
   readonly sizeBytes: number;
+  /** The row of the file that has the name now. */
+  readonly row: Uint8Array;
 }
 
 /** A range of a large file. */
-export interface RangeInput {
-  readonly directoryPath: Uint8Array;
-  readonly row: Uint8Array;
+export interface RangeInput extends ListedFile {
   /** If set, the file is read in its sparse form, and the range is a range of that form. */
   readonly sparseHead: Uint8Array | undefined;
   readonly offset: number;
@@ -271,9 +275,7 @@ export interface DeltaOutcome {
 }
 
 /** Input of the job that tests if a file has anything in common with its basis. */
-export interface SniffInput {
-  readonly directoryPath: Uint8Array;
-  readonly row: Uint8Array;
+export interface SniffInput extends ListedFile {
   readonly sparseHead: Uint8Array | undefined;
   /** Number of a sample of the basis's signature. */
   readonly signature: number;
@@ -323,7 +325,7 @@ export interface JobTable {
   dropNames: { input: { readonly held: number }; output: null };
   hash: { input: HashInput; output: HashOutput };
   compress: { input: CompressInput; output: CompressOutput };
-  holes: { input: HolesInput; output: HolesOutput };
+  holes: { input: ListedFile; output: HolesOutput };
   sniff: { input: SniffInput; output: SniffOutput };
   restore: { input: RestoreInput; output: RestoreOutput };
   decode: { input: DecodeInput; output: DecodeOutput };

@@ -46,7 +46,7 @@ export class LargeDirectory {
     this.held = held;
     this.reportsPaths = reportsPaths;
     this.count = system.native.heldNames(held);
-    this.decider = excluder.enter({ ...task, rows: excluder.markRows(task.path) });
+    this.decider = excluder.enter({ ...task, rows: excluder.markRows(task) });
   }
 
   /** Returns the page that begins at the `from`-th name, without entries that are left out. */

@@ -11,13 +11,13 @@ import { unpackBlock } from './directory-block.js';
 
 export function pageJob(input: PageInput, system: System): JobResult<PageOutput> {
   const [task] = unpackBlock(input.directory);
-  const { path, rules, parent, slot } = task!;
+  const { path, identity, rules, parent } = task!;
   const startNs = nowNs(system);
   const options = { ...input.excludes, reportsPaths: false };
   const excluder = new Excluder(options, system);
   const isRoot = parent < 0;
   const directory = new LargeDirectory(system, excluder, {
-    task: { path, rules, isRoot },
+    task: { path, identity, rules, isRoot },
     held: input.held,
     reportsPaths: false,
   });
@@ -26,7 +26,7 @@ export function pageJob(input: PageInput, system: System): JobResult<PageOutput>
   const rows = new RowReader(listing);
   const hash = system.native.hashRows(listing);
   const { unreadable } = inspectRows(rows, racyFromNs(system, startNs), owners);
-  const failures = unreadableFailures(system, slot, { path, rows, unreadable });
+  const failures = unreadableFailures(system, task!, rows, unreadable);
   const output = { rows: listing, hash, next, isLast, owners: owners.take(), failures };
   return { output, transfer: memoryOf(listing, hash) };
 }

@@ -1,5 +1,12 @@
 /** Splits a parcel in two parts, and joins what two jobs made of them. */
-import { DIGEST_BYTES, EntryType, forEachRow, releaseAll, RowReader } from '../model/index.js';
+import {
+  DIGEST_BYTES,
+  EntryType,
+  forEachRow,
+  IDENTITY_BYTES,
+  releaseAll,
+  RowReader,
+} from '../model/index.js';
 import type { ContentBlock, HashInput, HashOutput, ParcelInput } from './jobs.js';
 import type { ParcelPlace } from './parcel-reading.js';
 
@@ -14,6 +21,7 @@ export function restOf(input: HashInput, { section, at }: ParcelPlace): HashInpu
     rowEnds: parcel.rowEnds.slice(section).map((end) => end - at),
     paths: Uint8Array.prototype.slice.call(parcel.paths, pathAt),
     pathEnds: parcel.pathEnds.slice(section).map((end) => end - pathAt),
+    identities: parcel.identities.slice(section * IDENTITY_BYTES),
     contentBytes: contentBytesOf(rows),
   };
   return { ...input, parcel: rest };

@@ -98,6 +98,7 @@ export class ParcelReading {
       bytesOf(parcel.pathEnds),
       bytesOf(parcel.rowEnds),
       bytesOf(outEnds),
+      parcel.identities,
     );
     places.count = cursor[GatherCursor.contents]!;
     const racyNs = racyFromNs(system, startNs);

@@ -8,6 +8,7 @@ import { SignatureMaker } from '../delta/index.js';
 import { systemCode } from '../errors/index.js';
 import {
   contentDigest,
+  deviceOf,
   EntryType,
   RowFlag,
   RowReader,
@@ -22,8 +23,9 @@ import {
   RecordCipher,
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
-import { OpenKind, type System } from '../system/index.js';
+import type { System } from '../system/index.js';
 import type { RangeInput, RangeOutput, RangeTimes } from './jobs.js';
+import { OpenListedFile } from './listed-file.js';
 import { MeasuredDelta } from './measured-delta.js';
 import { OwnerNames } from './owner-names.js';
 import { isStoredRaw } from './raw-types.js';
@@ -63,20 +65,14 @@ export function* rangeJob(
 }
 
 function* readRange(input: RangeInput, system: System): Generator<Buffer, RangeOutput, undefined> {
-  const directory = system.native.openDirectory(Buffer.from(input.directoryPath));
-  let reading: RangeReading | undefined;
-  try {
-    reading = new RangeReading(input, system, directory);
-    yield* reading.read();
-    return reading.result();
-  } finally {
-    reading?.close();
-    system.native.close(directory);
-  }
+  using file = new OpenListedFile(system, input);
+  using reading = new RangeReading(input, system, file);
+  yield* reading.read();
+  return reading.result();
 }
 
 /** The reading of one range of one open file. */
-class RangeReading {
+class RangeReading implements Disposable {
   private readonly row: Buffer;
   private readonly rows: RowReader;
   private readonly startNs: bigint;
@@ -97,15 +93,15 @@ class RangeReading {
   private readonly system: System;
   private readonly directory: number;
 
-  constructor(input: RangeInput, system: System, directory: number) {
+  constructor(input: RangeInput, system: System, { directoryFd, fd }: OpenListedFile) {
     this.input = input;
     this.system = system;
-    this.directory = directory;
+    this.directory = directoryFd;
+    this.file = fd;
     this.row = Buffer.from(input.row);
     this.rows = new RowReader(this.row);
     this.sparse = input.sparseHead === undefined ? undefined : new SparseMap(input.sparseHead);
     this.startNs = nowNs(system);
-    this.file = system.native.openBeneath(directory, this.rows.name(0), OpenKind.file);
     try {
       this.before = fs.fstatSync(this.file, { bigint: true });
       refreshRow(this.row, this.before);
@@ -116,7 +112,6 @@ class RangeReading {
         input.delta === undefined ? undefined : new MeasuredDelta(system.native, input.delta);
     } catch (error) {
       this.signature?.close();
-      system.native.close(this.file);
       throw error;
     }
   }
@@ -184,6 +179,7 @@ class RangeReading {
 
   result(): RangeOutput {
     const { rows, row, input, system, directory, sizeBytes } = this;
+    const device = deviceOf(input.directory);
     const after = fs.fstatSync(this.file, { bigint: true });
     const gaveOthers = this.gaveOtherBytes(after);
     const isResized = this.isResized(after);
@@ -196,7 +192,7 @@ class RangeReading {
     rows.setFlags(0, flags);
     // The attributes are read only with the first range of the file.
     const more =
-      input.offset === 0 ? readAttributesOf(system, directory, rows, { at: 0 }) : undefined;
+      input.offset === 0 ? readAttributesOf(system, directory, rows, { at: 0, device }) : undefined;
     const incomplete = more?.failure ?? '';
     if (incomplete !== '') rows.setFlags(0, flags | RowFlag.unsettled); // tried again in the next backup
     const whole = more === undefined ? row : withAttributes(row, more.packed);
@@ -231,10 +227,9 @@ class RangeReading {
     return sparse === undefined && end === bytesThere && this.readChunk(1) > 0;
   }
 
-  close(): void {
+  [Symbol.dispose](): void {
     this.delta?.close();
     this.signature?.close();
-    this.system.native.close(this.file);
   }
 }
 
@@ -246,8 +241,8 @@ function signatureMaker(input: RangeInput, system: System): SignatureMaker | und
 
 const READING_FLAGS = RowFlag.changedWhileRead | RowFlag.unsettled | RowFlag.sparse;
 
-/** Updates a row from the status of the open file. */
-function refreshRow(row: Buffer, stat: fs.BigIntStats): void {
+/** Updates a row from the status of an open file. */
+export function refreshRow(row: Buffer, stat: fs.BigIntStats): void {
   row[RowOffset.type] = EntryType.file;
   row.writeUInt16LE(Number(stat.mode & 0o7777n), RowOffset.permissions);
   row.writeUInt32LE(Number(stat.uid), RowOffset.uid);

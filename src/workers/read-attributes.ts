@@ -3,7 +3,13 @@
  * entries costs nothing more. A change of attributes changes the ctime, which the skip hash covers.
  */
 import { systemCode } from '../errors/index.js';
-import { isTimeBeyond, MAX_ATTRIBUTES_BYTES, RowFlag, type RowReader } from '../model/index.js';
+import {
+  identityOf,
+  isTimeBeyond,
+  MAX_ATTRIBUTES_BYTES,
+  RowFlag,
+  type RowReader,
+} from '../model/index.js';
 import type { System } from '../system/index.js';
 
 interface ReadAttributes {
@@ -13,23 +19,35 @@ interface ReadAttributes {
   readonly failure: string | undefined;
 }
 
+/** Names an open directory itself. */
+const ITSELF = Buffer.alloc(0);
 const NONE: ReadAttributes = Object.freeze({ packed: Buffer.alloc(0), failure: undefined });
 /** Errors of temporary states: the entry vanished or was replaced, which the next backup sees. */
 const PASSING = /^(ENOENT|ENOTDIR|ELOOP|ENAMETOOLONG)$/;
 
 /**
- * Reads the attributes of an entry, and its exact modification time if the row cannot hold it. An empty `name` means
- * the open directory itself.
+ * Reads the attributes of an entry of an open directory on `device`, and its exact modification time if the row cannot hold
+ * it. The entry must be that of the row (EREPLACED). Without a device, the row is that of the directory itself.
  */
 export function readAttributesOf(
   system: System,
   directory: number,
   rows: RowReader,
-  { at, name = rows.name(at) }: { readonly at: number; readonly name?: Buffer | undefined },
+  { at, device }: { readonly at: number; readonly device?: bigint },
 ): ReadAttributes {
   const withTime = isTimeBeyond(rows.mtimeNs(at));
+  const { native } = system;
   try {
-    const packed = system.native.attributesAt(directory, name, withTime, MAX_ATTRIBUTES_BYTES);
+    const packed =
+      device === undefined
+        ? native.attributesAt(directory, ITSELF, withTime, MAX_ATTRIBUTES_BYTES)
+        : native.attributesAt(
+            directory,
+            rows.name(at),
+            withTime,
+            MAX_ATTRIBUTES_BYTES,
+            identityOf(rows, at, device),
+          );
     return packed.length === 0 ? NONE : { packed, failure: undefined };
   } catch (error) {
     const code = systemCode(error);

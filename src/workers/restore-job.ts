@@ -198,18 +198,26 @@ class RestoreRun {
     return fd;
   }
 
+  /** True if the file that has the name has the content already. */
+  private isThere(directoryFd: number, { name, pieces }: FileTask): boolean {
+    const fd = this.system.native.openBeneath(directoryFd, name, OpenKind.file);
+    try {
+      return hasContent(this.system, fd, pieces, this.input.keys);
+    } finally {
+      this.system.native.close(fd);
+    }
+  }
+
   /**
    * Restores a file. Returns the attributes that could not be set; undefined if the existing file has the same
    * content.
    */
   private async restore(file: FileTask): Promise<FailedAttribute[] | undefined> {
     const directoryFd = this.directoryFd(file.directory);
-    const { name, how } = file;
+    const { how } = file;
     if ((how & RestoreHow.compare) !== 0) {
       // The stored form of a sparse file is not its bytes, so it counts as different.
-      const isSame =
-        !this.isSparse(file) &&
-        hasContent(this.system, directoryFd, { name, pieces: file.pieces, keys: this.input.keys });
+      const isSame = !this.isSparse(file) && this.isThere(directoryFd, file);
       if (isSame) return this.dress(directoryFd, file);
       if ((how & RestoreHow.replace) === 0) {
         throw new TardisError('TARGET_EXISTS', 'another file is there');

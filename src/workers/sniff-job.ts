@@ -4,9 +4,9 @@
  */
 import { DeltaMaker } from '../delta/index.js';
 import { systemCode } from '../errors/index.js';
-import { RowReader } from '../model/index.js';
-import { OpenKind, type System } from '../system/index.js';
+import type { System } from '../system/index.js';
 import type { JobResult, SniffInput, SniffOutput } from './jobs.js';
+import { OpenListedFile } from './listed-file.js';
 import { readForm } from './read-form.js';
 import { SparseMap } from './sparse.js';
 
@@ -23,29 +23,22 @@ export function sniffJob(input: SniffInput, system: System): JobResult<SniffOutp
 }
 
 function sniff(input: SniffInput, system: System): boolean {
-  const { native } = system;
-  const directory = native.openDirectory(Buffer.from(input.directoryPath));
-  let file: number | undefined;
-  try {
-    file = native.openBeneath(directory, new RowReader(input.row).name(0), OpenKind.file);
-    const sparse = input.sparseHead === undefined ? undefined : new SparseMap(input.sparseHead);
-    const buffer = Buffer.allocUnsafe(STEP_BYTES);
-    for (const place of input.places) {
-      using maker = new DeltaMaker(native, input.signature, STEP_BYTES);
-      for (let done = 0; done < input.bytes; ) {
-        const position = place + done;
-        const got = readForm(system, { file, sparse }, buffer, { bytes: STEP_BYTES, position });
-        if (got === 0) break;
-        done += got;
-        for (const _ of maker.push(buffer.subarray(0, got)));
-        if (maker.hasMatch) return true;
-      }
-      for (const _ of maker.finish());
+  using opened = new OpenListedFile(system, input);
+  const { fd: file } = opened;
+  const sparse = input.sparseHead === undefined ? undefined : new SparseMap(input.sparseHead);
+  const buffer = Buffer.allocUnsafe(STEP_BYTES);
+  for (const place of input.places) {
+    using maker = new DeltaMaker(system.native, input.signature, STEP_BYTES);
+    for (let done = 0; done < input.bytes; ) {
+      const position = place + done;
+      const got = readForm(system, { file, sparse }, buffer, { bytes: STEP_BYTES, position });
+      if (got === 0) break;
+      done += got;
+      for (const _ of maker.push(buffer.subarray(0, got)));
       if (maker.hasMatch) return true;
     }
-    return false;
-  } finally {
-    if (file !== undefined) native.close(file);
-    native.close(directory);
+    for (const _ of maker.finish());
+    if (maker.hasMatch) return true;
   }
+  return false;
 }

@@ -13,7 +13,9 @@ import {
 } from '../excludes/index.js';
 import {
   BytesBuilder,
+  deviceOf,
   EntryType,
+  identityOf,
   joinPath,
   releaseAll,
   releaseMemory,
@@ -93,7 +95,7 @@ class Walk {
         this.visitFile(task, Buffer.from(file), startNs);
         return;
       }
-      const listed = this.system.native.listOrHold(task.path, MOST_NAMES);
+      const listed = this.system.native.listOrHold(task.path, MOST_NAMES, task.identity);
       if (typeof listed === 'number') this.visitLarge(task, listed);
       else this.visitListed(task, listed, startNs);
     } catch (error) {
@@ -103,10 +105,20 @@ class Walk {
 
   /** Reads a root that is a file. No other entry of its directory is read. */
   private visitFile(task: DirectoryTask, name: Buffer, startNs: bigint): void {
-    const listing = this.system.native.statRow(joinPath(task.path, name), name);
+    const listing = this.statFile(task, name);
     if (new RowReader(listing).type(0) === EntryType.directory) {
       this.failAt(task, 'unreadable', 'it is a directory now');
     } else this.visitKept(task, { listing, rules: undefined, isCertain: true }, startNs);
+  }
+
+  private statFile({ path, identity }: DirectoryTask, name: Buffer): Buffer {
+    const { native } = this.system;
+    const directory = native.openListed(path, identity);
+    try {
+      return native.statAt(directory, name);
+    } finally {
+      native.close(directory);
+    }
   }
 
   private visitListed(task: DirectoryTask, listed: Buffer, startNs: bigint): void {
@@ -119,9 +131,8 @@ class Walk {
     const { listing, rules, isCertain } = kept;
     const rows = new RowReader(listing);
     const inspected = inspectRows(rows, racyFromNs(this.system, startNs), this.owners);
-    const { slot, path } = task;
     const { unreadable } = inspected;
-    this.failures.push(...unreadableFailures(this.system, slot, { path, rows, unreadable }));
+    this.failures.push(...unreadableFailures(this.system, task, rows, unreadable));
     const isSettled = inspected.isSettled && isCertain;
     this.count(inspected);
     this.enter(this.childrenIn(rows, inspected, task, rules));
@@ -135,10 +146,10 @@ class Walk {
   private visitLarge(task: DirectoryTask, held: number): void {
     const { native } = this.system;
     try {
-      const { path, parent, rules } = task;
+      const { path, identity, parent, rules } = task;
       const isRoot = parent < 0;
       const { reportsPaths } = this.input.excludes;
-      const about = { path, rules, isRoot };
+      const about = { path, identity, rules, isRoot };
       const directory = new LargeDirectory(this.system, this.excluder, {
         task: about,
         held,
@@ -190,6 +201,7 @@ class Walk {
     const depth = (task.depth ?? 0) + 1;
     if (maxDepth > 0 && depth >= maxDepth) return [];
     const children: DirectoryTask[] = [];
+    const device = deviceOf(task.identity);
     for (const at of directories) {
       // The mount point of another file system is kept, but not entered.
       const path = joinPath(task.path, rows.name(at));
@@ -198,7 +210,8 @@ class Walk {
         continue;
       }
       const row = Buffer.from(rows.row(at));
-      children.push({ slot: this.nextSlot, parent: task.slot, path, row, depth, rules });
+      const identity = identityOf(rows, at, device);
+      children.push({ slot: this.nextSlot, parent: task.slot, path, row, identity, depth, rules });
       this.nextSlot += slotStride;
     }
     return children;
@@ -209,9 +222,10 @@ class Walk {
   }
 
   private keep(task: DirectoryTask, listing: Buffer): KeptListing {
-    const { path, rules } = task;
+    const { path, identity, rules } = task;
     const rows = new RowReader(listing);
-    const decider = this.excluder.enter({ path, rules, rows, isRoot: task.parent < 0 });
+    const isRoot = task.parent < 0;
+    const decider = this.excluder.enter({ path, identity, rules, rows, isRoot });
     if (decider === undefined) return { listing, rules, isCertain: true };
     const { reportsPaths } = this.input.excludes;
     const {

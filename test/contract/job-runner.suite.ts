@@ -5,12 +5,12 @@ import test, { type ExecutionContext } from 'ava';
 import { asTardisError, TardisError } from '../../src/errors/index.js';
 import { NO_EXCLUDES } from '../support/no-excludes.js';
 import { Codec, type Compression } from '../../src/store/index.js';
-import { nodeSystem } from '../../src/system/index.js';
 import type { JobRunner, RangeInput, WalkInput } from '../../src/workers/index.js';
 import { fill, parcelOf, startAt, walkedOf } from '../helpers/jobs.js';
 import { entriesOf, sha256 } from '../helpers/rows.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { noise } from '../helpers/tree.js';
+import { listedFile } from '../helpers/identities.js';
 
 const MIB = 1 << 20;
 const MANY = 40;
@@ -31,8 +31,7 @@ export function walkOf(folder: string): WalkInput {
 /** Returns the input of a job that reads a file in chunks. */
 export function rangeOf(file: string): RangeInput {
   return {
-    directoryPath: Buffer.from(path.dirname(file)),
-    row: nodeSystem().native.statRow(Buffer.from(file), Buffer.from(path.basename(file))),
+    ...listedFile(file),
     sparseHead: undefined,
     offset: 0,
     bytes: 64 * MIB,

@@ -24,9 +24,9 @@ test.serial('--authenticate restores what is proven, and stops at anything else'
   // In set 2 a directory cannot be read. It appears there as in set 1, which nothing in set 2 proves.
   fs.writeFileSync(at('tree', 'sub', 'new'), 'new');
   const closed = withNative((real) => ({
-    listOrHold: (directory, mostNames) => {
+    listOrHold: (directory, mostNames, identity) => {
       if (!directory.equals(Buffer.from(at('tree', 'sub')))) {
-        return real.listOrHold(directory, mostNames);
+        return real.listOrHold(directory, mostNames, identity);
       }
       throw Object.assign(new Error('EACCES: closed'), { code: 'EACCES' });
     },

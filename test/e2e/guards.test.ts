@@ -188,9 +188,9 @@ function unreadable(name: string): System {
       refuse(given);
       return real.readFileAt(fd, given, ...rest);
     },
-    openBeneath: (fd, given, kind) => {
+    openListedAt: (fd, given, identity) => {
       refuse(given);
-      return real.openBeneath(fd, given, kind);
+      return real.openListedAt(fd, given, identity);
     },
     listOrHold: (given) => {
       refuse(given);

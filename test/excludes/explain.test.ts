@@ -41,8 +41,8 @@ function systemWithMounts(): System {
   };
   return systemWith({
     listDirectory: (path) => marked(native.listDirectory(path)),
-    listOrHold: (path, most) => {
-      const listed = native.listOrHold(path, most);
+    listOrHold: (path, most, identity) => {
+      const listed = native.listOrHold(path, most, identity);
       return typeof listed === 'number' ? listed : marked(listed);
     },
   });

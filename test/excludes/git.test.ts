@@ -19,6 +19,7 @@ import { startAt, systemWith, walkedOf } from '../helpers/jobs.js';
 import { bytes, Dice, makeRuleTree } from '../helpers/rule-trees.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
+import { identityAt } from '../helpers/identities.js';
 
 const TREES = 1000;
 const RULE_FILE = '.gitignore';
@@ -71,8 +72,9 @@ function askExcluder(repository: string, tree: string): Answers {
     const directory = bytes(`${repository}/${beneath}`);
     const rows = new RowReader(system.native.listDirectory(directory));
     const isRoot = beneath === tree;
+    const place = { path: directory, identity: identityAt(directory) };
     const decider =
-      above === undefined ? excluder.enter({ path: directory, isRoot, rules, rows }) : undefined;
+      above === undefined ? excluder.enter({ ...place, isRoot, rules, rows }) : undefined;
     const decide = decider?.over(rows);
     let index = 0;
     forEachRow(rows, (at) => {

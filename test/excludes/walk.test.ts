@@ -254,6 +254,7 @@ test('a walk without rules requests nothing but the listings', async (t) => {
   };
   const system = systemWith({
     openDirectory: forbidden,
+    openListed: forbidden,
     openBeneath: forbidden,
     noDumpRows: forbidden,
   });

@@ -119,6 +119,8 @@ export class Ledger {
       ...native,
       openDirectory: opening('openDirectory', native.openDirectory),
       openBeneath: opening('openBeneath', native.openBeneath),
+      openListed: opening('openListed', native.openListed),
+      openListedAt: opening('openListedAt', native.openListedAt),
       createFileAt: opening('createFileAt', native.createFileAt),
       close: (fd) => {
         this.forget(fd);

@@ -12,6 +12,7 @@ import {
   type WalkOutput,
 } from '../../src/workers/index.js';
 import { Codec } from '../../src/store/index.js';
+import { identityAt } from './identities.js';
 import { entriesOf } from './rows.js';
 
 const system = nodeSystem();
@@ -52,6 +53,7 @@ export function startAt(...folders: readonly string[]): DirectoryBlock {
       parent: -1 - index,
       path: bytes,
       row: system.native.statRow(bytes, bytes),
+      identity: identityAt(folder),
     };
   });
   return packBlock(tasks.reverse());
@@ -108,6 +110,7 @@ export function parcelOfRows(sections: readonly (readonly [string, Buffer])[]): 
     rowEnds: Uint32Array.from(rowEnds),
     paths: Buffer.concat(sections.map(([folder]) => Buffer.from(folder))),
     pathEnds: Uint32Array.from(pathEnds),
+    identities: Buffer.concat(sections.map(([folder]) => identityAt(folder))),
     contentBytes,
   };
 }

@@ -269,10 +269,10 @@ test('a file over the size of a part comes in parts, each with its digest', asyn
 function openingSystem(beforeOpening: (opening: number) => void) {
   let opening = 0;
   return systemWith({
-    openBeneath: (...values) => {
+    openListedAt: (...values) => {
       opening += 1;
       beforeOpening(opening);
-      return native.openBeneath(...values);
+      return native.openListedAt(...values);
     },
   });
 }
@@ -339,10 +339,10 @@ test('a large file that is gone or closed by now is reported, and does not stop 
   const names = ['closed', 'gone', 'open'];
   fill(folder, Object.fromEntries(names.map((name) => [name, Buffer.alloc(2 * MIB, name)])));
   const system = systemWith({
-    openBeneath: (fd, name, kind) => {
+    openListedAt: (fd, name, identity) => {
       if (name.toString() === 'gone') throw systemError('ENOENT');
       if (name.toString() === 'closed') throw systemError('EACCES');
-      return native.openBeneath(fd, name, kind);
+      return native.openListedAt(fd, name, identity);
     },
   });
   const peer = new FakePeer();

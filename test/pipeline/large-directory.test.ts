@@ -40,8 +40,8 @@ function largeFrom100(
   clock = LATER,
 ): System {
   const calls: Partial<System['native']> = {
-    listOrHold: (at) => {
-      const listed = native.listOrHold(at, 100);
+    listOrHold: (at, _most, identity) => {
+      const listed = native.listOrHold(at, 100, identity);
       if (typeof listed === 'number') held.push(listed);
       return listed;
     },

@@ -1,6 +1,6 @@
 import test from 'ava';
 import * as fc from 'fast-check';
-import { type Entry, EntryType, RowReader } from '../../src/model/index.js';
+import { type Entry, EntryType, IDENTITY_BYTES, RowReader } from '../../src/model/index.js';
 import {
   type LargeFile,
   type Parcel,
@@ -31,9 +31,10 @@ function cut(directories: readonly Directory[], limits = LIMITS): Cut {
   for (const { slot, entries, wanted } of directories) {
     const rows = new RowReader(rowsOf(...entries));
     const path = Buffer.from(`/path/${slot}`);
+    const directory = Buffer.alloc(IDENTITY_BYTES, slot);
     const range = { from: 0, to: rows.rows.length };
     const selected = wanted && Uint8Array.from(wanted);
-    for (const work of cutter.add({ slot, path, rows, ...range, wanted: selected })) {
+    for (const work of cutter.add({ slot, path, directory, rows, ...range, wanted: selected })) {
       if ('parcel' in work) parcels.push(work.parcel);
       else larges.push(work.large);
     }
@@ -110,16 +111,17 @@ test('large files travel alone, hashed first where that is requested', (t) => {
   ]);
   t.deepEqual(parcels.map(namesOf), [['3/a', '3/d']]);
   t.deepEqual(
-    larges.map(({ slot, directoryPath, row, sizeBytes, hashFirst }) => [
+    larges.map(({ slot, directoryPath, directory, row, sizeBytes, hashFirst }) => [
       slot,
+      directory[0],
       directoryPath.toString(),
       entriesOf(row)[0]!.name.toString(),
       sizeBytes,
       hashFirst,
     ]),
     [
-      [3, '/path/3', 'b', 81, false],
-      [3, '/path/3', 'c', 2 ** 40, true],
+      [3, 3, '/path/3', 'b', 81, false],
+      [3, 3, '/path/3', 'c', 2 ** 40, true],
     ],
   );
 });
@@ -128,7 +130,8 @@ test('a cutter knows which directory it still holds something of', (t) => {
   const cutter = new ParcelCutter(LIMITS);
   const add = (slot: number, ...entries: Entry[]): number => {
     const rows = new RowReader(rowsOf(...entries));
-    const selection = { slot, path: Buffer.from('/'), rows, from: 0, to: rows.rows.length };
+    const place = { slot, path: Buffer.from('/'), directory: Buffer.alloc(IDENTITY_BYTES) };
+    const selection = { ...place, rows, from: 0, to: rows.rows.length };
     const work = [...cutter.add({ ...selection, wanted: undefined })];
     return work.filter((one) => 'parcel' in one).length;
   };

@@ -1,7 +1,7 @@
 /** Places that go away: nothing that was read from them is used, and all of it is noted. */
 import test from 'ava';
 import { NO_EXCLUDES } from '../support/no-excludes.js';
-import { EntryType, RowFlag } from '../../src/model/index.js';
+import { EntryType, IDENTITY_BYTES, RowFlag } from '../../src/model/index.js';
 import { LostPlaces, type Place } from '../../src/pipeline/index.js';
 import { type Failure, type HashOutput, InlineJobs } from '../../src/workers/index.js';
 import { systemError, systemWith, startAt } from '../helpers/jobs.js';
@@ -46,6 +46,8 @@ function outputOf(parts: Partial<HashOutput>): HashOutput {
   };
 }
 
+const NOWHERE = Buffer.alloc(IDENTITY_BYTES);
+
 function printed(failures: readonly Failure[]): string[] {
   return failures.map(
     ({ slot, path, what, reason }) => `${slot} ${Buffer.from(path).toString()} ${what} ${reason}`,
@@ -55,7 +57,7 @@ function printed(failures: readonly Failure[]): string[] {
 test('a file that grew in a place that went away is noted as unread', (t) => {
   const { places } = afterLoss();
   const row = rowOf('grows');
-  const grown = [{ slot: 7, path: Buffer.from('/gone/d'), row }];
+  const grown = [{ slot: 7, directoryPath: Buffer.from('/gone/d'), directory: NOWHERE, row }];
   const output = places.hashed(outputOf({ grown }), [Buffer.from('/gone/d')]);
   t.is(output.grown.length, 0);
   t.deepEqual(printed(output.failures), ['7 /gone/d/grows unreadable ESTALE']);
@@ -84,7 +86,7 @@ test('what is in other places is used', (t) => {
   const { places } = afterLoss();
   const rows = rowsOf(entryOf('file'));
   const row = rowOf('grows');
-  const grown = [{ slot: 7, path: Buffer.from('/there/d'), row }];
+  const grown = [{ slot: 7, directoryPath: Buffer.from('/there/d'), directory: NOWHERE, row }];
   const given = outputOf({ rows, rowEnds: Uint32Array.of(rows.length), grown });
   t.is(places.hashed(given, [Buffer.from('/there/d')]), given);
 });

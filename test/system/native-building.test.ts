@@ -10,6 +10,7 @@ import {
 } from '../../src/system/index.js';
 import { native } from '../helpers/native.js';
 import { scratch } from '../helpers/scratch.js';
+import { identityAt } from '../helpers/identities.js';
 
 const bytesOf = (numbers: Uint32Array | Float64Array): Uint8Array => new Uint8Array(numbers.buffer);
 
@@ -126,6 +127,7 @@ async function readParcel(
     readonly rowEnds?: readonly number[];
     readonly outEnds?: number;
     readonly path?: Buffer;
+    readonly identities?: Buffer;
   },
 ): Promise<Float64Array> {
   const folder = scratch(t);
@@ -147,6 +149,7 @@ async function readParcel(
     bytesOf(Uint32Array.from(change.pathEnds ?? [at.length])),
     bytesOf(Uint32Array.from(change.rowEnds ?? [rows.length])),
     bytesOf(new Uint32Array(change.outEnds ?? 1)),
+    change.identities ?? identityAt(folder),
   );
   return cursor;
 }
@@ -170,11 +173,16 @@ test('a directory that cannot be opened, or rows that are none, need a decision'
   }
 });
 
+function twice(identity: Buffer): Buffer {
+  return Buffer.concat([identity, identity]);
+}
+
 test('refuses paths and ends that do not fit together', async (t) => {
   const cases = [
     { pathEnds: [1_000_000] },
     { pathEnds: [] },
-    { pathEnds: [1, 0], rowEnds: [0, 0], outEnds: 2 },
+    { pathEnds: [1, 0], rowEnds: [0, 0], outEnds: 2, identities: twice(identityAt('/')) },
+    { identities: Buffer.alloc(1) },
     { outEnds: 0 },
     { rowEnds: [17] },
   ];

@@ -9,6 +9,7 @@ import { Codec } from '../../src/store/index.js';
 import { startAt, systemWith, walkedOf } from '../helpers/jobs.js';
 import { noise } from '../helpers/tree.js';
 import { scratch } from '../helpers/scratch.js';
+import { listedFile } from '../helpers/identities.js';
 
 const BUSY_MS = 40;
 const ENOUGH_MS = 20_000;
@@ -84,11 +85,8 @@ test('a large file is read by a thread from the start, and later jobs move to th
   const { system, listed } = slowSystem();
   const jobs = await openJobs(system, { threads: 1, recentDigests: 1024, mayBeFew: true });
   t.teardown(() => jobs.close());
-  const { native } = systemWith();
-  const row = native.statRow(Buffer.from(path.join(folder, 'large')), Buffer.from('large'));
   const input = {
-    directoryPath: Buffer.from(folder),
-    row,
+    ...listedFile(path.join(folder, 'large')),
     sparseHead: undefined,
     offset: 0,
     bytes: 1 << 20,

@@ -315,7 +315,7 @@ test('a file that has grown since it was listed is handed on, with its row up to
   t.deepEqual(failuresOf(output), []);
   const [grown] = output.grown;
   t.like(grown, { slot: 10 });
-  t.is(Buffer.from(grown!.path).toString(), folder);
+  t.is(Buffer.from(grown!.directoryPath).toString(), folder);
   t.like(entriesOf(grown!.row)[0], { type: EntryType.file, sizeBytes: 100_000 });
 });
 
@@ -335,8 +335,8 @@ test('no directory stays open, whatever fails', async (t) => {
   fill(folder, { 'one/a': 'a', 'two/b': 'b' });
   let open = 0;
   const system = systemWith({
-    openDirectory: (folderPath) => {
-      const fd = native.openDirectory(folderPath);
+    openListed: (folderPath, identity) => {
+      const fd = native.openListed(folderPath, identity);
       open += 1;
       return fd;
     },

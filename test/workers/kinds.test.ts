@@ -22,6 +22,7 @@ import { fill, parcelOf, startAt, systemError, systemWith, walkedOf } from '../h
 import { ACL } from '../helpers/kinds.js';
 import { entriesOf } from '../helpers/rows.js';
 import { scratch, scratchInMemory } from '../helpers/scratch.js';
+import { listedFile } from '../helpers/identities.js';
 
 const { native } = nodeSystem();
 const MIB = 1 << 20;
@@ -163,9 +164,7 @@ test('holes of large files are found, and a dense file has none', async (t) => {
   fs.writeFileSync(path.join(folder, 'dense'), Buffer.alloc(2 * MIB));
   const jobs = new InlineJobs(systemWith());
   const look = async (name: string): Promise<{ failure: string; head: Uint8Array }> => {
-    const row = native.statRow(Buffer.from(path.join(folder, name)), Buffer.from(name));
-    const input = { directoryPath: Buffer.from(folder), row };
-    return (await jobs.run('holes', input)).output;
+    return (await jobs.run('holes', listedFile(path.join(folder, name)))).output;
   };
   const found = await look('holes');
   t.is(found.failure, '');
@@ -175,8 +174,7 @@ test('holes of large files are found, and a dense file has none', async (t) => {
   const dense = await look('dense');
   t.deepEqual([dense.failure, dense.head.length], ['', 0]);
   fs.rmSync(holes);
-  const row = native.statRow(Buffer.from(path.join(folder, 'dense')), Buffer.from('holes'));
-  const gone = await jobs.run('holes', { directoryPath: Buffer.from(folder), row });
+  const gone = await jobs.run('holes', listedFile(path.join(folder, 'dense'), 'holes'));
   t.is(gone.output.failure, 'ENOENT');
 });
 

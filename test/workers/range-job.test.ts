@@ -14,8 +14,9 @@ import { nodeSystem, type System, systemClock } from '../../src/system/index.js'
 import { seededRandom } from '../support/seeded-random.js';
 import { InlineJobs, type RangeInput, type RangeOutput } from '../../src/workers/index.js';
 import { systemWith } from '../helpers/jobs.js';
-import { entriesOf, rowOf, sha256 } from '../helpers/rows.js';
+import { entriesOf, sha256 } from '../helpers/rows.js';
 import { scratch } from '../helpers/scratch.js';
+import { listedFile } from '../helpers/identities.js';
 
 const { native } = nodeSystem();
 const ZSTD: Compression = { codec: Codec.zstd, level: 1 };
@@ -29,10 +30,8 @@ const CONTENT = Buffer.concat([
 ]);
 
 function inputFor(folder: string, name: string, more: Partial<RangeInput> = {}): RangeInput {
-  const row = native.statRow(Buffer.from(path.join(folder, name)), Buffer.from(name));
   return {
-    directoryPath: Buffer.from(folder),
-    row,
+    ...listedFile(path.join(folder, name)),
     sparseHead: undefined,
     offset: 0,
     bytes: 64 * MIB,
@@ -188,13 +187,13 @@ test('a file that cannot be read gives the reason, and leaves nothing open', asy
   fs.mkdirSync(path.join(folder, 'sub'));
   let open = 0;
   const system = systemWith({
-    openDirectory: (directory) => {
-      const fd = native.openDirectory(directory);
+    openListed: (...values) => {
+      const fd = native.openListed(...values);
       open += 1;
       return fd;
     },
-    openBeneath: (...values) => {
-      const fd = native.openBeneath(...values);
+    openListedAt: (...values) => {
+      const fd = native.openListedAt(...values);
       open += 1;
       return fd;
     },
@@ -204,7 +203,8 @@ test('a file that cannot be read gives the reason, and leaves nothing open', asy
     },
   });
   const failureOf = async (directory: string, name: string): Promise<string> => {
-    const input = { ...inputFor(folder, 'file'), row: rowOf(name) };
+    const { row } = listedFile(path.join(folder, 'file'), name);
+    const input = { ...inputFor(folder, 'file'), row };
     const directoryPath = Buffer.from(directory);
     return (await run({ ...input, directoryPath }, undefined, system)).output.failure;
   };

@@ -173,9 +173,9 @@ test('an entry whose metadata cannot be read is reported, and its listing is not
       if (directory.toString().endsWith('/sub')) rows.setFlags(0, RowFlag.unreadable);
       return rows.rows;
     },
-    statRow: (file, name) => {
-      if (file.toString().endsWith('/sub/a')) throw systemError('EACCES');
-      return native.statRow(file, name);
+    statAt: (fd, name) => {
+      if (name.toString() === 'a') throw systemError('EACCES');
+      return native.statAt(fd, name);
     },
   });
   const output = await walk(startAt(folder), {}, system);

@@ -2,11 +2,11 @@
 import type { History, ContentPiece } from '../../history/index.js';
 import { isSameContent, noAccess } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
-import { displayName, isSparse, lastComponent } from '../../model/index.js';
+import { displayName, isSparse } from '../../model/index.js';
 import { ContentReader } from '../index.js';
-import { OpenKind, type System } from '../../system/index.js';
-import { hasContent, sparseData, SparseWriter } from '../../workers/index.js';
-import { directoryOf, unreadable } from './disk-side.js';
+import type { System } from '../../system/index.js';
+import { hasContent, OpenListedFile, sparseData, SparseWriter } from '../../workers/index.js';
+import { unreadable } from './disk-side.js';
 import type { Seen } from './side.js';
 
 const CHUNK_BYTES = 256 << 10;
@@ -40,15 +40,9 @@ export class Contents implements Disposable {
   private async isOnDisk(stored: Seen, disk: Seen): Promise<boolean> {
     const pieces = await this.piecesOf(stored);
     if (isSparse(stored.stored!.metadata)) return this.sameBytes(stored, disk);
-    const { native } = this.system;
     try {
-      const fd = native.openDirectory(directoryOf(disk.path));
-      try {
-        const name = lastComponent(disk.path);
-        return hasContent(this.system, fd, { name, pieces, keys: this.history.contentKeys });
-      } finally {
-        native.close(fd);
-      }
+      using file = new OpenListedFile(this.system, disk.listed!);
+      return hasContent(this.system, file.fd, pieces, this.history.contentKeys);
     } catch (error) {
       throw unreadable(disk.path, error);
     }
@@ -80,7 +74,7 @@ export class Contents implements Disposable {
 
   /** Yields all bytes of a file, with holes as zeros. Each chunk is valid until the next one is requested. */
   async *bytes(seen: Seen): AsyncGenerator<Buffer, void> {
-    if (seen.stored === undefined) yield* this.diskBytes(seen.path);
+    if (seen.stored === undefined) yield* this.diskBytes(seen);
     else if (seen.stored.contentId !== undefined) {
       const pieces = await this.piecesOf(seen);
       this.openReader ??= new ContentReader(this.system, this.history);
@@ -89,30 +83,19 @@ export class Contents implements Disposable {
     }
   }
 
-  private async *diskBytes(path: Buffer): AsyncGenerator<Buffer, void> {
-    const { native, files } = this.system;
-    const open = (): number => {
-      const directory = native.openDirectory(directoryOf(path));
-      try {
-        return native.openBeneath(directory, lastComponent(path), OpenKind.file);
-      } finally {
-        native.close(directory);
-      }
-    };
-    let fd: number | undefined;
+  private async *diskBytes({ path, listed }: Seen): AsyncGenerator<Buffer, void> {
+    const { files } = this.system;
     try {
-      fd = open();
+      using file = new OpenListedFile(this.system, listed!);
       const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
       for (let position = 0; ; ) {
-        const bytes = files.read(fd, buffer, 0, CHUNK_BYTES, position);
+        const bytes = files.read(file.fd, buffer, 0, CHUNK_BYTES, position);
         if (bytes === 0) return;
         yield buffer.subarray(0, bytes);
         position += bytes;
       }
     } catch (error) {
       throw unreadable(path, error);
-    } finally {
-      if (fd !== undefined) native.close(fd);
     }
   }
 

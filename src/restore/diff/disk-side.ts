@@ -1,19 +1,24 @@
 /** One side of a comparison: the current files on the disk. */
+import fs from 'node:fs';
 import { systemCode, TardisError } from '../../errors/index.js';
 import {
   decodeRow,
+  deviceOf,
   displayName,
   type Entry,
   EntryType,
   forEachRow,
+  identityOf,
   joinPath,
   lastComponent,
   MAX_ATTRIBUTES_BYTES,
+  pathBelow,
   RowFlag,
   RowReader,
+  splitPath,
 } from '../../model/index.js';
 import type { System } from '../../system/index.js';
-import { MOST_NAMES } from '../../workers/index.js';
+import { type ListedFile, MOST_NAMES } from '../../workers/index.js';
 import type { Seen, Side, Visit } from './side.js';
 
 /**
@@ -21,9 +26,22 @@ import type { Seen, Side, Visit } from './side.js';
  * memory.
  */
 const PAGE_NAMES = 2048;
+/** Names a directory itself. */
+const ITSELF = Buffer.alloc(0);
 const MISSING = new Set(['ENOENT', 'ENOTDIR']);
 
+/** A directory that was named, or contains what was named: its path as given, and without links. */
+interface Start {
+  readonly named: readonly Buffer[];
+  readonly real: Buffer;
+}
+
+/**
+ * The current files on the disk. A path that the user names may lead through links. Below it, links are not followed, and each
+ * directory and file that is opened is the one that was listed.
+ */
 export class DiskSide implements Side {
+  private readonly starts: Start[] = [];
   private readonly system: System;
 
   constructor(system: System) {
@@ -31,39 +49,63 @@ export class DiskSide implements Side {
   }
 
   async find(path: Buffer): Promise<Seen | undefined> {
+    const { native } = this.system;
     try {
-      const row = this.system.native.statRow(path, Buffer.from('x'));
-      return { path, entry: sized(decodeRow(new RowReader(row), 0)), stored: undefined };
+      const above = this.realPath(directoryOf(path));
+      const name = lastComponent(path);
+      const directory = identityAt(this.system, above);
+      const fd = native.openListed(above, directory);
+      try {
+        const row = name.length === 0 ? native.statRow(above, name) : native.statAt(fd, name);
+        return { ...seenAt({ directoryPath: above, directory }, new RowReader(row), 0), path };
+      } finally {
+        native.close(fd);
+      }
     } catch (error) {
       if (MISSING.has(systemCode(error) ?? '')) return undefined;
       throw unreadable(path, error);
     }
   }
 
+  /** Returns the path of a directory without links. Below a path that was found before, none are followed. */
+  private realPath(directory: Buffer): Buffer {
+    const names = splitPath(directory);
+    const above = this.starts.find(
+      ({ named }) =>
+        named.length <= names.length && named.every((name, index) => name.equals(names[index]!)),
+    );
+    if (above !== undefined) return pathBelow(above.real, names.slice(above.named.length));
+    const real = fs.realpathSync.native(directory, { encoding: 'buffer' });
+    this.starts.push({ named: names, real });
+    return real;
+  }
+
   async roots(): Promise<readonly Buffer[]> {
     return [];
   }
 
-  async *entries({ directory: { path } }: Visit): AsyncGenerator<Seen, void> {
+  async *entries({ directory: seen }: Visit): AsyncGenerator<Seen, void> {
     const { native } = this.system;
-    const listed = this.listOrHold(path);
+    const place = placeOf(seen);
+    const listed = this.listOrHold(seen.path, place);
     if (typeof listed !== 'number') {
-      yield* seenIn(listed, path);
+      yield* seenIn(listed, seen.path, place);
       return;
     }
     try {
       const count = native.heldNames(listed);
       for (let from = 0; from < count; from += PAGE_NAMES) {
-        yield* seenIn(native.heldRows(listed, from, Math.min(PAGE_NAMES, count - from)), path);
+        const rows = native.heldRows(listed, from, Math.min(PAGE_NAMES, count - from));
+        yield* seenIn(rows, seen.path, place);
       }
     } finally {
       native.dropNames(listed);
     }
   }
 
-  private listOrHold(path: Buffer): Buffer | number {
+  private listOrHold(path: Buffer, { directoryPath, directory }: Place): Buffer | number {
     try {
-      return this.system.native.listOrHold(path, MOST_NAMES);
+      return this.system.native.listOrHold(directoryPath, MOST_NAMES, directory);
     } catch (error) {
       throw unreadable(path, error);
     }
@@ -74,14 +116,38 @@ export class DiskSide implements Side {
   }
 }
 
-function seenIn(rows: Buffer, directory: Buffer): Seen[] {
+/** A directory on the disk, with its path without links and its identity. */
+type Place = Pick<ListedFile, 'directory'> & { readonly directoryPath: Buffer };
+
+/** Returns the identity of the directory that is at a path without links. */
+function identityAt({ native }: System, path: Buffer): Buffer {
+  const row = native.statRow(path, ITSELF);
+  return identityOf(new RowReader(row), 0, fs.lstatSync(path, { bigint: true }).dev);
+}
+
+/** Returns the place of a directory on the disk. */
+function placeOf({ listed }: Seen): Place {
+  const { directoryPath, directory, row } = listed!;
+  const rows = new RowReader(row);
+  return {
+    directoryPath: joinPath(Buffer.from(directoryPath), rows.name(0)),
+    directory: identityOf(rows, 0, deviceOf(directory)),
+  };
+}
+
+function seenIn(rows: Buffer, path: Buffer, place: Place): Seen[] {
   const reader = new RowReader(rows);
   const seen: Seen[] = [];
   forEachRow(reader, (at) => {
-    const entry = sized(decodeRow(reader, at));
-    seen.push({ path: joinPath(directory, entry.name), entry, stored: undefined });
+    const { entry, ...one } = seenAt(place, reader, at);
+    seen.push({ ...one, path: joinPath(path, entry.name), entry });
   });
   return seen;
+}
+
+function seenAt(place: Place, rows: RowReader, at: number): Omit<Seen, 'path'> {
+  const listed = { ...place, row: Buffer.from(rows.row(at)) };
+  return { entry: sized(decodeRow(rows, at)), stored: undefined, listed };
 }
 
 /** True if the metadata of an entry on the disk could not be read. */
@@ -93,20 +159,29 @@ export function isHidden({ entry, stored }: Seen): boolean {
  * Returns the attributes of an entry on the disk, packed as in rows; undefined if it has none. Throws
  * SOURCE_UNREADABLE.
  */
-export function attributesOnDisk(system: System, { path, entry }: Seen): Buffer | undefined {
+export function attributesOnDisk(system: System, seen: Seen): Buffer | undefined {
   const { native } = system;
-  const isDirectory = entry.type === EntryType.directory;
-  const name = isDirectory ? Buffer.alloc(0) : lastComponent(path);
+  const isDirectory = seen.entry.type === EntryType.directory;
   try {
-    const fd = native.openDirectory(isDirectory ? path : directoryOf(path));
+    const { directoryPath, directory } = isDirectory ? placeOf(seen) : seen.listed!;
+    const fd = native.openListed(Buffer.from(directoryPath), Uint8Array.from(directory));
     try {
-      const packed = native.attributesAt(fd, name, false, MAX_ATTRIBUTES_BYTES);
+      const rows = new RowReader(seen.listed!.row);
+      const packed = isDirectory
+        ? native.attributesAt(fd, ITSELF, false, MAX_ATTRIBUTES_BYTES)
+        : native.attributesAt(
+            fd,
+            rows.name(0),
+            false,
+            MAX_ATTRIBUTES_BYTES,
+            identityOf(rows, 0, deviceOf(directory)),
+          );
       return packed.length === 0 ? undefined : packed;
     } finally {
       native.close(fd);
     }
   } catch (error) {
-    throw unreadable(path, error);
+    throw unreadable(seen.path, error);
   }
 }
 

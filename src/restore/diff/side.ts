@@ -2,6 +2,7 @@
 import type { History, HistoryEntry, OnWay } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { Entry, SetNumber } from '../../model/index.js';
+import type { ListedFile } from '../../workers/index.js';
 
 /** An entry of one of the sides. */
 export interface Seen {
@@ -10,6 +11,8 @@ export interface Seen {
   readonly entry: Entry;
   /** The entry in the history; undefined if the entry is on the disk. */
   readonly stored: HistoryEntry | undefined;
+  /** The place of an entry that is on the disk, by which it is opened. */
+  readonly listed?: ListedFile;
   /** The directory that contains the entry, in the history. */
   readonly above?: OnWay;
 }

@@ -20,13 +20,13 @@ import { sampleRows } from '../samples/rows.js';
 
 const native = loadNative();
 const NAME = Buffer.from('made');
-const LISTED = Buffer.from('listed');
 const OPTIONS = MetadataOption.setOwner | MetadataOption.forgiveOwner | MetadataOption.dropAcl;
 const FILE_BYTES = 100;
 
 interface Ground {
   readonly folder: string;
   readonly fd: number;
+  readonly listed: number;
   readonly file: number;
   /** A directory for restored files. */
   readonly restored: number;
@@ -45,7 +45,8 @@ function open(): Ground {
   const fd = openSync(folder, 'r');
   const restored = openSync(path.join(folder, 'restored'), 'r');
   readFiles(fd, Buffer.alloc(0), 0); // throws if an argument besides the rows is malformed: no row would ever be read
-  ground = { folder, fd, file: openSync(path.join(folder, 'file'), 'r+'), restored };
+  const listed = openSync(path.join(folder, 'listed'), 'r');
+  ground = { folder, fd, listed, file: openSync(path.join(folder, 'file'), 'r+'), restored };
   process.on('exit', () => {
     closeSync(fd);
     rmSync(folder, { recursive: true, force: true });
@@ -120,13 +121,12 @@ export const target: Target = {
   about: 'unchecked rows in the native addon: refused with a system error, or taken as they are',
   seeds: () => sampleRows().map((rows) => Buffer.concat([Buffer.alloc(2), rows])),
   fuzz: (data) => {
-    const { folder, fd, file, restored } = open();
+    const { folder, fd, listed, file, restored } = open();
     // The first two bytes are the offset of the row. The rows end where their memory ends.
     const at = data.length < 2 ? 0 : data.readUInt16LE(0);
     const rows = Buffer.from(new Uint8Array(data.subarray(2)).buffer);
     const room = Buffer.alloc(FILE_BYTES + 1);
     const digest = Buffer.alloc(32);
-    const listed = Buffer.concat([Buffer.from(`${folder}/`), LISTED]);
     const words = [
       code(() => native.hashRows(rows)),
       code(() => native.noDumpRows(listed, rows)),

@@ -1,0 +1,23 @@
+/** Identities of files and directories, for calls and jobs that open what was listed. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { identityOf, IDENTITY_BYTES, RowReader } from '../../src/model/index.js';
+import { nodeSystem } from '../../src/system/index.js';
+import type { ListedFile } from '../../src/workers/index.js';
+
+const { native } = nodeSystem();
+
+/** Returns the identity of a file or directory; one that nothing has if it does not exist. */
+export function identityAt(at: string | Buffer): Buffer {
+  const bytes = Buffer.from(at);
+  const stat = fs.lstatSync(bytes, { bigint: true, throwIfNoEntry: false });
+  if (stat === undefined) return Buffer.alloc(IDENTITY_BYTES);
+  return identityOf(new RowReader(native.statRow(bytes, Buffer.from('x'))), 0, stat.dev);
+}
+
+/** Returns a file as a job gets it from a listing; `name` is one that it does not have. */
+export function listedFile(file: string, name: string = path.basename(file)): ListedFile {
+  const folder = path.dirname(file);
+  const row = native.statRow(Buffer.from(file), Buffer.from(name));
+  return { directoryPath: Buffer.from(folder), directory: identityAt(folder), row };
+}
