@@ -262,7 +262,7 @@ export {
   writeHeader,
 } from './packs/record.js';
 export type { CommitEnd, Covered, PackRange, RecordWriter } from './packs/record-writer.js';
-export { examine, type Examined, heal, type HealTools } from './parity/heal.js';
+export { examine, type Examined, heal, type HealTools, isParityDamaged } from './parity/heal.js';
 export { makeParity, type ParityMath } from './parity/make-parity.js';
 export { findInnerParity } from './parity/inner-parity.js';
 export { type Mended, ObjectHealer } from './bucket/object-healer.js';

@@ -6,7 +6,7 @@ export const FINDING = oneOf('finding', {
     object: 'line',
     position: 'uint',
     bytes: 'uint',
-    role: words('contents', 'signature', 'metadata', 'unneeded'),
+    role: words('contents', 'signature', 'metadata', 'parity', 'unneeded'),
     why: 'line',
   },
   version: {
@@ -43,6 +43,7 @@ export const RESULT = oneOf('kind', {
     damagedRecords: 'uint',
     damagedMetadata: 'uint',
     unneededDamaged: 'uint',
+    damagedParity: 'uint',
     lostVersions: 'uint',
     doubtfulSets: 'uint',
     damagedKeys: 'uint',

@@ -31,6 +31,7 @@ function bytesOf(directory: string, names: readonly string[]): number {
 }
 
 interface End {
+  readonly damagedParity?: number;
   readonly isClean: boolean;
   readonly parity: {
     readonly protected: number;
@@ -134,4 +135,30 @@ test('a repair through a server is refused', async (t) => {
   const far = await run('sonic', ['check', '--repair', '--server', 'localhost', ...place.slice(2)]);
   t.is(far.status, 1);
   t.regex(far.stderr, /CONFIG_INVALID/);
+});
+
+test('a check that reads data names a damaged parity file, until a repair makes it again', async (t) => {
+  const { place, source, store } = lab(t);
+  fs.writeFileSync(path.join(source, 'large.gz'), noise(8, 2 * MIB));
+  await backup([...place, '--local', '--create', source]);
+  const [name = ''] = namesIn(store).parity;
+  const file = path.join(store, 'me', 'parity', name);
+  const right = fs.readFileSync(file);
+  const reading = ['check', '--read-data', ...place];
+  for (const at of [0, 70, right.length >> 1, right.length - 1]) {
+    const wrong = Buffer.from(right);
+    wrong[at]! ^= 1;
+    fs.writeFileSync(file, wrong);
+    t.is((await run('sonic', ['check', ...place])).status, 0, 'without data, parity is not read');
+    const { status, stdout } = await run('sonic', reading);
+    t.is(status, 3, `byte ${at}: ${stdout}`);
+    t.true(stdout.includes(`record: parity/${name} at 0, `), stdout);
+    t.regex(stdout, /1 parity record damaged: .*sonic check --repair/);
+    t.notRegex(stdout, /No damage found/);
+  }
+  const end = (await run('sonic', [...reading, '--json'])).stdout;
+  t.like(endOf(end), { isClean: false, damagedParity: 1 });
+  await succeed('sonic', ['check', '--repair', ...place]);
+  t.true(fs.readFileSync(file).equals(right));
+  await succeed('sonic', reading);
 });

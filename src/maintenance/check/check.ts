@@ -24,6 +24,7 @@ import { CommittedRanges } from './committed.js';
 import { type CheckCounts, type Finding, newCounts } from './findings.js';
 import { ContentProver } from './prover.js';
 import { ReadMemory } from './read-memory.js';
+import { damagedParity } from './parity-files.js';
 import { type PlannedRecord, ReadPlan, type ReadRequest } from './read-plan.js';
 import { Reference } from './reference.js';
 import { StoreWalk } from './store-walk.js';
@@ -142,6 +143,7 @@ class Check {
     const { signal, onFinding, onRead } = options;
     const parts = { audit, backend, committed, prover, casualties, plan, memory, counts };
     await new StoreWalk({ ...parts, nowMs, signal, onFinding, onRead }).run();
+    await this.checkParity(disk, plan);
     await this.condemn(audit, prover, casualties);
     this.name(audit, casualties);
     const notMarked = await this.settle(own === undefined ? undefined : casualties);
@@ -157,6 +159,16 @@ class Check {
     for (const { finding } of wrong) {
       // An interrupted session left the copy, so it is no damage.
       if (finding.state !== 'left') this.counts.damagedCopies += 1;
+      onFinding(finding);
+    }
+  }
+
+  /** Reports parity files that are damaged. */
+  private async checkParity(disk: Backend, plan: ReadPlan): Promise<void> {
+    const { signal, onFinding } = this.options;
+    const reader = this.places.reporting(disk);
+    for await (const finding of damagedParity(reader, plan, yieldRegularly(signal))) {
+      this.counts.damagedParity += 1;
       onFinding(finding);
     }
   }

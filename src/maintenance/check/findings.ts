@@ -10,6 +10,8 @@ export type RecordRole =
   | 'signature'
   /** Listings, events and commits; the catalog contains their facts. */
   | 'metadata'
+  /** Parity, which can be made again. */
+  | 'parity'
   /** Data that is not needed any more. */
   | 'unneeded';
 
@@ -160,6 +162,8 @@ export interface CheckCounts {
   damagedRecords: number;
   damagedMetadata: number;
   unneededDamaged: number;
+  /** Number of damaged parity files, or records with parity in a bucket. */
+  damagedParity: number;
   lostVersions: number;
   /** Number of sets that may lack entries because of an earlier loss. */
   doubtfulSets: number;
@@ -186,6 +190,7 @@ export function newCounts(): CheckCounts {
     damagedRecords: 0,
     damagedMetadata: 0,
     unneededDamaged: 0,
+    damagedParity: 0,
     lostVersions: 0,
     doubtfulSets: 0,
     damagedKeys: 0,

@@ -93,6 +93,7 @@ export class StoreWalk {
       records.delete(position);
       if (known !== undefined) await this.known(object, known);
       else if (committed.covers(pack, position)) await this.stranger(object, scanned);
+      else if (header.kind === RecordKind.parity) await this.parity(object, scanned);
     }
     const last = Math.max(sizeBytes ?? 0, ...committed.endsOf(pack));
     if (last > end) gaps.push({ from: end, to: last });
@@ -186,6 +187,17 @@ export class StoreWalk {
     }
   }
 
+  /** Examines the parity at the end of a pack in a bucket, if it is to be read. */
+  private async parity(object: string, { header, position }: ScannedRecord): Promise<void> {
+    const { plan, prover } = this.parts;
+    if (!plan.includes(object, position)) return;
+    const place = { position, recordBytes: recordBytes(header) };
+    const fault = await prover.checksumFault(object, place);
+    if (fault !== undefined && !(await this.hasVanished(object))) {
+      this.report(object, place, 'parity', fault);
+    }
+  }
+
   /** Reports a gap without records in which committed records should be. */
   private async gap(
     pack: PackNumber,
@@ -227,6 +239,7 @@ export class StoreWalk {
     const { counts, onFinding } = this.parts;
     if (role === 'contents') counts.damagedRecords += 1;
     else if (role === 'metadata') counts.damagedMetadata += 1;
+    else if (role === 'parity') counts.damagedParity += 1;
     else counts.unneededDamaged += 1;
     onFinding({ finding: 'record', object, position, bytes, role, why });
   }

@@ -75,6 +75,18 @@ export async function examine(
   return { state, index, badBlocks, records };
 }
 
+/** True if the parity file of an object is there and not as it was written. Does not read the object. */
+export async function isParityDamaged(
+  backend: RecordReader,
+  name: string,
+  breathe: () => Promise<void> | undefined,
+): Promise<boolean> {
+  const file = parityName(name);
+  const index = await readIndex(backend, file);
+  if (index === undefined) return (await backend.size(file)) !== undefined;
+  return !(await isParityWhole(backend, file, index, breathe));
+}
+
 /**
  * True if the records show damage. With parity, all protected bytes must be sound records. Without parity, bytes at the
  * end of a file may have been left by an interrupted session, so they are not damage if a sound record precedes them.

@@ -32,7 +32,8 @@ export function isDamaged(result: CheckOutcome): boolean {
   const lost = lostVersions + result.doubtfulSets;
   const { strangePacks, strayFiles, unreadableFiles } = result;
   const foreign = strangePacks + strayFiles + unreadableFiles + result.damagedCopies;
-  const unusable = damagedKeys + result.damagedAccounts + result.unprovenSets + foreign;
+  const unusable =
+    damagedKeys + result.damagedParity + result.damagedAccounts + result.unprovenSets + foreign;
   return catalogFaults + damagedRecords + damagedMetadata + lost + unusable > 0;
 }
 
@@ -84,6 +85,7 @@ export function textOf(finding: Finding): string {
         contents: 'contents',
         signature: 'a signature (can be made again)',
         metadata: 'listings or events',
+        parity: 'parity (can be made again)',
         unneeded: 'not needed',
       }[role];
       return `record: ${object} at ${position}, ${formatCount(bytes)} bytes (${what}): ${why}`;
@@ -281,6 +283,12 @@ function printDamage({ mark }: ReportOptions, result: CheckOutcome): void {
     const what = counted(result.unreadableFiles, 'file');
     print(
       `${what} cannot be read completely: check the disk, the system log, and owner and mode. See docs/recovery.md, "Files that cannot be read".`,
+    );
+  }
+  if (result.damagedParity > 0) {
+    const what = counted(result.damagedParity, 'parity record');
+    print(
+      `${what} damaged: the backups are whole, but less of later damage could be repaired. \`sonic check --repair\` makes parity again.`,
     );
   }
   if (result.damagedCopies > 0) {
