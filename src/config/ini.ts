@@ -38,10 +38,7 @@ export function readIni(file: Uint8Array, shown: string): IniSection[] {
 /** Parses the text of a file; errors call the file `shown`. */
 export function parseIni(text: string, shown: string): IniSection[] {
   const reader = new IniReader(shown);
-  text
-    .replace(/^\ufeff/, '')
-    .split(/\r?\n/)
-    .forEach((line, index) => reader.take(line, index + 1));
+  text.split(/\r?\n/).forEach((line, index) => reader.take(line, index + 1));
   return reader.sections;
 }
 

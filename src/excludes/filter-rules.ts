@@ -42,15 +42,12 @@ export function linesOf({ path, bytes }: FilterFile): NumberedLine[] {
   if (bytes.length > MAX_FILTER_FILE_BYTES) {
     throw invalid(path, 1, `a filter file has at most ${MAX_FILTER_FILE_BYTES >> 10} KiB`);
   }
-  const text = bufferOf(bytes).toString('latin1');
-  const whole = text.startsWith(BYTE_ORDER_MARK) ? text.slice(BYTE_ORDER_MARK.length) : text;
-  return whole
+  return bufferOf(bytes)
+    .toString('latin1')
     .split('\n')
     .map((line, index) => ({ line: index + 1, text: line.replace(/^[ \t]+|[ \t\r]+$/g, '') }))
     .filter((line) => line.text !== '');
 }
-
-const BYTE_ORDER_MARK = '\u00ef\u00bb\u00bf';
 
 /** Parses lines of filters, and limits their total cost. */
 export class FilterLineReader {

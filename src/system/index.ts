@@ -80,7 +80,7 @@ export {
   tlsFault,
 } from './network.js';
 export { packageRoot, programVersion } from './package-root.js';
-export { lockPatiently } from './patience.js';
+export { flockPatiently, lockPatiently, tryFlock } from './patience.js';
 export { PrivateFolder } from './private-folder.js';
 export {
   absolutePath,
@@ -91,9 +91,11 @@ export {
   processArguments,
   processEnvironment,
   readSmallFile,
+  withoutMark,
   realPathOf,
   textBytes,
 } from './process-input.js';
+export { freeSpaceText } from './free-space.js';
 export type { Random } from './random.js';
 export { readStart, replaceFile, writeNew } from './small-files.js';
 export { loadSnappy } from './snappy.js';

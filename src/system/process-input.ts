@@ -82,7 +82,7 @@ export function processEnvironment(): Record<string, string | undefined> {
 }
 
 function procStrings(name: 'cmdline' | 'environ'): string[] {
-  const bytes = readSmallFile(Buffer.from(`/proc/self/${name}`), MAX_PROC_BYTES);
+  const bytes = readWhole(Buffer.from(`/proc/self/${name}`), MAX_PROC_BYTES);
   const strings = bytes.toString('latin1').split('\0');
   if (strings.at(-1) === '') strings.pop();
   return strings.map((latin1) => byteText(Buffer.from(latin1, 'latin1')));
@@ -118,11 +118,23 @@ export function isThere(file: string): boolean {
   return fs.existsSync(file);
 }
 
+const BYTE_ORDER_MARK = Buffer.from('\ufeff');
+
+/** Returns the bytes of a text without the byte order mark that some editors put at its beginning. */
+export function withoutMark(bytes: Buffer): Buffer {
+  const begins = bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK);
+  return begins ? bytes.subarray(BYTE_ORDER_MARK.length) : bytes;
+}
+
 /**
- * Reads a whole file of at most `maxBytes`. Throws system errors unchanged, EFBIG if the file is larger, and
- * EISDIR for a directory.
+ * Reads a file of at most `maxBytes` that a user has written, without a byte order mark. Throws system errors unchanged,
+ * EFBIG if the file is larger, and EISDIR for a directory.
  */
 export function readSmallFile(file: Uint8Array, maxBytes: number): Buffer {
+  return withoutMark(readWhole(file, maxBytes));
+}
+
+function readWhole(file: Uint8Array, maxBytes: number): Buffer {
   const fd = fs.openSync(Buffer.from(file), fs.constants.O_RDONLY);
   try {
     const chunks: Buffer[] = [];

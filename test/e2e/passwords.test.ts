@@ -42,6 +42,25 @@ function packsOf(store: string): [name: string, bytes: Buffer][] {
   return names.map((name) => [name, fs.readFileSync(path.join(folder, name))]);
 }
 
+test('a byte order mark is no part of a password, nor of any other text that an editor writes', async (t) => {
+  const { place, source, written, at } = lab(t);
+  const marked = (name: string, text: string): string => written(name, `\ufeff${text}`);
+  const password = ['--password-file', marked('secret', `${SECRET}\r\n`)];
+  const keys = at('keys');
+  await succeed('sonic', ['create', ...place, ...password, '--keys', keys]);
+  const program = ['--password-prog', `cat ${password[1]!}`];
+  const config = ['--config', marked('config', `[Tardis]\nKeyFile = ${keys}\n`)];
+  const endings = ['--nocompress-file', marked('endings', '.one\n.two\n')];
+  const args = written('arguments', '');
+  fs.writeFileSync(args, '\ufeff--local\n');
+  await succeed('tardis', [...place, ...config, ...program, ...endings, `@${args}`, source]);
+  fs.writeFileSync(keys, `\ufeff${fs.readFileSync(keys, 'utf8')}`);
+  for (const given of [password, program, [`--password=${SECRET}`]]) {
+    await succeed('regenerate', [...place, ...config, ...given, '-o', at('out'), '-O', source]);
+    t.deepEqual(differences(look(source), look(at('out/tree'))), []);
+  }
+});
+
 test('a password comes from option, terminal, file, program and keys', async (t) => {
   const { place, at, written } = await lockedLab(t);
   const file = written('secret', `${SECRET}\r\nwhat follows does not count\n`);

@@ -23,6 +23,7 @@ import {
   loadHttp,
   loadHttps,
   readSmallFile,
+  withoutMark,
   textBytes,
 } from '../../system/index.js';
 import { SOURCES } from './precedence.js';
@@ -150,10 +151,11 @@ export async function askPassword(
 }
 
 /**
- * Returns the first line, without its line end. Throws PASSWORD_NEEDED if it is empty, CONFIG_INVALID if it is too
+ * Returns the first line, without its line end and without a byte order mark. Throws PASSWORD_NEEDED if it is empty, CONFIG_INVALID if it is too
  * long.
  */
-function firstLine(bytes: Buffer, shown: string): Buffer {
+function firstLine(given: Buffer, shown: string): Buffer {
+  const bytes = withoutMark(given);
   const end = bytes.indexOf('\n');
   const line = end < 0 ? bytes : bytes.subarray(0, end);
   const bare = line.at(-1) === 0x0d ? line.subarray(0, -1) : line;
