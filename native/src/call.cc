@@ -12,31 +12,9 @@ namespace tardis {
 
 namespace {
 
-// File system errors for which libuv has no name.
-const struct {
-  int number;
-  const char* code;
-  const char* text;
-} kFurtherErrors[] = {
-    {EDQUOT, "EDQUOT", "disk quota exceeded"},
-    {ESTALE, "ESTALE", "stale file handle"},
-    {EUCLEAN, "EUCLEAN", "structure needs cleaning"},
-    {ENOMEDIUM, "ENOMEDIUM", "no medium found"},
-    {EMEDIUMTYPE, "EMEDIUMTYPE", "wrong medium type"},
-    {ENOKEY, "ENOKEY", "required key not available"},
-    {ENOLCK, "ENOLCK", "no locks available"},
-    {EHWPOISON, "EHWPOISON", "memory page has hardware error"},
-};
-
 void describe(const Failure& failure, char (&code)[64], char (&text)[160]) {
   uv_err_name_r(-failure.number, code, sizeof code);
   uv_strerror_r(-failure.number, text, sizeof text);
-  for (const auto& further : kFurtherErrors) {
-    if (further.number == failure.number) {
-      snprintf(code, sizeof code, "%s", further.code);
-      snprintf(text, sizeof text, "%s", further.text);
-    }
-  }
   if (failure.code != nullptr) snprintf(code, sizeof code, "%s", failure.code);
   if (failure.text != nullptr) snprintf(text, sizeof text, "%s", failure.text);
 }

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <fuse3/fuse.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -39,8 +40,8 @@ struct Lies {
   int badFrom = 0;
   int badTo = INT_MAX;
   const char* gate = nullptr;     // a directory: a read of `gate` creates `reached` there, and waits for `open`
-  const char* broken = nullptr;   // a path: while it exists, every operation fails
-  int failure = 0;                // with this errno
+  const char* broken = nullptr;   // a path: while that file exists, every operation fails
+  int failure = 0;                // with this errno, unless the file has another one (`brokenNow`)
 };
 
 Lies lies;
@@ -58,10 +59,27 @@ std::string real(const char* path) { return std::string(lies.source) + path; }
 
 int answer(long result) { return result < 0 ? -errno : static_cast<int>(result); }
 
-int brokenNow() { return lies.broken != nullptr && access(lies.broken, F_OK) == 0 ? -lies.failure : 0; }
+bool endsWith(const char* path, const char* end) {
+  const size_t length = strlen(path), endLength = strlen(end);
+  return length >= endLength && strcmp(path + length - endLength, end) == 0;
+}
 
-#define UNLESS_BROKEN()                    \
-  if (const int failed = brokenNow(); failed != 0) return failed
+// Returns the failure of an operation now, as a negative errno; 0 if it succeeds. If the file contains `ERRNO OPERATIONS
+// END`, only these operations fail (letters, as at UNLESS_BROKEN), and only on paths with this end; `*` is any path.
+int brokenNow(char operation, const char* path) {
+  FILE* file = lies.broken == nullptr ? nullptr : fopen(lies.broken, "re");
+  if (file == nullptr) return 0;
+  int number = 0;
+  char operations[16], end[256];
+  const int words = fscanf(file, "%d %15s %255s", &number, operations, end);
+  fclose(file);
+  if (words < 3) return -lies.failure;
+  const bool isMeant = strcmp(end, "*") == 0 || endsWith(path, end);
+  return isMeant && strchr(operations, operation) != nullptr ? -number : 0;
+}
+
+#define UNLESS_BROKEN(operation)                    \
+  if (const int failed = brokenNow(operation, path); failed != 0) return failed
 
 void misreport(struct stat* stat) {
   static std::atomic<uint64_t> count{1};
@@ -88,7 +106,7 @@ void misreport(struct stat* stat) {
 }
 
 int getattr(const char* path, struct stat* stat, fuse_file_info*) {
-  UNLESS_BROKEN();
+  UNLESS_BROKEN('s');
   if (is(lies.names, "absent") && strstr(path, "absent") != nullptr) return -ENOENT;
   if (is(lies.names, "unreadable") && strstr(path, "unreadable") != nullptr) return -EIO;
   if (lstat(real(path).c_str(), stat) != 0) return -errno;
@@ -97,7 +115,7 @@ int getattr(const char* path, struct stat* stat, fuse_file_info*) {
 }
 
 int readdir(const char* path, void* into, fuse_fill_dir_t fill, off_t, fuse_file_info*, fuse_readdir_flags) {
-  UNLESS_BROKEN();
+  UNLESS_BROKEN('l');
   DIR* directory = opendir(real(path).c_str());
   if (directory == nullptr) return -errno;
   while (const dirent* entry = ::readdir(directory)) {
@@ -115,7 +133,7 @@ int readdir(const char* path, void* into, fuse_fill_dir_t fill, off_t, fuse_file
 }
 
 int open(const char* path, fuse_file_info* info) {
-  UNLESS_BROKEN();
+  UNLESS_BROKEN('o');
   const int fd = ::open(real(path).c_str(), info->flags & ~(O_NOFOLLOW | O_NOATIME));
   if (fd < 0) return -errno;
   info->fh = fd;
@@ -131,15 +149,11 @@ void waitAtGate() {
   while (access((gate + "/open").c_str(), F_OK) != 0) usleep(2000);
 }
 
-bool isBad(const char* path) {
-  if (lies.bad == nullptr) return false;
-  const size_t length = strlen(path), end = strlen(lies.bad);
-  return length >= end && strcmp(path + length - end, lies.bad) == 0;
-}
+bool isBad(const char* path) { return lies.bad != nullptr && endsWith(path, lies.bad); }
 
 int read(const char* path, char* into, size_t bytes, off_t offset, fuse_file_info* info) {
   if (lies.gate != nullptr && strcmp(strrchr(path, '/'), "/gate") == 0) waitAtGate();
-  UNLESS_BROKEN();
+  UNLESS_BROKEN('r');
   if (isBad(path) && offset < lies.badTo && offset + static_cast<off_t>(bytes) > lies.badFrom) {
     if (offset >= lies.badFrom) return -EIO;
     bytes = static_cast<size_t>(lies.badFrom - offset);
@@ -148,8 +162,8 @@ int read(const char* path, char* into, size_t bytes, off_t offset, fuse_file_inf
   return answer(pread(static_cast<int>(info->fh), into, bytes, offset));
 }
 
-off_t lseek(const char*, off_t offset, int whence, fuse_file_info* info) {
-  UNLESS_BROKEN();
+off_t lseek(const char* path, off_t offset, int whence, fuse_file_info* info) {
+  UNLESS_BROKEN('r');
   if (is(lies.offsets, "refused")) return -EINVAL;
   if (is(lies.offsets, "empty")) return -ENXIO;
   if (is(lies.offsets, "hole")) return whence == SEEK_DATA ? -ENXIO : offset;
@@ -161,20 +175,20 @@ off_t lseek(const char*, off_t offset, int whence, fuse_file_info* info) {
 }
 
 int readlink(const char* path, char* into, size_t bytes) {
-  UNLESS_BROKEN();
+  UNLESS_BROKEN('s');
   const ssize_t got = is(lies.targets, "empty") ? 0 : ::readlink(real(path).c_str(), into, bytes - 1);
   if (got < 0) return -errno;
   into[got] = 0;
   return 0;
 }
 
-int write(const char*, const char* from, size_t bytes, off_t offset, fuse_file_info* info) {
-  UNLESS_BROKEN();
+int write(const char* path, const char* from, size_t bytes, off_t offset, fuse_file_info* info) {
+  UNLESS_BROKEN('w');
   return answer(pwrite(static_cast<int>(info->fh), from, bytes, offset));
 }
 
 int create(const char* path, mode_t mode, fuse_file_info* info) {
-  UNLESS_BROKEN();
+  UNLESS_BROKEN('w');
   const int fd = ::open(real(path).c_str(), info->flags | O_CREAT, mode);
   if (fd < 0) return -errno;
   info->fh = fd;
@@ -182,33 +196,70 @@ int create(const char* path, mode_t mode, fuse_file_info* info) {
   return 0;
 }
 
-int release(const char*, fuse_file_info* info) { return answer(close(static_cast<int>(info->fh))); }
-int fsync(const char*, int, fuse_file_info* info) { return answer(::fsync(static_cast<int>(info->fh))); }
+// Runs a call that changes something, unless it is to fail.
+template <typename Work>
+int altered(const char* path, Work work) {
+  UNLESS_BROKEN('x');
+  return answer(work());
+}
 
-int mknod(const char* path, mode_t mode, dev_t device) { return answer(::mknod(real(path).c_str(), mode, device)); }
-int mkdir(const char* path, mode_t mode) { return answer(::mkdir(real(path).c_str(), mode)); }
-int unlink(const char* path) { return answer(::unlink(real(path).c_str())); }
-int rmdir(const char* path) { return answer(::rmdir(real(path).c_str())); }
-int symlink(const char* target, const char* path) { return answer(::symlink(target, real(path).c_str())); }
-int link(const char* from, const char* to) { return answer(::link(real(from).c_str(), real(to).c_str())); }
-int chmod(const char* path, mode_t mode, fuse_file_info*) { return answer(::chmod(real(path).c_str(), mode)); }
+int release(const char*, fuse_file_info* info) { return answer(close(static_cast<int>(info->fh))); }
+int fsync(const char* path, int, fuse_file_info* info) {
+  return altered(path, [&] { return ::fsync(static_cast<int>(info->fh)); });
+}
+
+int mknod(const char* path, mode_t mode, dev_t device) {
+  return altered(path, [&] { return ::mknod(real(path).c_str(), mode, device); });
+}
+
+int flock(const char* path, fuse_file_info* info, int kind) {
+  UNLESS_BROKEN('f');
+  return answer(::flock(static_cast<int>(info->fh), kind));
+}
+
+int mkdir(const char* path, mode_t mode) {
+  return altered(path, [&] { return ::mkdir(real(path).c_str(), mode); });
+}
+
+int unlink(const char* path) {
+  return altered(path, [&] { return ::unlink(real(path).c_str()); });
+}
+
+int rmdir(const char* path) {
+  return altered(path, [&] { return ::rmdir(real(path).c_str()); });
+}
+
+int symlink(const char* target, const char* path) {
+  return altered(path, [&] { return ::symlink(target, real(path).c_str()); });
+}
+
+int link(const char* from, const char* to) {
+  return altered(to, [&] { return ::link(real(from).c_str(), real(to).c_str()); });
+}
+
+int chmod(const char* path, mode_t mode, fuse_file_info*) {
+  return altered(path, [&] { return ::chmod(real(path).c_str(), mode); });
+}
 
 int rename(const char* from, const char* to, unsigned flags) {
-  return answer(renameat2(AT_FDCWD, real(from).c_str(), AT_FDCWD, real(to).c_str(), flags));
+  return altered(to, [&] { return renameat2(AT_FDCWD, real(from).c_str(), AT_FDCWD, real(to).c_str(), flags); });
 }
 
 int chown(const char* path, uid_t uid, gid_t gid, fuse_file_info*) {
-  return answer(lchown(real(path).c_str(), uid, gid));
+  UNLESS_BROKEN('c');
+  return altered(path, [&] { return lchown(real(path).c_str(), uid, gid); });
 }
 
-int truncate(const char* path, off_t size, fuse_file_info*) { return answer(::truncate(real(path).c_str(), size)); }
+int truncate(const char* path, off_t size, fuse_file_info*) {
+  return altered(path, [&] { return ::truncate(real(path).c_str(), size); });
+}
 
 int utimens(const char* path, const timespec times[2], fuse_file_info*) {
   return answer(utimensat(AT_FDCWD, real(path).c_str(), times, AT_SYMLINK_NOFOLLOW));
 }
 
 int statfs(const char* path, struct statvfs* stat) {
-  UNLESS_BROKEN();
+  UNLESS_BROKEN('s');
   return answer(statvfs(real(path).c_str(), stat));
 }
 
@@ -239,6 +290,7 @@ fuse_operations operations() {
   all.read = read;
   if (lies.offsets != nullptr) all.lseek = lseek;
   all.readlink = readlink;
+  if (lies.broken != nullptr) all.flock = flock;
   all.write = write;
   all.create = create;
   all.release = release;

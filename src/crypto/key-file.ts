@@ -8,7 +8,7 @@ import { displayName } from '../model/index.js';
 import {
   byteText,
   inheritOwner,
-  lockPatiently,
+  flockPatiently,
   readSmallFile,
   realPathOf,
   replaceFile,
@@ -149,8 +149,8 @@ export class KeyFile {
     const fd = files.open(directory, 'directory');
     let isHeld = false;
     try {
-      const attempt = (): true | undefined => native.flock(fd, true) || undefined;
-      isHeld = (await lockPatiently(attempt, PATIENCE_MS)) === true;
+      // A file system without locks may hold keys too: a change replaces the file in one step.
+      isHeld = (await flockPatiently(native, fd, PATIENCE_MS)) !== 'busy';
     } finally {
       if (!isHeld) files.close(fd);
     }

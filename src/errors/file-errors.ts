@@ -7,7 +7,16 @@ export const FILE_ERRORS = {
     1,
     'Give a directory that you may write to, or create one that you own (`sudo install -d -o "$USER" DIR`). Check the owner and mode of the store, that it is not mounted read-only, and that the file that is named is not immutable (lsattr -d).',
   ),
-  STORE_NOT_READABLE: row('environment', 1, 'Check the owner and mode of the store.'),
+  STORE_NOT_READABLE: row(
+    'environment',
+    1,
+    'Check the owner and mode of the store, and that a directory that the file system encrypts is unlocked.',
+  ),
+  STORE_WITHOUT_LOCKS: row(
+    'environment',
+    1,
+    'Mount the file system with locks (NFS: start its lock service, or the option local_lock=flock if no other machine uses the store), or put the store on another one: without locks, two programs could write to a client at once.',
+  ),
   STORE_UNSAFE: row(
     'environment',
     1,
@@ -42,5 +51,15 @@ export const FILE_ERRORS = {
     'environment',
     1,
     'Raise the limit of open files (ulimit -n, LimitNOFILE= of a unit) to 256 or more, then run again.',
+  ),
+  OUT_OF_MEMORY: row(
+    'environment',
+    1,
+    'Free memory, or raise the limit of memory (ulimit -v, MemoryMax= of a unit), then run again.',
+  ),
+  IO_FAILED: row(
+    'environment',
+    1,
+    'The disk or the file system failed, whatever is stored on it: check the disk, its cable, the network or the program behind the mount, and the system log (dmesg); then run again. Rebuild nothing because of this error alone.',
   ),
 } as const;

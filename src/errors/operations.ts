@@ -69,29 +69,54 @@ const OPERATIONS = {
 
 export type Operation = keyof typeof OPERATIONS;
 
-const KINDS: Readonly<Record<string, keyof Meanings>> = {
-  EACCES: 'refused',
-  EPERM: 'refused',
-  EROFS: 'refused',
-  EISDIR: 'misplaced',
-  ENOTDIR: 'misplaced',
-  ENOSPC: 'full',
-  EDQUOT: 'full',
-  EFBIG: 'large',
+/**
+ * Classes of system errors. The first four have a meaning of their own in each operation; any error in no class is
+ * `other`. The rest mean the same in every operation.
+ */
+const CLASSES = {
+  /** A permission, or the key of an encrypted directory, is missing. */
+  refused: 'EACCES EPERM EROFS ENOKEY EKEYEXPIRED EKEYREVOKED EKEYREJECTED',
+  misplaced: 'EISDIR ENOTDIR ELOOP',
+  full: 'ENOSPC EDQUOT',
+  large: 'EFBIG',
+  /** The disk or the file system failed to read or write this file. */
+  medium: 'EIO EREMOTEIO EUCLEAN EBADMSG EILSEQ ENODATA ELIBBAD EHWPOISON',
+  /** The disk, the server of the file system or the program behind it is not there now. */
+  away: 'ESTALE ENOTCONN ECONNABORTED ESHUTDOWN EHOSTDOWN EREMOTE ENOLINK ECOMM ETIME ENODEV ENOMEDIUM EMEDIUMTYPE ENOTRECOVERABLE',
+  files: 'EMFILE ENFILE',
+  memory: 'ENOMEM ENOBUFS',
+} as const;
+
+type ErrorClass = keyof typeof CLASSES | 'other';
+
+const CLASS_OF: ReadonlyMap<string, ErrorClass> = new Map(
+  Object.entries(CLASSES).flatMap(([name, codes]) =>
+    codes.split(' ').map((code) => [code, name as ErrorClass] as const),
+  ),
+);
+
+/** Returns the class of a system error, by its code. */
+export function classOf(code: string | undefined): ErrorClass {
+  return CLASS_OF.get(code ?? '') ?? 'other';
+}
+
+/** Classes with the same meaning in every operation. */
+const OF_ANY_CLASS: Readonly<Partial<Record<ErrorClass, ErrorCode>>> = {
+  medium: 'IO_FAILED',
+  away: 'IO_FAILED',
+  files: 'TOO_MANY_OPEN_FILES',
+  memory: 'OUT_OF_MEMORY',
 };
 
-/** Codes with the same meaning in every operation. SQLite works on catalogs only. */
-const OF_ANY: Readonly<Record<string, ErrorCode>> = {
-  EMFILE: 'TOO_MANY_OPEN_FILES',
-  ENFILE: 'TOO_MANY_OPEN_FILES',
-  EIO: 'IO_FAILED',
-  EUCLEAN: 'IO_FAILED',
+/** Codes of others than the system. SQLite works on catalogs only. */
+const OF_OTHERS: Readonly<Record<string, ErrorCode>> = {
   SQLITE_FULL: 'DISK_FULL',
   SQLITE_READONLY: 'STORE_NOT_WRITABLE',
   SQLITE_CANTOPEN: 'STORE_NOT_READABLE',
   SQLITE_CORRUPT: 'CATALOG_DAMAGED',
   SQLITE_NOTADB: 'CATALOG_DAMAGED',
   SQLITE_BUSY: 'CLIENT_BUSY',
+  SQLITE_NOMEM: 'OUT_OF_MEMORY',
   ERR_NATIVE_MISSING: 'NATIVE_MISSING',
 };
 
@@ -126,10 +151,12 @@ export function meaningOf(
   code: string,
   otherwise: Operation = 'unknown',
 ): ErrorCode | undefined {
-  const ofAny = OF_ANY[code];
-  if (ofAny !== undefined) return ofAny;
+  const ofOthers = OF_OTHERS[code];
+  if (ofOthers !== undefined) return ofOthers;
   if (code.startsWith('SQLITE_')) return 'IO_FAILED';
   if (!/^E[A-Z0-9]+$/.test(code)) return undefined;
-  const meanings: Meanings = OPERATIONS[operations.get(error) ?? otherwise];
-  return meanings[KINDS[code] ?? 'other'] ?? 'FILE_TOO_LARGE';
+  const kind = classOf(code);
+  const meanings: Readonly<Partial<Record<ErrorClass, ErrorCode>>> =
+    OPERATIONS[operations.get(error) ?? otherwise];
+  return OF_ANY_CLASS[kind] ?? meanings[kind] ?? 'FILE_TOO_LARGE';
 }

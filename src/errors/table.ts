@@ -138,7 +138,6 @@ export const ERROR_TABLE = Object.freeze({
     1,
     'Exclude what need not be saved, or ask the operator of the server to raise SpaceQuota of the account, then run again, which continues the backup; all complete sets can be restored.',
   ),
-  IO_FAILED: row('environment', 1, 'Check the disk and the system log; then run again.'),
   SERVER_UNREACHABLE: row('environment', 1, 'Check --server and --port, and that tardisd runs.'),
   CONNECTION_LOST: row(
     'environment',
@@ -250,6 +249,11 @@ export const ERROR_TABLE = Object.freeze({
     'environment',
     1,
     'Install Node.js 22.20, 24.12, 26 or later, and make sure that `node` in PATH is that version; or set TARDIS_NODE to its path. The Debian packages, archives and images include their own.',
+  ),
+  PROC_MISSING: row(
+    'environment',
+    1,
+    'Mount it (mount -t proc proc /proc; with chroot, mount it in the new root), then run again. Nothing is wrong with the store.',
   ),
   FUSE_MISSING: row(
     'environment',

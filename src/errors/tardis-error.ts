@@ -1,5 +1,6 @@
 import type { ErrorRow } from './error-row.js';
-import { meaningOf, type Operation } from './operations.js';
+import { nameError } from './errno.js';
+import { classOf, meaningOf, type Operation } from './operations.js';
 import { ERROR_TABLE, type ErrorCode, isErrorCode } from './table.js';
 
 /** Values that are sent with an error: plain data only, never secrets. */
@@ -75,12 +76,17 @@ export function fromWire(value: unknown): TardisError {
   return new TardisError(code, message.slice(0, MAX_WIRE_MESSAGE_CHARS), safe);
 }
 
-/** Returns the `code` of a system error (`ENOENT`, `SQLITE_FULL`, …), or undefined. */
+/**
+ * Returns the `code` of a system error (`ENOENT`, `SQLITE_FULL`, …), or undefined. An error that has a number in place
+ * of a code gets its name.
+ */
 export function systemCode(thrown: unknown): string | undefined {
   const error = firstError(thrown);
   if (error instanceof TardisError || !(error instanceof Error)) return undefined;
-  const code = (error as NodeJS.ErrnoException).code;
-  return typeof code === 'string' ? code : undefined;
+  const { code } = error as NodeJS.ErrnoException;
+  if (typeof code !== 'string') return undefined;
+  nameError(error);
+  return (error as NodeJS.ErrnoException).code;
 }
 
 /** Codes with which SQLite reports a bug in this program. */
@@ -97,15 +103,12 @@ export function causeCode(thrown: unknown): string | undefined {
 export function isDiskFull(thrown: unknown): boolean {
   const error = firstError(thrown);
   if (error instanceof TardisError) return error.code === 'DISK_FULL';
-  const code = systemCode(error) ?? '';
-  return FULL_CODES.has(code);
+  const code = systemCode(error);
+  return classOf(code) === 'full' || SQLITE_FULL_CODES.has(code ?? '');
 }
 
-/**
- * Codes of a full disk or quota. SQLITE_IOERR_SHMSIZE means that SQLite cannot enlarge the index of its write-ahead
- * log.
- */
-const FULL_CODES = new Set(['ENOSPC', 'EDQUOT', 'SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE']);
+/** Codes of SQLite for a full disk. SQLITE_IOERR_SHMSIZE: it cannot enlarge the index of its write-ahead log. */
+const SQLITE_FULL_CODES = new Set(['SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE']);
 
 /**
  * Converts a system or SQLite error to a TardisError, whose message begins with `what`. Its code follows from the

@@ -6,9 +6,9 @@
  */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
-import { systemCode, TardisError } from '../errors/index.js';
+import { classOf, systemCode, TardisError } from '../errors/index.js';
 import { RowReader, type SetNumber } from '../model/index.js';
-import { lockPatiently, OpenKind, type System } from '../system/index.js';
+import { flockPatiently, OpenKind, type System } from '../system/index.js';
 import { moveOver, temporaryName } from '../workers/index.js';
 import { foldsCase } from './folded-names.js';
 import {
@@ -111,9 +111,8 @@ export class RestoreJournal {
       try {
         fd = system.native.createFileAt(rootFd, name);
       } catch (error) {
-        const code = systemCode(error);
-        if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return undefined;
-        if (code !== 'EEXIST') throw error;
+        if (classOf(systemCode(error)) === 'refused') return undefined;
+        if (systemCode(error) !== 'EEXIST') throw error;
         const earlier = await RestoreJournal.again(system, rootFd, name, identity);
         if (earlier !== undefined) return earlier;
       }
@@ -249,8 +248,9 @@ function journalName(identity: RestoreIdentity): Buffer {
   return Buffer.from(`.tardis-restore-${restoreId(identity)}`);
 }
 
+/** Locks the journal, if the file system has locks. Throws CLIENT_BUSY if another run holds the lock. */
 async function lock({ native }: System, fd: number): Promise<void> {
-  if ((await lockPatiently(() => native.flock(fd, true) || undefined)) === true) return;
+  if ((await flockPatiently(native, fd)) !== 'busy') return;
   throw new TardisError('CLIENT_BUSY', 'the same restore is running already');
 }
 

@@ -1,6 +1,6 @@
 /** Finds the attributes that the file system of a target accepts without an error but does not keep. */
 import { decodeRow, EntryType, RowReader, unseenRow } from '../model/index.js';
-import type { System } from '../system/index.js';
+import { type System, tryFlock } from '../system/index.js';
 import { temporaryName } from '../workers/index.js';
 
 const SECOND_NS = 1_000_000_000n;
@@ -9,6 +9,8 @@ const LATE_NS = 4_102_444_800n * SECOND_NS + 333_333_333n;
 /** An odd second on 2001-09-09, and a third of a second. */
 const EARLY_NS = 1_000_000_001n * SECOND_NS + 333_333_333n;
 const PERMISSIONS = 0o640;
+/** The loss of a file system without locks; the journal of a restore is then not locked. */
+const LOCKS = 'locks, so run this restore only once at a time';
 /** Units of times, finest first. FAT stores even seconds. */
 const UNITS: readonly (readonly [ns: bigint, name: string])[] = [
   [1n, ''],
@@ -46,7 +48,12 @@ export function lossesOf(
     });
     const permissions = early!.permissions === PERMISSIONS ? [] : ['permissions'];
     const times = lostTimes(early!.mtimeNs, late!.mtimeNs);
-    return [...(requested.permissions ? permissions : []), ...(requested.times ? times : [])];
+    const locks = tryFlock(native, fd) === 'none' ? [LOCKS] : [];
+    return [
+      ...(requested.permissions ? permissions : []),
+      ...(requested.times ? times : []),
+      ...locks,
+    ];
   } catch {
     return []; // each entry will report that the file system rejects its attributes
   } finally {

@@ -11,19 +11,13 @@ import {
   TardisError,
   type WireError,
 } from '../errors/index.js';
-import {
-  displayName,
-  EntryType,
-  forEachRow,
-  formatBytes,
-  lastComponent,
-  RowReader,
-} from '../model/index.js';
+import { displayName, EntryType, forEachRow, lastComponent, RowReader } from '../model/index.js';
 import {
   absolutePath,
   byteText,
   type FailedAttribute,
   failedAttributes,
+  freeSpaceText,
   MetadataOption,
   OpenKind,
   type System,
@@ -75,15 +69,12 @@ export function explainedWhenFull({ files }: System, output: Buffer, error: unkn
   }
   const place = displayName(output);
   const full = `the target is full: ${place}`;
-  let freeBytes: number;
-  try {
-    freeBytes = files.freeBytes(byteText(absolutePath(output)));
-  } catch {
-    // No free space is known, since the directory could not be created.
-    return new TardisError('TARGET_FULL', full, { path: place }, error);
-  }
-  const message = `${full}, ${formatBytes(freeBytes)} are free`;
-  return new TardisError('TARGET_FULL', message, { path: place, freeBytes }, error);
+  const directory = byteText(absolutePath(output));
+  const free = freeSpaceText(files, directory, error);
+  // No free space is known if the directory could not be created.
+  if (free === undefined) return new TardisError('TARGET_FULL', full, { path: place }, error);
+  const context = { path: place, freeBytes: files.freeBytes(directory) };
+  return new TardisError('TARGET_FULL', `${full}, ${free}`, context, error);
 }
 
 function placeOf(full: Buffer): TargetName {

@@ -12,6 +12,7 @@ import {
   requirePlainAt,
   type Way,
 } from './guarded-paths.js';
+import { MediumFault } from './medium-fault.js';
 import { addonPath } from './native.js';
 import { hasStrayBytes } from './process-input.js';
 import { type RowOf, type RowShape, shaped, type SqlQuery } from './rows.js';
@@ -66,6 +67,17 @@ export function openSqlite(
   path: string,
   options: OpenDatabaseOptions & { readonly umask: number },
 ): SqlDatabase {
+  const fault = new MediumFault(path, () => openUnexplained(path, { ...options, readonly: true }));
+  return explained(
+    fault.explaining(() => openUnexplained(path, options)),
+    fault,
+  );
+}
+
+function openUnexplained(
+  path: string,
+  options: OpenDatabaseOptions & { readonly umask: number },
+): SqlDatabase {
   // SQLite creates world-readable files; its journals get the permissions and the owner of the database.
   if (!options.readonly) makeIfMissing(path, filesWith(options.umask));
   for (const suffix of ['', ...LOGS]) requirePlainAt(path + suffix);
@@ -79,6 +91,36 @@ export function openSqlite(
       fs.closeSync(fd);
     }
   });
+}
+
+/** Returns a database whose errors of the disk are known as such. */
+function explained(database: SqlDatabase, fault: MediumFault): SqlDatabase {
+  const prepare = database.prepare.bind(database);
+  explainCalls(database, ['exec', 'pragma'], fault);
+  database.prepare = (sql) => {
+    const statement = fault.explaining(() => prepare(sql));
+    const iterate = statement.iterate.bind(statement);
+    statement.iterate = (...values) => explainCalls(iterate(...values), ['next'], fault);
+    return explainCalls(statement, ['run', 'get', 'all', 'iterate'], fault);
+  };
+  database.query = (sql, shape) => shaped(database.prepare(sql), shape);
+  return database;
+}
+
+/** Makes calls of an object explain what they throw. Returns the object. */
+function explainCalls<T extends object>(of: T, names: readonly (keyof T)[], fault: MediumFault): T {
+  for (const name of names) {
+    const call = of[name] as (...values: unknown[]) => unknown;
+    const explaining = (...values: unknown[]): unknown => {
+      try {
+        return Reflect.apply(call, of, values);
+      } catch (error) {
+        throw fault.explain(error);
+      }
+    };
+    Object.defineProperty(of, name, { value: explaining });
+  }
+  return of;
 }
 
 function makeIfMissing(path: string, files: Files): void {

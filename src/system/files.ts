@@ -158,11 +158,7 @@ function onFile<T>(fd: number, access: Access, work: () => T): T {
 
 function withPath(error: unknown, access: Access, fd: number): unknown {
   const path = openPaths.get(fd);
-  if (path === undefined || systemCode(error) === undefined || !(error instanceof Error)) {
-    return error;
-  }
-  error.message += ` '${path}'`;
-  return meantAt(path, access, Object.assign(error, { path }));
+  return path === undefined ? error : meantAt(path, access, error);
 }
 
 function modeFor(how: keyof typeof FLAGS, umask: number): number {
@@ -207,8 +203,11 @@ function makeDirectory(path: string, way: Way, mode: number): void {
   }
 }
 
+/** Gives an open file its owner. A file that has that owner is left alone: some network drives refuse any chown. */
 function giveTo(fd: number, owner: ReturnType<typeof ownerFor>): void {
-  if (owner !== undefined) fs.fchownSync(fd, owner.uid, owner.gid);
+  if (owner === undefined) return;
+  const { uid, gid } = fs.fstatSync(fd);
+  if (uid !== owner.uid || gid !== owner.gid) fs.fchownSync(fd, owner.uid, owner.gid);
 }
 
 function openDirectory(path: string, access: Access): number {
@@ -219,6 +218,9 @@ function list(path: string): string[] {
   const fd = openDirectory(path, 'read');
   try {
     return fs.readdirSync(`/proc/self/fd/${fd}`);
+  } catch (error) {
+    if (error instanceof Error) error.message = error.message.replace(/'\/proc[^']*'/, `'${path}'`);
+    throw meantAt(path, 'read', error);
   } finally {
     fs.closeSync(fd);
   }
@@ -333,8 +335,7 @@ const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
  */
 export function inheritOwner(fd: number, from: string): void {
   if (process.geteuid?.() !== 0) return;
-  const { uid, gid } = fs.statSync(exact(from));
-  fs.fchownSync(fd, uid, gid);
+  giveTo(fd, fs.statSync(exact(from)));
 }
 
 /** Returns the names in a directory; none if it is missing, or no directory. */

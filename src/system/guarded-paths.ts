@@ -48,8 +48,13 @@ export function guardDirectory(
   guarded.set(path.resolve(directory), { ownerFrom: path.resolve(ownerFrom), use });
 }
 
-/** Notes in an error of a call on a path what was being done, if the path is guarded. Returns the error. */
+/**
+ * Adds the path to a system error that names none, and notes what was being done if the path is guarded. Returns the
+ * error.
+ */
 export function meantAt(file: string, access: Access, error: unknown): unknown {
+  const isSystems = error instanceof Error && systemCode(error) !== undefined;
+  if (isSystems && !error.message.includes("'")) error.message += ` '${file}'`;
   const root = rootOf(file) ?? file;
   const use = guarded.get(root)?.use;
   return use === undefined ? error : meant(OPERATIONS[use][access], error);

@@ -1,4 +1,22 @@
-/** Retries a lock that another process may be about to release. */
+/** Takes locks: some file systems have none, and another process may be about to release one. */
+import { systemCode } from '../errors/index.js';
+import type { NativeCalls } from './native.js';
+
+/** Errors of a file system without locks, such as NFS without its lock service. */
+const WITHOUT_LOCKS: ReadonlySet<string> = new Set(['ENOSYS', 'ENOLCK', 'ENOTSUP']);
+
+/** The result of an attempt to lock a file: `none` if its file system has no locks. */
+type LockResult = 'held' | 'busy' | 'none';
+
+/** Locks an open file, and returns at once. */
+export function tryFlock({ flock }: Pick<NativeCalls, 'flock'>, fd: number): LockResult {
+  try {
+    return flock(fd, true) ? 'held' : 'busy';
+  } catch (error) {
+    if (WITHOUT_LOCKS.has(systemCode(error) ?? '')) return 'none';
+    throw error;
+  }
+}
 
 /**
  * Milliseconds to wait for a lock. Its holder may be about to release it. Also, a child process that this process has
@@ -20,4 +38,17 @@ export async function lockPatiently<T>(
     if (held !== undefined || waitedMs >= patienceMs) return held;
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
+}
+
+/** Locks an open file as `tryFlock` does, and waits for another process as `lockPatiently` does. */
+export async function flockPatiently(
+  native: Pick<NativeCalls, 'flock'>,
+  fd: number,
+  patienceMs = PATIENCE_MS,
+): Promise<LockResult> {
+  const attempt = (): LockResult | undefined => {
+    const result = tryFlock(native, fd);
+    return result === 'busy' ? undefined : result;
+  };
+  return (await lockPatiently(attempt, patienceMs)) ?? 'busy';
 }

@@ -5,8 +5,9 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { causeCode, isDiskFull, systemCode, TardisError } from '../errors/index.js';
-import { formatBytes } from '../model/index.js';
+import { causeCode, failedTo, isDiskFull, systemCode, TardisError } from '../errors/index.js';
+import { freeSpaceText } from './free-space.js';
+import { tryFlock } from './patience.js';
 import type { System } from './system.js';
 
 const PREFIX = 'tardis-copy-';
@@ -48,7 +49,7 @@ export class PrivateFolder {
   explain(error: unknown): unknown {
     const isVague = causeCode(error)?.startsWith('SQLITE_IOERR') === true;
     const isFull = isDiskFull(error) || (isVague && freeAt(this.path) < FULL_BYTES);
-    return isFull ? fullAt(path.dirname(this.path), error, true) : error;
+    return isFull ? fullAt(this.system, path.dirname(this.path), error, true) : error;
   }
 
   /** Removes the folder with all its files. */
@@ -74,11 +75,11 @@ function made({ files, native }: Calls, parent: string): Made {
       const file = path.join(folder, LOCK);
       lock = openLock(folder, file);
       // Another process that removes abandoned folders may have removed this one.
-      if (native.flock(lock, true) && fs.existsSync(file)) return { folder, lock };
+      if (tryFlock(native, lock) !== 'busy' && fs.existsSync(file)) return { folder, lock };
       fs.closeSync(lock);
     } catch (error) {
       if (lock !== undefined) fs.closeSync(lock);
-      throw fullAt(parent, error);
+      throw fullAt({ files }, parent, error);
     }
     if (tries === MAX_TRIES) throw new Error(`folders in ${parent} vanish`);
   }
@@ -94,15 +95,21 @@ function openLock(folder: string, file: string): number {
 }
 
 /** Returns the error to throw if `parent` cannot be used. `isFull`: true if its disk is known to be full. */
-function fullAt(parent: string, error: unknown, isFull: boolean = isDiskFull(error)): unknown {
-  const code = causeCode(error);
+function fullAt(
+  { files }: Pick<System, 'files'>,
+  parent: string,
+  error: unknown,
+  isFull: boolean = isDiskFull(error),
+): unknown {
   if (isFull) {
-    const text = `the directory for temporary files ${parent} (TMPDIR) is full: ${formatBytes(freeAt(parent))} are free`;
+    const text = `the directory for temporary files ${parent} (TMPDIR) is full: ${freeSpaceText(files, parent, error) ?? 'its free space is unknown'}`;
     return new TardisError('TEMPORARY_FULL', text, { path: parent }, error);
   }
-  if (code === undefined || code === 'EMFILE' || code === 'ENFILE') return error;
-  const text = `cannot make a directory for temporary files in ${parent} (TMPDIR): ${code}`;
-  return new TardisError('CONFIG_INVALID', text, { cause: code }, error);
+  return failedTo(
+    `make a directory for temporary files in ${parent} (TMPDIR)`,
+    error,
+    'useTemporary',
+  );
 }
 
 function freeAt(place: string): number {
@@ -130,7 +137,7 @@ function removeAbandoned({ native }: Calls, parent: string): void {
       if (!hasLock && Date.now() - fs.statSync(folder).mtimeMs < UNLOCKED_MS) continue;
       const flags = fs.constants.O_RDWR | fs.constants.O_NOFOLLOW;
       if (hasLock) lock = fs.openSync(file, flags);
-      if (lock !== undefined && !native.flock(lock, true)) continue;
+      if (lock !== undefined && tryFlock(native, lock) !== 'held') continue;
       for (const left of fs.readdirSync(folder)) fs.unlinkSync(path.join(folder, left));
       fs.rmdirSync(folder);
     } catch (error) {

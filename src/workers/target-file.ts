@@ -1,5 +1,13 @@
 /** Operations on the target of a restore, for any thread. */
-import { meant, systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
+import {
+  classOf,
+  errorName,
+  meant,
+  systemCode,
+  TardisError,
+  toWire,
+  type WireError,
+} from '../errors/index.js';
 import { displayName, InodeFlag } from '../model/index.js';
 import { type FailedAttribute, OpenKind, type System } from '../system/index.js';
 
@@ -22,8 +30,8 @@ export function moveOver({ native }: System, fd: number, temporary: Buffer, name
 
 /** Returns TARGET_FULL for the system's errors of a full disk or quota; undefined for all others. */
 export function targetFull(error: unknown): TardisError | undefined {
-  const code = systemCode(error);
-  if (code !== 'ENOSPC' && code !== 'EDQUOT') return undefined;
+  const code = systemCode(error) ?? '';
+  if (classOf(code) !== 'full') return undefined;
   return new TardisError('TARGET_FULL', 'the target is full', { cause: code }, error);
 }
 
@@ -62,15 +70,12 @@ export function immutableTarget(
   }
 }
 
-/** Codes of a target that may not be written. */
-const REFUSED: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EROFS']);
-
 /**
  * Returns the error of one entry of a restore; `place` is the restore's target, which a refused write names.
  */
 export function targetError(error: unknown, place: Buffer): WireError {
   const wire = toWire(meant('writeTarget', error));
-  if (!REFUSED.has(systemCode(error) ?? '')) return wire;
+  if (classOf(systemCode(error)) !== 'refused') return wire;
   const message = `${wire.message} (restoring to ${displayName(place)})`;
   return { ...wire, message };
 }
@@ -79,5 +84,5 @@ export function targetError(error: unknown, place: Buffer): WireError {
 export function attributeNotSet({ name, code }: FailedAttribute): WireError {
   const what = name === FLAGS_OF_INODE ? 'its flags (chattr)' : `its attribute "${name}"`;
   const message = `${what} could not be set`;
-  return { code: 'ATTRIBUTE_NOT_SET', message, context: { cause: code } };
+  return { code: 'ATTRIBUTE_NOT_SET', message, context: { cause: errorName(code) } };
 }

@@ -88,10 +88,24 @@ export class FaultPlan {
   }
 }
 
+/** Errors that Node.js does not know. It shows them by their number. */
+const NUMBERS: Readonly<Record<string, number>> = {
+  EDQUOT: 122,
+  EUCLEAN: 117,
+  ESTALE: 116,
+  EREMOTEIO: 121,
+  ENOMEDIUM: 123,
+  ENOKEY: 126,
+};
+
+/** Returns the error that the system calls report for a code. */
 function injected(code: string, operation: string): Error {
+  const number = NUMBERS[code];
   const sql = operation.startsWith('sql.');
-  const shown = sql ? (code === 'ENOSPC' ? 'SQLITE_FULL' : 'SQLITE_IOERR') : code;
-  return Object.assign(new Error(`${shown}: injected, ${operation}`), { code: shown });
+  const named = number === undefined ? code : `Unknown system error -${number}`;
+  const shown = sql ? (code === 'ENOSPC' ? 'SQLITE_FULL' : 'SQLITE_IOERR') : named;
+  const text = number === undefined ? 'injected' : named;
+  return Object.assign(new Error(`${shown}: ${text}, ${operation}`), { code: shown });
 }
 
 /** Wraps every function of `target`, so that the plan counts each call first. */

@@ -6,7 +6,7 @@
  */
 import path from 'node:path';
 import { configInvalid, parseSize } from '../../config/index.js';
-import { asTardisError, type TardisError } from '../../errors/index.js';
+import { asTardisError, failedTo, type TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import { accountFilesHere, isClientName, MAX_ACCOUNT_FILES } from '../../store/index.js';
 import { readStart, type System } from '../../system/index.js';
@@ -168,8 +168,8 @@ export function accountOf(
 }
 
 /**
- * Returns all accounts that can be read, with their faults. Throws CONFIG_INVALID if the directory of accounts cannot
- * be read or has too many, and ACCOUNTS_DAMAGED if their object in a bucket is damaged.
+ * Returns all accounts that can be read, with their faults. Throws STORE_NOT_READABLE or the like if the directory of
+ * accounts cannot be read, CONFIG_INVALID if it has too many, and ACCOUNTS_DAMAGED if their object in a bucket is damaged.
  */
 function accountsIn(system: System, store: string, onFault: FaultHandler): ParsedAccount[] {
   const shared = accountFilesHere(system, store);
@@ -191,7 +191,7 @@ function accountNames({ files }: System, store: string): string[] {
     // Files with other names are an editor's copies, or unrelated.
     names = files.list(directory).filter(isClientName);
   } catch (error) {
-    throw configInvalid(`the accounts in ${ACCOUNTS_DIRECTORY} cannot be read`, error);
+    throw failedTo(`read the accounts in ${directory}`, error, 'readStore');
   }
   if (names.length > MAX_ACCOUNT_FILES) {
     throw configInvalid(`${ACCOUNTS_DIRECTORY} has more than ${MAX_ACCOUNT_FILES} accounts`);

@@ -2,14 +2,7 @@
  * Adds the name of the file to errors that occur while a store is read. The system's own error names only the call, or
  * nothing.
  */
-import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
-
-const DENIED: ReadonlySet<string> = new Set(['EACCES', 'EPERM']);
-/**
- * Error codes that mean a failing disk. Apart from DENIED, all other codes are temporary: their cause is this process,
- * or an unreachable network.
- */
-const OF_DISK: ReadonlySet<string> = new Set(['EIO', 'EUCLEAN', 'EBADMSG', 'ENODATA']);
+import { asTardisError, classOf, systemCode, TardisError } from '../../errors/index.js';
 
 /**
  * Returns the error to throw if reading an object failed. STORE_NOT_READABLE means that this user may not read the
@@ -19,11 +12,13 @@ const OF_DISK: ReadonlySet<string> = new Set(['EIO', 'EUCLEAN', 'EBADMSG', 'ENOD
 export function unreadable(error: unknown, name: string): unknown {
   const code = systemCode(error);
   if (code === undefined || code === 'ENOENT' || !(error instanceof Error)) return error;
-  const isDenied = DENIED.has(code);
-  if (!isDenied && !OF_DISK.has(code)) return asTardisError(error, `reading ${name}`, 'readStore');
+  const kind = classOf(code);
+  // All other errors are temporary: their cause is this process, or a disk or network that is not there.
+  if (kind !== 'refused' && kind !== 'medium')
+    return asTardisError(error, `reading ${name}`, 'readStore');
   const message = `${name} cannot be read: ${error.message}`;
-  const kind = isDenied ? 'STORE_NOT_READABLE' : 'IO_FAILED';
-  return new TardisError(kind, message, { cause: code, unreadable: name }, error);
+  const known = kind === 'refused' ? 'STORE_NOT_READABLE' : 'IO_FAILED';
+  return new TardisError(known, message, { cause: code, unreadable: name }, error);
 }
 
 /** Returns the name of the object that could not be read; undefined for any other error. */

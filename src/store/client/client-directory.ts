@@ -4,7 +4,7 @@
  * creation in src/store/open/create-client.ts.
  */
 import path from 'node:path';
-import { asTardisError, during, TardisError } from '../../errors/index.js';
+import { asTardisError, during, failedTo, TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
 import {
   type Files,
@@ -152,7 +152,7 @@ function requireStore(files: Files, store: string): void {
   try {
     status = files.status(store);
   } catch (error) {
-    throw new TardisError('STORE_NOT_READABLE', `cannot look at ${store}`, {}, error);
+    throw failedTo(`look at ${store}`, error, 'readStore');
   }
   if (status === undefined) throw new TardisError('NO_SUCH_STORE', `there is no store at ${store}`);
   if (!status.isDirectory) {
@@ -168,7 +168,7 @@ export function checkStore({ files }: System, store: string, mayBeMissing: boole
   try {
     if (mayBeMissing && files.status(store) === undefined) return false;
   } catch (error) {
-    throw new TardisError('STORE_NOT_READABLE', `cannot look at ${store}`, {}, error);
+    throw failedTo(`look at ${store}`, error, 'readStore');
   }
   requireStore(files, store);
   return true;

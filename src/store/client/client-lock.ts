@@ -1,7 +1,13 @@
 /** The lock of a client. At any time at most one process, and one session in it, writes to a client's store. */
 import path from 'node:path';
 import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
-import { type Files, inheritOwner, lockPatiently, type System } from '../../system/index.js';
+import {
+  type Files,
+  inheritOwner,
+  lockPatiently,
+  type System,
+  tryFlock,
+} from '../../system/index.js';
 import { type ClientDirectory, guardClient } from './client-directory.js';
 import { LOCK_FILE, LOCK_REQUEST_FILE } from '../layout/layout.js';
 
@@ -46,7 +52,11 @@ export function tryLock(system: System, lockPath: string): ClientLock | undefine
   let isHeld = false;
   try {
     // The directory may have been exchanged, or the file removed, since the file was opened.
-    isHeld = native.flock(fd, true) && isStill(files, fd, lockPath);
+    const result = tryFlock(native, fd);
+    if (result === 'none') throw withoutLocks(lockPath);
+    isHeld = result === 'held' && isStill(files, fd, lockPath);
+  } catch (error) {
+    throw asTardisError(error, `locking ${lockPath}`, 'writeStore');
   } finally {
     if (!isHeld) files.close(fd);
   }
@@ -63,6 +73,11 @@ export function tryLock(system: System, lockPath: string): ClientLock | undefine
     }
   };
   return { release, [Symbol.dispose]: release };
+}
+
+function withoutLocks(lockPath: string): TardisError {
+  const what = `the file system of ${lockPath} has no locks (flock)`;
+  return new TardisError('STORE_WITHOUT_LOCKS', what, { path: lockPath });
 }
 
 function makeLockFile(files: Files, lockPath: string): void {

@@ -5,7 +5,14 @@
  */
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
-import { asTardisError, TardisError } from '../../errors/index.js';
+import {
+  asTardisError,
+  classOf,
+  failedTo,
+  noSuchObject,
+  systemCode,
+  TardisError,
+} from '../../errors/index.js';
 import { type Files, readStart, replaceFile, type System } from '../../system/index.js';
 import { type NeededKeys, readFormat, writeFormat } from '../layout/format-file.js';
 import {
@@ -110,16 +117,22 @@ function keysThere(files: Files, directory: string): StoredKeys | undefined {
     const folders = PLACES.map((place) => path.join(directory, place));
     const number = Math.max(0, ...folders.flatMap((folder) => numbersIn(files, folder)));
     if (number === 0) return undefined;
+    let missing: unknown = noSuchObject(`key record ${number}`);
     const found = folders.flatMap((folder) => {
-      const bytes = readStart(files, path.join(folder, keyFileName(number)), MAX_READ_BYTES);
-      return bytes === undefined ? [] : [bytes];
+      try {
+        const bytes = readStart(files, path.join(folder, keyFileName(number)), MAX_READ_BYTES);
+        return bytes === undefined ? [] : [bytes];
+      } catch (error) {
+        if (classOf(systemCode(error)) !== 'medium') throw error;
+        missing = error; // its copy may be readable
+        return [];
+      }
     });
     const bytes = found.find((one) => isWhole(one, number)) ?? found[0];
-    if (bytes === undefined) throw new Error(`key record ${number} is gone`);
+    if (bytes === undefined) throw missing;
     return { number, bytes };
   } catch (error) {
-    if (error instanceof TardisError) throw error;
-    throw new TardisError('STORE_NOT_READABLE', `cannot read the keys in ${directory}`, {}, error);
+    throw failedTo(`read the keys in ${directory}`, error, 'readStore');
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
-import { asTardisError, TardisError } from '../../errors/index.js';
+import { asTardisError, failedTo, TardisError } from '../../errors/index.js';
 import { type Files, readStart, replaceFile } from '../../system/index.js';
 import { isGeneration } from './bucket-names.js';
 import { FORMAT_FILE } from './layout.js';
@@ -68,7 +68,7 @@ function isFormat(body: object): body is ClientFormat {
 }
 
 /**
- * Reads the format file; undefined if there is none. Throws STORE_NOT_READABLE if it cannot be read, and FORMAT_DAMAGED
+ * Reads the format file; undefined if there is none. Throws STORE_NOT_READABLE or IO_FAILED if it cannot be read, and FORMAT_DAMAGED
  * if it is damaged.
  */
 export function readFormat(files: Files, directory: string): ClientFormat | undefined {
@@ -79,8 +79,7 @@ export function readFormat(files: Files, directory: string): ClientFormat | unde
     if (bytes === undefined) return undefined;
     text = bytes.toString('utf8');
   } catch (error) {
-    if (error instanceof TardisError) throw error;
-    throw new TardisError('STORE_NOT_READABLE', `cannot read ${formatPath}`, {}, error);
+    throw failedTo(`read ${formatPath}`, error, 'readStore');
   }
   return parseFormat(text, formatPath);
 }

@@ -2,7 +2,7 @@
 import os from 'node:os';
 import path from 'node:path';
 import { configInvalid, parseIni } from '../../config/index.js';
-import { systemCode, TardisError } from '../../errors/index.js';
+import { failedTo, systemCode, TardisError } from '../../errors/index.js';
 import { byteText, readSmallFile, textBytes } from '../../system/index.js';
 import type { Environment } from './credentials.js';
 
@@ -79,6 +79,6 @@ function textOf(file: string): string | undefined {
   } catch (error) {
     const code = systemCode(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw configInvalid(`cannot read ${file}: ${code ?? 'unknown'}`, error);
+    throw failedTo(`read ${file}`, error, 'useNamedFile');
   }
 }

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { asTardisError, causeCode, isDiskFull, TardisError } from '../../errors/index.js';
 import { formatBytes } from '../../model/index.js';
 import { RESERVE_FILE } from '../index.js';
-import type { System } from '../../system/index.js';
+import { freeSpaceText, type System } from '../../system/index.js';
 
 export interface ReserveLimits {
   /** Maximum size of the file in bytes. 0 means no reserve; undefined leaves the present one as it is. */
@@ -194,16 +194,15 @@ export class Reserve {
   /** Returns the error that reports a full disk. */
   full(cause?: unknown): TardisError {
     const { directory, freeBytes, leastFreeBytes } = this;
-    const hasInodes = this.system.files.freeInodes(directory) > SPARE_FILES;
+    const free = freeSpaceText(this.system.files, directory, cause) ?? 'its free space is unknown';
     const kept =
       leastFreeBytes > 0
         ? `, and a backup leaves ${formatBytes(leastFreeBytes)} free (LeastFree)`
         : '';
-    const inodes = hasInodes ? '' : ', and it has as many files as it can hold (no inode is free)';
     const reason = isDiskFull(cause) && cause instanceof Error ? ` (${cause.message})` : '';
     return new TardisError(
       'DISK_FULL',
-      `the disk with the store ${directory} is full: ${formatBytes(freeBytes)} are free${kept}${inodes}${reason}`,
+      `the disk with the store ${directory} is full: ${free}${kept}${reason}`,
       { path: directory, freeBytes, leastFreeBytes },
       cause,
     );

@@ -35,6 +35,7 @@ import { helpLayout } from './help-layout.js';
 import { inOurWords } from './neophytos.js';
 import { takeAttached, takeNumbers, ToolCommand } from './option-words.js';
 import { requireNode } from './node-version.js';
+import { requireProc } from './proc.js';
 import { endStatus, failedStatus, outputIsReport, print, printReport } from './output.js';
 import { printAbove } from './progress-line.js';
 import { endingSignals, keepHangupIgnored } from './signals.js';
@@ -77,6 +78,7 @@ export function toolCommand<T extends Tool>(spec: ToolSpec<T>): Command {
     const isOn = (name: SettingName): boolean => resolved.found.get(name)?.value === true;
     if (isOn('explainConfig')) printExplained(tool, resolved, isOn('json'));
     else {
+      requireProc();
       if (spec.isWork === true) outputIsReport();
       process.exitCode = endStatus((await runExplained(spec, resolved)) ?? 0);
     }

@@ -1,0 +1,318 @@
+/** Each error of the system, at a store or at a target, has its name and the code of its kind. */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import {
+  asTardisError,
+  type ErrorCode,
+  type Operation,
+  systemCode,
+} from '../../src/errors/index.js';
+import { newestKeys, openClientDirectory } from '../../src/store/index.js';
+import { nodeSystem, textBytes } from '../../src/system/index.js';
+import { run, type Tool } from '../helpers/commands.js';
+import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
+import { withHistory } from '../helpers/inline.js';
+import { differences, file, look, makeTree, noise } from '../helpers/tree.js';
+
+const system = nodeSystem();
+
+/** Numbers of Linux: 41 and 58 are not used. */
+const NUMBERS = Array.from({ length: 133 }, (_, at) => at + 1).filter(
+  (number) => ![41, 58].includes(number),
+);
+/** Errors that FUSE or the system takes as an answer of its own to a request for a file's status. */
+const NOT_PASSED = new Set([4, 85]);
+const OPERATIONS: readonly Operation[] = [
+  'unknown',
+  'readStore',
+  'writeStore',
+  'useCache',
+  'readSource',
+  'writeTarget',
+  'useNamedFile',
+  'readKeyFile',
+  'writeKeyFile',
+  'useTemporary',
+];
+
+interface Failing {
+  readonly mounts: Mounts;
+  /** The directory through the failing file system. */
+  readonly at: string;
+  /** The directory itself. */
+  readonly real: string;
+  /** Lets operations on paths with this end fail with an error from now on (see lying-fuse.cc); 0: with none. */
+  readonly fail: (errno: number, operations?: string, end?: string) => void;
+}
+
+async function failing(t: ExecutionContext, work: (it: Failing) => Promise<void>): Promise<void> {
+  await unlessLeftOut(t, async () => {
+    const mounts = await Mounts.open(t);
+    const real = mounts.directory('real');
+    const broken = path.join(mounts.home, 'broken');
+    const fail: Failing['fail'] = (errno, operations = 'sorlwf', end = '*') => {
+      if (errno === 0) return fs.rmSync(broken, { force: true });
+      fs.writeFileSync(`${broken}.new`, `${errno} ${operations} ${end}`);
+      fs.renameSync(`${broken}.new`, broken);
+    };
+    const at = await mounts.lie('failing', real, { broken });
+    await work({ mounts, at, real, fail });
+  });
+}
+
+function thrownBy(work: () => unknown): unknown {
+  try {
+    work();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+test('every error of Linux has its name and a meaning in every operation', async (t) => {
+  await failing(t, async ({ mounts, at, real, fail }) => {
+    fs.writeFileSync(path.join(real, 'file'), 'text');
+    const place = path.join(mounts.view(at), 'file');
+    const calls = [
+      () => fs.statSync(place),
+      () => system.native.statRow(textBytes(place), Buffer.from('file')),
+    ];
+    const known = new Map(Object.entries(os.constants.errno).map(([name, one]) => [one, name]));
+    const seen = new Map<string, number>();
+    for (const number of NUMBERS.filter((one) => !NOT_PASSED.has(one))) {
+      fail(number, 's', 'file');
+      const codes = calls.map((call) => {
+        const error = thrownBy(call);
+        const { message, code } = asTardisError(error);
+        t.notRegex(message, /unknown|system error/i, `${number}`);
+        t.true(message.startsWith(`${systemCode(error)}: `), message);
+        t.not(code, 'INTERNAL', `${number}`);
+        return systemCode(error)!;
+      });
+      t.is(codes[0], codes[1], `${number}`);
+      t.regex(codes[0]!, /^E[A-Z0-9]+$/);
+      const inNode = known.get(number);
+      if (inNode !== undefined && inNode !== 'EWOULDBLOCK' && inNode !== 'EOPNOTSUPP')
+        t.is(codes[0], inNode);
+      t.is(seen.get(codes[0]!), undefined, codes[0]);
+      seen.set(codes[0]!, number);
+      const error = Object.assign(new Error('it failed'), { code: codes[0] });
+      for (const operation of OPERATIONS)
+        t.not(asTardisError(error, '', operation).code, 'INTERNAL');
+    }
+    fail(0);
+  });
+});
+
+/** Errors of a store, with the code that every command must report; those of other classes than a refusal. */
+const OF_STORE: readonly (readonly [errno: number, name: string, code: ErrorCode])[] = [
+  [5, 'EIO', 'IO_FAILED'],
+  [121, 'EREMOTEIO', 'IO_FAILED'],
+  [117, 'EUCLEAN', 'IO_FAILED'],
+  [74, 'EBADMSG', 'IO_FAILED'],
+  [80, 'ELIBBAD', 'IO_FAILED'],
+  [116, 'ESTALE', 'IO_FAILED'],
+  [107, 'ENOTCONN', 'IO_FAILED'],
+  [123, 'ENOMEDIUM', 'IO_FAILED'],
+  [124, 'EMEDIUMTYPE', 'IO_FAILED'],
+  [66, 'EREMOTE', 'IO_FAILED'],
+  [13, 'EACCES', 'STORE_NOT_READABLE'],
+  [1, 'EPERM', 'STORE_NOT_READABLE'],
+  [126, 'ENOKEY', 'STORE_NOT_READABLE'],
+  [129, 'EKEYREJECTED', 'STORE_NOT_READABLE'],
+  [24, 'EMFILE', 'TOO_MANY_OPEN_FILES'],
+  [12, 'ENOMEM', 'OUT_OF_MEMORY'],
+];
+
+test('each error at each status, open, read and list of a store has the code of its kind', async (t) => {
+  await failing(t, async ({ mounts, at, real, fail }) => {
+    const source = path.join(mounts.home, 'source');
+    makeTree(source, [file('small', noise(1, 3000)), file('large', noise(2, 2_000_000))]);
+    const store = path.join(real, 'store');
+    const place = ['-D', store, '-C', 'me', '--password=long enough for this'];
+    t.is((await run('tardis', [...place, '--local', '--create', source])).status, 0);
+    const through = path.join(mounts.view(at), 'store');
+    const client = { store: through, client: 'me' };
+    const lookAt = async (): Promise<void> => {
+      newestKeys(system, openClientDirectory(system, client).path);
+      await withHistory(client, (history) => history.sets());
+    };
+    await lookAt();
+    const places = [
+      ['sor', 'me/format.json'],
+      ['sor', '/me/tardis.db'],
+      ['sl', '/me'],
+      ['s', '/store'],
+      ['l', '/me/keys'],
+      ['sor', '/00000001.key'],
+    ] as const;
+    fail(5, 'or', 'me/keys/00000001.key');
+    await t.notThrowsAsync(lookAt(), 'the copy of a key record stands for one that cannot be read');
+    for (const [errno, name, code] of OF_STORE) {
+      for (const [operations, end] of places) {
+        for (const operation of operations) {
+          const what = `${name} at ${operation} of ${end}`;
+          fail(errno, operation, end);
+          const error = await t.throwsAsync(lookAt(), undefined, what);
+          const { message, ...found } = asTardisError(error);
+          t.is(found.code, code, `${what}: ${message}`);
+          t.true(message.includes(name), `${what}: ${message}`);
+          fail(0);
+        }
+      }
+    }
+  });
+});
+
+/** Runs commands on a store, or a target, in the failing file system. */
+class Commands {
+  readonly source: string;
+  private readonly it: Failing;
+  private readonly place: readonly string[];
+
+  constructor(it: Failing, parent: string) {
+    this.it = it;
+    this.source = path.join(it.mounts.home, 'source');
+    makeTree(this.source, [file('small', noise(1, 3000)), file('large', noise(2, 3_000_000))]);
+    this.place = ['-D', path.join(parent, 'store'), '-C', 'me'];
+  }
+
+  backUp(...more: string[]): ReturnType<typeof run> {
+    return this.run('tardis', '--local', ...more, this.source);
+  }
+
+  run(tool: string, ...more: string[]): ReturnType<typeof run> {
+    const [first = '', ...rest] = tool.split(' ');
+    return run(first as Tool, [...rest, ...this.place, ...more], {
+      mountsOf: this.it.mounts.mountsOf,
+    });
+  }
+}
+
+test('a refused change names its path, and a file that has its owner is not given one', async (t) => {
+  await failing(t, async (it) => {
+    const commands = new Commands(it, it.at);
+    t.is((await commands.backUp('--create')).status, 0);
+    for (const [operations, end] of [
+      ['w', '*'],
+      ['x', '*'],
+      ['f', '/lock'],
+      ['w', '.pack'],
+      ['c', '*'],
+    ] as const) {
+      fs.appendFileSync(path.join(commands.source, 'small'), 'more');
+      it.fail(1, operations, end);
+      const { status, stderr } = await commands.backUp();
+      it.fail(0);
+      if (operations === 'c') {
+        t.is(status, 0, stderr);
+        continue;
+      }
+      t.is(status, 1);
+      t.regex(stderr, /store\/me\/.*EPERM|EPERM.*store\/me\/.*\[STORE_NOT_WRITABLE\]/);
+    }
+  });
+});
+
+test('EIO in a format file, in keys or in a catalog is told as a failing disk', async (t) => {
+  await failing(t, async (it) => {
+    const commands = new Commands(it, it.at);
+    const password = '--password=long enough for this';
+    t.is((await commands.backUp('--create', password)).status, 0);
+    const whole = await commands.run('lstardis', password);
+    t.is(whole.status, 0, whole.stderr);
+    for (const end of ['/format.json', '.key', '/tardis.db']) {
+      for (const operations of ['s', 'o', 'r']) {
+        it.fail(5, operations, end);
+        for (const tool of ['lstardis', 'tardis --local', 'sonic purge --keep-last 1 --yes']) {
+          const more = tool.startsWith('tardis') ? [commands.source] : [];
+          const { status, stderr } = await commands.run(tool, password, ...more);
+          const what = `${tool}, ${operations} of ${end}: ${stderr}`;
+          t.is(status, 1, what);
+          t.regex(stderr, /\[IO_FAILED\]/, what);
+          t.notRegex(stderr, /owner and mode|sonic rebuild|malformed/, what);
+        }
+      }
+    }
+    it.fail(0);
+    t.is((await commands.run('lstardis', password)).stdout, whole.stdout);
+  });
+});
+
+test('a quota that is full is a full disk, for a backup and for a restore', async (t) => {
+  await failing(t, async (it) => {
+    const commands = new Commands(it, it.at);
+    t.is((await commands.backUp('--create')).status, 0);
+    fs.writeFileSync(path.join(commands.source, 'more'), noise(3, 2_000_000));
+    it.fail(122, 'w', '.pack');
+    const full = await commands.backUp();
+    t.is(full.status, 1);
+    t.regex(
+      full.stderr,
+      /are free, but a quota of its file system is used up.*EDQUOT: disk quota exceeded, open '.*\[DISK_FULL\]/,
+    );
+    const out = path.join(it.at, 'out');
+    it.fail(122, 'w', 'source/large');
+    const restored = await commands.run('regenerate', '-o', out, commands.source);
+    t.is(restored.status, 1);
+    t.regex(
+      restored.stderr,
+      /the target is full: .* are free, but a quota of its file system is used up \[TARGET_FULL\]/,
+    );
+    it.fail(0);
+    t.is((await commands.backUp()).status, 0);
+    t.is((await commands.run('sonic check')).status, 0);
+  });
+});
+
+for (const [errno, name] of [
+  [38, 'ENOSYS'],
+  [37, 'ENOLCK'],
+  [95, 'EOPNOTSUPP'],
+] as const) {
+  test(`a file system without locks (${name}) takes a restore, and no store`, async (t) => {
+    await failing(t, async (it) => {
+      const commands = new Commands(it, it.mounts.home);
+      t.is((await commands.backUp('--create')).status, 0);
+      it.fail(errno, 'f', '*');
+      const out = path.join(it.at, 'out');
+      const restored = await commands.run('regenerate', '-o', out, commands.source);
+      t.is(restored.status, 0, restored.stderr);
+      t.regex(restored.stderr, /^regenerate: the file system does not support locks, so .*\n$/);
+      t.deepEqual(differences(look(commands.source), look(path.join(it.real, 'out/source'))), []);
+      t.deepEqual(fs.readdirSync(path.join(it.real, 'out')), ['source']);
+      const store = ['-D', path.join(it.at, 'other'), '-C', 'me'];
+      const { mountsOf } = it.mounts;
+      const refused = await run('tardis', [...store, '--local', '--create', commands.source], {
+        mountsOf,
+      });
+      t.is(refused.status, 1);
+      t.regex(refused.stderr, /has no locks \(flock\) \[STORE_WITHOUT_LOCKS\]/);
+    });
+  });
+}
+
+test('without /proc every command says so, and nothing of a client that it is not there', async (t) => {
+  await failing(t, async (it) => {
+    const commands = new Commands(it, it.mounts.home);
+    t.is((await commands.backUp('--create')).status, 0);
+    const { mounts } = it;
+    mounts.run('mount', '-t', 'tmpfs', 'none', '/proc');
+    for (const [tool, ...more] of [
+      ['lstardis'],
+      ['tardis --local --create', commands.source],
+      ['regenerate', '-o', path.join(mounts.home, 'out'), commands.source],
+      ['sonic check'],
+    ] as const) {
+      const { status, stderr } = await commands.run(tool, ...more);
+      t.is(status, 1, stderr);
+      t.regex(stderr, /^\w+: \/proc is not mounted \[PROC_MISSING\]\n.*mount -t proc/, tool);
+    }
+    const { mountsOf } = mounts;
+    t.is((await run('lstardis', ['--help'], { mountsOf })).status, 0);
+    mounts.run('umount', '/proc');
+    t.is((await commands.run('lstardis')).status, 0);
+  });
+});
