@@ -12,7 +12,7 @@ export {
   parseAccount,
 } from './login/accounts.js';
 export { lookForToken } from './login/token-login.js';
-export { readCertificate } from './login/certificate.js';
+export { type CertificateFiles, readCertificate } from './login/certificate.js';
 export { type LoginOptions, LoginService, type PendingLogin } from './login/login.js';
 export { ALERTS_FILE } from './monitor/alerts.js';
 export { Watch, type WatchPlan } from './monitor/monitor.js';

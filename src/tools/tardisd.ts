@@ -24,9 +24,10 @@ import { daemonOptions, listenAddress, storePath } from './tardisd/daemon-option
 import { runTool, toolCommand } from './shared/run-tool.js';
 import { makeStoreDirectory, type ServedBucket } from './tardisd/served-store.js';
 import { printReady } from './tardisd/server-ready.js';
-import { endingSignals } from './shared/signals.js';
+import { atHangup } from './shared/signals.js';
 import { becomeUser, writePidFile } from './tardisd/server-process.js';
-import { certificateOf, openLog } from './tardisd/serving.js';
+import { LiveCertificate } from './tardisd/live-certificate.js';
+import { openLog } from './tardisd/serving.js';
 import { storageThreadsOf } from './tardisd/storage-threads.js';
 import type { Remote } from './tardisremote/start-remote.js';
 
@@ -74,7 +75,10 @@ async function serve(given: Settings<'tardisd'>, found: ReadonlyMap<string, Foun
     settings.pidFile === undefined ? undefined : writePidFile(settings.pidFile, 'tardisd');
   try {
     const { localSocket } = settings;
-    const certificate = localSocket === undefined ? await certificateOf(settings) : undefined; // may be readable by root only
+    // The key may be readable by root only.
+    const certificate =
+      localSocket === undefined ? await LiveCertificate.open(settings, log) : undefined;
+    atHangup(() => certificate?.look());
     const system = nodeSystem(settings.umask);
     const hasBucket = isBucket(found.get('database'));
     const isStoreNew = !hasBucket && (await makeStoreDirectory(system, settings));
@@ -131,7 +135,7 @@ async function serveUntilStopped(
         process.exit(1);
       });
   };
-  for (const name of endingSignals('SIGTERM')) process.on(name, stop); // a signal may come at once
+  process.on('SIGTERM', stop); // it may come at once
   let daemon: Daemon;
   try {
     daemon = await starting;

@@ -16,10 +16,11 @@ import { isInBackground, reportToStarter } from './shared/background.js';
 import { followBucket } from './shared/follow-bucket.js';
 import { jsonText } from './shared/json-text.js';
 import { JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js';
-import { endingSignals } from './shared/signals.js';
+import { atHangup } from './shared/signals.js';
 import { goToBackground } from './tardisd/background.js';
 import { becomeUser, writePidFile } from './tardisd/server-process.js';
-import { certificateOf, openLog } from './tardisd/serving.js';
+import { LiveCertificate } from './tardisd/live-certificate.js';
+import { openLog } from './tardisd/serving.js';
 import { serverSource } from './tardisremote/server-source.js';
 import { type RemoteOptions, startRemote } from './tardisremote/start-remote.js';
 
@@ -55,7 +56,8 @@ async function serve(given: RemoteSettings, found: FoundSettings): Promise<void>
   const pidFile =
     remotePidFile === undefined ? undefined : writePidFile(remotePidFile, 'tardisremote');
   try {
-    const certificate = await certificateOf(settings); // may be readable by root only
+    const certificate = await LiveCertificate.open(settings, log); // may be readable by root only
+    atHangup(() => certificate?.look());
     becomeUser(settings);
     const system = nodeSystem();
     settings = await entered(settings, found); // the cache belongs to the user of the server
@@ -68,7 +70,7 @@ async function serve(given: RemoteSettings, found: FoundSettings): Promise<void>
     const options = { source, ...how, log, place };
     const remote = await startRemote(system, options);
     const ended = new Promise<void>((resolve) => {
-      for (const name of endingSignals('SIGTERM', 'SIGINT')) process.on(name, () => resolve());
+      for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => resolve());
     });
     if (!isInBackground()) printReady(settings, host, remote.port, shown);
     reportToStarter();

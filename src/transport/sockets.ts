@@ -38,6 +38,8 @@ const TLS_VERSION = 'TLSv1.3';
 export interface Certificate {
   readonly cert: Buffer;
   readonly key: Buffer;
+  /** Requests that `use` is called with each certificate that replaces this one. Undefined if none ever does. */
+  onRenewed?(use: (renewed: Certificate) => void): void;
 }
 
 export interface ListenOptions {
@@ -100,7 +102,10 @@ function httpServer(certificate: Certificate | undefined): http.Server {
   };
   const limits = { maxHeaderSize: HTTP_HEAD_BYTES };
   if (certificate === undefined) return loadHttp().createServer(limits, refuse);
-  return loadHttps().createServer({ ...limits, ...certificate, minVersion: TLS_VERSION }, refuse);
+  const context = ({ cert, key }: Certificate) => ({ cert, key, minVersion: TLS_VERSION }) as const;
+  const server = loadHttps().createServer({ ...limits, ...context(certificate) }, refuse);
+  certificate.onRenewed?.((renewed) => server.setSecureContext(context(renewed)));
+  return server;
 }
 
 /** Returns a connection whose peer has not logged in; its bytes and its time are limited. */

@@ -4,11 +4,12 @@ import test from 'ava';
 import { FarClient, SECRET, startNode } from '../helpers/bucket-nodes.js';
 import { ServedLab, STORE } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
-import { backupsRunHere, pause, poolsStayAway, run } from '../helpers/commands.js';
+import { backupsRunHere, pause, poolsStayAway, run, Server } from '../helpers/commands.js';
 import { readOpenMetrics } from '../helpers/open-metrics.js';
 import { noise } from '../helpers/tree.js';
 import type { S3Fault } from '../support/s3-faults.js';
-import { BUCKET } from '../support/s3-server.js';
+import { BUCKET, KEYS } from '../support/s3-server.js';
+import type { Keys } from '../support/s3-signature.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -119,6 +120,39 @@ test('a server whose bucket was deleted reports that it is away', async (t) => {
   for (let tries = 0; tries < 20 && (await health()) === 200; tries += 1) await pause(500);
   t.is(await health(), 503);
   t.regex(server.running.stderr, /NO_SUCH_BUCKET|NoSuchBucket/);
+});
+
+test('a server goes on after its access key was exchanged in the file of profiles', async (t) => {
+  const options: { keys: Keys } = { keys: KEYS };
+  const lab = await ServedLab.start(t, options);
+  lab.grow();
+  const file = lab.at('credentials');
+  const exchange = (keys: Keys): void => {
+    const { accessKeyId, secretAccessKey } = keys;
+    fs.writeFileSync(
+      file,
+      `[default]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n`,
+    );
+    options.keys = keys;
+  };
+  exchange(KEYS);
+  const fromFile = { AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '' };
+  const env = { ...lab.on('node'), ...fromFile, AWS_SHARED_CREDENTIALS_FILE: file };
+  const server = await Server.start(STORE, [], { env });
+  t.teardown(() => server.kill());
+  const me = new FarClient(lab, 'me');
+  await me.succeed(server.clientArgs, 'tardis', ['--create', lab.source]);
+  exchange({ accessKeyId: 'AKNEXT', secretAccessKey: 'the next secret' });
+  lab.change(1);
+  const isThere = async (): Promise<boolean> =>
+    (await me.run(server.clientArgs, 'tardis', [lab.source])).status === 0;
+  let isAgain = await isThere();
+  for (let tries = 0; tries < 20 && !isAgain; tries += 1) {
+    await pause(1000); // a key that was read just now is not read again at once
+    isAgain = await isThere();
+  }
+  t.true(isAgain);
+  t.deepEqual(await me.restored(server.clientArgs), []);
 });
 
 test('a server does not start over a bucket that it cannot use', async (t) => {

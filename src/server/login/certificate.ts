@@ -13,7 +13,7 @@ const MAX_FILE_BYTES = 1 << 20;
 const OPENSSL_TIMEOUT_MS = 60_000;
 const VALID_DAYS = '3650';
 
-interface CertificateFiles {
+export interface CertificateFiles {
   readonly certFile: Buffer;
   readonly keyFile: Buffer;
   /** True if both files may be created when neither exists. */

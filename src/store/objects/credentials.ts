@@ -49,13 +49,13 @@ export class CredentialChain {
   }
 
   /**
-   * Drops credentials that a store refused, if they can expire and are not new. Returns true if the next `get` may
-   * return other credentials.
+   * Drops credentials that a store refused, unless they are new: keys are also exchanged where they never expire, such as
+   * in a profile file. Returns true if the next `get` may return other credentials.
    */
   refused(credentials: Credentials): boolean {
     if (this.current !== credentials) return true; // another request has renewed them meanwhile
     const isOld = this.clock.monotonicMs() - this.foundAtMs > LEAST_AGE_MS;
-    if (credentials.expiresAtMs === undefined || !isOld) return false;
+    if (!isOld) return false;
     this.current = undefined;
     return true;
   }

@@ -47,7 +47,7 @@ export const COMMANDS_HELP = {
       ),
     ],
     notes: [
-      'SIGTERM, SIGINT and SIGHUP end every session at a checkpoint; the clients can continue later.',
+      'SIGTERM and SIGINT end every session at a checkpoint; the clients can continue later. SIGHUP reads the certificate again.',
       KEEP_NOTE,
     ],
   },
@@ -67,7 +67,7 @@ export const COMMANDS_HELP = {
         'serves the clients of a tardisd on another machine; log in with tokens',
       ),
     ],
-    notes: ['SIGTERM, SIGINT and SIGHUP end tardisremote.'],
+    notes: ['SIGTERM and SIGINT end tardisremote. SIGHUP reads the certificate again.'],
   },
 } as const satisfies Partial<Record<Tool, ToolHelp>>;
 

@@ -13,6 +13,11 @@ export function keepHangupIgnored(): void {
   if (ignoresHangup()) process.on('SIGHUP', () => undefined);
 }
 
+/** Calls `work` at each SIGHUP, which then does not end the process. It is for servers. */
+export function atHangup(work: () => Promise<void> | undefined): void {
+  process.on('SIGHUP', () => void work());
+}
+
 /**
  * Returns the signals that end a command. SIGHUP (a closed terminal) is one of them unless it was ignored at the
  * start.

@@ -4,8 +4,7 @@ import { destination, type Logger, pino } from 'pino';
 import { configInvalid } from '../../config/index.js';
 import { failedTo } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
-import { readCertificate } from '../../server/index.js';
-import type { Certificate } from '../../transport/index.js';
+import type { CertificateFiles } from '../../server/index.js';
 import { makeFor, type RunAs } from './server-process.js';
 
 const LEVELS = ['error', 'info', 'debug', 'trace'];
@@ -17,7 +16,7 @@ type LogSettings = RunAs & {
   readonly logFile: Buffer | undefined;
 };
 
-type CertificateSettings = RunAs & {
+export type CertificateSettings = RunAs & {
   readonly ssl: boolean | undefined;
   readonly certFile: Buffer | undefined;
   readonly keyFile: Buffer | undefined;
@@ -50,19 +49,17 @@ async function logDescriptor(settings: LogSettings): Promise<number> {
   }
 }
 
-/** Returns the certificate and key for TLS; undefined without TLS. */
-export async function certificateOf(
-  settings: CertificateSettings,
-): Promise<Certificate | undefined> {
+/** Returns the files with certificate and key for TLS; undefined without TLS. Throws CONFIG_INVALID. */
+export function certificateFiles(settings: CertificateSettings): CertificateFiles | undefined {
   const { ssl, certFile, keyFile, makeCertificate } = settings;
   if (ssl !== true) return undefined;
   if (certFile === undefined || keyFile === undefined) {
     throw configInvalid('SSL needs CertFile and KeyFile');
   }
-  return readCertificate({
+  return {
     certFile,
     keyFile,
     mayMake: makeCertificate,
     makeWith: (make) => makeFor(settings, keyFile, () => makeFor(settings, certFile, make)),
-  });
+  };
 }

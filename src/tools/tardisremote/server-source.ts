@@ -1,10 +1,10 @@
 /** Converts the settings for a server that is read instead of a store on this machine. */
 import { X509Certificate } from 'node:crypto';
 import { configInvalid, DEFAULT_PORT } from '../../config/index.js';
-import { systemCode } from '../../errors/index.js';
+import { systemCode, TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import { type Address, isHost, readSmallFile } from '../../system/index.js';
-import { linkWith } from '../../transport/index.js';
+import { linkWith, type TlsOptions } from '../../transport/index.js';
 import type { ReachedPlace } from '../../web/remote/index.js';
 
 /**
@@ -22,8 +22,28 @@ const MAX_PORT = 65_535;
 export function serverSource(text: string, certificateFile: Buffer | undefined): ReachedPlace {
   const link = linkWith(TIMEOUT_MS);
   if (text.startsWith('/')) return { address: { kind: 'unix', path: text }, link };
-  const trusted = certificateFile === undefined ? undefined : readTrusted(certificateFile);
-  return { address: addressIn(text), tls: { validate: true, trusted }, link };
+  const address = addressIn(text);
+  if (certificateFile === undefined) return { address, tls: { validate: true }, link };
+  return { address, tls: trustingFile(certificateFile), link };
+}
+
+/**
+ * Returns TLS options that trust the certificates in a file, as it is at each connection, since the server may renew its
+ * certificate. While the file cannot be read, its former certificates are trusted. Throws CONFIG_INVALID.
+ */
+function trustingFile(file: Buffer): TlsOptions & { readonly validate: true } {
+  let known = readTrusted(file);
+  return {
+    validate: true,
+    get trusted() {
+      try {
+        known = readTrusted(file);
+      } catch (error) {
+        if (!(error instanceof TardisError)) throw error; // a file that is being replaced: the next connection reads it
+      }
+      return known;
+    },
+  };
 }
 
 /** Parses `HOST`, `HOST:PORT`, an IPv6 address, or `[IPv6]:PORT`. */

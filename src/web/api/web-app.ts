@@ -11,7 +11,7 @@ import {
 } from 'fastify';
 import compress from '@fastify/compress';
 import { asTardisError, type TardisError } from '../../errors/index.js';
-import { Gate, type GateLimits } from '../../transport/index.js';
+import { type Certificate, Gate, type GateLimits } from '../../transport/index.js';
 import { boundAnswer, cutOff } from './answer-end.js';
 import type { Visitor } from './door.js';
 import { invalidRequest, PROBLEM_TYPE, problemOf } from './problem.js';
@@ -29,7 +29,9 @@ declare module 'fastify' {
 
 export interface WebAppOptions {
   /** Certificate and key in PEM; undefined for plain HTTP. */
-  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer } | undefined;
+  readonly tls?:
+    | (Pick<Certificate, 'onRenewed'> & Record<'cert' | 'key', string | Buffer>)
+    | undefined;
   /** True to compress answers in JSON, if the requester accepts it. */
   readonly compresses?: boolean;
   /** Called with each error that is answered with a status of 500 or higher, such as a bug or damage. */
@@ -57,6 +59,7 @@ const WEB_LIMITS: WebLimits = Object.freeze({
 });
 
 /** Maximum number of bytes of a request's body, unless its route has another limit. */
+const TLS_VERSION = 'TLSv1.3';
 const MAX_BODY_BYTES: number = 64 << 10;
 const MAX_PARAMETER_CHARS = 1024;
 /** Time within which a whole request must be received. */
@@ -123,13 +126,15 @@ export function newWebApp({
           rewriteUrl,
           http2: true,
           https: {
-            ...tls,
+            cert: tls.cert,
+            key: tls.key,
             settings: { maxConcurrentStreams: MAX_STREAMS },
             allowHTTP1: true,
-            minVersion: 'TLSv1.3',
+            minVersion: TLS_VERSION,
             maxHeaderSize: MAX_HEADERS_BYTES,
           },
         } as unknown as FastifyHttp2SecureOptions<Http2SecureServer>) as unknown as WebApp);
+  useRenewed(app, tls);
   if (compresses) {
     void app.register(compress, { threshold: LEAST_COMPRESSED_BYTES, encodings: ['zstd', 'gzip'] });
   }
@@ -263,4 +268,11 @@ function errorOf(error: unknown): TardisError {
   const isRefusal = code?.startsWith('FST_') === true || validation !== undefined;
   if (!isRefusal || statusCode === undefined || statusCode >= 500) return asTardisError(error);
   return invalidRequest(message ?? 'malformed request');
+}
+
+function useRenewed(app: WebApp, tls: WebAppOptions['tls']): void {
+  const server = app.server as unknown as Http2SecureServer;
+  tls?.onRenewed?.(({ cert, key }) =>
+    server.setSecureContext({ cert, key, minVersion: TLS_VERSION }),
+  );
 }

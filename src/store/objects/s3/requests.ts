@@ -151,6 +151,7 @@ export class Requests {
     if (outcome.error.code !== 'CREDENTIALS_REFUSED') throw outcome.error;
     if (!this.options.credentials.refused(credentials)) throw outcome.error;
     const renewed = await this.options.credentials.get();
+    if (isSameKey(renewed, credentials)) throw outcome.error;
     const again = await this.turns.run(() => this.attempt(request, renewed));
     if (again.answer === undefined && !isPassing(again.error)) throw again.error;
     return again;
@@ -242,4 +243,12 @@ export function sizeOf(body: ObjectBody): number {
 /** Returns the error for an answer that no S3 interface sends. */
 export function invalidAnswer(what: string, why: string): TardisError {
   return new TardisError('BUCKET_ANSWER_INVALID', `${what}: ${why}`);
+}
+
+function isSameKey(one: Credentials, other: Credentials): boolean {
+  return (
+    one.accessKeyId === other.accessKeyId &&
+    one.secretAccessKey === other.secretAccessKey &&
+    one.sessionToken === other.sessionToken
+  );
 }

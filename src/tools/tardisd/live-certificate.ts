@@ -1,0 +1,108 @@
+/**
+ * The certificate of a program that serves. It is read again when a signal requests it, and at intervals, since programs
+ * that renew certificates replace the files without a word. Connections that are open keep the former one.
+ */
+import { X509Certificate } from 'node:crypto';
+import type { Logger } from 'pino';
+import { asTardisError } from '../../errors/index.js';
+import { readCertificate } from '../../server/index.js';
+import type { Certificate } from '../../transport/index.js';
+import { certificateFiles, type CertificateSettings } from './serving.js';
+
+/** Interval at which the files are read again. */
+const LOOK_EVERY_MS = 60_000;
+const DAY_MS = 86_400_000;
+/** Time before its end from which a certificate is reported. Certificates of 90 days are usually renewed 30 days before. */
+const SOON_MS = 14 * DAY_MS;
+
+type Use = (certificate: Certificate) => void;
+
+export class LiveCertificate implements Certificate {
+  private current: Certificate;
+  private readonly uses: Use[] = [];
+  /** The reason why the files could not be read last time; it is logged once. */
+  private failure: string | undefined;
+  private warnedAtMs = -Infinity;
+  private readonly files: ReturnType<typeof certificateFiles> & object;
+  private readonly log: Logger;
+
+  private constructor(first: Certificate, files: LiveCertificate['files'], log: Logger) {
+    this.current = first;
+    this.files = files;
+    this.log = log;
+  }
+
+  /**
+   * Reads the certificate, which may be created first, and then looks at its files for as long as the process runs.
+   * Returns undefined without TLS. Throws CONFIG_INVALID, CERTIFICATE_UNUSABLE.
+   */
+  static async open(
+    settings: CertificateSettings,
+    log: Logger,
+  ): Promise<LiveCertificate | undefined> {
+    const files = certificateFiles(settings);
+    if (files === undefined) return undefined;
+    const live = new LiveCertificate(await readCertificate(files), files, log);
+    live.warnOfEnd(Date.now());
+    setInterval(() => void live.look(), LOOK_EVERY_MS).unref();
+    return live;
+  }
+
+  get cert(): Buffer {
+    return this.current.cert;
+  }
+
+  get key(): Buffer {
+    return this.current.key;
+  }
+
+  onRenewed(use: Use): void {
+    this.uses.push(use);
+  }
+
+  /** Reads the files again, and uses what they have now. Never rejects: a failure is logged, and the former stays. */
+  async look(): Promise<void> {
+    try {
+      const { certFile, keyFile } = this.files;
+      const found = await readCertificate({ certFile, keyFile, mayMake: false });
+      this.failure = undefined;
+      if (!found.cert.equals(this.cert) || !found.key.equals(this.key)) this.renew(found);
+    } catch (error) {
+      const { code, message } = asTardisError(error);
+      if (message !== this.failure) {
+        const what = 'the certificate cannot be read again, and the former one stays in use';
+        this.log.error({ code, reason: message }, what);
+      }
+      this.failure = message;
+    }
+    this.warnOfEnd(Date.now());
+  }
+
+  private renew(found: Certificate): void {
+    this.current = found;
+    for (const use of this.uses) use(found);
+    this.warnedAtMs = -Infinity;
+    this.log.info({ until: endOf(found) }, 'a renewed certificate is in use');
+  }
+
+  private warnOfEnd(nowMs: number): void {
+    const fault = validityFault(this.current.cert, nowMs);
+    if (fault === undefined || nowMs - this.warnedAtMs < DAY_MS) return;
+    this.warnedAtMs = nowMs;
+    this.log.error({ until: endOf(this.current) }, fault);
+  }
+}
+
+/** Returns what a client may find wrong with the dates of a certificate, now or soon; undefined if nothing. */
+export function validityFault(cert: Buffer, nowMs: number): string | undefined {
+  const { validFrom, validTo } = new X509Certificate(cert);
+  const endsMs = Date.parse(validTo);
+  if (nowMs >= endsMs) return 'the certificate has expired: clients refuse it';
+  if (nowMs < Date.parse(validFrom)) return 'the certificate is not valid yet: clients refuse it';
+  const days = Math.floor((endsMs - nowMs) / DAY_MS);
+  return endsMs - nowMs < SOON_MS ? `the certificate expires in ${days} days` : undefined;
+}
+
+function endOf({ cert }: Certificate): string {
+  return new Date(Date.parse(new X509Certificate(cert).validTo)).toISOString();
+}
