@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import { systemCode, TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
-import { byteText, type System } from '../system/index.js';
+import { byteText, environmentOfOthers, type System } from '../system/index.js';
 
 const FUSERMOUNT = 'fusermount3';
 const DEVICE = '/dev/fuse';
@@ -130,7 +130,7 @@ async function runFusermount(words: string[], path: Buffer, socket?: number): Pr
   const inherited = socket === undefined ? [] : [socket];
   const child = spawn(FUSERMOUNT, words, {
     stdio: ['ignore', 'ignore', 'pipe', ...inherited],
-    env: { ...process.env, [SOCKET_VARIABLE]: '3' },
+    env: environmentOfOthers({ [SOCKET_VARIABLE]: '3' }),
   });
   let output = '';
   child.stderr!.setEncoding('utf8').on('data', (text: string) => {

@@ -5,7 +5,7 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { configInvalid } from '../config/index.js';
 import { systemCode } from '../errors/index.js';
-import { loadHttp, loadHttps } from '../system/index.js';
+import { loadHttp, loadHttps, unusedProxy } from '../system/index.js';
 
 const TRIES = 3;
 const FIRST_PAUSE_MS = 1000;
@@ -83,7 +83,10 @@ function send(url: URL, { method, body, timeoutMs }: CallOptions): Promise<numbe
         resolve(response.statusCode ?? 0);
       })
       .on('error', (error) =>
-        resolve(signal.aborted ? 'no answer in time' : (systemCode(error) ?? 'no answer')),
+        resolve(
+          (signal.aborted ? 'no answer in time' : (systemCode(error) ?? 'no answer')) +
+            unusedProxy(url.protocol),
+        ),
       )
       .end(payload);
   });

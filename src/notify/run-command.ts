@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { systemCode } from '../errors/index.js';
 import { displayName } from '../model/index.js';
+import { environmentOfOthers } from '../system/index.js';
 
 /** Maximum number of bytes of all output together; the rest is read and dropped. */
 const MAX_OUTPUT_BYTES = 64 << 10;
@@ -21,7 +22,7 @@ const OUTPUT_AFTER_END_MS = 1000;
 
 interface CommandOptions {
   readonly timeoutMs: number;
-  /** Variables that are added to the environment of this process. */
+  /** Variables that are added to the environment, which is without the access key of a bucket. */
   readonly variables?: Readonly<Record<string, string>>;
   /** Standard input of the command; empty if undefined. */
   readonly input?: string;
@@ -43,7 +44,7 @@ export async function runCommand(
   const child = spawn(command, words, {
     detached: true, // in its own group, so that its child processes can be killed too
     stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-    env: { ...process.env, ...options.variables },
+    env: environmentOfOthers(options.variables),
   });
   const output = new OutputLines(options);
   for (const stream of [child.stdout, child.stderr]) output.follow(stream as Readable);

@@ -4,6 +4,7 @@ export type { SqlDatabase, SqlStatement, SqlValue } from './database.js';
 export type { RowOf, RowShape, SqlQuery } from './rows.js';
 export { steadySql } from './steady-sql.js';
 export { onExposedSecret, reportIfExposed } from './exposed-secrets.js';
+export { environmentOfOthers, unusedProxy } from './other-programs.js';
 export { onLongWait, reportLongWait } from './long-waits.js';
 export {
   type DiskSpace,

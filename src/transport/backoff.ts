@@ -50,6 +50,7 @@ const PASSING_AT_FIRST: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'TIMED_OUT',
   'SERVER_STOPPING',
   'CLIENT_ELSEWHERE',
+  'TOO_MANY_ATTEMPTS',
 ]);
 /** Temporary causes of SERVER_UNREACHABLE: a server that is starting, a network that is coming up. */
 const PASSING_CAUSES: ReadonlySet<unknown> = new Set([
@@ -74,6 +75,12 @@ const ON_PURPOSE = 'onPurpose';
  */
 export function hungUp(): TardisError {
   return new TardisError('CONNECTION_LOST', 'the server hung up', { [ON_PURPOSE]: true });
+}
+
+/** Returns the seconds that a server wants to pass before the next attempt; 0 if it names none. */
+function secondsOf({ code, context }: TardisError): number {
+  const { seconds } = context;
+  return code === 'TOO_MANY_ATTEMPTS' && typeof seconds === 'number' ? seconds : 0;
 }
 
 export class Backoff {
@@ -120,13 +127,16 @@ export class Backoff {
     const { firstWaitMs = FIRST_WAIT_MS, forMs } = this.patience;
     const spentMs = this.system.clock.monotonicMs() - this.startMs;
     if (!Backoff.mayPass(reason) || spentMs >= forMs) throw reason;
+    const leftMs = forMs - spentMs;
+    const leastMs = secondsOf(reason) * 1000;
+    if (leastMs > leftMs) throw reason;
     const grown = firstWaitMs * GROWTH ** this.attempts;
     const isElsewhere = reason.code === 'CLIENT_ELSEWHERE';
     const most = isElsewhere ? LONGEST_ELSEWHERE_MS : LONGEST_WAIT_MS;
-    const longest = Math.min(grown, most, forMs - spentMs);
+    const longest = Math.min(grown, most, leftMs);
     // A random delay, so that clients that lost the same server do not reconnect at the same moment.
     const share = this.system.random.bytes(2).readUInt16LE() / 0xffff;
-    const waitMs = Math.round(longest * (0.5 + share / 2));
+    const waitMs = Math.max(leastMs, Math.round(longest * (0.5 + share / 2)));
     this.attempts += 1;
     report({ reason, waitMs });
     try {

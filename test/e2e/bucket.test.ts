@@ -77,6 +77,25 @@ test('sonic bucket puts the name of the bucket into path or host, by --addressin
   }
 });
 
+test('the name of a bucket cannot precede an address', async (t) => {
+  for (const endpoint of ['http://127.0.0.1:9', 'http://[::1]:9', 'https://10.1.2.3']) {
+    const refused = await examine(['--endpoint', endpoint, '--addressing', 'host']);
+    t.regex(refused.stdout, /"CONFIG_INVALID".*--addressing path/, endpoint);
+  }
+});
+
+test('a bucket that cannot be reached is reported with the proxy that is not used', async (t) => {
+  const environment = { HTTPS_PROXY: 'http://user:secret@10.0.0.1:3128', http_proxy: '' };
+  for (const [endpoint, isNamed] of [
+    ['https://127.0.0.1:9', true],
+    ['http://127.0.0.1:9', false],
+  ] as const) {
+    const { stdout, stderr } = await examine(['--endpoint', endpoint], environment);
+    t.is(/HTTPS_PROXY is set, but no proxy is used/.test(stdout), isNamed, stdout);
+    t.notRegex(stdout + stderr, /secret/);
+  }
+});
+
 test('sonic bucket trusts the given authority, and no other', async (t) => {
   const folder = scratchInMemory(t);
   const { certFile, keyFile } = await certificateIn(folder, 'localhost');

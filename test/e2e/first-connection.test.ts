@@ -110,6 +110,26 @@ test('what waiting cannot mend ends the first connection at once', async (t) => 
   }
 });
 
+test('a login that must wait after wrong passwords is tried again when it may succeed', async (t) => {
+  const { store, source, written } = lab(t);
+  const server = await Server.start(store);
+  t.teardown(() => server.kill());
+  const here = ['--server', '127.0.0.1', '--port', String(server.port), '--insecure-tcp'];
+  const there = [...here, '-C', 'me'];
+  const password = ['--password-file', written('password', 'of this test')];
+  await succeed('tardis', [...there, ...password, '--create', source]);
+  // A login that succeeds ends the count of failures, so all of them are wrong until one must wait.
+  const wrong = ['--password-file', written('wrong', 'not of this test'), '--reconnect', '0'];
+  let code = 'LOGIN_FAILED';
+  for (let tries = 0; code === 'LOGIN_FAILED' && tries < 20; tries += 1) {
+    code = codeIn(await run('lstardis', [...there, ...wrong])) ?? '';
+  }
+  t.is(code, 'TOO_MANY_ATTEMPTS');
+  const { status, stderr } = await run('lstardis', [...there, ...password]);
+  t.is(status, 0, stderr);
+  t.regex(stderr, /too many failed logins: wait \d+ s, trying again in/);
+});
+
 test('Reconnect bounds the first connection too', async (t) => {
   const { source } = lab(t);
   const there = ['--server', '127.0.0.1', '--port', String(await freePort()), '--insecure-tcp'];

@@ -49,6 +49,34 @@ test('hooks run before, after, on failure and on warning, and receive the result
   t.deepEqual(notes(reported).slice(1), ['warning me 3 0 0', 'after me 3 3 ']);
 });
 
+test('no program that is not ours has the access key of a bucket in its environment', async (t) => {
+  const { at, place, source, written } = lab(t);
+  const [hook, mail, password] = [at('hook'), at('mail'), at('password')];
+  const env = {
+    AWS_ACCESS_KEY_ID: 'an id',
+    AWS_SECRET_ACCESS_KEY: 'a secret',
+    AWS_SESSION_TOKEN: 'a session',
+    AWS_CONTAINER_AUTHORIZATION_TOKEN: 'a token',
+    AWS_PROFILE: 'of the hook',
+  };
+  const printing = (file: string): string => `sh -c 'cat >/dev/null; env >${file}'`;
+  const keys =
+    `HookWarning = ${printing(hook)}\nMailTo = me@localhost\nMailCommand = ${printing(mail)}\n` +
+    `PasswordProg = sh -c 'env >${password}; echo a secret that is long enough'\n`;
+  const config = ['--config', written('cfg', `[Tardis]\n${keys}`)];
+  const local = [...place, '--local', ...config];
+  const missing = await run('tardis', ['--create', ...local, source, at('nowhere')], { env });
+  t.is(missing.status, 3, missing.stderr);
+  const given = (file: string): string[] =>
+    notes(file)
+      .map((line) => line.split('=')[0]!)
+      .filter((name) => name in env)
+      .sort();
+  t.deepEqual(given(hook), ['AWS_PROFILE']);
+  t.deepEqual(given(mail), ['AWS_PROFILE']);
+  t.deepEqual(given(password), Object.keys(env).sort());
+});
+
 test('a hook before the backup that fails keeps it from running', async (t) => {
   const { at, place, source, store } = lab(t);
   const hook = ['--hook-before', 'sh -c "echo mount: no such disk >&2; exit 32"'];

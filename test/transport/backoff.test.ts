@@ -37,6 +37,20 @@ test('waits grow to half a minute, differ from client to client, and end in time
   t.deepEqual(await waits(0, 1), [], '0: not at all');
 });
 
+test('a server that names the seconds to wait is not tried before, nor if the time is over by then', async (t) => {
+  const system = { clock: new ManualClock(0), random: seededRandom(1) };
+  const ended = AbortSignal.abort();
+  const backoff = new Backoff(system, { forMs: 60_000 }, ended);
+  const after = (seconds: number) => new TardisError('TOO_MANY_ATTEMPTS', 'x', { seconds });
+  t.true(Backoff.mayPassAtFirst(after(1)));
+  let waited = 0;
+  const waiting = backoff.wait(after(50), ({ waitMs }) => (waited = waitMs));
+  await t.throwsAsync(waiting, { code: 'INTERRUPTED' });
+  t.is(waited, 50_000);
+  const late = after(61);
+  t.is(await t.throwsAsync(backoff.wait(late, () => t.fail('it waits'))), late);
+});
+
 test('what cannot pass is not waited for', async (t) => {
   const system = { clock: new ManualClock(0), random: seededRandom(1) };
   const backoff = new Backoff(system, { forMs: 1e9 }, undefined);

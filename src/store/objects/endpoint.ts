@@ -1,4 +1,5 @@
 /** The address of a bucket: endpoint, region, and the place of the bucket's name in a URL. */
+import { isIP } from 'node:net';
 import { type BucketPlace, configInvalid } from '../../config/index.js';
 import type { AwsProfile } from './aws-files.js';
 import type { Environment } from './credentials.js';
@@ -60,8 +61,15 @@ export function endpointOf(
   const isHost =
     addressing === 'host' || (addressing === 'auto' && own === '' && !bucket.includes('.'));
   if (!isHost) return { url, region, basePath: `/${bucket}/`, authorities };
+  const hostUrl = `${url.protocol}//${bucket}.${url.host}/`;
+  // No name can precede an address: `bucket.127.0.0.1` is no host, and `bucket.[::1]` no URL.
+  if (isIP(url.hostname.replace(/^\[(.*)\]$/, '$1')) !== 0 || !URL.canParse(hostUrl)) {
+    throw configInvalid(
+      `the name of the bucket cannot precede ${url.hostname}: use --addressing path, or an endpoint with a host name`,
+    );
+  }
   return {
-    url: new URL(`${url.protocol}//${bucket}.${url.host}/`),
+    url: new URL(hostUrl),
     region,
     basePath: '/',
     authorities,

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { environmentOfOthers } from '../../system/index.js';
 
 const OPENER = 'xdg-open';
 const OWNER_ONLY = 0o600;
@@ -17,7 +18,8 @@ export function openBrowser(url: string, warn: (line: string) => void): () => vo
   const file = path.join(folder, 'open.html');
   const page = `<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer"><meta http-equiv="refresh" content="0;url=${url}"><title>Tardis</title>\n`;
   writeFileSync(file, page, { mode: OWNER_ONLY });
-  const child = spawn(OPENER, [pathToFileURL(file).href], { stdio: 'ignore', detached: true });
+  const how = { stdio: 'ignore', detached: true, env: environmentOfOthers() } as const;
+  const child = spawn(OPENER, [pathToFileURL(file).href], how);
   child.on('error', () => warn(`${OPENER} is not there; open the address yourself`));
   child.on('exit', (status) => {
     if (status !== 0 && status !== null) warn(`${OPENER} failed; open the address yourself`);

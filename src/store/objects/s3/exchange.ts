@@ -6,7 +6,7 @@ import type { Agent, ClientRequest, IncomingHttpHeaders, IncomingMessage } from 
 import { pipeline, Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { systemCode } from '../../../errors/index.js';
-import { loadHttp, loadHttps, tlsFault } from '../../../system/index.js';
+import { loadHttp, loadHttps, tlsFault, unusedProxy } from '../../../system/index.js';
 import type { Endpoint } from '../endpoint.js';
 import type { ObjectBody, ObjectSource } from '../object-store.js';
 
@@ -111,7 +111,7 @@ export class Connections {
       return await answer;
     } catch (error) {
       // An error of the body also makes the connection fail; the body's own error is thrown.
-      throw broken === undefined ? lossOf(error) : broken;
+      throw broken === undefined ? lossOf(error, this.endpoint.url.protocol) : broken;
     } finally {
       clearTimeout(timer);
       // The endpoint may refuse a request before all of it is sent. The connection cannot be used again then.
@@ -206,11 +206,14 @@ async function read(response: IncomingMessage, sink: Sink | undefined): Promise<
   };
 }
 
-function lossOf(error: unknown): unknown {
+function lossOf(error: unknown, protocol: string): unknown {
   if (error instanceof LostAnswer) return error;
   const code = systemCode(error);
   if (code === undefined || !(error instanceof Error)) return error;
-  if (NOT_CONNECTED.has(code)) return new LostAnswer('refused', `cannot connect: ${code}`, error);
+  if (NOT_CONNECTED.has(code)) {
+    const why = `cannot connect: ${code}${unusedProxy(protocol)}`;
+    return new LostAnswer('refused', why, error);
+  }
   if (NO_TLS.test(error.message)) return new LostAnswer('certificate', ANSWERS_PLAINLY, error);
   if (OF_TLS.test(code)) return new LostAnswer('certificate', tlsFault(error), error);
   return new LostAnswer('cut', `the connection broke: ${code}`, error);

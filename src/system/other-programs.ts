@@ -1,0 +1,29 @@
+/** What the environment has for this program alone: the access key of a bucket, and the proxies that it does not use. */
+
+/** Variables of the access key of a bucket. A program that finds only some of them would refuse to work. */
+const ACCESS_KEY = [
+  'AWS_ACCESS_KEY_ID',
+  'AWS_SECRET_ACCESS_KEY',
+  'AWS_SESSION_TOKEN',
+  'AWS_CONTAINER_AUTHORIZATION_TOKEN',
+];
+
+/**
+ * Returns the environment for a program that is not part of this package: that of this process without the access key,
+ * and with some variables more. Any process that it starts could pass the key on.
+ */
+export function environmentOfOthers(
+  more: Readonly<Record<string, string>> = {},
+): Record<string, string | undefined> {
+  const environment: Record<string, string | undefined> = { ...process.env, ...more };
+  for (const name of ACCESS_KEY) delete environment[name];
+  return environment;
+}
+
+/** Returns a phrase that names the proxy of the environment for a protocol, since none is used; empty for none. */
+export function unusedProxy(protocol: string): string {
+  const wanted = protocol === 'https:' ? 'https_proxy' : 'http_proxy';
+  const found = [wanted, 'all_proxy'].flatMap((name) => [name, name.toUpperCase()]);
+  const name = found.find((one) => (process.env[one] ?? '') !== '');
+  return name === undefined ? '' : `; ${name} is set, but no proxy is used`;
+}
