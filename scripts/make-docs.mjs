@@ -201,7 +201,11 @@ function configurationDocument() {
   const rows = allRows();
   const tuning = rows.filter(([, row]) => row.isTuning === true);
   const others = rows.filter(([, row]) => row.isTuning !== true);
-  const refused = ABSENT.map(({ name, kind, instead }) => [code(name), kind, instead]);
+  const refused = ABSENT.map(({ name, kind, tools, instead }) => [
+    code(name),
+    tools === undefined ? kind : `${kind} of ${tools.join(', ')}`,
+    instead,
+  ]);
   return `# Configuration
 
 Generated from the table of settings in \`src/config/\` by \`node scripts/make-docs.mjs\`; do not edit.

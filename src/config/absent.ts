@@ -4,13 +4,23 @@
  */
 import { TardisError } from '../errors/index.js';
 import { NEOPHYTOS_ONLY } from './neophytos.js';
+import { MOUNT_SPELLINGS, OTHER_SPELLINGS } from './other-spellings.js';
+import type { Tool } from './tools.js';
 import { isNo } from './values.js';
 
-export type AbsentKind = 'variable' | 'client key' | 'server key' | 'option' | 'command';
+export type AbsentKind =
+  | 'variable'
+  | 'client key'
+  | 'server key'
+  | 'option'
+  | 'mount option'
+  | 'command';
 
 interface AbsentRow {
   readonly name: string;
   readonly kind: AbsentKind;
+  /** The commands that reject an option; all if undefined. */
+  readonly tools?: readonly Tool[];
   /** End of the error message: why the name is rejected, and its replacement if there is one. */
   readonly instead: string;
 }
@@ -75,12 +85,13 @@ export const ABSENT: readonly AbsentRow[] = [
     ],
     'is from an older Tardis: use KeepPeriods, with one time for each of Formats (0: for ever)',
   ),
-  ...replaced(
-    [
-      ['option', '-A'],
-      ['option', '-H'],
-    ],
-    'is from an older Tardis: remove it; each run saves what has changed, and Formats names its set by the time',
+  ...OTHER_SPELLINGS.flatMap(({ tools, instead }) =>
+    Object.entries(instead).map(
+      ([name, end]): AbsentRow => ({ name, kind: 'option', tools, instead: end }),
+    ),
+  ),
+  ...Object.entries(MOUNT_SPELLINGS).map(
+    ([name, instead]): AbsentRow => ({ name, kind: 'mount option', instead }),
   ),
   ...replaced([['client key', 'PassswordProg']], 'is misspelt: write PasswordProg'),
   ...replaced(
@@ -97,12 +108,17 @@ export function requestsNothing(kind: AbsentKind, name: string, text: string): b
   return kind === 'client key' && name.toLowerCase() === 'force' && isNo(text);
 }
 
-/** Throws CAPABILITY_MISSING if the name is in the table; otherwise does nothing. */
-export function refuseAbsent(kind: AbsentKind, name: string, where: string): void {
+/**
+ * Throws CAPABILITY_MISSING if the name is in the table, for this command if it is one of some commands; otherwise does
+ * nothing.
+ */
+export function refuseAbsent(kind: AbsentKind, name: string, where: string, tool?: Tool): void {
   const wanted = kind === 'option' ? name : name.toLowerCase();
   const found = ABSENT.find(
     (row) =>
-      row.kind === kind && (kind === 'option' ? row.name : row.name.toLowerCase()) === wanted,
+      row.kind === kind &&
+      (kind === 'option' ? row.name : row.name.toLowerCase()) === wanted &&
+      (row.tools === undefined || (tool !== undefined && row.tools.includes(tool))),
   );
   if (found === undefined) return;
   throw new TardisError('CAPABILITY_MISSING', `${where}: "${found.name}" ${found.instead}`, {

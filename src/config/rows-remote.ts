@@ -1,6 +1,8 @@
 /** Settings of `tardisremote`, which serves stores over HTTP, and of a `tardisd` that does so itself. */
 import type { SettingTable } from './row.js';
 
+import { CONNECTING } from './tools.js';
+
 const DEFAULT_REMOTE_PORT = 7430;
 
 export const REMOTE_ROWS = {
@@ -23,6 +25,16 @@ export const REMOTE_ROWS = {
     remoteKey: 'Port',
     help: 'TCP port to listen on; 0 lets the system choose one',
     test: 'tardisremote reads its settings from a file, variables and options',
+  },
+  remoteUrlPort: {
+    type: 'int',
+    min: 1,
+    max: 65_535,
+    tools: CONNECTING,
+    variable: 'TARDIS_REMOTE_PORT',
+    defaultText: '443',
+    help: 'TCP port of a tardisremote whose URL (--server https://HOST/) names none',
+    test: 'the port of a tardisremote without one in its URL comes from TARDIS_REMOTE_PORT',
   },
   readServer: {
     type: 'text',

@@ -12,6 +12,7 @@ export { hasRules, NO_RULES, periodOf, type RetentionRules } from './rules.js';
 export {
   type FormatWords,
   formatsOf,
+  lackOfEffect,
   requireMeaning,
   rulesOf,
   type RuleWords,

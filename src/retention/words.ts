@@ -99,6 +99,27 @@ export function requireMeaning(key: string, value: unknown): void {
   else if (key === 'KeepTags') for (const tag of words) requireTag(tag);
 }
 
+/** Settings that are lists with a word for each kind of set. They have an effect only if all have as many words. */
+const ALIKE = ['Formats', 'Priorities', 'KeepPeriods'];
+
+/**
+ * Returns the reason why such settings of a client have no effect, or may have none because the rest is that of the
+ * server; undefined if they have. `settings` has those that are set, by key.
+ */
+export function lackOfEffect(settings: ReadonlyMap<string, string>): string | undefined {
+  const counts = ALIKE.map((key) => {
+    const value = settings.get(key);
+    return value === undefined ? undefined : wordsOf([value]).length;
+  });
+  const [first, ...others] = counts;
+  const isNoneSet = counts.every((count) => count === undefined);
+  if (isNoneSet || (first !== undefined && others.every((count) => count === first))) {
+    return undefined;
+  }
+  const shownCounts = ALIKE.map((key, at) => `${key} ${counts[at] ?? 'is not set'}`).join(', ');
+  return `${ALIKE.join(', ')} have an effect only if each has as many words: ${shownCounts} (then that of the server counts)`;
+}
+
 function requireFormat(format: string): void {
   const fault = formatFault(format);
   if (fault !== undefined) throw invalid(`Formats: a name made with "${shown(format)}" ${fault}`);

@@ -1,4 +1,4 @@
-/** What the environment has for this program alone: the access key of a bucket, and the proxies that it does not use. */
+/** Environments of programs that are not ours, and the note about proxies that are not used. */
 
 /** Variables of the access key of a bucket. A program that finds only some of them would refuse to work. */
 const ACCESS_KEY = [

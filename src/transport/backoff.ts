@@ -77,7 +77,7 @@ export function hungUp(): TardisError {
   return new TardisError('CONNECTION_LOST', 'the server hung up', { [ON_PURPOSE]: true });
 }
 
-/** Returns the seconds that a server wants to pass before the next attempt; 0 if it names none. */
+/** Returns the seconds that must pass by the word of a server before the next attempt; 0 if it names none. */
 function secondsOf({ code, context }: TardisError): number {
   const { seconds } = context;
   return code === 'TOO_MANY_ATTEMPTS' && typeof seconds === 'number' ? seconds : 0;

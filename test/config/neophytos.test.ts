@@ -86,6 +86,10 @@ test('a command line of Neophytos is translated into our options', async (t) => 
     inOurWords('tardis', ['--push', '--cipher=RC4', '--no-sformat'])!,
     /no replacement for --cipher, --no-sformat/,
   );
+  t.regex(
+    inOurWords('tardis', ['--pull', '--lpath=/x', '--filter-file', 'f'])!,
+    /no replacement for --filter-file \(give --include or --exclude\)/,
+  );
   t.is(inOurWords('tardis', ['--server', 'h', '--password=x', '/x']), undefined);
   t.is(inOurWords('sonic', ['--push']), undefined);
 });

@@ -44,14 +44,16 @@ for (const [kind, names] of [
 
 test('each refused name has a hint of what to do instead', (t) => {
   const seen = new Set<string>();
-  for (const { name, kind, instead } of ABSENT) {
+  for (const { name, kind, tools = [undefined], instead } of ABSENT) {
     t.not(instead, '', name);
-    t.false(seen.has(`${kind} ${name}`), `${name} is there twice`);
-    seen.add(`${kind} ${name}`);
-    t.is(
-      thrownCode(() => refuseAbsent(kind, name, 'here')),
-      'CAPABILITY_MISSING',
-    );
+    for (const tool of tools) {
+      t.false(seen.has(`${kind} ${name} ${tool}`), `${name} is there twice`);
+      seen.add(`${kind} ${name} ${tool}`);
+      t.is(
+        thrownCode(() => refuseAbsent(kind, name, 'here', tool)),
+        'CAPABILITY_MISSING',
+      );
+    }
     const other: AbsentKind = kind === 'option' ? 'variable' : 'option';
     t.notThrows(() => refuseAbsent(other, name, 'here'));
   }

@@ -66,6 +66,39 @@ test('settings of a client are stored, shown and removed, in a store and through
   t.deepEqual(await shown(own), wanted);
 });
 
+test('settings of a client that need others to have an effect are stored, and the others are named', async (t) => {
+  const { place, source } = lab(t);
+  await backup([...place, '--local', '--create', source]);
+  const warned = async (...args: string[]): Promise<string> => {
+    const { status, stderr } = await run('sonic', ['setconfig', ...place, ...args]);
+    t.is(status, 0, stderr);
+    return stderr;
+  };
+  const first = await warned('Formats', 'Daily-%Y-%m-%d, Hourly-%Y-%m-%d-%Hh');
+  t.regex(first, /Formats 2, Priorities is not set, KeepPeriods is not set/);
+  t.regex(await warned('Priorities', '20, 5'), /Formats 2, Priorities 2, KeepPeriods is not set/);
+  t.regex(await warned('KeepPeriods', '30'), /Formats 2, Priorities 2, KeepPeriods 1/);
+  t.is(await warned('KeepPeriods', '30, 1'), '');
+  t.is(await warned('KeepDaily', '7'), '');
+  t.regex(await warned('--remove', 'Priorities'), /Priorities is not set/);
+});
+
+test('with a kind of its own, hourly sets are purged after a day', async (t) => {
+  const { place, source } = lab(t);
+  await backup([...place, '--local', '--create', source]);
+  for (const [key, value] of [
+    ['Formats', 'Monthly-%Y-%m, Weekly-%G-W%V, Daily-%Y-%m-%d, Hourly-%Y-%m-%d-%Hh'],
+    ['Priorities', '40, 20, 10, 5'],
+    ['KeepPeriods', '0, 180, 30, 1'],
+  ] as const) {
+    await succeed('sonic', ['setconfig', ...place, key, value]);
+  }
+  for (let set = 2; set <= 4; set += 1) await backup([...place, '--local', source]);
+  const preview = await succeed('sonic', ['purge', ...place, '--preview']);
+  t.regex(preview, /Hourly-\S+ .* keep +.*kept by its priority 1 days/);
+  t.regex(preview, /Daily-\S+ .* keep +.*kept by its priority 30 days/);
+});
+
 async function configsReported(
   way: readonly string[],
 ): Promise<(Record<string, string> | undefined)[]> {

@@ -2,7 +2,16 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { backup, backupsRunHere, BIN, run, Server, succeed } from '../helpers/commands.js';
+import { ABSENT, rowsOf, type SettingRow } from '../../src/config/index.js';
+import {
+  backup,
+  backupsRunHere,
+  BIN,
+  run,
+  Server,
+  succeed,
+  type Tool,
+} from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 
 backupsRunHere();
@@ -22,10 +31,6 @@ test('keys and options of older releases are answered with what to write', async
     t.is(status, 1);
     t.regex(stderr, instead, key);
   }
-  for (const option of ['-A', '-H']) {
-    const { stderr } = await run('tardis', [...place, '--local', option, source]);
-    t.regex(stderr, /remove it; each run saves what has changed/, option);
-  }
   const off = written('off.cfg', '[Tardis]\nForce = False\n');
   await backup([...place, '--local', '--create', '--config', off, source]);
   const on = written('on.cfg', '[Tardis]\nForce = True\n');
@@ -35,6 +40,59 @@ test('keys and options of older releases are answered with what to write', async
   t.is(dated.status, 10);
   t.regex(dated.stderr, /-D is the store: to give a date, use -d "3 days ago" \[NO_SUCH_STORE\]/);
   t.notRegex((await run('regenerate', ['-D', '/no/store', source])).stderr, /to give a date/);
+});
+
+test('each option of the predecessor that is spelled otherwise is answered with what to write', async (t) => {
+  const { source } = lab(t);
+  const rows = ABSENT.filter(({ kind, tools }) => kind === 'option' && tools !== undefined);
+  t.true(rows.length > 30);
+  for (const { name, tools, instead } of rows) {
+    for (const tool of tools!) {
+      const [command, ...sub] = tool.split(' ') as [Tool, ...string[]];
+      for (const words of [[name, 'x'], [`${name}=x`]]) {
+        if (name.length === 2 && words.length === 1) continue; // -s=x is no form of an option
+        const { status, stderr } = await run(command, [...sub, ...words, source]);
+        t.is(status, 1, `${tool} ${words.join(' ')}`);
+        t.true(stderr.includes(`"${name}" ${instead} [CAPABILITY_MISSING]`), stderr);
+      }
+      for (const [flag] of instead.matchAll(/--[a-z-]+/g)) {
+        if (instead.includes(`\`lstardis -d DATE\``)) continue;
+        const isThere = rowsOf(tool).some(([, row]) => flagsOf(row).includes(flag));
+        const isOfRestores = rowsOf('regenerate').some(([, row]) => flagsOf(row).includes(flag));
+        t.true(isThere || isOfRestores, `${tool} has no ${flag}`);
+      }
+    }
+  }
+  t.notRegex((await run('sonic', ['files', '-A'])).stderr, /older Tardis/);
+});
+
+function flagsOf({ flags = '', negatable }: SettingRow): string[] {
+  const found = [...flags.matchAll(/--[a-z-]+/g)].map(([flag]) => flag);
+  return negatable === true ? found.flatMap((flag) => [flag, `--no-${flag.slice(2)}`]) : found;
+}
+
+test('each mount option of the predecessor that is no option here is answered with what to do', async (t) => {
+  const rows = ABSENT.filter(({ kind }) => kind === 'mount option');
+  for (const { name, instead } of rows) {
+    for (const option of [name, `${name}=1`]) {
+      const { status, stderr } = await run('tardisfs', ['-o', `${option},ro`, '/nowhere']);
+      t.is(status, 1, option);
+      t.true(stderr.includes(`-o: "${name}" ${instead} [CAPABILITY_MISSING]`), stderr);
+    }
+  }
+  t.true((await succeed('tardisfs', ['-help'])).startsWith('Usage: tardisfs'));
+});
+
+test('an option that takes no value refuses one by its name', async (t) => {
+  const { stderr } = await run('tardis', ['--crypt=2', '/']);
+  t.regex(stderr, /--crypt takes no value \[USAGE\]/);
+  t.notRegex(stderr, /Did you mean/);
+});
+
+test('a dry run of something missing says that -n gives no name', async (t) => {
+  const { source, place } = lab(t);
+  const { stderr } = await run('tardis', [...place, '-n', 'Daily', source]);
+  t.regex(stderr, /-n is --dry-run here; a name of the set is given by --name/);
 });
 
 test('LocalServerCmd may end in --config, as the default of older releases does', async (t) => {

@@ -14,6 +14,7 @@ import {
   TimeLeft,
 } from '../../src/tools/index.js';
 import { thrownCode } from '../helpers/codes.js';
+import { run } from '../helpers/commands.js';
 
 type Sets = Parameters<typeof chosenSets>[1];
 
@@ -154,9 +155,24 @@ test('sets are chosen by number, name, word and range, once each and in their or
   );
 });
 
+test('the port of a tardisremote without one in its URL comes from TARDIS_REMOTE_PORT', async (t) => {
+  const at = async (url: string, env: Record<string, string>): Promise<string> =>
+    (await run('lstardis', ['--server', url, '-C', 'me', '--reconnect', '0'], { env })).stderr;
+  const env = { TARDIS_REMOTE_PORT: '1' };
+  t.regex(await at('https://127.0.0.1/', env), /127\.0\.0\.1:1\b/);
+  t.regex(await at('https://127.0.0.1:2/x', env), /127\.0\.0\.1:2\b/);
+  t.regex(await at('https://127.0.0.1:443/', env), /127\.0\.0\.1:443\b/);
+  t.regex(await at('https://127.0.0.1', {}), /127\.0\.0\.1:443\b/);
+  t.regex(
+    await at('http://127.0.0.1:7430/', {}),
+    /give https:.*, and start tardisremote with a cert/,
+  );
+});
+
 test('a server is reached by TLS, unless a socket or a loopback makes that needless', (t) => {
   const settings = {
     port: 7420,
+    remoteUrlPort: undefined,
     ssl: undefined,
     validateCerts: undefined,
     insecureTcp: false,

@@ -37,6 +37,7 @@ export async function openRemoteAdmin(system: System, place: RemotePlace): Promi
     withdrawForget: async (ids) => {
       await peer.request('withdrawForgets', { ids: [...ids] });
     },
+    settings: () => history.reports.settings(),
     changeSetting: (key, value) => peer.request('changeSetting', { key, value }),
     // The code that decodes findings is loaded only if work is requested.
     check: async (requested, hooks) =>

@@ -15,7 +15,13 @@ import type {
   RepairOptions,
   RepairResult,
 } from '../check/index.js';
-import type { ForgetReport, ForgetRequest, SetChange, SetNumber } from '../../model/index.js';
+import type {
+  ClientSetting,
+  ForgetReport,
+  ForgetRequest,
+  SetChange,
+  SetNumber,
+} from '../../model/index.js';
 import type { RetentionRules, RuleWords } from '../../retention/index.js';
 
 /** Progress of long work; `of` is undefined if the total is unknown. */
@@ -128,6 +134,8 @@ export interface Admin extends Disposable {
   requestForgets(paths: readonly Buffer[], undoMs: number): Promise<readonly ForgetRequest[]>;
   /** Withdraws requests to forget paths. Throws NO_SUCH_REQUEST for an unknown id. */
   withdrawForget(ids: readonly number[]): Promise<void>;
+  /** Returns the settings stored with the client. */
+  settings(): Promise<readonly ClientSetting[]>;
   /**
    * Changes a setting stored with the client; if `value` is undefined, removes it. Throws CONFIG_INVALID for an unknown
    * key or an invalid value.

@@ -2,7 +2,7 @@
 import { Opened } from '../../errors/index.js';
 import type { BackupSet, History } from '../../history/index.js';
 import type { Keyring } from '../../crypto/index.js';
-import { Catalog } from '../../store/catalog/index.js';
+import { Catalog, settingsOf } from '../../store/catalog/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import {
   requestForgets,
@@ -58,6 +58,10 @@ export function localAdmin(system: System, client: LocalAdminOptions): Admin {
     previewForget: async (paths) => previewForget(system, directory, paths),
     requestForgets: (paths, undoMs) => requestForgets(system, directory, { limits, paths, undoMs }),
     withdrawForget: (ids) => withdrawForget(system, directory, limits, ids),
+    settings: async () =>
+      Catalog.reading(system, directory.catalogPath, (catalog) =>
+        [...settingsOf(catalog)].map(([key, value]) => ({ key, value })),
+      ),
     changeSetting: (key, value) => changeSetting(system, directory, limits, { text: key, value }),
     // The code of checks and repairs is loaded only when it is needed, since most runs need neither.
     check: async (request, hooks) =>

@@ -31,6 +31,7 @@ export function sealedAdmin(admin: Admin, keyring: Keyring): Admin {
     previewForget: (all) => admin.previewForget(paths(all)),
     requestForgets: async (all, undoMs) => opened(await admin.requestForgets(paths(all), undoMs)),
     withdrawForget: (ids) => admin.withdrawForget(ids),
+    settings: () => admin.settings(),
     changeSetting: (key, value) => admin.changeSetting(key, value),
     check: (request, hooks) => admin.check(request, hooks),
     freeDeleted: (request, hooks) => admin.freeDeleted(request, hooks),

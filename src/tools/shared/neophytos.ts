@@ -4,6 +4,9 @@
 import { NEOPHYTOS, NEOPHYTOS_ONLY } from '../../config/index.js';
 import { shellWord } from './shell-word.js';
 
+/** The filter of a backup. A restore leaves out by --include and --exclude, which take patterns of another kind. */
+const FILTER = '--filter-file';
+
 /** Returns the Neophytos options in the words, with their values. */
 function readOptions(words: readonly string[]): ReadonlyMap<string, string> {
   const given = new Map<string, string>();
@@ -39,15 +42,19 @@ export function inOurWords(name: string, words: readonly string[]): string | und
   const line = isPull
     ? ['regenerate', ...common, ...pull(given)]
     : ['tardis', ...common, ...push(given)];
-  const lacking = NEOPHYTOS.filter(({ option, ours }) => ours === undefined && given.has(option));
+  const lacking = NEOPHYTOS.filter(
+    ({ option, ours }) =>
+      (ours === undefined || (isPull && option === FILTER)) && given.has(option),
+  );
   const dropped = lacking.map(({ option }) => option).join(', ');
-  const rest = dropped === '' ? '' : `; there is no replacement for ${dropped}`;
+  const patterns = isPull && given.has(FILTER) ? ' (give --include or --exclude)' : '';
+  const rest = dropped === '' ? '' : `; there is no replacement for ${dropped}${patterns}`;
   return `these are options of Neophytos; use: ${line.map(shellWord).join(' ')}${rest} (docs/neophytos.md)`;
 }
 
 function push(given: ReadonlyMap<string, string>): string[] {
   const [local, remote] = [given.get('--lpath'), given.get('--rpath')];
-  const filter = given.get('--filter-file');
+  const filter = given.get(FILTER);
   return [
     ...(filter === undefined ? [] : ['--filter-file', filter]),
     ...(given.has('--debug') ? ['--verbose'] : []),

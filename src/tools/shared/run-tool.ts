@@ -19,6 +19,7 @@ import {
   type SettingName,
   type Settings,
   type Tool,
+  TOOLS,
 } from '../../config/index.js';
 import { asTardisError, TardisError, toWire } from '../../errors/index.js';
 import { displayName, displayText } from '../../model/index.js';
@@ -260,7 +261,8 @@ export async function runTool(
   } catch (error) {
     const isUnknown = error instanceof CommanderError && error.code === 'commander.unknownOption';
     const meant = isUnknown ? inOurWords(command.name(), words) : undefined;
-    const failure = meant === undefined ? error : new TardisError('USAGE', meant);
+    const failure =
+      meant === undefined ? inKnownTerms(error, command, words) : new TardisError('USAGE', meant);
     process.exitCode = printError(command.name(), failure, printsJson);
   }
   done();
@@ -287,8 +289,34 @@ function configureOutput(command: Command): void {
 }
 
 /**
- * Returns the TardisError for an error of commander: CAPABILITY_MISSING for a rejected name of a predecessor, otherwise
- * USAGE.
+ * Returns the error that a command reports: CAPABILITY_MISSING for an option of a predecessor that this command
+ * rejects, USAGE for a value of an option that takes none. Other errors stay as they are.
+ */
+function inKnownTerms(error: unknown, command: Command, words: readonly string[]): unknown {
+  if (!(error instanceof CommanderError) || error.code !== 'commander.unknownOption') return error;
+  const [, option, equals] = /unknown option '([^'=]+)(=?)/.exec(error.message) ?? [];
+  if (option === undefined) return error;
+  const subs = new Map(command.commands.map((one) => [one.name(), one]));
+  const sub = subs.get(words.find((word) => subs.has(word)) ?? '');
+  const tool = sub === undefined ? command.name() : `${command.name()} ${sub.name()}`;
+  try {
+    refuseAbsent(
+      'option',
+      option,
+      'command line',
+      TOOLS.find((one) => one === tool),
+    );
+  } catch (refusal) {
+    return refusal;
+  }
+  const { options } = sub ?? command;
+  const isFlag = options.some(({ long, short }) => long === option || short === option);
+  return equals === '=' && isFlag ? new TardisError('USAGE', `${option} takes no value`) : error;
+}
+
+/**
+ * Returns the TardisError for an error of commander: CAPABILITY_MISSING for a rejected command of a predecessor,
+ * otherwise USAGE.
  */
 function usageError(name: string, error: CommanderError): TardisError {
   // If the option is mistyped, the text after it may be a secret, so it is removed.
@@ -297,10 +325,8 @@ function usageError(name: string, error: CommanderError): TardisError {
     .replaceAll('\n', ' ')
     .replace(/('-[^'=]*)=[^']*'/, "$1'")
     .replace(/(\bbut got \d+): .*$/, '$1');
-  const option = /^unknown option '([^'=]+)/.exec(text)?.[1];
   const command = /^unknown command '([^']+)/.exec(text)?.[1];
   try {
-    if (option !== undefined) refuseAbsent('option', option, 'command line');
     if (command !== undefined) refuseAbsent('command', `${name} ${command}`, 'command line');
   } catch (refusal) {
     return asTardisError(refusal);

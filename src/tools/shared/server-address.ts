@@ -6,6 +6,8 @@ import type { Retry, TlsOptions } from '../../transport/index.js';
 
 export interface ServerSettings {
   readonly port: number;
+  /** Port of a URL without one; undefined for that of its protocol. */
+  readonly remoteUrlPort: number | undefined;
   readonly ssl: boolean | undefined;
   readonly validateCerts: boolean | undefined;
   readonly insecureTcp: boolean;
@@ -41,7 +43,7 @@ export function serverPlace(
 ): ServerPlace {
   // A unix socket needs no TLS: the permissions of its directory limit access.
   if (host.startsWith('/')) return { address: { kind: 'unix', path: host }, tls: undefined };
-  if (HTTP.test(host)) return webPlace(host, settings.validateCerts ?? !isProven);
+  if (HTTP.test(host)) return webPlace(host, settings, isProven);
   const [first, ...others] = hostsIn(host, settings.port);
   for (const place of [first!, ...others]) {
     requireHost(place.host);
@@ -125,6 +127,7 @@ function tlsTo(
 }
 
 const HTTP = /^https?:\/\//i;
+const HAS_PORT = /^https:\/\/[^/]*:\d+(?:\/|$)/i;
 const HTTPS_PORT = 443;
 
 /** True if a server is named by the URL of its HTTP interface (tardisremote). */
@@ -133,12 +136,19 @@ function isWebServer(host: string): boolean {
 }
 
 /** Returns the address of an HTTP interface by its URL. Throws CONFIG_INVALID. */
-function webPlace(text: string, validate: boolean): ServerPlace {
+function webPlace(
+  text: string,
+  { validateCerts, remoteUrlPort }: ServerSettings,
+  isProven: boolean,
+): ServerPlace {
   const shown = displayName(Buffer.from(text));
   if (!URL.canParse(text)) throw new TardisError('CONFIG_INVALID', `"${shown}" is no URL`);
   const { protocol, hostname, port, pathname, username, search, hash } = new URL(text);
   if (protocol !== 'https:') {
-    throw new TardisError('CONFIG_INVALID', `"${shown}" is plain HTTP: give https://`);
+    throw new TardisError(
+      'CONFIG_INVALID',
+      `"${shown}" is plain HTTP, which no tool reads: give https://, and start tardisremote with a certificate`,
+    );
   }
   if (username !== '' || search !== '' || hash !== '' || hostname === '') {
     const what = `"${shown}": the URL of a tardisremote is https://HOST:PORT/`;
@@ -147,9 +157,12 @@ function webPlace(text: string, validate: boolean): ServerPlace {
   const address: Address = {
     kind: 'tcp',
     host: hostname,
-    port: port === '' ? HTTPS_PORT : Number(port),
+    // A URL has no port of its own if that is the usual one of its protocol.
+    port:
+      port !== '' ? Number(port) : HAS_PORT.test(text) ? HTTPS_PORT : (remoteUrlPort ?? HTTPS_PORT),
   };
-  return { address, tls: { validate }, webPath: pathname.replace(/\/+$/, '') };
+  const tls = { validate: validateCerts ?? !isProven };
+  return { address, tls, webPath: pathname.replace(/\/+$/, '') };
 }
 
 /** Throws CONFIG_INVALID for the URL of an HTTP interface, in a command that changes a store. */

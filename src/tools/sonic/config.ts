@@ -4,6 +4,7 @@
  */
 import { type Found, keptKey, type Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
+import { lackOfEffect } from '../../retention/index.js';
 import { requireSetting } from '../../store/writer/index.js';
 import { displayName } from '../../model/index.js';
 import { openAdmin } from '../shared/open-admin.js';
@@ -48,7 +49,12 @@ export async function setConfig(
   const key = requireSetting(given, value);
   using there = await openAdmin(storeSystem(options.umask), options, found);
   await there.sets(); // refuses a store that was rolled back
+  const settings = new Map((await there.settings()).map((one) => [one.key, one.value]));
+  if (value === undefined) settings.delete(key);
+  else settings.set(key, value);
+  const lack = lackOfEffect(settings);
   if (!rehearse) await there.changeSetting(key, value);
+  if (lack !== undefined) process.stderr.write(`sonic: ${lack}\n`);
   if (json) {
     const reported = {
       client,

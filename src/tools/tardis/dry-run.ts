@@ -11,6 +11,9 @@ import { notEnteredText } from './report-backup.js';
 import { walkSources } from './walk-sources.js';
 import { jsonText } from '../shared/json-text.js';
 
+/** In the predecessor `-n` gave the name of the set, which is taken for a directory here. */
+const NAME_HINT = '-n is --dry-run here; a name of the set is given by --name';
+
 /** Prints the entries that a backup would save. Returns the exit status, which is 3 if some entries cannot be read. */
 export async function dryRun(
   settings: Settings<'tardis'>,
@@ -21,6 +24,7 @@ export async function dryRun(
   const { roots, missing } = readRoots(system, settings.directories, settings);
   const run = new DryRun(settings);
   run.reportFailures(missingFailures(missing));
+  if (missing.length > 0) process.stderr.write(`tardis: ${NAME_HINT}\n`);
   const { progress } = run;
   const onBatch = (batch: WalkOutput): void => run.take(batch);
   const { workers: threads } = settings;

@@ -1,5 +1,5 @@
 /** Translates the options of a mount (`-o name=value,…`) to long options, which are in the table of settings. */
-import { isBucketText, rowsOf } from '../../config/index.js';
+import { isBucketText, refuseAbsent, rowsOf } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 
 /** Options of mount(8) and of FUSE that have no effect: every mount is read-only, and ignores setuid bits. */
@@ -94,7 +94,9 @@ export function mountWords(words: readonly string[]): string[] {
       const next = words[index];
       if (next === undefined) throw new TardisError('USAGE', `${word} needs options`);
       translated.push(...listWords(next));
-    } else if (word === '-n' || word === '-s')
+    } else if (word === '-help')
+      translated.push('--help'); // as the predecessor and other mounts by libfuse take it
+    else if (word === '-n' || word === '-s')
       continue; // an option of mount(8) without an effect here
     else translated.push(word);
   }
@@ -128,6 +130,7 @@ function optionWords(option: string, hasClient: boolean): string[] {
   );
   if (flags === undefined && isNegated && value === undefined) return [`--no-${negated!}`];
   if (flags === undefined || long === 'options') {
+    refuseAbsent('mount option', name, '-o');
     throw new TardisError('USAGE', `there is no mount option "${name}"`);
   }
   const isFlag = flags.type === 'bool' || flags.type === 'count';
