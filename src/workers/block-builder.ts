@@ -12,8 +12,8 @@ export function memoryOf(
 
 /** Returns the memory of a block of contents. */
 export function memoryOfContents(block: ContentBlock): ArrayBuffer[] {
-  const { bytes, digests, starts, sizes, isRaw, kinds, schemes } = block;
-  return memoryOf(bytes, digests, starts, sizes, isRaw, kinds, schemes);
+  const { bytes, digests, starts, sizes, isRaw, kinds, schemes, access } = block;
+  return memoryOf(bytes, digests, starts, sizes, isRaw, kinds, schemes, access);
 }
 
 /** Frees memory that was handed over to a job, as moving it to another thread does for the caller. */

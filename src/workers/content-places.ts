@@ -2,6 +2,8 @@
  * The positions of a parcel's contents, in the form that the addon fills: arrays of a fixed capacity in one buffer.
  */
 
+import type { ContentKeys } from '../model/index.js';
+
 /** Bytes of a place: four numbers of 32 bits, and a byte. */
 const PLACE_BYTES = 17;
 /** Minimum size of a row with a name. */
@@ -34,6 +36,11 @@ export class ContentPlaces {
       Uint32Array,
     ];
     this.isRaw = new Uint8Array(memory, 16 * capacity, capacity);
+  }
+
+  /** Returns the offsets of the rows if the contents will be encrypted; none without keys. */
+  encrypted(keys: ContentKeys | undefined): Uint32Array {
+    return this.rowOffsets.subarray(0, keys === undefined ? 0 : this.count);
   }
 
   add(place: {

@@ -24,6 +24,7 @@ import type { System } from '../system/index.js';
 import { memoryOf, memoryOfContents, runOf } from './block-builder.js';
 import { Ciphers, compressContents } from './compress-job.js';
 import { ContentPlaces, mostFilesIn } from './content-places.js';
+import { accessOf } from './file-access.js';
 import type {
   ContentBlock,
   Failure,
@@ -348,6 +349,7 @@ class HashParcel {
       isRaw: places.isRaw.slice(0, places.count),
       kinds: places.kinds.slice(0, places.count),
       schemes: this.schemes.slice(0, places.count),
+      access: accessOf(this.rows, places.encrypted(this.keys)),
     };
     const common = {
       slots,

@@ -197,6 +197,8 @@ export interface ContentBlock {
   readonly kinds: Uint32Array;
   /** Scheme of each content's record; 0 for the usual one. */
   readonly schemes: Uint8Array;
+  /** Owners and permissions of the files (`accessOf`); empty if the client does not encrypt. */
+  readonly access: Uint32Array;
 }
 
 export interface CompressInput {

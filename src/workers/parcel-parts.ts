@@ -85,6 +85,7 @@ function joinedContents(first: ContentBlock, second: ContentBlock): ContentBlock
     isRaw: Uint8Array.of(...first.isRaw, ...second.isRaw),
     kinds: Uint32Array.of(...first.kinds, ...second.kinds),
     schemes: Uint8Array.of(...first.schemes, ...second.schemes),
+    access: Uint32Array.of(...first.access, ...second.access),
   };
   releaseAll([second.bytes, second.digests]);
   return block;

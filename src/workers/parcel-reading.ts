@@ -2,11 +2,12 @@
  * Reads the files of a parcel by one call of the addon, on a thread of libuv's pool. The call ends before the first
  * entry that needs a decision.
  */
-import { DIGEST_BYTES, digestKeyOf, releaseAll } from '../model/index.js';
+import { DIGEST_BYTES, digestKeyOf, releaseAll, RowReader } from '../model/index.js';
 import { GatherCursor, type System } from '../system/index.js';
 import { bytesOf } from './block-builder.js';
 import { ContentPlaces, mostFilesIn } from './content-places.js';
 import { markUnsettled, nowNs, racyFromNs } from './inspect.js';
+import { accessOf } from './file-access.js';
 import type { ContentBlock, HashInput, HashOutput, ParcelInput, RecentDigests } from './jobs.js';
 import { rawEndings } from './raw-types.js';
 
@@ -130,6 +131,7 @@ export class ParcelReading {
       isRaw: places.isRaw.slice(0, places.count),
       kinds: places.kinds.slice(0, places.count),
       schemes: new Uint8Array(places.count),
+      access: accessOf(new RowReader(this.input.parcel.rows), places.encrypted(this.input.keys)),
     };
   }
 

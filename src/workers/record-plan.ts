@@ -1,10 +1,11 @@
 /**
  * Decides which contents of a parcel share a record. Small contents share frames; those of incompressible types have
  * separate frames and are stored raw. Each larger content gets its own record. Contents with different encryption never
- * share a record.
+ * share a record. If the client encrypts, contents of files with different access are not compressed together.
  */
 import { isScheme, type SchemeNumber } from '../model/index.js';
 import { Codec, type Compression, MAX_FRAME_CONTENTS } from '../store/index.js';
+import { accessKey } from './file-access.js';
 import type { ContentBlock, FrameOptions } from './jobs.js';
 
 export interface PlannedRecord {
@@ -21,13 +22,13 @@ const RAW: Compression = { codec: Codec.none, level: 0 };
 
 /** Plans the records of the contents with 1 in `wanted`; of all if that is undefined. */
 export function planRecords(
-  block: Pick<ContentBlock, 'sizes' | 'isRaw' | 'kinds' | 'schemes'>,
+  block: Pick<ContentBlock, 'sizes' | 'isRaw' | 'kinds' | 'schemes' | 'access'>,
   wanted: Uint8Array | undefined,
   options: FrameOptions,
 ): PlannedRecord[] {
   const records: PlannedRecord[] = [];
-  // All contents of a frame have the same scheme and compression.
-  const frames = new Map<number, FrameCollector>();
+  // All contents of a frame have the same scheme, compression and access.
+  const frames = new Map<string, FrameCollector>();
   for (const index of inOrderOfKinds(block.kinds)) {
     if (wanted !== undefined && wanted[index] !== 1) continue;
     const isRaw = block.isRaw[index] === 1;
@@ -38,7 +39,7 @@ export function planRecords(
       records.push({ contents: [index], isFrame: false, compression, scheme });
       continue;
     }
-    const key = 2 * (scheme ?? 0) + (isRaw ? 1 : 0);
+    const key = `${scheme ?? 0},${isRaw ? 'raw' : accessKey(block.access, index)}`;
     let frame = frames.get(key);
     if (frame === undefined) {
       frame = new FrameCollector(options.frameBytes, (contents) => {

@@ -24,6 +24,7 @@ interface Content {
   readonly isRaw?: boolean;
   readonly kind?: number;
   readonly scheme?: number;
+  readonly owner?: number;
   readonly isWanted?: boolean;
 }
 
@@ -45,6 +46,9 @@ function blockOf(contents: readonly Content[]): ContentBlock {
     isRaw: Uint8Array.from(contents, ({ isRaw }) => (isRaw === true ? 1 : 0)),
     kinds: Uint32Array.from(contents, ({ kind }) => kind ?? 0),
     schemes: Uint8Array.from(contents, ({ scheme }) => scheme ?? 0),
+    access: Uint32Array.from(
+      contents.flatMap(({ owner }) => (owner === undefined ? [] : [owner, 0, 0])),
+    ),
   };
 }
 

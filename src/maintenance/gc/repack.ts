@@ -1,6 +1,7 @@
 /**
  * Repacks frames of which only some contents are still needed. Needed contents of several such frames share a new
- * frame. Each old frame is decoded, and its needed contents are checked by their digests and encoded again.
+ * frame. If the client encrypts, each frame becomes one of its own: frames may have files of different owners, which are
+ * not compressed together, and neither a record nor a digest shows the owner. Each old frame is decoded, and its needed contents are checked by their digests and encoded again.
  */
 import { TardisError } from '../../errors/index.js';
 import { applyContentRecord, type IdSet, type RecordUse } from '../../store/catalog/index.js';
@@ -108,7 +109,7 @@ export class FrameRepacker {
       const frame = this.gather(scheme, digest, bytes);
       if (frame.bytes.length >= FRAME_BYTES) made.push(this.make(frame));
     }
-    return made;
+    return this.tools.keys === undefined ? made : [...made, ...this.finish()];
   }
 
   private async isOfAccount([, , pack, position]: RecordUse): Promise<boolean> {

@@ -90,6 +90,8 @@ export class BasisOffers {
     const newBytes = rows.sizeBytes(at);
     const oldBytes = Number(metadata.readBigUInt64LE(RowOffset.sizeBytes - METADATA_FROM));
     if (!isFile || newBytes < LEAST_DELTA_BYTES) return;
+    // The size of a delta on the content of another owner would show how much of it that owner has guessed.
+    if (metadata.readUInt32LE(RowOffset.uid - METADATA_FROM) !== rows.uid(at)) return;
     if (Math.abs(newBytes - oldBytes) > (oldBytes * limits.maxChangePercent) / 100) return;
     const { bases, contents, signatures } = store.catalog;
     const { sizeBytes = 0, digest } = contents.stored(contentId) ?? {};
