@@ -37,6 +37,7 @@ export const LONGEST = [
   'e2e/odd-names',
   'e2e/purge-alike',
   'e2e/remote',
+  'e2e/fetched-once',
   'damage/encrypting',
   'damage/plain',
   'e2e/tardisfs-lasting',

@@ -13,6 +13,7 @@ export type {
   SetSeals,
   RequestedContent,
 } from './history.js';
+export { KeptReads, keptReads } from './kept-reads.js';
 export { Access, noAccess } from './local/access.js';
 export { FollowingReader } from './local/following-reader.js';
 export { openHistoryIn, openLocalHistory } from './local/local-history.js';

@@ -1,8 +1,14 @@
 /** Reads the contents of files by their nodes, and decodes in advance the files that are probably read next. */
-import type { ContentLocation, History, HistoryEntry } from '../history/index.js';
+import {
+  type ContentLocation,
+  type History,
+  type HistoryEntry,
+  keptReads,
+} from '../history/index.js';
 import { loneAmong } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
 import { EntryType, isSparse } from '../model/index.js';
+import { type ExpectedRange, STREAM_CHUNK_BYTES } from '../store/index.js';
 import { DeltaIndexes } from './delta-indexes.js';
 import type { FileSystemOptions } from './file-system-options.js';
 import { type ComingFile, FilesAhead, type FileTree } from './files-ahead.js';
@@ -29,12 +35,12 @@ interface BegunFile {
 
 export class Contents {
   private readonly memory;
-  private readonly objects;
+  private readonly records;
   private readonly history: History;
   private readonly ready: ReadyFiles;
   private isClosed = false;
   private readonly ahead = new FilesAhead({
-    locate: (page, index) => this.locate(page, index),
+    locate: (page, index) => this.locate(page, index, true),
     offer: (file) => this.offer(file),
     takeBack: () => this.ready.drop(),
   });
@@ -44,9 +50,13 @@ export class Contents {
   constructor({ system, history, decoder, kernel }: ContentsOptions) {
     this.history = history;
     this.ready = kernel.files;
-    this.objects = history.objects();
-    const source = { backend: this.objects, native: system.native, keys: history.contentKeys };
-    const units = new Units(source, decoder, history.directory);
+    const source = {
+      backend: history.objects(),
+      native: system.native,
+      keys: history.contentKeys,
+    };
+    this.records = keptReads(system, history, source.backend);
+    const units = new Units(source, decoder, history.directory, this.records);
     units.onDecoded = () => this.ahead.goOn();
     this.memory = { units, indexes: new DeltaIndexes() };
   }
@@ -54,7 +64,7 @@ export class Contents {
   close(): void {
     this.isClosed = true;
     this.memory.units.onDecoded = () => undefined;
-    this.objects.close();
+    this.records.close();
   }
 
   /**
@@ -165,8 +175,8 @@ export class Contents {
     });
   }
 
-  /** Locates the contents of an entry and of those after it. */
-  private async locate(page: LoadedPage, index: number): Promise<void> {
+  /** Locates the contents of an entry and of those after it. In a walk, their records are announced. */
+  private async locate(page: LoadedPage, index: number, isWalk = false): Promise<void> {
     const entries = page.entries
       .slice(index, index + LOCATED_TOGETHER)
       .map(({ entry }) => entry)
@@ -174,6 +184,7 @@ export class Contents {
     const stored = entries.filter(({ contentId }) => contentId !== undefined);
     const found = await this.locateEach(stored);
     const byEntry = new Map(stored.map((entry, at) => [entry, found[at]]));
+    if (isWalk) this.records.expect?.(found.flatMap(rangesToRead));
     const isLone = loneAmong(found);
     page.entries.slice(index, index + LOCATED_TOGETHER).forEach(({ entry }, at) => {
       const place = index + at;
@@ -208,6 +219,16 @@ export class Contents {
       return [...found, ...others.map(() => undefined)];
     }
   }
+}
+
+/** Returns the range of a record that will be read whole. */
+function rangesToRead(pieces: ContentLocation): ExpectedRange[] {
+  const small = (pieces ?? []).filter(({ recordBytes }) => recordBytes <= STREAM_CHUNK_BYTES / 2);
+  return small.map(({ object, position, recordBytes }) => ({
+    object,
+    position,
+    bytes: recordBytes,
+  }));
 }
 
 /** Returns the place of an empty file, which has no content; undefined if the file is not empty. */

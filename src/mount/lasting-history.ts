@@ -164,15 +164,16 @@ export class LastingHistory {
   private objects(): ObjectReader {
     let from = this.current;
     let reader = from.objects();
+    const current = (): ObjectReader => {
+      if (from === this.current) return reader;
+      reader.close();
+      from = this.current;
+      reader = from.objects();
+      return reader;
+    };
     return {
-      read: (...args) => {
-        if (from !== this.current) {
-          reader.close();
-          from = this.current;
-          reader = from.objects();
-        }
-        return reader.read(...args);
-      },
+      read: (...args) => current().read(...args),
+      expect: (ranges) => current().expect?.(ranges),
       close: () => reader.close(),
     };
   }

@@ -8,7 +8,9 @@ import { bufferOf } from '../model/index.js';
 import {
   CHUNK_HEADER_BYTES,
   type ClientDirectory,
+  type ExpectedRange,
   MAX_FRAME_RAW_BYTES,
+  type ObjectReader,
   RECORD_CHUNKED,
   RECORD_HEADER_BYTES,
   STREAM_CHUNK_BYTES,
@@ -66,10 +68,17 @@ export class Units {
   private readonly source: RecordSource;
   private readonly decoder: Decoder;
   private readonly directory: ClientDirectory | undefined;
+  private readonly wholeRecords: ObjectReader;
 
-  /** `directory`: directory of the client, if the decoder can read its records; undefined if a server reads them. */
-  constructor(source: RecordSource, decoder: Decoder, directory: ClientDirectory | undefined) {
+  /** `directory`: that of the client, if the decoder can read its records. `whole`: reads records in one piece. */
+  constructor(
+    source: RecordSource,
+    decoder: Decoder,
+    directory: ClientDirectory | undefined,
+    whole: ObjectReader = source.backend,
+  ) {
     this.source = source;
+    this.wholeRecords = whole;
     this.decoder = decoder;
     this.directory = directory;
     this.here = new ChunksHere(source.backend);
@@ -292,8 +301,11 @@ export class Units {
     const startBytes = number * STREAM_CHUNK_BYTES;
     const sizeBytes = Math.min(STREAM_CHUNK_BYTES, layout.rawBytes - startBytes);
     if (sizeBytes <= 0) throw impossibleLength(record);
+    // A reader that goes on to the second chunk mostly reads all.
+    const isWalk = number === 1 && layout.places.length === 1;
     while (layout.places.length <= number) await this.findNext(record, layout);
     const at = layout.places[number]!;
+    if (isWalk) this.source.backend.expect?.([restOf(record, at)]);
     const header = await this.here.header(record, at);
     return { header, number, from: at + CHUNK_HEADER_BYTES, sizeBytes };
   }
@@ -343,7 +355,9 @@ export class Units {
       const { object } = what.record;
       const stored = Buffer.allocUnsafeSlow(bytes);
       const place = { object, position, recordBytes: bytes };
-      await fetchRecord(backend, place, 0, stored);
+      const from = what.chunk === undefined ? this.wholeRecords : backend;
+      if (what.chunk === undefined) from.expect?.([restOf(place, 0)]);
+      await fetchRecord(from, place, 0, stored);
       const input = { ...what, source: { stored }, keys };
       return (await this.decoder.run('decode', input, [stored.buffer])).output;
     } finally {
@@ -360,6 +374,11 @@ export class Units {
 
 function unitOf({ bytes, startBytes, digests }: DecodeOutput): Unit {
   return { bytes: bufferOf(bytes), startBytes, digests: new DecodedDigests(digests) };
+}
+
+/** Returns the range of a record from an offset on. */
+function restOf({ object, position, recordBytes }: RecordPlace, at: number): ExpectedRange {
+  return { object, position: position + at, bytes: recordBytes - at };
 }
 
 /** Thrown if a record that was expected to be in one piece is in chunks. */

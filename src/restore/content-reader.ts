@@ -1,5 +1,5 @@
 /** Reads contents as streams of bytes, which are checked before they are returned. */
-import type { History, ContentPiece, ObjectReader } from '../history/index.js';
+import { type History, type ContentPiece, keptReads, type ObjectReader } from '../history/index.js';
 import {
   MAX_PIECE_BYTES,
   MemoryAhead,
@@ -13,6 +13,7 @@ import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import type { NativeCalls, System } from '../system/index.js';
 import { bodiesAside } from '../workers/index.js';
 import { ContentsAhead } from './contents-ahead.js';
+import { rangeOf } from './plan.js';
 
 /** Maximum number of readers; each holds a decoded record, mostly of 1 MiB. */
 const MAX_READERS = 16;
@@ -28,6 +29,8 @@ export class ContentReader {
   private readonly readers = new Map<string, RecordReader>();
   /** Reads records that are larger than a frame, one after the other. */
   private readonly large: RecordReader;
+  /** Does so for contents in several pieces, which are read twice if they are checked first. */
+  private readonly inParts: RecordReader;
   /** Buffer for pieces that do not fit into a frame. */
   private piece: Buffer = Buffer.alloc(0);
   private readonly mayPassEarly: boolean;
@@ -38,12 +41,17 @@ export class ContentReader {
    * only at its end. The caller must then be able to end its output so that it does not look complete.
    */
   constructor(system: System, history: History, mayPassEarly = false) {
-    this.backend = history.objects();
+    const objects = history.objects();
+    this.backend = keptReads(system, history, objects);
     this.native = system.native;
     this.keys = history.contentKeys;
     this.mayPassEarly = mayPassEarly;
-    const memory = new MemoryAhead(bodiesAside(system.native));
-    this.large = new RecordReader(this.backend, system.native, memory, this.keys);
+    const largeOf = (backend: ObjectReader): RecordReader => {
+      const memory = new MemoryAhead(bodiesAside(system.native));
+      return new RecordReader(backend, system.native, memory, this.keys);
+    };
+    this.large = largeOf(objects);
+    this.inParts = largeOf(this.backend);
     this.ahead = new ContentsAhead(system, history, this.backend);
   }
 
@@ -66,14 +74,14 @@ export class ContentReader {
    * MiB) is checked before any of it is returned, unless it may pass early. Throws CONTENT_DAMAGED, RECORD_DAMAGED.
    */
   async *bytes(pieces: readonly ContentPiece[]): AsyncGenerator<Buffer> {
-    for (const piece of pieces) yield* this.pieceBytes(piece);
+    for (const piece of pieces) yield* this.pieceBytes(piece, pieces);
   }
 
   /** Reads a content only to check it. Throws CONTENT_DAMAGED, RECORD_DAMAGED. */
   async check(pieces: readonly ContentPiece[]): Promise<void> {
     for (const piece of pieces) {
       // The loop reads all of the piece; damage is thrown at its end.
-      for await (const _ of this.reader(piece).pieceBytes(piece, piece));
+      for await (const _ of this.reader(piece, pieces).pieceBytes(piece, piece));
     }
   }
 
@@ -82,8 +90,11 @@ export class ContentReader {
     this.backend.close();
   }
 
-  private reader(piece: ContentPiece): RecordReader {
-    if (piece.recordBytes > STREAM_CHUNK_BYTES) return this.large;
+  private reader(piece: ContentPiece, all: readonly ContentPiece[]): RecordReader {
+    if (piece.recordBytes > STREAM_CHUNK_BYTES) {
+      this.backend.expect?.([rangeOf(piece)]);
+      return all.length > 1 ? this.inParts : this.large;
+    }
     const key = recordKey(piece);
     let reader = this.readers.get(key);
     if (reader !== undefined) this.readers.delete(key);
@@ -98,13 +109,16 @@ export class ContentReader {
     return reader;
   }
 
-  private async *pieceBytes(piece: ContentPiece): AsyncGenerator<Buffer> {
+  private async *pieceBytes(
+    piece: ContentPiece,
+    all: readonly ContentPiece[],
+  ): AsyncGenerator<Buffer> {
     const decoded = await this.ahead.take(piece);
     if (decoded !== undefined) {
       yield decoded;
       return;
     }
-    const reader = this.reader(piece);
+    const reader = this.reader(piece, all);
     if (this.mayPassEarly || (await reader.isWhole(piece))) {
       yield* reader.pieceBytes(piece, piece);
       return;

@@ -9,6 +9,7 @@ import { bufferOf, DIGEST_BYTES } from '../model/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import { CONTENT_ROW_BYTES, type System } from '../system/index.js';
 import { AsideDecoder, type DecodeInput, SpareMemory } from '../workers/index.js';
+import { rangeOf } from './plan.js';
 
 /** Number of records that are decoded before their first content is taken. */
 const AHEAD = 3;
@@ -76,6 +77,8 @@ export class ContentsAhead {
     }
     for (const old of before.values()) this.drop(old);
     this.coming = this.records.values();
+    const needed = [...this.records.values()].filter(({ decoded }) => decoded === undefined);
+    this.backend.expect?.(needed.map(({ record }) => rangeOf(record)));
   }
 
   /**

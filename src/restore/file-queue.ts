@@ -2,7 +2,7 @@
  * Turns the files that the walk of a restore meets into jobs. It locates them, holds them until most of their record is
  * found, and limits how much the jobs in flight write. A file with the content of an earlier one is copied from there.
  */
-import type { History } from '../history/index.js';
+import type { History, KeptReads } from '../history/index.js';
 import { TardisError, toWire, type WireError } from '../errors/index.js';
 import { Credit } from '../transport/index.js';
 import { HeldFiles } from './held-files.js';
@@ -35,6 +35,8 @@ interface FileQueueOptions {
   /** Number of threads that run the jobs. */
   readonly workers: number;
   readonly rows: RowMaker;
+  /** Reads the records, if the store is far away. */
+  readonly records: KeptReads | undefined;
   /** Called for each file whose content cannot be located. */
   readonly failed: (file: FileToRestore, error: WireError) => void;
 }
@@ -150,7 +152,7 @@ export class FileQueue {
   private async *admit(files: readonly LocatedFile[]): AsyncGenerator<RestoreJob> {
     if (files.length === 0) return;
     const jobs = planJobs(files, this.options.rows);
-    expectJobs(this.history, jobs);
+    expectJobs(this.options.records, jobs);
     for (const job of jobs) {
       const written = new Promise<void>((resolve) => this.endings.set(job, resolve));
       this.originals.add(job.files, written);

@@ -1,6 +1,6 @@
 /** Runs a restore job. If the store is remote, the job reads its records through a message port. */
 import { MessageChannel } from 'node:worker_threads';
-import type { History, ObjectReader } from '../history/index.js';
+import type { History, KeptReads } from '../history/index.js';
 import { type DeltaSource, LEAST_DELTA_BYTES } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
 import { forEachRow, releaseMemory, RowReader } from '../model/index.js';
@@ -12,8 +12,9 @@ import {
   type RestoreOutput,
   serveFarStore,
 } from '../workers/index.js';
-import type { RestoreJob } from './plan.js';
-import { ReadAhead, type ReadRange } from './read-ahead.js';
+import { readHeader, STREAM_CHUNK_BYTES } from '../store/index.js';
+import { rangeOf, type RestoreJob } from './plan.js';
+import { ReadAhead } from './read-ahead.js';
 
 /**
  * Returns the numbers of the records of files that replace existing ones, since a delta may suffice for these files.
@@ -61,53 +62,62 @@ export function isReadInRanges(history: History): boolean {
 }
 
 /** Announces the records that these jobs need, so that a store with slow requests can fetch them together. */
-export function expectJobs(history: History, jobs: readonly RestoreJob[]): void {
-  if (history.directory !== undefined) return;
-  const records = jobs.flatMap(({ input }) => (needsExactly(input) ? input.records : []));
-  history
-    .objects()
-    .expect?.(records.map(({ recordBytes: bytes, ...place }) => ({ ...place, bytes })));
+export function expectJobs(records: KeptReads | undefined, jobs: readonly RestoreJob[]): void {
+  const needed = jobs.flatMap(({ input }) => (needsExactly(input) ? input.records : []));
+  records?.expect?.(needed.map(rangeOf));
 }
 
 /**
  * Returns the bytes of all records, one after the other; undefined if a record cannot be read. The job then reads the
- * records one by one, and reports the files whose record is faulty.
+ * records one by one, and reports the files whose record is faulty. A record is kept if the job leaves some of it.
  */
 async function fetched(
-  reader: ObjectReader,
-  records: readonly ReadRange[],
+  reader: KeptReads,
+  { records, takenBytes }: Pick<FarJob, 'records' | 'takenBytes'>,
 ): Promise<Uint8Array | undefined> {
   const all = Buffer.allocUnsafeSlow(records.reduce((sum, one) => sum + one.recordBytes, 0));
   let end = 0;
-  const parts = records.map(({ object, position, recordBytes }) => {
-    const part = all.subarray(end, end + recordBytes);
-    end += recordBytes;
-    return reader.read(object, position, part, recordBytes).then(
-      (got) => got === recordBytes,
+  const parts = records.map((record, index) => {
+    const part = all.subarray(end, end + record.recordBytes);
+    end += record.recordBytes;
+    const leavesSome = (): boolean => rawBytesIn(part) > takenBytes[index]!;
+    return reader.readInto(part, record, leavesSome).then(
+      (got) => got === record.recordBytes,
       () => false,
     );
   });
   return (await Promise.all(parts)).every(Boolean) ? all : undefined;
 }
 
+/** Returns the length of the decoded body of a record; Infinity if it has no valid header. */
+function rawBytesIn(record: Buffer): number {
+  return readHeader(record, 0)?.rawBytes ?? Infinity;
+}
+
 const refuse = (): Promise<never> =>
   Promise.reject(new TardisError('INTERNAL', 'this history makes no deltas'));
 const NO_DELTAS: DeltaSource = { sign: refuse, next: refuse, drop: refuse };
 
+/** A job, and the number of bytes that it takes from each record. */
+type FarJob = Omit<RestoreInput, 'source'> & Pick<RestoreJob, 'takenBytes'>;
+
+/** Runs a job. `records` reads those of a store that is far away; undefined if the job can read them itself. */
 export async function runJobOf(
   history: History,
+  records: KeptReads | undefined,
   jobs: JobRunner,
-  job: Omit<RestoreInput, 'source'>,
+  { takenBytes, ...job }: FarJob,
 ): Promise<RestoreOutput> {
   const { directory } = history;
   if (directory !== undefined) {
     const local = { ...job, source: { directory } };
     return (await jobs.run('restore', local)).output;
   }
-  const objects = history.objects();
   const isFetchedFirst =
     job.records.length === 0 || (needsExactly(job) && storedBytes(job) <= MOST_FETCHED_BYTES);
-  const stored = isFetchedFirst ? await fetched(objects, job.records) : undefined;
+  const stored = isFetchedFirst
+    ? await fetched(records!, { records: job.records, takenBytes })
+    : undefined;
   if (stored !== undefined) {
     const near = { ...job, source: { stored } };
     try {
@@ -118,11 +128,13 @@ export async function runJobOf(
   }
   const { port1, port2 } = new MessageChannel();
   const mayUpdate = history.deltas() === undefined ? new Set<number>() : updatedRecords(job);
-  const reader = new ReadAhead(
-    objects,
-    job.records.filter((_record, index) => !mayUpdate.has(index)),
-    job.records.filter((_record, index) => mayUpdate.has(index)),
-  );
+  // Large records have one content, which the job takes.
+  const isOfFrames = job.records.every(({ recordBytes }) => recordBytes <= STREAM_CHUNK_BYTES);
+  const source = isOfFrames ? records! : history.objects();
+  const sure = job.records.filter((_record, index) => !mayUpdate.has(index));
+  if (!needsExactly(job)) source.expect?.(sure.map(rangeOf));
+  const perhaps = job.records.filter((_record, index) => mayUpdate.has(index));
+  const reader = new ReadAhead(source, sure, perhaps);
   serveFarStore(port1, reader, history.deltas() ?? NO_DELTAS);
   try {
     const far = { ...job, source: { port: port2 } };

@@ -1,7 +1,8 @@
 /** Sorts files in the order of the packs, and groups files that share records into jobs. */
 import type { ContentPiece, RequestedContent } from '../history/index.js';
-import { recordKey } from '../delta/index.js';
+import { recordKey, type RecordPlace } from '../delta/index.js';
 import { BytesBuilder, isSparse } from '../model/index.js';
+import type { ExpectedRange } from '../store/index.js';
 import {
   NO_RECORD,
   RestoreHow,
@@ -28,6 +29,8 @@ export interface RestoreJob {
    * flight is limited.
    */
   readonly bytes: number;
+  /** Number of decoded bytes that the job takes from each record of the input. Each content is counted once. */
+  readonly takenBytes: readonly number[];
   /** Resolve once the files that its copies are made from are written, or could not be. */
   readonly after: ReadonlySet<Promise<void>>;
 }
@@ -87,9 +90,17 @@ export function byPlace(a: Placed, b: Placed): number {
   return first.position - second.position || first.offset - second.offset;
 }
 
+/** Returns the range of a record, to announce that it will be read. */
+export function rangeOf({ object, position, recordBytes: bytes }: RecordPlace): ExpectedRange {
+  return { object, position, bytes };
+}
+
 class JobBuilder {
   private readonly records: RestoreRecord[] = [];
   private readonly recordNumbers = new Map<string, number>();
+  private readonly takenBytes: number[] = [];
+  /** The piece whose bytes were added to `takenBytes` last. */
+  private lastTaken: ContentPiece | undefined;
   private readonly rows = new BytesBuilder(ROWS_HINT_BYTES);
   private readonly places: number[] = [];
   private readonly directories = new BytesBuilder(DIRECTORIES_HINT_BYTES);
@@ -168,7 +179,7 @@ class JobBuilder {
   }
 
   build(): RestoreJob {
-    const { records, files, inParts, after } = this;
+    const { records, files, inParts, takenBytes, after } = this;
     const bytes = this.bytes + files.length * FILE_BYTES;
     const input = {
       records,
@@ -179,10 +190,23 @@ class JobBuilder {
       inParts,
       copiedNames: this.copiedNames.take(),
     };
-    return { input, files, bytes, after };
+    return { input, files, bytes, takenBytes, after };
   }
 
+  /** Returns the number of the record of a piece, and counts the bytes that are taken from it. */
   private recordNumber(piece: ContentPiece): number {
+    const number = this.numberOf(piece);
+    // Pieces come in the order of their places, so equal ones follow one another.
+    const last = this.lastTaken;
+    const isSame = last?.offset === piece.offset && number === this.records.length - 1;
+    if (!isSame || recordKey(last) !== recordKey(piece)) {
+      this.takenBytes[number]! += piece.sizeBytes;
+    }
+    this.lastTaken = piece;
+    return number;
+  }
+
+  private numberOf(piece: ContentPiece): number {
     // The files of a frame follow one another.
     const last = this.records.at(-1);
     if (last?.position === piece.position && last.object === piece.object) {
@@ -194,6 +218,7 @@ class JobBuilder {
       number = this.records.length;
       const { object, position, recordBytes } = piece;
       this.records.push({ object, position, recordBytes });
+      this.takenBytes.push(0);
       this.recordNumbers.set(key, number);
     }
     return number;

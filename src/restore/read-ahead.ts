@@ -4,8 +4,9 @@
  */
 import type { ObjectReader } from '../history/index.js';
 import { releaseMemory } from '../model/index.js';
+import { STREAM_CHUNK_BYTES } from '../store/index.js';
 
-/** Number of bytes read at once. */
+/** Number of bytes of a large record that are read at once. Other records are read whole, as by all other readers. */
 const PIECE_BYTES = 512 << 10;
 /** Maximum number of bytes that are read but not requested yet. */
 const WINDOW_BYTES = 4 << 20;
@@ -81,8 +82,9 @@ export class ReadAhead implements ObjectReader {
     const own = this.byObject.get(object) ?? [];
     this.byObject.set(object, own);
     const pieces: Piece[] = [];
-    for (let from = 0; from < recordBytes; from += PIECE_BYTES) {
-      const bytes = Math.min(PIECE_BYTES, recordBytes - from);
+    const mostBytes = recordBytes > STREAM_CHUNK_BYTES ? PIECE_BYTES : recordBytes;
+    for (let from = 0; from < recordBytes; from += mostBytes) {
+      const bytes = Math.min(mostBytes, recordBytes - from);
       pieces.push({ object, position: position + from, bytes, data: undefined, isDone: false });
     }
     own.push(...pieces);

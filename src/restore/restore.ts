@@ -5,7 +5,7 @@
  * inspected first, but not in a directory that was just created.
  */
 import { from, lastValueFrom } from 'rxjs';
-import type { History } from '../history/index.js';
+import { type History, KeptReads } from '../history/index.js';
 import { systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
 import { EntryType, joinPath } from '../model/index.js';
 import { stage, StageCounters } from '../pipeline/index.js';
@@ -69,6 +69,8 @@ class Restore implements WalkVisitor<Place> {
   private readonly links: LinkGroups;
   private readonly failedNames = new Set<string>();
   private readonly queue: FileQueue;
+  /** Reads the records; undefined if jobs can read them themselves. */
+  private readonly records: KeptReads | undefined;
   private lastBreathMs = 0;
   private readonly system: System;
   private readonly history: History;
@@ -92,9 +94,12 @@ class Restore implements WalkVisitor<Place> {
     this.signal = signal;
     this.policy = new RestorePolicy(request.policy ?? {}, wallMs(system.clock), owners);
     this.links = new LinkGroups(request.hardLinks !== false);
+    const isHere = history.directory !== undefined;
+    this.records = isHere ? undefined : new KeptReads(system, history.objects());
     this.queue = new FileQueue(history, {
       workers: request.workers,
       rows: this.policy,
+      records: this.records,
       failed: ({ directory, name }, error) => {
         this.fail(joinPath(directory, name), error, undefined);
       },
@@ -161,6 +166,7 @@ class Restore implements WalkVisitor<Place> {
   }
 
   close(): void {
+    this.records?.close();
     this.journal?.close();
     this.opened?.close();
   }
@@ -267,8 +273,9 @@ class Restore implements WalkVisitor<Place> {
   private async runOnce(job: RestoreJob, reportsGone: boolean): Promise<FileToRestore[]> {
     const gone: FileToRestore[] = [];
     const { target } = this.places;
-    const output = await runJobOf(this.history, this.jobs, {
+    const output = await runJobOf(this.history, this.records, this.jobs, {
       ...job.input,
+      takenBytes: job.takenBytes,
       targetPath: target.path,
       ownerOptions: target.ownerOptions,
       temporaryPrefix: target.prefix,

@@ -52,18 +52,25 @@ function bytesOf(position: number, bytes: number): Buffer {
   return Buffer.from(Array.from({ length: bytes }, (_none, at) => byteAt(position + at)));
 }
 
-test('a record is read once, in pieces, and each request of it gets its bytes', async (t) => {
+test('a record is read once, a large one in pieces, and each request of it gets its bytes', async (t) => {
   const store = new FakeStore();
-  const recordBytes = PIECE_BYTES + 100;
+  const recordBytes = WINDOW_PIECES * PIECE_BYTES + 100;
   const ahead = new ReadAhead(store, [{ object: OBJECT, position: 1000, recordBytes }]);
-  t.deepEqual(store.calls, [
-    { object: OBJECT, position: 1000, bytes: PIECE_BYTES },
-    { object: OBJECT, position: 1000 + PIECE_BYTES, bytes: 100 },
-  ]);
+  const pieces = Array.from({ length: WINDOW_PIECES }, (_none, index) => ({
+    object: OBJECT,
+    position: 1000 + index * PIECE_BYTES,
+    bytes: PIECE_BYTES,
+  }));
+  t.deepEqual(store.calls, pieces);
   t.deepEqual(await readIn(ahead, 1000, 72), bytesOf(1000, 72), 'a header first');
   const edge = 1000 + PIECE_BYTES - 10;
   t.deepEqual(await readIn(ahead, edge, 20), bytesOf(edge, 20), 'across two pieces');
-  t.is(store.calls.length, 2);
+  t.is(store.calls.length, WINDOW_PIECES + 1, 'the last piece, once the first one was taken');
+  const small = new FakeStore();
+  const range = { object: OBJECT, position: 1000, recordBytes: PIECE_BYTES + 100 };
+  const whole = new ReadAhead(small, [range]);
+  t.deepEqual(await readIn(whole, edge, 20), bytesOf(edge, 20));
+  t.deepEqual(small.calls, [{ object: OBJECT, position: 1000, bytes: PIECE_BYTES + 100 }]);
 });
 
 test('a request outside of the announced records goes to the store', async (t) => {

@@ -3,7 +3,13 @@
  * data.
  */
 import { createHash } from 'node:crypto';
-import type { ContentPiece, History, HistoryEntry, ObjectReader } from '../../../history/index.js';
+import {
+  type ContentPiece,
+  type History,
+  type HistoryEntry,
+  keptReads,
+  type ObjectReader,
+} from '../../../history/index.js';
 import { TardisError } from '../../../errors/index.js';
 import { EntryType, isSparse } from '../../../model/index.js';
 import { DeltaIndexes, OpenContent, Units } from '../../../mount/index.js';
@@ -31,6 +37,7 @@ interface Opened {
 export class OpenContents {
   /** Reads records as they are stored. */
   readonly objects: ObjectReader;
+  private readonly records: ObjectReader;
   private readonly memory;
   private readonly history: History;
 
@@ -38,12 +45,13 @@ export class OpenContents {
     this.history = history;
     this.objects = history.objects();
     const source = { backend: this.objects, native: system.native, keys: history.contentKeys };
-    const units = new Units(source, decoder, history.directory);
+    this.records = keptReads(system, history, this.objects);
+    const units = new Units(source, decoder, history.directory, this.records);
     this.memory = { units, indexes: new DeltaIndexes() };
   }
 
   close(): void {
-    this.objects.close();
+    this.records.close();
   }
 
   /**
