@@ -22,6 +22,9 @@ if [ ! -e "$entry" ]; then
   exit 1
 fi
 
+# Node puts /dev/null in the place of a closed standard output, and data would vanish there. This one refuses it.
+{ true 3>&1; } 2>/dev/null || exec 1</dev/null
+
 # Threads, a server, its client and their files take fewer on any machine. With less, node itself fails at its first modules, or
 # a worker in the middle.
 least_files=64

@@ -104,7 +104,7 @@ export const ERROR_TABLE = Object.freeze({
   SPECIAL_FILE: row(
     'partial',
     3,
-    'Restore as root to create device nodes, too; everything else was restored.',
+    'Restore as root, outside of a container, to a file system that takes device nodes; everything else was restored.',
   ),
   ATTRIBUTE_NOT_SET: row(
     'partial',

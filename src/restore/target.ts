@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import {
   asTardisError,
-  isDiskFull,
+  failedTo,
   systemCode,
   TardisError,
   type WireError,
@@ -53,8 +53,12 @@ interface TargetOptions {
 function makeDirectories(directory: Buffer): boolean {
   const stat = fs.statSync(directory, { throwIfNoEntry: false });
   if (stat?.isDirectory() === true) return false;
+  if (stat !== undefined) {
+    const what = `${displayName(directory)} is no directory, so nothing can be restored into it`;
+    throw new TardisError('TARGET_EXISTS', what);
+  }
   const parent = Buffer.from(path.posix.dirname(directory.toString('latin1')), 'latin1');
-  if (stat === undefined && !parent.equals(directory)) makeDirectories(parent);
+  if (!parent.equals(directory)) makeDirectories(parent);
   fs.mkdirSync(directory);
   return true;
 }
@@ -122,13 +126,9 @@ export class RestoreTarget {
         (setsOwner ? owner : 0) | (system.native.inheritsAcl(rootFd) ? MetadataOption.dropAcl : 0);
     } catch (error) {
       if (rootFd !== undefined) system.native.close(rootFd);
-      if (isDiskFull(error)) throw error;
-      throw new TardisError(
-        'TARGET_NOT_WRITABLE',
-        `cannot use ${displayName(output)}: ${systemCode(error) ?? 'unknown'}`,
-        {},
-        error,
-      );
+      const failure = failedTo(`use ${displayName(output)}`, error, 'writeTarget');
+      if (failure instanceof TardisError) throw failure;
+      throw new TardisError('TARGET_NOT_WRITABLE', `cannot use ${displayName(output)}`, {}, error);
     }
   }
 
@@ -233,7 +233,11 @@ export class RestoreTarget {
       );
     } catch (error) {
       if (systemCode(error) !== 'EPERM') throw error;
-      throw new TardisError('SPECIAL_FILE', 'only root may make this', { cause: 'EPERM' }, error);
+      const isRoot = process.geteuid?.() === 0;
+      const what = isRoot
+        ? 'this system or its file system refuses it, even to root'
+        : 'only root may make this';
+      throw new TardisError('SPECIAL_FILE', what, { cause: 'EPERM' }, error);
     }
   }
 

@@ -18,13 +18,13 @@ const TREE = Array.from({ length: 40 }, (_, index) =>
 async function runDeaf(
   tool: Tool,
   args: readonly string[],
-  where: { readonly stdout?: 'full' | 'gone'; readonly stderr?: 'full' | 'gone' },
+  where: { readonly stdout?: 'full' | 'gone' | 'closed'; readonly stderr?: 'full' | 'gone' },
 ): Promise<{ status: number | null; printed: string }> {
   // The reader of the pipe has already ended when the command starts.
-  const opened = { full: '/dev/full', gone: '>(exit 0); wait $!' };
+  const opened = { full: ' /dev/full', gone: ' >(exit 0); wait $!', closed: '&-' };
   const script = [
-    where.stdout === undefined ? '' : `exec 1> ${opened[where.stdout]}`,
-    where.stderr === undefined ? '' : `exec 2> ${opened[where.stderr]}`,
+    where.stdout === undefined ? '' : `exec 1>${opened[where.stdout]}`,
+    where.stderr === undefined ? '' : `exec 2>${opened[where.stderr]}`,
     'exec "$@"',
   ].join('\n');
   const child = spawn('bash', ['-c', script, 'bash', path.join(BIN, tool), ...args], {
@@ -98,4 +98,25 @@ test('a list ends when its reader goes away, and a full disk under it is no succ
   t.is(full.status, 1);
   t.regex(full.printed, /could not be written: ENOSPC/);
   t.notRegex(full.printed, /^\s+at /m);
+});
+
+test('data that cannot be written to standard output is no success, and is told as what it is', async (t) => {
+  const { source, store } = place(t);
+  await succeed('tardis', ['--local', '--create', ...store, source]);
+  for (const args of [
+    ['--tar', '-', source],
+    ['--zip', '-', source],
+    ['--stdout', `${source}/d0/one`],
+  ]) {
+    for (const [stdout, why] of [
+      ['full', 'the output could not be written: ENOSPC [TARGET_FULL]\n'],
+      ['closed', 'the output could not be written: it is closed [TARGET_NOT_WRITABLE]\n'],
+    ] as const) {
+      const { status, printed } = await runDeaf('regenerate', [...store, ...args], { stdout });
+      t.is(status, 1, printed);
+      t.is(printed, why);
+    }
+  }
+  const closed = await runDeaf('tardis', ['--local', ...store, source], { stdout: 'closed' });
+  t.deepEqual(closed, { status: 0, printed: '' }, 'a report may go nowhere');
 });

@@ -14,7 +14,7 @@ import { nodeSystem, textBytes } from '../../src/system/index.js';
 import { run, type Tool } from '../helpers/commands.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { withHistory } from '../helpers/inline.js';
-import { differences, file, look, makeTree, noise } from '../helpers/tree.js';
+import { addTo, differences, file, look, makeTree, node, noise } from '../helpers/tree.js';
 
 const system = nodeSystem();
 
@@ -314,5 +314,32 @@ test('without /proc every command says so, and nothing of a client that it is no
     t.is((await run('lstardis', ['--help'], { mountsOf })).status, 0);
     mounts.run('umount', '/proc');
     t.is((await commands.run('lstardis')).status, 0);
+  });
+});
+
+test('root is not advised to be root if a device node is refused, nor to look at modes if a file is no directory', async (t) => {
+  await failing(t, async (it) => {
+    const commands = new Commands(it, it.mounts.home);
+    addTo(commands.source, node('device', 'characterDevice', {}, 259n));
+    t.is((await commands.backUp('--create')).status, 0);
+    it.fail(1, 'x', '/device');
+    const out = path.join(it.at, 'out');
+    const { status, stderr } = await commands.run('regenerate', '-o', out, commands.source);
+    t.is(status, 3, stderr);
+    t.regex(
+      stderr,
+      /device: this system or its file system refuses it, even to root \[SPECIAL_FILE\]/,
+    );
+    t.notRegex(stderr, /only root/);
+    it.fail(0);
+    const place = path.join(it.mounts.home, 'a file');
+    fs.writeFileSync(place, '');
+    const refused = await commands.run('regenerate', '-o', place, commands.source);
+    t.is(refused.status, 1);
+    t.regex(
+      refused.stderr,
+      /a file is no directory, so nothing can be restored into it \[TARGET_EXISTS\]/,
+    );
+    t.notRegex(refused.stderr, /owner and mode/);
   });
 });

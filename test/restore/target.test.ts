@@ -95,9 +95,14 @@ test('a target that cannot be one is refused, with its descriptor closed', (t) =
   const file = path.join(top, 'file');
   fs.writeFileSync(file, 'mine');
   const options = { setsOwner: false, prefix: PREFIX, isDry: false };
-  for (const output of [file, path.join(file, 'below'), '/proc/none/x', path.join(top, 'a\0b')]) {
+  for (const [output, code] of [
+    [file, 'TARGET_EXISTS'],
+    [path.join(file, 'below'), 'TARGET_EXISTS'],
+    ['/proc/none/x', 'TARGET_NOT_WRITABLE'],
+    [path.join(top, 'a\0b'), 'TARGET_NOT_WRITABLE'],
+  ] as const) {
     const made = thrownCode(() => new RestoreTarget(nodeSystem(), bytes(output), options));
-    t.is(made, 'TARGET_NOT_WRITABLE', output);
+    t.is(made, code, output);
   }
   t.is(fs.readFileSync(file, 'utf8'), 'mine');
   const closed: number[] = [];
@@ -112,7 +117,7 @@ test('a target that cannot be one is refused, with its descriptor closed', (t) =
   }));
   t.is(
     thrownCode(() => new RestoreTarget(system, bytes(top), options)),
-    'TARGET_NOT_WRITABLE',
+    'IO_FAILED',
   );
   t.is(closed.length, 1);
 });

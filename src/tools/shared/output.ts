@@ -2,9 +2,11 @@
  * Output of tools, and errors of that output. If standard error is closed or its disk is full, work continues. If the
  * reader of standard output ends (`| head`), a listing ends too, but not a backup or a restore.
  */
+import { asTardisError, systemCode } from '../../errors/index.js';
+
 let isStdoutData = false;
 let isWork = false;
-let lostOutput: string | undefined;
+let hasLostOutput = false;
 /** Exit status of a failure that has no status of its own. It is not 1 for commands whose status 1 is an answer. */
 let failureStatus = 1;
 let cutStatus = 0;
@@ -65,23 +67,35 @@ export function printReport(line: string): void {
 process.stderr.on('error', () => undefined);
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  const code = error.code ?? 'unknown';
+  const code = systemCode(error) ?? 'unknown';
   if (isStdoutData) {
-    process.stderr.write(`the output was not read to its end [${code}]\n`);
+    process.stderr.write(
+      code === 'EPIPE' ? `the output was not read to its end [EPIPE]\n` : lost(error),
+    );
     process.exit(failureStatus);
   }
-  if (code !== 'EPIPE') reportLost(code);
+  // A report goes nowhere if standard output is closed from the start (bin/launch.sh).
+  if (code === 'EBADF') return;
+  if (code !== 'EPIPE') reportLost(error);
   else if (!isWork) process.exit(cutStatus);
 });
+
+/** Describes an output that could not be written. */
+function lost(error: Error): string {
+  const cause = systemCode(error) ?? 'unknown';
+  const { code } = asTardisError(error, '', 'writeTarget');
+  const what = cause === 'EBADF' ? 'it is closed' : cause;
+  return `the output could not be written: ${what} [${code}]\n`;
+}
 
 /**
  * Reports once that output could not be written, for example on a full disk. A listing then ends at once. Work
  * continues, and an exit status of 0 is replaced at its end.
  */
-function reportLost(code: string): void {
-  if (lostOutput !== undefined) return;
-  lostOutput = code;
-  process.stderr.write(`the output could not be written: ${code} [IO_FAILED]\n`);
+function reportLost(error: Error): void {
+  if (hasLostOutput) return;
+  hasLostOutput = true;
+  process.stderr.write(lost(error));
   if (!isWork) process.exit(failureStatus);
   process.on('exit', (status) => {
     if (status === 0) process.exitCode = failureStatus;
