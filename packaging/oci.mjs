@@ -209,6 +209,7 @@ export function makeImage({ out, work, arch, top, root, system, libraries, level
   const own = emptyFolder(path.join(work, `places-${arch}`));
   for (const folder of ['srv/tardis', 'var/lib/tardisd', 'tmp'])
     fs.mkdirSync(path.join(own, folder), { recursive: true });
+  fs.writeFileSync(path.join(own, 'srv/tardis/.tardis-store'), ''); // a new store, also in a new volume
   const base = addLayer(layout, work, [{ from: root, names: ['.'] }], level);
   const upper = addLayer(
     layout,
@@ -219,7 +220,7 @@ export function makeImage({ out, work, arch, top, root, system, libraries, level
       {
         from: own,
         names: ['srv/tardis', 'var/lib/tardisd'],
-        options: [`--owner=${UID}`, `--group=${UID}`, '--mode=0750'],
+        options: [`--owner=${UID}`, `--group=${UID}`, '--mode=u=rwX,g=rX,o='],
       },
     ],
     level,

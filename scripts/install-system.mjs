@@ -291,9 +291,11 @@ function printNextSteps() {
   console.log(`
 Next, as root, for a server (its configuration: ${sysconfdir}/tardis/tardisd.cfg):
   systemd-sysusers && systemd-tmpfiles --create ${prefix}/lib/tmpfiles.d/tardis.conf
+  install -o tardis -g tardis -m 640 /dev/null /srv/tardis/.tardis-store  # a new store, not the place of a disk
   systemctl daemon-reload && systemctl enable --now tardisd
 or without systemd:
   useradd --system --home-dir /srv/tardis tardis && install -d -o tardis -g tardis -m 750 /srv/tardis
+  install -o tardis -g tardis -m 640 /dev/null /srv/tardis/.tardis-store
   update-rc.d tardisd defaults && service tardisd start
 for the same store over HTTP, with systemd (its configuration: ${sysconfdir}/tardis/tardisremote.cfg):
   systemctl enable --now tardisremote

@@ -59,6 +59,8 @@ export interface LocalServerOnDemand {
   get(): LocalServer;
   /** Returns the result of `LocalServer.death`; undefined if no server was started. */
   death(): TardisError | undefined;
+  /** Returns the directory of the store that the server uses; undefined if only the server knows it. */
+  store(): Buffer | undefined;
   close(): Promise<void>;
 }
 

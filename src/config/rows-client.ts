@@ -55,14 +55,17 @@ export const CLIENT_ROWS = {
   create: {
     type: 'bool',
     default: false,
-    tools: ['tardis', 'sonic copy'],
+    tools: ['tardis', 'tardisd', 'sonic copy'],
     flags: '--create',
     perTool: {
+      tardisd: {
+        help: 'create the store first; without it, a directory that is missing or empty is an error, since its disk may not be mounted',
+      },
       'sonic copy': {
-        help: 'with --to-server: create the client there first; after an interruption, the same command continues',
+        help: 'create the copy first (in the directory or bucket of --to, or with --to-server there); after an interruption, the same command continues',
       },
     },
-    help: 'create the client first (with --local also the store); after an interruption, the same command continues',
+    help: 'create the client first (with --local also the store, and copies in other stores); after an interruption, the same command continues',
     test: 'every set shows the tree as it was, whatever changes later',
   },
   setName: {

@@ -8,14 +8,14 @@ export const COPY_ROWS = {
     tools: ['tardis'],
     flags: '--also-to <dir>',
     clientKey: 'AlsoTo',
-    help: 'with --local: also back up to a copy of the client in this store (a directory or s3://BUCKET/PREFIX); may be repeated; each further -D does the same',
+    help: 'with --local: also back up to a copy of the client in this store (a directory or s3://BUCKET/PREFIX), which must be there unless --create is given; may be repeated; each further -D does the same',
     test: 'a backup goes to several stores, and files are read once',
   },
   copyTo: {
     type: 'place',
     tools: ['sonic copy'],
     flags: '--to <dir>',
-    help: 'target store: a directory (created if it does not exist), or s3://BUCKET/PREFIX',
+    help: 'target store: a directory, or s3://BUCKET/PREFIX; a new copy needs --create',
     test: 'a copy shows every set as the source does, and restores the same files',
   },
   copyToServer: {

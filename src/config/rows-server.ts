@@ -137,7 +137,14 @@ export const SERVER_ROWS = {
   storeSkipFile: {
     type: 'name',
     default: '.tardis-skip',
-    tools: ['tardisd', 'sonic create', 'sonic rekey', 'sonic encrypt', 'sonic forget-path'],
+    tools: [
+      'tardisd',
+      'sonic create',
+      'sonic copy',
+      'sonic rekey',
+      'sonic encrypt',
+      'sonic forget-path',
+    ],
     variable: 'TARDIS_SKIP',
     serverKey: 'SkipFileName',
     help: 'name of the empty file created in each new client directory, which excludes it from backups of the server itself',

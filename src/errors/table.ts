@@ -33,12 +33,17 @@ export const ERROR_TABLE = Object.freeze({
   NO_SUCH_STORE: row(
     'user',
     10,
-    'Check -D/--database, or create the store with `tardis --create` or `sonic create`.',
+    'Mount the disk, or correct the path (-D/--database, --to). To make a new store, use `tardis --create`, `sonic create` or, for a server, `tardisd --create`; for a new copy, use `sonic copy --create`.',
   ),
   NO_SUCH_CLIENT: row(
     'user',
     10,
     'Check -C/--client (`sonic clients` lists the clients of a store), or create the client with `tardis --create` or `sonic create`. If it was in a bucket before, somebody has deleted its objects: docs/buckets.md, "After a theft".',
+  ),
+  PLACE_TAKEN: row(
+    'user',
+    1,
+    'Give a new or empty directory for the store, such as a new one in the directory that is named; nothing in it was changed.',
   ),
   CLIENT_EXISTS: row('user', 1, 'Choose another name; the existing client was not changed.'),
   COPY_DIFFERS: row(

@@ -5,9 +5,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
+import nodePath from 'node:path';
 import { systemCode, TardisError } from '../errors/index.js';
-import { displayName } from '../model/index.js';
-import { byteText, environmentOfOthers, type System } from '../system/index.js';
+import { displayName, displayText } from '../model/index.js';
+import { byteText, environmentOfOthers, type System, textBytes } from '../system/index.js';
 
 const FUSERMOUNT = 'fusermount3';
 const DEVICE = '/dev/fuse';
@@ -29,6 +30,8 @@ interface MountRequest {
   readonly allowsOthers: boolean;
   readonly checksPermissions: boolean;
   readonly isNoExec: boolean;
+  /** Directory of this machine that the mount reads; undefined if it reads from a server. */
+  readonly store: string | undefined;
 }
 
 export interface Mounted {
@@ -45,6 +48,7 @@ export async function mountAt(system: System, request: MountRequest): Promise<Mo
   const isRoot = process.geteuid?.() === 0;
   requireDevice(isRoot);
   await takeOver(system, request.path, isRoot);
+  if (request.store !== undefined) requireApart(request.path, request.store);
   const fd = isRoot ? mountAsRoot(system, request) : await mountAsUser(system, request);
   return { fd, unmount: () => unmount(system, request.path, isRoot) };
 }
@@ -77,6 +81,35 @@ async function takeOver(system: System, path: Buffer, isRoot: boolean): Promise<
     return takeOver(system, path, isRoot);
   }
   throw mountFailed(path, 'it is no directory');
+}
+
+/**
+ * Throws MOUNT_FAILED if a mount would hide its own store, since each of its reads would then wait for itself. That is
+ * the case at the store, above it and, for a part of it, inside it. Links and bind mounts are recognised.
+ */
+function requireApart(point: Buffer, store: string): void {
+  const [ofPoint, ofStore] = [byteText(point), store].map(identitiesUpwards);
+  const where = ofStore!.includes(ofPoint![0]!)
+    ? 'contains'
+    : ofPoint!.includes(ofStore![0]!)
+      ? 'is inside'
+      : undefined;
+  if (where === undefined) return;
+  const what = `it ${where} the store ${displayText(store)}, which the mount reads`;
+  throw mountFailed(point, `${what}: give a directory outside of it`);
+}
+
+/** Returns the identities of a directory and of all directories above it. */
+function identitiesUpwards(directory: string): string[] {
+  const found: string[] = [];
+  let real = byteText(fs.realpathSync.native(textBytes(directory), 'buffer'));
+  for (;;) {
+    const { dev, ino } = fs.statSync(textBytes(real), { bigint: true });
+    found.push(`${dev}/${ino}`);
+    const above = nodePath.dirname(real);
+    if (above === real) return found;
+    real = above;
+  }
 }
 
 function mountFailed(path: Buffer, why: string, cause?: unknown): TardisError {

@@ -9,7 +9,6 @@ export { DirectoryBackend } from './backends/directory-backend.js';
 export { stagedPieces } from './backends/staged-pieces.js';
 export {
   catalogFileOf,
-  checkStore,
   type ClientDirectory,
   guardClient,
   isClientDirectory,
@@ -20,12 +19,18 @@ export {
   secondGenerationPath,
 } from './client/client-directory.js';
 export {
+  isStore,
+  makeStore,
+  markStore,
+  requireStore,
+} from './client/store-directory.js';
+export {
   type ClientLock,
   lockClient,
   tryLock,
 } from './client/client-lock.js';
 export type { SwitchState } from './client/medium.js';
-export { clientExists, createClientDirectory } from './open/create-client.js';
+export { clientExists, createClientDirectory, makeSkipFile } from './open/create-client.js';
 export { mediumOf, withClient } from './open/medium-of.js';
 export { type CommitObject, parseCommitObject } from './bucket/commit-object.js';
 export {
@@ -128,6 +133,7 @@ export {
   PARITY_PREFIX,
   parityName,
   RESERVE_FILE,
+  STORE_MARK,
   SUB_ACCOUNTS_DIRECTORY,
 } from './layout/layout.js';
 export { type StrangePack, strangePacks, type Stray } from './client/strays.js';
@@ -277,4 +283,5 @@ export {
 export { shapeOf } from './parity/shape.js';
 export { soundRecords } from './parity/sound-records.js';
 export { isRecordSound, readRecord, type ScannedRecord, scanPack } from './packs/scan.js';
+export { goneStore } from './backends/gone-store.js';
 export { unreadable, unreadableObject } from './backends/unreadable.js';

@@ -82,6 +82,7 @@ export {
 } from './network.js';
 export { packageRoot, programVersion } from './package-root.js';
 export { flockPatiently, lockPatiently, tryFlock } from './patience.js';
+export { type Disk, diskOf, shareHardware } from './disk-of.js';
 export { PrivateFolder } from './private-folder.js';
 export {
   absolutePath,

@@ -16,7 +16,7 @@ import { absolutePath, isThere, realPathOf } from '../system/index.js';
 import { bucketArguments } from './shared/bucket-arguments.js';
 import { isSetAbove } from './shared/precedence.js';
 import { interruptSignal, runTool, toolCommand } from './shared/run-tool.js';
-import { startInnerServer } from './tardis/inner-server.js';
+import { startInnerServer, storeOf } from './tardis/inner-server.js';
 import { refuseVerb } from './tardis/verbs.js';
 
 const command = toolCommand({
@@ -111,8 +111,18 @@ function localOnDemand(
   return {
     get: () => (started ??= startServer(settings, found)),
     death: () => started?.death(),
+    store: () => usedStore(settings, found),
     close: async () => started?.close(),
   };
+}
+
+function usedStore(
+  settings: Settings<'tardis'>,
+  found: ReadonlyMap<string, Found>,
+): Buffer | undefined {
+  const options = localServer(settings, found);
+  if (options.bucketWords !== undefined) return settings.database;
+  return settings.localServerCmd === undefined ? storeOf(options) : undefined;
 }
 
 function startServer(settings: Settings<'tardis'>, found: ReadonlyMap<string, Found>): LocalServer {

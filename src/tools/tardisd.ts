@@ -10,7 +10,7 @@ import {
   type SideWorkFailed,
   ThreadStorageHost,
 } from '../server/index.js';
-import { checkStore, closeSharedStores } from '../store/index.js';
+import { closeSharedStores, requireStore } from '../store/index.js';
 import {
   type Address,
   isLoopback,
@@ -22,7 +22,7 @@ import { isInBackground, reportToStarter } from './shared/background.js';
 import { goToBackground } from './tardisd/background.js';
 import { daemonOptions, listenAddress, storePath } from './tardisd/daemon-options.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
-import { makeStoreDirectory, type ServedBucket } from './tardisd/served-store.js';
+import { createStore, type ServedBucket } from './tardisd/served-store.js';
 import { printReady } from './tardisd/server-ready.js';
 import { atHangup } from './shared/signals.js';
 import { becomeUser, writePidFile } from './tardisd/server-process.js';
@@ -81,15 +81,14 @@ async function serve(given: Settings<'tardisd'>, found: ReadonlyMap<string, Foun
     atHangup(() => certificate?.look());
     const system = nodeSystem(settings.umask);
     const hasBucket = isBucket(found.get('database'));
-    const isStoreNew = !hasBucket && (await makeStoreDirectory(system, settings));
+    const isStoreNew = await createStore(system, settings, hasBucket);
     becomeUser(settings);
     if (hasBucket) {
       const { serveBucket } = await import('./tardisd/served-bucket.js'); // most stores are directories
       served = await serveBucket(system, settings, found, log);
       settings = { ...settings, database: served.database }; // the cache belongs to the user of the server
     }
-    if (isStoreNew)
-      log.info({ store: storePath(settings) }, 'the directory of the store was created');
+    if (isStoreNew) log.info({ store: storePath(settings) }, 'the store was created');
     warnOfOpenDoors(settings, address, log);
     const options = { ...daemonOptions(settings, found), address, certificate };
     const { shared } = served ?? {};
@@ -110,11 +109,8 @@ async function serveUntilStopped(
     isStoreNew,
   }: { readonly options: ServingOptions; readonly log: Logger; readonly isStoreNew: boolean },
 ): Promise<void> {
-  const { baseDir, allowCreate } = options;
-  // If only one session is served, its client gets the error.
-  if (!settings.single && !checkStore(system, baseDir, allowCreate)) {
-    log.warn({ store: baseDir }, 'there is no store here yet: the first new client creates it');
-  }
+  const { baseDir } = options;
+  if (!settings.single) requireStore(system.files, baseDir); // of one session, the client gets the error
   const threads = storageThreadsOf(settings);
   const onSideWorkFailed: SideWorkFailed = (client, { code, message }, what) =>
     log.warn({ client, code, reason: message }, `no ${what} was made`);

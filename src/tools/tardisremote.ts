@@ -2,7 +2,7 @@
 import net from 'node:net';
 import { configInvalid, type Found, isBucket, type Settings } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
-import { checkStore, closeSharedStores, shownStore } from '../store/index.js';
+import { closeSharedStores, requireStore, shownStore } from '../store/index.js';
 import type { Following } from '../store/writer/index.js';
 import {
   absolutePath,
@@ -103,7 +103,7 @@ function sourceOf(
     return { source: { server }, shown: { server: readServer } };
   }
   const store = byteText(absolutePath(database));
-  checkStore(system, store, false);
+  requireStore(system.files, store);
   return { source: { store, catalogFile, following }, shown: { store: shownStore(store) } };
 }
 

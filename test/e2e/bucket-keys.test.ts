@@ -227,9 +227,10 @@ test('a copy in a bucket gets the newest keys of a source that changed them seve
     const { status, stderr } = await run(tool, words, { env });
     t.is(status, 0, stderr);
   };
-  const copy = (): Promise<void> => succeed('sonic', ['copy', ...here, '--to', STORE]);
+  const copy = (...words: string[]): Promise<void> =>
+    succeed('sonic', ['copy', ...here, '--to', STORE, ...words]);
   await succeed('tardis', ['--local', ...here, '--create', ...made.secret(FIRST), lab.source]);
-  await copy();
+  await copy('--create');
   let before = FIRST;
   for (const after of [SECOND, THIRD, FIRST, SECOND]) {
     const next = made.secret(after, '--newpassword-file');

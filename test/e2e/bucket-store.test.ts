@@ -216,13 +216,14 @@ test('clients are copied from a directory to a bucket and back, and copies are b
     const create = round === 1 ? ['--create', '--crypt'] : [];
     const here = ['-D', first, '-C', 'me', ...given];
     await succeed('tardis', ['--local', ...here, ...create, lab.source]);
-    await succeed('sonic', ['copy', '-D', first, '-C', 'me', '--to', STORE]);
+    const anew = round === 1 ? ['--create'] : [];
+    await succeed('sonic', ['copy', '-D', first, '-C', 'me', '--to', STORE, ...anew]);
     if (round === 1) fs.rmSync(lab.at('one-cache'), { recursive: true });
   }
   t.is((await lab.sets('two', given)).length, 2);
   t.deepEqual(await lab.restored('two', given), []);
   t.regex(await lab.succeed('two', 'sonic', ['clients']), /^me +2 /m);
-  await lab.succeed('two', 'sonic', ['copy', '--to', last]);
+  await lab.succeed('two', 'sonic', ['copy', '--to', last, '--create']);
   const output = lab.at('output');
   await succeed('regenerate', ['-D', last, '-C', 'me', ...given, '-o', output, lab.source]);
   t.deepEqual(differences(look(lab.source), look(path.join(output, 'tree'))), []);

@@ -37,12 +37,12 @@ test('a client is copied from a server by each kind of login, and later runs cop
     fs.writeFileSync(file, `${PASSWORD}\n`);
     const to = path.join(home, 'copy');
     const words = ['copy', ...at(lab), '--to', to];
-    const lines = await succeed('sonic', [...words, '-F', file]);
-    t.regex(lines, /^"me" to .*: 6 sets, .*; the copy has 6 sets\.\n$/);
+    const lines = await succeed('sonic', [...words, '--create', '-F', file]);
+    t.regex(lines, /^"me" to .*: 6 sets, .*; the copy has 6 sets\.\nThe copy is new: .*\n$/);
     const program = ['--password-prog', `cat ${file}`];
     const json = await succeed('sonic', [...words, ...program, '--json']);
     t.deepEqual(jsonLines<Copied>(json)[0]!.clients[0]!.sets, []);
-    const renamed = ['--as', 'other', `--password=${PASSWORD}`, '--json'];
+    const renamed = ['--create', '--as', 'other', `--password=${PASSWORD}`, '--json'];
     const other = jsonLines<Copied>(await succeed('sonic', [...words, ...renamed]))[0]!.clients[0]!;
     t.deepEqual([other.sets, other.as], [[1, 2, 3, 5, 6, 7], 'other']);
     const password = [`--password=${PASSWORD}`];
@@ -59,7 +59,7 @@ test('an account of a client that does not encrypt copies it, if it may read', a
   const [lab] = labs;
   await giveAccount(lab!.place, 'copier', ['list', 'read']);
   const to = path.join(scratchInMemory(t), 'copy');
-  const words = ['copy', ...at(lab!), '--to', to, '--account', 'copier'];
+  const words = ['copy', ...at(lab!), '--to', to, '--create', '--account', 'copier'];
   const json = await succeed('sonic', [...words, `--password=${PASSWORD}`, '--json']);
   t.is(jsonLines<Copied>(json)[0]!.clients[0]!.sets.length, 6);
 });
@@ -109,9 +109,10 @@ test('copies go on when the command or the server is killed', async (t) => {
   await succeed('tardis', [...from, '--local', '--create', '--compress-data', 'none', at('tree')]);
   const socket = at('socket');
   const serve = async (store: string): Promise<Running> => {
-    fs.mkdirSync(at(store), { recursive: true });
+    const create = fs.existsSync(at(store)) ? [] : ['--create'];
     fs.rmSync(socket, { force: true });
-    const words = ['-D', at(store), '--local', socket, '--accept-copies', '--allow-new-hosts'];
+    const words = ['-D', at(store), '--local', socket, '--accept-copies', ...create];
+    words.push('--allow-new-hosts');
     const server = new Running('tardisd', [...words, '-v'], { timeoutMs: 600_000 });
     t.teardown(() => server.signalGroup('SIGKILL'));
     await server.until('listening server', () => server.stderr.includes('listening'));
@@ -120,7 +121,7 @@ test('copies go on when the command or the server is killed', async (t) => {
   const list = (store: string): Promise<string> =>
     succeed('sonic', ['list', '-D', at(store), '-C', 'me', '--json']);
   const ways = [
-    { store: 'from', words: ['--server', socket, '-C', 'me', '--to', at('copied')] },
+    { store: 'from', words: ['--server', socket, '-C', 'me', '--to', at('copied'), '--create'] },
     { store: 'to', words: [...from, '--to-server', socket, '--create'] },
   ];
   for (const { store, words } of ways) {
@@ -158,7 +159,6 @@ test('what cannot be copied from a server is refused before anything is made', a
   t.is(await code('--server', 'https://localhost:1/', '-C', 'me'), 'CONFIG_INVALID');
   const toServer = ['--to-server', '127.0.0.1:1', '--insecure-tcp'];
   t.is(await code(...toServer), 'USAGE', 'two targets');
-  t.is(await code('--create', '-C', 'me', '-D', to), 'USAGE');
   const out = async (...words: string[]) =>
     codeIn(await run('sonic', ['copy', '-D', labs[0]!.place.store, ...toServer, ...words]));
   t.is(await out('--all'), 'USAGE');

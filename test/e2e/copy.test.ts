@@ -95,7 +95,9 @@ async function lived(
 }
 
 async function copyOf({ from, copy }: Lab, ...more: string[]): Promise<Copied> {
-  const stdout = await succeed('sonic', ['copy', ...from, '--to', copy, '--json', ...more]);
+  const create = fs.existsSync(copy) ? [] : ['--create'];
+  const words = ['copy', ...from, '--to', copy, '--json', ...create, ...more];
+  const stdout = await succeed('sonic', words);
   return jsonLines<{ clients: Copied[] }>(stdout)[0]!.clients[0]!;
 }
 
@@ -260,7 +262,7 @@ test('damaged contents of the source are left out and named, and come when they 
     struck!,
     Buffer.from(bytes).fill(0, bytes.indexOf(mark), bytes.indexOf(mark) + 9),
   );
-  const partly = await run('sonic', ['copy', ...from, '--to', copy, '--json']);
+  const partly = await run('sonic', ['copy', ...from, '--to', copy, '--json', '--create']);
   t.is(partly.status, 3, partly.stderr);
   const [reported] = jsonLines<{ clients: Copied[] }>(partly.stdout);
   t.deepEqual(reported!.clients[0]!.sets, [1, 2, 3]);
@@ -278,7 +280,7 @@ test('a copy that is killed at any moment is continued by the next run', async (
   let state = seed;
   let killed = 0;
   for (let round = 0; round < 12; round += 1) {
-    const running = new Running('sonic', ['copy', ...from, '--to', copy]);
+    const running = new Running('sonic', ['copy', ...from, '--to', copy, '--create']);
     state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
     await pause(200 + (state % 900));
     running.signalGroup('SIGKILL');
@@ -287,7 +289,7 @@ test('a copy that is killed at any moment is continued by the next run', async (
     killed += 1;
   }
   t.log(`killed ${killed} times, seed ${seed}`);
-  await copyOf(home);
+  await copyOf(home); // the killed ones have created it, and it goes on without --create too
   await requireAlike(t, home, [1, 2, 3]);
   await succeed('sonic', ['check', '--read-data', ...to]);
 });
@@ -299,7 +301,7 @@ test('a copy on a full disk keeps what fits, and goes on when there is room', as
     const home = lab(t);
     await lived(home, [], 30 * MIB);
     const options = { mountsOf: mounts.mountsOf };
-    const words = ['copy', ...home.from, '--to', path.join(disk, 'copy')];
+    const words = ['copy', ...home.from, '--to', path.join(disk, 'copy'), '--create'];
     const full = await run('sonic', words, options);
     t.is(codeIn(full), 'DISK_FULL', full.stderr);
     const inside = among(mounts.mountsOf);
@@ -318,7 +320,7 @@ test('a copy of a copy is continued by the copy that it was made from, and by no
   await lived(home);
   await copyOf(home);
   const third = home.at('third');
-  await succeed('sonic', ['copy', ...to, '--to', third]);
+  await succeed('sonic', ['copy', ...to, '--to', third, '--create']);
   await succeed('sonic', ['copy', ...to, '--to', third]);
   const refused = await run('sonic', ['copy', ...from, '--to', third]);
   t.is(codeIn(refused), 'COPY_DIFFERS');

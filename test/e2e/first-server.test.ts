@@ -15,12 +15,12 @@ test('a server prints that it is ready and what to type, and that leads to a bac
   const [cert, key] = [at('cert.pem'), at('key.pem')];
   const tls = ['--ssl', '--certfile', cert, '--keyfile', key, '--make-certificate'];
   const args = ['-D', store, '--port', '0', '--address', '127.0.0.1', ...tls];
-  const server = new Running('tardisd', args);
+  const server = new Running('tardisd', [...args, '--create']);
   t.teardown(() => server.signalGroup('SIGKILL'));
   await server.until('its lines', () => /tardis --server .*\n/.test(server.stdout));
   t.regex(server.stdout, /^Ready: 127\.0\.0\.1:\d+, TLS, store /);
   t.is(server.stderr, '');
-  t.regex(server.stdout, /^The directory of the store did not exist and was created\.$/m);
+  t.regex(server.stdout, /^The store is new: \/.*, on .* \(mounted at \/.*\)\.$/m);
   t.true(fs.statSync(store).isDirectory());
   const lineOf = (tool: string): string[] => {
     const line = server.stdout.split('\n').find((one) => one.startsWith(`  ${tool} `))!;

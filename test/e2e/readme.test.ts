@@ -43,6 +43,7 @@ test('the commands of README work one after the other', async (t) => {
     file('a.txt', 'a'),
   ]);
   fs.mkdirSync(at('tmp'));
+  fs.mkdirSync(at('media/disk'), { recursive: true });
   const passwordFile = written('password', PASSWORD);
   fs.chmodSync(passwordFile, 0o600);
   const config = `[home]\nDatabase = ${at('backup')}\nClient = me\nLocal = yes\nDirectories = ${home}\n`;
@@ -63,7 +64,10 @@ test('the commands of README work one after the other', async (t) => {
     if (tool === 'tardisd') {
       ports.set('HOST', await listening(t, args));
       const other = args.map((word) => (word === at('backup') ? at('other') : word));
-      ports.set('OTHER', await listening(t, [...other, '--accept-copies', '--allow-new-hosts']));
+      ports.set(
+        'OTHER',
+        await listening(t, [...other, '--create', '--accept-copies', '--allow-new-hosts']),
+      );
       continue;
     }
     if (tool === 'tardis-web') {

@@ -9,6 +9,7 @@ import { WebSocket } from 'ws';
 import { decodeMessage } from '../../src/transport/index.js';
 import { helloBytes } from '../helpers/greetings.js';
 import {
+  makeEmptyStore,
   backup,
   backupsRunHere,
   type CommandOptions,
@@ -60,6 +61,7 @@ test('the daemon reads the file of --config or TARDIS_DAEMON_CONFIG', async (t) 
     ['by option', (config: string) => [['--config', config], {}] as const],
     ['by variable', (config: string) => [[], { TARDIS_DAEMON_CONFIG: config }] as const],
   ] as const) {
+    makeEmptyStore(at(name));
     const text = `[Tardis]\nBaseDir = ${at(name)}\nPort = 0\nAllowNewHosts = yes\nVerbose = 1\n`;
     const [args, env] = how(written(`config ${name}`, text));
     const running = await started(t, ['--insecure-tcp', ...args], isServing, { env });
@@ -94,6 +96,7 @@ async function creditOf(port: string): Promise<number> {
 
 test('Local listens on a unix socket instead of the port', async (t) => {
   const { at, store, written } = lab(t);
+  makeEmptyStore(store);
   const config = written('cfg', `[Tardis]\nLocal = ${at('by key')}\nPort = 1\n`);
   for (const [socket, args] of [
     ['by key', ['--config', config]],
@@ -121,7 +124,7 @@ test('Single serves one session and ends', async (t) => {
 
 test('a new client is refused unless AllowNewHosts', async (t) => {
   const { store, source, written } = lab(t);
-  fs.mkdirSync(store);
+  makeEmptyStore(store);
   const args = ['-D', store, '--insecure-tcp', '--port', '0', '-v'];
   const strict = await started(t, args, isServing);
   const refused = await run('tardis', ['--create', ...to(portIn(strict.stderr)), source]);
@@ -135,7 +138,7 @@ test('a new client is refused unless AllowNewHosts', async (t) => {
 
 test('LogFile receives the log', async (t) => {
   const { at, store, written } = lab(t);
-  fs.mkdirSync(store);
+  makeEmptyStore(store);
   const args = ['-D', store, '--insecure-tcp', '--port', '0', '-v'];
   for (const [name, more] of [
     ['by option', ['--logfile', at('by option')]],
@@ -318,7 +321,7 @@ if (isRoot) {
     const its = lab(t);
     const { at, store, source, top, written } = its;
     fs.chmodSync(top, 0o755);
-    fs.mkdirSync(store);
+    makeEmptyStore(store);
     fs.chownSync(store, NOBODY, NOBODY);
     if (spawnSync('id', ['-g', String(NOBODY)]).status !== 0) return t.pass();
     const config = written('cfg', `[Tardis]\nUser = ${NOBODY}\nAllowNewHosts = yes\n`);

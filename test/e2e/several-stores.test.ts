@@ -85,27 +85,28 @@ test('a backup goes to several stores, and files are read once', async (t) => {
 
 test('a store that cannot be reached is caught up by the next backup, and the others get theirs', async (t) => {
   const lab = new Lab(t);
-  const [one, two, three] = [lab.at('one'), lab.at('no-mount/two'), lab.at('three')];
-  fs.writeFileSync(lab.at('no-mount'), 'a file');
+  const [one, two, three] = [lab.at('one'), lab.at('disk/two'), lab.at('three')];
   const stores = ['-D', one, '-D', two, '-D', three];
-  const failed = await lab.result(['--create', ...stores], 3);
+  fs.mkdirSync(lab.at('disk'));
+  await lab.result(['--create', ...stores]);
+  fs.renameSync(lab.at('disk'), lab.at('unmounted'));
+  fs.mkdirSync(lab.at('disk'));
+  const failed = await lab.result(stores, 3);
   t.deepEqual(
-    failed.copies.map(({ error, sets }) => error === undefined && sets),
-    [false, [1]],
+    failed.copies.map(({ error, sets }) => error?.code ?? sets),
+    ['NO_SUCH_STORE', [2]],
   );
   const reported = await lab.run(stores);
   t.is(reported.status, 3);
-  t.regex(
-    reported.stderr,
-    /the backup was not copied to .*no-mount\/two: .*; the next run does it/,
-  );
-  t.regex(reported.stdout, /Backup set 2 .* is complete/);
-  fs.rmSync(lab.at('no-mount'));
-  fs.mkdirSync(lab.at('no-mount'));
+  t.regex(reported.stderr, /the backup was not copied to .*disk\/two: .*; the next run does it/);
+  t.regex(reported.stdout, /Backup set 3 .* is complete/);
+  t.deepEqual(fs.readdirSync(lab.at('disk')), []);
+  fs.rmdirSync(lab.at('disk'));
+  fs.renameSync(lab.at('unmounted'), lab.at('disk'));
   const { copies } = await lab.result(stores);
   t.deepEqual(
     copies.map(({ sets }) => sets),
-    [[1, 2, 3], [3]],
+    [[2, 3, 4], [4]],
   );
   t.deepEqual(await lab.restored(two), []);
 });

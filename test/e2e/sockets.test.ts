@@ -12,6 +12,7 @@ import {
   BIN,
   cleanEnvironment,
   listedSets,
+  makeEmptyStore,
   pause,
   run,
   Running,
@@ -162,7 +163,7 @@ function withoutHangup(tool: string, args: readonly string[]): ChildProcess {
 test('a SIGHUP that was ignored at the start stays ignored, by a server and by a backup', async (t) => {
   const { home, source, store } = place(t);
   const socket = path.join(home, 'sock');
-  fs.mkdirSync(store[1]!);
+  makeEmptyStore(store[1]!);
   const server = withoutHangup('tardisd', [...store.slice(0, 2), '--local', socket]);
   t.teardown(() => server.kill('SIGKILL'));
   while (!fs.existsSync(socket)) await pause(20);

@@ -30,6 +30,7 @@ function lab(t: ExecutionContext): Lab | undefined {
     fs.mkdirSync(directory);
     fs.chownSync(directory, NOBODY, NOBODY);
   }
+  fs.writeFileSync(path.join(store, '.tardis-store'), '');
   const precious = path.join(top, 'precious');
   fs.writeFileSync(precious, 'of root', { mode: 0o600 });
   return {
@@ -86,8 +87,8 @@ test("a store that root's server makes belongs to the user it becomes, with the 
   if (here === undefined) return;
   for (const directory of [path.dirname(here.own), here.own]) {
     const store = path.join(directory, 'new');
-    const server = here.start('--insecure-tcp', '-D', store, '--umask', '027');
-    await server.until('its lines', () => server.stdout.includes('did not exist and was created.'));
+    const server = here.start('--insecure-tcp', '-D', store, '--create', '--umask', '027');
+    await server.until('its lines', () => server.stdout.includes('The store is new: '));
     const { uid, gid, mode } = fs.statSync(store);
     t.deepEqual([uid, gid, mode & 0o777], [NOBODY, NOBODY, 0o750]);
     server.signal('SIGTERM');

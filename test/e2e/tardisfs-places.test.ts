@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { among, BIN, backupsRunHere, poolsStayAway, Running } from '../helpers/commands.js';
+import { among, BIN, backupsRunHere, poolsStayAway, run, Running } from '../helpers/commands.js';
 import { type Lab, mounted } from '../helpers/mounted-sets.js';
 import { LeftOut } from '../helpers/mounts.js';
 import { dir, file, makeTree, noise } from '../helpers/tree.js';
@@ -260,6 +260,28 @@ test.serial(
     const { status, stderr } = await lab.mount(`server=${ready},client=me,pwfile=${password}`);
     t.is(status, 0, stderr);
     t.is(lab.differences(), '');
+    await lab.unmount();
+  }),
+);
+
+test.serial(
+  'a mount over its own store, above it or in it is refused',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, [file('a', 'content')]);
+    await lab.save();
+    const linked = path.join(lab.home, 'link');
+    fs.symlinkSync(lab.store, linked);
+    const bound = lab.mounts.directory('bound');
+    lab.mounts.run('mount', '--bind', lab.store, bound);
+    const points = [lab.home, lab.store, path.join(lab.store, 'me', 'packs'), linked, bound];
+    for (const point of points) {
+      const words = [...lab.place, point];
+      const { status, stderr } = await run('tardisfs', words, { mountsOf: lab.mounts.mountsOf });
+      t.is(status, 1, point);
+      t.regex(stderr, /it (contains|is inside) the store .* \[MOUNT_FAILED\]/);
+    }
+    t.is(lab.servers().length, 0);
+    await lab.mountStore();
     await lab.unmount();
   }),
 );

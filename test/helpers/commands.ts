@@ -342,7 +342,8 @@ export class Server {
     options: CommandOptions = {},
   ): Promise<Server> {
     const many = ['--allow-new-hosts', '--new-hosts-at-once', '1000000'];
-    const all = ['-D', store, '--port', '0', '--insecure-tcp', ...many, '-v', ...args];
+    const create = isEmpty(store) ? ['--create'] : [];
+    const all = ['-D', store, '--port', '0', '--insecure-tcp', ...many, '-v', ...create, ...args];
     const running = new Running('tardisd', all, { timeoutMs: 600_000, ...options });
     const server = new Server(running);
     await running.until('listening server', () => server.findPort() !== undefined);
@@ -374,6 +375,18 @@ export class Server {
   kill(): void {
     this.running.signalGroup('SIGKILL');
   }
+}
+
+/** True if there is no directory for a store, or it is empty. */
+function isEmpty(store: string): boolean {
+  if (store.startsWith('s3://')) return false;
+  return !fs.existsSync(store) || fs.readdirSync(store).length === 0;
+}
+
+/** Makes a store without clients, as `tardisd --create` does. */
+export function makeEmptyStore(store: string): void {
+  fs.mkdirSync(store);
+  fs.writeFileSync(path.join(store, '.tardis-store'), '');
 }
 
 export function pause(ms: number): Promise<void> {

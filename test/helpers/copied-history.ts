@@ -43,7 +43,13 @@ export async function copyFromServer(
     const onPiece = (done: number, of: number): void => onProgress('catalog', done, of);
     return await copyClient(system, {
       source: new FarSource(system, wrap(feed), signal, { onPiece }),
-      target: { store, client, catalogFile: 'tardis.db' },
+      target: {
+        store,
+        client,
+        catalogFile: 'tardis.db',
+        creation: 'missing',
+        skipFile: '.tardis-skip',
+      },
       limits: SMALL_STORE.store,
       deletes,
       wasteRatio: 1,

@@ -55,7 +55,13 @@ export async function copiedToBucket(
   const writer = machine(lab.home, objects);
   await copyClient(system, {
     source: localSource(system, { store: lab.place.store, client, catalogFile: CATALOG }),
-    target: { store: writer.cache, client, catalogFile: CATALOG },
+    target: {
+      store: writer.cache,
+      client,
+      catalogFile: CATALOG,
+      creation: 'missing',
+      skipFile: '.tardis-skip',
+    },
     limits: SMALL_STORE.store,
     deletes: false,
     wasteRatio: 1,

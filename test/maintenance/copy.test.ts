@@ -52,7 +52,12 @@ function copied(
   const place = { client: 'me', catalogFile: 'tardis.db' };
   return copyClient(on, {
     source: localSource(on, { ...place, store: path.join(home, 'store') }),
-    target: { ...place, store: path.join(home, 'copy') },
+    target: {
+      ...place,
+      store: path.join(home, 'copy'),
+      creation: 'missing',
+      skipFile: '.tardis-skip',
+    },
     limits: { packBytes: MIB, packContentBytes: MIB },
     deletes: false,
     wasteRatio: 0.25,
@@ -81,7 +86,7 @@ test('a copy in a directory has parity of all that it stores', async (t) => {
   const { home, source, place } = await twoSets(t);
   const copy = path.join(home, 'copy');
   const first = ['copy', ...place, '--to', copy];
-  await succeed('sonic', first);
+  await succeed('sonic', [...first, '--create']);
   const lacking = async () => {
     const printed = await succeed('sonic', ['check', '--json', '-D', copy, '-C', 'me']);
     const end = printed.trim().split('\n').at(-1)!;

@@ -4,7 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { TardisError } from '../../src/errors/index.js';
 import { accountOf, ACCOUNTS_DIRECTORY, parseAccount } from '../../src/server/index.js';
-import { listClients } from '../../src/store/index.js';
+import { listClients, STORE_MARK } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 
@@ -96,6 +96,7 @@ test('a client has at most one account, and a broken one is no concern of others
     large: `Targets: d\n${'#'.repeat(20 << 10)}\n`,
   });
   fs.mkdirSync(path.join(store, ACCOUNTS_DIRECTORY, 'directory'));
+  fs.writeFileSync(path.join(store, STORE_MARK), '');
   t.deepEqual(listClients(nodeSystem(), store), [], 'accounts are no clients');
   t.like(ask(store, 'a'), { account: 'good', refusal: undefined });
   t.like(ask(store, 'b'), { account: 'two', refusal: undefined });

@@ -43,7 +43,7 @@ const BAD_NAMES = [
 ];
 
 test('a client that was made can be opened and is listed', async (t) => {
-  const store = path.join(scratch(t), 'deep', 'store');
+  const store = path.join(scratch(t), 'store');
   for (const client of ['laptop', 'a', 'x'.repeat(128), 'Host_1.example-2']) {
     const made = await createClientDirectory(system, { store, client });
     t.deepEqual(openClientDirectory(system, { store, client }), made);
@@ -108,7 +108,7 @@ test('no name leads out of the store, or to a strange directory', async (t) => {
   t.deepEqual(fs.readdirSync(store), []);
 });
 
-test('what is missing has a name', (t) => {
+test('what is missing has a name', async (t) => {
   const folder = scratch(t);
   fs.writeFileSync(path.join(folder, 'file'), '');
   fs.mkdirSync(path.join(folder, 'unmade'));
@@ -116,6 +116,10 @@ test('what is missing has a name', (t) => {
     thrownCode(() => openClientDirectory(system, { store, client }));
   t.is(open(path.join(folder, 'none'), 'c'), 'NO_SUCH_STORE');
   t.is(open(path.join(folder, 'file'), 'c'), 'NO_SUCH_STORE');
+  t.is(open(path.join(folder, 'unmade'), 'c'), 'NO_SUCH_STORE', 'the place of a disk');
+  t.is(open(folder, 'c'), 'NO_SUCH_STORE', 'other files');
+  fs.unlinkSync(path.join(folder, 'file'));
+  await createClientDirectory(system, { store: folder, client: 'other' });
   t.is(open(folder, 'c'), 'NO_SUCH_CLIENT');
   t.is(open(folder, 'unmade'), 'NO_SUCH_CLIENT');
   t.is(
@@ -174,6 +178,7 @@ function failing(call: keyof System['files'], code: string): System {
 
 test('a store that cannot be written gives the reason, and no half client stays', async (t) => {
   const store = scratch(t);
+  await createClientDirectory(system, { store, client: 'other' });
   const options = { store, client: 'c' };
   const failures: [keyof System['files'], string, string][] = [
     ['makeDirectory', 'EACCES', 'STORE_NOT_WRITABLE'],
@@ -207,7 +212,7 @@ test('a client whose making was killed at any point can be made again', async (t
   const parent = scratch(t);
   let killed = 0;
   for (let at = 1; ; at += 1) {
-    const options = { store: path.join(parent, `${at}`, 'store'), client: 'c' };
+    const options = { store: path.join(parent, `${at}`), client: 'c' };
     const plan = new FaultPlan(at, { kind: 'kill' });
     let isOver = true;
     try {

@@ -26,7 +26,7 @@ import { CopiedSets, findNeeded, SealsAsTheyAre } from './copied-sets.js';
 import { readOrigin, requireSameHistory, writeOrigin } from './copy-origin.js';
 import { lookAtTarget, pointText, setsAt } from './copy-known.js';
 import type { CopySource, TakenSource } from './copy-source.js';
-import { type ClientPlace, openTarget } from './copy-target.js';
+import { type CopyTarget, openTarget } from './copy-target.js';
 import { NewKeys } from './new-keys.js';
 import type { OldStore } from './old-generation.js';
 
@@ -79,9 +79,10 @@ export interface CopyResult {
  */
 export async function copyClient(
   system: System,
-  request: CopyRequest & { readonly target: ClientPlace },
-): Promise<CopyResult> {
-  return copyInto(system, request, await openTarget(system, request.source.keys(), request.target));
+  request: CopyRequest & { readonly target: CopyTarget },
+): Promise<CopyResult & { readonly isNew: boolean }> {
+  const { directory, isNew } = await openTarget(system, request.source.keys(), request.target);
+  return { ...(await copyInto(system, request, directory)), isNew };
 }
 
 /** Copies as `copyClient` does, to a client that exists and has the keys of the source. Throws the same errors. */

@@ -1,4 +1,5 @@
 export { copyClient, copyInto, type CopyProgress, type CopyResult, type CopyStep } from './copy.js';
+export type { Creation } from './copy-target.js';
 export {
   factsWithoutSnapshot,
   type CopySource,

@@ -26,6 +26,7 @@ import {
   hasKeys,
   isAccount,
   isClientDirectory,
+  isStore,
   loginKeys,
   newestKeys,
   openClientDirectory,
@@ -53,6 +54,7 @@ export interface LoginOptions {
   readonly baseDir: string;
   readonly catalogFile: string;
   readonly allowCreate: boolean;
+  readonly isStoreThere?: boolean; // true if a new client does not make the store too
   /** Number of clients that one address may create at once. */
   readonly newHostsAtOnce: number;
   /** The only client that is served; undefined serves all. */
@@ -191,8 +193,8 @@ export class LoginService {
     keys: Buffer,
     countFor: string | undefined,
   ): Promise<boolean> {
-    const { allowCreate, requirePassword, baseDir, catalogFile, skipFile } = this.options;
-    if (!allowCreate) {
+    const { baseDir, catalogFile, requirePassword, skipFile, isStoreThere } = this.options;
+    if (!this.options.allowCreate) {
       throw new TardisError(
         'NOT_PERMITTED',
         'this server lets no session create a client: create it with `sonic create -C NAME --password` on the ' +
@@ -214,14 +216,15 @@ export class LoginService {
     try {
       await createClientDirectory(this.system, {
         ...place,
-        ...(skipFile === undefined ? {} : { skipFile }),
+        skipFile,
+        isStoreThere,
         ...(keys.length === 0 ? {} : { keys }),
       });
       return true;
     } catch (error) {
       if (countFor !== undefined) this.newClients.giveBack(countFor);
-      const isThere = error instanceof TardisError && error.code === 'CLIENT_EXISTS';
-      if (!isThere || !(await this.isBegun(place, keys.length > 0))) throw error;
+      const { code } = asTardisError(error);
+      if (code !== 'CLIENT_EXISTS' || !(await this.isBegun(place, keys.length > 0))) throw error;
       return false;
     }
   }
@@ -373,12 +376,11 @@ export class LoginService {
     if (this.decoy !== undefined) return this.decoy;
     this.fallback ??= decoyKeyRecord(this.modPow);
     const fresh = await this.fallback;
-    const { system } = this;
     const { baseDir } = this.options;
     const directory = path.join(baseDir, DECOY_DIRECTORY);
     // Other logins may have waited for the same work; the decoy is stored once.
-    if (this.decoy === undefined && system.files.status(baseDir) !== undefined) {
-      this.decoy = keepDecoy(system, directory, fresh, this.log);
+    if (this.decoy === undefined && isStore(this.system.files, baseDir)) {
+      this.decoy = keepDecoy(this.system, directory, fresh, this.log);
     }
     return this.decoy ?? { record: fresh, directory: undefined };
   }

@@ -8,6 +8,7 @@ import type { Files } from '../../system/index.js';
 import type { MendableBackend, ObjectWriter } from './backend.js';
 import { readFormat } from '../layout/format-file.js';
 import { INCOMING_DIRECTORY, parityName } from '../layout/layout.js';
+import { goneStore } from './gone-store.js';
 import { unreadable } from './unreadable.js';
 
 /** Maximum number of descriptors for reading that are kept open. */
@@ -178,13 +179,17 @@ export class DirectoryBackend implements MendableBackend {
   }
 
   /**
-   * Creates a directory and its parents. Returns the directories that must be synced to make it durable. An existing
+   * Creates a directory and its parents, but not the client's own directory: if that is gone, the disk of the store is
+   * no longer there, and nothing must be written in its place. Throws NO_SUCH_STORE then. Returns the directories that must be synced to make it durable. An existing
    * directory may have been left by a session that ended before its sync, so only this backend's own syncs count.
    */
   private ensureDirectory(directory: string): Set<string> {
     if (this.lasting.has(directory)) return new Set();
     const isThere = this.files.status(directory) !== undefined;
-    if (isThere && !this.isOurs(directory)) return new Set();
+    if (!this.isOurs(directory)) {
+      if (isThere) return new Set();
+      throw goneStore(directory);
+    }
     const parent = path.dirname(directory);
     const unsynced = this.ensureDirectory(parent);
     if (!isThere) this.files.makeDirectory(directory);

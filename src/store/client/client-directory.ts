@@ -4,7 +4,7 @@
  * creation in src/store/open/create-client.ts.
  */
 import path from 'node:path';
-import { asTardisError, during, failedTo, TardisError } from '../../errors/index.js';
+import { asTardisError, during, TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
 import {
   type Files,
@@ -18,8 +18,14 @@ import { DirectoryBackend } from '../backends/directory-backend.js';
 import { readFormat, STORE_FORMAT, writeFormat } from '../layout/format-file.js';
 import { neededBy, newestKeys } from './key-files.js';
 import { type BucketAccess, bucketAt, shownStore, useBucket } from './bucket-access.js';
-import { CATALOG_FILE, FORMAT_FILE, INCOMING_DIRECTORY, PACKS_PREFIX } from '../layout/layout.js';
+import {
+  CATALOG_FILE,
+  FORMAT_FILE,
+  INCOMING_DIRECTORY,
+  PACKS_DIRECTORY,
+} from '../layout/layout.js';
 import { clientOfPacks } from '../packs/pack-label.js';
+import { otherClient, requireDirectory, requireStore } from './store-directory.js';
 
 export interface ClientDirectory {
   readonly client: string;
@@ -57,16 +63,13 @@ export function guardClient(directory: ClientDirectory): void {
 export function openClientDirectory(system: System, options: OpenOptions): ClientDirectory {
   const { files } = system;
   checkClientName(options.client);
-  requireStore(files, options.store);
+  requireDirectory(files, options.store);
   const directory = path.join(options.store, options.client);
   guardDirectory(directory, directory, usedFor(bucketAt(options.store)));
   const { format, generation } = readFormat(files, directory) ?? {};
   if (format === undefined) {
     requireNoPacks(files, directory);
-    throw new TardisError(
-      'NO_SUCH_CLIENT',
-      `the store ${shownStore(options.store)} has no client "${options.client}"`,
-    );
+    throw noSuchClient(files, options, directory);
   }
   if (format !== STORE_FORMAT) {
     throw new TardisError('STORE_NEWER', `${directory} has format ${format}`, { format });
@@ -75,13 +78,26 @@ export function openClientDirectory(system: System, options: OpenOptions): Clien
   return describeClient(options, generation);
 }
 
+/** Returns NO_SUCH_CLIENT, or throws NO_SUCH_STORE if the directory of the store is none. */
+function noSuchClient(
+  files: Files,
+  { store, client }: OpenOptions,
+  directory: string,
+): TardisError {
+  requireStore(files, store);
+  const other = bucketAt(store) === undefined ? otherClient(files, directory) : undefined;
+  const what = `the store ${shownStore(store)} has no client "${client}"`;
+  const why = other === undefined ? '' : `: the directory of that name ${other}`;
+  return new TardisError('NO_SUCH_CLIENT', what + why);
+}
+
 /** Returns the use of a client's directory; `bucket` is undefined for a store in a directory. */
 function usedFor(bucket: unknown): GuardedUse {
   return bucket === undefined ? 'store' : 'cache';
 }
 
 function packsFolder(directory: string): string {
-  return path.join(directory, path.basename(PACKS_PREFIX));
+  return path.join(directory, PACKS_DIRECTORY);
 }
 
 /**
@@ -140,38 +156,12 @@ export function isClientDirectory({ files }: System, directory: string): boolean
  * clients. Throws NO_SUCH_STORE if there is no store, STORE_NOT_READABLE if it cannot be examined.
  */
 export function listClients({ files }: System, store: string): string[] {
-  requireStore(files, store);
-  return during('readStore', () => files.list(store))
+  requireDirectory(files, store);
+  const clients = during('readStore', () => files.list(store))
     .filter((name) => isClientName(name) && !files.isLink(path.join(store, name)))
-    .filter((name) => files.status(path.join(store, name, FORMAT_FILE)) !== undefined)
-    .sort();
-}
-
-function requireStore(files: Files, store: string): void {
-  let status;
-  try {
-    status = files.status(store);
-  } catch (error) {
-    throw failedTo(`look at ${store}`, error, 'readStore');
-  }
-  if (status === undefined) throw new TardisError('NO_SUCH_STORE', `there is no store at ${store}`);
-  if (!status.isDirectory) {
-    throw new TardisError('NO_SUCH_STORE', `there is no store at ${store}: it is no directory`);
-  }
-}
-
-/**
- * Checks a store before it is served. Returns true if the store exists. With `mayBeMissing`, returns false if it does
- * not; otherwise throws NO_SUCH_STORE. Throws STORE_NOT_READABLE if it cannot be examined.
- */
-export function checkStore({ files }: System, store: string, mayBeMissing: boolean): boolean {
-  try {
-    if (mayBeMissing && files.status(store) === undefined) return false;
-  } catch (error) {
-    throw failedTo(`look at ${store}`, error, 'readStore');
-  }
-  requireStore(files, store);
-  return true;
+    .filter((name) => files.status(path.join(store, name, FORMAT_FILE)) !== undefined);
+  if (clients.length === 0) requireStore(files, store);
+  return clients.sort();
 }
 
 /** Returns the directory of a client, which need not exist. `generation` is that of its format file. */

@@ -1,6 +1,8 @@
 /** Names of files in a client's directory. All object names are made here. */
 import type { PackNumber } from '../../model/index.js';
 export const PACKS_PREFIX = 'packs/';
+/** The directory of packs, as `PACKS_PREFIX` names it. */
+export const PACKS_DIRECTORY = 'packs';
 export const INCOMING_DIRECTORY = 'incoming';
 export const LOCK_FILE = 'lock';
 /** Exists while a process waits for the lock. */
@@ -27,6 +29,23 @@ export const KNOWN_ACCOUNTS_DIRECTORY = '.sub-accounts';
 export const RIGHTS_FILE = 'rights';
 /** The hash of the token by which an account logs in. */
 export const TOKEN_FILE = 'token';
+/** File that marks a new store, which has no clients yet. */
+export const STORE_MARK = '.tardis-store';
+
+const OF_STORE =
+  /^\.(?:tardis-store|tardis-skip|login|accounts|sub-accounts|alerts\.json|profiles)(?:\.new)?$|^\.[\w.-]+\.next$/;
+const OF_BEGUN_CLIENT =
+  /^(?:\.tardis-skip|keys|lock|lock\.wanted|reserve(?:\.\w+)?|format\.json\.new)$/;
+
+/** True for a name at the top of a store that is no client's: those of servers, rewrites and operators. */
+export function isOfStore(name: string): boolean {
+  return OF_STORE.test(name);
+}
+
+/** True for a name that an interrupted creation of a client leaves in its directory. */
+export function isOfBegunClient(name: string): boolean {
+  return OF_BEGUN_CLIENT.test(name);
+}
 
 export function keyFileName(number: number): string {
   return `${number.toString().padStart(8, '0')}.key`;

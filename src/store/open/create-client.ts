@@ -1,6 +1,6 @@
 /** Creates clients, in a directory or in a bucket. */
 import path from 'node:path';
-import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
+import { asTardisError, TardisError } from '../../errors/index.js';
 import { type Files, requireNoLink, type System } from '../../system/index.js';
 import { publishClient, requireNewIn } from '../bucket/client-object.js';
 import {
@@ -12,12 +12,20 @@ import {
   requireNoPacks,
 } from '../client/client-directory.js';
 import { addKeys, dropKeys } from '../client/key-files.js';
+import {
+  makeDirectory,
+  makeStore,
+  requireNoOtherClient,
+  requireStore,
+} from '../client/store-directory.js';
 import { checkClientName } from '../layout/client-name.js';
 import { FORMAT_FILE } from '../layout/layout.js';
 
 interface CreateOptions extends OpenOptions {
+  /** True if the store must exist, as for a server, whose disk may be gone; otherwise it is created if needed. */
+  readonly isStoreThere?: boolean | undefined;
   /** Name of an empty file to create, so that a backup of the server's machine excludes the client's directory. */
-  readonly skipFile?: string;
+  readonly skipFile?: string | undefined;
   /** The client's first key record. Without one, any user with access to the store can use the client. */
   readonly keys?: Uint8Array;
   /** Number of the key record; 1 unless the record is a copy of another client's. */
@@ -27,7 +35,8 @@ interface CreateOptions extends OpenOptions {
 /**
  * Creates a client, and the store if needed. The format file is written last: a directory without it is no client yet.
  * Throws CLIENT_NAME_INVALID for a bad name, CLIENT_EXISTS if the name is in use, and FORMAT_DAMAGED if the name is
- * that of a client that has lost its format file. Throws STORE_NOT_WRITABLE or DISK_FULL if a file cannot be written.
+ * that of a client that has lost its format file. Throws NO_SUCH_STORE as `makeStore` does, PLACE_TAKEN for a directory
+ * of another program, and STORE_NOT_WRITABLE or DISK_FULL if a file cannot be written.
  */
 export async function createClientDirectory(
   system: System,
@@ -40,12 +49,14 @@ export async function createClientDirectory(
   const { path: directory, bucket } = made;
   guardClient(made);
   try {
-    await makeIfMissing(files, store);
+    if (options.isStoreThere === true) requireStore(files, store);
+    else if (bucket === undefined) await makeStore(files, store);
     requireNoLink(files, directory);
     if (bucket !== undefined) await requireNewIn(system, bucket, client);
-    await makeIfMissing(files, directory);
     if (files.status(path.join(directory, FORMAT_FILE)) !== undefined) throw clientExists(client);
     requireNoPacks(files, directory);
+    if (bucket === undefined) requireNoOtherClient(files, directory, options.skipFile);
+    await makeIfMissing(files, directory);
     makeSkipFile(files, directory, options.skipFile);
     await makeKeys(system, directory, options);
     await makeFormat(system, directory);
@@ -62,26 +73,18 @@ export function clientExists(client: string): TardisError {
   return new TardisError('CLIENT_EXISTS', `the client "${client}" exists already`);
 }
 
-/**
- * Creates a directory and its missing parents, each durable in its parent. Throws STORE_NOT_WRITABLE if a file has one
- * of their names.
- */
+/** Creates a directory, durable in its parent. Throws STORE_NOT_WRITABLE if a file has its name. */
 async function makeIfMissing(files: Files, directory: string): Promise<void> {
   const status = files.status(directory);
   if (status?.isDirectory === true) return;
   if (status !== undefined) {
     throw new TardisError('STORE_NOT_WRITABLE', `${directory} is there, but is no directory`);
   }
-  await makeIfMissing(files, path.dirname(directory));
-  try {
-    files.makeDirectory(directory);
-  } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw error; // another process created it first
-  }
-  await files.syncDirectory(path.dirname(directory));
+  await makeDirectory(files, directory);
 }
 
-function makeSkipFile(files: Files, directory: string, name: string | undefined): void {
+/** Creates the empty file by which backups leave a client's directory out, if it is not there. */
+export function makeSkipFile(files: Files, directory: string, name: string | undefined): void {
   if (name === undefined) return;
   const file = path.join(directory, name);
   if (files.status(file) === undefined) files.close(files.open(file, 'create'));

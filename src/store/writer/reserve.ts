@@ -7,7 +7,7 @@
 import path from 'node:path';
 import { asTardisError, causeCode, isDiskFull, TardisError } from '../../errors/index.js';
 import { formatBytes } from '../../model/index.js';
-import { RESERVE_FILE } from '../index.js';
+import { goneStore, RESERVE_FILE } from '../index.js';
 import { freeSpaceText, type System } from '../../system/index.js';
 
 export interface ReserveLimits {
@@ -160,16 +160,22 @@ export class Reserve {
   }
 
   /**
-   * Returns the real cause of a write error of this store. SQLite reports a full disk as an I/O error, or as a file
-   * that cannot be opened, so a test write determines the disk's own error.
+   * Returns the real cause of a write error of this store: NO_SUCH_STORE if its directory is gone. SQLite reports a full
+   * disk as an I/O error, or as a file that cannot be opened, so a test write determines the disk's own error.
    */
   explain(error: unknown): unknown {
+    if (causeCode(error) === 'ENOENT' && this.isGone()) return goneStore(this.directory, error);
     const code = causeCode(error) ?? '';
     const isVague = code.startsWith('SQLITE_IOERR') || code.startsWith('SQLITE_CANTOPEN');
     const reason = isVague ? (this.probe() ?? error) : error;
     const isExplained = reason instanceof TardisError && 'freeBytes' in reason.context;
     if (isDiskFull(reason) && !isExplained) return this.full(reason);
     return asTardisError(reason, this.directory, 'writeStore');
+  }
+
+  /** True if the client's directory is not there, since its disk was unmounted or it was moved. */
+  private isGone(): boolean {
+    return this.system.files.status(this.directory) === undefined;
   }
 
   /** Writes a few bytes as a test, and returns the error; undefined if it succeeds. */

@@ -8,13 +8,15 @@ import {
   type CopyProgress,
   type CopyResult,
   type CopySource,
+  type Creation,
   FarSource,
   localSource,
 } from '../../maintenance/rewrite/index.js';
 import { displayText } from '../../model/index.js';
-import { isClientDirectory } from '../../store/index.js';
+import { bucketAt, clientsIn, isClientDirectory, isStore } from '../../store/index.js';
 import { byteText, realPathOf, type System, textBytes } from '../../system/index.js';
 import type { BucketChoice } from './bucket-store.js';
+import { newPlace, type NewPlace, newPlaceText } from './new-place.js';
 import { withStepProgress } from './step-progress.js';
 import { clientPlace, storeLimits } from './local-store.js';
 import { counted, formatBytes } from './units.js';
@@ -43,6 +45,8 @@ export interface CopyChoice extends BucketChoice {
   readonly progress: boolean | undefined;
   readonly copyDeletes: boolean;
   readonly wastePercent: number;
+  /** Name of an empty file by which backups of this machine leave a copy out. */
+  readonly skipFile: string;
 }
 
 /**
@@ -55,13 +59,27 @@ export async function enterCopyTarget(choice: BucketChoice, copyTo: Buffer): Pro
   return enterTarget({ ...choice, database: copyTo });
 }
 
+/** True if the directory or bucket of a copy target is a store that has clients. Throws errors of a bucket. */
+export async function isTargetStore(system: System, to: Buffer): Promise<boolean> {
+  const store = byteText(to);
+  const bucket = bucketAt(store);
+  if (bucket === undefined) return isStore(system.files, store);
+  return (await clientsIn(system, bucket)).length > 0;
+}
+
 /** A client to copy, and its target. */
 interface CopyOrder extends RequestedCopy {
   readonly to: Buffer;
   readonly signal: AbortSignal;
+  readonly creation: Creation;
+  /** Paths of the data that the copy is to survive. */
+  readonly sources: readonly Buffer[];
   /** Feed of the client, if it is on a server; undefined if it is in the store of the settings. */
   readonly feed?: CopyFeed;
 }
+
+/** The result of a copy, and its place if this run has created it. */
+export type Copied = CopyResult & { readonly created?: NewPlace };
 
 /**
  * Brings the copy of a client in the store `to` up to date. The client is in the store of `choice`, or on a server.
@@ -70,8 +88,8 @@ interface CopyOrder extends RequestedCopy {
 export async function copyTo(
   system: System,
   choice: CopyChoice,
-  { client, as, to, signal, feed }: CopyOrder,
-): Promise<CopyResult> {
+  { client, as, to, signal, creation, sources, feed }: CopyOrder,
+): Promise<Copied> {
   const target = clientPlace({ ...choice, database: to, client: as });
   const here = clientPlace({ ...choice, client });
   if (feed === undefined) requireOther(here, target);
@@ -79,31 +97,33 @@ export async function copyTo(
   if (isClientDirectory(system, path.join(target.store, as))) {
     refuseInClear(system, { ...choice, database: to, client: as });
   }
-  const work = (onProgress: CopyProgress): Promise<CopyResult> => {
+  const work = async (onProgress: CopyProgress): Promise<Copied> => {
     const onPiece = (done: number, of: number): void => onProgress('catalog', done, of);
     const source: CopySource =
       feed === undefined
         ? localSource(system, here)
         : new FarSource(system, feed, signal, { onPiece });
-    return copyClient(system, {
+    const { isNew, ...result } = await copyClient(system, {
       source,
-      target,
+      target: { ...target, creation, skipFile: choice.skipFile },
       limits: storeLimits(choice),
       deletes: choice.copyDeletes,
       wasteRatio: choice.wastePercent / 100,
       signal,
       onProgress,
     });
+    if (!isNew) return result;
+    return { ...result, created: newPlace(target.store, path.join(target.store, as), sources) };
   };
   return withCopyProgress(system, choice.progress, work);
 }
 
 /** Runs a copy with a progress line. If `isRequested` is undefined, the line is shown only on a terminal. */
-export function withCopyProgress(
+export function withCopyProgress<R extends CopyResult>(
   system: System,
   isRequested: boolean | undefined,
-  work: (onProgress: CopyProgress) => Promise<CopyResult>,
-): Promise<CopyResult> {
+  work: (onProgress: CopyProgress) => Promise<R>,
+): Promise<R> {
   return withStepProgress(system, isRequested, STEPS, work);
 }
 
@@ -120,14 +140,15 @@ function requireOther(
 }
 
 /** Returns the lines that report a copy. */
-export function copyLines({ client, as }: RequestedCopy, to: string, result: CopyResult): string[] {
-  const { sets, leftSet, deleted, copiedBytes, lostVersions, allSets } = result;
+export function copyLines({ client, as }: RequestedCopy, to: string, result: Copied): string[] {
+  const { sets, leftSet, deleted, copiedBytes, lostVersions, allSets, created } = result;
   const name = as === client ? `"${client}"` : `"${client}" as "${as}"`;
   const amount = `${counted(sets.length, 'set')}, ${formatBytes(copiedBytes)}`;
   const what = sets.length === 0 && copiedBytes === 0 ? 'nothing new' : amount;
   const versions = lostVersions === 1 ? '1 version of a file' : `${lostVersions} versions of files`;
   return [
     `${name} to ${displayText(to)}: ${what}; the copy has ${counted(allSets, 'set')}.`,
+    ...(created === undefined ? [] : [`The copy is new: ${newPlaceText(created)}.`]),
     ...(deleted.length === 0
       ? []
       : [`${counted(deleted.length, 'set')} deleted: ${deleted.join(', ')}.`]),

@@ -2,14 +2,21 @@
 import { type Found, isBucketText, type Settings } from '../../config/index.js';
 import { asTardisError, TardisError, toWire } from '../../errors/index.js';
 import type { RemotePlace } from '../../history/remote/index.js';
-import { type CopyFeed, type CopyResult, localFeed } from '../../maintenance/rewrite/index.js';
+import {
+  type CopyFeed,
+  type CopyResult,
+  type Creation,
+  localFeed,
+} from '../../maintenance/rewrite/index.js';
 import { displayText } from '../../model/index.js';
 import { closeSharedStores, listClients } from '../../store/index.js';
 import { byteText, type System } from '../../system/index.js';
 import {
+  type Copied,
   copyLines,
   copyTo,
   enterCopyTarget,
+  isTargetStore,
   type RequestedCopy,
   withCopyProgress,
 } from '../shared/client-copy.js';
@@ -28,7 +35,7 @@ type Options = Settings<'sonic copy'>;
 type Sources = ReadonlyMap<string, Found>;
 
 /** The result of one client, for --json. */
-type Shown = RequestedCopy & (CopyResult | { readonly error: ReturnType<typeof toWire> });
+type Shown = RequestedCopy & (Copied | { readonly error: ReturnType<typeof toWire> });
 
 export async function copy(options: Options, found: Sources): Promise<number> {
   requireWords(options);
@@ -37,10 +44,20 @@ export async function copy(options: Options, found: Sources): Promise<number> {
   const work: Work = { system, options, found, signal };
   const { copyTo: to, copyToServer: toServer, throughServer } = options;
   const target = to && (await enterCopyTarget(options, to));
+  const creation = target && (await creationOf(work, target));
+  const choice = { ...options, skipFile: options.storeSkipFile };
+  const sources = throughServer === undefined ? [options.database] : [];
   const copyOne: CopyOne = (requested, feed) =>
     target === undefined
       ? copyOut(work, { ...requested, host: toServer!, feed })
-      : copyTo(system, options, { ...requested, to: target, signal, ...(feed && { feed }) });
+      : copyTo(system, choice, {
+          ...requested,
+          to: target,
+          signal,
+          creation: creation!,
+          sources,
+          ...(feed && { feed }),
+        });
   const shown =
     throughServer === undefined
       ? await copyHere(work, copyOne)
@@ -59,11 +76,28 @@ interface Work {
   readonly signal: AbortSignal;
 }
 
-type CopyOne = (requested: RequestedCopy, feed?: CopyFeed) => Promise<CopyResult>;
+type CopyOne = (requested: RequestedCopy, feed?: CopyFeed) => Promise<Copied>;
 
 interface Results {
   readonly results: readonly Shown[];
   readonly status: number;
+}
+
+/**
+ * Returns how copies begin. A copy of one client is created with --create only. Copies of all clients include those
+ * that are new, as soon as the target is a store.
+ */
+async function creationOf({ system, options }: Work, target: Buffer): Promise<Creation> {
+  const { create, allClients } = options;
+  if (!allClients) return create ? 'new' : 'no';
+  const isThere = await isTargetStore(system, target);
+  if (create && isThere) {
+    const why = 'it would hide that a disk is not mounted';
+    printAbove(
+      `sonic copy: ${shownTarget(options)} is a store already: omit --create, since ${why}`,
+    );
+  }
+  return create || isThere ? 'missing' : 'no';
 }
 
 /** Throws USAGE for options that exclude each other. */
@@ -81,9 +115,6 @@ function requireWords(options: Options): void {
   }
   if (allClients && (throughServer ?? toServer) !== undefined) {
     refuse('each client of a server has a login of its own: name one with -C, not --all');
-  }
-  if (options.create && toServer === undefined) {
-    refuse('--create is for --to-server; a client in a directory or a bucket is created anyway');
   }
   if (options.copyDeletes && toServer !== undefined) {
     refuse('a server deletes sets by its own rules: run `sonic purge --server`, without --delete');
@@ -178,7 +209,7 @@ async function copyThere(
  * Prints the result of a copied client; with --json, it is printed later with all others. Returns the result for
  * --json.
  */
-function shownResult(options: Options, requested: RequestedCopy, result: CopyResult): Shown {
+function shownResult(options: Options, requested: RequestedCopy, result: Copied): Shown {
   if (result.lostVersions > 0) donePartly();
   if (!options.json) copyLines(requested, shownTarget(options), result).forEach(print);
   return { ...requested, ...result };

@@ -39,6 +39,7 @@ import {
   strengthLine,
   stretchFor,
 } from '../shared/password.js';
+import { newPlace, newPlaceText } from '../shared/new-place.js';
 import { noteStored, requireNewest, requireNewestThere } from '../shared/older-store.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { requireNoWeb, serverPlace } from '../shared/server-address.js';
@@ -83,12 +84,12 @@ export async function create(options: Settings<'sonic create'>, found: Sources):
       ? await make(made)
       : await withNewKeys(keyFile, client, made, () => make(withoutKeys(made)));
   if (made !== undefined) identityAt(options, undefined).made(made);
-  const path = bucket === undefined ? directory : bucket.shown;
+  const place = newPlace(store, directory, []);
   printResult(
     options.json,
     newPassword(password, options),
-    { client, path },
-    `The client "${client}" is ready in ${path}.`,
+    { client, ...place },
+    `The client "${client}" is ready in ${newPlaceText(place)}.`,
   );
 }
 

@@ -56,6 +56,12 @@ async function start(resolved: Resolved<'tardisd'>, door: InnerDoor): Promise<In
   return startInnerDaemon(resolved, door);
 }
 
+/** Returns the store that the server itself would use; undefined if its settings are invalid. */
+export function storeOf(options: Omit<LocalServerOptions, 'command'>): Buffer | undefined {
+  const resolved = settingsOf(options);
+  return resolved && absolutePath(resolved.settings.database);
+}
+
 /** Returns the settings that the server itself would find; undefined if they are invalid. */
 function settingsOf({
   store,

@@ -1,17 +1,20 @@
 /** Brings the copies of a client in other stores up to date, after a backup to the first store. */
 import type { Settings } from '../../config/index.js';
-import { asTardisError, TardisError, toWire } from '../../errors/index.js';
-import type { CopyResult } from '../../maintenance/rewrite/index.js';
+import { asTardisError, type ErrorCode, TardisError, toWire } from '../../errors/index.js';
+import { SKIP_FILE_NAME } from '../../excludes/index.js';
 import { displayText } from '../../model/index.js';
 import { closeSharedStores } from '../../store/index.js';
 import { byteText, nodeSystem } from '../../system/index.js';
-import { type CopyChoice, copyLines, copyTo, enterCopyTarget } from '../shared/client-copy.js';
+import {
+  type Copied,
+  type CopyChoice,
+  copyLines,
+  copyTo,
+  enterCopyTarget,
+} from '../shared/client-copy.js';
 
 /** The result of one store, for --json. */
-type ShownCopy = { readonly to: string } & (
-  | CopyResult
-  | { readonly error: ReturnType<typeof toWire> }
-);
+type ShownCopy = { readonly to: string } & (Copied | { readonly error: ReturnType<typeof toWire> });
 
 export interface CopiesResult {
   readonly shown: readonly ShownCopy[];
@@ -31,7 +34,8 @@ export async function copyToOthers(
   signal: AbortSignal,
 ): Promise<CopiesResult> {
   const { client, otherStores } = settings;
-  const choice: CopyChoice = { ...settings, copyDeletes: false, wastePercent: 100 };
+  const skipFile = settings.skipFileName ?? SKIP_FILE_NAME;
+  const choice: CopyChoice = { ...settings, copyDeletes: false, wastePercent: 100, skipFile };
   const wanted = { client, as: client };
   const system = nodeSystem();
   const shown: ShownCopy[] = [];
@@ -42,7 +46,13 @@ export async function copyToOthers(
     try {
       if (signal.aborted) throw new TardisError('INTERRUPTED', 'interrupted');
       const target = await enterCopyTarget(choice, store);
-      const result = await copyTo(system, choice, { ...wanted, to: target, signal });
+      const result = await copyTo(system, choice, {
+        ...wanted,
+        to: target,
+        signal,
+        creation: settings.create ? 'missing' : 'no',
+        sources: [...settings.directories, settings.database],
+      });
       const [line, ...notes] = copyLines(wanted, to, result);
       lines.push(line!, ...notes);
       if (result.lostVersions > 0) warnings.push(...notes);
@@ -51,11 +61,19 @@ export async function copyToOthers(
       const failure = asTardisError(error, `copying to ${displayText(to)}`);
       if (failure.code === 'INTERNAL') throw error;
       warnings.push(
-        `the backup was not copied to ${displayText(to)}: ${displayText(failure.message)} [${failure.code}]; the next run does it`,
+        `the backup was not copied to ${displayText(to)}: ${displayText(failure.message)} [${failure.code}]; ${nextStep(failure.code)}`,
       );
       shown.push({ to, error: toWire(failure) });
     }
   }
   await closeSharedStores();
   return { shown, lines, warnings, isInterrupted: signal.aborted };
+}
+
+/** Returns the advice for a store that did not get its copy. */
+function nextStep(code: ErrorCode): string {
+  const isMissing = code === 'NO_SUCH_STORE' || code === 'NO_SUCH_CLIENT';
+  return isMissing
+    ? 'the next run does it if the copy is there then (`sonic copy --create` makes a new one)'
+    : 'the next run does it';
 }

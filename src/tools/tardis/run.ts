@@ -1,4 +1,5 @@
 /** Runs a backup for `tardis`: pool, connection, pipeline, report. Loaded while the local server starts. */
+import path from 'node:path';
 import {
   type BackupHooks,
   type BackupRequest,
@@ -14,7 +15,7 @@ import { type Found, parseRates, type RatePeriod, type Settings } from '../../co
 import { asTardisError, type ErrorCode, TardisError } from '../../errors/index.js';
 import { countErrors, displayName, jsonName } from '../../model/index.js';
 import { Codec } from '../../store/index.js';
-import { type Address, nodeSystem } from '../../system/index.js';
+import { type Address, byteText, nodeSystem } from '../../system/index.js';
 import { type InnerDoor, NO_PATIENCE, type Patience } from '../../transport/index.js';
 import { type JobRunner, openJobs } from '../../workers/index.js';
 import { BackupEvents } from './backup-events.js';
@@ -34,6 +35,7 @@ import { SavedList } from './saved-list.js';
 import { placeElsewhere, requireNoWeb, retryText, serverPlace } from '../shared/server-address.js';
 import { ShownBackup } from './shown-backup.js';
 import { requireTags } from '../shared/tags.js';
+import { newPlace, type NewPlace, newPlaceText } from '../shared/new-place.js';
 import { keyFileOf, promptFor } from '../shared/unlock.js';
 import { jsonText } from '../shared/json-text.js';
 
@@ -54,7 +56,7 @@ export async function backUp(
   let events: BackupEvents | undefined;
   let result: BackupResult;
   try {
-    messages = new RunMessages(settings, new ScanAhead(settings, found));
+    messages = new RunMessages(settings, new ScanAhead(settings, found), server);
     events = new BackupEvents(settings, (line) => messages?.printNote(line));
     await events.begin(signal);
     result = await run(settings, found, { server: server?.get(), signal, messages });
@@ -260,8 +262,17 @@ class RunMessages {
   private readonly saved: SavedList | undefined;
   private readonly settings: Settings<'tardis'>;
 
-  constructor(settings: Settings<'tardis'>, scan: ScanAhead) {
+  private readonly server: LocalServerOnDemand | undefined;
+  /** The place of a client that this run has created in a store of this machine. */
+  private created: NewPlace | undefined;
+
+  constructor(
+    settings: Settings<'tardis'>,
+    scan: ScanAhead,
+    server: LocalServerOnDemand | undefined,
+  ) {
     this.settings = settings;
+    this.server = server;
     this.scan = scan;
     this.log = new ClientLog(settings.logFiles);
     this.line = new ProgressLine(settings.progress, () => this.shown.text());
@@ -278,6 +289,7 @@ class RunMessages {
       },
       onOpened: (opened) => {
         this.shown.opened(opened);
+        if (settings.create) this.noteCreated();
         const isLookedAt = opened.empty && this.line.isShown && settings.workers > 0;
         if (isLookedAt) this.scan.start((total) => this.shown.expect(total));
       },
@@ -305,6 +317,16 @@ class RunMessages {
       },
       ...(saved === undefined ? {} : { onSaved: (path) => saved.add(path) }),
     };
+  }
+
+  /** Prints the place of the new client before its first backup, which may take long. */
+  private noteCreated(): void {
+    const { server, settings } = this;
+    const store = this.created === undefined ? server?.store() : undefined;
+    if (store === undefined) return;
+    const [shown, { client }] = [byteText(store), settings];
+    this.created = newPlace(shown, path.join(shown, client), settings.directories);
+    this.printNote(`the client "${client}" is new: ${newPlaceText(this.created)}`);
   }
 
   /** Prints the strength of a new password. */
@@ -343,7 +365,10 @@ class RunMessages {
     }
     this.log.close();
     const named = { failed: this.named, warnings };
-    const copied = copies === undefined ? {} : { copies: copies.shown };
+    const copied = {
+      ...(this.created && { created: this.created }),
+      ...(copies && { copies: copies.shown }),
+    };
     if (json) print(jsonText({ version: JSON_VERSION, ...result, ...named, ...copied }));
     else lines.forEach(print);
     if (stats && !json) printStages(result);

@@ -51,6 +51,7 @@ export function daemonOptions(
     baseDir: storePath(settings),
     catalogFile: settings.catalogFile,
     allowCreate: settings.allowNewHosts || settings.localSocket !== undefined,
+    isStoreThere: !(settings.single && settings.localSocket !== undefined),
     newHostsAtOnce: settings.newHostsAtOnce,
     onlyClient: settings.onlyClient,
     requirePassword: settings.requirePassword,

@@ -1,11 +1,10 @@
-/** The store of a server: its directory, which may be created, or its parts of a bucket. */
-import fs from 'node:fs';
-import path from 'node:path';
+/** The store of a server: its directory, which it may create, or its parts of a bucket. */
 import type { Settings } from '../../config/index.js';
-import { failedTo, systemCode } from '../../errors/index.js';
+import { failedTo, TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import type { SharedClients } from '../../server/index.js';
 import type { ClientsOfBucket } from '../../web/remote/index.js';
+import { isStore, makeStore, markStore, STORE_MARK } from '../../store/index.js';
 import { absolutePath, byteText, type System } from '../../system/index.js';
 import { giveTo, makeFor } from './server-process.js';
 
@@ -22,32 +21,29 @@ export interface ServedBucket {
 }
 
 /**
- * Creates the store directory if it is missing and its parent exists, but not for a server of one session. The
- * directory belongs to the user that runs the server. Returns true if it was created. Throws STORE_NOT_WRITABLE.
+ * Creates the store of a server if `--create` requests it. A store that is not there otherwise is an error, since its
+ * disk may not be mounted. The store belongs to the user that runs the server. Returns true if it was created. Throws
+ * USAGE if there is a store, and NO_SUCH_STORE, PLACE_TAKEN or STORE_NOT_WRITABLE if none can be created.
  */
-export async function makeStoreDirectory(
+export async function createStore(
   { files }: System,
   settings: Settings<'tardisd'>,
+  isInBucket: boolean,
 ): Promise<boolean> {
+  if (!settings.create) return false;
+  if (isInBucket) throw new TardisError('USAGE', 'a store in a bucket needs no --create');
   const bytes = absolutePath(settings.database);
   const store = byteText(bytes);
-  const parent = path.dirname(store);
-  if (settings.single || isThere(store) || !isThere(parent)) return false;
+  if (isStore(files, store)) {
+    throw new TardisError('USAGE', `there is a store at ${store} already: omit --create`);
+  }
+  const mark = Buffer.concat([bytes, Buffer.from(`/${STORE_MARK}`)]);
   try {
-    await makeFor(settings, bytes, () => files.makeDirectory(store));
-    giveTo(settings, bytes);
-    await files.syncDirectory(parent);
+    if (await makeFor(settings, bytes, () => makeStore(files, store))) giveTo(settings, bytes);
+    await makeFor(settings, mark, () => markStore(files, store));
+    giveTo(settings, mark);
   } catch (error) {
-    throw failedTo(`create ${displayName(Buffer.from(store))}`, error, 'writeStore');
+    throw failedTo(`create ${displayName(bytes)}`, error, 'writeStore');
   }
   return true;
-}
-
-/** True if the path exists; also for a dangling link, and for a path that cannot be examined. */
-function isThere(file: string): boolean {
-  try {
-    return fs.lstatSync(file, { throwIfNoEntry: false }) !== undefined;
-  } catch (error) {
-    return systemCode(error) !== 'ENOTDIR';
-  }
 }

@@ -11,6 +11,7 @@ import {
   type System,
 } from '../../system/index.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { newPlace, newPlaceText } from '../shared/new-place.js';
 import { jsonText } from '../shared/json-text.js';
 import { shellWord } from '../shared/shell-word.js';
 
@@ -36,7 +37,7 @@ export function printReady(
   print(
     `Ready: ${displayName(Buffer.from(shown))}, ${kindOf(settings, address)}, store ${displayName(Buffer.from(store))}.`,
   );
-  if (isStoreNew) print('The directory of the store did not exist and was created.');
+  if (isStoreNew) print(`The store is new: ${newPlaceText(newPlace(directory, directory, []))}.`);
   const known = clients.find((name) => name !== '');
   if (known === undefined && bucketAt(directory) !== undefined) {
     print('No client of the bucket was used here yet. A client creates itself with --create if');

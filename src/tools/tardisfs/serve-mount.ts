@@ -1,5 +1,6 @@
 /** Mounts a directory, and serves the mount until it is unmounted or a signal comes. */
 import fs from 'node:fs';
+import path from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import type { Found, Settings } from '../../config/index.js';
 import { stretchInChildren } from '../../crypto/index.js';
@@ -70,7 +71,7 @@ export async function serveMount(
   let isOver = true;
   try {
     const sets = await history.sets(); // fails before the mount if the store cannot be read
-    const path = absolutePath(mountPoint);
+    const point = absolutePath(mountPoint);
     // For other users the kernel must check permissions. For a user who may not read everything, it does so as early as
     // it can.
     const checksPermissions =
@@ -82,13 +83,14 @@ export async function serveMount(
     const checksAcls = checksPermissions || (isRoot && attributeUse.mayHaveAcls);
     attributeUse.mayRefuse = !checksAcls;
     const mounted = await mountAt(system, {
-      path,
+      path: point,
       source: usesServer(found)
         ? settings.server
         : displayText(shownStore(byteText(settings.database))),
       allowsOthers: settings.allowOther,
       checksPermissions,
       isNoExec: settings.noExec,
+      store: history.directory && path.dirname(history.directory.path),
     });
     onReady(); // requests wait until they are answered
     isOver = await serve({
