@@ -170,6 +170,22 @@ test('contents of different schemes never share a record', async (t) => {
   ]);
 });
 
+test('contents with different access are not compressed together, and share frames if they are stored raw', async (t) => {
+  const owners = [1, 2, 1, 2];
+  for (const isRaw of [false, true]) {
+    const contents = owners.map((owner, index) => ({
+      bytes: text(String(index), 100),
+      owner,
+      isRaw,
+    }));
+    const groups = await compress(contents);
+    const found = groups.map(({ contents: all }) =>
+      all.map((bytes) => String(bytes).charAt(0)).join(''),
+    );
+    t.deepEqual(found.sort(), isRaw ? ['0123'] : ['02', '13']);
+  }
+});
+
 test('contents of one kind lie side by side', async (t) => {
   const contents = [3, 1, 3, 2, 1, 2].map((kind, index) => ({
     bytes: Buffer.from(`${kind}${index}`),
