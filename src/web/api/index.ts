@@ -19,6 +19,7 @@ export type * from './schemas.js';
 export { setOf } from './set-of.js';
 export { type SetSpan, setsShowing } from './shown-sets.js';
 export { trusting } from './trusted-proxies.js';
+export { inPlace, keepPlace } from './turns.js';
 export { whenClosed } from './when-closed.js';
 export { withLease } from './with-lease.js';
 export { newWebApp, type WebApp, type WebAppOptions, type WebLimits } from './web-app.js';

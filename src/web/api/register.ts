@@ -11,8 +11,8 @@ import { openApi, routesPage } from './open-api.js';
 import type { ApiRequest, Handler, RouteRow } from './route-row.js';
 import { BASE, type RouteName, ROUTES, type Routes } from './routes.js';
 import { Problem } from './schemas.js';
+import { inPlace, keepPlace } from './turns.js';
 import type { WebApp } from './web-app.js';
-import { whenClosed } from './when-closed.js';
 import { withLease } from './with-lease.js';
 
 /** One handler for each row of the table. */
@@ -28,13 +28,13 @@ const HANDLERS: Handlers = { ...SET_HANDLERS, ...ENTRY_HANDLERS, ...REPORT_HANDL
 
 /** Adds all routes to an app. `added` are routes of other modules, such as archives and restores. */
 export function registerApi(app: WebApp, door: Door, added: readonly AddedRoute[] = []): void {
-  const atOnce = new AtOnce();
+  const house = { door, atOnce: new AtOnce() };
   // Registered as a plugin, so that it comes after the plugins that the app already has.
   void app.register(async (scope) => {
     for (const name of Object.keys(ROUTES) as RouteName[]) {
-      addRoute(scope, { door, atOnce }, ROUTES[name], HANDLERS[name]);
+      addRoute(scope, house, ROUTES[name], HANDLERS[name]);
     }
-    for (const { row, handler } of added) addRoute(scope, { door, atOnce }, row, handler);
+    for (const { row, handler } of added) addRoute(scope, house, row, handler);
     addDescriptions(scope, [...Object.values(ROUTES), ...added.map(({ row }) => row)]);
   });
 }
@@ -85,9 +85,10 @@ function addRoute(app: WebApp, house: House, row: RouteRow, handler: Handler): v
       if (visitor !== undefined) requireRights(row, visitor, clientIn(request));
       request.visitor = visitor;
       // The request is counted before its body is read, which takes memory.
-      if (row.isUncounted !== true) whenClosed(answer, house.atOnce.enter(request));
+      if (row.isUncounted !== true) keepPlace(answer, house.atOnce.enter(request));
     },
-    handler: async (request, answer) => answerTo(house, row, { handler, request, reply: answer }),
+    handler: async (request, answer) =>
+      inPlace(answer, () => answerTo(house, row, { handler, request, reply: answer })),
   });
 }
 

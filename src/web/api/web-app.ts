@@ -17,6 +17,7 @@ import type { Visitor } from './door.js';
 import { invalidRequest, PROBLEM_TYPE, problemOf } from './problem.js';
 import { parseQuery, type RawQuery } from './raw-query.js';
 import { type IsTrusted, trusting } from './trusted-proxies.js';
+import { takeTurns } from './turns.js';
 
 export type WebApp = FastifyInstance;
 
@@ -139,6 +140,7 @@ export function newWebApp({
     void app.register(compress, { threshold: LEAST_COMPRESSED_BYTES, encodings: ['zstd', 'gzip'] });
   }
   app.decorateRequest('visitor', undefined);
+  takeTurns(app);
   app.addHook('preValidation', async (request) => {
     if (MALFORMED in (request.query as object)) parseQuery(request.raw.url?.split('?', 2)[1] ?? '');
   });

@@ -5,13 +5,14 @@ import { EntryType } from '../../model/index.js';
 import { virtualDirectory } from '../../mount/index.js';
 import {
   AtOnce,
+  inPlace,
+  keepPlace,
   type Door,
   type Lease,
   sendContent,
   sendStream,
   type Visitor,
   type WebApp,
-  whenClosed,
   withLease,
 } from '../api/index.js';
 import { bytesOfUrl, encodedName, hrefOf } from './dav-paths.js';
@@ -65,9 +66,9 @@ export function registerDav(app: WebApp, door: Door): void {
         compress: false,
         onRequest: async (request, reply) => {
           request.visitor = await visitorOf(door, request);
-          whenClosed(reply, atOnce.enter(request)); // counted before the body is read, which takes memory
+          keepPlace(reply, atOnce.enter(request)); // counted before the body is read, which takes memory
         },
-        handler: async (request, reply) => answer(door, request, reply),
+        handler: async (request, reply) => inPlace(reply, () => answer(door, request, reply)),
       });
     }
   });

@@ -34,9 +34,9 @@ import { notLoggedIn, tokenIn } from './token-in.js';
 
 /** Rights of the owner of a client in this program, which never writes. */
 const OWNER_RIGHTS: ReadonlySet<RightName> = new Set<RightName>(['list', 'read']);
-/** Time for which the rights of a login are remembered. */
+/** Time for which the rights of a login, and the overview that it gets, are remembered. */
 const RIGHTS_CHECK_MS = 2000;
-/** Maximum number of logins whose rights are remembered. */
+/** Maximum number of logins for which these are remembered. */
 const MAX_REMEMBERED = 1024;
 
 /** Keeps clients of a bucket up to date on this machine. */
@@ -82,6 +82,10 @@ export class StoreDoor implements Door {
   readonly logins: Logins;
   private readonly pool: HistoryPool;
   private readonly remembered = new Map<string, Remembered>();
+  private readonly overviews = new Map<
+    string,
+    { readonly clients: Promise<readonly ClientOverview[]>; readonly untilMs: number }
+  >();
   private readonly attempts: TokenAttempts;
   private readonly options: StoreDoorOptions;
 
@@ -203,8 +207,28 @@ export class StoreDoor implements Door {
     return account === '' ? OWNER_RIGHTS : new Set(readRights(system, directory, account));
   }
 
-  /** Returns the visitor's client. With the right `admin`, returns all clients of the client's owner. */
+  /**
+   * Returns the visitor's client. With the right `admin`, returns all clients of the client's owner. The answer is
+   * remembered for a moment, since it takes opening each catalog.
+   */
   async clients({ client = '', rights }: Visitor): Promise<readonly ClientOverview[]> {
+    const key = `${client}/${rights.has('admin')}`;
+    const nowMs = this.system.clock.monotonicMs();
+    const known = this.overviews.get(key);
+    if (known !== undefined && nowMs < known.untilMs) return known.clients;
+    const clients = this.clientsNow(client, rights);
+    this.overviews.delete(key);
+    this.overviews.set(key, { clients, untilMs: nowMs + RIGHTS_CHECK_MS });
+    const [oldest] = this.overviews.keys();
+    if (this.overviews.size > MAX_REMEMBERED) this.overviews.delete(oldest!);
+    clients.catch(() => this.overviews.delete(key)); // the caller gets the error
+    return clients;
+  }
+
+  private async clientsNow(
+    client: string,
+    rights: Visitor['rights'],
+  ): Promise<readonly ClientOverview[]> {
     const { system } = this;
     const { store, catalogFile, following } = this.options;
     await following?.refreshIfDue(client);

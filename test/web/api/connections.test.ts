@@ -1,8 +1,16 @@
 /** Limits of connections and of bodies, for peers that do not log in or that send a byte now and then. */
 import http2 from 'node:http2';
 import net, { type AddressInfo } from 'node:net';
+import tls from 'node:tls';
 import test, { type ExecutionContext } from 'ava';
-import { newWebApp, type WebApp, type WebLimits } from '../../../src/web/api/index.js';
+import type { FastifyReply } from 'fastify';
+import {
+  inPlace,
+  keepPlace,
+  newWebApp,
+  type WebApp,
+  type WebLimits,
+} from '../../../src/web/api/index.js';
 import { certificateIn } from '../../helpers/certificates.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 
@@ -11,14 +19,19 @@ async function serve(
   t: ExecutionContext,
   limits: Partial<WebLimits>,
   isSecure = false,
+  work: () => unknown = () => undefined,
 ): Promise<{ app: WebApp; port: number }> {
-  const tls = isSecure ? await certificateIn(scratchInMemory(t)) : undefined;
-  const app = newWebApp({ tls, onError: () => undefined, limits });
+  const certificate = isSecure ? await certificateIn(scratchInMemory(t)) : undefined;
+  const app = newWebApp({ tls: certificate, onError: () => undefined, limits });
   app.route({ method: ['GET', 'POST'], url: '/open', handler: async () => ({}) });
   const onRequest = async (request: { visitor: unknown }): Promise<void> => {
     request.visitor = { client: 'me', account: '', rights: new Set() };
   };
   app.get('/own', { onRequest }, async () => ({}));
+  app.get('/work', { onRequest }, async () => {
+    work();
+    return {};
+  });
   await app.listen({ host: '127.0.0.1', port: 0 });
   t.teardown(() => app.close());
   return { app, port: (app.server.address() as AddressInfo).port };
@@ -82,4 +95,70 @@ test('over HTTP/2 a body that does not come ends its request', async (t) => {
   );
   quick.end('{}');
   t.is(await status, 200);
+});
+
+const REQUESTS = 1500;
+
+/** Returns a frame of HTTP/2. */
+function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head[3] = type;
+  head[4] = flags;
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+/** Returns the bytes of a connection that makes requests of `/work`, and withdraws each at once. */
+function withdrawn(requests: number): Buffer {
+  const literal = (name: number, text: string): Buffer =>
+    Buffer.concat([Buffer.of(name, text.length), Buffer.from(text)]);
+  const headers = Buffer.concat([Buffer.of(0x82, 0x87), literal(1, 'x'), literal(4, '/work')]);
+  const cancel = Buffer.of(0, 0, 0, http2.constants.NGHTTP2_CANCEL);
+  const frames = Array.from({ length: requests }, (_, index) => [
+    frame(1, 5, 2 * index + 1, headers),
+    frame(3, 0, 2 * index + 1, cancel),
+  ]);
+  const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+  return Buffer.concat([preface, frame(4, 0, 0, Buffer.alloc(0)), ...frames.flat()]);
+}
+
+test('a connection that withdraws many requests is ended, and others are served meanwhile', async (t) => {
+  let works = 0;
+  const { port } = await serve(t, {}, true, () => (works += 1));
+  const other = http2.connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
+  t.teardown(() => other.destroy());
+  await new Promise((resolve) => other.once('remoteSettings', resolve));
+  const options = { port, host: '127.0.0.1', ALPNProtocols: ['h2'], rejectUnauthorized: false };
+  const socket = tls.connect(options);
+  t.teardown(() => socket.destroy());
+  socket.on('error', () => undefined); // its end is waited for
+  socket.resume();
+  const ended = new Promise((resolve) => socket.once('close', resolve));
+  await new Promise((resolve) => socket.once('secureConnect', resolve));
+  socket.write(withdrawn(REQUESTS));
+  const stream = other.request({ ':path': '/own' });
+  await new Promise((resolve) => stream.once('response', resolve));
+  const worksBefore = works;
+  stream.resume();
+  await ended;
+  t.true(worksBefore < REQUESTS / 10, `${worksBefore} requests were worked on before another one`);
+  t.true(works < REQUESTS / 10, `${works} requests were worked on`);
+});
+
+test('a request keeps its place until its handler has ended', async (t) => {
+  let [left, isClosed] = [0, (): void => undefined];
+  const raw = {
+    destroyed: false,
+    once: (_: string, listener: () => void) => (isClosed = listener),
+  };
+  const reply = { raw } as unknown as FastifyReply;
+  keepPlace(reply, () => (left += 1));
+  let end = (): void => undefined;
+  const work = inPlace(reply, () => new Promise<void>((resolve) => (end = resolve)));
+  isClosed();
+  t.is(left, 0, 'the requester has gone, and the handler runs');
+  end();
+  await work;
+  t.is(left, 1);
 });
