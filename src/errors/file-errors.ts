@@ -60,6 +60,6 @@ export const FILE_ERRORS = {
   IO_FAILED: row(
     'environment',
     1,
-    'The disk or the file system failed, whatever is stored on it: check the disk, its cable, the network or the program behind the mount, and the system log (dmesg); then run again. Rebuild nothing because of this error alone.',
+    'Check the disk, its cable, the network or the program behind the mount, and the system log (dmesg); then run again. The disk or the file system failed, whatever is stored on it: rebuild nothing because of this error alone.',
   ),
 } as const;
