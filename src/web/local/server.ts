@@ -81,8 +81,11 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
   const activity = new Activity(options.idleMs, () => restores.isRunning);
   const hosts = new Set<string>();
   await app.register(cookies);
+  // A request that was refused does not count: any program of this machine can send it.
+  app.addHook('preParsing', async ({ visitor }) => {
+    if (visitor !== undefined) activity.note();
+  });
   app.addHook('onRequest', async (request) => {
-    activity.note();
     // The page has no data of its own, and its address is opened from outside.
     const isOpen = PAGE_URLS.has(request.url) || request.url.startsWith(`${ENTER}?`);
     if (isOpen) requireHost(request, hosts);
@@ -178,7 +181,7 @@ function doorOf(options: LocalServerOptions, entrance: Entrance, contents: OpenC
 }
 
 /**
- * Detects that the server is idle: `ended` resolves when no request has come for the idle time and no restore runs.
+ * Detects that the server is idle: `ended` resolves when no request of the user has come for the idle time and no restore runs.
  */
 class Activity {
   readonly ended: Promise<void>;

@@ -19,10 +19,15 @@ interface Restore {
   readonly failures: readonly { readonly path: string }[];
 }
 
+const IDLE_MS = 200;
+/** Number of refused requests that take several times as long as the idle time. */
+const MOST_REFUSED = 400;
+
 /** Serves an encrypting client; `lies` replaces answers of its store. */
 async function served(
   t: ExecutionContext,
   lies: (honest: History) => Partial<History> = () => ({}),
+  idleMs = 0,
 ) {
   const home = scratchInMemory(t);
   const place = { store: path.join(home, 'store'), client: 'me' };
@@ -40,7 +45,7 @@ async function served(
     openJobs: async () => new InlineJobs(system),
     workers: 1,
     port: 0,
-    idleMs: 0,
+    idleMs,
     readPage: () => Buffer.alloc(0),
     clients: async () => [],
     warn: () => undefined,
@@ -57,7 +62,7 @@ async function served(
   };
   const ask = (url: string, init: RequestInit = {}): Promise<Response> =>
     fetch(`${base}${url}`, { ...init, headers });
-  return { ask, source, home };
+  return { ask, source, home, base, ended: server.ended };
 }
 
 test.serial('the browser keeps no contents of an encrypting client', async (t) => {
@@ -123,4 +128,20 @@ test.serial('a restore in place names the whole path of what fails', async (t) =
     restore = (await (await ask(`/restores/${restore.id}`)).json()) as Restore;
   }
   t.is(restore.failures[0]?.path, lost, JSON.stringify(restore));
+});
+
+test('requests that are refused do not keep the server from its idle end', async (t) => {
+  const { base, ended } = await served(t, undefined, IDLE_MS);
+  let hasEnded = false;
+  void ended.then(() => {
+    hasEnded = true;
+  });
+  let refused = 0;
+  while (!hasEnded && refused < MOST_REFUSED) {
+    const { status } = await fetch(`${base}/clients`, { headers: { 'x-tardis-page': '1' } });
+    t.is(status, 401);
+    refused += 1;
+    await new Promise((resolve) => setTimeout(resolve, IDLE_MS / 8));
+  }
+  t.true(hasEnded, `${refused} refused requests`);
 });
