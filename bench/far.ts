@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Answer } from './answer.js';
 import { seconds } from './cells.js';
@@ -41,6 +41,7 @@ export async function far(
   };
   const store = join(workplace.root, 'store');
   mkdirSync(store);
+  writeFileSync(join(store, '.tardis-store'), ''); // a new store, without clients
   const server = await RunningServer.start({ checkout, store, env: confinedTo(workplace.root) });
   try {
     await rest();

@@ -39,6 +39,8 @@ const PROGRAMS: readonly (readonly [what: string, ...names: RegExp[]])[] = [
 ];
 
 const MARK_TEXT = 'This directory is a store of Tardis. Each directory in it is a client.\n';
+/** A new store has the first, or the second, which its operator makes before there are clients. */
+const MARKS = [STORE_MARK, '.accounts'];
 const MOST_SHOWN = 3;
 /** Position and value of the application id in a catalog's header (schema/tardis.sql). */
 const ID_POSITION = 68;
@@ -141,7 +143,10 @@ function whyNoStore(files: Files, store: string): string | undefined {
   if (!isThere) return ': it is no directory';
   if (bucketAt(store) !== undefined) return undefined; // its clients are in the bucket
   const names = namesIn(files, store);
-  if (names.includes(STORE_MARK) || names.some((name) => isClient(files, store, name))) {
+  if (
+    MARKS.some((mark) => names.includes(mark)) ||
+    names.some((name) => isClient(files, store, name))
+  ) {
     return undefined;
   }
   const other = otherFiles(files, store, names);
