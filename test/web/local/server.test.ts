@@ -132,16 +132,16 @@ test.serial('a restore in place names the whole path of what fails', async (t) =
 
 test('requests that are refused do not keep the server from its idle end', async (t) => {
   const { base, ended } = await served(t, undefined, IDLE_MS);
-  let hasEnded = false;
+  const state = { hasEnded: false };
   void ended.then(() => {
-    hasEnded = true;
+    state.hasEnded = true;
   });
   let refused = 0;
-  while (!hasEnded && refused < MOST_REFUSED) {
+  while (!state.hasEnded && refused < MOST_REFUSED) {
     const { status } = await fetch(`${base}/clients`, { headers: { 'x-tardis-page': '1' } });
     t.is(status, 401);
     refused += 1;
     await new Promise((resolve) => setTimeout(resolve, IDLE_MS / 8));
   }
-  t.true(hasEnded, `${refused} refused requests`);
+  t.true(state.hasEnded, `${refused} refused requests`);
 });
