@@ -58,7 +58,7 @@ napi_value attributesAt(const Call& call);
 napi_value flagsAt(const Call& call);
 napi_value setFlagsAt(const Call& call);
 napi_value attributesByPath(const Call& call);
-napi_value inheritsAcl(const Call& call);
+napi_value dropInherited(const Call& call);
 napi_value reportsSizes(const Call& call);
 
 // owners.cc

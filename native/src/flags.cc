@@ -54,6 +54,15 @@ bool hasFlags(int fd, dev_t device) {
   return reports && keptOf(fd) != 0;
 }
 
+void clearFlags(int fd) {
+  struct statx stat;
+  if (!lookAt(fd, "", &stat) || (stat.stx_attributes_mask & kReportedFlags) == 0) return;
+  int flags = 0;
+  if (ioctl(fd, FS_IOC_GETFLAGS, &flags) != 0 || (static_cast<uint32_t>(flags) & kKept) == 0) return;
+  flags = static_cast<int>(static_cast<uint32_t>(flags) & ~kKept);
+  ioctl(fd, FS_IOC_SETFLAGS, &flags);
+}
+
 namespace calls {
 
 napi_value flagsAt(const Call& call) {

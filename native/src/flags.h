@@ -18,4 +18,8 @@ uint32_t flagsOf(int directory, const char* name);
 // True if an open file has any flag that backups keep. `device` is the file's device.
 bool hasFlags(int fd, dev_t device);
 
+// Clears the flags of an open new file or directory, which inherited them from its parent directory. Does nothing if the
+// system refuses that.
+void clearFlags(int fd);
+
 }  // namespace tardis

@@ -3,73 +3,129 @@
 #include "metadata.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "xattrs.h"
+#include <cstdio>
+
 #include "files.h"
+#include "flags.h"
+#include "xattrs.h"
 
 namespace tardis {
 
 namespace {
 
-// True if the owner is now that of the row. False if that is not permitted and `options` have kForgiveOwner. Throws any
-// other failure.
-bool settleOwner(int result, unsigned options) {
-  if (result == 0) return true;
-  if (errno == EPERM && (options & kForgiveOwner) != 0) return false;
-  throw Failure{errno, "fchownat"};
+constexpr mode_t kSetIdBits = S_ISUID | S_ISGID;
+
+// Returns 0 if a call succeeded, or its error if the system refuses what was requested: the user may not do it, or the
+// file system cannot. Throws any other failure.
+int refusalOf(int result, const char* syscall) {
+  if (result == 0) return 0;
+  switch (errno) {
+    case EPERM: case EACCES: case EINVAL: case EOPNOTSUPP: case ENOSYS: case EROFS: case EOVERFLOW: return errno;
+    default: throw Failure{errno, syscall};
+  }
 }
 
-bool ownName(int directory, const char* name, const Row& row, unsigned options) {
-  if ((options & kSetOwner) == 0) return true;
-  const int result = retry([&] {
-    return fchownat(directory, name, row.get<uint32_t>(kUid), row.get<uint32_t>(kGid), AT_SYMLINK_NOFOLLOW);
-  });
-  return settleOwner(result, options);
+int unlessForgiven(int error, unsigned options, MetadataOption forgiven) {
+  return (options & forgiven) != 0 ? 0 : error;
 }
 
-std::string finishName(int directory, const char* name, const Row& row) {
-  std::string failed;
-  if (row.hasFlag(kHasAttributes)) setAttributes({-1, directory, name}, row, &failed);
+// Sets the owner by `own`. If that is refused, takes the set-id bits of a file from *permissions: a program that runs as
+// its owner must not run as the user who restores it.
+template <typename Own>
+int setOwner(const Row& row, unsigned options, mode_t* permissions, Own&& own) {
+  if ((options & kSetOwner) == 0) return 0;
+  const int error = refusalOf(retry([&] { return own(row.get<uint32_t>(kUid), row.get<uint32_t>(kGid)); }), "fchownat");
+  if (error != 0) *permissions &= ~kSetIdBits;
+  return unlessForgiven(error, options, kForgiveOwner);
+}
+
+// Sets the permissions by `change`. If that is refused, tries without the special bits, which a sandbox may forbid.
+template <typename Change>
+int setPermissions(mode_t permissions, unsigned options, Change&& change) {
+  const int error = refusalOf(retry([&] { return change(permissions); }), "fchmodat");
+  if (error != 0 && (permissions & ~0777u) != 0) refusalOf(retry([&] { return change(permissions & 0777); }), "fchmodat");
+  return unlessForgiven(error, options, kForgivePermissions);
+}
+
+// A path through /proc to what a descriptor of O_PATH stands for, also if that is a link.
+class ProcPath {
+ public:
+  explicit ProcPath(int fd) { snprintf(text_, sizeof text_, "/proc/self/fd/%d", fd); }
+  const char* get() const { return text_; }
+
+ private:
+  char text_[32];
+};
+
+int ownPath(int fd, uid_t uid, gid_t gid) { return fchownat(fd, "", uid, gid, AT_EMPTY_PATH); }
+
+// Sets times by a descriptor of O_PATH; systems before Linux 5.8 need its path.
+int setTimes(int fd, const Row& row, unsigned options) {
   const timespec time = mtimeOf(row);
   const timespec times[2] = {time, time};
-  if (retry([&] { return utimensat(directory, name, times, AT_SYMLINK_NOFOLLOW); }) != 0) {
-    throw Failure{errno, "utimensat"};
+  int result = retry([&] { return utimensat(fd, "", times, AT_EMPTY_PATH); });
+  if (result != 0 && errno == EINVAL) {
+    result = retry([&] { return utimensat(AT_FDCWD, ProcPath(fd).get(), times, 0); });
   }
-  return failed;
+  return unlessForgiven(refusalOf(result, "utimensat"), options, kForgiveTimes);
 }
 
 }  // namespace
 
-std::string setMetadata(int fd, const Row& row, unsigned options, bool directory) {
-  std::string failed;
+std::string Refused::text() const {
+  std::string all;
+  const auto add = [&all](int error, const char* name) {
+    if (error != 0) appendRefused(&all, error, name);
+  };
+  add(owner, "owner");
+  add(permissions, "permissions");
+  add(times, "times");
+  return all + attributes;
+}
+
+Refused setMetadata(int fd, const Row& row, unsigned options, bool directory) {
+  Refused refused;
   mode_t permissions = row.get<uint16_t>(kPermissions) & 07777;
-  if ((options & kSetOwner) != 0) {
-    const int result = retry([&] { return fchown(fd, row.get<uint32_t>(kUid), row.get<uint32_t>(kGid)); });
-    // A program that runs as its owner must not run as the user who restores it.
-    if (!settleOwner(result, options) && !directory) permissions &= ~(S_ISUID | S_ISGID);
+  mode_t withoutOwner = permissions;
+  refused.owner = setOwner(row, options, &withoutOwner, [fd](uid_t uid, gid_t gid) { return fchown(fd, uid, gid); });
+  if (!directory) permissions = withoutOwner;
+  if ((options & kDropInherited) != 0) {
+    refused.permissions = dropInheritedAcls(fd, directory);
+    if (!directory) clearFlags(fd);
   }
-  if ((options & kDropAcl) != 0) dropInheritedAcls(fd, directory);
-  if (row.hasFlag(kHasAttributes)) setAttributes({fd, -1, nullptr}, row, &failed);
-  if (retry([&] { return fchmod(fd, permissions); }) != 0) throw Failure{errno, "fchmod"};
+  if (row.hasFlag(kHasAttributes)) setAttributes({fd, false}, row, &refused.attributes);
+  const int error = setPermissions(permissions, options, [fd](mode_t mode) { return fchmod(fd, mode); });
+  if (error != 0) refused.permissions = error;
   const timespec time = mtimeOf(row);
   const timespec times[2] = {time, time};
-  if (retry([&] { return futimens(fd, times); }) != 0) throw Failure{errno, "futimens"};
-  return failed;
+  refused.times =
+      unlessForgiven(refusalOf(retry([&] { return futimens(fd, times); }), "futimens"), options, kForgiveTimes);
+  return refused;
 }
 
-std::string setLinkMetadata(int directory, const char* name, const Row& row, unsigned options) {
-  ownName(directory, name, row, options);
-  return finishName(directory, name, row);
+Refused setLinkMetadata(int fd, const Row& row, unsigned options) {
+  Refused refused;
+  mode_t none = 0;
+  refused.owner = setOwner(row, options, &none, [fd](uid_t uid, gid_t gid) { return ownPath(fd, uid, gid); });
+  if (row.hasFlag(kHasAttributes)) setAttributes({fd, true}, row, &refused.attributes);
+  refused.times = setTimes(fd, row, options);
+  return refused;
 }
 
-std::string setNodeMetadata(int directory, const char* name, const Row& row, unsigned options) {
+Refused setNodeMetadata(int fd, const Row& row, unsigned options) {
+  Refused refused;
   mode_t permissions = row.get<uint16_t>(kPermissions) & 07777;
-  if (!ownName(directory, name, row, options)) permissions &= ~(S_ISUID | S_ISGID);
-  if (retry([&] { return fchmodat(directory, name, permissions, AT_SYMLINK_NOFOLLOW); }) != 0) {
-    throw Failure{errno, "fchmodat"};
-  }
-  return finishName(directory, name, row);
+  refused.owner = setOwner(row, options, &permissions, [fd](uid_t uid, gid_t gid) { return ownPath(fd, uid, gid); });
+  const ProcPath path(fd);
+  if ((options & kDropInherited) != 0) refused.permissions = dropInheritedAcl(path.get());
+  if (row.hasFlag(kHasAttributes)) setAttributes({fd, true}, row, &refused.attributes);
+  const int error = setPermissions(permissions, options, [&path](mode_t mode) { return chmod(path.get(), mode); });
+  if (error != 0) refused.permissions = error;
+  refused.times = setTimes(fd, row, options);
+  return refused;
 }
 
 }  // namespace tardis

@@ -14,7 +14,7 @@ const CallInfo kCalls[] = {
     CALL(close), CALL(readFileAt), CALL(writeFileAt), CALL(createFileAt), CALL(finishFile), CALL(symlinkAt),
     CALL(linkAt), CALL(unlinkAt), CALL(renameAt), CALL(exchangeAt), CALL(setDirectoryMetadata), CALL(makeDirectoryAt),
     CALL(makeNodeAt), CALL(flock), CALL(unlock), CALL(syncfs), CALL(noDumpRows), CALL(forbiddenRows), CALL(sparseHead),
-    CALL(resizeFile), CALL(attributesAt), CALL(attributesByPath), CALL(inheritsAcl), CALL(reportsSizes), CALL(flagsAt),
+    CALL(resizeFile), CALL(attributesAt), CALL(attributesByPath), CALL(dropInherited), CALL(reportsSizes), CALL(flagsAt),
     CALL(setFlagsAt), CALL(userName), CALL(groupName),
     CALL(userId), CALL(groupId), CALL(rsyncSignature), CALL(rsyncLoad), CALL(rsyncDelta), CALL(rsyncPatch),
     CALL(rsyncStep), CALL(rsyncClose), CALL(modPow), CALL(keyDigests), CALL(sealBytes), CALL(openBytes),

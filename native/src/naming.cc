@@ -33,6 +33,29 @@ void demand(int result, const char* syscall) {
   if (result != 0) throw Failure{errno, syscall};
 }
 
+// Opens, with O_PATH, a link or node that was just made. Throws EEXIST if the name belongs to an entry of another type,
+// to another device or to one with several names: the owner of the directory has exchanged it, and it must not get the
+// owner and permissions of the one that was made.
+Fd openMade(int directory, const char* name, mode_t type, dev_t device) {
+  Fd fd(retry([&] { return openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC); }));
+  struct stat stat;
+  if (!fd.valid() || fstat(fd.get(), &stat) != 0) throw Failure{errno, "openat"};
+  const bool isMade = (stat.st_mode & S_IFMT) == type && stat.st_nlink == 1 && stat.st_rdev == device;
+  if (!isMade) throw Failure{EEXIST, "openat"};
+  return fd;
+}
+
+// Sets the metadata of a link or node that was just made, by set(fd). Removes it if that fails.
+template <typename Set>
+napi_value finishMade(const Call& call, const Fd& fd, const Name& name, Set&& set) {
+  try {
+    return call.bufferOrNothing(set(fd.get()).text());
+  } catch (const Failure&) {
+    unlinkat(call.fd(0), name.text, 0);
+    throw;
+  }
+}
+
 }  // namespace
 
 napi_value makeDirectoryAt(const Call& call) {
@@ -51,12 +74,8 @@ napi_value symlinkAt(const Call& call) {
   const Row row = Row::checked(call.bytes(3), call.count(4), call.name());
   const unsigned options = call.bits(5);
   demand(retry([&] { return symlinkat(target.c_str(), directory, name.text); }), "symlinkat");
-  try {
-    return call.bufferOrNothing(setLinkMetadata(directory, name.text, row, options));
-  } catch (const Failure&) {
-    unlinkat(directory, name.text, 0);
-    throw;
-  }
+  const Fd made = openMade(directory, name.text, S_IFLNK, 0);
+  return finishMade(call, made, name, [&](int fd) { return setLinkMetadata(fd, row, options); });
 }
 
 // Creates a fifo, socket or device node. At first only its creator may use it; the permissions are set later.
@@ -76,12 +95,8 @@ napi_value makeNodeAt(const Call& call) {
   }
   const dev_t device = kind == S_IFCHR || kind == S_IFBLK ? row.get<uint64_t>(kRdev) : 0;
   demand(retry([&] { return mknodat(directory, name.text, kind | 0600, device); }), "mknodat");
-  try {
-    return call.bufferOrNothing(setNodeMetadata(directory, name.text, row, options));
-  } catch (const Failure&) {
-    unlinkat(directory, name.text, 0);
-    throw;
-  }
+  const Fd made = openMade(directory, name.text, kind, device);
+  return finishMade(call, made, name, [&](int fd) { return setNodeMetadata(fd, row, options); });
 }
 
 napi_value linkAt(const Call& call) {

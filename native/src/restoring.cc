@@ -4,6 +4,7 @@
 // that needs a decision or fails, and leaves nothing of it behind. The caller then restores that file by the calls for
 // single files, which report the error.
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -25,7 +26,9 @@ namespace {
 
 constexpr uint32_t kNoRecord = UINT32_MAX;  // the file is empty
 
-constexpr uint32_t kCopied = 32;  // RestoreHow.copied
+constexpr uint32_t kCopied = 32;    // RestoreHow.copied
+constexpr uint32_t kInherits = 64;  // RestoreHow.inherits
+constexpr uint32_t kRefused = 1u << 31;
 
 // Maximum size of a file that is copied, since its bytes are held in memory.
 constexpr size_t kMostCopiedBytes = 4 << 20;
@@ -36,7 +39,13 @@ struct Place {
   uint32_t directory;
   uint32_t record;
   uint32_t offset;
-  uint32_t how;  // 0 if the file is new and in one piece, kCopied if a file with its content was written before
+  // 0 if the file is new and in one piece, kCopied if a file with its content was written before; each also with
+  // kInherits. If the system refused metadata of the file, the call leaves kRefused here, and 8 bits each for the errors
+  // of owner, permissions and times.
+  uint32_t how;
+
+  bool isNew() const { return (how & ~kInherits) == 0; }
+  bool isCopy() const { return (how & ~kInherits) == kCopied; }
 };
 
 // The numbers through which the job and the caller report to each other.
@@ -45,6 +54,7 @@ struct Cursor {
   double rowOffset;     // offset of its row
   double writtenBytes;  // bytes of the files that this call wrote
   double needsDecision; // 1 if the next file needs a decision, 0 if it needs another record or does not exist
+  double refused;       // number of the written files of which the system refused metadata
 };
 
 // The directories of the job, opened when their first file is written. They stay open after a call.
@@ -115,8 +125,8 @@ class Restoring {
     while (cursor->file < end) {
       try {
         const Place place = places_.at<Place>(static_cast<size_t>(cursor->file), call_);
-        if (place.how == 0 && place.record != kNoRecord && place.record != record) return place.record;
-        if ((place.how == 0 || place.how == kCopied) && restored(place, decoded, cursor, &ahead)) continue;
+        if (place.isNew() && place.record != kNoRecord && place.record != record) return place.record;
+        if ((place.isNew() || place.isCopy()) && restored(place, decoded, cursor, &ahead)) continue;
       } catch (const Failure&) {
         // The failure recurs in the call for this file alone, which reports it.
       } catch (const std::bad_alloc&) {
@@ -136,11 +146,11 @@ class Restoring {
     if (row.hasFlag(kSparse) || row.hasFlag(kHasAttributes)) return false;
     Name name;
     takeName({const_cast<uint8_t*>(row.at(row.nameOffset())), row.nameBytes()}, &name, call_);
-    const bool empty = place.how == 0 && place.record == kNoRecord;
+    const bool empty = place.isNew() && place.record == kNoRecord;
     const size_t bytes = empty ? 0 : row.get<uint64_t>(kSize);
     std::unique_ptr<uint8_t[]> memory;
     Bytes data;
-    if (place.how == kCopied) {
+    if (place.isCopy()) {
       if (bytes > kMostCopiedBytes) return false;
       memory.reset(new uint8_t[bytes]);
       data = {memory.get(), bytes};
@@ -151,12 +161,22 @@ class Restoring {
     } else {
       data = {decoded.range(empty ? 0 : place.offset, bytes, call_), bytes};
     }
-    if (place.how == 0 && !empty && !isDigestOf(row, digestAt(decoded, *cursor, ahead))) return false;
-    writeFile(directories_.at(place.directory), name.text, data, row, options_);
+    if (place.isNew() && !empty && !isDigestOf(row, digestAt(decoded, *cursor, ahead))) return false;
+    const unsigned options = options_ | ((place.how & kInherits) != 0 ? kDropInherited : 0u);
+    const Refused refused = writeFile(directories_.at(place.directory), name.text, data, row, options);
+    if (refused.any()) note(refused, cursor);
     cursor->file += 1;
     cursor->rowOffset += static_cast<double>(row.bytes());
     cursor->writtenBytes += static_cast<double>(bytes);
     return true;
+  }
+
+  // Leaves the errors of refused metadata in the place of the file at the cursor.
+  void note(const Refused& refused, Cursor* cursor) const {
+    const uint32_t errors = kRefused | refused.owner | refused.permissions << 8 | refused.times << 16;
+    const size_t at = static_cast<size_t>(cursor->file) * sizeof(Place) + offsetof(Place, how);
+    memcpy(places_.range(at, sizeof errors, call_), &errors, sizeof errors);
+    cursor->refused += 1;
   }
 
   // Fills `data` with the file that has the content of a copy. False if the file has another size. It may have been
@@ -200,7 +220,7 @@ class Restoring {
     for (size_t file = ahead->first; file < end && ahead->files < Ahead::kMostFiles && bytes < Ahead::kMostBytes; ++file) {
       try {
         const Place place = places_.at<Place>(file, call_);
-        if (place.how != 0 || place.record != first.record) break;
+        if (!place.isNew() || place.record != first.record) break;
         const Row row = Row::checked(rows_, rowOffset, call_);
         const size_t size = row.get<uint64_t>(kSize);
         inputs[ahead->files] = {decoded.range(place.offset, size, call_), size, ahead->digests[ahead->files]};
@@ -231,6 +251,7 @@ Cursor cursorOf(const Call& call) {
   if (!isCount) throw Failure{EINVAL, call.name(), nullptr, "a whole number that is not negative is expected"};
   cursor.writtenBytes = 0;
   cursor.needsDecision = 0;
+  cursor.refused = 0;
   return cursor;
 }
 

@@ -34,13 +34,13 @@ void closeWritten(Fd& fd) {
 
 }  // namespace
 
-std::string writeFile(int directory, const char* name, const Bytes& data, const Row& row, unsigned options) {
+Refused writeFile(int directory, const char* name, const Bytes& data, const Row& row, unsigned options) {
   Fd fd = createFile(directory, name);
   try {
     writeWhole(fd.get(), data.data, data.size);
-    std::string failed = setMetadata(fd.get(), row, options, false);
+    Refused refused = setMetadata(fd.get(), row, options, false);
     closeWritten(fd);
-    return failed;
+    return refused;
   } catch (const Failure&) {
     unlinkat(directory, name, 0);
     throw;
@@ -56,7 +56,7 @@ napi_value writeFileAt(const Call& call) {
   const size_t size = call.count(4);
   uint8_t* data = call.bytes(2).range(call.count(3), size, call.name());
   const Row row = Row::checked(call.bytes(5), call.count(6), call.name());
-  return call.bufferOrNothing(writeFile(directory, name.text, {data, size}, row, call.bits(7)));
+  return call.bufferOrNothing(writeFile(directory, name.text, {data, size}, row, call.bits(7)).text());
 }
 
 napi_value createFileAt(const Call& call) {
@@ -67,12 +67,12 @@ napi_value createFileAt(const Call& call) {
 
 napi_value finishFile(const Call& call) {
   const Row row = Row::checked(call.bytes(1), call.count(2), call.name());
-  return call.bufferOrNothing(setMetadata(call.fd(0), row, call.bits(3), false));
+  return call.bufferOrNothing(setMetadata(call.fd(0), row, call.bits(3), false).text());
 }
 
 napi_value setDirectoryMetadata(const Call& call) {
   const Row row = Row::checked(call.bytes(1), call.count(2), call.name());
-  return call.bufferOrNothing(setMetadata(call.fd(0), row, call.bits(3), true));
+  return call.bufferOrNothing(setMetadata(call.fd(0), row, call.bits(3), true).text());
 }
 
 }  // namespace calls

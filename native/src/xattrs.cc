@@ -18,8 +18,7 @@
 #include "identity.h"
 #include "reading.h"
 
-#ifndef SYS_setxattrat
-#define SYS_setxattrat 463
+#ifndef SYS_getxattrat
 #define SYS_getxattrat 464
 #define SYS_listxattrat 465
 #endif
@@ -39,6 +38,9 @@ struct XattrArgs {
   uint32_t size;
   uint32_t flags;
 };
+
+constexpr const char* kAccessAcl = "system.posix_acl_access";
+constexpr const char* kDefaultAcl = "system.posix_acl_default";
 
 std::atomic<bool> hasNamedCalls{true};
 
@@ -103,24 +105,11 @@ ssize_t getAt(int directory, const char* name, const char* attribute, void* into
   return throughProc(lgetxattr(ProcPath(directory, name).get(), attribute, into, size), directory, name);
 }
 
-int setAt(int directory, const char* name, const char* attribute, const void* value, size_t size) {
-  ssize_t result;
-  XattrArgs args{reinterpret_cast<uint64_t>(value), static_cast<uint32_t>(size), 0};
-  if (byName(false, &result, [&] {
-        return syscall(SYS_setxattrat, directory, name, AT_SYMLINK_NOFOLLOW, attribute, &args, sizeof args);
-      })) {
-    return static_cast<int>(result);
-  }
-  const int set = lsetxattr(ProcPath(directory, name).get(), attribute, value, size, 0);
-  return static_cast<int>(throughProc(set, directory, name));
-}
-
 // True for attributes that backups keep. The ACLs are the only attributes of the group "system" that are part of a
 // file.
 bool isKept(const std::string& name) {
   if (name == kFlagsName) return false;  // reserved for this program
-  return name.compare(0, 7, "system.") != 0 || name == "system.posix_acl_access" ||
-         name == "system.posix_acl_default";
+  return name.compare(0, 7, "system.") != 0 || name == kAccessAcl || name == kDefaultAcl;
 }
 
 std::vector<std::string> namesAt(int directory, const char* name, bool plain) {
@@ -253,36 +242,40 @@ void forEach(const Row& row, Visit&& visit) {
   }
 }
 
-bool hasValue(const AttributeTarget& target, const Attribute& attribute) {
+bool hasValue(const AttributeTarget& target, const char* path, const Attribute& attribute) {
   std::vector<uint8_t> value(attribute.valueBytes + 1);
   const char* name = attribute.name.c_str();
-  const ssize_t bytes = target.fd >= 0
-                            ? fgetxattr(target.fd, name, value.data(), value.size())
-                            : getAt(target.directory, target.name, name, value.data(), value.size(), false);
+  const ssize_t bytes = target.isPath ? getxattr(path, name, value.data(), value.size())
+                                      : fgetxattr(target.fd, name, value.data(), value.size());
   return bytes == static_cast<ssize_t>(attribute.valueBytes) &&
          memcmp(value.data(), attribute.value, attribute.valueBytes) == 0;
 }
 
 }  // namespace
 
-void setAttributes(const AttributeTarget& target, const Row& row, std::string* failed) {
+void appendRefused(std::string* refused, int error, const std::string& name) {
+  char code[64];
+  uv_err_name_r(-error, code, sizeof code);
+  *refused += code;
+  *refused += '\0';
+  *refused += name;
+  *refused += '\0';
+}
+
+void setAttributes(const AttributeTarget& target, const Row& row, std::string* refused) {
+  char path[32];  // it leads to what the descriptor stands for, also if that is a link
+  snprintf(path, sizeof path, "/proc/self/fd/%d", target.fd);
   forEach(row, [&](const Attribute& attribute) {
     if (attribute.name.empty() || attribute.name == kFlagsName) return;  // time and inode flags are set last
     const char* name = attribute.name.c_str();
-    const int result =
-        target.fd >= 0 ? fsetxattr(target.fd, name, attribute.value, attribute.valueBytes, 0)
-                       : setAt(target.directory, target.name, name, attribute.value, attribute.valueBytes);
+    const int result = target.isPath ? setxattr(path, name, attribute.value, attribute.valueBytes, 0)
+                                     : fsetxattr(target.fd, name, attribute.value, attribute.valueBytes, 0);
     if (result == 0) return;
     const int reason = errno;
-    if (hasValue(target, attribute)) return;  // for example a label that new files get here anyway
+    if (hasValue(target, path, attribute)) return;  // for example a label that new files get here anyway
     // ENOSPC is recorded like any other reason: it means that this file cannot store so much, not that the disk is
     // full.
-    char code[64];
-    uv_err_name_r(-reason, code, sizeof code);
-    *failed += code;
-    *failed += '\0';
-    *failed += attribute.name;
-    *failed += '\0';
+    appendRefused(refused, reason, attribute.name);
   });
 }
 
@@ -293,12 +286,33 @@ bool isBare(int directory, const char* name) {
   return bytes <= 0;
 }
 
-void dropInheritedAcls(int fd, bool directory) {
+namespace {
+
+// Removes an ACL by `remove` if `get` finds one. A look at a new file costs less than a removal. Returns an error of a
+// removal, otherwise 0.
+template <typename Get, typename Remove>
+int dropAcl(const char* name, Get&& get, Remove&& remove) {
+  if (get(name) < 0 && (errno == ENODATA || errno == EOPNOTSUPP)) return 0;
+  return remove(name) == 0 || errno == ENODATA || errno == EOPNOTSUPP ? 0 : errno;
+}
+
+}  // namespace
+
+int dropInheritedAcls(int fd, bool directory) {
   const auto drop = [fd](const char* name) {
-    if (fremovexattr(fd, name) != 0 && errno != ENODATA && errno != ENOTSUP) throw Failure{errno, "fremovexattr"};
+    return dropAcl(
+        name, [fd](const char* acl) { return fgetxattr(fd, acl, nullptr, 0); },
+        [fd](const char* acl) { return fremovexattr(fd, acl); });
   };
-  drop("system.posix_acl_access");
-  if (directory) drop("system.posix_acl_default");
+  const int access = drop(kAccessAcl);
+  const int byDefault = directory ? drop(kDefaultAcl) : 0;
+  return access != 0 ? access : byDefault;
+}
+
+int dropInheritedAcl(const char* path) {
+  return dropAcl(
+      kAccessAcl, [path](const char* acl) { return getxattr(path, acl, nullptr, 0); },
+      [path](const char* acl) { return removexattr(path, acl); });
 }
 
 timespec mtimeOf(const Row& row) {
@@ -323,9 +337,11 @@ napi_value attributesAt(const Call& call) { return read(call, false); }
 
 napi_value attributesByPath(const Call& call) { return read(call, true); }
 
-napi_value inheritsAcl(const Call& call) {
+napi_value dropInherited(const Call& call) {
   const int fd = call.fd(0);
-  return call.boolean(fgetxattr(fd, "system.posix_acl_default", nullptr, 0) > 0);
+  dropInheritedAcls(fd, true);  // a refusal is reported when the directory gets its metadata
+  clearFlags(fd);
+  return call.nothing();
 }
 
 }  // namespace calls

@@ -16,21 +16,25 @@
 
 namespace tardis {
 
-// The file that gets attributes: an open file, or a name in a directory if fd is below 0.
+// The file that gets attributes: an open one or, with `isPath`, a descriptor of O_PATH.
 struct AttributeTarget {
   int fd;
-  int directory;
-  const char* name;
+  bool isPath;
 };
 
-// Sets a row's attributes. Each attribute that cannot be set is appended to *failed as "CODE\0name\0".
-void setAttributes(const AttributeTarget& target, const Row& row, std::string* failed);
+// Sets a row's attributes. Each attribute that cannot be set is appended to *refused.
+void setAttributes(const AttributeTarget& target, const Row& row, std::string* refused);
+
+// Appends "CODE\0name\0", with the code of an error, to what was refused.
+void appendRefused(std::string* refused, int error, const std::string& name);
 
 // True if an entry has neither extended attributes nor inode flags, kept or not. Throws the system's error.
 bool isBare(int directory, const char* name);
 
-// Removes the ACLs that a new file or directory inherited from its parent directory.
-void dropInheritedAcls(int fd, bool directory);
+// Removes the ACLs that a new file or directory inherited from its parent directory. The second function does so for
+// what a path stands for. Each returns 0, or the error of a removal.
+int dropInheritedAcls(int fd, bool directory);
+int dropInheritedAcl(const char* path);
 
 // Returns the row's exact modification time.
 timespec mtimeOf(const Row& row);

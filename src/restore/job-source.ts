@@ -8,6 +8,7 @@ import {
   type JobRunner,
   PLACE_NUMBERS,
   RestoreHow,
+  isNewFile,
   type RestoreInput,
   type RestoreOutput,
   serveFarStore,
@@ -47,7 +48,7 @@ const MOST_FETCHED_BYTES = 4 << 20;
  */
 function needsExactly({ places }: RestoreJob['input']): boolean {
   for (let at = 3; at < places.length; at += PLACE_NUMBERS) {
-    if (places[at] !== 0 && places[at] !== RestoreHow.copied) return false;
+    if (!isNewFile(places[at]! & ~RestoreHow.copied)) return false;
   }
   return true;
 }

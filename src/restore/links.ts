@@ -8,22 +8,29 @@ import {
   RowOffset,
   RowReader,
 } from '../model/index.js';
-import { RestoreHow } from '../workers/index.js';
-import type { Place, RestorePlaces } from './places.js';
+import { isNewFile, RestoreHow } from '../workers/index.js';
+import type { Place, PlacedAs, RestorePlaces } from './places.js';
 import type { RestorePolicy, Verdict } from './policy.js';
 import type { TargetName } from './target.js';
 import type { Visited } from './walk.js';
 
+/** The first name of a file with several names. */
+interface FirstName {
+  readonly at: TargetName;
+  /** True if nothing had the name before this run. */
+  isNew: boolean;
+}
+
 interface HardLink {
   readonly at: TargetName;
-  readonly existing: TargetName;
+  readonly first: FirstName;
   readonly entry: HistoryEntry;
   readonly directory: Place;
 }
 
 export class LinkGroups {
   /** The first name of each file, by the file's key. */
-  private readonly first = new Map<string, TargetName>();
+  private readonly first = new Map<string, FirstName>();
   private readonly links: HardLink[] = [];
   private readonly isRequested: boolean;
 
@@ -38,12 +45,12 @@ export class LinkGroups {
   isFurther({ entry, directory, device }: Visited<Place>, at: TargetName): boolean {
     if (!this.isRequested || entry.linkCount <= 1) return false;
     const key = keyOf(entry, device);
-    const existing = this.first.get(key);
-    if (existing === undefined) {
-      this.first.set(key, at);
+    const first = this.first.get(key);
+    if (first === undefined) {
+      this.first.set(key, { at, isNew: false });
       return false;
     }
-    this.links.push({ at, existing, entry, directory });
+    this.links.push({ at, first, entry, directory });
     return true;
   }
 
@@ -52,10 +59,13 @@ export class LinkGroups {
   }
 
   /**
-   * Forgets the recorded first name of a file, since an existing entry was kept there. The next name becomes the first.
+   * Notes how an entry is written under its first name. If another entry is kept there, the next name becomes the first.
    */
-  forget({ entry, device }: Visited<Place>): void {
-    this.first.delete(keyOf(entry, device));
+  settled({ entry, device }: Visited<Place>, how: PlacedAs): void {
+    if (!this.isRequested || entry.linkCount <= 1) return;
+    const key = keyOf(entry, device);
+    if (how === 'kept') this.first.delete(key);
+    else if (typeof how === 'number' && isNewFile(how)) this.first.get(key)!.isNew = true;
   }
 
   make(
@@ -64,24 +74,35 @@ export class LinkGroups {
     policy: RestorePolicy,
     failedNames: ReadonlySet<string>,
   ): LinkOutcome {
-    const { at, existing, entry, directory } = link;
+    const { at, first: firstName, entry, directory } = link;
+    const existing = firstName.at;
+    const { target } = places;
+    const there = directory.state === 'there' ? target.look(at) : undefined;
     // The file under the first name may be the user's.
     if (failedNames.has(joinPath(existing.directory, existing.name).toString('latin1'))) {
+      const full = joinPath(at.directory, at.name);
+      if (there !== undefined && policy.decide(entry, there, full).do === 'nothing') {
+        return 'unchanged';
+      }
       throw new TardisError('TARGET_EXISTS', 'the file it is linked to was not restored');
     }
-    const { target } = places;
     let mayReplace = isReplacing(policy.unseen);
-    if (directory.state === 'there') {
-      const there = target.look(at);
-      const first = there === undefined ? undefined : target.look(existing);
-      if (there !== undefined && first !== undefined) {
+    if (there !== undefined) {
+      const first = target.look(existing);
+      if (first !== undefined) {
         if (isSameFile(there, first)) return 'unchanged';
         const verdict = policy.decide(entry, there, joinPath(at.directory, at.name));
         if (verdict.do === 'keep') return 'kept';
+        // The file of this run becomes a name of the one that is there and has the same content.
+        if (verdict.do === 'nothing' && firstName.isNew) {
+          if (!target.isDry) target.makeLink(existing, at, true);
+          return 'unchanged';
+        }
         // An existing separate file with the same content suffices, unless everything must be as in the set.
         const isAgain = policy.hasFailed(joinPath(existing.directory, existing.name));
         if (verdict.do === 'nothing' && !isReplacing(policy.unseen) && !isAgain) return 'unchanged';
         mayReplace = isReplacing(policy.unseen) || isReplacing(verdict);
+        if (!mayReplace && policy.keepsSilently) return 'kept';
         if (!mayReplace) throw new TardisError('TARGET_EXISTS', 'something else is there');
       }
     }
@@ -105,7 +126,8 @@ export function keyOf({ metadata, contentId }: HistoryEntry, device: string): st
 }
 
 function isReplacing(verdict: Verdict): boolean {
-  return verdict.do === 'write' && (verdict.how & RestoreHow.replace) !== 0;
+  const bits = RestoreHow.replace | RestoreHow.begun;
+  return verdict.do === 'write' && (verdict.how & bits) === RestoreHow.replace;
 }
 
 function isSameFile(one: Buffer, other: Buffer): boolean {

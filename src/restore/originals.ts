@@ -4,6 +4,7 @@
  * mostly those of files around the first one.
  */
 import { attributesOf, BytesBuilder, type ContentId, isSparse, sizeIn } from '../model/index.js';
+import { isNewFile } from '../workers/index.js';
 import type { FileToRestore, LocatedFile, Original } from './plan.js';
 
 /** Maximum number of files that are remembered. Copies of further files are read from the store. */
@@ -54,5 +55,5 @@ export class Originals {
 
 /** True if the bytes of a file are written in one piece, and replace nothing. */
 function isPlain({ metadata, how }: FileToRestore): boolean {
-  return how === 0 && sizeIn(metadata) <= MOST_COPIED_BYTES && !isSparse(metadata);
+  return isNewFile(how) && sizeIn(metadata) <= MOST_COPIED_BYTES && !isSparse(metadata);
 }

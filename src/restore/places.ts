@@ -13,6 +13,7 @@ import {
   metadataOf,
   RowReader,
 } from '../model/index.js';
+import { RestoreHow } from '../workers/index.js';
 import type { FoldedNames } from './folded-names.js';
 import { FlagsToSet } from './inode-flags.js';
 import type { RestoreFailure, RestoreProgress } from './progress.js';
@@ -35,11 +36,17 @@ export type PlacedAs = number | 'unchanged' | 'kept';
 interface Unfinished {
   readonly path: Buffer;
   readonly row: Buffer;
+  /** True if ACLs that the set does not have are removed. */
+  readonly dropsAcls: boolean;
 }
+
+const WRITABLE = 0o300;
 
 export class RestorePlaces {
   readonly target: RestoreTarget;
   private readonly unfinished: Unfinished[] = [];
+  /** Existing directories that became writable for this run, with their permissions. */
+  private readonly closed = new Map<string, { readonly path: Buffer; permissions: number }>();
   private readonly flags: FlagsToSet;
   private readonly policy: RestorePolicy;
   private readonly progress: RestoreProgress;
@@ -87,12 +94,11 @@ export class RestorePlaces {
     const name = lastComponent(place.path);
     if (place.above !== undefined) this.claim(place, place.above, name);
     const at = { directory: place.above?.path ?? Buffer.alloc(0), name };
+    if (place.above !== undefined) this.makeWritable(place.above);
     const metadata = place.entry?.metadata ?? plainMetadata();
     const row = this.policy.row(metadata, name, undefined);
     if (this.isMadeNew(at, isAboveNew)) {
-      place.state = 'fresh';
-      this.progress.directories += 1;
-      this.finishLater(place, row);
+      this.settleNew(place, row);
       return true;
     }
     return this.useExisting(place, at, row);
@@ -130,21 +136,45 @@ export class RestorePlaces {
       const isOurs = this.policy.isOursBefore(there);
       const isKnown = place.entry !== undefined;
       const isWanted = this.policy.changesDirectories || this.policy.hasFailed(place.path);
-      if (isOurs || (isKnown && isWanted)) this.finishLater(place, row);
+      if (isOurs || (isKnown && isWanted)) {
+        this.finishLater(place, row, this.policy.setsAttributes);
+      }
       return true;
     }
     place.state = 'barred';
     const verdict = this.policy.decideDirectory(place.entry?.mtimeNs, there);
     if (typeof this.count(verdict) !== 'number') return false;
     if (!this.isDry) this.target.replaceByDirectory(at);
-    place.state = 'fresh';
-    this.progress.directories += 1;
-    this.finishLater(place, row);
+    this.settleNew(place, row);
     return true;
   }
 
-  private finishLater({ path, entry, above }: Place, row: Buffer): void {
-    this.unfinished.push({ path, row });
+  /** Notes that a directory was created, and removes what it inherited from the one it is in. */
+  private settleNew(place: Place, row: Buffer): void {
+    const { above, path } = place;
+    const inherits = above === undefined || mayInherit(above);
+    place.state = 'fresh';
+    this.progress.directories += 1;
+    this.finishLater(place, row, inherits);
+    if (inherits && !this.isDry) this.target.dropInherited(path);
+  }
+
+  /**
+   * Lets an ordinary user write into an existing directory of his own that forbids it. It gets its permissions back at
+   * the end.
+   */
+  private makeWritable({ path, state }: Place): void {
+    if (state !== 'there' || this.isDry || this.policy.isRoot) return;
+    const key = path.toString('latin1');
+    if (this.closed.has(key)) return;
+    const { uid, mode } = this.target.status(path);
+    if (uid !== process.geteuid?.() || (mode & WRITABLE) === WRITABLE) return;
+    this.target.setPermissions(path, (mode & 0o7777) | WRITABLE);
+    this.closed.set(key, { path, permissions: mode & 0o7777 });
+  }
+
+  private finishLater({ path, entry, above }: Place, row: Buffer, dropsAcls: boolean): void {
+    this.unfinished.push({ path, row, dropsAcls });
     if (entry !== undefined) {
       this.flags.add(entry, above?.path ?? Buffer.alloc(0), lastComponent(path));
     }
@@ -158,14 +188,21 @@ export class RestorePlaces {
     const there = directory.state === 'fresh' ? undefined : this.target.look(at);
     if (there === undefined) {
       this.flags.add(entry, directory.path, name);
-      return this.count(this.policy.unseen);
+      return this.writtenIn(directory, this.count(this.policy.unseen));
     }
     const verdict = this.policy.decide(entry, there, joinPath(directory.path, name));
     const settled = this.count(verdict);
     // An earlier run may have been interrupted before it set this entry's flags.
     const isOurs = settled === 'unchanged' && this.policy.isOursBefore(there);
     if (isOurs || typeof settled === 'number') this.flags.add(entry, directory.path, name);
-    return settled;
+    return this.writtenIn(directory, settled);
+  }
+
+  /** Prepares a directory for an entry that is written into it, and adds what its place means for the entry. */
+  private writtenIn(directory: Place, settled: PlacedAs): PlacedAs {
+    if (typeof settled !== 'number') return settled;
+    this.makeWritable(directory);
+    return mayInherit(directory) ? settled | RestoreHow.inherits : settled;
   }
 
   /** True if the metadata of some directories is still to be set at the end. */
@@ -207,14 +244,28 @@ export class RestorePlaces {
     failures: readonly RestoreFailure[],
   ): void {
     if (this.isDry) return;
-    for (const { path, row } of this.unfinished.toReversed()) {
-      attempt(path, () => (this.flags.isDone(path) ? [] : this.target.finishDirectory(path, row)));
+    for (const { path, row, dropsAcls } of this.unfinished.toReversed()) {
+      attempt(path, () =>
+        this.flags.isDone(path) ? [] : this.target.finishDirectory(path, row, dropsAcls),
+      );
+      this.closed.delete(path.toString('latin1'));
+    }
+    for (const { path, permissions } of this.closed.values()) {
+      attempt(path, () => {
+        this.target.setPermissions(path, permissions);
+        return [];
+      });
     }
     this.flags.set(
       failures.map(({ path }) => path),
       attempt,
     );
   }
+}
+
+/** True if entries made in a directory may inherit ACLs and flags; those that this run created have none. */
+function mayInherit({ state, path }: Place): boolean {
+  return state !== 'fresh' || path.length === 0;
 }
 
 /** Returns the metadata for a directory that no set contains, as if the user had just created it. */

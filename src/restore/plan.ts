@@ -21,7 +21,10 @@ export interface FileToRestore extends RequestedContent {
 }
 
 export interface RestoreJob {
-  readonly input: Omit<RestoreInput, 'source' | 'targetPath' | 'ownerOptions' | 'temporaryPrefix'>;
+  readonly input: Omit<
+    RestoreInput,
+    'source' | 'targetPath' | 'metadataOptions' | 'temporaryPrefix'
+  >;
   /** The files of the input, in its order. */
   readonly files: readonly FileToRestore[];
   /**
@@ -170,7 +173,7 @@ class JobBuilder {
     this.rowsOf.append(this.rows, file.metadata, file.name, piece.digest);
     const directory = this.directoryNumber(file.directory);
     const from = this.directoryNumber(original.directory);
-    this.places.push(directory, from, this.copiedNames.length, RestoreHow.copied);
+    this.places.push(directory, from, this.copiedNames.length, file.how | RestoreHow.copied);
     this.copiedNames.append(original.name);
     this.copiedNames.append(NAME_END);
     this.after.add(original.written);

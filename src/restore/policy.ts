@@ -18,6 +18,7 @@ import {
   timeAmong,
   withAttributes,
 } from '../model/index.js';
+import { MetadataOption } from '../system/index.js';
 import { RestoreHow } from '../workers/index.js';
 import type { OwnerMap } from './owner-map.js';
 import type { Resume } from './journal.js';
@@ -64,6 +65,13 @@ const COMPARE_OR_REPLACE: Verdict = Object.freeze({
   do: 'write',
   how: RestoreHow.compare | RestoreHow.replace,
 });
+/** Verdict on a file that an interrupted run may have left half-done. Its content shows if that is so. */
+const GO_ON = Object.freeze({
+  do: 'write' as const,
+  how: RestoreHow.begun | RestoreHow.replace,
+});
+/** The same after a reboot. */
+const GO_ON_TORN: Verdict = Object.freeze({ do: 'write', how: GO_ON.how | RestoreHow.torn });
 
 const SECOND_NS = 1_000_000_000n;
 /**
@@ -82,7 +90,7 @@ const SET_ID_BITS = 0o6000;
 
 export class RestorePolicy {
   private readonly options: PolicyOptions;
-  private readonly isRoot = process.geteuid?.() === 0;
+  readonly isRoot: boolean = process.geteuid?.() === 0;
   private readonly uid = process.geteuid?.() ?? 0;
   private readonly dressing: Dressing | undefined;
   private readonly owners: OwnerMap | undefined;
@@ -103,8 +111,21 @@ export class RestorePolicy {
     return this.options.overwrite !== undefined;
   }
 
-  get setsOwner(): boolean {
-    return this.options.setOwner !== false;
+  /** Bits of MetadataOption for setting metadata. */
+  get metadataOptions(): number {
+    const { setOwner, setPermissions, setTimes } = this.options;
+    // For an ordinary user a failing chown is not an error.
+    const owner = MetadataOption.setOwner | (this.isRoot ? 0 : MetadataOption.forgiveOwner);
+    return (
+      (setOwner === false ? 0 : owner) |
+      (setPermissions === false ? MetadataOption.forgivePermissions : 0) |
+      (setTimes === false ? MetadataOption.forgiveTimes : 0)
+    );
+  }
+
+  /** True if existing directories that get the metadata of the set get its ACLs, too. */
+  get setsAttributes(): boolean {
+    return this.options.setAttributes !== false;
   }
 
   get requestedLimits(): RequestedLimits {
@@ -168,9 +189,10 @@ export class RestorePolicy {
     if (there.type === wanted.type) {
       const same = this.ifSame(wanted, there);
       if (same !== undefined) return same;
-      if (this.isUnfinished(wanted, there)) return REPLACE;
     }
-    return this.ifDifferent(wanted, there);
+    const different = this.ifDifferent(wanted, there);
+    if (different === REPLACE || there.type !== wanted.type) return different;
+    return this.ifUnfinished(wanted, there) ?? different;
   }
 
   /** Decides on a directory whose name belongs to an existing entry of another type. */
@@ -213,12 +235,11 @@ export class RestorePolicy {
       case EntryType.symlink: {
         const isEqual = wanted.linkTarget?.equals(there.linkTarget ?? Buffer.alloc(0)) === true;
         const isTimely = setTimes === false || wanted.mtimeNs === there.mtimeNs || !isOverwriting;
-        const isFinished = !this.isUnfinished(wanted, there) || wanted.mtimeNs === there.mtimeNs;
-        return isEqual && isTimely && isFinished ? NOTHING : undefined;
+        return isEqual && isTimely && !this.lacksTime(wanted, there) ? NOTHING : undefined;
       }
       case EntryType.file: {
         if (wanted.sizeBytes !== there.sizeBytes) return undefined;
-        const onContent = this.mayReplace(wanted, there) ? COMPARE_OR_REPLACE : COMPARE;
+        const onContent = this.onContent(wanted, there);
         if (setTimes === false) return onContent;
         if (isCoarselyEqual(wanted.mtimeNs, there.mtimeNs)) {
           const before = this.resume;
@@ -230,12 +251,20 @@ export class RestorePolicy {
         return compareContents === true && !isOverwriting ? onContent : undefined;
       }
       default:
-        return wanted.device === there.device ? NOTHING : undefined;
+        if (wanted.device !== there.device) return undefined;
+        return this.lacksTime(wanted, there) ? undefined : NOTHING;
     }
   }
 
-  private mayReplace(wanted: HistoryEntry, there: Entry): boolean {
-    return this.ifDifferent(wanted, there) === REPLACE || this.isUnfinished(wanted, there);
+  /** Returns the verdict on a file of which only the content can show that it is equal. */
+  private onContent(wanted: HistoryEntry, there: Entry): Verdict {
+    if (this.ifDifferent(wanted, there) === REPLACE) return COMPARE_OR_REPLACE;
+    const unfinished = this.ifUnfinished(wanted, there);
+    if (unfinished?.do !== 'write') return COMPARE;
+    // An equal content shows that a file is finished, unless it still has the mode of a new one.
+    const { permissions } = there;
+    const isClosed = permissions === UNFINISHED_MODE && wanted.permissions !== permissions;
+    return isClosed ? unfinished : { do: 'write', how: unfinished.how | RestoreHow.compare };
   }
 
   private hasSameRights(wanted: HistoryEntry, there: Entry): boolean {
@@ -250,31 +279,44 @@ export class RestorePolicy {
   }
 
   /**
-   * True if an existing entry looks like one that a killed run left unfinished. It must have been created since that
-   * run began, and be one of these: a symbolic link; a file that only its owner may access; a file with the right size
-   * but without its times; after a reboot, a file that lost its last bytes.
+   * Returns the verdict on an entry that a killed run may have left half-done; otherwise undefined. It must have been
+   * created since that run began. A link or node is half-done if it equals that of the set but for its time. A file is
+   * half-done if its content is a beginning of that of the set, which is examined only if only its owner may access it,
+   * or if it has the right size without its time. After a reboot, a file with its time may lack its last bytes.
    */
-  private isUnfinished(wanted: HistoryEntry, there: Entry): boolean {
+  private ifUnfinished(wanted: HistoryEntry, there: Entry): Verdict | undefined {
     const { resume } = this;
-    if (resume?.isBrokenOff !== true || !isBornSince(there, resume.sinceNs)) return false;
-    if (there.type === EntryType.symlink) return true;
-    if (there.type !== EntryType.file) return false;
-    if (!resume.isSameBoot && isCutShort(wanted, there, resume)) return true;
+    if (resume?.isBrokenOff !== true || !isBornSince(there, resume.sinceNs)) return undefined;
+    if (there.type !== EntryType.file) {
+      return isEqualNode(wanted, there) && this.lacksTime(wanted, there) ? REPLACE : undefined;
+    }
+    const { isSameBoot, sinceNs } = resume;
+    if (!isSameBoot && there.sizeBytes < wanted.sizeBytes) {
+      // No change by a user gives a file the time of the set.
+      if (isCoarselyEqual(wanted.mtimeNs, there.mtimeNs)) return REPLACE;
+      if (there.sizeBytes === 0 && there.mtimeNs >= sinceNs) return GO_ON_TORN;
+    }
     // If the file also has another name, it was complete before it got that name, unless after a power cut only the
     // name is on the disk.
-    if (there.linkCount !== 1 && resume.isSameBoot) return false;
-    if (there.permissions === UNFINISHED_MODE && there.uid === this.uid) {
-      return !resume.isSameSet || there.sizeBytes <= wanted.sizeBytes;
-    }
-    return there.sizeBytes === wanted.sizeBytes && there.mtimeNs >= resume.sinceNs;
+    if (there.linkCount !== 1 && isSameBoot) return undefined;
+    const isClosed = there.permissions === UNFINISHED_MODE && there.uid === this.uid;
+    const isWhole = there.sizeBytes === wanted.sizeBytes && there.mtimeNs >= sinceNs;
+    if (!isClosed && !isWhole) return undefined;
+    return isSameBoot ? GO_ON : GO_ON_TORN;
+  }
+
+  /** True if an entry was made by an interrupted run that did not come to set its time. */
+  private lacksTime(wanted: HistoryEntry, there: Entry): boolean {
+    const { resume, options } = this;
+    if (resume?.isBrokenOff !== true || !isBornSince(there, resume.sinceNs)) return false;
+    return options.setTimes !== false && !isCoarselyEqual(wanted.mtimeNs, there.mtimeNs);
   }
 }
 
-/** True if a file looks complete except for bytes that were lost in a power cut. */
-function isCutShort(wanted: HistoryEntry, there: Entry, resume: Resume): boolean {
-  if (there.sizeBytes >= wanted.sizeBytes) return false;
-  if (isCoarselyEqual(wanted.mtimeNs, there.mtimeNs)) return true;
-  return there.sizeBytes === 0 && there.mtimeNs >= resume.sinceNs;
+/** True if links have equal targets, or nodes equal devices. */
+function isEqualNode(wanted: HistoryEntry, there: Entry): boolean {
+  if (wanted.type !== EntryType.symlink) return wanted.device === there.device;
+  return wanted.linkTarget?.equals(there.linkTarget ?? Buffer.alloc(0)) === true;
 }
 
 function isBornSince(there: Entry, sinceNs: bigint): boolean {

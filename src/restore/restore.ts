@@ -68,6 +68,7 @@ class Restore implements WalkVisitor<Place> {
   private readonly policy: RestorePolicy;
   private readonly links: LinkGroups;
   private readonly failedNames = new Set<string>();
+  private readonly refusals = new Map<string, WireError>();
   private readonly queue: FileQueue;
   /** Reads the records; undefined if jobs can read them themselves. */
   private readonly records: KeptReads | undefined;
@@ -143,8 +144,8 @@ class Restore implements WalkVisitor<Place> {
   private async begin(): Promise<void> {
     const { system, request, policy, identity } = this;
     const prefix = temporaryPrefix(restoreId(identity));
-    const { setsOwner } = policy;
-    const options = { setsOwner, prefix, isDry: this.isDry };
+    const { metadataOptions } = policy;
+    const options = { metadataOptions, prefix, isDry: this.isDry };
     const target = new RestoreTarget(system, request.output, options);
     this.opened = target;
     if (this.isDry) {
@@ -249,7 +250,7 @@ class Restore implements WalkVisitor<Place> {
       how = this.places.settle(visited.entry, visited.directory, visited.name);
       return how;
     } finally {
-      if (how === 'kept') this.links.forget(visited);
+      this.links.settled(visited, how);
     }
   }
 
@@ -277,7 +278,7 @@ class Restore implements WalkVisitor<Place> {
       ...job.input,
       takenBytes: job.takenBytes,
       targetPath: target.path,
-      ownerOptions: target.ownerOptions,
+      metadataOptions: target.metadataOptions,
       temporaryPrefix: target.prefix,
       keys: this.history.contentKeys,
     });
@@ -294,7 +295,7 @@ class Restore implements WalkVisitor<Place> {
         this.reportFailure(joinPath(directory, name), error, undefined);
         continue;
       }
-      const isCompared = (how & RestoreHow.compare) !== 0;
+      const isCompared = (how & (RestoreHow.compare | RestoreHow.begun)) !== 0;
       if (error.code === 'TARGET_EXISTS' && isCompared && this.policy.keepsSilently) {
         this.progress.kept += 1;
         this.failedNames.add(joinPath(directory, name).toString('latin1'));
@@ -336,7 +337,16 @@ class Restore implements WalkVisitor<Place> {
 
   private reportFailure(full: Buffer, error: WireError, digest: Buffer | undefined): void {
     this.progress.failures += 1;
-    this.failures.push({ path: full, error, digest });
+    this.failures.push({ path: full, error: this.shared(error), digest });
+  }
+
+  /** Returns one object for equal errors of metadata, since all entries of a restore may have the same. */
+  private shared(error: WireError): WireError {
+    if (error.code !== 'ATTRIBUTE_NOT_SET') return error;
+    const key = `${error.message} ${String(error.context['cause'])}`;
+    const known = this.refusals.get(key) ?? error;
+    this.refusals.set(key, known);
+    return known;
   }
 
   /** Reports attributes that could not be set; the file exists without them. */

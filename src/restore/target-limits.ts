@@ -1,6 +1,6 @@
 /** Finds the attributes that the file system of a target accepts without an error but does not keep. */
 import { decodeRow, EntryType, RowReader, unseenRow } from '../model/index.js';
-import { type System, tryFlock } from '../system/index.js';
+import { failedAttributes, type System, tryFlock } from '../system/index.js';
 import { temporaryName } from '../workers/index.js';
 
 const SECOND_NS = 1_000_000_000n;
@@ -42,16 +42,18 @@ export function lossesOf(
   let fd: number | undefined;
   try {
     fd = native.createFileAt(directoryFd, name);
+    const refused = new Set<string>();
     const [early, late] = [EARLY_NS, LATE_NS].map((mtimeNs) => {
-      native.finishFile(fd!, probeRow(mtimeNs), 0, 0);
+      const output = native.finishFile(fd!, probeRow(mtimeNs), 0, 0);
+      for (const attribute of failedAttributes(output)) refused.add(attribute.name);
       return decodeRow(new RowReader(native.statAt(directoryFd, name)), 0);
     });
     const permissions = early!.permissions === PERMISSIONS ? [] : ['permissions'];
     const times = lostTimes(early!.mtimeNs, late!.mtimeNs);
     const locks = tryFlock(native, fd) === 'none' ? [LOCKS] : [];
     return [
-      ...(requested.permissions ? permissions : []),
-      ...(requested.times ? times : []),
+      ...(requested.permissions && !refused.has('permissions') ? permissions : []),
+      ...(requested.times && !refused.has('times') ? times : []),
       ...locks,
     ];
   } catch {

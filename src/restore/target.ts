@@ -32,6 +32,8 @@ import {
 import { areOneName } from './folded-names.js';
 import { lossesOf, type RequestedLimits } from './target-limits.js';
 
+const { dropInherited } = MetadataOption;
+
 export interface TargetName {
   /** Path relative to the target; empty for the target itself. */
   readonly directory: Buffer;
@@ -39,7 +41,8 @@ export interface TargetName {
 }
 
 interface TargetOptions {
-  readonly setsOwner: boolean;
+  /** Bits of MetadataOption for setting metadata. */
+  readonly metadataOptions: number;
   /** Prefix of the temporary names under which entries are created before they are renamed. */
   readonly prefix: string;
   /** True to create nothing. */
@@ -90,7 +93,7 @@ export class RestoreTarget {
   /** The real path of the target. */
   readonly path: Buffer;
   /** Bits of MetadataOption for setting metadata. */
-  readonly ownerOptions: number;
+  readonly metadataOptions: number;
   /** True if the directory was just created, or would be in a dry run. */
   readonly isNew: boolean;
   readonly isDry: boolean;
@@ -102,28 +105,23 @@ export class RestoreTarget {
   private readonly system: System;
 
   /** Creates the directory if it does not exist. Throws TARGET_NOT_WRITABLE. */
-  constructor(system: System, output: Buffer, { setsOwner, prefix, isDry }: TargetOptions) {
+  constructor(system: System, output: Buffer, { metadataOptions, prefix, isDry }: TargetOptions) {
     this.system = system;
     this.prefix = prefix;
     this.isDry = isDry;
-    // For an ordinary user a failing chown is not an error. Files of other owners then lose their set-id bits.
-    const isRoot = process.geteuid?.() === 0;
-    const owner = MetadataOption.setOwner | (isRoot ? 0 : MetadataOption.forgiveOwner);
+    this.metadataOptions = metadataOptions;
     const full = absolutePath(output);
     let rootFd: number | undefined;
     try {
       if (isDry && fs.statSync(full, { throwIfNoEntry: false }) === undefined) {
         this.isNew = true;
         this.path = full;
-        this.ownerOptions = 0;
         return;
       }
       this.isNew = makeDirectories(full);
       this.path = fs.realpathSync.native(full, { encoding: 'buffer' });
       rootFd = system.native.openDirectory(this.path);
       this.existingFd = rootFd;
-      this.ownerOptions =
-        (setsOwner ? owner : 0) | (system.native.inheritsAcl(rootFd) ? MetadataOption.dropAcl : 0);
     } catch (error) {
       if (rootFd !== undefined) system.native.close(rootFd);
       const failure = failedTo(`use ${displayName(output)}`, error, 'writeTarget');
@@ -193,6 +191,27 @@ export class RestoreTarget {
     this.system.native.makeDirectoryAt(fd, name);
   }
 
+  /** Removes the ACLs and flags that a directory just created has inherited. */
+  dropInherited(directory: Buffer): void {
+    this.system.native.dropInherited(this.fdOf(directory));
+  }
+
+  /** Returns owner and mode of a directory. */
+  status(directory: Buffer): { readonly uid: number; readonly mode: number } {
+    return fs.fstatSync(this.fdOf(directory));
+  }
+
+  /** Sets the permissions of a directory. */
+  setPermissions(directory: Buffer, permissions: number): void {
+    const { native } = this.system;
+    const fd = native.openBeneath(this.rootFd, directory, OpenKind.directory);
+    try {
+      fs.fchmodSync(fd, permissions);
+    } finally {
+      native.close(fd);
+    }
+  }
+
   /** Removes the temporary files of an interrupted run from a directory. */
   removeTemporaries(directory: Buffer): void {
     const { native } = this.system;
@@ -217,7 +236,7 @@ export class RestoreTarget {
   ): FailedAttribute[] {
     const fd = this.fdOf(directory);
     return this.putAt(fd, name, mayReplace, (at) =>
-      this.system.native.symlinkAt(fd, at, linkTarget, row, 0, this.ownerOptions),
+      this.system.native.symlinkAt(fd, at, linkTarget, row, 0, this.metadataOptions),
     );
   }
 
@@ -229,7 +248,7 @@ export class RestoreTarget {
     const fd = this.fdOf(directory);
     try {
       return this.putAt(fd, name, mayReplace, (at) =>
-        this.system.native.makeNodeAt(fd, at, row, 0, this.ownerOptions),
+        this.system.native.makeNodeAt(fd, at, row, 0, this.metadataOptions | dropInherited),
       );
     } catch (error) {
       if (systemCode(error) !== 'EPERM') throw error;
@@ -256,12 +275,16 @@ export class RestoreTarget {
     }
   }
 
-  /** Sets the metadata of a directory, once everything in it exists. Returns the attributes that could not be set. */
-  finishDirectory(directory: Buffer, row: Buffer): FailedAttribute[] {
+  /**
+   * Sets the metadata of a directory, once everything in it exists. `dropsAcls` removes those that it has and the row
+   * has not. Returns the attributes that could not be set.
+   */
+  finishDirectory(directory: Buffer, row: Buffer, dropsAcls: boolean): FailedAttribute[] {
     const { native } = this.system;
+    const options = this.metadataOptions | (dropsAcls ? dropInherited : 0);
     const fd = native.openBeneath(this.rootFd, directory, OpenKind.directory);
     try {
-      return failedAttributes(native.setDirectoryMetadata(fd, row, 0, this.ownerOptions));
+      return failedAttributes(native.setDirectoryMetadata(fd, row, 0, options));
     } finally {
       native.close(fd);
     }

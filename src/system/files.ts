@@ -25,6 +25,8 @@ export interface FileStatus {
   readonly mtimeMs: number;
   /** Device and inode: equal for two paths, or a path and an open file, that are the same file. */
   readonly identity: string;
+  /** Number of names of the file. */
+  readonly linkCount: number;
 }
 
 /** The size of a file system, in blocks. */
@@ -233,6 +235,7 @@ function statusIn(stat: fs.Stats): FileStatus {
     isFile: stat.isFile(),
     mtimeMs: stat.mtimeMs,
     identity: `${stat.dev}/${stat.ino}`,
+    linkCount: stat.nlink,
   };
 }
 

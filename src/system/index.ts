@@ -58,11 +58,10 @@ export {
 } from './native-sealing.js';
 export { WANTED_RECORD_BYTES, WantedRecord } from './native-compressing.js';
 export { GatherCursor } from './native-gathering.js';
+export { type FailedAttribute, failedAttributes, refusedMetadata } from './refused-metadata.js';
 export { crc32 } from './crc32.js';
 export {
   areOwn,
-  type FailedAttribute,
-  failedAttributes,
   loadNative,
   MetadataOption,
   type NativeCalls,

@@ -30,10 +30,14 @@ export type OpenKindNumber = (typeof OpenKind)[keyof typeof OpenKind];
 export const MetadataOption = Object.freeze({
   /** Set the owner to the row's user and group. */
   setOwner: 1,
-  /** Continue if setting the owner is not permitted; a file then loses its set-id bits. */
+  /** Do not report an owner that the system refuses. A file then loses its set-id bits in any case. */
   forgiveOwner: 2,
-  /** Remove the ACLs that the file inherited from its parent directory. */
-  dropAcl: 4,
+  /** Remove the ACLs and flags that the file inherited from its parent directory; of a directory, only the ACLs. */
+  dropInherited: 4,
+  /** Do not report permissions that the system refuses. */
+  forgivePermissions: 8,
+  /** Do not report times that the system refuses. */
+  forgiveTimes: 16,
 });
 
 /** The calls that only read metadata. */
@@ -150,8 +154,8 @@ export interface NativeCalls
    * permissions, and the modification time, which also becomes the access time. Throws EEXIST if the name is
    * taken. After any later error the file is removed.
    *
-   * Like all calls that set metadata, it returns the attributes that could not be set (see `failedAttributes`),
-   * or undefined.
+   * Like all calls that set metadata, it returns what the system refused to set (see `failedAttributes`), or undefined.
+   * Only other errors, such as those of a disk, are thrown.
    */
   writeFileAt(
     dirFd: number,
@@ -168,8 +172,10 @@ export interface NativeCalls
    * empty, and writes it as `writeFileAt` does. `fds` has a descriptor or -1 for each directory; missing ones are
    * opened as by `openBeneath`, and the caller closes all. `decoded` contains the record with the number `record`.
    *
-   * A file whose `how` is RestoreHow.copied gets the bytes of a file that was written before; the names of such files are
-   * in `copiedNames`, each with a zero byte behind it.
+   * A file whose `how` has RestoreHow.copied gets the bytes of a file that was written before; the names of such files
+   * are in `copiedNames`, each with a zero byte behind it. With RestoreHow.inherits, a file is written with
+   * MetadataOption.dropInherited. If the system refuses metadata of a file, the errors replace its `how` (see
+   * `refusedMetadata`).
    *
    * The call ends before the first file in another record, and before the first one that needs a decision: its `how`
    * is another one, it is sparse or has attributes, or an error occurred. Nothing of such a file is left. It throws only if
@@ -264,8 +270,8 @@ export interface NativeCalls
    * directory itself.
    */
   setFlagsAt(dirFd: number, name: Buffer, flags: number): void;
-  /** True if new files in a directory inherit ACLs from it. */
-  inheritsAcl(dirFd: number): boolean;
+  /** Removes the ACLs and flags that an open new directory inherited, unless the system refuses that. */
+  dropInherited(dirFd: number): void;
   /**
    * True if files of size 0 on this file system are empty. FUSE servers, /proc and /sys also return bytes of
    * files whose size they do not know.
@@ -333,26 +339,10 @@ export const RestoreCursor = Object.freeze({
   writtenBytes: 2,
   /** 1 if the next file needs a decision; 0 if it is in another record or does not exist. */
   needsDecision: 3,
-  numbers: 4,
+  /** Number of the written files of which the system refused metadata. */
+  refused: 4,
+  numbers: 5,
 });
-
-/** An attribute that could not be set. */
-export interface FailedAttribute {
-  readonly name: string;
-  /** The system's error code, such as ENOTSUP. */
-  readonly code: string;
-}
-
-/** Decodes the failed attributes that the calls that set metadata return. */
-export function failedAttributes(output: Buffer | undefined): FailedAttribute[] {
-  if (output === undefined) return [];
-  const words = output.toString('utf8').split('\0');
-  const failed: FailedAttribute[] = [];
-  for (let index = 0; index + 1 < words.length; index += 2) {
-    failed.push({ code: words[index]!, name: words[index + 1]! });
-  }
-  return failed;
-}
 
 /**
  * True if these calls are the addon's own, so that one of its calls for many files may be used in their place. If a

@@ -1,6 +1,12 @@
 /** Decides which files of a restore job the addon writes by `restoreStoredAside`. */
 import { forEachRow, RowFlag, RowReader } from '../model/index.js';
-import { NO_RECORD, PLACE_NUMBERS, RestoreHow, type RestoreInput } from './restore-types.js';
+import {
+  isNewFile,
+  NO_RECORD,
+  PLACE_NUMBERS,
+  RestoreHow,
+  type RestoreInput,
+} from './restore-types.js';
 
 /** Maximum number of files of a job that need a decision, and of parts of a job that are left to another runner. */
 const MOST_DECISIONS = 32;
@@ -32,7 +38,7 @@ export class AsidePlan {
     forEachRow(rows, (at) => {
       const how = places[index * PLACE_NUMBERS + 3]!;
       const isBare = (rows.flags(at) & (RowFlag.hasAttributes | RowFlag.sparse)) === 0;
-      this.plain[index] = Number(isBare && (how === 0 || how === RestoreHow.copied));
+      this.plain[index] = Number(isBare && isNewFile(how & ~RestoreHow.copied));
       index += 1;
     });
   }
@@ -54,8 +60,11 @@ export class AsidePlan {
   without(records: ReadonlySet<number>): boolean {
     const { places } = this.input;
     for (let index = 0; index < this.plain.length; index += 1) {
-      const [record, how] = [places[index * PLACE_NUMBERS + 1]!, places[index * PLACE_NUMBERS + 3]];
-      if (how === 0 && record !== NO_RECORD && records.has(record)) this.plain[index] = 0;
+      const [record, how] = [
+        places[index * PLACE_NUMBERS + 1]!,
+        places[index * PLACE_NUMBERS + 3]!,
+      ];
+      if (isNewFile(how) && record !== NO_RECORD && records.has(record)) this.plain[index] = 0;
     }
     return this.decisions() <= MOST_DECISIONS;
   }

@@ -10,7 +10,7 @@ import type { JobInput, JobName, JobRunner, TimedOutput } from './jobs.js';
 import { AsidePlan, type Part } from './aside-plan.js';
 import { KeptFiles } from './kept-files.js';
 import { bytesOf } from './block-builder.js';
-import { REPLACED } from './many-files.js';
+import { REPLACED, refusedAmong } from './many-files.js';
 import {
   PLACE_NUMBERS,
   type RestoreInput,
@@ -79,7 +79,7 @@ export class AsideRestores extends AsideJobs {
     const cursor = new Float64Array(RestoreCursor.numbers);
     let [index, at] = [0, 0];
     while (at < rows.length) {
-      cursor.set([index, at, 0, 0]);
+      cursor.set([index, at, 0, 0, 0]);
       await this.system.native.restoreStoredAside(
         target.rootFd,
         input.directories,
@@ -90,13 +90,16 @@ export class AsideRestores extends AsideJobs {
         bodies.places,
         bodies.also,
         digestKeyOf(keys),
-        input.ownerOptions,
+        input.metadataOptions,
         bytesOf(cursor),
         input.copiedNames,
         fetched,
       );
       const written = cursor[RestoreCursor.file]! - index;
       sum.addWritten(written, cursor[RestoreCursor.writtenBytes]!);
+      if (cursor[RestoreCursor.refused] !== 0) {
+        sum.addFailures(refusedAmong(input.places, index, index + written), 0);
+      }
       index += written;
       at = cursor[RestoreCursor.rowOffset]!;
       if (at >= rows.length) return;
@@ -130,7 +133,11 @@ class OutputSum {
   add(part: RestoreOutput, index: number): void {
     this.addWritten(part.files, part.bytes);
     this.unchanged += part.unchanged;
-    for (const failure of part.failures) {
+    this.addFailures(part.failures, index);
+  }
+
+  addFailures(failures: readonly RestoreJobFailure[], index: number): void {
+    for (const failure of failures) {
       this.failures.push({ ...failure, file: failure.file + index });
     }
   }

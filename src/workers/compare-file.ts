@@ -1,7 +1,9 @@
 /** Compares an existing file with the content that a restore would write. */
 import { contentDigest, type ContentKeys, DIGEST_BYTES } from '../model/index.js';
-import type { System } from '../system/index.js';
+import { OpenKind, type System } from '../system/index.js';
 import { createHash } from 'node:crypto';
+import { anotherFile } from './restore-errors.js';
+import { RestoreHow } from './restore-types.js';
 
 const READ_BYTES = 1 << 20;
 
@@ -33,4 +35,55 @@ export function hasContent(
     if (found.compare(digest, 0, DIGEST_BYTES) !== 0) return false;
   }
   return files.read(fd, buffer, 0, 1, position) === 0;
+}
+
+/**
+ * If `how` (RestoreHow) lets a file be replaced only if it was begun, requires that it is a beginning of the new one,
+ * `whole`. Otherwise removes the new one and throws TARGET_EXISTS.
+ */
+export function requireBegun(
+  system: System,
+  directoryFd: number,
+  { name, how, whole }: { readonly name: Buffer; readonly how: number; readonly whole: Buffer },
+): void {
+  if ((how & RestoreHow.begun) === 0) return;
+  const isTorn = (how & RestoreHow.torn) !== 0;
+  if (isBeginning(system, directoryFd, { name, whole, isTorn })) return;
+  system.native.unlinkAt(directoryFd, whole);
+  throw anotherFile();
+}
+
+/**
+ * True if the file `name` of a directory is a beginning of the file `whole`, or equal to it. With `isTorn`, each of its
+ * bytes may be zero instead. Throws any error of reading them.
+ */
+function isBeginning(
+  { files, native }: System,
+  directoryFd: number,
+  {
+    name,
+    whole,
+    isTorn,
+  }: { readonly name: Buffer; readonly whole: Buffer; readonly isTorn: boolean },
+): boolean {
+  const fds: number[] = [];
+  const [part, other] = [Buffer.allocUnsafe(READ_BYTES), Buffer.allocUnsafe(READ_BYTES)];
+  try {
+    for (const one of [name, whole]) fds.push(native.openBeneath(directoryFd, one, OpenKind.file));
+    for (let position = 0; ; ) {
+      const bytes = files.read(fds[0]!, part, 0, READ_BYTES, position);
+      if (bytes === 0) return true;
+      for (let have = 0; have < bytes; ) {
+        const more = files.read(fds[1]!, other, have, bytes - have, position + have);
+        if (more === 0) return false;
+        have += more;
+      }
+      const isEqual = part.compare(other, 0, bytes, 0, bytes) === 0;
+      const isLost = (byte: number, index: number): boolean => byte === 0 || byte === other[index];
+      if (!isEqual && !(isTorn && part.subarray(0, bytes).every(isLost))) return false;
+      position += bytes;
+    }
+  } finally {
+    for (const fd of fds) native.close(fd);
+  }
 }

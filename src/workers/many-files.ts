@@ -1,8 +1,20 @@
 /** Writes many files of a restore job by one call of the addon, until a file needs a decision. */
 import { digestKeyOf } from '../model/index.js';
-import { areOwn, type NativeCalls, RestoreCursor, type System } from '../system/index.js';
+import {
+  areOwn,
+  type NativeCalls,
+  refusedMetadata,
+  RestoreCursor,
+  type System,
+} from '../system/index.js';
 import { bytesOf } from './block-builder.js';
-import { NO_RECORD, PLACE_NUMBERS, type RestoreInput } from './restore-types.js';
+import {
+  NO_RECORD,
+  PLACE_NUMBERS,
+  type RestoreInput,
+  type RestoreJobFailure,
+} from './restore-types.js';
+import { lacking } from './restore-errors.js';
 
 /**
  * Calls for single files that one call of `restoreFiles` makes unnecessary. If a test replaces one of them,
@@ -18,6 +30,19 @@ interface NextFile {
   /** Bytes of the files that the call wrote. */
   readonly writtenBytes: number;
   readonly needsDecision: boolean;
+  /** True if the system refused metadata of some of the files (see `refusedAmong`). */
+  readonly hasRefused: boolean;
+}
+
+/** Returns a failure for each attribute that the system refused of the files that one call of the addon wrote. */
+export function refusedAmong(places: Uint32Array, from: number, to: number): RestoreJobFailure[] {
+  const failures: RestoreJobFailure[] = [];
+  for (let file = from; file < to; file += 1) {
+    for (const attribute of refusedMetadata(places[(file + 1) * PLACE_NUMBERS - 1]!)) {
+      failures.push(lacking(file, attribute));
+    }
+  }
+  return failures;
 }
 
 export class ManyFiles {
@@ -62,7 +87,7 @@ export class ManyFiles {
   write(index: number, at: number, decoded: Uint8Array): NextFile {
     const { input, cursor } = this;
     const record = input.places[index * PLACE_NUMBERS + 1] ?? NO_RECORD;
-    cursor.set([index, at, 0, 0]);
+    cursor.set([index, at, 0, 0, 0]);
     this.native.restoreFiles(
       this.rootFd,
       input.directories,
@@ -73,7 +98,7 @@ export class ManyFiles {
       decoded,
       record,
       digestKeyOf(input.keys),
-      input.ownerOptions,
+      input.metadataOptions,
       this.cursorBytes,
       input.copiedNames,
     );
@@ -82,6 +107,7 @@ export class ManyFiles {
       at: cursor[RestoreCursor.rowOffset]!,
       writtenBytes: cursor[RestoreCursor.writtenBytes]!,
       needsDecision: cursor[RestoreCursor.needsDecision] === 1,
+      hasRefused: cursor[RestoreCursor.refused] !== 0,
     };
   }
 }

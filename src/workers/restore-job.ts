@@ -4,16 +4,30 @@
  * outside. A file that fails is removed, and does not stop the others.
  */
 import { LEAST_DELTA_BYTES, ReaderMemory, RecordReader } from '../delta/index.js';
-import { meant, systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
+import { systemCode, TardisError, type WireError } from '../errors/index.js';
 import { RowFlag, RowReader } from '../model/index.js';
 import { mediumOf, type ObjectReader } from '../store/index.js';
-import { type FailedAttribute, failedAttributes, OpenKind, type System } from '../system/index.js';
+import {
+  type FailedAttribute,
+  failedAttributes,
+  MetadataOption,
+  OpenKind,
+  type System,
+} from '../system/index.js';
 import { runOf } from './block-builder.js';
-import { hasContent } from './compare-file.js';
+import { hasContent, requireBegun } from './compare-file.js';
 import { fetchedRecords } from './fetched-records.js';
 import type { JobResult } from './jobs.js';
-import { ManyFiles } from './many-files.js';
-import { NO_RECORD, PLACE_NUMBERS, RestoreHow } from './restore-types.js';
+import { ManyFiles, refusedAmong } from './many-files.js';
+import {
+  anotherFile,
+  damagedOf,
+  describe,
+  isDamage,
+  lacking,
+  notCopied,
+} from './restore-errors.js';
+import { isCopy, isNewFile, NO_RECORD, PLACE_NUMBERS, RestoreHow } from './restore-types.js';
 import { SparseWriter } from './sparse.js';
 import type {
   RestoreInput,
@@ -23,13 +37,7 @@ import type {
   RestoreRecord,
 } from './restore-types.js';
 import { StoreProxy } from './store-proxy.js';
-import {
-  attributeNotSet,
-  immutableTarget,
-  moveOver,
-  targetFull,
-  temporaryName,
-} from './target-file.js';
+import { immutableTarget, moveOver, targetFull, temporaryName } from './target-file.js';
 import { FileUpdate } from './update-file.js';
 
 const memory = new ReaderMemory();
@@ -108,6 +116,9 @@ class RestoreRun {
           const next = this.many!.write(index, at, this.reader.decoded);
           this.files += next.index - index;
           this.bytes += next.writtenBytes;
+          if (next.hasRefused) {
+            this.failures.push(...refusedAmong(this.input.places, index, next.index));
+          }
           // The first file is in the decoded record, so it needs a decision if it was not written.
           isAlone = next.needsDecision || next.index === index;
           ({ at, index } = next);
@@ -131,18 +142,15 @@ class RestoreRun {
    */
   private async isSimple(file: FileTask): Promise<boolean> {
     if (this.many === undefined) return false;
-    return file.how === RestoreHow.copied || (file.how === 0 && (await this.isInMemory(file)));
+    return isCopy(file.how) || (isNewFile(file.how) && (await this.isInMemory(file)));
   }
 
   private async restoreAlone(file: FileTask, index: number): Promise<void> {
-    if (file.how === RestoreHow.copied) throw notCopied();
+    if (isCopy(file.how)) throw notCopied();
     const missing = await this.restore(file);
     if (missing === undefined) this.unchanged += 1;
     else this.files += 1;
-    for (const attribute of missing ?? []) {
-      const error = attributeNotSet(attribute);
-      this.failures.push({ file: index, isRestored: true, digest: undefined, error });
-    }
+    for (const attribute of missing ?? []) this.failures.push(lacking(index, attribute));
   }
 
   /** Records the failure of one file. Throws if the target is full, or for a bug. */
@@ -175,7 +183,7 @@ class RestoreRun {
       number,
     ];
     let pieces = this.inParts.get(index) ?? [];
-    if (record !== NO_RECORD && how !== RestoreHow.copied) {
+    if (record !== NO_RECORD && !isCopy(how)) {
       const sizeBytes = rows.sizeBytes(rowAt);
       pieces = [{ record, digest: rows.digest(rowAt), sizeBytes, offset }];
     }
@@ -198,16 +206,6 @@ class RestoreRun {
     return fd;
   }
 
-  /** True if the file that has the name has the content already. */
-  private isThere(directoryFd: number, { name, pieces }: FileTask): boolean {
-    const fd = this.system.native.openBeneath(directoryFd, name, OpenKind.file);
-    try {
-      return hasContent(this.system, fd, pieces, this.input.keys);
-    } finally {
-      this.system.native.close(fd);
-    }
-  }
-
   /**
    * Restores a file. Returns the attributes that could not be set; undefined if the existing file has the same
    * content.
@@ -215,15 +213,10 @@ class RestoreRun {
   private async restore(file: FileTask): Promise<FailedAttribute[] | undefined> {
     const directoryFd = this.directoryFd(file.directory);
     const { how } = file;
-    if ((how & RestoreHow.compare) !== 0) {
-      // The stored form of a sparse file is not its bytes, so it counts as different.
-      const isSame = !this.isSparse(file) && this.isThere(directoryFd, file);
-      if (isSame) return this.dress(directoryFd, file);
-      if ((how & RestoreHow.replace) === 0) {
-        throw new TardisError('TARGET_EXISTS', 'another file is there');
-      }
-    } else if ((how & RestoreHow.dress) !== 0) {
-      return this.dress(directoryFd, file);
+    if ((how & (RestoreHow.compare | RestoreHow.dress)) !== 0) {
+      const kept = this.keepEqual(directoryFd, file);
+      if (kept !== 'differs') return kept;
+      if ((how & RestoreHow.replace) === 0) throw anotherFile();
     }
     if ((how & RestoreHow.pretend) !== 0) {
       this.bytes += this.rows.sizeBytes(file.rowAt);
@@ -232,20 +225,41 @@ class RestoreRun {
     return failedAttributes(await this.write(directoryFd, file));
   }
 
-  /** Sets the metadata of an existing file, if that is requested. Returns the same as `restore`. */
-  private dress(
+  /**
+   * Keeps an existing file that has the content, and sets its metadata if that is requested. Returns the same as
+   * `restore`; `differs` if the file has another content.
+   */
+  private keepEqual(
     directoryFd: number,
-    { name, how, rowAt }: FileTask,
-  ): FailedAttribute[] | undefined {
-    if ((how & RestoreHow.dress) === 0 || (how & RestoreHow.pretend) !== 0) return undefined;
-    const { native } = this.system;
+    file: FileTask,
+  ): FailedAttribute[] | undefined | 'differs' {
+    const { native, files } = this.system;
+    const { name, how, rowAt, pieces } = file;
     const fd = native.openBeneath(directoryFd, name, OpenKind.file);
     try {
-      const missing = native.finishFile(fd, this.input.rows, rowAt, this.input.ownerOptions);
-      return failedAttributes(missing);
+      // The stored form of a sparse file is not its bytes, so it counts as different.
+      const isCompared = (how & RestoreHow.compare) !== 0;
+      const isEqual =
+        !isCompared ||
+        (!this.isSparse(file) && hasContent(this.system, fd, pieces, this.input.keys));
+      if (!isEqual) return 'differs';
+      if ((how & RestoreHow.dress) === 0 || (how & RestoreHow.pretend) !== 0) return undefined;
+      // The owner of the directory may have given the name to a file of somebody else.
+      const { sizeBytes, linkCount } = files.statusOf(fd);
+      const isShared = linkCount > 1 && this.rows.linkCount(rowAt) <= 1;
+      if (isShared || sizeBytes !== this.rows.sizeBytes(rowAt)) return 'differs';
+      return failedAttributes(native.finishFile(fd, this.input.rows, rowAt, this.optionsOf(file)));
     } finally {
       native.close(fd);
     }
+  }
+
+  /** Returns the bits of MetadataOption for a file. */
+  private optionsOf({ how }: FileTask): number {
+    const { metadataOptions } = this.input;
+    return (how & RestoreHow.inherits) === 0
+      ? metadataOptions
+      : metadataOptions | MetadataOption.dropInherited;
   }
 
   private isSparse(file: FileTask): boolean {
@@ -282,6 +296,7 @@ class RestoreRun {
       if (systemCode(error) !== 'EEXIST' || (how & RestoreHow.replace) === 0) throw error;
       const temporary = Buffer.from(temporaryName(this.system, this.input.temporaryPrefix));
       const missing = await write(temporary, name);
+      requireBegun(this.system, directoryFd, { name, how, whole: temporary });
       moveOver(this.system, directoryFd, temporary, name);
       return missing;
     }
@@ -308,7 +323,7 @@ class RestoreRun {
       sizeBytes,
       this.input.rows,
       file.rowAt,
-      this.input.ownerOptions,
+      this.optionsOf(file),
     );
     this.bytes += sizeBytes;
     return missing;
@@ -366,7 +381,7 @@ class RestoreRun {
         await put(this.reader.pieceBytes(this.record(piece), piece));
       }
       if (sparse !== undefined) native.resizeFile(fd, sparse.finish());
-      return native.finishFile(fd, this.input.rows, file.rowAt, this.input.ownerOptions);
+      return native.finishFile(fd, this.input.rows, file.rowAt, this.optionsOf(file));
     } catch (error) {
       native.unlinkAt(directoryFd, name);
       throw error;
@@ -374,27 +389,4 @@ class RestoreRun {
       native.close(fd);
     }
   }
-}
-
-function isDamage(error: unknown): boolean {
-  const code = error instanceof TardisError ? error.code : undefined;
-  return code === 'CONTENT_DAMAGED' || code === 'RECORD_DAMAGED';
-}
-
-/** Returns the error of a file that could not be copied, for example since its original was changed meanwhile. */
-function notCopied(): TardisError {
-  return new TardisError('IO_FAILED', 'the file with this content was changed', { isGone: true });
-}
-
-/** Returns the digest of the damaged basis that an error names; undefined if it names none. */
-function damagedOf(error: unknown): Buffer | undefined {
-  const damaged = error instanceof TardisError ? error.context['damaged'] : undefined;
-  return typeof damaged === 'string' ? Buffer.from(damaged, 'hex') : undefined;
-}
-
-/** Returns the error of a single file. */
-function describe(error: unknown): WireError {
-  const wire = toWire(meant('writeTarget', error));
-  const code = systemCode(error);
-  return code === 'EEXIST' || code === 'EISDIR' ? { ...wire, code: 'TARGET_EXISTS' } : wire;
 }

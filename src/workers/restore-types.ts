@@ -37,7 +37,7 @@ export interface RestoreInput {
    */
   readonly copiedNames: Uint8Array;
   /** See MetadataOption of the addon. */
-  readonly ownerOptions: number;
+  readonly metadataOptions: number;
   /** Set if the client encrypts. */
   readonly keys?: ContentKeys | undefined;
   /** Prefix of the temporary names of files that are renamed once they are complete. */
@@ -66,7 +66,28 @@ export const RestoreHow = Object.freeze({
    * copied is reported as one whose record is gone, and must be restored from its record.
    */
   copied: 32,
+  /**
+   * The directory existed before, or is the target itself. ACLs and flags that the file inherits from it are removed.
+   */
+  inherits: 64,
+  /**
+   * With `replace`: an interrupted run may have left the existing file half-done. It is replaced only if it holds nothing
+   * but a beginning of the content; otherwise it stays, and is reported as an error.
+   */
+  begun: 128,
+  /** With `begun`: the machine was restarted meanwhile, so zeros stand for any bytes. A power cut may have lost them. */
+  torn: 256,
 });
+
+/** True if a file is new, whole in one record, and needs no decision. */
+export function isNewFile(how: number): boolean {
+  return (how & ~RestoreHow.inherits) === 0;
+}
+
+/** True if a file is copied from one that was written before. */
+export function isCopy(how: number): boolean {
+  return (how & RestoreHow.copied) !== 0;
+}
 
 /** Value in `places` instead of the number of a record: the file is empty, or its pieces are in `inParts`. */
 export const NO_RECORD = 0xffff_ffff;

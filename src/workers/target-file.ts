@@ -38,6 +38,14 @@ export function targetFull(error: unknown): TardisError | undefined {
 /** Name of the inode flags among attributes that could not be set. */
 export const FLAGS_OF_INODE = 'flags';
 
+/** Texts for metadata that is not an extended attribute, by its name among attributes that could not be set. */
+const METADATA: ReadonlyMap<string, string> = new Map([
+  [FLAGS_OF_INODE, 'its flags (chattr)'],
+  ['owner', 'its owner'],
+  ['permissions', 'its permissions'],
+  ['times', 'its times'],
+]);
+
 /**
  * Returns TARGET_IMMUTABLE if a change was not permitted because of a flag of a file or of its directory; undefined
  * otherwise. Both are beneath `rootFd`.
@@ -82,7 +90,8 @@ export function targetError(error: unknown, place: Buffer): WireError {
 
 /** Returns the error of an attribute that could not be set on a restored file. */
 export function attributeNotSet({ name, code }: FailedAttribute): WireError {
-  const what = name === FLAGS_OF_INODE ? 'its flags (chattr)' : `its attribute "${name}"`;
+  const what = METADATA.get(name) ?? `its attribute "${name}"`;
   const message = `${what} could not be set`;
-  return { code: 'ATTRIBUTE_NOT_SET', message, context: { cause: errorName(code) } };
+  const context = { cause: errorName(code), attribute: name };
+  return { code: 'ATTRIBUTE_NOT_SET', message, context };
 }

@@ -371,6 +371,65 @@ test.serial("what somebody puts there meanwhile is not taken for the killed run'
   t.is(fs.readFileSync(mine, 'utf8'), 'mine, and short');
 });
 
+/** Ways in which somebody replaces an entry that a killed run has restored. */
+const REPLACEMENTS: readonly (readonly [
+  what: string,
+  name: string,
+  replace: (at: string) => void,
+])[] = [
+  ['a file of equal size', 'a/one', (at) => fs.writeFileSync(at, 'm'.repeat(3000))],
+  ['a closed file', 'a/closed', (at) => fs.writeFileSync(at, 'mine', { mode: 0o600 })],
+  ['an empty file', 'a/one', (at) => fs.writeFileSync(at, '')],
+  ['a link', 'link', (at) => fs.symlinkSync('mine', at)],
+  ['a further name', 'second', (at) => fs.writeFileSync(at, 's'.repeat(3000))],
+  ['a large file', 'b/large', (at) => fs.writeFileSync(at, noise(9, 2 * MIB))],
+];
+
+/** Returns the bytes of a file, or the target of a link. */
+function contentOf(at: string): Buffer {
+  return fs.lstatSync(at).isSymbolicLink() ? Buffer.from(fs.readlinkSync(at)) : fs.readFileSync(at);
+}
+
+test.serial(
+  "a killed run's successor replaces nothing that somebody has changed since",
+  async (t) => {
+    const lab = await Lab.with(t);
+    const finishing = (base: System): System => ({
+      ...base,
+      clock: base.clock,
+      native: {
+        ...base.native,
+        setDirectoryMetadata: () => {
+          throw new KilledError();
+        },
+      },
+    });
+    const args = ['-D', lab.place.store, '-C', 'me'];
+    for (const [what, name, replace] of REPLACEMENTS) {
+      for (const overwrite of [[], ['--overwrite', 'never'], ['--compare-contents']]) {
+        const output = lab.freshOutput();
+        t.false(await lab.mayDie(output, finishing, {}));
+        const at = path.join(output, 'tree', name);
+        fs.rmSync(at);
+        replace(at);
+        const mine = contentOf(at);
+        const command = [...args, ...overwrite, '-o', output, lab.source];
+        const { status, stdout, stderr } = await run('regenerate', command);
+        t.true(contentOf(at).equals(mine), `${what}: ${stderr}`);
+        const isKept = overwrite.includes('never');
+        t.is(status, isKept ? 0 : 3, `${what}: ${stderr}`);
+        if (isKept) t.regex(stdout, /1 was already present but different/, what);
+        else t.regex(stderr, new RegExp(`tree/${name}: .*TARGET_EXISTS`), what);
+        const others = differences(lab.wanted, look(path.join(output, 'tree')));
+        t.true(
+          others.every((line) => new RegExp(`${name}|second|a/one`).test(line)),
+          others.join(),
+        );
+      }
+    }
+  },
+);
+
 test.serial('the same restore does not run twice at once', async (t) => {
   const lab = await Lab.with(t);
   const output = lab.freshOutput();

@@ -277,15 +277,22 @@ test('names of users and groups, and their numbers', (t) => {
   t.is(native.groupId(Buffer.from('no such group')), undefined);
 });
 
-test('a directory reports whether what is made in it inherits ACLs', (t) => {
+test('what is made in a directory keeps none of the ACLs that it inherits', (t) => {
   const folder = scratch(t);
-  t.false(native.inheritsAcl(openFolder(t, folder)));
   if (spawnSync('setfacl', ['-d', '-m', 'u:4321:rwx', folder]).status !== 0) {
     t.log('left out: no setfacl, or no ACLs here');
     return;
   }
   const fd = openFolder(t, folder);
-  t.true(native.inheritsAcl(fd));
-  native.writeFileAt(fd, name('file'), Buffer.alloc(0), 0, 0, rowLike(), 0, MetadataOption.dropAcl);
-  t.is(native.attributesAt(fd, name('file'), false, LIMIT).length, 0);
+  const options = MetadataOption.dropInherited;
+  native.writeFileAt(fd, name('file'), Buffer.alloc(0), 0, 0, rowLike(), 0, options);
+  native.makeNodeAt(fd, name('fifo'), rowLike({ type: EntryType.fifo }), 0, options);
+  native.makeDirectoryAt(fd, name('sub'));
+  native.dropInherited(openFolder(t, path.join(folder, 'sub')));
+  native.makeDirectoryAt(fd, name('late'));
+  const late = openFolder(t, path.join(folder, 'late'));
+  native.setDirectoryMetadata(late, rowLike({ type: EntryType.directory }), 0, options);
+  for (const made of ['file', 'fifo', 'sub', 'late']) {
+    t.is(native.attributesAt(fd, name(made), false, LIMIT).length, 0, made);
+  }
 });

@@ -78,7 +78,7 @@ class Job {
       this.decoded,
       7,
       this.key,
-      changes.options ?? MetadataOption.dropAcl,
+      changes.options ?? MetadataOption.dropInherited,
       bytesOf(this.cursor),
       changes.copiedNames ?? Buffer.alloc(0),
     );
@@ -209,7 +209,7 @@ test('a file that cannot be written whole is removed, and needs a decision', (t)
   });
   const output = inChild(
     `const [rows, places, decoded] = values.slice(1).map((file) => fs.readFileSync(file));
-     const cursor = new Float64Array(4);
+     const cursor = new Float64Array(5);
      const bytes = (numbers) => new Uint8Array(numbers.buffer);
      native.restoreFiles(native.openDirectory(Buffer.from(values[0])), Buffer.alloc(0),
        bytes(Uint32Array.of(0)), bytes(Int32Array.of(-1)), rows, places, decoded, 7,
@@ -220,7 +220,7 @@ test('a file that cannot be written whole is removed, and needs a decision', (t)
   );
   t.is(
     output,
-    `1 ${job.rows.length - rowLike({ name: Buffer.from('half'), digest: Buffer.alloc(32) }).length} 105 1`,
+    `1 ${job.rows.length - rowLike({ name: Buffer.from('half'), digest: Buffer.alloc(32) }).length} 105 1 0`,
   );
   t.deepEqual(job.names(), ['first', 'sub', 'sub/deep']);
 });

@@ -53,17 +53,20 @@ export function printResult(
     process.stderr.write(`regenerate: the file system does not support ${losses.join(', ')}\n`);
   }
   for (const doubt of doubts) process.stderr.write(`regenerate: ${displayText(doubt)}\n`);
-  for (const { path: name, error } of failures.slice(0, MAX_FAILURES_SHOWN)) {
+  const isLacking = ({ error }: RestoreFailure): boolean => error.code === 'ATTRIBUTE_NOT_SET';
+  const [lacking, failed] = [failures.filter(isLacking), failures.filter((one) => !isLacking(one))];
+  printLacking(lacking);
+  for (const { path: name, error } of failed.slice(0, MAX_FAILURES_SHOWN)) {
     process.stderr.write(
       `regenerate: ${displayName(name)}: ${displayText(error.message)} [${error.code}]\n`,
     );
   }
-  for (const code of new Set(failures.map(({ error }) => error.code))) {
+  for (const code of new Set(failed.map(({ error }) => error.code))) {
     if (isErrorCode(code) && ERROR_TABLE[code].kind === 'damage') {
       process.stderr.write(`regenerate: ${ERROR_TABLE[code].guidance}\n`);
     }
   }
-  const more = failures.length - MAX_FAILURES_SHOWN;
+  const more = failed.length - MAX_FAILURES_SHOWN;
   if (more > 0) {
     process.stderr.write(`regenerate: … and ${formatCount(more)} more; --json lists all\n`);
   }
@@ -81,10 +84,42 @@ export function printResult(
     printReport(`${counted(kept, 'was', 'were')} already present but different, and kept.`);
   if (leftOut > 0)
     printReport(`${counted(leftOut, 'was', 'were')} left out by --include and --exclude.`);
-  const lacking = failures.filter(({ error }) => error.code === 'ATTRIBUTE_NOT_SET').length;
-  const failed = failures.length - lacking;
-  if (lacking > 0) {
-    printReport(`${counted(lacking, 'was', 'were')} restored without some of the attributes.`);
+  if (lacking.length > 0) {
+    const entries = new Set(lacking.map(({ path: name }) => name.toString('latin1'))).size;
+    printReport(`${counted(entries, 'was', 'were')} restored without some of the attributes.`);
   }
-  if (failed > 0) printReport(`${formatCount(failed)} could not be restored.`);
+  if (failed.length > 0) printReport(`${formatCount(failed.length)} could not be restored.`);
+}
+
+/** Options that leave metadata out, by its name among attributes that could not be set. */
+const LEFT_OUT_BY: ReadonlyMap<unknown, string> = new Map([
+  ['owner', '--no-set-owner'],
+  ['permissions', '--no-set-perms'],
+  ['times', '--no-set-times'],
+  ['flags', '--no-set-flags'],
+]);
+
+/** Prints a line for each kind of attribute that could not be set, with the number of entries that lack it. */
+function printLacking(lacking: readonly RestoreFailure[]): void {
+  const kinds = new Map<string, { readonly first: RestoreFailure; count: number }>();
+  for (const failure of lacking) {
+    const { message, context } = failure.error;
+    const key = `${message} ${String(context['cause'])}`;
+    const kind = kinds.get(key);
+    if (kind === undefined) kinds.set(key, { first: failure, count: 1 });
+    else kind.count += 1;
+  }
+  const options = new Set<string>();
+  for (const { first, count } of kinds.values()) {
+    const { code, message, context } = first.error;
+    const more = count > 1 ? ` and ${formatCount(count - 1)} more` : '';
+    const cause = String(context['cause']);
+    process.stderr.write(
+      `regenerate: ${displayName(first.path)}${more}: ${displayText(message)} (${cause}) [${code}]\n`,
+    );
+    options.add(LEFT_OUT_BY.get(context['attribute']) ?? '--no-set-attrs');
+  }
+  if (options.size > 0) {
+    process.stderr.write(`regenerate: to leave that out, use ${[...options].join(', ')}\n`);
+  }
 }

@@ -20,7 +20,8 @@ import { sampleRows } from '../samples/rows.js';
 
 const native = loadNative();
 const NAME = Buffer.from('made');
-const OPTIONS = MetadataOption.setOwner | MetadataOption.forgiveOwner | MetadataOption.dropAcl;
+const OPTIONS =
+  MetadataOption.setOwner | MetadataOption.forgiveOwner | MetadataOption.dropInherited;
 const FILE_BYTES = 100;
 
 interface Ground {
@@ -74,7 +75,7 @@ function restoreFiles(folder: string, fd: number, rows: Buffer, at: number): voi
     [0, new Uint8Array(empty.buffer)],
     [rows[4] ?? 0, rows],
   ] as const) {
-    const cursor = new Uint8Array(Float64Array.of(0, at, 0, 0).buffer);
+    const cursor = new Uint8Array(Float64Array.of(0, at, 0, 0, 0).buffer);
     const fds = new Uint8Array(Int32Array.of(fd).buffer);
     try {
       native.restoreFiles(
