@@ -211,7 +211,7 @@ export class Daemon {
     this.metrics = metrics;
     metrics?.show({
       metrics: () => this.watch!.metrics(),
-      health: () => this.health.look(),
+      health: async () => (await this.health.look()) ?? this.watch!.storeFault(),
     });
     this.watch?.start();
   }

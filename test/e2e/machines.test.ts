@@ -126,6 +126,6 @@ test('the machine of a set survives a rebuild, a change of marks, and a copy', (
     await succeed('sonic', ['rebuild', ...place]);
     t.deepEqual(await machines(store), before);
     const copy = `${store}-copy`;
-    await succeed('sonic', ['copy', ...place, '--to', copy]);
+    await succeed('sonic', ['copy', ...place, '--create', '--to', copy]);
     t.deepEqual(await machines(copy), before);
   }));

@@ -1,7 +1,14 @@
 /** Reports of a server about its clients (alerts, metrics, profiles), by option and key. */
 import fs from 'node:fs';
 import test from 'ava';
-import { backup, backupsRunHere, run, Server, poolsStayAway } from '../helpers/commands.js';
+import {
+  backup,
+  backupsRunHere,
+  run,
+  Server,
+  poolsStayAway,
+  succeed,
+} from '../helpers/commands.js';
 import { readOpenMetrics } from '../helpers/open-metrics.js';
 import { lab } from '../helpers/settings.js';
 import { noise } from '../helpers/tree.js';
@@ -39,6 +46,17 @@ test('a client is overdue after OverdueAfter or OverdueFor, with one alert', asy
       /CONFIG_INVALID/,
     );
   }
+});
+
+test('a client of OverdueFor that the store lacks is named', async (t) => {
+  const { store, place, written } = lab(t);
+  await succeed('sonic', ['create', ...place]);
+  const config = written('cfg', '[Tardis]\nOverdueFor = mee=5\n');
+  const server = await Server.start(store, ['--config', config]);
+  t.teardown(() => server.kill());
+  const named = '"clients":["mee"],"msg":"OverdueFor names clients that are not in the store"';
+  await server.running.until('warning', () => server.running.stderr.includes(named));
+  t.is((await server.stop()).status, 0);
 });
 
 test('all clients are examined every WatchInterval', async (t) => {

@@ -342,7 +342,9 @@ export class Server {
     options: CommandOptions = {},
   ): Promise<Server> {
     const many = ['--allow-new-hosts', '--new-hosts-at-once', '1000000'];
-    const create = isEmpty(store) ? ['--create'] : [];
+    const { mountsOf } = options;
+    const seen = mountsOf === undefined ? store : `/proc/${mountsOf}/root${store}`;
+    const create = isEmpty(seen) ? ['--create'] : [];
     const all = ['-D', store, '--port', '0', '--insecure-tcp', ...many, '-v', ...create, ...args];
     const running = new Running('tardisd', all, { timeoutMs: 600_000, ...options });
     const server = new Server(running);

@@ -12,7 +12,9 @@ export const ALERTS_FILE = '.alerts.json';
 const ALERTS_FORMAT = 1;
 const MAX_FILE_BYTES = 4 << 20;
 
-type AlertKind = 'overdue' | 'failing';
+/** `unseen`: the client can no longer be read or found. */
+type AlertKind = 'overdue' | 'failing' | 'unseen';
+const KINDS: readonly AlertKind[] = ['overdue', 'failing', 'unseen'];
 
 /** Maps each client to the set (0: none) after which its alert began. */
 type SentAlerts = Map<string, number>;
@@ -65,7 +67,7 @@ export class Alerts {
 
   /** Removes the alerts of clients that no longer exist. */
   keepOnly(clients: ReadonlySet<string>): void {
-    for (const kind of ['overdue', 'failing'] as const) {
+    for (const kind of KINDS) {
       for (const client of this.sent[kind].keys()) {
         if (!clients.has(client)) this.end(kind, client);
       }
@@ -79,6 +81,7 @@ export class Alerts {
       format: ALERTS_FORMAT,
       overdue: Object.fromEntries(this.sent.overdue),
       failing: Object.fromEntries(this.sent.failing),
+      unseen: Object.fromEntries(this.sent.unseen),
     };
     await replaceFile(this.system.files, this.file, Buffer.from(`${JSON.stringify(plain)}\n`));
     this.isChanged = false;
@@ -92,9 +95,9 @@ function readSent(system: System, file: string): Record<AlertKind, SentAlerts> {
   } catch {
     plain = {}; // damaged: all alerts are sent once more
   }
-  const { format, overdue, failing } = (plain ?? {}) as Record<string, unknown>;
-  const isOurs = format === ALERTS_FORMAT;
-  return { overdue: mapOf(isOurs ? overdue : {}), failing: mapOf(isOurs ? failing : {}) };
+  const { format, ...kinds } = (plain ?? {}) as Record<string, unknown>;
+  const of = (kind: AlertKind): SentAlerts => mapOf(format === ALERTS_FORMAT ? kinds[kind] : {});
+  return { overdue: of('overdue'), failing: of('failing'), unseen: of('unseen') };
 }
 
 function mapOf(plain: unknown): SentAlerts {

@@ -8,6 +8,8 @@ export interface ClientFigures {
   readonly client: string;
   /** State of the client; undefined if its catalog could not be read. */
   readonly standing: Omit<ClientStanding, 'figures'> | undefined;
+  /** The newest complete set that was seen, also of a client that cannot be seen now. */
+  readonly newest: GoodSet | undefined;
   readonly store: StoreFigures | undefined;
   /** Milliseconds since the newest complete set ended, or since the client was created if it has none. */
   readonly ageMs: number;
@@ -30,6 +32,8 @@ export interface ServerFigures {
   readonly startedAtMs: number;
   /** Time at which clients were last examined; undefined if they were not examined yet. */
   readonly lookedAtMs: number | undefined;
+  /** False if the store, which had clients, could not be seen at the last look. */
+  readonly isStoreReadable: boolean;
   readonly freeBytes: number | undefined;
   /** True if the bucket of the store answered; undefined for a store in a directory. */
   readonly storeAnswers: boolean | undefined;
@@ -71,6 +75,11 @@ function serverGauges(server: ServerFigures, clients: number): Gauge[] {
       'bytes',
     ),
     one(
+      'store_readable',
+      '0 if the store was gone at the last look, although it had clients.',
+      Number(server.isStoreReadable),
+    ),
+    one(
       'store_answers',
       '1 if the bucket of the store answered last time.',
       storeAnswers === undefined ? undefined : Number(storeAnswers),
@@ -92,8 +101,8 @@ interface ClientGauge {
 
 const ofGood =
   (valueOf: (set: GoodSet) => number | undefined) =>
-  ({ standing }: ClientFigures): number | undefined =>
-    standing?.newest === undefined ? undefined : valueOf(standing.newest);
+  ({ newest }: ClientFigures): number | undefined =>
+    newest === undefined ? undefined : valueOf(newest);
 const countOf = (name: string) => ofGood(({ counts }) => counts[name]);
 
 const GOOD_SET_GAUGES: readonly ClientGauge[] = [

@@ -9,14 +9,15 @@ import type { Logger } from 'pino';
 import { asTardisError, type TardisError } from '../../errors/index.js';
 import type { SetNumber } from '../../model/index.js';
 import type { HookEvent } from '../../notify/index.js';
-import { FORMAT_FILE, listClients, openClientDirectory } from '../../store/index.js';
+import { FORMAT_FILE, openClientDirectory } from '../../store/index.js';
 import { replaceFile, type System } from '../../system/index.js';
-import type { ClientStanding, StoreFigures } from '../storage/client-standing.js';
+import type { ClientStanding, GoodSet, StoreFigures } from '../storage/client-standing.js';
 import type { StorageHost } from '../storage/storage-host.js';
 import type { EndpointAddress } from './endpoint.js';
 import { Alerts } from './alerts.js';
 import { type ClientFigures, metricsText, type ServerFigures } from './metrics.js';
 import { Notices, type NoticeSettings } from './notices.js';
+import { emptied, StoreSight } from './store-sight.js';
 
 export interface WatchPlan {
   /** Milliseconds between two examinations of all clients. */
@@ -62,7 +63,10 @@ interface WatchParts {
 
 /** State of a client when it was last examined. */
 interface Known {
+  /** Undefined if the client can no longer be seen. */
   readonly standing: ClientStanding | undefined;
+  /** The newest complete set that was seen. */
+  readonly newest: GoodSet | undefined;
   readonly store: StoreFigures | undefined;
   /** Monotonic time at which the client's store was measured. */
   readonly measuredAtMs: number;
@@ -88,6 +92,11 @@ export class Watch {
   private readonly reasons = new Map<string, TardisError>();
   private readonly alerts: Alerts;
   private readonly notices: Notices;
+  private readonly sight: StoreSight;
+  /** The reason why the store could not be seen at the last look; it is logged once. */
+  private fault: TardisError | undefined;
+  /** The reason why a client cannot be seen, until it is reported. */
+  private readonly unseen = new Map<string, TardisError>();
   private readonly startedAtMs: number;
   private lookedAtMs: number | undefined;
   /** Resolves when the last examination has ended; they run one after the other. */
@@ -111,6 +120,7 @@ export class Watch {
     this.log = log;
     this.alerts = new Alerts(system, place.baseDir);
     this.notices = new Notices(plan.notices, log);
+    this.sight = new StoreSight(system, place.baseDir);
     this.startedAtMs = system.clock.nowMs();
   }
 
@@ -151,7 +161,8 @@ export class Watch {
       ...this.watched.figures(),
       startedAtMs: this.startedAtMs,
       lookedAtMs: this.lookedAtMs,
-      freeBytes: this.freeBytes(),
+      isStoreReadable: this.fault === undefined,
+      freeBytes: this.fault === undefined ? this.freeBytes() : undefined,
     };
     return metricsText(
       server,
@@ -166,16 +177,20 @@ export class Watch {
     return this.inTurn(async () => {
       this.isRoundWaiting = false;
       await this.watched.lookAtStore();
-      const clients = this.listed();
-      if (clients === undefined) return;
+      const { clients, unseen, fault } = this.sight.look([...this.known.keys()]);
+      this.noteStore(fault);
+      for (const client of unseen) this.lose(client, fault ?? emptied(client));
       for (const client of clients) {
         if (this.isStopped) return;
         await this.look(client, false);
       }
-      const isThere = new Set(clients);
-      for (const client of this.known.keys()) if (!isThere.has(client)) this.known.delete(client);
-      this.alerts.keepOnly(isThere);
-      this.lookedAtMs = this.system.clock.nowMs();
+      if (fault === undefined) {
+        const isThere = new Set([...clients, ...unseen]);
+        for (const client of this.known.keys()) if (!isThere.has(client)) this.known.delete(client);
+        this.alerts.keepOnly(isThere);
+        if (this.lookedAtMs === undefined) this.nameStrangers(clients);
+        this.lookedAtMs = this.system.clock.nowMs();
+      }
       await this.judge();
     });
   }
@@ -201,16 +216,37 @@ export class Watch {
     return this.turn;
   }
 
-  /** Returns the clients; undefined if there is no store yet, or it cannot be read. */
-  private listed(): string[] | undefined {
-    try {
-      return listClients(this.system, this.place.baseDir);
-    } catch (error) {
-      const { code, message } = asTardisError(error);
-      if (code !== 'NO_SUCH_STORE')
-        this.log.error({ code, reason: message }, 'the clients cannot be listed');
-      return undefined;
-    }
+  /** Returns the code of the error that prevents the use of the store now; undefined if there is none. */
+  storeFault(): string | undefined {
+    return this.sight.faultNow()?.code;
+  }
+
+  /** Logs that the store cannot be seen, or can be seen again. A store that is not yet there is no fault. */
+  private noteStore(fault: TardisError | undefined): void {
+    const before = this.fault;
+    const isNew = fault?.code === 'NO_SUCH_STORE' && this.known.size === 0;
+    this.fault = isNew ? undefined : fault;
+    if (before !== undefined && fault === undefined) this.log.warn('the store can be seen again');
+    if (this.fault === undefined || before?.code === this.fault.code) return;
+    const { code, message } = this.fault;
+    this.log.error({ code, reason: message, clients: this.known.size }, 'the store is gone');
+  }
+
+  /** Logs clients of OverdueFor that the store lacks: no alarm would come for a misspelled name. */
+  private nameStrangers(clients: readonly string[]): void {
+    const missing = [...this.plan.overdueFor.keys()].filter((name) => !clients.includes(name));
+    if (missing.length === 0) return;
+    this.log.error({ clients: missing }, 'OverdueFor names clients that are not in the store');
+  }
+
+  /** Records that a client can no longer be seen. Its age goes on, by what was known of it. */
+  private lose(client: string, why: TardisError): void {
+    const nowMs = this.system.clock.monotonicMs();
+    const dateMs = this.system.clock.nowMs();
+    const none = { store: undefined, newest: undefined, measuredAtMs: 0, seenAtMs: nowMs, dateMs };
+    const before = this.known.get(client);
+    if (before === undefined || before.standing !== undefined) this.unseen.set(client, why);
+    this.known.set(client, { ...(before ?? none), standing: undefined });
   }
 
   private async look(client: string, isChanged: boolean): Promise<void> {
@@ -225,27 +261,19 @@ export class Watch {
       const { baseDir: store, catalogFile } = this.place;
       const directory = openClientDirectory(this.system, { store, client, catalogFile });
       const standing = await this.storage.standing(directory, withFigures);
-      const isSame = before !== undefined && before.standing?.newest?.set === standing.newest?.set;
+      const isSame = before !== undefined && before.newest?.set === standing.newest?.set;
       this.known.set(client, {
         standing,
+        newest: standing.newest,
         store: standing.figures ?? before?.store,
         measuredAtMs: withFigures ? nowMs : (before?.measuredAtMs ?? 0),
         seenAtMs: isSame ? before.seenAtMs : nowMs,
         dateMs: standing.newest?.closedAtMs ?? this.madeAtMs(directory.path),
       });
     } catch (error) {
-      const { code, message } = asTardisError(error);
-      if (code === 'NO_SUCH_CLIENT') return; // removed just now
-      if (before === undefined || before.standing !== undefined) {
-        this.log.error({ client, code, reason: message }, 'a client cannot be looked at');
-      }
-      const unknown = {
-        store: undefined,
-        measuredAtMs: 0,
-        seenAtMs: nowMs,
-        dateMs: this.system.clock.nowMs(),
-      };
-      this.known.set(client, { ...(before ?? unknown), standing: undefined });
+      const failure = asTardisError(error);
+      if (failure.code === 'NO_SUCH_CLIENT') return; // removed just now, which the next listing shows
+      this.lose(client, failure);
     }
   }
 
@@ -258,11 +286,28 @@ export class Watch {
   private async judge(): Promise<void> {
     const nowMs = this.system.clock.nowMs();
     const failed = this.newFailures();
+    const lost = this.newlyUnseen();
     const late = this.newlyOverdue();
     await this.writeMetrics();
+    await this.notices.unseen(lost, nowMs);
     for (const event of failed) await this.notices.failed(event, nowMs);
     await this.notices.overdue(late, nowMs);
-    await this.alerts.save();
+    // Without the store, the file would be made in what is in its place.
+    if (this.sight.faultNow() === undefined && this.fault === undefined) await this.alerts.save();
+  }
+
+  private newlyUnseen(): HookEvent[] {
+    const lost: HookEvent[] = [];
+    for (const [client, { code, message }] of this.unseen) {
+      if (!this.alerts.begin('unseen', client, this.newestOf(client))) continue;
+      lost.push({ ...this.event('failure', client), code, message });
+    }
+    this.unseen.clear();
+    for (const [client, { standing }] of this.known) {
+      const isBack = standing !== undefined && this.alerts.end('unseen', client);
+      if (isBack) this.log.warn({ client }, 'a client can be seen again');
+    }
+    return lost;
   }
 
   private newlyOverdue(): HookEvent[] {
@@ -294,11 +339,11 @@ export class Watch {
   }
 
   private newestOf(client: string): SetNumber {
-    return this.known.get(client)?.standing?.newest?.set ?? 0;
+    return this.known.get(client)?.newest?.set ?? 0;
   }
 
   private event(event: HookEvent['event'], client: string): HookEvent {
-    const newest = this.known.get(client)?.standing?.newest;
+    const newest = this.known.get(client)?.newest;
     const { ageMs } = this.figuresOf(client);
     return {
       event,
@@ -310,7 +355,7 @@ export class Watch {
   }
 
   private figuresOf(client: string): ClientFigures {
-    const { standing, store, seenAtMs, dateMs } = this.known.get(client)!;
+    const { standing, newest, store, seenAtMs, dateMs } = this.known.get(client)!;
     const { clock } = this.system;
     // If a wrong clock dated a set into the future, its age counts from the moment when it was first seen.
     const ageMs = Math.max(clock.nowMs() - dateMs, clock.monotonicMs() - seenAtMs);
@@ -318,6 +363,7 @@ export class Watch {
     return {
       client,
       standing,
+      newest,
       store,
       ageMs,
       overdueAfterMs,

@@ -36,6 +36,19 @@ export class Notices {
     await this.mail(`tardisd: the backup of ${client} has failed`, [lineOf(event)], nowMs);
   }
 
+  /** Reports clients that can no longer be seen: runs the hook for each of them, and sends one mail about all of them. */
+  async unseen(events: readonly HookEvent[], nowMs: number): Promise<void> {
+    for (const event of events) {
+      const { client, code, message, lastGood } = event;
+      this.log.error({ client, code, reason: message, lastGood }, 'a client can no longer be seen');
+      await this.run(this.settings.hookFailure, event);
+    }
+    const [first, second] = events;
+    if (first === undefined) return;
+    const which = second === undefined ? first.client : `${events.length} clients`;
+    await this.mail(`tardisd: ${which} can no longer be seen`, events.map(lineOf), nowMs);
+  }
+
   /** Reports overdue clients: runs the hook for each of them, and sends one mail about all of them. */
   async overdue(events: readonly HookEvent[], nowMs: number): Promise<void> {
     for (const event of events) {
