@@ -37,8 +37,11 @@ uint32_t flagsOf(int directory, const char* name) {
   if (!lookAt(directory, name, &stat) || (stat.stx_attributes_mask & kReportedFlags) == 0) return 0;
   if (!S_ISREG(stat.stx_mode) && !S_ISDIR(stat.stx_mode)) return 0;
   const auto reported = static_cast<uint32_t>(stat.stx_attributes & kReportedFlags);
-  // A descriptor that was opened by O_PATH has only the flags that the file system reports.
-  if (name[0] == 0) return keptOf(directory) | reported;
+  if (name[0] == 0) {
+    int flags = 0;
+    if (ioctl(directory, FS_IOC_GETFLAGS, &flags) == 0) return static_cast<uint32_t>(flags) & kKept;
+    return errno == EBADF ? reported : 0;  // one that was opened by O_PATH has what the file system reports
+  }
   const Fd fd(retry([&] { return openat(directory, name, kOpenFlags); }));
   return fd.valid() ? keptOf(fd.get()) : reported;
 }

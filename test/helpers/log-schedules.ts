@@ -4,6 +4,7 @@
  * effect much later. So writers pause anywhere, are killed, and wake up when others have gone on.
  */
 import { createHash } from 'node:crypto';
+import fs from 'node:fs';
 import path from 'node:path';
 import { asTardisError, TardisError } from '../../src/errors/index.js';
 import { walkCommits } from '../../src/store/catalog/index.js';
@@ -331,8 +332,10 @@ class Schedule {
   }
 }
 
+/** Makes the directory of a client in a cache, as opening the client does. */
 function directoryIn(cache: string): ClientDirectory {
   const place = path.join(cache, 'me');
+  fs.mkdirSync(place, { recursive: true });
   const where = { shown: 's3://test', address: 'http://test', cache };
   const bucket = { ...where, place: { bucket: 'test', prefix: '' }, settings: {} };
   return { client: 'me', path: place, catalogPath: path.join(place, 'tardis.db'), bucket };

@@ -136,10 +136,8 @@ test('a copy to a bucket with nothing new writes nothing there', async (t) => {
   t.is((await copy(one.cache)).length, 6);
   t.true(requested.includes('put'));
   t.deepEqual(await copy(one.cache), []);
-  t.false(
-    requested.some((kind) => kind === 'put' || kind === 'list'),
-    requested.join(' '),
-  );
+  const writes = (): boolean => requested.some((kind) => kind !== 'read' && kind !== 'list');
+  t.false(writes(), requested.join(' '));
   const other = machine(home, objects, (kind) => void requested.push(kind));
   t.deepEqual(await copy(other.cache), [], 'another machine finds the note');
   t.false(
