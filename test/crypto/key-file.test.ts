@@ -443,6 +443,7 @@ for (const { what, keptBefore, keepsKeys } of CHANGES) {
     t.is((await unlockKeyRecord(to, PASSWORD)).keys.length, 5);
     const others = await newRecord();
     const before = path.join(top, 'before');
+    fs.mkdirSync(before);
     const place = { store: path.join(before, 'store'), client: 'me' };
     const stored = keptBefore ? from : withoutKeys(from);
     await createClientDirectory(system, { ...place, keys: stored.bytes });
