@@ -357,7 +357,7 @@ test('every set shows the tree as it was, whatever changes later', async (t) => 
 
 test('sonic makes clients and lists them and their sets', async (t) => {
   const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'new', 'store'), path.join(home, 'tree')];
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeTree(source, [file('a', 'a')]);
   t.regex(await succeed('sonic', ['create', '-D', store, '-C', 'one']), /"one" is ready/);
   const made = JSON.parse(await succeed('sonic', ['create', '-D', store, '-C', 'two', '--json']));

@@ -45,7 +45,9 @@ export function printResult(
 ): void {
   if (asJson) {
     const failed = failures.map(({ path: name, error }) => ({ ...jsonName(name), ...error }));
-    const counts = { batches, sets, dryRun, resumed, ...progress, elapsedMs, doubts, losses };
+    const unfinished = sets.filter(({ state }) => state !== 'complete').map(({ set }) => set);
+    const restored = { sets: batches, unfinished };
+    const counts = { ...restored, dryRun, resumed, ...progress, elapsedMs, doubts, losses };
     printReport(jsonText({ version: JSON_VERSION, ...counts, failed }));
     return;
   }
