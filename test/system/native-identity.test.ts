@@ -128,10 +128,11 @@ fd = os.open(sys.argv[1], os.O_RDWR)
 def give_up(number, frame):
     time.sleep(0.1)
     fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    os._exit(0)
 signal.signal(signal.SIGIO, give_up)
 fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
 print("held", flush=True)
-signal.pause()
+time.sleep(60)
 `;
 
 test('a file that another program has a lease on is read once that gives it up', async (t) => {
@@ -140,6 +141,7 @@ test('a file that another program has a lease on is read once that gives it up',
   fs.writeFileSync(file, 'content');
   const holder = spawn('python3', ['-c', HOLDER, file], { stdio: ['ignore', 'pipe', 'ignore'] });
   const ended = once(holder, 'exit');
+  t.teardown(() => holder.kill('SIGKILL'));
   const first = await Promise.race([once(holder.stdout, 'data'), ended]);
   if (!String(first[0]).startsWith('held')) return t.log('this file system has no leases');
   const rows = native.listDirectory(Buffer.from(folder));

@@ -1,6 +1,7 @@
 /**
- * Begins the work of requests one after the other, one in each turn of the event loop, so that other connections are
- * served between them. A request that was withdrawn meanwhile costs no work. A connection that withdraws many is ended.
+ * Begins the work of requests over HTTP/2 one after the other, one in each turn of the event loop, so that other connections
+ * are served between them. A request that was withdrawn meanwhile costs no work. A connection that withdraws many is ended.
+ * A connection of HTTP/1 has one request at a time, which ends with it.
  */
 import type { Http2Stream, ServerHttp2Session } from 'node:http2';
 import type { FastifyReply } from 'fastify';
@@ -14,7 +15,8 @@ const RESETS_MS = 10_000;
 /** Adds the turns to an app that has no routes yet. */
 export function takeTurns(app: WebApp): void {
   let last: Promise<void> = Promise.resolve();
-  app.addHook('onRequest', async (_, reply) => {
+  app.addHook('onRequest', async ({ raw }, reply) => {
+    if (raw.httpVersionMajor < 2) return;
     const isGone = goneLater(reply);
     last = last.then(nextTurn);
     await last;
@@ -26,7 +28,9 @@ export function takeTurns(app: WebApp): void {
       const nowMs = performance.now();
       if (nowMs - sinceMs > RESETS_MS) [resets, sinceMs] = [0, nowMs];
       resets += 1;
-      if (resets >= MOST_RESETS) session.destroy();
+      // No further request is taken (GOAWAY), and the connection ends with those that it has. (After destroy(), clients of
+      // Node.js wait for ever for the end of the connection.)
+      if (resets === MOST_RESETS) session.close();
     };
     session.on('stream', (stream: Http2Stream) => stream.once('aborted', count));
   });
