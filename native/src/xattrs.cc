@@ -183,8 +183,8 @@ Fd openEntry(int directory, const char* name, const Identity& identity) {
   constexpr int forPath = O_PATH | O_NOFOLLOW | O_CLOEXEC;
   constexpr int forReading = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
   const bool isReadable = identity.type == kFile || identity.type == kDirectory;
-  Fd fd(retry([&] { return openat(directory, name, isReadable ? forReading : forPath); }));
-  if (!fd.valid() && isReadable && errno == EACCES) fd = Fd(retry([&] { return openat(directory, name, forPath); }));
+  Fd fd(openPatiently([&] { return openat(directory, name, isReadable ? forReading : forPath); }));
+  if (!fd.valid() && isReadable && (errno == EACCES || errno == EAGAIN)) fd = Fd(retry([&] { return openat(directory, name, forPath); }));
   if (!fd.valid()) throw Failure{errno, "openat"};
   requireListed(fd.get(), statOf(fd), identity, "attributesAt");
   return fd;

@@ -85,6 +85,15 @@ test('what is mounted over a directory meanwhile is not taken for it', (t) => {
   return undefined;
 });
 
+test('a directory that has the inode of the listed one, but another owner, is not taken for it', (t) => {
+  if (!isRoot) return t.log('this needs root');
+  const folder = scratch(t);
+  const identity = identityAt(folder);
+  fs.chownSync(folder, 41_002, 41_002);
+  t.is(codeOf(folder, identity), 'EREPLACED');
+  return undefined;
+});
+
 test('identities and names that are none are refused', (t) => {
   const folder = scratch(t);
   const fd = openFolder(t, folder);
