@@ -74,11 +74,11 @@ Identity identityIn(const Bytes& bytes, const char* call) {
 }
 
 void requireListed(int fd, const struct stat& stat, const Identity& identity, const char* call) {
-  // Where inode or device prove nothing, the owner and the mode must be those of the listing too. Another entry then shows
-  // nobody what was hidden from him.
   // A new directory may get the inode of a deleted one, and then belong to somebody else.
   const bool isOwned = identity.type != kDirectory || identity.uid == stat.st_uid;
   const bool isInode = identity.inode == stat.st_ino && isOwned;
+  // Where inode or device prove nothing, the owner and the mode must be those of the listing too. Another entry then shows
+  // nobody what was hidden from him.
   const bool isListed = identity.device == 0
                             ? isInode && hasSameAccess(stat, identity)
                             : identity.device == stat.st_dev &&

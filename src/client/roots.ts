@@ -15,7 +15,7 @@ import {
   splitPath,
   withAttributes,
 } from '../model/index.js';
-import { absolutePath, type System } from '../system/index.js';
+import { absolutePath, OpenedPlace, type System } from '../system/index.js';
 import { type Head, Protection, rootParent } from '../transport/index.js';
 import { type Identity, identityAt } from './root-presence.js';
 import { type Failure, packBlock, readAttributesOf } from '../workers/index.js';
@@ -226,23 +226,19 @@ function readRoot(system: System, path: Buffer): Omit<PlainRoot, 'givenPath'> {
   const row = system.native.statRow(path, ROOT_NAME);
   const rows = new RowReader(row);
   const listed = identityOf(rows, 0, identity.device);
-  const fd = system.native.openListed(path, listed);
-  try {
-    const more = readAttributesOf(system, fd, rows, { at: 0 });
-    const wholeRow = withAttributes(row, more.packed);
-    return {
-      path,
-      device: `${identity.device}`,
-      identity,
-      listed,
-      isEmpty: system.native.hasEntries(fd) === 0,
-      row,
-      wholeRow,
-      incomplete: more.failure ?? '',
-    };
-  } finally {
-    system.native.close(fd);
-  }
+  using directory = new OpenedPlace(system.native, { path, identity: listed });
+  const more = readAttributesOf(system, directory.fd, rows, { at: 0 });
+  const wholeRow = withAttributes(row, more.packed);
+  return {
+    path,
+    device: `${identity.device}`,
+    identity,
+    listed,
+    isEmpty: system.native.hasEntries(directory.fd) === 0,
+    row,
+    wholeRow,
+    incomplete: more.failure ?? '',
+  };
 }
 
 /** Returns the description of the roots that `openSet` sends to the server. */

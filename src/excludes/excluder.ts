@@ -3,11 +3,11 @@
  * Without rules and rule files everything is kept, at the cost of one search in the listing.
  */
 import { EntryType, joinPath, lastComponent, type RowReader } from '../model/index.js';
-import type { System } from '../system/index.js';
+import { type DirectoryPlace, OpenedPlace, type System } from '../system/index.js';
 import type { RuleFile, RuleLink } from './chain.js';
 import { fileFilter } from './file-filter.js';
 import type { FilterRules } from './filter-rules.js';
-import { CACHE_TAG_NAME, type DirectoryPlace, isCache, Marks, readBeginning } from './marks.js';
+import { CACHE_TAG_NAME, isCache, Marks, readBeginning } from './marks.js';
 import { generalRules } from './general.js';
 import type { ExcludeOptions } from './options.js';
 import { parseRule, parseRules, pathBeneath, type Rule, RuleList } from './rules.js';
@@ -220,31 +220,27 @@ export class Excluder {
     return lists;
   }
 
-  private accessOf({ path, identity }: DirectoryPlace, { rows }: RowReader): Access {
+  private accessOf(place: DirectoryPlace, { rows }: RowReader): Access {
     const { skipNoDump, skipNoAccess } = this.options;
     if (!skipNoDump && !skipNoAccess) return { noDump: undefined, forbidden: undefined };
     const { native } = this.system;
-    const directory = native.openListed(path, identity);
-    try {
-      const noDump = skipNoDump ? native.noDumpRows(directory, rows) : undefined;
-      const forbidden = skipNoAccess ? native.forbiddenRows(directory, rows) : undefined;
-      return { noDump, forbidden };
-    } finally {
-      native.close(directory);
-    }
+    using directory = new OpenedPlace(native, place);
+    const noDump = skipNoDump ? native.noDumpRows(directory.fd, rows) : undefined;
+    const forbidden = skipNoAccess ? native.forbiddenRows(directory.fd, rows) : undefined;
+    return { noDump, forbidden };
   }
 
   private decider(
-    { path, identity }: DirectoryPlace,
+    place: DirectoryPlace,
     rows: RowReader,
     lists: readonly Applied[],
     names: ReadonlySet<string> | undefined,
   ): Decide {
     const { maxFileBytes } = this.options;
-    const { noDump, forbidden } = this.accessOf({ path, identity }, rows);
+    const { noDump, forbidden } = this.accessOf(place, rows);
     const leftOut = (reason: Reason): Decision => ({ isLeftOut: true, reason, rule: undefined });
     const { filter } = this;
-    const directory = filter === undefined ? '' : path.toString('latin1');
+    const directory = filter === undefined ? '' : place.path.toString('latin1');
     return (at, index) => {
       const type = rows.type(at);
       const isDirectory = type === EntryType.directory;

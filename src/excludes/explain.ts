@@ -2,22 +2,19 @@
  * Explains why a path is kept or excluded. It walks down to the path like a backup, with the same listings, rule files
  * and decisions.
  */
-import fs from 'node:fs';
 import { systemCode } from '../errors/index.js';
 import {
   deviceOf,
   EntryType,
   identityOf,
   joinPath,
-  ROOT_NAME,
   RowFlag,
   RowReader,
   splitPath,
 } from '../model/index.js';
-import type { System } from '../system/index.js';
+import { directoryAt, type DirectoryPlace, type System } from '../system/index.js';
 import type { RuleLink } from './chain.js';
 import { type Decision, Excluder, type RuleProblem } from './excluder.js';
-import type { DirectoryPlace } from './marks.js';
 import type { ExcludeOptions } from './options.js';
 
 export interface Explanation {
@@ -96,7 +93,7 @@ function explainWithin(
   const excluder = new Excluder(options, system);
   const problems: { path: Buffer; reason: string }[] = [];
   const names = splitPath(path).slice(splitPath(root).length);
-  let directory = rootPlace(system, root);
+  let directory = directoryAt(system.native, root);
   let rules: RuleLink | undefined;
   let last: Decision | undefined;
   let type: number | undefined;
@@ -133,12 +130,6 @@ function explainWithin(
   const kept = { path, outcome: 'kept', type, decidedAt: path, decision: last, problems } as const;
   if (names.length === 0 || !directory.path.equals(path)) return { ...kept, emptied: undefined };
   return { ...kept, emptied: emptiedBy(system, excluder, directory, rules) };
-}
-
-function rootPlace({ native }: System, path: Buffer): DirectoryPlace {
-  const row = new RowReader(native.statRow(path, ROOT_NAME));
-  const identity = identityOf(row, 0, fs.lstatSync(path, { bigint: true }).dev);
-  return { path, identity };
 }
 
 function emptiedBy(

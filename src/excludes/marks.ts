@@ -1,7 +1,7 @@
 /** Marker files, whose presence in a directory has a meaning: rule files, skip files, cache tags. */
 import { systemCode } from '../errors/index.js';
 import { EntryType, RowReader } from '../model/index.js';
-import { OpenKind, type System } from '../system/index.js';
+import { type DirectoryPlace, OpenedPlace, OpenKind, type System } from '../system/index.js';
 import type { ExcludeOptions } from './options.js';
 
 export const CACHE_TAG_NAME = 'CACHEDIR.TAG';
@@ -9,13 +9,6 @@ export const CACHE_TAG_NAME = 'CACHEDIR.TAG';
 const CACHE_TAG_SIGNATURE = Buffer.from('Signature: 8a477f597d28d172789f06886806bc55');
 /** Common beginning of most names of marker files. One search for it shows whether any of them may occur. */
 const COMMON_BEGINNING = '.tardis-';
-
-/** A directory that was listed. */
-export interface DirectoryPlace {
-  readonly path: Buffer;
-  /** The identity by which it is opened later. */
-  readonly identity: Buffer;
-}
 
 /** Finds marker files in listings, at almost no cost if there are none. */
 export class Marks {
@@ -45,19 +38,15 @@ export class Marks {
   }
 
   /** Returns rows of the marker files in a directory, looking up each name. Throws system errors. */
-  look({ native }: System, { path, identity }: DirectoryPlace): RowReader {
+  look({ native }: System, place: DirectoryPlace): RowReader {
     const rows: Buffer[] = [];
-    const directory = native.openListed(path, identity);
-    try {
-      for (const each of this.names) {
-        try {
-          rows.push(native.statAt(directory, Buffer.from(each, 'latin1')));
-        } catch (error) {
-          if (systemCode(error) !== 'ENOENT') throw error;
-        }
+    using directory = new OpenedPlace(native, place);
+    for (const each of this.names) {
+      try {
+        rows.push(native.statAt(directory.fd, Buffer.from(each, 'latin1')));
+      } catch (error) {
+        if (systemCode(error) !== 'ENOENT') throw error;
       }
-    } finally {
-      native.close(directory);
     }
     return new RowReader(Buffer.concat(rows));
   }
@@ -71,15 +60,15 @@ type Beginning =
 /** Reads at most `limitBytes` of a regular file; follows no link. */
 export function readBeginning(
   system: System,
-  { path, identity }: DirectoryPlace,
+  place: DirectoryPlace,
   name: string,
   limitBytes: number,
 ): Beginning {
   const { native, files } = system;
-  let [directoryFd, fileFd]: (number | undefined)[] = [];
+  let fileFd: number | undefined;
   try {
-    directoryFd = native.openListed(path, identity);
-    fileFd = native.openBeneath(directoryFd, Buffer.from(name, 'latin1'), OpenKind.file);
+    using directory = new OpenedPlace(native, place);
+    fileFd = native.openBeneath(directory.fd, Buffer.from(name, 'latin1'), OpenKind.file);
     const room = Buffer.allocUnsafe(limitBytes);
     const got = files.read(fileFd, room, 0, limitBytes, 0);
     return { bytes: new Uint8Array(room.subarray(0, got)), failure: undefined };
@@ -89,7 +78,6 @@ export function readBeginning(
     return { bytes: undefined, failure };
   } finally {
     if (fileFd !== undefined) native.close(fileFd);
-    if (directoryFd !== undefined) native.close(directoryFd);
   }
 }
 

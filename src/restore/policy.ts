@@ -70,7 +70,7 @@ const GO_ON = Object.freeze({
   do: 'write' as const,
   how: RestoreHow.begun | RestoreHow.replace,
 });
-/** The same after a reboot. */
+/** Verdict on a file that an interrupted run may have left half-done before a reboot, after which zeros stand for lost bytes. */
 const GO_ON_TORN: Verdict = Object.freeze({ do: 'write', how: GO_ON.how | RestoreHow.torn });
 
 const SECOND_NS = 1_000_000_000n;

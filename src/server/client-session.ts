@@ -26,8 +26,7 @@ import type { Admission, Quotas } from './quotas.js';
 import type { StorageHost } from './storage/storage-host.js';
 import type { ClosingRequests, StorageHandle, StorageOptions } from './storage/storage-options.js';
 import { type ProfilePlan, SessionProfile } from './session-profile.js';
-import { warnOfMachine } from './other-machine.js';
-import { settledHead } from './settled.js';
+import { settledHead, warnOfMachine } from './session-answers.js';
 import type { GcOutcome } from './gc-scheduler.js';
 import type { SessionOutcome } from './monitor/monitor.js';
 

@@ -5,7 +5,7 @@ export type {
   ObjectReader,
   ObjectWriter,
 } from './backends/backend.js';
-export { DirectoryBackend } from './backends/directory-backend.js';
+export { DirectoryBackend, goneStore } from './backends/directory-backend.js';
 export { stagedPieces } from './backends/staged-pieces.js';
 export {
   catalogFileOf,
@@ -283,5 +283,4 @@ export {
 export { shapeOf } from './parity/shape.js';
 export { soundRecords } from './parity/sound-records.js';
 export { isRecordSound, readRecord, type ScannedRecord, scanPack } from './packs/scan.js';
-export { goneStore } from './backends/gone-store.js';
 export { unreadable, unreadableObject } from './backends/unreadable.js';

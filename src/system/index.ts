@@ -59,6 +59,7 @@ export {
 export { WANTED_RECORD_BYTES, WantedRecord } from './native-compressing.js';
 export { GatherCursor } from './native-gathering.js';
 export { type FailedAttribute, failedAttributes, refusedMetadata } from './refused-metadata.js';
+export { directoryAt, type DirectoryPlace, OpenedPlace } from './directory-place.js';
 export { crc32 } from './crc32.js';
 export {
   areOwn,

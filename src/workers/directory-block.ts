@@ -1,16 +1,14 @@
 /** Blocks of directories, before or after they are walked, packed for fast transfer between threads. */
 import { packChains, type RuleLink, unpackChains } from '../excludes/index.js';
 import { BytesBuilder, IDENTITY_BYTES, identityIn, type SlotNumber } from '../model/index.js';
+import type { DirectoryPlace } from '../system/index.js';
 import { memoryOf, runOf } from './block-builder.js';
 import type { DirectoryBlock } from './jobs.js';
 
-export interface DirectoryTask {
+export interface DirectoryTask extends DirectoryPlace {
   readonly slot: SlotNumber;
   readonly parent: SlotNumber;
-  readonly path: Buffer;
   readonly row: Buffer;
-  /** The identity by which it is opened later. */
-  readonly identity: Buffer;
   /** Depth below the root; absent for 0. */
   readonly depth?: number;
   /** The rule files above the directory, nearest first. */

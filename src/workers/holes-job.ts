@@ -5,9 +5,10 @@
 import fs from 'node:fs';
 import { systemCode } from '../errors/index.js';
 import { REPLACED, RowFlag, RowReader } from '../model/index.js';
-import { OpenKind, type System } from '../system/index.js';
+import { OpenedPlace, OpenKind, type System } from '../system/index.js';
 import { memoryOf } from './block-builder.js';
 import type { HolesOutput, JobResult, ListedFile } from './jobs.js';
+import { directoryOfFile } from './listed-file.js';
 import { refreshRow } from './range-job.js';
 import { MAX_EXTENTS } from './sparse.js';
 
@@ -28,14 +29,10 @@ export function holesJob(input: ListedFile, system: System): JobResult<HolesOutp
 }
 
 function look(input: ListedFile, { native }: System): HolesOutput {
-  const directory = native.openListed(
-    Buffer.from(input.directoryPath),
-    Uint8Array.from(input.directory),
-  );
-  let file: number | undefined;
+  using directory = new OpenedPlace(native, directoryOfFile(input));
+  const listed = new RowReader(input.row);
+  const file = native.openBeneath(directory.fd, listed.name(0), OpenKind.file);
   try {
-    const listed = new RowReader(input.row);
-    file = native.openBeneath(directory, listed.name(0), OpenKind.file);
     const stat = fs.fstatSync(file, { bigint: true });
     const row = Buffer.from(input.row);
     refreshRow(row, stat);
@@ -47,7 +44,6 @@ function look(input: ListedFile, { native }: System): HolesOutput {
     const head = native.sparseHead(file, sizeBytes, MAX_EXTENTS);
     return { failure: isOther ? REPLACED : '', head, sizeBytes, row };
   } finally {
-    if (file !== undefined) native.close(file);
-    native.close(directory);
+    native.close(file);
   }
 }

@@ -7,7 +7,7 @@ export type * from './decode-types.js';
 export type * from './jobs.js';
 export { hasContent } from './compare-file.js';
 export * from './restore-types.js';
-export { OpenListedFile } from './listed-file.js';
+export { directoryOfFile, OpenListedFile } from './listed-file.js';
 export { openJobs } from './open-jobs.js';
 export type { RawRules } from './raw-types.js';
 export { readAttributesOf } from './read-attributes.js';

@@ -3,7 +3,7 @@
  */
 import { systemCode } from '../errors/index.js';
 import { EntryType, joinPath, RowFlag, RowReader } from '../model/index.js';
-import { type System, wallMs } from '../system/index.js';
+import { type DirectoryPlace, OpenedPlace, type System, wallMs } from '../system/index.js';
 import type { DirectoryTask } from './directory-block.js';
 import type { Failure } from './jobs.js';
 import type { OwnerNames } from './owner-names.js';
@@ -79,7 +79,7 @@ export function markUnsettled(bytes: Buffer, racyNs: bigint): void {
 /** Returns the failures of a directory's unreadable rows. */
 export function unreadableFailures(
   system: System,
-  directory: Pick<DirectoryTask, 'slot' | 'path' | 'identity'>,
+  directory: Pick<DirectoryTask, 'slot'> & DirectoryPlace,
   rows: RowReader,
   unreadable: readonly number[],
 ): Failure[] {
@@ -95,21 +95,14 @@ export function unreadableFailures(
  * Returns the reason why an entry is unreadable. The listing does not contain the reason, so the entry is read once
  * more.
  */
-function whyUnreadable(
-  { native }: System,
-  { path, identity }: Pick<DirectoryTask, 'path' | 'identity'>,
-  name: Buffer,
-): string {
-  let directory: number | undefined;
+function whyUnreadable({ native }: System, place: DirectoryPlace, name: Buffer): string {
   try {
-    directory = native.openListed(path, identity);
-    native.statAt(directory, name);
+    using directory = new OpenedPlace(native, place);
+    native.statAt(directory.fd, name);
     return 'EAGAIN'; // this time it was readable
   } catch (error) {
     const code = systemCode(error);
     if (code === undefined) throw error;
     return code;
-  } finally {
-    if (directory !== undefined) native.close(directory);
   }
 }

@@ -1,32 +1,40 @@
 /** Opens files that were listed before, and nothing else that has their names now. */
-import { deviceOf, identityOf, RowReader } from '../model/index.js';
-import type { System } from '../system/index.js';
+import { bufferOf, deviceOf, identityOf, RowReader } from '../model/index.js';
+import { type DirectoryPlace, OpenedPlace, type System } from '../system/index.js';
 import type { ListedFile } from './jobs.js';
+
+/** Returns the place of the directory of a file. */
+export function directoryOfFile({ directoryPath, directory }: ListedFile): DirectoryPlace {
+  return { path: bufferOf(directoryPath), identity: bufferOf(directory) };
+}
 
 /** Descriptors of a file and of its directory, which are closed together. */
 export class OpenListedFile implements Disposable {
-  readonly directoryFd: number;
   readonly fd: number;
+  private readonly directory: OpenedPlace;
   private readonly system: System;
 
   /** Throws the system's errors; EREPLACED if the file or its directory is another one. */
-  constructor(system: System, { directoryPath, directory, row }: ListedFile) {
+  constructor(system: System, file: ListedFile) {
     const { native } = system;
-    const rows = new RowReader(row);
+    const rows = new RowReader(file.row);
     this.system = system;
-    this.directoryFd = native.openListed(Buffer.from(directoryPath), Uint8Array.from(directory));
+    this.directory = new OpenedPlace(native, directoryOfFile(file));
     try {
-      const identity = identityOf(rows, 0, deviceOf(directory));
-      this.fd = native.openListedAt(this.directoryFd, rows.name(0), identity);
+      const identity = identityOf(rows, 0, deviceOf(file.directory));
+      this.fd = native.openListedAt(this.directory.fd, rows.name(0), identity);
     } catch (error) {
-      native.close(this.directoryFd);
+      this.directory[Symbol.dispose]();
       throw error;
     }
   }
 
+  get directoryFd(): number {
+    return this.directory.fd;
+  }
+
   [Symbol.dispose](): void {
-    const { native } = this.system;
-    native.close(this.fd);
-    native.close(this.directoryFd);
+    this.system.native.close(this.fd);
+    this.directory[Symbol.dispose]();
   }
 }

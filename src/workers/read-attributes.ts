@@ -38,16 +38,9 @@ export function readAttributesOf(
   const withTime = isTimeBeyond(rows.mtimeNs(at));
   const { native } = system;
   try {
-    const packed =
-      device === undefined
-        ? native.attributesAt(directory, ITSELF, withTime, MAX_ATTRIBUTES_BYTES)
-        : native.attributesAt(
-            directory,
-            rows.name(at),
-            withTime,
-            MAX_ATTRIBUTES_BYTES,
-            identityOf(rows, at, device),
-          );
+    const [name, identity] =
+      device === undefined ? [ITSELF] : [rows.name(at), identityOf(rows, at, device)];
+    const packed = native.attributesAt(directory, name, withTime, MAX_ATTRIBUTES_BYTES, identity);
     return packed.length === 0 ? NONE : { packed, failure: undefined };
   } catch (error) {
     const code = systemCode(error);

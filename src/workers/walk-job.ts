@@ -23,7 +23,7 @@ import {
   RowReader,
   type SlotNumber,
 } from '../model/index.js';
-import type { System } from '../system/index.js';
+import { OpenedPlace, type System } from '../system/index.js';
 import { memoryOf } from './block-builder.js';
 import { blockMemory, type DirectoryTask, packBlock, unpackBlock } from './directory-block.js';
 import { type Inspected, inspectRows, nowNs, racyFromNs, unreadableFailures } from './inspect.js';
@@ -105,20 +105,12 @@ class Walk {
 
   /** Reads a root that is a file. No other entry of its directory is read. */
   private visitFile(task: DirectoryTask, name: Buffer, startNs: bigint): void {
-    const listing = this.statFile(task, name);
+    const { native } = this.system;
+    using directory = new OpenedPlace(native, task);
+    const listing = native.statAt(directory.fd, name);
     if (new RowReader(listing).type(0) === EntryType.directory) {
       this.failAt(task, 'unreadable', 'it is a directory now');
     } else this.visitKept(task, { listing, rules: undefined, isCertain: true }, startNs);
-  }
-
-  private statFile({ path, identity }: DirectoryTask, name: Buffer): Buffer {
-    const { native } = this.system;
-    const directory = native.openListed(path, identity);
-    try {
-      return native.statAt(directory, name);
-    } finally {
-      native.close(directory);
-    }
   }
 
   private visitListed(task: DirectoryTask, listed: Buffer, startNs: bigint): void {

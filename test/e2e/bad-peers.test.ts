@@ -74,6 +74,16 @@ function envelope(number: number, body: Buffer, flags = 0, claimed = body.length
   return Buffer.concat([head, body]);
 }
 
+const NOTHING = Buffer.alloc(0);
+/** The end of a set without a seal. */
+const CLOSING = {
+  stats: {},
+  seal: NOTHING,
+  opened: NOTHING,
+  purge: false,
+  waits: false,
+};
+
 const VIOLATION = ['PROTOCOL_VIOLATION'];
 const BEFORE_LOGIN: readonly [what: string, bytes: () => Buffer | string, codes: string[]][] = [
   ['a newer protocol', () => hello({ protocol: 99 }), ['PROTOCOL_VERSION']],
@@ -100,14 +110,7 @@ const BEFORE_LOGIN: readonly [what: string, bytes: () => Buffer | string, codes:
   ],
   [
     'a backup before the greeting',
-    () =>
-      encodeMessage('closeSet', {
-        stats: {},
-        seal: NOTHING,
-        opened: NOTHING,
-        purge: false,
-        waits: false,
-      }).head,
+    () => encodeMessage('closeSet', CLOSING).head,
     ['NOT_PERMITTED'],
   ],
   ['a name that leads elsewhere', () => hello({ client: '../x' }), ['CLIENT_NAME_INVALID']],
@@ -191,7 +194,6 @@ test('what is no WebSocket at all', async (t) => {
 const row = (changes: Partial<Entry> = {}): Buffer =>
   rowOf('name', { type: EntryType.directory, ...changes });
 const aFile = { type: EntryType.file, sizeBytes: 5, inode: 2n };
-const NOTHING = Buffer.alloc(0);
 const digest = Buffer.alloc(32, 7);
 
 const CONTENT = { stream: 1, isPart: false, codec: 0, fileSizeBytes: 1, cipher: NOTHING };
@@ -236,17 +238,7 @@ function setTo(peer: Peer, ...settings: readonly object[]): void {
 
 const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
   ['a second greeting', (peer) => peer.raw(hello())],
-  [
-    'an end before the beginning',
-    (peer) =>
-      peer.send('closeSet', {
-        stats: {},
-        seal: NOTHING,
-        opened: NOTHING,
-        purge: false,
-        waits: false,
-      }),
-  ],
+  ['an end before the beginning', (peer) => peer.send('closeSet', CLOSING)],
   ['what it is set to before its set', (peer) => configure(peer)],
   [
     'what it is set to, twice',
@@ -389,13 +381,7 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     'a seal of a set that is too short',
     (peer) => [
       openSet(peer),
-      peer.send('closeSet', {
-        stats: {},
-        seal: Buffer.alloc(39),
-        opened: Buffer.alloc(39),
-        purge: false,
-        waits: false,
-      }),
+      peer.send('closeSet', { ...CLOSING, seal: Buffer.alloc(39), opened: Buffer.alloc(39) }),
     ],
   ],
   [
@@ -428,13 +414,7 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     (peer) => {
       openSet(peer);
       peer.send('streamOpen', CONTENT);
-      peer.send('closeSet', {
-        stats: {},
-        seal: NOTHING,
-        opened: NOTHING,
-        purge: false,
-        waits: false,
-      });
+      peer.send('closeSet', CLOSING);
     },
   ],
   [
@@ -489,13 +469,7 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     (peer) => {
       openRoot(peer);
       parcel(peer, row({ ...aFile, digest }));
-      peer.send('closeSet', {
-        stats: {},
-        seal: NOTHING,
-        opened: NOTHING,
-        purge: false,
-        waits: false,
-      });
+      peer.send('closeSet', CLOSING);
     },
   ],
 ];

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import {
   backup,
   type BackupReport,
@@ -33,6 +33,27 @@ async function names(place: readonly string[], directory: string, set?: number):
   const of = set === undefined ? [] : ['-b', String(set)];
   const shown = await succeed('lstardis', [...place, ...of, '--json', directory]);
   return jsonLines<{ name: string }>(shown).map(({ name }) => name);
+}
+
+/** Runs a shell script with mounts of its own, and returns what it prints; undefined where nothing can be mounted. */
+function amongOwnMounts(
+  t: ExecutionContext,
+  script: string,
+  words: readonly string[],
+): string | undefined {
+  if (spawnSync('unshare', ['-m', 'true']).status !== 0) {
+    t.log('left out: only root can mount');
+    t.pass();
+    return undefined;
+  }
+  const options = { encoding: 'utf8', timeout: 120_000 } as const;
+  const { status, stdout, stderr } = spawnSync(
+    'unshare',
+    ['-m', 'sh', '-c', script, ...words],
+    options,
+  );
+  t.is(status, 0, stderr);
+  return stdout;
 }
 
 test('a root that is suddenly empty keeps its entries unless --trust-roots is given', async (t) => {
@@ -123,17 +144,8 @@ test('other file systems are entered only with --crossdevice', (t) => {
     "$1/tardis" -D "$2" -C me --local --no-crossdevice "$0"
     "$1/lstardis" -D "$2" -C me "$0/mount/below"; echo --
     "$1/regenerate" -D "$2" -C me -o "$2/out" "$0"; cat "$2/out/tree/mount/below/file"`;
-  if (spawnSync('unshare', ['-m', 'true']).status !== 0) {
-    t.log('left out: only root can mount');
-    t.pass();
-    return;
-  }
-  const { status, stdout, stderr } = spawnSync(
-    'unshare',
-    ['-m', 'sh', '-c', script, source, BIN, store],
-    { encoding: 'utf8', timeout: 120_000 },
-  );
-  t.is(status, 0, stderr);
+  const stdout = amongOwnMounts(t, script, [source, BIN, store]);
+  if (stdout === undefined) return;
   const [first, second, third, last] = stdout.split('--\n');
   t.notRegex(first!, /^below$/m);
   t.regex(second!, /^file$/m);
@@ -158,17 +170,8 @@ test('the end of each run names the mounts that were not entered, unless they ar
     "$1/tardis" -D "$2" -C me --local --exclude skipped --json "$0"; echo --
     "$1/tardis" -D "$2" -C me --local --crossdevice --exclude skipped "$0"; echo --
     "$1/sonic" info -D "$2" -C me 1`;
-  if (spawnSync('unshare', ['-m', 'true']).status !== 0) {
-    t.log('left out: only root can mount');
-    t.pass();
-    return;
-  }
-  const { status, stdout, stderr } = spawnSync(
-    'unshare',
-    ['-m', 'sh', '-c', script, source, BIN, store],
-    { encoding: 'utf8', timeout: 120_000 },
-  );
-  t.is(status, 0, stderr);
+  const stdout = amongOwnMounts(t, script, [source, BIN, store]);
+  if (stdout === undefined) return;
   const [backup, dry, roots, json, crossed, info] = stdout.split('--\n');
   const named = ['a', 'b', 'c', 'd', 'e'].map((name) => path.join(source, name));
   const all = `6 mounts or subvolumes were not entered: ${named.join(', ')}, 1 more; `;

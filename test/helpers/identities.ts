@@ -1,8 +1,8 @@
 /** Identities of files and directories, for calls and jobs that open what was listed. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { identityOf, IDENTITY_BYTES, RowReader } from '../../src/model/index.js';
-import { nodeSystem } from '../../src/system/index.js';
+import { IDENTITY_BYTES } from '../../src/model/index.js';
+import { directoryAt, nodeSystem } from '../../src/system/index.js';
 import type { ListedFile } from '../../src/workers/index.js';
 
 const { native } = nodeSystem();
@@ -10,9 +10,8 @@ const { native } = nodeSystem();
 /** Returns the identity of a file or directory; one that nothing has if it does not exist. */
 export function identityAt(at: string | Buffer): Buffer {
   const bytes = Buffer.from(at);
-  const stat = fs.lstatSync(bytes, { bigint: true, throwIfNoEntry: false });
-  if (stat === undefined) return Buffer.alloc(IDENTITY_BYTES);
-  return identityOf(new RowReader(native.statRow(bytes, Buffer.from('x'))), 0, stat.dev);
+  const isThere = fs.lstatSync(bytes, { throwIfNoEntry: false }) !== undefined;
+  return isThere ? directoryAt(native, bytes).identity : Buffer.alloc(IDENTITY_BYTES);
 }
 
 /** Returns a file as a job gets it from a listing; `name` is one that it does not have. */

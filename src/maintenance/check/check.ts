@@ -10,9 +10,12 @@ import { catchUp, settleMarks, type StoreLimits } from '../../store/writer/index
 import {
   type Backend,
   type ClientDirectory,
+  isParityDamaged,
   locationName,
   mediumOf,
   packName,
+  parityName,
+  protectable,
 } from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
 import { boundedBackend } from './bounded-backend.js';
@@ -24,7 +27,6 @@ import { CommittedRanges } from './committed.js';
 import { type CheckCounts, type Finding, newCounts } from './findings.js';
 import { ContentProver } from './prover.js';
 import { ReadMemory } from './read-memory.js';
-import { damagedParity } from './parity-files.js';
 import { type PlannedRecord, ReadPlan, type ReadRequest } from './read-plan.js';
 import { Reference } from './reference.js';
 import { StoreWalk } from './store-walk.js';
@@ -239,5 +241,23 @@ function* objectsIn(audit: CatalogAudit): Generator<PlannedRecord> {
     if (content === undefined) continue;
     const object = locationName(record, content.digest);
     yield { object, position: record.position, bytes: record.recordBytes };
+  }
+}
+
+/**
+ * Reads the parity files in the plan, and yields a finding for each damaged one, since what repairs others must be known
+ * to be whole. Does not read the packs themselves. Missing parity is no damage.
+ */
+async function* damagedParity(
+  backend: Backend,
+  plan: ReadPlan,
+  breathe: () => Promise<void> | undefined,
+): AsyncGenerator<Finding> {
+  for (const name of await protectable(backend)) {
+    const object = parityName(name);
+    if (!plan.includes(object, 0) || !(await isParityDamaged(backend, name, breathe))) continue;
+    const bytes = (await backend.size(object)) ?? 0;
+    const why = 'it is not as it was written';
+    yield { finding: 'record', object, position: 0, bytes, role: 'parity', why };
   }
 }

@@ -17,8 +17,8 @@ import {
   RowReader,
   splitPath,
 } from '../../model/index.js';
-import type { System } from '../../system/index.js';
-import { type ListedFile, MOST_NAMES } from '../../workers/index.js';
+import { directoryAt, type DirectoryPlace, OpenedPlace, type System } from '../../system/index.js';
+import { directoryOfFile, MOST_NAMES } from '../../workers/index.js';
 import type { Seen, Side, Visit } from './side.js';
 
 /**
@@ -53,14 +53,11 @@ export class DiskSide implements Side {
     try {
       const above = this.realPath(directoryOf(path));
       const name = lastComponent(path);
-      const directory = identityAt(this.system, above);
-      const fd = native.openListed(above, directory);
-      try {
-        const row = name.length === 0 ? native.statRow(above, name) : native.statAt(fd, name);
-        return { ...seenAt({ directoryPath: above, directory }, new RowReader(row), 0), path };
-      } finally {
-        native.close(fd);
-      }
+      const place = directoryAt(native, above);
+      using directory = new OpenedPlace(native, place);
+      const row =
+        name.length === 0 ? native.statRow(above, name) : native.statAt(directory.fd, name);
+      return { ...seenAt(place, new RowReader(row), 0), path };
     } catch (error) {
       if (MISSING.has(systemCode(error) ?? '')) return undefined;
       throw unreadable(path, error);
@@ -103,9 +100,9 @@ export class DiskSide implements Side {
     }
   }
 
-  private listOrHold(path: Buffer, { directoryPath, directory }: Place): Buffer | number {
+  private listOrHold(path: Buffer, place: DirectoryPlace): Buffer | number {
     try {
-      return this.system.native.listOrHold(directoryPath, MOST_NAMES, directory);
+      return this.system.native.listOrHold(place.path, MOST_NAMES, place.identity);
     } catch (error) {
       throw unreadable(path, error);
     }
@@ -116,26 +113,17 @@ export class DiskSide implements Side {
   }
 }
 
-/** A directory on the disk, with its path without links and its identity. */
-type Place = Pick<ListedFile, 'directory'> & { readonly directoryPath: Buffer };
-
-/** Returns the identity of the directory that is at a path without links. */
-function identityAt({ native }: System, path: Buffer): Buffer {
-  const row = native.statRow(path, ITSELF);
-  return identityOf(new RowReader(row), 0, fs.lstatSync(path, { bigint: true }).dev);
-}
-
 /** Returns the place of a directory on the disk. */
-function placeOf({ listed }: Seen): Place {
+function placeOf({ listed }: Seen): DirectoryPlace {
   const { directoryPath, directory, row } = listed!;
   const rows = new RowReader(row);
   return {
-    directoryPath: joinPath(Buffer.from(directoryPath), rows.name(0)),
-    directory: identityOf(rows, 0, deviceOf(directory)),
+    path: joinPath(Buffer.from(directoryPath), rows.name(0)),
+    identity: identityOf(rows, 0, deviceOf(directory)),
   };
 }
 
-function seenIn(rows: Buffer, path: Buffer, place: Place): Seen[] {
+function seenIn(rows: Buffer, path: Buffer, place: DirectoryPlace): Seen[] {
   const reader = new RowReader(rows);
   const seen: Seen[] = [];
   forEachRow(reader, (at) => {
@@ -145,8 +133,9 @@ function seenIn(rows: Buffer, path: Buffer, place: Place): Seen[] {
   return seen;
 }
 
-function seenAt(place: Place, rows: RowReader, at: number): Omit<Seen, 'path'> {
-  const listed = { ...place, row: Buffer.from(rows.row(at)) };
+function seenAt(place: DirectoryPlace, rows: RowReader, at: number): Omit<Seen, 'path'> {
+  const { path: directoryPath, identity: directory } = place;
+  const listed = { directoryPath, directory, row: Buffer.from(rows.row(at)) };
   return { entry: sized(decodeRow(rows, at)), stored: undefined, listed };
 }
 
@@ -163,23 +152,13 @@ export function attributesOnDisk(system: System, seen: Seen): Buffer | undefined
   const { native } = system;
   const isDirectory = seen.entry.type === EntryType.directory;
   try {
-    const { directoryPath, directory } = isDirectory ? placeOf(seen) : seen.listed!;
-    const fd = native.openListed(Buffer.from(directoryPath), Uint8Array.from(directory));
-    try {
-      const rows = new RowReader(seen.listed!.row);
-      const packed = isDirectory
-        ? native.attributesAt(fd, ITSELF, false, MAX_ATTRIBUTES_BYTES)
-        : native.attributesAt(
-            fd,
-            rows.name(0),
-            false,
-            MAX_ATTRIBUTES_BYTES,
-            identityOf(rows, 0, deviceOf(directory)),
-          );
-      return packed.length === 0 ? undefined : packed;
-    } finally {
-      native.close(fd);
-    }
+    const place = isDirectory ? placeOf(seen) : directoryOfFile(seen.listed!);
+    using directory = new OpenedPlace(native, place);
+    const rows = new RowReader(seen.listed!.row);
+    const identity = identityOf(rows, 0, deviceOf(place.identity));
+    const name = isDirectory ? ITSELF : rows.name(0);
+    const packed = native.attributesAt(directory.fd, name, false, MAX_ATTRIBUTES_BYTES, identity);
+    return packed.length === 0 ? undefined : packed;
   } catch (error) {
     throw unreadable(seen.path, error);
   }

@@ -8,7 +8,6 @@ import type { Files } from '../../system/index.js';
 import type { MendableBackend, ObjectWriter } from './backend.js';
 import { readFormat } from '../layout/format-file.js';
 import { INCOMING_DIRECTORY, parityName } from '../layout/layout.js';
-import { goneStore } from './gone-store.js';
 import { unreadable } from './unreadable.js';
 
 /** Maximum number of descriptors for reading that are kept open. */
@@ -307,4 +306,10 @@ class FileWriter implements ObjectWriter {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/** Returns the error for a client's directory that vanishes while it is in use. */
+export function goneStore(directory: string, cause?: unknown): TardisError {
+  const what = `the directory ${directory} is gone: was its disk unmounted, or the directory moved?`;
+  return new TardisError('NO_SUCH_STORE', what, {}, cause);
 }
