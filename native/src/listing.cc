@@ -131,7 +131,7 @@ napi_value listOrHold(const Call& call) {
   Identity listed = identityIn(identity, call.name());
   Fd directory = tardis::openListed(call.path(0), &listed, call.name());
   memcpy(identity.data, &listed, sizeof listed);
-  const dev_t device = deviceOf(directory.get());
+  const auto device = static_cast<dev_t>(listed.device);
   Scratch& scratch = scratchOfThread();
   bool isWhole = scratch.names.read(directory.get(), mostNames);
   if (scratch.names.count() <= mostNames) {
