@@ -11,7 +11,7 @@ import {
 import { isNewFile, RestoreHow } from '../workers/index.js';
 import type { Place, PlacedAs, RestorePlaces } from './places.js';
 import type { RestorePolicy, Verdict } from './policy.js';
-import type { TargetName } from './target.js';
+import type { RestoreTarget, TargetName } from './target.js';
 import type { Visited } from './walk.js';
 
 /** The first name of a file with several names. */
@@ -101,7 +101,8 @@ export class LinkGroups {
         // An existing separate file with the same content suffices, unless everything must be as in the set.
         const isAgain = policy.hasFailed(joinPath(existing.directory, existing.name));
         if (verdict.do === 'nothing' && !isReplacing(policy.unseen) && !isAgain) return 'unchanged';
-        mayReplace = isReplacing(policy.unseen) || isReplacing(verdict);
+        mayReplace =
+          isReplacing(policy.unseen) || isReplacing(verdict) || isBegun(link, target, verdict);
         if (!mayReplace && policy.keepsSilently) return 'kept';
         if (!mayReplace) throw new TardisError('TARGET_EXISTS', 'something else is there');
       }
@@ -128,6 +129,12 @@ export function keyOf({ metadata, contentId }: HistoryEntry, device: string): st
 function isReplacing(verdict: Verdict): boolean {
   const bits = RestoreHow.replace | RestoreHow.begun;
   return verdict.do === 'write' && (verdict.how & bits) === RestoreHow.replace;
+}
+
+/** True if the verdict is on a half-done file, and it is a beginning of the file under the first name. */
+function isBegun({ at, first }: HardLink, target: RestoreTarget, verdict: Verdict): boolean {
+  if (verdict.do !== 'write' || (verdict.how & RestoreHow.begun) === 0) return false;
+  return target.isBeginning(at, first.at, (verdict.how & RestoreHow.torn) !== 0);
 }
 
 function isSameFile(one: Buffer, other: Buffer): boolean {

@@ -24,6 +24,7 @@ import {
 } from '../system/index.js';
 import {
   immutableTarget,
+  isBeginning,
   moveOver,
   targetError,
   targetFull,
@@ -257,6 +258,21 @@ export class RestoreTarget {
         ? 'this system or its file system refuses it, even to root'
         : 'only root may make this';
       throw new TardisError('SPECIAL_FILE', what, { cause: 'EPERM' }, error);
+    }
+  }
+
+  /**
+   * True if a file is a beginning of the file `whole`, which this run has restored. With `isTorn`, each of its bytes may be
+   * zero instead.
+   */
+  isBeginning({ directory, name }: TargetName, whole: TargetName, isTorn: boolean): boolean {
+    const { native } = this.system;
+    const other = native.openBeneath(this.rootFd, whole.directory, OpenKind.directory);
+    try {
+      const one = { directoryFd: this.fdOf(directory), name };
+      return isBeginning(this.system, one, { directoryFd: other, name: whole.name }, isTorn);
+    } finally {
+      native.close(other);
     }
   }
 

@@ -47,29 +47,33 @@ export function requireBegun(
   { name, how, whole }: { readonly name: Buffer; readonly how: number; readonly whole: Buffer },
 ): void {
   if ((how & RestoreHow.begun) === 0) return;
-  const isTorn = (how & RestoreHow.torn) !== 0;
-  if (isBeginning(system, directoryFd, { name, whole, isTorn })) return;
+  const one = { directoryFd, name };
+  if (isBeginning(system, one, { directoryFd, name: whole }, (how & RestoreHow.torn) !== 0)) return;
   system.native.unlinkAt(directoryFd, whole);
   throw anotherFile();
 }
 
+interface OpenableFile {
+  readonly directoryFd: number;
+  readonly name: Buffer;
+}
+
 /**
- * True if the file `name` of a directory is a beginning of the file `whole`, or equal to it. With `isTorn`, each of its
- * bytes may be zero instead. Throws any error of reading them.
+ * True if a file is a beginning of the file `whole`, or equal to it. With `isTorn`, each of its bytes may be zero instead.
+ * Throws any error of reading them.
  */
-function isBeginning(
+export function isBeginning(
   { files, native }: System,
-  directoryFd: number,
-  {
-    name,
-    whole,
-    isTorn,
-  }: { readonly name: Buffer; readonly whole: Buffer; readonly isTorn: boolean },
+  one: OpenableFile,
+  whole: OpenableFile,
+  isTorn: boolean,
 ): boolean {
   const fds: number[] = [];
   const [part, other] = [Buffer.allocUnsafe(READ_BYTES), Buffer.allocUnsafe(READ_BYTES)];
   try {
-    for (const one of [name, whole]) fds.push(native.openBeneath(directoryFd, one, OpenKind.file));
+    for (const { directoryFd, name } of [one, whole]) {
+      fds.push(native.openBeneath(directoryFd, name, OpenKind.file));
+    }
     for (let position = 0; ; ) {
       const bytes = files.read(fds[0]!, part, 0, READ_BYTES, position);
       if (bytes === 0) return true;

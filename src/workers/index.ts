@@ -5,7 +5,7 @@ export { memoryOf, memoryOfContents, runOf } from './block-builder.js';
 export { InlineJobs } from './inline.js';
 export type * from './decode-types.js';
 export type * from './jobs.js';
-export { hasContent } from './compare-file.js';
+export { hasContent, isBeginning } from './compare-file.js';
 export * from './restore-types.js';
 export { directoryOfFile, OpenListedFile } from './listed-file.js';
 export { openJobs } from './open-jobs.js';

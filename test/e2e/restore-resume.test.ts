@@ -357,6 +357,42 @@ test.serial(
   },
 );
 
+test.serial(
+  'after a power cut, a further name with a torn file becomes a link, and one with other bytes stays',
+  async (t) => {
+    const lab = await Lab.with(t);
+    const watch = watchOnly();
+    await lab.restore(lab.freshOutput(), faultySystem(inlineSystem(), watch), {});
+    const links = watch.seen.filter((operation) => operation === 'native.linkAt').length;
+    for (const isTorn of [true, false]) {
+      const output = lab.freshOutput();
+      const plan = new Plan(Infinity, { kind: 'kill' }, undefined, (operation, { seen }) => {
+        const made = seen.filter((name) => name === 'native.linkAt').length;
+        return operation === 'native.linkAt' && made >= links;
+      });
+      t.false(await lab.mayDie(output, (base) => faultySystem(base, plan), {}));
+      const journal = fs.readdirSync(output).find((name) => name.startsWith('.tardis-restore-'))!;
+      const text = fs.readFileSync(path.join(output, journal), 'utf8');
+      fs.writeFileSync(
+        path.join(output, journal),
+        text.replace(/"boot":"[^"]*"/, '"boot":"earlier"'),
+      );
+      const name = path.join(output, 'tree', 'a', 'one');
+      const bytes = fs
+        .readFileSync(path.join(lab.source, 'a', 'one'))
+        .fill(isTorn ? 0 : 'x', 100, 200);
+      fs.rmSync(name, { force: true });
+      fs.writeFileSync(name, bytes, { mode: 0o600 });
+      if (isTorn) await lab.again(t, output, {}, 'torn');
+      else {
+        const error = await t.throwsAsync(lab.restore(output, inlineSystem(), {}));
+        t.regex(error.message, /TARGET_EXISTS/);
+        t.deepEqual(fs.readFileSync(name), bytes);
+      }
+    }
+  },
+);
+
 test.serial("what somebody puts there meanwhile is not taken for the killed run's", async (t) => {
   const lab = await Lab.with(t);
   const output = lab.freshOutput();
