@@ -3,20 +3,11 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import {
-  asTardisError,
-  type ErrorCode,
-  type Operation,
-  systemCode,
-} from '../../src/errors/index.js';
-import { newestKeys, openClientDirectory } from '../../src/store/index.js';
-import { nodeSystem, textBytes } from '../../src/system/index.js';
+import { asTardisError, type ErrorCode, type Operation } from '../../src/errors/index.js';
 import { run, type Tool } from '../helpers/commands.js';
+import { callsThrew, failWith } from '../helpers/failing-calls.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
-import { withHistory } from '../helpers/inline.js';
 import { addTo, differences, file, look, makeTree, node, noise } from '../helpers/tree.js';
-
-const system = nodeSystem();
 
 /** Numbers of Linux: 41 and 58 are not used. */
 const NUMBERS = Array.from({ length: 133 }, (_, at) => at + 1).filter(
@@ -43,6 +34,8 @@ interface Failing {
   readonly at: string;
   /** The directory itself. */
   readonly real: string;
+  /** The file that tells the file system what fails. */
+  readonly broken: string;
   /** Lets operations on paths with this end fail with an error from now on (see lying-fuse.cc); 0: with none. */
   readonly fail: (errno: number, operations?: string, end?: string) => void;
 }
@@ -53,56 +46,41 @@ async function failing(t: ExecutionContext, work: (it: Failing) => Promise<void>
     const real = mounts.directory('real');
     const broken = path.join(mounts.home, 'broken');
     const fail: Failing['fail'] = (errno, operations = 'sorlwf', end = '*') => {
-      if (errno === 0) return fs.rmSync(broken, { force: true });
-      fs.writeFileSync(`${broken}.new`, `${errno} ${operations} ${end}`);
-      fs.renameSync(`${broken}.new`, broken);
+      failWith(broken, errno === 0 ? undefined : { errno, operations, end });
     };
     const at = await mounts.lie('failing', real, { broken });
-    await work({ mounts, at, real, fail });
+    await work({ mounts, at, real, broken, fail });
   });
 }
 
-function thrownBy(work: () => unknown): unknown {
-  try {
-    work();
-  } catch (error) {
-    return error;
-  }
-  return undefined;
-}
-
 test('every error of Linux has its name and a meaning in every operation', async (t) => {
-  await failing(t, async ({ mounts, at, real, fail }) => {
+  await failing(t, async ({ mounts, at, real, broken }) => {
     fs.writeFileSync(path.join(real, 'file'), 'text');
     const place = path.join(mounts.view(at), 'file');
-    const calls = [
-      () => fs.statSync(place),
-      () => system.native.statRow(textBytes(place), Buffer.from('file')),
-    ];
+    const numbers = NUMBERS.filter((one) => !NOT_PASSED.has(one));
+    const failures = numbers.map((errno) => ({ errno, operations: 's', end: 'file' }));
+    const byNode = callsThrew({ broken, call: 'nodeStatus', place, failures });
+    const byAddon = callsThrew({ broken, call: 'nativeStatus', place, failures });
     const known = new Map(Object.entries(os.constants.errno).map(([name, one]) => [one, name]));
     const seen = new Map<string, number>();
-    for (const number of NUMBERS.filter((one) => !NOT_PASSED.has(one))) {
-      fail(number, 's', 'file');
-      const codes = calls.map((call) => {
-        const error = thrownBy(call);
-        const { message, code } = asTardisError(error);
+    for (const [at, number] of numbers.entries()) {
+      const names = [byNode[at]!, byAddon[at]!].map(({ name, code, message }) => {
         t.notRegex(message, /unknown|system error/i, `${number}`);
-        t.true(message.startsWith(`${systemCode(error)}: `), message);
+        t.true(message.startsWith(`${name}: `), message);
         t.not(code, 'INTERNAL', `${number}`);
-        return systemCode(error)!;
+        return name!;
       });
-      t.is(codes[0], codes[1], `${number}`);
-      t.regex(codes[0]!, /^E[A-Z0-9]+$/);
+      t.is(names[0], names[1], `${number}`);
+      t.regex(names[0]!, /^E[A-Z0-9]+$/);
       const inNode = known.get(number);
       if (inNode !== undefined && inNode !== 'EWOULDBLOCK' && inNode !== 'EOPNOTSUPP')
-        t.is(codes[0], inNode);
-      t.is(seen.get(codes[0]!), undefined, codes[0]);
-      seen.set(codes[0]!, number);
-      const error = Object.assign(new Error('it failed'), { code: codes[0] });
+        t.is(names[0], inNode);
+      t.is(seen.get(names[0]!), undefined, names[0]);
+      seen.set(names[0]!, number);
+      const error = Object.assign(new Error('it failed'), { code: names[0] });
       for (const operation of OPERATIONS)
         t.not(asTardisError(error, '', operation).code, 'INTERNAL');
     }
-    fail(0);
   });
 });
 
@@ -127,19 +105,17 @@ const OF_STORE: readonly (readonly [errno: number, name: string, code: ErrorCode
 ];
 
 test('each error at each status, open, read and list of a store has the code of its kind', async (t) => {
-  await failing(t, async ({ mounts, at, real, fail }) => {
+  await failing(t, async ({ mounts, at, real, broken }) => {
     const source = path.join(mounts.home, 'source');
     makeTree(source, [file('small', noise(1, 3000)), file('large', noise(2, 2_000_000))]);
     const store = path.join(real, 'store');
-    const place = ['-D', store, '-C', 'me', '--password=long enough for this'];
-    t.is((await run('tardis', [...place, '--local', '--create', source])).status, 0);
-    const through = path.join(mounts.view(at), 'store');
-    const client = { store: through, client: 'me' };
-    const lookAt = async (): Promise<void> => {
-      newestKeys(system, openClientDirectory(system, client).path);
-      await withHistory(client, (history) => history.sets());
-    };
-    await lookAt();
+    const where = ['-D', store, '-C', 'me', '--password=long enough for this'];
+    t.is((await run('tardis', [...where, '--local', '--create', source])).status, 0);
+    const place = path.join(mounts.view(at), 'store');
+    const look = { broken, call: 'history', place } as const;
+    const copied = { errno: 5, operations: 'or', end: 'me/keys/00000001.key' };
+    const unharmed = [{ errno: 5, operations: 'sorl', end: '/nothing' }, copied];
+    t.deepEqual(callsThrew({ ...look, failures: unharmed }), [null, null], 'a key has a copy');
     const places = [
       ['sor', 'me/format.json'],
       ['sor', '/me/tardis.db'],
@@ -148,20 +124,16 @@ test('each error at each status, open, read and list of a store has the code of 
       ['l', '/me/keys'],
       ['sor', '/00000001.key'],
     ] as const;
-    fail(5, 'or', 'me/keys/00000001.key');
-    await t.notThrowsAsync(lookAt(), 'the copy of a key record stands for one that cannot be read');
-    for (const [errno, name, code] of OF_STORE) {
-      for (const [operations, end] of places) {
-        for (const operation of operations) {
-          const what = `${name} at ${operation} of ${end}`;
-          fail(errno, operation, end);
-          const error = await t.throwsAsync(lookAt(), undefined, what);
-          const { message, ...found } = asTardisError(error);
-          t.is(found.code, code, `${what}: ${message}`);
-          t.true(message.includes(name), `${what}: ${message}`);
-          fail(0);
-        }
-      }
+    const failures = OF_STORE.flatMap(([errno]) =>
+      places.flatMap(([all, end]) => [...all].map((operations) => ({ errno, operations, end }))),
+    );
+    const thrown = callsThrew({ ...look, failures });
+    for (const [at, { errno, operations, end }] of failures.entries()) {
+      const [, name, code] = OF_STORE.find(([one]) => one === errno)!;
+      const found = thrown[at];
+      const what = `${name} at ${operations} of ${end}: ${found?.message}`;
+      t.is(found?.code, code, what);
+      t.true(found?.message.includes(name), what);
     }
   });
 });
