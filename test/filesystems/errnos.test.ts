@@ -125,7 +125,9 @@ test('each error at each status, open, read and list of a store has the code of 
       ['sor', '/00000001.key'],
     ] as const;
     const failures = OF_STORE.flatMap(([errno]) =>
-      places.flatMap(([all, end]) => [...all].map((operations) => ({ errno, operations, end }))),
+      places.flatMap(([all, end]) =>
+        all.split('').map((operations) => ({ errno, operations, end })),
+      ),
     );
     const thrown = callsThrew({ ...look, failures });
     for (const [at, { errno, operations, end }] of failures.entries()) {
