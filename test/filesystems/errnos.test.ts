@@ -34,7 +34,7 @@ interface Failing {
   readonly at: string;
   /** The directory itself. */
   readonly real: string;
-  /** The file that tells the file system what fails. */
+  /** The file that has the errors that the file system shall return. */
   readonly broken: string;
   /** Lets operations on paths with this end fail with an error from now on (see lying-fuse.cc); 0: with none. */
   readonly fail: (errno: number, operations?: string, end?: string) => void;

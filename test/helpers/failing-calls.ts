@@ -18,7 +18,7 @@ export interface Failure {
   readonly end: string;
 }
 
-/** What a call threw: the name of the system's error, and the error that a command would report. */
+/** An error of a call: the name of the system's error, and the error that a command would report. */
 export interface Thrown {
   readonly name: string | undefined;
   readonly code: string;
@@ -26,7 +26,7 @@ export interface Thrown {
 }
 
 export interface FailingCalls {
-  /** The file that tells the file system what fails. */
+  /** The file that has the errors that the file system shall return. */
   readonly broken: string;
   /** Status of the file `place` by Node.js and by the addon, or a look at the history of client `me` in `place`. */
   readonly call: 'nodeStatus' | 'nativeStatus' | 'history';
