@@ -87,7 +87,7 @@ export const REMOTE_ROWS = {
     tools: ['tardisd', 'tardisremote'],
     flags: '--trusted-proxies <address>',
     serverKey: 'TrustedProxies',
-    help: 'proxy whose header X-Forwarded-For is trusted: an address, or a block such as 10.0.0.0/8; may be repeated',
+    help: 'proxy whose headers X-Forwarded-For and X-Forwarded-Prefix are trusted: an address, or a block such as 10.0.0.0/8; may be repeated',
     test: 'clients behind a proxy of TrustedProxies are counted one by one',
   },
   compress: {

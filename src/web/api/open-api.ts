@@ -20,7 +20,7 @@ export function openApi(rows: readonly RouteRow[]): object {
   return {
     openapi: '3.1.0',
     info: { title: 'Tardis', version: programVersion(), description: ABOUT },
-    servers: [{ url: BASE }],
+    servers: [{ url: SERVER }],
     paths,
     components: {
       schemas: { Problem },
@@ -28,6 +28,9 @@ export function openApi(rows: readonly RouteRow[]): object {
     },
   };
 }
+
+/** The place of the routes, relative to that of the document, since a proxy may serve both below a path of its own. */
+const SERVER = `../${BASE.slice(BASE.lastIndexOf('/') + 1)}`;
 
 const ABOUT =
   'Values of queries are percent-encoded bytes, so that any name can be given. Errors are application/problem+json.';

@@ -16,7 +16,7 @@ import { boundAnswer, cutOff } from './answer-end.js';
 import type { Visitor } from './door.js';
 import { invalidRequest, PROBLEM_TYPE, problemOf } from './problem.js';
 import { parseQuery, type RawQuery } from './raw-query.js';
-import { type IsTrusted, trusting } from './trusted-proxies.js';
+import { type IsTrusted, removedPrefixes, trusting } from './trusted-proxies.js';
 import { takeTurns } from './turns.js';
 
 export type WebApp = FastifyInstance;
@@ -25,6 +25,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The requester; undefined on routes that are open to everybody. */
     visitor: Visitor | undefined;
+    /** Path that a trusted proxy has removed from the start of the URL; '' for none. Throws REQUEST_INVALID. */
+    readonly removedPrefix: string;
   }
 }
 
@@ -38,7 +40,7 @@ export interface WebAppOptions {
   /** Called with each error that is answered with a status of 500 or higher, such as a bug or damage. */
   readonly onError: (error: TardisError, request: FastifyRequest) => void;
   readonly limits?: Partial<WebLimits>;
-  /** Addresses and blocks (CIDR) of proxies whose X-Forwarded-For is trusted. */
+  /** Addresses and blocks (CIDR) of proxies whose X-Forwarded-For and X-Forwarded-Prefix are trusted. */
   readonly trustedProxies?: readonly string[];
 }
 
@@ -140,6 +142,7 @@ export function newWebApp({
     void app.register(compress, { threshold: LEAST_COMPRESSED_BYTES, encodings: ['zstd', 'gzip'] });
   }
   app.decorateRequest('visitor', undefined);
+  app.decorateRequest('removedPrefix', { getter: removedPrefixes(isTrusted) });
   takeTurns(app);
   app.addHook('preValidation', async (request) => {
     if (MALFORMED in (request.query as object)) parseQuery(request.raw.url?.split('?', 2)[1] ?? '');

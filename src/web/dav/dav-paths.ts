@@ -10,6 +10,8 @@ const ENCODED: readonly string[] = Array.from({ length: 256 }, (_, byte) => {
   return isPlain ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
 });
 const PERCENT = /%([0-9a-f]{2})/gi;
+/** The segment of a path that stands for the place itself. */
+const SAME = Buffer.from('.');
 const MALFORMED = /%(?![0-9a-f]{2})/i;
 
 /** Returns a name in the form for a URL and for `href`: it has only letters, digits, `-._~` and `%`. */
@@ -26,7 +28,8 @@ export function hrefOf(base: string, names: readonly Buffer[], isCollection: boo
 }
 
 /**
- * Returns the names in the path of a URL below a base, as bytes. Empty names between slashes are left out. Throws
+ * Returns the names in the path of a URL below a base, as bytes. Empty segments between slashes are left out, and so are
+ * segments `.`, also in percent-encoding: rclone sends one before a name with a colon (RFC 3986, 4.2). Throws
  * REQUEST_INVALID for an invalid name, such as `..` or a name with an encoded slash.
  */
 export function bytesOfUrl(url: string, base: string): Buffer[] {
@@ -36,9 +39,9 @@ export function bytesOfUrl(url: string, base: string): Buffer[] {
   return path
     .slice(base.length)
     .split('/')
-    .filter((part) => part !== '')
-    .map((part) => {
-      const name = bytesOf(part);
+    .map(bytesOf)
+    .filter((name) => name.length > 0 && !name.equals(SAME))
+    .map((name) => {
       if (!isEntryName(name)) throw invalidRequest('the path has a part that is no name');
       return name;
     });

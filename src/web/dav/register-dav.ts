@@ -113,7 +113,7 @@ async function answer(door: Door, request: FastifyRequest, reply: FastifyReply):
       }
       const node = await davNodeAt(lease.history, path);
       if (isListing) {
-        const base = `${DAV_BASE}/${encodedName(client)}`;
+        const base = `${request.removedPrefix}${DAV_BASE}/${encodedName(client)}`;
         return answerPropfind(request, reply, node, { base, path });
       }
       requireRight(caller, 'read', name);
@@ -152,7 +152,8 @@ async function answerTop(
   };
   const node: DavNode = { entry, set: undefined, pages };
   if (request.method !== 'PROPFIND') return answerCollection(reply);
-  return answerPropfind(request, reply, node, { base: DAV_BASE, path: [] });
+  const base = `${request.removedPrefix}${DAV_BASE}`;
+  return answerPropfind(request, reply, node, { base, path: [] });
 }
 
 interface Place {
