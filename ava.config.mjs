@@ -1,14 +1,12 @@
 // How ava runs the tests. Files that take long begin first, so that the end of a run is not one long file.
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { LONGEST } from './scripts/longest-tests.mjs';
+import { paceOf } from './scripts/test-pace.mjs';
 
 /** Files that run at once for each processor, and one more: some of them wait for clocks or for a slow line. */
 const concurrency = availableParallelism() + 1;
-const places = new Map(
-  LONGEST.map((name, at) => [join(import.meta.dirname, 'dist/test', `${name}.test.js`), at]),
-);
-const placeOf = (file) => places.get(file) ?? LONGEST.length;
+/** Files of groups hold no tests themselves. */
+const isLong = (file) => !file.includes('/groups') && paceOf(file) === 'long';
 
 /** Files that run several others (`scripts/run-tests.mjs`); they are no tests of their own. */
 const areGroupsNamed = process.argv.some((word) => word.includes('dist/test/groups'));
@@ -22,5 +20,5 @@ export default {
   environmentVariables: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'dist/compiled') },
   // Each file of tests would load it, which takes 40 ms.
   require: process.env.TEST_TIMES === undefined ? [] : ['./scripts/note-duration.mjs'],
-  sortTestFiles: (a, b) => placeOf(a) - placeOf(b) || (a < b ? -1 : 1),
+  sortTestFiles: (a, b) => Number(isLong(b)) - Number(isLong(a)) || (a < b ? -1 : 1),
 };

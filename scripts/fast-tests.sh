@@ -6,21 +6,6 @@ set -eu
 cd "$(dirname "$(readlink -f "$0")")/.."
 # Every folder of tests but those whose tests start commands, fail at each operation, or take minutes.
 slow='bench damage durability e2e filesystems fuzz maintenance packages threats'
-# Files of the other folders that compute for more than a second and a half, wait, or start a gateway; other contract tests and house rules
-# run all the same.
-long='client/mutated-answers client/server-peer contract/radosgw-object-store crypto/key-file crypto/key-record crypto/opened-listing
-  delta/hostile delta/rdiff delta/record-chunks
-  excludes/explain excludes/git history/changes history/later-seals history/opened-pages mount/file-system mount/labels mount/sealed-pages
-  pipeline/backpressure pipeline/backup pipeline/large-directory pipeline/signatures restore/diff/differences
-  restore/copies restore/many-files retention/year server/background-jobs server/changed-password server/login server/mutated-messages server/tickets
-  server/bucket-accounts server/token-session store/bucket/account-objects store/bucket/bucket store/bucket/schedules store/bucket/snapshots store/catalog/crash
-  store/catalog/page-sums store/catalog/recover store/catalog/schema store/catalog/upgrades store/frames
-  store/objects/faults store/objects/long-waits store/objects/radosgw-locks store/parity/parity store/writer/catalog-copies
-  store/writer/kept-settings store/writer/races store/writer/reserve system/native-listing tools/completions
-  tools/sheet-words transport/codec transport/connection transport/mutated-frames web/api/answer-end
-  web/api/malformed web/api/reports web/api/routes web/archive/archive web/dav/dav web/doors web/lied-versions
-  web/local/server web/local/shown-sets web/remote/access web/remote/login web/remote/server-door web/three-doors
-  workers/aside-decoder workers/aside-parcels workers/aside-restores workers/many-reads workers/shared-digests'
 
 some_of() { # FOLDER: one in $TEST_EVERY of its files, of those that take long too
   find "$1" -name '*.test.js' | LC_ALL=C sort | awk -v every="$TEST_EVERY" -v seed="${TEST_SEED:-$$}" '
@@ -43,8 +28,8 @@ for folder in dist/test/*/; do
   fi
 done
 if [ -z "${TEST_EVERY-}" ]; then
-  for file in $long; do
-    fast="$fast !dist/test/$file.test.js"
+  for file in $(grep -rlE --include='*.test.ts' '^// Pace: (slow|long)$' test); do
+    fast="$fast !dist/${file%.ts}.js"
   done
 fi
 set -f # the script expands the patterns

@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process';
 import { globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import { ALONE, LONGEST } from './longest-tests.mjs';
+import { paceOf } from './test-pace.mjs';
 import { newTimes, slowestLines } from './test-times.mjs';
 
 const TESTS = 'dist/test';
@@ -39,7 +39,7 @@ function listed() {
 
 /** Writes the files of groups. Returns the files that ava has to run. */
 function grouped(files) {
-  const lone = new Set([...LONGEST, ...ALONE].map((name) => `${TESTS}/${name}.test.js`));
+  const lone = new Set(files.filter((file) => ['long', 'alone'].includes(paceOf(file))));
   const others = files.filter((file) => !lone.has(file));
   const count = Math.ceil(others.length / MAX_GROUP_FILES);
   const perGroup = Math.ceil(others.length / count);

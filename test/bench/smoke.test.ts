@@ -1,3 +1,4 @@
+// Pace: long
 /** The benchmark at its smallest: it runs, answers, and cleans up. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';

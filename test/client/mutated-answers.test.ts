@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * One of the server's first answers is mutated. The backup succeeds or fails with an error of the table other than
  * INTERNAL, and it can be aborted.

@@ -1,3 +1,4 @@
+// Pace: slow
 /** The server as a backup uses it: each answer belongs to a request of its own, and everything else ends the session. */
 import test from 'ava';
 import { ServerPeer } from '../../src/client/index.js';

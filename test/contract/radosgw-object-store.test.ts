@@ -1,3 +1,4 @@
+// Pace: long
 import test from 'ava';
 import { bucketAt } from '../helpers/buckets.js';
 import { type Gateway, startGateway, whyNoGateway } from '../support/radosgw.js';

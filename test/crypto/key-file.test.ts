@@ -1,3 +1,4 @@
+// Pace: slow
 /** The key file: its format, the files that are refused, and changes that lose no keys wherever they stop. */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';

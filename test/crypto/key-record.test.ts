@@ -1,3 +1,4 @@
+// Pace: slow
 /** The key record: its contents, the cost of a guess at its password, and the records that are refused. */
 import { createHash, randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Packed pages that the addon opens, beside a reference in plain Node: sound ones, and hostile ones. */
 import test from 'ava';
 import * as fc from 'fast-check';

@@ -1,3 +1,4 @@
+// Pace: long
 import test from 'ava';
 import { testDamage } from '../helpers/damage-tests.js';
 

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Signatures and deltas that are truncated, swapped, flipped or made up give an error, and never a wrong byte. */
 import { createHash } from 'node:crypto';
 import test from 'ava';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Compatibility with the command `rdiff`: it reads what this code writes, and this code reads what it writes. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

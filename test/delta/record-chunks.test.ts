@@ -1,3 +1,4 @@
+// Pace: slow
 /** Chunks of records, decoded ahead in another thread: the bytes and the errors are those of a reader without it. */
 import test from 'ava';
 import {

@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * Power cuts at every operation of backups, of a purge and of a restore. After each one, everything acknowledged is
  * stored, and the next run continues. See docs/testing.md.

@@ -1,3 +1,4 @@
+// Pace: long
 /** Power cuts at every operation of background jobs, and of the backup of a file in parts. See docs/testing.md. */
 import test from 'ava';
 import { PARTS } from '../helpers/crash-scenarios.js';

@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * Tests of the trace checker: it reports every kind of fsync that is missing or comes after the answer, in every kind
  * of work. The checks after a power cut report missing fsyncs too.

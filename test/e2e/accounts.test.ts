@@ -1,3 +1,4 @@
+// Pace: long
 /** Sub-accounts of a client: each has exactly the rights it was given, even if its program is malicious. */
 import fs from 'node:fs';
 import path from 'node:path';

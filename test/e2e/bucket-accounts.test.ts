@@ -1,3 +1,4 @@
+// Pace: long
 /** Accounts of a client in a bucket, with passwords and tokens: made on one machine, used at every server, and taken. */
 import fs from 'node:fs';
 import https from 'node:https';

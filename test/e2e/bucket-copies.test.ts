@@ -1,3 +1,4 @@
+// Pace: long
 /** `sonic copy` to servers over one bucket, which may die meanwhile. */
 import fs from 'node:fs';
 import test from 'ava';

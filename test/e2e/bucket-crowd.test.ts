@@ -1,3 +1,4 @@
+// Pace: long
 /** Many clients of several servers over one bucket, which are killed and paused; see test/helpers/bucket-crowd.ts. */
 import test from 'ava';
 import { bucketCrowd } from '../helpers/bucket-crowd.js';

@@ -1,3 +1,4 @@
+// Pace: long
 /** Sets in a bucket are deleted, and what only they used is deleted too, while other machines read and are killed. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: long
 /** Passwords and keys of clients in a bucket: set later, in key files and on paper, lost, and copied. */
 import fs from 'node:fs';
 import test, { type ExecutionContext } from 'ava';

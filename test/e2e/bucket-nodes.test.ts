@@ -1,3 +1,4 @@
+// Pace: long
 /** Several servers over one bucket: a client finds the one that has its session, and another one takes over. */
 import fs from 'node:fs';
 import test from 'ava';

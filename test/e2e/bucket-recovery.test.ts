@@ -1,3 +1,4 @@
+// Pace: long
 /** A thief with the access key of a machine overwrites, deletes and forges objects; they are brought back. */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';

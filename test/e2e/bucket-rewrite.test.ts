@@ -1,3 +1,4 @@
+// Pace: long
 /** A client in a bucket is rewritten with new keys, or without some paths, while other machines use it. */
 import fs from 'node:fs';
 import path from 'node:path';

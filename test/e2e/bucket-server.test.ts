@@ -1,3 +1,4 @@
+// Pace: long
 /** A server over a bucket: clients that have no access key, with passwords and without, beside machines that have one. */
 import fs from 'node:fs';
 import test from 'ava';

@@ -1,3 +1,4 @@
+// Pace: long
 /** Copies of the catalog in a bucket, by the commands: their requests, faults and kills, lies of the store, thieves. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: long
 /** A store in a bucket: one machine backs up, and any machine reads. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: long
 /** Clocks of client and server that jump during backups and between them: nothing is lost or refused. */
 import fs from 'node:fs';
 import path from 'node:path';

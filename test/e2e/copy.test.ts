@@ -1,3 +1,4 @@
+// Pace: long
 /** Copies of clients to another store, by the command `sonic copy`. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

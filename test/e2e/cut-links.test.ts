@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * Backups over links that are cut anywhere, in either direction, several times in one backup. The store gets the same
  * data as over an uncut link, and only data that may not have arrived is sent again. TEST_SHARE multiplies the number

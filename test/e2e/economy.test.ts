@@ -1,3 +1,4 @@
+// Pace: long
 /** Unchanged, renamed and equal files are neither sent nor stored again. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: long
 /** Stores of encrypting clients: they show nothing in clear, and the password restores everything. */
 import fs from 'node:fs';
 import path from 'node:path';

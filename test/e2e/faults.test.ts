@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * Makes every operation on files, addon and database fail, or be the last one, in turn: during a first backup,
  * during a second one with changes, and during a restore. After each fault, finished sets restore exactly, the

@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * A restore, an archive and a mount fetch each record that they need once, in whatever order a tree has its contents: from
  * a server and from a bucket, of a client that encrypts and of one that does not.

@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * Fills a file system of 64 MiB to the last byte again and again (test/helpers/fill-up.ts), and runs real
  * processes on a full one. TEST_SHARE=1 fills it more often, TEST_SEED replays.

@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * The disk, or a quota on it, is full at any write of a backup, a backup with deltas, a restore, a change of keys and
  * a rebuild: for that write only, and from it on. TEST_SEED chooses the writes; TEST_SHARE=1 takes every single one. The operation reports a code within 5 s.

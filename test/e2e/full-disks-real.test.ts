@@ -1,3 +1,4 @@
+// Pace: long
 /** Full disks of real sizes, which real commands filled, are freed: in each run one of the ways, which TEST_SEED chooses. */
 import fs from 'node:fs';
 import path from 'node:path';

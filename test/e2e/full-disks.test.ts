@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * Full disks are freed: small ones that were filled in generated ways (test/helpers/full-disks.ts). TEST_SHARE=3 frees
  * all of them, TEST_SEED replays.

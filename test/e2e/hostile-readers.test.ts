@@ -1,3 +1,5 @@
+// Pace: alone
+// In a group it does not meet the refusal of too many questions.
 /** Readers with invalid requests: the server refuses them, reveals nothing else, and continues to serve. */
 import fs from 'node:fs';
 import net from 'node:net';

@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * Hostile strings in a store or a tree, and a target that changes while a restore writes: names are restored
  * unchanged, or are refused; nothing outside of the target is touched.

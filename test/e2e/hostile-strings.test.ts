@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * Hostile strings, in each name and id that comes from outside: all of more than five hundred, or some of each kind if
  * each costs a session. Each is refused by an error of the table, or is a valid name and used unchanged. Nothing

@@ -1,3 +1,4 @@
+// Pace: long
 /** Inode flags (chattr): saved, listed, restored last by root; and the errors for an immutable target. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

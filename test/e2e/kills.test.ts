@@ -1,3 +1,4 @@
+// Pace: long
 /** kill -9 of client or server at random moments; see test/helpers/thrash.ts. */
 import test from 'ava';
 import { commandsRunHere, poolsStayAway } from '../helpers/commands.js';

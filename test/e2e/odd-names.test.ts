@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * Restores a generated tree of ten thousand odd names with every kind of entry, and a tree deeper than the longest
  * path. Independent tools compare the result with the source.

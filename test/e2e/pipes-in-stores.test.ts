@@ -1,3 +1,4 @@
+// Pace: long
 /** A FIFO in place of a file of the store blocks no command; opening it would wait for the other end. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * A purge does the same through `tardis --local`, a server and `sonic purge`. Each prints the deleted sets and the
  * freed space.

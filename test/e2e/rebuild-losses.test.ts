@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * Rebuilds stores that have lost packs, catalogs or both, by the commands. All that could be restored before can be
  * restored afterwards. Doubtful sets are marked as such, and no loss is forgotten.

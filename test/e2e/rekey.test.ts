@@ -1,3 +1,4 @@
+// Pace: long
 /** Rewrites of clients with new keys by the commands `sonic encrypt` and `sonic rekey`. */
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,3 +1,4 @@
+// Pace: long
 /** Reading from a server gives the same answers and files as reading a store on this machine. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * Interrupted restores: at whatever moment a restore ends, the same command finishes it without manual steps. Files of
  * others stay. A replaced file is the old one or the new one, complete. TEST_SEED replays a run; TEST_SHARE=1 tests

@@ -49,7 +49,7 @@ test('a text that names no host is refused, and an address with a zone is one', 
   const web = await run('tardis', ['--server', 'https://host', '-C', 'me', source]);
   t.regex(web.stderr, /is for reading: name the host of a tardisd \[CONFIG_INVALID\]/);
   const zone = ['--server', 'fe80::1%none', '--insecure-network', '-C', 'me', '--reconnect', '0'];
-  const { stderr } = await run('tardis', [...zone, source]);
+  const { stderr } = await run('tardis', [...zone, '--timeout', '1', source]);
   // If the interface of the zone does not exist, Node.js may wait until the timeout.
   t.regex(stderr, /\[(SERVER_UNREACHABLE|TIMED_OUT)\]/);
 });

@@ -1,3 +1,4 @@
+// Pace: long
 /** Effects of the settings that several tools share, wherever they are given, tested with the commands. */
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';

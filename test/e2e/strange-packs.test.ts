@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * Pack files whose content does not match their name: a copy under another number, and a pack of another client. No
  * command takes such a file for a pack of the client, and nothing is lost by it.

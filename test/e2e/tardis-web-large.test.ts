@@ -1,3 +1,4 @@
+// Pace: long
 /** The page of tardis-web in a real Chromium, with a directory of 100,000 names. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: long
 /** The page of tardis-web in a real Chromium. Without one, each test logs that it is left out. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,3 +1,4 @@
+// Pace: long
 /** The door of tardis-web, tested by hand-made requests: what it refuses, what it sends, and when it ends. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: long
 /** Mounts that outlast what they read from: servers that go away, new keys, rebuilt catalogs. */
 import fs from 'node:fs';
 import path from 'node:path';

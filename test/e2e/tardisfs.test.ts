@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * Real mounts of backup sets, in a mount namespace of the test. Without root or FUSE the tests log that they are left
  * out.

@@ -1,3 +1,4 @@
+// Pace: slow
 /** The explanation of a path agrees with the walk, whatever the rules, limits and marker files. */
 import fs from 'node:fs';
 import test from 'ava';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Rule files mean the same as in git: both decide about the same trees, compared rule by rule. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

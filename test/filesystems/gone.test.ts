@@ -1,3 +1,4 @@
+// Pace: long
 /** Roots, and file systems below them, that disappear during a backup or before the next one. */
 import fs from 'node:fs';
 import path from 'node:path';

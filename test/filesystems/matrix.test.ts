@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * Every available file system, there and back: the real commands back up its files, restore them to the machine's own
  * file system, and restore them onto it again. TEST_SEED replays the patterns of holes.

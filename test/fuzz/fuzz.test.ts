@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * Fuzzes every target for a moment, beginning with the inputs that broke something once. `npm run fuzz` takes hours.
  */

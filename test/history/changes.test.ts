@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Reports of the changes of sets agree with the listings of those sets, for a local store and for an encrypting client
  * through a server.

@@ -1,3 +1,4 @@
+// Pace: slow
 /** A set that was read while it was unfinished is proven by its seal once the server calls it complete. */
 import test from 'ava';
 import type { History } from '../../src/history/index.js';

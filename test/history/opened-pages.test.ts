@@ -1,3 +1,4 @@
+// Pace: slow
 /** Packed pages of an encrypting client: nothing comes before its set and its directory are proven, or while doubts are accepted. */
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';

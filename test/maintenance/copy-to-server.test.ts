@@ -1,3 +1,4 @@
+// Pace: long
 /** Copies of a client to a server: from a store and from another server, broken off, and from peers that lie. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** The file system by its requests and replies, with a kernel and a history of the test. */
 import test from 'ava';
 import {

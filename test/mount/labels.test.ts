@@ -1,3 +1,4 @@
+// Pace: slow
 /** Questions for attributes that an entry has not, which the addon answers by itself. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Directories of an encrypting client, as the file system shows them with pages that the addon opens, and as it shows them
  * without. Both must be equal to the byte, whatever was changed in the catalog.

@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * Packages as a user gets them: their contents, identical bytes from two builds, and a backup and a restore with each.
  */

@@ -1,3 +1,4 @@
+// Pace: slow
 /** A peer that answers late, never, or with a failure. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Entries and contents of a tree that reach the peer, and the requests and notes about them. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Directories with more names than one listing holds in memory are listed in pages, and only if they differ. */
 import fs from 'node:fs';
 import path from 'node:path';

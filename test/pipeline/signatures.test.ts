@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * The signature stage: the signature that arrives is the one that librsync makes of the whole content, whatever the
  * parts.

@@ -1,3 +1,4 @@
+// Pace: slow
 /** A restore copies later files of a content from the first one, and reads the store again if that is not possible. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** A restore that writes many files in one call gives the same tree and the same failures as one file after another. */
 import fs from 'node:fs';
 import path from 'node:path';

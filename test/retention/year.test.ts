@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Retention over a year, each day after its backups, compared with a naive second implementation that knows the true
  * time. With a correct clock both keep the same sets. With a clock that jumps, no set is deleted that the true time

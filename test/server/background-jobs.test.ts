@@ -1,3 +1,4 @@
+// Pace: slow
 /** The server's long work for readers: results, errors, limits, and what becomes of it when its end is sudden. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Programs that serve a bucket: sessions of accounts and tokens end when these are taken, and while the bucket is away. */
 import path from 'node:path';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';

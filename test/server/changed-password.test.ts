@@ -1,3 +1,4 @@
+// Pace: slow
 /** A login through a `tardisd` whose password changes between challenge and proof. */
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Logins that succeed and fail, and what other peers can learn from them. */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * A server receives thousands of mutated messages of backups. It refuses a message with an error of the table other
  * than INTERNAL, or processes it as it is. It never crashes, and complete sets stay as they are. TEST_SEED chooses the

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Continuing a session: tickets, replayed bytes, and attacks by another peer on a parked session. */
 import fs from 'node:fs';
 import path from 'node:path';

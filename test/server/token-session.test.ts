@@ -1,3 +1,4 @@
+// Pace: slow
 /** Sessions of a server by the token of an account: they read, and nothing else. */
 import path from 'node:path';
 import anyTest, { type TestFn } from 'ava';

@@ -1,3 +1,4 @@
+// Pace: slow
 import { createHash, randomBytes } from 'node:crypto';
 import test from 'ava';
 import * as fc from 'fast-check';

@@ -1,3 +1,4 @@
+// Pace: slow
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';

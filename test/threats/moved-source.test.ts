@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * A local user of a machine that root backs up exchanges files and directories while the backup walks. Nothing that is hidden
  * from this user comes under an entry that is not.

@@ -1,3 +1,4 @@
+// Pace: long
 import test from 'ava';
 import { underLies } from '../helpers/server-lies.js';
 

@@ -235,14 +235,20 @@ test('every test runs', (t) => {
   expectNone(t, found, 'Let all tests run; remove what cannot work:');
 });
 
-test('files of tests that scripts name are there', (t) => {
-  const name = /(?<=[ '])[a-z0-9]+(?:\/[a-z0-9-]+)+(?=[ ';\n])/g;
-  const named = ['scripts/longest-tests.mjs', 'scripts/fast-tests.sh'].flatMap((list) =>
-    (read(list).match(name) ?? []).map((one) => `test/${one}.test.ts`),
+test('a file of tests has its pace in a word that the scripts know', (t) => {
+  const known = ['slow', 'long', 'alone'];
+  const paces = tests.map((file) => [file, /^\/\/ ?[Pp]ace\b.*$/m.exec(read(file))?.[0]] as const);
+  const marked = paces.filter(([, line]) => line !== undefined);
+  t.true(marked.length > 20);
+  const wrong = marked.filter(
+    ([file, line]) =>
+      !known.includes(line!.replace('// Pace: ', '')) || !read(file).startsWith(line!),
   );
-  t.true(named.length > 20);
-  const gone = named.filter((one) => !tests.includes(one));
-  expectNone(t, gone, 'Name the file as it is now:');
+  expectNone(
+    t,
+    wrong.map(([file]) => file),
+    'Write it as the first line, as in scripts/test-pace.mjs:',
+  );
 });
 
 test('only commands end the process', (t) => {

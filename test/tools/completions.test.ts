@@ -1,3 +1,4 @@
+// Pace: slow
 /** Completions in the real bash, as far as a script can run it, and the values that they read from a store. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';

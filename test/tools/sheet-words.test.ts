@@ -1,3 +1,4 @@
+// Pace: slow
 /** The commands on a sheet connect to the server through which the sheet was printed. */
 import test from 'ava';
 import { newKeyRecord } from '../../src/crypto/index.js';

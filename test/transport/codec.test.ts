@@ -1,3 +1,4 @@
+// Pace: slow
 import { createRequire } from 'node:module';
 import { Packr } from 'msgpackr';
 import test from 'ava';

@@ -1,3 +1,4 @@
+// Pace: slow
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Mutated messages of whole backups, in both directions, decoded by the codec alone. A message is refused with an error
  * of the table other than INTERNAL, or has all its required fields.

@@ -1,3 +1,4 @@
+// Pace: slow
 /** One set through all doors: whatever the names are, the bytes are equal. Real programs are clients of WebDAV. */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** A server that answers with the versions of another file of the same name: no door shows them as versions. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * One client that encrypts, through a program without keys: the user's own door decrypts what it reads from it over HTTPS,
  * and so does a tool. Whatever the names are, the bytes are those of the source.

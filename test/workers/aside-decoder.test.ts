@@ -1,3 +1,4 @@
+// Pace: slow
 /** Decoding on threads of libuv's pool: it gives what a job gives, and the same errors. */
 import fs from 'node:fs';
 import path from 'node:path';

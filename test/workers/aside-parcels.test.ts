@@ -1,3 +1,4 @@
+// Pace: slow
 /** Jobs of parcels on threads of libuv's pool give what jobs in the calling thread give. */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';

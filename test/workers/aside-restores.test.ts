@@ -1,3 +1,4 @@
+// Pace: slow
 /** Restore jobs on threads of libuv's pool give the same trees and failures as jobs in the calling thread. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** A parcel whose files are read by one call gives what reading one file after another gives. */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';

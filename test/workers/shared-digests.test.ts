@@ -1,3 +1,4 @@
+// Pace: slow
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import test from 'ava';

@@ -22,14 +22,17 @@ const EXACT_MS = 2000;
 export async function probe(store: ObjectStore, random: Random): Promise<string | undefined> {
   const id = random.bytes(12).toString('hex');
   const names = [`${PROBE_PREFIX}${id}-1`, `${PROBE_PREFIX}${id}-2`] as const;
+  let isReached = true;
   try {
     return (await twice(store, names[0])) ?? (await race(store, names[1]));
   } catch (error) {
-    if (error instanceof TardisError && error.code === 'BUCKET_UNSAFE') return error.message;
+    const code = error instanceof TardisError ? error.code : undefined;
+    isReached = code !== 'BUCKET_UNREACHABLE';
+    if (code === 'BUCKET_UNSAFE') return (error as TardisError).message;
     throw error;
   } finally {
-    // The answer matters more than some bytes that stay.
-    await store.remove(names).catch(() => undefined);
+    // The answer matters more than some bytes that stay. A store that cannot be reached would be waited for again.
+    if (isReached) await store.remove(names).catch(() => undefined);
   }
 }
 

@@ -10,11 +10,15 @@ export interface OpenedPlace {
   readonly bucket: Bucket;
 }
 
-/** Opens a bucket with the settings of the command. Throws CONFIG_INVALID for a place that is not a bucket. */
+/**
+ * Opens a bucket with the settings of the command. Without `patienceMs` its requests have the patience of a backup. Throws
+ * CONFIG_INVALID for a place that is not a bucket.
+ */
 export async function openPlace(
   system: System,
   options: Settings<'sonic bucket'>,
   given: Buffer,
+  patienceMs?: number,
 ): Promise<OpenedPlace> {
   const where = given === options.database ? '-D/--database' : '--to';
   const place = parsePlace(byteText(given), where);
@@ -31,6 +35,7 @@ export async function openPlace(
     isSingleWriter: singleWriter,
     lockDays,
     environment: processEnvironment(),
+    patienceMs,
   });
   return { place, bucket };
 }

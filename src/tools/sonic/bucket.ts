@@ -14,6 +14,8 @@ import { JSON_VERSION, print } from '../shared/run-tool.js';
 
 type Options = Settings<'sonic bucket'>;
 
+/** Maximum time for which a request of an examination is retried: who examines waits for the answer. */
+const EXAMINE_PATIENCE_MS = 5000;
 /** Number of measurements; their median is shown. */
 const ROUNDS = 5;
 
@@ -43,7 +45,9 @@ export async function bucket(options: Options): Promise<void> {
     throw new TardisError('USAGE', '--accounts goes without --recover and --extend');
   }
   const system = nodeSystem();
-  const here = await openPlace(system, options, options.database);
+  const isExamined = accountFiles === undefined && !recoverVersions && !extendLocks;
+  const patienceMs = isExamined ? EXAMINE_PATIENCE_MS : undefined;
+  const here = await openPlace(system, options, options.database, patienceMs);
   try {
     if (accountFiles !== undefined) {
       await (await import('./bucket-accounts.js')).runAccounts(system, options, here);

@@ -1,3 +1,4 @@
+// Pace: long
 /** Sets are dropped. Only data that no other set needs is deleted; all other sets are listed and restored as before. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * Sets are dropped and garbage is collected, while each operation on files, addon and database in turn fails or is the
  * last one. At any moment the client shows all kept sets. The next run does the rest, without a manual step. TEST_SEED

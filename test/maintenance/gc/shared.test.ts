@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * Garbage collection of a client in a bucket: what no set needs is deleted, also if others write and requests fail at
  * any point. Nothing acknowledged is lost, and every machine finds the same contents.

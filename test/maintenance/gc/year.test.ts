@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * An encrypting client over many days: each day a hundredth of the files changes, and sets older than thirty days are
  * dropped. The store stays within one and a half times the needed bytes. TEST_SHARE makes the test longer and larger.

@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * A client in a bucket is rewritten without a path, while requests fail, the process ends, or other machines write. Every
  * machine finds all acknowledged sets in one generation, and at the end nothing of the path is left. TEST_SEED and

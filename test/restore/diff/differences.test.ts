@@ -1,3 +1,4 @@
+// Pace: slow
 /** Differences between sets, and between a set and the disk, against a naive comparison of what was stored. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Accounts in a bucket: changes at once, requests that fail, and objects that somebody has swapped, repeated or deleted. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** A client whose records lie in an object store: what was acknowledged is there, also if others write and requests fail. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: long
 /** Writers of one log lose nothing that was acknowledged, however their requests are delayed, lost and repeated. */
 import test from 'ava';
 import { runSchedule } from '../../helpers/log-schedules.js';

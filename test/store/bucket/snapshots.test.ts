@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * Copies of the catalog in a bucket: a machine without a catalog begins with one. Whatever is wrong with a copy, the machine
  * finds what the log has.

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Random histories with crashes: the catalog never contains more than the packs, and the packs contain everything. */
 import path from 'node:path';
 import test from 'ava';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Checksums of catalog pages: the damage they find, the changes they rightly ignore, and their state after crashes. */
 import fs from 'node:fs';
 import path from 'node:path';

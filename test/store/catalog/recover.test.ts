@@ -1,3 +1,4 @@
+// Pace: slow
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';

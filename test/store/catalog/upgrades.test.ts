@@ -1,3 +1,4 @@
+// Pace: slow
 /** Upgrades of a catalog by the steps of later releases. The software itself has one version, so the steps are injected. */
 import fs from 'node:fs';
 import path from 'node:path';

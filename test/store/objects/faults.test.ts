@@ -1,3 +1,4 @@
+// Pace: long
 /**
  * A store fails, hangs, lies or forgets at each request of a scenario, in each way. In every case an object is only
  * called created if it has our bytes then and later, no bytes are replaced, and nothing wrong is read.

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Reports of a bucket that does not answer while its requests are sent again. */
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Versions and locks of a real gateway, if this machine has one. */
 import test, { type ExecutionContext } from 'ava';
 import { extendLocks, recover, recoverTo } from '../../../src/maintenance/bucket-versions/index.js';

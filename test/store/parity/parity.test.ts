@@ -1,3 +1,4 @@
+// Pace: slow
 /** Parity of packs: its arithmetic, what it heals, and what it leaves alone. */
 import fs from 'node:fs';
 import test from 'ava';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Copies of a catalog: made after sessions, limited in number, and used by a rebuild. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

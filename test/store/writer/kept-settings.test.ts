@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Settings stored with a client, and the client configurations stored with its sets: they survive rebuilds, and change
  * backups.

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Garbage collection beside other work: no process is locked out or waits long, and nothing needed is deleted. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** The reserve of a client is as large as what it must save, up to its limit, before that arrives. */
 import fs from 'node:fs';
 import path from 'node:path';

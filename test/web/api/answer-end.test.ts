@@ -1,3 +1,4 @@
+// Pace: slow
 /** Tests that an answer ends if its reader takes nothing of it, and goes on if it takes some. */
 import http from 'node:http';
 import http2 from 'node:http2';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Requests that no well-made program sends, over real connections: none gets what it should not, and the server goes on. */
 import http2 from 'node:http2';
 import net from 'node:net';

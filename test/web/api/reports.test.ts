@@ -1,3 +1,4 @@
+// Pace: slow
 import type { ExecutionContext } from 'ava';
 import anyTest, { type TestFn } from 'ava';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import anyTest, { type TestFn } from 'ava';

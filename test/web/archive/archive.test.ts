@@ -1,3 +1,4 @@
+// Pace: slow
 /** Archives over HTTP: what they have, and how they end. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** WebDAV over the history lab: the layout of a mount, properties, contents, and what is refused. */
 import type { ExecutionContext } from 'ava';
 import anyTest, { type TestFn } from 'ava';

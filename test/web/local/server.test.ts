@@ -1,3 +1,4 @@
+// Pace: slow
 /** The user's own door over an encrypting client: it keeps nothing in the browser's files, and reports doubts. */
 import fs from 'node:fs';
 import path from 'node:path';

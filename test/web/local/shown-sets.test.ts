@@ -1,3 +1,4 @@
+// Pace: slow
 /** A version that is shown can be opened: its set is listed, and has its root. */
 import fs from 'node:fs';
 import path from 'node:path';

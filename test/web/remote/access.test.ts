@@ -1,3 +1,4 @@
+// Pace: slow
 import anyTest, { type TestFn } from 'ava';
 import fs from 'node:fs';
 import path from 'node:path';

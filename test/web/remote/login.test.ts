@@ -1,3 +1,4 @@
+// Pace: slow
 import anyTest, { type TestFn } from 'ava';
 import {
   array,

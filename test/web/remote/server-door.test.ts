@@ -1,3 +1,4 @@
+// Pace: slow
 /** A program in front of a server: whose word counts, and what happens if the server lies, changes or goes away. */
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
