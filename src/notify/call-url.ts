@@ -3,20 +3,22 @@
  * path and query of a URL may be its secret, so they are never shown.
  */
 import type { OutgoingHttpHeaders } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { configInvalid } from '../config/index.js';
 import { systemCode } from '../errors/index.js';
-import { loadHttp, loadHttps, unusedProxy } from '../system/index.js';
+import { loadHttp, loadHttps, Retries, type System, unusedProxy } from '../system/index.js';
 
-const TRIES = 3;
 const FIRST_PAUSE_MS = 1000;
+const RETRIES = { longestMs: Infinity, forMs: Infinity, maxTries: 3 };
 
 interface CallOptions {
+  readonly system: Pick<System, 'clock' | 'random'>;
   readonly method: 'GET' | 'POST';
   /** Body of a POST request. */
   readonly body: string;
   /** Maximum duration of each try. */
   readonly timeoutMs: number;
-  /** Pause before the second try; doubled before the third. */
+  /** Longest pause before the second try; doubled before the third. */
   readonly pauseMs?: number;
 }
 
@@ -45,15 +47,18 @@ function shownUrl(url: URL): string {
  * throws.
  */
 export async function callUrl(url: URL, options: CallOptions): Promise<string | undefined> {
-  let why: string | undefined;
-  for (let attempt = 0; attempt < TRIES; attempt += 1) {
-    if (attempt > 0) await pause((options.pauseMs ?? FIRST_PAUSE_MS) * 2 ** (attempt - 1));
+  const { system, pauseMs: firstMs = FIRST_PAUSE_MS } = options;
+  for (const retries = new Retries(system, { ...RETRIES, firstMs }); ; ) {
     const answer = await send(url, options);
     if (typeof answer === 'number' && answer >= 200 && answer < 300) return undefined;
-    why = typeof answer === 'number' ? whyOf(answer) : answer;
-    if (typeof answer === 'number' && !isPassing(answer)) break;
+    const mayPass = typeof answer !== 'number' || isPassing(answer);
+    const waitMs = mayPass ? retries.next() : undefined;
+    if (waitMs === undefined) {
+      const why = typeof answer === 'number' ? whyOf(answer) : answer;
+      return `the request to ${shownUrl(url)} failed: ${why}`;
+    }
+    await sleep(waitMs);
   }
-  return `the request to ${shownUrl(url)} failed: ${why}`;
 }
 
 function whyOf(status: number): string {
@@ -90,8 +95,4 @@ function send(url: URL, { method, body, timeoutMs }: CallOptions): Promise<numbe
       )
       .end(payload);
   });
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

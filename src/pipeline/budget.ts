@@ -1,5 +1,5 @@
 /** Limits the bytes of contents and the number of entries in flight. The source waits if either limit is reached. */
-import { Credit } from '../transport/index.js';
+import { Credit } from '../system/index.js';
 
 export class Budget {
   readonly bytes: Credit;

@@ -11,7 +11,7 @@ import {
   SAMPLED_FROM_BYTES,
 } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
-import type { Credit } from '../transport/index.js';
+import type { Credit } from '../system/index.js';
 import type { DeltaRequest, JobRunner } from '../workers/index.js';
 import type { OfferedBasis } from './peer.js';
 import type { StageCounters } from './stage.js';

@@ -4,7 +4,7 @@
  */
 import { asTardisError, type TardisError } from '../errors/index.js';
 import type { SlotNumber } from '../model/index.js';
-import { Credit } from '../transport/index.js';
+import { Credit } from '../system/index.js';
 import type { Budget } from './budget.js';
 import type { FinishedDirectory } from './directories.js';
 import type { BackupPeer, OutgoingParcel } from './peer.js';

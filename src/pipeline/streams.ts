@@ -3,7 +3,7 @@
  * that is read, and the memory of the signatures that deltas need.
  */
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
-import { Credit } from '../transport/index.js';
+import { Credit } from '../system/index.js';
 import type { Budget } from './budget.js';
 import type { Counters } from './counters.js';
 import { MAX_LOADED_BYTES } from './file-delta.js';

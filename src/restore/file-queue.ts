@@ -4,7 +4,7 @@
  */
 import type { History, KeptReads } from '../history/index.js';
 import { TardisError, toWire, type WireError } from '../errors/index.js';
-import { Credit } from '../transport/index.js';
+import { Credit } from '../system/index.js';
 import { HeldFiles } from './held-files.js';
 import { expectJobs } from './job-source.js';
 import { locateEach } from './locate-each.js';

@@ -1,4 +1,6 @@
 export { yieldRegularly } from './yielding.js';
+export { Credit } from './credit.js';
+export { Retries } from './retries.js';
 export { type Clock, looseDelay, systemClock, wallMs } from './clock.js';
 export type { SqlDatabase, SqlStatement, SqlValue } from './database.js';
 export type { RowOf, RowShape, SqlQuery } from './rows.js';

@@ -4,13 +4,12 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorCode, TardisError } from '../errors/index.js';
-import type { System } from '../system/index.js';
+import { Retries, type System } from '../system/index.js';
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 30_000;
 /** Longest wait for a server that takes the client over as soon as the lease of another server ends. */
 const LONGEST_ELSEWHERE_MS = 1000;
-const GROWTH = 2;
 
 export interface Patience {
   /**
@@ -84,10 +83,7 @@ function secondsOf({ code, context }: TardisError): number {
 }
 
 export class Backoff {
-  private attempts = 0;
-  private readonly startMs: number;
-  private readonly system: Pick<System, 'clock' | 'random'>;
-  private readonly patience: Patience;
+  private readonly retries: Retries;
   private readonly signal: AbortSignal | undefined;
 
   /** Starts the time of `patience`. Aborting `signal` ends a delay at once. */
@@ -96,10 +92,9 @@ export class Backoff {
     patience: Patience,
     signal: AbortSignal | undefined,
   ) {
-    this.system = system;
-    this.patience = patience;
+    const { firstWaitMs: firstMs = FIRST_WAIT_MS, forMs } = patience;
+    this.retries = new Retries(system, { firstMs, longestMs: LONGEST_WAIT_MS, forMs });
     this.signal = signal;
-    this.startMs = system.clock.monotonicMs();
   }
 
   /** True if a failure may be temporary. */
@@ -124,20 +119,12 @@ export class Backoff {
    * retries is over, and INTERRUPTED if the signal is aborted.
    */
   async wait(reason: unknown, report: (retry: Retry) => void): Promise<void> {
-    const { firstWaitMs = FIRST_WAIT_MS, forMs } = this.patience;
-    const spentMs = this.system.clock.monotonicMs() - this.startMs;
-    if (!Backoff.mayPass(reason) || spentMs >= forMs) throw reason;
-    const leftMs = forMs - spentMs;
-    const leastMs = secondsOf(reason) * 1000;
-    if (leastMs > leftMs) throw reason;
-    const grown = firstWaitMs * GROWTH ** this.attempts;
-    const isElsewhere = reason.code === 'CLIENT_ELSEWHERE';
-    const most = isElsewhere ? LONGEST_ELSEWHERE_MS : LONGEST_WAIT_MS;
-    const longest = Math.min(grown, most, leftMs);
-    // A random delay, so that clients that lost the same server do not reconnect at the same moment.
-    const share = this.system.random.bytes(2).readUInt16LE() / 0xffff;
-    const waitMs = Math.max(leastMs, Math.round(longest * (0.5 + share / 2)));
-    this.attempts += 1;
+    if (!Backoff.mayPass(reason)) throw reason;
+    const waitMs = this.retries.next({
+      leastMs: secondsOf(reason) * 1000,
+      ...(reason.code === 'CLIENT_ELSEWHERE' ? { longestMs: LONGEST_ELSEWHERE_MS } : {}),
+    });
+    if (waitMs === undefined) throw reason;
     report({ reason, waitMs });
     try {
       await sleep(waitMs, undefined, this.signal === undefined ? {} : { signal: this.signal });

@@ -2,7 +2,6 @@ export { Backoff, hungUp, type Patience, NO_PATIENCE, type Retry } from './backo
 export { sentConfig } from './client-config.js';
 export * from './codec.js';
 export { type Channel, Connection } from './connection.js';
-export { Credit } from './credit.js';
 export { DEFAULT_GATE, Gate, type GateLimits } from './gate.js';
 export { InnerDoor } from './inner-door.js';
 export { innerSockets } from './inner-sockets.js';

@@ -5,8 +5,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { LoadedSignature } from '../delta/index.js';
 import { asTardisError, TardisError } from '../errors/index.js';
-import type { SealingCalls, System } from '../system/index.js';
-import { Credit } from '../transport/index.js';
+import { Credit, type SealingCalls, type System } from '../system/index.js';
 import type {
   JobInput,
   JobName,

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Credit } from '../../src/transport/index.js';
+import { Credit } from '../../src/system/index.js';
 import { requireListedStatus } from './exit-statuses.js';
 import { ownEnvironment, runHere, type ToolHere } from './in-process.js';
 import { memoryFolder } from './scratch.js';

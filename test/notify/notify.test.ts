@@ -12,6 +12,7 @@ import {
   runCommand,
   sendMail,
 } from '../../src/notify/index.js';
+import { nodeSystem } from '../../src/system/index.js';
 import { thrownCode } from '../helpers/codes.js';
 import { urlListener } from '../helpers/listener.js';
 import { scratchInMemory } from '../helpers/scratch.js';
@@ -83,7 +84,13 @@ test('a hook gets variables without control characters, and of bounded length', 
   t.false('TARDIS_HOOK_CODE' in variables);
 });
 
-const CALL = { method: 'GET', body: '', timeoutMs: 5000, pauseMs: 1 } as const;
+const CALL = {
+  system: nodeSystem(),
+  method: 'GET',
+  body: '',
+  timeoutMs: 5000,
+  pauseMs: 1,
+} as const;
 
 test('an address is called again where that may help, and nowhere else', async (t) => {
   const answers = [503, 429, 200, 404, 301, 500, 500, 500];

@@ -39,7 +39,6 @@ const WAITING: ReadonlySet<string> = new Set([
   'src/store/bucket',
   'src/store/catalog',
   'src/store/objects',
-  'src/store/objects/s3',
   'src/store/writer',
   'src/system',
   'src/tools/lstardis',

@@ -7,14 +7,13 @@ import { decodeReply, encodeRequest, type Reply, type Request } from '../index.j
 import type { Keyring } from '../../crypto/index.js';
 import { asTardisError, fromWire, TardisError } from '../../errors/index.js';
 import type { Credentials, Elsewhere } from '../../transport/login/index.js';
-import type { Address, System } from '../../system/index.js';
+import { type Address, Credit, type System } from '../../system/index.js';
 import {
   answerTo,
   Backoff,
   type ClientLine,
   connect,
   connectHttps,
-  Credit,
   decodeMessage,
   DEFAULT_LINK,
   type EncodedMessage,

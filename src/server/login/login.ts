@@ -32,8 +32,8 @@ import {
   openClientDirectory,
 } from '../../store/index.js';
 import { catchUp } from '../../store/writer/index.js';
-import { addressGroup, type System, unguarded } from '../../system/index.js';
-import { type Channel, Credit, type Head } from '../../transport/index.js';
+import { addressGroup, Credit, type System, unguarded } from '../../system/index.js';
+import type { Channel, Head } from '../../transport/index.js';
 import { NewClients } from './new-clients.js';
 import {
   type Attempt,

@@ -16,6 +16,7 @@ import {
   runCommand,
   sendMail,
 } from '../../notify/index.js';
+import { nodeSystem } from '../../system/index.js';
 
 /** Prints a line for the user and logs it. */
 type Print = (line: string) => void;
@@ -129,7 +130,8 @@ export class BackupEvents {
     if (url === undefined) return;
     const { urlMethod, urlSeconds } = this.settings;
     const timeoutMs = urlSeconds * 1000;
-    const why = await callUrl(url, { method: urlMethod, body: JSON.stringify(event), timeoutMs });
+    const body = JSON.stringify(event);
+    const why = await callUrl(url, { system: nodeSystem(), method: urlMethod, body, timeoutMs });
     if (why !== undefined) this.warn(why);
   }
 

@@ -2,7 +2,7 @@
 import { type ErrorCode, TardisError } from '../../../errors/index.js';
 import { displayText } from '../../../model/index.js';
 import { elementsIn, readXml } from '../../../system/xml/index.js';
-import type { Answer, Loss, LostAnswer } from './exchange.js';
+import type { Answer, Loss, LostAnswer } from './http.js';
 
 const MAX_ERROR_BYTES = 64 << 10;
 const MAX_ERROR_DEPTH = 4;

@@ -1,11 +1,12 @@
 /**
- * Creates an object by a conditional PUT, and determines the result of requests whose answer is lost. Objects are
- * written only once. So an existing object with equal bytes counts as created, and one with other bytes keeps them.
+ * Writes objects. A new one is created by a conditional PUT, and the result of requests whose answer is lost is found
+ * out. Objects are written only once. So an existing object with equal bytes counts as created, and one with other bytes
+ * keeps them.
  */
 import { createHash } from 'node:crypto';
 import { asTardisError, type ErrorCode, TardisError } from '../../../errors/index.js';
-import type { ObjectBody } from '../object-store.js';
-import { readRange } from './read-range.js';
+import type { ObjectBody, ObjectSource } from '../object-store.js';
+import { readRange, CHECKSUM_HEADER } from './read-range.js';
 import { invalidAnswer, type Requests, type S3Request, sizeOf } from './requests.js';
 
 /** Maximum size of a body that is sent again at once. Before a larger one is sent again, the object is searched for. */
@@ -47,7 +48,7 @@ async function attempts(
   noteUnknown: () => void,
 ): Promise<'created' | 'exists'> {
   let mustLook = !object.isConditional;
-  for (const tries = requests.tries(); ; ) {
+  for (const pause = requests.tries(); ; ) {
     const found = mustLook ? await compare(requests, object) : undefined;
     if (found !== undefined) return found;
     const outcome = await requests.once(putOf(object));
@@ -62,7 +63,7 @@ async function attempts(
       noteUnknown();
       mustLook ||= sizeOf(object.body) > CHEAP_BYTES;
     }
-    await tries.pause(outcome.answer === undefined ? outcome.error : undecided(object, status));
+    await pause(outcome.answer === undefined ? outcome.error : undecided(object, status));
   }
 }
 
@@ -124,4 +125,52 @@ function unsafe({ name }: NewObject): TardisError {
     'BUCKET_UNSAFE',
     `creating ${name}: the store does not know If-None-Match (status 501)`,
   );
+}
+
+interface ObjectAgain {
+  readonly key: string;
+  readonly name: string;
+  readonly source: ObjectSource;
+  /** Time for which the bytes are locked; 0 for none. */
+  readonly retainMs: number;
+}
+
+/** Makes the bytes of `source` the current ones of an object, and locks them. The call may be repeated. */
+export async function putAgain(
+  requests: Requests,
+  { key, name, source, retainMs }: ObjectAgain,
+): Promise<void> {
+  const sha256 = Buffer.from(source.sha256).toString('hex');
+  const lock = retainMs === 0 ? {} : await lockHeaders(source, requests.storeNowMs() + retainMs);
+  await requests.send({
+    method: 'PUT',
+    key,
+    what: `writing ${name} again`,
+    headers: { [CHECKSUM_HEADER]: sha256, ...lock },
+    body: source,
+    bodySha256: sha256,
+    expects: [],
+  });
+}
+
+/**
+ * Returns the headers that prevent any deletion of a body's bytes before a time. The mode COMPLIANCE has no exception,
+ * not even for the owner of the bucket. The body is read once for its MD5, which S3 requires for locked objects.
+ */
+export async function lockHeaders(
+  body: ObjectBody,
+  untilMs: number,
+): Promise<Record<string, string>> {
+  return {
+    'x-amz-object-lock-mode': 'COMPLIANCE',
+    'x-amz-object-lock-retain-until-date': new Date(untilMs).toISOString(),
+    'content-md5': await md5Of(body),
+  };
+}
+
+async function md5Of(body: ObjectBody): Promise<string> {
+  const hash = createHash('md5');
+  if (body instanceof Uint8Array) hash.update(body);
+  else for await (const chunk of body.open()) hash.update(chunk);
+  return hash.digest('base64');
 }

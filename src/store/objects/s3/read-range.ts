@@ -1,6 +1,6 @@
 /** Reads a range of an object, and checks that the answer is that range. */
 import { readError, errorOf } from './error-answer.js';
-import type { Answer } from './exchange.js';
+import type { Answer } from './http.js';
 import { invalidAnswer, type Requests } from './requests.js';
 
 /** Header with the checksum that an object was stored with, in hexadecimal. */

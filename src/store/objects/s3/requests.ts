@@ -1,7 +1,8 @@
 /** Sends signed requests to one bucket: once, or repeatedly until there is an answer. */
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { TardisError } from '../../../errors/index.js';
-import { reportLongWait, type System } from '../../../system/index.js';
+import { type Clock, Credit, reportLongWait, Retries, type System } from '../../../system/index.js';
 import type { CredentialChain, Credentials } from '../credentials.js';
 import type { Endpoint } from '../endpoint.js';
 import type { ObjectBody } from '../object-store.js';
@@ -13,10 +14,7 @@ import {
   MAX_CONNECTIONS,
   type Method,
   type Sink,
-} from './exchange.js';
-import { encodeKey, sign } from './sign.js';
-import { DEFAULT_PATIENCE_MS, Tries } from './tries.js';
-import { Turns } from './turns.js';
+} from './http.js';
 
 /** Maximum time without a byte from or to an endpoint. */
 const IDLE_MS = 30_000;
@@ -27,6 +25,13 @@ const LEAST_BYTES_PER_MS = 32;
 
 /** Maximum difference of clocks at which S3 accepts a signature. */
 const MAX_SKEW_MS = 15 * 60_000;
+
+/** Maximum time for which a request is retried. */
+const DEFAULT_PATIENCE_MS = 60_000;
+/** Time for which a request has failed before that is reported. */
+const REPORTED_AFTER_MS = 2000;
+/** Delays between attempts. The number of attempts is that of a request that fails at once each time. */
+const RETRIES = { firstMs: 100, longestMs: 5000, maxTries: 20 };
 
 const EMPTY_SHA256 = createHash('sha256').digest('hex');
 
@@ -82,7 +87,7 @@ export interface RequestCounts {
 export class Requests {
   private readonly options: RequestsOptions;
   private readonly connections: Connections;
-  private readonly turns = new Turns(MAX_CONNECTIONS);
+  private readonly turns = new Credit(MAX_CONNECTIONS);
   /** Clock of the store minus that of this machine. */
   private aheadMs = 0;
   /** True if the answer to a PUT had the id of a version, so that the bucket keeps versions. */
@@ -117,10 +122,19 @@ export class Requests {
     return `${this.shown} at ${this.options.endpoint.url.host}`;
   }
 
-  /** Starts measuring the time for the attempts of one request. */
-  tries(): Tries {
+  /**
+   * Starts the time for the attempts of one request. Returns a function that waits before the next attempt, and throws
+   * `reason` if there may be none.
+   */
+  tries(): (reason: Error) => Promise<void> {
     const { system, patienceMs = DEFAULT_PATIENCE_MS } = this.options;
-    return new Tries(system, patienceMs, (reason, leftMs) => this.reportWait(reason, leftMs));
+    const retries = new Retries(system, { ...RETRIES, forMs: patienceMs });
+    return async (reason) => {
+      const waitMs = retries.next();
+      if (waitMs === undefined) throw reason;
+      if (retries.spentMs >= REPORTED_AFTER_MS) this.reportWait(reason, retries.leftMs);
+      await sleep(waitMs);
+    };
   }
 
   /** Reports once, until the bucket answers again, that requests fail and are sent again. */
@@ -133,10 +147,10 @@ export class Requests {
 
   /** Sends a request until there is an answer. Only for requests that may be repeated. */
   async send(request: S3Request): Promise<Answer> {
-    for (const tries = this.tries(); ; ) {
+    for (const pause = this.tries(); ; ) {
       const outcome = await this.once(request);
       if (outcome.answer !== undefined) return outcome.answer;
-      await tries.pause(outcome.error);
+      await pause(outcome.error);
     }
   }
 
@@ -251,4 +265,61 @@ function isSameKey(one: Credentials, other: Credentials): boolean {
     one.secretAccessKey === other.secretAccessKey &&
     one.sessionToken === other.sessionToken
   );
+}
+
+interface Unsigned {
+  readonly method: Method;
+  /** Encoded path. */
+  readonly path: string;
+  readonly query: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string>>;
+  /** SHA-256 of the body, in hexadecimal. */
+  readonly bodySha256: string;
+}
+
+interface Signed {
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/**
+ * Returns path and headers of a request signed by AWS Signature Version 4, among them the checksum of its body. The
+ * library is loaded with the first request.
+ */
+export async function sign(
+  { method, path, query, headers, bodySha256 }: Unsigned,
+  { accessKeyId, secretAccessKey, sessionToken }: Credentials,
+  { url, region }: Endpoint,
+  clock: Clock,
+): Promise<Signed> {
+  const { default: aws4 } = await import('aws4');
+  const time = new Date(clock.nowMs()).toISOString().replace(/[:-]|\.\d{3}/g, '');
+  const search = new URLSearchParams(query).toString().replaceAll('+', '%20');
+  const signed = aws4.sign(
+    {
+      service: 's3',
+      region,
+      method,
+      path: search === '' ? path : `${path}?${search}`,
+      headers: {
+        ...headers,
+        host: url.host,
+        'x-amz-content-sha256': bodySha256,
+        'x-amz-date': time,
+      },
+    },
+    { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) },
+  );
+  return { path: signed.path ?? path, headers: textHeaders(signed.headers ?? {}) };
+}
+
+function textHeaders(headers: Readonly<Record<string, unknown>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));
+}
+
+/** Encodes a key for the path of a signed request: all characters except letters, digits and `-._~/`. */
+export function encodeKey(key: string): string {
+  return encodeURIComponent(key)
+    .replaceAll('%2F', '/')
+    .replaceAll(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
 }

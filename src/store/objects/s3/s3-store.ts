@@ -11,11 +11,9 @@ import {
   type ObjectStore,
   type PutOptions,
 } from '../object-store.js';
-import { type ListedKey, listObjects } from './list-objects.js';
-import { putNew } from './put-new.js';
-import { putAgain } from './put-again.js';
+import { type ListedKey, listObjects } from './lists.js';
+import { putNew, putAgain, lockHeaders } from './put-new.js';
 import { absent, CHECKSUM_HEADER, checksumIn, type RangeRead, readRange } from './read-range.js';
-import { lockHeaders } from './lock-headers.js';
 import { invalidAnswer, type RequestCounts, type Requests } from './requests.js';
 
 /** Maximum number of objects that `remove` deletes at once. */

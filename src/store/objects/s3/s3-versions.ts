@@ -10,9 +10,8 @@ import type {
   ObjectVersions,
   VersionName,
 } from '../object-versions.js';
-import { textOf } from './list-fields.js';
-import { listVersions } from './list-versions.js';
-import { putAgain } from './put-again.js';
+import { textOf, listVersions } from './lists.js';
+import { putAgain } from './put-new.js';
 import { type RangeRead, readRange } from './read-range.js';
 import { invalidAnswer, type Requests } from './requests.js';
 

@@ -55,6 +55,16 @@ export class Credit {
     });
   }
 
+  /** Runs `work` while one of the allowance is taken for it. */
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    await this.take(1);
+    try {
+      return await work();
+    } finally {
+      this.give(1);
+    }
+  }
+
   give(amount: number): void {
     this.out -= amount;
     for (;;) {

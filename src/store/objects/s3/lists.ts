@@ -1,15 +1,103 @@
-/** Lists the versions of the keys below a prefix, by pages. The contents of a page are untrusted. */
-import { elementsIn, readXml, type XmlElement } from '../../../system/xml/index.js';
-import { decodedKey, textOf } from './list-fields.js';
+/** Lists the keys below a prefix, or their versions, by pages. The contents of a page are untrusted. */
+import { elementsIn, type XmlElement, readXml } from '../../../system/xml/index.js';
 import { invalidAnswer, type Requests } from './requests.js';
 
-const MAX_PAGE_VERSIONS = 1000;
+/** Maximum number of keys, or of versions, in a page. */
+const MAX_PAGE_KEYS = 1000;
 const MAX_PAGE_BYTES = 8 << 20;
 const MAX_PAGE_DEPTH = 6;
 /** Maximum number of versions of one key that are read. If a list has more, it is rejected as endless. */
 const MAX_VERSIONS_OF_KEY = 100_000_000;
 const SIZE = /^\d{1,15}$/;
 const MAX_ID_CHARS = 1024;
+
+/** Returns the text of the first child with a name; undefined if there is none. */
+export function textOf(element: XmlElement, name: string): string | undefined {
+  return elementsIn(element).find((child) => child.name === name)?.text;
+}
+
+/**
+ * Decodes a key of a list, which is encoded as in a URL. Throws BUCKET_ANSWER_INVALID if it cannot be decoded; `what`
+ * is the action in the error.
+ */
+function decodedKey(key: string, what: string): string {
+  try {
+    return decodeURIComponent(key.replaceAll('+', ' '));
+  } catch {
+    throw invalidAnswer(what, 'the list has a name that cannot be decoded');
+  }
+}
+
+/** Returns the root of a page. Throws BUCKET_ANSWER_INVALID if it is no list of this kind. */
+function readPage(body: Buffer, kind: string, what: string): XmlElement {
+  const root = readXml(body, {
+    maxBytes: MAX_PAGE_BYTES,
+    maxDepth: MAX_PAGE_DEPTH,
+    refused: (why) => invalidAnswer(what, why),
+  });
+  if (root.name !== kind) throw invalidAnswer(what, 'the answer is no list');
+  return root;
+}
+
+export interface ListedKey {
+  readonly key: string;
+  /** Undefined if the store does not report it. */
+  readonly sizeBytes: number | undefined;
+}
+
+/**
+ * Lists keys that begin with `prefix`, in the order of their bytes, beginning with the first key after `after`. Each
+ * page begins after the last key of the page before, so a page can be requested again. Throws BUCKET_ANSWER_INVALID if
+ * a page is not sorted, has keys of another prefix, or is empty but not the last.
+ */
+export async function* listObjects(
+  requests: Requests,
+  prefix: string,
+  after: string,
+): AsyncGenerator<ListedKey> {
+  const what = `listing ${requests.shown}`;
+  for (let last = after; ; ) {
+    const { body } = await requests.send({
+      method: 'GET',
+      key: '',
+      what,
+      query: {
+        'list-type': '2',
+        'encoding-type': 'url',
+        'max-keys': String(MAX_PAGE_KEYS),
+        prefix,
+        ...(last === '' ? {} : { 'start-after': last }),
+      },
+      expects: [],
+    });
+    const { keys, hasMore } = readKeys(body, what);
+    for (const listed of keys) {
+      const { key } = listed;
+      if (!key.startsWith(prefix))
+        throw invalidAnswer(what, 'the list has names of another prefix');
+      if (Buffer.compare(Buffer.from(key), Buffer.from(last)) <= 0) {
+        throw invalidAnswer(what, 'the list is not sorted');
+      }
+      last = key;
+      yield listed;
+    }
+    if (!hasMore) return;
+    if (keys.length === 0) throw invalidAnswer(what, 'the list does not end');
+  }
+}
+
+function readKeys(body: Buffer, what: string): { keys: ListedKey[]; hasMore: boolean } {
+  const root = readPage(body, 'ListBucketResult', what);
+  const isEncoded = textOf(root, 'EncodingType') === 'url';
+  const contents = elementsIn(root).filter(({ name }) => name === 'Contents');
+  const keys = contents.map((one) => {
+    const key = textOf(one, 'Key') ?? '';
+    const size = textOf(one, 'Size') ?? '';
+    const sizeBytes = SIZE.test(size) ? Number(size) : undefined;
+    return { key: isEncoded ? decodedKey(key, what) : key, sizeBytes };
+  });
+  return { keys, hasMore: textOf(root, 'IsTruncated') === 'true' };
+}
 
 interface ListedVersion {
   readonly key: string;
@@ -82,22 +170,17 @@ async function pageFrom(
     query: {
       versions: '',
       'encoding-type': 'url',
-      'max-keys': String(MAX_PAGE_VERSIONS),
+      'max-keys': String(MAX_PAGE_KEYS),
       prefix,
       ...marker,
     },
     expects: [],
   });
-  return readPage(body, what);
+  return readVersions(body, what);
 }
 
-function readPage(body: Buffer, what: string): Page {
-  const root = readXml(body, {
-    maxBytes: MAX_PAGE_BYTES,
-    maxDepth: MAX_PAGE_DEPTH,
-    refused: (why) => invalidAnswer(what, why),
-  });
-  if (root.name !== 'ListVersionsResult') throw invalidAnswer(what, 'the answer is no list');
+function readVersions(body: Buffer, what: string): Page {
+  const root = readPage(body, 'ListVersionsResult', what);
   const isEncoded = textOf(root, 'EncodingType') === 'url';
   const keyIn = (element: XmlElement, name: string): string => {
     const key = textOf(element, name) ?? '';

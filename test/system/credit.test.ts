@@ -1,6 +1,6 @@
 import test from 'ava';
 import * as fc from 'fast-check';
-import { Credit } from '../../src/transport/index.js';
+import { Credit } from '../../src/system/index.js';
 
 /** Waits until the callbacks of settled promises have run. */
 async function settle(): Promise<void> {
