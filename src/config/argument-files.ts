@@ -1,8 +1,16 @@
 /** Expands `@file` on a command line to the words of the file. */
 import { systemCode } from '../errors/index.js';
 import { displayName } from '../model/index.js';
-import { absolutePath, byteText, readSmallFile, textBytes } from '../system/index.js';
-import { configInvalid } from './invalid.js';
+import {
+  absolutePath,
+  byteText,
+  readSmallFile,
+  reportIfForeign,
+  textBytes,
+} from '../system/index.js';
+import { configInvalid, requireOwnFile } from './invalid.js';
+import { longFlag } from './layers.js';
+import { allRows } from './settings.js';
 import { MAX_WORDS, splitWords } from './words.js';
 
 const MAX_FILE_BYTES = 1 << 20;
@@ -13,7 +21,8 @@ const MAX_DEPTH = 8;
 /**
  * Replaces each `@FILE` by the words of the file, which may name further files. Keeps a lone `@`, all arguments after
  * `--`, and a time `@SECONDS` if there is no such file. Takes and returns byte texts. Throws CONFIG_INVALID if a file
- * is unreadable, too large, not a text, nested too deeply or includes itself, or if there are too many arguments.
+ * is unreadable, too large, not a text, nested too deeply or includes itself, or if there are too many arguments. Throws
+ * CONFIG_UNSAFE for a command of root in a file that another user can change, and prints a warning about such a file.
  */
 export function expandArguments(words: readonly string[]): string[] {
   return expand(words, []);
@@ -52,5 +61,17 @@ function expandFile(file: Buffer, within: readonly string[]): string[] {
     );
   }
   if (bytes.includes(0)) throw configInvalid(`${shown} is not a text file`);
-  return expand(splitWords(byteText(bytes), shown, true), [...within, place]);
+  const words = splitWords(byteText(bytes), shown, true);
+  for (const flag of commandFlags()) {
+    if (!words.some((word) => word === flag || word.startsWith(`${flag}=`))) continue;
+    requireOwnFile(file, `${flag} in ${shown}`);
+  }
+  reportIfForeign(file);
+  return expand(words, [...within, place]);
+}
+
+/** Returns the options whose values are commands. */
+function commandFlags(): string[] {
+  const rows = allRows().filter(([, { type }]) => type === 'command');
+  return rows.flatMap(([, { flags }]) => (flags === undefined ? [] : [longFlag(flags)]));
 }

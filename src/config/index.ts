@@ -4,7 +4,7 @@ export { expandArguments } from './argument-files.js';
 export { explain } from './explain.js';
 export { HOOK_VARIABLES } from './hook-variables.js';
 export { parseIni, readIni } from './ini.js';
-export { configInvalid } from './invalid.js';
+export { configInvalid, requireOwnFile } from './invalid.js';
 export type { Found, Source } from './layers.js';
 export { KEPT_KEYS, keptKey, keptValue, meantSettings } from './client-settings.js';
 export { NEOPHYTOS, NEOPHYTOS_ONLY } from './neophytos.js';

@@ -4,7 +4,7 @@
  * the line, and because the available packages take an indented line for a key.
  */
 import { failedTo, type TardisError } from '../errors/index.js';
-import { byteText, readSmallFile } from '../system/index.js';
+import { byteText, readSmallFile, reportIfForeign } from '../system/index.js';
 import { configInvalid } from './invalid.js';
 import { shownText } from './shown.js';
 
@@ -23,7 +23,10 @@ export interface IniSection {
   readonly entries: readonly IniEntry[];
 }
 
-/** Reads a file. Throws CONFIG_INVALID with file and line, for example for a section or key that occurs twice. */
+/**
+ * Reads a file with settings, and prints a warning if it is root's and another user can change it. Throws CONFIG_INVALID
+ * with file and line, for example for a section or key that occurs twice.
+ */
 export function readIni(file: Uint8Array, shown: string): IniSection[] {
   let bytes: Buffer;
   try {
@@ -32,6 +35,7 @@ export function readIni(file: Uint8Array, shown: string): IniSection[] {
     throw failedTo(`read the config file ${shown}`, error, 'useNamedFile');
   }
   if (bytes.includes(0)) throw configInvalid(`${shown} is not a text file`);
+  reportIfForeign(file);
   return parseIni(byteText(bytes), shown);
 }
 

@@ -4,7 +4,7 @@ import { displayName } from '../model/index.js';
 import { type AbsentKind, requestsNothing, refuseAbsent } from './absent.js';
 import { HOOK_VARIABLES } from './hook-variables.js';
 import { type IniEntry, type IniSection, readIni } from './ini.js';
-import { configInvalid } from './invalid.js';
+import { configInvalid, requireOwnFile } from './invalid.js';
 import { nearest, nearestHint } from './nearest.js';
 import type { SettingRow } from './row.js';
 import { shownText } from './shown.js';
@@ -96,7 +96,7 @@ function withRepeated(
  * Returns the long option in the flags of a row: `--database` for `-D, --database <dir>`. Without a long option,
  * returns the flags.
  */
-function longFlag(flags: string): string {
+export function longFlag(flags: string): string {
   return /--[a-z-]+/.exec(flags)?.[0] ?? flags;
 }
 
@@ -146,6 +146,7 @@ export function systemDefaultsLayer(rows: Rows, file: Buffer): Layer {
     );
   }
   return entriesLayer(rows, sections, {
+    file,
     shown,
     source: 'system defaults',
     kind: 'variable',
@@ -166,6 +167,7 @@ export function serverFileLayer(rows: Rows, file: Buffer, isRemote = false): Lay
     throw configInvalid(`${shown}:${line}: there is no section [${shownText(name)}]${hint}`);
   }
   return entriesLayer(rows, tuningFirst(sections), {
+    file,
     shown,
     source: 'configuration file',
     kind: 'server key',
@@ -187,6 +189,7 @@ export function clientFilesLayer(rows: Rows, files: readonly Buffer[], job: stri
     const sections = readIni(file, shown);
     jobs.push(...jobsOf(sections, shown));
     const style: FileStyle = {
+      file,
       shown,
       source: 'configuration file',
       kind: 'client key',
@@ -226,6 +229,7 @@ function tuningFirst(sections: readonly IniSection[]): IniSection[] {
 }
 
 interface FileStyle {
+  readonly file: Buffer;
   readonly shown: string;
   readonly source: Source;
   readonly kind: AbsentKind;
@@ -234,8 +238,8 @@ interface FileStyle {
 
 /**
  * Returns the values of `rows` in the sections; later sections override earlier ones. Keys of other rows are only
- * checked. Throws CONFIG_INVALID for an invalid value or an unknown key, and CAPABILITY_MISSING for a key of a
- * predecessor.
+ * checked. Throws CONFIG_INVALID for an invalid value or an unknown key, CAPABILITY_MISSING for a key of a predecessor,
+ * and CONFIG_UNSAFE for a command of root in a file that another user can change.
  */
 function entriesLayer(rows: Rows, sections: readonly IniSection[], style: FileStyle): Layer {
   const wanted = new Map(rows);
@@ -249,7 +253,9 @@ function entriesLayer(rows: Rows, sections: readonly IniSection[], style: FileSt
       if (meant === undefined) throw unknownKey(section, entry, { where, style, known });
       for (const [name, row] of meant.rows) {
         const value = parseValue(entry.text, row, `${where}: ${entry.key}`, true);
-        if (wanted.has(name)) layer.set(name, { value, source: style.source, where });
+        if (!wanted.has(name)) continue;
+        if (row.type === 'command') requireOwnFile(style.file, `${where}: ${entry.key}`);
+        layer.set(name, { value, source: style.source, where });
       }
     }
   }

@@ -25,6 +25,11 @@ export const ERROR_TABLE = Object.freeze({
     1,
     'Correct the setting that is named; --explain-config shows where each setting comes from.',
   ),
+  CONFIG_UNSAFE: row(
+    'user',
+    1,
+    "Nothing was run. Make the file and the directories above it root's alone (chown root:root, chmod go-w), or move it to such a place, as /etc/tardis.",
+  ),
   CAPABILITY_MISSING: row(
     'user',
     1,

@@ -1,6 +1,10 @@
-/** Warns about secrets that other users can read, because the file system does not keep permissions. */
+/**
+ * Warns about secrets that other users can read, because the file system does not keep permissions, and about files by
+ * which others can change what root does.
+ */
 import fs from 'node:fs';
 import { displayName } from '../model/index.js';
+import { foreignHand } from './hands.js';
 import { textBytes } from './process-input.js';
 
 const OTHERS_READ = 0o044;
@@ -27,5 +31,16 @@ export function reportIfExposed(file: string, what: string, risk: string): void 
   const mode = (status.mode & 0o777).toString(8).padStart(4, '0');
   report(
     `other users can read${mayWrite ? ' and change' : ''} ${what} ${displayName(textBytes(file))}: its file system does not keep permissions (mode ${mode}, not 0600); ${risk}`,
+  );
+}
+
+/** Warns once about a file with settings of root that another user can change. */
+export function reportIfForeign(file: Uint8Array): void {
+  const name = displayName(file);
+  const hand = reported.has(name) ? undefined : foreignHand(file);
+  if (hand === undefined) return;
+  reported.add(name);
+  report(
+    `${name} has settings of root that another user can change: ${hand}; commands in it are refused`,
   );
 }

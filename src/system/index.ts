@@ -5,7 +5,7 @@ export { type Clock, looseDelay, systemClock, wallMs } from './clock.js';
 export type { SqlDatabase, SqlStatement, SqlValue } from './database.js';
 export type { RowOf, RowShape, SqlQuery } from './rows.js';
 export { steadySql } from './steady-sql.js';
-export { onExposedSecret, reportIfExposed } from './exposed-secrets.js';
+export { onExposedSecret, reportIfExposed, reportIfForeign } from './exposed-secrets.js';
 export { environmentOfOthers, unusedProxy } from './other-programs.js';
 export { onLongWait, reportLongWait } from './long-waits.js';
 export {
@@ -16,6 +16,7 @@ export {
   namesIn,
   STORE_UMASK,
 } from './files.js';
+export { foreignHand, isKept, wayTo } from './hands.js';
 export { guardDirectory, type GuardedUse, requireNoLink, unguarded } from './guarded-paths.js';
 export { keepBlocksSmall } from './buffer-pool.js';
 export { hasAes, type Machine, machineIdentity, thisMachine } from './machine.js';
@@ -103,7 +104,7 @@ export { freeSpaceText } from './free-space.js';
 export type { Random } from './random.js';
 export { readStart, replaceFile, writeNew } from './small-files.js';
 export { loadSnappy } from './snappy.js';
-export { cachePath, readState, statePath, writeState } from './state-directory.js';
+export { cachePath, homeDirectory, readState, statePath, writeState } from './state-directory.js';
 export { type CatalogStep, nodeSystem, type System } from './system.js';
 export {
   checkSocketPath,

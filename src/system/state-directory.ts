@@ -5,6 +5,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { systemCode } from '../errors/index.js';
 import { reportIfExposed } from './exposed-secrets.js';
+import { foreignHand } from './hands.js';
+import { textBytes } from './process-input.js';
 
 /** Returns the path of a file in the state directory. */
 export function statePath(...names: string[]): string {
@@ -23,12 +25,14 @@ export function cachePath(...names: string[]): string {
 }
 
 /**
- * Returns HOME, or the user's home directory if HOME is no absolute path: state must not depend on the current
- * directory.
+ * Returns HOME, or the home directory that the system has for this user if HOME is no absolute path: state must not
+ * depend on the current directory. Root gets its own home too if another user could change what is in HOME, as with a
+ * `sudo` that keeps HOME.
  */
-function homeDirectory(): string {
-  const home = os.homedir();
-  return path.isAbsolute(home) ? home : os.userInfo().homedir;
+export function homeDirectory(given: string | undefined = process.env['HOME']): string {
+  const isGiven = given !== undefined && path.isAbsolute(given);
+  const isOwn = isGiven && foreignHand(textBytes(given)) === undefined;
+  return isOwn ? given : os.userInfo().homedir;
 }
 
 /** Error codes if this user has no such file, or may not read it. */

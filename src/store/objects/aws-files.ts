@@ -1,9 +1,8 @@
 /** Reads the files that S3 tools share: ~/.aws/credentials and ~/.aws/config. */
-import os from 'node:os';
 import path from 'node:path';
 import { configInvalid, parseIni } from '../../config/index.js';
 import { failedTo, systemCode, TardisError } from '../../errors/index.js';
-import { byteText, readSmallFile, textBytes } from '../../system/index.js';
+import { byteText, homeDirectory, readSmallFile, textBytes } from '../../system/index.js';
 import type { Environment } from './credentials.js';
 
 const MAX_FILE_BYTES = 1 << 20;
@@ -11,11 +10,15 @@ const MAX_FILE_BYTES = 1 << 20;
 /** The fields of a profile; each may be missing. */
 export interface AwsProfile {
   readonly name: string;
+  /** The directory of the files, unless variables name them. */
+  readonly home: string;
   readonly accessKeyId?: string | undefined;
   readonly secretAccessKey?: string | undefined;
   readonly sessionToken?: string | undefined;
   /** Command line that prints credentials. */
   readonly process?: string | undefined;
+  /** The file that has the command. */
+  readonly processFile: string;
   readonly region?: string | undefined;
   readonly endpoint?: string | undefined;
   /** Key of the profile that selects a login method which is not supported. */
@@ -31,12 +34,13 @@ const UNSUPPORTED = ['role_arn', 'sso_session', 'sso_start_url', 'web_identity_t
  */
 export function readProfile(environment: Environment): AwsProfile {
   const name = environment['AWS_PROFILE'] || environment['AWS_DEFAULT_PROFILE'] || 'default';
-  const home = path.join(environment['HOME'] || os.homedir(), '.aws');
+  const home = path.join(homeDirectory(environment['HOME']), '.aws');
   const secrets = environment['AWS_SHARED_CREDENTIALS_FILE'] || path.join(home, 'credentials');
   const config = environment['AWS_CONFIG_FILE'] || path.join(home, 'config');
+  const own = sectionOf(secrets, [name]);
   const fields = new Map([
     ...sectionOf(config, [`profile ${name}`, ...(name === 'default' ? [name] : [])]),
-    ...sectionOf(secrets, [name]),
+    ...own,
   ]);
   if (fields.size === 0 && name !== 'default') {
     throw configInvalid(`there is no profile "${name}" (AWS_PROFILE) in ${secrets} or ${config}`);
@@ -46,7 +50,9 @@ export function readProfile(environment: Environment): AwsProfile {
     accessKeyId: fields.get('aws_access_key_id'),
     secretAccessKey: fields.get('aws_secret_access_key'),
     sessionToken: fields.get('aws_session_token'),
+    home,
     process: fields.get('credential_process'),
+    processFile: own.some(([key]) => key === 'credential_process') ? secrets : config,
     region: fields.get('region'),
     endpoint: fields.get('endpoint_url'),
     unsupported: UNSUPPORTED.find((key) => fields.has(key)),

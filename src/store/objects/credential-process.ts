@@ -1,7 +1,8 @@
 /** Runs the command of a profile that prints credentials (credential_process). */
 import { execFile } from 'node:child_process';
-import { splitWords } from '../../config/index.js';
+import { requireOwnFile, splitWords } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
+import { textBytes } from '../../system/index.js';
 import type { AwsProfile } from './aws-files.js';
 import type { Credentials } from './credentials.js';
 import { readGranted } from './granted-credentials.js';
@@ -11,11 +12,13 @@ const MAX_OUTPUT_BYTES = 64 << 10;
 
 /**
  * Returns the credentials; undefined if the profile has no command. Throws CREDENTIALS_MISSING if the command fails or
- * prints no credentials.
+ * prints no credentials, and CONFIG_UNSAFE if this process is root and another user can change the command.
  */
-export async function fromProcess({ name, process }: AwsProfile): Promise<Credentials | undefined> {
+export async function fromProcess(profile: AwsProfile): Promise<Credentials | undefined> {
+  const { name, process, processFile } = profile;
   if (process === undefined || process === '') return undefined;
   const where = `credential_process of the profile "${name}"`;
+  requireOwnFile(textBytes(processFile), where);
   const found = readGranted(await outputOf(process, where), 'SessionToken', `the ${where}`);
   if (found !== undefined) return found;
   throw new TardisError('CREDENTIALS_MISSING', `${where} printed no credentials`);

@@ -87,7 +87,7 @@ export class CredentialChain {
     if (typeof granted !== 'string') return granted;
     throw new TardisError(
       'CREDENTIALS_MISSING',
-      `no access key: not in the environment, not in the profile "${profile.name}", and ${granted}`,
+      `no access key: not in the environment, not in the profile "${profile.name}" of ${profile.home}, and ${granted}`,
     );
   }
 }

@@ -3,11 +3,10 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { failedTo, systemCode, TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
-import { absolutePath, realPathOf } from '../../system/index.js';
+import { absolutePath, isKept, realPathOf, wayTo } from '../../system/index.js';
 
 const MAX_PID_CHARS = 16;
 const SLASH = 0x2f;
-const STICKY = 0o1000;
 
 interface PidFile {
   /** Empties and removes the pid file. */
@@ -158,35 +157,17 @@ function cannotBecome({ user, group }: RunAs, error: unknown): TardisError {
   return new TardisError('CONFIG_INVALID', `cannot run as ${userAndGroup}: ${why}`, {}, error);
 }
 
-/** True if a user could replace a file, or a directory on the path to it. */
+/** True if a user could replace a file, or a directory or link on the way to it. */
 function mayExchange({ uid, gid, groups }: Identity, file: Uint8Array): boolean {
   const full = absolutePath(file);
   const folder = full.subarray(0, Math.max(1, full.lastIndexOf(SLASH)));
-  const real = realPathOf(folder);
-  if (real === undefined) return true; // running as the user then shows the actual error
-  const mayWrite = (directory: Buffer, next: Buffer | undefined): boolean => {
-    const { mode, ...owner } = fs.statSync(directory);
+  if (realPathOf(folder) === undefined) return true; // running as the user then shows the actual error
+  return wayTo(file).some((step) => {
+    const { mode, ...owner } = step.status;
     if (owner.uid === uid) return true;
     const byGroup = (mode & 0o020) !== 0 && [gid, ...groups].includes(owner.gid);
-    if (!byGroup && (mode & 0o002) === 0) return false;
-    // In a sticky directory a user cannot replace files of other users.
-    const isKept = (mode & STICKY) !== 0 && next !== undefined;
-    return !isKept || fs.lstatSync(next).uid === uid;
-  };
-  return [folder, real].some((last) => {
-    const way = aboveAndSelf(last);
-    return way.some((directory, at) => mayWrite(directory, way[at + 1]));
+    return (byGroup || (mode & 0o002) !== 0) && !isKept(step, (other) => other === uid);
   });
-}
-
-/** Returns the directories from the root down to the given one, which is included. */
-function aboveAndSelf(directory: Buffer): Buffer[] {
-  const found: Buffer[] = [Buffer.from('/')];
-  for (let at = 1; at <= directory.length; at += 1) {
-    const isEnd = at === directory.length || directory[at] === SLASH;
-    if (isEnd && at > 1) found.push(directory.subarray(0, at));
-  }
-  return found;
 }
 
 /** Returns the ids of a user (`-u`), of its group (`-g`), or of its groups (`-G`). */
