@@ -97,7 +97,11 @@ Fd openDirectory(const std::string& path);
 // duplicate of `root`.
 Fd openDirectoryBeneath(int root, const std::string& path, const char* call);
 
-// Opens a directory for reading, and follows no link in any part of its path (ELOOP).
-Fd openWithoutLinks(const std::string& path);
+// The use of a directory that is opened: reading its list, or names in it alone. For names the right to pass is enough, as
+// for all programs that open a path.
+enum class For { reading, passing };
+
+// Opens a directory, and follows no link in any part of its path (ELOOP).
+Fd openWithoutLinks(const std::string& path, For purpose);
 
 }  // namespace tardis

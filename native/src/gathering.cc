@@ -336,7 +336,7 @@ class ParcelGathering : public Aside {
     cursor_.end = end;
     const bool isOpened = succeeded([&] {
       if (memchr(path, 0, to - from) != nullptr) return false;
-      const Fd directory = tardis::openListed(std::string(path, to - from), identity, "readParcelAside");
+      const Fd directory = tardis::openListed(std::string(path, to - from), identity, For::passing, "readParcelAside");
       job_.run(directory.get(), &cursor_, true);
       return true;
     });

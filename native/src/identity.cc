@@ -89,8 +89,8 @@ void requireListed(int fd, const struct stat& stat, const Identity& identity, co
   throw Failure{0, call, "EREPLACED", "it is not what was listed under this name"};
 }
 
-Fd openListed(const std::string& path, Identity* identity, const char* call) {
-  Fd fd = openWithoutLinks(path);
+Fd openListed(const std::string& path, Identity* identity, For purpose, const char* call) {
+  Fd fd = openWithoutLinks(path, purpose);
   const struct stat stat = statOf(fd);
   requireListed(fd.get(), stat, *identity, call);
   identity->device = stat.st_dev;
@@ -99,11 +99,11 @@ Fd openListed(const std::string& path, Identity* identity, const char* call) {
 
 namespace calls {
 
-// Opens a directory by its path, and notes its device in the given identity.
+// Opens a directory by its path to use names in it, and notes its device in the given identity.
 napi_value openListed(const Call& call) {
   const Bytes bytes = call.bytes(1);
   Identity identity = identityIn(bytes, call.name());
-  Fd fd = tardis::openListed(call.path(0), &identity, call.name());
+  Fd fd = tardis::openListed(call.path(0), &identity, For::passing, call.name());
   memcpy(bytes.data, &identity, sizeof identity);
   return call.number(fd.release());
 }

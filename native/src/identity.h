@@ -26,8 +26,8 @@ Identity identityIn(const Bytes& bytes, const char* call);
 // Throws EREPLACED unless the open file is the one that was listed.
 void requireListed(int fd, const struct stat& stat, const Identity& identity, const char* call);
 
-// Opens a directory of this identity for reading. Follows no link in any part of the path. Throws EREPLACED for another
-// directory, and ELOOP if a part is a link. A device that was unknown becomes that of the directory.
-Fd openListed(const std::string& path, Identity* identity, const char* call);
+// Opens a directory of this identity. Follows no link in any part of the path. Throws EREPLACED for another directory, and
+// ELOOP if a part is a link. A device that was unknown becomes that of the directory.
+Fd openListed(const std::string& path, Identity* identity, For purpose, const char* call);
 
 }  // namespace tardis

@@ -129,7 +129,7 @@ napi_value listOrHold(const Call& call) {
   const size_t mostNames = call.count(1);
   const Bytes identity = call.bytes(2);
   Identity listed = identityIn(identity, call.name());
-  Fd directory = tardis::openListed(call.path(0), &listed, call.name());
+  Fd directory = tardis::openListed(call.path(0), &listed, For::reading, call.name());
   memcpy(identity.data, &listed, sizeof listed);
   const auto device = static_cast<dev_t>(listed.device);
   Scratch& scratch = scratchOfThread();
@@ -172,8 +172,11 @@ napi_value dropNames(const Call& call) {
 }
 
 napi_value hasEntries(const Call& call) {
+  // A descriptor of its own, since the given one may have been opened to use names only.
+  const Fd directory(retry([&] { return openat(call.fd(0), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  if (!directory.valid()) throw Failure{errno, "openat"};
   Names& names = scratchOfThread().names;
-  names.read(call.fd(0), 0);
+  names.read(directory.get(), 0);
   return call.number(names.count() > 0 ? 1 : 0);
 }
 

@@ -145,11 +145,16 @@ Fd openDirectoryBeneath(int root, const std::string& path, const char* call) {
   return calls::openBelow(root, path, calls::kKindDirectory, calls::openBeneathByEither, call);
 }
 
-Fd openWithoutLinks(const std::string& path) {
+Fd openWithoutLinks(const std::string& path, For purpose) {
   const Place place = shorten(AT_FDCWD, path, "openat2", [](int directory, const std::string& piece) {
     return calls::openByEither(directory, piece, calls::kPassing, 0);
   });
-  return calls::openByEither(place.directory, place.rest, calls::kForDirectory, 0);
+  try {
+    return calls::openByEither(place.directory, place.rest, calls::kForDirectory, 0);
+  } catch (const Failure& failure) {
+    if (failure.number != EACCES || purpose != For::passing) throw;
+  }
+  return calls::openByEither(place.directory, place.rest, calls::kPassing, 0);
 }
 
 }  // namespace tardis

@@ -218,10 +218,11 @@ function readFileRoot(system: System, path: Buffer): Omit<PlainRoot, 'givenPath'
   if (fs.lstatSync(path).isDirectory()) return undefined;
   const file = lastComponent(path);
   const above = path.subarray(0, Math.max(1, path.length - file.length - 1));
-  return { ...readRoot(system, above), isEmpty: false, file };
+  return readRoot(system, above, file);
 }
 
-function readRoot(system: System, path: Buffer): Omit<PlainRoot, 'givenPath'> {
+/** Reads a root. If it is the directory of a `file`, this user need not be able to list it. */
+function readRoot(system: System, path: Buffer, file?: Buffer): Omit<PlainRoot, 'givenPath'> {
   const identity = identityAt(path);
   const row = system.native.statRow(path, ROOT_NAME);
   const rows = new RowReader(row);
@@ -234,10 +235,11 @@ function readRoot(system: System, path: Buffer): Omit<PlainRoot, 'givenPath'> {
     device: `${identity.device}`,
     identity,
     listed,
-    isEmpty: system.native.hasEntries(directory.fd) === 0,
+    isEmpty: file === undefined && system.native.hasEntries(directory.fd) === 0,
     row,
     wholeRow,
     incomplete: more.failure ?? '',
+    ...(file && { file }),
   };
 }
 

@@ -76,7 +76,8 @@ export interface NativeCalls
   /**
    * Returns what `listDirectory` returns if the directory has at most `mostNames` names. For a larger directory
    * the process holds the sorted names, some 10 bytes each, and the open directory until `dropNames`. The call
-   * then returns a number that identifies them in every thread. The directory is opened as by `openListed`.
+   * then returns a number that identifies them in every thread. Fails as `openListed` does, and with EACCES if this user may
+   * not list the directory.
    */
   listOrHold(path: Buffer, mostNames: number, identity: Uint8Array): Buffer | number;
   /** Returns the number of names that are held under a number. */
@@ -91,7 +92,6 @@ export interface NativeCalls
   /**
    * Returns 1 if an open directory has an entry besides `.` and `..`, else 0. The call reads only the first names
    * and the metadata of no entry. It is therefore fast in a large directory, and does not depend on entry types.
-   * The descriptor must not have been read from.
    */
   hasEntries(dirFd: number): number;
 
@@ -112,7 +112,8 @@ export interface NativeCalls
   /**
    * Opens the directory that was listed with this identity (src/model/identity.ts), and returns its descriptor. Fails with
    * EREPLACED if the path leads to another one, and with ELOOP if any part of it is a symbolic link. Writes the directory's
-   * device into the identity if that was unknown.
+   * device into the identity if that was unknown. In a directory that this user may not list, the descriptor is good for
+   * using names in it.
    */
   openListed(path: Buffer, identity: Uint8Array): number;
   /** Opens the regular file that was listed with this identity in a directory, for reading. Fails as `openListed` does. */

@@ -288,3 +288,44 @@ asRoot(
     await isRestored('after new keys');
   },
 );
+
+asRoot(
+  'a directory and a file are backed up and compared below one that may be passed but not listed',
+  async (t) => {
+    const home = scratchInMemory(t);
+    fs.chmodSync(home, 0o711);
+    const above = path.join(home, 'above');
+    makeTree(above, [
+      dir('tree', [file('a', 'one')]),
+      file('b', 'two'),
+      file('c', 'x'.repeat(3 << 20)),
+    ]);
+    const own = path.join(home, 'own');
+    fs.mkdirSync(own);
+    for (const place of [
+      own,
+      above,
+      ...['tree', 'tree/a', 'b', 'c'].map((name) => path.join(above, name)),
+    ]) {
+      fs.chownSync(place, NOBODY, NOBODY);
+    }
+    fs.chmodSync(above, 0o311);
+    const place = ['-D', path.join(own, 'store'), '-C', 'me'];
+    for (const name of ['tree', 'b', 'c']) {
+      const source = path.join(above, name);
+      const create = name === 'tree' ? ['--create'] : [];
+      await succeed('tardis', [...place, '--local', ...create, source], nobody);
+      t.is(await succeed('tardiff', [...place, source], nobody), '');
+      const checked = await succeed('sonic', ['check', ...place, '--against-source'], nobody);
+      t.regex(checked, /Read 1 file of the source again.*\n.*matches the source/);
+    }
+    // The directory itself cannot be listed, and neither can be what is in a closed one.
+    const listed = await run('tardis', [...place, '--local', above], nobody);
+    t.regex(listed.stderr, /cannot open .*above: EACCES \[SOURCE_MISSING\]/);
+    fs.chmodSync(above, 0o200);
+    for (const name of ['tree', 'b']) {
+      const closed = await run('tardiff', [...place, path.join(above, name)], nobody);
+      t.regex(closed.stderr, /cannot be read: EACCES \[SOURCE_UNREADABLE\]/);
+    }
+  },
+);
