@@ -3,8 +3,8 @@
  * fails, the server keeps the received data as an unfinished set.
  */
 import { asTardisError, TardisError, throwIfAborted } from '../errors/index.js';
-import { BackupPipeline } from '../pipeline/index.js';
 import { machineName, NO_MARKS } from '../model/index.js';
+import { BackupPipeline, type BackupProgress } from '../pipeline/index.js';
 import { machineIdentity, type System, wallMs } from '../system/index.js';
 import {
   type Connection,
@@ -15,25 +15,24 @@ import {
   Purpose,
   RateLimit,
 } from '../transport/index.js';
+import { Login, NO_CREDENTIALS } from '../transport/login/index.js';
 import type { JobRunner } from '../workers/index.js';
+import type { BackupHooks, BackupRequest, BackupResult, BackupTask } from './backup-request.js';
+import { RootPresence } from './root-presence.js';
 import {
   missingFailures,
   readRoots,
+  type Root,
   rootFailures,
   rootFiles,
   rootsHead,
   rootTasks,
-  type Root,
 } from './roots.js';
-import { Login, NO_CREDENTIALS } from '../transport/login/index.js';
-import type { BackupHooks, BackupRequest, BackupResult, BackupTask } from './backup-request.js';
-import { RootPresence } from './root-presence.js';
-import { SessionConnector } from './session-connector.js';
-import { spaceDoubt } from './quota.js';
 import { SealingPeer } from './sealing-peer.js';
 import { ServerPeer } from './server-peer.js';
+import { SessionConnector } from './session-connector.js';
+import { spaceDoubt } from './session-line.js';
 import type { SealedSet } from './set-sealer.js';
-import { setStats } from './set-stats.js';
 import { type Settled, untilSettled } from './settling.js';
 
 /** Maximum number of sessions per backup. Without it, a server that drops every session would be retried forever. */
@@ -331,4 +330,37 @@ function linkOf({ timeoutMs, compressMessages }: BackupRequest): LinkOptions {
 function longWayBytes({ roundTripMs }: Connection, { settings }: BackupRequest): number {
   const { linkBudgetBytes = 0 } = settings;
   return Math.min(linkBudgetBytes, Math.round(roundTripMs * LINK_BYTES_PER_MS));
+}
+
+/** Returns the statistics that are stored with a set. */
+export function setStats(progress: BackupProgress): Record<string, number> {
+  const { directories, entries, scannedBytes, filesRead, readBytes, contentsSent, sentBytes } =
+    progress;
+  const {
+    vanished,
+    unreadable,
+    changed,
+    incomplete,
+    inconsistent,
+    protected: kept,
+    leftOut,
+    notEntered,
+  } = progress;
+  return {
+    directories,
+    entries,
+    scannedBytes,
+    filesRead,
+    readBytes,
+    contentsSent,
+    sentBytes,
+    vanished,
+    unreadable,
+    changed,
+    leftOut,
+    notEntered: notEntered.count,
+    incomplete,
+    inconsistent,
+    protected: kept,
+  };
 }

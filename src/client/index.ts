@@ -1,4 +1,4 @@
-export { notEncrypting, runBackup } from './backup.js';
+export { notEncrypting, runBackup, setStats } from './backup.js';
 export type { BackupHooks, BackupRequest, BackupResult } from './backup-request.js';
 export { type KeysRequest, withKeys } from './keys.js';
 export {
@@ -7,19 +7,16 @@ export {
   type LocalServerOptions,
   startLocalServer,
 } from './local-server.js';
-export { MessageMarks } from './message-marks.js';
+export { MessageMarks, Sender } from './sender.js';
 export { OfferedBases } from './offered-bases.js';
 export { OutgoingStreams } from './outgoing-streams.js';
 export { identityAt, RootPresence } from './root-presence.js';
 export { SealedSignature } from './sealed-signature.js';
-export { Sender } from './sender.js';
 export { ServerPeer } from './server-peer.js';
 export { type Reach, SessionConnector } from './session-connector.js';
 export { SilentServers } from './silent-servers.js';
-export { SessionLine } from './session-line.js';
+export { requireSpace, SessionLine, spaceDoubt } from './session-line.js';
 export { rowPages } from './row-pages.js';
 export { rawRules } from './uncompressed-rules.js';
 export { missingFailures, readRoots, type Root, rootFiles, rootTasks } from './roots.js';
 export { type Settled, untilSettled } from './settling.js';
-export { requireSpace, spaceDoubt } from './quota.js';
-export { setStats } from './set-stats.js';

@@ -4,10 +4,12 @@
  * handled. All other messages are independent of connections.
  */
 import { TardisError } from '../errors/index.js';
-import { greet, type Login } from '../transport/login/index.js';
 import { type Connection, type Head, type MessageName, TICKET_BYTES } from '../transport/index.js';
-import { requireSpace } from './quota.js';
+import { greet, type Login } from '../transport/login/index.js';
 import type { Sender } from './sender.js';
+
+/** Percentage of the quota from which a backup prints a warning. */
+const WARN_FROM_PERCENT = 90;
 
 /** Number of answers, and number of their bytes, after which they are acknowledged. */
 const ACKNOWLEDGE_MESSAGES = 128;
@@ -92,4 +94,27 @@ export class SessionLine {
     this.sender.detach();
     this.onLost(reason);
   }
+}
+
+/** Quota and usage of an account; `quotaBytes` is 0 without a quota. */
+interface AccountSpace {
+  readonly quotaBytes: number;
+  readonly usedBytes: number;
+}
+
+/** Throws QUOTA_EXCEEDED if the account has no space left. */
+export function requireSpace({ quotaBytes, usedBytes }: AccountSpace): void {
+  if (quotaBytes === 0 || usedBytes < quotaBytes) return;
+  throw new TardisError(
+    'QUOTA_EXCEEDED',
+    `the account has no space left, so nothing was sent: ${usedBytes} of ${quotaBytes} bytes are used`,
+    { quotaBytes, usedBytes },
+  );
+}
+
+/** Returns a warning for the user if the account is nearly full; otherwise undefined. */
+export function spaceDoubt({ quotaBytes, usedBytes }: AccountSpace): string | undefined {
+  const percent = quotaBytes === 0 ? 0 : Math.floor((usedBytes / quotaBytes) * 100);
+  if (percent < WARN_FROM_PERCENT) return undefined;
+  return `the account uses ${percent} % of its space (${usedBytes} of ${quotaBytes} bytes)`;
 }

@@ -10,7 +10,7 @@ export {
   type OpenedListing,
   TreeSealer,
 } from './tree-sealer.js';
-export { encryptingKeyset } from './encrypting-keyset.js';
+export { encryptingKeyset } from './key-record.js';
 export { type Challenge, ClientLogin, type LoginContext, ServerLogin } from './login.js';
 export {
   compareKeys,

@@ -13,8 +13,8 @@ import {
   SALT_BYTES,
   STRETCH,
   type StretchedPassword,
-  stretchPassword,
   type StretchParameters,
+  stretchPassword,
 } from './stretch.js';
 
 const MAGIC = Buffer.from('TDK1');
@@ -396,4 +396,9 @@ function decodeKeys(bytes: Buffer): MasterKey[] {
     });
   }
   return keys;
+}
+
+/** Returns the id of a client's keys; empty if the client does not encrypt. */
+export function encryptingKeyset(record: KeyRecord | undefined): Buffer {
+  return record?.isEncrypting === true ? record.keysetId : Buffer.alloc(0);
 }

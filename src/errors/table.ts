@@ -3,10 +3,65 @@
  * docs/errors.md is generated from it (a test keeps them equal).
  */
 import { BUCKET_ERRORS } from './bucket-errors.js';
-import { FILE_ERRORS } from './file-errors.js';
-import { SHARED_ERRORS } from './shared-errors.js';
 import { row } from './error-row.js';
-import { WEB_ERRORS } from './web-errors.js';
+import { FILE_ERRORS } from './file-errors.js';
+
+const SHARED_ERRORS = {
+  STORE_TAKEN: row(
+    'busy',
+    11,
+    'Run the command again: another process has written to the client in the meantime, so no later data of this run was stored.',
+  ),
+  STORE_FORKED: row(
+    'damage',
+    1,
+    'If the bucket keeps versions, bring back what was deleted or replaced: sonic bucket --recover. Otherwise run `sonic rebuild`, which uses what this machine still knows; with --packs-only it goes on with the present contents of the bucket (docs/buckets.md).',
+  ),
+  ACCOUNTS_DAMAGED: row(
+    'damage',
+    1,
+    'Bring back the object that the message names (sonic bucket --recover). If that is impossible, delete it: then the list before it counts, and accounts and rights that were removed since then come back. If lists were lost that this machine knows, delete the cache (docs/buckets.md, "Accounts").',
+  ),
+  CLIENT_MOVED: row(
+    'busy',
+    11,
+    'Run the command again: another machine has rewritten the client (sonic rekey, encrypt or forget-path), and the next run uses its new generation.',
+  ),
+  CLIENT_ELSEWHERE: row(
+    'busy',
+    11,
+    'Wait until the other server has finished with this client, or name that server (--server).',
+  ),
+  STORE_AWAY: row(
+    'environment',
+    1,
+    'Run again later: the server cannot use its store now. The log of the server has the reason.',
+  ),
+} as const;
+
+const WEB_ERRORS = {
+  REQUEST_INVALID: row(
+    'user',
+    1,
+    'Correct the request; docs/api.md describes each route, and /api/v1/openapi.json its fields.',
+  ),
+  NOT_LOGGED_IN: row(
+    'user',
+    12,
+    'Log in again, or check the token: it may be wrong, expired or revoked (sonic account).',
+  ),
+  TOO_MANY_REQUESTS: row('busy', 11, 'Wait for the seconds that the answer names, and try again.'),
+  SERVER_ANSWER_INVALID: row(
+    'protocol',
+    1,
+    'The operator of this server should compare its release with that of the tardisd behind it, and look into both logs.',
+  ),
+  SEALED: row(
+    'user',
+    1,
+    'Read it with tardis-web or another tool (lstardis, regenerate, …) and --server https://HOST:PORT/, which decrypt on your machine.',
+  ),
+} as const;
 
 export const ERROR_TABLE = Object.freeze({
   USAGE: row('user', 1, 'See the command with --help.'),

@@ -2,15 +2,13 @@
  * Decides which entries of a directory are excluded. The walk calls it for every directory that it lists.
  * Without rules and rule files everything is kept, at the cost of one search in the listing.
  */
-import { EntryType, joinPath, lastComponent, type RowReader } from '../model/index.js';
+import { displayName, EntryType, joinPath, lastComponent, type RowReader } from '../model/index.js';
 import { type DirectoryPlace, OpenedPlace, type System } from '../system/index.js';
 import type { RuleFile, RuleLink } from './chain.js';
-import { fileFilter } from './file-filter.js';
-import type { FilterRules } from './filter-rules.js';
+import { fileFilter, type FilterRules } from './filter-rules.js';
+import { generalRules, parseRule, parseRules, pathBeneath, type Rule, RuleList } from './rules.js';
 import { CACHE_TAG_NAME, isCache, Marks, readBeginning } from './marks.js';
-import { generalRules } from './general.js';
 import type { ExcludeOptions } from './options.js';
-import { parseRule, parseRules, pathBeneath, type Rule, RuleList } from './rules.js';
 
 /** Maximum size of a rule file. Larger ones are not read; files written by hand are far smaller. */
 export const MAX_RULE_FILE_BYTES = 128 << 10;
@@ -20,7 +18,7 @@ const READ_RULE_BYTES = MAX_RULE_FILE_BYTES + 1;
 export const MAX_CHAIN_BYTES = 512 << 10;
 
 /** Reason why an entry is excluded or, for `rule` and `filter`, kept although another rule would exclude it. */
-export type Reason =
+type Reason =
   | 'rule'
   /** A line of the filter file. */
   | 'filter'
@@ -310,3 +308,25 @@ function compileFiles(directory: string, files: readonly RuleFile[]): RuleList {
 
 /** Text shown in place of the rule of a file that cannot be read. */
 const UNREADABLE = '(cannot be read, so everything is kept)';
+
+const WORDS: Readonly<Record<Exclude<Reason, 'rule' | 'filter'>, string>> = Object.freeze({
+  notAccepted: 'no line of the filter file accepts it',
+  skipFile: 'its directory contains a skip file',
+  cacheTag: 'its directory is marked as a cache by CACHEDIR.TAG',
+  excludeDirectory: 'it is named by --exclude-dir, or each backup writes to it',
+  size: 'it is larger than --max-file-size',
+  noDump: 'it has the attribute "no dump"',
+  noAccess: 'this user may not read it',
+});
+
+/** Returns the reason why an entry is excluded or kept; a rule is described as `file:line: pattern`. */
+export function describeDecision({ reason, rule }: Decision): string {
+  return reason === 'rule' || reason === 'filter' ? describeRule(rule!) : WORDS[reason];
+}
+
+/** Returns the place of a rule and its text. */
+export function describeRule({ origin, line, text }: DecidingLine): string {
+  const pattern = displayName(Buffer.from(text, 'latin1'));
+  if (origin.kind !== 'file') return `${origin.name}: ${pattern}`;
+  return `${displayName(Buffer.from(origin.name, 'latin1'))}:${line}: ${pattern}`;
+}

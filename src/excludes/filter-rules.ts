@@ -4,8 +4,28 @@
  */
 import { TardisError } from '../errors/index.js';
 import { bufferOf, displayName } from '../model/index.js';
-import { expressionSteps, Expressions, MAX_EXPRESSION_STEPS } from './expressions.js';
+import { Expressions, expressionSteps, MAX_EXPRESSION_STEPS } from './expressions.js';
 import type { RuleOrigin } from './rules.js';
+
+/** A sample filter file. */
+export const SAMPLE_FILTER = `# A filter file for tardis --filter-file. Each line is
+#
+#   file, dir, any or path    accept or reject    a regular expression
+#
+# The first line that matches decides; what no line matches is left out. The expression is matched at the
+# beginning of a name, with path at that of the whole path: write $ where the name must end.
+
+# Build results and editors' copies.
+dir     reject   (node_modules|target|__pycache__)$
+file    reject   .*\\.(o|pyc|tmp)$
+file    reject   .*~$
+
+# One directory, wherever it is.
+path    reject   /(.*/)?\\.cache$
+
+# Without this line nothing would be backed up.
+any     accept   .*
+`;
 
 /** A filter file, as plain data that crosses threads. */
 export interface FilterFile {
@@ -190,4 +210,15 @@ export function isSameFile(left: FilterFile | undefined, right: FilterFile | und
   if (left === right) return true;
   if (left === undefined || right === undefined || left.path !== right.path) return false;
   return Buffer.compare(left.bytes, right.bytes) === 0;
+}
+
+let last: { readonly file: FilterFile; readonly rules: FilterRules } | undefined;
+
+/** Returns the compiled rules of the file. Throws CONFIG_INVALID. */
+export function fileFilter(file: FilterFile | undefined): FilterRules | undefined {
+  if (file === undefined) return undefined;
+  if (last === undefined || !isSameFile(last.file, file)) {
+    last = { file, rules: new FilterRules(parseFilterFile(file)) };
+  }
+  return last.rules;
 }

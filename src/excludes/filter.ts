@@ -1,7 +1,6 @@
 /** Removes excluded entries from a listing. */
 import { EntryType, joinPath, RowFlag, RowOffset, RowReader } from '../model/index.js';
-import { describeDecision } from './describe.js';
-import type { DirectoryDecider } from './excluder.js';
+import { describeDecision, type DirectoryDecider } from './excluder.js';
 
 /** An excluded entry, with the reason in words. */
 export interface LeftOut {

@@ -1,4 +1,4 @@
-export { CVS_PATTERNS } from './builtin.js';
+export { CVS_PATTERNS } from './options.js';
 export { packChains, type PackedChains, type RuleLink, unpackChains } from './chain.js';
 export {
   type CryptChoice,
@@ -8,10 +8,11 @@ export {
   MAX_TAGS,
   parseCryptFile,
 } from './crypt-filter.js';
-export { describeDecision, describeRule } from './describe.js';
 export {
   type DecidingLine,
   type Decision,
+  describeDecision,
+  describeRule,
   type DirectoryDecider,
   Excluder,
   type ListedDirectory,
@@ -21,17 +22,17 @@ export {
 } from './excluder.js';
 export { explainPath, type Explanation, type WalkReach } from './explain.js';
 export { MAX_EXPRESSION_BYTES } from './expressions.js';
-export { fileFilter } from './file-filter.js';
-export { type Filtered, filterListing, type LeftOut } from './filter.js';
 export {
+  fileFilter,
   type FilterFile,
   FilterRules,
   MAX_FILTER_FILE_BYTES,
   MAX_FILTER_LINES,
   parseFilterFile,
+  SAMPLE_FILTER,
 } from './filter-rules.js';
+export { type Filtered, filterListing, type LeftOut } from './filter.js';
 export { compileGlob } from './glob.js';
 export { namePattern, type NamePattern } from './name-pattern.js';
 export * from './options.js';
 export { parseRule, parseRules, type RuleOrigin, RuleList } from './rules.js';
-export { SAMPLE_FILTER } from './sample.js';

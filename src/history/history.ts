@@ -2,6 +2,15 @@
  * The interface for reading a client's history. Every tool that lists, restores or compares uses these calls, on a
  * local store or on a server. Long results are split into pages, so that no call takes long.
  */
+import type { DeltaSource } from '../delta/index.js';
+import {
+  type ContentId,
+  type ContentKeys,
+  DIGEST_BYTES,
+  type DirectoryId,
+  SEAL_BYTES,
+  type SetNumber,
+} from '../model/index.js';
 import type {
   BackupSet,
   CatalogEntry,
@@ -10,8 +19,6 @@ import type {
   PackedPages,
   SealedDirectory,
 } from '../store/catalog/index.js';
-import type { DeltaSource } from '../delta/index.js';
-import type { ContentId, ContentKeys, DirectoryId, SetNumber } from '../model/index.js';
 import type {
   ClientDirectory,
   ObjectReader,
@@ -163,4 +170,17 @@ export interface History extends Disposable {
   /** Returns a source of deltas made where the store is; undefined if contents are read without deltas. */
   deltas(): DeltaSource | undefined;
   close(): void;
+}
+
+/** True if both have the same content. For an untrusted store, compares the proofs of their contents. */
+export function isSameContent(one: HistoryEntry, other: HistoryEntry): boolean {
+  if (one.proof !== undefined && other.proof !== undefined) {
+    const end = other.proof.at + SEAL_BYTES;
+    const { hashes, at } = one.proof;
+    return hashes.compare(other.proof.hashes, other.proof.at, end, at, at + SEAL_BYTES) === 0;
+  }
+  if (one.digest?.length === DIGEST_BYTES && other.digest !== undefined) {
+    return one.digest.equals(other.digest);
+  }
+  return one.contentId === other.contentId;
 }

@@ -3,15 +3,16 @@ export { damagedEntry, type FetchedPage, packedPagesIn } from '../store/catalog/
 export type { ObjectReader, RootRecord, SetNote } from '../store/index.js';
 export { circleAt, type OnWay } from './circles.js';
 export { contentsAsFiles } from './contents-history.js';
-export type {
-  History,
-  HistoryEntry,
-  ContentLocation,
-  ContentPiece,
-  FoundContent,
-  PathVersion,
-  SetSeals,
-  RequestedContent,
+export {
+  type ContentLocation,
+  type ContentPiece,
+  type FoundContent,
+  type History,
+  type HistoryEntry,
+  isSameContent,
+  type PathVersion,
+  type RequestedContent,
+  type SetSeals,
 } from './history.js';
 export { KeptReads, keptReads } from './kept-reads.js';
 export { Access, noAccess } from './local/access.js';
@@ -32,7 +33,6 @@ export {
   type StoreFigures,
   type StoreState,
 } from './reports.js';
-export { isSameContent } from './same-content.js';
 export { provenVersion } from './proven-version.js';
 export { ListingFaults } from './sealed/listing-faults.js';
 export { EntryOpener } from './sealed/opened-entries.js';

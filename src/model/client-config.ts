@@ -2,7 +2,10 @@
  * Configuration of a run. The client reports it, and it is stored with the set. The checks here are only about form:
  * the program that shows the configuration interprets its texts.
  */
-import { isSettingValue } from './client-settings.js';
+
+/** Form of a setting's key. It allows keys longer than any existing key. */
+const KEY = /^[A-Za-z]{1,40}$/;
+const MAX_VALUE_BYTES = 4096;
 
 /** A setting of a run that does not have its default value. */
 export interface RunSetting {
@@ -85,4 +88,25 @@ function isRunSetting(value: unknown): value is RunSetting {
   if (typeof value !== 'object' || value === null) return false;
   const { name, value: text } = value as Partial<RunSetting>;
   return typeof name === 'string' && NAME.test(name) && isSettingValue(text);
+}
+
+export interface ClientSetting {
+  readonly key: string;
+  readonly value: string;
+}
+
+/** Settings stored with a client. The checks here are about form, not about meaning. */
+export function isSettingKey(value: unknown): value is string {
+  return typeof value === 'string' && KEY.test(value);
+}
+
+export function isSettingValue(value: unknown): value is string {
+  return typeof value === 'string' && Buffer.byteLength(value) <= MAX_VALUE_BYTES;
+}
+
+/** True if an untrusted value is a setting. */
+export function isClientSetting(value: unknown): value is ClientSetting {
+  if (typeof value !== 'object' || value === null) return false;
+  const { key, value: text } = value as Partial<ClientSetting>;
+  return isSettingKey(key) && isSettingValue(text);
 }

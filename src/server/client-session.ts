@@ -15,20 +15,21 @@ import { TardisError } from '../errors/index.js';
 import { type ClientDirectory, LEASE_MS } from '../store/index.js';
 import {
   type Connection,
+  decodeMessage,
+  type Head,
   type MessageName,
   MESSAGES,
+  NOTHING_SETTLED,
   Purpose,
   type PurposeName,
   TICKET_BYTES,
 } from '../transport/index.js';
-import { UnacknowledgedAnswers } from './unacknowledged-answers.js';
-import type { Admission, Quotas } from './quotas.js';
-import type { StorageHost } from './storage/storage-host.js';
-import type { ClosingRequests, StorageHandle, StorageOptions } from './storage/storage-options.js';
-import { type ProfilePlan, SessionProfile } from './session-profile.js';
-import { settledHead, warnOfMachine } from './session-answers.js';
 import type { GcOutcome } from './gc-scheduler.js';
 import type { SessionOutcome } from './monitor/monitor.js';
+import type { Admission, Quotas } from './quotas.js';
+import { type ProfilePlan, SessionProfile } from './session-profile.js';
+import type { StorageHost } from './storage/storage-host.js';
+import type { ClosingRequests, StorageHandle, StorageOptions } from './storage/storage-options.js';
 
 /**
  * Maximum number of bytes of answers that a client has not acknowledged, or has not read from its socket. Beyond that,
@@ -396,4 +397,60 @@ function newTicket(): Buffer {
 
 function isSame(shown: Buffer, ticket: Buffer): boolean {
   return shown.length === TICKET_BYTES && timingSafeEqual(shown, ticket);
+}
+
+/** Returns the message `settled`, which reports the result of garbage collection to a client that waits for it. */
+function settledHead(outcome: GcOutcome): Head<'settled'> {
+  if (outcome === undefined) return NOTHING_SETTLED;
+  if ('failure' in outcome) return { ...NOTHING_SETTLED, isDone: false, failure: outcome.failure };
+  const { purged, early, young, isCautious, isClockInDoubt, purgeFailure = '' } = outcome.done;
+  const { contents, packs, freedBytes, deletedFiles, deletedBytes, isDone } = outcome.done;
+  const cleared = { contents, packs, freedBytes, deletedFiles, deletedBytes, isDone };
+  const gone = { purged: [...purged], early: [...early], young, cautious: isCautious };
+  return { ...gone, ...cleared, inDoubt: isClockInDoubt, failure: purgeFailure };
+}
+
+/** Logs that another machine has made the set before the one that `answer` opens, since the sets of both are then mixed. */
+function warnOfMachine(log: Logger, client: string, answer: Buffer): void {
+  if (answer[0] !== MESSAGES.setOpened.number) return;
+  const { set, otherMachine } = decodeMessage('setOpened', answer).head;
+  if (otherMachine === undefined) return;
+  log.error({ client, set, otherMachine }, 'another machine has made the set before');
+}
+
+/**
+ * Answers that a client has not acknowledged. They are sent again when the client returns over another connection.
+ * Both ends count messages, so no message needs a number.
+ */
+export class UnacknowledgedAnswers {
+  /** Number of bytes of the answers that are kept. */
+  bytes = 0;
+  private acknowledged = 0;
+  private readonly kept: Buffer[] = [];
+
+  keep(answer: Buffer): void {
+    this.kept.push(answer);
+    this.bytes += answer.length;
+  }
+
+  /**
+   * Discards the answers that the client has handled: the first `upTo` of all. Throws PROTOCOL_VIOLATION if there are
+   * not so many, or if it has acknowledged more before.
+   */
+  acknowledge(upTo: number): void {
+    const count = upTo - this.acknowledged;
+    if (count < 0 || count > this.kept.length) {
+      throw new TardisError(
+        'PROTOCOL_VIOLATION',
+        'the client acknowledges what it cannot have heard',
+      );
+    }
+    for (const answer of this.kept.splice(0, count)) this.bytes -= answer.length;
+    this.acknowledged = upTo;
+  }
+
+  /** The answers to send again, in order. */
+  get unacknowledged(): readonly Buffer[] {
+    return this.kept;
+  }
 }

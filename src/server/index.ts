@@ -2,7 +2,7 @@ export { overviewBeside, overviewOf } from './queries/client-overview.js';
 export { Daemon, type DaemonOptions } from './daemon.js';
 export { GcScheduler, type GcPlan } from './gc-scheduler.js';
 export { changeKeys } from './ingest/key-change.js';
-export { UnacknowledgedAnswers } from './unacknowledged-answers.js';
+export { UnacknowledgedAnswers } from './client-session.js';
 export { Attempts, DEFAULT_ATTEMPTS } from './limits/attempts.js';
 export { type Admission, Quotas } from './quotas.js';
 export {

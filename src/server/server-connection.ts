@@ -9,9 +9,10 @@
  * must first return the ticket from the welcome of this connection, so that messages recorded on another one are
  * refused.
  */
-import { Catalog } from '../store/catalog/index.js';
 import { asTardisError, type ErrorCode, TardisError } from '../errors/index.js';
+import { Catalog } from '../store/catalog/index.js';
 import { type ClientDirectory, openClientDirectory } from '../store/index.js';
+import { programVersion } from '../system/index.js';
 import {
   type Connection,
   decodeMessage,
@@ -23,9 +24,10 @@ import {
   Purpose,
 } from '../transport/index.js';
 import { ClientSession, type SessionOwner } from './client-session.js';
-import type { Challenged } from './login/challenged.js';
+import type { PendingLogin } from './login/login.js';
 import { checkToken, requireUnchanged, type TokenHolder } from './login/token-login.js';
 import { isReadingQuestion } from './queries/read-only.js';
+import { reportedSpace } from './quotas.js';
 import {
   type LoginOf,
   purposeOf,
@@ -37,9 +39,7 @@ import {
   watchLogin,
 } from './session-rights.js';
 import type { SessionServices } from './session-services.js';
-import { reportedSpace } from './quotas.js';
-import { bringUpToDate, sendElsewhere, errorForClient } from './shared-clients.js';
-import { SOFTWARE } from './software.js';
+import { bringUpToDate, errorForClient, sendElsewhere } from './shared-clients.js';
 
 /** Errors of a connection after which its client may return. */
 const CUT: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CONNECTION_LOST', 'TIMED_OUT']);
@@ -397,4 +397,15 @@ export class ServerConnection {
     if (!this.isUnprovenReturn) void this.session?.abandon();
     this.connection.fail(this.services.shared === undefined ? failure : errorForClient(failure));
   }
+}
+
+/** Name and version of this server in greetings and logs. */
+const SOFTWARE = `tardis-pipeline ${programVersion()}`;
+
+/** A client that received a challenge, and the bytes that its proof covers. */
+interface Challenged {
+  readonly login: PendingLogin;
+  readonly hello: Head<'hello'>;
+  readonly greeting: Buffer;
+  readonly challenge: Buffer;
 }

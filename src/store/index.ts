@@ -62,7 +62,15 @@ export {
 export { fetchAccounts } from './bucket/account-objects.js';
 export { UsedSpace } from './bucket/used-space.js';
 export { JoinedReads } from './bucket/joined-reads.js';
-export { readClientNote, writeClientNote } from './bucket/client-notes.js';
+export {
+  closeSharedStores,
+  readClientNote,
+  requireAnswer,
+  sharedObject,
+  sharedStore,
+  shareStore,
+  writeClientNote,
+} from './bucket/shared-stores.js';
 export {
   clientsIn,
   fetchClient,
@@ -82,7 +90,6 @@ export {
 export { movedTo, requireNotMoved } from './bucket/moved-object.js';
 export { unfinishedRewrites } from './bucket/generation-objects.js';
 export { DECOY_OBJECT } from './layout/bucket-names.js';
-export { closeSharedStores, sharedStore, shareStore } from './bucket/shared-stores.js';
 export {
   type Lease,
   LEASE_MS,
@@ -90,7 +97,6 @@ export {
   removeLease,
   writeLease,
 } from './bucket/leases.js';
-export { requireAnswer, sharedObject } from './bucket/shared-object.js';
 export { checkClientName, isClientName } from './layout/client-name.js';
 export {
   addTokenAccount,

@@ -1,7 +1,7 @@
 /** SQLite behind an interface, so that a test can fail or kill at the n-th statement. */
-import type SqliteDatabase from 'better-sqlite3';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
+import type SqliteDatabase from 'better-sqlite3';
 import { systemCode } from '../errors/index.js';
 import { type Files, filesWith } from './files.js';
 import {
@@ -16,7 +16,6 @@ import { MediumFault } from './medium-fault.js';
 import { addonPath } from './native.js';
 import { hasStrayBytes } from './process-input.js';
 import { type RowOf, type RowShape, shaped, type SqlQuery } from './rows.js';
-import { steadySql } from './steady-sql.js';
 import './whole-addons.js';
 
 const require = createRequire(import.meta.url);
@@ -179,4 +178,18 @@ function open(path: string, options: OpenDatabaseOptions): SqlDatabase {
 function isUnloadable(error: unknown): boolean {
   const code = error instanceof Error && (error as NodeJS.ErrnoException).code;
   return code === 'ERR_DLOPEN_FAILED' || code === 'MODULE_NOT_FOUND';
+}
+
+/**
+ * Returns SQL whose compiled form does not depend on the values bound to it. SQLite looks at the value of a bare `?`
+ * while it plans a query, and compiles the statement again as soon as another value is bound. That takes 10 to 60 µs
+ * for each use of a join or of an ordered query, as measured with 3.54. A sign before the `?` hides the value, even one
+ * that is looked up in an index. In LIMIT, SQLite looks behind a sign, but not into a sum.
+ *
+ * The text must not have `?` in strings or comments.
+ */
+export function steadySql(sql: string): string {
+  return sql.replace(/(\blimit\s+)?\?/gi, (_, limit?: string) =>
+    limit === undefined ? '+?' : `${limit}(? + 0)`,
+  );
 }

@@ -2,12 +2,11 @@ export { yieldRegularly } from './yielding.js';
 export { Credit } from './credit.js';
 export { Retries } from './retries.js';
 export { type Clock, looseDelay, systemClock, wallMs } from './clock.js';
-export type { SqlDatabase, SqlStatement, SqlValue } from './database.js';
+export { type SqlDatabase, type SqlStatement, type SqlValue, steadySql } from './database.js';
 export type { RowOf, RowShape, SqlQuery } from './rows.js';
-export { steadySql } from './steady-sql.js';
 export { onExposedSecret, reportIfExposed, reportIfForeign } from './exposed-secrets.js';
 export { environmentOfOthers, unusedProxy } from './other-programs.js';
-export { onLongWait, reportLongWait } from './long-waits.js';
+export { flockPatiently, lockPatiently, onLongWait, reportLongWait, tryFlock } from './patience.js';
 export {
   type DiskSpace,
   type Files,
@@ -84,7 +83,6 @@ export {
   tlsFault,
 } from './network.js';
 export { packageRoot, programVersion } from './package-root.js';
-export { flockPatiently, lockPatiently, tryFlock } from './patience.js';
 export { type Disk, diskOf, shareHardware } from './disk-of.js';
 export { PrivateFolder } from './private-folder.js';
 export {
@@ -101,11 +99,10 @@ export {
   textBytes,
 } from './process-input.js';
 export { freeSpaceText } from './free-space.js';
-export type { Random } from './random.js';
+export { type CatalogStep, nodeSystem, type Random, type System } from './system.js';
 export { readStart, replaceFile, writeNew } from './small-files.js';
 export { loadSnappy } from './snappy.js';
 export { cachePath, homeDirectory, readState, statePath, writeState } from './state-directory.js';
-export { type CatalogStep, nodeSystem, type System } from './system.js';
 export {
   checkSocketPath,
   makeSocketFolder,

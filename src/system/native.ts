@@ -15,7 +15,6 @@ import type { CompressingCalls } from './native-compressing.js';
 import type { DecodingCalls } from './native-decoding.js';
 import type { FuseCalls } from './native-fuse.js';
 import type { GatheringCalls } from './native-gathering.js';
-import type { ParityCalls } from './native-parity.js';
 import type { PlacingCalls } from './native-placing.js';
 import type { RsyncCalls } from './native-rsync.js';
 import type { SealingCalls } from './native-sealing.js';
@@ -383,4 +382,22 @@ export function loadNative(): NativeCalls {
       { code: 'ERR_NATIVE_MISSING' },
     );
   }
+}
+
+/** The call of the native addon for parity. */
+interface ParityCalls {
+  /**
+   * Adds `bytes` bytes of `source`, each multiplied by `factor` in GF(256), to `target`. Addition is exclusive or. With
+   * `isPlain`, no special instructions of the processor are used; the result is equal. Throws EINVAL for a range
+   * outside its buffer, or a factor above 255.
+   */
+  multiplyAdd(
+    target: Uint8Array,
+    targetAt: number,
+    source: Uint8Array,
+    sourceAt: number,
+    bytes: number,
+    factor: number,
+    isPlain: boolean,
+  ): void;
 }

@@ -52,3 +52,15 @@ export async function flockPatiently(
   };
   return (await lockPatiently(attempt, patienceMs)) ?? 'busy';
 }
+
+/** Receives what the program waits for on another machine, so that a user knows why nothing happens. */
+let report: (text: string) => void = () => undefined;
+
+/** Sets the function that receives the reports of this thread; before that they are dropped. */
+export function onLongWait(listener: (text: string) => void): void {
+  report = listener;
+}
+
+export function reportLongWait(text: string): void {
+  report(text);
+}

@@ -1,10 +1,10 @@
 /** All access to the outside world in one object, so that a test can replace any part, from clock to network. */
+import { randomBytes } from 'node:crypto';
 import { type Clock, systemClock } from './clock.js';
 import { type OpenDatabaseOptions, openSqlite, type SqlDatabase } from './database.js';
 import { type Files, filesWith, STORE_UMASK } from './files.js';
 import { loadNative, type NativeCalls } from './native.js';
 import { type Network, systemNetwork } from './network.js';
-import { type Random, systemRandom } from './random.js';
 
 /**
  * A later version of the catalog, and the upgrade to it from the version before it (src/store/catalog/versions.ts).
@@ -46,3 +46,13 @@ export function nodeSystem(umask: number = STORE_UMASK): System {
     },
   };
 }
+
+/**
+ * Random bytes for names and identifiers. Keys and nonces never use this interface: they take the operating
+ * system's generator directly, so that no injected source can weaken them.
+ */
+export interface Random {
+  bytes(count: number): Buffer;
+}
+
+const systemRandom: Random = Object.freeze({ bytes: (count: number) => randomBytes(count) });

@@ -7,31 +7,28 @@ export { ShownRestore } from './regenerate/shown-restore.js';
 export { TimeLeft } from './shared/time-left.js';
 export { HELP, helpText, SONIC_SUMMARY, sonicHelpText } from './shared/help.js';
 export { statusesOf, statusNote } from './shared/help-statuses.js';
-export { inOurWords } from './shared/neophytos.js';
+export { inOurWords, refuseVerb } from './shared/neophytos.js';
 export { usesServer } from './shared/open-history.js';
 export { isSetAbove } from './shared/precedence.js';
 export { checkUsage } from './regenerate/options.js';
 export { sheetWords } from './sonic/sheet-words.js';
-export { withAbsolutePaths } from './tardisfs/absolute-paths.js';
-export { mountWords } from './tardisfs/mount-words.js';
-export { printError, toolCommand } from './shared/run-tool.js';
+export { mountWords, withAbsolutePaths } from './tardisfs/mount-words.js';
+export { printError, requireNode, toolCommand } from './shared/run-tool.js';
 export { daemonOptions, listenAddress } from './tardisd/daemon-options.js';
 export { serveBucket } from './tardisd/served-bucket.js';
-export { requireNode } from './shared/node-version.js';
 export { counted, formatCount, formatSeconds, formatTable, formatTime } from './shared/units.js';
 export { serverPlace } from './shared/server-address.js';
 export { shellWord } from './shared/shell-word.js';
 export { chosenSets } from './sonic/set-choice.js';
 export { hasRange, setsWithin } from './lstardis/set-range.js';
-export { listedSpan } from './lstardis/listed-spans.js';
+export { listedSpan } from './lstardis/list-versions.js';
 export { LsColors } from './shared/ls-colors.js';
 export { jsonText } from './shared/json-text.js';
 export { progressBar } from './shared/progress-bar.js';
 export { purgedText, setRanges, settledLines, settledWarning } from './shared/report-purge.js';
-export { requireTags } from './shared/tags.js';
+export { requireTags } from './shared/option-words.js';
 export { labelText } from './sonic/report-check.js';
 export { backupLines } from './tardis/report-backup.js';
-export { refuseVerb } from './tardis/verbs.js';
 export {
   contextDiff,
   type DiffLine,

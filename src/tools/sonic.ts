@@ -1,9 +1,12 @@
 /** Implements `sonic`: administers a store. */
 import { Command } from 'commander';
 import type { Tool } from '../config/index.js';
+import { nodeSystem, processEnvironment } from '../system/index.js';
 import { SONIC_SUMMARY, sonicHelpText } from './shared/help.js';
-import { describeTool, runTool, toolCommand, type ToolSpec } from './shared/run-tool.js';
-import { completeCommand } from './sonic/complete.js';
+import { describeTool, print, runTool, toolCommand, type ToolSpec } from './shared/run-tool.js';
+
+/** Time limit, since the user is waiting at the prompt. */
+const PATIENCE_MS = 1500;
 
 /** Loads a sub-command when it is run, since loading all of them would take longer than most of their work. */
 type Loading<T extends Tool> = () => Promise<ToolSpec<T>['run']>;
@@ -58,3 +61,31 @@ const command = describeTool(new Command(), 'sonic', SONIC_SUMMARY)
   .addHelpText('after', sonicHelpText());
 
 export default runTool(command);
+
+/**
+ * Returns the command `complete -- KIND PREFIX WORD…`, which no help lists. It prints no errors and ends with status
+ * 0.
+ */
+function completeCommand(): Command {
+  return new Command('complete')
+    .helpOption(false)
+    .argument('<kind>')
+    .argument('<prefix>')
+    .argument('[words...]')
+    .action(async (wanted: string, prefix: string, words: string[]) => {
+      const { LIVE_KINDS, liveValues } = await import('./sonic/live-values.js'); // only this command needs it
+      const kind = LIVE_KINDS.find((one) => one === wanted);
+      if (kind === undefined) return;
+      const late = setTimeout(() => process.exit(0), PATIENCE_MS);
+      try {
+        const question = { kind, prefix, words, environment: processEnvironment() };
+        const values = await liveValues(nodeSystem(), question);
+        const lines = values.map(({ value, what }) => (what === '' ? value : `${value}\t${what}`));
+        if (lines.length > 0) print(lines.join('\n'));
+      } catch {
+        return; // the user sees the error when the completed command runs
+      } finally {
+        clearTimeout(late);
+      }
+    });
+}

@@ -1,26 +1,34 @@
 /** Implements `tardis-web`: shows a client's history in the browser of the user who starts it. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { Found, Settings } from '../config/index.js';
 import { type ClientOverview, type History, overviewOfOne } from '../history/index.js';
 import { displayText } from '../model/index.js';
 import { listClients } from '../store/index.js';
-import { nodeSystem, type System } from '../system/index.js';
-import { archiveRoute, Selections, selectionRoute } from '../web/archive/index.js';
+import { environmentOfOthers, nodeSystem, packageRoot, type System } from '../system/index.js';
+import { archiveRoute, selectionRoute, Selections } from '../web/archive/index.js';
 import { registerDav } from '../web/dav/index.js';
 import { type LocalServer, serveLocally } from '../web/local/index.js';
 import { AsideDecoder, openJobs } from '../workers/index.js';
 import { followBucket } from './shared/follow-bucket.js';
-import { clientPlace } from './shared/local-store.js';
-import { usesServer, openHistory } from './shared/open-history.js';
-import { interruptSignal, JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js';
 import { jsonText } from './shared/json-text.js';
+import { clientPlace } from './shared/local-store.js';
 import { noteDamage } from './shared/note-damage.js';
-import { openBrowser } from './tardis-web/open-browser.js';
-import { readPage } from './tardis-web/page-file.js';
+import { openHistory, usesServer } from './shared/open-history.js';
+import { interruptSignal, JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js';
 
 const RECENT_DIGESTS = 8; // small, since nothing is sent
 const MS = 1000;
 /** Exit status if data was shown that could not be proven to be authentic. */
 const PARTLY = 3;
+
+const OPENER = 'xdg-open';
+const OWNER_ONLY = 0o600;
+
+const FOLDER = 'dist/bundle/page';
 
 type WebSettings = Settings<'tardis-web'>;
 type FoundSettings = ReadonlyMap<string, Found>;
@@ -117,3 +125,27 @@ async function overview(
 
 const command = toolCommand({ tool: 'tardis-web', isWork: true, run: serve });
 export default runTool(command);
+
+/**
+ * Opens an address that other users must not see. Every user can see the arguments of a command. So the browser gets a
+ * file that only its user can read, and that redirects to the address. Returns a function that removes the file.
+ */
+function openBrowser(url: string, warn: (line: string) => void): () => void {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'tardis-web-'));
+  const file = path.join(folder, 'open.html');
+  const page = `<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer"><meta http-equiv="refresh" content="0;url=${url}"><title>Tardis</title>\n`;
+  writeFileSync(file, page, { mode: OWNER_ONLY });
+  const how = { stdio: 'ignore', detached: true, env: environmentOfOthers() } as const;
+  const child = spawn(OPENER, [pathToFileURL(file).href], how);
+  child.on('error', () => warn(`${OPENER} is not there; open the address yourself`));
+  child.on('exit', (status) => {
+    if (status !== 0 && status !== null) warn(`${OPENER} failed; open the address yourself`);
+  });
+  child.unref();
+  return () => rmSync(folder, { recursive: true, force: true });
+}
+
+/** Reads the files of the page, which the build writes beside the bundle of the program. */
+function readPage(name: string): Buffer {
+  return readFileSync(path.join(packageRoot(), FOLDER, name));
+}

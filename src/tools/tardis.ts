@@ -13,11 +13,11 @@ import { TardisError } from '../errors/index.js';
 import { displayName, setNameFault } from '../model/index.js';
 import { checkClientName } from '../store/layout/client-name.js';
 import { absolutePath, isThere, realPathOf } from '../system/index.js';
-import { bucketArguments } from './shared/bucket-arguments.js';
+import { bucketArguments } from './shared/local-store.js';
 import { isSetAbove } from './shared/precedence.js';
 import { interruptSignal, runTool, toolCommand } from './shared/run-tool.js';
 import { startInnerServer, storeOf } from './tardis/inner-server.js';
-import { refuseVerb } from './tardis/verbs.js';
+import { refuseVerb } from './shared/neophytos.js';
 
 const command = toolCommand({
   tool: 'tardis',

@@ -18,8 +18,7 @@ import {
   removeSocketFolder,
   type System,
 } from '../system/index.js';
-import { isInBackground, reportToStarter } from './shared/background.js';
-import { goToBackground } from './tardisd/background.js';
+import { goToBackground, isInBackground, reportToStarter } from './shared/background.js';
 import { daemonOptions, listenAddress, storePath } from './tardisd/daemon-options.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
 import { createStore, type ServedBucket } from './tardisd/served-store.js';

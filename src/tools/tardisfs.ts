@@ -11,8 +11,7 @@ import { askPassword } from './shared/password.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
 import { promptFor } from './shared/unlock.js';
 import { loadNative } from '../system/index.js';
-import { withAbsolutePaths } from './tardisfs/absolute-paths.js';
-import { mountWords } from './tardisfs/mount-words.js';
+import { mountWords, withAbsolutePaths } from './tardisfs/mount-words.js';
 import { serveMount } from './tardisfs/serve-mount.js';
 
 type MountSettings = Settings<'tardisfs'>;

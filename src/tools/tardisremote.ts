@@ -12,12 +12,11 @@ import {
   nodeSystem,
   type System,
 } from '../system/index.js';
-import { isInBackground, reportToStarter } from './shared/background.js';
+import { goToBackground, isInBackground, reportToStarter } from './shared/background.js';
 import { followBucket } from './shared/follow-bucket.js';
 import { jsonText } from './shared/json-text.js';
 import { JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js';
 import { atHangup } from './shared/signals.js';
-import { goToBackground } from './tardisd/background.js';
 import { becomeUser, writePidFile } from './tardisd/server-process.js';
 import { LiveCertificate } from './tardisd/live-certificate.js';
 import { openLog } from './tardisd/serving.js';

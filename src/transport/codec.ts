@@ -3,10 +3,11 @@
  * that the head is compressed by snappy. The sender chooses; the default is off, since it pays only on slow links.
  * The attachment is never compressed or copied here. Everything that is decoded is untrusted until it is checked.
  */
+import { createHash } from 'node:crypto';
 import { TardisError } from '../errors/index.js';
 import { bufferOf } from '../model/index.js';
-import { plainPackr } from '../system/msgpack/index.js';
 import { loadSnappy } from '../system/index.js';
+import { plainPackr } from '../system/msgpack/index.js';
 import { checked, sendableMap, WRONG } from './field-values.js';
 import type { MessageRow } from './message-row.js';
 import { type Head, type MessageName, MESSAGES } from './messages.js';
@@ -129,4 +130,12 @@ function inflateHead(body: Buffer, maxBytes: number): Buffer {
   }
   if (claimed > maxBytes) throw new Error('a compressed head is too large');
   return loadSnappy().uncompressSync(body, { asBuffer: true, copyOutputData: true }) as Buffer;
+}
+
+/**
+ * Returns the SHA-256 of all fields of the answer to `openSet`, by which a server detects that it was changed on the way
+ * to the client.
+ */
+export function openedDigest(opened: Head<'setOpened'>): Buffer {
+  return createHash('sha256').update(encodeMessage('setOpened', opened).head).digest();
 }

@@ -6,15 +6,16 @@
 import { MACHINE } from './client-config.js';
 import {
   answers,
-  requests,
   KIB,
   listOf,
   mapOf,
   maybe,
   MIB,
   ofReader,
+  requests,
   words,
 } from './message-row.js';
+import type { Head } from './messages.js';
 import { FINDING, PROGRESS, RESULT } from './work-fields.js';
 
 /** Number of integers for each entry in `entriesAre.numbers`. */
@@ -336,3 +337,19 @@ export const READING_MESSAGES = {
     context: 'counts',
   }),
 };
+
+/** The message `settled` of a session after which the server had nothing to purge or to free. */
+export const NOTHING_SETTLED: Head<'settled'> = Object.freeze({
+  purged: [],
+  early: [],
+  young: 0,
+  cautious: false,
+  contents: 0,
+  packs: 0,
+  freedBytes: 0,
+  deletedFiles: 0,
+  deletedBytes: 0,
+  isDone: true,
+  inDoubt: false,
+  failure: '',
+});

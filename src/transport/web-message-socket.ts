@@ -3,7 +3,9 @@ import type { WebSocket } from 'ws';
 import { TardisError } from '../errors/index.js';
 import { releaseAll } from '../model/index.js';
 import type { MessageSocket, SocketEvents } from './message-socket.js';
-import { freeReceivedChunks } from './received-chunks.js';
+
+/** Size from which on a fragment takes several whole chunks. */
+const MIN_BYTES = 256 << 10;
 
 export class WebMessageSocket implements MessageSocket {
   private readonly socket: WebSocket;
@@ -85,4 +87,36 @@ function wrapSocketError(error: Error): TardisError {
     return new TardisError('PROTOCOL_VIOLATION', error.message, {}, error);
   }
   return new TardisError('CONNECTION_LOST', error.message, { cause: code }, error);
+}
+
+/** The members of ws's receiver that this module needs. They are not documented; a test shows that they exist. */
+interface Receiver {
+  /** Chunks that are not consumed yet. The first one may be the rest of a chunk. */
+  readonly _buffers: readonly Buffer[];
+  /** Returns the next bytes: a copy if they are in several chunks, else a part of a chunk. */
+  consume(bytes: number): Buffer;
+}
+
+/**
+ * Frees the chunks of a socket as soon as a fragment of a message was copied from them. Each chunk is a buffer of
+ * 64 KiB outside of V8's heap. V8 counts the bytes of such buffers, and collects all garbage for every 10 MB that were
+ * not freed. Does nothing if the receiver of this ws is made otherwise.
+ */
+function freeReceivedChunks(socket: WebSocket): void {
+  const { _receiver: receiver } = socket as unknown as { readonly _receiver?: Partial<Receiver> };
+  if (receiver === undefined || !isReceiver(receiver)) return;
+  const consume = receiver.consume.bind(receiver);
+  receiver.consume = (bytes) => {
+    if (bytes < MIN_BYTES) return consume(bytes);
+    const chunks = [...receiver._buffers];
+    const fragment = consume(bytes);
+    const consumed = chunks.slice(0, chunks.length - receiver._buffers.length);
+    // Only buffers that consist of the chunk alone are freed, so no other message can have a part of them.
+    releaseAll(consumed.filter(({ buffer }) => buffer !== fragment.buffer));
+    return fragment;
+  };
+}
+
+function isReceiver(receiver: Partial<Receiver>): receiver is Receiver {
+  return Array.isArray(receiver._buffers) && typeof receiver.consume === 'function';
 }

@@ -4,7 +4,7 @@ export * from '../../src/page/logic/paths.js';
 export * from '../../src/page/logic/place.js';
 export * from '../../src/page/logic/plot.js';
 export * from '../../src/page/logic/preview.js';
-export * from '../../src/page/logic/roots.js';
+export * from '../../src/page/logic/paths.js';
 export * from '../../src/page/logic/row-window.js';
 export * from '../../src/page/logic/selection.js';
 export * from '../../src/page/logic/shown.js';

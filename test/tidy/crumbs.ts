@@ -7,52 +7,22 @@ const SMALL_LINES = 40;
 const NEEDED_IMPORTERS = 3;
 
 const STATEMENT =
-  /^(?:import|export)\b\s*(?:type\s*)?(?:\{([^}]*)\})?[^'"{};]*?\bfrom\s*'(\.[^']+)';/gm;
+  /^(?:import|export)\b\s*(type\b\s*)?(?:\{([^}]*)\})?[^'"{};]*?\bfrom\s*'(\.[^']+)';/gm;
+const ON_DEMAND = /\bimport\(\s*'(\.[^']+)'/g;
 
 /** Rooms that still have such files. The list only shrinks: a room without one must leave it. */
 const WAITING: ReadonlySet<string> = new Set([
-  'src/client',
   'src/config',
-  'src/crypto',
-  'src/errors',
-  'src/excludes',
-  'src/history',
   'src/history/remote',
   'src/history/sealed',
-  'src/history/wire',
-  'src/maintenance/admin',
-  'src/maintenance/bucket-versions',
-  'src/maintenance/check',
   'src/maintenance/rebuild',
-  'src/maintenance/rewrite',
-  'src/model',
   'src/mount',
-  'src/page/components',
-  'src/page/logic',
   'src/pipeline',
   'src/restore',
-  'src/server',
-  'src/server/hosts',
-  'src/server/ingest',
-  'src/server/login',
-  'src/server/storage',
-  'src/store/bucket',
   'src/store/catalog',
-  'src/store/objects',
-  'src/store/writer',
   'src/system',
-  'src/tools/lstardis',
   'src/tools/shared',
-  'src/tools/sonic',
-  'src/tools/tardis',
-  'src/tools/tardis-web',
   'src/tools/tardisd',
-  'src/tools/tardisfs',
-  'src/transport',
-  'src/web/api',
-  'src/web/archive',
-  'src/web/local',
-  'src/web/remote',
   'src/workers',
 ]);
 
@@ -61,29 +31,44 @@ interface Import {
   readonly from: string;
   readonly target: string;
   readonly names: readonly string[];
+  readonly isType: boolean;
 }
 
 /**
  * Returns `file: importers` of each file of src with fewer than `SMALL_LINES` lines that fewer than
  * `NEEDED_IMPORTERS` others import, directly or through an index. Indexes may be small, and so may entry points: files
- * that none imports by a statement, since they are started or loaded on demand.
+ * that are started, or loaded on demand only.
  */
 export function crumbs(files: readonly string[], read: (file: string) => string): string[] {
   const imports = files.flatMap((file) => importsOf(file, read(file)));
+  const onDemand = new Set(files.flatMap((file) => loadedBy(file, read(file))));
   return files.flatMap((file) => {
     const isIndex = path.posix.basename(file) === 'index.ts';
     if (isIndex || read(file).split('\n').length - 1 >= SMALL_LINES) return [];
-    const users = importersOf(file, imports);
-    return users.size === 0 || users.size >= NEEDED_IMPORTERS
+    const stem = file.replace(/\.tsx?$/, '');
+    const isLoaded = imports.some(({ target, isType }) => target === stem && !isType);
+    const users = importersOf(stem, imports);
+    return users.size >= NEEDED_IMPORTERS || (onDemand.has(stem) ? !isLoaded : users.size === 0)
       ? []
       : [`${file}: ${[...users].join(', ')}`];
   });
 }
 
+/** Returns the path of an imported file without its ending. */
+function stemOf(file: string, specifier: string): string {
+  return path.posix.join(path.posix.dirname(file), specifier).replace(/\.js$/, '');
+}
+
+/** Returns the files that a file loads on demand. */
+function loadedBy(file: string, text: string): string[] {
+  return [...text.matchAll(ON_DEMAND)].map(([, specifier = '']) => stemOf(file, specifier));
+}
+
 function importsOf(file: string, text: string): Import[] {
-  return [...text.matchAll(STATEMENT)].map(([, names = '', specifier = '']) => ({
+  return [...text.matchAll(STATEMENT)].map(([, type, names = '', specifier = '']) => ({
     from: file,
-    target: path.posix.join(path.posix.dirname(file), specifier).replace(/\.js$/, ''),
+    target: stemOf(file, specifier),
+    isType: type !== undefined,
     names: names.split(',').flatMap((name) => {
       const [bare = ''] = name
         .trim()
@@ -95,8 +80,7 @@ function importsOf(file: string, text: string): Import[] {
 }
 
 /** Returns the files that import a file; in place of an index, those that take the same names from it. */
-function importersOf(file: string, imports: readonly Import[]): Set<string> {
-  const stem = file.replace(/\.tsx?$/, '');
+function importersOf(stem: string, imports: readonly Import[]): Set<string> {
   const direct = imports.filter(({ target }) => target === stem);
   return new Set(
     direct.flatMap(({ from, names }) => {

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import test from 'ava';
 
 function run(program: string): { status: number | null; stderr: string } {
-  const module = new URL('../../src/tools/shared/unfinished.js', import.meta.url).href;
+  const module = new URL('../../src/tools/shared/run-tool.js', import.meta.url).href;
   const text = `
     import { reportUnfinished } from '${module}';
     const done = reportUnfinished((error) => { console.error(error.code); process.exitCode = 1; });

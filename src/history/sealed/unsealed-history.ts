@@ -50,8 +50,7 @@ import { type ProvenSet, ProvenSets } from './proven-sets.js';
 import type { Reports } from '../reports.js';
 import { rootAbove } from '../local/roots.js';
 import { setAt, setNamed } from '../local/sets.js';
-import { differenceOf } from './sum-difference.js';
-import { UnprovenCounts } from './unproven-counts.js';
+import { differenceOf, UnprovenCounts } from './unproven.js';
 import { UnsealedReports } from './unsealed-reports.js';
 
 const PAGE_ENTRIES = 2048;

@@ -12,14 +12,14 @@ import {
   type CopyQuestion,
   decodeAnswer,
   decodeQuestion,
-  type EncodedMessage,
   encodeAnswer,
+  type EncodedMessage,
   encodeQuestion,
   type QuestionName,
 } from '../../transport/index.js';
 import { CLIENTS } from './client-overview.js';
-import { asIs, type Coded, type Coder, NOTHING } from './coder.js';
-import { CATALOG_PIECE, OFFER } from './wire-copy.js';
+import { asIs, type Coded, type Coder, NOTHING, odd } from './coder.js';
+import { FORGETS, SET_CHANGE, TO_FORGET, VERDICTS } from './wire-changes.js';
 import {
   DELTA,
   DELTA_PART,
@@ -30,7 +30,6 @@ import {
   SIGNATURE,
 } from './wire-contents.js';
 import { ENTRY, LISTING, PAGE, VERSIONS } from './wire-entries.js';
-import { FORGETS, SET_CHANGE, TO_FORGET, VERDICTS } from './wire-changes.js';
 import { PLACES, PLACES_REQUEST } from './wire-places.js';
 import {
   CHANGES,
@@ -47,6 +46,19 @@ import {
   STORE,
 } from './wire-reports.js';
 import { NOTES, OWNERS, ROOTS, SEALS, SETS } from './wire-sets.js';
+
+const SUM_BYTES = 32;
+
+const OFFER: Coder<Body<'copyOffered'>, Body<'copyOffered'>, unknown> = asIs<'copyOffered'>(
+  ({ keysSum }) => {
+    if (keysSum.length !== 0 && keysSum.length !== SUM_BYTES) throw odd('checksums of keys');
+  },
+);
+
+const CATALOG_PIECE: Coder<Buffer, Body<'catalogIs'>, unknown> = {
+  toWire: (attachment) => ({ attachment }),
+  fromWire: ({ attachment }) => attachment,
+};
 
 function coded<N extends AnyQuestion, Request, Reply>(
   _question: N,

@@ -6,6 +6,6 @@ export type {
   RepairOutcome,
   WorkHooks,
 } from './admin.js';
-export { brokenSets } from './broken-sets.js';
+export { brokenSets } from './local-check.js';
 export { localAdmin } from './local-admin.js';
 export { sealedAdmin } from './sealed-admin.js';

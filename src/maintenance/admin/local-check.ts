@@ -1,12 +1,11 @@
 /** Checks a client in a store on this machine. With the keys, each set is also compared with its seal. */
 import type { Keyring } from '../../crypto/index.js';
-import { Opened, toWire } from '../../errors/index.js';
-import { ListingFaults } from '../../history/index.js';
+import { asTardisError, Opened, throwIfAborted, toWire } from '../../errors/index.js';
+import { type History, ListingFaults } from '../../history/index.js';
 import { Catalog } from '../../store/catalog/index.js';
 import type { System } from '../../system/index.js';
 import { checkClient, type SealFinding, withOwner } from '../check/index.js';
 import type { CheckHooks, CheckOutcome, CheckRequest } from './admin.js';
-import { brokenSets } from './broken-sets.js';
 import type { LocalAdminOptions } from './local-admin.js';
 
 /**
@@ -69,4 +68,30 @@ async function sealFindings(
     ...sets,
     ...rising.map(([set, directories]): SealFinding => ({ finding: 'seal', set, directories })),
   ];
+}
+
+/**
+ * Returns the complete sets that do not fit their seals. With `all`, checks every set, and fetches the seals of all its
+ * directories. Otherwise only the newest set is checked. Throws INTERRUPTED if it is aborted.
+ */
+export async function brokenSets(
+  history: History,
+  all: boolean,
+  signal: AbortSignal,
+): Promise<SealFinding[]> {
+  const found: SealFinding[] = [];
+  const complete = (await history.sets()).filter(({ state }) => state === 'complete');
+  // The newest set comes first, so that this machine updates its memory of the newest set once and not for each set.
+  for (const { set } of complete.slice(all ? 0 : -1).reverse()) {
+    throwIfAborted(signal);
+    try {
+      await history.roots(set);
+    } catch (error) {
+      const { code } = asTardisError(error);
+      if (code === 'NO_SUCH_SET') continue; // deleted meanwhile
+      if (code !== 'NOT_AUTHENTIC') throw error;
+      found.push({ finding: 'seal', set });
+    }
+  }
+  return found.reverse();
 }

@@ -1,4 +1,4 @@
-export { atOnce } from './at-once.js';
+export { atOnce } from './judge.js';
 export { extendLocks, type ExtendReport } from './extend.js';
 export { versionedNames, type VersionedName } from './names.js';
 export { recover, type RecoverReport, recoverTo, type Result } from './recover.js';

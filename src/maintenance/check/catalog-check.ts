@@ -13,7 +13,7 @@ import { type Backend, type ClientDirectory, withClient } from '../../store/inde
 import type { System } from '../../system/index.js';
 import { commitsBehind } from './commits-behind.js';
 import type { CheckCounts, Finding } from './findings.js';
-import { isForLater } from './for-later.js';
+import { isForLater } from './client-files.js';
 import type { Reference } from './reference.js';
 
 /** The client that is checked, and the receiver of the findings. */

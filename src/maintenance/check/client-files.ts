@@ -20,7 +20,6 @@ import {
 } from '../../store/index.js';
 import type { Checked } from './catalog-check.js';
 import type { KeysFinding } from './findings.js';
-import { isForLater } from './for-later.js';
 
 export class ClientFiles {
   private readonly checked: Checked;
@@ -104,4 +103,12 @@ export class ClientFiles {
       return false;
     }
   }
+}
+
+/**
+ * True for an error after which a later check can store the results: a session has the client's lock, or the disk is
+ * full.
+ */
+export function isForLater(error: unknown): boolean {
+  return ['CLIENT_BUSY', 'DISK_FULL'].includes(asTardisError(error).code);
 }

@@ -4,9 +4,9 @@
  */
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import type { BackupSet, Catalog } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { SetNumber } from '../../model/index.js';
+import type { BackupSet, Catalog } from '../../store/catalog/index.js';
 import {
   type ClientDirectory,
   COPY_NOTE,
@@ -14,7 +14,6 @@ import {
   writeClientNote,
 } from '../../store/index.js';
 import { readStart, replaceFile, type System } from '../../system/index.js';
-import { jsonFields } from './json-fields.js';
 
 const ORIGIN_FILE = COPY_NOTE;
 const ORIGIN_VERSION = 1;
@@ -148,4 +147,15 @@ function haveSameRoots(source: Catalog, target: Catalog, set: SetNumber): boolea
 /** Returns the error for a target with another history. */
 export function differs(why: string): TardisError {
   return new TardisError('COPY_DIFFERS', `the target has another history than the source: ${why}`);
+}
+
+/** Returns the fields of an object in JSON; none if the text is anything else. */
+export function jsonFields(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  } catch {
+    return {}; // the caller reports the file as damaged
+  }
+  return {};
 }

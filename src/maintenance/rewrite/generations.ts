@@ -20,13 +20,16 @@ import {
   MAX_GENERATION_BYTES,
   mediumOf,
   newestKeys,
+  PACKS_PREFIX,
   readFormat,
+  strangePacks,
   SUB_ACCOUNTS_DIRECTORY,
   type SwitchState,
   tryLock,
   unfinishedRewrites,
   writeFormat,
 } from '../../store/index.js';
+import { StoreWriter } from '../../store/writer/index.js';
 import {
   type Files,
   lockPatiently,
@@ -35,10 +38,8 @@ import {
   type System,
   writeNew,
 } from '../../system/index.js';
-import { StoreWriter } from '../../store/writer/index.js';
+import { jsonFields } from './copy-origin.js';
 import { removeMap } from './digest-map.js';
-import { jsonFields } from './json-fields.js';
-import { requireOwnPacks } from './own-packs.js';
 
 const MARKER_VERSION = 1;
 const MAX_COPIED_BYTES = 64 << 10;
@@ -46,6 +47,9 @@ const MAX_COPIED_BYTES = 64 << 10;
 const MAX_COPIED_DEPTH = 3;
 /** Size of a pack for a writer that commits without contents; it is larger than any such commit. */
 const COMMIT_PACK_BYTES = 1 << 20;
+
+/** Maximum number of files that an error names. */
+const MOST_NAMED = 16;
 
 /** Source and keys of a second generation. */
 interface Marker {
@@ -381,4 +385,24 @@ function keysetIn(record: Buffer | undefined): string {
 
 function badMarker(file: string): TardisError {
   return new TardisError('RECORD_DAMAGED', `${file} makes no sense`);
+}
+
+/**
+ * Throws PACKS_STRANGE if the directory of packs contains files that are not packs of the client. Does nothing for a
+ * client in a bucket.
+ */
+export async function requireOwnPacks(system: System, directory: ClientDirectory): Promise<void> {
+  if (directory.bucket !== undefined) return; // in a bucket only objects with names of the client's packs are removed
+  const medium = mediumOf(system, directory);
+  using backend = medium.records();
+  const found: string[] = [];
+  for (const { file } of await strangePacks(backend)) found.push(file);
+  for (const { file } of medium.strays()) {
+    if (file.startsWith(PACKS_PREFIX)) found.push(file);
+  }
+  if (found.length === 0) return;
+  const more = found.length > MOST_NAMED ? `, and ${found.length - MOST_NAMED} more` : '';
+  const names = `${found.slice(0, MOST_NAMED).join(', ')}${more}`;
+  const what = `in ${directory.path} lie files that are no packs of "${directory.client}", and would be removed with the old generation`;
+  throw new TardisError('PACKS_STRANGE', `${what}: ${names}`);
 }

@@ -17,7 +17,6 @@ export {
 } from './far-source.js';
 export { finishSwitched, forgetHere, requestsDigest } from './forget.js';
 export { localFeed } from './local-feed.js';
-export { Generations } from './generations.js';
+export { Generations, requireOwnPacks } from './generations.js';
 export { copyWhole } from './whole-copy.js';
-export { requireOwnPacks } from './own-packs.js';
 export { rewriteClient, type RewriteProgress, type RewriteResult, removeOld } from './job.js';

@@ -6,10 +6,9 @@ import { LOCALE, t } from '../language.js';
 import type { Place } from '../logic/place.js';
 import { shownTime } from '../logic/shown.js';
 import { Doubts } from './doubts.js';
-import { KeysDialog } from './keys-dialog.js';
+import { KeysDialog, TopBar } from './top-bar.js';
 import { Notice } from './notice.js';
 import { Overview } from './overview.js';
-import { TopBar } from './top-bar.js';
 import { Browser } from './browser.js';
 
 export function App() {

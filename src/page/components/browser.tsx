@@ -1,22 +1,26 @@
 /** The view of the files: backups on the left, the directory or a search, and the details of a file. */
-import { useEffect, useState } from 'preact/hooks';
-import type { BackupSet } from '../api.js';
-import type { Go } from '../hooks.js';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { api, type BackupSet, type Entry, type Found } from '../api.js';
+import { type Go, usePages, useSettled } from '../hooks.js';
 import { t } from '../language.js';
 import { parentOf } from '../logic/paths.js';
 import type { Place } from '../logic/place.js';
+import { changedRow, foundRows, type Row } from '../logic/rows.js';
 import { NOTHING, ofOneSet, type Selection, toggled, withPaths } from '../logic/selection.js';
-import { ChangesView } from './changes-view.js';
+import { shownName } from '../logic/shown.js';
 import { Details } from './details.js';
 import type { EntryRow } from './entry-grid.js';
 import { FilesView } from './files-view.js';
 import { Icon } from './icons.js';
 import { PathBar } from './path-bar.js';
+import { type PathsProps, PathsView } from './paths-view.js';
 import { RestoreDialog } from './restore-dialog.js';
-import { SearchView } from './search-view.js';
 import { setWords } from './set-list.js';
 import { SideBar } from './side-bar.js';
 import { ToolBar } from './tool-bar.js';
+
+/** Time after the last key before the search begins. */
+const SETTLE_MS = 120;
 
 interface BrowserProps {
   readonly place: Place;
@@ -173,5 +177,67 @@ function Listed(props: ListedProps) {
       {toolBar}
       <FilesView {...rowProps} {...{ place, go }} set={chosen} />
     </div>
+  );
+}
+
+interface ChangesProps extends PathsProps {
+  readonly client: string;
+  readonly set: BackupSet;
+}
+
+/** Shows the changes of a backup since the backup before it with the same directories. */
+function ChangesView({ client, set, ...paths }: ChangesProps) {
+  const announced = useRef({ isFirst: false, unread: 0, set: 0 });
+  if (announced.current.set !== set.set)
+    announced.current = { isFirst: false, unread: 0, set: set.set };
+  const list = usePages<Row<Entry>>(`changes/${client}/${set.set}`, async (after, signal) => {
+    const { from, changes, unread, next } = await api.changes(client, set.set, after, signal);
+    announced.current.isFirst = from === undefined;
+    announced.current.unread += unread.length;
+    return { items: changes.map((one) => changedRow(one, from)), next };
+  });
+  const { isFirst, unread } = announced.current;
+  const count = t(list.isWhole ? 'changesFound' : 'changesMore', { n: list.items.length });
+  const lacking = unread === 0 ? '' : ` · ${t('changesUnread', { n: unread })}`;
+  return (
+    <PathsView
+      {...paths}
+      listKey={`changes-${set.set}`}
+      list={list}
+      rows={list.items}
+      title={t('changesOf', { time: paths.timeOf(set.set) })}
+      back={t('changesEnd')}
+      empty={t(isFirst ? 'changesFirst' : 'changesNone')}
+      status={`${list.isLoading ? t('loading') : count}${lacking}`}
+    />
+  );
+}
+
+interface SearchProps extends PathsProps {
+  readonly client: string;
+  readonly pattern: string;
+}
+
+/** Shows the results of a search over all backups, which is updated while the user types. */
+function SearchView({ client, pattern: typed, ...paths }: SearchProps) {
+  const pattern = useSettled(typed, SETTLE_MS);
+  const list = usePages<Found>(`${client}/${pattern}`, async (after, signal) => {
+    const { found, next } = await api.search(client, pattern, after, signal);
+    return { items: found, next };
+  });
+  const rows = foundRows(list.items);
+  const count = list.isWhole ? 'found' : 'foundMore';
+  const shown = { pattern: shownName(pattern) };
+  return (
+    <PathsView
+      {...paths}
+      listKey={`search-${pattern}`}
+      list={list}
+      rows={rows}
+      title={t('searchResults', shown)}
+      back={t('endSearch')}
+      empty={t('searchNone', shown)}
+      status={list.isLoading ? t('searching') : t(count, { n: rows.length })}
+    />
   );
 }

@@ -4,7 +4,21 @@ import type { Go } from '../hooks.js';
 import { t } from '../language.js';
 import { type Place, VIEWS } from '../logic/place.js';
 import { shownName } from '../logic/shown.js';
+import type { TextKey } from '../strings.js';
+import { Dialog } from './dialog.js';
 import { Icon } from './icons.js';
+
+const KEYS: readonly (readonly [keys: string, text: TextKey])[] = [
+  ['↑ ↓ PgUp PgDn Home End', 'keysMove'],
+  ['Enter', 'keysOpen'],
+  ['Backspace', 'keysUp'],
+  ['Space', 'keysSelect'],
+  ['Ctrl+A', 'keysAll'],
+  ['a – z', 'keysJump'],
+  ['/', 'keysSearch'],
+  ['Esc', 'keysEscape'],
+  ['?', 'keysHelp'],
+];
 
 interface TopBarProps {
   readonly place: Place;
@@ -108,5 +122,23 @@ function ThemeButton() {
     >
       <Icon name="moon" />
     </button>
+  );
+}
+
+/** Shows the keyboard shortcuts. */
+export function KeysDialog({ onClose }: { readonly onClose: () => void }) {
+  return (
+    <Dialog title={t('keysTitle')} onClose={onClose}>
+      <dl class="keys-list">
+        {KEYS.map(([keys, text]) => (
+          <div key={keys}>
+            <dt>
+              <kbd>{keys}</kbd>
+            </dt>
+            <dd>{t(text)}</dd>
+          </div>
+        ))}
+      </dl>
+    </Dialog>
   );
 }

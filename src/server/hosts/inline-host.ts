@@ -5,9 +5,8 @@ import type { PurposeName } from '../../transport/index.js';
 import { type ClientStanding, standingOf } from '../storage/client-standing.js';
 import { collectGarbageHere, type GcResult, type GcWork } from '../storage/gc-work.js';
 import { measureSpace, type SpaceTaken } from '../storage/measure-space.js';
-import type { StorageHost } from '../storage/storage-host.js';
+import { endingOnce, type StorageHost } from '../storage/storage-host.js';
 import type { StorageEvents, StorageHandle, StorageOptions } from '../storage/storage-options.js';
-import { endingOnce } from './ending-once.js';
 import { openSession } from './open-session.js';
 import { NOT_REPORTED } from './side-work.js';
 

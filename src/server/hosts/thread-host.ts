@@ -7,9 +7,8 @@ import type { MessageName, PurposeName } from '../../transport/index.js';
 import type { ClientStanding } from '../storage/client-standing.js';
 import type { GcResult, GcWork } from '../storage/gc-work.js';
 import type { SpaceTaken } from '../storage/measure-space.js';
-import type { StorageHost } from '../storage/storage-host.js';
+import { endingOnce, type StorageHost } from '../storage/storage-host.js';
 import type { StorageEvents, StorageHandle, StorageOptions } from '../storage/storage-options.js';
-import { endingOnce } from './ending-once.js';
 import type { SessionRequest } from './open-session.js';
 import { NOT_REPORTED, type SideWorkFailed } from './side-work.js';
 import type {

@@ -1,11 +1,12 @@
 /** Handlers of the messages of a backup, one for each row of the message table. */
+import { TardisError } from '../../errors/index.js';
+import { readHeader, RECORD_HEADER_BYTES, recordBytes } from '../../store/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import type { BackupMessage, Head } from '../../transport/index.js';
 import type { Answer, BasisOffers } from './basis-offers.js';
 import type { IncomingContents } from './incoming-contents.js';
 import type { Ingest } from './ingest.js';
 import { takeConfiguration, takeNotes, takeOwners } from './notes.js';
-import { splitRecords } from './split-records.js';
 
 /** Handles a message of `bytes` bytes. Returns a promise only if there is something to wait for. */
 type Handler<N extends BackupMessage> = (
@@ -145,4 +146,31 @@ function contentHandlers(
       return undefined;
     },
   };
+}
+
+/** Returns the length of a record, from its header; undefined if there is no valid header. */
+function recordBytesAt(attachment: Buffer, at: number): number | undefined {
+  try {
+    const header = readHeader(attachment, at);
+    return header === undefined ? undefined : recordBytes(header);
+  } catch (error) {
+    throw new TardisError('PROTOCOL_VIOLATION', 'a record in a parcel is unknown here', {}, error);
+  }
+}
+
+/** Splits an attachment into records of the given lengths. Throws PROTOCOL_VIOLATION. */
+function splitRecords(attachment: Buffer, lengths: readonly number[]): Buffer[] {
+  const records: Buffer[] = [];
+  let at = 0;
+  for (const bytes of lengths) {
+    if (bytes < RECORD_HEADER_BYTES || recordBytesAt(attachment, at) !== bytes) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a record in a parcel is broken');
+    }
+    records.push(attachment.subarray(at, at + bytes));
+    at += bytes;
+  }
+  if (at !== attachment.length) {
+    throw new TardisError('PROTOCOL_VIOLATION', 'bytes in a parcel belong to no record');
+  }
+  return records;
 }

@@ -3,20 +3,26 @@
  * For each other entry, the result is whether it differs. The client then sends the rows that differ in their final
  * form, with their contents and attributes.
  */
-import type { Catalog, HeadRow } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
+  attributesHash,
+  attributesOf,
   type ContentId,
+  ENTRY_SEAL_BYTES,
   EntryType,
   forEachRow,
+  KNOWN_BYTES,
   LARGE_FILE_BYTES,
+  readAttributes,
   RowFlag,
   type RowReader,
   sameMetadata,
+  SEAL_ATTRIBUTE,
+  SEALED_ATTRIBUTES,
 } from '../../model/index.js';
-import { Wanted } from '../../transport/index.js';
-import { KnownEntries } from './known-entries.js';
+import type { Catalog, HeadRow } from '../../store/catalog/index.js';
 import type { SetJournal } from '../../store/writer/index.js';
+import { Wanted } from '../../transport/index.js';
 import type { Slots, SlotState } from './slots.js';
 
 /** A name that sorts after every possible name. */
@@ -138,4 +144,36 @@ function wantFile(catalog: Catalog, sizeBytes: number): number {
   const { contents } = catalog;
   const isKnown = contents.hasLargeOfSize(sizeBytes) || contents.hasPartsOfFile(sizeBytes);
   return isKnown ? Wanted.hashFirst : Wanted.yes;
+}
+
+const NOTHING: Buffer = Buffer.alloc(0);
+
+/**
+ * Data about unchanged entries, for a client that encrypts: for each, its seal, and the hash of its sealed attributes,
+ * which the client's own listing does not contain. With them, the client seals a changed listing without sending these
+ * entries again.
+ */
+class KnownEntries {
+  private readonly found: { readonly index: number; readonly bytes: Buffer }[] = [];
+
+  /** Adds the row with number `index`, which is equal to its stored entry. */
+  add(index: number, head: HeadRow | undefined): void {
+    const packed = head && attributesOf(head.metadata);
+    if (packed === undefined) return;
+    const attributes = readAttributes(packed);
+    const valueOf = (wanted: Buffer): Buffer | undefined =>
+      attributes.find(({ name }) => name.equals(wanted))?.value;
+    const seal = valueOf(SEAL_ATTRIBUTE);
+    if (seal?.length !== ENTRY_SEAL_BYTES) return;
+    const bytes = Buffer.concat([seal, attributesHash(valueOf(SEALED_ATTRIBUTES))]);
+    this.found.push({ index, bytes });
+  }
+
+  /** Returns KNOWN_BYTES for each of `rows` rows; empty if no entry is sealed. */
+  take(rows: number): Buffer {
+    if (this.found.length === 0) return NOTHING;
+    const known = Buffer.alloc(rows * KNOWN_BYTES);
+    for (const { index, bytes } of this.found) bytes.copy(known, index * KNOWN_BYTES);
+    return known;
+  }
 }

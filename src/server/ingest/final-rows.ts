@@ -2,7 +2,6 @@
  * Writes rows in their final form, whose contents came with them or are stored. A row whose content is still in flight
  * waits until the record with that content has been appended.
  */
-import type { HeadRow, RowTargets } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
   checkAttributes,
@@ -17,13 +16,20 @@ import {
   sameMetadata,
   type SlotNumber,
 } from '../../model/index.js';
+import {
+  applyContentRecord,
+  applyNewFrame,
+  type HeadRow,
+  type RowTargets,
+} from '../../store/catalog/index.js';
+import { markOfAccount, parseRecord, readHeader, RecordKind } from '../../store/index.js';
 import type { SetJournal, StoreWriter } from '../../store/writer/index.js';
 import { NO_DIRECTORY, RowPlace, UNKNOWN_ID } from '../../system/index.js';
 import { ParcelContents } from './parcel-contents.js';
 import type { Slots, SlotState } from './slots.js';
-import { storeContents } from './store-contents.js';
 import type { Trust } from './trust.js';
-import { WaitingRows } from './waiting-rows.js';
+
+const MAX_WAITING_ROWS = 1 << 18;
 
 /** The rows of a parcel: `lengths` has the bytes of the rows of each slot. */
 export interface ParcelRows {
@@ -284,4 +290,73 @@ function memoryOf({ buffer, byteOffset, byteLength }: Float64Array): Uint8Array 
 
 function numbersIn({ buffer, byteOffset, byteLength }: Buffer): Float64Array {
   return new Float64Array(buffer, byteOffset, byteLength / Float64Array.BYTES_PER_ELEMENT);
+}
+
+interface WaitingRow {
+  readonly slot: SlotState;
+  readonly row: Buffer;
+}
+
+/** Rows whose contents are still in flight, by digest. Their number is limited, to protect the memory. */
+class WaitingRows {
+  private readonly rows = new Map<string, WaitingRow[]>();
+  private total = 0;
+
+  get count(): number {
+    return this.total;
+  }
+
+  add(key: string, row: WaitingRow): void {
+    if (this.total >= MAX_WAITING_ROWS) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'too many rows wait for their contents');
+    }
+    this.total += 1;
+    row.slot.waitingRows += 1;
+    const others = this.rows.get(key);
+    if (others === undefined) this.rows.set(key, [row]);
+    else others.push(row);
+  }
+
+  /** Removes and returns the rows that waited for a content. */
+  take(key: string): readonly WaitingRow[] {
+    const rows = this.rows.get(key) ?? [];
+    this.rows.delete(key);
+    this.total -= rows.length;
+    for (const { slot } of rows) slot.waitingRows -= 1;
+    return rows;
+  }
+}
+
+/**
+ * Appends a record of contents and adds them to the catalog and, with their ids, to `contents`. Unless the session is
+ * of the client itself (`isOfClient`), the record is marked as sent by an account. Throws PROTOCOL_VIOLATION.
+ */
+function storeContents(
+  store: StoreWriter,
+  bytes: Buffer,
+  contents: ParcelContents,
+  isOfClient: boolean,
+): void {
+  let parsed;
+  try {
+    parsed = parseRecord(bytes);
+  } catch (error) {
+    throw new TardisError('PROTOCOL_VIOLATION', 'a record arrived damaged', {}, error);
+  }
+  const { header, index } = parsed;
+  if (header.kind !== RecordKind.frame && header.kind !== RecordKind.content) {
+    throw new TardisError('PROTOCOL_VIOLATION', 'a parcel may hold frames and contents only');
+  }
+  if (header.flags !== 0 || header.sequence !== 0) {
+    throw new TardisError('PROTOCOL_VIOLATION', 'a record has flags a client may not set');
+  }
+  store.space?.take(bytes.length);
+  if (!isOfClient) markOfAccount(bytes);
+  const location = store.packs.append(bytes);
+  const marked = isOfClient ? header : readHeader(bytes, 0)!;
+  if (header.kind === RecordKind.frame) {
+    const firstId = applyNewFrame(store.catalog, marked, index, location);
+    if (firstId !== undefined) return contents.addFrame(index, firstId);
+  }
+  applyContentRecord(store.catalog, marked, index, { location, ids: contents.single });
 }

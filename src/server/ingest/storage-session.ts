@@ -4,40 +4,47 @@
  * them are durable. It runs in a storage thread, or in the caller's thread for deterministic tests.
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
+import { writeImageIfRoom } from '../../maintenance/gc/index.js';
 import { releaseMemory } from '../../model/index.js';
+import { NO_LOSS } from '../../store/catalog/index.js';
 import type { ClientDirectory } from '../../store/index.js';
+import {
+  ageFigures,
+  type CatalogCopies,
+  makeSnapshot,
+  SpaceMeter,
+  StoreWriter,
+} from '../../store/writer/index.js';
 import { type System, wallMs } from '../../system/index.js';
 import {
   type BackupMessage,
   decodeMessage,
   encodeMessage,
   type Head,
-  openedDigest,
   isBackupMessage,
   type MessageName,
+  openedDigest,
 } from '../../transport/index.js';
+import {
+  formatsFor,
+  optionsFor,
+  type StorageEvents,
+  type StorageHandle,
+  type StorageOptions,
+} from '../storage/storage-options.js';
 import { type BackupHandlers, backupHandlers } from './backup-handlers.js';
 import { type Answer, BasisOffers } from './basis-offers.js';
-import { formatsFor, optionsFor } from '../storage/client-settings.js';
-import { NO_LOSS } from '../../store/catalog/index.js';
-import {
-  type CatalogCopies,
-  StoreWriter,
-  SpaceMeter,
-  ageFigures,
-  makeSnapshot,
-} from '../../store/writer/index.js';
-import { writeImageIfRoom } from '../../maintenance/gc/index.js';
 import { IncomingContents } from './incoming-contents.js';
 import { Ingest } from './ingest.js';
 import { changeKeys, requireKeys } from './key-change.js';
 import { countsIn } from './notes.js';
-import { Receipts } from './receipts.js';
-import { SpaceLimits } from './space-limits.js';
-import { SetBeginning } from './set-beginning.js';
 import { named, setsBefore } from './set-request.js';
+import { SpaceLimits } from './space-limits.js';
 import { Trust } from './trust.js';
-import type { StorageEvents, StorageHandle, StorageOptions } from '../storage/storage-options.js';
+
+/** A report is sent after this many bytes, or after this time. */
+const RECEIPT_BYTES = 1 << 20;
+const RECEIPT_DELAY_MS = 2;
 
 /** Services for a session: they receive its reports, and copy its catalog. */
 interface SessionServices {
@@ -389,5 +396,62 @@ export class StorageSession implements StorageHandle {
 
   private get storedBytes(): number {
     return this.store.packs.appendedBytes - this.storedBytesBefore;
+  }
+}
+
+const BEGINNING: ReadonlySet<MessageName> = new Set([
+  'openSet',
+  'configuration',
+  'owners',
+  'heads',
+]);
+
+/** Detects a set that received only its first messages, which a client sends before it has an answer. */
+class SetBeginning {
+  /** True as long as nothing was received that would be lost with the set. */
+  isAll = true;
+
+  take(name: MessageName): void {
+    this.isAll &&= BEGINNING.has(name);
+  }
+}
+
+/** Reports to the client how many of its messages have been handled; one report covers many messages. */
+class Receipts {
+  /** Number of messages handled so far. */
+  handled = 0;
+  private acknowledged = 0;
+  private unacknowledgedBytes = 0;
+  private timer: NodeJS.Timeout | undefined;
+  private readonly acknowledge: (upTo: number, bytes: number) => void;
+
+  /**
+   * Creates the reports, which call `send` with the number of handled messages and the bytes of those handled since
+   * the last call.
+   */
+  constructor(send: (upTo: number, bytes: number) => void) {
+    this.acknowledge = send;
+  }
+
+  add(bytes: number): void {
+    this.handled += 1;
+    this.unacknowledgedBytes += bytes;
+    if (this.unacknowledgedBytes >= RECEIPT_BYTES) this.acknowledgeNow();
+  }
+
+  /** Schedules a report; small messages that arrive in a short time share one. */
+  acknowledgeSoon(): void {
+    if (this.acknowledged === this.handled || this.timer !== undefined) return;
+    this.timer = setTimeout(() => this.acknowledgeNow(), RECEIPT_DELAY_MS);
+  }
+
+  private acknowledgeNow(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    if (this.acknowledged === this.handled) return;
+    this.acknowledged = this.handled;
+    const bytes = this.unacknowledgedBytes;
+    this.unacknowledgedBytes = 0;
+    this.acknowledge(this.handled, bytes);
   }
 }

@@ -14,14 +14,15 @@ import {
   parseKeyRecord,
   ServerLogin,
 } from '../../crypto/index.js';
-import { holdsSeals, sealedWithoutKeys } from '../../store/catalog/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
+import { Catalog, holdsSeals, sealedWithoutKeys } from '../../store/catalog/index.js';
 import {
   accountDirectory,
+  bucketAt,
   checkClientName,
   clientExists,
-  bucketAt,
   createClientDirectory,
+  fetchAccounts,
   fetchClient,
   hasKeys,
   isAccount,
@@ -32,23 +33,26 @@ import {
   openClientDirectory,
 } from '../../store/index.js';
 import { catchUp } from '../../store/writer/index.js';
-import { addressGroup, Credit, type System, unguarded } from '../../system/index.js';
+import { addressGroup, type Clock, Credit, type System, unguarded } from '../../system/index.js';
 import type { Channel, Head } from '../../transport/index.js';
-import { NewClients } from './new-clients.js';
 import {
   type Attempt,
-  Attempts,
   type AttemptLimits,
+  Attempts,
   DEFAULT_ATTEMPTS,
 } from '../limits/attempts.js';
-import { isBegunClient } from './begun-client.js';
-import { fetchForLogin } from './fetch-login.js';
+import { LeakyCounts } from '../limits/leaky-counts.js';
 import { type Decoy, DECOY_DIRECTORY, decoyFor, keepDecoy } from './login-decoy.js';
 
 /** Maximum number of modular exponentiations at one time, since other work of the process needs the threads too. */
 const MAX_POWERS = 2;
 /** Minimum time between a greeting and its challenge; it hides whether a file had to be read. */
 const CHALLENGE_AFTER_MS = 10;
+
+/** Milliseconds after which an address may create one more client, once it has created as many as it may at once. */
+const REFILL_MS = 60_000;
+
+const FIRST_KEYS = 1;
 
 export interface LoginOptions {
   readonly baseDir: string;
@@ -397,4 +401,74 @@ function loginFailed(client: string): TardisError {
     'LOGIN_FAILED',
     `the password is wrong, or the server has no client "${client}"`,
   );
+}
+
+/**
+ * Fetches the small files of a client from the bucket of the store, if it is in one. If an account logs in, fetches the
+ * client's accounts too. Throws errors of a bucket.
+ */
+async function fetchForLogin(
+  system: System,
+  { fetch, baseDir }: Pick<LoginOptions, 'fetch' | 'baseDir'>,
+  { client, account }: { readonly client: string; readonly account: string },
+): Promise<void> {
+  const bucket = bucketAt(baseDir);
+  if (bucket === undefined) return;
+  if (fetch !== undefined) {
+    await fetch(client, account);
+    return;
+  }
+  await fetchClient(system, bucket, client);
+  if (account !== '') await fetchAccounts(system, bucket, client);
+}
+
+/**
+ * Limit on the clients that one address may create. With AllowNewHosts, any peer that reaches the server could
+ * otherwise fill its store with clients.
+ */
+class NewClients {
+  private readonly made: LeakyCounts;
+
+  constructor(clock: Clock, atOnce: number) {
+    this.made = new LeakyCounts(clock, { burst: atOnce, refillMs: REFILL_MS });
+  }
+
+  /** Counts a client before it is created. Throws TOO_MANY_ATTEMPTS if the address must wait. */
+  take(address: string): void {
+    const waitMs = this.made.waitMs(address);
+    if (waitMs > 0) {
+      const seconds = Math.ceil(waitMs / 1000);
+      const text = `too many new clients from this address: wait ${seconds} s, or make them by \`sonic create\` on the server's machine`;
+      throw new TardisError('TOO_MANY_ATTEMPTS', text, { seconds });
+    }
+    this.made.add(address, 1);
+  }
+
+  /** Removes a client that was not created from the count. */
+  giveBack(address: string): void {
+    this.made.add(address, -1);
+  }
+}
+
+/**
+ * True if a client has no complete set, and only the key records of a new client: none, or with `hasPassword` the
+ * first one. The run that created such a client was interrupted, and another run that creates it may continue. The
+ * password still controls access. False for a client that cannot be read, since its contents are unknown.
+ */
+function isBegunClient(
+  system: System,
+  place: Parameters<typeof openClientDirectory>[1],
+  hasPassword: boolean,
+): boolean {
+  try {
+    const { path, catalogPath } = openClientDirectory(system, place);
+    const number = newestKeys(system, path)?.number ?? 0;
+    if (number !== (hasPassword ? FIRST_KEYS : 0)) return false;
+    return Catalog.reading(system, catalogPath, ({ sets }) =>
+      sets.all().every(({ state }) => state === 'unfinished'),
+    );
+  } catch (error) {
+    if (error instanceof TardisError) return false;
+    throw error;
+  }
 }

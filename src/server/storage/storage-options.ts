@@ -1,8 +1,10 @@
 /** Options of a storage session, and the interface that receives its reports. */
+import { meantSettings } from '../../config/index.js';
 import type { TardisError } from '../../errors/index.js';
-import type { MessageName } from '../../transport/index.js';
-import type { SpaceGrant, StoreLimits } from '../../store/writer/index.js';
 import type { FormatWords, RuleWords } from '../../retention/index.js';
+import { type Catalog, settingsOf } from '../../store/catalog/index.js';
+import type { SpaceGrant, StoreLimits } from '../../store/writer/index.js';
+import type { MessageName } from '../../transport/index.js';
 
 interface CheckpointLimits {
   readonly bytes: number;
@@ -84,3 +86,29 @@ export interface StorageHandle {
   /** Ends the session at once, and discards all data that no checkpoint covers. */
   abandon(): Promise<void>;
 }
+
+/** Returns the server's options, overridden by the settings that are stored with the client. */
+export function optionsFor(catalog: Catalog, options: StorageOptions): StorageOptions {
+  const kept = meantSettings(settingsOf(catalog));
+  if (kept.size === 0) return options;
+  const number = (key: string, otherwise: number): number => {
+    const value = kept.get(key);
+    return typeof value === 'number' ? value : otherwise;
+  };
+  const flag = (key: string, otherwise: boolean): boolean => {
+    const value = kept.get(key);
+    return typeof value === 'boolean' ? value : otherwise;
+  };
+  const { deltas, saveConfig = true } = options;
+  return {
+    ...options,
+    deltas: {
+      maxChain: number('MaxDeltaChain', deltas.maxChain),
+      maxChangePercent: number('MaxChangePercent', deltas.maxChangePercent),
+      saveFull: flag('SaveFull', deltas.saveFull),
+    },
+    saveConfig: flag('SaveConfig', saveConfig),
+  };
+}
+
+export { formatsFor } from '../../store/writer/index.js';

@@ -8,7 +8,7 @@ import { readStart, type System } from '../../system/index.js';
 import { isClientName } from '../layout/client-name.js';
 import type { ObjectStore } from '../objects/index.js';
 import { type BucketAccess, bucketAt } from '../client/bucket-access.js';
-import { keepRecord, keptFile } from './kept-records.js';
+import { keepRecord, keptFile } from './account-objects.js';
 import { ACCOUNT_FILES_PREFIX, chainedObject } from '../layout/bucket-names.js';
 import { type ChainRecord, damaged, parseChained, RecordChain } from './record-chain.js';
 import { sharedStore } from './shared-stores.js';

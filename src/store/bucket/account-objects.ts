@@ -8,15 +8,14 @@ import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import { type RightName, RIGHTS } from '../../model/index.js';
-import { readStart, type System } from '../../system/index.js';
+import { readStart, type System, writeNew } from '../../system/index.js';
+import { type BucketAccess, bucketAt } from '../client/bucket-access.js';
+import { keysetAt } from '../client/key-files.js';
+import { accountsPrefix, chainedObject } from '../layout/bucket-names.js';
 import { isClientName } from '../layout/client-name.js';
 import { readFormat } from '../layout/format-file.js';
-import { keysetAt } from '../client/key-files.js';
 import { KNOWN_ACCOUNTS_DIRECTORY } from '../layout/layout.js';
-import { type BucketAccess, bucketAt } from '../client/bucket-access.js';
 import { fetchClient } from './client-object.js';
-import { keepRecord, keptFile } from './kept-records.js';
-import { accountsPrefix, chainedObject } from '../layout/bucket-names.js';
 import { type ChainRecord, damaged, parseChained, RecordChain } from './record-chain.js';
 import { sharedStore } from './shared-stores.js';
 
@@ -28,6 +27,8 @@ const MAX_KEY_BYTES: number = 64 << 10;
 const MAX_TRIES = 20;
 /** Maximum number of lists that are kept parsed. */
 const MAX_PARSED = 64;
+
+const ID_BYTES = 8;
 
 interface AccountEntry {
   readonly rights: readonly RightName[];
@@ -251,4 +252,30 @@ function entryIn(value: unknown): AccountEntry | undefined {
   return isKeys && token === undefined
     ? { rights: known, keys: Buffer.from(keys, 'base64') }
     : undefined;
+}
+
+/** Returns the file in a cache that has the newest record with a name. */
+export function keptFile(cache: string, name: string): string {
+  return path.join(cache, KNOWN_ACCOUNTS_DIRECTORY, `${name}.json`);
+}
+
+/**
+ * Writes a record to its file, unless the file has a newer one. `keptNumber` returns the number of the record in the
+ * file. It is called again right before the file is replaced, so that a slow request does not bring an earlier record
+ * back.
+ */
+export async function keepRecord(
+  { files, random }: System,
+  file: string,
+  { number, bytes }: ChainRecord,
+  keptNumber: () => number | undefined,
+): Promise<void> {
+  const isNewer = (): boolean => number > (keptNumber() ?? 0);
+  if (!isNewer()) return;
+  const folder = path.dirname(file);
+  if (files.status(folder) === undefined) files.makeDirectory(folder, true);
+  const fresh = `${file}.${random.bytes(ID_BYTES).toString('hex')}`;
+  await writeNew(files, fresh, bytes, { isSecret: true });
+  if (isNewer()) files.rename(fresh, file);
+  else files.unlink(fresh);
 }

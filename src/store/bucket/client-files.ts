@@ -5,7 +5,7 @@ import { parseFormat } from '../layout/format-file.js';
 import { keyFileNumber, FORMAT_FILE, KEYS_DIRECTORY } from '../layout/layout.js';
 import type { ObjectStore } from '../objects/index.js';
 import { clientObject } from '../layout/bucket-names.js';
-import { readSmall } from './small-object.js';
+import { readSmall } from './generation-notes.js';
 
 const VERSION = 1;
 const MAX_BYTES: number = 256 << 10;

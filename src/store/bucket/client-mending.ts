@@ -23,10 +23,9 @@ import {
   type StoredKeys,
 } from '../client/key-files.js';
 import { FORMAT_FILE, keyFileName, keyFileNumber, KEYS_DIRECTORY } from '../layout/layout.js';
-import type { ObjectStore } from '../objects/index.js';
+import { type ObjectStore, sourceOfBytes } from '../objects/index.js';
 import { readLabel } from '../packs/pack-label.js';
 import type { BucketAccess } from '../client/bucket-access.js';
-import { sourceOfBytes } from './bytes-source.js';
 import { type ClientFiles, objectOfFiles, readClientFiles } from './client-files.js';
 import { formatHere } from './client-object.js';
 import { MAX_COMMIT_OBJECT_BYTES, parseCommitObject } from './commit-object.js';

@@ -4,29 +4,31 @@
  */
 import path from 'node:path';
 import { TardisError } from '../../errors/index.js';
-import { readStart, replaceFile, type System } from '../../system/index.js';
-import { type ClientFormat, parseFormat, readFormat } from '../layout/format-file.js';
+import { type Files, readStart, replaceFile, type System } from '../../system/index.js';
+import type { BucketAccess } from '../client/bucket-access.js';
 import type { ClientDirectory } from '../client/client-directory.js';
 import { keyNumberIn, lostKeys, newestKeys, removeOlderKeys } from '../client/key-files.js';
-import type { ObjectStore } from '../objects/index.js';
-import { FORMAT_FILE, KEYS_DIRECTORY, keyFileName, keyFileNumber } from '../layout/layout.js';
-import type { BucketAccess } from '../client/bucket-access.js';
-import { type ClientFiles, isKeyFile, objectOfFiles, readClientFiles } from './client-files.js';
-import { requireNoRemains } from './client-remains.js';
-import { isFollowedBy, nextNoted, noteNext } from './generation-notes.js';
-import { keysBehind, putKeysBackInto } from './key-objects.js';
 import {
-  CLIENTS_PREFIX,
   clientKeys,
   clientObject,
   clientOf,
+  clientPrefix,
+  CLIENTS_PREFIX,
   isNextGeneration,
   MAX_GENERATIONS,
 } from '../layout/bucket-names.js';
-import { removeFolder } from './remove-folder.js';
+import { type ClientFormat, parseFormat, readFormat } from '../layout/format-file.js';
+import { FORMAT_FILE, keyFileName, keyFileNumber, KEYS_DIRECTORY } from '../layout/layout.js';
+import type { ObjectStore } from '../objects/index.js';
+import { type ClientFiles, isKeyFile, objectOfFiles, readClientFiles } from './client-files.js';
+import { isFollowedBy, nextNoted, noteNext } from './generation-notes.js';
+import { keysBehind, putKeysBackInto } from './key-objects.js';
 import { sharedStore } from './shared-stores.js';
 
 const MAX_FILE_BYTES: number = 64 << 10;
+
+/** Maximum depth of nested folders that are entered. A client has fewer. */
+const MAX_DEPTH = 4;
 
 /**
  * Throws FORMAT_DAMAGED if the bucket has objects of a client, but not its client object. A new client of that name
@@ -302,4 +304,27 @@ function discard({ files, random }: System, { cache }: BucketAccess, client: str
   const aside = path.join(cache, `.${random.bytes(8).toString('hex')}`);
   files.rename(directory, aside);
   removeFolder(files, aside);
+}
+
+/**
+ * Throws FORMAT_DAMAGED if the bucket lacks the main object of a client (`clientObject`), and has others of the client.
+ */
+async function requireNoRemains(store: ObjectStore, client: string): Promise<void> {
+  const object = clientObject(client);
+  for await (const name of store.list(clientPrefix(client))) {
+    if (name === object || (await store.head(object)) !== undefined) return;
+    const what = `the object ${object} is missing from the bucket, which has others of "${client}"`;
+    throw new TardisError('FORMAT_DAMAGED', `${what}, such as ${name}`, { object });
+  }
+}
+
+/** Deletes a folder with all that is in it. Does not follow links. */
+export function removeFolder(files: Files, folder: string, depth = 1): void {
+  for (const name of files.list(folder)) {
+    const file = path.join(folder, name);
+    const isFolder = !files.isLink(file) && files.status(file)?.isDirectory === true;
+    if (isFolder && depth < MAX_DEPTH) removeFolder(files, file, depth + 1);
+    else files.unlink(file);
+  }
+  files.removeDirectory(folder);
 }

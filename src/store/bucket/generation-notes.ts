@@ -6,9 +6,6 @@
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
 import type { ClientDirectory } from '../client/client-directory.js';
-import type { ObjectStore } from '../objects/index.js';
-import { sourceOfBytes } from './bytes-source.js';
-import { movedTo } from './moved-object.js';
 import {
   generationNumber,
   generationObject,
@@ -17,8 +14,9 @@ import {
   LOG_PREFIX,
   logPlace,
 } from '../layout/bucket-names.js';
+import { type ObjectStore, sourceOfBytes } from '../objects/index.js';
+import { movedTo } from './moved-object.js';
 import { sharedStore } from './shared-stores.js';
-import { readSmall } from './small-object.js';
 
 const MAX_NAME_BYTES = 64;
 /** An object that names a generation is smaller; a commit may be of any size. */
@@ -133,4 +131,25 @@ async function nextInLog(
   if (last === undefined || last.sizeBytes > MAX_MOVED_BYTES) return undefined;
   const bytes = await store.readWhole(last.name, MAX_MOVED_BYTES);
   return bytes && movedTo(bytes);
+}
+
+/**
+ * Returns all bytes of an object; undefined if it does not exist. Throws OBJECT_DAMAGED, also if the object has more than
+ * `maxBytes`, which no writer of it makes, and errors of a bucket.
+ */
+export async function readSmall(
+  store: ObjectStore,
+  name: string,
+  maxBytes: number,
+): Promise<Buffer | undefined> {
+  try {
+    return await store.readWhole(name, maxBytes);
+  } catch (error) {
+    if (asTardisError(error).code !== 'BUCKET_ANSWER_INVALID') throw error;
+    // An answer that is none of a bucket, such as a login page, has this code, too.
+    const sizeBytes = (await store.head(name))?.sizeBytes ?? 0;
+    if (sizeBytes <= maxBytes) throw error;
+    const what = `${name} has ${sizeBytes} bytes, more than ${maxBytes}`;
+    throw new TardisError('OBJECT_DAMAGED', what, { unreadable: name }, error);
+  }
 }

@@ -10,11 +10,10 @@ import { catalogFileOf, catalogOf, type ClientDirectory } from '../client/client
 import { readFormat, writeFormat } from '../layout/format-file.js';
 import { addKeys, newestKeys } from '../client/key-files.js';
 import type { ObjectStore } from '../objects/index.js';
-import { clientBytes } from './client-object.js';
+import { clientBytes, removeFolder } from './client-object.js';
 import { GenerationObjects } from './generation-objects.js';
 import { movedTo } from './moved-object.js';
 import { clientObject, commitName, generationAfter, logPlace } from '../layout/bucket-names.js';
-import { removeFolder } from './remove-folder.js';
 import { sharedStore } from './shared-stores.js';
 
 const GENERATION_BYTES = 8;

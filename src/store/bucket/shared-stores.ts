@@ -1,6 +1,6 @@
 /** The object stores that are open in this thread. Clients of one store share its connections. */
 import path from 'node:path';
-import type { BucketSettings, ObjectStore } from '../objects/index.js';
+import { systemCode } from '../../errors/index.js';
 import {
   type Files,
   processEnvironment,
@@ -9,6 +9,10 @@ import {
   type System,
 } from '../../system/index.js';
 import type { BucketAccess } from '../client/bucket-access.js';
+import { clientNote, DECOY_OBJECT } from '../layout/bucket-names.js';
+import type { BucketSettings, ObjectStore } from '../objects/index.js';
+
+const MAX_BYTES: number = 64 << 10;
 
 /** A store, and the check that it may be written to. */
 export interface SharedStore {
@@ -93,4 +97,60 @@ function withBuffers(settings: BucketAccess['settings']): BucketAccess['settings
   return authorities === undefined
     ? settings
     : { ...settings, authorities: Buffer.from(authorities) };
+}
+
+/** Returns the bytes of a note; undefined if there is none. */
+export async function readClientNote(
+  system: System,
+  access: BucketAccess,
+  {
+    client,
+    name,
+    maxBytes,
+  }: { readonly client: string; readonly name: string; readonly maxBytes: number },
+): Promise<Buffer | undefined> {
+  const { store } = await sharedStore(system, access);
+  return store.readWhole(clientNote(client, name), maxBytes);
+}
+
+/** Creates or replaces a note, durable when it resolves. The caller must hold the client's claim. */
+export async function writeClientNote(
+  system: System,
+  access: BucketAccess,
+  {
+    client,
+    name,
+    bytes,
+  }: { readonly client: string; readonly name: string; readonly bytes: Buffer },
+): Promise<void> {
+  const { store } = await sharedStore(system, access);
+  await store.putOwn(clientNote(client, name), bytes);
+}
+
+/** Returns the bytes of an object. Creates it with the bytes `fresh` if it does not exist. */
+export async function sharedObject(
+  system: System,
+  access: BucketAccess,
+  name: string,
+  fresh: Buffer,
+): Promise<Buffer> {
+  const { store } = await sharedStore(system, access);
+  // Read first: a server creates the object once, and starts often.
+  const there = await store.readWhole(name, MAX_BYTES);
+  if (there !== undefined) return there;
+  if ((await store.putNew(name, fresh)) === 'created') return fresh;
+  return (await store.readWhole(name, MAX_BYTES)) ?? fresh;
+}
+
+/**
+ * Throws if the store does not answer, or refuses the request. Takes one small request: a GET, since the answer to a
+ * HEAD does not show whether the object or the whole bucket is missing.
+ */
+export async function requireAnswer(system: System, access: BucketAccess): Promise<void> {
+  const { store } = await sharedStore(system, access);
+  try {
+    await store.read(DECOY_OBJECT, 0, Buffer.alloc(1), 1);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error; // another server may not have made the object yet
+  }
 }

@@ -9,6 +9,7 @@ export {
   type ObjectHead,
   type ObjectSource,
   type ObjectStore,
+  sourceOfBytes,
 } from './object-store.js';
 export {
   type BucketAbilities,

@@ -2,10 +2,11 @@
  * Requests credentials from the service of a container or of a virtual machine. Each request waits only a moment,
  * since most machines have neither service.
  */
-import { isLoopback, readSmallFile, textBytes } from '../../system/index.js';
+import { isLoopback, loadHttp, loadHttps, readSmallFile, textBytes } from '../../system/index.js';
 import type { Credentials, Environment } from './credentials.js';
 import { readGranted } from './granted-credentials.js';
-import { smallRequest } from './small-request.js';
+
+const MAX_ANSWER_BYTES = 64 << 10;
 
 const CONTAINER_HOST = 'http://169.254.170.2';
 const MACHINE_HOST = 'http://169.254.169.254';
@@ -89,4 +90,38 @@ async function requested(
     if (answer.status < 500) return answer.status === 200 ? answer.text : undefined;
   }
   return undefined;
+}
+
+interface SmallRequest {
+  readonly method: 'GET' | 'PUT';
+  readonly headers: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+}
+
+/** Returns the answer; undefined if the connection fails, or the answer is late or too large. Never throws. */
+function smallRequest(
+  url: URL,
+  { method, headers, timeoutMs }: SmallRequest,
+): Promise<{ readonly status: number; readonly text: string } | undefined> {
+  const web = url.protocol === 'https:' ? loadHttps() : loadHttp();
+  const signal = AbortSignal.timeout(timeoutMs);
+  return new Promise((resolve) => {
+    web
+      .request(url, { method, headers, signal, agent: false }, (response) => {
+        const chunks: Buffer[] = [];
+        let bytes = 0;
+        response.on('data', (chunk: Buffer) => {
+          bytes += chunk.length;
+          if (bytes > MAX_ANSWER_BYTES) response.destroy();
+          else chunks.push(chunk);
+        });
+        response.on('error', () => resolve(undefined));
+        response.on('close', () => {
+          const text = Buffer.concat(chunks).toString('utf8').trim();
+          resolve(response.complete ? { status: response.statusCode ?? 0, text } : undefined);
+        });
+      })
+      .on('error', () => resolve(undefined)) // no service, or no answer in time: the caller reports it
+      .end();
+  });
 }

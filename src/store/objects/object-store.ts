@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 /**
  * Storage of whole objects that many machines share, such as a bucket. One suite (test/contract/object-store.suite.ts)
  * tests each guarantee below for every implementation.
@@ -96,7 +98,7 @@ export interface ObjectHead {
 }
 
 /** Maximum length of an object's name together with the prefix of its store: the limit of S3. */
-export const MAX_KEY_BYTES = 1024;
+const MAX_KEY_BYTES = 1024;
 
 const KEY = /^[A-Za-z0-9_-][A-Za-z0-9._-]*(?:\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/;
 
@@ -108,4 +110,15 @@ export function isObjectKey(name: string): boolean {
 /** True for a prefix that can be listed: empty, or a name and a slash. */
 export function isListPrefix(prefix: string): boolean {
   return prefix === '' || (prefix.endsWith('/') && isObjectKey(prefix.slice(0, -1)));
+}
+
+/** Bytes in memory as the source of an object. */
+export function sourceOfBytes(bytes: Buffer): ObjectSource {
+  return {
+    sizeBytes: bytes.length,
+    sha256: createHash('sha256').update(bytes).digest(),
+    async *open() {
+      yield bytes;
+    },
+  };
 }

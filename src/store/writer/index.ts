@@ -17,7 +17,12 @@ export {
 export { formatsFor, ownRulesFor, rulesFor } from './client-rules.js';
 export { packOfCatalog } from './known-histories.js';
 export { type RebuildOptions, type RebuildReport, rebuildFromPacks } from './rebuild-from-packs.js';
-export { removeDatabase, replaceCatalog } from './replace-catalog.js';
+export {
+  type CatalogUpgrade,
+  removeDatabase,
+  replaceCatalog,
+  upgradeCatalog,
+} from './replace-catalog.js';
 export { Reserve } from './reserve.js';
 export { NOTHING_RECEIVED, reserveFor, storedSizes } from './reserve-size.js';
 export { requireNoSecond, unfinishedRewrite } from './second-generation.js';
@@ -35,4 +40,3 @@ export {
   valueOf,
 } from './space-meter.js';
 export { IncomingStream, MAX_OPEN_STREAMS, type StreamStart } from './streams.js';
-export { type CatalogUpgrade, upgradeCatalog } from './upgrade-catalog.js';

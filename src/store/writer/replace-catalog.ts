@@ -4,9 +4,11 @@
  * new catalog.
  */
 import path from 'node:path';
-import { PageSums } from '../catalog/index.js';
 import { systemCode } from '../../errors/index.js';
 import { type SqlDatabase, type System, textBytes } from '../../system/index.js';
+import { catalogVersion, newestVersion, PageSums } from '../catalog/index.js';
+import type { ClientDirectory } from '../index.js';
+import { type StoreLimits, StoreWriter } from './store-writer.js';
 
 const SIDE_SUFFIXES = ['-wal', '-shm', '-journal', '-sums'] as const;
 
@@ -92,4 +94,35 @@ function removeSideFiles({ files }: System, catalogPath: string): void {
     const file = catalogPath + suffix;
     if (files.status(file) !== undefined) files.unlink(file);
   }
+}
+
+export interface CatalogUpgrade {
+  /** The version before the upgrade; 0 if the client has no catalog yet. */
+  readonly from: number;
+  /** The newest version. */
+  readonly to: number;
+  /** True if the catalog was upgraded. */
+  readonly isDone: boolean;
+}
+
+/**
+ * Upgrades the catalog of a client to the newest version; with `rehearse` it only returns what it would do. Throws
+ * CATALOG_NEWER, CATALOG_DAMAGED, CLIENT_BUSY and the errors of `StoreWriter.open`.
+ */
+export async function upgradeCatalog(
+  system: System,
+  directory: ClientDirectory,
+  limits: StoreLimits,
+  rehearse: boolean,
+): Promise<CatalogUpgrade> {
+  const from = catalogVersion(system, directory.catalogPath);
+  const to = newestVersion(system);
+  if (rehearse || from === 0 || from === to) return { from, to, isDone: false };
+  const store = await StoreWriter.open(system, directory, limits);
+  try {
+    store.close();
+  } catch (error) {
+    throw store.closeAfterFailure(error);
+  }
+  return { from, to, isDone: true };
 }

@@ -11,7 +11,7 @@ import {
 import { TardisError } from '../../errors/index.js';
 import type { NamePattern } from '../../excludes/index.js';
 import { displayName, lastComponent, type SetNumber, shownRoots } from '../../model/index.js';
-import { listedSpan } from './listed-spans.js';
+import { listedSpan } from './list-versions.js';
 
 /** Maximum number of paths that are collected for sorting; further paths are not shown. */
 export const MOST_FOUND = 10_000;

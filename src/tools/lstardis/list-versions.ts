@@ -1,12 +1,11 @@
 /** Prints the versions of a path for `lstardis`, and the sets in which it was gone. */
-import { type History, type BackupSet, type PathVersion, rootAbove } from '../../history/index.js';
+import type { TardisError } from '../../errors/index.js';
+import { type BackupSet, type History, type PathVersion, rootAbove } from '../../history/index.js';
 import { displayName, jsonName, lastComponent, type SetNumber } from '../../model/index.js';
-import { jsonEntry, modeText, sizeText, timeOf, type View } from './list-entries.js';
-import { listedSpan } from './listed-spans.js';
+import { jsonText } from '../shared/json-text.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { formatTable, formatTime } from '../shared/units.js';
-import { jsonText } from '../shared/json-text.js';
-import type { TardisError } from '../../errors/index.js';
+import { jsonEntry, modeText, sizeText, timeOf, type View } from './list-entries.js';
 import { provenGaps } from './prove-versions.js';
 
 /** A version to show; without an entry, the path was gone. */
@@ -255,4 +254,19 @@ function printTable(
     ]);
   }
   if (rows.length > 0) print(formatTable(rows, [3]));
+}
+
+interface Span {
+  readonly firstSet: SetNumber;
+  /** Undefined if the version is still current. */
+  readonly lastSet: SetNumber | undefined;
+}
+
+/** Returns a version with its first and last listed set; undefined if no listed set (`sets`, oldest first) shows it. */
+export function listedSpan<T extends Span>(version: T, sets: readonly BackupSet[]): T | undefined {
+  const { firstSet, lastSet } = version;
+  const first = sets.find(({ set }) => set >= firstSet);
+  const last = sets.findLast(({ set }) => set <= (lastSet ?? Infinity));
+  if (first === undefined || last === undefined || last.set < first.set) return undefined;
+  return { ...version, firstSet: first.set, lastSet: lastSet === undefined ? undefined : last.set };
 }

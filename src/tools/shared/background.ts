@@ -7,7 +7,9 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { configInvalid } from '../../config/index.js';
 import { type ErrorCode, fromWire, TardisError, toWire } from '../../errors/index.js';
+import { hasStrayBytes, processArguments } from '../../system/index.js';
 
 /**
  * Environment variable with the descriptor to which the background process reports. It is set only for that process.
@@ -115,4 +117,18 @@ export function reportToStarter(error?: unknown): void {
   delete process.env[READY_VARIABLE];
   fs.writeSync(READY_FD, error === undefined ? READY : JSON.stringify(toWire(error)));
   fs.closeSync(READY_FD);
+}
+
+/** Starts this command in the background. Throws the error that prevents it from serving. */
+export async function goToBackground(settings: {
+  readonly pidFile: Buffer | undefined;
+  readonly logFile: Buffer | undefined;
+}): Promise<void> {
+  if (settings.pidFile === undefined) throw configInvalid('Daemon needs a PidFile');
+  if (settings.logFile === undefined)
+    throw configInvalid('Daemon needs a LogFile, since its other output is discarded');
+  if (processArguments().some(hasStrayBytes)) {
+    throw configInvalid('with Daemon, paths that are not UTF-8 must be in the configuration file');
+  }
+  await startInBackground({ failure: 'LISTEN_FAILED', what: 'the server' });
 }

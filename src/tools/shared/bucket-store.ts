@@ -6,14 +6,21 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { type Found, parsePlace, type Tool } from '../../config/index.js';
 import { failedTo } from '../../errors/index.js';
+import { SKIP_FILE_NAME } from '../../excludes/index.js';
 import { displayName } from '../../model/index.js';
 import { type BucketAccess, useBucket } from '../../store/index.js';
 import { addressOf, shownBucket } from '../../store/objects/index.js';
-import { absolutePath, byteText, cachePath, processEnvironment } from '../../system/index.js';
-import { SKIP_FILE_NAME } from '../../excludes/index.js';
-import { noteBucket } from './bucket-arguments.js';
-import { authoritiesIn } from './bucket-authorities.js';
+import {
+  absolutePath,
+  byteText,
+  cachePath,
+  processEnvironment,
+  readSmallFile,
+} from '../../system/index.js';
+import { noteBucket } from './local-store.js';
 import { isSetAbove } from './precedence.js';
+
+const MAX_CA_BYTES = 1 << 20;
 
 export interface BucketChoice {
   readonly database: Buffer;
@@ -142,5 +149,14 @@ function makeCache({ cache }: BucketAccess): void {
     if (!fs.existsSync(mark)) fs.writeFileSync(mark, '');
   } catch (error) {
     throw failedTo(`create the cache ${displayName(Buffer.from(cache))}`, error, 'useCache');
+  }
+}
+
+/** Returns the certificates in a file. Throws CONFIG_INVALID. */
+export function authoritiesIn(file: Buffer): Buffer {
+  try {
+    return readSmallFile(file, MAX_CA_BYTES);
+  } catch (error) {
+    throw failedTo(`read ${displayName(file)} (--bucket-ca)`, error, 'useNamedFile');
   }
 }

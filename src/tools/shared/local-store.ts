@@ -34,3 +34,15 @@ export function storeLimits({
     parityPercent: parityPercent ?? USUAL_PARITY_PERCENT,
   };
 }
+
+let given: readonly string[] | undefined;
+
+/** Records the arguments of a store in a bucket. */
+export function noteBucket(words: readonly string[]): void {
+  given = words;
+}
+
+/** Returns the arguments; undefined if the store is a directory. */
+export function bucketArguments(): readonly string[] | undefined {
+  return given;
+}

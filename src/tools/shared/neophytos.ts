@@ -1,7 +1,9 @@
 /**
  * Suggests the command line of tardis that corresponds to one with options of Neophytos, an older backup program.
  */
-import { NEOPHYTOS, NEOPHYTOS_ONLY } from '../../config/index.js';
+import { type Found, NEOPHYTOS, NEOPHYTOS_ONLY, type Settings } from '../../config/index.js';
+import { TardisError } from '../../errors/index.js';
+import { byteText, isThere } from '../../system/index.js';
 import { shellWord } from './shell-word.js';
 
 /** The filter of a backup. A restore leaves out by --include and --exclude, which take patterns of another kind. */
@@ -72,4 +74,38 @@ function pull(given: ReadonlyMap<string, string>): string[] {
 /** Returns an absolute path; targets of Neophytos had no leading slash. */
 function fromRoot(target: string): string {
   return `/${target.replace(/^\/+/, '')}`;
+}
+
+/** Equivalent commands, by the first word of the other program's command. */
+const WRITTEN: Readonly<Record<string, string>> = {
+  backup: 'tardis [options] DIRECTORY…',
+  create: 'tardis --create [options] DIRECTORY…, or sonic create',
+  init: 'tardis --create [options] DIRECTORY…, or sonic create',
+  restore: 'regenerate [options] PATH…',
+  extract: 'regenerate [options] PATH…',
+  list: 'lstardis [options] [PATH…]',
+  ls: 'lstardis [options] [PATH…]',
+  snapshots: 'lstardis [options]',
+  find: 'lstardis --find PATTERN',
+  diff: 'tardiff [options] PATH…, or sonic diff SET SET',
+  check: 'sonic check',
+  prune: 'sonic purge',
+  forget: 'sonic delete SET…, or sonic purge',
+  stats: 'sonic stats',
+  rebuild: 'sonic rebuild',
+};
+
+/** Throws USAGE if the first argument is a command of another program, and no file of that name exists. */
+export function refuseVerb(
+  { directories }: Settings<'tardis'>,
+  found: ReadonlyMap<string, Found>,
+): void {
+  const [first] = directories;
+  if (first === undefined || found.get('directories')?.source !== 'command line') return;
+  const word = byteText(first);
+  if (!Object.hasOwn(WRITTEN, word) || isThere(word)) return;
+  throw new TardisError(
+    'USAGE',
+    `there is no file "${word}" to back up; if you meant a command, use: ${WRITTEN[word]}`,
+  );
 }

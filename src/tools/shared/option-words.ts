@@ -4,6 +4,9 @@
  */
 import { Command, type Option } from 'commander';
 import { TardisError } from '../../errors/index.js';
+import { displayName, tagFault } from '../../model/index.js';
+
+const MAX_SHOWN_CHARS = 80;
 
 /** Kinds of optional values: a number, or a value attached to the option. */
 type Taking = 'number' | 'attached';
@@ -91,4 +94,16 @@ function isTaken(option: Option, attached: string, next: string | undefined): bo
   if (taking === 'attached') return false;
   if (taking === 'number') return /^\d+$/.test(next ?? '');
   return option.argChoices?.includes(next ?? '') ?? true;
+}
+
+/** Throws USAGE for an invalid tag. */
+export function requireTags(tags: readonly string[]): void {
+  for (const word of tags) {
+    const fault = tagFault(word);
+    if (fault === undefined) continue;
+    throw new TardisError(
+      'USAGE',
+      `"${displayName(Buffer.from(word.slice(0, MAX_SHOWN_CHARS)))}" is not a valid tag: it ${fault}`,
+    );
+  }
 }

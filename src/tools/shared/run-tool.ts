@@ -5,18 +5,18 @@
  */
 import { type Command, CommanderError, Option } from 'commander';
 import {
-  explain,
   expandArguments,
-  type Found,
+  explain,
   formatValue,
+  type Found,
   headingOf,
   isBucket,
   refuseAbsent,
   type Resolved,
   resolveSettings,
-  type SettingRow,
   rowsOf,
   type SettingName,
+  type SettingRow,
   type Settings,
   type Tool,
   TOOLS,
@@ -24,6 +24,7 @@ import {
 import { asTardisError, TardisError, toWire } from '../../errors/index.js';
 import { displayName, displayText } from '../../model/index.js';
 import {
+  isThere,
   keepBlocksSmall,
   onExposedSecret,
   onLongWait,
@@ -31,18 +32,15 @@ import {
   processEnvironment,
   programVersion,
 } from '../../system/index.js';
-import { HELP, helpText } from './help.js';
 import { helpLayout } from './help-layout.js';
+import { HELP, helpText } from './help.js';
+import { jsonText } from './json-text.js';
 import { inOurWords } from './neophytos.js';
 import { takeAttached, takeNumbers, ToolCommand } from './option-words.js';
-import { requireNode } from './node-version.js';
-import { requireProc } from './proc.js';
 import { endStatus, failedStatus, outputIsReport, print, printReport } from './output.js';
 import { printAbove } from './progress-line.js';
 import { endingSignals, keepHangupIgnored } from './signals.js';
-import { reportUnfinished } from './unfinished.js';
 import { formatTable } from './units.js';
-import { jsonText } from './json-text.js';
 
 export { print, printReport, stdoutIsData } from './output.js';
 
@@ -378,4 +376,51 @@ export function interruptSignal(name: string, then: string): AbortSignal {
     });
   }
   return controller.signal;
+}
+
+/**
+ * Throws PROC_MISSING if /proc is not mounted. Stores and restores open files through their directories' descriptors
+ * there; without it every file of a store would look missing.
+ */
+function requireProc(): void {
+  if (isThere('/proc/self/fd')) return;
+  throw new TardisError('PROC_MISSING', '/proc is not mounted');
+}
+
+/**
+ * Calls `report` if the process ends while its work still waits for an event. Otherwise Node.js would end the process
+ * without a message. Returns a function to call when the work is done.
+ */
+export function reportUnfinished(report: (error: TardisError) => void): () => void {
+  let isDone = false;
+  process.once('exit', () => {
+    if (isDone || process.exitCode !== undefined) return;
+    report(new TardisError('INTERNAL', 'the command ended before its work was done'));
+  });
+  return () => {
+    isDone = true;
+  };
+}
+
+/**
+ * Smallest minor version of each supported major version, as in `engines` of package.json. All major versions from
+ * LEAST_NEWER on are supported.
+ */
+const LEAST_MINOR: ReadonlyMap<number, number> = new Map([
+  [22, 20],
+  [24, 12],
+]);
+const LEAST_NEWER = 26;
+
+/**
+ * Throws NODE_NOT_SUPPORTED for a version that is not supported. With such a version SQLite's addon would end the
+ * process without a message.
+ */
+export function requireNode(version: string = process.versions.node): void {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const leastMinor = LEAST_MINOR.get(major);
+  const fits = leastMinor === undefined ? major >= LEAST_NEWER : minor >= leastMinor;
+  if (fits) return;
+  const what = `this is Node.js ${version}, and 22.20, 24.12, 26 or later is needed`;
+  throw new TardisError('NODE_NOT_SUPPORTED', what);
 }

@@ -1,4 +1,5 @@
 /** Progress of long work in steps, as one line. */
+import type { RewriteProgress } from '../../maintenance/rewrite/index.js';
 import type { System } from '../../system/index.js';
 import { ProgressLine } from './progress-line.js';
 import { TimeLeft } from './time-left.js';
@@ -28,4 +29,21 @@ export async function withStepProgress<S extends string, T>(
     shown = `${steps[step]}${count}${total}${timeLeft.text(done, of)}`;
     if (isNew) line.refresh();
   });
+}
+
+const STEPS = {
+  contents: 'writing contents',
+  sets: 'writing set',
+  verify: 'reading contents again',
+  compare: 'comparing the generations',
+  remove: 'removing the old generation',
+} as const;
+
+/** Runs the work with a progress line. If `isRequested` is undefined, the line is shown only on a terminal. */
+export function withRewriteProgress<T>(
+  system: System,
+  isRequested: boolean | undefined,
+  work: (onProgress: RewriteProgress) => Promise<T>,
+): Promise<T> {
+  return withStepProgress(system, isRequested, STEPS, work);
 }

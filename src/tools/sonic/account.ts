@@ -3,12 +3,14 @@
  * logs in by a password or a token. Only a user of the store's machine can grant rights. Adding an account with a
  * password needs the owner's password, since the account gets the owner's keys.
  */
+import { randomBytes } from 'node:crypto';
 import type { Found, Settings } from '../../config/index.js';
 import { type KeyRecord, newAccountRecord } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { RightName } from '../../model/index.js';
 import {
   accountDirectory,
+  addTokenAccount,
   isAccount,
   isTokenAccount,
   listAccounts,
@@ -19,18 +21,20 @@ import {
   putAccount,
   removeAccount,
   requireAccount,
+  tokenHash,
   withClient,
 } from '../../store/index.js';
 import type { System } from '../../system/index.js';
+import { jsonText } from '../shared/json-text.js';
+import { clientPlace, storeSystem } from '../shared/local-store.js';
 import { compareShown, requireNewest } from '../shared/older-store.js';
 import { requireNewPassword, requirePassword, stretchFor } from '../shared/password.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
-import { addToken } from './account-tokens.js';
-import { newPassword, requireOne, printResult } from './passwords.js';
 import { formatTable } from '../shared/units.js';
-import { bringAccounts, keysOf, keysOfKnown, checkShown, promptFor } from '../shared/unlock.js';
-import { clientPlace, storeSystem } from '../shared/local-store.js';
-import { jsonText } from '../shared/json-text.js';
+import { bringAccounts, checkShown, keysOf, keysOfKnown, promptFor } from '../shared/unlock.js';
+import { newPassword, printResult, requireOne } from './passwords.js';
+
+const SECRET_BYTES = 32;
 
 type Options = Settings<'sonic account'>;
 
@@ -160,4 +164,24 @@ function rightsIn({ accountRights }: Options): RightName[] {
   const rights = parseRights(words);
   if (rights.length > 0) return rights;
   throw new TardisError('ACCOUNT_INVALID', '--rights contains no right');
+}
+
+/** Creates the account, and prints its token. The token cannot be printed again. Throws USAGE if the account exists. */
+export async function addToken(
+  options: Settings<'sonic account'>,
+  system: System,
+  name: string,
+  rights: readonly RightName[],
+): Promise<void> {
+  const { client, json } = options;
+  const { path: directory } = openClientDirectory(system, clientPlace(options));
+  const secret = randomBytes(SECRET_BYTES).toString('base64url');
+  await addTokenAccount(system, directory, { name, rights }, tokenHash(secret));
+  const token = `${client}/${name}/${secret}`;
+  if (json) {
+    print(jsonText({ version: JSON_VERSION, client, account: name, rights, token }));
+    return;
+  }
+  print(`The account "${name}" of "${client}" may: ${rights.join(', ')}.`);
+  print(`Its token, which is not shown again:\n  ${token}`);
 }

@@ -20,7 +20,7 @@ import { absolutePath, type System } from '../../system/index.js';
 import type { Admin } from '../../maintenance/admin/index.js';
 import { openAdmin } from '../shared/open-admin.js';
 import { requireYes } from './confirm.js';
-import { withRewriteProgress } from './rewrite-progress.js';
+import { withRewriteProgress } from '../shared/step-progress.js';
 import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
 import { abortRewrite, rewriteWithout } from './rekey.js';
 import { counted, formatBytes, formatTable, formatTime } from '../shared/units.js';

@@ -12,7 +12,7 @@ import {
 import { openAdmin } from '../shared/open-admin.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { chosenSets } from './set-choice.js';
-import { requireTags } from '../shared/tags.js';
+import { requireTags } from '../shared/option-words.js';
 import { counted } from '../shared/units.js';
 import { storeSystem } from '../shared/local-store.js';
 import { jsonText } from '../shared/json-text.js';

@@ -27,7 +27,7 @@ import {
 import { listAccounts, newestKeys, openClientDirectory } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { givenNewPassword, requirePassword, strengthLine, stretchFor } from '../shared/password.js';
-import { withRewriteProgress } from './rewrite-progress.js';
+import { withRewriteProgress } from '../shared/step-progress.js';
 import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
 import { requireYes } from './confirm.js';
 import { formatBytes, formatCount } from '../shared/units.js';

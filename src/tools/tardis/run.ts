@@ -34,7 +34,7 @@ import { ScanAhead } from './scan-ahead.js';
 import { SavedList } from './saved-list.js';
 import { placeElsewhere, requireNoWeb, retryText, serverPlace } from '../shared/server-address.js';
 import { ShownBackup } from './shown-backup.js';
-import { requireTags } from '../shared/tags.js';
+import { requireTags } from '../shared/option-words.js';
 import { newPlace, type NewPlace, newPlaceText } from '../shared/new-place.js';
 import { keyFileOf, promptFor } from '../shared/unlock.js';
 import { jsonText } from '../shared/json-text.js';

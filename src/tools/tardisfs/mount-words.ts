@@ -1,6 +1,8 @@
 /** Translates the options of a mount (`-o name=value,…`) to long options, which are in the table of settings. */
-import { isBucketText, refuseAbsent, rowsOf } from '../../config/index.js';
+import { isBucketText, refuseAbsent, rowsOf, type Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
+import { absolutePath, byteText, textBytes } from '../../system/index.js';
+import { isPasswordUrl } from '../shared/password.js';
 
 /** Options of mount(8) and of FUSE that have no effect: every mount is read-only, and ignores setuid bits. */
 const WITHOUT_MEANING = new Set([
@@ -154,4 +156,30 @@ function clientDirectoryWords(place: string): string[] {
 
 function longOf(flags: string | undefined): string | undefined {
   return /--([a-z-]+)/.exec(flags ?? '')?.[1];
+}
+
+type MountSettings = Settings<'tardisfs'>;
+
+/**
+ * Returns the settings with absolute paths. URLs of buckets and of password files stay, as does a program that is found
+ * by PATH.
+ */
+export function withAbsolutePaths(settings: MountSettings): MountSettings {
+  const { database, passwordFile, passwordProg, keysFile, bucketCa, logFile } = settings;
+  const isStore = database.length > 0 && !isBucketText(byteText(database));
+  const isFile = passwordFile !== undefined && !isPasswordUrl(passwordFile);
+  return {
+    ...settings,
+    database: isStore ? absolutePath(database) : database,
+    passwordFile: isFile ? absolutePath(passwordFile) : passwordFile,
+    passwordProg: passwordProg && withProgram(passwordProg),
+    keysFile: keysFile && absolutePath(keysFile),
+    bucketCa: bucketCa && absolutePath(bucketCa),
+    logFile: logFile && absolutePath(logFile),
+  };
+}
+
+function withProgram([program = '', ...words]: readonly string[]): string[] {
+  const isPath = program.includes('/');
+  return [isPath ? byteText(absolutePath(textBytes(program))) : program, ...words];
 }

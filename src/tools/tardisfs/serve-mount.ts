@@ -5,12 +5,13 @@ import { setFlagsFromString } from 'node:v8';
 import type { Found, Settings } from '../../config/index.js';
 import { stretchInChildren } from '../../crypto/index.js';
 import { asTardisError } from '../../errors/index.js';
+import type { History } from '../../history/index.js';
 import { displayText } from '../../model/index.js';
 import {
   AttributeUse,
   FileSystem,
   FuseKernel,
-  type LastingHistory,
+  LastingHistory,
   mountAt,
   type Mounted,
 } from '../../mount/index.js';
@@ -26,10 +27,9 @@ import {
 } from '../../system/index.js';
 import { AsideDecoder, type Decoder, openJobs, SpareMemory } from '../../workers/index.js';
 import { followBucket } from '../shared/follow-bucket.js';
-import { usesServer } from '../shared/open-history.js';
+import { openHistory, usesServer } from '../shared/open-history.js';
 import { endingSignals } from '../shared/signals.js';
 import { logTo } from './mount-log.js';
-import { openLasting } from './open-lasting.js';
 
 const RECENT_DIGESTS = 8; // small, since a mount sends nothing
 /** Maximum number of records that are decoded at once, since libuv's pool has four threads. */
@@ -214,4 +214,26 @@ async function refresh(
 function spaceOf(system: System, { history, space }: LastingHistory): DiskSpace {
   const { directory } = history;
   return directory === undefined ? space : system.files.space(directory.path);
+}
+
+/** Opens the history of a mount, which can be opened again later. Throws the errors of `openHistory`. */
+async function openLasting(
+  system: System,
+  settings: MountSettings,
+  found: ReadonlyMap<string, Found>,
+  warn: (line: string) => void,
+): Promise<LastingHistory> {
+  const open = async (triesFirst: boolean): Promise<History> => {
+    const opening = { warn, keepsCatalog: true, triesFirst };
+    const history = await openHistory(system, settings, found, opening);
+    if (settings.allowUnproven) history.acceptUnproven?.();
+    return history;
+  };
+  const history = await open(true);
+  try {
+    return await LastingHistory.of(history, { reopen: () => open(false), warn });
+  } catch (error) {
+    history.close();
+    throw error;
+  }
 }

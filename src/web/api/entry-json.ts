@@ -1,7 +1,7 @@
 /** Entries, names and sets as JSON. */
 import { isUtf8 } from 'node:buffer';
-import type { BackupSet, HistoryEntry, History } from '../../history/index.js';
-import { EntryType, isSparse } from '../../model/index.js';
+import { type BackupSet, type History, type HistoryEntry, restBelow } from '../../history/index.js';
+import { EntryType, isSparse, type SetNumber } from '../../model/index.js';
 import { type BackupSet as SetJson, type Entry, ENTRY_TYPES } from './schemas.js';
 
 /** Returns a name or path as text, and its bytes only if it is not UTF-8. */
@@ -69,4 +69,29 @@ export function setJson(set: BackupSet): SetJson {
     isDoubtful: set.isDoubtful,
     changed: { filesRead, sentBytes },
   };
+}
+
+/** The sets in which a version is valid; `lastSet` is undefined while it is current. */
+export interface SetSpan {
+  readonly firstSet: SetNumber;
+  readonly lastSet?: SetNumber | undefined;
+}
+
+/**
+ * Returns a function for versions at a path or below it. For a version, that function returns the newest listed set
+ * that contains it; undefined if there is none.
+ */
+export async function setsShowing(
+  history: History,
+  path: Buffer,
+): Promise<(span: SetSpan) => SetNumber | undefined> {
+  const roots = await history.reports.rootsOfSets();
+  const hasPath = (set: SetNumber): boolean =>
+    (roots.get(set) ?? []).some((root) => restBelow(root, path) !== undefined);
+  const newestFirst = (await history.sets())
+    .map(({ set }) => set)
+    .filter(hasPath)
+    .toReversed();
+  return ({ firstSet, lastSet }) =>
+    newestFirst.find((set) => set >= firstSet && set <= (lastSet ?? set));
 }

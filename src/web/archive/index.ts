@@ -1,4 +1,4 @@
 export { ARCHIVE_ROW, archiveRoute } from './archive-route.js';
 export { Selections, selectionRoute } from './selections.js';
 export { WaitShare } from './wait-share.js';
-export { PassedMemory } from './passed-memory.js';
+export { PassedMemory } from './archive-stream.js';

@@ -1,7 +1,7 @@
 /** Restores in place: one at a time, with progress that can be read while it runs. */
 import { randomUUID } from 'node:crypto';
-import type { History } from '../../history/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
+import type { History } from '../../history/index.js';
 import { joinPath, pathBelow, splitPath } from '../../model/index.js';
 import {
   FoldedNames,
@@ -13,8 +13,12 @@ import {
 import type { System } from '../../system/index.js';
 import type { JobRunner } from '../../workers/index.js';
 import { encodedPathIn, invalidRequest, pathJson } from '../api/index.js';
-import { shownDoubts } from './doubts.js';
-import { MAX_FAILURES, type RestoreState, type RestoreBody } from './schemas.js';
+import { MAX_FAILURES, type RestoreBody, type RestoreState } from './schemas.js';
+
+/** Header with the number of warnings so far. If the number changes, the page requests the warnings again. */
+export const DOUBTS_HEADER = 'x-tardis-doubts';
+const MAX_DOUBTS = 100;
+const MAX_CHARS = 1000;
 
 /** Maximum number of restores whose results are kept. */
 const MAX_KEPT = 16;
@@ -205,4 +209,9 @@ function stateOf(running: Running, doubts: string[]): RestoreState {
     losses: [...losses],
     doubts,
   };
+}
+
+/** Returns the first warnings of a history, each shortened. */
+export function shownDoubts({ doubts }: Pick<History, 'doubts'>): string[] {
+  return doubts.slice(0, MAX_DOUBTS).map((text) => text.slice(0, MAX_CHARS));
 }

@@ -19,11 +19,10 @@ import {
   type WebApp,
 } from '../api/index.js';
 import { DELETED_ROUTE } from './deleted.js';
-import { DOUBTS_HEADER, shownDoubts } from './doubts.js';
+import { DOUBTS_HEADER, Restores, shownDoubts } from './restores.js';
 import { Entrance, requireHost, requireOwn } from './guard.js';
 import { addPageFiles, PAGE_GUARDS, PAGE_URLS, pageFiles } from './page-files.js';
 import { restoreRoutes } from './restore-routes.js';
-import { Restores } from './restores.js';
 
 const LOOPBACK = '127.0.0.1';
 const ENTER = '/enter';

@@ -13,8 +13,7 @@ import type { System } from '../../system/index.js';
 import type { Decoder } from '../../workers/index.js';
 import { addressOf, type Door, HistoryPool, type Lease, type Visitor } from '../api/index.js';
 import { away, Reach, type ReachedPlace } from './reach.js';
-import { TokenAttempts } from './token-attempts.js';
-import { notLoggedIn, tokenIn } from './token-in.js';
+import { notLoggedIn, TokenAttempts, tokenIn } from './token-attempts.js';
 
 /** Maximum number of connections to the server, and the time after its last use at which a connection is closed. */
 const LINES = Object.freeze({ most: 40, idleMs: 15_000 });

@@ -29,8 +29,7 @@ import type { Decoder } from '../../workers/index.js';
 import { addressOf, type Door, HistoryPool, type Lease, type Visitor } from '../api/index.js';
 import { Logins, type Proven } from './logins.js';
 import { type LoginOf, Sessions } from './sessions.js';
-import { TokenAttempts } from './token-attempts.js';
-import { notLoggedIn, tokenIn } from './token-in.js';
+import { notLoggedIn, TokenAttempts, tokenIn } from './token-attempts.js';
 
 /** Rights of the owner of a client in this program, which never writes. */
 const OWNER_RIGHTS: ReadonlySet<RightName> = new Set<RightName>(['list', 'read']);

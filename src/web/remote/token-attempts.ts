@@ -16,6 +16,8 @@ const MAX_REMEMBERED = 1024;
 /** Minimum time of the first check of a token. It hides which files were read. */
 const TOKEN_AFTER_MS = 10;
 
+const MAX_HEADER_CHARS = 1024;
+
 type Look<T> = () => T | undefined | Promise<T | undefined>;
 
 export class TokenAttempts {
@@ -132,4 +134,26 @@ export class TokenAttempts {
     const waitMs = timeMs - this.clock.monotonicMs();
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, Math.ceil(waitMs)));
   }
+}
+
+/**
+ * Returns the token in the header `Authorization`. It is the token of Bearer, or the password of Basic for programs
+ * that support only that. Throws NOT_LOGGED_IN if there is none.
+ */
+export function tokenIn(header: string | undefined): string {
+  if (header === undefined || header.length > MAX_HEADER_CHARS) throw withoutToken();
+  const [, scheme = '', value = ''] = /^(Bearer|Basic) +([\w.~+/=-]+)$/i.exec(header) ?? [];
+  if (scheme.toLowerCase() === 'bearer') return value;
+  const pair = Buffer.from(scheme === '' ? '' : value, 'base64').toString('latin1');
+  const at = pair.indexOf(':');
+  if (at < 0) throw withoutToken();
+  return pair.slice(at + 1);
+}
+
+export function notLoggedIn(why: string): TardisError {
+  return new TardisError('NOT_LOGGED_IN', why);
+}
+
+function withoutToken(): TardisError {
+  return notLoggedIn('the request has no token');
 }

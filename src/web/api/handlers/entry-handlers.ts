@@ -11,12 +11,11 @@ import { displayName, lastComponent, type SetNumber } from '../../../model/index
 import { sendContent } from '../content/send-content.js';
 import { directoryPage } from '../directory-page.js';
 import type { Door } from '../door.js';
-import { entryJson } from '../entry-json.js';
+import { entryJson, setsShowing } from '../entry-json.js';
 import { pathIn } from '../raw-query.js';
 import type { Handlers } from '../register.js';
 import type { Version } from '../schemas.js';
 import { setOf } from '../set-of.js';
-import { setsShowing } from '../shown-sets.js';
 
 /**
  * Seconds for which an answer about a complete set may be cached. They are limited, since a path may be deleted from

@@ -1,6 +1,6 @@
-/** Counts of returned data without proof, and the warnings about it. */
 import type { SetNumber } from '../../model/index.js';
 
+/** Counts of returned data without proof, and the warnings about it. */
 export class UnprovenCounts {
   /** Sets without a seal that were read. */
   readonly unsealedSets = new Set<SetNumber>();
@@ -28,4 +28,16 @@ export class UnprovenCounts {
       `${what} not read whole by this set: nothing proves which entries are there`,
     ];
   }
+}
+
+/** Returns the difference between a sum of seals and an earlier one, as a number of 256 bits. */
+export function differenceOf(sum: Buffer, before: Buffer): Buffer {
+  const difference = Buffer.alloc(sum.length);
+  let borrow = 0;
+  for (let at = 0; at < sum.length; at += 1) {
+    const value = sum[at]! - before[at]! - borrow;
+    borrow = value < 0 ? 1 : 0;
+    difference[at] = value & 0xff;
+  }
+  return difference;
 }
