@@ -6,7 +6,7 @@
  */
 import { from, lastValueFrom } from 'rxjs';
 import { type History, KeptReads } from '../history/index.js';
-import { systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
+import { fromWire, systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
 import { EntryType, joinPath } from '../model/index.js';
 import { stage, StageCounters } from '../pipeline/index.js';
 import { type FailedAttribute, type System, wallMs } from '../system/index.js';
@@ -287,6 +287,7 @@ class Restore implements WalkVisitor<Place> {
     this.progress.unchanged += output.unchanged;
     for (const { file, isRestored, digest, error } of output.failures) {
       const { directory, name, how } = job.files[file]!;
+      if (error.code === 'NO_SUCH_STORE') throw fromWire(error); // no other file can be read either
       if (error.context['isGone'] === true && !reportsGone) {
         gone.push(job.files[file]!);
         continue;

@@ -1,13 +1,16 @@
 /** Places of stores and copies: where something new is made, and where nothing is. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
 import test, { type ExecutionContext } from 'ava';
 import { codeIn } from '../helpers/codes.js';
 import {
   among,
   backup,
   backupsRunHere,
+  BIN,
   jsonLines,
   type Outcome,
   pause,
@@ -260,6 +263,26 @@ test('a disk that is pulled during a backup leaves its bare mount point empty', 
       t.is(codeIn(after), 'NO_SUCH_STORE', after.stderr);
     }
   });
+});
+
+test('a store that goes away while it is read is named, and nothing in it is called damaged', async (t) => {
+  const { at, run: tool } = await lab(t);
+  const files = Array.from({ length: 8 }, (_, number) => file(`${number}`, noise(number, 9 << 20)));
+  makeTree(at('large'), files);
+  const own = ['-D', at('gone'), '-C', 'me'];
+  await backup([...own, '--local', '--create', at('large')]);
+  const moved = at('moved');
+  const archive = spawn(path.join(BIN, 'regenerate'), ['--tar', '-', ...own, '--all']);
+  const printed = text(archive.stderr);
+  await once(archive.stdout, 'readable'); // nothing is read from the pipe, so it is full now
+  fs.renameSync(at('gone/me'), moved);
+  archive.stdout.resume();
+  const [status] = (await once(archive, 'close')) as [number];
+  t.is(status, 10, await printed);
+  t.regex(await printed, /gone\/me is gone: was its disk unmounted.*\[NO_SUCH_STORE\]/);
+  t.notRegex(await printed, /DAMAGED/);
+  fs.renameSync(moved, at('gone/me'));
+  t.is((await tool('sonic', 'check', '--read-data', ...own)).status, 0);
 });
 
 test('a server creates a store only on request, and none in the place of a disk', async (t) => {

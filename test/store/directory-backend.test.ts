@@ -92,3 +92,20 @@ test('reading keeps few files open, and none after close', async (t) => {
   backend.close();
   t.is(watched.openCount, 0);
 });
+
+test('what is in a directory that is gone is neither missing nor damaged', async (t) => {
+  const root = path.join(scratch(t), 'me');
+  fs.mkdirSync(root);
+  const backend = new DirectoryBackend(root, new WatchedDisk(root).files);
+  const read = (): Promise<number> => backend.read('packs/1', 0, Buffer.alloc(1), 1);
+  await t.throwsAsync(read, { code: 'ENOENT' });
+  t.is(await backend.size('packs/1'), undefined);
+  t.deepEqual(await backend.list('packs/'), []);
+  fs.rmdirSync(root);
+  for (const use of [read, () => backend.size('packs/1'), () => backend.list('packs/')]) {
+    await t.throwsAsync(use, {
+      code: 'NO_SUCH_STORE',
+      message: /me is gone: was its disk unmounted/,
+    });
+  }
+});

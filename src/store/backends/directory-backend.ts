@@ -54,6 +54,7 @@ export class DirectoryBackend implements MendableBackend {
     try {
       return this.files.read(this.reader(name), target, 0, bytes, position);
     } catch (error) {
+      if (systemCode(error) === 'ENOENT') this.requireRoot();
       throw unreadable(error, name);
     }
   }
@@ -64,7 +65,9 @@ export class DirectoryBackend implements MendableBackend {
   }
 
   async size(name: string): Promise<number | undefined> {
-    return this.files.status(this.resolve(name))?.sizeBytes;
+    const status = this.files.status(this.resolve(name));
+    if (status === undefined) this.requireRoot();
+    return status?.sizeBytes;
   }
 
   owner(): string | undefined {
@@ -78,7 +81,10 @@ export class DirectoryBackend implements MendableBackend {
   }
 
   async list(prefix: string): Promise<string[]> {
-    if (this.files.status(this.resolve(prefix)) === undefined) return [];
+    if (this.files.status(this.resolve(prefix)) === undefined) {
+      this.requireRoot();
+      return [];
+    }
     return this.below(prefix).sort();
   }
 
@@ -202,6 +208,14 @@ export class DirectoryBackend implements MendableBackend {
       this.lasting.add(directory);
       directory = path.dirname(directory);
     }
+  }
+
+  /**
+   * Throws NO_SUCH_STORE if the client's directory is gone: what was in it is then away with its disk, and neither
+   * missing nor damaged.
+   */
+  private requireRoot(): void {
+    if (this.files.status(this.root) === undefined) throw goneStore(this.root);
   }
 
   private isOurs(directory: string): boolean {

@@ -28,6 +28,8 @@ const PROBE_BYTES = 64 << 10;
  * Number of bytes that an incomplete reserve leaves free, for names and logs of the process that completes the reserve.
  */
 const LEFT_BYTES = 256 << 10;
+/** Codes of an error that a gone directory causes: a file is not found, or SQLite sees that its catalog has no name. */
+const GONE_CODES: ReadonlySet<string> = new Set(['ENOENT', 'SQLITE_READONLY_DBMOVED']);
 /** Step in bytes. The size of the file is a multiple of it, up to the maximum size. */
 const STEP_BYTES = 256 << 10;
 /** An enlarged file gains at least 1/GROWTH_PART of its size, up to the maximum size. */
@@ -164,8 +166,8 @@ export class Reserve {
    * disk as an I/O error, or as a file that cannot be opened, so a test write determines the disk's own error.
    */
   explain(error: unknown): unknown {
-    if (causeCode(error) === 'ENOENT' && this.isGone()) return goneStore(this.directory, error);
     const code = causeCode(error) ?? '';
+    if (GONE_CODES.has(code) && this.isGone()) return goneStore(this.directory, error);
     const isVague = code.startsWith('SQLITE_IOERR') || code.startsWith('SQLITE_CANTOPEN');
     const reason = isVague ? (this.probe() ?? error) : error;
     const isExplained = reason instanceof TardisError && 'freeBytes' in reason.context;
