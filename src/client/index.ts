@@ -5,6 +5,7 @@ export {
   type LocalServer,
   type LocalServerOnDemand,
   type LocalServerOptions,
+  type ServerSettings,
   startLocalServer,
 } from './local-server.js';
 export { MessageMarks, Sender } from './sender.js';

@@ -26,6 +26,9 @@ const END_TIMEOUT_MS = 60_000;
 const LAST_WORDS_MS = 1000;
 const MAX_STDERR_CHARS = 8192;
 
+/** Values of settings of a server, by the names of the settings. */
+export type ServerSettings = ReadonlyMap<string, readonly string[]>;
+
 export interface LocalServerOptions {
   /** Path of the store; undefined to use the server's own setting. */
   readonly store: Buffer | undefined;
@@ -34,8 +37,8 @@ export interface LocalServerOptions {
   readonly profile: string | undefined;
   /** Percentage of parity; undefined to use the server's own setting. */
   readonly parityPercent?: number | undefined;
-  /** Options of the bucket that is the store. */
-  readonly bucketWords?: readonly string[];
+  /** Settings of the bucket that is the store; undefined for a directory. */
+  readonly bucket?: ServerSettings | undefined;
   /** Command and first arguments, for example the launcher `tardisd`. */
   readonly command: readonly string[];
 }
@@ -79,7 +82,7 @@ export function startLocalServer(options: LocalServerOptions): LocalServer {
       ...first,
       ...paths,
       ...profile,
-      ...(options.bucketWords ?? []),
+      ...optionsOf(options.bucket),
       ...(options.parityPercent === undefined ? [] : ['--parity', String(options.parityPercent)]),
       '--single',
       '--local',
@@ -109,6 +112,14 @@ export function startLocalServer(options: LocalServerOptions): LocalServer {
       removeDirectory();
     },
   };
+}
+
+/** Returns the options of a command line that have these values. */
+function optionsOf(settings: ServerSettings = new Map()): string[] {
+  return [...settings].flatMap(([name, [value = '']]) => {
+    const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    return value === 'true' ? [flag] : [flag, value];
+  });
 }
 
 /**

@@ -13,7 +13,7 @@ import { TardisError } from '../errors/index.js';
 import { displayName, setNameFault } from '../model/index.js';
 import { checkClientName } from '../store/layout/client-name.js';
 import { absolutePath, isThere, realPathOf } from '../system/index.js';
-import { bucketArguments } from './shared/local-store.js';
+import { bucketSettings } from './shared/local-store.js';
 import { isSetAbove } from './shared/precedence.js';
 import { interruptSignal, runTool, toolCommand } from './shared/run-tool.js';
 import { startInnerServer, storeOf } from './tardis/inner-server.js';
@@ -121,14 +121,14 @@ function usedStore(
   found: ReadonlyMap<string, Found>,
 ): Buffer | undefined {
   const options = localServer(settings, found);
-  if (options.bucketWords !== undefined) return settings.database;
+  if (options.bucket !== undefined) return settings.database;
   return settings.localServerCmd === undefined ? storeOf(options) : undefined;
 }
 
 function startServer(settings: Settings<'tardis'>, found: ReadonlyMap<string, Found>): LocalServer {
   const options = localServer(settings, found);
-  const isOurs = settings.localServerCmd === undefined && options.bucketWords === undefined;
-  const inner = isOurs ? startInnerServer(options, settings.client) : undefined;
+  const inner =
+    settings.localServerCmd === undefined ? startInnerServer(options, settings.client) : undefined;
   return inner ?? startLocalServer(options);
 }
 
@@ -136,7 +136,7 @@ function startServer(settings: Settings<'tardis'>, found: ReadonlyMap<string, Fo
  * Returns the parameters of the local server. Store, parity and profile are passed only if the command line or the
  * configuration file of `tardis` sets them: the server inherits the environment, and its own file takes precedence
  * over it. If copies are requested, the store is always passed, since they are made of it. A store in a bucket is
- * passed as `bucketWords`.
+ * passed with the settings of the bucket.
  */
 function localServer(
   settings: Settings<'tardis'>,
@@ -149,10 +149,10 @@ function localServer(
   };
   // If copies are requested, they are made of the store that this command names, so the server must use it.
   const isStoreNamed = isNamed('database') || settings.otherStores.length > 0;
-  const bucketWords = bucketArguments();
+  const bucket = bucketSettings();
   return {
-    ...(bucketWords === undefined ? {} : { bucketWords }),
-    store: bucketWords === undefined && isStoreNamed ? absolutePath(settings.database) : undefined,
+    bucket,
+    store: bucket === undefined && isStoreNamed ? absolutePath(settings.database) : undefined,
     parityPercent: isNamed('parityPercent') ? settings.parityPercent : undefined,
     profile: isNamed('profile') ? settings.profile : undefined,
     configFile:

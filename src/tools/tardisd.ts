@@ -3,13 +3,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import type { Logger } from 'pino';
 import { type Found, isBucket, type Settings } from '../config/index.js';
-import {
-  Daemon,
-  type DaemonOptions,
-  InlineStorageHost,
-  type SideWorkFailed,
-  ThreadStorageHost,
-} from '../server/index.js';
+import { Daemon, type DaemonOptions } from '../server/index.js';
 import { closeSharedStores, requireStore } from '../store/index.js';
 import {
   type Address,
@@ -27,7 +21,7 @@ import { atHangup } from './shared/signals.js';
 import { becomeUser, writePidFile } from './tardisd/server-process.js';
 import { LiveCertificate } from './tardisd/live-certificate.js';
 import { openLog } from './tardisd/serving.js';
-import { storageThreadsOf } from './tardisd/storage-threads.js';
+import { openStorage, storageThreadsOf } from './tardisd/storage-threads.js';
 import type { Remote } from './tardisremote/start-remote.js';
 
 /**
@@ -110,17 +104,9 @@ async function serveUntilStopped(
 ): Promise<void> {
   const { baseDir } = options;
   if (!settings.single) requireStore(system.files, baseDir); // of one session, the client gets the error
+  const { profiles } = options;
   const threads = storageThreadsOf(settings);
-  const onSideWorkFailed: SideWorkFailed = (client, { code, message }, what) =>
-    log.warn({ client, code, reason: message }, `no ${what} was made`);
-  const storage =
-    threads === 0
-      ? new InlineStorageHost(system, onSideWorkFailed)
-      : new ThreadStorageHost(
-          threads,
-          { umask: settings.umask, profiles: options.profiles },
-          onSideWorkFailed,
-        );
+  const storage = openStorage(system, threads, { umask: settings.umask, profiles }, log);
   const starting = Daemon.start(system, storage, options, log);
   const stop = (): void => {
     starting

@@ -1,6 +1,5 @@
-/** `--local` runs its server in the client's process if there is little to do, with the promises of a process of its own. */
+/** `--local` runs its server in the client's process, with the promises of a process of its own. */
 import fs from 'node:fs';
-import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, listedSets, run, Running, succeed, poolsStayAway } from '../helpers/commands.js';
@@ -44,6 +43,13 @@ async function begun({ home, source, place }: Lab, more: readonly string[] = [])
   return running;
 }
 
+/** Returns the options for a server that stores in so many threads. */
+function storageIn({ home }: Lab, threads: number): readonly string[] {
+  const config = path.join(home, 'threads.cfg');
+  fs.writeFileSync(config, `[Pipeline]\nStorageThreads = ${threads}\n`);
+  return ['--local-config', config];
+}
+
 async function requireAll(t: ExecutionContext, { home, source, place }: Lab): Promise<void> {
   const store = place.slice(0, 4);
   await backup([...place, source]);
@@ -52,50 +58,33 @@ async function requireAll(t: ExecutionContext, { home, source, place }: Lab): Pr
   t.deepEqual(differences(look(source), look(path.join(home, 'out/tree'))), []);
 }
 
-test('a small client has no process for its server, and an interruption keeps its set', async (t) => {
-  const its = await lab(t);
-  const running = await begun(its);
-  t.deepEqual(running.childPids(), []);
-  running.signal('SIGINT');
-  const { status, stderr } = await running.ended;
-  t.is(status, 130, stderr);
-  t.regex(stderr, /\[INTERRUPTED\]/);
-  const sets = await listedSets(path.join(its.home, 'store'), 'me');
-  t.is(sets.length, 2, 'what was received is kept in an unfinished set');
-  await requireAll(t, its);
-});
+for (const threads of [0, 1]) {
+  const kind = `with ${threads} storage threads`;
 
-test('a small client that is killed leaves a whole store, and no directory of a socket', async (t) => {
-  const its = await lab(t);
-  const running = await begun(its);
-  running.signal('SIGKILL');
-  t.is((await running.ended).signal, 'SIGKILL');
-  t.deepEqual(fs.readdirSync(path.join(its.home, 'temporary')), []);
-  const sets = await listedSets(path.join(its.home, 'store'), 'me');
-  t.is(sets.filter(({ state }) => state === 'complete').length, 1);
-  await requireAll(t, its);
-});
-
-test('a new client has a process for its server only if there is a processor for it', async (t) => {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  fs.mkdirSync(source);
-  fs.writeFileSync(path.join(source, 'large'), noise('large', 2 * MIB));
-  for (const processors of [2, 3]) {
-    const there = availableParallelism();
-    if (processors > there) continue;
-    const store = path.join(home, `store${processors}`);
-    const place = ['-D', store, '-C', 'me', '--local', '--create'];
-    const confined = processors < there ? processors : undefined;
-    const running = new Running('tardis', [...place, ...SLOWLY, source], { processors: confined });
-    await running.until('the session has begun', () =>
-      fs.existsSync(path.join(store, 'me/tardis.db')),
-    );
-    t.is(running.childPids().length, processors - 2);
+  test(`a local server has no process, and an interruption keeps its set: ${kind}`, async (t) => {
+    const its = await lab(t);
+    const running = await begun(its, storageIn(its, threads));
+    t.deepEqual(running.childPids(), []);
     running.signal('SIGINT');
-    t.is((await running.ended).status, 130);
-  }
-});
+    const { status, stderr } = await running.ended;
+    t.is(status, 130, stderr);
+    t.regex(stderr, /\[INTERRUPTED\]/);
+    const sets = await listedSets(path.join(its.home, 'store'), 'me');
+    t.is(sets.length, 2, 'what was received is kept in an unfinished set');
+    await requireAll(t, its);
+  });
+
+  test(`a killed run leaves a whole store, and no directory of a socket: ${kind}`, async (t) => {
+    const its = await lab(t);
+    const running = await begun(its, storageIn(its, threads));
+    running.signal('SIGKILL');
+    t.is((await running.ended).signal, 'SIGKILL');
+    t.deepEqual(fs.readdirSync(path.join(its.home, 'temporary')), []);
+    const sets = await listedSets(path.join(its.home, 'store'), 'me');
+    t.is(sets.filter(({ state }) => state === 'complete').length, 1);
+    await requireAll(t, its);
+  });
+}
 
 test('settings of the server that need a process, and a command for it, give it one', async (t) => {
   const its = await lab(t);

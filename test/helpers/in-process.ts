@@ -44,17 +44,8 @@ function withReset(url: string, source: string): string {
   return `${source}\nglobalThis[Symbol.for('tardis-test-resets')].set(${JSON.stringify(url)}, ${reset});`;
 }
 
-/** The module by which `tardis` starts its local server, and the one that stands for it here. */
-const LOCAL_SERVER = new URL('../../src/client/local-server.js', import.meta.url).href;
-const LOCAL_SERVER_HERE = new URL('local-server-here.js', import.meta.url).href;
-
 /** Modules of the tools keep the state of one command, such as its exit status, in variables. */
 registerHooks({
-  resolve: (specifier, context, next) => {
-    const found = next(specifier, context);
-    const isOfTardis = context.parentURL?.startsWith(`${TOOLS_URL}tardis.js`) === true;
-    return isOfTardis && found.url === LOCAL_SERVER ? { ...found, url: LOCAL_SERVER_HERE } : found;
-  },
   load: (url, context, next) => {
     const loaded = next(url, context);
     if (!url.startsWith(TOOLS_URL) || !loaded.source) return loaded;

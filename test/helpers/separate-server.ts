@@ -5,6 +5,6 @@ import path from 'node:path';
 /** Returns the options of `tardis` for such a server. Its configuration file is written into `folder`. */
 export function separateServer(folder: string): readonly string[] {
   const config = path.join(folder, 'separate-server.cfg');
-  fs.writeFileSync(config, '[Pipeline]\nStorageThreads = 1\n');
+  fs.writeFileSync(config, `[Tardis]\nPidFile = ${path.join(folder, 'separate-server.pid')}\n`);
   return ['--local-config', config];
 }

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
+import type { ServerSettings } from '../../client/index.js';
 import { type Found, parsePlace, type Tool } from '../../config/index.js';
 import { failedTo } from '../../errors/index.js';
 import { SKIP_FILE_NAME } from '../../excludes/index.js';
@@ -101,7 +102,7 @@ export async function enterBucket(
     const { followAgain } = await import('./follow-bucket.js'); // only readers need it
     await followAgain(access, client, catalogFile);
   });
-  noteBucket(argumentsOf(settings));
+  noteBucket(serverSettings(settings));
   const isElsewhere =
     settings.throughServer !== undefined || isSetAbove(found, 'server', 'database');
   if (tool !== 'tardisd' && isElsewhere) return cache;
@@ -125,20 +126,19 @@ export function enterTarget(settings: BucketChoice): Buffer {
   return Buffer.from(access.cache);
 }
 
-/** Returns the arguments by which another command of this package uses the same bucket. */
-function argumentsOf(settings: BucketChoice): string[] {
+/** Returns the settings with which a server uses the same bucket. */
+function serverSettings(settings: BucketChoice): ServerSettings {
   const { database, endpoint, region, addressing, bucketCa, singleWriter, lockDays } = settings;
-  return [
-    '--database',
-    byteText(database),
-    ...(endpoint === undefined ? [] : ['--endpoint', endpoint]),
-    ...(region === undefined ? [] : ['--region', region]),
-    '--addressing',
-    addressing,
-    ...(bucketCa === undefined ? [] : ['--bucket-ca', byteText(absolutePath(bucketCa))]),
-    ...(singleWriter ? ['--single-writer'] : []),
-    ...(lockDays > 0 ? ['--lock-days', String(lockDays)] : []),
+  const given: [string, string | undefined][] = [
+    ['database', byteText(database)],
+    ['endpoint', endpoint],
+    ['region', region],
+    ['addressing', addressing],
+    ['bucketCa', bucketCa === undefined ? undefined : byteText(absolutePath(bucketCa))],
+    ['singleWriter', singleWriter ? 'true' : undefined],
+    ['lockDays', lockDays > 0 ? String(lockDays) : undefined],
   ];
+  return new Map(given.flatMap(([name, value]) => (value === undefined ? [] : [[name, [value]]])));
 }
 
 /** Creates the cache, with a file that excludes it from backups. */

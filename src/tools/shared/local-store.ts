@@ -1,4 +1,5 @@
 /** Locates the store on this machine that a tool uses, and sets the permissions and sizes of its files. */
+import type { ServerSettings } from '../../client/index.js';
 import { defaultOf } from '../../config/index.js';
 import type { StoreLimits } from '../../store/writer/index.js';
 import { byteText, nodeSystem, type System } from '../../system/index.js';
@@ -35,14 +36,14 @@ export function storeLimits({
   };
 }
 
-let given: readonly string[] | undefined;
+let noted: ServerSettings | undefined;
 
-/** Records the arguments of a store in a bucket. */
-export function noteBucket(words: readonly string[]): void {
-  given = words;
+/** Records the settings with which a local server finds the bucket of this command. */
+export function noteBucket(settings: ServerSettings): void {
+  noted = settings;
 }
 
-/** Returns the arguments; undefined if the store is a directory. */
-export function bucketArguments(): readonly string[] | undefined {
-  return given;
+/** Returns the settings; undefined if the store is a directory. */
+export function bucketSettings(): ServerSettings | undefined {
+  return noted;
 }

@@ -1,10 +1,12 @@
 /** The daemon of a server that runs in the process of its client. This module is loaded only for such a server. */
-import type { Resolved } from '../../config/index.js';
-import { Daemon, InlineStorageHost } from '../../server/index.js';
+import { isBucket, type Resolved } from '../../config/index.js';
+import { Daemon } from '../../server/index.js';
 import { nodeSystem } from '../../system/index.js';
 import type { InnerDoor } from '../../transport/index.js';
+import { enterBucket } from '../shared/bucket-store.js';
 import { daemonOptions } from '../tardisd/daemon-options.js';
 import { openLog } from '../tardisd/serving.js';
+import { openStorage } from '../tardisd/storage-threads.js';
 
 export interface InnerDaemon {
   /** Ends the session, if there is one, and resolves when nothing of the store is open. */
@@ -15,13 +17,21 @@ export interface InnerDaemon {
 export async function startInnerDaemon(
   { settings, found }: Resolved<'tardisd'>,
   door: InnerDoor,
+  threads: number,
 ): Promise<InnerDaemon> {
   const log = await openLog(settings);
   const system = nodeSystem(settings.umask);
-  const storage = new InlineStorageHost(system, (client, { code, message }, what) =>
-    log.warn({ client, code, reason: message }, `no ${what} was made`),
-  );
-  const options = { ...daemonOptions(settings, found), address: door };
-  const daemon = await Daemon.start(system, storage, options, log);
-  return { close: () => daemon.stop() };
+  const database = isBucket(found.get('database'))
+    ? await enterBucket('tardisd', settings, found)
+    : settings.database;
+  const { umask } = settings;
+  const options = { ...daemonOptions({ ...settings, database }, found), address: door };
+  const storage = openStorage(system, threads, { umask, profiles: options.profiles }, log);
+  try {
+    const daemon = await Daemon.start(system, storage, options, log);
+    return { close: () => daemon.stop() };
+  } catch (error) {
+    await storage.close();
+    throw error;
+  }
 }

@@ -1,8 +1,7 @@
 /**
- * Runs the server of `--local` in this process if there is little to do, since the start of a second process takes
- * longer than a small backup. It does so also if that process would have no processor of its own: a first backup then takes
- * 50 MB less, and no more time (measured). The store is consistent at whatever moment a process ends: after a
- * killed run, the next run sends all data that was not durable.
+ * Runs the server of `--local` in this process. It has no socket, so no other process can reach it. On
+ * a machine with processors for it, a thread of its own writes packs and catalogs. The store is consistent at whatever
+ * moment a process ends: after a killed run, the next run sends all data that was not durable.
  */
 import fs from 'node:fs';
 import type { LocalServer, LocalServerOptions } from '../../client/index.js';
@@ -19,25 +18,19 @@ const NO_SOCKET = 'none';
 const SMALL_CATALOG_BYTES = 2 << 20;
 
 /**
- * Returns a server in this process. Returns undefined if the client is new or large and the machine has processors for a
- * second process, or if the settings of the server require one. Returns undefined also if the settings are invalid, since
- * that process then reports this.
+ * Returns a server in this process. Returns undefined if the settings of the server require a process of its own. Returns
+ * undefined also if the settings are invalid, since that process then reports this.
  */
 export function startInnerServer(
   options: Omit<LocalServerOptions, 'command'>,
   client: string,
 ): LocalServer | undefined {
   const resolved = settingsOf(options);
-  const isForLittle = resolved !== undefined && isSmall(resolved, client);
-  if (
-    resolved === undefined ||
-    !mayShareProcess(resolved) ||
-    !(isForLittle || storageThreadsOf(resolved.settings) === 0)
-  ) {
-    return undefined;
-  }
+  if (resolved === undefined || !mayShareProcess(resolved)) return undefined;
+  const isForLittle = isSmall(resolved, client);
+  const isWithoutThread = isForLittle && resolved.settings.storageThreads === undefined;
   const door = new InnerDoor();
-  const daemon = start(resolved, door);
+  const daemon = start(resolved, door, isWithoutThread ? 0 : storageThreadsOf(resolved.settings));
   const ready = daemon.then(() => undefined);
   ready.catch(() => undefined); // callers of `ready` get the error, but there may be none yet
   return {
@@ -51,9 +44,13 @@ export function startInnerServer(
   };
 }
 
-async function start(resolved: Resolved<'tardisd'>, door: InnerDoor): Promise<InnerDaemon> {
+async function start(
+  resolved: Resolved<'tardisd'>,
+  door: InnerDoor,
+  threads: number,
+): Promise<InnerDaemon> {
   const { startInnerDaemon } = await import('./inner-daemon.js');
-  return startInnerDaemon(resolved, door);
+  return startInnerDaemon(resolved, door, threads);
 }
 
 /** Returns the store that the server itself would use; undefined if its settings are invalid. */
@@ -65,6 +62,7 @@ export function storeOf(options: Omit<LocalServerOptions, 'command'>): Buffer | 
 /** Returns the settings that the server itself would find; undefined if they are invalid. */
 function settingsOf({
   store,
+  bucket = new Map(),
   configFile,
   profile,
   parityPercent,
@@ -72,6 +70,7 @@ function settingsOf({
   const commandLine = new Map([
     ['single', ['true']],
     ['localSocket', [NO_SOCKET]],
+    ...bucket,
     ...(store === undefined ? [] : [['database', [byteText(store)]] as const]),
     ...(configFile === undefined ? [] : [['daemonConfig', [byteText(configFile)]] as const]),
     ...(profile === undefined ? [] : [['profile', [profile]] as const]),
@@ -87,12 +86,11 @@ function settingsOf({
 
 /** True if the settings of the server let it share a process with its client. */
 function mayShareProcess({ settings }: Resolved<'tardisd'>): boolean {
-  const { user, group, pidFile, logFile, daemon, storageThreads, profileSessions, umask } =
-    settings;
+  const { user, group, pidFile, logFile, daemon, profileSessions, umask } = settings;
   const isOwn = [user, group, pidFile, logFile].some((setting) => setting !== undefined);
   // The umask of this process removes permissions that the server may have to give.
   const isTooStrict = (process.umask() & ~umask) !== 0;
-  return !isOwn && !daemon && !profileSessions && !isTooStrict && (storageThreads ?? 0) === 0;
+  return !isOwn && !daemon && !profileSessions && !isTooStrict;
 }
 
 /** True if the client has a small catalog. */
