@@ -22,7 +22,6 @@ const WAITING: ReadonlySet<string> = new Set([
   'src/store/catalog',
   'src/system',
   'src/tools/shared',
-  'src/tools/tardisd',
   'src/workers',
 ]);
 
