@@ -16,6 +16,7 @@ namespace {
 
 constexpr unsigned kKindDirectory = 0;
 constexpr unsigned kKindFile = 1;
+constexpr unsigned kKindPassing = 2;
 
 constexpr int kPassing = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 constexpr int kForDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
@@ -106,7 +107,8 @@ Fd openBelow(int root, const std::string& given, unsigned kind, OpenPiece openPi
   const Place place = shorten(root, path, call, [openPiece](int directory, const std::string& piece) {
     return openPiece(directory, piece, kPassing);
   });
-  Fd fd = openPiece(place.directory, place.rest, kind == kKindFile ? kForFile : kForDirectory);
+  constexpr int kFlags[] = {kForDirectory, kForFile, kPassing};
+  Fd fd = openPiece(place.directory, place.rest, kFlags[kind]);
   if (kind == kKindFile) {
     struct stat stat;
     if (fstat(fd.get(), &stat) != 0) throw Failure{errno, "fstat"};
@@ -117,7 +119,7 @@ Fd openBelow(int root, const std::string& given, unsigned kind, OpenPiece openPi
 
 napi_value open(const Call& call, OpenPiece openPiece) {
   const unsigned kind = call.bits(2);
-  if (kind != kKindDirectory && kind != kKindFile) throw Failure{EINVAL, call.name(), nullptr, "unknown kind"};
+  if (kind > kKindPassing) throw Failure{EINVAL, call.name(), nullptr, "unknown kind"};
   return call.number(openBelow(call.fd(0), call.path(1), kind, openPiece, call.name()).release());
 }
 

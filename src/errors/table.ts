@@ -186,6 +186,11 @@ export const ERROR_TABLE = Object.freeze({
     1,
     'Check owner and mode of the file that is named and of its directory, and that neither is immutable (lsattr -d).',
   ),
+  TARGET_UNSAFE: row(
+    'user',
+    1,
+    'Restore into a directory that no other user can move or replace, nor any directory above it, and give its path without links of others.',
+  ),
   CLIENT_BUSY: row('busy', 11, 'Wait until the other session or tool has finished.'),
   REKEY_UNFINISHED: row(
     'environment',

@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { classOf, systemCode, TardisError } from '../errors/index.js';
-import { RowReader, type SetNumber } from '../model/index.js';
+import { joinPath, RowReader, type SetNumber, splitPath } from '../model/index.js';
 import { flockPatiently, OpenKind, type System } from '../system/index.js';
 import { moveOver, temporaryName } from '../workers/index.js';
 import { foldsCase } from './folded-names.js';
@@ -37,6 +37,10 @@ export interface Resume {
    * synced.
    */
   readonly isSameBoot: boolean;
+  /** Owner of the journal, and so of what that run did not complete. */
+  readonly uid: number;
+  /** Owner of what this run creates. On some file systems it is not the user who runs it. */
+  readonly ownUid: number;
 }
 
 export interface RestoreIdentity {
@@ -48,6 +52,7 @@ export interface RestoreIdentity {
 
 const ID_DIGITS = 16;
 const MAX_TRIES = 100;
+const WRITABLE_BY_OTHERS = 0o002;
 const BOOT_ID_FILE = '/proc/sys/kernel/random/boot_id';
 
 /**
@@ -58,6 +63,25 @@ export function restoreId({ client, paths, hierarchy }: RestoreIdentity): string
   const hash = createHash('sha256').update(`${client}\0${hierarchy}\0`);
   for (const path of paths) hash.update(path).update('\0');
   return hash.digest('hex').slice(0, ID_DIGITS);
+}
+
+/**
+ * Returns the places for the journal, best first, relative to the output: the output itself and, for users who may not write
+ * there, the directories that are above all paths. No new file is above them, so a later run has the same.
+ */
+export function journalDirectories({ paths, hierarchy }: RestoreIdentity): Buffer[] {
+  const above = hierarchy ? paths.map((path) => splitPath(path).slice(0, -1)) : [];
+  const directories: Buffer[] = [Buffer.alloc(0)];
+  for (const [index, part] of (above[0] ?? []).entries()) {
+    if (!above.every((parts) => parts[index]?.equals(part) === true)) break;
+    directories.push(joinPath(directories.at(-1)!, part));
+  }
+  return directories;
+}
+
+/** True if all users may write into a directory. Another user could then hold up a restore by a journal of the same name. */
+export function isShared(directoryFd: number): boolean {
+  return (fs.fstatSync(directoryFd).mode & WRITABLE_BY_OTHERS) !== 0;
 }
 
 /** Returns the prefix of temporary names. A run creates its files under such names and then renames them. */
@@ -113,6 +137,7 @@ export class RestoreJournal {
       } catch (error) {
         if (classOf(systemCode(error)) === 'refused') return undefined;
         if (systemCode(error) !== 'EEXIST') throw error;
+        if (isClosed(system, rootFd, name)) return undefined;
         const earlier = await RestoreJournal.again(system, rootFd, name, identity);
         if (earlier !== undefined) return earlier;
       }
@@ -134,10 +159,12 @@ export class RestoreJournal {
   /** Returns the state of an earlier run for a dry run, and changes nothing. */
   static peek(system: System, rootFd: number, identity: RestoreIdentity): Resume | undefined {
     const name = journalName(identity);
+    if (isClosed(system, rootFd, name)) return undefined;
     const fd = openExisting(system, rootFd, name);
     if (fd === undefined) return undefined;
     try {
-      return readResume(system, rootFd, { name, fd, identity });
+      const ownUid = process.geteuid?.() ?? 0;
+      return readResume(system, rootFd, { name, fd, identity, ownUid });
     } finally {
       system.native.close(fd);
     }
@@ -157,7 +184,10 @@ export class RestoreJournal {
       // The run that held the lock before may have ended and removed the journal.
       const row = statExisting(system, rootFd, name);
       const isStill = row?.inode(0) === BigInt.asUintN(64, fs.fstatSync(fd, { bigint: true }).ino);
-      if (isStill) resume = readResume(system, rootFd, { name, fd, identity });
+      if (isStill) {
+        const ownUid = newOwner(system, rootFd, identity);
+        resume = readResume(system, rootFd, { name, fd, identity, ownUid });
+      }
     } catch (error) {
       system.native.close(fd);
       throw error;
@@ -178,8 +208,8 @@ export class RestoreJournal {
   }
 
   /** True if the file system ignores case in names. */
-  isFolded(rootFd: number): boolean {
-    return foldsCase(this.system, rootFd, this.name);
+  get isFolded(): boolean {
+    return foldsCase(this.system, this.rootFd, this.name);
   }
 
   /**
@@ -254,6 +284,31 @@ async function lock({ native }: System, fd: number): Promise<void> {
   throw new TardisError('CLIENT_BUSY', 'the same restore is running already');
 }
 
+/** Returns the owner of a new file in a directory. */
+function newOwner(system: System, rootFd: number, identity: RestoreIdentity): number {
+  const { native } = system;
+  const name = Buffer.from(temporaryName(system, temporaryPrefix(restoreId(identity))));
+  const fd = native.createFileAt(rootFd, name);
+  try {
+    return fs.fstatSync(fd).uid;
+  } finally {
+    native.close(fd);
+    native.unlinkAt(rootFd, name);
+  }
+}
+
+/** True if the journal is that of another user, and this one may not read it. */
+function isClosed(system: System, rootFd: number, name: Buffer): boolean {
+  try {
+    const fd = openExisting(system, rootFd, name);
+    if (fd !== undefined) system.native.close(fd);
+    return false;
+  } catch (error) {
+    if (classOf(systemCode(error)) === 'refused') return true;
+    throw error;
+  }
+}
+
 function openExisting({ native }: System, rootFd: number, name: Buffer): number | undefined {
   try {
     return native.openBeneath(rootFd, name, OpenKind.file);
@@ -279,7 +334,13 @@ function readResume(
     name,
     fd,
     identity,
-  }: { readonly name: Buffer; readonly fd: number; readonly identity: RestoreIdentity },
+    ownUid,
+  }: {
+    readonly name: Buffer;
+    readonly fd: number;
+    readonly identity: RestoreIdentity;
+    readonly ownUid: number;
+  },
 ): Resume {
   const sizeBytes = files.statusOf(fd).sizeBytes;
   const buffer = Buffer.alloc(Math.min(sizeBytes, MAX_JOURNAL_BYTES));
@@ -294,6 +355,8 @@ function readResume(
     set,
     isSameSet: set === identity.set,
     isSameBoot: boot !== '' && boot === bootIdOf(files),
+    uid: fs.fstatSync(fd).uid,
+    ownUid,
   };
 }
 

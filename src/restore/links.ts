@@ -101,8 +101,13 @@ export class LinkGroups {
         // An existing separate file with the same content suffices, unless everything must be as in the set.
         const isAgain = policy.hasFailed(joinPath(existing.directory, existing.name));
         if (verdict.do === 'nothing' && !isReplacing(policy.unseen) && !isAgain) return 'unchanged';
+        // The first name may have got a new file, since the one that failed was not of this user.
+        const isOld = isAgain && verdict.do === 'nothing' && policy.isKnownOwner(entry, there);
         mayReplace =
-          isReplacing(policy.unseen) || isReplacing(verdict) || isBegun(link, target, verdict);
+          isReplacing(policy.unseen) ||
+          isReplacing(verdict) ||
+          isOld ||
+          isBegun(link, target, verdict);
         if (!mayReplace && policy.keepsSilently) return 'kept';
         if (!mayReplace) throw new TardisError('TARGET_EXISTS', 'something else is there');
       }

@@ -133,9 +133,12 @@ export class RestorePlaces {
     if (new RowReader(there).type(0) === EntryType.directory) {
       place.state = 'there';
       this.tidy(place.path);
-      const isOurs = this.policy.isOursBefore(there);
-      const isKnown = place.entry !== undefined;
-      const isWanted = this.policy.changesDirectories || this.policy.hasFailed(place.path);
+      if (!this.isDry) this.target.noteDevice(place.path);
+      const isOurs = this.policy.isOursBefore(place.entry, there);
+      const isKnown = place.entry !== undefined && place.isAbove !== true;
+      const hasFailed =
+        this.policy.hasFailed(place.path) && this.policy.isKnownOwner(place.entry, there);
+      const isWanted = this.policy.changesDirectories || hasFailed;
       if (isOurs || (isKnown && isWanted)) {
         this.finishLater(place, row, this.policy.setsAttributes);
       }
@@ -193,7 +196,7 @@ export class RestorePlaces {
     const verdict = this.policy.decide(entry, there, joinPath(directory.path, name));
     const settled = this.count(verdict);
     // An earlier run may have been interrupted before it set this entry's flags.
-    const isOurs = settled === 'unchanged' && this.policy.isOursBefore(there);
+    const isOurs = settled === 'unchanged' && this.policy.isOursBefore(entry, there);
     if (isOurs || typeof settled === 'number') this.flags.add(entry, directory.path, name);
     return this.writtenIn(directory, settled);
   }

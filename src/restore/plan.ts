@@ -21,10 +21,7 @@ export interface FileToRestore extends RequestedContent {
 }
 
 export interface RestoreJob {
-  readonly input: Omit<
-    RestoreInput,
-    'source' | 'targetPath' | 'metadataOptions' | 'temporaryPrefix'
-  >;
+  readonly input: Omit<RestoreInput, 'source' | 'target' | 'metadataOptions' | 'temporaryPrefix'>;
   /** The files of the input, in its order. */
   readonly files: readonly FileToRestore[];
   /**

@@ -172,10 +172,26 @@ export class RestorePolicy {
    */
   decide(wanted: HistoryEntry, row: Buffer, path: Buffer): Verdict {
     const verdict = this.decideAnew(wanted, row);
-    if (!this.hasFailed(path)) return verdict;
+    if (!this.hasFailed(path) || !this.isKnownOwner(wanted, row)) return verdict;
+    if (!this.mayDress(wanted, row)) return verdict === NOTHING ? REPLACE : verdict;
     if (verdict === NOTHING) return wanted.type === EntryType.file ? DRESS : REPLACE;
     const isCompared = verdict.do === 'write' && (verdict.how & RestoreHow.compare) !== 0;
     return isCompared ? { do: 'write', how: verdict.how | RestoreHow.dress } : verdict;
+  }
+
+  /**
+   * True if an existing entry may get the metadata of the set: this user has written it, or its owner is that of the set. Any
+   * other owner could have opened it for writing, and would change what has the rights of the set.
+   */
+  private mayDress(wanted: HistoryEntry | undefined, row: Buffer): boolean {
+    const uid = new RowReader(row).uid(0);
+    if (uid === this.resume?.ownUid) return true;
+    return wanted !== undefined && uid === (this.owners?.of(wanted) ?? wanted).uid;
+  }
+
+  /** True if an existing entry may be of this run, or of the one that it continues, which another user may have made. */
+  isKnownOwner(wanted: HistoryEntry | undefined, row: Buffer): boolean {
+    return new RowReader(row).uid(0) === this.resume?.uid || this.mayDress(wanted, row);
   }
 
   /** True if an earlier run ended without restoring all of an entry. */
@@ -201,10 +217,10 @@ export class RestorePolicy {
     return mtimeNs === undefined ? REFUSE : this.ifDifferent({ mtimeNs }, there);
   }
 
-  /** True if an existing directory was created by an earlier run that did not succeed. */
-  isOursBefore(row: Buffer): boolean {
+  /** True if an existing entry was created by an earlier run that did not succeed. */
+  isOursBefore(wanted: HistoryEntry | undefined, row: Buffer): boolean {
     const { resume } = this;
-    if (resume === undefined) return false;
+    if (resume === undefined || !this.isKnownOwner(wanted, row)) return false;
     return isBornSince(decodeRow(new RowReader(row), 0), resume.firstSinceNs);
   }
 

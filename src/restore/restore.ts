@@ -12,6 +12,8 @@ import { stage, StageCounters } from '../pipeline/index.js';
 import { type FailedAttribute, type System, wallMs } from '../system/index.js';
 import { attributeNotSet, type JobRunner, RestoreHow, targetFull } from '../workers/index.js';
 import {
+  isShared,
+  journalDirectories,
   type RestoreIdentity,
   RestoreJournal,
   restoreId,
@@ -148,15 +150,16 @@ class Restore implements WalkVisitor<Place> {
     const options = { metadataOptions, prefix, isDry: this.isDry };
     const target = new RestoreTarget(system, request.output, options);
     this.opened = target;
-    if (this.isDry) {
-      const fd = target.existingFd;
-      policy.resume = fd === undefined ? undefined : RestoreJournal.peek(system, fd, identity);
-    } else {
-      this.journal = await RestoreJournal.begin(system, target.rootFd, identity);
-      policy.resume = this.journal?.resume;
+    for (const directory of journalDirectories(identity)) {
+      const fd = target.hold(directory);
+      if (fd === undefined || (directory.length > 0 && isShared(fd))) continue;
+      if (this.isDry) policy.resume = RestoreJournal.peek(system, fd, identity);
+      else this.journal = await RestoreJournal.begin(system, fd, identity);
+      policy.resume ??= this.journal?.resume;
+      if (policy.resume !== undefined || this.journal !== undefined) break;
     }
-    const isFolded = this.journal?.isFolded(target.rootFd) === true;
-    const names = isFolded ? (request.foldedNames ?? new FoldedNames()) : undefined;
+    const names =
+      this.journal?.isFolded === true ? (request.foldedNames ?? new FoldedNames()) : undefined;
     this.places = new RestorePlaces(target, {
       policy,
       progress: this.progress,
@@ -190,7 +193,10 @@ class Restore implements WalkVisitor<Place> {
     const { directory, name } = visited;
     try {
       if (made !== undefined) return this.places.make(made);
-      if (!this.places.make(directory)) return false;
+      if (!this.places.make(directory)) {
+        if (this.policy.keepsSilently) return false;
+        throw new TardisError('TARGET_EXISTS', 'something else is there in place of its directory');
+      }
       this.places.claimName(directory, name);
       if (visited.entry.type === EntryType.file) this.addFile(visited);
       else this.makeOther(visited);
@@ -277,7 +283,7 @@ class Restore implements WalkVisitor<Place> {
     const output = await runJobOf(this.history, this.records, this.jobs, {
       ...job.input,
       takenBytes: job.takenBytes,
-      targetPath: target.path,
+      target: target.place,
       metadataOptions: target.metadataOptions,
       temporaryPrefix: target.prefix,
       keys: this.history.contentKeys,

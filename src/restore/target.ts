@@ -15,6 +15,8 @@ import { displayName, EntryType, forEachRow, lastComponent, RowReader } from '..
 import {
   absolutePath,
   byteText,
+  directoryAt,
+  type DirectoryPlace,
   type FailedAttribute,
   failedAttributes,
   freeSpaceText,
@@ -31,6 +33,7 @@ import {
   temporaryName,
 } from '../workers/index.js';
 import { areOneName } from './folded-names.js';
+import { pathWithoutLinks } from './output-path.js';
 import { lossesOf, type RequestedLimits } from './target-limits.js';
 
 const { dropInherited } = MetadataOption;
@@ -91,7 +94,7 @@ function placeOf(full: Buffer): TargetName {
 }
 
 export class RestoreTarget {
-  /** The real path of the target. */
+  /** The path of the target, without links. */
   readonly path: Buffer;
   /** Bits of MetadataOption for setting metadata. */
   readonly metadataOptions: number;
@@ -101,30 +104,33 @@ export class RestoreTarget {
   readonly prefix: string;
   /** Descriptor of the target; undefined if the target does not exist in a dry run. */
   readonly existingFd: number | undefined;
+  private readonly existing: DirectoryPlace | undefined;
+  /** Directories that stay open until the end: those of the journal, and one on each file system that was met. */
+  private readonly held: number[] = [];
+  private readonly onDevices = new Map<number, number>();
   /** The directory that was opened last; most entries of a page share it. */
   private open: { readonly directory: Buffer; readonly fd: number } | undefined;
   private readonly system: System;
 
-  /** Creates the directory if it does not exist. Throws TARGET_NOT_WRITABLE. */
+  /** Creates the directory if it does not exist. Throws TARGET_NOT_WRITABLE, TARGET_UNSAFE. */
   constructor(system: System, output: Buffer, { metadataOptions, prefix, isDry }: TargetOptions) {
     this.system = system;
     this.prefix = prefix;
     this.isDry = isDry;
     this.metadataOptions = metadataOptions;
-    const full = absolutePath(output);
-    let rootFd: number | undefined;
     try {
-      if (isDry && fs.statSync(full, { throwIfNoEntry: false }) === undefined) {
+      this.path = pathWithoutLinks(absolutePath(output));
+      if (isDry && fs.statSync(this.path, { throwIfNoEntry: false }) === undefined) {
         this.isNew = true;
-        this.path = full;
         return;
       }
-      this.isNew = makeDirectories(full);
-      this.path = fs.realpathSync.native(full, { encoding: 'buffer' });
-      rootFd = system.native.openDirectory(this.path);
-      this.existingFd = rootFd;
+      this.isNew = makeDirectories(this.path);
+      fs.accessSync(this.path, fs.constants.R_OK); // to sync it, and to list it after an interruption
+      this.existing = directoryAt(system.native, this.path);
+      this.existingFd = system.native.openListed(this.path, this.existing.identity);
+      this.held.push(this.existingFd);
+      this.onDevices.set(fs.fstatSync(this.existingFd).dev, this.existingFd);
     } catch (error) {
-      if (rootFd !== undefined) system.native.close(rootFd);
       const failure = failedTo(`use ${displayName(output)}`, error, 'writeTarget');
       if (failure instanceof TardisError) throw failure;
       throw new TardisError('TARGET_NOT_WRITABLE', `cannot use ${displayName(output)}`, {}, error);
@@ -132,17 +138,44 @@ export class RestoreTarget {
   }
 
   close(): void {
+    for (const fd of this.held) this.system.native.close(fd);
     if (this.open !== undefined) this.system.native.close(this.open.fd);
-    if (this.existingFd !== undefined) this.system.native.close(this.existingFd);
+  }
+
+  /** The place at which jobs open the target. They refuse another directory, should one be there meanwhile. */
+  get place(): DirectoryPlace {
+    if (this.existing === undefined) throw new Error('a dry run has no target');
+    return this.existing;
+  }
+
+  /** Opens a directory until the end of the restore. Returns undefined if it does not exist, or may not be read. */
+  hold(directory: Buffer): number | undefined {
+    if (this.existingFd === undefined) return undefined;
+    try {
+      const fd = this.system.native.openBeneath(this.existingFd, directory, OpenKind.directory);
+      this.held.push(fd);
+      return fd;
+    } catch (error) {
+      if (['ENOENT', 'EACCES'].includes(systemCode(error) ?? '')) return undefined;
+      throw error;
+    }
+  }
+
+  /** Notes the file system of an existing directory, so that `sync` syncs it too, if the directory may be read. */
+  noteDevice(directory: Buffer): void {
+    const { dev } = fs.fstatSync(this.fdOf(directory));
+    if (this.onDevices.has(dev)) return;
+    const fd = this.hold(directory);
+    if (fd !== undefined) this.onDevices.set(dev, fd);
   }
 
   /**
-   * Syncs the file system, so that everything restored is on the disk on return. Throws DISK_FULL and other disk
+   * Syncs the file systems, so that everything restored is on the disk on return. Throws DISK_FULL and other disk
    * errors.
    */
   async sync(): Promise<void> {
     try {
-      await this.system.native.syncfs(this.rootFd);
+      for (const fd of this.onDevices.values()) await this.system.native.syncfs(fd);
     } catch (error) {
       throw asTardisError(error, `making ${displayName(this.path)} durable`, 'writeTarget');
     }
@@ -334,7 +367,14 @@ export class RestoreTarget {
   private fdOf(directory: Buffer): number {
     if (this.open?.directory.equals(directory) === true) return this.open.fd;
     const { native } = this.system;
-    const fd = native.openBeneath(this.rootFd, directory, OpenKind.directory);
+    let fd: number;
+    try {
+      fd = native.openBeneath(this.rootFd, directory, OpenKind.directory);
+    } catch (error) {
+      // Such as /home, which many may pass and few may list.
+      if (systemCode(error) !== 'EACCES') throw error;
+      fd = native.openBeneath(this.rootFd, directory, OpenKind.passing);
+    }
     if (this.open !== undefined) native.close(this.open.fd);
     this.open = { directory, fd };
     return fd;

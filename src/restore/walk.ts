@@ -48,6 +48,8 @@ export interface OutputDirectory {
   readonly source: Buffer;
   /** True if the filter includes everything in the directory. */
   readonly isInside: boolean;
+  /** True for a directory above a selected path, which is created if it is missing, and not restored otherwise. */
+  readonly isAbove?: boolean;
   /** Key of the device that the entries of the directory are on. */
   readonly device: string;
 }
@@ -239,6 +241,7 @@ export class TreeWalk<D extends OutputDirectory> {
           entry,
           source,
           isInside: false,
+          isAbove: true,
           device,
         };
         directory = this.visitor.directory({ ...plain, above }, above);

@@ -21,8 +21,11 @@ import type { SealingCalls } from './native-sealing.js';
 import { packageRoot } from './package-root.js';
 import './whole-addons.js';
 
-/** The kind of file that `openBeneath` opens. */
-export const OpenKind = Object.freeze({ directory: 0, file: 1 });
+/**
+ * The kind of file that `openBeneath` opens. `passing` is a directory in which names are looked up, but which is not listed
+ * or synced, and need not be readable.
+ */
+export const OpenKind = Object.freeze({ directory: 0, file: 1, passing: 2 });
 export type OpenKindNumber = (typeof OpenKind)[keyof typeof OpenKind];
 
 /** Bits of the `options` of calls that set metadata on a file. */

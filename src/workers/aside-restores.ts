@@ -18,6 +18,7 @@ import {
   type RestoreOutput,
 } from './restore-types.js';
 import { StoredBodies } from './stored-bodies.js';
+import { openTarget } from './target-file.js';
 
 const NOTHING: Uint8Array = new Uint8Array(0);
 
@@ -52,7 +53,7 @@ export class AsideRestores extends AsideJobs {
     const sum = new OutputSum();
     const { native } = this.system;
     const fds = new Int32Array(input.directoryEnds.length).fill(-1);
-    const rootFd = native.openDirectory(Buffer.from(input.targetPath));
+    const rootFd = openTarget(this.system, input.target);
     try {
       await this.writeAll(input, plan, { rootFd, fds }, sum);
     } finally {

@@ -37,7 +37,7 @@ import type {
   RestoreRecord,
 } from './restore-types.js';
 import { StoreProxy } from './store-proxy.js';
-import { immutableTarget, moveOver, targetFull, temporaryName } from './target-file.js';
+import { immutableTarget, moveOver, openTarget, targetFull, temporaryName } from './target-file.js';
 import { FileUpdate } from './update-file.js';
 
 const memory = new ReaderMemory();
@@ -100,7 +100,7 @@ class RestoreRun {
     this.far = 'port' in source ? new StoreProxy(source.port) : undefined;
     this.backend = this.far ?? backendOf(system, input);
     this.reader = new RecordReader(this.backend, system.native, memory, input.keys);
-    this.rootFd = system.native.openDirectory(Buffer.from(input.targetPath));
+    this.rootFd = openTarget(system, input.target);
     this.directoryFds = new Int32Array(input.directoryEnds.length).fill(-1);
     this.many = ManyFiles.of(system, input, this.rootFd, this.directoryFds);
   }

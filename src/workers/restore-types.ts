@@ -4,6 +4,7 @@ import type { RecordPlace, StoredPiece } from '../delta/index.js';
 import type { WireError } from '../errors/index.js';
 import type { ContentKeys } from '../model/index.js';
 import type { ClientDirectory } from '../store/index.js';
+import type { TargetPlace } from './target-file.js';
 
 /**
  * Source of the store's objects: a client's directory, a port whose other end reads them, or the bytes of all records of
@@ -17,7 +18,7 @@ export type RestoreSource =
 /** Input of one restore job: records to read, and the files to write, packed for fast transfer. */
 export interface RestoreInput {
   readonly source: RestoreSource;
-  readonly targetPath: Uint8Array;
+  readonly target: TargetPlace;
   readonly records: readonly RestoreRecord[];
   /** Rows of the files. They contain a digest if the content is one piece. */
   readonly rows: Uint8Array;

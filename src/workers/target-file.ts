@@ -8,10 +8,30 @@ import {
   toWire,
   type WireError,
 } from '../errors/index.js';
-import { displayName, InodeFlag } from '../model/index.js';
+import { displayName, InodeFlag, REPLACED } from '../model/index.js';
 import { type FailedAttribute, OpenKind, type System } from '../system/index.js';
 
 const TEMPORARY_BYTES = 8;
+
+/** System errors if another user has moved the target, or a directory above it, or put something in its place. */
+const MOVED = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', REPLACED]);
+
+/** The directory that a restore writes beneath: `DirectoryPlace`, as it reaches a thread. */
+export interface TargetPlace {
+  readonly path: Uint8Array;
+  readonly identity: Uint8Array;
+}
+
+/** Opens the target of a restore for a job. Throws TARGET_UNSAFE if its path leads elsewhere now. */
+export function openTarget({ native }: System, { path, identity }: TargetPlace): number {
+  try {
+    return native.openListed(Buffer.from(path), Buffer.from(identity));
+  } catch (error) {
+    if (!MOVED.has(systemCode(error) ?? '')) throw error;
+    const what = `${displayName(path)} was moved or replaced while files were restored into it`;
+    throw new TardisError('TARGET_UNSAFE', what, {}, error);
+  }
+}
 
 /** Returns an unused name for a file that will be renamed. */
 export function temporaryName({ random }: System, prefix: string): string {

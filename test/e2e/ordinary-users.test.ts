@@ -329,3 +329,26 @@ asRoot(
     }
   },
 );
+
+asRoot('a restore below / is continued, although its user may not write there', async (t) => {
+  const lab = await Lab.with(t, [file('a', '1')]);
+  const mine = lab.output('mine');
+  makeTree(path.join(mine, 'tree'), [file('f', 'content')]);
+  const set = spawnSync('setfattr', ['-n', 'trusted.of-root', '-v', 'x', `${mine}/tree/f`]);
+  if (set.status !== 0) {
+    t.log('left out: no such attributes here');
+    t.pass();
+    return;
+  }
+  await backup([...lab.place(), '--local', mine]);
+  lab.open();
+  fs.rmSync(path.join(mine, 'tree'), { recursive: true });
+  const command = [...lab.place(), '-H', '-o', '/', `${mine}/tree`];
+  for (const isAgain of [false, true]) {
+    const { status, stderr } = await run('regenerate', command, nobody);
+    t.is(status, 3, stderr);
+    t.regex(stderr, /trusted\.of-root/);
+    t.is(stderr.includes('continued a restore'), isAgain, stderr);
+    t.is(fs.readdirSync(mine).filter((name) => name.startsWith('.tardis-restore-')).length, 1);
+  }
+});

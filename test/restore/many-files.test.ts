@@ -127,8 +127,8 @@ test('while others put things in the way after everything was looked at', async 
     let isFirst = true;
     return (native) => ({
       // Each job opens the target when it begins to write.
-      openDirectory: (given) => {
-        const fd = native.openDirectory(given);
+      openListed: (given, identity) => {
+        const fd = native.openListed(given, identity);
         const tree = path.join(output, 'tree');
         if (isFirst && fs.existsSync(path.join(tree, 'b', 'deep'))) {
           isFirst = false;

@@ -36,6 +36,8 @@ const RESUME = {
   set: 3,
   isSameSet: true,
   isSameBoot: true,
+  uid: 0,
+  ownUid: 0,
 };
 const AT = Buffer.from('a/name');
 const BORN: Partial<Entry> = { birthTimeNs: SINCE + 1n };

@@ -107,7 +107,7 @@ test('a target that cannot be one is refused, with its descriptor closed', (t) =
   t.is(fs.readFileSync(file, 'utf8'), 'mine');
   const closed: number[] = [];
   const system = withNative((real) => ({
-    openDirectory: () => {
+    openListed: () => {
       throw Object.assign(new Error('EIO'), { code: 'EIO' });
     },
     close: (fd) => {

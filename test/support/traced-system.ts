@@ -169,13 +169,18 @@ function rowIn(rows: Uint8Array, rowOffset: number): Buffer {
   return Buffer.from(bytes.subarray(rowOffset, rowOffset + bytes.readUInt32LE(rowOffset)));
 }
 
-type Opening = 'openDirectory' | 'openBeneath' | 'close';
+type Opening = 'openDirectory' | 'openListed' | 'openBeneath' | 'close';
 
 function opening(
   native: NativeCalls,
   trace: DiskTrace,
   open: OpenFiles,
 ): Pick<NativeCalls, Opening> {
+  const found = (directory: Buffer, fd: number): number => {
+    const number = trace.find(byteText(directory));
+    if (number !== undefined) open.set(fd, number);
+    return fd;
+  };
   const beneath = (rootFd: number, below: Buffer, fd: number): number => {
     let at = open.get(rootFd);
     for (const name of byteText(below).split('/').filter(Boolean)) {
@@ -185,12 +190,8 @@ function opening(
     return fd;
   };
   return {
-    openDirectory: (directory) => {
-      const fd = native.openDirectory(directory);
-      const number = trace.find(byteText(directory));
-      if (number !== undefined) open.set(fd, number);
-      return fd;
-    },
+    openDirectory: (directory) => found(directory, native.openDirectory(directory)),
+    openListed: (directory, identity) => found(directory, native.openListed(directory, identity)),
     openBeneath: (fd, below, kind) => beneath(fd, below, native.openBeneath(fd, below, kind)),
     close: (fd) => {
       open.delete(fd);

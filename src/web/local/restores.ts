@@ -2,12 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { History } from '../../history/index.js';
-import { joinPath, pathBelow, splitPath } from '../../model/index.js';
+import { joinPath, splitPath } from '../../model/index.js';
 import {
-  FoldedNames,
   newRestoreProgress,
   type RestoreFailure,
   type RestoreProgress,
+  type RestoreRequest,
   runRestore,
 } from '../../restore/index.js';
 import type { System } from '../../system/index.js';
@@ -24,14 +24,13 @@ const MAX_CHARS = 1000;
 const MAX_KEPT = 16;
 const SLASH = 0x2f;
 const ROOT = Buffer.from('/');
-const NOTHING = Buffer.alloc(0);
 
 interface Running {
   readonly id: string;
   readonly isPreview: boolean;
   readonly progress: RestoreProgress;
-  readonly failures: RestoreFailure[];
-  readonly losses: Set<string>;
+  failures: readonly RestoreFailure[];
+  losses: readonly string[];
   readonly controller: AbortController;
   state: RestoreState['state'];
   error: { code: string; message: string } | undefined;
@@ -63,13 +62,13 @@ export class Restores {
   /** Begins a restore. Throws CLIENT_BUSY if another restore is running, REQUEST_INVALID. */
   start(body: RestoreBody): RestoreState {
     if (this.isRunning) throw new TardisError('CLIENT_BUSY', 'another restore is running');
-    const batches = batchesOf(body);
+    const destination = destinationOf(body);
     const running: Running = {
       id: randomUUID(),
       isPreview: body.isPreview,
       progress: newRestoreProgress(),
       failures: [],
-      losses: new Set(),
+      losses: [],
       controller: new AbortController(),
       state: 'running',
       error: undefined,
@@ -77,7 +76,7 @@ export class Restores {
     const [oldest] = this.kept.keys();
     if (this.kept.size >= MAX_KEPT && oldest !== undefined) this.kept.delete(oldest);
     this.kept.set(running.id, running);
-    this.work = this.run(running, body, batches);
+    this.work = this.run(running, body, destination);
     return this.stateOf(running);
   }
 
@@ -116,11 +115,10 @@ export class Restores {
     return running;
   }
 
-  private async run(running: Running, body: RestoreBody, batches: readonly Batch[]): Promise<void> {
+  private async run(running: Running, body: RestoreBody, destination: Destination): Promise<void> {
     const { system, history, openJobs, workers } = this.options;
     const { overwrite, comparesContents: compareContents, set, isPreview: dryRun } = body;
     const { progress, controller } = running;
-    const foldedNames = new FoldedNames();
     const policy = {
       compareContents,
       ...(overwrite === 'refuse' ? {} : { overwrite }),
@@ -128,20 +126,15 @@ export class Restores {
     let jobs: JobRunner | undefined;
     try {
       jobs = await openJobs();
-      for (const { output, paths } of batches) {
-        const request = { set, paths, output, workers, policy, dryRun, foldedNames };
-        const means = { history, jobs, progress, signal: controller.signal };
-        const result = await runRestore(system, means, request);
-        const room = MAX_FAILURES - running.failures.length;
-        running.failures.push(
-          ...result.failures.slice(0, room).map((failure) => ({
-            ...failure,
-            path: body.output === undefined ? joinPath(output, failure.path) : failure.path,
-          })),
-        );
-        if (!dryRun) await this.noteDamage(result.failures);
-        for (const loss of result.losses) running.losses.add(loss);
-      }
+      const request = { set, workers, policy, dryRun, ...destination };
+      const means = { history, jobs, progress, signal: controller.signal };
+      const { failures, losses } = await runRestore(system, means, request);
+      running.failures = failures.slice(0, MAX_FAILURES).map((failure) => ({
+        ...failure,
+        path: body.output === undefined ? joinPath(ROOT, failure.path) : failure.path,
+      }));
+      running.losses = losses;
+      if (!dryRun) await this.noteDamage(failures);
       running.state = 'done';
     } catch (error) {
       const { code, message } = asTardisError(error);
@@ -153,35 +146,22 @@ export class Restores {
   }
 }
 
-/** Paths that are restored into one directory. */
-interface Batch {
-  readonly output: Buffer;
-  readonly paths: readonly Buffer[];
-}
+type Destination = Pick<RestoreRequest, 'output' | 'paths' | 'hierarchy'>;
 
-/** Groups the paths by the directory into which they are restored: the chosen one, or each path's original one. */
-function batchesOf({ paths: given, output }: RestoreBody): Batch[] {
+/** Returns where paths are restored to: the directory that the user has chosen, or each path's original place below `/`. */
+function destinationOf({ paths: given, output }: RestoreBody): Destination {
   const paths = given.map(encodedPathIn);
-  if (output !== undefined) {
-    const target = Buffer.from(output);
-    if (target[0] !== SLASH || target.includes(0)) {
-      throw invalidRequest('the directory to restore into must be an absolute path');
-    }
-    return [{ output: target, paths }];
-  }
-  const batches = new Map<string, { output: Buffer; paths: Buffer[] }>();
-  for (const path of paths) {
-    const parts = splitPath(path).slice(0, -1);
-    if (parts.length === splitPath(path).length) {
+  if (output === undefined) {
+    if (paths.some((path) => splitPath(path).length === 0)) {
       throw invalidRequest('choose what is below / to restore it to its place');
     }
-    const directory = Buffer.concat([ROOT, pathBelow(NOTHING, parts)]);
-    const key = directory.toString('latin1');
-    const batch = batches.get(key) ?? { output: directory, paths: [] as Buffer[] };
-    batch.paths.push(path);
-    batches.set(key, batch);
+    return { output: ROOT, paths, hierarchy: true };
   }
-  return [...batches.values()];
+  const target = Buffer.from(output);
+  if (target[0] !== SLASH || target.includes(0)) {
+    throw invalidRequest('the directory to restore into must be an absolute path');
+  }
+  return { output: target, paths };
 }
 
 function stateOf(running: Running, doubts: string[]): RestoreState {
