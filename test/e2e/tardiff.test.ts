@@ -190,6 +190,43 @@ test.serial('metadata that differs is reported with --metadata', async (t) => {
   t.regex(sets, /^U {2}.*\/x {2}permissions 0644 → 0600$/m);
 });
 
+test.serial('attributes that differ are named, of a set and of the disk', async (t) => {
+  const [tree, place] = [
+    path.join(home, 'with attributes'),
+    ['-D', path.join(home, 'other'), '-C', 'me'],
+  ];
+  makeTree(tree, [file('acl', 'x'), file('changed', 'x'), file('gone', 'x'), file('same', 'x')]);
+  const call = (program: string, ...words: string[]): boolean =>
+    spawnSync(program, words, { cwd: tree }).status === 0;
+  const set = (name: string, value: string): boolean =>
+    call('setfattr', '-n', 'user.z', '-v', value, name);
+  if (!set('changed', 'one') || !call('setfacl', '-m', 'u:7:r', 'acl')) {
+    t.log('left out: no such attributes here');
+    t.pass();
+    return;
+  }
+  call('setfacl', '-b', 'acl');
+  for (const name of ['gone', 'same']) set(name, 'one');
+  await backup([...place, '--local', '--create', tree]);
+  set('changed', 'two');
+  call('setfattr', '-x', 'user.z', 'gone');
+  call('setfacl', '-m', 'u:7:r', 'acl');
+  const { stdout, status } = await run('tardiff', [...place, '-r', '-M', tree]);
+  t.is(status, 1);
+  const differences = stdout.split('\n').map((line) => line.replace(`${tree}/`, ''));
+  const acl = /^acl: (permissions 0644 → 06\d0, )?attributes none → system\.posix_acl_access$/;
+  t.regex(differences[0]!, acl);
+  t.deepEqual(differences.slice(1), [
+    'changed: attributes user.z',
+    'gone: attributes user.z → none',
+    '',
+  ]);
+  // The same between two sets.
+  await backup([...place, '--local', tree]);
+  const sets = await run('tardiff', [...place, '-b', '1', '-b', '2', '-r', '-M', tree]);
+  t.deepEqual(sets.stdout.replaceAll(`${tree}/`, '').split('\n').slice(1), differences.slice(1));
+});
+
 test.serial('binary and large files are only reported to differ', async (t) => {
   t.deepEqual((await diff('-b', '1', at('binary'))).lines, [
     `Files differ: ${at('binary')} (binary): 2.0 kB → 2.0 kB`,

@@ -3,7 +3,7 @@
  * at a time, so memory is limited by the depth and width of the tree, not by its size.
  */
 import { asTardisError, TardisError, throwIfAborted } from '../../errors/index.js';
-import { displayName, EntryType, isDevice, splitPath } from '../../model/index.js';
+import { displayName, type Entry, EntryType, isDevice, splitPath } from '../../model/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
 import type { Contents } from './contents.js';
 import { attributesOnDisk, isHidden, unreadable } from './disk-side.js';
@@ -189,9 +189,10 @@ class Walk {
     const { before, after, depth } = pair;
     const { path } = (before ?? after)!;
     try {
-      const aspects = await this.aspectsOf(before, after);
+      const difference = await this.differenceOf(before, after);
+      const { aspects } = difference;
       const isOne = before === undefined || after === undefined;
-      if (isOne || aspects.length > 0) yield { path, before, after, aspects };
+      if (isOne || aspects.length > 0) yield { path, ...difference };
       if (depth > 0 && !this.request.recurse) return;
       if (isOne ? this.request.entersOnly : !aspects.includes('type')) {
         if (isDirectory(before ?? after)) below.push(pair);
@@ -202,6 +203,18 @@ class Walk {
     } catch (error) {
       yield { path, error: tolerable(error) };
     }
+  }
+
+  /** Returns the difference of two entries. If metadata are compared, an entry on the disk then has its attributes. */
+  private async differenceOf(
+    before: Seen | undefined,
+    after: Seen | undefined,
+  ): Promise<Omit<Difference, 'path'>> {
+    const aspects = await this.aspectsOf(before, after);
+    const hasMetadata = before !== undefined && after !== undefined && !aspects.includes('type');
+    if (!this.request.metadata || !hasMetadata) return { before, after, aspects };
+    const [had, has] = [this.withAttributes(before), this.withAttributes(after)];
+    return { before: had, after: has, aspects: [...aspects, ...metadataOf(had.entry, has.entry)] };
   }
 
   private async aspectsOf(before: Seen | undefined, after: Seen | undefined): Promise<Aspect[]> {
@@ -222,28 +235,26 @@ class Walk {
         aspects.push('target');
       }
     } else if (isDevice(one.type) && one.device !== other.device) aspects.push('device');
-    if (this.request.metadata) aspects.push(...this.metadataOf(before, after));
     return aspects;
   }
 
-  private metadataOf(before: Seen, after: Seen): Aspect[] {
-    const [one, other] = [before.entry, after.entry];
-    const aspects: Aspect[] = [];
-    if (one.permissions !== other.permissions) aspects.push('permissions');
-    if (one.uid !== other.uid || one.gid !== other.gid) aspects.push('owner');
-    // Times of directories are not compared, since they change with the entries.
-    if (one.type !== EntryType.directory && one.mtimeNs !== other.mtimeNs) aspects.push('time');
-    const [had, has] = [this.attributesOf(before), this.attributesOf(after)];
-    const isSame = had === undefined || has === undefined ? had === has : had.equals(has);
-    if (!isSame) aspects.push('attributes');
-    return aspects;
+  private withAttributes(seen: Seen): Seen {
+    if (seen.stored !== undefined) return seen;
+    const attributes = attributesOnDisk(this.request.system, seen);
+    return { ...seen, entry: { ...seen.entry, attributes } };
   }
+}
 
-  private attributesOf(seen: Seen): Buffer | undefined {
-    return seen.stored === undefined
-      ? attributesOnDisk(this.request.system, seen)
-      : seen.stored.attributes;
-  }
+function metadataOf(one: Entry, other: Entry): Aspect[] {
+  const aspects: Aspect[] = [];
+  if (one.permissions !== other.permissions) aspects.push('permissions');
+  if (one.uid !== other.uid || one.gid !== other.gid) aspects.push('owner');
+  // Times of directories are not compared, since they change with the entries.
+  if (one.type !== EntryType.directory && one.mtimeNs !== other.mtimeNs) aspects.push('time');
+  const [had, has] = [one.attributes, other.attributes];
+  const isSame = had === undefined || has === undefined ? had === has : had.equals(has);
+  if (!isSame) aspects.push('attributes');
+  return aspects;
 }
 
 /** Reads the names of a directory on one side, one after another. */

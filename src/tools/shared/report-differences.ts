@@ -42,11 +42,22 @@ function octal(permissions: number): string {
   return permissions.toString(8).padStart(4, '0');
 }
 
-function attributeNames({ entry }: Seen): string {
-  const names = readAttributes(entry.attributes).map(({ name }) => displayName(name));
+/** Returns the values of attributes, and of the flags together, by the texts that name them. */
+function attributesOf({ entry }: Seen): Map<string, string> {
+  const values = new Map<string, string>();
   const flags = inodeFlags(entry.attributes);
-  if (flags !== 0) names.unshift(`flags=${flagLetters(flags)}`);
-  return names.length === 0 ? 'none' : names.join(' ');
+  if (flags !== 0) values.set(`flags=${flagLetters(flags)}`, '');
+  for (const { name, value } of readAttributes(entry.attributes)) {
+    values.set(displayName(name), value.toString('latin1'));
+  }
+  return values;
+}
+
+/** Returns the names of the attributes that another entry has not, or with another value. */
+function attributeNames(seen: Seen, other: Seen): string {
+  const others = attributesOf(other);
+  const names = [...attributesOf(seen)].filter(([name, value]) => others.get(name) !== value);
+  return names.length === 0 ? 'none' : names.map(([name]) => name).join(' ');
 }
 
 /** Returns the values of an aspect before and after; undefined if the aspect has no values to show. */
@@ -64,7 +75,7 @@ function valuesOf(aspect: Aspect, before: Seen, after: Seen): [string, string] |
     case 'time':
       return [timeText(one.mtimeNs), timeText(other.mtimeNs)];
     case 'attributes':
-      return [attributeNames(before), attributeNames(after)];
+      return [attributeNames(before, after), attributeNames(after, before)];
     case 'content':
     case 'device':
       return undefined;
@@ -79,7 +90,7 @@ function timeText(timeNs: bigint): string {
 
 /**
  * Returns `permissions 0644 → 0600, owner 0:0 → 7:7` for the selected aspects. An aspect without two different values
- * is only named. Returns an empty text if the entry is on one side only.
+ * is only named, and of attributes those whose values differ. Returns an empty text if the entry is on one side only.
  */
 export function aspectsText(
   { before, after, aspects }: Difference,
@@ -90,7 +101,8 @@ export function aspectsText(
     const values = valuesOf(aspect, before, after);
     if (values === undefined) return aspect;
     const [was, is] = values;
-    return was === is ? aspect : `${aspect} ${was} → ${is}`;
+    if (was !== is) return `${aspect} ${was} → ${is}`;
+    return aspect === 'attributes' ? `${aspect} ${is}` : aspect;
   });
   return texts.join(', ');
 }
