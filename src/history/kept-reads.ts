@@ -95,12 +95,12 @@ export class KeptReads implements ObjectReader {
   }
 
   private announce(ranges: readonly ExpectedRange[]): void {
-    const fresh = ranges.filter((range) => {
+    const fresh = ranges.flatMap((range) => {
       const key = keyOf(range);
-      if (this.kept.has(key) || this.coming.has(key) || this.announced.has(key)) return false;
+      if (this.kept.has(key) || this.coming.has(key) || this.announced.has(key)) return [];
       this.announced.add(key);
       dropOldest(this.announced);
-      return true;
+      return [{ ...range, dropped: (data: Buffer) => this.keep(key, data) }];
     });
     this.reader.expect?.(fresh);
   }
@@ -118,7 +118,7 @@ export class KeptReads implements ObjectReader {
 
   private keep(key: string, data: Buffer): void {
     this.fd ??= this.opened();
-    if (this.fd < 0 || data.length > this.mostBytes) return;
+    if (this.fd < 0 || data.length > this.mostBytes || this.kept.has(key)) return;
     if (this.next + data.length > this.mostBytes) {
       this.forget(this.next, this.mostBytes);
       this.next = 0;

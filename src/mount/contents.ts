@@ -35,7 +35,10 @@ interface BegunFile {
 
 export class Contents {
   private readonly memory;
+  /** Reads records in one piece. */
   private readonly records;
+  /** Reads chunks of large records, which are kept apart from the others. */
+  private readonly chunks;
   private readonly history: History;
   private readonly ready: ReadyFiles;
   private isClosed = false;
@@ -50,12 +53,13 @@ export class Contents {
   constructor({ system, history, decoder, kernel }: ContentsOptions) {
     this.history = history;
     this.ready = kernel.files;
+    this.chunks = keptReads(system, history, history.objects());
     const source = {
-      backend: history.objects(),
+      backend: this.chunks,
       native: system.native,
       keys: history.contentKeys,
     };
-    this.records = keptReads(system, history, source.backend);
+    this.records = keptReads(system, history, history.objects());
     const units = new Units(source, decoder, history.directory, this.records);
     units.onDecoded = () => this.ahead.goOn();
     this.memory = { units, indexes: new DeltaIndexes() };
@@ -65,6 +69,7 @@ export class Contents {
     this.isClosed = true;
     this.memory.units.onDecoded = () => undefined;
     this.records.close();
+    this.chunks.close();
   }
 
   /**

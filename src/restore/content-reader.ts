@@ -27,10 +27,9 @@ export class ContentReader {
    * several frames, and those of the next directory in the same frames.
    */
   private readonly readers = new Map<string, RecordReader>();
-  /** Reads records that are larger than a frame, one after the other. */
+  /** Reads records that are larger than a frame, one after the other. They are kept apart from the frames. */
   private readonly large: RecordReader;
-  /** Does so for contents in several pieces, which are read twice if they are checked first. */
-  private readonly inParts: RecordReader;
+  private readonly largeBackend: ObjectReader;
   /** Buffer for pieces that do not fit into a frame. */
   private piece: Buffer = Buffer.alloc(0);
   private readonly mayPassEarly: boolean;
@@ -41,17 +40,13 @@ export class ContentReader {
    * only at its end. The caller must then be able to end its output so that it does not look complete.
    */
   constructor(system: System, history: History, mayPassEarly = false) {
-    const objects = history.objects();
-    this.backend = keptReads(system, history, objects);
+    this.backend = keptReads(system, history, history.objects());
+    this.largeBackend = keptReads(system, history, history.objects());
     this.native = system.native;
     this.keys = history.contentKeys;
     this.mayPassEarly = mayPassEarly;
-    const largeOf = (backend: ObjectReader): RecordReader => {
-      const memory = new MemoryAhead(bodiesAside(system.native));
-      return new RecordReader(backend, system.native, memory, this.keys);
-    };
-    this.large = largeOf(objects);
-    this.inParts = largeOf(this.backend);
+    const memory = new MemoryAhead(bodiesAside(system.native));
+    this.large = new RecordReader(this.largeBackend, system.native, memory, this.keys);
     this.ahead = new ContentsAhead(system, history, this.backend);
   }
 
@@ -74,26 +69,27 @@ export class ContentReader {
    * MiB) is checked before any of it is returned, unless it may pass early. Throws CONTENT_DAMAGED, RECORD_DAMAGED.
    */
   async *bytes(pieces: readonly ContentPiece[]): AsyncGenerator<Buffer> {
-    for (const piece of pieces) yield* this.pieceBytes(piece, pieces);
+    for (const piece of pieces) yield* this.pieceBytes(piece);
   }
 
   /** Reads a content only to check it. Throws CONTENT_DAMAGED, RECORD_DAMAGED. */
   async check(pieces: readonly ContentPiece[]): Promise<void> {
     for (const piece of pieces) {
       // The loop reads all of the piece; damage is thrown at its end.
-      for await (const _ of this.reader(piece, pieces).pieceBytes(piece, piece));
+      for await (const _ of this.reader(piece).pieceBytes(piece, piece));
     }
   }
 
   close(): void {
     this.ahead.close();
     this.backend.close();
+    this.largeBackend.close();
   }
 
-  private reader(piece: ContentPiece, all: readonly ContentPiece[]): RecordReader {
+  private reader(piece: ContentPiece): RecordReader {
     if (piece.recordBytes > STREAM_CHUNK_BYTES) {
-      this.backend.expect?.([rangeOf(piece)]);
-      return all.length > 1 ? this.inParts : this.large;
+      this.largeBackend.expect?.([rangeOf(piece)]);
+      return this.large;
     }
     const key = recordKey(piece);
     let reader = this.readers.get(key);
@@ -109,16 +105,13 @@ export class ContentReader {
     return reader;
   }
 
-  private async *pieceBytes(
-    piece: ContentPiece,
-    all: readonly ContentPiece[],
-  ): AsyncGenerator<Buffer> {
+  private async *pieceBytes(piece: ContentPiece): AsyncGenerator<Buffer> {
     const decoded = await this.ahead.take(piece);
     if (decoded !== undefined) {
       yield decoded;
       return;
     }
-    const reader = this.reader(piece, all);
+    const reader = this.reader(piece);
     if (this.mayPassEarly || (await reader.isWhole(piece))) {
       yield* reader.pieceBytes(piece, piece);
       return;

@@ -45,7 +45,7 @@ export class FileQueue {
   /** Files that are not located yet. */
   private window: FileToRestore[] = [];
   private readonly held = new HeldFiles();
-  private readonly originals = new Originals();
+  private readonly originals: Originals;
   private copies: LocatedFile[] = [];
   /** Resolves the promises of the jobs that have not ended yet. */
   private readonly endings = new Map<RestoreJob, () => void>();
@@ -57,6 +57,7 @@ export class FileQueue {
   constructor(history: History, options: FileQueueOptions) {
     this.history = history;
     this.options = options;
+    this.originals = new Originals(options.records !== undefined);
     const workers = Math.max(options.workers, 1);
     this.inFlight = new Credit(workers * JOB_BYTES_PER_WORKER);
     this.hungryBytes = workers * HUNGRY_BYTES_PER_WORKER;
@@ -151,12 +152,14 @@ export class FileQueue {
 
   private async *admit(files: readonly LocatedFile[]): AsyncGenerator<RestoreJob> {
     if (files.length === 0) return;
-    const jobs = planJobs(files, this.options.rows);
+    const [planned, again] = this.originals.apart(files);
+    const jobs = planJobs(planned, this.options.rows);
     expectJobs(this.options.records, jobs);
     for (const job of jobs) {
       const written = new Promise<void>((resolve) => this.endings.set(job, resolve));
       this.originals.add(job.files, written);
     }
+    for (const file of again) this.copies.push({ ...file, original: this.originals.of(file) });
     for (const job of jobs) {
       await this.inFlight.take(job.bytes);
       yield job;

@@ -53,7 +53,7 @@ export interface LocatedFile {
   readonly file: FileToRestore;
   /** Locations of the file's content; empty for an empty file. */
   readonly pieces: readonly ContentPiece[];
-  /** The file that this one is copied from; undefined if it is read from the store. A copy has one piece. */
+  /** The file that this one is copied from; undefined if it is read from the store. A copy is not empty. */
   readonly original?: Original | undefined;
 }
 
@@ -136,8 +136,8 @@ class JobBuilder {
 
   add({ file, pieces, original }: LocatedFile): void {
     const [first] = pieces;
-    if (original !== undefined && first !== undefined) {
-      this.addCopy(file, first, original);
+    if (original !== undefined) {
+      this.addCopy(file, pieces, original);
       return;
     }
     // The size in a sparse file's row is not that of its content.
@@ -166,8 +166,18 @@ class JobBuilder {
     for (const { sizeBytes } of pieces) this.bytes += sizeBytes;
   }
 
-  private addCopy(file: FileToRestore, piece: ContentPiece, original: Original): void {
-    this.rowsOf.append(this.rows, file.metadata, file.name, piece.digest);
+  private addCopy(file: FileToRestore, pieces: readonly ContentPiece[], original: Original): void {
+    const digest = pieces.length === 1 ? pieces[0]!.digest : undefined;
+    this.rowsOf.append(this.rows, file.metadata, file.name, digest);
+    if (digest === undefined) {
+      const unread = pieces.map(({ digest: own, sizeBytes, offset }) => ({
+        record: NO_RECORD,
+        digest: own,
+        sizeBytes,
+        offset,
+      }));
+      this.inParts.push({ file: this.files.length, pieces: unread });
+    }
     const directory = this.directoryNumber(file.directory);
     const from = this.directoryNumber(original.directory);
     this.places.push(directory, from, this.copiedNames.length, file.how | RestoreHow.copied);
@@ -175,7 +185,7 @@ class JobBuilder {
     this.copiedNames.append(NAME_END);
     this.after.add(original.written);
     this.files.push(file);
-    this.bytes += piece.sizeBytes;
+    for (const { sizeBytes } of pieces) this.bytes += sizeBytes;
   }
 
   build(): RestoreJob {

@@ -1,5 +1,6 @@
-/** Compares an existing file with the content that a restore would write. */
+/** Compares an existing file with the content that a restore would write, and reads one that the restore has written. */
 import { contentDigest, type ContentKeys, DIGEST_BYTES } from '../model/index.js';
+import { TardisError } from '../errors/index.js';
 import { OpenKind, type System } from '../system/index.js';
 import { createHash } from 'node:crypto';
 import { anotherFile } from './restore-errors.js';
@@ -35,6 +36,30 @@ export function hasContent(
     if (found.compare(digest, 0, DIGEST_BYTES) !== 0) return false;
   }
   return files.read(fd, buffer, 0, 1, position) === 0;
+}
+
+/**
+ * Yields a piece of a content from an open file that has the piece at a position. Each part is valid until the next one is
+ * requested. Throws CONTENT_DAMAGED at the end if the file has other bytes there.
+ */
+export async function* pieceInFile(
+  { files, native }: System,
+  { fd, position, keys }: { readonly fd: number; position: number; keys: ContentKeys | undefined },
+  { digest, sizeBytes }: WantedPiece,
+): AsyncGenerator<Buffer> {
+  const buffer = Buffer.allocUnsafe(Math.min(sizeBytes, READ_BYTES));
+  const hash = createHash('sha256');
+  for (let done = 0; done < sizeBytes; ) {
+    const wanted = Math.min(sizeBytes - done, READ_BYTES);
+    const part = buffer.subarray(0, files.read(fd, buffer, 0, wanted, position + done));
+    if (part.length === 0) break;
+    hash.update(part);
+    done += part.length;
+    yield part;
+  }
+  const found = contentDigest(native, keys, hash.digest());
+  if (found.compare(digest, 0, DIGEST_BYTES) === 0) return;
+  throw new TardisError('CONTENT_DAMAGED', 'a file that the restore has written was changed');
 }
 
 /**

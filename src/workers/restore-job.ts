@@ -5,7 +5,7 @@
  */
 import { LEAST_DELTA_BYTES, ReaderMemory, RecordReader } from '../delta/index.js';
 import { systemCode, TardisError, type WireError } from '../errors/index.js';
-import { RowFlag, RowReader } from '../model/index.js';
+import { bufferOf, RowFlag, RowReader } from '../model/index.js';
 import { mediumOf, type ObjectReader } from '../store/index.js';
 import {
   type FailedAttribute,
@@ -15,7 +15,7 @@ import {
   type System,
 } from '../system/index.js';
 import { runOf } from './block-builder.js';
-import { hasContent, requireBegun } from './compare-file.js';
+import { hasContent, pieceInFile, requireBegun } from './compare-file.js';
 import { fetchedRecords } from './fetched-records.js';
 import type { JobResult } from './jobs.js';
 import { ManyFiles, refusedAmong } from './many-files.js';
@@ -68,6 +68,13 @@ interface FileTask {
   readonly how: number;
   /** Locations of the file's content; empty for an empty file. */
   readonly pieces: readonly RestorePiece[];
+}
+
+/** Form of a file that is written while it is read, and the source of its bytes if that is a file, not records. */
+interface StreamHow {
+  readonly isSparse?: boolean;
+  readonly update?: FileUpdate | undefined;
+  readonly originalFd?: number;
 }
 
 class RestoreRun {
@@ -146,11 +153,38 @@ class RestoreRun {
   }
 
   private async restoreAlone(file: FileTask, index: number): Promise<void> {
-    if (isCopy(file.how)) throw notCopied();
-    const missing = await this.restore(file);
+    const missing = isCopy(file.how)
+      ? await this.copy(file, this.openOriginal(index))
+      : await this.restore(file);
     if (missing === undefined) this.unchanged += 1;
     else this.files += 1;
     for (const attribute of missing ?? []) this.failures.push(lacking(index, attribute));
+  }
+
+  /** Opens the file from which another one is copied. Throws the error of a copy if there is no such file. */
+  private openOriginal(index: number): number {
+    const { places, copiedNames } = this.input;
+    const [, directory, nameAt] = places.subarray(index * PLACE_NUMBERS);
+    const name = bufferOf(copiedNames).subarray(nameAt, copiedNames.indexOf(0, nameAt));
+    try {
+      return this.system.native.openBeneath(this.directoryFd(directory!), name, OpenKind.file);
+    } catch (error) {
+      if (systemCode(error) === undefined) throw error;
+      throw notCopied();
+    }
+  }
+
+  /** Writes a file with the bytes of an earlier one, which is open and has its content unless it was changed. */
+  private async copy(file: FileTask, originalFd: number): Promise<FailedAttribute[]> {
+    try {
+      const directoryFd = this.directoryFd(file.directory);
+      const missing = await this.writeStreaming(directoryFd, file.name, file, { originalFd });
+      return failedAttributes(missing);
+    } catch (error) {
+      throw isDamage(error) ? notCopied() : error;
+    } finally {
+      this.system.native.close(originalFd);
+    }
   }
 
   /** Records the failure of one file. Throws if the target is full, or for a bug. */
@@ -182,8 +216,9 @@ class RestoreRun {
       number,
       number,
     ];
-    let pieces = this.inParts.get(index) ?? [];
-    if (record !== NO_RECORD && !isCopy(how)) {
+    let pieces = this.inParts.get(index);
+    if (record === NO_RECORD) pieces ??= [];
+    else if (pieces === undefined) {
       const sizeBytes = rows.sizeBytes(rowAt);
       pieces = [{ record, digest: rows.digest(rowAt), sizeBytes, offset }];
     }
@@ -347,11 +382,11 @@ class RestoreRun {
     directoryFd: number,
     name: Buffer,
     file: FileTask,
-    { isSparse, update }: { readonly isSparse: boolean; readonly update: FileUpdate | undefined },
+    { isSparse, update, originalFd }: StreamHow,
   ): Promise<Buffer | undefined> {
     const { files, native } = this.system;
     const fd = native.createFileAt(directoryFd, name);
-    const sparse = isSparse ? new SparseWriter() : undefined;
+    const sparse = isSparse === true ? new SparseWriter() : undefined;
     const write = (data: Buffer, position: number): void => {
       files.write(fd, data, position);
       this.bytes += data.length;
@@ -378,7 +413,12 @@ class RestoreRun {
             [position, this.bytes] = [startAt, startBytes];
           }
         }
-        await put(this.reader.pieceBytes(this.record(piece), piece));
+        const { keys } = this.input;
+        await put(
+          originalFd === undefined
+            ? this.reader.pieceBytes(this.record(piece), piece)
+            : pieceInFile(this.system, { fd: originalFd, position, keys }, piece),
+        );
       }
       if (sparse !== undefined) native.resizeFile(fd, sparse.finish());
       return native.finishFile(fd, this.input.rows, file.rowAt, this.optionsOf(file));

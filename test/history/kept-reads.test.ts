@@ -2,9 +2,12 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import { KeptReads } from '../../src/history/index.js';
+import { JoinedReads } from '../../src/store/index.js';
 import { nodeSystem, type System } from '../../src/system/index.js';
 import { rejectedCode } from '../helpers/codes.js';
+import { noise } from '../helpers/tree.js';
 import { inlineSystem } from '../helpers/inline.js';
+import { seededRandom } from '../support/seeded-random.js';
 
 const OBJECT = 'packs/1';
 const RANGE_BYTES = 100;
@@ -30,6 +33,14 @@ async function readAt(reads: KeptReads, position: number): Promise<boolean> {
   const target = Buffer.alloc(RANGE_BYTES);
   const got = await reads.read(OBJECT, position, target, RANGE_BYTES);
   return got === RANGE_BYTES && target.every((byte, at) => byte === ((position + at * 7) & 0xff));
+}
+
+/** Returns the items in a random order. */
+function shuffled<T>(random: ReturnType<typeof seededRandom>, items: readonly T[]): T[] {
+  return items
+    .map((item) => ({ item, at: random.next() }))
+    .sort((one, other) => one.at - other.at)
+    .map(({ item }) => item);
 }
 
 /** Returns a system in which some calls on files are replaced. */
@@ -100,3 +111,63 @@ for (const [what, change] of Object.entries(BROKEN)) {
     kept.close();
   });
 }
+
+test('announced records of a bucket are fetched once, whatever is announced together, and in whatever order they are read', async (t) => {
+  const KIB = 1 << 10;
+  const noisy = noise(5, 4 << 20);
+  const bytes = Buffer.concat([noisy, noisy]);
+  const size = fc.integer({ min: 20, max: 1500 });
+  const shape = fc.record({
+    // Sizes of the records, and how many of them are announced together.
+    records: fc.array(size, { minLength: 25, maxLength: 50 }),
+    together: fc.integer({ min: 1, max: 20 }),
+    // The last ones are announced while others are read.
+    later: fc.nat(20),
+    atOnce: fc.integer({ min: 1, max: 6 }),
+    seed: fc.nat(1000),
+  });
+  await fc.assert(
+    fc.asyncProperty(shape, async ({ records, together, later, atOnce, seed }) => {
+      let fetchedBytes = 0;
+      const joined = new JoinedReads(async (_name, position, target, wanted) => {
+        fetchedBytes += wanted;
+        await new Promise((resolve) => setImmediate(resolve));
+        const at = position % noisy.length;
+        return bytes.copy(target, 0, at, at + wanted);
+      });
+      const kept = new KeptReads(inlineSystem(), {
+        read: (...values) => joined.read(...values),
+        expect: (ranges) => joined.expect(ranges),
+        close: () => joined.clear(),
+      });
+      let position = 0;
+      const ranges = records.map((kib) => {
+        const range = { object: OBJECT, position, bytes: kib * KIB };
+        position += range.bytes;
+        return range;
+      });
+      const random = seededRandom(seed);
+      const order = shuffled(random, [...ranges, ...ranges]);
+      const announced = [...ranges];
+      while (announced.length > later) kept.expect!(announced.splice(0, together));
+      let next = 0;
+      const read = async (): Promise<void> => {
+        for (let range = order[next]; range !== undefined; range = order[next]) {
+          next += 1;
+          if (order.length - next < announced.length + ranges.length) {
+            kept.expect!(announced.splice(0, together));
+          }
+          kept.expect!([range]);
+          const target = Buffer.alloc(range.bytes);
+          await kept.read(OBJECT, range.position, target, range.bytes);
+          const at = range.position % noisy.length;
+          t.is(target.compare(bytes, at, at + range.bytes), 0);
+        }
+      };
+      await Promise.all(Array.from({ length: atOnce }, read));
+      kept.close();
+      t.true(fetchedBytes <= position * 1.05, `${fetchedBytes} of ${position} bytes`);
+    }),
+    { numRuns: 30, endOnFailure: true },
+  );
+});

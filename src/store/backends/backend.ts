@@ -50,6 +50,8 @@ export interface ExpectedRange {
   readonly object: string;
   readonly position: number;
   readonly bytes: number;
+  /** Called with the bytes of the range if they were fetched, and are dropped before anybody read them. */
+  readonly dropped?: (data: Buffer) => void;
 }
 
 export interface Backend extends ObjectReader, Disposable {

@@ -7,11 +7,28 @@ import type { ExpectedRange } from '../backends/backend.js';
  */
 const MOST_RANGES = 16_384;
 
+/**
+ * Maximum number of bytes between two neighbours that are fetched with them in any case: a request costs about as much at
+ * the prices of providers.
+ */
+const CHEAP_GAP_BYTES: number = 4 << 10;
+/** Longer gaps are fetched while they are at most one part in `NEEDED_PARTS` of the ranges of the request. */
+const NEEDED_PARTS = 20;
+
 interface Expected {
   position: number;
   end: number;
+  readonly dropped: ExpectedRange['dropped'];
   /** Number of the announcement. Ranges of one announcement are read one after the other. */
   readonly batch: number;
+}
+
+/** Ranges that are fetched by one request. */
+export interface JoinedRanges {
+  /** Number of bytes from the requested position to the end of the last range. */
+  readonly bytes: number;
+  /** The ranges that are fetched as a whole. */
+  readonly ranges: readonly Pick<Expected, 'position' | 'end' | 'dropped'>[];
 }
 
 export class ExpectedReads {
@@ -19,26 +36,17 @@ export class ExpectedReads {
   private readonly objects = new Map<string, Expected[]>();
   private count = 0;
   private batches = 0;
-  private readonly mostGapBytes: number;
-
-  /**
-   * Creates an empty record. `mostGapBytes` is the maximum number of bytes between two neighbours that are fetched
-   * with them.
-   */
-  constructor(mostGapBytes: number) {
-    this.mostGapBytes = mostGapBytes;
-  }
 
   /** Announces ranges that are read soon, one after the other, and after those that were announced before. */
   add(ranges: readonly ExpectedRange[]): void {
     this.batches += 1;
     const { batches: batch } = this;
     const changed = new Set<Expected[]>();
-    for (const { object, position, bytes } of ranges) {
+    for (const { object, position, bytes, dropped } of ranges) {
       const own = this.objects.get(object) ?? [];
       this.objects.delete(object); // the object that was named last is at the end
       this.objects.set(object, own);
-      own.push({ position, end: position + bytes, batch });
+      own.push({ position, end: position + bytes, dropped, batch });
       changed.add(own);
       this.count += 1;
     }
@@ -56,26 +64,31 @@ export class ExpectedReads {
   }
 
   /**
-   * Returns the number of bytes from `at` on that are worth one request, at most `mostBytes`, and removes them from
-   * the ranges. Returns undefined if no range contains the byte at `at`. Ranges of another announcement are not joined:
-   * they are read later, and would be fetched again then.
+   * Returns the ranges from `at` on that are worth one request of at most `mostBytes`, and removes them from the ranges.
+   * Returns undefined if no range contains the byte at `at`. Ranges of another announcement are not joined: they are read
+   * later, and would be fetched again then.
    */
-  take(object: string, at: number, mostBytes: number): number | undefined {
+  take(object: string, at: number, mostBytes: number): JoinedRanges | undefined {
     const own = this.objects.get(object);
     const first = own?.find((range) => covers(range, at));
     if (own === undefined || first === undefined) return undefined;
     let { end } = first;
     if (end - at > mostBytes) {
       first.position = at + mostBytes;
-      return mostBytes;
+      return { bytes: mostBytes, ranges: [] };
     }
     const taken = new Set([first]);
+    let neededBytes = end - at;
     for (let next = own.indexOf(first) + 1; next < own.length; next += 1) {
       const range = own[next]!;
-      if (range.position - end > this.mostGapBytes) break;
+      const gapBytes = range.position - end;
+      const withNext = neededBytes + range.end - Math.max(range.position, end);
+      const otherBytes = range.end - at - withNext;
+      if (gapBytes > CHEAP_GAP_BYTES && otherBytes * NEEDED_PARTS > withNext) break;
       if (range.batch !== first.batch) continue;
       if (range.end - at > mostBytes) break;
       end = Math.max(end, range.end);
+      neededBytes = Math.max(neededBytes, withNext);
       taken.add(range);
     }
     this.count -= taken.size;
@@ -85,7 +98,7 @@ export class ExpectedReads {
         object,
         own.filter((range) => !taken.has(range)),
       );
-    return end - at;
+    return { bytes: end - at, ranges: [...taken] };
   }
 
   clear(): void {

@@ -2,11 +2,12 @@
  * Reads objects in few requests for readers that request small pieces. If a piece follows an earlier one, bytes after
  * it are fetched with it, and the fetched ranges grow in a long run. The next range of a long run is fetched before it
  * is requested. Other pieces are fetched almost exactly. If it is known which pieces will be read, neighbouring ones
- * are fetched together, and nothing else. Fetched bytes are kept for a while, since objects never change.
+ * are fetched together, and little else. Fetched bytes are kept for a while, since objects never change. Expected pieces
+ * that were fetched and must make room before they are read are given to those who announced them.
  */
 import { releaseMemory } from '../../model/index.js';
 import type { ExpectedRange } from '../backends/backend.js';
-import { ExpectedReads } from './expected-reads.js';
+import { ExpectedReads, type JoinedRanges } from './expected-reads.js';
 
 /**
  * Fills `target` with bytes of an object. Returns their number, which is less than `bytes` only at the end of the
@@ -21,11 +22,6 @@ type FetchRange = (
 
 /** Maximum gap between fetched bytes and a piece that counts as following them. */
 const MOST_GAP_BYTES: number = 64 << 10;
-/**
- * Maximum number of other bytes between expected pieces that are fetched together. A request costs about as much as
- * fetching them.
- */
-const MOST_EXPECTED_GAP_BYTES: number = 256 << 10;
 /** Minimum size of a range that is fetched by a guess. */
 const LEAST_RANGE_BYTES: number = 64 << 10;
 /** Maximum size of a range that is fetched by a guess, or for expected pieces. */
@@ -38,11 +34,12 @@ interface Range {
   readonly at: number;
   readonly bytes: number;
   /** The fetched bytes; fewer than `bytes` at the end of the object. */
-  readonly data: Promise<Uint8Array>;
+  readonly data: Promise<Buffer>;
   readonly memory: Buffer;
-  /** False if the whole range is expected to be read. */
-  readonly isGuessed: boolean;
-  isHere: boolean;
+  /** Expected pieces of the range that were not read yet; undefined if the range was fetched by a guess. */
+  unread: JoinedRanges['ranges'] | undefined;
+  /** The fetched bytes, once they are here. */
+  here: Buffer | undefined;
   /** Number of reads that wait for the range. Its memory is not used again before they end. */
   readers: number;
 }
@@ -55,7 +52,7 @@ export class JoinedReads {
    * make it collect all garbage after every few ranges.
    */
   private spare: Buffer | undefined;
-  private readonly expected = new ExpectedReads(MOST_EXPECTED_GAP_BYTES);
+  private readonly expected = new ExpectedReads();
   private readonly fetch: FetchRange;
 
   constructor(fetch: FetchRange) {
@@ -91,10 +88,11 @@ export class JoinedReads {
     for (const range of needed) {
       const here = await range.data;
       const part = here.subarray(position + done - range.at, end - range.at);
+      range.unread = range.unread?.filter((one) => one.position < position || one.end > end);
       target.set(part, done);
       done += part.length;
       if (here.length < range.bytes) break;
-      if (range.isGuessed && range.bytes >= MOST_RANGE_BYTES) this.fetchNext(range);
+      if (range.unread === undefined && range.bytes >= MOST_RANGE_BYTES) this.fetchNext(range);
     }
     return done;
   }
@@ -130,7 +128,7 @@ export class JoinedReads {
 
   /** Waits until one of the ranges that are being fetched has come or failed. */
   private async someRange(): Promise<void> {
-    const coming = this.ranges.filter(({ isHere }) => !isHere);
+    const coming = this.ranges.filter(({ here }) => here === undefined);
     await Promise.race(coming.map(({ data }) => data.catch(() => undefined))); // its reader gets the error
   }
 
@@ -142,28 +140,28 @@ export class JoinedReads {
   }
 
   private begin(name: string, at: number, bytes: number): Range {
-    const known = this.takeExpected(name, at, bytes);
     const most = this.nextAfter(name, at) - at;
-    const ahead = known ?? Math.min(this.guessAt(name, at), MOST_RANGE_BYTES);
+    const known = this.takeExpected(name, at, { bytes, most });
+    const ahead = known?.bytes ?? Math.min(this.guessAt(name, at), MOST_RANGE_BYTES);
     const wanted = Math.min(most, Math.max(bytes, ahead));
     const size = this.makeRoom(wanted) ? wanted : Math.min(most, bytes);
     const memory = this.memoryOf(size);
     const data = this.fetch(name, at, memory, size).then((got) => memory.subarray(0, got));
-    const isGuessed = known === undefined;
+    const unread = known?.ranges.filter((one) => one.position >= at && one.end <= at + size);
     const range: Range = {
       name,
       at,
       bytes: size,
       data,
       memory,
-      isGuessed,
-      isHere: false,
+      unread,
+      here: undefined,
       readers: 0,
     };
     this.ranges.push(range);
     data.then(
-      () => {
-        range.isHere = true;
+      (here) => {
+        range.here = here;
       },
       () => {
         this.ranges = this.ranges.filter((one) => one !== range); // the reader gets the error
@@ -173,12 +171,17 @@ export class JoinedReads {
   }
 
   /**
-   * Returns the number of expected bytes to fetch at a position; undefined if none are expected. Returns only the
-   * requested ones if too much is being fetched.
+   * Returns the expected ranges to fetch at a position, with at most `most` bytes; undefined if none are expected. Returns
+   * only the requested bytes if too much is being fetched.
    */
-  private takeExpected(name: string, at: number, bytes: number): number | undefined {
+  private takeExpected(
+    name: string,
+    at: number,
+    { bytes, most }: { readonly bytes: number; readonly most: number },
+  ): JoinedRanges | undefined {
     if (!this.expected.has(name, at)) return undefined;
-    return this.expected.take(name, at, this.makeRoom(MOST_RANGE_BYTES) ? MOST_RANGE_BYTES : bytes);
+    const roomBytes = this.makeRoom(MOST_RANGE_BYTES) ? MOST_RANGE_BYTES : bytes;
+    return this.expected.take(name, at, Math.min(roomBytes, most));
   }
 
   /** Returns the number of bytes to fetch at a position where none are expected. */
@@ -195,8 +198,12 @@ export class JoinedReads {
     return memory;
   }
 
-  /** Keeps the memory of a range for the next one, or frees it. */
-  private drop({ bytes, memory }: Range): void {
+  /** Gives away the pieces of a range that were not read, and keeps its memory for the next one, or frees it. */
+  private drop({ at, bytes, memory, here, unread = [], readers }: Range): void {
+    for (const { position, end, dropped } of unread) {
+      if (end - at <= here!.length) dropped?.(here!.subarray(position - at, end - at));
+    }
+    if (readers > 0) return;
     if (bytes === MOST_RANGE_BYTES && this.spare === undefined) this.spare = memory;
     else releaseMemory(memory);
   }
@@ -217,9 +224,9 @@ export class JoinedReads {
   private makeRoom(bytes: number): boolean {
     let kept = this.ranges.reduce((sum, range) => sum + range.bytes, 0);
     this.ranges = this.ranges.filter((range) => {
-      if (!range.isHere || kept + bytes <= KEPT_BYTES) return true;
+      if (range.here === undefined || kept + bytes <= KEPT_BYTES) return true;
       kept -= range.bytes;
-      if (range.readers === 0) this.drop(range);
+      this.drop(range);
       return false;
     });
     return kept + bytes <= KEPT_BYTES;

@@ -121,14 +121,52 @@ test('pieces that are expected are fetched together, and nothing else', async (t
   const objects = new Objects();
   const places = Array.from({ length: 100 }, (_, n) => n * 60 * KIB);
   const far = 11 * MIB;
-  const expected = [...places, far].map((position) => ({ object: 'a', position, bytes: 40 * KIB }));
+  const expected = [...places, far].map((position) => ({ object: 'a', position, bytes: 58 * KIB }));
   objects.reads.expect(expected.toReversed());
-  for (const at of [...places, far]) t.true(await objects.read(at, 40 * KIB));
+  for (const at of [...places, far]) t.true(await objects.read(at, 58 * KIB));
   // Two requests of at most 4 MiB for the neighbours, and one for the piece that is apart.
   t.is(objects.requested.length, 3);
   t.true(objects.requested.every(({ bytes }) => bytes <= 4 * MIB));
-  t.is(objects.requested.at(-1)?.bytes, 40 * KIB);
-  t.true(objects.requestedBytes <= 100 * 60 * KIB + 40 * KIB);
+  t.is(objects.requested.at(-1)?.bytes, 58 * KIB);
+  t.true(objects.requestedBytes <= 101 * 58 * KIB * 1.05);
+});
+
+test('pieces with longer gaps are fetched apart, except for gaps that cost less than a request', async (t) => {
+  const objects = new Objects();
+  const pieces = (from: number, stepBytes: number, bytes: number) =>
+    Array.from({ length: 10 }, (_, n) => ({ object: 'a', position: from + n * stepBytes, bytes }));
+  const apart = pieces(0, 100 * KIB, 90 * KIB);
+  const near = pieces(4 * MIB, 4 * KIB, KIB);
+  objects.reads.expect(apart);
+  objects.reads.expect(near);
+  for (const { position, bytes } of [...apart, ...near])
+    t.true(await objects.read(position, bytes));
+  t.is(objects.requested.length, apart.length + 1);
+  t.is(objects.requestedBytes, 10 * 90 * KIB + 37 * KIB);
+});
+
+test('pieces that make room before they are read are given to those who announced them', async (t) => {
+  const objects = new Objects();
+  const names = Array.from({ length: 8 }, (_, n) => `object-${n}`);
+  const given = new Map<string, boolean>();
+  const pieces = names.flatMap((object) =>
+    [0, 1, 2, 3].map((n) => ({
+      object,
+      position: n * MIB,
+      bytes: MIB,
+      dropped: (data: Buffer) => {
+        const isRight = data.equals(objects.bytes.subarray(n * MIB, (n + 1) * MIB));
+        given.set(`${object} ${n}`, isRight);
+      },
+    })),
+  );
+  objects.reads.expect(pieces);
+  for (const name of names) t.true(await objects.read(2 * MIB, MIB, name));
+  for (const name of names) t.true(await objects.read(0, MIB, name));
+  // Every range is fetched once from where it was read first; those that are still in memory are given to nobody.
+  t.true(given.size > 0);
+  t.true([...given.values()].every(Boolean));
+  t.false([...given.keys()].some((key) => key.endsWith(' 2')));
 });
 
 test('pieces that are announced later are not fetched with earlier ones, and then fetched again', async (t) => {
