@@ -2,7 +2,7 @@
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { History, Verdicts } from '../../src/history/index.js';
-import { openRemoteAdmin } from '../../src/history/remote/index.js';
+import { openRemoteAdmin } from '../../src/remote/index.js';
 import { type Admin, localAdmin } from '../../src/maintenance/admin/index.js';
 import { rulesOf, type RuleWords } from '../../src/retention/index.js';
 import { openClientDirectory } from '../../src/store/index.js';

@@ -1,4 +1,4 @@
-/** Tests of `TokenHistory` in src/history/remote/token-history.ts, for a client that encrypts and one that does not. */
+/** Tests of `TokenHistory` in src/remote/remote-history.ts, for a client that encrypts and one that does not. */
 import path from 'node:path';
 import test from 'ava';
 import { contentIdOf, type RightName, RIGHTS } from '../../src/model/index.js';

@@ -1,7 +1,7 @@
 /** Copies a client of a lab from its server to another store, in this process. */
 import path from 'node:path';
 import type { History } from '../../src/history/index.js';
-import { copyToServer, openRemoteCopy, type RemotePlace } from '../../src/history/remote/index.js';
+import { copyToServer, openRemoteCopy, type RemotePlace } from '../../src/remote/index.js';
 import {
   copyClient,
   type CopyFeed,

@@ -11,7 +11,7 @@ import {
   openHistoryIn,
   unsealedHistory,
 } from '../../src/history/index.js';
-import { openRemoteHistory } from '../../src/history/remote/index.js';
+import { openRemoteHistory } from '../../src/remote/index.js';
 import type { Keyring } from '../../src/crypto/index.js';
 import { TardisError } from '../../src/errors/index.js';
 import { ContentReader } from '../../src/restore/index.js';

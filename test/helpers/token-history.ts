@@ -1,6 +1,6 @@
 /** Opens a client of a store by a token, through a server of its own with TLS, as a program in front of a server does. */
 import type { History } from '../../src/history/index.js';
-import { openHistoryByToken, type TokenHistory } from '../../src/history/remote/index.js';
+import { openHistoryByToken, type TokenHistory } from '../../src/remote/index.js';
 import { RIGHTS } from '../../src/model/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import type { HistoryLab } from './history-lab.js';

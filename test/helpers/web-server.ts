@@ -2,7 +2,7 @@
 import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import type { History } from '../../src/history/index.js';
-import { openRemoteHistory } from '../../src/history/remote/index.js';
+import { openRemoteHistory } from '../../src/remote/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { newWebApp, type WebApp } from '../../src/web/api/index.js';
 import { registerRemoteApi, StoreDoor, type StoreDoorOptions } from '../../src/web/remote/index.js';

@@ -14,7 +14,7 @@ import {
   openLocalHistory,
   type RootRecord,
 } from '../../src/history/index.js';
-import { openRemoteHistory } from '../../src/history/remote/index.js';
+import { openRemoteHistory } from '../../src/remote/index.js';
 import { seededRandom } from '../support/seeded-random.js';
 import {
   backupInline,

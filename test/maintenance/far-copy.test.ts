@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { openRemoteCopy } from '../../src/history/remote/index.js';
+import { openRemoteCopy } from '../../src/remote/index.js';
 import type { CopyFeed } from '../../src/maintenance/rewrite/index.js';
 import { TardisError } from '../../src/errors/index.js';
 import { nodeSystem } from '../../src/system/index.js';

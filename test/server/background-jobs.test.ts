@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { asTardisError, TardisError } from '../../src/errors/index.js';
-import { openRemoteAdmin } from '../../src/history/remote/index.js';
+import { openRemoteAdmin } from '../../src/remote/index.js';
 import type { Admin } from '../../src/maintenance/admin/index.js';
 import type { Finding } from '../../src/maintenance/check/index.js';
 import { nodeSystem } from '../../src/system/index.js';

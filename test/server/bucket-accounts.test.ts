@@ -3,7 +3,7 @@
 import path from 'node:path';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import { asTardisError, TardisError } from '../../src/errors/index.js';
-import { openRemoteHistory } from '../../src/history/remote/index.js';
+import { openRemoteHistory } from '../../src/remote/index.js';
 import { copyClient, localSource } from '../../src/maintenance/rewrite/index.js';
 import {
   addTokenAccount,

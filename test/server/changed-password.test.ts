@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { SharedClients } from '../../src/server/index.js';
 import { asTardisError } from '../../src/errors/index.js';
 import type { History } from '../../src/history/index.js';
-import { openRemoteHistory } from '../../src/history/remote/index.js';
+import { openRemoteHistory } from '../../src/remote/index.js';
 import type { RightName } from '../../src/model/index.js';
 import { putAccount, removeAccount } from '../../src/store/index.js';
 import { rejectedCode } from '../helpers/codes.js';

@@ -32,7 +32,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   workers: [...COMMON, 'excludes'],
   pipeline: [...COMMON, 'excludes', 'workers'],
   history: [...COMMON, 'store/catalog', 'retention'],
-  'history/remote': [
+  remote: [
     ...BASE,
     'transport',
     'transport/login',
@@ -91,7 +91,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   'web/archive': [...COMMON, 'workers', 'history', 'restore', 'web/api'],
   'web/dav': [...COMMON, 'workers', 'history', 'mount', 'web/api', 'system/xml'],
-  'web/remote': [...COMMON, 'workers', 'history', 'history/remote', 'server', 'web/api'],
+  'web/remote': [...COMMON, 'workers', 'history', 'remote', 'server', 'web/api'],
   'web/local': [...COMMON, 'workers', 'history', 'restore', 'web/api'],
   page: ['web/api', 'web/local'],
   tools: [
@@ -106,7 +106,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'workers',
     'pipeline',
     'history',
-    'history/remote',
+    'remote',
     'client',
     'restore',
     'restore/diff',

@@ -3,22 +3,23 @@
  * rejected unless this client sealed them for this set and place. Listings that are not very large are sorted here,
  * since a store sorts by the sealed names.
  */
+import { type Keyring, type NameSealer, SealSum } from '../../crypto/index.js';
+import { TardisError } from '../../errors/index.js';
+import {
+  type ContentKeys,
+  type DirectoryId,
+  mappedMarks,
+  NO_SEAL,
+  sealIn,
+  type SetNumber,
+  splitPath,
+} from '../../model/index.js';
 import {
   type BackupSet,
   type ListingPage,
   type PackedPages,
   ROOTS_DIRECTORY,
 } from '../../store/catalog/index.js';
-import { type Keyring, SealSum } from '../../crypto/index.js';
-import { TardisError } from '../../errors/index.js';
-import {
-  type ContentKeys,
-  type DirectoryId,
-  NO_SEAL,
-  sealIn,
-  type SetNumber,
-  splitPath,
-} from '../../model/index.js';
 import type {
   ClientDirectory,
   ObjectReader,
@@ -27,29 +28,28 @@ import type {
   SetNote,
 } from '../../store/index.js';
 import type { NativeCalls } from '../../system/index.js';
-import { Access } from '../local/access.js';
+import { explainedHistory } from '../explained-history.js';
 import type {
-  History,
-  HistoryEntry,
   ContentLocation,
   FoundContent,
+  History,
+  HistoryEntry,
   PathVersion,
-  SetSeals,
   RequestedContent,
+  SetSeals,
 } from '../history.js';
+import { Access } from '../local/access.js';
+import { rootAbove } from '../local/roots.js';
+import { setAt, setNamed } from '../local/sets.js';
+import type { Reports } from '../reports.js';
 import { DirectoryPlaces } from './directory-places.js';
 import { type DoubtedEntry, settleDoubts } from './doubted-entries.js';
 import { KeptListings, type Listed, listingKey, startOfPage } from './kept-listings.js';
 import { FOUND_DIRECTORY, LostPlaces } from './lost-places.js';
-import { explainedHistory } from '../explained-history.js';
 import { EntryOpener } from './opened-entries.js';
-import { openedNote, openedSet } from './opened-texts.js';
 import { MAX_SORTED_ENTRIES, OpenedPages } from './opened-pages.js';
 import { provenLocations } from './proven-contents.js';
 import { type ProvenSet, ProvenSets } from './proven-sets.js';
-import type { Reports } from '../reports.js';
-import { rootAbove } from '../local/roots.js';
-import { setAt, setNamed } from '../local/sets.js';
 import { differenceOf, UnprovenCounts } from './unproven.js';
 import { UnsealedReports } from './unsealed-reports.js';
 
@@ -396,4 +396,23 @@ class UnsealedHistory implements History {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/** Returns a set with its names and marks in plain text. */
+function openedSet(set: BackupSet, names: NameSealer): BackupSet {
+  return {
+    ...set,
+    name: names.openText(set.name),
+    firstName: names.openText(set.firstName),
+    marks: mappedMarks(set.marks, (text) => names.openText(text)),
+  };
+}
+
+/** Returns a note with its name and its reason in plain text. Paths of roots are not sealed. */
+function openedNote(note: SetNote, names: NameSealer): SetNote {
+  return {
+    ...note,
+    name: note.directory === ROOTS_DIRECTORY ? note.name : names.openName(note.name),
+    reason: names.openText(note.reason),
+  };
 }

@@ -5,6 +5,7 @@
  */
 import type { ContentId, DirectoryId, PackNumber, RecordId, SetNumber } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
+import type { IdSet } from './id-set.js';
 import { isShown } from './shown.js';
 
 /** Key of a row in a table of versions. */
@@ -325,4 +326,20 @@ function removalStatements(database: SqlDatabase) {
       'integer',
     ),
   };
+}
+
+/** An assembly or a delta, and a content that it needs. */
+type ContentNeed = readonly [contentId: ContentId, needed: number];
+
+/** Adds all contents to `contents` that its members need, directly or indirectly. */
+export function addRests(needs: Iterable<ContentNeed>, contents: IdSet): void {
+  const pairs = [...needs];
+  for (let isMore = true; isMore; ) {
+    isMore = false;
+    for (const [contentId, rest] of pairs) {
+      if (!contents.has(contentId) || contents.has(rest)) continue;
+      contents.add(rest);
+      isMore = true; // a content examined earlier may need this one
+    }
+  }
 }

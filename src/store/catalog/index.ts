@@ -1,4 +1,5 @@
 export type { NamedVersion } from './named-entries.js';
+export { holdsSeals, sealedWithoutKeys } from './sealed.js';
 export type { SealedDirectory, SealSpan } from './seals.js';
 export * from './apply.js';
 export * from './apply-contents.js';
@@ -19,7 +20,13 @@ export { type AfterVersion, FIRST_VERSION, type PlacedContent } from './history.
 export { catalogVersion, hasNewestVersion, isCatalogLost, isUnusedClient } from './open.js';
 export { shapeOf } from './shape.js';
 export { CATALOG_VERSION, newestVersion } from './versions.js';
-export { type CommitLog, hasLog, type ListedCommit } from './log-walk.js';
+export {
+  type CommitLog,
+  FIRST_COMMIT,
+  hasLog,
+  type ListedCommit,
+  walkCommits,
+} from './log-walk.js';
 export { type ListedLog, type LostCommit, SalvageWalk } from './salvage-walk.js';
 export { PASSING_FLAGS } from './audit-rules.js';
 export { ContentRecords } from './apply-records.js';
@@ -29,9 +36,8 @@ export type { AttributeUse, EntryPlace, SetSpan } from './reports.js';
 export { ForgettingCopy } from './forget.js';
 export { IdSet } from './id-set.js';
 export { settingsOf } from './settings.js';
-export { addRests } from './rests.js';
+export { addRests, type EntryKey, FIRST_ENTRY, type RecordUse } from './gc-queries.js';
 export { type CommitPoint, NO_LOSS } from './state.js';
-export { type EntryKey, FIRST_ENTRY, type RecordUse } from './gc-queries.js';
 export type { RootUse } from './unshown.js';
 export {
   type AuditedContent,
@@ -40,13 +46,10 @@ export {
   type ContentVersion,
 } from './audit.js';
 export type { Inconsistency } from './audit-rules.js';
-export { FIRST_COMMIT, walkCommits } from './walk-commits.js';
 export { imagePieces } from './image-pieces.js';
 export { KnownHistory } from './known-history.js';
 export { believePages, comparePages, fingerprintOf } from './catalog-pages.js';
-export { holdsSeals, sealedWithoutKeys } from './sealed.js';
-export { pagesDamaged } from './page-errors.js';
-export { PageSums } from './page-sums.js';
+export { pagesDamaged, PageSums } from './page-sums.js';
 export { snapshotCatalog } from './snapshot.js';
 export { FoundContents, missingIn } from './found-contents.js';
 export { requireFitting, requireForeign } from './fetched-catalog.js';

@@ -4,8 +4,14 @@
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
-import { lastPackUpTo, logPack, parseCommitObject, requireNotMoved } from '../index.js';
-import type { PendingCommit, WalkStart } from './commit-walk.js';
+import {
+  type Backend,
+  lastPackUpTo,
+  logPack,
+  parseCommitObject,
+  requireNotMoved,
+} from '../index.js';
+import { CommitWalk, type PendingCommit, type WalkStart } from './commit-walk.js';
 import type { CommitPoint } from './state.js';
 
 /** Errors of a commit object that cannot be used. */
@@ -82,7 +88,7 @@ async function firstLost(
   return undefined;
 }
 
-export class LogWalk {
+class LogWalk {
   /** Number of damaged records: 1 if a thorough walk ended at a commit object that cannot be used. */
   damagedRecords = 0;
   isMetadataLost = false;
@@ -143,4 +149,16 @@ export class LogWalk {
     const state = { gaps: 0, follows: true, matches: true, isLast: false, isDurable: true };
     return { body, records, point, ...state };
   }
+}
+
+/** The start of a thorough walk of all commits. */
+export const FIRST_COMMIT: WalkStart = Object.freeze({
+  point: Object.freeze({ commit: 0, pack: 0, position: 0, checksum: 0 }),
+  sequence: 0,
+  isThorough: true,
+});
+
+/** Returns a walk of the commits after a known one. It reads the log if the backend has one, otherwise the packs. */
+export function walkCommits(backend: Backend, start: WalkStart): CommitWalk | LogWalk {
+  return hasLog(backend) ? new LogWalk(backend, start) : new CommitWalk(backend, start);
 }

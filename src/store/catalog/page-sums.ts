@@ -4,8 +4,8 @@
  * folded into it. So checksums are compared and updated then, and only for the pages in the log. Copying a catalog
  * compares all of them.
  */
-import { asTardisError, systemCode, type TardisError } from '../../errors/index.js';
-import { readStart, type Files } from '../../system/index.js';
+import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
+import { type Files, readStart } from '../../system/index.js';
 import { CatalogPages, headOf } from './catalog-file.js';
 import { decodeSums, encodeSumBlock, SumBlock, type SumBlockKind, SumTable } from './sum-blocks.js';
 
@@ -306,4 +306,28 @@ function removed(files: Files, file: string): boolean {
 
 function range(from: number, to: number): number[] {
   return Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index);
+}
+
+/** Returns the error for damaged pages. */
+export function pagesDamaged(catalogPath: string, pages: number): TardisError {
+  return damaged(catalogPath, `${pagesOfIt(pages, 'is', 'are')} not as written`);
+}
+
+/** Returns the error for a catalog with the log of another one beside it. */
+export function logOfAnother(catalogPath: string, pages: number): TardisError {
+  const why = `not what the log ${catalogPath}-wal was written for: another file was put in its place`;
+  return damaged(catalogPath, `${pagesOfIt(pages, 'is', 'are')} ${why}`);
+}
+
+/** Returns the error for a catalog with seals that another program has changed. */
+export function pagesChanged(catalogPath: string, pages: number): TardisError {
+  return damaged(catalogPath, `${pagesOfIt(pages, 'was', 'were')} changed by another program`);
+}
+
+function pagesOfIt(pages: number, is: string, are: string): string {
+  return pages === 1 ? `a page of it ${is}` : `${pages} pages of it ${are}`;
+}
+
+function damaged(catalogPath: string, why: string): TardisError {
+  return new TardisError('CATALOG_DAMAGED', `${catalogPath}: ${why}`);
 }

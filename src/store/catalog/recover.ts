@@ -29,13 +29,12 @@ import { applyEvent, applyFound, applySection, breakDependants } from './apply.j
 import { ContentRecords } from './apply-records.js';
 import type { Catalog } from './catalog.js';
 import type { PendingCommit, PendingRecord } from './commit-walk.js';
-import { hasLog, requireCommits } from './log-walk.js';
+import { hasLog, requireCommits, walkCommits } from './log-walk.js';
 import { type HistoryStart, imageStart } from './from-image.js';
 import { HistoryLoader, noteImage } from './history-loader.js';
 import { findRemovals, type Removals } from './removals.js';
 import type { SalvageWalk } from './salvage-walk.js';
 import type { CommitPoint } from './state.js';
-import { walkCommits } from './walk-commits.js';
 
 /** Maximum size of an event that lists moved packs. Larger events need not be read twice. */
 const MAX_MOVED_BYTES = 64 << 10;

@@ -14,9 +14,9 @@ import {
   recordBytes,
   RecordKind,
 } from '../index.js';
-import type { PendingCommit, PendingRecord } from './commit-walk.js';
+import { type PendingCommit, type PendingRecord } from './commit-walk.js';
+import { FIRST_COMMIT, walkCommits } from './log-walk.js';
 import { soundOr } from './found-contents.js';
-import { FIRST_COMMIT, walkCommits } from './walk-commits.js';
 
 type ImageHead = Extract<ImageItem, { type: 'head' }>;
 

@@ -3,6 +3,7 @@ import type { TardisError } from '../../errors/index.js';
 import {
   attributesOf,
   type ContentId,
+  DIGEST_BYTES,
   type DirectoryId,
   type Entry,
   EntryType,
@@ -15,7 +16,6 @@ import {
   type SetNumber,
   sizeIn,
 } from '../../model/index.js';
-import { soundColumns } from './sound-columns.js';
 
 /** An entry as the catalog has it. */
 export interface CatalogEntry extends Entry {
@@ -40,7 +40,7 @@ export interface ContentProof {
   readonly at: number;
 }
 
-export type EntryColumns = [
+type EntryColumns = [
   directory: DirectoryId,
   name: Buffer,
   firstSet: SetNumber,
@@ -184,4 +184,33 @@ class StoredEntry implements CatalogEntry {
 
 export function toEntry(columns: EntryColumns): CatalogEntry {
   return new StoredEntry(soundColumns(columns));
+}
+
+/**
+ * Returns the columns unchanged if their types are right. Otherwise the metadata is replaced by a value that
+ * `metadataFault` reports as damage.
+ */
+function soundColumns(columns: EntryColumns): EntryColumns {
+  if (areSound(columns)) return columns;
+  const sound: EntryColumns = [...columns];
+  const name: unknown = columns[1];
+  sound[1] = Buffer.isBuffer(name) ? name : Buffer.from(String(name));
+  sound[7] = Buffer.alloc(0);
+  return sound;
+}
+
+function areSound(columns: readonly unknown[]): boolean {
+  const [directory, name, firstSet, lastSet, flags, contentId, childId, metadata, digest] = columns;
+  const areNumbers = isNumber(directory) && isNumber(firstSet) && isNumber(flags);
+  const areIds = isNumberOrNull(lastSet) && isNumberOrNull(contentId) && isNumberOrNull(childId);
+  const isDigest = digest === null || (Buffer.isBuffer(digest) && digest.length === DIGEST_BYTES);
+  return areNumbers && areIds && isDigest && Buffer.isBuffer(name) && Buffer.isBuffer(metadata);
+}
+
+function isNumber(value: unknown): boolean {
+  return Number.isSafeInteger(value);
+}
+
+function isNumberOrNull(value: unknown): boolean {
+  return value === null || Number.isSafeInteger(value);
 }

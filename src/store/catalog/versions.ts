@@ -8,7 +8,6 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TardisError } from '../../errors/index.js';
 import type { CatalogStep, SqlDatabase, System } from '../../system/index.js';
-import { pragmaNumber } from './pragmas.js';
 import { NO_TABLES, requireShape } from './shape.js';
 
 /** The version that `schema/tardis.sql` makes. It is in PRAGMA user_version; an empty database has version 0. */
@@ -113,4 +112,20 @@ function newSchema(): string {
     directory = parent;
   }
   return fs.readFileSync(path.join(directory, name), 'utf8');
+}
+
+/** Returns the value of a pragma that is a number. Throws CATALOG_DAMAGED if SQLite returns something else. */
+export function pragmaNumber(database: SqlDatabase, name: string): number {
+  const value = database.pragma(name, { simple: true });
+  if (typeof value === 'number') return value;
+  throw new TardisError('CATALOG_DAMAGED', `the catalog has no number for ${name}`);
+}
+
+/** Copies the write-ahead log into the file, as far as readers allow. Returns true if the whole log was copied. */
+export function foldWal(database: SqlDatabase): boolean {
+  const rows = database.pragma('wal_checkpoint(PASSIVE)');
+  const state: unknown = Array.isArray(rows) ? rows[0] : undefined;
+  if (typeof state !== 'object' || state === null) return false;
+  const { busy, log, checkpointed } = Object.fromEntries(Object.entries(state));
+  return busy === 0 && log === checkpointed;
 }

@@ -68,7 +68,7 @@ async function openThere(
 ): Promise<Admin> {
   requireNoWeb(host);
   const place = await remotePlace(host, settings, found);
-  const { openRemoteAdmin } = await import('../../history/remote/index.js'); // most runs need no connection
+  const { openRemoteAdmin } = await import('../../remote/index.js'); // most runs need no connection
   const admin = await openRemoteAdmin(system, place);
   trustOlder(admin, settings);
   return admin;

@@ -4,7 +4,7 @@ import { Catalog, comparePages } from '../../store/catalog/index.js';
 import type { Found } from '../../config/index.js';
 import type { Keyring } from '../../crypto/index.js';
 import { displayText } from '../../model/index.js';
-import type { RemotePlace } from '../../history/remote/index.js';
+import type { RemotePlace } from '../../remote/index.js';
 import { nodeSystem, type System } from '../../system/index.js';
 import { donePartly } from './output.js';
 import { isSetAbove } from './precedence.js';
@@ -158,7 +158,7 @@ async function openKeyed(
 
 /** Opens the history of a client on a server. Throws the errors of logging in. */
 export async function openThere(system: System, place: RemotePlace): Promise<History> {
-  const { openRemoteHistory } = await import('../../history/remote/index.js'); // most runs need no connection
+  const { openRemoteHistory } = await import('../../remote/index.js'); // most runs need no connection
   return openRemoteHistory(system, place);
 }
 

@@ -1,6 +1,6 @@
 /** Address of a server, and credentials to log in to it. */
 import type { Found } from '../../config/index.js';
-import type { RemotePlace } from '../../history/remote/index.js';
+import type { RemotePlace } from '../../remote/index.js';
 import { linkWith } from '../../transport/index.js';
 import { identityAt, type IdentitySettings } from './identity.js';
 import { askPassword, givenPassword, type PasswordSettings } from './password.js';

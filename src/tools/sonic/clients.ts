@@ -44,7 +44,7 @@ async function overview(
     return all;
   }
   const place = await remotePlace(options.throughServer, options, found);
-  const { remoteClients } = await import('../../history/remote/index.js'); // most runs need no connection
+  const { remoteClients } = await import('../../remote/index.js'); // most runs need no connection
   return remoteClients(system, place);
 }
 

@@ -1,7 +1,7 @@
 /** Implements `sonic copy`: copies clients of a store or of a server to another store, and brings earlier copies up to date. */
 import { type Found, isBucketText, type Settings } from '../../config/index.js';
 import { asTardisError, TardisError, toWire } from '../../errors/index.js';
-import type { RemotePlace } from '../../history/remote/index.js';
+import type { RemotePlace } from '../../remote/index.js';
 import {
   type CopyFeed,
   type CopyResult,
@@ -134,7 +134,7 @@ async function copyOut(
   requireNoWeb(host);
   const settings = { ...options, client: as, account: undefined };
   const place = await remotePlace(host, settings, found, options.create);
-  const { copyToServer } = await import('../../history/remote/index.js'); // most runs need no connection
+  const { copyToServer } = await import('../../remote/index.js'); // most runs need no connection
   using own =
     feed === undefined ? localFeed(system, clientPlace({ ...options, client })) : undefined;
   return await withCopyProgress(system, options.progress, (onProgress) =>
@@ -190,7 +190,7 @@ async function copyThere(
   const { client, copyAs } = options;
   requireNoWeb(host);
   const place = await remotePlace(host, options, found);
-  const { openRemoteCopy } = await import('../../history/remote/index.js'); // most runs need no connection
+  const { openRemoteCopy } = await import('../../remote/index.js'); // most runs need no connection
   const { feed, history: opened } = await openRemoteCopy(system, {
     ...place,
     ...retrying(options),

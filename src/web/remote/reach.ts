@@ -4,11 +4,7 @@
  */
 import type { Logger } from 'pino';
 import { asTardisError, type ErrorCode, TardisError } from '../../errors/index.js';
-import {
-  openHistoryByToken,
-  type TokenHistory,
-  type TokenPlace,
-} from '../../history/remote/index.js';
+import { openHistoryByToken, type TokenHistory, type TokenPlace } from '../../remote/index.js';
 import type { System } from '../../system/index.js';
 
 /** Maximum number of logins in progress. */

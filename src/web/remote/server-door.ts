@@ -6,7 +6,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { type ClientOverview, type History, overviewOfOne } from '../../history/index.js';
-import type { TokenHistory } from '../../history/remote/index.js';
+import type { TokenHistory } from '../../remote/index.js';
 import { asTardisError } from '../../errors/index.js';
 import { parseToken, tokenHash } from '../../store/index.js';
 import type { System } from '../../system/index.js';

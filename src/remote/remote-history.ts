@@ -1,15 +1,29 @@
 /** The history of a server: the same calls as for a local store, sent over a connection. */
+import type { Keyring } from '../crypto/index.js';
+import type { DeltaSource } from '../delta/index.js';
+import { asTardisError } from '../errors/index.js';
+import {
+  bufferOf,
+  type DirectoryId,
+  type RightName,
+  RIGHTS,
+  type SetNumber,
+} from '../model/index.js';
+import type { System } from '../system/index.js';
+import { MAX_LOCATED, MAX_PAGE_ENTRIES } from '../transport/index.js';
 import {
   Access,
-  type History,
-  type HistoryEntry,
   type BackupSet,
+  type ClientOverview,
   type ContentLocation,
   type FoundContent,
+  type History,
+  type HistoryEntry,
   type ObjectReader,
   objectsInPieces,
   odd,
   type PathVersion,
+  type RequestedContent,
   type RootRecord,
   serverTime,
   setAt,
@@ -17,15 +31,8 @@ import {
   type SetNote,
   type SetSeals,
   unsealedHistory,
-  type RequestedContent,
-} from '../index.js';
-import type { Keyring } from '../../crypto/index.js';
-import type { DeltaSource } from '../../delta/index.js';
-import { asTardisError } from '../../errors/index.js';
-import { bufferOf, type DirectoryId, type SetNumber } from '../../model/index.js';
-import type { System } from '../../system/index.js';
-import { MAX_LOCATED, MAX_PAGE_ENTRIES } from '../../transport/index.js';
-import { RemotePeer, type RemotePlace } from './remote-peer.js';
+} from '../history/index.js';
+import { RemotePeer, type RemotePlace, type TokenPlace } from './remote-peer.js';
 import { RemoteReports } from './remote-reports.js';
 
 /** Maximum number of notes or owners of a set that are read. */
@@ -206,4 +213,33 @@ async function allOf<T>(
     ({ hasMore } = page);
   }
   return all;
+}
+
+export interface TokenHistory {
+  readonly history: History;
+  /** The rights that the server grants; it checks each question itself. */
+  readonly rights: ReadonlySet<RightName>;
+  /** True if names and contents are encrypted. */
+  readonly isSealed: boolean;
+  /** Returns the clients of the owner. Throws NOT_PERMITTED without the right `admin`. */
+  clients(): Promise<readonly ClientOverview[]>;
+}
+
+/**
+ * Logs in to a server by a token, once: after a lost connection every call fails. Throws NOT_PERMITTED without the
+ * right to list, and the errors of `RemotePeer.openByToken`.
+ */
+export async function openHistoryByToken(
+  system: System,
+  place: TokenPlace,
+  client: string,
+  token: string,
+): Promise<TokenHistory> {
+  const { peer, taken } = await RemotePeer.openByToken(system, place, token);
+  return {
+    history: historyOf(system, client, peer, undefined),
+    rights: new Set(RIGHTS.filter((right) => taken.rights.includes(right))),
+    isSealed: taken.isSealed,
+    clients: () => peer.request('readClients', undefined),
+  };
 }

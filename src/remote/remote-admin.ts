@@ -1,9 +1,9 @@
 /** Changes of a client on a server, for accounts with the rights to make them. */
-import { TardisError } from '../../errors/index.js';
-import type { SetNumber } from '../../model/index.js';
-import { odd } from '../index.js';
-import { type Admin, sealedAdmin } from '../../maintenance/admin/index.js';
-import type { System } from '../../system/index.js';
+import { TardisError } from '../errors/index.js';
+import type { SetNumber } from '../model/index.js';
+import { odd } from '../history/index.js';
+import { type Admin, sealedAdmin } from '../maintenance/admin/index.js';
+import type { System } from '../system/index.js';
 import { historyOf } from './remote-history.js';
 import { RemotePeer, type RemotePlace } from './remote-peer.js';
 

@@ -3,11 +3,11 @@
  * After a lost connection, requests without an answer are sent again over a new connection. Requests about deltas fail
  * instead, since they depend on data that the server keeps for a connection.
  */
-import { decodeReply, encodeRequest, type Reply, type Request } from '../index.js';
-import type { Keyring } from '../../crypto/index.js';
-import { asTardisError, fromWire, TardisError } from '../../errors/index.js';
-import type { Credentials, Elsewhere } from '../../transport/login/index.js';
-import { type Address, Credit, type System } from '../../system/index.js';
+import { decodeReply, encodeRequest, type Reply, type Request } from '../history/index.js';
+import type { Keyring } from '../crypto/index.js';
+import { asTardisError, fromWire, TardisError } from '../errors/index.js';
+import type { Credentials, Elsewhere } from '../transport/login/index.js';
+import { type Address, Credit, type System } from '../system/index.js';
 import {
   answerTo,
   Backoff,
@@ -27,7 +27,7 @@ import {
   Reconnecting,
   type Retry,
   type TlsOptions,
-} from '../../transport/index.js';
+} from '../transport/index.js';
 import { type Entry, PasswordEntry, TokenEntry } from './entries.js';
 
 /**

@@ -1,6 +1,6 @@
 /** Starts background jobs on a client's store at its server, and follows each to its end. */
-import type { Keyring } from '../../crypto/index.js';
-import { TardisError, throwIfAborted } from '../../errors/index.js';
+import type { Keyring } from '../crypto/index.js';
+import { TardisError, throwIfAborted } from '../errors/index.js';
 import {
   type Admin,
   brokenSets,
@@ -8,9 +8,9 @@ import {
   type CheckOutcome,
   type CheckRequest,
   type WorkHooks,
-} from '../../maintenance/admin/index.js';
-import type { Finding, ReadData } from '../../maintenance/check/index.js';
-import { type History, odd, type Reply } from '../index.js';
+} from '../maintenance/admin/index.js';
+import type { Finding, ReadData } from '../maintenance/check/index.js';
+import { type History, odd, type Reply } from '../history/index.js';
 import type { RemotePeer } from './remote-peer.js';
 
 /** A client on a server, for long work. */

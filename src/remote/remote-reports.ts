@@ -8,9 +8,9 @@ import type {
   Reports,
   StoreFigures,
   StoreState,
-} from '../index.js';
-import type { ClientConfig, ClientSetting, DirectoryId, SetNumber } from '../../model/index.js';
-import { MAX_DIRECTORY_PATHS } from '../../transport/index.js';
+} from '../history/index.js';
+import type { ClientConfig, ClientSetting, DirectoryId, SetNumber } from '../model/index.js';
+import { MAX_DIRECTORY_PATHS } from '../transport/index.js';
 import type { RemotePeer } from './remote-peer.js';
 
 export class RemoteReports implements Reports {

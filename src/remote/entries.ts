@@ -1,7 +1,7 @@
 /** The ways to log in over each connection of a peer: by the password of a client, or by the token of an account. */
-import type { Keyring } from '../../crypto/index.js';
-import type { TardisError } from '../../errors/index.js';
-import { type ClientLine, type Head, Purpose } from '../../transport/index.js';
+import type { Keyring } from '../crypto/index.js';
+import type { TardisError } from '../errors/index.js';
+import { type ClientLine, type Head, Purpose } from '../transport/index.js';
 import {
   type Credentials,
   greet,
@@ -9,8 +9,8 @@ import {
   type Greeted,
   Login,
   NO_CREDENTIALS,
-} from '../../transport/login/index.js';
-import type { System } from '../../system/index.js';
+} from '../transport/login/index.js';
+import type { System } from '../system/index.js';
 
 export interface Entry {
   /** Logs in over a new connection. Throws the errors of the login. */

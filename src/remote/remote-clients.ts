@@ -1,6 +1,6 @@
 /** Lists the clients that an account of a server may see. */
-import type { ClientOverview } from '../index.js';
-import type { System } from '../../system/index.js';
+import type { ClientOverview } from '../history/index.js';
+import type { System } from '../system/index.js';
 import { RemotePeer, type RemotePlace } from './remote-peer.js';
 
 /**

@@ -5,11 +5,11 @@ import {
   decodeRequest,
   encodeReply,
   pieceOfObject,
-} from '../index.js';
-import { asTardisError, TardisError } from '../../errors/index.js';
-import { encryptingKeyset, parseKeyRecord } from '../../crypto/index.js';
-import type { CopyFeed, CopyProgress, CopyResult } from '../../maintenance/rewrite/index.js';
-import type { System } from '../../system/index.js';
+} from '../history/index.js';
+import { asTardisError, TardisError } from '../errors/index.js';
+import { encryptingKeyset, parseKeyRecord } from '../crypto/index.js';
+import type { CopyFeed, CopyProgress, CopyResult } from '../maintenance/rewrite/index.js';
+import type { System } from '../system/index.js';
 import {
   Backoff,
   type ClientLine,
@@ -23,8 +23,8 @@ import {
   type MessageName,
   NO_PATIENCE,
   Purpose,
-} from '../../transport/index.js';
-import { greet, linkToNamed, Login, NO_CREDENTIALS, SentOn } from '../../transport/login/index.js';
+} from '../transport/index.js';
+import { greet, linkToNamed, Login, NO_CREDENTIALS, SentOn } from '../transport/login/index.js';
 import type { RemotePlace } from './remote-peer.js';
 
 /** Maximum number of requests of the server that are answered at one time. */

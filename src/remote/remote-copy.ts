@@ -1,10 +1,10 @@
 /** A client on a server as the source of a copy. */
-import type { History } from '../index.js';
-import { parseKeyRecord } from '../../crypto/index.js';
-import { asTardisError, TardisError } from '../../errors/index.js';
-import type { CopyFeed, CopyOffer } from '../../maintenance/rewrite/index.js';
-import type { System } from '../../system/index.js';
-import { Backoff, NO_PATIENCE } from '../../transport/index.js';
+import type { History } from '../history/index.js';
+import { parseKeyRecord } from '../crypto/index.js';
+import { asTardisError, TardisError } from '../errors/index.js';
+import type { CopyFeed, CopyOffer } from '../maintenance/rewrite/index.js';
+import type { System } from '../system/index.js';
+import { Backoff, NO_PATIENCE } from '../transport/index.js';
 import { historyOf } from './remote-history.js';
 import { RemotePeer, type RemotePlace } from './remote-peer.js';
 
