@@ -17,7 +17,6 @@ const WAITING: ReadonlySet<string> = new Set([
   'src/mount',
   'src/pipeline',
   'src/restore',
-  'src/store/catalog',
   'src/system',
   'src/tools/shared',
   'src/workers',

@@ -15,7 +15,7 @@ import {
 import type { SqlDatabase, SqlQuery, System } from '../../system/index.js';
 import { AccountTable } from './accounts.js';
 import { BasisTable } from './bases.js';
-import { ContentTable } from './contents.js';
+import { ContentTable, NextId } from './contents.js';
 import { DifferingEntries } from './differing-entries.js';
 import { DirectoryTable } from './directories.js';
 import { EntryTable } from './entries.js';
@@ -25,7 +25,6 @@ import { HistoryTable } from './history.js';
 import { ImageLoader } from './image-loader.js';
 import { ImageTable } from './image.js';
 import { NamedEntries } from './named-entries.js';
-import { NextId } from './next-id.js';
 import {
   closeAfterWriting,
   openForReading,

@@ -1,4 +1,5 @@
 /** Contents by digest, and the records that hold them. */
+import { TardisError } from '../../errors/index.js';
 import {
   type ContentId,
   contentIdOf,
@@ -7,10 +8,8 @@ import {
   type RecordId,
   recordIdOf,
 } from '../../model/index.js';
-import { TardisError } from '../../errors/index.js';
-import type { Location, RecordHeader } from '../index.js';
-import { recordBytes } from '../index.js';
-import type { RowOf, SqlDatabase } from '../../system/index.js';
+import type { RowOf, SqlDatabase, SqlQuery } from '../../system/index.js';
+import { type Location, recordBytes, type RecordHeader } from '../index.js';
 import { DigestFilter } from './digest-filter.js';
 import { PACKED_PLACES } from './packed-places.js';
 
@@ -273,4 +272,34 @@ function requirePlace(row: StoredColumns): void {
   if (digest instanceof Buffer && isPlace && isRecord && isPart && isBasis) return;
   const what = 'its content has no place in the catalog that makes sense (contents, records)';
   throw new TardisError('CATALOG_DAMAGED', what);
+}
+
+/**
+ * Finds the existing ids of a table, for scans in slices. The largest id is no usable bound, since a damaged
+ * catalog may contain a huge one.
+ */
+export class NextId {
+  private readonly statement: SqlQuery<number | null>;
+  private readonly place: string;
+
+  constructor(database: SqlDatabase, table: string, column: string) {
+    this.place = `${table}.${column}`;
+    this.statement = database.query(
+      `SELECT min(${column}) FROM ${table} WHERE ${column} >= ?`,
+      'integer?',
+    );
+  }
+
+  /**
+   * Returns the smallest id at or above `least`; undefined if there is none. Throws CATALOG_DAMAGED if the
+   * value is not an integer.
+   */
+  from(least: number): number | undefined {
+    const found = this.statement.get(least)!;
+    if (found === null || Number.isSafeInteger(found)) return found ?? undefined;
+    throw new TardisError(
+      'CATALOG_DAMAGED',
+      `the catalog holds values that cannot be there, in ${this.place}`,
+    );
+  }
 }

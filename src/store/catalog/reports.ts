@@ -15,7 +15,7 @@ import {
 import type { SqlDatabase } from '../../system/index.js';
 import { SELECT_ENTRY } from './entries.js';
 import { type CatalogEntry, ENTRY_ROW, toEntry } from './stored-entry.js';
-import { NextId } from './next-id.js';
+import { NextId } from './contents.js';
 import { isShown } from './shown.js';
 
 /** A place among the entries, which are sorted by directory and name. */
