@@ -95,3 +95,26 @@ test("a store that root's server makes belongs to the user it becomes, with the 
     t.is((await server.ended).status, 0);
   }
 });
+
+test('a server that has left root cannot write to its PidFile, and starts again over the id of one that has ended', async (t) => {
+  const here = lab(t);
+  if (here === undefined) return;
+  const top = path.dirname(here.own);
+  for (const directory of [top, top, here.own]) {
+    const pidFile = path.join(directory, 'pid');
+    const server = here.start('--insecure-tcp', '--pidfile', pidFile);
+    await server.until('listening server', () =>
+      /127\.0\.0\.1/.test(server.stderr + server.stdout),
+    );
+    const pid = fs.readFileSync(pidFile, 'utf8').trim();
+    const open = `/proc/${pid}/fd`;
+    const files = fs.readdirSync(open).map((fd) => fs.readlinkSync(path.join(open, fd)));
+    t.false(files.includes(pidFile));
+    server.signal('SIGTERM');
+    t.is((await server.ended).status, 0);
+    t.is(
+      fs.existsSync(pidFile) ? fs.readFileSync(pidFile, 'utf8').trim() : undefined,
+      directory === top ? pid : undefined,
+    );
+  }
+});

@@ -9,23 +9,24 @@ const MAX_PID_CHARS = 16;
 const SLASH = 0x2f;
 
 interface PidFile {
-  /** Empties and removes the pid file. */
+  /**
+   * Empties and removes the pid file as far as this user may, which in a directory of root is not at all. The file then
+   * keeps the id of a process that has ended.
+   */
   remove(): void;
 }
 
 /**
- * Writes the id of this process. Throws SERVER_RUNS if the file names a running process of the program. Throws
+ * Writes the id of this process. The file does not stay open: a server that leaves root could else write any id into a
+ * file by which root ends processes. Throws SERVER_RUNS if the file names a running process of the program. Throws
  * CONFIG_INVALID if the file cannot be written.
  */
 export function writePidFile(file: Buffer, program: string): PidFile {
   const shown = displayName(file);
-  let fd: number;
+  const { O_RDWR, O_CREAT, O_NOFOLLOW } = fs.constants;
+  let fd: number | undefined;
   try {
-    fd = fs.openSync(
-      file,
-      fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_NOFOLLOW,
-      0o644,
-    );
+    fd = fs.openSync(file, O_RDWR | O_CREAT | O_NOFOLLOW, 0o644);
     const other = pidIn(fd);
     if (other !== undefined && isServer(other, program)) {
       throw new TardisError(
@@ -38,18 +39,34 @@ export function writePidFile(file: Buffer, program: string): PidFile {
     fs.writeSync(fd, `${process.pid}\n`, 0);
   } catch (error) {
     throw failedTo(`write the PidFile ${shown}`, error, 'useNamedFile');
+  } finally {
+    if (fd !== undefined) fs.closeSync(fd);
   }
   return {
     remove: () => {
-      fs.ftruncateSync(fd); // another user may not remove the file, but an empty file names no process
-      fs.closeSync(fd);
-      try {
-        fs.unlinkSync(file);
-      } catch (error) {
-        if (systemCode(error) === undefined) throw error;
-      }
+      ifAllowed(() => empty(file)); // where this user may not remove it, an empty file names no process
+      ifAllowed(() => fs.unlinkSync(file));
     },
   };
+}
+
+/** Empties a pid file if it contains the id of this process. */
+function empty(file: Buffer): void {
+  const fd = fs.openSync(file, fs.constants.O_RDWR | fs.constants.O_NOFOLLOW);
+  try {
+    if (pidIn(fd) === process.pid) fs.ftruncateSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** Runs work that this user may be refused. */
+function ifAllowed(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error; // the file stays as it is
+  }
 }
 
 function pidIn(fd: number): number | undefined {
