@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <new>
+#include <utility>
 
 namespace tardis {
 
@@ -20,6 +21,14 @@ napi_value Aside::start(std::unique_ptr<Aside> work, const Call& call, std::init
   }
   work.release();  // `complete` takes ownership back
   return promise;
+}
+
+napi_value Aside::either(std::unique_ptr<Aside> work, const Call& call, std::initializer_list<int> kept, int isAside) {
+  if (call.truth(isAside)) return start(std::move(work), call, kept);
+  work->run();
+  const napi_value value = work->result(call.env());
+  if (value == nullptr) throw Failure{ENOMEM, call.name()};
+  return value;
 }
 
 napi_value Aside::result(napi_env env) {

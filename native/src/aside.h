@@ -6,7 +6,7 @@
 
 namespace tardis {
 
-// A task for a thread of libuv's pool. Its result settles a promise. JavaScript buffers that the task uses are kept
+// A task for a thread of libuv's pool, or for the calling thread. On another thread, its result settles a promise. JavaScript buffers that the task uses are kept
 // alive until the task has ended. The caller must not touch or transfer them before that.
 class Aside {
  public:
@@ -17,8 +17,12 @@ class Aside {
   // memory it uses.
   static napi_value start(std::unique_ptr<Aside> work, const Call& call, std::initializer_list<int> kept = {});
 
+  // Starts the work if the argument with the number `isAside` is true. Otherwise does it in the calling thread, and returns
+  // its result.
+  static napi_value either(std::unique_ptr<Aside> work, const Call& call, std::initializer_list<int> kept, int isAside);
+
  protected:
-  // Does the work, on the other thread; throws a Failure.
+  // Does the work; throws a Failure.
   virtual void run() = 0;
   // Returns the result, which is undefined if this is not overridden; null if there is no memory for it.
   virtual napi_value result(napi_env env);

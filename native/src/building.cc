@@ -1,6 +1,6 @@
-// Makes the records of a parcel in one call, on a thread of libuv's pool: gathers the contents of each, compresses and
-// encrypts them, and writes header and index in front. docs/formats.md, "Records", has every byte. The tests compare the
-// records with those of src/store/packs/frame.ts.
+// Makes the records of a parcel in one call: gathers the contents of each, compresses and encrypts them, and writes header
+// and index in front. docs/formats.md, "Records", has every byte. The tests compare the records with those of
+// src/store/packs/frame.ts.
 #include <openssl/crypto.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@ namespace tardis::calls {
 
 namespace {
 
-constexpr const char* kCall = "buildAside";
+constexpr const char* kCall = "buildRecords";
 constexpr size_t kSaltBytes = 16;
 constexpr size_t kCoveredBytes = 64;      // of a header, by the tag of an encrypted body
 constexpr size_t kFrameEntryBytes = kDigestBytes + sizeof(uint32_t);
@@ -112,6 +112,7 @@ class Building : public Aside {
     put(times_.data + sizeof(double), encryptMs_);
   }
 
+  // Returns the end of the last record.
   napi_value result(napi_env env) override {
     napi_value value = nullptr;
     return napi_create_double(env, static_cast<double>(end_), &value) == napi_ok ? value : nullptr;
@@ -227,8 +228,8 @@ class Building : public Aside {
 
 }  // namespace
 
-napi_value buildAside(const Call& call) {
-  return Aside::start(std::make_unique<Building>(call), call, {0, 1, 2, 3, 4, 5, 6, 7, 8});
+napi_value buildRecords(const Call& call) {
+  return Aside::either(std::make_unique<Building>(call), call, {0, 1, 2, 3, 4, 5, 6, 7, 8}, 9);
 }
 
 }  // namespace tardis::calls

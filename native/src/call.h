@@ -54,7 +54,7 @@ void takeName(const Bytes& name, Name* into, const char* call);
 
 class Call {
  public:
-  static constexpr size_t kMostArguments = 14;
+  static constexpr size_t kMostArguments = 16;
 
   Call(napi_env env, const char* name, const napi_value* values) : env_(env), name_(name), values_(values) {}
 

@@ -68,11 +68,10 @@ napi_value userId(const Call& call);
 napi_value groupId(const Call& call);
 
 // gathering.cc
-napi_value readFiles(const Call& call);
-napi_value readParcelAside(const Call& call);
+napi_value readParcel(const Call& call);
 
 // building.cc
-napi_value buildAside(const Call& call);
+napi_value buildRecords(const Call& call);
 
 // restoring.cc
 napi_value restoreFiles(const Call& call);

@@ -1,6 +1,6 @@
-// Reads many files for a backup in one call: those of a directory, or those of a whole parcel on a thread of libuv's
-// pool. It reads files that are as they were listed and need no decision. It stops at the first file that needs one, or
-// that fails. The caller then reads that file by the call for one file, which reports what is special about it.
+// Reads the files of a parcel for a backup in one call: those that are as they were listed and need no decision. It notes
+// all other entries in a list. The caller then reads each of them by the call for one file, which reports what is special
+// about it.
 #include <chrono>
 #include <memory>
 #include <new>
@@ -22,8 +22,6 @@ constexpr double kMostCount = 9007199254740991.0;
 
 // The numbers through which the job and the caller report to each other.
 struct Cursor {
-  double rowOffset;      // of the next row
-  double end;            // of the last row
   double contentOffset;  // where the next content belongs
   double contents;       // number of contents so far
   double outOffset;      // where the next row with a digest belongs
@@ -33,8 +31,16 @@ struct Cursor {
   double repeats;        // those of these files whose digests are recent; their contents are not kept
   double readBytes;
   double lastChange;     // latest ctime of these files, rounded
-  double section;        // index of the next directory of a parcel
-  double busyMs;         // time that the thread worked
+  double busyMs;         // time that the call worked
+  double undecided;      // number of entries that need a decision
+};
+
+// An entry that needs a decision.
+struct Undecided {
+  uint32_t section;    // index of its directory
+  uint32_t rowOffset;
+  uint32_t outOffset;  // of its row; where that row belongs if it is not read
+  uint32_t isRead;     // 1 if the file was read, and only its attributes are missing
 };
 
 // The places of the contents: an array each of starts, sizes, kinds and offsets of rows (u32), and an array of bytes
@@ -103,35 +109,41 @@ bool isAsListed(const Row& row, const struct stat& stat) {
          row.get<int64_t>(kCtime) == ctimeOf(stat) && row.get<uint64_t>(kIno) == stat.st_ino;
 }
 
-class Gathering {
+// Reads the files of a parcel, directory by directory. `paths` and the ends have a run for each; `outEnds` receives the
+// end of the rows of each directory.
+class Gathering : public Aside {
  public:
-  // Takes the arguments from the second on.
   explicit Gathering(const Call& call)
-      : call_(call.name()),
+      : Aside(kCall),
+        paths_(call.bytes(0)),
         rows_(call.bytes(1)),
         contents_(call.bytes(2)),
         digests_(call.bytes(3)),
         out_(call.bytes(4)),
         places_(call.bytes(5)),
-        recent_(call.bytes(6), call.name()),
+        recent_(call.bytes(6), kCall),
         key_(call.bytes(7)),
-        endings_(call.bytes(8)) {
-    if (key_.size != 0 && key_.size != kKeyBytes) throw Failure{EINVAL, call_, nullptr, "a key has another length"};
-  }
-
-  // Reads files of an open directory. Stops at entries without contents, which need a decision, unless they are copied.
-  void run(int directory, Cursor* cursor, bool copiesOthers) const {
-    Batch batch;
-    while (cursor->rowOffset + static_cast<double>(batch.rowBytes) < cursor->end) {
-      if (batch.isFull()) note(&batch, cursor);
-      if (succeeded([&] { return wasTaken(directory, *cursor, &batch); })) continue;
-      note(&batch, cursor);
-      if (!copiesOthers || !succeeded([&] { return wasCopied(directory, cursor); })) return;
+        endings_(call.bytes(8)),
+        numbers_(call.bytes(9).range(0, sizeof(Cursor), kCall)),
+        pathEnds_(call.bytes(10)),
+        rowEnds_(call.bytes(11)),
+        outEnds_(call.bytes(12)),
+        identities_(call.bytes(13)),
+        undecided_(call.bytes(14)) {
+    if (key_.size != 0 && key_.size != kKeyBytes) throw Failure{EINVAL, kCall, nullptr, "a key has another length"};
+    memcpy(&cursor_, numbers_, sizeof cursor_);
+    for (const double number : {cursor_.contentOffset, cursor_.contents, cursor_.outOffset}) {
+      if (!(number >= 0 && number <= kMostCount)) {
+        throw Failure{EINVAL, kCall, nullptr, "a whole number that is not negative is expected"};
+      }
     }
-    note(&batch, cursor);
+    cursor_.files = cursor_.repeats = cursor_.readBytes = cursor_.lastChange = cursor_.busyMs = cursor_.undecided = 0;
   }
 
  private:
+  static constexpr const char* kCall = "readParcel";
+  static constexpr size_t kNumber = sizeof(uint32_t);
+
   // Files that were read, one after the other, and whose digests are still missing. Several are hashed at once.
   struct Batch {
     static constexpr size_t kMostFiles = 16;
@@ -143,8 +155,61 @@ class Gathering {
     size_t rowBytes = 0;
     size_t contentBytes = 0;
     size_t sizes[kMostFiles];
+    bool lacksAttributes[kMostFiles];
     uint8_t digests[kMostFiles][kDigestBytes];
   };
+
+  void run() override {
+    const auto start = std::chrono::steady_clock::now();
+    const size_t sections = rowEnds_.size / kNumber;
+    outEnds_.range(0, sections * kNumber, kCall);
+    for (section_ = 0; section_ < sections; ++section_) {
+      readSection();
+      const auto end = static_cast<uint32_t>(cursor_.outOffset);
+      memcpy(outEnds_.data + section_ * kNumber, &end, kNumber);
+    }
+    cursor_.busyMs = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    memcpy(numbers_, &cursor_, sizeof cursor_);
+  }
+
+  // Reads the files of one directory. If its path does not lead to the directory that was listed, each of its entries
+  // needs a decision.
+  void readSection() {
+    const size_t from = section_ == 0 ? 0 : pathEnds_.at<uint32_t>(section_ - 1, kCall);
+    const size_t to = pathEnds_.at<uint32_t>(section_, kCall);
+    if (to < from) throw Failure{EINVAL, kCall, nullptr, "paths out of order"};
+    const auto* path = reinterpret_cast<const char*>(paths_.range(from, to - from, kCall));
+    Identity identity = identities_.at<Identity>(section_, kCall);
+    end_ = rowEnds_.at<uint32_t>(section_, kCall);
+    Fd directory;
+    succeeded([&] {
+      if (memchr(path, 0, to - from) == nullptr) {
+        directory = openListed(std::string(path, to - from), &identity, For::passing, kCall);
+      }
+      return true;
+    });
+    Batch batch;
+    while (rowOffset_ + batch.rowBytes < end_) {
+      if (batch.isFull()) note(&batch);
+      if (directory.valid() && succeeded([&] { return wasTaken(directory.get(), &batch); })) continue;
+      note(&batch);
+      if (directory.valid() && succeeded([&] { return wasCopied(directory.get()); })) continue;
+      const size_t bytes = Row::checked(rows_, rowOffset_, kCall).bytes();
+      leave(false);
+      rowOffset_ += bytes;
+    }
+    note(&batch);
+    if (rowOffset_ > end_) throw Failure{EINVAL, kCall, nullptr, "a row crosses directories"};
+  }
+
+  // Notes that the entry at the cursor needs a decision.
+  void leave(bool isRead) {
+    const Undecided entry = {static_cast<uint32_t>(section_), static_cast<uint32_t>(rowOffset_),
+                             static_cast<uint32_t>(cursor_.outOffset), isRead ? 1u : 0u};
+    memcpy(undecided_.range(static_cast<size_t>(cursor_.undecided) * sizeof entry, sizeof entry, kCall), &entry,
+           sizeof entry);
+    cursor_.undecided += 1;
+  }
 
   // True if the time of a row is exact. A time at a limit stands for one that a row cannot represent, which the call for
   // one entry reads as an attribute.
@@ -155,37 +220,37 @@ class Gathering {
 
   // Copies the row at the cursor, if its entry has no content, and moves the cursor behind it. False if the entry has a
   // content, or may have attributes.
-  bool wasCopied(int directory, Cursor* cursor) const {
-    const Row row = Row::checked(rows_, static_cast<size_t>(cursor->rowOffset), call_);
+  bool wasCopied(int directory) {
+    const Row row = Row::checked(rows_, rowOffset_, kCall);
     constexpr uint8_t special = kHasDigest | kUnreadable | kHasAttributes | kMayHaveAttributes;
     const bool isFile = row.get<uint8_t>(kType) == kFile;
     if ((row.get<uint8_t>(kFlags) & special) != 0 || !hasExactTime(row)) return false;
     if (isFile && (row.get<uint64_t>(kSize) != 0 || !tardis::reportsSizes(directory))) return false;
     Name name;
-    takeName({const_cast<uint8_t*>(row.at(row.nameOffset())), row.nameBytes()}, &name, call_);
+    takeName({const_cast<uint8_t*>(row.at(row.nameOffset())), row.nameBytes()}, &name, kCall);
     if (!isBare(directory, name.text)) return false;
-    memcpy(out_.range(static_cast<size_t>(cursor->outOffset), row.bytes(), call_), row.at(0), row.bytes());
-    cursor->outOffset += static_cast<double>(row.bytes());
-    cursor->rowOffset += static_cast<double>(row.bytes());
+    memcpy(out_.range(static_cast<size_t>(cursor_.outOffset), row.bytes(), kCall), row.at(0), row.bytes());
+    cursor_.outOffset += static_cast<double>(row.bytes());
+    rowOffset_ += row.bytes();
     return true;
   }
 
   // Reads the file of the row after those of the batch, and adds it to the batch. False if the file needs a decision.
-  bool wasTaken(int directory, const Cursor& cursor, Batch* batch) const {
+  bool wasTaken(int directory, Batch* batch) const {
     constexpr uint8_t special = kHasDigest | kUnreadable | kHasAttributes;
-    const Row row = Row::checked(rows_, static_cast<size_t>(cursor.rowOffset) + batch->rowBytes, call_);
+    const Row row = Row::checked(rows_, rowOffset_ + batch->rowBytes, kCall);
     const auto size = row.get<uint64_t>(kSize);
     const auto flags = row.get<uint8_t>(kFlags);
-    const auto content = static_cast<size_t>(cursor.contents) + batch->files;
-    const auto start = static_cast<size_t>(cursor.contentOffset) + batch->contentBytes;
+    const auto content = static_cast<size_t>(cursor_.contents) + batch->files;
+    const auto start = static_cast<size_t>(cursor_.contentOffset) + batch->contentBytes;
     const bool isPlain = row.get<uint8_t>(kType) == kFile && size > 0 && size <= UINT32_MAX && (flags & special) == 0 &&
                          hasExactTime(row);
     if (!isPlain || content >= places_.capacity || start > UINT32_MAX) return false;
-    uint8_t* target = contents_.range(start, size, call_);
-    digests_.range(content * kDigestBytes, kDigestBytes, call_);
+    uint8_t* target = contents_.range(start, size, kCall);
+    digests_.range(content * kDigestBytes, kDigestBytes, kCall);
     const size_t outBytes = batch->rowBytes + row.bytes() + (batch->files + 1) * kDigestBytes;
-    out_.range(static_cast<size_t>(cursor.outOffset), outBytes, call_);
-    if (!wasRead(directory, row, target, size)) return false;
+    out_.range(static_cast<size_t>(cursor_.outOffset), outBytes, kCall);
+    if (!wasRead(directory, row, {target, size}, &batch->lacksAttributes[batch->files])) return false;
     batch->sizes[batch->files++] = size;
     batch->rowBytes += row.bytes();
     batch->contentBytes += size;
@@ -193,9 +258,9 @@ class Gathering {
   }
 
   // Hashes the files of the batch, and moves the cursor behind them. The batch is then empty.
-  void note(Batch* batch, Cursor* cursor) const {
+  void note(Batch* batch) {
     ToDigest inputs[Batch::kMostFiles];
-    const uint8_t* data = contents_.data + static_cast<size_t>(cursor->contentOffset);
+    const uint8_t* data = contents_.data + static_cast<size_t>(cursor_.contentOffset);
     for (size_t file = 0; file < batch->files; ++file) {
       inputs[file] = {data, batch->sizes[file], batch->digests[file]};
       data += batch->sizes[file];
@@ -204,36 +269,37 @@ class Gathering {
     for (size_t file = 0; file < batch->files; ++file) {
       uint8_t* digest = batch->digests[file];
       if (key_.size > 0) hmacSha256(key_.data, digest, kDigestBytes, nullptr, 0, digest);
-      noteFile(Row(rows_.data + static_cast<size_t>(cursor->rowOffset)), digest, cursor);
+      if (batch->lacksAttributes[file]) leave(true);
+      noteFile(Row(rows_.data + rowOffset_), digest);
     }
     *batch = Batch();
   }
 
   // Notes a file of a batch, and moves the cursor behind it.
-  void noteFile(const Row& row, const uint8_t* digest, Cursor* cursor) const {
+  void noteFile(const Row& row, const uint8_t* digest) {
     const size_t rowBytes = row.bytes() + kDigestBytes;
-    putRow(row, digest, out_.data + static_cast<size_t>(cursor->outOffset));
-    noteContent(row, digest, cursor);
+    putRow(row, digest, out_.data + static_cast<size_t>(cursor_.outOffset));
+    noteContent(row, digest);
     const auto change = static_cast<double>(row.get<int64_t>(kCtime));
-    if (cursor->files == 0 || change > cursor->lastChange) cursor->lastChange = change;
-    cursor->files += 1;
-    cursor->readBytes += static_cast<double>(row.get<uint64_t>(kSize));
-    cursor->outOffset += static_cast<double>(rowBytes);
-    cursor->rowOffset += static_cast<double>(row.bytes());
+    if (cursor_.files == 0 || change > cursor_.lastChange) cursor_.lastChange = change;
+    cursor_.files += 1;
+    cursor_.readBytes += static_cast<double>(row.get<uint64_t>(kSize));
+    cursor_.outOffset += static_cast<double>(rowBytes);
+    rowOffset_ += row.bytes();
   }
 
-  // Reads the file of a row. False if the file differs from its row before or after it is read, or if it has holes or
-  // attributes.
-  bool wasRead(int directory, const Row& row, uint8_t* target, size_t size) const {
+  // Reads the file of a row. False if the file differs from its row before or after it is read, or if it has holes.
+  bool wasRead(int directory, const Row& row, const Bytes& target, bool* lacksAttributes) const {
     Name name;
-    takeName({const_cast<uint8_t*>(row.at(row.nameOffset())), row.nameBytes()}, &name, call_);
+    takeName({const_cast<uint8_t*>(row.at(row.nameOffset())), row.nameBytes()}, &name, kCall);
     const Fd fd = openForReading(directory, name.text);
     const struct stat before = statOf(fd);
-    const bool isWhole = S_ISREG(before.st_mode) && static_cast<uint64_t>(before.st_blocks) * 512 >= size;
-    if (!isWhole || !isAsListed(row, before) || mayHaveAttributes(fd, before)) return false;
+    const bool isWhole = S_ISREG(before.st_mode) && static_cast<uint64_t>(before.st_blocks) * 512 >= target.size;
+    if (!isWhole || !isAsListed(row, before)) return false;
+    *lacksAttributes = mayHaveAttributes(fd, before);
     bool longer = false;
-    const size_t got = readWhole(fd, target, size, &longer);
-    return got == size && !longer && isAsListed(row, statOf(fd));
+    const size_t got = readWhole(fd, target.data, target.size, &longer);
+    return got == target.size && !longer && isAsListed(row, statOf(fd));
   }
 
   // Writes the row with its digest.
@@ -248,27 +314,27 @@ class Gathering {
   }
 
   // Keeps the content at the cursor, unless its digest is a recent one.
-  void noteContent(const Row& row, const uint8_t* digest, Cursor* cursor) const {
+  void noteContent(const Row& row, const uint8_t* digest) {
     const auto size = row.get<uint64_t>(kSize);
     if (recent_.has(digest)) {
-      cursor->repeats += 1;
-      cursor->contentOffset += static_cast<double>(size);
+      cursor_.repeats += 1;
+      cursor_.contentOffset += static_cast<double>(size);
       return;
     }
-    if (cursor->isKept == 1) recent_.add(digest);
-    const auto index = static_cast<size_t>(cursor->contents);
+    if (cursor_.isKept == 1) recent_.add(digest);
+    const auto index = static_cast<size_t>(cursor_.contents);
     memcpy(digests_.data + index * kDigestBytes, digest, kDigestBytes);
     const Bytes ending = endingOf(row.at(row.nameOffset()), row.nameBytes());
-    places_.set(0, index, static_cast<uint32_t>(cursor->contentOffset));
+    places_.set(0, index, static_cast<uint32_t>(cursor_.contentOffset));
     places_.set(1, index, static_cast<uint32_t>(size));
     places_.set(2, index, kindOf(ending));
-    places_.set(3, index, static_cast<uint32_t>(cursor->rowOffset));
-    places_.setRaw(index, static_cast<double>(size) < cursor->rawBelowBytes || isAmong(ending, endings_));
-    cursor->contents += 1;
-    cursor->contentOffset += static_cast<double>(size);
+    places_.set(3, index, static_cast<uint32_t>(rowOffset_));
+    places_.setRaw(index, static_cast<double>(size) < cursor_.rawBelowBytes || isAmong(ending, endings_));
+    cursor_.contents += 1;
+    cursor_.contentOffset += static_cast<double>(size);
   }
 
-  const char* call_;
+  const Bytes paths_;
   const Bytes rows_;
   const Bytes contents_;
   const Bytes digests_;
@@ -277,98 +343,22 @@ class Gathering {
   const RecentDigests recent_;
   const Bytes key_;
   const Bytes endings_;
-};
-
-Cursor cursorOf(const Bytes& numbers, const char* call) {
-  Cursor cursor;
-  memcpy(&cursor, numbers.range(0, sizeof cursor, call), sizeof cursor);
-  for (const double number : {cursor.rowOffset, cursor.end, cursor.contentOffset, cursor.contents, cursor.outOffset}) {
-    if (!(number >= 0 && number <= kMostCount)) {
-      throw Failure{EINVAL, call, nullptr, "a whole number that is not negative is expected"};
-    }
-  }
-  cursor.files = cursor.repeats = cursor.readBytes = cursor.lastChange = cursor.section = cursor.busyMs = 0;
-  return cursor;
-}
-
-// Reads the files of a parcel, directory by directory. `paths` and `ends` have a run for each; `outEnds` receives the end
-// of the rows of each directory that is done.
-class ParcelGathering : public Aside {
- public:
-  explicit ParcelGathering(const Call& call)
-      : Aside("readParcelAside"),
-        job_(call),
-        paths_(call.bytes(0)),
-        numbers_(call.bytes(9)),
-        pathEnds_(call.bytes(10)),
-        rowEnds_(call.bytes(11)),
-        outEnds_(call.bytes(12)),
-        identities_(call.bytes(13)),
-        cursor_(cursorOf(numbers_, call.name())) {}
-
- private:
-  static constexpr size_t kNumber = sizeof(uint32_t);
-
-  void run() override {
-    const auto start = std::chrono::steady_clock::now();
-    const size_t sections = rowEnds_.size / kNumber;
-    outEnds_.range(0, sections * kNumber, "readParcelAside");
-    size_t from = 0;
-    for (size_t section = 0; section < sections; ++section) {
-      const size_t to = pathEnds_.at<uint32_t>(section, "readParcelAside");
-      Identity identity = identities_.at<Identity>(section, "readParcelAside");
-      if (!isDone(from, to, rowEnds_.at<uint32_t>(section, "readParcelAside"), &identity)) break;
-      const auto end = static_cast<uint32_t>(cursor_.outOffset);
-      memcpy(outEnds_.data + section * kNumber, &end, kNumber);
-      cursor_.section += 1;
-      from = to;
-    }
-    const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - start;
-    cursor_.busyMs = spent.count();
-    memcpy(numbers_.data, &cursor_, sizeof cursor_);
-  }
-
-  // Reads the files of one directory. False if its path does not lead to the directory that was listed, or an entry needs
-  // a decision.
-  bool isDone(size_t from, size_t to, uint32_t end, Identity* identity) {
-    if (to < from) throw Failure{EINVAL, "readParcelAside", nullptr, "paths out of order"};
-    const auto* path = reinterpret_cast<const char*>(paths_.range(from, to - from, "readParcelAside"));
-    cursor_.end = end;
-    const bool isOpened = succeeded([&] {
-      if (memchr(path, 0, to - from) != nullptr) return false;
-      const Fd directory = tardis::openListed(std::string(path, to - from), identity, For::passing, "readParcelAside");
-      job_.run(directory.get(), &cursor_, true);
-      return true;
-    });
-    if (!isOpened) return false;
-    if (cursor_.rowOffset > cursor_.end) throw Failure{EINVAL, "readParcelAside", nullptr, "a row crosses directories"};
-    return cursor_.rowOffset == cursor_.end;
-  }
-
-  const Gathering job_;
-  const Bytes paths_;
-  const Bytes numbers_;
+  uint8_t* const numbers_;
   const Bytes pathEnds_;
   const Bytes rowEnds_;
   const Bytes outEnds_;
   const Bytes identities_;
+  const Bytes undecided_;
   Cursor cursor_;
+  size_t section_ = 0;
+  size_t rowOffset_ = 0;  // of the next row
+  size_t end_ = 0;        // of the rows of the directory
 };
 
 }  // namespace
 
-napi_value readFiles(const Call& call) {
-  const Gathering job(call);
-  const int directory = call.fd(0);
-  const Bytes numbers = call.bytes(9);
-  Cursor cursor = cursorOf(numbers, call.name());
-  job.run(directory, &cursor, false);
-  memcpy(numbers.data, &cursor, sizeof cursor);
-  return call.nothing();
-}
-
-napi_value readParcelAside(const Call& call) {
-  return Aside::start(std::make_unique<ParcelGathering>(call), call, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13});
+napi_value readParcel(const Call& call) {
+  return Aside::either(std::make_unique<Gathering>(call), call, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}, 15);
 }
 
 }  // namespace tardis::calls

@@ -59,7 +59,7 @@ export {
   type SealingCalls,
 } from './native-sealing.js';
 export { WANTED_RECORD_BYTES, WantedRecord } from './native-compressing.js';
-export { GatherCursor } from './native-gathering.js';
+export { GatherCursor, UNDECIDED_NUMBERS } from './native-gathering.js';
 export { type FailedAttribute, failedAttributes, refusedMetadata } from './refused-metadata.js';
 export { directoryAt, type DirectoryPlace, OpenedPlace } from './directory-place.js';
 export { crc32 } from './crc32.js';

@@ -29,14 +29,14 @@ export interface CompressingCalls {
    */
   crc32(bytes: Uint8Array, before: number): number | undefined;
   /**
-   * Makes records of contents on a thread of libuv's pool, one after the other in `target`, and resolves with the end of
-   * the last one. Content n has the n-th number (32 bits) of `starts` and `sizes` as its place in `contents`, and the
+   * Makes records of contents, one after the other in `target`, and returns the end of the last one. Content n has the n-th number (32 bits) of `starts` and `sizes` as its place in `contents`, and the
    * n-th 32 bytes of `digests`. `wanted` has WANTED_RECORD_BYTES for each record, at the offsets of `WantedRecord`; they
    * are zeros afterwards, since they contain keys. The contents of a record are the next ones of `order`. `lengths`
    * receives the length of each record, `times` two numbers (64 bits): the milliseconds of all work, and of encryption.
-   * The buffers must not be used, transferred or released before the promise is settled.
+   * With `isAside`, it works on a thread of libuv's pool and returns a promise. The buffers must not be used, transferred or
+   * released before that is settled.
    */
-  buildAside(
+  buildRecords(
     contents: Uint8Array,
     digests: Uint8Array,
     starts: Uint8Array,
@@ -46,10 +46,11 @@ export interface CompressingCalls {
     target: Uint8Array,
     lengths: Uint8Array,
     times: Uint8Array,
-  ): Promise<number>;
+    isAside: boolean,
+  ): Promise<number> | number;
 }
 
-/** Bytes for each record of `buildAside`. */
+/** Bytes for each record of `buildRecords`. */
 export const WANTED_RECORD_BYTES = 80;
 /** Offsets in these bytes: of eight numbers of 32 bits, and the salt and the key of an encrypted record. */
 export const WantedRecord = Object.freeze({

@@ -1,23 +1,12 @@
-/** The parameters that both calls share. */
-type GatherParts = readonly [
-  rows: Uint8Array,
-  contents: Uint8Array,
-  digests: Uint8Array,
-  out: Uint8Array,
-  places: Uint8Array,
-  recent: Uint8Array,
-  key: Uint8Array,
-  rawEndings: Uint8Array,
-  cursor: Uint8Array,
-];
-
-/** The calls of the native addon that read many files for a backup. */
+/** The call of the native addon that reads the files of a parcel for a backup. */
 export interface GatheringCalls {
   /**
-   * Reads files of a directory, one after another, from the row at `cursor` on. Puts their contents into `contents`,
-   * the SHA-256 of each (keyed if `key` is not empty) into `digests`, and its row with that digest into `out`. A
-   * content whose digest is in `recent` (the memory of SharedDigests) is not kept. With `isKept`, the digests of kept
-   * contents are added to `recent`.
+   * Reads the files of a parcel. The n-th directory has a range of `paths` and of `rows`, which end at the n-th number (32
+   * bits) of `pathEnds` and `rowEnds`, and IDENTITY_BYTES of `identities`, with which it is opened as by `openListed`. Puts
+   * the contents into `contents`, the SHA-256 of each (keyed if `key` is not empty) into `digests`, and its row with that
+   * digest into `out`. A content whose digest is in `recent` (the memory of SharedDigests) is not kept. With `isKept`, the
+   * digests of kept contents are added to `recent`. Rows of entries without content are copied to `out` if the entry has no
+   * attributes. `outEnds` receives the end of the rows of each directory.
    *
    * `places` consists of five arrays with an element for each content, so that a content takes 17 bytes. Four have 32
    * bits for each: its start, its size, its kind, and the offset of its row. The last has a byte, which is 1 if the
@@ -25,53 +14,57 @@ export interface GatheringCalls {
    * each between two NUL, or is smaller than `rawBelowBytes`. `cursor` is the memory of a Float64Array, whose numbers
    * are those of GatherCursor.
    *
-   * The call ends before the first entry that needs a decision. Such an entry is no file with contents, differs from
-   * its row, changed while it was read, has holes, may have attributes, or does not fit; or an error occurred. The call
-   * throws only if an argument is malformed.
+   * `undecided` receives UNDECIDED_NUMBERS (32 bits) for each entry that needs a decision: the index of its directory, the
+   * offset of its row, the offset in `out` where its row belongs, and 1 if that row is there and lacks only the attributes.
+   * All other such entries differ from their rows, changed while they were read, have holes or an inexact time, have no
+   * content but attributes, or do not fit; or an error occurred.
+   *
+   * With `isAside`, the call works on a thread of libuv's pool and returns a promise. The buffers must not be used,
+   * transferred or released before that is settled. The call fails only if an argument is malformed.
    */
-  readFiles(dirFd: number, ...parts: GatherParts): void;
-
-  /**
-   * Reads the files of a parcel as `readFiles` does, on a thread of libuv's pool. The n-th directory has a range of
-   * `paths` and of `rows`, which end at the n-th number (32 bits) of `pathEnds` and `rowEnds`, and IDENTITY_BYTES of
-   * `identities`, with which it is opened as by `openListed`. Rows of entries without
-   * content are copied to `out` if the entry has no attributes. `outEnds` receives the end of the rows of each directory
-   * that is done. The buffers must not be used, transferred or released before the promise is settled.
-   */
-  readParcelAside(
-    ...partsAndEnds: readonly [
+  readParcel(
+    ...parts: readonly [
       paths: Uint8Array,
-      ...parts: GatherParts,
+      rows: Uint8Array,
+      contents: Uint8Array,
+      digests: Uint8Array,
+      out: Uint8Array,
+      places: Uint8Array,
+      recent: Uint8Array,
+      key: Uint8Array,
+      rawEndings: Uint8Array,
+      cursor: Uint8Array,
       pathEnds: Uint8Array,
       rowEnds: Uint8Array,
       outEnds: Uint8Array,
       identities: Uint8Array,
+      undecided: Uint8Array,
+      isAside: boolean,
     ]
-  ): Promise<void>;
+  ): Promise<void> | void;
 }
 
-/** Indexes into the Float64Array of the `cursor` of these calls. */
+/** Numbers of an entry that needs a decision. */
+export const UNDECIDED_NUMBERS = 4;
+
+/** Indexes into the Float64Array of the `cursor` of `readParcel`. */
 export const GatherCursor = Object.freeze({
-  /** Offset of the next row. */
-  rowOffset: 0,
-  /** Offset after the last row. */
-  end: 1,
-  contentOffset: 2,
+  contentOffset: 0,
   /** Number of contents in `places`. */
-  contents: 3,
-  outOffset: 4,
-  rawBelowBytes: 5,
-  isKept: 6,
+  contents: 1,
+  outOffset: 2,
+  rawBelowBytes: 3,
+  isKept: 4,
   /** Number of files that the call read. */
-  files: 7,
+  files: 5,
   /** Number of files that the call read and whose digest is in `recent`. Their contents are not kept. */
-  repeats: 8,
-  readBytes: 9,
+  repeats: 6,
+  readBytes: 7,
   /** Latest ctime of the files that the call read, in nanoseconds, rounded to a float. */
-  lastChange: 10,
-  /** Number of directories of a parcel that are done. */
-  section: 11,
-  /** Time that `readParcelAside` worked. */
-  busyMs: 12,
-  numbers: 13,
+  lastChange: 8,
+  /** Time that the call worked. */
+  busyMs: 9,
+  /** Number of entries that need a decision. */
+  undecided: 10,
+  numbers: 11,
 });

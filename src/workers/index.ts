@@ -1,8 +1,8 @@
 export { AsideDecoder, bodiesAside } from './aside-decoder.js';
-export { AsideParcels } from './aside-parcels.js';
 export { AsideRestores } from './aside-restores.js';
 export { memoryOf, memoryOfContents, runOf } from './block-builder.js';
 export { InlineJobs } from './inline.js';
+export { LibuvJobs } from './libuv-jobs.js';
 export type * from './decode-types.js';
 export type * from './jobs.js';
 export { hasContent, isBeginning } from './compare-file.js';

@@ -8,6 +8,7 @@ import { asTardisError } from '../errors/index.js';
 import type { SealingCalls, System } from '../system/index.js';
 import { releaseMoved } from './block-builder.js';
 import type { JobInput, JobName, JobRunner, RangeInput, RangeOutput, TimedOutput } from './jobs.js';
+import { type JobContext, JobMemory } from './job-context.js';
 import { rangeJob } from './range-job.js';
 import { SharedDigests } from './recent-digests.js';
 import { runJob } from './run-job.js';
@@ -22,10 +23,12 @@ export class InlineJobs implements JobRunner {
   readonly recent: SharedDigests;
   private last: Promise<unknown> = Promise.resolve();
   private readonly system: System;
+  private readonly context: JobContext;
 
   constructor(system: System, recentDigests = 1024) {
     this.system = system;
     this.recent = SharedDigests.create(recentDigests);
+    this.context = { system, recent: this.recent, memory: new JobMemory(), isAside: false };
   }
 
   async run<N extends JobName>(
@@ -33,10 +36,9 @@ export class InlineJobs implements JobRunner {
     input: JobInput<N>,
     transfer: readonly (ArrayBuffer | MessagePort)[] = [],
   ): Promise<TimedOutput<N>> {
-    const { system, recent } = this;
     return this.inTurn(async () => {
       const startMs = performance.now();
-      const { output } = await runJob(name, input, { system, recent });
+      const { output } = await runJob(name, input, this.context);
       releaseMoved(transfer);
       return { output, busyMs: performance.now() - startMs };
     });
@@ -78,6 +80,7 @@ export class InlineJobs implements JobRunner {
 
   async close(): Promise<void> {
     await this.last;
+    this.context.memory.release();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -341,6 +341,8 @@ export type JobOutput<N extends JobName> = JobTable[N]['output'];
 export interface JobResult<T> {
   readonly output: T;
   readonly transfer: readonly ArrayBuffer[];
+  /** Time that the job worked, if it also waited; otherwise undefined. */
+  readonly busyMs?: number;
 }
 
 /** Runs jobs, in a pool of threads or in the calling thread. */

@@ -36,8 +36,8 @@ export async function openJobs(
   }
   const others = await openThreads(system, mayBeFew, options);
   if (!isForBackups || options.threads > MOST_ASIDE) return others;
-  const { AsideParcels } = await import('./aside-parcels.js');
-  return new AsideParcels(system, aside, others);
+  const { LibuvJobs } = await import('./libuv-jobs.js');
+  return new LibuvJobs(system, aside, others);
 }
 
 /** Opens the runner of what a restore does not do aside. */

@@ -1,19 +1,13 @@
 /** Maps a job's name to its function, for worker threads and the inline runner. */
-import type { System } from '../system/index.js';
-import { compressJob } from './compress-job.js';
 import { decodeJob } from './decode-job.js';
-import { hashJob } from './hash-job.js';
 import { holesJob } from './holes-job.js';
-import type { JobInput, JobName, JobResult, JobTable, RecentDigests } from './jobs.js';
+import type { JobContext } from './job-context.js';
+import type { JobInput, JobName, JobResult, JobTable } from './jobs.js';
 import { dropNamesJob, pageJob } from './page-job.js';
+import { compressJob, hashJob } from './parcel-job.js';
 import { restoreJob } from './restore-job.js';
 import { sniffJob } from './sniff-job.js';
 import { walkJob } from './walk-job.js';
-
-interface JobContext {
-  readonly system: System;
-  readonly recent: RecentDigests;
-}
 
 type JobFunctions = {
   [N in JobName]: (
@@ -26,8 +20,8 @@ const JOBS: JobFunctions = {
   walk: (input, { system }) => walkJob(input, system),
   page: (input, { system }) => pageJob(input, system),
   dropNames: (input, { system }) => dropNamesJob(input, system),
-  hash: (input, { system, recent }) => hashJob(input, system, recent),
-  compress: (input, { system }) => compressJob(input, system.native),
+  hash: hashJob,
+  compress: compressJob,
   holes: (input, { system }) => holesJob(input, system),
   sniff: (input, { system }) => sniffJob(input, system),
   restore: (input, { system }) => restoreJob(input, system),

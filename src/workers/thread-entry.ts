@@ -4,6 +4,7 @@ import { move, transferableSymbol, valueSymbol, workerData } from 'piscina';
 import { toWire, type WireError } from '../errors/index.js';
 import { releaseBuffers } from '../model/index.js';
 import { keepBlocksSmall, nodeSystem } from '../system/index.js';
+import { type JobContext, JobMemory } from './job-context.js';
 import type { JobInput, JobName, JobOutput, JobResult, RangeInput, RangeOutput } from './jobs.js';
 import { rangeJob } from './range-job.js';
 import { SharedDigests } from './recent-digests.js';
@@ -30,9 +31,11 @@ export type ThreadAnswer =
 
 keepBlocksSmall();
 
-const context = {
+const context: JobContext = {
   system: nodeSystem(),
   recent: SharedDigests.over((workerData as { recent: SharedArrayBuffer }).recent),
+  memory: new JobMemory(),
+  isAside: false,
 };
 /** Time after which the main thread counts as ended or stuck if it allows no chunk. */
 const ALLOW_TIMEOUT_MS = 24 * 3600 * 1000;

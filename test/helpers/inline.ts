@@ -34,6 +34,7 @@ import {
 import { Codec, openClientDirectory } from '../../src/store/index.js';
 import { type Address, type NativeCalls, nodeSystem, type System } from '../../src/system/index.js';
 import { type Failure, InlineJobs, type JobRunner } from '../../src/workers/index.js';
+import { oneByOne } from './leaves-all.js';
 import { LIGHT } from './light.js';
 
 /** A client in a store. */
@@ -65,7 +66,7 @@ export function inlineSystem(parts: Partial<System> = {}): System {
 /** Returns a system in which some calls of the addon are replaced. */
 export function withNative(change: (real: NativeCalls) => Partial<NativeCalls>): System {
   const { native } = nodeSystem();
-  return inlineSystem({ native: { ...native, ...change(native) } });
+  return inlineSystem({ native: { ...native, ...oneByOne(change(native)) } });
 }
 
 /** Small limits, so that a small tree uses every path: parcels, parts of frames, several packs. */

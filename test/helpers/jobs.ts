@@ -13,6 +13,7 @@ import {
 } from '../../src/workers/index.js';
 import { Codec } from '../../src/store/index.js';
 import { identityAt } from './identities.js';
+import { oneByOne } from './leaves-all.js';
 import { entriesOf } from './rows.js';
 
 const system = nodeSystem();
@@ -32,7 +33,8 @@ export const LATER: Clock = {
 };
 
 /** Returns the real system with some calls of the addon, or the clock, replaced. */
-export function systemWith(native: Partial<NativeCalls> = {}, clock: Clock = LATER): System {
+export function systemWith(replaced: Partial<NativeCalls> = {}, clock: Clock = LATER): System {
+  const native = oneByOne(replaced);
   const calls = new Proxy({} as NativeCalls, {
     get: (_empty, key): unknown => Reflect.get(native, key) ?? Reflect.get(system.native, key),
   });

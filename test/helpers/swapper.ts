@@ -5,6 +5,7 @@ import type { ExecutionContext } from 'ava';
 import { type NativeCalls, nodeSystem, type System } from '../../src/system/index.js';
 import { addonPath } from '../../src/system/native.js';
 import { inlineSystem } from './inline.js';
+import { leavesAll } from './leaves-all.js';
 
 /** Swaps two names until the end of the test: mostly at once, sometimes after milliseconds. */
 export class Swapper {
@@ -50,6 +51,7 @@ const OPENING = new Set([
   'openListed',
   'openListedAt',
   'openBeneath',
+  'openOwnersAt',
   'readFileAt',
   'attributesAt',
   'statAt',
@@ -71,5 +73,7 @@ export function swappedSystem(folder: string, random: { next(): number }, each: 
       return (call as (...given: unknown[]) => unknown)(...values);
     },
   ]);
-  return inlineSystem({ native: Object.fromEntries(calls) as NativeCalls });
+  return inlineSystem({
+    native: { ...(Object.fromEntries(calls) as NativeCalls), readParcel: leavesAll },
+  });
 }

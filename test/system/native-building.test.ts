@@ -1,4 +1,4 @@
-/** `buildAside` and `readParcelAside` take no argument that is not sound, and leave nothing outside of their buffers. */
+/** `buildRecords` and `readParcel` take no argument that is not sound, and leave nothing outside of their buffers. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -14,7 +14,7 @@ import { identityAt } from '../helpers/identities.js';
 
 const bytesOf = (numbers: Uint32Array | Float64Array): Uint8Array => new Uint8Array(numbers.buffer);
 
-type BuildArguments = Parameters<typeof native.buildAside>;
+type BuildArguments = Parameters<typeof native.buildRecords>;
 
 /** Two contents of 100 bytes that become one frame. */
 function frame(): Record<string, Uint8Array> {
@@ -37,12 +37,14 @@ function frame(): Record<string, Uint8Array> {
   };
 }
 
-const build = (values: Record<string, Uint8Array>): Promise<number> =>
-  native.buildAside(...(Object.values(values) as unknown as BuildArguments));
+const build = (values: Record<string, Uint8Array>): number =>
+  native.buildRecords(
+    ...([...Object.values(values), false] as unknown as BuildArguments),
+  ) as number;
 
 test('makes a frame, and forgets how it was wanted', async (t) => {
   const values = frame();
-  const end = await build(values);
+  const end = build(values);
   t.is(Buffer.from(values['lengths']!).readUInt32LE(), end);
   t.true(end > 144 && end < 300);
   t.true(values['wanted']!.every((byte) => byte === 0));
@@ -99,28 +101,28 @@ for (const [what, change] of Object.entries(IMPOSSIBLE)) {
     const values = frame();
     values['wanted'] = Uint8Array.from(values['wanted']!);
     change(values);
-    await t.throwsAsync(build(values), { code: 'EINVAL' });
+    t.throws(() => build(values), { code: 'EINVAL' });
     t.true(values['wanted'].every((byte) => byte === 0));
   });
 }
 
 test('refuses a target without room for the body', async (t) => {
   const values = { ...frame(), target: Buffer.alloc(150) };
-  await t.throwsAsync(build(values), { code: 'EZSTD' });
+  t.throws(() => build(values), { code: 'EZSTD' });
 });
 
 test('refuses a target without room for a body that is not compressed', async (t) => {
   const values: Record<string, Uint8Array> = { ...frame(), target: Buffer.alloc(72 + 72 + 199) };
   values['wanted']![WantedRecord.codec] = 0;
-  await t.throwsAsync(build(values), { code: 'EINVAL' });
+  t.throws(() => build(values), { code: 'EINVAL' });
 });
 
 test('refuses to note times where there is no room for them', (t) => {
   t.throws(() => build({ ...frame(), times: Buffer.alloc(15) }), { code: 'EINVAL' });
 });
 
-/** Reads a parcel of one directory, with changed arguments. Returns the cursor. */
-async function readParcel(
+/** Reads a parcel of one directory with one file, with changed arguments. Returns the cursor. */
+function readParcel(
   t: ExecutionContext,
   change: {
     readonly pathEnds?: readonly number[];
@@ -128,48 +130,64 @@ async function readParcel(
     readonly outEnds?: number;
     readonly path?: Buffer;
     readonly identities?: Buffer;
+    readonly numbers?: Readonly<Record<number, number>>;
+    /** Sizes of buffers. */
+    readonly sizes?: Partial<
+      Record<'room' | 'places' | 'out' | 'table' | 'key' | 'undecided', number>
+    >;
   },
-): Promise<Float64Array> {
+): Float64Array {
   const folder = scratch(t);
   fs.writeFileSync(path.join(folder, 'a'), 'a content');
   const rows = native.listDirectory(Buffer.from(folder));
   const at = change.path ?? Buffer.from(folder);
+  const { room = 9, places = 17, out = rows.length + 32 } = change.sizes ?? {};
+  const { table = 64, key = 0, undecided = 16 } = change.sizes ?? {};
   const cursor = new Float64Array(GatherCursor.numbers);
-  await native.readParcelAside(
+  for (const [index, number] of Object.entries(change.numbers ?? {})) {
+    cursor[Number(index)] = number;
+  }
+  void native.readParcel(
     at,
     rows,
-    Buffer.alloc(9),
+    Buffer.alloc(room),
     Buffer.alloc(32),
-    Buffer.alloc(rows.length + 32),
-    Buffer.alloc(17),
-    new Uint8Array(new SharedArrayBuffer(64)),
-    Buffer.alloc(0),
+    Buffer.alloc(out),
+    new Uint8Array(places),
+    new Uint8Array(new SharedArrayBuffer(table)),
+    Buffer.alloc(key),
     Buffer.alloc(0),
     bytesOf(cursor),
     bytesOf(Uint32Array.from(change.pathEnds ?? [at.length])),
     bytesOf(Uint32Array.from(change.rowEnds ?? [rows.length])),
     bytesOf(new Uint32Array(change.outEnds ?? 1)),
     change.identities ?? identityAt(folder),
+    new Uint8Array(undecided),
+    false,
   );
   return cursor;
 }
 
-test('reads a parcel of one directory', async (t) => {
-  const cursor = await readParcel(t, {});
-  t.is(cursor[GatherCursor.section], 1);
+test('reads a parcel of one directory', (t) => {
+  const cursor = readParcel(t, {});
+  t.is(cursor[GatherCursor.undecided], 0);
   t.is(cursor[GatherCursor.files], 1);
 });
 
-test('a directory that cannot be opened, or rows that are none, need a decision', async (t) => {
+test('a directory that cannot be opened, or a file that does not fit, needs a decision', (t) => {
   const cases = [
     { path: Buffer.from('/nowhere') },
     { path: Buffer.from('/tmp\0x') },
     { path: Buffer.alloc(0) },
-    { rowEnds: [1_000_000] },
+    { sizes: { room: 8 } },
+    { sizes: { places: 16 } },
+    { sizes: { out: 80 } },
+    ...[0, 1, 2].map((index) => ({ numbers: { [index]: 100 } })),
   ];
   for (const change of cases) {
-    const cursor = await readParcel(t, change);
-    t.is(cursor[GatherCursor.section], 0, JSON.stringify(change));
+    const cursor = readParcel(t, change);
+    t.is(cursor[GatherCursor.undecided], 1, JSON.stringify(change));
+    t.is(cursor[GatherCursor.files], 0, JSON.stringify(change));
   }
 });
 
@@ -177,7 +195,7 @@ function twice(identity: Buffer): Buffer {
   return Buffer.concat([identity, identity]);
 }
 
-test('refuses paths and ends that do not fit together', async (t) => {
+test('refuses arguments that do not fit together', (t) => {
   const cases = [
     { pathEnds: [1_000_000] },
     { pathEnds: [] },
@@ -185,8 +203,15 @@ test('refuses paths and ends that do not fit together', async (t) => {
     { identities: Buffer.alloc(1) },
     { outEnds: 0 },
     { rowEnds: [17] },
+    { rowEnds: [1_000_000] },
+    { sizes: { key: 31 } },
+    { path: Buffer.from('/nowhere'), sizes: { undecided: 15 } },
+    ...[0, 32, 96 + 32, 65].map((table) => ({ sizes: { table } })),
+    ...[0, 1, 2].flatMap((index) =>
+      [NaN, -1, Infinity, 2 ** 60].map((number) => ({ numbers: { [index]: number } })),
+    ),
   ];
   for (const change of cases) {
-    await t.throwsAsync(readParcel(t, change), { code: 'EINVAL' }, JSON.stringify(change));
+    t.throws(() => readParcel(t, change), { code: 'EINVAL' }, JSON.stringify(change));
   }
 });

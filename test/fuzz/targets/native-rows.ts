@@ -16,6 +16,7 @@ import { GatherCursor } from '../../../src/system/index.js';
 import { loadNative, MetadataOption } from '../../../src/system/native.js';
 import { NO_RECORD } from '../../../src/workers/index.js';
 import { magnitude, type Target } from '../engine/target.js';
+import { identityAt } from '../../helpers/identities.js';
 import { sampleRows } from '../samples/rows.js';
 
 const native = loadNative();
@@ -45,7 +46,7 @@ function open(): Ground {
   writeFileSync(path.join(folder, 'file'), 'y'.repeat(FILE_BYTES));
   const fd = openSync(folder, 'r');
   const restored = openSync(path.join(folder, 'restored'), 'r');
-  readFiles(fd, Buffer.alloc(0), 0); // throws if an argument besides the rows is malformed: no row would ever be read
+  readFiles(folder, Buffer.alloc(0), 0); // throws if an argument besides the rows is malformed: no row would ever be read
   const listed = openSync(path.join(folder, 'listed'), 'r');
   ground = { folder, fd, listed, file: openSync(path.join(folder, 'file'), 'r+'), restored };
   process.on('exit', () => {
@@ -100,21 +101,39 @@ function restoreFiles(folder: string, fd: number, rows: Buffer, at: number): voi
   }
 }
 
-/** Reads files as for a backup. The rows themselves, then their first bytes as numbers, say where everything is. */
-function readFiles(fd: number, rows: Buffer, at: number): void {
+/** Reads files as for a backup. The first bytes of the rows, as numbers, say where everything is. */
+function readFiles(folder: string, rows: Buffer, at: number): void {
   const places = new Uint8Array(17 * 2);
   const table = new Uint8Array(new SharedArrayBuffer(32 * 3));
   const none = Buffer.alloc(0);
   const [room, digests, out] = [Buffer.alloc(FILE_BYTES + 1), Buffer.alloc(64), Buffer.alloc(400)];
   const whole = new Float64Array(GatherCursor.numbers);
-  whole[GatherCursor.rowOffset] = at;
-  whole[GatherCursor.end] = rows.length;
   whole[GatherCursor.isKept] = 1;
   const chosen = whole.slice();
   chosen.set(rows.subarray(0, GatherCursor.rawBelowBytes));
+  const path = Buffer.from(folder);
+  const [pathEnds, rowEnds] = [path.length, rows.length - at].map(
+    (end) => new Uint8Array(Uint32Array.of(end).buffer),
+  );
   for (const cursor of [whole, chosen]) {
-    const numbers = new Uint8Array(cursor.buffer);
-    native.readFiles(fd, rows, room, digests, out, places, table, none, rows, numbers);
+    void native.readParcel(
+      path,
+      rows.subarray(at),
+      room,
+      digests,
+      out,
+      places,
+      table,
+      none,
+      rows,
+      new Uint8Array(cursor.buffer),
+      pathEnds!,
+      rowEnds!,
+      new Uint8Array(4),
+      identityAt(folder),
+      new Uint8Array(64),
+      false,
+    );
   }
 }
 
@@ -140,7 +159,7 @@ export const target: Target = {
       code(() => native.unlinkAt(fd, NAME)),
       code(() => native.finishFile(file, rows, at, 0)),
       code(() => restoreFiles(path.join(folder, 'restored'), restored, rows, at)),
-      code(() => readFiles(fd, rows, at)),
+      code(() => readFiles(folder, rows, Math.min(at, rows.length))),
       code(() => native.digestContents(room, Buffer.from(rows))),
       code(() =>
         native.readFileAt(fd, Buffer.from('file'), rows, at, room, 0, FILE_BYTES, digest, 0),

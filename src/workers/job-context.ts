@@ -1,0 +1,44 @@
+/** Gives jobs what those of one runner share: the system, recent digests, and memory that the next job uses again. */
+import type { System } from '../system/index.js';
+import type { ParcelInput, RecentDigests } from './jobs.js';
+import { ParcelMemory } from './parcel-memory.js';
+import { RecordMemory } from './record-memory.js';
+
+export interface JobContext {
+  readonly system: System;
+  readonly recent: RecentDigests;
+  readonly memory: JobMemory;
+  /** True if the calls of the addon for many files work on a thread of libuv's pool, while other jobs go on. */
+  readonly isAside: boolean;
+}
+
+/** Memory of jobs: as much as there are jobs at once. */
+export class JobMemory {
+  private readonly parcels: ParcelMemory[] = [];
+  private readonly records: RecordMemory[] = [];
+
+  /** Calls `work` with memory for a parcel whose contents do not leave the job. */
+  async withParcel<T>(parcel: ParcelInput, work: (memory: ParcelMemory) => Promise<T>): Promise<T> {
+    const memory = ParcelMemory.for(parcel, this.parcels.pop());
+    try {
+      return await work(memory);
+    } finally {
+      this.parcels.push(memory);
+    }
+  }
+
+  /** Calls `work` with memory for records. */
+  async withRecords<T>(work: (memory: RecordMemory) => Promise<T>): Promise<T> {
+    const memory = this.records.pop() ?? new RecordMemory();
+    try {
+      return await work(memory);
+    } finally {
+      this.records.push(memory);
+    }
+  }
+
+  release(): void {
+    for (const memory of this.parcels.splice(0)) memory.release();
+    for (const memory of this.records.splice(0)) memory.release();
+  }
+}

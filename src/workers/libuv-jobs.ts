@@ -1,0 +1,106 @@
+/**
+ * Runs the jobs for many files on threads of libuv's pool: the job waits in the calling thread while a call of the addon
+ * works on another one. These threads share the memory of the process, whereas a worker thread has its own heap and compiled
+ * code. All other jobs are left to another runner.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import type { LoadedSignature } from '../delta/index.js';
+import { asTardisError, TardisError } from '../errors/index.js';
+import { Credit, type SealingCalls, type System } from '../system/index.js';
+import { releaseMoved } from './block-builder.js';
+import { isMadeByAddon } from './build-records.js';
+import { type JobContext, JobMemory } from './job-context.js';
+import type {
+  CompressInput,
+  HashInput,
+  JobInput,
+  JobName,
+  JobRunner,
+  RangeInput,
+  RangeOutput,
+  RecentDigests,
+  TimedOutput,
+} from './jobs.js';
+import { runJob } from './run-job.js';
+
+/** True if the addon does nearly all of the work of a job, so that it may wait in the calling thread. */
+function isAddons(name: JobName, input: JobInput<JobName>): boolean {
+  if (name !== 'hash' && name !== 'compress') return false;
+  const { frames, keys } = input as HashInput | CompressInput;
+  return frames === undefined || isMadeByAddon(frames.compression.codec, keys?.scheme);
+}
+
+export class LibuvJobs implements JobRunner {
+  private readonly turns: Credit;
+  private readonly running = new Set<Promise<unknown>>();
+  private readonly others: JobRunner;
+  private readonly context: JobContext;
+
+  /** Runs `threads` jobs at once. `others` runs everything else, and is closed with this runner. */
+  constructor(system: System, threads: number, others: JobRunner) {
+    this.others = others;
+    this.turns = new Credit(threads);
+    this.context = { system, recent: others.recent, memory: new JobMemory(), isAside: true };
+  }
+
+  async run<N extends JobName>(
+    name: N,
+    input: JobInput<N>,
+    transfer: readonly (ArrayBuffer | MessagePort)[] = [],
+  ): Promise<TimedOutput<N>> {
+    if (!isAddons(name, input)) return this.others.run(name, input, transfer);
+    const done = this.inTurn(name, input);
+    this.running.add(done);
+    try {
+      return await done;
+    } catch (error) {
+      throw asTardisError(error, 'a job');
+    } finally {
+      releaseMoved(transfer);
+      this.running.delete(done);
+    }
+  }
+
+  runRange(
+    input: RangeInput,
+    windowChunks: number,
+    onChunk: (chunk: Uint8Array) => Promise<void>,
+  ): Promise<RangeOutput> {
+    return this.others.runRange(input, windowChunks, onChunk);
+  }
+
+  loadSignature(basisBytes: number, signedBytes?: number): LoadedSignature {
+    return this.others.loadSignature(basisBytes, signedBytes);
+  }
+
+  get native(): SealingCalls {
+    return this.others.native;
+  }
+
+  get recent(): RecentDigests {
+    return this.others.recent;
+  }
+
+  /** Ends once the jobs that run have ended; those that wait are rejected. */
+  async close(): Promise<void> {
+    this.turns.fail(new TardisError('INTERRUPTED', 'the jobs end'));
+    await Promise.allSettled(this.running);
+    this.context.memory.release();
+    await this.others.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private async inTurn<N extends JobName>(name: N, input: JobInput<N>): Promise<TimedOutput<N>> {
+    await this.turns.take(1);
+    const startMs = performance.now();
+    try {
+      const { output, busyMs } = await runJob(name, input, this.context);
+      return { output, busyMs: busyMs ?? performance.now() - startMs };
+    } finally {
+      this.turns.give(1);
+    }
+  }
+}
