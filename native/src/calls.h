@@ -47,6 +47,7 @@ napi_value openListed(const Call& call);
 napi_value openListedAt(const Call& call);
 
 // reading.cc
+napi_value openOwnersAt(const Call& call);
 napi_value readFileAt(const Call& call);
 
 // sparse.cc

@@ -12,6 +12,9 @@
 
 namespace tardis {
 
+// Flags to open any entry for reading: a link is not followed, a fifo not waited for, and no terminal taken over.
+constexpr int kForReading = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+
 // Owns a descriptor until it is released to the caller.
 class Fd {
  public:

@@ -16,7 +16,6 @@ constexpr uint32_t kKept =
     FS_SYNC_FL | FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL | FS_NOATIME_FL | FS_DIRSYNC_FL;
 // STATX_ATTR_IMMUTABLE, _APPEND, _NODUMP, which older headers lack; their values equal those of the flags.
 constexpr uint64_t kReportedFlags = FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL;
-constexpr int kOpenFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 
 bool lookAt(int directory, const char* name, struct statx* stat) {
   constexpr int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH;
@@ -42,7 +41,7 @@ uint32_t flagsOf(int directory, const char* name) {
     if (ioctl(directory, FS_IOC_GETFLAGS, &flags) == 0) return static_cast<uint32_t>(flags) & kKept;
     return errno == EBADF ? reported : 0;  // one that was opened by O_PATH has what the file system reports
   }
-  const Fd fd(retry([&] { return openat(directory, name, kOpenFlags); }));
+  const Fd fd(retry([&] { return openat(directory, name, kForReading); }));
   return fd.valid() ? keptOf(fd.get()) : reported;
 }
 
@@ -83,7 +82,7 @@ napi_value setFlagsAt(const Call& call) {
   Name name;
   call.name(1, &name);
   const uint32_t wanted = call.bits(2) & kKept;
-  const Fd fd(retry([&] { return openat(directory, name.text, kOpenFlags); }));
+  const Fd fd(retry([&] { return openat(directory, name.text, kForReading); }));
   if (!fd.valid()) throw Failure{errno, "openat"};
   int flags = 0;
   if (ioctl(fd.get(), FS_IOC_GETFLAGS, &flags) != 0) throw Failure{errno, "FS_IOC_GETFLAGS"};

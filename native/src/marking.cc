@@ -19,8 +19,7 @@ constexpr uint64_t kAttributeNoDump = 0x40;  // STATX_ATTR_NODUMP; older headers
 // Reads the "no dump" flag on file systems that do not report it by statx. It opens the entry, which must be a file or
 // a directory: opening another entry may have side effects.
 bool readsNoDump(int directory, const char* name) {
-  constexpr int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-  const Fd fd(retry([&] { return openat(directory, name, flags); }));
+  const Fd fd(retry([&] { return openat(directory, name, kForReading); }));
   int attributes = 0;
   return fd.valid() && ioctl(fd.get(), FS_IOC_GETFLAGS, &attributes) == 0 && (attributes & FS_NODUMP_FL) != 0;
 }

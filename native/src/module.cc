@@ -11,7 +11,7 @@ const CallInfo kCalls[] = {
     CALL(listDirectory), CALL(listOrHold), CALL(heldNames), CALL(heldRows), CALL(dropNames), CALL(hasEntries),
     CALL(statRow), CALL(statAt), CALL(hashRows), CALL(sha256), CALL(digestContents), CALL(openDirectory), CALL(openBeneath), CALL(walkBeneath),
     CALL(openListed), CALL(openListedAt),
-    CALL(close), CALL(readFileAt), CALL(writeFileAt), CALL(createFileAt), CALL(finishFile), CALL(symlinkAt),
+    CALL(close), CALL(openOwnersAt), CALL(readFileAt), CALL(writeFileAt), CALL(createFileAt), CALL(finishFile), CALL(symlinkAt),
     CALL(linkAt), CALL(unlinkAt), CALL(renameAt), CALL(exchangeAt), CALL(setDirectoryMetadata), CALL(makeDirectoryAt),
     CALL(makeNodeAt), CALL(flock), CALL(unlock), CALL(syncfs), CALL(noDumpRows), CALL(forbiddenRows), CALL(sparseHead),
     CALL(resizeFile), CALL(attributesAt), CALL(attributesByPath), CALL(dropInherited), CALL(reportsSizes), CALL(flagsAt),

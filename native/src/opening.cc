@@ -20,8 +20,6 @@ constexpr unsigned kKindPassing = 2;
 
 constexpr int kPassing = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 constexpr int kForDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-// Flags to open a file without waiting for the other end of a fifo, and without making a terminal the controlling one.
-constexpr int kForFile = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 
 using OpenPiece = Fd (*)(int directory, const std::string& piece, int flags);
 
@@ -107,7 +105,7 @@ Fd openBelow(int root, const std::string& given, unsigned kind, OpenPiece openPi
   const Place place = shorten(root, path, call, [openPiece](int directory, const std::string& piece) {
     return openPiece(directory, piece, kPassing);
   });
-  constexpr int kFlags[] = {kForDirectory, kForFile, kPassing};
+  constexpr int kFlags[] = {kForDirectory, kForReading, kPassing};
   Fd fd = openPiece(place.directory, place.rest, kFlags[kind]);
   if (kind == kKindFile) {
     struct stat stat;

@@ -22,9 +22,8 @@ int64_t mtimeOf(const struct stat& stat) { return nanoseconds(stat.st_mtim.tv_se
 int64_t ctimeOf(const struct stat& stat) { return nanoseconds(stat.st_ctim.tv_sec, stat.st_ctim.tv_nsec); }
 
 Fd openForReading(int directory, const char* name) {
-  constexpr int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-  Fd fd(openPatiently([&] { return openat(directory, name, flags | O_NOATIME); }));
-  if (!fd.valid() && errno == EPERM) fd = Fd(openPatiently([&] { return openat(directory, name, flags); }));
+  Fd fd(openPatiently([&] { return openat(directory, name, kForReading | O_NOATIME); }));
+  if (!fd.valid() && errno == EPERM) fd = Fd(openPatiently([&] { return openat(directory, name, kForReading); }));
   if (fd.valid()) return fd;
   // Opening a socket fails with ENXIO.
   if (errno == ENXIO) throw Failure{0, "openat", "ENOTREG", "not a regular file"};
@@ -91,6 +90,17 @@ bool readExtent(const Fd& fd, uint8_t* target, const Extent& extent) {
   return true;
 }
 
+// Opens the regular file that has the name now, for reading: that of the row, or another one of the same owner. Another
+// owner may have hidden it from those who can read what the row's file becomes in the store.
+Fd openOwners(int directory, const Name& name, const Row& row, struct stat* stat, const char* call) {
+  Fd fd = openForReading(directory, name.text);
+  *stat = statOf(fd);
+  if (!S_ISREG(stat->st_mode)) throw Failure{0, "openat", "ENOTREG", "not a regular file"};
+  const bool isOther = row.get<uint64_t>(kIno) != stat->st_ino && row.get<uint32_t>(kUid) != stat->st_uid;
+  if (isOther) throw Failure{0, call, "EREPLACED", "it is not what was listed under this name"};
+  return fd;
+}
+
 // Reads a file in its sparse form to the target, which has room for the file's size. Returns 0 if the file must
 // be read whole: it has no holes worth the form, or it ends before its last extent does.
 size_t readSparse(const Fd& fd, uint8_t* target, const struct stat& stat) {
@@ -109,6 +119,13 @@ size_t readSparse(const Fd& fd, uint8_t* target, const struct stat& stat) {
 
 }  // namespace
 
+napi_value openOwnersAt(const Call& call) {
+  Name name;
+  call.name(1, &name);
+  struct stat stat;
+  return call.number(openOwners(call.fd(0), name, Row::checked(call.bytes(2), 0, call.name()), &stat, call.name()).release());
+}
+
 napi_value readFileAt(const Call& call) {
   const int directory = call.fd(0);
   Name name;
@@ -118,13 +135,9 @@ napi_value readFileAt(const Call& call) {
   uint8_t* target = call.bytes(4).range(call.count(5), limit, call.name());
   uint8_t* digest = call.bytes(7).range(call.count(8), kDigestBytes, call.name());
 
-  const Fd fd = openForReading(directory, name.text);
-  const struct stat before = statOf(fd);
-  if (!S_ISREG(before.st_mode)) throw Failure{0, "openat", "ENOTREG", "not a regular file"};
+  struct stat before;
+  const Fd fd = openOwners(directory, name, row, &before, call.name());
   if (static_cast<uint64_t>(before.st_size) > kMostFileBytes) throw Failure{EOVERFLOW, "fstat"};
-  // A file that took the name meanwhile is read if it has the same owner. Its row is then that of this file.
-  const bool isOther = row.get<uint64_t>(kIno) != before.st_ino && row.get<uint32_t>(kUid) != before.st_uid;
-  if (isOther) throw Failure{0, call.name(), "EREPLACED", "it is not what was listed under this name"};
   row.clearFlag(kSparse);
   row.clearFlag(kMayHaveAttributes);
   if (mayHaveAttributes(fd, before)) row.setFlag(kMayHaveAttributes);

@@ -181,9 +181,8 @@ void appendValue(Packed& packed, int directory, const char* name, const std::str
 // Opens an entry of this identity, to read its attributes. Only files and directories are opened for reading.
 Fd openEntry(int directory, const char* name, const Identity& identity) {
   constexpr int forPath = O_PATH | O_NOFOLLOW | O_CLOEXEC;
-  constexpr int forReading = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
   const bool isReadable = identity.type == kFile || identity.type == kDirectory;
-  Fd fd(openPatiently([&] { return openat(directory, name, isReadable ? forReading : forPath); }));
+  Fd fd(openPatiently([&] { return openat(directory, name, isReadable ? kForReading : forPath); }));
   if (!fd.valid() && isReadable && (errno == EACCES || errno == EAGAIN)) fd = Fd(retry([&] { return openat(directory, name, forPath); }));
   if (!fd.valid()) throw Failure{errno, "openat"};
   requireListed(fd.get(), statOf(fd), identity, "attributesAt");

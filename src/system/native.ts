@@ -121,6 +121,11 @@ export interface NativeCalls
   /** Opens the regular file that was listed with this identity in a directory, for reading. Fails as `openListed` does. */
   openListedAt(dirFd: number, name: Buffer, identity: Uint8Array): number;
   /**
+   * Opens the regular file that has a name now, for reading: that of the row, or another one of the same owner. Fails with
+   * EREPLACED for a file of another owner, and with ENOTREG for anything but a file.
+   */
+  openOwnersAt(dirFd: number, name: Buffer, row: Uint8Array): number;
+  /**
    * Closes a descriptor that a call of the addon opened. (In a worker thread Node warns if `fs.closeSync` closes
    * a descriptor that Node did not open itself.)
    */
@@ -134,8 +139,8 @@ export interface NativeCalls
    * `changedWhileRead`. If the file changes during the read, the row also gets that flag, and the number of bytes
    * read as its size. If the number of bytes differed from the size although the size stayed, the row keeps that
    * size, or one byte more if the file gave more. The call never clears the flag. Throws EFBIG if the file is
-   * larger than the limit (the row is up to date then), ENOTREG, ELOOP for a symbolic link, and EREPLACED for another file
-   * than that of the row if it has another owner.
+   * larger than the limit (the row is up to date then), ENOTREG, ELOOP for a symbolic link, and EREPLACED as
+   * `openOwnersAt` does.
    *
    * A file with holes is read in its sparse form (docs/formats.md), if that is smaller, and its row gets the flag
    * `sparse`; otherwise the row loses that flag. The flag `mayHaveAttributes` shows that the file has attributes.

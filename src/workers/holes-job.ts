@@ -4,8 +4,8 @@
  */
 import fs from 'node:fs';
 import { systemCode } from '../errors/index.js';
-import { REPLACED, RowFlag, RowReader } from '../model/index.js';
-import { OpenedPlace, OpenKind, type System } from '../system/index.js';
+import { RowFlag, RowReader } from '../model/index.js';
+import { OpenedPlace, type System } from '../system/index.js';
 import { memoryOf } from './block-builder.js';
 import type { HolesOutput, JobResult, ListedFile } from './jobs.js';
 import { directoryOfFile } from './listed-file.js';
@@ -30,19 +30,17 @@ export function holesJob(input: ListedFile, system: System): JobResult<HolesOutp
 
 function look(input: ListedFile, { native }: System): HolesOutput {
   using directory = new OpenedPlace(native, directoryOfFile(input));
-  const listed = new RowReader(input.row);
-  const file = native.openBeneath(directory.fd, listed.name(0), OpenKind.file);
+  const row = Buffer.from(input.row);
+  const now = new RowReader(row);
+  const file = native.openOwnersAt(directory.fd, now.name(0), row);
   try {
     const stat = fs.fstatSync(file, { bigint: true });
-    const row = Buffer.from(input.row);
     refreshRow(row, stat);
-    const now = new RowReader(row);
-    const isOther = now.inode(0) !== listed.inode(0) && now.uid(0) !== listed.uid(0);
     const isSparse = stat.blocks * BLOCK_BYTES < stat.size;
     now.setFlags(0, isSparse ? now.flags(0) | RowFlag.sparse : now.flags(0) & ~RowFlag.sparse);
     const sizeBytes = now.sizeBytes(0);
     const head = native.sparseHead(file, sizeBytes, MAX_EXTENTS);
-    return { failure: isOther ? REPLACED : '', head, sizeBytes, row };
+    return { failure: '', head, sizeBytes, row };
   } finally {
     native.close(file);
   }

@@ -121,6 +121,7 @@ export class Ledger {
       openBeneath: opening('openBeneath', native.openBeneath),
       openListed: opening('openListed', native.openListed),
       openListedAt: opening('openListedAt', native.openListedAt),
+      openOwnersAt: opening('openOwnersAt', native.openOwnersAt),
       createFileAt: opening('createFileAt', native.createFileAt),
       close: (fd) => {
         this.forget(fd);

@@ -20,6 +20,7 @@ import {
 } from '../../src/workers/index.js';
 import { fill, parcelOf, startAt, systemError, systemWith, walkedOf } from '../helpers/jobs.js';
 import { ACL } from '../helpers/kinds.js';
+import { isRoot } from '../helpers/native.js';
 import { entriesOf } from '../helpers/rows.js';
 import { scratch, scratchInMemory } from '../helpers/scratch.js';
 import { listedFile } from '../helpers/identities.js';
@@ -176,6 +177,37 @@ test('holes of large files are found, and a dense file has none', async (t) => {
   fs.rmSync(holes);
   const gone = await jobs.run('holes', listedFile(path.join(folder, 'dense'), 'holes'));
   t.is(gone.output.failure, 'ENOENT');
+});
+
+test('a file of another owner under the name of the listed one is not read, another of the same is', async (t) => {
+  const folder = scratch(t);
+  fill(folder, { listed: 'the listed', same: 'of one own', other: 'of another' });
+  if (!isRoot) {
+    t.log('this needs root');
+    t.pass();
+    return;
+  }
+  fs.chownSync(path.join(folder, 'other'), 4711, 4711);
+  for (const [name, failure] of [
+    ['same', ''],
+    ['other', 'EREPLACED'],
+  ] as const) {
+    const now = path.join(folder, `now ${name}`);
+    fs.mkdirSync(now);
+    fs.linkSync(path.join(folder, 'listed'), path.join(now, 'file'));
+    const listed = listedFile(path.join(now, 'file'));
+    const parcel = parcelOf(now);
+    fs.renameSync(path.join(folder, name), path.join(now, 'file'));
+    const jobs = new InlineJobs(systemWith());
+    const { output } = await jobs.run('holes', listed);
+    t.is(output.failure, failure);
+    const hashed = (await jobs.run('hash', { parcel, frames: undefined })).output;
+    t.deepEqual(
+      hashed.failures.map(({ reason }) => reason),
+      failure === '' ? [] : [failure],
+    );
+    t.is(hashed.contents!.starts.length, failure === '' ? 1 : 0);
+  }
 });
 
 async function walk(
