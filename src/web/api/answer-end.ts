@@ -1,12 +1,19 @@
 /** Ends answers. An answer that is cut off never looks complete, and every wait for a reader is bounded. */
-import { constants, Http2ServerResponse } from 'node:http2';
+import { constants, Http2ServerResponse, type Http2Session } from 'node:http2';
+import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { whenClosed } from './when-closed.js';
 
-/** Minimum time for the reader of an answer of known size. The answer's bytes extend it, at LEAST_BYTES_PER_MS. */
-const LEAST_PATIENCE_MS = 60_000;
-const LEAST_BYTES_PER_MS = 16;
+/** Limits of the time for which answers wait for their readers. */
+export interface ReaderLimits {
+  /** Time for which each answer may wait. The bytes that its reader has taken extend it, at `leastBytesPerMs`. */
+  readonly readerMs: number;
+  readonly leastBytesPerMs: number;
+  /** Time without any byte after which a connection is ended that sends no answer. */
+  readonly idleMs: number;
+}
+
 const MAX_TIMER_MS: number = 2 ** 31 - 1;
 /** Number of checks of a reader within `readerMs`. */
 const LOOKS = 6;
@@ -23,47 +30,77 @@ export function cutOff(reply: FastifyReply): void {
 
 /**
  * Cuts an answer off if its stream fails after the headers were sent. Also cuts it off if its reader is too slow, since
- * a slow reader occupies memory and an open client. For an answer of unknown size, the reader must take some bytes
- * within `readerMs`.
+ * a slow reader occupies memory and an open client. A reader may pause for as long as it has taken bytes ahead: a proxy
+ * that buffers takes a gigabyte at once, and nothing more until its own reader has it.
  */
-export function boundAnswer(reply: FastifyReply, payload: unknown, readerMs: number): void {
-  const known = reply.getHeader('content-length');
+export function boundAnswer(reply: FastifyReply, payload: unknown, limits: ReaderLimits): void {
   if (!(payload instanceof Readable)) {
     const isBytes = typeof payload === 'string' || Buffer.isBuffer(payload);
-    endLate(reply, isBytes ? Buffer.byteLength(payload) : 0);
+    endLate(reply, isBytes ? Buffer.byteLength(payload) : 0, limits);
     return;
   }
   // If the headers were not sent yet, the error itself is sent as the answer.
   payload.once('error', () => {
     if (reply.raw.headersSent) cutOff(reply);
   });
-  if (known === undefined) endStalled(reply, readerMs);
-  else endLate(reply, Number(known));
+  keepOpen(reply, limits);
+  endSlow(reply, payload, limits);
 }
 
-function endLate(reply: FastifyReply, bytes: number): void {
-  const patienceMs = LEAST_PATIENCE_MS + bytes / LEAST_BYTES_PER_MS;
+function endLate(
+  reply: FastifyReply,
+  bytes: number,
+  { readerMs, leastBytesPerMs }: ReaderLimits,
+): void {
+  const patienceMs = readerMs + bytes / leastBytesPerMs;
   const timer = setTimeout(() => cutOff(reply), Math.min(patienceMs, MAX_TIMER_MS));
   timer.unref();
   whenClosed(reply, () => clearTimeout(timer));
 }
 
-/** Cuts an answer off if bytes wait for its reader, and the reader has taken none of them for `readerMs`. */
-function endStalled(reply: FastifyReply, readerMs: number): void {
+/** Cuts an answer off once it has waited too long, in sum, for its reader to take bytes. */
+function endSlow(
+  reply: FastifyReply,
+  payload: Readable,
+  { readerMs, leastBytesPerMs }: ReaderLimits,
+): void {
   const raw: unknown = reply.raw;
   const sink = raw instanceof Http2ServerResponse ? raw.stream : reply.raw;
-  let waitingBytes = 0;
-  let takenAtMs = performance.now();
-  const note = (): void => {
-    takenAtMs = performance.now();
-  };
-  sink.on('drain', note);
-  const timer = setInterval(() => {
-    const before = waitingBytes;
+  const lookMs = readerMs / LOOKS;
+  let [waitedMs, patienceMs, waitingBytes] = [0, readerMs, 0];
+  payload.on('pause', () => {
     waitingBytes = sink.writableLength;
-    if (waitingBytes === 0 || waitingBytes !== before) note();
-    else if (performance.now() - takenAtMs >= readerMs) cutOff(reply);
-  }, readerMs / LOOKS);
+  });
+  sink.on('drain', () => {
+    patienceMs += waitingBytes / leastBytesPerMs;
+    waitingBytes = 0;
+  });
+  const timer = setInterval(() => {
+    if (sink.writableLength > 0) waitedMs += lookMs;
+    if (waitedMs >= patienceMs) cutOff(reply);
+  }, lookMs);
   timer.unref();
   whenClosed(reply, () => clearInterval(timer));
+}
+
+/** Number of answers that are sent over an HTTP/2 session. */
+const underWay = new WeakMap<Http2Session, number>();
+
+/** Suspends the time limit of an idle connection while an answer is sent, since that has a limit of its own. */
+function keepOpen(reply: FastifyReply, { idleMs }: ReaderLimits): void {
+  const raw: unknown = reply.raw;
+  if (!(raw instanceof Http2ServerResponse)) {
+    const { socket } = reply.raw;
+    if (socket instanceof Socket) socket.setTimeout(0); // Node.js sets it again after the answer
+    return;
+  }
+  const { session } = raw.stream;
+  if (session === undefined) return;
+  const count = (more: 1 | -1): void => {
+    const answers = (underWay.get(session) ?? 0) + more;
+    underWay.set(session, answers);
+    if (!session.destroyed) session.setTimeout(answers > 0 ? 0 : idleMs);
+  };
+  count(1);
+  whenClosed(reply, () => count(-1));
 }

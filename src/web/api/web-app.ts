@@ -12,7 +12,7 @@ import {
 import compress from '@fastify/compress';
 import { asTardisError, type TardisError } from '../../errors/index.js';
 import { type Certificate, Gate, type GateLimits } from '../../transport/index.js';
-import { boundAnswer, cutOff } from './answer-end.js';
+import { boundAnswer, cutOff, type ReaderLimits } from './answer-end.js';
 import type { Visitor } from './door.js';
 import { invalidRequest, PROBLEM_TYPE, problemOf } from './problem.js';
 import { parseQuery, type RawQuery } from './raw-query.js';
@@ -44,9 +44,7 @@ export interface WebAppOptions {
   readonly trustedProxies?: readonly string[];
 }
 
-export interface WebLimits {
-  /** Time within which a reader must take some bytes of an answer of unknown size. */
-  readonly readerMs: number;
+export interface WebLimits extends ReaderLimits {
   /** Time within which the body of a request must be received. */
   readonly bodyMs: number;
   /** Limits of connections without a login. If requests come through a proxy, many readers have one address. */
@@ -56,6 +54,8 @@ export interface WebLimits {
 
 const WEB_LIMITS: WebLimits = Object.freeze({
   readerMs: 60_000,
+  leastBytesPerMs: 16,
+  idleMs: 120_000,
   bodyMs: 30_000,
   gate: Object.freeze({ deadlineMs: 60_000, maxWaiting: 1024, maxPerAddress: 512 }),
   maxConnections: 4096,
@@ -71,8 +71,6 @@ const REQUEST_TIMEOUT_MS = 30_000;
 const CHECK_MS = 5000;
 /** Time for open answers to end when the app closes. */
 const CLOSING_MS = 2000;
-/** Time without any byte after which a connection is ended. */
-const IDLE_TIMEOUT_MS = 120_000;
 const KEEP_ALIVE_MS = 30_000;
 const MAX_HEADERS_BYTES: number = 32 << 10;
 const LEAST_COMPRESSED_BYTES = 1024;
@@ -98,9 +96,9 @@ export function newWebApp({
     // The address is the last one in the header that does not belong to a trusted proxy.
     trustProxy: trustedProxies.length === 0 ? false : isTrusted,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    connectionTimeout: IDLE_TIMEOUT_MS,
+    connectionTimeout: limits.idleMs,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    http2SessionTimeout: IDLE_TIMEOUT_MS,
+    http2SessionTimeout: limits.idleMs,
     forceCloseConnections: true,
     exposeHeadRoutes: false,
     frameworkErrors: (error: unknown, _: FastifyRequest, reply: FastifyReply) => {
@@ -149,7 +147,7 @@ export function newWebApp({
   });
   app.addHook('onSend', async (_, reply, payload) => {
     void reply.headers(GUARDS);
-    boundAnswer(reply, payload, limits.readerMs);
+    boundAnswer(reply, payload, limits);
   });
   boundConnections(app, limits, isTrusted);
   boundBodies(app, limits.bodyMs);
