@@ -13,7 +13,7 @@ import {
   type System,
 } from '../system/index.js';
 import { goToBackground, isInBackground, reportToStarter } from './shared/background.js';
-import { daemonOptions, listenAddress, storePath } from './tardisd/daemon-options.js';
+import { daemonOptions, listenAddress, openStorage, storePath } from './tardisd/daemon-options.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
 import { createStore, type ServedBucket } from './tardisd/served-store.js';
 import { printReady } from './tardisd/server-ready.js';
@@ -21,7 +21,7 @@ import { atHangup } from './shared/signals.js';
 import { becomeUser, writePidFile } from './tardisd/server-process.js';
 import { LiveCertificate } from './tardisd/live-certificate.js';
 import { openLog } from './tardisd/serving.js';
-import { openStorage, storageThreadsOf } from './tardisd/storage-threads.js';
+import { storageThreadsOf } from './tardisd/storage-threads.js';
 import type { Remote } from './tardisremote/start-remote.js';
 
 /**

@@ -19,6 +19,7 @@ const WAITING: ReadonlySet<string> = new Set([
   'src/restore',
   'src/system',
   'src/tools/shared',
+  'src/tools/tardisd',
   'src/workers',
 ]);
 

@@ -4,9 +4,8 @@ import { Daemon } from '../../server/index.js';
 import { nodeSystem } from '../../system/index.js';
 import type { InnerDoor } from '../../transport/index.js';
 import { enterBucket } from '../shared/bucket-store.js';
-import { daemonOptions } from '../tardisd/daemon-options.js';
+import { daemonOptions, openStorage } from '../tardisd/daemon-options.js';
 import { openLog } from '../tardisd/serving.js';
-import { openStorage } from '../tardisd/storage-threads.js';
 
 export interface InnerDaemon {
   /** Ends the session, if there is one, and resolves when nothing of the store is open. */

@@ -1,17 +1,26 @@
 /** Converts the settings of a server to the options of its daemon. */
 import net from 'node:net';
 import path from 'node:path';
+import type { Logger } from 'pino';
 import { configInvalid, type Found, type Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { type FormatWords, formatsOf, type RuleWords, serverRules } from '../../retention/index.js';
 import { bucketAt } from '../../store/index.js';
-import { type DaemonOptions, PROFILES_DIRECTORY } from '../../server/index.js';
+import {
+  type DaemonOptions,
+  InlineStorageHost,
+  PROFILES_DIRECTORY,
+  type SideWorkFailed,
+  type StorageHost,
+  ThreadStorageHost,
+} from '../../server/index.js';
 import {
   absolutePath,
   type Address,
   byteText,
   checkSocketPath,
   isLoopback,
+  type System,
 } from '../../system/index.js';
 import { USUAL_PARITY_PERCENT } from '../shared/local-store.js';
 import { watchPlan } from './monitor-settings.js';
@@ -184,3 +193,17 @@ export function listenAddress(settings: Settings<'tardisd'>): Address {
 }
 
 const LOOPBACK = '127.0.0.1';
+
+/** Returns the storage of a server, in so many threads; 0: in this thread. */
+export function openStorage(
+  system: System,
+  threads: number,
+  { umask, profiles }: { readonly umask: number } & Pick<DaemonOptions, 'profiles'>,
+  log: Logger,
+): StorageHost {
+  const onSideWorkFailed: SideWorkFailed = (client, { code, message }, what) =>
+    log.warn({ client, code, reason: message }, `no ${what} was made`);
+  return threads === 0
+    ? new InlineStorageHost(system, onSideWorkFailed)
+    : new ThreadStorageHost(threads, { umask, profiles }, onSideWorkFailed);
+}

@@ -1,14 +1,6 @@
 /** The threads that write packs and catalogs. */
-import type { Logger } from 'pino';
 import type { Settings } from '../../config/index.js';
-import {
-  type DaemonOptions,
-  InlineStorageHost,
-  type SideWorkFailed,
-  type StorageHost,
-  ThreadStorageHost,
-} from '../../server/index.js';
-import { type System, thisMachine } from '../../system/index.js';
+import { thisMachine } from '../../system/index.js';
 
 /** Maximum number of processors at which all of them are busy during a local backup. */
 const FEW_PROCESSORS = 2;
@@ -23,18 +15,4 @@ export function storageThreadsOf({
   storageThreads,
 }: Pick<Settings<'tardisd'>, 'single' | 'storageThreads'>): number {
   return storageThreads ?? (single && thisMachine().processors <= FEW_PROCESSORS ? 0 : 1);
-}
-
-/** Returns the storage of a server, in so many threads; 0: in this thread. */
-export function openStorage(
-  system: System,
-  threads: number,
-  { umask, profiles }: { readonly umask: number } & Pick<DaemonOptions, 'profiles'>,
-  log: Logger,
-): StorageHost {
-  const onSideWorkFailed: SideWorkFailed = (client, { code, message }, what) =>
-    log.warn({ client, code, reason: message }, `no ${what} was made`);
-  return threads === 0
-    ? new InlineStorageHost(system, onSideWorkFailed)
-    : new ThreadStorageHost(threads, { umask, profiles }, onSideWorkFailed);
 }
