@@ -54,8 +54,15 @@ export class LinkGroups {
     return true;
   }
 
-  toMake(): readonly HardLink[] {
-    return this.links;
+  /**
+   * Returns the names to link. If this run has written the first name, those that exist come first: the first name becomes
+   * one of theirs, and missing names are then linked to it.
+   */
+  toMake(target: RestoreTarget): readonly HardLink[] {
+    const existing = ({ at, first, directory }: HardLink): boolean =>
+      first.isNew && directory.state === 'there' && target.look(at) !== undefined;
+    const there = new Set(this.links.filter(existing));
+    return [...there, ...this.links.filter((link) => !there.has(link))];
   }
 
   /**
@@ -89,28 +96,27 @@ export class LinkGroups {
     let mayReplace = isReplacing(policy.unseen);
     if (there !== undefined) {
       const first = target.look(existing);
-      if (first !== undefined) {
-        if (isSameFile(there, first)) return 'unchanged';
-        const verdict = policy.decide(entry, there, joinPath(at.directory, at.name));
-        if (verdict.do === 'keep') return 'kept';
-        // The file of this run becomes a name of the one that is there and has the same content.
-        if (verdict.do === 'nothing' && firstName.isNew) {
-          if (!target.isDry) target.makeLink(existing, at, true);
-          return 'unchanged';
-        }
-        // An existing separate file with the same content suffices, unless everything must be as in the set.
-        const isAgain = policy.hasFailed(joinPath(existing.directory, existing.name));
-        if (verdict.do === 'nothing' && !isReplacing(policy.unseen) && !isAgain) return 'unchanged';
-        // The first name may have got a new file, since the one that failed was not of this user.
-        const isOld = isAgain && verdict.do === 'nothing' && policy.isKnownOwner(entry, there);
-        mayReplace =
-          isReplacing(policy.unseen) ||
-          isReplacing(verdict) ||
-          isOld ||
-          isBegun(link, target, verdict);
-        if (!mayReplace && policy.keepsSilently) return 'kept';
-        if (!mayReplace) throw new TardisError('TARGET_EXISTS', 'something else is there');
+      if (first !== undefined && isSameFile(there, first)) return 'unchanged';
+      const verdict = policy.decide(entry, there, joinPath(at.directory, at.name));
+      if (verdict.do === 'keep') return 'kept';
+      // The file of this run becomes a name of the one that is there and has the same content.
+      if (verdict.do === 'nothing' && firstName.isNew) {
+        if (!target.isDry) target.makeLink(existing, at, true);
+        firstName.isNew = false;
+        return 'unchanged';
       }
+      // An existing separate file with the same content suffices, unless everything must be as in the set.
+      const isAgain = policy.hasFailed(joinPath(existing.directory, existing.name));
+      if (verdict.do === 'nothing' && !isReplacing(policy.unseen) && !isAgain) return 'unchanged';
+      // The first name may have got a new file, since the one that failed was not of this user.
+      const isOld = isAgain && verdict.do === 'nothing' && policy.isKnownOwner(entry, there);
+      mayReplace =
+        isReplacing(policy.unseen) ||
+        isReplacing(verdict) ||
+        isOld ||
+        isBegun(link, target, verdict);
+      if (!mayReplace && policy.keepsSilently) return 'kept';
+      if (!mayReplace) throw new TardisError('TARGET_EXISTS', 'something else is there');
     }
     if (!target.isDry) target.makeLink(at, existing, mayReplace);
     return 'made';
@@ -136,9 +142,10 @@ function isReplacing(verdict: Verdict): boolean {
   return verdict.do === 'write' && (verdict.how & bits) === RestoreHow.replace;
 }
 
-/** True if the verdict is on a half-done file, and it is a beginning of the file under the first name. */
+/** True if the verdict is on a half-done file, and it is a beginning of the file under the first name (which a dry run may lack). */
 function isBegun({ at, first }: HardLink, target: RestoreTarget, verdict: Verdict): boolean {
   if (verdict.do !== 'write' || (verdict.how & RestoreHow.begun) === 0) return false;
+  if (target.look(first.at) === undefined) return true;
   return target.isBeginning(at, first.at, (verdict.how & RestoreHow.torn) !== 0);
 }
 

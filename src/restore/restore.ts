@@ -130,7 +130,7 @@ class Restore implements WalkVisitor<Place> {
       this.queue.fail(error as Error);
       throw error;
     }
-    for (const link of this.links.toMake()) {
+    for (const link of this.links.toMake(this.places.target)) {
       this.attempt(joinPath(link.at.directory, link.at.name), () => {
         const outcome = this.links.make(link, this.places, this.policy, this.failedNames);
         this.progress[outcome === 'made' ? 'files' : outcome] += 1;

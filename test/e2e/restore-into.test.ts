@@ -81,6 +81,21 @@ function someTree(): TreeNode[] {
   ];
 }
 
+test('names of a file that are missing become links to those that are there, whichever and how many', async (t) => {
+  const names = ['a', 'b', 'c', 'd'];
+  const others = names.slice(1).map((name) => hardlink(name, 'a'));
+  const lab = await Lab.with(scratchInMemory(t), [file('a', text(1, 3000)), ...others]);
+  t.is((await lab.restore()).status, 0);
+  for (let bits = 1; bits < 1 << names.length; bits += 1) {
+    const missing = names.filter((_, at) => (bits & (1 << at)) !== 0);
+    for (const name of missing) fs.rmSync(lab.at(name));
+    t.like(await lab.restore('-n'), { status: 0, files: missing.length });
+    t.like(await lab.restore(), { status: 0, files: missing.length });
+    const inodes = new Set(names.map((name) => fs.statSync(lab.at(name)).ino));
+    t.is(inodes.size, 1, missing.join());
+  }
+});
+
 test('what is there already and is the same is not written again', async (t) => {
   const lab = await Lab.with(scratchInMemory(t), someTree());
   t.like(await lab.restore(), { status: 0, files: 6, directories: 4, links: 1, unchanged: 0 });
