@@ -2,7 +2,7 @@ export { parseDate } from './dates.js';
 export { ABSENT, type AbsentKind, refuseAbsent } from './absent.js';
 export { expandArguments } from './argument-files.js';
 export { explain } from './explain.js';
-export { HOOK_VARIABLES } from './hook-variables.js';
+export { HOOK_VARIABLES } from './rows-hooks.js';
 export { parseIni, readIni } from './ini.js';
 export { configInvalid, requireOwnFile } from './invalid.js';
 export type { Found, Source } from './layers.js';

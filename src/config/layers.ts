@@ -2,7 +2,7 @@
 import type { TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import { type AbsentKind, requestsNothing, refuseAbsent } from './absent.js';
-import { HOOK_VARIABLES } from './hook-variables.js';
+import { HOOK_VARIABLES } from './rows-hooks.js';
 import { type IniEntry, type IniSection, readIni } from './ini.js';
 import { configInvalid, requireOwnFile } from './invalid.js';
 import { nearest, nearestHint } from './nearest.js';

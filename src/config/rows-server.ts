@@ -1,11 +1,11 @@
-/** Settings of the server. */
-import type { SettingTable } from './row.js';
-import { SONIC } from './tools.js';
-
+/** Settings of `tardisd` and `tardisremote`: their service, HTTP, and monitoring. */
 import { STORE_UMASK } from '../system/index.js';
+import { type SettingTable } from './row.js';
+import { CONNECTING, SONIC } from './tools.js';
 
 const MIB = 1 << 20;
 
+/** Settings of the server. */
 export const SERVER_ROWS = {
   daemonConfig: {
     type: 'path',
@@ -313,5 +313,205 @@ export const SERVER_ROWS = {
     isTuning: true,
     help: 'make a checkpoint after this many seconds',
     test: 'server tuning reaches the store it is named for',
+  },
+} as const satisfies SettingTable;
+
+const DEFAULT_REMOTE_PORT = 7430;
+
+/** Settings of `tardisremote`, which serves stores over HTTP, and of a `tardisd` that does so itself. */
+export const REMOTE_ROWS = {
+  remoteConfig: {
+    type: 'path',
+    tools: ['tardisremote'],
+    flags: '--config <file>',
+    variable: 'TARDIS_REMOTE_CONFIG',
+    help: 'configuration file (default: /etc/tardis/tardisremote.cfg, if it exists)',
+    test: 'tardisremote reads its settings from a file, variables and options',
+  },
+  remotePort: {
+    type: 'int',
+    min: 0,
+    max: 65_535,
+    default: DEFAULT_REMOTE_PORT,
+    tools: ['tardisremote'],
+    flags: '--port <n>',
+    variable: 'TARDIS_REMOTE_PORT',
+    remoteKey: 'Port',
+    help: 'TCP port to listen on; 0 lets the system choose one',
+    test: 'tardisremote reads its settings from a file, variables and options',
+  },
+  remoteUrlPort: {
+    type: 'int',
+    min: 1,
+    max: 65_535,
+    tools: CONNECTING,
+    variable: 'TARDIS_REMOTE_PORT',
+    defaultText: '443',
+    help: 'TCP port of a tardisremote whose URL (--server https://HOST/) names none',
+    test: 'the port of a tardisremote without one in its URL comes from TARDIS_REMOTE_PORT',
+  },
+  readServer: {
+    type: 'text',
+    tools: ['tardisremote'],
+    flags: '--server <host[:port]>',
+    remoteKey: 'Server',
+    help: 'serve the clients of the tardisd on this host (or on this unix socket) instead of a store of this machine; clients log in with tokens of accounts, not with passwords',
+    test: 'tardisremote serves the clients of a tardisd to their tokens',
+  },
+  serverCertificate: {
+    type: 'path',
+    tools: ['tardisremote'],
+    flags: '--server-certificate <file>',
+    remoteKey: 'ServerCertificate',
+    help: 'with --server: certificate of that tardisd, or of the authority that issued it (PEM); by default the certificate must be trusted by this machine',
+    test: 'tardisremote serves the clients of a tardisd to their tokens',
+  },
+  remotePidFile: {
+    type: 'path',
+    tools: ['tardisremote'],
+    flags: '--pidfile <file>',
+    variable: 'TARDIS_REMOTE_PIDFILE',
+    remoteKey: 'PidFile',
+    help: 'file that contains the process id while the program runs',
+    test: 'tardisremote runs in the background, with its PidFile, and ends at a signal',
+  },
+  remote: {
+    type: 'bool',
+    default: false,
+    tools: ['tardisd'],
+    flags: '--remote',
+    serverKey: 'Remote',
+    help: 'serve the store over HTTP too, as tardisremote does',
+    test: 'a tardisd with Remote serves its store over HTTP too',
+  },
+  besidePort: {
+    type: 'int',
+    min: 0,
+    max: 65_535,
+    default: DEFAULT_REMOTE_PORT,
+    tools: ['tardisd'],
+    flags: '--remote-port <n>',
+    serverKey: 'RemotePort',
+    help: 'with --remote: TCP port for HTTP; 0 lets the system choose one',
+    test: 'a tardisd with Remote serves its store over HTTP too',
+  },
+  trustedProxies: {
+    type: 'texts',
+    default: [],
+    tools: ['tardisd', 'tardisremote'],
+    flags: '--trusted-proxies <address>',
+    serverKey: 'TrustedProxies',
+    help: 'proxy whose headers X-Forwarded-For and X-Forwarded-Prefix are trusted: an address, or a block such as 10.0.0.0/8; may be repeated',
+    test: 'clients behind a proxy of TrustedProxies are counted one by one',
+  },
+  compress: {
+    type: 'bool',
+    default: true,
+    tools: ['tardisd', 'tardisremote'],
+    flags: '--compress',
+    negatable: true,
+    serverKey: 'Compress',
+    help: 'compress JSON responses over HTTP, if the HTTP client accepts that',
+    test: 'Compress and AllowCache decide the headers of answers',
+  },
+  allowCache: {
+    type: 'bool',
+    default: true,
+    tools: ['tardisd', 'tardisremote'],
+    flags: '--allow-cache',
+    negatable: true,
+    serverKey: 'AllowCache',
+    help: 'let HTTP clients cache contents of complete sets for an hour',
+    test: 'Compress and AllowCache decide the headers of answers',
+  },
+} as const satisfies SettingTable;
+
+const DAY_SECONDS = 86_400;
+
+/** Settings of the server's monitoring: alerts for overdue clients, metrics, profiles. */
+export const WATCH_ROWS = {
+  overdueSeconds: {
+    type: 'seconds',
+    min: 0,
+    max: 999_999_999,
+    default: 0,
+    tools: ['tardisd', 'sonic clients'],
+    flags: '--overdue-after <seconds>',
+    serverKey: 'OverdueAfter',
+    help: 'a client is overdue this many seconds after the end of its newest complete set; 0: never',
+    test: 'a client is overdue after OverdueAfter or OverdueFor, with one alert',
+  },
+  overdueFor: {
+    type: 'texts',
+    default: [],
+    tools: ['tardisd'],
+    flags: '--overdue-for <client=seconds>',
+    serverKey: 'OverdueFor',
+    help: 'overdue time of one client, in place of --overdue-after; may be repeated',
+    test: 'a client is overdue after OverdueAfter or OverdueFor, with one alert',
+  },
+  hookOverdue: {
+    type: 'command',
+    tools: ['tardisd'],
+    flags: '--hook-overdue <command>',
+    serverKey: 'HookOverdue',
+    help: 'command to run for each client that has become overdue',
+    test: 'a client is overdue after OverdueAfter or OverdueFor, with one alert',
+  },
+  watchSeconds: {
+    type: 'seconds',
+    min: 1,
+    max: DAY_SECONDS,
+    default: 300,
+    tools: ['tardisd'],
+    serverKey: 'WatchInterval',
+    help: 'seconds between two checks of all clients, for overdue clients and for metrics',
+    test: 'all clients are examined every WatchInterval',
+  },
+  metricsFile: {
+    type: 'path',
+    tools: ['tardisd'],
+    flags: '--metrics-file <file>',
+    serverKey: 'MetricsFile',
+    help: 'write metrics to this file, in OpenMetrics format, for a textfile collector (its name should end in .prom)',
+    test: 'MetricsFile and MetricsPort publish metrics of clients and server',
+  },
+  metricsPort: {
+    type: 'int',
+    min: 0,
+    max: 65_535,
+    tools: ['tardisd'],
+    flags: '--metrics-port <n>',
+    serverKey: 'MetricsPort',
+    help: 'serve metrics over HTTP at /metrics on this port; 0: any free port',
+    test: 'MetricsFile and MetricsPort publish metrics of clients and server',
+  },
+  metricsAddress: {
+    type: 'text',
+    default: '127.0.0.1',
+    tools: ['tardisd'],
+    flags: '--metrics-address <ip>',
+    serverKey: 'MetricsAddress',
+    help: 'address of this machine for --metrics-port; anyone who can connect to it can read names and metrics of all clients',
+    test: 'MetricsFile and MetricsPort publish metrics of clients and server',
+  },
+  profileSessions: {
+    type: 'bool',
+    default: false,
+    tools: ['tardisd'],
+    flags: '--profile-sessions',
+    serverKey: 'Profile',
+    help: 'write a CPU profile of each session to .profiles in the store, in a format that Chrome and some editors can open',
+    test: 'Profile writes a profile of each session, and ProfilesKept limits their number',
+  },
+  profilesKept: {
+    type: 'int',
+    min: 1,
+    max: 1000,
+    default: 20,
+    tools: ['tardisd'],
+    serverKey: 'ProfilesKept',
+    help: 'number of the newest session profiles to keep',
+    test: 'Profile writes a profile of each session, and ProfilesKept limits their number',
   },
 } as const satisfies SettingTable;

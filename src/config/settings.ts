@@ -1,31 +1,16 @@
 /** The table of all settings, joined from its parts, and the types derived from it. */
 import type { SettingRow, ValueOf } from './row.js';
 import type { Tool } from './tools.js';
+import { CLIENT_ROWS, DELTA_ROWS, EXCLUDE_ROWS, FILTER_ROWS, ROOT_ROWS } from './rows-backup.js';
 import { BUCKET_ROWS } from './rows-bucket.js';
-import { CHECK_ROWS } from './rows-check.js';
-import { CLIENT_ROWS } from './rows-client.js';
-import { COMMON_ROWS } from './rows-common.js';
-import { COPY_ROWS } from './rows-copy.js';
-import { COMPARE_ROWS } from './rows-compare.js';
-import { DELTA_ROWS } from './rows-deltas.js';
-import { EXCLUDE_ROWS } from './rows-excludes.js';
-import { FILTER_ROWS } from './rows-filters.js';
-import { LISTING_ROWS } from './rows-listing.js';
+import { COMMON_ROWS, LOGIN_ROWS } from './rows-common.js';
 import { HOOK_ROWS } from './rows-hooks.js';
-import { LOGIN_ROWS } from './rows-login.js';
-import { MARK_ROWS } from './rows-marks.js';
-import { MOUNT_ROWS } from './rows-mount.js';
-import { REKEY_ROWS } from './rows-rekey.js';
-import { REMOTE_ROWS } from './rows-remote.js';
-import { REPORT_ROWS } from './rows-reports.js';
+import { COMPARE_ROWS, LISTING_ROWS, MOUNT_ROWS, REPORT_ROWS, WEB_ROWS } from './rows-read.js';
 import { RESTORE_ROWS } from './rows-restore.js';
-import { RETENTION_ROWS } from './rows-retention.js';
-import { ROOT_ROWS } from './rows-roots.js';
-import { SERVER_ROWS } from './rows-server.js';
+import { REMOTE_ROWS, SERVER_ROWS, WATCH_ROWS } from './rows-server.js';
+import { MARK_ROWS, RETENTION_ROWS, GC_ROWS } from './rows-sets.js';
+import { CHECK_ROWS, COPY_ROWS, REKEY_ROWS } from './rows-store.js';
 import { TUNING_ROWS } from './rows-tuning.js';
-import { GC_ROWS } from './rows-gc.js';
-import { WATCH_ROWS } from './rows-watch.js';
-import { WEB_ROWS } from './rows-web.js';
 
 const SETTINGS = {
   ...COMMON_ROWS,
