@@ -11,7 +11,7 @@ export { NEOPHYTOS, NEOPHYTOS_ONLY } from './neophytos.js';
 export { nearest } from './nearest.js';
 export { isBucket, type Resolved, resolveSettings } from './resolve.js';
 export { BUCKET_SCHEME, type BucketPlace, isBucketText, parsePlace } from './place.js';
-export { profileFor } from './profiles.js';
+export { profileFor, storageThreadsOf } from './profiles.js';
 export { parseRates, rateAt, type RatePeriod } from './rates.js';
 export type { SettingRow, ValueSpec } from './row.js';
 export { DEFAULT_PORT } from './rows-common.js';

@@ -3,9 +3,9 @@
  * everything that the user gives overrides them. A row that a profile does not name keeps its built-in
  * default.
  */
-import type { Machine } from '../system/index.js';
+import { type Machine, thisMachine } from '../system/index.js';
 import type { Found, Layer, Rows } from './layers.js';
-import type { SettingName } from './settings.js';
+import type { SettingName, Settings } from './settings.js';
 
 const KIB = 1 << 10;
 const MIB = 1 << 20;
@@ -71,4 +71,19 @@ function chosenProfile(chosen: Found, machine: () => Machine): { profile: Profil
     profile: profileFor(found),
     where: `chosen for ${found.processors} processors and ${memory} of memory`,
   };
+}
+
+/** Maximum number of processors at which all of them are busy during a local backup. */
+const FEW_PROCESSORS = 2;
+
+/**
+ * Returns the number of storage threads of a server. A separate thread prevents a slow disk from stalling other sessions,
+ * and writes while the next messages arrive. With only one session and no idle processor, a thread would only cost 45 MB
+ * of memory.
+ */
+export function storageThreadsOf({
+  single,
+  storageThreads,
+}: Pick<Settings<'tardisd'>, 'single' | 'storageThreads'>): number {
+  return storageThreads ?? (single && thisMachine().processors <= FEW_PROCESSORS ? 0 : 1);
 }

@@ -64,6 +64,7 @@ export { type FailedAttribute, failedAttributes, refusedMetadata } from './refus
 export { directoryAt, type DirectoryPlace, OpenedPlace } from './directory-place.js';
 export { crc32 } from './crc32.js';
 export {
+  loadSnappy,
   areOwn,
   loadNative,
   MetadataOption,
@@ -101,7 +102,6 @@ export {
 export { freeSpaceText } from './free-space.js';
 export { type CatalogStep, nodeSystem, type Random, type System } from './system.js';
 export { readStart, replaceFile, writeNew } from './small-files.js';
-export { loadSnappy } from './snappy.js';
 export { cachePath, homeDirectory, readState, statePath, writeState } from './state-directory.js';
 export {
   checkSocketPath,

@@ -409,3 +409,27 @@ interface ParityCalls {
     isPlain: boolean,
   ): void;
 }
+
+let snappy: typeof import('snappy') | undefined;
+
+/** Returns the library snappy, which few sessions need. A thread loads it at its first use. Throws ERR_NATIVE_MISSING if it is missing, damaged, or built for another system. */
+export function loadSnappy(): typeof import('snappy') {
+  snappy ??= requireSnappy();
+  return snappy;
+}
+
+function requireSnappy(): typeof import('snappy') {
+  try {
+    return require('snappy') as typeof import('snappy');
+  } catch (error) {
+    throw Object.assign(new Error(`snappy cannot be loaded (${reasonOf(error)})`), {
+      code: 'ERR_NATIVE_MISSING',
+    });
+  }
+}
+
+/** Returns the loader's message, which is the last cause of the package's own error. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? reasonOf(error.cause) : error.message.split('\n')[0]!;
+}

@@ -1,30 +1,30 @@
 /** Exports the parts of the commands that can be used or tested without running a command. */
 export { type LiveKind, liveValues } from './sonic/live-values.js';
-export { showsColors } from './shared/colors.js';
+export { showsColors } from './output/colors.js';
 export { ShownBackup } from './tardis/shown-backup.js';
 export { provenGaps, provenVersions } from './lstardis/prove-versions.js';
 export { ShownRestore } from './regenerate/shown-restore.js';
-export { TimeLeft } from './shared/time-left.js';
+export { TimeLeft } from './output/time-left.js';
 export { HELP, helpText, SONIC_SUMMARY, sonicHelpText } from './shared/help.js';
 export { statusesOf, statusNote } from './shared/help-statuses.js';
 export { inOurWords, refuseVerb } from './shared/neophytos.js';
-export { usesServer } from './shared/open-history.js';
-export { isSetAbove } from './shared/precedence.js';
+export { usesServer } from './opening/history.js';
+export { isSetAbove } from './opening/precedence.js';
 export { checkUsage } from './regenerate/options.js';
 export { sheetWords } from './sonic/sheet-words.js';
 export { mountWords, withAbsolutePaths } from './tardisfs/mount-words.js';
 export { printError, requireNode, toolCommand } from './shared/run-tool.js';
 export { daemonOptions, listenAddress } from './tardisd/daemon-options.js';
 export { serveBucket } from './tardisd/served-bucket.js';
-export { counted, formatCount, formatSeconds, formatTable, formatTime } from './shared/units.js';
-export { serverPlace } from './shared/server-address.js';
-export { shellWord } from './shared/shell-word.js';
+export { counted, formatCount, formatSeconds, formatTable, formatTime } from './output/units.js';
+export { serverPlace } from './opening/server.js';
+export { shellWord } from './output/shell-word.js';
 export { chosenSets } from './sonic/set-choice.js';
 export { hasRange, setsWithin } from './lstardis/set-range.js';
 export { listedSpan } from './lstardis/list-versions.js';
-export { LsColors } from './shared/ls-colors.js';
-export { jsonText } from './shared/json-text.js';
-export { progressBar } from './shared/progress-bar.js';
+export { LsColors } from './output/colors.js';
+export { jsonText } from './output/json-text.js';
+export { progressBar } from './output/progress-bar.js';
 export { purgedText, setRanges, settledLines, settledWarning } from './shared/report-purge.js';
 export { requireTags } from './shared/option-words.js';
 export { labelText } from './sonic/report-check.js';
@@ -37,9 +37,9 @@ export {
   unifiedDiff,
   wholeDiff,
 } from './tardiff/diff-text.js';
-export { chooseSet, setOfWord } from './shared/choose-set.js';
+export { chooseSet, setOfWord } from './opening/history.js';
 export { takeAttached, takeNumbers, ToolCommand } from './shared/option-words.js';
-export { givenPassword } from './shared/password.js';
+export { givenPassword } from './opening/password.js';
 export {
   aspectsText,
   jsonDifference,

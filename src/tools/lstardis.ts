@@ -1,15 +1,15 @@
 /** Implements `lstardis`: lists backup sets, directories as of a set, and versions of files. */
+import type { Found } from '../config/index.js';
+import { ERROR_TABLE, TardisError } from '../errors/index.js';
 import {
-  type History,
-  type HistoryEntry,
   type BackupSet,
   circleAt,
+  type History,
+  type HistoryEntry,
   noAccess,
   noSuchPath,
   restBelow,
 } from '../history/index.js';
-import type { Found } from '../config/index.js';
-import { ERROR_TABLE, TardisError } from '../errors/index.js';
 import {
   type DirectoryId,
   displayName,
@@ -20,17 +20,16 @@ import {
 } from '../model/index.js';
 import { isOfOneListing, ListingsAhead, PAGE_ENTRIES } from '../restore/index.js';
 import { absolutePath, nodeSystem } from '../system/index.js';
-import { chooseSet } from './shared/choose-set.js';
-import { painter } from './shared/colors.js';
 import { arranged, type LsSettings, printEntries, type View } from './lstardis/list-entries.js';
 import { matchingPaths } from './lstardis/list-globs.js';
 import { printVersions, type Which } from './lstardis/list-versions.js';
-import { provenVersions } from './lstardis/prove-versions.js';
-import { openHistory } from './shared/open-history.js';
 import { printFound } from './lstardis/print-found.js';
+import { provenVersions } from './lstardis/prove-versions.js';
+import { hasRange, setsWithin } from './lstardis/set-range.js';
+import { chooseSet, openHistory } from './opening/history.js';
+import { painter } from './output/colors.js';
 import { printSets } from './shared/report-sets.js';
 import { print, runTool, toolCommand } from './shared/run-tool.js';
-import { hasRange, setsWithin } from './lstardis/set-range.js';
 
 const PARTLY = 3;
 const NO_OWNERS: Map<string, string> = new Map();

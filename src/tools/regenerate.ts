@@ -1,5 +1,8 @@
 /** Implements `regenerate`: restores files and trees, or writes them to a stream. */
-import { type History, type BackupSet, contentsAsFiles, provenHistory } from '../history/index.js';
+import { type Found, parseDate } from '../config/index.js';
+import { asTardisError, TardisError } from '../errors/index.js';
+import { type BackupSet, contentsAsFiles, type History, provenHistory } from '../history/index.js';
+import { displayName, type SetNumber, shownRoot } from '../model/index.js';
 import {
   FoldedNames,
   newRestoreProgress,
@@ -10,13 +13,11 @@ import {
   type RestoreProgress,
   runRestore,
 } from '../restore/index.js';
-import { type Found, parseDate } from '../config/index.js';
-import { asTardisError, TardisError } from '../errors/index.js';
-import { displayName, type SetNumber, shownRoot } from '../model/index.js';
 import { absolutePath, byteText, nodeSystem, type System } from '../system/index.js';
 import { type JobRunner, openJobs } from '../workers/index.js';
-import { chooseSet } from './shared/choose-set.js';
-import { ProgressLine } from './shared/progress-line.js';
+import { noteDamage } from './opening/admin.js';
+import { chooseSet, openHistory, usesServer } from './opening/history.js';
+import { ProgressLine } from './output/progress-line.js';
 import {
   archiveOf,
   checkUsage,
@@ -25,11 +26,9 @@ import {
   type RegenerateSettings,
 } from './regenerate/options.js';
 import { printResult } from './regenerate/report.js';
-import { setText } from './shared/report-sets.js';
-import { noteDamage } from './shared/note-damage.js';
-import { usesServer, openHistory } from './shared/open-history.js';
-import { interruptSignal, runTool, stdoutIsData, toolCommand } from './shared/run-tool.js';
 import { ShownRestore } from './regenerate/shown-restore.js';
+import { setText } from './shared/report-sets.js';
+import { interruptSignal, runTool, stdoutIsData, toolCommand } from './shared/run-tool.js';
 
 const RECENT_DIGESTS = 8; // small, since a restore sends nothing
 

@@ -13,7 +13,7 @@ import type { Found } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 import { displayName, displayText, EntryType } from '../model/index.js';
 import { nodeSystem, type System } from '../system/index.js';
-import { showsColors, styled } from './shared/colors.js';
+import { showsColors, styled } from './output/colors.js';
 import {
   contextDiff,
   type DiffLine,
@@ -23,8 +23,8 @@ import {
   unifiedDiff,
   wholeDiff,
 } from './tardiff/diff-text.js';
-import { openHistory } from './shared/open-history.js';
-import { printBytes, statusIsAnswer } from './shared/output.js';
+import { openHistory } from './opening/history.js';
+import { printBytes, statusIsAnswer } from './output/output.js';
 import {
   aspectsText,
   jsonDifference,
@@ -40,7 +40,7 @@ import {
   headerOf,
   type Versions,
 } from './tardiff/sides.js';
-import { formatBytes } from './shared/units.js';
+import { formatBytes } from './output/units.js';
 
 const SAME = 0;
 const DIFFERENT = 1;

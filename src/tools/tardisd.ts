@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import net from 'node:net';
 import type { Logger } from 'pino';
-import { type Found, isBucket, type Settings } from '../config/index.js';
+import { type Found, isBucket, type Settings, storageThreadsOf } from '../config/index.js';
 import { Daemon, type DaemonOptions } from '../server/index.js';
 import { closeSharedStores, requireStore } from '../store/index.js';
 import {
@@ -21,7 +21,6 @@ import { atHangup } from './shared/signals.js';
 import { becomeUser, writePidFile } from './tardisd/server-process.js';
 import { LiveCertificate } from './tardisd/live-certificate.js';
 import { openLog } from './tardisd/serving.js';
-import { storageThreadsOf } from './tardisd/storage-threads.js';
 import type { Remote } from './tardisremote/start-remote.js';
 
 /**

@@ -7,9 +7,9 @@ import {
   startInBackground,
   reportToStarter,
 } from './shared/background.js';
-import { askPassword } from './shared/password.js';
+import { askPassword } from './opening/password.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
-import { promptFor } from './shared/unlock.js';
+import { promptFor } from './opening/keys.js';
 import { loadNative } from '../system/index.js';
 import { mountWords, withAbsolutePaths } from './tardisfs/mount-words.js';
 import { serveMount } from './tardisfs/serve-mount.js';

@@ -13,8 +13,8 @@ import {
   type System,
 } from '../system/index.js';
 import { goToBackground, isInBackground, reportToStarter } from './shared/background.js';
-import { followBucket } from './shared/follow-bucket.js';
-import { jsonText } from './shared/json-text.js';
+import { followBucket } from './opening/bucket.js';
+import { jsonText } from './output/json-text.js';
 import { JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js';
 import { atHangup } from './shared/signals.js';
 import { becomeUser, writePidFile } from './tardisd/server-process.js';
@@ -85,7 +85,7 @@ async function serve(given: RemoteSettings, found: FoundSettings): Promise<void>
 /** If the store is a bucket, replaces `database` by its local cache directory. Throws STORE_NOT_WRITABLE. */
 async function entered(settings: RemoteSettings, found: FoundSettings): Promise<RemoteSettings> {
   if (settings.readServer !== undefined || !isBucket(found.get('database'))) return settings;
-  const { enterBucket } = await import('./shared/bucket-store.js'); // most stores are directories
+  const { enterBucket } = await import('./opening/bucket.js'); // most stores are directories
   return { ...settings, database: await enterBucket('tardisremote', settings, found) };
 }
 

@@ -166,17 +166,16 @@ const UNDER_ADMIN =
 const PAST_ADMIN = /\b(?:mediumOf|mendNotes|DirectoryBackend|ObjectHealer)\b/;
 
 /**
- * Files of src/tools that use these rooms themselves. Those of `shared` open a history or an `Admin`, or compare a store
+ * Files of src/tools that use these rooms themselves. Those of `opening` open a history or an `Admin`, or compare a store
  * with this machine's memory before. The others replace the catalog, or all data of a client.
  */
 const MAY_PASS_ADMIN: ReadonlySet<string> = new Set([
-  'src/tools/shared/bucket-history.ts',
+  'src/tools/opening/bucket.ts',
+  'src/tools/opening/history.ts',
+  'src/tools/opening/keys.ts',
+  'src/tools/opening/rollback.ts',
   'src/tools/shared/client-copy.ts',
-  'src/tools/shared/explain-bug.ts',
-  'src/tools/shared/follow-bucket.ts',
-  'src/tools/shared/older-store.ts',
-  'src/tools/shared/open-history.ts',
-  'src/tools/shared/unlock.ts',
+  'src/tools/shared/run-tool.ts',
   'src/tools/sonic/copy.ts',
   'src/tools/sonic/forget.ts',
   'src/tools/sonic/rebuild-bucket.ts',
@@ -240,10 +239,15 @@ function passesOf(file: string, text: string): string[] {
   return [...importsMatching(UNDER_ADMIN, file, text), ...names];
 }
 
+/** Folders of src/tools that no program owns, the lowest first: each may import those before it. */
+const COMMON_TOOLS = ['output', 'opening', 'shared'];
+
 /** Returns `file:line: module` of each import by which what all programs share would need one of them. */
 export function importsOfPrograms(file: string, text: string): string[] {
-  if (!file.startsWith('src/tools/shared/')) return [];
-  return importsMatching(/^src\/tools\/(?!shared\/)[^/]+\//, file, text);
+  const level = COMMON_TOOLS.findIndex((folder) => file.startsWith(`src/tools/${folder}/`));
+  if (level < 0) return [];
+  const lower = COMMON_TOOLS.slice(0, level + 1).join('|');
+  return importsMatching(new RegExp(`^src/tools/(?!(?:${lower})/)[^/]+/`), file, text);
 }
 
 /** Returns the files that may work on a store past `Admin`, but do not. */

@@ -1,3 +1,2 @@
-export { type BucketRebuild, rebuildInBucket } from './bucket.js';
 export { LOST_AND_FOUND, placeOrphans } from './orphans.js';
-export { rebuildCatalog } from './rebuild.js';
+export { type BucketRebuild, rebuildCatalog, rebuildInBucket } from './rebuild.js';

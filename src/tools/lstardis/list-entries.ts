@@ -9,10 +9,10 @@ import {
   inodeFlags,
   readAttributes,
 } from '../../model/index.js';
-import type { Paint } from '../shared/colors.js';
+import type { Paint } from '../output/colors.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
-import { formatBytes, formatTable, formatTime } from '../shared/units.js';
-import { jsonText } from '../shared/json-text.js';
+import { formatBytes, formatTable, formatTime } from '../output/units.js';
+import { jsonText } from '../output/json-text.js';
 
 export type LsSettings = Settings<'lstardis'> & { readonly paint: Paint };
 

@@ -2,9 +2,9 @@
 import type { TardisError } from '../../errors/index.js';
 import { type BackupSet, type History, type PathVersion, rootAbove } from '../../history/index.js';
 import { displayName, jsonName, lastComponent, type SetNumber } from '../../model/index.js';
-import { jsonText } from '../shared/json-text.js';
+import { jsonText } from '../output/json-text.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
-import { formatTable, formatTime } from '../shared/units.js';
+import { formatTable, formatTime } from '../output/units.js';
 import { jsonEntry, modeText, sizeText, timeOf, type View } from './list-entries.js';
 import { provenGaps } from './prove-versions.js';
 

@@ -9,8 +9,8 @@ import { jsonEntry, type LsSettings, sizeText, timeOf, type View } from './list-
 import { spanText } from './list-versions.js';
 import { type ProvenFinds, provenFinds } from './prove-found.js';
 import { print } from '../shared/run-tool.js';
-import { formatCount, formatTable } from '../shared/units.js';
-import { jsonText } from '../shared/json-text.js';
+import { formatCount, formatTable } from '../output/units.js';
+import { jsonText } from '../output/json-text.js';
 
 type SearchedHistory = Parameters<typeof findNames>[0]['history'];
 

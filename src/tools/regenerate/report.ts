@@ -4,8 +4,8 @@ import type { RestoreFailure, RestoreProgress } from '../../restore/index.js';
 import { ERROR_TABLE, isErrorCode } from '../../errors/index.js';
 import { displayName, displayText, jsonName, type SetNumber } from '../../model/index.js';
 import { JSON_VERSION, printReport } from '../shared/run-tool.js';
-import { counted, formatBytes, formatCount, formatSeconds } from '../shared/units.js';
-import { jsonText } from '../shared/json-text.js';
+import { counted, formatBytes, formatCount, formatSeconds } from '../output/units.js';
+import { jsonText } from '../output/json-text.js';
 
 interface RestoreReport {
   /** The number of the set of each group of paths; 0 for contents that are named by their digests. */

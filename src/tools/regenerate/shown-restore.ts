@@ -1,9 +1,9 @@
 /** Progress of a running restore as one line: the entries restored, and the time left if a whole set is restored. */
 import type { BackupSet } from '../../history/index.js';
 import type { RestoreProgress } from '../../restore/index.js';
-import { progressBar } from '../shared/progress-bar.js';
-import { TimeLeft } from '../shared/time-left.js';
-import { formatBytes, formatCount } from '../shared/units.js';
+import { progressBar } from '../output/progress-bar.js';
+import { TimeLeft } from '../output/time-left.js';
+import { formatBytes, formatCount } from '../output/units.js';
 
 /** Number of bytes that take as long to write as the creation of a small file. */
 const BYTES_AN_ENTRY = 16_384;

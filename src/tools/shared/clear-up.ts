@@ -2,8 +2,8 @@
 import type { Admin, WorkHooks } from '../../maintenance/admin/index.js';
 import type { GcReport, GcStep } from '../../maintenance/gc/index.js';
 import type { System } from '../../system/index.js';
-import { withStepProgress } from './step-progress.js';
-import { counted, formatBytes } from './units.js';
+import { withStepProgress } from '../output/step-progress.js';
+import { counted, formatBytes } from '../output/units.js';
 
 interface ClearUpSettings {
   readonly wastePercent: number;

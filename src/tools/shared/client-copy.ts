@@ -15,12 +15,17 @@ import {
 import { displayText } from '../../model/index.js';
 import { bucketAt, clientsIn, isClientDirectory, isStore } from '../../store/index.js';
 import { byteText, realPathOf, type System, textBytes } from '../../system/index.js';
-import type { BucketChoice } from './bucket-store.js';
-import { newPlace, type NewPlace, newPlaceText } from './new-place.js';
-import { withStepProgress } from './step-progress.js';
-import { clientPlace, storeLimits } from './local-store.js';
-import { counted, formatBytes } from './units.js';
-import { refuseInClear } from './unlock.js';
+import type { BucketChoice } from '../opening/bucket.js';
+import { refuseInClear } from '../opening/keys.js';
+import {
+  clientPlace,
+  newPlace,
+  type NewPlace,
+  newPlaceText,
+  storeLimits,
+} from '../opening/local-store.js';
+import { withStepProgress } from '../output/step-progress.js';
+import { counted, formatBytes } from '../output/units.js';
 
 const STEPS = {
   catalog: 'fetching the catalog in pieces:',
@@ -55,7 +60,7 @@ export interface CopyChoice extends BucketChoice {
  */
 export async function enterCopyTarget(choice: BucketChoice, copyTo: Buffer): Promise<Buffer> {
   if (!isBucketText(byteText(copyTo))) return copyTo;
-  const { enterTarget } = await import('./bucket-store.js'); // most copies go to directories
+  const { enterTarget } = await import('../opening/bucket.js'); // most copies go to directories
   return enterTarget({ ...choice, database: copyTo });
 }
 

@@ -4,7 +4,7 @@
 import { type Found, NEOPHYTOS, NEOPHYTOS_ONLY, type Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { byteText, isThere } from '../../system/index.js';
-import { shellWord } from './shell-word.js';
+import { shellWord } from '../output/shell-word.js';
 
 /** The filter of a backup. A restore leaves out by --include and --exclude, which take patterns of another kind. */
 const FILTER = '--filter-file';

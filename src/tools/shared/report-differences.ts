@@ -9,8 +9,8 @@ import {
   readAttributes,
 } from '../../model/index.js';
 import { JSON_VERSION } from './run-tool.js';
-import { formatTime } from './units.js';
-import { jsonText } from './json-text.js';
+import { formatTime } from '../output/units.js';
+import { jsonText } from '../output/json-text.js';
 
 const TYPE_NAMES: Readonly<Record<number, string>> = Object.fromEntries(
   Object.entries(EntryType).map(([name, number]) => [number, name]),

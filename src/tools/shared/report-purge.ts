@@ -2,7 +2,7 @@
 import type { Settled } from '../../client/index.js';
 import type { SetNumber } from '../../model/index.js';
 import { gcSummary } from './clear-up.js';
-import { counted } from './units.js';
+import { counted } from '../output/units.js';
 
 /** Maximum number of ranges of sets that are listed. */
 const MOST_RANGES = 40;

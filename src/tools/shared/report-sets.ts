@@ -9,8 +9,14 @@ import {
   shownRoots,
 } from '../../model/index.js';
 import { JSON_VERSION, print } from './run-tool.js';
-import { formatBytes, formatCount, formatSeconds, formatTable, formatTime } from './units.js';
-import { jsonText } from './json-text.js';
+import {
+  formatBytes,
+  formatCount,
+  formatSeconds,
+  formatTable,
+  formatTime,
+} from '../output/units.js';
+import { jsonText } from '../output/json-text.js';
 
 function stateText(set: BackupSet): string {
   const unread = set.stats['unreadable'] ?? 0;

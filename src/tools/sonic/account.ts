@@ -25,13 +25,13 @@ import {
   withClient,
 } from '../../store/index.js';
 import type { System } from '../../system/index.js';
-import { jsonText } from '../shared/json-text.js';
-import { clientPlace, storeSystem } from '../shared/local-store.js';
-import { compareShown, requireNewest } from '../shared/older-store.js';
-import { requireNewPassword, requirePassword, stretchFor } from '../shared/password.js';
+import { jsonText } from '../output/json-text.js';
+import { clientPlace, storeSystem } from '../opening/local-store.js';
+import { compareShown, requireNewest } from '../opening/rollback.js';
+import { requireNewPassword, requirePassword, stretchFor } from '../opening/password.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
-import { formatTable } from '../shared/units.js';
-import { bringAccounts, checkShown, keysOf, keysOfKnown, promptFor } from '../shared/unlock.js';
+import { formatTable } from '../output/units.js';
+import { bringAccounts, checkShown, keysOf, keysOfKnown, promptFor } from '../opening/keys.js';
 import { newPassword, printResult, requireOne } from './passwords.js';
 
 const SECRET_BYTES = 32;

@@ -9,9 +9,9 @@ import { displayName } from '../../model/index.js';
 import { MAX_ACCOUNT_BYTES, parseAccount } from '../../server/index.js';
 import { isClientName, MAX_ACCOUNT_FILES, putAccountFiles } from '../../store/index.js';
 import { absolutePath, byteText, readStart, type System } from '../../system/index.js';
-import { jsonText } from '../shared/json-text.js';
+import { jsonText } from '../output/json-text.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
-import { formatBytes, formatTable } from '../shared/units.js';
+import { formatBytes, formatTable } from '../output/units.js';
 import type { OpenedPlace } from './bucket-place.js';
 
 /**

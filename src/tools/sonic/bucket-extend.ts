@@ -3,11 +3,11 @@ import type { Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { extendLocks, type ExtendReport } from '../../maintenance/bucket-versions/index.js';
 import { DAY_MS } from '../../store/objects/index.js';
-import { jsonText } from '../shared/json-text.js';
-import { donePartly } from '../shared/output.js';
-import { ProgressLine } from '../shared/progress-line.js';
+import { jsonText } from '../output/json-text.js';
+import { donePartly } from '../output/output.js';
+import { ProgressLine } from '../output/progress-line.js';
 import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
-import { counted, formatCount, formatTime } from '../shared/units.js';
+import { counted, formatCount, formatTime } from '../output/units.js';
 import type { OpenedPlace } from './bucket-place.js';
 
 type Options = Settings<'sonic bucket'>;

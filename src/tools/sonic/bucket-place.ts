@@ -3,7 +3,7 @@ import { type BucketPlace, configInvalid, parsePlace, type Settings } from '../.
 import { displayName } from '../../model/index.js';
 import { type Bucket, openBucket } from '../../store/objects/index.js';
 import { byteText, processEnvironment, type System } from '../../system/index.js';
-import { authoritiesIn } from '../shared/bucket-store.js';
+import { authoritiesIn } from '../opening/bucket.js';
 
 export interface OpenedPlace {
   readonly place: BucketPlace;

@@ -11,11 +11,11 @@ import {
 } from '../../maintenance/bucket-versions/index.js';
 import { shownBucket } from '../../store/objects/index.js';
 import type { System } from '../../system/index.js';
-import { jsonText } from '../shared/json-text.js';
-import { donePartly } from '../shared/output.js';
-import { ProgressLine } from '../shared/progress-line.js';
+import { jsonText } from '../output/json-text.js';
+import { donePartly } from '../output/output.js';
+import { ProgressLine } from '../output/progress-line.js';
 import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
-import { counted, formatBytes, formatCount } from '../shared/units.js';
+import { counted, formatBytes, formatCount } from '../output/units.js';
 import { type OpenedPlace, openPlace } from './bucket-place.js';
 
 type Options = Settings<'sonic bucket'>;

@@ -9,7 +9,7 @@ import {
 } from '../../store/objects/index.js';
 import { nodeSystem, type System } from '../../system/index.js';
 import { type OpenedPlace, openPlace } from './bucket-place.js';
-import { jsonText } from '../shared/json-text.js';
+import { jsonText } from '../output/json-text.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 
 type Options = Settings<'sonic bucket'>;

@@ -4,11 +4,11 @@ import { systemCode, TardisError } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
 import type { Admin, RepairOutcome } from '../../maintenance/admin/index.js';
 import type { RepairFinding } from '../../maintenance/check/index.js';
-import type { ProgressLine } from '../shared/progress-line.js';
-import { jsonText } from '../shared/json-text.js';
-import { USUAL_PARITY_PERCENT } from '../shared/local-store.js';
+import type { ProgressLine } from '../output/progress-line.js';
+import { jsonText } from '../output/json-text.js';
+import { USUAL_PARITY_PERCENT } from '../opening/local-store.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
-import { counted, formatBytes } from '../shared/units.js';
+import { counted, formatBytes } from '../output/units.js';
 
 /**
  * The parity result of a check: the numbers of protected and unprotected files, and with --repair also the result of

@@ -8,11 +8,11 @@ import {
 import type { Found, Settings } from '../../config/index.js';
 import { displayName, displayText, jsonName, type SetNumber } from '../../model/index.js';
 import { nodeSystem } from '../../system/index.js';
-import { withReports } from '../shared/open-history.js';
-import { ProgressLine } from '../shared/progress-line.js';
+import { withReports } from '../opening/history.js';
+import { ProgressLine } from '../output/progress-line.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
-import { counted, formatBytes, formatCount } from '../shared/units.js';
-import { jsonText } from '../shared/json-text.js';
+import { counted, formatBytes, formatCount } from '../output/units.js';
+import { jsonText } from '../output/json-text.js';
 
 /** Maximum number of lines printed; --json prints all. */
 const MAX_SHOWN = 1000;

@@ -7,16 +7,16 @@ import type { Admin, CheckOutcome, CheckRequest } from '../../maintenance/admin/
 import type { CheckStep, ReadData } from '../../maintenance/check/index.js';
 import { lookAtParity, parityLines, type ParityReport, refuseFarRepair } from './check-parity.js';
 import { checkSource, isSourceWrong, sourceLines } from './check-source.js';
-import { compareShown, warnIfOlder } from '../shared/older-store.js';
-import { adminHere, compareWithKnown, openAdmin } from '../shared/open-admin.js';
-import { progressBar } from '../shared/progress-bar.js';
-import { ProgressLine } from '../shared/progress-line.js';
+import { compareShown, warnIfOlder } from '../opening/rollback.js';
+import { adminHere, compareWithKnown, openAdmin } from '../opening/admin.js';
+import { progressBar } from '../output/progress-bar.js';
+import { ProgressLine } from '../output/progress-line.js';
 import { isDamaged, FindingPrinter, printJson, printText } from './report-check.js';
 import { interruptSignal, print } from '../shared/run-tool.js';
-import { TimeLeft } from '../shared/time-left.js';
-import { formatBytes } from '../shared/units.js';
-import { hasPassword, isWithoutKeys, refuseInClear, unlockClient } from '../shared/unlock.js';
-import { clientPlace, storeSystem } from '../shared/local-store.js';
+import { TimeLeft } from '../output/time-left.js';
+import { formatBytes } from '../output/units.js';
+import { hasPassword, isWithoutKeys, refuseInClear, unlockClient } from '../opening/keys.js';
+import { clientPlace, storeSystem } from '../opening/local-store.js';
 
 type Options = Settings<'sonic check'>;
 

@@ -8,14 +8,14 @@ import { displayText } from '../../model/index.js';
 import { overviewOf } from '../../server/index.js';
 import { listClients } from '../../store/index.js';
 import { nodeSystem, type System } from '../../system/index.js';
-import { clientPlace } from '../shared/local-store.js';
+import { clientPlace } from '../opening/local-store.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
-import { differencesFromKnown } from '../shared/older-store.js';
-import { donePartly } from '../shared/output.js';
-import { printAbove } from '../shared/progress-line.js';
-import { remotePlace } from '../shared/server-login.js';
-import { formatTable, formatTime } from '../shared/units.js';
-import { jsonText } from '../shared/json-text.js';
+import { differencesFromKnown } from '../opening/rollback.js';
+import { donePartly } from '../output/output.js';
+import { printAbove } from '../output/progress-line.js';
+import { remotePlace } from '../opening/server.js';
+import { formatTable, formatTime } from '../output/units.js';
+import { jsonText } from '../output/json-text.js';
 
 export async function clients(
   options: Settings<'sonic clients'>,

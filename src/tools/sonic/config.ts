@@ -7,12 +7,12 @@ import { TardisError } from '../../errors/index.js';
 import { lackOfEffect } from '../../retention/index.js';
 import { requireSetting } from '../../store/writer/index.js';
 import { displayName } from '../../model/index.js';
-import { openAdmin } from '../shared/open-admin.js';
-import { withReports } from '../shared/open-history.js';
+import { openAdmin } from '../opening/admin.js';
+import { withReports } from '../opening/history.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
-import { formatTable } from '../shared/units.js';
-import { storeSystem } from '../shared/local-store.js';
-import { jsonText } from '../shared/json-text.js';
+import { formatTable } from '../output/units.js';
+import { storeSystem } from '../opening/local-store.js';
+import { jsonText } from '../output/json-text.js';
 
 type Sources = ReadonlyMap<string, Found>;
 

@@ -2,8 +2,8 @@
 import type { BackupSet } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import { setText } from '../shared/report-sets.js';
-import { askYes } from '../shared/terminal.js';
-import { counted } from '../shared/units.js';
+import { askYes } from '../output/terminal.js';
+import { counted } from '../output/units.js';
 
 /**
  * Prints a question on the terminal and reads the answer. `would` describes the action in the error message. Throws

@@ -1,7 +1,6 @@
 /** Implements `sonic copy`: copies clients of a store or of a server to another store, and brings earlier copies up to date. */
 import { type Found, isBucketText, type Settings } from '../../config/index.js';
 import { asTardisError, TardisError, toWire } from '../../errors/index.js';
-import type { RemotePlace } from '../../remote/index.js';
 import {
   type CopyFeed,
   type CopyResult,
@@ -9,8 +8,16 @@ import {
   localFeed,
 } from '../../maintenance/rewrite/index.js';
 import { displayText } from '../../model/index.js';
+import type { RemotePlace } from '../../remote/index.js';
 import { closeSharedStores, listClients } from '../../store/index.js';
 import { byteText, type System } from '../../system/index.js';
+import { warnOlder } from '../opening/history.js';
+import { clientPlace, storeSystem } from '../opening/local-store.js';
+import { compareShown } from '../opening/rollback.js';
+import { remotePlace, requireNoWeb, retryText } from '../opening/server.js';
+import { jsonText } from '../output/json-text.js';
+import { donePartly } from '../output/output.js';
+import { printAbove } from '../output/progress-line.js';
 import {
   type Copied,
   copyLines,
@@ -20,14 +27,6 @@ import {
   type RequestedCopy,
   withCopyProgress,
 } from '../shared/client-copy.js';
-import { jsonText } from '../shared/json-text.js';
-import { clientPlace, storeSystem } from '../shared/local-store.js';
-import { warnOlder } from '../shared/open-history.js';
-import { compareShown } from '../shared/older-store.js';
-import { donePartly } from '../shared/output.js';
-import { printAbove } from '../shared/progress-line.js';
-import { requireNoWeb, retryText } from '../shared/server-address.js';
-import { remotePlace } from '../shared/server-login.js';
 import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
 
 type Options = Settings<'sonic copy'>;

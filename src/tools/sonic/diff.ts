@@ -1,5 +1,8 @@
 /** Implements `sonic diff`: lists the differences between two backup sets of a client. */
-import type { History, BackupSet } from '../../history/index.js';
+import type { Found, Settings } from '../../config/index.js';
+import { TardisError } from '../../errors/index.js';
+import type { BackupSet, History } from '../../history/index.js';
+import { displayName, displayText, type SetNumber } from '../../model/index.js';
 import {
   compareTrees,
   Contents,
@@ -8,9 +11,6 @@ import {
   type NotCompared,
   SetSide,
 } from '../../restore/diff/index.js';
-import type { Found, Settings } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
-import { displayName, displayText, type SetNumber } from '../../model/index.js';
 import {
   absolutePath,
   byteText,
@@ -18,8 +18,9 @@ import {
   nodeSystem,
   type System,
 } from '../../system/index.js';
-import { setOfWord } from '../shared/choose-set.js';
-import { openAdministered } from '../shared/open-history.js';
+import { openAdministered, setOfWord } from '../opening/history.js';
+import { jsonText } from '../output/json-text.js';
+import { counted, formatBytes } from '../output/units.js';
 import {
   aspectsText,
   type DifferenceKind,
@@ -30,8 +31,6 @@ import {
   typeWord,
 } from '../shared/report-differences.js';
 import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
-import { counted, formatBytes } from '../shared/units.js';
-import { jsonText } from '../shared/json-text.js';
 
 type DiffSettings = Settings<'sonic diff'>;
 

@@ -17,11 +17,11 @@ import {
   type SetNumber,
   splitRoot,
 } from '../../model/index.js';
-import { withReports } from '../shared/open-history.js';
+import { withReports } from '../opening/history.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { chosenSets } from './set-choice.js';
-import { counted, formatBytes, formatTime } from '../shared/units.js';
-import { jsonText } from '../shared/json-text.js';
+import { counted, formatBytes, formatTime } from '../output/units.js';
+import { jsonText } from '../output/json-text.js';
 
 type FilesOptions = Settings<'sonic files'>;
 type What = 'added' | 'changed' | 'gone';

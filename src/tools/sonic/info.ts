@@ -13,11 +13,11 @@ import {
   shownRoots,
 } from '../../model/index.js';
 import { isAgeFigure } from '../../retention/index.js';
-import { withReports } from '../shared/open-history.js';
+import { withReports } from '../opening/history.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { chosenSets } from './set-choice.js';
-import { formatBytes, formatCount, formatSeconds, formatTime } from '../shared/units.js';
-import { jsonText } from '../shared/json-text.js';
+import { formatBytes, formatCount, formatSeconds, formatTime } from '../output/units.js';
+import { jsonText } from '../output/json-text.js';
 
 /** Maximum number of notes printed; JSON contains all. */
 const MAX_NOTES_SHOWN = 100;

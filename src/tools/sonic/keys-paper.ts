@@ -13,7 +13,7 @@ import {
   writeNew,
 } from '../../system/index.js';
 import type { SheetWords } from './sheet-words.js';
-import { formatTime } from '../shared/units.js';
+import { formatTime } from '../output/units.js';
 
 /** Maximum number of bytes in one code. Denser codes are hard to photograph. */
 const CODE_BYTES = 1200;

@@ -22,13 +22,13 @@ import {
 import { nodeSystem, type System } from '../../system/index.js';
 import { qrImages, writePaper } from './keys-paper.js';
 import { areKeysLost, putKeysBack } from './lost-keys.js';
-import { requirePassword } from '../shared/password.js';
+import { requirePassword } from '../opening/password.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { changeRecord, type RecordChange, requireEncrypting, printResult } from './passwords.js';
 import { type SheetWords, sheetWords } from './sheet-words.js';
-import { KEY_FILE_UMASK, keyFileOf, keysOf, keysOfKnown, promptFor } from '../shared/unlock.js';
-import { clientPlace, storeSystem } from '../shared/local-store.js';
-import { jsonText } from '../shared/json-text.js';
+import { KEY_FILE_UMASK, keyFileOf, keysOf, keysOfKnown, promptFor } from '../opening/keys.js';
+import { clientPlace, storeSystem } from '../opening/local-store.js';
+import { jsonText } from '../output/json-text.js';
 
 type KeysOptions = Settings<'sonic keys'>;
 

@@ -1,6 +1,6 @@
 /** Implements `sonic list`: lists the backup sets of a client. */
 import type { Found, Settings } from '../../config/index.js';
-import { withReports } from '../shared/open-history.js';
+import { withReports } from '../opening/history.js';
 import { printSets } from '../shared/report-sets.js';
 
 export async function list(

@@ -2,7 +2,6 @@
  * Lists values for the completion of a shell: clients, sets, days, paths in a set. It never prompts and never contacts
  * a server. After an error it returns nothing.
  */
-import { type History, restBelow } from '../../history/index.js';
 import {
   type Found,
   resolveSettings,
@@ -11,14 +10,14 @@ import {
   splitWords,
 } from '../../config/index.js';
 import type { Keyring } from '../../crypto/index.js';
+import { type History, restBelow } from '../../history/index.js';
 import { EntryType, joinPath, type SetNumber } from '../../model/index.js';
 import { listClients } from '../../store/index.js';
 import { absolutePath, byteText, type System, textBytes } from '../../system/index.js';
-import { chooseSet } from '../shared/choose-set.js';
-import { usesServer, openUnlocked } from '../shared/open-history.js';
-import { counted, formatTime } from '../shared/units.js';
-import { keysOf, unlockClient } from '../shared/unlock.js';
-import { clientPlace } from '../shared/local-store.js';
+import { chooseSet, openUnlocked, usesServer } from '../opening/history.js';
+import { keysOf, unlockClient } from '../opening/keys.js';
+import { clientPlace } from '../opening/local-store.js';
+import { counted, formatTime } from '../output/units.js';
 
 export const LIVE_KINDS = ['clients', 'sets', 'days', 'paths'] as const;
 export type LiveKind = (typeof LIVE_KINDS)[number];

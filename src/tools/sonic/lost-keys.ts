@@ -20,11 +20,10 @@ import {
   withClient,
 } from '../../store/index.js';
 import type { System } from '../../system/index.js';
-import type { IdentitySettings } from '../shared/identity.js';
-import { clientPlace } from '../shared/local-store.js';
-import { noteStored } from '../shared/older-store.js';
-import { proveOpened } from '../shared/prove-keys.js';
-import { isWithoutKeys, keysOf, rememberOpened } from '../shared/unlock.js';
+import { isWithoutKeys, keysOf, proveOpened, rememberOpened } from '../opening/keys.js';
+import type { IdentitySettings } from '../opening/known-state.js';
+import { clientPlace } from '../opening/local-store.js';
+import { noteStored } from '../opening/rollback.js';
 
 type Settings = IdentitySettings & Parameters<typeof clientPlace>[0];
 

@@ -9,13 +9,13 @@ import {
   setNameFault,
   type SetNumber,
 } from '../../model/index.js';
-import { openAdmin } from '../shared/open-admin.js';
+import { openAdmin } from '../opening/admin.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { chosenSets } from './set-choice.js';
 import { requireTags } from '../shared/option-words.js';
-import { counted } from '../shared/units.js';
-import { storeSystem } from '../shared/local-store.js';
-import { jsonText } from '../shared/json-text.js';
+import { counted } from '../output/units.js';
+import { storeSystem } from '../opening/local-store.js';
+import { jsonText } from '../output/json-text.js';
 
 type Common = Omit<Settings<'sonic lock'>, 'unlock'>;
 type Sources = ReadonlyMap<string, Found>;

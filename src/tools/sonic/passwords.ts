@@ -17,7 +17,6 @@ import {
   withoutKeys,
 } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
-import { checkKeysOfNew } from '../../transport/login/index.js';
 import { changeKeys } from '../../server/index.js';
 import {
   bucketAt,
@@ -29,23 +28,23 @@ import {
   withClient,
 } from '../../store/index.js';
 import type { System } from '../../system/index.js';
-import { identityAt } from '../shared/identity.js';
+import { checkKeysOfNew } from '../../transport/login/index.js';
+import { checkShown, keyFileOf, keysOf, keysOfKnown, promptFor } from '../opening/keys.js';
+import { identityAt } from '../opening/known-state.js';
+import { clientPlace, newPlace, newPlaceText, storeSystem } from '../opening/local-store.js';
 import {
   askPassword,
   givenPassword,
+  type MemorySettings,
   requireNewPassword,
   requirePassword,
-  type MemorySettings,
   strengthLine,
   stretchFor,
-} from '../shared/password.js';
-import { newPlace, newPlaceText } from '../shared/new-place.js';
-import { noteStored, requireNewest, requireNewestThere } from '../shared/older-store.js';
+} from '../opening/password.js';
+import { noteStored, requireNewest, requireNewestThere } from '../opening/rollback.js';
+import { requireNoWeb, serverPlace } from '../opening/server.js';
+import { jsonText } from '../output/json-text.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
-import { requireNoWeb, serverPlace } from '../shared/server-address.js';
-import { keyFileOf, keysOf, keysOfKnown, checkShown, promptFor } from '../shared/unlock.js';
-import { clientPlace, storeSystem } from '../shared/local-store.js';
-import { jsonText } from '../shared/json-text.js';
 
 type Sources = ReadonlyMap<string, Found>;
 

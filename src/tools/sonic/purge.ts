@@ -10,13 +10,13 @@ import { displayName, type SetNumber } from '../../model/index.js';
 import { hasRules, type Reason, rulesOf } from '../../retention/index.js';
 import { CLEARED_LATER, clearUpAfter, gcSummary } from '../shared/clear-up.js';
 import type { Admin } from '../../maintenance/admin/index.js';
-import { openAdmin } from '../shared/open-admin.js';
+import { openAdmin } from '../opening/admin.js';
 import { requireYesToDelete } from './confirm.js';
 import { CLOCK_IN_DOUBT, purgedText } from '../shared/report-purge.js';
 import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
-import { counted, formatTable, formatTime } from '../shared/units.js';
-import { storeSystem } from '../shared/local-store.js';
-import { jsonText } from '../shared/json-text.js';
+import { counted, formatTable, formatTime } from '../output/units.js';
+import { storeSystem } from '../opening/local-store.js';
+import { jsonText } from '../output/json-text.js';
 
 type PurgeOptions = Settings<'sonic purge'>;
 

@@ -18,13 +18,13 @@ import {
   openClientDirectory,
 } from '../../store/index.js';
 import type { System } from '../../system/index.js';
-import { jsonText } from '../shared/json-text.js';
-import { clientPlace, storeLimits, storeSystem } from '../shared/local-store.js';
-import { compareShown } from '../shared/older-store.js';
-import { ProgressLine } from '../shared/progress-line.js';
+import { jsonText } from '../output/json-text.js';
+import { clientPlace, storeLimits, storeSystem } from '../opening/local-store.js';
+import { compareShown } from '../opening/rollback.js';
+import { ProgressLine } from '../output/progress-line.js';
 import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
-import { counted, formatBytes } from '../shared/units.js';
-import { hasPassword, mayEncrypt, refuseInClear, unlockClient } from '../shared/unlock.js';
+import { counted, formatBytes } from '../output/units.js';
+import { hasPassword, mayEncrypt, refuseInClear, unlockClient } from '../opening/keys.js';
 import { jsonOf, textOf } from './report-check.js';
 
 type Options = Settings<'sonic rebuild'>;

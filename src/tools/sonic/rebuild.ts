@@ -32,16 +32,16 @@ import {
   type Finding,
   type KeysFinding,
 } from '../../maintenance/check/index.js';
-import { ProgressLine } from '../shared/progress-line.js';
+import { ProgressLine } from '../output/progress-line.js';
 import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
 import { jsonOf, textOf } from './report-check.js';
-import { TimeLeft } from '../shared/time-left.js';
-import { counted, formatCount } from '../shared/units.js';
-import { compareShown } from '../shared/older-store.js';
-import { hasPassword, mayEncrypt, unlockClient } from '../shared/unlock.js';
-import { adminHere } from '../shared/open-admin.js';
-import { clientPlace, storeSystem, storeLimits } from '../shared/local-store.js';
-import { jsonText } from '../shared/json-text.js';
+import { TimeLeft } from '../output/time-left.js';
+import { counted, formatCount } from '../output/units.js';
+import { compareShown } from '../opening/rollback.js';
+import { hasPassword, mayEncrypt, unlockClient } from '../opening/keys.js';
+import { adminHere } from '../opening/admin.js';
+import { clientPlace, storeSystem, storeLimits } from '../opening/local-store.js';
+import { jsonText } from '../output/json-text.js';
 
 type Options = Settings<'sonic rebuild'>;
 

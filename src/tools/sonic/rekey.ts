@@ -26,15 +26,20 @@ import {
 } from '../../maintenance/rewrite/index.js';
 import { listAccounts, newestKeys, openClientDirectory } from '../../store/index.js';
 import type { System } from '../../system/index.js';
-import { givenNewPassword, requirePassword, strengthLine, stretchFor } from '../shared/password.js';
-import { withRewriteProgress } from '../shared/step-progress.js';
+import {
+  givenNewPassword,
+  requirePassword,
+  strengthLine,
+  stretchFor,
+} from '../opening/password.js';
+import { withRewriteProgress } from '../output/step-progress.js';
 import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
 import { requireYes } from './confirm.js';
-import { formatBytes, formatCount } from '../shared/units.js';
-import { identityAt, type IdentitySettings } from '../shared/identity.js';
-import { bringAccounts, keysOf, rememberOpened, promptFor } from '../shared/unlock.js';
-import { clientPlace, storeSystem, storeLimits } from '../shared/local-store.js';
-import { jsonText } from '../shared/json-text.js';
+import { formatBytes, formatCount } from '../output/units.js';
+import { identityAt, type IdentitySettings } from '../opening/known-state.js';
+import { bringAccounts, keysOf, rememberOpened, promptFor } from '../opening/keys.js';
+import { clientPlace, storeSystem, storeLimits } from '../opening/local-store.js';
+import { jsonText } from '../output/json-text.js';
 
 type Forgetting = Settings<'sonic forget-path'> & { readonly yes: boolean };
 type Options = Settings<'sonic rekey'> | Settings<'sonic encrypt'> | Forgetting;

@@ -12,10 +12,10 @@ import type {
 } from '../../maintenance/check/index.js';
 import { isSourceWrong, type SourceResult } from './check-source.js';
 import type { ParityReport } from './check-parity.js';
-import type { ProgressLine } from '../shared/progress-line.js';
+import type { ProgressLine } from '../output/progress-line.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
-import { counted, formatBytes, formatCount, formatSeconds } from '../shared/units.js';
-import { jsonText } from '../shared/json-text.js';
+import { counted, formatBytes, formatCount, formatSeconds } from '../output/units.js';
+import { jsonText } from '../output/json-text.js';
 
 /** Maximum number of versions printed, since a lost pack affects many files. --json prints all versions. */
 const MAX_SHOWN = 1000;

@@ -3,7 +3,7 @@ import { DEFAULT_PORT } from '../../config/index.js';
 import type { KeyRecord } from '../../crypto/index.js';
 import { shownKeyId } from '../../crypto/identity/index.js';
 import { absolutePath, byteText } from '../../system/index.js';
-import { shellWord } from '../shared/shell-word.js';
+import { shellWord } from '../output/shell-word.js';
 
 /** Maximum number of columns of a command on paper; longer commands continue after a backslash. */
 const COMMAND_COLUMNS = 84;

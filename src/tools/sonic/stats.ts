@@ -2,10 +2,10 @@
 import type { StoreFigures } from '../../history/index.js';
 import type { Found, Settings } from '../../config/index.js';
 import { displayName, jsonName } from '../../model/index.js';
-import { withReports } from '../shared/open-history.js';
+import { withReports } from '../opening/history.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
-import { counted, formatBytes, formatCount, formatTable } from '../shared/units.js';
-import { jsonText } from '../shared/json-text.js';
+import { counted, formatBytes, formatCount, formatTable } from '../output/units.js';
+import { jsonText } from '../output/json-text.js';
 
 export function stats(
   options: Settings<'sonic stats'>,

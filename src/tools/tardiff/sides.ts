@@ -5,8 +5,8 @@ import type { Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { displayName, pathBelow, splitPath } from '../../model/index.js';
 import { absolutePath, type System } from '../../system/index.js';
-import { chooseSet } from '../shared/choose-set.js';
-import { formatTime } from '../shared/units.js';
+import { chooseSet } from '../opening/history.js';
+import { formatTime } from '../output/units.js';
 
 export type DiffSettings = Settings<'tardiff'>;
 

@@ -6,10 +6,10 @@ import { BackupProgress } from '../../pipeline/index.js';
 import { nodeSystem } from '../../system/index.js';
 import { type Failure, runOf, type WalkOutput } from '../../workers/index.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
-import { counted, formatBytes, formatCount } from '../shared/units.js';
+import { counted, formatBytes, formatCount } from '../output/units.js';
 import { notEnteredText } from './report-backup.js';
 import { walkSources } from './walk-sources.js';
-import { jsonText } from '../shared/json-text.js';
+import { jsonText } from '../output/json-text.js';
 
 /** In the predecessor `-n` gave the name of the set, which is taken for a directory here. */
 const NAME_HINT = '-n is --dry-run here; a name of the set is given by --name';

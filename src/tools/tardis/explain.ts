@@ -18,7 +18,7 @@ import { nodeSystem, type System } from '../../system/index.js';
 import { excludeOptions, placeOf } from './exclude-settings.js';
 import { cipherChoiceOf } from './filter-settings.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
-import { jsonText } from '../shared/json-text.js';
+import { jsonText } from '../output/json-text.js';
 
 /** Prints one answer for each path. Returns the exit status. */
 export function explainPaths(

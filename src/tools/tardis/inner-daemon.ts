@@ -3,7 +3,7 @@ import { isBucket, type Resolved } from '../../config/index.js';
 import { Daemon } from '../../server/index.js';
 import { nodeSystem } from '../../system/index.js';
 import type { InnerDoor } from '../../transport/index.js';
-import { enterBucket } from '../shared/bucket-store.js';
+import { enterBucket } from '../opening/bucket.js';
 import { daemonOptions, openStorage } from '../tardisd/daemon-options.js';
 import { openLog } from '../tardisd/serving.js';
 

@@ -5,11 +5,10 @@
  */
 import fs from 'node:fs';
 import type { LocalServer, LocalServerOptions } from '../../client/index.js';
-import { type Resolved, resolveSettings } from '../../config/index.js';
+import { type Resolved, resolveSettings, storageThreadsOf } from '../../config/index.js';
 import { asTardisError, systemCode } from '../../errors/index.js';
 import { absolutePath, byteText, processEnvironment, textBytes } from '../../system/index.js';
 import { InnerDoor } from '../../transport/index.js';
-import { storageThreadsOf } from '../tardisd/storage-threads.js';
 import type { InnerDaemon } from './inner-daemon.js';
 
 /** A server with a socket serves this machine only. Ours gets the settings of such a server, and makes no socket. */

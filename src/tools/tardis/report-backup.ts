@@ -4,7 +4,7 @@ import type { BackupProgress } from '../../pipeline/index.js';
 import { displayName } from '../../model/index.js';
 import { settledLines } from '../shared/report-purge.js';
 import { print } from '../shared/run-tool.js';
-import { counted, formatBytes, formatCount, formatSeconds, formatTable } from '../shared/units.js';
+import { counted, formatBytes, formatCount, formatSeconds, formatTable } from '../output/units.js';
 
 /**
  * The bytes sent may exceed the bytes read by this factor and by HEADS_BYTES, because of the headers of records. Beyond

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { failedTo, systemCode, TardisError } from '../../errors/index.js';
 import { SAMPLE_FILTER } from '../../excludes/index.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
-import { jsonText } from '../shared/json-text.js';
+import { jsonText } from '../output/json-text.js';
 
 const SAMPLE_FILTER_NAME = 'filter.example';
 

@@ -5,7 +5,7 @@ import { during, failedTo } from '../../errors/index.js';
 import { displayName, jsonName } from '../../model/index.js';
 import { makeTemporary } from '../../system/index.js';
 import { JSON_VERSION } from '../shared/run-tool.js';
-import { jsonText } from '../shared/json-text.js';
+import { jsonText } from '../output/json-text.js';
 
 const CHUNK_BYTES = 64 << 10;
 

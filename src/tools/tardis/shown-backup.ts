@@ -1,8 +1,8 @@
 /** Progress of a running backup as one line: entries scanned, files read, bytes sent and stored, and the time left. */
 import type { BackupProgress } from '../../pipeline/index.js';
-import { progressBar } from '../shared/progress-bar.js';
-import { TimeLeft } from '../shared/time-left.js';
-import { formatBytes, formatCount } from '../shared/units.js';
+import { progressBar } from '../output/progress-bar.js';
+import { TimeLeft } from '../output/time-left.js';
+import { formatBytes, formatCount } from '../output/units.js';
 
 /** Total of the files and bytes that a first backup has to read. */
 export interface Total {

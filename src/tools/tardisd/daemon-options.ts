@@ -22,7 +22,7 @@ import {
   isLoopback,
   type System,
 } from '../../system/index.js';
-import { USUAL_PARITY_PERCENT } from '../shared/local-store.js';
+import { USUAL_PARITY_PERCENT } from '../opening/local-store.js';
 import { watchPlan } from './monitor-settings.js';
 
 /**

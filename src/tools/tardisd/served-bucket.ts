@@ -18,8 +18,8 @@ import {
 import { Following, isBehind } from '../../store/writer/index.js';
 import { byteText, isHost, type System, type TcpPlace } from '../../system/index.js';
 import { displayName } from '../../model/index.js';
-import { enterBucket } from '../shared/bucket-store.js';
-import { hostAndPort } from '../shared/server-address.js';
+import { enterBucket } from '../opening/bucket.js';
+import { hostAndPort } from '../opening/server.js';
 import type { ServedBucket } from './served-store.js';
 
 /**

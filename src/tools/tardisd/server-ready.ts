@@ -11,9 +11,9 @@ import {
   type System,
 } from '../../system/index.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
-import { newPlace, newPlaceText } from '../shared/new-place.js';
-import { jsonText } from '../shared/json-text.js';
-import { shellWord } from '../shared/shell-word.js';
+import { newPlace, newPlaceText } from '../opening/local-store.js';
+import { jsonText } from '../output/json-text.js';
+import { shellWord } from '../output/shell-word.js';
 
 /**
  * Prints the address if the server was started by hand on a terminal. A child of `tardis --local` and a server in the

@@ -2,7 +2,7 @@
 import { isBucketText, refuseAbsent, rowsOf, type Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { absolutePath, byteText, textBytes } from '../../system/index.js';
-import { isPasswordUrl } from '../shared/password.js';
+import { isPasswordUrl } from '../opening/password.js';
 
 /** Options of mount(8) and of FUSE that have no effect: every mount is read-only, and ignores setuid bits. */
 const WITHOUT_MEANING = new Set([

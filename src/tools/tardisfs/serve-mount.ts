@@ -26,8 +26,8 @@ import {
   type System,
 } from '../../system/index.js';
 import { AsideDecoder, type Decoder, openJobs, SpareMemory } from '../../workers/index.js';
-import { followBucket } from '../shared/follow-bucket.js';
-import { openHistory, usesServer } from '../shared/open-history.js';
+import { followBucket } from '../opening/bucket.js';
+import { openHistory, usesServer } from '../opening/history.js';
 import { endingSignals } from '../shared/signals.js';
 import { logTo } from './mount-log.js';
 

@@ -27,7 +27,7 @@ import {
   textBytes,
 } from '../../system/index.js';
 import { SOURCES } from './precedence.js';
-import { askSecret } from './terminal.js';
+import { askSecret } from '../output/terminal.js';
 
 const MAX_PASSWORD_BYTES = 4096;
 /** Schemes of URLs that may name a password file, or are refused. */

@@ -14,12 +14,12 @@ import {
 import { asTardisError, TardisError } from '../../errors/index.js';
 import { newestKeys, openClientDirectory } from '../../store/index.js';
 import type { System } from '../../system/index.js';
-import { identityAt, type IdentitySettings, trustOlder } from './identity.js';
+import { identityAt, type IdentitySettings, trustOlder } from './known-state.js';
 import { clientPlace } from './local-store.js';
-import { openThere, warnOlder } from './open-history.js';
-import { donePartly } from './output.js';
-import { printAbove } from './progress-line.js';
-import { isWithoutKeys, keysOf, refuseInClear } from './unlock.js';
+import { openThere, warnOlder } from './history.js';
+import { donePartly } from '../output/output.js';
+import { printAbove } from '../output/progress-line.js';
+import { isWithoutKeys, keysOf, refuseInClear } from './keys.js';
 
 type PlaceSettings = Parameters<typeof clientPlace>[0];
 

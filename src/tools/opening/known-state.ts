@@ -12,7 +12,7 @@ import {
   realPathOf,
   textBytes,
 } from '../../system/index.js';
-import { printAbove } from './progress-line.js';
+import { printAbove } from '../output/progress-line.js';
 
 export interface IdentitySettings {
   readonly database: Buffer;

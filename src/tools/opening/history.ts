@@ -1,18 +1,25 @@
-/** Opens the history that a reading tool uses: in a store on this machine, or on a server. */
-import { Access, type History, openLocalHistory, unsealedHistory } from '../../history/index.js';
-import { Catalog, comparePages } from '../../store/catalog/index.js';
-import type { Found } from '../../config/index.js';
+/** Opens the history that a reading tool uses, in a store on this machine or on a server, and selects one of its sets. */
+import { type Found, parseDate } from '../../config/index.js';
 import type { Keyring } from '../../crypto/index.js';
+import { TardisError } from '../../errors/index.js';
+import {
+  Access,
+  type BackupSet,
+  type History,
+  openLocalHistory,
+  unsealedHistory,
+} from '../../history/index.js';
 import { displayText } from '../../model/index.js';
 import type { RemotePlace } from '../../remote/index.js';
+import { Catalog, comparePages } from '../../store/catalog/index.js';
 import { nodeSystem, type System } from '../../system/index.js';
-import { donePartly } from './output.js';
-import { isSetAbove } from './precedence.js';
-import { printAbove } from './progress-line.js';
-import { retryText } from './server-address.js';
-import { remotePlace, type ServerLoginSettings } from './server-login.js';
-import { unlockClient } from './unlock.js';
+import { donePartly } from '../output/output.js';
+import { printAbove } from '../output/progress-line.js';
+import { formatTime } from '../output/units.js';
+import { unlockClient } from './keys.js';
 import { clientPlace } from './local-store.js';
+import { isSetAbove } from './precedence.js';
+import { remotePlace, retryText, type ServerLoginSettings } from './server.js';
 
 type PlaceSettings = ServerLoginSettings & Parameters<typeof clientPlace>[0];
 type HistorySettings = PlaceSettings & { readonly reconnectSeconds: number };
@@ -184,4 +191,50 @@ export function openUnlocked(
   if (keyring === undefined) return openLocalHistory(system, place);
   const access = new Access(undefined);
   return unsealedHistory(openLocalHistory(system, { ...place, access }), keyring, system.native);
+}
+
+interface SetChoice {
+  readonly backup: string | undefined;
+  /** The word for the newest complete set. */
+  readonly recentSet: string;
+  readonly date: string | undefined;
+}
+
+/** Returns a set by its number or name, by the word for the newest set, or by a date. Throws NO_SUCH_SET. */
+export async function setOfWord(
+  history: History,
+  word: string,
+  recentSet: string,
+  nowMs: number,
+): Promise<BackupSet> {
+  try {
+    return await history.findSet(word === recentSet ? undefined : word);
+  } catch (error) {
+    const isDate =
+      error instanceof TardisError && error.code === 'NO_SUCH_SET' && !/^\d+$/.test(word);
+    if (!isDate) throw error;
+    const momentMs = await parseDate(word, nowMs).catch(() => undefined);
+    if (momentMs === undefined) throw error; // neither a set nor a date
+    return chooseSet(history, { backup: undefined, recentSet, date: word }, nowMs);
+  }
+}
+
+/** Returns the selected set. Throws USAGE, BAD_DATE, NO_SUCH_SET. */
+export async function chooseSet(
+  history: History,
+  { backup, recentSet, date }: SetChoice,
+  nowMs: number,
+): Promise<BackupSet> {
+  if (date === undefined) return history.findSet(backup === recentSet ? undefined : backup);
+  if (backup !== undefined) {
+    throw new TardisError('USAGE', '--backup and --date both choose a set: give one of them');
+  }
+  const momentMs = await parseDate(date, nowMs);
+  try {
+    return await history.findSetAt(momentMs);
+  } catch (error) {
+    if (!(error instanceof TardisError) || error.code !== 'NO_SUCH_SET') throw error;
+    const wanted = formatTime(momentMs);
+    throw new TardisError('NO_SUCH_SET', `${error.message} (${wanted})`, error.context, error);
+  }
 }

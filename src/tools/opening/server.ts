@@ -1,8 +1,13 @@
-/** Determines the address of a server, and the TLS options for it. */
+/** Determines the address of a server, the TLS options for it, and the credentials to log in to it. */
+import type { Found } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
+import type { RemotePlace } from '../../remote/index.js';
 import { type Address, hostInUrl, isHost, isLoopback, type TcpPlace } from '../../system/index.js';
-import type { Retry, TlsOptions } from '../../transport/index.js';
+import { linkWith, type Retry, type TlsOptions } from '../../transport/index.js';
+import { keyFileOf, type KeysSettings, promptFor } from './keys.js';
+import { identityAt, type IdentitySettings } from './known-state.js';
+import { askPassword, givenPassword, type PasswordSettings } from './password.js';
 
 export interface ServerSettings {
   readonly port: number;
@@ -179,4 +184,40 @@ function requireHost(host: string): void {
   const what =
     'Server is a host name or an IP address (with a port: HOST:PORT), or the absolute path of a unix socket';
   throw new TardisError('CONFIG_INVALID', `"${shown}" is not a host: ${what}`);
+}
+
+export type ServerLoginSettings = PasswordSettings &
+  KeysSettings &
+  ServerSettings &
+  IdentitySettings & { readonly timeoutSeconds: number };
+
+/**
+ * Returns the address, the credentials and the connection settings of a server. With `isNew`, the server will get the
+ * verifier of a new password. Such a password does not authenticate the server, so its certificate must be valid.
+ * Throws PASSWORD_*, CONFIG_INVALID, INSECURE_TCP_REFUSED.
+ */
+export async function remotePlace(
+  host: string,
+  settings: ServerLoginSettings,
+  found: ReadonlyMap<string, Found>,
+  isNew = false,
+): Promise<RemotePlace> {
+  const { client, account, timeoutSeconds } = settings;
+  const prompt = promptFor(client, account);
+  const password = await givenPassword(settings, found, prompt);
+  const isProven = password !== undefined && !isNew;
+  const place = serverPlace(host, settings, isProven);
+  return {
+    ...place,
+    elsewhere: (there, port) => placeElsewhere({ host: there, port }, settings, isProven),
+    client,
+    credentials: {
+      password,
+      account,
+      ask: (over) => askPassword(prompt, over),
+      keyFile: keyFileOf(settings),
+      identity: identityAt(settings, place.address),
+    },
+    link: linkWith(timeoutSeconds * 1000),
+  };
 }

@@ -1,0 +1,96 @@
+/**
+ * Locates the store on this machine that a tool uses, sets the permissions and sizes of its files, and describes the disk
+ * of a new one.
+ */
+import type { ServerSettings } from '../../client/index.js';
+import { defaultOf } from '../../config/index.js';
+import { displayText } from '../../model/index.js';
+import { shownStore } from '../../store/index.js';
+import type { StoreLimits } from '../../store/writer/index.js';
+import {
+  byteText,
+  type Disk,
+  diskOf,
+  nodeSystem,
+  shareHardware,
+  type System,
+} from '../../system/index.js';
+
+/** Returns the location of a client, for tools that read a store. */
+export function clientPlace(settings: {
+  readonly database: Buffer;
+  readonly client: string;
+  readonly catalogFile: string;
+}): { store: string; client: string; catalogFile: string } {
+  const { client, catalogFile } = settings;
+  return { store: byteText(settings.database), client, catalogFile };
+}
+
+/** Returns a system whose new files and directories have permissions that are limited only by this umask. */
+export function storeSystem(umask: number): System {
+  process.umask(umask);
+  return nodeSystem(umask);
+}
+
+/** Bytes of parity for 100 bytes of a store in a directory, if `Parity` is not set. */
+export const USUAL_PARITY_PERCENT = 3;
+
+/** Returns the limits of packs and parity for packs that a tool itself writes. */
+export function storeLimits({
+  parityPercent,
+}: {
+  readonly parityPercent?: number | undefined;
+} = {}): StoreLimits {
+  return {
+    packBytes: defaultOf('packBytes'),
+    packContentBytes: defaultOf('packContentBytes'),
+    parityPercent: parityPercent ?? USUAL_PARITY_PERCENT,
+  };
+}
+
+let noted: ServerSettings | undefined;
+
+/** Records the settings with which a local server finds the bucket of this command. */
+export function noteBucket(settings: ServerSettings): void {
+  noted = settings;
+}
+
+/** Returns the settings; undefined if the store is a directory. */
+export function bucketSettings(): ServerSettings | undefined {
+  return noted;
+}
+
+/** A place that a command has made, for --json. */
+export interface NewPlace {
+  readonly path: string;
+  /** Device of the disk, and the directory at which it is mounted; undefined in a bucket, or if the system hides it. */
+  readonly device?: string;
+  readonly mountPoint?: string;
+  /** The first source that is on the same hardware. */
+  readonly sharedWith?: string;
+}
+
+/** Returns the place at `path` in a store. `sources` are the paths of the data that is saved there. */
+export function newPlace(store: string, path: string, sources: readonly Buffer[]): NewPlace {
+  if (shownStore(store) !== store) return { path: shownStore(store) };
+  const disk = diskOf(path);
+  if (disk === undefined) return { path };
+  const shared = sources.map(byteText).find((source) => isOn(disk, source));
+  const { device, mountPoint } = disk;
+  return { path, device, mountPoint, ...(shared === undefined ? {} : { sharedWith: shared }) };
+}
+
+function isOn(disk: Disk, source: string): boolean {
+  const own = diskOf(source);
+  return own !== undefined && shareHardware(disk, own);
+}
+
+/** Returns the end of a sentence such as "The client is new: ". */
+export function newPlaceText({ path, device, mountPoint, sharedWith }: NewPlace): string {
+  const where =
+    device === undefined || mountPoint === undefined
+      ? displayText(path)
+      : `${displayText(path)}, on ${displayText(device)} (mounted at ${displayText(mountPoint)})`;
+  if (sharedWith === undefined) return where;
+  return `${where}, the disk of ${displayText(sharedWith)} too: its loss would take both`;
+}
