@@ -420,7 +420,7 @@ export function loadSnappy(): typeof import('snappy') {
 
 function requireSnappy(): typeof import('snappy') {
   try {
-    return require('snappy') as typeof import('snappy');
+    return createRequire(import.meta.url)('snappy') as typeof import('snappy');
   } catch (error) {
     throw Object.assign(new Error(`snappy cannot be loaded (${reasonOf(error)})`), {
       code: 'ERR_NATIVE_MISSING',
