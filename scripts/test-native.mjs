@@ -27,7 +27,7 @@ const FILES = [
   'restore/{copies,many-files}',
   'server/whole-parcels',
   'store/{chunks,frames,parity/parity}',
-  'delta/*',
+  '{contents,delta}/*',
 ].map((name) => `dist/test/${name}.test.js`);
 
 function fail(reason) {

@@ -2,7 +2,7 @@
  * Reads chunks of large records, and decodes them in this thread. That takes less time than passing them to another thread
  * if no other request waits for this one.
  */
-import { fetchRecord, type RecordPlace, type RecordSource } from '../delta/index.js';
+import { fetchRecord, type RecordPlace, type RecordSource } from '../contents/index.js';
 import { TardisError } from '../errors/index.js';
 import {
   CHUNK_HEADER_BYTES,

@@ -1,11 +1,11 @@
 /** Reads the contents of files by their nodes, and decodes in advance the files that are probably read next. */
+import { loneAmong } from '../contents/index.js';
 import {
   type ContentLocation,
   type History,
   type HistoryEntry,
   keptReads,
 } from '../history/index.js';
-import { loneAmong } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
 import { EntryType, isSparse } from '../model/index.js';
 import { type ExpectedRange, STREAM_CHUNK_BYTES } from '../store/index.js';

@@ -1,5 +1,6 @@
 /** Indexes of the deltas that were read last. Their memory is limited. */
-import { type DeltaIndex, recordKey, type StoredPiece } from '../delta/index.js';
+import { recordKey, type StoredPiece } from '../contents/index.js';
+import { type DeltaIndex } from '../delta/index.js';
 
 const MAX_INDEX_BYTES = 8 << 20;
 

@@ -1,7 +1,7 @@
 /** Parts and settings of the file system of a mount. */
+import type { Decoder } from '../contents/index.js';
 import type { History } from '../history/index.js';
 import type { DiskSpace, System } from '../system/index.js';
-import type { Decoder } from '../workers/index.js';
 import type { AttributeUse } from './attribute-use.js';
 import type { GreetingOptions } from './greeting.js';
 import type { Kernel } from './kernel.js';

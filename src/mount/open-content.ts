@@ -2,10 +2,10 @@
  * A content of which any range can be read without decoding the data before it. Decoded bytes are kept in `Units`. The
  * commands of a delta are indexed. A range is then read in the same way from its literals and from its basis.
  */
-import { DeltaIndex, MAX_CHAIN, type StoredPiece } from '../delta/index.js';
+import { MAX_CHAIN, type StoredPiece, SparseMap, sparseHeadBytes } from '../contents/index.js';
+import { DeltaIndex } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
-import { SparseMap, sparseHeadBytes } from '../workers/index.js';
 import type { DeltaIndexes } from './delta-indexes.js';
 import { NO_DATA, type ReplyData } from './kernel.js';
 import { after, type Soon } from './tree.js';

@@ -2,8 +2,18 @@
  * Decodes records, contents and chunks for readers: in another thread, or in this one if no other request waits.
  * Decoded bytes are kept for a while (`KeptUnits`).
  */
-import type { RecordPlace, RecordSource, StoredPiece } from '../delta/index.js';
-import { fetchHead, fetchRecord, recordKey } from '../delta/index.js';
+import {
+  type RecordPlace,
+  type RecordSource,
+  type StoredPiece,
+  fetchHead,
+  fetchRecord,
+  recordKey,
+  type ContentToDecode,
+  type DecodeInput,
+  type DecodeOutput,
+  type Decoder,
+} from '../contents/index.js';
 import { bufferOf } from '../model/index.js';
 import {
   CHUNK_HEADER_BYTES,
@@ -15,7 +25,6 @@ import {
   RECORD_HEADER_BYTES,
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
-import type { ContentToDecode, DecodeInput, DecodeOutput, Decoder } from '../workers/index.js';
 import {
   type ChunkedRecord,
   ChunksHere,

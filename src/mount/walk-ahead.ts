@@ -1,7 +1,7 @@
 /**
  * Decodes records in advance in the order of the packs. Files were stored in this order, and a walk reads them in it.
  */
-import type { RecordPlace } from '../delta/index.js';
+import type { RecordPlace } from '../contents/index.js';
 import {
   type ObjectReader,
   readHeader,

@@ -1,7 +1,7 @@
 /** The first stage of a large file: determines whether its bytes or its sparse form are read. */
 import type { OperatorFunction } from 'rxjs';
+import { SparseMap } from '../contents/index.js';
 import { RowFlag, RowReader } from '../model/index.js';
-import { SparseMap } from '../workers/index.js';
 import type { Context } from './context.js';
 import { type OpenedFile, type Source, UnreadableFile } from './large-file.js';
 import type { LargeFile } from './parcel.js';

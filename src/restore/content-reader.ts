@@ -1,12 +1,12 @@
 /** Reads contents as streams of bytes, which are checked before they are returned. */
-import { type History, type ContentPiece, keptReads, type ObjectReader } from '../history/index.js';
 import {
   MAX_PIECE_BYTES,
   MemoryAhead,
   ReaderMemory,
   recordKey,
   RecordReader,
-} from '../delta/index.js';
+} from '../contents/index.js';
+import { type History, type ContentPiece, keptReads, type ObjectReader } from '../history/index.js';
 import { TardisError } from '../errors/index.js';
 import type { ContentKeys } from '../model/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';

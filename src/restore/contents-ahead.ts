@@ -2,13 +2,13 @@
  * Decodes contents ahead of a stream, on threads of libuv's pool. A record from which the stream needs little is decoded
  * only in part: for example, one with a content that equals a new file.
  */
+import { fetchRecord, recordKey, type RecordPlace, type DecodeInput } from '../contents/index.js';
 import type { ContentPiece, History, ObjectReader } from '../history/index.js';
-import { fetchRecord, recordKey, type RecordPlace } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
 import { bufferOf, DIGEST_BYTES } from '../model/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import { CONTENT_ROW_BYTES, type System } from '../system/index.js';
-import { AsideDecoder, type DecodeInput, SpareMemory } from '../workers/index.js';
+import { AsideDecoder, SpareMemory } from '../workers/index.js';
 import { rangeOf } from './plan.js';
 
 /** Number of records that are decoded before their first content is taken. */

@@ -1,6 +1,6 @@
 /** Sorts files in the order of the packs, and groups files that share records into jobs. */
+import { recordKey, type RecordPlace } from '../contents/index.js';
 import type { ContentPiece, RequestedContent } from '../history/index.js';
-import { recordKey, type RecordPlace } from '../delta/index.js';
 import { BytesBuilder, isSparse } from '../model/index.js';
 import type { ExpectedRange } from '../store/index.js';
 import {

@@ -2,9 +2,9 @@
  * Contents in the form in which a tar archive stores them. A sparse file is stored as a map of its regions and then its
  * data; any other file is stored unchanged. The format is GNU.sparse 1.0, which tar, star and others read.
  */
+import { sparseData, type SparseMap, SparseWriter } from '../contents/index.js';
 import type { ContentPiece } from '../history/index.js';
 import { TardisError } from '../errors/index.js';
-import { sparseData, type SparseMap, SparseWriter } from '../workers/index.js';
 import { TAR_BLOCK_BYTES, tarPadding } from './tar-format.js';
 
 interface TarContent {

@@ -1,8 +1,8 @@
 /** Contents for a zip archive: checksums, holes as zeros, and deflate if it saves space. */
 import { crc32, deflateRaw, deflateRawSync, constants } from 'node:zlib';
 import { promisify } from 'node:util';
+import { sparseData, SparseWriter } from '../contents/index.js';
 import { TardisError } from '../errors/index.js';
-import { sparseData, SparseWriter } from '../workers/index.js';
 import type { ZipContent } from './zip-format.js';
 
 const deflate = promisify(deflateRaw);

@@ -3,7 +3,22 @@
  * has its own heap and compiled code.
  */
 import path from 'node:path';
-import { type BodyDecoder, type RecordPlace, truncated, unreadRecord } from '../delta/index.js';
+import {
+  type BodyDecoder,
+  type RecordPlace,
+  truncated,
+  unreadRecord,
+  decodeHere,
+  memoryReader,
+  type BodyToDecode,
+  decodeRecord,
+  type DecodingSteps,
+  RECORD_START_BYTES,
+  type StepsFromFile,
+  type DecodeInput,
+  type DecodeOutput,
+  type Decoder,
+} from '../contents/index.js';
 import { asTardisError, TardisError } from '../errors/index.js';
 import { releaseAll, releaseBuffers } from '../model/index.js';
 import { changedRecord, Codec, type ObjectReader, unreadable } from '../store/index.js';
@@ -15,15 +30,6 @@ import {
   NO_BODY_CIPHER,
   type System,
 } from '../system/index.js';
-import { decodeHere, memoryReader } from './decode-job.js';
-import {
-  type BodyToDecode,
-  decodeRecord,
-  type DecodingSteps,
-  RECORD_START_BYTES,
-  type StepsFromFile,
-} from './decode-record.js';
-import type { DecodeInput, DecodeOutput, Decoder } from './decode-types.js';
 import { type KeptFile, KeptFiles } from './kept-files.js';
 import type { SpareMemory } from './spare-memory.js';
 

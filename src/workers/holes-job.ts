@@ -3,6 +3,7 @@
  * took the name since is used if it has the same owner.
  */
 import fs from 'node:fs';
+import { MAX_EXTENTS } from '../contents/index.js';
 import { systemCode } from '../errors/index.js';
 import { RowFlag, RowReader } from '../model/index.js';
 import { OpenedPlace, type System } from '../system/index.js';
@@ -10,7 +11,6 @@ import { memoryOf } from './block-builder.js';
 import type { HolesOutput, JobResult, ListedFile } from './jobs.js';
 import { directoryOfFile } from './listed-file.js';
 import { refreshRow } from './range-job.js';
-import { MAX_EXTENTS } from './sparse.js';
 
 /** Bytes of the blocks in which the system counts. */
 const BLOCK_BYTES = 512n;

@@ -3,7 +3,6 @@ export { AsideRestores } from './aside-restores.js';
 export { memoryOf, memoryOfContents, runOf } from './block-builder.js';
 export { InlineJobs } from './inline.js';
 export { LibuvJobs } from './libuv-jobs.js';
-export type * from './decode-types.js';
 export type * from './jobs.js';
 export { hasContent, isBeginning } from './compare-file.js';
 export * from './restore-types.js';
@@ -11,7 +10,6 @@ export { directoryOfFile, OpenListedFile } from './listed-file.js';
 export { openJobs } from './open-jobs.js';
 export type { RawRules } from './raw-types.js';
 export { readAttributesOf } from './read-attributes.js';
-export { MAX_EXTENTS, SparseMap, SparseWriter, sparseData, sparseHeadBytes } from './sparse.js';
 export {
   attributeNotSet,
   FLAGS_OF_INODE,

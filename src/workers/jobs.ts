@@ -3,12 +3,12 @@
  * bytes in a few large buffers that are moved, not copied. The job functions (one file each) do not depend on threads.
  */
 import type { MessagePort } from 'node:worker_threads';
+import type { DecodeInput, DecodeOutput } from '../contents/index.js';
 import type { LoadedSignature } from '../delta/index.js';
 import type { CipherChoice, ExcludeOptions, LeftOut, PackedChains } from '../excludes/index.js';
 import type { ContentKeys, NoteKind, SlotNumber } from '../model/index.js';
 import type { CipherHead, Compression } from '../store/index.js';
 import type { SealingCalls } from '../system/index.js';
-import type { DecodeInput, DecodeOutput } from './decode-types.js';
 import type { RawRules } from './raw-types.js';
 import type { RestoreInput, RestoreOutput } from './restore-types.js';
 

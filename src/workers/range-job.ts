@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
+import { SparseMap } from '../contents/index.js';
 import { SignatureMaker } from '../delta/index.js';
 import { systemCode } from '../errors/index.js';
 import {
@@ -31,7 +32,6 @@ import { OwnerNames } from './owner-names.js';
 import { isStoredRaw } from './raw-types.js';
 import { readAttributesOf } from './read-attributes.js';
 import { readForm } from './read-form.js';
-import { SparseMap } from './sparse.js';
 import { nowNs, racyFromNs } from './inspect.js';
 
 let scratch: Buffer = Buffer.alloc(0);

@@ -1,6 +1,6 @@
 /** Reads a file in the form in which it is sent: its bytes, or its sparse form. */
+import type { SparseMap } from '../contents/index.js';
 import type { System } from '../system/index.js';
-import type { SparseMap } from './sparse.js';
 
 /** An open file, and the map of its data if it is sent in sparse form. */
 interface SentForm {

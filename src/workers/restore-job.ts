@@ -3,7 +3,8 @@
  * writes the files. Everything is opened beneath the target without following links, so no name from the store leads
  * outside. A file that fails is removed, and does not stop the others.
  */
-import { LEAST_DELTA_BYTES, ReaderMemory, RecordReader } from '../delta/index.js';
+import { ReaderMemory, RecordReader, SparseWriter } from '../contents/index.js';
+import { LEAST_DELTA_BYTES } from '../delta/index.js';
 import { systemCode, TardisError, type WireError } from '../errors/index.js';
 import { bufferOf, RowFlag, RowReader } from '../model/index.js';
 import { mediumOf, type ObjectReader } from '../store/index.js';
@@ -28,7 +29,6 @@ import {
   notCopied,
 } from './restore-errors.js';
 import { isCopy, isNewFile, NO_RECORD, PLACE_NUMBERS, RestoreHow } from './restore-types.js';
-import { SparseWriter } from './sparse.js';
 import type {
   RestoreInput,
   RestoreJobFailure,

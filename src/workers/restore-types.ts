@@ -1,6 +1,6 @@
 /** Types of a restore job's input and output. Plain data, as in jobs.ts. */
 import type { MessagePort } from 'node:worker_threads';
-import type { RecordPlace, StoredPiece } from '../delta/index.js';
+import type { RecordPlace, StoredPiece } from '../contents/index.js';
 import type { WireError } from '../errors/index.js';
 import type { ContentKeys } from '../model/index.js';
 import type { ClientDirectory } from '../store/index.js';

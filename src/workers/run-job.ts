@@ -1,5 +1,5 @@
 /** Maps a job's name to its function, for worker threads and the inline runner. */
-import { decodeJob } from './decode-job.js';
+import { decodeJob } from '../contents/index.js';
 import { holesJob } from './holes-job.js';
 import type { JobContext } from './job-context.js';
 import type { JobInput, JobName, JobResult, JobTable } from './jobs.js';

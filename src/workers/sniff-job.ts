@@ -2,13 +2,13 @@
  * Tests if a file has anything in common with its basis, by a sample of the basis's signature. Some ranges of the file
  * are compared; the first matching block suffices.
  */
+import { SparseMap } from '../contents/index.js';
 import { DeltaMaker } from '../delta/index.js';
 import { systemCode } from '../errors/index.js';
 import type { System } from '../system/index.js';
 import type { JobResult, SniffInput, SniffOutput } from './jobs.js';
 import { OpenListedFile } from './listed-file.js';
 import { readForm } from './read-form.js';
-import { SparseMap } from './sparse.js';
 
 const STEP_BYTES = 128 << 10;
 

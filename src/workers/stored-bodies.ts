@@ -1,14 +1,8 @@
 /** Describes the bodies of a job's records to the addon, so that it can read and decode them on another thread. */
 import path from 'node:path';
-import { headIn } from '../delta/index.js';
+import { isDecodedFromFile, RECORD_START_BYTES, wholeHead } from '../contents/index.js';
 import { bufferOf, type ContentKeys } from '../model/index.js';
-import {
-  MAX_FRAME_RAW_BYTES,
-  readHeader,
-  RECORD_CHUNKED,
-  RECORD_HEADER_BYTES,
-  sealedBody,
-} from '../store/index.js';
+import { readHeader, RECORD_HEADER_BYTES, sealedBody } from '../store/index.js';
 import {
   BODY_BYTES,
   BODY_TAG_BYTES,
@@ -17,7 +11,6 @@ import {
   NO_BODY_CIPHER,
   type System,
 } from '../system/index.js';
-import { isDecodedFromFile, RECORD_START_BYTES } from './decode-record.js';
 import type { KeptFile, KeptFiles } from './kept-files.js';
 import type { RestoreRecord, RestoreSource } from './restore-types.js';
 
@@ -131,10 +124,9 @@ export class StoredBodies {
     const { places } = this;
     const { native } = this.system;
     const { keys } = this.from;
-    const { header, cipher } = headIn({ native, keys }, record, start);
-    const isChunked = (header.flags & RECORD_CHUNKED) !== 0;
-    const isSmall = header.rawBytes <= MAX_FRAME_RAW_BYTES;
-    if (isChunked || !isSmall || !isDecodedFromFile(header)) return false;
+    const head = wholeHead({ native, keys }, record, start);
+    if (head === undefined || !isDecodedFromFile(head.header)) return false;
+    const { header, cipher } = head;
     const { opening } = sealedBody(start, header, cipher);
     const bodyAt = RECORD_HEADER_BYTES + header.indexBytes;
     places.writeDoubleLE(from + bodyAt, at + BodyOffset.position);

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { ContentRanges } from '../../src/delta/index.js';
+import { ContentRanges } from '../../src/contents/index.js';
 import { DirectoryBackend, RecordKind } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { seededRandom } from '../support/seeded-random.js';

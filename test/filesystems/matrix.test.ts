@@ -6,6 +6,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { MAX_EXTENTS } from '../../src/contents/index.js';
 import {
   type BackupReport,
   run,
@@ -13,7 +14,6 @@ import {
   commandsRunHere,
   poolsStayAway,
 } from '../helpers/commands.js';
-import { MAX_EXTENTS } from '../../src/workers/index.js';
 import { patterns, wrongPatterns, writePatterns } from '../helpers/extents.js';
 import { ALL_KINDS, FILE_SYSTEMS, type FileSystem, PLAIN_KINDS } from '../helpers/file-systems.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';

@@ -1,6 +1,6 @@
 /** How often records are decoded, with a decoder that counts. */
 import test from 'ava';
-import type { StoredPiece } from '../../src/delta/index.js';
+import type { StoredPiece } from '../../src/contents/index.js';
 import { DIGEST_BYTES } from '../../src/model/index.js';
 import { type ContentMemory, OpenContent, Units } from '../../src/mount/index.js';
 import {

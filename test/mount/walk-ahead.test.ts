@@ -1,6 +1,6 @@
 /** Looking ahead in the order of the packs. */
 import test from 'ava';
-import type { RecordPlace } from '../../src/delta/index.js';
+import type { RecordPlace } from '../../src/contents/index.js';
 import { WalkAhead } from '../../src/mount/index.js';
 import {
   Codec,

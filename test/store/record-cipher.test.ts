@@ -1,7 +1,7 @@
 /** Records of every scheme with keys: a record that was changed, moved or made without the keys is never opened. */
 import { crc32 } from 'node:zlib';
 import test from 'ava';
-import { ReaderMemory, RecordReader } from '../../src/delta/index.js';
+import { ReaderMemory, RecordReader } from '../../src/contents/index.js';
 import { BytesBuilder, type ContentKeys, contentDigest, Scheme } from '../../src/model/index.js';
 import {
   buildChunk,

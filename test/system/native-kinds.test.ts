@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { SparseMap } from '../../src/contents/index.js';
 import {
   EntryType,
   exactMtimeNs,
@@ -11,7 +12,6 @@ import {
   RowReader,
   withAttributes,
 } from '../../src/model/index.js';
-import { SparseMap } from '../../src/workers/index.js';
 import { failedAttributes, MetadataOption } from '../../src/system/index.js';
 import {
   assertRowMatches,

@@ -3,7 +3,7 @@ import path from 'node:path';
 /** Rooms that every other room may import. */
 const BASE = ['errors', 'model', 'system', 'config'];
 /** Rooms that both clients and servers may import. */
-const COMMON = [...BASE, 'store', 'transport', 'delta', 'crypto'];
+const COMMON = [...BASE, 'store', 'transport', 'delta', 'contents', 'crypto'];
 
 /**
  * The rooms of src, each with the rooms that it may import. A room is a folder with an index, and may lie in another
@@ -25,7 +25,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'store/catalog': [...BASE, 'store', 'system/msgpack'],
   'store/writer': [...COMMON, 'store/catalog', 'retention'],
   transport: [...BASE, 'system/msgpack'],
-  delta: [...BASE, 'store'],
+  delta: BASE,
+  contents: [...BASE, 'store', 'delta'],
   crypto: [...BASE, 'system/msgpack'],
   'crypto/identity': [...BASE, 'crypto'],
   'transport/login': [...BASE, 'transport', 'crypto', 'crypto/identity'],

@@ -3,17 +3,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import type { DecodeInput, Decoder } from '../../src/contents/index.js';
 import { asTardisError, TardisError } from '../../src/errors/index.js';
 import { Codec, type CodecNumber, RecordCipher } from '../../src/store/index.js';
 import { type ContentKeys, Scheme } from '../../src/model/index.js';
 import { CONTENT_ROW_BYTES, nodeSystem } from '../../src/system/index.js';
-import {
-  AsideDecoder,
-  type DecodeInput,
-  type Decoder,
-  InlineJobs,
-  SpareMemory,
-} from '../../src/workers/index.js';
+import { AsideDecoder, InlineJobs, SpareMemory } from '../../src/workers/index.js';
 import { chunkedRecord, contentRecord, frameRecord, sliced } from '../helpers/records.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { noise, text } from '../helpers/tree.js';

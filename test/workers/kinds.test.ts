@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { SparseMap } from '../../src/contents/index.js';
 import { NO_EXCLUDES } from '../support/no-excludes.js';
 import {
   forEachRow,
@@ -14,7 +15,6 @@ import { nodeSystem, type System } from '../../src/system/index.js';
 import {
   type HashOutput,
   InlineJobs,
-  SparseMap,
   type WalkInput,
   type WalkOutput,
 } from '../../src/workers/index.js';

@@ -2,7 +2,7 @@
  * Codec of the locations of contents, which are lists of pieces. Each list is sent once, since contents share the list
  * of a common basis.
  */
-import { MAX_CHAIN } from '../../delta/index.js';
+import { MAX_CHAIN } from '../../contents/index.js';
 import { DIGEST_BYTES } from '../../model/index.js';
 import { type Body, MAX_LOCATED, PIECE_NUMBERS } from '../../transport/index.js';
 import type { ContentLocation, ContentPiece } from '../history.js';

@@ -4,19 +4,21 @@
  * the present catalog, since it may have been moved.
  */
 import {
+  fetchRecord,
+  hasContent,
+  MAX_WHOLE_BYTES,
+  ReaderMemory,
+  readWhole,
+  RecordReader,
+  type RecordSource,
+} from '../../contents/index.js';
+import {
   type AuditedContent,
   type AuditedRecord,
   Catalog,
   type CatalogAudit,
   Locator,
 } from '../../store/catalog/index.js';
-import {
-  fetchRecord,
-  headIn,
-  ReaderMemory,
-  RecordReader,
-  type RecordSource,
-} from '../../delta/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
   contentDigest,
@@ -31,12 +33,9 @@ import {
 } from '../../model/index.js';
 import {
   type Backend,
-  decode,
   isRecordSound,
   type Location,
   locationName,
-  MAX_FRAME_RAW_BYTES,
-  openBody,
   parseRecord,
   readContentIndex,
   readDeltaIndex,
@@ -71,8 +70,7 @@ export class ContentProver {
   private readonly reader: RecordReader;
   private readonly source: RecordSource;
   private readonly locator = new Locator();
-  private readonly digest = Buffer.alloc(DIGEST_BYTES);
-  private decoded: Buffer = Buffer.alloc(0);
+  private readonly memory = new ReaderMemory();
   private readonly system: System;
   private readonly audit: CatalogAudit;
   private readonly options: ProverOptions;
@@ -145,7 +143,7 @@ export class ContentProver {
         await this.readContent(this.audit.catalog, content.contentId);
         return;
       }
-      if (isChunked || !canOpen || record.recordBytes > 2 * MAX_FRAME_RAW_BYTES) {
+      if (isChunked || !canOpen || record.recordBytes > MAX_WHOLE_BYTES) {
         if (await isRecordSound(backend, object, record.position, header)) return;
         throw damage('it does not match its checksum');
       }
@@ -160,25 +158,15 @@ export class ContentProver {
     contents: readonly AuditedContent[],
   ): Promise<void> {
     const place = { object, ...record };
-    const bytes = Buffer.allocUnsafe(record.recordBytes);
-    await fetchRecord(this.options.backend, place, 0, bytes);
-    const { header, body } = parseRecord(bytes);
-    if (header.kind === RecordKind.assembly) {
+    if (record.kind === RecordKind.assembly) {
+      const bytes = Buffer.allocUnsafe(record.recordBytes);
+      const { body } = parseRecord(await fetchRecord(this.options.backend, place, 0, bytes));
       for (const content of contents) this.requireParts(content, decodeParts(body));
       return;
     }
-    const { cipher } = headIn(this.source, place, bytes);
-    if (header.rawBytes > MAX_FRAME_RAW_BYTES) throw damage('it claims too much');
-    if (this.decoded.length < header.rawBytes) {
-      this.decoded = Buffer.allocUnsafeSlow(header.rawBytes);
-    }
-    const raw = this.decoded.subarray(0, header.rawBytes);
-    decode(header.codec, openBody(bytes, header, cipher), raw);
-    for (const { digest, offset, sizeBytes } of contents) {
-      if (offset + sizeBytes > raw.length) throw damage('a content is longer than its record');
-      this.system.native.sha256(raw, offset, sizeBytes, this.digest, 0);
-      contentDigest(this.system.native, this.options.keys, this.digest);
-      if (!this.digest.equals(digest)) throw damage('a content differs from its digest');
+    const { decoded } = await readWhole(this.source, place, this.memory);
+    if (!contents.every((content) => hasContent(this.source, decoded, content))) {
+      throw damage('a content differs from its digest');
     }
   }
 

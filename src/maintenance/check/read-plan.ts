@@ -1,6 +1,6 @@
 /** Chooses the records whose bytes a check reads: all of them, one part of several, or those not read for longest. */
 import { crc32 } from 'node:zlib';
-import { recordKey } from '../../delta/index.js';
+import { recordKey } from '../../contents/index.js';
 import type { ReadMemory } from './read-memory.js';
 
 /** Part of the stored data to read. */

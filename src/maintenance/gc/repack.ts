@@ -3,16 +3,13 @@
  * frame. If the client encrypts, each frame becomes one of its own: frames may have files of different owners, which are
  * not compressed together, and neither a record nor a digest shows the owner. Each old frame is decoded, and its needed contents are checked by their digests and encoded again.
  */
+import { damagedRecord, hasContent, readWhole } from '../../contents/index.js';
 import { TardisError } from '../../errors/index.js';
 import { applyContentRecord, type IdSet, type RecordUse } from '../../store/catalog/index.js';
-import { fetchRecord, headIn } from '../../delta/index.js';
 import {
   BytesBuilder,
-  contentDigest,
   type ContentKeys,
-  DIGEST_BYTES,
   digestKey,
-  NO_RECORD_ID,
   type PackNumber,
   type SchemeNumber,
 } from '../../model/index.js';
@@ -20,18 +17,14 @@ import {
   type Backend,
   buildFrame,
   Codec,
-  decode,
   isOfAccount,
   type Location,
-  MAX_FRAME_RAW_BYTES,
-  openBody,
   packName,
   parseRecord,
   readFrameIndex,
   readHeader,
   RECORD_HEADER_BYTES,
   RecordCipher,
-  type RecordHeader,
   type Slice,
 } from '../../store/index.js';
 import type { NativeCalls } from '../../system/index.js';
@@ -124,22 +117,18 @@ export class FrameRepacker {
    * match its digest.
    */
   private async proven(use: RecordUse): Promise<Proven[]> {
-    const [recordId, , pack, position] = use;
-    const { header, index, raw } = await readFrame(this.store.backend, this.tools, use);
-    const { native, keys } = this.tools;
+    const [recordId, , pack, position, recordBytes] = use;
+    const place = { object: packName(pack), position, recordBytes };
+    const source = { backend: this.store.backend, ...this.tools };
+    const { header, index, decoded } = await readWhole(source, place);
     const proven: Proven[] = [];
-    for (const { digest, sizeBytes, offset } of readFrameIndex(header, index)) {
+    for (const content of readFrameIndex(header, index)) {
+      const { digest, sizeBytes, offset } = content;
       const found = this.store.catalog.contents.find(digest);
       if (found === undefined || !this.store.catalog.gc.isIn(found.contentId, recordId)) continue;
       if (this.wanted?.has(found.contentId) === false) continue;
-      const bytes = raw.subarray(offset, offset + sizeBytes);
-      const hash = Buffer.alloc(DIGEST_BYTES);
-      native.sha256(bytes, 0, bytes.length, hash, 0);
-      if (!contentDigest(native, keys, hash).equals(digest)) {
-        throw new TardisError('RECORD_DAMAGED', `a content in ${packName(pack)} is damaged`, {
-          position,
-        });
-      }
+      if (!hasContent(this.tools, decoded, content)) throw damagedRecord(place);
+      const bytes = decoded.subarray(offset, offset + sizeBytes);
       proven.push({ scheme: header.scheme, digest: Buffer.from(digest), bytes });
     }
     return proven;
@@ -181,30 +170,6 @@ export class FrameRepacker {
   }
 }
 
-interface OpenedFrame {
-  readonly header: RecordHeader;
-  readonly index: Buffer;
-  readonly raw: Buffer;
-}
-
-async function readFrame(
-  backend: Backend,
-  { native, keys }: FrameTools,
-  [, , pack, position, bytes]: Readonly<RecordUse>,
-): Promise<OpenedFrame> {
-  const place = { object: packName(pack), position, recordBytes: bytes };
-  const wrong = (): TardisError =>
-    new TardisError('RECORD_DAMAGED', `a frame in ${place.object} is damaged`, { position });
-  if (bytes > 2 * MAX_FRAME_RAW_BYTES) throw wrong();
-  const record = await fetchRecord(backend, place, 0, Buffer.allocUnsafe(bytes));
-  const { header, cipher } = headIn({ native, keys }, place, record);
-  if (header.rawBytes > MAX_FRAME_RAW_BYTES) throw wrong();
-  const index = Buffer.from(parseRecord(record).index);
-  const raw = Buffer.allocUnsafe(header.rawBytes);
-  decode(header.codec, openBody(record, header, cipher), raw);
-  return { header, index, raw };
-}
-
 /**
  * Reads a new frame back from the disk. Throws RECORD_DAMAGED unless all contents that were put into it match their
  * digests.
@@ -215,15 +180,12 @@ export async function proveFrame(
   { location, recordBytes, digests }: RepackedFrame,
 ): Promise<void> {
   const { pack, position } = location;
-  const use: RecordUse = [NO_RECORD_ID, 0, pack, position, recordBytes, 0];
-  const { header, index, raw } = await readFrame(backend, tools, use);
+  const place = { object: packName(pack), position, recordBytes };
+  const source = { backend, ...tools };
+  const { header, index, decoded } = await readWhole(source, place);
   const left = new Set(digests.map((digest) => digestKey(digest)));
-  for (const { digest, sizeBytes, offset } of readFrameIndex(header, index)) {
-    const hash = Buffer.alloc(DIGEST_BYTES);
-    tools.native.sha256(raw, offset, sizeBytes, hash, 0);
-    if (contentDigest(tools.native, tools.keys, hash).equals(digest)) {
-      left.delete(digestKey(Buffer.from(digest)));
-    }
+  for (const content of readFrameIndex(header, index)) {
+    if (hasContent(source, decoded, content)) left.delete(digestKey(Buffer.from(content.digest)));
   }
   if (left.size > 0) {
     throw new TardisError('RECORD_DAMAGED', `what was just written to ${packName(pack)} is wrong`);

@@ -5,20 +5,23 @@
  */
 import { createHash } from 'node:crypto';
 import {
+  contentsIn,
+  damagedRecord,
+  fetchHead,
+  fetchRecord,
+  hashIn,
+  ReaderMemory,
+  readWhole,
+  type RecordPlace,
+  RecordReader,
+} from '../../contents/index.js';
+import {
   applyContentRecord,
   type IdSet,
   Locator,
   type PlacedContent,
   type StoredContent,
 } from '../../store/catalog/index.js';
-import {
-  fetchHead,
-  fetchRecord,
-  headIn,
-  ReaderMemory,
-  type RecordPlace,
-  RecordReader,
-} from '../../delta/index.js';
 import { TardisError, throwIfAborted } from '../../errors/index.js';
 import {
   BytesBuilder,
@@ -36,19 +39,12 @@ import {
   buildFrame,
   buildRecord,
   Codec,
-  type ContentIndex,
-  decode,
   FRAME_ENTRY_BYTES,
-  type FrameEntry,
   locationName,
   MAX_FRAME_RAW_BYTES,
-  openBody,
   parseRecord,
-  readContentIndex,
-  readFrameIndex,
   readHeader,
   RECORD_CHUNKED,
-  type RecordHeader,
   RecordKind,
   type Slice,
   writeContentIndex,
@@ -196,24 +192,16 @@ export class ContentMover {
    */
   private async moveWhole(place: RecordPlace): Promise<void> {
     const { old, native, keys, store } = this;
-    if (place.recordBytes > 2 * MAX_FRAME_RAW_BYTES) throw tooLarge(place);
-    const bytes = Buffer.allocUnsafe(place.recordBytes);
-    await fetchRecord(old.source.backend, place, 0, bytes);
-    const { header, cipher: oldCipher } = headIn(old.source, place, bytes);
-    if (header.rawBytes > MAX_FRAME_RAW_BYTES) throw tooLarge(place);
-    const index = Buffer.from(parseRecord(bytes).index);
-    const entries = entriesOf(header, index);
-    const body = openBody(bytes, header, oldCipher);
-    const raw = Buffer.allocUnsafe(header.rawBytes);
-    decode(header.codec, body, raw);
+    const { header, index, body, decoded } = await readWhole(old.source, place);
+    if (header.kind !== RecordKind.frame && header.kind !== RecordKind.content)
+      throw damagedRecord(place);
     const entryBytes = header.kind === RecordKind.frame ? FRAME_ENTRY_BYTES : index.length;
     const known: [old: Buffer, fresh: Buffer][] = [];
     const slices: Slice[] = [];
     let left = 0;
-    for (const [number, { digest, sizeBytes, offset }] of entries.entries()) {
-      if (offset + sizeBytes > raw.length) throw damaged(place);
-      const hash = Buffer.alloc(DIGEST_BYTES);
-      native.sha256(raw, offset, sizeBytes, hash, 0);
+    for (const [number, content] of contentsIn(header, index).entries()) {
+      const { digest, sizeBytes, offset } = content;
+      const hash = hashIn(native, decoded, content);
       const fresh = keys.digest(Buffer.from(hash));
       const isRight = contentDigest(native, old.keyring?.contents, hash).equals(digest);
       const isNeeded = this.isNeeded(old.catalog.contents.find(digest)?.contentId);
@@ -225,12 +213,11 @@ export class ContentMover {
       fresh.copy(index, number * entryBytes); // a damaged content gets the digest of its actual bytes
     }
     const { kind, codec, rawBytes } = header;
-    if (kind !== RecordKind.frame && kind !== RecordKind.content) throw damaged(place);
     const target = new BytesBuilder(place.recordBytes + index.length);
     const cipher = keys.freshCipher();
     if (left === 0) buildEncoded({ kind, codec, rawBytes, index, body }, target, cipher);
     else if (slices.length > 0)
-      buildFrame(raw, slices, { compression: COMPRESSION, target, cipher });
+      buildFrame(decoded, slices, { compression: COMPRESSION, target, cipher });
     else return;
     const record = target.take();
     const parsed = parseRecord(record);
@@ -280,7 +267,7 @@ export class ContentMover {
   ): Promise<void> {
     const { old, reader, keys } = this;
     const [piece] = this.locator.locate(old.catalog.contents, contentId) ?? [];
-    if (stored.basisId === null || piece === undefined) throw damaged(place);
+    if (stored.basisId === null || piece === undefined) throw damagedRecord(place);
     if (!this.isNeeded(stored.basisId)) {
       const fresh = await this.streams.makeWhole(place, reader.pieceBytes(piece, piece));
       reader.release();
@@ -288,7 +275,7 @@ export class ContentMover {
       return;
     }
     const basis = await this.ensure(stored.basisId);
-    if (basis === undefined) throw damaged(place);
+    if (basis === undefined) throw damagedRecord(place);
     const hash = createHash('sha256');
     for await (const bytes of reader.pieceBytes(piece, piece)) hash.update(bytes);
     reader.release();
@@ -302,12 +289,12 @@ export class ContentMover {
     await fetchRecord(old.source.backend, place, 0, bytes);
     const parts = decodeParts(parseRecord(bytes).body);
     const whole = contentDigest(native, old.keyring?.contents, partsDigest(parts));
-    if (!whole.equals(digest)) throw damaged(place);
+    if (!whole.equals(digest)) throw damagedRecord(place);
     const moved: { digest: Buffer; sizeBytes: number }[] = [];
     for (const part of parts) {
       const found = old.catalog.contents.find(part.digest);
       const fresh = found && (await this.ensure(found.contentId));
-      if (fresh === undefined) throw damaged(place);
+      if (fresh === undefined) throw damagedRecord(place);
       moved.push({ digest: fresh, sizeBytes: part.sizeBytes });
     }
     const fresh = keys.digest(partsDigest(moved));
@@ -339,16 +326,6 @@ export class ContentMover {
   }
 }
 
-/** Returns the contents of a record in one piece. Throws RECORD_DAMAGED if the index does not fit the record. */
-export function entriesOf(header: RecordHeader, index: Buffer): readonly FrameEntry[] {
-  if (header.kind === RecordKind.frame) return readFrameIndex(header, index);
-  const { digest, sizeBytes }: ContentIndex = readContentIndex(index);
-  if (sizeBytes !== header.rawBytes) {
-    throw new TardisError('RECORD_DAMAGED', 'a content has another size than its record');
-  }
-  return [{ digest, sizeBytes, offset: 0 }];
-}
-
 export type Placed = Pick<StoredContent, 'pack' | 'position' | 'digest' | 'recordBytes'>;
 
 /** Returns the place of a content's record. */
@@ -360,14 +337,4 @@ export function placeOf(stored: Placed): RecordPlace {
 /** True if the error reports damage, which can only be in the old generation. Every other error stops the run. */
 export function isDamage(error: unknown): boolean {
   return error instanceof TardisError && ['RECORD_DAMAGED', 'CONTENT_DAMAGED'].includes(error.code);
-}
-
-/** Returns the error for a record whose bytes are wrong. */
-export function damaged({ object, position }: RecordPlace): TardisError {
-  return new TardisError('RECORD_DAMAGED', `a record in ${object} is damaged`, { position });
-}
-
-/** Returns the error for a record that is larger than any writer makes. */
-export function tooLarge({ object, position }: RecordPlace): TardisError {
-  return new TardisError('RECORD_DAMAGED', `a record in ${object} claims too much`, { position });
 }

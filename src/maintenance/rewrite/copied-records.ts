@@ -4,35 +4,32 @@
  * encrypted record are checked.
  */
 import {
+  contentsIn,
+  damagedRecord,
+  decodeWhole,
+  fetchRecord,
+  hasContent,
+  MAX_CHAIN,
+  MAX_WHOLE_BYTES,
+  ReaderMemory,
+  type RecordPlace,
+  RecordReader,
+  tooLarge,
+} from '../../contents/index.js';
+import {
   applyContentRecord,
   digestsOf,
   type IdSet,
   Locator,
   type StoredContent,
 } from '../../store/catalog/index.js';
-import {
-  fetchRecord,
-  MAX_CHAIN,
-  ReaderMemory,
-  type RecordPlace,
-  RecordReader,
-} from '../../delta/index.js';
 import { throwIfAborted } from '../../errors/index.js';
+import { type ContentId, decodeParts, NO_CONTENT, partsDigest, Scheme } from '../../model/index.js';
 import {
-  type ContentId,
-  decodeParts,
-  DIGEST_BYTES,
-  NO_CONTENT,
-  partsDigest,
-  Scheme,
-} from '../../model/index.js';
-import {
-  decode,
+  type FrameEntry,
   isRecordSound,
   type Location,
-  MAX_FRAME_RAW_BYTES,
   MAX_INDEX_BYTES,
-  openBody,
   type ParsedRecord,
   parseRecord,
   readContentIndex,
@@ -45,7 +42,7 @@ import {
 } from '../../store/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import type { NativeCalls } from '../../system/index.js';
-import { damaged, entriesOf, isDamage, type Placed, placeOf, tooLarge } from './contents.js';
+import { isDamage, type Placed, placeOf } from './contents.js';
 import type { CopiedDigests } from './history.js';
 import type { OldRecords, OldStore } from './old-generation.js';
 
@@ -53,8 +50,6 @@ import type { OldRecords, OldStore } from './old-generation.js';
 const CHECKPOINT_BYTES = 64 << 20;
 const PAGE_CONTENTS = 512;
 const COPY_BYTES = 1 << 20;
-/** Maximum size of a record that is read at once. It must not be chunked. */
-const MAX_WHOLE_BYTES: number = 2 * MAX_FRAME_RAW_BYTES;
 
 export class RecordCopier implements CopiedDigests {
   /** Number of copied records, and number of their bytes. */
@@ -166,7 +161,7 @@ export class RecordCopier implements CopiedDigests {
     const bases = stored.basisId === null ? parts : [stored.basisId];
     for (const basis of bases) {
       const isThere = depth <= MAX_CHAIN && (await this.ensure(basis, depth + 1));
-      if (!isThere) throw damaged(place);
+      if (!isThere) throw damagedRecord(place);
     }
     const header = await this.headOf(place);
     if ((header.flags & RECORD_CHUNKED) === 0) {
@@ -182,8 +177,9 @@ export class RecordCopier implements CopiedDigests {
   private async headOf(place: RecordPlace): Promise<RecordHeader> {
     const start = Buffer.allocUnsafe(RECORD_HEADER_BYTES);
     const header = readHeader(await fetchRecord(this.backend, place, 0, start), 0);
-    if (header === undefined || recordBytes(header) !== place.recordBytes) throw damaged(place);
-    if (!this.isEncrypting && header.scheme !== Scheme.plain) throw damaged(place);
+    if (header === undefined || recordBytes(header) !== place.recordBytes)
+      throw damagedRecord(place);
+    if (!this.isEncrypting && header.scheme !== Scheme.plain) throw damagedRecord(place);
     return header;
   }
 
@@ -193,13 +189,13 @@ export class RecordCopier implements CopiedDigests {
 
   private async requireSound(place: RecordPlace, header: RecordHeader): Promise<void> {
     const { object, position } = place;
-    if (!(await isRecordSound(this.backend, object, position, header))) throw damaged(place);
+    if (!(await isRecordSound(this.backend, object, position, header))) throw damagedRecord(place);
   }
 
   /** Reads a content that is not encrypted. Throws CONTENT_DAMAGED if its digest differs. */
   private async prove(contentId: ContentId, place: RecordPlace): Promise<void> {
     const [piece] = this.locator.locate(this.old.catalog.contents, contentId) ?? [];
-    if (piece === undefined) throw damaged(place);
+    if (piece === undefined) throw damagedRecord(place);
     // The digest of the content is checked when the loop ends.
     for await (const _ of this.reader.pieceBytes(piece, piece));
   }
@@ -217,22 +213,19 @@ export class RecordCopier implements CopiedDigests {
   /** Throws RECORD_DAMAGED unless each content of a record that is not encrypted matches its digest. */
   private proveWhole(place: RecordPlace, bytes: Buffer, parsed: ParsedRecord): void {
     const { header } = parsed;
-    const { native } = this;
     const { kind } = header;
     if (kind === RecordKind.assembly) {
       const digest = partsDigest(decodeParts(parsed.body));
-      if (!digest.equals(readContentIndex(Buffer.from(parsed.index)).digest)) throw damaged(place);
+      if (!digest.equals(readContentIndex(Buffer.from(parsed.index)).digest))
+        throw damagedRecord(place);
       return;
     }
     const isKnown = kind === RecordKind.frame || kind === RecordKind.content;
-    if (!isKnown || header.rawBytes > MAX_FRAME_RAW_BYTES) throw damaged(place);
-    const raw = Buffer.allocUnsafe(header.rawBytes);
-    decode(header.codec, openBody(bytes, header, undefined), raw);
-    const hash = Buffer.alloc(DIGEST_BYTES);
-    for (const { digest, sizeBytes, offset } of entriesOf(header, Buffer.from(parsed.index))) {
-      if (offset + sizeBytes > raw.length) throw damaged(place);
-      native.sha256(raw, offset, sizeBytes, hash, 0);
-      if (!hash.equals(digest)) throw damaged(place);
+    const opener = { native: this.native, keys: undefined };
+    const whole = isKnown ? decodeWhole(opener, place, bytes, new ReaderMemory()) : undefined;
+    const isRight = (content: FrameEntry): boolean => hasContent(opener, whole!.decoded, content);
+    if (whole === undefined || !contentsIn(header, parsed.index).every(isRight)) {
+      throw damagedRecord(place);
     }
   }
 
@@ -246,10 +239,10 @@ export class RecordCopier implements CopiedDigests {
     digest: Buffer,
   ): Promise<void> {
     const { store, backend } = this;
-    if (header.indexBytes > MAX_INDEX_BYTES) throw damaged(place);
+    if (header.indexBytes > MAX_INDEX_BYTES) throw damagedRecord(place);
     const index = Buffer.allocUnsafe(header.indexBytes);
     await fetchRecord(backend, place, RECORD_HEADER_BYTES, index);
-    if (digestsOf(header, index).some((one) => !one.equals(digest))) throw damaged(place);
+    if (digestsOf(header, index).some((one) => !one.equals(digest))) throw damagedRecord(place);
     store.space?.take(place.recordBytes);
     let location: Location;
     if (place.recordBytes > store.limits.packContentBytes) {

@@ -1,9 +1,9 @@
 /** Reads the client that is being rewritten or copied: its catalog and its objects, with its keys if it has some. */
+import type { RecordSource } from '../../contents/index.js';
 import type { ClientConfig, DirectoryId } from '../../model/index.js';
 import { EntryOpener } from '../../history/index.js';
 import { Catalog, type CatalogEntry, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
 import { type Keyring, openConfig, SealSum } from '../../crypto/index.js';
-import type { RecordSource } from '../../delta/index.js';
 import {
   type ClientDirectory,
   type ExpectedRange,

@@ -1,7 +1,7 @@
 /** Copies records in chunks into the new generation, with at most one chunk in memory. */
 import { createHash } from 'node:crypto';
+import { fetchHead, fetchRecord, type RecordPlace } from '../../contents/index.js';
 import { applyContentRecord } from '../../store/catalog/index.js';
-import { fetchHead, fetchRecord, type RecordPlace } from '../../delta/index.js';
 import { TardisError } from '../../errors/index.js';
 import { contentDigest, NO_CONTENT } from '../../model/index.js';
 import { type StoreWriter, IncomingStream, type StreamStart } from '../../store/writer/index.js';

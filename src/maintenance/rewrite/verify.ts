@@ -3,6 +3,7 @@
  * every content of the new generation and compares it with its digest.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { ReaderMemory, RecordReader } from '../../contents/index.js';
 import { type History, ProvenSets } from '../../history/index.js';
 import {
   type AfterVersion,
@@ -13,7 +14,6 @@ import {
   type SealedDirectory,
 } from '../../store/catalog/index.js';
 import type { Keyring } from '../../crypto/index.js';
-import { ReaderMemory, RecordReader } from '../../delta/index.js';
 import { TardisError, throwIfAborted } from '../../errors/index.js';
 import {
   type ContentId,

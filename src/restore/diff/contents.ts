@@ -1,11 +1,12 @@
 /** Reads and compares the contents of files on the two sides. */
+import { sparseData, SparseWriter } from '../../contents/index.js';
 import type { History, ContentPiece } from '../../history/index.js';
 import { isSameContent, noAccess } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import { displayName, isSparse } from '../../model/index.js';
 import { ContentReader } from '../index.js';
 import type { System } from '../../system/index.js';
-import { hasContent, OpenListedFile, sparseData, SparseWriter } from '../../workers/index.js';
+import { hasContent, OpenListedFile } from '../../workers/index.js';
 import { unreadable } from './disk-side.js';
 import type { Seen } from './side.js';
 

@@ -3,15 +3,9 @@
  * a content's bytes if none is stored. A sample is a signature of a few blocks only. It
  * costs little, and shows whether a file has anything in common with its basis.
  */
+import { ContentRanges, ReaderMemory, RecordReader } from '../../contents/index.js';
 import { type LocatedPiece, Locator } from '../../store/catalog/index.js';
-import {
-  blockBytesFor,
-  ContentRanges,
-  ReaderMemory,
-  RecordReader,
-  samplePlaces,
-  SignatureMaker,
-} from '../../delta/index.js';
+import { blockBytesFor, samplePlaces, SignatureMaker } from '../../delta/index.js';
 import { TardisError } from '../../errors/index.js';
 import { type ContentId, releaseAll, releaseMemory } from '../../model/index.js';
 import { packName } from '../../store/index.js';

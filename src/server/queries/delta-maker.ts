@@ -3,14 +3,9 @@
  * the new parts of each content. If a content has too little in common with that version, the delta is refused early,
  * since reading the content whole is then cheaper.
  */
+import { ReaderMemory, RecordReader } from '../../contents/index.js';
 import type { History } from '../../history/index.js';
-import {
-  DeltaMaker,
-  LoadedSignature,
-  MAX_SIGNATURE_BYTES,
-  ReaderMemory,
-  RecordReader,
-} from '../../delta/index.js';
+import { DeltaMaker, LoadedSignature, MAX_SIGNATURE_BYTES } from '../../delta/index.js';
 import { TardisError } from '../../errors/index.js';
 import { buildChunk, Codec, type ObjectReader, STREAM_CHUNK_BYTES } from '../../store/index.js';
 import type { System } from '../../system/index.js';

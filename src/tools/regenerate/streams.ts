@@ -1,5 +1,6 @@
 /** Implements `regenerate --stdout`, `--tar` and `--zip`: writes one file, or an archive, as a stream of bytes. */
 import path from 'node:path';
+import { sparseData, SparseWriter } from '../../contents/index.js';
 import { noAccess, noSuchPath } from '../../history/index.js';
 import {
   type ArchiveRequest,
@@ -13,7 +14,7 @@ import {
 import { during, failedTo, TardisError, throwIfAborted } from '../../errors/index.js';
 import { displayName, EntryType, isSparse, type SetNumber } from '../../model/index.js';
 import type { FileStatus, System } from '../../system/index.js';
-import { sparseData, SparseWriter, targetFull, temporaryName } from '../../workers/index.js';
+import { targetFull, temporaryName } from '../../workers/index.js';
 
 /** Returns a sink that waits for each write, so that a slow reader delays the work but uses no memory. */
 function stdoutSink(): ByteSink {

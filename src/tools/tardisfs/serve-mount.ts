@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { setFlagsFromString } from 'node:v8';
+import type { Decoder } from '../../contents/index.js';
 import type { Found, Settings } from '../../config/index.js';
 import { stretchInChildren } from '../../crypto/index.js';
 import { asTardisError } from '../../errors/index.js';
@@ -25,7 +26,7 @@ import {
   nodeSystem,
   type System,
 } from '../../system/index.js';
-import { AsideDecoder, type Decoder, openJobs, SpareMemory } from '../../workers/index.js';
+import { AsideDecoder, openJobs, SpareMemory } from '../../workers/index.js';
 import { followBucket } from '../opening/bucket.js';
 import { openHistory, usesServer } from '../opening/history.js';
 import { endingSignals } from '../shared/signals.js';

@@ -1,8 +1,8 @@
 /** Histories that are open, by their keys. They are shared by requests, bounded in number, and closed when idle. */
+import type { Decoder } from '../../contents/index.js';
 import type { History } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
-import type { Decoder } from '../../workers/index.js';
 import { OpenContents } from './content/open-contents.js';
 import type { Lease } from './door.js';
 

@@ -3,12 +3,13 @@ import type { AddressInfo } from 'node:net';
 import { randomBytes } from 'node:crypto';
 import cookies from '@fastify/cookie';
 import type { FastifyRequest } from 'fastify';
+import type { Decoder } from '../../contents/index.js';
 import { systemCode, TardisError } from '../../errors/index.js';
 import type { ClientOverview, History } from '../../history/index.js';
 import { displayText, RIGHTS } from '../../model/index.js';
 import type { RestoreFailure } from '../../restore/index.js';
 import type { System } from '../../system/index.js';
-import type { Decoder, JobRunner } from '../../workers/index.js';
+import type { JobRunner } from '../../workers/index.js';
 import {
   type AddedRoute,
   type Door,

@@ -5,12 +5,12 @@
  */
 import type { FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
+import type { Decoder } from '../../contents/index.js';
 import { type ClientOverview, type History, overviewOfOne } from '../../history/index.js';
 import type { TokenHistory } from '../../remote/index.js';
 import { asTardisError } from '../../errors/index.js';
 import { parseToken, tokenHash } from '../../store/index.js';
 import type { System } from '../../system/index.js';
-import type { Decoder } from '../../workers/index.js';
 import { addressOf, type Door, HistoryPool, type Lease, type Visitor } from '../api/index.js';
 import { away, Reach, type ReachedPlace } from './reach.js';
 import { notLoggedIn, TokenAttempts, tokenIn } from './token-attempts.js';

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import path from 'node:path';
 import type { Logger } from 'pino';
 import type { FastifyRequest } from 'fastify';
+import type { Decoder } from '../../contents/index.js';
 import { Access, type ClientOverview, openHistoryIn } from '../../history/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { RightName } from '../../model/index.js';
@@ -25,7 +26,6 @@ import {
   readRights,
 } from '../../store/index.js';
 import { type System, unguarded } from '../../system/index.js';
-import type { Decoder } from '../../workers/index.js';
 import { addressOf, type Door, HistoryPool, type Lease, type Visitor } from '../api/index.js';
 import { Logins, type Proven } from './logins.js';
 import { type LoginOf, Sessions } from './sessions.js';

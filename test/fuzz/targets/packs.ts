@@ -1,6 +1,6 @@
 /** Whole packs: the scan that finds records, and the reader that decodes contents, frames and chunks. */
 import { createHash } from 'node:crypto';
-import { ReaderMemory, RecordReader, type RecordPiece } from '../../../src/delta/index.js';
+import { ReaderMemory, RecordReader, type RecordPiece } from '../../../src/contents/index.js';
 import {
   isRecordSound,
   packName,

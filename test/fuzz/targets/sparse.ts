@@ -1,5 +1,5 @@
 /** The sparse form of files: its head, and the data after it in pieces. */
-import { SparseMap, SparseWriter } from '../../../src/workers/index.js';
+import { SparseMap, SparseWriter } from '../../../src/contents/index.js';
 import { attempt, magnitude, must, type Target } from '../engine/target.js';
 
 const FIXED_BYTES = 16;

@@ -3,6 +3,7 @@
  * data.
  */
 import { createHash } from 'node:crypto';
+import type { Decoder } from '../../../contents/index.js';
 import {
   type ContentPiece,
   type History,
@@ -14,7 +15,6 @@ import { TardisError } from '../../../errors/index.js';
 import { EntryType, isSparse } from '../../../model/index.js';
 import { DeltaIndexes, OpenContent, Units } from '../../../mount/index.js';
 import type { System } from '../../../system/index.js';
-import type { Decoder } from '../../../workers/index.js';
 
 /** Maximum number of bytes that one read returns. */
 const PART_BYTES = 256 << 10;

@@ -6,7 +6,7 @@ import {
   MemoryAhead,
   ReaderMemory,
   RecordReader,
-} from '../../src/delta/index.js';
+} from '../../src/contents/index.js';
 import { asTardisError } from '../../src/errors/index.js';
 import { Codec, type ObjectReader, STREAM_CHUNK_BYTES } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';

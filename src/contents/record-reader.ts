@@ -1,12 +1,9 @@
 /** Reads records of contents from a store, decodes them and checks the result. */
 import { createHash } from 'node:crypto';
 import { TardisError } from '../errors/index.js';
-import { contentDigest, type ContentKeys, DIGEST_BYTES, Scheme } from '../model/index.js';
+import { contentDigest, type ContentKeys, Scheme } from '../model/index.js';
 import {
-  decode,
-  MAX_FRAME_RAW_BYTES,
   type ObjectReader,
-  openBody,
   readHeader,
   RECORD_CHUNKED,
   RECORD_HEADER_BYTES,
@@ -15,17 +12,12 @@ import {
 } from '../store/index.js';
 import type { NativeCalls } from '../system/index.js';
 import { ContentRanges } from './content-ranges.js';
-import { patched } from './delta.js';
-import {
-  fetchHead,
-  fetchRecord,
-  headIn,
-  type RecordHead,
-  type RecordSource,
-} from './fetch-record.js';
+import { patched } from '../delta/index.js';
+import { fetchHead, fetchRecord, type RecordHead, type RecordSource } from './record-head.js';
 import { type ReaderMemory, room } from './reader-memory.js';
 import { recordChunks } from './record-chunks.js';
 import type { RecordPlace, StoredPiece } from './stored-piece.js';
+import { decodeWhole, hasContent, MAX_WHOLE_BYTES } from './whole-record.js';
 
 /** A content, or a part of one, within the decoded record. */
 export type RecordPiece = Pick<StoredPiece, 'digest' | 'sizeBytes' | 'offset' | 'basis'>;
@@ -41,9 +33,7 @@ export class RecordReader {
   private basis:
     | { readonly pieces: readonly StoredPiece[]; readonly ranges: ContentRanges }
     | undefined;
-  private readonly digest = Buffer.alloc(DIGEST_BYTES);
   private readonly source: RecordSource;
-  private readonly native: NativeCalls;
   private readonly memory: ReaderMemory;
 
   /** Creates the reader. `keys` are those of a client that encrypts, undefined for any other client. */
@@ -54,7 +44,6 @@ export class RecordReader {
     keys?: ContentKeys,
   ) {
     this.source = { backend, native, keys };
-    this.native = native;
     this.memory = memory;
   }
 
@@ -65,24 +54,15 @@ export class RecordReader {
   async isWhole(record: RecordPlace): Promise<boolean> {
     const { current, memory } = this;
     if (record.object === current?.object && record.position === current.position) return true;
-    if (record.recordBytes > 2 * MAX_FRAME_RAW_BYTES) return false;
+    if (record.recordBytes > MAX_WHOLE_BYTES) return false;
     // A large record is probably chunked, so its head is read first.
     if (record.recordBytes > STREAM_CHUNK_BYTES && (await this.isChunked(record))) return false;
     const bytes = await this.fetch(record, 0, record.recordBytes);
-    const { header, cipher } = headIn(this.source, record, bytes);
-    if ((header.flags & RECORD_CHUNKED) !== 0) return false;
-    if (header.rawBytes > MAX_FRAME_RAW_BYTES) {
-      throw new TardisError(
-        'RECORD_DAMAGED',
-        `a record in ${record.object} claims to be too large`,
-      );
-    }
     this.current = undefined;
-    memory.decoded = room(memory.decoded, header.rawBytes);
-    const body = openBody(bytes, header, cipher);
-    decode(header.codec, body, memory.decoded.subarray(0, header.rawBytes));
+    const whole = decodeWhole(this.source, record, bytes, memory);
+    if (whole === undefined) return false;
     this.current = record;
-    this.currentBytes = header.rawBytes;
+    this.currentBytes = whole.decoded.length;
     return true;
   }
 
@@ -100,11 +80,10 @@ export class RecordReader {
   }
 
   /** Checks a piece of the record that was decoded last. Throws CONTENT_DAMAGED if it does not match its digest. */
-  checkDecoded({ digest, sizeBytes, offset }: RecordPiece): void {
-    if (offset + sizeBytes > this.currentBytes) throw damagedContent();
-    this.native.sha256(this.memory.decoded, offset, sizeBytes, this.digest, 0);
-    contentDigest(this.native, this.source.keys, this.digest);
-    if (!this.digest.equals(digest)) throw damagedContent();
+  checkDecoded(piece: RecordPiece): void {
+    const { decoded } = this.memory;
+    if (!hasContent(this.source, decoded.subarray(0, this.currentBytes), piece))
+      throw damagedContent();
   }
 
   /**
@@ -126,7 +105,7 @@ export class RecordReader {
       bytes += chunk.length;
       yield chunk;
     }
-    const found = contentDigest(this.native, this.source.keys, hash.digest());
+    const found = contentDigest(this.source.native, this.source.keys, hash.digest());
     if (bytes !== sizeBytes || !found.equals(digest)) throw damagedContent();
   }
 
@@ -150,7 +129,7 @@ export class RecordReader {
       yield* chunks;
       return;
     }
-    yield* patched(this.native, chunks, this.rangesOf(piece.basis), piece.sizeBytes);
+    yield* patched(this.source.native, chunks, this.rangesOf(piece.basis), piece.sizeBytes);
   }
 
   /**

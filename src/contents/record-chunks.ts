@@ -14,7 +14,7 @@ import {
   sealedChunk,
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
-import { fetchRecord, type RecordHead, type RecordSource } from './fetch-record.js';
+import { fetchRecord, type RecordHead, type RecordSource } from './record-head.js';
 import { ReaderMemory, room } from './reader-memory.js';
 import type { RecordPlace } from './stored-piece.js';
 

@@ -1,6 +1,6 @@
 import test from 'ava';
 import * as fc from 'fast-check';
-import { MAX_EXTENTS, SparseMap, SparseWriter } from '../../src/workers/index.js';
+import { MAX_EXTENTS, SparseMap, SparseWriter } from '../../src/contents/index.js';
 import { thrownCode } from '../helpers/codes.js';
 
 type Extent = readonly [offset: number | bigint, bytes: number | bigint];

@@ -4,7 +4,6 @@ import { decode, mediumOf, type ObjectReader, openSealed } from '../store/index.
 import type { NativeCalls, System } from '../system/index.js';
 import { type BodyToDecode, decodeRecord, type DecodingSteps } from './decode-record.js';
 import type { DecodeInput, DecodeOutput } from './decode-types.js';
-import type { JobResult } from './jobs.js';
 
 /**
  * Memory for stored bytes, shared by all jobs of the thread. The garbage collector would free separate buffers late.
@@ -22,7 +21,7 @@ function room(bytes: number): Buffer {
 export async function decodeJob(
   input: DecodeInput,
   system: System,
-): Promise<JobResult<DecodeOutput>> {
+): Promise<{ output: DecodeOutput; transfer: ArrayBuffer[] }> {
   const { source, keys } = input;
   using backend =
     'directory' in source

@@ -10,15 +10,19 @@ import {
   RecordCipher,
   type RecordHeader,
 } from '../store/index.js';
-import type { SealingCalls } from '../system/index.js';
+import type { NativeCalls } from '../system/index.js';
 import type { RecordPlace } from './stored-piece.js';
 
-/** The store that holds records, and the calls and keys for reading them. */
-export interface RecordSource {
-  readonly backend: ObjectReader;
-  readonly native: SealingCalls;
+/** The calls and keys with which records are decoded. */
+export interface RecordOpener {
+  readonly native: NativeCalls;
   /** Keys of a client that encrypts. */
   readonly keys: ContentKeys | undefined;
+}
+
+/** The store that holds records, and what decodes them. */
+export interface RecordSource extends RecordOpener {
+  readonly backend: ObjectReader;
 }
 
 /** The header of a record and its cipher. */
@@ -61,6 +65,11 @@ export function unreadRecord(error: unknown, object: string): TardisError {
   return new TardisError('RECORD_DAMAGED', `${object} is missing`, { isGone: true }, error);
 }
 
+/** Returns the error for a record whose bytes are wrong. */
+export function damagedRecord({ object, position }: RecordPlace): TardisError {
+  return new TardisError('RECORD_DAMAGED', `a record in ${object} is damaged`, { position });
+}
+
 /** Returns the error to report when an object ends within a record. */
 export function truncated(object: string): TardisError {
   return new TardisError('RECORD_DAMAGED', `${object} is truncated`);
@@ -90,11 +99,7 @@ export async function fetchHead(source: RecordSource, record: RecordPlace): Prom
 }
 
 /** Returns the head of a record whose beginning is already in memory. Checks it and throws as `fetchHead` does. */
-export function headIn(
-  source: Omit<RecordSource, 'backend'>,
-  record: RecordPlace,
-  bytes: Buffer,
-): RecordHead {
+export function headIn(source: RecordOpener, record: RecordPlace, bytes: Buffer): RecordHead {
   const header = headerOf(record, bytes);
   if (header.scheme === Scheme.plain) {
     if (source.keys === undefined) return { header, cipher: undefined };

@@ -1,25 +1,14 @@
 /** Decodes one stored record, or one chunk of a large one, with steps that may run in this thread or in another. */
-import {
-  fetchHead,
-  fetchRecord,
-  headIn,
-  type RecordPlace,
-  type RecordSource,
-} from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
 import { bufferOf, contentDigest, DIGEST_BYTES, Scheme } from '../model/index.js';
 import {
   Codec,
   type CodecNumber,
-  MAX_FRAME_RAW_BYTES,
-  readContentIndex,
-  readFrameIndex,
   readHeader,
   RECORD_CHUNKED,
   RECORD_HEADER_BYTES,
   RecordCipher,
   type RecordHeader,
-  RecordKind,
   type SealedBody,
   sealedBody,
   sealedChunk,
@@ -27,6 +16,9 @@ import {
 } from '../store/index.js';
 import { CONTENT_ROW_BYTES, type System } from '../system/index.js';
 import type { ChunkToDecode, ContentToDecode, DecodeInput, DecodeOutput } from './decode-types.js';
+import { fetchHead, fetchRecord, type RecordSource } from './record-head.js';
+import type { RecordPlace } from './stored-piece.js';
+import { contentsIn, wholeHead } from './whole-record.js';
 
 const NOTHING = Buffer.alloc(0);
 const CHUNKED: DecodeOutput = { isWhole: false, bytes: NOTHING, digests: NOTHING, startBytes: 0 };
@@ -101,11 +93,9 @@ async function wholeRecord(
   const read = await startOf(input, from, steps);
   if (read === undefined) return CHUNKED;
   const { start, isWhole } = read;
-  const { header, cipher } = headIn(from, record, start);
-  if ((header.flags & RECORD_CHUNKED) !== 0) return CHUNKED;
-  if (header.rawBytes > MAX_FRAME_RAW_BYTES) {
-    throw new TardisError('RECORD_DAMAGED', `a record in ${record.object} claims to be too large`);
-  }
+  const head = wholeHead(from, record, start);
+  if (head === undefined) return CHUNKED;
+  const { header, cipher } = head;
   const { codec, rawBytes, indexBytes, bodyBytes } = header;
   const sealed = sealedBody(start, header, cipher);
   const all = contentsOf(start, header);
@@ -198,16 +188,10 @@ function moveOffsets(rows: Buffer, byBytes: number): void {
 /** Returns a row for each content of a record. Kinds of records without contents have none. Throws RECORD_DAMAGED. */
 function contentsOf(stored: Buffer, header: RecordHeader): Buffer {
   const index = stored.subarray(RECORD_HEADER_BYTES, RECORD_HEADER_BYTES + header.indexBytes);
-  const isContent = header.kind === RecordKind.content || header.kind === RecordKind.part;
-  let contents: readonly { readonly offset: number; readonly sizeBytes: number }[] = [];
-  if (header.kind === RecordKind.frame) contents = readFrameIndex(header, index);
-  else if (isContent) contents = [{ offset: 0, sizeBytes: readContentIndex(index).sizeBytes }];
+  const contents = contentsIn(header, index);
   const rows = Buffer.allocUnsafeSlow(contents.length * CONTENT_ROW_BYTES);
   let at = 0;
   for (const { offset, sizeBytes } of contents) {
-    if (offset + sizeBytes > header.rawBytes) {
-      throw new TardisError('RECORD_DAMAGED', 'a content is longer than its record');
-    }
     rows.writeUInt32LE(offset, at + DIGEST_BYTES);
     rows.writeUInt32LE(sizeBytes, at + DIGEST_BYTES + 4);
     at += CONTENT_ROW_BYTES;

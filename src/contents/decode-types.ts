@@ -1,5 +1,5 @@
 /** Types of the job that decodes stored records, and of all that runs it. */
-import type { RecordPlace } from '../delta/index.js';
+import type { RecordPlace } from './stored-piece.js';
 import type { ContentKeys } from '../model/index.js';
 import type { ChunkHeader, ClientDirectory } from '../store/index.js';
 

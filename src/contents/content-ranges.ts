@@ -21,9 +21,9 @@ import {
   RecordKind,
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
-import type { Basis } from './delta.js';
-import { DeltaIndex } from './delta-index.js';
-import { fetchHead, fetchRecord, type RecordHead, type RecordSource } from './fetch-record.js';
+import type { Basis } from '../delta/index.js';
+import { DeltaIndex } from '../delta/index.js';
+import { fetchHead, fetchRecord, type RecordHead, type RecordSource } from './record-head.js';
 import { MAX_CHAIN, recordKey, type StoredPiece } from './stored-piece.js';
 
 /** Maximum number of bytes in the cache of decoded chunks, which a content shares with its bases. */

@@ -1,0 +1,40 @@
+export { ContentRanges } from './content-ranges.js';
+export { decodeHere, decodeJob, memoryReader } from './decode-job.js';
+export {
+  type BodyToDecode,
+  decodeRecord,
+  type DecodingSteps,
+  isDecodedFromFile,
+  RECORD_START_BYTES,
+  type StepsFromFile,
+} from './decode-record.js';
+export type * from './decode-types.js';
+export { ReaderMemory } from './reader-memory.js';
+export { type BodyDecoder, MemoryAhead } from './record-chunks.js';
+export {
+  fetchHead,
+  fetchRecord,
+  damagedRecord,
+  type RecordSource,
+  truncated,
+  unreadRecord,
+} from './record-head.js';
+export { MAX_PIECE_BYTES, type RecordPiece, RecordReader } from './record-reader.js';
+export { MAX_EXTENTS, SparseMap, SparseWriter, sparseData, sparseHeadBytes } from './sparse.js';
+export {
+  loneAmong,
+  MAX_CHAIN,
+  recordKey,
+  type RecordPlace,
+  type StoredPiece,
+} from './stored-piece.js';
+export {
+  contentsIn,
+  decodeWhole,
+  hashIn,
+  hasContent,
+  MAX_WHOLE_BYTES,
+  readWhole,
+  tooLarge,
+  wholeHead,
+} from './whole-record.js';
