@@ -21,6 +21,8 @@ import type { SealingCalls } from './native-sealing.js';
 import { packageRoot } from './package-root.js';
 import './whole-addons.js';
 
+const require = createRequire(import.meta.url);
+
 /**
  * The kind of file that `openBeneath` opens. `passing` is a directory in which names are looked up, but which is not listed
  * or synced, and need not be readable.
@@ -380,7 +382,7 @@ export function loadNative(): NativeCalls {
     });
   }
   try {
-    return createRequire(import.meta.url)(addonPath()) as NativeCalls;
+    return require(addonPath()) as NativeCalls;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
     throw Object.assign(

@@ -13,18 +13,8 @@ import {
   type SetNumber,
 } from '../../model/index.js';
 import type { SqlDatabase, SqlQuery, System } from '../../system/index.js';
-import { AccountTable } from './accounts.js';
-import { BasisTable } from './bases.js';
-import { ContentTable, NextId } from './contents.js';
-import { DifferingEntries } from './differing-entries.js';
-import { DirectoryTable } from './directories.js';
-import { EntryTable } from './entries.js';
-import { ForgetRequests } from './forget-requests.js';
-import { GcTable } from './gc-queries.js';
+import { GcTable, UnlistedTable } from './gc-queries.js';
 import { HistoryTable } from './history.js';
-import { ImageLoader } from './image-loader.js';
-import { ImageTable } from './image.js';
-import { NamedEntries } from './named-entries.js';
 import {
   closeAfterWriting,
   openForReading,
@@ -32,16 +22,23 @@ import {
   openWithSums,
   type WritingOptions,
 } from './open.js';
-import { OwnerTable } from './owners.js';
-import type { PageSums } from './page-sums.js';
+import { ImageLoader } from './recovery/image-loader.js';
+import { ImageTable } from './recovery/image.js';
+import { DifferingEntries, NamedEntries, ReportTable } from './reports.js';
+import type { PageSums } from './soundness/page-sums.js';
+import { wrongColumns, wrongValues } from './soundness/wrong-values.js';
+import { AccountTable } from './tables/accounts.js';
+import { BasisTable } from './tables/bases.js';
+import { ContentTable, NextId } from './tables/contents.js';
+import { DirectoryTable } from './tables/directories.js';
+import { EntryTable } from './tables/entries.js';
+import { ForgetRequests } from './tables/forget-requests.js';
+import { OwnerTable } from './tables/owners.js';
+import { SealTable } from './tables/seals.js';
+import { SetTable } from './tables/sets.js';
+import { ClientSettings } from './tables/settings.js';
+import { StateTable } from './tables/state.js';
 import { foldWal, pragmaNumber } from './versions.js';
-import { ReportTable } from './reports.js';
-import { SealTable } from './seals.js';
-import { SetTable } from './sets.js';
-import { ClientSettings } from './settings.js';
-import { StateTable } from './state.js';
-import { UnlistedTable } from './unshown.js';
-import { wrongColumns, wrongValues } from './wrong-values.js';
 
 /** The catalog of one client, open for reading or for writing. */
 export class Catalog implements Disposable {

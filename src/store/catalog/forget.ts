@@ -13,9 +13,9 @@ import {
   splitRoot,
 } from '../../model/index.js';
 import { PrivateFolder, type RowOf, type SqlDatabase, type System } from '../../system/index.js';
-import { ROOTS_DIRECTORY } from './directories.js';
+import { ROOTS_DIRECTORY } from './tables/directories.js';
 import { IdSet } from './id-set.js';
-import { marksIn } from './set-columns.js';
+import { marksIn } from './tables/sets.js';
 import { snapshotCatalog } from './snapshot.js';
 import { covered, intersection, type Span, spansWith, union, without } from './spans.js';
 

@@ -12,8 +12,8 @@ import {
 } from '../../model/index.js';
 import type { OwnerRecord, RootRecord } from '../index.js';
 import type { SqlDatabase } from '../../system/index.js';
-import { SELECT_ENTRY } from './entries.js';
-import { type CatalogEntry, ENTRY_ROW, toEntry } from './stored-entry.js';
+import { SELECT_ENTRY } from './tables/entries.js';
+import { type CatalogEntry, ENTRY_ROW, toEntry } from './tables/stored-entry.js';
 import { isShown } from './shown.js';
 
 /** The place of a content, or of its signature. */

@@ -1,8 +1,8 @@
 /** Finds the pieces of contents, in order, and the pieces of their bases. */
 import type { ContentId } from '../../model/index.js';
 import { locationName, NO_PACK, RecordKind } from '../index.js';
-import type { ContentTable } from './contents.js';
-import { PackedPlaces, type PlaceOfWhole } from './packed-places.js';
+import type { ContentTable } from './tables/contents.js';
+import { PackedPlaces, type PlaceOfWhole } from './tables/packed-values.js';
 
 /** One stored piece of a content. */
 export interface LocatedPiece {

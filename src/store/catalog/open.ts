@@ -8,8 +8,8 @@ import { asTardisError, isDiskFull, systemCode, TardisError } from '../../errors
 import { CHECKED_FILE, RESERVE_FILE } from '../index.js';
 import { PrivateFolder, type SqlDatabase, type System } from '../../system/index.js';
 import { needsCopy, openCopy } from './private-copy.js';
-import { logOfAnother, pagesChanged, pagesDamaged, PageSums } from './page-sums.js';
-import { SealTable } from './seals.js';
+import { logOfAnother, pagesChanged, pagesDamaged, PageSums } from './soundness/page-sums.js';
+import { SealTable } from './tables/seals.js';
 import { hasNoTables } from './shape.js';
 import {
   bringUpToDate,

@@ -1,6 +1,6 @@
 /**
- * Queries for reports on sets and on the use of space. Each reads a bounded slice of the catalog, since a
- * session may be writing or waiting meanwhile.
+ * Queries for reports on sets and on the use of space, for names in all sets, and for entries that differ between two sets.
+ * Each reads a bounded slice of the catalog, since a session may be writing or waiting meanwhile.
  */
 import {
   blankMetadata,
@@ -13,10 +13,10 @@ import {
   type SetNumber,
 } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
-import { SELECT_ENTRY } from './entries.js';
-import { type CatalogEntry, ENTRY_ROW, toEntry } from './stored-entry.js';
-import { NextId } from './contents.js';
 import { isShown } from './shown.js';
+import { NextId } from './tables/contents.js';
+import { AS_OF, type ListingPage, SELECT_ENTRY, SELECT_ROW } from './tables/entries.js';
+import { type CatalogEntry, ENTRY_ROW, toEntry } from './tables/stored-entry.js';
 
 /** A place among the entries, which are sorted by directory and name. */
 export interface EntryPlace {
@@ -219,4 +219,98 @@ export class ReportTable {
 
 function changed({ before, set }: SetSpan): SetNumber[] {
   return [before, set, set, before, before, set];
+}
+
+/** A version of a name, with its place and its sets. */
+export interface NamedVersion extends EntryPlace {
+  readonly firstSet: SetNumber;
+  /** Last set of the version; undefined for an open version. */
+  readonly lastSet: SetNumber | undefined;
+}
+
+export class NamedEntries {
+  private readonly statements;
+
+  constructor(database: SqlDatabase) {
+    this.statements = {
+      behind: database.query(
+        `SELECT directory_id, name FROM entries WHERE (directory_id, name) > (?, ?)
+         ORDER BY directory_id, name, first_set LIMIT 1 OFFSET ?`,
+        ['integer', 'blob'],
+      ),
+      named: database.query(
+        `SELECT directory_id, name, first_set, last_set FROM entries
+         WHERE (directory_id, name) > (?, ?) AND (directory_id, name) <= (?, ?)
+           AND (? = 0 OR instr(name, ?) > 0)
+         ORDER BY directory_id, name, first_set`,
+        ['integer', 'blob', 'integer', 'integer?'],
+      ),
+    };
+  }
+
+  /** Returns the place `versions` versions after the given one; undefined if there are fewer. */
+  placeBehind({ directory, name }: EntryPlace, versions: number): EntryPlace | undefined {
+    const row = this.statements.behind.get(directory, name, versions - 1);
+    if (row === undefined) return undefined;
+    const [behind, last] = row;
+    return { directory: behind, name: last };
+  }
+
+  /**
+   * Returns all versions after one place and up to another whose names contain the bytes of `literal`. An empty
+   * `literal` matches every name.
+   */
+  find(after: EntryPlace, upTo: EntryPlace, literal: Buffer): NamedVersion[] {
+    const between = [after.directory, after.name, upTo.directory, upTo.name];
+    const rows = this.statements.named.all(...between, literal.length, literal);
+    return rows.map(([directory, name, firstSet, lastSet]) => ({
+      directory,
+      name,
+      firstSet,
+      lastSet: lastSet ?? undefined,
+    }));
+  }
+}
+
+/** A scanned part of a listing. */
+interface ScannedEntries {
+  readonly entries: CatalogEntry[];
+  /** The last name that was scanned; undefined if the listing was scanned to its end. */
+  readonly upTo: Buffer | undefined;
+}
+
+/** Number of versions scanned at once, which takes some milliseconds. */
+const SCAN_VERSIONS = 16_384;
+/** A name that sorts after every valid name. */
+const NAME_MAX: Buffer = Buffer.alloc(4097, 0xff);
+
+/** Entries of a directory that differ between two sets. A row that is valid in both is skipped, except for a subdirectory. */
+export class DifferingEntries {
+  private readonly statements;
+
+  constructor(database: SqlDatabase) {
+    this.statements = {
+      scanEnd: database.query(
+        'SELECT name FROM entries WHERE directory_id = ? AND name > ? ORDER BY name LIMIT 1 OFFSET ?',
+        'blob',
+      ),
+      page: database.query(
+        `${SELECT_ROW} WHERE directory_id = ? AND name > ? AND name <= ? AND ${AS_OF}
+             AND (child_id IS NOT NULL OR NOT (${AS_OF})) ORDER BY name LIMIT ?`,
+        ENTRY_ROW,
+      ),
+    };
+  }
+
+  /**
+   * Returns entries of a directory as of `set`, sorted by name: all subdirectories, and the other entries whose rows
+   * are not valid as of `unlike`. If it returns `limit` entries, more of them may precede `upTo`.
+   */
+  list({ directory, set, after, limit }: ListingPage, unlike: SetNumber): ScannedEntries {
+    const { scanEnd, page } = this.statements;
+    const upTo = scanEnd.get(directory, after, SCAN_VERSIONS - 1);
+    const end = upTo ?? NAME_MAX;
+    const bounds = [directory, after, end, set, set, unlike, unlike, limit] as const;
+    return { entries: page.all(...bounds).map(toEntry), upTo };
+  }
 }
