@@ -94,7 +94,7 @@ export function requireMeaning(key: string, value: unknown): void {
   const words = wordsOf(Array.isArray(value) ? value.map(String) : [String(value)]);
   if (key === 'KeepWithin' || key === 'EndedAfter') for (const span of words) spanOf(span, key);
   else if (key === 'Priorities') numbersOf(words, key);
-  else if (key === 'KeepPeriods') periodsOf(words, words);
+  else if (key === 'KeepPeriods') lengthsOf(words);
   else if (key === 'Formats') for (const format of words) requireFormat(format);
   else if (key === 'KeepTags') for (const tag of words) requireTag(tag);
 }
@@ -135,12 +135,17 @@ function shown(text: string): string {
 }
 
 function periodsOf(priorities: readonly string[], days: readonly string[]): PriorityPeriod[] {
-  const [ranks, lengths] = [numbersOf(priorities, 'Priorities'), numbersOf(days, 'KeepPeriods')];
+  const [ranks, lengths] = [numbersOf(priorities, 'Priorities'), lengthsOf(days)];
   if (ranks.length !== lengths.length) {
     throw invalid(`there are ${ranks.length} Priorities and ${lengths.length} KeepPeriods`);
   }
-  if (lengths.some((length) => length < 0)) throw invalid('KeepPeriods has a negative time');
   return ranks.map((priority, index) => ({ priority, days: lengths[index]! }));
+}
+
+function lengthsOf(days: readonly string[]): number[] {
+  const lengths = numbersOf(days, 'KeepPeriods');
+  if (lengths.some((length) => length < 0)) throw invalid('KeepPeriods has a negative time');
+  return lengths;
 }
 
 function wordsOf(list: readonly string[]): string[] {

@@ -51,16 +51,16 @@ test('settings of a client are stored, shown and removed, in a store and through
     [own, ['KeepWithin', 'blah'], 'CONFIG_INVALID'],
     [boss, ['Priorities', 'x y'], 'CONFIG_INVALID'],
     [own, ['KeepPeriods', '-1'], 'CONFIG_INVALID'],
+    [own, ['KeepPeriods', '1y'], 'CONFIG_INVALID'],
     [boss, ['Formats', 'a\u001B[31m'], 'CONFIG_INVALID'],
     [own, ['KeepDaily'], 'USAGE'],
     [own, [], 'USAGE'],
     [own, ['KeepDaily', '1', '--remove'], 'USAGE'],
     [own, ['KeepDaily', '1', '2'], 'USAGE'],
   ] as const) {
-    t.regex(
-      (await run('sonic', ['setconfig', ...way, ...args])).stderr,
-      new RegExp(`\\[${code}\\]`),
-    );
+    const { stderr } = await run('sonic', ['setconfig', ...way, ...args]);
+    t.regex(stderr, new RegExp(`\\[${code}\\]`));
+    if (code === 'CONFIG_INVALID') t.true(stderr.includes(args[0]), stderr);
   }
   t.regex((await run('sonic', ['getconfig', ...own, 'BaseDir'])).stderr, /CONFIG_INVALID/);
   t.deepEqual(await shown(own), wanted);
