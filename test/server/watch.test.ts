@@ -219,6 +219,27 @@ test('figures are those of the store, and name what cannot be read', async (t) =
   await watch.lookAtAll();
 });
 
+test('metrics say that the store is gone before the next look at all clients', async (t) => {
+  const { newWatch, backup, store } = observatory(t);
+  await backup('me', true);
+  const watch = newWatch({ metricsFile: path.join(store, '..', 'figures.prom') });
+  await watch.lookAtAll();
+  const readable = (): (number | undefined)[] => {
+    const values = readOpenMetrics(watch.metrics());
+    const names = ['store_readable', 'client_readable{client="me"}', 'store_free_bytes'];
+    return names
+      .map((name) => values.get(`tardis_${name}`))
+      .map((value) => (value && value > 0 ? 1 : value));
+  };
+  t.deepEqual(readable(), [1, 1, 1]);
+  fs.renameSync(store, `${store}-away`);
+  fs.mkdirSync(store); // as a bare mount point
+  t.deepEqual(readable(), [0, 0, undefined]);
+  fs.rmdirSync(store);
+  fs.renameSync(`${store}-away`, store);
+  t.deepEqual(readable(), [1, 1, 1]);
+});
+
 test('damage that is marked is counted', async (t) => {
   const { newWatch, backup, store } = observatory(t);
   await backup('me', true);

@@ -155,18 +155,21 @@ export class Watch {
     setTimeout(() => void this.lookAt(client), AFTER_SESSION_MS).unref();
   }
 
-  /** Returns the metrics as text, with ages as of now. */
+  /** Returns the metrics as text, with ages, and whether the store can be seen, as of now. */
   metrics(): string {
+    const isStoreReadable = (this.fault ?? this.sight.faultNow()) === undefined;
     const server = {
       ...this.watched.figures(),
       startedAtMs: this.startedAtMs,
       lookedAtMs: this.lookedAtMs,
-      isStoreReadable: this.fault === undefined,
-      freeBytes: this.fault === undefined ? this.freeBytes() : undefined,
+      isStoreReadable,
+      freeBytes: isStoreReadable ? this.freeBytes() : undefined,
     };
+    const clients = [...this.known.keys()].sort().map((name) => this.figuresOf(name));
+    if (isStoreReadable) return metricsText(server, clients);
     return metricsText(
       server,
-      [...this.known.keys()].sort().map((name) => this.figuresOf(name)),
+      clients.map((figures) => ({ ...figures, standing: undefined })),
     );
   }
 
