@@ -15,8 +15,8 @@ import {
 } from '../restore/index.js';
 import { absolutePath, byteText, nodeSystem, type System } from '../system/index.js';
 import { type JobRunner, openJobs } from '../workers/index.js';
-import { noteDamage } from './opening/admin.js';
 import { chooseSet, openHistory, usesServer } from './opening/history.js';
+import { noteDamage } from './opening/local-store.js';
 import { ProgressLine } from './output/progress-line.js';
 import {
   archiveOf,

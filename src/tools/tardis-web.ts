@@ -13,10 +13,9 @@ import { archiveRoute, selectionRoute, Selections } from '../web/archive/index.j
 import { registerDav } from '../web/dav/index.js';
 import { type LocalServer, serveLocally } from '../web/local/index.js';
 import { AsideDecoder, openJobs } from '../workers/index.js';
-import { followBucket } from './opening/bucket.js';
+import { followBucket } from './opening/follow-bucket.js';
 import { jsonText } from './output/json-text.js';
-import { clientPlace } from './opening/local-store.js';
-import { noteDamage } from './opening/admin.js';
+import { clientPlace, noteDamage } from './opening/local-store.js';
 import { openHistory, usesServer } from './opening/history.js';
 import { interruptSignal, JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js';
 

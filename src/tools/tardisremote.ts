@@ -13,7 +13,7 @@ import {
   type System,
 } from '../system/index.js';
 import { goToBackground, isInBackground, reportToStarter } from './shared/background.js';
-import { followBucket } from './opening/bucket.js';
+import { followBucket } from './opening/follow-bucket.js';
 import { jsonText } from './output/json-text.js';
 import { JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js';
 import { atHangup } from './shared/signals.js';

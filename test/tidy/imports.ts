@@ -171,12 +171,13 @@ const PAST_ADMIN = /\b(?:mediumOf|mendNotes|DirectoryBackend|ObjectHealer)\b/;
  * with this machine's memory before. The others replace the catalog, or all data of a client.
  */
 const MAY_PASS_ADMIN: ReadonlySet<string> = new Set([
-  'src/tools/opening/bucket.ts',
+  'src/tools/opening/explain-bug.ts',
+  'src/tools/opening/fetch-bucket.ts',
+  'src/tools/opening/follow-bucket.ts',
   'src/tools/opening/history.ts',
   'src/tools/opening/keys.ts',
   'src/tools/opening/rollback.ts',
   'src/tools/shared/client-copy.ts',
-  'src/tools/shared/run-tool.ts',
   'src/tools/sonic/copy.ts',
   'src/tools/sonic/forget.ts',
   'src/tools/sonic/rebuild-bucket.ts',

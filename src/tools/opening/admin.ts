@@ -1,12 +1,9 @@
 /**
  * Opens a client for changes, and for operations on all of its data: in a store on this machine, or through a server.
- * Marks the damage that a restore has found.
  */
 import { defaultOf, type Found } from '../../config/index.js';
 import type { Keyring } from '../../crypto/index.js';
-import { asTardisError } from '../../errors/index.js';
 import { type Admin, localAdmin } from '../../maintenance/admin/index.js';
-import type { RestoreFailure } from '../../restore/index.js';
 import { openClientDirectory } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { openUnlocked, warnOlder } from './history.js';
@@ -83,30 +80,4 @@ async function openThere(
 export async function compareWithKnown(there: Admin): Promise<void> {
   there.acceptOlder(warnOlder);
   await there.sets();
-}
-
-/**
- * Marks the damaged contents of the failures in the store of this machine, so that the next backup sends them again.
- * Calls `warn` with the result. For a store on a server (`isRemote`), only warns.
- */
-export async function noteDamage(
-  system: System,
-  settings: Parameters<typeof clientPlace>[0],
-  failures: readonly RestoreFailure[],
-  { isRemote, warn }: { readonly isRemote: boolean; readonly warn: (line: string) => void },
-): Promise<void> {
-  const digests = failures.flatMap(({ digest }) => (digest === undefined ? [] : [digest]));
-  if (digests.length === 0) return;
-  if (isRemote) {
-    warn("the damage is in the server's store; inform its operator");
-    return;
-  }
-  try {
-    const { adminHere } = await import('./admin.js'); // most runs find no damage
-    await adminHere(system, settings, undefined).markDamaged(digests); // marking needs no keys
-    warn('the damage was marked; the next backup sends the contents again');
-  } catch (error) {
-    const { code } = asTardisError(error);
-    warn(`the damage could not be marked in the store [${code}]`);
-  }
 }

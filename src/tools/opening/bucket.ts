@@ -1,35 +1,23 @@
 /**
  * Prepares a store in a bucket for a command. The command then works with a directory on this machine that stands for
- * the store (the cache). That directory has the catalogs and small files of the clients, kept up to date while it reads.
+ * the store (the cache). That directory has the catalogs and small files of the clients.
  */
 import fs from 'node:fs';
 import { createHash } from 'node:crypto';
 import type { ServerSettings } from '../../client/index.js';
-import { defaultOf, type Found, parsePlace, type Tool } from '../../config/index.js';
+import { type Found, parsePlace, type Tool } from '../../config/index.js';
 import { failedTo } from '../../errors/index.js';
 import { SKIP_FILE_NAME } from '../../excludes/index.js';
 import { displayName } from '../../model/index.js';
-import {
-  type BucketAccess,
-  bucketAt,
-  checkClientName,
-  clientsIn,
-  fetchClient,
-  listClients,
-  openClientDirectory,
-  useBucket,
-} from '../../store/index.js';
+import { type BucketAccess, useBucket } from '../../store/index.js';
 import { addressOf, shownBucket } from '../../store/objects/index.js';
-import { CACHE_UMASK, catchUp, type Following } from '../../store/writer/index.js';
 import {
   absolutePath,
   byteText,
   cachePath,
-  nodeSystem,
   processEnvironment,
   readSmallFile,
 } from '../../system/index.js';
-import { printAbove } from '../output/progress-line.js';
 import { noteBucket } from './local-store.js';
 import { isSetAbove } from './precedence.js';
 
@@ -111,7 +99,7 @@ export async function enterBucket(
   const cache = Buffer.from(access.cache);
   const { catalogFile } = settings;
   useBucket(access, async (client) => {
-    const { followAgain } = await import('./bucket.js'); // only readers need it
+    const { followAgain } = await import('./follow-bucket.js'); // only readers need it
     await followAgain(access, client, catalogFile);
   });
   noteBucket(serverSettings(settings));
@@ -122,7 +110,7 @@ export async function enterBucket(
   if (FETCHING.includes(tool)) return cache;
   const { client, allClients, repair } = settings;
   if (client === undefined || repair === true) return cache;
-  const { fetchFiles, fetchHistory, fetchHistories } = await import('./bucket.js'); // only readers need a catalog here
+  const { fetchFiles, fetchHistory, fetchHistories } = await import('./fetch-bucket.js'); // only readers need a catalog here
   if (FETCHING_FILES.includes(tool)) await fetchFiles(access, client);
   else if (tool === 'sonic clients' || allClients === true)
     await fetchHistories(access, catalogFile);
@@ -171,92 +159,4 @@ export function authoritiesIn(file: Buffer): Buffer {
   } catch (error) {
     throw failedTo(`read ${displayName(file)} (--bucket-ca)`, error, 'useNamedFile');
   }
-}
-
-/** Fetches a client's small files. Throws errors of a bucket. */
-export async function fetchFiles(access: BucketAccess, client: string): Promise<void> {
-  checkClientName(client);
-  await fetchClient(nodeSystem(CACHE_UMASK), access, client);
-}
-
-/** Fetches a client's small files, and brings its catalog up to date. Throws NO_SUCH_CLIENT, CLIENT_BUSY. */
-export async function fetchHistory(
-  access: BucketAccess,
-  client: string,
-  catalogFile: string | undefined,
-): Promise<void> {
-  const system = nodeSystem(CACHE_UMASK);
-  await fetchFiles(access, client);
-  const place = { store: access.cache, client };
-  const options = catalogFile === undefined ? place : { ...place, catalogFile };
-  await catchUp(system, openClientDirectory(system, options));
-}
-
-/** Fetches the histories of all clients of a store, and discards clients that the store no longer has. */
-export async function fetchHistories(
-  access: BucketAccess,
-  catalogFile: string | undefined,
-): Promise<void> {
-  const system = nodeSystem(CACHE_UMASK);
-  const there = await clientsIn(system, access);
-  for (const client of there) await fetchHistory(access, client, catalogFile);
-  const gone = listClients(system, access.cache).filter((client) => !there.includes(client));
-  for (const client of gone) await fetchClient(system, access, client);
-}
-
-/** Minimum time between two checks for new commits, for commands that read once. */
-const DEFAULT_EVERY_MS = 30_000;
-const MS = 1000;
-
-interface FollowSettings {
-  readonly database: Buffer;
-  readonly catalogFile: string;
-  readonly refreshSeconds: number;
-}
-
-/** The `Following` objects of the buckets that this process uses, by the cache of the bucket. */
-const known = new Map<string, Promise<Following>>();
-
-/**
- * Returns an object that keeps the clients of a store in a bucket up to date. Returns undefined for a store in a
- * directory or on a server. `warn` prints failures. The caller closes the result.
- */
-export async function followBucket(
-  settings: FollowSettings,
-  found: ReadonlyMap<string, Found>,
-  warn: (line: string) => void,
-): Promise<Following | undefined> {
-  const access = bucketAt(byteText(settings.database));
-  if (access === undefined || isSetAbove(found, 'server', 'database')) return undefined;
-  const { catalogFile, refreshSeconds } = settings;
-  return followingAt(access, { catalogFile, everyMs: refreshSeconds * MS, warn });
-}
-
-/** Reads the newer commits of a client, after an object of the bucket was missing. Throws errors of the bucket. */
-export async function followAgain(
-  access: BucketAccess,
-  client: string,
-  catalogFile: string = defaultOf('catalogFile'),
-): Promise<void> {
-  const options = { catalogFile, everyMs: DEFAULT_EVERY_MS, warn: printAbove };
-  await (await followingAt(access, options)).again(client);
-}
-
-function followingAt(
-  access: BucketAccess,
-  options: { readonly catalogFile: string; readonly everyMs: number; warn(line: string): void },
-): Promise<Following> {
-  const there = known.get(access.cache);
-  if (there !== undefined) return there;
-  const opening = open(access, options);
-  known.set(access.cache, opening);
-  return opening;
-}
-
-async function open(
-  access: BucketAccess,
-  options: { readonly catalogFile: string; readonly everyMs: number; warn(line: string): void },
-): Promise<Following> {
-  const { CACHE_UMASK, Following: Class } = await import('../../store/writer/index.js'); // directories need none
-  return new Class({ ...options, system: nodeSystem(CACHE_UMASK), access });
 }

@@ -1,7 +1,4 @@
-/**
- * Unlocks a client with its password, for tools that read a store on this machine, and proves that the keys of a key file
- * belong to the backups.
- */
+/** Unlocks a client with its password, for tools that read a store on this machine. */
 import type { Found } from '../../config/index.js';
 import {
   compareKeys,
@@ -26,7 +23,6 @@ import {
   readRights,
 } from '../../store/index.js';
 import { nodeSystem, type System } from '../../system/index.js';
-import { openUnlocked } from './history.js';
 import { identityAt, type IdentitySettings } from './known-state.js';
 import { clientPlace } from './local-store.js';
 import { type PasswordSettings, requirePassword } from './password.js';
@@ -183,7 +179,7 @@ async function isProven(
   settings: UnlockSettings,
   opened: OpenedKeys,
 ): Promise<boolean> {
-  const { proveOpened } = await import('./keys.js'); // most runs need no proof
+  const { proveOpened } = await import('./prove-keys.js'); // most runs need no proof
   try {
     await proveOpened(system, settings, opened);
     return true;
@@ -259,59 +255,4 @@ function passwordNotSet(client: string): TardisError {
 export function promptFor(client: string, account?: string): { prompt: string; isNew: false } {
   const owner = account === undefined ? client : `the account ${account} of ${client}`;
   return { prompt: `Password of ${owner}`, isNew: false };
-}
-
-type Settings = IdentitySettings & Parameters<typeof clientPlace>[0];
-
-/**
- * Compares unlocked keys with this machine's memory, and decrypts the newest set with them. Remembers nothing.
- * Throws KEYS_CHANGED, STORE_ROLLED_BACK, and NOT_AUTHENTIC for the keys of another client.
- */
-export async function proveOpened(
-  system: System,
-  settings: Settings,
-  { record, keys, options }: OpenedKeys,
-): Promise<void> {
-  compareOpened(settings, record, keys, options);
-  const keyring = keyringOf(system.native, record, keys);
-  try {
-    await openNewest(system, settings, keyring, false);
-  } catch (error) {
-    if (asTardisError(error).code !== 'NOT_AUTHENTIC') throw error;
-    if (await opensRoots(system, settings, keyring)) return;
-    const what = `the backups of "${settings.client}" do not match the keys in the file`;
-    throw new TardisError(
-      'NOT_AUTHENTIC',
-      `${what}: the file belongs to another client or store`,
-      {},
-      error,
-    );
-  }
-}
-
-/**
- * True if the keys decrypt the names of the newest set's roots. Used for a set that has lost entries or does not fit
- * its seal.
- */
-async function opensRoots(system: System, settings: Settings, keyring: Keyring): Promise<boolean> {
-  try {
-    return (await openNewest(system, settings, keyring, true)) > 0;
-  } catch (error) {
-    if (asTardisError(error).code !== 'NOT_AUTHENTIC') throw error;
-    return false;
-  }
-}
-
-/** Opens the newest set, and returns the number of its roots. Throws NOT_AUTHENTIC. */
-async function openNewest(
-  system: System,
-  settings: Settings,
-  keyring: Keyring,
-  acceptsUnproven: boolean,
-): Promise<number> {
-  using history = openUnlocked(system, clientPlace(settings), keyring);
-  history.acceptOlder?.(() => undefined); // accepted, since only the keys are checked here
-  if (acceptsUnproven) history.acceptUnproven?.();
-  const newest = (await history.sets()).at(-1);
-  return newest === undefined ? 0 : (await history.roots(newest.set)).length;
 }

@@ -1,10 +1,12 @@
 /**
- * Locates the store on this machine that a tool uses, sets the permissions and sizes of its files, and describes the disk
- * of a new one.
+ * Locates the store on this machine that a tool uses, sets the permissions and sizes of its files, describes the disk of a
+ * new one, and marks damage in it.
  */
 import type { ServerSettings } from '../../client/index.js';
 import { defaultOf } from '../../config/index.js';
+import { asTardisError } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
+import type { RestoreFailure } from '../../restore/index.js';
 import { shownStore } from '../../store/index.js';
 import type { StoreLimits } from '../../store/writer/index.js';
 import {
@@ -93,4 +95,30 @@ export function newPlaceText({ path, device, mountPoint, sharedWith }: NewPlace)
       : `${displayText(path)}, on ${displayText(device)} (mounted at ${displayText(mountPoint)})`;
   if (sharedWith === undefined) return where;
   return `${where}, the disk of ${displayText(sharedWith)} too: its loss would take both`;
+}
+
+/**
+ * Marks the damaged contents of the failures in the store of this machine, so that the next backup sends them again.
+ * Calls `warn` with the result. For a store on a server (`isRemote`), only warns.
+ */
+export async function noteDamage(
+  system: System,
+  settings: Parameters<typeof clientPlace>[0],
+  failures: readonly RestoreFailure[],
+  { isRemote, warn }: { readonly isRemote: boolean; readonly warn: (line: string) => void },
+): Promise<void> {
+  const digests = failures.flatMap(({ digest }) => (digest === undefined ? [] : [digest]));
+  if (digests.length === 0) return;
+  if (isRemote) {
+    warn("the damage is in the server's store; inform its operator");
+    return;
+  }
+  try {
+    const { adminHere } = await import('./admin.js'); // most runs find no damage
+    await adminHere(system, settings, undefined).markDamaged(digests); // marking needs no keys
+    warn('the damage was marked; the next backup sends the contents again');
+  } catch (error) {
+    const { code } = asTardisError(error);
+    warn(`the damage could not be marked in the store [${code}]`);
+  }
 }

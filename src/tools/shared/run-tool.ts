@@ -23,20 +23,15 @@ import {
 } from '../../config/index.js';
 import { asTardisError, TardisError, toWire } from '../../errors/index.js';
 import { displayName, displayText } from '../../model/index.js';
-import { Catalog } from '../../store/catalog/index.js';
-import { openClientDirectory } from '../../store/index.js';
 import {
   isThere,
   keepBlocksSmall,
-  nodeSystem,
   onExposedSecret,
   onLongWait,
   processArguments,
   processEnvironment,
   programVersion,
 } from '../../system/index.js';
-import { usesServer } from '../opening/history.js';
-import { clientPlace } from '../opening/local-store.js';
 import { jsonText } from '../output/json-text.js';
 import { endStatus, failedStatus, outputIsReport, print, printReport } from '../output/output.js';
 import { printAbove } from '../output/progress-line.js';
@@ -105,7 +100,7 @@ async function runExplained<T extends Tool>(
     }
   } catch (error) {
     if (asTardisError(error).code !== 'INTERNAL') throw error;
-    const { explainBug } = await import('./run-tool.js'); // loaded only after a bug
+    const { explainBug } = await import('../opening/explain-bug.js'); // loaded only after a bug
     throw explainBug(error, settings, found);
   }
 }
@@ -428,32 +423,4 @@ export function requireNode(version: string = process.versions.node): void {
   if (fits) return;
   const what = `this is Node.js ${version}, and 22.20, 24.12, 26 or later is needed`;
   throw new TardisError('NODE_NOT_SUPPORTED', what);
-}
-
-type PlaceSettings = Parameters<typeof clientPlace>[0];
-
-/**
- * Returns CATALOG_DAMAGED if a bug is explained by the client's catalog; otherwise the error itself. For a bug, reads
- * the whole catalog.
- */
-export function explainBug(
-  error: unknown,
-  settings: object,
-  found: ReadonlyMap<string, Found>,
-): unknown {
-  if (!isOfStore(settings) || usesServer(found)) return error;
-  const system = nodeSystem();
-  try {
-    const { catalogPath } = openClientDirectory(system, clientPlace(settings));
-    return Catalog.explainedAt(system, catalogPath, error);
-  } catch {
-    return error; // the client cannot be opened, so nothing is explained
-  }
-}
-
-/** True for the settings of a tool that reads a store on this machine. */
-function isOfStore(settings: object): settings is PlaceSettings {
-  const given: Partial<PlaceSettings> & { readonly throughServer?: unknown } = settings;
-  const hasPlace = given.database !== undefined && given.client !== undefined;
-  return hasPlace && given.catalogFile !== undefined && given.throughServer === undefined;
 }

@@ -20,7 +20,8 @@ import {
   withClient,
 } from '../../store/index.js';
 import type { System } from '../../system/index.js';
-import { isWithoutKeys, keysOf, proveOpened, rememberOpened } from '../opening/keys.js';
+import { isWithoutKeys, keysOf, rememberOpened } from '../opening/keys.js';
+import { proveOpened } from '../opening/prove-keys.js';
 import type { IdentitySettings } from '../opening/known-state.js';
 import { clientPlace } from '../opening/local-store.js';
 import { noteStored } from '../opening/rollback.js';

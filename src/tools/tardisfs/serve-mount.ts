@@ -27,7 +27,7 @@ import {
   type System,
 } from '../../system/index.js';
 import { AsideDecoder, openJobs, SpareMemory } from '../../workers/index.js';
-import { followBucket } from '../opening/bucket.js';
+import { followBucket } from '../opening/follow-bucket.js';
 import { openHistory, usesServer } from '../opening/history.js';
 import { endingSignals } from '../shared/signals.js';
 import { logTo } from './mount-log.js';
