@@ -433,6 +433,11 @@ export const ERROR_TABLE = Object.freeze({
     3,
     'Check the files named above, which could not be read; the rest was saved.',
   ),
+  UNREAD_AT_BACKUP: row(
+    'partial',
+    3,
+    'If another set has the entry as it should be, take that one: `lstardis PATH` lists the versions. Otherwise make it readable, and back up again.',
+  ),
   SOME_FILES_NOT_RESTORED: row(
     'partial',
     3,

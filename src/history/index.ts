@@ -37,6 +37,7 @@ export { provenVersion } from './proven-version.js';
 export { ListingFaults } from './sealed/listing-faults.js';
 export { EntryOpener } from './sealed/opened-entries.js';
 export { provenHistory } from './sealed/unproven.js';
+export { Unsaved } from './unsaved.js';
 export { type ProvenSet, ProvenSets } from './sealed/proven-sets.js';
 export { unsealedHistory } from './sealed/unsealed-history.js';
 export { type ClientOverview, overviewOfOne, type Protection } from './wire/client-overview.js';

@@ -3,6 +3,7 @@ import { TardisError } from '../errors/index.js';
 import { displayName, type SetNumber, shownRoot } from '../model/index.js';
 import type { History } from './history.js';
 import { rootAbove } from './local/roots.js';
+import { Unsaved } from './unsaved.js';
 
 /** Maximum number of roots that the message names. */
 const MAX_ROOTS_NAMED = 5;
@@ -10,8 +11,8 @@ const MAX_ROOTS_NAMED = 5;
 const MAX_SETS_TRIED = 200;
 
 /**
- * Returns NO_SUCH_PATH for an absolute path. The message names the set's roots, and the newest other complete set that
- * has the path, if one is found.
+ * Returns NO_SUCH_PATH for an absolute path. The message names the set's roots, what the backup could not read
+ * on the way, and the newest other complete set that has the path, if one is found.
  */
 export async function noSuchPath(
   history: History,
@@ -29,7 +30,9 @@ export async function noSuchPath(
   const what = isRoot
     ? `set ${set} has nothing of its root "${name}"`
     : `set ${set} has no "${name}"${held}`;
-  return new TardisError('NO_SUCH_PATH', `${what}${hint}`);
+  const unread = await (await Unsaved.of(history, set)).onWayTo(path);
+  const why = unread === undefined ? '' : `: ${unread.message}`;
+  return new TardisError('NO_SUCH_PATH', `${what}${why}${hint}`);
 }
 
 async function newestWith(history: History, not: SetNumber, path: Buffer) {

@@ -21,11 +21,21 @@ const KINDS = {
 
 export type NoteKind = keyof typeof KINDS;
 
+/** The kinds that count as errors. */
+export type ErrorNoteKind = {
+  [K in NoteKind]: (typeof KINDS)[K] extends true ? K : never;
+}[NoteKind];
+
 export const NOTE_KINDS: readonly NoteKind[] = Object.keys(KINDS) as NoteKind[];
 
 /** Returns the number of notes that count as errors: they make a run end with status 3. */
 export function countErrors(counts: Readonly<Partial<Record<NoteKind, number>>>): number {
   return NOTE_KINDS.reduce((sum, kind) => sum + (KINDS[kind] ? (counts[kind] ?? 0) : 0), 0);
+}
+
+/** True if a note of this kind counts as an error. False for an unknown kind. */
+export function isErrorNote(what: string): what is ErrorNoteKind {
+  return isNoteKind(what) && KINDS[what];
 }
 
 export function isNoteKind(text: string): text is NoteKind {

@@ -1,6 +1,6 @@
 /** Writes the entries of a set into an archive. It walks the set as a restore does, but its target is a stream. */
 import type { ContentPiece, History, HistoryEntry } from '../history/index.js';
-import { ERROR_TABLE, TardisError, toWire, type WireError } from '../errors/index.js';
+import { ERROR_TABLE, fromWire, TardisError, toWire, type WireError } from '../errors/index.js';
 import {
   decodeRow,
   displayName,
@@ -132,6 +132,7 @@ export async function writeArchive(
   try {
     for await (const _ of walk.run(signal)) await writer.flush(WINDOW_ENTRIES);
     await writer.flush(0);
+    for (const { path, error } of walk.unsaved) writer.failed(path, fromWire(error));
     if (request.listsMissing === true) await writer.listMissing(wallMs(system.clock));
     await format.end();
     await sink.flush();

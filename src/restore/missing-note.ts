@@ -36,8 +36,11 @@ export function missingText(failures: readonly RestoreFailure[]): Buffer {
     return `${displayName(path)}: ${displayText(message)} [${code}]`;
   });
   const others = failures.length - named.length;
-  const count = failures.length === 1 ? 'An entry is' : `${failures.length} entries are`;
-  const head = `${count} missing from this archive. All that is below a directory named here is missing too.`;
+  const [count, are] =
+    failures.length === 1 ? ['An entry', 'is'] : [`${failures.length} entries`, 'are'];
+  const head =
+    `${count} ${are} missing from this archive, or ${are} of an earlier backup. ` +
+    'The same holds for all that is below a directory named here.';
   const more = others > 0 ? [`… and ${others} more`] : [];
   return Buffer.from(`${[head, '', ...named, ...more].join('\n')}\n`);
 }

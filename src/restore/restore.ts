@@ -141,6 +141,8 @@ class Restore implements WalkVisitor<Place> {
     this.places.finish(attempt, this.failures);
     await this.places.sync(); // before the journal is removed
     await this.journal?.end(this.failures, this.places.hasUnfinished);
+    // A further run of this restore could not change these, so the journal has nothing of them.
+    for (const { path, error, digest } of walk.unsaved) this.reportFailure(path, error, digest);
   }
 
   private async begin(): Promise<void> {

@@ -10,8 +10,9 @@ import {
   noSuchPath,
   type RootRecord,
   rootAbove,
+  Unsaved,
 } from '../history/index.js';
-import { TardisError, type WireError, throwIfAborted } from '../errors/index.js';
+import { TardisError, toWire, type WireError, throwIfAborted } from '../errors/index.js';
 import {
   displayName,
   EntryType,
@@ -24,6 +25,7 @@ import {
 import { deviceIn, Devices } from './devices.js';
 import { ListingsAhead, PAGE_ENTRIES } from './listings-ahead.js';
 import type { PathFilter } from './filter.js';
+import type { RestoreFailure } from './progress.js';
 
 /** The part of a set to restore, and its names in the output. */
 export interface Selection {
@@ -111,6 +113,9 @@ interface Wanted {
 }
 
 export class TreeWalk<D extends OutputDirectory> {
+  /** The visited entries, or names in visited directories, that the backup of the set could not save as they were. */
+  readonly unsaved: RestoreFailure[] = [];
+  private notes: Unsaved | undefined;
   private readonly history: History;
   private readonly selection: Selection;
   private readonly visitor: WalkVisitor<D>;
@@ -177,10 +182,13 @@ export class TreeWalk<D extends OutputDirectory> {
     const stack: D[] = [];
     const { set, filter, recurse } = this.selection;
     const isWholeTree = filter === undefined && recurse !== false;
+    this.notes = await this.readNotes();
     const listings = new ListingsAhead(this.history, set, isWholeTree);
     for (const wanted of this.wanted.toReversed()) {
       const above = this.selection.hierarchy === true ? await this.way(top, wanted, shared) : top;
       const name = lastComponent(wanted.path);
+      const onWay = await this.notes?.onWayTo(wanted.path);
+      if (onWay !== undefined) this.addUnsaved(joinPath(above.path, name), onWay);
       this.offer({ ...wanted, directory: above, name }, wanted.path, stack);
     }
     while (stack.length > 0) {
@@ -202,8 +210,32 @@ export class TreeWalk<D extends OutputDirectory> {
         if (page.length < PAGE_ENTRIES) break;
         after = page.at(-1)!.name;
       }
+      this.addAbsent(directory);
       for (const next of below.toReversed()) stack.push(next);
       listings.comeNext(stack);
+    }
+  }
+
+  /** Returns the notes of the set. Notes that are damaged or not authentic are reported, and undefined is returned. */
+  private async readNotes(): Promise<Unsaved | undefined> {
+    try {
+      return await Unsaved.of(this.history, this.selection.set);
+    } catch (error) {
+      if (!isOfOneListing(error)) throw error;
+      this.addUnsaved(NO_NAME, error);
+      return undefined;
+    }
+  }
+
+  private addUnsaved(path: Buffer, error: TardisError): void {
+    this.unsaved.push({ path, error: toWire(error), digest: undefined });
+  }
+
+  /** Adds the names in a directory that the backup could not save, and that are not in the set. */
+  private addAbsent({ entry, path, source, isInside }: D): void {
+    for (const { name, error } of this.notes?.takeAbsent(entry!.childId!) ?? []) {
+      const verdict = this.selection.filter?.verdict(source, name, false, isInside) ?? 'in';
+      if (verdict === 'in') this.addUnsaved(joinPath(path, name), error);
     }
   }
 
@@ -286,6 +318,8 @@ export class TreeWalk<D extends OutputDirectory> {
       this.visitor.failed(refused, noAccess(refused));
       return;
     }
+    const unsaved = this.notes?.take(entry);
+    if (unsaved !== undefined) this.addUnsaved(joinPath(directory.path, name), unsaved);
     if (!isDirectory) {
       this.visitor.visit({ entry, directory, name, device }, undefined);
       return;

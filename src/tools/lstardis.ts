@@ -9,6 +9,7 @@ import {
   noAccess,
   noSuchPath,
   restBelow,
+  Unsaved,
 } from '../history/index.js';
 import {
   type DirectoryId,
@@ -95,6 +96,7 @@ async function list(history: History, options: LsSettings): Promise<number> {
   const set = await chooseSet(history, options, nowMs);
   const view = { ...options, owners: await ownersOf(history, set, options.numericIds) };
   const lister = new Lister(history, set, sets, view);
+  await lister.readNotes();
   for (const path of await lister.requestedPaths()) await lister.list(path);
   return lister.status;
 }
@@ -120,6 +122,7 @@ class Lister {
   private isFirst = true;
   private readonly guided = new Set<string>();
   private count = 1;
+  private notes: Unsaved | undefined;
   private readonly listings: ListingsAhead;
   private readonly history: History;
   private readonly set: BackupSet;
@@ -152,6 +155,16 @@ class Lister {
     return found;
   }
 
+  /** Reads what the backup could not save. Notes that are damaged or not authentic are printed as an error. */
+  async readNotes(): Promise<void> {
+    try {
+      this.notes = await Unsaved.of(this.history, this.set.set);
+    } catch (error) {
+      if (!isOfOneListing(error)) throw error;
+      this.printDamage(Buffer.from(this.set.name), error);
+    }
+  }
+
   async list(path: Buffer): Promise<void> {
     const { history, view, set } = this;
     const entry = await history.find(path, set.set);
@@ -169,6 +182,8 @@ class Lister {
       return;
     }
     if (entry === undefined) throw await noSuchPath(history, set.set, path);
+    const unsaved = (await this.notes?.onWayTo(path)) ?? this.notes?.take(entry);
+    if (unsaved !== undefined) this.printDamage(path, unsaved);
     if (entry.childId === undefined || view.directoryItself) {
       const isNamed = view.globs || view.directoryItself;
       if (this.count > 1 && !isNamed) this.header(path);
@@ -253,6 +268,10 @@ class Lister {
     for (let after: Buffer = Buffer.alloc(0); ; ) {
       const page = await this.page(entry.childId!, path, after);
       const sound = page.filter((one) => !this.isDamaged(one, directory));
+      for (const one of sound) {
+        const unsaved = this.notes?.take(one);
+        if (unsaved !== undefined) this.printDamage(joinPath(path, one.name), unsaved);
+      }
       if (isStreamed) printEntries(arranged(sound, view), view, shownPath);
       else collected.push(...sound);
       if (view.recurseListing) {
@@ -260,6 +279,9 @@ class Lister {
       }
       if (page.length < PAGE_ENTRIES) break;
       after = page.at(-1)!.name;
+    }
+    for (const { name, error } of this.notes?.takeAbsent(entry.childId!) ?? []) {
+      this.printDamage(joinPath(path, name), error);
     }
     if (!isStreamed) printEntries(arranged(collected, view), view, shownPath);
     return directories;

@@ -271,8 +271,7 @@ async function runBatches(batches: readonly Batch[], run: Run): Promise<RestoreF
   if (options.toStdout) {
     const { writeContent } = await import('./regenerate/streams.js');
     const { history, set, paths } = first!;
-    await writeContent(system, { history, progress, signal }, set, paths[0]!);
-    return [];
+    return writeContent(system, { history, progress, signal }, set, paths[0]!);
   }
   const archive = archiveOf(options);
   if (archive !== undefined) {

@@ -69,6 +69,7 @@ async function restored(
     access: { mayRead: () => true },
     owners: async () => [],
     roots: async () => [],
+    notes: async () => [],
     find: async () => entryAt('directory', undefined),
     list: async ({ after, limit }: ListingPage) => {
       jobsBeforeEnd = jobsBegun;

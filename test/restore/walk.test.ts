@@ -60,6 +60,10 @@ class FakeHistory {
     return [];
   }
 
+  async notes(): Promise<[]> {
+    return [];
+  }
+
   async find(path: Buffer): Promise<HistoryEntry | undefined> {
     const [root] = [...this.top].filter(([name]) => `${path.toString()}/`.startsWith(`${name}/`));
     if (root === undefined) return undefined;

@@ -25,6 +25,9 @@ interface RestoreReport {
 /** Maximum number of failures printed, since a lost pack affects many files. --json prints all failures. */
 const MAX_FAILURES_SHOWN = 100;
 
+/** Kinds of errors of single entries whose remedy is printed. */
+const GUIDED_KINDS: ReadonlySet<string> = new Set(['damage', 'partial']);
+
 /** Maximum number of sets named: with --last there may be one for each path. */
 const MAX_SETS_SHOWN = 8;
 
@@ -57,6 +60,7 @@ export function printResult(
   for (const doubt of doubts) process.stderr.write(`regenerate: ${displayText(doubt)}\n`);
   const isLacking = ({ error }: RestoreFailure): boolean => error.code === 'ATTRIBUTE_NOT_SET';
   const [lacking, failed] = [failures.filter(isLacking), failures.filter((one) => !isLacking(one))];
+  const unread = failed.filter(({ error }) => error.code === 'UNREAD_AT_BACKUP').length;
   printLacking(lacking);
   for (const { path: name, error } of failed.slice(0, MAX_FAILURES_SHOWN)) {
     process.stderr.write(
@@ -64,7 +68,7 @@ export function printResult(
     );
   }
   for (const code of new Set(failed.map(({ error }) => error.code))) {
-    if (isErrorCode(code) && ERROR_TABLE[code].kind === 'damage') {
+    if (isErrorCode(code) && GUIDED_KINDS.has(ERROR_TABLE[code].kind)) {
       process.stderr.write(`regenerate: ${ERROR_TABLE[code].guidance}\n`);
     }
   }
@@ -90,7 +94,9 @@ export function printResult(
     const entries = new Set(lacking.map(({ path: name }) => name.toString('latin1'))).size;
     printReport(`${counted(entries, 'was', 'were')} restored without some of the attributes.`);
   }
-  if (failed.length > 0) printReport(`${formatCount(failed.length)} could not be restored.`);
+  if (unread > 0) printReport(`${formatCount(unread)} could not be read by the backup.`);
+  const unrestored = failed.length - unread;
+  if (unrestored > 0) printReport(`${formatCount(unrestored)} could not be restored.`);
 }
 
 /** Options that leave metadata out, by its name among attributes that could not be set. */

@@ -1,7 +1,7 @@
 /** Implements `regenerate --stdout`, `--tar` and `--zip`: writes one file, or an archive, as a stream of bytes. */
 import path from 'node:path';
 import { sparseData, SparseWriter } from '../../contents/index.js';
-import { noAccess, noSuchPath } from '../../history/index.js';
+import { noAccess, noSuchPath, Unsaved } from '../../history/index.js';
 import {
   type ArchiveRequest,
   ByteSink,
@@ -11,7 +11,7 @@ import {
   writeTar,
   writeZip,
 } from '../../restore/index.js';
-import { during, failedTo, TardisError, throwIfAborted } from '../../errors/index.js';
+import { during, failedTo, TardisError, throwIfAborted, toWire } from '../../errors/index.js';
 import { displayName, EntryType, isSparse, type SetNumber } from '../../model/index.js';
 import type { FileStatus, System } from '../../system/index.js';
 import { targetFull, temporaryName } from '../../workers/index.js';
@@ -28,13 +28,13 @@ function stdoutSink(): ByteSink {
   );
 }
 
-/** Writes the content of one file. Throws NO_SUCH_PATH, NO_ACCESS, USAGE, CONTENT_DAMAGED. */
+/** Writes the content of one file. Returns what the backup could not save of it. Throws NO_SUCH_PATH, NO_ACCESS, USAGE, CONTENT_DAMAGED. */
 export async function writeContent(
   system: System,
   { history, progress, signal }: StreamMeans,
   set: SetNumber,
   wanted: Buffer,
-): Promise<void> {
+): Promise<RestoreFailure[]> {
   const entry = await history.find(wanted, set);
   const shown = displayName(wanted);
   if (entry === undefined) throw await noSuchPath(history, set, wanted);
@@ -56,6 +56,11 @@ export async function writeContent(
   }
   progress.files += 1;
   progress.bytes += sink.bytes;
+  const unsaved = await Unsaved.of(history, set);
+  const errors = [await unsaved.onWayTo(wanted), unsaved.take(entry)];
+  return errors
+    .filter((error) => error !== undefined)
+    .map((error) => ({ path: wanted, error: toWire(error), digest: undefined }));
 }
 
 /** Yields the chunks until the signal aborts. Throws INTERRUPTED then. */

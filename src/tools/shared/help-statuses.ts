@@ -25,10 +25,12 @@ const OWN: Readonly<Partial<Record<Tool, Statuses>>> = {
   tardisd: { 0: 'ended', 11: 'another tardisd is running' },
   tardisremote: { 0: 'ended', 11: 'another tardisremote is running' },
   regenerate: {
-    3: 'done, but some files could not be restored, or something was not proven or is damaged',
+    3: 'done, but some files could not be restored, or not be read by the backup, or something was not proven or is damaged',
     11: 'busy, or this restore is already running',
   },
-  lstardis: { 3: 'done, but something is not shown or not proven, or is damaged' },
+  lstardis: {
+    3: 'done, but something is not shown, not read by the backup or not proven, or is damaged',
+  },
   tardisfs: { 0: 'mounted (with -f: unmounted again)', 3: `with -f: ${WARNED}` },
   'tardis-web': { 0: 'ended', 3: 'ended, but something was not proven, or is damaged' },
   tardiff: {

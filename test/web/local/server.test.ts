@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import type { Keyring } from '../../../src/crypto/index.js';
 import type { History } from '../../../src/history/index.js';
 import { serveLocally } from '../../../src/web/local/index.js';
 import { InlineJobs } from '../../../src/workers/index.js';
@@ -27,7 +28,7 @@ const MOST_REFUSED = 400;
 /** Serves an encrypting client; `lies` replaces answers of its store. */
 async function served(
   t: ExecutionContext,
-  lies: (honest: History) => Partial<History> = () => ({}),
+  lies: (honest: History, keyring: Keyring) => Partial<History> = () => ({}),
   idleMs = 0,
 ) {
   const home = scratchInMemory(t);
@@ -38,7 +39,7 @@ async function served(
   await backupInline(system, place, [source], { create: true, password: PASSWORD });
   const keyring = (await keyringOfPlace(place))!;
   process.env['XDG_STATE_HOME'] = path.join(home, 'another machine'); // it has seen no set yet
-  const history = openLied(place, keyring, lies);
+  const history = openLied(place, keyring, (honest) => lies(honest, keyring));
   const server = await serveLocally({
     system,
     history,
@@ -109,6 +110,29 @@ test.serial(
     t.regex(restore.doubts[0]!, unproven);
   },
 );
+
+test.serial('a restore names what the backup of its set could not read', async (t) => {
+  const { ask, source, home } = await served(t, (honest, { names }) => ({
+    notes: async (set) => {
+      const [root] = await honest.roots(set);
+      const noted = { directory: root!.directory, what: 'unreadable', reason: names.text('EIO') };
+      return ['a.txt', 'never'].map((name) => ({ ...noted, name: names.name(Buffer.from(name)) }));
+    },
+  }));
+  const request = { client: 'me', set: 1, paths: [source], output: path.join(home, 'out') };
+  const how = { overwrite: 'refuse', comparesContents: false, isPreview: false };
+  const body = JSON.stringify({ ...request, ...how });
+  let restore = (await (await ask('/restores', { method: 'POST', body })).json()) as Restore;
+  while (restore.state === 'running') {
+    restore = (await (await ask(`/restores/${restore.id}`)).json()) as Restore;
+  }
+  const below = path.basename(source);
+  t.deepEqual(
+    restore.failures.map(({ path: name }) => name),
+    [`${below}/a.txt`, `${below}/never`],
+    JSON.stringify(restore),
+  );
+});
 
 test.serial('a restore in place names the whole path of what fails', async (t) => {
   const { ask, source } = await served(t);

@@ -1,0 +1,123 @@
+/**
+ * The entries of a set that its backup could not save as they were, from the notes of the set. A reader that returns
+ * such an entry, or the directory that lacks it, reports the entry once.
+ */
+import { TardisError } from '../errors/index.js';
+import {
+  type DirectoryId,
+  displayText,
+  type ErrorNoteKind,
+  isErrorNote,
+  joinPath,
+  type SetNumber,
+  splitPath,
+} from '../model/index.js';
+import type { History, HistoryEntry } from './history.js';
+
+type Placed = Pick<HistoryEntry, 'directory' | 'name' | 'childId'>;
+
+interface Note {
+  readonly name: Buffer;
+  readonly what: ErrorNoteKind;
+  readonly reason: string;
+}
+
+/** An entry that the set lacks. */
+interface Absent {
+  readonly name: Buffer;
+  readonly error: TardisError;
+}
+
+/** The name in a note about a directory whose entries could not be listed. */
+const ITSELF = Buffer.alloc(0);
+
+/** Texts about an entry that is in the set, by the kind of its note: what happened, and what the set has. */
+const TEXTS: Readonly<Record<ErrorNoteKind, readonly [what: string, has: string]>> = {
+  unreadable: ['could not read it', 'the set has what an earlier backup found of it'],
+  incomplete: ['could not read all of its attributes', 'the set lacks them'],
+  inconsistent: ['read other bytes than its size promised', 'its content may be wrong'],
+  protected: ['took nothing from it', 'the set has what an earlier backup found of it'],
+};
+
+export class Unsaved {
+  private readonly notes = new Map<DirectoryId, Map<string, Note>>();
+  private readonly history: Pick<History, 'find'>;
+  private readonly set: SetNumber;
+
+  private constructor(history: Pick<History, 'find'>, set: SetNumber) {
+    this.history = history;
+    this.set = set;
+  }
+
+  /** Reads the notes of a set. */
+  static async of(history: Pick<History, 'find' | 'notes'>, set: SetNumber): Promise<Unsaved> {
+    const unsaved = new Unsaved(history, set);
+    for (const { directory, name, what, reason } of await history.notes(set)) {
+      if (!isErrorNote(what)) continue;
+      const noted = unsaved.notes.get(directory) ?? new Map<string, Note>();
+      unsaved.notes.set(directory, noted.set(keyOf(name), { name, what, reason }));
+    }
+    return unsaved;
+  }
+
+  /** Returns the error of an entry of the set; undefined if the entry was saved, or was reported before. */
+  take({ directory, name, childId }: Placed): TardisError | undefined {
+    if (this.notes.size === 0) return undefined;
+    const own = this.takeNote(directory, name);
+    const listing = childId === undefined ? undefined : this.takeNote(childId, ITSELF);
+    const note = own ?? listing;
+    return note && errorOf(note, true);
+  }
+
+  /** Returns the remaining entries of a directory, of which the set has nothing. */
+  takeAbsent(directory: DirectoryId): Absent[] {
+    const noted = [...(this.notes.get(directory)?.values() ?? [])];
+    this.notes.delete(directory);
+    return noted.map((note) => ({ name: note.name, error: errorOf(note, false) }));
+  }
+
+  /**
+   * Returns the error of the first directory above an absolute path that was not saved as it was, or of the name that
+   * the set lacks. Returns undefined if there is none.
+   */
+  async onWayTo(path: Buffer): Promise<TardisError | undefined> {
+    if (this.notes.size === 0) return undefined;
+    let above: HistoryEntry | undefined;
+    let source: Buffer = Buffer.from('/');
+    for (const name of splitPath(path)) {
+      above = await this.history.find(source, this.set);
+      if (above !== undefined) {
+        const { directory, childId } = above;
+        const note = this.note(directory, above.name) ?? this.note(childId, ITSELF);
+        if (note !== undefined) return errorOf(note, true);
+      }
+      source = joinPath(source, name);
+      const missing = this.note(above?.childId, name);
+      if (missing === undefined) continue;
+      const isThere = (await this.history.find(source, this.set)) !== undefined;
+      if (!isThere) return errorOf(missing, false);
+    }
+    return undefined;
+  }
+
+  private note(directory: DirectoryId | undefined, name: Buffer): Note | undefined {
+    return directory === undefined ? undefined : this.notes.get(directory)?.get(keyOf(name));
+  }
+
+  private takeNote(directory: DirectoryId, name: Buffer): Note | undefined {
+    const note = this.note(directory, name);
+    if (note !== undefined) this.notes.get(directory)?.delete(keyOf(name));
+    return note;
+  }
+}
+
+function keyOf(name: Buffer): string {
+  return name.toString('latin1');
+}
+
+function errorOf({ what, reason }: Note, isThere: boolean): TardisError {
+  const [happened, has] = TEXTS[what];
+  const why = reason === '' ? '' : ` (${displayText(reason)})`;
+  const result = isThere ? has : 'the set has nothing of it';
+  return new TardisError('UNREAD_AT_BACKUP', `the backup ${happened}${why}: ${result}`);
+}

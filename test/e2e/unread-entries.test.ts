@@ -1,0 +1,159 @@
+/** Sets whose backup could not read everything: a restore or a listing of such an entry reports it, and no other does. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { ByteSink, newRestoreProgress, writeTar } from '../../src/restore/index.js';
+import { nodeSystem } from '../../src/system/index.js';
+import { run, succeed } from '../helpers/commands.js';
+import { withHistory } from '../helpers/inline.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, isRoot, makeTree } from '../helpers/tree.js';
+
+const NOBODY = 65_534;
+const UNREAD = 'UNREAD_AT_BACKUP';
+
+interface Place {
+  readonly own: readonly string[];
+  readonly tree: string;
+  readonly at: (name: string) => string;
+}
+
+/** Makes two sets. In the second, an old file and directory and a new file of `tree` could not be read. */
+async function made(t: ExecutionContext, password?: string): Promise<Place | undefined> {
+  const user = isRoot ? { uid: NOBODY } : {};
+  if ((await run('lstardis', ['--version'], user)).status !== 0) {
+    t.log('left out: the checkout cannot be read by others');
+    t.pass();
+    return undefined;
+  }
+  const top = scratchInMemory(t);
+  const at = (name: string): string => path.join(top, name);
+  const tree = at('tree');
+  makeTree(tree, [
+    file('sound', 'sound'),
+    file('old', 'first'),
+    dir('closed', [file('inside', 'inside')]),
+    dir('open', [file('also sound', 'sound')]),
+  ]);
+  const secret = at('secret');
+  if (password !== undefined) fs.writeFileSync(secret, password);
+  const own = ['-D', at('store'), '-C', 'me', ...(password === undefined ? [] : ['-F', secret])];
+  if (isRoot) {
+    for (const name of ['', 'tree/old', 'tree/closed', 'tree', ...(password ? ['secret'] : [])]) {
+      fs.chownSync(at(name), NOBODY, NOBODY);
+    }
+  }
+  const env = { HOME: top };
+  await succeed('tardis', [...own, '--local', '--create', tree], { ...user, env });
+  fs.writeFileSync(path.join(tree, 'old'), 'second');
+  fs.writeFileSync(path.join(tree, 'new'), 'new', { mode: 0 });
+  for (const name of ['old', 'closed']) fs.chmodSync(path.join(tree, name), 0);
+  const { status, stderr } = await run('tardis', [...own, '--local', tree], { ...user, env });
+  t.is(status, 3, stderr);
+  fs.chmodSync(path.join(tree, 'closed'), 0o700);
+  return { own: [...own], tree, at };
+}
+
+/** Returns the paths that the messages name as unread, sorted. */
+function unreadIn(stderr: string): string[] {
+  const lines = stderr.split('\n').filter((line) => line.includes(`[${UNREAD}]`));
+  return lines.map((line) => /^\w+: (.*?): /.exec(line)![1]!).sort();
+}
+
+test('a restore names what its backup could not read, and ends with status 3', async (t) => {
+  const place = await made(t);
+  if (place === undefined) return;
+  const { own, tree, at } = place;
+  const within = (...names: string[]): string[] => names.map((name) => path.join(tree, name));
+  const cases: readonly [what: string, args: readonly string[], unread: readonly string[]][] = [
+    ['all', [tree], ['tree/closed', 'tree/new', 'tree/old']],
+    ['an older version', within('old', 'sound'), ['old']],
+    ['a file below an unread directory', within('closed/inside'), ['inside']],
+    ['a trial', ['-n', tree], ['tree/closed', 'tree/new', 'tree/old']],
+    ['no recursion', ['--no-recurse', tree], []],
+    ['sound files', within('sound', 'open'), []],
+    [
+      'all but the unread',
+      ['--exclude', 'old', '--exclude', 'new', '--exclude', 'closed', tree],
+      [],
+    ],
+    ['only sound ones', ['--include', '/**/open/', '--exclude', 'closed', tree], []],
+    ['the set before', ['-b', '1', tree], []],
+  ];
+  for (const [index, [what, args, unread]] of cases.entries()) {
+    const output = at(`out ${index}`);
+    const { status, stderr } = await run('regenerate', [...own, '-o', output, ...args]);
+    t.is(status, unread.length > 0 ? 3 : 0, `${what}: ${stderr}`);
+    t.deepEqual(unreadIn(stderr), [...unread], what);
+  }
+  t.is(fs.readFileSync(at('out 0/tree/old'), 'utf8'), 'first');
+  t.false(fs.existsSync(at('out 0/tree/new')));
+
+  for (const form of ['--tar', '--zip']) {
+    const { status, stderr } = await run('regenerate', [...own, form, at(`a${form}`), tree]);
+    t.is(status, 3, stderr);
+    t.deepEqual(unreadIn(stderr), ['tree/closed', 'tree/new', 'tree/old']);
+  }
+  const stream = await run('regenerate', [...own, '--stdout', path.join(tree, 'old')]);
+  t.like(stream, { status: 3, stdout: 'first' });
+  t.deepEqual(unreadIn(stream.stderr), [path.join(tree, 'old')]);
+  t.like(await run('regenerate', [...own, '--stdout', path.join(tree, 'sound')]), { status: 0 });
+
+  const lacking = await run('regenerate', [...own, '-o', at('lacking'), path.join(tree, 'new')]);
+  t.regex(lacking.stderr, /the backup could not read it \(EACCES\).*\[NO_SUCH_PATH\]/);
+});
+
+test('the note at the end of an archive names what its backup could not read', async (t) => {
+  const place = await made(t);
+  if (place === undefined) return;
+  const { tree, at } = place;
+  const parts: Buffer[] = [];
+  const sink = new ByteSink(async (bytes) => {
+    parts.push(Buffer.from(bytes));
+  });
+  const request = { set: 2, paths: [Buffer.from(tree)], listsMissing: true, endsAtDamage: true };
+  await withHistory({ store: at('store'), client: 'me' }, (history) =>
+    writeTar(nodeSystem(), { history, progress: newRestoreProgress() }, request, sink),
+  );
+  const archive = Buffer.concat(parts).toString('latin1');
+  t.regex(archive, /MISSING-FROM-THIS-ARCHIVE/);
+  t.regex(archive, /3 entries are missing from this archive, or are of an earlier backup/);
+  t.regex(archive, /tree\/new: the backup could not read it \(EACCES\): the set has nothing/);
+});
+
+test('a restore of an encrypting client names it too, and a listing as well', async (t) => {
+  const place = await made(t, 'a password of the tests');
+  if (place === undefined) return;
+  const { own, tree, at } = place;
+  const env = { HOME: at('') };
+  const all = await run('regenerate', [...own, '-o', at('out'), tree], { env });
+  t.is(all.status, 3, all.stderr);
+  t.deepEqual(unreadIn(all.stderr), ['tree/closed', 'tree/new', 'tree/old']);
+  const listed = await run('lstardis', [...own, tree], { env });
+  t.is(listed.status, 3, listed.stderr);
+  const unread = ['closed', 'new', 'old'].map((name) => path.join(tree, name));
+  t.deepEqual(unreadIn(listed.stderr), unread);
+});
+
+test('a listing names what the backup could not read there, and ends with status 3', async (t) => {
+  const place = await made(t);
+  if (place === undefined) return;
+  const { own, tree } = place;
+  const cases: readonly [args: readonly string[], unread: readonly string[]][] = [
+    [[tree], ['closed', 'new', 'old']],
+    [['-b', '2', path.join(tree, 'old')], ['old']],
+    [['-b', '2', path.join(tree, 'closed', 'inside')], ['closed/inside']],
+    [[path.join(tree, 'open')], []],
+    [['-b', '2', path.join(tree, 'sound')], []],
+    [['-b', '1', tree], []],
+    [[], []],
+  ];
+  for (const [args, unread] of cases) {
+    const { status, stderr } = await run('lstardis', [...own, ...args]);
+    t.is(status, unread.length > 0 ? 3 : 0, `${args.join(' ')}: ${stderr}`);
+    t.deepEqual(
+      unreadIn(stderr),
+      unread.map((name) => path.join(tree, name)),
+    );
+  }
+});
