@@ -1,5 +1,5 @@
 /** Expands `@file` on a command line to the words of the file. */
-import { systemCode } from '../errors/index.js';
+import { failedTo, systemCode } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import {
   absolutePath,
@@ -53,12 +53,10 @@ function expandFile(file: Buffer, within: readonly string[]): string[] {
   try {
     bytes = readSmallFile(file, MAX_FILE_BYTES);
   } catch (error) {
-    const code = systemCode(error) ?? 'unknown';
     // If there is no such file, the word is a time: `@` and seconds since 1970.
-    if (code === 'ENOENT' && SECONDS.test(shown)) return [shown];
-    throw configInvalid(
-      `cannot read the arguments in ${shown}: ${code} (to name a file that begins with @, write ./${shown})`,
-    );
+    if (systemCode(error) === 'ENOENT' && SECONDS.test(shown)) return [shown];
+    const hint = `to name a file that begins with @, write ./${shown}`;
+    throw failedTo(`read the arguments in ${shown} (${hint})`, error, 'useNamedFile');
   }
   if (bytes.includes(0)) throw configInvalid(`${shown} is not a text file`);
   const words = splitWords(byteText(bytes), shown, true);

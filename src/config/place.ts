@@ -30,6 +30,8 @@ const MAX_PREFIX_BYTES = 512;
 const ON_SERVER =
   'a store on another machine is used through its tardisd: --server HOST, or --to-server HOST to copy there';
 
+const ON_SHARE = 'mount the share, and write the path of the directory where it is mounted';
+
 /** Beginnings of addresses of other kinds, with the right spelling. The first match counts. */
 const OTHER_KINDS: readonly (readonly [RegExp, (text: string) => string])[] = [
   [/^s3:https?:\/\//i, () => 'write s3://BUCKET/PREFIX, and give the host by --endpoint URL'],
@@ -48,7 +50,11 @@ const OTHER_KINDS: readonly (readonly [RegExp, (text: string) => string])[] = [
     /^[a-z]:(?:[\\/]|$)/i,
     () => 'a path of Windows is no place here: write the path of the directory where it is mounted',
   ],
-  [/^\\\\/, () => 'mount the share, and write the path of the directory where it is mounted'],
+  [/^\\\\/, () => ON_SHARE],
+  [
+    /^\/\/[^/]/,
+    (text) => `${ON_SHARE}; for a directory of that name, write /${text.replace(/^\/+/, '')}`,
+  ],
   [/^[^/:]*:\/\//, () => 'a store is in a directory or in a bucket (s3://BUCKET/PREFIX)'],
   [/^[^/:]+@[^/:]+:|^[^/:]+:\//, () => ON_SERVER],
   [

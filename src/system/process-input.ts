@@ -6,7 +6,8 @@
 import { isUtf8 } from 'node:buffer';
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemCode } from '../errors/index.js';
+import { systemCode, TardisError } from '../errors/index.js';
+import { displayName } from '../model/index.js';
 
 const ESCAPE = 0xdc00;
 /** Matches a surrogate without its other half. (The class \p{Surrogate} takes 8 ms to compile.) */
@@ -119,19 +120,27 @@ export function isThere(file: string): boolean {
 }
 
 const BYTE_ORDER_MARK = Buffer.from('\ufeff');
+/** Byte order marks of UTF-16, which are no UTF-8. */
+const OTHER_MARKS: readonly Buffer[] = [Buffer.of(0xff, 0xfe), Buffer.of(0xfe, 0xff)];
 
-/** Returns the bytes of a text without the byte order mark that some editors put at its beginning. */
-export function withoutMark(bytes: Buffer): Buffer {
+/**
+ * Returns the bytes of a text without the byte order mark that some editors put at its beginning. Throws CONFIG_INVALID
+ * if the mark is one of UTF-16; `shown` is the name of the text in the error.
+ */
+export function withoutMark(bytes: Buffer, shown: string): Buffer {
+  if (OTHER_MARKS.some((mark) => bytes.subarray(0, mark.length).equals(mark))) {
+    throw new TardisError('CONFIG_INVALID', `${shown} is UTF-16: save it as UTF-8`);
+  }
   const begins = bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK);
   return begins ? bytes.subarray(BYTE_ORDER_MARK.length) : bytes;
 }
 
 /**
  * Reads a file of at most `maxBytes` that a user has written, without a byte order mark. Throws system errors unchanged,
- * EFBIG if the file is larger, and EISDIR for a directory.
+ * EFBIG if the file is larger, EISDIR for a directory, and CONFIG_INVALID for UTF-16.
  */
 export function readSmallFile(file: Uint8Array, maxBytes: number): Buffer {
-  return withoutMark(readWhole(file, maxBytes));
+  return withoutMark(readWhole(file, maxBytes), displayName(Buffer.from(file)));
 }
 
 function readWhole(file: Uint8Array, maxBytes: number): Buffer {

@@ -68,6 +68,9 @@ const ELSEWHERE: readonly (readonly [string, string])[] = [
   ['C:/backup', 'Windows'],
   ['D:', 'Windows'],
   ['\\\\nas\\share', 'mount the share'],
+  ['//nas/share', 'mount the share'],
+  ['//nas/share', 'write /nas/share'],
+  ['//nas', 'write /nas'],
 ];
 
 test('an address of another kind is refused with the right spelling', (t) => {

@@ -61,6 +61,32 @@ test('a byte order mark is no part of a password, nor of any other text that an 
   }
 });
 
+test('a text in UTF-16 is refused, wherever it is used', async (t) => {
+  const { place, source, written, at } = lab(t);
+  const [little, big] = ['little', 'big'].map((name) => written(name, '')) as [string, string];
+  const bytes = Buffer.from(`\ufeff${SECRET}\r\n`, 'utf16le');
+  fs.writeFileSync(little, bytes);
+  fs.writeFileSync(big, bytes.swap16());
+  const keys = at('keys');
+  for (const file of [little, big]) {
+    for (const given of [
+      ['--password-file', file],
+      ['--password-file', `file://${file}`],
+      ['--password-prog', `cat ${file}`],
+    ]) {
+      const words = ['create', ...place, ...given, '--keys', keys];
+      const { status, stderr } = await run('sonic', words);
+      t.is(status, 1, stderr);
+      t.regex(stderr, /is UTF-16: save it as UTF-8 \[CONFIG_INVALID\]/, given.join(' '));
+      t.false(fs.existsSync(keys));
+    }
+    for (const given of [`@${file}`, `--config=${file}`, `--nocompress-file=${file}`]) {
+      const { stderr } = await run('tardis', [...place, '--local', '--create', given, source]);
+      t.true(stderr.includes(`${file} is UTF-16: save it as UTF-8 [CONFIG_INVALID]`), stderr);
+    }
+  }
+});
+
 test('a password comes from option, terminal, file, program and keys', async (t) => {
   const { place, at, written } = await lockedLab(t);
   const file = written('secret', `${SECRET}\r\nwhat follows does not count\n`);

@@ -165,6 +165,28 @@ test('everything a file is goes through a tar archive', async (t) => {
   t.true(fs.readFileSync(one).equals(fs.readFileSync(middle)));
 });
 
+test('only the owner may read an archive, whatever default ACL its directory has', async (t) => {
+  const home = scratchInMemory(t);
+  const [source, folder] = ['tree', 'folder'].map((name) => path.join(home, name)) as [
+    string,
+    string,
+  ];
+  makeTree(source, [file('secret', 'secret', { mode: 0o600 })]);
+  fs.mkdirSync(folder);
+  const place = ['-D', path.join(home, 'store'), '-C', 'me'];
+  await backup([...place, '--local', '--create', source]);
+  const hasAcls = spawnSync('setfacl', ['-d', '-m', 'u:4321:rwx,o::r', folder]).status === 0;
+  if (!hasAcls) t.log('without a default ACL: no setfacl, or no ACLs here');
+  for (const form of ['--tar', '--zip']) {
+    const archive = path.join(folder, form);
+    await succeed('regenerate', [...place, form, archive, source]);
+    t.is(fs.statSync(archive).mode & 0o777, 0o600);
+    if (!hasAcls) continue;
+    const shown = spawnSync('getfacl', ['-cp', archive], { encoding: 'utf8' }).stdout;
+    t.notRegex(shown, /4321/, shown);
+  }
+});
+
 /** Damages every file of the store with at least `sizeBytes` bytes. */
 function spoil(store: string, sizeBytes: number): void {
   const objects = fs

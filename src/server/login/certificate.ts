@@ -48,6 +48,7 @@ function read(file: Buffer): Buffer {
   try {
     return readSmallFile(file, MAX_FILE_BYTES);
   } catch (error) {
+    if (error instanceof TardisError) throw error;
     throw unusable(`cannot read ${displayName(file)}: ${systemCode(error) ?? 'unknown'}`);
   }
 }

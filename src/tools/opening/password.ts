@@ -152,10 +152,10 @@ export async function askPassword(
 
 /**
  * Returns the first line, without its line end and without a byte order mark. Throws PASSWORD_NEEDED if it is empty, CONFIG_INVALID if it is too
- * long.
+ * long or UTF-16.
  */
 function firstLine(given: Buffer, shown: string): Buffer {
-  const bytes = withoutMark(given);
+  const bytes = withoutMark(given, shown);
   const end = bytes.indexOf('\n');
   const line = end < 0 ? bytes : bytes.subarray(0, end);
   const bare = line.at(-1) === 0x0d ? line.subarray(0, -1) : line;

@@ -118,7 +118,8 @@ function notCreated(file: string, error: unknown): unknown {
 }
 
 /**
- * Writes an archive. A file gets its name only when it is complete. Throws TARGET_EXISTS, TARGET_NOT_WRITABLE,
+ * Writes an archive. A file gets its name only when it is complete; only its owner may read it, whatever default ACL
+ * its directory has. Throws TARGET_EXISTS, TARGET_NOT_WRITABLE,
  * TARGET_FULL.
  */
 export async function writeArchiveTo(
@@ -137,7 +138,8 @@ export async function writeArchiveTo(
   const temporary = path.join(path.dirname(file), temporaryName(system, '.tardis-'));
   let fd: number;
   try {
-    fd = files.open(temporary, 'create');
+    fd = files.open(temporary, 'createSecret'); // it has everybody's files
+    system.native.dropInherited(fd);
   } catch (error) {
     throw notCreated(file, error);
   }

@@ -63,6 +63,7 @@ function readTrusted(file: Buffer): Buffer {
     new X509Certificate(bytes).toString(); // throws if the bytes are not a certificate
     return bytes;
   } catch (error) {
+    if (error instanceof TardisError) throw error;
     const why = systemCode(error) ?? 'it is no certificate (PEM)';
     throw configInvalid(`cannot use ${displayName(file)}: ${why}`, error);
   }
