@@ -290,6 +290,7 @@ export function forbiddenImports(file: string, text: string): string[] {
 }
 
 function whyForbidden(file: string, from: string | undefined, target: string): string | undefined {
+  if (target === file.replace(/\.tsx?$/, '.js')) return 'a file must not import itself'; // no bundle could
   const to = folderOf(target);
   if (to === undefined) {
     return from === undefined ? undefined : `src must not import ${target}`;

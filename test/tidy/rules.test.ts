@@ -81,6 +81,7 @@ test('an import against the arrows or past an index is found', (t) => {
   t.is(found('src/store/packs/a.ts', "import { a } from '../backends/backend.js';"), 0);
   t.is(found('src/store/pack.ts', "export * from '../pipeline/index.js';"), 1);
   t.is(found('src/store/pack.ts', "await import('../tools/index.js');"), 1);
+  t.is(found('src/store/pack.ts', "await import('./pack.js');"), 1);
   t.is(found('src/store/pack.ts', "import '../../test/helpers/trees.js';"), 1);
   t.is(found('src/unheard/of.ts', "import { a } from '../errors/index.js';"), 1);
   t.is(found('src/server/storage/a.ts', "import { a } from '../session.js';"), 0);
