@@ -1,11 +1,10 @@
 /** Tests of the interface in src/history/history.ts, for every implementation. */
 import os from 'node:os';
 import path from 'node:path';
-import type { ExecutionContext, TestFn } from 'ava';
 import anyTest from 'ava';
-import type { History, HistoryEntry } from '../../src/history/index.js';
+import type { ExecutionContext, TestFn } from 'ava';
+import type { ContentLocation, History, HistoryEntry } from '../../src/history/index.js';
 import { contentIdOf, EntryType } from '../../src/model/index.js';
-import { placesOf } from '../helpers/places-of.js';
 import { codeOf, rejectedCode } from '../helpers/codes.js';
 import {
   BROKEN_OFF,
@@ -21,6 +20,14 @@ import {
 } from '../helpers/history-lab.js';
 import { here } from '../helpers/kinds.js';
 import { reportsSuite } from './history-reports.suite.js';
+
+/** Returns the places of pieces and of their bases as plain objects. */
+function placesOf(pieces: ContentLocation): readonly object[] | undefined {
+  return pieces?.map(({ object, position, recordBytes, offset, sizeBytes, digest, basis }) => {
+    const place = { object, position, recordBytes, offset, sizeBytes };
+    return { ...place, digest, basis: placesOf(basis) };
+  });
+}
 
 const test = anyTest as TestFn<undefined>;
 const NOTHING = Buffer.alloc(0);

@@ -12,17 +12,208 @@ import {
   requireFitting,
 } from '../../../src/store/catalog/index.js';
 import type { Counters } from '../../../src/store/index.js';
-import { nodeSystem, type RowShape, type System } from '../../../src/system/index.js';
 import {
-  fillTables,
-  rowFaults,
-  type SeenQuery,
-  shapeFaults,
-  someRows,
-  watchingQueries,
-} from '../../helpers/row-checks.js';
+  nodeSystem,
+  type SqlDatabase,
+  type SqlValue,
+  type System,
+} from '../../../src/system/index.js';
+import { type ColumnKind, kindsOf, type RowShape } from '../../../src/system/rows.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import { filesOfHouse, ROOT } from '../../tidy/house.js';
+
+/** A column of a statement, as better-sqlite3 describes it; an expression has no type. */
+interface Column {
+  readonly name: string;
+  readonly column: string | null;
+  readonly table: string | null;
+  readonly type: string | null;
+}
+
+interface Statement {
+  columns(): Column[];
+}
+
+type Queried = Pick<SqlDatabase, 'prepare' | 'query'>;
+
+/** A prepared query. */
+interface SeenQuery {
+  readonly sql: string;
+  readonly shape: RowShape;
+  /** Where `query` was called: folder/file:line:column. */
+  readonly place: string;
+  readonly database: Queried;
+}
+
+const DECLARED: Readonly<Record<string, readonly string[]>> = {
+  INTEGER: ['integer', 'bigint', 'content', 'record'],
+  TEXT: ['text'],
+  BLOB: ['blob'],
+};
+
+const IS: Readonly<Record<string, (value: unknown) => boolean>> = {
+  integer: (value) => Number.isSafeInteger(value),
+  content: (value) => Number.isSafeInteger(value),
+  record: (value) => Number.isSafeInteger(value),
+  bigint: (value) => typeof value === 'bigint',
+  real: (value) => Number.isFinite(value),
+  text: (value) => typeof value === 'string',
+  blob: (value) => Buffer.isBuffer(value),
+};
+
+/** Returns a system that calls `onQuery` for each query that is prepared. */
+function watchingQueries(base: System, onQuery: (query: SeenQuery) => void): System {
+  return {
+    ...base,
+    native: base.native,
+    openDatabase: (file, options) => {
+      const database = base.openDatabase(file, options);
+      const { prepare, query } = database;
+      const watched: SqlDatabase['query'] = (sql, shape) => {
+        onQuery({
+          sql,
+          shape,
+          place: callerOf(watched),
+          database: { ...database, prepare, query },
+        });
+        return query(sql, shape);
+      };
+      return Object.assign(database, { query: watched });
+    },
+  };
+}
+
+/** Returns the place in the code from which a function was called. */
+function callerOf(called: SqlDatabase['query']): string {
+  const at: { stack?: string } = {};
+  Error.captureStackTrace(at, called);
+  return /([^/ (]+\/[^/]+:\d+:\d+)\)?$/m.exec(at.stack ?? '')?.[1] ?? '';
+}
+
+/** Returns the ways in which a shape does not fit the columns of its query. */
+function shapeFaults({ sql, shape, database }: Omit<SeenQuery, 'place'>): string[] {
+  const columns = (database.prepare(sql) as unknown as Statement).columns();
+  const kinds = kindsOf(shape);
+  const faults: string[] = [];
+  if (typeof shape !== 'string' && !Array.isArray(shape)) {
+    const [wanted, names] = [Object.keys(shape), columns.map(({ name }) => name)];
+    if (wanted.join() !== names.join())
+      faults.push(`columns ${names.join()}, not ${wanted.join()}`);
+  }
+  if (kinds.length !== columns.length) faults.push(`${columns.length} columns`);
+  if (isMixed(kinds)) faults.push('integers of two kinds');
+  for (const [index, column] of columns.entries()) {
+    const kind = kinds[index];
+    if (kind === undefined || kind === 'any' || column.type === null) continue;
+    const isDeclared = DECLARED[column.type]?.includes(baseOf(kind)) === true;
+    if (!isDeclared) faults.push(`${column.name} is ${column.type}, not ${kind}`);
+    if (!kind.endsWith('?') && mayBeNull(database, sql, column))
+      faults.push(`${column.name} may be NULL`);
+  }
+  return faults;
+}
+
+/** Returns the ways in which a row does not have the shape. */
+function rowFaults(shape: RowShape, row: unknown): string[] {
+  const values = typeof shape === 'string' ? [row] : Object.values(row as object);
+  const kinds = kindsOf(shape);
+  if (values.length !== kinds.length) return [`${values.length} values`];
+  return kinds.flatMap((kind, index) => {
+    const value: unknown = values[index];
+    const isRight =
+      kind === 'any' || (value === null ? kind.endsWith('?') : IS[baseOf(kind)]!(value));
+    return isRight ? [] : [`value ${index} is ${String(value)}, not ${kind}`];
+  });
+}
+
+function baseOf(kind: ColumnKind): string {
+  return kind.replace('?', '');
+}
+
+function isMixed(kinds: readonly ColumnKind[]): boolean {
+  const bases = kinds.map(baseOf);
+  return (
+    bases.includes('bigint') &&
+    bases.some((base) => DECLARED['INTEGER']!.includes(base) && base !== 'bigint')
+  );
+}
+
+/** True if the column of a table may be NULL and the query does not leave NULL out. */
+function mayBeNull(database: Queried, sql: string, { table, column }: Column): boolean {
+  if (table === null || column === null || table.startsWith('sqlite_')) return false;
+  if (sql.includes(`${column} IS NOT NULL`)) return false;
+  const info = `SELECT "notnull" OR pk > 0 FROM pragma_table_info(?) WHERE name = ?`;
+  return database.query(info, 'integer').get(table, column) === 0;
+}
+
+/** A number above the sizes that the catalog has no index for. */
+const LARGE = 2 << 20;
+/** Values that are bound to a query until it returns rows. */
+const BOUND: readonly SqlValue[] = [
+  1,
+  0,
+  bytesOf(1),
+  bytesOf(2),
+  'complete',
+  2,
+  Buffer.alloc(0),
+  bytesOf(0),
+  LARGE,
+];
+/** Largest number of bindings that are tried. */
+const MAX_TRIALS = 20_000;
+
+/** Returns rows of a query, with the first values found for which it returns any. */
+function someRows({ sql, shape, database }: SeenQuery): unknown[] {
+  const query = database.query(sql, shape);
+  const places = sql.split('?').length - 1;
+  const trials = Math.min(MAX_TRIALS, BOUND.length ** places);
+  for (let trial = 0; trial < trials; trial += 1) {
+    const values = [...Array(places).keys()].map(
+      (place) => BOUND[Math.floor(trial / BOUND.length ** place) % BOUND.length]!,
+    );
+    const rows = query.all(...values);
+    if (rows.length > 0) return rows;
+  }
+  return [];
+}
+
+/** Returns 32 bytes, which may be a path, a name or a digest. */
+function bytesOf(number: number): Buffer {
+  return Buffer.from('/'.padEnd(32, String(number)));
+}
+
+/** The rows of each table: the number in all columns, and the columns that are NULL, if they may be, or 0. */
+const ROWS: readonly { number: number; text: string; nulls: RegExp; zeros?: RegExp }[] = [
+  { number: 1, text: 'complete', nulls: /^$/ },
+  { number: 2, text: 'unfinished', nulls: /./ },
+  { number: 0, text: 'complete', nulls: /^$/ },
+  { number: LARGE, text: 'superseded', nulls: /^last_set$/, zeros: /^is_damaged$/ },
+];
+
+/** Adds rows with values of every kind to each table; only one to a table that marks others' rows. */
+function fillTables(database: SqlDatabase): void {
+  const tables = database.query(
+    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*'",
+    'text',
+  );
+  const info = database.query(
+    'SELECT name, type, "notnull" OR pk > 0 AS isSet FROM pragma_table_info(?) ORDER BY cid',
+    { name: 'text', type: 'text', isSet: 'integer' },
+  );
+  for (const table of tables.all()) {
+    const columns = info.all(table);
+    for (const { number, text, nulls, zeros } of columns.length > 1 ? ROWS : ROWS.slice(0, 1)) {
+      const values = columns.map(({ name, type, isSet }): SqlValue => {
+        if (isSet === 0 && nulls.test(name)) return null;
+        if (type === 'INTEGER') return zeros?.test(name) === true ? 0 : number;
+        return type === 'TEXT' ? text : bytesOf(number);
+      });
+      const places = values.map(() => '?').join();
+      database.prepare(`INSERT OR REPLACE INTO "${table}" VALUES (${places})`).run(...values);
+    }
+  }
+}
 
 /** Prepares every query of the program, on databases with rows in each table. */
 function prepareAll(t: ExecutionContext, onQuery: (query: SeenQuery) => void): void {
