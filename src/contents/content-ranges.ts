@@ -23,6 +23,7 @@ import {
 } from '../store/index.js';
 import type { Basis } from '../delta/index.js';
 import { DeltaIndex } from '../delta/index.js';
+import { BoundedCache } from '../system/index.js';
 import { fetchHead, fetchRecord, type RecordHead, type RecordSource } from './record-head.js';
 import { MAX_CHAIN, recordKey, type StoredPiece } from './stored-piece.js';
 
@@ -33,52 +34,11 @@ const MAX_OPEN_BYTES = 8 << 20;
 /** Approximate memory of an open record besides its index. */
 const OPEN_RECORD_BYTES = 2 << 10;
 
-/** A cache of values with weights. If their sum exceeds the limit, the least recently used values are evicted. */
-class Weighed<V> {
-  private readonly items = new Map<string, { readonly value: V; readonly weight: number }>();
-  private weight = 0;
-  private readonly most: number;
-  private readonly onGone: (value: V) => void;
-
-  constructor(most: number, onGone: (value: V) => void = () => undefined) {
-    this.most = most;
-    this.onGone = onGone;
-  }
-
-  get(key: string): V | undefined {
-    const item = this.items.get(key);
-    if (item === undefined) return undefined;
-    this.items.delete(key);
-    this.items.set(key, item);
-    return item.value;
-  }
-
-  /** Removes and returns all values. */
-  clear(): V[] {
-    const values = [...this.items.values()].map(({ value }) => value);
-    this.items.clear();
-    this.weight = 0;
-    return values;
-  }
-
-  /** Adds a value and evicts old ones. The new value stays, whatever its weight. */
-  add(key: string, value: V, weight: number): void {
-    this.items.set(key, { value, weight });
-    this.weight += weight;
-    for (const [oldest, item] of this.items) {
-      if (this.weight <= this.most || oldest === key) return;
-      this.items.delete(oldest);
-      this.weight -= item.weight;
-      this.onGone(item.value);
-    }
-  }
-}
-
 /** State that a content shares with its bases. */
 interface Shared {
   readonly source: RecordSource;
-  readonly chunks: Weighed<Buffer>;
-  readonly records: Weighed<OpenRecord>;
+  readonly chunks: BoundedCache<string, Buffer>;
+  readonly records: BoundedCache<string, OpenRecord>;
   /** Buffer for encoded bytes. */
   stored: Buffer;
   /** Memory of an evicted chunk, for the next chunk to be decoded; saves an allocation. */
@@ -86,10 +46,10 @@ interface Shared {
 }
 
 function newShared(source: RecordSource): Shared {
-  const chunks = new Weighed<Buffer>(MAX_CHUNK_BYTES, (chunk) => {
+  const chunks = new BoundedCache<string, Buffer>(MAX_CHUNK_BYTES, (chunk) => {
     if (chunk.length === STREAM_CHUNK_BYTES) shared.spare = chunk;
   });
-  const records = new Weighed<OpenRecord>(MAX_OPEN_BYTES);
+  const records = new BoundedCache<string, OpenRecord>(MAX_OPEN_BYTES);
   const shared: Shared = { source, chunks, records, stored: Buffer.alloc(0), spare: undefined };
   return shared;
 }
@@ -189,7 +149,7 @@ export class ContentRanges implements Basis {
       record = new DeltaRecord(body, index, basis);
       weight += index.memoryBytes;
     }
-    records.add(key, record, weight);
+    records.set(key, record, weight);
     return record;
   }
 }
@@ -265,7 +225,7 @@ class RecordBody implements OpenRecord {
       await fetchRecord(this.shared.source.backend, piece, 0, record);
       decode(header.codec, openBody(record, header, this.head.cipher), decoded);
     }
-    chunks.add(key, decoded, decoded.length);
+    chunks.set(key, decoded, decoded.length);
     return decoded;
   }
 

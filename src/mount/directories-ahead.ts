@@ -2,6 +2,7 @@
  * Loads directories in advance for a program that walks a tree, while the program works on another directory. The
  * subdirectories of that directory are loaded first, then its siblings.
  */
+import { BoundedCache } from '../system/index.js';
 import { MAX_DIRECTORIES } from './node-ids.js';
 import type { SetTree } from './set-tree.js';
 
@@ -23,7 +24,7 @@ interface Walk {
 }
 
 export class DirectoriesAhead {
-  private readonly listed = new Set<number>();
+  private readonly listed = new BoundedCache<number, true>(MAX_REMEMBERED);
   /** The directory that a walk listed last; undefined once enough is loaded. */
   private walk: Walk | undefined;
   private isLoading = false;
@@ -34,17 +35,9 @@ export class DirectoriesAhead {
     const parent = tree.parentOf(directory);
     const parentKey = keyOf(tree, parent);
     const isWalk = directory !== parent && this.listed.has(parentKey);
-    if (isWalk) this.remember(parentKey); // the walk comes back to it
-    this.remember(keyOf(tree, directory));
+    if (isWalk) this.listed.set(parentKey, true); // the walk comes back to it
+    this.listed.set(keyOf(tree, directory), true);
     if (isWalk) this.walk = { tree, directory };
-  }
-
-  private remember(key: number): void {
-    this.listed.delete(key);
-    this.listed.add(key);
-    if (this.listed.size <= MAX_REMEMBERED) return;
-    const [oldest] = this.listed;
-    this.listed.delete(oldest!);
   }
 
   /** True if there may be more directories that can be loaded immediately. */

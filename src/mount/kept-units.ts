@@ -4,11 +4,14 @@
  */
 import { releaseAll } from '../model/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
+import { BoundedCache } from '../system/index.js';
 import type { DecodedDigests } from './decoded-digests.js';
 import type { Soon } from './tree.js';
 
 /** Maximum number of bytes of decoded data that are kept. */
 const MAX_UNIT_BYTES = 11 << 20;
+/** Approximate memory of a unit besides its bytes. */
+const UNIT_BYTES = 256;
 const MAX_SPARE = 4;
 
 /** Decoded bytes, whose memory may be freed or used for others in the next turn of the event loop. Use or copy them before any `await`. */
@@ -26,10 +29,14 @@ interface KeptUnitsOptions {
 }
 
 export class KeptUnits {
-  private readonly units = new Map<string, Soon<Unit>>();
-  private bytes = 0;
-  /** Keys of kept units whose contents were all read to their ends. They are removed first. */
-  private readonly spent = new Set<string>();
+  private readonly units = new BoundedCache<string, Soon<Unit>>(MAX_UNIT_BYTES, (unit) => {
+    if (unit instanceof Promise) return;
+    // Those who wait for them get them before the next turn.
+    if (this.gone.length === 0) setImmediate(() => this.reuse(this.gone.splice(0)));
+    this.gone.push(unit.bytes);
+  });
+  /** Memory of units that were just removed. */
+  private readonly gone: Buffer[] = [];
   /** Memory of removed chunks, kept for reuse. */
   private readonly spare: Buffer[] = [];
   private readonly onAdded: () => void;
@@ -48,16 +55,12 @@ export class KeptUnits {
 
   /** Returns a unit that is decoded, or being decoded, and counts that as a use. */
   get(key: string): Soon<Unit> | undefined {
-    const unit = this.units.get(key);
-    if (unit === undefined || unit instanceof Promise) return unit;
-    this.units.delete(key);
-    this.units.set(key, unit);
-    return unit;
+    return this.units.get(key);
   }
 
   /** Returns a unit that is decoded; undefined if it is not. */
   decoded(key: string): Unit | undefined {
-    const unit = this.units.get(key);
+    const unit = this.units.peek(key);
     return unit instanceof Promise ? undefined : unit;
   }
 
@@ -65,7 +68,7 @@ export class KeptUnits {
   add(key: string, make: () => Promise<Unit>): Promise<Unit> {
     const making = make().then(
       (unit) => {
-        this.put(key, unit);
+        this.units.set(key, unit, UNIT_BYTES + memoryOf(unit));
         this.onAdded();
         return unit;
       },
@@ -74,43 +77,19 @@ export class KeptUnits {
         throw error;
       },
     );
-    this.units.set(key, making);
+    this.units.set(key, making, 0);
     return making;
   }
 
   /** Records that all contents of a unit were read. It is then removed before units that are still being read. */
   noteSpent(key: string, unit: Unit): void {
-    if (this.units.get(key) === unit) this.spent.add(key);
+    if (this.units.peek(key) === unit) this.units.noteSpent(key);
   }
 
   /** Returns memory for a decoded chunk; it may be reused from an earlier chunk. */
   room(sizeBytes: number): Buffer {
     const isFull = sizeBytes === STREAM_CHUNK_BYTES;
     return (isFull ? this.spare.pop() : undefined) ?? Buffer.allocUnsafeSlow(sizeBytes);
-  }
-
-  private put(key: string, unit: Unit): void {
-    this.units.delete(key);
-    this.units.set(key, unit);
-    this.bytes += memoryOf(unit);
-    const gone: Buffer[] = [];
-    for (const oldest of this.oldestFirst()) {
-      if (this.bytes <= MAX_UNIT_BYTES) break;
-      const old = this.units.get(oldest);
-      if (old === undefined || old instanceof Promise || oldest === key) continue;
-      this.units.delete(oldest);
-      this.spent.delete(oldest);
-      this.bytes -= memoryOf(old);
-      gone.push(old.bytes);
-    }
-    // Those who wait for them get them before the next turn.
-    if (gone.length > 0) setImmediate(() => this.reuse(gone));
-  }
-
-  /** Yields the keys of kept units, in the order in which they are removed. */
-  private *oldestFirst(): Generator<string> {
-    yield* this.spent;
-    yield* this.units.keys();
   }
 
   /** Keeps some buffers for the next chunks, and frees the others. */

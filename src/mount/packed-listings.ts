@@ -5,7 +5,7 @@
  */
 import type { FetchedPage, History } from '../history/index.js';
 import type { DirectoryId, SetNumber } from '../model/index.js';
-import { type FuseCalls, READY_LINKS_BYTES } from '../system/index.js';
+import { BoundedCache, type FuseCalls, READY_LINKS_BYTES } from '../system/index.js';
 import { ENTRY_BYTES } from './protocol.js';
 import type { Inode } from './attributes.js';
 import { fetchPages } from './fetched-pages.js';
@@ -16,6 +16,8 @@ import type { PackedEntries, PackedPage } from './tree.js';
 const MAX_PACKED_BYTES = 512 << 10;
 /** Maximum number of bytes of listings that are kept. After the kernel has a listing, it seldom requests it again. */
 const MAX_KEPT_BYTES = 2 << 20;
+/** Approximate memory of a listing besides its bytes. */
+const LISTING_BYTES = 256;
 const HEAD_WORDS = 2;
 const CHILD_WORDS = 3;
 const INDEX_WORDS = HEAD_WORDS + PAGE_ENTRIES + 1 + PAGE_ENTRIES * CHILD_WORDS;
@@ -86,14 +88,13 @@ export interface PackedListing extends PackedPage, PackedEntries {
 type NodeOf = (child: ListedChild) => ChildNode | undefined;
 
 export class PackedListings {
-  private readonly kept = new Map<number, PackedListing>();
-  private keptBytes = 0;
+  private readonly kept = new BoundedCache<number, PackedListing>(MAX_KEPT_BYTES);
   private readonly place = new Float64Array(PLACE_NUMBERS);
   private readonly placeBytes = Buffer.from(this.place.buffer);
   private readonly index = new Uint32Array(INDEX_WORDS);
   private readonly indexBytes = Buffer.from(this.index.buffer);
   /** Directories that are listed in pages, by the keys of the pages. */
-  private readonly noted = new Map<number, readonly ListedNode[]>();
+  private readonly noted = new BoundedCache<number, readonly ListedNode[]>(MAX_NOTED);
   private target: Room | undefined;
   private device = '';
   private deviceBytes: Buffer = Buffer.alloc(0);
@@ -111,7 +112,7 @@ export class PackedListings {
    * undefined.
    */
   get(key: number, isPlus?: boolean): PackedListing | undefined {
-    const listing = this.kept.get(key);
+    const listing = this.kept.peek(key);
     return isPlus === undefined || listing?.isPlus === isPlus ? listing : undefined;
   }
 
@@ -135,7 +136,7 @@ export class PackedListings {
     const packed = Buffer.from(target.bytes.subarray(0, made.bytes));
     const listing = this.listing(directory, packed, made.children);
     this.note(key, made.children);
-    this.keep(key, listing);
+    this.kept.set(key, listing, LISTING_BYTES + listing.packed.length);
     return listing;
   }
 
@@ -167,16 +168,12 @@ export class PackedListings {
 
   /** Remembers the directories of a page. */
   note(key: number, children: readonly ListedNode[]): void {
-    this.noted.delete(key);
     this.noted.set(key, children);
-    if (this.noted.size <= MAX_NOTED) return;
-    const [oldest] = this.noted.keys();
-    this.noted.delete(oldest!);
   }
 
   /** Returns the directories of a page that was packed; undefined if it was not packed, or long ago. */
   childrenIn(key: number): readonly ListedNode[] | undefined {
-    return this.noted.get(key);
+    return this.noted.peek(key);
   }
 
   /** Drops all listings whose keys are within a range. */
@@ -185,7 +182,7 @@ export class PackedListings {
       if (key >= from && key < to) this.noted.delete(key);
     }
     for (const key of this.kept.keys()) {
-      if (key >= from && key < to) this.remove(key);
+      if (key >= from && key < to) this.kept.delete(key);
     }
   }
 
@@ -253,21 +250,6 @@ export class PackedListings {
     const isLast = count < PAGE_ENTRIES;
     const more = { isPlus, isLast, lastName, children };
     return { first, plus: () => entries, plain: () => entries, ...entries, ...more };
-  }
-
-  private keep(key: number, listing: PackedListing): void {
-    this.remove(key);
-    this.kept.set(key, listing);
-    this.keptBytes += listing.packed.length;
-    for (const oldest of this.kept.keys()) {
-      if (this.keptBytes <= MAX_KEPT_BYTES || oldest === key) return;
-      this.remove(oldest);
-    }
-  }
-
-  private remove(key: number): void {
-    this.keptBytes -= this.kept.get(key)?.packed.length ?? 0;
-    this.kept.delete(key);
   }
 }
 

@@ -1,4 +1,5 @@
 /** Pages of directories that were read last. The number of their entries is limited. */
+import { BoundedCache } from '../system/index.js';
 import type { OpenContent } from './open-content.js';
 import type { PackedPage, ShownEntry, Soon } from './tree.js';
 
@@ -22,21 +23,18 @@ export interface LoadedPage {
 }
 
 export class PageCache {
-  private readonly pages = new Map<number, Soon<LoadedPage>>();
-  private readonly listings = new Map<number, PackedPage & { readonly isPlus: boolean }>();
-  private entries = 0;
+  private readonly pages = new BoundedCache<number, Soon<LoadedPage>>(MAX_ENTRIES);
+  private readonly listings = new BoundedCache<number, PackedPage & { readonly isPlus: boolean }>(
+    MAX_LISTINGS,
+  );
 
   get(key: number): Soon<LoadedPage> | undefined {
-    const page = this.pages.get(key);
-    if (page === undefined || page instanceof Promise) return page;
-    this.pages.delete(key);
-    this.pages.set(key, page);
-    return page;
+    return this.pages.get(key);
   }
 
   /** Returns the kept listing of a page; undefined if none is kept. */
   listing(key: number, isPlus: boolean): PackedPage | undefined {
-    const listing = this.listings.get(key);
+    const listing = this.listings.peek(key);
     return listing?.isPlus === isPlus ? listing : undefined;
   }
 
@@ -47,25 +45,22 @@ export class PageCache {
     const listing = { first, plus: () => entries, plain: () => entries, isPlus };
     this.drop(key, key + 1);
     this.listings.set(key, listing);
-    const [oldest] = this.listings.keys();
-    if (this.listings.size > MAX_LISTINGS) this.listings.delete(oldest!);
     return listing;
   }
 
   /** Keeps a page once it is loaded. A page that cannot be loaded is not kept. */
   load(key: number, loading: Promise<LoadedPage>): Promise<LoadedPage> {
-    this.pages.set(key, loading);
     const settled = loading.then(
       (page) => {
-        if (this.pages.get(key) === settled) this.put(key, page);
+        if (this.pages.peek(key) === settled) this.pages.set(key, page, weightOf(page));
         return page;
       },
       (error: unknown) => {
-        if (this.pages.get(key) === settled) this.pages.delete(key);
+        if (this.pages.peek(key) === settled) this.pages.delete(key);
         throw error;
       },
     );
-    this.pages.set(key, settled);
+    this.pages.set(key, settled, 0);
     return settled;
   }
 
@@ -74,22 +69,8 @@ export class PageCache {
     for (const key of this.listings.keys()) {
       if (key >= from && key < to) this.listings.delete(key);
     }
-    for (const [key, page] of this.pages) {
-      if (key < from || key >= to) continue;
-      this.pages.delete(key);
-      if (!(page instanceof Promise)) this.entries -= weightOf(page);
-    }
-  }
-
-  private put(key: number, page: LoadedPage): void {
-    this.pages.delete(key);
-    this.pages.set(key, page);
-    this.entries += weightOf(page);
-    for (const [oldest, old] of this.pages) {
-      if (this.entries <= MAX_ENTRIES || oldest === key) return;
-      if (old instanceof Promise) continue;
-      this.pages.delete(oldest);
-      this.entries -= weightOf(old);
+    for (const key of this.pages.keys()) {
+      if (key >= from && key < to) this.pages.delete(key);
     }
   }
 }

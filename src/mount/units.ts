@@ -25,6 +25,7 @@ import {
   RECORD_HEADER_BYTES,
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
+import { BoundedCache } from '../system/index.js';
 import {
   type ChunkedRecord,
   ChunksHere,
@@ -59,9 +60,9 @@ export class Units {
   private readonly lone = new LoneContents();
   /** Ranges of chunks that were decoded alone. */
   private readonly loneRanges = new LoneContents();
-  private readonly records = new Map<string, Soon<Layout>>();
+  private readonly records = new BoundedCache<string, Soon<Layout>>(MAX_RECORDS);
   /** Keys of the records that were decoded last. */
-  private readonly decoded = new Set<string>();
+  private readonly decoded = new BoundedCache<string, true>(MAX_DECODED);
   /** Number of decoding jobs that run or wait. */
   running = 0;
   /** True while only one request is being answered. */
@@ -115,7 +116,7 @@ export class Units {
 
   private findLayout(key: string, record: RecordPlace): Promise<Layout> {
     const finding = this.readLayout(record);
-    this.keepLayout(key, finding);
+    this.records.set(key, finding);
     return finding.then(
       (layout) => {
         if (this.records.get(key) === finding) this.records.set(key, layout);
@@ -126,12 +127,6 @@ export class Units {
         throw error;
       },
     );
-  }
-
-  private keepLayout(key: string, layout: Soon<Layout>): void {
-    this.records.set(key, layout);
-    const [oldest] = this.records.keys();
-    if (this.records.size > MAX_RECORDS) this.records.delete(oldest!);
   }
 
   private async readLayout(record: RecordPlace): Promise<Layout> {
@@ -218,7 +213,7 @@ export class Units {
         const what = { record: { object, position, recordBytes }, contents };
         const output = await this.decode(what, position, recordBytes);
         if (!output.isWhole) throw new NotWhole();
-        if (content === undefined) this.noteDecoded(key);
+        if (content === undefined) this.decoded.set(key, true);
         return unitOf(output);
       });
     return this.unlessChunked(record, unit);
@@ -372,12 +367,6 @@ export class Units {
     } finally {
       this.running -= 1;
     }
-  }
-
-  private noteDecoded(key: string): void {
-    this.decoded.add(key);
-    const [oldest] = this.decoded;
-    if (this.decoded.size > MAX_DECODED) this.decoded.delete(oldest!);
   }
 }
 

@@ -6,6 +6,7 @@
  */
 import { type History, type HistoryEntry, provenVersion } from '../history/index.js';
 import { joinPath, splitPath } from '../model/index.js';
+import { BoundedCache } from '../system/index.js';
 import { inodeOf, inodeOfPath } from './inodes.js';
 import { nodeHigh, nodeLow } from './node-ids.js';
 import { packPage } from './packing.js';
@@ -56,7 +57,7 @@ export class VersionsTree implements Tree {
   lookups = 0;
   private nodes: PathNode[] = [newNode(Buffer.from('/'), 0)];
   private readonly numbers = new Map<string, number>();
-  private readonly listings = new Map<number, Listing>();
+  private readonly listings = new BoundedCache<number, Listing>(MAX_LISTINGS);
   private readonly options: VersionsOptions;
 
   constructor(options: VersionsOptions) {
@@ -104,10 +105,7 @@ export class VersionsTree implements Tree {
     }));
     const all = [...directories, ...(await this.versionsOf(directory))];
     const page = packPage(all, 0, VALID_SECONDS);
-    this.listings.delete(directory);
     this.listings.set(directory, { page, madeMs: performance.now() });
-    const [oldest] = this.listings.keys();
-    if (this.listings.size > MAX_LISTINGS) this.listings.delete(oldest!);
     return page;
   }
 

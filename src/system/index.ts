@@ -1,4 +1,5 @@
 export { yieldRegularly } from './yielding.js';
+export { BoundedCache } from './bounded-cache.js';
 export { Credit } from './credit.js';
 export { Retries } from './retries.js';
 export { type Clock, looseDelay, systemClock, wallMs } from './clock.js';

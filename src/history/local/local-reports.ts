@@ -18,7 +18,7 @@ import {
   type SetNumber,
 } from '../../model/index.js';
 import { type Backend, type ClientDirectory, PACKS_PREFIX, RecordKind } from '../../store/index.js';
-import { type Files, namesIn, yieldRegularly } from '../../system/index.js';
+import { BoundedCache, type Files, namesIn, yieldRegularly } from '../../system/index.js';
 import type { Access } from './access.js';
 import type { HistoryEntry } from '../history.js';
 import { completeShown, measureDeadSpace } from './dead-space.js';
@@ -53,7 +53,7 @@ interface ReportSources {
 }
 
 export class LocalReports implements Reports {
-  private readonly places = new Map<SetNumber, DirectoryPaths>();
+  private readonly places = new BoundedCache<SetNumber, DirectoryPaths>(MAX_REMEMBERED);
   /** Roots of the set that was requested last. */
   private roots: { readonly set: SetNumber; readonly roots: ReadonlySet<RootNumber> } | undefined;
   private readonly catalog: () => Catalog;
@@ -175,8 +175,6 @@ export class LocalReports implements Reports {
     let places = this.places.get(set);
     if (places === undefined) {
       places = new DirectoryPaths(this.catalog(), set, this.access);
-      const [oldest] = this.places.keys();
-      if (this.places.size >= MAX_REMEMBERED) this.places.delete(oldest!);
       this.places.set(set, places);
     }
     return places;

@@ -14,6 +14,7 @@ import {
 import type { RootRecord } from '../../store/index.js';
 import type { History, HistoryEntry } from '../history.js';
 import { FIRST_PLACE } from '../reports.js';
+import { BoundedCache } from '../../system/index.js';
 
 /**
  * Name of the directory for lost directories, in the first root of a set. Another name is chosen if this one is taken.
@@ -32,7 +33,7 @@ const NOTHING: Buffer = Buffer.alloc(0);
 export class LostPlaces {
   /** Messages about stand-ins for lost entries. */
   readonly doubts = new Set<string>();
-  private readonly kept = new Map<SetNumber, Promise<readonly DirectoryId[]>>();
+  private readonly kept = new BoundedCache<SetNumber, Promise<readonly DirectoryId[]>>(MAX_KEPT);
   private readonly sealed: History;
 
   constructor(sealed: History) {
@@ -92,8 +93,6 @@ export class LostPlaces {
     if (found === undefined) {
       found = this.find(set, roots);
       this.kept.set(set, found);
-      const [oldest] = this.kept.keys();
-      if (this.kept.size > MAX_KEPT) this.kept.delete(oldest!);
     }
     return found;
   }

@@ -15,6 +15,7 @@ import {
 import { type Keyring, type OpenedListing, SealSum } from '../../crypto/index.js';
 import { type DirectoryId, NO_SEAL, type SetNumber } from '../../model/index.js';
 import type { History } from '../history.js';
+import { BoundedCache } from '../../system/index.js';
 import type { DirectoryPlaces } from './directory-places.js';
 import { LargeListing } from './large-listing.js';
 import type { ProvenSet } from './proven-sets.js';
@@ -46,9 +47,9 @@ interface SealedListing {
 }
 
 export class OpenedPages {
-  private readonly large = new Map<string, LargeListing>();
+  private readonly large = new BoundedCache<string, LargeListing>(MAX_KEPT);
   /** Keys of large directories that could not be opened and proven here, so that `list` must list them. */
-  private readonly unproven = new Set<string>();
+  private readonly unproven = new BoundedCache<string, true>(MAX_UNPROVEN);
   private readonly sealed: History;
   private readonly keyring: Keyring;
   private readonly places: DirectoryPlaces;
@@ -192,18 +193,15 @@ export class OpenedPages {
     key: string,
   ): LargeListing | undefined {
     const place = this.placeOf(proven, directory);
-    const kept = this.large.get(key);
+    const kept = this.large.peek(key);
     if (place === undefined || this.unproven.has(key)) return undefined;
     if (kept?.place.equals(place) === true) return kept;
     const listing = this.opened(proven, directory, place);
     if (listing === undefined) {
-      this.unproven.add(key);
-      dropOldest(this.unproven, MAX_UNPROVEN);
+      this.unproven.set(key, true);
       return undefined;
     }
-    this.large.delete(key);
     this.large.set(key, listing);
-    dropOldest(this.large, MAX_KEPT);
     return listing;
   }
 
@@ -234,13 +232,4 @@ export class OpenedPages {
 function* chained<T>(first: Iterable<T>, second: Iterable<T>): Generator<T> {
   yield* first;
   yield* second;
-}
-
-/** Deletes the oldest key if there are more than `most`. */
-function dropOldest(
-  kept: Pick<Map<string, unknown>, 'size' | 'keys' | 'delete'> | Set<string>,
-  most: number,
-): void {
-  const [oldest] = kept.keys();
-  if (kept.size > most) kept.delete(oldest!);
 }

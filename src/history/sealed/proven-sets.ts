@@ -21,6 +21,7 @@ import {
 } from '../../model/index.js';
 import type { RootRecord } from '../../store/index.js';
 import type { History } from '../history.js';
+import { BoundedCache } from '../../system/index.js';
 
 /** Number of directory seals requested at once. */
 const PAGE_DIRECTORIES = 1 << 16;
@@ -47,7 +48,9 @@ export interface ProvenSet {
 }
 
 export class ProvenSets {
-  private readonly kept = new Map<SetNumber, Promise<ProvenSet>>();
+  private readonly kept = new BoundedCache<SetNumber, Promise<ProvenSet>>(MAX_KEPT, (_, set) =>
+    this.known.delete(set),
+  );
   /** Sets of `kept` that match their seals. */
   private readonly known = new Map<SetNumber, ProvenSet>();
   /** Messages about sets that nothing proves or that cannot be remembered. */
@@ -104,11 +107,6 @@ export class ProvenSets {
         if (this.kept.get(set) === proving) this.kept.delete(set);
       },
     );
-    const [oldest] = this.kept.keys();
-    if (this.kept.size > MAX_KEPT) {
-      this.kept.delete(oldest!);
-      this.known.delete(oldest!);
-    }
     return proving;
   }
 

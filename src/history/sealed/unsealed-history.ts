@@ -27,7 +27,7 @@ import type {
   RootRecord,
   SetNote,
 } from '../../store/index.js';
-import type { NativeCalls } from '../../system/index.js';
+import { BoundedCache, type NativeCalls } from '../../system/index.js';
 import { explainedHistory } from '../explained-history.js';
 import type {
   ContentLocation,
@@ -44,7 +44,6 @@ import { setAt, setNamed } from '../local/sets.js';
 import type { Reports } from '../reports.js';
 import { DirectoryPlaces } from './directory-places.js';
 import { type DoubtedEntry, settleDoubts } from './doubted-entries.js';
-import { KeptListings, type Listed, listingKey, startOfPage } from './kept-listings.js';
 import { FOUND_DIRECTORY, LostPlaces } from './lost-places.js';
 import { EntryOpener } from './opened-entries.js';
 import { MAX_SORTED_ENTRIES, OpenedPages } from './opened-pages.js';
@@ -57,6 +56,16 @@ const PAGE_ENTRIES = 2048;
 const NOTHING = Buffer.alloc(0);
 /** Seal of a listing that could not be read completely. Each of its entries is proven only by its own seal. */
 const PARTIAL = NO_SEAL;
+
+/** Maximum number of proven listings that are kept, since the next page is usually from one of them. */
+const MAX_LISTED = 4;
+
+interface Listed {
+  /** Entries of a proven listing, sorted by name; undefined if there are too many. */
+  readonly entries: readonly HistoryEntry[] | undefined;
+  /** Checksum of the entries of each page, in their order; the key is the last sealed name before the page. */
+  readonly pages: ReadonlyMap<string, Buffer>;
+}
 
 /** Returns a history that opens the results of `sealed`, and takes ownership of `sealed`. */
 export function unsealedHistory(sealed: History, keyring: Keyring, native: NativeCalls): History {
@@ -72,7 +81,7 @@ class UnsealedHistory implements History {
   readonly reports: Reports;
   /** Access to everything, since the reader has the keys. */
   readonly access = new Access(undefined);
-  private readonly listed = new KeptListings();
+  private readonly listed = new BoundedCache<string, Listed>(MAX_LISTED);
   private readonly places = new DirectoryPlaces();
   private readonly pages: OpenedPages;
   private readonly counts = new UnprovenCounts();
@@ -255,7 +264,7 @@ class UnsealedHistory implements History {
     const proven = await this.provenSet(set);
     const places = this.places.of(set, directory);
     const key = listingKey({ directory, set, limit, withDigests }, proven, places);
-    const known = this.listed.find(key);
+    const known = this.listed.get(key);
     if (known !== undefined) return known;
     if (directory === FOUND_DIRECTORY) {
       return { entries: await this.lost.entries(set, proven.roots), pages: new Map() };
@@ -286,7 +295,7 @@ class UnsealedHistory implements History {
       await this.addFound(proven, entries);
     entries.sort((one, other) => Buffer.compare(one.name, other.name));
     const listed = { entries: isTooMuch ? undefined : entries, pages };
-    this.listed.keep(key, listed);
+    this.listed.set(key, listed);
     return listed;
   }
 
@@ -396,6 +405,27 @@ class UnsealedHistory implements History {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/**
+ * Returns the key of a listing. A listing that was proven without a seal, or for fewer places of its directory, gets
+ * another key, so that it is proven again.
+ */
+function listingKey(
+  { directory, set, limit, withDigests }: Omit<ListingPage, 'after'>,
+  { isSealed }: ProvenSet,
+  places: readonly Buffer[],
+): string {
+  return `${set}/${directory}/${limit}/${withDigests}/${places.length}/${isSealed}`;
+}
+
+/** Returns the sealed name after which the page begins that can contain `sealedName`; empty for the first page. */
+function startOfPage(pages: Listed['pages'], sealedName: Buffer): Buffer {
+  let start = '';
+  for (const after of pages.keys()) {
+    if (Buffer.compare(Buffer.from(after, 'latin1'), sealedName) < 0) start = after;
+  }
+  return Buffer.from(start, 'latin1');
 }
 
 /** Returns a set with its names and marks in plain text. */

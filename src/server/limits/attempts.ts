@@ -4,8 +4,8 @@
  * failures for other clients there. Unknown clients count like known ones.
  */
 import { TardisError } from '../../errors/index.js';
-import type { Clock } from '../../system/index.js';
-import { type Allowance, LeakyCounts, remember } from './leaky-counts.js';
+import { BoundedCache, type Clock } from '../../system/index.js';
+import { type Allowance, LeakyCounts } from './leaky-counts.js';
 
 export interface AttemptLimits {
   readonly pair: Allowance;
@@ -31,7 +31,7 @@ export interface Attempt {
 export class Attempts {
   private readonly ofPair: LeakyCounts;
   private readonly ofAddress: LeakyCounts;
-  private readonly proven = new Map<string, true>();
+  private readonly proven = new BoundedCache<string, true>(MAX_PROVEN);
   /** Number of attempts in progress, by pair and by address. It is bounded by the number of connections. */
   private readonly underWay = new Map<string, number>();
   private readonly waiting = new Set<() => void>();
@@ -102,7 +102,7 @@ export class Attempts {
   succeeded(client: string, address: string): void {
     const pair = pairOf(client, address);
     this.ofPair.forget(pair);
-    remember(this.proven, pair, true, MAX_PROVEN);
+    this.proven.set(pair, true);
   }
 }
 

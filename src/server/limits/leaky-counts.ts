@@ -1,5 +1,5 @@
 /** Counts by key that decrease with time, as in a leaky bucket. The number of keys is bounded. */
-import type { Clock } from '../../system/index.js';
+import { BoundedCache, type Clock } from '../../system/index.js';
 
 /** A limit on the count of a key: `burst` at once, then one more every `refillMs`. */
 export interface Allowance {
@@ -16,7 +16,7 @@ interface Count {
 }
 
 export class LeakyCounts {
-  private readonly counts = new Map<string, Count>();
+  private readonly counts = new BoundedCache<string, Count>(MAX_REMEMBERED);
   private readonly clock: Clock;
   readonly allowance: Allowance;
 
@@ -27,7 +27,7 @@ export class LeakyCounts {
 
   /** Returns the present count of a key. */
   left(key: string): number {
-    const found = this.counts.get(key);
+    const found = this.counts.peek(key);
     if (found === undefined) return 0;
     const elapsedMs = this.clock.monotonicMs() - found.asOfMs;
     return Math.max(0, found.count - elapsedMs / this.allowance.refillMs);
@@ -42,18 +42,10 @@ export class LeakyCounts {
   /** Adds to a key's count; a negative number subtracts. */
   add(key: string, more: number): void {
     const count = Math.max(0, this.left(key) + more);
-    remember(this.counts, key, { count, asOfMs: this.clock.monotonicMs() }, MAX_REMEMBERED);
+    this.counts.set(key, { count, asOfMs: this.clock.monotonicMs() });
   }
 
   forget(key: string): void {
     this.counts.delete(key);
   }
-}
-
-/** Sets a key of a map with at most `most` keys; beyond that, deletes the key that was set longest ago. */
-export function remember<T>(map: Map<string, T>, key: string, value: T, most: number): void {
-  map.delete(key); // moves the key to the end, so that the first key is the oldest
-  map.set(key, value);
-  const oldest = map.keys().next();
-  if (map.size > most && oldest.done !== true) map.delete(oldest.value);
 }

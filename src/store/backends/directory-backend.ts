@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import { systemCode, TardisError } from '../../errors/index.js';
-import type { Files } from '../../system/index.js';
+import { BoundedCache, type Files } from '../../system/index.js';
 import type { MendableBackend, ObjectWriter } from './backend.js';
 import { readFormat } from '../layout/format-file.js';
 import { INCOMING_DIRECTORY, parityName } from '../layout/layout.js';
@@ -14,7 +14,9 @@ import { unreadable } from './unreadable.js';
 const MAX_OPEN_READERS = 64;
 
 export class DirectoryBackend implements MendableBackend {
-  private readonly readers = new Map<string, number>();
+  private readonly readers = new BoundedCache<string, number>(MAX_OPEN_READERS, (fd) =>
+    this.files.close(fd),
+  );
   /** Directories whose names are durable, together with those of their parents. */
   private readonly lasting = new Set<string>();
   private readonly places: Places = {
@@ -118,8 +120,7 @@ export class DirectoryBackend implements MendableBackend {
   }
 
   close(): void {
-    const open = [...this.readers.values()];
-    this.readers.clear(); // the map is emptied first, so that no descriptor is closed twice
+    const open = this.readers.clear(); // the map is emptied first, so that no descriptor is closed twice
     for (const fd of open) this.files.close(fd);
   }
 
@@ -168,16 +169,7 @@ export class DirectoryBackend implements MendableBackend {
   /** Returns a descriptor for reading. Closes the least recently used one if too many are open. */
   private reader(name: string): number {
     const open = this.readers.get(name);
-    if (open !== undefined) {
-      this.readers.delete(name);
-      this.readers.set(name, open);
-      return open;
-    }
-    if (this.readers.size >= MAX_OPEN_READERS) {
-      const [oldest, fd] = this.readers.entries().next().value!;
-      this.files.close(fd);
-      this.readers.delete(oldest);
-    }
+    if (open !== undefined) return open;
     const fd = this.files.open(this.resolve(name), 'read');
     this.readers.set(name, fd);
     return fd;

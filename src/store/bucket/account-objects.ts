@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import { type RightName, RIGHTS } from '../../model/index.js';
-import { readStart, type System, writeNew } from '../../system/index.js';
+import { BoundedCache, readStart, type System, writeNew } from '../../system/index.js';
 import { type BucketAccess, bucketAt } from '../client/bucket-access.js';
 import { keysetAt } from '../client/key-files.js';
 import { accountsPrefix, chainedObject } from '../layout/bucket-names.js';
@@ -62,7 +62,7 @@ interface Known {
 }
 
 const NO_ACCOUNTS: AccountEntries = new Map();
-const parsed = new Map<string, Known>();
+const parsed = new BoundedCache<string, Known>(MAX_PARSED);
 
 /**
  * Returns the accounts of a client, as this machine has fetched them; undefined for a client that lies in a directory.
@@ -162,8 +162,6 @@ function parsedOnce(client: string, bytes: Buffer): Known | undefined {
   } catch {
     return undefined; // fetching it reports what is wrong with the object
   }
-  const [oldest] = parsed.keys();
-  if (parsed.size >= MAX_PARSED) parsed.delete(oldest!);
   parsed.set(key, known);
   return known;
 }

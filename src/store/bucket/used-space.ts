@@ -4,7 +4,7 @@
  * with commits. Copies of the catalog are not counted, and neither is a generation that a rewrite builds or has left
  * behind.
  */
-import type { System } from '../../system/index.js';
+import { BoundedCache, type System } from '../../system/index.js';
 import type { ObjectStore } from '../objects/index.js';
 import type { BucketAccess } from '../client/bucket-access.js';
 import {
@@ -33,7 +33,7 @@ interface Listed {
 }
 
 export class UsedSpace {
-  private readonly known = new Map<string, Listed>();
+  private readonly known = new BoundedCache<string, Listed>(MAX_REMEMBERED);
   private readonly system: System;
   private readonly access: BucketAccess;
 
@@ -49,8 +49,6 @@ export class UsedSpace {
     if (known !== undefined && (await this.isNew(store, known))) return known.bytes;
     const startMs = this.nowMs();
     const { bytes, next } = await listed(store, client);
-    const [oldest] = this.known.keys();
-    if (this.known.size >= MAX_REMEMBERED) this.known.delete(oldest!);
     this.known.set(client, { bytes, next, listedMs: startMs });
     return bytes;
   }

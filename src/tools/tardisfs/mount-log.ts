@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import type { Settings } from '../../config/index.js';
 import { failedTo } from '../../errors/index.js';
 import { displayName, displayText } from '../../model/index.js';
+import { BoundedCache } from '../../system/index.js';
 
 /** Time for which an entry is not repeated, and maximum number of entries that are remembered for that. */
 const REPEAT_MS = 60_000;
@@ -18,15 +19,12 @@ type LogSettings = Pick<Settings<'tardisfs'>, 'logFile' | 'foreground'>;
  */
 export function logTo({ logFile, foreground }: LogSettings): (line: string) => void {
   const write = writerTo(logFile, foreground);
-  const written = new Map<string, number>();
+  const written = new BoundedCache<string, number>(MAX_REMEMBERED);
   return (text) => {
     const nowMs = performance.now();
-    const lastMs = written.get(text);
+    const lastMs = written.peek(text);
     if (lastMs !== undefined && nowMs - lastMs < REPEAT_MS) return;
-    written.delete(text);
     written.set(text, nowMs);
-    const [oldest] = written.keys();
-    if (written.size > MAX_REMEMBERED) written.delete(oldest!);
     const lines = displayText(text).replaceAll('\n', '\n  ');
     write(`${new Date().toISOString()} tardisfs: ${lines}\n`);
   };

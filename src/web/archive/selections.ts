@@ -8,6 +8,7 @@ import {
   invalidRequest,
   schemas,
 } from '../api/index.js';
+import { BoundedCache } from '../../system/index.js';
 
 /** Maximum number of stored selections; the oldest one is removed for a new one. */
 const MAX_KEPT = 16;
@@ -20,13 +21,11 @@ interface Kept {
 }
 
 export class Selections {
-  private readonly kept = new Map<string, Kept>();
+  private readonly kept = new BoundedCache<string, Kept>(MAX_KEPT);
 
   /** Stores paths for later requests, and returns the id of the selection. */
   keep(client: string, paths: readonly Buffer[]): string {
     const id = randomUUID();
-    const [oldest] = this.kept.keys();
-    if (this.kept.size >= MAX_KEPT) this.kept.delete(oldest!);
     this.kept.set(id, { client, paths });
     return id;
   }

@@ -10,7 +10,7 @@ import {
   type RestoreRequest,
   runRestore,
 } from '../../restore/index.js';
-import type { System } from '../../system/index.js';
+import { BoundedCache, type System } from '../../system/index.js';
 import type { JobRunner } from '../../workers/index.js';
 import { encodedPathIn, invalidRequest, pathJson } from '../api/index.js';
 import { MAX_FAILURES, type RestoreBody, type RestoreState } from './schemas.js';
@@ -47,7 +47,7 @@ interface RestoringOptions {
 }
 
 export class Restores {
-  private readonly kept = new Map<string, Running>();
+  private readonly kept = new BoundedCache<string, Running>(MAX_KEPT);
   private work: Promise<void> = Promise.resolve();
   private readonly options: RestoringOptions;
 
@@ -56,7 +56,7 @@ export class Restores {
   }
 
   get isRunning(): boolean {
-    return [...this.kept.values()].some(({ state }) => state === 'running');
+    return this.kept.values().some(({ state }) => state === 'running');
   }
 
   /** Begins a restore. Throws CLIENT_BUSY if another restore is running, REQUEST_INVALID. */
@@ -73,8 +73,6 @@ export class Restores {
       state: 'running',
       error: undefined,
     };
-    const [oldest] = this.kept.keys();
-    if (this.kept.size >= MAX_KEPT && oldest !== undefined) this.kept.delete(oldest);
     this.kept.set(running.id, running);
     this.work = this.run(running, body, destination);
     return this.stateOf(running);

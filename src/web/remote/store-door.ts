@@ -25,7 +25,7 @@ import {
   parseToken,
   readRights,
 } from '../../store/index.js';
-import { type System, unguarded } from '../../system/index.js';
+import { BoundedCache, type System, unguarded } from '../../system/index.js';
 import { addressOf, type Door, HistoryPool, type Lease, type Visitor } from '../api/index.js';
 import { Logins, type Proven } from './logins.js';
 import { type LoginOf, Sessions } from './sessions.js';
@@ -80,11 +80,11 @@ export class StoreDoor implements Door {
   readonly sessions: Sessions;
   readonly logins: Logins;
   private readonly pool: HistoryPool;
-  private readonly remembered = new Map<string, Remembered>();
-  private readonly overviews = new Map<
+  private readonly remembered = new BoundedCache<string, Remembered>(MAX_REMEMBERED);
+  private readonly overviews = new BoundedCache<
     string,
     { readonly clients: Promise<readonly ClientOverview[]>; readonly untilMs: number }
-  >();
+  >(MAX_REMEMBERED);
   private readonly attempts: TokenAttempts;
   private readonly options: StoreDoorOptions;
 
@@ -190,8 +190,6 @@ export class StoreDoor implements Door {
     if (known !== undefined && nowMs < known.untilMs) return known.rights;
     this.remembered.delete(key);
     const rights = this.readRightsOf(login);
-    const [oldest] = this.remembered.keys();
-    if (this.remembered.size >= MAX_REMEMBERED) this.remembered.delete(oldest!);
     this.remembered.set(key, { rights, untilMs: nowMs + RIGHTS_CHECK_MS });
     return rights;
   }
@@ -216,10 +214,7 @@ export class StoreDoor implements Door {
     const known = this.overviews.get(key);
     if (known !== undefined && nowMs < known.untilMs) return known.clients;
     const clients = this.clientsNow(client, rights);
-    this.overviews.delete(key);
     this.overviews.set(key, { clients, untilMs: nowMs + RIGHTS_CHECK_MS });
-    const [oldest] = this.overviews.keys();
-    if (this.overviews.size > MAX_REMEMBERED) this.overviews.delete(oldest!);
     clients.catch(() => this.overviews.delete(key)); // the caller gets the error
     return clients;
   }

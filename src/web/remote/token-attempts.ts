@@ -4,7 +4,7 @@
  */
 import { TardisError } from '../../errors/index.js';
 import { tokenHash } from '../../store/index.js';
-import type { Clock } from '../../system/index.js';
+import { BoundedCache, type Clock } from '../../system/index.js';
 
 /** Maximum number of wrong tokens of one address in a minute. */
 const MAX_FAILED_TOKENS = 60;
@@ -27,7 +27,7 @@ export class TokenAttempts {
   private readonly failed = new Map<string, number>();
   private failedSinceMs = 0;
   /** Hashes of tokens that were right, least recently used first. */
-  private readonly proven = new Set<string>();
+  private readonly proven = new BoundedCache<string, true>(MAX_REMEMBERED);
   /** Number of requests that wait for the check of a token, by its hash. It is limited, as a check may take long. */
   private readonly running = new Map<string, number>();
   /** Checks in progress of tokens that were not accepted before, by the tokens' hashes. */
@@ -65,8 +65,7 @@ export class TokenAttempts {
     for (let other = this.underWay.get(key); other !== undefined; other = this.underWay.get(key)) {
       await other;
     }
-    if (!this.proven.delete(key)) return this.checkNew(key, address, look);
-    this.proven.add(key); // now the most recently used
+    if (this.proven.get(key) === undefined) return this.checkNew(key, address, look);
     const found = await look();
     if (found !== undefined) return found;
     this.proven.delete(key);
@@ -85,7 +84,7 @@ export class TokenAttempts {
     try {
       const found = await look();
       if (found !== undefined) {
-        this.remember(key);
+        this.proven.set(key, true);
         this.giveBack(address, sinceMs);
       }
       return found;
@@ -97,12 +96,6 @@ export class TokenAttempts {
       this.underWay.delete(key);
       done();
     }
-  }
-
-  private remember(key: string): void {
-    const [oldest] = this.proven;
-    if (this.proven.size >= MAX_REMEMBERED) this.proven.delete(oldest!);
-    this.proven.add(key);
   }
 
   /**
