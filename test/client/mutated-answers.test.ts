@@ -6,9 +6,11 @@
 import path from 'node:path';
 import test from 'ava';
 import { TardisError } from '../../src/errors/index.js';
-import type { StorageHost } from '../../src/server/index.js';
+import type { Address, TcpPlace } from '../../src/system/index.js';
+import { MESSAGES, type MessageRow } from '../../src/transport/index.js';
 import { seededRandom } from '../support/seeded-random.js';
-import { backupInline, inlineSystem, tapped } from '../helpers/inline.js';
+import { backupInline, backupTo, inlineSystem, withDaemon } from '../helpers/inline.js';
+import { type Lie, lyingPort } from '../helpers/lying-server.js';
 import { mutated } from '../helpers/mutate.js';
 import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree, noise, text } from '../helpers/tree.js';
@@ -23,15 +25,14 @@ const state = makeScratch();
 process.env['XDG_STATE_HOME'] = state;
 test.after.always(() => removeScratch(state));
 
-/** Returns a wrapper of hosts that mutates one of the first eight answers. */
-function lying(random: ReturnType<typeof seededRandom>): (host: StorageHost) => StorageHost {
+/** Returns a lie that mutates one of the first eight answers of a server's storage. */
+function lying(random: ReturnType<typeof seededRandom>): Lie {
   let left = Math.floor(random.next() * 8);
-  return tapped(() => ({
-    answer: (answer) => {
-      left -= 1;
-      return left === -1 ? mutated(answer, random) : answer;
-    },
-  }));
+  return (name, bytes) => {
+    const { part }: MessageRow = MESSAGES[name];
+    if (part === 'backup') left -= 1;
+    return [part === 'backup' && left === -1 ? mutated(bytes, random) : bytes];
+  };
 }
 
 for (const [what, password, rounds] of [
@@ -51,13 +52,20 @@ for (const [what, password, rounds] of [
     await backupInline(system, place, [source], { ...options, create: true });
     const seed = 1;
     const random = seededRandom(seed);
+    const server = { port: 0 };
+    let lie: Lie = (_name, bytes) => [bytes];
+    const port = await lyingPort(t, server, (name, bytes) => lie(name, bytes));
+    const reach = async (): Promise<Address> => ({ kind: 'tcp', host: '127.0.0.1', port });
     let refused = 0;
     for (let round = 0; round < rounds; round += 1) {
       try {
         // A mutated answer may leave the client waiting; the signal aborts the wait.
         const signal = AbortSignal.timeout(PATIENCE_MS);
-        const wrapHost = lying(random);
-        await backupInline(system, place, [source], { ...options, wrapHost, signal });
+        lie = lying(random);
+        await withDaemon(system, place, {}, async (address) => {
+          server.port = (address as TcpPlace).port;
+          await backupTo(system, reach, place.client, [source], { ...options, signal });
+        });
       } catch (error) {
         refused += 1;
         const isReported = error instanceof TardisError && error.code !== 'INTERNAL';

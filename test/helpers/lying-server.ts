@@ -23,15 +23,25 @@ export async function lyingServer(
   t: ExecutionContext,
   honest: Server,
   lie: Lie,
-  hear: (bytes: Buffer) => void = () => undefined,
+  hear?: (bytes: Buffer) => void,
 ): Promise<readonly string[]> {
+  const port = await lyingPort(t, honest, lie, hear);
+  forgetServer(port);
+  return ['--server', '127.0.0.1', '--port', String(port), '--insecure-tcp', '--reconnect', '0'];
+}
+
+/** Starts the proxy until the test ends, and returns its port. Each connection leads to the port that the server has then. */
+export async function lyingPort(
+  t: ExecutionContext,
+  honest: { readonly port: number },
+  lie: Lie,
+  hear: (bytes: Buffer) => void = () => undefined,
+): Promise<number> {
   const sockets = new WebSocketServer({ host: '127.0.0.1', port: 0, maxPayload: 1 << 28 });
   t.teardown(() => sockets.close());
   sockets.on('connection', (client) => join(client, honest.port, lie, hear));
   await new Promise((resolve) => void sockets.once('listening', resolve));
-  const { port } = sockets.address() as AddressInfo;
-  forgetServer(port);
-  return ['--server', '127.0.0.1', '--port', String(port), '--insecure-tcp', '--reconnect', '0'];
+  return (sockets.address() as AddressInfo).port;
 }
 
 function join(client: WebSocket, port: number, lie: Lie, hear: (bytes: Buffer) => void): void {
