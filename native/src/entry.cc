@@ -50,9 +50,9 @@ bool isEmpty(int parent, const char* name) {
 }
 
 // Returns what is mounted on a directory that may be a mount point. The call itself mounts nothing: an autofs that is
-// not mounted yet counts as not mounted.
+// not mounted yet counts as not mounted. With O_DIRECTORY, it would mount it.
 MountState mountedOn(int parent, const char* name) {
-  const Fd place(retry([&] { return openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }));
+  const Fd place(retry([&] { return openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC); }));
   if (!place.valid()) return kMounted;
   struct statfs status;
   if (retry([&] { return fstatfs(place.get(), &status); }) != 0) return kMounted;

@@ -30,11 +30,23 @@ constexpr int kLeaseStepMs = 5;
 constexpr int kMostLeaseMs = 5000;
 // A user who holds leases on very many files must not hold up a backup for each of them.
 constexpr int kMostLeasesMs = 60000;
+constexpr int64_t kLeasesPerMs = 3600000;
 std::atomic<int> leasesMs{0};
+std::atomic<int64_t> leasesSinceMs{0};
+
+// Begins to count again once an hour has passed, since a process may make many backups.
+void renewLeases() {
+  timespec time;
+  clock_gettime(CLOCK_BOOTTIME, &time);
+  const int64_t nowMs = time.tv_sec * 1000LL + time.tv_nsec / 1000000;
+  int64_t sinceMs = leasesSinceMs.load();
+  if (nowMs - sinceMs >= kLeasesPerMs && leasesSinceMs.compare_exchange_strong(sinceMs, nowMs)) leasesMs.store(0);
+}
 
 }  // namespace
 
 bool waitForLease(int* waitedMs) {
+  renewLeases();
   if (*waitedMs >= kMostLeaseMs || leasesMs.fetch_add(kLeaseStepMs) >= kMostLeasesMs) {
     errno = EAGAIN;
     return false;

@@ -3,8 +3,12 @@
 
 #include <linux/magic.h>
 
+#include <vector>
+
 #include "calls.h"
 #include "reading.h"
+#include "sha256.h"
+#include "xattrs.h"
 
 #ifndef STATX_ATTR_MOUNT_ROOT
 #define STATX_ATTR_MOUNT_ROOT 0x2000
@@ -15,10 +19,15 @@
 #ifndef EXFAT_SUPER_MAGIC
 #define EXFAT_SUPER_MAGIC 0x2011BAB0
 #endif
+#ifndef VBOXSF_SUPER_MAGIC
+#define VBOXSF_SUPER_MAGIC 0x786F4256
+#endif
 
 namespace tardis {
 
 namespace {
+
+constexpr size_t kMostLevels = 1 << 16;  // directories above one another
 
 // True for file systems that make inode numbers up, and may give a file another one when they look at it again.
 bool makesInodesUp(int fd) {
@@ -29,6 +38,7 @@ bool makesInodesUp(int fd) {
     case CIFS_SUPER_MAGIC:
     case SMB2_SUPER_MAGIC:
     case V9FS_MAGIC:
+    case VBOXSF_SUPER_MAGIC:
     case OVERLAYFS_SUPER_MAGIC: return true;
     default: return false;
   }
@@ -52,16 +62,122 @@ bool isMountRoot(int fd) {
   return (stat.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
-// True if opening the directory may have mounted it: it was a mount point already, or it is below such a file system.
+Fd openAbove(int fd) {
+  return Fd(retry([&] { return openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC); }));
+}
+
+// The owner and the mode of a directory.
+struct Access {
+  explicit Access(const struct stat& stat) : uid(stat.st_uid), gid(stat.st_gid), permissions(stat.st_mode & 07777) {}
+  explicit Access(const Identity& identity)
+      : uid(identity.uid), gid(identity.gid), permissions(identity.permissions) {}
+
+  bool operator==(const Access& other) const {
+    return uid == other.uid && gid == other.gid && permissions == other.permissions;
+  }
+
+  uint32_t uid;
+  uint32_t gid;
+  uint32_t permissions;
+};
+
+// True if opening the directory may have mounted it: it was a mount point without a mount, or it is below such a file system.
 bool wasMountedByOpening(int fd, const Identity& identity) {
   if (!isMountRoot(fd)) return false;
-  if (identity.device == 0) return true;
-  const Fd above(retry([&] { return openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC); }));
+  if (identity.device == 0) return identity.mount == kNotMounted;
+  const Fd above = openAbove(fd);
   return above.valid() && statOf(above).st_dev == identity.device && mountsByItself(above.get());
 }
 
-bool hasSameAccess(const struct stat& stat, const Identity& identity) {
-  return stat.st_uid == identity.uid && stat.st_gid == identity.gid && (stat.st_mode & 07777) == identity.permissions;
+// True if what is mounted on a listed directory is closed to nobody who may read that directory.
+bool isAsOpen(int fd, const struct stat& mounted, const Identity& identity) {
+  if (Access(mounted) == Access(identity)) return true;
+  constexpr mode_t toAll = S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH;
+  return (mounted.st_mode & toAll) == toAll && !hasAcl(fd);
+}
+
+// Makes the digest for a directory of the one for that above it.
+void extend(uint8_t (&line)[kLineBytes], const Access& access) {
+  uint8_t input[kLineBytes + sizeof access];
+  uint8_t digest[kDigestBytes];
+  memcpy(input, line, kLineBytes);
+  memcpy(input + kLineBytes, &access, sizeof access);
+  sha256Of(input, sizeof input, digest);
+  memcpy(line, digest, kLineBytes);
+}
+
+// True if nobody but its owner and root may put another directory in the place of this one.
+bool isOwnersAct(const struct stat& directory, const struct stat& above) {
+  const bool mayOthersWrite = (above.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (above.st_mode & S_ISVTX) == 0;
+  return (above.st_uid == directory.st_uid || above.st_uid == 0) && !mayOthersWrite;
+}
+
+// True if an ACL of the listed directory, or of this one, may make a difference to who can read what is in it. That of the
+// listed one is unknown, but gives nobody more than the mode gives the group.
+bool mayAclMatter(int fd, const struct stat& directory) {
+  const unsigned group = (directory.st_mode & S_IRWXG) >> 3;
+  return (group & ~directory.st_mode & (S_IROTH | S_IXOTH)) != 0 || hasAcl(fd);
+}
+
+// True if nobody but the owners of the directories, and root, may have put another entry of an open directory in the place of
+// this one, or another directory in the place of one of those above it.
+bool isOwnersLine(struct stat entry, int directory) {
+  Fd place(fcntl(directory, F_DUPFD_CLOEXEC, 0));
+  for (size_t levels = 0; place.valid() && levels < kMostLevels; ++levels) {
+    const struct stat above = statOf(place);
+    if (above.st_dev == entry.st_dev && above.st_ino == entry.st_ino) return true;  // the root is above itself
+    if (!isOwnersAct(entry, above)) return false;
+    entry = above;
+    place = openAbove(place.get());
+  }
+  return false;
+}
+
+// True if the same users may reach the directory as the listed one. It is on the same device, and below the same root or mount
+// point; it and all directories between have the owners and modes that were listed.
+bool isReachedAlike(int fd, const struct stat& found, const Identity& identity) {
+  if (identity.top == 0 || found.st_dev != identity.device || !(Access(found) == Access(identity))) return false;
+  std::vector<Access> between;
+  struct stat stat = found;
+  bool mayMatter = false;
+  for (Fd place;;) {
+    Fd above = openAbove(fd);
+    if (!above.valid() || isMountRoot(fd)) return false;
+    const struct stat next = statOf(above);
+    if (next.st_dev != identity.device || between.size() >= kMostLevels) return false;
+    mayMatter = mayMatter || mayAclMatter(fd, stat);
+    if (mayMatter && !isOwnersAct(stat, next)) return false;
+    between.emplace_back(next);
+    if (next.st_ino == identity.top) break;
+    stat = next;
+    place = std::move(above);
+    fd = place.get();
+  }
+  uint8_t line[kLineBytes] = {0};
+  while (!between.empty()) {
+    extend(line, between.back());
+    between.pop_back();
+  }
+  return memcmp(line, identity.above, kLineBytes) == 0;
+}
+
+bool isListed(int fd, const struct stat& stat, const Identity& identity) {
+  if (identity.type != typeOfMode(stat.st_mode)) return false;
+  // A new directory may get the inode of a deleted one, and then belong to somebody else.
+  const bool isOwned = identity.type != kDirectory || identity.uid == stat.st_uid;
+  const bool isInode = identity.inode == stat.st_ino && isOwned;
+  // Where inode or device prove nothing, the owner and the mode must be those of the listing too. Another entry then shows
+  // nobody what was hidden from him.
+  const bool isAlike = Access(stat) == Access(identity);
+  if (identity.device == 0 ? isInode && isAlike
+                           : identity.device == stat.st_dev && (isInode || (isAlike && makesInodesUp(fd)))) {
+    return true;
+  }
+  return identity.type == kDirectory && wasMountedByOpening(fd, identity) && isAsOpen(fd, stat, identity);
+}
+
+[[noreturn]] void refuse(const char* call) {
+  throw Failure{0, call, "EREPLACED", "it is not what was listed under this name"};
 }
 
 }  // namespace
@@ -74,32 +190,40 @@ Identity identityIn(const Bytes& bytes, const char* call) {
 }
 
 void requireListed(int fd, const struct stat& stat, const Identity& identity, const char* call) {
-  // A new directory may get the inode of a deleted one, and then belong to somebody else.
-  const bool isOwned = identity.type != kDirectory || identity.uid == stat.st_uid;
-  const bool isInode = identity.inode == stat.st_ino && isOwned;
-  // Where inode or device prove nothing, the owner and the mode must be those of the listing too. Another entry then shows
-  // nobody what was hidden from him.
-  const bool isListed = identity.device == 0
-                            ? isInode && hasSameAccess(stat, identity)
-                            : identity.device == stat.st_dev &&
-                                  (isInode || (hasSameAccess(stat, identity) && makesInodesUp(fd)));
-  if (identity.type == typeOfMode(stat.st_mode)) {
-    if (isListed || (identity.type == kDirectory && wasMountedByOpening(fd, identity))) return;
-  }
-  throw Failure{0, call, "EREPLACED", "it is not what was listed under this name"};
+  if (!isListed(fd, stat, identity)) refuse(call);
+}
+
+void requireListedOrLike(const Fd& entry, int directory, const Identity& identity, const char* call) {
+  const struct stat stat = statOf(entry);
+  if (isListed(entry.get(), stat, identity)) return;
+  const bool isLike = identity.type != kFile && identity.type == typeOfMode(stat.st_mode) &&
+                      identity.device == stat.st_dev && Access(stat) == Access(identity);
+  if (!isLike || isMountRoot(entry.get())) refuse(call);
+  const bool mayMatter = identity.type == kDirectory && mayAclMatter(entry.get(), stat);
+  if (mayMatter && !isOwnersLine(stat, directory)) refuse(call);
 }
 
 Fd openListed(const std::string& path, Identity* identity, For purpose, const char* call) {
   Fd fd = openWithoutLinks(path, purpose);
   const struct stat stat = statOf(fd);
-  requireListed(fd.get(), stat, *identity, call);
+  if (!isListed(fd.get(), stat, *identity) && !isReachedAlike(fd.get(), stat, *identity)) refuse(call);
+  if (identity->device != stat.st_dev) {  // a mount point, below which others are reached
+    identity->uid = stat.st_uid;
+    identity->gid = stat.st_gid;
+    identity->permissions = stat.st_mode & 07777;
+    identity->top = 0;
+    memset(identity->above, 0, kLineBytes);
+  }
   identity->device = stat.st_dev;
+  identity->inode = stat.st_ino;
+  memcpy(identity->below, identity->above, kLineBytes);
+  extend(identity->below, Access(*identity));
   return fd;
 }
 
 namespace calls {
 
-// Opens a directory by its path to use names in it, and notes its device in the given identity.
+// Opens a directory by its path to use names in it. The given identity becomes that of the opened directory.
 napi_value openListed(const Call& call) {
   const Bytes bytes = call.bytes(1);
   Identity identity = identityIn(bytes, call.name());

@@ -9,6 +9,8 @@
 
 namespace tardis {
 
+constexpr size_t kLineBytes = 16;
+
 // The parts of a row by which an entry is recognised. The layout is that of src/model/identity.ts.
 struct Identity {
   uint64_t device;  // 0 if it is unknown: the entry is on another device than its directory
@@ -17,7 +19,13 @@ struct Identity {
   uint32_t gid;
   uint16_t permissions;
   uint8_t type;
-  uint8_t unused[5];
+  uint8_t mount;  // what was mounted on a directory of another device, as MountState
+  uint8_t unused[4];
+  // The inode of the root, or of the mount point, that a directory is below; 0 if it is one itself.
+  uint64_t top;
+  // Digests of the owners and modes of all directories from there to the one that it is in, and to itself.
+  uint8_t above[kLineBytes];
+  uint8_t below[kLineBytes];
 };
 
 // Reads the identity in a buffer of JavaScript. Throws EINVAL if the buffer has another length.
@@ -26,8 +34,14 @@ Identity identityIn(const Bytes& bytes, const char* call);
 // Throws EREPLACED unless the open file is the one that was listed.
 void requireListed(int fd, const struct stat& stat, const Identity& identity, const char* call);
 
+// The same for an entry of an open directory that is the one that was listed. An entry that took the place of the listed one
+// is accepted, if it is no file and has its type, owner and mode. So is a directory, unless somebody else may have put it there
+// and its ACL, or that of the listed one, may make a difference.
+void requireListedOrLike(const Fd& entry, int directory, const Identity& identity, const char* call);
+
 // Opens a directory of this identity. Follows no link in any part of the path. Throws EREPLACED for another directory, and
-// ELOOP if a part is a link. A device that was unknown becomes that of the directory.
+// ELOOP if a part is a link. A directory that took the place of the listed one, or of one above it, is accepted if the same
+// users may reach it. The identity becomes that of the opened directory, and gets its `below`.
 Fd openListed(const std::string& path, Identity* identity, For purpose, const char* call);
 
 }  // namespace tardis

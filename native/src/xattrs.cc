@@ -2,6 +2,7 @@
 // only calls that accept paths, so a path through /proc is used there.
 #include "xattrs.h"
 
+#include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
@@ -178,14 +179,21 @@ void appendValue(Packed& packed, int directory, const char* name, const std::str
   throw Failure{EAGAIN, "getxattr"};
 }
 
+// True if a directory is a mount point that autofs mounts as soon as it is opened.
+bool mountsWhenOpened(int directory, const char* name, const Identity& identity) {
+  if (identity.device != 0) return false;
+  const Fd place(retry([&] { return openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC); }));
+  return place.valid() && typeOfFileSystem(place.get()) == AUTOFS_SUPER_MAGIC;
+}
+
 // Opens an entry of this identity, to read its attributes. Only files and directories are opened for reading.
 Fd openEntry(int directory, const char* name, const Identity& identity) {
   constexpr int forPath = O_PATH | O_NOFOLLOW | O_CLOEXEC;
-  const bool isReadable = identity.type == kFile || identity.type == kDirectory;
+  const bool isReadable = identity.type == kFile || (identity.type == kDirectory && !mountsWhenOpened(directory, name, identity));
   Fd fd(openPatiently([&] { return openat(directory, name, isReadable ? kForReading : forPath); }));
   if (!fd.valid() && isReadable && (errno == EACCES || errno == EAGAIN)) fd = Fd(retry([&] { return openat(directory, name, forPath); }));
   if (!fd.valid()) throw Failure{errno, "openat"};
-  requireListed(fd.get(), statOf(fd), identity, "attributesAt");
+  requireListedOrLike(fd, directory, identity, "attributesAt");
   return fd;
 }
 
@@ -283,6 +291,10 @@ bool isBare(int directory, const char* name) {
   const ssize_t bytes = listAt(directory, name, nullptr, 0, false);
   if (bytes < 0 && errno != ENOTSUP && errno != ENODATA) throw Failure{errno, "listxattr"};
   return bytes <= 0;
+}
+
+bool hasAcl(int fd) {
+  return getAt(fd, "", kAccessAcl, nullptr, 0, false) >= 0 || (errno != ENODATA && errno != EOPNOTSUPP);
 }
 
 namespace {

@@ -31,6 +31,9 @@ void appendRefused(std::string* refused, int error, const std::string& name);
 // True if an entry has neither extended attributes nor inode flags, kept or not. Throws the system's error.
 bool isBare(int directory, const char* name);
 
+// True unless an open file or directory has no ACL that limits who may use it. True also if that cannot be found out.
+bool hasAcl(int fd);
+
 // Removes the ACLs that a new file or directory inherited from its parent directory. The second function does so for
 // what a path stands for. Each returns 0, or the error of a removal.
 int dropInheritedAcls(int fd, bool directory);

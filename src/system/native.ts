@@ -115,9 +115,9 @@ export interface NativeCalls
   openBeneath(rootFd: number, path: Buffer, kind: OpenKindNumber): number;
   /**
    * Opens the directory that was listed with this identity (src/model/identity.ts), and returns its descriptor. Fails with
-   * EREPLACED if the path leads to another one, and with ELOOP if any part of it is a symbolic link. Writes the directory's
-   * device into the identity if that was unknown. In a directory that this user may not list, the descriptor is good for
-   * using names in it.
+   * EREPLACED if the path leads to another one, and with ELOOP if any part of it is a symbolic link. One that took its place is
+   * opened if the same users may reach it. The identity becomes that of the opened directory. In a directory that this user may
+   * not list, the descriptor is good for using names in it.
    */
   openListed(path: Buffer, identity: Uint8Array): number;
   /** Opens the regular file that was listed with this identity in a directory, for reading. Fails as `openListed` does. */
@@ -261,7 +261,8 @@ export interface NativeCalls
    * Returns the extended attributes of an entry of a directory, including ACLs, packed as in rows
    * (src/model/attributes.ts). An empty name is the directory itself. The result is empty if there are none, or if the
    * file system does not support them. `withTime` adds the modification time if nanoseconds in 64 bits cannot represent
-   * it. Throws E2BIG above `limitBytes`, and EREPLACED if an entry of a directory does not have the given identity.
+   * it. Throws E2BIG above `limitBytes`, and EREPLACED if an entry of a directory does not have the given identity, unless it is
+   * no file and has the same type, owner and mode.
    */
   attributesAt(
     dirFd: number,

@@ -13,9 +13,8 @@ import {
 } from '../excludes/index.js';
 import {
   BytesBuilder,
-  deviceOf,
   EntryType,
-  identityOf,
+  identityBelow,
   joinPath,
   releaseAll,
   releaseMemory,
@@ -193,7 +192,6 @@ class Walk {
     const depth = (task.depth ?? 0) + 1;
     if (maxDepth > 0 && depth >= maxDepth) return [];
     const children: DirectoryTask[] = [];
-    const device = deviceOf(task.identity);
     for (const at of directories) {
       // The mount point of another file system is kept, but not entered.
       const path = joinPath(task.path, rows.name(at));
@@ -202,7 +200,7 @@ class Walk {
         continue;
       }
       const row = Buffer.from(rows.row(at));
-      const identity = identityOf(rows, at, device);
+      const identity = identityBelow(rows, at, task.identity);
       children.push({ slot: this.nextSlot, parent: task.slot, path, row, identity, depth, rules });
       this.nextSlot += slotStride;
     }

@@ -4,7 +4,16 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { deviceOf, identityOf, RowFlag, RowReader } from '../../src/model/index.js';
+import {
+  deviceOf,
+  forEachRow,
+  identityBelow,
+  identityOf,
+  MountState,
+  mountState,
+  RowFlag,
+  RowReader,
+} from '../../src/model/index.js';
 import { identityAt } from '../helpers/identities.js';
 import { failing, isRoot, native, openFolder } from '../helpers/native.js';
 import { scratch } from '../helpers/scratch.js';
@@ -13,6 +22,16 @@ import { scratch } from '../helpers/scratch.js';
 function codeOf(folder: string, identity: Buffer): string | undefined {
   try {
     native.close(native.openListed(Buffer.from(folder), identity));
+    return 'opened';
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code;
+  }
+}
+
+/** Returns the code with which the attributes of a name cannot be read by an identity; `opened` if they can. */
+function attributesCode(fd: number, name: string, identity: Buffer): string | undefined {
+  try {
+    native.attributesAt(fd, Buffer.from(name), false, 4096, identity);
     return 'opened';
   } catch (error) {
     return (error as NodeJS.ErrnoException).code;
@@ -84,6 +103,211 @@ test('what is mounted over a directory meanwhile is not taken for it', (t) => {
   t.is(codeOf(memory, before), 'EREPLACED');
   return undefined;
 });
+
+/** Returns the rows of a directory that is opened as one that was listed, and its identity. */
+function listed(folder: string): { rows: RowReader; identity: Buffer } {
+  const identity = identityAt(folder);
+  const rows = new RowReader(native.listOrHold(Buffer.from(folder), 100, identity) as Buffer);
+  return { rows, identity };
+}
+
+/** Returns the row and the identity of an entry of a directory. */
+function listedIn(folder: string, name: string): { row: RowReader; identity: Buffer } {
+  const { rows, identity } = listed(folder);
+  let found = -1;
+  forEachRow(rows, (at) => {
+    if (rows.name(at).toString() === name) found = at;
+  });
+  const row = new RowReader(Buffer.from(rows.row(found)));
+  return { row, identity: identityBelow(row, 0, identity) };
+}
+
+test('a directory that takes the place of the listed one is taken for it if the same users may reach it', (t) => {
+  const home = scratch(t);
+  const at = (...names: string[]): string => path.join(home, ...names);
+  for (const name of ['a', 'b', 'c']) fs.mkdirSync(at(name, 'sub', 'deep'), { recursive: true });
+  const a = listedIn(home, 'a').identity;
+  native.close(native.openListed(Buffer.from(at('a')), a));
+  const sub = identityBelow(new RowReader(native.listDirectory(Buffer.from(at('a')))), 0, a);
+  native.close(native.openListed(Buffer.from(at('a', 'sub')), sub));
+  const rows = new RowReader(native.listDirectory(Buffer.from(at('a', 'sub'))));
+  const deep = identityBelow(rows, 0, sub);
+  const codes = (): unknown[] => [
+    codeOf(at('a'), Buffer.from(a)),
+    codeOf(at('a', 'sub'), Buffer.from(sub)),
+    codeOf(at('a', 'sub', 'deep'), Buffer.from(deep)),
+  ];
+  let turns = 0;
+  const takePlace = (): void => {
+    fs.renameSync(at('a'), at(`before ${(turns += 1)}`)); // if it was deleted, its inode could be used again
+    fs.cpSync(at('b'), at('a'), { recursive: true });
+  };
+  t.deepEqual(codes(), ['opened', 'opened', 'opened']);
+  takePlace();
+  t.deepEqual(codes(), ['opened', 'opened', 'opened']);
+  const known = Buffer.from(a);
+  native.close(native.openListed(Buffer.from(at('a')), known));
+  t.deepEqual(known, listedAs(at('a'), home), 'its identity is that of the new one');
+  fs.chmodSync(at('a'), 0o700);
+  t.deepEqual(codes(), ['EREPLACED', 'EREPLACED', 'EREPLACED'], 'another mode');
+  takePlace();
+  fs.chmodSync(at('a', 'sub'), 0o700);
+  t.deepEqual(codes(), ['opened', 'EREPLACED', 'EREPLACED'], 'another mode between');
+  t.is(codeOf(at('c', 'sub', 'deep'), Buffer.from(deep)), 'opened', 'reached in the same way');
+  fs.renameSync(at('c', 'sub', 'deep'), at('deep'));
+  t.is(codeOf(at('deep'), Buffer.from(deep)), 'EREPLACED', 'at another depth');
+  if (!isRoot) return t.log('the rest needs root');
+  takePlace();
+  fs.chownSync(at('a'), 41_002, 0);
+  t.deepEqual(codes(), ['EREPLACED', 'EREPLACED', 'EREPLACED'], 'another owner');
+  takePlace();
+  if (!mount(t, '--bind', at('b'), at('a'))) return t.log('nothing can be mounted here');
+  t.deepEqual(codes(), ['EREPLACED', 'EREPLACED', 'EREPLACED'], 'a mount');
+  return undefined;
+});
+
+test('where somebody else may replace a directory, none is taken for it whose ACL may make a difference', (t) => {
+  const isHidden = 'EREPLACED';
+  for (const [above, mode, acl, code] of [
+    [0o755, 0o750, false, 'opened'],
+    [0o755, 0o755, true, 'opened'],
+    [0o777, 0o755, false, 'opened'],
+    [0o777, 0o775, false, 'opened'],
+    [0o777, 0o700, false, 'opened'],
+    [0o777, 0o750, false, isHidden], // the one that was listed may have had an ACL
+    [0o777, 0o755, true, isHidden],
+    [0o1777, 0o750, false, 'opened'],
+  ] as const) {
+    const home = scratch(t);
+    const at = path.join(home, 'at');
+    const make = (): void => {
+      fs.mkdirSync(at);
+      fs.chmodSync(at, mode);
+    };
+    fs.chmodSync(home, above);
+    make();
+    const { identity } = listedIn(home, 'at');
+    fs.renameSync(at, path.join(home, 'before'));
+    make();
+    if (acl) {
+      const set = spawnSync('setfacl', ['-m', 'u:41002:---', at]);
+      if (set.status !== 0) continue;
+      fs.chmodSync(at, mode);
+    }
+    const how = [above, mode].map((bits) => bits.toString(8)).join(' ');
+    const fd = openFolder(t, home);
+    t.is(attributesCode(fd, 'at', identity), code, how);
+    t.is(codeOf(at, identity), code, how);
+  }
+});
+
+test('below a directory that somebody else may replace, none is taken for another one whose ACL may make a difference', (t) => {
+  for (const [above, mode, code] of [
+    [0o755, 0o750, 'opened'],
+    [0o777, 0o755, 'opened'],
+    [0o777, 0o750, 'EREPLACED'],
+  ] as const) {
+    const home = scratch(t);
+    const at = (...names: string[]): string => path.join(home, ...names);
+    fs.chmodSync(home, above);
+    for (const name of ['p', 'q']) {
+      fs.mkdirSync(at(name, 'x'), { recursive: true });
+      fs.chmodSync(at(name, 'x'), mode);
+    }
+    const p = listedAs(at('p'), home);
+    const x = identityBelow(new RowReader(native.listDirectory(Buffer.from(at('p')))), 0, p);
+    fs.renameSync(at('p'), at('before'));
+    fs.renameSync(at('q'), at('p'));
+    t.is(attributesCode(openFolder(t, at('p')), 'x', x), code, above.toString(8));
+    t.is(codeOf(at('p', 'x'), x), code, above.toString(8));
+  }
+});
+
+/** Returns the identity of a directory of `home` after it was opened. */
+function listedAs(folder: string, home: string): Buffer {
+  const { identity } = listedIn(home, path.basename(folder));
+  native.close(native.openListed(Buffer.from(folder), identity));
+  return identity;
+}
+
+test('a mount point is not taken for another one', (t) => {
+  const home = scratch(t);
+  const at = (name: string): string => path.join(home, name);
+  for (const name of ['memory', 'one', 'other']) fs.mkdirSync(at(name));
+  if (!mount(t, '-t', 'tmpfs', 'tmpfs', at('memory'))) return t.log('nothing can be mounted here');
+  for (const name of ['one', 'other']) {
+    fs.mkdirSync(at(`memory/${name}`), { mode: name === 'one' ? 0o755 : 0o700 });
+    t.true(mount(t, '--bind', at(`memory/${name}`), at(name)));
+  }
+  const { identity } = listedIn(home, 'one');
+  t.is(codeOf(at('one'), Buffer.from(identity)), 'opened');
+  // A user in another namespace, who does not see the mounts, may rename their directories.
+  const renames = 'umount one other && mv one third && mv other one && mv third other';
+  const done = spawnSync('unshare', ['-m', 'sh', '-c', renames], { cwd: home });
+  if (done.status !== 0) return t.log('no namespace of mounts can be made here');
+  t.is(codeOf(at('one'), Buffer.from(identity)), 'EREPLACED');
+  t.is(codeOf(at('other'), Buffer.from(identity)), 'opened', 'its place does not matter');
+  return undefined;
+});
+
+/** A daemon of a direct autofs mount, which mounts a tmpfs of a mode on request. Prints a line each time. */
+const AUTOMOUNTER = `
+import ctypes, fcntl, os, struct, subprocess, sys
+at, mode = sys.argv[1:]
+os.setsid()
+libc = ctypes.CDLL(None, use_errno=True)
+reader, writer = os.pipe()
+options = f"fd={writer},pgrp={os.getpgrp()},minproto=5,maxproto=5,direct"
+if libc.mount(b"automount", at.encode(), b"autofs", 0, options.encode()) != 0:
+    print("none", flush=True)
+    sys.exit(0)
+root = os.open(at, os.O_RDONLY)
+print("ready", flush=True)
+while True:
+    packet = os.read(reader, 304)
+    token = struct.unpack_from("I", packet, 8)[0]
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"mode={mode},uid=41001", "tmpfs", at], check=True)
+    fcntl.ioctl(root, 0x9360, token)
+    print("mounted", flush=True)
+`;
+
+for (const [what, mode, code] of [
+  ['visiting it does', '0755', 'opened'],
+  ['it is not entered if it is closed to users who could read the directory', '0700', 'EREPLACED'],
+] as const) {
+  test(`looking at a directory on which autofs mounts something does not mount it, and ${what}`, async (t) => {
+    const home = scratch(t);
+    const at = path.join(home, 'auto');
+    fs.mkdirSync(at);
+    if (!isRoot) return t.log('this needs root');
+    const daemon = spawn('python3', ['-c', AUTOMOUNTER, at, mode], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    t.teardown(() => {
+      spawnSync('umount', ['-l', at]);
+      spawnSync('umount', ['-l', at]);
+      daemon.kill('SIGKILL');
+    });
+    let output = '';
+    daemon.stdout.on('data', (data) => (output += String(data)));
+    await once(daemon.stdout, 'data');
+    if (output !== 'ready\n') return t.log('there is no autofs here');
+    const isMounted = (): boolean =>
+      /tmpfs/.test(spawnSync('grep', [at, '/proc/mounts'], { encoding: 'utf8' }).stdout);
+    const { row, identity } = listedIn(home, 'auto');
+    t.is(mountState(row, 0), MountState.none);
+    const fd = openFolder(t, home);
+    t.is(native.attributesAt(fd, Buffer.from('auto'), false, 4096, identity).length, 0);
+    t.false(isMounted());
+    t.is(codeOf(at, identity), code);
+    t.true(isMounted());
+    t.is(codeOf(at, identity), code, 'its identity is that of what was mounted');
+    const later = listedIn(home, 'auto');
+    t.is(mountState(later.row, 0), MountState.memory);
+    t.is(codeOf(at, later.identity), 'opened');
+    return undefined;
+  });
+}
 
 test('a directory that has the inode of the listed one, but another owner, is not taken for it', (t) => {
   if (!isRoot) return t.log('this needs root');

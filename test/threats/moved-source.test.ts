@@ -6,8 +6,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { type NativeCalls, nodeSystem, type System } from '../../src/system/index.js';
+import type { Failure } from '../../src/workers/index.js';
 import { run, succeed } from '../helpers/commands.js';
 import { backupInline, inlineSystem, restoreInline } from '../helpers/inline.js';
+import { leavesAll } from '../helpers/leaves-all.js';
 import { isRoot } from '../helpers/native.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
@@ -17,6 +20,8 @@ import { seededRandom } from '../support/seeded-random.js';
 
 const [USER, OTHER] = [41_001, 41_002];
 const SECRET = 'SECRET of another user';
+/** A directory that belongs to OTHER and is open to all, below one of either user. */
+const SHARED = 'shared';
 /** More than one part of a large file. */
 const LARGE_BYTES = (64 << 20) + 5;
 /** Directories before the one that moves, so that it is listed long before it is visited. */
@@ -30,11 +35,12 @@ const MOST_RUNS = 20;
  */
 function makeOwned(folder: string, uid: number, mode: number, largeBytes: number): void {
   fs.mkdirSync(path.join(folder, 'sub', 'deep'), { recursive: true });
+  fs.mkdirSync(path.join(folder, SHARED));
   const text = uid === OTHER ? SECRET : 'own';
-  for (const name of ['a', 'b', 'sub/c', 'sub/deep/d']) {
+  for (const name of ['a', 'b', 'sub/c', 'sub/deep/d', `${SHARED}/e`]) {
     fs.writeFileSync(path.join(folder, name), `${text} ${name}`);
   }
-  for (const below of uid === OTHER ? ['', 'sub', 'sub/deep'] : []) {
+  for (const below of uid === OTHER ? ['', 'sub', 'sub/deep', SHARED] : []) {
     fs.writeFileSync(path.join(folder, below, 'secret name'), SECRET);
   }
   const large = fs.openSync(path.join(folder, 'large'), 'w');
@@ -47,6 +53,13 @@ function makeOwned(folder: string, uid: number, mode: number, largeBytes: number
     fs.chownSync(at, uid, uid);
     const isFile = fs.statSync(at).isFile();
     fs.chmodSync(at, isFile ? mode & 0o666 : mode);
+  }
+  for (const name of [
+    SHARED,
+    ...fs.readdirSync(path.join(folder, SHARED)).map((each) => `${SHARED}/${each}`),
+  ]) {
+    fs.chownSync(path.join(folder, name), OTHER, OTHER);
+    fs.chmodSync(path.join(folder, name), name === SHARED ? 0o755 : 0o644);
   }
 }
 
@@ -95,6 +108,15 @@ function shown(folder: string, mayBeThere: boolean, isClosed = false): string[] 
     const isSecret = entry.isFile() && !isTheirs && fs.readFileSync(at).includes(SECRET);
     return isNamed || isSecret ? [at] : [];
   });
+}
+
+/** Returns the contents of all files of a tree, by their paths. */
+function contentsOf(folder: string): Record<string, string> {
+  const names = fs.readdirSync(folder, { recursive: true, encoding: 'utf8' }).toSorted();
+  const files = names.filter((name) => fs.statSync(path.join(folder, name)).isFile());
+  return Object.fromEntries(
+    files.map((name) => [name, fs.readFileSync(path.join(folder, name), 'utf8')]),
+  );
 }
 
 const ENDS = [0, 3];
@@ -153,6 +175,57 @@ async function attackSteps(t: ExecutionContext, isLink: boolean): Promise<void> 
   }
 }
 
+/** The tree that a build makes again and again: the names of directories, from the source down. */
+const BUILT = ['modules', 'lib', 'deep'];
+
+/** Makes such a tree. Each turn has files of its own beside those that all have. */
+function build(folder: string, turn: string): void {
+  let here = folder;
+  for (const name of BUILT) {
+    here = path.join(here, name);
+    fs.mkdirSync(here);
+    for (const file of ['same', turn]) fs.writeFileSync(path.join(here, file), `${file} ${turn}`);
+  }
+}
+
+/** When a directory is built again: before the backup visits it, or before it reads what is in it, in one call or in many. */
+const MOMENTS = ['visited', 'read', 'read one by one'] as const;
+
+/** Returns a system in which a directory is built again, once, at a moment of the backup of another one. */
+function rebuiltSystem(
+  home: string,
+  [built, visited]: [string, string],
+  moment: (typeof MOMENTS)[number],
+): System {
+  const { native } = nodeSystem();
+  let isDone = false;
+  const rebuild = (when: (typeof MOMENTS)[number], isMet: boolean): void => {
+    if (isDone || !isMet || when !== moment) return;
+    isDone = true;
+    const other = path.join(home, 'other');
+    fs.mkdirSync(other);
+    build(other, 'new');
+    fs.rmSync(built, { recursive: true });
+    fs.renameSync(path.join(other, path.relative(path.join(home, 'source'), built)), built);
+  };
+  const place = Buffer.from(visited);
+  const calls: Partial<NativeCalls> = {
+    listOrHold: (at, ...more) => {
+      rebuild('visited', at.equals(place));
+      return native.listOrHold(at, ...more);
+    },
+    openListed: (at, identity) => {
+      rebuild('read one by one', at.equals(place));
+      return native.openListed(at, identity);
+    },
+    readParcel: (paths, ...more) => {
+      rebuild('read', Buffer.from(paths).includes(place));
+      return (moment === 'read one by one' ? leavesAll : native.readParcel)(paths, ...more);
+    },
+  };
+  return inlineSystem({ native: { ...native, ...calls } });
+}
+
 /** Runs an attack, which needs root. */
 async function asRoot(t: ExecutionContext, work: () => Promise<void>): Promise<void> {
   if (isRoot) await work();
@@ -182,4 +255,73 @@ test.serial('a link in place of a directory leads no step astray', (t) =>
 
 test.serial('two exchanged directories are not mixed up by any step', (t) =>
   asRoot(t, () => attackSteps(t, false)),
+);
+
+for (const [how, ...options] of [
+  ['by two workers', '--workers=2'],
+  ['by four workers, encrypted', '--workers=4', ENCRYPTED],
+]) {
+  test.serial(
+    `directories of one owner that are exchanged all the time are backed up, ${how}`,
+    async (t) => {
+      const home = scratchInMemory(t);
+      const source = path.join(home, 'source');
+      for (const name of ['x', 'y']) {
+        fs.mkdirSync(path.join(source, name), { recursive: true });
+        build(path.join(source, name), 'always'); // a name that vanished would make a directory incomplete
+      }
+      for (let index = 0; index < SIBLINGS; index += 1) fs.mkdirSync(path.join(source, `${index}`));
+      const place = ['-D', path.join(home, 'store'), '-C', 'me', ...options];
+      const swapper = new Swapper(t, source, ['x', 'y']);
+      for (let set = 1; set <= 5; set += 1) {
+        const create = set === 1 ? ['--create'] : [];
+        const backup = await run('tardis', ['--local', ...create, ...place, source]);
+        t.is(backup.status, 0, backup.stderr);
+        const out = path.join(home, `out ${set}`);
+        await succeed('regenerate', [...place, '--no-set-owner', '-o', out, source]);
+        for (const name of ['x', 'y']) {
+          const restored = contentsOf(path.join(out, 'source', name));
+          t.deepEqual(restored, contentsOf(path.join(source, name)));
+        }
+      }
+      await swapper.end();
+      t.true(swapper.swaps > 100, `${swapper.swaps} swaps`);
+    },
+  );
+}
+
+test.serial(
+  'a directory that is built again while the backup walks is backed up as it is then',
+  async (t) => {
+    const paths = BUILT.map((_name, index) => BUILT.slice(0, index + 1).join('/'));
+    for (const [index, built] of paths.entries()) {
+      for (const visited of paths.slice(index)) {
+        for (const moment of MOMENTS) {
+          const home = scratchInMemory(t);
+          const source = path.join(home, 'source');
+          fs.mkdirSync(source);
+          build(source, 'old');
+          const place = { store: path.join(home, 'store'), client: 'me' };
+          const failures: string[] = [];
+          const ways: [string, string] = [path.join(source, built), path.join(source, visited)];
+          const system = rebuiltSystem(home, ways, moment);
+          const onFailures = (some: readonly Failure[]): void => {
+            // Files of the old turn are gone, which is no failure.
+            for (const { what, path: at, reason } of some)
+              if (what !== 'vanished') failures.push(`${what} ${at.toString()} ${reason}`);
+          };
+          await backupInline(system, place, [source], { create: true, onFailures });
+          const output = path.join(home, 'out');
+          await restoreInline(inlineSystem(), place, { paths: [source], output });
+          const how = `${built}, ${visited}, ${moment}`;
+          const restored = contentsOf(path.join(output, 'source', visited));
+          t.deepEqual(failures, [], how);
+          const expected = contentsOf(path.join(source, visited));
+          if (moment !== 'visited') {
+            t.is(restored['same'], 'same new', how); // new names come with the next backup
+          } else t.deepEqual(restored, expected, how);
+        }
+      }
+    }
+  },
 );

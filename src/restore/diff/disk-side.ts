@@ -8,6 +8,7 @@ import {
   type Entry,
   EntryType,
   forEachRow,
+  identityBelow,
   identityOf,
   joinPath,
   lastComponent,
@@ -119,7 +120,7 @@ function placeOf({ listed }: Seen): DirectoryPlace {
   const rows = new RowReader(row);
   return {
     path: joinPath(Buffer.from(directoryPath), rows.name(0)),
-    identity: identityOf(rows, 0, deviceOf(directory)),
+    identity: identityBelow(rows, 0, directory),
   };
 }
 
