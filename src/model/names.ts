@@ -61,7 +61,14 @@ export function joinPath(directory: Buffer, name: Buffer): Buffer {
 
 /** Returns a path of nested names below a directory. */
 export function pathBelow(directory: Buffer, names: readonly Buffer[]): Buffer {
-  return names.reduce((above, name) => joinPath(above, name), directory);
+  const parts = [directory];
+  let last = directory;
+  for (const name of names) {
+    if (last.length > 0 && last.at(-1) !== SLASH[0]) parts.push(SLASH);
+    parts.push(name);
+    last = name;
+  }
+  return Buffer.concat(parts);
 }
 
 /** Returns the components of a path, except empty components and `.`. The caller must reject `..`. */

@@ -5,7 +5,7 @@
 import type { OperatorFunction } from 'rxjs';
 import { countRows, identityIn, RowReader, type SlotNumber } from '../model/index.js';
 import { HEAD_PROTECTED, HEAD_SAME } from '../transport/index.js';
-import { oneOfBlock, runOf, type WalkOutput } from '../workers/index.js';
+import { itemsOfPath, oneOfBlock, runOf, type WalkOutput } from '../workers/index.js';
 import type { Context } from './context.js';
 import type { LargeListing } from './large-listing.js';
 import type { Selection } from './parcel.js';
@@ -20,7 +20,7 @@ interface ComparedDirectory {
   /** Undefined if the listing is sent in pages. */
   readonly selection: Selection | undefined;
   readonly pages: LargeListing | undefined;
-  /** Number of items taken from the budget: the entries, and the directory itself. */
+  /** Number of items taken from the budget: the entries, and the directory itself by its path. */
   readonly items: number;
   /** True if the next backup may skip the listing, unless something fails. */
   readonly isSettled: boolean;
@@ -87,11 +87,12 @@ function selectChanged(context: Context, batch: WalkOutput, same: Uint8Array): S
   for (let index = 0; index < slots.length; index += 1) {
     const reader = new RowReader(runOf(batch.listings, batch.listingEnds, index));
     const held = large.get(index);
-    const items = (held === undefined ? countRows(reader) : held.entries) + 1;
+    const path = runOf(walked.paths, walked.pathEnds, index);
+    const entries = held === undefined ? countRows(reader) : held.entries;
+    const items = entries + itemsOfPath(path.length);
     const isHeld = same[index] === HEAD_PROTECTED;
     const isSame = isHeld || same[index] === HEAD_SAME;
     if (isHeld) mounts.directory(oneOfBlock(walked, index));
-    const path = runOf(walked.paths, walked.pathEnds, index);
     report.directory(path, isSame);
     if (isSame) {
       sameItems += items;

@@ -33,7 +33,7 @@ export interface LargeFile {
 
 export interface Parcel {
   readonly input: ParcelInput;
-  /** Bytes taken from the budget: the larger of the sizes of contents and rows. */
+  /** Bytes taken from the budget: the largest of the sizes of contents, rows and paths. */
   readonly heldBytes: number;
   readonly files: number;
   /** Slots of the directories with entries in the parcel. */
@@ -58,6 +58,8 @@ export interface Selection {
 
 /** Maximum number of rows in one parcel. Rows without contents are cheap, but not free. */
 const MAX_ROWS = 2048;
+/** Bytes of paths of directories after which a parcel takes no further directory. Only deep trees have that many. */
+const MAX_PATH_BYTES = 1 << 20;
 const ROW_HINT_BYTES = 96;
 
 /** Returns a file of a directory. Its buffers are copies. */
@@ -125,7 +127,7 @@ export class ParcelCutter {
   private isFullWith(sizeBytes: number): boolean {
     const { parcelFiles, parcelBytes } = this.limits;
     if (this.slots.length === 0) return false;
-    if (this.rowCount >= MAX_ROWS) return true;
+    if (this.rowCount >= MAX_ROWS || this.paths.length >= MAX_PATH_BYTES) return true;
     if (sizeBytes === 0) return false;
     return this.files >= parcelFiles || this.contentBytes + sizeBytes > parcelBytes;
   }
@@ -167,7 +169,7 @@ export class ParcelCutter {
     this.files = 0;
     this.rowCount = 0;
     this.contentBytes = 0;
-    const heldBytes = Math.max(contentBytes, input.rows.length);
+    const heldBytes = Math.max(contentBytes, input.rows.length, input.paths.length);
     return { input, heldBytes, files, slots };
   }
 }

@@ -2,7 +2,13 @@
 import { concatMap, lastValueFrom, Observable, type Subscriber } from 'rxjs';
 import type { ExcludeOptions } from '../excludes/index.js';
 import type { SlotNumber } from '../model/index.js';
-import { runOf, splitBlock, type WalkInput, type WalkOutput } from '../workers/index.js';
+import {
+  itemsOfPath,
+  runOf,
+  splitBlock,
+  type WalkInput,
+  type WalkOutput,
+} from '../workers/index.js';
 import type { Context } from './context.js';
 import type { Counters } from './counters.js';
 import type { Flight } from './flight.js';
@@ -193,7 +199,11 @@ class PendingDirectories {
   }
 }
 
-/** Returns the number of items that a batch takes from the budget: its entries and its directories. */
-export function itemsOf(batch: WalkOutput): number {
-  return batch.entries + batch.walked.slots.length;
+/** Returns the number of items that a batch takes from the budget: its entries and its directories, by their paths. */
+export function itemsOf({ entries, walked: { pathEnds } }: WalkOutput): number {
+  let items = entries;
+  for (let from = 0, index = 0; index < pathEnds.length; from = pathEnds[index]!, index += 1) {
+    items += itemsOfPath(pathEnds[index]! - from);
+  }
+  return items;
 }

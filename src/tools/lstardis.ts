@@ -17,6 +17,7 @@ import {
   displayText,
   EntryType,
   joinPath,
+  pathBelow,
   shownRoots,
 } from '../model/index.js';
 import { isOfOneListing, ListingsAhead, PAGE_ENTRIES } from '../restore/index.js';
@@ -30,7 +31,7 @@ import { hasRange, setsWithin } from './lstardis/set-range.js';
 import { chooseSet, openHistory } from './opening/history.js';
 import { painter } from './output/colors.js';
 import { printSets } from './shared/report-sets.js';
-import { print, runTool, toolCommand } from './shared/run-tool.js';
+import { outputTaken, print, runTool, toolCommand } from './shared/run-tool.js';
 
 const PARTLY = 3;
 const NO_OWNERS: Map<string, string> = new Map();
@@ -110,11 +111,20 @@ async function ownersOf(
   return new Map(owners.map(({ isGroup, id, name }) => [`${isGroup}/${id}`, displayName(name)]));
 }
 
+/** A directory to list. Deep trees have paths of megabytes, so only names are held, and a path is made when it is used. */
 interface Directory {
-  readonly path: Buffer;
+  /** Its name; the whole path of a directory that was requested itself. */
+  readonly name: Buffer;
   readonly entry: HistoryEntry;
   readonly depth: number;
   readonly above: Directory | undefined;
+}
+
+function pathOf(directory: Directory): Buffer {
+  const names: Buffer[] = [];
+  let top = directory;
+  for (; top.above !== undefined; top = top.above) names.push(top.name);
+  return pathBelow(top.name, names.reverse());
 }
 
 class Lister {
@@ -174,7 +184,7 @@ class Lister {
       printEntries(arranged(roots, view), view);
       if (!view.recurseListing) return;
       for (const root of roots)
-        await this.directories({ path: root.name, entry: root, depth: 0, above: undefined });
+        await this.directories({ name: root.name, entry: root, depth: 0, above: undefined });
       return;
     }
     if (which !== 'none') {
@@ -189,7 +199,7 @@ class Lister {
       if (this.count > 1 && !isNamed) this.header(path);
       printEntries([isNamed ? named(entry, path) : entry], view);
     } else if (!history.access.mayRead(entry)) throw noAccess(path);
-    else await this.directories({ path, entry, depth: 0, above: undefined });
+    else await this.directories({ name: path, entry, depth: 0, above: undefined });
   }
 
   /**
@@ -229,18 +239,19 @@ class Lister {
     while (stack.length > 0) {
       const directory = stack.pop()!;
       if (!history.access.mayRead(directory.entry)) {
-        const { message, code } = noAccess(directory.path);
+        const { message, code } = noAccess(pathOf(directory));
         process.stderr.write(`lstardis: ${message} [${code}]\n`);
         this.status = PARTLY;
         continue;
       }
-      if (isMany) this.header(directory.path);
-      const below = await this.entries(directory, isMany);
+      const path = pathOf(directory);
+      if (isMany) this.header(path);
+      const below = await this.entries(directory, path, isMany);
       if (!view.recurseListing) continue;
       const depth = directory.depth + 1;
       if (view.listingDepth !== 0 && depth >= view.listingDepth) continue;
       for (const entry of below.toReversed()) {
-        stack.push({ path: joinPath(directory.path, entry.name), entry, depth, above: directory });
+        stack.push({ name: entry.name, entry, depth, above: directory });
       }
       this.listings.comeNext(stack);
     }
@@ -258,9 +269,13 @@ class Lister {
    * Prints the entries of a directory, page by page if they need no sorting. Returns its subdirectories for --recurse,
    * otherwise none.
    */
-  private async entries(directory: Directory, isMany: boolean): Promise<HistoryEntry[]> {
+  private async entries(
+    directory: Directory,
+    path: Buffer,
+    isMany: boolean,
+  ): Promise<HistoryEntry[]> {
     const { view } = this;
-    const { path, entry } = directory;
+    const { entry } = directory;
     const isStreamed = view.sortBy === 'name' && !view.reverse;
     const shownPath = isMany ? path : undefined;
     const collected: HistoryEntry[] = [];
@@ -289,6 +304,7 @@ class Lister {
 
   /** Returns a page of a directory; empty if the listing is damaged or not authentic. */
   private async page(directory: DirectoryId, path: Buffer, after: Buffer): Promise<HistoryEntry[]> {
+    await outputTaken();
     try {
       return await this.listings.page(directory, after);
     } catch (error) {
@@ -300,7 +316,7 @@ class Lister {
 
   private isDamaged(entry: HistoryEntry, directory: Directory): boolean {
     const damage = entry.damage ?? circleAt(entry, directory);
-    if (damage !== undefined) this.printDamage(joinPath(directory.path, entry.name), damage);
+    if (damage !== undefined) this.printDamage(joinPath(pathOf(directory), entry.name), damage);
     return damage !== undefined;
   }
 

@@ -15,6 +15,14 @@ export interface DirectoryTask extends DirectoryPlace {
   readonly rules?: RuleLink | undefined;
 }
 
+/** Bytes of a path that weigh as much as an entry. Paths of directories have no limit of length. */
+const PATH_BYTES_OF_ITEM = 1024;
+
+/** Returns the number of items that a directory counts for, beside its entries: one, and more if its path is long. */
+export function itemsOfPath(lengthBytes: number): number {
+  return 1 + Math.floor(lengthBytes / PATH_BYTES_OF_ITEM);
+}
+
 /** Packs directories. They are in walk order, or a stack whose top is last. */
 export function packBlock(tasks: readonly DirectoryTask[]): DirectoryBlock {
   const rows = new BytesBuilder(tasks.length * 112);

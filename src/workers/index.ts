@@ -23,6 +23,7 @@ export { serveFarStore } from './store-proxy.js';
 export { SharedDigests } from './recent-digests.js';
 export {
   type DirectoryTask,
+  itemsOfPath,
   oneOfBlock,
   packBlock,
   splitBlock,

@@ -24,7 +24,13 @@ import {
 } from '../model/index.js';
 import { OpenedPlace, type System } from '../system/index.js';
 import { memoryOf } from './block-builder.js';
-import { blockMemory, type DirectoryTask, packBlock, unpackBlock } from './directory-block.js';
+import {
+  blockMemory,
+  type DirectoryTask,
+  itemsOfPath,
+  packBlock,
+  unpackBlock,
+} from './directory-block.js';
 import { type Inspected, inspectRows, nowNs, racyFromNs, unreadableFailures } from './inspect.js';
 import type { Failure, OpenDirectory, JobResult, WalkInput, WalkOutput } from './jobs.js';
 import { LargeDirectory, MOST_NAMES } from './large-directory.js';
@@ -63,6 +69,8 @@ class Walk {
   private readonly notEntered: Buffer[] = [];
   private readonly owners: OwnerNames;
   private entries = 0;
+  /** Items that the walked directories count for, beside their entries. */
+  private pathItems = 0;
   private fileBytes = 0;
   private nextSlot: SlotNumber;
   private readonly input: WalkInput;
@@ -79,7 +87,7 @@ class Walk {
 
   run(): void {
     // Directories count too, so that many empty ones do not make one endless job.
-    while (this.entries + this.walked.length < this.input.maxEntries) {
+    while (this.entries + this.pathItems < this.input.maxEntries) {
       const task = this.stack.pop();
       if (task === undefined) return;
       this.visit(task);
@@ -127,7 +135,7 @@ class Walk {
     const isSettled = inspected.isSettled && isCertain;
     this.count(inspected);
     this.enter(this.childrenIn(rows, inspected, task, rules));
-    this.walked.push(task);
+    this.addWalked(task);
     this.hashes.append(isSettled ? this.system.native.hashRows(listing) : NO_HASH);
     if (!this.listings.adopt(listing)) this.spent.push(listing);
     this.listingEnds.push(this.listings.length);
@@ -167,13 +175,18 @@ class Walk {
       }
       this.enter(children);
       this.large.push({ index: this.walked.length, held, entries });
-      this.walked.push(task);
+      this.addWalked(task);
       this.hashes.append(isSettled ? pages.digest() : NO_HASH);
       this.listingEnds.push(this.listings.length);
     } catch (error) {
       native.dropNames(held);
       throw error;
     }
+  }
+
+  private addWalked(task: DirectoryTask): void {
+    this.walked.push(task);
+    this.pathItems += itemsOfPath(task.path.length);
   }
 
   private count({ entries, fileBytes }: Inspected): void {

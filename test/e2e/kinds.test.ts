@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import {
   backup,
   type BackupReport,
@@ -11,6 +11,7 @@ import {
   rest,
   run,
   succeed,
+  type Tool,
 } from '../helpers/commands.js';
 import { everyKind, here, leftOut } from '../helpers/kinds.js';
 import { scratchInMemory } from '../helpers/scratch.js';
@@ -145,6 +146,56 @@ const PRINT_PEAK = `process.on('exit', () => {
   fs.appendFileSync(process.env.PEAKS_FILE, peak + '\\n');
 });`;
 
+/** Runs a command to its end, and requires that none of its processes had more memory. Returns its output. */
+async function runBelow(
+  t: ExecutionContext,
+  home: string,
+  mostBytes: number,
+  [tool, args]: readonly [Tool, readonly string[]],
+): Promise<string> {
+  const [script, peaks] = [path.join(home, 'peak.cjs'), path.join(home, `peaks of ${tool}`)];
+  fs.writeFileSync(script, PRINT_PEAK);
+  const env = { NODE_OPTIONS: `--require ${script}`, PEAKS_FILE: peaks };
+  const { status, stdout, stderr } = await run(tool, args, { env, isProcess: true });
+  t.is(status, 0, stderr);
+  const reported = fs.readFileSync(peaks, 'utf8').trim().split('\n').map(Number);
+  t.true(reported.length > 0, 'each process reports its peak');
+  t.true(
+    reported.every((peakKib) => peakKib * 1024 < mostBytes),
+    `${tool}: ${reported.join(', ')} kB resident`,
+  );
+  return stdout;
+}
+
+/** Script that makes nested directories with long names, each with a file. No single path could name the lowest ones. */
+const MAKE_DEEP = `const fs = require('node:fs');
+for (let level = 0; level < 2000; level += 1) {
+  const name = String(level).padEnd(200, 'x');
+  fs.mkdirSync(name);
+  fs.writeFileSync('file', name.slice(0, 4));
+  process.chdir(name);
+}`;
+
+test('directories with paths of 400 KB, 400 MB in all, cost no more memory than others', async (t) => {
+  const home = scratchInMemory(t);
+  const source = path.join(home, 'tree');
+  fs.mkdirSync(source);
+  try {
+    const made = spawnSync(process.execPath, ['-e', MAKE_DEEP], { cwd: source, encoding: 'utf8' });
+    t.is(made.status, 0, made.stderr);
+    const place = ['-D', path.join(home, 'store'), '-C', 'me'];
+    const args = [...place, '--local', '--json', '--create', source];
+    const { progress } = JSON.parse(
+      await runBelow(t, home, 400 * MIB, ['tardis', args]),
+    ) as BackupReport;
+    t.deepEqual([progress.entries, progress.unreadable, progress.filesRead], [4000, 0, 2000]);
+    const listed = [...place, '--recurse', '--noheaders', source];
+    await runBelow(t, home, 300 * MIB, ['lstardis', listed]);
+  } finally {
+    spawnSync('rm', ['-rf', source]); // by path, node:fs does not reach the lowest ones
+  }
+});
+
 test('a sparse file of 16 TiB costs what its data cost', async (t) => {
   const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
@@ -163,18 +214,8 @@ test('a sparse file of 16 TiB costs what its data cost', async (t) => {
   }
   const before = look(source);
   const place = ['-D', store, '-C', 'me'];
-  const [script, peaks] = [path.join(home, 'peak.cjs'), path.join(home, 'peaks')];
-  fs.writeFileSync(script, PRINT_PEAK);
-  const env = { NODE_OPTIONS: `--require ${script}`, PEAKS_FILE: peaks };
   const args = [...place, '--local', '--json', '--create', source];
-  const { status, stdout } = await run('tardis', args, { env });
-  t.is(status, 0);
-  const reported = fs.readFileSync(peaks, 'utf8').trim().split('\n').map(Number);
-  t.true(reported.length > 0, 'each process reports its peak');
-  t.true(
-    reported.every((peakKib) => peakKib * 1024 < 300 * MIB),
-    `${reported.join(', ')} kB resident`,
-  );
+  const stdout = await runBelow(t, home, 300 * MIB, ['tardis', args]);
   const report = JSON.parse(stdout) as BackupReport;
   t.true(report.progress.readBytes < MIB, `read ${report.progress.readBytes}`);
   t.true(report.storedBytes < MIB, `stored ${report.storedBytes}`);

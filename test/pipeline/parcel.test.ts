@@ -101,6 +101,30 @@ test('entries without contents cost neither files nor bytes, but do not gather w
   t.is(parcels.flatMap(namesOf).length, 5000);
 });
 
+test('paths of directories do not gather without end', (t) => {
+  const cutter = new ParcelCutter({ parcelFiles: 1000, parcelBytes: 1 << 20, largeBytes: 80 });
+  const rows = new RowReader(rowsOf(file('a', 1)));
+  const long = (slot: number): Buffer => Buffer.alloc(300_000, slot);
+  const parcels: Parcel[] = [];
+  for (let slot = 1; slot <= 10; slot += 1) {
+    const directory = Buffer.alloc(IDENTITY_BYTES);
+    const range = { from: 0, to: rows.rows.length, wanted: undefined };
+    for (const work of cutter.add({ slot, path: long(slot), directory, rows, ...range })) {
+      if ('parcel' in work) parcels.push(work.parcel);
+    }
+  }
+  parcels.push(cutter.flush()!);
+  t.deepEqual(
+    parcels.map(({ slots }) => slots),
+    [
+      [1, 2, 3, 4],
+      [5, 6, 7, 8],
+      [9, 10],
+    ],
+  );
+  for (const { input, heldBytes } of parcels) t.is(heldBytes, input.paths.length);
+});
+
 test('large files travel alone, hashed first where that is requested', (t) => {
   const { parcels, larges } = cut([
     {

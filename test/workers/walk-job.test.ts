@@ -49,6 +49,23 @@ const TREE = {
   'a-b/q': '',
 };
 
+test('a job ends by the paths of its directories too, and the next ones walk the rest', async (t) => {
+  const folder = scratch(t);
+  const names = Array.from({ length: 12 }, (_, level) => String(level).padEnd(250, 'x'));
+  fill(folder, { [`${names.join('/')}/file`]: '1' });
+  const walkedIn: number[] = [];
+  for (let tasks = startAt(folder); tasks.slots.length > 0; ) {
+    const output = await walk(tasks, { maxEntries: 30, firstFreeSlot: 100 });
+    walkedIn.push(output.walked.slots.length);
+    tasks = output.pending;
+  }
+  t.is(
+    walkedIn.reduce((sum, count) => sum + count, 0),
+    13,
+  );
+  t.true(walkedIn.length > 1, 'with short names, one job lists 25 entries and directories');
+});
+
 test('directories are met in pre-order, by the bytes of their names', async (t) => {
   const folder = scratch(t);
   fill(folder, { ...TREE, 'é/1': '', 'Z/1': '', '~/1': '' });

@@ -57,6 +57,23 @@ export function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
+/**
+ * Resolves when the reader of standard output has taken what was printed, or takes no more. A listing waits for this
+ * after each page, so that only a page is in memory, however slow the reader is.
+ */
+export async function outputTaken(): Promise<void> {
+  const { stdout } = process;
+  if (!stdout.writableNeedDrain) return;
+  const ends = ['drain', 'error', 'close'];
+  await new Promise<void>((resolve) => {
+    const end = (): void => {
+      for (const name of ends) stdout.off(name, end);
+      resolve();
+    };
+    for (const name of ends) stdout.on(name, end);
+  });
+}
+
 /** Prints a line of a report. If standard output carries data, prints it on standard error. */
 export function printReport(line: string): void {
   if (isStdoutData) process.stderr.write(`${line}\n`);

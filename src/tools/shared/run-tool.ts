@@ -42,7 +42,7 @@ import { inOurWords } from './neophytos.js';
 import { takeAttached, takeNumbers, ToolCommand } from './option-words.js';
 import { endingSignals, keepHangupIgnored } from './signals.js';
 
-export { print, printReport, stdoutIsData } from '../output/output.js';
+export { outputTaken, print, printReport, stdoutIsData } from '../output/output.js';
 
 export const VERSION = programVersion();
 /** Version of all JSON that --json prints. */
