@@ -6,7 +6,8 @@
 
 namespace tardis {
 
-// A task for a thread of libuv's pool, or for the calling thread. On another thread, its result settles a promise. JavaScript buffers that the task uses are kept
+// A task for a thread of libuv's pool, or for the calling thread. On another thread, its result settles a promise. JavaScript
+// buffers that the task uses are kept
 // alive until the task has ended. The caller must not touch or transfer them before that.
 class Aside {
  public:

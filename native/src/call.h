@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <new>
 #include <string>
 
 namespace tardis {
@@ -19,6 +20,19 @@ struct Failure {
   const char* code = nullptr;  // replaces the name of errno
   const char* text = nullptr;  // replaces the description of errno
 };
+
+// Returns the result of `work` on one of many entries; false if it fails. The failure happens again in the call for that
+// entry alone, which reports it.
+template <typename Work>
+bool succeeded(const Work& work) {
+  try {
+    return work();
+  } catch (const Failure&) {
+    return false;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
 
 // Returns the failure as a JavaScript error; null if there is no memory for it.
 napi_value errorOf(napi_env env, const Failure& failure);

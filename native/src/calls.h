@@ -76,7 +76,6 @@ napi_value buildRecords(const Call& call);
 
 // restoring.cc
 napi_value restoreFiles(const Call& call);
-napi_value restoreStoredAside(const Call& call);
 
 // writing.cc
 napi_value writeFileAt(const Call& call);

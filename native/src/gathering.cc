@@ -3,7 +3,6 @@
 // about it.
 #include <chrono>
 #include <memory>
-#include <new>
 
 #include "aside.h"
 #include "calls.h"
@@ -86,19 +85,6 @@ bool isAmong(const Bytes& ending, const Bytes& endings) {
   uint8_t wanted[16] = {0};
   for (size_t at = 0; at < ending.size; ++at) wanted[at + 1] = lowered(ending.data[at]);
   return memmem(endings.data, endings.size, wanted, ending.size + 2) != nullptr;
-}
-
-// Returns the result of `work`; false if it fails. The failure happens again in the call for that entry or directory
-// alone, which reports it.
-template <typename Work>
-bool succeeded(const Work& work) {
-  try {
-    return work();
-  } catch (const Failure&) {
-    return false;
-  } catch (const std::bad_alloc&) {
-    return false;
-  }
 }
 
 // True if the row has the values that the system reports, apart from the birth time, which is not compared.

@@ -21,7 +21,7 @@ const CallInfo kCalls[] = {
     CALL(sealRows), CALL(checkKnown), CALL(openRows), CALL(openListing), CALL(mac), CALL(addMacs), CALL(encryptBody), CALL(decryptBody),
     CALL(zstdCompress), CALL(zstdDecompress), CALL(zstdDecompressPart), CALL(fuseSockets), CALL(fuseReceive), CALL(fuseMount), CALL(fuseUnmount),
     CALL(newSession), CALL(fuseListen), CALL(fuseAnswer), CALL(fuseNoteEnd), CALL(fuseForget), CALL(fuseReply), CALL(packListing), CALL(multiplyAdd),
-    CALL(restoreFiles), CALL(restoreStoredAside), CALL(readParcel), CALL(buildRecords), CALL(crc32), CALL(readAside), CALL(decodeAside), CALL(decodePartAside), CALL(decodeStoredAside),
+    CALL(restoreFiles), CALL(readParcel), CALL(buildRecords), CALL(crc32), CALL(readAside), CALL(decodeAside), CALL(decodePartAside), CALL(decodeStoredAside),
     CALL(placeRows),
 };
 

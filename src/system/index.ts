@@ -44,13 +44,17 @@ export {
 export {
   type AsideBody,
   AsideOutcome,
-  BODY_BYTES,
   BODY_PLACE_BYTES,
-  BodyOffset,
   CONTENT_ROW_BYTES,
-  FETCHED_BODY,
   NO_BODY_CIPHER,
 } from './native-decoding.js';
+export {
+  BODY_BYTES,
+  BodyOffset,
+  FETCHED_BODY,
+  LEFT_NUMBERS,
+  RestoreCount,
+} from './native-restoring.js';
 export {
   BODY_NONCE_BYTES,
   BODY_TAG_BYTES,
@@ -61,17 +65,15 @@ export {
 } from './native-sealing.js';
 export { WANTED_RECORD_BYTES, WantedRecord } from './native-compressing.js';
 export { GatherCursor, UNDECIDED_NUMBERS } from './native-gathering.js';
-export { type FailedAttribute, failedAttributes, refusedMetadata } from './refused-metadata.js';
+export { type FailedAttribute, failedAttributes, refusedOfFiles } from './refused-metadata.js';
 export { directoryAt, type DirectoryPlace, OpenedPlace } from './directory-place.js';
 export { crc32 } from './crc32.js';
 export {
   loadSnappy,
-  areOwn,
   loadNative,
   MetadataOption,
   type NativeCalls,
   OpenKind,
-  RestoreCursor,
 } from './native.js';
 export {
   type Address,

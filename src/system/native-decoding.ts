@@ -1,5 +1,5 @@
 /**
- * Calls of the addon that read, decode and restore on threads of libuv's pool. The buffers given must not be used, transferred
+ * Calls of the addon that read and decode on threads of libuv's pool. The buffers given must not be used, transferred
  * or released before the promise is settled.
  */
 
@@ -78,44 +78,4 @@ export interface DecodingCalls {
    * `decodePartAside` does.
    */
   decodeStoredAside(...body: StoredBody): Promise<number>;
-  /**
-   * Writes files of a restore job as `restoreFiles` does, and reads and decodes each record that they need. `bodies` has
-   * BODY_BYTES for each record of the job, at the offsets of `BodyOffset`; `also` has the bytes that their tags
-   * authenticate, too. The call ends before the first file that needs a decision. A file does so, too, if its record has
-   * no descriptor (-1) or cannot be read and decoded. With the descriptor FETCHED_BODY, the position is one in `fetched`.
-   * All descriptors must stay open until the promise is settled; those of directories are closed then.
-   */
-  restoreStoredAside(
-    rootFd: number,
-    directories: Uint8Array,
-    directoryEnds: Uint8Array,
-    fds: Uint8Array,
-    rows: Uint8Array,
-    places: Uint8Array,
-    bodies: Uint8Array,
-    also: Uint8Array,
-    key: Uint8Array,
-    options: number,
-    cursor: Uint8Array,
-    copiedNames: Uint8Array,
-    fetched: Uint8Array,
-  ): Promise<void>;
 }
-
-/** Stands for the descriptor of a body that was fetched before. */
-export const FETCHED_BODY = -2;
-/** Bytes for each record of `restoreStoredAside`. */
-export const BODY_BYTES = 88;
-/** Offsets in these bytes: of two doubles, six numbers of 32 bits, and the key and the nonce of an encrypted body. */
-export const BodyOffset = Object.freeze({
-  position: 0,
-  storedBytes: 8,
-  decodedBytes: 16,
-  codec: 20,
-  cipher: 24,
-  fd: 28,
-  alsoFrom: 32,
-  alsoBytes: 36,
-  key: 40,
-  nonce: 72,
-});

@@ -2,12 +2,12 @@
  * The native addon. It has system calls that Node lacks, calls that read a whole directory or file at once, and
  * SHA-256.
  *
- * All calls but `modPow`, `syncfs` and those of `DecodingCalls` are synchronous. Any thread may make any call. Paths
- * and names are bytes without a terminator. A path or name that contains a NUL fails with EINVAL. So does a name that
- * is empty, `.` or `..`, or that contains a `/`. Errors have the properties of Node's own file calls: `code`, `errno`
- * (negative), `syscall`. `ENOTREG` (errno 0) means that the path is not a regular file. An argument of a wrong type, or
- * a range outside its buffer, fails with EINVAL. Rows are described in src/model/row.ts; a row given by `rows` and
- * `rowOffset` fails with EINVAL if its lengths are inconsistent.
+ * All calls but `modPow`, `syncfs`, those of `DecodingCalls` and those with `isAside` are synchronous. Any thread may
+ * make any call. Paths and names are bytes without a terminator. A path or name that contains a NUL fails with EINVAL. So
+ * does a name that is empty, `.` or `..`, or that contains a `/`. Errors have the properties of Node's own file calls:
+ * `code`, `errno` (negative), `syscall`. `ENOTREG` (errno 0) means that the path is not a regular file. An argument of a
+ * wrong type, or a range outside its buffer, fails with EINVAL. Rows are described in src/model/row.ts; a row given by
+ * `rows` and `rowOffset` fails with EINVAL if its lengths are inconsistent.
  */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -16,6 +16,7 @@ import type { DecodingCalls } from './native-decoding.js';
 import type { FuseCalls } from './native-fuse.js';
 import type { GatheringCalls } from './native-gathering.js';
 import type { PlacingCalls } from './native-placing.js';
+import type { RestoringCalls } from './native-restoring.js';
 import type { RsyncCalls } from './native-rsync.js';
 import type { SealingCalls } from './native-sealing.js';
 import { packageRoot } from './package-root.js';
@@ -75,6 +76,7 @@ export interface NativeCalls
     GatheringCalls,
     ParityCalls,
     PlacingCalls,
+    RestoringCalls,
     RsyncCalls,
     SealingCalls {
   /**
@@ -177,35 +179,6 @@ export interface NativeCalls
     rowOffset: number,
     options: number,
   ): Buffer | undefined;
-  /**
-   * Writes files of a restore job (RestoreInput) from `cursor` on: checks the digest of each, keyed if `key` is not
-   * empty, and writes it as `writeFileAt` does. `fds` has a descriptor or -1 for each directory; missing ones are
-   * opened as by `openBeneath`, and the caller closes all. `decoded` contains the record with the number `record`.
-   *
-   * A file whose `how` has RestoreHow.copied gets the bytes of a file that was written before; the names of such files
-   * are in `copiedNames`, each with a zero byte behind it. With RestoreHow.inherits, a file is written with
-   * MetadataOption.dropInherited. If the system refuses metadata of a file, the errors replace its `how` (see
-   * `refusedMetadata`).
-   *
-   * The call ends before the first file in another record, and before the first one that needs a decision: its `how`
-   * is another one, it is sparse or has attributes, or an error occurred. Nothing of such a file is left. It throws only if
-   * an argument is malformed. `places`, `fds`, `directoryEnds` and `cursor` are the bytes of arrays of numbers; those
-   * of `cursor` are RestoreCursor.
-   */
-  restoreFiles(
-    rootFd: number,
-    directories: Uint8Array,
-    directoryEnds: Uint8Array,
-    fds: Uint8Array,
-    rows: Uint8Array,
-    places: Uint8Array,
-    decoded: Uint8Array,
-    record: number,
-    key: Uint8Array,
-    options: number,
-    cursor: Uint8Array,
-    copiedNames: Uint8Array,
-  ): void;
   /** Creates a new empty file, readable by its owner only, and returns it open for writing. */
   createFileAt(dirFd: number, name: Buffer): number;
   /**
@@ -340,37 +313,10 @@ export interface NativeCalls
   syncfs(fd: number): Promise<void>;
 }
 
-/** Indexes into the Float64Array of the `cursor` of `restoreFiles`. */
-export const RestoreCursor = Object.freeze({
-  /** Index of the next file. */
-  file: 0,
-  /** Offset of the row of the next file. */
-  rowOffset: 1,
-  /** Bytes of the files that the call wrote. */
-  writtenBytes: 2,
-  /** 1 if the next file needs a decision; 0 if it is in another record or does not exist. */
-  needsDecision: 3,
-  /** Number of the written files of which the system refused metadata. */
-  refused: 4,
-  numbers: 5,
-});
-
-/**
- * True if these calls are the addon's own, so that one of its calls for many files may be used in their place. If a
- * test replaces one of them, the replacement is called for each file.
- */
-export function areOwn(native: NativeCalls, names: readonly (keyof NativeCalls)[]): boolean {
-  const own = (addon ??= loadNative());
-  return names.every((name) => native[name] === own[name]);
-}
-
 /** Returns the path of the addon's file. */
 export function addonPath(): string {
   return join(packageRoot(), 'native', 'build', 'Release', 'tardis_native.node');
 }
-
-/** The addon once it is loaded. Looking for it again takes longer than writing a file. */
-let addon: NativeCalls | undefined;
 
 /**
  * Loads the addon; later calls in the same thread return the same object. Throws an error with the code

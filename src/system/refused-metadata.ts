@@ -1,6 +1,4 @@
 /** Decodes what the system refused when the addon set the metadata of restored entries. */
-import { getSystemErrorName } from 'node:util';
-
 /** An attribute that could not be set. */
 export interface FailedAttribute {
   /** A name with a dot, or `owner`, `permissions`, `times` or `flags`. */
@@ -20,11 +18,18 @@ export function failedAttributes(output: Buffer | undefined): FailedAttribute[] 
   return failed;
 }
 
-/** Returns the metadata that the system refused, from the `how` of a file that `restoreFiles` has written. */
-export function refusedMetadata(how: number): FailedAttribute[] {
-  if (how >>> 31 === 0) return [];
-  return ['owner', 'permissions', 'times'].flatMap((name, index) => {
-    const error = (how >>> (8 * index)) & (index < 2 ? 0xff : 0x7f);
-    return error === 0 ? [] : [{ name, code: getSystemErrorName(-error) }];
-  });
+/** Decodes what `restoreFiles` returns: the attributes that could not be set, each with the index of its file. */
+export function refusedOfFiles(
+  output: Buffer | undefined,
+): { readonly file: number; readonly attribute: FailedAttribute }[] {
+  const failed: { file: number; attribute: FailedAttribute }[] = [];
+  if (output === undefined) return failed;
+  for (let at = 0; at < output.length; ) {
+    const [file, textAt] = [output.readUInt32LE(at), at + 8];
+    at = textAt + output.readUInt32LE(at + 4);
+    for (const attribute of failedAttributes(output.subarray(textAt, at))) {
+      failed.push({ file, attribute });
+    }
+  }
+  return failed;
 }

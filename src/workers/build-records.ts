@@ -54,7 +54,7 @@ export function isMadeByAddon(codec: CodecNumber, scheme: SchemeNumber | undefin
 
 /** Makes records of the contents with 1 in `wanted`; of all if that is undefined. They follow one another in one buffer. */
 export async function buildRecords(
-  { system: { native }, memory, isAside }: JobContext,
+  { system: { native }, memory, others }: JobContext,
   block: ContentBlock,
   wanted: Uint8Array | undefined,
   { options, keys }: BuildOptions,
@@ -77,16 +77,16 @@ export async function buildRecords(
       target,
       bytesOf(lengths),
       bytesOf(times),
-      isAside,
+      others !== undefined,
     );
     const [allMs, encryptMs] = times as unknown as [number, number];
-    const others = new OtherRecords(native, block, keys, BytesBuilder.over(target.subarray(end)));
-    for (const record of planned) if (!isAddons(record)) others.add(record);
+    const rest = new OtherRecords(native, block, keys, BytesBuilder.over(target.subarray(end)));
+    for (const record of planned) if (!isAddons(record)) rest.add(record);
     return {
-      records: room.leave(target.subarray(0, end + others.bytes)),
-      recordLengths: [...lengths, ...others.lengths],
-      compressMs: Math.max(0, allMs - encryptMs) + others.compressMs,
-      encryptMs: encryptMs + others.encryptMs,
+      records: room.leave(target.subarray(0, end + rest.bytes)),
+      recordLengths: [...lengths, ...rest.lengths],
+      compressMs: Math.max(0, allMs - encryptMs) + rest.compressMs,
+      encryptMs: encryptMs + rest.encryptMs,
     };
   });
 }

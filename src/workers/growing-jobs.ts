@@ -5,7 +5,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { LoadedSignature } from '../delta/index.js';
 import { forEachRow, RowReader } from '../model/index.js';
-import type { SealingCalls, System } from '../system/index.js';
+import { LEFT_NUMBERS, type SealingCalls, type System } from '../system/index.js';
 import { InlineJobs } from './inline.js';
 import type { JobInput, JobName, JobRunner, RangeInput, RangeOutput, TimedOutput } from './jobs.js';
 import type { JobPool, PoolOptions } from './pool.js';
@@ -18,9 +18,9 @@ const ENOUGH_WORK_MS = 30;
 /** Maximum size of the files of a restore job that runs in the calling thread. */
 const MOST_HERE_BYTES = 8 << 20;
 
-interface GrowingOptions extends PoolOptions {
+export interface GrowingOptions extends PoolOptions {
   /** Time that jobs take in the calling thread before a pool is started; by default ENOUGH_WORK_MS. */
-  readonly enoughWorkMs?: number;
+  readonly enoughWorkMs?: number | undefined;
 }
 
 export class GrowingJobs implements JobRunner {
@@ -114,12 +114,14 @@ export class GrowingJobs implements JobRunner {
   }
 }
 
-/** Returns the size of the files of a restore job. */
-function sizeOf({ rows }: RestoreInput): number {
+/** Returns the size of the files that a restore job restores. */
+function sizeOf({ rows, undecided }: RestoreInput): number {
   const reader = new RowReader(rows);
   let sizeBytes = 0;
-  forEachRow(reader, (at) => {
+  const add = (at: number): void => {
     sizeBytes += reader.sizeBytes(at);
-  });
+  };
+  if (undecided === undefined) forEachRow(reader, add);
+  else for (let index = 1; index < undecided.length; index += LEFT_NUMBERS) add(undecided[index]!);
   return sizeBytes;
 }

@@ -1,5 +1,4 @@
 export { AsideDecoder, bodiesAside } from './aside-decoder.js';
-export { AsideRestores } from './aside-restores.js';
 export { memoryOf, memoryOfContents, runOf } from './block-builder.js';
 export { InlineJobs } from './inline.js';
 export { LibuvJobs } from './libuv-jobs.js';

@@ -28,7 +28,7 @@ export class InlineJobs implements JobRunner {
   constructor(system: System, recentDigests = 1024) {
     this.system = system;
     this.recent = SharedDigests.create(recentDigests);
-    this.context = { system, recent: this.recent, memory: new JobMemory(), isAside: false };
+    this.context = { system, recent: this.recent, memory: new JobMemory() };
   }
 
   async run<N extends JobName>(

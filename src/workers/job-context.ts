@@ -1,6 +1,8 @@
 /** Gives jobs what those of one runner share: the system, recent digests, and memory that the next job uses again. */
+import { ReaderMemory } from '../contents/index.js';
+import { releaseAll } from '../model/index.js';
 import type { System } from '../system/index.js';
-import type { ParcelInput, RecentDigests } from './jobs.js';
+import type { JobRunner, ParcelInput, RecentDigests } from './jobs.js';
 import { ParcelMemory } from './parcel-memory.js';
 import { RecordMemory } from './record-memory.js';
 
@@ -8,14 +10,18 @@ export interface JobContext {
   readonly system: System;
   readonly recent: RecentDigests;
   readonly memory: JobMemory;
-  /** True if the calls of the addon for many files work on a thread of libuv's pool, while other jobs go on. */
-  readonly isAside: boolean;
+  /**
+   * If given, the calls of the addon for many files work on a thread of libuv's pool, while other jobs go on. Jobs that would
+   * keep the calling thread busy are left to this runner.
+   */
+  readonly others?: JobRunner;
 }
 
 /** Memory of jobs: as much as there are jobs at once. */
 export class JobMemory {
   private readonly parcels: ParcelMemory[] = [];
   private readonly records: RecordMemory[] = [];
+  private readonly readers: ReaderMemory[] = [];
 
   /** Calls `work` with memory for a parcel whose contents do not leave the job. */
   async withParcel<T>(parcel: ParcelInput, work: (memory: ParcelMemory) => Promise<T>): Promise<T> {
@@ -37,8 +43,19 @@ export class JobMemory {
     }
   }
 
+  /** Calls `work` with memory for a reader of records. */
+  async withReader<T>(work: (memory: ReaderMemory) => Promise<T>): Promise<T> {
+    const memory = this.readers.pop() ?? new ReaderMemory();
+    try {
+      return await work(memory);
+    } finally {
+      this.readers.push(memory);
+    }
+  }
+
   release(): void {
     for (const memory of this.parcels.splice(0)) memory.release();
     for (const memory of this.records.splice(0)) memory.release();
+    releaseAll(this.readers.splice(0).flatMap(({ decoded, stored }) => [decoded, stored]));
   }
 }

@@ -21,10 +21,12 @@ import type {
   RecentDigests,
   TimedOutput,
 } from './jobs.js';
+import type { RestoreInput } from './restore-types.js';
 import { runJob } from './run-job.js';
 
 /** True if the addon does nearly all of the work of a job, so that it may wait in the calling thread. */
 function isAddons(name: JobName, input: JobInput<JobName>): boolean {
+  if (name === 'restore') return !('port' in (input as RestoreInput).source);
   if (name !== 'hash' && name !== 'compress') return false;
   const { frames, keys } = input as HashInput | CompressInput;
   return frames === undefined || isMadeByAddon(frames.compression.codec, keys?.scheme);
@@ -40,7 +42,7 @@ export class LibuvJobs implements JobRunner {
   constructor(system: System, threads: number, others: JobRunner) {
     this.others = others;
     this.turns = new Credit(threads);
-    this.context = { system, recent: others.recent, memory: new JobMemory(), isAside: true };
+    this.context = { system, recent: others.recent, memory: new JobMemory(), others };
   }
 
   async run<N extends JobName>(

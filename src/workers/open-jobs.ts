@@ -1,14 +1,15 @@
 /** Chooses where jobs run, and loads only the modules for that. */
 import type { System } from '../system/index.js';
+import type { GrowingOptions } from './growing-jobs.js';
 import type { JobRunner } from './jobs.js';
 import type { PoolOptions } from './pool.js';
 
 interface OpenJobsOptions extends PoolOptions {
   /** True if there may be little work. Threads are then started only when there is more. */
   readonly mayBeFew?: boolean;
-  /** True for restores. They then run on threads of libuv's pool, and other threads are started only if these do not suffice. */
+  /** True for restores. Other threads are started only if those of libuv's pool do not suffice. */
   readonly isForRestores?: boolean;
-  /** True for backups. Small files are then read and compressed on threads of libuv's pool. */
+  /** True for backups. */
   readonly isForBackups?: boolean;
 }
 
@@ -28,37 +29,26 @@ export async function openJobs(
   system: System,
   { mayBeFew = false, isForRestores = false, isForBackups = false, ...options }: OpenJobsOptions,
 ): Promise<JobRunner> {
-  // One more than there are threads: after a job, a thread waits until the main thread has prepared the next one.
-  const aside = Math.min(options.threads + 1, MOST_ASIDE);
-  if (isForRestores && options.threads <= MOST_ASIDE) {
-    const { AsideRestores } = await import('./aside-restores.js');
-    return new AsideRestores(system, aside, await openBeside(system, options));
-  }
-  const others = await openThreads(system, mayBeFew, options);
-  if (!isForBackups || options.threads > MOST_ASIDE) return others;
+  const isAside = (isForBackups || isForRestores) && options.threads <= MOST_ASIDE;
+  const isBeside = isAside && isForRestores;
+  const enoughWorkMs = isBeside ? ENOUGH_BESIDE_MS : undefined;
+  const others = await openThreads(system, mayBeFew || isBeside, { ...options, enoughWorkMs });
+  if (!isAside) return others;
   const { LibuvJobs } = await import('./libuv-jobs.js');
-  return new LibuvJobs(system, aside, others);
-}
-
-/** Opens the runner of what a restore does not do aside. */
-async function openBeside(system: System, options: PoolOptions): Promise<JobRunner> {
-  if (options.threads === 0) return openInline(system, options);
-  const { GrowingJobs } = await import('./growing-jobs.js');
-  return new GrowingJobs(system, { ...options, enoughWorkMs: ENOUGH_BESIDE_MS });
-}
-
-async function openInline(system: System, { recentDigests }: PoolOptions): Promise<JobRunner> {
-  const { InlineJobs } = await import('./inline.js');
-  return new InlineJobs(system, recentDigests);
+  // One more than there are threads: after a job, a thread waits until the main thread has prepared the next one.
+  return new LibuvJobs(system, Math.min(options.threads + 1, MOST_ASIDE), others);
 }
 
 async function openThreads(
   system: System,
-  mayBeFew: boolean,
-  options: PoolOptions,
+  isGrowing: boolean,
+  options: GrowingOptions,
 ): Promise<JobRunner> {
-  if (options.threads === 0) return openInline(system, options);
-  if (mayBeFew) {
+  if (options.threads === 0) {
+    const { InlineJobs } = await import('./inline.js');
+    return new InlineJobs(system, options.recentDigests);
+  }
+  if (isGrowing) {
     const { GrowingJobs } = await import('./growing-jobs.js');
     return new GrowingJobs(system, options);
   }

@@ -101,7 +101,7 @@ class ParcelReading {
   private readFiles(): Promise<void> | void {
     const { cursor, input, outEnds } = this;
     const { contents, digests, out, places, undecided } = this.memory;
-    const { system, recent, isAside } = this.context;
+    const { system, recent, others } = this.context;
     const { parcel, keys, rawRules, frames } = input;
     cursor[GatherCursor.rawBelowBytes] = rawRules?.belowBytes ?? 0;
     cursor[GatherCursor.isKept] = frames === undefined ? 0 : 1;
@@ -121,7 +121,7 @@ class ParcelReading {
       bytesOf(outEnds),
       parcel.identities,
       bytesOf(undecided),
-      isAside,
+      others !== undefined,
     );
   }
 

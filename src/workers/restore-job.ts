@@ -1,25 +1,29 @@
 /**
  * All stages of a restore in one job: fetches records, decompresses them, checks every content against its digest, and
- * writes the files. Everything is opened beneath the target without following links, so no name from the store leads
- * outside. A file that fails is removed, and does not stop the others.
+ * writes the files. One call of the addon does so for all files that need no decision; the others follow one by one.
+ * Everything is opened beneath the target without following links, so no name from the store leads outside. A file that
+ * fails is removed, and does not stop the others.
  */
-import { ReaderMemory, RecordReader, SparseWriter } from '../contents/index.js';
+import { type ReaderMemory, RecordReader, SparseWriter } from '../contents/index.js';
 import { LEAST_DELTA_BYTES } from '../delta/index.js';
 import { systemCode, TardisError, type WireError } from '../errors/index.js';
-import { bufferOf, RowFlag, RowReader } from '../model/index.js';
+import { bufferOf, digestKeyOf, RowFlag, RowReader } from '../model/index.js';
 import { mediumOf, type ObjectReader } from '../store/index.js';
 import {
   type FailedAttribute,
   failedAttributes,
+  LEFT_NUMBERS,
   MetadataOption,
   OpenKind,
+  refusedOfFiles,
+  RestoreCount,
   type System,
 } from '../system/index.js';
-import { runOf } from './block-builder.js';
+import { bytesOf, runOf } from './block-builder.js';
 import { hasContent, pieceInFile, requireBegun } from './compare-file.js';
 import { fetchedRecords } from './fetched-records.js';
+import type { JobContext } from './job-context.js';
 import type { JobResult } from './jobs.js';
-import { ManyFiles, refusedAmong } from './many-files.js';
 import {
   anotherFile,
   damagedOf,
@@ -28,7 +32,7 @@ import {
   lacking,
   notCopied,
 } from './restore-errors.js';
-import { isCopy, isNewFile, NO_RECORD, PLACE_NUMBERS, RestoreHow } from './restore-types.js';
+import { isCopy, NO_RECORD, PLACE_NUMBERS, RestoreHow } from './restore-types.js';
 import type {
   RestoreInput,
   RestoreJobFailure,
@@ -37,21 +41,97 @@ import type {
   RestoreRecord,
 } from './restore-types.js';
 import { StoreProxy } from './store-proxy.js';
+import { StoredBodies } from './stored-bodies.js';
 import { immutableTarget, moveOver, openTarget, targetFull, temporaryName } from './target-file.js';
 import { FileUpdate } from './update-file.js';
 
-const memory = new ReaderMemory();
+const NOTHING = new Uint8Array(0);
+const NO_FILES = new Uint32Array(0);
 
 export async function restoreJob(
   input: RestoreInput,
-  system: System,
+  context: JobContext,
 ): Promise<JobResult<RestoreOutput>> {
-  const job = new RestoreRun(input, system);
+  const { native } = context.system;
+  const rootFd = openTarget(context.system, input.target);
   try {
-    return { output: await job.run(), transfer: [] };
+    const isRest = input.undecided !== undefined;
+    const output = await (isRest ? restoreEach : restoreAll)(input, rootFd, context);
+    return { output, transfer: [] };
   } finally {
-    job.close();
+    native.close(rootFd);
   }
+}
+
+async function restoreAll(
+  input: RestoreInput,
+  rootFd: number,
+  context: JobContext,
+): Promise<RestoreOutput> {
+  const { undecided, ...many } = await restoreMany(input, rootFd, context);
+  if (undecided.length === 0) return many;
+  const rest = { ...input, undecided };
+  const each =
+    context.others === undefined
+      ? await restoreEach(rest, rootFd, context)
+      : (await context.others.run('restore', rest)).output;
+  return {
+    files: many.files + each.files,
+    bytes: many.bytes + each.bytes,
+    unchanged: each.unchanged,
+    failures: [...many.failures, ...each.failures],
+  };
+}
+
+/** Restores the files that need no decision. Returns the others, too. */
+async function restoreMany(
+  input: RestoreInput,
+  rootFd: number,
+  { system, others }: JobContext,
+): Promise<RestoreOutput & { readonly undecided: Uint32Array }> {
+  const { source, places } = input;
+  using bodies = new StoredBodies(system, input);
+  const undecided = new Uint32Array((places.length / PLACE_NUMBERS) * LEFT_NUMBERS);
+  const counts = new Float64Array(RestoreCount.numbers);
+  const refused = await system.native.restoreFiles(
+    rootFd,
+    input.directories,
+    bytesOf(input.directoryEnds),
+    input.rows,
+    bytesOf(places),
+    bodies.places,
+    bodies.also,
+    digestKeyOf(input.keys),
+    input.metadataOptions,
+    input.copiedNames,
+    'stored' in source ? source.stored : NOTHING,
+    bytesOf(undecided),
+    bytesOf(counts),
+    others !== undefined,
+  );
+  return {
+    files: counts[RestoreCount.files]!,
+    bytes: counts[RestoreCount.writtenBytes]!,
+    unchanged: 0,
+    failures: refusedOfFiles(refused).map(({ file, attribute }) => lacking(file, attribute)),
+    undecided: undecided.slice(0, counts[RestoreCount.undecided]! * LEFT_NUMBERS),
+  };
+}
+
+/** Restores the undecided files of a job one by one. */
+async function restoreEach(
+  input: RestoreInput,
+  rootFd: number,
+  { system, memory }: JobContext,
+): Promise<RestoreOutput> {
+  return memory.withReader(async (reader) => {
+    const run = new RestoreRun(input, rootFd, system, reader);
+    try {
+      return await run.run();
+    } finally {
+      run.close();
+    }
+  });
 }
 
 function backendOf(system: System, { source, records }: RestoreInput): ObjectReader {
@@ -85,7 +165,6 @@ class RestoreRun {
   private piece = 0;
   /** -1 for a directory that is not open yet. */
   private readonly directoryFds: Int32Array;
-  private readonly many: ManyFiles | undefined;
   private readonly rootFd: number;
   private files = 0;
   private bytes = 0;
@@ -96,10 +175,13 @@ class RestoreRun {
   private readonly far: StoreProxy | undefined;
   private readonly input: RestoreInput;
   private readonly system: System;
+  private readonly memory: ReaderMemory;
 
-  constructor(input: RestoreInput, system: System) {
+  constructor(input: RestoreInput, rootFd: number, system: System, memory: ReaderMemory) {
     this.input = input;
+    this.rootFd = rootFd;
     this.system = system;
+    this.memory = memory;
     this.rows = new RowReader(input.rows);
     this.inParts = new Map(input.inParts.map(({ file, pieces }) => [file, pieces]));
     // Opened for one job only. At any time a pack may be replaced, and its name reused by another store.
@@ -107,49 +189,23 @@ class RestoreRun {
     this.far = 'port' in source ? new StoreProxy(source.port) : undefined;
     this.backend = this.far ?? backendOf(system, input);
     this.reader = new RecordReader(this.backend, system.native, memory, input.keys);
-    this.rootFd = openTarget(system, input.target);
     this.directoryFds = new Int32Array(input.directoryEnds.length).fill(-1);
-    this.many = ManyFiles.of(system, input, this.rootFd, this.directoryFds);
   }
 
   async run(): Promise<RestoreOutput> {
-    const { rows } = this;
-    let [at, index, isAlone] = [0, 0, false];
-    while (at < rows.rows.length) {
-      const file = this.fileAt(at, index);
+    const { undecided = NO_FILES } = this.input;
+    for (let next = 0; next < undecided.length; next += LEFT_NUMBERS) {
+      const [index, rowAt] = undecided.subarray(next) as unknown as [number, number];
+      const file = this.fileAt(rowAt, index);
       this.piece = 0;
       try {
-        if (!isAlone && (await this.isSimple(file))) {
-          const next = this.many!.write(index, at, this.reader.decoded);
-          this.files += next.index - index;
-          this.bytes += next.writtenBytes;
-          if (next.hasRefused) {
-            this.failures.push(...refusedAmong(this.input.places, index, next.index));
-          }
-          // The first file is in the decoded record, so it needs a decision if it was not written.
-          isAlone = next.needsDecision || next.index === index;
-          ({ at, index } = next);
-          continue;
-        }
         await this.restoreAlone(file, index);
       } catch (error) {
         this.fail(file, index, error);
       }
-      at += rows.rowBytes(at);
-      index += 1;
-      isAlone = false;
     }
     const { files, bytes, unchanged, failures } = this;
     return { files, bytes, unchanged, failures };
-  }
-
-  /**
-   * True if the addon's call for many files may begin with this one: its content is in the decoded record or in a file
-   * that was written before, and it needs no special treatment. The call stops at the first file that needs a decision.
-   */
-  private async isSimple(file: FileTask): Promise<boolean> {
-    if (this.many === undefined) return false;
-    return isCopy(file.how) || (isNewFile(file.how) && (await this.isInMemory(file)));
   }
 
   private async restoreAlone(file: FileTask, index: number): Promise<void> {
@@ -227,7 +283,6 @@ class RestoreRun {
 
   close(): void {
     for (const fd of this.directoryFds) if (fd !== -1) this.system.native.close(fd);
-    this.system.native.close(this.rootFd);
     this.backend.close();
     this.reader.release();
   }
@@ -353,7 +408,7 @@ class RestoreRun {
     const missing = this.system.native.writeFileAt(
       directoryFd,
       name,
-      memory.decoded,
+      this.memory.decoded,
       offset,
       sizeBytes,
       this.input.rows,

@@ -43,6 +43,11 @@ export interface RestoreInput {
   readonly keys?: ContentKeys | undefined;
   /** Prefix of the temporary names of files that are renamed once they are complete. */
   readonly temporaryPrefix: string;
+  /**
+   * If given, only these files are restored, one by one: LEFT_NUMBERS for each, as `restoreFiles` notes them. The addon
+   * has restored the others.
+   */
+  readonly undecided?: Uint32Array;
 }
 
 /**

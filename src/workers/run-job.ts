@@ -24,7 +24,7 @@ const JOBS: JobFunctions = {
   compress: compressJob,
   holes: (input, { system }) => holesJob(input, system),
   sniff: (input, { system }) => sniffJob(input, system),
-  restore: (input, { system }) => restoreJob(input, system),
+  restore: restoreJob,
   decode: (input, { system }) => decodeJob(input, system),
 };
 

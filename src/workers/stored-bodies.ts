@@ -1,4 +1,4 @@
-/** Describes the bodies of a job's records to the addon, so that it can read and decode them on another thread. */
+/** Describes the bodies of a restore job's records to the addon, so that it can read and decode them by itself. */
 import path from 'node:path';
 import { isDecodedFromFile, RECORD_START_BYTES, wholeHead } from '../contents/index.js';
 import { bufferOf, type ContentKeys } from '../model/index.js';
@@ -11,62 +11,51 @@ import {
   NO_BODY_CIPHER,
   type System,
 } from '../system/index.js';
-import type { KeptFile, KeptFiles } from './kept-files.js';
-import type { RestoreRecord, RestoreSource } from './restore-types.js';
-
-/** A source whose records the addon can read by itself: files, or the bytes of all records. */
-type AsideSource = Exclude<RestoreSource, { readonly port: unknown }>;
+import {
+  isNewFile,
+  NO_RECORD,
+  PLACE_NUMBERS,
+  type RestoreInput,
+  type RestoreRecord,
+} from './restore-types.js';
 
 /** Maximum number of bytes that are read of a record before its body. */
 const MOST_HEAD_BYTES = 256 << 10;
+/** Maximum number of packs that a job holds open. A few jobs run at once, and a process may open few files. */
+const MOST_PACKS = 16;
 const NO_FD = -1;
-
-/** The records to describe, and what reads them. */
-interface BodySource {
-  readonly source: AsideSource;
-  readonly records: readonly RestoreRecord[];
-  readonly keys: ContentKeys | undefined;
-}
 
 export class StoredBodies {
   /** BODY_BYTES for each record. A record that the addon cannot decode has no descriptor. */
   readonly places: Buffer;
-  /** Numbers of the records that the addon cannot decode. */
-  readonly undecodable: ReadonlySet<number>;
   private readonly covered: Buffer[] = [];
   private coveredBytes = 0;
-  private readonly used = new Map<string, KeptFile>();
+  /** The open packs, by their paths. */
+  private readonly fds = new Map<string, number>();
   private readonly system: System;
-  private readonly opened: KeptFiles;
-  private readonly from: BodySource;
+  private readonly keys: ContentKeys | undefined;
   private head: Buffer = Buffer.allocUnsafe(RECORD_START_BYTES);
 
-  /** Reads the heads of all records. The files of the records stay open until `close`. */
-  constructor(system: System, opened: KeptFiles, from: BodySource) {
+  /** Reads the heads of the records that new files need. The packs stay open until `close`. */
+  constructor(system: System, { source, records, keys, places }: RestoreInput) {
     this.system = system;
-    this.opened = opened;
-    this.from = from;
-    const { records, source } = from;
+    this.keys = keys;
     this.places = Buffer.alloc(records.length * BODY_BYTES);
-    const undecodable = new Set<number>();
+    const needed = recordsOfNew(places);
     let fetchedAt = 0;
     for (const [index, record] of records.entries()) {
       const at = index * BODY_BYTES;
-      let isDescribed = false;
+      this.places.writeInt32LE(NO_FD, at + BodyOffset.fd);
       try {
-        isDescribed =
-          'stored' in source
-            ? this.describeFetched(source.stored, record, { at, fetchedAt })
-            : this.describeInFile(source.directory.path, record, at);
+        if (needed.has(index)) {
+          if ('stored' in source) this.describeFetched(source.stored, record, { at, fetchedAt });
+          if ('directory' in source) this.describeInFile(source.directory.path, record, at);
+        }
       } catch {
-        // The files of this record are restored by another runner, which reports the error.
+        // The files of this record are restored one by one, which reports the error.
       }
       fetchedAt += record.recordBytes;
-      if (isDescribed) continue;
-      this.places.writeInt32LE(NO_FD, at + BodyOffset.fd);
-      undecodable.add(index);
     }
-    this.undecodable = undecodable;
   }
 
   /** Bytes that the tags of encrypted bodies cover, too. */
@@ -75,22 +64,18 @@ export class StoredBodies {
   }
 
   close(): void {
-    for (const file of this.used.values()) this.opened.leave(file);
-    this.used.clear();
+    for (const fd of this.fds.values()) this.system.files.close(fd);
+    this.fds.clear();
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
 
-  private describeInFile(folder: string, record: RestoreRecord, at: number): boolean {
+  private describeInFile(folder: string, record: RestoreRecord, at: number): void {
     const fd = this.fd(path.join(folder, record.object));
-    return this.describe(record, {
-      at,
-      start: this.startOf(fd, record),
-      fd,
-      from: record.position,
-    });
+    if (fd === undefined) return;
+    this.describe(record, { at, start: this.startOf(fd, record), fd, from: record.position });
   }
 
   /** Describes a record that lies in the fetched bytes. */
@@ -98,14 +83,14 @@ export class StoredBodies {
     stored: Uint8Array,
     record: RestoreRecord,
     { at, fetchedAt }: { readonly at: number; readonly fetchedAt: number },
-  ): boolean {
+  ): void {
     const start = bufferOf(stored).subarray(fetchedAt, fetchedAt + record.recordBytes);
-    return this.describe(record, { at, start, fd: FETCHED_BODY, from: fetchedAt });
+    this.describe(record, { at, start, fd: FETCHED_BODY, from: fetchedAt });
   }
 
   /**
-   * Writes the descriptor of a record whose first bytes are `start`, to the place `at`. The record begins at `from` in its
-   * file or in the fetched bytes. Returns false if the addon cannot decode it; throws if it is damaged or gone.
+   * Writes the descriptor of a record whose first bytes are `start`, to the place `at`, unless the addon cannot decode it. The
+   * record begins at `from` in its file or in the fetched bytes. Throws if it is damaged or gone.
    */
   private describe(
     record: RestoreRecord,
@@ -120,12 +105,11 @@ export class StoredBodies {
       readonly fd: number;
       readonly from: number;
     },
-  ): boolean {
-    const { places } = this;
+  ): void {
+    const { keys, places } = this;
     const { native } = this.system;
-    const { keys } = this.from;
     const head = wholeHead({ native, keys }, record, start);
-    if (head === undefined || !isDecodedFromFile(head.header)) return false;
+    if (head === undefined || !isDecodedFromFile(head.header)) return;
     const { header, cipher } = head;
     const { opening } = sealedBody(start, header, cipher);
     const bodyAt = RECORD_HEADER_BYTES + header.indexBytes;
@@ -135,14 +119,13 @@ export class StoredBodies {
     places.writeUInt32LE(header.codec, at + BodyOffset.codec);
     places.writeUInt32LE(opening?.cipher ?? NO_BODY_CIPHER, at + BodyOffset.cipher);
     places.writeInt32LE(fd, at + BodyOffset.fd);
-    if (opening === undefined) return true;
+    if (opening === undefined) return;
     places.writeUInt32LE(this.coveredBytes, at + BodyOffset.alsoFrom);
     places.writeUInt32LE(opening.also.length, at + BodyOffset.alsoBytes);
     places.set(opening.key, at + BodyOffset.key);
     places.set(opening.nonce, at + BodyOffset.nonce);
     this.covered.push(Buffer.from(opening.also));
     this.coveredBytes += opening.also.length;
-    return true;
   }
 
   /**
@@ -150,7 +133,7 @@ export class StoredBodies {
    * authenticated, and a body has at least a tag. The next call reuses the memory.
    */
   private startOf(fd: number, { position, recordBytes }: RestoreRecord): Buffer {
-    const isKeyed = this.from.keys !== undefined;
+    const isKeyed = this.keys !== undefined;
     const start = this.read(fd, position, isKeyed ? RECORD_START_BYTES : RECORD_HEADER_BYTES);
     if (!isKeyed) return start;
     const { indexBytes = 0 } = readHeader(start, 0) ?? {};
@@ -164,12 +147,22 @@ export class StoredBodies {
     return this.head.subarray(0, this.system.files.read(fd, this.head, 0, bytes, position));
   }
 
-  private fd(filePath: string): number {
-    let file = this.used.get(filePath);
-    if (file === undefined) {
-      file = this.opened.use(filePath);
-      this.used.set(filePath, file);
-    }
-    return file.fd;
+  /** Opens a pack; undefined if there are too many. */
+  private fd(pack: string): number | undefined {
+    const known = this.fds.get(pack);
+    if (known !== undefined || this.fds.size === MOST_PACKS) return known;
+    const fd = this.system.files.open(pack, 'read');
+    this.fds.set(pack, fd);
+    return fd;
   }
+}
+
+/** Returns the numbers of the records that files need which the addon may write. */
+function recordsOfNew(places: Uint32Array): Set<number> {
+  const records = new Set<number>();
+  for (let at = 0; at < places.length; at += PLACE_NUMBERS) {
+    const record = places[at + 1]!;
+    if (record !== NO_RECORD && isNewFile(places[at + 3]!)) records.add(record);
+  }
+  return records;
 }

@@ -35,7 +35,6 @@ const context: JobContext = {
   system: nodeSystem(),
   recent: SharedDigests.over((workerData as { recent: SharedArrayBuffer }).recent),
   memory: new JobMemory(),
-  isAside: false,
 };
 /** Time after which the main thread counts as ended or stuck if it allows no chunk. */
 const ALLOW_TIMEOUT_MS = 24 * 3600 * 1000;

@@ -9,6 +9,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { PolicyOptions } from '../../src/restore/index.js';
 import { faultySystem, KilledError } from '../support/faults.js';
+import { oneByOne } from '../support/leaves-all.js';
 import type { NativeCalls, System } from '../../src/system/index.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { backupsRunHere, backup, pause, run, Running, succeed } from '../helpers/commands.js';
@@ -193,7 +194,11 @@ async function endedWithFailure(lab: Lab): Promise<string> {
     if (isHit) throw Object.assign(new Error('EIO: injected'), { code: 'EIO' });
     return base.native.writeFileAt(...args);
   };
-  const system = { ...base, clock: base.clock, native: { ...base.native, writeFileAt } };
+  const system = {
+    ...base,
+    clock: base.clock,
+    native: { ...base.native, ...oneByOne({ writeFileAt }) },
+  };
   const output = lab.freshOutput();
   const failures = await restoreInline(system, lab.place, { paths: [lab.source], output });
   if (failures.length === 0) throw new Error('nothing failed');
@@ -292,7 +297,7 @@ function endingAt(n: number, leave: Leave): (base: System) => System {
   return (base) => ({
     ...base,
     clock: base.clock,
-    native: { ...base.native, ...around(base.native) },
+    native: { ...base.native, ...oneByOne(around(base.native)) },
   });
 }
 

@@ -6,6 +6,7 @@
 import fs from 'node:fs';
 import { type FaultMode, FaultPlan, isWriting, KilledError } from '../support/faults.js';
 import { type SqlDatabase, type System } from '../../src/system/index.js';
+import { leavesFiles } from '../support/leaves-all.js';
 
 /** A plan that reports when it hits, and may choose its moment by more than a count. */
 export class Plan extends FaultPlan {
@@ -117,6 +118,7 @@ export class Ledger {
     };
     return {
       ...native,
+      restoreFiles: leavesFiles,
       openDirectory: opening('openDirectory', native.openDirectory),
       openBeneath: opening('openBeneath', native.openBeneath),
       openListed: opening('openListed', native.openListed),

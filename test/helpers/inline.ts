@@ -34,7 +34,7 @@ import {
 import { Codec, openClientDirectory } from '../../src/store/index.js';
 import { type Address, type NativeCalls, nodeSystem, type System } from '../../src/system/index.js';
 import { type Failure, InlineJobs, type JobRunner } from '../../src/workers/index.js';
-import { oneByOne } from './leaves-all.js';
+import { oneByOne } from '../support/leaves-all.js';
 import { LIGHT } from './light.js';
 
 /** A client in a store. */

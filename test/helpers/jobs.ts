@@ -13,7 +13,7 @@ import {
 } from '../../src/workers/index.js';
 import { Codec } from '../../src/store/index.js';
 import { identityAt } from './identities.js';
-import { oneByOne } from './leaves-all.js';
+import { oneByOne } from '../support/leaves-all.js';
 import { entriesOf } from './rows.js';
 
 const system = nodeSystem();

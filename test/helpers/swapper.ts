@@ -5,7 +5,7 @@ import type { ExecutionContext } from 'ava';
 import { type NativeCalls, nodeSystem, type System } from '../../src/system/index.js';
 import { addonPath } from '../../src/system/native.js';
 import { inlineSystem } from './inline.js';
-import { leavesAll } from './leaves-all.js';
+import { leavesAll, leavesFiles } from '../support/leaves-all.js';
 
 /** Swaps two names until the end of the test: mostly at once, sometimes after milliseconds. */
 export class Swapper {
@@ -74,6 +74,10 @@ export function swappedSystem(folder: string, random: { next(): number }, each: 
     },
   ]);
   return inlineSystem({
-    native: { ...(Object.fromEntries(calls) as NativeCalls), readParcel: leavesAll },
+    native: {
+      ...(Object.fromEntries(calls) as NativeCalls),
+      readParcel: leavesAll,
+      restoreFiles: leavesFiles,
+    },
   });
 }

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { PLACE_NUMBERS, RestoreHow } from '../../src/workers/index.js';
-import type { NativeCalls } from '../../src/system/index.js';
+import { type NativeCalls, RestoreCount } from '../../src/system/index.js';
 import { backupInline, inlineSystem, type Place, restoreInline } from '../helpers/inline.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, dir, file, look, makeTree, text } from '../helpers/tree.js';
@@ -61,17 +61,19 @@ async function restored(
   let [copied, notCopied, isChanged] = [0, 0, false];
   const watched: Partial<NativeCalls> = {
     restoreFiles: (...values) => {
-      const [places, cursor, names] = [values[5], values[10], values[11]];
+      const [places, names, counts] = [values[4], values[9], values[12]];
       if (names.length === 0) return native.restoreFiles(...values);
       if (!isChanged) change();
       isChanged = true;
-      const numbers = new Float64Array(cursor.buffer);
-      const from = numbers[0]!;
-      const how = new Uint32Array(places.buffer, places.byteOffset)[from * PLACE_NUMBERS + 3];
-      if (how !== RestoreHow.copied) throw new Error('a job of copies has another file');
-      native.restoreFiles(...values);
-      copied += numbers[0]! - from;
-      notCopied += numbers[3]!;
+      const numbers = new Uint32Array(places.buffer, places.byteOffset);
+      for (let at = 3; at < numbers.length; at += PLACE_NUMBERS) {
+        if (numbers[at] !== RestoreHow.copied) throw new Error('a job of copies has another file');
+      }
+      const refused = native.restoreFiles(...values);
+      const counted = new Float64Array(counts.buffer);
+      copied += counted[RestoreCount.files]!;
+      notCopied += counted[RestoreCount.undecided]!;
+      return refused;
     },
   };
   const system = { ...base, native: { ...native, ...watched } };

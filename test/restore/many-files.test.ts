@@ -3,7 +3,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import type { NativeCalls } from '../../src/system/index.js';
+import { type NativeCalls, RestoreCount } from '../../src/system/index.js';
+import { leavesFiles } from '../support/leaves-all.js';
 import { backupInline, inlineSystem, type Place, restoreInline } from '../helpers/inline.js';
 import { chooser, randomTree } from '../helpers/random-tree.js';
 import { scratch } from '../helpers/scratch.js';
@@ -30,16 +31,13 @@ async function restored(
   const base = inlineSystem();
   const { native } = base;
   let inOneCall = 0;
-  const watched: Partial<NativeCalls> = {
-    restoreFiles: (...values) => {
-      const cursor = new Float64Array(values[10].buffer);
-      const from = cursor[0]!;
-      native.restoreFiles(...values);
-      inOneCall += cursor[0]! - from;
-    },
+  const restoreFiles: NativeCalls['restoreFiles'] = (...values) => {
+    if (isEach) return leavesFiles(...values);
+    const refused = native.restoreFiles(...values);
+    inOneCall += new Float64Array(values[12].buffer)[RestoreCount.files]!;
+    return refused;
   };
-  const each: Partial<NativeCalls> = { writeFileAt: (...values) => native.writeFileAt(...values) };
-  const calls = { ...native, ...watched, ...(isEach ? each : {}), ...world(native) };
+  const calls = { ...native, ...world(native), restoreFiles };
   const failures = await restoreInline({ ...base, native: calls }, place, {
     paths: [source],
     output,

@@ -7,6 +7,7 @@
 import type { SqlDatabase, SqlQuery, SqlStatement } from '../../src/system/index.js';
 import type { Files } from '../../src/system/index.js';
 import type { System } from '../../src/system/index.js';
+import { leavesFiles } from './leaves-all.js';
 
 export type FaultMode =
   /** The n-th operation fails with `code`; later ones succeed. */
@@ -162,12 +163,20 @@ function withShortWrites(real: Files, faulty: Files, plan: FaultPlan): Files {
       throw error;
     }
   };
-  return new Proxy(faulty, {
-    get: (target, key): unknown => (key === 'write' ? write : Reflect.get(target, key)),
+  return withCall(faulty, 'write', write);
+}
+
+/** Returns `target` with another call of this name. */
+function withCall<T extends object>(target: T, name: keyof T, call: unknown): T {
+  return new Proxy(target, {
+    get: (_target, key): unknown => (key === name ? call : Reflect.get(target, key)),
   });
 }
 
-/** Returns a system whose files, addon and databases obey the plan. Clock and randomness are those of `base`. */
+/**
+ * Returns a system whose files, addon and databases obey the plan. Clock and randomness are those of `base`. Files are
+ * restored one by one, since the addon would restore many of them in one operation.
+ */
 export function faultySystem(base: System, plan: FaultPlan): System {
   return {
     clock: base.clock,
@@ -175,7 +184,7 @@ export function faultySystem(base: System, plan: FaultPlan): System {
     network: base.network,
     catalogSteps: base.catalogSteps,
     files: withShortWrites(base.files, withFaults(base.files, plan, 'files'), plan),
-    native: withFaults(base.native, plan, 'native'),
+    native: withCall(withFaults(base.native, plan, 'native'), 'restoreFiles', leavesFiles),
     openDatabase: (path, options) => {
       plan.step('sql.open');
       return faultyDatabase(base.openDatabase(path, options), plan);

@@ -8,6 +8,7 @@ import type { Files } from '../../src/system/index.js';
 import type { NativeCalls } from '../../src/system/native.js';
 import { byteText } from '../../src/system/index.js';
 import type { System } from '../../src/system/index.js';
+import { leavesFiles } from './leaves-all.js';
 
 /** Matches the path of an open descriptor. */
 const OPENED = /^\/proc\/self\/fd\/(\d+)$/;
@@ -132,6 +133,7 @@ function tracedNative(native: NativeCalls, trace: DiskTrace, open: OpenFiles): N
     ...opening(native, trace, open),
     ...making(native, trace, open),
     ...naming(native, trace, open),
+    restoreFiles: leavesFiles,
     resizeFile: (fd, sizeBytes) => {
       native.resizeFile(fd, sizeBytes);
       const file = open.get(fd);

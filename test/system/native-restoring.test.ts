@@ -1,12 +1,21 @@
-/** `restoreFiles`: many files in one call, up to the first one that needs a decision. */
+/** `restoreFiles`: many files in one call, and a list of those that need a decision. */
 import { execFileSync } from 'node:child_process';
 import { createHmac, randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type Entry, RowFlag } from '../../src/model/index.js';
-import { MetadataOption, RestoreCursor } from '../../src/system/native.js';
-import { NO_RECORD, RestoreHow } from '../../src/workers/index.js';
+import {
+  BODY_BYTES,
+  BodyOffset,
+  FETCHED_BODY,
+  LEFT_NUMBERS,
+  MetadataOption,
+  NO_BODY_CIPHER,
+  refusedOfFiles,
+  RestoreCount,
+} from '../../src/system/index.js';
+import { NO_RECORD, PLACE_NUMBERS, RestoreHow } from '../../src/workers/index.js';
 import { failing, inChild, native, openFolder, rowLike, sha256 } from '../helpers/native.js';
 import { scratch } from '../helpers/scratch.js';
 
@@ -20,15 +29,25 @@ interface TestFile {
   readonly row?: Partial<Entry>;
 }
 
-const bytesOf = (numbers: Uint32Array | Int32Array | Float64Array): Uint8Array =>
-  new Uint8Array(numbers.buffer);
+const bytesOf = (numbers: Uint32Array | Float64Array): Uint8Array => new Uint8Array(numbers.buffer);
 
-/** A job whose contents are in record 7. Its directories are the target itself, `sub` and `sub/deep`. */
+/** Returns the description of a record that is not compressed, at the beginning of the fetched bytes. */
+function bodyOf(bytes: number): Buffer {
+  const body = Buffer.alloc(BODY_BYTES);
+  body.writeDoubleLE(bytes, BodyOffset.storedBytes);
+  body.writeUInt32LE(bytes, BodyOffset.decodedBytes);
+  body.writeUInt32LE(NO_BODY_CIPHER, BodyOffset.cipher);
+  body.writeInt32LE(FETCHED_BODY, BodyOffset.fd);
+  return body;
+}
+
+/** A job whose contents are in record 0. Its directories are the target itself, `sub` and `sub/deep`. */
 class Job {
   readonly folder: string;
   readonly rootFd: number;
-  readonly fds = new Int32Array(3).fill(-1);
-  readonly cursor = new Float64Array(RestoreCursor.numbers);
+  readonly counts = new Float64Array(RestoreCount.numbers);
+  /** Attributes that the system refused. */
+  refused: ReturnType<typeof refusedOfFiles> = [];
   readonly rows: Buffer;
   readonly places: Uint32Array;
   readonly decoded: Buffer;
@@ -47,16 +66,13 @@ class Job {
       }),
     );
     this.places = Uint32Array.from(
-      files.flatMap(({ directory = 0, record = 7, how = 0, bytes }) => {
+      files.flatMap(({ directory = 0, record = 0, how = 0, bytes }) => {
         const place = [directory, record, offset, how];
         offset += bytes.length;
         return place;
       }),
     );
     this.decoded = Buffer.concat(files.map(({ bytes }) => bytes));
-    t.teardown(() => {
-      for (const fd of this.fds) if (fd >= 0) native.close(fd);
-    });
   }
 
   private digestOf(bytes: Buffer): Buffer {
@@ -64,25 +80,44 @@ class Job {
     return this.key.length === 0 ? hash : createHmac('sha256', this.key).update(hash).digest();
   }
 
-  /** Runs the call from the cursor on. Returns the index of the next file, and if it needs a decision. */
+  /** Runs the call. Returns the indexes of the files that need a decision. */
   run(
-    changes: { rows?: Buffer; directories?: Buffer; options?: number; copiedNames?: Buffer } = {},
-  ): [number, boolean] {
-    native.restoreFiles(
+    changes: {
+      rows?: Buffer;
+      directories?: Buffer;
+      options?: number;
+      copiedNames?: Buffer;
+      undecided?: Uint32Array;
+    } = {},
+  ): number[] {
+    const {
+      undecided = new Uint32Array((this.places.length / PLACE_NUMBERS) * LEFT_NUMBERS),
+      rows = this.rows,
+    } = changes;
+    const refused = native.restoreFiles(
       this.rootFd,
       changes.directories ?? Buffer.from('subsub/deep'),
       bytesOf(Uint32Array.of(0, 3, 11)),
-      bytesOf(this.fds),
-      changes.rows ?? this.rows,
+      rows,
       bytesOf(this.places),
-      this.decoded,
-      7,
+      bodyOf(this.decoded.length),
+      Buffer.alloc(0),
       this.key,
       changes.options ?? MetadataOption.dropInherited,
-      bytesOf(this.cursor),
       changes.copiedNames ?? Buffer.alloc(0),
+      this.decoded,
+      bytesOf(undecided),
+      bytesOf(this.counts),
+      false,
     );
-    return [this.cursor[0]!, this.cursor[RestoreCursor.needsDecision] === 1];
+    this.refused = refusedOfFiles(refused as Buffer | undefined);
+    const left: number[] = [];
+    for (let count = 0; count < this.counts[RestoreCount.undecided]!; count += 1) {
+      const [file, rowAt] = undecided.subarray(count * LEFT_NUMBERS) as unknown as [number, number];
+      if (rows.readUInt32LE(rowAt) > rows.length - rowAt) throw new Error('no row begins there');
+      left.push(file);
+    }
+    return left;
   }
 
   names(): string[] {
@@ -107,9 +142,9 @@ for (const key of [undefined, randomBytes(32)]) {
       plain('again', { directory: 1 }),
     ];
     const job = new Job(t, files, key);
-    t.deepEqual(job.run(), [5, false]);
-    t.is(job.cursor[RestoreCursor.rowOffset], job.rows.length);
-    t.is(job.cursor[RestoreCursor.writtenBytes], job.decoded.length);
+    t.deepEqual(job.run(), []);
+    t.is(job.counts[RestoreCount.files], 5);
+    t.is(job.counts[RestoreCount.writtenBytes], job.decoded.length);
     const directories = ['', 'sub/', 'sub/deep/'];
     for (const { name, bytes, directory = 0 } of files) {
       const file = Buffer.concat([
@@ -120,17 +155,17 @@ for (const key of [undefined, randomBytes(32)]) {
     }
     const stat = fs.statSync(path.join(job.folder, 'one'), { bigint: true });
     t.deepEqual([stat.mode & 0o7777n, stat.mtimeNs], [0o4751n, mtimeNs]);
-    t.deepEqual(job.run(), [5, false]);
+    t.deepEqual(job.run(), [0, 1, 2, 3, 4]);
   });
 }
 
-/** Changes after which the second of three files needs a decision. */
+/** Kinds of the second of three files that need a decision. */
 const DECISIONS: readonly (readonly [what: string, second: TestFile, before?: string])[] = [
   ['a taken name', plain('taken'), 'taken'],
   ['a link of that name', plain('link'), 'link'],
   ['a file to be compared', plain('how', { how: 2 })],
   ['a sparse file', plain('sparse', { row: { flags: RowFlag.sparse } })],
-  ['attributes', plain('attributes', { row: { attributes: Buffer.alloc(8, 1) } })],
+  ['malformed attributes', plain('attributes', { row: { attributes: Buffer.alloc(8, 1) } })],
   ['a wrong digest', plain('digest', { row: { digest: Buffer.alloc(32) } })],
   ['no digest', plain('none', { row: { digest: undefined } })],
   ['a size beyond the record', plain('size', { row: { sizeBytes: 2 ** 40 } })],
@@ -143,23 +178,41 @@ const DECISIONS: readonly (readonly [what: string, second: TestFile, before?: st
 ];
 
 for (const [what, second, before] of DECISIONS) {
-  test(`stops before a file that needs a decision: ${what}`, (t) => {
+  test(`leaves a file that needs a decision: ${what}`, (t) => {
     const job = new Job(t, [plain('first'), second, plain('third')]);
     if (before === 'link') fs.symlinkSync('sub/elsewhere', path.join(job.folder, before));
     else if (before !== undefined) fs.writeFileSync(path.join(job.folder, before), 'mine');
     const found = job.names();
-    t.deepEqual(job.run(), [1, true]);
-    t.deepEqual(job.names(), [...found, 'first'].sort());
-    t.is(job.cursor[RestoreCursor.writtenBytes], 105);
+    t.deepEqual(job.run(), [1]);
+    t.deepEqual(job.names(), [...found, 'first', 'third'].sort());
+    t.is(job.counts[RestoreCount.writtenBytes], 210);
     if (before === 'taken') t.is(fs.readFileSync(path.join(job.folder, 'taken'), 'utf8'), 'mine');
   });
 }
 
-test('stops before a file in another record, which needs no decision', (t) => {
-  const job = new Job(t, [plain('first'), plain('second', { record: 8 })]);
-  t.deepEqual(job.run(), [1, false]);
-  t.deepEqual(job.run(), [1, false]);
-  t.deepEqual(job.names(), ['first', 'sub', 'sub/deep']);
+test('leaves a file in another record, of which nothing is known', (t) => {
+  const job = new Job(t, [plain('first'), plain('second', { record: 1 }), plain('third')]);
+  t.deepEqual(job.run(), [1]);
+  t.deepEqual(job.names(), ['first', 'sub', 'sub/deep', 'third']);
+});
+
+test('writes a file with attributes, and returns those that the system refuses', (t) => {
+  const [kept, refused] = ['user.kept', 'nothing.of.this.name'].map((name) => {
+    const head = Buffer.alloc(6);
+    head.writeUInt16LE(name.length, 0);
+    head.writeUInt32LE(5, 2);
+    return Buffer.concat([head, Buffer.from(`${name}value`)]);
+  });
+  const attributes = Buffer.concat([refused!, kept!]);
+  const job = new Job(t, [plain('first'), plain('second', { row: { attributes } })]);
+  t.deepEqual(job.run(), []);
+  const [{ file, attribute }] = job.refused as [(typeof job.refused)[0]];
+  t.deepEqual([job.refused.length, file], [1, 1]);
+  t.deepEqual(attribute, { name: 'nothing.of.this.name', code: 'ENOTSUP' });
+  const read = execFileSync('getfattr', ['--only-values', '-n', 'user.kept', 'second'], {
+    cwd: job.folder,
+  });
+  t.is(read.toString(), 'value');
 });
 
 test('follows no link to a directory, and leaves the target by no path', (t) => {
@@ -168,60 +221,54 @@ test('follows no link to a directory, and leaves the target by no path', (t) => 
   const linked = new Job(t, files);
   fs.rmdirSync(path.join(linked.folder, 'sub', 'deep'));
   fs.symlinkSync(outside, path.join(linked.folder, 'sub', 'deep'));
-  t.deepEqual(linked.run(), [1, true]);
+  t.deepEqual(linked.run(), [1]);
   const through = new Job(t, files);
   fs.rmSync(path.join(through.folder, 'sub'), { recursive: true });
   fs.mkdirSync(path.join(outside, 'deep'));
   fs.symlinkSync(outside, path.join(through.folder, 'sub'));
-  t.deepEqual(through.run(), [1, true]);
+  t.deepEqual(through.run(), [1]);
   for (const way of ['sub/../..', '/tmp/////', '../sub//']) {
     const directories = Buffer.from(`sub${way.padEnd(8, '/').slice(0, 8)}`);
-    t.deepEqual(new Job(t, files).run({ directories }), [1, true], way);
+    t.deepEqual(new Job(t, files).run({ directories }), [1], way);
   }
   t.deepEqual(fs.readdirSync(outside, { recursive: true }), ['deep']);
 });
 
-test('a malformed row needs a decision; malformed arguments are refused', (t) => {
+test('malformed arguments are refused', (t) => {
   const job = new Job(t, [plain('first'), plain('second')]);
   const half = job.rows.length / 2;
-  t.deepEqual(job.run({ rows: job.rows.subarray(0, half + 60) }), [1, true]);
-  job.cursor[RestoreCursor.rowOffset] = 2 ** 40;
-  t.deepEqual(job.run(), [1, true]);
-  for (const wrong of [-1, NaN, -Infinity]) {
-    job.cursor[RestoreCursor.file] = wrong;
-    t.is(failing(() => job.run()).code, 'EINVAL', String(wrong));
-  }
-  for (const beyond of [2 ** 53, Infinity]) {
-    job.cursor.set([beyond, 0]);
-    t.deepEqual(job.run(), [beyond, false]);
-  }
-  job.cursor.set([0, 0]);
+  const refuse = (changes: Parameters<Job['run']>[0]): boolean =>
+    t.is(failing(() => job.run(changes)).code, 'EINVAL');
+  refuse({ rows: job.rows.subarray(0, half + 60) });
+  refuse({ rows: Buffer.alloc(0) });
+  refuse({ undecided: new Uint32Array(3) });
   job.key = new Uint8Array(31);
-  t.is(failing(() => job.run()).code, 'EINVAL');
+  refuse({});
 });
 
 test('a file that cannot be written whole is removed, and needs a decision', (t) => {
   const job = new Job(t, [plain('first'), { name: 'half', bytes: Buffer.alloc(100_000) }]);
-  const values = [job.rows, Buffer.from(bytesOf(job.places)), job.decoded].map((bytes, index) => {
+  const body = bodyOf(job.decoded.length);
+  const all = [job.rows, Buffer.from(bytesOf(job.places)), job.decoded, body];
+  const values = all.map((bytes, index) => {
     const file = path.join(scratch(t), String(index));
     fs.writeFileSync(file, bytes);
     return file;
   });
   const output = inChild(
-    `const [rows, places, decoded] = values.slice(1).map((file) => fs.readFileSync(file));
-     const cursor = new Float64Array(5);
+    `const [rows, places, decoded, body] = values.slice(1).map((file) => fs.readFileSync(file));
+     const [counts, undecided] = [new Float64Array(3), new Uint32Array(4)];
      const bytes = (numbers) => new Uint8Array(numbers.buffer);
-     native.restoreFiles(native.openDirectory(Buffer.from(values[0])), Buffer.alloc(0),
-       bytes(Uint32Array.of(0)), bytes(Int32Array.of(-1)), rows, places, decoded, 7,
-       Buffer.alloc(0), 0, bytes(cursor), Buffer.alloc(0));
-     process.stdout.write(cursor.join(' '));`,
+     const none = Buffer.alloc(0);
+     native.restoreFiles(native.openDirectory(Buffer.from(values[0])), none,
+       bytes(Uint32Array.of(0)), rows, places, body, none, none, 0, none, decoded,
+       bytes(undecided), bytes(counts), false);
+     process.stdout.write([...counts, ...undecided].join(' '));`,
     [job.folder, ...values],
     'ulimit -f 8;',
   );
-  t.is(
-    output,
-    `1 ${job.rows.length - rowLike({ name: Buffer.from('half'), digest: Buffer.alloc(32) }).length} 105 1 0`,
-  );
+  const half = rowLike({ name: Buffer.from('half'), digest: Buffer.alloc(32) }).length;
+  t.is(output, `1 105 1 1 ${job.rows.length - half} 0 0`);
   t.deepEqual(job.names(), ['first', 'sub', 'sub/deep']);
 });
 
@@ -237,7 +284,7 @@ interface Copied {
 function copying(t: ExecutionContext, copies: readonly Copied[], key?: Buffer): Job {
   const job = new Job(
     t,
-    copies.map((copy) => ({ ...copy, record: 7 })),
+    copies.map((copy) => ({ ...copy, record: 0 })),
     key,
   );
   const places = copies.flatMap(({ from, nameAt }) => [0, from, nameAt, COPIED]);
@@ -258,7 +305,7 @@ for (const key of [undefined, randomBytes(32)]) {
     const job = copying(t, copies, key);
     fs.writeFileSync(path.join(job.folder, 'one'), one);
     fs.writeFileSync(path.join(job.folder, 'sub/deep/two'), two);
-    t.deepEqual(job.run({ copiedNames: Buffer.from('one\0two\0') }), [3, false]);
+    t.deepEqual(job.run({ copiedNames: Buffer.from('one\0two\0') }), []);
     for (const { name, bytes } of copies) {
       t.deepEqual(fs.readFileSync(path.join(job.folder, name)), bytes);
     }
@@ -301,7 +348,7 @@ for (const [what, make] of Object.entries(HOSTILE)) {
     const bytes = randomBytes(300).fill(7, 5, 6);
     const job = copying(t, [{ name: 'copy', bytes, from: 0, nameAt: 0 }]);
     const name = make(job.folder, bytes);
-    t.deepEqual(job.run({ copiedNames: Buffer.from(`${name}\0`) }), [0, true]);
+    t.deepEqual(job.run({ copiedNames: Buffer.from(`${name}\0`) }), [0]);
     t.false(fs.existsSync(path.join(job.folder, 'copy')));
   });
 }
@@ -316,7 +363,7 @@ test('a file is not copied if the position of a name or a directory does not exi
   ] as const) {
     const job = copying(t, [{ name: 'copy', bytes, from, nameAt }]);
     fs.writeFileSync(path.join(job.folder, 'one'), bytes);
-    t.deepEqual(job.run({ copiedNames: Buffer.from('one\0') }), [0, true]);
+    t.deepEqual(job.run({ copiedNames: Buffer.from('one\0') }), [0]);
     t.false(fs.existsSync(path.join(job.folder, 'copy')));
   }
 });

@@ -10,7 +10,7 @@ import { type NativeCalls, nodeSystem, type System } from '../../src/system/inde
 import type { Failure } from '../../src/workers/index.js';
 import { run, succeed } from '../helpers/commands.js';
 import { backupInline, inlineSystem, restoreInline } from '../helpers/inline.js';
-import { leavesAll } from '../helpers/leaves-all.js';
+import { leavesAll } from '../support/leaves-all.js';
 import { isRoot } from '../helpers/native.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';

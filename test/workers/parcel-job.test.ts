@@ -33,7 +33,7 @@ import {
   type ParcelInput,
 } from '../../src/workers/index.js';
 import { FRAMES, foldersOf, parcelOf, systemWith } from '../helpers/jobs.js';
-import { leavesAll } from '../helpers/leaves-all.js';
+import { leavesAll } from '../support/leaves-all.js';
 import { chooser, randomTree } from '../helpers/random-tree.js';
 import { entriesOf } from '../helpers/rows.js';
 import { scratch } from '../helpers/scratch.js';

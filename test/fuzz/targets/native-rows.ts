@@ -12,9 +12,16 @@ import {
 import os from 'node:os';
 import path from 'node:path';
 import { systemCode } from '../../../src/errors/index.js';
-import { GatherCursor } from '../../../src/system/index.js';
+import {
+  BODY_BYTES,
+  BodyOffset,
+  FETCHED_BODY,
+  GatherCursor,
+  LEFT_NUMBERS,
+  RestoreCount,
+} from '../../../src/system/index.js';
 import { loadNative, MetadataOption } from '../../../src/system/native.js';
-import { NO_RECORD } from '../../../src/workers/index.js';
+import { NO_RECORD, PLACE_NUMBERS } from '../../../src/workers/index.js';
 import { magnitude, type Target } from '../engine/target.js';
 import { identityAt } from '../../helpers/identities.js';
 import { sampleRows } from '../samples/rows.js';
@@ -71,27 +78,31 @@ function code(call: () => unknown): string {
 /** Writes the row's file as an empty one; then the rows are taken as all other arguments, too. */
 function restoreFiles(folder: string, fd: number, rows: Buffer, at: number): void {
   const none = Buffer.alloc(0);
-  const empty = Uint32Array.of(0, NO_RECORD, 0, 0);
-  for (const [record, places] of [
-    [0, new Uint8Array(empty.buffer)],
-    [rows[4] ?? 0, rows],
+  const empty = new Uint8Array(Uint32Array.of(0, NO_RECORD, 0, 0).buffer);
+  const noPath = new Uint8Array(4);
+  for (const [places, bytes, ends] of [
+    [empty, none, noPath],
+    [rows, rows, rows],
   ] as const) {
-    const cursor = new Uint8Array(Float64Array.of(0, at, 0, 0, 0).buffer);
-    const fds = new Uint8Array(Int32Array.of(fd).buffer);
+    const files = Math.floor(places.length / (4 * PLACE_NUMBERS));
+    const undecided = Buffer.alloc(files * 4 * LEFT_NUMBERS);
+    const counts = new Uint8Array(8 * RestoreCount.numbers);
     try {
-      native.restoreFiles(
+      void native.restoreFiles(
         fd,
-        rows,
-        rows,
-        fds,
-        rows,
+        bytes,
+        ends,
+        rows.subarray(at),
         places,
-        rows,
-        record,
+        withoutFiles(bytes),
+        bytes,
         none,
         OPTIONS,
-        cursor,
-        rows,
+        bytes,
+        bytes,
+        undecided,
+        counts,
+        false,
       );
     } finally {
       for (const name of readdirSync(folder, { encoding: 'buffer' })) {
@@ -99,6 +110,15 @@ function restoreFiles(folder: string, fd: number, rows: Buffer, at: number): voi
       }
     }
   }
+}
+
+/** Returns descriptions of bodies in memory, so that no descriptor of this process is read. */
+function withoutFiles(bodies: Buffer): Buffer {
+  const inMemory = Buffer.from(bodies);
+  for (let at = 0; at + BODY_BYTES <= inMemory.length; at += BODY_BYTES) {
+    inMemory.writeInt32LE(FETCHED_BODY, at + BodyOffset.fd);
+  }
+  return inMemory;
 }
 
 /** Reads files as for a backup. The first bytes of the rows, as numbers, say where everything is. */

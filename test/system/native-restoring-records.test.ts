@@ -1,4 +1,4 @@
-/** `restoreStoredAside`: files of several records, read and decoded on another thread. */
+/** `restoreFiles`: files of several records, which it reads and decodes in this thread or on another one. */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -8,15 +8,15 @@ import {
   BODY_BYTES,
   BodyOffset,
   FETCHED_BODY,
+  LEFT_NUMBERS,
   NO_BODY_CIPHER,
-  RestoreCursor,
+  RestoreCount,
 } from '../../src/system/index.js';
 import { native, openFolder, rowLike, sha256 } from '../helpers/native.js';
 import { scratch } from '../helpers/scratch.js';
 
 const NONE = Buffer.alloc(0);
-const bytesOf = (numbers: Uint32Array | Int32Array | Float64Array): Uint8Array =>
-  new Uint8Array(numbers.buffer);
+const bytesOf = (numbers: Uint32Array | Float64Array): Uint8Array => new Uint8Array(numbers.buffer);
 
 const FILES_OF_RECORD = 3;
 const FILE_BYTES = 500;
@@ -24,14 +24,13 @@ const FILE_BYTES = 500;
 /** Two records of three files each, in one pack: the first is compressed with zstd, the second is not compressed. */
 class Job {
   readonly folder: string;
-  readonly cursor = new Float64Array(RestoreCursor.numbers);
-  readonly fds = new Int32Array(2).fill(-1);
+  readonly counts = new Float64Array(RestoreCount.numbers);
   readonly bodies = Buffer.alloc(2 * BODY_BYTES);
   /** The bodies of both records. */
   readonly fetched: Buffer;
   readonly contents = Array.from({ length: 2 * FILES_OF_RECORD }, () => randomBytes(FILE_BYTES));
   private readonly rootFd: number;
-  private readonly rows: Buffer;
+  rows: Buffer;
   private readonly places: Uint32Array;
 
   /** With `isFetched`, the bodies are in memory, and the pack is empty. */
@@ -71,42 +70,75 @@ class Job {
     }
   }
 
-  /** Returns the index of the next file, and if it needs a decision. */
-  async run(bodies = this.bodies): Promise<[number, boolean]> {
-    await native.restoreStoredAside(
+  /** Returns the indexes of the files that need a decision. */
+  async run(bodies = this.bodies, isAside = true): Promise<number[]> {
+    const undecided = new Uint32Array(2 * FILES_OF_RECORD * LEFT_NUMBERS);
+    const refused = await native.restoreFiles(
       this.rootFd,
       Buffer.from('sub'),
       bytesOf(Uint32Array.of(0, 3)),
-      bytesOf(this.fds),
       this.rows,
       bytesOf(this.places),
       bodies,
       NONE,
       NONE,
       0,
-      bytesOf(this.cursor),
       NONE,
       this.fetched,
+      bytesOf(undecided),
+      bytesOf(this.counts),
+      isAside,
     );
-    return [this.cursor[0]!, this.cursor[RestoreCursor.needsDecision] === 1];
+    if (refused !== undefined) throw new Error('the system refused metadata');
+    const left = undecided.subarray(0, this.counts[RestoreCount.undecided]! * LEFT_NUMBERS);
+    return [...left].filter((_, index) => index % LEFT_NUMBERS === 0);
+  }
+
+  /** Returns the indexes of the files that are there. */
+  written(): number[] {
+    const isThere = (_: Buffer, index: number): boolean => fs.existsSync(this.fileAt(index));
+    return this.contents.flatMap((bytes, index) => (isThere(bytes, index) ? [index] : []));
+  }
+
+  fileAt(index: number): string {
+    return path.join(this.folder, index % 2 === 0 ? '' : 'sub', `f${index}`);
   }
 }
 
-for (const isFetched of [false, true]) {
-  const where = isFetched ? ', which are in memory' : '';
+/** Returns the open directories below a folder. Other tests open others meanwhile. */
+function openBelow(folder: string): string[] {
+  const links = fs.readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return fs.readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return ''; // it is closed by now
+    }
+  });
+  return links.filter((at) => at.startsWith(`${folder}/`));
+}
+
+const ALL = [0, 1, 2, 3, 4, 5];
+const filesOf = (record: number): number[] => (record === 0 ? [0, 1, 2] : [3, 4, 5]);
+
+for (const [isFetched, isAside] of [
+  [false, true],
+  [true, true],
+  [false, false],
+  [true, false],
+] as const) {
+  const where = `${isFetched ? ', which are in memory' : ''}${isAside ? '' : ', in this thread'}`;
   test(`writes the files of all records${where}, and closes the directories`, async (t) => {
     const job = new Job(t, isFetched);
-    t.deepEqual(await job.run(), [6, false]);
-    t.is(job.cursor[RestoreCursor.writtenBytes], 6 * FILE_BYTES);
+    t.deepEqual(await job.run(job.bodies, isAside), []);
+    t.deepEqual(openBelow(job.folder), []);
+    t.is(job.counts[RestoreCount.writtenBytes], 6 * FILE_BYTES);
     for (const [index, bytes] of job.contents.entries()) {
-      const at = path.join(job.folder, index % 2 === 0 ? '' : 'sub', `f${index}`);
-      t.true(fs.readFileSync(at).equals(bytes));
+      t.true(fs.readFileSync(job.fileAt(index)).equals(bytes));
     }
-    t.deepEqual([...job.fds], [-1, -1]);
   });
 }
 
-/** Changes of a record's body after which its first file needs a decision. */
+/** Changes of a record's body after which its files need a decision. */
 const FAULTS: Readonly<Record<string, (bodies: Buffer, at: number) => void>> = {
   'has no descriptor': (bodies, at) => bodies.writeInt32LE(-1, at + BodyOffset.fd),
   'has a descriptor that is not open': (bodies, at) =>
@@ -134,19 +166,29 @@ for (const [what, change] of Object.entries(FAULTS)) {
     [1, true],
   ] as const) {
     const where = isFetched ? ' is in memory and' : '';
-    test(`ends before the first file of record ${record} if its body${where} ${what}`, async (t) => {
+    test(`the files of record ${record} need a decision if its body${where} ${what}`, async (t) => {
       const job = new Job(t, isFetched);
       const bodies = Buffer.from(job.bodies);
       change(bodies, record * BODY_BYTES);
-      t.deepEqual(await job.run(bodies), [record * FILES_OF_RECORD, true]);
-      t.deepEqual([...job.fds], [-1, -1]);
-      // The call goes on where it ended.
-      t.deepEqual(await job.run(), [6, false]);
+      t.deepEqual(await job.run(bodies), filesOf(record));
+      t.deepEqual(job.written(), filesOf(1 - record));
+      // Nothing of the others is in the way.
+      t.deepEqual(await job.run(), filesOf(1 - record));
+      t.deepEqual(job.written(), ALL);
     });
   }
 }
 
-test('ends before a record that is not given', async (t) => {
+test('the files of a record that is not given need a decision', async (t) => {
   const job = new Job(t, false);
-  t.deepEqual(await job.run(job.bodies.subarray(0, BODY_BYTES)), [FILES_OF_RECORD, true]);
+  t.deepEqual(await job.run(job.bodies.subarray(0, BODY_BYTES)), filesOf(1));
+  t.deepEqual(job.written(), filesOf(0));
 });
+
+for (const isAside of [false, true]) {
+  test(`a malformed row is refused, ${isAside ? 'on another' : 'in this'} thread`, async (t) => {
+    const job = new Job(t, false);
+    job.rows = job.rows.subarray(0, job.rows.length - 1);
+    await t.throwsAsync(job.run(job.bodies, isAside), { code: 'EINVAL' });
+  });
+}
