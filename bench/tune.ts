@@ -40,8 +40,8 @@ export function settingsToTry(processors: number): Setting[] {
   return [
     ...of('Workers', counts),
     ...of('WalkConcurrency', [2, 4]),
-    ...of('HashConcurrency', [1, 2, 4]),
-    ...of('CompressConcurrency', [1, 2, 4]),
+    ...of('ReadConcurrency', [1, 2, 4]),
+    ...of('BuildConcurrency', [1, 2, 4]),
     ...of('StreamConcurrency', [1, 4]),
     ...of('LargeConcurrency', [2, 16]),
     ...of('ParcelSize', ['512K', '8M']),

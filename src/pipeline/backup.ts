@@ -1,8 +1,8 @@
 /**
  * The whole backup, as one composition of streams:
  *
- *   walk ▸ compare ▸ cut ┬▸ hash ▸ compress ▸ encrypt ▸ send             parcels of files
- *                        └▸ hash ▸ delta ▸ compress ▸ encrypt ▸ send     large files, part by part
+ *   walk ▸ compare ▸ cut ┬▸ read ▸ need ▸ build ▸ send     parcels of files
+ *                        └▸ open ▸ basis ▸ parts ▸ send    large files
  *
  * Each stage is an operator in a file of its name, whose comment has its items and the bound of its queue. All are made
  * by `stage`, with counters that have their names and concurrencies: counters.ts has these, and context.ts what the
@@ -14,20 +14,16 @@
  * received the data. So the budget bounds the queue before each stage.
  */
 import { filter, map, merge, type Observable, type OperatorFunction, share } from 'rxjs';
+import { build } from './build.js';
 import { compare } from './compare.js';
-import { compress } from './compress.js';
-import { compressPart } from './compress-part.js';
 import type { Context } from './context.js';
 import { cut } from './cut.js';
-import { deltaPart } from './delta-part.js';
 import { eachLargeFile } from './each-large-file.js';
-import { encrypt } from './encrypt.js';
-import { encryptPart } from './encrypt-part.js';
 import { findBasis } from './find-basis.js';
-import { hash } from './hash.js';
-import { hashPart } from './hash-part.js';
+import { need } from './need.js';
 import { openLarge } from './open-large.js';
 import type { LargeFile, Parcel, Work } from './parcel.js';
+import { read } from './read.js';
 import { send } from './send.js';
 import { sendLarge } from './send-large.js';
 import { sendParts } from './send-parts.js';
@@ -45,9 +41,9 @@ export function backup(context: Context): Observable<never> {
 
   const parcels = work.pipe(
     onlyParcels(),
-    hash(context), // in a first backup, this job compresses and encrypts too
-    compress(context), // first queries which contents the server needs; this job encrypts too
-    encrypt(context), // counts what that job encrypted, and refuses plain records of a client that encrypts
+    read(context), // and hash; in a first backup, this job builds the records too
+    need(context), // queries which contents the server needs
+    build(context), // their records: compressed, and encrypted if the client encrypts
     send(context),
   );
 
@@ -56,14 +52,7 @@ export function backup(context: Context): Observable<never> {
       file.pipe(
         openLarge(context), // decides if the file is read whole or without its holes
         findBasis(context), // for deltas, if the server offers one
-        sendParts(context, (part) =>
-          part.pipe(
-            hashPart(context), // if the server may have it; otherwise it is hashed while it is sent
-            deltaPart(context), // if the file has a basis
-            compressPart(context), // if it was not sent as a delta
-            encryptPart(context), // the job has encrypted the chunks; this seals them
-          ),
-        ),
+        sendParts(context), // each hashed, and sent as a delta or whole, if the server lacks it
         sendLarge(context), // the row, once the parts are sent
       ),
     ),

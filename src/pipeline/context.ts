@@ -52,7 +52,7 @@ export class Context {
   readonly streams: Streams;
   readonly encryption: Encryption;
   /**
-   * Files that turned out to be too large for their parcels. The hash stage emits them. The stream of large files ends
+   * Files that turned out to be too large for their parcels. The read stage emits them. The stream of large files ends
    * when this subject completes.
    */
   readonly grown = new Subject<LargeFile>();

@@ -8,7 +8,6 @@ import {
   type SchemeNumber,
 } from '../model/index.js';
 import type { RangeOutput } from '../workers/index.js';
-import type { RecordStream } from './encryption.js';
 import type { FileDelta } from './file-delta.js';
 import type { LargeFile } from './parcel.js';
 import type { BackupProgress } from './progress.js';
@@ -107,30 +106,21 @@ export interface Sending extends Source {
   readonly signature: SignatureSender | undefined;
 }
 
-/** A part of a large file between its stages: read to hash it, to send it, or both. */
+/** A part of a large file that is to be sent. */
 export interface Part {
   readonly file: Sending;
   readonly offset: number;
   readonly slot: PartSlot;
-  /** Result of the reading that only hashed the part. */
-  readonly first: RangeOutput | undefined;
-  /** True if the server has the hashed content, so that nothing is sent. */
-  readonly wasThere: boolean;
-  /** Result of the reading that was sent. */
-  readonly sent: RangeOutput | undefined;
-  /** Record of the sent reading, until it is sealed and ended. */
-  readonly record: OpenRecord | undefined;
 }
 
-/** A record of a part whose chunks were sent. */
-interface OpenRecord {
-  readonly stream: RecordStream;
-  /** Digest and size of the content. */
-  readonly digest: Uint8Array;
-  readonly sizeBytes: number;
-  /** Number of streamed bytes: of the content, or of its delta. */
-  readonly rawBytes: number;
-  readonly isDelta: boolean;
+/** The readings of a part. At least one is defined. */
+export interface PartReadings {
+  /** Result of the reading that only hashed the part. */
+  readonly first: RangeOutput | undefined;
+  /** Result of the reading that was sent. */
+  readonly sent: RangeOutput | undefined;
+  /** True if the server has the hashed content, so that nothing is sent. */
+  readonly wasThere: boolean;
 }
 
 export function nameOf({ row }: LargeFile): Buffer {

@@ -1,7 +1,7 @@
 /** The send stage for large files. */
 import type { OperatorFunction } from 'rxjs';
 import { copyRowWithDigest, DIGEST_BYTES, RowReader } from '../model/index.js';
-import { NO_RECORDS } from './compress.js';
+import { NO_RECORDS } from './build.js';
 import type { Context } from './context.js';
 import { noteLarge } from './each-large-file.js';
 import {

@@ -3,7 +3,7 @@
  * part is hashed first, and only new parts are sent. Otherwise it is hashed while it is sent, and the server drops a
  * duplicate at its end.
  */
-import { lastValueFrom, type Observable, of, type OperatorFunction } from 'rxjs';
+import type { OperatorFunction } from 'rxjs';
 import { SAMPLED_FROM_BYTES } from '../delta/index.js';
 import {
   contentDigest,
@@ -22,6 +22,7 @@ import {
   isSameVersion,
   type LargeResult,
   type Part,
+  type PartReadings,
   type PartResult,
   type Sending,
   type SentFile,
@@ -31,7 +32,7 @@ import {
 } from './large-file.js';
 import { sourceOf } from './open-large.js';
 import type { LargeFile } from './parcel.js';
-import { readPart } from './read-part.js';
+import { readPart, sendPart } from './send-part.js';
 import { SignatureSender } from './signature-sender.js';
 import { stage } from './stage.js';
 import { PART_BYTES, PartSlot } from './streams.js';
@@ -43,18 +44,13 @@ import { PART_BYTES, PartSlot } from './streams.js';
 const MAX_TRIES = 2;
 const MAX_AGAIN_BYTES = 1 << 30;
 
-const NOTHING_SENT = { sent: undefined, record: undefined };
-
-/** The stages that a part passes: each turns one part into one part. */
-type WayOfPart = (part: Observable<Part>) => Observable<Part>;
-
 /**
- * Sends the parts of a large file through the given stages, and emits the file when the server has all of them. Parts
+ * Sends the parts of large files, and emits a file when the server has all of its parts. Parts
  * wait for slots and windows of `context.streams`. A file that changed meanwhile is sent again, unless it is very
  * large.
  */
-export function sendParts(context: Context, way: WayOfPart): OperatorFunction<BasedFile, SentFile> {
-  const sender = new PartsSender(context, way);
+export function sendParts(context: Context): OperatorFunction<BasedFile, SentFile> {
+  const sender = new PartsSender(context);
   return stage(context.counters.parts, async (based) => ({
     file: based.file,
     result: await sender.send(based),
@@ -63,11 +59,9 @@ export function sendParts(context: Context, way: WayOfPart): OperatorFunction<Ba
 
 class PartsSender {
   private readonly context: Context;
-  private readonly way: WayOfPart;
 
-  constructor(context: Context, way: WayOfPart) {
+  constructor(context: Context) {
     this.context = context;
-    this.way = way;
   }
 
   /** Sends a file. Rejects with UnreadableFile if it cannot be read. */
@@ -168,17 +162,21 @@ class PartsSender {
     // server. With a basis it gives the slot back: other files are read while it waits for the signature.
     const isKept = file.delta === undefined;
     const slot = new PartSlot(this.context.streams, file.formBytes, isKept);
-    const start = { file, offset, slot, first: undefined, wasThere: false, ...NOTHING_SENT };
+    const part = { file, offset, slot };
     try {
-      return await this.resultOf(await lastValueFrom(this.way(of<Part>(start))));
+      const readings = await sendPart(this.context, part);
+      slot.leave();
+      return await this.resultOf(part, readings);
     } finally {
       slot.leave();
     }
   }
 
   /** Joins the readings of a part, and passes on its block checksums. */
-  private async resultOf({ file, offset, slot, first, wasThere, sent }: Part): Promise<PartResult> {
-    slot.leave();
+  private async resultOf(
+    { file, offset }: Part,
+    { first, sent, wasThere }: PartReadings,
+  ): Promise<PartResult> {
     const { counters, progress } = this.context;
     const result = (sent ?? first)!;
     if (wasThere && offset === 0 && result.sizeBytes > 0) progress.filesHad += 1;
@@ -240,13 +238,12 @@ class PartsSender {
     if (signature === undefined || signature.isWhole(parts.length)) return;
     // If the server had all parts, it has the signature too, or the next version can do without it.
     if (parts.every((part) => part.wasThere)) return;
-    const host = this.context.counters.parts;
     await Promise.all(
       parts.map(async (part, number) => {
         if (part.isSigned) return;
         const slot = new PartSlot(this.context.streams, file.formBytes, false);
         const result = await slot.reading(() =>
-          readPart(this.context, { file, offset: number * PART_BYTES }, { isSigning: true, host }),
+          readPart(this.context, { file, offset: number * PART_BYTES }, { isSigning: true }),
         );
         const isSame = part.digest.equals(result.digest);
         if (isSame && result.signature !== undefined)

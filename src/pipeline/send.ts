@@ -1,7 +1,7 @@
 /** The send stage for parcels. */
 import { ignoreElements, type OperatorFunction } from 'rxjs';
 import { releaseMemory } from '../model/index.js';
-import type { ReadyParcel } from './compress.js';
+import type { BuiltParcel } from './build.js';
 import type { Context } from './context.js';
 import { stage } from './stage.js';
 
@@ -10,7 +10,7 @@ import { stage } from './stage.js';
  * parcels to be received, so a link with long round trips stays full. The budget limits the bytes that are sent but
  * not received, and `sendConcurrency` the parcels. A parcel that waits for its turn holds bytes of the budget.
  */
-export function send(context: Context): OperatorFunction<ReadyParcel, never> {
+export function send(context: Context): OperatorFunction<BuiltParcel, never> {
   return (parcels) =>
     parcels.pipe(
       stage(context.counters.send, (parcel) => sendParcel(context, parcel)),
@@ -21,7 +21,7 @@ export function send(context: Context): OperatorFunction<ReadyParcel, never> {
 /** Resolves when the parcel is sent. */
 async function sendParcel(
   { budget, counters, directories, flight, outbox, progress }: Context,
-  { outgoing, contents, heldBytes, slots }: ReadyParcel,
+  { outgoing, contents, heldBytes, slots }: BuiltParcel,
 ): Promise<void> {
   const turn = outbox.turn();
   if (turn !== undefined) await turn;

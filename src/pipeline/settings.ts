@@ -20,10 +20,10 @@ export interface PipelineSettings {
   readonly compareConcurrency: number;
   readonly sendConcurrency: number;
   /**
-   * Number of parcels hashed at once. For this and the next three settings, 0 chooses a number that fits the workers.
+   * Number of parcels read at once. For this and the next three settings, 0 chooses a number that fits the workers.
    */
-  readonly hashConcurrency: number;
-  readonly compressConcurrency: number;
+  readonly readConcurrency: number;
+  readonly buildConcurrency: number;
   readonly streamConcurrency: number;
   readonly largeConcurrency: number;
   readonly compression: Compression;

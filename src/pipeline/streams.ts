@@ -45,7 +45,7 @@ export class Streams {
     const { most, counters } = this;
     const parts = Math.max(counters.large.concurrency, most);
     this.slots.grow(parts - most);
-    counters.widenParts(parts);
+    counters.parts.concurrency = parts;
   }
 
   /**

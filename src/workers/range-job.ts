@@ -1,5 +1,5 @@
 /**
- * The hash and compress stages for a large file, or for a part of one. The file is read chunk by chunk and is never
+ * Reads, hashes, compresses and encrypts a large file, or a part of one. The file is read chunk by chunk and is never
  * whole in memory. It is a generator, so that the caller controls how far ahead it reads.
  */
 import { createHash } from 'node:crypto';

@@ -31,7 +31,7 @@ test('with the profile pi a tree with large files goes to a store and comes back
   const first = JSON.parse(
     await succeed('tardis', [...place, '--local', '--create', '--json', source!]),
   ) as { stages: { name: string; concurrency: number }[]; progress: { contentsSent: number } };
-  t.is(first.stages.find(({ name }) => name === 'hash')?.concurrency, 1);
+  t.is(first.stages.find(({ name }) => name === 'read')?.concurrency, 1);
   const second = JSON.parse(await succeed('tardis', [...place, '--local', '--json', source!])) as {
     progress: { contentsSent: number };
   };

@@ -344,21 +344,20 @@ test('pipeline settings reach the stages they are named for', async (t) => {
   };
   const of = ({ stages }: Figures, name: string): number | undefined =>
     stages.find((stage) => stage.name === name)?.concurrency;
-  const keys = 'Workers=3\nWalkConcurrency=2\nHashConcurrency=5\nCompressConcurrency=7\n';
+  const keys = 'Workers=3\nWalkConcurrency=2\nReadConcurrency=5\nBuildConcurrency=7\n';
   const more = 'CompareConcurrency=9\nSendConcurrency=11\nLargeConcurrency=13\n';
   const config = written('cfg', `[Pipeline]\n${keys}${more}StreamConcurrency=4\n`);
   const tuned = await figures(['--config', config]);
   t.is(of(tuned, 'walk'), 2);
-  t.is(of(tuned, 'hash'), 5);
-  t.is(of(tuned, 'compress'), 7);
-  t.is(of(tuned, 'encrypt'), 7); // in the jobs of compress
+  t.is(of(tuned, 'read'), 5);
+  t.is(of(tuned, 'need'), 7);
+  t.is(of(tuned, 'build'), 7);
   t.is(of(tuned, 'compare'), 9);
   t.is(of(tuned, 'send'), 11);
   t.is(of(tuned, 'large'), 13);
   t.is(of(tuned, 'large parts'), 4);
-  for (const part of ['hash', 'delta', 'compress', 'encrypt']) t.is(of(tuned, `large ${part}`), 4);
   const workers = await figures(['--workers', '3']);
-  t.is(of(workers, 'hash'), 4); // one more than the workers
+  t.is(of(workers, 'read'), 4); // one more than the workers
   t.is(of(workers, 'large'), 8);
   t.is(of(await figures(['--stream-concurrency', '10']), 'large'), 10); // no less than are read
   const small = await figures(['--frame-size', '128K']);

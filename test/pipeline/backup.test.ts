@@ -77,7 +77,7 @@ test('with many parcels and few workers it is the same', async (t) => {
   fill(folder, files);
   for (const more of [
     { parcelFiles: 1 },
-    { parcelBytes: 4096, hashConcurrency: 1, compressConcurrency: 1 },
+    { parcelBytes: 4096, readConcurrency: 1, buildConcurrency: 1 },
     { workers: 8, walkConcurrency: 4 },
     { budgetBytes: 1 << 20, budgetItems: 64 },
   ]) {

@@ -1,4 +1,4 @@
-/** The hash stage for parcels. */
+/** The read stage for parcels. */
 import { type OperatorFunction, tap } from 'rxjs';
 import { RowReader } from '../model/index.js';
 import { type HashOutput, memoryOf } from '../workers/index.js';
@@ -10,29 +10,30 @@ import { stage } from './stage.js';
 /** Fraction of its capacity above which the memory of recent digests drops some; the server is then queried. */
 const RECENT_FULL_RATIO = 0.6;
 
-export interface HashedParcel extends Pick<Parcel, 'heldBytes' | 'slots'> {
+/** A parcel whose files were read. */
+export interface ReadParcel extends Pick<Parcel, 'heldBytes' | 'slots'> {
   readonly output: HashOutput;
 }
 
 /**
- * The hash stage: reads and hashes the files of a parcel in one job, `hashConcurrency` parcels at once. Waiting
- * parcels hold bytes of the budget. In a first backup the server lacks all contents, so the same job also does
- * compress and encrypt. Files that have grown too large are sent to `context.grown`.
+ * The read stage: reads and hashes the files of a parcel in one job, `readConcurrency` parcels at once. Waiting parcels
+ * hold bytes of the budget. In a first backup the server lacks all contents, so the same job does the work of build too.
+ * Files that have grown too large are sent to `context.grown`.
  */
-export function hash(context: Context): OperatorFunction<Parcel, HashedParcel> {
+export function read(context: Context): OperatorFunction<Parcel, ReadParcel> {
   return (parcels) =>
     parcels.pipe(
-      stage(context.counters.hash, (parcel) => hashParcel(context, parcel)),
+      stage(context.counters.read, (parcel) => readParcel(context, parcel)),
       tap({ complete: () => context.grown.complete() }),
     );
 }
 
-async function hashParcel(
+async function readParcel(
   context: Context,
   { input, heldBytes, slots }: Parcel,
-): Promise<HashedParcel> {
+): Promise<ReadParcel> {
   const { counters, encryption, jobs, peer, places, report, settings } = context;
-  const frames = isCompressedAtOnce(context) ? context.effort.usualFrames : undefined;
+  const frames = isBuiltAtOnce(context) ? context.effort.usualFrames : undefined;
   const reportSaved = report.savedOf(input);
   const paths = pathsOf(input);
   const { rows, rowEnds, pathEnds, identities } = input;
@@ -40,13 +41,14 @@ async function hashParcel(
   const { rawRules, cipherChoice: crypt } = settings;
   const { keys } = encryption;
   const job = { parcel: input, frames, rawRules, crypt, keys };
-  const { output: hashed, busyMs } = await jobs.run('hash', job, transfer);
-  const output = places.hashed(hashed, paths);
+  const { output: found, busyMs } = await jobs.run('hash', job, transfer);
+  const output = places.hashed(found, paths);
   reportSaved(output);
   const { files, readBytes, compressMs, encryptMs } = output;
-  counters.hash.count(files, readBytes, busyMs - compressMs - encryptMs);
+  const buildMs = compressMs + encryptMs;
+  counters.read.count(files, readBytes, busyMs - buildMs);
   if (frames !== undefined) {
-    counters.compress.count(files - output.repeats, readBytes, compressMs, counters.hash);
+    counters.build.count(files - output.repeats, readBytes, buildMs, counters.read);
   }
   countRead(context, output);
   report.note(output.failures);
@@ -56,7 +58,7 @@ async function hashParcel(
 }
 
 /** True if the server has no contents to query, and the threads remember the digests of all sent contents. */
-function isCompressedAtOnce({ jobs, peer }: Context): boolean {
+function isBuiltAtOnce({ jobs, peer }: Context): boolean {
   const { added, capacity } = jobs.recent;
   return peer.isEmpty && added <= capacity * RECENT_FULL_RATIO;
 }

@@ -1,0 +1,166 @@
+/**
+ * Sends a part of a large file. Small files are never sent as deltas, since the round trip costs more than sending a
+ * whole file.
+ */
+import type { Compression } from '../store/index.js';
+import { Verdict } from '../transport/index.js';
+import type { DeltaRequest, RangeOutput } from '../workers/index.js';
+import type { Context } from './context.js';
+import type { ContentStart, RecordStream } from './encryption.js';
+import type { FileDelta } from './file-delta.js';
+import { type Part, type PartReadings, type Sending, UnreadableFile } from './large-file.js';
+import { PartUnderWay } from './progress.js';
+import { PART_BYTES } from './streams.js';
+
+/** A reading that was sent, and the stream that its record still needs to be ended. */
+interface SentReading {
+  readonly sent: RangeOutput;
+  /** Undefined for a part without bytes, which has no record. */
+  readonly stream: RecordStream | undefined;
+}
+
+interface ReadHow {
+  /** True to compute block checksums of the part. */
+  readonly isSigning: boolean;
+  /** Compression of the chunks; undefined if the part is only hashed. */
+  readonly compression?: Compression;
+  /** Request for a delta; undefined unless the chunks are those of a delta. */
+  readonly delta?: DeltaRequest;
+  /** Stream that receives the output; if undefined, the part is only hashed. */
+  readonly stream?: RecordStream;
+}
+
+/**
+ * Sends a part. It is hashed first if the server may have it, and sent only if the server lacks it: as a delta if the
+ * file has a basis and the delta pays, or whole. A job reads, hashes, compresses and encrypts chunk by chunk, and waits
+ * while the chunks in flight fill the part's window. A part that waits for a slot takes no bytes of the budget; one that
+ * waits for a signature has no slot, so other files are read meanwhile. Throws UnreadableFile.
+ */
+export async function sendPart(context: Context, part: Part): Promise<PartReadings> {
+  const { file, slot } = part;
+  const { delta } = file;
+  let first: RangeOutput | undefined;
+  if (file.hashFirst) {
+    // The first of two readings makes block checksums only while the server makes those of the basis.
+    const isSigning = file.signature !== undefined && delta?.isMadeMeanwhile === true;
+    first = await slot.reading(() => readPart(context, part, { isSigning }));
+    if (await isThere(context, first)) return { first, sent: undefined, wasThere: true };
+  }
+  const hasDelta = delta !== undefined && (await delta.isReady);
+  const isSigned = first?.signature !== undefined;
+  const reading =
+    (hasDelta && (await slot.reading(() => sendDelta(context, part, delta, isSigned)))) ||
+    (await slot.reading(() => sendWhole(context, part)));
+  return { first, sent: await ended(context, reading), wasThere: false };
+}
+
+/** True if the server has the hashed content, or if the content is empty. */
+async function isThere({ peer }: Context, { sizeBytes, digest }: RangeOutput): Promise<boolean> {
+  if (sizeBytes === 0) return true;
+  // Sending is not promised, since the file may change before it is read again.
+  const [verdict] = await peer.verdicts(digest, false);
+  // `coming` is a stream of this session. The part is sent again, and the server drops the stream that ends second.
+  return verdict === Verdict.have;
+}
+
+/** Compares a part with the whole basis, and sends the chunks of the delta. Returns undefined if that does not pay. */
+async function sendDelta(
+  context: Context,
+  part: Part,
+  delta: FileDelta,
+  isSigned: boolean,
+): Promise<SentReading | undefined> {
+  const { encryption, settings, streams } = context;
+  const { file, offset } = part;
+  const { ms, bytes } = streams.sending;
+  const partBytes = Math.min(PART_BYTES, file.formBytes - offset);
+  const request = delta.request(partBytes, file.formBytes, bytes > 0 ? ms / bytes : undefined);
+  const stream = encryption.openDelta(startOf(context, file), delta.offer);
+  const isSigning = file.signature !== undefined && !isSigned;
+  const how = { isSigning, compression: settings.compression, delta: request };
+  const reading = await readInto(context, part, how, stream);
+  if (reading.sent.delta?.isDropped !== true) return reading;
+  delta.dropped += 1;
+  return undefined;
+}
+
+/** Sends the chunks of a whole part. */
+async function sendWhole(context: Context, part: Part): Promise<SentReading> {
+  const { encryption, settings, streams } = context;
+  const { file } = part;
+  const startMs = performance.now();
+  const how = { isSigning: file.signature !== undefined, compression: settings.compression };
+  const stream = encryption.openContent(startOf(context, file));
+  const reading = await readInto(context, part, how, stream);
+  if (reading.stream === undefined) return reading;
+  const { ms, bytes } = streams.sending;
+  const elapsedMs = performance.now() - startMs;
+  streams.sending = { ms: ms + elapsedMs, bytes: bytes + reading.sent.sizeBytes };
+  return reading;
+}
+
+/** Reads a part into a stream, which is aborted if there is nothing to send. */
+async function readInto(
+  context: Context,
+  part: Part,
+  how: ReadHow,
+  stream: RecordStream,
+): Promise<SentReading> {
+  try {
+    const sent = await readPart(context, part, { ...how, stream });
+    if (sent.sizeBytes > 0 && sent.delta?.isDropped !== true) return { sent, stream };
+    stream.abort();
+    return { sent, stream: undefined };
+  } catch (error) {
+    stream.abort();
+    throw error;
+  }
+}
+
+/** Seals and ends the record of a reading. */
+async function ended({ progress }: Context, { sent, stream }: SentReading): Promise<RangeOutput> {
+  if (stream === undefined) return sent;
+  const { digest, sizeBytes, delta } = sent;
+  try {
+    await stream.end(digest, sizeBytes, delta?.rawBytes ?? sizeBytes);
+  } catch (error) {
+    stream.abort();
+    throw error;
+  }
+  progress.contentsSent += 1;
+  if (delta !== undefined) progress.deltasSent += 1;
+  return sent;
+}
+
+/** Reads a part in one job, either to hash it only, or to send the output to `stream`. Throws UnreadableFile. */
+export async function readPart(
+  context: Context,
+  { file, offset }: Pick<Part, 'file' | 'offset'>,
+  { isSigning, compression, delta, stream }: ReadHow,
+): Promise<RangeOutput> {
+  const { counters, jobs, peer, settings, progress, streams } = context;
+  const { directoryPath, directory, row, sparseHead, blockBytes } = file;
+  const { rawRules } = settings;
+  const signatureBlockBytes = isSigning ? blockBytes : undefined;
+  const range = { directoryPath, directory, row, sparseHead, offset, bytes: PART_BYTES };
+  const keys = peer.contentKeys;
+  const cipher = stream?.cipher?.head;
+  const input = { ...range, compression, rawRules, delta, signatureBlockBytes, keys, cipher };
+  const underWay = new PartUnderWay(progress);
+  const result = await jobs.runRange(input, streams.windowChunks, (chunk) => {
+    underWay.sent(chunk.length);
+    return stream?.chunk(chunk) ?? Promise.resolve();
+  });
+  underWay.end();
+  if (result.failure !== '') throw new UnreadableFile(result.failure);
+  peer.owners(result.owners);
+  const { hashMs, deltaMs, compressMs, encryptMs } = result.spent;
+  counters.parts.count(0, 0, hashMs + deltaMs + compressMs + encryptMs);
+  return result;
+}
+
+/** Returns the properties of a part's record. */
+function startOf({ settings }: Context, { isInParts, formBytes, scheme }: Sending): ContentStart {
+  const { codec } = settings.compression;
+  return { isPart: isInParts, codec, fileSizeBytes: formBytes, scheme };
+}
