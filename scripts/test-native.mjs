@@ -23,7 +23,7 @@ const FILES = [
   'workers/*',
   'crypto/opened-listing',
   'history/opened-pages',
-  'mount/{packed-listings,ranges,ready-files,ready-pages,set-listings,units}',
+  'mount/{packed-listings,ready-files,ready-pages,set-listings}',
   'restore/{copies,many-files}',
   'server/whole-parcels',
   'store/{chunks,frames,parity/parity}',

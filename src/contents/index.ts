@@ -9,6 +9,10 @@ export {
   type StepsFromFile,
 } from './decode-record.js';
 export type * from './decode-types.js';
+export { OpenContent, type ReadBytes } from './open-content.js';
+export { after, type Soon } from './soon.js';
+export { LoneContents, Units } from './units.js';
+export { WalkAhead } from './walk-ahead.js';
 export { ReaderMemory } from './reader-memory.js';
 export { type BodyDecoder, MemoryAhead } from './record-chunks.js';
 export {

@@ -63,3 +63,22 @@ export {
   setRootsFromWire,
   setRootsToWire,
 } from './wire/wire-reports.js';
+export {
+  isKnownPath,
+  namesIn,
+  rootAt,
+  type ShownVersion,
+  versionsAt,
+} from './shown/path-versions.js';
+export { entriesAround, named, type RootNode, rootsOf } from './shown/roots.js';
+export {
+  BY_DATE,
+  CURRENT,
+  dayOf,
+  namedSets,
+  SHOWN_PAGE_ENTRIES,
+  type ShownSet,
+  versionName,
+  VERSIONS,
+} from './shown/shown-names.js';
+export { privateDirectory, virtualDirectory, virtualLink } from './shown/virtual.js';

@@ -1,5 +1,5 @@
 /** Reads the contents of files by their nodes, and decodes in advance the files that are probably read next. */
-import { loneAmong } from '../contents/index.js';
+import { after, loneAmong, OpenContent, type Soon, Units } from '../contents/index.js';
 import {
   type ContentLocation,
   type History,
@@ -9,17 +9,13 @@ import {
 import { TardisError } from '../errors/index.js';
 import { EntryType, isSparse } from '../model/index.js';
 import { type ExpectedRange, STREAM_CHUNK_BYTES } from '../store/index.js';
-import { DeltaIndexes } from './delta-indexes.js';
 import type { FileSystemOptions } from './file-system-options.js';
 import { type ComingFile, FilesAhead, type FileTree } from './files-ahead.js';
 import type { ReplyData } from './kernel.js';
 import type { NodePlace } from './node-ids.js';
-import { OpenContent } from './open-content.js';
 import type { LoadedPage } from './page-cache.js';
 import { Errno, FuseError } from './protocol.js';
 import { MAX_READY_BYTES, type ReadyFiles } from './ready-files.js';
-import { after, type Soon } from './tree.js';
-import { Units } from './units.js';
 
 /** Maximum number of neighbours in a directory whose contents are located together. */
 const LOCATED_TOGETHER = 64;
@@ -34,7 +30,7 @@ interface BegunFile {
 }
 
 export class Contents {
-  private readonly memory;
+  private readonly units: Units;
   /** Reads records in one piece. */
   private readonly records;
   /** Reads chunks of large records, which are kept apart from the others. */
@@ -60,14 +56,13 @@ export class Contents {
       keys: history.contentKeys,
     };
     this.records = keptReads(system, history, history.objects());
-    const units = new Units(source, decoder, history.directory, this.records);
-    units.onDecoded = () => this.ahead.goOn();
-    this.memory = { units, indexes: new DeltaIndexes() };
+    this.units = new Units(source, decoder, history.directory, this.records);
+    this.units.onDecoded = () => this.ahead.goOn();
   }
 
   close(): void {
     this.isClosed = true;
-    this.memory.units.onDecoded = () => undefined;
+    this.units.onDecoded = () => undefined;
     this.records.close();
     this.chunks.close();
   }
@@ -83,7 +78,7 @@ export class Contents {
 
   /** Set to true while no other request is waiting. */
   set isAlone(isAlone: boolean) {
-    this.memory.units.isAlone = isAlone;
+    this.units.isAlone = isAlone;
   }
 
   /**
@@ -197,7 +192,7 @@ export class Contents {
       const pieces = entry.contentId === undefined ? withoutContent(entry) : byEntry.get(entry);
       if (pieces === undefined) return;
       const how = { isSparse: isSparse(entry.metadata), isLone: isLone(pieces) };
-      const opening = OpenContent.open(pieces, how, this.memory);
+      const opening = OpenContent.open(pieces, how, this.units);
       page.contents[place] = opening;
       if (!(opening instanceof Promise)) return;
       opening.then(

@@ -3,6 +3,7 @@
  * `Kernel`. Requests for data in memory are answered at once, and all others in any order, as soon as their data was
  * read.
  */
+import { after, type Soon } from '../contents/index.js';
 import { asTardisError, type TardisError } from '../errors/index.js';
 import { writeAttributes, writeNumber } from './attributes.js';
 import { attributeReply } from './attribute-reply.js';
@@ -33,7 +34,7 @@ import {
 } from './protocol.js';
 import { writeSpace } from './space.js';
 import { Trees } from './trees.js';
-import { after, type Soon, type Tree } from './tree.js';
+import { type Tree } from './tree.js';
 
 const ATTRIBUTE_REPLY_BYTES = OUT_HEADER_BYTES + 16 + 88;
 /** Maximum size of the page of a directory, or list of attributes, in one reply. */

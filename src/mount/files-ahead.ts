@@ -3,12 +3,12 @@
  * later files of the same directory, in the order of their names, and the files in directories between and after them.
  * Decoded files are offered to the addon in this order.
  */
+import type { Soon, OpenContent } from '../contents/index.js';
 import { EntryType } from '../model/index.js';
 import { type NodePlace, placeOf } from './node-ids.js';
-import type { OpenContent } from './open-content.js';
 import type { LoadedPage } from './page-cache.js';
 import type { FileNode } from './ready-files.js';
-import type { ShownEntry, Soon, Tree } from './tree.js';
+import type { ShownEntry, Tree } from './tree.js';
 
 /** Maximum number of files that are decoded ahead of the file that is read; in a walk, and otherwise. */
 const WALK_AHEAD = 64;

@@ -1,4 +1,5 @@
 /** Interface between the file system and the kernel. Tests use an implementation of their own. */
+import type { ReadBytes } from '../contents/index.js';
 import fs from 'node:fs';
 import { type FuseCalls, READY_LINKS_BYTES } from '../system/index.js';
 import { ReadyFiles } from './ready-files.js';
@@ -12,11 +13,7 @@ export interface Unique {
 }
 
 /** A reply: bytes in memory that may be reused once `reply` returns. */
-export interface ReplyData {
-  readonly data: Uint8Array;
-  readonly from: number;
-  readonly bytes: number;
-}
+export type ReplyData = ReadBytes;
 
 export const NO_DATA: ReplyData = { data: new Uint8Array(0), from: 0, bytes: 0 };
 

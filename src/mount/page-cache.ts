@@ -1,7 +1,7 @@
 /** Pages of directories that were read last. The number of their entries is limited. */
+import type { Soon, OpenContent } from '../contents/index.js';
 import { BoundedCache } from '../system/index.js';
-import type { OpenContent } from './open-content.js';
-import type { PackedPage, ShownEntry, Soon } from './tree.js';
+import type { PackedPage, ShownEntry } from './tree.js';
 
 export const PAGE_ENTRIES = 512;
 /** Maximum number of entries in all pages that are kept: about 8 MB. */

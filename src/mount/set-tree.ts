@@ -2,7 +2,16 @@
  * The tree of one set. Its directories get numbers when they are first used, and their pages are read from the history
  * when needed. A complete set never changes, so a position in a directory always belongs to the same entry.
  */
-import { type BackupSet, type History, type HistoryEntry } from '../history/index.js';
+import { after, type Soon } from '../contents/index.js';
+import {
+  type BackupSet,
+  entriesAround,
+  type History,
+  type HistoryEntry,
+  type RootNode,
+  rootsOf,
+  virtualDirectory,
+} from '../history/index.js';
 import { EntryType, joinPath } from '../model/index.js';
 import { deviceIn } from '../restore/index.js';
 import { DirectoryTable } from './directory-table.js';
@@ -14,12 +23,10 @@ import { PinnedPages } from './pinned-pages.js';
 import { PageStarts } from './page-starts.js';
 import { foundIn, storedSizes } from './page-search.js';
 import { Errno, FuseError } from './protocol.js';
-import { entriesAround, type RootNode, rootsOf } from './roots.js';
 import { SetListings, type UnreadDirectories } from './set-listings.js';
 import type { SetTreeOptions } from './set-tree-options.js';
 import { namedEntry } from './shown-entries.js';
-import { after, type PackedPage, type ShownEntry, type Soon, type Tree } from './tree.js';
-import { virtualDirectory } from './virtual.js';
+import { type PackedPage, type ShownEntry, type Tree } from './tree.js';
 
 const NOTHING = Buffer.alloc(0);
 /** Place of the top directory, which has no parent. */

@@ -2,15 +2,23 @@
  * The top level: `Current`, a directory for each set, and links to the sets by date. The top level is rebuilt when the
  * sets have changed. The sets are checked only when the mount is used, at most once a second.
  */
-import type { BackupSet } from '../history/index.js';
+import { after, type Soon } from '../contents/index.js';
+import {
+  type BackupSet,
+  BY_DATE,
+  dayOf,
+  namedSets,
+  type ShownSet,
+  VERSIONS,
+  virtualDirectory,
+  virtualLink,
+} from '../history/index.js';
 import { type EntryTypeNumber, EntryType } from '../model/index.js';
 import type { Inode } from './attributes.js';
 import { nodeHigh, nodeLow } from './node-ids.js';
 import { packPage } from './packing.js';
 import { Errno, FuseError, ROOT_NODE } from './protocol.js';
-import { BY_DATE, dayOf, namedSets, type ShownSet, VERSIONS } from './shown-names.js';
-import { after, type PackedPage, type ShownEntry, type Soon, type Tree } from './tree.js';
-import { virtualDirectory, virtualLink } from './virtual.js';
+import { type PackedPage, type ShownEntry, type Tree } from './tree.js';
 import { inodeOfDirectory, inodeOfPath, inodeOfSet } from './inodes.js';
 
 const VALID_SECONDS = 1;

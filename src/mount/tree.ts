@@ -1,4 +1,5 @@
 /** A tree of nodes: the top level, or one set. The file system calls it to answer requests. */
+import type { Soon } from '../contents/index.js';
 import type { HistoryEntry } from '../history/index.js';
 import type { Inode } from './attributes.js';
 import type { LoadedPage } from './page-cache.js';
@@ -36,9 +37,6 @@ export interface PackedPage {
   plain(): PackedEntries;
 }
 
-/** A result that is often available at once. A promise for each request would cost more than the request. */
-export type Soon<T> = T | Promise<T>;
-
 export interface Tree {
   /** Number of seconds for which the kernel may keep an answer. */
   readonly validSeconds: number;
@@ -75,9 +73,4 @@ export interface Tree {
   above?(directory: number): { readonly directory: number; readonly position: number } | undefined;
   /** Returns the path of a node below the mount point, for the log. */
   pathOf(directory: number, entry: number): Promise<Buffer>;
-}
-
-/** Calls `then` with a result: at once if it is available, otherwise when its promise resolves. */
-export function after<T, U>(soon: Soon<T>, then: (value: T) => Soon<U>): Soon<U> {
-  return soon instanceof Promise ? soon.then(then) : then(soon);
 }

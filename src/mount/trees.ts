@@ -1,5 +1,6 @@
 /** The trees of a mount by their numbers: 0 is the top level, the others are sets. */
-import type { BackupSet, History } from '../history/index.js';
+import type { Soon } from '../contents/index.js';
+import type { BackupSet, History, ShownSet } from '../history/index.js';
 import { DirectoriesAhead } from './directories-ahead.js';
 import { MAX_TREES } from './node-ids.js';
 import type { PackedListings } from './packed-listings.js';
@@ -7,9 +8,8 @@ import type { PageCache } from './page-cache.js';
 import { Errno, FuseError } from './protocol.js';
 import type { ReadyPages } from './ready-pages.js';
 import { SetTree } from './set-tree.js';
-import type { ShownSet } from './shown-names.js';
 import { TopTree } from './top-tree.js';
-import type { ShownEntry, Soon, Tree } from './tree.js';
+import type { ShownEntry, Tree } from './tree.js';
 import { VersionsTree } from './versions-tree.js';
 
 /** Maximum number of trees without references of the kernel that keep their numbers until the next check. */

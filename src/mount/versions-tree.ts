@@ -4,19 +4,27 @@
  * while the kernel has a reference to this tree. They are named by the time and the name of the first set with that
  * version.
  */
-import { type History, type HistoryEntry, provenVersion } from '../history/index.js';
+import {
+  type History,
+  type HistoryEntry,
+  isKnownPath,
+  named,
+  namesIn,
+  privateDirectory,
+  provenVersion,
+  type ShownVersion,
+  versionName,
+  versionsAt,
+  virtualDirectory,
+} from '../history/index.js';
 import { joinPath, splitPath } from '../model/index.js';
 import { BoundedCache } from '../system/index.js';
 import { inodeOf, inodeOfPath } from './inodes.js';
 import { nodeHigh, nodeLow } from './node-ids.js';
 import { packPage } from './packing.js';
 import type { LoadedPage } from './page-cache.js';
-import { isKnownPath, namesIn, type ShownVersion, versionsAt } from './path-versions.js';
 import { Errno, FuseError } from './protocol.js';
-import { named } from './roots.js';
-import { versionName } from './shown-names.js';
 import type { PackedPage, ShownEntry, Tree } from './tree.js';
-import { privateDirectory, virtualDirectory } from './virtual.js';
 
 const VALID_SECONDS = 1;
 const NOTHING = Buffer.alloc(0);

@@ -1,15 +1,14 @@
 /** Which files are decoded ahead of a walk. */
 import test from 'ava';
+import { OpenContent, type Units } from '../../src/contents/index.js';
 import type { HistoryEntry } from '../../src/history/index.js';
 import { EntryType } from '../../src/model/index.js';
 import {
-  type ContentMemory,
   FilesAhead,
   type FileTree,
   type LoadedPage,
   nodeHigh,
   nodeLow,
-  OpenContent,
 } from '../../src/mount/index.js';
 
 /** Files that are decoded ahead in a walk, and otherwise (as in src/mount/files-ahead.ts). */
@@ -98,7 +97,7 @@ class Lab {
     const record = { object: 'packs/1', position: 0, recordBytes: 1000 };
     const piece = { ...record, offset: 0, sizeBytes: 10, digest: Buffer.alloc(32) };
     const how = { isSparse: false, isLone: false };
-    return OpenContent.open([piece], how, { units } as unknown as ContentMemory) as OpenContent;
+    return OpenContent.open([piece], how, units as unknown as Units) as OpenContent;
   }
 
   /** Reads a file from its beginning, and waits until what that begins is done. */

@@ -4,33 +4,31 @@
  */
 import {
   type BackupSet,
-  type History,
-  type HistoryEntry,
-  noAccess,
-  noSuchPath,
-  provenVersion,
-} from '../../history/index.js';
-import { TardisError } from '../../errors/index.js';
-import { EntryType, pathBelow } from '../../model/index.js';
-import {
   BY_DATE,
   CURRENT,
   dayOf,
   entriesAround,
+  type History,
+  type HistoryEntry,
   isKnownPath,
-  MOUNT_PAGE_ENTRIES,
   named,
   namedSets,
   namesIn,
+  noAccess,
+  noSuchPath,
+  provenVersion,
   rootAt,
   type RootNode,
   rootsOf,
+  SHOWN_PAGE_ENTRIES,
   type ShownSet,
-  VERSIONS,
   versionName,
+  VERSIONS,
   versionsAt,
   virtualDirectory,
-} from '../../mount/index.js';
+} from '../../history/index.js';
+import { TardisError } from '../../errors/index.js';
+import { EntryType, pathBelow } from '../../model/index.js';
 
 /** The resource at a path of the tree. */
 export interface DavNode {
@@ -168,10 +166,10 @@ async function* pagesOf(
   }
   if (childId === undefined) return;
   for (let after: Buffer | undefined = NOTHING; after !== undefined; ) {
-    const place = { directory: childId, set: set.set, after, limit: MOUNT_PAGE_ENTRIES };
+    const place = { directory: childId, set: set.set, after, limit: SHOWN_PAGE_ENTRIES };
     const page: readonly HistoryEntry[] = await history.list({ ...place, withDigests: true });
     yield page;
-    after = page.length < MOUNT_PAGE_ENTRIES ? undefined : page.at(-1)!.name;
+    after = page.length < SHOWN_PAGE_ENTRIES ? undefined : page.at(-1)!.name;
   }
 }
 

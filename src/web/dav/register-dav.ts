@@ -1,8 +1,8 @@
 /** Read-only WebDAV, class 1: it shows the clients of a program as trees of collections. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { virtualDirectory } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import { EntryType } from '../../model/index.js';
-import { virtualDirectory } from '../../mount/index.js';
 import {
   AtOnce,
   inPlace,

@@ -3,7 +3,7 @@
  * data.
  */
 import { createHash } from 'node:crypto';
-import type { Decoder } from '../../../contents/index.js';
+import { type Decoder, OpenContent, Units } from '../../../contents/index.js';
 import {
   type ContentPiece,
   type History,
@@ -13,7 +13,6 @@ import {
 } from '../../../history/index.js';
 import { TardisError } from '../../../errors/index.js';
 import { EntryType, isSparse } from '../../../model/index.js';
-import { DeltaIndexes, OpenContent, Units } from '../../../mount/index.js';
 import type { System } from '../../../system/index.js';
 
 /** Maximum number of bytes that one read returns. */
@@ -38,7 +37,7 @@ export class OpenContents {
   /** Reads records as they are stored. */
   readonly objects: ObjectReader;
   private readonly records: ObjectReader;
-  private readonly memory;
+  private readonly units: Units;
   private readonly history: History;
 
   constructor(system: System, history: History, decoder: Decoder) {
@@ -46,8 +45,7 @@ export class OpenContents {
     this.objects = history.objects();
     const source = { backend: this.objects, native: system.native, keys: history.contentKeys };
     this.records = keptReads(system, history, this.objects);
-    const units = new Units(source, decoder, history.directory, this.records);
-    this.memory = { units, indexes: new DeltaIndexes() };
+    this.units = new Units(source, decoder, history.directory, this.records);
   }
 
   close(): void {
@@ -84,7 +82,7 @@ export class OpenContents {
   }
 
   private async open(entry: HistoryEntry): Promise<Opened> {
-    const { history, memory } = this;
+    const { history, units } = this;
     if (entry.damage !== undefined) throw entry.damage;
     if (entry.type !== EntryType.file) {
       throw new TardisError('NO_SUCH_PATH', 'only a regular file has a content');
@@ -98,7 +96,7 @@ export class OpenContents {
       throw new TardisError('CONTENT_DAMAGED', 'the store lacks the content');
     }
     const isForm = isSparse(entry.metadata);
-    const content = await OpenContent.open(pieces, { isSparse: isForm, isLone: true }, memory);
+    const content = await OpenContent.open(pieces, { isSparse: isForm, isLone: true }, units);
     return { content, pieces: isForm || history.contentKeys !== undefined ? [] : pieces };
   }
 }

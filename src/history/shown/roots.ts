@@ -1,9 +1,10 @@
 /** The roots of a set as a tree of names, since a set shows each root under its whole path. */
 import { crc32 } from 'node:zlib';
-import type { BackupSet, History, HistoryEntry } from '../history/index.js';
-import { asTardisError } from '../errors/index.js';
-import { EntryType, pathBelow, splitPath, splitRoot } from '../model/index.js';
-import { PAGE_ENTRIES } from './page-cache.js';
+import type { BackupSet } from '../../store/catalog/index.js';
+import { asTardisError } from '../../errors/index.js';
+import { EntryType, pathBelow, splitPath, splitRoot } from '../../model/index.js';
+import type { History, HistoryEntry } from '../history.js';
+import { SHOWN_PAGE_ENTRIES } from './shown-names.js';
 import { virtualDirectory } from './virtual.js';
 
 const NOTHING = Buffer.alloc(0);
@@ -79,10 +80,10 @@ export async function entriesAround(
 ): Promise<HistoryEntry[]> {
   const entries = new Map<string, HistoryEntry>();
   for (let start: Buffer | undefined = id < 0 ? undefined : NOTHING; start !== undefined; ) {
-    const page = { directory: id, set, after: start, limit: PAGE_ENTRIES };
+    const page = { directory: id, set, after: start, limit: SHOWN_PAGE_ENTRIES };
     const found = await history.list({ ...page, withDigests });
     for (const entry of found) entries.set(entry.name.toString('latin1'), entry);
-    start = found.length < PAGE_ENTRIES ? undefined : found.at(-1)!.name;
+    start = found.length < SHOWN_PAGE_ENTRIES ? undefined : found.at(-1)!.name;
   }
   for (const [key, child] of node.children) {
     const there = entries.get(key);

@@ -1,7 +1,12 @@
-/** Makes the names that exist only in a mount: of sets, days and versions. */
-import type { BackupSet } from '../history/index.js';
-import { isEntryName } from '../model/index.js';
-import { MAX_NAME_BYTES } from './protocol.js';
+/** Makes the names that exist only in a mount or WebDAV: of sets, days and versions. */
+import type { BackupSet } from '../../store/catalog/index.js';
+import { isEntryName } from '../../model/index.js';
+
+/** Maximum length of a name on Linux. */
+const MAX_NAME_BYTES = 255;
+
+/** Maximum number of entries of a directory that are requested at once. */
+export const SHOWN_PAGE_ENTRIES = 512;
 
 export const BY_DATE = 'by-date';
 export const VERSIONS = 'versions';

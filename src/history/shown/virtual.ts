@@ -1,14 +1,14 @@
 /**
  * Makes entries that are in no backup: directories of the top level and above the roots of a set, and links to sets.
  */
-import type { HistoryEntry } from '../history/index.js';
 import {
   encodeRow,
   EntryType,
   type EntryTypeNumber,
   metadataOf,
   RowReader,
-} from '../model/index.js';
+} from '../../model/index.js';
+import type { HistoryEntry } from '../history.js';
 
 const NS_PER_MS = 1_000_000n;
 

@@ -1,7 +1,6 @@
 /** Names that exist only in a mount. */
 import test from 'ava';
-import type { BackupSet } from '../../src/history/index.js';
-import { versionName } from '../../src/mount/index.js';
+import { type BackupSet, versionName } from '../../src/history/index.js';
 
 const OPENED_MS = new Date(2026, 10, 21, 9, 5, 7).getTime();
 

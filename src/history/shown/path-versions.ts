@@ -1,8 +1,10 @@
 /** Contents of `versions/PATH`: the versions of a file, and the names that a directory has in the newest set. */
-import { type BackupSet, type History, noAccess, type PathVersion } from '../history/index.js';
-import { EntryType, splitPath } from '../model/index.js';
-import { PAGE_ENTRIES } from './page-cache.js';
+import type { BackupSet } from '../../store/catalog/index.js';
+import { EntryType, splitPath } from '../../model/index.js';
+import type { History, PathVersion } from '../history.js';
+import { noAccess } from '../local/access.js';
 import { type RootNode, rootsOf } from './roots.js';
+import { SHOWN_PAGE_ENTRIES } from './shown-names.js';
 
 const NOTHING = Buffer.alloc(0);
 
@@ -45,10 +47,10 @@ export async function namesIn(history: History, path: Buffer): Promise<Buffer[]>
   if (entry?.childId === undefined) return [...names.values()];
   if (!history.access.mayRead(entry)) throw noAccess(path);
   for (let after: Buffer | undefined = NOTHING; after !== undefined; ) {
-    const page = { directory: entry.childId, set, after, limit: PAGE_ENTRIES };
+    const page = { directory: entry.childId, set, after, limit: SHOWN_PAGE_ENTRIES };
     const found = await history.list({ ...page, withDigests: false });
     for (const { name } of found) names.set(name.toString('latin1'), name);
-    after = found.length < PAGE_ENTRIES ? undefined : found.at(-1)!.name;
+    after = found.length < SHOWN_PAGE_ENTRIES ? undefined : found.at(-1)!.name;
   }
   return [...names.values()].sort((one, other) => Buffer.compare(one, other));
 }

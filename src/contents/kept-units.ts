@@ -2,11 +2,13 @@
  * Cache of decoded records, contents and chunks, limited in size; those used last are kept. Each is decoded once, even
  * if several requests wait for it.
  */
+import { TardisError } from '../errors/index.js';
 import { releaseAll } from '../model/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import { BoundedCache } from '../system/index.js';
 import type { DecodedDigests } from './decoded-digests.js';
-import type { Soon } from './tree.js';
+import type { Soon } from './soon.js';
+import type { StoredPiece } from './stored-piece.js';
 
 /** Maximum number of bytes of decoded data that are kept. */
 const MAX_UNIT_BYTES = 11 << 20;
@@ -109,4 +111,15 @@ export class KeptUnits {
 /** Returns the size of the memory of a unit, which may be larger than its bytes. */
 function memoryOf({ bytes }: Unit): number {
   return bytes.buffer.byteLength;
+}
+
+/** Throws CONTENT_DAMAGED unless a piece of a decoded record has the digest that is in the catalog. */
+export function checkPiece(
+  { digests, bytes, startBytes }: Unit,
+  { digest, offset, sizeBytes }: StoredPiece,
+): void {
+  const isSame = digests.has({ offset, sizeBytes }, digest);
+  if (!isSame || offset < startBytes || offset - startBytes + sizeBytes > bytes.length) {
+    throw new TardisError('CONTENT_DAMAGED', 'the data does not match its digest');
+  }
 }

@@ -1,6 +1,6 @@
 /** Ranges of chunks that are read at random: what is decoded and kept, and that the bytes are right. */
 import test from 'ava';
-import { type ContentMemory, DeltaIndexes, OpenContent, Units } from '../../src/mount/index.js';
+import { OpenContent, Units } from '../../src/contents/index.js';
 import { type ClientDirectory, Codec, STREAM_CHUNK_BYTES } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { chunkedRecord } from '../helpers/records.js';
@@ -30,7 +30,6 @@ class Lab {
   readonly units: Units;
   /** The stored bytes, which a test may change. */
   readonly stored = Buffer.from(RECORD);
-  private readonly memory: ContentMemory;
 
   constructor() {
     const backend = {
@@ -44,11 +43,10 @@ class Lab {
     };
     this.units = new Units(source, decoder, {} as ClientDirectory);
     this.units.isAlone = true;
-    this.memory = { units: this.units, indexes: new DeltaIndexes() };
   }
 
   async open(): Promise<OpenContent> {
-    return OpenContent.open([PIECE], { isSparse: false, isLone: false }, this.memory);
+    return OpenContent.open([PIECE], { isSparse: false, isLone: false }, this.units);
   }
 
   /** Numbers of the chunks that are kept. */

@@ -1,52 +1,25 @@
 /**
- * A content of which any range can be read without decoding the data before it. Decoded bytes are kept in `Units`. The
- * commands of a delta are indexed. A range is then read in the same way from its literals and from its basis.
+ * A content of which any range can be read without decoding the data before it. Decoded bytes are kept in `Units`.
  */
-import { MAX_CHAIN, type StoredPiece, SparseMap, sparseHeadBytes } from '../contents/index.js';
-import { DeltaIndex } from '../delta/index.js';
-import { TardisError } from '../errors/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
-import type { DeltaIndexes } from './delta-indexes.js';
-import { NO_DATA, type ReplyData } from './kernel.js';
-import { after, type Soon } from './tree.js';
-import type { Unit } from './kept-units.js';
+import { checkPiece } from './kept-units.js';
+import { Pieces, tooShort } from './range-reader.js';
+import { after, type Soon } from './soon.js';
+import { SparseMap, sparseHeadBytes } from './sparse.js';
+import type { StoredPiece } from './stored-piece.js';
 import type { Units } from './units.js';
 
 /** Number of chunks that are decoded ahead of a sequential reader. */
 const AHEAD_CHUNKS = 3;
 
-export interface ContentMemory {
-  readonly units: Units;
-  readonly indexes: DeltaIndexes;
+/** Bytes of a content, which the caller must use at once (see Unit). */
+export interface ReadBytes {
+  readonly data: Uint8Array;
+  readonly from: number;
+  readonly bytes: number;
 }
 
-/** A sequence of consecutive pieces. */
-class Pieces {
-  readonly sizeBytes: number;
-  private readonly starts: number[] = [];
-  readonly pieces: readonly StoredPiece[];
-
-  constructor(pieces: readonly StoredPiece[]) {
-    this.pieces = pieces;
-    let sizeBytes = 0;
-    for (const piece of pieces) {
-      this.starts.push(sizeBytes);
-      sizeBytes += piece.sizeBytes;
-    }
-    this.sizeBytes = sizeBytes;
-  }
-
-  /** Returns the piece that contains a position, and the position within the piece. */
-  at(position: number): { piece: StoredPiece; from: number } {
-    let [low, high] = [0, this.starts.length - 1];
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if (this.starts[middle]! <= position) low = middle;
-      else high = middle - 1;
-    }
-    return { piece: this.pieces[low]!, from: position - this.starts[low]! };
-  }
-}
+const NO_BYTES: ReadBytes = { data: new Uint8Array(0), from: 0, bytes: 0 };
 
 interface HowOpen {
   readonly map: SparseMap | undefined;
@@ -60,14 +33,14 @@ export class OpenContent {
   readonly map: SparseMap | undefined;
   private lastEnd = -1;
   private readonly form: Pieces;
-  private readonly memory: ContentMemory;
+  private readonly units: Units;
   /** True if the content is decoded alone (see `Units.holding`). */
   private readonly isLone: boolean;
 
-  private constructor(form: Pieces, memory: ContentMemory, how: Partial<HowOpen> = {}) {
+  private constructor(form: Pieces, units: Units, how: Partial<HowOpen> = {}) {
     const { map, isLone = false } = how;
     this.form = form;
-    this.memory = memory;
+    this.units = units;
     this.map = map;
     this.isLone = isLone;
     this.sizeBytes = map?.fileBytes ?? form.sizeBytes;
@@ -77,15 +50,15 @@ export class OpenContent {
   static open(
     pieces: readonly StoredPiece[],
     { isSparse, isLone }: { readonly isSparse: boolean; readonly isLone: boolean },
-    memory: ContentMemory,
+    units: Units,
   ): Soon<OpenContent> {
     const form = new Pieces(pieces);
-    if (!isSparse) return new OpenContent(form, memory, { isLone });
-    return OpenContent.openSparse(form, memory);
+    if (!isSparse) return new OpenContent(form, units, { isLone });
+    return OpenContent.openSparse(form, units);
   }
 
-  private static async openSparse(form: Pieces, memory: ContentMemory): Promise<OpenContent> {
-    const plain = new OpenContent(form, memory);
+  private static async openSparse(form: Pieces, units: Units): Promise<OpenContent> {
+    const plain = new OpenContent(form, units);
     const start = Buffer.alloc(sparseHeadBytes(undefined));
     if (form.sizeBytes < start.length) throw tooShort();
     await plain.fill(0, start);
@@ -95,20 +68,20 @@ export class OpenContent {
     await plain.fill(0, head);
     const map = new SparseMap(head);
     if (map.formBytes !== form.sizeBytes) throw tooShort();
-    return new OpenContent(form, memory, { map });
+    return new OpenContent(form, units, { map });
   }
 
   /** Returns at most `bytes` bytes from a position; fewer at the end. The caller must use them at once (see Unit). */
-  read(position: number, bytes: number): Soon<ReplyData> {
+  read(position: number, bytes: number): Soon<ReadBytes> {
     const count = Math.max(0, Math.min(bytes, this.sizeBytes - position));
-    if (count === 0) return NO_DATA;
+    if (count === 0) return NO_BYTES;
     const isRandom = position !== this.lastEnd && position !== 0;
     if (this.map === undefined) this.readAhead(position, count);
     const there = this.map === undefined ? this.inOneUnit(position, count, isRandom) : undefined;
     return after(there, (data) => data ?? this.copied(position, count));
   }
 
-  private async copied(position: number, count: number): Promise<ReplyData> {
+  private async copied(position: number, count: number): Promise<ReadBytes> {
     const target = Buffer.allocUnsafeSlow(count);
     if (this.map === undefined) await this.fill(position, target);
     else await this.fillSparse(this.map, position, target);
@@ -120,10 +93,10 @@ export class OpenContent {
     position: number,
     count: number,
     isRandom: boolean,
-  ): Soon<ReplyData | undefined> {
+  ): Soon<ReadBytes | undefined> {
     const { piece, from } = this.form.at(position);
     if (piece.basis !== undefined || from + count > piece.sizeBytes) return undefined;
-    const { units } = this.memory;
+    const { units } = this;
     return after(units.layout(piece), (layout) => {
       if (layout !== undefined) {
         const number = Math.floor(from / STREAM_CHUNK_BYTES);
@@ -147,7 +120,7 @@ export class OpenContent {
 
   /** Fills `target` from a position of the stored form. */
   private async fill(position: number, target: Buffer): Promise<void> {
-    await fillFrom(this.form, position, target, this.memory, 0);
+    await this.units.ranges.fill(this.form, position, target);
   }
 
   private async fillSparse(map: SparseMap, position: number, target: Buffer): Promise<void> {
@@ -169,7 +142,7 @@ export class OpenContent {
     const isNext = position === this.lastEnd;
     this.lastEnd = position + count;
     if (!isNext) return;
-    const { units } = this.memory;
+    const { units } = this;
     const first = Math.floor(this.lastEnd / STREAM_CHUNK_BYTES);
     for (let next = first; next < first + AHEAD_CHUNKS; next += 1) {
       const at = Math.max(this.lastEnd, next * STREAM_CHUNK_BYTES);
@@ -192,7 +165,7 @@ export class OpenContent {
   /** Begins to decode a small content, usually with its whole record. Returns false if that must wait. */
   warm(): boolean {
     const [piece] = this.form.pieces;
-    const { units } = this.memory;
+    const { units } = this;
     if (piece === undefined || piece.basis !== undefined) return true;
     const layout = units.layout(piece);
     if (layout instanceof Promise) layout.catch(() => undefined); // the reader gets the error
@@ -203,11 +176,10 @@ export class OpenContent {
    * Returns the whole content, if it is small and decoded; undefined if it must be decoded first; false if it is never
    * in one piece. The caller must use it at once (see Unit). Throws CONTENT_DAMAGED.
    */
-  ready(): ReplyData | undefined | false {
-    const { map, form, memory } = this;
+  ready(): ReadBytes | undefined | false {
+    const { map, form, units } = this;
     const [piece] = form.pieces;
     if (map !== undefined || form.pieces.length !== 1 || piece?.basis !== undefined) return false;
-    const { units } = memory;
     const layout = units.layout(piece!);
     if (layout !== undefined) return layout instanceof Promise ? undefined : false;
     const unit = units.decodedHolding(piece!);
@@ -219,115 +191,7 @@ export class OpenContent {
   /** Records that the whole content was read. */
   noteRead(): void {
     const [piece] = this.form.pieces;
-    const unit = piece && this.memory.units.decodedHolding(piece);
-    if (unit !== undefined) this.memory.units.noteRead(piece!, unit);
+    const unit = piece && this.units.decodedHolding(piece);
+    if (unit !== undefined) this.units.noteRead(piece!, unit);
   }
-}
-
-async function fillFrom(
-  form: Pieces,
-  position: number,
-  target: Buffer,
-  memory: ContentMemory,
-  depth: number,
-): Promise<void> {
-  if (depth > MAX_CHAIN) {
-    throw new TardisError('RECORD_DAMAGED', 'the chain of deltas is too long');
-  }
-  if (position + target.length > form.sizeBytes) throw tooShort();
-  for (let done = 0; done < target.length; ) {
-    const { piece, from } = form.at(position + done);
-    const bytes = Math.min(target.length - done, piece.sizeBytes - from);
-    if (bytes <= 0) throw tooShort();
-    await fillPiece(piece, from, target.subarray(done, done + bytes), memory, depth);
-    done += bytes;
-  }
-}
-
-async function fillPiece(
-  piece: StoredPiece,
-  from: number,
-  target: Buffer,
-  memory: ContentMemory,
-  depth: number,
-): Promise<void> {
-  if (piece.basis === undefined) {
-    await fillRecord(piece, from + piece.offset, target, memory, true);
-    return;
-  }
-  const basis = new Pieces(piece.basis);
-  const index = await memory.indexes.of(piece, basis.sizeBytes, () =>
-    DeltaIndex.read(recordBytes(piece, memory), basis.sizeBytes, piece.sizeBytes),
-  );
-  let done = 0;
-  for (const stretch of index.stretches(from, target.length)) {
-    const part = target.subarray(done, done + stretch.bytes);
-    if (stretch.isLiteral) await fillRecord(piece, stretch.from, part, memory, false);
-    else await fillFrom(basis, stretch.from, part, memory, depth + 1);
-    done += stretch.bytes;
-  }
-  if (done < target.length) throw tooShort();
-}
-
-/** Fills `target` from a position of a decoded record. `isContent`: the record's piece is its content, not a delta. */
-async function fillRecord(
-  piece: StoredPiece,
-  from: number,
-  target: Buffer,
-  { units }: ContentMemory,
-  isContent: boolean,
-): Promise<void> {
-  let layout = await units.layout(piece);
-  if (layout === undefined) {
-    const unit = await units.whole(piece);
-    if (unit !== undefined) {
-      if (isContent) checkPiece(unit, piece);
-      if (from + target.length > unit.bytes.length) throw tooShort();
-      unit.bytes.copy(target, 0, from, from + target.length);
-      return;
-    }
-    layout = await units.layout(piece);
-    if (layout === undefined) throw tooShort();
-  }
-  for (let done = 0; done < target.length; ) {
-    const at = from + done;
-    const number = Math.floor(at / STREAM_CHUNK_BYTES);
-    const { bytes } = await units.chunk(piece, layout, number);
-    const start = at - number * STREAM_CHUNK_BYTES;
-    const copied = bytes.copy(target, done, start, start + target.length - done);
-    if (copied === 0) throw tooShort();
-    done += copied;
-  }
-}
-
-/** Yields a whole decoded record. */
-async function* recordBytes(piece: StoredPiece, { units }: ContentMemory): AsyncGenerator<Buffer> {
-  let layout = await units.layout(piece);
-  if (layout === undefined) {
-    const unit = await units.whole(piece);
-    if (unit !== undefined) {
-      yield unit.bytes;
-      return;
-    }
-    layout = await units.layout(piece);
-  }
-  const rawBytes = layout?.rawBytes ?? 0;
-  for (let number = 0; number * STREAM_CHUNK_BYTES < rawBytes; number += 1) {
-    yield (await units.chunk(piece, layout!, number)).bytes;
-  }
-}
-
-/** Throws CONTENT_DAMAGED unless a piece of a decoded record has the digest that is in the catalog. */
-function checkPiece(
-  { digests, bytes, startBytes }: Unit,
-  { digest, offset, sizeBytes }: StoredPiece,
-): void {
-  const isSame = digests.has({ offset, sizeBytes }, digest);
-  if (!isSame || offset < startBytes || offset - startBytes + sizeBytes > bytes.length) {
-    throw new TardisError('CONTENT_DAMAGED', 'the data does not match its digest');
-  }
-}
-
-function tooShort(): TardisError {
-  return new TardisError('RECORD_DAMAGED', 'a content ends before the requested range');
 }

@@ -1,7 +1,6 @@
 /** Looking ahead in the order of the packs. */
 import test from 'ava';
-import type { RecordPlace } from '../../src/contents/index.js';
-import { WalkAhead } from '../../src/mount/index.js';
+import { type RecordPlace, WalkAhead } from '../../src/contents/index.js';
 import {
   Codec,
   RECORD_CHUNKED,

@@ -1,6 +1,6 @@
 /** Which contents are decoded alone. */
+import { LoneContents } from '../../src/contents/index.js';
 import test from 'ava';
-import { LoneContents } from '../../src/mount/index.js';
 
 /** Records that are remembered (MAX_RECENT of src/mount/lone-contents.ts). */
 const REMEMBERED = 16;

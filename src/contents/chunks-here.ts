@@ -2,7 +2,6 @@
  * Reads chunks of large records, and decodes them in this thread. That takes less time than passing them to another thread
  * if no other request waits for this one.
  */
-import { fetchRecord, type RecordPlace, type RecordSource } from '../contents/index.js';
 import { TardisError } from '../errors/index.js';
 import {
   CHUNK_HEADER_BYTES,
@@ -11,13 +10,16 @@ import {
   decodeChunk,
   openChunk,
   readChunkHeader,
+  RECORD_HEADER_BYTES,
   type RecordCipher,
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
+import { ReaderMemory, room } from './reader-memory.js';
+import { fetchRecord, type RecordHead, type RecordSource } from './record-head.js';
+import type { RecordPlace } from './stored-piece.js';
 
 /** A record that consists of chunks. */
 export interface ChunkedRecord {
-  readonly head: Buffer;
   readonly codec: CodecNumber;
   /** Cipher of the record; undefined if it is not encrypted. */
   readonly cipher: RecordCipher | undefined;
@@ -25,6 +27,13 @@ export interface ChunkedRecord {
   /** Offsets in the record of the chunks found so far. */
   readonly places: number[];
   finding: Promise<void> | undefined;
+}
+
+/** Returns the record with this head, of which no chunk was found yet. */
+export function chunkedRecord({ header, cipher }: RecordHead): ChunkedRecord {
+  const { codec, rawBytes, indexBytes } = header;
+  const places = [RECORD_HEADER_BYTES + indexBytes];
+  return { codec, cipher, rawBytes, places, finding: undefined };
 }
 
 /** A chunk to be decoded. */
@@ -37,18 +46,46 @@ export interface PlacedChunk {
 }
 
 export class ChunksHere {
-  /** Memory for stored bytes. */
-  private stored: Buffer = Buffer.alloc(0);
   /** True while the memory is in use, so that no other chunk can be decoded. */
   isBusy = false;
   private readonly backend: RecordSource['backend'];
+  private readonly memory: ReaderMemory;
 
-  constructor(backend: RecordSource['backend']) {
+  /** `memory` has room for stored bytes. */
+  constructor(backend: RecordSource['backend'], memory: ReaderMemory = new ReaderMemory()) {
     this.backend = backend;
+    this.memory = memory;
   }
 
-  /** Reads the header of the chunk at an offset of a record. Throws RECORD_DAMAGED. */
-  async header(record: RecordPlace, at: number): Promise<ChunkHeader> {
+  /** Returns the offset of a chunk in its record. Throws RECORD_DAMAGED if the record has no such chunk. */
+  async find(record: RecordPlace, layout: ChunkedRecord, number: number): Promise<number> {
+    if (number * STREAM_CHUNK_BYTES >= layout.rawBytes) throw impossibleLength(record);
+    while (layout.places.length <= number) await this.findNext(record, layout);
+    return layout.places[number]!;
+  }
+
+  /** Finds a chunk and reads its header. Throws RECORD_DAMAGED. */
+  async placed(record: RecordPlace, layout: ChunkedRecord, number: number): Promise<PlacedChunk> {
+    const at = await this.find(record, layout, number);
+    const header = await this.header(record, at);
+    const restBytes = layout.rawBytes - number * STREAM_CHUNK_BYTES;
+    const sizeBytes = Math.min(STREAM_CHUNK_BYTES, restBytes);
+    return { header, number, from: at + CHUNK_HEADER_BYTES, sizeBytes };
+  }
+
+  /** Finds the beginning of the next chunk. Concurrent requests wait for the same result. */
+  private async findNext(record: RecordPlace, layout: ChunkedRecord): Promise<void> {
+    layout.finding ??= (async () => {
+      const at = layout.places.at(-1)!;
+      const { storedBytes } = await this.header(record, at);
+      layout.places.push(at + CHUNK_HEADER_BYTES + storedBytes);
+    })().finally(() => {
+      layout.finding = undefined;
+    });
+    await layout.finding;
+  }
+
+  private async header(record: RecordPlace, at: number): Promise<ChunkHeader> {
     const head = Buffer.allocUnsafe(CHUNK_HEADER_BYTES);
     await fetchRecord(this.backend, record, at, head);
     return readChunkHeader(head, STREAM_CHUNK_BYTES);
@@ -67,8 +104,8 @@ export class ChunksHere {
     this.isBusy = true;
     try {
       const { storedBytes } = header;
-      if (this.stored.length < storedBytes) this.stored = Buffer.allocUnsafeSlow(storedBytes);
-      const stored = this.stored.subarray(0, storedBytes);
+      this.memory.stored = room(this.memory.stored, storedBytes);
+      const stored = this.memory.stored.subarray(0, storedBytes);
       await fetchRecord(this.backend, record, at, stored);
       const part = from === undefined ? undefined : { from, rawBytes };
       decodeChunk(codec, header, { stored, target, place: cipher && { cipher, number }, part });

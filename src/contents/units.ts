@@ -2,21 +2,8 @@
  * Decodes records, contents and chunks for readers: in another thread, or in this one if no other request waits.
  * Decoded bytes are kept for a while (`KeptUnits`).
  */
-import {
-  type RecordPlace,
-  type RecordSource,
-  type StoredPiece,
-  fetchHead,
-  fetchRecord,
-  recordKey,
-  type ContentToDecode,
-  type DecodeInput,
-  type DecodeOutput,
-  type Decoder,
-} from '../contents/index.js';
 import { bufferOf } from '../model/index.js';
 import {
-  CHUNK_HEADER_BYTES,
   type ClientDirectory,
   type ExpectedRange,
   MAX_FRAME_RAW_BYTES,
@@ -28,14 +15,18 @@ import {
 import { BoundedCache } from '../system/index.js';
 import {
   type ChunkedRecord,
+  chunkedRecord,
   ChunksHere,
   impossibleLength,
   type PlacedChunk,
 } from './chunks-here.js';
+import type { ContentToDecode, DecodeInput, DecodeOutput, Decoder } from './decode-types.js';
 import { DecodedDigests } from './decoded-digests.js';
-import { KeptUnits, type Unit } from './kept-units.js';
-import { LoneContents } from './lone-contents.js';
-import { after, type Soon } from './tree.js';
+import { checkPiece, KeptUnits, type Unit } from './kept-units.js';
+import { type DecodedRecords, RangeReader, tooShort } from './range-reader.js';
+import { fetchHead, fetchRecord, type RecordSource } from './record-head.js';
+import { after, type Soon } from './soon.js';
+import { type RecordPlace, recordKey, type StoredPiece } from './stored-piece.js';
 import { WalkAhead } from './walk-ahead.js';
 
 /**
@@ -47,15 +38,28 @@ const MAX_RECORDS = 256;
 /** Maximum number of decoding jobs with which further data is decoded ahead. */
 const MAX_AHEAD = 3;
 
+/**
+ * Records that are remembered: a walk comes back to one that it is in sooner than that. With more, contents that lie in the
+ * same record by chance have it decoded as a whole.
+ */
+const MAX_RECENT = 16;
+
 const NO_CONTENTS: Omit<Unit, 'bytes'> = {
   startBytes: 0,
   digests: new DecodedDigests(new Uint8Array(0)),
 };
 
-/** Layout of a record; undefined if the record is in one piece. */
-type Layout = ChunkedRecord | undefined;
+/** A record in chunks, with its header and index for another thread. */
+interface UnitRecord extends ChunkedRecord {
+  readonly head: Buffer;
+}
 
-export class Units {
+/** Layout of a record; undefined if the record is in one piece. */
+type Layout = UnitRecord | undefined;
+
+export class Units implements DecodedRecords {
+  /** Reads ranges of contents from these units. */
+  readonly ranges = new RangeReader(this);
   private readonly kept: KeptUnits;
   private readonly lone = new LoneContents();
   /** Ranges of chunks that were decoded alone. */
@@ -130,12 +134,11 @@ export class Units {
   }
 
   private async readLayout(record: RecordPlace): Promise<Layout> {
-    const { header, cipher } = await fetchHead(this.source, record);
-    if ((header.flags & RECORD_CHUNKED) === 0) return undefined;
-    const head = Buffer.alloc(RECORD_HEADER_BYTES + header.indexBytes);
+    const found = await fetchHead(this.source, record);
+    if ((found.header.flags & RECORD_CHUNKED) === 0) return undefined;
+    const head = Buffer.alloc(RECORD_HEADER_BYTES + found.header.indexBytes);
     await fetchRecord(this.source.backend, record, 0, head);
-    const { codec, rawBytes } = header;
-    return { head, codec, cipher, rawBytes, places: [head.length], finding: undefined };
+    return { ...chunkedRecord(found), head };
   }
 
   /** Returns a decoded record that is in one piece; undefined if the record turns out to be in chunks. */
@@ -231,7 +234,7 @@ export class Units {
   }
 
   /** Returns one decoded chunk. `isAhead`: true if no request waits for the chunk yet. */
-  chunk(record: RecordPlace, layout: ChunkedRecord, number: number, isAhead = false): Soon<Unit> {
+  chunk(record: RecordPlace, layout: UnitRecord, number: number, isAhead = false): Soon<Unit> {
     const key = `${recordKey(record)}#${number}`;
     return (
       this.kept.get(key) ??
@@ -245,7 +248,7 @@ export class Units {
    */
   range(
     record: RecordPlace,
-    layout: ChunkedRecord,
+    layout: UnitRecord,
     number: number,
     range: ContentToDecode,
   ): Soon<Unit> {
@@ -259,7 +262,7 @@ export class Units {
 
   private async readRange(
     record: RecordPlace,
-    layout: ChunkedRecord,
+    layout: UnitRecord,
     number: number,
     { offset, sizeBytes }: ContentToDecode,
   ): Promise<Unit> {
@@ -276,7 +279,7 @@ export class Units {
 
   private async readChunk(
     record: RecordPlace,
-    layout: ChunkedRecord,
+    layout: UnitRecord,
     number: number,
     isAhead: boolean,
   ): Promise<Unit> {
@@ -299,24 +302,19 @@ export class Units {
   /** Finds a chunk in its record. Throws RECORD_DAMAGED if the record has no such chunk. */
   private async placed(
     record: RecordPlace,
-    layout: ChunkedRecord,
+    layout: UnitRecord,
     number: number,
   ): Promise<PlacedChunk> {
-    const startBytes = number * STREAM_CHUNK_BYTES;
-    const sizeBytes = Math.min(STREAM_CHUNK_BYTES, layout.rawBytes - startBytes);
-    if (sizeBytes <= 0) throw impossibleLength(record);
     // A reader that goes on to the second chunk mostly reads all.
     const isWalk = number === 1 && layout.places.length === 1;
-    while (layout.places.length <= number) await this.findNext(record, layout);
-    const at = layout.places[number]!;
+    const at = await this.here.find(record, layout, number);
     if (isWalk) this.source.backend.expect?.([restOf(record, at)]);
-    const header = await this.here.header(record, at);
-    return { header, number, from: at + CHUNK_HEADER_BYTES, sizeBytes };
+    return this.here.placed(record, layout, number);
   }
 
   private async decodeElsewhere(
     record: RecordPlace,
-    { head }: ChunkedRecord,
+    { head }: UnitRecord,
     { header, number, from, sizeBytes }: PlacedChunk,
   ): Promise<Unit> {
     const chunk = { ...header, number, at: from, sizeBytes, head };
@@ -325,23 +323,49 @@ export class Units {
     return { bytes: bufferOf(bytes), ...NO_CONTENTS };
   }
 
+  async fill(piece: StoredPiece, from: number, target: Buffer): Promise<void> {
+    const layout = await this.opened(piece);
+    if ('bytes' in layout) {
+      if (piece.basis === undefined) checkPiece(layout, piece);
+      if (from + target.length > layout.bytes.length) throw tooShort();
+      layout.bytes.copy(target, 0, from, from + target.length);
+      return;
+    }
+    for (let done = 0; done < target.length; ) {
+      const at = from + done;
+      const number = Math.floor(at / STREAM_CHUNK_BYTES);
+      const { bytes } = await this.chunk(piece, layout, number);
+      const start = at - number * STREAM_CHUNK_BYTES;
+      const copied = bytes.copy(target, done, start, start + target.length - done);
+      if (copied === 0) throw tooShort();
+      done += copied;
+    }
+  }
+
+  async *all(piece: StoredPiece): AsyncGenerator<Buffer> {
+    const layout = await this.opened(piece);
+    if ('bytes' in layout) {
+      yield layout.bytes;
+      return;
+    }
+    for (let number = 0; number * STREAM_CHUNK_BYTES < layout.rawBytes; number += 1) {
+      yield (await this.chunk(piece, layout, number)).bytes;
+    }
+  }
+
+  /** Returns the unit of a whole record, or the layout of a record in chunks. */
+  private async opened(record: RecordPlace): Promise<Unit | UnitRecord> {
+    const layout =
+      (await this.layout(record)) ?? (await this.whole(record)) ?? (await this.layout(record));
+    if (layout === undefined) throw tooShort();
+    return layout;
+  }
+
   /** True if a chunk or record is decoded, or being decoded. */
   has(record: RecordPlace, number?: number): boolean {
     return this.kept.has(
       number === undefined ? recordKey(record) : `${recordKey(record)}#${number}`,
     );
-  }
-
-  /** Finds the beginning of the next chunk. Concurrent requests wait for the same result. */
-  private async findNext(record: RecordPlace, layout: ChunkedRecord): Promise<void> {
-    layout.finding ??= (async () => {
-      const at = layout.places.at(-1)!;
-      const { storedBytes } = await this.here.header(record, at);
-      layout.places.push(at + CHUNK_HEADER_BYTES + storedBytes);
-    })().finally(() => {
-      layout.finding = undefined;
-    });
-    await layout.finding;
   }
 
   private async decode(
@@ -395,4 +419,24 @@ function placeOf({ offset, sizeBytes }: StoredPiece): ContentToDecode {
 /** True if no record in one piece has this length. */
 function isTooLarge({ recordBytes }: RecordPlace): boolean {
   return recordBytes > 2 * MAX_FRAME_RAW_BYTES;
+}
+
+/**
+ * Decides which contents are decoded alone. A record of small files has some hundred contents. A file that equals an
+ * older file is stored in the record of the older file. A walk needs nothing else from that record.
+ */
+export class LoneContents {
+  /** Offset of the content that was decoded alone, by the key of its record. */
+  private readonly recent = new BoundedCache<string, number>(MAX_RECENT);
+
+  /**
+   * True if this content should be decoded alone: no other content of the record was decoded alone a moment ago. The
+   * content is then remembered.
+   */
+  take(record: string, offset: number): boolean {
+    const known = this.recent.peek(record);
+    if (known !== undefined && known !== offset) return false;
+    this.recent.set(record, offset);
+    return true;
+  }
 }

@@ -1,7 +1,6 @@
 /**
  * Decodes records in advance in the order of the packs. Files were stored in this order, and a walk reads them in it.
  */
-import type { RecordPlace } from '../contents/index.js';
 import {
   type ObjectReader,
   readHeader,
@@ -10,6 +9,7 @@ import {
   recordBytes as storedBytesOf,
   RecordKind,
 } from '../store/index.js';
+import type { RecordPlace } from './stored-piece.js';
 
 /** Maximum number of records after the current one that are decoded ahead, if they are not too large. */
 const AHEAD_RECORDS = 4;

@@ -1,8 +1,7 @@
 /** How often records are decoded, with a decoder that counts. */
 import test from 'ava';
-import type { StoredPiece } from '../../src/contents/index.js';
+import { OpenContent, type StoredPiece, Units } from '../../src/contents/index.js';
 import { DIGEST_BYTES } from '../../src/model/index.js';
-import { type ContentMemory, OpenContent, Units } from '../../src/mount/index.js';
 import {
   type ClientDirectory,
   Codec,
@@ -175,8 +174,7 @@ test('a large record that is not at its place ends no look ahead, and its reader
   t.teardown(() => process.off('unhandledRejection', note));
   const { units } = new Lab();
   const how = { isSparse: false, isLone: false };
-  const memory = { units } as unknown as ContentMemory;
-  const content = await OpenContent.open([{ ...pieceOf(9), recordBytes: 1 << 20 }], how, memory);
+  const content = await OpenContent.open([{ ...pieceOf(9), recordBytes: 1 << 20 }], how, units);
   t.true(content.warm());
   await new Promise(setImmediate);
   t.deepEqual(unhandled, []);

@@ -1,0 +1,141 @@
+/**
+ * Reads any range of a content from the decoded records that hold it. If a record is a delta, its commands show which
+ * bytes are in the delta, and which must be read from the basis in the same way.
+ */
+import { DeltaIndex } from '../delta/index.js';
+import { TardisError } from '../errors/index.js';
+import { BoundedCache } from '../system/index.js';
+import { MAX_CHAIN, recordKey, type StoredPiece } from './stored-piece.js';
+
+/** Maximum number of bytes of the indexes of deltas that are kept. */
+const MAX_INDEX_BYTES = 8 << 20;
+
+/** A content that consists of these pieces, in order. */
+export class Pieces {
+  readonly sizeBytes: number;
+  readonly pieces: readonly StoredPiece[];
+  private readonly starts: number[] = [];
+
+  constructor(pieces: readonly StoredPiece[]) {
+    this.pieces = pieces;
+    let sizeBytes = 0;
+    for (const piece of pieces) {
+      this.starts.push(sizeBytes);
+      sizeBytes += piece.sizeBytes;
+    }
+    this.sizeBytes = sizeBytes;
+  }
+
+  /** Returns the piece that contains a position, and the position within the piece. */
+  at(position: number): { piece: StoredPiece; from: number } {
+    let [low, high] = [0, this.starts.length - 1];
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if (this.starts[middle]! <= position) low = middle;
+      else high = middle - 1;
+    }
+    return { piece: this.pieces[low]!, from: position - this.starts[low]! };
+  }
+}
+
+/** Stored records of which any decoded range can be read. */
+export interface DecodedRecords {
+  /** Fills `target` with the bytes of a piece's decoded record from `from` on. Throws RECORD_DAMAGED, CONTENT_DAMAGED. */
+  fill(piece: StoredPiece, from: number, target: Buffer): Promise<void>;
+  /** Yields the whole decoded record of a piece. Each part is valid until the next one is requested. */
+  all(piece: StoredPiece): AsyncIterable<Buffer>;
+}
+
+interface Delta {
+  readonly index: DeltaIndex;
+  readonly basis: Pieces;
+}
+
+export class RangeReader {
+  private readonly deltas = new BoundedCache<string, Promise<Delta>>(MAX_INDEX_BYTES);
+  private readonly records: DecodedRecords;
+
+  constructor(records: DecodedRecords) {
+    this.records = records;
+  }
+
+  /**
+   * Fills `target` with the bytes of a content from a position on. `depth` is the number of deltas that build on the
+   * content. Throws RECORD_DAMAGED if the content ends before that range, or if more than MAX_CHAIN deltas build on each
+   * other. If a basis is damaged, the error has the digest of its damaged piece in `context.damaged`.
+   */
+  async fill(content: Pieces, position: number, target: Buffer, depth = 0): Promise<void> {
+    if (depth > MAX_CHAIN) {
+      throw new TardisError('RECORD_DAMAGED', 'the chain of deltas is too long');
+    }
+    if (position + target.length > content.sizeBytes) throw tooShort();
+    for (let done = 0; done < target.length; ) {
+      const { piece, from } = content.at(position + done);
+      const bytes = Math.min(target.length - done, piece.sizeBytes - from);
+      if (bytes <= 0) throw tooShort();
+      try {
+        await this.fillPiece(piece, from, target.subarray(done, done + bytes), depth);
+      } catch (error) {
+        throw depth === 0 ? error : ofBasis(error, piece);
+      }
+      done += bytes;
+    }
+  }
+
+  /** Frees the memory of the indexes. */
+  release(): void {
+    void this.deltas.clear(); // those who read them get their results
+  }
+
+  private async fillPiece(
+    piece: StoredPiece,
+    from: number,
+    target: Buffer,
+    depth: number,
+  ): Promise<void> {
+    if (piece.basis === undefined) return this.records.fill(piece, piece.offset + from, target);
+    const { index, basis } = await this.deltaOf(piece, piece.basis);
+    let done = 0;
+    for (const stretch of index.stretches(from, target.length)) {
+      const part = target.subarray(done, done + stretch.bytes);
+      if (stretch.isLiteral) await this.records.fill(piece, stretch.from, part);
+      else await this.fill(basis, stretch.from, part, depth + 1);
+      done += stretch.bytes;
+    }
+    if (done < target.length) throw tooShort();
+  }
+
+  private deltaOf(piece: StoredPiece, pieces: readonly StoredPiece[]): Promise<Delta> {
+    const basis = new Pieces(pieces);
+    const key = `${recordKey(piece)}/${basis.sizeBytes}`;
+    const known = this.deltas.get(key);
+    if (known !== undefined) return known;
+    const { sizeBytes } = piece;
+    const reading = DeltaIndex.read(this.records.all(piece), basis.sizeBytes, sizeBytes).then(
+      (index) => {
+        this.deltas.set(key, reading, index.memoryBytes);
+        return { index, basis };
+      },
+      (error: unknown) => {
+        this.deltas.delete(key);
+        throw error;
+      },
+    );
+    this.deltas.set(key, reading, 0);
+    return reading;
+  }
+}
+
+/** Returns the error for a damaged piece of a basis, with its digest; other errors as they are. */
+function ofBasis(error: unknown, { digest }: StoredPiece): unknown {
+  if (!(error instanceof TardisError) || error.code !== 'RECORD_DAMAGED') return error;
+  if (error.context['damaged'] !== undefined) return error;
+  const damaged = Buffer.from(digest).toString('hex');
+  const text = `a content that it depends on is damaged: ${error.message}`;
+  return new TardisError('RECORD_DAMAGED', text, { ...error.context, damaged }, error);
+}
+
+/** Returns the error for a content that is shorter than the range to be read. */
+export function tooShort(): TardisError {
+  return new TardisError('RECORD_DAMAGED', 'a content ends before the requested range');
+}
