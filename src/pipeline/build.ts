@@ -54,7 +54,7 @@ async function buildRecords(
   const rawBytes = contents.sizes.reduce((sum, size, index) => sum + wanted[index]! * size, 0);
   const transfer = [...memoryOfContents(contents), ...memoryOf(wanted)];
   const job = { contents, wanted, frames: effort.framesFor(rawBytes), keys: encryption.keys };
-  const { output, busyMs } = await jobs.run('compress', job, transfer);
+  const { output, busyMs } = await jobs.run('build', job, transfer);
   counters.build.count(count, rawBytes, busyMs);
   return recordsOf(output);
 }

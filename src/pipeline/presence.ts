@@ -13,7 +13,7 @@ import {
 import {
   type DirectoryTask,
   type Failure,
-  type HashOutput,
+  type ReadOutput,
   packBlock,
   type ParcelInput,
   runOf,
@@ -159,7 +159,7 @@ export class LostPlaces {
   }
 
   /** Returns a job's result without the files in missing places. `paths` are the paths of its directories. */
-  hashed(output: HashOutput, paths: readonly Uint8Array[]): HashOutput {
+  hashed(output: ReadOutput, paths: readonly Uint8Array[]): ReadOutput {
     if (!this.look() || !paths.some((path) => this.isLost(path))) return output;
     const reader = new RowReader(output.rows);
     const failures = output.failures.map((failure) =>
@@ -189,7 +189,7 @@ export class LostPlaces {
       }
       rowEnds[section] = bytes;
     }
-    const grown: HashOutput['grown'][number][] = [];
+    const grown: ReadOutput['grown'][number][] = [];
     for (const file of output.grown) {
       const path = Buffer.from(file.directoryPath);
       if (this.isLost(path)) {

@@ -1,7 +1,7 @@
 /** The read stage for parcels. */
 import { type OperatorFunction, tap } from 'rxjs';
 import { RowReader } from '../model/index.js';
-import { type HashOutput, memoryOf } from '../workers/index.js';
+import { type ReadOutput, memoryOf } from '../workers/index.js';
 import type { Context } from './context.js';
 import type { Parcel } from './parcel.js';
 import { pathsOf } from './presence.js';
@@ -12,7 +12,7 @@ const RECENT_FULL_RATIO = 0.6;
 
 /** A parcel whose files were read. */
 export interface ReadParcel extends Pick<Parcel, 'heldBytes' | 'slots'> {
-  readonly output: HashOutput;
+  readonly output: ReadOutput;
 }
 
 /**
@@ -41,7 +41,7 @@ async function readParcel(
   const { rawRules, cipherChoice: crypt } = settings;
   const { keys } = encryption;
   const job = { parcel: input, frames, rawRules, crypt, keys };
-  const { output: found, busyMs } = await jobs.run('hash', job, transfer);
+  const { output: found, busyMs } = await jobs.run('read', job, transfer);
   const output = places.hashed(found, paths);
   reportSaved(output);
   const { files, readBytes, compressMs, encryptMs } = output;
@@ -63,7 +63,7 @@ function isBuiltAtOnce({ jobs, peer }: Context): boolean {
   return peer.isEmpty && added <= capacity * RECENT_FULL_RATIO;
 }
 
-function countRead({ progress }: Context, output: HashOutput): void {
+function countRead({ progress }: Context, output: ReadOutput): void {
   progress.filesRead += output.files;
   progress.readBytes += output.readBytes;
   progress.holeBytes += output.holeBytes;
@@ -74,7 +74,7 @@ function countRead({ progress }: Context, output: HashOutput): void {
  * Passes on the files that must be read like large files. Nothing waits for them, since they may need this parcel's
  * budget.
  */
-function streamGrown({ directories, flight, grown }: Context, output: HashOutput): void {
+function streamGrown({ directories, flight, grown }: Context, output: ReadOutput): void {
   for (const { slot, directoryPath, directory, row } of output.grown) {
     directories.hold(slot);
     flight.enter();

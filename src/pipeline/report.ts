@@ -1,7 +1,7 @@
 /** Reports to the caller: entries that were saved or left out, directories, and failures, which enter the set too. */
 import type { LeftOut } from '../excludes/index.js';
 import { EntryType, joinPath, RowReader } from '../model/index.js';
-import { type Failure, type HashOutput, type ParcelInput, runOf } from '../workers/index.js';
+import { type Failure, type ReadOutput, type ParcelInput, runOf } from '../workers/index.js';
 import type { OpenDirectories } from './directories.js';
 import type { PipelineHooks } from './hooks.js';
 import type { BackupPeer } from './peer.js';
@@ -53,10 +53,10 @@ export class Report {
   }
 
   /**
-   * Returns a function that reports a parcel's entries when its hash job has ended. Call this before the job, since
+   * Returns a function that reports a parcel's entries when its read job has ended. Call this before the job, since
    * the paths are transferred to the job. Nothing is copied if the caller needs no report.
    */
-  savedOf({ paths, pathEnds }: ParcelInput): (output: HashOutput) => void {
+  savedOf({ paths, pathEnds }: ParcelInput): (output: ReadOutput) => void {
     const { onSaved } = this.hooks;
     if (onSaved === undefined) return () => undefined;
     const copy = Buffer.from(paths);

@@ -21,7 +21,7 @@ import type { System } from '../system/index.js';
 import { runOf } from './block-builder.js';
 import { nowNs, racyFromNs } from './inspect.js';
 import type { JobContext } from './job-context.js';
-import type { Failure, GrownFile, HashInput, RecentDigests } from './jobs.js';
+import type { Failure, GrownFile, ReadInput, RecentDigests } from './jobs.js';
 import { OwnerNames } from './owner-names.js';
 import type { ParcelMemory } from './parcel-memory.js';
 import { isStoredRaw, kindOfName } from './raw-types.js';
@@ -51,7 +51,7 @@ export class EntryReading {
   readBytes = 0;
   holeBytes = 0;
   private readonly rows: RowReader;
-  private readonly input: HashInput;
+  private readonly input: ReadInput;
   private readonly memory: ParcelMemory;
   private readonly system: System;
   private readonly recent: RecentDigests;
@@ -63,7 +63,7 @@ export class EntryReading {
 
   /** The contents are read into the memory from `contentAt` on. */
   constructor(
-    input: HashInput,
+    input: ReadInput,
     memory: ParcelMemory,
     { system, recent }: JobContext,
     contentAt: number,

@@ -134,7 +134,7 @@ export interface ParcelInput {
   readonly contentBytes: number;
 }
 
-export interface HashInput {
+export interface ReadInput {
   readonly parcel: ParcelInput;
   /** If given, contents that no recent parcel sent are compressed at once; otherwise the contents are returned. */
   readonly frames: FrameOptions | undefined;
@@ -155,7 +155,7 @@ export interface FrameOptions {
   readonly frameBytes: number;
 }
 
-export interface HashOutput {
+export interface ReadOutput {
   readonly slots: Uint32Array;
   /** The rows with digests; fewer if files vanished. */
   readonly rows: Uint8Array;
@@ -201,7 +201,7 @@ export interface ContentBlock {
   readonly access: Uint32Array;
 }
 
-export interface CompressInput {
+export interface BuildInput {
   readonly contents: ContentBlock;
   /** 1 for each content that is wanted. */
   readonly wanted: Uint8Array;
@@ -210,7 +210,7 @@ export interface CompressInput {
   readonly keys?: ContentKeys | undefined;
 }
 
-export interface CompressOutput {
+export interface BuildOutput {
   readonly records: Uint8Array;
   readonly recordLengths: readonly number[];
   /** Time of the job that was spent on encryption. */
@@ -325,8 +325,8 @@ export interface JobTable {
   page: { input: PageInput; output: PageOutput };
   /** Frees the held names of a directory; no page of it is needed any more. */
   dropNames: { input: { readonly held: number }; output: null };
-  hash: { input: HashInput; output: HashOutput };
-  compress: { input: CompressInput; output: CompressOutput };
+  read: { input: ReadInput; output: ReadOutput };
+  build: { input: BuildInput; output: BuildOutput };
   holes: { input: ListedFile; output: HolesOutput };
   sniff: { input: SniffInput; output: SniffOutput };
   restore: { input: RestoreInput; output: RestoreOutput };

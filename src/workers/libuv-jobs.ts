@@ -11,8 +11,8 @@ import { releaseMoved } from './block-builder.js';
 import { isMadeByAddon } from './build-records.js';
 import { type JobContext, JobMemory } from './job-context.js';
 import type {
-  CompressInput,
-  HashInput,
+  BuildInput,
+  ReadInput,
   JobInput,
   JobName,
   JobRunner,
@@ -27,8 +27,8 @@ import { runJob } from './run-job.js';
 /** True if the addon does nearly all of the work of a job, so that it may wait in the calling thread. */
 function isAddons(name: JobName, input: JobInput<JobName>): boolean {
   if (name === 'restore') return !('port' in (input as RestoreInput).source);
-  if (name !== 'hash' && name !== 'compress') return false;
-  const { frames, keys } = input as HashInput | CompressInput;
+  if (name !== 'read' && name !== 'build') return false;
+  const { frames, keys } = input as ReadInput | BuildInput;
   return frames === undefined || isMadeByAddon(frames.compression.codec, keys?.scheme);
 }
 

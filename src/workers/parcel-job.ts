@@ -12,11 +12,11 @@ import { accessOf } from './file-access.js';
 import { markUnsettled, nowNs, racyFromNs } from './inspect.js';
 import type { JobContext } from './job-context.js';
 import type {
-  CompressInput,
-  CompressOutput,
+  BuildInput,
+  BuildOutput,
   ContentBlock,
-  HashInput,
-  HashOutput,
+  ReadInput,
+  ReadOutput,
   JobResult,
 } from './jobs.js';
 import { ParcelMemory } from './parcel-memory.js';
@@ -25,10 +25,10 @@ import { rawEndings } from './raw-types.js';
 const NO_RECORDS = { records: undefined, recordLengths: [], compressMs: 0, encryptMs: 0 };
 
 /** Reads the files of a parcel. With `frames`, makes the records of their contents, too. */
-export async function hashJob(
-  input: HashInput,
+export async function readJob(
+  input: ReadInput,
   context: JobContext,
-): Promise<JobResult<HashOutput>> {
+): Promise<JobResult<ReadOutput>> {
   const { parcel, frames: options, keys } = input;
   if (options === undefined) {
     const reading = new ParcelReading(input, ParcelMemory.for(parcel, undefined), context);
@@ -47,15 +47,15 @@ export async function hashJob(
   });
 }
 
-function rowsOf({ rows, slots, rowEnds }: HashOutput): ArrayBuffer[] {
+function rowsOf({ rows, slots, rowEnds }: ReadOutput): ArrayBuffer[] {
   return memoryOf(rows, slots, rowEnds);
 }
 
 /** Makes records of the contents that the server needs. */
-export async function compressJob(
-  { contents, wanted, frames: options, keys }: CompressInput,
+export async function buildJob(
+  { contents, wanted, frames: options, keys }: BuildInput,
   context: JobContext,
-): Promise<JobResult<CompressOutput>> {
+): Promise<JobResult<BuildOutput>> {
   const made = await buildRecords(context, contents, wanted, { options, keys });
   const { compressMs, ...output } = made;
   const busyMs = compressMs + output.encryptMs;
@@ -70,11 +70,11 @@ class ParcelReading {
   private readonly outEnds: Uint32Array;
   /** Reads the entries that need a decision; undefined if there are none. */
   private entries: EntryReading | undefined;
-  private readonly input: HashInput;
+  private readonly input: ReadInput;
   private readonly memory: ParcelMemory;
   private readonly context: JobContext;
 
-  constructor(input: HashInput, memory: ParcelMemory, context: JobContext) {
+  constructor(input: ReadInput, memory: ParcelMemory, context: JobContext) {
     this.input = input;
     this.memory = memory;
     this.context = context;
@@ -203,7 +203,7 @@ class ParcelReading {
   }
 
   /** The output of the job, without contents and records. */
-  get output(): Omit<HashOutput, keyof typeof NO_RECORDS | 'contents'> {
+  get output(): Omit<ReadOutput, keyof typeof NO_RECORDS | 'contents'> {
     const { cursor, entries, memory, outEnds } = this;
     const outBytes = cursor[GatherCursor.outOffset]!;
     return {

@@ -4,7 +4,7 @@ import { holesJob } from './holes-job.js';
 import type { JobContext } from './job-context.js';
 import type { JobInput, JobName, JobResult, JobTable } from './jobs.js';
 import { dropNamesJob, pageJob } from './page-job.js';
-import { compressJob, hashJob } from './parcel-job.js';
+import { buildJob, readJob } from './parcel-job.js';
 import { restoreJob } from './restore-job.js';
 import { sniffJob } from './sniff-job.js';
 import { walkJob } from './walk-job.js';
@@ -20,8 +20,8 @@ const JOBS: JobFunctions = {
   walk: (input, { system }) => walkJob(input, system),
   page: (input, { system }) => pageJob(input, system),
   dropNames: (input, { system }) => dropNamesJob(input, system),
-  hash: hashJob,
-  compress: compressJob,
+  read: readJob,
+  build: buildJob,
   holes: (input, { system }) => holesJob(input, system),
   sniff: (input, { system }) => sniffJob(input, system),
   restore: restoreJob,

@@ -90,7 +90,7 @@ function resultsSuite(using: Using): void {
     fill(folder, { kept: 'kept', gone: 'gone' });
     const parcel = parcelOf(folder);
     fs.rmSync(path.join(folder, 'gone'));
-    const { output } = await jobs.run('hash', { parcel, frames: undefined });
+    const { output } = await jobs.run('read', { parcel, frames: undefined });
     t.deepEqual(
       entriesOf(Buffer.from(output.rows)).map(({ name, digest }) => [name.toString(), digest]),
       [['kept', sha256('kept')]],
@@ -116,7 +116,7 @@ function resultsSuite(using: Using): void {
     const rows = Uint8Array.from(parcel.rows);
     const input = { parcel: { ...parcel, rows }, frames: undefined };
     const empty = new ArrayBuffer(0);
-    const { output } = await jobs.run('hash', input, [rows.buffer, rows.buffer, empty]);
+    const { output } = await jobs.run('read', input, [rows.buffer, rows.buffer, empty]);
     t.is(output.files, 1);
     t.is(rows.length, 0);
   });

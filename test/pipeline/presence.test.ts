@@ -3,7 +3,7 @@ import test from 'ava';
 import { NO_EXCLUDES } from '../support/no-excludes.js';
 import { EntryType, IDENTITY_BYTES, RowFlag } from '../../src/model/index.js';
 import { LostPlaces, type Place } from '../../src/pipeline/index.js';
-import { type Failure, type HashOutput, InlineJobs } from '../../src/workers/index.js';
+import { type Failure, type ReadOutput, InlineJobs } from '../../src/workers/index.js';
 import { systemError, systemWith, startAt } from '../helpers/jobs.js';
 import { entriesOf, entryOf, rowOf, rowsOf } from '../helpers/rows.js';
 import { scratch } from '../helpers/scratch.js';
@@ -25,7 +25,7 @@ function afterLoss(): { places: LostPlaces; reported: Failure[] } {
   return { places: new LostPlaces(presence, (failures) => reported.push(...failures)), reported };
 }
 
-function outputOf(parts: Partial<HashOutput>): HashOutput {
+function outputOf(parts: Partial<ReadOutput>): ReadOutput {
   return {
     slots: Uint32Array.of(7),
     rows: Buffer.alloc(0),

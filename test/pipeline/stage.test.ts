@@ -125,13 +125,13 @@ test('a stage whose work makes several results, or none, emits them all', async 
 });
 
 test('counters add up what passed, and what was spent waiting', (t) => {
-  const counters = new StageCounters('hash', 3);
+  const counters = new StageCounters('read', 3);
   counters.count(5, 100, 40);
   counters.passed(50);
   counters.count(1, 20, 10);
   counters.passed(15);
   t.deepEqual(counters.figures(), {
-    name: 'hash',
+    name: 'read',
     concurrency: 3,
     items: 6,
     bytes: 120,
@@ -143,12 +143,12 @@ test('counters add up what passed, and what was spent waiting', (t) => {
 });
 
 test('work that a job of another stage does is no waiting of that stage', (t) => {
-  const [hash, compress] = [new StageCounters('hash', 1), new StageCounters('compress', 1)];
-  hash.count(1, 100, 30);
-  compress.count(1, 100, 50, hash);
-  hash.passed(90); // the job took 80, and waited for a thread before
-  t.like(hash.figures(), { busyMs: 30, waitingMs: 10 });
-  t.like(compress.figures(), { busyMs: 50, waitingMs: 0 });
+  const [read, build] = [new StageCounters('read', 1), new StageCounters('build', 1)];
+  read.count(1, 100, 30);
+  build.count(1, 100, 50, read);
+  read.passed(90); // the job took 80, and waited for a thread before
+  t.like(read.figures(), { busyMs: 30, waitingMs: 10 });
+  t.like(build.figures(), { busyMs: 50, waitingMs: 0 });
 });
 
 test('an item that waits for its turn is waiting in the stage', async (t) => {

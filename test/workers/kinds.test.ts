@@ -13,7 +13,7 @@ import {
 } from '../../src/model/index.js';
 import { nodeSystem, type System } from '../../src/system/index.js';
 import {
-  type HashOutput,
+  type ReadOutput,
   InlineJobs,
   type WalkInput,
   type WalkOutput,
@@ -28,9 +28,9 @@ import { listedFile } from '../helpers/identities.js';
 const { native } = nodeSystem();
 const MIB = 1 << 20;
 
-async function hash(folder: string, system: System): Promise<HashOutput> {
+async function hash(folder: string, system: System): Promise<ReadOutput> {
   const input = { parcel: parcelOf(folder), frames: undefined };
-  return (await new InlineJobs(system).run('hash', input)).output;
+  return (await new InlineJobs(system).run('read', input)).output;
 }
 
 function packed(value: string | Buffer, name = 'user.a'): Buffer {
@@ -148,7 +148,7 @@ test('a file that has become large and full of holes is handed on as one', async
   const parcel = parcelOf(folder);
   fs.truncateSync(path.join(folder, 'a'), 100 * MIB);
   const jobs = new InlineJobs(systemWith());
-  const { output } = await jobs.run('hash', { parcel, frames: undefined });
+  const { output } = await jobs.run('read', { parcel, frames: undefined });
   const [entry] = entriesOf(output.grown[0]!.row);
   t.is(entry!.sizeBytes, 100 * MIB);
   t.is(entry!.flags & RowFlag.sparse, RowFlag.sparse);
@@ -201,7 +201,7 @@ test('a file of another owner under the name of the listed one is not read, anot
     const jobs = new InlineJobs(systemWith());
     const { output } = await jobs.run('holes', listed);
     t.is(output.failure, failure);
-    const hashed = (await jobs.run('hash', { parcel, frames: undefined })).output;
+    const hashed = (await jobs.run('read', { parcel, frames: undefined })).output;
     t.deepEqual(
       hashed.failures.map(({ reason }) => reason),
       failure === '' ? [] : [failure],

@@ -6,8 +6,8 @@ import { type ContentKeys, Scheme } from '../../src/model/index.js';
 import { Codec, type Compression } from '../../src/store/index.js';
 import { type Clock, nodeSystem, type System } from '../../src/system/index.js';
 import {
-  type HashInput,
-  type HashOutput,
+  type ReadInput,
+  type ReadOutput,
   InlineJobs,
   type JobRunner,
   LibuvJobs,
@@ -37,13 +37,13 @@ class NotedJobs extends InlineJobs {
 }
 
 /** Returns an output without times, and without records, whose salts are random. */
-function factsOf({ contents, records, compressMs: _, encryptMs: __, ...facts }: HashOutput) {
+function factsOf({ contents, records, compressMs: _, encryptMs: __, ...facts }: ReadOutput) {
   const { starts, sizes, isRaw, kinds } = contents ?? {};
   const rows = Buffer.from(facts.rows);
   return { ...facts, rows, recordBytes: records?.length, starts, sizes, isRaw, kinds };
 }
 
-const OPTIONS: readonly (readonly [what: string, options: Omit<HashInput, 'parcel'>])[] = [
+const OPTIONS: readonly (readonly [what: string, options: Omit<ReadInput, 'parcel'>])[] = [
   ['contents', { frames: undefined }],
   ['records', { frames: FRAMES }],
   ['encrypted records', { frames: FRAMES, keys: keysOf(Scheme.aes) }],
@@ -58,12 +58,12 @@ for (const [what, options] of OPTIONS) {
     const others = new NotedJobs(SYSTEM);
     await using jobs = new LibuvJobs(SYSTEM, 2, others);
     const aside = await Promise.all(
-      folders.map((at) => jobs.run('hash', { parcel: parcelOf(at), ...options })),
+      folders.map((at) => jobs.run('read', { parcel: parcelOf(at), ...options })),
     );
     t.deepEqual(others.names, []);
     for (const [index, at] of folders.entries()) {
       await using inline = new InlineJobs(SYSTEM);
-      const here = await inline.run('hash', { parcel: parcelOf(at), ...options });
+      const here = await inline.run('read', { parcel: parcelOf(at), ...options });
       const repeats = aside[index]!.output.repeats;
       if (repeats > here.output.repeats) continue; // another parcel has sent some of the contents
       t.deepEqual(factsOf(aside[index]!.output), factsOf(here.output));
@@ -83,8 +83,8 @@ test('records that the addon cannot make are made by the other runner', async (t
   for (const options of cases) {
     const others = new NotedJobs(SYSTEM);
     await using jobs = new LibuvJobs(SYSTEM, 2, others);
-    await jobs.run('hash', { parcel: parcelOf(folder), ...options });
-    t.deepEqual(others.names, ['hash']);
+    await jobs.run('read', { parcel: parcelOf(folder), ...options });
+    t.deepEqual(others.names, ['read']);
   }
 });
 
@@ -103,9 +103,9 @@ test('the memory of a job that failed is used again', async (t) => {
   };
   const system = { ...SYSTEM, clock };
   await using jobs = new LibuvJobs(system, 1, new InlineJobs(system));
-  const input = (): HashInput => ({ parcel: parcelOf(folder), frames: FRAMES });
-  await t.throwsAsync(jobs.run('hash', input()), { code: 'INTERNAL' });
-  const { output } = await jobs.run('hash', input());
+  const input = (): ReadInput => ({ parcel: parcelOf(folder), frames: FRAMES });
+  await t.throwsAsync(jobs.run('read', input()), { code: 'INTERNAL' });
+  const { output } = await jobs.run('read', input());
   t.is(output.files, 2);
 });
 
@@ -115,5 +115,5 @@ test('jobs that wait when the runner is closed are rejected', async (t) => {
   makeTree(folder, [file('a', 'a')]);
   await jobs.close();
   const input = { parcel: parcelOf(folder), frames: FRAMES };
-  await t.throwsAsync(jobs.run('hash', input), { code: 'INTERRUPTED' });
+  await t.throwsAsync(jobs.run('read', input), { code: 'INTERRUPTED' });
 });

@@ -27,8 +27,8 @@ import {
 import { type Clock, GatherCursor, nodeSystem, UNDECIDED_NUMBERS } from '../../src/system/index.js';
 import {
   type FrameOptions,
-  type HashInput,
-  type HashOutput,
+  type ReadInput,
+  type ReadOutput,
   InlineJobs,
   type ParcelInput,
 } from '../../src/workers/index.js';
@@ -51,14 +51,14 @@ const KEYS: ContentKeys = {
   digests: randomBytes(32),
 };
 
-type Options = Partial<Pick<HashInput, 'frames' | 'rawRules' | 'keys' | 'crypt'>> & {
+type Options = Partial<Pick<ReadInput, 'frames' | 'rawRules' | 'keys' | 'crypt'>> & {
   /** True if the clock stands at the moment in which this test file began. */
   readonly isNow?: boolean;
 };
 
 interface Outcome {
   readonly output: unknown;
-  readonly hashed: HashOutput;
+  readonly hashed: ReadOutput;
   /** Entries that needed a decision, and how many of them were read before. */
   readonly undecided: number;
   readonly attributed: number;
@@ -80,7 +80,7 @@ async function read(
   const jobs = new InlineJobs(systemWith({ readParcel }, isNow ? NOW : undefined));
   const outcomes: Outcome[] = [];
   for (const parcel of parcels) {
-    const { output } = await jobs.run('hash', { parcel, frames, ...more });
+    const { output } = await jobs.run('read', { parcel, frames, ...more });
     outcomes.push({ output: reported(output, more.keys), undecided, attributed, hashed: output });
   }
   return outcomes;
@@ -88,7 +88,7 @@ async function read(
 
 /** Returns the fields of an output, with the contents in the order of their digests, and without times. */
 function reported(
-  { contents, records, recordLengths, compressMs: _, encryptMs: __, ...output }: HashOutput,
+  { contents, records, recordLengths, compressMs: _, encryptMs: __, ...output }: ReadOutput,
   keys: ContentKeys | undefined,
 ): unknown {
   const inRecords = contentsIn(records, recordLengths, keys);
@@ -280,7 +280,7 @@ test('a directory that is replaced while its files are read takes only its own f
   };
   const jobs = new InlineJobs(systemWith({ readParcel }));
   const parcel = parcelOf(...folders);
-  const { output } = await jobs.run('hash', { parcel, frames: undefined });
+  const { output } = await jobs.run('read', { parcel, frames: undefined });
   const names = entriesOf(output.rows).map(({ name }) => name.toString());
   t.deepEqual(names, ['a', 'b', 'b', 'a', 'b']);
   t.is(output.rowEnds.length, 3);
@@ -296,13 +296,13 @@ test('wanted contents become records, in memory of their size', async (t) => {
   for (const keys of [undefined, KEYS]) {
     const jobs = new InlineJobs(systemWith());
     const parcel = parcelOf(folder);
-    const { contents } = (await jobs.run('hash', { parcel, frames: undefined, keys })).output;
+    const { contents } = (await jobs.run('read', { parcel, frames: undefined, keys })).output;
     const wanted = Uint8Array.from(contents!.starts, (_start, index) => (index % 3 === 0 ? 0 : 1));
     const digests = Array.from(wanted, (_, index) =>
       Buffer.from(contents!.digests.subarray(32 * index, 32 * index + 32)).toString('hex'),
     );
     const input = { contents: contents!, wanted, frames: FRAMES, keys };
-    const { records, recordLengths } = (await jobs.run('compress', input)).output;
+    const { records, recordLengths } = (await jobs.run('build', input)).output;
     t.is(records.buffer.byteLength, records.length);
     t.deepEqual(
       contentsIn(records, recordLengths, keys).map((content) => content.slice(0, 64)),
@@ -315,11 +315,11 @@ test('the records are those that the store builds', async (t) => {
   const folder = path.join(scratch(t), 'tree');
   makeTree(folder, [...PLAIN_FILES, file('large', text(5, 20_000)), file('x.zip', text(6, 900))]);
   const jobs = new InlineJobs(systemWith());
-  const { contents } = (await jobs.run('hash', { parcel: parcelOf(folder), frames: undefined }))
+  const { contents } = (await jobs.run('read', { parcel: parcelOf(folder), frames: undefined }))
     .output;
   const wanted = new Uint8Array(contents!.starts.length).fill(1);
   const input = { contents: contents!, wanted, frames: FRAMES };
-  const { records, recordLengths } = (await jobs.run('compress', input)).output;
+  const { records, recordLengths } = (await jobs.run('build', input)).output;
   const target = new BytesBuilder(1 << 16);
   let end = 0;
   for (const length of recordLengths) {

@@ -14,7 +14,7 @@ import { seededRandom } from '../support/seeded-random.js';
 import {
   type ContentBlock,
   type FrameOptions,
-  type HashOutput,
+  type ReadOutput,
   InlineJobs,
   type ParcelInput,
   RACY_WINDOW_NS,
@@ -35,9 +35,9 @@ const FRAMES: FrameOptions = {
 async function hash(
   parcel: ParcelInput,
   more: { system?: ReturnType<typeof systemWith>; frames?: FrameOptions; jobs?: InlineJobs } = {},
-): Promise<HashOutput> {
+): Promise<ReadOutput> {
   const { system = systemWith(), frames, jobs = new InlineJobs(system) } = more;
-  return (await jobs.run('hash', { parcel, frames })).output;
+  return (await jobs.run('read', { parcel, frames })).output;
 }
 
 /** Returns the contents of a block by their digests. */
@@ -52,7 +52,7 @@ function contentsOf(block: ContentBlock | undefined): Map<string, Buffer> {
 }
 
 /** Returns the contents in records by their digests. */
-function recordedOf({ records, recordLengths }: HashOutput): Map<string, Buffer> {
+function recordedOf({ records, recordLengths }: ReadOutput): Map<string, Buffer> {
   const found = new Map<string, Buffer>();
   let at = 0;
   for (const length of recordLengths) {
@@ -76,12 +76,12 @@ function names(rows: Uint8Array): string[] {
   return entriesOf(rows).map(({ name }) => name.toString());
 }
 
-function find(output: HashOutput, name: string): Entry {
+function find(output: ReadOutput, name: string): Entry {
   return entriesOf(output.rows).find((entry) => entry.name.toString() === name)!;
 }
 
 /** Returns the reported failures, without the paths. */
-function failuresOf(output: HashOutput): [number, string, string, string][] {
+function failuresOf(output: ReadOutput): [number, string, string, string][] {
   return output.failures.map(({ slot, name, what, reason }) => [
     slot,
     Buffer.from(name).toString(),
@@ -363,7 +363,7 @@ test('what is handed over to a job in this thread is gone afterwards, as in a po
   const jobs = new InlineJobs(systemWith());
   const rows = Uint8Array.from(parcelOf(folder).rows); // a buffer of its own, which can be transferred
   const parcel = { ...parcelOf(folder), rows };
-  const { output } = await jobs.run('hash', { parcel, frames: FRAMES }, [rows.buffer]);
+  const { output } = await jobs.run('read', { parcel, frames: FRAMES }, [rows.buffer]);
   t.is(rows.length, 0);
   t.is(recordedOf(output).size, 2);
 });

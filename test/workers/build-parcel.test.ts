@@ -11,7 +11,7 @@ import {
 } from '../../src/store/index.js';
 import { seededRandom } from '../support/seeded-random.js';
 import {
-  type CompressInput,
+  type BuildInput,
   type ContentBlock,
   type FrameOptions,
   InlineJobs,
@@ -65,8 +65,8 @@ async function compress(
   frames: FrameOptions = FRAMES,
 ): Promise<Group[]> {
   const wanted = Uint8Array.from(contents, ({ isWanted }) => (isWanted === false ? 0 : 1));
-  const input: CompressInput = { contents: blockOf(contents), wanted, frames };
-  const { output } = await new InlineJobs(systemWith()).run('compress', input);
+  const input: BuildInput = { contents: blockOf(contents), wanted, frames };
+  const { output } = await new InlineJobs(systemWith()).run('build', input);
   let at = 0;
   const groups = output.recordLengths.map((length) => {
     const { header, index, body } = parseRecord(output.records.subarray(at, at + length));
@@ -152,7 +152,7 @@ test('contents of different schemes never share a record', async (t) => {
     scheme,
   }));
   const input = { contents: blockOf(contents), wanted: Buffer.alloc(6, 1), frames: FRAMES, keys };
-  const { output } = await new InlineJobs(systemWith()).run('compress', input);
+  const { output } = await new InlineJobs(systemWith()).run('build', input);
   let at = 0;
   const found = output.recordLengths.map((length) => {
     const record = Buffer.from(output.records.subarray(at, at + length));
