@@ -68,7 +68,11 @@ export async function connectHttps(
     place,
   }: { readonly link: LinkOptions; readonly tlsOptions: TlsOptions; readonly place: WebPlace },
 ): Promise<ClientLine> {
-  const socket = await connected(dial(system, address, tlsOptions, [H2]), address, link);
+  const socket = await connected(dial(system, address, tlsOptions, [H2]), {
+    address,
+    tlsOptions,
+    link,
+  });
   const { alpnProtocol } = socket as TLSSocket;
   if (alpnProtocol !== H2) {
     socket.destroy();
@@ -84,10 +88,13 @@ export async function connectHttps(
 
 async function connected(
   socket: Socket,
-  address: Address,
-  { timeoutMs }: LinkOptions,
+  {
+    address,
+    tlsOptions,
+    link,
+  }: { readonly address: Address; readonly tlsOptions: TlsOptions; readonly link: LinkOptions },
 ): Promise<Socket> {
-  const patienceMs = Math.min(CONNECT_TIMEOUT_MS, timeoutMs);
+  const patienceMs = Math.min(CONNECT_TIMEOUT_MS, link.timeoutMs);
   try {
     await once(socket, 'secureConnect', { signal: AbortSignal.timeout(patienceMs) });
     return socket;
@@ -95,7 +102,7 @@ async function connected(
     socket.on('error', () => undefined); // the first error is thrown
     socket.destroy();
     if (!(error instanceof Error)) throw error;
-    if (error.name !== 'AbortError') throw connectError(error, address);
+    if (error.name !== 'AbortError') throw connectError(error, address, tlsOptions);
     const text = `no answer from ${describeAddress(address)} in ${patienceMs / 1000} s`;
     throw new TardisError('TIMED_OUT', text, { isUnanswered: true }, error);
   }

@@ -283,7 +283,7 @@ export function connect(
     });
     socket.once('error', (error) => {
       clearTimeout(timer);
-      reject(connectError(error, address));
+      reject(connectError(error, address, tlsOptions));
     });
   });
 }
@@ -321,15 +321,45 @@ function trusting(trusted: Buffer): tls.ConnectionOptions {
 
 const BAD_CERTIFICATE = /^(CERT_|ERR_TLS_CERT|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_)/;
 
-/** Returns the error for a server that cannot be reached. */
-export function connectError(error: Error, address: Address): TardisError {
+/** Matches the errors of a handshake, in code or message. */
+const OF_HANDSHAKE = /^(ERR_SSL_|EPROTO)/;
+/** Matches the reason in the message of such an error: `…:SSL routines:FUNCTION:REASON:…`. */
+const REASON = /:SSL routines:[^:]*:([^:]+):/;
+/** Remedies, by the text of the reason in OpenSSL. */
+const REMEDIES: readonly (readonly [RegExp, string])[] = [
+  [
+    /application protocol/,
+    'it serves no HTTP interface: name a tardisd by HOST:PORT, without https://',
+  ],
+  [/protocol version|unsupported protocol/, 'it has an older TLS only: TLS 1.3 is needed'],
+  [
+    /./, // bytes that are no TLS have several reasons
+    'it speaks no TLS: give the server a certificate (--ssl), or leave TLS out here (--insecure-tcp)',
+  ],
+];
+
+/** Returns the error for a server that cannot be reached. `tlsOptions` is undefined for a connection without TLS. */
+export function connectError(
+  error: Error,
+  address: Address,
+  tlsOptions: TlsOptions | undefined,
+): TardisError {
   const where = describeAddress(address);
   const code = (error as NodeJS.ErrnoException).code ?? '';
   if (BAD_CERTIFICATE.test(code)) {
     const text = `the certificate of ${where} is not trusted: ${tlsFault(error)}`;
     return new TardisError('CERTIFICATE_REFUSED', text, { cause: code }, error);
   }
-  const hint = /^(ERR_SSL_|EPROTO)/.test(code) ? 'it speaks no TLS 1.3: ' : '';
-  const text = `cannot reach the server at ${where}: ${hint}${error.message}`;
+  const text = `cannot reach the server at ${where}: ${unreachableText(error, code, tlsOptions)}`;
   return new TardisError('SERVER_UNREACHABLE', text, { cause: code }, error);
+}
+
+function unreachableText({ message }: Error, code: string, tlsOptions?: TlsOptions): string {
+  if (OF_HANDSHAKE.test(code)) {
+    const reason = REASON.exec(message)?.[1] ?? code;
+    return `${REMEDIES.find(([pattern]) => pattern.test(reason))![1]} (${reason})`;
+  }
+  // A server with TLS ends a connection that begins without it.
+  const isPlain = tlsOptions === undefined && message === 'socket hang up';
+  return isPlain ? `${message}; if it has a certificate, leave out --insecure-tcp` : message;
 }

@@ -134,8 +134,14 @@ test('Reconnect bounds the first connection too', async (t) => {
   const { source } = lab(t);
   const there = ['--server', '127.0.0.1', '--port', String(await freePort()), '--insecure-tcp'];
   const args = [...there, '-C', 'me', '--reconnect', '1.5', source];
-  for (const tool of ['tardis', 'lstardis'] as const) {
-    const outcome = await run(tool, args);
+  const port = String(await freePort());
+  const web = ['--server', `https://127.0.0.1:${port}`, '-C', 'me', '--reconnect', '1.5', source];
+  for (const [tool, words] of [
+    ['tardis', args],
+    ['lstardis', args],
+    ['lstardis', web],
+  ] as const) {
+    const outcome = await run(tool, words);
     t.is(outcome.status, 1);
     t.is(codeIn(outcome), 'SERVER_UNREACHABLE', outcome.stderr);
     t.regex(outcome.stderr, TRIED_AGAIN);

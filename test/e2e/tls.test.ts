@@ -79,6 +79,7 @@ test('a server with SSL accepts TLS only', async (t) => {
     to(port, '--insecure-tcp', '--reconnect', '0', `--password=${SECRET}`, source),
   );
   t.is(codeIn(plain), 'SERVER_UNREACHABLE');
+  t.regex(plain.stderr, /if it has a certificate, leave out --insecure-tcp/);
   const requested = await run(
     'tardis',
     to(port, '--insecure-tcp', '--ssl', `--password=${SECRET}`, source),
@@ -93,6 +94,17 @@ test('a server with SSL accepts TLS only', async (t) => {
   t.teardown(() => other.kill());
   const wrong = await run('tardis', to(other.port, `--password=${SECRET}`, source));
   t.is(codeIn(wrong), 'SERVER_UNREACHABLE');
+  const remedy = /it speaks no TLS: .*\(--ssl\).*\(--insecure-tcp\) \(wrong version number\) \[/;
+  t.regex(wrong.stderr, remedy);
+  const web = ['-C', 'me', `--password=${SECRET}`, '--server'];
+  const noTls = await run('lstardis', [...web, `https://127.0.0.1:${other.port}`]);
+  t.regex(noTls.stderr, remedy);
+  const noWeb = await run('lstardis', [...web, `https://127.0.0.1:${keyed.port}`]);
+  t.regex(
+    noWeb.stderr,
+    /it serves no HTTP interface: .* without https:\/\/ .*\[SERVER_UNREACHABLE\]/,
+  );
+  for (const { stderr } of [wrong, noTls, noWeb]) t.notRegex(stderr, /SSL routines|openssl/);
 });
 
 test('a pair that cannot be used is reported', async (t) => {
