@@ -167,8 +167,8 @@ export class Reserve {
    */
   explain(error: unknown): unknown {
     const code = causeCode(error) ?? '';
-    if (GONE_CODES.has(code) && this.isGone()) return goneStore(this.directory, error);
     const isVague = code.startsWith('SQLITE_IOERR') || code.startsWith('SQLITE_CANTOPEN');
+    if ((isVague || GONE_CODES.has(code)) && this.isGone()) return goneStore(this.directory, error);
     const reason = isVague ? (this.probe() ?? error) : error;
     const isExplained = reason instanceof TardisError && 'freeBytes' in reason.context;
     if (isDiskFull(reason) && !isExplained) return this.full(reason);

@@ -176,3 +176,13 @@ for (const [name, tree] of Object.entries(TREES)) {
     t.true(taken <= 1.5e6, `an almost empty client takes ${taken} bytes`);
   });
 }
+
+test('whatever error a directory causes that is gone, the store is named as gone', (t) => {
+  const { reserve, file: name } = reserveIn(t, undefined);
+  const failed = (code: string): Error => Object.assign(new Error(code), { code });
+  const codes = ['ENOENT', 'SQLITE_READONLY_DBMOVED', 'SQLITE_IOERR_DELETE', 'SQLITE_CANTOPEN'];
+  t.like(reserve.explain(failed('SQLITE_IOERR_DELETE')), { code: 'IO_FAILED' }, 'it is there');
+  fs.rmSync(path.dirname(name), { recursive: true });
+  for (const code of codes) t.like(reserve.explain(failed(code)), { code: 'NO_SUCH_STORE' }, code);
+  t.not((reserve.explain(failed('EIO')) as { code: string }).code, 'NO_SUCH_STORE', 'of the disk');
+});
