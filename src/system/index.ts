@@ -80,6 +80,7 @@ export {
   addressGroup,
   describeAddress,
   hostInUrl,
+  requireHost,
   isHost,
   isLoopback,
   singleAddresses,

@@ -1,5 +1,6 @@
 /** Sockets, injected so that a test can cut or stall a connection. */
 import net from 'node:net';
+import { TardisError } from '../errors/index.js';
 
 export type Address =
   | { readonly kind: 'unix'; readonly path: string }
@@ -85,4 +86,13 @@ const ADVICE_OF_NODE = /; if .*Node\.js.*$/s;
 /** Returns the message of a failed TLS connection in a form for users. */
 export function tlsFault({ message }: Error): string {
   return message.replace(ADVICE_OF_NODE, '');
+}
+
+/**
+ * Throws NOT_PERMITTED unless an HTTP request is addressed to one of these hosts. A page of another site reaches a
+ * server on loopback by a name of its own that resolves to this machine (DNS rebinding).
+ */
+export function requireHost(host: string | undefined, hosts: ReadonlySet<string>): void {
+  if (hosts.has(host ?? '')) return;
+  throw new TardisError('NOT_PERMITTED', 'the request is addressed to another host');
 }

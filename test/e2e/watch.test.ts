@@ -1,5 +1,6 @@
 /** Reports of a server about its clients (alerts, metrics, profiles), by option and key. */
 import fs from 'node:fs';
+import net from 'node:net';
 import test from 'ava';
 import {
   backup,
@@ -17,6 +18,16 @@ backupsRunHere();
 poolsStayAway();
 
 const read = (file: string): string => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '');
+
+/** Returns the status of an answer to a request for the metrics that names a host. */
+async function statusFor(port: number, host: string | undefined): Promise<number> {
+  const socket = net.connect(port, '127.0.0.2');
+  const line = host === undefined ? '' : `Host: ${host}\r\n`;
+  socket.end(`GET /metrics HTTP/1.0\r\n${line}\r\n`);
+  let answer = '';
+  for await (const bytes of socket) answer += String(bytes);
+  return Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1]);
+}
 
 test('a client is overdue after OverdueAfter or OverdueFor, with one alert', async (t) => {
   const { at, store, source, written } = lab(t);
@@ -101,6 +112,17 @@ test('MetricsFile and MetricsPort publish metrics of clients and server', async 
   const plain = await fetch(`${url}/metrics`);
   t.regex(plain.headers.get('content-type')!, /^text\/plain; version=0\.0\.4/);
   t.is((await fetch(`${url}/`)).status, 404);
+  // A page of another site can give a name of its own the address of this machine.
+  for (const [host, status] of [
+    [`evil.example:${port}`, 403],
+    ['evil.example', 403],
+    [`127.0.0.2.evil.example:${port}`, 403],
+    [`127.0.0.2:${port}`, 200],
+    ['localhost:4711', 200], // a tunnel
+    [undefined, 200], // a load balancer by HTTP/1.0
+  ] as const) {
+    t.is(await statusFor(Number(port), host), status, host);
+  }
   t.is((await fetch(`${url}/metrics`, { method: 'POST', body: 'x' })).status, 405);
   const second = await run('tardisd', [
     '-D',

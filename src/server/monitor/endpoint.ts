@@ -2,8 +2,8 @@
 import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { systemCode, TardisError } from '../../errors/index.js';
-import { loadHttp } from '../../system/index.js';
+import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
+import { hostInUrl, isLoopback, loadHttp, requireHost } from '../../system/index.js';
 
 const MAX_CONNECTIONS = 32;
 const MAX_HEAD_BYTES = 8 << 10;
@@ -74,6 +74,12 @@ export class MetricsEndpoint {
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     request.resume();
+    try {
+      requireOwn(request);
+    } catch (error) {
+      response.writeHead(403, PLAIN).end(`${asTardisError(error).message}\n`);
+      return;
+    }
     const path = (request.url ?? '').split('?', 1)[0];
     const isRead = request.method === 'GET' || request.method === 'HEAD';
     if ((path !== '/metrics' && path !== '/health') || !isRead) {
@@ -93,4 +99,14 @@ export class MetricsEndpoint {
       : 'text/plain; version=0.0.4';
     response.writeHead(200, { 'content-type': `${type}; charset=utf-8` }).end(this.shown.metrics());
   }
+}
+
+/**
+ * Throws NOT_PERMITTED if a request over loopback names another host than the address. The port does not count, since a
+ * tunnel may have another one. A request without a host comes from no browser.
+ */
+function requireOwn({ headers: { host }, socket: { localAddress = '' } }: IncomingMessage): void {
+  const address = localAddress.replace(/^::ffff:/i, '');
+  if (host === undefined || !isLoopback(address)) return;
+  requireHost(host.replace(/:\d*$/, ''), new Set(['localhost', hostInUrl(address)]));
 }

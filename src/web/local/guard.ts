@@ -5,6 +5,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { TardisError } from '../../errors/index.js';
+import { requireHost } from '../../system/index.js';
 
 /**
  * Name of the header that a request must have if it changes something. A form or a link of another site cannot send it.
@@ -68,9 +69,9 @@ interface IncomingRequest {
  * other than browsers send neither Origin nor Sec-Fetch-Site. `hosts` are all names of this server, as `name:port`.
  */
 export function requireOwn({ method, headers }: IncomingRequest, hosts: ReadonlySet<string>): void {
-  const { host = '', origin } = headers;
-  if (!hosts.has(host)) throw refused('the request is addressed to another host');
-  if (origin !== undefined && origin !== `http://${host}`) {
+  const { host, origin } = headers;
+  requireHost(host, hosts);
+  if (origin !== undefined && origin !== `http://${host ?? ''}`) {
     throw refused('the request comes from the page of another site');
   }
   const site = headers['sec-fetch-site'];
@@ -80,17 +81,6 @@ export function requireOwn({ method, headers }: IncomingRequest, hosts: Readonly
   if (!READING.has(method) && headers[PAGE_HEADER] === undefined) {
     throw refused(`a request that changes something needs the header ${PAGE_HEADER}`);
   }
-}
-
-/**
- * Throws NOT_PERMITTED unless the request is addressed to one of these hosts. This check alone is for addresses that
- * are opened from outside the page.
- */
-export function requireHost(
-  { headers: { host = '' } }: IncomingRequest,
-  hosts: ReadonlySet<string>,
-): void {
-  if (!hosts.has(host)) throw refused('the request is addressed to another host');
 }
 
 function refused(why: string): TardisError {

@@ -1,2 +1,2 @@
-export { Entrance, PAGE_HEADER, requireHost, requireOwn } from './guard.js';
+export { Entrance, PAGE_HEADER, requireOwn } from './guard.js';
 export { type LocalServer, serveLocally } from './server.js';

@@ -8,7 +8,7 @@ import { systemCode, TardisError } from '../../errors/index.js';
 import type { ClientOverview, History } from '../../history/index.js';
 import { displayText, RIGHTS } from '../../model/index.js';
 import type { RestoreFailure } from '../../restore/index.js';
-import type { System } from '../../system/index.js';
+import { requireHost, type System } from '../../system/index.js';
 import type { JobRunner } from '../../workers/index.js';
 import {
   type AddedRoute,
@@ -21,7 +21,7 @@ import {
 } from '../api/index.js';
 import { DELETED_ROUTE } from './deleted.js';
 import { DOUBTS_HEADER, Restores, shownDoubts } from './restores.js';
-import { Entrance, requireHost, requireOwn } from './guard.js';
+import { Entrance, requireOwn } from './guard.js';
 import { addPageFiles, PAGE_GUARDS, PAGE_URLS, pageFiles } from './page-files.js';
 import { restoreRoutes } from './restore-routes.js';
 
@@ -88,7 +88,7 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
   app.addHook('onRequest', async (request) => {
     // The page has no data of its own, and its address is opened from outside.
     const isOpen = PAGE_URLS.has(request.url) || request.url.startsWith(`${ENTER}?`);
-    if (isOpen) requireHost(request, hosts);
+    if (isOpen) requireHost(request.headers.host, hosts);
     else requireOwn(request, hosts);
   });
   app.addHook('onSend', async (_request, reply) => {
