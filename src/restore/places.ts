@@ -28,6 +28,8 @@ export interface Place extends OutputDirectory {
    * run. `there`: existed before. `barred`: another entry has the name and stays.
    */
   state: 'unmade' | 'fresh' | 'there' | 'barred';
+  /** True if another user may exchange what is in the directory, or a directory above it, while root restores. */
+  isExposed: boolean;
 }
 
 export type PlacedAs = number | 'unchanged' | 'kept';
@@ -77,10 +79,12 @@ export class RestorePlaces {
   }
 
   open(plain: OutputDirectory, above: Place | undefined): Place {
-    if (plain.path.length > 0) return { ...plain, above, state: 'unmade' };
+    if (plain.path.length > 0) return { ...plain, above, state: 'unmade', isExposed: false };
     // The output directory itself.
     this.tidy(plain.path);
-    return { ...plain, above, state: this.target.isNew ? 'fresh' : 'there' };
+    const { isNew } = this.target;
+    const isExposed = !isNew && this.mayOthersExchange(this.target.status(plain.path));
+    return { ...plain, above, state: isNew ? 'fresh' : 'there', isExposed };
   }
 
   /**
@@ -92,13 +96,14 @@ export class RestorePlaces {
     if (place.above !== undefined && !this.make(place.above)) return false;
     const isAboveNew = place.above?.state === 'fresh';
     const name = lastComponent(place.path);
+    place.isExposed = place.above?.isExposed === true;
     if (place.above !== undefined) this.claim(place, place.above, name);
     const at = { directory: place.above?.path ?? Buffer.alloc(0), name };
     if (place.above !== undefined) this.makeWritable(place.above);
     const metadata = place.entry?.metadata ?? plainMetadata();
     const row = this.policy.row(metadata, name, undefined);
     if (this.isMadeNew(at, isAboveNew)) {
-      this.settleNew(place, row);
+      this.settleNew(place, at, row);
       return true;
     }
     return this.useExisting(place, at, row);
@@ -130,7 +135,13 @@ export class RestorePlaces {
   private useExisting(place: Place, at: TargetName, row: Buffer): boolean {
     const there = this.target.look(at);
     if (there === undefined) throw new TardisError('TARGET_EXISTS', 'it vanished at this moment');
-    if (new RowReader(there).type(0) === EntryType.directory) {
+    const reader = new RowReader(there);
+    if (reader.type(0) === EntryType.directory) {
+      this.recognise(place, at, there);
+      place.isExposed ||= this.mayOthersExchange({
+        uid: reader.uid(0),
+        mode: reader.permissions(0),
+      });
       place.state = 'there';
       this.tidy(place.path);
       if (!this.isDry) this.target.noteDevice(place.path);
@@ -148,15 +159,38 @@ export class RestorePlaces {
     const verdict = this.policy.decideDirectory(place.entry?.mtimeNs, there);
     if (typeof this.count(verdict) !== 'number') return false;
     if (!this.isDry) this.target.replaceByDirectory(at);
-    this.settleNew(place, row);
+    this.settleNew(place, at, row);
     return true;
   }
 
+  /** True if this is a restore by root, and another user may rename what is in a directory. */
+  private mayOthersExchange({
+    uid,
+    mode,
+  }: {
+    readonly uid: number;
+    readonly mode: number;
+  }): boolean {
+    const mayOthersWrite = (mode & 0o022) !== 0 && (mode & 0o1000) === 0;
+    return this.policy.isRoot && (uid !== 0 || mayOthersWrite);
+  }
+
+  /** Notes which directory is at an exposed place. Throws TARGET_EXISTS if it is certainly none of this restore. */
+  private recognise(place: Place, at: TargetName, row = this.target.look(at)): void {
+    const { above, path, state } = place;
+    if (above?.isExposed !== true || this.isDry) return;
+    if (row !== undefined) this.target.recognise(at, row);
+    if (row !== undefined && !(state === 'fresh' && this.target.hasEntries(path))) return;
+    place.state = 'barred';
+    throw new TardisError('TARGET_EXISTS', 'something else is there');
+  }
+
   /** Notes that a directory was created, and removes what it inherited from the one it is in. */
-  private settleNew(place: Place, row: Buffer): void {
+  private settleNew(place: Place, at: TargetName, row: Buffer): void {
     const { above, path } = place;
     const inherits = above === undefined || mayInherit(above);
     place.state = 'fresh';
+    this.recognise(place, at);
     this.progress.directories += 1;
     this.finishLater(place, row, inherits);
     if (inherits && !this.isDry) this.target.dropInherited(path);

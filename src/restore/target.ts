@@ -11,7 +11,15 @@ import {
   TardisError,
   type WireError,
 } from '../errors/index.js';
-import { displayName, EntryType, forEachRow, lastComponent, RowReader } from '../model/index.js';
+import {
+  displayName,
+  EntryType,
+  forEachRow,
+  identityOf,
+  joinPath,
+  lastComponent,
+  RowReader,
+} from '../model/index.js';
 import {
   absolutePath,
   byteText,
@@ -108,6 +116,8 @@ export class RestoreTarget {
   /** Directories that stay open until the end: those of the journal, and one on each file system that was met. */
   private readonly held: number[] = [];
   private readonly onDevices = new Map<number, number>();
+  /** The identities of directories that another user may exchange, by their paths. */
+  private readonly known = new Map<string, Buffer>();
   /** The directory that was opened last; most entries of a page share it. */
   private open: { readonly directory: Buffer; readonly fd: number } | undefined;
   private readonly system: System;
@@ -205,6 +215,21 @@ export class RestoreTarget {
       if (systemCode(error) === 'ENOENT') return undefined;
       throw error;
     }
+  }
+
+  /**
+   * Notes the identity of the directory that has a name, by its row. Another one that takes its place is not used from then on
+   * (EREPLACED).
+   */
+  recognise({ directory, name }: TargetName, row: Buffer): void {
+    const { dev } = fs.fstatSync(this.fdOf(directory), { bigint: true });
+    const key = joinPath(directory, name).toString('latin1');
+    this.known.set(key, identityOf(new RowReader(row), 0, dev));
+  }
+
+  /** True if a directory has entries. */
+  hasEntries(directory: Buffer): boolean {
+    return this.system.native.hasEntries(this.fdOf(directory)) > 0;
   }
 
   /** Creates a directory. Returns false if the name exists. */
@@ -331,7 +356,7 @@ export class RestoreTarget {
   finishDirectory(directory: Buffer, row: Buffer, dropsAcls: boolean): FailedAttribute[] {
     const { native } = this.system;
     const options = this.metadataOptions | (dropsAcls ? dropInherited : 0);
-    const fd = native.openBeneath(this.rootFd, directory, OpenKind.directory);
+    const fd = this.openDirectory(directory);
     try {
       return failedAttributes(native.setDirectoryMetadata(fd, row, 0, options));
     } finally {
@@ -369,7 +394,7 @@ export class RestoreTarget {
     const { native } = this.system;
     let fd: number;
     try {
-      fd = native.openBeneath(this.rootFd, directory, OpenKind.directory);
+      fd = this.openDirectory(directory);
     } catch (error) {
       // Such as /home, which many may pass and few may list.
       if (systemCode(error) !== 'EACCES') throw error;
@@ -378,6 +403,14 @@ export class RestoreTarget {
     if (this.open !== undefined) native.close(this.open.fd);
     this.open = { directory, fd };
     return fd;
+  }
+
+  private openDirectory(directory: Buffer): number {
+    const { native } = this.system;
+    const identity = this.known.get(directory.toString('latin1'));
+    return identity === undefined
+      ? native.openBeneath(this.rootFd, directory, OpenKind.directory)
+      : native.openListed(joinPath(this.path, directory), identity);
   }
 
   /** Creates an entry. If its name exists and may be replaced, creates it under a temporary name and renames it. */

@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { SetNumber } from '../../src/model/index.js';
 import { restoreId } from '../../src/restore/index.js';
 import { poolsStayAway, run, succeed } from '../helpers/commands.js';
-import { backupInline, inlineSystem, restoreInline } from '../helpers/inline.js';
+import { backupInline, inlineSystem, restoreInline, withNative } from '../helpers/inline.js';
 import { isRoot } from '../helpers/native.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
@@ -17,7 +17,7 @@ import { seededRandom } from '../support/seeded-random.js';
 
 poolsStayAway();
 
-const USER = 41_001;
+const [USER, OTHER] = [41_001, 41_002];
 const API = '/api/v1';
 const LEAST_SWAPS = 20_000;
 const MOST_RUNS = 40;
@@ -232,6 +232,141 @@ test.serial(
     }
     t.log(`${whole} restores came to their end`);
     t.true(whole > 0);
+  }),
+);
+
+/** Makes a directory of another user with one below it, which nobody else can enter, in the directory of USER. */
+function makeOthers(folder: string): () => unknown {
+  const all = [folder, path.join(folder, 'below')];
+  fs.mkdirSync(all[1]!, { recursive: true });
+  for (const each of all) {
+    fs.chownSync(each, OTHER, OTHER);
+    fs.chmodSync(each, 0o700);
+  }
+  const fds = all.map((each) => fs.openSync(each, 'r'));
+  return () =>
+    fds.map((fd) => {
+      const { uid, gid, mode } = fs.fstatSync(fd);
+      return [uid, gid, mode & 0o7777];
+    });
+}
+
+const OTHERS = [
+  [OTHER, OTHER, 0o700],
+  [OTHER, OTHER, 0o700],
+];
+
+/** Makes a backup of a directory `x` of USER, which is open to all, with another one and files in it. */
+async function backUpOpen({ home, store }: Ground): Promise<string> {
+  const source = path.join(home, 'source', 'x');
+  fs.mkdirSync(path.join(source, 'below'), { recursive: true });
+  for (const name of ['file', 'below/file']) fs.writeFileSync(path.join(source, name), name);
+  for (const name of ['', 'below', 'file', 'below/file']) {
+    fs.chownSync(path.join(source, name), USER, USER);
+    if (!name.includes('file')) fs.chmodSync(path.join(source, name), 0o777);
+  }
+  await backupInline(inlineSystem(), { store, client: 'me' }, [source], { create: true });
+  return source;
+}
+
+test.serial(
+  'a directory that takes the place of a restored one does not get its owner and permissions',
+  asRoot(async (t) => {
+    for (const isThere of [false, true]) {
+      const ground = makeGround(t);
+      const { mine, store } = ground;
+      const source = await backUpOpen(ground);
+      const [x, y] = [path.join(mine, 'x'), path.join(mine, 'y')];
+      const others = makeOthers(y);
+      if (isThere) {
+        for (const each of [x, path.join(x, 'below')]) {
+          fs.mkdirSync(each);
+          fs.chownSync(each, USER, USER);
+        }
+      }
+      let isDone = false;
+      const exchange = (): void => {
+        if (isDone || !fs.existsSync(path.join(x, 'below', 'file'))) return;
+        isDone = true;
+        for (const [from, to] of [
+          [x, `${x}y`],
+          [y, x],
+          [`${x}y`, y],
+        ])
+          fs.renameSync(from!, to!);
+      };
+      const system = withNative((native) => ({
+        openBeneath: (...values) => {
+          exchange();
+          return native.openBeneath(...values);
+        },
+        openListed: (...values) => {
+          exchange();
+          return native.openListed(...values);
+        },
+      }));
+      const policy = { overwrite: 'always' } as const;
+      const failures = await restoreInline(
+        system,
+        { store, client: 'me' },
+        {
+          paths: [source],
+          output: mine,
+          policy,
+        },
+      );
+      t.true(isDone);
+      t.deepEqual(others(), OTHERS, `${isThere}`);
+      const reasons = failures.map(({ path: at, error }) => [
+        at.toString(),
+        error.context['cause'],
+      ]);
+      t.deepEqual(reasons, [
+        ['x/below', 'EREPLACED'],
+        ['x', 'EREPLACED'],
+      ]);
+    }
+  }),
+);
+
+test.serial(
+  'directories that are exchanged at any step of a restore do not get its owner and permissions',
+  asRoot(async (t) => {
+    t.log(`TEST_SEED=${seed}`);
+    const random = seededRandom(seed);
+    const ground = makeGround(t);
+    const { mine, store } = ground;
+    const source = await backUpOpen(ground);
+    const others = makeOthers(path.join(mine, 'y'));
+    const known = fs.statSync(path.join(mine, 'y')).ino;
+    let whole = 0;
+    for (let run = 0; run < shareOf(1000, 100); run += 1) {
+      // The restored directory is deleted, that of the other user becomes `y`, and has nothing but its directory.
+      const names = ['x', 'y'].map((name) => path.join(mine, name));
+      const isThere = (name: string): boolean =>
+        fs.statSync(name, { throwIfNoEntry: false })?.ino === known;
+      const other = names.find(isThere)!;
+      for (const name of names)
+        if (name !== other) fs.rmSync(name, { recursive: true, force: true });
+      if (other !== names[1]) fs.renameSync(other, names[1]!);
+      for (const name of ['file', 'below/file'])
+        fs.rmSync(path.join(names[1]!, name), { force: true });
+      const sometimes = { next: () => (fs.existsSync(names[0]!) ? random.next() : 1) };
+      const system = swappedSystem(mine, sometimes, 2 ** (1 + (run % 6)));
+      try {
+        const failures = await restoreInline(
+          system,
+          { store, client: 'me' },
+          { paths: [source], output: mine },
+        );
+        if (failures.length === 0) whole += 1;
+      } catch (error) {
+        const { code } = error as { code: string };
+        t.true(ENDS.includes(code), code);
+      }
+      t.deepEqual(others(), OTHERS, `run ${run}`);
+    }
+    t.log(`${whole} restores were whole`);
   }),
 );
 
