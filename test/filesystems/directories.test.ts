@@ -116,7 +116,9 @@ test('a directory that cannot be read and has no type stays what it was', async 
       { name: path.join(root, 'unreadable.d'), what: 'unreadable', reason: 'EIO' },
     ]);
     const out = path.join(home, 'out');
-    await succeed('regenerate', [...place, '-o', out, '/tree']);
+    const restored = await run('regenerate', [...place, '-o', out, '/tree']);
+    t.is(restored.status, 3, restored.stderr);
+    t.regex(restored.stderr, /unreadable\.d: the backup could not read it \(EIO\)/);
     t.deepEqual(differences(before, lookBelow(path.join(out, 'tree'))), []);
   });
 });
@@ -146,6 +148,8 @@ test('entries that no backup can hold are named, and the others are saved', asyn
         'below/link unreadable EINVAL',
       ],
     );
-    t.is(await succeed('lstardis', [...place, path.join(root, 'below')]), 'deeper\n');
+    const listed = await run('lstardis', [...place, path.join(root, 'below')]);
+    t.deepEqual([listed.status, listed.stdout], [3, 'deeper\n'], listed.stderr);
+    t.regex(listed.stderr, /below\/b: the backup could not read it \(EOVERFLOW\)/);
   });
 });
