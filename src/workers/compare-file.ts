@@ -1,4 +1,5 @@
 /** Compares an existing file with the content that a restore would write, and reads one that the restore has written. */
+import { MAX_EXTENTS, SparseMap, SparseWriter } from '../contents/index.js';
 import { contentDigest, type ContentKeys, DIGEST_BYTES } from '../model/index.js';
 import { TardisError } from '../errors/index.js';
 import { OpenKind, type System } from '../system/index.js';
@@ -7,6 +8,7 @@ import { anotherFile } from './restore-errors.js';
 import { RestoreHow } from './restore-types.js';
 
 const READ_BYTES = 1 << 20;
+const ZEROS: Buffer = Buffer.alloc(READ_BYTES);
 
 /** A piece of a content; the pieces follow one another. */
 interface WantedPiece {
@@ -36,6 +38,52 @@ export function hasContent(
     if (found.compare(digest, 0, DIGEST_BYTES) !== 0) return false;
   }
   return files.read(fd, buffer, 0, 1, position) === 0;
+}
+
+/**
+ * True if an open file has the bytes of a sparse file, whose stored form is given: its data, and zeros elsewhere. Holes of
+ * the open file are not read. Throws CONTENT_DAMAGED for a form that makes no sense, and any error of reading the file.
+ */
+export async function hasSparseContent(
+  { files, native }: System,
+  fd: number,
+  form: AsyncIterable<Buffer>,
+): Promise<boolean> {
+  const { sizeBytes } = files.statusOf(fd);
+  const head = native.sparseHead(fd, sizeBytes, MAX_EXTENTS);
+  const found = head.length === 0 ? undefined : new SparseMap(head);
+  const buffer = Buffer.allocUnsafe(READ_BYTES);
+  const has = (from: number, to: number, wanted?: Buffer): boolean => {
+    for (let at = from; at < to; ) {
+      const count = files.read(fd, buffer, 0, Math.min(to - at, READ_BYTES), at);
+      const [start, end] = wanted === undefined ? [0, count] : [at - from, at - from + count];
+      if (count === 0 || buffer.compare(wanted ?? ZEROS, start, end, 0, count) !== 0) return false;
+      at += count;
+    }
+    return true;
+  };
+  const isZero = (from: number, to: number): boolean => {
+    for (let at = from; at < to; ) {
+      const data = found === undefined ? { offset: at, bytes: to - at } : found.dataFrom(at);
+      if (data === undefined || data.offset >= to) return true;
+      const end = Math.min(to, data.offset + data.bytes);
+      if (!has(Math.max(at, data.offset), end)) return false;
+      at = end;
+    }
+    return true;
+  };
+  const sparse = new SparseWriter();
+  let isEqual = true;
+  let end = 0;
+  for await (const bytes of form) {
+    sparse.push(bytes, (data, position) => {
+      const to = position + data.length;
+      isEqual &&= isZero(end, position) && has(position, to, data);
+      end = to;
+    });
+    if (!isEqual) return false;
+  }
+  return sparse.finish() === sizeBytes && isZero(end, sizeBytes);
 }
 
 /**

@@ -20,7 +20,7 @@ import {
   type System,
 } from '../system/index.js';
 import { bytesOf, runOf } from './block-builder.js';
-import { hasContent, pieceInFile, requireBegun } from './compare-file.js';
+import { hasContent, hasSparseContent, pieceInFile, requireBegun } from './compare-file.js';
 import { fetchedRecords } from './fetched-records.js';
 import type { JobContext } from './job-context.js';
 import type { JobResult } from './jobs.js';
@@ -304,7 +304,7 @@ class RestoreRun {
     const directoryFd = this.directoryFd(file.directory);
     const { how } = file;
     if ((how & (RestoreHow.compare | RestoreHow.dress)) !== 0) {
-      const kept = this.keepEqual(directoryFd, file);
+      const kept = await this.keepEqual(directoryFd, file);
       if (kept !== 'differs') return kept;
       if ((how & RestoreHow.replace) === 0) throw anotherFile();
     }
@@ -319,20 +319,16 @@ class RestoreRun {
    * Keeps an existing file that has the content, and sets its metadata if that is requested. Returns the same as
    * `restore`; `differs` if the file has another content.
    */
-  private keepEqual(
+  private async keepEqual(
     directoryFd: number,
     file: FileTask,
-  ): FailedAttribute[] | undefined | 'differs' {
+  ): Promise<FailedAttribute[] | undefined | 'differs'> {
     const { native, files } = this.system;
-    const { name, how, rowAt, pieces } = file;
+    const { name, how, rowAt } = file;
     const fd = native.openBeneath(directoryFd, name, OpenKind.file);
     try {
-      // The stored form of a sparse file is not its bytes, so it counts as different.
       const isCompared = (how & RestoreHow.compare) !== 0;
-      const isEqual =
-        !isCompared ||
-        (!this.isSparse(file) && hasContent(this.system, fd, pieces, this.input.keys));
-      if (!isEqual) return 'differs';
+      if (isCompared && !(await this.isEqual(fd, file))) return 'differs';
       if ((how & RestoreHow.dress) === 0 || (how & RestoreHow.pretend) !== 0) return undefined;
       // The owner of the directory may have given the name to a file of somebody else.
       const { sizeBytes, linkCount } = files.statusOf(fd);
@@ -341,6 +337,20 @@ class RestoreRun {
       return failedAttributes(native.finishFile(fd, this.input.rows, rowAt, this.optionsOf(file)));
     } finally {
       native.close(fd);
+    }
+  }
+
+  /** True if an open file has the content of a file. */
+  private async isEqual(fd: number, file: FileTask): Promise<boolean> {
+    return this.isSparse(file)
+      ? hasSparseContent(this.system, fd, this.storedForm(file))
+      : hasContent(this.system, fd, file.pieces, this.input.keys);
+  }
+
+  private async *storedForm({ pieces }: FileTask): AsyncGenerator<Buffer> {
+    for (const [index, piece] of pieces.entries()) {
+      this.piece = index;
+      yield* this.reader.pieceBytes(this.record(piece), piece);
     }
   }
 

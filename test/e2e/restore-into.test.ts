@@ -15,6 +15,7 @@ import {
   look,
   makeTree,
   noise,
+  sparse,
   symlink,
   text,
   type TreeNode,
@@ -266,6 +267,38 @@ test('--compare-contents finds a different content even if size and time are equ
   );
   t.like(await lab.restore('-O', 'never', '--compare-contents'), { status: 0, kept: 1 });
   t.like(await lab.restore('-O', '--compare-contents'), { status: 0, files: 1, unchanged: 2 });
+  t.deepEqual(lab.differences(), []);
+});
+
+test('--compare-contents compares a sparse file by its bytes, whatever its blocks are', async (t) => {
+  const size = 3 * MIB;
+  const lab = await Lab.with(scratchInMemory(t), [
+    sparse('holes', size, [[MIB, text(1, 9000)]]),
+    sparse('hole', size, []),
+    sparse('in parts', 70 * MIB, [[2 * MIB, noise(2, 66 * MIB)]]),
+  ]);
+  await lab.restore();
+  t.like(await lab.restore('--compare-contents'), { status: 0, unchanged: 3 });
+  const put = (name: string, at: number, bytes: Buffer): void => {
+    const fd = fs.openSync(lab.at(name), 'r+');
+    fs.writeSync(fd, bytes, 0, bytes.length, at);
+    fs.closeSync(fd);
+    spawnSync('touch', ['-r', path.join(lab.source, name), lab.at(name)]);
+  };
+  put('holes', 0, Buffer.alloc(MIB));
+  put('hole', 0, Buffer.alloc(size));
+  t.like(await lab.restore('--compare-contents'), { status: 0, unchanged: 3 });
+  for (const [name, at] of [
+    ['holes', size - 1],
+    ['hole', 12_345],
+    ['in parts', 69 * MIB],
+    ['holes', MIB + 5],
+  ] as const) {
+    put(name, at, Buffer.from('X'));
+    const reported = await lab.restore('--compare-contents');
+    t.like(reported, { status: 3, unchanged: 2 }, `${name} ${at}`);
+    t.like(await lab.restore('-O', '--compare-contents'), { status: 0, files: 1, unchanged: 2 });
+  }
   t.deepEqual(lab.differences(), []);
 });
 
