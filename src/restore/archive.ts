@@ -11,6 +11,7 @@ import {
   RowReader,
 } from '../model/index.js';
 import { type System, wallMs } from '../system/index.js';
+import { itemsOfPath } from '../workers/index.js';
 import type { ByteSink } from './byte-sink.js';
 import { ContentReader } from './content-reader.js';
 import { MissingNote, missingText } from './missing-note.js';
@@ -21,7 +22,8 @@ import { locateEach } from './locate-each.js';
 import { type PolicyOptions, RestorePolicy } from './policy.js';
 import type { StreamMeans } from './request.js';
 import {
-  type OutputDirectory,
+  type DirectoryFacts,
+  OutputDirectory,
   type Selection,
   TreeWalk,
   type Visited,
@@ -83,9 +85,15 @@ export const PLAIN_ROW = Object.freeze({
   attributes: undefined,
 });
 
-interface ArchiveDirectory extends OutputDirectory {
-  readonly above: ArchiveDirectory | undefined;
+class ArchiveDirectory extends OutputDirectory {
+  declare readonly above: ArchiveDirectory | undefined;
+  /** True for the output itself, which has no header. */
   isWritten: boolean;
+
+  constructor(facts: DirectoryFacts) {
+    super(facts);
+    this.isWritten = facts.above === undefined;
+  }
 }
 
 interface ArchiveFile extends ArchiveItem {
@@ -106,7 +114,7 @@ interface LocatedArchiveFile extends ArchiveFile {
 }
 
 const NS_PER_MS = 1_000_000n;
-/** Number of entries collected before their contents are located. */
+/** Number of entries collected before their contents are located; one with a long path counts as several. */
 const WINDOW_ENTRIES = 1024;
 /** Codes of the errors for which a file is omitted; any other error ends the archive. */
 const LEFT_OUT_FOR: ReadonlySet<string> = new Set([
@@ -174,8 +182,8 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
     this.reader.close();
   }
 
-  directory(plain: OutputDirectory, above: ArchiveDirectory | undefined): ArchiveDirectory {
-    return { ...plain, above, isWritten: plain.path.length === 0 };
+  directory(plain: DirectoryFacts): ArchiveDirectory {
+    return new ArchiveDirectory(plain);
   }
 
   visit(
@@ -191,7 +199,7 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
       const why = `a ${this.format.name} archive holds no ${refused}`;
       this.failed(path, new TardisError('SPECIAL_FILE', why));
     } else if (entry.type === EntryType.file) this.addFile(path, entry, directory, device);
-    else this.batchOf(directory).others.push({ path, entry });
+    else this.batchOf(directory, path).others.push({ path, entry });
     return true;
   }
 
@@ -236,11 +244,12 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
     // Directories that no set contains are created by the program that unpacks the archive.
     const { path, entry } = directory;
     this.note.meet(path);
-    if (entry !== undefined) this.batchOf(directory).others.push({ path, entry });
+    if (entry !== undefined) this.batchOf(directory, path).others.push({ path, entry });
   }
 
-  private batchOf(directory: ArchiveDirectory): Batch {
-    this.entries += 1;
+  /** Returns the batch for an entry with a path in a directory. */
+  private batchOf(directory: ArchiveDirectory, path: Buffer): Batch {
+    this.entries += itemsOfPath(path.length);
     const last = this.batches.at(-1);
     if (last?.directory === directory) return last;
     const batch = { directory, others: [], files: [], links: [] };
@@ -254,7 +263,7 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
     directory: ArchiveDirectory,
     device: string,
   ): void {
-    const { files, links } = this.batchOf(directory);
+    const { files, links } = this.batchOf(directory, path);
     const { hasHardLinks } = this.format;
     const isGrouped = hasHardLinks && this.request.hardLinks !== false && entry.linkCount > 1;
     const key = isGrouped ? keyOf(entry, device) : undefined;

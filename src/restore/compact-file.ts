@@ -12,7 +12,7 @@ export class CompactFile implements FileToRestore {
   readonly digest: Buffer | undefined;
   readonly proof: HistoryEntry['proof'];
   readonly how: number;
-  readonly directory: Buffer;
+  readonly directory: FileToRestore['directory'];
   private readonly nameIn: ArrayBufferLike;
   private readonly nameAt: number;
   private readonly nameBytes: number;

@@ -51,7 +51,8 @@ export { keyOf } from './links.js';
 export { RestoreTarget } from './target.js';
 export {
   isOfOneListing,
-  type OutputDirectory,
+  type DirectoryFacts,
+  OutputDirectory,
   requireDistinctNames,
   type Selection,
   TreeWalk,

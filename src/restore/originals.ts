@@ -21,7 +21,7 @@ const NAMES_HINT_BYTES = 4 << 10;
 export class Originals {
   /** The first file with each content, as an index into the lists below. */
   private readonly byContent = new Map<ContentId, number>();
-  private readonly directories: Buffer[] = [];
+  private readonly directories: Original['directory'][] = [];
   /** The names, one after the other, and where each begins. */
   private readonly names = new BytesBuilder(NAMES_HINT_BYTES);
   private readonly nameStarts: number[] = [];

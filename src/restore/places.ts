@@ -5,38 +5,31 @@
 import { TardisError } from '../errors/index.js';
 import type { HistoryEntry } from '../history/index.js';
 import type { FailedAttribute } from '../system/index.js';
-import {
-  newDirectoryRow,
-  EntryType,
-  joinPath,
-  lastComponent,
-  metadataOf,
-  RowReader,
-} from '../model/index.js';
+import { newDirectoryRow, EntryType, joinPath, metadataOf, RowReader } from '../model/index.js';
 import { RestoreHow } from '../workers/index.js';
 import type { FoldedNames } from './folded-names.js';
 import { FlagsToSet } from './inode-flags.js';
 import type { RestoreFailure, RestoreProgress } from './progress.js';
 import { currentUmask, type RestorePolicy, type Verdict } from './policy.js';
 import type { RestoreTarget, TargetName } from './target.js';
-import type { OutputDirectory } from './walk.js';
+import { type DirectoryFacts, OutputDirectory, type OutputPath } from './walk.js';
 
-export interface Place extends OutputDirectory {
-  readonly above: Place | undefined;
+export class Place extends OutputDirectory {
+  declare readonly above: Place | undefined;
   /**
    * State of the directory. `unmade`: not created yet. `fresh`: created by this run, so all entries in it are of this
    * run. `there`: existed before. `barred`: another entry has the name and stays.
    */
-  state: 'unmade' | 'fresh' | 'there' | 'barred';
+  state: 'unmade' | 'fresh' | 'there' | 'barred' = 'unmade';
   /** True if another user may exchange what is in the directory, or a directory above it, while root restores. */
-  isExposed: boolean;
+  isExposed = false;
 }
 
 export type PlacedAs = number | 'unchanged' | 'kept';
 
 /** A directory whose metadata is not set yet. */
 interface Unfinished {
-  readonly path: Buffer;
+  readonly at: OutputPath;
   readonly row: Buffer;
   /** True if ACLs that the set does not have are removed. */
   readonly dropsAcls: boolean;
@@ -78,13 +71,15 @@ export class RestorePlaces {
     this.flags = new FlagsToSet(target, policy.setsFlags);
   }
 
-  open(plain: OutputDirectory, above: Place | undefined): Place {
-    if (plain.path.length > 0) return { ...plain, above, state: 'unmade', isExposed: false };
+  open(plain: DirectoryFacts): Place {
+    const place = new Place(plain);
+    if (plain.above !== undefined) return place;
     // The output directory itself.
-    this.tidy(plain.path);
+    this.tidy(place);
     const { isNew } = this.target;
-    const isExposed = !isNew && this.mayOthersExchange(this.target.status(plain.path));
-    return { ...plain, above, state: isNew ? 'fresh' : 'there', isExposed };
+    place.isExposed = !isNew && this.mayOthersExchange(this.target.status(place.path));
+    place.state = isNew ? 'fresh' : 'there';
+    return place;
   }
 
   /**
@@ -95,7 +90,7 @@ export class RestorePlaces {
     if (place.state !== 'unmade') return place.state !== 'barred';
     if (place.above !== undefined && !this.make(place.above)) return false;
     const isAboveNew = place.above?.state === 'fresh';
-    const name = lastComponent(place.path);
+    const { name } = place;
     place.isExposed = place.above?.isExposed === true;
     if (place.above !== undefined) this.claim(place, place.above, name);
     const at = { directory: place.above?.path ?? Buffer.alloc(0), name };
@@ -143,10 +138,10 @@ export class RestorePlaces {
         mode: reader.permissions(0),
       });
       place.state = 'there';
-      this.tidy(place.path);
+      this.tidy(place);
       if (!this.isDry) this.target.noteDevice(place.path);
       const isOurs = this.policy.isOursBefore(place.entry, there);
-      const isKnown = place.entry !== undefined && place.isAbove !== true;
+      const isKnown = place.entry !== undefined && !place.isAbove;
       const hasFailed =
         this.policy.hasFailed(place.path) && this.policy.isKnownOwner(place.entry, there);
       const isWanted = this.policy.changesDirectories || hasFailed;
@@ -187,21 +182,22 @@ export class RestorePlaces {
 
   /** Notes that a directory was created, and removes what it inherited from the one it is in. */
   private settleNew(place: Place, at: TargetName, row: Buffer): void {
-    const { above, path } = place;
+    const { above } = place;
     const inherits = above === undefined || mayInherit(above);
     place.state = 'fresh';
     this.recognise(place, at);
     this.progress.directories += 1;
     this.finishLater(place, row, inherits);
-    if (inherits && !this.isDry) this.target.dropInherited(path);
+    if (inherits && !this.isDry) this.target.dropInherited(place.path);
   }
 
   /**
    * Lets an ordinary user write into an existing directory of his own that forbids it. It gets its permissions back at
    * the end.
    */
-  private makeWritable({ path, state }: Place): void {
-    if (state !== 'there' || this.isDry || this.policy.isRoot) return;
+  private makeWritable(place: Place): void {
+    if (place.state !== 'there' || this.isDry || this.policy.isRoot) return;
+    const { path } = place;
     const key = path.toString('latin1');
     if (this.closed.has(key)) return;
     const { uid, mode } = this.target.status(path);
@@ -210,11 +206,10 @@ export class RestorePlaces {
     this.closed.set(key, { path, permissions: mode & 0o7777 });
   }
 
-  private finishLater({ path, entry, above }: Place, row: Buffer, dropsAcls: boolean): void {
-    this.unfinished.push({ path, row, dropsAcls });
-    if (entry !== undefined) {
-      this.flags.add(entry, above?.path ?? Buffer.alloc(0), lastComponent(path));
-    }
+  private finishLater(place: Place, row: Buffer, dropsAcls: boolean): void {
+    const { at, name, entry, above } = place;
+    this.unfinished.push({ at, row, dropsAcls });
+    if (entry !== undefined) this.flags.add(entry, above?.path ?? Buffer.alloc(0), name);
   }
 
   /**
@@ -263,8 +258,8 @@ export class RestorePlaces {
   }
 
   /** Removes the temporary files of an earlier run from a directory. */
-  private tidy(directory: Buffer): void {
-    if (this.policy.resume !== undefined && !this.isDry) this.target.removeTemporaries(directory);
+  private tidy(place: Place): void {
+    if (this.policy.resume !== undefined && !this.isDry) this.target.removeTemporaries(place.path);
   }
 
   /** Syncs the target, so that all restored data is on the disk on return. */
@@ -281,7 +276,8 @@ export class RestorePlaces {
     failures: readonly RestoreFailure[],
   ): void {
     if (this.isDry) return;
-    for (const { path, row, dropsAcls } of this.unfinished.toReversed()) {
+    for (const { at, row, dropsAcls } of this.unfinished.toReversed()) {
+      const { path } = at;
       attempt(path, () =>
         this.flags.isDone(path) ? [] : this.target.finishDirectory(path, row, dropsAcls),
       );
@@ -301,8 +297,8 @@ export class RestorePlaces {
 }
 
 /** True if entries made in a directory may inherit ACLs and flags; those that this run created have none. */
-function mayInherit({ state, path }: Place): boolean {
-  return state !== 'fresh' || path.length === 0;
+function mayInherit({ state, above }: Place): boolean {
+  return state !== 'fresh' || above === undefined;
 }
 
 /** Returns the metadata for a directory that no set contains, as if the user had just created it. */

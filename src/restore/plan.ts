@@ -11,17 +11,26 @@ import {
   type RestoreRecord,
 } from '../workers/index.js';
 
+/** The directory of some files, by its path relative to the target. The path may be made when it is read. */
+interface DirectoryOfFiles {
+  readonly path: Buffer;
+}
+
 export interface FileToRestore extends RequestedContent {
   readonly metadata: Buffer;
   /** Bits of RestoreHow. */
   readonly how: number;
-  /** Path relative to the target. */
-  readonly directory: Buffer;
+  readonly directory: DirectoryOfFiles;
   readonly name: Buffer;
 }
 
 export interface RestoreJob {
-  readonly input: Omit<RestoreInput, 'source' | 'target' | 'metadataOptions' | 'temporaryPrefix'>;
+  readonly input: Omit<
+    RestoreInput,
+    'source' | 'target' | 'metadataOptions' | 'temporaryPrefix' | 'directories'
+  >;
+  /** The directories of the files. Their paths are made when the job runs, since many jobs wait. */
+  readonly directories: readonly DirectoryOfFiles[];
   /** The files of the input, in its order. */
   readonly files: readonly FileToRestore[];
   /**
@@ -35,15 +44,17 @@ export interface RestoreJob {
   readonly after: ReadonlySet<Promise<void>>;
 }
 
-/** Limits of a job: it ends with the record in which it reaches one of them. */
+/** Limits of a job, paths of directories included: it ends with the record in which it reaches one of them. */
 const JOB_BYTES = 2 << 20;
 const JOB_FILES = 512;
+/** Bytes of paths of directories with which a job ends also within a record. */
+const JOB_PATH_BYTES = 8 << 20;
 /** Number of bytes that a file counts as in addition to its contents, so that empty files are limited too. */
 const FILE_BYTES = 1 << 10;
 
 /** A file that the restore writes before another one with its content. */
 export interface Original {
-  readonly directory: Buffer;
+  readonly directory: DirectoryOfFiles;
   readonly name: Buffer;
   /** Resolves once the file is written, or could not be; never rejects. */
   readonly written: Promise<void>;
@@ -63,12 +74,19 @@ export interface RowMaker {
   append(into: BytesBuilder, metadata: Buffer, name: Buffer, digest?: Uint8Array): void;
 }
 
+/** Returns the paths of the directories of a job, one after the other. */
+export function pathsOfJob({ directories }: RestoreJob): Uint8Array {
+  const paths = new BytesBuilder(PATHS_HINT_BYTES);
+  for (const { path } of directories) paths.append(path);
+  return paths.take();
+}
+
 /** Sorts files by the locations of their contents and groups them into jobs. */
 export function planJobs(files: readonly LocatedFile[], rowsOf: RowMaker): RestoreJob[] {
   const jobs: RestoreJob[] = [];
   let builder = new JobBuilder(rowsOf);
   for (const item of files.toSorted(byPlace)) {
-    if (builder.isFull && !builder.endsWith(item.pieces)) {
+    if (builder.isOver || (builder.isFull && !builder.endsWith(item.pieces))) {
       jobs.push(builder.build());
       builder = new JobBuilder(rowsOf);
     }
@@ -103,15 +121,14 @@ class JobBuilder {
   private lastTaken: ContentPiece | undefined;
   private readonly rows = new BytesBuilder(ROWS_HINT_BYTES);
   private readonly places: number[] = [];
-  private readonly directories = new BytesBuilder(DIRECTORIES_HINT_BYTES);
+  private readonly directories: DirectoryOfFiles[] = [];
+  private pathBytes = 0;
   private readonly directoryEnds: number[] = [];
-  private readonly directoryNumbers = new Map<string, number>();
+  private readonly directoryNumbers = new Map<DirectoryOfFiles, number>();
   private readonly inParts: { file: number; pieces: RestorePiece[] }[] = [];
   private readonly files: FileToRestore[] = [];
   private readonly after = new Set<Promise<void>>();
   private readonly copiedNames = new BytesBuilder(0);
-  private lastDirectory: Buffer | undefined;
-  private lastDirectoryNumber = 0;
   private bytes = 0;
   private readonly rowsOf: RowMaker;
 
@@ -123,8 +140,13 @@ class JobBuilder {
     return this.files.length;
   }
 
+  get isOver(): boolean {
+    return this.pathBytes >= JOB_PATH_BYTES;
+  }
+
   get isFull(): boolean {
-    return this.bytes >= JOB_BYTES || this.files.length >= JOB_FILES;
+    const bytes = this.bytes + this.pathBytes;
+    return bytes >= JOB_BYTES || this.files.length >= JOB_FILES;
   }
 
   /** True if these pieces begin in the record that was added last. An empty file begins in no record. */
@@ -189,18 +211,17 @@ class JobBuilder {
   }
 
   build(): RestoreJob {
-    const { records, files, inParts, takenBytes, after } = this;
-    const bytes = this.bytes + files.length * FILE_BYTES;
+    const { records, directories, files, inParts, takenBytes, after } = this;
+    const bytes = this.bytes + this.pathBytes + files.length * FILE_BYTES;
     const input = {
       records,
       rows: this.rows.take(),
       places: Uint32Array.from(this.places),
-      directories: this.directories.take(),
       directoryEnds: Uint32Array.from(this.directoryEnds),
       inParts,
       copiedNames: this.copiedNames.take(),
     };
-    return { input, files, bytes, takenBytes, after };
+    return { input, directories, files, bytes, takenBytes, after };
   }
 
   /** Returns the number of the record of a piece, and counts the bytes that are taken from it. */
@@ -234,22 +255,19 @@ class JobBuilder {
     return number;
   }
 
-  private directoryNumber(directory: Buffer): number {
-    if (directory === this.lastDirectory) return this.lastDirectoryNumber;
-    const key = directory.toString('latin1');
-    let number = this.directoryNumbers.get(key);
+  private directoryNumber(directory: DirectoryOfFiles): number {
+    let number = this.directoryNumbers.get(directory);
     if (number === undefined) {
       number = this.directoryEnds.length;
-      this.directories.append(directory);
-      this.directoryEnds.push(this.directories.length);
-      this.directoryNumbers.set(key, number);
+      this.directories.push(directory);
+      this.pathBytes += directory.path.length;
+      this.directoryEnds.push(this.pathBytes);
+      this.directoryNumbers.set(directory, number);
     }
-    this.lastDirectory = directory;
-    this.lastDirectoryNumber = number;
     return number;
   }
 }
 
 const ROWS_HINT_BYTES = 16 << 10;
-const DIRECTORIES_HINT_BYTES = 2 << 10;
+const PATHS_HINT_BYTES = 2 << 10;
 const NAME_END = Buffer.of(0);

@@ -31,8 +31,8 @@ import { RestorePolicy } from './policy.js';
 import type { RestoreFailure, RestoreProgress } from './progress.js';
 import type { RestoreMeans, RestoreRequest, RestoreResult } from './request.js';
 import { RestoreTarget, explainedWhenFull } from './target.js';
-import { type OutputDirectory, TreeWalk, type Visited, type WalkVisitor } from './walk.js';
-import type { FileToRestore, RestoreJob } from './plan.js';
+import { type DirectoryFacts, TreeWalk, type Visited, type WalkVisitor } from './walk.js';
+import { type FileToRestore, pathsOfJob, type RestoreJob } from './plan.js';
 
 /** Milliseconds for which the walk runs before it yields to the workers. */
 const SLICE_MS = 4;
@@ -104,7 +104,7 @@ class Restore implements WalkVisitor<Place> {
       rows: this.policy,
       records: this.records,
       failed: ({ directory, name }, error) => {
-        this.fail(joinPath(directory, name), error, undefined);
+        this.fail(joinPath(directory.path, name), error, undefined);
       },
     });
     const { set, paths, hierarchy = false } = request;
@@ -179,8 +179,8 @@ class Restore implements WalkVisitor<Place> {
 
   // --- the walk --------------------------------------------------------------------------------------
 
-  directory(plain: OutputDirectory, above: Place | undefined): Place {
-    return this.places.open(plain, above);
+  directory(plain: DirectoryFacts): Place {
+    return this.places.open(plain);
   }
 
   leftOut(): void {
@@ -249,7 +249,7 @@ class Restore implements WalkVisitor<Place> {
       return;
     }
     const bits = this.isDry ? how | RestoreHow.pretend : how;
-    this.queue.add(new CompactFile(entry, { ...at, how: bits }));
+    this.queue.add(new CompactFile(entry, { directory: directory.at, name, how: bits }));
   }
 
   private settle(visited: Visited<Place>): PlacedAs {
@@ -284,6 +284,7 @@ class Restore implements WalkVisitor<Place> {
     const { target } = this.places;
     const output = await runJobOf(this.history, this.records, this.jobs, {
       ...job.input,
+      directories: pathsOfJob(job),
       takenBytes: job.takenBytes,
       target: target.place,
       metadataOptions: target.metadataOptions,
@@ -301,19 +302,19 @@ class Restore implements WalkVisitor<Place> {
         continue;
       }
       if (isRestored) {
-        this.reportFailure(joinPath(directory, name), error, undefined);
+        this.reportFailure(joinPath(directory.path, name), error, undefined);
         continue;
       }
       const isCompared = (how & (RestoreHow.compare | RestoreHow.begun)) !== 0;
       if (error.code === 'TARGET_EXISTS' && isCompared && this.policy.keepsSilently) {
         this.progress.kept += 1;
-        this.failedNames.add(joinPath(directory, name).toString('latin1'));
+        this.failedNames.add(joinPath(directory.path, name).toString('latin1'));
         continue;
       }
       const isDamage = error.code === 'CONTENT_DAMAGED' || error.code === 'RECORD_DAMAGED';
       // For a file in parts, the digest is that of the damaged part, since the other parts need not be sent again.
       const damaged = isDamage && digest !== undefined ? Buffer.from(digest) : undefined;
-      this.fail(joinPath(directory, name), error, damaged);
+      this.fail(joinPath(directory.path, name), error, damaged);
     }
     return gone;
   }

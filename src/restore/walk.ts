@@ -19,6 +19,7 @@ import {
   isEntryName,
   joinPath,
   lastComponent,
+  pathBelow,
   splitPath,
   type SetNumber,
 } from '../model/index.js';
@@ -39,10 +40,10 @@ export interface Selection {
   readonly filter?: PathFilter | undefined;
 }
 
-/** A directory of the output. */
-export interface OutputDirectory {
-  /** Path relative to the output; empty for the output itself. */
-  readonly path: Buffer;
+/** Facts that a walk knows of a directory of the output. */
+export interface DirectoryFacts {
+  /** Empty for the output itself. */
+  readonly name: Buffer;
   readonly above: OutputDirectory | undefined;
   /** Entry of the directory; undefined for a directory above the roots of the set, and for the output. */
   readonly entry: HistoryEntry | undefined;
@@ -54,6 +55,75 @@ export interface OutputDirectory {
   readonly isAbove?: boolean;
   /** Key of the device that the entries of the directory are on. */
   readonly device: string;
+}
+
+/** Length up to which the path of a directory is held. Deep trees have paths of megabytes. */
+const HELD_PATH_BYTES = 1024;
+/** The longer path that was made last, since the entries of a directory follow one another. */
+let lastMade: { readonly of: OutputPath; readonly path: Buffer } | undefined;
+
+/** A path relative to the output; empty for the output itself. A long one is made again each time when it is used. */
+export class OutputPath {
+  private readonly lengthBytes: number;
+  private readonly held: Buffer | undefined;
+  /** The last name of a long path; `above` is the rest. */
+  private readonly name: Buffer | undefined;
+  private readonly above: OutputPath | undefined;
+
+  constructor(name: Buffer, above: OutputPath | undefined) {
+    this.lengthBytes = name.length + (above === undefined ? 0 : above.lengthBytes + 1);
+    if (above === undefined) this.held = name;
+    else if (this.lengthBytes <= HELD_PATH_BYTES) this.held = joinPath(above.path, name);
+    else {
+      this.name = Buffer.from(name); // the given one is a view of a whole listing
+      this.above = above;
+    }
+  }
+
+  get path(): Buffer {
+    return this.known ?? OutputPath.make(this);
+  }
+
+  private static make(of: OutputPath): Buffer {
+    const names: Buffer[] = [];
+    let top = of;
+    for (; top.known === undefined; top = top.above!) names.push(top.name!);
+    const path = pathBelow(top.known, names.reverse());
+    lastMade = { of, path };
+    return path;
+  }
+
+  private get known(): Buffer | undefined {
+    return this.held ?? (lastMade?.of === this ? lastMade.path : undefined);
+  }
+}
+
+/** A directory of the output. */
+export class OutputDirectory implements DirectoryFacts {
+  readonly name: Buffer;
+  readonly above: OutputDirectory | undefined;
+  readonly entry: HistoryEntry | undefined;
+  readonly source: Buffer;
+  readonly isInside: boolean;
+  readonly isAbove: boolean;
+  readonly device: string;
+  /** The path; it may be held without what else is known of the directory. */
+  readonly at: OutputPath;
+
+  constructor({ name, above, entry, source, isInside, isAbove, device }: DirectoryFacts) {
+    this.name = name;
+    this.above = above;
+    this.entry = entry;
+    this.source = source;
+    this.isInside = isInside;
+    this.isAbove = isAbove === true;
+    this.device = device;
+    this.at = new OutputPath(name, above?.at);
+  }
+
+  get path(): Buffer {
+    return this.at.path;
+  }
 }
 
 /** An entry to restore as `name` in `directory`. The name is empty for the output itself. */
@@ -71,7 +141,7 @@ export interface WalkVisitor<D extends OutputDirectory> {
    * Returns the visitor's object for a directory of the output. The directory need not be created before an entry in
    * it is.
    */
-  directory(plain: OutputDirectory, above: D | undefined): D;
+  directory(plain: DirectoryFacts, above: D | undefined): D;
   /**
    * Handles an entry that the filter includes. `made` is the visitor's object for it, if it is a directory. Returns
    * false to skip the entries of a directory. A directory that is only passed on the way to included entries is not
@@ -169,7 +239,7 @@ export class TreeWalk<D extends OutputDirectory> {
     const { visitor } = this;
     const top = visitor.directory(
       {
-        path: NO_NAME,
+        name: NO_NAME,
         above: undefined,
         entry: undefined,
         source: NO_NAME,
@@ -232,24 +302,25 @@ export class TreeWalk<D extends OutputDirectory> {
   }
 
   /** Adds the names in a directory that the backup could not save, and that are not in the set. */
-  private addAbsent({ entry, path, source, isInside }: D): void {
+  private addAbsent(directory: D): void {
+    const { entry, source, isInside } = directory;
     for (const { name, error } of this.notes?.takeAbsent(entry!.childId!) ?? []) {
       const verdict = this.selection.filter?.verdict(source, name, false, isInside) ?? 'in';
-      if (verdict === 'in') this.addUnsaved(joinPath(path, name), error);
+      if (verdict === 'in') this.addUnsaved(joinPath(directory.path, name), error);
     }
   }
 
   /** Returns a page of a directory. A listing that is damaged or not authentic is reported, and its page is empty. */
   private async page(
     listings: ListingsAhead,
-    { entry, path }: D,
+    directory: D,
     after: Buffer,
   ): Promise<HistoryEntry[]> {
     try {
-      return await listings.page(entry!.childId!, after);
+      return await listings.page(directory.entry!.childId!, after);
     } catch (error) {
       if (!isOfOneListing(error)) throw error;
-      this.visitor.failed(path, error);
+      this.visitor.failed(directory.path, error);
       return [];
     }
   }
@@ -269,7 +340,7 @@ export class TreeWalk<D extends OutputDirectory> {
         const isKnown = rootAbove(this.roots, source) !== undefined;
         const entry = isKnown ? await this.history.find(source, this.selection.set) : undefined;
         const plain = {
-          path: joinPath(above.path, component),
+          name: component,
           entry,
           source,
           isInside: false,
@@ -325,9 +396,8 @@ export class TreeWalk<D extends OutputDirectory> {
       return;
     }
     const isInside = verdict === 'in';
-    const full = joinPath(directory.path, name);
     const own = deviceIn(entry, device);
-    const plain = { path: full, above: directory, entry, source, isInside, device: own };
+    const plain = { name, above: directory, entry, source, isInside, device: own };
     const made = this.visitor.directory(plain, directory);
     if (isInside && !this.visitor.visit({ entry, directory, name, device }, made)) return;
     if (entry.childId !== undefined && recurse !== false) stack.push(made);

@@ -178,7 +178,7 @@ for (let level = 0; level < 2000; level += 1) {
 
 test('directories with paths of 400 KB, 400 MB in all, cost no more memory than others', async (t) => {
   const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
+  const [source, out] = [path.join(home, 'tree'), path.join(home, 'out')];
   fs.mkdirSync(source);
   try {
     const made = spawnSync(process.execPath, ['-e', MAKE_DEEP], { cwd: source, encoding: 'utf8' });
@@ -191,8 +191,13 @@ test('directories with paths of 400 KB, 400 MB in all, cost no more memory than 
     t.deepEqual([progress.entries, progress.unreadable, progress.filesRead], [4000, 0, 2000]);
     const listed = [...place, '--recurse', '--noheaders', source];
     await runBelow(t, home, 300 * MIB, ['lstardis', listed]);
+    const restored = [...place, '--json', '-o', out, source];
+    const { files } = JSON.parse(await runBelow(t, home, 400 * MIB, ['regenerate', restored])) as {
+      readonly files: number;
+    };
+    t.is(files, 2000);
   } finally {
-    spawnSync('rm', ['-rf', source]); // by path, node:fs does not reach the lowest ones
+    spawnSync('rm', ['-rf', source, out]); // by path, node:fs does not reach the lowest ones
   }
 });
 

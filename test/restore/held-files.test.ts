@@ -20,7 +20,11 @@ function pieceAt(object: string, position: number, sizeBytes: number): ContentPi
 }
 
 function fileOf(name: string, ...pieces: readonly ContentPiece[]): LocatedFile {
-  const bytes = { metadata: Buffer.alloc(0), directory: Buffer.from('d'), name: Buffer.from(name) };
+  const bytes = {
+    metadata: Buffer.alloc(0),
+    directory: { path: Buffer.from('d') },
+    name: Buffer.from(name),
+  };
   return { file: { contentId: undefined, how: 0, ...bytes }, pieces };
 }
 

@@ -8,11 +8,12 @@ import { rowOf, sha256 } from '../helpers/rows.js';
 const MOST_FILES = 512;
 const FILES = 3 * MOST_FILES + 1;
 
+const directory = { path: Buffer.from('directory') };
+
 function located(count: number, piece?: (index: number) => ContentPiece): LocatedFile[] {
   return Array.from({ length: count }, (_, index) => {
     const name = Buffer.from(`file ${index}`);
     const metadata = metadataOf(new RowReader(rowOf(name)), 0);
-    const directory = Buffer.from('directory');
     const file = { contentId: undefined, metadata, how: 0, directory, name };
     return { file, pieces: piece === undefined ? [] : [piece(index)] };
   });

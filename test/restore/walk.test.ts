@@ -4,7 +4,8 @@ import { TardisError, type WireError } from '../../src/errors/index.js';
 import type { History, HistoryEntry } from '../../src/history/index.js';
 import { EntryType, METADATA_FLAGS_AT, RowFlag } from '../../src/model/index.js';
 import {
-  type OutputDirectory,
+  type DirectoryFacts,
+  OutputDirectory,
   PAGE_ENTRIES,
   type PathFilter,
   type Selection,
@@ -116,8 +117,8 @@ class Noting implements WalkVisitor<OutputDirectory> {
     this.skipped = skipped;
   }
 
-  directory(plain: OutputDirectory, above: OutputDirectory | undefined): OutputDirectory {
-    return { ...plain, above };
+  directory(plain: DirectoryFacts): OutputDirectory {
+    return new OutputDirectory(plain);
   }
 
   visit({ directory, name, device }: Parameters<WalkVisitor<OutputDirectory>['visit']>[0]) {
