@@ -107,7 +107,8 @@ for (const how of ['first', 'later', 'later, encrypted'] as const) {
       const { status: restoring, stderr } = await run('regenerate', [...place, '-o', out, root]);
       // Directories that were not read before the unmount have a listing that nothing proves.
       const isDoubted = stderr.includes('not read whole by this set');
-      t.is(restoring, isDoubted ? 3 : 0, stderr);
+      t.is(restoring, 3, stderr);
+      t.regex(stderr, /root: the backup took nothing from it .*\[UNREAD_AT_BACKUP\]/);
       t.true(!isDoubted || how === 'later, encrypted');
       const [after, restored] = [look(source), look(path.join(out, 'root'))];
       t.deepEqual([...restored.keys()], [...before.keys()]);
@@ -151,7 +152,9 @@ test('a file system below a root that is unmounted during a backup is held', asy
     t.is(second.report.progress.vanished, 0);
     t.like(second.report.failed[0], { name: below, what: 'protected' });
     const out = path.join(mounts.home, 'out');
-    await succeed('regenerate', [...place, '-o', out, root]);
+    const restored = await run('regenerate', [...place, '-o', out, root]);
+    t.is(restored.status, 3);
+    t.regex(restored.stderr, /\[UNREAD_AT_BACKUP\]/);
     t.is(fs.readFileSync(path.join(out, 'root/own/file'), 'utf8'), 'own and more');
     t.is(fs.readFileSync(path.join(out, 'root/below/z/deep/last'), 'utf8'), 'last');
     // It may have been read before the file system went away.
@@ -273,8 +276,9 @@ for (const { what, mount, change, secret } of partOf(CLIENTS, share, seededRando
         t.like(failed[0], { name: below, what: 'protected' });
         const out = path.join(home, `out ${time}`);
         const restored = await run('regenerate', [...place, '-o', out, root]);
+        t.is(restored.status, 3, restored.stderr);
+        t.regex(restored.stderr, /root\/below: the backup took nothing from it/);
         // Only a set that has read a directory proves that its listing is whole.
-        t.is(restored.status, secret === '' ? 0 : 3, restored.stderr);
         t.is(restored.stderr.includes('were not read whole by this set'), secret !== '');
         const at = path.join(out, 'root');
         t.is(fs.readFileSync(path.join(at, 'own'), 'utf8'), 'own and more');
