@@ -80,7 +80,8 @@ async function thereAndBack(t: ExecutionContext, { lies, reports }: Lie): Promis
   t.deepEqual([...new Set(failed.map(({ what }) => what))], reports === undefined ? [] : [reports]);
   const out = path.join(home, 'out');
   const back = await run('regenerate', [...place, '-o', out, root]);
-  t.is(back.status, 0, back.stderr);
+  t.is(back.status, status, back.stderr);
+  t.is(back.stderr.includes('[UNREAD_AT_BACKUP]'), status === 3, back.stderr);
   const restored = path.join(out, 'files');
   t.deepEqual(wrongPatterns(path.join(restored, HOLES), files), [], `TEST_SEED=${seed}`);
   t.deepEqual(shape(restored), shape(real));
