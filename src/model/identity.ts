@@ -3,11 +3,11 @@
  * may write to a directory above it can put something else in its place.
  */
 import { bufferOf } from './bytes.js';
-import { mountState, RowFlag, type RowReader } from './row.js';
+import { mountState, RowFlag, RowOffset, type RowReader } from './row.js';
 
 /**
- * Layout, little endian: device (u64), inode (u64), user, group (u32 each), permissions (u16), type, what is mounted on it
- * (u8 each), zeros (u32), and the line of a directory.
+ * Layout, little endian: device (u64; 0 if it is unknown, and the addon then compares owner and mode, too), inode (u64),
+ * user, group (u32 each), permissions (u16), type, what is mounted on it (u8 each), zeros (u32), and the line of a directory.
  *
  * The line shows which users may reach a directory, if another one has taken its place or that of one above it: the inode of
  * the root or mount point that it is below (u64; 0 for one of these), and two digests of the owners and modes of the directories
@@ -16,45 +16,58 @@ import { mountState, RowFlag, type RowReader } from './row.js';
 export const IDENTITY_BYTES = 72;
 const INODE = 8;
 const USER = 16;
-const GROUP = 20;
 const PERMISSIONS = 24;
 const TYPE = 26;
 const MOUNT = 27;
 const TOP = 32;
 const ABOVE = 40;
 const BELOW = 56;
-/** Device of an entry that is on another device than its directory. The addon then compares owner and mode, too. */
-const UNKNOWN_DEVICE = 0n;
 
 /** Returns the identity of an entry, whose row is at `at`, of a directory on `device`. */
 export function identityOf(rows: RowReader, at: number, device: bigint): Buffer {
-  const identity = Buffer.alloc(IDENTITY_BYTES);
-  const isElsewhere = (rows.flags(at) & RowFlag.otherDevice) !== 0;
-  identity.writeBigUInt64LE(isElsewhere ? UNKNOWN_DEVICE : device);
-  identity.writeBigUInt64LE(rows.inode(at), INODE);
-  identity.writeUInt32LE(rows.uid(at), USER);
-  identity.writeUInt32LE(rows.gid(at), GROUP);
-  identity.writeUInt16LE(rows.permissions(at), PERMISSIONS);
-  identity[TYPE] = rows.type(at);
-  if (isElsewhere) identity[MOUNT] = mountState(rows, at);
+  const identity = blank(rows, at);
+  if (!isElsewhere(rows, at)) identity.writeBigUInt64LE(device);
   return identity;
 }
 
 /** Returns the identity of a directory, whose row is at `at`, in a directory that was opened by its identity. */
 export function identityBelow(rows: RowReader, at: number, above: Uint8Array): Buffer {
-  const identity = identityOf(rows, at, deviceOf(above));
-  const isTop = deviceOf(identity) === UNKNOWN_DEVICE;
-  if (isTop) return identity;
-  const whole = bufferOf(above);
-  const top = whole.readBigUInt64LE(TOP);
-  identity.writeBigUInt64LE(top === 0n ? whole.readBigUInt64LE(INODE) : top, TOP);
-  whole.copy(identity, ABOVE, BELOW);
+  const identity = blank(rows, at);
+  const isMountPoint = isElsewhere(rows, at) || isZero(above, 0, INODE);
+  if (isMountPoint) return identity; // there is nothing above it on its device
+  identity.set(above.subarray(0, INODE));
+  const isTop = isZero(above, TOP, ABOVE);
+  identity.set(isTop ? above.subarray(INODE, USER) : above.subarray(TOP, ABOVE), TOP);
+  identity.set(above.subarray(BELOW), ABOVE);
   return identity;
+}
+
+/** True if an entry is on another device than its directory. Then its device is unknown. */
+function isElsewhere(rows: RowReader, at: number): boolean {
+  return (rows.flags(at) & RowFlag.otherDevice) !== 0;
+}
+
+/** Returns the identity of an entry without a device. Bytes are copied, since a walk needs one for each directory. */
+function blank(reader: RowReader, at: number): Buffer {
+  const { rows } = reader;
+  const identity = Buffer.allocUnsafe(IDENTITY_BYTES).fill(0);
+  rows.copy(identity, INODE, at + RowOffset.inode, at + RowOffset.device);
+  rows.copy(identity, USER, at + RowOffset.uid, at + RowOffset.linkCount);
+  rows.copy(identity, PERMISSIONS, at + RowOffset.permissions, at + RowOffset.uid);
+  identity[TYPE] = reader.type(at);
+  if (isElsewhere(reader, at)) identity[MOUNT] = mountState(reader, at);
+  return identity;
+}
+
+function isZero(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let at = from; at < to; at += 1) if (bytes[at] !== 0) return false;
+  return true;
 }
 
 /** Returns a view of the n-th of several identities. */
 export function identityIn(identities: Uint8Array, index: number): Buffer {
-  return bufferOf(identities).subarray(index * IDENTITY_BYTES, (index + 1) * IDENTITY_BYTES);
+  const { buffer, byteOffset } = identities;
+  return Buffer.from(buffer, byteOffset + index * IDENTITY_BYTES, IDENTITY_BYTES);
 }
 
 /** Returns the device of a directory that was opened by its identity. */
