@@ -89,8 +89,8 @@ class Building : public Aside {
         wanted_(call.bytes(5)),
         target_(call.bytes(6)),
         lengths_(call.bytes(7)),
-        times_(call.bytes(8)) {
-    times_.range(0, 2 * sizeof(double), kCall);
+        time_(call.bytes(8)) {
+    time_.range(0, sizeof(double), kCall);
   }
 
  private:
@@ -108,8 +108,7 @@ class Building : public Aside {
       put(lengths_.range(index * sizeof(uint32_t), sizeof(uint32_t), kCall), static_cast<uint32_t>(bytes));
       end_ += bytes;
     }
-    put(times_.data, msSince(start));
-    put(times_.data + sizeof(double), encryptMs_);
+    put(time_.data, msSince(start));
   }
 
   // Returns the end of the last record.
@@ -203,13 +202,11 @@ class Building : public Aside {
   }
 
   void encrypt(const Wanted& wanted, const Header& header, const Bytes& head, size_t bytes) {
-    const auto start = Clock::now();
     std::vector<uint8_t> also(kCoveredBytes + head.size - sizeof(Header));
     memcpy(also.data(), &header, kCoveredBytes);
     memcpy(also.data() + kCoveredBytes, head.data + sizeof(Header), head.size - sizeof(Header));
     uint8_t nonce[kBodyNonceBytes] = {0xff, 0xff, 0xff, 0xff};  // the number of a body in one piece
     encryptInPlace(wanted.cipher, wanted.key, nonce, {also.data(), also.size()}, head.data + head.size, bytes);
-    encryptMs_ += msSince(start);
   }
 
   const Bytes contents_;
@@ -220,10 +217,9 @@ class Building : public Aside {
   const Bytes wanted_;
   const Bytes target_;
   const Bytes lengths_;
-  const Bytes times_;
+  const Bytes time_;
   size_t next_ = 0;  // in the order
   size_t end_ = 0;   // of the last record in the target
-  double encryptMs_ = 0;
 };
 
 }  // namespace

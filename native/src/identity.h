@@ -34,9 +34,9 @@ Identity identityIn(const Bytes& bytes, const char* call);
 // Throws EREPLACED unless the open file is the one that was listed.
 void requireListed(int fd, const struct stat& stat, const Identity& identity, const char* call);
 
-// The same for an entry of an open directory that is the one that was listed. An entry that took the place of the listed one
-// is accepted, if it is no file and has its type, owner and mode. So is a directory, unless somebody else may have put it there
-// and its ACL, or that of the listed one, may make a difference.
+// Throws EREPLACED unless an open entry of a directory, which is the listed one, is the entry that was listed. Another entry in
+// its place is accepted, if it is no file and has its type, owner and mode. A directory is not accepted if somebody else may
+// have put it there and its ACL, or that of the listed one, may make a difference.
 void requireListedOrLike(const Fd& entry, int directory, const Identity& identity, const char* call);
 
 // Opens a directory of this identity. Follows no link in any part of the path. Throws EREPLACED for another directory, and

@@ -6,7 +6,6 @@ import { bufferOf } from '../model/index.js';
 import {
   type ClientDirectory,
   type ExpectedRange,
-  MAX_FRAME_RAW_BYTES,
   type ObjectReader,
   RECORD_CHUNKED,
   RECORD_HEADER_BYTES,
@@ -27,6 +26,7 @@ import { type DecodedRecords, RangeReader, tooShort } from './range-reader.js';
 import { fetchHead, fetchRecord, type RecordSource } from './record-head.js';
 import { after, type Soon } from './soon.js';
 import { type RecordPlace, recordKey, type StoredPiece } from './stored-piece.js';
+import { MAX_WHOLE_BYTES } from './whole-record.js';
 import { WalkAhead } from './walk-ahead.js';
 
 /**
@@ -418,7 +418,7 @@ function placeOf({ offset, sizeBytes }: StoredPiece): ContentToDecode {
 
 /** True if no record in one piece has this length. */
 function isTooLarge({ recordBytes }: RecordPlace): boolean {
-  return recordBytes > 2 * MAX_FRAME_RAW_BYTES;
+  return recordBytes > MAX_WHOLE_BYTES;
 }
 
 /**

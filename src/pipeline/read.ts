@@ -44,8 +44,7 @@ async function readParcel(
   const { output: found, busyMs } = await jobs.run('read', job, transfer);
   const output = places.hashed(found, paths);
   reportSaved(output);
-  const { files, readBytes, compressMs, encryptMs } = output;
-  const buildMs = compressMs + encryptMs;
+  const { files, readBytes, buildMs } = output;
   counters.read.count(files, readBytes, busyMs - buildMs);
   if (frames !== undefined) {
     counters.build.count(files - output.repeats, readBytes, buildMs, counters.read);

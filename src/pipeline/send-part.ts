@@ -154,8 +154,7 @@ export async function readPart(
   underWay.end();
   if (result.failure !== '') throw new UnreadableFile(result.failure);
   peer.owners(result.owners);
-  const { hashMs, deltaMs, compressMs, encryptMs } = result.spent;
-  counters.parts.count(0, 0, hashMs + deltaMs + compressMs + encryptMs);
+  counters.parts.count(0, 0, result.busyMs);
   return result;
 }
 

@@ -32,7 +32,7 @@ export interface CompressingCalls {
    * Makes records of contents, one after the other in `target`, and returns the end of the last one. Content n has the n-th number (32 bits) of `starts` and `sizes` as its place in `contents`, and the
    * n-th 32 bytes of `digests`. `wanted` has WANTED_RECORD_BYTES for each record, at the offsets of `WantedRecord`; they
    * are zeros afterwards, since they contain keys. The contents of a record are the next ones of `order`. `lengths`
-   * receives the length of each record, `times` two numbers (64 bits): the milliseconds of all work, and of encryption.
+   * receives the length of each record, `time` the milliseconds of the work (64 bits).
    * With `isAside`, it works on a thread of libuv's pool and returns a promise. The buffers must not be used, transferred or
    * released before that is settled.
    */
@@ -45,7 +45,7 @@ export interface CompressingCalls {
     wanted: Uint8Array,
     target: Uint8Array,
     lengths: Uint8Array,
-    times: Uint8Array,
+    time: Uint8Array,
     isAside: boolean,
   ): Promise<number> | number;
 }

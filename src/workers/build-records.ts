@@ -37,8 +37,7 @@ export interface BuiltRecords {
   readonly records: Uint8Array;
   readonly recordLengths: readonly number[];
   /** Time of compression, and of encryption. */
-  readonly compressMs: number;
-  readonly encryptMs: number;
+  readonly buildMs: number;
 }
 
 /** How to make the records. */
@@ -64,7 +63,7 @@ export async function buildRecords(
     isMadeByAddon(compression.codec, scheme);
   const own = planned.filter(isAddons);
   const lengths = new Uint32Array(own.length);
-  const times = new Float64Array(2);
+  const time = new Float64Array(1);
   return memory.withRecords(async (room) => {
     const target = room.room(roomFor(planned, block));
     const end = await native.buildRecords(
@@ -76,17 +75,15 @@ export async function buildRecords(
       describe(native, own, keys),
       target,
       bytesOf(lengths),
-      bytesOf(times),
+      bytesOf(time),
       others !== undefined,
     );
-    const [allMs, encryptMs] = times as unknown as [number, number];
     const rest = new OtherRecords(native, block, keys, BytesBuilder.over(target.subarray(end)));
     for (const record of planned) if (!isAddons(record)) rest.add(record);
     return {
       records: room.leave(target.subarray(0, end + rest.bytes)),
       recordLengths: [...lengths, ...rest.lengths],
-      compressMs: Math.max(0, allMs - encryptMs) + rest.compressMs,
-      encryptMs: encryptMs + rest.encryptMs,
+      buildMs: time[0]! + rest.busyMs,
     };
   });
 }
@@ -94,8 +91,7 @@ export async function buildRecords(
 /** Makes records one by one. */
 class OtherRecords {
   readonly lengths: number[] = [];
-  compressMs = 0;
-  encryptMs = 0;
+  busyMs = 0;
   private readonly native: NativeCalls;
   private readonly block: ContentBlock;
   private readonly keys: ContentKeys | undefined;
@@ -122,7 +118,6 @@ class OtherRecords {
     const { block, keys, native, target } = this;
     const startMs = performance.now();
     const cipher = keys && RecordCipher.fresh(native, keys, scheme);
-    const keyMs = performance.now() - startMs;
     const source = bufferOf(block.bytes);
     const slices = contents.map((index) => sliceOf(block, index));
     const means = { compression, target, cipher };
@@ -130,9 +125,7 @@ class OtherRecords {
       ? buildFrame(source, slices, means)
       : buildContent(source, slices[0]!, means);
     this.lengths.push(length);
-    const encryptMs = keyMs + (cipher?.spentMs ?? 0);
-    this.encryptMs += encryptMs;
-    this.compressMs += performance.now() - startMs - encryptMs;
+    this.busyMs += performance.now() - startMs;
   }
 }
 

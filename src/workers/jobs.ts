@@ -174,9 +174,8 @@ export interface ReadOutput {
   /** Bytes of holes, which were not read. */
   readonly holeBytes: number;
   readonly files: number;
-  /** Time of the job that was spent on compression, and on encryption. */
-  readonly compressMs: number;
-  readonly encryptMs: number;
+  /** Time of the job that was spent on making records. */
+  readonly buildMs: number;
   /** Files whose content a recent parcel already sent. */
   readonly repeats: number;
 }
@@ -213,8 +212,6 @@ export interface BuildInput {
 export interface BuildOutput {
   readonly records: Uint8Array;
   readonly recordLengths: readonly number[];
-  /** Time of the job that was spent on encryption. */
-  readonly encryptMs: number;
 }
 
 /** A file that was listed, and is read by itself. */
@@ -308,16 +305,8 @@ export interface RangeOutput {
   /** Signature of the bytes read, if it was requested. */
   readonly signature: Uint8Array | undefined;
   readonly delta: DeltaOutcome | undefined;
-  readonly spent: RangeTimes;
-}
-
-/** Time that a thread worked on a range, without its waits for the receiver of the chunks. */
-export interface RangeTimes {
-  /** Reading, hashing, and making the signature. */
-  readonly hashMs: number;
-  readonly deltaMs: number;
-  readonly compressMs: number;
-  readonly encryptMs: number;
+  /** Time that a thread worked on the range, without its waits for the receiver of the chunks. */
+  readonly busyMs: number;
 }
 
 export interface JobTable {

@@ -22,7 +22,7 @@ import type {
 import { ParcelMemory } from './parcel-memory.js';
 import { rawEndings } from './raw-types.js';
 
-const NO_RECORDS = { records: undefined, recordLengths: [], compressMs: 0, encryptMs: 0 };
+const NO_RECORDS = { records: undefined, recordLengths: [], buildMs: 0 };
 
 /** Reads the files of a parcel. With `frames`, makes the records of their contents, too. */
 export async function readJob(
@@ -42,7 +42,7 @@ export async function readJob(
     await reading.run();
     const made = await buildRecords(context, reading.block, undefined, { options, keys });
     const output = { ...reading.output, ...made, contents: undefined };
-    const busyMs = reading.busyMs + made.compressMs + made.encryptMs;
+    const busyMs = reading.busyMs + made.buildMs;
     return { output, transfer: [...rowsOf(output), ...memoryOf(made.records)], busyMs };
   });
 }
@@ -57,8 +57,7 @@ export async function buildJob(
   context: JobContext,
 ): Promise<JobResult<BuildOutput>> {
   const made = await buildRecords(context, contents, wanted, { options, keys });
-  const { compressMs, ...output } = made;
-  const busyMs = compressMs + output.encryptMs;
+  const { buildMs: busyMs, ...output } = made;
   return { output, transfer: memoryOf(output.records), busyMs };
 }
 

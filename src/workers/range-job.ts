@@ -25,7 +25,7 @@ import {
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
 import type { System } from '../system/index.js';
-import type { RangeInput, RangeOutput, RangeTimes } from './jobs.js';
+import type { RangeInput, RangeOutput } from './jobs.js';
 import { OpenListedFile } from './listed-file.js';
 import { MeasuredDelta } from './measured-delta.js';
 import { OwnerNames } from './owner-names.js';
@@ -58,7 +58,7 @@ export function* rangeJob(
       owners: [],
       signature: undefined,
       delta: undefined,
-      spent: { hashMs: 0, deltaMs: 0, compressMs: 0, encryptMs: 0 },
+      busyMs: 0,
     };
     return { failure, row: input.row, ...nothing };
   }
@@ -86,9 +86,8 @@ class RangeReading implements Disposable {
   private readonly cipher: RecordCipher | undefined;
   private chunks = 0;
   private sizeBytes = 0;
-  private hashMs = 0;
-  /** Time of making chunks: of compression and encryption. */
-  private chunkMs = 0;
+  /** Time of reading and of making chunks, without that of a delta. */
+  private busyMs = 0;
   private readonly input: RangeInput;
   private readonly system: System;
   private readonly directory: number;
@@ -129,7 +128,7 @@ class RangeReading implements Disposable {
       const chunk = scratch.subarray(0, got);
       hash.update(chunk);
       signature?.push(chunk);
-      this.hashMs += performance.now() - startMs;
+      this.busyMs += performance.now() - startMs;
       this.sizeBytes += got;
       if (compression !== undefined) yield* this.encoded(chunk, compression);
       if (this.delta?.isDropped === true) return;
@@ -145,15 +144,8 @@ class RangeReading implements Disposable {
     this.chunks += 1;
     const startMs = performance.now();
     const chunk = buildChunk(raw, compression, place);
-    this.chunkMs += performance.now() - startMs;
+    this.busyMs += performance.now() - startMs;
     return chunk;
-  }
-
-  private get spent(): RangeTimes {
-    const encryptMs = this.cipher?.spentMs ?? 0;
-    const { hashMs, chunkMs } = this;
-    const deltaMs = this.delta?.busyMs ?? 0;
-    return { hashMs, deltaMs, compressMs: chunkMs - encryptMs, encryptMs };
   }
 
   /** Yields the chunk itself, or the pieces of the delta that it completes. */
@@ -203,7 +195,8 @@ class RangeReading implements Disposable {
     const delta = this.delta?.outcome();
     const signature = delta?.isDropped === true ? undefined : this.signature?.finish();
     const read = { digest, sizeBytes, row: whole, hasChanged, isInconsistent };
-    return { failure: '', ...read, incomplete, owners, signature, delta, spent: this.spent };
+    const busyMs = this.busyMs + (this.delta?.busyMs ?? 0);
+    return { failure: '', ...read, incomplete, owners, signature, delta, busyMs };
   }
 
   private isTouched({ mtimeNs, ctimeNs }: fs.BigIntStats): boolean {

@@ -39,8 +39,7 @@ function outputOf(parts: Partial<ReadOutput>): ReadOutput {
     readBytes: 0,
     holeBytes: 0,
     files: 0,
-    compressMs: 0,
-    encryptMs: 0,
+    buildMs: 0,
     repeats: 0,
     ...parts,
   };

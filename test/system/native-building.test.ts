@@ -33,7 +33,7 @@ function frame(): Record<string, Uint8Array> {
     wanted,
     target: Buffer.alloc(2000),
     lengths: bytesOf(new Uint32Array(1)),
-    times: bytesOf(new Float64Array(2)),
+    time: bytesOf(new Float64Array(1)),
   };
 }
 
@@ -117,8 +117,8 @@ test('refuses a target without room for a body that is not compressed', async (t
   t.throws(() => build(values), { code: 'EINVAL' });
 });
 
-test('refuses to note times where there is no room for them', (t) => {
-  t.throws(() => build({ ...frame(), times: Buffer.alloc(15) }), { code: 'EINVAL' });
+test('refuses to note its time where there is no room for it', (t) => {
+  t.throws(() => build({ ...frame(), time: Buffer.alloc(7) }), { code: 'EINVAL' });
 });
 
 /** Reads a parcel of one directory with one file, with changed arguments. Returns the cursor. */

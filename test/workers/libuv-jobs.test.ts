@@ -37,7 +37,7 @@ class NotedJobs extends InlineJobs {
 }
 
 /** Returns an output without times, and without records, whose salts are random. */
-function factsOf({ contents, records, compressMs: _, encryptMs: __, ...facts }: ReadOutput) {
+function factsOf({ contents, records, buildMs: _, ...facts }: ReadOutput) {
   const { starts, sizes, isRaw, kinds } = contents ?? {};
   const rows = Buffer.from(facts.rows);
   return { ...facts, rows, recordBytes: records?.length, starts, sizes, isRaw, kinds };

@@ -88,7 +88,7 @@ async function read(
 
 /** Returns the fields of an output, with the contents in the order of their digests, and without times. */
 function reported(
-  { contents, records, recordLengths, compressMs: _, encryptMs: __, ...output }: ReadOutput,
+  { contents, records, recordLengths, buildMs: _, ...output }: ReadOutput,
   keys: ContentKeys | undefined,
 ): unknown {
   const inRecords = contentsIn(records, recordLengths, keys);

@@ -65,8 +65,6 @@ const WHOLE = 0xffff_ffff;
 const CHUNK_ALSO_BYTES = 5;
 
 export class RecordCipher {
-  /** Time spent encrypting with this cipher. */
-  spentMs = 0;
   readonly head: CipherHead;
   readonly calls: SealingCalls;
   private readonly cipher: BodyCipherNumber;
@@ -178,13 +176,11 @@ export class RecordCipher {
   }
 
   private encrypt(number: number, also: Uint8Array, data: Buffer, at: number, bytes: number): void {
-    const startMs = performance.now();
     if (this.head.scheme === Scheme.readable) {
       data.set(this.tagOf(number, also, data.subarray(at, at + bytes)), at + bytes);
     } else {
       this.calls.encryptBody(this.cipher, this.bodyKey, nonceOf(number), also, data, at, bytes);
     }
-    this.spentMs += performance.now() - startMs;
   }
 
   private sealed(number: number, also: Uint8Array, data: Buffer): SealedBody {

@@ -20,7 +20,7 @@ const VALUE_BYTES = 4;
 const LEAST_PAGES = 1024;
 
 /** Kinds of blocks. */
-export const SumBlock = Object.freeze({
+const SumBlock = Object.freeze({
   /** Pages that a fold is about to write. Their contents are unknown until their checksums follow. */
   flux: 1,
   /** Pages, each with its checksum. */
@@ -30,10 +30,10 @@ export const SumBlock = Object.freeze({
   /** Pages that were found to differ from their checksums. */
   damaged: 4,
 });
-export type SumBlockKind = (typeof SumBlock)[keyof typeof SumBlock];
+type SumBlockKind = (typeof SumBlock)[keyof typeof SumBlock];
 
 /** Checksums of pages, from page 1 on. */
-export class SumTable {
+class SumTable {
   readonly damaged = new Set<number>();
   stamp: number | undefined;
   /** The highest page that ever had a checksum. */
@@ -83,7 +83,7 @@ export class SumTable {
   }
 }
 
-export function encodeSumBlock(kind: SumBlockKind, values: readonly number[]): Buffer {
+function encodeSumBlock(kind: SumBlockKind, values: readonly number[]): Buffer {
   const block = Buffer.alloc(BLOCK_HEAD_BYTES + values.length * VALUE_BYTES + CRC_BYTES);
   block.writeUInt32LE(kind, 0);
   block.writeUInt32LE(values.length, 4);
@@ -104,7 +104,7 @@ interface ReadSums {
 /**
  * Reads a file of checksums for pages of this size. Returns undefined if it is of another format, or damaged.
  */
-export function decodeSums(bytes: Buffer, pageBytes: number): ReadSums | undefined {
+function decodeSums(bytes: Buffer, pageBytes: number): ReadSums | undefined {
   const isOurs =
     bytes.length >= HEAD_BYTES &&
     bytes.subarray(0, 4).equals(MAGIC) &&

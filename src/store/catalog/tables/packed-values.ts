@@ -27,7 +27,7 @@ export function isCount(column: string): string {
 const DIGIT_0 = 0x30;
 
 /** Reads a packed value from its beginning on. */
-export class PackedReader {
+class PackedReader {
   private at = 0;
   private readonly packed: Buffer;
 
