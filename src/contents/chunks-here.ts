@@ -48,14 +48,12 @@ export interface PlacedChunk {
 export class ChunksHere {
   /** True while the memory is in use, so that no other chunk can be decoded. */
   isBusy = false;
-  private readonly backend: RecordSource['backend'];
-  private readonly memory: ReaderMemory;
 
   /** `memory` has room for stored bytes. */
-  constructor(backend: RecordSource['backend'], memory: ReaderMemory = new ReaderMemory()) {
-    this.backend = backend;
-    this.memory = memory;
-  }
+  constructor(
+    private readonly backend: RecordSource['backend'],
+    private readonly memory: ReaderMemory = new ReaderMemory(),
+  ) {}
 
   /** Returns the offset of a chunk in its record. Throws RECORD_DAMAGED if the record has no such chunk. */
   async find(record: RecordPlace, layout: ChunkedRecord, number: number): Promise<number> {

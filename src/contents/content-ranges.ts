@@ -68,10 +68,8 @@ class RecordsHere implements DecodedRecords {
   /** Memory of an evicted chunk, for the next chunk to be decoded; saves an allocation. */
   private spare: Buffer | undefined;
   private readonly here: ChunksHere;
-  private readonly source: RecordSource;
 
-  constructor(source: RecordSource) {
-    this.source = source;
+  constructor(private readonly source: RecordSource) {
     this.here = new ChunksHere(source.backend, this.memory);
   }
 

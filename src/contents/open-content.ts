@@ -32,15 +32,15 @@ export class OpenContent {
   /** Map of the data of a sparse file; undefined for other files. */
   readonly map: SparseMap | undefined;
   private lastEnd = -1;
-  private readonly form: Pieces;
-  private readonly units: Units;
   /** True if the content is decoded alone (see `Units.holding`). */
   private readonly isLone: boolean;
 
-  private constructor(form: Pieces, units: Units, how: Partial<HowOpen> = {}) {
+  private constructor(
+    private readonly form: Pieces,
+    private readonly units: Units,
+    how: Partial<HowOpen> = {},
+  ) {
     const { map, isLone = false } = how;
-    this.form = form;
-    this.units = units;
     this.map = map;
     this.isLone = isLone;
     this.sizeBytes = map?.fileBytes ?? form.sizeBytes;

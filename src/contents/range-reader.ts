@@ -13,11 +13,9 @@ const MAX_INDEX_BYTES = 8 << 20;
 /** A content that consists of these pieces, in order. */
 export class Pieces {
   readonly sizeBytes: number;
-  readonly pieces: readonly StoredPiece[];
   private readonly starts: number[] = [];
 
-  constructor(pieces: readonly StoredPiece[]) {
-    this.pieces = pieces;
+  constructor(readonly pieces: readonly StoredPiece[]) {
     let sizeBytes = 0;
     for (const piece of pieces) {
       this.starts.push(sizeBytes);
@@ -53,11 +51,8 @@ interface Delta {
 
 export class RangeReader {
   private readonly deltas = new BoundedCache<string, Promise<Delta>>(MAX_INDEX_BYTES);
-  private readonly records: DecodedRecords;
 
-  constructor(records: DecodedRecords) {
-    this.records = records;
-  }
+  constructor(private readonly records: DecodedRecords) {}
 
   /**
    * Fills `target` with the bytes of a content from a position on. `depth` is the number of deltas that build on the

@@ -26,11 +26,9 @@ export type BodyDecoder = (codec: CodecNumber, sealed: SealedBody, target: Buffe
 /** Memory of a reader that decodes ahead: it holds two chunks. */
 export class MemoryAhead extends ReaderMemory {
   readonly other: ReaderMemory = new ReaderMemory();
-  readonly decode: BodyDecoder;
 
-  constructor(decode: BodyDecoder) {
+  constructor(readonly decode: BodyDecoder) {
     super();
-    this.decode = decode;
   }
 }
 

@@ -34,17 +34,15 @@ export class RecordReader {
     | { readonly pieces: readonly StoredPiece[]; readonly ranges: ContentRanges }
     | undefined;
   private readonly source: RecordSource;
-  private readonly memory: ReaderMemory;
 
   /** Creates the reader. `keys` are those of a client that encrypts, undefined for any other client. */
   constructor(
     backend: ObjectReader,
     native: NativeCalls,
-    memory: ReaderMemory,
+    private readonly memory: ReaderMemory,
     keys?: ContentKeys,
   ) {
     this.source = { backend, native, keys };
-    this.memory = memory;
   }
 
   /**

@@ -79,22 +79,16 @@ export class Units implements DecodedRecords {
    */
   private readonly walk: WalkAhead | undefined;
   private readonly here: ChunksHere;
-  private readonly source: RecordSource;
-  private readonly decoder: Decoder;
-  private readonly directory: ClientDirectory | undefined;
   private readonly wholeRecords: ObjectReader;
 
   /** `directory`: that of the client, if the decoder can read its records. `whole`: reads records in one piece. */
   constructor(
-    source: RecordSource,
-    decoder: Decoder,
-    directory: ClientDirectory | undefined,
+    private readonly source: RecordSource,
+    private readonly decoder: Decoder,
+    private readonly directory: ClientDirectory | undefined,
     whole: ObjectReader = source.backend,
   ) {
-    this.source = source;
     this.wholeRecords = whole;
-    this.decoder = decoder;
-    this.directory = directory;
     this.here = new ChunksHere(source.backend);
     this.kept = new KeptUnits({
       onAdded: () => this.onDecoded(),

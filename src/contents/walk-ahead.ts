@@ -20,14 +20,12 @@ const MAX_STEP_BYTES = 8 << 20;
 export class WalkAhead {
   /** The record that was read last. */
   private last: RecordPlace | undefined;
-  private readonly backend: ObjectReader;
-  private readonly warm: (record: RecordPlace) => void;
 
   /** `warm` begins to decode a record. */
-  constructor(backend: ObjectReader, warm: (record: RecordPlace) => void) {
-    this.backend = backend;
-    this.warm = warm;
-  }
+  constructor(
+    private readonly backend: ObjectReader,
+    private readonly warm: (record: RecordPlace) => void,
+  ) {}
 
   /** Records that a record is read, and decodes the next records if a walk is reading the pack. */
   follow(record: RecordPlace): void {

@@ -43,15 +43,15 @@ export class KeptReads implements ObjectReader {
   private fd: number | undefined;
   private next = 0;
   private mostBytes: number;
-  private readonly system: Calls;
-  private readonly reader: ObjectReader;
   readonly expect: ObjectReader['expect'];
 
   /** Takes ownership of `reader`. */
-  constructor(system: Calls, reader: ObjectReader, mostBytes = MOST_KEPT_BYTES) {
+  constructor(
+    private readonly system: Calls,
+    private readonly reader: ObjectReader,
+    mostBytes = MOST_KEPT_BYTES,
+  ) {
     this.mostBytes = mostBytes;
-    this.system = system;
-    this.reader = reader;
     this.expect = reader.expect === undefined ? undefined : (ranges) => this.announce(ranges);
   }
 

@@ -39,15 +39,13 @@ const NUL = Buffer.alloc(1);
 
 export class NamePlaces {
   private readonly jobs: readonly SetsOfRoots[];
-  private readonly history: Pick<History, 'reports'>;
 
   /** Searches `sets`, which are sorted, oldest first. `roots` are the paths of the roots of each set. */
   constructor(
-    history: Pick<History, 'reports'>,
+    private readonly history: Pick<History, 'reports'>,
     sets: readonly BackupSet[],
     roots: ReadonlyMap<SetNumber, readonly Buffer[]>,
   ) {
-    this.history = history;
     this.jobs = jobsOf(sets, roots);
   }
 

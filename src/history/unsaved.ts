@@ -41,13 +41,11 @@ const TEXTS: Readonly<Record<ErrorNoteKind, readonly [what: string, has: string]
 
 export class Unsaved {
   private readonly notes = new Map<DirectoryId, Map<string, Note>>();
-  private readonly history: Pick<History, 'find'>;
-  private readonly set: SetNumber;
 
-  private constructor(history: Pick<History, 'find'>, set: SetNumber) {
-    this.history = history;
-    this.set = set;
-  }
+  private constructor(
+    private readonly history: Pick<History, 'find'>,
+    private readonly set: SetNumber,
+  ) {}
 
   /** Reads the notes of a set. */
   static async of(history: Pick<History, 'find' | 'notes'>, set: SetNumber): Promise<Unsaved> {

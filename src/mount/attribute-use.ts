@@ -17,11 +17,8 @@ export class AttributeUse {
   private looked = '';
   /** Number of examinations begun. An examination has no effect if a later one has begun meanwhile. */
   private looks = 0;
-  private readonly history: History;
 
-  constructor(history: History) {
-    this.history = history;
-  }
+  constructor(private readonly history: History) {}
 
   /** True unless it is known that no entry of the examined sets has an ACL. */
   get mayHaveAcls(): boolean {

@@ -65,10 +65,8 @@ export class FileSystem {
   /** Number of requests that wait for a promise. */
   private pending = 0;
   private isIdleLater = false;
-  private readonly options: FileSystemOptions;
 
-  constructor(options: FileSystemOptions) {
-    this.options = options;
+  constructor(private readonly options: FileSystemOptions) {
     const { history, system, kernel, current, versionsFor } = options;
     this.contents = new Contents(options);
     this.trees = new Trees({

@@ -67,11 +67,8 @@ export class FilesAhead {
   private isLoading = false;
   /** Number of pages that were loaded since a file was read. */
   private loads = 0;
-  private readonly contents: AheadContents;
 
-  constructor(contents: AheadContents) {
-    this.contents = contents;
-  }
+  constructor(private readonly contents: AheadContents) {}
 
   /** Records that a file is read from its beginning, and decodes the next files. `page` contains the file's entry. */
   follow(tree: FileTree, { directory, entry }: NodePlace, page: LoadedPage): void {

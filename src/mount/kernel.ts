@@ -52,16 +52,13 @@ export class FuseKernel implements Kernel {
   readonly files: ReadyFiles = new ReadyFiles();
   readonly links: Buffer = Buffer.from(new ArrayBuffer(READY_LINKS_BYTES));
   private readonly small = Buffer.alloc(OUT_HEADER_BYTES);
-  private readonly native: FuseCalls;
-  private readonly fd: number;
-  private readonly onLost: (errno: number) => void;
 
   /** `onLost` is called if a reply cannot be sent. */
-  constructor(native: FuseCalls, fd: number, onLost: (errno: number) => void) {
-    this.native = native;
-    this.fd = fd;
-    this.onLost = onLost;
-  }
+  constructor(
+    private readonly native: FuseCalls,
+    private readonly fd: number,
+    private readonly onLost: (errno: number) => void,
+  ) {}
 
   /**
    * Passes each batch to `onBatch`, and calls `onEnd` when the connection ends. A batch may be empty: see

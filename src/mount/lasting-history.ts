@@ -32,19 +32,17 @@ export class LastingHistory {
   readonly history: History;
   /** Called when the numbers of directories and contents have become invalid. */
   onReplaced: () => Promise<void> = async () => undefined;
-  private state: StoreState;
-  private current: History;
   private looking: Promise<boolean> | undefined;
   private lookedMs = -Infinity;
   private lastReported = '';
   private isLost = false;
   private isClosed = false;
-  private readonly options: LastingOptions;
 
-  private constructor(current: History, state: StoreState, options: LastingOptions) {
-    this.current = current;
-    this.state = state;
-    this.options = options;
+  private constructor(
+    private current: History,
+    private state: StoreState,
+    private readonly options: LastingOptions,
+  ) {
     this.history = this.forwarded();
   }
 

@@ -98,14 +98,12 @@ export class PackedListings {
   private target: Room | undefined;
   private device = '';
   private deviceBytes: Buffer = Buffer.alloc(0);
-  private readonly native: FuseCalls;
-  private readonly links: Uint8Array;
 
   /** `links`: the table into which the targets of links are packed (see `fuseListen`). */
-  constructor(native: FuseCalls, links: Uint8Array = new Uint8Array(READY_LINKS_BYTES)) {
-    this.native = native;
-    this.links = links;
-  }
+  constructor(
+    private readonly native: FuseCalls,
+    private readonly links: Uint8Array = new Uint8Array(READY_LINKS_BYTES),
+  ) {}
 
   /**
    * Returns a kept listing in the form of READDIRPLUS (with `isPlus`) or READDIR; in any form if `isPlus` is

@@ -117,11 +117,8 @@ export const Errno = Object.freeze({
 
 /** A failed request; `number` is one of `Errno`. */
 export class FuseError extends Error {
-  readonly number: number;
-
-  constructor(number: number) {
+  constructor(readonly number: number) {
     super(`errno ${number}`);
-    this.number = number;
   }
 }
 

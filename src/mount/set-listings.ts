@@ -54,13 +54,10 @@ export interface UnreadDirectories {
 }
 
 export class SetListings {
-  private readonly options: SetListingsOptions;
   /** Directories that are not loaded before they are requested. */
   private readonly large = new Set<number>();
 
-  constructor(options: SetListingsOptions) {
-    this.options = options;
-  }
+  constructor(private readonly options: SetListingsOptions) {}
 
   private get history(): History {
     return this.options.history();

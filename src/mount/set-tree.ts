@@ -52,10 +52,8 @@ export class SetTree implements Tree {
   private readonly starts = new PageStarts();
   private readonly pinned = new PinnedPages();
   private readonly listings: SetListings;
-  private readonly options: SetTreeOptions;
 
-  constructor(options: SetTreeOptions) {
-    this.options = options;
+  constructor(private readonly options: SetTreeOptions) {
     this.set = options.set;
     this.validSeconds = options.set.state === 'complete' ? FOREVER_SECONDS : UNFINISHED_SECONDS;
     const { table, starts } = this;

@@ -66,10 +66,8 @@ export class TopTree implements Tree {
   changedMs: number;
   private lookedMs = -Infinity;
   private looking: Promise<void> | undefined;
-  private readonly options: TopOptions;
 
-  constructor(options: TopOptions) {
-    this.options = options;
+  constructor(private readonly options: TopOptions) {
     this.changedMs = options.nowMs();
   }
 

@@ -41,10 +41,8 @@ export class Trees {
   /** Names of sets at the top level, by the number of the set. */
   private names = new Map<number, string>();
   private currentName: string | undefined;
-  private readonly options: TreesOptions;
 
-  constructor(options: TreesOptions) {
-    this.options = options;
+  constructor(private readonly options: TreesOptions) {
     const { current, nowMs, history } = options;
     this.versions = new VersionsTree({
       history,

@@ -66,11 +66,8 @@ export class VersionsTree implements Tree {
   private nodes: PathNode[] = [newNode(Buffer.from('/'), 0)];
   private readonly numbers = new Map<string, number>();
   private readonly listings = new BoundedCache<number, Listing>(MAX_LISTINGS);
-  private readonly options: VersionsOptions;
 
-  constructor(options: VersionsOptions) {
-    this.options = options;
-  }
+  constructor(private readonly options: VersionsOptions) {}
 
   private get history(): History {
     return this.options.history();

@@ -26,12 +26,10 @@ const WRITE = 2;
 const SEARCH = 1;
 
 export class Access {
-  /** The reader; undefined if everything may be seen. */
-  private readonly reader: Reader | undefined;
-
-  constructor(reader: Reader | undefined) {
-    this.reader = reader;
-  }
+  constructor(
+    /** The reader; undefined if everything may be seen. */
+    private readonly reader: Reader | undefined,
+  ) {}
 
   static ofThisProcess(): Access {
     const uid = process.geteuid?.() ?? 0;

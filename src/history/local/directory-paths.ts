@@ -23,14 +23,12 @@ export class DirectoryPaths {
   /** Places of all directories in the set; loaded only if directories were moved after it. */
   private moved: Map<DirectoryId, EntryPlace> | undefined;
   private readonly roots: ReadonlyMap<DirectoryId, { path: Buffer; root: RootNumber }>;
-  private readonly catalog: Catalog;
-  private readonly set: SetNumber;
-  private readonly access: Access;
 
-  constructor(catalog: Catalog, set: SetNumber, access: Access) {
-    this.catalog = catalog;
-    this.set = set;
-    this.access = access;
+  constructor(
+    private readonly catalog: Catalog,
+    private readonly set: SetNumber,
+    private readonly access: Access,
+  ) {
     const roots = catalog.sets.rootsOf(set);
     this.roots = new Map(roots.map(({ directory, path, root }) => [directory, { path, root }]));
   }

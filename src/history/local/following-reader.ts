@@ -13,13 +13,11 @@ export class FollowingReader implements ObjectReader {
   private following: Promise<void> | undefined;
   /** Missing packs for which the catalog was already brought up to date; this is done once for each. */
   private readonly missed = new Set<string>();
-  private readonly reader: ObjectReader;
-  private readonly follow: () => Promise<void>;
 
-  constructor(reader: ObjectReader, follow: () => Promise<void>) {
-    this.reader = reader;
-    this.follow = follow;
-  }
+  constructor(
+    private readonly reader: ObjectReader,
+    private readonly follow: () => Promise<void>,
+  ) {}
 
   async read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
     try {

@@ -148,20 +148,18 @@ class LocalHistory implements History {
   /** Reader of the records of a client in a bucket, open once: the data that it has fetched serves all readers. */
   private farRecords: ObjectReader | undefined;
   private readonly catalog: Catalog;
-  private readonly system: System;
   private readonly place: ClientDirectory;
   private readonly sliceMs: number;
   /** Number of pieces of work in this thread that write to the store. */
   private writers = 0;
 
   constructor(
-    system: System,
+    private readonly system: System,
     directory: ClientDirectory,
     parts: { readonly catalog: Catalog; readonly access: Access; readonly sliceMs: number },
   ) {
     const { catalog, access, sliceMs } = parts;
     this.sliceMs = sliceMs;
-    this.system = system;
     this.access = access;
     this.client = directory.client;
     this.place = directory;

@@ -56,7 +56,6 @@ export class LocalReports implements Reports {
   private readonly places = new BoundedCache<SetNumber, DirectoryPaths>(MAX_REMEMBERED);
   /** Roots of the set that was requested last. */
   private roots: { readonly set: SetNumber; readonly roots: ReadonlySet<RootNumber> } | undefined;
-  private readonly catalog: () => Catalog;
   private readonly directory: ClientDirectory;
   private readonly files: Files;
   private readonly access: Access;
@@ -66,9 +65,11 @@ export class LocalReports implements Reports {
   private readonly opened: string;
 
   /** `catalog` returns the catalog to read from at the moment of the call; `far` opens records that are in a bucket. */
-  constructor(catalog: () => Catalog, { directory, files, access, far }: ReportSources) {
+  constructor(
+    private readonly catalog: () => Catalog,
+    { directory, files, access, far }: ReportSources,
+  ) {
     this.far = far;
-    this.catalog = catalog;
     this.directory = directory;
     this.files = files;
     this.access = access;

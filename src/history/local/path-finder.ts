@@ -16,13 +16,11 @@ interface Remembered {
 export class PathFinder {
   private last: Remembered | undefined;
   private roots: { readonly set: SetNumber; readonly records: RootRecord[] } | undefined;
-  private readonly catalog: Catalog;
-  private readonly access: Access;
 
-  constructor(catalog: Catalog, access: Access) {
-    this.catalog = catalog;
-    this.access = access;
-  }
+  constructor(
+    private readonly catalog: Catalog,
+    private readonly access: Access,
+  ) {}
 
   /** Clears the cache. Call it when another read transaction begins, since the catalog may have changed. */
   forget(): void {

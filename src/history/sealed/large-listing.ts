@@ -10,19 +10,17 @@ interface Position {
 }
 
 export class LargeListing {
-  /** The place of the directory for which the listing was proven. */
-  readonly place: Buffer;
-  private readonly parts: readonly Buffer[];
-  readonly isSorted: boolean;
   /** The name that the last page ended with, and the position after it. */
   private last = NOTHING;
   private next: Position;
 
   /** `parts`: packed pages in their order; those of an unsorted listing are in the order of the sealed names. */
-  constructor(place: Buffer, parts: readonly Buffer[], isSorted: boolean) {
-    this.place = place;
-    this.parts = parts;
-    this.isSorted = isSorted;
+  constructor(
+    /** The place of the directory for which the listing was proven. */
+    readonly place: Buffer,
+    private readonly parts: readonly Buffer[],
+    readonly isSorted: boolean,
+  ) {
     this.next = this.begin(0);
   }
 

@@ -26,12 +26,12 @@ export class ListingFaults {
   private readonly setsOfRoots = new Map<RootNumber, readonly SetNumber[]>();
   private readonly breathe = yieldRegularly();
   private readonly opener: EntryOpener;
-  private readonly catalog: Catalog;
-  private readonly keyring: Keyring;
 
-  constructor(catalog: Catalog, keyring: Keyring, native: NativeCalls) {
-    this.catalog = catalog;
-    this.keyring = keyring;
+  constructor(
+    private readonly catalog: Catalog,
+    private readonly keyring: Keyring,
+    native: NativeCalls,
+  ) {
     this.opener = new EntryOpener(keyring, native);
   }
 

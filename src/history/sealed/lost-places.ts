@@ -34,11 +34,8 @@ export class LostPlaces {
   /** Messages about stand-ins for lost entries. */
   readonly doubts = new Set<string>();
   private readonly kept = new BoundedCache<SetNumber, Promise<readonly DirectoryId[]>>(MAX_KEPT);
-  private readonly sealed: History;
 
-  constructor(sealed: History) {
-    this.sealed = sealed;
-  }
+  constructor(private readonly sealed: History) {}
 
   /**
    * Returns a stand-in for the lost entry of a root. Returns undefined if the root has no entries and `orEmpty` is

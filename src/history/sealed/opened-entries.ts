@@ -32,12 +32,11 @@ export class EntryOpener {
    */
   private readonly covered = Buffer.alloc(1 + DIGEST_BYTES);
   private readonly hash = Buffer.alloc(DIGEST_BYTES);
-  private readonly keyring: Keyring;
-  private readonly native: NativeCalls;
 
-  constructor(keyring: Keyring, native: NativeCalls) {
-    this.keyring = keyring;
-    this.native = native;
+  constructor(
+    private readonly keyring: Keyring,
+    private readonly native: NativeCalls,
+  ) {
     this.sealedRootName = keyring.names.name(ROOT_NAME);
   }
 

@@ -50,15 +50,12 @@ export class OpenedPages {
   private readonly large = new BoundedCache<string, LargeListing>(MAX_KEPT);
   /** Keys of large directories that could not be opened and proven here, so that `list` must list them. */
   private readonly unproven = new BoundedCache<string, true>(MAX_UNPROVEN);
-  private readonly sealed: History;
-  private readonly keyring: Keyring;
-  private readonly places: DirectoryPlaces;
 
-  constructor(sealed: History, keyring: Keyring, places: DirectoryPlaces) {
-    this.sealed = sealed;
-    this.keyring = keyring;
-    this.places = places;
-  }
+  constructor(
+    private readonly sealed: History,
+    private readonly keyring: Keyring,
+    private readonly places: DirectoryPlaces,
+  ) {}
 
   /**
    * Returns pages as `History.listPacked` does. A page has no bytes if `list` must list its directory. Returns

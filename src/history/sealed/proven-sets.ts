@@ -65,13 +65,12 @@ export class ProvenSets {
   /** True if the store is in an older state than this machine has seen. */
   isOlder = false;
   private remembered: Promise<void> | undefined;
-  private readonly sealed: History;
-  private readonly keyring: Keyring;
   private readonly memory: SealMemory;
 
-  constructor(sealed: History, keyring: Keyring) {
-    this.sealed = sealed;
-    this.keyring = keyring;
+  constructor(
+    private readonly sealed: History,
+    private readonly keyring: Keyring,
+  ) {
     this.memory = new SealMemory(keyring.id);
   }
 

@@ -88,14 +88,12 @@ class UnsealedHistory implements History {
   private readonly opener: EntryOpener;
   private readonly proven: ProvenSets;
   private readonly lost: LostPlaces;
-  private readonly sealed: History;
-  private readonly keyring: Keyring;
-  private readonly native: NativeCalls;
 
-  constructor(sealed: History, keyring: Keyring, native: NativeCalls) {
-    this.sealed = sealed;
-    this.keyring = keyring;
-    this.native = native;
+  constructor(
+    private readonly sealed: History,
+    private readonly keyring: Keyring,
+    private readonly native: NativeCalls,
+  ) {
     this.client = sealed.client;
     this.isFar = sealed.isFar;
     this.directory = sealed.directory;

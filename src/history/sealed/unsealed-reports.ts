@@ -23,15 +23,11 @@ import type {
 const NOTHING: Buffer = Buffer.alloc(0);
 
 export class UnsealedReports implements Reports {
-  private readonly sealed: Reports;
-  private readonly keyring: Keyring;
-  private readonly opener: EntryOpener;
-
-  constructor(sealed: Reports, keyring: Keyring, opener: EntryOpener) {
-    this.sealed = sealed;
-    this.keyring = keyring;
-    this.opener = opener;
-  }
+  constructor(
+    private readonly sealed: Reports,
+    private readonly keyring: Keyring,
+    private readonly opener: EntryOpener,
+  ) {}
 
   async rootsOfSets(): Promise<ReadonlyMap<SetNumber, readonly Buffer[]>> {
     const { names } = this.keyring;

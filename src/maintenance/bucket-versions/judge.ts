@@ -53,15 +53,13 @@ export async function* judged(
 }
 
 class Judge {
-  private readonly versions: ObjectVersions;
-  private readonly options: JudgeOptions;
   /** Facts from the logs that were read last. Names are sorted, so the packs of a generation follow each other. */
   private readonly logs = new Map<string, Promise<LogFacts>>();
 
-  constructor(versions: ObjectVersions, options: JudgeOptions) {
-    this.versions = versions;
-    this.options = options;
-  }
+  constructor(
+    private readonly versions: ObjectVersions,
+    private readonly options: JudgeOptions,
+  ) {}
 
   async stateOf(name: VersionedName): Promise<State> {
     const { latest, oldest } = name;

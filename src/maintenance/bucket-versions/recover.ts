@@ -95,13 +95,11 @@ class Run {
     copied: 0,
     writtenBytes: 0,
   };
-  private readonly versions: ObjectVersions;
-  private readonly options: RecoverOptions;
 
-  constructor(versions: ObjectVersions, options: RecoverOptions) {
-    this.versions = versions;
-    this.options = options;
-  }
+  constructor(
+    private readonly versions: ObjectVersions,
+    private readonly options: RecoverOptions,
+  ) {}
 
   /**
    * Yields the names of the store, except those of freed packs and those without a version that counts at the chosen

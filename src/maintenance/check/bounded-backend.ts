@@ -15,13 +15,10 @@ export function boundedBackend(backend: Backend, point: CommitPoint | undefined)
 }
 
 class BoundedBackend implements Backend {
-  private readonly backend: Backend;
-  private readonly point: CommitPoint | undefined;
-
-  constructor(backend: Backend, point: CommitPoint | undefined) {
-    this.backend = backend;
-    this.point = point;
-  }
+  constructor(
+    private readonly backend: Backend,
+    private readonly point: CommitPoint | undefined,
+  ) {}
 
   async read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
     const end = this.endOf(name);

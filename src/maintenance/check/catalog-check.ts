@@ -30,10 +30,8 @@ export class CatalogCheck {
   private readonly fingerprint: string;
   /** True if pages were compared, and the catalog has no checksums for them. */
   private isUnproven = false;
-  private readonly checked: Checked;
 
-  constructor(checked: Checked) {
-    this.checked = checked;
+  constructor(private readonly checked: Checked) {
     this.fingerprint = fingerprintOf(checked.system.files, checked.directory.catalogPath);
   }
 

@@ -77,17 +77,13 @@ class Check {
     this.counts.unreadableFiles += 1;
     this.options.onFinding(finding);
   });
-  private readonly system: System;
-  private readonly directory: ClientDirectory;
-  private readonly options: CheckOptions;
-  private readonly opened: Opened;
 
-  constructor(system: System, directory: ClientDirectory, options: CheckOptions, opened: Opened) {
-    this.system = system;
-    this.directory = directory;
-    this.options = options;
-    this.opened = opened;
-  }
+  constructor(
+    private readonly system: System,
+    private readonly directory: ClientDirectory,
+    private readonly options: CheckOptions,
+    private readonly opened: Opened,
+  ) {}
 
   async run(): Promise<CheckResult> {
     const { system, directory, options, counts } = this;

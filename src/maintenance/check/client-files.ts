@@ -22,11 +22,7 @@ import type { Checked } from './catalog-check.js';
 import type { KeysFinding } from './findings.js';
 
 export class ClientFiles {
-  private readonly checked: Checked;
-
-  constructor(checked: Checked) {
-    this.checked = checked;
-  }
+  constructor(private readonly checked: Checked) {}
 
   /**
    * Reports key records that are damaged or missing, or whose two files differ. With `mark`, repairs the damaged ones.

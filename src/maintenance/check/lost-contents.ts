@@ -21,13 +21,11 @@ export class LostContents {
   private readonly weak = new Map<ContentId, AuditedContent>();
   /** Contents that were read successfully, although they or contents on which they depend counted as damaged. */
   private readonly proven = new Map<ContentId, AuditedContent>();
-  private readonly audit: CatalogAudit;
-  private readonly prover: ContentProver;
 
-  constructor(audit: CatalogAudit, prover: ContentProver) {
-    this.audit = audit;
-    this.prover = prover;
-  }
+  constructor(
+    private readonly audit: CatalogAudit,
+    private readonly prover: ContentProver,
+  ) {}
 
   get all(): readonly Lost[] {
     return [...this.lost.values()];

@@ -71,14 +71,12 @@ export class ContentProver {
   private readonly source: RecordSource;
   private readonly locator = new Locator();
   private readonly memory = new ReaderMemory();
-  private readonly system: System;
-  private readonly audit: CatalogAudit;
-  private readonly options: ProverOptions;
 
-  constructor(system: System, audit: CatalogAudit, options: ProverOptions) {
-    this.system = system;
-    this.audit = audit;
-    this.options = options;
+  constructor(
+    private readonly system: System,
+    private readonly audit: CatalogAudit,
+    private readonly options: ProverOptions,
+  ) {
     const { backend, keys } = options;
     this.source = { backend, native: system.native, keys };
     this.reader = new RecordReader(backend, system.native, new ReaderMemory(), keys);

@@ -20,12 +20,12 @@ export class ReadMemory {
   private find: SqlQuery<SqlValue> | undefined;
   /** True if nothing more is written, because the disk is full or another check writes to the file. */
   private isStopped = false;
-  private readonly system: System;
-  private readonly file: string;
 
-  private constructor(system: System, file: string, database: SqlDatabase | undefined) {
-    this.system = system;
-    this.file = file;
+  private constructor(
+    private readonly system: System,
+    private readonly file: string,
+    database: SqlDatabase | undefined,
+  ) {
     this.use(database);
   }
 

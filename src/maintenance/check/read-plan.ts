@@ -26,16 +26,15 @@ export interface PlannedRecord {
 
 export class ReadPlan {
   bytesToRead = 0;
-  private readonly request: ReadRequest;
-  private readonly memory: ReadMemory;
-  private readonly nowMs: number;
   /** Records that were chosen one by one. */
   private readonly chosen: Set<string> | undefined;
 
-  private constructor(request: ReadRequest, memory: ReadMemory, nowMs: number, isByAge: boolean) {
-    this.request = request;
-    this.memory = memory;
-    this.nowMs = nowMs;
+  private constructor(
+    private readonly request: ReadRequest,
+    private readonly memory: ReadMemory,
+    private readonly nowMs: number,
+    isByAge: boolean,
+  ) {
     this.chosen = isByAge ? new Set() : undefined;
   }
 

@@ -17,15 +17,11 @@ import { PrivateFolder, type System } from '../../system/index.js';
 const FILE = 'reference.db';
 
 export class Reference {
-  readonly report: RecoveryReport;
-  private readonly system: System;
-  private readonly folder: PrivateFolder;
-
-  private constructor(system: System, folder: PrivateFolder, report: RecoveryReport) {
-    this.system = system;
-    this.folder = folder;
-    this.report = report;
-  }
+  private constructor(
+    private readonly system: System,
+    private readonly folder: PrivateFolder,
+    readonly report: RecoveryReport,
+  ) {}
 
   /**
    * Rebuilds a catalog by replaying listings and events. The bodies of contents are not read. Throws TEMPORARY_FULL if

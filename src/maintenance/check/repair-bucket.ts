@@ -49,13 +49,11 @@ class Repair {
   private readonly counts = { files: 0, healed: 0, damaged: 0, parityMade: 0, parityRebuilt: 0 };
   private readonly parity = { protected: 0, unprotected: 0, bytes: 0 };
   private isProven = true;
-  private readonly healer: ObjectHealer;
-  private readonly options: Omit<RepairOptions, 'percent'>;
 
-  constructor(healer: ObjectHealer, options: Omit<RepairOptions, 'percent'>) {
-    this.healer = healer;
-    this.options = options;
-  }
+  constructor(
+    private readonly healer: ObjectHealer,
+    private readonly options: Omit<RepairOptions, 'percent'>,
+  ) {}
 
   async run(): Promise<BucketRepair> {
     let [ofBytes, doneBytes] = [0, 0];

@@ -91,12 +91,14 @@ export async function repairClient(
 class Repair {
   private readonly result = { files: 0, healed: 0, damaged: 0, parityMade: 0, parityRebuilt: 0 };
   private readonly tools: HealTools;
-  private readonly options: RepairOptions;
 
-  constructor(backend: MendableBackend, { native }: System, options: RepairOptions) {
+  constructor(
+    backend: MendableBackend,
+    { native }: System,
+    private readonly options: RepairOptions,
+  ) {
     const breathe = yieldRegularly(options.signal);
     this.tools = { backend, math: native, breathe };
-    this.options = options;
   }
 
   async run(): Promise<RepairResult> {

@@ -52,11 +52,8 @@ interface Stretch {
 
 export class StoreWalk {
   private readonly breathe = yieldRegularly();
-  private readonly parts: WalkParts;
 
-  constructor(parts: WalkParts) {
-    this.parts = parts;
-  }
+  constructor(private readonly parts: WalkParts) {}
 
   async run(): Promise<void> {
     const { audit, committed } = this.parts;

@@ -21,12 +21,9 @@ const MAX_FAILURES = 64;
 export class UnreadablePlaces {
   /** Number of failures of each file. */
   private readonly failures = new Map<string, number>();
-  private readonly onFound: (finding: UnreadableFinding) => void;
   private firstDenied: TardisError | undefined;
 
-  constructor(onFound: (finding: UnreadableFinding) => void) {
-    this.onFound = onFound;
-  }
+  constructor(private readonly onFound: (finding: UnreadableFinding) => void) {}
 
   /**
    * Returns the error of the first file that this user may not read. Such a file need not be damaged, so nothing is

@@ -44,16 +44,15 @@ export class VersionNames {
   private readonly sets: readonly BackupSet[];
   private readonly roots = new Map<RootNumber, { path: Buffer; sets: Set<SetNumber> }>();
   private readonly known = new Map<DirectoryId, readonly Way[]>();
-  private readonly audit: CatalogAudit;
-  private readonly names: NameSealer | undefined;
 
   /**
    * Creates the search in a catalog. `names` opens the names of a client that encrypts. Without it, names are returned
    * as they are stored.
    */
-  constructor(audit: CatalogAudit, names: NameSealer | undefined) {
-    this.audit = audit;
-    this.names = names;
+  constructor(
+    private readonly audit: CatalogAudit,
+    private readonly names: NameSealer | undefined,
+  ) {
     this.sets = audit.catalog.sets.listed();
     for (const { set } of this.sets) {
       for (const { root, path } of audit.catalog.sets.rootsOf(set)) {

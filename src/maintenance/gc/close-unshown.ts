@@ -28,13 +28,13 @@ export async function closeUnlisted(store: StoreWriter, breathe: Breathe): Promi
 class Closing {
   private readonly roots: ReadonlyMap<RootNumber, RootUse>;
   private readonly journal: SetJournal;
-  private readonly store: StoreWriter;
-  private readonly breathe: Breathe;
 
-  constructor(store: StoreWriter, roots: readonly RootUse[], breathe: Breathe) {
-    this.store = store;
+  constructor(
+    private readonly store: StoreWriter,
+    roots: readonly RootUse[],
+    private readonly breathe: Breathe,
+  ) {
     this.roots = new Map(roots.map((root) => [root.root, root]));
-    this.breathe = breathe;
     // Entries are closed as of the newest set. No version began after that set, and no closed version is valid in it.
     this.journal = new SetJournal(store, store.counters.set);
   }

@@ -165,17 +165,14 @@ function isOfStore(error: unknown): boolean {
 class Run {
   readonly report = { ...NOTHING };
   private readonly turn = yieldRegularly();
-  private readonly system: System;
-  private readonly directory: ClientDirectory;
-  private readonly store: StoreWriter;
-  private readonly options: GcOptions;
   private readonly headroom: Headroom;
 
-  constructor(system: System, directory: ClientDirectory, store: StoreWriter, options: GcOptions) {
-    this.system = system;
-    this.directory = directory;
-    this.store = store;
-    this.options = options;
+  constructor(
+    private readonly system: System,
+    private readonly directory: ClientDirectory,
+    private readonly store: StoreWriter,
+    private readonly options: GcOptions,
+  ) {
     const catalogBytes = (): number => system.files.status(directory.catalogPath)?.sizeBytes ?? 0;
     const { graceMs, limits } = options;
     const { leastFreeBytes = 0, reserveBytes = 0 } = limits;

@@ -76,16 +76,12 @@ class Compaction {
   private provenBytes = 0;
   /** Bytes that a new image would take; undefined until measured. */
   private imageBytes: number | undefined;
-  private readonly store: StoreWriter;
-  private readonly options: CompactOptions & MoverOptions;
 
   constructor(
-    store: StoreWriter,
-    options: CompactOptions & MoverOptions,
+    private readonly store: StoreWriter,
+    private readonly options: CompactOptions & MoverOptions,
     packs: readonly PackUse[],
   ) {
-    this.store = store;
-    this.options = options;
     this.left = packs.toSorted(byYield);
   }
 

@@ -30,16 +30,14 @@ interface HeadroomOptions {
 }
 
 export class Headroom {
-  private readonly store: StoreWriter;
-  private readonly options: HeadroomOptions;
-  private readonly catalogBytes: () => number;
   private wasShort: boolean;
 
-  constructor(store: StoreWriter, options: HeadroomOptions, catalogBytes: () => number) {
-    this.store = store;
-    this.options = options;
+  constructor(
+    private readonly store: StoreWriter,
+    private readonly options: HeadroomOptions,
+    private readonly catalogBytes: () => number,
+  ) {
     this.wasShort = options.isResumed;
-    this.catalogBytes = catalogBytes;
   }
 
   /**

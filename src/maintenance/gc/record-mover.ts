@@ -48,15 +48,13 @@ export class RecordMover {
   private moved: Moved = { copies: [], frames: [] };
   private sinceCheckpoint = 0;
   private readonly repacker: FrameRepacker | undefined;
-  private readonly store: StoreWriter;
-  private readonly options: MoverOptions;
-  private readonly packs: ReadonlySet<PackNumber>;
 
   /** Creates a mover for records of the packs `packs`. */
-  constructor(store: StoreWriter, options: MoverOptions, packs: ReadonlySet<PackNumber>) {
-    this.store = store;
-    this.options = options;
-    this.packs = packs;
+  constructor(
+    private readonly store: StoreWriter,
+    private readonly options: MoverOptions,
+    private readonly packs: ReadonlySet<PackNumber>,
+  ) {
     this.repacker =
       options.frames && new FrameRepacker(store, options.frames, packs, options.needed);
   }

@@ -63,27 +63,17 @@ export interface RepackedFrame {
 export class FrameRepacker {
   /** Contents gathered for the next frames, by scheme, since all contents of a frame have one scheme. */
   private readonly gathered = new Map<number, Gathered>();
-  private readonly store: StoreWriter;
-  private readonly tools: FrameTools;
-  private readonly moved: ReadonlySet<PackNumber>;
-
-  private readonly wanted: IdSet | undefined;
 
   /**
    * Creates the repacker. `moved` has the packs that all frames are from. `wanted` has the contents to take; if
    * undefined, all known contents are taken.
    */
   constructor(
-    store: StoreWriter,
-    tools: FrameTools,
-    moved: ReadonlySet<PackNumber>,
-    wanted: IdSet | undefined,
-  ) {
-    this.store = store;
-    this.tools = tools;
-    this.moved = moved;
-    this.wanted = wanted;
-  }
+    private readonly store: StoreWriter,
+    private readonly tools: FrameTools,
+    private readonly moved: ReadonlySet<PackNumber>,
+    private readonly wanted: IdSet | undefined,
+  ) {}
 
   /**
    * Takes the needed contents of a frame. Returns the new frames that became full. Returns undefined for a damaged

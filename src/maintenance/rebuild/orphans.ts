@@ -75,12 +75,11 @@ function hasOrphans(system: System, { catalogPath }: ClientDirectory): boolean {
 class Placing {
   private readonly roots: readonly RootPlace[];
   private readonly journals = new Map<SetNumber, SetJournal>();
-  private readonly store: StoreWriter;
-  private readonly nowMs: number;
 
-  constructor(store: StoreWriter, nowMs: number) {
-    this.store = store;
-    this.nowMs = nowMs;
+  constructor(
+    private readonly store: StoreWriter,
+    private readonly nowMs: number,
+  ) {
     this.roots = rootsIn(store.catalog);
   }
 

@@ -79,15 +79,16 @@ export class ContentMover {
   private readonly locator = new Locator();
   private readonly reader: RecordReader;
   private readonly streams: StreamMover;
-  private readonly native: NativeCalls;
   private readonly old: OldGeneration;
   private readonly store: StoreWriter;
   private readonly keys: NewKeys;
   private readonly map: DigestMap;
   private readonly needed: IdSet | undefined;
 
-  constructor(native: NativeCalls, { old, store, keys, map, needed }: Move) {
-    this.native = native;
+  constructor(
+    private readonly native: NativeCalls,
+    { old, store, keys, map, needed }: Move,
+  ) {
     this.old = old;
     this.store = store;
     this.keys = keys;

@@ -61,18 +61,15 @@ export class RecordCopier implements CopiedDigests {
   private readonly locator = new Locator();
   private readonly reader: RecordReader;
   private readonly backend: OldRecords;
-  private readonly native: NativeCalls;
-  private readonly old: OldStore;
-  private readonly store: StoreWriter;
-  private readonly isEncrypting: boolean;
 
   /** Creates the copier. `isEncrypting` is true if the client encrypts, so that no digest can be checked. */
-  constructor(native: NativeCalls, old: OldStore, store: StoreWriter, isEncrypting: boolean) {
-    this.native = native;
-    this.old = old;
+  constructor(
+    private readonly native: NativeCalls,
+    private readonly old: OldStore,
+    private readonly store: StoreWriter,
+    private readonly isEncrypting: boolean,
+  ) {
     this.backend = old.backend;
-    this.store = store;
-    this.isEncrypting = isEncrypting;
     this.reader = new RecordReader(this.backend, native, new ReaderMemory());
   }
 

@@ -216,11 +216,12 @@ function lasting(metadata: Buffer): Buffer {
 /** Copies the seals of a client that encrypts, without any change. */
 export class SealsAsTheyAre implements CopiedSeals {
   private readonly old: Catalog;
-  private readonly store: StoreWriter;
 
-  constructor({ catalog }: OldStore, store: StoreWriter) {
+  constructor(
+    { catalog }: OldStore,
+    private readonly store: StoreWriter,
+  ) {
     this.old = catalog;
-    this.store = store;
   }
 
   changed(): void {

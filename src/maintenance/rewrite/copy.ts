@@ -160,22 +160,16 @@ interface Ends {
 
 /** One round of a copy, from a snapshot of the source's catalog. */
 class Run implements Disposable {
-  private readonly system: System;
-  private readonly request: CopyRequest;
-  private readonly ends: Ends;
   private readonly opened: Opened;
   private readonly taken: TakenSource;
   private readonly old: OldStore;
 
   private constructor(
-    system: System,
-    request: CopyRequest,
-    ends: Ends,
+    private readonly system: System,
+    private readonly request: CopyRequest,
+    private readonly ends: Ends,
     { opened, taken }: { readonly opened: Opened; readonly taken: TakenSource },
   ) {
-    this.system = system;
-    this.request = request;
-    this.ends = ends;
     this.opened = opened;
     this.taken = taken;
     this.old = taken.old;

@@ -9,11 +9,9 @@ import type { SqlDatabase, System } from '../../system/index.js';
 const MAP_FILE = 'rekey.db';
 
 export class DigestMap {
-  private readonly database: SqlDatabase;
   private readonly statements;
 
-  private constructor(database: SqlDatabase) {
-    this.database = database;
+  private constructor(private readonly database: SqlDatabase) {
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = FULL');
     database.exec(

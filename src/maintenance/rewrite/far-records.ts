@@ -28,14 +28,12 @@ export class FarRecords implements ObjectReader {
   private heldBytes = 0;
   private lastFile = 0;
   private readonly joined: JoinedReads;
-  private readonly files: Files;
-  private readonly objects: ObjectReader;
-  private readonly folder: PrivateFolder;
 
-  constructor(files: Files, objects: ObjectReader, folder: PrivateFolder) {
-    this.files = files;
-    this.objects = objects;
-    this.folder = folder;
+  constructor(
+    private readonly files: Files,
+    private readonly objects: ObjectReader,
+    private readonly folder: PrivateFolder,
+  ) {
     this.joined = new JoinedReads((name, position, target, bytes) =>
       objects.read(name, position, target, bytes),
     );

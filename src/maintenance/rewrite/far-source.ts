@@ -67,17 +67,14 @@ export class FarSource implements CopySource {
   private readonly record: KeyRecord | undefined;
   /** The snapshot that was requested but is still unused; undefined if there is none. */
   private offered: CopyOffer | undefined;
-  private readonly system: System;
-  private readonly feed: CopyFeed;
-  private readonly signal: AbortSignal;
-  private readonly options: FarOptions;
 
   /** Creates the source. Throws KEYS_DAMAGED if the key record of the feed is malformed. */
-  constructor(system: System, feed: CopyFeed, signal: AbortSignal, options: FarOptions = {}) {
-    this.system = system;
-    this.feed = feed;
-    this.signal = signal;
-    this.options = options;
+  constructor(
+    private readonly system: System,
+    private readonly feed: CopyFeed,
+    private readonly signal: AbortSignal,
+    private readonly options: FarOptions = {},
+  ) {
     this.record = feed.keys && parseKeyRecord(feed.keys);
     this.isEncrypting = this.record?.isEncrypting === true;
   }

@@ -69,18 +69,17 @@ interface Marker {
 type Stage = 'none' | 'begun' | 'making' | 'switched';
 
 export class Generations {
-  /** Directory of the generation that backups write to and readers read. */
-  readonly first: ClientDirectory;
   /** Directory of the other generation, STORE/.CLIENT.next. */
   second: ClientDirectory;
   private readonly store: string;
-  private readonly system: System;
   private readonly files: Files;
 
-  constructor(system: System, first: ClientDirectory) {
-    this.system = system;
+  constructor(
+    private readonly system: System,
+    /** Directory of the generation that backups write to and readers read. */
+    readonly first: ClientDirectory,
+  ) {
     this.files = system.files;
-    this.first = first;
     this.store = path.dirname(first.path);
     if (this.files.isLink(first.path)) {
       const what = `${first.path} is a link: name the client by the directory it leads to`;

@@ -60,21 +60,19 @@ export class HistorySeals {
   private readonly listings = new Map<DirectoryId, ProvenListing>();
   private readonly opener: EntryOpener;
   private readonly proven: ProvenSets | undefined;
-  private readonly old: OldGeneration;
   private readonly store: StoreWriter;
   private readonly keyring: Keyring;
 
   /** Creates the sealing of sets. `history` is the history of the old generation, whose names are still sealed. */
   constructor(
     native: NativeCalls,
-    old: OldGeneration,
+    private readonly old: OldGeneration,
     {
       history,
       store,
       keyring,
     }: { readonly history: History; readonly store: StoreWriter; readonly keyring: Keyring },
   ) {
-    this.old = old;
     this.store = store;
     this.keyring = keyring;
     this.opener = new EntryOpener(keyring, native);

@@ -64,16 +64,14 @@ export interface CopiedSeals {
 
 export class CopiedHistory {
   protected readonly breathe = yieldRegularly();
-  protected readonly old: OldStore;
-  protected readonly store: StoreWriter;
   /** Writes the seals; undefined if the new generation has none. */
   private readonly seals: CopiedSeals | undefined;
   private readonly keys: NewKeys;
   private readonly contents: CopiedDigests;
 
   constructor(
-    old: OldStore,
-    store: StoreWriter,
+    protected readonly old: OldStore,
+    protected readonly store: StoreWriter,
     {
       keys,
       contents,
@@ -84,8 +82,6 @@ export class CopiedHistory {
       readonly seals: CopiedSeals | undefined;
     },
   ) {
-    this.old = old;
-    this.store = store;
     this.keys = keys;
     this.contents = contents;
     this.seals = seals;

@@ -182,8 +182,6 @@ interface Parts {
 }
 
 class Run {
-  private readonly system: System;
-  private readonly request: RewriteRequest;
   /** The part of the first generation that is to be copied. */
   private readonly old: OldGeneration;
   /** The whole first generation. */
@@ -200,12 +198,14 @@ class Run {
   /** Number of the first generation's newest key record when this run began. */
   private readonly keysNumber: number;
 
-  private constructor(system: System, request: RewriteRequest, parts: Parts) {
+  private constructor(
+    private readonly system: System,
+    private readonly request: RewriteRequest,
+    parts: Parts,
+  ) {
     const { old, whole, left, oldHistory, store, map } = parts;
     const { keyring, generations } = request;
     const { native } = system;
-    this.system = system;
-    this.request = request;
     this.old = old;
     this.oldHistory = oldHistory;
     this.store = store;

@@ -44,12 +44,11 @@ class LocalFeed {
   private turn: Promise<unknown> = Promise.resolve();
   private folder: PrivateFolder | undefined;
   private kept: { readonly fd: number; readonly sizeBytes: number } | undefined;
-  private readonly system: System;
-  private readonly directory: ClientDirectory;
 
-  constructor(system: System, directory: ClientDirectory) {
-    this.system = system;
-    this.directory = directory;
+  constructor(
+    private readonly system: System,
+    private readonly directory: ClientDirectory,
+  ) {
     this.keys = newestKeys(system, directory.path)?.bytes;
     const records = mediumOf(system, directory).records();
     this.objects = {

@@ -7,14 +7,13 @@ import { type OwnerRecord, RecordCipher } from '../../store/index.js';
 import type { NativeCalls } from '../../system/index.js';
 
 export class NewKeys {
-  /** Undefined if the new generation does not encrypt. */
-  readonly keyring: Keyring | undefined;
-  private readonly native: NativeCalls;
   private readonly opener: EntryOpener | undefined;
 
-  constructor(native: NativeCalls, keyring: Keyring | undefined) {
-    this.native = native;
-    this.keyring = keyring;
+  constructor(
+    private readonly native: NativeCalls,
+    /** Undefined if the new generation does not encrypt. */
+    readonly keyring: Keyring | undefined,
+  ) {
     this.opener = keyring && new EntryOpener(keyring, native);
   }
 

@@ -21,23 +21,19 @@ export interface OldRecords extends ObjectReader {
 
 export class OldStore {
   readonly catalog: Catalog;
-  /** Undefined if the client does not encrypt. */
-  readonly keyring: Keyring | undefined;
   readonly source: RecordSource;
-  readonly backend: OldRecords;
   private readonly opener: EntryOpener | undefined;
 
   /** Opens the store, which owns `backend` and closes it, also if opening fails. Throws the errors of opening the catalog. */
   constructor(
     system: System,
-    backend: OldRecords,
-    keyring: Keyring | undefined,
+    readonly backend: OldRecords,
+    /** Undefined if the client does not encrypt. */
+    readonly keyring: Keyring | undefined,
     catalogPath: string,
   ) {
     const { native } = system;
-    this.keyring = keyring;
     this.opener = keyring && new EntryOpener(keyring, native);
-    this.backend = backend;
     this.source = { backend, native, keys: keyring?.contents };
     try {
       this.catalog = Catalog.openForReading(system, catalogPath);
@@ -93,7 +89,6 @@ export class OldStore {
 
 /** A store in a directory of this machine. */
 export class OldGeneration extends OldStore {
-  readonly directory: ClientDirectory;
   private readonly catalogIdentity: string | undefined;
   private readonly files: Files;
 
@@ -103,14 +98,13 @@ export class OldGeneration extends OldStore {
    */
   constructor(
     system: System,
-    directory: ClientDirectory,
+    readonly directory: ClientDirectory,
     keyring: Keyring | undefined,
     catalogPath: string = directory.catalogPath,
   ) {
     const { files } = system;
     const identity = identityOf(files, directory); // read first, since a rebuild may replace the catalog
     super(system, mediumOf(system, directory).records(), keyring, catalogPath);
-    this.directory = directory;
     this.files = files;
     this.catalogIdentity = identity;
   }

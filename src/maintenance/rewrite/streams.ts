@@ -56,18 +56,14 @@ interface Source {
 }
 
 export class StreamMover {
-  private readonly native: NativeCalls;
-  private readonly old: OldGeneration;
-  private readonly store: StoreWriter;
-  private readonly keys: NewKeys;
   private readonly decoded = Buffer.allocUnsafeSlow(STREAM_CHUNK_BYTES);
 
-  constructor(native: NativeCalls, old: OldGeneration, store: StoreWriter, keys: NewKeys) {
-    this.native = native;
-    this.old = old;
-    this.store = store;
-    this.keys = keys;
-  }
+  constructor(
+    private readonly native: NativeCalls,
+    private readonly old: OldGeneration,
+    private readonly store: StoreWriter,
+    private readonly keys: NewKeys,
+  ) {}
 
   /**
    * Copies one record, and returns the new digest of its content. If `known` is not given, the content is checked by

@@ -47,21 +47,19 @@ export class Verifier {
   private readonly locator = new Locator();
   private readonly breathe = yieldRegularly();
   private readonly reader: RecordReader;
-  private readonly old: OldGeneration;
   private readonly store: StoreWriter;
   private readonly keys: NewKeys;
   private readonly mover: ContentMover;
 
   constructor(
     native: NativeCalls,
-    old: OldGeneration,
+    private readonly old: OldGeneration,
     {
       store,
       keys,
       mover,
     }: { readonly store: StoreWriter; readonly keys: NewKeys; readonly mover: ContentMover },
   ) {
-    this.old = old;
     this.store = store;
     this.keys = keys;
     this.mover = mover;

@@ -65,15 +65,13 @@ export class Catalog implements Disposable {
   private imageTable: ImageTable | undefined;
   private loader: ImageLoader | undefined;
   private bulkRows: BulkRows | undefined;
-  private readonly database: SqlDatabase;
-  private readonly isWriter: boolean;
-  /** Page checksums; only for a writer whose catalog is kept. */
-  private readonly sums: PageSums | undefined;
 
-  private constructor(database: SqlDatabase, isWriter: boolean, sums: PageSums | undefined) {
-    this.database = database;
-    this.isWriter = isWriter;
-    this.sums = sums;
+  private constructor(
+    private readonly database: SqlDatabase,
+    private readonly isWriter: boolean,
+    /** Page checksums; only for a writer whose catalog is kept. */
+    private readonly sums: PageSums | undefined,
+  ) {
     this.sets = new SetTable(database);
     this.directories = new DirectoryTable(database);
     this.entries = new EntryTable(database);

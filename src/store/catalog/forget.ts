@@ -53,16 +53,12 @@ type Version = RowOf<typeof VERSION_ROW>;
 const OPEN = Number.MAX_SAFE_INTEGER;
 
 export class ForgettingCopy {
-  readonly report: ForgetReport;
-  private readonly folder: PrivateFolder;
-  /** Ids of the contents that the remaining entries need. */
-  readonly needed: IdSet;
-
-  private constructor(folder: PrivateFolder, report: ForgetReport, needed: IdSet) {
-    this.folder = folder;
-    this.report = report;
-    this.needed = needed;
-  }
+  private constructor(
+    private readonly folder: PrivateFolder,
+    readonly report: ForgetReport,
+    /** Ids of the contents that the remaining entries need. */
+    readonly needed: IdSet,
+  ) {}
 
   /**
    * Copies a catalog and deletes the paths from the copy. Throws TEMPORARY_FULL if there is no space for the copy, and

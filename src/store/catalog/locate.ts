@@ -25,22 +25,22 @@ export interface LocatedPiece {
  */
 class CompactPiece implements LocatedPiece {
   readonly sizeBytes: number;
-  readonly object: string;
   readonly position: number;
   readonly recordBytes: number;
   readonly offset: number;
-  readonly basis: readonly LocatedPiece[] | undefined;
   private readonly digestIn: ArrayBufferLike;
   private readonly digestAt: number;
   private readonly digestBytes: number;
 
-  constructor(stored: PlaceOfWhole, object: string, basis?: readonly LocatedPiece[]) {
+  constructor(
+    stored: PlaceOfWhole,
+    readonly object: string,
+    readonly basis?: readonly LocatedPiece[],
+  ) {
     this.sizeBytes = stored.sizeBytes;
-    this.object = object;
     this.position = stored.position;
     this.recordBytes = stored.recordBytes;
     this.offset = stored.offset;
-    this.basis = basis;
     this.digestIn = stored.digest.buffer;
     this.digestAt = stored.digest.byteOffset;
     this.digestBytes = stored.digest.length;

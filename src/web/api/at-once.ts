@@ -42,11 +42,8 @@ export class AtOnce {
   private strangers = 0;
   private readonly byKey = new Map<string, number>();
   private readonly held = new Set<Place>();
-  private readonly limits: AtOnceLimits;
 
-  constructor(limits: AtOnceLimits = REQUESTS_AT_ONCE) {
-    this.limits = limits;
-  }
+  constructor(private readonly limits: AtOnceLimits = REQUESTS_AT_ONCE) {}
 
   /**
    * Counts a request, whose visitor must be known, until the returned function is called. `holder` lets a later request

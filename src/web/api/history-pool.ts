@@ -32,15 +32,12 @@ interface Opened {
 
 export class HistoryPool {
   private readonly pooled = new Map<string, Pooled>();
-  private readonly system: System;
-  private readonly decoder: Decoder;
-  private readonly limits: PoolLimits;
 
-  constructor(system: System, decoder: Decoder, limits: PoolLimits = POOL_LIMITS) {
-    this.system = system;
-    this.decoder = decoder;
-    this.limits = limits;
-  }
+  constructor(
+    private readonly system: System,
+    private readonly decoder: Decoder,
+    private readonly limits: PoolLimits = POOL_LIMITS,
+  ) {}
 
   get size(): number {
     return this.pooled.size;

@@ -48,7 +48,6 @@ export class ArchiveStream extends Readable {
    * listed.
    */
   failures: readonly RestoreFailure[] = [];
-  private readonly options: ArchiveStreamOptions;
   private readonly ending = new AbortController();
   private readonly waits = new WaitShare(() => performance.now());
   private readonly memory = new PassedMemory();
@@ -62,9 +61,8 @@ export class ArchiveStream extends Readable {
   });
 
   /** Creates the stream. It reads nothing until `begin` is called. */
-  constructor(options: ArchiveStreamOptions) {
+  constructor(private readonly options: ArchiveStreamOptions) {
     super({ highWaterMark: READY_BYTES });
-    this.options = options;
     this.begun.catch(() => undefined); // `begin` throws the error
   }
 

@@ -7,10 +7,8 @@ export class WaitShare {
   private waitedMs = 0;
   private workedMs = 0;
   private sinceMs: number;
-  private readonly nowMs: () => number;
 
-  constructor(nowMs: () => number) {
-    this.nowMs = nowMs;
+  constructor(private readonly nowMs: () => number) {
     this.sinceMs = nowMs();
   }
 

@@ -49,11 +49,8 @@ interface RestoringOptions {
 export class Restores {
   private readonly kept = new BoundedCache<string, Running>(MAX_KEPT);
   private work: Promise<void> = Promise.resolve();
-  private readonly options: RestoringOptions;
 
-  constructor(options: RestoringOptions) {
-    this.options = options;
-  }
+  constructor(private readonly options: RestoringOptions) {}
 
   get isRunning(): boolean {
     return this.kept.values().some(({ state }) => state === 'running');

@@ -46,11 +46,8 @@ export class Logins {
   private readonly pending = new Map<string, Pending>();
   /** Number of logins by address whose challenge is being made. */
   private readonly beginning = new Map<string, number>();
-  private readonly service: LoginService;
 
-  constructor(service: LoginService) {
-    this.service = service;
-  }
+  constructor(private readonly service: LoginService) {}
 
   /**
    * Begins a login. `greeting` is the message `hello`. Returns the message `loginChallenge`, and an id that the proof

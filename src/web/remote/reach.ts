@@ -35,15 +35,12 @@ export type ReachedPlace = Omit<TokenPlace, 'onEnd' | 'judge'>;
 export class Reach {
   private readonly opening = new Map<string, number>();
   private failedAtMs: number | undefined;
-  private readonly system: System;
-  private readonly place: ReachedPlace;
-  private readonly log: Logger;
 
-  constructor(system: System, place: ReachedPlace, log: Logger) {
-    this.system = system;
-    this.place = place;
-    this.log = log;
-  }
+  constructor(
+    private readonly system: System,
+    private readonly place: ReachedPlace,
+    private readonly log: Logger,
+  ) {}
 
   /**
    * Logs in for a requester at `address`. Throws SERVER_UNREACHABLE with the seconds to wait, SERVER_ANSWER_INVALID,

@@ -46,13 +46,11 @@ const TOKEN_BYTES = 32;
 export class Sessions {
   /** Sessions by the hash of their token, least recently used first. */
   private readonly sessions = new Map<string, Session>();
-  private readonly clock: Clock;
-  private readonly limits: SessionLimits;
 
-  constructor(clock: Clock, limits: SessionLimits = SESSION_LIMITS) {
-    this.clock = clock;
-    this.limits = limits;
-  }
+  constructor(
+    private readonly clock: Clock,
+    private readonly limits: SessionLimits = SESSION_LIMITS,
+  ) {}
 
   get count(): number {
     return this.sessions.size;

@@ -86,12 +86,10 @@ export class StoreDoor implements Door {
     { readonly clients: Promise<readonly ClientOverview[]>; readonly untilMs: number }
   >(MAX_REMEMBERED);
   private readonly attempts: TokenAttempts;
-  private readonly options: StoreDoorOptions;
 
-  constructor(options: StoreDoorOptions) {
+  constructor(private readonly options: StoreDoorOptions) {
     const { system, decoder, store, catalogFile, onlyClient, allowsCache, log, following } =
       options;
-    this.options = options;
     this.system = system;
     this.allowsCache = allowsCache;
     this.pool = new HistoryPool(system, decoder);

@@ -32,11 +32,8 @@ export class TokenAttempts {
   private readonly running = new Map<string, number>();
   /** Checks in progress of tokens that were not accepted before, by the tokens' hashes. */
   private readonly underWay = new Map<string, Promise<void>>();
-  private readonly clock: Clock;
 
-  constructor(clock: Clock) {
-    this.clock = clock;
-  }
+  constructor(private readonly clock: Clock) {}
 
   /**
    * Runs `look`, which checks a token and returns undefined for a wrong one. An error of `look` does not count as a

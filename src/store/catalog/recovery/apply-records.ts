@@ -18,22 +18,18 @@ import type { Catalog } from '../catalog.js';
 import type { PendingRecord } from './commit-walk.js';
 
 export class ContentRecords {
-  private readonly catalog: Catalog;
-  private readonly backend: Backend;
-  private readonly checksBodies: boolean;
-  private readonly onDamaged: () => void;
   /** Digest keys of damaged contents. */
   readonly unsound = new Set<string>();
 
   /**
    * Creates a loader. With `checksBodies`, objects are read completely. `onDamaged` is called for each damaged object.
    */
-  constructor(catalog: Catalog, backend: Backend, checksBodies: boolean, onDamaged: () => void) {
-    this.catalog = catalog;
-    this.backend = backend;
-    this.checksBodies = checksBodies;
-    this.onDamaged = onDamaged;
-  }
+  constructor(
+    private readonly catalog: Catalog,
+    private readonly backend: Backend,
+    private readonly checksBodies: boolean,
+    private readonly onDamaged: () => void,
+  ) {}
 
   /**
    * Applies a record of a pack. `moved` has the packs whose contents the record replaces. Throws RECORD_DAMAGED if its

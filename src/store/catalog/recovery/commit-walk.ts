@@ -95,12 +95,11 @@ export class CommitWalk {
   /** Number of unreadable commit records since the last readable one. */
   private tornCommits = 0;
   private readonly breathe = yieldRegularly();
-  private readonly backend: Backend;
-  private readonly start: WalkStart;
 
-  constructor(backend: Backend, start: WalkStart) {
-    this.backend = backend;
-    this.start = start;
+  constructor(
+    private readonly backend: Backend,
+    private readonly start: WalkStart,
+  ) {
     this.point = start.point;
     this.sequence = start.sequence;
   }

@@ -30,23 +30,14 @@ const PAGE_CONTENTS = 1024;
 export class FoundContents {
   private readonly found = new Map<string, Buffer>();
   private readonly breathe = yieldRegularly();
-  private readonly catalog: Catalog;
-  private readonly backend: Backend;
-  private readonly contents: ContentRecords;
-  private readonly removedObjects: ReadonlyMap<string, number>;
 
   /** Creates the search. Objects whose digest keys are in `removedObjects` are not searched for. */
   constructor(
-    catalog: Catalog,
-    backend: Backend,
-    contents: ContentRecords,
-    removedObjects: ReadonlyMap<string, number>,
-  ) {
-    this.catalog = catalog;
-    this.backend = backend;
-    this.contents = contents;
-    this.removedObjects = removedObjects;
-  }
+    private readonly catalog: Catalog,
+    private readonly backend: Backend,
+    private readonly contents: ContentRecords,
+    private readonly removedObjects: ReadonlyMap<string, number>,
+  ) {}
 
   get digests(): Buffer[] {
     return [...this.found.values()];

@@ -40,16 +40,13 @@ export class HistoryLoader {
   private readonly unsound: PendingRecord[] = [];
   readonly found: FoundContents;
   private readonly breathe = yieldRegularly();
-  private readonly catalog: Catalog;
-  private readonly backend: Backend;
-  private readonly contents: ContentRecords;
-  private readonly removals: Removals;
 
-  constructor(catalog: Catalog, backend: Backend, contents: ContentRecords, removals: Removals) {
-    this.catalog = catalog;
-    this.backend = backend;
-    this.contents = contents;
-    this.removals = removals;
+  constructor(
+    private readonly catalog: Catalog,
+    private readonly backend: Backend,
+    private readonly contents: ContentRecords,
+    private readonly removals: Removals,
+  ) {
     this.found = new FoundContents(catalog, backend, contents, removals.objects);
   }
 

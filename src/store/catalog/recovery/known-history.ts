@@ -26,11 +26,9 @@ export class KnownHistory implements HistoryStart {
   readonly packs: ReadonlySet<PackNumber>;
   readonly removedPacks: ReadonlyMap<PackNumber, number>;
   readonly removedObjects: HistoryStart['removedObjects'];
-  private readonly audit: CatalogAudit;
 
-  private constructor(audit: CatalogAudit) {
+  private constructor(private readonly audit: CatalogAudit) {
     const { state } = audit.catalog;
-    this.audit = audit;
     this.point = state.readCommitPoint();
     this.counters = state.readCounters();
     this.packs = new Set(audit.packs().filter((pack) => pack > 0));

@@ -93,12 +93,13 @@ class LogWalk {
   damagedRecords = 0;
   isMetadataLost = false;
   readonly strangePacks: readonly PackNumber[] = [];
-  private readonly log: CommitLog;
   private point: CommitPoint;
   private readonly isThorough: boolean;
 
-  constructor(log: CommitLog, { point, isThorough }: Pick<WalkStart, 'point' | 'isThorough'>) {
-    this.log = log;
+  constructor(
+    private readonly log: CommitLog,
+    { point, isThorough }: Pick<WalkStart, 'point' | 'isThorough'>,
+  ) {
     this.point = point;
     this.isThorough = isThorough;
   }

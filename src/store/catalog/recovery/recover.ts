@@ -114,19 +114,17 @@ class Recovery {
   private point: CommitPoint;
   private removals: Removals = NO_REMOVALS;
   private readonly contents: ContentRecords;
-  private readonly catalog: Catalog;
-  private readonly backend: Backend;
-  private readonly options: RecoveryOptions;
   private readonly turn = yieldRegularly();
 
-  constructor(catalog: Catalog, backend: Backend, options: RecoveryOptions) {
+  constructor(
+    private readonly catalog: Catalog,
+    private readonly backend: Backend,
+    private readonly options: RecoveryOptions,
+  ) {
     const { checkBodies, onlyMetadata = !checkBodies } = options;
     this.contents = new ContentRecords(catalog, backend, !onlyMetadata, () => {
       this.damagedRecords += 1;
     });
-    this.catalog = catalog;
-    this.backend = backend;
-    this.options = options;
     this.counters = catalog.state.readCounters();
     this.point = catalog.state.readCommitPoint();
   }

@@ -46,13 +46,12 @@ export class SalvageWalk {
   readonly strays: number[] = [];
   /** The highest number of any object in the log. */
   lastCommit: number;
-  private readonly log: ListedLog;
-  private point: CommitPoint;
 
   /** Creates a walk from `point`, the last known commit, which may itself be lost; zeros if there is none. */
-  constructor(log: ListedLog, point: CommitPoint) {
-    this.log = log;
-    this.point = point;
+  constructor(
+    private readonly log: ListedLog,
+    private point: CommitPoint,
+  ) {
     this.lastCommit = point.commit;
   }
 

@@ -89,17 +89,14 @@ const VERSION_ROW = {
 const MAX_FAULTS = 100;
 
 export class CatalogAudit {
-  /** The private copy, opened for the usual queries. */
-  readonly catalog: Catalog;
-  private readonly database: SqlDatabase;
-  private readonly folder: PrivateFolder;
   private statements: ReturnType<typeof statementsOf> | undefined;
 
-  private constructor(folder: PrivateFolder, database: SqlDatabase, catalog: Catalog) {
-    this.folder = folder;
-    this.database = database;
-    this.catalog = catalog;
-  }
+  private constructor(
+    private readonly folder: PrivateFolder,
+    private readonly database: SqlDatabase,
+    /** The private copy, opened for the usual queries. */
+    readonly catalog: Catalog,
+  ) {}
 
   /**
    * Copies a catalog and opens the copy. Throws CATALOG_NEWER for a later version, TEMPORARY_FULL if there is no space

@@ -29,14 +29,12 @@ const VOLATILE: readonly (readonly [from: number, to: number])[] = [
 export class CatalogPages {
   /** Number of pages that are read at once. */
   readonly perRead: number;
-  private readonly files: Files;
-  private readonly catalogPath: string;
-  private readonly pageBytes: number;
 
-  constructor(files: Files, catalogPath: string, pageBytes: number) {
-    this.files = files;
-    this.catalogPath = catalogPath;
-    this.pageBytes = pageBytes;
+  constructor(
+    private readonly files: Files,
+    private readonly catalogPath: string,
+    private readonly pageBytes: number,
+  ) {
     this.perRead = Math.max(1, Math.floor(READ_BYTES / pageBytes));
   }
 

@@ -165,15 +165,13 @@ export class PageSums {
   private table = new SumTable();
   /** The error that made the checksums stale, if they cannot be deleted. */
   private stale: TardisError | undefined;
-  private readonly files: Files;
-  private readonly catalogPath: string;
-  private readonly pageBytes: number;
   private readonly pages: CatalogPages;
 
-  private constructor(files: Files, catalogPath: string, pageBytes: number) {
-    this.files = files;
-    this.catalogPath = catalogPath;
-    this.pageBytes = pageBytes;
+  private constructor(
+    private readonly files: Files,
+    private readonly catalogPath: string,
+    private readonly pageBytes: number,
+  ) {
     this.pages = new CatalogPages(files, catalogPath, pageBytes);
   }
 

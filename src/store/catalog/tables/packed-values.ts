@@ -29,11 +29,8 @@ const DIGIT_0 = 0x30;
 /** Reads a packed value from its beginning on. */
 class PackedReader {
   private at = 0;
-  private readonly packed: Buffer;
 
-  constructor(packed: Buffer) {
-    this.packed = packed;
-  }
+  constructor(private readonly packed: Buffer) {}
 
   /** Returns the next byte; undefined behind the end. */
   byte(): number | undefined {

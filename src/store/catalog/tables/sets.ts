@@ -147,10 +147,8 @@ const DOUBTFUL = `
 
 export class SetTable {
   private readonly statements;
-  private readonly database: SqlDatabase;
 
-  constructor(database: SqlDatabase) {
-    this.database = database;
+  constructor(private readonly database: SqlDatabase) {
     this.statements = {
       insert: database.prepare(
         `INSERT OR REPLACE INTO backup_sets (set_number, name, state, opened_at_ms, client_time_ms)

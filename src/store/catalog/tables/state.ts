@@ -59,10 +59,8 @@ const BEHIND = `SELECT
 export class StateTable {
   private readonly readOne;
   private readonly writeOne;
-  private readonly database: SqlDatabase;
 
-  constructor(database: SqlDatabase) {
-    this.database = database;
+  constructor(private readonly database: SqlDatabase) {
     this.readOne = database.query('SELECT value FROM state WHERE key = ?', 'integer');
     this.writeOne = database.prepare(
       'INSERT INTO state (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',

@@ -38,10 +38,12 @@ export class OpenContents {
   readonly objects: ObjectReader;
   private readonly records: ObjectReader;
   private readonly units: Units;
-  private readonly history: History;
 
-  constructor(system: System, history: History, decoder: Decoder) {
-    this.history = history;
+  constructor(
+    system: System,
+    private readonly history: History,
+    decoder: Decoder,
+  ) {
     this.objects = history.objects();
     const source = { backend: this.objects, native: system.native, keys: history.contentKeys };
     this.records = keptReads(system, history, this.objects);
@@ -106,10 +108,8 @@ class PieceDigests {
   private index = 0;
   private left: number;
   private hash = createHash('sha256');
-  private readonly pieces: readonly ContentPiece[];
 
-  constructor(pieces: readonly ContentPiece[]) {
-    this.pieces = pieces;
+  constructor(private readonly pieces: readonly ContentPiece[]) {
     this.left = pieces[0]?.sizeBytes ?? 0;
   }
 
