@@ -1,13 +1,7 @@
 /** Measures the space that no listed set needs, and the space that only sets before the newest complete one need. */
-import {
-  type ContentId,
-  NO_CONTENT,
-  NO_RECORD_ID,
-  type PackNumber,
-  type RecordId,
-} from '../../model/index.js';
+import type { PackNumber } from '../../model/index.js';
 import path from 'node:path';
-import { addRests, type Catalog, type IdSet } from '../../store/catalog/index.js';
+import { addRests, type Catalog, type IdSet, measureRecords } from '../../store/catalog/index.js';
 import {
   type ClientDirectory,
   isOfLog,
@@ -19,8 +13,6 @@ import {
   RecordKind,
 } from '../../store/index.js';
 import type { Files } from '../../system/index.js';
-
-const SLICE_ROWS = 4096;
 
 /** Contents that listed sets show, with all contents that these depend on. */
 interface ShownContents {
@@ -48,12 +40,6 @@ export function completeShown({ gc }: Catalog, shown: ShownContents): void {
 
 type Breathe = () => Promise<void> | undefined;
 
-/** Number of decoded bytes of each record that are needed, by record id. */
-interface Uses {
-  readonly all: ReadonlyMap<RecordId, number>;
-  readonly recent: ReadonlyMap<RecordId, number>;
-}
-
 export async function measureDeadSpace(
   catalog: Catalog,
   {
@@ -68,52 +54,26 @@ export async function measureDeadSpace(
     readonly breathe: Breathe;
   },
 ): Promise<DeadSpace> {
-  const uses = await usesOf(catalog, shown, breathe);
+  const usedByAll = await measureRecords(catalog, breathe, shown.all);
+  const usedByRecent = await measureRecords(catalog, breathe, shown.recent);
   /** Bytes of the records in each pack, and how many of them are needed. */
   const records = new Map<PackNumber, { bytes: number; needed: number }>();
   let olderBytes = 0;
-  for (let after: RecordId = NO_RECORD_ID; ; ) {
-    const page = catalog.gc.records(after, SLICE_ROWS);
+  for (const page of catalog.gc.records()) {
     for (const [recordId, kind, pack, , bytes, rawBytes] of page) {
       const shareOf = (used: number | undefined): number => {
         if (used === undefined) return 0;
         return kind === RecordKind.frame ? Math.min(1, used / Math.max(1, rawBytes)) : 1;
       };
-      const needed = bytes * shareOf(uses.all.get(recordId));
-      olderBytes += needed - bytes * shareOf(uses.recent.get(recordId));
+      const needed = bytes * shareOf(usedByAll.get(recordId));
+      olderBytes += needed - bytes * shareOf(usedByRecent.get(recordId));
       const known = records.get(pack) ?? { bytes: 0, needed: 0 };
       records.set(pack, { bytes: known.bytes + bytes, needed: known.needed + needed });
     }
-    if (page.length < SLICE_ROWS) break;
-    after = page.at(-1)![0];
     await breathe();
   }
   const lost = lostIn(catalog, directory, files, records);
   return { deadBytes: Math.round(lost), olderBytes: Math.round(olderBytes) };
-}
-
-async function usesOf(catalog: Catalog, shown: ShownContents, breathe: Breathe): Promise<Uses> {
-  const all = new Map<RecordId, number>();
-  const recent = new Map<RecordId, number>();
-  const add = (uses: Map<RecordId, number>, recordId: RecordId, bytes: number): void => {
-    uses.set(recordId, (uses.get(recordId) ?? 0) + Math.max(1, bytes));
-  };
-  for (let after: ContentId = NO_CONTENT; ; ) {
-    const page = catalog.gc.contentUses(after, SLICE_ROWS);
-    for (const [contentId, recordId, sizeBytes] of page) {
-      if (recordId === null) continue;
-      if (shown.all.has(contentId)) add(all, recordId, sizeBytes);
-      if (shown.recent.has(contentId)) add(recent, recordId, sizeBytes);
-    }
-    if (page.length < SLICE_ROWS) break;
-    after = page.at(-1)![0];
-    await breathe();
-  }
-  for (const [contentId, recordId] of catalog.gc.signatureUses()) {
-    if (shown.all.has(contentId)) add(all, recordId, 1);
-    if (shown.recent.has(contentId)) add(recent, recordId, 1);
-  }
-  return { all, recent };
 }
 
 /**

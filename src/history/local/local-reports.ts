@@ -6,7 +6,9 @@ import {
   type EntryPlace,
   IdSet,
   type NamedVersion,
+  pages,
   ROOTS_DIRECTORY,
+  type StoredUse,
 } from '../../store/catalog/index.js';
 import {
   type ClientConfig,
@@ -39,7 +41,6 @@ import {
 const SLICE_DIRECTORIES = 4096;
 /** Number of directories whose entries one query counts. */
 const COUNTED_DIRECTORIES = 512;
-const SLICE_ROWS = 4096;
 /** Maximum number of sets whose directory paths are cached. */
 const MAX_REMEMBERED = 4;
 const HEX = /^[0-9a-f]{2}$/;
@@ -277,15 +278,14 @@ export class LocalReports implements Reports {
   /** Counts the stored contents and their bytes, each content once. */
   private async contents(breathe: () => Promise<void> | undefined) {
     let [contents, contentBytes, deltas] = [0, 0, 0];
-    for (let after: ContentId = NO_CONTENT; ; ) {
-      const page = this.catalog().reports.stored(after, SLICE_ROWS);
+    const pageAfter = (after: ContentId, limit: number): StoredUse[] =>
+      this.catalog().reports.stored(after, limit);
+    for (const page of pages(NO_CONTENT, pageAfter, ([contentId]) => contentId)) {
       for (const [, sizeBytes, kind] of page) {
         contents += 1;
         if (kind === RecordKind.delta) deltas += 1;
         if (kind !== RecordKind.assembly) contentBytes += sizeBytes; // the parts of an assembly are counted
       }
-      if (page.length < SLICE_ROWS) break;
-      after = page.at(-1)![0];
       await breathe();
     }
     return { contents, contentBytes, deltas };

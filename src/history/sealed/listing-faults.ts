@@ -15,10 +15,6 @@ import {
 import { yieldRegularly, type NativeCalls } from '../../system/index.js';
 import { EntryOpener } from './opened-entries.js';
 
-const PAGE_DIRECTORIES = 1024;
-const PAGE_ENTRIES = 2048;
-const NOTHING: Buffer = Buffer.alloc(0);
-
 export class ListingFaults {
   /** Number of directories that are not as the client sealed them, by set. */
   readonly bySet = new Map<SetNumber, number>();
@@ -41,13 +37,8 @@ export class ListingFaults {
    */
   async find(signal: AbortSignal): Promise<void> {
     const { seals } = this.catalog;
-    for (let after: DirectoryId = 0; ; ) {
-      const page = seals.directories(after, PAGE_DIRECTORIES);
-      for (const directory of page) {
-        await this.compare(directory, signal);
-      }
-      if (page.length < PAGE_DIRECTORIES) return;
-      after = page.at(-1)!;
+    for (const page of seals.directories()) {
+      for (const directory of page) await this.compare(directory, signal);
     }
   }
 
@@ -88,15 +79,11 @@ export class ListingFaults {
     signal: AbortSignal,
   ): Promise<boolean> {
     const sum = new SealSum();
-    for (let after = NOTHING; ; ) {
+    throwIfAborted(signal);
+    for (const page of this.catalog.entries.allAsOf(directory, set)) {
       throwIfAborted(signal);
       await this.breathe();
-      const request = { directory, set, after, limit: PAGE_ENTRIES, withDigests: true };
-      const page = this.catalog.entries.listAsOf(request);
-      const next = page.at(-1)?.name ?? NOTHING;
       if (!this.add(page, sum)) return false;
-      if (page.length < PAGE_ENTRIES) break;
-      after = next;
     }
     return this.keyring.tree.listing(sum).equals(seal.subarray(SEAL_BYTES));
   }

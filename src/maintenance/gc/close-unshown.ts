@@ -42,14 +42,11 @@ class Closing {
   async run(): Promise<void> {
     const { unshown } = this.store.catalog;
     for (const root of this.roots.values()) this.closeRoot(root);
-    for (let after: DirectoryId = 0; ; ) {
-      const page = unshown.rootsOfDirectories(after, SLICE_ROWS);
+    for (const page of unshown.rootsOfDirectories()) {
       for (const [directory, number] of page) {
         const root = this.roots.get(number);
         if (root !== undefined) await this.closeIn(directory, root);
       }
-      if (page.length < SLICE_ROWS) break;
-      after = page.at(-1)![0];
       await this.breathe();
     }
     // These directories have no place and no open entries. If a set includes their root again but not them, nothing

@@ -7,18 +7,21 @@
  *   an image, which replaces their listings and events.
  * - A pack that does not fit as a whole is moved piece by piece from its end, and truncated after each piece.
  */
-import { applyEvent, breakDependants, type RecordUse } from '../../store/catalog/index.js';
+import {
+  applyEvent,
+  breakDependants,
+  measureRecords,
+  type RecordUse,
+} from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
-import { formatBytes, NO_RECORD_ID, type PackNumber, type RecordId } from '../../model/index.js';
+import { formatBytes, type PackNumber } from '../../model/index.js';
 import { buildEvent, packName, type StoreEvent } from '../../store/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import type { Headroom } from './headroom.js';
 import { appendImage, measureImage } from './image-writer.js';
 import { byYield, measurePacks, neededOf, type PackUse, wastedBytes } from './pack-uses.js';
 import { type MoverOptions, RecordMover } from './record-mover.js';
-import { measureRecords } from './survey.js';
 
-const SLICE_ROWS = 2048;
 /** Minimum share of unneeded bytes for which a pack is rewritten if space is short. */
 const LEAST_WASTE_RATIO = 0.01;
 /** Maximum number of bytes moved at once from the end of a pack that does not fit as a whole. */
@@ -288,14 +291,11 @@ class Compaction {
     const { catalog } = this.store;
     const { breathe, needed } = this.options;
     const used = await measureRecords(catalog, breathe, needed);
-    for (let after: RecordId = NO_RECORD_ID; ; ) {
-      const page = catalog.gc.records(after, SLICE_ROWS);
+    for (const page of catalog.gc.records()) {
       for (const [recordId, , pack, position] of page) {
         if (!goes(pack, position) || !used.has(recordId)) continue;
         throw new TardisError('INTERNAL', `${packName(pack)} still holds what is needed`);
       }
-      if (page.length < SLICE_ROWS) return;
-      after = page.at(-1)![0];
       await breathe();
     }
   }

@@ -1,5 +1,5 @@
 /** Measures the needed part of each pack, and the bytes that a rewrite of the pack would write and free. */
-import { NO_RECORD_ID, type PackNumber, type RecordId } from '../../model/index.js';
+import { type PackNumber, type RecordId } from '../../model/index.js';
 import { hasLog, missingIn, type RecordUse } from '../../store/catalog/index.js';
 import {
   type Backend,
@@ -13,7 +13,6 @@ import {
 import type { StoreWriter } from '../../store/writer/index.js';
 import type { Breathe } from './survey.js';
 
-const SLICE_ROWS = 2048;
 /** Share of needed bytes below which a frame is repacked. */
 const WORTH_REPACKING = 0.75;
 
@@ -49,16 +48,13 @@ export async function measurePacks(
 ): Promise<PackUse[]> {
   const { gc } = store.catalog;
   const uses = await emptyUses(store);
-  for (let after: RecordId = NO_RECORD_ID; ; ) {
-    const page = gc.records(after, SLICE_ROWS);
+  for (const page of gc.records()) {
     for (const record of page) {
       const use = uses.get(record[2]);
       if (use === undefined || !used.has(record[0])) continue;
       use.neededBytes += neededOf(record, used, opensFrames);
       use.records.push(record);
     }
-    if (page.length < SLICE_ROWS) break;
-    after = page.at(-1)![0];
     await breathe();
   }
   const image = store.catalog.state.readImage();

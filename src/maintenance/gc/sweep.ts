@@ -1,18 +1,15 @@
 /** Sweep: deletes versions that no set shows, then unneeded contents, records and directories. */
 import {
-  type ContentId,
-  type DirectoryId,
-  NO_CONTENT,
-  NO_RECORD_ID,
-  type RecordId,
-} from '../../model/index.js';
-import { type EntryKey, FIRST_ENTRY, IdSet } from '../../store/catalog/index.js';
+  type EntryKey,
+  FIRST_ENTRY,
+  IdSet,
+  measureRecords,
+  PAGE_ROWS,
+} from '../../store/catalog/index.js';
 import { buildEvent, objectName } from '../../store/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
-import { type Breathe, findNeeded, measureRecords } from './survey.js';
+import { type Breathe, findNeeded } from './survey.js';
 
-/** Number of rows read in one slice. */
-const SLICE_ROWS = 2048;
 /** Number of contents deleted between two checkpoints. */
 const CHECKPOINT_CONTENTS = 1 << 16;
 
@@ -35,7 +32,7 @@ async function endSlice(store: StoreWriter, { isShort, breathe }: Pace): Promise
 export async function dropVersions(store: StoreWriter, pace: Pace): Promise<void> {
   const { catalog } = store;
   for (let after: EntryKey | undefined = FIRST_ENTRY; after !== undefined; ) {
-    after = catalog.gc.dropVersions(after, SLICE_ROWS);
+    after = catalog.gc.dropVersions(after, PAGE_ROWS);
     await endSlice(store, pace);
   }
   catalog.gc.deleteTheirSets();
@@ -76,17 +73,15 @@ export async function dropLost(store: StoreWriter, needed: IdSet, pace: Pace): P
   const rests = new IdSet();
   for (const [, rest] of gc.needs()) rests.add(rest);
   let deleted = 0;
-  for (let after: ContentId = NO_CONTENT; ; ) {
-    const page = gc.contentUses(after, SLICE_ROWS);
+  for (const page of gc.contentUses()) {
     for (const [contentId, recordId] of page) {
       if (recordId !== null || needed.has(contentId) || rests.has(contentId)) continue;
       gc.dropContent(contentId);
       deleted += 1;
     }
-    if (page.length < SLICE_ROWS) return deleted;
-    after = page.at(-1)![0];
     await endSlice(store, pace);
   }
+  return deleted;
 }
 
 async function dropContents(
@@ -107,8 +102,7 @@ async function dropContents(
     }
     await store.checkpoint();
   };
-  for (let after: ContentId = NO_CONTENT; ; ) {
-    const page = gc.contentUses(after, SLICE_ROWS);
+  for (const page of gc.contentUses()) {
     for (const [contentId] of page) {
       if (needed.has(contentId)) continue;
       const object = gc.dropContent(contentId);
@@ -119,8 +113,6 @@ async function dropContents(
       swept += 1;
       if (swept % CHECKPOINT_CONTENTS === 0) await settle();
     }
-    if (page.length < SLICE_ROWS) break;
-    after = page.at(-1)![0];
     if (pace.isShort()) await settle();
     await pace.breathe();
   }
@@ -132,24 +124,18 @@ async function dropContents(
 async function dropRecords(store: StoreWriter, pace: Pace): Promise<void> {
   const { catalog } = store;
   const used = await measureRecords(catalog, pace.breathe);
-  for (let after: RecordId = NO_RECORD_ID; ; ) {
-    const page = catalog.gc.records(after, SLICE_ROWS);
+  for (const page of catalog.gc.records()) {
     for (const [recordId] of page) if (!used.has(recordId)) catalog.gc.dropRecord(recordId);
-    if (page.length < SLICE_ROWS) return;
-    after = page.at(-1)![0];
     await endSlice(store, pace);
   }
 }
 
 async function dropDirectories(store: StoreWriter, needed: IdSet, pace: Pace): Promise<void> {
   const { catalog } = store;
-  for (let after: DirectoryId = 0; ; ) {
-    const page = catalog.gc.directories(after, SLICE_ROWS);
+  for (const page of catalog.gc.directories()) {
     for (const directory of page) {
       if (!needed.has(directory)) catalog.gc.dropDirectory(directory);
     }
-    if (page.length < SLICE_ROWS) return;
-    after = page.at(-1)!;
     await endSlice(store, pace);
   }
 }

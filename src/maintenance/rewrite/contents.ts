@@ -57,7 +57,6 @@ import { COMPRESSION, StreamMover } from './streams.js';
 
 /** Number of bytes copied between two checkpoints. */
 const CHECKPOINT_BYTES = 64 << 20;
-const PAGE_CONTENTS = 512;
 
 /** Source, target and options of copying contents between two generations. */
 interface Move {
@@ -102,26 +101,20 @@ export class ContentMover {
   /** Copies all contents that were added since the last call, and their signatures. */
   async moveNew(signal: AbortSignal, onMoved: () => void): Promise<void> {
     const { history } = this.old.catalog;
-    const first = this.lastContent;
-    for (;;) {
-      const page = history.contents(this.lastContent, PAGE_CONTENTS);
+    for (const page of history.contents(this.lastContent)) {
       for (const { contentId } of page) {
         throwIfAborted(signal);
         if (this.isNeeded(contentId)) await this.ensure(contentId);
+        this.lastContent = contentId;
         this.contents += 1;
         onMoved();
       }
-      if (page.length < PAGE_CONTENTS) break;
-      this.lastContent = page.at(-1)!.contentId;
     }
-    for (let after = first; ; ) {
-      const page = history.signatures(after, PAGE_CONTENTS);
+    for (const page of history.signatures()) {
       for (const signature of page) {
         throwIfAborted(signal);
         await this.moveSignature(signature);
       }
-      if (page.length < PAGE_CONTENTS) break;
-      after = page.at(-1)!.contentId;
     }
     await this.checkpoint();
   }

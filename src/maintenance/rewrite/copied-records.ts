@@ -24,7 +24,7 @@ import {
   type StoredContent,
 } from '../../store/catalog/index.js';
 import { throwIfAborted } from '../../errors/index.js';
-import { type ContentId, decodeParts, NO_CONTENT, partsDigest, Scheme } from '../../model/index.js';
+import { type ContentId, decodeParts, partsDigest, Scheme } from '../../model/index.js';
 import {
   type FrameEntry,
   isRecordSound,
@@ -48,7 +48,6 @@ import type { OldRecords, OldStore } from './old-generation.js';
 
 /** Number of bytes copied between two checkpoints. */
 const CHECKPOINT_BYTES = 64 << 20;
-const PAGE_CONTENTS = 512;
 const COPY_BYTES = 1 << 20;
 
 export class RecordCopier implements CopiedDigests {
@@ -79,25 +78,19 @@ export class RecordCopier implements CopiedDigests {
    */
   async copy(needed: IdSet, signal: AbortSignal, onContent: () => void): Promise<void> {
     const { history } = this.old.catalog;
-    for (let after: ContentId = NO_CONTENT; ; ) {
-      const page = history.contents(after, PAGE_CONTENTS);
+    for (const page of history.contents()) {
       for (const { contentId } of page) {
         throwIfAborted(signal);
         if (!needed.has(contentId)) continue;
         await this.ensure(contentId);
         onContent();
       }
-      if (page.length < PAGE_CONTENTS) break;
-      after = page.at(-1)!.contentId;
     }
-    for (let after: ContentId = NO_CONTENT; ; ) {
-      const page = history.signatures(after, PAGE_CONTENTS);
+    for (const page of history.signatures()) {
       for (const signature of page) {
         throwIfAborted(signal);
         if (needed.has(signature.contentId)) await this.copySignature(signature);
       }
-      if (page.length < PAGE_CONTENTS) break;
-      after = page.at(-1)!.contentId;
     }
     this.reader.release();
     await this.checkpoint();

@@ -6,10 +6,9 @@ import {
   type BackupSet,
   type Catalog,
   type CatalogEntry,
-  FIRST_VERSION,
   IdSet,
+  PAGE_ROWS,
   ROOTS_DIRECTORY,
-  type SealedDirectory,
 } from '../../store/catalog/index.js';
 import { TardisError, throwIfAborted } from '../../errors/index.js';
 import {
@@ -29,11 +28,7 @@ import type { SetJournal, StoreWriter } from '../../store/writer/index.js';
 import { yieldRegularly } from '../../system/index.js';
 import { type CopiedSeals, CopiedHistory } from './history.js';
 import type { OldStore } from './old-generation.js';
-import { pages } from './pages.js';
 
-const PAGE_ENTRIES = 2048;
-const PAGE_DIRECTORIES = 1024;
-const NOTHING: Buffer = Buffer.alloc(0);
 /** Flags in which two versions of an entry must agree. Other flags may have changed since the version was stored. */
 const LASTING_FLAGS = RowFlag.sparse | RowFlag.hasAttributes | RowFlag.otherDevice;
 
@@ -66,11 +61,11 @@ export async function findNeeded(
   let neededCount = 0;
   const numbers = sets.map(({ set }) => set);
   const breathe = yieldRegularly();
-  for (const directory of allDirectories(catalog)) {
+  for (const directory of each(catalog.history.directories())) {
     throwIfAborted(signal);
     await breathe();
     const where = new Set<number>();
-    for (const { firstSet, lastSet, contentId } of versionsIn(catalog, directory)) {
+    for (const { firstSet, lastSet, contentId } of each(catalog.history.versionsIn(directory))) {
       const first = indexFrom(numbers, firstSet);
       const end = lastSet === undefined ? numbers.length : indexFrom(numbers, lastSet + 1);
       where.add(first).add(end);
@@ -94,27 +89,9 @@ function indexFrom(numbers: readonly SetNumber[], least: SetNumber): number {
   return low;
 }
 
-function* allDirectories({ history }: Catalog): Generator<DirectoryId> {
-  const pageAfter = (after: DirectoryId): DirectoryId[] =>
-    history.directories(after, PAGE_DIRECTORIES);
-  for (const page of pages(-1, PAGE_DIRECTORIES, pageAfter, Number)) yield* page;
-}
-
-function* versionsIn({ history }: Catalog, directory: DirectoryId): Generator<CatalogEntry> {
-  const pageAfter = (after: typeof FIRST_VERSION): CatalogEntry[] =>
-    history.versionsIn(directory, after, PAGE_ENTRIES);
-  for (const page of pages(FIRST_VERSION, PAGE_ENTRIES, pageAfter, (last) => last)) yield* page;
-}
-
-/** Yields the entries of a directory as of a set, by name. */
-function* entriesOf(
-  { entries }: Catalog,
-  directory: DirectoryId,
-  set: SetNumber,
-): Generator<CatalogEntry> {
-  const pageAfter = (after: Buffer): CatalogEntry[] =>
-    entries.listAsOf({ directory, set, after, limit: PAGE_ENTRIES, withDigests: true });
-  for (const page of pages(NOTHING, PAGE_ENTRIES, pageAfter, ({ name }) => name)) yield* page;
+/** Yields the items of pages one by one. */
+function* each<T>(pages: Iterable<readonly T[]>): Generator<T> {
+  for (const page of pages) yield* page;
 }
 
 export class CopiedSets extends CopiedHistory {
@@ -139,9 +116,10 @@ export class CopiedSets extends CopiedHistory {
   }
 
   private directoriesOfBoth(): DirectoryId[] {
-    const both = new Set<DirectoryId>(allDirectories(this.old.catalog));
-    for (const directory of allDirectories(this.store.catalog)) both.add(directory);
-    return [...both];
+    const both = [this.old, this.store].flatMap(({ catalog }) => [
+      ...catalog.history.directories(),
+    ]);
+    return [...new Set(both.flat())];
   }
 
   /**
@@ -156,7 +134,7 @@ export class CopiedSets extends CopiedHistory {
       directory,
       isNew: false,
     };
-    const present = entriesOf(this.store.catalog, directory, set);
+    const present = each(this.store.catalog.entries.allAsOf(directory, set));
     let mine = present.next();
     const gone: Buffer[] = [];
     let fresh: CatalogEntry[] = [];
@@ -164,7 +142,7 @@ export class CopiedSets extends CopiedHistory {
       this.putAll(journal, directory, fresh);
       fresh = [];
     };
-    for (const theirs of entriesOf(this.old.catalog, directory, set)) {
+    for (const theirs of each(this.old.catalog.entries.allAsOf(directory, set))) {
       for (; mine.done !== true; mine = present.next()) {
         if (Buffer.compare(mine.value.name, theirs.name) >= 0) break;
         gone.push(mine.value.name);
@@ -175,7 +153,7 @@ export class CopiedSets extends CopiedHistory {
         fresh.push(theirs);
       }
       if (isThere) mine = present.next();
-      if (fresh.length >= PAGE_ENTRIES) put();
+      if (fresh.length >= PAGE_ROWS) put();
     }
     for (; mine.done !== true; mine = present.next()) gone.push(mine.value.name);
     put();
@@ -231,10 +209,8 @@ export class SealsAsTheyAre implements CopiedSeals {
   async seal(journal: SetJournal, { set }: BackupSet, roots: readonly RootRecord[]): Promise<void> {
     const { old, store } = this;
     const sealed = new Set<DirectoryId>();
-    const pageAfter = (after: DirectoryId): SealedDirectory[] =>
-      old.seals.asOf(set, after, PAGE_DIRECTORIES);
     const breathe = yieldRegularly();
-    for (const page of pages(0, PAGE_DIRECTORIES, pageAfter, ({ directory }) => directory)) {
+    for (const page of old.seals.allAsOf(set)) {
       for (const { directory, seal } of page) {
         requireLength(seal, DIRECTORY_SEAL_BYTES);
         sealed.add(directory);

@@ -5,13 +5,7 @@
  */
 import { applyEvent, type BackupSet } from '../../store/catalog/index.js';
 import { Opened } from '../../errors/index.js';
-import {
-  areSameMarks,
-  type ContentId,
-  NO_CONTENT,
-  type SetMarks,
-  type SetNumber,
-} from '../../model/index.js';
+import { areSameMarks, type ContentId, type SetMarks, type SetNumber } from '../../model/index.js';
 import { buildEvent, type ClientDirectory, type StoreEvent } from '../../store/index.js';
 import {
   requireNoSecond,
@@ -32,7 +26,6 @@ import type { OldStore } from './old-generation.js';
 
 /** Maximum number of times that a copy begins again because garbage collection or a rebuild has moved its source. */
 const MAX_ROUNDS = 5;
-const PAGE_CONTENTS = 512;
 
 export type CopyStep = 'catalog' | 'contents' | 'sets' | 'remove';
 
@@ -278,17 +271,15 @@ class Run implements Disposable {
   private addMissing(needed: { has(id: ContentId): boolean; add(id: ContentId): void }): number {
     const { contents } = this.ends.store.catalog;
     let added = 0;
-    for (let after: ContentId = NO_CONTENT; ; ) {
-      const page = contents.missing(after, PAGE_CONTENTS);
+    for (const page of contents.missing()) {
       for (const { digest } of page) {
         const found = this.old.catalog.contents.find(digest);
         if (found?.isStored !== true || needed.has(found.contentId)) continue;
         needed.add(found.contentId);
         added += 1;
       }
-      if (page.length < PAGE_CONTENTS) return added;
-      after = page.at(-1)!.contentId;
     }
+    return added;
   }
 
   /** Counts the written bytes. Throws QUOTA_EXCEEDED if they exceed the limit. */

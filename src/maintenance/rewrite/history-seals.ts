@@ -24,9 +24,7 @@ import type { StoreWriter, SetJournal } from '../../store/writer/index.js';
 import type { RootRecord } from '../../store/index.js';
 import type { NativeCalls } from '../../system/index.js';
 import type { OldGeneration } from './old-generation.js';
-import { pages } from './pages.js';
 
-const PAGE_ENTRIES = 2048;
 const NOTHING: Buffer = Buffer.alloc(0);
 
 interface Child {
@@ -226,10 +224,7 @@ export function sumOf(
   open: (entries: readonly CatalogEntry[], sum: SealSum) => void,
 ): SealSum {
   const sum = new SealSum();
-  const pageAfter = (after: Buffer): CatalogEntry[] =>
-    catalog.entries.listAsOf({ directory, set, after, limit: PAGE_ENTRIES, withDigests: true });
-  for (const entries of pages(NOTHING, PAGE_ENTRIES, pageAfter, ({ name }) => name))
-    open(entries, sum);
+  for (const entries of catalog.entries.allAsOf(directory, set)) open(entries, sum);
   return sum;
 }
 

@@ -33,11 +33,7 @@ import { buildEvent, type RootRecord } from '../../store/index.js';
 import { yieldRegularly } from '../../system/index.js';
 import type { NewKeys } from './new-keys.js';
 import type { OldStore } from './old-generation.js';
-import { pages } from './pages.js';
 
-const PAGE_ENTRIES = 2048;
-const PAGE_DIRECTORIES = 1024;
-const NOTHING: Buffer = Buffer.alloc(0);
 const NO_CONTENTS: ReadonlyMap<string, ContentId> = new Map();
 const ROW_HINT_BYTES = 256;
 
@@ -139,9 +135,7 @@ export class CopiedHistory {
   private changesFrom(first: SetNumber): Map<SetNumber, DirectoryId[]> {
     const { history } = this.old.catalog;
     const changes = new Map<SetNumber, DirectoryId[]>();
-    const pageAfter = (after: DirectoryId): DirectoryId[] =>
-      history.directories(after, PAGE_DIRECTORIES);
-    for (const page of pages(-1, PAGE_DIRECTORIES, pageAfter, Number)) {
+    for (const page of history.directories()) {
       for (const directory of page) {
         for (const set of history.changesOf(directory)) {
           if (set < first) continue;
@@ -269,9 +263,7 @@ export class CopiedHistory {
   private replayEnds(journal: SetJournal, directory: DirectoryId): void {
     const { history } = this.old.catalog;
     const place = { root: history.rootOf(directory), directory, isNew: false };
-    const pageAfter = (after: Buffer): Buffer[] =>
-      history.endedIn(directory, journal.set, after, PAGE_ENTRIES);
-    for (const names of pages(NOTHING, PAGE_ENTRIES, pageAfter, (last) => last)) {
+    for (const names of history.endedIn(directory, journal.set)) {
       for (const name of names) {
         journal.remove(place, this.sealName(directory, this.old.openName(directory, name)));
       }
@@ -279,10 +271,7 @@ export class CopiedHistory {
   }
 
   private replayBeginnings(journal: SetJournal, directory: DirectoryId): void {
-    const { history } = this.old.catalog;
-    const pageAfter = (after: Buffer): CatalogEntry[] =>
-      history.begunIn(directory, journal.set, after, PAGE_ENTRIES);
-    for (const entries of pages(NOTHING, PAGE_ENTRIES, pageAfter, ({ name }) => name)) {
+    for (const entries of this.old.catalog.history.begunIn(directory, journal.set)) {
       this.putAll(journal, directory, entries);
     }
   }

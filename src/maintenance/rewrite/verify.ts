@@ -5,14 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ReaderMemory, RecordReader } from '../../contents/index.js';
 import { type History, ProvenSets } from '../../history/index.js';
-import {
-  type AfterVersion,
-  type CatalogEntry,
-  FIRST_VERSION,
-  Locator,
-  type PlacedContent,
-  type SealedDirectory,
-} from '../../store/catalog/index.js';
+import { type CatalogEntry, Locator, type PlacedContent } from '../../store/catalog/index.js';
 import type { Keyring } from '../../crypto/index.js';
 import { TardisError, throwIfAborted } from '../../errors/index.js';
 import {
@@ -33,11 +26,6 @@ import type { ContentMover } from './contents.js';
 import { sumOf } from './history-seals.js';
 import type { NewKeys } from './new-keys.js';
 import type { OldGeneration } from './old-generation.js';
-import { pages } from './pages.js';
-
-const PAGE_ENTRIES = 2048;
-const PAGE_DIRECTORIES = 1024;
-const PAGE_CONTENTS = 512;
 
 export class Verifier {
   /** Number of contents that were read and matched their digests. */
@@ -77,8 +65,7 @@ export class Verifier {
    */
   async readNewContents(signal: AbortSignal, onRead: (done: number) => void): Promise<void> {
     const { history } = this.store.catalog;
-    for (;;) {
-      const page = history.contents(this.lastContent, PAGE_CONTENTS);
+    for (const page of history.contents(this.lastContent)) {
       for (const content of page) {
         throwIfAborted(signal);
         await this.read(content);
@@ -86,7 +73,6 @@ export class Verifier {
         this.lastContent = content.contentId;
         onRead(this.contents);
       }
-      if (page.length < PAGE_CONTENTS) break;
     }
     this.reader.release();
   }
@@ -109,19 +95,16 @@ export class Verifier {
    * NOT_AUTHENTIC if a seal is wrong.
    */
   async compare(oldHistory: History, signal: AbortSignal): Promise<void> {
-    const [old, fresh] = [this.old.catalog, this.store.catalog];
-    for (let after = -1; ; ) {
-      const page = old.history.directories(after, PAGE_DIRECTORIES);
-      if (!same(page, fresh.history.directories(after, PAGE_DIRECTORIES)))
-        throw differs('a directory');
+    const others = this.store.catalog.history.directories();
+    for (const page of this.old.catalog.history.directories()) {
+      if (!same(page, others.next().value ?? [])) throw differs('a directory');
       for (const directory of page) {
         throwIfAborted(signal);
         this.compareDirectory(directory);
         await this.breathe();
       }
-      if (page.length < PAGE_DIRECTORIES) break;
-      after = page.at(-1)!;
     }
+    if (others.next().done !== true) throw differs('a directory');
     await this.compareSets(oldHistory, signal);
   }
 
@@ -138,10 +121,7 @@ export class Verifier {
   private versionsOf(directory: DirectoryId, isNew: boolean): Map<string, string> {
     const { history } = isNew ? this.store.catalog : this.old.catalog;
     const versions = new Map<string, string>();
-    const pageAfter = (after: AfterVersion): CatalogEntry[] =>
-      history.versionsIn(directory, after, PAGE_ENTRIES);
-    const behind = ({ name, firstSet }: CatalogEntry): AfterVersion => ({ name, firstSet });
-    for (const entries of pages(FIRST_VERSION, PAGE_ENTRIES, pageAfter, behind)) {
+    for (const entries of history.versionsIn(directory)) {
       if (isNew) this.keys.open(entries);
       else this.old.open(entries);
       for (const entry of entries) {
@@ -207,9 +187,7 @@ export class Verifier {
     signal: AbortSignal,
   ): Promise<void> {
     const { catalog } = this.store;
-    const pageAfter = (after: DirectoryId): SealedDirectory[] =>
-      catalog.seals.asOf(set, after, PAGE_DIRECTORIES);
-    for (const page of pages(0, PAGE_DIRECTORIES, pageAfter, ({ directory }) => directory)) {
+    for (const page of catalog.seals.allAsOf(set)) {
       for (const { directory, seal } of page) {
         throwIfAborted(signal);
         const listing = seal.subarray(SEAL_BYTES);

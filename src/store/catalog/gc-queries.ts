@@ -1,18 +1,21 @@
 /**
  * Queries for garbage collection: versions that no set shows, contents that no version names, and the places of
- * records that are still needed. Each call handles a bounded slice. The caller must hold the client's lock, and
+ * records that are still needed. Each query handles a bounded slice. The caller must hold the client's lock, and
  * no set may be open.
  */
-import type {
-  ContentId,
-  DirectoryId,
-  PackNumber,
-  RecordId,
-  RootNumber,
-  SetNumber,
+import {
+  type ContentId,
+  type DirectoryId,
+  NO_CONTENT,
+  NO_RECORD_ID,
+  type PackNumber,
+  type RecordId,
+  type RootNumber,
+  type SetNumber,
 } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 import type { IdSet } from './id-set.js';
+import { pages } from './pages.js';
 import { isShown } from './shown.js';
 
 /** Key of a row in a table of versions. */
@@ -73,12 +76,24 @@ export class GcTable {
     for (const statement of this.statements.dropSuperseded) statement.run();
   }
 
-  entryUses(after: EntryKey, limit: number): EntryUse[] {
-    return this.statements.entryUses.all(...after, limit);
+  /** Yields all versions. */
+  entryUses(): Iterable<EntryUse[]> {
+    const { entryUses } = this.statements;
+    return pages(
+      FIRST_ENTRY,
+      (after, limit) => entryUses.all(...after, limit),
+      ([directory, name, firstSet]) => [directory, name, firstSet] as const,
+    );
   }
 
-  contentUses(after: ContentId, limit: number): ContentUse[] {
-    return this.statements.contentUses.all(after, limit);
+  /** Yields all contents, and the records that have them. */
+  contentUses(): Iterable<ContentUse[]> {
+    const { contentUses } = this.statements;
+    return pages(
+      NO_CONTENT,
+      (...page) => contentUses.all(...page),
+      ([contentId]) => contentId,
+    );
   }
 
   /** Returns the basis of each delta, and the parts of each assembly. */
@@ -90,8 +105,13 @@ export class GcTable {
     return this.statements.signatures.iterate();
   }
 
-  records(after: RecordId, limit: number): RecordUse[] {
-    return this.statements.records.all(after, limit);
+  /** Yields all records with contents. */
+  records(): Iterable<RecordUse[]> {
+    return pages(
+      NO_RECORD_ID,
+      (...page) => this.statements.records.all(...page),
+      ([recordId]) => recordId,
+    );
   }
 
   /**
@@ -117,9 +137,9 @@ export class GcTable {
     this.statements.dropRecord.run(recordId);
   }
 
-  /** Returns up to `limit` directories after `after` that are neither roots nor unplaced. */
-  directories(after: DirectoryId, limit: number): DirectoryId[] {
-    return this.statements.directories.all(after, limit);
+  /** Yields the directories that are neither roots nor unplaced. */
+  directories(): Iterable<DirectoryId[]> {
+    return pages(0, (...page) => this.statements.directories.all(...page), Number);
   }
 
   dropDirectory(directory: DirectoryId): void {
@@ -351,6 +371,30 @@ export function addRests(needs: Iterable<ContentNeed>, contents: IdSet): void {
   }
 }
 
+/**
+ * Returns the number of decoded bytes of each record that contents use, at least 1, by record id. With `needed`, only
+ * its contents count; otherwise all known contents.
+ */
+export async function measureRecords(
+  { gc }: { readonly gc: GcTable },
+  breathe: () => Promise<void> | undefined,
+  needed?: IdSet,
+): Promise<ReadonlyMap<RecordId, number>> {
+  const counts = (contentId: ContentId): boolean => needed?.has(contentId) ?? true;
+  const used = new Map<RecordId, number>();
+  for (const page of gc.contentUses()) {
+    for (const [contentId, recordId, sizeBytes] of page) {
+      if (recordId !== null && counts(contentId))
+        used.set(recordId, (used.get(recordId) ?? 0) + Math.max(1, sizeBytes));
+    }
+    await breathe();
+  }
+  for (const [contentId, recordId] of gc.signatureUses()) {
+    if (counts(contentId)) used.set(recordId, 1);
+  }
+  return used;
+}
+
 /** An open version of a name, with the fields needed to close it. */
 type OpenName = [name: Buffer, firstSet: SetNumber];
 
@@ -374,12 +418,13 @@ export class UnlistedTable {
     return this.statements.roots.all();
   }
 
-  /** Returns up to `limit` directories after `after`, with their roots. */
-  rootsOfDirectories(
-    after: DirectoryId,
-    limit: number,
-  ): [directory: DirectoryId, root: RootNumber][] {
-    return this.statements.rootsOfDirectories.all(after, limit);
+  /** Yields all directories with their roots. */
+  rootsOfDirectories(): Iterable<[directory: DirectoryId, root: RootNumber][]> {
+    return pages(
+      0,
+      (...page) => this.statements.rootsOfDirectories.all(...page),
+      ([directory]) => directory,
+    );
   }
 
   /** Returns up to `limit` open versions in a directory that began after a set. */

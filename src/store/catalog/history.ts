@@ -5,6 +5,7 @@
 import {
   type ContentId,
   type DirectoryId,
+  NO_CONTENT,
   type PackNumber,
   type RootNumber,
   RowFlag,
@@ -14,6 +15,7 @@ import type { OwnerRecord, RootRecord } from '../index.js';
 import type { SqlDatabase } from '../../system/index.js';
 import { SELECT_ENTRY } from './tables/entries.js';
 import { type CatalogEntry, ENTRY_ROW, toEntry } from './tables/stored-entry.js';
+import { pages } from './pages.js';
 import { isShown } from './shown.js';
 
 /** The place of a content, or of its signature. */
@@ -26,10 +28,7 @@ export interface PlacedContent {
   readonly recordBytes: number;
 }
 
-/** The version before the first one of a page. */
-export type AfterVersion = Pick<CatalogEntry, 'name' | 'firstSet'>;
-
-export const FIRST_VERSION: AfterVersion = { name: Buffer.alloc(0), firstSet: 0 };
+const NOTHING: Buffer = Buffer.alloc(0);
 
 /** An open version with a flag other than that of sparse contents. */
 interface FlaggedHead {
@@ -117,9 +116,9 @@ export class HistoryTable {
     };
   }
 
-  /** Returns up to `limit` directories after `after` that ever had an entry. */
-  directories(after: DirectoryId, limit: number): DirectoryId[] {
-    return this.statements.directories.all(after, limit);
+  /** Yields the directories that ever had an entry. */
+  directories(): Generator<DirectoryId[]> {
+    return pages(-1, (...page) => this.statements.directories.all(...page), Number);
   }
 
   /**
@@ -134,22 +133,34 @@ export class HistoryTable {
     return this.statements.changes.all(directory, directory);
   }
 
-  /** Returns the versions in a directory that began in a set, by name. */
-  begunIn(directory: DirectoryId, set: SetNumber, after: Buffer, limit: number): CatalogEntry[] {
-    const rows = this.statements.begun.all(directory, after, set, limit);
-    return rows.map(toEntry);
+  /** Yields the versions in a directory that began in a set, by name. */
+  begunIn(directory: DirectoryId, set: SetNumber): Iterable<CatalogEntry[]> {
+    const { begun } = this.statements;
+    return pages(
+      NOTHING,
+      (after, limit) => begun.all(directory, after, set, limit).map(toEntry),
+      ({ name }) => name,
+    );
   }
 
-  /** Returns the names in a directory that were in the set before `set` but are not in `set`. */
-  endedIn(directory: DirectoryId, set: SetNumber, after: Buffer, limit: number): Buffer[] {
-    return this.statements.ended.all(directory, after, set - 1, limit);
+  /** Yields the names in a directory that were in the set before `set` but are not in `set`. */
+  endedIn(directory: DirectoryId, set: SetNumber): Iterable<Buffer[]> {
+    const { ended } = this.statements;
+    return pages(
+      NOTHING,
+      (after, limit) => ended.all(directory, after, set - 1, limit),
+      (name) => name,
+    );
   }
 
-  /** Returns all versions in a directory, by name and first set. */
-  versionsIn(directory: DirectoryId, after: AfterVersion, limit: number): CatalogEntry[] {
-    const { name, firstSet } = after;
-    const rows = this.statements.versions.all(directory, name, firstSet, limit);
-    return rows.map(toEntry);
+  /** Yields all versions in a directory, by name and first set. */
+  versionsIn(directory: DirectoryId): Iterable<CatalogEntry[]> {
+    const { versions } = this.statements;
+    return pages(
+      { name: NOTHING, firstSet: 0 },
+      ({ name, firstSet }, limit) => versions.all(directory, name, firstSet, limit).map(toEntry),
+      ({ name, firstSet }) => ({ name, firstSet }),
+    );
   }
 
   /** True if a directory has an entry as of a set. */
@@ -186,14 +197,22 @@ export class HistoryTable {
     return this.statements.flagged.all();
   }
 
-  /** Returns up to `limit` stored contents with ids above `after`, in the order in which they were stored. */
-  contents(after: ContentId, limit: number): PlacedContent[] {
-    return this.placed.contents.all(after, limit);
+  /** Yields the stored contents with ids above `after`, in the order in which they were stored. */
+  contents(after: ContentId = NO_CONTENT): Iterable<PlacedContent[]> {
+    return pages(
+      after,
+      (...page) => this.placed.contents.all(...page),
+      ({ contentId }) => contentId,
+    );
   }
 
-  /** Returns contents with a signature, and the places of the signatures. */
-  signatures(after: ContentId, limit: number): PlacedContent[] {
-    return this.placed.signatures.all(after, limit);
+  /** Yields contents with a signature, and the places of the signatures. */
+  signatures(): Iterable<PlacedContent[]> {
+    return pages(
+      NO_CONTENT,
+      (...page) => this.placed.signatures.all(...page),
+      ({ contentId }) => contentId,
+    );
   }
 
   get contentCount(): number {

@@ -1,4 +1,4 @@
-export type { NamedVersion } from './reports.js';
+export type { NamedVersion, StoredUse } from './reports.js';
 export { holdsSeals, sealedWithoutKeys } from './soundness/sealed.js';
 export type { SealedDirectory, SealSpan } from './tables/seals.js';
 export * from './recovery/apply.js';
@@ -20,7 +20,8 @@ export {
 } from './tables/stored-entry.js';
 export type { HeadRow, ListingPage, PackedPages, RowTargets } from './tables/entries.js';
 export * from './tables/packed-values.js';
-export { type AfterVersion, FIRST_VERSION, type PlacedContent } from './history.js';
+export type { PlacedContent } from './history.js';
+export { PAGE_ROWS, pages } from './pages.js';
 export { catalogVersion, hasNewestVersion, isCatalogLost, isUnusedClient } from './open.js';
 export { shapeOf } from './shape.js';
 export { CATALOG_VERSION, newestVersion } from './versions.js';
@@ -40,7 +41,13 @@ export type { AttributeUse, EntryPlace, SetSpan } from './reports.js';
 export { ForgettingCopy } from './forget.js';
 export { IdSet } from './id-set.js';
 export { settingsOf } from './tables/settings.js';
-export { addRests, type EntryKey, FIRST_ENTRY, type RecordUse } from './gc-queries.js';
+export {
+  addRests,
+  FIRST_ENTRY,
+  type EntryKey,
+  measureRecords,
+  type RecordUse,
+} from './gc-queries.js';
 export { type CommitPoint, NO_LOSS } from './tables/state.js';
 export type { RootUse } from './gc-queries.js';
 export {

@@ -51,7 +51,7 @@ export interface AttributeUse {
 }
 
 /** A content, and the kind of its record. */
-type StoredUse = [contentId: ContentId, sizeBytes: number, kind: number];
+export type StoredUse = [contentId: ContentId, sizeBytes: number, kind: number];
 
 /** A content that a listed set shows; `isRecent` is 1 if a set from a given one on shows it. */
 type ShownContent = [contentId: ContentId, isRecent: number];

@@ -6,7 +6,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { NO_CONTENT } from '../../../src/model/index.js';
 import { TardisError } from '../../../src/errors/index.js';
 import { collectGarbage, type GcReport } from '../../../src/maintenance/gc/index.js';
 import { applyEvent, Catalog } from '../../../src/store/catalog/index.js';
@@ -120,8 +119,8 @@ function bytesIn(objects: Objects): number {
 async function storedOn(directory: ClientDirectory): Promise<string[]> {
   await catchUp(inlineSystem(), directory);
   return Catalog.reading(inlineSystem(), directory.catalogPath, ({ history, contents }) =>
-    history
-      .contents(NO_CONTENT, 1_000_000)
+    [...history.contents()]
+      .flat()
       .filter(({ digest }) => contents.find(digest)?.isStored === true)
       .map(({ digest, pack, position }) => `${digest.toString('hex')} ${pack} ${position}`)
       .sort(),
@@ -275,7 +274,7 @@ async function neededOf(directory: ClientDirectory): Promise<ReadonlySet<string>
   await catchUp(inlineSystem(), directory);
   const places = new Set<string>();
   Catalog.reading(inlineSystem(), directory.catalogPath, ({ gc, contents }) => {
-    for (const [, , , , contentId] of gc.entryUses([-1, Buffer.alloc(0), 0], 1_000_000)) {
+    for (const [, , , , contentId] of [...gc.entryUses()].flat()) {
       const pack = contentId === null ? undefined : contents.stored(contentId)?.pack;
       if (pack !== undefined && !isOfLog(pack)) places.add(objectName(pack));
     }

@@ -6,7 +6,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { NO_CONTENT, NO_RECORD_ID } from '../../../src/model/index.js';
 import { Catalog } from '../../../src/store/catalog/index.js';
 import { openClientDirectory } from '../../../src/store/index.js';
 import { seededRandom } from '../../support/seeded-random.js';
@@ -46,11 +45,11 @@ function neededBytes(catalogPath: string): number {
   const catalog = Catalog.openForReading(inlineSystem(), catalogPath);
   try {
     const used = new Map<number, number>();
-    for (const [, recordId, size] of catalog.gc.contentUses(NO_CONTENT, 1e9)) {
+    for (const [, recordId, size] of [...catalog.gc.contentUses()].flat()) {
       if (recordId !== null) used.set(recordId, (used.get(recordId) ?? 0) + size);
     }
     let bytes = catalog.state.readImage().bytes;
-    for (const [recordId, , , , recordBytes, rawBytes] of catalog.gc.records(NO_RECORD_ID, 1e9)) {
+    for (const [recordId, , , , recordBytes, rawBytes] of [...catalog.gc.records()].flat()) {
       bytes += recordBytes * Math.min(1, (used.get(recordId) ?? 0) / rawBytes);
     }
     return bytes;

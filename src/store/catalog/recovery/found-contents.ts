@@ -3,7 +3,7 @@
  * missing when the image was written, and have been put back since.
  */
 import { TardisError } from '../../../errors/index.js';
-import { type ContentId, digestKey, NO_CONTENT, type PackNumber } from '../../../model/index.js';
+import { digestKey, type PackNumber } from '../../../model/index.js';
 import {
   type Backend,
   isOfContents,
@@ -24,8 +24,6 @@ import type { PendingRecord } from './commit-walk.js';
  * itself need missing contents, which the next pass finds.
  */
 const MOST_PASSES = MAX_DEPTH + 2;
-/** Number of missing contents looked up at once. */
-const PAGE_CONTENTS = 1024;
 
 export class FoundContents {
   private readonly found = new Map<string, Buffer>();
@@ -59,12 +57,8 @@ export class FoundContents {
   }
 
   private async loadObjects(): Promise<void> {
-    const { contents } = this.catalog;
-    for (let after: ContentId = NO_CONTENT; ; ) {
-      const page = contents.missing(after, PAGE_CONTENTS);
+    for (const page of this.catalog.contents.missing()) {
       for (const { digest } of page) await this.loadObject(digest);
-      if (page.length < PAGE_CONTENTS) return;
-      after = page.at(-1)!.contentId;
     }
   }
 

@@ -4,12 +4,14 @@ import {
   type ContentId,
   contentIdOf,
   type DirectoryId,
+  NO_CONTENT,
   type PackNumber,
   type RecordId,
   recordIdOf,
 } from '../../../model/index.js';
 import type { RowOf, SqlDatabase, SqlQuery } from '../../../system/index.js';
 import { type Location, recordBytes, type RecordHeader } from '../../index.js';
+import { pages } from '../pages.js';
 import { DigestFilter } from './digest-filter.js';
 import { PACKED_PLACES } from './packed-values.js';
 
@@ -191,9 +193,13 @@ export class ContentTable {
     this.statements.fill.run(recordId, offset, sizeBytes, contentId);
   }
 
-  /** Returns up to `limit` contents without a record, by id, with ids above `after`. */
-  missing(after: ContentId, limit: number): Pick<NamedContent, 'contentId' | 'digest'>[] {
-    return this.statements.missing.all(after, limit);
+  /** Yields the contents without a record. */
+  missing(): Iterable<Pick<NamedContent, 'contentId' | 'digest'>[]> {
+    return pages(
+      NO_CONTENT,
+      (...page) => this.statements.missing.all(...page),
+      ({ contentId }) => contentId,
+    );
   }
 
   /** Marks a content as damaged, so that its bytes count as missing. */

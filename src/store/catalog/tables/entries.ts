@@ -11,6 +11,7 @@ import {
   STORED_FLAGS,
 } from '../../../model/index.js';
 import type { RowOf, SqlDatabase } from '../../../system/index.js';
+import { pages } from '../pages.js';
 import { entriesOfPacked, packedEntriesQuery } from './packed-values.js';
 import { type CatalogEntry, ENTRY_ROW, toEntry } from './stored-entry.js';
 
@@ -270,6 +271,13 @@ export class EntryTable {
     const statement = withDigests ? this.statements.pageWithDigests : this.statements.page;
     const rows = statement.all(directory, after, set, set, limit);
     return rows.map(toEntry);
+  }
+
+  /** Yields the entries of a directory as of a set, by name. */
+  allAsOf(directory: DirectoryId, set: SetNumber): Iterable<CatalogEntry[]> {
+    const pageAfter = (after: Buffer, limit: number): CatalogEntry[] =>
+      this.listAsOf({ directory, set, after, limit, withDigests: true });
+    return pages(Buffer.alloc(0), pageAfter, ({ name }) => name);
   }
 
   /**

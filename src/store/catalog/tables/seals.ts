@@ -6,6 +6,7 @@
 import type { DirectoryId, RootNumber, SetNumber } from '../../../model/index.js';
 import { TardisError } from '../../../errors/index.js';
 import type { SqlDatabase } from '../../../system/index.js';
+import { pages } from '../pages.js';
 
 export interface SealedDirectory {
   readonly directory: DirectoryId;
@@ -121,9 +122,16 @@ export class SealTable {
     return found;
   }
 
-  /** Returns up to `limit` directories with ids above `after` that have or had a seal, in order of id. */
-  directories(after: DirectoryId, limit: number): DirectoryId[] {
-    return this.statements.directories.all(after, limit);
+  /** Yields all seals as of a set, of directories below the set's roots. */
+  allAsOf(set: SetNumber): Iterable<SealedDirectory[]> {
+    const pageAfter = (after: DirectoryId, limit: number): SealedDirectory[] =>
+      this.asOf(set, after, limit);
+    return pages(0, pageAfter, ({ directory }) => directory);
+  }
+
+  /** Yields the directories that have or had a seal, in order of id. */
+  directories(): Iterable<DirectoryId[]> {
+    return pages(0, (...page) => this.statements.directories.all(...page), Number);
   }
 
   /** Returns the seals of a directory, the oldest first. */
