@@ -1,30 +1,74 @@
-/** Many clients at once, with deletions and restores in parallel to backups; see test/helpers/crowd.ts. */
-import test from 'ava';
+// Pace: long
+/** Many clients at once, and servers and commands that are killed and paused; see test/helpers/crowd.ts. */
+import test, { type ExecutionContext } from 'ava';
 import { commandsRunHere, poolsStayAway } from '../helpers/commands.js';
-import { crowd } from '../helpers/crowd.js';
+import { crowd, type CrowdOptions } from '../helpers/crowd.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
 import { share } from '../helpers/share.js';
+import { S3Server } from '../support/s3-server.js';
 
-poolsStayAway();
+// Backups have a pool of threads for every second seed, and for all seeds in a soak run.
+if (share < 1 && seed % 2 === 0) poolsStayAway();
 
-const CLIENTS = 4;
-/** Seconds of one run. */
-const SECONDS = share < 1 ? 6 : 60;
-
-test('clients back up, restore and have sets deleted at once, and nobody gets a wrong byte', async (t) => {
+async function gather(
+  t: ExecutionContext,
+  options: Pick<CrowdOptions, 'urls' | 'servers' | 'clients' | 'rounds' | 'killed' | 'longestMs'>,
+) {
+  t.timeout(60 * 60_000);
   const report = await crowd({
+    ...options,
     home: scratchInMemory(t),
-    clients: CLIENTS,
-    seconds: SECONDS,
     seed,
     log: (line) => t.log(line),
     onEnd: commandsRunHere, // nothing runs beside them any more
   });
-  const { backups, restores, deletions, busy, clearings, checks } = report;
-  t.log(
-    `${backups} backups, ${restores} restores, ${deletions} deletions, ${clearings} clearings up, ${checks} checks, ${busy} busy`,
-  );
-  t.deepEqual(report.problems, []);
-  t.true(backups >= CLIENTS && restores >= CLIENTS);
-});
+  const { problems, failures, ...counts } = report;
+  t.log(JSON.stringify({ ...counts, failures: [...failures] }));
+  t.deepEqual(problems, []);
+  t.true(report.backups >= options.clients * (options.rounds + 1));
+  t.true(report.restores >= options.clients);
+  return report;
+}
+
+// One after the other: the last part of each runs in this thread.
+test.serial(
+  'clients back up, restore and have sets deleted at once, and nobody gets a wrong byte',
+  async (t) => {
+    const report = await gather(t, {
+      clients: 4,
+      rounds: share < 1 ? 4 : 60,
+      killed: 'nothing',
+    });
+    t.is(report.killed, 0);
+  },
+);
+
+test.serial(
+  'client or server killed: finished sets restore and the next run continues',
+  async (t) => {
+    const report = await gather(t, {
+      clients: 1,
+      rounds: share < 1 ? 6 : 120,
+      killed: 'commands',
+    });
+    t.true(report.killed > 0);
+  },
+);
+
+test.serial(
+  'servers of one bucket are killed and paused under load, and nothing acknowledged is lost',
+  async (t) => {
+    const server = await S3Server.start();
+    t.teardown(() => server.close());
+    const report = await gather(t, {
+      urls: [server.url],
+      servers: 3,
+      clients: 3,
+      rounds: share < 1 ? 3 : 60,
+      killed: 'servers',
+      longestMs: share < 1 ? 2000 : 20_000,
+    });
+    t.true(report.strikes > 0);
+  },
+);
