@@ -5,7 +5,7 @@
 import type { AddressInfo } from 'node:net';
 import { Access, openLocalHistory } from '../src/history/index.js';
 import { nodeSystem } from '../src/system/index.js';
-import { AsideDecoder } from '../src/workers/index.js';
+import { RecordDecoder } from '../src/contents/index.js';
 import { archiveRoute } from '../src/web/archive/index.js';
 import { type Door, HistoryPool, newWebApp, registerApi } from '../src/web/api/index.js';
 import { registerDav } from '../src/web/dav/index.js';
@@ -16,7 +16,7 @@ let requested = 0;
 
 const [store = '', client = ''] = process.argv.slice(2);
 const system = nodeSystem();
-const pool = new HistoryPool(system, new AsideDecoder(system));
+const pool = new HistoryPool(system, new RecordDecoder(system));
 const access = new Access(undefined);
 const door: Door = {
   program: 'tardis-web',

@@ -1,14 +1,13 @@
 export { ContentRanges } from './content-ranges.js';
-export { decodeHere, decodeJob, memoryReader } from './decode-job.js';
+export { KeptFiles } from './kept-files.js';
 export {
-  type BodyToDecode,
-  decodeRecord,
-  type DecodingSteps,
+  bodiesAside,
+  type DecodeInput,
   isDecodedFromFile,
   RECORD_START_BYTES,
-  type StepsFromFile,
-} from './decode-record.js';
-export type * from './decode-types.js';
+  RecordDecoder,
+} from './record-decoder.js';
+export { SpareMemory } from './spare-memory.js';
 export { OpenContent, type ReadBytes } from './open-content.js';
 export { after, type Soon } from './soon.js';
 export { LoneContents, Units } from './units.js';
@@ -20,8 +19,6 @@ export {
   fetchRecord,
   damagedRecord,
   type RecordSource,
-  truncated,
-  unreadRecord,
 } from './record-head.js';
 export { MAX_PIECE_BYTES, type RecordPiece, RecordReader } from './record-reader.js';
 export { MAX_EXTENTS, SparseMap, SparseWriter, sparseData, sparseHeadBytes } from './sparse.js';

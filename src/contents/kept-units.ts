@@ -3,7 +3,6 @@
  * if several requests wait for it.
  */
 import { TardisError } from '../errors/index.js';
-import { releaseAll } from '../model/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import { BoundedCache } from '../system/index.js';
 import type { DecodedDigests } from './decoded-digests.js';
@@ -27,7 +26,7 @@ export interface Unit {
 
 interface KeptUnitsOptions {
   readonly onAdded: () => void;
-  readonly release?: ((blocks: readonly Buffer[]) => void) | undefined;
+  readonly release: (blocks: readonly Buffer[]) => void;
 }
 
 export class KeptUnits {
@@ -45,7 +44,7 @@ export class KeptUnits {
   private readonly release: (blocks: readonly Buffer[]) => void;
 
   /** `onAdded` is called when a unit was decoded. `release` frees the memory of units, or uses it again. */
-  constructor({ onAdded, release = releaseAll }: KeptUnitsOptions) {
+  constructor({ onAdded, release }: KeptUnitsOptions) {
     this.onAdded = onAdded;
     this.release = release;
   }

@@ -19,10 +19,15 @@ import {
   impossibleLength,
   type PlacedChunk,
 } from './chunks-here.js';
-import type { ContentToDecode, DecodeInput, DecodeOutput, Decoder } from './decode-types.js';
 import { DecodedDigests } from './decoded-digests.js';
 import { checkPiece, KeptUnits, type Unit } from './kept-units.js';
 import { type DecodedRecords, RangeReader, tooShort } from './range-reader.js';
+import type {
+  ContentToDecode,
+  DecodeInput,
+  DecodeOutput,
+  RecordDecoder,
+} from './record-decoder.js';
 import { fetchHead, fetchRecord, type RecordSource } from './record-head.js';
 import { after, type Soon } from './soon.js';
 import { type RecordPlace, recordKey, type StoredPiece } from './stored-piece.js';
@@ -56,6 +61,9 @@ interface UnitRecord extends ChunkedRecord {
 
 /** Layout of a record; undefined if the record is in one piece. */
 type Layout = UnitRecord | undefined;
+
+/** Decodes records in another thread. */
+type Decoder = Pick<RecordDecoder, 'decode' | 'reuse'>;
 
 export class Units implements DecodedRecords {
   /** Reads ranges of contents from these units. */
@@ -92,7 +100,7 @@ export class Units implements DecodedRecords {
     this.here = new ChunksHere(source.backend);
     this.kept = new KeptUnits({
       onAdded: () => this.onDecoded(),
-      release: decoder.reuse?.bind(decoder),
+      release: (blocks) => decoder.reuse(blocks),
     });
     const warm = (record: RecordPlace): void => {
       if (!this.decoded.has(recordKey(record))) this.warm(record);
@@ -371,8 +379,7 @@ export class Units implements DecodedRecords {
     this.running += 1;
     try {
       if (this.directory !== undefined) {
-        const input = { ...what, source: { directory: this.directory }, keys };
-        return (await this.decoder.run('decode', input)).output;
+        return await this.decoder.decode({ ...what, source: { directory: this.directory }, keys });
       }
       const { object } = what.record;
       const stored = Buffer.allocUnsafeSlow(bytes);
@@ -380,8 +387,7 @@ export class Units implements DecodedRecords {
       const from = what.chunk === undefined ? this.wholeRecords : backend;
       if (what.chunk === undefined) from.expect?.([restOf(place, 0)]);
       await fetchRecord(from, place, 0, stored);
-      const input = { ...what, source: { stored }, keys };
-      return (await this.decoder.run('decode', input, [stored.buffer])).output;
+      return await this.decoder.decode({ ...what, source: { stored }, keys });
     } finally {
       this.running -= 1;
     }

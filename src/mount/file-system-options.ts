@@ -1,5 +1,5 @@
 /** Parts and settings of the file system of a mount. */
-import type { Decoder } from '../contents/index.js';
+import type { RecordDecoder } from '../contents/index.js';
 import type { History } from '../history/index.js';
 import type { DiskSpace, System } from '../system/index.js';
 import type { AttributeUse } from './attribute-use.js';
@@ -9,7 +9,7 @@ import type { Kernel } from './kernel.js';
 export interface FileSystemOptions extends GreetingOptions {
   readonly system: System;
   readonly history: History;
-  readonly decoder: Decoder;
+  readonly decoder: RecordDecoder;
   readonly kernel: Kernel;
   /** Examines the entries of new sets before they are shown. */
   readonly attributeUse: AttributeUse;

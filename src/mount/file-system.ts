@@ -95,7 +95,7 @@ export class FileSystem {
   async restart(): Promise<void> {
     this.forgetNodes();
     this.contents.close();
-    this.options.decoder.forget?.();
+    this.options.decoder.forget();
     this.contents = new Contents(this.options);
     await this.trees.restart();
   }

@@ -1,5 +1,6 @@
 /** Reads contents as streams of bytes, which are checked before they are returned. */
 import {
+  bodiesAside,
   MAX_PIECE_BYTES,
   MemoryAhead,
   ReaderMemory,
@@ -11,7 +12,6 @@ import { TardisError } from '../errors/index.js';
 import type { ContentKeys } from '../model/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import type { NativeCalls, System } from '../system/index.js';
-import { bodiesAside } from '../workers/index.js';
 import { ContentsAhead } from './contents-ahead.js';
 import { rangeOf } from './plan.js';
 

@@ -2,13 +2,19 @@
  * Decodes contents ahead of a stream, on threads of libuv's pool. A record from which the stream needs little is decoded
  * only in part: for example, one with a content that equals a new file.
  */
-import { fetchRecord, recordKey, type RecordPlace, type DecodeInput } from '../contents/index.js';
+import {
+  type DecodeInput,
+  fetchRecord,
+  RecordDecoder,
+  recordKey,
+  type RecordPlace,
+  SpareMemory,
+} from '../contents/index.js';
 import type { ContentPiece, History, ObjectReader } from '../history/index.js';
 import { TardisError } from '../errors/index.js';
 import { bufferOf, DIGEST_BYTES } from '../model/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import { CONTENT_ROW_BYTES, type System } from '../system/index.js';
-import { AsideDecoder, SpareMemory } from '../workers/index.js';
 import { rangeOf } from './plan.js';
 
 /** Number of records that are decoded before their first content is taken. */
@@ -51,12 +57,12 @@ export class ContentsAhead {
   /** Decoded records of which contents were taken, least recently used first. */
   private readonly held = new Map<Planned, Decoded>();
   private heldBytes = 0;
-  private readonly decoder: AsideDecoder;
+  private readonly decoder: RecordDecoder;
   private readonly history: History;
   private readonly backend: ObjectReader;
 
   constructor(system: System, history: History, backend: ObjectReader) {
-    this.decoder = new AsideDecoder(system, AT_ONCE, new SpareMemory());
+    this.decoder = new RecordDecoder(system, AT_ONCE, new SpareMemory());
     this.history = history;
     this.backend = backend;
   }
@@ -159,7 +165,7 @@ export class ContentsAhead {
     const { directory, contentKeys: keys } = this.history;
     const source: DecodeInput['source'] =
       directory === undefined ? { stored: await this.fetched(record) } : { directory };
-    const { output } = await this.decoder.run('decode', { source, record, contents: some, keys });
+    const output = await this.decoder.decode({ source, record, contents: some, keys });
     if (!output.isWhole) return undefined;
     const [bytes, rows] = [bufferOf(output.bytes), bufferOf(output.digests)];
     if (some === undefined) return { rows, starts: undefined, bytes };

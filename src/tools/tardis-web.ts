@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Found, Settings } from '../config/index.js';
+import { RecordDecoder } from '../contents/index.js';
 import { type ClientOverview, type History, overviewOfOne } from '../history/index.js';
 import { displayText } from '../model/index.js';
 import { listClients } from '../store/index.js';
@@ -12,7 +13,7 @@ import { environmentOfOthers, nodeSystem, packageRoot, type System } from '../sy
 import { archiveRoute, selectionRoute, Selections } from '../web/archive/index.js';
 import { registerDav } from '../web/dav/index.js';
 import { type LocalServer, serveLocally } from '../web/local/index.js';
-import { AsideDecoder, openJobs } from '../workers/index.js';
+import { openJobs } from '../workers/index.js';
 import { followBucket } from './opening/follow-bucket.js';
 import { jsonText } from './output/json-text.js';
 import { clientPlace, noteDamage } from './opening/local-store.js';
@@ -51,7 +52,7 @@ async function serve(settings: WebSettings, found: FoundSettings): Promise<numbe
     const server = await serveLocally({
       system,
       history,
-      decoder: new AsideDecoder(system),
+      decoder: new RecordDecoder(system),
       openJobs: () =>
         openJobs(system, { threads: workers, recentDigests: RECENT_DIGESTS, isForRestores: true }),
       workers,

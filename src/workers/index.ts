@@ -1,4 +1,3 @@
-export { AsideDecoder, bodiesAside } from './aside-decoder.js';
 export { memoryOf, memoryOfContents, runOf } from './block-builder.js';
 export { InlineJobs } from './inline.js';
 export { LibuvJobs } from './libuv-jobs.js';
@@ -31,5 +30,3 @@ export {
 export { RACY_WINDOW_NS } from './inspect.js';
 export { MOST_NAMES } from './large-directory.js';
 export { RecordMemory } from './record-memory.js';
-export { SpareMemory } from './spare-memory.js';
-export { KeptFiles } from './kept-files.js';

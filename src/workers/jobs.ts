@@ -3,7 +3,6 @@
  * bytes in a few large buffers that are moved, not copied. The job functions (one file each) do not depend on threads.
  */
 import type { MessagePort } from 'node:worker_threads';
-import type { DecodeInput, DecodeOutput } from '../contents/index.js';
 import type { LoadedSignature } from '../delta/index.js';
 import type { CipherChoice, ExcludeOptions, LeftOut, PackedChains } from '../excludes/index.js';
 import type { ContentKeys, NoteKind, SlotNumber } from '../model/index.js';
@@ -319,7 +318,6 @@ export interface JobTable {
   holes: { input: ListedFile; output: HolesOutput };
   sniff: { input: SniffInput; output: SniffOutput };
   restore: { input: RestoreInput; output: RestoreOutput };
-  decode: { input: DecodeInput; output: DecodeOutput };
 }
 
 export type JobName = keyof JobTable;

@@ -1,5 +1,4 @@
 /** Maps a job's name to its function, for worker threads and the inline runner. */
-import { decodeJob } from '../contents/index.js';
 import { holesJob } from './holes-job.js';
 import type { JobContext } from './job-context.js';
 import type { JobInput, JobName, JobResult, JobTable } from './jobs.js';
@@ -25,7 +24,6 @@ const JOBS: JobFunctions = {
   holes: (input, { system }) => holesJob(input, system),
   sniff: (input, { system }) => sniffJob(input, system),
   restore: restoreJob,
-  decode: (input, { system }) => decodeJob(input, system),
 };
 
 /** Runs one job. Throws the errors of the job. */

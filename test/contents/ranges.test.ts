@@ -2,6 +2,7 @@
 import test from 'ava';
 import { OpenContent, Units } from '../../src/contents/index.js';
 import { type ClientDirectory, Codec, STREAM_CHUNK_BYTES } from '../../src/store/index.js';
+import { releaseAll } from '../../src/model/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { chunkedRecord } from '../helpers/records.js';
 import { seededRandom } from '../support/seeded-random.js';
@@ -39,7 +40,8 @@ class Lab {
     };
     const source = { backend, native: nodeSystem().native, keys: undefined };
     const decoder: ConstructorParameters<typeof Units>[1] = {
-      run: () => Promise.reject(new Error('no chunk is decoded in another thread here')),
+      decode: () => Promise.reject(new Error('no chunk is decoded in another thread here')),
+      reuse: releaseAll,
     };
     this.units = new Units(source, decoder, {} as ClientDirectory);
     this.units.isAlone = true;

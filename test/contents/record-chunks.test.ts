@@ -3,6 +3,7 @@
 import test from 'ava';
 import {
   type BodyDecoder,
+  bodiesAside,
   MemoryAhead,
   ReaderMemory,
   RecordReader,
@@ -10,7 +11,6 @@ import {
 import { asTardisError } from '../../src/errors/index.js';
 import { Codec, type ObjectReader, STREAM_CHUNK_BYTES } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
-import { bodiesAside } from '../../src/workers/index.js';
 import { chunkedRecord } from '../helpers/records.js';
 import { sha256 } from '../helpers/rows.js';
 import { noise, text } from '../helpers/tree.js';

@@ -1,7 +1,7 @@
 /** How often records are decoded, with a decoder that counts. */
 import test from 'ava';
 import { OpenContent, type StoredPiece, Units } from '../../src/contents/index.js';
-import { DIGEST_BYTES } from '../../src/model/index.js';
+import { DIGEST_BYTES, releaseAll } from '../../src/model/index.js';
 import {
   type ClientDirectory,
   Codec,
@@ -71,14 +71,15 @@ class Lab {
       close: () => undefined,
     };
     const decoder: ConstructorParameters<typeof Units>[1] = {
-      run: async (_name, { record, contents }) => {
+      decode: async ({ record, contents }) => {
         this.decoded.push(record.position / RECORD_BYTES);
         const content = contents?.[0];
         if (content !== undefined) this.alone.push(record.position / RECORD_BYTES);
         const bytes = Buffer.allocUnsafeSlow(content?.sizeBytes ?? RAW_BYTES);
         const startBytes = content?.offset ?? 0;
-        return { output: { isWhole: true, bytes, startBytes, digests: digestRows() } };
+        return { isWhole: true, bytes, startBytes, digests: digestRows() };
       },
+      reuse: releaseAll,
     };
     const source = { backend, native: nodeSystem().native, keys: undefined };
     this.units = new Units(source, decoder, {} as ClientDirectory);

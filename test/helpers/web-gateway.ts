@@ -15,7 +15,7 @@ import {
   type WebAppOptions,
 } from '../../src/web/api/index.js';
 import { type ReachedPlace, registerRemoteApi, ServerDoor } from '../../src/web/remote/index.js';
-import { InlineJobs } from '../../src/workers/index.js';
+import { RecordDecoder } from '../../src/contents/index.js';
 import { certificateIn } from './certificates.js';
 import { type InlineServer, inlineSystem, type Place, startInline } from './inline.js';
 
@@ -99,7 +99,7 @@ export async function openGateway(
   const system = inlineSystem();
   const door = new ServerDoor({
     system,
-    decoder: new InlineJobs(system, 1 << 10),
+    decoder: new RecordDecoder(system),
     server: { address, tls: serverTls, link: linkWith(timeoutMs) },
     allowsCache: true,
     log: pino({ level: 'silent' }),

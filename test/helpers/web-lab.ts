@@ -12,7 +12,7 @@ import {
   type WebAppOptions,
 } from '../../src/web/api/index.js';
 import { inlineSystem } from './inline.js';
-import { InlineJobs } from '../../src/workers/index.js';
+import { RecordDecoder } from '../../src/contents/index.js';
 
 export interface WebLab {
   readonly app: WebApp;
@@ -35,7 +35,7 @@ export async function makeWebLab(
   tls?: WebAppOptions['tls'],
 ): Promise<WebLab> {
   const system = inlineSystem();
-  const pool = new HistoryPool(system, new InlineJobs(system, 1 << 10));
+  const pool = new HistoryPool(system, new RecordDecoder(system));
   const overview: ClientOverview = {
     client,
     completeSets: 1,

@@ -6,7 +6,7 @@ import { openRemoteHistory } from '../../src/remote/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { newWebApp, type WebApp } from '../../src/web/api/index.js';
 import { registerRemoteApi, StoreDoor, type StoreDoorOptions } from '../../src/web/remote/index.js';
-import { InlineJobs } from '../../src/workers/index.js';
+import { RecordDecoder } from '../../src/contents/index.js';
 import { certificateIn } from './certificates.js';
 import type { HistoryLab } from './history-lab.js';
 import { PASSWORD } from './rewrites.js';
@@ -34,7 +34,7 @@ export async function startWeb(
   const app = newWebApp({ tls, onError: () => undefined });
   const door = new StoreDoor({
     system,
-    decoder: new InlineJobs(system),
+    decoder: new RecordDecoder(system),
     store,
     catalogFile: 'tardis.db',
     allowsCache: true,

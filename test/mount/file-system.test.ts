@@ -25,7 +25,7 @@ import {
   ReadyPages,
 } from '../../src/mount/index.js';
 import { nodeSystem, READY_LINKS_BYTES } from '../../src/system/index.js';
-import { InlineJobs } from '../../src/workers/index.js';
+import { RecordDecoder } from '../../src/contents/index.js';
 
 const ROOT = { low: 1, high: 0 };
 const FILES = 5000;
@@ -147,7 +147,6 @@ class Lab {
   constructor(history = new TestHistory()) {
     this.history = history;
     const system = nodeSystem();
-    const jobs = new InlineJobs(system);
     const kernel: Kernel = {
       reply: ({ uniqueLow }, body, bodyBytes, data) => {
         const rest =
@@ -177,7 +176,7 @@ class Lab {
     this.files = new FileSystem({
       system,
       history: served,
-      decoder: jobs,
+      decoder: new RecordDecoder(system),
       kernel,
       space,
       attributeUse,

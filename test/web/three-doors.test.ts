@@ -8,6 +8,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { joinPath } from '../../src/model/index.js';
 import { serveLocally } from '../../src/web/local/index.js';
+import { RecordDecoder } from '../../src/contents/index.js';
 import { InlineJobs } from '../../src/workers/index.js';
 import { ALL_NAMES, someNames } from '../helpers/generated-names.js';
 import { backupInline, inlineSystem, restoreInline } from '../helpers/inline.js';
@@ -32,7 +33,7 @@ async function ownDoor(
   const server = await serveLocally({
     system,
     history,
-    decoder: new InlineJobs(system),
+    decoder: new RecordDecoder(system),
     openJobs: async () => new InlineJobs(system),
     workers: 1,
     port: 0,

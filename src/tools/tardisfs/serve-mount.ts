@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { setFlagsFromString } from 'node:v8';
-import type { Decoder } from '../../contents/index.js';
+import { RecordDecoder, SpareMemory } from '../../contents/index.js';
 import type { Found, Settings } from '../../config/index.js';
 import { stretchInChildren } from '../../crypto/index.js';
 import { asTardisError } from '../../errors/index.js';
@@ -26,13 +26,11 @@ import {
   nodeSystem,
   type System,
 } from '../../system/index.js';
-import { AsideDecoder, openJobs, SpareMemory } from '../../workers/index.js';
 import { followBucket } from '../opening/follow-bucket.js';
 import { openHistory, usesServer } from '../opening/history.js';
 import { endingSignals } from '../shared/signals.js';
 import { logTo } from './mount-log.js';
 
-const RECENT_DIGESTS = 8; // small, since a mount sends nothing
 /** Maximum number of records that are decoded at once, since libuv's pool has four threads. */
 const MOST_AT_ONCE = 4;
 /**
@@ -123,12 +121,6 @@ interface Serving {
   readonly attributeUse: AttributeUse;
 }
 
-/** Returns the decoder of records: threads of libuv's pool, or this thread if `threads` is 0. */
-async function decoderOf(system: System, threads: number): Promise<Decoder> {
-  if (threads === 0) return openJobs(system, { threads, recentDigests: RECENT_DIGESTS });
-  return new AsideDecoder(system, Math.min(threads, MOST_AT_ONCE), new SpareMemory());
-}
-
 /**
  * Serves the mount until its end. Returns false if the kernel has not ended the mount, since a process still uses it.
  */
@@ -139,10 +131,11 @@ async function serve(serving: Serving): Promise<boolean> {
   const kernel = new FuseKernel(system.native, mounted.fd, (errno) =>
     log(`a reply could not be sent (errno ${errno})`),
   );
+  const decodedAtOnce = Math.max(1, Math.min(settings.workers, MOST_AT_ONCE));
   const files = new FileSystem({
     system,
     history,
-    decoder: await decoderOf(system, settings.workers),
+    decoder: new RecordDecoder(system, decodedAtOnce, new SpareMemory()),
     kernel,
     current: settings.recentSet,
     versionsFor: settings.allowOther ? process.geteuid?.() : undefined,

@@ -2,6 +2,7 @@
 import type { AddressInfo } from 'node:net';
 import type { FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
+import { RecordDecoder } from '../../contents/index.js';
 import { systemCode, TardisError } from '../../errors/index.js';
 import { hostInUrl, type System } from '../../system/index.js';
 import type { Certificate } from '../../transport/index.js';
@@ -15,7 +16,6 @@ import {
   ServerDoor,
   StoreDoor,
 } from '../../web/remote/index.js';
-import { AsideDecoder } from '../../workers/index.js';
 
 /** A store of this machine. */
 interface StoreSource {
@@ -54,7 +54,7 @@ export interface Remote {
 export async function startRemote(system: System, options: RemoteOptions): Promise<Remote> {
   const { source, compress, allowsCache, trustedProxies, log, place } = options;
   trusting(trustedProxies); // checks the proxies before anything is opened
-  const decoder = new AsideDecoder(system);
+  const decoder = new RecordDecoder(system);
   const common = { system, decoder, allowsCache, log };
   const door =
     'server' in source

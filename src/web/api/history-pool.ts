@@ -1,5 +1,5 @@
 /** Histories that are open, by their keys. They are shared by requests, bounded in number, and closed when idle. */
-import type { Decoder } from '../../contents/index.js';
+import type { RecordDecoder } from '../../contents/index.js';
 import type { History } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
@@ -35,7 +35,7 @@ export class HistoryPool {
 
   constructor(
     private readonly system: System,
-    private readonly decoder: Decoder,
+    private readonly decoder: RecordDecoder,
     private readonly limits: PoolLimits = POOL_LIMITS,
   ) {}
 

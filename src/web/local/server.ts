@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { randomBytes } from 'node:crypto';
 import cookies from '@fastify/cookie';
 import type { FastifyRequest } from 'fastify';
-import type { Decoder } from '../../contents/index.js';
+import type { RecordDecoder } from '../../contents/index.js';
 import { systemCode, TardisError } from '../../errors/index.js';
 import type { ClientOverview, History } from '../../history/index.js';
 import { displayText, RIGHTS } from '../../model/index.js';
@@ -35,7 +35,7 @@ const MAX_LOOK_MS = 10_000;
 interface LocalServerOptions {
   readonly system: System;
   readonly history: History;
-  readonly decoder: Decoder;
+  readonly decoder: RecordDecoder;
   /** Opens the threads of a restore. The restore closes them at its end. */
   readonly openJobs: () => Promise<JobRunner>;
   readonly workers: number;

@@ -5,7 +5,7 @@
  */
 import type { FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import type { Decoder } from '../../contents/index.js';
+import type { RecordDecoder } from '../../contents/index.js';
 import { type ClientOverview, type History, overviewOfOne } from '../../history/index.js';
 import type { TokenHistory } from '../../remote/index.js';
 import { asTardisError } from '../../errors/index.js';
@@ -25,7 +25,7 @@ const MOST_TRIES = 2;
 
 interface ServerDoorOptions {
   readonly system: System;
-  readonly decoder: Decoder;
+  readonly decoder: RecordDecoder;
   readonly server: ReachedPlace;
   readonly allowsCache: boolean;
   readonly log: Logger;

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import path from 'node:path';
 import type { Logger } from 'pino';
 import type { FastifyRequest } from 'fastify';
-import type { Decoder } from '../../contents/index.js';
+import type { RecordDecoder } from '../../contents/index.js';
 import { Access, type ClientOverview, openHistoryIn } from '../../history/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { RightName } from '../../model/index.js';
@@ -56,7 +56,7 @@ export interface ClientsOfBucket {
 
 export interface StoreDoorOptions {
   readonly system: System;
-  readonly decoder: Decoder;
+  readonly decoder: RecordDecoder;
   readonly store: string;
   readonly catalogFile: string;
   /** The only client that is served; undefined serves all. */

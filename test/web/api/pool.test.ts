@@ -2,14 +2,14 @@ import test from 'ava';
 import type { History } from '../../../src/history/index.js';
 import { TardisError } from '../../../src/errors/index.js';
 import { HistoryPool } from '../../../src/web/api/index.js';
-import { InlineJobs } from '../../../src/workers/index.js';
+import { RecordDecoder } from '../../../src/contents/index.js';
 import { rejectedCode } from '../../helpers/codes.js';
 import { inlineSystem } from '../../helpers/inline.js';
 
 /** Returns a pool of two, and what opens a history that notes its end. */
 function poolOfTwo(idleMs: number) {
   const system = inlineSystem();
-  const pool = new HistoryPool(system, new InlineJobs(system), { most: 2, idleMs });
+  const pool = new HistoryPool(system, new RecordDecoder(system), { most: 2, idleMs });
   const closed: string[] = [];
   const open = (name: string) => async () => {
     const objects = () => ({ read: async () => 0, close: () => undefined });

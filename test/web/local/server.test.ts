@@ -6,6 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { Keyring } from '../../../src/crypto/index.js';
 import type { History } from '../../../src/history/index.js';
 import { serveLocally } from '../../../src/web/local/index.js';
+import { RecordDecoder } from '../../../src/contents/index.js';
 import { InlineJobs } from '../../../src/workers/index.js';
 import { keyringOfPlace } from '../../helpers/damage.js';
 import { backupInline, inlineSystem } from '../../helpers/inline.js';
@@ -43,7 +44,7 @@ async function served(
   const server = await serveLocally({
     system,
     history,
-    decoder: new InlineJobs(system),
+    decoder: new RecordDecoder(system),
     openJobs: async () => new InlineJobs(system),
     workers: 1,
     port: 0,

@@ -7,6 +7,7 @@ import { openLocalHistory } from '../../../src/history/index.js';
 import { nodeSystem } from '../../../src/system/index.js';
 import { archiveRoute, Selections, selectionRoute } from '../../../src/web/archive/index.js';
 import { serveLocally } from '../../../src/web/local/index.js';
+import { RecordDecoder } from '../../../src/contents/index.js';
 import { InlineJobs } from '../../../src/workers/index.js';
 import { backupInline, inlineSystem } from '../../helpers/inline.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
@@ -34,7 +35,7 @@ async function serve(t: ExecutionContext, store: string): Promise<Served> {
   const server = await serveLocally({
     system,
     history,
-    decoder: new InlineJobs(system),
+    decoder: new RecordDecoder(system),
     openJobs: async () => new InlineJobs(system),
     workers: 1,
     port: 0,

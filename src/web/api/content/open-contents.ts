@@ -3,7 +3,7 @@
  * data.
  */
 import { createHash } from 'node:crypto';
-import { type Decoder, OpenContent, Units } from '../../../contents/index.js';
+import { type RecordDecoder, OpenContent, Units } from '../../../contents/index.js';
 import {
   type ContentPiece,
   type History,
@@ -42,7 +42,7 @@ export class OpenContents {
   constructor(
     system: System,
     private readonly history: History,
-    decoder: Decoder,
+    decoder: RecordDecoder,
   ) {
     this.objects = history.objects();
     const source = { backend: this.objects, native: system.native, keys: history.contentKeys };

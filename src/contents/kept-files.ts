@@ -9,26 +9,16 @@ const MAX_IDLE = 4;
 /** Time after its opening in which a file is given to new readers. */
 const KEEP_MS = 1000;
 
-/** An open file that somebody reads. */
+/** An open file. */
 export interface KeptFile {
-  readonly fd: number;
-}
-
-class OpenFile implements KeptFile {
-  readers = 0;
   readonly fd: number;
   readonly path: string;
   readonly openedMs: number;
-
-  constructor(fd: number, path: string, openedMs: number) {
-    this.fd = fd;
-    this.path = path;
-    this.openedMs = openedMs;
-  }
+  readers: number;
 }
 
 export class KeptFiles {
-  private readonly kept = new Map<string, OpenFile>();
+  private readonly kept = new Map<string, KeptFile>();
   private readonly files: Files;
   private readonly clock: Clock;
   private closing: NodeJS.Timeout | undefined;
@@ -46,7 +36,7 @@ export class KeptFiles {
       this.remove(file);
       file = undefined;
     }
-    file ??= new OpenFile(this.files.open(path, 'read'), path, nowMs);
+    file ??= { fd: this.files.open(path, 'read'), path, openedMs: nowMs, readers: 0 };
     file.readers += 1;
     this.kept.delete(path);
     this.kept.set(path, file); // the file that was used last comes last
@@ -55,10 +45,9 @@ export class KeptFiles {
 
   /** Ends a use of a file. */
   leave(file: KeptFile): void {
-    const open = file as OpenFile;
-    open.readers -= 1;
-    if (this.kept.get(open.path) !== open) {
-      if (open.readers === 0) this.files.close(open.fd);
+    file.readers -= 1;
+    if (this.kept.get(file.path) !== file) {
+      if (file.readers === 0) this.files.close(file.fd);
       return;
     }
     this.closeOldest(MAX_IDLE);
@@ -73,7 +62,7 @@ export class KeptFiles {
     for (const file of this.kept.values()) this.remove(file);
   }
 
-  private remove(file: OpenFile): void {
+  private remove(file: KeptFile): void {
     this.kept.delete(file.path);
     if (file.readers === 0) this.files.close(file.fd);
   }

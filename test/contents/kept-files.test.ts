@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { KeptFiles } from '../../src/workers/index.js';
+import { KeptFiles } from '../../src/contents/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { scratchInMemory } from '../helpers/scratch.js';
