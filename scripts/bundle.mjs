@@ -173,7 +173,7 @@ const loading = await build({
   ...COMMON,
   stdin: {
     contents:
-      "import { loadProgram } from './src/system/compiled-code.js'; export default loadProgram(import.meta.url).default;",
+      "import { loadProgram } from './src/system/compiled-code.js'; export default loadProgram(import.meta.url);",
     resolveDir: '.',
   },
   sourcemap: false,

@@ -15,7 +15,7 @@ const vm = process.getBuiltinModule('node:vm');
 const { fileURLToPath, pathToFileURL } = process.getBuiltinModule('node:url');
 const { crc32 } = process.getBuiltinModule('node:zlib');
 const { createRequire, getCompileCacheDir } = process.getBuiltinModule('node:module');
-const { isMainThread } = process.getBuiltinModule('node:worker_threads');
+const { isMainThread, threadId } = process.getBuiltinModule('node:worker_threads');
 
 type Require = ReturnType<typeof NodeModule.createRequire>;
 interface Exported {
@@ -33,29 +33,54 @@ const HEAD_BYTES = 12;
  * of those.
  */
 const MOST_WRITES = 4;
-/** Time after which a thread writes its code, since a pool ends its threads without notice. */
+/** Time after which a thread without tasks writes its code, since it is ended without notice. */
 const THREAD_WRITES_MS = 500;
+/** Numbers of the tasks of a pool's thread after which it writes its code. A small backup has only one task. */
+const WRITES_AFTER_TASK = [1, 8];
 
 interface Loaded {
   readonly file: string;
   readonly script: InstanceType<typeof vm.Script>;
   readonly sum: number;
   /** Number of times that the compiled code was written. */
-  readonly writes: number;
+  writes: number;
 }
 
-/** Runs the program whose entry has this URL, and returns the exports of its script. */
-export function loadProgram(url: string): Record<string, unknown> {
+type Task = (input: unknown) => Promise<unknown>;
+
+/** Runs the program whose entry has this URL, and returns the default export of its script: a pool's task, or nothing. */
+export function loadProgram(url: string): unknown {
   const folder = path.dirname(fileURLToPath(url));
   const name = path.basename(url, '.js');
   const cache = getCompileCacheDir();
-  const program = new Program(folder, cache && path.join(cache, 'tardis', name));
-  if (cache !== undefined) {
-    if (isMainThread) process.once('exit', () => program.save());
-    else setTimeout(() => program.save(), THREAD_WRITES_MS).unref();
-  }
+  const program = new Program(folder, cache && path.join(cache, 'tardis', codeName(name)));
   program.load(GUARD); // before any other code, which may load an addon
-  return program.load(`./${name}.js`);
+  const { default: main } = program.load(`./${name}.js`);
+  if (cache === undefined) return main;
+  if (typeof main === 'function') return writingTask(main as Task, program);
+  if (isMainThread) process.once('exit', () => program.save());
+  else setTimeout(() => program.save(), THREAD_WRITES_MS).unref();
+  return main;
+}
+
+/** Returns the name of a program's compiled code. Threads of a pool get their command, since each uses other functions. */
+function codeName(name: string): string {
+  const command = isMainThread ? undefined : process.argv[2];
+  return command === undefined ? name : `${path.basename(command, '.js')}-${name}`;
+}
+
+/**
+ * Returns a task that runs a task of a pool and writes the compiled code after some of them. Between its tasks a thread
+ * of a pool waits without timers, and it is ended without notice.
+ */
+export function writingTask(task: Task, program: Pick<Program, 'save'>): Task {
+  let count = 0;
+  return async (input) => {
+    const answer = await task(input);
+    count += 1;
+    if (WRITES_AFTER_TASK.includes(count)) program.save();
+    return answer;
+  };
 }
 
 /** The scripts of a program in one thread. `code` is the folder of compiled code, if there is one. */
@@ -137,13 +162,15 @@ function readCode(file: string, sum: number): { writes: number; code: Buffer } |
 }
 
 /** Replaces the compiled code of a script atomically. */
-function writeCode({ file, script, sum, writes }: Loaded): void {
+function writeCode(one: Loaded): void {
+  const { file, script, sum } = one;
   const code = script.createCachedData();
+  one.writes += 1;
   const head = Buffer.alloc(HEAD_BYTES);
-  head.writeUInt32LE(writes + 1, 0);
+  head.writeUInt32LE(one.writes, 0);
   head.writeUInt32LE(sum, 4);
   head.writeUInt32LE(crc32(code), 8);
-  const unfinished = `${file}.${process.pid}`;
+  const unfinished = `${file}.${process.pid}-${threadId}`;
   fs.writeFileSync(unfinished, Buffer.concat([head, code]), { mode: 0o600 });
   fs.renameSync(unfinished, file);
 }

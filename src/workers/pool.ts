@@ -55,6 +55,7 @@ export class JobPool implements JobRunner {
       maxThreads: options.threads,
       concurrentTasksPerWorker: 1,
       resourceLimits: RESOURCE_LIMITS,
+      argv: process.argv.slice(1, 2), // the command whose compiled code the thread uses
       workerData: { recent: this.recent.buffer },
       recordTiming: false,
     });

@@ -9,13 +9,18 @@ import { isRoot } from '../helpers/tree.js';
 
 const NOBODY = 65_534;
 
+/** Runs a command with these variables, and returns what it printed to stderr. */
+function run(t: ExecutionContext, [tool, ...args]: string[], more: NodeJS.ProcessEnv): string {
+  const { NODE_COMPILE_CACHE: _, XDG_CACHE_HOME: __, ...clean } = cleanEnvironment();
+  const env = { ...clean, ...more };
+  const done = spawnSync(path.join(BIN, tool!), args, { env, encoding: 'utf8' });
+  t.is(done.status, 0, done.stderr);
+  return done.stderr;
+}
+
 /** Starts a command with this home; returns the directory for compiled code. */
 function start(t: ExecutionContext, home: string, more: NodeJS.ProcessEnv = {}): string {
-  const { NODE_COMPILE_CACHE: _, XDG_CACHE_HOME: __, ...clean } = cleanEnvironment();
-  const env = { ...clean, HOME: home, ...more };
-  const done = spawnSync(path.join(BIN, 'lstardis'), ['--version'], { env, encoding: 'utf8' });
-  t.is(done.status, 0, done.stderr);
-  t.is(done.stderr, '');
+  t.is(run(t, ['lstardis', '--version'], { HOME: home, ...more }), '');
   return path.join(home, '.cache/tardis/compiled');
 }
 
@@ -31,6 +36,15 @@ test('compiled code is kept in the cache of the user, and used again', (t) => {
   const files = fs.readdirSync(compiled, { recursive: true });
   start(t, home);
   t.deepEqual(fs.readdirSync(compiled, { recursive: true }), files);
+});
+
+test('the worker thread of a small backup keeps its compiled code too', (t) => {
+  const [home, tree] = [scratch(t), scratch(t)];
+  fs.writeFileSync(path.join(tree, 'file'), 'content');
+  const store = path.join(scratch(t), 'store');
+  run(t, ['tardis', '--local', '--create', '-D', store, '-C', 'laptop', tree], { HOME: home });
+  const files = fs.readdirSync(path.join(home, '.cache/tardis/compiled'), { recursive: true });
+  t.true(files.some((file) => String(file).endsWith('/tardis-thread-entry/thread-entry')));
 });
 
 test('another place for caches is used if it is absolute', (t) => {

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { Program } from '../../src/system/compiled-code.js';
+import { Program, writingTask } from '../../src/system/compiled-code.js';
 import { scratch } from '../helpers/scratch.js';
 
 interface Place {
@@ -109,4 +109,18 @@ test('code that cannot be written, or read, is no failure', (t) => {
   fs.writeFileSync(path.join(place.folder, 'cache'), 'a file where the folder should be');
   t.is(run(place), 5);
   t.is(run(place), 5);
+});
+
+test('a thread of a pool writes its code after its first task and its eighth', async (t) => {
+  let writes = 0;
+  const answers: unknown[] = [];
+  const task = writingTask((input) => Promise.resolve([input, writes]), {
+    save: () => (writes += 1),
+  });
+  for (let n = 1; n <= 10; n += 1) answers.push(await task(n));
+  const before = [0, 1, 1, 1, 1, 1, 1, 1, 2, 2];
+  t.deepEqual(
+    answers,
+    before.map((count, index) => [index + 1, count]),
+  );
 });
