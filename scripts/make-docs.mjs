@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ABSENT, allRows, formatValue, NEOPHYTOS, TOOLS } from '../dist/src/config/index.js';
+import { EFFECTS } from '../dist/test/config/effects.js';
 import { ERROR_TABLE } from '../dist/src/errors/index.js';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -192,7 +193,7 @@ function settingsTable(rows) {
       defaultShown(row),
       toolsShown(row.tools),
       withTools(row.help, row, 'help'),
-      row.test,
+      Object.keys(EFFECTS).find((title) => EFFECTS[title].includes(name)),
     ]),
   );
 }

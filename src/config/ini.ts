@@ -48,7 +48,6 @@ export function parseIni(text: string, shown: string): IniSection[] {
 
 class IniReader {
   readonly sections: IniSection[] = [];
-  private readonly shown: string;
   private readonly names = new Set<string>();
   private keys = new Set<string>();
   private entries: IniEntry[] = [];
@@ -58,9 +57,7 @@ class IniReader {
    */
   private indent = Infinity;
 
-  constructor(shown: string) {
-    this.shown = shown;
-  }
+  constructor(private readonly shown: string) {}
 
   take(line: string, number: number): void {
     const trimmed = line.trim();

@@ -28,6 +28,7 @@ type ValueType =
 
 export interface ValueSpec {
   readonly type: ValueType;
+  /** 0 unless given. */
   readonly min?: number;
   readonly max?: number;
   readonly choices?: readonly string[];
@@ -54,8 +55,11 @@ export function forTools(tools: readonly Tool[], texts: Partial<RowTexts>): Tool
 }
 
 export interface SettingRow extends ValueSpec, RowTexts {
-  /** If left out, the setting is undefined unless it is given. A function computes a default from the machine. */
-  readonly default?: Default | (() => Default);
+  /**
+   * A function computes a default from the machine. Without a default, a `bool` is false, a list is empty, and any other
+   * setting is undefined unless it is given. With `default: undefined`, all types are undefined unless given.
+   */
+  readonly default?: Default | (() => Default) | undefined;
   readonly tools: readonly Tool[];
   /** Texts of single tools, if those of the row do not fit them. */
   readonly perTool?: ToolTexts;
@@ -91,13 +95,37 @@ export interface SettingRow extends ValueSpec, RowTexts {
   readonly remoteKey?: string;
   /** True if the key is also allowed in `[Pipeline]`, which applies to every job. */
   readonly isTuning?: true;
-  /**
-   * Title of the test that shows the effect of the setting. Another test checks that there is a test with this title.
-   */
-  readonly test: string;
 }
 
 export type SettingTable = Readonly<Record<string, SettingRow>>;
+/** A table whose rows may lack the tools that all of them share. */
+export type PartialTable = Readonly<
+  Record<string, Omit<SettingRow, 'tools'> & Partial<Pick<SettingRow, 'tools'>>>
+>;
+
+type Shared = Pick<SettingRow, 'tools' | 'isTuning'>;
+type Joined<S extends Shared, R extends PartialTable> = {
+  readonly [K in keyof R]: Omit<S, keyof R[K]> & R[K];
+};
+
+/** Returns the rows, with the shared fields in each row that has none of its own. */
+export function rowsFor<const S extends Shared, R extends PartialTable>(
+  shared: S,
+  rows: R,
+): Joined<S, R> {
+  const full = Object.entries(rows).map(([name, row]) => [name, { ...shared, ...row }]);
+  return Object.fromEntries(full) as Joined<S, R>;
+}
+
+const LISTS: ReadonlySet<ValueType> = new Set(['texts', 'paths', 'places']);
+const NUMBERS: ReadonlySet<ValueType> = new Set(['int', 'count', 'size', 'seconds', 'mode']);
+
+/** Returns a row with the default and the minimum of its type, unless it has its own. */
+export function completed(row: SettingRow): SettingRow {
+  if (row.type === 'bool') return { default: false, ...row };
+  if (LISTS.has(row.type)) return { default: [], ...row };
+  return NUMBERS.has(row.type) ? { min: 0, ...row } : row;
+}
 
 type Given<R extends SettingRow> = R extends { type: 'bool' }
   ? boolean
@@ -114,6 +142,8 @@ type Given<R extends SettingRow> = R extends { type: 'bool' }
             : string;
 
 /** The TypeScript type of a row's value. */
-export type ValueOf<R extends SettingRow> = R extends { default: unknown }
-  ? Given<R>
-  : Given<R> | undefined;
+export type ValueOf<R extends SettingRow> = R extends { default: undefined }
+  ? Given<R> | undefined
+  : R extends { default: unknown } | { type: 'bool' | 'texts' | 'paths' | 'places' }
+    ? Given<R>
+    : Given<R> | undefined;

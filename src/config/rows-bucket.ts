@@ -1,5 +1,5 @@
 /** Settings of stores in buckets (S3). A missing endpoint or region is taken from the environment of other S3 tools. */
-import { forTools, type SettingTable } from './row.js';
+import { forTools, type PartialTable, rowsFor } from './row.js';
 import { MARKING, READERS, REPORTING, type Tool } from './tools.js';
 
 /** Commands that work with a bucket. */
@@ -64,52 +64,42 @@ const UNLISTED_IN_READERS = forTools(
   { isUnlisted: true },
 );
 
-export const BUCKET_ROWS = {
+export const BUCKET_ROWS = rowsFor({ tools: BUCKET_TOOLS }, {
   endpoint: {
     type: 'text',
-    tools: BUCKET_TOOLS,
     flags: '--endpoint <url>',
     variable: 'TARDIS_ENDPOINT',
     clientKey: 'Endpoint',
     serverKey: 'Endpoint',
     help: 'URL of the S3 interface (default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, endpoint_url of the profile, or the endpoint of AWS for the region)',
-    test: 'sonic bucket finds its endpoint and region by option, variable and key',
   },
   region: {
     type: 'text',
-    tools: BUCKET_TOOLS,
     flags: '--region <name>',
     variable: 'TARDIS_REGION',
     clientKey: 'Region',
     serverKey: 'Region',
     help: 'region of the bucket (default: AWS_REGION, AWS_DEFAULT_REGION, the profile, or us-east-1)',
-    test: 'sonic bucket finds its endpoint and region by option, variable and key',
   },
   addressing: {
     type: 'choice',
     choices: ['auto', 'path', 'host'],
     default: 'auto',
-    tools: BUCKET_TOOLS,
     flags: '--addressing <where>',
     clientKey: 'Addressing',
     serverKey: 'Addressing',
     help: "position of the bucket's name in the URL: path, host, or auto (host at AWS, otherwise path)",
-    test: 'sonic bucket puts the name of the bucket into path or host, by --addressing',
   },
   bucketCa: {
     type: 'path',
-    tools: BUCKET_TOOLS,
     flags: '--bucket-ca <file>',
     variable: 'TARDIS_BUCKET_CA',
     clientKey: 'BucketCA',
     serverKey: 'BucketCA',
     help: 'certificates (PEM) of authorities to trust for the endpoint, instead of those that this machine trusts',
-    test: 'sonic bucket trusts the given authority, and no other',
   },
   singleWriter: {
     type: 'bool',
-    default: false,
-    tools: BUCKET_TOOLS,
     flags: '--single-writer',
     negatable: true,
     variable: 'TARDIS_SINGLE_WRITER',
@@ -117,25 +107,20 @@ export const BUCKET_ROWS = {
     serverKey: 'SingleWriter',
     perTool: UNLISTED_IN_READERS,
     help: 'allow a bucket that ignores If-None-Match; at most one process may then write to it at a time',
-    test: 'sonic bucket refuses a store that does not arbitrate, unless there is a single writer',
   },
   lockDays: {
     type: 'int',
-    min: 0,
     max: 3650,
     default: 0,
-    tools: BUCKET_TOOLS,
     flags: '--lock-days <days>',
     variable: 'TARDIS_LOCK_DAYS',
     clientKey: 'LockDays',
     serverKey: 'LockDays',
     perTool: UNLISTED_IN_READERS,
     help: 'days for which nobody can delete what is stored in a bucket (Object Lock, COMPLIANCE); 0 for no lock',
-    test: 'objects of a store with LockDays are locked, and nobody deletes their versions',
   },
   parityPercent: {
     type: 'int',
-    min: 0,
     max: 50,
     defaultText: '3, and 0 in a bucket',
     tools: PARITY_TOOLS,
@@ -144,52 +129,42 @@ export const BUCKET_ROWS = {
     clientKey: 'Parity',
     serverKey: 'Parity',
     help: 'percentage of parity stored with the packs, from which `sonic check --repair` restores damaged bytes; 0: none',
-    test: 'Parity is the percentage of parity that a backup stores; 0 stores none',
   },
   recoverVersions: {
     type: 'bool',
-    default: false,
     tools: ['sonic bucket'],
     flags: '--recover',
     help: 'restore overwritten or deleted objects from their oldest versions',
-    test: 'what a thief overwrote and deleted in a bucket is brought back, and a fresh machine restores it',
   },
   previewRecover: {
     type: 'bool',
-    default: false,
     tools: ['sonic bucket'],
     flags: '-n, --dry-run',
     help: 'with --recover: only show what would be done',
-    test: 'a dry run of --recover shows what a thief did, and writes nothing',
   },
   recoverTo: {
     type: 'place',
     tools: ['sonic bucket'],
     flags: '--to <place>',
     help: 'with --recover: copy the store to s3://BUCKET/PREFIX at the same endpoint, and leave the original unchanged',
-    test: 'a commit that a thief has forged is left out of a copy of an earlier time',
   },
   recoverBefore: {
     type: 'text',
     tools: ['sonic bucket'],
     flags: '--before <date>',
     help: 'with --recover and --to: copy the store as it was before that time',
-    test: 'a commit that a thief has forged is left out of a copy of an earlier time',
   },
   extendLocks: {
     type: 'bool',
-    default: false,
     tools: ['sonic bucket'],
     flags: '--extend',
     help: 'renew locks that have less than half of --lock-days left, except those of packs that no set needs',
-    test: 'locks are made longer when less than half of their time is left',
   },
   accountFiles: {
     type: 'path',
     tools: ['sonic bucket'],
     flags: '--accounts <dir>',
     help: 'replace all account files of the store (owned clients, quotas) with those in this directory',
-    test: 'a quota covers the clients of an account at all servers of a bucket',
   },
   nodeAddress: {
     type: 'text',
@@ -198,7 +173,6 @@ export const BUCKET_ROWS = {
     serverKey: 'NodeAddress',
     defaultText: 'the name of this machine, and --port',
     help: 'with a store in a bucket: address (HOST or HOST:PORT) of this server itself, not of a load balancer; other servers of the same bucket redirect clients to it',
-    test: 'a client is sent to the server that has its session',
   },
   refreshSeconds: {
     type: 'seconds',
@@ -210,6 +184,5 @@ export const BUCKET_ROWS = {
     clientKey: 'Refresh',
     serverKey: 'Refresh',
     help: 'with a store in a bucket: seconds between checks for new data from other machines; each check takes two requests',
-    test: 'a mount of a bucket shows what another machine stores, after Refresh',
   },
-} as const satisfies SettingTable;
+} as const satisfies PartialTable);

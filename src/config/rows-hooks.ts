@@ -3,7 +3,7 @@
  * that is overdue.
  */
 import os from 'node:os';
-import type { SettingTable } from './row.js';
+import { type PartialTable, rowsFor } from './row.js';
 
 const DAY_SECONDS = 86_400;
 
@@ -31,22 +31,18 @@ export const HOOK_VARIABLES = {
   ageSeconds: 'TARDIS_HOOK_AGE_SECONDS',
 } as const;
 
-export const HOOK_ROWS = {
+export const HOOK_ROWS = rowsFor({ tools: ['tardis'] }, {
   hookBefore: {
     type: 'command',
-    tools: ['tardis'],
     flags: '--hook-before <command>',
     clientKey: 'HookBefore',
     help: 'command to run before the backup; if it fails, the backup does not start',
-    test: 'hooks run before, after, on failure and on warning, and receive the result',
   },
   hookAfter: {
     type: 'command',
-    tools: ['tardis'],
     flags: '--hook-after <command>',
     clientKey: 'HookAfter',
     help: 'command to run at the end, whether the backup succeeded or not',
-    test: 'hooks run before, after, on failure and on warning, and receive the result',
   },
   hookFailure: {
     type: 'command',
@@ -55,15 +51,12 @@ export const HOOK_ROWS = {
     clientKey: 'HookFailure',
     serverKey: 'HookFailure',
     help: 'command to run when a backup has failed',
-    test: 'hooks run before, after, on failure and on warning, and receive the result',
   },
   hookWarning: {
     type: 'command',
-    tools: ['tardis'],
     flags: '--hook-warning <command>',
     clientKey: 'HookWarning',
     help: 'command to run when a backup is complete, but with warnings',
-    test: 'hooks run before, after, on failure and on warning, and receive the result',
   },
   hookSeconds: {
     type: 'seconds',
@@ -75,59 +68,47 @@ export const HOOK_ROWS = {
     clientKey: 'HookTimeout',
     serverKey: 'HookTimeout',
     help: 'seconds after which a hook is terminated and counts as failed',
-    test: 'a hook that takes longer than HookTimeout is ended',
   },
   urlStart: {
     type: 'text',
-    tools: ['tardis'],
     flags: '--url-start <url>',
     isSecret: true,
     clientKey: 'UrlStart',
     help: 'http(s) URL to request when a backup starts',
-    test: 'web addresses are requested at start, success and failure',
   },
   urlSuccess: {
     type: 'text',
-    tools: ['tardis'],
     flags: '--url-success <url>',
     isSecret: true,
     clientKey: 'UrlSuccess',
     help: 'http(s) URL to request when a backup is complete',
-    test: 'web addresses are requested at start, success and failure',
   },
   urlFailure: {
     type: 'text',
-    tools: ['tardis'],
     flags: '--url-failure <url>',
     isSecret: true,
     clientKey: 'UrlFailure',
     help: 'http(s) URL to request when a backup has failed',
-    test: 'web addresses are requested at start, success and failure',
   },
   urlMethod: {
     type: 'choice',
     choices: ['GET', 'POST'],
     default: 'GET',
-    tools: ['tardis'],
     flags: '--url-method <method>',
     clientKey: 'UrlMethod',
     help: 'method of the requests of --url-start, --url-success and --url-failure: GET without data, or POST with the data of a hook as JSON',
-    test: 'web addresses are requested at start, success and failure',
   },
   urlSeconds: {
     type: 'seconds',
     min: 0.1,
     max: 600,
     default: 10,
-    tools: ['tardis'],
     flags: '--url-timeout <seconds>',
     clientKey: 'UrlTimeout',
     help: 'seconds after which a request to a URL fails; a failed request is tried up to three times in all',
-    test: 'an address that does not answer costs three times UrlTimeout, and no backup',
   },
   mailTo: {
     type: 'texts',
-    default: [],
     tools: ['tardis', 'tardisd'],
     flags: '--mail-to <address>',
     clientKey: 'MailTo',
@@ -138,7 +119,6 @@ export const HOOK_ROWS = {
       },
     },
     help: 'address to mail when a backup has failed or has not saved everything; may be repeated',
-    test: 'a failed backup sends mail',
   },
   mailFrom: {
     type: 'text',
@@ -149,7 +129,6 @@ export const HOOK_ROWS = {
     clientKey: 'MailFrom',
     serverKey: 'MailFrom',
     help: 'sender address of the mail to --mail-to',
-    test: 'a failed backup sends mail',
   },
   mailCommand: {
     type: 'command',
@@ -159,6 +138,5 @@ export const HOOK_ROWS = {
     clientKey: 'MailCommand',
     serverKey: 'MailCommand',
     help: 'command that reads a mail from standard input and sends it to the addresses in its To line',
-    test: 'a failed backup sends mail',
   },
-} as const satisfies SettingTable;
+} as const satisfies PartialTable);

@@ -1,5 +1,5 @@
 /** The table of all settings, joined from its parts, and the types derived from it. */
-import type { SettingRow, ValueOf } from './row.js';
+import { completed, type SettingRow, type ValueOf } from './row.js';
 import type { Tool } from './tools.js';
 import { CLIENT_ROWS, DELTA_ROWS, EXCLUDE_ROWS, FILTER_ROWS, ROOT_ROWS } from './rows-backup.js';
 import { BUCKET_ROWS } from './rows-bucket.js';
@@ -74,9 +74,14 @@ export function headingOf(name: string): string {
   return name in TUNING_ROWS ? 'Tuning:' : 'Options:';
 }
 
+const ROWS = Object.entries<SettingRow>(SETTINGS).map(([name, row]): [string, SettingRow] => [
+  name,
+  completed(row),
+]);
+
 /** Returns all rows, by name. */
-export function allRows(): [name: string, row: SettingRow][] {
-  return Object.entries<SettingRow>(SETTINGS);
+export function allRows(): readonly [name: string, row: SettingRow][] {
+  return ROWS;
 }
 
 /**

@@ -1,10 +1,9 @@
-export { BUCKET_ERRORS } from './bucket-errors.js';
 export { cleanUp } from './clean-up.js';
 export { errorName } from './errno.js';
 export { noSuchObject } from './no-such-object.js';
 export { classOf, during, meant, type Operation } from './operations.js';
 export { Opened } from './opened.js';
-export { ERROR_TABLE, type ErrorCode, isErrorCode } from './table.js';
+export { BUCKET_ERRORS, ERROR_TABLE, type ErrorCode, isErrorCode } from './table.js';
 export {
   asTardisError,
   causeCode,

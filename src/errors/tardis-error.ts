@@ -1,7 +1,6 @@
-import type { ErrorRow } from './error-row.js';
 import { nameError } from './errno.js';
 import { classOf, meaningOf, type Operation } from './operations.js';
-import { ERROR_TABLE, type ErrorCode, isErrorCode } from './table.js';
+import { ERROR_TABLE, type ErrorCode, type ErrorRow, isErrorCode } from './table.js';
 
 /** Values that are sent with an error: plain data only, never secrets. */
 type ErrorContext = Readonly<Record<string, string | number | boolean>>;
@@ -20,14 +19,14 @@ const MAX_WIRE_MESSAGE_CHARS = 2048;
  * the wire was rebuilt from its plain form.
  */
 export class TardisError extends Error {
-  readonly code: ErrorCode;
-  readonly context: ErrorContext;
-
-  constructor(code: ErrorCode, message: string, context: ErrorContext = {}, cause?: unknown) {
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    readonly context: ErrorContext = {},
+    cause?: unknown,
+  ) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = 'TardisError';
-    this.code = code;
-    this.context = context;
   }
 
   get row(): ErrorRow {
