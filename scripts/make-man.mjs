@@ -93,7 +93,7 @@ function optionsOf(tool) {
 
 function examplesOf(tools) {
   return tools.flatMap((tool) =>
-    HELP[tool].examples.flatMap(({ line, what }) => [
+    Object.entries(HELP[tool].examples).flatMap(([line, what]) => [
       `.PP\n${roff(what.charAt(0).toUpperCase() + what.slice(1))}:`,
       `.PP\n.RS 4\n.nf\n${bold(line)}\n.fi\n.RE`,
     ]),

@@ -31,9 +31,9 @@ async function parsed<T extends Tool>(
   let settings: Settings<T> | undefined;
   const command = toolCommand({
     tool,
-    run: async (given, found) => {
+    run: async (given) => {
       settings = given;
-      if (tool === 'regenerate') checkUsage(given as unknown as Settings<'regenerate'>, found);
+      if (tool === 'regenerate') checkUsage(given as unknown as Settings<'regenerate'>);
     },
   });
   command.configureOutput({ writeErr: () => undefined });
@@ -52,9 +52,8 @@ for (const tool of TOOLS) {
   test(`every example of ${tool} can be given`, async (t) => {
     const home = homeOf(t);
     const { examples, summary } = HELP[tool];
-    t.true(examples.length > 0);
-    t.is(new Set(examples.map(({ line }) => line)).size, examples.length);
-    for (const { line, what } of examples) {
+    t.true(Object.keys(examples).length > 0);
+    for (const [line, what] of Object.entries(examples)) {
       if (line.includes('--config /etc')) continue; // the file does not exist
       t.true(line.startsWith(`${tool} `), line);
       const words = wordsOf(line, home).slice(tool.split(' ').length);
@@ -89,7 +88,9 @@ test('help has every option, in lines that fit, with its examples behind', (t) =
       const isShown = reported.replaceAll('[no-]', '').includes(long);
       t.is(isShown, isUnlisted !== true, `${tool} ${name}`);
     }
-    for (const { line } of HELP[tool].examples) t.true(reported.includes(`\n  ${line}\n`), line);
+    for (const line of Object.keys(HELP[tool].examples)) {
+      t.true(reported.includes(`\n  ${line}\n`), line);
+    }
     for (const line of helpText(tool).split('\n')) t.true(line.length <= 110, line);
     const options = reported.slice(reported.indexOf('\nOptions:'), reported.indexOf('\nExamples:'));
     const lines = options.split('\n').filter((line) => line.startsWith('  '));

@@ -1,33 +1,25 @@
 /** Help of the commands: summaries and examples. */
 import type { Tool } from '../../config/index.js';
-import { D, example, KEEP_NOTE, SERVER_NOTE, type ToolHelp } from './help-rows.js';
+import { D, KEEP_NOTE, SERVER_NOTE, type ToolHelp } from './help-rows.js';
 
 export const COMMANDS_HELP = {
   tardis: {
     summary: 'Backs up directories and files to a tardis store.',
-    examples: [
-      example(`tardis ${D} --local --create ~`, 'makes the first backup of your home directory'),
-      example(`tardis ${D} --local ~`, 'makes every later backup'),
-      example(`tardis ${D} --local ~/docs ~/notes.txt`, 'backs up a directory and a single file'),
-      example(
-        'tardis --server backup.example.org --password-file ~/.tardis-password /etc /home',
+    examples: {
+      [`tardis ${D} --local --create ~`]: 'makes the first backup of your home directory',
+      [`tardis ${D} --local ~`]: 'makes every later backup',
+      [`tardis ${D} --local ~/docs ~/notes.txt`]: 'backs up a directory and a single file',
+      'tardis --server backup.example.org --password-file ~/.tardis-password /etc /home':
         'backs up to a server, over TLS and with a password',
-      ),
-      example(
-        'tardis --config ~/.tardis.cfg --job laptop',
+      'tardis --config ~/.tardis.cfg --job laptop':
         'uses the settings in section [laptop] of the file',
-      ),
-      example(`tardis ${D} --local -x '*.o' --skip-caches ~`, 'leaves out object files and caches'),
-      example(
-        `tardis ${D} --local --filter-file ~/.tardis-filter ~`,
+      [`tardis ${D} --local -x '*.o' --skip-caches ~`]: 'leaves out object files and caches',
+      [`tardis ${D} --local --filter-file ~/.tardis-filter ~`]:
         'backs up only what the filter file accepts',
-      ),
-      example("tardis --dry-run -vv -x '*.o' ~", 'only shows what would be saved and left out'),
-      example(
-        "tardis --explain ~/a/b.o -x '*.o' ~",
+      "tardis --dry-run -vv -x '*.o' ~": 'only shows what would be saved and left out',
+      "tardis --explain ~/a/b.o -x '*.o' ~":
         'shows which rule includes or excludes a file, without a server',
-      ),
-    ],
+    },
     notes: [
       'If both --server and --local are set, the source of higher precedence decides: the command line, then configuration files, then environment variables, then /etc/tardis/system.defaults. If both come from the same source, --local is used.',
       'Ctrl-C ends a backup at a checkpoint, and the next run continues from there; a second Ctrl-C ends it at once.',
@@ -35,17 +27,13 @@ export const COMMANDS_HELP = {
   },
   tardisd: {
     summary: 'Serves a tardis store to clients.',
-    examples: [
-      example(`tardisd ${D} --port 7420 --insecure-tcp`, 'serves clients on this machine'),
-      example(
-        `tardisd ${D} --ssl --certfile cert.pem --keyfile key.pem --make-certificate`,
+    examples: {
+      [`tardisd ${D} --port 7420 --insecure-tcp`]: 'serves clients on this machine',
+      [`tardisd ${D} --ssl --certfile cert.pem --keyfile key.pem --make-certificate`]:
         'serves a network, with a certificate that is created if it does not exist',
-      ),
-      example(
-        'tardisd --config /etc/tardis/tardisd.cfg --local /run/tardisd.sock',
+      'tardisd --config /etc/tardis/tardisd.cfg --local /run/tardisd.sock':
         'uses a configuration file, and listens on a unix socket',
-      ),
-    ],
+    },
     notes: [
       'SIGTERM and SIGINT end every session at a checkpoint; the clients can continue later. SIGHUP reads the certificate again.',
       KEEP_NOTE,
@@ -56,17 +44,13 @@ export const COMMANDS_HELP = {
     about: [
       'tardisremote serves the interface of docs/api.md to programs and browsers. lstardis, regenerate, tardiff, tardisfs, tardis-web and the reports of sonic read through it with --server https://HOST:7430/. To log in, give the password of a client or of one of its accounts, or a token (`sonic account --token`). With --server, only tokens are accepted, and passed on to that tardisd. tardisremote has no keys, so it sends the data of an encrypting client as it is, encrypted.',
     ],
-    examples: [
-      example(
-        `tardisremote ${D} --ssl --certfile cert.pem --keyfile key.pem --make-certificate`,
+    examples: {
+      [`tardisremote ${D} --ssl --certfile cert.pem --keyfile key.pem --make-certificate`]:
         'serves a network, with a certificate that is created if it does not exist',
-      ),
-      example(`tardisremote ${D} --insecure-tcp`, 'serves programs on this machine'),
-      example(
-        'tardisremote --server backup.example --server-certificate tardisd.pem --insecure-tcp',
+      [`tardisremote ${D} --insecure-tcp`]: 'serves programs on this machine',
+      'tardisremote --server backup.example --server-certificate tardisd.pem --insecure-tcp':
         'serves the clients of a tardisd on another machine; log in with tokens',
-      ),
-    ],
+    },
     notes: ['SIGTERM and SIGINT end tardisremote. SIGHUP reads the certificate again.'],
   },
 } as const satisfies Partial<Record<Tool, ToolHelp>>;
@@ -81,33 +65,19 @@ export const READERS_HELP = {
         'what the owners and permissions in the set let them read.',
       'A date means the end of the day, minute or second that it names, in local time. Ages: 30min, 12h, 3d, 2w, 6mo, 1y.',
     ],
-    examples: [
-      example(
-        `regenerate ${D} -o /tmp/back /home/me/letters`,
+    examples: {
+      [`regenerate ${D} -o /tmp/back /home/me/letters`]:
         'restores a directory from the newest set, as /tmp/back/letters',
-      ),
-      example(
-        `regenerate ${D} -b 3 /etc/fstab`,
-        'restores a file from set 3, into the current directory',
-      ),
-      example(
-        `regenerate ${D} -d "3 days ago" --overwrite=newer -o /home/me /home/me/letters`,
+      [`regenerate ${D} -b 3 /etc/fstab`]: 'restores a file from set 3, into the current directory',
+      [`regenerate ${D} -d "3 days ago" --overwrite=newer -o /home/me /home/me/letters`]:
         'restores to the original place, and replaces files of which the set has a newer version',
-      ),
-      example(
-        `regenerate ${D} --include '*.c' --dry-run /home/me/src`,
+      [`regenerate ${D} --include '*.c' --dry-run /home/me/src`]:
         'only shows what would be restored',
-      ),
-      example(`regenerate ${D} --stdout /etc/fstab | less`, 'writes one file to a pipe'),
-      example(
-        `regenerate ${D} --all --tar - | zstd > all.tar.zst`,
+      [`regenerate ${D} --stdout /etc/fstab | less`]: 'writes one file to a pipe',
+      [`regenerate ${D} --all --tar - | zstd > all.tar.zst`]:
         'writes the whole set as a tar archive',
-      ),
-      example(
-        `regenerate ${D} --zip letters.zip /home/me/letters`,
-        'writes a directory as a zip archive',
-      ),
-    ],
+      [`regenerate ${D} --zip letters.zip /home/me/letters`]: 'writes a directory as a zip archive',
+    },
     notes: [SERVER_NOTE],
   },
   lstardis: {
@@ -115,24 +85,20 @@ export const READERS_HELP = {
     about: [
       'Without a path, the backup sets are listed, with -l also their roots. A directory above the backed-up roots shows only the roots.',
     ],
-    examples: [
-      example(`lstardis ${D} -l`, 'lists the backup sets and their roots'),
-      example(`lstardis ${D} -l /home/me`, 'lists a directory as of the newest set'),
-      example(`lstardis ${D} -b 3 /home/me`, 'lists the same directory as of set 3'),
-      example(
-        `lstardis ${D} -d yesterday /home/me`,
+    examples: {
+      [`lstardis ${D} -l`]: 'lists the backup sets and their roots',
+      [`lstardis ${D} -l /home/me`]: 'lists a directory as of the newest set',
+      [`lstardis ${D} -b 3 /home/me`]: 'lists the same directory as of set 3',
+      [`lstardis ${D} -d yesterday /home/me`]:
         'lists the same directory as it was yesterday evening',
-      ),
-      example(`lstardis ${D} /home/me/letter.txt`, 'lists all versions of a file'),
-      example(`lstardis ${D} --dates "a week ago.."`, 'lists the sets of the last week'),
-      example(`lstardis ${D} --glob '/home/me/*.c'`, 'lists the paths that match a pattern'),
-      example(`lstardis ${D} --find 'letter*.txt'`, 'finds a file by name, deleted or not'),
-      example(`lstardis ${D} -V week /home/me/a.txt`, 'lists the newest version of each week'),
-      example(
-        `lstardis ${D} -V checksum -O /home/me/a.txt`,
+      [`lstardis ${D} /home/me/letter.txt`]: 'lists all versions of a file',
+      [`lstardis ${D} --dates "a week ago.."`]: 'lists the sets of the last week',
+      [`lstardis ${D} --glob '/home/me/*.c'`]: 'lists the paths that match a pattern',
+      [`lstardis ${D} --find 'letter*.txt'`]: 'finds a file by name, deleted or not',
+      [`lstardis ${D} -V week /home/me/a.txt`]: 'lists the newest version of each week',
+      [`lstardis ${D} -V checksum -O /home/me/a.txt`]:
         'lists each content of a file once, with the sets that have it',
-      ),
-    ],
+    },
     notes: [
       SERVER_NOTE,
       'Users other than root see only what the owners and permissions in the set allow.',
@@ -146,17 +112,13 @@ export const READERS_HELP = {
       'Each long option can also be given as -o NAME=VALUE, several separated by commas: -o database=/srv/tardis,client=laptop. pwfile, pwprog and log stand for password-file, password-prog and logfile. Options of mount(8) that have no effect here are accepted. If two paths are given, the first is the source, as in /etc/fstab. The source is used as the store if it begins with a slash or with s3://, and if the command line has no --database; otherwise it is ignored.',
       'Without -f, the command returns when the mount is ready or has failed. To unmount, use fusermount3 -u, umount or SIGTERM.',
     ],
-    examples: [
-      example(
-        'tardisfs -o database=/srv/tardis,client=laptop /mnt/laptop',
+    examples: {
+      'tardisfs -o database=/srv/tardis,client=laptop /mnt/laptop':
         'mounts the sets of a client in a store on this machine',
-      ),
-      example(
-        'tardisfs -o server=backup.example.org,pwfile=/root/.tardis-password /mnt/backups',
+      'tardisfs -o server=backup.example.org,pwfile=/root/.tardis-password /mnt/backups':
         "mounts this machine's sets on a server",
-      ),
-      example(`tardisfs ${D} -f /mnt/backups`, 'stays in the foreground, and prints its log'),
-    ],
+      [`tardisfs ${D} -f /mnt/backups`]: 'stays in the foreground, and prints its log',
+    },
     notes: [
       SERVER_NOTE,
       'With --allow-other, the kernel checks the permissions in the sets for every user. Users other than root see only what the owners and permissions in the set allow.',
@@ -168,14 +130,12 @@ export const READERS_HELP = {
       'The page has a calendar of the sets, their files, a search over all of them, versions with their differences, downloads, restores on this machine, and an overview. It is served on the loopback interface only, to the user who starts the command. Encrypted backups are decrypted here; keys and password never leave the machine.',
       'The printed address works once, in one browser. With --server, the backups are read from a server.',
     ],
-    examples: [
-      example(`tardis-web ${D}`, 'shows the sets of this machine in a store'),
-      example('tardis-web --server backup.example.org', "shows this machine's sets on a server"),
-      example(
-        `tardis-web ${D} -C laptop --no-browser`,
+    examples: {
+      [`tardis-web ${D}`]: 'shows the sets of this machine in a store',
+      'tardis-web --server backup.example.org': "shows this machine's sets on a server",
+      [`tardis-web ${D} -C laptop --no-browser`]:
         'shows another client; the address is only printed',
-      ),
-    ],
+    },
     notes: [
       SERVER_NOTE,
       'tardis-web ends with Ctrl-C, and after an hour without a request (--idle-end).',
@@ -187,23 +147,17 @@ export const READERS_HELP = {
       'Without -b and -d, the newest complete set and the disk are compared; with one of them, that set and the disk; with two of them, the first set and the second set. In a comparison with the disk, files that a backup leaves out are reported as new.',
       'On a terminal, control characters are shown as \\xNN; to a pipe or file the contents are written unchanged, so that patch(1) can use them. Files over --max-size, binary files, and those that take more than 10 s are reported as different, without their lines.',
     ],
-    examples: [
-      example(`tardiff ${D} ~/letter.txt`, 'shows changes since the last backup'),
-      example(`tardiff ${D} -d "3 days ago" ~/letter.txt`, 'shows changes since three days ago'),
-      example(`tardiff ${D} -b 3 -b 5 /etc/fstab`, 'shows changes between two sets'),
-      example(
-        `tardiff ${D} -r --list -b 3 -d yesterday /etc`,
+    examples: {
+      [`tardiff ${D} ~/letter.txt`]: 'shows changes since the last backup',
+      [`tardiff ${D} -d "3 days ago" ~/letter.txt`]: 'shows changes since three days ago',
+      [`tardiff ${D} -b 3 -b 5 /etc/fstab`]: 'shows changes between two sets',
+      [`tardiff ${D} -r --list -b 3 -d yesterday /etc`]:
         'lists only the names of files that differ',
-      ),
-      example(
-        'tardiff --server backup.example.org -r -M /etc',
+      'tardiff --server backup.example.org -r -M /etc':
         'also compares owners, permissions and times',
-      ),
-      example(
-        `tardiff ${D} --reduce-path /mnt/old/home/me`,
+      [`tardiff ${D} --reduce-path /mnt/old/home/me`]:
         'compares with a disk that is mounted elsewhere',
-      ),
-    ],
+    },
     notes: [SERVER_NOTE],
   },
 } as const satisfies Partial<Record<Tool, ToolHelp>>;

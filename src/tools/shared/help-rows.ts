@@ -1,17 +1,12 @@
 /** The parts of the help of a command. */
 
-interface Example {
-  readonly line: string;
-  /** Description without a full stop. */
-  readonly what: string;
-}
-
 export interface ToolHelp {
   /** Summary of the command in one sentence. The summary of a sub-command has no capital and no full stop. */
   readonly summary: string;
   /** Paragraphs before the examples. */
   readonly about?: readonly string[];
-  readonly examples: readonly Example[];
+  /** What each command line does, without a full stop. */
+  readonly examples: Readonly<Record<string, string>>;
   /** Paragraphs after the examples. */
   readonly notes?: readonly string[];
 }
@@ -26,5 +21,3 @@ export const SERVER_NOTE =
 
 export const D = '-D /srv/tardis';
 export const AT = `${D} -C laptop`;
-
-export const example = (line: string, what: string): Example => ({ line, what });

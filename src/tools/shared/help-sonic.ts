@@ -1,63 +1,52 @@
 /** Help of the sub-commands of sonic: summaries and examples. */
 import { KEPT_KEYS, type Tool } from '../../config/index.js';
-import { AT, D, example, KEEP_NOTE, type ToolHelp } from './help-rows.js';
+import { AT, D, KEEP_NOTE, type ToolHelp } from './help-rows.js';
 
 export const KEYS_HELP = {
   'sonic create': {
     summary: 'create a client (and the store, if it does not exist), with or without a password',
-    examples: [
-      example(
-        `sonic create ${AT} --password`,
-        'creates a client that encrypts; prompts for the password',
-      ),
-      example(
-        `sonic create ${AT} --password --no-crypt`,
+    examples: {
+      [`sonic create ${AT} --password`]: 'creates a client that encrypts; prompts for the password',
+      [`sonic create ${AT} --password --no-crypt`]:
         'creates a client that has a password but is not encrypted',
-      ),
-      example(
-        'sonic create --server backup.example.org -C laptop',
+      'sonic create --server backup.example.org -C laptop':
         'creates a client through a server that allows new clients',
-      ),
-    ],
+    },
   },
   'sonic setpass': {
     summary: 'set a password for a client that has none (stored data is not changed)',
-    examples: [
-      example(`sonic setpass ${AT}`, 'prompts for the password twice'),
-      example(
-        `sonic setpass ${AT} --password-file ~/.tardis-password`,
+    examples: {
+      [`sonic setpass ${AT}`]: 'prompts for the password twice',
+      [`sonic setpass ${AT} --password-file ~/.tardis-password`]:
         'reads the password from the first line of a file',
-      ),
-    ],
+    },
   },
   'sonic chpass': {
     summary: 'change the password of a client (only the keys are rewritten)',
-    examples: [
-      example(`sonic chpass ${AT}`, 'prompts for the old and the new password'),
-      example(
-        'sonic chpass --server backup.example.org -C laptop',
+    examples: {
+      [`sonic chpass ${AT}`]: 'prompts for the old and the new password',
+      'sonic chpass --server backup.example.org -C laptop':
         'changes the password of a client on a server',
-      ),
-    ],
+    },
   },
   'sonic rotate': {
     summary: 'encrypt everything stored from now on with a new key',
-    examples: [example(`sonic rotate ${AT}`, 'changes the key; older data stays readable')],
+    examples: { [`sonic rotate ${AT}`]: 'changes the key; older data stays readable' },
   },
   'sonic rekey': {
     summary:
       'rewrite all data of an encrypting client with new keys (continues after an interruption)',
-    examples: [
-      example(`sonic rekey ${AT} --newpassword`, 'also sets a new password'),
-      example(`sonic rekey ${AT} --yes`, 'removes the old data without confirmation, for scripts'),
-      example(`sonic rekey ${AT} --abort`, 'discards an unfinished run'),
-    ],
+    examples: {
+      [`sonic rekey ${AT} --newpassword`]: 'also sets a new password',
+      [`sonic rekey ${AT} --yes`]: 'removes the old data without confirmation, for scripts',
+      [`sonic rekey ${AT} --abort`]: 'discards an unfinished run',
+    },
   },
   'sonic encrypt': {
     summary: 'encrypt all data of a client that does not encrypt (continues after an interruption)',
-    examples: [
-      example(`sonic encrypt ${AT} --password`, 'encrypts all sets; prompts for the password'),
-    ],
+    examples: {
+      [`sonic encrypt ${AT} --password`]: 'encrypts all sets; prompts for the password',
+    },
   },
   'sonic copy': {
     summary:
@@ -65,72 +54,44 @@ export const KEYS_HELP = {
     about: [
       'Sets keep their numbers, names, times, tags, locks and priorities. Encrypted data is copied without decryption, so no password is needed for a store that is opened here; a server requires the login of the client. The copy has the keys of the source. Only what the copy lacks is read and written.',
     ],
-    examples: [
-      example(
-        `sonic copy ${AT} --to /media/disk/copy`,
+    examples: {
+      [`sonic copy ${AT} --to /media/disk/copy`]:
         'copies all sets the first time, later the new ones',
-      ),
-      example(
-        `sonic copy --all ${D} --to /media/disk/copy`,
+      [`sonic copy --all ${D} --to /media/disk/copy`]:
         'copies all clients of the store, for example from a timer',
-      ),
-      example(
-        `sonic copy --delete ${AT} --to /media/disk/copy`,
+      [`sonic copy --delete ${AT} --to /media/disk/copy`]:
         'also deletes sets from the copy that were deleted at the source',
-      ),
-      example(
-        'sonic copy --server HOST -C NAME --password-file FILE --to /media/disk/copy',
+      'sonic copy --server HOST -C NAME --password-file FILE --to /media/disk/copy':
         'copies a client from a tardisd; logs in with the password of the client',
-      ),
-      example(
-        `sonic copy ${AT} --to-server HOST --password-file FILE --create`,
+      [`sonic copy ${AT} --to-server HOST --password-file FILE --create`]:
         'copies to a tardisd with AcceptCopies; leave out --create in later runs',
-      ),
-    ],
+    },
   },
   'sonic keys': {
     summary: 'export, import or print the wrapped (encrypted) keys of a client',
-    examples: [
-      example(
-        `sonic keys --extract --keys ~/laptop.keys ${AT}`,
+    examples: {
+      [`sonic keys --extract --keys ~/laptop.keys ${AT}`]:
         'copies the keys to a file, to keep in a safe place',
-      ),
-      example(
-        `sonic keys --extract --remove --keys ~/laptop.keys ${AT}`,
+      [`sonic keys --extract --remove --keys ~/laptop.keys ${AT}`]:
         'moves the keys out of the store: without the file nothing can be read',
-      ),
-      example(
-        `sonic keys --insert --keys ~/laptop.keys ${AT}`,
-        'puts the keys back into the store',
-      ),
-      example(
-        `sonic keys --pdf laptop-keys.pdf ${AT}`,
-        'writes a PDF to print, with text and QR code',
-      ),
-      example(`sonic keys --qr ${AT}`, 'shows a QR code on the terminal'),
-    ],
+      [`sonic keys --insert --keys ~/laptop.keys ${AT}`]: 'puts the keys back into the store',
+      [`sonic keys --pdf laptop-keys.pdf ${AT}`]: 'writes a PDF to print, with text and QR code',
+      [`sonic keys --qr ${AT}`]: 'shows a QR code on the terminal',
+    },
   },
   'sonic account': {
     summary: 'list, create, change or remove the accounts of a client, each with its own rights',
-    examples: [
-      example(`sonic account ${AT}`, 'lists the accounts'),
-      example(
-        `sonic account --add phone --rights add,list ${AT}`,
+    examples: {
+      [`sonic account ${AT}`]: 'lists the accounts',
+      [`sonic account --add phone --rights add,list ${AT}`]:
         'creates an account that may back up and list, but not restore',
-      ),
-      example(
-        `sonic account --change phone --rights read,list ${AT}`,
+      [`sonic account --change phone --rights read,list ${AT}`]:
         'changes its rights, so that it can only read',
-      ),
-      example(
-        `sonic account --add figures --token --rights list ${AT}`,
+      [`sonic account --add figures --token --rights list ${AT}`]:
         'creates an account for a program, and prints the token for tardisremote',
-      ),
-      example(
-        `sonic account --remove phone ${AT}`,
+      [`sonic account --remove phone ${AT}`]:
         'removes the account, so that nobody can log in with it',
-      ),
-    ],
+    },
   },
 } as const satisfies Partial<Record<Tool, ToolHelp>>;
 
@@ -144,239 +105,184 @@ export const SETS_HELP = {
     about: [
       'A client is shown as overdue if a server with OverdueAfter has reported it, or if its newest set is older than --overdue-after. Through a server, an account with the right `admin` sees all clients of the same owner (an account file of the server lists them; see docs/operations.md).',
     ],
-    examples: [
-      example(`sonic clients ${D}`, 'lists all clients'),
-      example(
-        `sonic clients ${D} --overdue-after 172800`,
+    examples: {
+      [`sonic clients ${D}`]: 'lists all clients',
+      [`sonic clients ${D} --overdue-after 172800`]:
         'also shows a client as overdue if its newest set is more than two days old',
-      ),
-      example(
-        'sonic clients --server backup.example.org -C laptop --account ops',
+      'sonic clients --server backup.example.org -C laptop --account ops':
         'lists the clients of the same owner, on a server',
-      ),
-    ],
+    },
   },
   'sonic list': {
     summary: 'list the backup sets of a client',
-    examples: [
-      example(`sonic list ${AT}`, 'lists the backup sets of a client'),
-      example(`sonic list -l ${AT}`, 'also shows their roots'),
-    ],
+    examples: {
+      [`sonic list ${AT}`]: 'lists the backup sets of a client',
+      [`sonic list -l ${AT}`]: 'also shows their roots',
+    },
   },
   'sonic files': {
     summary: 'list the files that changed in a backup set: added (+), changed (~), gone (-)',
-    examples: [
-      example(`sonic files ${AT}`, 'lists the changes in the newest set'),
-      example(
-        `sonic files --long --fullpath ${AT} 12`,
+    examples: {
+      [`sonic files ${AT}`]: 'lists the changes in the newest set',
+      [`sonic files --long --fullpath ${AT} 12`]:
         'lists the changes in set 12, with details and whole paths',
-      ),
-    ],
+    },
   },
   'sonic info': {
     summary: 'show all details of backup sets',
-    examples: [
-      example(`sonic info ${AT} 10-12`, 'shows three sets'),
-      example(`sonic info --json ${AT} Current`, 'prints the newest complete set for a script'),
-    ],
+    examples: {
+      [`sonic info ${AT} 10-12`]: 'shows three sets',
+      [`sonic info --json ${AT} Current`]: 'prints the newest complete set for a script',
+    },
   },
   'sonic stats': {
     summary: 'show how much space the store of a client uses, and how much of it is needed',
-    examples: [
-      example(
-        `sonic stats ${AT}`,
+    examples: {
+      [`sonic stats ${AT}`]:
         'shows the space used, and the directories whose older versions use most of it',
-      ),
-    ],
+    },
   },
   'sonic getconfig': {
     summary: 'show settings of the server that are stored with a client',
-    examples: [
-      example(`sonic getconfig ${AT}`, 'shows all settings'),
-      example(`sonic getconfig ${AT} KeepDaily`, 'shows one setting'),
-    ],
+    examples: {
+      [`sonic getconfig ${AT}`]: 'shows all settings',
+      [`sonic getconfig ${AT} KeepDaily`]: 'shows one setting',
+    },
     about: [KEPT],
   },
   'sonic setconfig': {
     summary: 'store a server setting with a client; it then applies to this client only',
-    examples: [
-      example(
-        `sonic setconfig ${AT} KeepDaily 14`,
+    examples: {
+      [`sonic setconfig ${AT} KeepDaily 14`]:
         'keeps the newest set of each of the last 14 days that have sets',
-      ),
-      example(
-        `sonic setconfig --remove ${AT} KeepDaily`,
-        'makes the setting of the server apply again',
-      ),
-    ],
+      [`sonic setconfig --remove ${AT} KeepDaily`]: 'makes the setting of the server apply again',
+    },
     about: [KEPT],
   },
   'sonic upgrade': {
     summary: 'upgrade the catalog of a client to the newest version',
-    examples: [example(`sonic upgrade --dry-run ${AT}`, 'only shows what would be done')],
+    examples: { [`sonic upgrade --dry-run ${AT}`]: 'only shows what would be done' },
   },
   'sonic diff': {
     summary: 'show what differs between two backup sets',
     about: [
       'Each line begins with + for a new entry, - for a missing one, M for different contents, T for a different type, or U for different metadata (with --metadata); sizes follow. If the two sets are of different jobs, their roots differ: then all entries of the first set are shown as missing, and all of the second as new.',
     ],
-    examples: [
-      example(`sonic diff ${AT} 3 5`, 'shows all differences'),
-      example(`sonic diff ${AT} "3 days ago" Current /home/me`, 'shows differences below a path'),
-    ],
+    examples: {
+      [`sonic diff ${AT} 3 5`]: 'shows all differences',
+      [`sonic diff ${AT} "3 days ago" Current /home/me`]: 'shows differences below a path',
+    },
   },
   'sonic check': {
     summary: 'check the store of a client, and list what can no longer be restored',
-    examples: [
-      example(`sonic check ${AT}`, 'checks the catalog and the header of every record'),
-      example(`sonic check --read-data ${AT}`, 'also reads all stored data'),
-      example(
-        `sonic check --read-data=3/7 ${AT}`,
+    examples: {
+      [`sonic check ${AT}`]: 'checks the catalog and the header of every record',
+      [`sonic check --read-data ${AT}`]: 'also reads all stored data',
+      [`sonic check --read-data=3/7 ${AT}`]:
         'reads part 3 of 7; seven runs, from 1/7 to 7/7, read all data',
-      ),
-      example(
-        `sonic check --read-data=20G --read-data-age 30 ${AT}`,
+      [`sonic check --read-data=20G --read-data-age 30 ${AT}`]:
         'reads up to 20 GiB of the data that was not read for 30 days',
-      ),
-      example(
-        `sonic check --repair ${AT}`,
-        'also repairs damage with parity, and creates missing parity',
-      ),
-      example(
-        `sonic check --against-source ${AT}`,
+      [`sonic check --repair ${AT}`]: 'also repairs damage with parity, and creates missing parity',
+      [`sonic check --against-source ${AT}`]:
         'also reads each file of the backed-up directories again, and compares it',
-      ),
-      example(
-        'sonic check --server backup.example.org -C laptop',
+      'sonic check --server backup.example.org -C laptop':
         'checks through a server, which has no keys: encrypted data is only compared with its checksums',
-      ),
-    ],
+    },
   },
   'sonic delete': {
     summary: 'delete backup sets, and free the space that only they use',
-    examples: [
-      example(`sonic delete ${AT} 3 10-20`, 'deletes these sets after confirmation'),
-      example(`sonic delete ${AT} --dry-run 10-20`, 'only shows which sets would be deleted'),
-      example(`sonic delete ${AT} --yes 3`, 'deletes set 3 without a prompt, for scripts'),
-    ],
+    examples: {
+      [`sonic delete ${AT} 3 10-20`]: 'deletes these sets after confirmation',
+      [`sonic delete ${AT} --dry-run 10-20`]: 'only shows which sets would be deleted',
+      [`sonic delete ${AT} --yes 3`]: 'deletes set 3 without a prompt, for scripts',
+    },
   },
   'sonic purge': {
     summary: 'delete old backup sets by rules, and free the space that only they use',
-    examples: [
-      example(
-        `sonic purge --keep-daily 14 --keep-monthly 12 --preview ${AT}`,
+    examples: {
+      [`sonic purge --keep-daily 14 --keep-monthly 12 --preview ${AT}`]:
         'only shows which sets would be deleted, and why the others are kept',
-      ),
-      example(
-        `sonic purge --keep-daily 14 --keep-monthly 12 ${AT}`,
+      [`sonic purge --keep-daily 14 --keep-monthly 12 ${AT}`]:
         'deletes these sets after confirmation',
-      ),
-      example(
-        `sonic purge --before "1 year ago" --yes ${AT}`,
+      [`sonic purge --before "1 year ago" --yes ${AT}`]:
         'deletes sets begun more than a year ago; no prompt, for scripts',
-      ),
-    ],
+    },
     notes: [KEEP_NOTE],
   },
   'sonic forget-path': {
     summary: 'delete paths from all sets permanently, after a period in which this can be undone',
-    examples: [
-      example(
-        `sonic forget-path --preview ${AT} /home/me/secret`,
-        'only shows what would be deleted',
-      ),
-      example(
-        `sonic forget-path --undo-period 2d ${AT} /home/me/secret`,
+    examples: {
+      [`sonic forget-path --preview ${AT} /home/me/secret`]: 'only shows what would be deleted',
+      [`sonic forget-path --undo-period 2d ${AT} /home/me/secret`]:
         'forgets a path in two days, after confirmation',
-      ),
-      example(`sonic forget-path --list ${AT}`, 'lists the pending requests, with their numbers'),
-      example(`sonic forget-path --undo 1 ${AT}`, 'undoes request 1'),
-      example(
-        `sonic forget-path --finish ${AT}`,
+      [`sonic forget-path --list ${AT}`]: 'lists the pending requests, with their numbers',
+      [`sonic forget-path --undo 1 ${AT}`]: 'undoes request 1',
+      [`sonic forget-path --finish ${AT}`]:
         'carries out requests that are due. Needed for a client that encrypts; the client gets new keys',
-      ),
-    ],
+    },
   },
   'sonic tag': {
     summary: 'add tags to backup sets, or remove them',
-    examples: [
-      example(
-        `sonic tag --add before-upgrade ${AT} Current`,
-        'adds a tag to the newest complete set',
-      ),
-    ],
+    examples: {
+      [`sonic tag --add before-upgrade ${AT} Current`]: 'adds a tag to the newest complete set',
+    },
   },
   'sonic lock': {
     summary: 'lock backup sets, so that they cannot be deleted; or unlock them',
-    examples: [
-      example(`sonic lock ${AT} 3`, 'locks set 3: nobody can delete it until it is unlocked'),
-      example(`sonic lock --unlock ${AT} 3`, 'unlocks set 3: it can be deleted again'),
-    ],
+    examples: {
+      [`sonic lock ${AT} 3`]: 'locks set 3: nobody can delete it until it is unlocked',
+      [`sonic lock --unlock ${AT} 3`]: 'unlocks set 3: it can be deleted again',
+    },
   },
   'sonic priority': {
     summary: 'change the priority of backup sets',
-    examples: [
-      example(`sonic priority --to 10 ${AT} 3 10-20`, 'gives sets 3 and 10 to 20 priority 10'),
-    ],
+    examples: {
+      [`sonic priority --to 10 ${AT} 3 10-20`]: 'gives sets 3 and 10 to 20 priority 10',
+    },
   },
   'sonic rename': {
     summary: 'rename a backup set',
-    examples: [example(`sonic rename --to before-upgrade ${AT} 3`, 'renames set 3')],
+    examples: { [`sonic rename --to before-upgrade ${AT} 3`]: 'renames set 3' },
   },
   'sonic expendable': {
     summary: 'choose backup sets that may be deleted early when space runs low',
-    examples: [
-      example(`sonic expendable ${AT} 3 10-20`, 'allows sets 3 and 10 to 20 to be deleted early'),
-      example(`sonic expendable --not ${AT} 3`, 'protects set 3 from early deletion again'),
-    ],
+    examples: {
+      [`sonic expendable ${AT} 3 10-20`]: 'allows sets 3 and 10 to 20 to be deleted early',
+      [`sonic expendable --not ${AT} 3`]: 'protects set 3 from early deletion again',
+    },
   },
   'sonic orphans': {
     summary: 'free all space that no backup set needs (garbage collection)',
-    examples: [
-      example(`sonic orphans ${AT}`, 'frees all space that no set needs'),
-      example(
-        'sonic orphans --server backup.example.org -C laptop',
-        'lets the server free the space',
-      ),
-    ],
+    examples: {
+      [`sonic orphans ${AT}`]: 'frees all space that no set needs',
+      'sonic orphans --server backup.example.org -C laptop': 'lets the server free the space',
+    },
   },
   'sonic bucket': {
     summary:
       'examine a bucket (S3), restore overwritten or deleted objects, renew locks, set quotas',
-    examples: [
-      example(
-        'sonic bucket -D s3://backups/all',
+    examples: {
+      'sonic bucket -D s3://backups/all':
         'tests a bucket at AWS, with the access key of the environment',
-      ),
-      example(
-        'sonic bucket -D s3://backups/all --endpoint https://s3.example.org',
+      'sonic bucket -D s3://backups/all --endpoint https://s3.example.org':
         'tests a bucket at another service',
-      ),
-      example(
-        'sonic bucket --recover --dry-run -D s3://backups/all',
+      'sonic bucket --recover --dry-run -D s3://backups/all':
         'shows objects that were overwritten or deleted, in a bucket that keeps old versions',
-      ),
-      example(
-        'sonic bucket --extend --lock-days 60 -D s3://backups/all',
+      'sonic bucket --extend --lock-days 60 -D s3://backups/all':
         'gives new locks of 60 days to objects whose locks end in less than 30 days',
-      ),
-      example(
-        'sonic bucket --accounts /etc/tardis/accounts -D s3://backups/all',
+      'sonic bucket --accounts /etc/tardis/accounts -D s3://backups/all':
         'replaces the accounts of the store, with their quotas, by those in the files of a directory',
-      ),
-    ],
+    },
     notes: [
       'Without --recover, --extend and --accounts, `sonic bucket` tests the bucket: it writes and removes some small objects below PREFIX/probe/.',
     ],
   },
   'sonic rebuild': {
     summary: 'rebuild the catalog of a client from its packs, and list what is lost',
-    examples: [
-      example(`sonic rebuild ${AT}`, 'rebuilds the catalog from all packs'),
-      example(
-        `sonic rebuild --from-backup ${AT}`,
+    examples: {
+      [`sonic rebuild ${AT}`]: 'rebuilds the catalog from all packs',
+      [`sonic rebuild --from-backup ${AT}`]:
         'rebuilds the catalog from its newest copy, and from what was written to the packs after that copy',
-      ),
-    ],
+    },
   },
 } as const satisfies Partial<Record<Tool, ToolHelp>>;

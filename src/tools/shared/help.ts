@@ -24,7 +24,9 @@ const EXAMPLE_INDENT = 6;
 /** Returns the text below the options in --help. */
 export function helpText(tool: Tool): string {
   const { about = [], examples, notes = [] } = HELP[tool];
-  const shown = examples.map(({ line, what }) => `  ${line}\n${' '.repeat(EXAMPLE_INDENT)}${what}`);
+  const shown = Object.entries(examples).map(
+    ([line, what]) => `  ${line}\n${' '.repeat(EXAMPLE_INDENT)}${what}`,
+  );
   const parts = [
     ...about.map(folded),
     `Examples:\n${shown.join('\n')}`,
@@ -37,7 +39,7 @@ export function helpText(tool: Tool): string {
 export function sonicHelpText(): string {
   const lines = Object.entries(HELP)
     .filter(([tool]) => tool.startsWith('sonic '))
-    .map(([, { examples }]) => `  ${examples[0]!.line}`);
+    .map(([, { examples }]) => `  ${Object.keys(examples)[0]!}`);
   return `\nExamples:\n${lines.join('\n')}\n\n\`sonic COMMAND --help\` prints the options and examples of a command.`;
 }
 
