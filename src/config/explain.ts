@@ -1,9 +1,8 @@
 /** Lists each setting with its value and its source, for `--explain-config`. */
 import { displayName, jsonName } from '../model/index.js';
 import { textBytes } from '../system/index.js';
-import type { Resolved } from './resolve.js';
 import type { Tool } from './tools.js';
-import { rowsOf } from './settings.js';
+import { rowsOf, type Sourced } from './settings.js';
 import { formatValue, type Value } from './values.js';
 
 interface Explained {
@@ -23,11 +22,11 @@ interface Explained {
 const HIDDEN = '(not shown)';
 
 /** Returns one row for each setting of the tool except --explain-config, in the order of the table. */
-export function explain<T extends Tool>(tool: T, resolved: Resolved<T>): Explained[] {
+export function explain(tool: Tool, { sources }: Sourced): Explained[] {
   return rowsOf(tool)
     .filter(([name]) => name !== 'explainConfig')
     .map(([name, row]) => {
-      const found = resolved.found.get(name);
+      const found = sources.get(name);
       if (found === undefined) {
         return { name, shown: undefined, value: null, source: 'built-in', where: '' };
       }

@@ -32,19 +32,13 @@ interface Given {
   readonly machine?: Machine;
 }
 
-export interface Resolved<T extends Tool> {
-  readonly settings: Settings<T>;
-  /** Source of each setting that has a value. */
-  readonly found: ReadonlyMap<string, Found>;
-}
-
 /** Paths of the default files. Each file is read if it exists and no other file is named. */
 const USUAL_DEFAULTS = '/etc/tardis/system.defaults';
 const USUAL_SERVER_FILE = '/etc/tardis/tardisd.cfg';
 const USUAL_REMOTE_FILE = '/etc/tardis/tardisremote.cfg';
 
 /** Resolves all settings of a tool. Throws CONFIG_INVALID and CAPABILITY_MISSING. */
-export function resolveSettings<T extends Tool>(tool: T, input: Given): Resolved<T> {
+export function resolveSettings<T extends Tool>(tool: T, input: Given): Settings<T> {
   const rows = rowsOf(tool);
   const builtIn = builtInLayer(rows);
   const environment = environmentLayer(rows, input.environment);
@@ -58,10 +52,10 @@ export function resolveSettings<T extends Tool>(tool: T, input: Given): Resolved
     chosen === undefined
       ? new Map<string, Found>()
       : profileLayer(rows, builtIn, chosen, () => input.machine ?? thisMachine());
-  const found = join([builtIn, profile, ...given]);
-  requireDirectory(tool, found);
-  const settings = Object.fromEntries(rows.map(([name]) => [name, found.get(name)?.value]));
-  return { settings: settings as unknown as Settings<T>, found };
+  const sources = join([builtIn, profile, ...given]);
+  requireDirectory(tool, sources);
+  const values = Object.fromEntries(rows.map(([name]) => [name, sources.get(name)?.value]));
+  return { ...values, sources } as unknown as Settings<T>;
 }
 
 /** True if the setting of the store names a bucket. */

@@ -1,5 +1,6 @@
 /** The table of all settings, joined from its parts, and the types derived from it. */
 import { completed, type SettingRow, type ValueOf } from './row.js';
+import type { Found } from './layers.js';
 import type { Tool } from './tools.js';
 import { CLIENT_ROWS, DELTA_ROWS, EXCLUDE_ROWS, FILTER_ROWS, ROOT_ROWS } from './rows-backup.js';
 import { BUCKET_ROWS } from './rows-bucket.js';
@@ -43,8 +44,15 @@ const SETTINGS = {
 type Table = typeof SETTINGS;
 export type SettingName = keyof Table;
 
-/** The settings of a tool, with the types of the rows. */
-export type Settings<T extends Tool> = {
+/** The value of each setting that has one, and where it comes from. */
+export type Sources = ReadonlyMap<string, Found>;
+
+export interface Sourced {
+  readonly sources: Sources;
+}
+
+/** The settings of a tool, with the types of the rows, and their sources. */
+export type Settings<T extends Tool> = Sourced & {
   readonly [K in SettingName as T extends Table[K]['tools'][number] ? K : never]: ValueOf<Table[K]>;
 };
 

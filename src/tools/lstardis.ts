@@ -1,5 +1,4 @@
 /** Implements `lstardis`: lists backup sets, directories as of a set, and versions of files. */
-import type { Found } from '../config/index.js';
 import { ERROR_TABLE, TardisError } from '../errors/index.js';
 import {
   type BackupSet,
@@ -38,14 +37,14 @@ const NO_OWNERS: Map<string, string> = new Map();
 
 const command = toolCommand({
   tool: 'lstardis',
-  run: async (settings, found) => {
+  run: async (settings) => {
     const paint = painter({
       spec: settings.colors,
-      isChosen: isChosen(found),
+      isChosen: settings.sources.get('colors')?.source !== 'built-in',
       lsColors: process.env['LS_COLORS'],
       isRequested: settings.color,
     });
-    using history = await openHistory(nodeSystem(), settings, found, {
+    using history = await openHistory(nodeSystem(), settings, {
       warn(text) {
         if (!settings.json) process.stderr.write(`lstardis: ${text}\n`);
       },
@@ -63,10 +62,6 @@ const command = toolCommand({
 function printDoubts({ doubts }: History, status: number): number {
   for (const doubt of doubts) process.stderr.write(`lstardis: ${displayText(doubt)}\n`);
   return doubts.length > 0 ? PARTLY : status;
-}
-
-function isChosen(found: ReadonlyMap<string, Found>): boolean {
-  return found.get('colors')?.source !== 'built-in';
 }
 
 /** Runs the listing that the options select. Returns the exit status. */

@@ -1,5 +1,5 @@
 /** Implements `regenerate`: restores files and trees, or writes them to a stream. */
-import { type Found, parseDate } from '../config/index.js';
+import { parseDate } from '../config/index.js';
 import { asTardisError, TardisError } from '../errors/index.js';
 import { type BackupSet, contentsAsFiles, type History, provenHistory } from '../history/index.js';
 import { displayName, type SetNumber, shownRoot } from '../model/index.js';
@@ -63,11 +63,8 @@ interface Chosen {
   readonly total?: BackupSet | undefined;
 }
 
-async function restore(
-  options: RegenerateSettings,
-  found: ReadonlyMap<string, Found>,
-): Promise<number> {
-  checkUsage(options, found);
+async function restore(options: RegenerateSettings): Promise<number> {
+  checkUsage(options);
   const startMs = performance.now();
   if (options.toStdout || isStdout(archiveOf(options)?.file)) stdoutIsData();
   const system = nodeSystem();
@@ -79,8 +76,8 @@ async function restore(
     if (!options.json) line.interject(`regenerate: ${text}`);
   };
   const opening = { warn, comparesAll: true };
-  const history = await openHistory(system, options, found, opening).catch((error: unknown) =>
-    throwNamingDate(error, options, found),
+  const history = await openHistory(system, options, opening).catch((error: unknown) =>
+    throwNamingDate(error, options),
   );
   const run: Run = {
     system,
@@ -121,7 +118,7 @@ async function restore(
   const isQuiet = options.toStdout && !options.json && isSilent && !process.stderr.isTTY;
   if (!isQuiet) printResult(report, progress, failures, options.json);
   if (!options.dryRun) {
-    const isRemote = usesServer(found);
+    const isRemote = usesServer(options);
     const printLine = (text: string): void => {
       process.stderr.write(`regenerate: ${text}\n`);
     };
@@ -138,11 +135,10 @@ async function restore(
  */
 async function throwNamingDate(
   error: unknown,
-  { database }: RegenerateSettings,
-  found: ReadonlyMap<string, Found>,
+  { database, sources }: RegenerateSettings,
 ): Promise<never> {
   const given = byteText(database);
-  const isGiven = found.get('database')?.source === 'command line' && !given.startsWith('/');
+  const isGiven = sources.get('database')?.source === 'command line' && !given.startsWith('/');
   if (!isGiven || asTardisError(error).code !== 'NO_SUCH_STORE') throw error;
   const isDate = await parseDate(given, Date.now()).then(
     () => true,

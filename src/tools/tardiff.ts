@@ -9,7 +9,6 @@ import {
   type LineDifference,
   lineDifference,
 } from '../restore/diff/index.js';
-import type { Found } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 import { displayName, displayText, EntryType } from '../model/index.js';
 import { nodeSystem, type System } from '../system/index.js';
@@ -58,13 +57,13 @@ const STYLES: Readonly<Partial<Record<DiffStyle, string>>> = {
   hint: 'gray',
 };
 
-async function compare(settings: DiffSettings, found: ReadonlyMap<string, Found>): Promise<number> {
+async function compare(settings: DiffSettings): Promise<number> {
   checkUsage(settings);
   const system = nodeSystem();
   const warn = (text: string): void => {
     if (!settings.json) process.stderr.write(`tardiff: ${displayText(text)}\n`);
   };
-  using history = await openHistory(system, settings, found, { warn });
+  using history = await openHistory(system, settings, { warn });
   const status = await compareIn(system, history, settings, warn);
   for (const doubt of history.doubts) warn(doubt);
   return status;

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Found, Settings } from '../config/index.js';
+import type { Settings } from '../config/index.js';
 import { RecordDecoder } from '../contents/index.js';
 import { type ClientOverview, type History, overviewOfOne } from '../history/index.js';
 import { displayText } from '../model/index.js';
@@ -31,16 +31,14 @@ const OWNER_ONLY = 0o600;
 const FOLDER = 'dist/bundle/page';
 
 type WebSettings = Settings<'tardis-web'>;
-type FoundSettings = ReadonlyMap<string, Found>;
-
-async function serve(settings: WebSettings, found: FoundSettings): Promise<number> {
+async function serve(settings: WebSettings): Promise<number> {
   const warn = (line: string): void => {
     process.stderr.write(`tardis-web: ${line}\n`);
   };
   const system = nodeSystem();
-  const following = await followBucket(settings, found, warn);
+  const following = await followBucket(settings, warn);
   await following?.refresh(settings.client);
-  using history = await openHistory(system, settings, found, { warn });
+  using history = await openHistory(system, settings, { warn });
   const looking = setInterval(() => {
     void following?.attempt(settings.client); // it never rejects
   }, settings.refreshSeconds * MS);
@@ -59,7 +57,7 @@ async function serve(settings: WebSettings, found: FoundSettings): Promise<numbe
       port: settings.webPort,
       idleMs: settings.idleEnd * MS,
       readPage,
-      clients: () => overview(system, settings, found, history),
+      clients: () => overview(system, settings, history),
       added: [
         archiveRoute({ onError: ({ message }) => warn(displayText(message)), selections }),
         selectionRoute(selections),
@@ -67,7 +65,7 @@ async function serve(settings: WebSettings, found: FoundSettings): Promise<numbe
       extend: registerDav,
       warn,
       noteDamage: (failures) =>
-        noteDamage(system, settings, failures, { isRemote: usesServer(found), warn }),
+        noteDamage(system, settings, failures, { isRemote: usesServer(settings), warn }),
     });
     // The handler of signals is installed before the address is printed, since a signal may come as soon as somebody
     // can read it.
@@ -113,10 +111,9 @@ function aborted(signal: AbortSignal): Promise<void> {
 async function overview(
   system: System,
   settings: WebSettings,
-  found: FoundSettings,
   history: History,
 ): Promise<readonly ClientOverview[]> {
-  if (usesServer(found))
+  if (usesServer(settings))
     return [await overviewOfOne(history, history.contentKeys === undefined ? 'none' : 'encrypted')];
   const { store, catalogFile } = clientPlace(settings);
   const { overviewOf } = await import('../server/index.js'); // only for the overview

@@ -8,7 +8,7 @@ import {
   type LocalServerOnDemand,
   startLocalServer,
 } from '../client/local-server.js';
-import type { Found, SettingName, Settings } from '../config/index.js';
+import type { SettingName, Settings } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 import { displayName, setNameFault } from '../model/index.js';
 import { checkClientName } from '../store/layout/client-name.js';
@@ -22,31 +22,31 @@ import { refuseVerb } from './shared/neophytos.js';
 const command = toolCommand({
   tool: 'tardis',
   isWork: true,
-  run: async (settings, found) => {
+  run: async (settings) => {
     if (settings.makeSampleFilterFile) {
       const { makeSampleFilter } = await import('./tardis/sample-filter.js');
       return makeSampleFilter(settings.json);
     }
     if (settings.explain.length > 0) {
       const { explainPaths } = await import('./tardis/explain.js');
-      return explainPaths(settings, found);
+      return explainPaths(settings);
     }
     // Errors of the command line are reported before anything is started.
-    refuseVerb(settings, found);
+    refuseVerb(settings);
     if (settings.dryRun) {
       const { dryRun } = await import('./tardis/dry-run.js');
-      return dryRun(settings, found, interruptSignal('tardis', 'nothing was done'));
+      return dryRun(settings, interruptSignal('tardis', 'nothing was done'));
     }
     checkClientName(settings.client);
     checkSetName(settings);
     // From here on, the command handles interruptions, to end in order.
     const signal = interruptSignal('tardis', 'the next run continues from the last checkpoint');
-    const isLocal = settings.local && !isSetAbove(found, 'server', 'local');
+    const isLocal = settings.local && !isSetAbove(settings, 'server', 'local');
     if (settings.otherStores.length > 0) requireOtherStores(settings, isLocal);
-    const server = isLocal ? localOnDemand(settings, found) : undefined;
+    const server = isLocal ? localOnDemand(settings) : undefined;
     if (settings.hookBefore === undefined) server?.get(); // a hook may have to mount the store first
     const { backUp } = await loadedBeside(server, import('./tardis/run.js'));
-    return backUp(settings, found, server, signal);
+    return backUp(settings, server, signal);
   },
 });
 
@@ -103,30 +103,24 @@ const MAX_SHOWN_CHARS = 80;
 const USUAL_LOCAL_CONFIG = '/etc/tardis/tardisd.local.cfg';
 
 /** Returns a local server that is started when it is first needed. */
-function localOnDemand(
-  settings: Settings<'tardis'>,
-  found: ReadonlyMap<string, Found>,
-): LocalServerOnDemand {
+function localOnDemand(settings: Settings<'tardis'>): LocalServerOnDemand {
   let started: LocalServer | undefined;
   return {
-    get: () => (started ??= startServer(settings, found)),
+    get: () => (started ??= startServer(settings)),
     death: () => started?.death(),
-    store: () => usedStore(settings, found),
+    store: () => usedStore(settings),
     close: async () => started?.close(),
   };
 }
 
-function usedStore(
-  settings: Settings<'tardis'>,
-  found: ReadonlyMap<string, Found>,
-): Buffer | undefined {
-  const options = localServer(settings, found);
+function usedStore(settings: Settings<'tardis'>): Buffer | undefined {
+  const options = localServer(settings);
   if (options.bucket !== undefined) return settings.database;
   return settings.localServerCmd === undefined ? storeOf(options) : undefined;
 }
 
-function startServer(settings: Settings<'tardis'>, found: ReadonlyMap<string, Found>): LocalServer {
-  const options = localServer(settings, found);
+function startServer(settings: Settings<'tardis'>): LocalServer {
+  const options = localServer(settings);
   const inner =
     settings.localServerCmd === undefined ? startInnerServer(options, settings.client) : undefined;
   return inner ?? startLocalServer(options);
@@ -138,13 +132,10 @@ function startServer(settings: Settings<'tardis'>, found: ReadonlyMap<string, Fo
  * over it. If copies are requested, the store is always passed, since they are made of it. A store in a bucket is
  * passed with the settings of the bucket.
  */
-function localServer(
-  settings: Settings<'tardis'>,
-  found: ReadonlyMap<string, Found>,
-): Parameters<typeof startLocalServer>[0] {
+function localServer(settings: Settings<'tardis'>): Parameters<typeof startLocalServer>[0] {
   const tool = fileURLToPath(new URL('./tardisd.js', import.meta.url));
   const isNamed = (name: SettingName): boolean => {
-    const source = found.get(name)?.source;
+    const source = settings.sources.get(name)?.source;
     return source === 'command line' || source === 'configuration file';
   };
   // If copies are requested, they are made of the store that this command names, so the server must use it.

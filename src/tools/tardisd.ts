@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import net from 'node:net';
 import type { Logger } from 'pino';
-import { type Found, isBucket, type Settings, storageThreadsOf } from '../config/index.js';
+import { isBucket, type Settings, storageThreadsOf } from '../config/index.js';
 import { Daemon, type DaemonOptions } from '../server/index.js';
 import { closeSharedStores, requireStore } from '../store/index.js';
 import {
@@ -41,23 +41,20 @@ const command = toolCommand({
   run: start,
 });
 
-async function start(
-  settings: Settings<'tardisd'>,
-  found: ReadonlyMap<string, Found>,
-): Promise<void> {
+async function start(settings: Settings<'tardisd'>): Promise<void> {
   if (settings.daemon && !isInBackground()) {
     await goToBackground(settings);
     return;
   }
   try {
-    await serve(settings, found);
+    await serve(settings);
   } catch (error) {
     reportToStarter(error);
     throw error;
   }
 }
 
-async function serve(given: Settings<'tardisd'>, found: ReadonlyMap<string, Found>): Promise<void> {
+async function serve(given: Settings<'tardisd'>): Promise<void> {
   let settings = given;
   let served: ServedBucket | undefined;
   process.umask(settings.umask);
@@ -72,17 +69,17 @@ async function serve(given: Settings<'tardisd'>, found: ReadonlyMap<string, Foun
       localSocket === undefined ? await LiveCertificate.open(settings, log) : undefined;
     atHangup(() => certificate?.look());
     const system = nodeSystem(settings.umask);
-    const hasBucket = isBucket(found.get('database'));
+    const hasBucket = isBucket(settings.sources.get('database'));
     const isStoreNew = await createStore(system, settings, hasBucket);
     becomeUser(settings);
     if (hasBucket) {
       const { serveBucket } = await import('./tardisd/served-bucket.js'); // most stores are directories
-      served = await serveBucket(system, settings, found, log);
+      served = await serveBucket(system, settings, log);
       settings = { ...settings, database: served.database }; // the cache belongs to the user of the server
     }
     if (isStoreNew) log.info({ store: storePath(settings) }, 'the store was created');
     warnOfOpenDoors(settings, address, log);
-    const options = { ...daemonOptions(settings, found), address, certificate };
+    const options = { ...daemonOptions(settings), address, certificate };
     const { shared } = served ?? {};
     await serveUntilStopped(system, settings, { options: { ...options, shared }, log, isStoreNew });
   } finally {

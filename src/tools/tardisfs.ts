@@ -15,8 +15,6 @@ import { mountWords, withAbsolutePaths } from './tardisfs/mount-words.js';
 import { serveMount } from './tardisfs/serve-mount.js';
 
 type MountSettings = Settings<'tardisfs'>;
-type FoundSettings = ReadonlyMap<string, Found>;
-
 const SLASH = 0x2f;
 const NO_SECRET = Buffer.alloc(0);
 
@@ -26,23 +24,21 @@ const command = toolCommand({
   run: start,
 });
 
-async function start(given: MountSettings, found: FoundSettings): Promise<number> {
-  const { settings, mountPoint } = placesOf(given, found);
+async function start(given: MountSettings): Promise<number> {
+  const { settings, mountPoint } = placesOf(given);
   if (!settings.foreground && !isInBackground()) {
     await goToBackground(settings);
     return 0;
   }
   if (!isInBackground()) {
-    await serveMount(settings, found, { mountPoint, onReady: () => undefined });
+    await serveMount(settings, { mountPoint, onReady: () => undefined });
     return 0;
   }
   process.stderr.on('error', () => undefined); // nobody reads it after the starting process has ended
   try {
     const secret = secretOfStarter();
     const placed = withAbsolutePaths(settings);
-    const unlocked =
-      secret.length === 0 ? { settings: placed, found } : withPassword(placed, found, secret);
-    await serveMount(unlocked.settings, unlocked.found, {
+    await serveMount(secret.length === 0 ? placed : withPassword(placed, secret), {
       mountPoint,
       onReady: () => {
         loadNative().newSession();
@@ -62,16 +58,13 @@ async function start(given: MountSettings, found: FoundSettings): Promise<number
  * Splits the paths into a source and the mount point. A source that begins with a slash is used as the store, unless
  * the command line has --database.
  */
-function placesOf(
-  settings: MountSettings,
-  found: FoundSettings,
-): { settings: MountSettings; mountPoint: Buffer } {
+function placesOf(settings: MountSettings): { settings: MountSettings; mountPoint: Buffer } {
   const [first, second, ...others] = settings.mountPaths;
   if (first === undefined || others.length > 0) {
     throw new TardisError('USAGE', 'give the directory to mount at');
   }
   if (second === undefined) return { settings, mountPoint: first };
-  const isStore = first[0] === SLASH && found.get('database')?.source !== 'command line';
+  const isStore = first[0] === SLASH && settings.sources.get('database')?.source !== 'command line';
   return {
     settings: isStore ? { ...settings, database: first } : settings,
     mountPoint: second,
@@ -94,18 +87,11 @@ async function goToBackground(settings: MountSettings): Promise<void> {
 }
 
 /** Returns the settings with a typed password, which takes the place of any other. */
-function withPassword(
-  settings: MountSettings,
-  found: FoundSettings,
-  secret: Buffer,
-): { settings: MountSettings; found: FoundSettings } {
+function withPassword(settings: MountSettings, secret: Buffer): MountSettings {
   const password = secret.toString('utf8');
   const source = 'command line';
   const typed: Found = { value: password, source, where: 'the terminal' };
-  return {
-    settings: { ...settings, password },
-    found: new Map(found).set('password', typed),
-  };
+  return { ...settings, password, sources: new Map(settings.sources).set('password', typed) };
 }
 
 export default runTool(command, mountWords);

@@ -1,6 +1,6 @@
 /** Implements `tardisremote`, which serves the clients of a store over HTTP, for reading. */
 import net from 'node:net';
-import { configInvalid, type Found, isBucket, type Settings } from '../config/index.js';
+import { configInvalid, isBucket, type Settings } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 import { closeSharedStores, requireStore, shownStore } from '../store/index.js';
 import type { Following } from '../store/writer/index.js';
@@ -29,23 +29,21 @@ const command = toolCommand({ tool: 'tardisremote', isWork: true, run: start });
 
 type RemoteSettings = Settings<'tardisremote'>;
 
-type FoundSettings = ReadonlyMap<string, Found>;
-
-async function start(settings: RemoteSettings, found: FoundSettings): Promise<void> {
+async function start(settings: RemoteSettings): Promise<void> {
   const { remotePidFile: pidFile, logFile } = settings;
   if (settings.daemon && !isInBackground()) {
     await goToBackground({ pidFile, logFile });
     return;
   }
   try {
-    await serve(settings, found);
+    await serve(settings);
   } catch (error) {
     reportToStarter(error);
     throw error;
   }
 }
 
-async function serve(given: RemoteSettings, found: FoundSettings): Promise<void> {
+async function serve(given: RemoteSettings): Promise<void> {
   let settings = given;
   let following: Following | undefined;
   const host = listenHost(settings);
@@ -59,9 +57,9 @@ async function serve(given: RemoteSettings, found: FoundSettings): Promise<void>
     atHangup(() => certificate?.look());
     becomeUser(settings);
     const system = nodeSystem();
-    settings = await entered(settings, found); // the cache belongs to the user of the server
+    settings = await entered(settings); // the cache belongs to the user of the server
     const note = (line: string): void => log.error(line);
-    following = await followBucket(settings, found, note);
+    following = await followBucket(settings, note);
     await following?.requireBucket();
     const { source, shown } = sourceOf(settings, system, following);
     const place = { host, port: settings.remotePort, certificate };
@@ -83,10 +81,11 @@ async function serve(given: RemoteSettings, found: FoundSettings): Promise<void>
 }
 
 /** If the store is a bucket, replaces `database` by its local cache directory. Throws STORE_NOT_WRITABLE. */
-async function entered(settings: RemoteSettings, found: FoundSettings): Promise<RemoteSettings> {
-  if (settings.readServer !== undefined || !isBucket(found.get('database'))) return settings;
+async function entered(settings: RemoteSettings): Promise<RemoteSettings> {
+  if (settings.readServer !== undefined || !isBucket(settings.sources.get('database')))
+    return settings;
   const { enterBucket } = await import('./opening/bucket.js'); // most stores are directories
-  return { ...settings, database: await enterBucket('tardisremote', settings, found) };
+  return { ...settings, database: await enterBucket('tardisremote', settings) };
 }
 
 /**

@@ -28,8 +28,8 @@ test('a profile sets defaults for tuning, and given settings take precedence', (
   const file = path.join(scratch(t), 'tardis.cfg');
   fs.writeFileSync(file, '[Tardis]\nParcelSize = 1M\n');
   const resolved = resolve('tardis', { profile: 'pi', configFiles: file, budgetBytes: '6M' });
-  t.like(resolved.settings, { workers: 0, budgetBytes: 6 << 20, parcelBytes: 1 << 20 });
-  const sourceOf = (name: string): string => resolved.found.get(name)!.source;
+  t.like(resolved, { workers: 0, budgetBytes: 6 << 20, parcelBytes: 1 << 20 });
+  const sourceOf = (name: string): string => resolved.sources.get(name)!.source;
   t.deepEqual(['workers', 'budgetBytes', 'parcelBytes', 'codec'].map(sourceOf), [
     'profile pi',
     'command line',
@@ -45,16 +45,16 @@ test('the profile comes from option, key and variable, of client and server', (t
   fs.writeFileSync(file, '[Pipeline]\nTuningProfile = pi\n');
   const clientFile = path.join(scratch(t), 'client.cfg');
   fs.writeFileSync(clientFile, '[Tardis]\n[Pipeline]\nTuningProfile = pi\n');
-  t.is(resolve('tardis', { configFiles: clientFile }).settings.workers, 0);
-  t.is(resolve('tardis', {}, { TARDIS_PROFILE: 'pi' }).settings.workers, 0);
-  t.is(resolve('regenerate', { profile: 'pi' }).settings.workers, 0);
+  t.is(resolve('tardis', { configFiles: clientFile }).workers, 0);
+  t.is(resolve('tardis', {}, { TARDIS_PROFILE: 'pi' }).workers, 0);
+  t.is(resolve('regenerate', { profile: 'pi' }).workers, 0);
   for (const resolved of [
     resolve('tardisd', { daemonConfig: file }),
     resolve('tardisd', {}, { TARDIS_PROFILE: 'pi' }),
     resolve('tardisd', { profile: 'pi' }),
   ]) {
-    t.is(resolved.settings.storageThreads, 0);
-    t.true(resolved.settings.catalogCacheBytes < 4 << 20);
+    t.is(resolved.storageThreads, 0);
+    t.true(resolved.catalogCacheBytes < 4 << 20);
   }
 });
 
@@ -65,15 +65,15 @@ test('auto takes the profile that fits processors and memory', (t) => {
   t.is(profileFor({ processors: 4, memoryBytes: 2 * GIB }), 'desktop');
   t.is(profileFor(LARGE), 'desktop');
   const small = resolve('tardis', {}, {}, SMALL);
-  t.is(small.settings.workers, 0);
-  t.regex(small.found.get('workers')!.where, /1 processors and 512M of memory/);
-  t.is(resolve('tardis', { profile: 'desktop' }, {}, SMALL).settings.budgetBytes, 12 << 20);
-  t.is(resolve('tardis', {}, {}, LARGE).found.get('budgetBytes')!.source, 'profile desktop');
+  t.is(small.workers, 0);
+  t.regex(small.sources.get('workers')!.where, /1 processors and 512M of memory/);
+  t.is(resolve('tardis', { profile: 'desktop' }, {}, SMALL).budgetBytes, 12 << 20);
+  t.is(resolve('tardis', {}, {}, LARGE).sources.get('budgetBytes')!.source, 'profile desktop');
 });
 
 test('profiles keep to the bounds of the rows, and name no path or text', (t) => {
   for (const tool of ['tardis', 'tardisd'] as const) {
-    const { found } = resolve(tool, { profile: 'pi' });
+    const { sources: found } = resolve(tool, { profile: 'pi' });
     const ofProfile = rowsOf(tool).filter(([name]) => found.get(name)?.source === 'profile pi');
     t.true(ofProfile.length > 0);
     for (const [name, row] of ofProfile) {

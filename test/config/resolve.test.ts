@@ -35,7 +35,7 @@ function settingsOf<T extends Tool>(
   options: Texts,
   environment: Record<string, string> = {},
 ): Settings<T> {
-  return resolve(tool, options, environment).settings;
+  return resolve(tool, options, environment);
 }
 
 function written(t: ExecutionContext, text: string, name = 'tardis.cfg'): string {
@@ -67,7 +67,7 @@ test('built in < system.defaults < environment < configuration file < command li
   const environment: Record<string, string> = {};
   const options: Record<string, string> = {};
   const port = (): number => settingsOf('tardis', options, environment).port;
-  const source = (): string => resolve('tardis', options, environment).found.get('port')!.source;
+  const source = (): string => resolve('tardis', options, environment).sources.get('port')!.source;
   t.deepEqual([port(), source()], [7420, 'built-in']);
   environment['TARDIS_DEFAULTS'] = written(t, '[Tardis]\nTARDIS_PORT = 1\n');
   t.deepEqual([port(), source()], [1, 'system defaults']);

@@ -14,7 +14,7 @@ const NEXT = '--newpassword=kelp-Sundry7-mulch';
 function byProfile(tool: Tool, profile: string): unknown {
   const commandLine = new Map([['profile', [profile]]]);
   const given = { commandLine, environment: { TARDIS_DEFAULTS: '' } };
-  return resolveSettings(tool, given).found.get('passwordMemoryBytes')?.value;
+  return resolveSettings(tool, given).sources.get('passwordMemoryBytes')?.value;
 }
 
 test('a new password costs the memory that is set, and less on a small machine', async (t) => {

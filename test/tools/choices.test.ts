@@ -99,11 +99,9 @@ test('tags are single words; the error shows an invalid one without control char
 
 test('the verb of another program is refused with the command to use, unless a file has its name', (t) => {
   const refused = (word: string, source = 'command line'): string | undefined => {
-    const settings = { directories: [Buffer.from(word)] } as unknown as Settings<'tardis'>;
-    const found = new Map([['directories', { source }]]) as unknown as Parameters<
-      typeof refuseVerb
-    >[1];
-    return thrownCode(() => refuseVerb(settings, found));
+    const sources = new Map([['directories', { source }]]);
+    const settings = { directories: [Buffer.from(word)], sources } as unknown;
+    return thrownCode(() => refuseVerb(settings as Settings<'tardis'>));
   };
   t.is(refused('restore'), 'USAGE');
   t.is(refused('snapshots'), 'USAGE');

@@ -11,7 +11,7 @@ function planFor(options: Texts): ReturnType<typeof watchPlan> {
     Object.entries(options).map(([name, texts]) => [name, [texts].flat()] as const),
   );
   const environment = { TARDIS_DEFAULTS: '' };
-  return watchPlan(resolveSettings('tardisd', { commandLine, environment }).settings);
+  return watchPlan(resolveSettings('tardisd', { commandLine, environment }));
 }
 
 test('nothing is watched unless something is enabled', (t) => {

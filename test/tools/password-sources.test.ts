@@ -8,10 +8,10 @@ import { rejectedCode } from '../helpers/codes.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 
 type Settings = Parameters<typeof givenPassword>[0];
-type Name = keyof Settings;
+type Name = Exclude<keyof Settings, 'sources'>;
 
 const PROMPT = { prompt: 'Password', isNew: false };
-const NONE: Settings = { password: undefined, passwordFile: undefined, passwordProg: undefined };
+const NONE = { password: undefined, passwordFile: undefined, passwordProg: undefined };
 
 /** Returns the password of settings from these sources. */
 async function given(
@@ -23,7 +23,7 @@ async function given(
     const source = sources[name as Name] ?? 'command line';
     found.set(name, { value: 'x', source, where: `--${name}` });
   }
-  const password = await givenPassword({ ...NONE, ...settings }, found, PROMPT);
+  const password = await givenPassword({ ...NONE, ...settings, sources: found }, PROMPT);
   return password?.toString();
 }
 

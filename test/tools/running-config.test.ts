@@ -11,12 +11,12 @@ function configOf(options: Texts): ReturnType<typeof runningConfig> {
     Object.entries(options).map(([name, texts]) => [name, [texts].flat()] as const),
   );
   const environment = { TARDIS_DEFAULTS: '' };
-  const { settings, found } = resolveSettings('tardis', { commandLine, environment });
+  const settings = resolveSettings('tardis', { commandLine, environment });
   // Without what depends on the machine: its profile, and the environment of this test.
-  const own = [...found].filter(
+  const own = [...settings.sources].filter(
     ([, { source }]) => source === 'command line' || source === 'built-in',
   );
-  return runningConfig(settings, new Map(own));
+  return runningConfig({ ...settings, sources: new Map(own) });
 }
 
 function valuesOf(options: Texts): Record<string, string> {
@@ -59,11 +59,11 @@ test('a setting is hidden until it is listed, whatever its name', (t) => {
   const found = new Map(
     texts.map(([name]) => [name, { value: 'x', source: 'command line', where: '' } as const]),
   );
-  const { settings } = resolveSettings('tardis', {
+  const settings = resolveSettings('tardis', {
     commandLine: new Map(),
     environment: { TARDIS_DEFAULTS: '' },
   });
-  const shown = runningConfig(settings, found)
+  const shown = runningConfig({ ...settings, sources: found })
     .settings.filter(({ value }) => value !== HIDDEN)
     .map(({ name }) => name);
   t.deepEqual(shown.sort(), SHOWN);

@@ -3,7 +3,7 @@
  * set with a higher precedence than Local.
  */
 import test from 'ava';
-import type { Found } from '../../src/config/index.js';
+import type { Found, Sourced } from '../../src/config/index.js';
 import { usesServer, isSetAbove } from '../../src/tools/index.js';
 
 /** Sources as docs/configuration.md orders them, the lowest first. */
@@ -15,14 +15,12 @@ const RISING: readonly Found['source'][] = [
   'command line',
 ];
 
-function foundAt(
-  sources: Readonly<Record<string, Found['source'] | undefined>>,
-): Map<string, Found> {
+function foundAt(sources: Readonly<Record<string, Found['source'] | undefined>>): Sourced {
   const found = new Map<string, Found>();
   for (const [name, source] of Object.entries(sources)) {
     if (source !== undefined) found.set(name, { value: 'x', source, where: '' });
   }
-  return found;
+  return { sources: found };
 }
 
 for (const [database, store] of [undefined, ...RISING].entries()) {

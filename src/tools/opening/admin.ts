@@ -1,7 +1,7 @@
 /**
  * Opens a client for changes, and for operations on all of its data: in a store on this machine, or through a server.
  */
-import { defaultOf, type Found } from '../../config/index.js';
+import { defaultOf } from '../../config/index.js';
 import type { Keyring } from '../../crypto/index.js';
 import { type Admin, localAdmin } from '../../maintenance/admin/index.js';
 import { openClientDirectory } from '../../store/index.js';
@@ -18,19 +18,15 @@ type AdminSettings = ServerLoginSettings &
     readonly parityPercent?: number | undefined;
   };
 
-type Sources = ReadonlyMap<string, Found>;
-
 /** Opens a client for changes. Throws the errors of opening a store, or of logging in to a server. */
-export function openAdmin(system: System, settings: AdminSettings, found: Sources): Promise<Admin> {
+export function openAdmin(system: System, settings: AdminSettings): Promise<Admin> {
   const { throughServer: host } = settings;
-  return host === undefined
-    ? openHere(system, settings, found)
-    : openThere(system, host, settings, found);
+  return host === undefined ? openHere(system, settings) : openThere(system, host, settings);
 }
 
-async function openHere(system: System, settings: AdminSettings, found: Sources): Promise<Admin> {
+async function openHere(system: System, settings: AdminSettings): Promise<Admin> {
   openClientDirectory(system, clientPlace(settings)); // fails before the user is prompted for a password
-  return adminHere(system, settings, await unlockClient(system, settings, found));
+  return adminHere(system, settings, await unlockClient(system, settings));
 }
 
 /**
@@ -63,10 +59,9 @@ async function openThere(
   system: System,
   host: string,
   settings: ServerLoginSettings,
-  found: Sources,
 ): Promise<Admin> {
   requireNoWeb(host);
-  const place = await remotePlace(host, settings, found);
+  const place = await remotePlace(host, settings);
   const { openRemoteAdmin } = await import('../../remote/index.js'); // most runs need no connection
   const admin = await openRemoteAdmin(system, place);
   trustOlder(admin, settings);

@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import { createHash } from 'node:crypto';
 import type { ServerSettings } from '../../client/index.js';
-import { type Found, parsePlace, type Tool } from '../../config/index.js';
+import { parsePlace, type Tool, type Sourced } from '../../config/index.js';
 import { failedTo } from '../../errors/index.js';
 import { SKIP_FILE_NAME } from '../../excludes/index.js';
 import { displayName } from '../../model/index.js';
@@ -35,7 +35,7 @@ export interface BucketChoice {
   readonly parityPercent?: number | undefined;
 }
 
-interface ClientChoice {
+interface ClientChoice extends Sourced {
   readonly client?: string;
   readonly catalogFile?: string;
   readonly throughServer?: string | undefined;
@@ -93,7 +93,6 @@ function accessOf(settings: BucketChoice, patienceMs?: number): BucketAccess {
 export async function enterBucket(
   tool: Tool,
   settings: BucketChoice & ClientChoice,
-  found: ReadonlyMap<string, Found>,
 ): Promise<Buffer> {
   const access = accessOf(settings, tool === 'tardisremote' ? ANSWER_PATIENCE_MS : undefined);
   const cache = Buffer.from(access.cache);
@@ -104,7 +103,7 @@ export async function enterBucket(
   });
   noteBucket(serverSettings(settings));
   const isElsewhere =
-    settings.throughServer !== undefined || isSetAbove(found, 'server', 'database');
+    settings.throughServer !== undefined || isSetAbove(settings, 'server', 'database');
   if (tool !== 'tardisd' && isElsewhere) return cache;
   makeCache(access);
   if (FETCHING.includes(tool)) return cache;

@@ -1,6 +1,6 @@
 /** Explains errors of a tool that look like bugs but are due to a catalog with values that no writer stores. */
 import { Catalog } from '../../store/catalog/index.js';
-import type { Found } from '../../config/index.js';
+import type { Sourced } from '../../config/index.js';
 import { openClientDirectory } from '../../store/index.js';
 import { nodeSystem } from '../../system/index.js';
 import { clientPlace } from './local-store.js';
@@ -12,12 +12,8 @@ type PlaceSettings = Parameters<typeof clientPlace>[0];
  * Returns CATALOG_DAMAGED if a bug is explained by the client's catalog; otherwise the error itself. For a bug, reads
  * the whole catalog.
  */
-export function explainBug(
-  error: unknown,
-  settings: object,
-  found: ReadonlyMap<string, Found>,
-): unknown {
-  if (!isOfStore(settings) || usesServer(found)) return error;
+export function explainBug(error: unknown, settings: Sourced): unknown {
+  if (!isOfStore(settings) || usesServer(settings)) return error;
   const system = nodeSystem();
   try {
     const { catalogPath } = openClientDirectory(system, clientPlace(settings));
@@ -28,8 +24,8 @@ export function explainBug(
 }
 
 /** True for the settings of a tool that reads a store on this machine. */
-function isOfStore(settings: object): settings is PlaceSettings {
-  const given: Partial<PlaceSettings> & { readonly throughServer?: unknown } = settings;
+function isOfStore(settings: Sourced): settings is PlaceSettings & Sourced {
+  const given: Sourced & Partial<PlaceSettings & { throughServer: unknown }> = settings;
   const hasPlace = given.database !== undefined && given.client !== undefined;
   return hasPlace && given.catalogFile !== undefined && given.throughServer === undefined;
 }

@@ -1,5 +1,5 @@
 /** Keeps the catalogs of a bucket up to date while a command reads it. */
-import { defaultOf, type Found } from '../../config/index.js';
+import { defaultOf, type Sourced } from '../../config/index.js';
 import { type BucketAccess, bucketAt } from '../../store/index.js';
 import type { Following } from '../../store/writer/index.js';
 import { byteText, nodeSystem } from '../../system/index.js';
@@ -10,7 +10,7 @@ import { printAbove } from '../output/progress-line.js';
 const DEFAULT_EVERY_MS = 30_000;
 const MS = 1000;
 
-interface FollowSettings {
+interface FollowSettings extends Sourced {
   readonly database: Buffer;
   readonly catalogFile: string;
   readonly refreshSeconds: number;
@@ -25,11 +25,10 @@ const known = new Map<string, Promise<Following>>();
  */
 export async function followBucket(
   settings: FollowSettings,
-  found: ReadonlyMap<string, Found>,
   warn: (line: string) => void,
 ): Promise<Following | undefined> {
   const access = bucketAt(byteText(settings.database));
-  if (access === undefined || isSetAbove(found, 'server', 'database')) return undefined;
+  if (access === undefined || isSetAbove(settings, 'server', 'database')) return undefined;
   const { catalogFile, refreshSeconds } = settings;
   return followingAt(access, { catalogFile, everyMs: refreshSeconds * MS, warn });
 }

@@ -1,5 +1,5 @@
 /** Opens the history that a reading tool uses, in a store on this machine or on a server, and selects one of its sets. */
-import { type Found, parseDate } from '../../config/index.js';
+import { parseDate, type Sourced } from '../../config/index.js';
 import type { Keyring } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
@@ -31,8 +31,8 @@ type ReportSettings = PlaceSettings & { readonly throughServer: string | undefin
 type Waiting = Pick<RemotePlace, 'patience' | 'onRetry' | 'keepsCatalog'>;
 
 /** True if a server is used: the setting of the server has a source of higher precedence than that of the store. */
-export function usesServer(found: ReadonlyMap<string, Found>): boolean {
-  return isSetAbove(found, 'server', 'database');
+export function usesServer(settings: Sourced): boolean {
+  return isSetAbove(settings, 'server', 'database');
 }
 
 interface Opening {
@@ -59,13 +59,12 @@ const COMPARED_AT_ONCE_BYTES: number = 32 << 20;
 export async function openHistory(
   system: System,
   settings: ReadingSettings,
-  found: ReadonlyMap<string, Found>,
   { warn, comparesAll = false, keepsCatalog = false, triesFirst = true }: Opening,
 ): Promise<History> {
-  const host = usesServer(found) ? settings.server : undefined;
+  const host = usesServer(settings) ? settings.server : undefined;
   const more = { ...waiting(settings.reconnectSeconds, warn, triesFirst), keepsCatalog };
   const most = comparesAll ? Infinity : COMPARED_AT_ONCE_BYTES;
-  return openAt(system, settings, found, { host, more, most });
+  return openAt(system, settings, { host, more, most });
 }
 
 /**
@@ -94,11 +93,10 @@ async function warnOfDamage(system: System, catalogPath: string, mostBytes: numb
 export async function openAdministered(
   system: System,
   settings: AdministeringSettings,
-  found: ReadonlyMap<string, Found>,
   warn: (line: string) => void,
 ): Promise<History> {
   const { throughServer, reconnectSeconds } = settings;
-  return openAt(system, settings, found, {
+  return openAt(system, settings, {
     host: throughServer,
     more: waiting(reconnectSeconds, warn),
   });
@@ -110,10 +108,9 @@ export async function openAdministered(
  */
 export async function withReports<T>(
   settings: ReportSettings,
-  found: ReadonlyMap<string, Found>,
   use: (history: History) => Promise<T>,
 ): Promise<T> {
-  using history = await openAt(nodeSystem(), settings, found, { host: settings.throughServer });
+  using history = await openAt(nodeSystem(), settings, { host: settings.throughServer });
   return await use(history);
 }
 
@@ -133,10 +130,9 @@ interface Reach {
 async function openAt(
   system: System,
   settings: PlaceSettings,
-  found: ReadonlyMap<string, Found>,
   { host, more = {}, most = COMPARED_AT_ONCE_BYTES }: Reach,
 ): Promise<History> {
-  const history = await openKeyed(system, settings, found, { host, more });
+  const history = await openKeyed(system, settings, { host, more });
   const { directory } = history;
   try {
     history.acceptOlder?.(warnOlder);
@@ -154,13 +150,12 @@ async function openAt(
 async function openKeyed(
   system: System,
   settings: PlaceSettings,
-  found: ReadonlyMap<string, Found>,
   { host, more = {} }: Reach,
 ): Promise<History> {
   if (host === undefined) {
-    return openUnlocked(system, clientPlace(settings), await unlockClient(system, settings, found));
+    return openUnlocked(system, clientPlace(settings), await unlockClient(system, settings));
   }
-  return openThere(system, { ...(await remotePlace(host, settings, found)), ...more });
+  return openThere(system, { ...(await remotePlace(host, settings)), ...more });
 }
 
 /** Opens the history of a client on a server. Throws the errors of logging in. */

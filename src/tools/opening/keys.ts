@@ -1,5 +1,5 @@
 /** Unlocks a client with its password, for tools that read a store on this machine. */
-import type { Found } from '../../config/index.js';
+import type { Sourced } from '../../config/index.js';
 import {
   compareKeys,
   KeyFile,
@@ -135,18 +135,17 @@ function wholeRecordOf(system: System, settings: UnlockSettings): WholeRecord {
 export async function unlockClient(
   system: System,
   settings: UnlockSettings,
-  found: ReadonlyMap<string, Found>,
 ): Promise<Keyring | undefined> {
   const { client, account } = settings;
   if (account !== undefined) await bringAccounts(system, settings);
   const { record, isOfFileOnly } = wholeRecordOf(system, settings);
   if (record === undefined) {
-    if (hasPassword(found)) throw passwordNotSet(client);
+    if (hasPassword(settings)) throw passwordNotSet(client);
     identityAt(settings, undefined).rememberPlain();
     return undefined;
   }
   const ask = promptFor(client, account);
-  const password = await requirePassword(settings, found, ask);
+  const password = await requirePassword(settings, ask);
   const { keys } = await unlockKeyRecord(record, password);
   password.fill(0);
   const options = { account, trustsOlder: settings.trustStore };
@@ -240,8 +239,8 @@ export async function checkShown(
 }
 
 /** True if a password was given, so that no prompt is needed. */
-export function hasPassword(found: ReadonlyMap<string, Found>): boolean {
-  return ['password', 'passwordFile', 'passwordProg'].some((name) => found.has(name));
+export function hasPassword({ sources }: Sourced): boolean {
+  return ['password', 'passwordFile', 'passwordProg'].some((name) => sources.has(name));
 }
 
 /** Returns the error for a password that is given for a client without one. The store may not be the intended one. */

@@ -6,8 +6,7 @@ import { spawn } from 'node:child_process';
 import type { IncomingMessage } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import type { Readable } from 'node:stream';
-import type { Found } from '../../config/index.js';
-import { configInvalid } from '../../config/index.js';
+import { configInvalid, type Sourced } from '../../config/index.js';
 import {
   normalPassword,
   passwordStrength,
@@ -38,7 +37,7 @@ const MAX_REDIRECTS = 5;
 /** Time limit for a program that prints a password. It is long, since the program may prompt the user. */
 const PROGRAM_TIMEOUT_MS = 300_000;
 
-export interface PasswordSettings {
+export interface PasswordSettings extends Sourced {
   readonly password: string | undefined;
   readonly passwordFile: Buffer | undefined;
   readonly passwordProg: readonly string[] | undefined;
@@ -63,43 +62,42 @@ interface AskOptions {
  */
 export function givenPassword(
   settings: PasswordSettings,
-  found: ReadonlyMap<string, Found>,
   ask: AskOptions,
 ): Promise<Buffer | undefined> {
-  return readPassword(settings, chosen(found, PASSWORD), ask);
+  return readPassword(settings, chosen(settings, PASSWORD), ask);
 }
 
 /** Returns the new password of `sonic chpass`, as `givenPassword` does. */
 export function givenNewPassword(
-  settings: {
+  settings: Sourced & {
     readonly newPassword: string | undefined;
     readonly newPasswordFile: Buffer | undefined;
     readonly newPasswordProg: readonly string[] | undefined;
   },
-  found: ReadonlyMap<string, Found>,
   ask: AskOptions,
 ): Promise<Buffer | undefined> {
   const { newPassword, newPasswordFile, newPasswordProg } = settings;
   const same = {
+    sources: settings.sources,
     password: newPassword,
     passwordFile: newPasswordFile,
     passwordProg: newPasswordProg,
   };
-  return readPassword(same, chosen(found, NEW_PASSWORD), ask);
+  return readPassword(same, chosen(settings, NEW_PASSWORD), ask);
 }
 
 /** Returns the password in the settings, or prompts for it. Throws the errors of `givenPassword` and `askPassword`. */
 export async function requirePassword(
-  ...[settings, found, ask]: Parameters<typeof givenPassword>
+  ...[settings, ask]: Parameters<typeof givenPassword>
 ): Promise<Buffer> {
-  return (await givenPassword(settings, found, ask)) ?? (await askPassword(ask));
+  return (await givenPassword(settings, ask)) ?? (await askPassword(ask));
 }
 
 /** Returns the new password in the settings, or prompts for it. */
 export async function requireNewPassword(
-  ...[settings, found, ask]: Parameters<typeof givenNewPassword>
+  ...[settings, ask]: Parameters<typeof givenNewPassword>
 ): Promise<Buffer> {
-  return (await givenNewPassword(settings, found, ask)) ?? (await askPassword(ask));
+  return (await givenNewPassword(settings, ask)) ?? (await askPassword(ask));
 }
 
 type Kind = 'text' | 'file' | 'prog';
@@ -109,11 +107,11 @@ const KINDS: readonly Kind[] = ['text', 'file', 'prog'];
  * Returns the kind of the setting whose source has the highest precedence, among three settings that exclude each
  * other. Returns undefined if none is given. Throws CONFIG_INVALID if two of them are given in that source.
  */
-function chosen(found: ReadonlyMap<string, Found>, names: Names): Kind | undefined {
+function chosen({ sources }: Sourced, names: Names): Kind | undefined {
   for (const source of SOURCES) {
-    const given = KINDS.filter((_kind, index) => found.get(names[index]!)?.source === source);
+    const given = KINDS.filter((_kind, index) => sources.get(names[index]!)?.source === source);
     if (given.length > 1) {
-      const where = found.get(names[KINDS.indexOf(given[1]!)]!)!.where;
+      const where = sources.get(names[KINDS.indexOf(given[1]!)]!)!.where;
       throw configInvalid(`${where}: more than one password is given in the same place`);
     }
     if (given[0] !== undefined) return given[0];

@@ -1,5 +1,5 @@
 /** Compares the sources of settings that contradict each other. */
-import type { Found, SettingName, Source } from '../../config/index.js';
+import type { SettingName, Source, Sourced } from '../../config/index.js';
 
 /** Sources of settings, the highest precedence first. */
 export const SOURCES: readonly Source[] = [
@@ -10,13 +10,9 @@ export const SOURCES: readonly Source[] = [
 ];
 
 /** True if the source of the first setting has a higher precedence than the source of the second. */
-export function isSetAbove(
-  found: ReadonlyMap<string, Found>,
-  name: SettingName,
-  other: SettingName,
-): boolean {
+export function isSetAbove({ sources }: Sourced, name: SettingName, other: SettingName): boolean {
   const rank = (setting: SettingName): number => {
-    const source = found.get(setting)?.source;
+    const source = sources.get(setting)?.source;
     const index = source === undefined ? -1 : SOURCES.indexOf(source);
     return index < 0 ? SOURCES.length : index;
   };

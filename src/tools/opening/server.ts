@@ -1,5 +1,4 @@
 /** Determines the address of a server, the TLS options for it, and the credentials to log in to it. */
-import type { Found } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import type { RemotePlace } from '../../remote/index.js';
@@ -199,12 +198,11 @@ export type ServerLoginSettings = PasswordSettings &
 export async function remotePlace(
   host: string,
   settings: ServerLoginSettings,
-  found: ReadonlyMap<string, Found>,
   isNew = false,
 ): Promise<RemotePlace> {
   const { client, account, timeoutSeconds } = settings;
   const prompt = promptFor(client, account);
-  const password = await givenPassword(settings, found, prompt);
+  const password = await givenPassword(settings, prompt);
   const isProven = password !== undefined && !isNew;
   const place = serverPlace(host, settings, isProven);
   return {

@@ -1,6 +1,6 @@
 /** Checks the options of `regenerate` for conflicts, and converts them for a restore. */
 import type { PolicyOptions } from '../../restore/index.js';
-import type { Found, SettingName, Settings } from '../../config/index.js';
+import type { SettingName, Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 
 export type RegenerateSettings = Settings<'regenerate'>;
@@ -34,11 +34,12 @@ const WRITTEN: Readonly<Partial<Record<SettingName, string>>> = {
 };
 
 /** Throws USAGE for options that exclude each other, or if an option is missing. */
-export function checkUsage(settings: RegenerateSettings, found: ReadonlyMap<string, Found>): void {
+export function checkUsage(settings: RegenerateSettings): void {
   const wrong = (text: string): never => {
     throw new TardisError('USAGE', text);
   };
-  const isGiven = (name: SettingName): boolean => found.get(name)?.source === 'command line';
+  const isGiven = (name: SettingName): boolean =>
+    settings.sources.get(name)?.source === 'command line';
   for (const [one, written, others] of CONFLICTS) {
     const other = isGiven(one) ? others.find(isGiven) : undefined;
     if (other !== undefined)

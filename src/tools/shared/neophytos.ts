@@ -1,7 +1,7 @@
 /**
  * Suggests the command line of tardis that corresponds to one with options of Neophytos, an older backup program.
  */
-import { type Found, NEOPHYTOS, NEOPHYTOS_ONLY, type Settings } from '../../config/index.js';
+import { NEOPHYTOS, NEOPHYTOS_ONLY, type Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { byteText, isThere } from '../../system/index.js';
 import { shellWord } from '../output/shell-word.js';
@@ -96,12 +96,9 @@ const WRITTEN: Readonly<Record<string, string>> = {
 };
 
 /** Throws USAGE if the first argument is a command of another program, and no file of that name exists. */
-export function refuseVerb(
-  { directories }: Settings<'tardis'>,
-  found: ReadonlyMap<string, Found>,
-): void {
+export function refuseVerb({ directories, sources }: Settings<'tardis'>): void {
   const [first] = directories;
-  if (first === undefined || found.get('directories')?.source !== 'command line') return;
+  if (first === undefined || sources.get('directories')?.source !== 'command line') return;
   const word = byteText(first);
   if (!Object.hasOwn(WRITTEN, word) || isThere(word)) return;
   throw new TardisError(

@@ -8,16 +8,15 @@ import {
   expandArguments,
   explain,
   formatValue,
-  type Found,
   headingOf,
   isBucket,
   refuseAbsent,
-  type Resolved,
   resolveSettings,
   rowsOf,
   type SettingName,
   type SettingRow,
   type Settings,
+  type Sourced,
   type Tool,
   TOOLS,
 } from '../../config/index.js';
@@ -53,7 +52,7 @@ export interface ToolSpec<T extends Tool> {
   /** True if the command does more than print. Its work then continues when the output is closed. */
   readonly isWork?: boolean;
   /** Runs the tool. Resolves with the exit status, or with nothing for 0. */
-  run(settings: Settings<T>, found: ReadonlyMap<string, Found>): Promise<number | void>;
+  run(settings: Settings<T>): Promise<number | void>;
 }
 
 /**
@@ -69,17 +68,17 @@ export function toolCommand<T extends Tool>(spec: ToolSpec<T>): Command {
   }
   command.addHelpText('after', helpText(tool));
   return command.action(async () => {
-    const resolved = resolveSettings(tool, {
+    const settings = resolveSettings(tool, {
       commandLine: givenTo(tool, command),
       environment: processEnvironment(),
     });
-    if (isSecretShown(tool, resolved)) process.title = command.name(); // hides the arguments from `ps` from now on
-    const isOn = (name: SettingName): boolean => resolved.found.get(name)?.value === true;
-    if (isOn('explainConfig')) printExplained(tool, resolved, isOn('json'));
+    if (isSecretShown(tool, settings)) process.title = command.name(); // hides the arguments from `ps` from now on
+    const isOn = (name: SettingName): boolean => settings.sources.get(name)?.value === true;
+    if (isOn('explainConfig')) printExplained(tool, settings, isOn('json'));
     else {
       requireProc();
       if (spec.isWork === true) outputIsReport();
-      process.exitCode = endStatus((await runExplained(spec, resolved)) ?? 0);
+      process.exitCode = endStatus((await runExplained(spec, settings)) ?? 0);
     }
   });
 }
@@ -89,19 +88,19 @@ export function toolCommand<T extends Tool>(spec: ToolSpec<T>): Command {
  */
 async function runExplained<T extends Tool>(
   spec: ToolSpec<T>,
-  { settings, found }: Resolved<T>,
+  settings: Settings<T>,
 ): Promise<number | void> {
   try {
-    const entered = await withStore(spec.tool, settings, found);
+    const entered = await withStore(spec.tool, settings);
     try {
-      return await spec.run(entered, found);
+      return await spec.run(entered);
     } finally {
       if (entered !== settings) await leaveBucket();
     }
   } catch (error) {
     if (asTardisError(error).code !== 'INTERNAL') throw error;
     const { explainBug } = await import('../opening/explain-bug.js'); // loaded only after a bug
-    throw explainBug(error, settings, found);
+    throw explainBug(error, settings);
   }
 }
 
@@ -109,15 +108,11 @@ async function runExplained<T extends Tool>(
  * Returns the settings. If the store is a bucket, prepares the bucket, and replaces it in the settings by its local
  * directory.
  */
-async function withStore<T extends Tool>(
-  tool: T,
-  settings: Settings<T>,
-  found: ReadonlyMap<string, Found>,
-): Promise<Settings<T>> {
-  if (ENTERING.includes(tool) || !isBucket(found.get('database'))) return settings;
+async function withStore<T extends Tool>(tool: T, settings: Settings<T>): Promise<Settings<T>> {
+  if (ENTERING.includes(tool) || !isBucket(settings.sources.get('database'))) return settings;
   const { enterBucket } = await import('../opening/bucket.js'); // most stores are directories
   const chosen = settings as unknown as Parameters<typeof enterBucket>[1];
-  return { ...settings, database: await enterBucket(tool, chosen, found) };
+  return { ...settings, database: await enterBucket(tool, chosen) };
 }
 
 /**
@@ -132,9 +127,9 @@ async function leaveBucket(): Promise<void> {
 }
 
 /** True if the command line, which every user of the machine can see, contains a secret. */
-function isSecretShown<T extends Tool>(tool: T, { found }: Resolved<T>): boolean {
+function isSecretShown(tool: Tool, { sources }: Sourced): boolean {
   return rowsOf(tool).some(([name, row]) => {
-    const given = row.isSecret === true ? found.get(name) : undefined;
+    const given = row.isSecret === true ? sources.get(name) : undefined;
     return given?.source === 'command line' && given.value !== '';
   });
 }
@@ -216,8 +211,8 @@ function givenTo(tool: Tool, command: Command): Map<string, string[]> {
   return given;
 }
 
-function printExplained<T extends Tool>(tool: T, resolved: Resolved<T>, asJson: boolean): void {
-  const rows = explain(tool, resolved);
+function printExplained(tool: Tool, settings: Sourced, asJson: boolean): void {
+  const rows = explain(tool, settings);
   if (asJson) {
     const settings = rows.map(({ name, value, source, where }) => ({ name, value, source, where }));
     print(jsonText({ version: JSON_VERSION, tool, settings }));

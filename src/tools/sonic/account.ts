@@ -4,7 +4,7 @@
  * password needs the owner's password, since the account gets the owner's keys.
  */
 import { randomBytes } from 'node:crypto';
-import type { Found, Settings } from '../../config/index.js';
+import type { Settings } from '../../config/index.js';
 import { type KeyRecord, newAccountRecord } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { RightName } from '../../model/index.js';
@@ -38,7 +38,7 @@ const SECRET_BYTES = 32;
 
 type Options = Settings<'sonic account'>;
 
-export async function account(options: Options, found: ReadonlyMap<string, Found>): Promise<void> {
+export async function account(options: Options): Promise<void> {
   const { addAccount, changeAccount, removeAccount: gone, accountRights } = options;
   const names = [addAccount, changeAccount, gone].filter((name) => name !== undefined);
   if (names.length > 1) {
@@ -66,7 +66,7 @@ export async function account(options: Options, found: ReadonlyMap<string, Found
   }
   if (addAccount !== undefined) {
     if (options.accountToken) await addToken(options, system, addAccount, rightsIn(options));
-    else await add(options, found, system, addAccount);
+    else await add(options, system, addAccount);
   } else if (changeAccount !== undefined) await change(options, system, changeAccount);
   else await remove(options, system, name);
 }
@@ -89,12 +89,7 @@ function list({ json, client }: Options, system: System, directory: string): voi
   }
 }
 
-async function add(
-  options: Options,
-  found: ReadonlyMap<string, Found>,
-  system: System,
-  name: string,
-): Promise<void> {
+async function add(options: Options, system: System, name: string): Promise<void> {
   const { client } = options;
   const rights = rightsIn(options);
   if (isTokenAccount(system, openClientDirectory(system, clientPlace(options)).path, name)) {
@@ -106,11 +101,11 @@ async function add(
     throw new TardisError('KEYS_ELSEWHERE', why);
   }
   const ask = promptFor(client);
-  const password = await requirePassword(options, found, ask);
+  const password = await requirePassword(options, ask);
   const remember = await checkShown(options, owner, password);
   if (owner.isEncrypting && !options.trustStore) requireNewest(system, options);
   const askNew = { prompt: `New password of the account ${name} of ${client}`, isNew: true };
-  const next = await requireNewPassword(options, found, askNew);
+  const next = await requireNewPassword(options, askNew);
   const made = await newAccountRecord(system.native.modPow, owner, password, {
     password: next,
     parameters: stretchFor(options),

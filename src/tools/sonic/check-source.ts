@@ -5,7 +5,7 @@ import {
   type SourceCounts,
   type SourceFinding,
 } from '../../restore/diff/index.js';
-import type { Found, Settings } from '../../config/index.js';
+import type { Settings } from '../../config/index.js';
 import { displayName, displayText, jsonName, type SetNumber } from '../../model/index.js';
 import { nodeSystem } from '../../system/index.js';
 import { withReports } from '../opening/history.js';
@@ -27,12 +27,11 @@ export interface SourceResult extends SourceCounts {
  */
 export async function checkSource(
   options: Settings<'sonic check'>,
-  found: ReadonlyMap<string, Found>,
   interrupted: () => AbortSignal,
 ): Promise<SourceResult> {
   const counts = newSourceCounts();
   const line = new ProgressLine(options.progress, () => progressText(counts));
-  return withReports(options, found, async (history) => {
+  return withReports(options, async (history) => {
     const set = await history.findSet(undefined);
     const signal = interrupted();
     let shown = 0;

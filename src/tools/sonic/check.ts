@@ -1,5 +1,5 @@
 /** Implements `sonic check`: checks the store of a client, and names the versions of files that cannot be restored. */
-import { configInvalid, type Found, parseSize, type Settings } from '../../config/index.js';
+import { configInvalid, parseSize, type Settings } from '../../config/index.js';
 import type { Keyring } from '../../crypto/index.js';
 import { bucketAt, fetchClient } from '../../store/index.js';
 import type { System } from '../../system/index.js';
@@ -35,7 +35,7 @@ const STEPS: Readonly<Record<CheckStep, string>> = {
   marks: 'marking damage',
 };
 
-export async function check(options: Options, found: ReadonlyMap<string, Found>): Promise<number> {
+export async function check(options: Options): Promise<number> {
   const data = readDataOf(options.readData);
   const system = storeSystem(options.umask);
   const request = {
@@ -51,9 +51,7 @@ export async function check(options: Options, found: ReadonlyMap<string, Found>)
   if (isFar) refuseFarRepair(options.repair);
   const run = { system, options, progress, interrupted };
   const repaired = await repairBucket(run);
-  const there = isFar
-    ? await openAdmin(system, options, found)
-    : await openHere(system, options, found);
+  const there = isFar ? await openAdmin(system, options) : await openHere(system, options);
   const task = {
     ...run,
     there,
@@ -61,7 +59,7 @@ export async function check(options: Options, found: ReadonlyMap<string, Found>)
     request: afterRepair(repaired, request, options.readData),
   };
   const { result, parity } = await checked(task, repaired);
-  const source = options.againstSource ? await checkSource(options, found, interrupted) : undefined;
+  const source = options.againstSource ? await checkSource(options, interrupted) : undefined;
   const elapsedMs = system.clock.monotonicMs() - startMs;
   if (options.json) printJson(options, result, elapsedMs, { source, parity });
   else {
@@ -160,29 +158,21 @@ async function checked(
  * Opens a client in a store on this machine. If no password is given, there is no prompt, and only checksums are
  * compared.
  */
-async function openHere(
-  system: System,
-  options: Options,
-  found: ReadonlyMap<string, Found>,
-): Promise<Admin> {
-  if (!hasPassword(found)) {
+async function openHere(system: System, options: Options): Promise<Admin> {
+  if (!hasPassword(options)) {
     compareShown(system, options);
     return adminHere(system, options, undefined);
   }
   // The keys are compared when they are unlocked.
   refuseInClear(system, options);
   warnIfOlder(system, options);
-  return adminHere(system, options, await keyringForCheck(system, options, found));
+  return adminHere(system, options, await keyringForCheck(system, options));
 }
 
 /** Returns the keys; undefined if there are none, or if they are damaged or lost, since the check reports that. */
-async function keyringForCheck(
-  system: System,
-  options: Options,
-  found: ReadonlyMap<string, Found>,
-): Promise<Keyring | undefined> {
+async function keyringForCheck(system: System, options: Options): Promise<Keyring | undefined> {
   try {
-    return await unlockClient(system, { ...options, account: undefined }, found);
+    return await unlockClient(system, { ...options, account: undefined });
   } catch (error) {
     if (!isWithoutKeys(error)) throw error;
     return undefined;

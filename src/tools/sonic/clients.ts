@@ -3,7 +3,7 @@
  * clients without a recent set.
  */
 import type { ClientOverview } from '../../history/index.js';
-import type { Found, Settings } from '../../config/index.js';
+import type { Settings } from '../../config/index.js';
 import { displayText } from '../../model/index.js';
 import { overviewOf } from '../../server/index.js';
 import { listClients } from '../../store/index.js';
@@ -17,12 +17,9 @@ import { remotePlace } from '../opening/server.js';
 import { formatTable, formatTime } from '../output/units.js';
 import { jsonText } from '../output/json-text.js';
 
-export async function clients(
-  options: Settings<'sonic clients'>,
-  found: ReadonlyMap<string, Found>,
-): Promise<void> {
+export async function clients(options: Settings<'sonic clients'>): Promise<void> {
   const system = nodeSystem();
-  const all = await overview(system, options, found);
+  const all = await overview(system, options);
   const shown = all.map((one) => ({ ...one, isOverdue: isOverdue(one, system, options) }));
   if (options.json) {
     print(jsonText({ version: JSON_VERSION, clients: shown }));
@@ -35,7 +32,6 @@ export async function clients(
 async function overview(
   system: System,
   options: Settings<'sonic clients'>,
-  found: ReadonlyMap<string, Found>,
 ): Promise<readonly ClientOverview[]> {
   if (options.throughServer === undefined) {
     const { store, catalogFile } = clientPlace(options);
@@ -43,7 +39,7 @@ async function overview(
     for (const one of all) warnOfOther(system, options, one);
     return all;
   }
-  const place = await remotePlace(options.throughServer, options, found);
+  const place = await remotePlace(options.throughServer, options);
   const { remoteClients } = await import('../../remote/index.js'); // most runs need no connection
   return remoteClients(system, place);
 }

@@ -2,7 +2,7 @@
  * Implements `sonic getconfig` and `setconfig`: settings of the server that are stored with a client and apply only to
  * it.
  */
-import { type Found, keptKey, type Settings } from '../../config/index.js';
+import { keptKey, type Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { lackOfEffect } from '../../retention/index.js';
 import { requireSetting } from '../../store/writer/index.js';
@@ -14,11 +14,9 @@ import { formatTable } from '../output/units.js';
 import { storeSystem } from '../opening/local-store.js';
 import { jsonText } from '../output/json-text.js';
 
-type Sources = ReadonlyMap<string, Found>;
-
-export function getConfig(options: Settings<'sonic getconfig'>, found: Sources): Promise<void> {
+export function getConfig(options: Settings<'sonic getconfig'>): Promise<void> {
   const keys = options.keysToShow.map(keptKey);
-  return withReports(options, found, async (history) => {
+  return withReports(options, async (history) => {
     await history.sets(); // compares the sets with this machine's memory
     const kept = new Map((await history.reports.settings())?.map(({ key, value }) => [key, value]));
     const shown = keys.length === 0 ? [...kept.keys()] : keys;
@@ -36,10 +34,7 @@ export function getConfig(options: Settings<'sonic getconfig'>, found: Sources):
 }
 
 /** Stores or removes a setting. Throws USAGE, CONFIG_INVALID. */
-export async function setConfig(
-  options: Settings<'sonic setconfig'>,
-  found: Sources,
-): Promise<void> {
+export async function setConfig(options: Settings<'sonic setconfig'>): Promise<void> {
   const { client, settingToKeep, removeSetting, rehearse, json } = options;
   const [given, value, ...others] = settingToKeep;
   const isWhole = removeSetting ? value === undefined : value !== undefined;
@@ -47,7 +42,7 @@ export async function setConfig(
     throw new TardisError('USAGE', 'give a key and its value, or a key and --remove');
   }
   const key = requireSetting(given, value);
-  using there = await openAdmin(storeSystem(options.umask), options, found);
+  using there = await openAdmin(storeSystem(options.umask), options);
   await there.sets(); // refuses a store that was rolled back
   const settings = new Map((await there.settings()).map((one) => [one.key, one.value]));
   if (value === undefined) settings.delete(key);

@@ -1,5 +1,5 @@
 /** Implements `sonic copy`: copies clients of a store or of a server to another store, and brings earlier copies up to date. */
-import { type Found, isBucketText, type Settings } from '../../config/index.js';
+import { isBucketText, type Settings } from '../../config/index.js';
 import { asTardisError, TardisError, toWire } from '../../errors/index.js';
 import {
   type CopyFeed,
@@ -31,16 +31,14 @@ import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
 
 type Options = Settings<'sonic copy'>;
 
-type Sources = ReadonlyMap<string, Found>;
-
 /** The result of one client, for --json. */
 type Shown = RequestedCopy & (Copied | { readonly error: ReturnType<typeof toWire> });
 
-export async function copy(options: Options, found: Sources): Promise<number> {
+export async function copy(options: Options): Promise<number> {
   requireWords(options);
   const system = storeSystem(options.umask);
   const signal = interruptSignal('sonic copy', 'the same command continues it');
-  const work: Work = { system, options, found, signal };
+  const work: Work = { system, options, signal };
   const { copyTo: to, copyToServer: toServer, throughServer } = options;
   const target = to && (await enterCopyTarget(options, to));
   const creation = target && (await creationOf(work, target));
@@ -71,7 +69,6 @@ export async function copy(options: Options, found: Sources): Promise<number> {
 interface Work {
   readonly system: System;
   readonly options: Options;
-  readonly found: Sources;
   readonly signal: AbortSignal;
 }
 
@@ -127,12 +124,12 @@ function shownTarget({ copyTo: to, copyToServer: toServer }: Options): string {
 
 /** Copies a client to a server. With a feed, the client is read from another server. */
 async function copyOut(
-  { system, options, found, signal }: Work,
+  { system, options, signal }: Work,
   { client, as, host, feed }: RequestedCopy & { host: string; feed: CopyFeed | undefined },
 ): Promise<CopyResult> {
   requireNoWeb(host);
   const settings = { ...options, client: as, account: undefined };
-  const place = await remotePlace(host, settings, found, options.create);
+  const place = await remotePlace(host, settings, options.create);
   const { copyToServer } = await import('../../remote/index.js'); // most runs need no connection
   using own =
     feed === undefined ? localFeed(system, clientPlace({ ...options, client })) : undefined;
@@ -182,13 +179,13 @@ async function copyHere({ system, options }: Work, copyOne: CopyOne): Promise<Re
 
 /** Copies a client of a server. */
 async function copyThere(
-  { system, options, found }: Work,
+  { system, options }: Work,
   host: string,
   copyOne: CopyOne,
 ): Promise<Results> {
   const { client, copyAs } = options;
   requireNoWeb(host);
-  const place = await remotePlace(host, options, found);
+  const place = await remotePlace(host, options);
   const { openRemoteCopy } = await import('../../remote/index.js'); // most runs need no connection
   const { feed, history: opened } = await openRemoteCopy(system, {
     ...place,

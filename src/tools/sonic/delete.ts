@@ -1,6 +1,6 @@
 /** Implements `sonic delete` and `sonic orphans`: deletes sets, and frees the space that only they used. */
 import type { BackupSet } from '../../history/index.js';
-import type { Found, Settings } from '../../config/index.js';
+import type { Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { GcReport } from '../../maintenance/gc/index.js';
 import type { SetNumber } from '../../model/index.js';
@@ -18,14 +18,12 @@ import { jsonText } from '../output/json-text.js';
 
 type DeleteOptions = Settings<'sonic delete'>;
 type OrphanOptions = Settings<'sonic orphans'>;
-type Sources = ReadonlyMap<string, Found>;
-
-export async function deleteSets(options: DeleteOptions, found: Sources): Promise<number> {
+export async function deleteSets(options: DeleteOptions): Promise<number> {
   if (options.setsToDelete.length === 0) {
     throw new TardisError('USAGE', 'give the backup sets to delete, by number, name or range');
   }
   const system = storeSystem(options.umask);
-  using there = await openAdmin(system, options, found);
+  using there = await openAdmin(system, options);
   const sets = chosenSets(
     options.client,
     await there.sets(),
@@ -44,12 +42,12 @@ export async function deleteSets(options: DeleteOptions, found: Sources): Promis
 }
 
 /** Collects the garbage of the whole client, even if nothing indicates that there is any. */
-export async function orphans(options: OrphanOptions, found: Sources): Promise<number> {
-  if (options.rehearse) return orphansRehearsed(options, found);
+export async function orphans(options: OrphanOptions): Promise<number> {
+  if (options.rehearse) return orphansRehearsed(options);
   const system = storeSystem(options.umask);
   const isHere = options.throughServer === undefined;
   const settings = isHere ? { ...options, account: undefined } : options; // the store itself has no accounts to enforce
-  using there = await openAdmin(system, settings, found);
+  using there = await openAdmin(system, settings);
   if (isHere) warnIfOlder(system, options);
   else await compareWithKnown(there);
   const signal = interruptSignal('sonic orphans', CLEARED_LATER);
@@ -63,9 +61,9 @@ export async function orphans(options: OrphanOptions, found: Sources): Promise<n
  * Prints the size of contents that are known to be unused. Unused data of deleted sets becomes known only by a garbage
  * collection.
  */
-async function orphansRehearsed(options: OrphanOptions, found: Sources): Promise<number> {
+async function orphansRehearsed(options: OrphanOptions): Promise<number> {
   const { client, json } = options;
-  await withReports(options, found, async (history) => {
+  await withReports(options, async (history) => {
     const deadBytes = (await history.reports.figures())?.numbers.deadBytes ?? 0;
     if (json) print(jsonText({ version: JSON_VERSION, client, isPreview: true, deadBytes }));
     else

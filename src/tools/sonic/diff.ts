@@ -1,5 +1,5 @@
 /** Implements `sonic diff`: lists the differences between two backup sets of a client. */
-import type { Found, Settings } from '../../config/index.js';
+import type { Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { BackupSet, History } from '../../history/index.js';
 import { displayName, displayText, type SetNumber } from '../../model/index.js';
@@ -48,17 +48,14 @@ interface Count {
   bytesAfter: number;
 }
 
-export async function diffSets(
-  options: DiffSettings,
-  found: ReadonlyMap<string, Found>,
-): Promise<number> {
+export async function diffSets(options: DiffSettings): Promise<number> {
   const { compared, json } = options;
   if (compared.length < 2) throw new TardisError('USAGE', 'give two backup sets to compare');
   const system = nodeSystem();
   const warn = (text: string): void => {
     if (!json) process.stderr.write(`sonic: ${displayText(text)}\n`);
   };
-  using history = await openAdministered(system, options, found, warn);
+  using history = await openAdministered(system, options, warn);
   const nowMs = system.clock.nowMs();
   const before = await setOfWord(history, wordOf(compared[0]!), options.recentSet, nowMs);
   const after = await setOfWord(history, wordOf(compared[1]!), options.recentSet, nowMs);

@@ -6,7 +6,7 @@ import {
   FIRST_PLACE,
   setNamed,
 } from '../../history/index.js';
-import type { Found, Settings } from '../../config/index.js';
+import type { Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
   type DirectoryId,
@@ -39,8 +39,8 @@ interface Change {
   readonly before: HistoryEntry | undefined;
 }
 
-export function files(options: FilesOptions, found: ReadonlyMap<string, Found>): Promise<void> {
-  return withReports(options, found, async (history) => {
+export function files(options: FilesOptions): Promise<void> {
+  return withReports(options, async (history) => {
     const sets = (await history.sets()) ?? [];
     for (const [index, [set, before]] of setsToCompare(options, sets).entries()) {
       if (index > 0 && !options.json) print('');

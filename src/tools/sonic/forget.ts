@@ -3,7 +3,7 @@
  * request may have a waiting time, in which it can be withdrawn. After that time the client is rewritten without the
  * paths.
  */
-import type { Found, Settings } from '../../config/index.js';
+import type { Settings } from '../../config/index.js';
 import { parseKeyRecord } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
@@ -29,16 +29,14 @@ import { clientPlace, storeSystem, storeLimits } from '../opening/local-store.js
 import { jsonText } from '../output/json-text.js';
 
 type Options = Settings<'sonic forget-path'>;
-type Sources = ReadonlyMap<string, Found>;
-
 const GOES_ON = 'the same command continues it';
 
-export async function forgetPath(options: Options, found: Sources): Promise<number> {
+export async function forgetPath(options: Options): Promise<number> {
   requireOneRequest(options);
   if (options.abort) return abortRewrite(options);
   const system = storeSystem(options.umask);
-  if (options.finishForgets) return finish(options, found, system);
-  using there = await openAdmin(system, options, found);
+  if (options.finishForgets) return finish(options, system);
+  using there = await openAdmin(system, options);
   await there.sets(); // refuses a store that was rolled back
   if (options.undoForgets.length > 0) return await undo(options, there);
   if (options.pathsToForget.length === 0) return await list(options, there);
@@ -201,7 +199,7 @@ async function undo(options: Options, there: Admin): Promise<number> {
 
 // --- executing -----------------------------------------------------------------------------------
 
-async function finish(options: Options, found: Sources, system: System): Promise<number> {
+async function finish(options: Options, system: System): Promise<number> {
   const { client, json, forgetNow } = options;
   const directory = openClientDirectory(system, clientPlace(options));
   const all = forgetRequestsOf(system, directory);
@@ -234,10 +232,10 @@ async function finish(options: Options, found: Sources, system: System): Promise
   }
   const keys = newestKeys(system, directory.path);
   if (keys !== undefined && parseKeyRecord(keys.bytes).isEncrypting) {
-    return rewriteWithout({ ...options, yes: options.deleteYes }, found, due);
+    return rewriteWithout({ ...options, yes: options.deleteYes }, due);
   }
   if (!options.deleteYes) requireFinish(client, due);
-  await unlockClient(system, options, found); // a client that does not encrypt may still have a password
+  await unlockClient(system, options); // a client that does not encrypt may still have a password
   const result = await withRewriteProgress(system, options.progress, (onProgress) =>
     forgetHere(system, directory, due, {
       limits: storeLimits(options),

@@ -1,6 +1,6 @@
 /** Implements `sonic info`: prints all information about backup sets. */
 import type { History, BackupSet, SetNote } from '../../history/index.js';
-import type { Found, Settings } from '../../config/index.js';
+import type { Settings } from '../../config/index.js';
 import {
   type ClientConfig,
   displayName,
@@ -41,12 +41,9 @@ interface SetInfo {
   readonly config: ClientConfig | undefined;
 }
 
-export function info(
-  options: Settings<'sonic info'>,
-  found: ReadonlyMap<string, Found>,
-): Promise<void> {
+export function info(options: Settings<'sonic info'>): Promise<void> {
   const { client, setsToShow, recentSet, json } = options;
-  return withReports(options, found, async (history) => {
+  return withReports(options, async (history) => {
     const sets = (await history.sets()) ?? [];
     const words = setsToShow.length === 0 ? [recentSet] : setsToShow;
     const chosen = chosenSets(client, sets, words, recentSet);

@@ -2,7 +2,7 @@
  * Implements `sonic keys`: copies or moves the wrapped keys of a client from the store to a key file, and back. Each
  * step that changes the store adds a key record; the keys themselves never change.
  */
-import type { Found, Settings } from '../../config/index.js';
+import type { Settings } from '../../config/index.js';
 import {
   changePassword,
   type KeyFile,
@@ -45,10 +45,7 @@ interface Job {
   readonly isLocal: boolean;
 }
 
-export async function moveKeys(
-  options: KeysOptions,
-  found: ReadonlyMap<string, Found>,
-): Promise<void> {
+export async function moveKeys(options: KeysOptions): Promise<void> {
   const { client, extractKeys, insertKeys, removeKeys, printKeys, showKeys } = options;
   const file = keyFileOf(options);
   const isPaper = printKeys !== undefined || showKeys;
@@ -58,7 +55,7 @@ export async function moveKeys(
   if (isPaper) {
     const system = storeSystem(options.umask);
     requireKeysHere(system, options);
-    const password = await requirePassword(options, found, promptFor(client));
+    const password = await requirePassword(options, promptFor(client));
     return putOnPaper(system, options, file, password);
   }
   if (removeKeys && !extractKeys) throw new TardisError('USAGE', '--remove needs --extract');
@@ -73,7 +70,7 @@ export async function moveKeys(
     requireNoAccounts(system, openClientDirectory(system, clientPlace(options)).path);
   }
   const ask = promptFor(client);
-  const password = await requirePassword(options, found, ask);
+  const password = await requirePassword(options, ask);
   const job = { system, client, file, password, isLocal };
   const change = insertKeys ? insertInto(job) : removeKeys ? takeOut(job) : copyOut(job);
   if (isLost) await putKeysBack(system, options, file, password);

@@ -1,14 +1,11 @@
 /** Implements `sonic list`: lists the backup sets of a client. */
-import type { Found, Settings } from '../../config/index.js';
+import type { Settings } from '../../config/index.js';
 import { withReports } from '../opening/history.js';
 import { printSets } from '../shared/report-sets.js';
 
-export async function list(
-  options: Settings<'sonic list'>,
-  found: ReadonlyMap<string, Found>,
-): Promise<void> {
+export async function list(options: Settings<'sonic list'>): Promise<void> {
   const { json, longReport: long } = options;
-  await withReports(options, found, async (history) => {
+  await withReports(options, async (history) => {
     await printSets(history, (await history.sets()) ?? [], { json, long });
   });
 }

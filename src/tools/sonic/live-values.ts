@@ -2,13 +2,7 @@
  * Lists values for the completion of a shell: clients, sets, days, paths in a set. It never prompts and never contacts
  * a server. After an error it returns nothing.
  */
-import {
-  type Found,
-  resolveSettings,
-  rowsOf,
-  type Settings,
-  splitWords,
-} from '../../config/index.js';
+import { resolveSettings, rowsOf, type Settings, splitWords } from '../../config/index.js';
 import type { Keyring } from '../../crypto/index.js';
 import { type History, restBelow } from '../../history/index.js';
 import { EntryType, joinPath, type SetNumber } from '../../model/index.js';
@@ -58,16 +52,14 @@ const WANTED: readonly string[] = [
 ];
 
 type Place = Settings<typeof TOOL>;
-type Sources = ReadonlyMap<string, Found>;
-
 /** Returns the values that complete the typed words. Throws any error that prevents this. */
 export async function liveValues(system: System, question: LiveQuestion): Promise<LiveValue[]> {
   const { kind, environment } = question;
   const home = environment['HOME'] ?? '';
   const words = question.words.map((word) => asMeant(word, home));
   const commandLine = givenIn(words);
-  const { settings, found } = resolveSettings(TOOL, { commandLine, environment });
-  if (usesServer(found)) return [];
+  const settings = resolveSettings(TOOL, { commandLine, environment });
+  if (usesServer(settings)) return [];
   const isTilde = question.prefix.startsWith('~/');
   const prefix = asMeant(question.prefix, isTilde ? '~' : home);
   if (kind === 'clients') {
@@ -77,7 +69,7 @@ export async function liveValues(system: System, question: LiveQuestion): Promis
       .slice(0, MOST_VALUES)
       .map(plainValue);
   }
-  const keyring = await keyringOf(system, settings, found);
+  const keyring = await keyringOf(system, settings);
   const keys = keyring === 'locked' ? undefined : keyring;
   using history = openUnlocked(system, clientPlace(settings), keys);
   history.acceptOlder?.(() => undefined); // completion needs no warning
@@ -126,18 +118,16 @@ function givenIn(words: readonly string[]): Map<string, string[]> {
  * Returns the keys if a file has the password. Returns `locked` if a client with a password needs another source for
  * it, and undefined for a client without a password or without encryption.
  */
-async function keyringOf(
-  system: System,
-  settings: Place,
-  found: Sources,
-): Promise<Keyring | 'locked' | undefined> {
+async function keyringOf(system: System, settings: Place): Promise<Keyring | 'locked' | undefined> {
   if (keysOf(system, clientPlace(settings), settings.account) === undefined) return undefined;
   const { passwordFile } = settings;
   const isFile =
     passwordFile !== undefined && system.files.status(byteText(passwordFile))?.isFile === true;
   if (!isFile) return 'locked';
-  const onlyFile = new Map([...found].filter(([name]) => !/^password(Prog)?$/.test(name)));
-  return unlockClient(system, settings, onlyFile);
+  const sources = new Map(
+    [...settings.sources].filter(([name]) => !/^password(Prog)?$/.test(name)),
+  );
+  return unlockClient(system, { ...settings, sources });
 }
 
 /** Returns the sets, newest first: all numbers and then all names; or the days of the sets. */

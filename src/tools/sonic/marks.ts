@@ -1,5 +1,5 @@
 /** Implements `sonic tag`, `lock`, `priority`, `rename` and `expendable`, which mark backup sets. */
-import type { Found, Settings } from '../../config/index.js';
+import type { Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
   areSameMarks,
@@ -18,29 +18,27 @@ import { storeSystem } from '../opening/local-store.js';
 import { jsonText } from '../output/json-text.js';
 
 type Common = Omit<Settings<'sonic lock'>, 'unlock'>;
-type Sources = ReadonlyMap<string, Found>;
-
-export function tag(options: Settings<'sonic tag'>, found: Sources): Promise<number> {
+export function tag(options: Settings<'sonic tag'>): Promise<number> {
   const { addTags, removeTags } = options;
   if (addTags.length + removeTags.length === 0) {
     throw new TardisError('USAGE', 'give the tags: --add <word> or --remove <word>');
   }
   requireTags(addTags);
-  return mark(options, found, { addTags, removeTags }, { done: 'tagged' });
+  return mark(options, { addTags, removeTags }, { done: 'tagged' });
 }
 
-export function lock(options: Settings<'sonic lock'>, found: Sources): Promise<number> {
+export function lock(options: Settings<'sonic lock'>): Promise<number> {
   const isLocked = !options.unlock;
-  return mark(options, found, { isLocked }, { done: isLocked ? 'locked' : 'unlocked' });
+  return mark(options, { isLocked }, { done: isLocked ? 'locked' : 'unlocked' });
 }
 
-export function prioritise(options: Settings<'sonic priority'>, found: Sources): Promise<number> {
+export function prioritise(options: Settings<'sonic priority'>): Promise<number> {
   const { toPriority: priority } = options;
   if (priority === undefined) throw new TardisError('USAGE', 'give the priority: --to <n>');
-  return mark(options, found, { priority }, { done: `given priority ${priority}` });
+  return mark(options, { priority }, { done: `given priority ${priority}` });
 }
 
-export function rename(options: Settings<'sonic rename'>, found: Sources): Promise<number> {
+export function rename(options: Settings<'sonic rename'>): Promise<number> {
   const { toName: title, recentSet } = options;
   if (title === undefined) throw new TardisError('USAGE', 'give the name: --to <name>');
   const fault = title === recentSet ? 'stands for the newest set' : setNameFault(title);
@@ -50,18 +48,17 @@ export function rename(options: Settings<'sonic rename'>, found: Sources): Promi
       `--to: "${displayName(Buffer.from(title.slice(0, 80)))}" ${fault}`,
     );
   }
-  return mark(options, found, { title }, { done: 'renamed', mostSets: 1 });
+  return mark(options, { title }, { done: 'renamed', mostSets: 1 });
 }
 
-export function expend(options: Settings<'sonic expendable'>, found: Sources): Promise<number> {
+export function expend(options: Settings<'sonic expendable'>): Promise<number> {
   const isExpendable = !options.notExpendable;
   const done = isExpendable ? 'marked as expendable' : 'marked as not expendable';
-  return mark(options, found, { isExpendable }, { done });
+  return mark(options, { isExpendable }, { done });
 }
 
 async function mark(
   options: Common,
-  found: Sources,
   change: SetChange,
   { done, mostSets = Infinity }: { readonly done: string; readonly mostSets?: number },
 ): Promise<number> {
@@ -69,7 +66,7 @@ async function mark(
   if (setsToMark.length === 0) {
     throw new TardisError('USAGE', 'give the backup sets, by number, name or range');
   }
-  using there = await openAdmin(storeSystem(options.umask), options, found);
+  using there = await openAdmin(storeSystem(options.umask), options);
   const sets = chosenSets(client, await there.sets(), setsToMark, options.recentSet);
   if (sets.length > mostSets) throw new TardisError('USAGE', 'give one backup set at a time');
   const numbers = sets.map(({ set }) => set);

@@ -3,7 +3,7 @@
  * server.
  */
 import { type KeysRequest, withKeys } from '../../client/index.js';
-import type { Found, Settings } from '../../config/index.js';
+import type { Settings } from '../../config/index.js';
 import {
   addEpoch,
   changePassword,
@@ -46,13 +46,11 @@ import { requireNoWeb, serverPlace } from '../opening/server.js';
 import { jsonText } from '../output/json-text.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 
-type Sources = ReadonlyMap<string, Found>;
-
-export async function create(options: Settings<'sonic create'>, found: Sources): Promise<void> {
+export async function create(options: Settings<'sonic create'>): Promise<void> {
   const { client, throughServer, crypt } = options;
   const system = storeSystem(options.umask);
   const ask = { prompt: `New password of ${client}`, isNew: true };
-  const password = await givenPassword(options, found, ask);
+  const password = await givenPassword(options, ask);
   if (throughServer !== undefined) {
     const request = requestTo(throughServer, options, password, true);
     await withKeys(system, request, () => Promise.resolve());
@@ -92,15 +90,12 @@ export async function create(options: Settings<'sonic create'>, found: Sources):
   );
 }
 
-export async function setPassword(
-  options: Settings<'sonic setpass'>,
-  found: Sources,
-): Promise<void> {
+export async function setPassword(options: Settings<'sonic setpass'>): Promise<void> {
   const { client, throughServer } = options;
   const system = storeSystem(options.umask);
   if (throughServer === undefined) requireNone(keysUnlessLost(system, options), client);
   const ask = { prompt: `New password of ${client}`, isNew: true };
-  const password = await requirePassword(options, found, ask);
+  const password = await requirePassword(options, ask);
   await changeRecord(system, options, async (shown, store) => {
     requireNone(shown, client);
     // The existing contents are not encrypted, so a password does not make later ones encrypted.
@@ -116,7 +111,7 @@ export async function setPassword(
   );
 }
 
-export async function changePass(options: Settings<'sonic chpass'>, found: Sources): Promise<void> {
+export async function changePass(options: Settings<'sonic chpass'>): Promise<void> {
   const { client, throughServer } = options;
   const system = storeSystem(options.umask);
   const file = keyFileOf(options);
@@ -125,10 +120,10 @@ export async function changePass(options: Settings<'sonic chpass'>, found: Sourc
   const isLocal = throughServer === undefined;
   const before = isLocal ? whole(keysOfKnown(system, options)) : undefined;
   const ask = promptFor(client);
-  const old = await requirePassword(options, found, ask);
+  const old = await requirePassword(options, ask);
   if (before !== undefined) await unlockKeyRecord(before, old);
   const askNew = { prompt: `New password of ${client}`, isNew: true };
-  const next = await requireNewPassword(options, found, askNew);
+  const next = await requireNewPassword(options, askNew);
   await changeRecord(
     system,
     options,
@@ -153,7 +148,7 @@ export async function changePass(options: Settings<'sonic chpass'>, found: Sourc
 }
 
 /** Implements `sonic rotate`: encrypts later contents with a new key, and leaves the existing ones as they are. */
-export async function rotate(options: Settings<'sonic rotate'>, found: Sources): Promise<void> {
+export async function rotate(options: Settings<'sonic rotate'>): Promise<void> {
   const { client, throughServer } = options;
   const system = storeSystem(options.umask);
   const file = keyFileOf(options);
@@ -161,7 +156,7 @@ export async function rotate(options: Settings<'sonic rotate'>, found: Sources):
     requireEncrypting(wholeRecord(shown, file, client), client);
   if (throughServer === undefined) whole(keysOfKnown(system, options));
   const ask = promptFor(client);
-  const password = await requirePassword(options, found, ask);
+  const password = await requirePassword(options, ask);
   await changeRecord(
     system,
     options,

@@ -3,7 +3,7 @@
  * reason why it is kept.
  */
 import type { BackupSet, Verdicts } from '../../history/index.js';
-import { type Found, parseDate, type Settings } from '../../config/index.js';
+import { parseDate, type Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { PurgeRequest, GcReport } from '../../maintenance/gc/index.js';
 import { displayName, type SetNumber } from '../../model/index.js';
@@ -40,14 +40,11 @@ const WORDS: Readonly<Record<Reason['why'], string>> = {
   year: 'of the year',
 };
 
-export async function purge(
-  options: PurgeOptions,
-  found: ReadonlyMap<string, Found>,
-): Promise<number> {
+export async function purge(options: PurgeOptions): Promise<number> {
   const { client } = options;
-  const given = await requestOf(options, found);
+  const given = await requestOf(options);
   const system = storeSystem(options.umask);
-  using there = await openAdmin(system, options, found);
+  using there = await openAdmin(system, options);
   const request = withKeptRules(given, options, there);
   const sets = await there.sets();
   const answer = await there.previewPurge(request);
@@ -111,10 +108,7 @@ function goneIn({ verdicts }: Verdicts): SetNumber[] {
  * Returns the purge that the options request, without rules stored with the client. Throws USAGE, CONFIG_INVALID,
  * BAD_DATE.
  */
-async function requestOf(
-  options: PurgeOptions,
-  found: ReadonlyMap<string, Found>,
-): Promise<PurgeRequest> {
+async function requestOf(options: PurgeOptions): Promise<PurgeRequest> {
   const { beforeDate, mostPriority, throughServer, trustClock } = options;
   const rules = rulesOf(options);
   const isLimited = beforeDate !== undefined || mostPriority !== undefined;
@@ -123,7 +117,7 @@ async function requestOf(
       isLimited ||
       trustClock ||
       hasRules(rules) ||
-      found.get('priorities')?.source === 'command line';
+      options.sources.get('priorities')?.source === 'command line';
     if (isOwn)
       throw new TardisError(
         'USAGE',

@@ -1,5 +1,5 @@
 /** Implements `sonic rebuild` of a client in a bucket. */
-import { configInvalid, type Found, type Settings } from '../../config/index.js';
+import { configInvalid, type Settings } from '../../config/index.js';
 import { displayText } from '../../model/index.js';
 import { checkClient, type CheckResult, type Finding } from '../../maintenance/check/index.js';
 import {
@@ -34,11 +34,7 @@ const FOUND_STATUS = 3;
 /** Maximum number of lost commits that are listed. */
 const MAX_NAMED = 20;
 
-export async function rebuildThere(
-  access: BucketAccess,
-  options: Options,
-  found: ReadonlyMap<string, Found>,
-): Promise<number> {
+export async function rebuildThere(access: BucketAccess, options: Options): Promise<number> {
   if (options.fromBackup) {
     throw configInvalid(
       `${access.shown} is a bucket, without copies of the catalog (--from-backup)`,
@@ -71,7 +67,7 @@ export async function rebuildThere(
   const isPlaced = !isEncrypted && isDoubtful;
   const placed = isPlaced ? await placeOrphans(system, directory, storeLimits(options)) : 0;
   const unlocking = { ...options, account: undefined };
-  const keyring = hasPassword(found) ? await unlockClient(system, unlocking, found) : undefined;
+  const keyring = hasPassword(options) ? await unlockClient(system, unlocking) : undefined;
   const checked = await checkClient(system, directory, {
     read: { data: { kind: 'all' }, leastAgeMs: 0 },
     keyring,

@@ -1,7 +1,7 @@
 /** Implements `sonic rebuild`: recreates a catalog from the remaining packs, and names everything that is lost. */
 import path from 'node:path';
 import { Catalog, holdsSeals, isCatalogLost } from '../../store/catalog/index.js';
-import type { Found, Settings } from '../../config/index.js';
+import type { Settings } from '../../config/index.js';
 import { writeMissingImage } from '../../maintenance/gc/index.js';
 import { LOST_AND_FOUND, placeOrphans, rebuildCatalog } from '../../maintenance/rebuild/index.js';
 import { packOfCatalog, type RebuildReport } from '../../store/writer/index.js';
@@ -50,15 +50,12 @@ const FOUND_STATUS = 3;
 const NOTHING_LEFT =
   'No packs are left: no backup can be restored from this store. Restore a copy of the store, or start again with a backup.';
 
-export async function rebuild(
-  options: Options,
-  found: ReadonlyMap<string, Found>,
-): Promise<number> {
+export async function rebuild(options: Options): Promise<number> {
   const { client, fromBackup, packsOnly } = options;
   const bucket = bucketAt(byteText(options.database));
   if (bucket !== undefined) {
     const { rebuildThere } = await import('./rebuild-bucket.js'); // most stores are directories
-    return rebuildThere(bucket, options, found);
+    return rebuildThere(bucket, options);
   }
   if (fromBackup && packsOnly) {
     throw new TardisError('USAGE', '--from-backup and --packs-only cannot be used together');
@@ -88,7 +85,7 @@ export async function rebuild(
   throwIfAborted(signal);
   shown = 'looking for lost data';
   line.refresh();
-  const after = await settle(system, directory, report, { options, found, signal });
+  const after = await settle(system, directory, report, { options, signal });
   line.stop();
   if (options.json) printJson(client, report, after);
   else printText(client, report, after, options);
@@ -120,7 +117,6 @@ interface Settled {
 /** The settings of the command. */
 interface Command {
   readonly options: Options;
-  readonly found: ReadonlyMap<string, Found>;
   readonly signal: AbortSignal;
 }
 
@@ -198,13 +194,13 @@ function unusableKeys(system: System, directory: ClientDirectory): KeysFinding[]
 async function lostVersions(
   system: System,
   directory: ClientDirectory,
-  { options, found, signal }: Command,
+  { options, signal }: Command,
   isEncrypted: boolean,
 ): Promise<CheckResult & { readonly lost: Finding[]; readonly unreadable: Finding[] }> {
   const lost: Finding[] = [];
   const unreadable: Finding[] = [];
   const unlocking = { ...options, account: undefined };
-  const keyring = hasPassword(found) ? await unlockClient(system, unlocking, found) : undefined;
+  const keyring = hasPassword(options) ? await unlockClient(system, unlocking) : undefined;
   const result = await checkClient(system, directory, {
     read: { data: { kind: 'none' }, leastAgeMs: 0 },
     keyring,

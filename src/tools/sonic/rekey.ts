@@ -2,7 +2,7 @@
  * Implements `sonic rekey` and `sonic encrypt`, which rewrite a client with other keys in a store on this machine. For
  * `sonic forget-path`, it rewrites an encrypting client without the forgotten paths.
  */
-import type { Found, Settings } from '../../config/index.js';
+import type { Settings } from '../../config/index.js';
 import {
   type FormerKeys,
   type Keyring,
@@ -43,8 +43,6 @@ import { jsonText } from '../output/json-text.js';
 
 type Forgetting = Settings<'sonic forget-path'> & { readonly yes: boolean };
 type Options = Settings<'sonic rekey'> | Settings<'sonic encrypt'> | Forgetting;
-type Sources = ReadonlyMap<string, Found>;
-
 /** Keys of the second generation. */
 interface Keys {
   /** Keys of the first generation; undefined if it does not encrypt. */
@@ -62,12 +60,12 @@ const DONE = {
 } as const;
 
 /** Implements `sonic rekey`: rewrites an encrypting client with new keys. */
-export async function rekey(options: Settings<'sonic rekey'>, found: Sources): Promise<number> {
+export async function rekey(options: Settings<'sonic rekey'>): Promise<number> {
   return withGenerations('sonic rekey', options, [], async (system, generations) => {
     const { client } = options;
-    const { password, former } = await ownKeys(system, generations, options, found);
+    const { password, former } = await ownKeys(system, generations, options);
     const askNew = { prompt: `New password of ${client}`, isNew: true };
-    const next = await givenNewPassword(options, found, askNew);
+    const next = await givenNewPassword(options, askNew);
     const fresh = await freshKeys(system, generations, next ?? password, {
       former,
       without: '',
@@ -81,7 +79,7 @@ export async function rekey(options: Settings<'sonic rekey'>, found: Sources): P
  * Implements `sonic encrypt`: encrypts a client that has no password, or has a password without encryption. Throws
  * CLIENT_ENCRYPTS.
  */
-export async function encrypt(options: Settings<'sonic encrypt'>, found: Sources): Promise<number> {
+export async function encrypt(options: Settings<'sonic encrypt'>): Promise<number> {
   return withGenerations('sonic encrypt', options, [], async (system, generations) => {
     const { client } = options;
     const before = keysOf(system, clientPlace(options));
@@ -90,7 +88,7 @@ export async function encrypt(options: Settings<'sonic encrypt'>, found: Sources
     }
     const isNew = before === undefined && generations.stage() !== 'making';
     const ask = isNew ? { prompt: `New password of ${client}`, isNew: true } : promptFor(client);
-    const password = await requirePassword(options, found, ask);
+    const password = await requirePassword(options, ask);
     if (before === undefined) identityAt(options, undefined).requirePlain();
     const former = before && (await unlocked(options, before, password));
     const fresh = await freshKeys(system, generations, password, {
@@ -105,12 +103,11 @@ export async function encrypt(options: Settings<'sonic encrypt'>, found: Sources
 /** Rewrites an encrypting client without some paths, with new keys and the same password. */
 export async function rewriteWithout(
   options: Forgetting,
-  found: Sources,
   requests: readonly ForgetRequest[],
 ): Promise<number> {
   const without = requestsDigest(requests);
   return withGenerations('sonic forget-path', options, requests, async (system, generations) => {
-    const { password, former } = await ownKeys(system, generations, options, found);
+    const { password, former } = await ownKeys(system, generations, options);
     const fresh = await freshKeys(system, generations, password, {
       former,
       without,
@@ -125,7 +122,6 @@ async function ownKeys(
   system: System,
   generations: Generations,
   options: Settings<'sonic rekey'> | Forgetting,
-  found: Sources,
 ): Promise<{ password: Buffer; former: FormerKeys }> {
   const { client } = options;
   const before = recordIn(system, generations.first.path);
@@ -134,7 +130,7 @@ async function ownKeys(
     const what = `the client "${client}" does not encrypt`;
     throw new TardisError('USAGE', `${what}: use \`sonic encrypt\``);
   }
-  const password = await requirePassword(options, found, promptFor(client));
+  const password = await requirePassword(options, promptFor(client));
   return { password, former: await unlocked(options, before, password) };
 }
 

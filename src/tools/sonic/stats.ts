@@ -1,18 +1,15 @@
 /** Implements `sonic stats`: prints the size of a client's store, and the space saved. */
 import type { StoreFigures } from '../../history/index.js';
-import type { Found, Settings } from '../../config/index.js';
+import type { Settings } from '../../config/index.js';
 import { displayName, jsonName } from '../../model/index.js';
 import { withReports } from '../opening/history.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { counted, formatBytes, formatCount, formatTable } from '../output/units.js';
 import { jsonText } from '../output/json-text.js';
 
-export function stats(
-  options: Settings<'sonic stats'>,
-  found: ReadonlyMap<string, Found>,
-): Promise<void> {
+export function stats(options: Settings<'sonic stats'>): Promise<void> {
   const { client, json } = options;
-  return withReports(options, found, async (history) => {
+  return withReports(options, async (history) => {
     const { numbers, busiest } = await history.reports.figures();
     const newest = (await history.sets()).at(-1)?.set ?? 0;
     const directories = busiest.map(({ directory }) => directory);

@@ -1,6 +1,6 @@
 /** Implements `tardis --dry-run`: walks the sources by the rules of a backup, without a server. */
 import { missingFailures, readRoots } from '../../client/index.js';
-import type { Found, Settings } from '../../config/index.js';
+import type { Settings } from '../../config/index.js';
 import { countErrors, displayName } from '../../model/index.js';
 import { BackupProgress } from '../../pipeline/index.js';
 import { nodeSystem } from '../../system/index.js';
@@ -15,11 +15,7 @@ import { jsonText } from '../output/json-text.js';
 const NAME_HINT = '-n is --dry-run here; a name of the set is given by --name';
 
 /** Prints the entries that a backup would save. Returns the exit status, which is 3 if some entries cannot be read. */
-export async function dryRun(
-  settings: Settings<'tardis'>,
-  found: ReadonlyMap<string, Found>,
-  signal: AbortSignal,
-): Promise<number> {
+export async function dryRun(settings: Settings<'tardis'>, signal: AbortSignal): Promise<number> {
   const system = nodeSystem();
   const { roots, missing } = readRoots(system, settings.directories, settings);
   const run = new DryRun(settings);
@@ -28,7 +24,7 @@ export async function dryRun(
   const { progress } = run;
   const onBatch = (batch: WalkOutput): void => run.take(batch);
   const { workers: threads } = settings;
-  await walkSources({ system, settings, found, roots, progress, threads, signal, onBatch });
+  await walkSources({ system, settings, roots, progress, threads, signal, onBatch });
   run.report();
   return countErrors(run.progress) > 0 ? 3 : 0;
 }

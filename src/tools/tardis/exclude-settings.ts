@@ -1,6 +1,6 @@
 /** Converts the settings of `tardis` to exclude options. Reads the pattern files that the settings name. */
 import path from 'node:path';
-import type { Found, Settings } from '../../config/index.js';
+import type { Settings } from '../../config/index.js';
 import { failedTo } from '../../errors/index.js';
 import {
   CVS_PATTERNS,
@@ -23,13 +23,11 @@ import { filterFileOf } from './filter-settings.js';
 /** Maximum size of a pattern file that an option names. */
 const MAX_FILE_BYTES = 1 << 20;
 
-type Origins = ReadonlyMap<string, Found>;
-
 /** Returns the exclude options. Throws CONFIG_INVALID if a pattern file cannot be read. */
-export function excludeOptions(settings: Settings<'tardis'>, found: Origins): ExcludeOptions {
+export function excludeOptions(settings: Settings<'tardis'>): ExcludeOptions {
   const { skipFileName, olderSkipFileName } = settings;
   return {
-    sources: [...sourcesOf(settings), ...globalSource(settings, found)],
+    sources: [...sourcesOf(settings), ...globalSource(settings)],
     directories: [...settings.excludeDirs, setMemory()].map((given) =>
       placeOf(given).toString('latin1'),
     ),
@@ -75,10 +73,10 @@ function sourcesOf({ ignoreCvs, exclude, excludeFiles }: Settings<'tardis'>): Pa
   return sources;
 }
 
-function globalSource(settings: Settings<'tardis'>, found: Origins): PatternSource[] {
+function globalSource(settings: Settings<'tardis'>): PatternSource[] {
   const { ignoreGlobalExcludes, globalExcludeFile } = settings;
   if (ignoreGlobalExcludes || globalExcludeFile.length === 0) return [];
-  const isUsual = found.get('globalExcludeFile')?.source === 'built-in';
+  const isUsual = settings.sources.get('globalExcludeFile')?.source === 'built-in';
   if (isUsual && realPathOf(globalExcludeFile) === undefined) return [];
   return [fileSource(globalExcludeFile)];
 }

@@ -1,6 +1,6 @@
 /** Implements `tardis --explain`: prints for each path the rule that includes or excludes it, without a server. */
 import { readRoots, type Root } from '../../client/index.js';
-import type { Found, Settings } from '../../config/index.js';
+import type { Settings } from '../../config/index.js';
 import { systemCode, TardisError } from '../../errors/index.js';
 import {
   type CryptChoice,
@@ -21,12 +21,9 @@ import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { jsonText } from '../output/json-text.js';
 
 /** Prints one answer for each path. Returns the exit status. */
-export function explainPaths(
-  settings: Settings<'tardis'>,
-  found: ReadonlyMap<string, Found>,
-): number {
+export function explainPaths(settings: Settings<'tardis'>): number {
   const system = nodeSystem();
-  const options = excludeOptions(settings, found);
+  const options = excludeOptions(settings);
   const choice = cipherChoiceOf(settings);
   const crypt = choice && new CryptFilter(choice);
   const { roots } = readRoots(system, settings.directories);

@@ -1,5 +1,5 @@
 /** The daemon of a server that runs in the process of its client. This module is loaded only for such a server. */
-import { isBucket, type Resolved } from '../../config/index.js';
+import { isBucket, type Settings } from '../../config/index.js';
 import { Daemon } from '../../server/index.js';
 import { nodeSystem } from '../../system/index.js';
 import type { InnerDoor } from '../../transport/index.js';
@@ -14,17 +14,17 @@ export interface InnerDaemon {
 
 /** Starts the daemon, which serves one session through the door. Throws as `tardisd` does. */
 export async function startInnerDaemon(
-  { settings, found }: Resolved<'tardisd'>,
+  settings: Settings<'tardisd'>,
   door: InnerDoor,
   threads: number,
 ): Promise<InnerDaemon> {
   const log = await openLog(settings);
   const system = nodeSystem(settings.umask);
-  const database = isBucket(found.get('database'))
-    ? await enterBucket('tardisd', settings, found)
+  const database = isBucket(settings.sources.get('database'))
+    ? await enterBucket('tardisd', settings)
     : settings.database;
   const { umask } = settings;
-  const options = { ...daemonOptions({ ...settings, database }, found), address: door };
+  const options = { ...daemonOptions({ ...settings, database }), address: door };
   const storage = openStorage(system, threads, { umask, profiles: options.profiles }, log);
   try {
     const daemon = await Daemon.start(system, storage, options, log);

@@ -5,7 +5,7 @@
  */
 import fs from 'node:fs';
 import type { LocalServer, LocalServerOptions } from '../../client/index.js';
-import { type Resolved, resolveSettings, storageThreadsOf } from '../../config/index.js';
+import { resolveSettings, type Settings, storageThreadsOf } from '../../config/index.js';
 import { asTardisError, systemCode } from '../../errors/index.js';
 import { absolutePath, byteText, processEnvironment, textBytes } from '../../system/index.js';
 import { InnerDoor } from '../../transport/index.js';
@@ -27,9 +27,9 @@ export function startInnerServer(
   const resolved = settingsOf(options);
   if (resolved === undefined || !mayShareProcess(resolved)) return undefined;
   const isForLittle = isSmall(resolved, client);
-  const isWithoutThread = isForLittle && resolved.settings.storageThreads === undefined;
+  const isWithoutThread = isForLittle && resolved.storageThreads === undefined;
   const door = new InnerDoor();
-  const daemon = start(resolved, door, isWithoutThread ? 0 : storageThreadsOf(resolved.settings));
+  const daemon = start(resolved, door, isWithoutThread ? 0 : storageThreadsOf(resolved));
   const ready = daemon.then(() => undefined);
   ready.catch(() => undefined); // callers of `ready` get the error, but there may be none yet
   return {
@@ -44,7 +44,7 @@ export function startInnerServer(
 }
 
 async function start(
-  resolved: Resolved<'tardisd'>,
+  resolved: Settings<'tardisd'>,
   door: InnerDoor,
   threads: number,
 ): Promise<InnerDaemon> {
@@ -55,7 +55,7 @@ async function start(
 /** Returns the store that the server itself would use; undefined if its settings are invalid. */
 export function storeOf(options: Omit<LocalServerOptions, 'command'>): Buffer | undefined {
   const resolved = settingsOf(options);
-  return resolved && absolutePath(resolved.settings.database);
+  return resolved && absolutePath(resolved.database);
 }
 
 /** Returns the settings that the server itself would find; undefined if they are invalid. */
@@ -65,7 +65,7 @@ function settingsOf({
   configFile,
   profile,
   parityPercent,
-}: Omit<LocalServerOptions, 'command'>): Resolved<'tardisd'> | undefined {
+}: Omit<LocalServerOptions, 'command'>): Settings<'tardisd'> | undefined {
   const commandLine = new Map([
     ['single', ['true']],
     ['localSocket', [NO_SOCKET]],
@@ -84,7 +84,7 @@ function settingsOf({
 }
 
 /** True if the settings of the server let it share a process with its client. */
-function mayShareProcess({ settings }: Resolved<'tardisd'>): boolean {
+function mayShareProcess(settings: Settings<'tardisd'>): boolean {
   const { user, group, pidFile, logFile, daemon, profileSessions, umask } = settings;
   const isOwn = [user, group, pidFile, logFile].some((setting) => setting !== undefined);
   // The umask of this process removes permissions that the server may have to give.
@@ -93,7 +93,7 @@ function mayShareProcess({ settings }: Resolved<'tardisd'>): boolean {
 }
 
 /** True if the client has a small catalog. */
-function isSmall({ settings }: Resolved<'tardisd'>, client: string): boolean {
+function isSmall(settings: Settings<'tardisd'>, client: string): boolean {
   const catalog = `${byteText(absolutePath(settings.database))}/${client}/${settings.catalogFile}`;
   const bytes = sizeOf(catalog);
   return bytes > 0 && bytes + sizeOf(`${catalog}-wal`) <= SMALL_CATALOG_BYTES;

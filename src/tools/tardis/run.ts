@@ -11,7 +11,7 @@ import {
   readRoots,
   runBackup,
 } from '../../client/index.js';
-import { type Found, parseRates, type RatePeriod, type Settings } from '../../config/index.js';
+import { parseRates, type RatePeriod, type Settings } from '../../config/index.js';
 import { asTardisError, type ErrorCode, TardisError } from '../../errors/index.js';
 import { countErrors, displayName, jsonName } from '../../model/index.js';
 import { Codec } from '../../store/index.js';
@@ -48,7 +48,6 @@ const RECENT_DIGESTS = 1 << 17;
  */
 export async function backUp(
   settings: Settings<'tardis'>,
-  found: ReadonlyMap<string, Found>,
   server: LocalServerOnDemand | undefined,
   signal: AbortSignal,
 ): Promise<number> {
@@ -56,10 +55,10 @@ export async function backUp(
   let events: BackupEvents | undefined;
   let result: BackupResult;
   try {
-    messages = new RunMessages(settings, new ScanAhead(settings, found), server);
+    messages = new RunMessages(settings, new ScanAhead(settings), server);
     events = new BackupEvents(settings, (line) => messages?.printNote(line));
     await events.begin(signal);
-    result = await run(settings, found, { server: server?.get(), signal, messages });
+    result = await run(settings, { server: server?.get(), signal, messages });
   } catch (error) {
     // An interruption is reported itself, instead of the errors that it caused.
     const isInterrupted = signal.aborted;
@@ -68,7 +67,7 @@ export async function backUp(
     await server?.close();
     const failure = isInterrupted
       ? new TardisError('INTERRUPTED', 'interrupted')
-      : (deathBehind(error, server) ?? withHint(error, settings, found));
+      : (deathBehind(error, server) ?? withHint(error, settings));
     await events?.failed(asTardisError(failure));
     messages?.failed(failure);
     throw failure;
@@ -126,18 +125,14 @@ function deathBehind(
  * Adds a hint to two errors: if the default server cannot be reached, and if a new client meets a self-signed
  * certificate.
  */
-function withHint(
-  error: unknown,
-  { local, create, client }: Settings<'tardis'>,
-  found: ReadonlyMap<string, Found>,
-): unknown {
+function withHint(error: unknown, { local, create, client, sources }: Settings<'tardis'>): unknown {
   const { code, message } = asTardisError(error);
   if (create && code === 'CERTIFICATE_REFUSED') {
     const made = `create the client on the server's machine (sonic create -D STORE -C ${client} --password), and omit --create`;
     const why = 'a password authenticates the server only if the client exists';
     return new TardisError('CERTIFICATE_REFUSED', `${message}; ${why}: ${made}`);
   }
-  const isNamed = found.get('server')?.source !== 'built-in';
+  const isNamed = sources.get('server')?.source !== 'built-in';
   if (local || isNamed || code !== 'SERVER_UNREACHABLE') return error;
   const hint =
     'use --local for a store in a directory of this machine, --server for another machine';
@@ -152,7 +147,6 @@ interface Running {
 
 async function run(
   settings: Settings<'tardis'>,
-  found: ReadonlyMap<string, Found>,
   { server, signal, messages }: Running,
 ): Promise<BackupResult> {
   const system = nodeSystem();
@@ -162,7 +156,7 @@ async function run(
   const ask = create
     ? { prompt: `New password of ${client}`, isNew: true }
     : promptFor(client, settings.account);
-  const password = await givenPassword(settings, found, ask);
+  const password = await givenPassword(settings, ask);
   if (create && (password === undefined || !settings.crypt) && cipherChoice !== undefined) {
     throw notEncrypting(client);
   }
@@ -179,9 +173,9 @@ async function run(
     elsewhere: (host, port) => placeElsewhere({ host, port }, settings, isProven),
     setName: settings.setName,
     marks: marksOf(settings),
-    config: settings.sendConfig ? runningConfig(settings, found) : undefined,
+    config: settings.sendConfig ? runningConfig(settings) : undefined,
     directories: settings.directories,
-    excludes: excludeOptions(settings, found),
+    excludes: excludeOptions(settings),
     crossDevices: settings.crossDevice,
     maxDepth: settings.maxDepth,
     basePath: settings.basePath,
@@ -204,7 +198,7 @@ async function run(
     rates: ratesOf(settings),
     timeoutMs: settings.timeoutSeconds * 1000,
     // A local server that died is not restarted.
-    patience: server === undefined ? patienceOf(settings, found) : NO_PATIENCE,
+    patience: server === undefined ? patienceOf(settings) : NO_PATIENCE,
   };
   const jobs = (): Promise<JobRunner> =>
     openJobs(system, {
@@ -239,12 +233,9 @@ function credentialsOf(
   };
 }
 
-function patienceOf(
-  { reconnectSeconds }: Settings<'tardis'>,
-  found: ReadonlyMap<string, Found>,
-): Patience {
+function patienceOf({ reconnectSeconds, sources }: Settings<'tardis'>): Patience {
   // If no server is named, the default one is tried once.
-  const triesFirst = found.get('server')?.source !== 'built-in';
+  const triesFirst = sources.get('server')?.source !== 'built-in';
   return { forMs: reconnectSeconds * 1000, triesFirst };
 }
 

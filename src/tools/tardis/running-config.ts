@@ -2,13 +2,7 @@
  * The settings of a run of `tardis`, sent to the server and stored with the set. They must not contain secrets. Only
  * the text settings in this file's list are sent, so a new setting stays hidden until it is added to the list.
  */
-import {
-  explain,
-  type Found,
-  rowsOf,
-  type SettingName,
-  type Settings,
-} from '../../config/index.js';
+import { explain, rowsOf, type SettingName, type Settings } from '../../config/index.js';
 import { configBytes, type PlainConfig, type RunSetting } from '../../model/index.js';
 import { VERSION } from '../shared/run-tool.js';
 
@@ -53,12 +47,9 @@ const MAX_VALUE_CHARS = 1024;
 const MAX_CONFIG_BYTES = 24 << 10;
 
 /** Returns the configuration, without settings that have their default. */
-export function runningConfig(
-  settings: Settings<'tardis'>,
-  found: ReadonlyMap<string, Found>,
-): PlainConfig {
+export function runningConfig(settings: Settings<'tardis'>): PlainConfig {
   const types = new Map(rowsOf('tardis').map(([name, row]) => [name, row]));
-  const given = explain('tardis', { settings, found }).filter(
+  const given = explain('tardis', settings).filter(
     ({ source, shown }) => source !== 'built-in' && shown !== undefined,
   );
   const rows = given.map(({ name, shown = '' }): RunSetting => {

@@ -4,7 +4,7 @@
  * progress is shown.
  */
 import { readRoots } from '../../client/index.js';
-import type { Found, Settings } from '../../config/index.js';
+import type { Settings } from '../../config/index.js';
 import { BackupProgress } from '../../pipeline/index.js';
 import { nodeSystem } from '../../system/index.js';
 import type { Total } from './shown-backup.js';
@@ -13,13 +13,8 @@ import { walkSources } from './walk-sources.js';
 export class ScanAhead {
   private readonly controller = new AbortController();
   private running: Promise<void> | undefined;
-  private readonly settings: Settings<'tardis'>;
-  private readonly found: ReadonlyMap<string, Found>;
 
-  constructor(settings: Settings<'tardis'>, found: ReadonlyMap<string, Found>) {
-    this.settings = settings;
-    this.found = found;
-  }
+  constructor(private readonly settings: Settings<'tardis'>) {}
 
   /** Starts counting. `onTotal` is called with the total once it is known. */
   start(onTotal: (total: Total) => void): void {
@@ -33,14 +28,14 @@ export class ScanAhead {
 
   /** Counts the sources. Never rejects, since the backup itself reports errors of the sources. */
   private async scan(onTotal: (total: Total) => void): Promise<void> {
-    const { settings, found } = this;
+    const { settings } = this;
     const system = nodeSystem();
     const progress = new BackupProgress();
     const { signal } = this.controller;
     try {
       const { roots } = readRoots(system, settings.directories, settings);
       const quiet = { ...settings, verbosity: 0 };
-      await walkSources({ system, settings: quiet, found, roots, progress, threads: 1, signal });
+      await walkSources({ system, settings: quiet, roots, progress, threads: 1, signal });
       const { entries, directories, scannedBytes } = progress;
       onTotal({ files: entries - directories, bytes: scannedBytes });
     } catch {

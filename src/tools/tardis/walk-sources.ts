@@ -1,6 +1,6 @@
 /** Walks the sources by the rules of a backup, and sends nothing. */
 import { type readRoots, rootFiles, rootTasks } from '../../client/index.js';
-import type { Found, Settings } from '../../config/index.js';
+import type { Settings } from '../../config/index.js';
 import { throwIfAborted } from '../../errors/index.js';
 import {
   type BackupProgress,
@@ -16,7 +16,6 @@ import { excludeOptions } from './exclude-settings.js';
 interface SourceWalk {
   readonly system: System;
   readonly settings: Settings<'tardis'>;
-  readonly found: ReadonlyMap<string, Found>;
   readonly roots: ReturnType<typeof readRoots>['roots'];
   /** Counters, updated during the walk. */
   readonly progress: BackupProgress;
@@ -33,7 +32,7 @@ export async function walkSources(walk: SourceWalk): Promise<void> {
     start: rootTasks(roots),
     files: rootFiles(roots),
     firstFreeSlot: roots.length,
-    excludes: excludeOptions(settings, walk.found),
+    excludes: excludeOptions(settings),
     crossDevices: settings.crossDevice,
     maxDepth: settings.maxDepth,
   };

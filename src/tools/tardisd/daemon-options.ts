@@ -2,7 +2,7 @@
 import net from 'node:net';
 import path from 'node:path';
 import type { Logger } from 'pino';
-import { configInvalid, type Found, type Settings } from '../../config/index.js';
+import { configInvalid, type Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { type FormatWords, formatsOf, type RuleWords, serverRules } from '../../retention/index.js';
 import { bucketAt } from '../../store/index.js';
@@ -32,12 +32,11 @@ import { watchPlan } from './monitor-settings.js';
 const CHECKPOINTS_IN_BUCKET = Object.freeze({ bytes: 4, entries: 2, seconds: 6 });
 
 function checkpointsOf(
-  { checkpointBytes, checkpointEntries, checkpointSeconds }: Settings<'tardisd'>,
-  found: ReadonlyMap<string, Found>,
+  { checkpointBytes, checkpointEntries, checkpointSeconds, sources }: Settings<'tardisd'>,
   isInBucket: boolean,
 ): { bytes: number; entries: number; intervalMs: number } {
   const times = (name: string, factor: number): number => {
-    const source = found.get(name)?.source ?? 'built-in';
+    const source = sources.get(name)?.source ?? 'built-in';
     const isChosen = source !== 'built-in' && !source.startsWith('profile');
     return isInBucket && !isChosen ? factor : 1;
   };
@@ -50,13 +49,10 @@ function checkpointsOf(
 }
 
 /** Returns the options of the daemon for the settings of a server. Throws CONFIG_INVALID. */
-export function daemonOptions(
-  settings: Settings<'tardisd'>,
-  found: ReadonlyMap<string, Found>,
-): Omit<DaemonOptions, 'address'> {
+export function daemonOptions(settings: Settings<'tardisd'>): Omit<DaemonOptions, 'address'> {
   const isInBucket = bucketAt(storePath(settings)) !== undefined;
   return {
-    gc: gcPlan(settings, found, isInBucket),
+    gc: gcPlan(settings, isInBucket),
     baseDir: storePath(settings),
     catalogFile: settings.catalogFile,
     allowCreate: settings.allowNewHosts || settings.localSocket !== undefined,
@@ -90,7 +86,7 @@ export function daemonOptions(
         maxChangePercent: settings.maxChangePercent,
         saveFull: settings.saveFull,
       },
-      checkpoint: checkpointsOf(settings, found, isInBucket),
+      checkpoint: checkpointsOf(settings, isInBucket),
       catalogCopies: isInBucket ? 0 : settings.dbBackups,
       leastAgeMs: settings.leastAgeSeconds * 1000,
       forgetAfterMs: settings.forgetAfterSeconds * 1000,
@@ -136,17 +132,13 @@ function namesOf({ formats, priorities }: FormatWords): FormatWords {
  * Returns the plan for garbage collection and purges. A server of one session has no schedule. In a bucket no set is
  * deleted early, since a full disk of this machine does not matter.
  */
-function gcPlan(
-  settings: Settings<'tardisd'>,
-  found: ReadonlyMap<string, Found>,
-  isInBucket: boolean,
-): DaemonOptions['gc'] {
+function gcPlan(settings: Settings<'tardisd'>, isInBucket: boolean): DaemonOptions['gc'] {
   const { single, localSocket } = settings;
   const { packBytes, packContentBytes, catalogCacheBytes, allowUpgrades: mayUpgrade } = settings;
   const { earlyPurgeBytes, leastAgeSeconds, leastFreeBytes, reserveBytes } = settings;
   const { parityPercent = USUAL_PARITY_PERCENT } = settings;
   const isOwnChild = single && localSocket !== undefined;
-  const isUsualAge = found.get('leastAgeSeconds')?.source === 'built-in';
+  const isUsualAge = settings.sources.get('leastAgeSeconds')?.source === 'built-in';
   const memory = { catalogCacheBytes, reserveBytes, leastFreeBytes };
   const sizes = { packBytes, packContentBytes, parityPercent, ...memory };
   return {

@@ -1,6 +1,6 @@
 /** Prepares a store in a bucket for a server. It is called after the process has changed to the user of the server. */
 import type { Logger } from 'pino';
-import { configInvalid, type Found, type Settings } from '../../config/index.js';
+import { configInvalid, type Settings } from '../../config/index.js';
 import type { SharedClients } from '../../server/index.js';
 import {
   type BucketAccess,
@@ -41,10 +41,9 @@ const ANSWER_PATIENCE_MS = 10_000;
 export async function serveBucket(
   system: System,
   settings: Settings<'tardisd'>,
-  found: ReadonlyMap<string, Found>,
   log: Logger,
 ): Promise<ServedBucket> {
-  const database = await enterBucket('tardisd', settings, found);
+  const database = await enterBucket('tardisd', settings);
   const none = { database, shared: undefined, close: async () => undefined };
   const isChild = settings.single && settings.localSocket !== undefined;
   const access = bucketAt(byteText(database));

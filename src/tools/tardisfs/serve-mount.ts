@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { RecordDecoder, SpareMemory } from '../../contents/index.js';
-import type { Found, Settings } from '../../config/index.js';
+import type { Settings } from '../../config/index.js';
 import { stretchInChildren } from '../../crypto/index.js';
 import { asTardisError } from '../../errors/index.js';
 import type { History } from '../../history/index.js';
@@ -57,15 +57,14 @@ interface ServeOptions {
 /** Resolves when the directory is unmounted. Throws the errors of opening the history and of mounting. */
 export async function serveMount(
   settings: MountSettings,
-  found: ReadonlyMap<string, Found>,
   { mountPoint, onReady }: ServeOptions,
 ): Promise<void> {
   stretchInChildren(); // keeps the memory of the mount small, even when it logs in again
   const log = logTo(settings);
   const system = nodeSystem();
-  const following = await followBucket(settings, found, log);
+  const following = await followBucket(settings, log);
   await following?.refresh(settings.client);
-  const lasting = await openLasting(system, settings, found, log);
+  const lasting = await openLasting(system, settings, log);
   const { history } = lasting;
   let isOver = true;
   try {
@@ -83,7 +82,7 @@ export async function serveMount(
     attributeUse.mayRefuse = !checksAcls;
     const mounted = await mountAt(system, {
       path: point,
-      source: usesServer(found)
+      source: usesServer(settings)
         ? settings.server
         : displayText(shownStore(byteText(settings.database))),
       allowsOthers: settings.allowOther,
@@ -214,12 +213,11 @@ function spaceOf(system: System, { history, space }: LastingHistory): DiskSpace 
 async function openLasting(
   system: System,
   settings: MountSettings,
-  found: ReadonlyMap<string, Found>,
   warn: (line: string) => void,
 ): Promise<LastingHistory> {
   const open = async (triesFirst: boolean): Promise<History> => {
     const opening = { warn, keepsCatalog: true, triesFirst };
-    const history = await openHistory(system, settings, found, opening);
+    const history = await openHistory(system, settings, opening);
     if (settings.allowUnproven) history.acceptUnproven?.();
     return history;
   };

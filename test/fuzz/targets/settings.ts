@@ -13,14 +13,14 @@ const MACHINE = { processors: 4, memoryBytes: 1 << 30 };
 
 function resolve(tool: Tool, option: string): string {
   const commandLine = new Map([[option, [file]]]);
-  const { found } = resolveSettings(tool, { commandLine, environment, machine: MACHINE });
+  const { sources: found } = resolveSettings(tool, { commandLine, environment, machine: MACHINE });
   return magnitude(found.size);
 }
 
 function asDefaults(): string {
   const given = { TARDIS_DEFAULTS: file };
   const commandLine = new Map<string, string[]>();
-  const { found } = resolveSettings('tardis', {
+  const { sources: found } = resolveSettings('tardis', {
     commandLine,
     environment: given,
     machine: MACHINE,
