@@ -89,16 +89,14 @@ class BackupRun {
   private readonly pipeline: BackupPipeline;
   private readonly roots: readonly Root[];
   private readonly missing: ReturnType<typeof readRoots>['missing'];
-  private readonly system: System;
   private readonly request: BackupRequest;
   private readonly hooks: BackupHooks;
 
   constructor(
-    system: System,
+    private readonly system: System,
     jobs: JobRunner,
     { reach, request, hooks }: Pick<BackupTask, 'reach' | 'request' | 'hooks'>,
   ) {
-    this.system = system;
     this.request = request;
     this.hooks = hooks;
     const { roots, missing } = readRoots(system, request.directories, request);

@@ -65,13 +65,11 @@ export async function withKeys(
 class KeysSession {
   private stored: ((error?: TardisError) => void) | undefined;
   private failure: TardisError | undefined;
-  private readonly connection: Connection;
-  private readonly login: Login;
 
-  constructor(connection: Connection, login: Login) {
-    this.connection = connection;
-    this.login = login;
-  }
+  constructor(
+    private readonly connection: Connection,
+    private readonly login: Login,
+  ) {}
 
   greet(): Promise<Head<'welcome'>> {
     return greet(this.connection, this.login, {

@@ -46,13 +46,11 @@ export class OfferedBases {
   private readonly bySlot = new Map<SlotNumber, Offer[]>();
   private earlyBytes = 0;
   private failure: TardisError | undefined;
-  private readonly sender: Pick<Sender, 'post'>;
-  private readonly streams: Pick<OutgoingStreams, 'delta'>;
 
-  constructor(sender: Pick<Sender, 'post'>, streams: Pick<OutgoingStreams, 'delta'>) {
-    this.sender = sender;
-    this.streams = streams;
-  }
+  constructor(
+    private readonly sender: Pick<Sender, 'post'>,
+    private readonly streams: Pick<OutgoingStreams, 'delta'>,
+  ) {}
 
   /** Records a basis that the server offers. Throws PROTOCOL_VIOLATION. */
   offer(head: Head<'basis'>): void {

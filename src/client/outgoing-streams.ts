@@ -9,11 +9,8 @@ const NO_BYTES: Buffer = Buffer.alloc(0);
 
 export class OutgoingStreams {
   private last = 0;
-  private readonly sender: Pick<Sender, 'post' | 'send'>;
 
-  constructor(sender: Pick<Sender, 'post' | 'send'>) {
-    this.sender = sender;
-  }
+  constructor(private readonly sender: Pick<Sender, 'post' | 'send'>) {}
 
   content({ isPart, codec, fileSizeBytes, cipher }: StreamStart): PeerStream {
     const stream = this.next();

@@ -28,18 +28,14 @@ export class SealedSignature {
   private opened: Opened | undefined;
   private chunks = 0;
   private remaining = 0;
-  private readonly calls: SealingCalls;
-  private readonly keys: ContentKeys;
-  private readonly basis: OfferedBasis;
-  private readonly sink: SignatureSink;
 
   /** Creates a decoder that passes the signature to `sink`, once it has checked that the record belongs to `basis`. */
-  constructor(calls: SealingCalls, keys: ContentKeys, basis: OfferedBasis, sink: SignatureSink) {
-    this.calls = calls;
-    this.keys = keys;
-    this.basis = basis;
-    this.sink = sink;
-  }
+  constructor(
+    private readonly calls: SealingCalls,
+    private readonly keys: ContentKeys,
+    private readonly basis: OfferedBasis,
+    private readonly sink: SignatureSink,
+  ) {}
 
   /**
    * Takes the next piece of the record. Returns false if the signature cannot be used: the file is then sent

@@ -51,8 +51,6 @@ type AcceptsOlder = (what: string) => boolean;
 
 export class SealingPeer implements BackupPeer {
   private reportsMountsGone: BackupPeer['onMountsGone'];
-  private readonly server: ServerPeer;
-  private readonly calls: SealingCalls;
   private keyring: Keyring | undefined;
   private sealer: SetSealer | undefined;
   private isReady = false;
@@ -61,13 +59,11 @@ export class SealingPeer implements BackupPeer {
   /** Resolves when the store is known to be at least as new as this machine remembers. */
   private opened: Promise<unknown> | undefined;
 
-  private readonly acceptsOlder: AcceptsOlder;
-
-  constructor(server: ServerPeer, calls: SealingCalls, acceptsOlder: AcceptsOlder) {
-    this.server = server;
-    this.calls = calls;
-    this.acceptsOlder = acceptsOlder;
-  }
+  constructor(
+    private readonly server: ServerPeer,
+    private readonly calls: SealingCalls,
+    private readonly acceptsOlder: AcceptsOlder,
+  ) {}
 
   /** Sends the queued calls, and sends all later calls at once. Both are sealed if there are keys. */
   begin(keyring: Keyring | undefined): void {

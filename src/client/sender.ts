@@ -46,12 +46,9 @@ export class Sender {
   private readonly marks = new MessageMarks();
   private failure: TardisError | undefined;
   private connection: Connection | undefined;
-  private readonly options: SenderOptions;
   private isHeldBack = false;
 
-  constructor(options: SenderOptions) {
-    this.options = options;
-  }
+  constructor(private readonly options: SenderOptions) {}
 
   /** Sends queued messages over this connection from now on. */
   attach(connection: Connection): void {

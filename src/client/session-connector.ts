@@ -4,7 +4,13 @@
  */
 import { asTardisError, TardisError } from '../errors/index.js';
 import { type Elsewhere, linkToNamed, type Login, SentOn } from '../transport/login/index.js';
-import { type Address, singleAddresses, type System } from '../system/index.js';
+import {
+  type Address,
+  type Clock,
+  describeAddress,
+  singleAddresses,
+  type System,
+} from '../system/index.js';
 import {
   Backoff,
   type Connection,
@@ -18,7 +24,6 @@ import {
   type TlsOptions,
 } from '../transport/index.js';
 import type { SessionLine } from './session-line.js';
-import { SilentServers } from './silent-servers.js';
 
 export interface Reach {
   /** Resolves with the server's address, or its door in this process, once the server listens. */
@@ -59,18 +64,15 @@ export class SessionConnector {
   private readonly reconnecting: Reconnecting;
   private failure: TardisError | undefined;
   private readonly over = new AbortController();
-  private readonly system: System;
-  private readonly line: SessionLine;
-  private readonly reach: Reach;
-  private readonly events: ConnectorEvents;
 
-  constructor(system: System, line: SessionLine, reach: Reach, events: ConnectorEvents) {
-    this.system = system;
-    this.line = line;
-    this.reach = reach;
+  constructor(
+    private readonly system: System,
+    private readonly line: SessionLine,
+    private readonly reach: Reach,
+    private readonly events: ConnectorEvents,
+  ) {
     this.sentOn = new SentOn(reach.elsewhere);
     this.silent = new SilentServers(system.clock);
-    this.events = events;
     this.reconnecting = new Reconnecting(system, reach.patience, this.over.signal, (retry) =>
       events.retrying(retry),
     );
@@ -225,4 +227,40 @@ export class SessionConnector {
 
 function isCode(error: unknown, code: TardisError['code']): boolean {
   return error instanceof TardisError && error.code === code;
+}
+
+/** Time for which a server is passed over: that of a lease, after which another server takes the client over. */
+const PASSED_OVER_MS = 15_000;
+
+/**
+ * Remembers for a while which servers did not answer, so that a client that knows several tries the others first. A server
+ * over a bucket refers clients to the one with their session, also if that has just been lost.
+ */
+export class SilentServers {
+  /** The moment at which each server did not answer. */
+  private readonly since = new Map<string, number>();
+
+  constructor(private readonly clock: Clock) {}
+
+  note(address: Address): void {
+    const name = describeAddress(address);
+    // A server that stays silent is tried again after a while.
+    if (!this.has(address)) this.since.set(name, this.clock.monotonicMs());
+  }
+
+  has(address: Address): boolean {
+    const sinceMs = this.since.get(describeAddress(address));
+    return sinceMs !== undefined && this.clock.monotonicMs() - sinceMs < PASSED_OVER_MS;
+  }
+
+  /** Forgets all of them. */
+  clear(): void {
+    this.since.clear();
+  }
+
+  /** Returns the addresses without repetitions, in their order, but silent servers last. */
+  inOrder(addresses: readonly Address[]): Address[] {
+    const all = [...new Map(addresses.map((one) => [describeAddress(one), one])).values()];
+    return [...all.filter((one) => !this.has(one)), ...all.filter((one) => this.has(one))];
+  }
 }

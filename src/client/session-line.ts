@@ -27,13 +27,11 @@ export class SessionLine {
   /** Number of handled answers that are not acknowledged yet. */
   private unacknowledged = 0;
   private unacknowledgedBytes = 0;
-  private readonly sender: Sender;
-  private readonly hear: (name: MessageName, bytes: Buffer) => void;
 
-  constructor(sender: Sender, hear: (name: MessageName, bytes: Buffer) => void) {
-    this.sender = sender;
-    this.hear = hear;
-  }
+  constructor(
+    private readonly sender: Sender,
+    private readonly hear: (name: MessageName, bytes: Buffer) => void,
+  ) {}
 
   /** Number of answers handled so far. */
   get handledCount(): number {

@@ -59,11 +59,8 @@ export class SetSealer {
   private readonly sealedRoots = new Set<number>();
   private opened: Head<'setOpened'> | undefined;
   private clientTimeMs = 0;
-  private readonly tree: TreeSealer;
 
-  constructor(tree: TreeSealer) {
-    this.tree = tree;
-  }
+  constructor(private readonly tree: TreeSealer) {}
 
   /** Takes the message that opens the set, with sealed rows and paths. */
   begin({ paths, rows, clientTimeMs }: Head<'openSet'>): void {

@@ -41,16 +41,12 @@ interface Section {
 }
 
 export class KeyFileText {
-  /** Name of the file in error messages. */
-  private readonly file: string;
-  private readonly head: string;
-  private readonly sections: readonly Section[];
-
-  private constructor(file: string, head: string, sections: readonly Section[]) {
-    this.file = file;
-    this.head = head;
-    this.sections = sections;
-  }
+  private constructor(
+    /** Name of the file in error messages. */
+    private readonly file: string,
+    private readonly head: string,
+    private readonly sections: readonly Section[],
+  ) {}
 
   /**
    * Parses a key file; `file` is its name in errors. An empty file has no sections. Throws KEY_FILE_INVALID if

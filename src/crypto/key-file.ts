@@ -29,14 +29,13 @@ const PATIENCE_MS = 30_000;
 type Calls = Pick<System, 'files' | 'native'>;
 
 export class KeyFile {
-  private readonly calls: Calls;
-  private readonly given: Buffer;
   private readonly shown: string;
 
   /** Gives access to a key file. `given` is its path, which may be a symbolic link. */
-  constructor(calls: Calls, given: Buffer) {
-    this.calls = calls;
-    this.given = given;
+  constructor(
+    private readonly calls: Calls,
+    private readonly given: Buffer,
+  ) {
     this.shown = displayName(given);
   }
 

@@ -46,17 +46,12 @@ interface ClientProof {
 
 /** The server's side of one login. */
 export class ServerLogin {
-  private readonly secret: Buffer;
-  private readonly serverPublic: Buffer;
-  private readonly modPow: ModPow;
-  private readonly record: KeyRecord;
-
-  private constructor(modPow: ModPow, record: KeyRecord, secret: Buffer, serverPublic: Buffer) {
-    this.modPow = modPow;
-    this.record = record;
-    this.secret = secret;
-    this.serverPublic = serverPublic;
-  }
+  private constructor(
+    private readonly modPow: ModPow,
+    private readonly record: KeyRecord,
+    private readonly secret: Buffer,
+    private readonly serverPublic: Buffer,
+  ) {}
 
   static async begin(modPow: ModPow, record: KeyRecord): Promise<ServerLogin> {
     const secret = srpSecret();
@@ -90,11 +85,8 @@ export class ServerLogin {
 /** The client's side of one login. */
 export class ClientLogin {
   private expected: Buffer | undefined;
-  private readonly modPow: ModPow;
 
-  constructor(modPow: ModPow) {
-    this.modPow = modPow;
-  }
+  constructor(private readonly modPow: ModPow) {}
 
   /** True after a proof was sent: the server's welcome must then contain its own proof. */
   get isAwaitingProof(): boolean {

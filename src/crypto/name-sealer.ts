@@ -24,14 +24,11 @@ interface Owner {
 }
 
 export class NameSealer {
-  private readonly calls: SealingCalls;
-  private readonly keys: Uint8Array;
-
   /** Creates a sealer. `keys` has SEAL_KEYS_BYTES bytes. */
-  constructor(calls: SealingCalls, keys: Uint8Array) {
-    this.calls = calls;
-    this.keys = keys;
-  }
+  constructor(
+    private readonly calls: SealingCalls,
+    private readonly keys: Uint8Array,
+  ) {}
 
   /**
    * Returns rows of listings or declared directories with their names and link targets sealed. They get no seals of

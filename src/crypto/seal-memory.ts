@@ -98,12 +98,10 @@ function countedNumber({ isEncrypting, number }: KeyRecord, account: string | un
 }
 
 export class SealMemory {
-  private readonly id: string;
   private readonly file: string;
 
   /** Gives access to the memory of a client. `id` is the id of its key set, in hexadecimal. */
-  constructor(id: string) {
-    this.id = id;
+  constructor(private readonly id: string) {
     this.file = statePath('seals', id);
   }
 

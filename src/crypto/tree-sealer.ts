@@ -74,15 +74,11 @@ const SEAL_KEY_BYTES = 32;
 const ROOT_LABEL = Buffer.from('root');
 
 export class TreeSealer {
-  private readonly calls: SealingCalls;
-  private readonly nameKeys: Uint8Array;
-  private readonly keys: SealKeys;
-
-  constructor(calls: SealingCalls, nameKeys: Uint8Array, keys: SealKeys) {
-    this.calls = calls;
-    this.nameKeys = nameKeys;
-    this.keys = keys;
-  }
+  constructor(
+    private readonly calls: SealingCalls,
+    private readonly nameKeys: Uint8Array,
+    private readonly keys: SealKeys,
+  ) {}
 
   /** Seals final rows. Each row gets a seal of its own, which is added to `sum`. */
   rows(rows: Uint8Array, count: number, sum: SealSum): Buffer {

@@ -31,11 +31,8 @@ export class DeltaIndex {
    */
   private starts = new Float64Array(FIRST_ROOM);
   private sources = new Float64Array(FIRST_ROOM);
-  private readonly basisBytes: number;
 
-  private constructor(basisBytes: number) {
-    this.basisBytes = basisBytes;
-  }
+  private constructor(private readonly basisBytes: number) {}
 
   /**
    * Reads a whole delta in pieces. Throws RECORD_DAMAGED if it is malformed, copies from outside of the
@@ -127,11 +124,8 @@ class Parser {
   private skipBytes = 0;
   /** Number of bytes of the delta read so far. */
   private at = 0;
-  private readonly index: DeltaIndex;
 
-  constructor(index: DeltaIndex) {
-    this.index = index;
-  }
+  constructor(private readonly index: DeltaIndex) {}
 
   push(piece: Uint8Array): void {
     let from = 0;

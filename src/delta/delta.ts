@@ -112,15 +112,12 @@ class PatchRun {
   private readonly output = Buffer.allocUnsafeSlow(OUTPUT_BYTES);
   private filled = 0;
   private madeBytes = 0;
-  private readonly job: RsyncJob;
-  private readonly basis: Basis;
-  private readonly sizeBytes: number;
 
-  constructor(job: RsyncJob, basis: Basis, sizeBytes: number) {
-    this.job = job;
-    this.basis = basis;
-    this.sizeBytes = sizeBytes;
-  }
+  constructor(
+    private readonly job: RsyncJob,
+    private readonly basis: Basis,
+    private readonly sizeBytes: number,
+  ) {}
 
   async *push(input: Uint8Array, isLast: boolean): AsyncGenerator<Buffer> {
     if (this.isWhole) {

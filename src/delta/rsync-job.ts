@@ -29,13 +29,13 @@ export class RsyncJob implements Disposable {
   private readonly figureBytes = new Uint8Array(this.figures.buffer);
   private isOpen = true;
   readonly number: number;
-  private readonly native: RsyncCalls;
-  private readonly what: string;
 
   /** `what` begins the error message, for example "a delta cannot be made". */
-  constructor(native: RsyncCalls, what: string, begin: () => number) {
-    this.native = native;
-    this.what = what;
+  constructor(
+    private readonly native: RsyncCalls,
+    private readonly what: string,
+    begin: () => number,
+  ) {
     this.number = this.withReason(begin);
   }
 

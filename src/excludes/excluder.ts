@@ -94,12 +94,11 @@ export class Excluder {
   private readonly directories = new Map<string, Set<string>>();
   private readonly compiled = new WeakMap<RuleLink, CompiledLink>();
   private readonly alwaysEvaluates: boolean;
-  private readonly options: ExcludeOptions;
-  private readonly system: System;
 
-  constructor(options: ExcludeOptions, system: System) {
-    this.options = options;
-    this.system = system;
+  constructor(
+    private readonly options: ExcludeOptions,
+    private readonly system: System,
+  ) {
     this.marks = new Marks(options);
     this.general = generalRules(options.sources);
     this.filter = fileFilter(options.filter);

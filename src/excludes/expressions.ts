@@ -51,11 +51,12 @@ const BEYOND_ASCII = /[\x80-\xff]|\\x(?:\{|[89A-Fa-f])|\\[23][0-7]{2}/;
 /** Expressions in their order, matched against the beginning of a text. */
 export class Expressions {
   private readonly set: InstanceType<Engine['RE2Set']> | undefined;
-  private readonly numbers: readonly number[];
 
   /** Compiles expressions. `numbers` are in rising order; each identifies the expression at the same index. */
-  constructor(expressions: readonly string[], numbers: readonly number[]) {
-    this.numbers = numbers;
+  constructor(
+    expressions: readonly string[],
+    private readonly numbers: readonly number[],
+  ) {
     if (expressions.length === 0) return;
     const { RE2JS, RE2Set } = loadEngine();
     const flags = RE2JS.DISABLE_UNICODE_GROUPS;

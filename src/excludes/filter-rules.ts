@@ -71,13 +71,10 @@ export function linesOf({ path, bytes }: FilterFile): NumberedLine[] {
 
 /** Parses lines of filters, and limits their total cost. */
 export class FilterLineReader {
-  private readonly path: string;
   private steps = 0;
   private lines = 0;
 
-  constructor(path: string) {
-    this.path = path;
-  }
+  constructor(private readonly path: string) {}
 
   /** Parses one line. Throws CONFIG_INVALID with file and line. */
   read({ line, text }: NumberedLine): FilterLine {
@@ -144,15 +141,13 @@ const MAX_REMEMBERED = 1 << 15;
 
 /** Compiled lines, in their order. */
 export class FilterRules {
-  private readonly lines: readonly FilterLine[];
   private readonly files: Expressions;
   private readonly directories: Expressions;
   private readonly paths: Expressions | undefined;
   private readonly remembered = new Map<string, readonly number[]>();
   private rememberedNumbers = 0;
 
-  constructor(lines: readonly FilterLine[]) {
-    this.lines = lines;
+  constructor(private readonly lines: readonly FilterLine[]) {
     const of = (...kinds: FilterKind[]): Expressions => {
       const numbers = [...lines.keys()].filter((number) => kinds.includes(lines[number]!.kind));
       return new Expressions(

@@ -77,15 +77,13 @@ function endsWithinName(text: string, ending: string): boolean {
 
 class TokenGlob implements Glob {
   private readonly least: number;
-  private readonly tokens: readonly Token[];
-  private readonly prefix: string;
-  private readonly ending: string;
 
   /** `prefix` and `ending` are plain text with which every match begins and ends. */
-  constructor(tokens: readonly Token[], prefix: string, ending: string) {
-    this.tokens = tokens;
-    this.prefix = prefix;
-    this.ending = ending;
+  constructor(
+    private readonly tokens: readonly Token[],
+    private readonly prefix: string,
+    private readonly ending: string,
+  ) {
     this.least = leastBytes(tokens);
   }
 

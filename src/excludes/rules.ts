@@ -84,7 +84,6 @@ function withoutSpacesAtEnd(line: string): string {
 
 /** The rules of one source; the last one that matches decides. */
 export class RuleList {
-  readonly rules: readonly Rule[];
   /** True if some rule needs the path relative to the list's directory. */
   readonly hasPaths: boolean;
   /** Indexes of the rules with plain names, by name, in rising order. Most rules are of this kind. */
@@ -92,8 +91,7 @@ export class RuleList {
   /** Indexes of the rules without plain names. */
   private readonly others: number[] = [];
 
-  constructor(rules: readonly Rule[]) {
-    this.rules = rules;
+  constructor(readonly rules: readonly Rule[]) {
     this.hasPaths = rules.some((rule) => !rule.isForNames);
     rules.forEach(({ plainName }, index) => {
       if (plainName === undefined) {

@@ -115,11 +115,8 @@ class OutputLines {
   last = '';
   private readonly pending = new Map<Readable, Buffer>();
   private leftBytes = MAX_OUTPUT_BYTES;
-  private readonly options: CommandOptions;
 
-  constructor(options: CommandOptions) {
-    this.options = options;
-  }
+  constructor(private readonly options: CommandOptions) {}
 
   follow(stream: Readable): void {
     this.pending.set(stream, Buffer.alloc(0));

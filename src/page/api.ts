@@ -30,13 +30,12 @@ const PAGE_FOUND = 200;
 
 /** An error of the API. `code` is one of docs/errors.md; `UNREACHABLE` if there was no answer. */
 export class ApiError extends Error {
-  readonly code: string;
-  readonly guidance: string;
-
-  constructor(code: string, message: string, guidance: string) {
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly guidance: string,
+  ) {
     super(message);
-    this.code = code;
-    this.guidance = guidance;
   }
 }
 

@@ -30,8 +30,6 @@ export interface ContextParts {
 export class Context {
   readonly settings: PipelineSettings;
   readonly sources: WalkOptions;
-  /** The worker threads. */
-  readonly jobs: JobRunner;
   /** The server. */
   readonly peer: BackupPeer;
   /** Bounds the queues of all stages. */
@@ -57,8 +55,11 @@ export class Context {
    */
   readonly grown = new Subject<LargeFile>();
 
-  constructor(jobs: JobRunner, { peer, sources, settings, hooks }: ContextParts) {
-    this.jobs = jobs;
+  constructor(
+    /** The worker threads. */
+    readonly jobs: JobRunner,
+    { peer, sources, settings, hooks }: ContextParts,
+  ) {
     this.peer = peer;
     this.sources = sources;
     this.settings = settings;

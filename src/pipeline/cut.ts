@@ -29,11 +29,9 @@ class Cutter {
   private readonly cutter: ParcelCutter;
   /** Slots of directories whose last rows are still in the cutter. */
   private inCutter: SlotNumber[] = [];
-  private readonly context: Context;
 
-  constructor(context: Context) {
+  constructor(private readonly context: Context) {
     this.cutter = new ParcelCutter(context.effort);
-    this.context = context;
   }
 
   /** Yields work from the selected entries, as the budget allows. `undefined` yields the rest that the cutter holds. */

@@ -18,11 +18,8 @@ export interface FinishedDirectory {
 
 export class OpenDirectories {
   private readonly states = new Map<SlotNumber, DirectoryState>();
-  private readonly onFinished: (finished: FinishedDirectory, items: number) => void;
 
-  constructor(onFinished: (finished: FinishedDirectory, items: number) => void) {
-    this.onFinished = onFinished;
-  }
+  constructor(private readonly onFinished: (finished: FinishedDirectory, items: number) => void) {}
 
   /** Starts tracking a directory whose entries will be cut into parcels. `items` were taken from the budget for it. */
   open(slot: SlotNumber, items: number, isSettled: boolean): void {

@@ -32,7 +32,6 @@ const BUDGET_SHARE = 3;
 export class Effort implements ParcelLimits {
   readonly largeBytes = LARGE_FILE_BYTES;
   private leftBytes: number;
-  private readonly isFirst: () => boolean;
   private readonly usual: EffortSettings;
   private readonly more: EffortSettings;
 
@@ -40,11 +39,13 @@ export class Effort implements ParcelLimits {
    * `isFirst` returns true if there is no backup yet. It is called when the first contents are cut, since the answer is
    * not known earlier.
    */
-  constructor(settings: EffortSettings, isFirst: () => boolean) {
+  constructor(
+    settings: EffortSettings,
+    private readonly isFirst: () => boolean,
+  ) {
     const { codec } = settings.compression;
     const hasLevels = codec === Codec.zstd || codec === Codec.zlib;
     this.leftBytes = hasLevels ? settings.changeBytes : 0;
-    this.isFirst = isFirst;
     this.usual = settings;
     this.more = withMore(settings);
   }

@@ -33,11 +33,7 @@ interface RecordStart {
 export type ContentStart = Pick<RecordStart, 'codec' | 'fileSizeBytes' | 'isPart' | 'scheme'>;
 
 export class Encryption {
-  private readonly context: Pick<Context, 'jobs' | 'peer'>;
-
-  constructor(context: Pick<Context, 'jobs' | 'peer'>) {
-    this.context = context;
-  }
+  constructor(private readonly context: Pick<Context, 'jobs' | 'peer'>) {}
 
   /**
    * Returns the keys for digests and records, for a job; undefined if the client does not encrypt. They are set before
@@ -84,18 +80,14 @@ export class Encryption {
 }
 
 export class RecordStream {
-  /** Undefined if the client does not encrypt. */
-  readonly cipher: RecordCipher | undefined;
   private readonly stream: PeerStream;
-  private readonly start: RecordStart;
 
   constructor(
-    start: RecordStart,
-    cipher: RecordCipher | undefined,
+    private readonly start: RecordStart,
+    /** Undefined if the client does not encrypt. */
+    readonly cipher: RecordCipher | undefined,
     open: (cipher: CipherHead | undefined) => PeerStream,
   ) {
-    this.start = start;
-    this.cipher = cipher;
     this.stream = open(cipher?.head);
   }
 

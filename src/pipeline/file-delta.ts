@@ -51,14 +51,13 @@ export class FileDelta {
   /** Number of parts for which a delta did not pay. */
   dropped = 0;
   private readonly signature: LoadedSignature;
-  private readonly costBytes: number;
-  private readonly credit: Credit;
-  readonly offer: OfferedBasis;
 
-  private constructor(offer: OfferedBasis, jobs: JobRunner, credit: Credit, costBytes: number) {
-    this.offer = offer;
-    this.credit = credit;
-    this.costBytes = costBytes;
+  private constructor(
+    readonly offer: OfferedBasis,
+    jobs: JobRunner,
+    private readonly credit: Credit,
+    private readonly costBytes: number,
+  ) {
     this.signature = jobs.loadSignature(offer.sizeBytes);
     this.isReady = offer.fetch(false, takerOf(this.signature));
     this.isReady.catch(() => undefined); // rejects where it is awaited

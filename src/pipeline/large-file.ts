@@ -49,11 +49,8 @@ export function inconsistency({ readBytes, claimedBytes, isSparse }: LargeResult
 
 /** Thrown if one file failed, but not the session. `reason` is the system's error code. */
 export class UnreadableFile extends Error {
-  readonly reason: string;
-
-  constructor(reason: string) {
+  constructor(readonly reason: string) {
     super(`a file could not be read: ${reason}`);
-    this.reason = reason;
   }
 }
 

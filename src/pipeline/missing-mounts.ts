@@ -14,12 +14,11 @@ export class MissingMounts {
   private readonly reported = new Set<string>();
   /** Paths of the directories whose listings are being compared, by slot. */
   private readonly pending = new Map<SlotNumber, Buffer>();
-  private readonly peer: BackupPeer;
-  private readonly report: (failures: readonly Failure[]) => void;
 
-  constructor(peer: BackupPeer, report: (failures: readonly Failure[]) => void) {
-    this.peer = peer;
-    this.report = report;
+  constructor(
+    private readonly peer: BackupPeer,
+    private readonly report: (failures: readonly Failure[]) => void,
+  ) {
     peer.onMountsGone = (slot, names) => {
       const path = this.pending.get(slot);
       if (path !== undefined) for (const name of names) this.hold(slot, path, name);

@@ -18,14 +18,14 @@ export class Outbox {
   private failure: TardisError | undefined;
   private doneSlots: SlotNumber[] = [];
   private doneSettled: boolean[] = [];
-  private readonly peer: BackupPeer;
-  private readonly budget: Budget;
   private readonly turns: Credit;
 
   /** Creates an outbox. `most` is the maximum number of parcels that are sent but not received. */
-  constructor(peer: BackupPeer, budget: Budget, most: number) {
-    this.peer = peer;
-    this.budget = budget;
+  constructor(
+    private readonly peer: BackupPeer,
+    private readonly budget: Budget,
+    most: number,
+  ) {
     this.turns = new Credit(most);
   }
 

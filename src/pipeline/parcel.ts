@@ -81,10 +81,8 @@ export class ParcelCutter {
   private files = 0;
   private rowCount = 0;
   private contentBytes = 0;
-  private readonly limits: ParcelLimits;
 
-  constructor(limits: ParcelLimits) {
-    this.limits = limits;
+  constructor(private readonly limits: ParcelLimits) {
     this.rows = this.newRows();
   }
 

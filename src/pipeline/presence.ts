@@ -49,14 +49,12 @@ export class LostPlaces {
   private readonly paths: Buffer[] = [];
   /** Slots of directories that were walked but not declared. */
   private readonly dropped = new Set<SlotNumber>();
-  private readonly presence: Presence;
-  private readonly onLost: (failures: readonly Failure[]) => void;
 
   /** `onLost` is called for each place that disappears. */
-  constructor(presence: Presence, onLost: (failures: readonly Failure[]) => void) {
-    this.presence = presence;
-    this.onLost = onLost;
-  }
+  constructor(
+    private readonly presence: Presence,
+    private readonly onLost: (failures: readonly Failure[]) => void,
+  ) {}
 
   /** Checks all places again. Returns true if any has ever disappeared. */
   private look(): boolean {

@@ -67,11 +67,8 @@ export class BackupProgress {
  */
 export class PartUnderWay {
   private bytes = 0;
-  private readonly progress: BackupProgress;
 
-  constructor(progress: BackupProgress) {
-    this.progress = progress;
-  }
+  constructor(private readonly progress: BackupProgress) {}
 
   sent(bytes: number): void {
     this.bytes += bytes;

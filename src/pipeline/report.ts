@@ -8,22 +8,12 @@ import type { BackupPeer } from './peer.js';
 import type { BackupProgress } from './progress.js';
 
 export class Report {
-  private readonly peer: BackupPeer;
-  private readonly progress: BackupProgress;
-  private readonly directories: OpenDirectories;
-  private readonly hooks: PipelineHooks;
-
   constructor(
-    peer: BackupPeer,
-    progress: BackupProgress,
-    directories: OpenDirectories,
-    hooks: PipelineHooks,
-  ) {
-    this.peer = peer;
-    this.progress = progress;
-    this.directories = directories;
-    this.hooks = hooks;
-  }
+    private readonly peer: BackupPeer,
+    private readonly progress: BackupProgress,
+    private readonly directories: OpenDirectories,
+    private readonly hooks: PipelineHooks,
+  ) {}
 
   /** Records failures in the set, and reports them. The next backup compares their directories again. */
   note(failures: readonly Failure[]): void {

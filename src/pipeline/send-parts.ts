@@ -58,11 +58,7 @@ export function sendParts(context: Context): OperatorFunction<BasedFile, SentFil
 }
 
 class PartsSender {
-  private readonly context: Context;
-
-  constructor(context: Context) {
-    this.context = context;
-  }
+  constructor(private readonly context: Context) {}
 
   /** Sends a file. Rejects with UnreadableFile if it cannot be read. */
   async send({ file, source: first, delta }: BasedFile): Promise<LargeResult> {

@@ -28,16 +28,14 @@ export class StageCounters {
   items = 0;
   bytes = 0;
   busyMs = 0;
-  readonly name: string;
-  /** Maximum number of items worked on at once. */
-  concurrency: number;
   /** Time for which items were in the stage, working or waiting. */
   private elapsedMs = 0;
 
-  constructor(name: string, concurrency: number) {
-    this.name = name;
-    this.concurrency = concurrency;
-  }
+  constructor(
+    readonly name: string,
+    /** Maximum number of items worked on at once. */
+    public concurrency: number,
+  ) {}
 
   /** Counts work. `host`: the stage whose job did this work, if that is another stage. */
   count(items: number, bytes: number, busyMs: number, host: StageCounters = this): void {

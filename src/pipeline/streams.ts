@@ -23,13 +23,12 @@ export class Streams {
   sending = { ms: 0, bytes: 0 };
   private readonly slots: Credit;
   private readonly most: number;
-  private readonly budget: Budget;
-  private readonly counters: Counters;
 
   /** The concurrency of `counters.parts` is the number of parts (or files) streamed at once. */
-  constructor(budget: Budget, counters: Counters) {
-    this.budget = budget;
-    this.counters = counters;
+  constructor(
+    private readonly budget: Budget,
+    private readonly counters: Counters,
+  ) {
     this.most = counters.parts.concurrency;
     this.slots = new Credit(this.most);
   }
@@ -71,18 +70,15 @@ export class Streams {
 /** The slot of one part of a large file. */
 export class PartSlot {
   private windowBytes = 0;
-  private readonly streams: Streams;
-  private readonly formBytes: number;
-  private readonly isKept: boolean;
 
   /**
    * Creates a slot that is not taken yet. With `isKept`, it is kept between two readings of the part, until `leave`.
    */
-  constructor(streams: Streams, formBytes: number, isKept: boolean) {
-    this.streams = streams;
-    this.formBytes = formBytes;
-    this.isKept = isKept;
-  }
+  constructor(
+    private readonly streams: Streams,
+    private readonly formBytes: number,
+    private readonly isKept: boolean,
+  ) {}
 
   /** Runs `read` once a slot is free and the part's window fits into the budget. */
   async reading<T>(read: () => Promise<T>): Promise<T> {

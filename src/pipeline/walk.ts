@@ -71,13 +71,11 @@ class Walker {
   private readonly idle: Lane[];
   private readonly lanes: number;
   private readonly pending: PendingDirectories;
-  private readonly context: WalkContext;
   /** Paths of the roots that are directories. They are walked as roots, also if they are mount points below others. */
   private readonly roots = new Set<string>();
 
-  constructor(context: WalkContext) {
+  constructor(private readonly context: WalkContext) {
     const { sources, counters } = context;
-    this.context = context;
     const { slots, paths, pathEnds } = sources.start;
     for (const [index, slot] of slots.entries()) {
       if (sources.files?.[slot] === undefined)
@@ -171,14 +169,15 @@ function textOf(path: Uint8Array): string {
 /** A stack of blocks of directories still to be walked. */
 class PendingDirectories {
   private readonly blocks: WalkInput['tasks'][] = [];
-  private readonly mostTasks: number;
 
   /**
    * `mostTasks`: the maximum number of directories for one job, since those that it does not reach must be packed
    * again.
    */
-  constructor(start: WalkInput['tasks'], mostTasks: number) {
-    this.mostTasks = mostTasks;
+  constructor(
+    start: WalkInput['tasks'],
+    private readonly mostTasks: number,
+  ) {
     this.add(start);
   }
 

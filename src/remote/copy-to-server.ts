@@ -85,14 +85,13 @@ class CopyingSession {
   private requested = 0;
   /** The last answer; the next one is sent after it. */
   private turn: Promise<void> = Promise.resolve();
-  private readonly order: CopyToServer;
-  private readonly keyset: Buffer;
   private readonly handlers: CopyHandlers;
 
-  constructor(order: CopyToServer, keyset: Buffer) {
+  constructor(
+    private readonly order: CopyToServer,
+    private readonly keyset: Buffer,
+  ) {
     const { feed } = order;
-    this.order = order;
-    this.keyset = keyset;
     this.handlers = {
       copyOpen: async ({ known }) => {
         const { keysSum: _, ...offer } = await feed.open(known);

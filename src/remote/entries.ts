@@ -23,13 +23,10 @@ export interface Entry {
 }
 
 export class PasswordEntry implements Entry {
-  private login: Login;
   private isUsed = false;
   private welcome: Head<'welcome'> | undefined;
 
-  private constructor(login: Login) {
-    this.login = login;
-  }
+  private constructor(private login: Login) {}
 
   static async prepare(
     system: System,
@@ -63,11 +60,8 @@ export class PasswordEntry implements Entry {
 export class TokenEntry implements Entry {
   /** The server's answer to the token; set once the token was accepted. */
   taken!: Head<'tokenTaken'>;
-  private readonly token: string;
 
-  constructor(token: string) {
-    this.token = token;
-  }
+  constructor(private readonly token: string) {}
 
   async enter(connection: ClientLine, greeted: Pick<Greeted, 'hear' | 'lost'>): Promise<void> {
     this.taken = await greetByToken(connection, this.token, greeted);

@@ -62,7 +62,6 @@ export function historyOf(
 }
 
 class RemoteHistory implements History {
-  readonly client: string;
   readonly isFar = true;
   readonly access = new Access(undefined); // the rights of the session limit what may be read
   readonly directory = undefined;
@@ -71,11 +70,11 @@ class RemoteHistory implements History {
   readonly doubts = [];
   readonly reports: RemoteReports;
   fetchedBytes = 0;
-  private readonly peer: RemotePeer;
 
-  constructor(client: string, peer: RemotePeer) {
-    this.client = client;
-    this.peer = peer;
+  constructor(
+    readonly client: string,
+    private readonly peer: RemotePeer,
+  ) {
     this.reports = new RemoteReports(peer);
   }
 

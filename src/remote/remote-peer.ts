@@ -97,14 +97,12 @@ export class RemotePeer {
   /** Limits the open questions to the number that a server accepts; further questions wait here. */
   private readonly turns = new Credit(MAX_QUESTIONS - 1); // one is for the peer's own question
   private readonly over = new AbortController();
-  private readonly system: System;
-  private readonly place: PeerPlace;
-  private readonly entry: Entry;
 
-  private constructor(system: System, place: PeerPlace, entry: Entry) {
-    this.system = system;
-    this.place = place;
-    this.entry = entry;
+  private constructor(
+    private readonly system: System,
+    private readonly place: PeerPlace,
+    private readonly entry: Entry,
+  ) {
     const { patience = NO_PATIENCE } = place;
     this.reconnecting = new Reconnecting(system, patience, this.over.signal, (retry) =>
       place.onRetry?.(retry),

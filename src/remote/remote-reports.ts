@@ -14,11 +14,7 @@ import { MAX_DIRECTORY_PATHS } from '../transport/index.js';
 import type { RemotePeer } from './remote-peer.js';
 
 export class RemoteReports implements Reports {
-  private readonly peer: RemotePeer;
-
-  constructor(peer: RemotePeer) {
-    this.peer = peer;
-  }
+  constructor(private readonly peer: RemotePeer) {}
 
   async rootsOfSets(): Promise<ReadonlyMap<SetNumber, readonly Buffer[]>> {
     const all = new Map<SetNumber, readonly Buffer[]>();

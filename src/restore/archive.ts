@@ -160,19 +160,15 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
   /** The first name of each hard link group; undefined if the file of that name is not in the archive. */
   private readonly firstNames = new Map<string, Buffer | undefined>();
   private readonly history: History;
-  private readonly request: ArchiveRequest;
-  private readonly format: ArchiveFormat;
   private readonly progress: RestoreProgress;
 
   constructor(
     system: System,
     { history, progress }: StreamMeans,
-    request: ArchiveRequest,
-    format: ArchiveFormat,
+    private readonly request: ArchiveRequest,
+    private readonly format: ArchiveFormat,
   ) {
     this.history = history;
-    this.request = request;
-    this.format = format;
     this.progress = progress;
     this.reader = new ContentReader(system, history, request.endsAtDamage === true);
     this.policy = new RestorePolicy(request.policy ?? {}, wallMs(system.clock));

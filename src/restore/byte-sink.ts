@@ -2,14 +2,11 @@
 export class ByteSink {
   private readonly buffer = Buffer.allocUnsafe(SINK_BYTES);
   private used = 0;
-  private readonly out: (bytes: Buffer) => Promise<void>;
   /** Number of bytes written so far. */
   bytes = 0;
 
   /** Creates the sink. `out` may use the buffer that it receives until its promise resolves. */
-  constructor(out: (bytes: Buffer) => Promise<void>) {
-    this.out = out;
-  }
+  constructor(private readonly out: (bytes: Buffer) => Promise<void>) {}
 
   /** Writes bytes, one part after the other. Once the promise resolves, the caller may reuse their memory. */
   async write(...parts: readonly Uint8Array[]): Promise<void> {

@@ -12,15 +12,11 @@ export function deviceIn({ metadata, childId }: HistoryEntry, above: string): st
 }
 
 export class Devices {
-  private readonly history: History;
-  private readonly set: SetNumber;
-  private readonly roots: readonly RootRecord[];
-
-  constructor(history: History, set: SetNumber, roots: readonly RootRecord[]) {
-    this.history = history;
-    this.set = set;
-    this.roots = roots;
-  }
+  constructor(
+    private readonly history: History,
+    private readonly set: SetNumber,
+    private readonly roots: readonly RootRecord[],
+  ) {}
 
   /**
    * Returns a key for the device that a path is on. Looks up each directory between the path and its root. Returns an

@@ -51,12 +51,11 @@ export class FileQueue {
   private readonly endings = new Map<RestoreJob, () => void>();
   private readonly inFlight: Credit;
   private readonly hungryBytes: number;
-  private readonly history: History;
-  private readonly options: FileQueueOptions;
 
-  constructor(history: History, options: FileQueueOptions) {
-    this.history = history;
-    this.options = options;
+  constructor(
+    private readonly history: History,
+    private readonly options: FileQueueOptions,
+  ) {
     this.originals = new Originals(options.records !== undefined);
     const workers = Math.max(options.workers, 1);
     this.inFlight = new Credit(workers * JOB_BYTES_PER_WORKER);

@@ -20,11 +20,12 @@ const SLASH = 0x2f;
 export class FlagsToSet {
   private readonly files: Flagged[] = [];
   private readonly directories = new Map<string, Flagged>();
-  private readonly target: RestoreTarget;
   private readonly isRequested: boolean;
 
-  constructor(target: RestoreTarget, isRequested: boolean) {
-    this.target = target;
+  constructor(
+    private readonly target: RestoreTarget,
+    isRequested: boolean,
+  ) {
     this.isRequested = isRequested && !target.isDry;
   }
 

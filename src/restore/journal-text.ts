@@ -7,12 +7,11 @@ import type { SetNumber } from '../model/index.js';
 /** Paths of entries that failed in an earlier run, relative to the output. */
 export class FailedBefore {
   static readonly none: FailedBefore = new FailedBefore(new Set());
-  /** The failed paths; undefined if there were too many to record, so that any entry may have failed. */
-  private readonly paths: ReadonlySet<string> | undefined;
 
-  private constructor(paths: ReadonlySet<string> | undefined) {
-    this.paths = paths;
-  }
+  private constructor(
+    /** The failed paths; undefined if there were too many to record, so that any entry may have failed. */
+    private readonly paths: ReadonlySet<string> | undefined,
+  ) {}
 
   static of(paths: readonly Buffer[]): FailedBefore {
     const bytes = paths.reduce((sum, path) => sum + path.length, 0);

@@ -91,15 +91,13 @@ export function temporaryPrefix(id: string): string {
 
 export class RestoreJournal {
   readonly resume: Resume | undefined;
-  private readonly system: System;
-  private readonly rootFd: number;
   private readonly name: Buffer;
   private readonly identity: RestoreIdentity;
   private fd: number;
 
   private constructor(
-    system: System,
-    rootFd: number,
+    private readonly system: System,
+    private readonly rootFd: number,
     {
       identity,
       fd,
@@ -110,8 +108,6 @@ export class RestoreJournal {
       readonly resume: Resume | undefined;
     },
   ) {
-    this.system = system;
-    this.rootFd = rootFd;
     this.identity = identity;
     this.name = journalName(identity);
     this.fd = fd;

@@ -32,11 +32,8 @@ export class LinkGroups {
   /** The first name of each file, by the file's key. */
   private readonly first = new Map<string, FirstName>();
   private readonly links: HardLink[] = [];
-  private readonly isRequested: boolean;
 
-  constructor(isRequested: boolean) {
-    this.isRequested = isRequested;
-  }
+  constructor(private readonly isRequested: boolean) {}
 
   /**
    * True if the entry is a further name of a file that was visited before. Then the name is recorded, and linked when

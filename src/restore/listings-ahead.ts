@@ -24,19 +24,14 @@ export class ListingsAhead {
   private readonly requested = new Map<DirectoryId, Promise<HistoryEntry[]>>();
   private waiting = 0;
   private open = 0;
-  private readonly history: History;
-  private readonly set: SetNumber;
-  private readonly isWholeTree: boolean;
-
-  private readonly how: ListingHow;
 
   /** Creates the listings of a set. `isWholeTree` is true if the directories within a directory will be listed too. */
-  constructor(history: History, set: SetNumber, isWholeTree: boolean, how: ListingHow = {}) {
-    this.how = how;
-    this.history = history;
-    this.set = set;
-    this.isWholeTree = isWholeTree;
-  }
+  constructor(
+    private readonly history: History,
+    private readonly set: SetNumber,
+    private readonly isWholeTree: boolean,
+    private readonly how: ListingHow = {},
+  ) {}
 
   /** Returns the page of entries after a name. It is shorter than PAGE_ENTRIES only at the end. */
   async page(directory: DirectoryId, after: Buffer): Promise<HistoryEntry[]> {

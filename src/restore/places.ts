@@ -38,7 +38,6 @@ interface Unfinished {
 const WRITABLE = 0o300;
 
 export class RestorePlaces {
-  readonly target: RestoreTarget;
   private readonly unfinished: Unfinished[] = [];
   /** Existing directories that became writable for this run, with their permissions. */
   private readonly closed = new Map<string, { readonly path: Buffer; permissions: number }>();
@@ -50,7 +49,7 @@ export class RestorePlaces {
 
   /** Creates the output. `names` detects collisions if the file system of the target treats several names as equal. */
   constructor(
-    target: RestoreTarget,
+    readonly target: RestoreTarget,
     {
       policy,
       progress,
@@ -64,7 +63,6 @@ export class RestorePlaces {
     },
   ) {
     this.names = names;
-    this.target = target;
     this.policy = policy;
     this.progress = progress;
     this.isDry = isDry;

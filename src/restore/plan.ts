@@ -130,11 +130,8 @@ class JobBuilder {
   private readonly after = new Set<Promise<void>>();
   private readonly copiedNames = new BytesBuilder(0);
   private bytes = 0;
-  private readonly rowsOf: RowMaker;
 
-  constructor(rowsOf: RowMaker) {
-    this.rowsOf = rowsOf;
-  }
+  constructor(private readonly rowsOf: RowMaker) {}
 
   get count(): number {
     return this.files.length;

@@ -89,18 +89,18 @@ const UNFINISHED_MODE = 0o600;
 const SET_ID_BITS = 0o6000;
 
 export class RestorePolicy {
-  private readonly options: PolicyOptions;
   readonly isRoot: boolean = process.geteuid?.() === 0;
   private readonly uid = process.geteuid?.() ?? 0;
   private readonly dressing: Dressing | undefined;
-  private readonly owners: OwnerMap | undefined;
   /** The state of an earlier run of this restore that was interrupted or ended with failures. */
   resume: Resume | undefined;
 
   /** Creates the policy. `owners` maps the owners of entries to this machine; if undefined, the numbers are kept. */
-  constructor(options: PolicyOptions, nowMs: number, owners?: OwnerMap) {
-    this.options = options;
-    this.owners = owners;
+  constructor(
+    private readonly options: PolicyOptions,
+    nowMs: number,
+    private readonly owners?: OwnerMap,
+  ) {
     const { setTimes, setPermissions, setOwner, setAttributes } = options;
     const isPlain = [setTimes, setPermissions, setOwner, setAttributes].every((is) => is !== false);
     this.dressing = isPlain ? undefined : new Dressing(options, nowMs);
@@ -349,12 +349,13 @@ function isCoarselyEqual(wantedNs: bigint, thereNs: bigint): boolean {
 
 /** Replaces the metadata that are not restored from the set. */
 class Dressing {
-  private readonly options: PolicyOptions;
   private readonly nowNs: bigint;
   private readonly umask: number;
 
-  constructor(options: PolicyOptions, nowMs: number) {
-    this.options = options;
+  constructor(
+    private readonly options: PolicyOptions,
+    nowMs: number,
+  ) {
     this.nowNs = BigInt(Math.round(nowMs)) * 1_000_000n;
     this.umask = currentUmask();
   }

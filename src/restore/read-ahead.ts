@@ -33,18 +33,16 @@ export class ReadAhead implements ObjectReader {
   private heldBytes = 0;
   private isClosed = false;
   private readonly perhaps: ReadRange[];
-  private readonly reader: ObjectReader;
 
   /**
    * Begins to read `ranges` at once. The ranges in `perhaps` may not be needed, so each is read only when the job
    * requests it. `reader` is never closed.
    */
   constructor(
-    reader: ObjectReader,
+    private readonly reader: ObjectReader,
     ranges: readonly ReadRange[],
     perhaps: readonly ReadRange[] = [],
   ) {
-    this.reader = reader;
     this.perhaps = [...perhaps];
     this.pieces.push(...ranges.flatMap((range) => this.piecesOf(range)));
     this.pump();

@@ -75,24 +75,20 @@ class Restore implements WalkVisitor<Place> {
   /** Reads the records; undefined if jobs can read them themselves. */
   private readonly records: KeptReads | undefined;
   private lastBreathMs = 0;
-  private readonly system: System;
   private readonly history: History;
   private readonly jobs: JobRunner;
-  private readonly request: RestoreRequest;
   private readonly identity: RestoreIdentity;
   private readonly progress: RestoreProgress;
   private readonly signal: AbortSignal | undefined;
 
   constructor(
-    system: System,
+    private readonly system: System,
     { history, jobs, progress, signal }: RestoreMeans,
-    request: RestoreRequest,
+    private readonly request: RestoreRequest,
     owners: OwnerMap,
   ) {
-    this.system = system;
     this.history = history;
     this.jobs = jobs;
-    this.request = request;
     this.progress = progress;
     this.signal = signal;
     this.policy = new RestorePolicy(request.policy ?? {}, wallMs(system.clock), owners);

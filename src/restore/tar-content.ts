@@ -97,10 +97,8 @@ function mapText(regions: readonly Region[]): Buffer {
 class Cursor {
   private index = 0;
   private at: number;
-  private readonly regions: readonly Region[];
 
-  constructor(regions: readonly Region[]) {
-    this.regions = regions;
+  constructor(private readonly regions: readonly Region[]) {
     this.at = regions[0]?.start ?? 0;
   }
 

@@ -69,15 +69,15 @@ class TarFormat implements ArchiveFormat {
   isBegun = false;
   /** Names of owners by `u` (user) or `g` (group) and the number. */
   private readonly owners: ReadonlyMap<string, Buffer>;
-  private readonly sink: ByteSink;
-  private readonly keepsFlags: boolean;
 
-  constructor(sink: ByteSink, owners: readonly OwnerRecord[], keepsFlags: boolean) {
+  constructor(
+    private readonly sink: ByteSink,
+    owners: readonly OwnerRecord[],
+    private readonly keepsFlags: boolean,
+  ) {
     this.owners = new Map(
       owners.map(({ isGroup, id, name }) => [`${isGroup ? 'g' : 'u'}${id}`, name]),
     );
-    this.sink = sink;
-    this.keepsFlags = keepsFlags;
   }
 
   refusal(type: EntryTypeNumber): string | undefined {

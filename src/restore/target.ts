@@ -120,11 +120,13 @@ export class RestoreTarget {
   private readonly known = new Map<string, Buffer>();
   /** The directory that was opened last; most entries of a page share it. */
   private open: { readonly directory: Buffer; readonly fd: number } | undefined;
-  private readonly system: System;
 
   /** Creates the directory if it does not exist. Throws TARGET_NOT_WRITABLE, TARGET_UNSAFE. */
-  constructor(system: System, output: Buffer, { metadataOptions, prefix, isDry }: TargetOptions) {
-    this.system = system;
+  constructor(
+    private readonly system: System,
+    output: Buffer,
+    { metadataOptions, prefix, isDry }: TargetOptions,
+  ) {
     this.prefix = prefix;
     this.isDry = isDry;
     this.metadataOptions = metadataOptions;

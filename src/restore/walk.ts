@@ -186,15 +186,13 @@ export class TreeWalk<D extends OutputDirectory> {
   /** The visited entries, or names in visited directories, that the backup of the set could not save as they were. */
   readonly unsaved: RestoreFailure[] = [];
   private notes: Unsaved | undefined;
-  private readonly history: History;
-  private readonly selection: Selection;
   private readonly visitor: WalkVisitor<D>;
   private readonly wanted: readonly Wanted[];
   private readonly roots: readonly RootRecord[];
 
   private constructor(
-    history: History,
-    selection: Selection,
+    private readonly history: History,
+    private readonly selection: Selection,
     {
       visitor,
       roots,
@@ -205,8 +203,6 @@ export class TreeWalk<D extends OutputDirectory> {
       readonly wanted: readonly Wanted[];
     },
   ) {
-    this.history = history;
-    this.selection = selection;
     this.visitor = visitor;
     this.roots = roots;
     this.wanted = wanted;

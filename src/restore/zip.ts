@@ -91,13 +91,11 @@ class ZipFormat implements ArchiveFormat {
   private readonly directory = new CentralDirectory();
   private waiting: WaitingFile[] = [];
   private waitingBytes = 0;
-  private readonly sink: ByteSink;
-  private readonly options: ZipOptions;
 
-  constructor(sink: ByteSink, options: ZipOptions) {
-    this.sink = sink;
-    this.options = options;
-  }
+  constructor(
+    private readonly sink: ByteSink,
+    private readonly options: ZipOptions,
+  ) {}
 
   refusal(type: EntryTypeNumber, path: Buffer): string | undefined {
     if (MODES[type] === undefined) return 'devices, pipes or sockets';

@@ -105,17 +105,19 @@ export class ClientSession implements SessionOwner {
   /** Messages that are held back until the client has acknowledged answers. */
   private readonly heldBack: { name: MessageName; bytes: Buffer }[] = [];
   private readonly answers = new UnacknowledgedAnswers();
-  private readonly services: ClientSessionServices;
   private profile: SessionProfile | undefined;
   private pausedConnection: Connection | undefined;
 
-  constructor(owner: SessionOwner, speaker: Speaker, services: ClientSessionServices) {
+  constructor(
+    owner: SessionOwner,
+    speaker: Speaker,
+    private readonly services: ClientSessionServices,
+  ) {
     this.client = owner.client;
     this.account = owner.account;
     this.purpose = owner.purpose;
     this.mayPurge = owner.mayPurge;
     this.speaker = speaker;
-    this.services = services;
     this.over = new Promise((resolve) => {
       this.settleOver = resolve;
     });

@@ -88,7 +88,6 @@ export class Daemon {
   private readonly byClient = new Map<string, ClientSession>();
   private isStopping = false;
   private readonly listener: Opened;
-  private readonly storage: StorageHost;
   private readonly options: DaemonOptions;
   private readonly log: Logger;
   private readonly services: SessionServices;
@@ -100,14 +99,13 @@ export class Daemon {
 
   private constructor(
     system: System,
-    storage: StorageHost,
+    private readonly storage: StorageHost,
     {
       options,
       log,
       listener,
     }: { readonly options: DaemonOptions; readonly log: Logger; readonly listener: Opened },
   ) {
-    this.storage = storage;
     this.options = options;
     this.log = log;
     this.listener = listener;

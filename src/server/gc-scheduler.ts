@@ -65,24 +65,20 @@ export class GcScheduler {
   /** Monotonic time, by client, at which forgetting paths failed last. */
   private readonly notForgotten = new Map<string, number>();
   private readonly timers: NodeJS.Timeout[] = [];
-  private readonly system: System;
-  private readonly storage: StorageHost;
   private readonly place: Place;
   private readonly plan: GcPlan | undefined;
   private readonly log: Logger;
 
   /** Creates a scheduler, which does nothing if `plan` is undefined. */
   constructor(
-    system: System,
-    storage: StorageHost,
+    private readonly system: System,
+    private readonly storage: StorageHost,
     {
       place,
       plan,
       log,
     }: { readonly place: Place; readonly plan: GcPlan | undefined; readonly log: Logger },
   ) {
-    this.system = system;
-    this.storage = storage;
     this.place = place;
     this.plan = plan;
     this.log = log;

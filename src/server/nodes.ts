@@ -43,10 +43,8 @@ export class Nodes {
   private renewedMs: number;
   private look: { readonly atMs: number; readonly leases: Promise<readonly Lease[]> } | undefined;
   private isClosed = false;
-  private readonly parts: NodesParts;
 
-  constructor(parts: NodesParts) {
-    this.parts = parts;
+  constructor(private readonly parts: NodesParts) {
     this.renewedMs = this.clock.monotonicMs();
     this.timer = setInterval(() => this.changed(), RENEW_MS);
     this.timer.unref();

@@ -78,17 +78,13 @@ export class Quotas {
   private readonly measured = new Map<string, Measured>();
   private timer: NodeJS.Timeout | undefined;
   private isFailing = false;
-  private readonly system: System;
-  private readonly storage: StorageHost;
-  private readonly options: QuotaOptions;
-  private readonly log: Logger;
 
-  constructor(system: System, storage: StorageHost, options: QuotaOptions, log: Logger) {
-    this.system = system;
-    this.storage = storage;
-    this.options = options;
-    this.log = log;
-  }
+  constructor(
+    private readonly system: System,
+    private readonly storage: StorageHost,
+    private readonly options: QuotaOptions,
+    private readonly log: Logger,
+  ) {}
 
   /**
    * Measures the space used by a client's account, before a session that may add data. Returns undefined without a

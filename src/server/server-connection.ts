@@ -72,12 +72,11 @@ export class ServerConnection {
   private holder: TokenHolder | undefined;
   private isOver = false;
   private opening: Promise<void> | undefined;
-  readonly connection: Connection;
-  private readonly services: SessionServices;
 
-  constructor(connection: Connection, services: SessionServices) {
-    this.connection = connection;
-    this.services = services;
+  constructor(
+    readonly connection: Connection,
+    private readonly services: SessionServices,
+  ) {
     connection.onMessage((name, bytes) => this.receive(name, bytes));
     this.over = this.run();
   }

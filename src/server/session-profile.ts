@@ -36,19 +36,13 @@ export class SessionProfile {
   private session: inspector.Session | undefined = new inspector.Session();
   private readonly timer: NodeJS.Timeout;
   private readonly file: string;
-  private readonly plan: ProfilePlan;
-  private readonly part: ProfilePart;
-  private readonly onFailed: ProfileFailed;
 
   private constructor(
-    plan: ProfilePlan,
+    private readonly plan: ProfilePlan,
     client: string,
-    part: ProfilePart,
-    onFailed: ProfileFailed,
+    private readonly part: ProfilePart,
+    private readonly onFailed: ProfileFailed,
   ) {
-    this.plan = plan;
-    this.part = part;
-    this.onFailed = onFailed;
     lastNumber += 1;
     const time = new Date().toISOString().replaceAll(/[:.]/g, '-'); // sorts by age
     const name = `${time}-${client}-${process.pid}-${lastNumber}-${part}.cpuprofile`;

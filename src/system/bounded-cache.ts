@@ -13,14 +13,12 @@ export class BoundedCache<K, V> {
   private readonly items = new Map<K, Item<V>>();
   private readonly spent = new Set<K>();
   private weight = 0;
-  private readonly most: number;
-  private readonly onEvicted: (value: V, key: K) => void;
 
   /** `onEvicted` is called with each value that is evicted, but not with those that are deleted or replaced. */
-  constructor(most: number, onEvicted: (value: V, key: K) => void = () => undefined) {
-    this.most = most;
-    this.onEvicted = onEvicted;
-  }
+  constructor(
+    private readonly most: number,
+    private readonly onEvicted: (value: V, key: K) => void = () => undefined,
+  ) {}
 
   has(key: K): boolean {
     return this.items.has(key);

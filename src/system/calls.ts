@@ -22,11 +22,8 @@ export class Calls<Request, Result> {
   private readonly waiting = new Map<number, Waiting<Result>>();
   private lastCall = 0;
   private failure: Error | undefined;
-  private readonly send: (message: CallRequest<Request>) => void;
 
-  constructor(send: (message: CallRequest<Request>) => void) {
-    this.send = send;
-  }
+  constructor(private readonly send: (message: CallRequest<Request>) => void) {}
 
   /** Returns the result of a request. Throws the error of the work, or that of `fail`. */
   request(request: Request): Promise<Result> {

@@ -88,12 +88,11 @@ export class Program {
   private readonly modules = new Map<string, Exported>();
   private readonly scripts: Loaded[] = [];
   private readonly outside: Require;
-  private readonly folder: string;
-  private readonly code: string | undefined;
 
-  constructor(folder: string, code: string | undefined) {
-    this.folder = folder;
-    this.code = code;
+  constructor(
+    private readonly folder: string,
+    private readonly code: string | undefined,
+  ) {
     this.outside = createRequire(path.join(folder, 'entry.js'));
   }
 

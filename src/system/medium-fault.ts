@@ -14,14 +14,12 @@ const READ_BYTES = 1 << 20;
 /** Explains the errors of one database. */
 export class MediumFault {
   private hasLooked = false;
-  private readonly path: string;
-  private readonly openAgain: () => SqlDatabase;
 
   /** `openAgain` opens the database once more, read-only. */
-  constructor(path: string, openAgain: () => SqlDatabase) {
-    this.path = path;
-    this.openAgain = openAgain;
-  }
+  constructor(
+    private readonly path: string,
+    private readonly openAgain: () => SqlDatabase,
+  ) {}
 
   /**
    * Returns the disk's own error if a vague error of SQLite is due to it; otherwise the error itself. Reads the whole

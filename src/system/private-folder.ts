@@ -24,15 +24,16 @@ type Calls = Pick<System, 'files' | 'native'>;
 
 export class PrivateFolder {
   private readonly path: string;
-  private readonly system: Calls;
   private readonly lock: number;
 
   /**
    * Makes the folder in the system's temporary directory, or in `parent`. Throws TEMPORARY_FULL if the disk is full,
    * and CONFIG_INVALID if `parent` cannot be used.
    */
-  constructor(system: Calls, parent: string = os.tmpdir()) {
-    this.system = system;
+  constructor(
+    private readonly system: Calls,
+    parent: string = os.tmpdir(),
+  ) {
     removeAbandoned(system, parent);
     ({ folder: this.path, lock: this.lock } = made(system, parent));
   }

@@ -15,13 +15,12 @@ export class Retries {
   private failures = 0;
   private readonly startMs: number;
   private failedMs: number;
-  private readonly system: Pick<System, 'clock' | 'random'>;
-  private readonly limits: RetryLimits;
 
   /** Starts the time of `limits`. */
-  constructor(system: Pick<System, 'clock' | 'random'>, limits: RetryLimits) {
-    this.system = system;
-    this.limits = limits;
+  constructor(
+    private readonly system: Pick<System, 'clock' | 'random'>,
+    private readonly limits: RetryLimits,
+  ) {
     this.startMs = system.clock.monotonicMs();
     this.failedMs = this.startMs;
   }

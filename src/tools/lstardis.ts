@@ -129,17 +129,14 @@ class Lister {
   private count = 1;
   private notes: Unsaved | undefined;
   private readonly listings: ListingsAhead;
-  private readonly history: History;
-  private readonly set: BackupSet;
-  private readonly sets: readonly BackupSet[];
-  private readonly view: View;
 
   /** Creates the listing of a set. `sets` are the sets whose versions are shown. */
-  constructor(history: History, set: BackupSet, sets: readonly BackupSet[], view: View) {
-    this.history = history;
-    this.set = set;
-    this.sets = sets;
-    this.view = view;
+  constructor(
+    private readonly history: History,
+    private readonly set: BackupSet,
+    private readonly sets: readonly BackupSet[],
+    private readonly view: View,
+  ) {
     const isWholeTree = view.recurseListing && view.listingDepth === 0;
     const withDigests = view.json || view.showsDigest;
     this.listings = new ListingsAhead(history, set.set, isWholeTree, { withDigests });

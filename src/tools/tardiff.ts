@@ -110,21 +110,13 @@ class DiffReport {
   status = SAME;
   private readonly isTerminal = process.stdout.isTTY;
   private readonly hasColor: boolean;
-  private readonly settings: DiffSettings;
-  private readonly versions: Versions;
-  private readonly contents: Contents;
-  private readonly warn: (text: string) => void;
 
   constructor(
-    settings: DiffSettings,
-    versions: Versions,
-    contents: Contents,
-    warn: (text: string) => void,
+    private readonly settings: DiffSettings,
+    private readonly versions: Versions,
+    private readonly contents: Contents,
+    private readonly warn: (text: string) => void,
   ) {
-    this.settings = settings;
-    this.versions = versions;
-    this.contents = contents;
-    this.warn = warn;
     this.hasColor = showsColors(settings.color, process.stdout, process.env);
   }
 

@@ -84,17 +84,15 @@ function secondsOf({ code, context }: TardisError): number {
 
 export class Backoff {
   private readonly retries: Retries;
-  private readonly signal: AbortSignal | undefined;
 
   /** Starts the time of `patience`. Aborting `signal` ends a delay at once. */
   constructor(
     system: Pick<System, 'clock' | 'random'>,
     patience: Patience,
-    signal: AbortSignal | undefined,
+    private readonly signal: AbortSignal | undefined,
   ) {
     const { firstWaitMs: firstMs = FIRST_WAIT_MS, forMs } = patience;
     this.retries = new Retries(system, { firstMs, longestMs: LONGEST_WAIT_MS, forMs });
-    this.signal = signal;
   }
 
   /** True if a failure may be temporary. */

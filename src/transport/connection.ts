@@ -70,12 +70,11 @@ export class Connection {
   private wokeAtMs: number | undefined;
   private readonly pinger: NodeJS.Timeout;
   private listener: ((name: MessageName, bytes: Buffer) => void) | undefined;
-  private readonly socket: MessageSocket;
-  private readonly options: ConnectionOptions;
 
-  constructor(socket: MessageSocket, options: ConnectionOptions) {
-    this.socket = socket;
-    this.options = options;
+  constructor(
+    private readonly socket: MessageSocket,
+    private readonly options: ConnectionOptions,
+  ) {
     this.closed = new Promise((resolve) => {
       this.settleClosed = resolve;
     });

@@ -36,11 +36,8 @@ export class Gate {
   /** Connections without a login, by a key that is equal for the sockets outside and inside TLS. */
   private readonly strangers = new Map<string | Socket, Stranger>();
   private readonly byAddress = new Map<string, Set<Stranger>>();
-  private readonly limits: GateLimits;
 
-  constructor(limits: GateLimits) {
-    this.limits = limits;
-  }
+  constructor(private readonly limits: GateLimits) {}
 
   /** Number of connections that have not logged in. */
   get waiting(): number {

@@ -126,16 +126,13 @@ class HttpsConnection implements ClientLine {
   private loginId = '';
   private token = '';
   private readonly pinger: NodeJS.Timeout;
-  private readonly session: ClientHttp2Session;
-  private readonly timeoutMs: number;
-  private readonly place: WebPlace;
-  readonly channel: Channel;
 
-  constructor(session: ClientHttp2Session, channel: Channel, timeoutMs: number, place: WebPlace) {
-    this.session = session;
-    this.channel = channel;
-    this.timeoutMs = timeoutMs;
-    this.place = place;
+  constructor(
+    private readonly session: ClientHttp2Session,
+    readonly channel: Channel,
+    private readonly timeoutMs: number,
+    private readonly place: WebPlace,
+  ) {
     this.closed = new Promise((resolve) => {
       this.settle = resolve;
     });

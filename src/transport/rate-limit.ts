@@ -15,12 +15,11 @@ const MAX_WAIT_MS = 1000;
 export class RateLimit {
   private tokens: number;
   private filledAtMs: number;
-  private readonly clock: Clock;
-  private readonly periods: readonly RatePeriod[];
 
-  constructor(clock: Clock, periods: readonly RatePeriod[]) {
-    this.clock = clock;
-    this.periods = periods;
+  constructor(
+    private readonly clock: Clock,
+    private readonly periods: readonly RatePeriod[],
+  ) {
     this.filledAtMs = clock.monotonicMs();
     this.tokens = burstOf(this.rate() ?? 0);
   }

@@ -7,17 +7,15 @@ export class Reconnecting {
   /** Number of answers that had been handled when a connection was lost last. */
   private handledBefore = 0;
   private readonly start: () => Backoff;
-  private readonly onRetry: (retry: Retry) => void;
 
   /** Aborting `signal` ends a delay at once. */
   constructor(
     system: System,
     patience: Patience,
     signal: AbortSignal,
-    onRetry: (retry: Retry) => void,
+    private readonly onRetry: (retry: Retry) => void,
   ) {
     this.start = () => new Backoff(system, patience, signal);
-    this.onRetry = onRetry;
   }
 
   /** Returns a function that waits before each further attempt to make a first connection; see `Backoff.wait`. */

@@ -8,10 +8,7 @@ import type { MessageSocket, SocketEvents } from './message-socket.js';
 const MIN_BYTES = 256 << 10;
 
 export class WebMessageSocket implements MessageSocket {
-  private readonly socket: WebSocket;
-
-  constructor(socket: WebSocket) {
-    this.socket = socket;
+  constructor(private readonly socket: WebSocket) {
     socket.binaryType = 'fragments';
     freeReceivedChunks(socket);
   }

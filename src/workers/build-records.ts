@@ -92,22 +92,13 @@ export async function buildRecords(
 class OtherRecords {
   readonly lengths: number[] = [];
   busyMs = 0;
-  private readonly native: NativeCalls;
-  private readonly block: ContentBlock;
-  private readonly keys: ContentKeys | undefined;
-  private readonly target: BytesBuilder;
 
   constructor(
-    native: NativeCalls,
-    block: ContentBlock,
-    keys: ContentKeys | undefined,
-    target: BytesBuilder,
-  ) {
-    this.native = native;
-    this.block = block;
-    this.keys = keys;
-    this.target = target;
-  }
+    private readonly native: NativeCalls,
+    private readonly block: ContentBlock,
+    private readonly keys: ContentKeys | undefined,
+    private readonly target: BytesBuilder,
+  ) {}
 
   get bytes(): number {
     return this.target.length;

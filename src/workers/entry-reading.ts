@@ -51,11 +51,8 @@ export class EntryReading {
   readBytes = 0;
   holeBytes = 0;
   private readonly rows: RowReader;
-  private readonly input: ReadInput;
-  private readonly memory: ParcelMemory;
   private readonly system: System;
   private readonly recent: RecentDigests;
-  private contentAt: number;
   private attributeBytes = 0;
   private section!: OpenSection;
   /** True if a size of 0 means that a file is empty on the file system of the section. */
@@ -63,16 +60,13 @@ export class EntryReading {
 
   /** The contents are read into the memory from `contentAt` on. */
   constructor(
-    input: ReadInput,
-    memory: ParcelMemory,
+    private readonly input: ReadInput,
+    private readonly memory: ParcelMemory,
     { system, recent }: JobContext,
-    contentAt: number,
+    private contentAt: number,
   ) {
-    this.input = input;
-    this.memory = memory;
     this.system = system;
     this.recent = recent;
-    this.contentAt = contentAt;
     this.rows = new RowReader(input.parcel.rows);
     this.out = new BytesBuilder(memory.out.length);
     this.owners = new OwnerNames(system);

@@ -31,12 +31,11 @@ export class GrowingJobs implements JobRunner {
   private busyMs = 0;
   private isGrowing = false;
   private isClosed = false;
-  private readonly system: System;
-  private readonly options: GrowingOptions;
 
-  constructor(system: System, options: GrowingOptions) {
-    this.system = system;
-    this.options = options;
+  constructor(
+    private readonly system: System,
+    private readonly options: GrowingOptions,
+  ) {
     this.inline = new InlineJobs(system, options.recentDigests);
   }
 

@@ -22,11 +22,12 @@ function turn(): Promise<void> {
 export class InlineJobs implements JobRunner {
   readonly recent: SharedDigests;
   private last: Promise<unknown> = Promise.resolve();
-  private readonly system: System;
   private readonly context: JobContext;
 
-  constructor(system: System, recentDigests = 1024) {
-    this.system = system;
+  constructor(
+    private readonly system: System,
+    recentDigests = 1024,
+  ) {
     this.recent = SharedDigests.create(recentDigests);
     this.context = { system, recent: this.recent, memory: new JobMemory() };
   }

@@ -26,14 +26,13 @@ export class LargeDirectory {
   /** Undefined if nothing is left out. */
   readonly decider: DirectoryDecider | undefined;
   private readonly count: number;
-  private readonly system: System;
   private readonly task: LargeTask;
   private readonly held: number;
   private readonly reportsPaths: boolean;
 
   /** `held` is an id from `listOrHold`. Throws the system's errors of accessing the directory. */
   constructor(
-    system: System,
+    private readonly system: System,
     excluder: Excluder,
     {
       task,
@@ -41,7 +40,6 @@ export class LargeDirectory {
       reportsPaths,
     }: { readonly task: LargeTask; readonly held: number; readonly reportsPaths: boolean },
   ) {
-    this.system = system;
     this.task = task;
     this.held = held;
     this.reportsPaths = reportsPaths;

@@ -35,12 +35,14 @@ function isAddons(name: JobName, input: JobInput<JobName>): boolean {
 export class LibuvJobs implements JobRunner {
   private readonly turns: Credit;
   private readonly running = new Set<Promise<unknown>>();
-  private readonly others: JobRunner;
   private readonly context: JobContext;
 
   /** Runs `threads` jobs at once. `others` runs everything else, and is closed with this runner. */
-  constructor(system: System, threads: number, others: JobRunner) {
-    this.others = others;
+  constructor(
+    system: System,
+    threads: number,
+    private readonly others: JobRunner,
+  ) {
     this.turns = new Credit(threads);
     this.context = { system, recent: others.recent, memory: new JobMemory(), others };
   }

@@ -12,13 +12,14 @@ export function directoryOfFile({ directoryPath, directory }: ListedFile): Direc
 export class OpenListedFile implements Disposable {
   readonly fd: number;
   private readonly directory: OpenedPlace;
-  private readonly system: System;
 
   /** Throws the system's errors; EREPLACED if the file or its directory is another one. */
-  constructor(system: System, file: ListedFile) {
+  constructor(
+    private readonly system: System,
+    file: ListedFile,
+  ) {
     const { native } = system;
     const rows = new RowReader(file.row);
-    this.system = system;
     this.directory = new OpenedPlace(native, directoryOfFile(file));
     try {
       const identity = identityOf(rows, 0, deviceOf(file.directory));

@@ -14,10 +14,11 @@ export class MeasuredDelta {
   private rawBytes = 0;
   private pushedBytes = 0;
   private readonly maker: DeltaMaker;
-  private readonly request: DeltaRequest;
 
-  constructor(native: NativeCalls, request: DeltaRequest) {
-    this.request = request;
+  constructor(
+    native: NativeCalls,
+    private readonly request: DeltaRequest,
+  ) {
     this.maker = new DeltaMaker(native, request.signature, STREAM_CHUNK_BYTES);
   }
 

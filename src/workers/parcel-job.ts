@@ -69,14 +69,12 @@ class ParcelReading {
   private readonly outEnds: Uint32Array;
   /** Reads the entries that need a decision; undefined if there are none. */
   private entries: EntryReading | undefined;
-  private readonly input: ReadInput;
-  private readonly memory: ParcelMemory;
-  private readonly context: JobContext;
 
-  constructor(input: ReadInput, memory: ParcelMemory, context: JobContext) {
-    this.input = input;
-    this.memory = memory;
-    this.context = context;
+  constructor(
+    private readonly input: ReadInput,
+    private readonly memory: ParcelMemory,
+    private readonly context: JobContext,
+  ) {
     this.outEnds = new Uint32Array(input.parcel.rowEnds.length);
   }
 

@@ -66,11 +66,12 @@ export class ParcelMemory {
   readonly places: ContentPlaces;
   /** UNDECIDED_NUMBERS for each entry that needs a decision. */
   readonly undecided: Uint32Array;
-  private readonly rowBytes: number;
 
-  private constructor(contentBytes: number, rowBytes: number) {
+  private constructor(
+    contentBytes: number,
+    private readonly rowBytes: number,
+  ) {
     const mostFiles = Math.ceil(rowBytes / LEAST_ROW_BYTES);
-    this.rowBytes = rowBytes;
     this.contents = Buffer.allocUnsafeSlow(contentBytes);
     this.out = Buffer.allocUnsafeSlow(rowBytes + mostFiles * DIGEST_BYTES);
     this.digests = Buffer.allocUnsafeSlow(mostFiles * DIGEST_BYTES);

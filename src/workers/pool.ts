@@ -43,10 +43,11 @@ export class JobPool implements JobRunner {
   private readonly piscina: Piscina<ThreadTask, ThreadAnswer>;
   /** Resolves when the first thread has loaded its modules, or failed to; its jobs report the failure. */
   private readonly loaded: Promise<unknown>;
-  private readonly system: System;
 
-  constructor(system: System, options: PoolOptions) {
-    this.system = system;
+  constructor(
+    private readonly system: System,
+    options: PoolOptions,
+  ) {
     this.recent = options.recent ?? SharedDigests.create(options.recentDigests);
     this.piscina = new Piscina({
       filename: new URL('./thread-entry.js', import.meta.url).href,

@@ -88,13 +88,13 @@ class RangeReading implements Disposable {
   private sizeBytes = 0;
   /** Time of reading and of making chunks, without that of a delta. */
   private busyMs = 0;
-  private readonly input: RangeInput;
-  private readonly system: System;
   private readonly directory: number;
 
-  constructor(input: RangeInput, system: System, { directoryFd, fd }: OpenListedFile) {
-    this.input = input;
-    this.system = system;
+  constructor(
+    private readonly input: RangeInput,
+    private readonly system: System,
+    { directoryFd, fd }: OpenListedFile,
+  ) {
     this.directory = directoryFd;
     this.file = fd;
     this.row = Buffer.from(input.row);

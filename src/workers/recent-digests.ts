@@ -13,11 +13,9 @@ const HEADER_WORDS = WORDS;
 export class SharedDigests implements RecentDigests {
   private readonly words: Int32Array;
   private readonly slots: number;
-  readonly buffer: SharedArrayBuffer;
   readonly table: Uint8Array;
 
-  private constructor(buffer: SharedArrayBuffer) {
-    this.buffer = buffer;
+  private constructor(readonly buffer: SharedArrayBuffer) {
     this.table = new Uint8Array(buffer);
     this.words = new Int32Array(buffer);
     this.slots = (this.words.length - HEADER_WORDS) / WORDS;

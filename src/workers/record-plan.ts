@@ -71,13 +71,11 @@ function inOrderOfKinds(kinds: Uint32Array): number[] {
 class FrameCollector {
   private contents: number[] = [];
   private bytes = 0;
-  private readonly mostBytes: number;
-  private readonly onFrame: (contents: readonly number[]) => void;
 
-  constructor(mostBytes: number, onFrame: (contents: readonly number[]) => void) {
-    this.mostBytes = mostBytes;
-    this.onFrame = onFrame;
-  }
+  constructor(
+    private readonly mostBytes: number,
+    private readonly onFrame: (contents: readonly number[]) => void,
+  ) {}
 
   add(index: number, sizeBytes: number): void {
     const isFull =

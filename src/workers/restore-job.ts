@@ -165,7 +165,6 @@ class RestoreRun {
   private piece = 0;
   /** -1 for a directory that is not open yet. */
   private readonly directoryFds: Int32Array;
-  private readonly rootFd: number;
   private files = 0;
   private bytes = 0;
   private unchanged = 0;
@@ -173,15 +172,13 @@ class RestoreRun {
   private readonly backend: ObjectReader;
   /** The reader of a store on another machine; otherwise undefined. */
   private readonly far: StoreProxy | undefined;
-  private readonly input: RestoreInput;
-  private readonly system: System;
-  private readonly memory: ReaderMemory;
 
-  constructor(input: RestoreInput, rootFd: number, system: System, memory: ReaderMemory) {
-    this.input = input;
-    this.rootFd = rootFd;
-    this.system = system;
-    this.memory = memory;
+  constructor(
+    private readonly input: RestoreInput,
+    private readonly rootFd: number,
+    private readonly system: System,
+    private readonly memory: ReaderMemory,
+  ) {
     this.rows = new RowReader(input.rows);
     this.inParts = new Map(input.inParts.map(({ file, pieces }) => [file, pieces]));
     // Opened for one job only. At any time a pack may be replaced, and its name reused by another store.

@@ -24,10 +24,8 @@ type StoreResult = DeltaPart | { readonly code: string; readonly error: WireErro
 /** The end of a port that sends requests. */
 export class StoreProxy implements ObjectReader, DeltaSource {
   private readonly calls: Calls<StoreRequest, StoreResult>;
-  private readonly port: MessagePort;
 
-  constructor(port: MessagePort) {
-    this.port = port;
+  constructor(private readonly port: MessagePort) {
     this.calls = new Calls((call) => port.postMessage(call));
     port.on('message', (reply: CallReply<StoreResult>) => this.calls.take(reply));
   }

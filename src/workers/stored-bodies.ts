@@ -32,13 +32,14 @@ export class StoredBodies {
   private coveredBytes = 0;
   /** The open packs, by their paths. */
   private readonly fds = new Map<string, number>();
-  private readonly system: System;
   private readonly keys: ContentKeys | undefined;
   private head: Buffer = Buffer.allocUnsafe(RECORD_START_BYTES);
 
   /** Reads the heads of the records that new files need. The packs stay open until `close`. */
-  constructor(system: System, { source, records, keys, places }: RestoreInput) {
-    this.system = system;
+  constructor(
+    private readonly system: System,
+    { source, records, keys, places }: RestoreInput,
+  ) {
     this.keys = keys;
     this.places = Buffer.alloc(records.length * BODY_BYTES);
     const needed = recordsOfNew(places);

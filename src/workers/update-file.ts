@@ -44,19 +44,16 @@ interface WantedBytes {
 }
 
 export class FileUpdate {
-  private readonly system: System;
-  private readonly source: DeltaSource;
-  private readonly fd: number;
-  private readonly sizeBytes: number;
   /** Random number of the signature, which differs from those of all other updates in this process. */
   private readonly signature: number;
   private parts: DeltaParts | undefined;
 
-  private constructor(system: System, source: DeltaSource, fd: number, sizeBytes: number) {
-    this.system = system;
-    this.source = source;
-    this.fd = fd;
-    this.sizeBytes = sizeBytes;
+  private constructor(
+    private readonly system: System,
+    private readonly source: DeltaSource,
+    private readonly fd: number,
+    private readonly sizeBytes: number,
+  ) {
     this.signature = system.random.bytes(NUMBER_BYTES).readUIntBE(0, NUMBER_BYTES);
   }
 
@@ -167,14 +164,12 @@ class DeltaParts {
   private readonly requested: ReturnType<DeltaSource['next']>[] = [];
   private isEnd = false;
   private isFirst = true;
-  private readonly source: DeltaSource;
-  private readonly signature: number;
-  private readonly digest: Uint8Array;
 
-  constructor(source: DeltaSource, signature: number, digest: Uint8Array) {
-    this.source = source;
-    this.signature = signature;
-    this.digest = digest;
+  constructor(
+    private readonly source: DeltaSource,
+    private readonly signature: number,
+    private readonly digest: Uint8Array,
+  ) {
     this.requestMore();
   }
 

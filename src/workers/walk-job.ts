@@ -73,12 +73,11 @@ class Walk {
   private pathItems = 0;
   private fileBytes = 0;
   private nextSlot: SlotNumber;
-  private readonly input: WalkInput;
-  private readonly system: System;
 
-  constructor(input: WalkInput, system: System) {
-    this.input = input;
-    this.system = system;
+  constructor(
+    private readonly input: WalkInput,
+    private readonly system: System,
+  ) {
     this.stack = unpackBlock(input.tasks);
     this.nextSlot = input.firstFreeSlot;
     this.excluder = new Excluder(input.excludes, system);

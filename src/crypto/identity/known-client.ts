@@ -40,13 +40,10 @@ const PRINT_KEYS = 'print the keys with `sonic keys --pdf FILE`';
 const KEEP_PASSWORD = `Without the password nobody can restore it: keep the password safe, and ${PRINT_KEYS}.`;
 
 export class KnownClient {
-  private readonly at: ClientPlace;
-  private readonly options: IdentityOptions;
-
-  constructor(at: ClientPlace, options: IdentityOptions) {
-    this.at = at;
-    this.options = options;
-  }
+  constructor(
+    private readonly at: ClientPlace,
+    private readonly options: IdentityOptions,
+  ) {}
 
   /**
    * Remembers a client that this machine has just created, and replaces any other identity that is remembered for its

@@ -71,10 +71,8 @@ export async function* compareWithSource(request: Request): AsyncGenerator<Sourc
 
 class SourceComparison {
   private readonly contents: Contents;
-  private readonly request: Request;
 
-  constructor(request: Request) {
-    this.request = request;
+  constructor(private readonly request: Request) {
     this.contents = new Contents(request.system, request.history, true);
   }
 

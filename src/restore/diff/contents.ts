@@ -15,16 +15,13 @@ const ZEROS = Buffer.alloc(CHUNK_BYTES);
 
 export class Contents implements Disposable {
   private openReader: ContentReader | undefined;
-  private readonly system: System;
-  private readonly history: History;
-  /** True to read a file on the disk even if its metadata are equal to those of the backup. */
-  private readonly alwaysReads: boolean;
 
-  constructor(system: System, history: History, alwaysReads: boolean) {
-    this.system = system;
-    this.history = history;
-    this.alwaysReads = alwaysReads;
-  }
+  constructor(
+    private readonly system: System,
+    private readonly history: History,
+    /** True to read a file on the disk even if its metadata are equal to those of the backup. */
+    private readonly alwaysReads: boolean,
+  ) {}
 
   /** True if two files have the same content. Throws NO_ACCESS, CONTENT_DAMAGED, SOURCE_UNREADABLE. */
   async areSame(before: Seen, after: Seen): Promise<boolean> {

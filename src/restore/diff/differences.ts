@@ -97,15 +97,13 @@ async function startAt(
 }
 
 class Walk {
-  private readonly request: CompareRequest;
-  /** Paths of the roots of each set. A path within a root of one set may be a root of its own in the other. */
-  private readonly roots: Roots;
   private readonly breathe = yieldRegularly();
 
-  constructor(request: CompareRequest, roots: Roots) {
-    this.request = request;
-    this.roots = roots;
-  }
+  constructor(
+    private readonly request: CompareRequest,
+    /** Paths of the roots of each set. A path within a root of one set may be a root of its own in the other. */
+    private readonly roots: Roots,
+  ) {}
 
   /**
    * Compares the roots below a path that neither side has an entry for. Throws NO_SUCH_PATH if there are no such roots.

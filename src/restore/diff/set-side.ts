@@ -10,11 +10,9 @@ export class SetSide implements Side {
   private readonly whole: ListingsAhead;
   /** Listings that have only the directories, and the entries that differ from those of the other set. */
   private readonly differing: ListingsAhead | undefined;
-  private readonly compared: ComparedSet;
 
-  constructor(compared: ComparedSet) {
+  constructor(private readonly compared: ComparedSet) {
     const { history, set, other } = compared;
-    this.compared = compared;
     this.whole = new ListingsAhead(history, set, false);
     this.differing =
       other === undefined ? undefined : new ListingsAhead(history, set, true, { unlike: other });

@@ -13,11 +13,12 @@ import { NOT_REPORTED } from './side-work.js';
 /** Storage in the calling thread. */
 export class InlineStorageHost implements StorageHost {
   private readonly halting = new AbortController();
-  private readonly system: System;
   private readonly copies: CatalogCopies;
 
-  constructor(system: System, onSideWorkFailed = NOT_REPORTED) {
-    this.system = system;
+  constructor(
+    private readonly system: System,
+    onSideWorkFailed = NOT_REPORTED,
+  ) {
     this.copies = new CatalogCopies(system, (client, error) =>
       onSideWorkFailed(client, error, 'copy of the catalog'),
     );

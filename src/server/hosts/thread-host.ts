@@ -89,10 +89,11 @@ class StorageThread {
   private readonly calls: Calls<StorageRequest, StorageResult>;
   private readonly sessions = new Map<number, OpenSession>();
   private lastSession = 0;
-  private readonly onSideWorkFailed: SideWorkFailed;
 
-  constructor(data: StorageThreadData, onSideWorkFailed: SideWorkFailed) {
-    this.onSideWorkFailed = onSideWorkFailed;
+  constructor(
+    data: StorageThreadData,
+    private readonly onSideWorkFailed: SideWorkFailed,
+  ) {
     const entry = new URL('./storage-thread.js', import.meta.url);
     const start = { entry, name: 'storage', data, youngGenerationMb: YOUNG_GENERATION_MB };
     this.thread = new Thread<StorageChannel>(start, (message) => this.receive(message));

@@ -53,14 +53,13 @@ export class BasisOffers {
   private last = 0;
   private pushedBytes = 0;
   private readonly source: SignatureSource;
-  private readonly store: StoreWriter;
   private readonly limits: DeltaLimits;
   private readonly answer: Answer;
   private readonly trust: Trust;
 
   constructor(
     system: System,
-    store: StoreWriter,
+    private readonly store: StoreWriter,
     {
       limits,
       trust,
@@ -68,7 +67,6 @@ export class BasisOffers {
     }: { readonly limits: DeltaLimits; readonly trust: Trust; readonly answer: Answer },
   ) {
     this.trust = trust;
-    this.store = store;
     this.limits = limits;
     this.answer = answer;
     this.source = new SignatureSource(system, store, trust, answer);

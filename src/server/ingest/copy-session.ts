@@ -62,22 +62,13 @@ export class CopySession implements StorageHandle {
   private isOver = false;
   private timer: NodeJS.Timeout | undefined;
   private reported: { readonly step: CopyStep; readonly atMs: number } | undefined;
-  private readonly system: System;
-  private readonly directory: ClientDirectory;
-  private readonly options: StorageOptions;
-  private readonly events: StorageEvents;
 
   constructor(
-    system: System,
-    directory: ClientDirectory,
-    options: StorageOptions,
-    events: StorageEvents,
-  ) {
-    this.system = system;
-    this.directory = directory;
-    this.options = options;
-    this.events = events;
-  }
+    private readonly system: System,
+    private readonly directory: ClientDirectory,
+    private readonly options: StorageOptions,
+    private readonly events: StorageEvents,
+  ) {}
 
   post(name: MessageName, bytes: Buffer): void {
     if (this.isOver) return;

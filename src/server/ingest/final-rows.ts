@@ -64,14 +64,15 @@ export class FinalRows {
   /** Digests whose contents the client has promised, and not yet sent. */
   readonly coming = new Set<string>();
   private readonly waiting = new WaitingRows();
-  private readonly store: StoreWriter;
   private readonly journal: SetJournal;
   private readonly slots: Slots;
   private readonly trust: Trust;
   private readonly isFull: boolean;
 
-  constructor(store: StoreWriter, { journal, slots, trust, isFull }: RowsOfSet) {
-    this.store = store;
+  constructor(
+    private readonly store: StoreWriter,
+    { journal, slots, trust, isFull }: RowsOfSet,
+  ) {
     this.journal = journal;
     this.slots = slots;
     this.trust = trust;

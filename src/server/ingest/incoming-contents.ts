@@ -27,15 +27,12 @@ const MAX_PARTS = 1 << 18;
 
 export class IncomingContents {
   private readonly streams = new Map<number, IncomingStream>();
-  private readonly store: StoreWriter;
-  private readonly offers: BasisOffers;
-  private readonly trust: Trust;
 
-  constructor(store: StoreWriter, offers: BasisOffers, trust: Trust) {
-    this.trust = trust;
-    this.store = store;
-    this.offers = offers;
-  }
+  constructor(
+    private readonly store: StoreWriter,
+    private readonly offers: BasisOffers,
+    private readonly trust: Trust,
+  ) {}
 
   get openCount(): number {
     return this.streams.size;

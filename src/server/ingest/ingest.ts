@@ -40,8 +40,6 @@ const MAX_COMING_DIGESTS = 1 << 20;
 export class Ingest {
   readonly set: SetNumber;
   readonly isEmpty: boolean;
-  private readonly journal: SetJournal;
-  private readonly roots: SetRoots;
   private readonly slots: Slots;
   readonly seals: SetSeals;
   private readonly rows: FinalRows;
@@ -58,8 +56,8 @@ export class Ingest {
 
   private constructor(
     store: StoreWriter,
-    journal: SetJournal,
-    roots: SetRoots,
+    private readonly journal: SetJournal,
+    private readonly roots: SetRoots,
     more: {
       isEmpty: boolean;
       isFull: boolean;
@@ -73,8 +71,6 @@ export class Ingest {
     this.offers = more.offers;
     this.catalog = store.catalog;
     this.set = journal.set;
-    this.journal = journal;
-    this.roots = roots;
     this.isEmpty = more.isEmpty;
     this.slots = new Slots(store.catalog, more.isFull, more.trustsRoots, () => {
       store.counters.directory += 1;

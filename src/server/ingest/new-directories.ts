@@ -25,11 +25,8 @@ export class NewDirectories {
   private readonly byKey = new Map<string, DirectoryId>();
   /** Directories in the catalog that contain rows, and to which no row leads yet. */
   private readonly unplaced = new Set<DirectoryId>();
-  private readonly catalog: Catalog;
 
-  constructor(catalog: Catalog) {
-    this.catalog = catalog;
-  }
+  constructor(private readonly catalog: Catalog) {}
 
   find(identity: DirectoryIdentity): DirectoryId | undefined {
     return this.waiting.size === 0 ? undefined : this.byKey.get(keyOf(identity));

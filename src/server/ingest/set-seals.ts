@@ -17,15 +17,11 @@ import type { Slots } from './slots.js';
 const NO_SEAL: Buffer = Buffer.alloc(SKIP_SEAL_BYTES);
 
 export class SetSeals {
-  private readonly catalog: Catalog;
-  private readonly journal: SetJournal;
-  private readonly slots: Slots;
-
-  constructor(catalog: Catalog, journal: SetJournal, slots: Slots) {
-    this.catalog = catalog;
-    this.journal = journal;
-    this.slots = slots;
-  }
+  constructor(
+    private readonly catalog: Catalog,
+    private readonly journal: SetJournal,
+    private readonly slots: Slots,
+  ) {}
 
   /**
    * Returns the seals stored beside the skip hashes of unchanged directories, concatenated; empty if there are

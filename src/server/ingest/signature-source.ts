@@ -35,17 +35,13 @@ export class SignatureSource {
   private current: number | undefined;
   private isOver = false;
   private readonly locator = new Locator();
-  private readonly system: System;
-  private readonly store: StoreWriter;
-  private readonly trust: Trust;
-  private readonly answer: Answer;
 
-  constructor(system: System, store: StoreWriter, trust: Trust, answer: Answer) {
-    this.trust = trust;
-    this.system = system;
-    this.store = store;
-    this.answer = answer;
-  }
+  constructor(
+    private readonly system: System,
+    private readonly store: StoreWriter,
+    private readonly trust: Trust,
+    private readonly answer: Answer,
+  ) {}
 
   send(basis: number, contentId: ContentId, isSample: boolean): void {
     const key = `${basis} ${isSample}`;

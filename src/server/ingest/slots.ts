@@ -68,26 +68,18 @@ export class Slots {
   private placed = new Uint8Array(1024);
   private readonly created = new Set<DirectoryId>();
   readonly fresh: NewDirectories;
-  private readonly catalog: Catalog;
-  private readonly newDirectoryId: () => DirectoryId;
-  private readonly isFull: boolean;
-  private readonly trustsMounts: boolean;
 
   /**
    * Creates the slots. With `isFull`, every directory is listed, whatever its skip hash. With `trustsMounts`, mount
    * points are accepted as they are.
    */
   constructor(
-    catalog: Catalog,
-    isFull: boolean,
-    trustsMounts: boolean,
-    newDirectoryId: () => DirectoryId,
+    private readonly catalog: Catalog,
+    private readonly isFull: boolean,
+    private readonly trustsMounts: boolean,
+    private readonly newDirectoryId: () => DirectoryId,
   ) {
-    this.trustsMounts = trustsMounts;
-    this.catalog = catalog;
     this.fresh = new NewDirectories(catalog);
-    this.isFull = isFull;
-    this.newDirectoryId = newDirectoryId;
   }
 
   /**

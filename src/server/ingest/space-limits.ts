@@ -22,13 +22,11 @@ export class SpaceLimits {
   /** A measurement of the free bytes, with the bytes stored at that moment. */
   private exact: { readonly freeBytes: number; readonly storedBytes: number } | undefined;
   private readonly received = { rowBytes: 0, allBytes: 0 };
-  private readonly store: StoreWriter;
-  private readonly large: IncomingContents;
 
-  constructor(store: StoreWriter, large: IncomingContents) {
-    this.store = store;
-    this.large = large;
-  }
+  constructor(
+    private readonly store: StoreWriter,
+    private readonly large: IncomingContents,
+  ) {}
 
   private get storedBytes(): number {
     const { packs, parity } = this.store;

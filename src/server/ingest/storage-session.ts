@@ -74,22 +74,16 @@ export class StorageSession implements StorageHandle {
   private lastCheckpointMs: number;
   private readonly timer: NodeJS.Timeout;
   private storedBytesBefore = 0;
-  private readonly system: System;
-  private readonly store: StoreWriter;
-  private readonly directory: ClientDirectory;
   private readonly options: StorageOptions;
   private readonly events: StorageEvents;
   private readonly copies: CatalogCopies;
 
   private constructor(
-    system: System,
-    store: StoreWriter,
-    directory: ClientDirectory,
+    private readonly system: System,
+    private readonly store: StoreWriter,
+    private readonly directory: ClientDirectory,
     { events, copies, ...options }: SessionServices & StorageOptions,
   ) {
-    this.system = system;
-    this.store = store;
-    this.directory = directory;
     this.trust = new Trust(store.catalog, options.account);
     const answer: Answer = (name, head) => this.answer(name, head);
     this.offers = new BasisOffers(system, store, {

@@ -12,11 +12,12 @@ export class Trust {
   readonly account: string;
   /** Sets that were made by other accounts than this one. */
   private readonly foreign: ReadonlySet<SetNumber>;
-  private readonly catalog: Catalog;
 
   /** Creates the rules for a session of `account`, which is empty for the client itself. */
-  constructor(catalog: Catalog, account = '') {
-    this.catalog = catalog;
+  constructor(
+    private readonly catalog: Catalog,
+    account = '',
+  ) {
     this.account = account;
     this.foreign = catalog.accounts.foreignSets(account);
   }

@@ -64,13 +64,11 @@ export async function runJobThread(task: JobTask, signal?: AbortSignal): Promise
 export class BackgroundJobs {
   private job: Job | undefined;
   private readonly closing = new AbortController();
-  private readonly directory: ClientDirectory;
-  private readonly limits: JobLimits;
 
-  constructor(directory: ClientDirectory, limits: JobLimits) {
-    this.directory = directory;
-    this.limits = limits;
-  }
+  constructor(
+    private readonly directory: ClientDirectory,
+    private readonly limits: JobLimits,
+  ) {}
 
   /**
    * Starts a check, and returns its first news. Throws PROTOCOL_VIOLATION for an invalid amount of data or if a job of

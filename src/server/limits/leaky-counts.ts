@@ -17,13 +17,11 @@ interface Count {
 
 export class LeakyCounts {
   private readonly counts = new BoundedCache<string, Count>(MAX_REMEMBERED);
-  private readonly clock: Clock;
-  readonly allowance: Allowance;
 
-  constructor(clock: Clock, allowance: Allowance) {
-    this.clock = clock;
-    this.allowance = allowance;
-  }
+  constructor(
+    private readonly clock: Clock,
+    readonly allowance: Allowance,
+  ) {}
 
   /** Returns the present count of a key. */
   left(key: string): number {

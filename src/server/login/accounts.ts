@@ -56,11 +56,8 @@ class AccountReader {
   targetsLine = 0;
   fault: TardisError | undefined;
   private readonly seen = new Set<string>();
-  private readonly shown: string;
 
-  constructor(shown: string) {
-    this.shown = shown;
-  }
+  constructor(private readonly shown: string) {}
 
   /** Parses one line. After a fault, parsing continues, because the account's clients must be known anyway. */
   take(text: string, line: number): void {

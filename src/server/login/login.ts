@@ -127,14 +127,12 @@ export class LoginService {
   private readonly powers = new Credit(MAX_POWERS);
   private readonly attempts: Attempts;
   private readonly newClients: NewClients;
-  private readonly system: System;
-  private readonly options: LoginOptions;
-  private readonly log: Logger;
 
-  constructor(system: System, options: LoginOptions, log: Logger) {
-    this.system = system;
-    this.options = options;
-    this.log = log;
+  constructor(
+    private readonly system: System,
+    private readonly options: LoginOptions,
+    private readonly log: Logger,
+  ) {
     this.newClients = new NewClients(system.clock, options.newHostsAtOnce);
     this.attempts = new Attempts(system.clock, options.attempts ?? DEFAULT_ATTEMPTS);
   }

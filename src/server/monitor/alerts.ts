@@ -22,12 +22,13 @@ type SentAlerts = Map<string, number>;
 export class Alerts {
   private readonly sent: Readonly<Record<AlertKind, SentAlerts>>;
   private isChanged = false;
-  private readonly system: System;
   private readonly file: string;
 
   /** Reads the stored alerts. If the file cannot be read, all alerts are sent again. */
-  constructor(system: System, store: string) {
-    this.system = system;
+  constructor(
+    private readonly system: System,
+    store: string,
+  ) {
     this.file = path.join(store, ALERTS_FILE);
     this.sent = readSent(system, this.file);
   }

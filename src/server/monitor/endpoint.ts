@@ -29,10 +29,8 @@ const NOTHING: Shown = { metrics: () => '# EOF\n', health: async () => 'SERVER_S
 
 export class MetricsEndpoint {
   private shown = NOTHING;
-  private readonly server: Server;
 
-  private constructor(server: Server) {
-    this.server = server;
+  private constructor(private readonly server: Server) {
     server.on('request', (request, response) => void this.answer(request, response));
   }
 

@@ -104,16 +104,16 @@ export class Watch {
   private isRoundWaiting = false;
   private isStopped = false;
   private timer: NodeJS.Timeout | undefined;
-  private readonly system: System;
-  private readonly storage: StorageHost;
   private readonly place: Place;
   private readonly plan: WatchPlan;
   private readonly watched: Watched;
   private readonly log: Logger;
 
-  constructor(system: System, storage: StorageHost, { place, plan, watched, log }: WatchParts) {
-    this.system = system;
-    this.storage = storage;
+  constructor(
+    private readonly system: System,
+    private readonly storage: StorageHost,
+    { place, plan, watched, log }: WatchParts,
+  ) {
     this.place = place;
     this.plan = plan;
     this.watched = watched;

@@ -15,14 +15,12 @@ export interface NoticeSettings extends MailSettings {
 }
 
 export class Notices {
-  private readonly settings: NoticeSettings;
-  private readonly log: Logger;
   private readonly interruption = new AbortController();
 
-  constructor(settings: NoticeSettings, log: Logger) {
-    this.settings = settings;
-    this.log = log;
-  }
+  constructor(
+    private readonly settings: NoticeSettings,
+    private readonly log: Logger,
+  ) {}
 
   /** Stops a running hook; no further hooks are run. */
   stop(): void {

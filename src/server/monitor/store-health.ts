@@ -15,16 +15,13 @@ export class StoreHealth {
   private lookedMs = -Infinity;
   private looking: Promise<ErrorCode | undefined> | undefined;
   private failure: ErrorCode | undefined;
-  private readonly probe: (() => Promise<void>) | undefined;
-  private readonly clock: Clock;
-  private readonly log: Logger;
 
   /** `probe` rejects if the store does not answer; undefined for a store that always does. */
-  constructor(probe: (() => Promise<void>) | undefined, clock: Clock, log: Logger) {
-    this.probe = probe;
-    this.clock = clock;
-    this.log = log;
-  }
+  constructor(
+    private readonly probe: (() => Promise<void>) | undefined,
+    private readonly clock: Clock,
+    private readonly log: Logger,
+  ) {}
 
   /** True if the store answered at the last check; undefined if no check is needed. */
   get answers(): boolean | undefined {

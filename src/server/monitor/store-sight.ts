@@ -20,13 +20,11 @@ export interface Sight {
 export class StoreSight {
   /** Device and inode of the directory in which all known clients were seen last. */
   private identity: string | undefined;
-  private readonly system: System;
-  private readonly store: string;
 
-  constructor(system: System, store: string) {
-    this.system = system;
-    this.store = store;
-  }
+  constructor(
+    private readonly system: System,
+    private readonly store: string,
+  ) {}
 
   /** Lists the clients. Never throws. */
   look(known: readonly string[]): Sight {

@@ -17,13 +17,10 @@ import { answerWith, readOnlyHandlers, wholeMessage } from './read-only.js';
 import { followHere, regularLook } from './shared-reading.js';
 
 export class Answers {
-  private readonly handlers: Handlers;
-  private readonly release: () => Promise<void>;
-
-  private constructor(handlers: Handlers, release: () => Promise<void>) {
-    this.handlers = handlers;
-    this.release = release;
-  }
+  private constructor(
+    private readonly handlers: Handlers,
+    private readonly release: () => Promise<void>,
+  ) {}
 
   /** Opens a client for reading. Throws errors of opening a catalog. */
   static open(

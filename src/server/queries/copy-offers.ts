@@ -52,15 +52,12 @@ let making = 0;
 
 export class CopyOffers {
   private offer: Offer | undefined;
-  private readonly system: System;
-  private readonly directory: ClientDirectory;
-  private readonly jobs: BackgroundJobs;
 
-  constructor(system: System, directory: ClientDirectory, jobs: BackgroundJobs) {
-    this.system = system;
-    this.directory = directory;
-    this.jobs = jobs;
-  }
+  constructor(
+    private readonly system: System,
+    private readonly directory: ClientDirectory,
+    private readonly jobs: BackgroundJobs,
+  ) {}
 
   handlers(): Pick<Handlers, 'openCopy' | 'readCatalog'> {
     return {

@@ -35,15 +35,12 @@ interface Signature {
 
 export class ReaderDeltas {
   private readonly signatures = new Map<number, Signature>();
-  private readonly system: System;
-  private readonly history: History;
-  private readonly objects: ObjectReader;
 
-  constructor(system: System, history: History, objects: ObjectReader) {
-    this.system = system;
-    this.history = history;
-    this.objects = objects;
-  }
+  constructor(
+    private readonly system: System,
+    private readonly history: History,
+    private readonly objects: ObjectReader,
+  ) {}
 
   /**
    * Adds bytes to a signature. Throws RECORD_DAMAGED if they are not a signature, and PROTOCOL_VIOLATION if too many

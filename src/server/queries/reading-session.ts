@@ -30,13 +30,11 @@ export class ReadingSession implements StorageHandle {
   private isOver = false;
   private isClosed = false;
   private idle: (() => void)[] = [];
-  private readonly answers: Answers;
-  private readonly events: StorageEvents;
 
-  private constructor(answers: Answers, events: StorageEvents) {
-    this.answers = answers;
-    this.events = events;
-  }
+  private constructor(
+    private readonly answers: Answers,
+    private readonly events: StorageEvents,
+  ) {}
 
   /** Opens a client for reading. Throws errors of opening a catalog. */
   static open(

@@ -25,11 +25,12 @@ export class DirectoryBackend implements MendableBackend {
   };
   private stagedCount = 0;
   private readonly root: string;
-  private readonly files: Files;
 
-  constructor(root: string, files: Files) {
+  constructor(
+    root: string,
+    private readonly files: Files,
+  ) {
     this.root = path.resolve(root);
-    this.files = files;
   }
 
   create(name: string): ObjectWriter {
@@ -245,15 +246,15 @@ class FileWriter implements ObjectWriter {
   private isOpen = true;
   /** Directories whose entries changed since the last sync. */
   private unsynced: Set<string>;
-  private readonly files: Files;
-  private readonly fd: number;
   private final: string | undefined;
   private readonly places: Places;
   private readonly staged: string | undefined;
 
-  constructor(files: Files, fd: number, { final, newDirectories, places, staged }: NewFile) {
-    this.files = files;
-    this.fd = fd;
+  constructor(
+    private readonly files: Files,
+    private readonly fd: number,
+    { final, newDirectories, places, staged }: NewFile,
+  ) {
     this.final = final;
     this.places = places;
     this.staged = staged;

@@ -27,13 +27,15 @@ import { sharedStore } from './shared-stores.js';
 const GENERATION_BYTES = 8;
 
 export class BucketMedium extends DirectoryMedium {
-  private readonly access: BucketAccess;
   /** Generations whose rewrites were discarded here. */
   private givenUp: readonly string[] = [];
 
-  constructor(system: System, directory: ClientDirectory, access: BucketAccess) {
+  constructor(
+    system: System,
+    directory: ClientDirectory,
+    private readonly access: BucketAccess,
+  ) {
     super(system, directory);
-    this.access = access;
   }
 
   override records(): LogBackend {

@@ -95,16 +95,14 @@ export async function mendClientObjects(
 }
 
 class Mending {
-  private readonly system: System;
   private readonly store: ObjectStore;
   private readonly client: string;
   private readonly directory: string;
 
   constructor(
-    system: System,
+    private readonly system: System,
     { store, client, directory }: { store: ObjectStore; client: string; directory: string },
   ) {
-    this.system = system;
     this.store = store;
     this.client = client;
     this.directory = directory;

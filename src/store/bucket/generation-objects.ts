@@ -51,12 +51,13 @@ export async function unfinishedRewrites(
 
 /** The generations of one client, of which one is in use. */
 export class GenerationObjects {
-  private readonly store: ObjectStore;
   private readonly client: string;
   private readonly present: string | undefined;
 
-  constructor(store: ObjectStore, { client, generation }: ClientDirectory) {
-    this.store = store;
+  constructor(
+    private readonly store: ObjectStore,
+    { client, generation }: ClientDirectory,
+  ) {
     this.client = client;
     this.present = generation;
   }

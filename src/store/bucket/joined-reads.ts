@@ -53,11 +53,8 @@ export class JoinedReads {
    */
   private spare: Buffer | undefined;
   private readonly expected = new ExpectedReads();
-  private readonly fetch: FetchRange;
 
-  constructor(fetch: FetchRange) {
-    this.fetch = fetch;
-  }
+  constructor(private readonly fetch: FetchRange) {}
 
   /** Reads as `fetch` does, and rejects with its errors. */
   async read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number> {

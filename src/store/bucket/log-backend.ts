@@ -29,10 +29,6 @@ type OpenObjects = () => Promise<ObjectStore>;
 type Staging = Pick<Backend, 'stage' | 'owner' | 'close'>;
 
 export class LogBackend implements Backend {
-  private readonly open: OpenObjects;
-  /** Prefix of the client's objects in the store, with a slash at its end. */
-  readonly prefix: string;
-  private readonly staging: Staging;
   private readonly pending = new Map<string, PendingBytes>();
   private readonly joined = new JoinedReads(async (name, position, target, bytes) =>
     (await this.open()).read(name, position, target, bytes),
@@ -40,11 +36,12 @@ export class LogBackend implements Backend {
   /** The commit object that was read last. It is kept because recovery reads its records one by one. */
   private recent: { name: string; bytes: Buffer } | undefined;
 
-  constructor(open: OpenObjects, prefix: string, staging: Staging) {
-    this.open = open;
-    this.prefix = prefix;
-    this.staging = staging;
-  }
+  constructor(
+    private readonly open: OpenObjects,
+    /** Prefix of the client's objects in the store, with a slash at its end. */
+    readonly prefix: string,
+    private readonly staging: Staging,
+  ) {}
 
   /** Returns a commit object; undefined if there is none with this number. */
   async commitObject(commit: number): Promise<Buffer | undefined> {

@@ -71,12 +71,11 @@ export class LogWriter implements RecordWriter {
    */
   private protecting: Promise<unknown> = Promise.resolve();
   private readonly slots: Promise<unknown>[] = [];
-  private readonly backend: LogBackend;
-  private readonly options: LogWriterOptions;
 
-  constructor(backend: LogBackend, options: LogWriterOptions) {
-    this.backend = backend;
-    this.options = options;
+  constructor(
+    private readonly backend: LogBackend,
+    private readonly options: LogWriterOptions,
+  ) {
     this.lastCommit = options.lastCommit;
     this.claimed = options.lastCommit + 1;
   }

@@ -48,24 +48,20 @@ const UNCHANGED = { restoredBlocks: 0, lostBlocks: 0, parityBytes: 0 } as const;
 
 export class ObjectHealer {
   private readonly store: ObjectStore;
-  private readonly shared: SharedStore;
   private readonly place: string;
   private readonly staging: DirectoryBackend;
   private readonly math: System['native'];
-  private readonly breathe: () => Promise<void> | undefined;
 
   private constructor(
     { native, files }: System,
     { client, path, generation }: ClientDirectory,
-    shared: SharedStore,
-    breathe: () => Promise<void> | undefined,
+    private readonly shared: SharedStore,
+    private readonly breathe: () => Promise<void> | undefined,
   ) {
     this.store = shared.store;
-    this.shared = shared;
     this.place = logPlace(client, generation);
     this.staging = new DirectoryBackend(path, files);
     this.math = native;
-    this.breathe = breathe;
   }
 
   /** Opens a healer for a client. `breathe` yields to other work, and may throw to end the work. */
@@ -195,11 +191,8 @@ class Seen {
   private readonly hash = createHash('sha256');
   private last: Buffer = Buffer.alloc(0);
   private sizeBytes = 0;
-  private readonly copy: ObjectWriter | undefined;
 
-  constructor(copy?: ObjectWriter) {
-    this.copy = copy;
-  }
+  constructor(private readonly copy?: ObjectWriter) {}
 
   take(piece: Buffer): void {
     this.hash.update(piece);

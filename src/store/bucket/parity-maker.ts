@@ -6,26 +6,16 @@ import { stageInnerParity } from '../parity/inner-parity.js';
 import type { ParityMath, ParityRequest, Protected } from '../parity/make-parity.js';
 
 export class ParityMaker {
-  private readonly math: ParityMath;
-  private readonly backend: Pick<Backend, 'stage'>;
-  private readonly percent: number;
-  private readonly breathe: ParityRequest['breathe'];
-
   /**
    * Creates a maker. `backend` stages parity while it is made. `percent` is the number of bytes of parity for 100
    * bytes, at least 1. `breathe` yields to other work, and may throw to end the work.
    */
   constructor(
-    math: ParityMath,
-    backend: Pick<Backend, 'stage'>,
-    percent: number,
-    breathe: ParityRequest['breathe'] = yieldRegularly(),
-  ) {
-    this.math = math;
-    this.backend = backend;
-    this.percent = percent;
-    this.breathe = breathe;
-  }
+    private readonly math: ParityMath,
+    private readonly backend: Pick<Backend, 'stage'>,
+    private readonly percent: number,
+    private readonly breathe: ParityRequest['breathe'] = yieldRegularly(),
+  ) {}
 
   /** Makes the parity of the first bytes of `reader`, and passes its record on. Each piece is valid during its call. */
   async append(

@@ -60,13 +60,10 @@ export function damaged(name: string, what: string, cause?: unknown): TardisErro
 }
 
 export class RecordChain {
-  private readonly store: ObjectStore;
-  private readonly place: ChainPlace;
-
-  constructor(store: ObjectStore, place: ChainPlace) {
-    this.store = store;
-    this.place = place;
-  }
+  constructor(
+    private readonly store: ObjectStore,
+    private readonly place: ChainPlace,
+  ) {}
 
   /**
    * Returns the newest object after `known`; `known` itself, which may be undefined, if there is none. Takes one

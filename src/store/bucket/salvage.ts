@@ -29,20 +29,18 @@ export function isLostMark(bytes: Buffer): boolean {
 export class Salvage {
   /** The generation that is built. */
   readonly second: ClientDirectory;
-  private readonly system: System;
   private readonly first: ClientDirectory;
   private readonly store: ObjectStore;
   private readonly objects: GenerationObjects;
 
   private constructor(
-    system: System,
+    private readonly system: System,
     {
       first,
       second,
       store,
     }: { first: ClientDirectory; second: ClientDirectory; store: ObjectStore },
   ) {
-    this.system = system;
     this.first = first;
     this.second = second;
     this.store = store;

@@ -48,11 +48,7 @@ export function snapshotsOf(backend: Backend): SnapshotObjects | undefined {
 }
 
 export class SnapshotObjects {
-  private readonly backend: LogBackend;
-
-  constructor(backend: LogBackend) {
-    this.backend = backend;
-  }
+  constructor(private readonly backend: LogBackend) {}
 
   /**
    * True if the log has a commit, so that there may be copies. Takes one request, and a list if the first commit is

@@ -12,9 +12,7 @@ import type { ParityMaker } from './parity-maker.js';
 const PIECE_BYTES = 1 << 20;
 
 export class Spool {
-  readonly pack: PackNumber;
   private readonly label: Buffer;
-  private readonly staged: ObjectWriter;
   private heads: Buffer[] = [];
   private checksum = 0;
   /** Number of bytes of the record of parity at the end. */
@@ -23,10 +21,12 @@ export class Spool {
   private hash: Hash | undefined;
 
   /** Creates a pack. `staged` has no bytes yet, or whole records for which `note` is called. */
-  constructor(pack: PackNumber, client: string | undefined, staged: ObjectWriter) {
-    this.pack = pack;
+  constructor(
+    readonly pack: PackNumber,
+    client: string | undefined,
+    private readonly staged: ObjectWriter,
+  ) {
     this.label = buildLabel(pack, client);
-    this.staged = staged;
     this.hash = staged.sizeBytes === 0 ? createHash('sha256').update(this.label) : undefined;
   }
 

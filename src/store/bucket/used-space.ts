@@ -34,13 +34,11 @@ interface Listed {
 
 export class UsedSpace {
   private readonly known = new BoundedCache<string, Listed>(MAX_REMEMBERED);
-  private readonly system: System;
-  private readonly access: BucketAccess;
 
-  constructor(system: System, access: BucketAccess) {
-    this.system = system;
-    this.access = access;
-  }
+  constructor(
+    private readonly system: System,
+    private readonly access: BucketAccess,
+  ) {}
 
   /** Returns the number of bytes of a client; 0 if it does not exist. Throws errors of a bucket. */
   async of(client: string): Promise<number> {

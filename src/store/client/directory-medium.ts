@@ -29,13 +29,10 @@ import { type Stray, strays } from './strays.js';
 const TRIAL = ['trial-a', 'trial-b'] as const;
 
 export class DirectoryMedium implements ClientMedium {
-  protected readonly system: System;
-  protected readonly directory: ClientDirectory;
-
-  constructor(system: System, directory: ClientDirectory) {
-    this.system = system;
-    this.directory = directory;
-  }
+  constructor(
+    protected readonly system: System,
+    protected readonly directory: ClientDirectory,
+  ) {}
 
   records(): Backend {
     return this.mendable();

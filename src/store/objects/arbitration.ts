@@ -23,11 +23,8 @@ interface ArbitrationOptions {
 
 export class Arbitration {
   private decision: Decision | undefined;
-  private readonly options: ArbitrationOptions;
 
-  constructor(options: ArbitrationOptions) {
-    this.options = options;
-  }
+  constructor(private readonly options: ArbitrationOptions) {}
 
   /** Takes over what another process has decided for several writers, unless this one has decided itself. */
   trust(isForVersions: boolean): void {

@@ -27,16 +27,14 @@ const LEAST_AGE_MS = 10_000;
 
 /** Finds credentials at first use, and renews them. */
 export class CredentialChain {
-  private readonly environment: Environment;
-  private readonly clock: Clock;
   private current: Credentials | undefined;
   private foundAtMs = -Infinity;
   private pending: Promise<Credentials> | undefined;
 
-  constructor(environment: Environment, clock: Clock) {
-    this.environment = environment;
-    this.clock = clock;
-  }
+  constructor(
+    private readonly environment: Environment,
+    private readonly clock: Clock,
+  ) {}
 
   /** Returns credentials that are valid now. Throws CREDENTIALS_MISSING if there are none. */
   async get(): Promise<Credentials> {

@@ -34,22 +34,20 @@ export class PackWriter implements RecordWriter {
   /** Writers with bytes that no sync has covered yet. */
   private unsynced = new Set<ObjectWriter>();
   private retired: ObjectWriter[] = [];
-  private lastPack: PackNumber;
   /** End of the last commit record in the current pack. */
   private committedTo = 0;
   private appended = 0;
   /** Objects added since the last commit, with their sizes. */
   private objects: { digest: Buffer; bytes: number }[] = [];
   private adopted = 0;
-  private readonly backend: Backend;
-  private readonly packBytes: number;
   private readonly client: string | undefined;
 
   /** Creates the writer. `lastPack` is the highest number that any pack of this client ever had. */
-  constructor(backend: Backend, lastPack: PackNumber, packBytes: number) {
-    this.backend = backend;
-    this.lastPack = lastPack;
-    this.packBytes = packBytes;
+  constructor(
+    private readonly backend: Backend,
+    private lastPack: PackNumber,
+    private readonly packBytes: number,
+  ) {
     this.client = backend.owner();
   }
 

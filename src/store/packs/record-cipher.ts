@@ -65,8 +65,6 @@ const WHOLE = 0xffff_ffff;
 const CHUNK_ALSO_BYTES = 5;
 
 export class RecordCipher {
-  readonly head: CipherHead;
-  readonly calls: SealingCalls;
   private readonly cipher: BodyCipherNumber;
   private readonly master: Uint8Array;
   private readonly bodyKey: Buffer;
@@ -75,9 +73,11 @@ export class RecordCipher {
    * Creates the cipher of a record. Throws RECORD_DAMAGED if `head` shows no encryption, or an epoch without a key; but
    * KEY_MISSING if the epoch is newer than all keys.
    */
-  constructor(calls: SealingCalls, keys: ContentKeys, head: CipherHead) {
-    this.calls = calls;
-    this.head = head;
+  constructor(
+    readonly calls: SealingCalls,
+    keys: ContentKeys,
+    readonly head: CipherHead,
+  ) {
     if (head.scheme === Scheme.plain) {
       throw new TardisError(
         'RECORD_DAMAGED',

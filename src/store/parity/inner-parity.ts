@@ -107,15 +107,12 @@ function fitting(shape: Shape | undefined, sizeBytes: number): InnerParity | und
 export class InnerParityView implements HealingBackend {
   /** The healed bytes; undefined until `heal` has replaced the object. */
   healed: ObjectWriter | undefined;
-  private readonly copy: ObjectWriter;
-  private readonly found: InnerParity;
-  private readonly makeStaged: () => ObjectWriter;
 
-  constructor(copy: ObjectWriter, found: InnerParity, makeStaged: () => ObjectWriter) {
-    this.copy = copy;
-    this.found = found;
-    this.makeStaged = makeStaged;
-  }
+  constructor(
+    private readonly copy: ObjectWriter,
+    private readonly found: InnerParity,
+    private readonly makeStaged: () => ObjectWriter,
+  ) {}
 
   async size(name: string): Promise<number> {
     return this.rangeOf(name).bytes;

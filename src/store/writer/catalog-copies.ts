@@ -56,13 +56,11 @@ function copyOf({ catalogPath }: ClientDirectory, name: string): CatalogCopy | u
 /** Makes copies in the background, at most one at a time for each client. */
 export class CatalogCopies {
   private readonly making = new Map<string, Promise<void>>();
-  private readonly system: System;
-  private readonly onFailure: (client: string, error: TardisError) => void;
 
-  constructor(system: System, onFailure: (client: string, error: TardisError) => void) {
-    this.system = system;
-    this.onFailure = onFailure;
-  }
+  constructor(
+    private readonly system: System,
+    private readonly onFailure: (client: string, error: TardisError) => void,
+  ) {}
 
   /**
    * Starts a copy, unless `keep` is 0 or a copy of this client is in progress. When it is finished, older copies beyond

@@ -98,10 +98,8 @@ export class Following {
   /** The last fetch of the files of accounts, unless it failed, and the time at which it began. */
   private files: { readonly atMs: number; readonly looking: Promise<void> } | undefined;
   private isClosed = false;
-  private readonly options: FollowingOptions;
 
-  constructor(options: FollowingOptions) {
-    this.options = options;
+  constructor(private readonly options: FollowingOptions) {
     this.refilledMs = options.system.clock.monotonicMs();
   }
 

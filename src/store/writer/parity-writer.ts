@@ -45,17 +45,16 @@ export class ParityWriter {
   private isOff: boolean;
   private readonly percent: number;
   private readonly breathe = yieldRegularly();
-  private readonly system: System;
-  private readonly backend: Backend;
   private readonly leastFreeBytes: number | undefined;
-  private readonly freeBytes: () => number;
 
-  constructor(system: System, backend: Backend, limits: ParityLimits, freeBytes: () => number) {
-    this.system = system;
-    this.backend = backend;
+  constructor(
+    private readonly system: System,
+    private readonly backend: Backend,
+    limits: ParityLimits,
+    private readonly freeBytes: () => number,
+  ) {
     this.percent = limits.parityPercent ?? 0;
     this.leastFreeBytes = limits.leastFreeBytes;
-    this.freeBytes = freeBytes;
     this.isOff = this.percent === 0;
   }
 

@@ -101,17 +101,14 @@ export async function rebuildFromPacks(
 
 class Rebuilding {
   private readonly fresh: string;
-  private readonly system: System;
-  private readonly directory: ClientDirectory;
-  private readonly backend: Backend;
-  private readonly options: Replaying;
 
-  constructor(system: System, directory: ClientDirectory, backend: Backend, options: Replaying) {
+  constructor(
+    private readonly system: System,
+    private readonly directory: ClientDirectory,
+    private readonly backend: Backend,
+    private readonly options: Replaying,
+  ) {
     this.fresh = `${directory.catalogPath}.new`;
-    this.system = system;
-    this.directory = directory;
-    this.backend = backend;
-    this.options = options;
   }
 
   /** Fills the new catalog from the best source, and returns the report. */

@@ -48,12 +48,12 @@ export class Reserve {
   private givenBytes = 0;
   /** Size of the file in bytes since `require` was called; undefined before. */
   private heldBytes: number | undefined;
-  private readonly system: System;
-  private readonly directory: string;
 
-  constructor(system: System, directory: string, limits: ReserveLimits) {
-    this.system = system;
-    this.directory = directory;
+  constructor(
+    private readonly system: System,
+    private readonly directory: string,
+    limits: ReserveLimits,
+  ) {
     this.file = path.join(directory, RESERVE_FILE);
     this.mostBytes = limits.reserveBytes;
     this.leastFreeBytes = limits.leastFreeBytes ?? 0;

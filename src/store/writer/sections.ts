@@ -28,11 +28,8 @@ export class SectionCollector {
   private sections: OpenSection[] = [];
   private current: OpenSection | undefined;
   private bytes = 0;
-  private readonly set: SetNumber;
 
-  constructor(set: SetNumber) {
-    this.set = set;
-  }
+  constructor(private readonly set: SetNumber) {}
 
   get isFull(): boolean {
     return this.bytes >= FLUSH_BYTES;

@@ -44,7 +44,6 @@ const NO_SEAL: Buffer = Buffer.alloc(DIRECTORY_SEAL_BYTES);
 export class SetJournal {
   /** Number of entries written since the last checkpoint. */
   entriesSinceCheckpoint = 0;
-  readonly set: SetNumber;
   /** Number of rows in the catalog that are not recorded yet; 0 at each checkpoint. */
   private unrecorded = 0;
   private isConfigured = false;
@@ -52,11 +51,11 @@ export class SetJournal {
   private notes: SetNote[] = [];
   private seals: { readonly directory: DirectoryId; readonly seal: Buffer }[] = [];
   private owners: OwnerRecord[] = [];
-  private readonly store: StoreWriter;
 
-  constructor(store: StoreWriter, set: SetNumber) {
-    this.store = store;
-    this.set = set;
+  constructor(
+    private readonly store: StoreWriter,
+    readonly set: SetNumber,
+  ) {
     this.sections = new SectionCollector(set);
   }
 

@@ -35,11 +35,8 @@ export function valueOf(count: SharedCount): number {
 export class SpaceMeter {
   /** Number of bytes counted so far. They are in the store, or are about to be. */
   private countedBytes = 0;
-  private readonly grant: SpaceGrant;
 
-  constructor(grant: SpaceGrant) {
-    this.grant = grant;
-  }
+  constructor(private readonly grant: SpaceGrant) {}
 
   get usedBytes(): number {
     return valueOf(this.grant.used);

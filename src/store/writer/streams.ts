@@ -70,10 +70,11 @@ export interface FinishedStream {
 export class IncomingStream {
   private readonly writer: ObjectWriter;
   private chunks = 0;
-  private readonly start: StreamStart;
 
-  constructor(backend: Backend, start: StreamStart) {
-    this.start = start;
+  constructor(
+    backend: Backend,
+    private readonly start: StreamStart,
+  ) {
     this.writer = backend.stage();
     try {
       // Header and index get their values at the end.

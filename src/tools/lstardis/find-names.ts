@@ -67,11 +67,9 @@ export async function findNames(given: Omit<Request, 'roots'>): Promise<Finding>
 class Finder {
   private isCut = false;
   private readonly byPath = new Map<string, { readonly path: Buffer; readonly job: SetsOfRoots }>();
-  private readonly request: Request;
   private readonly places: NamePlaces;
 
-  constructor(request: Request) {
-    this.request = request;
+  constructor(private readonly request: Request) {
     this.places = new NamePlaces(request.history, request.sets, request.roots);
   }
 

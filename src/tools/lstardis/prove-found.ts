@@ -75,11 +75,8 @@ interface Span {
  */
 class Spans {
   private readonly known = new Map<string, Span>();
-  private readonly listed: readonly BackupSet[];
 
-  constructor(listed: readonly BackupSet[]) {
-    this.listed = listed;
-  }
+  constructor(private readonly listed: readonly BackupSet[]) {}
 
   of({ firstSet, lastSet = Infinity }: PathVersion): Span {
     const key = `${firstSet}/${lastSet}`;

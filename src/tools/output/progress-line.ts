@@ -24,14 +24,15 @@ export class ProgressLine implements Disposable {
   readonly isShown: boolean;
   /** True if standard error is a terminal that can redraw a line. */
   private readonly redraws = process.stderr.isTTY && !isDumb(process.env);
-  private readonly text: () => string;
 
   /**
    * Creates the line. If `wanted` is undefined, it is shown only if standard error is a terminal that can redraw it.
    */
-  constructor(wanted: boolean | undefined, text: () => string) {
+  constructor(
+    wanted: boolean | undefined,
+    private readonly text: () => string,
+  ) {
     this.isShown = wanted ?? this.redraws;
-    this.text = text;
   }
 
   start(): void {

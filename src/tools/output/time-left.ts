@@ -8,11 +8,8 @@ const LONGEST_MS = 100 * 3_600_000;
 
 export class TimeLeft {
   private startMs: number | undefined;
-  private readonly nowMs: () => number;
 
-  constructor(nowMs: () => number) {
-    this.nowMs = nowMs;
-  }
+  constructor(private readonly nowMs: () => number) {}
 
   /** Restarts the measurement for other work. */
   restart(): void {

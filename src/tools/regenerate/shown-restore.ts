@@ -13,10 +13,11 @@ export class ShownRestore {
   /** Largest share that was shown as done. */
   private shareDone = 0;
   private readonly timeLeft: TimeLeft;
-  private readonly progress: RestoreProgress;
 
-  constructor(progress: RestoreProgress, nowMs: () => number = () => performance.now()) {
-    this.progress = progress;
+  constructor(
+    private readonly progress: RestoreProgress,
+    nowMs: () => number = () => performance.now(),
+  ) {
     this.timeLeft = new TimeLeft(nowMs);
   }
 

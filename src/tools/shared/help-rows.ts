@@ -5,7 +5,7 @@ export interface ToolHelp {
   readonly summary: string;
   /** Paragraphs before the examples. */
   readonly about?: readonly string[];
-  /** What each command line does, without a full stop. */
+  /** Command lines, each with a description without a full stop. */
   readonly examples: Readonly<Record<string, string>>;
   /** Paragraphs after the examples. */
   readonly notes?: readonly string[];

@@ -76,22 +76,13 @@ class FileReport {
   /** Paths of roots by their numbers, which are the names of the roots' own entries. */
   private readonly roots = new Map<string, Buffer>();
   private shownDirectory: DirectoryId | undefined;
-  private readonly history: History;
-  private readonly set: BackupSet;
-  private readonly before: BackupSet | undefined;
-  private readonly options: FilesOptions;
 
   constructor(
-    history: History,
-    set: BackupSet,
-    before: BackupSet | undefined,
-    options: FilesOptions,
-  ) {
-    this.history = history;
-    this.set = set;
-    this.before = before;
-    this.options = options;
-  }
+    private readonly history: History,
+    private readonly set: BackupSet,
+    private readonly before: BackupSet | undefined,
+    private readonly options: FilesOptions,
+  ) {}
 
   async print(): Promise<void> {
     const { set, before } = { set: this.set.set, before: this.before?.set ?? 0 };

@@ -40,13 +40,11 @@ export function isDamaged(result: CheckOutcome): boolean {
 /** Prints each finding when it is found. */
 export class FindingPrinter {
   versions = 0;
-  private readonly asJson: boolean;
-  private readonly line: ProgressLine;
 
-  constructor(asJson: boolean, line: ProgressLine) {
-    this.asJson = asJson;
-    this.line = line;
-  }
+  constructor(
+    private readonly asJson: boolean,
+    private readonly line: ProgressLine,
+  ) {}
 
   report(finding: Finding): void {
     if (this.asJson) {

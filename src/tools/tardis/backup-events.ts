@@ -29,13 +29,12 @@ export class BackupEvents {
   private readonly beganMs = performance.now();
   private starting: Promise<void> | undefined;
   private readonly urls: Urls;
-  private readonly settings: Settings<'tardis'>;
-  private readonly print: Print;
 
   /** Creates the events. Throws CONFIG_INVALID if a URL or a mail setting is invalid. */
-  constructor(settings: Settings<'tardis'>, print: Print) {
-    this.settings = settings;
-    this.print = print;
+  constructor(
+    private readonly settings: Settings<'tardis'>,
+    private readonly print: Print,
+  ) {
     const { urlStart, urlSuccess, urlFailure } = settings;
     this.urls = {
       start: urlStart === undefined ? undefined : parseUrl(urlStart, 'UrlStart'),

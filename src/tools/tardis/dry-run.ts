@@ -31,11 +31,8 @@ export async function dryRun(settings: Settings<'tardis'>, signal: AbortSignal):
 
 class DryRun {
   readonly progress = new BackupProgress();
-  private readonly settings: Settings<'tardis'>;
 
-  constructor(settings: Settings<'tardis'>) {
-    this.settings = settings;
-  }
+  constructor(private readonly settings: Settings<'tardis'>) {}
 
   take({ walked, failures, leftOutPaths }: WalkOutput): void {
     const { verbosity, json } = this.settings;

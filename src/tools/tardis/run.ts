@@ -245,26 +245,20 @@ const MOST_NAMED = 10_000;
 /** Messages to the user during the run and at its end, on the terminal and in log files. */
 class RunMessages {
   readonly line: ProgressLine;
-  readonly scan: ScanAhead;
   private readonly shown = new ShownBackup();
   /** Failures and doubts, for --json. */
   private readonly named: Record<string, string>[] = [];
   private readonly log: ClientLog;
   private readonly saved: SavedList | undefined;
-  private readonly settings: Settings<'tardis'>;
 
-  private readonly server: LocalServerOnDemand | undefined;
   /** The place of a client that this run has created in a store of this machine. */
   private created: NewPlace | undefined;
 
   constructor(
-    settings: Settings<'tardis'>,
-    scan: ScanAhead,
-    server: LocalServerOnDemand | undefined,
+    private readonly settings: Settings<'tardis'>,
+    readonly scan: ScanAhead,
+    private readonly server: LocalServerOnDemand | undefined,
   ) {
-    this.settings = settings;
-    this.server = server;
-    this.scan = scan;
     this.log = new ClientLog(settings.logFiles);
     this.line = new ProgressLine(settings.progress, () => this.shown.text());
     this.saved = settings.report ? new SavedList(settings.json) : undefined;

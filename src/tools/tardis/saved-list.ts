@@ -11,13 +11,11 @@ const CHUNK_BYTES = 64 << 10;
 
 export class SavedList {
   private readonly fd: number;
-  private readonly asJson: boolean;
   /** The directory for temporary files. */
   private readonly folder: string;
   private pending = '';
 
-  constructor(asJson: boolean) {
-    this.asJson = asJson;
+  constructor(private readonly asJson: boolean) {
     const folder = makeTemporary('tardis-report-');
     this.folder = path.dirname(folder);
     this.fd = during('useTemporary', () => {

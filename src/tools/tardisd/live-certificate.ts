@@ -24,12 +24,14 @@ export class LiveCertificate implements Certificate {
   private failure: string | undefined;
   private warnedAtMs = -Infinity;
   private readonly files: ReturnType<typeof certificateFiles> & object;
-  private readonly log: Logger;
 
-  private constructor(first: Certificate, files: LiveCertificate['files'], log: Logger) {
+  private constructor(
+    first: Certificate,
+    files: LiveCertificate['files'],
+    private readonly log: Logger,
+  ) {
     this.current = first;
     this.files = files;
-    this.log = log;
   }
 
   /**

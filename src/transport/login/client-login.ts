@@ -100,23 +100,15 @@ export class Login {
   private secrets: StretchedPassword | undefined;
   /** The salt and the parameters of `secrets`. */
   private stretched: string | undefined;
-  private readonly system: System;
-  private readonly target: LoginTarget;
-  private readonly credentials: Credentials;
-  /** Keys of a client that this greeting creates; undefined once it turns out that an earlier run has created it. */
-  private made: MadeKeyRecord | undefined;
 
   private constructor(
-    system: System,
-    target: LoginTarget,
-    credentials: Credentials,
-    made: MadeKeyRecord | undefined,
+    private readonly system: System,
+    private readonly target: LoginTarget,
+    private readonly credentials: Credentials,
+    /** Keys of a client that this greeting creates; undefined once it turns out that an earlier run has created it. */
+    private made: MadeKeyRecord | undefined,
   ) {
-    this.target = target;
-    this.credentials = credentials;
-    this.made = made;
     this.password = credentials.password;
-    this.system = system;
     this.login = new ClientLogin(system.native.modPow);
   }
 

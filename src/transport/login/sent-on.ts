@@ -15,12 +15,9 @@ export type Elsewhere = (host: string, port: number) => Address;
 
 export class SentOn {
   private hops = 0;
-  private readonly elsewhere: Elsewhere | undefined;
 
   /** Creates a counter of referrals. `elsewhere` is undefined if referrals are not followed. */
-  constructor(elsewhere: Elsewhere | undefined) {
-    this.elsewhere = elsewhere;
-  }
+  constructor(private readonly elsewhere: Elsewhere | undefined) {}
 
   /**
    * Returns the address of the server that an error names. Returns undefined for other errors, and after several

@@ -60,11 +60,12 @@ export interface Answer {
 export type Loss = 'refused' | 'certificate' | 'late' | 'cut' | 'too long';
 
 export class LostAnswer extends Error {
-  readonly loss: Loss;
-
-  constructor(loss: Loss, message: string, cause?: unknown) {
+  constructor(
+    readonly loss: Loss,
+    message: string,
+    cause?: unknown,
+  ) {
     super(message, { cause });
-    this.loss = loss;
   }
 }
 
@@ -86,11 +87,8 @@ const ANSWERS_PLAINLY = 'the endpoint does not answer by TLS; if it is right, gi
 /** The connections to one endpoint. */
 export class Connections {
   private agent: Agent | undefined;
-  private readonly endpoint: Endpoint;
 
-  constructor(endpoint: Endpoint) {
-    this.endpoint = endpoint;
-  }
+  constructor(private readonly endpoint: Endpoint) {}
 
   /** Sends a request. Rejects with LostAnswer, or with the error of a sink or of a body. */
   async exchange(wanted: HttpRequest): Promise<Answer> {

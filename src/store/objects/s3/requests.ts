@@ -85,7 +85,6 @@ export interface RequestCounts {
 }
 
 export class Requests {
-  private readonly options: RequestsOptions;
   private readonly connections: Connections;
   private readonly turns = new Credit(MAX_CONNECTIONS);
   /** Clock of the store minus that of this machine. */
@@ -95,8 +94,7 @@ export class Requests {
   private isWaitReported = false;
   private readonly sent = { GET: 0, PUT: 0, HEAD: 0, DELETE: 0, LIST: 0 };
 
-  constructor(options: RequestsOptions) {
-    this.options = options;
+  constructor(private readonly options: RequestsOptions) {
     this.connections = new Connections(options.endpoint);
   }
 

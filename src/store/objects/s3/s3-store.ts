@@ -25,7 +25,6 @@ const MAX_REMOVALS = 8;
 const READS = 2;
 
 export class S3Store implements ObjectStore {
-  private readonly requests: Requests;
   private readonly before: string;
   private isConditional = true;
   /**
@@ -40,8 +39,11 @@ export class S3Store implements ObjectStore {
    * Creates the store. `prefix` is empty, or a name without slashes at its ends. `retainMs` is the time for which new
    * objects are locked; 0 for none.
    */
-  constructor(requests: Requests, prefix: string, retainMs = 0) {
-    this.requests = requests;
+  constructor(
+    private readonly requests: Requests,
+    prefix: string,
+    retainMs = 0,
+  ) {
     this.before = prefix === '' ? '' : `${prefix}/`;
     this.retainMs = retainMs;
   }

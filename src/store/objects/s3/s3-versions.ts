@@ -35,15 +35,15 @@ interface Checked {
 }
 
 export class S3Versions implements ObjectVersions {
-  private readonly requests: Requests;
   private readonly before: string;
-  private readonly retainMs: number;
 
   /** Creates the access to versions. The parameters are those of `S3Store`. */
-  constructor(requests: Requests, prefix: string, retainMs: number) {
-    this.requests = requests;
+  constructor(
+    private readonly requests: Requests,
+    prefix: string,
+    private readonly retainMs: number,
+  ) {
     this.before = prefix === '' ? '' : `${prefix}/`;
-    this.retainMs = retainMs;
   }
 
   async *list(prefix: string): AsyncGenerator<ObjectVersion> {
