@@ -76,7 +76,7 @@ export function truncated(object: string): TardisError {
 }
 
 /** Returns the header at the beginning of `bytes`. Throws RECORD_DAMAGED if it does not belong to this record. */
-function headerOf(record: RecordPlace, bytes: Buffer): RecordHeader {
+export function headerOf(record: RecordPlace, bytes: Buffer): RecordHeader {
   const header = readHeader(bytes, 0);
   if (header === undefined || recordBytes(header) !== record.recordBytes) {
     throw new TardisError('RECORD_DAMAGED', `a record is not at its place in ${record.object}`);

@@ -1,12 +1,10 @@
 /** Reads records of contents from a store, decodes them and checks the result. */
 import { createHash } from 'node:crypto';
 import { TardisError } from '../errors/index.js';
-import { contentDigest, type ContentKeys, Scheme } from '../model/index.js';
+import { contentDigest, type ContentKeys } from '../model/index.js';
 import {
   type ObjectReader,
-  readHeader,
   RECORD_CHUNKED,
-  RECORD_HEADER_BYTES,
   RecordKind,
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
@@ -151,26 +149,6 @@ export class RecordReader {
   /** Yields the decoded body of a chunked record, for example of a signature. */
   async *body(record: RecordPlace): AsyncGenerator<Buffer> {
     yield* this.chunks(record, await fetchHead(this.source, record));
-  }
-
-  /**
-   * Yields the stored bytes of a record that was made with keys, encrypted or only authenticated. Returns undefined for
-   * a plain record. Each piece is valid only until the next one is requested.
-   */
-  async encrypted(
-    record: RecordPlace,
-    pieceBytes: number,
-  ): Promise<AsyncGenerator<Buffer> | undefined> {
-    const start = await this.fetch(record, 0, RECORD_HEADER_BYTES);
-    return readHeader(start, 0)?.scheme === Scheme.plain
-      ? undefined
-      : this.pieces(record, pieceBytes);
-  }
-
-  private async *pieces(record: RecordPlace, pieceBytes: number): AsyncGenerator<Buffer> {
-    for (let at = 0; at < record.recordBytes; at += pieceBytes) {
-      yield await this.fetch(record, at, Math.min(pieceBytes, record.recordBytes - at));
-    }
   }
 
   private chunks(record: RecordPlace, head: RecordHead): AsyncGenerator<Buffer> {

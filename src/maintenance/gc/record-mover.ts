@@ -2,19 +2,17 @@
  * Copies needed records to the end of the newest pack. Frames of which little is needed are repacked. All copies are
  * synced and read back before they replace the old records.
  */
+import { damagedRecord, fetchHeader, fetchRecord, storedBytes } from '../../contents/index.js';
 import { applyContentRecord, type IdSet, type RecordUse } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import { digestKey, type PackNumber, type RecordId } from '../../model/index.js';
 import {
-  type Backend,
   buildEvent,
   isRecordSound,
   type Location,
   packName,
   readFrameIndex,
-  readHeader,
   RECORD_HEADER_BYTES,
-  recordBytes,
   type RecordHeader,
   RecordKind,
   type StoreEvent,
@@ -24,7 +22,6 @@ import { isWorthRepacking } from './pack-uses.js';
 import { FrameRepacker, type FrameTools, proveFrame, type RepackedFrame } from './repack.js';
 import type { Breathe } from './survey.js';
 
-const COPY_BYTES = 1 << 20;
 /** Number of bytes written between two checkpoints. An interruption loses at most this much work. */
 const CHECKPOINT_BYTES = 64 << 20;
 
@@ -119,21 +116,14 @@ export class RecordMover {
   private async copy([, , pack, position, bytes]: Readonly<RecordUse>): Promise<void> {
     const { backend, catalog, packs } = this.store;
     const name = packName(pack);
-    const start = Buffer.alloc(RECORD_HEADER_BYTES);
-    await backend.read(name, position, start, start.length);
-    const header = readHeader(start, 0);
-    const isSound =
-      header !== undefined &&
-      recordBytes(header) === bytes &&
-      (await isRecordSound(backend, name, position, header));
-    if (!isSound) {
-      throw new TardisError('RECORD_DAMAGED', `a record in ${name} is damaged`, { position });
-    }
-    const location = await packs.appendStaged(piecesOf(backend, name, position, bytes));
+    const place = { object: name, position, recordBytes: bytes };
+    const header = await fetchHeader(backend, place);
+    if (!(await isRecordSound(backend, name, position, header))) throw damagedRecord(place);
+    const location = await packs.appendStaged(storedBytes(backend, place));
     const index = Buffer.alloc(header.indexBytes);
-    await backend.read(name, position + RECORD_HEADER_BYTES, index, index.length);
+    await fetchRecord(backend, place, RECORD_HEADER_BYTES, index);
     const body = Buffer.alloc(header.kind === RecordKind.assembly ? header.bodyBytes : 0);
-    await backend.read(name, position + RECORD_HEADER_BYTES + index.length, body, body.length);
+    await fetchRecord(backend, place, RECORD_HEADER_BYTES + index.length, body);
     const { contents, gc } = catalog;
     // In a shared store no content of the frame may be forgotten, since other machines read all contents of the new
     // record.
@@ -144,25 +134,5 @@ export class RecordMover {
     const ids = applyContentRecord(catalog, header, index, { location, body, moved: this.packs });
     for (const { digest } of forgotten) gc.dropContent(ids.get(digestKey(digest))!);
     this.moved.copies.push({ location, header });
-  }
-}
-
-async function* piecesOf(
-  backend: Backend,
-  name: string,
-  position: number,
-  bytes: number,
-): AsyncGenerator<Buffer> {
-  const buffer = Buffer.allocUnsafe(Math.min(COPY_BYTES, bytes));
-  for (let at = 0; at < bytes; ) {
-    const got = await backend.read(
-      name,
-      position + at,
-      buffer,
-      Math.min(buffer.length, bytes - at),
-    );
-    if (got === 0) throw new TardisError('RECORD_DAMAGED', `${name} is cut off`);
-    yield buffer.subarray(0, got);
-    at += got;
   }
 }

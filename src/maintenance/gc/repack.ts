@@ -3,7 +3,7 @@
  * frame. If the client encrypts, each frame becomes one of its own: frames may have files of different owners, which are
  * not compressed together, and neither a record nor a digest shows the owner. Each old frame is decoded, and its needed contents are checked by their digests and encoded again.
  */
-import { damagedRecord, hasContent, readWhole } from '../../contents/index.js';
+import { damagedRecord, fetchHeader, hasContent, readWhole } from '../../contents/index.js';
 import { TardisError } from '../../errors/index.js';
 import { applyContentRecord, type IdSet, type RecordUse } from '../../store/catalog/index.js';
 import {
@@ -22,8 +22,6 @@ import {
   packName,
   parseRecord,
   readFrameIndex,
-  readHeader,
-  RECORD_HEADER_BYTES,
   RecordCipher,
   type Slice,
 } from '../../store/index.js';
@@ -95,11 +93,9 @@ export class FrameRepacker {
     return this.tools.keys === undefined ? made : [...made, ...this.finish()];
   }
 
-  private async isOfAccount([, , pack, position]: RecordUse): Promise<boolean> {
-    const start = Buffer.alloc(RECORD_HEADER_BYTES);
-    await this.store.backend.read(packName(pack), position, start, start.length);
-    const header = readHeader(start, 0);
-    return header !== undefined && isOfAccount(header);
+  private async isOfAccount([, , pack, position, recordBytes]: RecordUse): Promise<boolean> {
+    const place = { object: packName(pack), position, recordBytes };
+    return isOfAccount(await fetchHeader(this.store.backend, place));
   }
 
   /**

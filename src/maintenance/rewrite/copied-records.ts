@@ -7,6 +7,7 @@ import {
   contentsIn,
   damagedRecord,
   decodeWhole,
+  fetchHeader,
   fetchRecord,
   hasContent,
   MAX_CHAIN,
@@ -14,6 +15,7 @@ import {
   ReaderMemory,
   type RecordPlace,
   RecordReader,
+  storedBytes,
   tooLarge,
 } from '../../contents/index.js';
 import {
@@ -33,7 +35,6 @@ import {
   type ParsedRecord,
   parseRecord,
   readContentIndex,
-  readHeader,
   RECORD_CHUNKED,
   RECORD_HEADER_BYTES,
   recordBytes,
@@ -48,7 +49,6 @@ import type { OldRecords, OldStore } from './old-generation.js';
 
 /** Number of bytes copied between two checkpoints. */
 const CHECKPOINT_BYTES = 64 << 20;
-const COPY_BYTES = 1 << 20;
 
 export class RecordCopier implements CopiedDigests {
   /** Number of copied records, and number of their bytes. */
@@ -165,10 +165,7 @@ export class RecordCopier implements CopiedDigests {
   }
 
   private async headOf(place: RecordPlace): Promise<RecordHeader> {
-    const start = Buffer.allocUnsafe(RECORD_HEADER_BYTES);
-    const header = readHeader(await fetchRecord(this.backend, place, 0, start), 0);
-    if (header === undefined || recordBytes(header) !== place.recordBytes)
-      throw damagedRecord(place);
+    const header = await fetchHeader(this.backend, place);
     if (!this.isEncrypting && header.scheme !== Scheme.plain) throw damagedRecord(place);
     return header;
   }
@@ -238,13 +235,13 @@ export class RecordCopier implements CopiedDigests {
     if (place.recordBytes > store.limits.packContentBytes) {
       const writer = store.backend.stage();
       try {
-        for await (const piece of this.piecesOf(place)) writer.append(piece);
+        for await (const piece of storedBytes(backend, place)) writer.append(piece);
         location = await store.placeStaged({ writer, header, index, digest });
       } catch (error) {
         writer.close();
         throw error;
       }
-    } else location = await store.packs.appendStaged(this.piecesOf(place));
+    } else location = await store.packs.appendStaged(storedBytes(backend, place));
     this.apply(header, index, location);
   }
 
@@ -271,14 +268,6 @@ export class RecordCopier implements CopiedDigests {
       await this.copyChunked(place, header, signature.digest);
     } catch (error) {
       if (!isDamage(error)) throw error;
-    }
-  }
-
-  private async *piecesOf(place: RecordPlace): AsyncGenerator<Buffer> {
-    const buffer = Buffer.allocUnsafe(Math.min(COPY_BYTES, place.recordBytes));
-    for (let at = 0; at < place.recordBytes; at += buffer.length) {
-      const piece = buffer.subarray(0, Math.min(buffer.length, place.recordBytes - at));
-      yield await fetchRecord(this.backend, place, at, piece);
     }
   }
 }

@@ -3,7 +3,7 @@
  * a content's bytes if none is stored. A sample is a signature of a few blocks only. It
  * costs little, and shows whether a file has anything in common with its basis.
  */
-import { ContentRanges, ReaderMemory, RecordReader } from '../../contents/index.js';
+import { ContentRanges, encryptedBytes, ReaderMemory, RecordReader } from '../../contents/index.js';
 import { type LocatedPiece, Locator } from '../../store/catalog/index.js';
 import { blockBytesFor, samplePlaces, SignatureMaker } from '../../delta/index.js';
 import { TardisError } from '../../errors/index.js';
@@ -104,7 +104,7 @@ export class SignatureSource {
     if (stored !== undefined) {
       const place = { ...stored, object: packName(stored.pack) };
       // An encrypted signature is sent as it is, since the client has the keys.
-      const pieces = (await reader.encrypted(place, PIECE_BYTES)) ?? reader.body(place);
+      const pieces = (await encryptedBytes(backend, place, PIECE_BYTES)) ?? reader.body(place);
       for await (const bytes of pieces) {
         if (!this.sendPart(task, Buffer.from(bytes), false)) return;
       }

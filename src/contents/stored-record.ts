@@ -1,0 +1,40 @@
+/** Reads records as they are stored, without decoding them: to compare them with their checksums, or to copy them. */
+import { Scheme } from '../model/index.js';
+import { type ObjectReader, RECORD_HEADER_BYTES, type RecordHeader } from '../store/index.js';
+import { fetchRecord, headerOf } from './record-head.js';
+import type { RecordPlace } from './stored-piece.js';
+
+/** Number of bytes that are read of a record at once. */
+const COPY_BYTES = 1 << 20;
+
+/** Returns the header of a record. Throws RECORD_DAMAGED if the record is not at its place, and as `fetchRecord` does. */
+export async function fetchHeader(
+  backend: ObjectReader,
+  record: RecordPlace,
+): Promise<RecordHeader> {
+  const start = Buffer.allocUnsafe(RECORD_HEADER_BYTES);
+  return headerOf(record, await fetchRecord(backend, record, 0, start));
+}
+
+/** Yields the stored bytes of a record. Each piece is valid until the next one is requested. Throws as `fetchRecord` does. */
+export async function* storedBytes(
+  backend: ObjectReader,
+  record: RecordPlace,
+  pieceBytes: number = COPY_BYTES,
+): AsyncGenerator<Buffer> {
+  const buffer = Buffer.allocUnsafe(Math.min(pieceBytes, record.recordBytes));
+  for (let at = 0; at < record.recordBytes; at += buffer.length) {
+    const piece = buffer.subarray(0, Math.min(buffer.length, record.recordBytes - at));
+    yield await fetchRecord(backend, record, at, piece);
+  }
+}
+
+/** Yields the stored bytes of a record that was made with keys; returns undefined for a plain record. */
+export async function encryptedBytes(
+  backend: ObjectReader,
+  record: RecordPlace,
+  pieceBytes: number,
+): Promise<AsyncGenerator<Buffer> | undefined> {
+  const { scheme } = await fetchHeader(backend, record);
+  return scheme === Scheme.plain ? undefined : storedBytes(backend, record, pieceBytes);
+}
