@@ -39,7 +39,7 @@ export class DecodedDigests {
   }
 
   /** Returns the number of the row of a content; -1 if there is none. Rows are sorted by their offsets. */
-  private find({ offset, sizeBytes }: ContentPlace): number {
+  find({ offset, sizeBytes }: ContentPlace): number {
     let [low, high] = [0, this.isRead.length];
     while (low < high) {
       const middle = (low + high) >>> 1;
@@ -51,6 +51,14 @@ export class DecodedDigests {
       if (this.rows.readUInt32LE(low * DIGEST_ROW_BYTES + SIZE_AT) === sizeBytes) return low;
     }
     return -1;
+  }
+
+  /** Returns the places of all contents, in their order. */
+  places(): ContentPlace[] {
+    return Array.from(this.isRead, (_, row) => ({
+      offset: this.offsetOf(row),
+      sizeBytes: this.rows.readUInt32LE(row * DIGEST_ROW_BYTES + SIZE_AT),
+    }));
   }
 
   private offsetOf(row: number): number {

@@ -1,3 +1,4 @@
+export { ContentsAhead } from './contents-ahead.js';
 export { ContentRanges } from './content-ranges.js';
 export { KeptFiles } from './kept-files.js';
 export {
@@ -26,6 +27,7 @@ export { MAX_EXTENTS, SparseMap, SparseWriter, sparseData, sparseHeadBytes } fro
 export {
   loneAmong,
   MAX_CHAIN,
+  rangeOf,
   recordKey,
   type RecordPlace,
   type StoredPiece,

@@ -1,5 +1,7 @@
 /** Places of stored contents. Plain data that crosses threads. */
 
+import type { ExpectedRange } from '../store/index.js';
+
 /** The place of a record in a store. */
 export interface RecordPlace {
   readonly object: string;
@@ -19,6 +21,11 @@ export interface StoredPiece extends RecordPlace {
 
 /** Maximum depth of deltas on deltas that a reader follows; more than any server creates. */
 export const MAX_CHAIN = 64;
+
+/** Returns the range of a record, to announce that it will be read. */
+export function rangeOf({ object, position, recordBytes: bytes }: RecordPlace): ExpectedRange {
+  return { object, position, bytes };
+}
 
 /** Returns a key that distinguishes the records of a store. */
 export function recordKey({ object, position }: Pick<RecordPlace, 'object' | 'position'>): string {

@@ -1,5 +1,5 @@
 /** Reads the contents of files by their nodes, and decodes in advance the files that are probably read next. */
-import { after, loneAmong, OpenContent, type Soon, Units } from '../contents/index.js';
+import { after, loneAmong, OpenContent, rangeOf, type Soon, Units } from '../contents/index.js';
 import {
   type ContentLocation,
   type History,
@@ -224,11 +224,7 @@ export class Contents {
 /** Returns the range of a record that will be read whole. */
 function rangesToRead(pieces: ContentLocation): ExpectedRange[] {
   const small = (pieces ?? []).filter(({ recordBytes }) => recordBytes <= STREAM_CHUNK_BYTES / 2);
-  return small.map(({ object, position, recordBytes }) => ({
-    object,
-    position,
-    bytes: recordBytes,
-  }));
+  return small.map(rangeOf);
 }
 
 /** Returns the place of an empty file, which has no content; undefined if the file is not empty. */

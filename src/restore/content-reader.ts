@@ -1,8 +1,10 @@
 /** Reads contents as streams of bytes, which are checked before they are returned. */
 import {
   bodiesAside,
+  ContentsAhead,
   MAX_PIECE_BYTES,
   MemoryAhead,
+  rangeOf,
   ReaderMemory,
   recordKey,
   RecordReader,
@@ -12,8 +14,6 @@ import { TardisError } from '../errors/index.js';
 import type { ContentKeys } from '../model/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import type { NativeCalls, System } from '../system/index.js';
-import { ContentsAhead } from './contents-ahead.js';
-import { rangeOf } from './plan.js';
 
 /** Maximum number of readers; each holds a decoded record, mostly of 1 MiB. */
 const MAX_READERS = 16;

@@ -1,6 +1,5 @@
 export { ByteSink } from './byte-sink.js';
 export { ContentReader } from './content-reader.js';
-export { ContentsAhead } from './contents-ahead.js';
 export { areOneName, FoldedNames, foldsCase } from './folded-names.js';
 export { type PathFilter, pathFilter } from './filter.js';
 export { OwnerMap } from './owner-map.js';

@@ -1,5 +1,6 @@
 /** Runs a restore job. If the store is remote, the job reads its records through a message port. */
 import { MessageChannel } from 'node:worker_threads';
+import { rangeOf } from '../contents/index.js';
 import type { History, KeptReads } from '../history/index.js';
 import { type DeltaSource, LEAST_DELTA_BYTES } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
@@ -14,7 +15,7 @@ import {
   serveFarStore,
 } from '../workers/index.js';
 import { readHeader, STREAM_CHUNK_BYTES } from '../store/index.js';
-import { rangeOf, type RestoreJob } from './plan.js';
+import type { RestoreJob } from './plan.js';
 import { ReadAhead } from './read-ahead.js';
 
 /**

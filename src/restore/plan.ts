@@ -1,8 +1,7 @@
 /** Sorts files in the order of the packs, and groups files that share records into jobs. */
-import { recordKey, type RecordPlace } from '../contents/index.js';
+import { recordKey } from '../contents/index.js';
 import type { ContentPiece, RequestedContent } from '../history/index.js';
 import { BytesBuilder, isSparse } from '../model/index.js';
-import type { ExpectedRange } from '../store/index.js';
 import {
   NO_RECORD,
   RestoreHow,
@@ -106,11 +105,6 @@ export function byPlace(a: Placed, b: Placed): number {
   }
   if (first.object !== second.object) return first.object < second.object ? -1 : 1;
   return first.position - second.position || first.offset - second.offset;
-}
-
-/** Returns the range of a record, to announce that it will be read. */
-export function rangeOf({ object, position, recordBytes: bytes }: RecordPlace): ExpectedRange {
-  return { object, position, bytes };
 }
 
 class JobBuilder {

@@ -2,16 +2,16 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { ContentsAhead } from '../../src/contents/index.js';
 import { asTardisError } from '../../src/errors/index.js';
 import type { ContentPiece, History } from '../../src/history/index.js';
-import { ContentsAhead } from '../../src/restore/index.js';
 import { Codec } from '../../src/store/index.js';
 import { nodeSystem, type System } from '../../src/system/index.js';
 import { frameRecord, sliced } from '../helpers/records.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { noise } from '../helpers/tree.js';
 
-/** Records that are decoded ahead (AHEAD of src/restore/contents-ahead.ts). */
+/** Records that are decoded ahead (AHEAD of src/contents/contents-ahead.ts). */
 const AHEAD = 3;
 const CONTENTS = 4;
 const BYTES = 1000;

@@ -2,20 +2,15 @@
  * Decodes contents ahead of a stream, on threads of libuv's pool. A record from which the stream needs little is decoded
  * only in part: for example, one with a content that equals a new file.
  */
-import {
-  type DecodeInput,
-  fetchRecord,
-  RecordDecoder,
-  recordKey,
-  type RecordPlace,
-  SpareMemory,
-} from '../contents/index.js';
-import type { ContentPiece, History, ObjectReader } from '../history/index.js';
 import { TardisError } from '../errors/index.js';
-import { bufferOf, DIGEST_BYTES } from '../model/index.js';
-import { STREAM_CHUNK_BYTES } from '../store/index.js';
-import { CONTENT_ROW_BYTES, type System } from '../system/index.js';
-import { rangeOf } from './plan.js';
+import { bufferOf, type ContentKeys } from '../model/index.js';
+import { type ClientDirectory, type ObjectReader, STREAM_CHUNK_BYTES } from '../store/index.js';
+import type { System } from '../system/index.js';
+import { DecodedDigests } from './decoded-digests.js';
+import { type DecodeInput, RecordDecoder } from './record-decoder.js';
+import { fetchRecord } from './record-head.js';
+import { SpareMemory } from './spare-memory.js';
+import { rangeOf, recordKey, type RecordPlace, type StoredPiece } from './stored-piece.js';
 
 /** Number of records that are decoded before their first content is taken. */
 const AHEAD = 3;
@@ -25,15 +20,22 @@ const AT_ONCE = 2;
 const MAX_HELD_BYTES = 16 << 20;
 
 /** Place of a content in its decoded record. */
-type Place = Pick<ContentPiece, 'offset' | 'sizeBytes'>;
+type Place = Pick<StoredPiece, 'offset' | 'sizeBytes'>;
 
 /** A decoded record, or some contents of it. */
 interface Decoded {
-  /** Rows of the contents by their offset in the record: the digest as computed from the bytes, offset and size. */
-  readonly rows: Buffer;
+  /** The contents, and their digests as computed from the bytes. */
+  readonly digests: DecodedDigests;
   /** Positions of the contents in `bytes`; undefined if they are the offsets. */
   readonly starts: Uint32Array | undefined;
   readonly bytes: Buffer;
+}
+
+/** The store of a client, of which contents are read. */
+interface ContentsSource {
+  /** Directory of the client; undefined if its records are fetched. */
+  readonly directory: ClientDirectory | undefined;
+  readonly contentKeys: ContentKeys | undefined;
 }
 
 /** A record of the plan. */
@@ -58,20 +60,19 @@ export class ContentsAhead {
   private readonly held = new Map<Planned, Decoded>();
   private heldBytes = 0;
   private readonly decoder: RecordDecoder;
-  private readonly history: History;
-  private readonly backend: ObjectReader;
-
-  constructor(system: System, history: History, backend: ObjectReader) {
+  constructor(
+    system: System,
+    private readonly source: ContentsSource,
+    private readonly backend: ObjectReader,
+  ) {
     this.decoder = new RecordDecoder(system, AT_ONCE, new SpareMemory());
-    this.history = history;
-    this.backend = backend;
   }
 
   /**
    * Plans the reading of contents in their order. Contents in several pieces, deltas and large records are not planned.
    * Whole records of an earlier plan stay decoded if the new plan has them.
    */
-  plan(contents: readonly (readonly ContentPiece[])[]): void {
+  plan(contents: readonly (readonly StoredPiece[])[]): void {
     const before = this.records;
     this.records = new Map();
     this.ahead = 0;
@@ -91,7 +92,7 @@ export class ContentsAhead {
    * Returns the bytes of a content, which are valid until the next call; undefined if the content is not planned, or must be
    * read by chunks. Throws CONTENT_DAMAGED, RECORD_DAMAGED, IO_FAILED.
    */
-  async take(piece: ContentPiece): Promise<Buffer | undefined> {
+  async take(piece: StoredPiece): Promise<Buffer | undefined> {
     const record = this.records.get(recordKey(piece));
     if (record === undefined) return undefined;
     this.begin();
@@ -162,14 +163,15 @@ export class ContentsAhead {
   }
 
   private async decoded({ record, some }: Planned): Promise<Decoded | undefined> {
-    const { directory, contentKeys: keys } = this.history;
+    const { directory, contentKeys: keys } = this.source;
     const source: DecodeInput['source'] =
       directory === undefined ? { stored: await this.fetched(record) } : { directory };
     const output = await this.decoder.decode({ source, record, contents: some, keys });
     if (!output.isWhole) return undefined;
-    const [bytes, rows] = [bufferOf(output.bytes), bufferOf(output.digests)];
-    if (some === undefined) return { rows, starts: undefined, bytes };
-    const apart = copied(bytes, rows, output.startBytes);
+    const bytes = bufferOf(output.bytes);
+    const digests = new DecodedDigests(output.digests);
+    if (some === undefined) return { digests, starts: undefined, bytes };
+    const apart = copied(bytes, digests, output.startBytes);
     this.decoder.reuse([bytes]);
     return apart;
   }
@@ -179,10 +181,10 @@ export class ContentsAhead {
   }
 }
 
-type Pieces = [first: ContentPiece, ...others: ContentPiece[]];
+type Pieces = [first: StoredPiece, ...others: StoredPiece[]];
 
 /** Returns the contents that can be planned, by the keys of their records. */
-function byRecord(contents: readonly (readonly ContentPiece[])[]): Map<string, Pieces> {
+function byRecord(contents: readonly (readonly StoredPiece[])[]): Map<string, Pieces> {
   const found = new Map<string, Pieces>();
   for (const [piece, ...others] of contents) {
     if (piece === undefined || others.length > 0 || piece.basis !== undefined) continue;
@@ -196,7 +198,7 @@ function byRecord(contents: readonly (readonly ContentPiece[])[]): Map<string, P
 }
 
 /** Plans a record. It is decoded whole if it has several of the contents, which are half of it or more up to the last one. */
-function planned(first: ContentPiece, others: readonly ContentPiece[]): Planned {
+function planned(first: StoredPiece, others: readonly StoredPiece[]): Planned {
   const { object, position, recordBytes } = first;
   const places = new Map([first, ...others].map((piece) => [piece.offset, piece]));
   const some = [...places.values()].sort((one, other) => one.offset - other.offset);
@@ -208,47 +210,32 @@ function planned(first: ContentPiece, others: readonly ContentPiece[]): Planned 
 }
 
 /** Copies contents out of the range of a record that begins at `startBytes`, without what lies between them. */
-function copied(range: Buffer, rows: Buffer, startBytes: number): Decoded {
-  const count = rows.length / CONTENT_ROW_BYTES;
-  const starts = new Uint32Array(count);
+function copied(range: Buffer, digests: DecodedDigests, startBytes: number): Decoded {
+  const places = digests.places();
+  const starts = new Uint32Array(places.length);
   let neededBytes = 0;
-  for (let index = 0; index < count; index += 1) {
+  for (const [index, { sizeBytes }] of places.entries()) {
     starts[index] = neededBytes;
-    neededBytes += sizeAt(rows, index);
+    neededBytes += sizeBytes;
   }
   const bytes = Buffer.allocUnsafeSlow(neededBytes);
-  for (let index = 0; index < count; index += 1) {
-    const from = offsetAt(rows, index) - startBytes;
-    range.copy(bytes, starts[index], from, from + sizeAt(rows, index));
+  for (const [index, { offset, sizeBytes }] of places.entries()) {
+    const from = offset - startBytes;
+    range.copy(bytes, starts[index], from, from + sizeBytes);
   }
-  return { rows, starts, bytes };
+  return { digests, starts, bytes };
 }
 
 /**
  * Returns the bytes of a content. Returns undefined if the record lacks it: then it is left to the reader of whole records,
  * which reports the damage. Throws CONTENT_DAMAGED.
  */
-function contentIn({ rows, starts, bytes }: Decoded, piece: ContentPiece): Buffer | undefined {
-  let [low, high] = [0, rows.length / CONTENT_ROW_BYTES];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (offsetAt(rows, middle) < piece.offset) low = middle + 1;
-    else high = middle;
-  }
-  const at = low * CONTENT_ROW_BYTES;
-  if (at === rows.length || offsetAt(rows, low) !== piece.offset) return undefined;
-  if (sizeAt(rows, low) !== piece.sizeBytes) return undefined;
-  if (rows.compare(piece.digest, 0, DIGEST_BYTES, at, at + DIGEST_BYTES) !== 0) {
+function contentIn({ digests, starts, bytes }: Decoded, piece: StoredPiece): Buffer | undefined {
+  const row = digests.find(piece);
+  if (row < 0) return undefined;
+  if (!digests.has(piece, piece.digest)) {
     throw new TardisError('CONTENT_DAMAGED', 'the data does not match its digest');
   }
-  const start = starts?.[low] ?? piece.offset;
+  const start = starts?.[row] ?? piece.offset;
   return bytes.subarray(start, start + piece.sizeBytes);
-}
-
-function offsetAt(rows: Buffer, index: number): number {
-  return rows.readUInt32LE(index * CONTENT_ROW_BYTES + DIGEST_BYTES);
-}
-
-function sizeAt(rows: Buffer, index: number): number {
-  return rows.readUInt32LE(index * CONTENT_ROW_BYTES + DIGEST_BYTES + 4);
 }
