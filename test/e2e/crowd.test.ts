@@ -1,14 +1,14 @@
 // Pace: long
 /** Many clients at once, and servers and commands that are killed and paused; see test/helpers/crowd.ts. */
 import test, { type ExecutionContext } from 'ava';
-import { commandsRunHere, poolsStayAway } from '../helpers/commands.js';
+import { commandsAreProcesses, commandsRunHere, poolsStayAway } from '../helpers/commands.js';
 import { crowd, type CrowdOptions } from '../helpers/crowd.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
 import { share } from '../helpers/share.js';
 import { S3Server } from '../support/s3-server.js';
 
-// Backups have a pool of threads for every second seed, and for all seeds in a soak run.
+// The first test has a pool of threads for every second seed, and for all seeds in a soak run.
 if (share < 1 && seed % 2 === 0) poolsStayAway();
 
 async function gather(
@@ -33,20 +33,9 @@ async function gather(
 
 // One after the other: the last part of each runs in this thread.
 test.serial(
-  'clients back up, restore and have sets deleted at once, and nobody gets a wrong byte',
-  async (t) => {
-    const report = await gather(t, {
-      clients: 4,
-      rounds: share < 1 ? 4 : 60,
-      killed: 'nothing',
-    });
-    t.is(report.killed, 0);
-  },
-);
-
-test.serial(
   'client or server killed: finished sets restore and the next run continues',
   async (t) => {
+    commandsRunHere(); // except those that are killed
     const report = await gather(t, {
       clients: 1,
       rounds: share < 1 ? 6 : 120,
@@ -57,8 +46,23 @@ test.serial(
 );
 
 test.serial(
+  'clients back up, restore and have sets deleted at once, and nobody gets a wrong byte',
+  async (t) => {
+    poolsStayAway(); // in the next test, too
+    commandsAreProcesses();
+    const report = await gather(t, {
+      clients: 4,
+      rounds: share < 1 ? 4 : 60,
+      killed: 'nothing',
+    });
+    t.is(report.killed, 0);
+  },
+);
+
+test.serial(
   'servers of one bucket are killed and paused under load, and nothing acknowledged is lost',
   async (t) => {
+    commandsAreProcesses();
     const server = await S3Server.start();
     t.teardown(() => server.close());
     const report = await gather(t, {

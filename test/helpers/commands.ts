@@ -173,6 +173,11 @@ export function commandsRunHere(): void {
   toolsHere = new Set(READERS);
 }
 
+/** Makes the next tests of this file run every command as a process again. */
+export function commandsAreProcesses(): void {
+  toolsHere = new Set();
+}
+
 /** Makes this test file run backups in its own thread too, each with its local server. Other servers stay processes. */
 export function backupsRunHere(): void {
   toolsHere = new Set<ToolHere>([...READERS, 'tardis']);

@@ -71,7 +71,7 @@ type Victim = (typeof VICTIMS)[number];
 
 const BUSY_STATUS = 11;
 /** Number of newest sets that are never deleted. */
-const NEWEST_KEPT = 2;
+const NEWEST_KEPT = 1;
 const SMALL_FILES = 25;
 /** Maximum time of one command while servers are killed and paused. */
 const COMMAND_MS = 600_000;
