@@ -44,6 +44,8 @@ const LOCK_LOOK_MS = 250;
 const TAKEN_LOOK_MS = LEASE_MS;
 
 export interface ClientSessionServices {
+  /** True if the server serves this session only. */
+  readonly single: boolean;
   readonly storage: StorageHost;
   readonly storageOptions: StorageOptions;
   readonly quotas: Quotas;
@@ -352,12 +354,28 @@ export class ClientSession implements SessionOwner {
     this.unprocessedBytes -= processedBytes;
     if (answer !== undefined) {
       this.isSetClosed ||= answer[0] === MESSAGES.setClosed.number;
-      warnOfMachine(this.services.log, this.client, answer);
+      this.warnOfMachine(answer);
       if (this.keepsAnswers) this.answers.keep(answer);
       this.speaker?.connection.sendBytes(answer);
     }
     this.throttle();
     if (this.isSetClosed && this.afterSet.isAwaited) void this.end();
+  }
+
+  /**
+   * Logs that another machine has made the set before the one that `answer` opens, since the sets of both are then mixed.
+   * The client of a server for one session prints that itself, on the same terminal.
+   */
+  private warnOfMachine(answer: Buffer): void {
+    if (answer[0] !== MESSAGES.setOpened.number) return;
+    const { set, otherMachine } = decodeMessage('setOpened', answer).head;
+    if (otherMachine === undefined) return;
+    const { log, single } = this.services;
+    const { client } = this;
+    log[single ? 'warn' : 'error'](
+      { client, set, otherMachine },
+      'another machine has made the set before',
+    );
   }
 
   /** Passes held-back messages to the storage, as long as the unacknowledged answers are within their limit. */
@@ -410,14 +428,6 @@ function settledHead(outcome: GcOutcome): Head<'settled'> {
   const cleared = { contents, packs, freedBytes, deletedFiles, deletedBytes, isDone };
   const gone = { purged: [...purged], early: [...early], young, cautious: isCautious };
   return { ...gone, ...cleared, inDoubt: isClockInDoubt, failure: purgeFailure };
-}
-
-/** Logs that another machine has made the set before the one that `answer` opens, since the sets of both are then mixed. */
-function warnOfMachine(log: Logger, client: string, answer: Buffer): void {
-  if (answer[0] !== MESSAGES.setOpened.number) return;
-  const { set, otherMachine } = decodeMessage('setOpened', answer).head;
-  if (otherMachine === undefined) return;
-  log.error({ client, set, otherMachine }, 'another machine has made the set before');
 }
 
 /**

@@ -197,6 +197,7 @@ export class ServerConnection {
    */
   private async takeToken(token: Head<'loginToken'>['token']): Promise<void> {
     const { services, connection } = this;
+    services.login.requireStore(connection.channel);
     const first = await checkToken(services, token, connection.channel);
     if (this.isOver) return;
     const { client, account } = first.parts;

@@ -15,8 +15,6 @@ export interface SessionServices extends ClientSessionServices {
   readonly incarnation: Buffer;
   /** True if owners may copy their clients from other stores to this server. */
   readonly acceptCopies?: boolean;
-  /** True if the server serves this session only. */
-  readonly single: boolean;
   /** True to log every refusal with its stack trace, not only bugs. */
   readonly logExceptions?: boolean;
   /** Access to the bucket, if the store is one that others use too; otherwise undefined. */

@@ -118,8 +118,15 @@ test('the machine of a set survives a rebuild, a change of marks, and a copy', (
     for (const options of [{}, other]) {
       change();
       const create = made.length === 0 ? ['--create'] : [];
-      made.push(await succeed('tardis', ['--local', ...create, ...place, source], options));
+      const { status, stderr } = await run(
+        'tardis',
+        ['--local', ...create, ...place, source],
+        options,
+      );
+      t.is(status, 0, stderr);
+      made.push(stderr);
     }
+    t.regex(made[1]!, /^tardis: another machine, [^{}\n]*\n[^{}]*$/, 'one line, of the client');
     const before = await machines(store);
     await succeed('sonic', ['tag', '--add', 'kept', ...place, '1']);
     await succeed('sonic', ['orphans', ...place]);

@@ -14,7 +14,7 @@ import {
   parseKeyRecord,
   ServerLogin,
 } from '../../crypto/index.js';
-import { asTardisError, TardisError } from '../../errors/index.js';
+import { asTardisError, type ErrorCode, TardisError } from '../../errors/index.js';
 import { Catalog, holdsSeals, sealedWithoutKeys } from '../../store/catalog/index.js';
 import {
   accountDirectory,
@@ -31,6 +31,7 @@ import {
   loginKeys,
   newestKeys,
   openClientDirectory,
+  requireStore,
 } from '../../store/index.js';
 import { catchUp } from '../../store/writer/index.js';
 import { addressGroup, type Clock, Credit, type System, unguarded } from '../../system/index.js';
@@ -58,7 +59,8 @@ export interface LoginOptions {
   readonly baseDir: string;
   readonly catalogFile: string;
   readonly allowCreate: boolean;
-  readonly isStoreThere?: boolean; // true if a new client does not make the store too
+  /** True if the store was there when the server began: it is an error without it, and no client makes it again. */
+  readonly isStoreThere?: boolean;
   /** Number of clients that one address may create at once. */
   readonly newHostsAtOnce: number;
   /** The only client that is served; undefined serves all. */
@@ -127,6 +129,7 @@ export class LoginService {
   private readonly powers = new Credit(MAX_POWERS);
   private readonly attempts: Attempts;
   private readonly newClients: NewClients;
+  private readonly gate: StoreGate;
 
   constructor(
     private readonly system: System,
@@ -134,13 +137,15 @@ export class LoginService {
     private readonly log: Logger,
   ) {
     this.newClients = new NewClients(system.clock, options.newHostsAtOnce);
+    this.gate = new StoreGate(system, options, log);
     this.attempts = new Attempts(system.clock, options.attempts ?? DEFAULT_ATTEMPTS);
   }
 
   /**
    * Looks up the client, and creates it if that is requested and allowed. Returns the login that the peer must complete
    * first; undefined if the client is open. Throws NOT_PERMITTED, CLIENT_EXISTS, CLIENT_NAME_INVALID, PASSWORD_NEEDED,
-   * KEYS_LOST, TOO_MANY_ATTEMPTS; NO_SUCH_CLIENT if not `onlyClient`. Unknown names throw only over a unix socket.
+   * KEYS_LOST, TOO_MANY_ATTEMPTS; NO_SUCH_CLIENT if not `onlyClient`; the errors of `requireStore`. Unknown names throw
+   * only over a unix socket.
    */
   async begin(hello: Head<'hello'>, channel: Channel): Promise<PendingLogin | undefined> {
     const startMs = this.system.clock.monotonicMs();
@@ -155,6 +160,7 @@ export class LoginService {
     if (hello.create && account !== '') {
       throw new TardisError('PROTOCOL_VIOLATION', 'a client can be created, not an account');
     }
+    this.requireStore(channel);
     await fetchForLogin(this.system, this.options, loginName);
     const address = addressGroup(channel.peerAddress || undefined);
     const isLimited = channel.kind !== 'unix';
@@ -183,6 +189,19 @@ export class LoginService {
       attempt.dropped();
       throw error;
     }
+  }
+
+  /**
+   * Throws the reason why the store cannot be read now (NO_SUCH_STORE, IO_FAILED, STORE_NOT_READABLE), before anything
+   * is looked up in it: whatever name a peer gives, it gets the same answer, and no guess is counted. Over a network the
+   * error names no place.
+   */
+  requireStore({ kind }: Pick<Channel, 'kind'>): void {
+    const fault = this.gate.look();
+    if (fault === undefined) return;
+    throw kind === 'unix'
+      ? fault
+      : new TardisError(fault.code, 'the server cannot read its store now');
   }
 
   /**
@@ -390,6 +409,49 @@ export class LoginService {
   private async notBefore(timeMs: number): Promise<void> {
     const waitMs = timeMs - this.system.clock.monotonicMs();
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, Math.ceil(waitMs)));
+  }
+}
+
+/** Finds out if the store of a server can be read now, by what does not depend on the name of a client. */
+class StoreGate {
+  /** The code of the fault that is in the log; undefined if the store could be read at the last look. */
+  private logged: ErrorCode | undefined;
+
+  constructor(
+    private readonly system: System,
+    private readonly options: Pick<LoginOptions, 'baseDir' | 'isStoreThere'>,
+    private readonly log: Pick<Logger, 'error' | 'warn'>,
+  ) {}
+
+  /** Returns the fault of the store, and logs it once; undefined if the store can be read. A bucket has another check. */
+  look(): TardisError | undefined {
+    const { baseDir, isStoreThere } = this.options;
+    if (isStoreThere !== true || bucketAt(baseDir) !== undefined) return undefined;
+    const fault = this.faultOf(baseDir);
+    if (fault !== undefined && fault.code !== this.logged) {
+      const { code, message } = fault;
+      this.log.error({ code, reason: message }, 'logins are refused: the store cannot be read');
+    }
+    if (fault === undefined && this.logged !== undefined) {
+      this.log.warn('logins are taken again: the store can be read');
+    }
+    this.logged = fault?.code;
+    return fault;
+  }
+
+  private faultOf(store: string): TardisError | undefined {
+    try {
+      requireStore(this.system.files, store);
+    } catch (error) {
+      return asTardisError(error, `reading ${store}`, 'readStore');
+    }
+    try {
+      unguarded(() => newestKeys(this.system, path.join(store, DECOY_DIRECTORY)));
+    } catch (error) {
+      const fault = asTardisError(error);
+      if (fault.code === 'IO_FAILED') return fault; // a decoy that is not usable otherwise is replaced
+    }
+    return undefined;
   }
 }
 

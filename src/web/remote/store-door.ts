@@ -86,6 +86,7 @@ export class StoreDoor implements Door {
     { readonly clients: Promise<readonly ClientOverview[]>; readonly untilMs: number }
   >(MAX_REMEMBERED);
   private readonly attempts: TokenAttempts;
+  private readonly service: LoginService;
 
   constructor(private readonly options: StoreDoorOptions) {
     const { system, decoder, store, catalogFile, onlyClient, allowsCache, log, following } =
@@ -95,11 +96,12 @@ export class StoreDoor implements Door {
     this.pool = new HistoryPool(system, decoder);
     this.sessions = new Sessions(system.clock);
     this.attempts = new TokenAttempts(system.clock);
-    const service = new LoginService(
+    this.service = new LoginService(
       system,
       {
         baseDir: store,
         catalogFile,
+        isStoreThere: true,
         allowCreate: false,
         newHostsAtOnce: 1,
         onlyClient,
@@ -110,11 +112,12 @@ export class StoreDoor implements Door {
       },
       log,
     );
-    this.logins = new Logins(service);
+    this.logins = new Logins(this.service);
   }
 
   async authenticate(request: FastifyRequest): Promise<Visitor> {
     const token = tokenIn(request.headers.authorization);
+    this.service.requireStore({ kind: 'tls' }); // otherwise sessions would end, and tokens count as wrong
     const known = await this.bySession(token);
     if (known !== undefined) return known;
     const visitor = await this.attempts.check(token, addressOf(request), () =>
