@@ -133,18 +133,22 @@ bool isOwnersLine(struct stat entry, int directory) {
   return false;
 }
 
-// True if the same users may reach the directory as the listed one. It is on the same device, and below the same root or mount
-// point; it and all directories between have the owners and modes that were listed.
-bool isReachedAlike(int fd, const struct stat& found, const Identity& identity) {
-  if (identity.top == 0 || found.st_dev != identity.device || !(Access(found) == Access(identity))) return false;
+// Makes the digest of the owners and modes of all directories above an open one, from the top of the identity down. False if
+// that top is not above it, something is mounted between them, or somebody may have made a difference by an ACL.
+bool lineAbove(int fd, struct stat stat, const Identity& identity, uint8_t (&line)[kLineBytes]) {
+  const bool isFromSystemRoot = identity.top == kSystemRoot;
   std::vector<Access> between;
-  struct stat stat = found;
   bool mayMatter = false;
   for (Fd place;;) {
     Fd above = openAbove(fd);
-    if (!above.valid() || isMountRoot(fd)) return false;
+    if (!above.valid() || between.size() >= kMostLevels) return false;
     const struct stat next = statOf(above);
-    if (next.st_dev != identity.device || between.size() >= kMostLevels) return false;
+    if (next.st_dev == stat.st_dev && next.st_ino == stat.st_ino) {  // the root is above itself
+      if (!isFromSystemRoot) return false;
+      break;
+    }
+    const bool isOnDevice = next.st_dev == identity.device;
+    if (isOnDevice ? isMountRoot(fd) : !isFromSystemRoot) return false;
     mayMatter = mayMatter || mayAclMatter(fd, stat);
     if (mayMatter && !isOwnersAct(stat, next)) return false;
     between.emplace_back(next);
@@ -153,12 +157,20 @@ bool isReachedAlike(int fd, const struct stat& found, const Identity& identity) 
     place = std::move(above);
     fd = place.get();
   }
-  uint8_t line[kLineBytes] = {0};
+  memset(line, 0, kLineBytes);
   while (!between.empty()) {
     extend(line, between.back());
     between.pop_back();
   }
-  return memcmp(line, identity.above, kLineBytes) == 0;
+  return true;
+}
+
+// True if the same users may reach the directory as the listed one. It is on the same device, and below the same top; it and all
+// directories between have the owners and modes that were listed.
+bool isReachedAlike(int fd, const struct stat& found, const Identity& identity) {
+  if (identity.top == 0 || found.st_dev != identity.device || !(Access(found) == Access(identity))) return false;
+  uint8_t line[kLineBytes];
+  return lineAbove(fd, found, identity, line) && memcmp(line, identity.above, kLineBytes) == 0;
 }
 
 bool isListed(int fd, const struct stat& stat, const Identity& identity) {
@@ -166,11 +178,12 @@ bool isListed(int fd, const struct stat& stat, const Identity& identity) {
   // A new directory may get the inode of a deleted one, and then belong to somebody else.
   const bool isOwned = identity.type != kDirectory || identity.uid == stat.st_uid;
   const bool isInode = identity.inode == stat.st_ino && isOwned;
-  // Where inode or device prove nothing, the owner and the mode must be those of the listing too. Another entry then shows
-  // nobody what was hidden from him.
+  // Where inode or device prove nothing, the owner and the mode must be those of the listing too. Another file of the directory
+  // then shows nobody what was hidden from him. For a directory, those above it must be alike too (see `isReachedAlike`).
   const bool isAlike = Access(stat) == Access(identity);
+  const bool mayDiffer = isAlike && identity.type != kDirectory;
   if (identity.device == 0 ? isInode && isAlike
-                           : identity.device == stat.st_dev && (isInode || (isAlike && makesInodesUp(fd)))) {
+                           : identity.device == stat.st_dev && (isInode || (mayDiffer && makesInodesUp(fd)))) {
     return true;
   }
   return identity.type == kDirectory && wasMountedByOpening(fd, identity) && isAsOpen(fd, stat, identity);
@@ -230,6 +243,17 @@ napi_value openListed(const Call& call) {
   Fd fd = tardis::openListed(call.path(0), &identity, For::passing, call.name());
   memcpy(bytes.data, &identity, sizeof identity);
   return call.number(fd.release());
+}
+
+// Gives the identity of a named directory a line from the root of the system down, if its inode number proves nothing.
+napi_value beginLine(const Call& call) {
+  const Bytes bytes = call.bytes(1);
+  Identity identity = identityIn(bytes, call.name());
+  const Fd fd = openWithoutLinks(call.path(0), For::passing);
+  if (!makesInodesUp(fd.get())) return call.nothing();
+  identity.top = kSystemRoot;
+  if (lineAbove(fd.get(), statOf(fd), identity, identity.above)) memcpy(bytes.data, &identity, sizeof identity);
+  return call.nothing();
 }
 
 // Opens a regular file in an open directory.

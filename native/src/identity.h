@@ -10,6 +10,7 @@
 namespace tardis {
 
 constexpr size_t kLineBytes = 16;
+constexpr uint64_t kSystemRoot = UINT64_MAX;  // the top of lines that begin at "/"
 
 // The parts of a row by which an entry is recognised. The layout is that of src/model/identity.ts.
 struct Identity {
@@ -21,7 +22,8 @@ struct Identity {
   uint8_t type;
   uint8_t mount;  // what was mounted on a directory of another device, as MountState
   uint8_t unused[4];
-  // The inode of the root, or of the mount point, that a directory is below; 0 if it is one itself.
+  // The inode of the root, or of the mount point, that a directory is below; 0 if it is one itself. `kSystemRoot` if the
+  // inode of the root proves nothing.
   uint64_t top;
   // Digests of the owners and modes of all directories from there to the one that it is in, and to itself.
   uint8_t above[kLineBytes];

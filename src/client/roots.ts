@@ -1,6 +1,6 @@
 /** Reads the directories and files to back up, before anything else is started. */
 import fs from 'node:fs';
-import { systemCode, TardisError } from '../errors/index.js';
+import { failedTo, systemCode, TardisError } from '../errors/index.js';
 import {
   displayName,
   fileRootPath,
@@ -70,6 +70,7 @@ interface MissingRoot {
   readonly path: Buffer;
   /** Error code of the system. */
   readonly reason: string;
+  readonly error: unknown;
 }
 
 interface Roots {
@@ -78,8 +79,8 @@ interface Roots {
 }
 
 /**
- * Returns each directory once, by its real path, and separately those that cannot be opened. Throws
- * SOURCE_MISSING if none can be opened, and USAGE if two would be stored under one path or `keptAs` does not
+ * Returns each directory once, by its real path, and separately those that cannot be opened. If none can be opened, throws
+ * SOURCE_MISSING, or IO_FAILED for a disk that fails. Throws USAGE if two would be stored under one path or `keptAs` does not
  * fit.
  */
 export function readRoots(
@@ -109,16 +110,12 @@ export function readRoots(
     } catch (error) {
       const reason = systemCode(error);
       if (reason === undefined) throw error;
-      missing.push({ path: absolute, reason });
+      missing.push({ path: absolute, reason, error });
     }
   }
   const [first] = missing;
   if (roots.size === 0 && first !== undefined) {
-    throw new TardisError(
-      'SOURCE_MISSING',
-      `cannot open ${displayName(first.path)}: ${first.reason}`,
-      { cause: first.reason },
-    );
+    throw failedTo(`open ${displayName(first.path)}`, first.error, 'openSource');
   }
   const absent = missing.map(({ path }) => path);
   return { roots: withKeptPaths([...roots.values()], absent, basePath), missing };
@@ -227,6 +224,7 @@ function readRoot(system: System, path: Buffer, file?: Buffer): Omit<PlainRoot, 
   const row = system.native.statRow(path, ROOT_NAME);
   const rows = new RowReader(row);
   const listed = identityOf(rows, 0, identity.device);
+  system.native.beginLine(path, listed);
   using directory = new OpenedPlace(system.native, { path, identity: listed });
   const more = readAttributesOf(system, directory.fd, rows, { at: 0 });
   const wholeRow = withAttributes(row, more.packed);

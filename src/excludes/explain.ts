@@ -12,7 +12,7 @@ import {
   RowReader,
   splitPath,
 } from '../model/index.js';
-import { directoryAt, type DirectoryPlace, type System } from '../system/index.js';
+import { type DirectoryPlace, namedDirectoryAt, type System } from '../system/index.js';
 import type { RuleLink } from './chain.js';
 import { type Decision, Excluder, type RuleProblem } from './excluder.js';
 import type { ExcludeOptions } from './options.js';
@@ -93,7 +93,7 @@ function explainWithin(
   const excluder = new Excluder(options, system);
   const problems: { path: Buffer; reason: string }[] = [];
   const names = splitPath(path).slice(splitPath(root).length);
-  let directory = directoryAt(system.native, root);
+  let directory = namedDirectoryAt(system.native, root);
   let rules: RuleLink | undefined;
   let last: Decision | undefined;
   let type: number | undefined;

@@ -10,8 +10,9 @@ import { mountState, RowFlag, RowOffset, type RowReader } from './row.js';
  * user, group (u32 each), permissions (u16), type, what is mounted on it (u8 each), zeros (u32), and the line of a directory.
  *
  * The line shows which users may reach a directory, if another one has taken its place or that of one above it: the inode of
- * the root or mount point that it is below (u64; 0 for one of these), and two digests of the owners and modes of the directories
- * between, without and with the directory itself (16 bytes each). The addon computes the latter when it opens the directory.
+ * the root or mount point that it is below (u64; 0 for one of these; all ones if the line begins at "/", since the inode of the
+ * root proves nothing), and two digests of the owners and modes of the directories between, without and with the directory
+ * itself (16 bytes each). The addon computes the latter when it opens the directory.
  */
 export const IDENTITY_BYTES = 72;
 const INODE = 8;

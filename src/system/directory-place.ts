@@ -17,6 +17,16 @@ export function directoryAt(native: Pick<NativeCalls, 'statRow'>, path: Buffer):
   return { path, identity: identityOf(rows, 0, dev) };
 }
 
+/** Returns the place of a directory whose files are read, below which others are found by their lines. Throws as above. */
+export function namedDirectoryAt(
+  native: Pick<NativeCalls, 'statRow' | 'beginLine'>,
+  path: Buffer,
+): DirectoryPlace {
+  const place = directoryAt(native, path);
+  native.beginLine(path, place.identity);
+  return place;
+}
+
 /** An open directory that is the one that was listed. */
 export class OpenedPlace implements Disposable {
   readonly fd: number;

@@ -66,7 +66,12 @@ export {
 export { WANTED_RECORD_BYTES, WantedRecord } from './native-compressing.js';
 export { GatherCursor, UNDECIDED_NUMBERS } from './native-gathering.js';
 export { type FailedAttribute, failedAttributes, refusedOfFiles } from './refused-metadata.js';
-export { directoryAt, type DirectoryPlace, OpenedPlace } from './directory-place.js';
+export {
+  directoryAt,
+  type DirectoryPlace,
+  namedDirectoryAt,
+  OpenedPlace,
+} from './directory-place.js';
 export { crc32 } from './crc32.js';
 export {
   loadSnappy,

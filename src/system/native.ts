@@ -116,6 +116,11 @@ export interface NativeCalls
    */
   openBeneath(rootFd: number, path: Buffer, kind: OpenKindNumber): number;
   /**
+   * Gives the identity of a directory that was named, such as the root of a backup, a line from the root of the system down, if
+   * its file system makes inode numbers up. Directories below it are then recognised by their lines alone.
+   */
+  beginLine(path: Buffer, identity: Uint8Array): void;
+  /**
    * Opens the directory that was listed with this identity (src/model/identity.ts), and returns its descriptor. Fails with
    * EREPLACED if the path leads to another one, and with ELOOP if any part of it is a symbolic link. One that took its place is
    * opened if the same users may reach it. The identity becomes that of the opened directory. In a directory that this user may

@@ -32,6 +32,26 @@ export async function unlessLeftOut(t: ExecutionContext, work: () => Promise<voi
   }
 }
 
+/** Mounts something until the end of the test, for this process too. Returns false if that is not possible here. */
+export function mountHere(t: ExecutionContext, ...words: readonly string[]): boolean {
+  if (!isRoot || spawnSync('mount', words).status !== 0) return false;
+  t.teardown(() => spawnSync('umount', ['-l', words.at(-1)!]));
+  return true;
+}
+
+/** Returns an empty folder of an overlay, which makes inode numbers up; undefined if none can be mounted here. */
+export function overlayHere(t: ExecutionContext): string | undefined {
+  const home = scratchInMemory(t);
+  const [lower, upper, work, merged] = ['lower', 'upper', 'work', 'merged'].map((name) => {
+    fs.mkdirSync(path.join(home, name));
+    return path.join(home, name);
+  });
+  const options = `lowerdir=${lower},upperdir=${upper},workdir=${work}`;
+  const isMounted = mountHere(t, '-t', 'overlay', '-o', options, 'none', merged!);
+  if (!isMounted) t.log('no overlay can be mounted here');
+  return isMounted ? merged : undefined;
+}
+
 export class Mounts {
   /** A scratch directory in which mount points and images are made. */
   readonly home: string;

@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import {
   deviceOf,
   forEachRow,
@@ -14,7 +14,9 @@ import {
   RowFlag,
   RowReader,
 } from '../../src/model/index.js';
+import { namedDirectoryAt } from '../../src/system/index.js';
 import { identityAt } from '../helpers/identities.js';
+import { mountHere as mount, overlayHere } from '../helpers/mounts.js';
 import { failing, isRoot, native, openFolder } from '../helpers/native.js';
 import { scratch } from '../helpers/scratch.js';
 
@@ -36,13 +38,6 @@ function attributesCode(fd: number, name: string, identity: Buffer): string | un
   } catch (error) {
     return (error as NodeJS.ErrnoException).code;
   }
-}
-
-/** Mounts something until the end of the test. Returns false if that is not possible here. */
-function mount(t: ExecutionContext, ...words: readonly string[]): boolean {
-  if (!isRoot || spawnSync('mount', words).status !== 0) return false;
-  t.teardown(() => spawnSync('umount', ['-l', words.at(-1)!]));
-  return true;
 }
 
 test('a directory is opened as long as it is the one that was listed', (t) => {
@@ -163,6 +158,51 @@ test('a directory that takes the place of the listed one is taken for it if the 
   takePlace();
   if (!mount(t, '--bind', at('b'), at('a'))) return t.log('nothing can be mounted here');
   t.deepEqual(codes(), ['EREPLACED', 'EREPLACED', 'EREPLACED'], 'a mount');
+  return undefined;
+});
+
+test('where inode numbers are made up, a directory is recognised by the line of those above it, too', (t) => {
+  const home = overlayHere(t);
+  if (home === undefined) return t.pass();
+  const at = (...names: string[]): string => path.join(home, ...names);
+  for (const name of ['root/open', 'root/alike', 'root/closed', 'other/open'])
+    fs.mkdirSync(at(name, 'x'), { recursive: true });
+  fs.chmodSync(at('root/closed'), 0o700);
+  fs.chmodSync(at('other'), 0o700);
+  const below = (folder: string, above: Buffer): Buffer => {
+    native.close(native.openListed(Buffer.from(folder), above));
+    const rows = new RowReader(native.listDirectory(Buffer.from(folder)));
+    let identity = above;
+    forEachRow(rows, (row) => {
+      if (['open', 'x'].includes(rows.name(row).toString()))
+        identity = identityBelow(rows, row, above);
+    });
+    return identity;
+  };
+  const root = namedDirectoryAt(native, Buffer.from(at('root'))).identity;
+  const open = below(at('root'), root);
+  const x = below(at('root/open'), open);
+  const plain = listedIn(at('root'), 'open').identity;
+  const swap = (one: string, other: string): void => {
+    fs.renameSync(at(one), at('third'));
+    fs.renameSync(at(other), at(one));
+    fs.renameSync(at('third'), at(other));
+  };
+  const codes = (): unknown[] => [
+    codeOf(at('root/open'), Buffer.from(open)),
+    codeOf(at('root/open/x'), Buffer.from(x)),
+  ];
+  t.deepEqual(codes(), ['opened', 'opened']);
+  swap('root/open', 'root/alike');
+  t.deepEqual(codes(), ['opened', 'opened'], 'the same users reach it');
+  swap('root/open', 'root/closed');
+  t.deepEqual(codes(), ['EREPLACED', 'EREPLACED'], 'below a closed directory');
+  swap('root/open', 'root/closed');
+  swap('root', 'other');
+  t.deepEqual(codes(), ['EREPLACED', 'EREPLACED'], 'below another root, which is closed');
+  fs.chmodSync(at('root'), 0o755);
+  t.deepEqual(codes(), ['opened', 'opened'], 'below one that is open');
+  t.is(codeOf(at('root/open'), plain), 'EREPLACED', 'without a line from the root of the system');
   return undefined;
 });
 

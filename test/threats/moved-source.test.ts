@@ -11,6 +11,7 @@ import type { Failure } from '../../src/workers/index.js';
 import { run, succeed } from '../helpers/commands.js';
 import { backupInline, inlineSystem, restoreInline } from '../helpers/inline.js';
 import { leavesAll } from '../support/leaves-all.js';
+import { overlayHere } from '../helpers/mounts.js';
 import { isRoot } from '../helpers/native.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
@@ -76,8 +77,8 @@ interface Ground {
 function makeGround(
   t: ExecutionContext,
   { isLink, siblings, largeBytes }: { isLink: boolean; siblings: number; largeBytes: number },
+  home = scratchInMemory(t),
 ): Ground {
-  const home = scratchInMemory(t);
   const mine = path.join(home, 'mine');
   fs.mkdirSync(mine);
   for (let index = 0; index < siblings; index += 1) {
@@ -159,10 +160,10 @@ async function attack(
 }
 
 /** Backs up, in many sets, while each call of the addon may find the names exchanged, and restores each set. */
-async function attackSteps(t: ExecutionContext, isLink: boolean): Promise<void> {
+async function attackSteps(t: ExecutionContext, isLink: boolean, home?: string): Promise<void> {
   t.log(`TEST_SEED=${seed}`);
   const random = seededRandom(seed);
-  const ground = makeGround(t, { isLink, siblings: 1, largeBytes: 2 << 20 });
+  const ground = makeGround(t, { isLink, siblings: 1, largeBytes: 2 << 20 }, home);
   const place = { store: path.join(ground.home, 'store'), client: 'me' };
   const sets = shareOf(1000, 50);
   for (let set = 1; set <= sets; set += 1) {
@@ -255,6 +256,13 @@ test.serial('a link in place of a directory leads no step astray', (t) =>
 
 test.serial('two exchanged directories are not mixed up by any step', (t) =>
   asRoot(t, () => attackSteps(t, false)),
+);
+
+test.serial('two exchanged directories are not mixed up where inode numbers are made up', (t) =>
+  asRoot(t, async () => {
+    const home = overlayHere(t);
+    if (home !== undefined) await attackSteps(t, false, home);
+  }),
 );
 
 for (const [how, ...options] of [

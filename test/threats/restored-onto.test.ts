@@ -7,6 +7,7 @@ import type { SetNumber } from '../../src/model/index.js';
 import { restoreId } from '../../src/restore/index.js';
 import { poolsStayAway, run, succeed } from '../helpers/commands.js';
 import { backupInline, inlineSystem, restoreInline, withNative } from '../helpers/inline.js';
+import { overlayHere } from '../helpers/mounts.js';
 import { isRoot } from '../helpers/native.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
@@ -46,8 +47,7 @@ interface Ground {
   readonly closed: string;
 }
 
-function makeGround(t: ExecutionContext): Ground {
-  const home = scratchInMemory(t);
+function makeGround(t: ExecutionContext, home = scratchInMemory(t)): Ground {
   fs.chmodSync(home, 0o755);
   const [mine, closed, store] = ['mine', 'closed', 'store'].map((name) => path.join(home, name));
   fs.mkdirSync(mine!);
@@ -236,11 +236,11 @@ test.serial(
 );
 
 /** Makes a directory of another user with one below it, which nobody else can enter, in the directory of USER. */
-function makeOthers(folder: string): () => unknown {
+function makeOthers(folder: string, uid = OTHER): () => unknown {
   const all = [folder, path.join(folder, 'below')];
   fs.mkdirSync(all[1]!, { recursive: true });
   for (const each of all) {
-    fs.chownSync(each, OTHER, OTHER);
+    fs.chownSync(each, uid, uid);
     fs.chmodSync(each, 0o700);
   }
   const fds = all.map((each) => fs.openSync(each, 'r'));
@@ -269,65 +269,74 @@ async function backUpOpen({ home, store }: Ground): Promise<string> {
   return source;
 }
 
-test.serial(
-  'a directory that takes the place of a restored one does not get its owner and permissions',
-  asRoot(async (t) => {
-    for (const isThere of [false, true]) {
-      const ground = makeGround(t);
-      const { mine, store } = ground;
-      const source = await backUpOpen(ground);
-      const [x, y] = [path.join(mine, 'x'), path.join(mine, 'y')];
-      const others = makeOthers(y);
-      if (isThere) {
-        for (const each of [x, path.join(x, 'below')]) {
-          fs.mkdirSync(each);
-          fs.chownSync(each, USER, USER);
-        }
+/**
+ * Exchanges what a restore has made or met for a directory of a user who is `uid`. Nothing but the inode distinguishes one of
+ * root from what the restore has made.
+ */
+async function exchangeOnce(t: ExecutionContext, uid: number, isMadeUp: boolean): Promise<void> {
+  const ids = [uid, uid, 0o700];
+  for (const isThere of [false, true]) {
+    const ground = makeGround(t, isMadeUp ? overlayHere(t) : undefined);
+    const { mine, store } = ground;
+    const source = await backUpOpen(ground);
+    const [x, y] = [path.join(mine, 'x'), path.join(mine, 'y')];
+    const others = makeOthers(y, uid);
+    if (isThere) {
+      for (const each of [x, path.join(x, 'below')]) {
+        fs.mkdirSync(each);
+        fs.chownSync(each, USER, USER);
       }
-      let isDone = false;
-      const exchange = (): void => {
-        if (isDone || !fs.existsSync(path.join(x, 'below', 'file'))) return;
-        isDone = true;
-        for (const [from, to] of [
-          [x, `${x}y`],
-          [y, x],
-          [`${x}y`, y],
-        ])
-          fs.renameSync(from!, to!);
-      };
-      const system = withNative((native) => ({
-        openBeneath: (...values) => {
-          exchange();
-          return native.openBeneath(...values);
-        },
-        openListed: (...values) => {
-          exchange();
-          return native.openListed(...values);
-        },
-      }));
-      const policy = { overwrite: 'always' } as const;
-      const failures = await restoreInline(
-        system,
-        { store, client: 'me' },
-        {
-          paths: [source],
-          output: mine,
-          policy,
-        },
-      );
-      t.true(isDone);
-      t.deepEqual(others(), OTHERS, `${isThere}`);
-      const reasons = failures.map(({ path: at, error }) => [
-        at.toString(),
-        error.context['cause'],
-      ]);
-      t.deepEqual(reasons, [
-        ['x/below', 'EREPLACED'],
-        ['x', 'EREPLACED'],
-      ]);
     }
-  }),
-);
+    let isDone = false;
+    const exchange = (): void => {
+      if (isDone || !fs.existsSync(path.join(x, 'below', 'file'))) return;
+      isDone = true;
+      for (const [from, to] of [
+        [x, `${x}y`],
+        [y, x],
+        [`${x}y`, y],
+      ])
+        fs.renameSync(from!, to!);
+    };
+    const system = withNative((native) => ({
+      openBeneath: (...values) => {
+        exchange();
+        return native.openBeneath(...values);
+      },
+      openListed: (...values) => {
+        exchange();
+        return native.openListed(...values);
+      },
+    }));
+    const policy = { overwrite: 'always' } as const;
+    const failures = await restoreInline(
+      system,
+      { store, client: 'me' },
+      {
+        paths: [source],
+        output: mine,
+        policy,
+      },
+    );
+    t.true(isDone);
+    t.deepEqual(others(), [ids, ids], `${isThere}`);
+    const reasons = failures.map(({ path: at, error }) => [at.toString(), error.context['cause']]);
+    t.deepEqual(reasons, [
+      ['x/below', 'EREPLACED'],
+      ['x', 'EREPLACED'],
+    ]);
+  }
+}
+
+for (const [how, uid, isMadeUp] of [
+  ['', OTHER, false],
+  [', where inode numbers are made up', 0, true],
+] as const) {
+  test.serial(
+    `a directory that takes the place of a restored one does not get its owner and permissions${how}`,
+    asRoot((t) => exchangeOnce(t, uid, isMadeUp)),
+  );
+}
 
 test.serial(
   'directories that are exchanged at any step of a restore do not get its owner and permissions',

@@ -18,7 +18,12 @@ import {
   RowReader,
   splitPath,
 } from '../../model/index.js';
-import { directoryAt, type DirectoryPlace, OpenedPlace, type System } from '../../system/index.js';
+import {
+  type DirectoryPlace,
+  namedDirectoryAt,
+  OpenedPlace,
+  type System,
+} from '../../system/index.js';
 import { directoryOfFile, MOST_NAMES } from '../../workers/index.js';
 import type { Seen, Side, Visit } from './side.js';
 
@@ -54,7 +59,7 @@ export class DiskSide implements Side {
     try {
       const above = this.realPath(directoryOf(path));
       const name = lastComponent(path);
-      const place = directoryAt(native, above);
+      const place = namedDirectoryAt(native, above);
       using directory = new OpenedPlace(native, place);
       const row =
         name.length === 0 ? native.statRow(above, name) : native.statAt(directory.fd, name);
