@@ -54,6 +54,8 @@ const OPERATIONS = {
     full: 'DISK_FULL',
     other: 'IO_FAILED',
   },
+  /** Opening what is named to be backed up. */
+  openSource: always('SOURCE_MISSING'),
   readSource: always('SOURCE_UNREADABLE'),
   writeTarget: { ...always('TARGET_NOT_WRITABLE'), full: 'TARGET_FULL' },
   /** Reading or writing a file that a setting names: filters, logs, a file with the process id. */

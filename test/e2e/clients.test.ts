@@ -20,8 +20,10 @@ interface Shown {
 }
 
 async function shownBy(args: readonly string[]): Promise<Shown[]> {
-  const reported = await succeed('sonic', ['clients', '--json', ...args]);
-  return (JSON.parse(reported) as { clients: Shown[] }).clients;
+  const { status, stdout } = await run('sonic', ['clients', '--json', ...args]);
+  const shown = (JSON.parse(stdout) as { clients: Shown[] }).clients;
+  if (status !== (shown.some(({ fault }) => fault !== '') ? 3 : 0)) throw new Error(`${status}`);
+  return shown;
 }
 
 test('sonic clients shows newest sets, protection and damage of the clients of a store', async (t) => {
@@ -52,12 +54,13 @@ test('sonic clients shows newest sets, protection and damage of the clients of a
   t.regex(shown[0]!.fault, /^CATALOG_/);
   t.true(shown.every(({ isOverdue }) => !isOverdue));
   t.true(Math.abs(shown[2]!.newestAtMs - Date.now()) < 3_600_000);
-  const text = await succeed('sonic', ['clients', '-D', store]);
+  const { status, stdout: text } = await run('sonic', ['clients', '-D', store]);
+  t.is(status, 3, 'one cannot be read');
   t.regex(text, /^client +sets +newest set +of +protection +state$/m);
   t.regex(text, /^broken .*cannot be read: CATALOG_/m);
   t.regex(text, /^secret +1 +1 +\d{4}-\d\d-\d\d .* encrypted$/m);
   // A client without any set is overdue too.
-  const late = await succeed('sonic', ['clients', '-D', store, '--overdue-after', '3600']);
+  const { stdout: late } = await run('sonic', ['clients', '-D', store, '--overdue-after', '3600']);
   t.regex(late, /^locked .*overdue$/m);
   t.notRegex(late, /^plain .*overdue$/m);
 

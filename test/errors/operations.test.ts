@@ -52,6 +52,7 @@ const MEANINGS: Readonly<Record<Operation, readonly ErrorCode[]>> = {
   readStore: inStore('STORE_NOT_READABLE'),
   writeStore: inStore('STORE_NOT_WRITABLE'),
   useCache: inStore('CACHE_NOT_WRITABLE'),
+  openSource: ofAll('SOURCE_MISSING'),
   readSource: ofAll('SOURCE_UNREADABLE'),
   writeTarget: ofAll('TARGET_NOT_WRITABLE', 'TARGET_FULL'),
   useNamedFile: ofAll('CONFIG_INVALID'),

@@ -20,6 +20,7 @@ const OPERATIONS: readonly Operation[] = [
   'readStore',
   'writeStore',
   'useCache',
+  'openSource',
   'readSource',
   'writeTarget',
   'useNamedFile',
@@ -137,6 +138,37 @@ test('each error at each status, open, read and list of a store has the code of 
       t.is(found?.code, code, what);
       t.true(found?.message.includes(name), what);
     }
+  });
+});
+
+test('a root that cannot be opened is missing only if nothing of the disk has failed', async (t) => {
+  await failing(t, async ({ mounts, at, real, fail }) => {
+    makeTree(path.join(real, 'tree'), [file('small', 'small')]);
+    const root = path.join(at, 'tree');
+    const place = ['-D', path.join(mounts.home, 'store'), '-C', 'me'];
+    const { mountsOf } = mounts;
+    const first = await run('tardis', [...place, '--local', '--create', root], { mountsOf });
+    t.is(first.status, 0, first.stderr);
+    const whole = await run('lstardis', [...place, '-R', root]);
+    const others = [
+      [2, 'ENOENT', 'SOURCE_MISSING'] as const,
+      [61, 'ENODATA', 'IO_FAILED'] as const,
+    ];
+    for (const [errno, name, ofStore] of [...OF_STORE, ...others]) {
+      const code = ofStore === 'STORE_NOT_READABLE' ? 'SOURCE_MISSING' : ofStore;
+      for (const [operations, how] of [
+        ['s', '--local'],
+        ['l', '--dry-run'],
+      ] as const) {
+        fail(errno, operations, '/tree');
+        const { status, stderr } = await run('tardis', [...place, how, root], { mountsOf });
+        const what = `${name} at ${operations}, ${how}: ${stderr}`;
+        t.is(status, 1, what);
+        t.regex(stderr, new RegExp(`cannot open .*tree: ${name} \\[${code}\\]`), what);
+      }
+    }
+    fail(0);
+    t.is((await run('lstardis', [...place, '-R', root])).stdout, whole.stdout);
   });
 });
 

@@ -184,7 +184,7 @@ for (const failure of ['ESTALE', 'ENOTCONN', 'EIO'] as const) {
       t.is(report.progress.vanished, 0);
       const next = await run('tardis', [...place, '--local', root], { mountsOf: mounts.mountsOf });
       t.is(next.status, 1);
-      t.regex(next.stderr, /SOURCE_MISSING/);
+      t.regex(next.stderr, /IO_FAILED/);
     });
   });
 }

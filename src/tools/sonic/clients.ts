@@ -20,6 +20,7 @@ import { jsonText } from '../output/json-text.js';
 export async function clients(options: Settings<'sonic clients'>): Promise<void> {
   const system = nodeSystem();
   const all = await overview(system, options);
+  if (all.some(({ fault }) => fault !== '')) donePartly();
   const shown = all.map((one) => ({ ...one, isOverdue: isOverdue(one, system, options) }));
   if (options.json) {
     print(jsonText({ version: JSON_VERSION, clients: shown }));

@@ -1,7 +1,7 @@
 /** Implements `tardis --explain`: prints for each path the rule that includes or excludes it, without a server. */
 import { readRoots, type Root } from '../../client/index.js';
 import type { Settings } from '../../config/index.js';
-import { systemCode, TardisError } from '../../errors/index.js';
+import { failedTo } from '../../errors/index.js';
 import {
   type CryptChoice,
   CryptFilter,
@@ -64,10 +64,7 @@ function explained(
       reach,
     });
   } catch (error) {
-    const code = systemCode(error);
-    if (code === undefined) throw error;
-    const message = `cannot examine ${displayName(path)}: ${code}`;
-    throw new TardisError('SOURCE_MISSING', message, {}, error);
+    throw failedTo(`examine ${displayName(path)}`, error, 'openSource');
   }
 }
 
