@@ -13,6 +13,7 @@ import {
   joinRow,
   METADATA_FROM,
   metadataOf,
+  RowFlag,
   RowOffset,
   RowReader,
   timeAmong,
@@ -70,7 +71,7 @@ const GO_ON = Object.freeze({
   do: 'write' as const,
   how: RestoreHow.begun | RestoreHow.replace,
 });
-/** Verdict on a file that an interrupted run may have left half-done before a reboot, after which zeros stand for lost bytes. */
+/** Verdict on a file that an interrupted run may have left half-done before a reboot or a failure of the disk: zeros stand for lost bytes. */
 const GO_ON_TORN: Verdict = Object.freeze({ do: 'write', how: GO_ON.how | RestoreHow.torn });
 
 const SECOND_NS = 1_000_000_000n;
@@ -259,7 +260,9 @@ export class RestorePolicy {
         if (setTimes === false) return onContent;
         if (isCoarselyEqual(wanted.mtimeNs, there.mtimeNs)) {
           const before = this.resume;
-          const mayBeLost = before?.isBrokenOff === true && !before.isSameBoot;
+          // Without a reboot, what was not synced is lost if the disk failed; such a file has holes.
+          const hasHoles = (there.flags & RowFlag.sparse) !== 0;
+          const mayBeLost = before?.isBrokenOff === true && (!before.isSameBoot || hasHoles);
           if (mayBeLost && isBornSince(there, before.sinceNs)) return COMPARE_OR_REPLACE;
           const isExact = wanted.mtimeNs === there.mtimeNs;
           return isExact && compareContents !== true ? NOTHING : onContent;
@@ -298,7 +301,8 @@ export class RestorePolicy {
    * Returns the verdict on an entry that a killed run may have left half-done; otherwise undefined. It must have been
    * created since that run began. A link or node is half-done if it equals that of the set but for its time. A file is
    * half-done if its content is a beginning of that of the set, which is examined only if only its owner may access it,
-   * or if it has the right size without its time. After a reboot, a file with its time may lack its last bytes.
+   * or if it has the right size without its time. After a reboot, or if the disk failed, a file with its time may lack its
+   * last bytes.
    */
   private ifUnfinished(wanted: HistoryEntry, there: Entry): Verdict | undefined {
     const { resume } = this;
@@ -307,10 +311,10 @@ export class RestorePolicy {
       return isEqualNode(wanted, there) && this.lacksTime(wanted, there) ? REPLACE : undefined;
     }
     const { isSameBoot, sinceNs } = resume;
-    if (!isSameBoot && there.sizeBytes < wanted.sizeBytes) {
-      // No change by a user gives a file the time of the set.
-      if (isCoarselyEqual(wanted.mtimeNs, there.mtimeNs)) return REPLACE;
-      if (there.sizeBytes === 0 && there.mtimeNs >= sinceNs) return GO_ON_TORN;
+    if (there.sizeBytes < wanted.sizeBytes) {
+      // No change by a user gives a file the time of the set. Its bytes were lost with the disk, or in a power cut.
+      if (isCoarselyEqual(wanted.mtimeNs, there.mtimeNs)) return isSameBoot ? GO_ON_TORN : REPLACE;
+      if (!isSameBoot && there.sizeBytes === 0 && there.mtimeNs >= sinceNs) return GO_ON_TORN;
     }
     // If the file also has another name, it was complete before it got that name, unless after a power cut only the
     // name is on the disk.

@@ -2,7 +2,7 @@
 import test from 'ava';
 import type { HistoryEntry } from '../../src/history/index.js';
 import { FailedBefore, type PolicyOptions, RestorePolicy } from '../../src/restore/index.js';
-import { encodeRow, type Entry, EntryType } from '../../src/model/index.js';
+import { encodeRow, type Entry, EntryType, RowFlag } from '../../src/model/index.js';
 
 const SECOND = 1_000_000_000n;
 const TIME = 1_500_000_000n * SECOND + 123_456_789n;
@@ -58,6 +58,8 @@ function verdict(
 const [NEW, REPLACE, COMPARE, EITHER] = ['write 0', 'write 1', 'write 2', 'write 3'];
 /** Replaced if its content is a beginning of that of the set. */
 const GO_ON = 'write 129';
+/** The same, if each byte of it may be zero instead. */
+const GO_ON_TORN = 'write 385';
 
 test('the same type, size and time are the same, whatever the mode', (t) => {
   for (const overwrite of [undefined, 'always', 'newer', 'older', 'never'] as const) {
@@ -129,10 +131,11 @@ test('what a killed run may have left is examined, by its birth and its state', 
   }
   t.is(verdict({}, BORN, {}, {}), 'nothing', 'a finished one');
   t.is(verdict({}, BORN, {}, { isSameBoot: false }), EITHER, 'finished, but before a power cut');
-  t.is(
-    verdict({}, { birthTimeNs: 0n, ctimeNs: SINCE + 1n, permissions: 0o600, sizeBytes: 3 }, {}, {}),
-    GO_ON,
-  );
+  t.is(verdict({}, { ...BORN, sizeBytes: 0 }, {}, {}), GO_ON_TORN, 'lost by a failed disk');
+  const holes = { ...BORN, flags: RowFlag.sparse };
+  t.is(verdict({}, holes, {}, {}), EITHER, 'finished, and perhaps lost');
+  t.is(verdict({}, holes), 'nothing', 'without a run before');
+  t.is(verdict({}, { ...half, birthTimeNs: 0n, ctimeNs: SINCE + 1n }, {}, {}), GO_ON);
 });
 
 test('what a run that came to its end could not make whole gets its metadata again', (t) => {
@@ -149,6 +152,7 @@ test('what a run that came to its end could not make whole gets its metadata aga
     sizeBytes: 1,
     permissions: 0o600,
     uid: process.geteuid!(),
+    mtimeNs: SINCE + 9n,
   };
   t.is(verdict({}, half, {}, ended), 'refuse');
   t.is(verdict({}, half, {}, {}), GO_ON);
