@@ -295,6 +295,34 @@ test('a copy that is killed at any moment is continued by the next run', async (
   await succeed('sonic', ['check', '--read-data', ...to]);
 });
 
+test('parity that a copy was cut off before is made by the next one, with or without new sets', async (t) => {
+  const home = lab(t);
+  const { source, from, to, copy } = home;
+  await lived(home);
+  await copyOf(home);
+  const parity = (): string[] =>
+    fs
+      .readdirSync(copy, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.includes('/parity/') && fs.statSync(path.join(copy, name)).isFile())
+      .toSorted();
+  const whole = parity();
+  t.true(whole.length > 0);
+  const removeAll = (): void => whole.forEach((name) => fs.rmSync(path.join(copy, name)));
+  removeAll();
+  t.deepEqual((await copyOf(home)).sets, []);
+  t.deepEqual(parity(), whole);
+  removeAll();
+  await rest();
+  fs.writeFileSync(path.join(source, 'more'), 'more');
+  await backup([...from, '--local', source]);
+  t.deepEqual((await copyOf(home)).sets, [4]);
+  t.deepEqual(
+    whole.filter((name) => !parity().includes(name)),
+    [],
+  );
+  t.notRegex(await succeed('sonic', ['check', ...to]), /Parity protects|No file has parity/);
+});
+
 test('a copy on a full disk keeps what fits, and goes on when there is room', async (t) => {
   await unlessLeftOut(t, async () => {
     const mounts = await Mounts.open(t);

@@ -4,13 +4,12 @@
  * works. If a session requests the lock, it releases it within one time slice, so that no session waits.
  */
 import path from 'node:path';
-import { systemCode, TardisError, throwIfAborted } from '../../errors/index.js';
+import { TardisError, throwIfAborted } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
 import { applyEvent } from '../../store/catalog/index.js';
 import {
   buildEvent,
   type ClientDirectory,
-  leavesRoom,
   mediumOf,
   objectName,
   packName,
@@ -33,7 +32,7 @@ import { requireNoSecond } from '../../store/writer/index.js';
 import { holdsMissing } from './pack-uses.js';
 import { hasGarbage, requireSoundUnlocked } from './sound-catalog.js';
 import { dropLost, dropVersions, type Pace, sweep } from './sweep.js';
-import { protectMissing } from './missing-parity.js';
+import { protectStore } from './missing-parity.js';
 import { writeRequestedImage } from './requested-image.js';
 
 export type GcStep = 'versions' | 'contents' | 'packs' | 'files';
@@ -156,12 +155,6 @@ function yieldIfRequested(
   if (mediumOf(system, directory).isRequested()) throw new Yielded();
 }
 
-/** True for an error of the disk or the store. False for an error that ends the run, such as INTERRUPTED. */
-function isOfStore(error: unknown): boolean {
-  if (error instanceof TardisError) return error.code !== 'INTERRUPTED';
-  return systemCode(error) !== undefined;
-}
-
 class Run {
   readonly report = { ...NOTHING };
   private readonly turn = yieldRegularly();
@@ -244,25 +237,9 @@ class Run {
     await writeRequestedImage(this.store, () => this.breathe());
   }
 
-  /**
-   * Makes parity for the data that this run has written, and for packs that have none. It needs space, so it runs after
-   * the data was freed.
-   */
+  /** Makes missing parity. It needs space, so it runs after the data was freed. */
   async protect(): Promise<void> {
-    const { store, system } = this;
-    const { parityPercent = 0, leastFreeBytes } = store.limits;
-    await store.parity.protectAll();
-    const hasRoom = (bytes: number): boolean =>
-      !store.reserve.wasReleased && leavesRoom(bytes, store.reserve.freeBytes, leastFreeBytes);
-    const breathe = (): Promise<void> => this.breathe();
-    const request = { percent: parityPercent, hasRoom, breathe };
-    try {
-      await protectMissing(store.backend, system.native, request);
-    } catch (error) {
-      // The rest of the work is done without parity. `sonic check` counts files without parity, and its --repair
-      // reports the failure.
-      if (!isOfStore(error)) throw error;
-    }
+    await protectStore(this.system, this.store, () => this.breathe());
   }
 
   private reportStep(step: GcStep, done: number, of?: number): void {

@@ -8,6 +8,7 @@ export { type EarlySet, setsToDeleteForSpace } from './early-purge.js';
 export { Headroom } from './headroom.js';
 export { type MakeRoomOptions, deleteForSpace } from './make-room.js';
 export { previewPurgeOf, purgeByRules, type PurgeRequest, retentionSet } from './purge.js';
+export { lacksParity, protectStore } from './missing-parity.js';
 export type { FrameTools } from './repack.js';
 export { requireSoundCatalog, requireSoundUnlocked } from './sound-catalog.js';
 export { writeMissingImage, writeImageIfRoom } from './requested-image.js';

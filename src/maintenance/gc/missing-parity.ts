@@ -2,8 +2,10 @@
  * Makes parity for packs and objects that have none: an earlier release stored them, or the session that stored them
  * was interrupted.
  */
+import { systemCode, TardisError } from '../../errors/index.js';
 import {
   type Backend,
+  leavesRoom,
   makeParity,
   type ParityMath,
   parityBytes,
@@ -13,6 +15,8 @@ import {
   storedObjects,
   storedPacks,
 } from '../../store/index.js';
+import type { StoreWriter } from '../../store/writer/index.js';
+import type { System } from '../../system/index.js';
 
 interface MissingParity {
   /** Number of bytes of parity for 100 bytes of the store; 0 makes none. */
@@ -22,12 +26,42 @@ interface MissingParity {
   readonly breathe: () => Promise<void>;
 }
 
+/** Makes parity for the data that a writer has stored, and for packs that have none, as far as space permits. */
+export async function protectStore(
+  { native }: System,
+  store: StoreWriter,
+  breathe: () => Promise<void>,
+): Promise<void> {
+  const { parityPercent = 0, leastFreeBytes } = store.limits;
+  await store.parity.protectAll();
+  const hasRoom = (bytes: number): boolean =>
+    !store.reserve.wasReleased && leavesRoom(bytes, store.reserve.freeBytes, leastFreeBytes);
+  try {
+    await protectMissing(store.backend, native, { percent: parityPercent, hasRoom, breathe });
+  } catch (error) {
+    // The rest of the work is done without parity. `sonic check` counts files without parity, and its --repair
+    // reports the failure.
+    if (!isOfStore(error)) throw error;
+  }
+}
+
+/** True if a pack has no parity. */
+export async function lacksParity(backend: Backend): Promise<boolean> {
+  return (await unprotected(backend, await storedPacks(backend))).length > 0;
+}
+
+/** True for an error of the disk or the store. False for an error that ends the run, such as INTERRUPTED. */
+function isOfStore(error: unknown): boolean {
+  if (error instanceof TardisError) return error.code !== 'INTERRUPTED';
+  return systemCode(error) !== undefined;
+}
+
 /**
  * Makes parity for packs and objects that have none. Objects are searched only if a pack lacks parity, since a session
  * makes parity of objects before that of packs. A damaged file gets no parity; `sonic check` reports it. Call with the
  * client's lock held.
  */
-export async function protectMissing(
+async function protectMissing(
   backend: Backend,
   math: ParityMath,
   request: MissingParity,

@@ -4,17 +4,17 @@
  * and sessions and garbage collection may use it meanwhile.
  */
 import { applyEvent, type BackupSet } from '../../store/catalog/index.js';
-import { Opened } from '../../errors/index.js';
+import { Opened, throwIfAborted } from '../../errors/index.js';
 import { areSameMarks, type ContentId, type SetMarks, type SetNumber } from '../../model/index.js';
-import { buildEvent, type ClientDirectory, type StoreEvent } from '../../store/index.js';
+import { buildEvent, type ClientDirectory, mediumOf, type StoreEvent } from '../../store/index.js';
 import {
   requireNoSecond,
   type SpaceMeter,
   type StoreLimits,
   StoreWriter,
 } from '../../store/writer/index.js';
-import { PrivateFolder, type System } from '../../system/index.js';
-import { collectGarbage } from '../gc/index.js';
+import { PrivateFolder, type System, yieldRegularly } from '../../system/index.js';
+import { collectGarbage, lacksParity, protectStore } from '../gc/index.js';
 import { RecordCopier } from './copied-records.js';
 import { CopiedSets, findNeeded, SealsAsTheyAre } from './copied-sets.js';
 import { readOrigin, requireSameHistory, writeOrigin } from './copy-origin.js';
@@ -88,12 +88,24 @@ export async function copyInto(
   const { target: there, done } = await lookAtTarget(system, target, { deletes, keepsMarks });
   const news = await source.news(done && { clientId: done.clientId, point: done.source });
   if (news === 'none') return NOTHING;
-  if (news === 'nothing new') return { ...NOTHING, allSets: setsAt(system, there) };
+  const isProtected = news === 'nothing new' && !(await isUnprotected(system, there, request));
+  if (isProtected) return { ...NOTHING, allSets: setsAt(system, there) };
   try {
     return await copyUsed(system, request, there);
   } catch (error) {
     throw source.explain(error);
   }
+}
+
+/** True if an earlier copy was cut off before it had made all parity. */
+async function isUnprotected(
+  system: System,
+  target: ClientDirectory,
+  { limits }: CopyRequest,
+): Promise<boolean> {
+  if ((limits.parityPercent ?? 0) === 0 || target.bucket !== undefined) return false;
+  using backend = mediumOf(system, target).records();
+  return lacksParity(backend);
 }
 
 const NOTHING: CopyResult = {
@@ -111,6 +123,7 @@ async function copyUsed(
   request: CopyRequest,
   target: ClientDirectory,
 ): Promise<CopyResult> {
+  const turn = yieldRegularly();
   const store = await StoreWriter.open(system, target, request.limits, request.space);
   let result: CopyResult | undefined;
   try {
@@ -119,7 +132,10 @@ async function copyUsed(
       using run = await Run.open(system, request, { target, store }, round > 1);
       result = await run.all(round === MAX_ROUNDS);
     }
-    await store.parity.protectAll();
+    await protectStore(system, store, async () => {
+      throwIfAborted(request.signal);
+      await turn();
+    });
     request.space?.settle(store.packs.appendedBytes + store.parity.bytes);
     store.close();
   } catch (error) {
