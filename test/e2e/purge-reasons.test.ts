@@ -66,15 +66,13 @@ test('a purge by a tag that no set has deletes nothing, and names the tags that 
   const kept = await run('sonic', ['purge', ...place, '--yes']);
   t.regex(kept.stderr, /warning: no set of "me" has the tag imporant/, 'may be for later sets');
   t.deepEqual(await numbersIn(store), [2, 3, 4]);
-  await succeed('sonic', [
-    'purge',
-    ...place,
-    '--keep-last',
-    '1',
-    '--keep-tag',
-    'important',
-    '--yes',
-  ]);
+  await succeed('sonic', ['setconfig', ...place, 'KeepTags', 'important, later']);
+  const replaced = /stored KeepTags, so these tags keep nothing: important, later; add --keep-tag/;
+  const seen = await run('sonic', ['purge', ...place, '--keep-last', '1', '--preview']);
+  t.regex(seen.stderr, replaced);
+  const rules = ['--keep-last', '1', '--keep-tag', 'important', '--yes'];
+  const purged = await run('sonic', ['purge', ...place, ...rules]);
+  t.regex(purged.stderr, /these tags keep nothing: later; add/);
   t.deepEqual(await numbersIn(store), [2, 4]);
 });
 

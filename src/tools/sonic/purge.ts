@@ -46,6 +46,7 @@ export async function purge(options: PurgeOptions): Promise<number> {
   const system = storeSystem(options.umask);
   using there = await openAdmin(system, options);
   const request = withKeptRules(given, options, there);
+  if (request === given) await warnOfTags(options, there);
   const sets = await there.sets();
   const answer = await there.previewPurge(request);
   requireTags(options, answer, sets);
@@ -85,6 +86,17 @@ function requireTags(
   const what = `no set of "${client}" has the tag ${unused}, which is to be kept: ${has}`;
   if (keepTags.length > 0) throw new TardisError('NO_SUCH_TAG', what);
   process.stderr.write(`warning: ${what}\n`);
+}
+
+/** Warns of tags stored with the client that keep no set, since rules that are given replace all stored ones. */
+async function warnOfTags({ keepTags, throughServer }: PurgeOptions, there: Admin): Promise<void> {
+  if (throughServer !== undefined) return; // it purges by its own rules
+  const stored = (await there.settings()).find(({ key }) => key === 'KeepTags')?.value ?? '';
+  const dropped = stored.split(/[,\s]+/).filter((tag) => tag !== '' && !keepTags.includes(tag));
+  if (dropped.length === 0) return;
+  process.stderr.write(
+    `warning: the rules that are given replace the stored KeepTags, so these tags keep nothing: ${shownTags(dropped)}; add --keep-tag for each\n`,
+  );
 }
 
 const MOST_TAGS_SHOWN = 20;
