@@ -58,7 +58,7 @@ function verdict(
 const [NEW, REPLACE, COMPARE, EITHER] = ['write 0', 'write 1', 'write 2', 'write 3'];
 /** Replaced if its content is a beginning of that of the set. */
 const GO_ON = 'write 129';
-/** The same, if each byte of it may be zero instead. */
+/** Verdict as before, also if bytes of it are zero instead. */
 const GO_ON_TORN = 'write 385';
 
 test('the same type, size and time are the same, whatever the mode', (t) => {
