@@ -32,14 +32,14 @@ struct Cursor {
   double lastChange;     // latest ctime of these files, rounded
   double busyMs;         // time that the call worked
   double undecided;      // number of entries that need a decision
+  double attributed;     // number of rows with attributes
 };
 
 // An entry that needs a decision.
 struct Undecided {
   uint32_t section;    // index of its directory
   uint32_t rowOffset;
-  uint32_t outOffset;  // of its row; where that row belongs if it is not read
-  uint32_t isRead;     // 1 if the file was read, and only its attributes are missing
+  uint32_t outOffset;  // where its row belongs
 };
 
 // The places of the contents: an array each of starts, sizes, kinds and offsets of rows (u32), and an array of bytes
@@ -123,12 +123,13 @@ class Gathering : public Aside {
         throw Failure{EINVAL, kCall, nullptr, "a whole number that is not negative is expected"};
       }
     }
-    cursor_.files = cursor_.repeats = cursor_.readBytes = cursor_.lastChange = cursor_.busyMs = cursor_.undecided = 0;
+    cursor_.files = cursor_.repeats = cursor_.readBytes = cursor_.lastChange = cursor_.busyMs = cursor_.undecided = cursor_.attributed = 0;
   }
 
  private:
   static constexpr const char* kCall = "readParcel";
   static constexpr size_t kNumber = sizeof(uint32_t);
+  static constexpr size_t kMostAttributes = 4096;  // bytes; an entry with more needs a decision
 
   // Files that were read, one after the other, and whose digests are still missing. Several are hashed at once.
   struct Batch {
@@ -139,9 +140,10 @@ class Gathering : public Aside {
 
     size_t files = 0;
     size_t rowBytes = 0;
+    size_t attributeBytes = 0;
     size_t contentBytes = 0;
     size_t sizes[kMostFiles];
-    bool lacksAttributes[kMostFiles];
+    Packed attributes[kMostFiles];
     uint8_t digests[kMostFiles][kDigestBytes];
   };
 
@@ -179,9 +181,9 @@ class Gathering : public Aside {
       if (batch.isFull()) note(&batch);
       if (directory.valid() && succeeded([&] { return wasTaken(directory.get(), &batch); })) continue;
       note(&batch);
-      if (directory.valid() && succeeded([&] { return wasCopied(directory.get()); })) continue;
+      if (directory.valid() && succeeded([&] { return wasCopied(directory.get(), identity.device); })) continue;
       const size_t bytes = Row::checked(rows_, rowOffset_, kCall).bytes();
-      leave(false);
+      leave();
       rowOffset_ += bytes;
     }
     note(&batch);
@@ -189,9 +191,9 @@ class Gathering : public Aside {
   }
 
   // Notes that the entry at the cursor needs a decision.
-  void leave(bool isRead) {
+  void leave() {
     const Undecided entry = {static_cast<uint32_t>(section_), static_cast<uint32_t>(rowOffset_),
-                             static_cast<uint32_t>(cursor_.outOffset), isRead ? 1u : 0u};
+                             static_cast<uint32_t>(cursor_.outOffset)};
     memcpy(undecided_.range(static_cast<size_t>(cursor_.undecided) * sizeof entry, sizeof entry, kCall), &entry,
            sizeof entry);
     cursor_.undecided += 1;
@@ -204,19 +206,22 @@ class Gathering : public Aside {
     return mtime != INT64_MAX && mtime != INT64_MIN;
   }
 
-  // Copies the row at the cursor, if its entry has no content, and moves the cursor behind it. False if the entry has a
-  // content, or may have attributes.
-  bool wasCopied(int directory) {
+  // Copies the row at the cursor with the attributes of its entry, if that has no content, and moves the cursor behind it.
+  bool wasCopied(int directory, uint64_t device) {
     const Row row = Row::checked(rows_, rowOffset_, kCall);
-    constexpr uint8_t special = kHasDigest | kUnreadable | kHasAttributes | kMayHaveAttributes;
+    constexpr uint8_t special = kHasDigest | kUnreadable | kHasAttributes;
     const bool isFile = row.get<uint8_t>(kType) == kFile;
     if ((row.get<uint8_t>(kFlags) & special) != 0 || !hasExactTime(row)) return false;
     if (isFile && (row.get<uint64_t>(kSize) != 0 || !tardis::reportsSizes(directory))) return false;
     Name name;
     takeName({const_cast<uint8_t*>(row.at(row.nameOffset())), row.nameBytes()}, &name, kCall);
-    if (!isBare(directory, name.text)) return false;
-    memcpy(out_.range(static_cast<size_t>(cursor_.outOffset), row.bytes(), kCall), row.at(0), row.bytes());
-    cursor_.outOffset += static_cast<double>(row.bytes());
+    const Fd entry = openEntry(directory, name.text, identityOf(row, device), kCall);
+    const Packed attributes = attributesOf(entry.get(), kMostAttributes);
+    const size_t bytes = row.bytes() + attributes.size();
+    uint8_t* out = out_.range(static_cast<size_t>(cursor_.outOffset), bytes, kCall);
+    memcpy(out, row.at(0), row.bytes());
+    putAttributes(attributes, out);
+    cursor_.outOffset += static_cast<double>(bytes);
     rowOffset_ += row.bytes();
     return true;
   }
@@ -234,9 +239,12 @@ class Gathering : public Aside {
     if (!isPlain || content >= places_.capacity || start > UINT32_MAX) return false;
     uint8_t* target = contents_.range(start, size, kCall);
     digests_.range(content * kDigestBytes, kDigestBytes, kCall);
-    const size_t outBytes = batch->rowBytes + row.bytes() + (batch->files + 1) * kDigestBytes;
+    Packed* attributes = &batch->attributes[batch->files];
+    if (!wasRead(directory, row, {target, size}, attributes)) return false;
+    const size_t attributeBytes = batch->attributeBytes + attributes->size();
+    const size_t outBytes = batch->rowBytes + row.bytes() + (batch->files + 1) * kDigestBytes + attributeBytes;
     out_.range(static_cast<size_t>(cursor_.outOffset), outBytes, kCall);
-    if (!wasRead(directory, row, {target, size}, &batch->lacksAttributes[batch->files])) return false;
+    batch->attributeBytes = attributeBytes;
     batch->sizes[batch->files++] = size;
     batch->rowBytes += row.bytes();
     batch->contentBytes += size;
@@ -255,16 +263,17 @@ class Gathering : public Aside {
     for (size_t file = 0; file < batch->files; ++file) {
       uint8_t* digest = batch->digests[file];
       if (key_.size > 0) hmacSha256(key_.data, digest, kDigestBytes, nullptr, 0, digest);
-      if (batch->lacksAttributes[file]) leave(true);
-      noteFile(Row(rows_.data + rowOffset_), digest);
+      noteFile(Row(rows_.data + rowOffset_), digest, batch->attributes[file]);
     }
     *batch = Batch();
   }
 
   // Notes a file of a batch, and moves the cursor behind it.
-  void noteFile(const Row& row, const uint8_t* digest) {
-    const size_t rowBytes = row.bytes() + kDigestBytes;
-    putRow(row, digest, out_.data + static_cast<size_t>(cursor_.outOffset));
+  void noteFile(const Row& row, const uint8_t* digest, const Packed& attributes) {
+    const size_t rowBytes = row.bytes() + kDigestBytes + attributes.size();
+    uint8_t* out = out_.data + static_cast<size_t>(cursor_.outOffset);
+    putRow(row, digest, out);
+    putAttributes(attributes, out);
     noteContent(row, digest);
     const auto change = static_cast<double>(row.get<int64_t>(kCtime));
     if (cursor_.files == 0 || change > cursor_.lastChange) cursor_.lastChange = change;
@@ -274,15 +283,17 @@ class Gathering : public Aside {
     rowOffset_ += row.bytes();
   }
 
-  // Reads the file of a row. False if the file differs from its row before or after it is read, or if it has holes.
-  bool wasRead(int directory, const Row& row, const Bytes& target, bool* lacksAttributes) const {
+  // Reads the file of a row, and its attributes, by one descriptor: somebody else may give its name to another file meanwhile.
+  // False if the file differs from its row before or after it is read, or if it has holes.
+  bool wasRead(int directory, const Row& row, const Bytes& target, Packed* attributes) const {
     Name name;
     takeName({const_cast<uint8_t*>(row.at(row.nameOffset())), row.nameBytes()}, &name, kCall);
     const Fd fd = openForReading(directory, name.text);
     const struct stat before = statOf(fd);
     const bool isWhole = S_ISREG(before.st_mode) && static_cast<uint64_t>(before.st_blocks) * 512 >= target.size;
     if (!isWhole || !isAsListed(row, before)) return false;
-    *lacksAttributes = mayHaveAttributes(fd, before);
+    attributes->clear();
+    if (mayHaveAttributes(fd, before)) *attributes = attributesOf(fd.get(), kMostAttributes);
     bool longer = false;
     const size_t got = readWhole(fd, target.data, target.size, &longer);
     return got == target.size && !longer && isAsListed(row, statOf(fd));
@@ -295,8 +306,19 @@ class Gathering : public Aside {
     memcpy(out + kRowFixedBytes + kDigestBytes, row.at(kRowFixedBytes), row.bytes() - kRowFixedBytes);
     const Row made(out);
     made.set<uint32_t>(kRowBytes, static_cast<uint32_t>(row.bytes() + kDigestBytes));
-    constexpr uint8_t cleared = kUnsettled | kChanged | kSparse | kMayHaveAttributes;
+    constexpr uint8_t cleared = kUnsettled | kChanged | kSparse;
     made.set<uint8_t>(kFlags, (row.get<uint8_t>(kFlags) & ~cleared) | kHasDigest);
+  }
+
+  // Appends the attributes to a row.
+  void putAttributes(const Packed& attributes, uint8_t* out) {
+    if (attributes.empty()) return;
+    const Row made(out);
+    const size_t bytes = made.bytes();
+    memcpy(out + bytes, attributes.data(), attributes.size());
+    made.set<uint32_t>(kRowBytes, static_cast<uint32_t>(bytes + attributes.size()));
+    made.setFlag(kHasAttributes);
+    cursor_.attributed += 1;
   }
 
   // Keeps the content at the cursor, unless its digest is a recent one.

@@ -202,6 +202,19 @@ Identity identityIn(const Bytes& bytes, const char* call) {
   return identity;
 }
 
+Identity identityOf(const Row& row, uint64_t device) {
+  Identity identity = {};
+  const bool isElsewhere = row.hasFlag(kOtherDevice);
+  identity.device = isElsewhere ? 0 : device;
+  identity.inode = row.get<uint64_t>(kIno);
+  identity.uid = row.get<uint32_t>(kUid);
+  identity.gid = row.get<uint32_t>(kGid);
+  identity.permissions = row.get<uint16_t>(kPermissions);
+  identity.type = row.get<uint8_t>(kType);
+  if (isElsewhere && identity.type == kDirectory) identity.mount = static_cast<uint8_t>(row.get<uint64_t>(kSize));
+  return identity;
+}
+
 void requireListed(int fd, const struct stat& stat, const Identity& identity, const char* call) {
   if (!isListed(fd, stat, identity)) refuse(call);
 }

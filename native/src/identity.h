@@ -33,6 +33,9 @@ struct Identity {
 // Reads the identity in a buffer of JavaScript. Throws EINVAL if the buffer has another length.
 Identity identityIn(const Bytes& bytes, const char* call);
 
+// Returns the identity of an entry, whose row this is, of a directory on `device`, as src/model/identity.ts does.
+Identity identityOf(const Row& row, uint64_t device);
+
 // Throws EREPLACED unless the open file is the one that was listed.
 void requireListed(int fd, const struct stat& stat, const Identity& identity, const char* call);
 

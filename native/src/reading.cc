@@ -127,20 +127,21 @@ napi_value openOwnersAt(const Call& call) {
 }
 
 napi_value readFileAt(const Call& call) {
-  const int directory = call.fd(0);
+  const bool isOpen = call.bytes(1).size == 0;
   Name name;
-  call.name(1, &name);
+  if (!isOpen) call.name(1, &name);
   const Row row = Row::checked(call.bytes(2), call.count(3), call.name());
   const size_t limit = call.count(6);
   uint8_t* target = call.bytes(4).range(call.count(5), limit, call.name());
   uint8_t* digest = call.bytes(7).range(call.count(8), kDigestBytes, call.name());
 
   struct stat before;
-  const Fd fd = openOwners(directory, name, row, &before, call.name());
+  const Fd fd = isOpen ? Fd(fcntl(call.fd(0), F_DUPFD_CLOEXEC, 0)) : openOwners(call.fd(0), name, row, &before, call.name());
+  if (!fd.valid()) throw Failure{errno, "fcntl"};
+  if (isOpen) before = statOf(fd);
+  if (!S_ISREG(before.st_mode)) throw Failure{0, "fstat", "ENOTREG", "not a regular file"};
   if (static_cast<uint64_t>(before.st_size) > kMostFileBytes) throw Failure{EOVERFLOW, "fstat"};
   row.clearFlag(kSparse);
-  row.clearFlag(kMayHaveAttributes);
-  if (mayHaveAttributes(fd, before)) row.setFlag(kMayHaveAttributes);
   bool changed = renew(row, before);
   if (changed) row.setFlag(kChanged);
   const size_t size = static_cast<size_t>(before.st_size);

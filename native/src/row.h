@@ -49,7 +49,6 @@ enum RowFlag : uint8_t {
   kOtherDevice = 16,
   kHasAttributes = 32,
   kSparse = 64,             // in a listing: fewer blocks than the size requires
-  kMayHaveAttributes = 128,  // never leaves the process that read the file
   kUnknownType = 128,        // of an unreadable row: the directory reports no type either; never leaves the process
 };
 

@@ -133,8 +133,6 @@ std::vector<std::string> namesAt(int directory, const char* name, bool plain) {
   return names;
 }
 
-using Packed = std::vector<uint8_t>;
-
 void append(Packed& packed, const std::string& name, const void* value, size_t size, size_t limit) {
   if (packed.size() + kPartBytes + name.size() + size > limit) throw Failure{E2BIG, "getxattr"};
   const uint16_t nameBytes = static_cast<uint16_t>(name.size());
@@ -186,16 +184,36 @@ bool mountsWhenOpened(int directory, const char* name, const Identity& identity)
   return place.valid() && typeOfFileSystem(place.get()) == AUTOFS_SUPER_MAGIC;
 }
 
-// Opens an entry of this identity, to read its attributes. Only files and directories are opened for reading.
-Fd openEntry(int directory, const char* name, const Identity& identity) {
+// Returns the attributes of an entry of a directory, or of an open entry if the name is empty.
+Packed packedOf(int directory, const char* name, size_t limit, bool withTime, bool plain) {
+  Packed packed;
+  if (withTime) appendTime(packed, directory, name, limit);
+  const uint32_t flags = flagsOf(directory, name);
+  std::vector<std::string> names = namesAt(directory, name, plain);
+  const std::string flagsName = kFlagsName;
+  if (flags != 0) names.insert(std::lower_bound(names.begin(), names.end(), flagsName), flagsName);
+  for (const std::string& attribute : names) {
+    if (attribute == flagsName) append(packed, attribute, &flags, sizeof flags, limit);
+    else appendValue(packed, directory, name, attribute, limit, plain);
+  }
+  return packed;
+}
+
+}  // namespace
+
+Packed attributesOf(int fd, size_t limit) { return packedOf(fd, "", limit, false, false); }
+
+Fd openEntry(int directory, const char* name, const Identity& identity, const char* call) {
   constexpr int forPath = O_PATH | O_NOFOLLOW | O_CLOEXEC;
   const bool isReadable = identity.type == kFile || (identity.type == kDirectory && !mountsWhenOpened(directory, name, identity));
   Fd fd(openPatiently([&] { return openat(directory, name, isReadable ? kForReading : forPath); }));
   if (!fd.valid() && isReadable && (errno == EACCES || errno == EAGAIN)) fd = Fd(retry([&] { return openat(directory, name, forPath); }));
   if (!fd.valid()) throw Failure{errno, "openat"};
-  requireListedOrLike(fd, directory, identity, "attributesAt");
+  requireListedOrLike(fd, directory, identity, call);
   return fd;
 }
+
+namespace {
 
 napi_value read(const Call& call, bool plain) {
   int directory = call.fd(0);
@@ -204,22 +222,11 @@ napi_value read(const Call& call, bool plain) {
   if (call.bytes(1).size > 0) call.name(1, &name);
   Fd entry;
   if (call.has(4) && name.text[0] != 0) {
-    entry = openEntry(directory, name.text, identityIn(call.bytes(4), call.name()));
+    entry = openEntry(directory, name.text, identityIn(call.bytes(4), call.name()), call.name());
     directory = entry.get();
     name.text[0] = 0;
   }
-  const bool withTime = call.truth(2);
-  const size_t limit = call.count(3);
-  Packed packed;
-  if (withTime) appendTime(packed, directory, name.text, limit);
-  const uint32_t flags = flagsOf(directory, name.text);
-  std::vector<std::string> names = namesAt(directory, name.text, plain);
-  const std::string flagsName = kFlagsName;
-  if (flags != 0) names.insert(std::lower_bound(names.begin(), names.end(), flagsName), flagsName);
-  for (const std::string& attribute : names) {
-    if (attribute == flagsName) append(packed, attribute, &flags, sizeof flags, limit);
-    else appendValue(packed, directory, name.text, attribute, limit, plain);
-  }
+  const Packed packed = packedOf(directory, name.text, call.count(3), call.truth(2), plain);
   return call.buffer(packed.data(), packed.size());
 }
 
@@ -284,13 +291,6 @@ void setAttributes(const AttributeTarget& target, const Row& row, std::string* r
     // full.
     appendRefused(refused, reason, attribute.name);
   });
-}
-
-bool isBare(int directory, const char* name) {
-  if (flagsOf(directory, name) != 0) return false;
-  const ssize_t bytes = listAt(directory, name, nullptr, 0, false);
-  if (bytes < 0 && errno != ENOTSUP && errno != ENODATA) throw Failure{errno, "listxattr"};
-  return bytes <= 0;
 }
 
 bool hasAcl(int fd) {

@@ -11,7 +11,9 @@
 #include <time.h>
 
 #include <string>
+#include <vector>
 
+#include "identity.h"
 #include "row.h"
 
 namespace tardis {
@@ -28,8 +30,13 @@ void setAttributes(const AttributeTarget& target, const Row& row, std::string* r
 // Appends "CODE\0name\0", with the code of an error, to what was refused.
 void appendRefused(std::string* refused, int error, const std::string& name);
 
-// True if an entry has neither extended attributes nor inode flags, kept or not. Throws the system's error.
-bool isBare(int directory, const char* name);
+using Packed = std::vector<uint8_t>;
+
+// Returns the packed attributes of an open entry; none if it has none. Throws E2BIG above the limit, and the system's error.
+Packed attributesOf(int fd, size_t limit);
+
+// Opens an entry of this identity (requireListedOrLike), to read its attributes. Only files and directories are opened for reading.
+Fd openEntry(int directory, const char* name, const Identity& identity, const char* call);
 
 // True unless an open file or directory has no ACL that limits who may use it. True also if that cannot be found out.
 bool hasAcl(int fd);

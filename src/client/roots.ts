@@ -18,7 +18,7 @@ import {
 import { absolutePath, OpenedPlace, type System } from '../system/index.js';
 import { type Head, Protection, rootParent } from '../transport/index.js';
 import { type Identity, identityAt } from './root-presence.js';
-import { type Failure, packBlock, readAttributesOf } from '../workers/index.js';
+import { type Failure, packBlock, readAttributesOf, closeRow } from '../workers/index.js';
 
 export interface Root {
   readonly path: Buffer;
@@ -226,8 +226,9 @@ function readRoot(system: System, path: Buffer, file?: Buffer): Omit<PlainRoot, 
   const listed = identityOf(rows, 0, identity.device);
   system.native.beginLine(path, listed);
   using directory = new OpenedPlace(system.native, { path, identity: listed });
-  const more = readAttributesOf(system, directory.fd, rows, { at: 0 });
+  const more = readAttributesOf(system, directory.fd);
   const wholeRow = withAttributes(row, more.packed);
+  if (more.failure !== undefined) closeRow(new RowReader(wholeRow), 0);
   return {
     path,
     device: `${identity.device}`,

@@ -49,7 +49,6 @@ export const RowFlag = Object.freeze({
    */
   sparse: 64,
   /** The entry has attributes that must still be read. The flag never leaves the process that read the file. */
-  mayHaveAttributes: 128,
   /**
    * The type of an unreadable row is unknown, and is given as `file`. The flag never leaves the process that listed
    * the entry.
@@ -125,6 +124,10 @@ export class RowReader {
   flags(at: number): number {
     return this.rows[at + RowOffset.flags]!;
   }
+  setPermissions(at: number, permissions: number): void {
+    this.rows.writeUInt16LE(permissions, at + RowOffset.permissions);
+  }
+
   setFlags(at: number, flags: number): void {
     this.rows[at + RowOffset.flags] = flags;
   }

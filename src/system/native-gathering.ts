@@ -5,8 +5,8 @@ export interface GatheringCalls {
    * bits) of `pathEnds` and `rowEnds`, and IDENTITY_BYTES of `identities`, with which it is opened as by `openListed`. Puts
    * the contents into `contents`, the SHA-256 of each (keyed if `key` is not empty) into `digests`, and its row with that
    * digest into `out`. A content whose digest is in `recent` (the memory of SharedDigests) is not kept. With `isKept`, the
-   * digests of kept contents are added to `recent`. Rows of entries without content are copied to `out` if the entry has no
-   * attributes. `outEnds` receives the end of the rows of each directory.
+   * digests of kept contents are added to `recent`. Rows of entries without content are copied to `out`. A row gets the
+   * attributes of its entry, which are read by the descriptor of its content. `outEnds` receives the end of the rows of each directory.
    *
    * `places` consists of five arrays with an element for each content, so that a content takes 17 bytes. Four have 32
    * bits for each: its start, its size, its kind, and the offset of its row. The last has a byte, which is 1 if the
@@ -15,9 +15,8 @@ export interface GatheringCalls {
    * are those of GatherCursor.
    *
    * `undecided` receives UNDECIDED_NUMBERS (32 bits) for each entry that needs a decision: the index of its directory, the
-   * offset of its row, the offset in `out` where its row belongs, and 1 if that row is there and lacks only the attributes.
-   * All other such entries differ from their rows, changed while they were read, have holes or an inexact time, have no
-   * content but attributes, or do not fit; or an error occurred.
+   * offset of its row, and the offset in `out` where its row belongs. Such entries differ from their rows, changed while they
+   * were read, have holes or an inexact time, or do not fit; or an error occurred.
    *
    * With `isAside`, the call works on a thread of libuv's pool and returns a promise. The buffers must not be used,
    * transferred or released before that is settled. The call fails only if an argument is malformed.
@@ -45,7 +44,7 @@ export interface GatheringCalls {
 }
 
 /** Numbers of an entry that needs a decision. */
-export const UNDECIDED_NUMBERS = 4;
+export const UNDECIDED_NUMBERS = 3;
 
 /** Indexes into the Float64Array of the `cursor` of `readParcel`. */
 export const GatherCursor = Object.freeze({
@@ -66,5 +65,7 @@ export const GatherCursor = Object.freeze({
   busyMs: 9,
   /** Number of entries that need a decision. */
   undecided: 10,
-  numbers: 11,
+  /** Number of rows with attributes in `out`. */
+  attributed: 11,
+  numbers: 12,
 });

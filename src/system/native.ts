@@ -152,7 +152,7 @@ export interface NativeCalls
    * `openOwnersAt` does.
    *
    * A file with holes is read in its sparse form (docs/formats.md), if that is smaller, and its row gets the flag
-   * `sparse`; otherwise the row loses that flag. The flag `mayHaveAttributes` shows that the file has attributes.
+   * `sparse`; otherwise the row loses that flag. An empty name stands for the open file `dirFd` itself.
    */
   readFileAt(
     dirFd: number,

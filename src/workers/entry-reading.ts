@@ -11,6 +11,7 @@ import {
   DIGEST_BYTES,
   EntryType,
   identityIn,
+  identityOf,
   joinPath,
   RowFlag,
   RowReader,
@@ -20,12 +21,19 @@ import {
 import type { System } from '../system/index.js';
 import { runOf } from './block-builder.js';
 import { nowNs, racyFromNs } from './inspect.js';
+import { OwnersFile } from './listed-file.js';
 import type { JobContext } from './job-context.js';
 import type { Failure, GrownFile, ReadInput, RecentDigests } from './jobs.js';
-import { OwnerNames } from './owner-names.js';
+import type { OwnerNames } from './owner-names.js';
 import type { ParcelMemory } from './parcel-memory.js';
 import { isStoredRaw, kindOfName } from './raw-types.js';
-import { mayHaveMore, readAttributesOf } from './read-attributes.js';
+import {
+  closeRow,
+  ITSELF,
+  type ReadAttributes,
+  readAttributesOf,
+  unreadAttributes,
+} from './read-attributes.js';
 
 const MAX_TRIES = 3;
 /** Maximum number of bytes of the attributes of all entries of a parcel. */
@@ -45,7 +53,7 @@ export class EntryReading {
   readonly out: BytesBuilder;
   readonly failures: Failure[] = [];
   readonly grown: GrownFile[] = [];
-  readonly owners: OwnerNames;
+  private readonly owners: OwnerNames;
   files = 0;
   repeats = 0;
   readBytes = 0;
@@ -53,6 +61,7 @@ export class EntryReading {
   private readonly rows: RowReader;
   private readonly system: System;
   private readonly recent: RecentDigests;
+  private contentAt: number;
   private attributeBytes = 0;
   private section!: OpenSection;
   /** True if a size of 0 means that a file is empty on the file system of the section. */
@@ -63,13 +72,14 @@ export class EntryReading {
     private readonly input: ReadInput,
     private readonly memory: ParcelMemory,
     { system, recent }: JobContext,
-    private contentAt: number,
+    { contentAt, owners }: { readonly contentAt: number; readonly owners: OwnerNames },
   ) {
     this.system = system;
     this.recent = recent;
     this.rows = new RowReader(input.parcel.rows);
     this.out = new BytesBuilder(memory.out.length);
-    this.owners = new OwnerNames(system);
+    this.owners = owners;
+    this.contentAt = contentAt;
   }
 
   /** Opens a directory of the parcel, for the entries that follow. It must be left. */
@@ -104,16 +114,6 @@ export class EntryReading {
     else this.fail(at, section.fd);
   }
 
-  /** Adds the row of a file that was read, with its attributes. `at` is the offset of the file's row in the parcel. */
-  addRead(at: number, read: RowReader, readAt: number): void {
-    const { fd } = this.section;
-    if (typeof fd !== 'number') {
-      this.fail(at, fd);
-      return;
-    }
-    this.out.append(this.withMore(fd, read, readAt) ?? read.row(readAt));
-  }
-
   /** True if files of size 0 are empty in this directory. Also true if the directory could not be opened. */
   private isEmpty(): boolean {
     const { fd } = this.section;
@@ -121,25 +121,33 @@ export class EntryReading {
     return this.isSizeKnown;
   }
 
-  /** Adds an entry without content. */
+  /** Adds an entry without content. A file that is no longer the one that was listed is read as it is now. */
   private plain(at: number): void {
-    const { fd } = this.section;
-    const more = typeof fd === 'number' ? this.withMore(fd, this.rows, at) : undefined;
-    this.out.append(more ?? this.rows.row(at));
+    const { rows, section } = this;
+    const { fd, identity } = section;
+    const more =
+      typeof fd === 'number'
+        ? readAttributesOf(this.system, fd, {
+            name: rows.name(at),
+            identity: identityOf(rows, at, deviceOf(identity)),
+          })
+        : unreadAttributes(fd);
+    const isOther = more.isOther && rows.type(at) === EntryType.file;
+    if (isOther && typeof fd === 'number') this.file(fd, at);
+    else this.out.append(this.withMore(at, more));
   }
 
-  /** Returns the row with attributes, which listings lack; undefined if there are none. */
-  private withMore(directory: number, rows: RowReader, at: number): Buffer | undefined {
-    const device = deviceOf(this.section.identity);
-    const more = readAttributesOf(this.system, directory, rows, { at, device });
+  /** Returns the row with its attributes, which listings lack. If they are unknown, nobody but the owner gets any access. */
+  private withMore(at: number, more: ReadAttributes): Buffer {
+    const { rows } = this;
     this.attributeBytes += more.packed.length;
     const isTooMuch = this.attributeBytes > MAX_PARCEL_ATTRIBUTE_BYTES;
     const failure = isTooMuch ? 'E2BIG' : more.failure;
     if (failure !== undefined) {
-      this.note(rows.name(at), 'incomplete', failure);
-      rows.setFlags(at, rows.flags(at) | RowFlag.unsettled); // tried again in the next backup
+      if (!more.isGone) this.note(rows.name(at), 'incomplete', failure);
+      closeRow(rows, at);
     }
-    if (more.packed.length === 0 || isTooMuch) return undefined;
+    if (more.packed.length === 0 || isTooMuch) return rows.row(at);
     this.owners.meetAcls(more.packed);
     return withAttributes(rows.row(at), more.packed);
   }
@@ -148,8 +156,9 @@ export class EntryReading {
     const { rows } = this;
     this.files += 1;
     let sizeBytes: number;
+    let more: ReadAttributes;
     try {
-      sizeBytes = this.read(directory, at);
+      ({ sizeBytes, more } = this.read(directory, at));
     } catch (error) {
       if (systemCode(error) === 'EFBIG') this.stream(at);
       else this.fail(at, error);
@@ -165,24 +174,21 @@ export class EntryReading {
     }
     this.readBytes += sizeBytes;
     if (isSparse) this.holeBytes += rows.sizeBytes(at) - sizeBytes;
-    const more = mayHaveMore(rows, at) ? this.withMore(directory, rows, at) : undefined;
-    const final = more === undefined ? rows : new RowReader(more);
-    const finalAt = more === undefined ? at : 0;
-    final.setFlags(finalAt, final.flags(finalAt) & ~RowFlag.mayHaveAttributes);
+    const final = this.withMore(at, more);
     if (sizeBytes === 0)
-      this.out.append(final.row(finalAt)); // the file became empty: it has no content
-    else this.content(at, sizeBytes, final, finalAt);
+      this.out.append(final); // the file became empty: it has no content
+    else this.content(at, sizeBytes, new RowReader(final));
   }
 
   /** Adds the row of a file with its digest. Keeps the content, unless its digest is a recent one. */
-  private content(at: number, sizeBytes: number, row: RowReader, rowAt: number): void {
+  private content(at: number, sizeBytes: number, row: RowReader): void {
     const { digests, places } = this.memory;
     const { keys, rawRules, frames } = this.input;
     const digestAt = places.count * DIGEST_BYTES;
     contentDigest(this.system.native, keys, digests, digestAt);
     const digest = digests.subarray(digestAt, digestAt + DIGEST_BYTES);
-    const { buffer, at: outAt } = this.out.reserve(row.rowBytes(rowAt) + DIGEST_BYTES);
-    this.out.commit(copyRowWithDigest(row, rowAt, digest, buffer, outAt) - outAt);
+    const { buffer, at: outAt } = this.out.reserve(row.rowBytes(0) + DIGEST_BYTES);
+    this.out.commit(copyRowWithDigest(row, 0, digest, buffer, outAt) - outAt);
     if (this.recent.has(digest)) {
       this.repeats += 1;
       return; // already sent: neither its bytes nor its digest are needed again
@@ -207,17 +213,20 @@ export class EntryReading {
     this.grown.push({ slot, directoryPath: Buffer.from(path), directory, row });
   }
 
-  /** Reads one file into the next free range of the buffer, again if it changed meanwhile. Returns its size. */
-  private read(directory: number, at: number): number {
+  /** Reads one file into the next free range of the buffer, again if it changed meanwhile, and its attributes. */
+  private read(directory: number, at: number): { sizeBytes: number; more: ReadAttributes } {
     const { rows, memory, system } = this;
     const keptFlags = rows.flags(at) & ~(RowFlag.changedWhileRead | RowFlag.unsettled);
     const roomBytes = rows.sizeBytes(at);
     for (let tries = 1; ; tries += 1) {
       const startNs = nowNs(system);
       rows.setFlags(at, keptFlags);
+      using file = new OwnersFile(system.native, directory, rows, at);
+      // They are read first: the reading of the content finds out if the file changed since it was listed, or last read.
+      const more = readAttributesOf(system, file.fd);
       const sizeBytes = system.native.readFileAt(
-        directory,
-        rows.name(at),
+        file.fd,
+        ITSELF,
         rows.rows,
         at,
         memory.contents,
@@ -233,7 +242,7 @@ export class EntryReading {
       if (hasChanged || rows.ctimeNs(at) >= racyFromNs(system, startNs)) {
         rows.setFlags(at, rows.flags(at) | RowFlag.unsettled);
       }
-      return sizeBytes;
+      return { sizeBytes, more };
     }
   }
 

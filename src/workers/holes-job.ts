@@ -9,7 +9,7 @@ import { RowFlag, RowReader } from '../model/index.js';
 import { OpenedPlace, type System } from '../system/index.js';
 import { memoryOf } from './block-builder.js';
 import type { HolesOutput, JobResult, ListedFile } from './jobs.js';
-import { directoryOfFile } from './listed-file.js';
+import { directoryOfFile, OwnersFile } from './listed-file.js';
 import { refreshRow } from './range-job.js';
 
 /** Bytes of the blocks in which the system counts. */
@@ -32,16 +32,12 @@ function look(input: ListedFile, { native }: System): HolesOutput {
   using directory = new OpenedPlace(native, directoryOfFile(input));
   const row = Buffer.from(input.row);
   const now = new RowReader(row);
-  const file = native.openOwnersAt(directory.fd, now.name(0), row);
-  try {
-    const stat = fs.fstatSync(file, { bigint: true });
-    refreshRow(row, stat);
-    const isSparse = stat.blocks * BLOCK_BYTES < stat.size;
-    now.setFlags(0, isSparse ? now.flags(0) | RowFlag.sparse : now.flags(0) & ~RowFlag.sparse);
-    const sizeBytes = now.sizeBytes(0);
-    const head = native.sparseHead(file, sizeBytes, MAX_EXTENTS);
-    return { failure: '', head, sizeBytes, row };
-  } finally {
-    native.close(file);
-  }
+  using file = new OwnersFile(native, directory.fd, now, 0);
+  const stat = fs.fstatSync(file.fd, { bigint: true });
+  refreshRow(row, stat);
+  const isSparse = stat.blocks * BLOCK_BYTES < stat.size;
+  now.setFlags(0, isSparse ? now.flags(0) | RowFlag.sparse : now.flags(0) & ~RowFlag.sparse);
+  const sizeBytes = now.sizeBytes(0);
+  const head = native.sparseHead(file.fd, sizeBytes, MAX_EXTENTS);
+  return { failure: '', head, sizeBytes, row };
 }

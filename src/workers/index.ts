@@ -7,7 +7,7 @@ export * from './restore-types.js';
 export { directoryOfFile, OpenListedFile } from './listed-file.js';
 export { openJobs } from './open-jobs.js';
 export type { RawRules } from './raw-types.js';
-export { readAttributesOf } from './read-attributes.js';
+export { closeRow, readAttributesOf } from './read-attributes.js';
 export {
   attributeNotSet,
   FLAGS_OF_INODE,

@@ -1,6 +1,11 @@
 /** Opens files that were listed before, and nothing else that has their names now. */
 import { bufferOf, deviceOf, identityOf, RowReader } from '../model/index.js';
-import { type DirectoryPlace, OpenedPlace, type System } from '../system/index.js';
+import {
+  type DirectoryPlace,
+  type NativeCalls,
+  OpenedPlace,
+  type System,
+} from '../system/index.js';
 import type { ListedFile } from './jobs.js';
 
 /** Returns the place of the directory of a file. */
@@ -30,12 +35,27 @@ export class OpenListedFile implements Disposable {
     }
   }
 
-  get directoryFd(): number {
-    return this.directory.fd;
-  }
-
   [Symbol.dispose](): void {
     this.system.native.close(this.fd);
     this.directory[Symbol.dispose]();
+  }
+}
+
+/** Descriptor of the regular file that has the name of a row now: that file, or another one of the same owner. */
+export class OwnersFile implements Disposable {
+  readonly fd: number;
+
+  /** Throws the system's errors; EREPLACED for a file of another owner. */
+  constructor(
+    private readonly native: NativeCalls,
+    directory: number,
+    rows: RowReader,
+    at: number,
+  ) {
+    this.fd = native.openOwnersAt(directory, rows.name(at), rows.row(at));
+  }
+
+  [Symbol.dispose](): void {
+    this.native.close(this.fd);
   }
 }

@@ -3,7 +3,7 @@
  * backup does not query the server, so the same job does both.
  */
 import { cryptFilter } from '../excludes/index.js';
-import { digestKeyOf, RowReader } from '../model/index.js';
+import { digestKeyOf, forEachRow, RowReader } from '../model/index.js';
 import { GatherCursor, UNDECIDED_NUMBERS } from '../system/index.js';
 import { bytesOf, memoryOf, memoryOfContents, runOf } from './block-builder.js';
 import { buildRecords } from './build-records.js';
@@ -19,9 +19,11 @@ import type {
   ReadOutput,
   JobResult,
 } from './jobs.js';
+import { OwnerNames } from './owner-names.js';
 import { ParcelMemory } from './parcel-memory.js';
 import { rawEndings } from './raw-types.js';
 
+const NOTHING = Buffer.alloc(0);
 const NO_RECORDS = { records: undefined, recordLengths: [], buildMs: 0 };
 
 /** Reads the files of a parcel. With `frames`, makes the records of their contents, too. */
@@ -67,6 +69,7 @@ class ParcelReading {
   busyMs = 0;
   private readonly cursor = new Float64Array(GatherCursor.numbers);
   private readonly outEnds: Uint32Array;
+  private readonly owners: OwnerNames;
   /** Reads the entries that need a decision; undefined if there are none. */
   private entries: EntryReading | undefined;
 
@@ -75,6 +78,7 @@ class ParcelReading {
     private readonly memory: ParcelMemory,
     private readonly context: JobContext,
   ) {
+    this.owners = new OwnerNames(context.system);
     this.outEnds = new Uint32Array(input.parcel.rowEnds.length);
   }
 
@@ -91,6 +95,7 @@ class ParcelReading {
     const isRacy =
       cursor[GatherCursor.files]! > 0 && cursor[GatherCursor.lastChange]! >= Number(racyNs) - 1024;
     if (isRacy) markUnsettled(memory.out.subarray(0, cursor[GatherCursor.outOffset]), racyNs);
+    if (cursor[GatherCursor.attributed]! > 0) this.meetAcls();
     if (cursor[GatherCursor.undecided]! > 0) this.decide(cursor[GatherCursor.undecided]!);
     this.busyMs = cursor[GatherCursor.busyMs]! + performance.now() - startMs;
   }
@@ -122,17 +127,21 @@ class ParcelReading {
     );
   }
 
+  /** Adds the owners that are named by ACLs of the rows that the addon has made. */
+  private meetAcls(): void {
+    const rows = new RowReader(this.memory.out.subarray(0, this.cursor[GatherCursor.outOffset]));
+    forEachRow(rows, (at) => this.owners.meetAcls(rows.attributes(at) ?? NOTHING));
+  }
+
   /** Reads the entries that need a decision, and puts their rows between those that the addon has made. */
   private decide(count: number): void {
     const { input, memory, cursor, outEnds } = this;
     const { out, undecided } = memory;
-    const made = new RowReader(out);
-    const entries = new EntryReading(
-      input,
-      memory,
-      this.context,
-      cursor[GatherCursor.contentOffset]!,
-    );
+    const contentAt = cursor[GatherCursor.contentOffset]!;
+    const entries = new EntryReading(input, memory, this.context, {
+      contentAt,
+      owners: this.owners,
+    });
     let [next, copied] = [0, 0];
     const isIn = (section: number): boolean =>
       next < count && undecided[next * UNDECIDED_NUMBERS] === section;
@@ -141,16 +150,14 @@ class ParcelReading {
         entries.enter(section);
         try {
           for (; isIn(section); next += 1) {
-            const [, at, outAt, isRead] = undecided.subarray(
-              next * UNDECIDED_NUMBERS,
-            ) as unknown as [number, number, number, number];
+            const [, at, outAt] = undecided.subarray(next * UNDECIDED_NUMBERS) as unknown as [
+              number,
+              number,
+              number,
+            ];
             entries.out.append(out.subarray(copied, outAt));
             copied = outAt;
-            if (isRead === 0) entries.add(at);
-            else {
-              copied += made.rowBytes(outAt);
-              entries.addRead(at, made, outAt);
-            }
+            entries.add(at);
           }
         } finally {
           entries.leave();
@@ -208,7 +215,7 @@ class ParcelReading {
       rows: entries?.out.take() ?? Uint8Array.prototype.slice.call(memory.out, 0, outBytes),
       rowEnds: outEnds,
       failures: entries?.failures ?? [],
-      owners: entries?.owners.take() ?? [],
+      owners: this.owners.take(),
       grown: entries?.grown ?? [],
       readBytes: cursor[GatherCursor.readBytes]! + (entries?.readBytes ?? 0),
       holeBytes: entries?.holeBytes ?? 0,

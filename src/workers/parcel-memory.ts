@@ -8,6 +8,8 @@ import type { ParcelInput } from './jobs.js';
 const PLACE_BYTES = 17;
 /** Minimum size of a row with a name. */
 const LEAST_ROW_BYTES = 73;
+/** Room for the attributes of an entry: an ACL and a label of SELinux have less. The system gives no memory to unused room. */
+const ATTRIBUTE_BYTES = 192;
 /** Step in which the memory for contents grows. */
 const STEP_BYTES = 512 << 10;
 
@@ -60,7 +62,7 @@ export class ContentPlaces {
 
 export class ParcelMemory {
   readonly contents: Buffer;
-  /** Rows with digests. */
+  /** Rows with digests and attributes. */
   readonly out: Buffer;
   readonly digests: Buffer;
   readonly places: ContentPlaces;
@@ -73,7 +75,7 @@ export class ParcelMemory {
   ) {
     const mostFiles = Math.ceil(rowBytes / LEAST_ROW_BYTES);
     this.contents = Buffer.allocUnsafeSlow(contentBytes);
-    this.out = Buffer.allocUnsafeSlow(rowBytes + mostFiles * DIGEST_BYTES);
+    this.out = Buffer.allocUnsafeSlow(rowBytes + mostFiles * (DIGEST_BYTES + ATTRIBUTE_BYTES));
     this.digests = Buffer.allocUnsafeSlow(mostFiles * DIGEST_BYTES);
     this.places = new ContentPlaces(mostFiles);
     this.undecided = new Uint32Array(mostFiles * UNDECIDED_NUMBERS);

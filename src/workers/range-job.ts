@@ -9,7 +9,6 @@ import { SignatureMaker } from '../delta/index.js';
 import { systemCode } from '../errors/index.js';
 import {
   contentDigest,
-  deviceOf,
   EntryType,
   RowFlag,
   RowReader,
@@ -30,7 +29,7 @@ import { OpenListedFile } from './listed-file.js';
 import { MeasuredDelta } from './measured-delta.js';
 import { OwnerNames } from './owner-names.js';
 import { isStoredRaw } from './raw-types.js';
-import { readAttributesOf } from './read-attributes.js';
+import { closeRow, readAttributesOf } from './read-attributes.js';
 import { readForm } from './read-form.js';
 import { nowNs, racyFromNs } from './inspect.js';
 
@@ -88,14 +87,12 @@ class RangeReading implements Disposable {
   private sizeBytes = 0;
   /** Time of reading and of making chunks, without that of a delta. */
   private busyMs = 0;
-  private readonly directory: number;
 
   constructor(
     private readonly input: RangeInput,
     private readonly system: System,
-    { directoryFd, fd }: OpenListedFile,
+    { fd }: OpenListedFile,
   ) {
-    this.directory = directoryFd;
     this.file = fd;
     this.row = Buffer.from(input.row);
     this.rows = new RowReader(this.row);
@@ -170,8 +167,9 @@ class RangeReading implements Disposable {
   }
 
   result(): RangeOutput {
-    const { rows, row, input, system, directory, sizeBytes } = this;
-    const device = deviceOf(input.directory);
+    const { rows, row, input, system, sizeBytes } = this;
+    // The attributes are read only with the first range of the file, and before it is compared with its state at the start.
+    const more = input.offset === 0 ? readAttributesOf(system, this.file) : undefined;
     const after = fs.fstatSync(this.file, { bigint: true });
     const gaveOthers = this.gaveOtherBytes(after);
     const isResized = this.isResized(after);
@@ -182,11 +180,8 @@ class RangeReading implements Disposable {
     if (hasChanged) flags |= RowFlag.changedWhileRead | RowFlag.unsettled;
     if (this.before.ctimeNs >= racyFromNs(system, this.startNs)) flags |= RowFlag.unsettled;
     rows.setFlags(0, flags);
-    // The attributes are read only with the first range of the file.
-    const more =
-      input.offset === 0 ? readAttributesOf(system, directory, rows, { at: 0, device }) : undefined;
     const incomplete = more?.failure ?? '';
-    if (incomplete !== '') rows.setFlags(0, flags | RowFlag.unsettled); // tried again in the next backup
+    if (incomplete !== '') closeRow(rows, 0);
     const whole = more === undefined ? row : withAttributes(row, more.packed);
     const named = new OwnerNames(system);
     if (more !== undefined) named.meetAcls(more.packed);

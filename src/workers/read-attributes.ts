@@ -4,52 +4,69 @@
  */
 import { systemCode } from '../errors/index.js';
 import {
-  identityOf,
-  isTimeBeyond,
+  EntryType,
   MAX_ATTRIBUTES_BYTES,
+  REPLACED,
   RowFlag,
   type RowReader,
 } from '../model/index.js';
 import type { System } from '../system/index.js';
 
-interface ReadAttributes {
+export interface ReadAttributes {
   /** Packed attributes; empty if there are none, or if they could not be read. */
   readonly packed: Buffer;
   /** The error of reading them: the system's error code, or E2BIG if a row cannot hold them. */
   readonly failure: string | undefined;
+  /** True if the entry vanished or was replaced by one of another kind, which the next backup sees. */
+  readonly isGone: boolean;
+  /** True if another entry, or none, has the name now. */
+  readonly isOther: boolean;
 }
 
-/** Names an open directory itself. */
-const ITSELF = Buffer.alloc(0);
-const NONE: ReadAttributes = Object.freeze({ packed: Buffer.alloc(0), failure: undefined });
-/** Errors of temporary states: the entry vanished or was replaced, which the next backup sees. */
+/** A name that stands for what a descriptor opened. */
+export const ITSELF = Buffer.alloc(0);
+const NOTHING = Buffer.alloc(0);
+const NONE: ReadAttributes = Object.freeze({
+  packed: NOTHING,
+  failure: undefined,
+  isGone: false,
+  isOther: false,
+});
 const PASSING = /^(ENOENT|ENOTDIR|ELOOP|ENAMETOOLONG)$/;
+const OWNER_BITS = 0o700;
 
 /**
- * Reads the attributes of an entry of an open directory on `device`, and its exact modification time if the row cannot hold
- * it. The entry must be that of the row (EREPLACED). Without a device, the row is that of the directory itself.
+ * Reads the attributes of an open entry, and its exact modification time if a row cannot hold it. With `listed`, reads those of
+ * an entry of an open directory, which must be the one that was listed (EREPLACED).
  */
 export function readAttributesOf(
-  system: System,
-  directory: number,
-  rows: RowReader,
-  { at, device }: { readonly at: number; readonly device?: bigint },
+  { native }: System,
+  fd: number,
+  listed?: { readonly name: Buffer; readonly identity: Buffer },
 ): ReadAttributes {
-  const withTime = isTimeBeyond(rows.mtimeNs(at));
-  const { native } = system;
   try {
-    const [name, identity] =
-      device === undefined ? [ITSELF] : [rows.name(at), identityOf(rows, at, device)];
-    const packed = native.attributesAt(directory, name, withTime, MAX_ATTRIBUTES_BYTES, identity);
-    return packed.length === 0 ? NONE : { packed, failure: undefined };
+    const name = listed?.name ?? ITSELF;
+    const packed = native.attributesAt(fd, name, true, MAX_ATTRIBUTES_BYTES, listed?.identity);
+    return packed.length === 0 ? NONE : { ...NONE, packed };
   } catch (error) {
-    const code = systemCode(error);
-    if (code === undefined) throw error;
-    return PASSING.test(code) ? NONE : { packed: NONE.packed, failure: code };
+    return unreadAttributes(error);
   }
 }
 
-/** True if `readAttributesOf` may find something for a file that was just read. */
-export function mayHaveMore(rows: RowReader, at: number): boolean {
-  return (rows.flags(at) & RowFlag.mayHaveAttributes) !== 0 || isTimeBeyond(rows.mtimeNs(at));
+/** Returns the result for attributes that were not read because of this error. Throws an error that is not the system's. */
+export function unreadAttributes(error: unknown): ReadAttributes {
+  const failure = systemCode(error);
+  if (failure === undefined) throw error;
+  const isGone = PASSING.test(failure);
+  return { packed: NOTHING, failure, isGone, isOther: isGone || failure === REPLACED };
+}
+
+/**
+ * Takes all access but the owner's from a row whose attributes are unknown: they may have held an ACL, whose mask is what the mode
+ * shows as the rights of the group. The next backup reads the entry again.
+ */
+export function closeRow(rows: RowReader, at: number): void {
+  if (rows.type(at) !== EntryType.symlink)
+    rows.setPermissions(at, rows.permissions(at) & OWNER_BITS);
+  rows.setFlags(at, rows.flags(at) | RowFlag.unsettled);
 }

@@ -185,9 +185,9 @@ function unreadable(name: string): System {
     throw Object.assign(new Error(`EACCES: permission denied, ${name}`), { code: 'EACCES' });
   };
   return withNative((real) => ({
-    readFileAt: (fd, given, ...rest) => {
+    openOwnersAt: (fd, given, row) => {
       refuse(given);
-      return real.readFileAt(fd, given, ...rest);
+      return real.openOwnersAt(fd, given, row);
     },
     openListedAt: (fd, given, identity) => {
       refuse(given);
@@ -315,7 +315,7 @@ test.serial(
     const busy = withNative((real) => ({
       readFileAt: (fd, name, rows, rowAt, ...rest) => {
         const got = real.readFileAt(fd, name, rows, rowAt, ...rest);
-        if (name.toString() === 'busy') {
+        if (fs.readlinkSync(`/proc/self/fd/${fd}`).endsWith('/busy')) {
           rows[rowAt + 9]! |= 8; // the flag that the call sets if the file changed meanwhile
           const handle = fs.openSync(lab.at('a', 'busy'), 'r+');
           fs.writeSync(handle, `${process.hrtime.bigint()}`);

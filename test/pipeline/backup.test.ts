@@ -166,14 +166,14 @@ test('a file that fails is reported, and its directory is looked at again next t
   });
   let version = 0;
   const system = systemWith({
-    readFileAt: (fd, name, ...rest) => {
+    openOwnersAt: (fd, name, row) => {
       if (name.toString() === 'closed') throw systemError('EACCES');
       if (name.toString() === 'gone') throw systemError('ENOENT');
       if (name.toString() === 'busy') {
         version += 1;
         fs.writeFileSync(path.join(folder, 'three/busy'), String(version % 10));
       }
-      return native.readFileAt(fd, name, ...rest);
+      return native.openOwnersAt(fd, name, row);
     },
   });
   const peer = new FakePeer();

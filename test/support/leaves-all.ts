@@ -19,7 +19,7 @@ export const leavesAll = (...parts: Parameters<NativeCalls['readParcel']>): unde
   let [at, count] = [0, 0];
   for (const [section, end] of numbersOf(rowEnds).entries()) {
     for (; at < end; at += rows.rowBytes(at)) {
-      left.set([section, at, 0, 0], count * UNDECIDED_NUMBERS);
+      left.set([section, at, 0], count * UNDECIDED_NUMBERS);
       count += 1;
     }
   }
@@ -43,7 +43,13 @@ export const leavesFiles = (...parts: Parameters<NativeCalls['restoreFiles']>): 
 };
 
 /** The calls for single entries that `readParcel` and `restoreFiles` make unnecessary. */
-const READING = ['readFileAt', 'attributesAt', 'openListed', 'reportsSizes'] as const;
+const READING = [
+  'readFileAt',
+  'openOwnersAt',
+  'attributesAt',
+  'openListed',
+  'reportsSizes',
+] as const;
 const WRITING = ['openBeneath', 'sha256', 'keyDigests', 'writeFileAt', 'unlinkAt'] as const;
 
 /** Returns replaced calls. If they include one for single entries, that is called for each entry. */

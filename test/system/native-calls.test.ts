@@ -28,7 +28,19 @@ test('no call takes a name that is no single name', (t) => {
   const bytes = Buffer.alloc(32);
   const calls: ((name: Buffer) => unknown)[] = [
     (name) => native.statAt(fd, name),
-    (name) => native.readFileAt(fd, name, row, 0, bytes, 0, 32, bytes, 0),
+    (name) => native.openOwnersAt(fd, name, row),
+    (name) =>
+      native.readFileAt(
+        fd,
+        name.length > 0 ? name : Buffer.from('.'),
+        row,
+        0,
+        bytes,
+        0,
+        32,
+        bytes,
+        0,
+      ),
     (name) => native.writeFileAt(fd, name, bytes, 0, 32, row, 0, 0),
     (name) => native.createFileAt(fd, name),
     (name) => native.makeDirectoryAt(fd, name),

@@ -3,6 +3,7 @@
  * A local user of a machine that root backs up exchanges files and directories while the backup walks. Nothing that is hidden
  * from this user comes under an entry that is not.
  */
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -176,6 +177,60 @@ async function attackSteps(t: ExecutionContext, isLink: boolean, home?: string):
   }
 }
 
+const ACL_NAME = 'system.posix_acl_access';
+
+/** Returns the entries of a restored directory that show more than their owner gave: an ACL is lost, or on an entry of USER. */
+function openedBy(folder: string): string[] {
+  const { native } = nodeSystem();
+  const fd = native.openDirectory(Buffer.from(folder));
+  try {
+    return fs.readdirSync(folder).filter((name) => {
+      const { uid, mode } = fs.lstatSync(path.join(folder, name));
+      const hasAcl = native.attributesAt(fd, Buffer.from(name), false, 4096).includes(ACL_NAME);
+      return uid === OTHER ? (mode & 0o070) !== 0 && !hasAcl : hasAcl;
+    });
+  } finally {
+    native.close(fd);
+  }
+}
+
+/**
+ * Backs up a file or a directory of OTHER, closed but for an ACL, while each call of the addon may find it exchanged for one of
+ * USER. The entries are read one by one if `isEach`.
+ */
+async function attackAcls(t: ExecutionContext, isFile: boolean, isEach: boolean): Promise<void> {
+  t.log(`TEST_SEED=${seed}`);
+  const random = seededRandom(seed);
+  const home = scratchInMemory(t);
+  const mine = path.join(home, 'mine');
+  fs.mkdirSync(mine);
+  fs.chownSync(mine, USER, USER);
+  for (const [name, uid] of [
+    ['x', OTHER],
+    ['y', USER],
+  ] as const) {
+    const at = path.join(mine, name);
+    if (isFile) fs.writeFileSync(at, name === 'x' ? SECRET : 'own');
+    else fs.mkdirSync(at);
+    fs.chownSync(at, uid, uid);
+    fs.chmodSync(at, isFile ? 0o600 : 0o700);
+  }
+  execFileSync('setfacl', ['-m', 'u:4321:rx', path.join(mine, 'x')]);
+  execFileSync('setfattr', ['-n', 'user.a', '-v', 'b', path.join(mine, 'y')]);
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  const sets = shareOf(400, 40);
+  for (let set = 1; set <= sets; set += 1) {
+    const swapped = swappedSystem(mine, random, 2 ** (1 + (set % 3)));
+    const { readParcel } = nodeSystem().native;
+    const native = isEach ? swapped.native : { ...swapped.native, readParcel };
+    await backupInline({ ...swapped, native }, place, [mine], { create: set === 1 });
+    const output = path.join(home, 'out');
+    await restoreInline(inlineSystem(), place, { paths: [mine], output, set: `${set}` });
+    t.deepEqual(openedBy(path.join(output, 'mine')), [], `set ${set}`);
+    fs.rmSync(output, { recursive: true });
+  }
+}
+
 /** The tree that a build makes again and again: the names of directories, from the source down. */
 const BUILT = ['modules', 'lib', 'deep'];
 
@@ -264,6 +319,15 @@ test.serial('two exchanged directories are not mixed up where inode numbers are 
     if (home !== undefined) await attackSteps(t, false, home);
   }),
 );
+
+for (const isFile of [true, false]) {
+  for (const isEach of [true, false]) {
+    const how = `${isFile ? 'a file' : 'a directory'}, read ${isEach ? 'by itself' : 'with others'}`;
+    test.serial(`an ACL is neither lost nor shown on an entry of somebody else: ${how}`, (t) =>
+      asRoot(t, () => attackAcls(t, isFile, isEach)),
+    );
+  }
+}
 
 for (const [how, ...options] of [
   ['by two workers', '--workers=2'],

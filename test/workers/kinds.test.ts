@@ -37,16 +37,11 @@ function packed(value: string | Buffer, name = 'user.a'): Buffer {
   return packAttributes([{ name: Buffer.from(name), value: Buffer.from(value) }]);
 }
 
-/** Calls that mark every file read as one that may have attributes. */
-const attributed: Parameters<typeof systemWith>[0] = {
-  readFileAt: (...values) => {
-    const got = native.readFileAt(...values);
-    const [, , rows, at] = values;
-    const reader = new RowReader(rows);
-    reader.setFlags(at, reader.flags(at) | RowFlag.mayHaveAttributes);
-    return got;
-  },
-};
+/** Returns the name of what attributes are read of: an entry of a directory, or an open file. */
+function nameOf(fd: number, name: Buffer): string {
+  const isOpen = name.length === 0;
+  return isOpen ? path.basename(fs.readlinkSync(`/proc/self/fd/${fd}`)) : name.toString();
+}
 
 test('rows get attributes where there are some, and keep nothing of the way', async (t) => {
   const folder = scratch(t);
@@ -55,10 +50,10 @@ test('rows get attributes where there are some, and keep nothing of the way', as
   const having = new Set(['a', 'empty', 'link', 'sub']);
   const requested: string[] = [];
   const system = systemWith({
-    ...attributed,
-    attributesAt: (_fd, name) => {
-      requested.push(name.toString());
-      return having.has(name.toString()) ? packed(`of ${name.toString()}`) : Buffer.alloc(0);
+    attributesAt: (fd, given) => {
+      const name = nameOf(fd, given);
+      requested.push(name);
+      return having.has(name) ? packed(`of ${name}`) : Buffer.alloc(0);
     },
   });
   const output = await hash(folder, system);
@@ -70,29 +65,17 @@ test('rows get attributes where there are some, and keep nothing of the way', as
     ]),
   );
   t.deepEqual(requested, ['a', 'b', 'empty', 'link', 'sub']);
-  const never = RowFlag.mayHaveAttributes | RowFlag.sparse;
-  t.true(entriesOf(output.rows).every(({ flags }) => (flags & never) === 0));
+  t.true(entriesOf(output.rows).every(({ flags }) => (flags & RowFlag.sparse) === 0));
   t.deepEqual(output.failures, []);
 });
 
-test('a file that has no attributes is not read for any', async (t) => {
+test('an entry whose attributes cannot be read is closed to others, reported, and tried again', async (t) => {
   const folder = scratch(t);
-  fill(folder, { a: 'content' });
+  fill(folder, { a: 'content', empty: '', 'gone/x': '', 'replaced/x': '' });
   const system = systemWith({
-    attributesAt: () => {
-      throw new TypeError('it was asked');
-    },
-  });
-  t.is((await hash(folder, system)).files, 1);
-});
-
-test('attributes that cannot be read are reported, and tried again', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { a: 'content', empty: '', gone: '' });
-  const system = systemWith({
-    ...attributed,
-    attributesAt: (_fd, name) => {
-      throw systemError(name.toString() === 'gone' ? 'ENOENT' : 'EIO');
+    attributesAt: (fd, name) => {
+      const codes: Record<string, string> = { gone: 'ENOENT', replaced: 'EREPLACED' };
+      throw systemError(codes[nameOf(fd, name)] ?? 'EIO');
     },
   });
   const output = await hash(folder, system);
@@ -101,19 +84,17 @@ test('attributes that cannot be read are reported, and tried again', async (t) =
     [
       ['a', 'incomplete', 'EIO'],
       ['empty', 'incomplete', 'EIO'],
+      ['replaced', 'incomplete', 'EREPLACED'],
     ],
   );
   t.deepEqual(
-    entriesOf(output.rows).map(({ name, flags, attributes }) => [
+    entriesOf(output.rows).map(({ name, flags, permissions, attributes }) => [
       name.toString(),
       (flags & RowFlag.unsettled) !== 0,
+      permissions & 0o077,
       attributes,
     ]),
-    [
-      ['a', true, undefined],
-      ['empty', true, undefined],
-      ['gone', false, undefined],
-    ],
+    ['a', 'empty', 'gone', 'replaced'].map((name) => [name, true, 0, undefined]),
   );
 });
 

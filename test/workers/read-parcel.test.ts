@@ -272,9 +272,9 @@ test('files that are gone or cannot be read are reported, and do not stop the ot
   fs.unlinkSync(path.join(folder, 'replaced'));
   fs.mkdirSync(path.join(folder, 'replaced'));
   const system = systemWith({
-    readFileAt: (fd, name, ...rest) => {
+    openOwnersAt: (fd, name, row) => {
       if (name.toString() === 'closed') throw systemError('EACCES');
-      return native.readFileAt(fd, name, ...rest);
+      return native.openOwnersAt(fd, name, row);
     },
   });
   for (const frames of [undefined, FRAMES]) {
@@ -344,7 +344,7 @@ test('no directory stays open, whatever fails', async (t) => {
       open -= 1;
       native.close(fd);
     },
-    readFileAt: (_fd, name) => {
+    openOwnersAt: (_fd, name) => {
       throw name.toString() === 'a' ? systemError('EIO') : new TypeError('a bug');
     },
   });
