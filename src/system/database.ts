@@ -45,6 +45,8 @@ export interface SqlDatabase extends Disposable {
   exec(sql: string): unknown;
   pragma(text: string, options?: { simple?: boolean }): unknown;
   close(): unknown;
+  /** False after `close`. */
+  readonly open: boolean;
   readonly inTransaction: boolean;
 }
 

@@ -113,3 +113,20 @@ for (const [how, loss] of Object.entries(LOSSES)) {
       }
     }));
 }
+
+test('clients are backed up again at once when a disk that failed for a while works again', (t) =>
+  unlessLeftOut(t, async () => {
+    const loss = LOSSES['its disk fails each read']!;
+    const { mounts, store, tree, logins } = await serve(t, loss);
+    const { unheard: _, ...known } = logins;
+    for (let round = 0; round < 3; round += 1) {
+      for (const args of Object.values(known)) await backup([...args, tree]);
+      loss.lose(mounts, store); // while the servers still end the sessions
+      for (const args of Object.values(known)) {
+        t.is(codeIn(await run('tardis', [...args, tree])), loss.code);
+      }
+      loss.bringBack(mounts, store);
+    }
+    for (const args of Object.values(known)) await backup([...args, tree]);
+    await succeed('sonic', ['check', '-D', path.join(mounts.home, 'real'), '-C', 'open']);
+  }));

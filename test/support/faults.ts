@@ -150,6 +150,9 @@ function faultyDatabase(database: SqlDatabase, plan: FaultPlan): SqlDatabase {
     get inTransaction() {
       return database.inTransaction;
     },
+    get open() {
+      return database.open;
+    },
   };
 }
 

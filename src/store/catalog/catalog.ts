@@ -20,12 +20,13 @@ import {
   openForReading,
   openForWriting,
   openWithSums,
+  type WrittenCatalog,
+  written,
   type WritingOptions,
 } from './open.js';
 import { ImageLoader } from './recovery/image-loader.js';
 import { ImageTable } from './recovery/image.js';
 import { DifferingEntries, NamedEntries, ReportTable } from './reports.js';
-import type { PageSums } from './soundness/page-sums.js';
 import { wrongColumns, wrongValues } from './soundness/wrong-values.js';
 import { AccountTable } from './tables/accounts.js';
 import { BasisTable } from './tables/bases.js';
@@ -68,9 +69,8 @@ export class Catalog implements Disposable {
 
   private constructor(
     private readonly database: SqlDatabase,
-    private readonly isWriter: boolean,
-    /** Page checksums; only for a writer whose catalog is kept. */
-    private readonly sums: PageSums | undefined,
+    /** Undefined for a reader. */
+    private readonly written: WrittenCatalog | undefined,
   ) {
     this.sets = new SetTable(database);
     this.directories = new DirectoryTable(database);
@@ -169,8 +169,8 @@ export class Catalog implements Disposable {
    * CATALOG_OLDER for an earlier version that must not be upgraded, and CATALOG_DAMAGED for a damaged file.
    */
   static openForWriting(system: System, catalogPath: string, options?: WritingOptions): Catalog {
-    const { database, sums } = openWithSums(system, catalogPath, options);
-    return Catalog.around(database, catalogPath, true, sums);
+    const opened = openWithSums(system, catalogPath, options);
+    return Catalog.around(opened.database, catalogPath, opened);
   }
 
   /**
@@ -179,12 +179,12 @@ export class Catalog implements Disposable {
   static openTemporary(system: System, catalogPath: string): Catalog {
     const database = openForWriting(system, catalogPath);
     database.pragma('synchronous = OFF');
-    return Catalog.around(database, catalogPath, true);
+    return Catalog.around(database, catalogPath, written(system, catalogPath, database));
   }
 
   /** Opens a catalog for reading. The reader sees committed data, even while a session writes. */
   static openForReading(system: System, catalogPath: string): Catalog {
-    return Catalog.around(openForReading(system, catalogPath), catalogPath, false);
+    return Catalog.around(openForReading(system, catalogPath), catalogPath);
   }
 
   /**
@@ -204,13 +204,13 @@ export class Catalog implements Disposable {
   private static around(
     database: SqlDatabase,
     catalogPath: string,
-    isWriter: boolean,
-    sums?: PageSums,
+    opened?: WrittenCatalog,
   ): Catalog {
     try {
-      return new Catalog(database, isWriter, sums);
+      return new Catalog(database, opened);
     } catch (error) {
-      database.close();
+      if (opened === undefined) database.close();
+      else opened.closeUnfolded();
       if (systemCode(error) !== 'SQLITE_ERROR')
         throw asTardisError(error, `opening ${catalogPath}`, 'readStore');
       // The statements are correct, so the tables are not those of a catalog.
@@ -317,8 +317,19 @@ export class Catalog implements Disposable {
    * page checksums.
    */
   private folding(fold: () => void): void {
-    if (this.sums === undefined) fold();
-    else this.sums.around(fold);
+    const sums = this.written?.sums;
+    if (sums === undefined) fold();
+    else sums.around(fold);
+  }
+
+  /** Closes the file by `close`; or without folding the log, if that fails before the file is closed. */
+  private ending(close: () => void): void {
+    try {
+      this.rollback();
+      this.folding(close);
+    } finally {
+      if (this.database.open) this.written?.closeUnfolded();
+    }
   }
 
   /** True if the changes since `begin` can still be committed. */
@@ -331,12 +342,11 @@ export class Catalog implements Disposable {
    * which frees some space. If it returns false, the log stays.
    */
   close(makeRoom: () => boolean = () => false): void {
-    if (!this.isWriter) {
+    if (this.written === undefined) {
       this.database.close();
       return;
     }
-    this.rollback();
-    this.folding(() => closeAfterWriting(this.database, makeRoom));
+    this.ending(() => closeAfterWriting(this.database, makeRoom));
   }
 
   [Symbol.dispose](): void {
@@ -345,7 +355,8 @@ export class Catalog implements Disposable {
 
   /** Closes the file without cleaning up, as a crash would; for tests and after failures. */
   abandon(): void {
-    this.folding(() => this.database.close());
+    if (this.written === undefined) this.database.close();
+    else this.written.closeUnfolded();
   }
 }
 

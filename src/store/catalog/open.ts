@@ -43,10 +43,13 @@ export interface WritingOptions {
   readonly beforeWriting?: ((database: SqlDatabase) => void) | undefined;
 }
 
-/** A catalog opened for writing, and its page checksums; undefined if there are none that can be trusted. */
-interface SummedCatalog {
+/** A catalog opened for writing. */
+export interface WrittenCatalog {
   readonly database: SqlDatabase;
+  /** Its page checksums; undefined if there are none that can be trusted. */
   readonly sums: PageSums | undefined;
+  /** Closes the database as `closeUnfolded` does. */
+  readonly closeUnfolded: () => void;
 }
 
 /**
@@ -58,9 +61,9 @@ export function openWithSums(
   system: System,
   catalogPath: string,
   options: WritingOptions = {},
-): SummedCatalog {
+): WrittenCatalog {
   if (options.keepsSums === false) {
-    return { database: openForWriting(system, catalogPath, options), sums: undefined };
+    return written(system, catalogPath, openForWriting(system, catalogPath, options));
   }
   const { files } = system;
   const isNew = (files.status(catalogPath)?.sizeBytes ?? 0) === 0;
@@ -75,11 +78,21 @@ export function openWithSums(
   try {
     const sums = isNew ? PageSums.begin(files, catalogPath) : before;
     sums?.noteStamp();
-    return { database, sums };
+    return written(system, catalogPath, database, sums);
   } catch (error) {
-    database.close();
+    closeUnfolded(system, catalogPath, database);
     throw asTardisError(error, `opening ${catalogPath}`, 'writeStore');
   }
+}
+
+/** Describes a database that is open for writing. */
+export function written(
+  system: System,
+  catalogPath: string,
+  database: SqlDatabase,
+  sums?: PageSums,
+): WrittenCatalog {
+  return { database, sums, closeUnfolded: () => closeUnfolded(system, catalogPath, database) };
 }
 
 /**
@@ -138,8 +151,26 @@ export function openForWriting(
     bringUpToDate(system, database);
     return database;
   } catch (error) {
-    database?.close();
+    if (database !== undefined) closeUnfolded(system, catalogPath, database);
     throw asTardisError(error, `opening ${catalogPath}`, 'writeStore');
+  }
+}
+
+/**
+ * Closes a database and leaves its log beside it, since the pages that a fold would write have no checksums. SQLite
+ * folds the log when the last connection is closed, so another one, which cannot write, is open meanwhile. If that one
+ * cannot be opened, the disk fails, and so does the fold.
+ */
+function closeUnfolded(system: System, catalogPath: string, database: SqlDatabase): void {
+  let other: SqlDatabase | undefined;
+  try {
+    other = system.openDatabase(catalogPath, { readonly: true });
+    versionOf(other); // begins to use the log
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+  } finally {
+    database.close();
+    other?.close();
   }
 }
 

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { Catalog, comparePages, PageSums } from '../../../src/store/catalog/index.js';
-import { nodeSystem, type SqlDatabase } from '../../../src/system/index.js';
+import { nodeSystem, type SqlDatabase, type System } from '../../../src/system/index.js';
 import { flipAt } from '../../helpers/rot.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import { thrownCode } from '../../helpers/codes.js';
@@ -105,6 +105,55 @@ test('a crash within a fold is not taken for damage', async (t) => {
       throw new Error('a crash');
     }),
   );
+  t.deepEqual(await PageSums.read(files, file)!.compare(now), []);
+});
+
+/** Returns a system with whose sums nothing can be done as long as `isBroken` is true. */
+function failingAtSums(state: { isBroken: boolean }): System {
+  const failing =
+    <A extends unknown[], R>(call: (name: string, ...rest: A) => R) =>
+    (name: string, ...rest: A): R => {
+      if (state.isBroken && name.endsWith('-sums')) {
+        throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+      }
+      return call(name, ...rest);
+    };
+  const { open, unlink, status } = files;
+  const names = { open: failing(open), unlink: failing(unlink), status: failing(status) };
+  return { ...system, files: { ...files, ...names } };
+}
+
+test('a log that must not be folded stays, and the catalog is closed', async (t) => {
+  const file = made(t);
+  const state = { isBroken: false };
+  const catalog = Catalog.openForWriting(failingAtSums(state), file);
+  catalog.begin();
+  catalog.sets.open(300, 'of the log', 1, 1);
+  catalog.commit();
+  state.isBroken = true;
+  t.is(
+    thrownCode(() => catalog.close()),
+    'IO_FAILED',
+  );
+  t.true(fs.statSync(`${file}-wal`).size > 0);
+  state.isBroken = false;
+  const refuse = (): never => {
+    throw new Error('refused');
+  };
+  const refusing: System = {
+    ...system,
+    openDatabase: (name, options) => {
+      const database = system.openDatabase(name, options);
+      return options.readonly
+        ? database
+        : Object.assign(database, { addTables: refuse, pragma: refuse });
+    },
+  };
+  t.throws(() => Catalog.openForWriting(refusing, file));
+  t.true(fs.statSync(`${file}-wal`).size > 0, 'nor does an opening that fails fold it');
+  t.deepEqual(await PageSums.read(files, file)!.compare(now), []);
+  change(file, 301);
+  t.false(fs.existsSync(`${file}-wal`));
   t.deepEqual(await PageSums.read(files, file)!.compare(now), []);
 });
 

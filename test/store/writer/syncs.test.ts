@@ -56,6 +56,9 @@ function counting(counted: Counted): System {
         get inTransaction() {
           return database.inTransaction;
         },
+        get open() {
+          return database.open;
+        },
       };
     },
   };
