@@ -14,8 +14,6 @@ import {
 } from '../model/index.js';
 import type { History, HistoryEntry } from './history.js';
 
-type Placed = Pick<HistoryEntry, 'directory' | 'name' | 'childId'>;
-
 interface Note {
   readonly name: Buffer;
   readonly what: ErrorNoteKind;
@@ -31,24 +29,35 @@ interface Absent {
 /** The name in a note about a directory whose entries could not be listed. */
 const ITSELF = Buffer.alloc(0);
 
+const EARLIER = 'the set has what an earlier backup found of it';
+/** A directory that was not listed is in the set even if no earlier backup listed it. */
+const EARLIER_INSIDE = 'the set has what an earlier backup found in it, if any did';
+const REFUSED = 'you have no permission to read what the set has of it';
+const NOTHING = 'the set has nothing of it';
+
 /** Texts about an entry that is in the set, by the kind of its note: what happened, and what the set has. */
-const TEXTS: Readonly<Record<ErrorNoteKind, readonly [what: string, has: string]>> = {
-  unreadable: ['could not read it', 'the set has what an earlier backup found of it'],
+const TEXTS: Readonly<
+  Record<ErrorNoteKind, readonly [what: string, has: string, ofDirectory?: string]>
+> = {
+  unreadable: ['could not read it', EARLIER, EARLIER_INSIDE],
   incomplete: ['could not read all of its attributes', 'the set lacks them'],
   inconsistent: ['read other bytes than its size promised', 'its content may be wrong'],
-  protected: ['took nothing from it', 'the set has what an earlier backup found of it'],
+  protected: ['took nothing from it', EARLIER, EARLIER_INSIDE],
 };
 
 export class Unsaved {
   private readonly notes = new Map<DirectoryId, Map<string, Note>>();
 
   private constructor(
-    private readonly history: Pick<History, 'find'>,
+    private readonly history: Pick<History, 'find' | 'access'>,
     private readonly set: SetNumber,
   ) {}
 
   /** Reads the notes of a set. */
-  static async of(history: Pick<History, 'find' | 'notes'>, set: SetNumber): Promise<Unsaved> {
+  static async of(
+    history: Pick<History, 'find' | 'access' | 'notes'>,
+    set: SetNumber,
+  ): Promise<Unsaved> {
     const unsaved = new Unsaved(history, set);
     for (const { directory, name, what, reason } of await history.notes(set)) {
       if (!isErrorNote(what)) continue;
@@ -58,20 +67,24 @@ export class Unsaved {
     return unsaved;
   }
 
-  /** Returns the error of an entry of the set; undefined if the entry was saved, or was reported before. */
-  take({ directory, name, childId }: Placed): TardisError | undefined {
+  /**
+   * Returns the error of an entry of the set; undefined if the entry was saved, or was reported before. If the reader
+   * may not read the entry, the error reports that too, so that the caller need not.
+   */
+  take(entry: HistoryEntry): TardisError | undefined {
     if (this.notes.size === 0) return undefined;
+    const { directory, name, childId } = entry;
     const own = this.takeNote(directory, name);
     const listing = childId === undefined ? undefined : this.takeNote(childId, ITSELF);
     const note = own ?? listing;
-    return note && errorOf(note, true);
+    return note && errorOf(note, this.has(note, entry));
   }
 
   /** Returns the remaining entries of a directory, of which the set has nothing. */
   takeAbsent(directory: DirectoryId): Absent[] {
     const noted = [...(this.notes.get(directory)?.values() ?? [])];
     this.notes.delete(directory);
-    return noted.map((note) => ({ name: note.name, error: errorOf(note, false) }));
+    return noted.map((note) => ({ name: note.name, error: errorOf(note, NOTHING) }));
   }
 
   /**
@@ -87,15 +100,22 @@ export class Unsaved {
       if (above !== undefined) {
         const { directory, childId } = above;
         const note = this.note(directory, above.name) ?? this.note(childId, ITSELF);
-        if (note !== undefined) return errorOf(note, true);
+        if (note !== undefined) return errorOf(note, this.has(note, above));
       }
       source = joinPath(source, name);
       const missing = this.note(above?.childId, name);
       if (missing === undefined) continue;
       const isThere = (await this.history.find(source, this.set)) !== undefined;
-      if (!isThere) return errorOf(missing, false);
+      if (!isThere) return errorOf(missing, NOTHING);
     }
     return undefined;
+  }
+
+  /** Returns the text about what the set has of a noted entry. */
+  private has({ what }: Note, entry: HistoryEntry): string {
+    if (!this.history.access.mayRead(entry)) return REFUSED;
+    const [, has, ofDirectory = has] = TEXTS[what];
+    return entry.childId === undefined ? has : ofDirectory;
   }
 
   private note(directory: DirectoryId | undefined, name: Buffer): Note | undefined {
@@ -113,9 +133,8 @@ function keyOf(name: Buffer): string {
   return name.toString('latin1');
 }
 
-function errorOf({ what, reason }: Note, isThere: boolean): TardisError {
-  const [happened, has] = TEXTS[what];
+function errorOf({ what, reason }: Note, result: string): TardisError {
+  const [happened] = TEXTS[what];
   const why = reason === '' ? '' : ` (${displayText(reason)})`;
-  const result = isThere ? has : 'the set has nothing of it';
   return new TardisError('UNREAD_AT_BACKUP', `the backup ${happened}${why}: ${result}`);
 }

@@ -380,13 +380,13 @@ export class TreeWalk<D extends OutputDirectory> {
       this.visitor.leftOut();
       return;
     }
-    if (!this.history.access.mayRead(entry)) {
-      const refused = joinPath(directory.path, name);
-      this.visitor.failed(refused, noAccess(refused));
-      return;
-    }
     const unsaved = this.notes?.take(entry);
     if (unsaved !== undefined) this.addUnsaved(joinPath(directory.path, name), unsaved);
+    if (!this.history.access.mayRead(entry)) {
+      const refused = joinPath(directory.path, name);
+      if (unsaved === undefined) this.visitor.failed(refused, noAccess(refused));
+      return;
+    }
     if (!isDirectory) {
       this.visitor.visit({ entry, directory, name, device }, undefined);
       return;

@@ -190,8 +190,9 @@ class Lister {
       const isNamed = view.globs || view.directoryItself;
       if (this.count > 1 && !isNamed) this.header(path);
       printEntries([isNamed ? named(entry, path) : entry], view);
-    } else if (!history.access.mayRead(entry)) throw noAccess(path);
-    else await this.directories({ name: path, entry, depth: 0, above: undefined });
+    } else if (!history.access.mayRead(entry)) {
+      if (unsaved === undefined) throw noAccess(path);
+    } else await this.directories({ name: path, entry, depth: 0, above: undefined });
   }
 
   /**
@@ -275,14 +276,12 @@ class Lister {
     for (let after: Buffer = Buffer.alloc(0); ; ) {
       const page = await this.page(entry.childId!, path, after);
       const sound = page.filter((one) => !this.isDamaged(one, directory));
-      for (const one of sound) {
-        const unsaved = this.notes?.take(one);
-        if (unsaved !== undefined) this.printDamage(joinPath(path, one.name), unsaved);
-      }
+      const closed = sound.filter((one) => this.isClosed(one, path));
       if (isStreamed) printEntries(arranged(sound, view), view, shownPath);
       else collected.push(...sound);
       if (view.recurseListing) {
-        directories.push(...arranged(sound, view).filter(({ childId }) => childId !== undefined));
+        const open = arranged(sound, view).filter((one) => !closed.includes(one));
+        directories.push(...open.filter(({ childId }) => childId !== undefined));
       }
       if (page.length < PAGE_ENTRIES) break;
       after = page.at(-1)!.name;
@@ -292,6 +291,14 @@ class Lister {
     }
     if (!isStreamed) printEntries(arranged(collected, view), view, shownPath);
     return directories;
+  }
+
+  /** Prints the backup's error about an entry. True if there is one and the entry cannot be entered by this reader. */
+  private isClosed(entry: HistoryEntry, path: Buffer): boolean {
+    const unsaved = this.notes?.take(entry);
+    if (unsaved === undefined) return false;
+    this.printDamage(joinPath(path, entry.name), unsaved);
+    return !this.history.access.mayRead(entry);
   }
 
   /** Returns a page of a directory; empty if the listing is damaged or not authentic. */

@@ -18,14 +18,19 @@ interface Place {
   readonly at: (name: string) => string;
 }
 
+/** Returns how to run commands as an ordinary user; undefined, with a pass, if that user cannot run them here. */
+async function ordinary(t: ExecutionContext): Promise<{ readonly uid?: number } | undefined> {
+  const user = isRoot ? { uid: NOBODY } : {};
+  if ((await run('lstardis', ['--version'], user)).status === 0) return user;
+  t.log('left out: the checkout cannot be read by others');
+  t.pass();
+  return undefined;
+}
+
 /** Makes two sets. In the second, an old file and directory and a new file of `tree` could not be read. */
 async function made(t: ExecutionContext, password?: string): Promise<Place | undefined> {
-  const user = isRoot ? { uid: NOBODY } : {};
-  if ((await run('lstardis', ['--version'], user)).status !== 0) {
-    t.log('left out: the checkout cannot be read by others');
-    t.pass();
-    return undefined;
-  }
+  const user = await ordinary(t);
+  if (user === undefined) return undefined;
   const top = scratchInMemory(t);
   const at = (name: string): string => path.join(top, name);
   const tree = at('tree');
@@ -157,3 +162,37 @@ test('a listing names what the backup could not read there, and ends with status
     );
   }
 });
+
+for (const [what, password] of [
+  ['a plain', []],
+  ['an encrypting', ['--password=a password of the tests']],
+] as const) {
+  test(`to its owner, a closed directory that no backup of ${what} client could list is named once, and nothing earlier is promised`, async (t) => {
+    const user = await ordinary(t);
+    if (user === undefined) return;
+    const top = scratchInMemory(t);
+    const [tree, env] = [path.join(top, 'tree'), { HOME: top }];
+    makeTree(tree, [file('sound', 'sound'), dir('closed', [file('inside', 'inside')])]);
+    fs.chmodSync(path.join(tree, 'closed'), 0);
+    if (isRoot)
+      for (const name of ['', 'tree', 'tree/closed'])
+        fs.chownSync(path.join(top, name), NOBODY, NOBODY);
+    const own = ['-D', path.join(top, 'store'), '-C', 'me', ...password];
+    const cases: readonly (readonly ['tardis' | 'regenerate' | 'lstardis', ...string[]])[] = [
+      ['tardis', '--local', '--create', tree],
+      ['regenerate', '-o', path.join(top, 'out'), tree],
+      ['regenerate', '--tar', path.join(top, 'tar'), tree],
+      ['lstardis', tree],
+      ['lstardis', '--recurse', tree],
+      ['lstardis', path.join(tree, 'closed')],
+    ];
+    for (const [command, ...args] of cases) {
+      const { status, stderr } = await run(command, [...own, ...args], { ...user, env });
+      t.is(status, 3, stderr);
+      const about = stderr.split('\n').filter((line) => line.includes('tree/closed'));
+      t.is(about.length, 1, `${command} ${args.join(' ')}: ${stderr}`);
+      t.regex(about[0]!, command === 'tardis' ? /unreadable \(EACCES\)/ : /\[UNREAD_AT_BACKUP\]/);
+      t.notRegex(stderr, /has what an earlier backup found of it/);
+    }
+  });
+}
