@@ -1,5 +1,6 @@
 /** Describes a full disk: how much is free, and what is full instead of the disk. */
-import { causeCode, systemCode } from '../errors/index.js';
+import path from 'node:path';
+import { asTardisError, causeCode, systemCode, TardisError } from '../errors/index.js';
 import { formatBytes } from '../model/index.js';
 import type { Files } from './files.js';
 
@@ -23,4 +24,27 @@ export function freeSpaceText(files: Files, directory: string, cause: unknown): 
     if (systemCode(error) === undefined) throw error;
     return undefined;
   }
+}
+
+/**
+ * Returns the error of a failed write of a file or directory of a store. On a full disk the message has the free space,
+ * and what is full instead of it. A TardisError is returned unchanged.
+ */
+export function failedStoreWrite(
+  files: Files,
+  file: string,
+  thrown: unknown,
+  doing = `writing ${file}`,
+): TardisError {
+  const error = asTardisError(thrown, doing, 'writeStore');
+  if (systemCode(thrown) === undefined || error.code !== 'DISK_FULL') return error;
+  let place = file;
+  let free = freeSpaceText(files, place, error);
+  // The file, and directories above it, may be what could not be created.
+  while (free === undefined && place !== path.dirname(place)) {
+    place = path.dirname(place);
+    free = freeSpaceText(files, place, error);
+  }
+  if (free === undefined) return error;
+  return new TardisError('DISK_FULL', `${error.message}: ${free}`, error.context, thrown);
 }

@@ -108,7 +108,7 @@ export {
   realPathOf,
   textBytes,
 } from './process-input.js';
-export { freeSpaceText } from './free-space.js';
+export { failedStoreWrite, freeSpaceText } from './free-space.js';
 export { type CatalogStep, nodeSystem, type Random, type System } from './system.js';
 export { readStart, replaceFile, writeNew } from './small-files.js';
 export { cachePath, homeDirectory, readState, statePath, writeState } from './state-directory.js';

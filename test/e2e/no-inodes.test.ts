@@ -28,10 +28,40 @@ function takeInodes(directory: string): void {
   throw new Error('there are more inodes than expected');
 }
 
-for (const [what, password] of [
+const CLIENTS = [
   ['plain', []],
   ['encrypting', ['--password=long enough for this']],
-] as const) {
+] as const;
+
+/** Numbers of free inodes at which a new client stops at another file: its directory, its keys, its lock, its catalog. */
+const FEWEST = [0, 1, 2, 3, 4, 5, 6, 7];
+
+for (const [what, password] of CLIENTS) {
+  test(`a ${what} client that cannot be made since no inode is free says so, at whichever file`, async (t) => {
+    await unlessLeftOut(t, async () => {
+      const mounts = await Mounts.open(t);
+      const { mountsOf } = mounts;
+      const source = mounts.directory('source');
+      addTo(source, file('file', 'some bytes'));
+      for (const free of FEWEST) {
+        // The root of the file system and the store take one inode each.
+        const options = `size=64m,nr_inodes=${free + 2}`;
+        const disk = mounts.mount(`disk ${free}`, 'tmpfs', 'tmpfs', options);
+        const store = path.join(disk, 'store');
+        fs.mkdirSync(mounts.view(store));
+        const place = ['-D', store, '-C', 'me', ...password];
+        const { status, stderr } = await run('tardis', [...place, '--local', '--create', source], {
+          mountsOf,
+        });
+        t.is(status, 1, stderr);
+        t.regex(stderr, /no inode is free.*\[DISK_FULL\]/, `${free} free`);
+        t.is(stderr.match(/no inode is free/g)?.length, 1, stderr);
+      }
+    });
+  });
+}
+
+for (const [what, password] of CLIENTS) {
   test(`a ${what} client on a file system without an inode left gets that error, and sonic delete frees its sets`, async (t) => {
     await unlessLeftOut(t, async () => {
       const mounts = await Mounts.open(t);

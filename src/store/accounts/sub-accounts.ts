@@ -7,7 +7,7 @@
 import path from 'node:path';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import { type RightName, RIGHTS } from '../../model/index.js';
-import { readStart, replaceFile, type System } from '../../system/index.js';
+import { failedStoreWrite, readStart, replaceFile, type System } from '../../system/index.js';
 import { accountsHere, changeAccounts, MAX_ACCOUNTS } from '../bucket/account-objects.js';
 import { isClientName, shownName } from '../layout/client-name.js';
 import {
@@ -214,7 +214,7 @@ export async function putAccount(
     await replaceFile(files, file, Buffer.from(`${rights.join(' ')}\n`));
     for (const changed of [folder, client]) await files.syncDirectory(changed);
   } catch (error) {
-    throw asTardisError(error, `writing ${directory}`, 'writeStore');
+    throw failedStoreWrite(files, directory, error);
   }
 }
 

@@ -6,7 +6,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import path from 'node:path';
 import { asTardisError, TardisError } from '../../errors/index.js';
-import { readStart, replaceFile, type System } from '../../system/index.js';
+import { failedStoreWrite, readStart, replaceFile, type System } from '../../system/index.js';
 import { accountsHere, changeAccounts } from '../bucket/account-objects.js';
 import { isClientName } from '../layout/client-name.js';
 import { SUB_ACCOUNTS_DIRECTORY, TOKEN_FILE } from '../layout/layout.js';
@@ -145,6 +145,6 @@ export async function putToken(
     const line = Buffer.from(`sha256 ${hash.toString('hex')}\n`);
     await replaceFile(files, path.join(directory, TOKEN_FILE), line);
   } catch (error) {
-    throw asTardisError(error, `writing ${directory}`, 'writeStore');
+    throw failedStoreWrite(files, directory, error);
   }
 }

@@ -4,9 +4,10 @@
  * creation in src/store/open/create-client.ts.
  */
 import path from 'node:path';
-import { asTardisError, during, TardisError } from '../../errors/index.js';
+import { during, TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
 import {
+  failedStoreWrite,
   type Files,
   guardDirectory,
   type GuardedUse,
@@ -134,7 +135,7 @@ export async function repairClientDirectory(
       if (system.files.status(formatPath) !== undefined) system.files.unlink(formatPath);
       await makeFormat(system, directory, clientId);
     } catch (second) {
-      throw asTardisError(second, `writing ${formatPath}`, 'writeStore');
+      throw failedStoreWrite(system.files, formatPath, second);
     }
     return openClientDirectory(system, options);
   }

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
 import {
+  failedStoreWrite,
   type Files,
   inheritOwner,
   lockPatiently,
@@ -47,7 +48,7 @@ export function tryLock(system: System, lockPath: string): ClientLock | undefine
     }
     fd = files.open(lockPath, 'write');
   } catch (error) {
-    throw asTardisError(error, `opening ${lockPath}`, 'writeStore');
+    throw failedStoreWrite(files, lockPath, error, `opening ${lockPath}`);
   }
   let isHeld = false;
   try {
@@ -126,7 +127,7 @@ function requestLock({ files }: System, directory: ClientDirectory): void {
     if (files.status(wanted) === undefined) files.close(files.open(wanted, 'create'));
   } catch (error) {
     if (systemCode(error) !== 'EEXIST')
-      throw asTardisError(error, `making ${wanted}`, 'writeStore');
+      throw failedStoreWrite(files, wanted, error, `making ${wanted}`);
   }
 }
 

@@ -13,7 +13,13 @@ import {
   systemCode,
   TardisError,
 } from '../../errors/index.js';
-import { type Files, readStart, replaceFile, type System } from '../../system/index.js';
+import {
+  failedStoreWrite,
+  type Files,
+  readStart,
+  replaceFile,
+  type System,
+} from '../../system/index.js';
 import { type NeededKeys, readFormat, writeFormat } from '../layout/format-file.js';
 import {
   KEY_COPIES_DIRECTORY,
@@ -228,7 +234,7 @@ export async function addKeys(
     await replaceFile(files, file, bytes, { isSecret: true });
     await files.syncDirectory(directory);
   } catch (error) {
-    throw asTardisError(error, `writing ${file}`, 'writeStore');
+    throw failedStoreWrite(files, file, error);
   }
   await mendKeys(system, directory);
 }
@@ -281,7 +287,7 @@ export async function mendKeys(system: System, directory: string): Promise<KeyFa
       await replaceFile(files, file, newest!.bytes, { isSecret: true });
       if (isNew) await files.syncDirectory(path.dirname(folder));
     } catch (error) {
-      throw asTardisError(error, `writing ${file}`, 'writeStore');
+      throw failedStoreWrite(files, file, error);
     }
   }
   if (newest !== undefined && !areKeysLost(system, directory)) {

@@ -5,8 +5,8 @@
  */
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
-import { asTardisError, failedTo, TardisError } from '../../errors/index.js';
-import { type Files, readStart, replaceFile } from '../../system/index.js';
+import { failedTo, TardisError } from '../../errors/index.js';
+import { failedStoreWrite, type Files, readStart, replaceFile } from '../../system/index.js';
 import { isGeneration } from './bucket-names.js';
 import { FORMAT_FILE } from './layout.js';
 
@@ -39,7 +39,7 @@ export async function writeFormat(
   try {
     await replaceFile(files, formatPath, formatBytes(format));
   } catch (error) {
-    throw asTardisError(error, `writing ${formatPath}`, 'writeStore');
+    throw failedStoreWrite(files, formatPath, error);
   }
 }
 

@@ -1,7 +1,7 @@
 /** Creates clients, in a directory or in a bucket. */
 import path from 'node:path';
-import { asTardisError, TardisError } from '../../errors/index.js';
-import { type Files, requireNoLink, type System } from '../../system/index.js';
+import { TardisError } from '../../errors/index.js';
+import { failedStoreWrite, type Files, requireNoLink, type System } from '../../system/index.js';
 import { publishClient, requireNewIn } from '../bucket/client-object.js';
 import {
   type ClientDirectory,
@@ -64,7 +64,7 @@ export async function createClientDirectory(
     if (bucket !== undefined && !(await publishClient(system, bucket, client)))
       throw clientExists(client);
   } catch (error) {
-    throw asTardisError(error, `making ${directory}`, 'writeStore');
+    throw failedStoreWrite(files, directory, error, `making ${directory}`);
   }
   return made;
 }
