@@ -181,6 +181,14 @@ test('a self-signed certificate is created once, if an option requests it', asyn
   fs.rmSync(key);
   const half = ['-D', store, '--allow-new-hosts', '--port', '0', ...args, '--make-certificate'];
   t.is(codeIn(await run('tardisd', half)), 'CERTIFICATE_UNUSABLE');
+  // Nor a pair that is on a disk which is away, or that cannot be looked at.
+  fs.rmSync(cert);
+  for (const target of [at('away/made.pem'), cert]) {
+    fs.symlinkSync(target, cert);
+    t.is(codeIn(await run('tardisd', half)), 'CERTIFICATE_UNUSABLE');
+    t.is(fs.readlinkSync(cert), target);
+    fs.rmSync(cert);
+  }
   const missing = { env: { PATH: path.dirname(process.execPath) } };
   const without = at('no openssl');
   fs.mkdirSync(without);
@@ -190,7 +198,6 @@ test('a self-signed certificate is created once, if an option requests it', asyn
     );
     fs.symlinkSync(path.join(found!, tool), path.join(without, tool));
   }
-  fs.rmSync(cert);
   const reported = await run('tardisd', half, { env: { PATH: without } });
   t.regex(reported.stderr, /the command openssl is missing \[CERTIFICATE_UNUSABLE\]/);
 });

@@ -30,9 +30,8 @@ export interface CertificateFiles {
  */
 export async function readCertificate(files: CertificateFiles): Promise<Certificate> {
   const { certFile, keyFile, mayMake } = files;
-  const isThere = [certFile, keyFile].some((file) => fs.existsSync(exactPath(byteText(file))));
   const { makeWith = (make) => make() } = files;
-  if (mayMake && !isThere) await makeWith(() => makeCertificate(files));
+  if (mayMake && ![certFile, keyFile].some(isThere)) await makeWith(() => makeCertificate(files));
   const [cert, key] = [read(certFile), read(keyFile)];
   try {
     if (new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) return { cert, key };
@@ -42,6 +41,15 @@ export async function readCertificate(files: CertificateFiles): Promise<Certific
     throw unusable(`${displayName(certFile)} or ${displayName(keyFile)} cannot be used: ${why}`);
   }
   throw unusable(`the key in ${displayName(keyFile)} does not belong to ${displayName(certFile)}`);
+}
+
+/** True if a file has this name, also a link to one that is not there now: its disk may be mounted later. */
+function isThere(file: Buffer): boolean {
+  try {
+    return fs.lstatSync(exactPath(byteText(file)), { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    throw unusable(`cannot look at ${displayName(file)}: ${systemCode(error) ?? 'unknown'}`);
+  }
 }
 
 function read(file: Buffer): Buffer {
