@@ -169,9 +169,10 @@ export class RestorePlaces {
   }
 
   /** Notes which directory is at an exposed place. Throws TARGET_EXISTS if it is certainly none of this restore. */
-  private recognise(place: Place, at: TargetName, row = this.target.look(at)): void {
+  private recognise(place: Place, at: TargetName, there?: Buffer): void {
     const { above, path, state } = place;
     if (above?.isExposed !== true || this.isDry) return;
+    const row = there ?? this.target.look(at);
     if (row !== undefined) this.target.recognise(at, row);
     if (row !== undefined && !(state === 'fresh' && this.target.hasEntries(path))) return;
     place.state = 'barred';

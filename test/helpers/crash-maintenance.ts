@@ -271,12 +271,19 @@ export const REKEY: Scenario<RewriteTruth> = {
     const wrong = await checkStore({ ...crash, isThorough: false }, check);
     if (!crash.isThorough) return wrong;
     const isDone = crash.answered.answers.includes('rekeyed');
-    const isLeft = fs.existsSync(path.join(place.store, `.${place.client}.next`));
-    if (isDone && isLeft) wrong.push('the old generation came back');
-    if (isLeft || newestKeys(system, path.join(place.store, place.client)) === undefined) {
+    const leftHere = (): string[] =>
+      fs.readdirSync(place.store).filter((name) => name.startsWith(`.${place.client}`));
+    const found = leftHere();
+    if (isDone && found.includes(`.${place.client}.next`))
+      wrong.push('the old generation came back');
+    // An empty file of the lock may come back, too: its removal needs no sync.
+    if (
+      found.length > 0 ||
+      newestKeys(system, path.join(place.store, place.client)) === undefined
+    ) {
       await rewriteInline(inlineSystem(), place, { keys: await keys! });
     }
-    const left = fs.readdirSync(place.store).filter((name) => name.startsWith('.me'));
+    const left = leftHere();
     if (left.length > 0) wrong.push(`left behind: ${left.join(', ')}`);
     wrong.push(...(await checkStore({ ...crash, isThorough: false }, check)));
     return wrong;
