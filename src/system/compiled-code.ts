@@ -54,12 +54,12 @@ export function loadProgram(url: string): unknown {
   const name = path.basename(url, '.js');
   const cache = getCompileCacheDir();
   const program = new Program(folder, cache && path.join(cache, 'tardis', codeName(name)));
+  if (cache !== undefined && isMainThread) process.once('exit', () => program.save());
   program.load(GUARD); // before any other code, which may load an addon
   const { default: main } = program.load(`./${name}.js`);
-  if (cache === undefined) return main;
+  if (cache === undefined || isMainThread) return main;
   if (typeof main === 'function') return writingTask(main as Task, program);
-  if (isMainThread) process.once('exit', () => program.save());
-  else setTimeout(() => program.save(), THREAD_WRITES_MS).unref();
+  setTimeout(() => program.save(), THREAD_WRITES_MS).unref();
   return main;
 }
 

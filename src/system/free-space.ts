@@ -38,13 +38,11 @@ export function failedStoreWrite(
 ): TardisError {
   const error = asTardisError(thrown, doing, 'writeStore');
   if (systemCode(thrown) === undefined || error.code !== 'DISK_FULL') return error;
-  let place = file;
-  let free = freeSpaceText(files, place, error);
   // The file, and directories above it, may be what could not be created.
-  while (free === undefined && place !== path.dirname(place)) {
-    place = path.dirname(place);
-    free = freeSpaceText(files, place, error);
+  for (let place = file; ; place = path.dirname(place)) {
+    const free = freeSpaceText(files, place, error);
+    if (free !== undefined)
+      return new TardisError('DISK_FULL', `${error.message}: ${free}`, error.context, thrown);
+    if (place === path.dirname(place)) return error;
   }
-  if (free === undefined) return error;
-  return new TardisError('DISK_FULL', `${error.message}: ${free}`, error.context, thrown);
 }
