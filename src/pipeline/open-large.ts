@@ -32,7 +32,7 @@ export async function sourceOf(
     ...file,
     sparseHead: undefined,
     formBytes: sizeBytes,
-    blockBytes: signatureBlocks(sizeBytes, sizeBytes),
+    blockBytes: signatureBlocks(sizeBytes),
   };
   if ((new RowReader(row).flags(0) & RowFlag.sparse) === 0) return dense;
   const { output, busyMs } = await jobs.run('holes', { directoryPath, directory, row });
@@ -48,7 +48,7 @@ export async function sourceOf(
     sizeBytes: map.fileBytes,
     sparseHead: output.head,
     formBytes: map.formBytes,
-    blockBytes: signatureBlocks(map.formBytes, map.fileBytes),
+    blockBytes: signatureBlocks(map.formBytes),
     hashFirst: !peer.isEmpty,
   };
 }

@@ -11,13 +11,11 @@ import type { Encryption, RecordStream } from './encryption.js';
 const AS_THEY_ARE = { codec: Codec.none, level: 0 };
 
 /**
- * Returns the block length of a content's signature; undefined if the content cannot be a basis. It may be too small to
- * gain by a delta, too large, or mostly holes. `fileBytes` includes the holes.
+ * Returns the block length of a content's signature; undefined if the content cannot be a basis, since it is too small
+ * to gain by a delta, or too large. The content of a file with holes is its sparse form.
  */
-export function signatureBlocks(contentBytes: number, fileBytes: number): number | undefined {
-  const isMostlyHoles = contentBytes < fileBytes / 2;
-  if (contentBytes < LEAST_DELTA_BYTES || isMostlyHoles) return undefined;
-  return blockBytesFor(contentBytes);
+export function signatureBlocks(contentBytes: number): number | undefined {
+  return contentBytes < LEAST_DELTA_BYTES ? undefined : blockBytesFor(contentBytes);
 }
 
 export class SignatureSender {

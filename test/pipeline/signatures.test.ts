@@ -6,6 +6,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { sparseHeadBytes } from '../../src/contents/index.js';
 import { blockBytesFor, MAX_BLOCKS, signatureBytesFor } from '../../src/delta/index.js';
 import { signatureOf } from '../helpers/deltas.js';
 import { FakePeer } from '../helpers/fake-peer.js';
@@ -49,7 +50,7 @@ test('the signature of a content comes with it, joined from its parts, if it is 
   t.is(silent.signatures.size, 0);
 });
 
-test('a file of mostly holes has no signature, and one that changes while it is read neither', async (t) => {
+test('a file of mostly holes has the signature of its sparse form, and one that changes while it is read has none', async (t) => {
   const folder = scratchInMemory(t);
   const hollow = path.join(folder, 'hollow');
   fs.writeFileSync(hollow, noise('h', 2 * MIB));
@@ -62,5 +63,8 @@ test('a file of mostly holes has no signature, and one that changes while it is 
   };
   await startPipeline(folder, peer, { sendSignatures: true }).done;
   t.true(peer.rows.has('/hollow') && peer.rows.has('/changing'));
-  t.is(peer.signatures.size, 0);
+  t.deepEqual([...peer.signatures.keys()], peer.digestsOf('/hollow'));
+  const formBytes = 2 * MIB + sparseHeadBytes(undefined) + 16;
+  const blockBytes = blockBytesFor(formBytes)!;
+  t.is([...peer.signatures.values()][0]?.length, signatureBytesFor(formBytes, blockBytes));
 });
