@@ -9,6 +9,7 @@ import { delta } from './delta.js';
 import { encryption } from './encryption.js';
 import { far } from './far.js';
 import { growth } from './growth.js';
+import { large } from './large.js';
 import { describeMachine } from './machine.js';
 import { killRunning, measure } from './measure.js';
 import { mount } from './mount.js';
@@ -73,7 +74,12 @@ async function ask(options: Options): Promise<boolean> {
         inPairs(workplace, checkout, options, print),
       );
     }
-    const { releases: requested, sets: count, mount: read, webMib, bucketMib } = options;
+    const { releases: requested, sets: count, mount: read, webMib, bucketMib, largeMib } = options;
+    if (largeMib !== undefined) {
+      return await answerIn(workplace, checkout, options, () =>
+        large(workplace, checkout, { ...options, largeMib }, print),
+      );
+    }
     if (bucketMib !== undefined) {
       return await answerIn(workplace, checkout, options, () =>
         bucket(workplace, checkout, { ...options, bucketMib }, print),

@@ -54,6 +54,10 @@ export interface Options {
   readonly bucketMib: number | undefined;
   /** Releases of a source tree with which to measure the size of the store; undefined for another question. */
   readonly releases: ReleasesOptions | undefined;
+  /** Size in MiB of the images among the large files of which the second backup is measured; undefined for another question. */
+  readonly largeMib: number | undefined;
+  /** Text in the names of the large files that are measured; empty for all. */
+  readonly only: string;
   /** Sizes of the parts that are read in mounts; undefined for another question. */
   readonly mount: MountOptions | undefined;
   /** Directory for plots. */
@@ -84,7 +88,7 @@ export interface MountOptions {
 /** Sizes of a mount as words of the command line. */
 interface MountWords {
   readonly names?: string;
-  readonly large?: string;
+  readonly mib?: string;
   readonly entries?: string;
 }
 
@@ -115,9 +119,11 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   const isTakeover = values.takeover === true;
   const isTune = values.tune === true;
   const isDisk = values.disk === true;
-  if (values.mib !== undefined && !isWeb && !isBucket) {
-    throw new UsageError('--mib belongs to --web and --bucket');
+  const isLarge = values.large === true;
+  if (values.mib !== undefined && !isWeb && !isBucket && !isMount && !isLarge) {
+    throw new UsageError('--mib belongs to --bucket, --large, --mount and --web');
   }
+  if (values.only !== undefined && !isLarge) throw new UsageError('--only belongs to --large');
   const ofSizes = [growth.length > 0, isDelay, isDelta, isReleases];
   const kinds = [
     isEncryption,
@@ -127,13 +133,14 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     isMount,
     isWeb,
     isBucket,
+    isLarge,
     isTakeover,
     isTune,
   ];
   const requested = [...ofSizes, ...kinds];
   if (requested.filter(Boolean).length > 1) {
     const names =
-      '--bucket, --delay, --delta, --encryption, --growth, --mount, --parity, --releases, --sets, --sync, --takeover, --tune and --web';
+      '--bucket, --delay, --delta, --encryption, --growth, --large, --mount, --parity, --releases, --sets, --sync, --takeover, --tune and --web';
     throw new UsageError(`${names} are different questions`);
   }
   const isComparison = !requested.some(Boolean);
@@ -146,28 +153,30 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     throw new UsageError('--pi belongs to the comparison with restic and the raw limits');
   }
   const hasPeers = values.with !== undefined || values.without !== undefined;
-  if (hasPeers && !isComparison && !isReleases && !isMount) {
+  const isBesidePeers = isReleases || isMount || isLarge;
+  if (hasPeers && !isComparison && !isBesidePeers) {
     throw new UsageError('--with and --without belong to comparisons with other tools');
   }
-  const peers = new Set<PeerName>(isReleases || isMount ? ['restic', 'borg'] : ['restic', 'raw']);
+  const peers = new Set<PeerName>(isBesidePeers ? ['restic', 'borg'] : ['restic', 'raw']);
   const ifThere = new Set<PeerName>(isComparison ? ['borg', 'rustic'] : []);
   for (const name of values.with ?? []) {
     peers.add(peerName(name));
     ifThere.delete(peerName(name));
   }
+  const isOfOneVersion = peers.has('rsync') || peers.has('raw');
   if (isReleases && values.tree !== undefined) {
     throw new UsageError('--tree is one state of a tree: --releases takes a --history');
   }
-  if (isReleases && (peers.has('rsync') || peers.has('raw'))) {
-    throw new UsageError('rsync and raw keep one version only: nothing to ask with --releases');
+  if ((isReleases || isLarge) && isOfOneVersion) {
+    throw new UsageError('rsync and raw keep one version only: nothing to ask here');
   }
-  if (isReleases && peers.has('rustic')) {
-    throw new UsageError('--releases compares with restic and borg');
+  if ((isReleases || isLarge) && peers.has('rustic')) {
+    throw new UsageError('--releases and --large compare with restic and borg');
   }
-  if (
-    isMount &&
-    (values.tree !== undefined || peers.has('rustic') || peers.has('rsync') || peers.has('raw'))
-  ) {
+  if (isLarge && values.tree !== undefined) {
+    throw new UsageError('--large backs up files of its own');
+  }
+  if (isMount && (values.tree !== undefined || peers.has('rustic') || isOfOneVersion)) {
     throw new UsageError('--mount reads a tree of its own, beside restic and borg');
   }
   for (const name of values.without ?? []) {
@@ -219,6 +228,8 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     disk: isDisk,
     bucketMib: isBucket ? integer('mib', values.mib, 128, 32, 65_536) : undefined,
     webMib: isWeb ? integer('mib', values.mib, 64, 1, 65_536) : undefined,
+    only: values.only ?? '',
+    largeMib: isLarge ? integer('mib', values.mib, quick ? 32 : 1024, 8, 65_536) : undefined,
     sets: isSets ? integer('sets', values.sets, 400, 3, 100_000) : undefined,
     releases: releasesOf(isReleases, values),
     mount: mountOf(isMount, values, quick),
@@ -259,7 +270,8 @@ function parse(argv: readonly string[]) {
         history: { type: 'string' },
         mount: { type: 'boolean' },
         names: { type: 'string' },
-        large: { type: 'string' },
+        large: { type: 'boolean' },
+        only: { type: 'string' },
         entries: { type: 'string' },
         tags: { type: 'string' },
         count: { type: 'string' },
@@ -329,18 +341,18 @@ function releasesOf(
 
 function mountOf(
   isRequested: boolean,
-  { names, large, entries }: MountWords,
+  { names, mib, entries }: MountWords,
   quick: boolean,
 ): MountOptions | undefined {
   if (!isRequested) {
-    if (names !== undefined || large !== undefined || entries !== undefined) {
-      throw new UsageError('--names, --large and --entries belong to --mount');
+    if (names !== undefined || entries !== undefined) {
+      throw new UsageError('--names and --entries belong to --mount');
     }
     return undefined;
   }
   return {
     names: integer('names', names, 10_000, 1, 10_000_000),
-    largeMib: integer('large', large, 256, 2, 1 << 20),
+    largeMib: integer('mib', mib, 256, 2, 1 << 20),
     entries: integer('entries', entries, quick ? QUICK_ENTRIES : ENTRIES, 1, 100_000_000),
     readMs: quick ? QUICK_READ_MS : READ_MS,
   };

@@ -11,8 +11,10 @@ measure something else, compared with restic and borg
   --count N        number of releases (10)
   --mount          speed of reading a mount, compared with the source too (8,000 files; recommended: --files 80000)
   --names N        number of names in one directory of the mount (10000; recommended: 100000)
-  --large MIB      size of a large file in the mount, in MiB (256; recommended: 4096)
   --entries N      number of entries of a filled catalog (500000; recommended: 10000000, which takes 2 GB more)
+  --large          bytes that a second backup of large files adds: dumps, archives, images, logs, mailboxes and databases
+                   that changed, also under new names (images of 1024 MiB, and others in proportion)
+  --only TEXT      measure only those of --large whose names contain TEXT
 measure something else, about this tool alone
   --delay MS       cost of a distant server: a proxy adds a round trip of MS milliseconds
   --growth         growth of time and memory: 10,000, 100,000 and 1,000,000 small files, in a tree and in one directory
@@ -30,7 +32,8 @@ measure something else, about this tool alone
   --bucket         speed of buckets: of a server in this process, and of radosgw if it is installed. With radosgw, also
                    backups, compared with those into a directory and those of restic (128 MiB; recommended: --mib 1024)
   --takeover       time until another server over a bucket takes over (3 rounds; recommended: --files 1000000)
-  --mib N          size of the zip archive of --web, or of the packs of --bucket, in MiB
+  --mib N          size of the images of --large, of the large file of --mount (recommended: 4096), of the zip archive of
+                   --web, or of the packs of --bucket, in MiB
 
 the tree
   --files N        generate a tree of N files (80000)

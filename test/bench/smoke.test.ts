@@ -20,6 +20,7 @@ const QUESTIONS: readonly string[] = [
   'what deltas cost is answered',
   'how costs grow is answered',
   'how large the store of releases becomes is answered',
+  'what large files that changed add is answered',
   'how fast a mount is read is answered',
   'releases come from a git repository',
   'what the web doors cost is answered',
@@ -104,13 +105,33 @@ interface MountFigures {
   readonly filledNames: readonly number[];
 }
 
+testQuestion('what large files that changed add is answered', async (t) => {
+  const { printed, figures } = await ask(
+    t,
+    '--large',
+    '--mib',
+    '24',
+    '--only',
+    'mailbox',
+    ...WITHOUT_PEERS,
+  );
+  t.regex(printed, /^mailbox, 5 MB appended +tardis /m);
+  const lines = figures as { subject: string; firstBytes: number; addedBytes: number }[];
+  t.deepEqual(
+    lines.map(({ subject }) => subject),
+    ['tardis', 'tardis-encrypted'],
+  );
+  const [{ firstBytes, addedBytes }] = lines as [(typeof lines)[0]];
+  t.true(addedBytes < firstBytes / 2, `${addedBytes} of ${firstBytes}`);
+});
+
 testQuestion('how fast a mount is read is answered', async (t) => {
   if (process.geteuid?.() !== 0 || !fs.existsSync('/dev/fuse')) {
     t.log('nothing can be mounted here');
     t.pass();
     return;
   }
-  const sizes = ['--files', '60', '--names', '100', '--large', '2', '--entries', '300'];
+  const sizes = ['--files', '60', '--names', '100', '--mib', '2', '--entries', '300'];
   const { printed, figures, plots } = await ask(
     t,
     '--mount',

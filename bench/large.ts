@@ -1,0 +1,140 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Answer } from './answer.js';
+import { megabytes, seconds } from './cells.js';
+import { sizeOfTree } from './change.js';
+import { type LargeShape, largeShapes } from './large-shapes.js';
+import { type Measured, measure } from './measure.js';
+import { type Options, UsageError } from './options.js';
+import { rest } from './rest.js';
+import { borg } from './subjects/borg.js';
+import { chooseSubjects } from './subjects/choose.js';
+import { restic } from './subjects/restic.js';
+import type { Subject } from './subjects/subject.js';
+import { tardis } from './subjects/tardis.js';
+import { type Verdict, verdictOf } from './targets.js';
+import { verifyRestored } from './verify.js';
+import type { Workplace } from './workplace.js';
+
+const MIB_OF_SCALE_1 = 1024;
+const PEER = 'restic';
+/** Work beside a store of a few changed bytes: the peer's own records, so that a small multiple of little is no verdict. */
+const LEAST_ADDED_BYTES = 500_000;
+
+/** Figures of a subject for one shape. */
+interface Line {
+  readonly shape: string;
+  readonly subject: string;
+  readonly firstBytes: number;
+  readonly addedBytes: number;
+  readonly first: Measured;
+  readonly again: Measured;
+}
+
+/**
+ * Measures what a second backup of large files adds to a store: of dumps, archives, images, logs, mailboxes and databases that
+ * changed, also under new names. Each second backup is restored and compared.
+ */
+export async function large(
+  workplace: Workplace,
+  checkout: string,
+  options: Options & { readonly largeMib: number },
+  print: (line: string) => void,
+): Promise<Answer> {
+  const { largeMib, level, peers, borgEncryption: encryption, seed, only } = options;
+  const passwordFile = join(workplace.root, 'password');
+  writeFileSync(passwordFile, 'a password of the bench\n');
+  const candidates = [
+    tardis(workplace.place('tardis'), { checkout, level }),
+    tardis(workplace.place('tardis-encrypted'), { checkout, level, passwordFile }),
+    ...(peers.includes('restic') ? [restic(workplace.place('restic'))] : []),
+    ...(peers.includes('borg') ? [borg(workplace.place('borg'), { encryption })] : []),
+  ];
+  const { subjects, versions } = await chooseSubjects(workplace, candidates, print);
+  const shapes = largeShapes(seed, largeMib / MIB_OF_SCALE_1, only);
+  if (shapes.length === 0) throw new UsageError(`no large file is called ${only}`);
+  const lines: Line[] = [];
+  for (const shape of shapes) lines.push(...(await linesOf(workplace, shape, subjects, print)));
+  const notes = subjects.map(({ name, about }) => `${name}: ${about}; ${versions[name]}`);
+  return answer(shapes, lines, `images of ${largeMib} MiB, and others in proportion`, notes);
+}
+
+async function linesOf(
+  workplace: Workplace,
+  shape: LargeShape,
+  subjects: readonly Subject[],
+  print: (line: string) => void,
+): Promise<Line[]> {
+  const { tree, log: logFile } = workplace;
+  const run = (command: Subject['version']): Promise<Measured> =>
+    measure(command, { logFile, sampleMemory: true });
+  rmSync(tree, { recursive: true, force: true });
+  mkdirSync(tree);
+  shape.make(tree);
+  workplace.requireRoomFor(sizeOfTree(tree).footprintBytes);
+  await rest();
+  const firsts: { first: Measured; firstBytes: number }[] = [];
+  for (const subject of subjects) {
+    workplace.freshPlace(subject.name);
+    for (const command of subject.prepare()) await measure(command, { logFile });
+    firsts.push({ first: await run(subject.first()), firstBytes: subject.storeBytes() });
+  }
+  shape.change(tree);
+  await rest();
+  const lines: Line[] = [];
+  for (const [index, subject] of subjects.entries()) {
+    const { first, firstBytes } = firsts[index]!;
+    const again = await run(subject.again());
+    const addedBytes = subject.storeBytes() - firstBytes;
+    lines.push({ shape: shape.name, subject: subject.name, firstBytes, addedBytes, first, again });
+    print(
+      `${shape.name}: ${subject.name} adds ${megabytes(addedBytes, 2)} MB, ${seconds(again.cpuMs)} CPU s`,
+    );
+    await measure(subject.restore(), { logFile });
+    await verifyRestored(tree, subject.restoredTree(), logFile);
+    rmSync(join(workplace.root, subject.name), { recursive: true });
+  }
+  return lines;
+}
+
+function answer(
+  shapes: readonly LargeShape[],
+  lines: readonly Line[],
+  about: string,
+  notes: readonly string[],
+): Answer {
+  const added = (shape: LargeShape, subject: string): number | undefined =>
+    lines.find((line) => line.shape === shape.name && line.subject === subject)?.addedBytes;
+  const verdicts = shapes.flatMap((shape): Verdict[] => {
+    const theirs = added(shape, PEER);
+    if (theirs === undefined) return [];
+    return ['tardis', 'tardis-encrypted'].map((ours) => {
+      const bytes = added(shape, ours);
+      const ratio = bytes === undefined ? undefined : bytes / Math.max(theirs, LEAST_ADDED_BYTES);
+      return verdictOf(
+        `${shape.name}, ${ours}: bytes added, times ${PEER}`,
+        shape.addedLimit,
+        ratio,
+      );
+    });
+  });
+  return {
+    question: 'large',
+    about,
+    headings: ['what', 'of', 'first MB', 'added MB', 'first CPU s', 'CPU s', 's', 'memory MB'],
+    rows: lines.map(({ shape, subject, firstBytes, addedBytes, first, again }) => [
+      shape,
+      subject,
+      megabytes(firstBytes),
+      megabytes(addedBytes, 2),
+      seconds(first.cpuMs),
+      seconds(again.cpuMs),
+      seconds(again.wallMs),
+      megabytes(again.pssBytes, 0),
+    ]),
+    verdicts,
+    notes: [...notes, 'the second backup of each shape was restored and compared'],
+    figures: lines,
+    plots: [],
+  };
+}
