@@ -22,8 +22,8 @@ const PACKAGES =
   'on Debian and Ubuntu: apt-get install python3 make g++ librsync-dev libzstd-dev';
 
 /**
- * Source that compiles only with the minimum versions: the addon uses calls that librsync has since 2.2.0 and libzstd
- * since 1.4.0.
+ * Source that compiles only with the minimum versions: librsync 2.2.0, whose formats the addon has, and libzstd 1.4.0,
+ * whose calls it uses.
  */
 const USES_LIBRARIES = `#include <stdio.h>
 #include <librsync.h>
@@ -41,7 +41,7 @@ function requireLibraries() {
   const isCompiler = compiler(['--version'], { stdio: 'ignore' }).status === 0;
   if (result.status === 0 || !isCompiler) return; // if there is no compiler, the build reports that
   fail(
-    'librsync 2.2 or newer is missing (the library that deltas are made with), or libzstd 1.4 or newer',
+    'librsync 2.2 or newer is missing (the library that applies deltas), or libzstd 1.4 or newer',
     'on Debian and Ubuntu: apt-get install librsync-dev libzstd-dev; then run `npm run build:native`',
   );
 }

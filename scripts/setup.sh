@@ -182,7 +182,7 @@ can_install() {
 
 install_lacking() {
   can_install || return 1
-  say "installing$lacking with apt-get (python3, make and g++ compile the addon, librsync makes deltas, libzstd"
+  say "installing$lacking with apt-get (python3, make and g++ compile the addon, librsync applies deltas, libzstd"
   say 'compresses; rsync, rdiff, git, zstd and patch are what tests compare restored files, deltas, exclude rules and'
   say 'copies with; attr and acl give files of tests attributes and access lists; zsh and fish try completions)'
   # Lists of packages may be missing on a fresh machine. A source that fails need not be the one that has the packages.

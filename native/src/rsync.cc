@@ -1,6 +1,6 @@
-// Signatures, deltas and patches by librsync, piece by piece: a call consumes the available input, fills the
-// available output space, and returns. Numbers identify jobs, so that one thread can load a signature and others
-// can use it.
+// Signatures, deltas and patches in librsync's formats, piece by piece: a call consumes the available input, fills the
+// available output space, and returns. Numbers identify jobs, so that one thread can load a signature and others can use it.
+// Signatures and deltas are made here; librsync itself applies deltas.
 #include <librsync.h>
 
 #include <cstdio>
@@ -9,21 +9,82 @@
 #include <memory>
 #include <mutex>
 
+#include "block-sums.h"
 #include "calls.h"
+#include "delta-search.h"
 
 namespace tardis::calls {
 
 namespace {
 
-constexpr size_t kHeaderBytes = 12;           // header of a signature: magic, length of blocks, length of strong sums
-constexpr size_t kWeakBytes = 4;
-constexpr size_t kLeastStrongBytes = 16;      // collisions of shorter sums can be constructed
-constexpr size_t kMostStrongBytes = RS_MAX_STRONG_SUM_LENGTH;
-constexpr size_t kMostBlockBytes = 64u << 20; // a delta job reads ahead by a block
-constexpr size_t kMostJobs = 1024;            // open at once; the limit exposes jobs that are never closed
-constexpr size_t kProgressBytes = 7 * sizeof(double);
+constexpr size_t kMostJobs = 1024;  // open at once; the limit exposes jobs that are never closed
+constexpr size_t kFigures = 7;
 
 enum Status { kMore = 0, kDone = 1, kNeedsBasis = 2 };
+
+// One call for a job.
+struct Step {
+  const char* call;
+  const uint8_t* input;
+  size_t inputBytes;
+  bool isLast;
+  uint8_t* output;
+  size_t outputBytes;  // room
+  size_t givenBytes;   // of the basis, at the output
+  // The results.
+  size_t takenBytes = 0;
+  size_t putBytes = 0;
+  size_t wantedAt = 0;
+  size_t wantedBytes = 0;
+  Maker::Totals totals;
+};
+
+class Job {
+ public:
+  std::mutex busy;
+  bool isOver = false;
+  size_t wantedBytes = 0;  // of the basis, which the caller may give with the next step
+
+  virtual ~Job() = default;
+  virtual Status advance(Step* step) = 0;
+  // Returns the sums that a finished job has loaded; null for other jobs.
+  virtual std::shared_ptr<BlockSums> sums() { return nullptr; }
+};
+
+// A job that makes a signature or a delta. It takes all of its input, and keeps what there is no room for.
+class MakingJob : public Job {
+ public:
+  explicit MakingJob(std::unique_ptr<Maker> maker) : maker_(std::move(maker)) {}
+
+  Status advance(Step* step) override {
+    if (!isFed_) maker_->push(step->input, step->inputBytes, step->isLast);
+    step->takenBytes = step->inputBytes;
+    isFed_ = isFed_ || step->isLast;
+    step->putBytes = maker_->take(step->output, step->outputBytes);
+    step->totals = maker_->totals();
+    return isFed_ && maker_->isEmpty() ? kDone : kMore;
+  }
+
+ private:
+  const std::unique_ptr<Maker> maker_;
+  bool isFed_ = false;
+};
+
+class LoadingJob : public Job {
+ public:
+  explicit LoadingJob(std::shared_ptr<BlockSums> sums) : sums_(std::move(sums)) {}
+
+  Status advance(Step* step) override {
+    sums_->take(step->input, step->inputBytes, step->isLast);
+    step->takenBytes = step->inputBytes;
+    return step->isLast ? kDone : kMore;
+  }
+
+  std::shared_ptr<BlockSums> sums() override { return sums_; }
+
+ private:
+  const std::shared_ptr<BlockSums> sums_;
+};
 
 // The details that librsync logs about a failure, kept for the current call of this thread.
 thread_local char detail[160];
@@ -52,44 +113,76 @@ thread_local char reason[240];
   throw Failure{0, call, "ERSYNC", reason};
 }
 
-[[noreturn]] void fail(const char* call, rs_result result) { fail(call, rs_strerror(result)); }
-
-struct FreeSignature {
-  void operator()(rs_signature_t* signature) const { rs_free_sumset(signature); }
-};
 struct FreeJob {
   void operator()(rs_job_t* job) const { rs_job_free(job); }
 };
 
-// The sums of the blocks of a content. Once they are indexed, nothing in them changes but librsync's counters.
-struct Signature {
-  std::unique_ptr<rs_signature_t, FreeSignature> sums;
-  std::mutex indexing;  // guards both flags, and the construction of the index
-  bool isLoaded = false;
-  bool isIndexed = false;
-};
+class PatchJob : public Job {
+ public:
+  explicit PatchJob(size_t basisBytes) : basisBytes_(basisBytes) {
+    quietOnce();
+    job_.reset(rs_patch_begin(copyFromBasis, this));
+  }
 
-struct Job {
-  std::mutex busy;
-  bool isOver = false;
-  std::unique_ptr<rs_job_t, FreeJob> job;
-  std::shared_ptr<Signature> signature;  // the signature that the job loads, or that its delta uses
+  Status advance(Step* step) override {
+    detail[0] = 0;
+    givenBytes_ = step->givenBytes;
+    wantedBytes = 0;
+    rs_buffers_t buffers{};
+    buffers.next_in = reinterpret_cast<char*>(const_cast<uint8_t*>(step->input));
+    buffers.avail_in = step->inputBytes;
+    buffers.eof_in = step->isLast ? 1 : 0;
+    buffers.next_out = reinterpret_cast<char*>(step->output);
+    buffers.avail_out = step->outputBytes;
+    const rs_result result = iterate(&buffers);
+    const bool isWanting = wantedBytes > 0;
+    if (!isWanting && result != RS_BLOCKED && result != RS_DONE) fail(step->call, rs_strerror(result));
+    if (result == RS_DONE && buffers.avail_in > 0) fail(step->call, "bytes behind the end");
+    step->takenBytes = step->inputBytes - buffers.avail_in;
+    step->putBytes = step->outputBytes - buffers.avail_out;
+    step->wantedAt = wantedAt_;
+    step->wantedBytes = wantedBytes;
+    return isWanting ? kNeedsBasis : result == RS_DONE ? kDone : kMore;
+  }
 
-  // For a job that loads a signature: limits for the header, and state of the input received so far.
-  bool isLoader = false;
-  size_t mostBlocks = 0;
-  size_t mostBlockBytes = 0;
-  uint8_t header[kHeaderBytes];
-  size_t loadedBytes = 0;
-  size_t sumBytes = 0;
+ private:
+  // Runs librsync until it needs more input, output space or bytes of the basis.
+  rs_result iterate(rs_buffers_t* buffers) {
+    for (;;) {
+      const size_t in = buffers->avail_in;
+      const size_t out = buffers->avail_out;
+      const rs_result result = rs_job_iter(job_.get(), buffers);
+      // librsync may report RS_INTERNAL_ERROR for a job that waits for the basis, since the job makes no progress.
+      if (wantedBytes > 0 && (result == RS_BLOCKED || result == RS_INTERNAL_ERROR)) return result;
+      if (result != RS_BLOCKED || (buffers->avail_in == in && buffers->avail_out == out)) return result;
+    }
+  }
 
-  // For a patch: the length of the basis, the requested range of it, and the number of its bytes that the caller has
-  // already put at the output.
-  bool isPatch = false;
-  size_t basisBytes = 0;
-  size_t wantedAt = 0;
-  size_t wantedBytes = 0;
-  size_t givenBytes = 0;
+  // Called by librsync for each piece of a copy command. The first call records the range of the basis that is needed,
+  // and blocks the job. The caller then puts these bytes at the end of the output itself, and steps the job again.
+  static rs_result copyFromBasis(void* opaque, rs_long_t position, size_t* bytes, void**) {
+    auto* job = static_cast<PatchJob*>(opaque);
+    const auto at = static_cast<uint64_t>(position);
+    if (position < 0 || at > job->basisBytes_ || *bytes > job->basisBytes_ - at) {
+      snprintf(detail, sizeof detail, "a copy from outside of the basis");
+      return RS_CORRUPT;
+    }
+    if (job->givenBytes_ > 0) {
+      // The bytes given are those requested, because the job has not advanced since.
+      if (at != job->wantedAt_ || job->givenBytes_ > *bytes) return RS_PARAM_ERROR;
+      *bytes = job->givenBytes_;
+      job->givenBytes_ = 0;
+      return RS_DONE;
+    }
+    job->wantedAt_ = at;
+    job->wantedBytes = *bytes;
+    return RS_BLOCKED;
+  }
+
+  const size_t basisBytes_;
+  std::unique_ptr<rs_job_t, FreeJob> job_;
+  size_t wantedAt_ = 0;    // begin of the range of the basis that is needed
+  size_t givenBytes_ = 0;  // of that range, which the caller has already put at the output
 };
 
 std::mutex jobsLock;
@@ -116,182 +209,58 @@ std::shared_ptr<Job> find(const Call& call, size_t number) {
   return found->second;
 }
 
-uint32_t bigEndian(const uint8_t* from) {
-  return uint32_t{from[0]} << 24 | uint32_t{from[1]} << 16 | uint32_t{from[2]} << 8 | from[3];
-}
-
-// Checks the header, because librsync trusts it and allocates memory by it.
-void checkHeader(const Call& call, Job* job) {
-  const uint32_t magic = bigEndian(job->header);
-  const uint32_t blockBytes = bigEndian(job->header + 4);
-  const uint32_t strongBytes = bigEndian(job->header + 8);
-  if (magic != RS_RK_BLAKE2_SIG_MAGIC && magic != RS_BLAKE2_SIG_MAGIC) fail(call.name(), RS_BAD_MAGIC);
-  if (blockBytes == 0 || blockBytes > job->mostBlockBytes) fail(call.name(), "a block length that cannot be");
-  if (strongBytes < kLeastStrongBytes || strongBytes > kMostStrongBytes) {
-    fail(call.name(), "strong sums of a length that cannot be");
-  }
-  job->sumBytes = kWeakBytes + strongBytes;
-}
-
-// Checks a piece of a signature before librsync reads it. The limit on the number of sums bounds librsync's
-// memory.
-void checkPiece(const Call& call, Job* job, const uint8_t* data, size_t size) {
-  for (size_t at = 0; at < size && job->loadedBytes + at < kHeaderBytes; ++at) {
-    job->header[job->loadedBytes + at] = data[at];
-  }
-  const size_t before = job->loadedBytes;
-  job->loadedBytes += size;
-  if (before < kHeaderBytes && job->loadedBytes >= kHeaderBytes) checkHeader(call, job);
-  if (job->loadedBytes <= kHeaderBytes) return;
-  if ((job->loadedBytes - kHeaderBytes) / job->sumBytes > job->mostBlocks) fail(call.name(), "too many blocks");
-}
-
-// Throws if a signature ends within a sum. It is then truncated, which librsync does not always detect.
-void checkWhole(const Call& call, const Job* job) {
-  if (job->loadedBytes < kHeaderBytes || (job->loadedBytes - kHeaderBytes) % job->sumBytes != 0) {
-    fail(call.name(), RS_INPUT_ENDED);
-  }
-}
-
-// Called by librsync for each piece of a copy command. The first call records the range of the basis that is needed,
-// and blocks the job. The caller then puts these bytes at the end of the output itself, and steps the job again.
-rs_result copyFromBasis(void* opaque, rs_long_t position, size_t* bytes, void**) {
-  auto* job = static_cast<Job*>(opaque);
-  const auto at = static_cast<uint64_t>(position);
-  if (position < 0 || at > job->basisBytes || *bytes > job->basisBytes - at) {
-    snprintf(detail, sizeof detail, "a copy from outside of the basis");
-    return RS_CORRUPT;
-  }
-  if (job->givenBytes > 0) {
-    // The bytes given are those requested, because the job has not advanced since.
-    if (at != job->wantedAt || job->givenBytes > *bytes) return RS_PARAM_ERROR;
-    *bytes = job->givenBytes;
-    job->givenBytes = 0;
-    return RS_DONE;
-  }
-  job->wantedAt = at;
-  job->wantedBytes = *bytes;
-  return RS_BLOCKED;
-}
-
-void loadDone(const Call& call, Job* job) {
-  checkWhole(call, job);
-  job->job.reset();
-  const std::lock_guard<std::mutex> hold(job->signature->indexing);  // another thread may read the flag
-  job->signature->isLoaded = true;
-}
-
 }  // namespace
 
 napi_value rsyncSignature(const Call& call) {
-  quietOnce();
   const size_t blockBytes = call.count(0);
   const size_t strongBytes = call.count(1);
-  if (blockBytes == 0 || blockBytes > kMostBlockBytes || strongBytes < kLeastStrongBytes ||
-      strongBytes > kMostStrongBytes) {
+  if (blockBytes == 0 || blockBytes > kMostBlockBytes || strongBytes < kLeastStrongBytes || strongBytes > kBlake2Bytes) {
     throw Failure{EINVAL, call.name()};
   }
-  auto job = std::make_shared<Job>();
-  job->job.reset(rs_sig_begin(blockBytes, strongBytes, RS_RK_BLAKE2_SIG_MAGIC));
-  return open(call, std::move(job));
+  return open(call, std::make_shared<MakingJob>(std::make_unique<BlockSigner>(blockBytes, strongBytes)));
 }
 
 napi_value rsyncLoad(const Call& call) {
-  quietOnce();
-  auto job = std::make_shared<Job>();
-  job->isLoader = true;
-  job->mostBlocks = call.count(0);
-  job->mostBlockBytes = call.count(1);
-  if (job->mostBlockBytes > kMostBlockBytes) job->mostBlockBytes = kMostBlockBytes;
-  job->signature = std::make_shared<Signature>();
-  rs_signature_t* sums = nullptr;
-  job->job.reset(rs_loadsig_begin(&sums));
-  job->signature->sums.reset(sums);
-  return open(call, std::move(job));
+  return open(call, std::make_shared<LoadingJob>(std::make_shared<BlockSums>(call.count(0), call.count(1), call.count(2))));
 }
 
 napi_value rsyncDelta(const Call& call) {
-  const std::shared_ptr<Signature> signature = find(call, call.count(0))->signature;
-  if (signature == nullptr) throw Failure{EINVAL, call.name()};
-  detail[0] = 0;
-  {
-    const std::lock_guard<std::mutex> hold(signature->indexing);
-    if (!signature->isLoaded) throw Failure{EINVAL, call.name(), nullptr, "the signature is not loaded yet"};
-    if (!signature->isIndexed) {
-      const rs_result result = rs_build_hash_table(signature->sums.get());
-      if (result != RS_DONE) fail(call.name(), result);
-      signature->isIndexed = true;
-    }
-  }
-  auto job = std::make_shared<Job>();
-  job->signature = signature;
-  job->job.reset(rs_delta_begin(signature->sums.get()));
-  return open(call, std::move(job));
+  const std::shared_ptr<BlockSums> sums = find(call, call.count(0))->sums();
+  if (sums == nullptr) throw Failure{EINVAL, call.name()};
+  if (!sums->isWhole()) throw Failure{EINVAL, call.name(), nullptr, "the signature is not loaded yet"};
+  sums->index();
+  return open(call, std::make_shared<MakingJob>(std::make_unique<DeltaSearch>(sums)));
 }
 
-napi_value rsyncPatch(const Call& call) {
-  quietOnce();
-  auto job = std::make_shared<Job>();
-  job->isPatch = true;
-  job->basisBytes = call.count(0);
-  job->job.reset(rs_patch_begin(copyFromBasis, job.get()));
-  return open(call, std::move(job));
-}
+napi_value rsyncPatch(const Call& call) { return open(call, std::make_shared<PatchJob>(call.count(0))); }
 
 napi_value rsyncStep(const Call& call) {
   const std::shared_ptr<Job> job = find(call, call.count(0));
-  const size_t inputBytes = call.count(3);
-  const uint8_t* input = call.bytes(1).range(call.count(2), inputBytes, call.name());
-  const bool isLast = call.truth(4);
+  Step step{};
+  step.call = call.name();
+  step.inputBytes = call.count(3);
+  step.input = call.bytes(1).range(call.count(2), step.inputBytes, call.name());
+  step.isLast = call.truth(4);
   const Bytes output = call.bytes(5);
   const size_t outputAt = call.count(6);
-  if (outputAt > output.size) throw Failure{EINVAL, call.name()};
-  const size_t givenBytes = call.count(7);
-  uint8_t* progress = call.bytes(8).range(0, kProgressBytes, call.name());
+  step.output = output.range(outputAt, 0, call.name());
+  step.outputBytes = output.size - outputAt;
+  step.givenBytes = call.count(7);
+  uint8_t* progress = call.bytes(8).range(0, kFigures * sizeof(double), call.name());
 
   const std::lock_guard<std::mutex> hold(job->busy);
-  if (job->isOver || job->job == nullptr) throw Failure{EINVAL, call.name(), nullptr, "the job is over"};
-  detail[0] = 0;
+  if (job->isOver) throw Failure{EINVAL, call.name(), nullptr, "the job is over"};
   job->isOver = true;  // until the step succeeds
-  if (job->isLoader) checkPiece(call, job.get(), input, inputBytes);
-  if (givenBytes > job->wantedBytes || (givenBytes > 0 && !job->isPatch)) throw Failure{EINVAL, call.name()};
-  job->givenBytes = givenBytes;
-  job->wantedBytes = 0;
+  if (step.givenBytes > job->wantedBytes) throw Failure{EINVAL, call.name()};
+  const Status status = job->advance(&step);
+  job->isOver = status == kDone;
 
-  rs_buffers_t buffers{};
-  buffers.next_in = reinterpret_cast<char*>(const_cast<uint8_t*>(input));
-  buffers.avail_in = inputBytes;
-  buffers.eof_in = isLast ? 1 : 0;
-  buffers.next_out = reinterpret_cast<char*>(output.data + outputAt);
-  buffers.avail_out = output.size - outputAt;
-  rs_result result;
-  for (;;) {
-    const size_t in = buffers.avail_in;
-    const size_t out = buffers.avail_out;
-    result = rs_job_iter(job->job.get(), &buffers);
-    // librsync may report RS_INTERNAL_ERROR for a job that waits for the basis, since the job makes no progress.
-    if (job->wantedBytes > 0 && (result == RS_BLOCKED || result == RS_INTERNAL_ERROR)) break;
-    if (result != RS_BLOCKED || (buffers.avail_in == in && buffers.avail_out == out)) break;
-  }
-  const bool isWanting = job->wantedBytes > 0;
-  if (!isWanting && result != RS_BLOCKED && result != RS_DONE) fail(call.name(), result);
-  if (result == RS_DONE && job->isLoader) loadDone(call, job.get());
-  if (result == RS_DONE && buffers.avail_in > 0) fail(call.name(), "bytes behind the end");
-  job->isOver = result == RS_DONE;
-
-  double figures[7] = {};
-  figures[0] = static_cast<double>(inputBytes - buffers.avail_in);
-  figures[1] = static_cast<double>(output.size - outputAt - buffers.avail_out);
-  figures[2] = static_cast<double>(job->wantedAt);
-  figures[3] = static_cast<double>(job->wantedBytes);
-  if (job->job != nullptr) {
-    const rs_stats_t* stats = rs_job_statistics(job->job.get());
-    figures[4] = static_cast<double>(stats->lit_cmds + stats->copy_cmds);
-    figures[5] = static_cast<double>(stats->lit_bytes);
-    figures[6] = static_cast<double>(stats->copy_bytes);
-  }
-  memcpy(progress, figures, kProgressBytes);
-  return call.number(isWanting ? kNeedsBasis : result == RS_DONE ? kDone : kMore);
+  const size_t results[kFigures] = {step.takenBytes, step.putBytes, step.wantedAt, step.wantedBytes, step.totals.commands,
+                                    step.totals.literalBytes, step.totals.copiedBytes};
+  double figures[kFigures];
+  for (size_t i = 0; i < kFigures; ++i) figures[i] = static_cast<double>(results[i]);
+  memcpy(progress, figures, sizeof figures);
+  return call.number(status);
 }
 
 napi_value rsyncClose(const Call& call) {

@@ -1,5 +1,5 @@
 /**
- * Computes and applies deltas with librsync, in pieces. A delta (magic "rs\x026") is a sequence of commands:
+ * Computes deltas, and applies them with librsync, in pieces. A delta (magic "rs\x026") is a sequence of commands:
  * insert these bytes, or copy that range of the basis.
  */
 import { TardisError } from '../errors/index.js';

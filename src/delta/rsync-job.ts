@@ -1,4 +1,4 @@
-/** One librsync job, with its errors as TardisErrors. */
+/** One job of the addon that makes or reads a signature or a delta, with its errors as TardisErrors. */
 import { systemCode, TardisError } from '../errors/index.js';
 import {
   RSYNC_FIGURES,
@@ -67,7 +67,7 @@ export class RsyncJob implements Disposable {
     return this.figures[RsyncFigure.copiedBytes]!;
   }
 
-  /** Runs a step, see `rsyncStep`. Throws RECORD_DAMAGED, with librsync's reason, for malformed input. */
+  /** Runs a step, see `rsyncStep`. Throws RECORD_DAMAGED, with the reason, for malformed input. */
   step(input: StepInput, output: StepOutput = NOWHERE): RsyncStatusNumber {
     const { native, number, figureBytes } = this;
     return this.withReason(() =>

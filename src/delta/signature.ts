@@ -136,21 +136,16 @@ const LEAST_BLOCK_CAP_BYTES = 64 << 10;
 export class LoadedSignature {
   private readonly job: RsyncJob;
   private isWhole = false;
-  private readonly header = Buffer.alloc(SIGNATURE_HEADER_BYTES);
-  private bytes = 0;
-  private readonly signedBytes: number;
 
   /**
    * Creates an empty signature. `basisBytes` is the length of the content that was signed, which limits the signature.
    * `signedBytes` is the length of the signed part of that content, which is less for a sample.
    */
   constructor(native: RsyncCalls, basisBytes: number, signedBytes = basisBytes) {
-    this.signedBytes = signedBytes;
-    const mostBlocks = Math.min(MAX_BLOCKS, signedBytes);
-    // A delta job reads one block ahead.
+    // A delta job reads some blocks ahead.
     const mostBlockBytes = Math.max(LEAST_BLOCK_CAP_BYTES, 2 * (blockBytesFor(basisBytes) ?? 0));
     this.job = new RsyncJob(native, 'a signature cannot be used', () =>
-      native.rsyncLoad(mostBlocks, mostBlockBytes),
+      native.rsyncLoad(signedBytes, MAX_BLOCKS, mostBlockBytes),
     );
   }
 
@@ -161,37 +156,12 @@ export class LoadedSignature {
   }
 
   /**
-   * Takes the next bytes of the signature. Throws RECORD_DAMAGED if it is malformed, or does not match the signed
-   * content.
+   * Takes the next bytes of the signature. Throws RECORD_DAMAGED if it is malformed, or does not have one sum for each
+   * block of the signed content: a delta would copy ranges that the basis does not have.
    */
   push(bytes: Uint8Array, isLast: boolean): void {
-    const missing = this.header.length - this.bytes;
-    if (missing > 0) this.header.set(bytes.subarray(0, missing), this.bytes);
-    this.bytes += bytes.length;
-    for (let at = 0; ; ) {
-      const status = this.job.step({ bytes, at, isLast });
-      at += this.job.takenBytes;
-      if (status === RsyncStatus.done) {
-        this.checkLength();
-        this.isWhole = true;
-        return;
-      }
-      if (at === bytes.length && !isLast) return;
-    }
-  }
-
-  /**
-   * Throws RECORD_DAMAGED if the number of blocks is wrong: a delta would copy ranges that the basis does not
-   * have.
-   */
-  private checkLength(): void {
-    const blocks = Math.ceil(this.signedBytes / this.header.readUInt32BE(4));
-    const sumBytes = 4 + this.header.readUInt32BE(8);
-    if (this.bytes === SIGNATURE_HEADER_BYTES + blocks * sumBytes) return;
-    throw new TardisError(
-      'RECORD_DAMAGED',
-      'a signature cannot be used: it does not match its content',
-    );
+    this.job.step({ bytes, at: 0, isLast });
+    this.isWhole = isLast;
   }
 
   close(): void {

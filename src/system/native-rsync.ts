@@ -1,8 +1,8 @@
 /**
- * The calls of the native addon for librsync: signatures, deltas and patches, computed piece by piece. A number
- * identifies each job. Any thread may run a step of a job, one at a time, and the job exists until it is closed.
- * The formats are those of librsync, which the command `rdiff` reads and writes. If librsync reports an error, a
- * call throws an error with the code `ERSYNC` (errno 0) and librsync's reason as the text, and the job is over.
+ * The calls of the native addon for signatures, deltas and patches, computed piece by piece. A number identifies each job.
+ * Any thread may run a step of a job, one at a time, and the job exists until it is closed. The formats are those of
+ * librsync, which the command `rdiff` reads and writes. If input is malformed, a call throws an error with the code
+ * `ERSYNC` (errno 0) and the reason as the text, and the job is over.
  * EBADF: no such job; EMFILE: 1,024 jobs are open; EINVAL: an argument is out of range, or the job is over.
  */
 export const RsyncStatus = Object.freeze({
@@ -36,19 +36,19 @@ export interface RsyncCalls {
    */
   rsyncSignature(blockBytes: number, strongBytes: number): number;
   /**
-   * Starts a job that loads a signature, which may be hostile. The job refuses more than `mostBlocks` sums,
-   * longer blocks, and strong sums other than BLAKE2 or shorter than 16 bytes, all before it allocates memory for
-   * them.
+   * Starts a job that loads the signature of a content with `signedBytes` bytes, which may be hostile. The job refuses
+   * more than `mostBlocks` sums, longer blocks, and strong sums other than BLAKE2 or shorter than 16 bytes, all before it
+   * allocates memory for them. It refuses a signature that has not one sum for each block of that content.
    */
-  rsyncLoad(mostBlocks: number, mostBlockBytes: number): number;
+  rsyncLoad(signedBytes: number, mostBlocks: number, mostBlockBytes: number): number;
   /**
    * Starts a job that computes the delta of its input, based on the signature that a finished job loaded. Returns its
    * number.
    */
   rsyncDelta(loaded: number): number;
   /**
-   * Starts a job that rebuilds content from its delta and a basis of this length. Copies from outside the basis are
-   * refused. Returns its number.
+   * Starts a job of librsync that rebuilds content from its delta and a basis of this length. Copies from outside the basis
+   * are refused. Returns its number.
    */
   rsyncPatch(basisBytes: number): number;
   /**

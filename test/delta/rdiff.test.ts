@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { DeltaIndex } from '../../src/delta/index.js';
 import { deltaOf, makePair, patchOf, rangeOf, signatureOf } from '../helpers/deltas.js';
 import { scratch } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
@@ -32,6 +33,7 @@ test('rdiff patches our deltas and we patch those of rdiff', async (t) => {
     return;
   }
   const folder = scratch(t);
+  const literalBytes = { ours: 0, librsync: 0 };
   const file = (n: number, kind: string): string => path.join(folder, `${n}.${kind}`);
   for (let first = 0; first < PAIRS; first += BATCH) {
     const numbers = Array.from(
@@ -56,6 +58,8 @@ test('rdiff patches our deltas and we patch those of rdiff', async (t) => {
       const what = `pair ${n} of seed ${SEED}: ${kind}`;
       t.true(read('sig').equals(read('rsig')), `${what}: the signatures`);
       t.true(read('patched').equals(after), `${what}: our delta by rdiff`);
+      literalBytes.ours += await newBytes(read('delta'), before.length, after.length);
+      literalBytes.librsync += await newBytes(read('mixed'), before.length, after.length);
       for (const delta of [read('rdelta'), read('mixed'), read('delta')]) {
         t.true((await patchOf(before, delta, after.length)).equals(after), `${what}: a patch`);
         const from = Math.floor(after.length / 3);
@@ -69,7 +73,18 @@ test('rdiff patches our deltas and we patch those of rdiff', async (t) => {
     }
     for (const name of fs.readdirSync(folder)) fs.rmSync(path.join(folder, name));
   }
+  t.true(literalBytes.ours <= 1.005 * literalBytes.librsync, JSON.stringify(literalBytes));
 });
+
+/** Returns the number of bytes that a delta brings. */
+async function newBytes(delta: Buffer, basisBytes: number, sizeBytes: number): Promise<number> {
+  async function* pieces(): AsyncGenerator<Buffer> {
+    yield delta;
+  }
+  const index = await DeltaIndex.read(pieces(), basisBytes, sizeBytes);
+  const literals = [...index.stretches(0, sizeBytes)].filter(({ isLiteral }) => isLiteral);
+  return literals.reduce((sum, { bytes }) => sum + bytes, 0);
+}
 
 test('a delta of what changed little is small, and moves and insertions are found', (t) => {
   for (let n = 0; n < 64; n += 1) {
