@@ -9,6 +9,7 @@
         "src/files.cc",
         "src/flags.cc",
         "src/identity.cc",
+        "src/devices.cc",
         "src/sha256.cc",
         "src/sha256-lanes.cc",
         "src/digests.cc",

@@ -14,6 +14,7 @@
   CALL(readAside) CALL(decodeAside) CALL(decodePartAside) CALL(decodeStoredAside) /* decoding.cc */ \
   CALL(openDirectory) CALL(openBeneath) CALL(walkBeneath) CALL(close) /* opening.cc */ \
   CALL(beginLine) CALL(openListed) CALL(openListedAt) /* identity.cc */ \
+  CALL(contentsAt) CALL(deviceBytes) CALL(zeroRange) /* devices.cc */ \
   CALL(openOwnersAt) CALL(readFileAt) /* reading.cc */ \
   CALL(sparseHead) CALL(resizeFile) /* sparse.cc */ \
   CALL(attributesAt) CALL(flagsAt) CALL(setFlagsAt) CALL(attributesByPath) CALL(dropInherited) \

@@ -127,6 +127,13 @@ void addRow(Growing& rows, int directory, dev_t device, const char* name, size_t
   rows.use(row.bytes());
 }
 
+void lookIn(int directory, const char* name, const Row& row) {
+  dev_t device;
+  const char* failed = look(directory, name, row, &device);
+  if (failed != nullptr) throw Failure{errno, failed};
+  if (device != deviceOf(directory)) row.setFlag(kOtherDevice);
+}
+
 dev_t deviceOf(int directory) {
   struct stat stat;
   if (fstat(directory, &stat) != 0) throw Failure{errno, "fstat"};

@@ -19,6 +19,9 @@ enum class MountRoot { kUnknown, kNo, kYes };
 // or null. Sets `*device` to the file's device and `*root` to its state as a mount point.
 const char* look(int directory, const char* path, const Row& row, dev_t* device, MountRoot* root = nullptr);
 
+// Fills a row from the metadata of a name in an open directory. Throws the system's error.
+void lookIn(int directory, const char* name, const Row& row);
+
 // Appends the row of a directory's entry to the rows, unless the entry has vanished. An entry whose metadata
 // cannot be read is marked as unreadable and gets the type that the directory reports (d_type).
 void addRow(Growing& rows, int directory, dev_t device, const char* name, size_t nameBytes, uint8_t kind);

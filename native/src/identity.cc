@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "calls.h"
+#include "devices.h"
 #include "reading.h"
 #include "sha256.h"
 #include "xattrs.h"
@@ -174,7 +175,8 @@ bool isReachedAlike(int fd, const struct stat& found, const Identity& identity) 
 }
 
 bool isListed(int fd, const struct stat& stat, const Identity& identity) {
-  if (identity.type != typeOfMode(stat.st_mode)) return false;
+  if (identity.type != typeOfMode(stat.st_mode) && identity.node == 0) return false;
+  if (identity.node != 0 && !(S_ISBLK(stat.st_mode) && stat.st_rdev == identity.node)) return false;
   // A new directory may get the inode of a deleted one, and then belong to somebody else.
   const bool isOwned = identity.type != kDirectory || identity.uid == stat.st_uid;
   const bool isInode = identity.inode == stat.st_ino && isOwned;
@@ -211,6 +213,7 @@ Identity identityOf(const Row& row, uint64_t device) {
   identity.gid = row.get<uint32_t>(kGid);
   identity.permissions = row.get<uint16_t>(kPermissions);
   identity.type = row.get<uint8_t>(kType);
+  if (identity.type == kFile) identity.node = static_cast<uint32_t>(row.get<uint64_t>(kRdev));
   if (isElsewhere && identity.type == kDirectory) identity.mount = static_cast<uint8_t>(row.get<uint64_t>(kSize));
   return identity;
 }
@@ -269,11 +272,12 @@ napi_value beginLine(const Call& call) {
   return call.nothing();
 }
 
-// Opens a regular file in an open directory.
+// Opens a regular file in an open directory, or the block device whose contents were listed under a name.
 napi_value openListedAt(const Call& call) {
   Name name;
   call.name(1, &name);
   const Identity identity = identityIn(call.bytes(2), call.name());
+  if (identity.node != 0) return call.number(openDevice(call.fd(0), name.text, identity, call.name()).release());
   Fd fd = openForReading(call.fd(0), name.text);
   const struct stat stat = statOf(fd);
   if (!S_ISREG(stat.st_mode)) throw Failure{0, "openat", "ENOTREG", "not a regular file"};

@@ -21,7 +21,7 @@ struct Identity {
   uint16_t permissions;
   uint8_t type;
   uint8_t mount;  // what was mounted on a directory of another device, as MountState
-  uint8_t unused[4];
+  uint32_t node;  // the number of the block device whose contents a row of a file stands for; otherwise 0
   // The inode of the root, or of the mount point, that a directory is below; 0 if it is one itself. `kSystemRoot` if the
   // inode of the root proves nothing.
   uint64_t top;

@@ -198,10 +198,7 @@ napi_value statAt(const Call& call) {
   Name name;
   call.name(1, &name);
   const Row row = beginRow(scratchOfThread().rows, name.text, strlen(name.text));
-  dev_t device;
-  const char* failed = look(directory, name.text, row, &device);
-  if (failed != nullptr) throw Failure{errno, failed};
-  if (device != deviceOf(directory)) row.setFlag(kOtherDevice);
+  lookIn(directory, name.text, row);
   return call.buffer(row.at(0), row.bytes());
 }
 

@@ -33,6 +33,8 @@ export interface BackupRequest {
   readonly directories: readonly Buffer[];
   readonly excludes: ExcludeOptions;
   readonly crossDevices?: boolean;
+  /** True if the contents of block devices that are named are saved, instead of their nodes. */
+  readonly readDevices?: boolean;
   /** Directories at this depth are not entered; 0 means no limit. */
   readonly maxDepth?: number;
   readonly basePath?: BasePath;

@@ -308,6 +308,7 @@ function pipelineOf(
   const sources = {
     start: rootTasks(roots),
     files: rootFiles(roots),
+    readsDevices: request.readDevices === true,
     firstFreeSlot: roots.length,
     excludes: request.excludes,
     crossDevices: request.crossDevices === true,

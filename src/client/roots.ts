@@ -53,6 +53,8 @@ const SLASH = Buffer.from('/');
 export type BasePath = 'full' | 'common' | 'none';
 
 interface RootPaths {
+  /** True if a link to a block device is a root of its own name: the contents of the device are saved under it. */
+  readonly readDevices?: boolean;
   readonly basePath?: BasePath;
   /** For each directory, the path under which it is stored; if empty, `basePath` decides. */
   readonly keptAs?: readonly Buffer[];
@@ -86,7 +88,7 @@ interface Roots {
 export function readRoots(
   system: System,
   directories: readonly Buffer[],
-  { basePath = 'full', keptAs = [] }: RootPaths = {},
+  { basePath = 'full', keptAs = [], readDevices = false }: RootPaths = {},
 ): Roots {
   void system.native; // Loads the addon first: if it is missing, that is not an error of a directory.
   const given = keptAs.length === 0 ? undefined : givenPaths(directories, basePath, keptAs);
@@ -95,8 +97,10 @@ export function readRoots(
   for (const [index, directory] of directories.entries()) {
     const absolute = absolutePath(directory);
     try {
-      // A root may be named through a symbolic link; it is stored under its real path.
-      const bytes = fs.realpathSync.native(absolute, { encoding: 'buffer' });
+      const bytes =
+        readDevices && fs.statSync(absolute).isBlockDevice()
+          ? devicePath(absolute)
+          : realPath(absolute);
       const key = bytes.toString('latin1');
       if (!roots.has(key)) {
         const root = readFileRoot(system, bytes) ?? readRoot(system, bytes);
@@ -119,6 +123,20 @@ export function readRoots(
   }
   const absent = missing.map(({ path }) => path);
   return { roots: withKeptPaths([...roots.values()], absent, basePath), missing };
+}
+
+/** A root may be named through a symbolic link; it is stored under its real path. */
+function realPath(path: Buffer): Buffer {
+  return fs.realpathSync.native(path, { encoding: 'buffer' });
+}
+
+/**
+ * Returns the path of a block device, whose last name may be a link. Only such names last: `/dev/vg/home` leads to
+ * `/dev/dm-3` today, and to another number after the next start.
+ */
+function devicePath(path: Buffer): Buffer {
+  const name = lastComponent(path);
+  return joinPath(realPath(path.subarray(0, Math.max(1, path.length - name.length - 1))), name);
 }
 
 /** Returns the path under which each directory is stored. Throws USAGE. */

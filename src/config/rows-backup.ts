@@ -122,6 +122,13 @@ export const ROOT_ROWS = rowsFor({ tools: ['tardis'] }, {
     negatable: true,
     help: 'enter other file systems below the directories',
   },
+  readDevices: {
+    type: 'bool',
+    flags: '--read-devices',
+    negatable: true,
+    clientKey: 'ReadDevices',
+    help: 'save the contents of block devices that are named as sources (disks, partitions, LVM volumes), instead of their nodes',
+  },
   maxDepth: {
     type: 'int',
     max: 1_000_000,

@@ -73,6 +73,11 @@ export const RESTORE_ROWS = rowsFor({ tools: ['regenerate'] }, {
     flags: '--stdout',
     help: 'write the content of one file to standard output',
   },
+  toDevice: {
+    type: 'path',
+    flags: '--to-device <device>',
+    help: 'write the content of one file onto this block device, which must be at least as large and not in use. Needs --overwrite',
+  },
   tar: {
     type: 'path',
     flags: '--tar <file>',

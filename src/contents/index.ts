@@ -23,7 +23,14 @@ export {
 } from './record-head.js';
 export { encryptedBytes, fetchHeader, storedBytes } from './stored-record.js';
 export { MAX_PIECE_BYTES, type RecordPiece, RecordReader } from './record-reader.js';
-export { MAX_EXTENTS, SparseMap, SparseWriter, sparseData, sparseHeadBytes } from './sparse.js';
+export {
+  DataRanges,
+  MAX_EXTENTS,
+  SparseMap,
+  SparseWriter,
+  sparseData,
+  sparseHeadBytes,
+} from './sparse.js';
 export {
   loneAmong,
   MAX_CHAIN,

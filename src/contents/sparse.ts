@@ -97,6 +97,42 @@ export class SparseMap {
   }
 }
 
+/** Collects the ranges of data of a file, in their order, for the head of its sparse form. */
+export class DataRanges {
+  private ranges: { readonly offset: number; bytes: number }[] = [];
+  private leastHoleBytes = 1;
+
+  /** Adds a range. With more than MAX_EXTENTS, the smallest holes become data. */
+  add(offset: number, bytes: number): void {
+    const last = this.ranges.at(-1);
+    if (last !== undefined && offset - (last.offset + last.bytes) < this.leastHoleBytes) {
+      last.bytes = offset + bytes - last.offset;
+      return;
+    }
+    this.ranges.push({ offset, bytes });
+    if (this.ranges.length <= MAX_EXTENTS) return;
+    this.leastHoleBytes *= 2;
+    const { ranges } = this;
+    this.ranges = [];
+    for (const range of ranges) this.add(range.offset, range.bytes);
+  }
+
+  /** Returns the head for a file of this size; undefined if the sparse form would save nothing. */
+  head(fileBytes: number): Buffer | undefined {
+    const { ranges } = this;
+    const head = Buffer.alloc(FIXED_BYTES + ranges.length * EXTENT_BYTES);
+    const dataBytes = ranges.reduce((sum, { bytes }) => sum + bytes, 0);
+    if (head.length + dataBytes >= fileBytes) return undefined;
+    head.writeBigUInt64LE(BigInt(fileBytes), 0);
+    head.writeBigUInt64LE(BigInt(ranges.length), 8);
+    for (const [index, { offset, bytes }] of ranges.entries()) {
+      head.writeBigUInt64LE(BigInt(offset), FIXED_BYTES + index * EXTENT_BYTES);
+      head.writeBigUInt64LE(BigInt(bytes), FIXED_BYTES + index * EXTENT_BYTES + 8);
+    }
+    return head;
+  }
+}
+
 /** Collects the head from the start of a stream, then returns the file positions of the rest. */
 export class SparseWriter {
   map: SparseMap | undefined;

@@ -191,6 +191,8 @@ export const ERROR_TABLE = Object.freeze({
     TARGET_FULL: 'Free space where the files are restored to, then run the same command again.',
     SOURCE_UNREADABLE:
       'Run the command as a user who may read the file that is named, or exclude it.',
+    DEVICE_IN_USE:
+      'Unmount the file systems of the device and of its partitions, and take it out of swap, LVM, RAID and encryption (lsblk shows what uses it), then run the same command again; nothing was written.',
     TARGET_IMMUTABLE:
       'Remove the flag as root (chattr -i, chattr -a), or restore to another directory with -o.',
     TARGET_NOT_WRITABLE:

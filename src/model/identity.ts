@@ -3,11 +3,11 @@
  * may write to a directory above it can put something else in its place.
  */
 import { bufferOf } from './bytes.js';
-import { mountState, RowFlag, RowOffset, type RowReader } from './row.js';
+import { holdsDevice, mountState, RowFlag, RowOffset, type RowReader } from './row.js';
 
 /**
  * Layout, little endian: device (u64; 0 if it is unknown, and the addon then compares owner and mode, too), inode (u64),
- * user, group (u32 each), permissions (u16), type, what is mounted on it (u8 each), zeros (u32), and the line of a directory.
+ * user, group (u32 each), permissions (u16), type, what is mounted on it (u8 each), the number of the block device whose contents are read (u32), and the line of a directory.
  *
  * The line shows which users may reach a directory, if another one has taken its place or that of one above it: the inode of
  * the root or mount point that it is below (u64; 0 for one of these; all ones if the line begins at "/", since the inode of the
@@ -20,6 +20,7 @@ const USER = 16;
 const PERMISSIONS = 24;
 const TYPE = 26;
 const MOUNT = 27;
+const NODE = 28;
 const TOP = 32;
 const ABOVE = 40;
 const BELOW = 56;
@@ -57,6 +58,8 @@ function blank(reader: RowReader, at: number): Buffer {
   rows.copy(identity, PERMISSIONS, at + RowOffset.permissions, at + RowOffset.uid);
   identity[TYPE] = reader.type(at);
   if (isElsewhere(reader, at)) identity[MOUNT] = mountState(reader, at);
+  if (holdsDevice(reader, at))
+    rows.copy(identity, NODE, at + RowOffset.device, at + RowOffset.device + 4);
   return identity;
 }
 

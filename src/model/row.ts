@@ -200,6 +200,14 @@ export class RowReader {
   }
 }
 
+/**
+ * True for the row of a file that stands for the contents of a block device, and so has its number. A row loses the number
+ * before it is stored: such a row never leaves the process that read the device.
+ */
+export function holdsDevice(rows: RowReader, at: number): boolean {
+  return rows.type(at) === EntryType.file && rows.rows.readUInt32LE(at + RowOffset.device) !== 0;
+}
+
 /** Returns the `MountState` in the row of a directory; any unknown number counts as mounted. */
 export function mountState(rows: RowReader, at: number): number {
   const state = rows.sizeBytes(at);

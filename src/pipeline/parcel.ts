@@ -5,6 +5,7 @@
 import {
   BytesBuilder,
   EntryType,
+  holdsDevice,
   IDENTITY_BYTES,
   RowFlag,
   type RowReader,
@@ -100,7 +101,7 @@ export class ParcelCutter {
       if (want === Wanted.no || want === Wanted.protected || isUnreadable) continue;
       const isFile = rows.type(at) === EntryType.file;
       const sizeBytes = isFile ? rows.sizeBytes(at) : 0;
-      if (sizeBytes > this.limits.largeBytes) {
+      if (sizeBytes > this.limits.largeBytes || holdsDevice(rows, at)) {
         const hashFirst = want === Wanted.hashFirst;
         yield { large: { ...placeOf(selection, rows.row(at)), sizeBytes, hashFirst } };
         continue;

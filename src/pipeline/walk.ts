@@ -23,6 +23,8 @@ export interface WalkOptions {
   readonly firstFreeSlot: SlotNumber;
   /** For each slot of a root that is a file, the name of that file. Nothing else in its directory is read. */
   readonly files?: WalkInput['files'];
+  /** True if the contents of block devices among `files` are read. */
+  readonly readsDevices?: boolean;
   readonly excludes: ExcludeOptions;
   /** True to enter other file systems below the roots. */
   readonly crossDevices?: boolean;
@@ -122,7 +124,13 @@ class Walker {
 
   private async job(lane: Lane): Promise<WalkOutput> {
     const { jobs, sources, counters } = this.context;
-    const { excludes, files = {}, crossDevices = false, maxDepth = 0 } = sources;
+    const {
+      excludes,
+      files = {},
+      readsDevices = false,
+      crossDevices = false,
+      maxDepth = 0,
+    } = sources;
     const slots = { firstFreeSlot: lane.nextFreeSlot, slotStride: this.lanes };
     const limits = { maxEntries: WALK_JOB_ENTRIES, crossDevices, maxDepth };
     const tasks = lane.tasks!;
@@ -132,6 +140,7 @@ class Walker {
       ...limits,
       excludes,
       files,
+      readsDevices,
     });
     counters.walk.count(output.entries, output.listings.length, busyMs);
     lane.nextFreeSlot = output.nextFreeSlot;

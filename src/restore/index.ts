@@ -1,4 +1,5 @@
 export { ByteSink } from './byte-sink.js';
+export { DeviceTarget } from './device-target.js';
 export { ContentReader } from './content-reader.js';
 export { areOneName, FoldedNames, foldsCase } from './folded-names.js';
 export { type PathFilter, pathFilter } from './filter.js';

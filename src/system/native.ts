@@ -105,6 +105,20 @@ export interface NativeCalls
   statAt(dirFd: number, name: Buffer): Buffer;
 
   /**
+   * Returns what `statAt` returns. If the name leads to a block device, also through a link, returns the row of a file with
+   * the device's contents: with their size, and owner, mode, times, inode and number of the node. Fails with ENOMEDIUM for a
+   * device without contents.
+   */
+  contentsAt(dirFd: number, name: Buffer): Buffer;
+  /** Returns the size of the contents of an open block device. */
+  deviceBytes(fd: number): number;
+  /**
+   * Makes a range of an open file or block device zeros. A device that can gives the space back. Fails with EINVAL if the
+   * range has no whole sectors, and with EOPNOTSUPP if the zeros must be written.
+   */
+  zeroRange(fd: number, from: number, bytes: number): void;
+
+  /**
    * Opens a directory for reading, and returns its descriptor. Fails with ENOTDIR if the last component is a symbolic
    * link.
    */
@@ -127,7 +141,10 @@ export interface NativeCalls
    * not list, the descriptor is good for using names in it.
    */
   openListed(path: Buffer, identity: Uint8Array): number;
-  /** Opens the regular file that was listed with this identity in a directory, for reading. Fails as `openListed` does. */
+  /**
+   * Opens the regular file, or the block device (see `contentsAt`), that was listed with this identity in a directory, for
+   * reading. Fails as `openListed` does.
+   */
   openListedAt(dirFd: number, name: Buffer, identity: Uint8Array): number;
   /**
    * Opens the regular file that has a name now, for reading: that of the row, or another one of the same owner. Fails with

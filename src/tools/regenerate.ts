@@ -4,6 +4,7 @@ import { asTardisError, TardisError } from '../errors/index.js';
 import { type BackupSet, contentsAsFiles, type History, provenHistory } from '../history/index.js';
 import { displayName, type SetNumber, shownRoot } from '../model/index.js';
 import {
+  DeviceTarget,
   FoldedNames,
   newRestoreProgress,
   type PathFilter,
@@ -152,6 +153,7 @@ async function throwNamingDate(
 /** Returns a phrase about what becomes of an interrupted restore. */
 function afterInterrupt(options: RegenerateSettings): string {
   const isStream = options.toStdout || archiveOf(options) !== undefined;
+  if (options.toDevice !== undefined) return 'the device will have only a part of the content';
   return isStream ? 'the output will be incomplete' : 'the same command continues it';
 }
 
@@ -264,10 +266,13 @@ async function newestVersions(
 async function runBatches(batches: readonly Batch[], run: Run): Promise<RestoreFailure[]> {
   const { options, system, progress, signal } = run;
   const [first] = batches;
-  if (options.toStdout) {
-    const { writeContent } = await import('./regenerate/streams.js');
+  const { toDevice } = options;
+  if (options.toStdout || toDevice !== undefined) {
+    const { stdoutTarget, writeContent } = await import('./regenerate/streams.js');
     const { history, set, paths } = first!;
-    return writeContent(system, { history, progress, signal }, set, paths[0]!);
+    const target = (sizeBytes: number) =>
+      toDevice === undefined ? stdoutTarget() : DeviceTarget.open(system, toDevice, sizeBytes);
+    return writeContent(system, { history, progress, signal }, { set, path: paths[0]! }, target);
   }
   const archive = archiveOf(options);
   if (archive !== undefined) {

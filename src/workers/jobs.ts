@@ -26,6 +26,8 @@ export interface WalkInput {
   readonly excludes: ExcludeOptions;
   /** By slot: the only entry to read, for a root that is a file. No rule leaves it out. */
   readonly files?: Readonly<Record<number, Uint8Array>>;
+  /** True if the contents of a block device are read, if one of `files` is one. */
+  readonly readsDevices?: boolean;
 }
 
 /** Directories in packed form. The n-th has slots[n], parents[n], and a range of rows and paths. */
@@ -232,6 +234,19 @@ export interface HolesOutput {
   readonly row: Uint8Array;
 }
 
+/** Places of a block device at which its data is looked for. */
+export interface DataInput extends ListedFile {
+  readonly places: readonly number[];
+  /** Number of bytes to read from each place. */
+  readonly bytes: number;
+}
+
+export interface DataOutput {
+  readonly failure: string;
+  /** Offset and length of each range that is not zeros. */
+  readonly extents: readonly (readonly [offset: number, bytes: number])[];
+}
+
 /** A range of a large file. */
 export interface RangeInput extends ListedFile {
   /** If set, the file is read in its sparse form, and the range is a range of that form. */
@@ -316,6 +331,7 @@ export interface JobTable {
   read: { input: ReadInput; output: ReadOutput };
   build: { input: BuildInput; output: BuildOutput };
   holes: { input: ListedFile; output: HolesOutput };
+  data: { input: DataInput; output: DataOutput };
   sniff: { input: SniffInput; output: SniffOutput };
   restore: { input: RestoreInput; output: RestoreOutput };
 }

@@ -1,4 +1,5 @@
 /** Opens files that were listed before, and nothing else that has their names now. */
+import fs from 'node:fs';
 import { bufferOf, deviceOf, identityOf, RowReader } from '../model/index.js';
 import {
   type DirectoryPlace,
@@ -39,6 +40,18 @@ export class OpenListedFile implements Disposable {
     this.system.native.close(this.fd);
     this.directory[Symbol.dispose]();
   }
+}
+
+/** Returns the status of an open file. A block device has the size of its contents. */
+export function statusOf({ native }: System, fd: number): fs.BigIntStats {
+  const status = fs.fstatSync(fd, { bigint: true });
+  if (status.isBlockDevice()) status.size = BigInt(native.deviceBytes(fd));
+  return status;
+}
+
+/** Returns the error of a device that ends before its size. No part of such a reading counts as a version. */
+export function endsEarly(): Error {
+  return Object.assign(new Error('the device ends before its size'), { code: 'EIO' });
 }
 
 /** Descriptor of the regular file that has the name of a row now: that file, or another one of the same owner. */

@@ -3,15 +3,17 @@
  * whole in memory. It is a generator, so that the caller controls how far ahead it reads.
  */
 import { createHash } from 'node:crypto';
-import fs from 'node:fs';
+import type fs from 'node:fs';
 import { SparseMap } from '../contents/index.js';
 import { SignatureMaker } from '../delta/index.js';
 import { systemCode } from '../errors/index.js';
 import {
   contentDigest,
   EntryType,
+  holdsDevice,
   RowFlag,
   RowReader,
+  ROW_FIXED_BYTES,
   timeInRow,
   RowOffset,
   withAttributes,
@@ -25,7 +27,7 @@ import {
 } from '../store/index.js';
 import type { System } from '../system/index.js';
 import type { RangeInput, RangeOutput } from './jobs.js';
-import { OpenListedFile } from './listed-file.js';
+import { endsEarly, OpenListedFile, statusOf } from './listed-file.js';
 import { MeasuredDelta } from './measured-delta.js';
 import { OwnerNames } from './owner-names.js';
 import { isStoredRaw } from './raw-types.js';
@@ -99,7 +101,7 @@ class RangeReading implements Disposable {
     this.sparse = input.sparseHead === undefined ? undefined : new SparseMap(input.sparseHead);
     this.startNs = nowNs(system);
     try {
-      this.before = fs.fstatSync(this.file, { bigint: true });
+      this.before = statusOf(system, this.file);
       refreshRow(this.row, this.before);
       const { keys, cipher } = input;
       this.cipher = keys && cipher && new RecordCipher(system.native, keys, cipher);
@@ -170,18 +172,22 @@ class RangeReading implements Disposable {
     const { rows, row, input, system, sizeBytes } = this;
     // The attributes are read only with the first range of the file, and before it is compared with its state at the start.
     const more = input.offset === 0 ? readAttributesOf(system, this.file) : undefined;
-    const after = fs.fstatSync(this.file, { bigint: true });
+    const after = statusOf(system, this.file);
+    const isDevice = holdsDevice(rows, 0);
     const gaveOthers = this.gaveOtherBytes(after);
+    if (gaveOthers && isDevice && this.delta?.isDropped !== true) throw endsEarly();
     const isResized = this.isResized(after);
     const isInconsistent = gaveOthers && !isResized;
     const hasChanged = gaveOthers || isResized || this.isTouched(after);
     let flags = rows.flags(0) & ~READING_FLAGS;
     if (this.sparse !== undefined) flags |= RowFlag.sparse;
     if (hasChanged) flags |= RowFlag.changedWhileRead | RowFlag.unsettled;
-    if (this.before.ctimeNs >= racyFromNs(system, this.startNs)) flags |= RowFlag.unsettled;
+    const isRacy = this.before.ctimeNs >= racyFromNs(system, this.startNs);
+    if (isRacy || isDevice) flags |= RowFlag.unsettled;
     rows.setFlags(0, flags);
     const incomplete = more?.failure ?? '';
     if (incomplete !== '') closeRow(rows, 0);
+    row.fill(0, RowOffset.device, ROW_FIXED_BYTES); // stored rows of files have no number of a device
     const whole = more === undefined ? row : withAttributes(row, more.packed);
     const named = new OwnerNames(system);
     if (more !== undefined) named.meetAcls(more.packed);

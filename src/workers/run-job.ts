@@ -1,4 +1,5 @@
 /** Maps a job's name to its function, for worker threads and the inline runner. */
+import { dataJob } from './data-job.js';
 import { holesJob } from './holes-job.js';
 import type { JobContext } from './job-context.js';
 import type { JobInput, JobName, JobResult, JobTable } from './jobs.js';
@@ -22,6 +23,7 @@ const JOBS: JobFunctions = {
   read: readJob,
   build: buildJob,
   holes: (input, { system }) => holesJob(input, system),
+  data: (input, { system }) => dataJob(input, system),
   sniff: (input, { system }) => sniffJob(input, system),
   restore: restoreJob,
 };

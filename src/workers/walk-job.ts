@@ -113,7 +113,10 @@ class Walk {
   private visitFile(task: DirectoryTask, name: Buffer, startNs: bigint): void {
     const { native } = this.system;
     using directory = new OpenedPlace(native, task);
-    const listing = native.statAt(directory.fd, name);
+    const listing =
+      this.input.readsDevices === true
+        ? native.contentsAt(directory.fd, name)
+        : native.statAt(directory.fd, name);
     if (new RowReader(listing).type(0) === EntryType.directory) {
       this.failAt(task, 'unreadable', 'it is a directory now');
     } else this.visitKept(task, { listing, rules: undefined, isCertain: true }, startNs);

@@ -150,6 +150,9 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
     'defaultCrypt',
   ],
   'other file systems are entered only with --crossdevice': ['crossDevice'],
+  'ReadDevices saves what a device contains, under the name that was given': ['readDevices'],
+  '--to-device writes a content onto a device that is large enough, not in use, and given up by --overwrite':
+    ['toDevice'],
   'directories below the given depth are not entered': ['maxDepth'],
   'directories are stored under full, shortened or no paths': ['basePath'],
   'directories are stored under the paths given for them': ['keptAs'],

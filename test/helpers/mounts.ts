@@ -52,6 +52,16 @@ export function overlayHere(t: ExecutionContext): string | undefined {
   return isMounted ? merged : undefined;
 }
 
+/** Makes a loop device of a file until the end of the test. Throws LeftOut if that is not possible here. */
+export function loopHere(t: ExecutionContext, image: string): string {
+  if (!isRoot) throw new LeftOut('a loop device needs root');
+  const made = spawnSync('losetup', ['-f', '--show', image], { encoding: 'utf8' });
+  if (made.status !== 0) throw new LeftOut(`losetup: ${made.error?.message ?? made.stderr}`);
+  const device = made.stdout.trim();
+  t.teardown(() => spawnSync('losetup', ['-d', device]));
+  return device;
+}
+
 export class Mounts {
   /** A scratch directory in which mount points and images are made. */
   readonly home: string;

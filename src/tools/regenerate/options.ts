@@ -2,6 +2,7 @@
 import type { PolicyOptions } from '../../restore/index.js';
 import type { SettingName, Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
+import { displayName } from '../../model/index.js';
 
 export type RegenerateSettings = Settings<'regenerate'>;
 
@@ -10,7 +11,7 @@ export type RegenerateSettings = Settings<'regenerate'>;
  */
 const CONFLICTS: readonly [one: SettingName, written: string, others: readonly SettingName[]][] = [
   ['last', '--last', ['backup', 'date', 'all', 'byChecksum']],
-  ['all', '--all', ['paths', 'byChecksum', 'toStdout']],
+  ['all', '--all', ['paths', 'byChecksum', 'toStdout', 'toDevice']],
   ['byChecksum', '--checksum', ['backup', 'date', 'hierarchy', 'include', 'leaveOut']],
   [
     'toStdout',
@@ -18,6 +19,8 @@ const CONFLICTS: readonly [one: SettingName, written: string, others: readonly S
     ['output', 'tar', 'zip', 'overwrite', 'compareContents', 'dryRun', 'hierarchy'],
   ],
   ['toStdout', '--stdout', ['include', 'leaveOut']],
+  ['toDevice', '--to-device', ['output', 'tar', 'zip', 'compareContents', 'dryRun', 'hierarchy']],
+  ['toDevice', '--to-device', ['include', 'leaveOut', 'toStdout']],
   ['authenticate', '--authenticate', ['allowUnproven']],
   ['tar', '--tar', ['zip', 'output', 'compareContents', 'dryRun']],
   ['zip', '--zip', ['output', 'compareContents', 'dryRun']],
@@ -28,6 +31,7 @@ const WRITTEN: Readonly<Partial<Record<SettingName, string>>> = {
   byChecksum: '--checksum',
   leaveOut: '--exclude',
   toStdout: '--stdout',
+  toDevice: '--to-device',
   compareContents: '--compare-contents',
   dryRun: '--dry-run',
   allowUnproven: '--allow-unproven',
@@ -45,9 +49,15 @@ export function checkUsage(settings: RegenerateSettings): void {
     if (other !== undefined)
       wrong(`${written} cannot be used with ${WRITTEN[other] ?? `--${other}`}`);
   }
-  const { all, paths, toStdout } = settings;
+  const { all, paths, toStdout, toDevice, overwrite } = settings;
   if (!all && paths.length === 0) wrong('no path to restore was given; --all restores everything');
   if (toStdout && paths.length !== 1) wrong('--stdout writes one file: give one path');
+  if (toDevice !== undefined && paths.length !== 1)
+    wrong('--to-device writes one file: give one path');
+  if (toDevice !== undefined && overwrite !== 'always') {
+    const what = `${displayName(toDevice)} would lose what it contains`;
+    throw new TardisError('TARGET_EXISTS', `${what}: give --overwrite to write it`);
+  }
   if ((toStdout || isStdout(archiveOf(settings)?.file)) && process.stdout.isTTY) {
     wrong('the output is a terminal: redirect it');
   }

@@ -1,4 +1,4 @@
-/** Implements `regenerate --stdout`, `--tar` and `--zip`: writes one file, or an archive, as a stream of bytes. */
+/** Implements `regenerate --stdout`, `--to-device`, `--tar` and `--zip`: writes one file, or an archive, as a stream of bytes. */
 import path from 'node:path';
 import { sparseData, SparseWriter } from '../../contents/index.js';
 import { noAccess, noSuchPath, Unsaved } from '../../history/index.js';
@@ -12,7 +12,7 @@ import {
   writeZip,
 } from '../../restore/index.js';
 import { during, failedTo, TardisError, throwIfAborted, toWire } from '../../errors/index.js';
-import { displayName, EntryType, isSparse, type SetNumber } from '../../model/index.js';
+import { displayName, EntryType, isSparse, type SetNumber, sizeIn } from '../../model/index.js';
 import type { FileStatus, System } from '../../system/index.js';
 import { targetFull, temporaryName } from '../../workers/index.js';
 
@@ -28,12 +28,44 @@ function stdoutSink(): ByteSink {
   );
 }
 
-/** Writes the content of one file. Returns what the backup could not save of it. Throws NO_SUCH_PATH, NO_ACCESS, USAGE, CONTENT_DAMAGED. */
+/** Receives one content, in order: its bytes, and the positions up to which there are only zeros. */
+interface ContentTarget extends Disposable {
+  /** Number of bytes so far. */
+  readonly bytes: number;
+  write(bytes: Buffer): Promise<void>;
+  zerosTo(position: number): Promise<void>;
+  flush(): Promise<void>;
+}
+
+const ZEROS = Buffer.alloc(64 << 10);
+
+/** Returns standard output as a target. Zeros are written, since a pipe cannot have holes. */
+export function stdoutTarget(): ContentTarget {
+  const sink = stdoutSink();
+  return {
+    get bytes() {
+      return sink.bytes;
+    },
+    write: (bytes) => sink.write(bytes),
+    flush: () => sink.flush(),
+    async zerosTo(position) {
+      while (sink.bytes < position) {
+        await sink.write(ZEROS.subarray(0, Math.min(ZEROS.length, position - sink.bytes)));
+      }
+    },
+    [Symbol.dispose]: () => undefined,
+  };
+}
+
+/**
+ * Writes the content of one file to the target that is opened for its size. Returns what the backup could not save of it.
+ * Throws NO_SUCH_PATH, NO_ACCESS, USAGE, CONTENT_DAMAGED.
+ */
 export async function writeContent(
   system: System,
   { history, progress, signal }: StreamMeans,
-  set: SetNumber,
-  wanted: Buffer,
+  { set, path: wanted }: { readonly set: SetNumber; readonly path: Buffer },
+  openTarget: (sizeBytes: number) => ContentTarget,
 ): Promise<RestoreFailure[]> {
   const entry = await history.find(wanted, set);
   const shown = displayName(wanted);
@@ -44,18 +76,18 @@ export async function writeContent(
   if (pieces === undefined) {
     throw new TardisError('CONTENT_DAMAGED', `the content of "${shown}" is not in the store`);
   }
-  const sink = stdoutSink();
+  using target = openTarget(sizeIn(entry.metadata));
   const reader = new ContentReader(system, history);
   try {
     const chunks = until(signal, reader.bytes(pieces));
-    if (isSparse(entry.metadata)) await writeSparse(chunks, sink);
-    else for await (const bytes of chunks) await sink.write(bytes);
-    await sink.flush();
+    if (isSparse(entry.metadata)) await writeSparse(chunks, target);
+    else for await (const bytes of chunks) await target.write(bytes);
+    await target.flush();
   } finally {
     reader.close();
   }
   progress.files += 1;
-  progress.bytes += sink.bytes;
+  progress.bytes += target.bytes;
   const unsaved = await Unsaved.of(history, set);
   const errors = [await unsaved.onWayTo(wanted), unsaved.take(entry)];
   return errors
@@ -74,23 +106,16 @@ async function* until(
   }
 }
 
-const ZEROS = Buffer.alloc(64 << 10);
-
-/** Writes a sparse file with its holes as zeros, since a pipe cannot have holes. */
-async function writeSparse(chunks: AsyncIterable<Buffer>, sink: ByteSink): Promise<void> {
+/** Writes a sparse file with its holes as zeros. */
+async function writeSparse(chunks: AsyncIterable<Buffer>, target: ContentTarget): Promise<void> {
   const writer = new SparseWriter();
-  const fillTo = async (position: number): Promise<void> => {
-    while (sink.bytes < position) {
-      await sink.write(ZEROS.subarray(0, Math.min(ZEROS.length, position - sink.bytes)));
-    }
-  };
   for await (const bytes of chunks) {
     for (const [data, position] of sparseData(writer, bytes)) {
-      await fillTo(position);
-      await sink.write(data);
+      await target.zerosTo(position);
+      await target.write(data);
     }
   }
-  await fillTo(writer.finish());
+  await target.zerosTo(writer.finish());
 }
 
 interface ArchiveOutput {

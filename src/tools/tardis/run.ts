@@ -177,6 +177,7 @@ async function run(
     directories: settings.directories,
     excludes: excludeOptions(settings),
     crossDevices: settings.crossDevice,
+    readDevices: settings.readDevices,
     maxDepth: settings.maxDepth,
     basePath: settings.basePath,
     keptAs: settings.keptAs,

@@ -31,6 +31,7 @@ export async function walkSources(walk: SourceWalk): Promise<void> {
   const sources = {
     start: rootTasks(roots),
     files: rootFiles(roots),
+    readsDevices: settings.readDevices,
     firstFreeSlot: roots.length,
     excludes: excludeOptions(settings),
     crossDevices: settings.crossDevice,
