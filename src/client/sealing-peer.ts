@@ -55,7 +55,7 @@ export class SealingPeer implements BackupPeer {
   private sealer: SetSealer | undefined;
   private isReady = false;
   private readonly waiting: (() => void)[] = [];
-  private failure: TardisError | undefined;
+  failure: TardisError | undefined;
   /** Resolves when the store is known to be at least as new as this machine remembers. */
   private opened: Promise<unknown> | undefined;
 

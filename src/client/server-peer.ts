@@ -112,7 +112,7 @@ export class ServerPeer implements BackupPeer {
   /** Owners whose names were sent. A user is recorded by number n, a group by -1 - n. */
   private readonly sentOwners = new Set<number>();
   private lastQuestion = 0;
-  private failure: TardisError | undefined;
+  failure: TardisError | undefined;
 
   constructor(options: SenderOptions) {
     this.sender = new Sender(options);

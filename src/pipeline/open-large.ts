@@ -7,7 +7,7 @@ import type { Context } from './context.js';
 import { type OpenedFile, type Source, UnreadableFile } from './large-file.js';
 import type { LargeFile } from './parcel.js';
 import { signatureBlocks } from './signature-sender.js';
-import { PART_BYTES } from './streams.js';
+import { PART_BYTES, PartSlot } from './streams.js';
 import { stage } from './stage.js';
 
 /** Emits large files with their sources. The caller limits the number of files in work. */
@@ -86,10 +86,12 @@ async function deviceHead(
 }
 
 async function dataAt(
-  { counters, jobs }: Context,
+  { counters, jobs, peer, streams }: Context,
   input: DataInput,
 ): Promise<DataOutput['extents']> {
-  const { output, busyMs } = await jobs.run('data', input);
+  if (peer.failure !== undefined) throw peer.failure;
+  const slot = new PartSlot(streams, input.bytes, false);
+  const { output, busyMs } = await slot.reading(() => jobs.run('data', input));
   counters.open.count(0, 0, busyMs);
   if (output.failure !== '') throw new UnreadableFile(output.failure);
   return output.extents;

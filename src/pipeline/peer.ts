@@ -22,6 +22,8 @@ export interface OutgoingParcel {
 }
 
 export interface BackupPeer {
+  /** The failure that ended the session; undefined as long as it works. Long work without a request looks at it. */
+  readonly failure: Error | undefined;
   /**
    * True if the server has no backup of this client yet, so nothing needs to be compared. False until that is known.
    */

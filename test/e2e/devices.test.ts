@@ -3,7 +3,15 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backup, backupsRunHere, jsonLines, run, succeed } from '../helpers/commands.js';
+import {
+  backup,
+  backupsRunHere,
+  jsonLines,
+  pause,
+  run,
+  Running,
+  succeed,
+} from '../helpers/commands.js';
 import { loopHere, mountHere, unlessLeftOut } from '../helpers/mounts.js';
 import { lab, type Lab } from '../helpers/settings.js';
 import { noise } from '../helpers/tree.js';
@@ -167,4 +175,18 @@ test('--to-device does not write a device that is mounted', (t) =>
     const { status, stderr } = await run('regenerate', [...place, ...to]);
     t.is(status, 1);
     t.regex(stderr, /\[DEVICE_IN_USE\]/);
+  }));
+
+test('a backup that looks for the zeros of a very large device ends when it is interrupted', (t) =>
+  unlessLeftOut(t, async () => {
+    const { place, written } = lab(t);
+    const image = written('image', 'some data');
+    fs.truncateSync(image, 1024 * 1024 * MIB);
+    const args = [...place, '--local', '--create', '--read-devices', loopHere(t, image)];
+    const running = new Running('tardis', args);
+    await running.until('client', () => running.stderr.includes('is new'));
+    await pause(1000);
+    running.signal('SIGINT');
+    const { status, stderr } = await running.ended;
+    t.is(status, 130, stderr);
   }));

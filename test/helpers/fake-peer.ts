@@ -39,6 +39,7 @@ export interface SentStream {
 
 export class FakePeer implements BackupPeer {
   readonly isEmpty: boolean;
+  readonly failure: Error | undefined = undefined;
   contentKeys: ContentKeys | undefined;
   readonly takesPages = true;
   /** Maps slots to directories: their path below the roots, from their heads. */
