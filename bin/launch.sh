@@ -3,6 +3,24 @@
 
 name=${self##*/}
 root=${self%/bin/*}
+
+# `tardis COMMAND` is the program of that command, and `tardis help COMMAND` its help. A directory of such a name is given as ./NAME.
+# `tardis backup` and help without a command go to tardis itself (src/tools/shared/front.ts lists all).
+if [ "$name" = tardis ]; then
+  if [ "${1-}" = help ]; then
+    shift
+    if [ $# -eq 0 ]; then set -- --help; else command=$1 && shift && set -- "$command" --help "$@"; fi
+  fi
+  case ${1-} in
+  restore) name=regenerate && shift ;;
+  list) name=lstardis && shift ;;
+  find) name=lstardis && shift && set -- --find-first "$@" ;;
+  diff) name=tardiff && shift ;;
+  mount) name=tardisfs && shift ;;
+  web) name=tardis-web && shift ;;
+  check | purge | copy | clients) name=sonic ;;
+  esac
+fi
 entry=$root/dist/bundle/$name.js
 
 # The node that lies beside the program, where `npm run setup` or a package has put one, else that of the system.

@@ -42,6 +42,11 @@ export const LISTING_ROWS = rowsFor({ tools: ['lstardis'] }, {
     flags: '--find <pattern>',
     help: 'search all sets for names that match a pattern (*, ?, [a-z]) or contain a word, and list all versions. A pattern with a slash is matched against the end of the path; one that begins with a slash, against the whole path. If paths are given, only these and everything below them are searched',
   },
+  findFirst: {
+    type: 'bool',
+    flags: '--find-first',
+    help: 'take the first path as the pattern of --find, as `tardis find` does',
+  },
   sortBy: {
     type: 'choice',
     choices: ['name', 'time', 'size'],

@@ -5,6 +5,7 @@ export { ShownBackup } from './tardis/shown-backup.js';
 export { provenGaps, provenVersions } from './lstardis/prove-versions.js';
 export { ShownRestore } from './regenerate/shown-restore.js';
 export { TimeLeft } from './output/time-left.js';
+export { FRONT, frontHelp } from './shared/front.js';
 export { HELP, helpText, SONIC_SUMMARY, sonicHelpText } from './shared/help.js';
 export { statusesOf, statusNote } from './shared/help-statuses.js';
 export { inOurWords, refuseVerb } from './shared/neophytos.js';

@@ -1,4 +1,5 @@
 /** Implements `lstardis`: lists backup sets, directories as of a set, and versions of files. */
+import type { Settings } from '../config/index.js';
 import { ERROR_TABLE, TardisError } from '../errors/index.js';
 import {
   type BackupSet,
@@ -50,11 +51,23 @@ const command = toolCommand({
       },
     });
     if (settings.allowUnproven) history.acceptUnproven?.();
-    const status = await list(history, { ...settings, paint });
+    const status = await list(history, { ...withPattern(settings), paint });
     const isDoubtful = settings.allowUnproven || history.hasUnproven === true;
     return isDoubtful ? printDoubts(history, status) : status;
   },
 });
+
+/** Returns the settings in which the first path is the pattern of --find, if it is to be that. */
+function withPattern<S extends Pick<Settings<'lstardis'>, 'findFirst' | 'findPattern' | 'paths'>>(
+  settings: S,
+): S {
+  if (!settings.findFirst) return settings;
+  const [findPattern, ...paths] = settings.paths;
+  if (findPattern === undefined) {
+    throw new TardisError('USAGE', 'give a pattern of names: tardis find PATTERN [PATH…]');
+  }
+  return { ...settings, findPattern, paths };
+}
 
 /**
  * Prints the doubts of the history about its sets. Returns the exit status: 3 if there are doubts, otherwise `status`.

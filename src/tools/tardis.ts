@@ -3,6 +3,7 @@
  * the other modules are loaded.
  */
 import { fileURLToPath } from 'node:url';
+import { CommanderError } from 'commander';
 import {
   type LocalServer,
   type LocalServerOnDemand,
@@ -15,9 +16,13 @@ import { checkClientName } from '../store/layout/client-name.js';
 import { absolutePath, isThere, realPathOf } from '../system/index.js';
 import { bucketSettings } from './opening/local-store.js';
 import { isSetAbove } from './opening/precedence.js';
-import { interruptSignal, runTool, toolCommand } from './shared/run-tool.js';
+import { interruptSignal, print, runTool, toolCommand } from './shared/run-tool.js';
 import { startInnerServer, storeOf } from './tardis/inner-server.js';
+import { frontHelp } from './shared/front.js';
 import { refuseVerb } from './shared/neophytos.js';
+
+/** Words for the help of all commands, if they are the first; after `backup`, they are options. */
+const HELP_WORDS: readonly string[] = ['-h', '--help'];
 
 const command = toolCommand({
   tool: 'tardis',
@@ -165,4 +170,10 @@ function withoutConfig(command: readonly string[] | undefined): readonly string[
   return command?.at(-1) === '--config' ? command.slice(0, -1) : command;
 }
 
-export default runTool(command);
+export default runTool(command, (words) => {
+  const [first = ''] = words;
+  if (first === 'backup') return words.slice(1);
+  if (!HELP_WORDS.includes(first)) return words;
+  print(frontHelp());
+  throw new CommanderError(0, 'commander.helpDisplayed', 'the help of the commands is printed');
+});

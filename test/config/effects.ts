@@ -63,6 +63,7 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
   ],
   'lstardis finds paths by patterns': ['globs'],
   'names are found in all sets, the newest version first, deleted files too': ['findPattern'],
+  'a day with the commands, and directories that have their names': ['findFirst'],
   'lstardis uses the colors of TARDIS_LS_COLORS': ['color', 'colors'],
   'versions are listed by change, content, set or period, or only the last one': [
     'versions',

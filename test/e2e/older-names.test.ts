@@ -141,7 +141,7 @@ test('an account without the right to list learns that changing settings takes i
   const { stderr } = await run('sonic', set);
   t.regex(stderr, /right "list", which every session takes that reads or changes sets/);
   t.regex(
-    await succeed('sonic', ['setconfig', '--help']),
+    await succeed('sonic', ['setconfig', '--help-all']),
     /the\s+right\s+`list`\s+to\s+show\s+settings,\s+and\s+`admin`\s+to\s+change/,
   );
 });

@@ -2,10 +2,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { CommanderError } from 'commander';
 import { rowsOf, type Settings, splitWords, type Tool, TOOLS } from '../../src/config/index.js';
 import { ERROR_TABLE } from '../../src/errors/index.js';
 import {
   checkUsage,
+  frontHelp,
   HELP,
   helpText,
   sonicHelpText,
@@ -81,7 +83,7 @@ test('help has every option, in lines that fit, with its examples behind', (t) =
     const command = toolCommand({ tool, run: async () => undefined });
     let reported = '';
     command.configureOutput({ writeOut: (text) => void (reported += text) }).exitOverride();
-    t.throws(() => command.parse(['--help'], { from: 'user' }));
+    t.throws(() => command.parse(['--help-all'], { from: 'user' }));
     for (const [name, { flags, isUnlisted }] of rowsOf(tool)) {
       const long = flags?.split(/[ ,]+/).find((word) => word.startsWith('--'));
       if (long === undefined) continue;
@@ -97,7 +99,18 @@ test('help has every option, in lines that fit, with its examples behind', (t) =
     t.true(lines.length > 0);
     for (const line of lines) t.true(line.length <= 80, `${tool}: ${line}`);
   }
-  t.true(sonicHelpText().includes('\n  sonic rebuild '));
+  t.true(sonicHelpText().includes('\n  sonic check '));
+});
+
+test('the usual help fits two screens, and lists what most people need', (t) => {
+  for (const tool of TOOLS) {
+    const help = shortHelpOf(tool);
+    t.true(help.split('\n').length <= MOST_LINES, `${tool}: ${help.split('\n').length} lines`);
+    t.true(help.includes(`\`${tool} --help-all\``), tool);
+    t.false(help.includes('--bucket-ca'), tool);
+  }
+  t.regex(shortHelpOf('regenerate'), /--output .*--overwrite/s);
+  t.true(frontHelp().split('\n').length <= 36);
 });
 
 test('help lists every exit status that a command can end with', (t) => {
@@ -119,10 +132,24 @@ test('help lists every exit status that a command can end with', (t) => {
   t.throws(() => requireListedStatus('tardiff', [], 3, ''));
 });
 
-/** Returns the help of a command up to its notes. */
-function helpOf(tool: Tool): string {
-  return toolCommand({ tool, run: async () => undefined }).helpInformation();
+/** Lines of two screens. */
+const MOST_LINES = 80;
+
+/** Returns what a command prints for some words. */
+function printedBy(tool: Tool, words: readonly string[]): string {
+  let printed = '';
+  const command = toolCommand({ tool, run: async () => undefined });
+  command.configureOutput({ writeOut: (text) => void (printed += text) }).exitOverride();
+  try {
+    command.parse([...words], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+  }
+  return printed;
 }
+
+const shortHelpOf = (tool: Tool): string => printedBy(tool, ['--help']);
+const helpOf = (tool: Tool): string => printedBy(tool, ['--help-all']);
 
 /** Returns the words of the help of a command, with one blank between them. */
 function wordsOfHelp(tool: Tool): string {
@@ -155,6 +182,7 @@ test('sonic lists its commands with the usage that each one shows', async (t) =>
   for (const tool of TOOLS.filter((one) => one.startsWith('sonic '))) {
     const usage = /^Usage: (.*)$/m.exec(helpOf(tool))?.[1];
     t.true(usage?.startsWith(`${tool.slice('sonic '.length)} [options]`), usage);
-    t.true(listed.includes(`\n  ${usage} `) || listed.includes(`\n  ${usage}\n`), usage);
+    const shown = usage!.replace(/ \[options\]/, '');
+    t.true(listed.includes(`\n  ${shown} `) || listed.includes(`\n  ${shown}\n`), usage);
   }
 });

@@ -1,10 +1,12 @@
 /** Help of the commands: summaries and examples. */
 import type { Tool } from '../../config/index.js';
+import { FRONT_NOTE } from './front.js';
 import { D, KEEP_NOTE, SERVER_NOTE, type ToolHelp } from './help-rows.js';
 
 export const COMMANDS_HELP = {
   tardis: {
     summary: 'Backs up directories and files to a tardis store.',
+    about: [FRONT_NOTE],
     examples: {
       [`tardis ${D} --local --create ~`]: 'makes the first backup of your home directory',
       [`tardis ${D} --local ~`]: 'makes every later backup',
@@ -57,7 +59,7 @@ export const COMMANDS_HELP = {
 
 export const READERS_HELP = {
   regenerate: {
-    summary: 'Restores files and directories.',
+    summary: 'Restores files and directories from a tardis store.',
     about: [
       'Each PATH is restored as OUTPUT/NAME, where NAME is the last part of the path (with --hierarchy, the whole path). Its contents are ' +
         'compared with their digests. Existing files with the same type, size and time are kept; a file is replaced only when the new one is ' +
@@ -142,7 +144,7 @@ export const READERS_HELP = {
     ],
   },
   tardiff: {
-    summary: 'Compares versions of files and directories, with each other or with the disk.',
+    summary: 'Compares versions of files in a tardis store, with each other or with the disk.',
     about: [
       'Without -b and -d, the newest complete set and the disk are compared; with one of them, that set and the disk; with two of them, the first set and the second set. In a comparison with the disk, files that a backup leaves out are reported as new.',
       'On a terminal, control characters are shown as \\xNN; to a pipe or file the contents are written unchanged, so that patch(1) can use them. Files over --max-size, binary files, and those that take more than 10 s are reported as different, without their lines.',

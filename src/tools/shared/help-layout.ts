@@ -9,11 +9,37 @@ const MAX_TERM_CHARS = 31;
 
 const plain = new Help();
 
+/** Options that only --help-all lists. */
+const seldom = new WeakSet<Option>();
+/** Commands of which --help-all is given. */
+const whole = new WeakSet<Command>();
+
+/** Lets only --help-all list an option. */
+export function listSeldom(option: Option): void {
+  seldom.add(option);
+}
+
+/** Lets the help of a command list all options. */
+export function listAll(command: Command): void {
+  whole.add(command);
+}
+
+/** Returns true if the help of a command lists only some options. */
+export function isShortened(command: Command): boolean {
+  return (
+    !whole.has(command) && command.options.some((option) => !option.hidden && seldom.has(option))
+  );
+}
+
 /** Returns the functions that lay out the help of a command. */
 export function helpLayout(command: Command): HelpConfiguration {
   return {
+    visibleOptions: () => {
+      const listed = plain.visibleOptions(command);
+      return isShortened(command) ? listed.filter((option) => !seldom.has(option)) : listed;
+    },
     optionTerm: (option) => optionTerm(option, command),
-    subcommandTerm: (sub) => `${sub.name()} ${sub.usage()}`,
+    subcommandTerm: (sub) => `${sub.name()} ${sub.usage().replace(/\[options\] ?/, '')}`.trimEnd(),
     optionDescription: describe,
     longestOptionTermLength: (shown, helper) =>
       Math.min(MAX_TERM_CHARS, plain.longestOptionTermLength(shown, helper)),

@@ -21,26 +21,45 @@ export const SONIC_SUMMARY = 'Administers a tardis store.';
 const WIDTH = 100;
 const EXAMPLE_INDENT = 6;
 
-/** Returns the text below the options in --help. */
+/** Most examples of a help that lists only some options. */
+const FEW_EXAMPLES = 5;
+
+/** Returns the text below the options that most people need. */
+export function shortHelpText(tool: Tool): string {
+  const examples = Object.entries(HELP[tool].examples).slice(0, FEW_EXAMPLES);
+  return `\nExamples:\n${shownExamples(examples)}\n\n\`${tool} --help-all\` prints all options.`;
+}
+
+/** Returns the text below all options. */
 export function helpText(tool: Tool): string {
   const { about = [], examples, notes = [] } = HELP[tool];
-  const shown = Object.entries(examples).map(
-    ([line, what]) => `  ${line}\n${' '.repeat(EXAMPLE_INDENT)}${what}`,
-  );
   const parts = [
     ...about.map(folded),
-    `Examples:\n${shown.join('\n')}`,
+    `Examples:\n${shownExamples(Object.entries(examples))}`,
     ...[...notes, statusNote(tool)].map(folded),
   ];
   return `\n${parts.join('\n\n')}`;
 }
 
-/** Returns the text below the options in `sonic --help`: the first example of each sub-command. */
+function shownExamples(examples: readonly (readonly [line: string, what: string])[]): string {
+  return examples
+    .map(([line, what]) => `  ${line}\n${' '.repeat(EXAMPLE_INDENT)}${what}`)
+    .join('\n');
+}
+
+/** Commands of `sonic` that most people use. */
+const OFTEN: readonly Tool[] = [
+  'sonic list',
+  'sonic check',
+  'sonic purge',
+  'sonic copy',
+  'sonic keys',
+];
+
+/** Returns the text below the commands in `sonic --help`: an example of some. */
 export function sonicHelpText(): string {
-  const lines = Object.entries(HELP)
-    .filter(([tool]) => tool.startsWith('sonic '))
-    .map(([, { examples }]) => `  ${Object.keys(examples)[0]!}`);
-  return `\nExamples:\n${lines.join('\n')}\n\n\`sonic COMMAND --help\` prints the options and examples of a command.`;
+  const examples = OFTEN.map((tool) => Object.entries(HELP[tool].examples)[0]!);
+  return `\nExamples:\n${shownExamples(examples)}\n\n\`sonic COMMAND --help\` prints the options and examples of a command.`;
 }
 
 /** Returns the text wrapped between words. */

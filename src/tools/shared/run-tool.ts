@@ -35,8 +35,9 @@ import { jsonText } from '../output/json-text.js';
 import { endStatus, failedStatus, outputIsReport, print, printReport } from '../output/output.js';
 import { printAbove } from '../output/progress-line.js';
 import { formatTable } from '../output/units.js';
-import { helpLayout } from './help-layout.js';
-import { HELP, helpText } from './help.js';
+import { isCommon } from './help-common.js';
+import { helpLayout, isShortened, listAll, listSeldom } from './help-layout.js';
+import { HELP, helpText, shortHelpText } from './help.js';
 import { inOurWords } from './neophytos.js';
 import { takeAttached, takeNumbers, ToolCommand } from './option-words.js';
 import { endingSignals, keepHangupIgnored } from './signals.js';
@@ -61,12 +62,17 @@ export interface ToolSpec<T extends Tool> {
  */
 export function toolCommand<T extends Tool>(spec: ToolSpec<T>): Command {
   const { tool } = spec;
-  const command = describeTool(new ToolCommand(), tool.split(' ').at(-1)!, HELP[tool].summary);
+  const command = describeTool(new ToolCommand(), tool.split(' ').at(-1)!, HELP[tool].summary)
+    .addOption(new Option('--help-all', 'print the help with all options'))
+    .on('option:help-all', () => {
+      listAll(command);
+      command.help();
+    });
   for (const [name, row] of rowsOf(tool)) {
     if (row.argument !== undefined) addArgument(command, tool, row);
-    if (row.flags !== undefined) addFlags(command, name, row);
+    if (row.flags !== undefined) addFlags(command, tool, name, row);
   }
-  command.addHelpText('after', helpText(tool));
+  command.addHelpText('after', () => (isShortened(command) ? shortHelpText(tool) : helpText(tool)));
   return command.action(async () => {
     const settings = resolveSettings(tool, {
       commandLine: givenTo(tool, command),
@@ -158,7 +164,7 @@ function addArgument(command: Command, tool: Tool, row: SettingRow): void {
 }
 
 /** Adds an option that collects its values as texts; the table of settings parses them later. */
-function addFlags(command: Command, name: string, row: SettingRow): void {
+function addFlags(command: Command, tool: Tool, name: string, row: SettingRow): void {
   const isFlag = row.type === 'bool' || row.type === 'count';
   const option = new Option(row.flags!.replace('[=', ' ['), helpOf(row));
   if (row.preset !== undefined) option.preset(row.preset);
@@ -169,6 +175,7 @@ function addFlags(command: Command, name: string, row: SettingRow): void {
   option.attributeName = () => name;
   option.helpGroup(headingOf(name));
   if (row.isUnlisted === true) option.hideHelp();
+  if (!isCommon(tool, name, row)) listSeldom(option);
   if (row.type === 'count') option.argParser((_text, before?: number) => (before ?? 0) + 1);
   if (!isFlag) option.argParser((text, before?: string[]) => [...(before ?? []), text]);
   command.addOption(option);

@@ -1,0 +1,65 @@
+/** The commands of `tardis`: names of the programs that a newcomer looks for. */
+import type { Tool } from '../../config/index.js';
+
+/** The program of each command. bin/launch.sh starts it with the words that follow. */
+export const FRONT = {
+  backup: 'tardis',
+  restore: 'regenerate',
+  list: 'lstardis',
+  find: 'lstardis',
+  diff: 'tardiff',
+  mount: 'tardisfs',
+  web: 'tardis-web',
+  check: 'sonic check',
+  purge: 'sonic purge',
+  copy: 'sonic copy',
+  clients: 'sonic clients',
+} as const satisfies Readonly<Record<string, Tool>>;
+
+const SUMMARIES: Readonly<Record<keyof typeof FRONT, string>> = {
+  backup: 'back up directories and files (also without this word)',
+  restore: 'restore files and directories',
+  list: 'list backup sets, a directory as of a set, or all versions of a file',
+  find: 'find files by name in all sets, deleted or not',
+  diff: 'compare versions of files, with each other or with the disk',
+  mount: 'mount all sets as a read-only file system',
+  web: 'show the backups in the browser',
+  check: 'check the store of a client, and list what can no longer be restored',
+  purge: 'delete old backup sets by rules, and free the space that only they use',
+  copy: 'copy a client to another store, or bring a copy up to date',
+  clients: 'list the clients of a store, and which are overdue',
+};
+
+const EXAMPLES: Readonly<Record<string, string>> = {
+  'tardis -D /media/disk/backups --local --create ~':
+    'makes the first backup of your home directory',
+  'tardis -D /media/disk/backups --local ~': 'makes every later backup',
+  'tardis list -D /media/disk/backups': 'lists what there is',
+  "tardis find 'letter*' -D /media/disk/backups": 'finds a file by its name, deleted or not',
+  'tardis restore -D /media/disk/backups -o /tmp/back ~/letters':
+    'restores a directory, as /tmp/back/letters',
+};
+
+/** Names of the commands for the manual: `restore` (regenerate), … */
+export const FRONT_NOTE = `tardis COMMAND runs the program of a command, with the words that follow: ${Object.entries(
+  FRONT,
+)
+  .map(([command, tool]) => `${command} (${tool})`)
+  .join(', ')}. A directory with such a name is given as ./NAME.`;
+
+/** Returns `tardis --help`. */
+export function frontHelp(): string {
+  const commands = Object.entries(FRONT).map(([command, tool]) => {
+    const program = `(${tool})`;
+    return `  ${command.padEnd(9)}${SUMMARIES[command as keyof typeof FRONT]}${command === 'backup' ? '' : ` ${program}`}`;
+  });
+  const examples = Object.entries(EXAMPLES).map(([line, what]) => `  ${line}\n      ${what}`);
+  return [
+    'Usage: tardis [command] [options] [path...]',
+    'Keeps every version of every file, in a store on a disk, a server or in a bucket.',
+    `Commands, each of which is also the program in brackets:\n${commands.join('\n')}`,
+    `Examples:\n${examples.join('\n')}`,
+    '`tardis COMMAND --help` prints what most people need of a command, --help-all everything. `tardisd` is the\nserver, `tardisremote` the one for browsers; `sonic --help` lists all commands for operators.',
+    '',
+  ].join('\n\n');
+}

@@ -1,0 +1,51 @@
+/** `tardis COMMAND`: the programs by the names that a newcomer looks for. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { FRONT } from '../../src/tools/index.js';
+import { commandsAreProcesses, run, succeed, type Tool } from '../helpers/commands.js';
+import { scratch } from '../helpers/scratch.js';
+
+commandsAreProcesses(); // the launcher knows the names
+
+const MISSING = '--no-such-option';
+
+for (const [command, program] of Object.entries(FRONT)) {
+  test(`tardis ${command} runs ${program} with the words that follow`, async (t) => {
+    const [tool, ...words] = program.split(' ') as [Tool, ...string[]];
+    const { stderr } = await run(tool, [...words, MISSING]);
+    t.true(stderr.includes(MISSING), stderr);
+    t.is((await run('tardis', [command, MISSING])).stderr, stderr);
+  });
+}
+
+test('help lists all commands, and has that of each', async (t) => {
+  const all = await succeed('tardis', ['--help']);
+  for (const command of Object.keys(FRONT)) t.true(all.includes(`\n  ${command} `), command);
+  t.is(await succeed('tardis', ['help']), all);
+  const ofOne = await succeed('tardis', ['help', 'restore']);
+  t.is(ofOne, await succeed('regenerate', ['--help']));
+  const whole = await succeed('tardis', ['backup', '--help-all']);
+  t.true(whole.includes('--budget-items') && !ofOne.includes('--bucket-ca'));
+  t.is(await succeed('tardis', ['--help-all']), whole);
+});
+
+test('a day with the commands, and directories that have their names', async (t) => {
+  const [home, out] = [scratch(t), scratch(t)];
+  const store = ['-D', path.join(scratch(t), 'store'), '-C', 'me'];
+  for (const name of ['restore', 'backup']) {
+    fs.mkdirSync(path.join(home, name));
+    fs.writeFileSync(path.join(home, name, 'letter.txt'), `of ${name}`);
+  }
+  const options = { cwd: home };
+  await succeed('tardis', ['backup', ...store, '--local', '--create', './restore'], options);
+  await succeed('tardis', [...store, '--local', 'backup'], options);
+  const listed = await succeed('tardis', ['list', ...store, '-b', '1', path.join(home, 'restore')]);
+  t.regex(listed, /letter\.txt/);
+  const found = await succeed('tardis', ['find', ...store, 'let*', home]);
+  t.true(found.includes('restore/letter.txt') && found.includes('backup/letter.txt'), found);
+  await succeed('tardis', ['restore', ...store, '-o', out, path.join(home, 'backup')]);
+  t.is(fs.readFileSync(path.join(out, 'backup/letter.txt'), 'utf8'), 'of backup');
+  const { status, stderr } = await run('tardis', ['find', ...store]);
+  t.deepEqual([status, stderr.includes('give a pattern of names')], [1, true], stderr);
+});
