@@ -33,7 +33,7 @@ function optionsOf(tool) {
     const long = /--([a-z-]+)/.exec(row.flags)[1];
     const takes = / [<[]|\[=/.test(row.flags) ? kindOf(name, row) : undefined;
     const isOptional = / \[|\[=/.test(row.flags);
-    const isList = ['paths', 'texts', 'count'].includes(row.type);
+    const isList = ['paths', 'texts', 'commands', 'count'].includes(row.type);
     const names = row.negatable === true ? [long, `no${long}`] : [long];
     const isTuning = headingOf(name) === 'Tuning:';
     return names.map((one) => ({

@@ -222,7 +222,8 @@ else.
   names (none, if that is empty): section \`[Tardis]\`, and in it the variables of the table below.
 - **The client's file** is named by \`--config\`, of which there may be several; later ones count more.
   The section \`[Tardis]\`, or the one that \`--job\` names instead, is read, after \`[Pipeline]\`, where the
-  keys of the second table may stand for all jobs. Every section is checked.
+  keys of the second table may stand for all jobs. Every section is checked. \`[Sources]\` has commands whose
+  output is backed up (dumps.md).
 - **The server's file** is named by \`--config\` or \`TARDIS_DAEMON_CONFIG\`, or it is
   /etc/tardis/tardisd.cfg, if that is there: sections \`[Tardis]\` and \`[Pipeline]\`. A server that
   \`tardis --local\` starts reads the file of \`--local-config\` or \`TARDIS_LOCAL_CONFIG\`, or

@@ -14,6 +14,7 @@ import type { Credentials, Elsewhere } from '../transport/login/index.js';
 import type { JobRunner } from '../workers/index.js';
 import type { BasePath } from './roots.js';
 import type { Settled } from './settling.js';
+import type { StreamSource } from './stream-roots.js';
 
 export interface BackupRequest {
   readonly client: string;
@@ -31,6 +32,8 @@ export interface BackupRequest {
   readonly config?: PlainConfig | undefined;
   /** Paths as bytes; relative paths start at the working directory. */
   readonly directories: readonly Buffer[];
+  /** Outputs of commands, and standard input, to be stored as files. */
+  readonly streams?: readonly StreamSource[];
   readonly excludes: ExcludeOptions;
   readonly crossDevices?: boolean;
   /** True if the contents of block devices that are named are saved, instead of their nodes. */

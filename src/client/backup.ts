@@ -4,7 +4,7 @@
  */
 import { asTardisError, TardisError, throwIfAborted } from '../errors/index.js';
 import { machineName, NO_MARKS } from '../model/index.js';
-import { BackupPipeline, type BackupProgress } from '../pipeline/index.js';
+import { BackupPipeline, type BackupProgress, type StreamedFile } from '../pipeline/index.js';
 import { machineIdentity, type System, wallMs } from '../system/index.js';
 import {
   type Connection,
@@ -34,6 +34,7 @@ import { SessionConnector } from './session-connector.js';
 import { spaceDoubt } from './session-line.js';
 import type { SealedSet } from './set-sealer.js';
 import { type Settled, untilSettled } from './settling.js';
+import { streamRoots } from './stream-roots.js';
 
 /** Maximum number of sessions per backup. Without it, a server that drops every session would be retried forever. */
 const MAX_BEGINNINGS = 16;
@@ -91,6 +92,8 @@ class BackupRun {
   private readonly missing: ReturnType<typeof readRoots>['missing'];
   private readonly request: BackupRequest;
   private readonly hooks: BackupHooks;
+  /** Aborted when the session has failed, so that no command goes on. */
+  private readonly streaming = new AbortController();
 
   constructor(
     private readonly system: System,
@@ -99,8 +102,10 @@ class BackupRun {
   ) {
     this.request = request;
     this.hooks = hooks;
-    const { roots, missing } = readRoots(system, request.directories, request);
-    this.roots = roots;
+    const { roots: walked, missing } = readRoots(system, request.directories, request);
+    const { signal } = this.streaming;
+    const streamed = streamRoots(system, request.streams ?? [], { others: walked, signal });
+    this.roots = [...walked, ...streamed.roots];
     this.missing = missing;
     this.server = new ServerPeer({
       compressHeads: request.compressMessages,
@@ -121,7 +126,8 @@ class BackupRun {
       retrying: (retry) => hooks.onRetry?.(retry),
       failed: (error) => this.peer.fail(error),
     });
-    this.pipeline = pipelineOf(jobs, this.peer, { roots, request, hooks });
+    const sources = { walked, roots: this.roots, streams: streamed.files };
+    this.pipeline = pipelineOf(jobs, this.peer, { ...sources, request, hooks });
   }
 
   /** Number of connections that were lost and replaced. */
@@ -224,6 +230,7 @@ class BackupRun {
   }
 
   private fail(error: TardisError): void {
+    this.streaming.abort();
     this.peer.fail(error);
     this.lifeline.fail(error);
   }
@@ -296,24 +303,30 @@ function pipelineOf(
   jobs: JobRunner,
   peer: SealingPeer,
   {
+    walked,
     roots,
+    streams,
     request,
     hooks,
   }: {
+    /** The roots that are walked. Those of streams follow in `roots`. */
+    readonly walked: readonly Root[];
     readonly roots: readonly Root[];
+    readonly streams: readonly StreamedFile[];
     readonly request: BackupRequest;
     readonly hooks: BackupHooks;
   },
 ): BackupPipeline {
   const sources = {
-    start: rootTasks(roots),
-    files: rootFiles(roots),
+    start: rootTasks(walked),
+    files: rootFiles(walked),
     readsDevices: request.readDevices === true,
     firstFreeSlot: roots.length,
+    streams,
     excludes: request.excludes,
     crossDevices: request.crossDevices === true,
     maxDepth: request.maxDepth ?? 0,
-    presence: new RootPresence(roots),
+    presence: new RootPresence(walked),
   };
   return new BackupPipeline(jobs, { peer, sources, settings: request.settings, hooks });
 }

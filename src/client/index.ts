@@ -20,3 +20,4 @@ export { rowPages } from './row-pages.js';
 export { rawRules } from './uncompressed-rules.js';
 export { missingFailures, readRoots, type Root, rootFiles, rootTasks } from './roots.js';
 export { type Settled, untilSettled } from './settling.js';
+export type { StreamSource } from './stream-roots.js';

@@ -55,6 +55,8 @@ export type BasePath = 'full' | 'common' | 'none';
 interface RootPaths {
   /** True if a link to a block device is a root of its own name: the contents of the device are saved under it. */
   readonly readDevices?: boolean;
+  /** Streams that are backed up too, so that a backup without any directory is one of these. */
+  readonly streams?: readonly unknown[];
   readonly basePath?: BasePath;
   /** For each directory, the path under which it is stored; if empty, `basePath` decides. */
   readonly keptAs?: readonly Buffer[];
@@ -81,14 +83,14 @@ interface Roots {
 }
 
 /**
- * Returns each directory once, by its real path, and separately those that cannot be opened. If none can be opened, throws
+ * Returns each directory once, by its real path, and separately those that cannot be opened. If nothing is left, throws
  * SOURCE_MISSING, or IO_FAILED for a disk that fails. Throws USAGE if two would be stored under one path or `keptAs` does not
  * fit.
  */
 export function readRoots(
   system: System,
   directories: readonly Buffer[],
-  { basePath = 'full', keptAs = [], readDevices = false }: RootPaths = {},
+  { basePath = 'full', keptAs = [], readDevices = false, streams = [] }: RootPaths = {},
 ): Roots {
   void system.native; // Loads the addon first: if it is missing, that is not an error of a directory.
   const given = keptAs.length === 0 ? undefined : givenPaths(directories, basePath, keptAs);
@@ -118,7 +120,7 @@ export function readRoots(
     }
   }
   const [first] = missing;
-  if (roots.size === 0 && first !== undefined) {
+  if (roots.size + streams.length === 0 && first !== undefined) {
     throw failedTo(`open ${displayName(first.path)}`, first.error, 'openSource');
   }
   const absent = missing.map(({ path }) => path);
@@ -179,6 +181,7 @@ function withKeptPaths(
   basePath: BasePath,
 ): Root[] {
   const split = [...roots.map(namedPath), ...absent].map(splitPath);
+  if (split.length === 0) return [];
   let common = Math.min(...split.map((names) => Math.max(0, names.length - 1)));
   const [first = []] = split;
   for (let depth = 0; depth < common; depth += 1) {
@@ -236,8 +239,12 @@ function readFileRoot(system: System, path: Buffer): Omit<PlainRoot, 'givenPath'
   return readRoot(system, above, file);
 }
 
-/** Reads a root. If it is the directory of a `file`, this user need not be able to list it. */
-function readRoot(system: System, path: Buffer, file?: Buffer): Omit<PlainRoot, 'givenPath'> {
+/** Returns a root. If it is the directory of a `file`, this user need not be able to list it. */
+export function readRoot(
+  system: System,
+  path: Buffer,
+  file?: Buffer,
+): Omit<PlainRoot, 'givenPath'> {
   const identity = identityAt(path);
   const row = system.native.statRow(path, ROOT_NAME);
   const rows = new RowReader(row);

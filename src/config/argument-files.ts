@@ -70,6 +70,6 @@ function expandFile(file: Buffer, within: readonly string[]): string[] {
 
 /** Returns the options whose values are commands. */
 function commandFlags(): string[] {
-  const rows = allRows().filter(([, { type }]) => type === 'command');
+  const rows = allRows().filter(([, { type }]) => type === 'command' || type === 'commands');
   return rows.flatMap(([, { flags }]) => (flags === undefined ? [] : [longFlag(flags)]));
 }

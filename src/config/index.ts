@@ -27,6 +27,7 @@ export {
   type Sources,
 } from './settings.js';
 export { parseSize } from './sizes.js';
+export { type SourceCommand, sourceCommand } from './source-commands.js';
 export { type Tool, TOOLS } from './tools.js';
 export { formatValue, parseGiven, parseValue } from './values.js';
 export { splitList, splitWords } from './words.js';

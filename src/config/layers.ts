@@ -35,6 +35,7 @@ export type Rows = readonly (readonly [name: string, row: SettingRow])[];
 
 const MAIN = 'tardis';
 const TUNING = 'pipeline';
+const SOURCES = 'sources';
 /**
  * Environment variables that are not settings: those of the launcher, those that `tardisd --daemon` passes to
  * itself, and those that are passed to hooks.
@@ -176,8 +177,8 @@ export function serverFileLayer(rows: Rows, file: Buffer, isRemote = false): Lay
 }
 
 /**
- * Reads the client's files; later files override earlier ones. [Pipeline] applies to every job; in the same file, the
- * section of the job overrides it. The sections of all jobs are checked, so that a mistake is found before its job
+ * Reads the client's files; later files override earlier ones. [Pipeline] and [Sources] apply to every job; in the same
+ * file, the section of the job overrides [Pipeline]. The sections of all jobs are checked, so that a mistake is found before its job
  * runs. Throws CONFIG_INVALID if no file has a section for the job. The default job `Tardis` needs one only if there
  * are sections of other jobs.
  */
@@ -195,7 +196,10 @@ export function clientFilesLayer(rows: Rows, files: readonly Buffer[], job: stri
       kind: 'client key',
       keyOf: (row) => row.clientKey,
     };
-    for (const section of sections) entriesLayer([], [section], style);
+    for (const section of sections) {
+      if (!isOneOf(section.name, [SOURCES])) entriesLayer([], [section], style);
+      else for (const [name, found] of sourcesLayer(rows, section, style)) layer.set(name, found);
+    }
     const read = tuningFirst(sections).filter(({ name }) => isOneOf(name, [TUNING, job]));
     for (const [name, found] of entriesLayer(rows, read, style)) layer.set(name, found);
   }
@@ -209,10 +213,10 @@ export function clientFilesLayer(rows: Rows, files: readonly Buffer[], job: stri
   return layer;
 }
 
-/** Returns the names of the sections that are jobs: all but [Pipeline]. Throws CONFIG_INVALID for [DEFAULT]. */
+/** Returns the names of the sections that are jobs: all but [Pipeline] and [Sources]. Throws CONFIG_INVALID for [DEFAULT]. */
 function jobsOf(sections: readonly IniSection[], shown: string): string[] {
   return sections.flatMap(({ name, line }) => {
-    if (name !== 'DEFAULT') return isOneOf(name, [TUNING]) ? [] : [name];
+    if (name !== 'DEFAULT') return isOneOf(name, [TUNING, SOURCES]) ? [] : [name];
     throw configInvalid(
       `${shown}:${line}: [DEFAULT] is not supported; write its settings into each job`,
     );
@@ -226,6 +230,24 @@ function isOneOf(name: string, names: readonly string[]): boolean {
 function tuningFirst(sections: readonly IniSection[]): IniSection[] {
   const isTuning = ({ name }: IniSection): boolean => isOneOf(name, [TUNING]);
   return [...sections.filter(isTuning), ...sections.filter((section) => !isTuning(section))];
+}
+
+/**
+ * Returns the commands of [Sources], whose keys are the names of files. Throws CONFIG_INVALID, and CONFIG_UNSAFE for a
+ * command of root in a file that another user can change.
+ */
+function sourcesLayer(rows: Rows, { entries, line }: IniSection, style: FileStyle): Layer {
+  const layer = new Map<string, Found>();
+  const [name, row] = allRows().find(([, { type }]) => type === 'commands')!;
+  const isWanted = rows.some(([wanted]) => wanted === name);
+  const texts = entries.flatMap(({ key, text, line: at }) => {
+    const where = `${style.shown}:${at}: ${shownText(key)}`;
+    if (isWanted) requireOwnFile(style.file, where);
+    return parseValue(`${key} = ${text}`, row, where, true) as readonly string[];
+  });
+  const where = `${style.shown}:${line}`;
+  if (isWanted) layer.set(name, { value: texts, source: style.source, where });
+  return layer;
 }
 
 interface FileStyle {

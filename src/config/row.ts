@@ -4,6 +4,7 @@ import type { Tool } from './tools.js';
 /**
  * Types of values. `path` is bytes, `place` the place of a store (place.ts), `text` must be UTF-8, `name` is a text without slashes. The plural types are lists.
  * In a file, the words of a list are separated by blanks or commas; a word that contains a blank or a comma is quoted.
+ * `commands` are texts `NAME = COMMAND`, each a line of [Sources] in a file (source-commands.ts).
  * `command` is a list of words that are separated by blanks only, on a command line too. `seconds` may have up to three
  * decimals. `size` may have a unit (K, M, G, T). `count` is a number; each flag without a value raises it by one.
  * `mode` is octal. `rates` are bytes per second, optionally by time of day.
@@ -17,6 +18,7 @@ type ValueType =
   | 'place'
   | 'places'
   | 'command'
+  | 'commands'
   | 'bool'
   | 'int'
   | 'count'
@@ -117,7 +119,7 @@ export function rowsFor<const S extends Shared, R extends PartialTable>(
   return Object.fromEntries(full) as Joined<S, R>;
 }
 
-const LISTS: ReadonlySet<ValueType> = new Set(['texts', 'paths', 'places']);
+const LISTS: ReadonlySet<ValueType> = new Set(['texts', 'paths', 'places', 'commands']);
 const NUMBERS: ReadonlySet<ValueType> = new Set(['int', 'count', 'size', 'seconds', 'mode']);
 
 /** Returns a row with the default and the minimum of its type, unless it has its own. */
@@ -137,13 +139,13 @@ type Given<R extends SettingRow> = R extends { type: 'bool' }
         ? Buffer
         : R extends { type: 'paths' | 'places' }
           ? readonly Buffer[]
-          : R extends { type: 'texts' | 'command' }
+          : R extends { type: 'texts' | 'command' | 'commands' }
             ? readonly string[]
             : string;
 
 /** The TypeScript type of a row's value. */
 export type ValueOf<R extends SettingRow> = R extends { default: undefined }
   ? Given<R> | undefined
-  : R extends { default: unknown } | { type: 'bool' | 'texts' | 'paths' | 'places' }
+  : R extends { default: unknown } | { type: 'bool' | 'texts' | 'paths' | 'places' | 'commands' }
     ? Given<R>
     : Given<R> | undefined;

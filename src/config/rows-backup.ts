@@ -2,6 +2,8 @@
 import { forTools, type PartialTable, rowsFor } from './row.js';
 import { READERS } from './tools.js';
 
+const DAY_SECONDS = 86_400;
+
 const SERVER =
   'server to connect to: HOST[:PORT], the path of a unix socket, or several HOST[:PORT] separated by commas (servers of one bucket)';
 
@@ -111,6 +113,35 @@ export const CLIENT_ROWS = rowsFor({ tools: ['tardis'] }, {
     tools: ['regenerate', 'lstardis'],
     flags: '--numeric-ids',
     help: 'use the numbers of owners and groups instead of their names',
+  },
+} as const satisfies PartialTable);
+
+/** Settings of files that are no files of the machine: what commands write, and standard input. */
+export const SOURCE_ROWS = rowsFor({ tools: ['tardis'] }, {
+  stdin: {
+    type: 'name',
+    flags: '--stdin <name>',
+    help: 'store standard input as the file /NAME of the set, beside the given directories, or alone',
+  },
+  commands: {
+    type: 'commands',
+    flags: '--source <command>',
+    help: 'store the output of a command as the file /NAME of the set; written "NAME=COMMAND", may be repeated, and replaces the section [Sources]; a command that fails leaves the earlier version',
+  },
+  commandNames: {
+    type: 'texts',
+    default: undefined,
+    clientKey: 'Sources',
+    help: 'names in the section [Sources] whose commands this job runs (default: all)',
+  },
+  commandSeconds: {
+    type: 'seconds',
+    min: 0.1,
+    max: 7 * DAY_SECONDS,
+    default: DAY_SECONDS,
+    flags: '--source-timeout <seconds>',
+    clientKey: 'SourceTimeout',
+    help: 'seconds after which a command of --source or [Sources] is terminated and counts as failed',
   },
 } as const satisfies PartialTable);
 

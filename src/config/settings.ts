@@ -2,7 +2,14 @@
 import { completed, type SettingRow, type ValueOf } from './row.js';
 import type { Found } from './layers.js';
 import type { Tool } from './tools.js';
-import { CLIENT_ROWS, DELTA_ROWS, EXCLUDE_ROWS, FILTER_ROWS, ROOT_ROWS } from './rows-backup.js';
+import {
+  CLIENT_ROWS,
+  DELTA_ROWS,
+  EXCLUDE_ROWS,
+  FILTER_ROWS,
+  ROOT_ROWS,
+  SOURCE_ROWS,
+} from './rows-backup.js';
 import { BUCKET_ROWS } from './rows-bucket.js';
 import { COMMON_ROWS, LOGIN_ROWS } from './rows-common.js';
 import { HOOK_ROWS } from './rows-hooks.js';
@@ -22,6 +29,7 @@ const SETTINGS = {
   ...EXCLUDE_ROWS,
   ...FILTER_ROWS,
   ...ROOT_ROWS,
+  ...SOURCE_ROWS,
   ...RESTORE_ROWS,
   ...TUNING_ROWS,
   ...SERVER_ROWS,
@@ -73,6 +81,7 @@ export function listedRowsOf(tool: Tool): [name: string, row: SettingRow][] {
 
 /** Returns the heading of a setting in --help. */
 export function headingOf(name: string): string {
+  if (name in SOURCE_ROWS) return 'Commands as sources:';
   if (name in EXCLUDE_ROWS) return 'Exclude rules:';
   if (name in FILTER_ROWS) return 'Filters:';
   if (name in HOOK_ROWS) return 'Hooks and notifications:';

@@ -6,6 +6,7 @@ import type { ValueSpec } from './row.js';
 import { placeBytes } from './place.js';
 import { parseRates } from './rates.js';
 import { formatSize, parseSize } from './sizes.js';
+import { checkFileName, sourceCommand } from './source-commands.js';
 import { splitList, splitWords } from './words.js';
 
 export type Value = string | number | boolean | Buffer | readonly string[] | readonly Buffer[];
@@ -35,13 +36,16 @@ export function parseValue(text: string, spec: ValueSpec, where: string, isInFil
       return splitList(text, where).map((word) => placeBytes(word, where, isInFile));
     case 'texts':
       return splitList(utf8(text, where), where);
+    case 'commands':
+      sourceCommand(utf8(text, where), where);
+      return [text];
     case 'command':
       return splitWords(utf8(text, where), where);
     case 'text':
       return utf8(text, where); // not trimmed: it may be a path
     case 'name':
-      if (/^\.{0,2}$|[/\0]/.test(text)) throw mustBe(where, text, 'a file name');
-      return utf8(text, where);
+      checkFileName(utf8(text, where), where);
+      return text;
     case 'bool': {
       const word = trimmed.toLowerCase();
       if (TRUE.has(word)) return true;
@@ -77,6 +81,9 @@ export function parseGiven(texts: readonly string[], spec: ValueSpec, where: str
   if (spec.type === 'paths') return texts.map((text) => pathBytes(text, where));
   if (spec.type === 'places') return texts.map((text) => placeBytes(text, where, false));
   if (spec.type === 'texts') return texts.map((text) => utf8(text, where));
+  if (spec.type === 'commands') {
+    return texts.flatMap((text) => parseValue(text, spec, where) as readonly string[]);
+  }
   return parseValue(texts.at(-1) ?? '', spec, where);
 }
 

@@ -1,4 +1,4 @@
 export { callUrl, parseUrl } from './call-url.js';
 export { eventLines, type HookEvent, hookVariables } from './event.js';
 export { checkMailSettings, mailText, type MailSettings, sendMail } from './mail.js';
-export { runCommand } from './run-command.js';
+export { runCommand, TakenStream } from './run-command.js';

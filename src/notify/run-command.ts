@@ -4,6 +4,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import fs from 'node:fs';
 import type { Readable } from 'node:stream';
 import { systemCode } from '../errors/index.js';
 import { displayName } from '../model/index.js';
@@ -19,21 +20,29 @@ const KILL_AFTER_MS = 5000;
  * output open.
  */
 const OUTPUT_AFTER_END_MS = 1000;
+/** Time without output after which a process that a command has left counts as holding the output in vain. */
+const SILENT_AFTER_END_MS = 10_000;
 
 interface CommandOptions {
   readonly timeoutMs: number;
-  /** Variables that are added to the environment, which is without the access key of a bucket. */
+  /** The whole environment. Without it, that of this process, without the access key of a bucket. */
+  readonly environment?: Readonly<Record<string, string>> | undefined;
+  /** Variables that are added to the environment. */
   readonly variables?: Readonly<Record<string, string>>;
   /** Standard input of the command; empty if undefined. */
   readonly input?: string;
   readonly signal?: AbortSignal;
+  /**
+   * Takes the bytes of standard output, whose end is part of the command then. Without it, they are lines of output.
+   */
+  readonly take?: ((bytes: Uint8Array) => Promise<void>) | undefined;
   /** Called for each line of the output, with control characters removed. */
   onLine?(line: string): void;
 }
 
 /**
  * Runs a command to its end. Returns undefined for exit status 0, otherwise the reason of the failure as text, with
- * the last line of its output. Never throws.
+ * the last line of its output. Throws only what `take` throws.
  */
 export async function runCommand(
   [command, ...words]: readonly string[],
@@ -41,31 +50,79 @@ export async function runCommand(
 ): Promise<string | undefined> {
   if (command === undefined || command === '') return 'the command is empty';
   if (options.signal?.aborted === true) return 'not run: interrupted';
+  const nothing = fs.openSync('/dev/null', 'r');
   const child = spawn(command, words, {
     detached: true, // in its own group, so that its child processes can be killed too
-    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-    env: environmentOfOthers(options.variables),
+    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', ...blanked(nothing)],
+    env: options.environment ?? environmentOfOthers(options.variables),
   });
+  fs.closeSync(nothing);
   const output = new OutputLines(options);
-  for (const stream of [child.stdout, child.stderr]) output.follow(stream as Readable);
+  output.follow(child.stderr as Readable);
+  const taken = options.take && new TakenStream(child.stdout as Readable, options.take);
+  if (taken === undefined) output.follow(child.stdout as Readable);
   child.stdin?.on('error', () => undefined); // a command that does not read its input reports that by its status
   child.stdin?.end(options.input);
-  const why = await endOf(child, options);
+  const why = await endOf(child, options, taken);
+  if (why !== undefined && taken !== undefined) {
+    signalGroup(child, 'SIGKILL'); // processes that it left may hold the output
+    taken.stop();
+  }
   await closed(child);
   output.finish();
+  await taken?.end;
   return why === undefined || output.last === '' ? why : `${why} (${output.last})`;
 }
 
+/** Flag of an open descriptor, in octal, by which no program that this process starts inherits it. */
+const CLOSED_ON_EXEC = 0o2000000;
+
 /**
- * Waits until the command itself has exited, and ends it after `timeoutMs` or when `signal` is aborted. Returns
- * undefined for exit status 0, otherwise the reason of the failure.
+ * Returns what a command gets in place of the descriptors from 3 on that this process has inherited, and would pass on:
+ * the descriptor `nothing`. Node.js itself keeps back only the first of them.
  */
-async function endOf(child: ChildProcess, options: CommandOptions): Promise<string | undefined> {
+function blanked(nothing: number): (number | 'ignore')[] {
+  const blanks: (number | 'ignore')[] = [];
+  for (const name of fs.readdirSync('/proc/self/fd')) {
+    const fd = Number(name);
+    if (fd < FIRST_OTHER || !isInherited(fd)) continue;
+    while (blanks.length < fd - FIRST_OTHER) blanks.push('ignore');
+    blanks[fd - FIRST_OTHER] = nothing;
+  }
+  return blanks;
+}
+
+/** Number of the first descriptor after standard input, output and error. */
+const FIRST_OTHER = 3;
+
+function isInherited(fd: number): boolean {
+  try {
+    const flags = /^flags:\s*(\d+)/m.exec(fs.readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'));
+    return flags !== null && (Number.parseInt(flags[1]!, 8) & CLOSED_ON_EXEC) === 0;
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return false; // it was closed meanwhile
+  }
+}
+
+/**
+ * Waits until the command itself has exited, and its output has ended if that is `taken`. Ends the command after
+ * `timeoutMs`, when `signal` is aborted, or when its output cannot be taken. Returns undefined for exit status 0, otherwise
+ * the reason of the failure.
+ */
+async function endOf(
+  child: ChildProcess,
+  options: CommandOptions,
+  taken: TakenStream | undefined,
+): Promise<string | undefined> {
   let whyEnded: string | undefined;
   let force: NodeJS.Timeout | undefined;
+  const stopping = new AbortController();
   const stop = (why: string): void => {
     if (whyEnded !== undefined) return;
     whyEnded = why;
+    stopping.abort();
+    taken?.stop();
     signalGroup(child, 'SIGTERM');
     force = setTimeout(() => signalGroup(child, 'SIGKILL'), KILL_AFTER_MS);
   };
@@ -73,11 +130,15 @@ async function endOf(child: ChildProcess, options: CommandOptions): Promise<stri
   const timer = setTimeout(() => stop(`timed out after ${seconds} s`), options.timeoutMs);
   const interrupt = (): void => stop('interrupted');
   options.signal?.addEventListener('abort', interrupt);
+  taken?.end.catch(() => stop('its output could not be taken'));
   try {
     const [status, signal] = (await once(child, 'exit')) as [number | null, string | null];
     if (whyEnded !== undefined) return whyEnded;
     if (signal !== null) return `killed by ${signal}`;
-    return status === 0 ? undefined : `exit status ${status}`;
+    if (status !== 0) return `exit status ${status}`;
+    if (taken === undefined) return undefined;
+    await taken.endAfterExit(stop, stopping.signal);
+    return whyEnded ?? (taken.isWhole ? undefined : 'its output could not be read');
   } catch (error) {
     return `cannot run it: ${systemCode(error) ?? 'unknown'}`;
   } finally {
@@ -93,7 +154,8 @@ function signalGroup({ pid }: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): void
   try {
     process.kill(-pid, signal);
   } catch (error) {
-    if (systemCode(error) !== 'ESRCH') throw error; // no process of the group is left
+    // No process of the group is left, or only some that are another user's (sudo) and end by their closed output.
+    if (systemCode(error) !== 'ESRCH' && systemCode(error) !== 'EPERM') throw error;
   }
 }
 
@@ -108,6 +170,67 @@ async function closed(child: ChildProcess): Promise<void> {
   });
   await Promise.all(over);
   clearTimeout(timer);
+}
+
+/** A stream that is passed on as it comes. */
+export class TakenStream {
+  /** Resolves when the output has ended or is destroyed. Rejects with an error of the taker. */
+  readonly end: Promise<void>;
+  private isTaking = false;
+  private lastMs = performance.now();
+
+  constructor(
+    private readonly stream: Readable,
+    take: (bytes: Uint8Array) => Promise<void>,
+  ) {
+    this.end = this.pass(take);
+    this.end.catch(() => undefined); // rejects where it is awaited
+  }
+
+  /** True once the end was read, and all before it was taken. */
+  get isWhole(): boolean {
+    return this.stream.readableEnded;
+  }
+
+  stop(): void {
+    this.stream.destroy();
+  }
+
+  /**
+   * Waits for the end of the output, or until `stopped` is aborted. Calls `stop` if a process that is left holds the output
+   * open without writing.
+   */
+  async endAfterExit(stop: (why: string) => void, stopped: AbortSignal): Promise<void> {
+    this.lastMs = performance.now();
+    const timer = setInterval(() => {
+      const idleMs = performance.now() - this.lastMs;
+      if (!this.isTaking && idleMs > SILENT_AFTER_END_MS)
+        stop('a process it left holds its output');
+    }, OUTPUT_AFTER_END_MS);
+    try {
+      await Promise.race([this.end, once(stopped, 'abort')]);
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  private async pass(take: (bytes: Uint8Array) => Promise<void>): Promise<void> {
+    let failure: { readonly error: unknown } | undefined;
+    try {
+      for await (const bytes of this.stream) {
+        this.isTaking = true;
+        await take(bytes as Buffer).catch((error: unknown) => {
+          failure = { error };
+        });
+        if (failure !== undefined) break;
+        this.isTaking = false;
+        this.lastMs = performance.now();
+      }
+    } catch (error) {
+      if (systemCode(error) === undefined) throw error; // destroyed or unreadable: it is not whole
+    }
+    if (failure !== undefined) throw failure.error;
+  }
 }
 
 /** Splits output into lines, and limits its size. */

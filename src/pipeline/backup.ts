@@ -3,6 +3,7 @@
  *
  *   walk ▸ compare ▸ cut ┬▸ read ▸ need ▸ build ▸ send     parcels of files
  *                        └▸ open ▸ basis ▸ parts ▸ send    large files
+ *   streams                                                what commands write
  *
  * Each stage is an operator in a file of its name, whose comment has its items and the bound of its queue. All are made
  * by `stage`, with counters that have their names and concurrencies: counters.ts has these, and context.ts what the
@@ -27,6 +28,7 @@ import { read } from './read.js';
 import { send } from './send.js';
 import { sendLarge } from './send-large.js';
 import { sendParts } from './send-parts.js';
+import { sendStreams } from './send-streams.js';
 import { walk } from './walk.js';
 
 /**
@@ -58,7 +60,9 @@ export function backup(context: Context): Observable<never> {
     ),
   );
 
-  return merge(parcels, largeFiles);
+  const streams = sendStreams(context); // what commands write, each piece as a part of a large file
+
+  return merge(parcels, largeFiles, streams);
 }
 
 function onlyParcels(): OperatorFunction<Work, Parcel> {

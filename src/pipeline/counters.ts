@@ -12,6 +12,8 @@ import { StageCounters, type StageFigures } from './stage.js';
 const CUT_CONCURRENCY = 1;
 /** Minimum number of large files in work at once, if no setting determines it. */
 const LARGE_FILES = 8;
+/** Number of streams that are read at once. */
+const STREAMS_AT_ONCE = 1;
 
 export class Counters {
   readonly walk: StageCounters;
@@ -28,6 +30,8 @@ export class Counters {
   /** Parts that are read at once. */
   readonly parts: StageCounters;
   readonly sendLarge: StageCounters;
+  /** Outputs of commands; one at a time, since each takes memory of its own. */
+  readonly streams: StageCounters;
 
   constructor(settings: PipelineSettings) {
     const { workers } = settings;
@@ -47,13 +51,15 @@ export class Counters {
     this.basis = new StageCounters('large basis', files);
     this.parts = new StageCounters('large parts', parts);
     this.sendLarge = new StageCounters('large send', files);
+    this.streams = new StageCounters('large streams', STREAMS_AT_ONCE);
   }
 
   /** Returns the figures of all stages, in pipeline order. */
   figures(): StageFigures[] {
     const { walk, compare, cut, read, need, build, send } = this;
-    const { large, open, basis, parts, sendLarge } = this;
-    const all = [walk, compare, cut, read, need, build, send, large, open, basis, parts, sendLarge];
+    const { large, open, basis, parts, sendLarge, streams } = this;
+    const small = [walk, compare, cut, read, need, build, send];
+    const all = [...small, large, open, basis, parts, sendLarge, streams];
     return all.map((stage) => stage.figures());
   }
 }

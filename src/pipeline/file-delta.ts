@@ -65,11 +65,12 @@ export class FileDelta {
 
   /**
    * Begins the delta of a file. Returns undefined if the file is better sent whole; the offer and the memory are then
-   * released. `signatureBytes` limits the memory of signatures.
+   * released. Without `source`, the data cannot be sampled before it is sent, and counts as similar. `signatureBytes`
+   * limits the memory of signatures.
    */
   static async begin(
     offer: OfferedBasis,
-    source: DeltaSource,
+    source: DeltaSource | undefined,
     jobs: JobRunner,
     {
       signatureBytes: credit,
@@ -84,7 +85,8 @@ export class FileDelta {
     const costBytes = Math.ceil(offer.sizeBytes / blockBytes) * LOADED_SUM_BYTES;
     await credit.take(costBytes);
     try {
-      if (isDear(offer) && !(await hasCommon(offer, source, { jobs, counters }, blockBytes))) {
+      const isSampled = source !== undefined && isDear(offer);
+      if (isSampled && !(await hasCommon(offer, source, { jobs, counters }, blockBytes))) {
         offer.release();
         credit.give(costBytes);
         return undefined;

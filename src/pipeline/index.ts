@@ -17,6 +17,7 @@ export type {
 } from './peer.js';
 export { LostPlaces, type Place, type Presence } from './presence.js';
 export { BackupProgress, PartUnderWay } from './progress.js';
+export type { StreamedFile } from './send-streams.js';
 export { stage, StageCounters, type StageFigures } from './stage.js';
 export { PartSlot, Streams } from './streams.js';
 export { itemsOf, walkAlone } from './walk.js';

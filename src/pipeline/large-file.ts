@@ -96,6 +96,8 @@ export interface SentFile {
 
 /** A large file whose parts are being sent. */
 export interface Sending extends Source {
+  /** The bytes of the part that is sent, if they do not come from a file; `formBytes` are then those known so far. */
+  readonly content?: Uint8Array;
   readonly isInParts: boolean;
   /** Encryption scheme of the file's records; undefined for the usual scheme. */
   readonly scheme: SchemeNumber | undefined;
@@ -107,6 +109,8 @@ export interface Sending extends Source {
 export interface Part {
   readonly file: Sending;
   readonly offset: number;
+  /** Number of parts before this one. */
+  readonly number: number;
   readonly slot: PartSlot;
 }
 

@@ -59,6 +59,8 @@ export class BackupProgress {
   /** Number of protected roots and mount points, whose old entries are kept. */
   protected = 0;
   isWalkDone = false;
+  /** True while a stream is read, whose size is known only at its end. */
+  isStreaming = false;
 }
 
 /**

@@ -21,7 +21,12 @@ export function sendLarge(context: Context): OperatorFunction<SentFile, void> {
   return stage(context.counters.sendLarge, ({ file, result }) => sendRow(context, file, result));
 }
 
-async function sendRow(context: Context, file: LargeFile, result: LargeResult): Promise<void> {
+/** Sends the row of a file whose content was sent. Throws UnreadableFile if its directory is gone. */
+export async function sendRow(
+  context: Context,
+  file: LargeFile,
+  result: LargeResult,
+): Promise<void> {
   const { counters, outbox, places, progress, report } = context;
   if (places.isDoubtful(file.directoryPath)) throw new UnreadableFile(GONE);
   countUnread(progress, result);

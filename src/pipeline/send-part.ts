@@ -42,7 +42,9 @@ export async function sendPart(context: Context, part: Part): Promise<PartReadin
   let first: RangeOutput | undefined;
   if (file.hashFirst) {
     // The first of two readings makes block checksums only while the server makes those of the basis.
-    const isSigning = file.signature !== undefined && delta?.isMadeMeanwhile === true;
+    // Bytes that come from no file are not read again, if the server has them.
+    const isOnlyReading = file.content !== undefined || delta?.isMadeMeanwhile === true;
+    const isSigning = file.signature !== undefined && isOnlyReading;
     first = await slot.reading(() => readPart(context, part, { isSigning }));
     if (await isThere(context, first)) return { first, sent: undefined, wasThere: true };
   }
@@ -139,10 +141,10 @@ export async function readPart(
   { isSigning, compression, delta, stream }: ReadHow,
 ): Promise<RangeOutput> {
   const { counters, jobs, peer, settings, progress, streams } = context;
-  const { directoryPath, directory, row, sparseHead, blockBytes } = file;
+  const { directoryPath, directory, row, sparseHead, blockBytes, content } = file;
   const { rawRules } = settings;
   const signatureBlockBytes = isSigning ? blockBytes : undefined;
-  const range = { directoryPath, directory, row, sparseHead, offset, bytes: PART_BYTES };
+  const range = { directoryPath, directory, row, sparseHead, offset, bytes: PART_BYTES, content };
   const keys = peer.contentKeys;
   const cipher = stream?.cipher?.head;
   const input = { ...range, compression, rawRules, delta, signatureBlockBytes, keys, cipher };

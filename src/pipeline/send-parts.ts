@@ -57,7 +57,7 @@ export function sendParts(context: Context): OperatorFunction<BasedFile, SentFil
   }));
 }
 
-class PartsSender {
+export class PartsSender {
   constructor(private readonly context: Context) {}
 
   /** Sends a file. Rejects with UnreadableFile if it cannot be read. */
@@ -111,7 +111,8 @@ class PartsSender {
     const offsets: number[] = [];
     for (let at = 0; at < formBytes; at += PART_BYTES) offsets.push(at);
     // Waits for all parts before it reports an error, so that no part streams on after its file has failed.
-    const settled = await Promise.allSettled(offsets.map((offset) => this.sendPart(file, offset)));
+    const sending = offsets.map((offset, number) => this.sendPart(file, offset, number));
+    const settled = await Promise.allSettled(sending);
     const parts = settled.flatMap((part) => (part.status === 'fulfilled' ? [part.value] : []));
     const reasons = settled.flatMap((part) => (part.status === 'rejected' ? [part.reason] : []));
     if (reasons.length > 0) {
@@ -153,12 +154,13 @@ class PartsSender {
     return peer.contentKeys !== undefined && (!peer.isEmpty || formBytes >= SAMPLED_FROM_BYTES);
   }
 
-  private async sendPart(file: Sending, offset: number): Promise<PartResult> {
+  /** Sends a part, or finds that the server has it. Rejects with UnreadableFile. */
+  async sendPart(file: Sending, offset: number, number: number): Promise<PartResult> {
     // Without a basis a part is hashed and sent under one slot, so that a second file of its content finds it on the
     // server. With a basis it gives the slot back: other files are read while it waits for the signature.
     const isKept = file.delta === undefined;
     const slot = new PartSlot(this.context.streams, file.formBytes, isKept);
-    const part = { file, offset, slot };
+    const part = { file, offset, number, slot };
     try {
       const readings = await sendPart(this.context, part);
       slot.leave();
@@ -170,7 +172,7 @@ class PartsSender {
 
   /** Joins the readings of a part, and passes on its block checksums. */
   private async resultOf(
-    { file, offset }: Part,
+    { file, offset, number }: Part,
     { first, sent, wasThere }: PartReadings,
   ): Promise<PartResult> {
     const { counters, progress } = this.context;
@@ -182,7 +184,7 @@ class PartsSender {
     const differs = sent !== undefined && first !== undefined && !isFirstSame && !sent.hasChanged;
     const isTwoVersions = differs && !isSameVersion(Buffer.from(first.row), Buffer.from(sent.row));
     const sums = result.signature ?? (isFirstSame ? first.signature : undefined);
-    if (sums !== undefined) await file.signature?.part(offset / PART_BYTES, sums);
+    if (sums !== undefined) await file.signature?.part(number, sums);
     const { sizeBytes, incomplete } = result;
     const isInconsistent = result.isInconsistent || (differs && !isTwoVersions);
     const hasChanged = result.hasChanged || isInconsistent;
@@ -194,7 +196,7 @@ class PartsSender {
   }
 
   /** Joins the results of the parts. */
-  private async finish(file: Sending, parts: readonly PartResult[]): Promise<LargeResult> {
+  async finish(file: Sending, parts: readonly PartResult[]): Promise<LargeResult> {
     const { jobs, peer } = this.context;
     const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
     const row = Buffer.from(parts[0]!.row);

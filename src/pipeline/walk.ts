@@ -13,6 +13,7 @@ import type { Context } from './context.js';
 import type { Counters } from './counters.js';
 import type { Flight } from './flight.js';
 import type { LostPlaces, Presence } from './presence.js';
+import type { StreamedFile } from './send-streams.js';
 import { stage } from './stage.js';
 
 /** Number of entries after which a walk job ends and returns its results. */
@@ -31,6 +32,8 @@ export interface WalkOptions {
   readonly maxDepth?: number;
   /** Detects roots that disappear; undefined if no root can disappear. */
   readonly presence?: Presence;
+  /** Files that are no part of the walk: what commands write, and standard input. */
+  readonly streams?: readonly StreamedFile[];
 }
 
 /**

@@ -6,7 +6,7 @@ export { type Clock, looseDelay, systemClock, wallMs } from './clock.js';
 export { type SqlDatabase, type SqlStatement, type SqlValue, steadySql } from './database.js';
 export type { RowOf, RowShape, SqlQuery } from './rows.js';
 export { onExposedSecret, reportIfExposed, reportIfForeign } from './exposed-secrets.js';
-export { environmentOfOthers, unusedProxy } from './other-programs.js';
+export { environmentOfOthers, idsOf, unusedProxy } from './other-programs.js';
 export { flockPatiently, lockPatiently, onLongWait, reportLongWait, tryFlock } from './patience.js';
 export {
   type DiskSpace,

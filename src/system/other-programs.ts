@@ -1,4 +1,5 @@
-/** Environments of programs that are not ours, and the note about proxies that are not used. */
+/** Environments and users of programs that are not ours, and the note about proxies that are not used. */
+import { execFileSync } from 'node:child_process';
 
 /** Variables of the access key of a bucket. A program that finds only some of them would refuse to work. */
 const ACCESS_KEY = [
@@ -26,4 +27,10 @@ export function unusedProxy(protocol: string): string {
   const found = [wanted, 'all_proxy'].flatMap((name) => [name, name.toUpperCase()]);
   const name = found.find((one) => (process.env[one] ?? '') !== '');
   return name === undefined ? '' : `; ${name} is set, but no proxy is used`;
+}
+
+/** Returns the ids of a user (`-u`), of its group (`-g`), or of its groups (`-G`). Throws if the system has no such user. */
+export function idsOf(user: string, which: '-u' | '-g' | '-G'): number[] {
+  const output = execFileSync('id', [which, '--', user], { stdio: 'pipe' }).toString();
+  return output.trim().split(' ').map(Number);
 }

@@ -27,7 +27,8 @@ const HELP_WORDS: readonly string[] = ['-h', '--help'];
 const command = toolCommand({
   tool: 'tardis',
   isWork: true,
-  run: async (settings) => {
+  run: async (given) => {
+    const settings = await withStreams(given);
     if (settings.makeSampleFilterFile) {
       const { makeSampleFilter } = await import('./tardis/sample-filter.js');
       return makeSampleFilter(settings.json);
@@ -54,6 +55,13 @@ const command = toolCommand({
     return backUp(settings, server, signal);
   },
 });
+
+/** Returns the settings, without the usual directory if they request streams only. Throws CONFIG_INVALID. */
+async function withStreams(settings: Settings<'tardis'>): Promise<Settings<'tardis'>> {
+  if (settings.stdin === undefined && settings.commands.length === 0) return settings;
+  const { withoutUsualDirectory } = await import('./tardis/stream-sources.js'); // most backups have no streams
+  return withoutUsualDirectory(settings);
+}
 
 /**
  * Returns a module that is loaded while the server starts. If the module cannot be loaded, closes the server, since an

@@ -254,6 +254,8 @@ export interface RangeInput extends ListedFile {
   readonly offset: number;
   /** Maximum number of bytes to read; fewer are read at the end of the file. */
   readonly bytes: number;
+  /** If given, the bytes are these, in memory that all threads share, and no file is opened. */
+  readonly content?: Uint8Array | undefined;
   /** If given, the bytes are returned in encoded chunks; otherwise they are only hashed. */
   readonly compression: Compression | undefined;
   readonly rawRules?: RawRules;

@@ -66,19 +66,27 @@ export function* rangeJob(
 }
 
 function* readRange(input: RangeInput, system: System): Generator<Buffer, RangeOutput, undefined> {
-  using file = new OpenListedFile(system, input);
-  using reading = new RangeReading(input, system, file);
+  using file = input.content === undefined ? new OpenListedFile(system, input) : undefined;
+  using reading = new RangeReading(input, system, file?.fd);
   yield* reading.read();
   return reading.result();
 }
 
-/** The reading of one range of one open file. */
+/** Differences of a file from its state when it was opened. */
+interface Changes extends Pick<RangeOutput, 'isInconsistent' | 'hasChanged'> {
+  /** True if the data ended at another position than the size indicates. */
+  readonly gaveOthers: boolean;
+  /** True if the file was changed so recently that its times may not show the next change. */
+  readonly isRacy: boolean;
+}
+
+/** The reading of one range of one open file, or of bytes in memory. */
 class RangeReading implements Disposable {
   private readonly row: Buffer;
   private readonly rows: RowReader;
   private readonly startNs: bigint;
-  private readonly file: number;
-  private readonly before: fs.BigIntStats;
+  /** Status of the file when it was opened; undefined for bytes in memory. */
+  private readonly before: fs.BigIntStats | undefined;
   private readonly hash = createHash('sha256');
   private readonly sparse: SparseMap | undefined;
   private readonly signature: SignatureMaker | undefined;
@@ -93,16 +101,16 @@ class RangeReading implements Disposable {
   constructor(
     private readonly input: RangeInput,
     private readonly system: System,
-    { fd }: OpenListedFile,
+    /** Descriptor of the file; undefined for bytes in memory. */
+    private readonly file: number | undefined,
   ) {
-    this.file = fd;
     this.row = Buffer.from(input.row);
     this.rows = new RowReader(this.row);
     this.sparse = input.sparseHead === undefined ? undefined : new SparseMap(input.sparseHead);
     this.startNs = nowNs(system);
     try {
-      this.before = statusOf(system, this.file);
-      refreshRow(this.row, this.before);
+      this.before = this.status();
+      if (this.before !== undefined) refreshRow(this.row, this.before);
       const { keys, cipher } = input;
       this.cipher = keys && cipher && new RecordCipher(system.native, keys, cipher);
       this.signature = signatureMaker(input, system);
@@ -158,31 +166,32 @@ class RangeReading implements Disposable {
 
   private compression(): Compression | undefined {
     const { compression, rawRules } = this.input;
-    const isRaw = isStoredRaw(this.rows.name(0), Number(this.before.size), rawRules);
+    const isRaw = isStoredRaw(this.rows.name(0), this.rows.sizeBytes(0), rawRules);
     return compression !== undefined && isRaw ? { codec: Codec.none, level: 0 } : compression;
   }
 
   private readChunk(bytes: number): number {
-    const { system, file, sparse } = this;
-    const position = this.input.offset + this.sizeBytes;
+    const { system, file, sparse, input, sizeBytes } = this;
+    if (file === undefined) {
+      const rest = input.content!.subarray(sizeBytes, sizeBytes + bytes);
+      scratch.set(rest);
+      return rest.length;
+    }
+    const position = input.offset + sizeBytes;
     return readForm(system, { file, sparse }, scratch, { bytes, position });
   }
 
   result(): RangeOutput {
-    const { rows, row, input, system, sizeBytes } = this;
+    const { rows, row, input, system, file, sizeBytes } = this;
     // The attributes are read only with the first range of the file, and before it is compared with its state at the start.
-    const more = input.offset === 0 ? readAttributesOf(system, this.file) : undefined;
-    const after = statusOf(system, this.file);
+    const isFirst = file !== undefined && input.offset === 0;
+    const more = isFirst ? readAttributesOf(system, file) : undefined;
     const isDevice = holdsDevice(rows, 0);
-    const gaveOthers = this.gaveOtherBytes(after);
+    const { gaveOthers, isInconsistent, hasChanged, isRacy } = this.changes();
     if (gaveOthers && isDevice && this.delta?.isDropped !== true) throw endsEarly();
-    const isResized = this.isResized(after);
-    const isInconsistent = gaveOthers && !isResized;
-    const hasChanged = gaveOthers || isResized || this.isTouched(after);
     let flags = rows.flags(0) & ~READING_FLAGS;
     if (this.sparse !== undefined) flags |= RowFlag.sparse;
     if (hasChanged) flags |= RowFlag.changedWhileRead | RowFlag.unsettled;
-    const isRacy = this.before.ctimeNs >= racyFromNs(system, this.startNs);
     if (isRacy || isDevice) flags |= RowFlag.unsettled;
     rows.setFlags(0, flags);
     const incomplete = more?.failure ?? '';
@@ -190,6 +199,7 @@ class RangeReading implements Disposable {
     row.fill(0, RowOffset.device, ROW_FIXED_BYTES); // stored rows of files have no number of a device
     const whole = more === undefined ? row : withAttributes(row, more.packed);
     const named = new OwnerNames(system);
+    if (file === undefined) named.meet(rows.uid(0), rows.gid(0)); // no walk has met them
     if (more !== undefined) named.meetAcls(more.packed);
     const owners = named.take();
     const digest = contentDigest(system.native, input.keys, this.hash.digest());
@@ -200,14 +210,26 @@ class RangeReading implements Disposable {
     return { failure: '', ...read, incomplete, owners, signature, delta, busyMs };
   }
 
-  private isTouched({ mtimeNs, ctimeNs }: fs.BigIntStats): boolean {
-    return this.before.mtimeNs !== mtimeNs || this.before.ctimeNs !== ctimeNs;
+  private status(): fs.BigIntStats | undefined {
+    return this.file === undefined ? undefined : statusOf(this.system, this.file);
   }
 
-  /** True if the size differs from that of the opened file, or of its sparse form. */
-  private isResized({ size }: fs.BigIntStats): boolean {
+  /** Compares the file with its state at the start. Bytes in memory do not change. */
+  private changes(): Changes {
     const { before, sparse } = this;
-    return before.size !== size || (sparse !== undefined && BigInt(sparse.fileBytes) !== size);
+    const after = this.status();
+    if (before === undefined || after === undefined)
+      return { gaveOthers: false, isInconsistent: false, hasChanged: false, isRacy: false };
+    const gaveOthers = this.gaveOtherBytes(after);
+    const isOfOtherForm = sparse !== undefined && BigInt(sparse.fileBytes) !== after.size;
+    const isResized = before.size !== after.size || isOfOtherForm;
+    const isTouched = before.mtimeNs !== after.mtimeNs || before.ctimeNs !== after.ctimeNs;
+    return {
+      gaveOthers,
+      isInconsistent: gaveOthers && !isResized,
+      hasChanged: gaveOthers || isResized || isTouched,
+      isRacy: before.ctimeNs >= racyFromNs(this.system, this.startNs),
+    };
   }
 
   /** True if the data ended at another position than the size indicates. */

@@ -10,7 +10,7 @@ import { dir, file, makeTree, noise } from '../helpers/tree.js';
 
 const MIB = 1 << 20;
 const STAGES = ['walk', 'compare', 'cut', 'read', 'need', 'build', 'send'];
-const OF_LARGE = ['open', 'basis', 'parts', 'send'];
+const OF_LARGE = ['open', 'basis', 'parts', 'send', 'streams'];
 
 for (const password of [undefined, 'secret']) {
   const how = password === undefined ? 'a plain' : 'an encrypting';

@@ -33,6 +33,15 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
   'Current, or the name in TARDIS_RECENT_SET, is the newest complete set': ['recentSet'],
   'every tool explains its settings, as text and as JSON': ['json', 'explainConfig'],
   'directories come from arguments or the key': ['directories'],
+  'standard input is a file, alone or beside directories, and an empty one leaves the earlier version':
+    ['stdin'],
+  '[Sources] has commands for every job, and Sources chooses among them': [
+    'commands',
+    'commandNames',
+  ],
+  'a command that takes longer than SourceTimeout is ended, and its earlier version stays': [
+    'commandSeconds',
+  ],
   'the server comes from option, key and variable': ['server'],
   'a job may have Local and a LocalServerCmd of its own': ['local', 'localServerCmd'],
   'the local server reads its own configuration': ['localConfig'],

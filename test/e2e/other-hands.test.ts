@@ -143,10 +143,17 @@ for (const [words, make] of Object.entries(HANDS)) {
     await Lab.on(t, async (lab) => {
       const { program, mark } = lab.marker();
       const named = new RegExp(words.replace(/\$$/, ''), 'u');
-      for (const key of ['HookBefore', 'PasswordProg', 'LocalServerCmd', 'MailCommand']) {
+      for (const key of [
+        'HookBefore',
+        'PasswordProg',
+        'LocalServerCmd',
+        'MailCommand',
+        'dump.sql',
+      ]) {
+        const section = key === 'dump.sql' ? 'Sources' : 'Tardis';
         fs.rmSync(lab.at('outer.cfg'), { force: true });
         fs.rmSync(path.join(lab.alices, 'link.cfg'), { force: true });
-        const file = make(lab, `[Tardis]\n${key} = ${program}\n`);
+        const file = make(lab, `[${section}]\n${key} = ${program}\n`);
         const { status, stderr } = await run('tardis', lab.backup('--config', file), lab.asRoot);
         t.is(status, 1, stderr);
         t.regex(stderr, named);

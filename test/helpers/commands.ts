@@ -31,6 +31,8 @@ export interface CommandOptions {
   /** Milliseconds after which the command is killed and the test fails. */
   readonly timeoutMs?: number;
   readonly uid?: number;
+  /** Text on standard input, which is empty without it. */
+  readonly input?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   /** True for a command whose process the test needs, also if the file runs backups here. */
@@ -74,12 +76,13 @@ export class Running {
     const [program, ...words] = [...confined, ...inside, ...command] as [string, ...string[]];
     this.child = spawn(program, words, {
       detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       env: { ...cleanEnvironment(), ...options.env },
       cwd: options.cwd,
       uid: options.uid,
       gid: options.uid,
     });
+    this.child.stdin?.on('error', () => undefined).end(options.input); // it may end before it reads
     this.child.stdout!.setEncoding('utf8').on('data', (printed: string) => {
       this.stdout += printed;
     });

@@ -22,6 +22,7 @@ import {
   type RowReader,
   sameMetadata,
   type SlotNumber,
+  UNKNOWN_SIZE_BYTES,
 } from '../../model/index.js';
 import type { System } from '../../system/index.js';
 import { BasisWish, type Head, MAX_OPEN_BASES, type MessageName } from '../../transport/index.js';
@@ -90,7 +91,9 @@ export class BasisOffers {
     if (!isFile || newBytes < LEAST_DELTA_BYTES) return;
     // The size of a delta on the content of another owner would show how much of it that owner has guessed.
     if (metadata.readUInt32LE(RowOffset.uid - METADATA_FROM) !== rows.uid(at)) return;
-    if (Math.abs(newBytes - oldBytes) > (oldBytes * limits.maxChangePercent) / 100) return;
+    const isSized = newBytes !== UNKNOWN_SIZE_BYTES;
+    const otherBytes = isSized ? Math.abs(newBytes - oldBytes) : 0;
+    if (otherBytes > (oldBytes * limits.maxChangePercent) / 100) return;
     const { bases, contents, signatures } = store.catalog;
     const { sizeBytes = 0, digest } = contents.stored(contentId) ?? {};
     const blockBytes = blockBytesFor(sizeBytes);

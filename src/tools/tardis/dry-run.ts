@@ -1,13 +1,14 @@
 /** Implements `tardis --dry-run`: walks the sources by the rules of a backup, without a server. */
 import { missingFailures, readRoots } from '../../client/index.js';
 import type { Settings } from '../../config/index.js';
-import { countErrors, displayName } from '../../model/index.js';
+import { countErrors, displayName, displayText } from '../../model/index.js';
 import { BackupProgress } from '../../pipeline/index.js';
 import { nodeSystem } from '../../system/index.js';
 import { type Failure, runOf, type WalkOutput } from '../../workers/index.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { counted, formatBytes, formatCount } from '../output/units.js';
 import { notEnteredText } from './report-backup.js';
+import { commandsOf } from './stream-sources.js';
 import { walkSources } from './walk-sources.js';
 import { jsonText } from '../output/json-text.js';
 
@@ -17,7 +18,8 @@ const NAME_HINT = '-n is --dry-run here; a name of the set is given by --name';
 /** Prints the entries that a backup would save. Returns the exit status, which is 3 if some entries cannot be read. */
 export async function dryRun(settings: Settings<'tardis'>, signal: AbortSignal): Promise<number> {
   const system = nodeSystem();
-  const { roots, missing } = readRoots(system, settings.directories, settings);
+  const streams = namedStreams(settings);
+  const { roots, missing } = readRoots(system, settings.directories, { ...settings, streams });
   const run = new DryRun(settings);
   run.reportFailures(missingFailures(missing));
   if (missing.length > 0) process.stderr.write(`tardis: ${NAME_HINT}\n`);
@@ -25,8 +27,24 @@ export async function dryRun(settings: Settings<'tardis'>, signal: AbortSignal):
   const onBatch = (batch: WalkOutput): void => run.take(batch);
   const { workers: threads } = settings;
   await walkSources({ system, settings, roots, progress, threads, signal, onBatch });
-  run.report();
+  run.report(streams);
   return countErrors(run.progress) > 0 ? 3 : 0;
+}
+
+/** A file of the set that is no file of this machine. */
+interface NamedStream {
+  readonly name: string;
+  readonly from: string;
+}
+
+/** Names standard input and the commands. They are not run, and their sizes are unknown. */
+function namedStreams(settings: Settings<'tardis'>): NamedStream[] {
+  const { stdin } = settings;
+  const named = commandsOf(settings).map(({ name, command, user }): NamedStream => {
+    const as = user === undefined ? '' : ` as ${user}`;
+    return { name, from: `output of${as}: ${command.join(' ')}` };
+  });
+  return stdin === undefined ? named : [{ name: stdin, from: 'standard input' }, ...named];
 }
 
 class DryRun {
@@ -52,12 +70,15 @@ class DryRun {
     }
   }
 
-  report(): void {
-    const { entries, directories, scannedBytes, leftOut, notEntered } = this.progress;
+  report(streams: readonly NamedStream[]): void {
+    const { progress } = this;
+    const { entries, directories, scannedBytes, leftOut, notEntered } = progress;
     if (this.settings.json) {
-      print(jsonText({ version: JSON_VERSION, dryRun: true, progress: this.progress }));
+      const sources = streams.length === 0 ? {} : { sources: streams };
+      print(jsonText({ version: JSON_VERSION, dryRun: true, progress, ...sources }));
       return;
     }
+    for (const { name, from } of streams) print(`+ /${displayText(name)} (${displayText(from)})`);
     const what = `${counted(entries, 'entry', 'entries')} in ${counted(directories, 'directory', 'directories')}`;
     print(
       `A backup would save ${what}, ${formatBytes(scannedBytes)}; unchanged files are not sent again.`,

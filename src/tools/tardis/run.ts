@@ -10,6 +10,7 @@ import {
   rawRules,
   readRoots,
   runBackup,
+  type StreamSource,
 } from '../../client/index.js';
 import { parseRates, type RatePeriod, type Settings } from '../../config/index.js';
 import { asTardisError, type ErrorCode, TardisError } from '../../errors/index.js';
@@ -34,6 +35,7 @@ import { ScanAhead } from './scan-ahead.js';
 import { SavedList } from './saved-list.js';
 import { placeElsewhere, requireNoWeb, retryText, serverPlace } from '../opening/server.js';
 import { ShownBackup } from './shown-backup.js';
+import { streamSources } from './stream-sources.js';
 import { requireTags } from '../shared/option-words.js';
 import { newPlace, type NewPlace, newPlaceText } from '../opening/local-store.js';
 import { keyFileOf, promptFor } from '../opening/keys.js';
@@ -150,7 +152,7 @@ async function run(
   { server, signal, messages }: Running,
 ): Promise<BackupResult> {
   const system = nodeSystem();
-  readRoots(system, settings.directories, settings); // fails before any request to the server
+  const streams = checkedStreams(settings, messages); // fails before any request to the server
   const { client, create } = settings;
   const cipherChoice = cipherChoiceOf(settings);
   const ask = create
@@ -175,6 +177,7 @@ async function run(
     marks: marksOf(settings),
     config: settings.sendConfig ? runningConfig(settings) : undefined,
     directories: settings.directories,
+    streams,
     excludes: excludeOptions(settings),
     crossDevices: settings.crossDevice,
     readDevices: settings.readDevices,
@@ -213,6 +216,13 @@ async function run(
     return server?.address ?? place!.address;
   };
   return runBackup(system, { reach, openJobs: jobs, request, hooks: messages.hooks(), signal });
+}
+
+/** Returns the streams to back up. Throws if they, or the directories, cannot be backed up. */
+function checkedStreams(settings: Settings<'tardis'>, messages: RunMessages): StreamSource[] {
+  const streams = streamSources(settings, (line) => messages.printNote(line));
+  readRoots(nodeSystem(), settings.directories, { ...settings, streams });
+  return streams;
 }
 
 /** Returns the credentials; `server` is undefined for the local store. */

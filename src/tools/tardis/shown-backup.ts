@@ -73,7 +73,8 @@ export class ShownBackup {
 
   /** Returns the files and bytes to read, if they are known: from the finished walk, or from the count in advance. */
   private whole(): Total | undefined {
-    const { entries, directories, scannedBytes, isWalkDone } = this.progress!;
+    const { entries, directories, scannedBytes, isWalkDone, isStreaming } = this.progress!;
+    if (isStreaming) return undefined;
     return isWalkDone ? { files: entries - directories, bytes: scannedBytes } : this.total;
   }
 

@@ -1,9 +1,8 @@
 /** The process of the server: its pid file, and its user and group. */
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { failedTo, systemCode, TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
-import { absolutePath, isKept, realPathOf, wayTo } from '../../system/index.js';
+import { absolutePath, idsOf, isKept, realPathOf, wayTo } from '../../system/index.js';
 
 const MAX_PID_CHARS = 16;
 const SLASH = 0x2f;
@@ -185,12 +184,6 @@ function mayExchange({ uid, gid, groups }: Identity, file: Uint8Array): boolean 
     const byGroup = (mode & 0o020) !== 0 && [gid, ...groups].includes(owner.gid);
     return (byGroup || (mode & 0o002) !== 0) && !isKept(step, (other) => other === uid);
   });
-}
-
-/** Returns the ids of a user (`-u`), of its group (`-g`), or of its groups (`-G`). */
-function idsOf(user: string, which: '-u' | '-g' | '-G'): number[] {
-  const output = execFileSync('id', [which, '--', user], { stdio: 'pipe' }).toString();
-  return output.trim().split(' ').map(Number);
 }
 
 /** Returns the id of a group by its name. Node returns the id only after the process has changed to that group. */

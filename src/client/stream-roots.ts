@@ -1,0 +1,90 @@
+/** Files of a backup that are no files of this machine: what commands write, and standard input. Each is a root. */
+import { TardisError } from '../errors/index.js';
+import {
+  displayName,
+  EntryType,
+  fileRootPath,
+  RowOffset,
+  shownRoot,
+  UNKNOWN_SIZE_BYTES,
+  unseenRow,
+} from '../model/index.js';
+import type { StreamedFile } from '../pipeline/index.js';
+import { type System, wallMs } from '../system/index.js';
+import { rootParent } from '../transport/index.js';
+import { readRoot, type Root } from './roots.js';
+
+/** A source of bytes that becomes a file of the set. */
+export interface StreamSource {
+  /** Name of the file, which is in the directory "/" of the set. */
+  readonly name: Buffer;
+  readonly uid: number;
+  readonly gid: number;
+  /**
+   * Passes all bytes to `take`, whose promise it awaits. Resolves with the reason why they are incomplete; undefined if
+   * the source has ended well. Rejects with an error of `take`. Ends early when `signal` is aborted.
+   */
+  read(
+    take: (bytes: Uint8Array) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<string | undefined>;
+}
+
+/** Only the owner may read a stored stream: it is often a dump of secrets. */
+const PERMISSIONS = 0o600;
+const DIRECTORY = Buffer.from('/');
+const NS_PER_MS = 1_000_000n;
+
+/** Roots of streams, and their files, in the same order. */
+interface StreamRoots {
+  readonly roots: readonly Root[];
+  readonly files: readonly StreamedFile[];
+}
+
+/**
+ * Returns a root for each stream, which follow the roots of directories. Throws USAGE if two files of the set would have
+ * one path.
+ */
+export function streamRoots(
+  system: System,
+  streams: readonly StreamSource[],
+  { others, signal }: { readonly others: readonly Root[]; readonly signal: AbortSignal },
+): StreamRoots {
+  const taken = new Set(others.map(({ keptPath }) => shownRoot(keptPath).toString('latin1')));
+  const roots: Root[] = [];
+  const files: StreamedFile[] = [];
+  for (const stream of streams) {
+    const { name, uid, gid } = stream;
+    const root = readRoot(system, DIRECTORY, name);
+    const keptPath = fileRootPath(DIRECTORY, name);
+    const shown = shownRoot(keptPath);
+    if (taken.has(shown.toString('latin1'))) {
+      throw new TardisError('USAGE', `two sources would both be stored as ${displayName(shown)}`);
+    }
+    taken.add(shown.toString('latin1'));
+    const slot = others.length + roots.length;
+    // The directory "/" may be that of another container each time, which is no doubt about a stream.
+    roots.push({ ...root, keptPath, device: '', incomplete: '' });
+    const timeNs = BigInt(wallMs(system.clock)) * NS_PER_MS;
+    const row = unseenRow({
+      name,
+      type: EntryType.file,
+      permissions: PERMISSIONS,
+      uid,
+      gid,
+      linkCount: 1,
+      mtimeNs: timeNs,
+    });
+    row.writeBigUInt64LE(BigInt(UNKNOWN_SIZE_BYTES), RowOffset.sizeBytes);
+    files.push({
+      slot,
+      parent: rootParent(slot),
+      rootRow: root.row,
+      directoryPath: DIRECTORY,
+      directory: root.listed,
+      row,
+      read: (take) => stream.read(take, signal),
+    });
+  }
+  return { roots, files };
+}
