@@ -2,22 +2,28 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
+import { TardisError } from '../../src/errors/index.js';
 import { Access, openHistoryIn } from '../../src/history/index.js';
 import { newRestoreProgress, type RestoreFailure, runRestore } from '../../src/restore/index.js';
-import type { StorageHost } from '../../src/server/index.js';
+import type { StorageHost, StorageOptions } from '../../src/server/index.js';
 import {
+  type BucketAccess,
   type ClientDirectory,
   createClientDirectory,
+  fetchClient,
   FORMAT_FILE,
+  openClientDirectory,
   shareStore,
+  useBucket,
 } from '../../src/store/index.js';
+import { catchUp } from '../../src/store/writer/index.js';
 import { InlineJobs } from '../../src/workers/index.js';
 import {
   type BeforeRequest,
   MemoryObjectStore,
   type Objects,
 } from '../support/memory-object-store.js';
-import { backupInline, type InlineServer, inlineSystem } from './inline.js';
+import { backupInline, type InlineServer, inlineSystem, SMALL_STORE } from './inline.js';
 import { scratchInMemory } from './scratch.js';
 
 const CLIENT = 'me';
@@ -54,6 +60,60 @@ function machine(objects: Objects, home: string, before?: BeforeRequest): Client
   const where = { shown: 's3://test', address: `http://test/${machines}` };
   const bucket = { ...where, cache, place: { bucket: 'test', prefix: '' }, settings: {} };
   return { client: CLIENT, path: place, catalogPath: path.join(place, 'tardis.db'), bucket };
+}
+
+/** Checkpoints only where a set begins or ends. */
+export const WHOLE_SETS: StorageOptions = {
+  ...SMALL_STORE,
+  checkpoint: { bytes: 64 << 20, entries: 100_000, intervalMs: 3_600_000 },
+};
+
+/** A machine that uses a client of a bucket as the commands do. */
+export class BucketMachine {
+  readonly access: BucketAccess;
+
+  /** Makes the cache, a folder, empty or as a copy of the cache of another machine. */
+  constructor(cache: string, objects: Objects, before?: BeforeRequest, like?: BucketMachine) {
+    const where = { shown: 's3://test', address: `http://test/${cache}`, cache };
+    this.access = { ...where, place: { bucket: 'test', prefix: '' }, settings: {} };
+    fs.mkdirSync(cache);
+    if (like !== undefined) fs.cpSync(like.access.cache, cache, { recursive: true });
+    const store = new MemoryObjectStore(objects, before);
+    shareStore(cache, Promise.resolve({ store, admit: async () => undefined }));
+    useBucket(this.access);
+  }
+
+  /** Opens the client, as every command does at its start. */
+  async open(): Promise<ClientDirectory> {
+    await fetchClient(inlineSystem(), this.access, CLIENT);
+    await catchUp(inlineSystem(), this.present());
+    return this.present();
+  }
+
+  present(): ClientDirectory {
+    return openClientDirectory(inlineSystem(), { store: this.access.cache, client: CLIENT });
+  }
+}
+
+/** Faults of requests: of one, or of all from that one on; `applied` ones take effect before they fail. */
+export const REQUEST_FAULTS = ['refused', 'applied', 'once', 'end', 'end, applied'] as const;
+
+/** Returns a function that lets requests fail with a fault at the request `number`, and the count of all requests. */
+export function failingAt(
+  fault: (typeof REQUEST_FAULTS)[number],
+  number: number,
+): { readonly before: BeforeRequest; count(): number } {
+  let count = 0;
+  const isEnd = fault.startsWith('end') || fault === 'applied';
+  return {
+    before: (_kind, _name, apply) => {
+      count += 1;
+      if (!(isEnd ? count >= number : count === number)) return;
+      if (fault.endsWith('applied') && count === number) apply();
+      throw new TardisError('SERVER_UNREACHABLE', 'a fault of this test');
+    },
+    count: () => count,
+  };
 }
 
 /** Backs up from a machine. */

@@ -6,7 +6,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { asTardisError, TardisError } from '../../../src/errors/index.js';
+import { asTardisError } from '../../../src/errors/index.js';
 import {
   type BucketRebuild,
   LOST_AND_FOUND,
@@ -15,37 +15,31 @@ import {
 } from '../../../src/maintenance/rebuild/index.js';
 import { Catalog } from '../../../src/store/catalog/index.js';
 import {
-  type BucketAccess,
   buildEvent,
-  type ClientDirectory,
   createClientDirectory,
   fetchClient,
-  openClientDirectory,
   parseCommitObject,
-  shareStore,
-  useBucket,
 } from '../../../src/store/index.js';
-import { catchUp, StoreWriter } from '../../../src/store/writer/index.js';
-import { backUpFrom, restoreFrom } from '../../helpers/bucket-machines.js';
+import { StoreWriter } from '../../../src/store/writer/index.js';
+import {
+  backUpFrom,
+  BucketMachine,
+  failingAt,
+  REQUEST_FAULTS,
+  restoreFrom,
+  WHOLE_SETS,
+} from '../../helpers/bucket-machines.js';
 import { rejectedCode } from '../../helpers/codes.js';
 import { inlineSystem, SMALL_STORE } from '../../helpers/inline.js';
 import { memoryFolder, removeScratch } from '../../helpers/scratch.js';
 import { seed } from '../../helpers/seed.js';
 import { share } from '../../helpers/share.js';
 import { differences, look, noise } from '../../helpers/tree.js';
-import {
-  type BeforeRequest,
-  MemoryObjectStore,
-  type Objects,
-} from '../../support/memory-object-store.js';
+import { type BeforeRequest, type Objects } from '../../support/memory-object-store.js';
 
 const CLIENT = 'me';
 const LIMITS = SMALL_STORE.store;
 const SETS = 3;
-const STORAGE = {
-  ...SMALL_STORE,
-  checkpoint: { bytes: 64 << 20, entries: 100_000, intervalMs: 3_600_000 },
-};
 
 const home = fs.mkdtempSync(path.join(memoryFolder(), 'tardis-rebuilds-'));
 test.after.always(() => removeScratch(home));
@@ -58,28 +52,9 @@ function freshPath(name: string): string {
 }
 
 /** A machine with a cache of its own. */
-class Machine {
-  readonly access: BucketAccess;
-
+class Machine extends BucketMachine {
   constructor(objects: Objects, before?: BeforeRequest, like?: Machine) {
-    const cache = freshPath('machine');
-    const where = { shown: 's3://test', address: `http://test/${cache}`, cache };
-    this.access = { ...where, place: { bucket: 'test', prefix: '' }, settings: {} };
-    fs.mkdirSync(cache);
-    if (like !== undefined) fs.cpSync(like.access.cache, cache, { recursive: true });
-    const store = new MemoryObjectStore(objects, before);
-    shareStore(cache, Promise.resolve({ store, admit: async () => undefined }));
-    useBucket(this.access);
-  }
-
-  async open(): Promise<ClientDirectory> {
-    await fetchClient(system, this.access, CLIENT);
-    await catchUp(system, this.present());
-    return this.present();
-  }
-
-  present(): ClientDirectory {
-    return openClientDirectory(system, { store: this.access.cache, client: CLIENT });
+    super(freshPath('machine'), objects, before, like);
   }
 
   async rebuild(packsOnly = false): Promise<BucketRebuild> {
@@ -106,7 +81,7 @@ async function begin(): Promise<Start> {
     fs.mkdirSync(folder, { recursive: true });
     fs.writeFileSync(path.join(folder, 'small'), noise(`small ${round}`, 3000));
     fs.writeFileSync(path.join(source, `large-${round}`), noise(`large ${round}`, 1_500_000));
-    await backUpFrom(writer.present(), source, { storage: STORAGE });
+    await backUpFrom(writer.present(), source, { storage: WHOLE_SETS });
   }
   return { objects, writer, source };
 }
@@ -161,7 +136,7 @@ async function isAsBefore(t: ExecutionContext, start: Start, objects: Objects, w
   const whole = [1, 2, 3].map((set) => ({ set, isDoubtful: false }));
   t.deepEqual(await setsOn(fresh), whole, what);
   const other = new Machine(objects, undefined, start.writer);
-  await backUpFrom(await other.open(), start.source, { storage: STORAGE });
+  await backUpFrom(await other.open(), start.source, { storage: WHOLE_SETS });
   t.deepEqual((await setsOn(fresh)).at(-1), { set: SETS + 1, isDoubtful: false }, what);
   t.deepEqual(await lacks(fresh, start.source), [], what);
   for (const { access } of [fresh, other]) removeScratch(access.cache);
@@ -241,7 +216,7 @@ test('without a catalog, what is left of the sets is kept, and marked as doubtfu
         what,
       );
       const other = new Machine(objects, undefined, start.writer);
-      await backUpFrom(await other.open(), start.source, { storage: STORAGE });
+      await backUpFrom(await other.open(), start.source, { storage: WHOLE_SETS });
       const fresh = new Machine(objects);
       t.is((await setsOn(fresh)).at(-1)?.isDoubtful, false, what);
       const missing = (await lacks(fresh, start.source)).filter(
@@ -257,7 +232,7 @@ test('a machine whose catalog is of another history than the bucket changes noth
   const objects: Objects = new Map(start.objects);
   for (const name of commitsIn(objects).slice(2)) objects.delete(name);
   const thief = new Machine(objects);
-  await backUpFrom(await thief.open(), start.source, { storage: STORAGE });
+  await backUpFrom(await thief.open(), start.source, { storage: WHOLE_SETS });
   const before = new Map(objects);
   const machine = new Machine(objects, undefined, start.writer);
   t.is(await rejectedCode(machine.rebuild()), 'STORE_FORKED');
@@ -283,11 +258,11 @@ test('a directory whose parent is lost is placed below its own root', async (t) 
   for (const folder of [first, deep]) fs.mkdirSync(folder, { recursive: true });
   fs.writeFileSync(path.join(first, 'file'), noise('first', 2000));
   fs.writeFileSync(path.join(deep, 'early'), noise('early', 2000));
-  await backUpFrom(writer.present(), first, { storage: STORAGE });
-  await backUpFrom(writer.present(), second, { storage: STORAGE });
+  await backUpFrom(writer.present(), first, { storage: WHOLE_SETS });
+  await backUpFrom(writer.present(), second, { storage: WHOLE_SETS });
   const lost = listingCommits(objects).at(-1)!;
   fs.writeFileSync(path.join(deep, 'late'), noise('late', 2000));
-  await backUpFrom(writer.present(), second, { storage: STORAGE });
+  await backUpFrom(writer.present(), second, { storage: WHOLE_SETS });
   damage(objects, lost);
   const machine = new Machine(objects);
   const { isMetadataLost, directory } = await machine.rebuild();
@@ -311,7 +286,7 @@ test('contents in packs are found without the commit that covers them', async (t
   for (const name of ['one', 'two', 'three', 'four']) {
     fs.writeFileSync(path.join(source, name), noise(name, 1_500_000));
   }
-  const storage = { ...STORAGE, checkpoint: { ...STORAGE.checkpoint, bytes: 1 << 20 } };
+  const storage = { ...WHOLE_SETS, checkpoint: { ...WHOLE_SETS.checkpoint, bytes: 1 << 20 } };
   await backUpFrom(writer.present(), source, { storage });
   const commits = commitsIn(objects);
   const ofPacks = commits.filter((name, index) => {
@@ -339,7 +314,7 @@ test('a writer that sleeps while a rebuild closes a hole writes nothing any more
   const store = await StoreWriter.open(system, sleeper.present(), LIMITS);
   const claimed = commitsIn(objects).length;
   const other = new Machine(objects, undefined, start.writer);
-  await backUpFrom(await other.open(), start.source, { storage: STORAGE });
+  await backUpFrom(await other.open(), start.source, { storage: WHOLE_SETS });
   objects.delete(commitsIn(objects)[claimed]!);
   await other.rebuild();
   const kept = [...objects.keys()];
@@ -380,7 +355,7 @@ test('a backup that is stored while a client is rebuilt is kept', async (t) => {
     async (kind, name) => {
       if (written || kind !== 'put' || !name.endsWith('/client.json')) return;
       written = true;
-      await backUpFrom(other.present(), start.source, { storage: STORAGE });
+      await backUpFrom(other.present(), start.source, { storage: WHOLE_SETS });
     },
     start.writer,
   );
@@ -388,7 +363,7 @@ test('a backup that is stored while a client is rebuilt is kept', async (t) => {
   t.true(isNewGeneration && written);
   const sets = await setsOn(new Machine(objects));
   t.deepEqual(sets.at(-1), { set: SETS + 1, isDoubtful: false });
-  await backUpFrom(await other.open(), start.source, { storage: STORAGE });
+  await backUpFrom(await other.open(), start.source, { storage: WHOLE_SETS });
   t.deepEqual(await lacks(new Machine(objects), start.source), []);
 });
 
@@ -411,7 +386,7 @@ test('a machine that knows only the commits before a hole follows, and what it w
     async (kind, name) => {
       if (written || kind !== 'put' || !name.startsWith('c/me/g1/log/')) return;
       written = true;
-      await backUpFrom(late.present(), start.source, { storage: STORAGE });
+      await backUpFrom(late.present(), start.source, { storage: WHOLE_SETS });
     },
     start.writer,
   );
@@ -427,29 +402,22 @@ test('a machine that knows only the commits before a hole follows, and what it w
 const MOST_REQUESTS = 600;
 const STRIDE = Math.max(1, Math.round(6 / share));
 
-for (const [at, trouble] of ['refused', 'applied', 'once', 'end', 'end, applied'].entries()) {
+for (const [at, trouble] of REQUEST_FAULTS.entries()) {
   test(`a rebuild whose requests are ${trouble} at any point loses nothing, and is completed`, async (t) => {
     const start = await starting;
     const hole = commitsIn(start.objects)[2]!;
     for (let number = 1 + ((seed + at) % STRIDE); number < MOST_REQUESTS; number += STRIDE) {
       const objects: Objects = new Map(start.objects);
       objects.delete(hole);
-      let count = 0;
-      const strike: BeforeRequest = (_kind, _name, apply) => {
-        count += 1;
-        const isEnd = trouble.startsWith('end') || trouble === 'applied';
-        if (!(isEnd ? count >= number : count === number)) return;
-        if (trouble.endsWith('applied') && count === number) apply();
-        throw new TardisError('SERVER_UNREACHABLE', 'a fault of this test');
-      };
-      const struck = new Machine(objects, strike, start.writer);
+      const { before, count } = failingAt(trouble, number);
+      const struck = new Machine(objects, before, start.writer);
       const failure = await struck.rebuild().then(
         () => undefined,
         (error: unknown) => asTardisError(error),
       );
       const what = `${trouble} at request ${number}`;
-      if (count < number) {
-        t.log(`${count} requests`);
+      if (count() < number) {
+        t.log(`${count()} requests`);
         return;
       }
       if (failure !== undefined) t.is(failure.code, 'SERVER_UNREACHABLE', what);

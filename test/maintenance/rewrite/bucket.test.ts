@@ -10,24 +10,21 @@ import test, { type ExecutionContext } from 'ava';
 import { asTardisError, TardisError } from '../../../src/errors/index.js';
 import { finishSwitched, forgetHere, Generations } from '../../../src/maintenance/rewrite/index.js';
 import { Catalog } from '../../../src/store/catalog/index.js';
+import { buildEvent, createClientDirectory } from '../../../src/store/index.js';
 import {
-  type BucketAccess,
-  buildEvent,
-  type ClientDirectory,
-  createClientDirectory,
-  fetchClient,
-  openClientDirectory,
-  shareStore,
-  useBucket,
-} from '../../../src/store/index.js';
-import {
-  catchUp,
   changeSets,
   deleteSets,
   forgetRequestsOf,
   StoreWriter,
 } from '../../../src/store/writer/index.js';
-import { backUpFrom, restoreFrom } from '../../helpers/bucket-machines.js';
+import {
+  backUpFrom,
+  BucketMachine,
+  failingAt,
+  REQUEST_FAULTS,
+  restoreFrom,
+  WHOLE_SETS,
+} from '../../helpers/bucket-machines.js';
 import { rejectedCode } from '../../helpers/codes.js';
 import { requestFor } from '../../helpers/forgets.js';
 import { inlineSystem, SMALL_STORE } from '../../helpers/inline.js';
@@ -35,19 +32,11 @@ import { memoryFolder, removeScratch } from '../../helpers/scratch.js';
 import { seed } from '../../helpers/seed.js';
 import { share } from '../../helpers/share.js';
 import { differences, look, noise } from '../../helpers/tree.js';
-import {
-  type BeforeRequest,
-  MemoryObjectStore,
-  type Objects,
-} from '../../support/memory-object-store.js';
+import { type BeforeRequest, type Objects } from '../../support/memory-object-store.js';
 
 const CLIENT = 'me';
 const LIMITS = SMALL_STORE.store;
 const SETS = 2;
-const STORAGE = {
-  ...SMALL_STORE,
-  checkpoint: { bytes: 64 << 20, entries: 100_000, intervalMs: 3_600_000 },
-};
 /** Every commit object is larger than the name of the next generation. */
 const MOVED_BYTES = 96;
 
@@ -65,29 +54,9 @@ const SECRET = noise('passing', 60_000);
 const SECRET_PART = SECRET.subarray(1000, 1064);
 
 /** A machine with a cache of its own. */
-class Machine {
-  readonly access: BucketAccess;
-
+class Machine extends BucketMachine {
   constructor(objects: Objects, before?: BeforeRequest, like?: Machine) {
-    const cache = freshPath('machine');
-    const where = { shown: 's3://test', address: `http://test/${cache}`, cache };
-    this.access = { ...where, place: { bucket: 'test', prefix: '' }, settings: {} };
-    fs.mkdirSync(cache);
-    if (like !== undefined) fs.cpSync(like.access.cache, cache, { recursive: true });
-    const store = new MemoryObjectStore(objects, before);
-    shareStore(cache, Promise.resolve({ store, admit: async () => undefined }));
-    useBucket(this.access);
-  }
-
-  /** Opens the client, as every command does at its start. */
-  async open(): Promise<ClientDirectory> {
-    await fetchClient(system, this.access, CLIENT);
-    await catchUp(system, this.present());
-    return this.present();
-  }
-
-  present(): ClientDirectory {
-    return openClientDirectory(system, { store: this.access.cache, client: CLIENT });
+    super(freshPath('machine'), objects, before, like);
   }
 
   /** Carries out the requests to forget, and goes on with what an earlier run has left. */
@@ -133,7 +102,7 @@ async function begin(): Promise<Start> {
   for (let round = 1; round <= SETS; round += 1) {
     fs.writeFileSync(path.join(source, 'a', `small-${round}`), noise(`small ${round}`, 3000));
     fs.writeFileSync(path.join(source, 'large'), noise(`large ${round}`, 1_500_000));
-    await backUpFrom(writer.present(), source, { storage: STORAGE });
+    await backUpFrom(writer.present(), source, { storage: WHOLE_SETS });
   }
   const requested = requestFor(1, path.join(source, 'passing'), SETS);
   await changeSets(system, writer.present(), LIMITS, () => [
@@ -200,7 +169,7 @@ test('a client without a path is built beside the present one, and takes its pla
   const directory = await stale.open();
   t.regex(directory.generation ?? '', /^g2-[0-9a-f]{16}$/);
   t.is(await rejectedCode(StoreWriter.open(system, before, LIMITS)), 'CLIENT_MOVED');
-  await backUpFrom(directory, start.source, { storage: STORAGE });
+  await backUpFrom(directory, start.source, { storage: WHOLE_SETS });
   t.is(await setsOn(machine), SETS + 1);
 });
 
@@ -229,7 +198,7 @@ test('sets that other machines store while a rewrite ends are copied, too', asyn
     commits += 1;
     if (commits < 2 || written >= 3) return; // the first one makes the note known
     written += 1;
-    await backUpFrom(other.present(), start.source, { storage: STORAGE });
+    await backUpFrom(other.present(), start.source, { storage: WHOLE_SETS });
   });
   await machine.forget();
   t.is(written, 3);
@@ -332,30 +301,21 @@ test('objects that lead to another generation are checked', async (t) => {
 /** More requests than a rewrite makes here. */
 const MOST_REQUESTS = 400;
 const STRIDE = Math.max(1, Math.round(3 / share));
-const TROUBLES = ['refused', 'applied', 'once', 'end', 'end, applied'] as const;
 
-for (const [at, trouble] of TROUBLES.entries()) {
+for (const [at, trouble] of REQUEST_FAULTS.entries()) {
   test(`a rewrite whose requests are ${trouble} at any point loses nothing, and is completed`, async (t) => {
     const start = await starting;
     for (let number = 1 + ((seed + at) % STRIDE); number < MOST_REQUESTS; number += STRIDE) {
       const objects: Objects = new Map(start.objects);
-      let count = 0;
-      const strike: BeforeRequest = (_kind, _name, apply) => {
-        count += 1;
-        const isStruck =
-          trouble.startsWith('end') || trouble === 'applied' ? count >= number : count === number;
-        if (!isStruck) return;
-        if (trouble.endsWith('applied') && count === number) apply();
-        throw new TardisError('SERVER_UNREACHABLE', 'a fault of this test');
-      };
-      const struck = new Machine(objects, strike, start.writer);
+      const { before, count } = failingAt(trouble, number);
+      const struck = new Machine(objects, before, start.writer);
       const failure = await struck.forget().then(
         () => undefined,
         (error: unknown) => asTardisError(error),
       );
       const what = `${trouble} at request ${number}`;
-      if (count < number) {
-        t.log(`${count} requests`);
+      if (count() < number) {
+        t.log(`${count()} requests`);
         return;
       }
       if (failure !== undefined) t.is(failure.code, 'SERVER_UNREACHABLE', what);
@@ -369,7 +329,7 @@ for (const [at, trouble] of TROUBLES.entries()) {
       isOne(t, objects, what);
       await restores(t, { ...start, objects }, what);
       const stale = new Machine(objects, undefined, start.writer);
-      await backUpFrom(await stale.open(), start.source, { storage: STORAGE });
+      await backUpFrom(await stale.open(), start.source, { storage: WHOLE_SETS });
       await restores(t, { ...start, objects }, what);
       for (const { access } of [struck, next, stale]) removeScratch(access.cache);
     }
