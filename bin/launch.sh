@@ -5,7 +5,7 @@ name=${self##*/}
 root=${self%/bin/*}
 
 # `tardis COMMAND` is the program of that command, and `tardis help COMMAND` its help. A directory of such a name is given as ./NAME.
-# `tardis backup` and help without a command go to tardis itself (src/tools/shared/front.ts lists all).
+# `tardis backup` and help without a command go to tardis itself (src/tools/shared/commands.ts lists all).
 if [ "$name" = tardis ]; then
   if [ "${1-}" = help ]; then
     shift

@@ -45,8 +45,10 @@ interface RowTexts {
   readonly help: string;
   /** Description of a default that is not a plain value. */
   readonly defaultText?: string;
-  /** If true, the tool accepts the setting without effect, so help, manuals and completions do not list it. */
+  /** If true, help, manuals and completions do not list the setting: it has no effect in this tool, or `tardis COMMAND` gives it. */
   readonly isUnlisted?: true;
+  /** If true, --help lists the setting, since most people need it; --help-all lists the others, too. */
+  readonly isCommon?: boolean;
 }
 
 type ToolTexts = Readonly<Partial<Record<Tool, Partial<RowTexts>>>>;

@@ -21,6 +21,7 @@ export const CLIENT_ROWS = rowsFor({ tools: ['tardis'] }, {
     default: 'localhost',
     tools: ['tardis', ...READERS],
     flags: '--server <host>',
+    isCommon: true,
     variable: 'TARDIS_SERVER',
     clientKey: 'Server',
     perTool: forTools(READERS, { help: `${SERVER}; or the URL of a tardisremote` }),
@@ -29,6 +30,7 @@ export const CLIENT_ROWS = rowsFor({ tools: ['tardis'] }, {
   local: {
     type: 'bool',
     flags: '--local',
+    isCommon: true,
     negatable: true,
     clientKey: 'Local',
     help: 'write to a store on this machine, through a server that is started for this run; takes precedence over a --server from the same source (such as the command line)',
@@ -49,6 +51,7 @@ export const CLIENT_ROWS = rowsFor({ tools: ['tardis'] }, {
     type: 'bool',
     tools: ['tardis', 'tardisd', 'sonic copy'],
     flags: '--create',
+    isCommon: true,
     perTool: {
       tardisd: {
         help: 'create the store first; without it, a directory that is missing or empty is an error, since its disk may not be mounted',
@@ -86,6 +89,7 @@ export const CLIENT_ROWS = rowsFor({ tools: ['tardis'] }, {
     max: 9,
     default: 0,
     flags: '-v, --verbose',
+    isCommon: true,
     clientKey: 'Verbosity',
     help: 'print each changed directory (+); twice: also unchanged ones (=) and what is left out (x)',
   },
@@ -150,6 +154,7 @@ export const ROOT_ROWS = rowsFor({ tools: ['tardis'] }, {
   crossDevice: {
     type: 'bool',
     flags: '--crossdevice',
+    isCommon: true,
     negatable: true,
     help: 'enter other file systems below the directories',
   },
@@ -192,12 +197,14 @@ export const EXCLUDE_ROWS = rowsFor({ tools: ['tardis'] }, {
   exclude: {
     type: 'paths', // patterns are bytes, like names
     flags: '-x, --exclude <glob>',
+    isCommon: true,
     clientKey: 'ExcludePatterns',
     help: 'exclude what matches this pattern; may be repeated',
   },
   excludeFiles: {
     type: 'paths',
     flags: '-X, --exclude-file <file>',
+    isCommon: true,
     clientKey: 'ExcludeFiles',
     help: 'exclude what matches a pattern in this file; may be repeated',
   },
@@ -253,6 +260,7 @@ export const EXCLUDE_ROWS = rowsFor({ tools: ['tardis'] }, {
   skipCaches: {
     type: 'bool',
     flags: '--skip-caches',
+    isCommon: true,
     negatable: true,
     clientKey: 'SkipCaches',
     help: 'exclude the contents of directories with a valid CACHEDIR.TAG',
@@ -289,6 +297,7 @@ export const EXCLUDE_ROWS = rowsFor({ tools: ['tardis'] }, {
   explain: {
     type: 'paths',
     flags: '--explain <path>',
+    isCommon: true,
     help: 'print which rule includes or excludes a path, and do nothing else; may be repeated',
   },
 } as const satisfies PartialTable);

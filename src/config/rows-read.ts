@@ -6,6 +6,7 @@ export const LISTING_ROWS = rowsFor({ tools: ['lstardis'] }, {
   long: {
     type: 'bool',
     flags: '-l, --long',
+    isCommon: true,
     help: 'show mode, owner, size and time',
   },
   hidden: {
@@ -23,6 +24,7 @@ export const LISTING_ROWS = rowsFor({ tools: ['lstardis'] }, {
   recurseListing: {
     type: 'bool',
     flags: '--recurse',
+    isCommon: true,
     help: 'also list subdirectories',
   },
   listingDepth: {
@@ -40,11 +42,13 @@ export const LISTING_ROWS = rowsFor({ tools: ['lstardis'] }, {
   findPattern: {
     type: 'path', // patterns are bytes, like names
     flags: '--find <pattern>',
+    isCommon: true,
     help: 'search all sets for names that match a pattern (*, ?, [a-z]) or contain a word, and list all versions. A pattern with a slash is matched against the end of the path; one that begins with a slash, against the whole path. If paths are given, only these and everything below them are searched',
   },
   findFirst: {
     type: 'bool',
     flags: '--find-first',
+    isUnlisted: true,
     help: 'take the first path as the pattern of --find, as `tardis find` does',
   },
   sortBy: {
@@ -109,6 +113,7 @@ export const LISTING_ROWS = rowsFor({ tools: ['lstardis'] }, {
     type: 'choice',
     choices: ['change', 'checksum', 'all', 'last', 'none', 'day', 'week', 'month', 'year'],
     flags: '-V, --versions [which]',
+    isCommon: true,
     preset: 'change',
     help: 'list versions: change (one for each change), checksum (one for each content), all (one for each set), day, week, month, year (the newest of each), last, none (default: change for files, none for directories)',
   },
@@ -141,11 +146,13 @@ export const COMPARE_ROWS = rowsFor({ tools: ['tardiff'] }, {
   comparedSets: {
     type: 'texts',
     flags: '-b, --backup <set>',
+    isCommon: true,
     help: 'compare the version in this set (number or name); given twice, compare the first set with the second',
   },
   comparedDates: {
     type: 'texts',
     flags: '-d, --date <when>',
+    isCommon: true,
     help: 'compare the version in the newest complete set begun at or before this time; may be given twice, or together with -b',
   },
   compared: {
@@ -159,6 +166,7 @@ export const COMPARE_ROWS = rowsFor({ tools: ['tardiff'] }, {
     type: 'int',
     max: 1_000_000,
     flags: '-u, --unified [lines]',
+    isCommon: true,
     preset: '3',
     isNumberOrNothing: true,
     help: 'show a unified diff (the default format) with this many lines of context (default: 3)',
@@ -191,6 +199,7 @@ export const COMPARE_ROWS = rowsFor({ tools: ['tardiff'] }, {
   listOnly: {
     type: 'bool',
     flags: '-l, --list',
+    isCommon: true,
     help: 'only list what differs, without showing lines',
   },
   recurseInto: {
@@ -314,11 +323,13 @@ export const MOUNT_ROWS = rowsFor({ tools: ['tardisfs'] }, {
   foreground: {
     type: 'bool',
     flags: '-f, --foreground',
+    isCommon: true,
     help: 'stay in the foreground, with the log on standard error',
   },
   allowOther: {
     type: 'bool',
     flags: '--allow-other',
+    isCommon: true,
     help: 'allow access by all users; the permissions of each entry then apply to them',
   },
   defaultPermissions: {
@@ -347,6 +358,7 @@ export const WEB_ROWS = rowsFor({ tools: ['tardis-web'] }, {
     type: 'bool',
     default: true,
     flags: '--browser',
+    isCommon: true,
     negatable: true,
     help: 'open the page in the browser (xdg-open); its address is printed in any case',
   },

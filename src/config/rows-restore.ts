@@ -9,6 +9,7 @@ export const RESTORE_ROWS = rowsFor({ tools: ['regenerate'] }, {
     type: 'text',
     tools: ['regenerate', 'lstardis'],
     flags: '-d, --date <when>',
+    isCommon: true,
     help: 'read the newest complete set begun at or before this time ("3 days ago", 03/15/2014, yesterday, 3d)',
   },
   last: {
@@ -19,6 +20,7 @@ export const RESTORE_ROWS = rowsFor({ tools: ['regenerate'] }, {
   all: {
     type: 'bool',
     flags: '--all',
+    isCommon: true,
     help: 'restore all entries of the set, under their whole paths',
   },
   byChecksum: {
@@ -43,6 +45,7 @@ export const RESTORE_ROWS = rowsFor({ tools: ['regenerate'] }, {
   include: {
     type: 'paths', // patterns are bytes, like names
     flags: '--include <glob>',
+    isCommon: true,
     help: 'restore only what matches, and everything below it; may be repeated',
   },
   leaveOut: {
@@ -61,16 +64,19 @@ export const RESTORE_ROWS = rowsFor({ tools: ['regenerate'] }, {
     type: 'path',
     default: '.',
     flags: '-o, --output <dir>',
+    isCommon: true,
     help: 'directory to restore into',
   },
   hierarchy: {
     type: 'bool',
     flags: '-H, --hierarchy',
+    isCommon: true,
     help: 'restore each path below the output directory under its whole path',
   },
   toStdout: {
     type: 'bool',
     flags: '--stdout',
+    isCommon: true,
     help: 'write the content of one file to standard output',
   },
   toDevice: {
@@ -81,17 +87,20 @@ export const RESTORE_ROWS = rowsFor({ tools: ['regenerate'] }, {
   tar: {
     type: 'path',
     flags: '--tar <file>',
+    isCommon: true,
     help: 'write a tar archive (pax) instead of restoring files; -: standard output',
   },
   zip: {
     type: 'path',
     flags: '--zip <file>',
+    isCommon: true,
     help: 'write a zip archive instead of restoring files; -: standard output',
   },
   overwrite: {
     type: 'choice',
     choices: ['always', 'newer', 'older', 'never'],
     flags: '-O, --overwrite [when]',
+    isCommon: true,
     preset: 'always',
     help: 'when to replace existing files that differ: always, never, newer (only if the version in the set is newer than the file) or older. Without this option such files stay, and are reported as errors',
   },
@@ -147,6 +156,7 @@ export const RESTORE_ROWS = rowsFor({ tools: ['regenerate'] }, {
     type: 'bool',
     tools: ['tardis', 'regenerate'],
     flags: '-n, --dry-run',
+    isCommon: true,
     help: 'only show what would be done',
   },
 } as const satisfies PartialTable);

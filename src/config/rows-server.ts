@@ -10,6 +10,7 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
   daemonConfig: {
     type: 'path',
     flags: '--config <file>',
+    isCommon: true,
     variable: 'TARDIS_DAEMON_CONFIG',
     help: 'configuration file (default: /etc/tardis/tardisd.cfg, if it exists)',
   },
@@ -21,6 +22,7 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
   localSocket: {
     type: 'text',
     flags: '--local <socket>',
+    isCommon: true,
     serverKey: 'Local',
     help: 'path of a unix socket to listen on instead of the port',
   },
@@ -259,6 +261,7 @@ export const REMOTE_ROWS = rowsFor({ tools: ['tardisremote'] }, {
   remoteConfig: {
     type: 'path',
     flags: '--config <file>',
+    isCommon: true,
     variable: 'TARDIS_REMOTE_CONFIG',
     help: 'configuration file (default: /etc/tardis/tardisremote.cfg, if it exists)',
   },

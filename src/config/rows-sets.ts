@@ -13,6 +13,7 @@ export const MARK_ROWS = {
     type: 'texts',
     tools: ['tardis'],
     flags: '--tag <word>',
+    isCommon: true,
     clientKey: 'Tags',
     help: 'tag of the backup set; may be repeated',
   },
@@ -95,6 +96,7 @@ const count = (flag: string, serverKey: string, what: string) =>
     default: 0,
     tools: ['tardisd', 'sonic purge'],
     flags: `${flag} <n>`,
+    isCommon: true,
     serverKey,
     help: `keep ${what}`,
   }) as const;
@@ -187,6 +189,7 @@ export const RETENTION_ROWS = rowsFor({ tools: ['tardisd', 'sonic purge'] }, {
     type: 'bool',
     tools: ['tardis'],
     flags: '--purge',
+    isCommon: true,
     negatable: true,
     clientKey: 'Purge',
     help: 'after the backup, let the server purge old sets by its rules',
@@ -207,6 +210,7 @@ export const GC_ROWS = rowsFor({ tools: ['tardisd'] }, {
     type: 'bool',
     tools: ['sonic delete', 'sonic purge', 'sonic forget-path'],
     flags: '--yes',
+    isCommon: true,
     help: 'delete without a prompt; needed if there is no terminal',
   },
   rehearse: {

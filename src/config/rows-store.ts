@@ -62,17 +62,20 @@ export const COPY_ROWS = rowsFor({ tools: ['sonic copy'] }, {
     type: 'places',
     tools: ['tardis'],
     flags: '--also-to <dir>',
+    isCommon: true,
     clientKey: 'AlsoTo',
     help: 'with --local: also back up to a copy of the client in this store (a directory or s3://BUCKET/PREFIX), which must be there unless --create is given; may be repeated; each further -D does the same',
   },
   copyTo: {
     type: 'place',
     flags: '--to <dir>',
+    isCommon: true,
     help: 'target store: a directory, or s3://BUCKET/PREFIX; a new copy needs --create',
   },
   copyToServer: {
     type: 'text',
     flags: '--to-server <host[:port]>',
+    isCommon: true,
     help: "copy to this tardisd (HOST[:PORT] or a unix socket). The server must have AcceptCopies (--accept-copies); the client's password is used to log in",
   },
   copyAs: {

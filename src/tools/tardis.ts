@@ -18,8 +18,8 @@ import { bucketSettings } from './opening/local-store.js';
 import { isSetAbove } from './opening/precedence.js';
 import { interruptSignal, print, runTool, toolCommand } from './shared/run-tool.js';
 import { startInnerServer, storeOf } from './tardis/inner-server.js';
-import { frontHelp } from './shared/front.js';
-import { refuseVerb } from './shared/neophytos.js';
+import { tardisHelp } from './shared/commands.js';
+import { refuseVerb } from './tardis/other-verbs.js';
 
 /** Words for the help of all commands, if they are the first; after `backup`, they are options. */
 const HELP_WORDS: readonly string[] = ['-h', '--help'];
@@ -182,6 +182,6 @@ export default runTool(command, (words) => {
   const [first = ''] = words;
   if (first === 'backup') return words.slice(1);
   if (!HELP_WORDS.includes(first)) return words;
-  print(frontHelp());
+  print(tardisHelp());
   throw new CommanderError(0, 'commander.helpDisplayed', 'the help of the commands is printed');
 });

@@ -1,6 +1,6 @@
 /** Holds each command that a test runs to the exit statuses that its help lists. */
 import { TOOLS } from '../../src/config/index.js';
-import { FRONT } from '../../src/tools/index.js';
+import { PROGRAM_OF } from '../../src/tools/index.js';
 import { statusesOf } from '../../src/tools/shared/help-statuses.js';
 
 /** Exit statuses of `sonic` without a command that it knows. */
@@ -9,7 +9,10 @@ const OF_NO_COMMAND: readonly number[] = [0, 1];
 /** Returns the exit statuses that the help of a command lists. */
 function listedStatuses(program: string, [first = '']: readonly string[]): readonly number[] {
   const name = program === 'sonic' ? `sonic ${first}` : program;
-  const meant = program === 'tardis' && first in FRONT ? FRONT[first as keyof typeof FRONT] : name;
+  const meant =
+    program === 'tardis' && first in PROGRAM_OF
+      ? PROGRAM_OF[first as keyof typeof PROGRAM_OF]
+      : name;
   const tool = TOOLS.find((one) => one === meant);
   return tool === undefined ? OF_NO_COMMAND : Object.keys(statusesOf(tool)).map(Number);
 }

@@ -7,7 +7,7 @@ import { rowsOf, type Settings, splitWords, type Tool, TOOLS } from '../../src/c
 import { ERROR_TABLE } from '../../src/errors/index.js';
 import {
   checkUsage,
-  frontHelp,
+  tardisHelp,
   HELP,
   helpText,
   sonicHelpText,
@@ -110,7 +110,7 @@ test('the usual help fits two screens, and lists what most people need', (t) => 
     t.false(help.includes('--bucket-ca'), tool);
   }
   t.regex(shortHelpOf('regenerate'), /--output .*--overwrite/s);
-  t.true(frontHelp().split('\n').length <= 36);
+  t.true(tardisHelp().split('\n').length <= 36);
 });
 
 test('help lists every exit status that a command can end with', (t) => {

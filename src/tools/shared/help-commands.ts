@@ -1,12 +1,12 @@
 /** Help of the commands: summaries and examples. */
 import type { Tool } from '../../config/index.js';
-import { FRONT_NOTE } from './front.js';
+import { COMMANDS_NOTE } from './commands.js';
 import { D, KEEP_NOTE, SERVER_NOTE, type ToolHelp } from './help-rows.js';
 
 export const COMMANDS_HELP = {
   tardis: {
     summary: 'Backs up directories and files to a tardis store.',
-    about: [FRONT_NOTE],
+    about: [COMMANDS_NOTE],
     examples: {
       [`tardis ${D} --local --create ~`]: 'makes the first backup of your home directory',
       [`tardis ${D} --local ~`]: 'makes every later backup',

@@ -15,7 +15,7 @@ const seldom = new WeakSet<Option>();
 const whole = new WeakSet<Command>();
 
 /** Lets only --help-all list an option. */
-export function listSeldom(option: Option): void {
+export function listInAll(option: Option): void {
   seldom.add(option);
 }
 

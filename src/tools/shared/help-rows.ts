@@ -21,3 +21,26 @@ export const SERVER_NOTE =
 
 export const D = '-D /srv/tardis';
 export const AT = `${D} -C laptop`;
+
+const WIDTH = 100;
+const EXAMPLE_INDENT = 6;
+
+/** Returns the lines of examples: each command, and below it what it does. */
+export function shownExamples(
+  examples: readonly (readonly [line: string, what: string])[],
+): string {
+  return examples
+    .map(([line, what]) => `  ${line}\n${' '.repeat(EXAMPLE_INDENT)}${what}`)
+    .join('\n');
+}
+
+/** Returns the text wrapped between words. */
+export function folded(text: string): string {
+  const lines: string[] = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1)!;
+    if (line !== '' && line.length + 1 + word.length > WIDTH) lines.push(word);
+    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
+  }
+  return lines.join('\n');
+}

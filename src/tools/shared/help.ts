@@ -4,7 +4,7 @@
  */
 import type { Tool } from '../../config/index.js';
 import { COMMANDS_HELP, READERS_HELP } from './help-commands.js';
-import type { ToolHelp } from './help-rows.js';
+import { folded, shownExamples, type ToolHelp } from './help-rows.js';
 import { statusNote } from './help-statuses.js';
 import { KEYS_HELP, SETS_HELP } from './help-sonic.js';
 
@@ -17,9 +17,6 @@ export const HELP: Readonly<Record<Tool, ToolHelp>> = {
 
 /** Summary of `sonic` itself. */
 export const SONIC_SUMMARY = 'Administers a tardis store.';
-
-const WIDTH = 100;
-const EXAMPLE_INDENT = 6;
 
 /** Most examples of a help that lists only some options. */
 const FEW_EXAMPLES = 5;
@@ -41,12 +38,6 @@ export function helpText(tool: Tool): string {
   return `\n${parts.join('\n\n')}`;
 }
 
-function shownExamples(examples: readonly (readonly [line: string, what: string])[]): string {
-  return examples
-    .map(([line, what]) => `  ${line}\n${' '.repeat(EXAMPLE_INDENT)}${what}`)
-    .join('\n');
-}
-
 /** Commands of `sonic` that most people use. */
 const OFTEN: readonly Tool[] = [
   'sonic list',
@@ -60,15 +51,4 @@ const OFTEN: readonly Tool[] = [
 export function sonicHelpText(): string {
   const examples = OFTEN.map((tool) => Object.entries(HELP[tool].examples)[0]!);
   return `\nExamples:\n${shownExamples(examples)}\n\n\`sonic COMMAND --help\` prints the options and examples of a command.`;
-}
-
-/** Returns the text wrapped between words. */
-function folded(text: string): string {
-  const lines: string[] = [''];
-  for (const word of text.split(' ')) {
-    const line = lines.at(-1)!;
-    if (line !== '' && line.length + 1 + word.length > WIDTH) lines.push(word);
-    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
-  }
-  return lines.join('\n');
 }

@@ -35,8 +35,7 @@ import { jsonText } from '../output/json-text.js';
 import { endStatus, failedStatus, outputIsReport, print, printReport } from '../output/output.js';
 import { printAbove } from '../output/progress-line.js';
 import { formatTable } from '../output/units.js';
-import { isCommon } from './help-common.js';
-import { helpLayout, isShortened, listAll, listSeldom } from './help-layout.js';
+import { helpLayout, isShortened, listAll, listInAll } from './help-layout.js';
 import { HELP, helpText, shortHelpText } from './help.js';
 import { inOurWords } from './neophytos.js';
 import { takeAttached, takeNumbers, ToolCommand } from './option-words.js';
@@ -175,7 +174,7 @@ function addFlags(command: Command, tool: Tool, name: string, row: SettingRow): 
   option.attributeName = () => name;
   option.helpGroup(headingOf(name));
   if (row.isUnlisted === true) option.hideHelp();
-  if (!isCommon(tool, name, row)) listSeldom(option);
+  if (!isCommon(tool, row)) listInAll(option);
   if (row.type === 'count') option.argParser((_text, before?: number) => (before ?? 0) + 1);
   if (!isFlag) option.argParser((text, before?: string[]) => [...(before ?? []), text]);
   command.addOption(option);
@@ -184,6 +183,11 @@ function addFlags(command: Command, tool: Tool, name: string, row: SettingRow): 
   const negative = new Option(`--no${word}, --no-${word}`);
   negative.attributeName = () => name;
   command.addOption(negative.hideHelp()); // hidden, since the positive option shows it
+}
+
+/** Returns true if --help lists the option: most people need it, or it is why a command of `sonic` is there. */
+function isCommon(tool: Tool, row: SettingRow): boolean {
+  return row.isCommon === true || (tool.startsWith('sonic ') && row.tools.length === 1);
 }
 
 /** Returns `description (default: …; TARDIS_…)`, without a note for which the row has nothing. */
@@ -235,7 +239,7 @@ function printExplained(tool: Tool, settings: Sourced, asJson: boolean): void {
 
 /**
  * Runs a command to its end and sets the exit status of the process. `translate` changes the words of the command line
- * first.
+ * first. If it answers them itself, it throws the CommanderError of help.
  */
 export async function runTool(
   command: Command,

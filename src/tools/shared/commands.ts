@@ -1,8 +1,9 @@
-/** The commands of `tardis`: names of the programs that a newcomer looks for. */
+/** The commands of `tardis`: the programs by the names that a newcomer looks for. */
 import type { Tool } from '../../config/index.js';
+import { folded, shownExamples } from './help-rows.js';
 
 /** The program of each command. bin/launch.sh starts it with the words that follow. */
-export const FRONT = {
+export const PROGRAM_OF = {
   backup: 'tardis',
   restore: 'regenerate',
   list: 'lstardis',
@@ -16,7 +17,7 @@ export const FRONT = {
   clients: 'sonic clients',
 } as const satisfies Readonly<Record<string, Tool>>;
 
-const SUMMARIES: Readonly<Record<keyof typeof FRONT, string>> = {
+const SUMMARIES: Readonly<Record<keyof typeof PROGRAM_OF, string>> = {
   backup: 'back up directories and files (also without this word)',
   restore: 'restore files and directories',
   list: 'list backup sets, a directory as of a set, or all versions of a file',
@@ -41,25 +42,26 @@ const EXAMPLES: Readonly<Record<string, string>> = {
 };
 
 /** Names of the commands for the manual: `restore` (regenerate), … */
-export const FRONT_NOTE = `tardis COMMAND runs the program of a command, with the words that follow: ${Object.entries(
-  FRONT,
+export const COMMANDS_NOTE = `tardis COMMAND runs the program of a command, with the words that follow: ${Object.entries(
+  PROGRAM_OF,
 )
   .map(([command, tool]) => `${command} (${tool})`)
   .join(', ')}. A directory with such a name is given as ./NAME.`;
 
 /** Returns `tardis --help`. */
-export function frontHelp(): string {
-  const commands = Object.entries(FRONT).map(([command, tool]) => {
+export function tardisHelp(): string {
+  const commands = Object.entries(PROGRAM_OF).map(([command, tool]) => {
     const program = `(${tool})`;
-    return `  ${command.padEnd(9)}${SUMMARIES[command as keyof typeof FRONT]}${command === 'backup' ? '' : ` ${program}`}`;
+    return `  ${command.padEnd(9)}${SUMMARIES[command as keyof typeof PROGRAM_OF]}${command === 'backup' ? '' : ` ${program}`}`;
   });
-  const examples = Object.entries(EXAMPLES).map(([line, what]) => `  ${line}\n      ${what}`);
   return [
     'Usage: tardis [command] [options] [path...]',
     'Keeps every version of every file, in a store on a disk, a server or in a bucket.',
     `Commands, each of which is also the program in brackets:\n${commands.join('\n')}`,
-    `Examples:\n${examples.join('\n')}`,
-    '`tardis COMMAND --help` prints what most people need of a command, --help-all everything. `tardisd` is the\nserver, `tardisremote` the one for browsers; `sonic --help` lists all commands for operators.',
+    `Examples:\n${shownExamples(Object.entries(EXAMPLES))}`,
+    folded(
+      '`tardis COMMAND --help` prints what most people need of a command, --help-all everything. `tardisd` is the server, `tardisremote` the one for browsers; `sonic --help` lists the commands of operators.',
+    ),
     '',
   ].join('\n\n');
 }

@@ -2,15 +2,15 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { FRONT } from '../../src/tools/index.js';
-import { commandsAreProcesses, run, succeed, type Tool } from '../helpers/commands.js';
+import { PROGRAM_OF } from '../../src/tools/index.js';
+import { BIN, commandsAreProcesses, run, succeed, type Tool } from '../helpers/commands.js';
 import { scratch } from '../helpers/scratch.js';
 
 commandsAreProcesses(); // the launcher knows the names
 
 const MISSING = '--no-such-option';
 
-for (const [command, program] of Object.entries(FRONT)) {
+for (const [command, program] of Object.entries(PROGRAM_OF)) {
   test(`tardis ${command} runs ${program} with the words that follow`, async (t) => {
     const [tool, ...words] = program.split(' ') as [Tool, ...string[]];
     const { stderr } = await run(tool, [...words, MISSING]);
@@ -19,9 +19,17 @@ for (const [command, program] of Object.entries(FRONT)) {
   });
 }
 
+test('the launcher knows these commands and no others', (t) => {
+  const launcher = fs.readFileSync(path.join(BIN, 'launch.sh'), 'utf8');
+  const known = [...launcher.matchAll(/^ {2}([a-z |]+)\) name=/gm)].flatMap(([, names]) =>
+    names!.split(' | '),
+  );
+  t.deepEqual(['backup', ...known].sort(), Object.keys(PROGRAM_OF).sort());
+});
+
 test('help lists all commands, and has that of each', async (t) => {
   const all = await succeed('tardis', ['--help']);
-  for (const command of Object.keys(FRONT)) t.true(all.includes(`\n  ${command} `), command);
+  for (const command of Object.keys(PROGRAM_OF)) t.true(all.includes(`\n  ${command} `), command);
   t.is(await succeed('tardis', ['help']), all);
   const ofOne = await succeed('tardis', ['help', 'restore']);
   t.is(ofOne, await succeed('regenerate', ['--help']));
