@@ -1,13 +1,7 @@
 export { notEncrypting, runBackup, setStats } from './backup.js';
 export type { BackupHooks, BackupRequest, BackupResult } from './backup-request.js';
 export { type KeysRequest, withKeys } from './keys.js';
-export {
-  type LocalServer,
-  type LocalServerOnDemand,
-  type LocalServerOptions,
-  type ServerSettings,
-  startLocalServer,
-} from './local-server.js';
+export * from './local-server.js';
 export { MessageMarks, Sender } from './sender.js';
 export { OfferedBases } from './offered-bases.js';
 export { OutgoingStreams } from './outgoing-streams.js';

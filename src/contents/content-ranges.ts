@@ -12,10 +12,10 @@ import { RECORD_CHUNKED, RecordKind, STREAM_CHUNK_BYTES } from '../store/index.j
 import { BoundedCache } from '../system/index.js';
 import { type ChunkedRecord, ChunksHere, chunkedRecord, impossibleLength } from './chunks-here.js';
 import { type DecodedRecords, Pieces, RangeReader } from './range-reader.js';
-import { ReaderMemory, room } from './reader-memory.js';
-import { damagedRecord, fetchHead, fetchRecord, type RecordSource } from './record-head.js';
+import { ReaderMemory } from './reader-memory.js';
+import { fetchHead, type RecordSource } from './record-head.js';
 import { recordKey, type StoredPiece } from './stored-piece.js';
-import { decodeWhole, MAX_WHOLE_BYTES } from './whole-record.js';
+import { readWhole } from './whole-record.js';
 
 /** Maximum number of bytes in the cache of decoded chunks, which a content shares with its bases. */
 const MAX_CHUNK_BYTES = 6 << 20;
@@ -120,7 +120,7 @@ class RecordsHere implements DecodedRecords {
     if (known !== undefined) return known;
     const chunk = layout.places
       ? await this.decodedChunk(piece, layout, number)
-      : await this.decodedWhole(piece);
+      : (await readWhole(this.source, piece)).decoded;
     this.decoded.set(key, chunk, chunk.length);
     return chunk;
   }
@@ -136,16 +136,5 @@ class RecordsHere implements DecodedRecords {
     target ??= Buffer.allocUnsafeSlow(chunk.sizeBytes);
     await this.here.decode(piece, record, chunk, { target });
     return target;
-  }
-
-  private async decodedWhole(piece: StoredPiece): Promise<Buffer> {
-    const { memory, source } = this;
-    if (piece.recordBytes > MAX_WHOLE_BYTES) throw impossibleLength(piece);
-    memory.stored = room(memory.stored, piece.recordBytes);
-    const stored = memory.stored.subarray(0, piece.recordBytes);
-    await fetchRecord(source.backend, piece, 0, stored);
-    const whole = decodeWhole(source, piece, stored, new ReaderMemory());
-    if (whole === undefined) throw damagedRecord(piece);
-    return whole.decoded;
   }
 }

@@ -5,7 +5,7 @@
 import { TardisError } from '../errors/index.js';
 import { bufferOf, type ContentKeys } from '../model/index.js';
 import { type ClientDirectory, type ObjectReader, STREAM_CHUNK_BYTES } from '../store/index.js';
-import type { System } from '../system/index.js';
+import { BoundedCache, type System } from '../system/index.js';
 import { DecodedDigests } from './decoded-digests.js';
 import { type DecodeInput, RecordDecoder } from './record-decoder.js';
 import { fetchRecord } from './record-head.js';
@@ -57,8 +57,10 @@ export class ContentsAhead {
   /** Number of records that are begun, and of which no content was taken. */
   private ahead = 0;
   /** Decoded records of which contents were taken, least recently used first. */
-  private readonly held = new Map<Planned, Decoded>();
-  private heldBytes = 0;
+  private readonly held = new BoundedCache<Planned, Decoded>(MAX_HELD_BYTES, (decoded, record) => {
+    record.decoded = undefined; // if a content of it is taken later, it is decoded again
+    this.free(decoded);
+  });
   private readonly decoder: RecordDecoder;
   constructor(
     system: System,
@@ -104,7 +106,7 @@ export class ContentsAhead {
     }
     const decoded = await record.decoded;
     if (decoded === undefined) return undefined;
-    this.hold(record, decoded);
+    this.held.set(record, decoded, decoded.bytes.length);
     return contentIn(decoded, piece);
   }
 
@@ -131,21 +133,12 @@ export class ContentsAhead {
     return decoded;
   }
 
-  private hold(record: Planned, decoded: Decoded): void {
-    if (!this.held.delete(record)) this.heldBytes += decoded.bytes.length;
-    this.held.set(record, decoded);
-    for (const oldest of this.held.keys()) {
-      if (this.heldBytes <= MAX_HELD_BYTES || oldest === record) return;
-      this.drop(oldest);
-    }
-  }
-
-  /** Frees the memory of a record. If a content of it is taken later, it is decoded again. */
+  /** Frees the memory of a record. */
   private drop(record: Planned): void {
     const { decoded } = record;
     if (decoded === undefined) return;
     record.decoded = undefined;
-    const held = this.held.get(record);
+    const held = this.held.peek(record);
     if (held === undefined) {
       decoded.then(
         (late) => this.free(late),
@@ -154,7 +147,6 @@ export class ContentsAhead {
       return;
     }
     this.held.delete(record);
-    this.heldBytes -= held.bytes.length;
     this.free(held);
   }
 

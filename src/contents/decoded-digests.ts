@@ -1,5 +1,5 @@
 /** Digests of the contents of a decoded record. */
-import { bufferOf, DIGEST_BYTES } from '../model/index.js';
+import { bufferOf, DIGEST_BYTES, firstIndex } from '../model/index.js';
 
 const OFFSET_AT = DIGEST_BYTES;
 const SIZE_AT = DIGEST_BYTES + 4;
@@ -40,15 +40,11 @@ export class DecodedDigests {
 
   /** Returns the number of the row of a content; -1 if there is none. Rows are sorted by their offsets. */
   find({ offset, sizeBytes }: ContentPlace): number {
-    let [low, high] = [0, this.isRead.length];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.offsetOf(middle) < offset) low = middle + 1;
-      else high = middle;
-    }
+    const count = this.isRead.length;
+    let row = firstIndex(count, (index) => this.offsetOf(index) >= offset);
     // An empty content has the offset of the one behind it.
-    for (; low < this.isRead.length && this.offsetOf(low) === offset; low += 1) {
-      if (this.rows.readUInt32LE(low * DIGEST_ROW_BYTES + SIZE_AT) === sizeBytes) return low;
+    for (; row < count && this.offsetOf(row) === offset; row += 1) {
+      if (this.rows.readUInt32LE(row * DIGEST_ROW_BYTES + SIZE_AT) === sizeBytes) return row;
     }
     return -1;
   }

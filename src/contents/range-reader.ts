@@ -4,7 +4,9 @@
  */
 import { DeltaIndex } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
-import { BoundedCache } from '../system/index.js';
+import { startBefore } from '../model/index.js';
+import { BoundedCache, keepLoading } from '../system/index.js';
+import type { Soon } from './soon.js';
 import { MAX_CHAIN, recordKey, type StoredPiece } from './stored-piece.js';
 
 /** Maximum number of bytes of the indexes of deltas that are kept. */
@@ -26,13 +28,8 @@ export class Pieces {
 
   /** Returns the piece that contains a position, and the position within the piece. */
   at(position: number): { piece: StoredPiece; from: number } {
-    let [low, high] = [0, this.starts.length - 1];
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if (this.starts[middle]! <= position) low = middle;
-      else high = middle - 1;
-    }
-    return { piece: this.pieces[low]!, from: position - this.starts[low]! };
+    const index = startBefore(this.starts, this.starts.length, position);
+    return { piece: this.pieces[index]!, from: position - this.starts[index]! };
   }
 }
 
@@ -50,7 +47,7 @@ interface Delta {
 }
 
 export class RangeReader {
-  private readonly deltas = new BoundedCache<string, Promise<Delta>>(MAX_INDEX_BYTES);
+  private readonly deltas = new BoundedCache<string, Soon<Delta>>(MAX_INDEX_BYTES);
 
   constructor(private readonly records: DecodedRecords) {}
 
@@ -100,24 +97,15 @@ export class RangeReader {
     if (done < target.length) throw tooShort();
   }
 
-  private deltaOf(piece: StoredPiece, pieces: readonly StoredPiece[]): Promise<Delta> {
+  private deltaOf(piece: StoredPiece, pieces: readonly StoredPiece[]): Soon<Delta> {
     const basis = new Pieces(pieces);
     const key = `${recordKey(piece)}/${basis.sizeBytes}`;
     const known = this.deltas.get(key);
     if (known !== undefined) return known;
     const { sizeBytes } = piece;
-    const reading = DeltaIndex.read(this.records.all(piece), basis.sizeBytes, sizeBytes).then(
-      (index) => {
-        this.deltas.set(key, reading, index.memoryBytes);
-        return { index, basis };
-      },
-      (error: unknown) => {
-        this.deltas.delete(key);
-        throw error;
-      },
-    );
-    this.deltas.set(key, reading, 0);
-    return reading;
+    const reading = DeltaIndex.read(this.records.all(piece), basis.sizeBytes, sizeBytes);
+    const delta = reading.then((index) => ({ index, basis }));
+    return keepLoading(this.deltas, key, delta, ({ index }) => index.memoryBytes);
   }
 }
 

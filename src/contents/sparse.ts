@@ -3,7 +3,7 @@
  * neither read, hashed, stored nor written.
  */
 import { TardisError } from '../errors/index.js';
-import { bufferOf } from '../model/index.js';
+import { bufferOf, firstIndex } from '../model/index.js';
 
 /** Maximum number of data ranges. If a file has more, its smallest holes are read as zeros. */
 export const MAX_EXTENTS: number = 1 << 18;
@@ -75,25 +75,15 @@ export class SparseMap {
 
   /** Returns the data that contains an offset of the file, or the next one after it; undefined after the last one. */
   dataFrom(offset: number): Extent | undefined {
-    let [low, high] = [0, this.extents.length];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const extent = this.extents[middle]!;
-      if (extent.offset + extent.bytes > offset) high = middle;
-      else low = middle + 1;
-    }
-    return this.extents[low];
+    const { extents } = this;
+    const endOf = (index: number): number => extents[index]!.offset + extents[index]!.bytes;
+    return extents[firstIndex(extents.length, (index) => endOf(index) > offset)];
   }
 
   /** Returns the index of the extent that contains an offset after the head. */
   private indexOf(at: number): number {
-    let [low, high] = [0, this.extents.length - 1];
-    while (low < high) {
-      const middle = Math.ceil((low + high) / 2);
-      if (this.extents[middle]!.at <= at) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    const { extents } = this;
+    return Math.max(0, firstIndex(extents.length, (index) => extents[index]!.at > at) - 1);
   }
 }
 

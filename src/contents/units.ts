@@ -11,7 +11,7 @@ import {
   RECORD_HEADER_BYTES,
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
-import { BoundedCache } from '../system/index.js';
+import { BoundedCache, keepLoading } from '../system/index.js';
 import {
   type ChunkedRecord,
   chunkedRecord,
@@ -121,18 +121,7 @@ export class Units implements DecodedRecords {
   }
 
   private findLayout(key: string, record: RecordPlace): Promise<Layout> {
-    const finding = this.readLayout(record);
-    this.records.set(key, finding);
-    return finding.then(
-      (layout) => {
-        if (this.records.get(key) === finding) this.records.set(key, layout);
-        return layout;
-      },
-      (error: unknown) => {
-        if (this.records.get(key) === finding) this.records.delete(key);
-        throw error;
-      },
-    );
+    return keepLoading(this.records, key, this.readLayout(record));
   }
 
   private async readLayout(record: RecordPlace): Promise<Layout> {

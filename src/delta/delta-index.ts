@@ -5,6 +5,7 @@
  * copy, with position and length of 1 to 8 bytes each. Numbers are big endian.
  */
 import { TardisError } from '../errors/index.js';
+import { startBefore } from '../model/index.js';
 
 /** Maximum number of commands in one delta, for writers as well. The index takes 16 bytes for each. */
 export const MAX_COMMANDS: number = 1 << 18;
@@ -57,7 +58,8 @@ export class DeltaIndex {
   /** Yields the ranges that make up `bytes` bytes from `position` on, or those up to the end of the content. */
   *stretches(position: number, bytes: number): Generator<Stretch> {
     const end = Math.min(position + bytes, this.sizeBytes);
-    for (let command = this.find(position); position < end; command += 1) {
+    let command = startBefore(this.starts, this.count, position);
+    for (; position < end; command += 1) {
       const skip = position - this.starts[command]!;
       const next = command + 1 < this.count ? this.starts[command + 1]! : this.sizeBytes;
       const source = this.sources[command]!;
@@ -100,17 +102,6 @@ export class DeltaIndex {
     starts.set(this.starts);
     sources.set(this.sources);
     [this.starts, this.sources] = [starts, sources];
-  }
-
-  /** Returns the index of the last command that begins at or before `position`. */
-  private find(position: number): number {
-    let [low, high] = [0, this.count - 1];
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if (this.starts[middle]! <= position) low = middle;
-      else high = middle - 1;
-    }
-    return low;
   }
 }
 

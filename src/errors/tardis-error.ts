@@ -168,6 +168,12 @@ function firstError(error: unknown): unknown {
   return first;
 }
 
+/** True if a stored content or its record is damaged. */
+export function isDamage(error: unknown): boolean {
+  const code = error instanceof TardisError ? error.code : undefined;
+  return code === 'CONTENT_DAMAGED' || code === 'RECORD_DAMAGED';
+}
+
 /** Throws INTERRUPTED if the signal is aborted. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw new TardisError('INTERRUPTED', 'interrupted');

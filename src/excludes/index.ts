@@ -1,25 +1,7 @@
 export { CVS_PATTERNS } from './options.js';
 export { packChains, type PackedChains, type RuleLink, unpackChains } from './chain.js';
-export {
-  type CryptChoice,
-  CryptFilter,
-  cryptFilter,
-  type CipherChoice,
-  MAX_TAGS,
-  parseCryptFile,
-} from './crypt-filter.js';
-export {
-  type DecidingLine,
-  type Decision,
-  describeDecision,
-  describeRule,
-  type DirectoryDecider,
-  Excluder,
-  type ListedDirectory,
-  MAX_CHAIN_BYTES,
-  MAX_RULE_FILE_BYTES,
-  type RuleProblem,
-} from './excluder.js';
+export * from './crypt-filter.js';
+export * from './excluder.js';
 export { explainPath, type Explanation, type WalkReach } from './explain.js';
 export { MAX_EXPRESSION_BYTES } from './expressions.js';
 export {

@@ -3,17 +3,7 @@ export { damagedEntry, type FetchedPage, packedPagesIn } from '../store/catalog/
 export type { ObjectReader, RootRecord, SetNote } from '../store/index.js';
 export { circleAt, type OnWay } from './circles.js';
 export { contentsAsFiles } from './contents-history.js';
-export {
-  type ContentLocation,
-  type ContentPiece,
-  type FoundContent,
-  type History,
-  type HistoryEntry,
-  isSameContent,
-  type PathVersion,
-  type RequestedContent,
-  type SetSeals,
-} from './history.js';
+export * from './history.js';
 export { KeptReads, keptReads } from './kept-reads.js';
 export { Access, noAccess } from './local/access.js';
 export { FollowingReader } from './local/following-reader.js';
@@ -22,17 +12,7 @@ export { restBelow, rootAbove } from './local/roots.js';
 export { serverTime, setAt, setNamed } from './local/sets.js';
 export { NamePlaces, type PlacedName, type SetsOfRoots } from './name-places.js';
 export { noSuchPath } from './no-such-path.js';
-export {
-  type ChangesFound,
-  type ChangesPage,
-  FIRST_PLACE,
-  type NamedPage,
-  type NamesFound,
-  type Reports,
-  STORE_FIGURES,
-  type StoreFigures,
-  type StoreState,
-} from './reports.js';
+export * from './reports.js';
 export { provenVersion } from './proven-version.js';
 export { ListingFaults } from './sealed/listing-faults.js';
 export { EntryOpener } from './sealed/opened-entries.js';
@@ -43,17 +23,7 @@ export { unsealedHistory } from './sealed/unsealed-history.js';
 export { type ClientOverview, overviewOfOne, type Protection } from './wire/client-overview.js';
 export { odd, PAGE_ITEMS } from './wire/coder.js';
 export { objectsInPieces, pieceOfObject } from './wire/object-pieces.js';
-export {
-  type CopyHandlers,
-  type DecodedRequest,
-  decodeReply,
-  decodeRequest,
-  encodeReply,
-  encodeRequest,
-  type Handlers,
-  type Reply,
-  type Request,
-} from './wire/questions.js';
+export * from './wire/questions.js';
 export type { Verdicts } from './wire/wire-changes.js';
 export {
   changesFromWire,
@@ -63,22 +33,7 @@ export {
   setRootsFromWire,
   setRootsToWire,
 } from './wire/wire-reports.js';
-export {
-  isKnownPath,
-  namesIn,
-  rootAt,
-  type ShownVersion,
-  versionsAt,
-} from './shown/path-versions.js';
+export * from './shown/path-versions.js';
 export { entriesAround, named, type RootNode, rootsOf } from './shown/roots.js';
-export {
-  BY_DATE,
-  CURRENT,
-  dayOf,
-  namedSets,
-  SHOWN_PAGE_ENTRIES,
-  type ShownSet,
-  versionName,
-  VERSIONS,
-} from './shown/shown-names.js';
+export * from './shown/shown-names.js';
 export { privateDirectory, virtualDirectory, virtualLink } from './shown/virtual.js';

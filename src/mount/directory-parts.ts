@@ -4,39 +4,24 @@ import { DOTS } from './packing.js';
 import type { PackedEntries, PackedPage, Tree } from './tree.js';
 
 /**
- * Returns whole entries with their attributes, without copying them, and counts the references that the kernel gets.
- * `begin` is the index of the first one.
+ * Returns whole entries, without copying them. `begin` is the index of the first one. With `tree`, the entries have
+ * attributes, and the references that the kernel gets are counted.
  */
-export function plusPart(
-  tree: Tree,
+export function partOf(
   { packed, starts }: PackedEntries,
   begin: number,
   room: number,
+  tree?: Tree,
 ): ReplyData {
   const last = starts.length - 1;
   if (begin >= last) return NO_DATA;
   const from = starts[begin]!;
-  const words = new Uint32Array(packed.buffer, packed.byteOffset, packed.length >>> 2);
+  const words = tree && new Uint32Array(packed.buffer, packed.byteOffset, packed.length >>> 2);
   let end = begin;
-  while (end < last && starts[end + 1]! - from <= room) {
+  for (; end < last && starts[end + 1]! - from <= room; end += 1) {
     const word = starts[end]! >>> 2;
-    if (words[word] !== 0 || words[word + 1] !== 0) tree.lookups += 1;
-    end += 1;
+    if (words !== undefined && (words[word] !== 0 || words[word + 1] !== 0)) tree!.lookups += 1;
   }
-  return { data: packed, from, bytes: starts[end]! - from };
-}
-
-/** Returns whole entries without attributes, without copying them. */
-export function plainPart(
-  { packed, starts }: PackedEntries,
-  begin: number,
-  room: number,
-): ReplyData {
-  const last = starts.length - 1;
-  if (begin >= last) return NO_DATA;
-  const from = starts[begin]!;
-  let end = begin;
-  while (end < last && starts[end + 1]! - from <= room) end += 1;
   return { data: packed, from, bytes: starts[end]! - from };
 }
 

@@ -9,7 +9,7 @@ import { writeAttributes, writeNumber } from './attributes.js';
 import { attributeReply } from './attribute-reply.js';
 import { Contents } from './contents.js';
 import type { FileTree } from './files-ahead.js';
-import { endAfter, plainPart, plusPart } from './directory-parts.js';
+import { endAfter, partOf } from './directory-parts.js';
 import { circle, errnoOf, pathForLog } from './failures.js';
 import { type ReplyData, type Unique, uniqueOf } from './kernel.js';
 import type { FileSystemOptions } from './file-system-options.js';
@@ -331,8 +331,8 @@ export class FileSystem {
         const left = room - (at - OUT_HEADER_BYTES);
         const from = position - page.first;
         const data = isPlus
-          ? plusPart(tree, page.plus(), from, left)
-          : plainPart(page.plain(), from, left);
+          ? partOf(page.plus(), from, left, tree)
+          : partOf(page.plain(), from, left);
         const end = endAfter(page, isPlus, data);
         if (end !== undefined) this.options.kernel.noteEnd(nodeLow, nodeHigh, end);
         return { bodyBytes: at, data };

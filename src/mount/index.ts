@@ -1,6 +1,6 @@
 export { attributeBytes } from './attributes.js';
 export { AttributeUse } from './attribute-use.js';
-export { endAfter, plainPart } from './directory-parts.js';
+export { endAfter, partOf } from './directory-parts.js';
 export { DirectoriesAhead } from './directories-ahead.js';
 export { DirectoryTable } from './directory-table.js';
 export { fetchPages } from './fetched-pages.js';

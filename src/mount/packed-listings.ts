@@ -176,12 +176,9 @@ export class PackedListings {
 
   /** Drops all listings whose keys are within a range. */
   drop(from: number, to: number): void {
-    for (const key of this.noted.keys()) {
-      if (key >= from && key < to) this.noted.delete(key);
-    }
-    for (const key of this.kept.keys()) {
-      if (key >= from && key < to) this.kept.delete(key);
-    }
+    const isOut = (key: number): boolean => key >= from && key < to;
+    this.noted.deleteWhere(isOut);
+    this.kept.deleteWhere(isOut);
   }
 
   private describe(listed: ListedDirectory, { from, bytes }: FetchedPage): void {

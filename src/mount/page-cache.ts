@@ -1,6 +1,6 @@
 /** Pages of directories that were read last. The number of their entries is limited. */
 import type { Soon, OpenContent } from '../contents/index.js';
-import { BoundedCache } from '../system/index.js';
+import { BoundedCache, keepLoading } from '../system/index.js';
 import type { PackedPage, ShownEntry } from './tree.js';
 
 export const PAGE_ENTRIES = 512;
@@ -50,28 +50,14 @@ export class PageCache {
 
   /** Keeps a page once it is loaded. A page that cannot be loaded is not kept. */
   load(key: number, loading: Promise<LoadedPage>): Promise<LoadedPage> {
-    const settled = loading.then(
-      (page) => {
-        if (this.pages.peek(key) === settled) this.pages.set(key, page, weightOf(page));
-        return page;
-      },
-      (error: unknown) => {
-        if (this.pages.peek(key) === settled) this.pages.delete(key);
-        throw error;
-      },
-    );
-    this.pages.set(key, settled, 0);
-    return settled;
+    return keepLoading(this.pages, key, loading, weightOf);
   }
 
   /** Drops all pages whose keys are within a range. */
   drop(from: number, to: number): void {
-    for (const key of this.listings.keys()) {
-      if (key >= from && key < to) this.listings.delete(key);
-    }
-    for (const key of this.pages.keys()) {
-      if (key >= from && key < to) this.pages.delete(key);
-    }
+    const isOut = (key: number): boolean => key >= from && key < to;
+    this.listings.deleteWhere(isOut);
+    this.pages.deleteWhere(isOut);
   }
 }
 

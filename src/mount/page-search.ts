@@ -1,6 +1,6 @@
 /** Searches the page of a directory for a name, for its directories, and for its sparse files. */
 import type { History, HistoryEntry } from '../history/index.js';
-import { EntryType, isSparse } from '../model/index.js';
+import { EntryType, firstIndex, isSparse } from '../model/index.js';
 import { placeOf } from './node-ids.js';
 import type { LoadedPage } from './page-cache.js';
 import type { ListedNode } from './packed-listings.js';
@@ -9,15 +9,9 @@ import type { ShownEntry } from './tree.js';
 /** Returns the entry of a name, by binary search if the page is sorted. */
 export function foundIn({ entries, isSorted }: LoadedPage, name: Buffer): ShownEntry | undefined {
   if (!isSorted) return entries.find(({ entry }) => entry.name.equals(name));
-  let [low, high] = [0, entries.length - 1];
-  while (low <= high) {
-    const middle = (low + high) >>> 1;
-    const order = Buffer.compare(entries[middle]!.entry.name, name);
-    if (order === 0) return entries[middle];
-    if (order < 0) low = middle + 1;
-    else high = middle - 1;
-  }
-  return undefined;
+  const nameAt = (index: number): Buffer => entries[index]!.entry.name;
+  const found = entries[firstIndex(entries.length, (at) => Buffer.compare(nameAt(at), name) >= 0)];
+  return found?.entry.name.equals(name) === true ? found : undefined;
 }
 
 /** Returns the directories of a page. */

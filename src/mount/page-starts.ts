@@ -1,4 +1,6 @@
 /** The names at which pages of directories begin: each page begins after the last name of the page before. */
+import { firstIndex } from '../model/index.js';
+
 const NOTHING = Buffer.alloc(0);
 
 /** Returns the bytes by which unsorted directories are ordered in place of their names. */
@@ -46,13 +48,7 @@ export class PageStarts {
     if (isUnsorted && orderOf === undefined) return 0;
     const keyOf = (one: Buffer): Buffer => (isUnsorted ? orderOf!(one) : one);
     const key = keyOf(name);
-    let [low, high] = [0, names.length];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (Buffer.compare(keyOf(names[middle]!), key) < 0) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return firstIndex(names.length, (page) => Buffer.compare(keyOf(names[page]!), key) >= 0);
   }
 
   clear(): void {

@@ -5,16 +5,7 @@ export { Counters } from './counters.js';
 export { Effort, type EffortSettings } from './effort.js';
 export type { PipelineHooks } from './hooks.js';
 export { type LargeFile, type Parcel, ParcelCutter, type ParcelLimits } from './parcel.js';
-export type {
-  BackupPeer,
-  HeadBatch,
-  OfferedBasis,
-  OutgoingParcel,
-  PeerStream,
-  SignatureSink,
-  StreamEnd,
-  StreamStart,
-} from './peer.js';
+export type * from './peer.js';
 export { LostPlaces, type Place, type Presence } from './presence.js';
 export { BackupProgress, PartUnderWay } from './progress.js';
 export type { StreamedFile } from './send-streams.js';

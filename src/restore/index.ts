@@ -14,14 +14,7 @@ export { newRestoreProgress, type RestoreFailure, type RestoreProgress } from '.
 export type { RestoreRequest, StreamMeans } from './request.js';
 export { ReadAhead } from './read-ahead.js';
 export { runRestore } from './restore.js';
-export {
-  TAR_BLOCK_BYTES,
-  tarEnd,
-  type TarEntry,
-  tarHeader,
-  tarPadding,
-  TarType,
-} from './tar-format.js';
+export * from './tar-format.js';
 export { plainContent, sparseContent } from './tar-content.js';
 export { lossesOf } from './target-limits.js';
 export type { ArchiveRequest } from './archive.js';
@@ -49,12 +42,4 @@ export { restoreId, RestoreJournal, temporaryPrefix } from './journal.js';
 export { FailedBefore, formatJournal, parseJournal } from './journal-text.js';
 export { keyOf } from './links.js';
 export { RestoreTarget } from './target.js';
-export {
-  isOfOneListing,
-  type DirectoryFacts,
-  OutputDirectory,
-  requireDistinctNames,
-  type Selection,
-  TreeWalk,
-  type WalkVisitor,
-} from './walk.js';
+export * from './walk.js';

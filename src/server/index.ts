@@ -5,24 +5,14 @@ export { changeKeys } from './ingest/key-change.js';
 export { UnacknowledgedAnswers } from './client-session.js';
 export { Attempts, DEFAULT_ATTEMPTS } from './limits/attempts.js';
 export { type Admission, Quotas } from './quotas.js';
-export {
-  accountOf,
-  ACCOUNTS_DIRECTORY,
-  MAX_ACCOUNT_BYTES,
-  parseAccount,
-} from './login/accounts.js';
+export * from './login/accounts.js';
 export { lookForToken } from './login/token-login.js';
 export { type CertificateFiles, readCertificate } from './login/certificate.js';
 export { type LoginOptions, LoginService, type PendingLogin } from './login/login.js';
 export { ALERTS_FILE } from './monitor/alerts.js';
 export { Watch, type WatchPlan } from './monitor/monitor.js';
 export { openMetrics } from './monitor/open-metrics.js';
-export {
-  answerWith,
-  readingQuestion,
-  readOnlyHandlers,
-  wholeMessage,
-} from './queries/read-only.js';
+export * from './queries/read-only.js';
 export { watchLogin } from './session-rights.js';
 export { lookAt, type SharedClients } from './shared-clients.js';
 export { PROFILES_DIRECTORY } from './session-profile.js';

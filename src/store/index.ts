@@ -1,10 +1,4 @@
-export type {
-  Backend,
-  MendableBackend,
-  ExpectedRange,
-  ObjectReader,
-  ObjectWriter,
-} from './backends/backend.js';
+export type * from './backends/backend.js';
 export { DirectoryBackend, goneStore } from './backends/directory-backend.js';
 export { stagedPieces } from './backends/staged-pieces.js';
 export {
@@ -46,31 +40,12 @@ export {
   writtenOnce,
   type WrittenOnce,
 } from './layout/bucket-names.js';
-export {
-  type BucketAccess,
-  bucketAt,
-  followOf,
-  shownStore,
-  useBucket,
-} from './client/bucket-access.js';
-export {
-  accountFilesHere,
-  fetchAccountFiles,
-  MAX_ACCOUNT_FILES,
-  putAccountFiles,
-} from './bucket/account-files.js';
+export * from './client/bucket-access.js';
+export * from './bucket/account-files.js';
 export { fetchAccounts } from './bucket/account-objects.js';
 export { UsedSpace } from './bucket/used-space.js';
 export { JoinedReads } from './bucket/joined-reads.js';
-export {
-  closeSharedStores,
-  readClientNote,
-  requireAnswer,
-  sharedObject,
-  sharedStore,
-  shareStore,
-  writeClientNote,
-} from './bucket/shared-stores.js';
+export * from './bucket/shared-stores.js';
 export {
   clientsIn,
   fetchClient,
@@ -81,33 +56,13 @@ export { mendNotes } from './bucket/generation-notes.js';
 export { mendClientObjects } from './bucket/client-mending.js';
 export { storeKeys } from './bucket/key-objects.js';
 export { isLostMark, Salvage } from './bucket/salvage.js';
-export {
-  type NamedSnapshot,
-  type SnapshotObjects,
-  snapshotsOf,
-  type StoredSnapshot,
-} from './bucket/snapshot-objects.js';
+export * from './bucket/snapshot-objects.js';
 export { movedTo, requireNotMoved } from './bucket/moved-object.js';
 export { unfinishedRewrites } from './bucket/generation-objects.js';
 export { DECOY_OBJECT } from './layout/bucket-names.js';
-export {
-  type Lease,
-  LEASE_MS,
-  liveLeases,
-  removeLease,
-  writeLease,
-} from './bucket/leases.js';
+export * from './bucket/leases.js';
 export { checkClientName, isClientName } from './layout/client-name.js';
-export {
-  addTokenAccount,
-  isTokenAccount,
-  isTokenOf,
-  listTokenAccounts,
-  parseToken,
-  putToken,
-  tokenHash,
-  type TokenParts,
-} from './accounts/token-accounts.js';
+export * from './accounts/token-accounts.js';
 export { readFormat, STORE_FORMAT, writeFormat } from './layout/format-file.js';
 export {
   addKeys,
@@ -143,36 +98,9 @@ export {
   SUB_ACCOUNTS_DIRECTORY,
 } from './layout/layout.js';
 export { type StrangePack, strangePacks, type Stray } from './client/strays.js';
-export {
-  accountDirectory,
-  accountFaults,
-  isAccount,
-  listAccounts,
-  loginKeys,
-  mendAllKeys,
-  parseRights,
-  putAccount,
-  readRights,
-  removeAccount,
-  requireAccount,
-  requireNoAccounts,
-  stateOfKeys,
-} from './accounts/sub-accounts.js';
-export {
-  SNAPSHOT_PIECE_BYTES,
-  type SnapshotFacts,
-  snapshotPieces,
-} from './packs/snapshot-facts.js';
-export {
-  Codec,
-  type CodecName,
-  type CodecNumber,
-  decode,
-  encode,
-  encodedBound,
-  isCodec,
-  zstdHashLog,
-} from './packs/codec.js';
+export * from './accounts/sub-accounts.js';
+export * from './packs/snapshot-facts.js';
+export * from './packs/codec.js';
 export {
   buildCommit,
   buildEvent,
@@ -190,31 +118,8 @@ export {
   type SetNote,
   type StoreEvent,
 } from './packs/events.js';
-export {
-  buildChunk,
-  buildContent,
-  buildEncoded,
-  buildEncodedChunk,
-  buildFrame,
-  CHUNK_HEADER_BYTES,
-  type ChunkHeader,
-  type Compression,
-  decodeChunk,
-  openBody,
-  openChunk,
-  readChunkHeader,
-  sealedBody,
-  sealedChunk,
-  type Slice,
-  STREAM_CHUNK_BYTES,
-} from './packs/frame.js';
-export {
-  buildImagePiece,
-  type ImageDirectory,
-  type ImageItem,
-  type ImageSet,
-  readImagePiece,
-} from './packs/image.js';
+export * from './packs/frame.js';
+export * from './packs/image.js';
 export {
   buildLabel,
   hasLabel,
@@ -234,45 +139,7 @@ export {
   type SealedBody,
 } from './packs/record-cipher.js';
 export { buildHeads, readHeads, recordsOf } from './packs/heads.js';
-export {
-  addToRangeChecksum,
-  bodyChecksumOf,
-  buildRecord,
-  CONTENT_INDEX_BYTES,
-  type ContentIndex,
-  DELTA_INDEX_BYTES,
-  type DeltaRecordIndex,
-  checkFrameIndex,
-  FRAME_ENTRY_BYTES,
-  type FrameEntry,
-  isOfAccount,
-  isOfContents,
-  markOfAccount,
-  MAX_BODY_BYTES,
-  MAX_FRAME_CONTENTS,
-  MAX_FRAME_RAW_BYTES,
-  MAX_INDEX_BYTES,
-  type NewHeader,
-  type ParsedRecord,
-  parseRecord,
-  readContentIndex,
-  readDeltaIndex,
-  readFrameIndex,
-  readHeader,
-  RECORD_CHUNKED,
-  RECORD_HEADER_BYTES,
-  RECORD_MAGIC_BYTES,
-  RECORD_OF_ACCOUNT,
-  RECORD_SALT_BYTES,
-  RECORD_SEAL_BYTES,
-  recordBytes,
-  type RecordHeader,
-  RecordKind,
-  type RecordKindNumber,
-  writeContentIndex,
-  writeDeltaIndex,
-  writeHeader,
-} from './packs/record.js';
+export * from './packs/record.js';
 export type { CommitEnd, Covered, PackRange, RecordWriter } from './packs/record-writer.js';
 export { examine, type Examined, heal, type HealTools, isParityDamaged } from './parity/heal.js';
 export { makeParity, type ParityMath } from './parity/make-parity.js';
@@ -280,12 +147,7 @@ export { findInnerParity } from './parity/inner-parity.js';
 export { type Mended, ObjectHealer } from './bucket/object-healer.js';
 export { ParityMaker } from './bucket/parity-maker.js';
 export { leavesRoom, parityBytes } from './parity/parity-file.js';
-export {
-  protectable,
-  storedObjects,
-  storedPacks,
-  strayParity,
-} from './parity/protected-names.js';
+export * from './parity/protected-names.js';
 export { shapeOf } from './parity/shape.js';
 export { soundRecords } from './parity/sound-records.js';
 export { isRecordSound, readRecord, type ScannedRecord, scanPack } from './packs/scan.js';

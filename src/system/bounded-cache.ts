@@ -58,6 +58,11 @@ export class BoundedCache<K, V> {
     return this.items.delete(key);
   }
 
+  /** Deletes the values whose keys `isOut` selects. */
+  deleteWhere(isOut: (key: K) => boolean): void {
+    for (const key of this.items.keys()) if (isOut(key)) this.delete(key);
+  }
+
   /** Marks a value that is probably not needed again. It is evicted before others. */
   noteSpent(key: K): void {
     if (this.items.has(key)) this.spent.add(key);
@@ -85,4 +90,28 @@ export class BoundedCache<K, V> {
     yield* this.spent;
     yield* this.items.keys();
   }
+}
+
+/**
+ * Keeps a value that is being loaded. Until it is there, the cache has its promise, which has no weight. A value that
+ * cannot be loaded is not kept.
+ */
+export function keepLoading<K, V>(
+  cache: BoundedCache<K, V | Promise<V>>,
+  key: K,
+  loading: Promise<V>,
+  weightOf: (value: V) => number = () => 1,
+): Promise<V> {
+  const settled = loading.then(
+    (value) => {
+      if (cache.peek(key) === settled) cache.set(key, value, weightOf(value));
+      return value;
+    },
+    (error: unknown) => {
+      if (cache.peek(key) === settled) cache.delete(key);
+      throw error;
+    },
+  );
+  cache.set(key, settled, 0);
+  return settled;
 }

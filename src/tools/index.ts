@@ -31,14 +31,7 @@ export { purgedText, setRanges, settledLines, settledWarning } from './shared/re
 export { requireTags } from './shared/option-words.js';
 export { labelText } from './sonic/report-check.js';
 export { backupLines } from './tardis/report-backup.js';
-export {
-  contextDiff,
-  type DiffLine,
-  sideBySideDiff,
-  terminalText,
-  unifiedDiff,
-  wholeDiff,
-} from './tardiff/diff-text.js';
+export * from './tardiff/diff-text.js';
 export { chooseSet, setOfWord } from './opening/history.js';
 export { takeAttached, takeNumbers, ToolCommand } from './shared/option-words.js';
 export { givenPassword } from './opening/password.js';

@@ -9,12 +9,6 @@ export function lacking(file: number, attribute: FailedAttribute): RestoreJobFai
   return { file, isRestored: true, digest: undefined, error: attributeNotSet(attribute) };
 }
 
-/** True if a content or its record is damaged. */
-export function isDamage(error: unknown): boolean {
-  const code = error instanceof TardisError ? error.code : undefined;
-  return code === 'CONTENT_DAMAGED' || code === 'RECORD_DAMAGED';
-}
-
 /** Returns the error of a file that could not be copied, for example since its original was changed meanwhile. */
 export function notCopied(): TardisError {
   return new TardisError('IO_FAILED', 'the file with this content was changed', { isGone: true });

@@ -6,7 +6,7 @@
  */
 import { type ReaderMemory, RecordReader, SparseWriter } from '../contents/index.js';
 import { LEAST_DELTA_BYTES } from '../delta/index.js';
-import { systemCode, TardisError, type WireError } from '../errors/index.js';
+import { isDamage, systemCode, TardisError, type WireError } from '../errors/index.js';
 import { bufferOf, digestKeyOf, RowFlag, RowReader } from '../model/index.js';
 import { mediumOf, type ObjectReader } from '../store/index.js';
 import {
@@ -24,14 +24,7 @@ import { hasContent, hasSparseContent, pieceInFile, requireBegun } from './compa
 import { fetchedRecords } from './fetched-records.js';
 import type { JobContext } from './job-context.js';
 import type { JobResult } from './jobs.js';
-import {
-  anotherFile,
-  damagedOf,
-  describe,
-  isDamage,
-  lacking,
-  notCopied,
-} from './restore-errors.js';
+import { anotherFile, damagedOf, describe, lacking, notCopied } from './restore-errors.js';
 import { isCopy, NO_RECORD, PLACE_NUMBERS, RestoreHow } from './restore-types.js';
 import type {
   RestoreInput,

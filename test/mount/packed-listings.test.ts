@@ -14,7 +14,7 @@ import {
   nodeLow,
   PackedListings,
   packPage,
-  plainPart,
+  partOf,
 } from '../../src/mount/index.js';
 import { Catalog, putRow } from '../../src/store/catalog/index.js';
 import { nodeSystem, READY_LINKS_BYTES } from '../../src/system/index.js';
@@ -356,7 +356,7 @@ test('the end of a directory is known once its last entry is sent, and not befor
   )!;
   for (const room of [100, 1000, 100_000]) {
     for (let begin = 0; begin < names.length; ) {
-      const part = plainPart(page, begin, room);
+      const part = partOf(page, begin, room);
       begin = page.starts.indexOf(part.from + part.bytes);
       const end = begin === names.length ? FIRST + names.length + 2 : undefined;
       t.is(endAfter(page, false, part), end);
@@ -364,10 +364,10 @@ test('the end of a directory is known once its last entry is sent, and not befor
   }
   const { isLast, ...more } = page;
   t.true(isLast);
-  t.is(endAfter(more, false, plainPart(page, 0, 100_000)), undefined); // more may follow
+  t.is(endAfter(more, false, partOf(page, 0, 100_000)), undefined); // more may follow
   const empty = make(
     historyWith(() => valueOf([])),
     false,
   )!;
-  t.is(endAfter(empty, false, plainPart(empty, 0, 100)), FIRST + 2);
+  t.is(endAfter(empty, false, partOf(empty, 0, 100)), FIRST + 2);
 });

@@ -7,9 +7,4 @@ export { VersionNames } from './versions.js';
 export { parityOf, type ParitySummary } from './parity-summary.js';
 export { type BucketRepair, repairInBucket } from './repair-bucket.js';
 export { repairCopies } from './repair-copies.js';
-export {
-  repairClient,
-  type RepairFinding,
-  type RepairOptions,
-  type RepairResult,
-} from './repair.js';
+export * from './repair.js';

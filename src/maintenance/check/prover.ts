@@ -4,6 +4,7 @@
  * the present catalog, since it may have been moved.
  */
 import {
+  fetchHeader,
   fetchRecord,
   hasContent,
   MAX_WHOLE_BYTES,
@@ -19,7 +20,7 @@ import {
   type CatalogAudit,
   Locator,
 } from '../../store/catalog/index.js';
-import { TardisError } from '../../errors/index.js';
+import { isDamage, TardisError } from '../../errors/index.js';
 import {
   contentDigest,
   type ContentId,
@@ -40,10 +41,8 @@ import {
   readContentIndex,
   readDeltaIndex,
   readFrameIndex,
-  readHeader,
   RECORD_CHUNKED,
   RECORD_HEADER_BYTES,
-  recordBytes,
   type RecordHeader,
   RecordKind,
   unreadableObject,
@@ -108,12 +107,8 @@ export class ContentProver {
   }
 
   private async headerAt(object: string, record: AuditedRecord): Promise<RecordHeader> {
-    const start = Buffer.allocUnsafe(RECORD_HEADER_BYTES);
-    await fetchRecord(this.options.backend, { object, ...record }, 0, start);
-    const header = readHeader(start, 0);
-    if (header === undefined) throw damage('no record stands at its place');
+    const header = await fetchHeader(this.options.backend, { object, ...record });
     const isSame =
-      recordBytes(header) === record.recordBytes &&
       header.kind === record.kind &&
       header.rawBytes === record.rawBytes &&
       header.codec === record.codec &&
@@ -247,13 +242,8 @@ export class ContentProver {
     place: { readonly position: number; readonly recordBytes: number },
   ): Promise<void> {
     const { backend } = this.options;
-    const start = Buffer.allocUnsafe(RECORD_HEADER_BYTES);
-    await fetchRecord(backend, { object, ...place }, 0, start);
-    const header = readHeader(start, 0);
-    const isSound =
-      header !== undefined &&
-      recordBytes(header) === place.recordBytes &&
-      (await isRecordSound(backend, object, place.position, header));
+    const header = await fetchHeader(backend, { object, ...place });
+    const isSound = await isRecordSound(backend, object, place.position, header);
     if (!isSound) throw damage('it does not match its checksum');
   }
 
@@ -310,8 +300,7 @@ export async function faultOf(work: () => Promise<void>): Promise<Fault> {
   } catch (error) {
     if (!(error instanceof TardisError)) throw error;
     const isUnreadable = unreadableObject(error) !== undefined;
-    const isDamage = error.code === 'RECORD_DAMAGED' || error.code === 'CONTENT_DAMAGED';
-    if (!isDamage && !isUnreadable) throw error;
+    if (!isDamage(error) && !isUnreadable) throw error;
     return error.message;
   }
 }

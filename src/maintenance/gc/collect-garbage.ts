@@ -6,14 +6,11 @@
 import path from 'node:path';
 import { TardisError, throwIfAborted } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
-import { applyEvent } from '../../store/catalog/index.js';
 import {
-  buildEvent,
   type ClientDirectory,
   mediumOf,
   objectName,
   packName,
-  type StoreEvent,
   withClient,
 } from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
@@ -305,9 +302,7 @@ class Run {
       }
     }
     if (deleted.length === 0) return;
-    const event: StoreEvent = { type: 'deleted', packs: deleted.sort((a, b) => a - b) };
-    store.appendOwn(buildEvent(store.nextSequence(), event));
-    applyEvent(store.catalog, event);
+    store.writeEvent({ type: 'deleted', packs: deleted.sort((a, b) => a - b) });
   }
 
   private async deleteFile(name: string): Promise<void> {

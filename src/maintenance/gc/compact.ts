@@ -7,15 +7,10 @@
  *   an image, which replaces their listings and events.
  * - A pack that does not fit as a whole is moved piece by piece from its end, and truncated after each piece.
  */
-import {
-  applyEvent,
-  breakDependants,
-  measureRecords,
-  type RecordUse,
-} from '../../store/catalog/index.js';
+import { breakDependants, measureRecords, type RecordUse } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import { formatBytes, type PackNumber } from '../../model/index.js';
-import { buildEvent, packName, type StoreEvent } from '../../store/index.js';
+import { packName } from '../../store/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import type { Headroom } from './headroom.js';
 import { appendImage, measureImage } from './image-writer.js';
@@ -272,9 +267,7 @@ class Compaction {
     const { store } = this;
     const { headroom } = this.options;
     await this.requireEmpty((one, position) => one === pack && position >= to);
-    const event: StoreEvent = { type: 'cut', pack, to };
-    store.appendOwn(buildEvent(store.nextSequence(), event));
-    applyEvent(store.catalog, event);
+    store.writeEvent({ type: 'cut', pack, to });
     await store.checkpoint();
     const shows = cutBytes >= SHOWING_BYTES;
     if (shows) await headroom.settle();
@@ -310,9 +303,7 @@ class Compaction {
     if (removed.some((pack) => pack >= this.imagePack)) {
       await this.writeImage(packs);
     }
-    const event: StoreEvent = { type: 'removed', packs: removed, objects: [], atMs: options.nowMs };
-    store.appendOwn(buildEvent(store.nextSequence(), event));
-    applyEvent(store.catalog, event);
+    store.writeEvent({ type: 'removed', packs: removed, objects: [], atMs: options.nowMs });
     if (store.isShared) breakDependants(store.catalog); // an unneeded content may depend on one that was removed
     await store.checkpoint();
   }

@@ -1,9 +1,4 @@
-export {
-  collectGarbage,
-  type GcOptions,
-  type GcReport,
-  type GcStep,
-} from './collect-garbage.js';
+export * from './collect-garbage.js';
 export { type EarlySet, setsToDeleteForSpace } from './early-purge.js';
 export { Headroom } from './headroom.js';
 export { type MakeRoomOptions, deleteForSpace } from './make-room.js';

@@ -7,7 +7,6 @@ import { applyContentRecord, type IdSet, type RecordUse } from '../../store/cata
 import { TardisError } from '../../errors/index.js';
 import { digestKey, type PackNumber, type RecordId } from '../../model/index.js';
 import {
-  buildEvent,
   isRecordSound,
   type Location,
   packName,
@@ -15,7 +14,6 @@ import {
   RECORD_HEADER_BYTES,
   type RecordHeader,
   RecordKind,
-  type StoreEvent,
 } from '../../store/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import { isWorthRepacking } from './pack-uses.js';
@@ -93,8 +91,7 @@ export class RecordMover {
    * Appends an event with the packs whose contents this commit replaces. A recovery that replays the commit needs it.
    */
   private begin(): void {
-    const event: StoreEvent = { type: 'moved', packs: [...this.packs] };
-    this.store.appendOwn(buildEvent(this.store.nextSequence(), event));
+    this.store.appendEvent({ type: 'moved', packs: [...this.packs] });
   }
 
   private async moveOne(record: RecordUse): Promise<void> {

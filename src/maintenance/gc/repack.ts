@@ -5,7 +5,7 @@
  */
 import { damagedRecord, fetchHeader, hasContent, readWhole } from '../../contents/index.js';
 import { TardisError } from '../../errors/index.js';
-import { applyContentRecord, type IdSet, type RecordUse } from '../../store/catalog/index.js';
+import type { IdSet, RecordUse } from '../../store/catalog/index.js';
 import {
   BytesBuilder,
   type ContentKeys,
@@ -20,7 +20,6 @@ import {
   isOfAccount,
   type Location,
   packName,
-  parseRecord,
   readFrameIndex,
   RecordCipher,
   type Slice,
@@ -148,9 +147,7 @@ export class FrameRepacker {
       cipher,
     });
     const record = target.take();
-    const { header, index } = parseRecord(record);
-    const location = store.packs.append(record);
-    applyContentRecord(store.catalog, header, Buffer.from(index), { location, moved });
+    const { location } = store.appendContents(record, moved);
     const digests = frame.slices.map(({ digest }) => Buffer.from(digest));
     return { location, recordBytes: record.length, digests };
   }

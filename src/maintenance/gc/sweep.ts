@@ -6,7 +6,7 @@ import {
   measureRecords,
   PAGE_ROWS,
 } from '../../store/catalog/index.js';
-import { buildEvent, objectName } from '../../store/index.js';
+import { objectName } from '../../store/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import { type Breathe, findNeeded } from './survey.js';
 
@@ -95,9 +95,7 @@ async function dropContents(
   let [swept, objectBytes] = [0, 0];
   const settle = async (): Promise<void> => {
     if (objects.length > 0) {
-      const event = { type: 'removed', packs: [], objects, atMs: nowMs } as const;
-      store.appendOwn(buildEvent(store.nextSequence(), event));
-      gc.remove([], objects, nowMs);
+      store.writeEvent({ type: 'removed', packs: [], objects, atMs: nowMs });
       objects = [];
     }
     await store.checkpoint();

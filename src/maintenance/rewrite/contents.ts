@@ -10,19 +10,10 @@ import {
   fetchHead,
   fetchRecord,
   hashIn,
-  ReaderMemory,
   readWhole,
   type RecordPlace,
-  RecordReader,
 } from '../../contents/index.js';
-import {
-  applyContentRecord,
-  type IdSet,
-  Locator,
-  type PlacedContent,
-  type StoredContent,
-} from '../../store/catalog/index.js';
-import { TardisError, throwIfAborted } from '../../errors/index.js';
+import type { IdSet, PlacedContent, StoredContent } from '../../store/catalog/index.js';
 import {
   BytesBuilder,
   contentDigest,
@@ -30,7 +21,6 @@ import {
   decodeParts,
   DIGEST_BYTES,
   encodeParts,
-  NO_CONTENT,
   partsDigest,
 } from '../../model/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
@@ -40,27 +30,23 @@ import {
   buildRecord,
   Codec,
   FRAME_ENTRY_BYTES,
-  locationName,
   MAX_FRAME_RAW_BYTES,
   parseRecord,
-  readHeader,
   RECORD_CHUNKED,
   RecordKind,
   type Slice,
   writeContentIndex,
 } from '../../store/index.js';
 import type { NativeCalls } from '../../system/index.js';
+import { isDamage } from '../../errors/index.js';
+import { ContentTransfer, placeOf } from './content-transfer.js';
 import type { DigestMap } from './digest-map.js';
 import type { NewKeys } from './new-keys.js';
 import type { OldGeneration } from './old-generation.js';
 import { COMPRESSION, StreamMover } from './streams.js';
 
-/** Number of bytes copied between two checkpoints. */
-const CHECKPOINT_BYTES = 64 << 20;
-
-/** Source, target and options of copying contents between two generations. */
+/** The keys of the new generation, and what has them. */
 interface Move {
-  readonly old: OldGeneration;
   readonly store: StoreWriter;
   readonly keys: NewKeys;
   readonly map: DigestMap;
@@ -68,112 +54,55 @@ interface Move {
   readonly needed: IdSet | undefined;
 }
 
-export class ContentMover {
-  /** Number of contents examined. */
-  contents = 0;
-  /** Old contents that cannot be read, or do not match their digest. */
-  private readonly lost = new Set<ContentId>();
-  private sinceCheckpoint = 0;
-  private lastContent: ContentId = NO_CONTENT;
-  private readonly locator = new Locator();
-  private readonly reader: RecordReader;
+export class ContentMover extends ContentTransfer<OldGeneration> {
   private readonly streams: StreamMover;
-  private readonly old: OldGeneration;
-  private readonly store: StoreWriter;
   private readonly keys: NewKeys;
   private readonly map: DigestMap;
-  private readonly needed: IdSet | undefined;
 
   constructor(
     private readonly native: NativeCalls,
-    { old, store, keys, map, needed }: Move,
+    old: OldGeneration,
+    { store, keys, map, needed }: Move,
   ) {
-    this.old = old;
-    this.store = store;
+    super(old, store, needed);
     this.keys = keys;
     this.map = map;
-    this.needed = needed;
-    const { backend, keys: oldKeys } = old.source;
-    this.reader = new RecordReader(backend, native, new ReaderMemory(), oldKeys);
-    this.streams = new StreamMover(native, old, store, keys);
+    this.streams = new StreamMover(old, store, keys);
   }
 
-  /** Copies all contents that were added since the last call, and their signatures. */
-  async moveNew(signal: AbortSignal, onMoved: () => void): Promise<void> {
-    const { history } = this.old.catalog;
-    for (const page of history.contents(this.lastContent)) {
-      for (const { contentId } of page) {
-        throwIfAborted(signal);
-        if (this.isNeeded(contentId)) await this.ensure(contentId);
-        this.lastContent = contentId;
-        this.contents += 1;
-        onMoved();
-      }
-    }
-    for (const page of history.signatures()) {
-      for (const signature of page) {
-        throwIfAborted(signal);
-        await this.moveSignature(signature);
-      }
-    }
-    await this.checkpoint();
-  }
-
-  /** Makes the copied contents durable. */
-  async checkpoint(): Promise<void> {
-    this.sinceCheckpoint = 0;
+  protected override async checkpoint(): Promise<void> {
     this.map.commit();
-    await this.store.checkpoint();
+    await super.checkpoint();
   }
 
-  /** Returns the digest that an old content has in the new generation; undefined if it is not stored there. */
-  digestOf(old: Uint8Array): Buffer | undefined {
+  protected storedAs(old: Uint8Array): Buffer | undefined {
     const fresh = this.map.find(old);
     return fresh !== undefined && this.isStored(fresh) ? fresh : undefined;
   }
 
-  /** Returns a digest to stand for a content that is lost. No content has this digest. */
-  standIn(old: Uint8Array): Buffer {
-    return this.keys.digest(Buffer.from(old));
+  /** Returns the digest of an old content under the new keys; for a lost one, that of no content. */
+  digestFor(old: Uint8Array): Buffer {
+    return this.storedAs(old) ?? this.keys.digest(Buffer.from(old));
   }
 
-  private isNeeded(contentId: ContentId | undefined): boolean {
-    return this.needed === undefined || (contentId !== undefined && this.needed.has(contentId));
-  }
-
-  private isStored(digest: Uint8Array): boolean {
-    return this.store.catalog.contents.find(digest)?.isStored === true;
-  }
-
-  /**
-   * Copies a content and, before it, the contents that it is based on. Returns its new digest; undefined if it is lost.
-   */
-  private async ensure(contentId: ContentId): Promise<Buffer | undefined> {
-    if (this.lost.has(contentId)) return undefined;
-    const stored = this.old.catalog.contents.stored(contentId);
-    if (stored === undefined) return undefined;
-    const known = this.digestOf(stored.digest);
-    if (known !== undefined) return known;
+  protected async move(contentId: ContentId, stored: StoredContent, depth: number): Promise<void> {
     try {
-      await this.move(contentId, stored).catch((error: unknown) => {
-        if (!isDamage(error)) throw error;
-        return this.salvage(contentId, stored);
-      });
-      if (this.sinceCheckpoint >= CHECKPOINT_BYTES) await this.checkpoint();
+      await this.moveRecord(contentId, stored, depth);
     } catch (error) {
       if (!isDamage(error)) throw error;
+      await this.salvage(contentId, stored);
     }
-    const digest = this.digestOf(stored.digest);
-    if (digest === undefined) this.lost.add(contentId);
-    return digest;
   }
 
-  private async move(contentId: ContentId, stored: StoredContent): Promise<void> {
+  private async moveRecord(
+    contentId: ContentId,
+    stored: StoredContent,
+    depth: number,
+  ): Promise<void> {
     const place = placeOf(stored);
     const { kind, digest } = stored;
-    this.sinceCheckpoint += stored.recordBytes;
-    if (kind === RecordKind.assembly) return this.moveAssembly(place, digest);
-    if (kind === RecordKind.delta) return this.moveDelta(contentId, stored, place);
+    if (kind === RecordKind.assembly) return this.moveAssembly(place, digest, depth);
+    if (kind === RecordKind.delta) return this.moveDelta(contentId, stored, depth);
     const { header } = await fetchHead(this.old.source, place);
     if ((header.flags & RECORD_CHUNKED) === 0) return this.moveWhole(place);
     const fresh = await this.streams.move(place);
@@ -213,10 +142,7 @@ export class ContentMover {
     else if (slices.length > 0)
       buildFrame(decoded, slices, { compression: COMPRESSION, target, cipher });
     else return;
-    const record = target.take();
-    const parsed = parseRecord(record);
-    const location = store.packs.append(record);
-    applyContentRecord(store.catalog, parsed.header, Buffer.from(parsed.index), { location });
+    store.appendContents(target.take());
     for (const [before, fresh] of known) this.map.put(before, fresh);
   }
 
@@ -242,10 +168,7 @@ export class ContentMover {
     const target = new BytesBuilder(sizeBytes);
     const slice = { digest: fresh, start: 0, sizeBytes };
     buildFrame(raw, [slice], { compression: COMPRESSION, target, cipher: keys.freshCipher() });
-    const record = target.take();
-    const { header, index } = parseRecord(record);
-    const location = store.packs.append(record);
-    applyContentRecord(store.catalog, header, Buffer.from(index), { location });
+    store.appendContents(target.take());
     this.map.put(digest, fresh);
   }
 
@@ -257,9 +180,10 @@ export class ContentMover {
   private async moveDelta(
     contentId: ContentId,
     stored: StoredContent,
-    place: RecordPlace,
+    depth: number,
   ): Promise<void> {
     const { old, reader, keys } = this;
+    const place = placeOf(stored);
     const [piece] = this.locator.locate(old.catalog.contents, contentId) ?? [];
     if (stored.basisId === null || piece === undefined) throw damagedRecord(place);
     if (!this.isNeeded(stored.basisId)) {
@@ -268,7 +192,7 @@ export class ContentMover {
       this.map.put(stored.digest, fresh);
       return;
     }
-    const basis = await this.ensure(stored.basisId);
+    const basis = await this.ensure(stored.basisId, depth + 1);
     if (basis === undefined) throw damagedRecord(place);
     const hash = createHash('sha256');
     for await (const bytes of reader.pieceBytes(piece, piece)) hash.update(bytes);
@@ -277,7 +201,7 @@ export class ContentMover {
     this.map.put(stored.digest, await this.streams.move(place, { digest, basis }));
   }
 
-  private async moveAssembly(place: RecordPlace, digest: Buffer): Promise<void> {
+  private async moveAssembly(place: RecordPlace, digest: Buffer, depth: number): Promise<void> {
     const { old, native, keys, store } = this;
     const bytes = Buffer.allocUnsafe(place.recordBytes);
     await fetchRecord(old.source.backend, place, 0, bytes);
@@ -287,7 +211,7 @@ export class ContentMover {
     const moved: { digest: Buffer; sizeBytes: number }[] = [];
     for (const part of parts) {
       const found = old.catalog.contents.find(part.digest);
-      const fresh = found && (await this.ensure(found.contentId));
+      const fresh = found && (await this.ensure(found.contentId, depth + 1));
       if (fresh === undefined) throw damagedRecord(place);
       moved.push({ digest: fresh, sizeBytes: part.sizeBytes });
     }
@@ -297,38 +221,13 @@ export class ContentMover {
     const body = encodeParts(moved);
     const head = { kind: RecordKind.assembly, codec: Codec.none, rawBytes: body.length };
     const index = writeContentIndex(content);
-    const record = buildRecord(head, index, body);
-    const location = store.packs.append(record);
-    applyContentRecord(store.catalog, readHeader(record, 0)!, index, { location, body });
+    store.appendContents(buildRecord(head, index, body));
     this.map.put(digest, fresh);
   }
 
-  /** Copies a signature. A damaged signature is left out, and the next backup makes a new one. */
-  private async moveSignature(signature: PlacedContent): Promise<void> {
-    const { contents, signatures } = this.store.catalog;
-    const digest = this.digestOf(signature.digest);
-    const contentId = digest && contents.find(digest)?.contentId;
-    if (contentId === undefined || signatures.find(contentId) !== undefined) return;
+  protected async moveSignature(signature: PlacedContent, digest: Buffer): Promise<void> {
     // A signature that an account has sent cannot be checked, so it is left out.
     if (this.old.catalog.accounts.isSignatureUnproven(signature.contentId)) return;
-    this.sinceCheckpoint += signature.recordBytes;
-    try {
-      await this.streams.move(placeOf(signature), { digest: digest! });
-    } catch (error) {
-      if (!isDamage(error)) throw error;
-    }
+    await this.streams.move(placeOf(signature), { digest });
   }
-}
-
-export type Placed = Pick<StoredContent, 'pack' | 'position' | 'digest' | 'recordBytes'>;
-
-/** Returns the place of a content's record. */
-export function placeOf(stored: Placed): RecordPlace {
-  const { position, recordBytes, digest } = stored;
-  return { object: locationName(stored, digest), position, recordBytes };
-}
-
-/** True if the error reports damage, which can only be in the old generation. Every other error stops the run. */
-export function isDamage(error: unknown): boolean {
-  return error instanceof TardisError && ['RECORD_DAMAGED', 'CONTENT_DAMAGED'].includes(error.code);
 }

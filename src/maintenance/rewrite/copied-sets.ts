@@ -15,6 +15,7 @@ import {
   checkRows,
   DIRECTORY_SEAL_BYTES,
   type DirectoryId,
+  firstIndex,
   isMetadata,
   joinRow,
   METADATA_FLAGS_AT,
@@ -80,13 +81,7 @@ export async function findNeeded(
 
 /** Returns the index of the first set number that is at least `least`; the length of the list if there is none. */
 function indexFrom(numbers: readonly SetNumber[], least: SetNumber): number {
-  let [low, high] = [0, numbers.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (numbers[middle]! < least) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return firstIndex(numbers.length, (index) => numbers[index]! >= least);
 }
 
 /** Yields the items of pages one by one. */

@@ -3,10 +3,10 @@
  * has is not copied again. So a run may be killed at any point, and the next run continues. The source is only read,
  * and sessions and garbage collection may use it meanwhile.
  */
-import { applyEvent, type BackupSet } from '../../store/catalog/index.js';
+import type { BackupSet } from '../../store/catalog/index.js';
 import { Opened, throwIfAborted } from '../../errors/index.js';
 import { areSameMarks, type ContentId, type SetMarks, type SetNumber } from '../../model/index.js';
-import { buildEvent, type ClientDirectory, mediumOf, type StoreEvent } from '../../store/index.js';
+import { type ClientDirectory, mediumOf } from '../../store/index.js';
 import {
   requireNoSecond,
   type SpaceMeter,
@@ -219,7 +219,7 @@ class Run implements Disposable {
     const { missing, leftSet } = this.missing();
     const isFirst = store.catalog.sets.all().length === 0;
     const upToSet = old.catalog.state.readCounters().set;
-    this.copyCounters();
+    store.raiseCounters(old.catalog);
     if (origin?.upToSet !== upToSet || origin.clientId !== sourceId) {
       await store.checkpoint(); // so a later backup to the target uses higher numbers
       await writeOrigin(system, target, { clientId: sourceId, upToSet });
@@ -227,10 +227,12 @@ class Run implements Disposable {
     const wanted = await findNeeded(old, missing, signal);
     const { needed } = wanted;
     const all = wanted.neededCount + this.addMissing(needed);
-    const copier = new RecordCopier(system.native, old, store, source.isEncrypting);
+    const copier = new RecordCopier(old, store, { needed, isEncrypting: source.isEncrypting });
     let done = 0;
     onProgress('contents', done, undefined);
-    await copier.copy(needed, signal, () => onProgress('contents', (done += 1), all));
+    await copier.copyNew(signal, (isNeeded) => {
+      if (isNeeded) onProgress('contents', (done += 1), all);
+    });
     if (copier.hasLost && !isLast && (await this.taken.isStale())) return undefined;
     const keys = new NewKeys(system.native, undefined);
     const seals = new SealsAsTheyAre(old, store);
@@ -305,42 +307,30 @@ class Run implements Disposable {
     space?.requireRoom();
   }
 
-  /** Copies the counters, so that a backup to the target does not assign a number twice. */
-  private copyCounters(): void {
-    const { counters } = this.ends.store;
-    const known = this.old.catalog.state.readCounters();
-    counters.set = Math.max(counters.set, known.set);
-    counters.root = Math.max(counters.root, known.root);
-    counters.directory = Math.max(counters.directory, known.directory);
-  }
-
   /** Copies the marks of sets at the source. A lock stays at the target, unless deletions are copied too. */
   private bringMarks(): void {
-    for (const { set, marks } of this.ends.store.catalog.sets.listed()) {
+    const { store } = this.ends;
+    for (const { set, marks } of store.catalog.sets.listed()) {
       const theirs = this.old.catalog.sets.find(set);
       if (theirs === undefined) continue;
       const isLocked = theirs.marks.isLocked || (marks.isLocked && !this.request.deletes);
       const wanted: SetMarks = { ...theirs.marks, isLocked };
-      if (!areSameMarks(marks, wanted)) this.write({ type: 'set-marked', set, marks: wanted });
+      if (!areSameMarks(marks, wanted))
+        store.writeEvent({ type: 'set-marked', set, marks: wanted });
     }
   }
 
   /** Deletes sets that are gone at the source. Keeps locked sets, the newest complete set and the sets after it. */
   private deleteGone(): SetNumber[] {
     const theirs = new Set(this.old.catalog.sets.listed().map(({ set }) => set));
-    const mine = this.ends.store.catalog.sets.listed();
+    const { store } = this.ends;
+    const mine = store.catalog.sets.listed();
     const newest = mine.findLast(({ state }) => state === 'complete')?.set ?? 0;
     const sets = mine
       .filter(({ set, marks }) => !theirs.has(set) && set < newest && !marks.isLocked)
       .map(({ set }) => set);
-    if (sets.length > 0) this.write({ type: 'sets-deleted', sets });
+    if (sets.length > 0) store.writeEvent({ type: 'sets-deleted', sets });
     return sets;
-  }
-
-  private write(event: StoreEvent): void {
-    const { store } = this.ends;
-    store.appendOwn(buildEvent(store.nextSequence(), event));
-    applyEvent(store.catalog, event);
   }
 
   [Symbol.dispose](): void {

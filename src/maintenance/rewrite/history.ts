@@ -4,7 +4,6 @@
  */
 import { defaultOf } from '../../config/index.js';
 import {
-  applyEvent,
   type BackupSet,
   type CatalogEntry,
   contentOfRow,
@@ -29,7 +28,7 @@ import {
 } from '../../model/index.js';
 import { isNameByFormat } from '../../retention/index.js';
 import { type StoreWriter, defaultSetName, SetJournal } from '../../store/writer/index.js';
-import { buildEvent, type RootRecord } from '../../store/index.js';
+import type { RootRecord } from '../../store/index.js';
 import { yieldRegularly } from '../../system/index.js';
 import type { NewKeys } from './new-keys.js';
 import type { OldStore } from './old-generation.js';
@@ -39,10 +38,8 @@ const ROW_HINT_BYTES = 256;
 
 /** Returns the digests under which copied entries name their contents. */
 export interface CopiedDigests {
-  /** Returns the digest that an old content has in the new generation; undefined if it is not stored there. */
-  digestOf(old: Uint8Array): Buffer | undefined;
-  /** Returns a digest to stand for a content that is lost. */
-  standIn(old: Uint8Array): Buffer;
+  /** Returns the digest of an old content in the new generation; that of no content if the content is lost. */
+  digestFor(old: Uint8Array): Buffer;
 }
 
 /** Writes the seals of copied sets. */
@@ -125,9 +122,7 @@ export class CopiedHistory {
     const known = new Set(accounts.sets().map(({ set, root }) => `${set} ${root}`));
     for (const { set, root, account } of this.old.catalog.accounts.sets()) {
       if (known.has(`${set} ${root}`)) continue;
-      const event = { type: 'by-account', set, account, roots: [root] } as const;
-      this.store.appendOwn(buildEvent(this.store.nextSequence(), event));
-      applyEvent(this.store.catalog, event);
+      this.store.writeEvent({ type: 'by-account', set, account, roots: [root] });
     }
   }
 
@@ -220,9 +215,7 @@ export class CopiedHistory {
     for (const key of new Set([...before.keys(), ...now.keys()])) {
       const value = now.get(key);
       if (value === before.get(key)) continue;
-      const event = { type: 'setting', key, ...(value === undefined ? {} : { value }) } as const;
-      store.appendOwn(buildEvent(store.nextSequence(), event));
-      store.catalog.settings.put(key, value);
+      store.writeEvent({ type: 'setting', key, ...(value === undefined ? {} : { value }) });
     }
   }
 
@@ -232,9 +225,7 @@ export class CopiedHistory {
     for (const request of old.catalog.forgets.all()) {
       if (done.some(({ id }) => id === request.id)) continue;
       const path = keys.path(old.openPath(request.path));
-      const event = { type: 'forget-requested', ...request, path } as const;
-      store.appendOwn(buildEvent(store.nextSequence(), event));
-      store.catalog.forgets.put(event);
+      store.writeEvent({ type: 'forget-requested', ...request, path });
     }
   }
 
@@ -330,7 +321,7 @@ export class CopiedHistory {
   private digestOf({ contentId, digest }: CatalogEntry): Buffer | undefined {
     if (contentId === undefined) return undefined;
     if (digest === undefined) throw new TardisError('CATALOG_DAMAGED', 'a content has no digest');
-    return this.contents.digestOf(digest) ?? this.contents.standIn(digest);
+    return this.contents.digestFor(digest);
   }
 
   sealName(directory: DirectoryId, name: Buffer): Buffer {
@@ -353,9 +344,7 @@ export class CopiedHistory {
   bringDoubt(upToSet: SetNumber = this.old.catalog.state.readDoubtfulUpTo()): void {
     const { store } = this;
     if (upToSet <= store.catalog.state.readDoubtfulUpTo()) return;
-    const event = { type: 'doubtful', upToSet } as const;
-    store.appendOwn(buildEvent(store.nextSequence(), event));
-    applyEvent(store.catalog, event);
+    store.writeEvent({ type: 'doubtful', upToSet });
   }
 
   /** Copies flags that a later backup has set on unchanged versions. They show which files must be read again. */

@@ -7,14 +7,7 @@ export {
   type SnapshotFacts,
   takeSnapshot,
 } from './copy-source.js';
-export {
-  type CopyFeed,
-  type CopyOffer,
-  FarSource,
-  keysSumOf,
-  OFFER_PIECE_BYTES,
-  pieceAt,
-} from './far-source.js';
+export * from './far-source.js';
 export { finishSwitched, forgetHere, requestsDigest } from './forget.js';
 export { localFeed } from './local-feed.js';
 export { Generations, requireOwnPacks } from './generations.js';

@@ -193,6 +193,8 @@ class Run {
   /** The parts that are still open. */
   private opened: Opened = new Opened();
   private readonly mover: ContentMover;
+  /** Number of contents examined. */
+  private contents = 0;
   private readonly history: CopiedHistory;
   private readonly verifier: Verifier;
   /** Number of the first generation's newest key record when this run began. */
@@ -213,7 +215,7 @@ class Run {
     this.whole = whole;
     this.left = left;
     const keys = new NewKeys(native, keyring);
-    this.mover = new ContentMover(native, { old, store, keys, map, needed: left?.needed });
+    this.mover = new ContentMover(native, old, { store, keys, map, needed: left?.needed });
     const seals =
       keyring && new HistorySeals(native, whole, { history: oldHistory, store, keyring });
     this.history = new CopiedHistory(old, store, { keys, contents: this.mover, seals });
@@ -266,12 +268,15 @@ class Run {
 
   /** Copies data that the second generation lacks. Unless `isAlone`, sets that may still change are left for later. */
   async catchUp(isAlone: boolean): Promise<void> {
-    const { mover, history, request, old } = this;
+    const { mover, history, request, old, store } = this;
     const { signal, onProgress, verify } = request;
-    this.copyCounters();
+    store.raiseCounters(old.catalog);
     if (this.left !== undefined) this.requireContents(old.catalog); // checked before anything is copied
     const all = old.catalog.history.contentCount;
-    await mover.moveNew(signal, () => onProgress('contents', Math.min(mover.contents, all), all));
+    await mover.copyNew(signal, () => {
+      this.contents += 1;
+      onProgress('contents', Math.min(this.contents, all), all);
+    });
     // If paths are left out, sets are copied only when the first generation cannot change any more.
     if (isAlone || this.left === undefined) {
       await history.replayNew(isAlone, signal, (set, of) => onProgress('sets', set, of));
@@ -294,7 +299,7 @@ class Run {
     store.catalog.state.writeWaste({ versions: true, contents: true });
     history.copyFlags();
     history.bringDoubt();
-    this.copyCounters();
+    store.raiseCounters(this.old.catalog);
     await store.checkpoint();
     await store.parity.protectAll();
     onProgress('compare', 0, undefined);
@@ -337,15 +342,6 @@ class Run {
     if (old !== whole) old.close();
     whole.close();
     left?.close();
-  }
-
-  /** Copies the counters, so that no number is assigned twice. */
-  private copyCounters(): void {
-    const { counters } = this.store;
-    const known = this.old.catalog.state.readCounters();
-    counters.set = Math.max(counters.set, known.set);
-    counters.root = Math.max(counters.root, known.root);
-    counters.directory = Math.max(counters.directory, known.directory);
   }
 
   private requireContents({ history }: Catalog): void {

@@ -1,20 +1,23 @@
 /** Copies records in chunks into the new generation, with at most one chunk in memory. */
-import { createHash } from 'node:crypto';
-import { fetchHead, fetchRecord, type RecordPlace } from '../../contents/index.js';
-import { applyContentRecord } from '../../store/catalog/index.js';
+import { createHash, type Hash } from 'node:crypto';
+import {
+  fetchHead,
+  fetchRecord,
+  MemoryAhead,
+  recordChunks,
+  type RecordPlace,
+} from '../../contents/index.js';
 import { TardisError } from '../../errors/index.js';
 import { contentDigest, NO_CONTENT } from '../../model/index.js';
-import { type StoreWriter, IncomingStream, type StreamStart } from '../../store/writer/index.js';
+import { type StoreWriter, IncomingStream } from '../../store/writer/index.js';
 import {
   buildChunk,
   buildEncodedChunk,
-  CHUNK_HEADER_BYTES,
+  openSealed,
   Codec,
   type ContentIndex,
   decode,
   MAX_INDEX_BYTES,
-  openChunk,
-  readChunkHeader,
   readContentIndex,
   readDeltaIndex,
   RECORD_CHUNKED,
@@ -26,7 +29,6 @@ import {
   writeContentIndex,
   writeDeltaIndex,
 } from '../../store/index.js';
-import type { NativeCalls } from '../../system/index.js';
 import type { NewKeys } from './new-keys.js';
 import type { OldGeneration } from './old-generation.js';
 
@@ -55,11 +57,14 @@ interface Source {
   readonly cipher: RecordCipher | undefined;
 }
 
-export class StreamMover {
-  private readonly decoded = Buffer.allocUnsafeSlow(STREAM_CHUNK_BYTES);
+/** Kind, codec and decoded length of the new record. */
+type Form = Pick<RecordHeader, 'kind' | 'codec' | 'rawBytes'>;
 
+/** Yields the chunks of the new record, and adds their decoded bytes to the hash. */
+type Chunks = (hash: Hash, cipher: RecordCipher | undefined) => AsyncIterable<Buffer>;
+
+export class StreamMover {
   constructor(
-    private readonly native: NativeCalls,
     private readonly old: OldGeneration,
     private readonly store: StoreWriter,
     private readonly keys: NewKeys,
@@ -70,54 +75,46 @@ export class StreamMover {
    * its digest. Throws RECORD_DAMAGED if the record is damaged, CONTENT_DAMAGED if the content has another digest.
    */
   async move(place: RecordPlace, known?: Known): Promise<Buffer> {
-    const { store } = this;
     const source = await this.open(place, known);
-    const { header, index } = source;
-    const cipher = this.keys.freshCipher();
-    const stream = new IncomingStream(store.backend, this.startOf(source, cipher, known));
-    try {
-      const hash = await this.copy(source, stream, cipher);
-      const digest = known?.digest ?? this.provenDigest(hash, index);
-      const { sizeBytes } = index;
-      const { rawBytes } = header;
-      const fresh = freshIndex(source, digest, known?.basis);
-      const seal = cipher?.sealOf(header.kind, header.codec, rawBytes, fresh) ?? NO_SEAL;
-      const finished = stream.finish({ digest, sizeBytes, rawBytes, seal });
-      const location = await store.placeStaged(finished);
-      applyContentRecord(store.catalog, finished.header, finished.index, { location });
-      return digest;
-    } catch (error) {
-      stream.drop();
-      throw error;
-    }
+    const { header } = source;
+    return this.write(source, header, (hash, cipher) => this.copied(source, hash, cipher), known);
   }
 
   /** Stores the content of a delta whole, because the delta's basis is left out. Throws the errors of `move`. */
   async makeWhole(place: RecordPlace, bytes: AsyncIterable<Buffer>): Promise<Buffer> {
-    const { store } = this;
     const source = await this.open(place, DELTA);
-    const kind = isPart(source.index) ? RecordKind.part : RecordKind.content;
-    const { codec } = COMPRESSION;
-    const { fileSizeBytes } = source.index;
-    const cipher = this.keys.freshCipher();
-    const start = { kind, codec, fileSizeBytes, cipher: cipher?.head };
+    const { index } = source;
+    const kind = isPart(index) ? RecordKind.part : RecordKind.content;
+    const form = { kind, codec: COMPRESSION.codec, rawBytes: index.sizeBytes };
+    return this.write(source, form, (hash, cipher) => encoded(bytes, hash, cipher));
+  }
+
+  private async write(source: Source, form: Form, chunks: Chunks, known?: Known): Promise<Buffer> {
+    const { store, keys } = this;
+    const { kind, codec, rawBytes } = form;
+    const { index } = source;
+    const { fileSizeBytes, sizeBytes } = index;
+    const cipher = keys.freshCipher();
+    const basis = known?.basis && {
+      digest: known.basis,
+      contentId: store.catalog.contents.find(known.basis)?.contentId ?? NO_CONTENT,
+    };
+    const start = {
+      kind,
+      codec,
+      fileSizeBytes,
+      cipher: cipher?.head,
+      basis,
+      isPart: isPart(index),
+    };
     const stream = new IncomingStream(store.backend, start);
     try {
       const hash = createHash('sha256');
-      let sizeBytes = 0;
-      let number = 0;
-      for await (const raw of inChunks(bytes)) {
-        hash.update(raw);
-        sizeBytes += raw.length;
-        stream.add(buildChunk(raw, COMPRESSION, cipher && { cipher, number }));
-        number += 1;
-      }
-      const digest = this.provenDigest(hash.digest(), source.index);
-      const fresh = freshIndex(source, digest, undefined);
-      const seal = cipher?.sealOf(kind, codec, sizeBytes, fresh) ?? NO_SEAL;
-      const finished = stream.finish({ digest, sizeBytes, rawBytes: sizeBytes, seal });
-      const location = await store.placeStaged(finished);
-      applyContentRecord(store.catalog, finished.header, finished.index, { location });
+      for await (const chunk of chunks(hash, cipher)) stream.add(chunk);
+      const digest = known?.digest ?? this.provenDigest(hash.digest(), index);
+      const fresh = freshIndex(source, digest, known?.basis);
+      const seal = cipher?.sealOf(kind, codec, rawBytes, fresh) ?? NO_SEAL;
+      await store.placeContent(stream.finish({ digest, sizeBytes, rawBytes, seal }));
       return digest;
     } catch (error) {
       stream.drop();
@@ -143,61 +140,57 @@ export class StreamMover {
     return { place, header, index, cipher };
   }
 
-  private startOf(
-    { header, index }: Source,
-    cipher: RecordCipher | undefined,
-    known: Known | undefined,
-  ): StreamStart {
-    const { kind, codec } = header;
-    const { fileSizeBytes } = index;
-    const start = { kind, codec, fileSizeBytes, cipher: cipher?.head };
-    if (known?.basis === undefined) return start;
-    const contentId = this.store.catalog.contents.find(known.basis)?.contentId ?? NO_CONTENT;
-    return { ...start, basis: { digest: known.basis, contentId }, isPart: isPart(index) };
-  }
-
   /**
-   * Copies the chunks; only their encryption changes. Returns the hash of the decoded bytes. Throws RECORD_DAMAGED if a
-   * chunk is damaged or their total length is wrong.
+   * Yields the chunks of a record, of which only the encryption changes. Throws RECORD_DAMAGED if a chunk is damaged or
+   * their total length is wrong.
    */
-  private async copy(
+  private async *copied(
     { place, header, cipher }: Source,
-    stream: IncomingStream,
+    hash: Hash,
     fresh: RecordCipher | undefined,
-  ): Promise<Buffer> {
-    const { backend } = this.old.source;
-    const hash = createHash('sha256');
-    let at = RECORD_HEADER_BYTES + header.indexBytes;
-    let remaining = header.rawBytes;
-    for (let number = 0; at < place.recordBytes && remaining > 0; number += 1) {
-      const head = Buffer.allocUnsafe(CHUNK_HEADER_BYTES);
-      const chunk = readChunkHeader(
-        await fetchRecord(backend, place, at, head),
-        STREAM_CHUNK_BYTES,
-      );
-      const bytes = Buffer.allocUnsafe(chunk.storedBytes);
-      await fetchRecord(backend, place, at + CHUNK_HEADER_BYTES, bytes);
-      const encoded = openChunk(chunk, bytes, cipher && { cipher, number });
-      const decoded = this.decoded.subarray(0, Math.min(STREAM_CHUNK_BYTES, remaining));
-      decode(chunk.isRaw ? Codec.none : header.codec, encoded, decoded);
+  ): AsyncGenerator<Buffer> {
+    const { source } = this.old;
+    const opened: { readonly bytes: Buffer; readonly isRaw: boolean }[] = [];
+    const memory = new MemoryAhead(async (codec, sealed, target) => {
+      const bytes = openSealed(source.native, sealed);
+      decode(codec, bytes, target);
+      opened.push({ bytes, isRaw: codec !== header.codec });
+    });
+    let number = 0;
+    let rawBytes = 0;
+    for await (const decoded of recordChunks(source, place, { header, cipher }, memory)) {
+      const { bytes, isRaw } = opened.shift()!;
       hash.update(decoded);
-      stream.add(buildEncodedChunk(encoded, chunk.isRaw, fresh && { cipher: fresh, number }));
-      at += CHUNK_HEADER_BYTES + chunk.storedBytes;
-      remaining -= decoded.length;
+      yield buildEncodedChunk(bytes, isRaw, fresh && { cipher: fresh, number });
+      number += 1;
+      rawBytes += decoded.length;
     }
-    if (remaining !== 0 || at !== place.recordBytes) {
+    if (rawBytes !== header.rawBytes) {
       throw new TardisError('RECORD_DAMAGED', `a record in ${place.object} has another length`);
     }
-    return hash.digest();
   }
 
   private provenDigest(hash: Buffer, { digest }: ContentIndex): Buffer {
-    const { native, old, keys } = this;
-    const found = contentDigest(native, old.keyring?.contents, Buffer.from(hash));
+    const { old, keys } = this;
+    const found = contentDigest(old.source.native, old.source.keys, Buffer.from(hash));
     if (!found.equals(digest)) {
       throw new TardisError('CONTENT_DAMAGED', 'the bytes do not match their digest');
     }
     return keys.digest(hash);
+  }
+}
+
+/** Yields bytes as encoded chunks. */
+async function* encoded(
+  bytes: AsyncIterable<Buffer>,
+  hash: Hash,
+  cipher: RecordCipher | undefined,
+): AsyncGenerator<Buffer> {
+  let number = 0;
+  for await (const raw of inChunks(bytes)) {
+    hash.update(raw);
+    yield buildChunk(raw, COMPRESSION, cipher && { cipher, number });
+    number += 1;
   }
 }
 

@@ -137,10 +137,7 @@ export class Verifier {
     // Other flags may have changed since the version was stored.
     metadata[METADATA_FLAGS_AT]! &= RowFlag.sparse | RowFlag.hasAttributes | RowFlag.otherDevice;
     const { digest, lastSet, childId } = entry;
-    const moved =
-      isNew || digest === undefined
-        ? digest
-        : (this.mover.digestOf(digest) ?? this.mover.standIn(digest));
+    const moved = isNew || digest === undefined ? digest : this.mover.digestFor(digest);
     const numbers = [lastSet ?? 0, childId ?? 0, moved?.toString('hex') ?? ''];
     return `${numbers.join('/')}/${metadata.toString('latin1')}`;
   }

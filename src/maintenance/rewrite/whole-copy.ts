@@ -52,15 +52,13 @@ async function copyFrom(
   old: OldGeneration,
   store: StoreWriter,
 ): Promise<void> {
-  const { counters } = store;
-  const known = old.catalog.state.readCounters();
-  counters.set = Math.max(counters.set, known.set);
-  counters.root = Math.max(counters.root, known.root);
-  counters.directory = Math.max(counters.directory, known.directory);
+  store.raiseCounters(old.catalog);
   const wanted = await findNeeded(old, old.catalog.sets.listed(), signal);
-  const copier = new RecordCopier(system.native, old, store, isEncrypting);
+  const copier = new RecordCopier(old, store, { needed: wanted.needed, isEncrypting });
   let done = 0;
-  await copier.copy(wanted.needed, signal, () => onProgress((done += 1), wanted.neededCount));
+  await copier.copyNew(signal, (isNeeded) => {
+    if (isNeeded) onProgress((done += 1), wanted.neededCount);
+  });
   const keys = new NewKeys(system.native, undefined);
   const seals = new SealsAsTheyAre(old, store);
   const sets = new CopiedSets(old, store, { keys, contents: copier, seals });

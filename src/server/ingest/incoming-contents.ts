@@ -1,5 +1,4 @@
 /** Large contents of one session: its open streams, and contents assembled from parts. */
-import { applyContentRecord } from '../../store/catalog/index.js';
 import { MAX_SIGNATURE_BYTES } from '../../delta/index.js';
 import { TardisError } from '../../errors/index.js';
 import { decodeParts, DIGEST_BYTES, partsDigest } from '../../model/index.js';
@@ -11,7 +10,6 @@ import {
   decodeCipherHead,
   isCodec,
   markOfAccount,
-  readHeader,
   RecordKind,
   type RecordKindNumber,
   writeContentIndex,
@@ -107,11 +105,8 @@ export class IncomingContents {
     }
     // The stream stays registered until it is stored, so that a failure closes it too.
     const finished = stream.finish({ ...head, rawBytes: head.sizeBytes });
-    const location = await this.store.placeStaged(finished);
+    const ids = await this.store.placeContent(finished);
     this.streams.delete(head.stream);
-    const ids = applyContentRecord(this.store.catalog, finished.header, finished.index, {
-      location,
-    });
     ingest.placed(finished.digest, ids);
   }
 
@@ -131,10 +126,8 @@ export class IncomingContents {
       this.abort(head.stream);
       return;
     }
-    const finished = stream.finish(head);
-    const location = await this.store.placeStaged(finished);
+    await this.store.placeContent(stream.finish(head));
     this.streams.delete(head.stream);
-    applyContentRecord(this.store.catalog, finished.header, finished.index, { location });
   }
 
   /** Stores a content that was sent as a delta; discards a duplicate. */
@@ -153,11 +146,8 @@ export class IncomingContents {
       throw new TardisError('PROTOCOL_VIOLATION', 'a delta refers to a content that depends on it');
     }
     const finished = stream.finish(head);
-    const location = await this.store.placeStaged(finished);
+    const ids = await this.store.placeContent(finished);
     this.streams.delete(head.stream);
-    const ids = applyContentRecord(this.store.catalog, finished.header, finished.index, {
-      location,
-    });
     ingest.placed(finished.digest, ids);
   }
 
@@ -197,10 +187,7 @@ export class IncomingContents {
     );
     if (!this.trust.isClient) markOfAccount(record);
     this.store.space?.take(record.length);
-    const location = this.store.packs.append(record);
-    const header = readHeader(record, 0)!;
-    const ids = applyContentRecord(this.store.catalog, header, index, { location, body });
-    ingest.placed(digest, ids);
+    ingest.placed(digest, this.store.appendContents(record).ids);
   }
 
   /** Discards all open streams. */

@@ -221,7 +221,7 @@ export class Ingest {
   }
 
   /** Records that a streamed content is stored. */
-  placed(digest: Buffer, ids: Map<string, ContentId>): void {
+  placed(digest: Buffer, ids: ReadonlyMap<string, ContentId>): void {
     this.rows.release(digestKey(digest), ids);
   }
 

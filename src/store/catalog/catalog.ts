@@ -82,86 +82,70 @@ export class Catalog implements Disposable {
   }
 
   get signatures(): SignatureTable {
-    this.signatureTable ??= new SignatureTable(this.database);
-    return this.signatureTable;
+    return (this.signatureTable ??= new SignatureTable(this.database));
   }
 
   get seals(): SealTable {
-    this.sealTable ??= new SealTable(this.database);
-    return this.sealTable;
+    return (this.sealTable ??= new SealTable(this.database));
   }
 
   get named(): NamedEntries {
-    this.namedEntries ??= new NamedEntries(this.database);
-    return this.namedEntries;
+    return (this.namedEntries ??= new NamedEntries(this.database));
   }
 
   get differing(): DifferingEntries {
-    this.differingEntries ??= new DifferingEntries(this.database);
-    return this.differingEntries;
+    return (this.differingEntries ??= new DifferingEntries(this.database));
   }
 
   get entryCounts(): EntryCounts {
-    this.entryCountsTable ??= new EntryCounts(this.database);
-    return this.entryCountsTable;
+    return (this.entryCountsTable ??= new EntryCounts(this.database));
   }
 
   get damageCounts(): DamageCounts {
-    this.damageCountsTable ??= new DamageCounts(this.database);
-    return this.damageCountsTable;
+    return (this.damageCountsTable ??= new DamageCounts(this.database));
   }
 
   get history(): HistoryTable {
-    this.historyTable ??= new HistoryTable(this.database);
-    return this.historyTable;
+    return (this.historyTable ??= new HistoryTable(this.database));
   }
 
   get reports(): ReportTable {
-    this.reportTable ??= new ReportTable(this.database);
-    return this.reportTable;
+    return (this.reportTable ??= new ReportTable(this.database));
   }
 
   get settings(): ClientSettings {
-    this.settingsTable ??= new ClientSettings(this.database);
-    return this.settingsTable;
+    return (this.settingsTable ??= new ClientSettings(this.database));
   }
 
   /** Sets and contents that accounts of the client wrote; for writers only. */
   get accounts(): AccountTable {
-    this.accountTable ??= new AccountTable(this.database);
-    return this.accountTable;
+    return (this.accountTable ??= new AccountTable(this.database));
   }
 
   /** Pending forget requests. */
   get forgets(): ForgetRequests {
-    this.forgetRequests ??= new ForgetRequests(this.database);
-    return this.forgetRequests;
+    return (this.forgetRequests ??= new ForgetRequests(this.database));
   }
 
   /** Queries of garbage collection. Like `unshown`, `image` and `imageLoader`, they are for writers only. */
   get gc(): GcTable {
-    this.gcTable ??= new GcTable(this.database);
-    return this.gcTable;
+    return (this.gcTable ??= new GcTable(this.database));
   }
 
   get unshown(): UnlistedTable {
-    this.unshownTable ??= new UnlistedTable(this.database);
-    return this.unshownTable;
+    return (this.unshownTable ??= new UnlistedTable(this.database));
   }
 
   get image(): ImageTable {
-    this.imageTable ??= new ImageTable(this.database);
-    return this.imageTable;
+    return (this.imageTable ??= new ImageTable(this.database));
   }
 
   get bulk(): BulkRows {
-    this.bulkRows ??= new BulkRows(this.database);
-    return this.bulkRows;
+    return (this.bulkRows ??= new BulkRows(this.database));
   }
 
   get imageLoader(): ImageLoader {
-    this.loader ??= new ImageLoader(this.database);
-    return this.loader;
+    return (this.loader ??= new ImageLoader(this.database));
   }
 
   /**

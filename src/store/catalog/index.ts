@@ -6,11 +6,7 @@ export * from './recovery/apply-contents.js';
 export { Catalog } from './catalog.js';
 export type { StoredContent } from './tables/contents.js';
 export { damagedEntry } from './tables/stored-entry.js';
-export {
-  type DirectoryIdentity,
-  type FoundDirectory,
-  ROOTS_DIRECTORY,
-} from './tables/directories.js';
+export * from './tables/directories.js';
 export { type LocatedPiece, Locator } from './locate.js';
 export {
   type CatalogEntry,
@@ -50,12 +46,7 @@ export {
 } from './gc-queries.js';
 export { type CommitPoint, NO_LOSS } from './tables/state.js';
 export type { RootUse } from './gc-queries.js';
-export {
-  type AuditedContent,
-  type AuditedRecord,
-  CatalogAudit,
-  type ContentVersion,
-} from './soundness/audit.js';
+export * from './soundness/audit.js';
 export type { Inconsistency } from './soundness/audit-rules.js';
 export { imagePieces } from './recovery/image-pieces.js';
 export { KnownHistory } from './recovery/known-history.js';

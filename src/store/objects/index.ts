@@ -1,16 +1,7 @@
 export { addressOf, type Bucket, type BucketOptions, DAY_MS, openBucket } from './bucket.js';
 export type { Environment } from './credentials.js';
 export type { BucketSettings } from './endpoint.js';
-export {
-  isListPrefix,
-  isObjectKey,
-  type ListedObject,
-  type ObjectBody,
-  type ObjectHead,
-  type ObjectSource,
-  type ObjectStore,
-  sourceOfBytes,
-} from './object-store.js';
+export * from './object-store.js';
 export {
   type BucketAbilities,
   isMultipart,

@@ -2,8 +2,7 @@
  * Marks contents whose bytes are damaged, and removes such marks, with the client's lock held. The next backup
  * sends a marked content again if the source has it.
  */
-import { applyDamage, applySound } from '../catalog/index.js';
-import { buildEvent, type ClientDirectory, type Location } from '../index.js';
+import type { ClientDirectory, Location } from '../index.js';
 import type { System } from '../../system/index.js';
 import { StoreWriter, type StoreLimits } from './store-writer.js';
 
@@ -72,11 +71,8 @@ async function withStore<T>(
 }
 
 function append(store: StoreWriter, type: 'damage' | 'sound', digests: readonly Buffer[]): void {
-  const apply = type === 'damage' ? applyDamage : applySound;
   for (let at = 0; at < digests.length; at += MAX_DIGESTS) {
-    const some = digests.slice(at, at + MAX_DIGESTS);
-    store.appendOwn(buildEvent(store.nextSequence(), { type, digests: some }));
-    for (const digest of some) apply(store.catalog, digest);
+    store.writeEvent({ type, digests: digests.slice(at, at + MAX_DIGESTS) });
   }
 }
 

@@ -5,16 +5,14 @@
  */
 import { asTardisError, type TardisError } from '../../errors/index.js';
 import {
-  buildEvent,
   type ClientDirectory,
   type SnapshotFacts,
   type SnapshotObjects,
   snapshotPieces,
   snapshotsOf,
-  type StoreEvent,
 } from '../index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
-import { applyEvent, comparePages, pagesDamaged } from '../catalog/index.js';
+import { comparePages, pagesDamaged } from '../catalog/index.js';
 import { packPiece, pieceOf } from './snapshot-pieces.js';
 import type { StoreWriter } from './store-writer.js';
 
@@ -48,9 +46,7 @@ export async function makeSnapshot(
     const before = store.catalog.state.readSnapshot();
     const facts = await send(system, directory, store, snapshots);
     if (facts === undefined) return undefined;
-    const event: StoreEvent = { type: 'snapshot', ...facts };
-    store.appendOwn(buildEvent(store.nextSequence(), event));
-    applyEvent(store.catalog, event);
+    store.writeEvent({ type: 'snapshot', ...facts });
     await store.checkpoint();
     await snapshots.removeBefore(before.commit);
     return undefined;

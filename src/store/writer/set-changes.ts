@@ -2,10 +2,10 @@
  * Changes of whole sets outside of backups: deletions and new marks. Each change is one event, durable before it is
  * acknowledged. A change takes the client's lock for a moment. Throws CLIENT_BUSY if another process has the lock.
  */
-import { applyEvent, type BackupSet, Catalog } from '../catalog/index.js';
+import { type BackupSet, Catalog } from '../catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import { areSameMarks, marksAfter, type SetChange, type SetNumber } from '../../model/index.js';
-import { buildEvent, type ClientDirectory, type StoreEvent } from '../index.js';
+import type { ClientDirectory, StoreEvent } from '../index.js';
 import type { System } from '../../system/index.js';
 import { StoreWriter, type StoreLimits } from './store-writer.js';
 import { isOldEnough, seenMoments } from './set-ages.js';
@@ -98,10 +98,7 @@ export async function changeSets(
   try {
     await requireNoSecond(system, directory);
     const events = eventsOf(store.catalog.sets.listed(), store.catalog);
-    for (const event of events) {
-      store.appendOwn(buildEvent(store.nextSequence(), event));
-      applyEvent(store.catalog, event);
-    }
+    for (const event of events) store.writeEvent(event);
     if (events.length > 0) await store.checkpoint();
     store.close();
   } catch (error) {

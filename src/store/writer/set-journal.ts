@@ -26,7 +26,7 @@ import {
   type SetNumber,
 } from '../../model/index.js';
 import { NO_DIRECTORY, RowPlace } from '../../system/index.js';
-import { buildEvent, type OwnerRecord, type SetNote, type StoreEvent } from '../index.js';
+import type { OwnerRecord, SetNote, StoreEvent } from '../index.js';
 import type { StoreWriter } from './store-writer.js';
 import { SectionCollector } from './sections.js';
 
@@ -175,7 +175,7 @@ export class SetJournal {
   /** Appends an event after all changes so far. The caller applies it to the catalog. */
   appendEvent(event: StoreEvent): void {
     this.flush();
-    this.store.appendOwn(buildEvent(this.store.nextSequence(), event));
+    this.store.appendEvent(event);
   }
 
   /**

@@ -3,12 +3,19 @@
  * (see ARCHITECTURE.md). A checkpoint makes the appended data durable, then a commit record that covers it. Then it
  * commits the catalog's transaction. So the catalog never contains more than the medium.
  */
-import type { PackNumber } from '../../model/index.js';
-import { type Catalog, type CommitPoint, hasLog } from '../catalog/index.js';
+import type { ContentId, PackNumber } from '../../model/index.js';
+import {
+  applyContentRecord,
+  applyEvent,
+  type Catalog,
+  type CommitPoint,
+  hasLog,
+} from '../catalog/index.js';
 import { asTardisError, isDiskFull, cleanUp } from '../../errors/index.js';
 import {
   type Backend,
   buildCommit,
+  buildEvent,
   type ClientDirectory,
   type ClientLock,
   type Counters,
@@ -16,9 +23,11 @@ import {
   type Location,
   mediumOf,
   mendAllKeys,
+  parseRecord,
   stagedPieces,
   RecordKind,
   type RecordWriter,
+  type StoreEvent,
 } from '../index.js';
 import type { NativeCalls, System } from '../../system/index.js';
 import { isFollowed } from './catch-up.js';
@@ -69,6 +78,14 @@ const RECORDS_BYTES = 2 << 20;
  */
 function limitsOn({ bucket }: ClientDirectory, limits: StoreLimits): StoreLimits {
   return bucket === undefined ? limits : { ...limits, parityPercent: 0, reserveBytes: 0 };
+}
+
+/** Ids of contents by digest key. */
+type ContentIds = ReadonlyMap<string, ContentId>;
+
+interface AppendedContents {
+  readonly location: Location;
+  readonly ids: ContentIds;
 }
 
 export class StoreWriter {
@@ -256,6 +273,44 @@ export class StoreWriter {
       this.isAtOdds = true;
       throw error;
     }
+  }
+
+  /** Appends an event, which the caller applies to the catalog. */
+  appendEvent(event: StoreEvent): void {
+    this.appendOwn(buildEvent(this.nextSequence(), event));
+  }
+
+  /** Appends an event, and applies it to the catalog. */
+  writeEvent(event: StoreEvent): void {
+    this.appendEvent(event);
+    applyEvent(this.catalog, event);
+  }
+
+  /** Raises the counters to those of a catalog that is copied, so that no number is assigned twice. */
+  raiseCounters({ state }: Catalog): void {
+    const { counters } = this;
+    const known = state.readCounters();
+    counters.set = Math.max(counters.set, known.set);
+    counters.root = Math.max(counters.root, known.root);
+    counters.directory = Math.max(counters.directory, known.directory);
+  }
+
+  /**
+   * Appends a record in one piece, and adds its contents to the catalog. `moved`: packs whose contents the record
+   * replaces. Returns its place, and the ids of its contents by digest key.
+   */
+  appendContents(record: Buffer, moved?: ReadonlySet<PackNumber>): AppendedContents {
+    const { header, index, body } = parseRecord(record);
+    const location = this.packs.append(record);
+    const parts = { location, body, moved };
+    return { location, ids: applyContentRecord(this.catalog, header, Buffer.from(index), parts) };
+  }
+
+  /** Stores a staged record of a content as `placeStaged` does, and adds the content to the catalog. Returns its id. */
+  async placeContent(finished: FinishedStream): Promise<ContentIds> {
+    const { header, index } = finished;
+    const location = await this.placeStaged(finished);
+    return applyContentRecord(this.catalog, header, index, { location });
   }
 
   /**

@@ -32,7 +32,7 @@ import { requireNewPassword, requirePassword, stretchFor } from '../opening/pass
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { formatTable } from '../output/units.js';
 import { bringAccounts, checkShown, keysOf, keysOfKnown, promptFor } from '../opening/keys.js';
-import { newPassword, printResult, requireOne } from './passwords.js';
+import { printResult, requireOne } from './passwords.js';
 
 const SECRET_BYTES = 32;
 
@@ -122,7 +122,7 @@ async function add(options: Options, system: System, name: string): Promise<void
   });
   remember();
   const text = `The account "${name}" of "${client}" may: ${rights.join(', ')}.`;
-  printResult(options.json, newPassword(next, options), { client, account: name }, text);
+  printResult(options, text, { password: next, facts: { account: name } });
 }
 
 /**
@@ -143,7 +143,7 @@ async function change(options: Options, system: System, name: string): Promise<v
   if (!isTokenAccount(system, directory, name)) requireAccount(system, directory, name);
   await putAccount(system, directory, { name, rights }, undefined);
   const text = `The account "${name}" of "${client}" may from now on: ${rights.join(', ')}.`;
-  printResult(options.json, undefined, { client, account: name }, text);
+  printResult(options, text, { facts: { account: name } });
 }
 
 async function remove(options: Options, system: System, name: string): Promise<void> {
@@ -151,7 +151,7 @@ async function remove(options: Options, system: System, name: string): Promise<v
   const { path: directory } = openClientDirectory(system, clientPlace(options));
   await removeAccount(system, directory, name);
   const text = `The account "${name}" of "${client}" is removed.`;
-  printResult(options.json, undefined, { client, account: name }, text);
+  printResult(options, text, { facts: { account: name } });
 }
 
 function rightsIn({ accountRights }: Options): RightName[] {

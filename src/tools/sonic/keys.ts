@@ -85,7 +85,7 @@ export async function moveKeys(options: KeysOptions): Promise<void> {
     const text = insertKeys
       ? `The store has the keys of "${client}". The key file has them too, and may be removed.`
       : `The key file has the keys of "${client}". The store has them too.`;
-    printResult(options.json, undefined, { client }, text);
+    printResult(options, text);
     return;
   }
   const olderRemoved = isLocal ? await forgetOlder(job, options) : 0;
@@ -93,7 +93,7 @@ export async function moveKeys(options: KeysOptions): Promise<void> {
     ? `The keys of "${client}" are in the key file only. Do not lose it.`
     : `The store has a key record of "${client}" without keys. To remove older records, which have keys, run the ` +
       'same command on its machine, with -D. Do not lose the key file.';
-  printResult(options.json, undefined, { client, olderRemoved, olderStay: !isLocal }, text);
+  printResult(options, text, { facts: { olderRemoved, olderStay: !isLocal } });
 }
 
 /**
@@ -138,12 +138,7 @@ async function putOnPaper(
   if (printKeys === undefined) return;
   const what =
     'With the PDF and the password you can use the present keys; print another one after a change.';
-  printResult(
-    json,
-    undefined,
-    { client },
-    `The wrapped keys of "${client}" are in the PDF. ${what}`,
-  );
+  printResult(options, `The wrapped keys of "${client}" are in the PDF. ${what}`);
 }
 
 /** Prints the text of the sheet, for users who print the codes from the terminal. */

@@ -54,12 +54,7 @@ export async function create(options: Settings<'sonic create'>): Promise<void> {
   if (throughServer !== undefined) {
     const request = requestTo(throughServer, options, password, true);
     await withKeys(system, request, () => Promise.resolve());
-    printResult(
-      options.json,
-      newPassword(password, options),
-      { client },
-      `The client "${client}" is ready.`,
-    );
+    printResult(options, `The client "${client}" is ready.`, { password });
     return;
   }
   const keyFile = keyFileOf(options);
@@ -82,12 +77,8 @@ export async function create(options: Settings<'sonic create'>): Promise<void> {
       : await withNewKeys(keyFile, client, made, () => make(withoutKeys(made)));
   if (made !== undefined) identityAt(options, undefined).made(made);
   const place = newPlace(store, directory, []);
-  printResult(
-    options.json,
-    newPassword(password, options),
-    { client, ...place },
-    `The client "${client}" is ready in ${newPlaceText(place)}.`,
-  );
+  const text = `The client "${client}" is ready in ${newPlaceText(place)}.`;
+  printResult(options, text, { password, facts: { ...place } });
 }
 
 export async function setPassword(options: Settings<'sonic setpass'>): Promise<void> {
@@ -103,12 +94,7 @@ export async function setPassword(options: Settings<'sonic setpass'>): Promise<v
       (await newKeyRecord(system.native.modPow, password, false, stretchFor(options))).record,
     );
   });
-  printResult(
-    options.json,
-    newPassword(password, options),
-    { client },
-    `The client "${client}" now has a password.`,
-  );
+  printResult(options, `The client "${client}" now has a password.`, { password });
 }
 
 export async function changePass(options: Settings<'sonic chpass'>): Promise<void> {
@@ -139,12 +125,7 @@ export async function changePass(options: Settings<'sonic chpass'>): Promise<voi
     },
     { password: old },
   );
-  printResult(
-    options.json,
-    newPassword(next, options),
-    { client },
-    `The password of "${client}" is changed.`,
-  );
+  printResult(options, `The password of "${client}" is changed.`, { password: next });
 }
 
 /** Implements `sonic rotate`: encrypts later contents with a new key, and leaves the existing ones as they are. */
@@ -167,8 +148,7 @@ export async function rotate(options: Settings<'sonic rotate'>): Promise<void> {
     },
     { password },
   );
-  const text = `Data stored for "${client}" from now on is encrypted with a new key.`;
-  printResult(options.json, undefined, { client }, text);
+  printResult(options, `Data stored for "${client}" from now on is encrypted with a new key.`);
 }
 
 /**
@@ -286,28 +266,31 @@ function requestTo(
   };
 }
 
-/** A new password, and the memory size that makes each guess of it expensive. */
-type NewPassword = MemorySettings & { readonly bytes: Buffer };
-
-export function newPassword(
-  bytes: Buffer | undefined,
-  { passwordMemoryBytes }: MemorySettings,
-): NewPassword | undefined {
-  return bytes && { bytes, passwordMemoryBytes };
+/** Commands that set no password lack the memory for guesses of it. */
+interface ResultSettings extends Partial<MemorySettings> {
+  readonly client: string;
+  readonly json: boolean;
 }
 
-/** Prints the result, and the strength of a new password. */
+interface Done {
+  /** The new password; undefined if there is none. */
+  readonly password?: Buffer | undefined;
+  /** Further facts for JSON. */
+  readonly facts?: Record<string, string | boolean | number>;
+}
+
+/** Prints the result for a client, and the strength of a new password. */
 export function printResult(
-  asJson: boolean,
-  password: NewPassword | undefined,
-  done: Record<string, string | boolean | number>,
+  { client, json, passwordMemoryBytes }: ResultSettings,
   text: string,
+  { password, facts }: Done = {},
 ): void {
-  if (asJson) {
-    const strength = password === undefined ? {} : { strength: passwordStrength(password.bytes) };
-    print(jsonText({ version: JSON_VERSION, ...done, ...strength }));
+  if (json) {
+    const strength = password === undefined ? {} : { strength: passwordStrength(password) };
+    print(jsonText({ version: JSON_VERSION, client, ...facts, ...strength }));
     return;
   }
   print(text);
-  if (password !== undefined) print(strengthLine(password.bytes, password));
+  if (password === undefined || passwordMemoryBytes === undefined) return;
+  print(strengthLine(password, { passwordMemoryBytes }));
 }

@@ -5,66 +5,14 @@ import { absolutePath, byteText, textBytes } from '../../system/index.js';
 import { isPasswordUrl } from '../opening/password.js';
 
 /** Options of mount(8) and of FUSE that have no effect: every mount is read-only, and ignores setuid bits. */
-const WITHOUT_MEANING = new Set([
-  'defaults',
-  'ro',
-  'rw',
-  'user',
-  'users',
-  'nouser',
-  'owner',
-  'group',
-  'auto',
-  'noauto',
-  'nofail',
-  '_netdev',
-  'exec',
-  'suid',
-  'nosuid',
-  'dev',
-  'nodev',
-  'async',
-  'sync',
-  'dirsync',
-  'atime',
-  'noatime',
-  'diratime',
-  'nodiratime',
-  'relatime',
-  'norelatime',
-  'strictatime',
-  'nostrictatime',
-  'lazytime',
-  'nolazytime',
-  'silent',
-  'loud',
-  'iversion',
-  'noiversion',
-  'mand',
-  'nomand',
-  'nonempty',
-  'kernel_cache',
-  'auto_cache',
-  'async_read',
-  'sync_read',
-  'big_writes',
-  'large_read',
-  'direct_io',
-  'max_read',
-  'max_readahead',
-  'entry_timeout',
-  'attr_timeout',
-  'negative_timeout',
-  'hard_remove',
-  'use_ino',
-  'readdir_ino',
-  'auto_unmount',
-  'fsname',
-  'subtype',
-  'comment',
-  'user_id',
-  'group_id',
-]);
+const WITHOUT_MEANING = new Set(
+  `defaults ro rw user users nouser owner group auto noauto nofail _netdev exec suid nosuid dev nodev
+   async sync dirsync atime noatime diratime nodiratime relatime norelatime strictatime nostrictatime
+   lazytime nolazytime silent loud iversion noiversion mand nomand nonempty kernel_cache auto_cache
+   async_read sync_read big_writes large_read direct_io max_read max_readahead entry_timeout
+   attr_timeout negative_timeout hard_remove use_ino readdir_ino auto_unmount fsname subtype comment
+   user_id group_id`.split(/\s+/),
+);
 /** Other names of long options, mostly of the predecessor. */
 const ALIASES: Readonly<Record<string, string>> = {
   pwfile: 'password-file',

@@ -33,7 +33,7 @@ interface AppliedParts {
   /** Body of the record, only for an assembly (a content in parts): the list of its parts. */
   readonly body?: Buffer | undefined;
   /** Packs whose contents the applied record replaces. */
-  readonly moved?: ReadonlySet<PackNumber>;
+  readonly moved?: ReadonlySet<PackNumber> | undefined;
   /** Map to which the ids of the contents are added; a new map by default. */
   readonly ids?: Map<string, ContentId>;
 }
