@@ -22,7 +22,7 @@ const FULL_BYTES = 1 << 20;
 
 type Calls = Pick<System, 'files' | 'native'>;
 
-export class PrivateFolder {
+export class PrivateFolder implements Disposable {
   private readonly path: string;
   private readonly lock: number;
 
@@ -60,6 +60,10 @@ export class PrivateFolder {
     for (const name of files.list(this.path)) files.unlink(this.file(name));
     files.removeDirectory(this.path);
     fs.closeSync(this.lock);
+  }
+
+  [Symbol.dispose](): void {
+    this.remove();
   }
 }
 

@@ -337,18 +337,15 @@ export class LocalReports implements Reports {
 const REQUESTS_AT_ONCE = 16;
 
 /** Returns the number and size of the packs in a bucket. */
-async function packsIn(backend: Backend): Promise<{ count: number; bytes: number }> {
-  try {
-    const names = await backend.list(PACKS_PREFIX);
-    let bytes = 0;
-    for (let at = 0; at < names.length; at += REQUESTS_AT_ONCE) {
-      const some = names.slice(at, at + REQUESTS_AT_ONCE).map((name) => backend.size(name));
-      for (const size of await Promise.all(some)) bytes += size ?? 0;
-    }
-    return { count: names.length, bytes };
-  } finally {
-    backend.close();
+async function packsIn(records: Backend): Promise<{ count: number; bytes: number }> {
+  using backend = records;
+  const names = await backend.list(PACKS_PREFIX);
+  let bytes = 0;
+  for (let at = 0; at < names.length; at += REQUESTS_AT_ONCE) {
+    const some = names.slice(at, at + REQUESTS_AT_ONCE).map((name) => backend.size(name));
+    for (const size of await Promise.all(some)) bytes += size ?? 0;
   }
+  return { count: names.length, bytes };
 }
 
 /** A name that sorts after all others, since no byte of a name is greater than 0xff. */

@@ -2,7 +2,7 @@
 import { asTardisError } from '../../errors/index.js';
 import { type ClientDirectory, mediumOf, snapshotsOf } from '../../store/index.js';
 import { Catalog } from '../../store/catalog/index.js';
-import { makeSnapshot, StoreWriter, type StoreLimits } from '../../store/writer/index.js';
+import { makeSnapshot, type StoreLimits, withWriter } from '../../store/writer/index.js';
 import type { System } from '../../system/index.js';
 import { type CopiesSeen, lookAtCopies } from './catalog-copies.js';
 import { type RepairOptions, repairWithoutBlocks } from './repair.js';
@@ -67,15 +67,13 @@ async function makeNow(
   directory: ClientDirectory,
   limits: StoreLimits,
 ): Promise<string | undefined> {
-  let store: StoreWriter | undefined;
   try {
-    store = await StoreWriter.open(system, directory, limits);
-    await store.checkpoint();
-    const failure = await makeSnapshot(system, directory, store, { isLost: true });
-    store.close();
-    return failure?.message;
+    return await withWriter(system, directory, limits, async (store) => {
+      await store.checkpoint();
+      const failure = await makeSnapshot(system, directory, store, { isLost: true });
+      return failure?.message;
+    });
   } catch (error) {
-    store?.abandon();
     return asTardisError(error).message;
   }
 }

@@ -6,7 +6,7 @@ import { Catalog } from '../../store/catalog/index.js';
 import { isDiskFull } from '../../errors/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
-import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
+import { type StoreLimits, type StoreWriter, withWriter } from '../../store/writer/index.js';
 import { appendImage } from './image-writer.js';
 import type { Breathe } from './survey.js';
 
@@ -41,12 +41,8 @@ export async function writeMissingImage(
 ): Promise<void> {
   const { catalogPath } = directory;
   if (!Catalog.reading(system, catalogPath, ({ state }) => state.readImageRequested())) return;
-  const store = await StoreWriter.open(system, directory, limits);
   const turn = yieldRegularly();
-  try {
-    await writeRequestedImage(store, async () => turn());
-    store.close();
-  } catch (error) {
-    throw store.closeAfterFailure(error);
-  }
+  await withWriter(system, directory, limits, (store) =>
+    writeRequestedImage(store, async () => turn()),
+  );
 }

@@ -30,7 +30,7 @@ import {
   scanPack,
 } from '../../store/index.js';
 import type { System } from '../../system/index.js';
-import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
+import { type StoreLimits, type StoreWriter, withWriter } from '../../store/writer/index.js';
 import { SetJournal } from '../../store/writer/index.js';
 
 /**
@@ -57,15 +57,9 @@ export async function placeOrphans(
   limits: StoreLimits,
 ): Promise<number> {
   if (!hasOrphans(system, directory)) return 0;
-  const store = await StoreWriter.open(system, directory, limits);
-  try {
-    const placed = await new Placing(store, system.clock.nowMs()).run();
-    store.close();
-    return placed;
-  } catch (error) {
-    store.abandon();
-    throw error;
-  }
+  return withWriter(system, directory, limits, (store) =>
+    new Placing(store, system.clock.nowMs()).run(),
+  );
 }
 
 function hasOrphans(system: System, { catalogPath }: ClientDirectory): boolean {

@@ -93,27 +93,23 @@ async function rewriteSound(system: System, request: RewriteRequest): Promise<Re
   }
   try {
     await run.catchUp(false);
-    const last = await medium.claim();
-    try {
-      await generations.refreshKeys();
-      for (let attempt = 1; ; attempt += 1) {
-        const commit = await recover(system, first);
-        if (request.forgotten.length > 0 || attempt > 1) {
-          // The first generation cannot change any more, so the data to leave out is final.
-          const { verifiedUpTo } = run;
-          run.abandon();
-          run = await Run.open(system, request, verifiedUpTo);
-        }
-        const result = await run.finish();
-        const keepsKeys = request.keyring === undefined;
-        if (keepsKeys) await generations.copyKeys();
-        if (!(await isSwitched(generations, { commit, keepsKeys }, attempt))) continue;
-        // The lock held here is now that of the old generation, which no other process can open before it is removed.
-        await removeOld(generations, request.onProgress);
-        return result;
+    using _last = await medium.claim();
+    await generations.refreshKeys();
+    for (let attempt = 1; ; attempt += 1) {
+      const commit = await recover(system, first);
+      if (request.forgotten.length > 0 || attempt > 1) {
+        // The first generation cannot change any more, so the data to leave out is final.
+        const { verifiedUpTo } = run;
+        run.abandon();
+        run = await Run.open(system, request, verifiedUpTo);
       }
-    } finally {
-      last.release();
+      const result = await run.finish();
+      const keepsKeys = request.keyring === undefined;
+      if (keepsKeys) await generations.copyKeys();
+      if (!(await isSwitched(generations, { commit, keepsKeys }, attempt))) continue;
+      // The lock held here is now that of the old generation, which no other process can open before it is removed.
+      await removeOld(generations, request.onProgress);
+      return result;
     }
   } finally {
     run.abandon();
@@ -157,7 +153,7 @@ async function recover(system: System, directory: ClientDirectory): Promise<numb
   medium.clearStaged();
   await requireSoundCatalog(system, directory);
   const catalog = Catalog.openForWriting(system, directory.catalogPath);
-  const backend = medium.records();
+  using backend = medium.records();
   try {
     const isLost = catalog.state.readCommitPoint().commit === 0;
     const { point } = await recoverCatalog(catalog, backend, { checkBodies: isLost });
@@ -166,8 +162,6 @@ async function recover(system: System, directory: ClientDirectory): Promise<numb
   } catch (error) {
     catalog.abandon();
     throw error;
-  } finally {
-    backend.close();
   }
 }
 

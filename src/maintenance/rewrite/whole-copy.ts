@@ -3,7 +3,7 @@
  * rebuild uses this for a damaged log. Unreadable contents are left out, and the next backup sends them again.
  */
 import type { ClientDirectory } from '../../store/index.js';
-import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
+import { type StoreLimits, type StoreWriter, withWriter } from '../../store/writer/index.js';
 import type { SetNumber } from '../../model/index.js';
 import type { System } from '../../system/index.js';
 import { RecordCopier } from './copied-records.js';
@@ -32,22 +32,17 @@ interface WholeCopy {
  */
 export async function copyWhole(system: System, request: WholeCopy): Promise<void> {
   const { source, catalogPath, target, limits } = request;
-  const store = await StoreWriter.open(system, target, limits);
-  try {
+  await withWriter(system, target, limits, async (store) => {
     const old = new OldGeneration(system, source, undefined, catalogPath);
     try {
-      await copyFrom(system, request, old, store);
+      await copyFrom(request, old, store);
     } finally {
       old.close();
     }
-    store.close();
-  } catch (error) {
-    throw store.closeAfterFailure(error);
-  }
+  });
 }
 
 async function copyFrom(
-  system: System,
   { isEncrypting, doubtfulUpTo, signal, onProgress }: WholeCopy,
   old: OldGeneration,
   store: StoreWriter,
@@ -59,7 +54,7 @@ async function copyFrom(
   await copier.copyNew(signal, (isNeeded) => {
     if (isNeeded) onProgress((done += 1), wanted.neededCount);
   });
-  const keys = new NewKeys(system.native, undefined);
+  const keys = new NewKeys(old.source.native, undefined);
   const seals = new SealsAsTheyAre(old, store);
   const sets = new CopiedSets(old, store, { keys, contents: copier, seals });
   sets.bringSettings();

@@ -251,14 +251,10 @@ function isWithoutTables(system: System, catalogPath: string): boolean {
 
 /** Opens a temporary catalog without sets, which is deleted on closing. */
 export function openEmpty(system: System): SqlDatabase {
-  const folder = new PrivateFolder(system);
-  try {
-    const file = folder.file('none.db');
-    closeAfterWriting(openForWriting(system, file), () => false);
-    return system.openDatabase(file, { readonly: true }); // the open file stays readable after it is deleted
-  } finally {
-    folder.remove();
-  }
+  using folder = new PrivateFolder(system);
+  const file = folder.file('none.db');
+  closeAfterWriting(openForWriting(system, file), () => false);
+  return system.openDatabase(file, { readonly: true }); // the open file stays readable after it is deleted
 }
 
 function openCopied(system: System, catalogPath: string, original: unknown): SqlDatabase {

@@ -156,14 +156,10 @@ async function withSettledFile<T>(
 ): Promise<T> {
   const { files } = system;
   if ((files.status(`${catalogPath}-wal`)?.sizeBytes ?? 0) === 0) return work(catalogPath);
-  const folder = new PrivateFolder(system);
-  try {
-    const copy = folder.file('catalog.db');
-    snapshotCatalog(system, catalogPath, copy);
-    return await work(copy);
-  } finally {
-    folder.remove();
-  }
+  using folder = new PrivateFolder(system);
+  const copy = folder.file('catalog.db');
+  snapshotCatalog(system, catalogPath, copy);
+  return await work(copy);
 }
 
 /**

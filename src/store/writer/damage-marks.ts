@@ -4,7 +4,7 @@
  */
 import type { ClientDirectory, Location } from '../index.js';
 import type { System } from '../../system/index.js';
-import { StoreWriter, type StoreLimits } from './store-writer.js';
+import { type StoreLimits, type StoreWriter, withWriter } from './store-writer.js';
 
 /** A content, and its location when it was read; `location` is undefined if it had none. */
 export interface SeenContent {
@@ -25,7 +25,7 @@ export async function markDamaged(
   limits: StoreLimits,
   digests: readonly Buffer[],
 ): Promise<void> {
-  await withStore(system, directory, limits, async (store) => {
+  await withWriter(system, directory, limits, async (store) => {
     append(store, 'damage', digests);
     await store.checkpoint();
   });
@@ -41,7 +41,7 @@ export async function settleMarks(
   limits: StoreLimits,
   found: { readonly damaged: readonly SeenContent[]; readonly sound: readonly SeenContent[] },
 ): Promise<{ marked: number; cleared: number }> {
-  return withStore(system, directory, limits, async (store) => {
+  return withWriter(system, directory, limits, async (store) => {
     const isThere = (seen: SeenContent): boolean => isWhere(store, seen);
     const damaged = found.damaged.filter(isThere).map(({ digest }) => digest);
     const sound = found.sound.filter(isThere).map(({ digest }) => digest);
@@ -52,22 +52,6 @@ export async function settleMarks(
     await store.checkpoint();
     return { marked: damaged.length, cleared: sound.length };
   });
-}
-
-async function withStore<T>(
-  system: System,
-  directory: ClientDirectory,
-  limits: StoreLimits,
-  work: (store: StoreWriter) => Promise<T>,
-): Promise<T> {
-  const store = await StoreWriter.open(system, directory, limits);
-  try {
-    const result = await work(store);
-    store.close();
-    return result;
-  } catch (error) {
-    throw store.closeAfterFailure(error);
-  }
 }
 
 function append(store: StoreWriter, type: 'damage' | 'sound', digests: readonly Buffer[]): void {

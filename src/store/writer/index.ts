@@ -4,7 +4,7 @@ export { CatalogCopies, copyCatalog, listCopies } from './catalog-copies.js';
 export { makeSnapshot } from './make-snapshot.js';
 export { takeSnapshot } from './take-snapshot.js';
 export { MAX_STORED_BYTES, packPiece, pieceOf, unpackPiece } from './snapshot-pieces.js';
-export { StoreWriter, type StoreLimits } from './store-writer.js';
+export { StoreWriter, type StoreLimits, withWriter } from './store-writer.js';
 export { markDamaged, type SeenContent, settleMarks } from './damage-marks.js';
 export * from './forget-requests.js';
 export { formatsFor, ownRulesFor, rulesFor } from './client-rules.js';

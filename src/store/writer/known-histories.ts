@@ -83,15 +83,13 @@ async function findInCopies(
   fromPacks: PackReplay,
 ): Promise<FoundHistory | undefined> {
   for (const copy of listCopies(system, directory)) {
-    const folder = new PrivateFolder(system);
+    using folder = new PrivateFolder(system);
     try {
       await unpackCopy(system, directory, copy, folder.file(UNPACKED));
       const found = await fitting(system, folder.file(UNPACKED), backend, fromPacks);
       if (found !== undefined) return { ...found, copy: copy.name };
     } catch (error) {
       requireDamage(error);
-    } finally {
-      folder.remove();
     }
   }
   return undefined;
@@ -150,7 +148,7 @@ export async function packOfCatalog(
   directory: ClientDirectory,
 ): Promise<number | undefined> {
   const { catalogPath } = directory;
-  const backend = mediumOf(system, directory).records();
+  using backend = mediumOf(system, directory).records();
   try {
     if (system.files.status(catalogPath) === undefined) return undefined;
     const point = Catalog.reading(system, catalogPath, ({ state }) => state.readCommitPoint());
@@ -158,8 +156,6 @@ export async function packOfCatalog(
   } catch (error) {
     if (asTardisError(error).code === 'CATALOG_NEWER') throw error;
     return undefined; // the rebuild works without the catalog
-  } finally {
-    backend.close();
   }
 }
 

@@ -75,7 +75,7 @@ export async function rebuildFromPacks(
 ): Promise<RebuildReport> {
   const { catalogPath } = directory;
   const fresh = `${catalogPath}.new`;
-  const backend = mediumOf(system, directory).records();
+  using backend = mediumOf(system, directory).records();
   try {
     const old = readOld(system, catalogPath);
     const known = old?.isWritten === true ? { knownCommit: old.commit } : {};
@@ -94,8 +94,6 @@ export async function rebuildFromPacks(
   } catch (error) {
     dropUnfinished(system, fresh);
     throw error;
-  } finally {
-    backend.close();
   }
 }
 

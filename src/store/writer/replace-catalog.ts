@@ -8,7 +8,7 @@ import { systemCode } from '../../errors/index.js';
 import { type SqlDatabase, type System, textBytes } from '../../system/index.js';
 import { catalogVersion, newestVersion, PageSums } from '../catalog/index.js';
 import type { ClientDirectory } from '../index.js';
-import { type StoreLimits, StoreWriter } from './store-writer.js';
+import { type StoreLimits, withWriter } from './store-writer.js';
 
 const SIDE_SUFFIXES = ['-wal', '-shm', '-journal', '-sums'] as const;
 
@@ -118,11 +118,6 @@ export async function upgradeCatalog(
   const from = catalogVersion(system, directory.catalogPath);
   const to = newestVersion(system);
   if (rehearse || from === 0 || from === to) return { from, to, isDone: false };
-  const store = await StoreWriter.open(system, directory, limits);
-  try {
-    store.close();
-  } catch (error) {
-    throw store.closeAfterFailure(error);
-  }
+  await withWriter(system, directory, limits, () => Promise.resolve()); // opening upgrades it
   return { from, to, isDone: true };
 }

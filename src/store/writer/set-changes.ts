@@ -7,7 +7,7 @@ import { TardisError } from '../../errors/index.js';
 import { areSameMarks, marksAfter, type SetChange, type SetNumber } from '../../model/index.js';
 import type { ClientDirectory, StoreEvent } from '../index.js';
 import type { System } from '../../system/index.js';
-import { StoreWriter, type StoreLimits } from './store-writer.js';
+import { type StoreLimits, withWriter } from './store-writer.js';
 import { isOldEnough, seenMoments } from './set-ages.js';
 import { isClockInDoubt } from './monotonic-ages.js';
 import { requireNoSecond } from './second-generation.js';
@@ -94,16 +94,12 @@ export async function changeSets(
   limits: StoreLimits,
   eventsOf: (listed: readonly BackupSet[], catalog: Catalog) => readonly StoreEvent[],
 ): Promise<void> {
-  const store = await StoreWriter.open(system, directory, limits);
-  try {
+  await withWriter(system, directory, limits, async (store) => {
     await requireNoSecond(system, directory);
     const events = eventsOf(store.catalog.sets.listed(), store.catalog);
     for (const event of events) store.writeEvent(event);
     if (events.length > 0) await store.checkpoint();
-    store.close();
-  } catch (error) {
-    throw store.closeAfterFailure(error);
-  }
+  });
 }
 
 function requireListed(client: string, listed: readonly BackupSet[], set: SetNumber): BackupSet {

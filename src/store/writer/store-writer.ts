@@ -447,3 +447,23 @@ export class StoreWriter {
     );
   }
 }
+
+/**
+ * Opens a store for `work`, and closes it. Throws the errors of `StoreWriter.open` and of the work; what no checkpoint
+ * covers is then rolled back.
+ */
+export async function withWriter<T>(
+  system: System,
+  directory: ClientDirectory,
+  limits: StoreLimits,
+  work: (store: StoreWriter) => Promise<T>,
+): Promise<T> {
+  const store = await StoreWriter.open(system, directory, limits);
+  try {
+    const result = await work(store);
+    store.close();
+    return result;
+  } catch (error) {
+    throw store.closeAfterFailure(error);
+  }
+}
