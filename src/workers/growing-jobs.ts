@@ -2,14 +2,13 @@
  * Runs the first jobs in the calling thread, and starts a pool of threads once there is enough work for one, or for a large
  * file. A thread takes 0.05 s of CPU time to start (measured), in which a small tree is backed up.
  */
-import type { MessagePort } from 'node:worker_threads';
-import type { LoadedSignature } from '../delta/index.js';
 import { forEachRow, RowReader } from '../model/index.js';
-import { LEFT_NUMBERS, type SealingCalls, type System } from '../system/index.js';
+import { LEFT_NUMBERS, type System } from '../system/index.js';
 import { InlineJobs } from './inline.js';
-import type { JobInput, JobName, JobRunner, RangeInput, RangeOutput, TimedOutput } from './jobs.js';
+import type { JobInput, JobName, RangeInput, RangeOutput, TimedOutput } from './jobs.js';
 import type { JobPool, PoolOptions } from './pool.js';
 import type { SharedDigests } from './recent-digests.js';
+import { JobRunner, type OnChunk, type Transfer } from './job-runner.js';
 import type { RestoreInput } from './restore-types.js';
 
 /** Time that jobs take in the calling thread before a pool is started. */
@@ -23,7 +22,7 @@ export interface GrowingOptions extends PoolOptions {
   readonly enoughWorkMs?: number | undefined;
 }
 
-export class GrowingJobs implements JobRunner {
+export class GrowingJobs extends JobRunner {
   private readonly inline: InlineJobs;
   private starting: Promise<JobPool> | undefined;
   /** The pool, once its first thread runs. */
@@ -36,6 +35,7 @@ export class GrowingJobs implements JobRunner {
     private readonly system: System,
     private readonly options: GrowingOptions,
   ) {
+    super(system.native);
     this.inline = new InlineJobs(system, options.recentDigests);
   }
 
@@ -46,7 +46,7 @@ export class GrowingJobs implements JobRunner {
   async run<N extends JobName>(
     name: N,
     input: JobInput<N>,
-    transfer: readonly (ArrayBuffer | MessagePort)[] = [],
+    transfer: Transfer = [],
   ): Promise<TimedOutput<N>> {
     if (this.pool !== undefined) return this.pool.run(name, input, transfer);
     if (name === 'restore' && sizeOf(input as RestoreInput) > MOST_HERE_BYTES) {
@@ -59,21 +59,9 @@ export class GrowingJobs implements JobRunner {
   }
 
   /** Reads a large file, always in a thread of the pool. In the calling thread it would block all other work. */
-  async runRange(
-    input: RangeInput,
-    windowChunks: number,
-    onChunk: (chunk: Uint8Array) => Promise<void>,
-  ): Promise<RangeOutput> {
+  async runRange(input: RangeInput, windowChunks: number, onChunk: OnChunk): Promise<RangeOutput> {
     const pool = this.pool ?? (await this.start());
     return pool.runRange(input, windowChunks, onChunk);
-  }
-
-  get native(): SealingCalls {
-    return this.inline.native;
-  }
-
-  loadSignature(basisBytes: number, signedBytes?: number): LoadedSignature {
-    return this.inline.loadSignature(basisBytes, signedBytes);
   }
 
   async close(): Promise<void> {
@@ -81,10 +69,6 @@ export class GrowingJobs implements JobRunner {
     await this.inline.close();
     const pool = await this.starting?.catch(() => undefined); // its failure was reported, or concerns nothing now
     await pool?.close();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   /**

@@ -1,6 +1,7 @@
 export { memoryOf, memoryOfContents, runOf } from './block-builder.js';
 export { InlineJobs } from './inline.js';
 export { LibuvJobs } from './libuv-jobs.js';
+export type { JobRunner } from './job-runner.js';
 export type * from './jobs.js';
 export { hasContent, isBeginning } from './compare-file.js';
 export * from './restore-types.js';

@@ -2,15 +2,14 @@
  * Runs jobs in the calling thread, one at a time and in order. This serves tests that must be deterministic, and
  * machines with too little memory for threads.
  */
-import type { MessagePort } from 'node:worker_threads';
-import { LoadedSignature } from '../delta/index.js';
 import { asTardisError } from '../errors/index.js';
-import type { SealingCalls, System } from '../system/index.js';
+import type { System } from '../system/index.js';
 import { releaseMoved } from './block-builder.js';
-import type { JobInput, JobName, JobRunner, RangeInput, RangeOutput, TimedOutput } from './jobs.js';
+import type { JobInput, JobName, RangeInput, RangeOutput, TimedOutput } from './jobs.js';
 import { type JobContext, JobMemory } from './job-context.js';
 import { rangeJob } from './range-job.js';
 import { SharedDigests } from './recent-digests.js';
+import { JobRunner, type OnChunk, type Transfer } from './job-runner.js';
 import { runJob } from './run-job.js';
 
 function turn(): Promise<void> {
@@ -19,7 +18,7 @@ function turn(): Promise<void> {
   });
 }
 
-export class InlineJobs implements JobRunner {
+export class InlineJobs extends JobRunner {
   readonly recent: SharedDigests;
   private last: Promise<unknown> = Promise.resolve();
   private readonly context: JobContext;
@@ -28,6 +27,7 @@ export class InlineJobs implements JobRunner {
     private readonly system: System,
     recentDigests = 1024,
   ) {
+    super(system.native);
     this.recent = SharedDigests.create(recentDigests);
     this.context = { system, recent: this.recent, memory: new JobMemory() };
   }
@@ -35,7 +35,7 @@ export class InlineJobs implements JobRunner {
   async run<N extends JobName>(
     name: N,
     input: JobInput<N>,
-    transfer: readonly (ArrayBuffer | MessagePort)[] = [],
+    transfer: Transfer = [],
   ): Promise<TimedOutput<N>> {
     return this.inTurn(async () => {
       const startMs = performance.now();
@@ -45,11 +45,7 @@ export class InlineJobs implements JobRunner {
     });
   }
 
-  async runRange(
-    input: RangeInput,
-    windowChunks: number,
-    onChunk: (chunk: Uint8Array) => Promise<void>,
-  ): Promise<RangeOutput> {
+  async runRange(input: RangeInput, windowChunks: number, onChunk: OnChunk): Promise<RangeOutput> {
     return this.inTurn(async () => {
       const chunks = rangeJob(input, this.system);
       const open: Promise<void>[] = [];
@@ -71,21 +67,9 @@ export class InlineJobs implements JobRunner {
     });
   }
 
-  get native(): SealingCalls {
-    return this.system.native;
-  }
-
-  loadSignature(basisBytes: number, signedBytes?: number): LoadedSignature {
-    return new LoadedSignature(this.system.native, basisBytes, signedBytes);
-  }
-
   async close(): Promise<void> {
     await this.last;
     this.context.memory.release();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   private inTurn<T>(work: () => Promise<T>): Promise<T> {

@@ -2,7 +2,8 @@
 import { ReaderMemory } from '../contents/index.js';
 import { releaseAll } from '../model/index.js';
 import type { System } from '../system/index.js';
-import type { JobRunner, ParcelInput, RecentDigests } from './jobs.js';
+import type { JobRunner } from './job-runner.js';
+import type { ParcelInput, RecentDigests } from './jobs.js';
 import { ParcelMemory } from './parcel-memory.js';
 import { RecordMemory } from './record-memory.js';
 

@@ -2,12 +2,9 @@
  * Types of the inputs and outputs of all jobs of the worker threads. They are passed between threads: plain data, with
  * bytes in a few large buffers that are moved, not copied. The job functions (one file each) do not depend on threads.
  */
-import type { MessagePort } from 'node:worker_threads';
-import type { LoadedSignature } from '../delta/index.js';
 import type { CipherChoice, ExcludeOptions, LeftOut, PackedChains } from '../excludes/index.js';
 import type { ContentKeys, NoteKind, SlotNumber } from '../model/index.js';
 import type { CipherHead, Compression } from '../store/index.js';
-import type { SealingCalls } from '../system/index.js';
 import type { RawRules } from './raw-types.js';
 import type { RestoreInput, RestoreOutput } from './restore-types.js';
 
@@ -348,32 +345,6 @@ export interface JobResult<T> {
   readonly transfer: readonly ArrayBuffer[];
   /** Time that the job worked, if it also waited; otherwise undefined. */
   readonly busyMs?: number;
-}
-
-/** Runs jobs, in a pool of threads or in the calling thread. */
-export interface JobRunner extends AsyncDisposable {
-  /** Runs a job. Rejects with a TardisError. The buffers in `transfer` cannot be used afterwards. */
-  run<N extends JobName>(
-    name: N,
-    input: JobInput<N>,
-    transfer?: readonly (ArrayBuffer | MessagePort)[],
-  ): Promise<TimedOutput<N>>;
-  /**
-   * Reads a range of a file. `onChunk` gets each encoded chunk. The reader pauses while `windowChunks` promises of
-   * `onChunk` are pending.
-   */
-  runRange(
-    input: RangeInput,
-    windowChunks: number,
-    onChunk: (chunk: Uint8Array) => Promise<void>,
-  ): Promise<RangeOutput>;
-  /** Loads a signature for delta jobs in any thread; see LoadedSignature. */
-  loadSignature(basisBytes: number, signedBytes?: number): LoadedSignature;
-  /** The addon, in the calling thread. */
-  readonly native: SealingCalls;
-  /** Digests of contents that this session has sent, or that the server is known to have. */
-  readonly recent: RecentDigests;
-  close(): Promise<void>;
 }
 
 export interface TimedOutput<N extends JobName> {

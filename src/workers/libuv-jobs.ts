@@ -3,10 +3,8 @@
  * works on another one. These threads share the memory of the process, whereas a worker thread has its own heap and compiled
  * code. All other jobs are left to another runner.
  */
-import type { MessagePort } from 'node:worker_threads';
-import type { LoadedSignature } from '../delta/index.js';
 import { asTardisError, TardisError } from '../errors/index.js';
-import { Credit, type SealingCalls, type System } from '../system/index.js';
+import { Credit, type System } from '../system/index.js';
 import { releaseMoved } from './block-builder.js';
 import { isMadeByAddon } from './build-records.js';
 import { type JobContext, JobMemory } from './job-context.js';
@@ -15,13 +13,13 @@ import type {
   ReadInput,
   JobInput,
   JobName,
-  JobRunner,
   RangeInput,
   RangeOutput,
   RecentDigests,
   TimedOutput,
 } from './jobs.js';
 import type { RestoreInput } from './restore-types.js';
+import { JobRunner, type OnChunk, type Transfer } from './job-runner.js';
 import { runJob } from './run-job.js';
 
 /** True if the addon does nearly all of the work of a job, so that it may wait in the calling thread. */
@@ -32,7 +30,7 @@ function isAddons(name: JobName, input: JobInput<JobName>): boolean {
   return frames === undefined || isMadeByAddon(frames.compression.codec, keys?.scheme);
 }
 
-export class LibuvJobs implements JobRunner {
+export class LibuvJobs extends JobRunner {
   private readonly turns: Credit;
   private readonly running = new Set<Promise<unknown>>();
   private readonly context: JobContext;
@@ -43,6 +41,7 @@ export class LibuvJobs implements JobRunner {
     threads: number,
     private readonly others: JobRunner,
   ) {
+    super(others.native);
     this.turns = new Credit(threads);
     this.context = { system, recent: others.recent, memory: new JobMemory(), others };
   }
@@ -50,7 +49,7 @@ export class LibuvJobs implements JobRunner {
   async run<N extends JobName>(
     name: N,
     input: JobInput<N>,
-    transfer: readonly (ArrayBuffer | MessagePort)[] = [],
+    transfer: Transfer = [],
   ): Promise<TimedOutput<N>> {
     if (!isAddons(name, input)) return this.others.run(name, input, transfer);
     const done = this.inTurn(name, input);
@@ -65,20 +64,8 @@ export class LibuvJobs implements JobRunner {
     }
   }
 
-  runRange(
-    input: RangeInput,
-    windowChunks: number,
-    onChunk: (chunk: Uint8Array) => Promise<void>,
-  ): Promise<RangeOutput> {
+  runRange(input: RangeInput, windowChunks: number, onChunk: OnChunk): Promise<RangeOutput> {
     return this.others.runRange(input, windowChunks, onChunk);
-  }
-
-  loadSignature(basisBytes: number, signedBytes?: number): LoadedSignature {
-    return this.others.loadSignature(basisBytes, signedBytes);
-  }
-
-  get native(): SealingCalls {
-    return this.others.native;
   }
 
   get recent(): RecentDigests {
@@ -91,10 +78,6 @@ export class LibuvJobs implements JobRunner {
     await Promise.allSettled(this.running);
     this.context.memory.release();
     await this.others.close();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   private async inTurn<N extends JobName>(name: N, input: JobInput<N>): Promise<TimedOutput<N>> {

@@ -1,7 +1,7 @@
 /** Chooses where jobs run, and loads only the modules for that. */
 import type { System } from '../system/index.js';
 import type { GrowingOptions } from './growing-jobs.js';
-import type { JobRunner } from './jobs.js';
+import type { JobRunner } from './job-runner.js';
 import type { PoolOptions } from './pool.js';
 
 interface OpenJobsOptions extends PoolOptions {

@@ -2,19 +2,11 @@
 import { once } from 'node:events';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
-import { LoadedSignature } from '../delta/index.js';
 import { asTardisError, fromWire } from '../errors/index.js';
-import type { SealingCalls, System } from '../system/index.js';
-import type {
-  JobInput,
-  JobName,
-  JobOutput,
-  JobRunner,
-  RangeInput,
-  RangeOutput,
-  TimedOutput,
-} from './jobs.js';
+import type { System } from '../system/index.js';
+import type { JobInput, JobName, JobOutput, RangeInput, RangeOutput, TimedOutput } from './jobs.js';
 import { SharedDigests } from './recent-digests.js';
+import { JobRunner, type OnChunk, type Transfer } from './job-runner.js';
 import type { ThreadAnswer, ThreadTask } from './thread-entry.js';
 
 export interface PoolOptions {
@@ -38,16 +30,14 @@ const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 4 };
 /** Time within which a thread without a fault loads its modules. */
 const LOAD_TIMEOUT_MS = 10_000;
 
-export class JobPool implements JobRunner {
+export class JobPool extends JobRunner {
   readonly recent: SharedDigests;
   private readonly piscina: Piscina<ThreadTask, ThreadAnswer>;
   /** Resolves when the first thread has loaded its modules, or failed to; its jobs report the failure. */
   private readonly loaded: Promise<unknown>;
 
-  constructor(
-    private readonly system: System,
-    options: PoolOptions,
-  ) {
+  constructor(system: System, options: PoolOptions) {
+    super(system.native);
     this.recent = options.recent ?? SharedDigests.create(options.recentDigests);
     this.piscina = new Piscina({
       filename: new URL('./thread-entry.js', import.meta.url).href,
@@ -73,7 +63,7 @@ export class JobPool implements JobRunner {
   async run<N extends JobName>(
     name: N,
     input: JobInput<N>,
-    transfer: readonly (ArrayBuffer | MessagePort)[] = [],
+    transfer: Transfer = [],
   ): Promise<TimedOutput<N>> {
     const transferList = [...new Set(transfer)].filter(
       (moved) => !(moved instanceof ArrayBuffer) || moved.byteLength > 0,
@@ -82,11 +72,7 @@ export class JobPool implements JobRunner {
     return { output: answer.output as JobOutput<N>, busyMs: answer.busyMs };
   }
 
-  async runRange(
-    input: RangeInput,
-    windowChunks: number,
-    onChunk: (chunk: Uint8Array) => Promise<void>,
-  ): Promise<RangeOutput> {
+  async runRange(input: RangeInput, windowChunks: number, onChunk: OnChunk): Promise<RangeOutput> {
     const { port1, port2 } = new MessageChannel();
     const allowed = new Int32Array(new SharedArrayBuffer(4));
     allowed[0] = windowChunks;
@@ -108,14 +94,6 @@ export class JobPool implements JobRunner {
     }
   }
 
-  get native(): SealingCalls {
-    return this.system.native;
-  }
-
-  loadSignature(basisBytes: number, signedBytes?: number): LoadedSignature {
-    return new LoadedSignature(this.system.native, basisBytes, signedBytes);
-  }
-
   /** Ends all threads, even while they work. It waits until the first has loaded, since Node crashes before that. */
   async close(): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
@@ -127,10 +105,6 @@ export class JobPool implements JobRunner {
     // The answer of an abandoned job may be in flight. Piscina emits an error for it, which would crash the process.
     this.piscina.on('error', () => undefined);
     await this.piscina.destroy();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   private async send(
@@ -153,11 +127,7 @@ export class JobPool implements JobRunner {
  * the reader has sent null (no more chunks) and all chunks are done. The `close` event of a port cannot replace the
  * null, since the thread sleeps until its next task before it would send the event.
  */
-function takeChunks(
-  port: MessagePort,
-  allowed: Int32Array,
-  onChunk: (chunk: Uint8Array) => Promise<void>,
-): Promise<void> {
+function takeChunks(port: MessagePort, allowed: Int32Array, onChunk: OnChunk): Promise<void> {
   return new Promise((resolve, reject) => {
     const open = new Set<Promise<void>>();
     port.on('message', (chunk: Uint8Array | null) => {

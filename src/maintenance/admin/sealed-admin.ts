@@ -14,34 +14,17 @@ export function sealedAdmin(admin: Admin, keyring: Keyring): Admin {
   const opened = (requests: readonly ForgetRequest[]): readonly ForgetRequest[] =>
     requests.map((request) => ({ ...request, path: names.openPath(request.path) }));
   return {
+    ...admin,
     keyring,
-    acceptOlder: (report) => admin.acceptOlder(report),
-    sets: () => admin.sets(),
-    deleteSets: (sets) => admin.deleteSets(sets),
-    previewDelete: (sets) => admin.previewDelete(sets),
     previewPurge: async ({ rules, ...request }) => {
       const sealed = { ...rules, keepTags: rules.keepTags.map(text) };
       const answer = await admin.previewPurge({ ...request, rules: sealed });
       return { ...answer, unusedTags: answer.unusedTags.map((tag) => names.openText(tag)) };
     },
-    purge: (gone) => admin.purge(gone),
-    keptRules: (words) => admin.keptRules(words),
     mark: (sets, change) => admin.mark(sets, sealedChange(change, text)),
     forgets: async () => opened(await admin.forgets()),
     previewForget: (all) => admin.previewForget(paths(all)),
     requestForgets: async (all, undoMs) => opened(await admin.requestForgets(paths(all), undoMs)),
-    withdrawForget: (ids) => admin.withdrawForget(ids),
-    settings: () => admin.settings(),
-    changeSetting: (key, value) => admin.changeSetting(key, value),
-    check: (request, hooks) => admin.check(request, hooks),
-    freeDeleted: (request, hooks) => admin.freeDeleted(request, hooks),
-    freeUnneeded: (request, hooks) => admin.freeUnneeded(request, hooks),
-    markDamaged: (digests) => admin.markDamaged(digests),
-    strangePacks: () => admin.strangePacks(),
-    parity: () => admin.parity(),
-    repair: (options) => admin.repair(options),
-    close: () => admin.close(),
-    [Symbol.dispose]: () => admin.close(),
   };
 }
 
