@@ -1,4 +1,3 @@
 export type * from './admin.js';
 export { brokenSets } from './local-check.js';
-export { localAdmin } from './local-admin.js';
-export { sealedAdmin } from './sealed-admin.js';
+export { localAdmin, sealedAdmin } from './local-admin.js';

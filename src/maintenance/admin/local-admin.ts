@@ -1,7 +1,8 @@
-/** Changes of a client in a store on this machine. */
+/** Changes of a client in a store on this machine, and the seals of an encrypting client's changes. */
 import { Opened } from '../../errors/index.js';
 import type { BackupSet, History } from '../../history/index.js';
 import type { Keyring } from '../../crypto/index.js';
+import type { ForgetRequest, SetChange } from '../../model/index.js';
 import { Catalog, settingsOf } from '../../store/catalog/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import {
@@ -20,7 +21,6 @@ import {
 import type { System } from '../../system/index.js';
 import { collectGarbage, type GcReport, previewPurgeOf } from '../gc/index.js';
 import type { Admin, FreeRequest, WorkHooks } from './admin.js';
-import { sealedAdmin } from './sealed-admin.js';
 
 export interface LocalAdminOptions {
   readonly directory: ClientDirectory;
@@ -110,4 +110,40 @@ function free(
     onProgress: (step, done, of) =>
       onProgress(of === undefined ? { step, done } : { step, done, of }),
   });
+}
+
+/**
+ * Returns an `Admin` for an encrypting client. It seals names, titles, tags and paths in requests and calls `admin`, and
+ * opens those in results. It leaves sets and findings as they are: the history opens the names of sets, and the check
+ * opens the paths of findings.
+ */
+export function sealedAdmin(admin: Admin, keyring: Keyring): Admin {
+  const { names } = keyring;
+  const text = (words: string): string => names.text(words);
+  const paths = (all: readonly Buffer[]): readonly Buffer[] => all.map((path) => names.path(path));
+  const opened = (requests: readonly ForgetRequest[]): readonly ForgetRequest[] =>
+    requests.map((request) => ({ ...request, path: names.openPath(request.path) }));
+  return {
+    ...admin,
+    keyring,
+    previewPurge: async ({ rules, ...request }) => {
+      const sealed = { ...rules, keepTags: rules.keepTags.map(text) };
+      const answer = await admin.previewPurge({ ...request, rules: sealed });
+      return { ...answer, unusedTags: answer.unusedTags.map((tag) => names.openText(tag)) };
+    },
+    mark: (sets, change) => admin.mark(sets, sealedChange(change, text)),
+    forgets: async () => opened(await admin.forgets()),
+    previewForget: (all) => admin.previewForget(paths(all)),
+    requestForgets: async (all, undoMs) => opened(await admin.requestForgets(paths(all), undoMs)),
+  };
+}
+
+function sealedChange(change: SetChange, seal: (text: string) => string): SetChange {
+  const { title, addTags, removeTags } = change;
+  return {
+    ...change,
+    title: title && seal(title),
+    addTags: addTags?.map(seal),
+    removeTags: removeTags?.map(seal),
+  };
 }
