@@ -13,7 +13,7 @@
   CALL(zstdCompress) CALL(zstdDecompress) CALL(zstdDecompressPart) /* compressing.cc */ \
   CALL(readAside) CALL(decodeAside) CALL(decodePartAside) CALL(decodeStoredAside) /* decoding.cc */ \
   CALL(openDirectory) CALL(openBeneath) CALL(walkBeneath) CALL(close) /* opening.cc */ \
-  CALL(beginLine) CALL(openListed) CALL(openListedAt) /* identity.cc */ \
+  CALL(beginLine) CALL(openListed) CALL(openListedAt) CALL(noteClosing) /* identity.cc */ \
   CALL(contentsAt) CALL(deviceBytes) CALL(zeroRange) /* devices.cc */ \
   CALL(openOwnersAt) CALL(readFileAt) /* reading.cc */ \
   CALL(sparseHead) CALL(resizeFile) /* sparse.cc */ \

@@ -3,6 +3,7 @@
 // about it.
 #include <chrono>
 #include <memory>
+#include <vector>
 
 #include "aside.h"
 #include "calls.h"
@@ -129,6 +130,7 @@ class Gathering : public Aside {
  private:
   static constexpr const char* kCall = "readParcel";
   static constexpr size_t kNumber = sizeof(uint32_t);
+  static constexpr size_t kMostHeld = 32;  // directories
   static constexpr size_t kMostAttributes = 4096;  // bytes; an entry with more needs a decision
 
   // Files that were read, one after the other, and whose digests are still missing. Several are hashed at once.
@@ -147,6 +149,13 @@ class Gathering : public Aside {
     uint8_t digests[kMostFiles][kDigestBytes];
   };
 
+  // A directory that stays open until it is known that nobody closed it to others while its entries were read.
+  struct Held {
+    Fd directory;
+    Identity identity;
+    size_t section;
+  };
+
   void run() override {
     const auto start = std::chrono::steady_clock::now();
     const size_t sections = rowEnds_.size / kNumber;
@@ -156,6 +165,7 @@ class Gathering : public Aside {
       const auto end = static_cast<uint32_t>(cursor_.outOffset);
       memcpy(outEnds_.data + section_ * kNumber, &end, kNumber);
     }
+    letGo();
     cursor_.busyMs = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     memcpy(numbers_, &cursor_, sizeof cursor_);
   }
@@ -188,6 +198,19 @@ class Gathering : public Aside {
     }
     note(&batch);
     if (rowOffset_ > end_) throw Failure{EINVAL, kCall, nullptr, "a row crosses directories"};
+    if (directory.valid()) held_.push_back({std::move(directory), identity, section_});
+    if (held_.size() == kMostHeld) letGo();
+  }
+
+  // Notes which of the held directories were closed, and closes their descriptors.
+  void letGo() {
+    Closings closings;
+    for (const Held& held : held_) {
+      if (!closings.isClosed(held.directory.get(), held.identity)) continue;
+      const size_t place = held.section * sizeof(Identity) + offsetof(Identity, wasClosed);
+      *identities_.range(place, 1, kCall) = 1;
+    }
+    held_.clear();
   }
 
   // Notes that the entry at the cursor needs a decision.
@@ -358,6 +381,7 @@ class Gathering : public Aside {
   const Bytes identities_;
   const Bytes undecided_;
   Cursor cursor_;
+  std::vector<Held> held_;
   size_t section_ = 0;
   size_t rowOffset_ = 0;  // of the next row
   size_t end_ = 0;        // of the rows of the directory

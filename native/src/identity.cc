@@ -2,6 +2,7 @@
 #include "identity.h"
 
 #include <linux/magic.h>
+#include <sys/sysmacros.h>
 
 #include <vector>
 
@@ -13,6 +14,10 @@
 
 #ifndef STATX_ATTR_MOUNT_ROOT
 #define STATX_ATTR_MOUNT_ROOT 0x2000
+#endif
+#ifndef STATX_MNT_ID  // headers before Linux 5.8: several mounts of one device are one
+#define STATX_MNT_ID 0
+#define stx_mnt_id stx_dev_minor
 #endif
 #ifndef SMB2_SUPER_MAGIC
 #define SMB2_SUPER_MAGIC 0xFE534D42
@@ -57,19 +62,10 @@ bool mountsByItself(int fd) {
   }
 }
 
-bool isMountRoot(int fd) {
-  struct statx stat;
-  if (retry([&] { return statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &stat); }) != 0) throw Failure{errno, "statx"};
-  return (stat.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
-}
-
-Fd openAbove(int fd) {
-  return Fd(retry([&] { return openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC); }));
-}
-
 // The owner and the mode of a directory.
 struct Access {
   explicit Access(const struct stat& stat) : uid(stat.st_uid), gid(stat.st_gid), permissions(stat.st_mode & 07777) {}
+  explicit Access(const struct statx& stat) : uid(stat.stx_uid), gid(stat.stx_gid), permissions(stat.stx_mode & 07777) {}
   explicit Access(const Identity& identity)
       : uid(identity.uid), gid(identity.gid), permissions(identity.permissions) {}
 
@@ -81,6 +77,34 @@ struct Access {
   uint32_t gid;
   uint32_t permissions;
 };
+
+// A directory on the way up.
+struct Seen {
+  bool operator==(const Seen& other) const { return place() == other.place(); }
+  Closings::Place place() const { return {mount, device, inode}; }
+
+  uint64_t mount;
+  uint64_t device;
+  uint64_t inode;
+  Access access;
+  bool isMountRoot;
+};
+
+// Looks at an open directory, or at one by its name in that.
+Seen seen(int fd, const char* name) {
+  struct statx stat;
+  const int flags = name[0] == 0 ? AT_EMPTY_PATH : 0;
+  constexpr unsigned wanted = STATX_BASIC_STATS | STATX_MNT_ID;
+  if (retry([&] { return statx(fd, name, flags, wanted, &stat); }) != 0) throw Failure{errno, "statx"};
+  const uint64_t device = makedev(stat.stx_dev_major, stat.stx_dev_minor);
+  return {stat.stx_mnt_id, device, stat.stx_ino, Access(stat), (stat.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0};
+}
+
+bool isMountRoot(int fd) { return seen(fd, "").isMountRoot; }
+
+Fd openAbove(int fd) {
+  return Fd(retry([&] { return openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC); }));
+}
 
 // True if opening the directory may have mounted it: it was a mount point without a mount, or it is below such a file system.
 bool wasMountedByOpening(int fd, const Identity& identity) {
@@ -97,14 +121,29 @@ bool isAsOpen(int fd, const struct stat& mounted, const Identity& identity) {
   return (mounted.st_mode & toAll) == toAll && !hasAcl(fd);
 }
 
+// Owner, mode and ACL of a directory, as lines have them.
+std::string rightsOf(int fd, const Access& access) {
+  return std::string(reinterpret_cast<const char*>(&access), sizeof access) + aclOf(fd);
+}
+
 // Makes the digest for a directory of the one for that above it.
-void extend(uint8_t (&line)[kLineBytes], const Access& access) {
-  uint8_t input[kLineBytes + sizeof access];
+void extend(uint8_t (&line)[kLineBytes], const std::string& rights) {
+  const std::string input = std::string(reinterpret_cast<const char*>(line), kLineBytes) + rights;
   uint8_t digest[kDigestBytes];
-  memcpy(input, line, kLineBytes);
-  memcpy(input + kLineBytes, &access, sizeof access);
-  sha256Of(input, sizeof input, digest);
+  sha256Of(input.data(), input.size(), digest);
   memcpy(line, digest, kLineBytes);
+}
+
+// True if no line was made: the directory above was not opened by its identity.
+bool isUnknown(const uint8_t (&line)[kLineBytes]) {
+  constexpr uint8_t nothing[kLineBytes] = {};
+  return memcmp(line, nothing, kLineBytes) == 0;
+}
+
+// Makes the digest for a directory of those above it, which are ordered upwards.
+void makeLine(const std::vector<std::string>& upwards, uint8_t (&line)[kLineBytes]) {
+  memset(line, 0, kLineBytes);
+  for (auto rights = upwards.rbegin(); rights != upwards.rend(); ++rights) extend(line, *rights);
 }
 
 // True if nobody but its owner and root may put another directory in the place of this one.
@@ -138,7 +177,7 @@ bool isOwnersLine(struct stat entry, int directory) {
 // that top is not above it, something is mounted between them, or somebody may have made a difference by an ACL.
 bool lineAbove(int fd, struct stat stat, const Identity& identity, uint8_t (&line)[kLineBytes]) {
   const bool isFromSystemRoot = identity.top == kSystemRoot;
-  std::vector<Access> between;
+  std::vector<std::string> between;
   bool mayMatter = false;
   for (Fd place;;) {
     Fd above = openAbove(fd);
@@ -152,18 +191,39 @@ bool lineAbove(int fd, struct stat stat, const Identity& identity, uint8_t (&lin
     if (isOnDevice ? isMountRoot(fd) : !isFromSystemRoot) return false;
     mayMatter = mayMatter || mayAclMatter(fd, stat);
     if (mayMatter && !isOwnersAct(stat, next)) return false;
-    between.emplace_back(next);
+    between.push_back(rightsOf(above.get(), Access(next)));
     if (next.st_ino == identity.top) break;
     stat = next;
     place = std::move(above);
     fd = place.get();
   }
-  memset(line, 0, kLineBytes);
-  while (!between.empty()) {
-    extend(line, between.back());
-    between.pop_back();
-  }
+  makeLine(between, line);
   return true;
+}
+
+// True if the owners, modes and ACLs of a directory, whose own are given, and of those above it are what was listed. It climbs to
+// the root of the system, since several directories on the way may have the inode of the top: something is mounted below
+// itself, or inode numbers are made up.
+bool isBelowListed(int fd, const Identity& identity, const std::string& rights) {
+  const Seen root = seen(AT_FDCWD, "/");
+  std::vector<std::string> upwards = {rights};
+  uint8_t line[kLineBytes];
+  const auto isListedLine = [&] {
+    makeLine(upwards, line);
+    return memcmp(line, identity.below, kLineBytes) == 0;
+  };
+  Seen here = seen(fd, "");
+  for (Fd place;;) {
+    Fd above = openAbove(fd);
+    if (!above.valid() || upwards.size() >= kMostLevels) return false;
+    const Seen next = seen(above.get(), "");
+    if (next == here && (here.isMountRoot || here == root)) return identity.top == kSystemRoot && isListedLine();
+    upwards.push_back(rightsOf(above.get(), next.access));
+    if (next.device == identity.device && next.inode == identity.top && isListedLine()) return true;
+    here = next;
+    place = std::move(above);
+    fd = place.get();
+  }
 }
 
 // True if the same users may reach the directory as the listed one. It is on the same device, and below the same top; it and all
@@ -236,7 +296,9 @@ Fd openListed(const std::string& path, Identity* identity, For purpose, const ch
   Fd fd = openWithoutLinks(path, purpose);
   const struct stat stat = statOf(fd);
   if (!isListed(fd.get(), stat, *identity) && !isReachedAlike(fd.get(), stat, *identity)) refuse(call);
+  bool isFirst = isUnknown(identity->below);
   if (identity->device != stat.st_dev) {  // a mount point, below which others are reached
+    isFirst = true;
     identity->uid = stat.st_uid;
     identity->gid = stat.st_gid;
     identity->permissions = stat.st_mode & 07777;
@@ -245,12 +307,73 @@ Fd openListed(const std::string& path, Identity* identity, For purpose, const ch
   }
   identity->device = stat.st_dev;
   identity->inode = stat.st_ino;
-  memcpy(identity->below, identity->above, kLineBytes);
-  extend(identity->below, Access(*identity));
+  if (isFirst) {
+    memcpy(identity->below, identity->above, kLineBytes);
+    extend(identity->below, rightsOf(fd.get(), Access(*identity)));
+  }
   return fd;
 }
 
+bool Closings::isClosed(int fd, const Identity& identity) {
+  try {
+    const Seen now = seen(fd, "");
+    const bool isOthers = now.access.uid != identity.uid || now.access.gid != identity.gid;
+    if (isOthers || (identity.permissions & ~now.access.permissions & (S_IRWXG | S_IRWXO)) != 0) return true;
+    if (identity.top != 0 && isUnknown(identity.above)) return false;
+    const std::string rights = rightsOf(fd, Access(identity));
+    uint8_t line[kLineBytes] = {};
+    if (identity.top == 0 || climb(fd, identity, line)) {
+      extend(line, rights);
+      if (memcmp(line, identity.below, kLineBytes) == 0) return false;
+    }
+    return identity.top == 0 || !isBelowListed(fd, identity, rights);
+  } catch (const Failure&) {
+    return true;  // this process may have been able to pass a directory above, and no longer is
+  }
+}
+
+// Makes the digest of all directories above an open one, of those that are known or from the top down. False if the top is not
+// above it, or if an inode on the way may stand for several directories.
+bool Closings::climb(int fd, const Identity& identity, uint8_t (&line)[kLineBytes]) {
+  if (top_ != identity.top || device_ != identity.device) known_.clear();
+  top_ = identity.top;
+  device_ = identity.device;
+  std::vector<std::pair<Place, std::string>> between;
+  Seen here = seen(fd, "");
+  for (Fd place;;) {
+    const Seen next = seen(fd, "..");
+    if (next == here && (!here.isMountRoot || top_ != kSystemRoot)) return false;
+    if (next == here) break;
+    const auto known = known_.find(next.place());
+    if (known != known_.end()) {
+      memcpy(line, known->second.data(), kLineBytes);
+      break;
+    }
+    Fd above = openAbove(fd);
+    if (!above.valid() || between.size() >= kMostLevels) return false;
+    here = seen(above.get(), "");
+    between.emplace_back(here.place(), rightsOf(above.get(), here.access));
+    if (here.device == device_ && here.inode == top_) break;
+    place = std::move(above);
+    fd = place.get();
+  }
+  for (; !between.empty(); between.pop_back()) {
+    extend(line, between.back().second);
+    memcpy(known_[between.back().first].data(), line, kLineBytes);
+  }
+  return true;
+}
+
 namespace calls {
+
+// Notes in the identity of an open directory if that gives less access than it was listed with.
+napi_value noteClosing(const Call& call) {
+  const Bytes bytes = call.bytes(1);
+  Identity identity = identityIn(bytes, call.name());
+  if (Closings().isClosed(call.fd(0), identity)) identity.wasClosed = 1;
+  memcpy(bytes.data, &identity, sizeof identity);
+  return call.nothing();
+}
 
 // Opens a directory by its path to use names in it. The given identity becomes that of the opened directory.
 napi_value openListed(const Call& call) {

@@ -4,6 +4,10 @@
 
 #include <sys/stat.h>
 
+#include <array>
+#include <map>
+#include <tuple>
+
 #include "files.h"
 #include "row.h"
 
@@ -25,9 +29,12 @@ struct Identity {
   // The inode of the root, or of the mount point, that a directory is below; 0 if it is one itself. `kSystemRoot` if the
   // inode of the root proves nothing.
   uint64_t top;
-  // Digests of the owners and modes of all directories from there to the one that it is in, and to itself.
+  // Digests of the owners, modes and ACLs of all directories from there to the one that it is in, and to itself. The ACLs are
+  // those that they had when they were first opened.
   uint8_t above[kLineBytes];
   uint8_t below[kLineBytes];
+  uint8_t wasClosed;  // 1 once the directory was found to give less access than it was listed with
+  uint8_t unused[7];
 };
 
 // Reads the identity in a buffer of JavaScript. Throws EINVAL if the buffer has another length.
@@ -46,7 +53,26 @@ void requireListedOrLike(const Fd& entry, int directory, const Identity& identit
 
 // Opens a directory of this identity. Follows no link in any part of the path. Throws EREPLACED for another directory, and
 // ELOOP if a part is a link. A directory that took the place of the listed one, or of one above it, is accepted if the same
-// users may reach it. The identity becomes that of the opened directory, and gets its `below`.
+// users may reach it. The identity becomes that of the opened directory, and gets its `below` unless it has one.
 Fd openListed(const std::string& path, Identity* identity, For purpose, const char* call);
+
+// Finds out which open directories give less access than they were listed with. It climbs once to each directory above them.
+// So all of them must have been read before the first call, and stay open until the last one.
+class Closings {
+ public:
+  using Place = std::tuple<uint64_t, uint64_t, uint64_t>;  // mount (0 before Linux 5.8), device and inode
+
+  // True if the directory, which `openListed` opened, has another owner, group or ACL now, or a mode that gives others less; or
+  // if a directory above it, up to the top of the identity, has another owner, mode or ACL, or is another one.
+  bool isClosed(int fd, const Identity& identity);
+
+ private:
+
+  bool climb(int fd, const Identity& identity, uint8_t (&line)[kLineBytes]);
+
+  uint64_t top_ = 0;
+  uint64_t device_ = 0;
+  std::map<Place, std::array<uint8_t, kLineBytes>> known_;  // lines of directories, with each directory itself
+};
 
 }  // namespace tardis

@@ -32,6 +32,7 @@ constexpr size_t kPartBytes = 6;
 constexpr size_t kTimeBytes = 12;
 constexpr size_t kMostListBytes = 65536;   // the system's own limits
 constexpr size_t kMostValueBytes = 65536;
+constexpr size_t kUsualAclBytes = 512;
 constexpr int kTries = 8;  // values may grow while they are read
 
 struct XattrArgs {
@@ -295,6 +296,17 @@ void setAttributes(const AttributeTarget& target, const Row& row, std::string* r
 
 bool hasAcl(int fd) {
   return getAt(fd, "", kAccessAcl, nullptr, 0, false) >= 0 || (errno != ENODATA && errno != EOPNOTSUPP);
+}
+
+std::string aclOf(int fd) {
+  char usual[kUsualAclBytes];
+  ssize_t bytes = getAt(fd, "", kAccessAcl, usual, sizeof usual, false);
+  if (bytes >= 0) return std::string(usual, static_cast<size_t>(bytes));
+  if (errno != ERANGE) return {};
+  std::string longer(kMostValueBytes, 0);
+  bytes = getAt(fd, "", kAccessAcl, longer.data(), longer.size(), false);
+  longer.resize(bytes < 0 ? 0 : static_cast<size_t>(bytes));
+  return longer;
 }
 
 namespace {

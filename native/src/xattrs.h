@@ -41,6 +41,10 @@ Fd openEntry(int directory, const char* name, const Identity& identity, const ch
 // True unless an open file or directory has no ACL that limits who may use it. True also if that cannot be found out.
 bool hasAcl(int fd);
 
+// Returns the bytes of the ACL that limits who may use an open file or directory; none if it has none, or if that cannot be
+// found out.
+std::string aclOf(int fd);
+
 // Removes the ACLs that a new file or directory inherited from its parent directory. The second function does so for
 // what a path stands for. Each returns 0, or the error of a removal.
 int dropInheritedAcls(int fd, bool directory);

@@ -7,14 +7,15 @@ import { holdsDevice, mountState, RowFlag, RowOffset, type RowReader } from './r
 
 /**
  * Layout, little endian: device (u64; 0 if it is unknown, and the addon then compares owner and mode, too), inode (u64),
- * user, group (u32 each), permissions (u16), type, what is mounted on it (u8 each), the number of the block device whose contents are read (u32), and the line of a directory.
+ * user, group (u32 each), permissions (u16), type, what is mounted on it (u8 each), the number of the block device whose contents
+ * are read (u32), the line of a directory, 1 if that `wasClosed` (u8), and zeros.
  *
  * The line shows which users may reach a directory, if another one has taken its place or that of one above it: the inode of
  * the root or mount point that it is below (u64; 0 for one of these; all ones if the line begins at "/", since the inode of the
- * root proves nothing), and two digests of the owners and modes of the directories between, without and with the directory
- * itself (16 bytes each). The addon computes the latter when it opens the directory.
+ * root proves nothing), and two digests of the owners, modes and ACLs of the directories between, without and with the directory
+ * itself (16 bytes each). The addon computes the latter when it opens the directory for the first time.
  */
-export const IDENTITY_BYTES = 72;
+export const IDENTITY_BYTES = 80;
 const INODE = 8;
 const USER = 16;
 const PERMISSIONS = 24;
@@ -24,6 +25,7 @@ const NODE = 28;
 const TOP = 32;
 const ABOVE = 40;
 const BELOW = 56;
+const CLOSED = 72;
 
 /** Returns the identity of an entry, whose row is at `at`, of a directory on `device`. */
 export function identityOf(rows: RowReader, at: number, device: bigint): Buffer {
@@ -40,7 +42,7 @@ export function identityBelow(rows: RowReader, at: number, above: Uint8Array): B
   identity.set(above.subarray(0, INODE));
   const isTop = isZero(above, TOP, ABOVE);
   identity.set(isTop ? above.subarray(INODE, USER) : above.subarray(TOP, ABOVE), TOP);
-  identity.set(above.subarray(BELOW), ABOVE);
+  identity.set(above.subarray(BELOW, CLOSED), ABOVE);
   return identity;
 }
 
@@ -77,6 +79,11 @@ export function identityIn(identities: Uint8Array, index: number): Buffer {
 /** Returns the device of a directory that was opened by its identity. */
 export function deviceOf(identity: Uint8Array): bigint {
   return bufferOf(identity).readBigUInt64LE();
+}
+
+/** True if the addon has found the directory closed: it gives less access than it was listed with, or one above it does. */
+export function wasClosed(identity: Uint8Array): boolean {
+  return identity[CLOSED] !== 0;
 }
 
 /** Code of the addon's error for an entry that is not the one that was listed. */

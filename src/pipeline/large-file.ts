@@ -19,6 +19,8 @@ export interface LargeResult {
   readonly row: Buffer;
   readonly digest: Buffer;
   readonly hasChanged: boolean;
+  /** True if the directory was closed before a part was read: the row then has only the permissions of its owner. */
+  readonly wasClosed: boolean;
   /**
    * True if the number of bytes read differs from the file's size, or the bytes differ from another reading, though
    * the file did not change.
@@ -58,6 +60,7 @@ export interface PartResult extends PartDigest {
   readonly digest: Buffer;
   readonly row: Buffer;
   readonly hasChanged: boolean;
+  readonly wasClosed: boolean;
   readonly isInconsistent: boolean;
   readonly incomplete: string;
   /** True if the server had the content already. */

@@ -14,6 +14,7 @@ import {
   RowOffset,
   RowReader,
 } from '../model/index.js';
+import { closeRow } from '../workers/index.js';
 import type { Context } from './context.js';
 import type { FileDelta } from './file-delta.js';
 import {
@@ -185,14 +186,15 @@ export class PartsSender {
     const isTwoVersions = differs && !isSameVersion(Buffer.from(first.row), Buffer.from(sent.row));
     const sums = result.signature ?? (isFirstSame ? first.signature : undefined);
     if (sums !== undefined) await file.signature?.part(number, sums);
-    const { sizeBytes, incomplete } = result;
+    const { sizeBytes, incomplete, wasClosed } = result;
     const isInconsistent = result.isInconsistent || (differs && !isTwoVersions);
     const hasChanged = result.hasChanged || isInconsistent;
     counters.parts.count(1, sizeBytes, 0);
     progress.readBytes += sizeBytes; // counted once, even if it was read twice
     const row = Buffer.from(result.row);
     const isSigned = sums !== undefined;
-    return { digest, sizeBytes, row, hasChanged, isInconsistent, incomplete, wasThere, isSigned };
+    const more = { incomplete, wasClosed, wasThere, isSigned };
+    return { digest, sizeBytes, row, hasChanged, isInconsistent, ...more };
   }
 
   /** Joins the results of the parts. */
@@ -203,17 +205,17 @@ export class PartsSender {
     // Each part may be stable, but from another version of the file. The file may also have outgrown the bytes read.
     const isSparse = file.sparseHead !== undefined;
     const fileBytes = isSparse ? file.sizeBytes : sizeBytes;
-    const claimedBytes = new RowReader(row).sizeBytes(0);
+    const rows = new RowReader(row);
+    const claimedBytes = rows.sizeBytes(0);
     const isInconsistent = parts.some((part) => part.isInconsistent);
     if (!parts.every((part) => isSameOwner(part.row, row))) throw new UnreadableFile(REPLACED);
     const hasChanged =
       parts.some((part) => part.hasChanged || !isSameVersion(part.row, row)) ||
       claimedBytes !== fileBytes;
     row.writeBigUInt64LE(BigInt(fileBytes), RowOffset.sizeBytes);
-    if (hasChanged) {
-      const rows = new RowReader(row);
-      rows.setFlags(0, rows.flags(0) | RowFlag.changedWhileRead | RowFlag.unsettled);
-    }
+    const wasClosed = parts.some((part) => part.wasClosed);
+    if (wasClosed) closeRow(rows, 0);
+    if (hasChanged) rows.setFlags(0, rows.flags(0) | RowFlag.changedWhileRead | RowFlag.unsettled);
     const full = parts.filter((part) => part.sizeBytes > 0);
     let digest = full[0]?.digest ?? Buffer.alloc(0);
     if (file.isInParts && full.length > 0) {
@@ -226,7 +228,14 @@ export class PartsSender {
     if (!hasChanged && digest.length > 0 && signature?.isWhole(parts.length) === true) {
       await signature.end(digest, sizeBytes);
     } else signature?.abort();
-    const read = { hasChanged, isInconsistent, readBytes: sizeBytes, claimedBytes, isSparse };
+    const read = {
+      hasChanged,
+      wasClosed,
+      isInconsistent,
+      readBytes: sizeBytes,
+      claimedBytes,
+      isSparse,
+    };
     return { row, digest, ...read, incomplete: parts[0]!.incomplete };
   }
 

@@ -142,6 +142,11 @@ export interface NativeCalls
    */
   openListed(path: Buffer, identity: Uint8Array): number;
   /**
+   * Notes in the identity of a directory, which `openListed` opened, if that `wasClosed`: it has another owner, group or ACL now, or
+   * gives others less; or one above it, up to the named one, has another owner, mode or ACL.
+   */
+  noteClosing(dirFd: number, identity: Uint8Array): void;
+  /**
    * Opens the regular file, or the block device (see `contentsAt`), that was listed with this identity in a directory, for
    * reading. Fails as `openListed` does.
    */

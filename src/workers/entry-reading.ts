@@ -91,9 +91,12 @@ export class EntryReading {
     this.isSizeKnown = undefined;
   }
 
+  /** Notes if the directory was closed before its entries were read, and closes its descriptor. */
   leave(): void {
-    const { fd } = this.section;
-    if (typeof fd === 'number') this.system.native.close(fd);
+    const { fd, identity } = this.section;
+    if (typeof fd !== 'number') return;
+    this.system.native.noteClosing(fd, identity);
+    this.system.native.close(fd);
   }
 
   private open(path: Buffer, identity: Buffer): number | Error {

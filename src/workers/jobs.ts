@@ -159,6 +159,8 @@ export interface ReadOutput {
   readonly rows: Uint8Array;
   readonly rowEnds: Uint32Array;
   readonly failures: readonly Failure[];
+  /** Directories that were closed before their entries were read: these keep only the permissions of their owners. */
+  readonly closed: readonly SlotNumber[];
   /** Users and groups that ACLs name. */
   readonly owners: readonly OwnerName[];
   /** Files that grew too large for a parcel, or had more or fewer bytes than their size. They are streamed instead. */
@@ -309,6 +311,8 @@ export interface RangeOutput {
   /** The row of the file at the time it was opened. */
   readonly row: Uint8Array;
   readonly hasChanged: boolean;
+  /** True if the directory of the file was closed before the range was read. */
+  readonly wasClosed: boolean;
   /** True if the bytes read contradict the size, though that did not change; implies `hasChanged`. */
   readonly isInconsistent: boolean;
   /** The error of reading the attributes; empty if they could be read. */

@@ -1,6 +1,6 @@
 /** Opens files that were listed before, and nothing else that has their names now. */
 import fs from 'node:fs';
-import { bufferOf, deviceOf, identityOf, RowReader } from '../model/index.js';
+import { bufferOf, deviceOf, identityOf, RowReader, wasClosed } from '../model/index.js';
 import {
   type DirectoryPlace,
   type NativeCalls,
@@ -18,6 +18,7 @@ export function directoryOfFile({ directoryPath, directory }: ListedFile): Direc
 export class OpenListedFile implements Disposable {
   readonly fd: number;
   private readonly directory: OpenedPlace;
+  private readonly identity: Buffer;
 
   /** Throws the system's errors; EREPLACED if the file or its directory is another one. */
   constructor(
@@ -26,7 +27,9 @@ export class OpenListedFile implements Disposable {
   ) {
     const { native } = system;
     const rows = new RowReader(file.row);
-    this.directory = new OpenedPlace(native, directoryOfFile(file));
+    const place = directoryOfFile(file);
+    this.identity = place.identity;
+    this.directory = new OpenedPlace(native, place);
     try {
       const identity = identityOf(rows, 0, deviceOf(file.directory));
       this.fd = native.openListedAt(this.directory.fd, rows.name(0), identity);
@@ -34,6 +37,12 @@ export class OpenListedFile implements Disposable {
       this.directory[Symbol.dispose]();
       throw error;
     }
+  }
+
+  /** True if its directory was closed since it was listed. */
+  get wasClosed(): boolean {
+    this.system.native.noteClosing(this.directory.fd, this.identity);
+    return wasClosed(this.identity);
   }
 
   [Symbol.dispose](): void {

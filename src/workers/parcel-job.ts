@@ -3,7 +3,14 @@
  * backup does not query the server, so the same job does both.
  */
 import { cryptFilter } from '../excludes/index.js';
-import { digestKeyOf, forEachRow, RowReader } from '../model/index.js';
+import {
+  digestKeyOf,
+  forEachRow,
+  identityIn,
+  RowReader,
+  type SlotNumber,
+  wasClosed,
+} from '../model/index.js';
 import { GatherCursor, UNDECIDED_NUMBERS } from '../system/index.js';
 import { bytesOf, memoryOf, memoryOfContents, runOf } from './block-builder.js';
 import { buildRecords } from './build-records.js';
@@ -20,6 +27,7 @@ import type {
   JobResult,
 } from './jobs.js';
 import { OwnerNames } from './owner-names.js';
+import { closeRow } from './read-attributes.js';
 import { ParcelMemory } from './parcel-memory.js';
 import { rawEndings } from './raw-types.js';
 
@@ -72,6 +80,8 @@ class ParcelReading {
   private readonly owners: OwnerNames;
   /** Reads the entries that need a decision; undefined if there are none. */
   private entries: EntryReading | undefined;
+  private rows!: Uint8Array;
+  private readonly closed: SlotNumber[] = [];
 
   constructor(
     private readonly input: ReadInput,
@@ -97,6 +107,10 @@ class ParcelReading {
     if (isRacy) markUnsettled(memory.out.subarray(0, cursor[GatherCursor.outOffset]), racyNs);
     if (cursor[GatherCursor.attributed]! > 0) this.meetAcls();
     if (cursor[GatherCursor.undecided]! > 0) this.decide(cursor[GatherCursor.undecided]!);
+    this.rows =
+      this.entries?.out.take() ??
+      Uint8Array.prototype.slice.call(this.memory.out, 0, cursor[GatherCursor.outOffset]);
+    this.closeRows();
     this.busyMs = cursor[GatherCursor.busyMs]! + performance.now() - startMs;
   }
 
@@ -170,6 +184,17 @@ class ParcelReading {
     this.entries = entries;
   }
 
+  /** Closes the rows of directories that were closed before their entries were read. */
+  private closeRows(): void {
+    const { identities, slots } = this.input.parcel;
+    for (const [section, end] of this.outEnds.entries()) {
+      if (!wasClosed(identityIn(identities, section))) continue;
+      const rows = new RowReader(this.rows.subarray(this.outEnds[section - 1] ?? 0, end));
+      forEachRow(rows, (at) => closeRow(rows, at));
+      this.closed.push(slots[section]!);
+    }
+  }
+
   /** The contents that were read. Those that a recent parcel sent are not among them. */
   get block(): ContentBlock {
     const { contents, digests, places } = this.memory;
@@ -208,13 +233,13 @@ class ParcelReading {
 
   /** The output of the job, without contents and records. */
   get output(): Omit<ReadOutput, keyof typeof NO_RECORDS | 'contents'> {
-    const { cursor, entries, memory, outEnds } = this;
-    const outBytes = cursor[GatherCursor.outOffset]!;
+    const { closed, cursor, entries, outEnds, rows } = this;
     return {
       slots: this.input.parcel.slots.slice(),
-      rows: entries?.out.take() ?? Uint8Array.prototype.slice.call(memory.out, 0, outBytes),
+      rows,
       rowEnds: outEnds,
       failures: entries?.failures ?? [],
+      closed,
       owners: this.owners.take(),
       grown: entries?.grown ?? [],
       readBytes: cursor[GatherCursor.readBytes]! + (entries?.readBytes ?? 0),

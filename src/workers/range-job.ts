@@ -54,6 +54,7 @@ export function* rangeJob(
       digest: Buffer.alloc(0),
       sizeBytes: 0,
       hasChanged: false,
+      wasClosed: false,
       isInconsistent: false,
       incomplete: '',
       owners: [],
@@ -69,7 +70,7 @@ function* readRange(input: RangeInput, system: System): Generator<Buffer, RangeO
   using file = input.content === undefined ? new OpenListedFile(system, input) : undefined;
   using reading = new RangeReading(input, system, file?.fd);
   yield* reading.read();
-  return reading.result();
+  return { ...reading.result(), wasClosed: file?.wasClosed ?? false };
 }
 
 /** Differences of a file from its state when it was opened. */
@@ -181,7 +182,7 @@ class RangeReading implements Disposable {
     return readForm(system, { file, sparse }, scratch, { bytes, position });
   }
 
-  result(): RangeOutput {
+  result(): Omit<RangeOutput, 'wasClosed'> {
     const { rows, row, input, system, file, sizeBytes } = this;
     // The attributes are read only with the first range of the file, and before it is compared with its state at the start.
     const isFirst = file !== undefined && input.offset === 0;

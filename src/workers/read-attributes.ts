@@ -63,7 +63,8 @@ export function unreadAttributes(error: unknown): ReadAttributes {
 
 /**
  * Takes all access but the owner's from a row whose attributes are unknown: they may have held an ACL, whose mask is what the mode
- * shows as the rights of the group. The next backup reads the entry again.
+ * shows as the rights of the group. Also from one that was read in a directory that was closed meanwhile. The next backup reads
+ * the entry again.
  */
 export function closeRow(rows: RowReader, at: number): void {
   if (rows.type(at) !== EntryType.symlink)

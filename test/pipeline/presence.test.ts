@@ -31,6 +31,7 @@ function outputOf(parts: Partial<ReadOutput>): ReadOutput {
     rows: Buffer.alloc(0),
     rowEnds: Uint32Array.of(0),
     failures: [],
+    closed: [],
     owners: [],
     grown: [],
     records: undefined,

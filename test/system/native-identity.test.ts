@@ -1,4 +1,5 @@
 /** Calls that open what was listed, and nothing else that has its name now. */
+import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
@@ -13,12 +14,13 @@ import {
   mountState,
   RowFlag,
   RowReader,
+  wasClosed,
 } from '../../src/model/index.js';
 import { namedDirectoryAt } from '../../src/system/index.js';
 import { identityAt } from '../helpers/identities.js';
 import { mountHere as mount, overlayHere } from '../helpers/mounts.js';
 import { failing, isRoot, native, openFolder } from '../helpers/native.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratch, scratchInMemory } from '../helpers/scratch.js';
 
 /** Returns the code with which a directory cannot be opened by an identity; `opened` if it can. */
 function codeOf(folder: string, identity: Buffer): string | undefined {
@@ -205,6 +207,57 @@ test('where inode numbers are made up, a directory is recognised by the line of 
   t.is(codeOf(at('root/open'), plain), 'EREPLACED', 'without a line from the root of the system');
   return undefined;
 });
+
+/** Opens `a/b` below a directory as a walk does. Returns its descriptor and its identity. */
+function walked(root: string, names: readonly string[]): [number, Buffer] {
+  let [at, { identity }] = [root, namedDirectoryAt(native, Buffer.from(root))];
+  for (const name of names) {
+    const rows = new RowReader(native.listOrHold(Buffer.from(at), 100, identity) as Buffer);
+    forEachRow(rows, (row) => {
+      if (rows.name(row).toString() === name) identity = identityBelow(rows, row, identity);
+    });
+    at = path.join(at, name);
+  }
+  return [native.openListed(Buffer.from(at), identity), identity];
+}
+
+/** Adds an entry to an ACL that takes access from somebody who has it by the mode. */
+const deny = (at: string): unknown =>
+  assert.equal(spawnSync('setfacl', ['-m', 'u:41002:---', at]).status, 0);
+
+for (const where of ['a directory', 'an overlay', 'a mount below itself'] as const) {
+  test(`a directory that gives less access than it was listed with is noticed, below ${where}`, (t) => {
+    const changes: Record<string, [isClosed: boolean, change: (root: string) => unknown]> = {
+      nothing: [false, () => undefined],
+      'new entries': [false, (root) => fs.mkdirSync(`${root}/a/b/c`)],
+      'its mode': [true, (root) => fs.chmodSync(`${root}/a/b`, 0o711)],
+      'a wider mode': [false, (root) => fs.chmodSync(`${root}/a/b`, 0o777)],
+      'the mode above': [true, (root) => fs.chmodSync(`${root}/a`, 0o750)],
+      'the mode of the root': [true, (root) => fs.chmodSync(root, 0o700)],
+      'its ACL': [true, (root) => deny(`${root}/a/b`)],
+      'the ACL above': [true, (root) => deny(`${root}/a`)],
+      'the ACL of the root': [true, (root) => deny(root)],
+      'its place': [true, (root) => fs.renameSync(`${root}/a/b`, `${root}/b`)],
+      ...(isRoot ? { 'its owner': [true, (root) => fs.chownSync(`${root}/a/b`, 41_002, 0)] } : {}),
+    };
+    for (const [what, [isClosed, change]] of Object.entries(changes)) {
+      const home = where === 'an overlay' ? overlayHere(t) : scratchInMemory(t);
+      if (home === undefined) return t.pass();
+      const root = path.join(home, 'root');
+      fs.mkdirSync(path.join(root, 'a/b'), { recursive: true });
+      fs.mkdirSync(path.join(root, 'self'));
+      const isBelowItself = where === 'a mount below itself';
+      if (isBelowItself && !mount(t, '--bind', root, path.join(root, 'self')))
+        return t.log('nothing can be mounted here');
+      const [fd, identity] = walked(root, isBelowItself ? ['self', 'a', 'b'] : ['a', 'b']);
+      t.teardown(() => native.close(fd));
+      change(root);
+      native.noteClosing(fd, identity);
+      t.is(wasClosed(identity), isClosed, what);
+    }
+    return undefined;
+  });
+}
 
 test('where somebody else may replace a directory, none is taken for it whose ACL may make a difference', (t) => {
   const isHidden = 'EREPLACED';

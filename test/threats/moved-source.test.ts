@@ -282,6 +282,104 @@ function rebuiltSystem(
   return inlineSystem({ native: { ...native, ...calls } });
 }
 
+/** How an owner closes a directory to those who could pass it before. */
+const CLOSINGS: Readonly<Record<string, (folder: string) => void>> = {
+  'by its mode': (folder) => fs.chmodSync(folder, 0o700),
+  'by its owner': (folder) => fs.chownSync(folder, OTHER, OTHER),
+  'by an ACL': (folder) => execFileSync('setfacl', ['-m', `u:${USER}:---`, folder]),
+};
+
+/** When a directory is closed: before its files are read in one call, or one by one, or before a large file is. */
+const READINGS = ['together', 'one by one', 'large'] as const;
+
+/** Returns a system in which a directory is closed, once, and then gets a secret, before those in `inner` are read. */
+function closedSystem(close: () => void, inner: string, moment: (typeof READINGS)[number]): System {
+  const { native } = nodeSystem();
+  let isDone = false;
+  const reach = (when: (typeof READINGS)[number], isMet: boolean): void => {
+    if (isDone || !isMet || when !== moment) return;
+    isDone = true;
+    close();
+    for (const name of ['file', 'large'])
+      fs.writeFileSync(path.join(inner, name), SECRET, { flag: 'r+' });
+  };
+  const calls: Partial<NativeCalls> = {
+    openListed: (at, identity) => {
+      reach('one by one', at.equals(Buffer.from(inner)));
+      return native.openListed(at, identity);
+    },
+    openListedAt: (fd, name, identity) => {
+      reach('large', name.equals(Buffer.from('large')));
+      return native.openListedAt(fd, name, identity);
+    },
+    readParcel: (paths, ...more) => {
+      reach('together', Buffer.from(paths).includes(inner));
+      return (moment === 'one by one' ? leavesAll : native.readParcel)(paths, ...more);
+    },
+  };
+  return inlineSystem({ native: { ...native, ...calls } });
+}
+
+/** Returns the permissions of all files of a tree, by their paths. */
+function modesOf(folder: string): Record<string, number> {
+  const names = Object.keys(contentsOf(folder));
+  return Object.fromEntries(
+    names.map((name) => [name, fs.statSync(path.join(folder, name)).mode & 0o777]),
+  );
+}
+
+/** Backs up while a directory is closed, in the first set or in a later one, and again. Restores both sets. */
+async function attackByClosing(
+  t: ExecutionContext,
+  closing: string,
+  closed: string,
+  options: { readonly moment: (typeof READINGS)[number]; readonly isLater: boolean },
+): Promise<void> {
+  const { moment, isLater } = options;
+  const how = `${closing}, ${closed}, ${moment}, ${isLater ? 'later' : 'first'}`;
+  const home = scratchInMemory(t);
+  const source = path.join(home, 'source');
+  const [inner, beside] = [path.join(source, 'a/b/c'), path.join(source, 'beside')];
+  for (const folder of [inner, beside]) {
+    fs.mkdirSync(folder, { recursive: true });
+    for (const name of ['file', 'other']) fs.writeFileSync(path.join(folder, name), name);
+  }
+  execFileSync('setfacl', ['-m', `u:${USER}:r`, path.join(inner, 'file')]);
+  fs.writeFileSync(path.join(inner, 'large'), 'large');
+  fs.truncateSync(path.join(inner, 'large'), 2 << 20);
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  const output = path.join(home, 'out');
+  const restore = async (): Promise<string> => {
+    fs.rmSync(output, { recursive: true, force: true });
+    await restoreInline(inlineSystem(), place, { paths: [source], output });
+    return path.join(output, 'source');
+  };
+  if (isLater) {
+    await backupInline(inlineSystem(), place, [source], { create: true });
+    for (const name of ['file', 'large']) fs.appendFileSync(path.join(inner, name), 'more');
+  }
+  const system = closedSystem(() => CLOSINGS[closing]!(path.join(source, closed)), inner, moment);
+  await backupInline(system, place, [source], { create: !isLater });
+  const modes = modesOf(await restore());
+  const contents = contentsOf(path.join(output, 'source'));
+  const shown = Object.keys(modes).filter(
+    (name) => contents[name]!.includes(SECRET) && (modes[name]! & 0o077) !== 0,
+  );
+  t.deepEqual(shown, [], how);
+  // A directory of another owner is not the listed one, and may be read no more.
+  if (closing !== 'by its owner' || closed !== 'a/b/c')
+    t.true(
+      Object.values(contents).some((text) => text.includes(SECRET)),
+      how,
+    );
+  t.is(modes['beside/file'], 0o644, how);
+  // The next backup finds what the owner gave.
+  await backupInline(inlineSystem(), place, [source]);
+  t.deepEqual(modesOf(await restore()), modesOf(source), how);
+  t.deepEqual(contentsOf(path.join(output, 'source/a')), contentsOf(path.join(source, 'a')), how);
+  fs.rmSync(home, { recursive: true });
+}
+
 /** Runs an attack, which needs root. */
 async function asRoot(t: ExecutionContext, work: () => Promise<void>): Promise<void> {
   if (isRoot) await work();
@@ -397,3 +495,18 @@ test.serial(
     }
   },
 );
+
+for (const closing of Object.keys(CLOSINGS)) {
+  test.serial(
+    `what is put into a directory that its owner closes ${closing} while a backup walks is shown to nobody`,
+    (t) =>
+      asRoot(t, async () => {
+        for (const closed of ['a', 'a/b', 'a/b/c']) {
+          for (const moment of READINGS) {
+            for (const isLater of [false, true])
+              await attackByClosing(t, closing, closed, { moment, isLater });
+          }
+        }
+      }),
+  );
+}
