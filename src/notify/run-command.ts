@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import type { Readable } from 'node:stream';
 import { systemCode } from '../errors/index.js';
-import { displayName } from '../model/index.js';
+import { displayName, releaseAll } from '../model/index.js';
 import { environmentOfOthers } from '../system/index.js';
 
 /** Maximum number of bytes of all output together; the rest is read and dropped. */
@@ -22,6 +22,8 @@ const KILL_AFTER_MS = 5000;
 const OUTPUT_AFTER_END_MS = 1000;
 /** Time without output after which a process that a command has left counts as holding the output in vain. */
 const SILENT_AFTER_END_MS = 10_000;
+/** Number of pieces of output, of up to 64 KiB, whose memory is freed together once they are taken. */
+const TAKEN_AT_ONCE = 16;
 
 interface CommandOptions {
   readonly timeoutMs: number;
@@ -216,6 +218,7 @@ export class TakenStream {
 
   private async pass(take: (bytes: Uint8Array) => Promise<void>): Promise<void> {
     let failure: { readonly error: unknown } | undefined;
+    const taken: Uint8Array[] = [];
     try {
       for await (const bytes of this.stream) {
         this.isTaking = true;
@@ -223,6 +226,8 @@ export class TakenStream {
           failure = { error };
         });
         if (failure !== undefined) break;
+        taken.push(bytes as Buffer);
+        if (taken.length >= TAKEN_AT_ONCE) releaseAll(taken.splice(0));
         this.isTaking = false;
         this.lastMs = performance.now();
       }

@@ -18,7 +18,7 @@ import { SignatureSender } from './signature-sender.js';
 import { stage } from './stage.js';
 
 /** Length of a piece. It consists of whole blocks of any signature. */
-const PIECE_BYTES: number = 8 << 20;
+const PIECE_BYTES: number = 4 << 20;
 /** Number of pieces in memory: one is filled while the others are sent. */
 const PIECES = 3;
 const NO_PIECE = new Uint8Array(0);

@@ -56,8 +56,8 @@ for (const [kind, word] of [
     const made = lab(t);
     const own = [...made.place, ...word];
     const local = [...own, '--local'];
-    const one = dump(made, 'one.sql', 350_000);
-    const two = dump(made, 'two.sql', 350_000, 100);
+    const one = dump(made, 'one.sql', 200_000);
+    const two = dump(made, 'two.sql', 200_000, 100);
     const first = await backup([
       ...local,
       '--create',
@@ -68,7 +68,7 @@ for (const [kind, word] of [
       'little = sh -c "echo a few words"',
     ]);
     t.is(first.progress.filesRead, 4);
-    t.true(first.progress.readBytes > 24 << 20, 'the dump has more pieces than are in memory');
+    t.true(first.progress.readBytes > 12 << 20, 'the dump has more pieces than are in memory');
     const again = await backup([...local, made.source, '--source', `db.sql=cat ${one}`]);
     t.is(again.progress.contentsSent, 0, 'nothing of an unchanged dump is sent');
     const later = await backup([...local, '--source', `db.sql=cat ${two}`]);
@@ -106,7 +106,7 @@ function failing(next: () => number): string {
   const under = (limit: number): number => Math.floor(next() * limit);
   const pick = <T>(of: readonly T[]): T => of[under(of.length)]!;
   const bytes = pick([0, 1, under(4096), 65_536, under(300_000), under(300_000)]);
-  const large = under(40) === 0 ? (8 << 20) + pick([-1, 0, 1, 9 << 20]) : bytes;
+  const large = under(40) === 0 ? (4 << 20) + pick([-1, 0, 1, 9 << 20]) : bytes;
   const output = `head -c ${large} /dev/urandom`;
   const after = (end: string): string => `sh -c "${output}; ${end}"`;
   const signal = pick(['KILL', 'TERM', 'ABRT', 'SEGV', 'PIPE', 'HUP']);
