@@ -64,11 +64,10 @@ napi_value fuseMount(const Call& call) {
   return call.number(fd);
 }
 
-// Unmounts a path; with `isLazy` also one that is in use.
+// Unmounts the mount that a descriptor was opened in, even if it is in use.
 napi_value fuseUnmount(const Call& call) {
-  const std::string path = call.path(0);
-  const int flags = UMOUNT_NOFOLLOW | (call.truth(1) ? MNT_DETACH : 0);
-  if (umount2(path.c_str(), flags) != 0) throw Failure{errno, "umount"};
+  const std::string path = "/proc/self/fd/" + std::to_string(call.fd(0));
+  if (umount2(path.c_str(), MNT_DETACH) != 0) throw Failure{errno, "umount"};
   return call.nothing();
 }
 

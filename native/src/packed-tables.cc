@@ -284,12 +284,15 @@ sqlite3_module moduleOf() {
 
 }  // namespace tardis
 
+// Adds the tables to a connection, and lets it leave its log beside the file when it is closed. SQLite would fold the log, and
+// the checksums of the pages would be those of before.
 extern "C" __attribute__((visibility("default"))) int sqlite3_extension_init(sqlite3* database, char**,
                                                                               const sqlite3_api_routines* api) {
   using namespace tardis;
   SQLITE_EXTENSION_INIT2(api);
   static const sqlite3_module entries = moduleOf<Entries>();
   static const sqlite3_module contents = moduleOf<Contents>();
-  const int code = sqlite3_create_module(database, "packed_entries", &entries, nullptr);
+  int code = sqlite3_db_config(database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  if (code == SQLITE_OK) code = sqlite3_create_module(database, "packed_entries", &entries, nullptr);
   return code != SQLITE_OK ? code : sqlite3_create_module(database, "packed_contents", &contents, nullptr);
 }

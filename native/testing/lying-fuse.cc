@@ -41,6 +41,7 @@ struct Lies {
   int badTo = INT_MAX;
   const char* gate = nullptr;     // a directory: a read of `gate` creates `reached` there, and waits for `open`
   const char* broken = nullptr;   // a path: while that file exists, every operation fails
+  const char* locks = nullptr;    // passed: this program locks parts of files, not the kernel
   int failure = 0;                // with this errno, unless the file has another one (`brokenNow`)
 };
 
@@ -48,7 +49,7 @@ Lies lies;
 
 #define LIE(name) {#name "=%s", offsetof(Lies, name), 0}
 const fuse_opt kOptions[] = {LIE(source), LIE(blocks), LIE(types), LIE(sizes), LIE(times), LIE(inodes), LIE(links),
-                             LIE(offsets), LIE(reads), LIE(names), LIE(targets), LIE(bad), LIE(gate), LIE(broken),
+                             LIE(offsets), LIE(reads), LIE(names), LIE(targets), LIE(bad), LIE(gate), LIE(broken), LIE(locks),
                              {"badFrom=%d", offsetof(Lies, badFrom), 0}, {"badTo=%d", offsetof(Lies, badTo), 0},
                              {"failure=%d", offsetof(Lies, failure), 0}, FUSE_OPT_END};
 #undef LIE
@@ -212,6 +213,12 @@ int mknod(const char* path, mode_t mode, dev_t device) {
   return altered(path, [&] { return ::mknod(real(path).c_str(), mode, device); });
 }
 
+// Locks of parts of files fail as those of whole files do; otherwise they exclude nobody.
+int lock(const char* path, fuse_file_info*, int, struct ::flock*) {
+  UNLESS_BROKEN('f');
+  return 0;
+}
+
 int flock(const char* path, fuse_file_info* info, int kind) {
   UNLESS_BROKEN('f');
   return answer(::flock(static_cast<int>(info->fh), kind));
@@ -290,7 +297,10 @@ fuse_operations operations() {
   all.read = read;
   if (lies.offsets != nullptr) all.lseek = lseek;
   all.readlink = readlink;
-  if (lies.broken != nullptr) all.flock = flock;
+  if (lies.broken != nullptr) {
+    all.flock = flock;
+    if (lies.locks != nullptr) all.lock = lock;
+  }
   all.write = write;
   all.create = create;
   all.release = release;

@@ -124,7 +124,7 @@ export class Excluder {
    * directory is gone.
    */
   enter(directory: ListedDirectory): DirectoryDecider | undefined {
-    const marks = this.marks.find(directory.rows);
+    const marks = this.marks.find(directory.rows, directory.identity);
     const path = directory.path.toString('latin1');
     const names = this.directories.get(path);
     if (

@@ -1,6 +1,6 @@
 /** Marker files, whose presence in a directory has a meaning: rule files, skip files, cache tags. */
 import { systemCode } from '../errors/index.js';
-import { EntryType, RowReader } from '../model/index.js';
+import { EntryType, ownerOf, permissionsOf, RowReader } from '../model/index.js';
 import { type DirectoryPlace, OpenedPlace, OpenKind, type System } from '../system/index.js';
 import type { ExcludeOptions } from './options.js';
 
@@ -9,6 +9,9 @@ export const CACHE_TAG_NAME = 'CACHEDIR.TAG';
 const CACHE_TAG_SIGNATURE = Buffer.from('Signature: 8a477f597d28d172789f06886806bc55');
 /** Common beginning of most names of marker files. One search for it shows whether any of them may occur. */
 const COMMON_BEGINNING = '.tardis-';
+
+const STICKY = 0o1000;
+const ROOT = 0;
 
 /** Finds marker files in listings, at almost no cost if there are none. */
 export class Marks {
@@ -26,13 +29,20 @@ export class Marks {
     this.needles = [...new Set(needles)].map((needle) => Buffer.from(needle, 'latin1'));
   }
 
-  /** Returns the names of marker files in a listing, with the offsets of their rows; undefined if there are none. */
-  find(rows: RowReader): ReadonlyMap<string, number> | undefined {
+  /**
+   * Returns the names of marker files in the listing of a directory, with the offsets of their rows; undefined if there are
+   * none. Where users may not remove entries of each other, they cannot exclude them either: in a sticky directory, only
+   * files of root, of its owner and of this user count.
+   */
+  find(rows: RowReader, identity: Uint8Array): ReadonlyMap<string, number> | undefined {
     if (!this.needles.some((needle) => rows.rows.includes(needle))) return undefined;
+    const isSticky = (permissionsOf(identity) & STICKY) !== 0;
+    const trusted = [ROOT, ownerOf(identity), process.geteuid?.()];
     const found = new Map<string, number>();
     for (let at = 0; at < rows.rows.length; at += rows.rowBytes(at)) {
       const name = rows.name(at).toString('latin1');
-      if (this.names.has(name)) found.set(name, at);
+      if (!this.names.has(name)) continue;
+      if (!isSticky || trusted.includes(rows.uid(at))) found.set(name, at);
     }
     return found.size === 0 ? undefined : found;
   }

@@ -3,12 +3,11 @@
  * many files, and a reader that meets these files at several places would otherwise fetch it each time. The file is a ring:
  * the oldest record makes room for a new one. If the file cannot be written, records are fetched again.
  */
-import os from 'node:os';
 import path from 'node:path';
 import { systemCode } from '../errors/index.js';
 import { bufferOf } from '../model/index.js';
 import type { ExpectedRange, ObjectReader } from '../store/index.js';
-import { crc32, type System } from '../system/index.js';
+import { crc32, type System, temporaryDirectory } from '../system/index.js';
 import type { History } from './history.js';
 
 /** Maximum size of the temporary file. */
@@ -147,7 +146,7 @@ export class KeptReads implements ObjectReader {
   /** Opens the file, and returns its descriptor; -1 if that is not possible. */
   private opened(): number {
     const { files, random } = this.system;
-    const folder = os.tmpdir();
+    const folder = temporaryDirectory();
     const name = `tardis-read-${random.bytes(NAME_BYTES).toString('hex')}`;
     const file = path.join(folder, name);
     const fd = this.tried(() => {

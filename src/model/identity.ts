@@ -86,5 +86,15 @@ export function wasClosed(identity: Uint8Array): boolean {
   return identity[CLOSED] !== 0;
 }
 
+/** Returns the number of the user to whom a listed entry belongs. */
+export function ownerOf(identity: Uint8Array): number {
+  return bufferOf(identity).readUInt32LE(USER);
+}
+
+/** Returns the permissions of a listed entry. */
+export function permissionsOf(identity: Uint8Array): number {
+  return bufferOf(identity).readUInt16LE(PERMISSIONS);
+}
+
 /** Code of the addon's error for an entry that is not the one that was listed. */
 export const REPLACED = 'EREPLACED';

@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import nodePath from 'node:path';
 import { systemCode, TardisError } from '../errors/index.js';
 import { displayName, displayText } from '../model/index.js';
-import { byteText, environmentOfOthers, type System, textBytes } from '../system/index.js';
+import { byteText, environmentOfOthers, O_PATH, type System, textBytes } from '../system/index.js';
 
 const FUSERMOUNT = 'fusermount3';
 const DEVICE = '/dev/fuse';
@@ -20,6 +20,9 @@ const MAX_OUTPUT_CHARS = 4096;
 /** Name of the environment variable in which fusermount3 finds the number of its socket. */
 const SOCKET_VARIABLE = '_FUSE_COMMFD';
 const MAX_READ_BYTES = 1 << 20;
+/** File system of each mount of this program, in lists of mounts. */
+const KIND = 'fuse.tardisfs';
+const MOUNT_ID = /^mnt_id:\s*(\d+)$/m;
 
 interface MountRequest {
   /** Absolute path of an existing directory. */
@@ -36,7 +39,10 @@ interface MountRequest {
 
 export interface Mounted {
   readonly fd: number;
-  /** Unmounts the file system, even while it is in use. Has no effect if it is not mounted. */
+  /**
+   * Unmounts the file system, even while it is in use. Has no effect if it is not mounted, or the path leads elsewhere
+   * now.
+   */
   unmount(): Promise<void>;
 }
 
@@ -50,7 +56,12 @@ export async function mountAt(system: System, request: MountRequest): Promise<Mo
   await takeOver(system, request.path, isRoot);
   if (request.store !== undefined) requireApart(request.path, request.store);
   const fd = isRoot ? mountAsRoot(system, request) : await mountAsUser(system, request);
-  return { fd, unmount: () => unmount(system, request.path, isRoot) };
+  return {
+    fd,
+    unmount: async () => {
+      await unmount(system, request.path, isRoot);
+    },
+  };
 }
 
 /**
@@ -77,8 +88,8 @@ async function takeOver(system: System, path: Buffer, isRoot: boolean): Promise<
     if (systemCode(error) !== 'ENOTCONN' && systemCode(error) !== 'ECONNABORTED') {
       throw mountFailed(path, `it cannot be opened (${systemCode(error) ?? 'unknown'})`, error);
     }
-    await unmount(system, path, isRoot);
-    return takeOver(system, path, isRoot);
+    if (await unmount(system, path, isRoot)) return takeOver(system, path, isRoot);
+    throw mountFailed(path, 'the program of another mount there has ended; unmount that', error);
   }
   throw mountFailed(path, 'it is no directory');
 }
@@ -179,15 +190,33 @@ async function runFusermount(words: string[], path: Buffer, socket?: number): Pr
   throw mountFailed(path, output.trim().replace(/^fusermount3: /, '') || `${FUSERMOUNT} failed`);
 }
 
-async function unmount(system: System, path: Buffer, isRoot: boolean): Promise<void> {
+/**
+ * Unmounts a mount of this program. Returns false if the path leads to another mount, or to none: a user who owns a
+ * directory above may have exchanged it.
+ */
+async function unmount({ native }: System, path: Buffer, isRoot: boolean): Promise<boolean> {
   if (!isRoot) {
     await runFusermount(['-u', '-z', '-q', '--', byteText(path)], path);
-    return;
+    return true;
   }
+  let fd: number | undefined;
   try {
-    system.native.fuseUnmount(path, true);
+    fd = fs.openSync(path, O_PATH | fs.constants.O_DIRECTORY);
+    if (!isOurs(fd)) return false;
+    native.fuseUnmount(fd);
+    return true;
   } catch (error) {
     // It was unmounted meanwhile.
-    if (systemCode(error) !== 'EINVAL' && systemCode(error) !== 'ENOENT') throw error;
+    if (['EINVAL', 'ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return false;
+    throw error;
+  } finally {
+    if (fd !== undefined) fs.closeSync(fd);
   }
+}
+
+/** True if a descriptor was opened in a mount of this program. The mount itself is not used, so it may have failed. */
+function isOurs(fd: number): boolean {
+  const id = MOUNT_ID.exec(fs.readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1];
+  const mounts = fs.readFileSync('/proc/self/mountinfo', 'latin1').split('\n');
+  return mounts.some((line) => line.startsWith(`${id} `) && line.includes(` - ${KIND} `));
 }

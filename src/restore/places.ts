@@ -11,7 +11,7 @@ import type { FoldedNames } from './folded-names.js';
 import { FlagsToSet } from './inode-flags.js';
 import type { RestoreFailure, RestoreProgress } from './progress.js';
 import { currentUmask, type RestorePolicy, type Verdict } from './policy.js';
-import type { RestoreTarget, TargetName } from './target.js';
+import type { DirectoryStatus, RestoreTarget, TargetName } from './target.js';
 import { type DirectoryFacts, OutputDirectory, type OutputPath } from './walk.js';
 
 export class Place extends OutputDirectory {
@@ -35,12 +35,19 @@ interface Unfinished {
   readonly dropsAcls: boolean;
 }
 
+/** An existing directory that became writable for this run, with its permissions and its status before. */
+interface Closed {
+  readonly path: Buffer;
+  readonly permissions: number;
+  readonly status: DirectoryStatus;
+}
+
 const WRITABLE = 0o300;
 
 export class RestorePlaces {
   private readonly unfinished: Unfinished[] = [];
   /** Existing directories that became writable for this run, with their permissions. */
-  private readonly closed = new Map<string, { readonly path: Buffer; permissions: number }>();
+  private readonly closed = new Map<string, Closed>();
   private readonly flags: FlagsToSet;
   private readonly policy: RestorePolicy;
   private readonly progress: RestoreProgress;
@@ -199,10 +206,13 @@ export class RestorePlaces {
     const { path } = place;
     const key = path.toString('latin1');
     if (this.closed.has(key)) return;
-    const { uid, mode } = this.target.status(path);
-    if (uid !== process.geteuid?.() || (mode & WRITABLE) === WRITABLE) return;
-    this.target.setPermissions(path, (mode & 0o7777) | WRITABLE);
-    this.closed.set(key, { path, permissions: mode & 0o7777 });
+    if (!isOwnAndClosed(this.target.status(path))) return;
+    this.target.changePermissions(path, (status) => {
+      if (!isOwnAndClosed(status)) return undefined;
+      const permissions = status.mode & 0o7777;
+      this.closed.set(key, { path, permissions, status });
+      return permissions | WRITABLE;
+    });
   }
 
   private finishLater(place: Place, row: Buffer, dropsAcls: boolean): void {
@@ -282,9 +292,12 @@ export class RestorePlaces {
       );
       this.closed.delete(path.toString('latin1'));
     }
-    for (const { path, permissions } of this.closed.values()) {
+    for (const { path, permissions, status } of this.closed.values()) {
       attempt(path, () => {
-        this.target.setPermissions(path, permissions);
+        this.target.changePermissions(path, ({ dev, ino }) => {
+          if (dev === status.dev && ino === status.ino) return permissions;
+          throw new TardisError('TARGET_EXISTS', 'another directory is there now');
+        });
         return [];
       });
     }
@@ -293,6 +306,11 @@ export class RestorePlaces {
       attempt,
     );
   }
+}
+
+/** True for a directory of this user that forbids its owner to write into it. */
+function isOwnAndClosed({ uid, mode }: DirectoryStatus): boolean {
+  return uid === process.geteuid?.() && (mode & WRITABLE) !== WRITABLE;
 }
 
 /** True if entries made in a directory may inherit ACLs and flags; those that this run created have none. */

@@ -46,6 +46,9 @@ import { lossesOf, type RequestedLimits } from './target-limits.js';
 
 const { dropInherited } = MetadataOption;
 
+/** The fields of a directory's status that are used. */
+export type DirectoryStatus = Pick<fs.Stats, 'uid' | 'mode' | 'dev' | 'ino'>;
+
 export interface TargetName {
   /** Path relative to the target; empty for the target itself. */
   readonly directory: Buffer;
@@ -257,17 +260,24 @@ export class RestoreTarget {
     this.system.native.dropInherited(this.fdOf(directory));
   }
 
-  /** Returns owner and mode of a directory. */
-  status(directory: Buffer): { readonly uid: number; readonly mode: number } {
+  /** Returns the status of a directory. */
+  status(directory: Buffer): DirectoryStatus {
     return fs.fstatSync(this.fdOf(directory));
   }
 
-  /** Sets the permissions of a directory. */
-  setPermissions(directory: Buffer, permissions: number): void {
+  /**
+   * Sets the permissions of a directory to those that `decide` returns for its status; undefined leaves them. Both are of one
+   * directory, whatever another user exchanges meanwhile.
+   */
+  changePermissions(
+    directory: Buffer,
+    decide: (status: DirectoryStatus) => number | undefined,
+  ): void {
     const { native } = this.system;
     const fd = native.openBeneath(this.rootFd, directory, OpenKind.directory);
     try {
-      fs.fchmodSync(fd, permissions);
+      const permissions = decide(fs.fstatSync(fd));
+      if (permissions !== undefined) fs.fchmodSync(fd, permissions);
     } finally {
       native.close(fd);
     }

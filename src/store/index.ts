@@ -19,6 +19,7 @@ export {
   requireStore,
 } from './client/store-directory.js';
 export {
+  catalogNotOpened,
   type ClientLock,
   lockClient,
   tryLock,

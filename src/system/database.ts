@@ -40,8 +40,11 @@ export interface SqlDatabase extends Disposable {
   prepare(sql: string): SqlStatement;
   /** Prepares a query whose rows have a shape. */
   query<const Shape extends RowShape>(sql: string, shape: Shape): SqlQuery<RowOf<Shape>>;
-  /** Lets statements use the tables of the addon (native/src/packed-tables.cc). */
-  addTables(): void;
+  /**
+   * Lets statements use the tables of the addon (native/src/packed-tables.cc). From then on, closing leaves the log beside
+   * the file, also where a thread or the process ends.
+   */
+  extend(): void;
   exec(sql: string): unknown;
   pragma(text: string, options?: { simple?: boolean }): unknown;
   close(): unknown;
@@ -165,8 +168,8 @@ function open(path: string, options: OpenDatabaseOptions): SqlDatabase {
     const prepare: SqlDatabase['prepare'] = (sql) => plain(steadySql(sql));
     const query: SqlDatabase['query'] = (sql, shape) => shaped(prepare(sql), shape);
     const dispose = (): void => void database.close();
-    const addTables = (): void => void database.loadExtension(addonPath());
-    return Object.assign(database, { prepare, query, addTables, [Symbol.dispose]: dispose });
+    const extend = (): void => void database.loadExtension(addonPath());
+    return Object.assign(database, { prepare, query, extend, [Symbol.dispose]: dispose });
   } catch (error) {
     if (!isUnloadable(error)) throw error;
     const [reason] = (error as Error).message.split('\n');

@@ -75,9 +75,10 @@ export function isKept({ status, next }: Step, isTheirs: (uid: number) => boolea
 
 /**
  * Returns a text that names the first directory or file by which a user other than root could change what root finds at
- * a path; undefined if nobody can, or if this process is not root.
+ * a path; undefined if nobody can, or if this process is not root. `isNew`: true for an entry that root will create, and
+ * will not take from somebody else. In a sticky directory of root it stays root's.
  */
-export function foreignHand(file: Uint8Array): string | undefined {
+export function foreignHand(file: Uint8Array, isNew = false): string | undefined {
   if (process.geteuid?.() !== 0) return undefined;
   const isOthers = ofOthers();
   const handOn = (place: Buffer, status: fs.Stats): string | undefined => {
@@ -92,7 +93,9 @@ export function foreignHand(file: Uint8Array): string | undefined {
   const way = wayTo(file);
   for (const step of way) {
     const hand = handOn(step.directory, step.status);
-    if (hand !== undefined && (isOthers(step.status.uid) || !isKept(step, isOthers))) return hand;
+    const willBeKept = isNew && step.next === undefined && (step.status.mode & STICKY) !== 0;
+    const isSafe = !isOthers(step.status.uid) && (willBeKept || isKept(step, isOthers));
+    if (hand !== undefined && !isSafe) return hand;
   }
   const { entry, next } = way.at(-1) ?? {};
   return entry === undefined || next === undefined ? undefined : handOn(entry, next);

@@ -10,7 +10,13 @@ export { environmentOfOthers, idsOf, unusedProxy } from './other-programs.js';
 export { flockPatiently, lockPatiently, onLongWait, reportLongWait, tryFlock } from './patience.js';
 export * from './files.js';
 export { foreignHand, isKept, wayTo } from './hands.js';
-export { guardDirectory, type GuardedUse, requireNoLink, unguarded } from './guarded-paths.js';
+export {
+  guardDirectory,
+  type GuardedUse,
+  O_PATH,
+  requireNoLink,
+  unguarded,
+} from './guarded-paths.js';
 export { keepBlocksSmall } from './buffer-pool.js';
 export { hasAes, type Machine, machineIdentity, thisMachine } from './machine.js';
 export * from './native-rsync.js';

@@ -9,8 +9,8 @@ export interface FuseCalls {
    * Throws ENOENT without /dev/fuse, and EPERM without the privilege to mount.
    */
   fuseMount(path: Buffer, source: Buffer, options: Buffer, flags: number): number;
-  /** Unmounts a path; with `isLazy` also one that is in use. Throws EINVAL if nothing is mounted there. */
-  fuseUnmount(path: Buffer, isLazy: boolean): void;
+  /** Unmounts what has the root directory of an open descriptor, even if it is in use. Throws EINVAL for another directory. */
+  fuseUnmount(fd: number): void;
   /** Makes this process the leader of a new session. Does nothing if it already leads its group. */
   newSession(): void;
   /**

@@ -8,10 +8,14 @@ const WITHOUT_LOCKS: ReadonlySet<string> = new Set(['ENOSYS', 'ENOLCK', 'ENOTSUP
 /** The result of an attempt to lock a file: `none` if its file system has no locks. */
 type LockResult = 'held' | 'busy' | 'none';
 
-/** Locks an open file, and returns at once. */
-export function tryFlock({ flock }: Pick<NativeCalls, 'flock'>, fd: number): LockResult {
+/** Locks an open file, by default exclusively, and returns at once. */
+export function tryFlock(
+  { flock }: Pick<NativeCalls, 'flock'>,
+  fd: number,
+  isExclusive = true,
+): LockResult {
   try {
-    return flock(fd, true) ? 'held' : 'busy';
+    return flock(fd, isExclusive) ? 'held' : 'busy';
   } catch (error) {
     if (WITHOUT_LOCKS.has(systemCode(error) ?? '')) return 'none';
     throw error;

@@ -3,12 +3,12 @@
  * task can detect and remove a folder that a killed process left.
  */
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { causeCode, failedTo, isDiskFull, systemCode, TardisError } from '../errors/index.js';
 import { freeSpaceText } from './free-space.js';
 import { tryFlock } from './patience.js';
 import type { System } from './system.js';
+import { temporaryDirectory } from './temporary.js';
 
 const PREFIX = 'tardis-copy-';
 const NAME = /^tardis-copy-[A-Za-z0-9]{6}$/;
@@ -32,7 +32,7 @@ export class PrivateFolder implements Disposable {
    */
   constructor(
     private readonly system: Calls,
-    parent: string = os.tmpdir(),
+    parent: string = temporaryDirectory(),
   ) {
     removeAbandoned(system, parent);
     ({ folder: this.path, lock: this.lock } = made(system, parent));
@@ -80,7 +80,8 @@ function made({ files, native }: Calls, parent: string): Made {
       const file = path.join(folder, LOCK);
       lock = openLock(folder, file);
       // Another process that removes abandoned folders may have removed this one.
-      if (tryFlock(native, lock) !== 'busy' && fs.existsSync(file)) return { folder, lock };
+      if (tryFlock(native, lock) !== 'busy' && files.status(file) !== undefined)
+        return { folder, lock };
       fs.closeSync(lock);
     } catch (error) {
       if (lock !== undefined) fs.closeSync(lock);
@@ -130,7 +131,7 @@ function freeAt(place: string): number {
  * Removes folders of killed processes: those whose locks are free, and old folders without a lock (`UNLOCKED_MS`).
  * Folders of other users are left alone.
  */
-function removeAbandoned({ native }: Calls, parent: string): void {
+function removeAbandoned({ files, native }: Calls, parent: string): void {
   for (const name of namesIn(parent)) {
     const folder = path.join(parent, name);
     let lock: number | undefined;
@@ -138,7 +139,7 @@ function removeAbandoned({ native }: Calls, parent: string): void {
       if (!isOurs(folder)) continue;
       const file = path.join(folder, LOCK);
       // Checked only once: an owner that removes its folder removes the lock file first.
-      const hasLock = fs.existsSync(file);
+      const hasLock = files.status(file) !== undefined;
       if (!hasLock && Date.now() - fs.statSync(folder).mtimeMs < UNLOCKED_MS) continue;
       const flags = fs.constants.O_RDWR | fs.constants.O_NOFOLLOW;
       if (hasLock) lock = fs.openSync(file, flags);

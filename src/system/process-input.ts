@@ -115,8 +115,21 @@ export function realPathOf(file: Uint8Array): Buffer | undefined {
   }
 }
 
+/** Error codes if a file does not exist, or this user may not know. */
+const ABSENT: readonly string[] = ['ENOENT', 'ENOTDIR', 'EACCES'];
+
+/**
+ * True if something has this name, also a link to something that is not there now: its disk may be mounted later. True if
+ * the disk fails, too: opening the file reports the error.
+ */
 export function isThere(file: string): boolean {
-  return fs.existsSync(file);
+  try {
+    return fs.lstatSync(file, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === undefined) throw error;
+    return !ABSENT.includes(code);
+  }
 }
 
 const BYTE_ORDER_MARK = Buffer.from('\ufeff');

@@ -3,10 +3,12 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { failedTo, systemCode, TardisError } from '../errors/index.js';
+import { foreignHand } from './hands.js';
+import { textBytes } from './process-input.js';
 
 /** Maximum length of a socket path, without the terminating NUL. The system silently truncates a longer path. */
 const MAX_SOCKET_PATH_BYTES = 107;
-const ALWAYS_SHORT = '/tmp';
+const USUAL = '/tmp';
 const SOCKET_FOLDER = 'tardis-';
 /** Sample with the length of the ending that mkdtemp(3) appends. */
 const SAMPLE_END = '123456';
@@ -25,8 +27,19 @@ export function checkSocketPath(socket: string): void {
   );
 }
 
+/**
+ * Returns TMPDIR, or /tmp if it is not set. Root gets /tmp too if another user could exchange what root creates in
+ * TMPDIR, as with a `su` that keeps it.
+ */
+export function temporaryDirectory(): string {
+  const given = os.tmpdir();
+  return foreignHand(textBytes(path.join(given, SOCKET_FOLDER)), true) === undefined
+    ? given
+    : USUAL;
+}
+
 /** Creates a new temporary directory. On failure throws CONFIG_INVALID, which names TMPDIR. */
-export function makeTemporary(prefix: string, parent: string = os.tmpdir()): string {
+export function makeTemporary(prefix: string, parent: string = temporaryDirectory()): string {
   try {
     return fs.mkdtempSync(path.join(parent, prefix));
   } catch (error) {
@@ -40,9 +53,10 @@ export function makeTemporary(prefix: string, parent: string = os.tmpdir()): str
  * directory cannot be made.
  */
 export function makeSocketFolder(): { folder: string; socket: string } {
-  const sample = path.join(os.tmpdir(), `${SOCKET_FOLDER}${SAMPLE_END}`, SOCKET);
+  const parent = temporaryDirectory();
+  const sample = path.join(parent, `${SOCKET_FOLDER}${SAMPLE_END}`, SOCKET);
   const isShort = Buffer.byteLength(sample) <= MAX_SOCKET_PATH_BYTES;
-  const folder = makeTemporary(SOCKET_FOLDER, isShort ? os.tmpdir() : ALWAYS_SHORT);
+  const folder = makeTemporary(SOCKET_FOLDER, isShort ? parent : USUAL);
   return { folder, socket: path.join(folder, SOCKET) };
 }
 

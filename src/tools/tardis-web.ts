@@ -1,7 +1,6 @@
 /** Implements `tardis-web`: shows a client's history in the browser of the user who starts it. */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import os from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Settings } from '../config/index.js';
@@ -9,7 +8,13 @@ import { RecordDecoder } from '../contents/index.js';
 import { type ClientOverview, type History, overviewOfOne } from '../history/index.js';
 import { displayText } from '../model/index.js';
 import { listClients } from '../store/index.js';
-import { environmentOfOthers, nodeSystem, packageRoot, type System } from '../system/index.js';
+import {
+  environmentOfOthers,
+  makeTemporary,
+  nodeSystem,
+  packageRoot,
+  type System,
+} from '../system/index.js';
 import { archiveRoute, selectionRoute, Selections } from '../web/archive/index.js';
 import { registerDav } from '../web/dav/index.js';
 import { type LocalServer, serveLocally } from '../web/local/index.js';
@@ -128,7 +133,7 @@ export default runTool(command);
  * file that only its user can read, and that redirects to the address. Returns a function that removes the file.
  */
 function openBrowser(url: string, warn: (line: string) => void): () => void {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'tardis-web-'));
+  const folder = makeTemporary('tardis-web-');
   const file = path.join(folder, 'open.html');
   const page = `<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer"><meta http-equiv="refresh" content="0;url=${url}"><title>Tardis</title>\n`;
   writeFileSync(file, page, { mode: OWNER_ONLY });

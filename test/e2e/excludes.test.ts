@@ -232,6 +232,34 @@ test('the name of skip files comes from option, key and both variables', async (
   t.true(fs.readdirSync(store).some((client) => fs.existsSync(path.join(store, client, 'mine'))));
 });
 
+test('in a sticky directory, nobody excludes what belongs to others', async (t) => {
+  const kinds = ['.tardis-skip', '.tardis-excludes', '.tardis-local-excludes'];
+  const directories = ['root', 'user', 'both'];
+  const files = directories.flatMap((directory) =>
+    kinds.flatMap((kind) => [`${directory}/of${kind}/${kind}`, `${directory}/of${kind}/x`]),
+  );
+  const { tree, save } = bench(t, Object.fromEntries(files.map((name) => [name, '*\n'])));
+  if (!isRoot) {
+    t.log('this needs root');
+    t.pass();
+    return;
+  }
+  const all = await save();
+  const lost = (saved: readonly string[]): string[] =>
+    files.filter((name) => !saved.includes(name) && name.endsWith('/x'));
+  t.is(lost(all).length, files.length / 2, 'all of them exclude x');
+  for (const name of directories.flatMap((each) => kinds.map((kind) => `${each}/of${kind}`))) {
+    const [directory, kind] = [path.join(tree, name), path.basename(name).slice(2)];
+    fs.chmodSync(directory, 0o1777);
+    if (!name.startsWith('root')) fs.chownSync(path.join(directory, kind), OTHER_USER, OTHER_USER);
+    if (name.startsWith('both')) fs.chownSync(directory, OTHER_USER, OTHER_USER);
+  }
+  t.deepEqual(
+    lost(await save()),
+    lost(all).filter((name) => !name.startsWith('user')),
+  );
+});
+
 test('--skip-caches and SkipCaches exclude caches with a valid tag', async (t) => {
   const signature = 'Signature: 8a477f597d28d172789f06886806bc55';
   const { tree, save, kept, config } = bench(t, {

@@ -10,6 +10,8 @@ poolsStayAway();
 
 const ALICE = 12_345;
 
+const isNoCreation = (word: string): boolean => word !== '--create';
+
 /** A machine on which root has an empty home, and runs commands with HOME of a user. */
 class Lab {
   readonly source: string;
@@ -80,6 +82,32 @@ test('root with HOME of another user keeps its state in its own home, and follow
       });
     }
     t.deepEqual(fs.readdirSync(below), []);
+  });
+});
+
+test('root with TMPDIR of another user makes and removes its temporary files elsewhere', async (t) => {
+  await Lab.on(t, async (lab) => {
+    await succeed('tardis', lab.backup(), lab.asRoot);
+    const below = path.join(lab.alices, 'root-owned');
+    const open = lab.at('open');
+    const sticky = lab.at('sticky');
+    for (const directory of [below, open, sticky]) fs.mkdirSync(directory);
+    fs.chmodSync(open, 0o777);
+    fs.chmodSync(sticky, 0o1777);
+    const isLeft = async (TMPDIR: string): Promise<boolean> => {
+      // A killed run of root has left this. The next one removes it, wherever the name leads to by then.
+      const left = path.join(TMPDIR, 'tardis-copy-AAAAAA');
+      fs.mkdirSync(left, { mode: 0o700 });
+      fs.utimesSync(left, 0, 0);
+      const before = fs.statSync(TMPDIR).mtimeMs;
+      const env = { ...lab.asRoot.env, TMPDIR };
+      const asRoot = { ...lab.asRoot, env };
+      await succeed('tardis', ['--report', ...lab.backup().filter(isNoCreation)], asRoot);
+      await succeed('sonic', ['check', '-D', lab.store, '-C', 'me'], asRoot);
+      return fs.existsSync(left) && fs.statSync(TMPDIR).mtimeMs === before;
+    };
+    for (const directory of [lab.alices, below, open]) t.true(await isLeft(directory), directory);
+    for (const directory of [sticky, lab.at()]) t.false(await isLeft(directory), directory);
   });
 });
 

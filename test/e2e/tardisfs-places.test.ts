@@ -265,6 +265,44 @@ test.serial(
 );
 
 test.serial(
+  'the end of a mount unmounts nothing else that its path leads to by then',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, [file('a', 'content')]);
+    await lab.save();
+    const { mounts, home } = lab;
+    const [user, other] = [mounts.directory('user'), mounts.directory('other')];
+    const point = path.join(user, 'above', 'point');
+    for (const each of [point, path.join(other, 'point')]) fs.mkdirSync(each, { recursive: true });
+    mounts.run('mount', '-t', 'tmpfs', 'tmpfs', path.join(other, 'point'));
+    const mountsAt = (): string[] =>
+      lab
+        .inside('findmnt', '-rno', 'TARGET')
+        .stdout.split('\n')
+        .filter((at) => at.startsWith(home));
+    const before = mountsAt();
+    const words = ['-f', ...lab.place, point];
+    const mount = (): Running => new Running('tardisfs', words, { mountsOf: mounts.mountsOf });
+    const led = mount();
+    await led.until('mount', () => mountsAt().includes(point));
+    // Its owner may rename a directory above the mount.
+    fs.renameSync(path.join(user, 'above'), path.join(user, 'away'));
+    fs.symlinkSync(other, path.join(user, 'above'));
+    led.signal('SIGTERM');
+    await led.ended;
+    const moved = path.join(user, 'away', 'point');
+    t.deepEqual(mountsAt(), [...before, moved]);
+    mounts.run('umount', moved);
+    fs.rmSync(path.join(user, 'above'));
+    fs.renameSync(path.join(user, 'away'), path.join(user, 'above'));
+    const straight = mount();
+    await straight.until('mount', () => mountsAt().includes(point));
+    straight.signal('SIGTERM');
+    await straight.ended;
+    t.deepEqual(mountsAt(), before);
+  }),
+);
+
+test.serial(
   'a mount over its own store, above it or in it is refused',
   mounted(async (lab, t) => {
     makeTree(lab.source, [file('a', 'content')]);

@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { asTardisError, type ErrorCode, type Operation } from '../../src/errors/index.js';
+import { isThere } from '../../src/system/index.js';
 import { run, type Tool } from '../helpers/commands.js';
 import { callsThrew, failWith } from '../helpers/failing-calls.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
@@ -41,7 +42,11 @@ interface Failing {
   readonly fail: (errno: number, operations?: string, end?: string) => void;
 }
 
-async function failing(t: ExecutionContext, work: (it: Failing) => Promise<void>): Promise<void> {
+async function failing(
+  t: ExecutionContext,
+  work: (it: Failing) => Promise<void>,
+  lies: Readonly<Record<string, string>> = {},
+): Promise<void> {
   await unlessLeftOut(t, async () => {
     const mounts = await Mounts.open(t);
     const real = mounts.directory('real');
@@ -49,7 +54,7 @@ async function failing(t: ExecutionContext, work: (it: Failing) => Promise<void>
     const fail: Failing['fail'] = (errno, operations = 'sorlwf', end = '*') => {
       failWith(broken, errno === 0 ? undefined : { errno, operations, end });
     };
-    const at = await mounts.lie('failing', real, { broken });
+    const at = await mounts.lie('failing', real, { broken, ...lies });
     await work({ mounts, at, real, broken, fail });
   });
 }
@@ -297,6 +302,43 @@ for (const [errno, name] of [
       t.is(refused.status, 1);
       t.regex(refused.stderr, /has no locks \(flock\) \[STORE_WITHOUT_LOCKS\]/);
     });
+  });
+}
+
+test('a configuration on a disk that fails or is away is not taken for missing', async (t) => {
+  await failing(t, async (it) => {
+    const place = (name: string): string => path.join(it.mounts.view(it.at), name);
+    fs.writeFileSync(path.join(it.real, 'file'), 'text');
+    fs.symlinkSync('/not/mounted', path.join(it.real, 'link'));
+    const seen = (): boolean[] => ['file', 'link', 'none', 'file/x'].map(place).map(isThere);
+    t.deepEqual(seen(), [true, true, false, false]);
+    it.fail(5, 's');
+    t.deepEqual(seen(), [true, true, true, true]);
+    it.fail(13, 's');
+    t.deepEqual(seen(), [false, false, false, false], 'a directory that this user may not enter');
+    it.fail(0);
+  });
+});
+
+for (const errno of [37, 95]) {
+  test(`a store is not taken for busy where its file system has no locks (${errno})`, async (t) => {
+    const reading = async (it: Failing): Promise<void> => {
+      const { mountsOf } = it.mounts;
+      const commands = new Commands(it, it.real);
+      t.is((await commands.backUp('--create')).status, 0);
+      it.fail(errno, 'f', '*');
+      const store = ['-D', path.join(it.at, 'store'), '-C', 'me'];
+      for (const [tool, ...words] of [
+        ['lstardis', ...store],
+        ['sonic', 'list', ...store],
+        ['tardis', '--local', ...store, commands.source],
+      ] as const) {
+        const { status, stderr } = await run(tool, words, { mountsOf });
+        t.is(status, 1, tool);
+        t.regex(stderr, /has no locks \(flock\) \[STORE_WITHOUT_LOCKS\]/, tool);
+      }
+    };
+    await failing(t, reading, { locks: 'passed' });
   });
 }
 

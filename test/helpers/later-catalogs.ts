@@ -25,7 +25,7 @@ const LATER = [
 export function stepsOf(texts: readonly string[]): CatalogStep[] {
   const database = new Database(':memory:');
   const query: SqlDatabase['query'] = (sql, shape) => shaped(database.prepare(sql), shape);
-  const addTables = (): void => undefined; // nothing here needs them
+  const extend = (): void => undefined; // nothing here needs them
   const dispose = (): void => void database.close();
   try {
     database.exec(fs.readFileSync(path.join(ROOT, 'schema', 'tardis.sql'), 'utf8'));
@@ -33,7 +33,7 @@ export function stepsOf(texts: readonly string[]): CatalogStep[] {
       database.exec(sql);
       return {
         sql,
-        shape: shapeOf(Object.assign(database, { query, addTables, [Symbol.dispose]: dispose })),
+        shape: shapeOf(Object.assign(database, { query, extend, [Symbol.dispose]: dispose })),
       };
     });
   } finally {

@@ -142,7 +142,7 @@ function faultyDatabase(database: SqlDatabase, plan: FaultPlan): SqlDatabase {
   return {
     prepare: (sql) => wrapStatement(database.prepare(sql)),
     query: (sql, shape) => wrapQuery(database.query(sql, shape)),
-    addTables: () => database.addTables(),
+    extend: () => database.extend(),
     exec: (sql) => (plan.step('sql.exec'), database.exec(sql)),
     pragma: (text, options) => database.pragma(text, options),
     close: () => database.close(),

@@ -5,6 +5,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { SetNumber } from '../../src/model/index.js';
 import { restoreId } from '../../src/restore/index.js';
+import { type NativeCalls, nodeSystem, OpenKind } from '../../src/system/index.js';
 import { poolsStayAway, run, succeed } from '../helpers/commands.js';
 import { backupInline, inlineSystem, restoreInline, withNative } from '../helpers/inline.js';
 import { overlayHere } from '../helpers/mounts.js';
@@ -376,6 +377,48 @@ test.serial(
       t.deepEqual(others(), OTHERS, `run ${run}`);
     }
     t.log(`${whole} restores were whole`);
+  }),
+);
+
+test.serial(
+  'a directory that is exchanged while it is made writable gets the permissions of no other one',
+  asRoot(async (t) => {
+    const { home, store, place, mine } = makeGround(t);
+    const source = path.join(home, 'source');
+    fs.mkdirSync(path.join(source, 'x'), { recursive: true });
+    fs.writeFileSync(path.join(source, 'x', 'file'), 'content');
+    await succeed('tardis', ['--local', '--create', ...place, source]);
+    const out = path.join(mine, 'source');
+    const [x, secret] = ['x', 'y'].map((name) => path.join(out, name)) as [string, string];
+    for (const directory of [x, secret]) fs.mkdirSync(directory, { recursive: true });
+    for (const name of [out, x, secret]) fs.chownSync(name, USER, USER);
+    fs.chmodSync(x, 0o555);
+    fs.chmodSync(secret, 0o700);
+    const { native } = nodeSystem();
+    let calls = 0;
+    const openBeneath: NativeCalls['openBeneath'] = (above, name, kind) => {
+      if (kind === OpenKind.directory && name.toString() === 'source/x') calls += 1;
+      // The first call is for the descriptor by which the directory is found to be closed.
+      if (calls === 2) {
+        calls += 1;
+        const fd = native.openDirectory(Buffer.from(out));
+        native.exchangeAt(fd, Buffer.from('x'), fd, Buffer.from('y'));
+        native.close(fd);
+      }
+      return native.openBeneath(above, name, kind);
+    };
+    const system = withNative(() => ({ openBeneath }));
+    const { geteuid } = process;
+    process.geteuid = () => USER; // as that user restores, who has to make directories writable
+    try {
+      await restoreInline(system, { store, client: 'me' }, { paths: [source], output: mine });
+    } finally {
+      process.geteuid = geteuid!;
+    }
+    t.true(calls > 2);
+    // The closed directory has the name of the other one now.
+    t.is(fs.statSync(x).mode & 0o7777, 0o700);
+    t.is(fs.statSync(secret).mode & 0o7777, 0o555);
   }),
 );
 

@@ -21,7 +21,6 @@ import {
   openForWriting,
   openWithSums,
   type WrittenCatalog,
-  written,
   type WritingOptions,
 } from './open.js';
 import { ImageLoader } from './recovery/image-loader.js';
@@ -163,7 +162,7 @@ export class Catalog implements Disposable {
   static openTemporary(system: System, catalogPath: string): Catalog {
     const database = openForWriting(system, catalogPath);
     database.pragma('synchronous = OFF');
-    return Catalog.around(database, catalogPath, written(system, catalogPath, database));
+    return Catalog.around(database, catalogPath, { database, sums: undefined });
   }
 
   /** Opens a catalog for reading. The reader sees committed data, even while a session writes. */
@@ -193,8 +192,7 @@ export class Catalog implements Disposable {
     try {
       return new Catalog(database, opened);
     } catch (error) {
-      if (opened === undefined) database.close();
-      else opened.closeUnfolded();
+      database.close();
       if (systemCode(error) !== 'SQLITE_ERROR')
         throw asTardisError(error, `opening ${catalogPath}`, 'readStore');
       // The statements are correct, so the tables are not those of a catalog.
@@ -296,10 +294,7 @@ export class Catalog implements Disposable {
     return usedPages * pragmaNumber(this.database, 'page_size');
   }
 
-  /**
-   * Runs `fold`, which folds the log into the file (closing the last connection does so too), and updates the
-   * page checksums.
-   */
+  /** Runs `fold`, which folds the log into the file, and updates the page checksums. */
   private folding(fold: () => void): void {
     const sums = this.written?.sums;
     if (sums === undefined) fold();
@@ -312,7 +307,7 @@ export class Catalog implements Disposable {
       this.rollback();
       this.folding(close);
     } finally {
-      if (this.database.open) this.written?.closeUnfolded();
+      if (this.database.open) this.database.close();
     }
   }
 
@@ -339,8 +334,7 @@ export class Catalog implements Disposable {
 
   /** Closes the file without cleaning up, as a crash would; for tests and after failures. */
   abandon(): void {
-    if (this.written === undefined) this.database.close();
-    else this.written.closeUnfolded();
+    this.database.close();
   }
 }
 
@@ -352,7 +346,6 @@ class BulkRows {
   private readonly statements;
 
   constructor(database: SqlDatabase) {
-    database.addTables();
     this.statements = {
       entries: database.prepare(
         'INSERT INTO packed_entries (rows, places, set_number) VALUES (?, ?, ?)',

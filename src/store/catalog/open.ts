@@ -5,7 +5,7 @@
  */
 import path from 'node:path';
 import { asTardisError, isDiskFull, systemCode, TardisError } from '../../errors/index.js';
-import { CHECKED_FILE, RESERVE_FILE } from '../index.js';
+import { catalogNotOpened, CHECKED_FILE, RESERVE_FILE } from '../index.js';
 import { PrivateFolder, type SqlDatabase, type System } from '../../system/index.js';
 import { needsCopy, openCopy } from './private-copy.js';
 import { logOfAnother, pagesChanged, pagesDamaged, PageSums } from './soundness/page-sums.js';
@@ -48,8 +48,6 @@ export interface WrittenCatalog {
   readonly database: SqlDatabase;
   /** Its page checksums; undefined if there are none that can be trusted. */
   readonly sums: PageSums | undefined;
-  /** Closes the database as `closeUnfolded` does. */
-  readonly closeUnfolded: () => void;
 }
 
 /**
@@ -63,7 +61,7 @@ export function openWithSums(
   options: WritingOptions = {},
 ): WrittenCatalog {
   if (options.keepsSums === false) {
-    return written(system, catalogPath, openForWriting(system, catalogPath, options));
+    return { database: openForWriting(system, catalogPath, options), sums: undefined };
   }
   const { files } = system;
   const isNew = (files.status(catalogPath)?.sizeBytes ?? 0) === 0;
@@ -78,21 +76,11 @@ export function openWithSums(
   try {
     const sums = isNew ? PageSums.begin(files, catalogPath) : before;
     sums?.noteStamp();
-    return written(system, catalogPath, database, sums);
+    return { database, sums };
   } catch (error) {
-    closeUnfolded(system, catalogPath, database);
+    database.close();
     throw asTardisError(error, `opening ${catalogPath}`, 'writeStore');
   }
-}
-
-/** Describes a database that is open for writing. */
-export function written(
-  system: System,
-  catalogPath: string,
-  database: SqlDatabase,
-  sums?: PageSums,
-): WrittenCatalog {
-  return { database, sums, closeUnfolded: () => closeUnfolded(system, catalogPath, database) };
 }
 
 /**
@@ -138,6 +126,7 @@ export function openForWriting(
   let database: SqlDatabase | undefined;
   try {
     database = system.openDatabase(catalogPath, { readonly: false });
+    database.extend(); // first, so that an error below leaves the log, too
     requireKnownVersion(system, database, catalogPath);
     if (!mayUpgrade) requireNewest(system, database, catalogPath);
     beforeWriting?.(database);
@@ -151,26 +140,9 @@ export function openForWriting(
     bringUpToDate(system, database);
     return database;
   } catch (error) {
-    if (database !== undefined) closeUnfolded(system, catalogPath, database);
-    throw asTardisError(error, `opening ${catalogPath}`, 'writeStore');
-  }
-}
-
-/**
- * Closes a database and leaves its log beside it, since the pages that a fold would write have no checksums. SQLite
- * folds the log when the last connection is closed, so another one, which cannot write, is open meanwhile. If that one
- * cannot be opened, the disk fails, and so does the fold.
- */
-function closeUnfolded(system: System, catalogPath: string, database: SqlDatabase): void {
-  let other: SqlDatabase | undefined;
-  try {
-    other = system.openDatabase(catalogPath, { readonly: true });
-    versionOf(other); // begins to use the log
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-  } finally {
-    database.close();
-    other?.close();
+    database?.close();
+    const reason = catalogNotOpened(system, catalogPath, error);
+    throw asTardisError(reason, `opening ${catalogPath}`, 'writeStore');
   }
 }
 
@@ -188,7 +160,10 @@ export function openForReading(system: System, catalogPath: string): SqlDatabase
       system.openDatabase(catalogPath, { readonly: true }),
     );
   } catch (error) {
-    if (!needsCopy(error)) throw asTardisError(error, `opening ${catalogPath}`, 'readStore');
+    if (!needsCopy(error)) {
+      const reason = catalogNotOpened(system, catalogPath, error);
+      throw asTardisError(reason, `opening ${catalogPath}`, 'readStore');
+    }
     return openCopied(system, catalogPath, error);
   }
 }

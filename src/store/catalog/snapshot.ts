@@ -2,6 +2,7 @@
  * Copies a catalog as of one moment without taking the client's lock, so that a long query blocks no session.
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
+import { catalogNotOpened } from '../index.js';
 import type { System } from '../../system/index.js';
 import { copyUnchanged } from './private-copy.js';
 
@@ -29,7 +30,8 @@ export function snapshotCatalog(system: System, catalogPath: string, target: str
     }
     copyByReading(system, catalogPath, target);
   } catch (error) {
-    throw asTardisError(error, `copying ${catalogPath}`, 'readStore');
+    const reason = catalogNotOpened(system, catalogPath, error);
+    throw asTardisError(reason, `copying ${catalogPath}`, 'readStore');
   }
 }
 

@@ -1,6 +1,6 @@
 /** The lock of a client. At any time at most one process, and one session in it, writes to a client's store. */
 import path from 'node:path';
-import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
+import { asTardisError, causeCode, systemCode, TardisError } from '../../errors/index.js';
 import {
   failedStoreWrite,
   type Files,
@@ -10,7 +10,7 @@ import {
   tryFlock,
 } from '../../system/index.js';
 import { type ClientDirectory, guardClient } from './client-directory.js';
-import { LOCK_FILE, LOCK_REQUEST_FILE } from '../layout/layout.js';
+import { FORMAT_FILE, LOCK_FILE, LOCK_REQUEST_FILE } from '../layout/layout.js';
 
 /** Excludes every other process and session from writing to a client, until `release`. */
 export interface ClientLock extends Disposable {
@@ -76,9 +76,33 @@ export function tryLock(system: System, lockPath: string): ClientLock | undefine
   return { release, [Symbol.dispose]: release };
 }
 
-function withoutLocks(lockPath: string): TardisError {
-  const what = `the file system of ${lockPath} has no locks (flock)`;
-  return new TardisError('STORE_WITHOUT_LOCKS', what, { path: lockPath });
+function withoutLocks(file: string, cause?: unknown): TardisError {
+  const what = `the file system of ${file} has no locks (flock)`;
+  return new TardisError('STORE_WITHOUT_LOCKS', what, { path: file }, cause);
+}
+
+/** Codes of SQLite for a lock that is held, or that the file system refuses. */
+const LOCK_CODES = /^SQLITE_(?:BUSY|IOERR_(?:RD|SHM)?LOCK)/;
+
+/**
+ * Returns the error for a catalog that cannot be opened: STORE_WITHOUT_LOCKS if its file system has no locks, which SQLite
+ * reports as a lock that is held. That is tried with another file, since closing a descriptor of the catalog would drop
+ * SQLite's locks.
+ */
+export function catalogNotOpened(
+  { files, native }: System,
+  catalogPath: string,
+  error: unknown,
+): unknown {
+  if (!LOCK_CODES.test(causeCode(error) ?? '')) return error;
+  const format = path.join(path.dirname(catalogPath), FORMAT_FILE);
+  if (files.status(format) === undefined) return error; // a copy elsewhere
+  const fd = files.open(format, 'read');
+  try {
+    return tryFlock(native, fd, false) === 'none' ? withoutLocks(catalogPath, error) : error;
+  } finally {
+    files.close(fd);
+  }
 }
 
 function makeLockFile(files: Files, lockPath: string): void {

@@ -13,6 +13,8 @@ import {
 import { displayName } from '../../model/index.js';
 import {
   absolutePath,
+  byteText,
+  isThere,
   readSmallFile,
   realPathOf,
   statePath,
@@ -77,7 +79,7 @@ function globalSource(settings: Settings<'tardis'>): PatternSource[] {
   const { ignoreGlobalExcludes, globalExcludeFile } = settings;
   if (ignoreGlobalExcludes || globalExcludeFile.length === 0) return [];
   const isUsual = settings.sources.get('globalExcludeFile')?.source === 'built-in';
-  if (isUsual && realPathOf(globalExcludeFile) === undefined) return [];
+  if (isUsual && !isThere(byteText(globalExcludeFile))) return [];
   return [fileSource(globalExcludeFile)];
 }
 

@@ -166,7 +166,7 @@ function opened(t: ExecutionContext): SqlDatabase {
   const file = written(t, () => undefined);
   const database = nodeSystem().openDatabase(file, { readonly: false });
   t.teardown(() => void database.close());
-  database.addTables();
+  database.extend();
   return database;
 }
 

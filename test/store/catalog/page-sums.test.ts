@@ -1,7 +1,9 @@
 // Pace: slow
 /** Checksums of catalog pages: the damage they find, the changes they rightly ignore, and their state after crashes. */
+import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
+import { Worker } from 'node:worker_threads';
 import test, { type ExecutionContext } from 'ava';
 import { Catalog, comparePages, PageSums } from '../../../src/store/catalog/index.js';
 import { nodeSystem, type SqlDatabase, type System } from '../../../src/system/index.js';
@@ -146,7 +148,7 @@ test('a log that must not be folded stays, and the catalog is closed', async (t)
       const database = system.openDatabase(name, options);
       return options.readonly
         ? database
-        : Object.assign(database, { addTables: refuse, pragma: refuse });
+        : Object.assign(database, { extend: refuse, pragma: refuse });
     },
   };
   t.throws(() => Catalog.openForWriting(refusing, file));
@@ -155,6 +157,37 @@ test('a log that must not be folded stays, and the catalog is closed', async (t)
   change(file, 301);
   t.false(fs.existsSync(`${file}-wal`));
   t.deepEqual(await PageSums.read(files, file)!.compare(now), []);
+});
+
+/** Changes a catalog in a thread, and waits there; its parent then ends it. */
+const WRITING = `
+  const { parentPort, workerData } = require('node:worker_threads');
+  const { modules, file } = workerData;
+  const loaded = modules.map((name) => import(name));
+  Promise.all(loaded).then(([{ nodeSystem }, { Catalog }]) => {
+    const catalog = (globalThis.catalog = Catalog.openForWriting(nodeSystem(), file));
+    catalog.begin();
+    for (let set = 300; set < 400; set += 1) catalog.sets.open(set, 'of a thread'.repeat(9), 1, 1);
+    catalog.commit();
+    parentPort.postMessage('written');
+    setInterval(() => undefined, 1000);
+  });`;
+
+test('a thread that is ended with an open catalog leaves the log to the next session', async (t) => {
+  const file = made(t);
+  const modules = ['system', 'store/catalog'].map(
+    (room) => new URL(`../../../src/${room}/index.js`, import.meta.url).href,
+  );
+  const thread = new Worker(WRITING, { eval: true, workerData: { modules, file } });
+  await once(thread, 'message');
+  await thread.terminate();
+  t.true(fs.statSync(`${file}-wal`).size > 0);
+  t.is(PageSums.changedByOthers(files, file), 0);
+  change(file, 400);
+  t.false(fs.existsSync(`${file}-wal`));
+  t.deepEqual(await PageSums.read(files, file)!.compare(now), []);
+  using catalog = Catalog.openForReading(system, file);
+  t.is(catalog.sets.all().length, 301);
 });
 
 test('what others write through SQLite, and a catalog that was put in the place, are unknown and not damaged', (t) => {

@@ -39,7 +39,7 @@ function counting(counted: Counted): System {
       return {
         prepare: (sql) => database.prepare(sql),
         query: (sql, shape) => database.query(sql, shape),
-        addTables: () => database.addTables(),
+        extend: () => database.extend(),
         exec: (sql) => {
           if (sql === 'COMMIT') {
             counted.checkpoints.push(syncs + 1);
