@@ -14,7 +14,7 @@ import {
   type RecordCipher,
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
-import { ReaderMemory, room } from './reader-memory.js';
+import { ReusedBuffers, room } from './reused-buffers.js';
 import { fetchRecord, type RecordHead, type RecordSource } from './record-head.js';
 import type { RecordPlace } from './stored-piece.js';
 
@@ -52,7 +52,7 @@ export class ChunksHere {
   /** `memory` has room for stored bytes. */
   constructor(
     private readonly backend: RecordSource['backend'],
-    private readonly memory: ReaderMemory = new ReaderMemory(),
+    private readonly memory: ReusedBuffers = new ReusedBuffers(),
   ) {}
 
   /** Returns the offset of a chunk in its record. Throws RECORD_DAMAGED if the record has no such chunk. */

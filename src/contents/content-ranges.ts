@@ -12,7 +12,7 @@ import { RECORD_CHUNKED, RecordKind, STREAM_CHUNK_BYTES } from '../store/index.j
 import { BoundedCache } from '../system/index.js';
 import { type ChunkedRecord, ChunksHere, chunkedRecord, impossibleLength } from './chunks-here.js';
 import { type DecodedRecords, Pieces, RangeReader } from './range-reader.js';
-import { ReaderMemory } from './reader-memory.js';
+import { ReusedBuffers } from './reused-buffers.js';
 import { fetchHead, type RecordSource } from './record-head.js';
 import { recordKey, type StoredPiece } from './stored-piece.js';
 import { readWhole } from './whole-record.js';
@@ -64,7 +64,7 @@ class RecordsHere implements DecodedRecords {
     if (chunk.length === STREAM_CHUNK_BYTES) this.spare = chunk;
   });
   /** Memory for stored bytes. */
-  private readonly memory = new ReaderMemory();
+  private readonly memory = new ReusedBuffers();
   /** Memory of an evicted chunk, for the next chunk to be decoded; saves an allocation. */
   private spare: Buffer | undefined;
   private readonly here: ChunksHere;

@@ -13,7 +13,7 @@ export { OpenContent, type ReadBytes } from './open-content.js';
 export { after, type Soon } from './soon.js';
 export { LoneContents, Units } from './units.js';
 export { WalkAhead } from './walk-ahead.js';
-export { ReaderMemory } from './reader-memory.js';
+export { ReusedBuffers } from './reused-buffers.js';
 export { type BodyDecoder, MemoryAhead, recordChunks } from './record-chunks.js';
 export {
   fetchHead,

@@ -2,7 +2,7 @@
  * A content of which any range can be read without decoding the data before it. Decoded bytes are kept in `Units`.
  */
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
-import { checkPiece } from './kept-units.js';
+import { checkPiece } from './decoded-cache.js';
 import { Pieces, tooShort } from './range-reader.js';
 import { after, type Soon } from './soon.js';
 import { SparseMap, sparseHeadBytes } from './sparse.js';

@@ -15,7 +15,7 @@ import {
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
 import { fetchRecord, type RecordHead, type RecordSource } from './record-head.js';
-import { ReaderMemory, room } from './reader-memory.js';
+import { ReusedBuffers, room } from './reused-buffers.js';
 import type { RecordPlace } from './stored-piece.js';
 
 /**
@@ -24,8 +24,8 @@ import type { RecordPlace } from './stored-piece.js';
 export type BodyDecoder = (codec: CodecNumber, sealed: SealedBody, target: Buffer) => Promise<void>;
 
 /** Memory of a reader that decodes ahead: it holds two chunks. */
-export class MemoryAhead extends ReaderMemory {
-  readonly other: ReaderMemory = new ReaderMemory();
+export class MemoryAhead extends ReusedBuffers {
+  readonly other: ReusedBuffers = new ReusedBuffers();
 
   constructor(readonly decode: BodyDecoder) {
     super();
@@ -40,7 +40,7 @@ export async function* recordChunks(
   { backend, native }: RecordSource,
   record: RecordPlace,
   { header, cipher }: RecordHead,
-  memory: ReaderMemory,
+  memory: ReusedBuffers,
 ): AsyncGenerator<Buffer> {
   const isAhead = memory instanceof MemoryAhead;
   const places = isAhead ? [memory, memory.other] : [memory];
@@ -48,7 +48,7 @@ export async function* recordChunks(
   const end = at + header.bodyBytes;
   let remaining = header.rawBytes;
   let number = 0;
-  const decoded = async (place: ReaderMemory): Promise<Buffer> => {
+  const decoded = async (place: ReusedBuffers): Promise<Buffer> => {
     const fetch = (from: number, bytes: number): Promise<Buffer> => {
       place.stored = room(place.stored, bytes);
       return fetchRecord(backend, record, from, place.stored.subarray(0, bytes));

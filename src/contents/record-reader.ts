@@ -12,7 +12,7 @@ import type { NativeCalls } from '../system/index.js';
 import { ContentRanges } from './content-ranges.js';
 import { patched } from '../delta/index.js';
 import { fetchHead, fetchRecord, type RecordHead, type RecordSource } from './record-head.js';
-import { type ReaderMemory, room } from './reader-memory.js';
+import { type ReusedBuffers, room } from './reused-buffers.js';
 import { recordChunks } from './record-chunks.js';
 import type { RecordPlace, StoredPiece } from './stored-piece.js';
 import { decodeWhole, hasContent, MAX_WHOLE_BYTES } from './whole-record.js';
@@ -37,7 +37,7 @@ export class RecordReader {
   constructor(
     backend: ObjectReader,
     native: NativeCalls,
-    private readonly memory: ReaderMemory,
+    private readonly memory: ReusedBuffers,
     keys?: ContentKeys,
   ) {
     this.source = { backend, native, keys };

@@ -1,6 +1,6 @@
 /**
  * Decodes records, contents and chunks for readers: in another thread, or in this one if no other request waits.
- * Decoded bytes are kept for a while (`KeptUnits`).
+ * Decoded bytes are kept for a while (`DecodedCache`).
  */
 import { bufferOf } from '../model/index.js';
 import {
@@ -20,7 +20,7 @@ import {
   type PlacedChunk,
 } from './chunks-here.js';
 import { DecodedDigests } from './decoded-digests.js';
-import { checkPiece, KeptUnits, type Unit } from './kept-units.js';
+import { checkPiece, DecodedCache, type Unit } from './decoded-cache.js';
 import { type DecodedRecords, RangeReader, tooShort } from './range-reader.js';
 import type {
   ContentToDecode,
@@ -68,7 +68,7 @@ type Decoder = Pick<RecordDecoder, 'decode' | 'reuse'>;
 export class Units implements DecodedRecords {
   /** Reads ranges of contents from these units. */
   readonly ranges = new RangeReader(this);
-  private readonly kept: KeptUnits;
+  private readonly kept: DecodedCache;
   private readonly lone = new LoneContents();
   /** Ranges of chunks that were decoded alone. */
   private readonly loneRanges = new LoneContents();
@@ -98,7 +98,7 @@ export class Units implements DecodedRecords {
   ) {
     this.wholeRecords = whole;
     this.here = new ChunksHere(source.backend);
-    this.kept = new KeptUnits({
+    this.kept = new DecodedCache({
       onAdded: () => this.onDecoded(),
       release: (blocks) => decoder.reuse(blocks),
     });

@@ -14,7 +14,7 @@ import {
   RecordKind,
 } from '../store/index.js';
 import type { NativeCalls } from '../system/index.js';
-import { ReaderMemory, room } from './reader-memory.js';
+import { ReusedBuffers, room } from './reused-buffers.js';
 import {
   damagedRecord,
   fetchRecord,
@@ -59,7 +59,7 @@ export function decodeWhole(
   opener: RecordOpener,
   record: RecordPlace,
   stored: Buffer,
-  memory: ReaderMemory,
+  memory: ReusedBuffers,
 ): WholeRecord | undefined {
   const head = wholeHead(opener, record, stored);
   if (head === undefined) return undefined;
@@ -78,7 +78,7 @@ export function decodeWhole(
 export async function readWhole(
   source: RecordSource,
   record: RecordPlace,
-  memory: ReaderMemory = new ReaderMemory(),
+  memory: ReusedBuffers = new ReusedBuffers(),
 ): Promise<WholeRecord & { readonly index: Buffer }> {
   if (record.recordBytes > MAX_WHOLE_BYTES) throw tooLarge(record);
   memory.stored = room(memory.stored, record.recordBytes);

@@ -9,9 +9,9 @@ import {
 import { TardisError } from '../errors/index.js';
 import { EntryType, isSparse } from '../model/index.js';
 import { type ExpectedRange, STREAM_CHUNK_BYTES } from '../store/index.js';
-import type { FileSystemOptions } from './file-system-options.js';
+import type { RequestHandlerOptions } from './request-handler-options.js';
 import { type ComingFile, FilesAhead, type FileTree } from './files-ahead.js';
-import type { ReplyData } from './kernel.js';
+import type { ReplyData } from './fuse-connection.js';
 import type { NodePlace } from './node-ids.js';
 import type { LoadedPage } from './page-cache.js';
 import { Errno, FuseError } from './protocol.js';
@@ -20,7 +20,7 @@ import { MAX_READY_BYTES, type ReadyFiles } from './ready-files.js';
 /** Maximum number of neighbours in a directory whose contents are located together. */
 const LOCATED_TOGETHER = 64;
 
-type ContentsOptions = Pick<FileSystemOptions, 'system' | 'history' | 'decoder' | 'kernel'>;
+type ContentsOptions = Pick<RequestHandlerOptions, 'system' | 'history' | 'decoder' | 'kernel'>;
 
 /** A file whose reading began at its start. */
 interface BegunFile {

@@ -1,5 +1,5 @@
 /** Selects the entries for one reply from a page of a directory. */
-import { NO_DATA, type ReplyData } from './kernel.js';
+import { NO_DATA, type ReplyData } from './fuse-connection.js';
 import { DOTS } from './packing.js';
 import type { PackedEntries, PackedPage, Tree } from './tree.js';
 

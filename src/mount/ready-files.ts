@@ -11,7 +11,7 @@ import {
   READY_FILES_BYTES,
   ReadyState,
 } from '../system/index.js';
-import type { ReplyData } from './kernel.js';
+import type { ReplyData } from './fuse-connection.js';
 
 /** Maximum size of a content, so that several find room. */
 export const MAX_READY_BYTES: number = READY_FILE_ROOM / 4;

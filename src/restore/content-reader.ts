@@ -5,7 +5,7 @@ import {
   MAX_PIECE_BYTES,
   MemoryAhead,
   rangeOf,
-  ReaderMemory,
+  ReusedBuffers,
   recordKey,
   RecordReader,
 } from '../contents/index.js';
@@ -95,7 +95,7 @@ export class ContentReader {
     let reader = this.readers.get(key);
     if (reader !== undefined) this.readers.delete(key);
     else if (this.readers.size < MAX_READERS) {
-      reader = new RecordReader(this.backend, this.native, new ReaderMemory(), this.keys);
+      reader = new RecordReader(this.backend, this.native, new ReusedBuffers(), this.keys);
     } else {
       const [oldest, spare] = this.readers.entries().next().value!;
       this.readers.delete(oldest);

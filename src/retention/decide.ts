@@ -7,7 +7,7 @@
  */
 import { isSealedTag, type SetNumber } from '../model/index.js';
 import { hasRules, PERIOD_RULES, type PeriodName, periodOf, type RetentionRules } from './rules.js';
-import { countedTimes, nowAfter, type Stretch, stretchesOf, type TimedSet } from './time-line.js';
+import { countedTimes, nowAfter, type Stretch, stretchesOf, type TimedSet } from './set-ages.js';
 
 export interface RetentionSet extends TimedSet {
   readonly isComplete: boolean;

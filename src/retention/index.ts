@@ -9,4 +9,4 @@ export {
   nowAfter,
   monotonicAgeOf,
   type TimedSet,
-} from './time-line.js';
+} from './set-ages.js';

@@ -1,5 +1,5 @@
 /** Gives jobs what those of one runner share: the system, recent digests, and memory that the next job uses again. */
-import { ReaderMemory } from '../contents/index.js';
+import { ReusedBuffers } from '../contents/index.js';
 import { releaseAll } from '../model/index.js';
 import type { System } from '../system/index.js';
 import type { JobRunner } from './job-runner.js';
@@ -22,7 +22,7 @@ export interface JobContext {
 export class JobMemory {
   private readonly parcels: ParcelMemory[] = [];
   private readonly records: RecordMemory[] = [];
-  private readonly readers: ReaderMemory[] = [];
+  private readonly readers: ReusedBuffers[] = [];
 
   /** Calls `work` with memory for a parcel whose contents do not leave the job. */
   async withParcel<T>(parcel: ParcelInput, work: (memory: ParcelMemory) => Promise<T>): Promise<T> {
@@ -45,8 +45,8 @@ export class JobMemory {
   }
 
   /** Calls `work` with memory for a reader of records. */
-  async withReader<T>(work: (memory: ReaderMemory) => Promise<T>): Promise<T> {
-    const memory = this.readers.pop() ?? new ReaderMemory();
+  async withReader<T>(work: (memory: ReusedBuffers) => Promise<T>): Promise<T> {
+    const memory = this.readers.pop() ?? new ReusedBuffers();
     try {
       return await work(memory);
     } finally {

@@ -4,7 +4,7 @@
  * Everything is opened beneath the target without following links, so no name from the store leads outside. A file that
  * fails is removed, and does not stop the others.
  */
-import { type ReaderMemory, RecordReader, SparseWriter } from '../contents/index.js';
+import { type ReusedBuffers, RecordReader, SparseWriter } from '../contents/index.js';
 import { LEAST_DELTA_BYTES } from '../delta/index.js';
 import { isDamage, systemCode, TardisError, type WireError } from '../errors/index.js';
 import { bufferOf, digestKeyOf, RowFlag, RowReader } from '../model/index.js';
@@ -170,7 +170,7 @@ class RestoreRun {
     private readonly input: RestoreInput,
     private readonly rootFd: number,
     private readonly system: System,
-    private readonly memory: ReaderMemory,
+    private readonly memory: ReusedBuffers,
   ) {
     this.rows = new RowReader(input.rows);
     this.inParts = new Map(input.inParts.map(({ file, pieces }) => [file, pieces]));

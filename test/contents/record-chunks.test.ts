@@ -5,7 +5,7 @@ import {
   type BodyDecoder,
   bodiesAside,
   MemoryAhead,
-  ReaderMemory,
+  ReusedBuffers,
   RecordReader,
 } from '../../src/contents/index.js';
 import { asTardisError } from '../../src/errors/index.js';
@@ -28,7 +28,7 @@ const RECORDS = [Codec.none, Codec.zstd, Codec.zlib].map((codec) =>
   chunkedRecord(CONTENT, STREAM_CHUNK_BYTES, codec),
 );
 
-function readerOf(record: Buffer, memory: ReaderMemory): RecordReader {
+function readerOf(record: Buffer, memory: ReusedBuffers): RecordReader {
   const backend = {
     read: (_name: string, position: number, into: Buffer, bytes: number) =>
       Promise.resolve(record.copy(into, 0, position, position + bytes)),
@@ -50,7 +50,7 @@ async function read(
 }
 
 /** Resolves with the error code of reading a record; undefined if it is read. */
-async function codeOf(record: Buffer, memory: ReaderMemory): Promise<string | undefined> {
+async function codeOf(record: Buffer, memory: ReusedBuffers): Promise<string | undefined> {
   try {
     await read(readerOf(record, memory), record.length);
     return undefined;
@@ -73,7 +73,7 @@ test('a flipped or missing byte is found as without threads', async (t) => {
       const damaged = Buffer.from(record);
       damaged[at]! ^= 0x10;
       const found = await codeOf(damaged, new MemoryAhead(ASIDE));
-      t.is(found, await codeOf(damaged, new ReaderMemory()), `byte ${at}`);
+      t.is(found, await codeOf(damaged, new ReusedBuffers()), `byte ${at}`);
     }
     const cut = record.subarray(0, -1);
     t.is(await codeOf(cut, new MemoryAhead(ASIDE)), 'RECORD_DAMAGED');
@@ -82,7 +82,7 @@ test('a flipped or missing byte is found as without threads', async (t) => {
 
 test('a content of another digest is found at its end', async (t) => {
   for (const record of RECORDS) {
-    for (const memory of [new MemoryAhead(ASIDE), new ReaderMemory()]) {
+    for (const memory of [new MemoryAhead(ASIDE), new ReusedBuffers()]) {
       const reading = read(readerOf(record, memory), record.length, sha256(Buffer.from('other')));
       await t.throwsAsync(reading, { code: 'CONTENT_DAMAGED' });
     }

@@ -4,7 +4,7 @@ import { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { systemCode } from '../../src/errors/index.js';
-import { FuseKernel, MAX_READY_BYTES, Op, ReadyFiles } from '../../src/mount/index.js';
+import { FuseConnection, MAX_READY_BYTES, Op, ReadyFiles } from '../../src/mount/index.js';
 import {
   nodeSystem,
   READY_FILE_ROOM,
@@ -56,7 +56,7 @@ class Lab {
     const near = sockets.readInt32LE(0);
     this.far = sockets.readInt32LE(4);
     const kernelEnd = new Socket({ fd: this.far, readable: false });
-    const kernel = new FuseKernel(native, near, (errno) => t.fail(String(errno)));
+    const kernel = new FuseConnection(native, near, (errno) => t.fail(String(errno)));
     this.files = kernel.files;
     const ended = new Promise((resolve) => {
       const onBatch = (memory: Buffer, offset: number, bytes: number): boolean => {

@@ -4,7 +4,7 @@ import { Socket } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import {
-  FuseKernel,
+  FuseConnection,
   type ListedTree,
   Op,
   placeOfNode,
@@ -61,7 +61,7 @@ class Lab {
   calls = 0;
   /** Called with each batch, before it is read. */
   onBatch: () => void = () => undefined;
-  private readonly kernel: FuseKernel;
+  private readonly kernel: FuseConnection;
   private readonly far: number;
   /** Room for replies. */
   private readonly replies: Buffer = Buffer.alloc(2 * READY_BYTES);
@@ -73,7 +73,7 @@ class Lab {
     this.far = sockets.readInt32LE(4);
     // It makes the descriptor non-blocking: a read that waits would take a thread of the pool that all tests share.
     const kernelEnd = new Socket({ fd: this.far, readable: false });
-    this.kernel = new FuseKernel(native, near, (errno) => t.fail(String(errno)));
+    this.kernel = new FuseConnection(native, near, (errno) => t.fail(String(errno)));
     this.ready = this.kernel.ready;
     this.links = this.kernel.links;
     const ended = new Promise((resolve) => {

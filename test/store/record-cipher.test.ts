@@ -1,7 +1,7 @@
 /** Records of every scheme with keys: a record that was changed, moved or made without the keys is never opened. */
 import { crc32 } from 'node:zlib';
 import test from 'ava';
-import { ReaderMemory, RecordReader } from '../../src/contents/index.js';
+import { ReusedBuffers, RecordReader } from '../../src/contents/index.js';
 import { BytesBuilder, type ContentKeys, contentDigest, Scheme } from '../../src/model/index.js';
 import {
   buildChunk,
@@ -48,7 +48,7 @@ async function read(record: Buffer): Promise<string> {
       Promise.resolve(record.copy(into, 0, position, position + bytes)),
     close: () => undefined,
   } as unknown as ObjectReader;
-  const reader = new RecordReader(backend, native, new ReaderMemory(), KEYS);
+  const reader = new RecordReader(backend, native, new ReusedBuffers(), KEYS);
   const place = { object: 'x', position: 0, recordBytes: record.length };
   const piece = { digest: DIGEST, sizeBytes: WORD.length, offset: 0, basis: undefined };
   try {

@@ -8,7 +8,7 @@ import {
   fetchRecord,
   hasContent,
   MAX_WHOLE_BYTES,
-  ReaderMemory,
+  ReusedBuffers,
   readWhole,
   RecordReader,
   type RecordSource,
@@ -69,7 +69,7 @@ export class ContentProver {
   private readonly reader: RecordReader;
   private readonly source: RecordSource;
   private readonly locator = new Locator();
-  private readonly memory = new ReaderMemory();
+  private readonly memory = new ReusedBuffers();
 
   constructor(
     private readonly system: System,
@@ -78,7 +78,7 @@ export class ContentProver {
   ) {
     const { backend, keys } = options;
     this.source = { backend, native: system.native, keys };
-    this.reader = new RecordReader(backend, system.native, new ReaderMemory(), keys);
+    this.reader = new RecordReader(backend, system.native, new ReusedBuffers(), keys);
   }
 
   /** True if contents are read, not only compared with checksums. */

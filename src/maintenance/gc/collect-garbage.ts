@@ -22,9 +22,9 @@ import {
 } from '../../store/writer/index.js';
 import { listCopies } from '../../store/writer/index.js';
 import { closeUnlisted } from './close-unshown.js';
-import { compact } from './compact.js';
+import { rewritePacks } from './rewrite-packs.js';
 import { Headroom } from './headroom.js';
-import type { FrameTools } from './repack.js';
+import type { FrameTools } from './repack-frames.js';
 import { requireNoSecond } from '../../store/writer/index.js';
 import { holdsMissing } from './pack-uses.js';
 import { hasGarbage, requireSoundUnlocked } from './sound-catalog.js';
@@ -199,7 +199,7 @@ class Run {
     if (this.headroom.isShort) await this.deleteFiles(nowMs); // files are deleted before anything is written to packs
     const { wasteRatio, frames } = options;
     const needed = store.isShared ? swept.needed : undefined;
-    const compacted = await compact(store, {
+    const rewritten = await rewritePacks(store, {
       wasteRatio,
       frames,
       needed,
@@ -210,8 +210,8 @@ class Run {
       onRemoved: () => this.deleteFiles(nowMs),
       sacrifice: () => this.dropOldCopies(),
     });
-    report.packs += compacted.packs;
-    report.freedBytes += compacted.freedBytes;
+    report.packs += rewritten.packs;
+    report.freedBytes += rewritten.freedBytes;
     if (needed !== undefined) report.contents += await dropLost(store, needed, pace);
     state.writeWaste({ versions: false, contents: false });
     await store.checkpoint();

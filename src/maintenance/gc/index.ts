@@ -4,6 +4,6 @@ export { Headroom } from './headroom.js';
 export { type MakeRoomOptions, deleteForSpace } from './make-room.js';
 export { previewPurgeOf, purgeByRules, type PurgeRequest, retentionSet } from './purge.js';
 export { lacksParity, protectStore } from './missing-parity.js';
-export type { FrameTools } from './repack.js';
+export type { FrameTools } from './repack-frames.js';
 export { requireSoundCatalog, requireSoundUnlocked } from './sound-catalog.js';
 export { writeMissingImage, writeImageIfRoom } from './requested-image.js';

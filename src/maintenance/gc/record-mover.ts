@@ -17,7 +17,7 @@ import {
 } from '../../store/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import { isWorthRepacking } from './pack-uses.js';
-import { FrameRepacker, type FrameTools, proveFrame, type RepackedFrame } from './repack.js';
+import { FrameRepacker, type FrameTools, proveFrame, type RepackedFrame } from './repack-frames.js';
 import type { Breathe } from './survey.js';
 
 /** Number of bytes written between two checkpoints. An interruption loses at most this much work. */

@@ -2,7 +2,7 @@
  * Copies contents to another generation or store, each one after the contents that it is based on. After every
  * CHECKPOINT_BYTES the copied contents are made durable. A subclass copies a single record.
  */
-import { ReaderMemory, type RecordPlace, RecordReader, MAX_CHAIN } from '../../contents/index.js';
+import { ReusedBuffers, type RecordPlace, RecordReader, MAX_CHAIN } from '../../contents/index.js';
 import {
   type IdSet,
   Locator,
@@ -35,7 +35,7 @@ export abstract class ContentTransfer<Old extends OldStore = OldStore> {
     private readonly needed: IdSet | undefined,
   ) {
     const { backend, native, keys } = old.source;
-    this.reader = new RecordReader(backend, native, new ReaderMemory(), keys);
+    this.reader = new RecordReader(backend, native, new ReusedBuffers(), keys);
   }
 
   /** Returns the digest under which entries name an old content; that of no content if the content is lost. */

@@ -11,7 +11,7 @@ import {
   fetchRecord,
   hasContent,
   MAX_WHOLE_BYTES,
-  ReaderMemory,
+  ReusedBuffers,
   type RecordPlace,
   storedBytes,
   tooLarge,
@@ -134,7 +134,7 @@ export class RecordCopier extends ContentTransfer {
     }
     const isKnown = kind === RecordKind.frame || kind === RecordKind.content;
     const { source } = this.old;
-    const whole = isKnown ? decodeWhole(source, place, bytes, new ReaderMemory()) : undefined;
+    const whole = isKnown ? decodeWhole(source, place, bytes, new ReusedBuffers()) : undefined;
     const isRight = (content: FrameEntry): boolean => hasContent(source, whole!.decoded, content);
     if (whole === undefined || !contentsIn(header, parsed.index).every(isRight)) {
       throw damagedRecord(place);

@@ -3,7 +3,7 @@
  * every content of the new generation and compares it with its digest.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { ReaderMemory, RecordReader } from '../../contents/index.js';
+import { ReusedBuffers, RecordReader } from '../../contents/index.js';
 import { type History, ProvenSets } from '../../history/index.js';
 import { type CatalogEntry, Locator, type PlacedContent } from '../../store/catalog/index.js';
 import type { Keyring } from '../../crypto/index.js';
@@ -51,7 +51,7 @@ export class Verifier {
     this.store = store;
     this.keys = keys;
     this.mover = mover;
-    this.reader = new RecordReader(store.backend, native, new ReaderMemory(), keys.contents);
+    this.reader = new RecordReader(store.backend, native, new ReusedBuffers(), keys.contents);
   }
 
   /** Continues after a content, since an earlier run has read all contents up to it. */

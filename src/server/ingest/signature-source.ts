@@ -3,7 +3,12 @@
  * a content's bytes if none is stored. A sample is a signature of a few blocks only. It
  * costs little, and shows whether a file has anything in common with its basis.
  */
-import { ContentRanges, encryptedBytes, ReaderMemory, RecordReader } from '../../contents/index.js';
+import {
+  ContentRanges,
+  encryptedBytes,
+  ReusedBuffers,
+  RecordReader,
+} from '../../contents/index.js';
 import { type LocatedPiece, Locator } from '../../store/catalog/index.js';
 import { blockBytesFor, samplePlaces, SignatureMaker } from '../../delta/index.js';
 import { TardisError } from '../../errors/index.js';
@@ -97,7 +102,7 @@ export class SignatureSource {
 
   private async sendOne(task: Task): Promise<void> {
     const { catalog, backend } = this.store;
-    const memory = new ReaderMemory();
+    const memory = new ReusedBuffers();
     const reader = new RecordReader(backend, this.system.native, memory);
     const isStored = !task.isSample && this.trust.inSignature(task.contentId);
     const stored = isStored ? catalog.signatures.find(task.contentId) : undefined;

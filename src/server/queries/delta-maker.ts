@@ -3,7 +3,7 @@
  * the new parts of each content. If a content has too little in common with that version, the delta is refused early,
  * since reading the content whole is then cheaper.
  */
-import { ReaderMemory, RecordReader } from '../../contents/index.js';
+import { ReusedBuffers, RecordReader } from '../../contents/index.js';
 import type { History } from '../../history/index.js';
 import { DeltaMaker, LoadedSignature, MAX_SIGNATURE_BYTES } from '../../delta/index.js';
 import { TardisError } from '../../errors/index.js';
@@ -100,7 +100,7 @@ export class ReaderDeltas {
     if (pieces === undefined) throw new TardisError('RECORD_DAMAGED', 'its bytes are missing');
     const { native } = this.system;
     const maker = new DeltaMaker(native, loaded.number, STREAM_CHUNK_BYTES);
-    const reader = new RecordReader(this.objects, native, new ReaderMemory());
+    const reader = new RecordReader(this.objects, native, new ReusedBuffers());
     let readBytes = 0;
     // Parts are held back until it is clear that the delta is useful.
     let held: MadePart[] | undefined = [];

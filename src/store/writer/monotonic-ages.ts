@@ -1,4 +1,4 @@
-/** Monotonic ages of sets, which are stored among their statistics (src/retention/time-line.ts). */
+/** Monotonic ages of sets, which are stored among their statistics (src/retention/set-ages.ts). */
 import type { SetNumber } from '../../model/index.js';
 import type { BackupSet, Catalog } from '../catalog/index.js';
 import {

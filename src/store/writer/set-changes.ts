@@ -8,7 +8,7 @@ import { areSameMarks, marksAfter, type SetChange, type SetNumber } from '../../
 import type { ClientDirectory, StoreEvent } from '../index.js';
 import type { System } from '../../system/index.js';
 import { type StoreLimits, withWriter } from './store-writer.js';
-import { isOldEnough, seenMoments } from './set-ages.js';
+import { isOldEnough, seenMoments } from './least-age.js';
 import { isClockInDoubt } from './monotonic-ages.js';
 import { requireNoSecond } from './second-generation.js';
 

@@ -10,8 +10,8 @@ import type { History } from '../../history/index.js';
 import { displayText } from '../../model/index.js';
 import {
   AttributeUse,
-  FileSystem,
-  FuseKernel,
+  RequestHandler,
+  FuseConnection,
   LastingHistory,
   mountAt,
   type Mounted,
@@ -127,11 +127,11 @@ async function serve(serving: Serving): Promise<boolean> {
   const { system, settings, lasting, mounted, log, checksAcls, attributeUse } = serving;
   const { history } = lasting;
   setFlagsFromString(HEAP_FLAG);
-  const kernel = new FuseKernel(system.native, mounted.fd, (errno) =>
+  const kernel = new FuseConnection(system.native, mounted.fd, (errno) =>
     log(`a reply could not be sent (errno ${errno})`),
   );
   const decodedAtOnce = Math.max(1, Math.min(settings.workers, MOST_AT_ONCE));
-  const files = new FileSystem({
+  const files = new RequestHandler({
     system,
     history,
     decoder: new RecordDecoder(system, decodedAtOnce, new SpareMemory()),
@@ -197,7 +197,7 @@ function refreshMs({ settings, following, lasting }: Serving): number {
 
 async function refresh(
   { settings, following, lasting }: Serving,
-  files: FileSystem,
+  files: RequestHandler,
 ): Promise<void> {
   await following?.attempt(settings.client);
   if (await lasting.look()) await files.refresh();

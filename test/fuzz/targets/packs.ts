@@ -1,6 +1,6 @@
 /** Whole packs: the scan that finds records, and the reader that decodes contents, frames and chunks. */
 import { createHash } from 'node:crypto';
-import { ReaderMemory, RecordReader, type RecordPiece } from '../../../src/contents/index.js';
+import { ReusedBuffers, RecordReader, type RecordPiece } from '../../../src/contents/index.js';
 import {
   isRecordSound,
   packName,
@@ -31,7 +31,7 @@ function piecesOf({ header, index }: ScannedRecord): RecordPiece[] {
 async function readPieces(backend: MemoryBackend, record: ScannedRecord): Promise<string> {
   const { header, position } = record;
   const place = { object: packName(PACK), position, recordBytes: recordBytes(header) };
-  const reader = new RecordReader(backend, native, new ReaderMemory());
+  const reader = new RecordReader(backend, native, new ReusedBuffers());
   const words: string[] = [];
   try {
     for (const piece of piecesOf(record)) {

@@ -4,9 +4,9 @@ import type { History } from '../history/index.js';
 import type { DiskSpace, System } from '../system/index.js';
 import type { AttributeUse } from './attribute-use.js';
 import type { GreetingOptions } from './greeting.js';
-import type { Kernel } from './kernel.js';
+import type { Kernel } from './fuse-connection.js';
 
-export interface FileSystemOptions extends GreetingOptions {
+export interface RequestHandlerOptions extends GreetingOptions {
   readonly system: System;
   readonly history: History;
   readonly decoder: RecordDecoder;

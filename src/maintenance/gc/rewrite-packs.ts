@@ -1,5 +1,5 @@
 /**
- * Compaction: rewrites packs that contain much unneeded data, without that data.
+ * Rewrites packs that contain much unneeded data, without that data.
  *
  * - Packs without any needed data are removed first. Then come packs that free most for each byte written, in rounds
  *   that fit into the free space.
@@ -34,7 +34,7 @@ const PIECE_GROWTH = 2;
  */
 const SHOWING_BYTES = 256 << 10;
 
-interface CompactOptions extends Omit<MoverOptions, 'used'> {
+interface RewriteOptions extends Omit<MoverOptions, 'used'> {
   /** Minimum share of unneeded bytes for which a pack is rewritten. */
   readonly wasteRatio: number;
   readonly nowMs: number;
@@ -46,14 +46,17 @@ interface CompactOptions extends Omit<MoverOptions, 'used'> {
   readonly sacrifice: () => boolean;
 }
 
-interface CompactReport {
+interface RewriteReport {
   /** Number of packs that were rewritten. */
   readonly packs: number;
   readonly freedBytes: number;
 }
 
 /** Rewrites packs to free space. Throws DISK_FULL if space is short, and no rewrite that would free some fits. */
-export async function compact(store: StoreWriter, options: CompactOptions): Promise<CompactReport> {
+export async function rewritePacks(
+  store: StoreWriter,
+  options: RewriteOptions,
+): Promise<RewriteReport> {
   const { breathe, frames, needed, wasteRatio } = options;
   const used = await measureRecords(store.catalog, breathe, needed);
   const measuring = { opensFrames: frames !== undefined, wasteRatio, breathe };
@@ -77,13 +80,13 @@ class Compaction {
 
   constructor(
     private readonly store: StoreWriter,
-    private readonly options: CompactOptions & MoverOptions,
+    private readonly options: RewriteOptions & MoverOptions,
     packs: readonly PackUse[],
   ) {
     this.left = packs.toSorted(byYield);
   }
 
-  async run(): Promise<CompactReport> {
+  async run(): Promise<RewriteReport> {
     const { packs: written } = this.store;
     const before = written.appendedBytes;
     for (;;) {

@@ -6,13 +6,13 @@
 import { after, type Soon } from '../contents/index.js';
 import { asTardisError, type TardisError } from '../errors/index.js';
 import { writeAttributes, writeNumber } from './attributes.js';
-import { attributeReply } from './attribute-reply.js';
+import { xattrReply } from './xattr-reply.js';
 import { Contents } from './contents.js';
 import type { FileTree } from './files-ahead.js';
 import { endAfter, partOf } from './directory-parts.js';
 import { circle, errnoOf, pathForLog } from './failures.js';
-import { type ReplyData, type Unique, uniqueOf } from './kernel.js';
-import type { FileSystemOptions } from './file-system-options.js';
+import { type ReplyData, type Unique, uniqueOf } from './fuse-connection.js';
+import type { RequestHandlerOptions } from './request-handler-options.js';
 import { greet } from './greeting.js';
 import { type NodePlace, placeOf } from './node-ids.js';
 import { DOTS, writeDots, writeEntry } from './packing.js';
@@ -55,7 +55,7 @@ interface Built {
 /** Function that builds a reply immediately before it is sent, since the next request uses the same body. */
 type Reply = () => Built;
 
-export class FileSystem {
+export class RequestHandler {
   private readonly trees: Trees;
   private contents: Contents;
   private readonly cache = new PageCache();
@@ -66,7 +66,7 @@ export class FileSystem {
   private pending = 0;
   private isIdleLater = false;
 
-  constructor(private readonly options: FileSystemOptions) {
+  constructor(private readonly options: RequestHandlerOptions) {
     const { history, system, kernel, current, versionsFor } = options;
     this.contents = new Contents(options);
     this.trees = new Trees({
@@ -294,7 +294,7 @@ export class FileSystem {
     const isOne = request.opcode === Op.getxattr;
     const name = isOne ? nameIn(request, 8) : undefined;
     return after(this.tree(place).entryAt(place.directory, place.entry), ({ entry }) => {
-      const value = attributeReply(entry, name);
+      const value = xattrReply(entry, name);
       if (requestedBytes === 0) return this.number(value.length);
       if (value.length > requestedBytes) throw new FuseError(Errno.ERANGE);
       return this.bytes(value);

@@ -47,7 +47,7 @@ const FORGET_NAME_BYTES = 16;
 const NO_REQUEST: Unique = { uniqueLow: 0, uniqueHigh: 0 };
 
 /** The kernel behind a descriptor of /dev/fuse. */
-export class FuseKernel implements Kernel {
+export class FuseConnection implements Kernel {
   readonly ready: ReadyPages = new ReadyPages();
   readonly files: ReadyFiles = new ReadyFiles();
   readonly links: Buffer = Buffer.from(new ArrayBuffer(READY_LINKS_BYTES));

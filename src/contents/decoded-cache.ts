@@ -24,12 +24,12 @@ export interface Unit {
   readonly digests: DecodedDigests;
 }
 
-interface KeptUnitsOptions {
+interface DecodedCacheOptions {
   readonly onAdded: () => void;
   readonly release: (blocks: readonly Buffer[]) => void;
 }
 
-export class KeptUnits {
+export class DecodedCache {
   private readonly units = new BoundedCache<string, Soon<Unit>>(MAX_UNIT_BYTES, (unit) => {
     if (unit instanceof Promise) return;
     // Those who wait for them get them before the next turn.
@@ -44,7 +44,7 @@ export class KeptUnits {
   private readonly release: (blocks: readonly Buffer[]) => void;
 
   /** `onAdded` is called when a unit was decoded. `release` frees the memory of units, or uses it again. */
-  constructor({ onAdded, release }: KeptUnitsOptions) {
+  constructor({ onAdded, release }: DecodedCacheOptions) {
     this.onAdded = onAdded;
     this.release = release;
   }

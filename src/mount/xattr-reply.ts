@@ -7,7 +7,7 @@ import { Errno, FuseError } from './protocol.js';
  * Returns the value of an attribute; without a name, the names of all attributes. Throws ENODATA if the entry lacks
  * the attribute.
  */
-export function attributeReply(entry: HistoryEntry, name: Buffer | undefined): Buffer {
+export function xattrReply(entry: HistoryEntry, name: Buffer | undefined): Buffer {
   const all = readAttributes(entry.attributes);
   if (name === undefined) {
     const end = Buffer.alloc(1);

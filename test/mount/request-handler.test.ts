@@ -18,7 +18,7 @@ import {
 import {
   AttributeUse,
   Errno,
-  FileSystem,
+  RequestHandler,
   type Kernel,
   Op,
   ReadyFiles,
@@ -142,7 +142,7 @@ class Lab {
   readonly logged: string[] = [];
   private readonly waiting = new Map<number, (reply: Buffer) => void>();
   private last = 0;
-  private readonly files: FileSystem;
+  private readonly files: RequestHandler;
 
   constructor(history = new TestHistory()) {
     this.history = history;
@@ -173,7 +173,7 @@ class Lab {
     const space = () => ({ blocks: 10, freeBlocks: 5, availableBlocks: 4, blockBytes: 4096 });
     const served = this.history.asHistory();
     const attributeUse = new AttributeUse(served);
-    this.files = new FileSystem({
+    this.files = new RequestHandler({
       system,
       history: served,
       decoder: new RecordDecoder(system),

@@ -1,5 +1,5 @@
 /** Buffers that are kept when a reader ends, so that the next one need not allocate them. */
-export class ReaderMemory {
+export class ReusedBuffers {
   decoded: Buffer = Buffer.alloc(0);
   stored: Buffer = Buffer.alloc(0);
 }
