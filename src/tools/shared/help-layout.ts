@@ -34,9 +34,15 @@ export function isShortened(command: Command): boolean {
 /** Returns the functions that lay out the help of a command. */
 export function helpLayout(command: Command): HelpConfiguration {
   return {
-    visibleOptions: () => {
+    // Only the printed help is shortened: the hint for a mistyped option considers all that the helper sees.
+    formatHelp: (shown, helper) => {
       const listed = plain.visibleOptions(command);
-      return isShortened(command) ? listed.filter((option) => !seldom.has(option)) : listed;
+      const visibleOptions = (): Option[] =>
+        isShortened(command) ? listed.filter((option) => !seldom.has(option)) : listed;
+      return plain.formatHelp(
+        shown,
+        Object.assign(Object.create(helper) as Help, { visibleOptions }),
+      );
     },
     optionTerm: (option) => optionTerm(option, command),
     subcommandTerm: (sub) => `${sub.name()} ${sub.usage().replace(/\[options\] ?/, '')}`.trimEnd(),
