@@ -46,6 +46,7 @@
         "src/blake2.cc",
         "src/block-sums.cc",
         "src/delta-search.cc",
+        "src/features.cc",
         "src/rsync.cc",
         "src/fuse.cc",
         "src/fuse-answers.cc",

@@ -33,6 +33,7 @@
   CALL(openListing) /* opened-listing.cc */ \
   CALL(encryptBody) CALL(decryptBody) /* bodies.cc */ \
   CALL(multiplyAdd) /* parity.cc */ \
+  CALL(allFeatures) CALL(leastFeatures) /* features.cc */ \
   CALL(flock) CALL(unlock) CALL(syncfs) /* locking.cc */ \
   CALL(fuseSockets) CALL(fuseReceive) CALL(fuseMount) CALL(fuseUnmount) CALL(newSession) /* mounting.cc */ \
   CALL(fuseListen) CALL(fuseAnswer) CALL(fuseNoteEnd) CALL(fuseForget) CALL(fuseReply) /* fuse.cc */ \

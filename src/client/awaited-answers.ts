@@ -51,6 +51,10 @@ const PLACES: { readonly [N in AwaitedRequest]: Places<N> } = {
     required: ({ question, digests }) => ({ key: question, items: digests.length / DIGEST_BYTES }),
     given: ({ question, verdicts }) => ({ key: question, items: verdicts.length }),
   },
+  seekBasis: {
+    required: ({ question }) => ({ key: question, items: 1 }),
+    given: ({ question }) => ({ key: question, items: 1 }),
+  },
 };
 
 const REQUESTS: ReadonlyMap<MessageName, AwaitedRequest> = new Map(

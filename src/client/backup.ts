@@ -158,6 +158,8 @@ class BackupRun {
       const keyring = login.keyring(welcome);
       const isInVain = keyring === undefined && request.settings.cipherChoice !== undefined;
       if (isInVain) throw notEncrypting(request.client);
+      const file = request.credentials?.identity?.cacheFile('similar');
+      if (file !== undefined) pipeline.rememberAt({ file, key: keyring?.similar });
       peer.begin(keyring);
       const opened = await opening;
       hooks.onOpened?.(opened);
@@ -166,12 +168,12 @@ class BackupRun {
       const sealed = peer.endSet();
       const closed = await this.closeSet(opened, sealed);
       this.closedMs = this.system.clock.monotonicMs();
-      const doubt = peer.remember(closed.set, sealed.seal);
+      const doubts = [peer.remember(closed.set, sealed.seal), ...pipeline.remember()];
       const settled = await this.settled?.(); // from here on the set is complete, whatever follows
       await lifeline.leave();
       const result = { ...this.resultOf(opened, closed), ...(settled && { settled }) };
       return withDoubts(result, welcome, closed, [
-        doubt,
+        ...doubts,
         lossDoubt(opened),
         packDoubt(opened),
         machineDoubt(opened),

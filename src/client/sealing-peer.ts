@@ -272,6 +272,15 @@ export class SealingPeer implements BackupPeer {
     this.whenReady(() => this.server.assembly(digest, sizeBytes, parts));
   }
 
+  async seekBasis(
+    slot: SlotNumber,
+    name: Uint8Array,
+    digests: Buffer,
+  ): Promise<OfferedBasis | undefined> {
+    await this.server.seekBasis(slot, this.keyring?.names.name(name) ?? name, digests);
+    return this.basisOf(slot, name);
+  }
+
   basisOf(slot: SlotNumber, name: Uint8Array): OfferedBasis | undefined {
     const { keyring, calls } = this;
     if (keyring === undefined) return this.server.basisOf(slot, name);

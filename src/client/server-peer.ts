@@ -255,6 +255,17 @@ export class ServerPeer implements BackupPeer {
     return this.bases.find(slot, name);
   }
 
+  async seekBasis(
+    slot: SlotNumber,
+    name: Uint8Array,
+    digests: Buffer,
+  ): Promise<OfferedBasis | undefined> {
+    this.lastQuestion += 1;
+    const head = { question: this.lastQuestion, slot, name: bufferOf(name), digests };
+    const { basis } = await this.request('seekBasis', head);
+    return basis === 0 ? undefined : this.basisOf(slot, name); // the offer was sent before the answer
+  }
+
   openSignature(cipher: CipherHead | undefined): PeerStream {
     return this.streams.signature(cipher);
   }

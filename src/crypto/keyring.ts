@@ -19,6 +19,8 @@ export interface Keyring {
   readonly names: NameSealer;
   /** Key of the skip hashes. */
   readonly skipHashes: Buffer;
+  /** Secret of this machine's memory of similar contents. */
+  readonly similar: Buffer;
   readonly tree: TreeSealer;
 }
 
@@ -53,6 +55,7 @@ export function keyringOf(
     },
     names: new NameSealer(calls, nameKeys),
     skipHashes: derive(KeyPurpose.digests, 'skip hashes'),
+    similar: derive(KeyPurpose.digests, 'similar'),
     tree: new TreeSealer(calls, nameKeys, {
       entries: sealKey('entries', SEAL_KEYS_BYTES),
       listings: sealKey('listings'),

@@ -16,6 +16,7 @@ import { ALWAYS_THERE, LostPlaces } from './presence.js';
 import { BackupProgress } from './progress.js';
 import { Report } from './report.js';
 import type { PipelineSettings } from './settings.js';
+import { SimilarContents } from './similar.js';
 import { Streams } from './streams.js';
 import type { WalkOptions } from './walk.js';
 
@@ -49,6 +50,8 @@ export class Context {
   /** Limits of the large files that are read at once. */
   readonly streams: Streams;
   readonly encryption: Encryption;
+  /** The large contents that this machine remembers. */
+  readonly similar: SimilarContents;
   /**
    * Files that turned out to be too large for their parcels. The read stage emits them. The stream of large files ends
    * when this subject completes.
@@ -78,5 +81,6 @@ export class Context {
     this.effort = new Effort(effort, () => peer.isEmpty);
     this.streams = new Streams(this.budget, this.counters);
     this.encryption = new Encryption(this);
+    this.similar = new SimilarContents(settings.budgetBytes);
   }
 }

@@ -5,7 +5,6 @@
  */
 import {
   MAX_BLOCKS,
-  samplePlaces,
   blockBytesFor,
   type LoadedSignature,
   SAMPLED_FROM_BYTES,
@@ -13,15 +12,12 @@ import {
 import { TardisError } from '../errors/index.js';
 import type { Credit } from '../system/index.js';
 import type { DeltaRequest, JobRunner } from '../workers/index.js';
-import type { OfferedBasis } from './peer.js';
-import type { StageCounters } from './stage.js';
+import type { OfferedBasis, SignatureSink } from './peer.js';
 
 /** Memory of one block checksum: 20 bytes, and up to 24 in the index. */
 const LOADED_SUM_BYTES = 44;
 /** Maximum memory of all loaded signatures; enough for the largest signature. */
 export const MAX_LOADED_BYTES: number = MAX_BLOCKS * LOADED_SUM_BYTES;
-/** Number of places in a file that are compared with a sample. */
-const SNIFFED_PLACES = 3;
 /**
  * Minimum number of bytes of a part within which a delta must pay. The number for a file is the larger of a quarter of
  * its size, but at most 4 MiB, and an eighth of its size, but at most 16 MiB. It is never less than this constant.
@@ -36,21 +32,18 @@ const FAR_LONGER = 16;
 /** Time added to the limit for a delta, since the first part includes indexing the signature. */
 const PATIENCE_MS = 5000;
 
-/** The data of a file that is compared with the basis. */
-interface DeltaSource {
-  readonly directoryPath: Uint8Array;
-  readonly directory: Uint8Array;
-  readonly row: Uint8Array;
-  readonly sparseHead: Uint8Array | undefined;
-  readonly formBytes: number;
+interface DeltaOptions {
+  /** Limits the memory of signatures. */
+  readonly signatureBytes: Credit;
+  /** True if the server may have the file itself. The signature is then fetched when a part turns out to be new. */
+  readonly mayBeSame: boolean;
 }
 
 export class FileDelta {
-  /** Resolves when the signature is loaded; true if it can be used. */
-  readonly isReady: Promise<boolean>;
   /** Number of parts for which a delta did not pay. */
   dropped = 0;
   private readonly signature: LoadedSignature;
+  private fetched: Promise<boolean> | undefined;
 
   private constructor(
     readonly offer: OfferedBasis,
@@ -59,23 +52,13 @@ export class FileDelta {
     private readonly costBytes: number,
   ) {
     this.signature = jobs.loadSignature(offer.sizeBytes);
-    this.isReady = offer.fetch(false, takerOf(this.signature));
-    this.isReady.catch(() => undefined); // rejects where it is awaited
   }
 
-  /**
-   * Begins the delta of a file. Returns undefined if the file is better sent whole; the offer and the memory are then
-   * released. Without `source`, the data cannot be sampled before it is sent, and counts as similar. `signatureBytes`
-   * limits the memory of signatures.
-   */
+  /** Begins the delta of a file. Returns undefined if the basis is too large for a signature; it is then released. */
   static async begin(
     offer: OfferedBasis,
-    source: DeltaSource | undefined,
     jobs: JobRunner,
-    {
-      signatureBytes: credit,
-      counters,
-    }: { readonly signatureBytes: Credit; readonly counters: StageCounters },
+    { signatureBytes: credit, mayBeSame }: DeltaOptions,
   ): Promise<FileDelta | undefined> {
     const blockBytes = blockBytesFor(offer.sizeBytes);
     if (blockBytes === undefined) {
@@ -85,17 +68,19 @@ export class FileDelta {
     const costBytes = Math.ceil(offer.sizeBytes / blockBytes) * LOADED_SUM_BYTES;
     await credit.take(costBytes);
     try {
-      const isSampled = source !== undefined && isDear(offer);
-      if (isSampled && !(await hasCommon(offer, source, { jobs, counters }, blockBytes))) {
-        offer.release();
-        credit.give(costBytes);
-        return undefined;
-      }
-      return new FileDelta(offer, jobs, credit, costBytes);
+      const delta = new FileDelta(offer, jobs, credit, costBytes);
+      if (!mayBeSame) delta.isReady().catch(() => undefined); // rejects where it is awaited
+      return delta;
     } catch (error) {
       credit.give(costBytes);
       throw error;
     }
+  }
+
+  /** Resolves when the signature is loaded; true if it can be used. */
+  isReady(): Promise<boolean> {
+    this.fetched ??= this.offer.fetch(false, takerOf(this.signature));
+    return this.fetched;
   }
 
   /** True if the server still has to make the signature, so the file can be hashed in the meantime. */
@@ -132,12 +117,12 @@ export class FileDelta {
 }
 
 /** True if the server must first make the signature, and this takes a long time. */
-function isDear({ hasSignature, sizeBytes }: OfferedBasis): boolean {
+export function isDear({ hasSignature, sizeBytes }: OfferedBasis): boolean {
   return !hasSignature && sizeBytes > SAMPLED_FROM_BYTES;
 }
 
 /** Returns a sink that loads the pieces of a signature. The sink returns false if the signature is damaged. */
-function takerOf(signature: LoadedSignature): (bytes: Buffer, isLast: boolean) => boolean {
+export function takerOf(signature: LoadedSignature): SignatureSink {
   return (bytes, isLast) => {
     try {
       signature.push(bytes, isLast);
@@ -147,37 +132,4 @@ function takerOf(signature: LoadedSignature): (bytes: Buffer, isLast: boolean) =
       return false;
     }
   };
-}
-
-/** True if a sample shows that the basis contains some range of the file. */
-async function hasCommon(
-  offer: OfferedBasis,
-  { directoryPath, directory, row, sparseHead, formBytes }: DeltaSource,
-  { jobs, counters }: { readonly jobs: JobRunner; readonly counters: StageCounters },
-  blockBytes: number,
-): Promise<boolean> {
-  const sample = samplePlaces(offer.sizeBytes, blockBytes);
-  const signature = jobs.loadSignature(offer.sizeBytes, sample.places.length * sample.bytes);
-  try {
-    if (!(await offer.fetch(true, takerOf(signature)))) return false;
-    const bytes = sample.spacingBytes + 2 * sample.bytes;
-    const places = Array.from({ length: SNIFFED_PLACES }, (_, index) => {
-      const middle = ((index + 0.5) * formBytes) / SNIFFED_PLACES;
-      // Places are aligned to the sample, so unmoved data matches at the first block.
-      return Math.floor(middle / sample.spacingBytes) * sample.spacingBytes;
-    });
-    const { output, busyMs } = await jobs.run('sniff', {
-      directoryPath,
-      directory,
-      row,
-      sparseHead,
-      signature: signature.number,
-      places,
-      bytes,
-    });
-    counters.count(0, 0, busyMs);
-    return output.failure === '' && output.isSimilar;
-  } finally {
-    signature.close();
-  }
 }

@@ -1,5 +1,6 @@
 export { BackupPipeline } from './pipeline.js';
 export type { PipelineSettings } from './settings.js';
+export { SimilarContents } from './similar.js';
 export { Budget } from './budget.js';
 export { Counters } from './counters.js';
 export { Effort, type EffortSettings } from './effort.js';

@@ -18,6 +18,8 @@ export interface LargeResult {
   /** The row of the file at the time of reading; its size is the number of bytes read. */
   readonly row: Buffer;
   readonly digest: Buffer;
+  /** Features of the content, by which others find it. */
+  readonly features: Uint8Array;
   readonly hasChanged: boolean;
   /** True if the directory was closed before a part was read: the row then has only the permissions of its owner. */
   readonly wasClosed: boolean;
@@ -58,6 +60,7 @@ export class UnreadableFile extends Error {
 
 export interface PartResult extends PartDigest {
   readonly digest: Buffer;
+  readonly features: Uint8Array;
   readonly row: Buffer;
   readonly hasChanged: boolean;
   readonly wasClosed: boolean;

@@ -66,6 +66,11 @@ export interface BackupPeer {
   openStream(start: StreamStart): PeerStream;
   /** Returns the version on which a changed file may be sent as a delta; undefined if the file must be sent whole. */
   basisOf(slot: SlotNumber, name: Uint8Array): OfferedBasis | undefined;
+  /**
+   * Requests the first of these contents that may be the basis of a file, in place of an offer. Resolves with undefined if
+   * none may be.
+   */
+  seekBasis(slot: SlotNumber, name: Uint8Array, digests: Buffer): Promise<OfferedBasis | undefined>;
   /** Opens a stream for the signature of a content that the server has or receives. */
   openSignature(cipher: CipherHead | undefined): PeerStream;
   assembly(digest: Uint8Array, sizeBytes: number, parts: Uint8Array): void;

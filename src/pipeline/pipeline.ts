@@ -6,6 +6,7 @@ import { backup } from './backup.js';
 import type { Budget } from './budget.js';
 import { Context, type ContextParts } from './context.js';
 import type { BackupProgress } from './progress.js';
+import type { SimilarPlace } from './similar.js';
 import type { StageFigures } from './stage.js';
 
 export class BackupPipeline {
@@ -41,6 +42,16 @@ export class BackupPipeline {
     const { budget, streams } = this.context;
     budget.bytes.grow(bytes);
     if (bytes > 0) streams.widen();
+  }
+
+  /** Names the file in which this machine remembers large contents. Call it before the first answer of the server. */
+  rememberAt(place: SimilarPlace): void {
+    this.context.similar.at(place);
+  }
+
+  /** Remembers the large contents of this set, which is complete. Returns messages for the user about failures. */
+  remember(): readonly string[] {
+    return this.context.similar.save();
   }
 
   /** Returns the figures of all stages, in pipeline order. */

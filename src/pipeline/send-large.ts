@@ -36,6 +36,9 @@ export async function sendRow(
   if (result.wasClosed) directories.unsettle(file.slot);
   report.saved(pathOf(file));
   progress.filesRead += 1;
+  if (result.digest.length > 0) {
+    context.similar.keep(new RowReader(result.row).uid(0), result.digest, result.features);
+  }
   const rows = withDigest(result);
   const slots = Uint32Array.of(file.slot);
   const rowEnds = Uint32Array.of(rows.length);

@@ -4,7 +4,7 @@
  */
 import type { Compression } from '../store/index.js';
 import { Verdict } from '../transport/index.js';
-import type { DeltaRequest, RangeOutput } from '../workers/index.js';
+import { type DeltaRequest, type RangeOutput, spanBytesOf } from '../workers/index.js';
 import type { Context } from './context.js';
 import type { ContentStart, RecordStream } from './encryption.js';
 import type { FileDelta } from './file-delta.js';
@@ -48,7 +48,7 @@ export async function sendPart(context: Context, part: Part): Promise<PartReadin
     first = await slot.reading(() => readPart(context, part, { isSigning }));
     if (await isThere(context, first)) return { first, sent: undefined, wasThere: true };
   }
-  const hasDelta = delta !== undefined && (await delta.isReady);
+  const hasDelta = delta !== undefined && (await delta.isReady());
   const isSigned = first?.signature !== undefined;
   const reading =
     (hasDelta && (await slot.reading(() => sendDelta(context, part, delta, isSigned)))) ||
@@ -140,14 +140,18 @@ export async function readPart(
   { file, offset }: Pick<Part, 'file' | 'offset'>,
   { isSigning, compression, delta, stream }: ReadHow,
 ): Promise<RangeOutput> {
-  const { counters, jobs, peer, settings, progress, streams } = context;
-  const { directoryPath, directory, row, sparseHead, blockBytes, content } = file;
+  const { counters, jobs, peer, settings, similar, progress, streams } = context;
+  const { directoryPath, directory, row, sparseHead, blockBytes, formBytes, content } = file;
   const { rawRules } = settings;
   const signatureBlockBytes = isSigning ? blockBytes : undefined;
   const range = { directoryPath, directory, row, sparseHead, offset, bytes: PART_BYTES, content };
   const keys = peer.contentKeys;
   const cipher = stream?.cipher?.head;
-  const input = { ...range, compression, rawRules, delta, signatureBlockBytes, keys, cipher };
+  const { gear } = similar;
+  const isKept = gear !== undefined && blockBytes !== undefined;
+  const features = isKept ? { gear, spanBytes: spanBytesOf(formBytes) } : undefined;
+  const how = { compression, rawRules, delta, signatureBlockBytes, features };
+  const input = { ...range, ...how, keys, cipher };
   const underWay = new PartUnderWay(progress);
   const result = await jobs.runRange(input, streams.windowChunks, (chunk) => {
     underWay.sent(chunk.length);

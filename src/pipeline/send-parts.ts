@@ -186,7 +186,7 @@ export class PartsSender {
     const isTwoVersions = differs && !isSameVersion(Buffer.from(first.row), Buffer.from(sent.row));
     const sums = result.signature ?? (isFirstSame ? first.signature : undefined);
     if (sums !== undefined) await file.signature?.part(number, sums);
-    const { sizeBytes, incomplete, wasClosed } = result;
+    const { sizeBytes, incomplete, wasClosed, features } = result;
     const isInconsistent = result.isInconsistent || (differs && !isTwoVersions);
     const hasChanged = result.hasChanged || isInconsistent;
     counters.parts.count(1, sizeBytes, 0);
@@ -194,7 +194,7 @@ export class PartsSender {
     const row = Buffer.from(result.row);
     const isSigned = sums !== undefined;
     const more = { incomplete, wasClosed, wasThere, isSigned };
-    return { digest, sizeBytes, row, hasChanged, isInconsistent, ...more };
+    return { digest, sizeBytes, features, row, hasChanged, isInconsistent, ...more };
   }
 
   /** Joins the results of the parts. */
@@ -236,7 +236,8 @@ export class PartsSender {
       claimedBytes,
       isSparse,
     };
-    return { row, digest, ...read, incomplete: parts[0]!.incomplete };
+    const features = Buffer.concat(parts.map((part) => part.features));
+    return { row, digest, features, ...read, incomplete: parts[0]!.incomplete };
   }
 
   /** Makes the missing signatures of parts that the server already had, if other parts were sent. */

@@ -170,7 +170,7 @@ class StreamSender {
    */
   private async begin(): Promise<SentSource> {
     const { context, file, filledBytes } = this;
-    const { counters, encryption, jobs, peer, settings, streams } = context;
+    const { encryption, jobs, peer, settings, streams } = context;
     const scheme = chosenScheme(settings.cipherChoice, file);
     const offer = peer.basisOf(file.slot, new RowReader(file.row).name(0));
     const blockBytes = blockBytesFor(Math.max(filledBytes, offer?.sizeBytes ?? 0, USUAL_BYTES));
@@ -178,8 +178,8 @@ class StreamSender {
       offer?.release();
       return { scheme, blockBytes, delta: undefined, signature: undefined };
     }
-    const limits = { signatureBytes: streams.signatureBytes, counters: counters.basis };
-    const delta = offer && (await FileDelta.begin(offer, undefined, jobs, limits));
+    const options = { signatureBytes: streams.signatureBytes, mayBeSame: false };
+    const delta = offer && (await FileDelta.begin(offer, jobs, options));
     const isSigned = peer.contentKeys !== undefined || settings.sendSignatures === true;
     const isMade = isSigned && blockBytes !== undefined;
     const signature = isMade ? new SignatureSender(encryption, scheme) : undefined;

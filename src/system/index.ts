@@ -31,6 +31,8 @@ export { type FailedAttribute, failedAttributes, refusedOfFiles } from './refuse
 export * from './directory-place.js';
 export { crc32 } from './crc32.js';
 export {
+  FEATURE_BYTES,
+  GEAR_BYTES,
   loadSnappy,
   loadNative,
   MetadataOption,

@@ -72,6 +72,7 @@ export interface NativeCalls
   extends ListingCalls,
     CompressingCalls,
     DecodingCalls,
+    FeatureCalls,
     FuseCalls,
     GatheringCalls,
     ParityCalls,
@@ -384,6 +385,28 @@ interface ParityCalls {
     factor: number,
     isPlain: boolean,
   ): void;
+}
+
+/** Number of bytes of the table of a gear hash, and of one feature. */
+export const GEAR_BYTES = 2048;
+export const FEATURE_BYTES = 5;
+
+/**
+ * The calls of the native addon for features of contents: hashes of 64 bytes, chosen by their own value, about one in
+ * 2,048 bytes. `table` is that of the gear hash, GEAR_BYTES long. Both calls write features to `into`, as many as fit,
+ * and return the number of bytes written. They fail with EINVAL for a table that is too short.
+ */
+export interface FeatureCalls {
+  /** Finds all features of the first `bytes` bytes, without one that equals the one before. */
+  allFeatures(table: Uint8Array, data: Uint8Array, bytes: number, into: Uint8Array): number;
+  /** Finds the least feature in the first eighth of each span of `spanBytes` bytes. */
+  leastFeatures(
+    table: Uint8Array,
+    data: Uint8Array,
+    bytes: number,
+    spanBytes: number,
+    into: Uint8Array,
+  ): number;
 }
 
 let snappy: typeof import('snappy') | undefined;

@@ -77,11 +77,11 @@ const STATE_RISK =
  * so that no reader sees a partial file when two processes write at once. Returns undefined, or the system's error code
  * on failure.
  */
-export function writeState(file: string, text: string): string | undefined {
+export function writeState(file: string, content: string | Uint8Array): string | undefined {
   const fresh = `${file}.${randomBytes(6).toString('hex')}.new`;
   try {
     makeDirectories(path.dirname(file));
-    fs.writeFileSync(fresh, text, { mode: 0o600, flush: true, flag: 'wx' });
+    fs.writeFileSync(fresh, content, { mode: 0o600, flush: true, flag: 'wx' });
     const isNew = !fs.existsSync(file);
     fs.renameSync(fresh, file);
     if (isNew) reportIfExposed(file, STATE, STATE_RISK);

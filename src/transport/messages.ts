@@ -187,6 +187,13 @@ export const MESSAGES = {
     last: 'bool',
     failed: 'bool',
   }),
+  seekBasis: ofBackup(
+    119,
+    8 * KIB,
+    { question: 'uint', slot: 'uint', name: 'bytes', digests: 'bytes' },
+    { answer: 'sought' },
+  ),
+  sought: toBackup(120, KIB, { question: 'uint', basis: 'uint' }),
   // answers
   welcome: connectionToClient(
     64,
@@ -358,6 +365,8 @@ export const BasisWish = Object.freeze({ nothing: 0, sample: 1, signature: 2 });
 
 /** Maximum number of bases that a session may have open; further files are sent whole. */
 export const MAX_OPEN_BASES = 4096;
+/** Maximum number of contents that a client seeks as a basis at once. */
+export const MAX_SOUGHT = 4;
 
 /** Answers to a query for one digest. */
 export const Verdict = Object.freeze({ want: 0, have: 1, coming: 2 });

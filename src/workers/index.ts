@@ -15,4 +15,5 @@ export { SharedDigests } from './recent-digests.js';
 export * from './directory-block.js';
 export { RACY_WINDOW_NS } from './inspect.js';
 export { MOST_NAMES } from './large-directory.js';
+export { spanBytesOf } from './similar-job.js';
 export { RecordMemory } from './record-memory.js';

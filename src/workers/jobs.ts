@@ -260,12 +260,20 @@ export interface RangeInput extends ListedFile {
   readonly rawRules?: RawRules;
   /** If given, a signature of the range is also made, with blocks of this length. */
   readonly signatureBlockBytes?: number | undefined;
+  /** If given, one feature of each span of the range is also returned. */
+  readonly features?: FeatureRequest | undefined;
   /** If given, the chunks contain a delta. */
   readonly delta?: DeltaRequest | undefined;
   /** Given if the client encrypts; digests are keyed then. */
   readonly keys?: ContentKeys | undefined;
   /** Given if the client encrypts; chunks are encrypted then. */
   readonly cipher?: CipherHead | undefined;
+}
+
+export interface FeatureRequest {
+  /** Table of the gear hash. */
+  readonly gear: Uint8Array;
+  readonly spanBytes: number;
 }
 
 export interface DeltaRequest {
@@ -288,18 +296,28 @@ export interface DeltaOutcome {
   readonly rawBytes: number;
 }
 
-/** Input of the job that tests if a file has anything in common with its basis. */
-export interface SniffInput extends ListedFile {
-  readonly sparseHead: Uint8Array | undefined;
-  /** Number of a sample of the basis's signature. */
+/** A sample of a basis's signature, and where its pieces are in the basis. */
+export interface SampleRequest {
   readonly signature: number;
-  /** Positions to search at, and the number of bytes to search from each. */
-  readonly places: readonly number[];
+  readonly spacingBytes: number;
   readonly bytes: number;
 }
 
-export interface SniffOutput {
+/** Input of the job that looks at some stretches of a large file. */
+export interface SimilarInput extends ListedFile {
+  readonly sparseHead: Uint8Array | undefined;
+  readonly formBytes: number;
+  /** Table of the gear hash; undefined if no features are wanted. */
+  readonly gear: Uint8Array | undefined;
+  /** Sample with which the stretches are compared; undefined for none. */
+  readonly sample: SampleRequest | undefined;
+}
+
+export interface SimilarOutput {
   readonly failure: string;
+  /** All features of the stretches, FEATURE_BYTES each. */
+  readonly features: Uint8Array;
+  /** True if a stretch has a block of the sample. */
   readonly isSimilar: boolean;
 }
 
@@ -321,6 +339,8 @@ export interface RangeOutput {
   readonly owners: readonly OwnerName[];
   /** Signature of the bytes read, if it was requested. */
   readonly signature: Uint8Array | undefined;
+  /** Features of the bytes read, FEATURE_BYTES each, if they were requested; otherwise empty. */
+  readonly features: Uint8Array;
   readonly delta: DeltaOutcome | undefined;
   /** Time that a thread worked on the range, without its waits for the receiver of the chunks. */
   readonly busyMs: number;
@@ -335,7 +355,7 @@ export interface JobTable {
   build: { input: BuildInput; output: BuildOutput };
   holes: { input: ListedFile; output: HolesOutput };
   data: { input: DataInput; output: DataOutput };
-  sniff: { input: SniffInput; output: SniffOutput };
+  similar: { input: SimilarInput; output: SimilarOutput };
   restore: { input: RestoreInput; output: RestoreOutput };
 }
 

@@ -8,6 +8,7 @@ import { SparseMap } from '../contents/index.js';
 import { SignatureMaker } from '../delta/index.js';
 import { systemCode } from '../errors/index.js';
 import {
+  BytesBuilder,
   contentDigest,
   EntryType,
   holdsDevice,
@@ -25,7 +26,7 @@ import {
   RecordCipher,
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
-import type { System } from '../system/index.js';
+import { FEATURE_BYTES, type System } from '../system/index.js';
 import type { RangeInput, RangeOutput } from './jobs.js';
 import { endsEarly, OpenListedFile, statusOf } from './listed-file.js';
 import { MeasuredDelta } from './measured-delta.js';
@@ -36,6 +37,7 @@ import { readForm } from './read-form.js';
 import { nowNs, racyFromNs } from './inspect.js';
 
 let scratch: Buffer = Buffer.alloc(0);
+const NO_FEATURES: Buffer = Buffer.alloc(0);
 
 /**
  * Yields encoded chunks (none without compression: the range is only hashed). Returns the digest, or the error of
@@ -59,6 +61,7 @@ export function* rangeJob(
       incomplete: '',
       owners: [],
       signature: undefined,
+      features: NO_FEATURES,
       delta: undefined,
       busyMs: 0,
     };
@@ -92,6 +95,7 @@ class RangeReading implements Disposable {
   private readonly sparse: SparseMap | undefined;
   private readonly signature: SignatureMaker | undefined;
   private readonly delta: MeasuredDelta | undefined;
+  private readonly features = new BytesBuilder(0);
   /** Undefined if the chunks are not encrypted. */
   private readonly cipher: RecordCipher | undefined;
   private chunks = 0;
@@ -136,6 +140,7 @@ class RangeReading implements Disposable {
       const chunk = scratch.subarray(0, got);
       hash.update(chunk);
       signature?.push(chunk);
+      this.keepFeatures(chunk);
       this.busyMs += performance.now() - startMs;
       this.sizeBytes += got;
       if (compression !== undefined) yield* this.encoded(chunk, compression);
@@ -144,6 +149,18 @@ class RangeReading implements Disposable {
     }
     if (this.delta === undefined || compression === undefined) return;
     for (const piece of this.delta.finish()) yield this.chunk(piece, compression);
+  }
+
+  /** Keeps the features of a chunk, which begins a span. */
+  private keepFeatures(chunk: Buffer): void {
+    const wanted = this.input.features;
+    if (wanted === undefined) return;
+    const { gear, spanBytes } = wanted;
+    const mostBytes = Math.ceil(chunk.length / spanBytes) * FEATURE_BYTES;
+    const { buffer, at } = this.features.reserve(mostBytes);
+    const into = buffer.subarray(at, at + mostBytes);
+    const { native } = this.system;
+    this.features.commit(native.leastFeatures(gear, chunk, chunk.length, spanBytes, into));
   }
 
   private chunk(raw: Buffer, compression: Compression): Buffer {
@@ -206,9 +223,10 @@ class RangeReading implements Disposable {
     const digest = contentDigest(system.native, input.keys, this.hash.digest());
     const delta = this.delta?.outcome();
     const signature = delta?.isDropped === true ? undefined : this.signature?.finish();
+    const features = this.features.take();
     const read = { digest, sizeBytes, row: whole, hasChanged, isInconsistent };
     const busyMs = this.busyMs + (this.delta?.busyMs ?? 0);
-    return { failure: '', ...read, incomplete, owners, signature, delta, busyMs };
+    return { failure: '', ...read, incomplete, owners, signature, features, delta, busyMs };
   }
 
   private status(): fs.BigIntStats | undefined {

@@ -6,7 +6,7 @@ import type { JobInput, JobName, JobResult, JobTable } from './jobs.js';
 import { dropNamesJob, pageJob } from './page-job.js';
 import { buildJob, readJob } from './parcel-job.js';
 import { restoreJob } from './restore-job.js';
-import { sniffJob } from './sniff-job.js';
+import { similarJob } from './similar-job.js';
 import { walkJob } from './walk-job.js';
 
 type JobFunctions = {
@@ -24,7 +24,7 @@ const JOBS: JobFunctions = {
   build: buildJob,
   holes: (input, { system }) => holesJob(input, system),
   data: (input, { system }) => dataJob(input, system),
-  sniff: (input, { system }) => sniffJob(input, system),
+  similar: (input, { system }) => similarJob(input, system),
   restore: restoreJob,
 };
 

@@ -197,6 +197,8 @@ const aFile = { type: EntryType.file, sizeBytes: 5, inode: 2n };
 const digest = Buffer.alloc(32, 7);
 
 const CONTENT = { stream: 1, isPart: false, codec: 0, fileSizeBytes: 1, cipher: NOTHING };
+/** A request for a basis by digests that the server does not have. */
+const SOUGHT = { question: 1, slot: 0, name: Buffer.from('large'), digests: Buffer.alloc(128, 7) };
 const openSignature = (peer: Peer): void => {
   openSet(peer);
   peer.send('signatureOpen', { stream: 1, cipher: NOTHING });
@@ -423,6 +425,26 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
   ],
   ['an unknown wish', (peer) => [openSet(peer), peer.send('basisWish', { basis: 1, wish: 3 })]],
   [
+    'a basis that is sought for no slot',
+    (peer) => [openRoot(peer), peer.send('seekBasis', { ...SOUGHT, slot: 1 })],
+  ],
+  [
+    'a basis that is sought by half a digest',
+    (peer) => [openRoot(peer), peer.send('seekBasis', { ...SOUGHT, digests: Buffer.alloc(48) })],
+  ],
+  [
+    'a basis that is sought by too many digests',
+    (peer) => [openRoot(peer), peer.send('seekBasis', { ...SOUGHT, digests: Buffer.alloc(160) })],
+  ],
+  [
+    'a basis that is sought in a directory that is done',
+    (peer) => {
+      openRoot(peer);
+      peer.send('done', { slots: [0], settled: Buffer.alloc(1), seals: NOTHING });
+      peer.send('seekBasis', SOUGHT);
+    },
+  ],
+  [
     'a signature that ends as a content',
     (peer) => [
       openSignature(peer),
@@ -503,6 +525,20 @@ test('only a peer that promised to send what is wanted is waited for', async (t)
   }
   while (peer.verdicts.length < 4) await pause(5);
   t.deepEqual(peer.verdicts, [[WANT], [WANT], [WANT], [COMING]]);
+  peer.cut();
+  await peer.closed;
+});
+
+test('digests that the server does not have are no offence, and no basis', async (t) => {
+  const peer = await login('seeks');
+  openRoot(peer);
+  peer.send('seekBasis', SOUGHT);
+  peer.send('seekBasis', { ...SOUGHT, question: 2, digests: NOTHING });
+  await peer.hears('sought');
+  peer.send('digests', { question: 3, digests: digest, promise: false });
+  await peer.hears('verdicts');
+  t.false(peer.names.includes('basis'));
+  t.deepEqual(peer.codes, []);
   peer.cut();
   await peer.closed;
 });

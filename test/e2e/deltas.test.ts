@@ -298,9 +298,13 @@ async function areDeltas(
   more: (index: number) => string[] = () => [],
 ): Promise<boolean[]> {
   const { store, source, written } = lab(t);
-  const env = { TARDIS_LOCAL_CONFIG: written('server', `[Tardis]\n${server}\n`) };
   const deltas: boolean[] = [];
   for (const [index, content] of contents.entries()) {
+    // Each run has a cache of its own, so no basis is sought beyond the name.
+    const env = {
+      TARDIS_LOCAL_CONFIG: written('server', `[Tardis]\n${server}\n`),
+      XDG_CACHE_HOME: path.join(store, `../cache ${index}`),
+    };
     fs.writeFileSync(path.join(source, 'large'), content);
     await rest();
     const args = ['-D', store, '-C', 'me', '--local', ...(index === 0 ? ['--create'] : [])];

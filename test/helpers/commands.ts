@@ -428,8 +428,9 @@ function parentOf(pid: string): number | undefined {
   }
 }
 
-/** State directory of the commands of this test file, separate because other files may run in parallel. */
+/** State directory of the commands of this test file, and its cache, separate because other files may run in parallel. */
 const STATE = path.join(memoryFolder(), `tardis-test-state-${randomUUID()}`);
+export const CACHE: string = path.join(STATE, 'cache');
 process.once('exit', () => fs.rmSync(STATE, { recursive: true, force: true }));
 
 /** Removes the state of a port, which another server of this file with other clients may have used. */
@@ -461,6 +462,7 @@ export function cleanEnvironment(): NodeJS.ProcessEnv {
   return {
     ...inherited,
     XDG_STATE_HOME: STATE,
+    XDG_CACHE_HOME: CACHE,
     TARDIS_PASSWORD_MEMORY: '16M',
     NODE_COMPILE_CACHE: COMPILED,
   };

@@ -197,6 +197,10 @@ export class FakePeer implements BackupPeer {
     };
   }
 
+  seekBasis(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
   basisOf(): OfferedBasis | undefined {
     return undefined;
   }

@@ -13,6 +13,7 @@ import {
 import { pino } from 'pino';
 import { type History, type HistoryEntry, openLocalHistory } from '../../src/history/index.js';
 import { type BackupResult, runBackup } from '../../src/client/index.js';
+import type { KnownClient } from '../../src/crypto/identity/index.js';
 import {
   newRestoreProgress,
   type PolicyOptions,
@@ -106,6 +107,8 @@ export interface InlineBackup {
   readonly signal?: AbortSignal;
   /** The password with which the client encrypts. */
   readonly password?: string;
+  /** The machine's memory of the client. */
+  readonly identity?: KnownClient;
   /** The settings that the client reports. */
   readonly config?: PlainConfig;
   /** Wraps the jobs that the pipeline uses. */
@@ -215,7 +218,7 @@ export async function backupTo(
   };
   const request = {
     client,
-    ...credentialsOf(options.password),
+    ...credentialsOf(options),
     create: options.create ?? false,
     setName: options.setName ?? '',
     config: options.config,
@@ -268,10 +271,11 @@ export function backupInline(
   );
 }
 
-function credentialsOf(password: string | undefined) {
+function credentialsOf({ password, identity }: InlineBackup) {
   if (password === undefined) return {};
   const bytes = Buffer.from(password);
-  return { credentials: { password: bytes, stretch: LIGHT, ask: () => Promise.resolve(bytes) } };
+  const ask = (): Promise<Buffer> => Promise.resolve(bytes);
+  return { credentials: { password: bytes, stretch: LIGHT, ask, identity } };
 }
 
 export interface InlineRestore {

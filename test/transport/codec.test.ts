@@ -331,7 +331,15 @@ test('the table gives each message a number, a bound and a right of its own', (t
     const isAnswer =
       (number >= 64 && number <= 95) ||
       (number >= 128 && number % 2 === 1) ||
-      ['loginChallenge', 'tokenTaken', 'elsewhere', 'keysSet', 'basis', 'signature'].includes(name);
+      [
+        'loginChallenge',
+        'tokenTaken',
+        'elsewhere',
+        'keysSet',
+        'basis',
+        'signature',
+        'sought',
+      ].includes(name);
     t.is(direction === 'to-client', isAnswer, name);
     t.true(maxBytes <= 16 << 20, name);
     const logins = ['loginChallenge', 'loginProof', 'loginToken', 'tokenTaken'];

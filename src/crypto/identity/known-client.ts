@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { formerIds, type KeyRecord, type MasterKey } from '../index.js';
 import { TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
-import { readState, statePath, writeState } from '../../system/index.js';
+import { cachePath, readState, statePath, writeState } from '../../system/index.js';
 
 /** The place of a client, as the user names it. */
 interface ClientPlace {
@@ -256,11 +256,20 @@ export class KnownClient {
     }
   }
 
+  /** Returns the path of a cache of this machine about the client at this place. */
+  cacheFile(folder: string): string {
+    return cachePath(folder, this.nameOf(this.at.places[0]));
+  }
+
   private fileOf(place: string): string {
+    return statePath('clients', `${this.nameOf(place)}.json`);
+  }
+
+  private nameOf(place: string): string {
     const name = createHash('sha256')
       .update(JSON.stringify([place, this.at.client]))
       .digest('hex');
-    return statePath('clients', `${name.slice(0, 32)}.json`);
+    return name.slice(0, 32);
   }
 }
 

@@ -38,6 +38,7 @@ type OfContents =
   | 'deltaOpen'
   | 'deltaEnd'
   | 'basisWish'
+  | 'seekBasis'
   | 'assembly';
 
 export function backupHandlers(
@@ -139,6 +140,11 @@ function contentHandlers(
     deltaEnd: (head) => large.endDelta(session.openSet(), head),
     basisWish: (head) => {
       offers.takeWish(head);
+      return undefined;
+    },
+    seekBasis: (head) => {
+      const basis = session.openSet().seekBasis(head);
+      session.answer('sought', { question: head.question, basis });
       return undefined;
     },
     assembly: (head) => {

@@ -16,6 +16,7 @@ import {
 import { TardisError } from '../../errors/index.js';
 import {
   type ContentId,
+  DIGEST_BYTES,
   EntryType,
   METADATA_FROM,
   RowOffset,
@@ -48,6 +49,14 @@ interface Offer {
   readonly pushedBytes: number;
 }
 
+/** A file for which a basis is offered. */
+interface OfferedFile {
+  readonly slot: SlotNumber;
+  readonly name: Buffer;
+  /** True if its size differs from the basis; undefined if the client has sought it, and will request the signature. */
+  readonly isResized: boolean | undefined;
+}
+
 export class BasisOffers {
   private readonly open = new Map<number, Offer>();
   private readonly bySlot = new Map<SlotNumber, number[]>();
@@ -78,7 +87,7 @@ export class BasisOffers {
    * `at` is the file's new row, `head` its stored entry.
    */
   consider(slot: SlotState, rows: RowReader, at: number, head: HeadRow): void {
-    const { limits, store } = this;
+    const { limits } = this;
     const { contentId, metadata } = head;
     // With equal metadata, the file is read again only because it changed just before the last backup. A basis would be
     // fetched from the bucket and then not used.
@@ -94,35 +103,61 @@ export class BasisOffers {
     const isSized = newBytes !== UNKNOWN_SIZE_BYTES;
     const otherBytes = isSized ? Math.abs(newBytes - oldBytes) : 0;
     if (otherBytes > (oldBytes * limits.maxChangePercent) / 100) return;
+    const isResized = newBytes !== oldBytes;
+    this.offer({ slot: slot.number, name: rows.name(at), isResized }, contentId);
+  }
+
+  /**
+   * Offers the first of these contents that is stored and may be a basis, for a file that has no offer. Returns the number
+   * of the offer; 0 if there is none. A content that is not stored is skipped, since garbage collection may have deleted it.
+   */
+  seek(slot: SlotNumber, name: Buffer, digests: Buffer): number {
+    const { limits, store } = this;
+    if (limits.saveFull || limits.maxChain === 0 || this.open.size >= MAX_OPEN_BASES) return 0;
+    for (let at = 0; at < digests.length; at += DIGEST_BYTES) {
+      const found = store.catalog.contents.find(digests.subarray(at, at + DIGEST_BYTES));
+      if (found?.isStored !== true || !this.trust.inContent(found.contentId)) continue;
+      const number = this.offer({ slot, name, isResized: undefined }, found.contentId);
+      if (number > 0) return number;
+    }
+    return 0;
+  }
+
+  /**
+   * Offers a content as the basis of a file, unless it is too small or large for a delta, or the end of a long chain.
+   * Returns the number of the offer; 0 if there is none.
+   */
+  private offer({ slot, name, isResized }: OfferedFile, contentId: ContentId): number {
+    const { limits, store } = this;
     const { bases, contents, signatures } = store.catalog;
     const { sizeBytes = 0, digest } = contents.stored(contentId) ?? {};
     const blockBytes = blockBytesFor(sizeBytes);
-    if (sizeBytes < LEAST_DELTA_BYTES || blockBytes === undefined || digest === undefined) return;
-    if (bases.chainLength(contentId) >= limits.maxChain) return;
+    if (sizeBytes < LEAST_DELTA_BYTES || blockBytes === undefined || digest === undefined) return 0;
+    if (bases.chainLength(contentId) >= limits.maxChain) return 0;
     const hasSignature =
       signatures.find(contentId) !== undefined && this.trust.inSignature(contentId);
     const signatureBytes = signatureBytesFor(sizeBytes, blockBytes);
-    // A signature without a request should be useful: a file of unchanged size may only have a new time.
     const isSample = !hasSignature && sizeBytes > SAMPLED_FROM_BYTES;
     const bytes = isSample ? SAMPLE_BYTES : signatureBytes;
-    const isOfUse = hasSignature || isSample || newBytes !== oldBytes;
+    // A signature without a request should be useful: a file of unchanged size may only have a new time.
+    const isOfUse = isResized !== undefined && (hasSignature || isSample || isResized);
     const isPushed = isOfUse && this.pushedBytes + bytes <= PUSH_WINDOW_BYTES;
     this.last += 1;
     const offer = {
       number: this.last,
-      slot: slot.number,
+      slot,
       contentId,
       sizeBytes,
       pushedBytes: isPushed ? bytes : 0,
     };
     this.open.set(offer.number, offer);
-    const others = this.bySlot.get(slot.number);
-    if (others === undefined) this.bySlot.set(slot.number, [offer.number]);
+    const others = this.bySlot.get(slot);
+    if (others === undefined) this.bySlot.set(slot, [offer.number]);
     else others.push(offer.number);
     this.answer('basis', {
       basis: offer.number,
-      slot: slot.number,
-      name: rows.name(at),
+      slot,
+      name,
       sizeBytes,
       mostPercent: limits.maxChangePercent,
       hasSignature,
@@ -130,6 +165,7 @@ export class BasisOffers {
     });
     this.pushedBytes += offer.pushedBytes;
     if (isPushed) this.source.send(offer.number, contentId, isSample);
+    return offer.number;
   }
 
   /**

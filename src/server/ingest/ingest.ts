@@ -20,7 +20,7 @@ import {
   type SlotNumber,
 } from '../../model/index.js';
 import type { OwnerRecord } from '../../store/index.js';
-import { HEAD_SAME, MAX_OWNERS, Verdict } from '../../transport/index.js';
+import { HEAD_SAME, type Head, MAX_OWNERS, MAX_SOUGHT, Verdict } from '../../transport/index.js';
 import type { BasisOffers } from './basis-offers.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import { FinalRows, type ParcelRows } from './final-rows.js';
@@ -179,6 +179,19 @@ export class Ingest {
       onChanged: (at, head) => isFull || this.offers.consider(slot, rows, at, head),
     };
     return compareListing({ catalog, journal, slots, rules }, { slot, rows, isLast });
+  }
+
+  /**
+   * Offers the first of some contents that may be the basis of a file. Returns the number of the offer; 0 if there is none, as
+   * in a full set. Throws PROTOCOL_VIOLATION.
+   */
+  seekBasis({ slot, name, digests }: Head<'seekBasis'>): number {
+    const state = this.slots.get(slot);
+    const count = digests.length / DIGEST_BYTES;
+    if (state.isDone || !Number.isInteger(count) || count > MAX_SOUGHT) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'invalid request for a basis');
+    }
+    return this.isFull ? 0 : this.offers.seek(slot, name, digests);
   }
 
   /** Appends the records of a parcel, then writes those of its rows whose contents are stored. */
