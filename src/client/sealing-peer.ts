@@ -55,7 +55,6 @@ export class SealingPeer implements BackupPeer {
   private sealer: SetSealer | undefined;
   private isReady = false;
   private readonly waiting: (() => void)[] = [];
-  failure: TardisError | undefined;
   /** Resolves when the store is known to be at least as new as this machine remembers. */
   private opened: Promise<unknown> | undefined;
 
@@ -75,9 +74,12 @@ export class SealingPeer implements BackupPeer {
     this.isReady = true;
   }
 
+  get failure(): TardisError | undefined {
+    return this.server.failure;
+  }
+
   /** Fails all pending and later calls. */
   fail(error: TardisError): void {
-    this.failure ??= error;
     this.server.fail(error);
     if (!this.isReady) this.begin(undefined); // the promises of `server` reject what was queued
   }

@@ -112,7 +112,7 @@ export class ServerPeer implements BackupPeer {
   /** Owners whose names were sent. A user is recorded by number n, a group by -1 - n. */
   private readonly sentOwners = new Set<number>();
   private lastQuestion = 0;
-  failure: TardisError | undefined;
+  private failed: TardisError | undefined;
 
   constructor(options: SenderOptions) {
     this.sender = new Sender(options);
@@ -284,9 +284,13 @@ export class ServerPeer implements BackupPeer {
     return answer;
   }
 
+  get failure(): TardisError | undefined {
+    return this.failed;
+  }
+
   /** Fails all pending and later requests. */
   fail(error: TardisError): void {
-    this.failure ??= error;
+    this.failed ??= error;
     this.sender.fail(error);
     this.bases.fail(error);
     this.answers.fail(error);

@@ -14,6 +14,7 @@ import {
   type Found,
   type Layer,
   type Rows,
+  type Source,
   serverFileLayer,
   systemDefaultsLayer,
 } from './layers.js';
@@ -22,7 +23,15 @@ import { isBucketText } from './place.js';
 import { profileLayer } from './profiles.js';
 import { BUCKET_TOOLS } from './rows-bucket.js';
 import type { Tool } from './tools.js';
-import { rowsOf, type Settings } from './settings.js';
+import { rowsOf, type SettingName, type Settings, type Sourced } from './settings.js';
+
+/** Sources of the settings that somebody gives, the highest precedence first. */
+export const SOURCES: readonly Source[] = [
+  'command line',
+  'configuration file',
+  'environment',
+  'system defaults',
+];
 
 interface Given {
   /** Texts (byte text) of options and arguments, by the names of the rows. */
@@ -56,6 +65,16 @@ export function resolveSettings<T extends Tool>(tool: T, input: Given): Settings
   requireDirectory(tool, sources);
   const values = Object.fromEntries(rows.map(([name]) => [name, sources.get(name)?.value]));
   return { ...values, sources } as unknown as Settings<T>;
+}
+
+/** True if the source of the first setting has a higher precedence than the source of the second. */
+export function isSetAbove({ sources }: Sourced, name: SettingName, other: SettingName): boolean {
+  const rank = (setting: SettingName): number => {
+    const source = sources.get(setting)?.source;
+    const index = source === undefined ? -1 : SOURCES.indexOf(source);
+    return index < 0 ? SOURCES.length : index;
+  };
+  return rank(name) < rank(other);
 }
 
 /** True if the setting of the store names a bucket. */

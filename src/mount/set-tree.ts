@@ -22,6 +22,7 @@ import { type LoadedPage, PAGE_ENTRIES } from './page-cache.js';
 import { PinnedPages } from './pinned-pages.js';
 import { PageStarts } from './page-starts.js';
 import { foundIn, storedSizes } from './page-search.js';
+import { FOREVER_SECONDS, UNFINISHED_SECONDS } from './entry-lifetimes.js';
 import { Errno, FuseError } from './protocol.js';
 import { SetListings, type UnreadDirectories } from './set-listings.js';
 import type { SetTreeOptions } from './set-tree-options.js';
@@ -34,9 +35,6 @@ const NO_PLACE = 0xffff_ffff;
 const MAX_PAGES = Math.ceil(MAX_ENTRIES / PAGE_ENTRIES);
 /** Number of keys for the pages of one tree. */
 const TREE_KEYS = 2 ** 26 * MAX_PAGES;
-const FOREVER_SECONDS = 0x3fff_ffff;
-/** Time for which the kernel may cache data of a set that a backup is still writing. */
-const UNFINISHED_SECONDS = 1;
 
 export class SetTree implements Tree {
   readonly set: BackupSet;

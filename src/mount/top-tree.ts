@@ -14,6 +14,7 @@ import {
   virtualLink,
 } from '../history/index.js';
 import { type EntryTypeNumber, EntryType } from '../model/index.js';
+import { SHORT_SECONDS } from './entry-lifetimes.js';
 import type { Inode } from './attributes.js';
 import { nodeHigh, nodeLow } from './node-ids.js';
 import { packPage } from './packing.js';
@@ -21,7 +22,6 @@ import { Errno, FuseError, ROOT_NODE } from './protocol.js';
 import { type PackedPage, type ShownEntry, type Tree } from './tree.js';
 import { inodeOfDirectory, inodeOfPath, inodeOfSet } from './inodes.js';
 
-const VALID_SECONDS = 1;
 const REFRESH_MS = 1000;
 
 interface TopOptions {
@@ -55,7 +55,7 @@ interface Folder {
 }
 
 export class TopTree implements Tree {
-  readonly validSeconds = VALID_SECONDS;
+  readonly validSeconds = SHORT_SECONDS;
   lookups = 0;
   private folders = new Map<number, Folder>();
   private items = new Map<number, Item>();
@@ -170,7 +170,7 @@ export class TopTree implements Tree {
       const { items } = this.folderOf(directory);
       if (position > items.length) return undefined;
       const shown = items.map((item) => this.show(item));
-      return packPage(shown, 0, VALID_SECONDS);
+      return packPage(shown, 0, SHORT_SECONDS);
     });
   }
 

@@ -19,6 +19,7 @@ import {
 } from '../history/index.js';
 import { joinPath, splitPath } from '../model/index.js';
 import { BoundedCache } from '../system/index.js';
+import { SHORT_SECONDS } from './entry-lifetimes.js';
 import { inodeOf, inodeOfPath } from './inodes.js';
 import { nodeHigh, nodeLow } from './node-ids.js';
 import { packPage } from './packing.js';
@@ -26,7 +27,6 @@ import type { LoadedPage } from './page-cache.js';
 import { Errno, FuseError } from './protocol.js';
 import type { PackedPage, ShownEntry, Tree } from './tree.js';
 
-const VALID_SECONDS = 1;
 const NOTHING = Buffer.alloc(0);
 /**
  * Time for which a listing is kept for the requests of one reader; `MAX_LISTINGS` is the maximum number of kept
@@ -61,7 +61,7 @@ interface Listing {
 }
 
 export class VersionsTree implements Tree {
-  readonly validSeconds = VALID_SECONDS;
+  readonly validSeconds = SHORT_SECONDS;
   lookups = 0;
   private nodes: PathNode[] = [newNode(Buffer.from('/'), 0)];
   private readonly numbers = new Map<string, number>();
@@ -109,7 +109,7 @@ export class VersionsTree implements Tree {
       storedBytes: undefined,
     }));
     const all = [...directories, ...(await this.versionsOf(directory))];
-    const page = packPage(all, 0, VALID_SECONDS);
+    const page = packPage(all, 0, SHORT_SECONDS);
     this.listings.set(directory, { page, madeMs: performance.now() });
     return page;
   }

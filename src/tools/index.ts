@@ -11,7 +11,6 @@ export { statusesOf, statusNote } from './shared/help-statuses.js';
 export { inOurWords } from './shared/neophytos.js';
 export { refuseVerb } from './tardis/other-verbs.js';
 export { usesServer } from './opening/history.js';
-export { isSetAbove } from './opening/precedence.js';
 export { checkUsage } from './regenerate/options.js';
 export { sheetWords } from './sonic/sheet-words.js';
 export { mountWords, withAbsolutePaths } from './tardisfs/mount-words.js';

@@ -30,10 +30,10 @@ import { provenVersions } from './lstardis/prove-versions.js';
 import { hasRange, setsWithin } from './lstardis/set-range.js';
 import { chooseSet, openHistory } from './opening/history.js';
 import { painter } from './output/colors.js';
+import { PARTLY } from './output/output.js';
 import { printSets } from './shared/report-sets.js';
 import { outputTaken, print, runTool, toolCommand } from './shared/run-tool.js';
 
-const PARTLY = 3;
 const NO_OWNERS: Map<string, string> = new Map();
 
 const command = toolCommand({

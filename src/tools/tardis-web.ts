@@ -21,14 +21,13 @@ import { type LocalServer, serveLocally } from '../web/local/index.js';
 import { openJobs } from '../workers/index.js';
 import { followBucket } from './opening/follow-bucket.js';
 import { jsonText } from './output/json-text.js';
+import { PARTLY } from './output/output.js';
 import { clientPlace, noteDamage } from './opening/local-store.js';
 import { openHistory, usesServer } from './opening/history.js';
 import { interruptSignal, JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js';
 
 const RECENT_DIGESTS = 8; // small, since nothing is sent
 const MS = 1000;
-/** Exit status if data was shown that could not be proven to be authentic. */
-const PARTLY = 3;
 
 const OPENER = 'xdg-open';
 const OWNER_ONLY = 0o600;

@@ -9,13 +9,12 @@ import {
   type LocalServerOnDemand,
   startLocalServer,
 } from '../client/local-server.js';
-import type { SettingName, Settings } from '../config/index.js';
+import { isSetAbove, type SettingName, type Settings } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 import { displayName, setNameFault } from '../model/index.js';
 import { checkClientName } from '../store/layout/client-name.js';
 import { absolutePath, isThere, realPathOf } from '../system/index.js';
 import { bucketSettings } from './opening/local-store.js';
-import { isSetAbove } from './opening/precedence.js';
 import { interruptSignal, print, runTool, toolCommand } from './shared/run-tool.js';
 import { startInnerServer, storeOf } from './tardis/inner-server.js';
 import { tardisHelp } from './shared/commands.js';

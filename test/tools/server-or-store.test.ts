@@ -3,8 +3,8 @@
  * set with a higher precedence than Local.
  */
 import test from 'ava';
-import type { Found, Sourced } from '../../src/config/index.js';
-import { usesServer, isSetAbove } from '../../src/tools/index.js';
+import { type Found, isSetAbove, type Sourced } from '../../src/config/index.js';
+import { usesServer } from '../../src/tools/index.js';
 
 /** Sources as docs/configuration.md orders them, the lowest first. */
 const RISING: readonly Found['source'][] = [

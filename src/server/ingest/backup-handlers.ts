@@ -71,7 +71,7 @@ function entryHandlers(
       return undefined;
     },
     parcel: (head, attachment) => {
-      session.openSet().parcel(head, splitRecords(attachment, head.records));
+      session.openSet().rows.parcel(head, splitRecords(attachment, head.records));
       return undefined;
     },
     digests: ({ question, digests, promise }) => {

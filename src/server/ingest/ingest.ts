@@ -23,7 +23,7 @@ import type { OwnerRecord } from '../../store/index.js';
 import { HEAD_SAME, type Head, MAX_OWNERS, MAX_SOUGHT, Verdict } from '../../transport/index.js';
 import type { BasisOffers } from './basis-offers.js';
 import type { StoreWriter } from '../../store/writer/index.js';
-import { FinalRows, type ParcelRows } from './final-rows.js';
+import { FinalRows } from './final-rows.js';
 import { type Compared, compareListing, type ComparingRules } from './compare-listing.js';
 import { defaultSetName, SetJournal } from '../../store/writer/index.js';
 import type { OpenedSet, SetRequest } from './set-request.js';
@@ -42,7 +42,7 @@ export class Ingest {
   readonly isEmpty: boolean;
   private readonly slots: Slots;
   readonly seals: SetSeals;
-  private readonly rows: FinalRows;
+  readonly rows: FinalRows;
   /** Roots that were present when the set began, and parts of which disappeared during the backup. */
   private readonly lostRoots = new Set<RootNumber>();
   /** True after the end of the set; a complete set does not change. */
@@ -192,11 +192,6 @@ export class Ingest {
       throw new TardisError('PROTOCOL_VIOLATION', 'invalid request for a basis');
     }
     return this.isFull ? 0 : this.offers.seek(slot, name, digests);
-  }
-
-  /** Appends the records of a parcel, then writes those of its rows whose contents are stored. */
-  parcel(head: ParcelRows, records: readonly Buffer[]): void {
-    this.rows.parcel(head, records);
   }
 
   /**

@@ -11,6 +11,7 @@ import { type ProvenFinds, provenFinds } from './prove-found.js';
 import { print } from '../shared/run-tool.js';
 import { formatCount, formatTable } from '../output/units.js';
 import { jsonText } from '../output/json-text.js';
+import { PARTLY } from '../output/output.js';
 
 type SearchedHistory = Parameters<typeof findNames>[0]['history'];
 
@@ -79,5 +80,3 @@ function printTable(paths: readonly FoundPath[], view: View): void {
   }
   if (rows.length > 0) print(formatTable(rows, [2]));
 }
-
-const PARTLY = 3;

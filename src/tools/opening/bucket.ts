@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import { createHash } from 'node:crypto';
 import type { ServerSettings } from '../../client/index.js';
-import { parsePlace, type Tool, type Sourced } from '../../config/index.js';
+import { isSetAbove, parsePlace, type Tool, type Sourced } from '../../config/index.js';
 import { failedTo } from '../../errors/index.js';
 import { SKIP_FILE_NAME } from '../../excludes/index.js';
 import { displayName } from '../../model/index.js';
@@ -19,7 +19,6 @@ import {
   readSmallFile,
 } from '../../system/index.js';
 import { noteBucket } from './local-store.js';
-import { isSetAbove } from './precedence.js';
 
 const MAX_CA_BYTES = 1 << 20;
 

@@ -1,9 +1,8 @@
 /** Keeps the catalogs of a bucket up to date while a command reads it. */
-import { defaultOf, type Sourced } from '../../config/index.js';
+import { defaultOf, isSetAbove, type Sourced } from '../../config/index.js';
 import { type BucketAccess, bucketAt } from '../../store/index.js';
 import type { Following } from '../../store/writer/index.js';
 import { byteText, nodeSystem } from '../../system/index.js';
-import { isSetAbove } from './precedence.js';
 import { printAbove } from '../output/progress-line.js';
 
 /** Minimum time between two checks for new commits, for commands that read once. */

@@ -1,5 +1,5 @@
 /** Opens the history that a reading tool uses, in a store on this machine or on a server, and selects one of its sets. */
-import { parseDate, type Sourced } from '../../config/index.js';
+import { isSetAbove, parseDate, type Sourced } from '../../config/index.js';
 import type { Keyring } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
@@ -18,7 +18,6 @@ import { printAbove } from '../output/progress-line.js';
 import { formatTime } from '../output/units.js';
 import { unlockClient } from './keys.js';
 import { clientPlace } from './local-store.js';
-import { isSetAbove } from './precedence.js';
 import { remotePlace, retryText, type ServerLoginSettings } from './server.js';
 
 type PlaceSettings = ServerLoginSettings & Parameters<typeof clientPlace>[0];

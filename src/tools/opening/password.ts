@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import type { IncomingMessage } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import type { Readable } from 'node:stream';
-import { configInvalid, type Sourced } from '../../config/index.js';
+import { configInvalid, SOURCES, type Sourced } from '../../config/index.js';
 import {
   normalPassword,
   passwordStrength,
@@ -25,7 +25,6 @@ import {
   withoutMark,
   textBytes,
 } from '../../system/index.js';
-import { SOURCES } from './precedence.js';
 import { askSecret } from '../output/terminal.js';
 
 const MAX_PASSWORD_BYTES = 4096;

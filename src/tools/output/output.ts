@@ -12,7 +12,7 @@ let failureStatus = 1;
 let cutStatus = 0;
 let isPartly = false;
 /** Exit status if the work is done but something is missing or damaged. */
-const PARTLY_STATUS = 3;
+export const PARTLY = 3;
 
 /** Declares that standard output carries the requested data. It must be complete, and contain nothing else. */
 export function stdoutIsData(): void {
@@ -37,7 +37,7 @@ export function donePartly(): void {
 
 /** Returns the final exit status for the status that a command returned. */
 export function endStatus(status: number): number {
-  const partly = failureStatus === 1 ? PARTLY_STATUS : failureStatus;
+  const partly = failureStatus === 1 ? PARTLY : failureStatus;
   return isPartly ? Math.max(status, partly) : status;
 }
 

@@ -20,6 +20,7 @@ import {
 } from '../../system/index.js';
 import { openAdministered, setOfWord } from '../opening/history.js';
 import { jsonText } from '../output/json-text.js';
+import { PARTLY } from '../output/output.js';
 import { counted, formatBytes } from '../output/units.js';
 import {
   aspectsText,
@@ -40,7 +41,6 @@ const LETTERS: Readonly<Record<string, string>> = {
   target: 'M',
   device: 'M',
 };
-const PARTLY = 3;
 
 interface Count {
   entries: number;
