@@ -346,7 +346,7 @@ export const DELTA_ROWS = rowsFor({ tools: ['tardisd'] }, {
     max: 32,
     default: 5,
     serverKey: 'MaxDeltaChain',
-    help: 'maximum number of deltas that build on each other; after that the whole file is requested again; 0: no deltas',
+    help: 'maximum number of deltas that build on each other; the next one builds on the whole file below them; 0: no deltas',
   },
   maxChangePercent: {
     type: 'int',

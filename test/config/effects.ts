@@ -81,7 +81,7 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
   ],
   'versions and sets are listed within a range of sets or dates': ['setRange', 'dateRange'],
   'Full sends whole files instead of deltas': ['full'],
-  'MaxDeltaChain ends a chain with a whole file': ['maxDeltaChain'],
+  'MaxDeltaChain bounds the deltas that build on each other': ['maxDeltaChain'],
   'MaxChangePercent decides which files are requested in full': ['maxChangePercent'],
   'SaveFull stores whole files only': ['saveFull'],
   'SendSig stores the signatures of large files': ['sendSignatures'],

@@ -321,8 +321,8 @@ async function areDeltas(
 const SERIES = [noise('series', 2 * MIB)];
 while (SERIES.length < 5) SERIES.push(changed(SERIES.at(-1)!, SERIES.length, 2));
 
-test('MaxDeltaChain ends a chain with a whole file', async (t) => {
-  t.deepEqual(await areDeltas(t, 'MaxDeltaChain = 2', SERIES), [false, true, true, false, true]);
+test('MaxDeltaChain bounds the deltas that build on each other', async (t) => {
+  t.deepEqual(await areDeltas(t, 'MaxDeltaChain = 2', SERIES), [false, true, true, true, true]);
   t.deepEqual(await areDeltas(t, 'MaxDeltaChain = 0', SERIES.slice(0, 2)), [false, false]);
 });
 

@@ -40,6 +40,20 @@ const COMPRESSION = { codec: Codec.zstd, level: 1 };
 
 type Row = Record<string, unknown>;
 
+/** Returns for each content in a catalog file that is stored the number of deltas to apply, one after the other. */
+export function chainsIn(catalogPath: string): number[] {
+  const database = system.openDatabase(catalogPath, { readonly: true });
+  const sql = `WITH RECURSIVE chain(id, length) AS (
+      SELECT content_id, 0 FROM contents WHERE basis_id IS NULL
+      UNION ALL SELECT content_id, length + 1 FROM contents JOIN chain ON basis_id = id)
+    SELECT length FROM chain`;
+  try {
+    return database.prepare(sql).pluck().all() as number[];
+  } finally {
+    database.close();
+  }
+}
+
 /**
  * Returns all facts in a catalog file, table by table, to compare two catalogs. Contents are shown by digest and
  * records by their fields, not by number. Skip hashes are left out, because a rebuild does not restore them.

@@ -1,6 +1,7 @@
 /**
  * Offers of bases for deltas. When a listing shows that a large file has changed, its previous version is offered as a
- * basis, if a delta on it is allowed. The signature of the basis is sent at once while few bytes of such signatures are
+ * basis, if a delta on it is allowed; if too many deltas build on each other already, the version below them that is stored
+ * whole. The signature of the basis is sent at once while few bytes of such signatures are
  * in flight; otherwise, it is sent on request. If the basis is large and has no stored signature, a sample of its
  * blocks is signed instead. So no step waits for a round trip.
  *
@@ -88,22 +89,24 @@ export class BasisOffers {
    */
   consider(slot: SlotState, rows: RowReader, at: number, head: HeadRow): void {
     const { limits } = this;
-    const { contentId, metadata } = head;
+    const { contentId: stored, metadata } = head;
     // With equal metadata, the file is read again only because it changed just before the last backup. A basis would be
     // fetched from the bucket and then not used.
     if (limits.isFar === true && sameMetadata(metadata, rows, at)) return;
     if (limits.saveFull || limits.maxChain === 0 || this.open.size >= MAX_OPEN_BASES) return;
-    if (contentId === undefined || !head.isStored || !this.trust.inContent(contentId)) return;
+    if (stored === undefined || !head.isStored || !this.trust.inContent(stored)) return;
     const isFile = metadata[RowOffset.type - METADATA_FROM] === EntryType.file;
     const newBytes = rows.sizeBytes(at);
     const oldBytes = Number(metadata.readBigUInt64LE(RowOffset.sizeBytes - METADATA_FROM));
     if (!isFile || newBytes < LEAST_DELTA_BYTES) return;
     // The size of a delta on the content of another owner would show how much of it that owner has guessed.
-    if (metadata.readUInt32LE(RowOffset.uid - METADATA_FROM) !== rows.uid(at)) return;
+    if (uidOf(head) !== rows.uid(at)) return;
     const isSized = newBytes !== UNKNOWN_SIZE_BYTES;
     const otherBytes = isSized ? Math.abs(newBytes - oldBytes) : 0;
     if (otherBytes > (oldBytes * limits.maxChangePercent) / 100) return;
     const isResized = newBytes !== oldBytes;
+    const contentId = this.unlessFull(slot, rows, at, stored);
+    if (contentId === undefined) return;
     this.offer({ slot: slot.number, name: rows.name(at), isResized }, contentId);
   }
 
@@ -169,6 +172,27 @@ export class BasisOffers {
   }
 
   /**
+   * Returns a stored version as the basis of a new one. If its chain of deltas is full, returns the whole content below,
+   * which the chain begins again from. That must be a version of the same name and owner: equal contents of two owners
+   * share a chain, and below it may be what only one of them knows.
+   */
+  private unlessFull(
+    { directory }: SlotState,
+    rows: RowReader,
+    at: number,
+    contentId: ContentId,
+  ): ContentId | undefined {
+    const { bases, entries } = this.store.catalog;
+    if (bases.chainLength(contentId) < this.limits.maxChain) return contentId;
+    const whole = bases.wholeBelow(contentId);
+    if (whole === undefined || !this.trust.inContent(whole)) return undefined;
+    const isOwn = entries
+      .versions(directory, rows.name(at))
+      .some((version) => version.contentId === whole && uidOf(version) === rows.uid(at));
+    return isOwn ? whole : undefined;
+  }
+
+  /**
    * Handles a client's request for the signature of an offer, or the return of an offer. Throws PROTOCOL_VIOLATION.
    */
   takeWish({ basis, wish }: Head<'basisWish'>): void {
@@ -215,4 +239,8 @@ export class BasisOffers {
     this.pushedBytes -= offer.pushedBytes;
     this.source.forget(offer.number);
   }
+}
+
+function uidOf({ metadata }: { readonly metadata: Buffer }): number {
+  return metadata.readUInt32LE(RowOffset.uid - METADATA_FROM);
 }

@@ -28,6 +28,7 @@ import {
   rebuildInline,
   SMALL_STORE,
 } from '../../helpers/inline.js';
+import { chainsIn } from '../../helpers/packed-store.js';
 import { recordsIn } from '../../helpers/records.js';
 import { giveKeys, PASSWORD, rewriteInline } from '../../helpers/rewrites.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
@@ -156,12 +157,12 @@ test('a key that nobody knows, and a value that it cannot have, are refused', as
   t.true(fs.readFileSync(path.join(place.store, 'me', 'tardis.db')).equals(before));
 });
 
-/** Returns the number of versions after the first that are stored as deltas. */
+/** Returns the number of versions after the first that are stored as deltas, and of those that build on each other. */
 async function deltas(
   t: ExecutionContext,
   settings: readonly (readonly [string, string])[],
   server: InlineServer = {},
-): Promise<number> {
+): Promise<[count: number, longestChain: number]> {
   const { place, source, set } = ground(t);
   const large = noise('large', 2 << 20);
   for (let round = 1; round <= 3; round += 1) {
@@ -172,18 +173,19 @@ async function deltas(
     if (round === 1) for (const [key, value] of settings) await set(key, value);
   }
   const records = await recordsIn(path.join(place.store, 'me'));
-  return records.filter(({ kind }) => kind === RecordKind.delta).length;
+  const count = records.filter(({ kind }) => kind === RecordKind.delta).length;
+  return [count, Math.max(...chainsIn(path.join(place.store, 'me', 'tardis.db')))];
 }
 
 test("settings of deltas that are kept with a client hold for it in place of the server's", async (t) => {
-  t.is(await deltas(t, []), 2);
-  t.is(await deltas(t, [['MaxDeltaChain', '1']]), 1);
-  t.is(await deltas(t, [['MaxDeltaChain', '0']]), 0);
-  t.is(await deltas(t, [['SaveFull', 'yes']]), 0);
-  t.is(await deltas(t, [['MaxChangePercent', '0']]), 0);
+  t.deepEqual(await deltas(t, []), [2, 2]);
+  t.deepEqual(await deltas(t, [['MaxDeltaChain', '1']]), [2, 1]);
+  t.deepEqual(await deltas(t, [['MaxDeltaChain', '0']]), [0, 0]);
+  t.deepEqual(await deltas(t, [['SaveFull', 'yes']]), [0, 0]);
+  t.deepEqual(await deltas(t, [['MaxChangePercent', '0']]), [0, 0]);
   const full = { ...SMALL_STORE, deltas: { ...SMALL_STORE.deltas, saveFull: true } };
-  t.is(await deltas(t, [], { storage: full }), 0);
-  t.is(await deltas(t, [['SaveFull', 'no']], { storage: full }), 2);
+  t.deepEqual(await deltas(t, [], { storage: full }), [0, 0]);
+  t.deepEqual(await deltas(t, [['SaveFull', 'no']], { storage: full }), [2, 2]);
 });
 
 test('the reported settings of a client are kept unless the server, or a kept setting, forbids it', async (t) => {

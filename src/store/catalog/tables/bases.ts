@@ -56,6 +56,17 @@ export class BasisTable {
     return length;
   }
 
+  /** Returns the content at the end of a chain, along the first basis of each; undefined if it is not stored whole. */
+  wholeBelow(contentId: ContentId): ContentId | undefined {
+    let below = contentId;
+    for (let depth = 0; depth <= MAX_DEPTH; depth += 1) {
+      const [basis] = this.basesOf(below);
+      if (basis === undefined) return below;
+      below = basis;
+    }
+    return undefined;
+  }
+
   /**
    * Returns the contents that cannot be read without this one: deltas on it, and assemblies with it as a part.
    */
