@@ -15,11 +15,9 @@ const SIGNATURE_HEADER_BYTES = 12;
  */
 const STRONG_BYTES = 16;
 const SUM_BYTES: number = 4 + STRONG_BYTES;
-/** Maximum number of sums for one content. Loaded and indexed they take at most 44 bytes each: 22 MiB. */
+/** Maximum number of sums for one content. */
 export const MAX_BLOCKS: number = 1 << 19;
-/**
- * Maximum length of a block. Contents with more than WANTED_BLOCKS blocks of this size (16 TiB) have no signature.
- */
+/** Maximum length of a block. Contents with more than MAX_BLOCKS blocks of this size (32 TiB) have no signature. */
 const MAX_BLOCK_BYTES: number = 64 << 20;
 export const MAX_SIGNATURE_BYTES: number = SIGNATURE_HEADER_BYTES + MAX_BLOCKS * SUM_BYTES;
 
@@ -30,8 +28,12 @@ export const LEAST_DELTA_BYTES: number = 1 << 20;
 const SMALL_CONTENT_BYTES = 16 << 20;
 const SMALL_BLOCK_BYTES = 1024;
 const BLOCK_BYTES = 2048;
-/** Number of blocks above which longer blocks are chosen, so that a loaded signature takes 11 MiB at most. */
-const WANTED_BLOCKS = 1 << 18;
+
+/** Memory of the index of a loaded signature: a table that is at most half full, and a filter (block-sums.cc). */
+const SLOT_BYTES = 8;
+const FILTER_BYTES_OF_BLOCK = 8;
+const LEAST_FILTER_BYTES = 8 << 10;
+const MOST_FILTER_BYTES = 1 << 20;
 
 /**
  * Returns the block length for a content. It is a power of two, so that parts of contents consist of whole blocks: the
@@ -40,13 +42,20 @@ const WANTED_BLOCKS = 1 << 18;
 export function blockBytesFor(sizeBytes: number): number | undefined {
   if (sizeBytes <= SMALL_CONTENT_BYTES) return SMALL_BLOCK_BYTES;
   let blockBytes = BLOCK_BYTES;
-  while (blockBytes * WANTED_BLOCKS < sizeBytes) blockBytes *= 2;
+  while (blockBytes * MAX_BLOCKS < sizeBytes) blockBytes *= 2;
   return blockBytes <= MAX_BLOCK_BYTES ? blockBytes : undefined;
 }
 
 /** Returns the length of a signature in bytes. */
 export function signatureBytesFor(sizeBytes: number, blockBytes: number): number {
   return SIGNATURE_HEADER_BYTES + Math.ceil(sizeBytes / blockBytes) * SUM_BYTES;
+}
+
+/** Returns the memory that a signature of this many blocks takes when it is loaded and indexed. */
+export function loadedBytesFor(blocks: number): number {
+  const places = 2 ** Math.max(1, Math.ceil(Math.log2(blocks)));
+  const filterBytes = Math.max(LEAST_FILTER_BYTES, places * FILTER_BYTES_OF_BLOCK);
+  return blocks * SUM_BYTES + 2 * places * SLOT_BYTES + Math.min(MOST_FILTER_BYTES, filterBytes);
 }
 
 /** Computes a signature of the pushed bytes. Must be closed. */

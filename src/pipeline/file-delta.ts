@@ -4,6 +4,7 @@
  * memory once for all threads.
  */
 import {
+  loadedBytesFor,
   MAX_BLOCKS,
   blockBytesFor,
   type LoadedSignature,
@@ -14,10 +15,8 @@ import type { Credit } from '../system/index.js';
 import type { DeltaRequest, JobRunner } from '../workers/index.js';
 import type { OfferedBasis, SignatureSink } from './peer.js';
 
-/** Memory of one block checksum: 20 bytes, and up to 24 in the index. */
-const LOADED_SUM_BYTES = 44;
 /** Maximum memory of all loaded signatures; enough for the largest signature. */
-export const MAX_LOADED_BYTES: number = MAX_BLOCKS * LOADED_SUM_BYTES;
+export const MAX_LOADED_BYTES: number = loadedBytesFor(MAX_BLOCKS);
 /**
  * Minimum number of bytes of a part within which a delta must pay. The number for a file is the larger of a quarter of
  * its size, but at most 4 MiB, and an eighth of its size, but at most 16 MiB. It is never less than this constant.
@@ -27,10 +26,6 @@ const QUARTER_UP_TO_BYTES = 4 << 20;
 const EIGHTH_UP_TO_BYTES = 16 << 20;
 /** Minimum of that number after deltas of parts did not pay. Each of these parts halves the number. */
 const LEAST_EVIDENCE_BYTES = 128 << 10;
-/** Factor of the time limit for a delta: this many times the time for sending the part, plus `PATIENCE_MS`. */
-const FAR_LONGER = 16;
-/** Time added to the limit for a delta, since the first part includes indexing the signature. */
-const PATIENCE_MS = 5000;
 
 interface DeltaOptions {
   /** Limits the memory of signatures. */
@@ -65,7 +60,7 @@ export class FileDelta {
       offer.release();
       return undefined;
     }
-    const costBytes = Math.ceil(offer.sizeBytes / blockBytes) * LOADED_SUM_BYTES;
+    const costBytes = loadedBytesFor(Math.ceil(offer.sizeBytes / blockBytes));
     await credit.take(costBytes);
     try {
       const delta = new FileDelta(offer, jobs, credit, costBytes);
@@ -88,11 +83,8 @@ export class FileDelta {
     return isDear(this.offer);
   }
 
-  /**
-   * Returns the delta request for a part of this length. `sendMsPerByte` is the average time of sending so far;
-   * undefined if it is unknown.
-   */
-  request(partBytes: number, fileBytes: number, sendMsPerByte: number | undefined): DeltaRequest {
+  /** Returns the delta request for a part of this length. */
+  request(partBytes: number, fileBytes: number): DeltaRequest {
     const { mostPercent } = this.offer;
     const evidence = Math.max(
       MIN_EVIDENCE_BYTES,
@@ -105,7 +97,6 @@ export class FileDelta {
       mostNewBytes: (partBytes * mostPercent) / 100,
       mostNewPercent: mostPercent,
       evidenceBytes: Math.max(LEAST_EVIDENCE_BYTES, sooner),
-      mostMs: PATIENCE_MS + FAR_LONGER * (sendMsPerByte ?? Infinity) * partBytes,
     };
   }
 

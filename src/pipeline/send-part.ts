@@ -72,11 +72,10 @@ async function sendDelta(
   delta: FileDelta,
   isSigned: boolean,
 ): Promise<SentReading | undefined> {
-  const { encryption, settings, streams } = context;
+  const { encryption, settings } = context;
   const { file, offset } = part;
-  const { ms, bytes } = streams.sending;
   const partBytes = Math.min(PART_BYTES, file.formBytes - offset);
-  const request = delta.request(partBytes, file.formBytes, bytes > 0 ? ms / bytes : undefined);
+  const request = delta.request(partBytes, file.formBytes);
   const stream = encryption.openDelta(startOf(context, file), delta.offer);
   const isSigning = file.signature !== undefined && !isSigned;
   const how = { isSigning, compression: settings.compression, delta: request };
@@ -87,18 +86,11 @@ async function sendDelta(
 }
 
 /** Sends the chunks of a whole part. */
-async function sendWhole(context: Context, part: Part): Promise<SentReading> {
-  const { encryption, settings, streams } = context;
+function sendWhole(context: Context, part: Part): Promise<SentReading> {
+  const { encryption, settings } = context;
   const { file } = part;
-  const startMs = performance.now();
   const how = { isSigning: file.signature !== undefined, compression: settings.compression };
-  const stream = encryption.openContent(startOf(context, file));
-  const reading = await readInto(context, part, how, stream);
-  if (reading.stream === undefined) return reading;
-  const { ms, bytes } = streams.sending;
-  const elapsedMs = performance.now() - startMs;
-  streams.sending = { ms: ms + elapsedMs, bytes: bytes + reading.sent.sizeBytes };
-  return reading;
+  return readInto(context, part, how, encryption.openContent(startOf(context, file)));
 }
 
 /** Reads a part into a stream, which is aborted if there is nothing to send. */

@@ -19,8 +19,6 @@ export class Streams {
   readonly signatureBytes = new Credit(MAX_LOADED_BYTES);
   /** Sizes of files sent in this session. A second file of the same size may be a copy. */
   readonly sentSizes = new SentSizes();
-  /** Time and bytes of sending whole parts. */
-  sending = { ms: 0, bytes: 0 };
   private readonly slots: Credit;
   private readonly most: number;
 

@@ -285,8 +285,6 @@ export interface DeltaRequest {
   readonly mostNewPercent: number;
   /** Number of bytes to read before `mostNewPercent` is checked. */
   readonly evidenceBytes: number;
-  /** Maximum time for making the delta; after it, the delta is dropped. */
-  readonly mostMs: number;
 }
 
 export interface DeltaOutcome {

@@ -4,7 +4,7 @@ import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import type { NativeCalls } from '../system/index.js';
 import type { DeltaOutcome, DeltaRequest } from './jobs.js';
 
-/** Number of bytes between two checks. New data costs the most: about 20 ms per MiB. */
+/** Number of bytes between two checks. */
 const STEP_BYTES = 128 << 10;
 
 export class MeasuredDelta {
@@ -58,10 +58,9 @@ export class MeasuredDelta {
   }
 
   private isWorthIt(): boolean {
-    const { mostNewBytes, mostNewPercent, evidenceBytes, mostMs } = this.request;
+    const { mostNewBytes, mostNewPercent, evidenceBytes } = this.request;
     const { literalBytes, commands } = this.maker;
-    if (literalBytes > mostNewBytes || commands > MAX_COMMANDS || this.busyMs > mostMs)
-      return false;
+    if (literalBytes > mostNewBytes || commands > MAX_COMMANDS) return false;
     if (this.pushedBytes < evidenceBytes) return true;
     return literalBytes <= (this.pushedBytes * mostNewPercent) / 100;
   }

@@ -1,7 +1,13 @@
 // Pace: slow
 /** The search for blocks of a basis: what it must find, and that neither data nor a hostile basis makes it slow. */
 import test from 'ava';
-import { DeltaMaker, LoadedSignature, SignatureMaker } from '../../src/delta/index.js';
+import {
+  DeltaMaker,
+  loadedBytesFor,
+  LoadedSignature,
+  MAX_BLOCKS,
+  SignatureMaker,
+} from '../../src/delta/index.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { loadNative } from '../../src/system/native.js';
 import { makePair, patchOf, signatureOf } from '../helpers/deltas.js';
@@ -208,4 +214,22 @@ test('a hostile basis, whose sums all want one place or all data, costs a bounde
     data,
   );
   t.true(crowded.busyMs < MOST_TIMES * usual(most), `one place is wanted: ${crowded.busyMs} ms`);
+});
+
+test('a loaded signature takes the memory that is counted for it', (t) => {
+  const random = seededRandom(seed);
+  for (const blocks of [MAX_BLOCKS, MAX_BLOCKS / 2 + 1, MAX_BLOCKS / 2]) {
+    const signature = forged(2048, blocks, () => Math.floor(random.next() * 2 ** 32));
+    const beforeBytes = process.memoryUsage.rss();
+    const loaded = new LoadedSignature(native, blocks * 2048);
+    for (let at = 0; at < signature.length; at += 64 * KIB) {
+      const piece = signature.subarray(at, at + 64 * KIB);
+      loaded.push(piece, at + piece.length === signature.length);
+    }
+    new DeltaMaker(native, loaded.number, KIB).close();
+    const takenBytes = process.memoryUsage.rss() - beforeBytes;
+    loaded.close();
+    t.true(takenBytes < loadedBytesFor(blocks) + 2 * MIB, `${blocks} blocks: ${takenBytes}`);
+  }
+  t.true(loadedBytesFor(MAX_BLOCKS) <= 19 * MIB);
 });

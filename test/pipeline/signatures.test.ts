@@ -26,7 +26,8 @@ test('blocks are powers of two, and never too many of them', (t) => {
     t.true(blockBytes >= before && bytes / blockBytes <= MAX_BLOCKS, String(bytes));
     before = blockBytes;
   }
-  t.is(blockBytesFor(2 ** 30), 4096);
+  t.is(blockBytesFor(2 ** 30), 2048);
+  t.is(blockBytesFor(2 ** 30 + 1), 4096);
   t.is(blockBytesFor(2 ** 50), undefined);
   t.is(signatureBytesFor(2049, 2048), 12 + 40);
 });
