@@ -84,10 +84,10 @@ test('tardis --dry-run reports what a backup would save, uses no server and chan
 test('commands of other programs get a hint, and nothing is done', async (t) => {
   const { at, source, top } = lab(t);
   for (const [words, line] of [
-    [['backup', source], /use: tardis \[options\] DIRECTORY/],
-    [['restore', source], /use: regenerate /],
+    [['backup', source], /use: tardis backup \[options\] DIRECTORY/],
+    [['restore', source], /use: tardis restore /],
     [['init'], /use: tardis --create/],
-    [['snapshots'], /use: lstardis/],
+    [['snapshots'], /use: tardis list/],
   ] as const) {
     const outcome = await run('tardis', ['-D', at('store'), '--local', '--create', ...words], {
       cwd: top,
