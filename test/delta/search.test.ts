@@ -1,5 +1,6 @@
 // Pace: slow
 /** The search for blocks of a basis: what it must find, and that neither data nor a hostile basis makes it slow. */
+import { spawnSync } from 'node:child_process';
 import test from 'ava';
 import {
   DeltaMaker,
@@ -219,19 +220,33 @@ test('a hostile basis, whose sums all want one place or all data, costs a bounde
 /** True under the sanitizers, which add to each allocation. */
 const isSanitized = process.env['ASAN_OPTIONS'] !== undefined;
 
+/** Prints the growth of a process of its own by a signature of random sums that is loaded and indexed. */
+const GROWTH = `
+import { DeltaMaker, LoadedSignature } from '${new URL('../../src/delta/index.js', import.meta.url).href}';
+import { loadNative } from '${new URL('../../src/system/native.js', import.meta.url).href}';
+const [native, blocks] = [loadNative(), Number(process.argv[1])];
+const signature = Buffer.alloc(${HEADER_BYTES} + blocks * ${SUM_BYTES});
+for (const [at, value] of [0x72730147, 2048, 16].entries()) signature.writeUInt32BE(value, 4 * at);
+for (let at = ${HEADER_BYTES}; at < signature.length; at += ${SUM_BYTES}) {
+  signature.writeUInt32BE(Math.imul(at, 0x9e3779b1) >>> 0, at);
+  signature.writeUInt32BE(at, at + 4);
+}
+const beforeBytes = process.memoryUsage.rss();
+const loaded = new LoadedSignature(native, blocks * 2048);
+for (let at = 0; at < signature.length; at += 65536) {
+  loaded.push(signature.subarray(at, at + 65536), at + 65536 >= signature.length);
+}
+new DeltaMaker(native, loaded.number, 1024).close();
+console.log(process.memoryUsage.rss() - beforeBytes);
+`;
+
 test('a loaded signature takes the memory that is counted for it', (t) => {
-  const random = seededRandom(seed);
   for (const blocks of [MAX_BLOCKS, MAX_BLOCKS / 2 + 1, MAX_BLOCKS / 2]) {
-    const signature = forged(2048, blocks, () => Math.floor(random.next() * 2 ** 32));
-    const beforeBytes = process.memoryUsage.rss();
-    const loaded = new LoadedSignature(native, blocks * 2048);
-    for (let at = 0; at < signature.length; at += 64 * KIB) {
-      const piece = signature.subarray(at, at + 64 * KIB);
-      loaded.push(piece, at + piece.length === signature.length);
-    }
-    new DeltaMaker(native, loaded.number, KIB).close();
-    const takenBytes = process.memoryUsage.rss() - beforeBytes;
-    loaded.close();
+    const words = ['--input-type=module', '-e', GROWTH, String(blocks)];
+    const { status, stdout, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8' });
+    t.is(status, 0, stderr);
+    const takenBytes = Number(stdout);
+    t.true(takenBytes > loadedBytesFor(blocks) / 2, `${blocks} blocks: ${takenBytes}`);
     const mostBytes = isSanitized ? Infinity : loadedBytesFor(blocks) + 2 * MIB;
     t.true(takenBytes < mostBytes, `${blocks} blocks: ${takenBytes}`);
   }
