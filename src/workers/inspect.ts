@@ -2,7 +2,7 @@
  * Inspects the rows of a listing: counts them, finds directories, and marks entries that may change again unnoticed.
  */
 import { systemCode } from '../errors/index.js';
-import { EntryType, holdsDevice, joinPath, RowFlag, RowReader } from '../model/index.js';
+import { EntryType, joinPath, RowFlag, RowReader } from '../model/index.js';
 import { type DirectoryPlace, OpenedPlace, type System, wallMs } from '../system/index.js';
 import type { DirectoryTask } from './directory-block.js';
 import type { Failure } from './jobs.js';
@@ -41,8 +41,7 @@ export function inspectRows(rows: RowReader, fromNs: bigint, owners: OwnerNames)
       unreadable.push(at);
       continue;
     }
-    // The times of a device's node say nothing about its contents, so these are always read again.
-    if (rows.ctimeNs(at) >= fromNs || holdsDevice(rows, at)) {
+    if (rows.ctimeNs(at) >= fromNs) {
       rows.setFlags(at, flags | RowFlag.unsettled);
       isSettled = false;
     }

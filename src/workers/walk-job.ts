@@ -14,6 +14,7 @@ import {
 import {
   BytesBuilder,
   EntryType,
+  holdsDevice,
   identityBelow,
   joinPath,
   releaseAll,
@@ -117,9 +118,15 @@ class Walk {
       this.input.readsDevices === true
         ? native.contentsAt(directory.fd, name)
         : native.statAt(directory.fd, name);
-    if (new RowReader(listing).type(0) === EntryType.directory) {
+    const row = new RowReader(listing);
+    if (row.type(0) === EntryType.directory) {
       this.failAt(task, 'unreadable', 'it is a directory now');
-    } else this.visitKept(task, { listing, rules: undefined, isCertain: true }, startNs);
+      return;
+    }
+    // The times of a device's node say nothing about its contents, so these are always read again.
+    const isCertain = !holdsDevice(row, 0);
+    if (!isCertain) row.setFlags(0, row.flags(0) | RowFlag.unsettled);
+    this.visitKept(task, { listing, rules: undefined, isCertain }, startNs);
   }
 
   private visitListed(task: DirectoryTask, listed: Buffer, startNs: bigint): void {
