@@ -167,6 +167,29 @@ export function sparseData(
   return found;
 }
 
+/** Yields a sparse file with its holes as zeros, from its sparse form. Throws CONTENT_DAMAGED. */
+export async function* withZeros(form: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
+  const writer = new SparseWriter();
+  let at = 0;
+  for await (const bytes of form) {
+    for (const [data, position] of sparseData(writer, bytes)) {
+      yield* zeros(position - at);
+      yield data;
+      at = position + data.length;
+    }
+  }
+  yield* zeros(writer.finish() - at);
+}
+
+const ZEROS = Buffer.alloc(256 << 10);
+
+/** Yields this many zeros, in pieces that must not be changed. */
+export function* zeros(bytes: number): Generator<Buffer, void> {
+  for (let left = bytes; left > 0; left -= ZEROS.length) {
+    yield ZEROS.subarray(0, Math.min(left, ZEROS.length));
+  }
+}
+
 /**
  * Returns the length of a head, from the bytes at its start; without these bytes, the number of bytes that the start
  * has. Throws CONTENT_DAMAGED.

@@ -1,5 +1,6 @@
 /** Writes one content onto a block device (`regenerate --to-device`). */
 import fs from 'node:fs';
+import { zeros } from '../contents/index.js';
 import { failedTo, systemCode, TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import { absolutePath, type System } from '../system/index.js';
@@ -7,7 +8,6 @@ import { pathWithoutLinks } from './output-path.js';
 
 /** Number of bytes that are made zeros, or written, in one call, so that an interruption need not wait for long. */
 const STEP_BYTES = 64 << 20;
-const ZEROS = Buffer.alloc(1 << 20);
 /** For a block device, O_EXCL means: only if the system does not use it. */
 const FLAGS =
   fs.constants.O_RDWR | fs.constants.O_EXCL | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
@@ -73,9 +73,10 @@ export class DeviceTarget implements Disposable {
       system.native.zeroRange(fd, this.bytes, bytes);
     } catch (error) {
       if (!['EINVAL', 'EOPNOTSUPP'].includes(systemCode(error) ?? '')) throw error;
-      for (let at = 0; at < bytes; at += ZEROS.length) {
-        const some = ZEROS.subarray(0, Math.min(ZEROS.length, bytes - at));
-        system.files.write(fd, some, this.bytes + at);
+      let at = this.bytes;
+      for (const some of zeros(bytes)) {
+        system.files.write(fd, some, at);
+        at += some.length;
       }
     }
   }

@@ -26,7 +26,6 @@ export {
   isWorthDeflating,
   joined,
   Summed,
-  withZeros,
 } from './zip-content.js';
 export {
   CentralDirectory,

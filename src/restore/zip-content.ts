@@ -1,7 +1,6 @@
 /** Contents for a zip archive: checksums, holes as zeros, and deflate if it saves space. */
 import { crc32, deflateRaw, deflateRawSync, constants } from 'node:zlib';
 import { promisify } from 'node:util';
-import { sparseData, SparseWriter } from '../contents/index.js';
 import { TardisError } from '../errors/index.js';
 import type { ZipContent } from './zip-format.js';
 
@@ -20,7 +19,6 @@ const WORTH_SHARE = 0.9;
 const LEVEL = 1;
 /** The last block of a deflated content: empty, with the final bit. */
 const LAST_BLOCK = Buffer.from([0x03, 0x00]);
-const ZEROS = Buffer.alloc(BLOCK_BYTES);
 
 /** True if a sample from the beginning of a content shrinks enough. */
 export function isWorthDeflating(start: Buffer): boolean {
@@ -88,26 +86,6 @@ async function* blocksOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> 
     }
   }
   if (used > 0) yield block.subarray(0, used);
-}
-
-/** Yields a sparse file with its holes as zeros, from its sparse form. Throws CONTENT_DAMAGED. */
-export async function* withZeros(form: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const writer = new SparseWriter();
-  let at = 0;
-  for await (const bytes of form) {
-    for (const [data, position] of sparseData(writer, bytes)) {
-      yield* zeros(position - at);
-      yield data;
-      at = position + data.length;
-    }
-  }
-  yield* zeros(writer.finish() - at);
-}
-
-function* zeros(bytes: number): Generator<Buffer> {
-  for (let left = bytes; left > 0; left -= ZEROS.length) {
-    yield ZEROS.subarray(0, Math.min(left, ZEROS.length));
-  }
 }
 
 /**

@@ -1,4 +1,5 @@
 /** Writes the entries of a set as a zip archive. */
+import { withZeros } from '../contents/index.js';
 import type { ContentPiece } from '../history/index.js';
 import { TardisError } from '../errors/index.js';
 import {
@@ -28,7 +29,6 @@ import {
   isWorthDeflating,
   joined,
   Summed,
-  withZeros,
 } from './zip-content.js';
 import {
   CentralDirectory,

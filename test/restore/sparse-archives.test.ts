@@ -1,6 +1,7 @@
 /** Contents in archives: sparse files in tar and zip, and the bytes of a zip entry. */
 import { inflateRawSync } from 'node:zlib';
 import test from 'ava';
+import { withZeros } from '../../src/contents/index.js';
 import {
   begun,
   deflatedBlocks,
@@ -10,7 +11,6 @@ import {
   sparseContent,
   Summed,
   TAR_BLOCK_BYTES,
-  withZeros,
 } from '../../src/restore/index.js';
 import { rejectedCode } from '../helpers/codes.js';
 

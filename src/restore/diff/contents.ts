@@ -1,5 +1,5 @@
 /** Reads and compares the contents of files on the two sides. */
-import { sparseData, SparseWriter } from '../../contents/index.js';
+import { withZeros } from '../../contents/index.js';
 import type { History, ContentPiece } from '../../history/index.js';
 import { isSameContent, noAccess } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
@@ -11,7 +11,6 @@ import { unreadable } from './disk-side.js';
 import type { Seen } from './side.js';
 
 const CHUNK_BYTES = 256 << 10;
-const ZEROS = Buffer.alloc(CHUNK_BYTES);
 
 export class Contents implements Disposable {
   private openReader: ContentReader | undefined;
@@ -77,7 +76,7 @@ export class Contents implements Disposable {
       const pieces = await this.piecesOf(seen);
       this.openReader ??= new ContentReader(this.system, this.history);
       const chunks = this.openReader.bytes(pieces);
-      yield* isSparse(seen.stored.metadata) ? expanded(chunks) : chunks;
+      yield* isSparse(seen.stored.metadata) ? withZeros(chunks) : chunks;
     }
   }
 
@@ -122,25 +121,4 @@ function looksSame(stored: Seen['entry'], disk: Seen['entry']): boolean {
     stored.inode === disk.inode &&
     stored.sizeBytes === disk.sizeBytes
   );
-}
-
-/** Yields the bytes of a sparse file, with its holes as zeros. */
-async function* expanded(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
-  const writer = new SparseWriter();
-  let at = 0;
-  function* zerosTo(position: number): Generator<Buffer, void> {
-    while (at < position) {
-      const bytes = Math.min(CHUNK_BYTES, position - at);
-      yield ZEROS.subarray(0, bytes);
-      at += bytes;
-    }
-  }
-  for await (const bytes of chunks) {
-    for (const [data, position] of sparseData(writer, bytes)) {
-      yield* zerosTo(position);
-      yield data;
-      at += data.length;
-    }
-  }
-  yield* zerosTo(writer.finish());
 }

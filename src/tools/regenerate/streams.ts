@@ -1,6 +1,6 @@
 /** Implements `regenerate --stdout`, `--to-device`, `--tar` and `--zip`: writes one file, or an archive, as a stream of bytes. */
 import path from 'node:path';
-import { sparseData, SparseWriter } from '../../contents/index.js';
+import { sparseData, SparseWriter, zeros } from '../../contents/index.js';
 import { noAccess, noSuchPath, Unsaved } from '../../history/index.js';
 import {
   type ArchiveRequest,
@@ -37,8 +37,6 @@ interface ContentTarget extends Disposable {
   flush(): Promise<void>;
 }
 
-const ZEROS = Buffer.alloc(64 << 10);
-
 /** Returns standard output as a target. Zeros are written, since a pipe cannot have holes. */
 export function stdoutTarget(): ContentTarget {
   const sink = stdoutSink();
@@ -49,9 +47,7 @@ export function stdoutTarget(): ContentTarget {
     write: (bytes) => sink.write(bytes),
     flush: () => sink.flush(),
     async zerosTo(position) {
-      while (sink.bytes < position) {
-        await sink.write(ZEROS.subarray(0, Math.min(ZEROS.length, position - sink.bytes)));
-      }
+      for (const bytes of zeros(position - sink.bytes)) await sink.write(bytes);
     },
     [Symbol.dispose]: () => undefined,
   };
