@@ -3,7 +3,7 @@
  * Contents that share data share features. Rows of different users are never compared: the size of a delta on the
  * content of another owner would show how much of it that owner has guessed.
  */
-import { DIGEST_BYTES } from '../model/index.js';
+import { bufferOf, DIGEST_BYTES, startBefore } from '../model/index.js';
 import { FEATURE_BYTES } from '../system/index.js';
 
 const USER_AT = DIGEST_BYTES;
@@ -104,7 +104,7 @@ export class SimilarRows {
 
   /** Returns how many of these features each content of a user has, by the places of the rows. */
   private sharing(user: number, features: Uint8Array): Map<number, number> {
-    const wanted = Buffer.from(features.buffer, features.byteOffset, features.length);
+    const wanted = bufferOf(features);
     const values = new Set<number>();
     const shared = new Map<number, number>();
     for (let at = 0; at < wanted.length; at += FEATURE_BYTES) {
@@ -161,14 +161,7 @@ export class SimilarRows {
 
   /** Returns the start of the row that has a place. */
   private rowOf(place: number): number {
-    const { starts } = this;
-    let [low, high] = [0, starts.length - 1];
-    while (low < high) {
-      const middle = Math.ceil((low + high) / 2);
-      if (starts[middle]! <= place) low = middle;
-      else high = middle - 1;
-    }
-    return starts[low]!;
+    return this.starts[startBefore(this.starts, this.starts.length, place)]!;
   }
 
   private find(user: number, digest: Uint8Array): number | undefined {
