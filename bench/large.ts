@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Answer } from './answer.js';
 import { megabytes, seconds } from './cells.js';
@@ -7,11 +7,8 @@ import { type LargeShape, largeShapes } from './large-shapes.js';
 import { type Measured, measure } from './measure.js';
 import { type Options, UsageError } from './options.js';
 import { rest } from './rest.js';
-import { borg } from './subjects/borg.js';
-import { chooseSubjects } from './subjects/choose.js';
-import { restic } from './subjects/restic.js';
+import { chooseSubjects, plainAndEncrypted } from './subjects/choose.js';
 import type { Subject } from './subjects/subject.js';
-import { tardis } from './subjects/tardis.js';
 import { type Verdict, verdictOf } from './targets.js';
 import { verifyRestored } from './verify.js';
 import type { Workplace } from './workplace.js';
@@ -41,15 +38,8 @@ export async function large(
   options: Options & { readonly largeMib: number },
   print: (line: string) => void,
 ): Promise<Answer> {
-  const { largeMib, level, peers, borgEncryption: encryption, seed, only } = options;
-  const passwordFile = join(workplace.root, 'password');
-  writeFileSync(passwordFile, 'a password of the bench\n');
-  const candidates = [
-    tardis(workplace.place('tardis'), { checkout, level }),
-    tardis(workplace.place('tardis-encrypted'), { checkout, level, passwordFile }),
-    ...(peers.includes('restic') ? [restic(workplace.place('restic'))] : []),
-    ...(peers.includes('borg') ? [borg(workplace.place('borg'), { encryption })] : []),
-  ];
+  const { largeMib, seed, only } = options;
+  const candidates = plainAndEncrypted(workplace, checkout, options);
   const { subjects, versions } = await chooseSubjects(workplace, candidates, print);
   const shapes = largeShapes(seed, largeMib / MIB_OF_SCALE_1, only);
   if (shapes.length === 0) throw new UsageError(`no large file is called ${only}`);

@@ -47,73 +47,39 @@ async function ask(options: Options): Promise<boolean> {
   }
   try {
     const checkout = findCheckout();
-    const { delayMs, deltaMib } = options;
-    if (deltaMib !== undefined) {
-      return await answerIn(workplace, checkout, options, () =>
-        delta(workplace, checkout, { ...options, deltaMib }, print),
-      );
-    }
-    if (delayMs !== undefined) {
-      return await answerIn(workplace, checkout, options, () =>
-        far(workplace, checkout, { ...options, delayMs }, print),
-      );
-    }
-    const inPairs = options.encryption
-      ? encryption
-      : options.sync
-        ? sync
-        : options.parity
-          ? parity
-          : options.tune
-            ? tune
-            : options.takeover
-              ? takeover
-              : undefined;
-    if (inPairs !== undefined) {
-      return await answerIn(workplace, checkout, options, () =>
-        inPairs(workplace, checkout, options, print),
-      );
-    }
-    const { releases: requested, sets: count, mount: read, webMib, bucketMib, largeMib } = options;
-    if (largeMib !== undefined) {
-      return await answerIn(workplace, checkout, options, () =>
-        large(workplace, checkout, { ...options, largeMib }, print),
-      );
-    }
-    if (bucketMib !== undefined) {
-      return await answerIn(workplace, checkout, options, () =>
-        bucket(workplace, checkout, { ...options, bucketMib }, print),
-      );
-    }
-    if (webMib !== undefined) {
-      return await answerIn(workplace, checkout, options, () =>
-        web(workplace, checkout, { ...options, webMib }, print),
-      );
-    }
-    if (read !== undefined) {
-      return await answerIn(workplace, checkout, options, () =>
-        mount(workplace, checkout, { ...options, mount: read }, print),
-      );
-    }
-    if (count !== undefined) {
-      return await answerIn(workplace, checkout, options, () =>
-        sets(workplace, checkout, { ...options, sets: count }, print),
-      );
-    }
-    if (requested !== undefined) {
-      return await answerIn(workplace, checkout, options, () =>
-        releases(workplace, checkout, { ...options, releases: requested }, print),
-      );
-    }
-    if (options.growth.length > 0) {
-      return await answerIn(workplace, checkout, options, () =>
-        growth(workplace, checkout, options, print),
-      );
-    }
+    const question = questionOf(workplace, checkout, options);
+    if (question !== undefined) return await answerIn(workplace, checkout, options, question);
     return await compareIn(workplace, checkout, options, print);
   } finally {
     leave();
   }
+}
+
+/** Returns the question that the options select; undefined for the comparison. */
+function questionOf(
+  workplace: Workplace,
+  checkout: string,
+  options: Options,
+): (() => Promise<Answer>) | undefined {
+  const { delayMs, deltaMib, webMib, bucketMib, largeMib } = options;
+  const { releases: requested, sets: count, mount: read } = options;
+  const at = [workplace, checkout] as const;
+  if (deltaMib !== undefined) return () => delta(...at, { ...options, deltaMib }, print);
+  if (delayMs !== undefined) return () => far(...at, { ...options, delayMs }, print);
+  if (options.encryption) return () => encryption(...at, options, print);
+  if (options.sync) return () => sync(...at, options, print);
+  if (options.parity) return () => parity(...at, options, print);
+  if (options.tune) return () => tune(...at, options, print);
+  if (options.takeover) return () => takeover(...at, options, print);
+  if (largeMib !== undefined) return () => large(...at, { ...options, largeMib }, print);
+  if (bucketMib !== undefined) return () => bucket(...at, { ...options, bucketMib }, print);
+  if (webMib !== undefined) return () => web(...at, { ...options, webMib }, print);
+  if (read !== undefined) return () => mount(...at, { ...options, mount: read }, print);
+  if (count !== undefined) return () => sets(...at, { ...options, sets: count }, print);
+  if (requested !== undefined) {
+    return () => releases(...at, { ...options, releases: requested }, print);
+  }
+  return options.growth.length > 0 ? () => growth(...at, options, print) : undefined;
 }
 
 /** Answers a question other than the comparison. */

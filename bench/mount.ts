@@ -1,5 +1,5 @@
 import { randomFillSync } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import type { Answer } from './answer.js';
@@ -14,11 +14,9 @@ import { Mounted } from './mounted.js';
 import type { MountOptions, Options } from './options.js';
 import { Random } from './random.js';
 import { rest } from './rest.js';
-import { borg } from './subjects/borg.js';
-import { chooseSubjects } from './subjects/choose.js';
-import { restic } from './subjects/restic.js';
+import { chooseSubjects, plainAndEncrypted } from './subjects/choose.js';
 import type { Mounting, Subject } from './subjects/subject.js';
-import { TARDIS_CLIENT, tardis } from './subjects/tardis.js';
+import { TARDIS_CLIENT } from './subjects/tardis.js';
 import { planTree, writeFully, writeTree } from './tree.js';
 import { verifyRestored } from './verify.js';
 import type { Workplace } from './workplace.js';
@@ -47,7 +45,11 @@ export async function mount(
   print: Print,
 ): Promise<Answer> {
   makeParts(workplace, options, print);
-  const chosen = await chooseSubjects(workplace, candidates(workplace, checkout, options), print);
+  const chosen = await chooseSubjects(
+    workplace,
+    plainAndEncrypted(workplace, checkout, options),
+    print,
+  );
   const { subjects, versions } = chosen;
   for (const subject of subjects) workplace.freshPlace(subject.name);
   await backUp(workplace, subjects, options, print);
@@ -89,22 +91,6 @@ function summaryOf(line: MountLine): string {
   return READINGS.filter((reading) => line[reading].length > 0)
     .map((reading) => `${reading} ${line[reading].at(-1)!.toFixed(2)}`)
     .join(', ');
-}
-
-function candidates(workplace: Workplace, checkout: string, options: MountQuestion): Subject[] {
-  const passwordFile = join(workplace.root, 'password');
-  writeFileSync(passwordFile, 'a password of the bench\n');
-  const { level, peers, borgEncryption } = options;
-  const settings = { checkout, level };
-  const encrypted = { ...settings, passwordFile };
-  return [
-    tardis(workplace.place(OURS), settings),
-    tardis(workplace.place(`${OURS}-encrypted`), encrypted),
-    ...(peers.includes('restic') ? [restic(workplace.place('restic'))] : []),
-    ...(peers.includes('borg')
-      ? [borg(workplace.place('borg'), { encryption: borgEncryption })]
-      : []),
-  ];
 }
 
 /** Creates the tree: small files, a directory with many names, a large file, and a file that will be changed. */

@@ -6,12 +6,11 @@ import { sizeOfTree } from './change.js';
 import { median } from './figures.js';
 import { type History, openHistory } from './history.js';
 import { treeLine } from './make-tree.js';
-import { CommandFailure, measure } from './measure.js';
-import { type Options, type ReleasesOptions, UsageError } from './options.js';
+import { measure } from './measure.js';
+import type { Options, ReleasesOptions } from './options.js';
 import { barChart } from './plot.js';
 import { rest } from './rest.js';
-import { borg } from './subjects/borg.js';
-import { restic } from './subjects/restic.js';
+import { chooseSubjects, versionKeepers } from './subjects/choose.js';
 import type { Subject } from './subjects/subject.js';
 import { tardis } from './subjects/tardis.js';
 import { verdictOf } from './targets.js';
@@ -43,7 +42,7 @@ export async function releases(
   options: Options & { readonly releases: ReleasesOptions },
   print: (line: string) => void,
 ): Promise<Answer> {
-  const subjects = await chooseSubjects(workplace, checkout, options, print);
+  const subjects = await chooseLines(workplace, checkout, options, print);
   const notes = new Set<string>();
   let about = '';
   for (let round = 0; round < options.runs; round++) {
@@ -74,39 +73,22 @@ interface Chosen {
   readonly line: Line;
 }
 
-async function chooseSubjects(
+async function chooseLines(
   workplace: Workplace,
   checkout: string,
   options: Options,
   print: (line: string) => void,
 ): Promise<Chosen[]> {
-  const { level, borgEncryption, peers } = options;
-  const candidates = [
-    tardis(workplace.place(OURS), { checkout, level }),
-    ...(peers.includes('restic') ? [restic(workplace.place('restic'))] : []),
-    ...(peers.includes('borg')
-      ? [borg(workplace.place('borg'), { encryption: borgEncryption })]
-      : []),
-  ];
-  const chosen: Chosen[] = [];
-  for (const subject of candidates) {
-    try {
-      const { output } = await measure(subject.version, { logFile: workplace.log });
-      const version = output.split('\n')[0] ?? '';
-      const { name, about } = subject;
-      const line = { subject: name, about, version, storeBytes: [], wallMs: [], cpuMs: [] };
-      chosen.push({ subject, line });
-    } catch (error) {
-      if (!(error instanceof CommandFailure)) {
-        throw error;
-      }
-      print(`${subject.name}: skipped: ${error.message}`);
-    }
-  }
-  if (chosen.length === 0) {
-    throw new UsageError('nothing to measure');
-  }
-  return chosen;
+  const { level } = options;
+  const ours = tardis(workplace.place(OURS), { checkout, level });
+  const candidates = [ours, ...versionKeepers(workplace, options)];
+  const { subjects, versions } = await chooseSubjects(workplace, candidates, print);
+  return subjects.map((subject) => {
+    const { name, about } = subject;
+    const version = versions[name] ?? '';
+    const line = { subject: name, about, version, storeBytes: [], wallMs: [], cpuMs: [] };
+    return { subject, line };
+  });
 }
 
 async function backUpAll(
