@@ -36,9 +36,9 @@ export interface SqlStatement {
 }
 
 export interface SqlDatabase extends Disposable {
-  /** Prepares a statement that returns no rows, or whose rows may be anything. */
+  /** Returns a statement that returns no rows, or whose rows may be anything. */
   prepare(sql: string): SqlStatement;
-  /** Prepares a query whose rows have a shape. */
+  /** Returns a query whose rows have a shape. */
   query<const Shape extends RowShape>(sql: string, shape: Shape): SqlQuery<RowOf<Shape>>;
   /**
    * Lets statements use the tables of the addon (native/src/packed-tables.cc). From then on, closing leaves the log beside
@@ -97,18 +97,70 @@ function openUnexplained(
   });
 }
 
-/** Returns a database whose errors of the disk are known as such. */
+/** Returns a database whose errors of the disk are known as such, and whose statements are compiled at first use. */
 function explained(database: SqlDatabase, fault: MediumFault): SqlDatabase {
   const prepare = database.prepare.bind(database);
   explainCalls(database, ['exec', 'pragma'], fault);
-  database.prepare = (sql) => {
+  const compile = (sql: string): SqlStatement => {
     const statement = fault.explaining(() => prepare(sql));
     const iterate = statement.iterate.bind(statement);
     statement.iterate = (...values) => explainCalls(iterate(...values), ['next'], fault);
     return explainCalls(statement, ['run', 'get', 'all', 'iterate'], fault);
   };
+  database.prepare = (sql) => new LateStatement(() => compile(sql));
   database.query = (sql, shape) => shaped(database.prepare(sql), shape);
   return database;
+}
+
+/**
+ * A statement that is compiled when it is first used. A catalog has over a hundred statements, of which a command uses a
+ * few; to compile one takes 20 µs. An error of its text is thrown by the first use.
+ */
+class LateStatement implements SqlStatement {
+  private compiled: SqlStatement | undefined;
+  private readonly forms: ('safeIntegers' | 'raw' | 'pluck')[] = [];
+
+  constructor(private readonly compile: () => SqlStatement) {}
+
+  private get statement(): SqlStatement {
+    if (this.compiled === undefined) {
+      const compiled = this.compile();
+      for (const form of this.forms) compiled[form]();
+      this.compiled = compiled;
+    }
+    return this.compiled;
+  }
+
+  run(...values: SqlValue[]): ReturnType<SqlStatement['run']> {
+    return this.statement.run(...values);
+  }
+
+  get(...values: SqlValue[]): unknown {
+    return this.statement.get(...values);
+  }
+
+  all(...values: SqlValue[]): unknown[] {
+    return this.statement.all(...values);
+  }
+
+  iterate(...values: SqlValue[]): IterableIterator<unknown> {
+    return this.statement.iterate(...values);
+  }
+
+  safeIntegers(): this {
+    this.forms.push('safeIntegers');
+    return this;
+  }
+
+  raw(): this {
+    this.forms.push('raw');
+    return this;
+  }
+
+  pluck(): this {
+    this.forms.push('pluck');
+    return this;
+  }
 }
 
 /** Makes calls of an object explain what they throw. Returns the object. */

@@ -193,10 +193,7 @@ export class Catalog implements Disposable {
       return new Catalog(database, opened);
     } catch (error) {
       database.close();
-      if (systemCode(error) !== 'SQLITE_ERROR')
-        throw asTardisError(error, `opening ${catalogPath}`, 'readStore');
-      // The statements are correct, so the tables are not those of a catalog.
-      throw new TardisError('CATALOG_DAMAGED', `${catalogPath} has other tables`, {}, error);
+      throw asTardisError(error, `opening ${catalogPath}`, 'readStore');
     }
   }
 

@@ -12,7 +12,7 @@ export const NO_TABLES = 'e3b0c44298fc1c14';
 /** Indexes are left out: they change no result, and SQLite's integrity check covers them. */
 const LINES = `SELECT s.type || ' ' || s.name || coalesce(
     printf('.%s %s %d %d %s', c.name, c.type, c."notnull", c.pk, c.dflt_value), '')
-  FROM sqlite_schema s LEFT JOIN pragma_table_info(s.name) c
+  FROM sqlite_schema s LEFT JOIN pragma_table_xinfo(s.name) c
   WHERE s.type != 'index' AND s.name NOT GLOB 'sqlite_*' ORDER BY 1`;
 
 /**

@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import Database from 'better-sqlite3';
 import { ReadMemory } from '../../../src/maintenance/check/read-memory.js';
 import { DigestMap } from '../../../src/maintenance/rewrite/digest-map.js';
 import {
@@ -30,11 +31,10 @@ interface Column {
   readonly type: string | null;
 }
 
-interface Statement {
-  columns(): Column[];
+/** A database as it is without what a test adds to it. */
+interface Queried extends Pick<SqlDatabase, 'query'> {
+  columnsOf(sql: string): Column[];
 }
-
-type Queried = Pick<SqlDatabase, 'prepare' | 'query'>;
 
 /** A prepared query. */
 interface SeenQuery {
@@ -68,13 +68,14 @@ function watchingQueries(base: System, onQuery: (query: SeenQuery) => void): Sys
     native: base.native,
     openDatabase: (file, options) => {
       const database = base.openDatabase(file, options);
-      const { prepare, query } = database;
+      const { query } = database;
+      const columnsOf = (sql: string): Column[] => columnsIn(database, sql);
       const watched: SqlDatabase['query'] = (sql, shape) => {
         onQuery({
           sql,
           shape,
           place: callerOf(watched),
-          database: { ...database, prepare, query },
+          database: { query, columnsOf },
         });
         return query(sql, shape);
       };
@@ -90,9 +91,15 @@ function callerOf(called: SqlDatabase['query']): string {
   return /([^/ (]+\/[^/]+:\d+:\d+)\)?$/m.exec(at.stack ?? '')?.[1] ?? '';
 }
 
+/** Returns the columns of a query, which SQLite knows when it has compiled it. */
+function columnsIn(database: SqlDatabase, sql: string): Column[] {
+  const { prepare } = Database.prototype;
+  return Reflect.apply(prepare, database, [sql]).columns();
+}
+
 /** Returns the ways in which a shape does not fit the columns of its query. */
 function shapeFaults({ sql, shape, database }: Omit<SeenQuery, 'place'>): string[] {
-  const columns = (database.prepare(sql) as unknown as Statement).columns();
+  const columns = database.columnsOf(sql);
   const kinds = kindsOf(shape);
   const faults: string[] = [];
   if (typeof shape !== 'string' && !Array.isArray(shape)) {
@@ -316,8 +323,10 @@ test('a shape that does not fit is found', (t) => {
   const file = path.join(scratchInMemory(t), 'a.db');
   const database = nodeSystem().openDatabase(file, { readonly: false });
   database.exec('CREATE TABLE a (id INTEGER PRIMARY KEY, name TEXT NOT NULL, bytes BLOB)');
+  const { query } = database;
+  const columnsOf = (sql: string): Column[] => columnsIn(database, sql);
   const faultsOf = (columns: string, shape: RowShape): string[] =>
-    shapeFaults({ sql: `SELECT ${columns} FROM a`, shape, database });
+    shapeFaults({ sql: `SELECT ${columns} FROM a`, shape, database: { query, columnsOf } });
   t.deepEqual(faultsOf('id, name, bytes', ['integer', 'text', 'blob?']), []);
   t.deepEqual(faultsOf('id, name', { id: 'bigint', name: 'text' }), []);
   t.deepEqual(faultsOf('id + 1', 'integer'), []);

@@ -121,6 +121,7 @@ for (const [what, sql] of [
      UPDATE sqlite_schema SET sql = replace(sql, 'set_number', 'set_numbev') WHERE name = 'set_seals'`,
   ],
   ['a column more', 'ALTER TABLE settings ADD COLUMN more'],
+  ['a column that is computed', 'ALTER TABLE settings ADD COLUMN more AS (1)'],
   ['a column less', 'ALTER TABLE forget_requests DROP COLUMN due_at_ms'],
   ['a table more', 'CREATE TABLE more (a)'],
   ['a table less', 'DROP TABLE owner_names'],
@@ -144,6 +145,28 @@ for (const [what, sql] of [
     }
   });
 }
+
+test.serial('opening a catalog compiles few statements, and using one compiles that one', (t) => {
+  const file = path.join(scratchInMemory(t), 'tardis.db');
+  Catalog.openForWriting(system, file).close();
+  const { prepare } = Database.prototype;
+  const compiled: string[] = [];
+  Database.prototype.prepare = function counted(this: Database.Database, sql: string) {
+    compiled.push(sql);
+    return Reflect.apply(prepare, this, [sql]);
+  } as typeof prepare;
+  t.teardown(() => Object.assign(Database.prototype, { prepare }));
+  for (const open of OPENINGS) {
+    compiled.length = 0;
+    using catalog = open(system, file);
+    t.true(compiled.length < 6, compiled.join('\n'));
+    const opened = compiled.length;
+    for (let round = 0; round < 2; round += 1) {
+      t.deepEqual(catalog.sets.all(), []);
+      t.is(compiled.length, opened + 1, 'once');
+    }
+  }
+});
 
 test('a reader sees what is committed while a session writes, and no more', (t) => {
   const file = path.join(scratchInMemory(t), 'tardis.db');
