@@ -105,9 +105,10 @@ const count = (flag: string, serverKey: string, what: string) =>
 export const RETENTION_ROWS = rowsFor({ tools: ['tardisd', 'sonic purge'] }, {
   formats: {
     type: 'texts',
-    default: ['Monthly-%Y-%m', 'Weekly-%G-W%V', 'Daily-%Y-%m-%d'],
+    default: undefined,
     tools: ['tardisd'],
     serverKey: 'Formats',
+    defaultText: 'date and time, such as 2026-11-27_180512',
     help: 'names of sets that the client does not name: strftime formats, separated by commas or blanks. A set gets the first name that no other set has',
   },
   priorities: {
@@ -115,7 +116,7 @@ export const RETENTION_ROWS = rowsFor({ tools: ['tardisd', 'sonic purge'] }, {
     default: ['40', '20', '10'],
     flags: '--priorities <list>',
     serverKey: 'Priorities',
-    help: 'list of priorities, one for each of --keep-periods and of Formats (in the configuration of the server). A set that the server names by a format gets the priority of that format',
+    help: 'list of priorities, one for each of --keep-periods and of Formats (in the configuration of the server). A set that the client does not name gets the first of them if it is the first of its month, the second if it is a further one and the first of its week, the third for its day; with Formats, that of the format',
   },
   keepPeriods: {
     type: 'texts',

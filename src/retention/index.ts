@@ -1,5 +1,5 @@
 export * from './decide.js';
-export { isNameByFormat, nameByFormat, type NameFormat, withoutCount } from './names.js';
+export { isNameByFormat, nameByFormat, type NameFormat } from './names.js';
 export { hasRules, NO_RULES, periodOf, type RetentionRules } from './rules.js';
 export * from './words.js';
 export {

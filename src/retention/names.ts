@@ -1,7 +1,9 @@
 /**
- * Names of sets by strftime formats. The formats are tried in order. A set gets the first name that no set with equal
- * roots has yet. If a set with other roots has that name, a count is added (Monthly-2026-11.2). So the first set of a
- * month is named Monthly-…, the first further one in a week Weekly-…, and so on; each format has a priority.
+ * Names and priorities of sets that the client does not name. The formats are strftime formats, each with a priority,
+ * and are tried in order. A set is the first one of its period, as a format writes it, if no complete set of the same
+ * roots is that already. So the first set of a month gets the first priority, the first further one of a week the
+ * second, and so on. The set is named by the date and time, or by the format if the settings
+ * name formats (Monthly-2026-11); if another set has the name, a count is added (Monthly-2026-11.2).
  */
 import strftime from 'strftime';
 import { setNameFault } from '../model/index.js';
@@ -11,6 +13,8 @@ export interface NameFormat {
   /** Format that is filled in with the local time of the server. */
   readonly format: string;
   readonly priority: number;
+  /** True if the text of the format is the name of the set, and not only its period. */
+  readonly isName: boolean;
 }
 
 interface FormattedName {
@@ -18,26 +22,44 @@ interface FormattedName {
   readonly priority: number;
 }
 
-const MOST_COUNT = 1000;
+/** A complete set of the same roots. Its name, or its priority and time, show of which period it is the first. */
+export interface EarlierSet {
+  readonly firstName: string;
+  readonly priority: number;
+  readonly openedAtMs: number;
+}
 
-/**
- * Returns a name for a new set. `isOwn` is true if a set of the same roots has the name, `isTaken` if any set has.
- * Returns undefined if no format gives a free name.
- */
+const MOST_COUNT = 1000;
+/** Name of a set by its date and time. */
+const BY_TIME = '%Y-%m-%d_%H%M%S';
+
+/** Returns name and priority for a new set. `isTaken` is true if any set of the client has the name. */
 export function nameByFormat(
   formats: readonly NameFormat[],
   nowMs: number,
-  isOwn: (name: string) => boolean,
+  earlier: readonly EarlierSet[],
   isTaken: (name: string) => boolean,
-): FormattedName | undefined {
+): FormattedName {
   const now = new Date(nowMs);
-  for (const { format, priority } of formats) {
-    const name = written(format, now);
-    if (isOwn(name)) continue;
-    if (!isTaken(name)) return { name, priority };
-    for (let count = 2; count < MOST_COUNT; count += 1) {
-      if (!isTaken(`${name}.${count}`)) return { name: `${name}.${count}`, priority };
-    }
+  const byTime = written(BY_TIME, now);
+  for (const { format, priority, isName } of formats) {
+    const period = written(format, now);
+    const isFirst = !earlier.some(
+      (set) =>
+        withoutCount(set.firstName) === period ||
+        (set.priority === priority && written(format, new Date(set.openedAtMs)) === period),
+    );
+    const name = isFirst ? freeName(isName ? period : byTime, isTaken) : undefined;
+    if (name !== undefined) return { name, priority };
+  }
+  return { name: freeName(byTime, isTaken) ?? byTime, priority: 0 };
+}
+
+/** Returns a name, with a count if another set has it; undefined if too many have. */
+function freeName(name: string, isTaken: (name: string) => boolean): string | undefined {
+  if (!isTaken(name)) return name;
+  for (let count = 2; count < MOST_COUNT; count += 1) {
+    if (!isTaken(`${name}.${count}`)) return `${name}.${count}`;
   }
   return undefined;
 }
@@ -62,14 +84,14 @@ function written(format: string, at: Date): string {
 }
 
 /** Returns a name without the count that was added to it. */
-export function withoutCount(name: string): string {
+function withoutCount(name: string): string {
   return name.replace(/\.\d{1,3}$/, '');
 }
 
-/** True if one of the formats gives this name at this time, with a count or without. */
+/** True if the time itself or one of the formats gives this name at this time, with a count or without. */
 export function isNameByFormat(formats: readonly string[], name: string, atMs: number): boolean {
   const at = new Date(atMs);
-  return formats.some((format) => {
+  return [BY_TIME, ...formats].some((format) => {
     const made = written(format, at);
     return made === name || made === withoutCount(name);
   });

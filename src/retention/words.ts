@@ -23,7 +23,8 @@ export interface RuleWords {
 }
 
 export interface FormatWords {
-  readonly formats: readonly string[];
+  /** Formats of names; undefined for names by date and time. */
+  readonly formats: readonly string[] | undefined;
   readonly priorities: readonly string[];
 }
 
@@ -39,6 +40,8 @@ const UNITS_MS: Readonly<Record<string, number>> = {
 };
 /** Default of KeepPeriods, in days, for a server without any rule. */
 const USUAL_PERIODS = ['0', '180', '30'];
+/** Periods whose first set gets a priority if no formats are set: month, week, day. */
+const USUAL_FORMATS = ['%Y-%m', '%G-W%V', '%Y-%m-%d'];
 
 /** Parses the rules. Throws CONFIG_INVALID if a word is invalid. */
 export function rulesOf(words: RuleWords): RetentionRules {
@@ -75,14 +78,15 @@ export function serverRules(words: RuleWords): RetentionRules {
  * Parses the formats. Throws CONFIG_INVALID if one is invalid, or if their number differs from that of the priorities.
  */
 export function formatsOf({ formats, priorities }: FormatWords): NameFormat[] {
-  const words = wordsOf(formats);
+  const words = formats === undefined ? USUAL_FORMATS : wordsOf(formats);
   const ranks = numbersOf(priorities, 'Priorities');
+  const isName = formats !== undefined;
   if (words.length !== ranks.length) {
     throw invalid(`there are ${words.length} Formats and ${ranks.length} Priorities`);
   }
   return words.map((format, index) => {
-    requireFormat(format);
-    return { format, priority: ranks[index]! };
+    if (isName) requireFormat(format);
+    return { format, priority: ranks[index]!, isName };
   });
 }
 

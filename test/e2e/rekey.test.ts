@@ -210,22 +210,22 @@ test('a client with a password that does not encrypt keeps it when it is encrypt
   t.deepEqual(differences(look(source), await restored(lab, [`--password=${SECRET}`], 'out')), []);
 });
 
-test('names by format go on after new keys, and what the user has called a set is sealed', async (t) => {
+test('sets of a month, week and day go on after new keys, and what the user has called a set is sealed', async (t) => {
   const { store, source, place } = await small(t, 1000);
   const key = [`--password=${SECRET}`];
   const names = async (): Promise<string[]> => {
     const sets = await listedSets(store, 'me', key);
-    return sets.map(({ name }) => name.replace(/-.*/, ''));
+    return sets.map(({ name, priority }) => `${name.replace(/^\d{4}-.*/, 'time')} ${priority}`);
   };
-  const secret = WORDS.set.replace(/-.*/, '');
+  const secret = `${WORDS.set} 0`;
   const next = (): Promise<unknown> => backup([...place, '--local', ...key, source]);
   await backup([...place, '--local', source]);
   await succeed('sonic', ['encrypt', ...place, '--yes', ...key]);
   await next();
-  t.deepEqual(await names(), [secret, 'Monthly', 'Weekly']);
+  t.deepEqual(await names(), [secret, 'time 40', 'time 20']);
   await succeed('sonic', ['rekey', ...place, '--yes', ...key]);
   await next();
-  t.deepEqual(await names(), [secret, 'Monthly', 'Weekly', 'Daily']);
+  t.deepEqual(await names(), [secret, 'time 40', 'time 20', 'time 10']);
   t.deepEqual(wordsIn(store), []);
 });
 

@@ -168,9 +168,12 @@ test('sets without a name are named by Formats, with the priorities that belong 
   t.like(two, { name: 'mine', priority: 0 });
   t.like(three, { name: `Month-${now.getFullYear()}-${month}`, priority: 9 });
   t.like(four, { priority: 0 });
-  t.regex(four!.name, /^Backup-4-/);
+  const byTime = /^\d{4}-\d\d-\d\d_\d{6}(?:\.2)?$/;
+  t.regex(four!.name, byTime);
   await make();
-  t.regex((await reported())[4]!.name, /^Monthly-\d{4}-\d\d$/, 'the usual ones');
+  const five = (await reported())[4]!;
+  t.regex(five.name, byTime);
+  t.is(five.priority, 40, 'the first of its month that has the usual priority of one');
   for (const bad of [
     'Formats = one two',
     'Formats = a b 5',
@@ -190,9 +193,12 @@ test('sets without a name are named by Formats, with the priorities that belong 
   }
 });
 
-test('a weekly set has the name of the week that purge prints', async (t) => {
-  const { place, make, reported } = lab(t);
-  for (let set = 1; set <= 2; set += 1) await make();
+test('a weekly set by Formats has the name of the week that purge prints', async (t) => {
+  const { place, make, reported, config } = lab(t);
+  fs.writeFileSync(config, '[Tardis]\nFormats = Monthly-%Y-%m, Weekly-%G-W%V, Daily-%Y-%m-%d\n');
+  for (let set = 1; set <= 2; set += 1) {
+    await make([], [...place, '--local', '--local-config', config]);
+  }
   const [, weekly] = await reported();
   const preview = await succeed('sonic', ['purge', ...place, '--keep-weekly', '2', '--preview']);
   const week = /newest of the week (\d{4}-W\d\d)$/m.exec(preview)?.[1];

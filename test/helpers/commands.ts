@@ -322,6 +322,7 @@ export function jsonLines<T = Record<string, unknown>>(stdout: string): T[] {
 export interface ListedSet {
   readonly set: number;
   readonly name: string;
+  readonly priority: number;
   readonly state: string;
   readonly isDoubtful: boolean;
 }

@@ -68,14 +68,14 @@ export const TOUR: readonly Step[] = [
   file('papers/draft.tmp', 'nobody needs this\n'),
   command('tardis --config laptop.cfg --name first', /Backup set 1 \(first\) is complete/),
   file('papers/letter.txt', 'Dear Otto,\nthe turnips are gone.\nYours\n'),
-  command('tardis --config laptop.cfg', /Backup set 2 \(Monthly-.*\) is complete/),
+  command('tardis --config laptop.cfg', /Backup set 2 \(\d{4}-.*\) is complete/),
   { kind: 'remove', name: 'papers/letter.txt' },
-  command('tardis --config laptop.cfg', /Backup set 3 \(Weekly-.*\) is complete/),
+  command('tardis --config laptop.cfg', /Backup set 3 \(\d{4}-.*\) is complete/),
   remark(
     'The letter is gone, and the newest backup does not have it. Which versions are there?',
     'Lost, and found',
   ),
-  command('lstardis --config laptop.cfg', /1 +first .*\n.*2 +Monthly-.*\n.*3 +Weekly-/),
+  command('lstardis --config laptop.cfg', /1 +first .*\n.*2 +\d{4}-.*\n.*3 +\d{4}-/),
   command('lstardis --config laptop.cfg papers/letter.txt', /papers\/letter\.txt/),
   remark('A directory as of a moment, and the changes between two sets:'),
   command('lstardis --config laptop.cfg -d now papers', /poem\.txt/),
@@ -97,12 +97,11 @@ export const TOUR: readonly Step[] = [
     'The past as a directory',
   ),
   { kind: 'mount', line: 'tardisfs --config laptop.cfg past' },
-  { kind: 'look', line: 'ls past', answers: /^Current\n.*\nby-date\nfirst\nversions$/s },
+  { kind: 'look', line: 'ls past', answers: /^\d{4}-.*\nCurrent\nby-date\nfirst\nversions$/s },
   {
     kind: 'look',
     line: 'ls past/versions/home/you/papers/letter.txt',
-    // Versions of one second are ordered by name.
-    answers: /_first\n.*_Monthly-|_Monthly-.*\n.*_first/,
+    answers: /^\d{4}-\d\d-\d\d_\d{6}_first\n\d{4}-\d\d-\d\d_\d{6}$/,
   },
   {
     kind: 'look',

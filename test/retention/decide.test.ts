@@ -6,6 +6,7 @@ import {
   decideRetention,
   isNameByFormat,
   isReason,
+  formatsOf,
   nameByFormat,
   NO_RULES,
   periodOf,
@@ -126,15 +127,13 @@ test('names by year and week of ISO 8601 go with the week of the rules', (t) => 
     [new Date(2027, 0, 4, 12), 'W-2027-01'],
     [new Date(2024, 11, 30, 12), 'W-2025-01'],
   ] as const) {
-    const formats = [{ format: 'W-%G-%V', priority: 1 }];
-    const none = (): boolean => false;
-    t.is(nameByFormat(formats, date.getTime(), none, none)?.name, name);
+    const formats = [{ format: 'W-%G-%V', priority: 1, isName: true }];
+    t.is(nameByFormat(formats, date.getTime(), [], () => false).name, name);
     t.is(periodOf('week', date.getTime()), name.replace(/W-(\d+)-/, '$1-W'));
     t.true(isNameByFormat(['W-%G-%V'], name, date.getTime()));
   }
-  const literal = [{ format: '%%G-%Y', priority: 1 }];
-  const never = (): boolean => false;
-  t.is(nameByFormat(literal, START_MS, never, never)?.name, '%G-2026');
+  const literal = [{ format: '%%G-%Y', priority: 1, isName: true }];
+  t.is(nameByFormat(literal, START_MS, [], () => false).name, '%G-2026');
 });
 
 test('a sealed tag may be one to keep; a set of 1970 is as old as what is around it', (t) => {
@@ -171,4 +170,23 @@ test('series that have ended are judged as one, in comparison with the newest se
   );
   const locked = dated.map((one) => ({ ...one, isLocked: one.set === 1 }));
   t.deepEqual(gone(locked, { keepLast: 1, endedAfterMs }, 6), [2, 3]);
+});
+
+test('without formats, sets are named by date and time, and the first of a month, week or day has its priority', (t) => {
+  const formats = formatsOf({ formats: undefined, priorities: ['40', '20', '10'] });
+  const made: { firstName: string; priority: number; openedAtMs: number }[] = [];
+  const make = (at: Date): string => {
+    const isTaken = (text: string): boolean => made.some(({ firstName }) => firstName === text);
+    const { name, priority } = nameByFormat(formats, at.getTime(), made, isTaken);
+    made.push({ firstName: name, priority, openedAtMs: at.getTime() });
+    return `${name} ${priority}`;
+  };
+  t.is(make(new Date(2026, 10, 2, 9, 5, 7)), '2026-11-02_090507 40');
+  t.is(make(new Date(2026, 10, 2, 10)), '2026-11-02_100000 20');
+  t.is(make(new Date(2026, 10, 2, 11)), '2026-11-02_110000 10');
+  t.is(make(new Date(2026, 10, 2, 11)), '2026-11-02_110000.2 0');
+  t.is(make(new Date(2026, 10, 3, 9)), '2026-11-03_090000 10');
+  t.is(make(new Date(2026, 11, 1, 9)), '2026-12-01_090000 40');
+  made.splice(-1); // deleted: the next one is the first of its month, by a name of its own
+  t.is(make(new Date(2026, 11, 1, 10)), '2026-12-01_100000 40');
 });

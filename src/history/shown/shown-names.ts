@@ -53,7 +53,8 @@ function two(number: number): string {
 export function versionName({ openedAtMs, name, set }: BackupSet): Buffer {
   const localMs = openedAtMs - new Date(openedAtMs).getTimezoneOffset() * 60_000;
   const time = new Date(localMs).toISOString().slice(0, 19);
-  const start = `${time.replace('T', '_').replaceAll(':', '')}_`;
-  const full = Buffer.from(start + name);
-  return canBeShown(full) ? full : Buffer.from(`${start}${set}`);
+  const start = time.replace('T', '_').replaceAll(':', '');
+  // A set that nobody named has this time as its name.
+  const full = Buffer.from(name === start ? name : `${start}_${name}`);
+  return canBeShown(full) ? full : Buffer.from(`${start}_${set}`);
 }

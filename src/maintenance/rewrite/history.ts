@@ -2,7 +2,6 @@
  * Copies sets into the new generation, oldest first. Each set is copied as a list of its changes. The numbers of sets,
  * roots and directories stay unchanged, and so do all dates. A set becomes durable as a whole, or not at all.
  */
-import { defaultOf } from '../../config/index.js';
 import {
   type BackupSet,
   type CatalogEntry,
@@ -27,7 +26,7 @@ import {
   type SetNumber,
 } from '../../model/index.js';
 import { isNameByFormat } from '../../retention/index.js';
-import { type StoreWriter, defaultSetName, SetJournal } from '../../store/writer/index.js';
+import { type StoreWriter, SetJournal } from '../../store/writer/index.js';
 import type { RootRecord } from '../../store/index.js';
 import { yieldRegularly } from '../../system/index.js';
 import type { NewKeys } from './new-keys.js';
@@ -238,11 +237,10 @@ export class CopiedHistory {
     return this.isMadeUp(set, plain) ? plain : this.keys.text(plain);
   }
 
-  private isMadeUp({ set, firstName, openedAtMs }: BackupSet, plain: string): boolean {
+  private isMadeUp({ firstName, openedAtMs }: BackupSet, plain: string): boolean {
     if (this.old.keyring !== undefined) return plain === firstName;
     const kept = this.old.catalog.settings.all().find(({ key }) => key === 'Formats')?.value;
-    const formats = [...defaultOf('formats'), ...(kept?.split(/[\s,]+/) ?? [])];
-    return plain === defaultSetName(set, openedAtMs) || isNameByFormat(formats, plain, openedAtMs);
+    return isNameByFormat(kept?.split(/[\s,]+/) ?? [], plain, openedAtMs);
   }
 
   /** Writes the changes that the set of the journal made in a directory. */

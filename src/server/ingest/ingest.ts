@@ -25,7 +25,7 @@ import type { BasisOffers } from './basis-offers.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import { FinalRows } from './final-rows.js';
 import { type Compared, compareListing, type ComparingRules } from './compare-listing.js';
-import { defaultSetName, SetJournal } from '../../store/writer/index.js';
+import { SetJournal } from '../../store/writer/index.js';
 import type { OpenedSet, SetRequest } from './set-request.js';
 import { SetRoots } from './set-roots.js';
 import { SetSeals } from './set-seals.js';
@@ -88,8 +88,7 @@ export class Ingest {
     trust: Trust,
   ): { ingest: Ingest; opened: OpenedSet } {
     const rows = checkRows(request.rows, false);
-    const fault =
-      request.name === '' ? undefined : setNameFault(request.name, MAX_SEALED_SET_NAME_BYTES);
+    const fault = setNameFault(request.name, MAX_SEALED_SET_NAME_BYTES);
     if (fault !== undefined) {
       throw new TardisError('PROTOCOL_VIOLATION', `the name of a set ${fault}`);
     }
@@ -97,8 +96,7 @@ export class Ingest {
     const isEmpty = entries.isEmpty() && contents.isEmpty();
     store.counters.set += 1;
     const set = store.counters.set;
-    const { nowMs, clientTimeMs } = request;
-    const name = request.name === '' ? defaultSetName(set, nowMs) : request.name;
+    const { name, nowMs, clientTimeMs } = request;
     if (sets.find(set - 1)?.state !== 'complete') directories.unplaceStranded();
     sets.open(set, name, nowMs, clientTimeMs);
     const journal = new SetJournal(store, set);

@@ -10,7 +10,7 @@ import {
   type SetMarks,
   type SetNumber,
 } from '../../model/index.js';
-import { nameByFormat, type NameFormat, withoutCount } from '../../retention/index.js';
+import { nameByFormat, type NameFormat } from '../../retention/index.js';
 import { packName, type RootRecord } from '../../store/index.js';
 import type { Head, ProtectionReason } from '../../transport/index.js';
 import type { RootsRequest } from './set-roots.js';
@@ -36,7 +36,7 @@ export interface OpenedSet {
 }
 
 /**
- * Returns name and marks for a set that a client opens. Without a name from the client, the name formats are used.
+ * Returns name and marks for a set that a client opens. Without a name from the client, date and time or the name formats give one.
  * Throws PROTOCOL_VIOLATION.
  */
 export function named(
@@ -51,19 +51,11 @@ export function named(
   const others = new Set(listed.map(({ firstName }) => firstName));
   const isOfSeries = ({ set, marks }: BackupSet): boolean =>
     hasRoots(sets.rootsOf(set), head.paths) && machineText(marks) === machineText(given);
-  // Unfinished sets and sets of other series do not take the name of a period.
-  const own = new Set(
-    listed
-      .filter((set) => set.state === 'complete' && isOfSeries(set))
-      .map(({ firstName }) => withoutCount(firstName)),
-  );
-  const found = nameByFormat(
-    formats,
-    nowMs,
-    (name) => own.has(name),
-    (name) => others.has(name),
-  );
-  const { name, priority } = found ?? { name: '', priority: 0 };
+  // Unfinished sets and sets of other series are not the first ones of a period.
+  const earlier = listed
+    .filter((set) => set.state === 'complete' && isOfSeries(set))
+    .map((set) => ({ ...set, priority: set.marks.priority }));
+  const { name, priority } = nameByFormat(formats, nowMs, earlier, (text) => others.has(text));
   return { name, marks: head.priority === 0 ? { ...given, priority } : given };
 }
 

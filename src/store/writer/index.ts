@@ -16,7 +16,7 @@ export { NOTHING_RECEIVED, reserveFor, storedSizes } from './reserve-size.js';
 export { requireNoSecond, unfinishedRewrite } from './second-generation.js';
 export { isOldEnough, seenMoments, type TimedSet } from './least-age.js';
 export { changeSets, deleteSets, markSets, previewDelete } from './set-changes.js';
-export { defaultSetName, SetJournal } from './set-journal.js';
+export { SetJournal } from './set-journal.js';
 export { isClockInDoubt, ageFigures, ageIn } from './monotonic-ages.js';
 export { changeSetting, requireSetting } from './settings-changes.js';
 export * from './space-meter.js';

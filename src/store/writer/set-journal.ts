@@ -229,9 +229,3 @@ export class SetJournal {
     if (record !== undefined) this.store.appendOwn(record);
   }
 }
-
-/** Returns the name for a set to which the client gave no name. */
-export function defaultSetName(set: SetNumber, nowMs: number): string {
-  const time = new Date(nowMs).toISOString().slice(0, 19).replaceAll(':', '-');
-  return `Backup-${set}-${time}`;
-}
