@@ -1,4 +1,8 @@
-/** Decodes the signature of a basis that an encrypting client stored. Its record arrives in pieces. */
+/**
+ * Decodes the signature of a basis that an encrypting client stored, or makes it from the basis itself, if that is small and
+ * has none. A record of either kind arrives in pieces.
+ */
+import { blockBytesFor, SAMPLED_FROM_BYTES, SignatureMaker } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
 import { BytesBuilder, type ContentKeys } from '../model/index.js';
 import type { OfferedBasis, SignatureSink } from '../pipeline/index.js';
@@ -16,14 +20,17 @@ import {
   RecordKind,
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
-import type { SealingCalls } from '../system/index.js';
+import type { RsyncCalls, SealingCalls } from '../system/index.js';
 
 interface Opened {
   readonly header: RecordHeader;
   readonly cipher: RecordCipher;
+  /** Makes the signature; undefined if the record has it. */
+  readonly maker: SignatureMaker | undefined;
 }
 
-export class SealedSignature {
+/** Must be closed. */
+export class SealedSignature implements Disposable {
   private readonly waiting = new BytesBuilder(STREAM_CHUNK_BYTES);
   private opened: Opened | undefined;
   private chunks = 0;
@@ -31,7 +38,7 @@ export class SealedSignature {
 
   /** Creates a decoder that passes the signature to `sink`, once it has checked that the record belongs to `basis`. */
   constructor(
-    private readonly calls: SealingCalls,
+    private readonly calls: SealingCalls & RsyncCalls,
     private readonly keys: ContentKeys,
     private readonly basis: OfferedBasis,
     private readonly sink: SignatureSink,
@@ -46,7 +53,8 @@ export class SealedSignature {
       this.waiting.append(bytes);
       const isTaken = this.open() && this.drain();
       if (!isTaken || !isLast) return isTaken;
-      return this.remaining === 0 && this.opened !== undefined && this.sink(Buffer.alloc(0), true);
+      if (this.remaining > 0 || this.opened === undefined) return false;
+      return this.sink(this.opened.maker?.finish() ?? Buffer.alloc(0), true);
     } catch (error) {
       if (!(error instanceof TardisError)) throw error;
       return false; // damaged or forged: the backup can do without a delta
@@ -63,7 +71,7 @@ export class SealedSignature {
     if (start.length < RECORD_HEADER_BYTES) return true;
     const header = readHeader(start, 0);
     const isOne =
-      header?.kind === RecordKind.signature &&
+      header !== undefined &&
       (header.flags & RECORD_CHUNKED) !== 0 &&
       header.indexBytes <= MAX_INDEX_BYTES;
     if (!isOne) return false;
@@ -74,7 +82,13 @@ export class SealedSignature {
     cipher.checkSeal(header.kind, header.codec, header.rawBytes, index);
     const { digest, sizeBytes } = readContentIndex(index);
     if (!digest.equals(this.basis.digest) || sizeBytes !== this.basis.sizeBytes) return false;
-    this.opened = { header, cipher };
+    if (header.kind === RecordKind.content) {
+      if (header.rawBytes !== sizeBytes || sizeBytes > SAMPLED_FROM_BYTES) return false;
+      const maker = new SignatureMaker(this.calls, blockBytesFor(sizeBytes)!, sizeBytes);
+      this.opened = { header, cipher, maker };
+    } else if (header.kind === RecordKind.signature) {
+      this.opened = { header, cipher, maker: undefined };
+    } else return false;
     this.remaining = header.rawBytes;
     this.skip(indexEnd);
     return true;
@@ -84,7 +98,7 @@ export class SealedSignature {
   private drain(): boolean {
     const { opened } = this;
     if (opened === undefined) return true;
-    const { header, cipher } = opened;
+    const { header, cipher, maker } = opened;
     const decoded = Buffer.allocUnsafe(Math.min(STREAM_CHUNK_BYTES, this.remaining));
     while (this.remaining > 0) {
       const start = this.waiting.view();
@@ -99,12 +113,17 @@ export class SealedSignature {
         target,
         place,
       });
-      if (!this.sink(target, false)) return false;
+      maker?.push(target);
+      if (maker === undefined && !this.sink(target, false)) return false;
       this.chunks += 1;
       this.remaining -= target.length;
       this.skip(end);
     }
     return true;
+  }
+
+  [Symbol.dispose](): void {
+    this.opened?.maker?.close();
   }
 
   private skip(bytes: number): void {

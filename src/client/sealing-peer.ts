@@ -11,6 +11,7 @@ import {
   SealMemory,
   type TreeSealer,
 } from '../crypto/index.js';
+import { SAMPLED_FROM_BYTES } from '../delta/index.js';
 import { asTardisError, type TardisError } from '../errors/index.js';
 import {
   type ContentKeys,
@@ -31,7 +32,7 @@ import type {
   StreamStart,
 } from '../pipeline/index.js';
 import type { CipherHead } from '../store/index.js';
-import type { SealingCalls } from '../system/index.js';
+import type { RsyncCalls, SealingCalls } from '../system/index.js';
 import type { Head } from '../transport/index.js';
 import type { Failure, OwnerName } from '../workers/index.js';
 import { SealedSignature } from './sealed-signature.js';
@@ -60,7 +61,7 @@ export class SealingPeer implements BackupPeer {
 
   constructor(
     private readonly server: ServerPeer,
-    private readonly calls: SealingCalls,
+    private readonly calls: SealingCalls & RsyncCalls,
     private readonly acceptsOlder: AcceptsOlder,
   ) {}
 
@@ -288,15 +289,15 @@ export class SealingPeer implements BackupPeer {
     if (keyring === undefined) return this.server.basisOf(slot, name);
     const basis = this.server.basisOf(slot, keyring.names.name(name));
     if (basis === undefined) return undefined;
-    if (!basis.hasSignature) {
+    if (!basis.hasSignature && basis.sizeBytes > SAMPLED_FROM_BYTES) {
       basis.release(); // a server cannot compute a signature of encrypted contents
       return undefined;
     }
     return {
       ...basis,
-      fetch: (isSample, sink) => {
-        const signature = new SealedSignature(calls, keyring.contents, basis, sink);
-        return basis.fetch(isSample, (bytes, isLast) => signature.take(bytes, isLast));
+      fetch: async (isSample, sink) => {
+        using signature = new SealedSignature(calls, keyring.contents, basis, sink);
+        return await basis.fetch(isSample, (bytes, isLast) => signature.take(bytes, isLast));
       },
     };
   }

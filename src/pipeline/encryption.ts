@@ -8,6 +8,7 @@ import {
   RecordCipher,
   RecordKind,
   type RecordKindNumber,
+  SIGNATURE_COMPRESSION,
   STREAM_CHUNK_BYTES,
   writeContentIndex,
   writeDeltaIndex,
@@ -67,7 +68,8 @@ export class Encryption {
    * of the content. That holds even if the user chose a readable scheme, since the content may be stored encrypted all
    * the same.
    */
-  openSignature(codec: CodecNumber, scheme: SchemeNumber | undefined): RecordStream {
+  openSignature(scheme: SchemeNumber | undefined): RecordStream {
+    const { codec } = SIGNATURE_COMPRESSION;
     const record = { kind: RecordKind.signature, codec, fileSizeBytes: 0, isPart: false, scheme };
     return new RecordStream(record, this.newCipher(secret(scheme)), (cipher) =>
       this.context.peer.openSignature(cipher),

@@ -37,8 +37,10 @@ async function deltaOf(context: Context, source: Source): Promise<FileDelta | un
   }
   const basis = await bestBasis(context, source, offered);
   if (basis === undefined) return undefined;
-  // A file under a new name may be an unchanged one. Then it is hashed, and its signature is not needed.
-  const mayBeSame = basis !== offered && source.hashFirst;
+  // A file under a new name, or with another time only, may be an unchanged one. Then it is hashed, and its signature is
+  // not needed. A server makes one meanwhile, but of an encrypted content it can only send the bytes.
+  const isMadeHere = peer.contentKeys !== undefined && !basis.hasSignature;
+  const mayBeSame = (basis !== offered || isMadeHere) && source.hashFirst;
   return FileDelta.begin(basis, jobs, { signatureBytes: streams.signatureBytes, mayBeSame });
 }
 
@@ -66,7 +68,16 @@ async function bestBasis(
   if (near.length === 0) return undefined;
   const last = isSharing === true && digest !== undefined ? [digest] : [];
   const sought = [...near.slice(0, MAX_SOUGHT - last.length), ...last];
-  return peer.seekBasis(source.slot, rows.name(0), Buffer.concat(sought));
+  const found = await peer.seekBasis(source.slot, rows.name(0), Buffer.concat(sought));
+  if (found === undefined) return undefined;
+  // It may be the whole content below one that was sought, and the size of a delta on the content of another user would show
+  // how much of it this one has guessed.
+  const isOwn =
+    sought.some((one) => Buffer.compare(one, found.digest) === 0) ||
+    similar.knows(user, found.digest);
+  if (isOwn) return found;
+  found.release();
+  return undefined;
 }
 
 /** Looks at stretches of a file: finds features, and compares them with a sample of `doubtful`. */

@@ -130,7 +130,8 @@ export class PartsSender {
     const { encryption, settings, streams } = this.context;
     const { checksumAboveBytes = 0 } = settings;
     const isAbove = checksumAboveBytes > 0 && formBytes > checksumAboveBytes;
-    const mustSign = this.isSigned(formBytes) && source.blockBytes !== undefined;
+    const isSigned = this.isSigned(formBytes, delta !== undefined);
+    const mustSign = isSigned && source.blockBytes !== undefined;
     const scheme = chosenScheme(settings.cipherChoice, source);
     const mayBeThere =
       source.hashFirst || streams.sentSizes.has(formBytes) || delta?.isMadeMeanwhile === true;
@@ -147,12 +148,12 @@ export class PartsSender {
 
   /**
    * True if signatures are sent. A server cannot make signatures of encrypted contents. So the client sends those of
-   * changed files, and of files that are expensive to send whole.
+   * deltas, and of contents that are too large for it to read them back from the server.
    */
-  private isSigned(formBytes: number): boolean {
+  private isSigned(formBytes: number, isDelta: boolean): boolean {
     const { peer, settings } = this.context;
     if (settings.sendSignatures === true) return true;
-    return peer.contentKeys !== undefined && (!peer.isEmpty || formBytes >= SAMPLED_FROM_BYTES);
+    return peer.contentKeys !== undefined && (isDelta || formBytes > SAMPLED_FROM_BYTES);
   }
 
   /** Sends a part, or finds that the server has it. Rejects with UnreadableFile. */

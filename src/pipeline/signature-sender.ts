@@ -4,11 +4,8 @@
  */
 import { blockBytesFor, LEAST_DELTA_BYTES, SignatureJoin } from '../delta/index.js';
 import { BytesBuilder, type SchemeNumber } from '../model/index.js';
-import { buildChunk, Codec, STREAM_CHUNK_BYTES } from '../store/index.js';
+import { buildChunk, SIGNATURE_COMPRESSION, STREAM_CHUNK_BYTES } from '../store/index.js';
 import type { Encryption, RecordStream } from './encryption.js';
-
-/** Compression of block checksums: none, since they look random and cannot be compressed. */
-const AS_THEY_ARE = { codec: Codec.none, level: 0 };
 
 /**
  * Returns the block length of a content's signature; undefined if the content cannot be a basis, since it is too small
@@ -30,7 +27,7 @@ export class SignatureSender {
 
   /** `scheme` is the content's encryption scheme; undefined for the usual one. */
   constructor(encryption: Encryption, scheme: SchemeNumber | undefined) {
-    this.stream = encryption.openSignature(AS_THEY_ARE.codec, scheme);
+    this.stream = encryption.openSignature(scheme);
   }
 
   /** Takes the signature of a part. All parts but the last consist of whole blocks. */
@@ -78,6 +75,6 @@ export class SignatureSender {
     const { cipher } = this.stream;
     const place = cipher && { cipher, number: this.chunks };
     this.chunks += 1;
-    return this.stream.chunk(buildChunk(this.waiting.take(), AS_THEY_ARE, place));
+    return this.stream.chunk(buildChunk(this.waiting.take(), SIGNATURE_COMPRESSION, place));
   }
 }

@@ -2,6 +2,7 @@
 import { crc32 } from 'node:zlib';
 import test from 'ava';
 import { SealedSignature } from '../../src/client/index.js';
+import { blockBytesFor, SAMPLED_FROM_BYTES } from '../../src/delta/index.js';
 import { type ContentKeys, Scheme } from '../../src/model/index.js';
 import {
   buildChunk,
@@ -14,7 +15,9 @@ import {
   writeHeader,
 } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
+import { signatureOf } from '../helpers/deltas.js';
 import { sha256 } from '../helpers/rows.js';
+import { noise } from '../helpers/tree.js';
 
 const CHUNK_BYTES = 1 << 20;
 const { native } = nodeSystem();
@@ -71,11 +74,18 @@ function recordOf(made: Made = {}): Buffer {
 }
 
 /** Passes a record in pieces. Returns the signature, or undefined if it is refused. */
-function taken(record: Buffer, pieceBytes = record.length, keys = KEYS): Buffer | undefined {
+function taken(
+  record: Buffer,
+  pieceBytes = record.length,
+  keys = KEYS,
+  sizeBytes = CONTENT.sizeBytes,
+): Buffer | undefined {
   const parts: Buffer[] = [];
   let isEnded = false;
-  const basis = CONTENT as unknown as ConstructorParameters<typeof SealedSignature>[2];
-  const sealed = new SealedSignature(native, keys, basis, (bytes, isLast) => {
+  const basis = { ...CONTENT, sizeBytes } as unknown as ConstructorParameters<
+    typeof SealedSignature
+  >[2];
+  using sealed = new SealedSignature(native, keys, basis, (bytes, isLast) => {
     parts.push(Buffer.from(bytes));
     isEnded ||= isLast;
     return true;
@@ -94,6 +104,31 @@ test('a signature arrives whole, in pieces of any size', (t) => {
   }
   const large = Buffer.alloc(2 * CHUNK_BYTES + 5, 'sums');
   t.true(taken(recordOf({ signature: large }), 300_000)?.equals(large));
+});
+
+test('a small basis without a signature arrives itself, and its signature is made', (t) => {
+  const kind = RecordKind.content;
+  const small = noise('basis', CONTENT.sizeBytes);
+  const record = recordOf({ kind, signature: small });
+  const signature = signatureOf(small, blockBytesFor(small.length)!);
+  for (const pieceBytes of [1, 100, record.length]) {
+    t.true(taken(record, pieceBytes)?.equals(signature), `${pieceBytes}`);
+  }
+  for (let at = 0; at < record.length; at += 7) {
+    const changed = Buffer.from(record);
+    changed[at]! ^= 1;
+    t.is(taken(changed), undefined, `byte ${at}`);
+  }
+  // The length must be that of the basis, and a larger one is not read back.
+  t.is(taken(recordOf({ kind, signature: small.subarray(1) })), undefined);
+  const mostBytes = SAMPLED_FROM_BYTES;
+  for (const [sizeBytes, isTaken] of [
+    [mostBytes, true],
+    [mostBytes + 1, false],
+  ] as const) {
+    const large = recordOf({ kind, signature: Buffer.alloc(sizeBytes), sizeBytes });
+    t.is(taken(large, CHUNK_BYTES, KEYS, sizeBytes) !== undefined, isTaken, `${sizeBytes}`);
+  }
 });
 
 test('a signature of another content, of another kind or of other keys is refused', (t) => {

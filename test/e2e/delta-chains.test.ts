@@ -156,3 +156,20 @@ test('a chain does not begin again at what only another owner had', async (t) =>
   put('of third', 1003, guess);
   t.like(await save(), { contentsSent: 1, deltasSent: 0 });
 });
+
+test('a chain of dated dumps begins again at the first one', async (t) => {
+  const { source, place, at } = lab(t);
+  const content = noise('dated', 2 * MIB);
+  const days = 2 * LONGEST_CHAIN + 3;
+  for (let day = 1; day <= days; day += 1) {
+    noise(`edit of day ${day}`, 3000).copy(content, day * 100_000);
+    if (day > 1) fs.rmSync(path.join(source, `dump-${day - 1}`));
+    fs.writeFileSync(path.join(source, `dump-${day}`), content);
+    await rest();
+    const first = day === 1 ? ['--create'] : [];
+    const { progress } = await backup([...place, '--local', ...first, source]);
+    t.is(progress.deltasSent, day === 1 ? 0 : 1, `day ${day}`);
+  }
+  await succeed('regenerate', [...place, '-o', at('out'), source]);
+  t.true(fs.readFileSync(path.join(at('out'), 'tree', `dump-${days}`)).equals(content));
+});

@@ -3,9 +3,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { RecordKind } from '../../src/store/index.js';
 import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { here } from '../helpers/kinds.js';
 import { WORDS, wordsIn } from '../helpers/plaintext.js';
+import { recordsIn } from '../helpers/records.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import {
   differences,
@@ -127,6 +129,24 @@ test('listings of encrypted names are in order, in large directories too', async
   t.is((await backup([...place, '--local', source])).progress.contentsSent, 1);
   await succeed('regenerate', [...place, '-o', at('out'), many]);
   t.deepEqual(differences(look(many), look(path.join(at('out'), 'many'))), []);
+});
+
+test('the signature of zeros is as small as they are, and gives a delta', async (t) => {
+  const home = scratchInMemory(t);
+  const at = (name: string): string => path.join(home, name);
+  const source = at('zeros');
+  const place = ['-D', at('store'), '-C', 'me', '--password=a password of the tests'];
+  makeTree(source, [file('zeros', Buffer.alloc(40 * MIB))]);
+  const save = (...more: string[]) => backup([...place, '--local', ...more, source]);
+  await save('--create');
+  fs.appendFileSync(path.join(source, 'zeros'), 'x');
+  t.is((await save()).progress.deltasSent, 1);
+  const all = await recordsIn(path.join(at('store'), 'me'));
+  const signatures = all.filter(({ kind }) => kind === RecordKind.signature);
+  t.is(signatures.length, 2);
+  for (const { bodyBytes } of signatures) t.true(bodyBytes < 2000, `${bodyBytes}`);
+  await succeed('regenerate', [...place, '-o', at('out'), source]);
+  t.deepEqual(differences(look(source), look(path.join(at('out'), 'zeros'))), []);
 });
 
 test('a large encrypted file that changes a little sends a little, and comes back after a rebuild', async (t) => {

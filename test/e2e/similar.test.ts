@@ -156,8 +156,7 @@ for (const [where, placeOf] of [
       async (t) => {
         const days = await Days.begin(t, placeOf, secret);
         for (const [name, content] of Object.entries(FIRST)) days.put(name, content);
-        // Encrypted contents need stored signatures, which a first backup sends from 16 MiB on.
-        const first = await days.save('--send-sig');
+        const first = await days.save();
         t.is(first.progress.deltasSent, 0);
         const log = Buffer.concat([FIRST['app.log'], noise('more of the log', 300_000)]);
         days.replace('app.log', 'app.log.1', log);
@@ -169,7 +168,7 @@ for (const [where, placeOf] of [
           noise(`file ${n === 77 ? 'x' : n}`, 90_000),
         );
         days.put('backup-2.tar', archive(files, 1));
-        const { progress } = await days.save('--send-sig');
+        const { progress } = await days.save();
         t.is(progress.deltasSent, 4, 'all but the new log');
         const mostBytes =
           1.5 * MIB + 300_000 + 1_500_000 + 20 * 6200 + 90_000 + 200 * 3000 + 1.2 * MIB;
@@ -181,7 +180,7 @@ for (const [where, placeOf] of [
           Buffer.concat([noise('a new log', 1.5 * MIB), noise('grown', 200_000)]),
         );
         days.put('app.log', noise('a third log', 1.5 * MIB));
-        const third = await days.save('--send-sig');
+        const third = await days.save();
         t.is(third.progress.deltasSent, 1);
         t.true(third.progress.sentBytes < 1.5 * MIB + 300_000, `${third.progress.sentBytes}`);
         await days.check(t);

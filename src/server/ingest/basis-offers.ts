@@ -105,7 +105,12 @@ export class BasisOffers {
     const otherBytes = isSized ? Math.abs(newBytes - oldBytes) : 0;
     if (otherBytes > (oldBytes * limits.maxChangePercent) / 100) return;
     const isResized = newBytes !== oldBytes;
-    const contentId = this.unlessFull(slot, rows, at, stored);
+    const { entries } = this.store.catalog;
+    const contentId = this.unlessFull(stored, (whole) =>
+      entries
+        .versions(slot.directory, rows.name(at))
+        .some((version) => version.contentId === whole && uidOf(version) === rows.uid(at)),
+    );
     if (contentId === undefined) return;
     this.offer({ slot: slot.number, name: rows.name(at), isResized }, contentId);
   }
@@ -113,6 +118,7 @@ export class BasisOffers {
   /**
    * Offers the first of these contents that is stored and may be a basis, for a file that has no offer. Returns the number
    * of the offer; 0 if there is none. A content that is not stored is skipped, since garbage collection may have deleted it.
+   * The client knows to whom the contents below belong.
    */
   seek(slot: SlotNumber, name: Buffer, digests: Buffer): number {
     const { limits, store } = this;
@@ -120,28 +126,30 @@ export class BasisOffers {
     for (let at = 0; at < digests.length; at += DIGEST_BYTES) {
       const found = store.catalog.contents.find(digests.subarray(at, at + DIGEST_BYTES));
       if (found?.isStored !== true || !this.trust.inContent(found.contentId)) continue;
-      const number = this.offer({ slot, name, isResized: undefined }, found.contentId);
-      if (number > 0) return number;
+      const contentId = this.unlessFull(found.contentId, () => true);
+      const number = contentId && this.offer({ slot, name, isResized: undefined }, contentId);
+      if (number) return number;
     }
     return 0;
   }
 
   /**
-   * Offers a content as the basis of a file, unless it is too small or large for a delta, or the end of a long chain.
+   * Offers a content as the basis of a file, unless it is too small or large for a delta.
    * Returns the number of the offer; 0 if there is none.
    */
   private offer({ slot, name, isResized }: OfferedFile, contentId: ContentId): number {
     const { limits, store } = this;
-    const { bases, contents, signatures } = store.catalog;
-    const { sizeBytes = 0, digest } = contents.stored(contentId) ?? {};
+    const { contents, signatures } = store.catalog;
+    const { sizeBytes = 0, digest, recordBytes = 0 } = contents.stored(contentId) ?? {};
     const blockBytes = blockBytesFor(sizeBytes);
     if (sizeBytes < LEAST_DELTA_BYTES || blockBytes === undefined || digest === undefined) return 0;
-    if (bases.chainLength(contentId) >= limits.maxChain) return 0;
     const hasSignature =
       signatures.find(contentId) !== undefined && this.trust.inSignature(contentId);
     const signatureBytes = signatureBytesFor(sizeBytes, blockBytes);
     const isSample = !hasSignature && sizeBytes > SAMPLED_FROM_BYTES;
-    const bytes = isSample ? SAMPLE_BYTES : signatureBytes;
+    // An encrypted content that is small is sent in place of the signature, which only the client can make.
+    const madeBytes = isSample ? SAMPLE_BYTES : Math.max(signatureBytes, recordBytes);
+    const bytes = hasSignature ? signatureBytes : madeBytes;
     // A signature without a request should be useful: a file of unchanged size may only have a new time.
     const isOfUse = isResized !== undefined && (hasSignature || isSample || isResized);
     const isPushed = isOfUse && this.pushedBytes + bytes <= PUSH_WINDOW_BYTES;
@@ -172,24 +180,19 @@ export class BasisOffers {
   }
 
   /**
-   * Returns a stored version as the basis of a new one. If its chain of deltas is full, returns the whole content below,
-   * which the chain begins again from. That must be a version of the same name and owner: equal contents of two owners
-   * share a chain, and below it may be what only one of them knows.
+   * Returns a stored content as a basis. If its chain of deltas is full, returns the whole content below, which the chain
+   * begins again from, if `isOwn` is true for it: equal contents of two owners share a chain, and below it may be what only
+   * one of them knows.
    */
   private unlessFull(
-    { directory }: SlotState,
-    rows: RowReader,
-    at: number,
     contentId: ContentId,
+    isOwn: (whole: ContentId) => boolean,
   ): ContentId | undefined {
-    const { bases, entries } = this.store.catalog;
+    const { bases } = this.store.catalog;
     if (bases.chainLength(contentId) < this.limits.maxChain) return contentId;
     const whole = bases.wholeBelow(contentId);
-    if (whole === undefined || !this.trust.inContent(whole)) return undefined;
-    const isOwn = entries
-      .versions(directory, rows.name(at))
-      .some((version) => version.contentId === whole && uidOf(version) === rows.uid(at));
-    return isOwn ? whole : undefined;
+    const isTrusted = whole !== undefined && this.trust.inContent(whole);
+    return isTrusted && isOwn(whole) ? whole : undefined;
   }
 
   /**

@@ -12,6 +12,7 @@ import {
   markOfAccount,
   RecordKind,
   type RecordKindNumber,
+  SIGNATURE_COMPRESSION,
   writeContentIndex,
 } from '../../store/index.js';
 import type { Head } from '../../transport/index.js';
@@ -54,7 +55,8 @@ export class IncomingContents {
   /** Opens the stream of a signature. The message that ends it has the digest of the signed content. */
   openSignature(head: Head<'signatureOpen'>): void {
     const { signature: kind } = RecordKind;
-    const start = { kind, codec: Codec.none, fileSizeBytes: 0, cipher: cipherOf(head) };
+    const { codec } = SIGNATURE_COMPRESSION;
+    const start = { kind, codec, fileSizeBytes: 0, cipher: cipherOf(head) };
     this.begin(head.stream, start);
   }
 

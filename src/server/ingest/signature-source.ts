@@ -10,10 +10,15 @@ import {
   RecordReader,
 } from '../../contents/index.js';
 import { type LocatedPiece, Locator } from '../../store/catalog/index.js';
-import { blockBytesFor, samplePlaces, SignatureMaker } from '../../delta/index.js';
+import {
+  blockBytesFor,
+  SAMPLED_FROM_BYTES,
+  samplePlaces,
+  SignatureMaker,
+} from '../../delta/index.js';
 import { TardisError } from '../../errors/index.js';
 import { type ContentId, releaseAll, releaseMemory } from '../../model/index.js';
-import { packName } from '../../store/index.js';
+import { packName, RecordKind } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import type { Answer } from './basis-offers.js';
 import type { StoreWriter } from '../../store/writer/index.js';
@@ -21,6 +26,8 @@ import type { Trust } from './trust.js';
 
 /** Approximate size of the pieces in which a signature is sent. */
 const PIECE_BYTES = 256 << 10;
+/** Size of the pieces of a content's record, each of which is a request if the store is a bucket. */
+const RECORD_PIECE_BYTES = 1 << 20;
 /**
  * Maximum number of pending signatures. The client requests each only once, so a larger number means a broken client.
  */
@@ -110,15 +117,13 @@ export class SignatureSource {
       const place = { ...stored, object: packName(stored.pack) };
       // An encrypted signature is sent as it is, since the client has the keys.
       const pieces = (await encryptedBytes(backend, place, PIECE_BYTES)) ?? reader.body(place);
-      for await (const bytes of pieces) {
-        if (!this.sendPart(task, Buffer.from(bytes), false)) return;
-      }
-      this.sendPart(task, Buffer.alloc(0), true);
-      return;
+      return this.sendAll(task, pieces);
     }
     const pieces = this.locator.locate(catalog.contents, task.contentId);
     if (pieces === undefined) throw new TardisError('RECORD_DAMAGED', 'its bytes are missing');
     const sizeBytes = pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0);
+    const sealed = await this.sealedRecord(task, pieces);
+    if (sealed !== undefined) return this.sendAll(task, sealed);
     const blockBytes = blockBytesFor(sizeBytes)!;
     const maker = new SignatureMaker(this.system.native, blockBytes, PIECE_BYTES);
     try {
@@ -135,6 +140,29 @@ export class SignatureSource {
       reader.release();
       releaseAll([memory.decoded, memory.stored]);
     }
+  }
+
+  /**
+   * Returns the record of a small content that is encrypted and stored whole, since the client can make its signature;
+   * undefined for any other content, and in a session of an account, which may have the keys and no right to read.
+   */
+  private async sealedRecord(
+    { contentId, isSample }: Task,
+    [piece]: readonly LocatedPiece[],
+  ): Promise<AsyncIterable<Buffer> | undefined> {
+    const { backend, catalog } = this.store;
+    const isWhole = catalog.contents.stored(contentId)?.kind === RecordKind.content;
+    if (isSample || !isWhole || !this.trust.isClient) return undefined;
+    if (piece === undefined || piece.sizeBytes > SAMPLED_FROM_BYTES) return undefined;
+    return encryptedBytes(backend, piece, RECORD_PIECE_BYTES);
+  }
+
+  /** Sends the pieces of a signature, or of a record. */
+  private async sendAll(task: Task, pieces: AsyncIterable<Buffer>): Promise<void> {
+    for await (const bytes of pieces) {
+      if (!this.sendPart(task, Buffer.from(bytes), false)) return;
+    }
+    this.sendPart(task, Buffer.alloc(0), true);
   }
 
   private async *whole(

@@ -34,6 +34,12 @@ export interface Compression {
   readonly level: number;
 }
 
+/**
+ * Compression of signatures. The sums of equal blocks, as of zeros, become small. Other sums look random, and are stored as
+ * they are.
+ */
+export const SIGNATURE_COMPRESSION: Compression = { codec: Codec.zstd, level: 1 };
+
 /** A range of bytes in a buffer, with its digest. */
 export interface Slice {
   readonly digest: Uint8Array;
