@@ -87,13 +87,15 @@ if [ "${profile:-auto}" = auto ] && [ -r /proc/meminfo ]; then
   [ "$size" -gt 1048576 ] || profile=pi
 fi
 
-# Flags besides these two make V8 refuse the compiled code of Node.js's own modules: each process and thread takes 15 ms more to start. Later
+# Other flags make V8 refuse the compiled code of Node.js's own modules: each process and thread takes 15 ms more to start. Later
 # optimization and a heap that grows less were tried, and took more time than they saved (docs/packages.md, "Which Node.js").
+# A young generation that has its full size at once is collected less often while the program is loaded. After some seven of these
+# collections, V8 takes the heap for full and collects it as a whole, which took a sixth of the processor time of a small backup.
 #
 # A Pi has no second processor to spare for V8, and its memory counts more than its time. Buffers that
 # malloc maps go back to the system when they are freed; by itself it soon stops mapping them.
 #
-# The build finds out which of the flags for a Pi its node knows (scripts/node-flags.mjs). With another node, or one that was replaced since,
+# The build finds out which of the flags its node knows (scripts/node-flags.mjs). With another node, or one that was replaced since,
 # those are given that every Node.js documents: no node starts with a flag that it does not know.
 flags='--max-semi-space-size=2 --v8-pool-size=1'
 pi_flags='--max-semi-space-size=1 --v8-pool-size=1'
@@ -102,6 +104,7 @@ if [ -r "$root/dist/bundle/flags" ]; then
   # The node beside the program came with it; another one is known by its path and time.
   if [ "$node" = "$root/runtime/bin/node" ] ||
     { ! [ "$node" -nt "$root/dist/bundle/flags" ] && [ "$(readlink -f "$node")" = "$known_node" ]; }; then
+    flags=$known_flags
     pi_flags=$known_pi_flags
   fi
 fi

@@ -6,8 +6,9 @@
 import { spawnSync } from 'node:child_process';
 import { realpathSync, writeFileSync } from 'node:fs';
 
-/** Flags of the profile `pi`. bin/launch.sh describes the purpose of each. */
-const WANTED = [
+/** Flags of each profile. bin/launch.sh describes the purpose of each. */
+const WANTED = ['--max-semi-space-size=2', '--min-semi-space-size=2', '--v8-pool-size=1'];
+const WANTED_FOR_PI = [
   '--max-semi-space-size=1',
   '--single-threaded',
   '--optimize-for-size',
@@ -20,7 +21,8 @@ function knows(flag) {
   return spawnSync(process.execPath, [flag, '-e', '0'], { stdio: 'ignore' }).status === 0;
 }
 
-const flags = `known_pi_flags='${WANTED.filter(knows).join(' ')}'\n`;
+const known = (flags) => `'${flags.filter(knows).join(' ')}'`;
+const flags = `known_flags=${known(WANTED)}\nknown_pi_flags=${known(WANTED_FOR_PI)}\n`;
 const head = `# Flags for bin/launch.sh, of those that node ${process.version} knows. Made by \`npm run build\`.\n`;
-const known = `known_node='${realpathSync(process.execPath).replaceAll("'", `'\\''`)}'\n`;
-writeFileSync(process.argv[2] ?? 'dist/bundle/flags', head + known + flags);
+const node = `known_node='${realpathSync(process.execPath).replaceAll("'", `'\\''`)}'\n`;
+writeFileSync(process.argv[2] ?? 'dist/bundle/flags', head + node + flags);

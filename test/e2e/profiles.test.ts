@@ -94,6 +94,22 @@ test('the launcher gives a node that is not the one of the build such flags only
   }
 });
 
+test('the launcher gives the node of the build the flags that it knows', (t) => {
+  const prints = path.join(scratchInMemory(t), 'prints.cjs');
+  fs.writeFileSync(prints, 'console.log(process.execArgv.join(" "))');
+  const env = { PATH: process.env['PATH'] ?? '', NODE_OPTIONS: `--require=${prints}` };
+  const flagsOf = (profile: string): string =>
+    spawnSync(path.join(BIN, 'tardis'), [`--profile=${profile}`, '--version'], {
+      env,
+      encoding: 'utf8',
+    }).stdout;
+  t.regex(
+    flagsOf('desktop'),
+    /^--max-semi-space-size=2 --min-semi-space-size=2 --v8-pool-size=1\n/,
+  );
+  t.regex(flagsOf('pi'), /^--max-semi-space-size=1 --single-threaded /);
+});
+
 test('the launcher starts the node of TARDIS_NODE, or reports that it cannot', (t) => {
   const env = { PATH: process.env['PATH'] ?? '', TARDIS_NODE: '/nowhere/node' };
   const { status, stderr } = spawnSync(path.join(BIN, 'tardis'), [], { env, encoding: 'utf8' });
