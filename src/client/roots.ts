@@ -1,6 +1,6 @@
 /** Reads the directories and files to back up, before anything else is started. */
 import fs from 'node:fs';
-import { failedTo, systemCode, TardisError } from '../errors/index.js';
+import { errnoText, failedTo, systemCode, TardisError } from '../errors/index.js';
 import {
   displayName,
   fileRootPath,
@@ -314,7 +314,7 @@ export function missingFailures(missing: readonly MissingRoot[]): Failure[] {
     name: ROOT_NAME,
     path,
     what: 'unreadable',
-    reason: `it cannot be opened: ${reason}`,
+    reason: `it cannot be opened: ${errnoText(reason)}`,
   }));
 }
 

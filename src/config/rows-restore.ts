@@ -73,6 +73,12 @@ export const RESTORE_ROWS = rowsFor({ tools: ['regenerate'] }, {
     isCommon: true,
     help: 'restore each path below the output directory under its whole path',
   },
+  inPlace: {
+    type: 'bool',
+    flags: '--in-place',
+    isCommon: true,
+    help: 'restore each path to where it was, and replace what differs there, as -H -o / -O do; --overwrite says otherwise when to replace',
+  },
   toStdout: {
     type: 'bool',
     flags: '--stdout',

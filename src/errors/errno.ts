@@ -3,6 +3,8 @@
  * message have a number. The numbers are those of every processor that Node.js supports.
  */
 
+import { getSystemErrorMap } from 'node:util';
+
 /** Name and text of each error of Linux that Node.js does not know. */
 const UNKNOWN_TO_NODE: Readonly<Record<number, string>> = {
   10: 'ECHILD: no child processes',
@@ -70,6 +72,19 @@ const UNKNOWN_TO_NODE: Readonly<Record<number, string>> = {
   132: 'ERFKILL: operation not possible due to RF-kill',
   133: 'EHWPOISON: memory page has hardware error',
 };
+
+/** Text of each error that Node.js knows, by its name; made when the first one is shown. */
+let known: ReadonlyMap<string, string> | undefined;
+
+/** Returns an error of the system in words: `permission denied (EACCES)`. Returns any other text unchanged. */
+export function errnoText(code: string): string {
+  known ??= new Map([
+    ...[...getSystemErrorMap().values()],
+    ...Object.values(UNKNOWN_TO_NODE).map((line) => line.split(': ') as [string, string]),
+  ]);
+  const words = known.get(code);
+  return words === undefined ? code : `${words} (${code})`;
+}
 
 /** Matches the code of an error that Node.js does not know; some of its calls have no number there. */
 const NUMBERED = /^Unknown system error -(\d+)$/;

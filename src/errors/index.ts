@@ -1,5 +1,5 @@
 export { cleanUp } from './clean-up.js';
-export { errorName } from './errno.js';
+export { errnoText, errorName } from './errno.js';
 export { noSuchObject } from './no-such-object.js';
 export { classOf, during, meant, type Operation } from './operations.js';
 export { Opened } from './opened.js';

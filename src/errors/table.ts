@@ -165,7 +165,7 @@ export const ERROR_TABLE = Object.freeze({
     NO_SUCH_STORE:
       'Mount the disk, or correct the path (-D/--database, --to). To make a new store, use `tardis --create`, `sonic create` or, for a server, `tardisd --create`; for a new copy, use `sonic copy --create`.',
     NO_SUCH_CLIENT:
-      'Check -C/--client (`sonic clients` lists the clients of a store), or create the client with `tardis --create` or `sonic create`. If it was in a bucket before, somebody has deleted its objects: docs/buckets.md, "After a theft".',
+      'Check -C/--client (`sonic clients` lists the clients of a store), or create the client with `tardis --create` or `sonic create`.',
   }),
   ...rows('user', 12, {
     LOGIN_FAILED: 'Check -C/--client and the password.',

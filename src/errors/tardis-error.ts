@@ -1,4 +1,4 @@
-import { nameError } from './errno.js';
+import { errnoText, nameError } from './errno.js';
 import { classOf, meaningOf, type Operation } from './operations.js';
 import { ERROR_TABLE, type ErrorCode, type ErrorRow, isErrorCode } from './table.js';
 
@@ -144,7 +144,7 @@ export function asTardisError(thrown: unknown, what = '', operation?: Operation)
 }
 
 /**
- * Returns the error of a failed operation, `cannot read the filters in /x: EACCES`; `what` is the part after `cannot`.
+ * Returns the error of a failed operation, `cannot read the filters in /x: permission denied (EACCES)`; `what` is the part after `cannot`.
  * Returns any other error than one of the system unchanged.
  */
 export function failedTo(what: string, thrown: unknown, operation: Operation): unknown {
@@ -152,7 +152,8 @@ export function failedTo(what: string, thrown: unknown, operation: Operation): u
   const known = fromSystem(error, '', operation);
   if (known === undefined || error instanceof TardisError) return error;
   const { cause = 'unknown' } = known.context;
-  return new TardisError(known.code, `cannot ${what}: ${cause}`, known.context, error);
+  const why = errnoText(String(cause));
+  return new TardisError(known.code, `cannot ${what}: ${why}`, known.context, error);
 }
 
 /**

@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import nodePath from 'node:path';
-import { systemCode, TardisError } from '../errors/index.js';
+import { errnoText, systemCode, TardisError } from '../errors/index.js';
 import { displayName, displayText } from '../model/index.js';
 import { byteText, environmentOfOthers, O_PATH, type System, textBytes } from '../system/index.js';
 
@@ -75,7 +75,9 @@ function requireDevice(isRoot: boolean): void {
   } catch (error) {
     const code = systemCode(error);
     const why =
-      code === 'ENOENT' || code === 'ENODEV' ? 'is not there' : `cannot be opened: ${code}`;
+      code === 'ENOENT' || code === 'ENODEV'
+        ? 'is not there'
+        : `cannot be opened: ${errnoText(code ?? 'unknown')}`;
     throw new TardisError('FUSE_MISSING', `${DEVICE} ${why}`, {}, error);
   }
 }
@@ -86,7 +88,11 @@ async function takeOver(system: System, path: Buffer, isRoot: boolean): Promise<
     if (fs.statSync(path).isDirectory()) return;
   } catch (error) {
     if (systemCode(error) !== 'ENOTCONN' && systemCode(error) !== 'ECONNABORTED') {
-      throw mountFailed(path, `it cannot be opened (${systemCode(error) ?? 'unknown'})`, error);
+      throw mountFailed(
+        path,
+        `it cannot be opened: ${errnoText(systemCode(error) ?? 'unknown')}`,
+        error,
+      );
     }
     if (await unmount(system, path, isRoot)) return takeOver(system, path, isRoot);
     throw mountFailed(path, 'the program of another mount there has ended; unmount that', error);

@@ -5,7 +5,7 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { configInvalid } from '../config/index.js';
-import { systemCode } from '../errors/index.js';
+import { errnoText, systemCode } from '../errors/index.js';
 import { loadHttp, loadHttps, Retries, type System, unusedProxy } from '../system/index.js';
 
 const FIRST_PAUSE_MS = 1000;
@@ -54,7 +54,7 @@ export async function callUrl(url: URL, options: CallOptions): Promise<string | 
     const mayPass = typeof answer !== 'number' || isPassing(answer);
     const waitMs = mayPass ? retries.next() : undefined;
     if (waitMs === undefined) {
-      const why = typeof answer === 'number' ? whyOf(answer) : answer;
+      const why = typeof answer === 'number' ? whyOf(answer) : errnoText(answer);
       return `the request to ${shownUrl(url)} failed: ${why}`;
     }
     await sleep(waitMs);

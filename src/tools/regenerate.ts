@@ -22,9 +22,11 @@ import { ProgressLine } from './output/progress-line.js';
 import {
   archiveOf,
   checkUsage,
+  inPlaceSettings,
   isStdout,
   policyOf,
   type RegenerateSettings,
+  shownTarget,
 } from './regenerate/options.js';
 import { printResult } from './regenerate/report.js';
 import { ShownRestore } from './regenerate/shown-restore.js';
@@ -64,8 +66,9 @@ interface Chosen {
   readonly total?: BackupSet | undefined;
 }
 
-async function restore(options: RegenerateSettings): Promise<number> {
-  checkUsage(options);
+async function restore(given: RegenerateSettings): Promise<number> {
+  checkUsage(given);
+  const options = inPlaceSettings(given);
   const startMs = performance.now();
   if (options.toStdout || isStdout(archiveOf(options)?.file)) stdoutIsData();
   const system = nodeSystem();
@@ -108,6 +111,7 @@ async function restore(options: RegenerateSettings): Promise<number> {
   const report = {
     batches: chosen.batches.map(({ set }) => set),
     sets: chosen.sets,
+    target: shownTarget(options),
     from: chosen.sets.map((set) => setText(set, history.beganMs(set))),
     dryRun: options.dryRun,
     resumed: run.isResumed,

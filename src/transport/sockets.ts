@@ -5,7 +5,7 @@ import type http from 'node:http';
 import net from 'node:net';
 import type tls from 'node:tls';
 import { WebSocket, WebSocketServer } from 'ws';
-import { TardisError } from '../errors/index.js';
+import { errnoText, TardisError } from '../errors/index.js';
 import {
   type Address,
   checkSocketPath,
@@ -360,6 +360,9 @@ function unreachableText({ message }: Error, code: string, tlsOptions?: TlsOptio
     return `${REMEDIES.find(([pattern]) => pattern.test(reason))![1]} (${reason})`;
   }
   // A server with TLS ends a connection that begins without it.
-  const isPlain = tlsOptions === undefined && message === 'socket hang up';
-  return isPlain ? `${message}; if it has a certificate, leave out --insecure-tcp` : message;
+  if (tlsOptions === undefined && message === 'socket hang up') {
+    return `${message}; if it has a certificate, leave out --insecure-tcp`;
+  }
+  const words = errnoText(code);
+  return words === code ? message : words;
 }

@@ -53,7 +53,7 @@ test('the common part counts a directory that is not there', (t) => {
   const { missing } = readRoots(system, [Buffer.from(home), Buffer.from(path.join(home, gone))]);
   t.deepEqual(
     missingFailures(missing).map(({ path: at, reason }) => `${at.toString()}: ${reason}`),
-    [`${path.join(home, gone)}: it cannot be opened: ENOENT`],
+    [`${path.join(home, gone)}: it cannot be opened: no such file or directory (ENOENT)`],
   );
 });
 

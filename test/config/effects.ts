@@ -169,6 +169,8 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
   'a root that is suddenly empty keeps its entries unless --trust-roots is given': ['trustRoots'],
   'a date chooses the newest complete set that began by then': ['date'],
   'the last version of a path is restored, even if the newest set lacks the path': ['last'],
+  'a restore in place brings each path back to where it was, replaces what differs, and says where it wrote':
+    ['inPlace'],
   'whole paths are kept by --hierarchy and --all': ['all', 'hierarchy'],
   'contents are restored by their digests': ['byChecksum'],
   '--authenticate restores what is proven, and stops at anything else': ['authenticate'],

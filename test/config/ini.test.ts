@@ -93,7 +93,7 @@ test('huge, binary, and unreadable files are refused by name', (t) => {
     fs.writeFileSync(file, bytes);
     return refusal(t, () => readIni(Buffer.from(file), name));
   };
-  t.regex(refused('huge', Buffer.alloc(MIB + 1, '#\n')), /huge: EFBIG/);
+  t.regex(refused('huge', Buffer.alloc(MIB + 1, '#\n')), /huge: file too large/);
   t.regex(
     refused('binary', Buffer.from([0x7f, 0x45, 0x4c, 0x46, 0, 1])),
     /binary is not a text file/,
@@ -101,11 +101,11 @@ test('huge, binary, and unreadable files are refused by name', (t) => {
   t.regex(refused('noise', Buffer.alloc(1000, 0xff)), /noise:1: /);
   t.regex(
     refusal(t, () => readIni(Buffer.from('/dev/zero'), 'endless')),
-    /endless: EFBIG/,
+    /endless: file too large/,
   );
   t.regex(
     refusal(t, () => readIni(Buffer.from(folder), 'folder')),
-    /folder: EISDIR/,
+    /folder: illegal operation on a directory/,
   );
 });
 

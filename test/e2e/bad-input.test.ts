@@ -392,7 +392,10 @@ if (isRoot) {
     const partly = await run('tardis', [...own, '--local', '--create', tree], nobody);
     t.is(partly.status, 3, partly.stderr);
     for (const name of ['closed', 'closed directory', 'open directory/large']) {
-      t.regex(partly.stderr, new RegExp(`tree/${name}: unreadable \\(EACCES\\)`));
+      t.regex(
+        partly.stderr,
+        new RegExp(`tree/${name}: unreadable: permission denied \\(EACCES\\)`),
+      );
     }
     t.regex(partly.stdout, /3 could not be read/);
     for (const name of ['closed', 'open directory/large']) fs.chmodSync(`${tree}/${name}`, 0o644);

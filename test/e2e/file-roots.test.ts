@@ -127,11 +127,18 @@ test('a file that was a root vanishes, or becomes a directory, and its versions 
   t.is(gone.status, 3);
   const { failed } = JSON.parse(gone.stdout) as { failed: unknown };
   t.deepEqual(failed, [
-    { name: within('notes.txt'), what: 'unreadable', reason: 'it cannot be opened: ENOENT' },
+    {
+      name: within('notes.txt'),
+      what: 'unreadable',
+      reason: 'it cannot be opened: no such file or directory (ENOENT)',
+    },
   ]);
   const alone = await run('tardis', [...local, within('notes.txt')]);
   t.is(alone.status, 1);
-  t.regex(alone.stderr, /cannot open .*notes\.txt: ENOENT \[SOURCE_MISSING\]/);
+  t.regex(
+    alone.stderr,
+    /cannot open .*notes\.txt: no such file or directory \(ENOENT\) \[SOURCE_MISSING\]/,
+  );
 
   makeTree(within('notes.txt'), [file('inside', 'inside')]);
   await backup([...local, within('notes.txt'), within('todo')]);

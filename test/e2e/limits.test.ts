@@ -105,7 +105,10 @@ test('a full TMPDIR is named, and not the disk of the store', (t) => {
     stderr,
   );
   const missing = shell(at, 'sonic check -D store -C me', { TMPDIR: path.join(at.home, 'none') });
-  t.regex(missing.stderr, /none \(TMPDIR\): ENOENT.*\[CONFIG_INVALID\]/);
+  t.regex(
+    missing.stderr,
+    /none \(TMPDIR\): no such file or directory \(ENOENT\).*\[CONFIG_INVALID\]/,
+  );
 });
 
 test('a directory that nobody may change is named as the target, with what to look at', (t) => {

@@ -22,6 +22,38 @@ test('one of a thing is reported in the singular', async (t) => {
   t.regex(restored, /Restored 1 file, 1 directory and 0 links/);
 });
 
+test('the first backup of a client says where, whether it is encrypted, how to look and how to restore; a later one does not', async (t) => {
+  const home = scratchInMemory(t);
+  const source = path.join(home, 'tree');
+  makeTree(source, [file('a', 'a')]);
+  const password = path.join(home, 'password');
+  fs.writeFileSync(password, 'nine loud herons paint fences');
+  const store = path.join(home, 'a store');
+  const place = ['-D', store, '-C', 'me'];
+  const { stdout, stderr } = await run('tardis', [...place, '--local', '--create', source]);
+  t.regex(stderr, /the client "me" is new: .*\/a store\/me, on .* both$/m);
+  const shown = `-D '${store}' -C me`;
+  t.true(
+    stdout.includes(
+      `It is not encrypted: whoever has the disk can read it; \`sonic encrypt ${shown}\``,
+    ),
+    stdout,
+  );
+  t.true(
+    stdout.includes(
+      `\nlook:    tardis list ${shown}\nrestore: tardis restore ${shown} -o DIRECTORY PATH\n`,
+    ),
+    stdout,
+  );
+  t.notRegex(await succeed('tardis', [...place, '--local', source]), /encrypted|restore:/);
+  const sealed = ['-D', store, '-C', 'safe', '-F', password, '--local', '--create', source];
+  t.regex(
+    await succeed('tardis', sealed),
+    /^It is encrypted: without the password nobody can read it/m,
+  );
+  t.notRegex(await succeed('tardis', [...place, '--local', '--json', source]), /restore:/);
+});
+
 test('of very many failures a restore names the first, and JSON names all', async (t) => {
   const home = scratchInMemory(t);
   const [source, out] = [path.join(home, 'tree'), path.join(home, 'out')];
@@ -79,6 +111,6 @@ if (isRoot) {
     const args = ['-D', path.join(home, 'store'), '-C', 'me', '--local', '--create', source];
     const { status, stderr } = await run('tardis', args, { uid: NOBODY });
     t.is(status, 3, stderr);
-    t.regex(stderr, /not looked at: unreadable \(EACCES\)/);
+    t.regex(stderr, /not looked at: unreadable: permission denied \(EACCES\)/);
   });
 }

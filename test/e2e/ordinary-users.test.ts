@@ -321,11 +321,11 @@ asRoot(
     }
     // The directory itself cannot be listed, and neither can be what is in a closed one.
     const listed = await run('tardis', [...place, '--local', above], nobody);
-    t.regex(listed.stderr, /cannot open .*above: EACCES \[SOURCE_MISSING\]/);
+    t.regex(listed.stderr, /cannot open .*above: permission denied \(EACCES\) \[SOURCE_MISSING\]/);
     fs.chmodSync(above, 0o200);
     for (const name of ['tree', 'b']) {
       const closed = await run('tardiff', [...place, path.join(above, name)], nobody);
-      t.regex(closed.stderr, /cannot be read: EACCES \[SOURCE_UNREADABLE\]/);
+      t.regex(closed.stderr, /cannot be read: permission denied \(EACCES\) \[SOURCE_UNREADABLE\]/);
     }
   },
 );

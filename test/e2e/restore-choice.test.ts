@@ -4,7 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, run, succeed } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
-import { dir, file, look, makeTree, symlink, text } from '../helpers/tree.js';
+import { differences, dir, file, look, makeTree, symlink, text } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -182,6 +182,28 @@ test('whole paths are kept by --hierarchy and --all', async (t) => {
     lab.at('doc'),
     path.join(lab.source, 'x', 'doc'),
   );
+});
+
+test('a restore in place brings each path back to where it was, replaces what differs, and says where it wrote', async (t) => {
+  const lab = await Lab.begin(t);
+  const before = look(lab.source);
+  fs.rmSync(lab.at('src', 'deep'), { recursive: true });
+  fs.writeFileSync(lab.at('top.c'), 'another');
+  const inPlace = [...lab.place, '--in-place'];
+  const dry = await succeed('regenerate', [...inPlace, '--dry-run', lab.source]);
+  t.regex(dry, /^Would restore 2 files.* to where they were/m);
+  t.is(fs.readFileSync(lab.at('top.c'), 'utf8'), 'another');
+  const kept = await run('regenerate', [...inPlace, '-O', 'never', lab.at('top.c')]);
+  t.is(fs.readFileSync(lab.at('top.c'), 'utf8'), 'another', kept.stderr);
+  t.regex(
+    await succeed('regenerate', [...inPlace, lab.source]),
+    /^Restored 2 files.* to where they were, in/m,
+  );
+  t.deepEqual(differences(before, look(lab.source)), []);
+  const out = path.join(lab.home, 'some where');
+  const elsewhere = await succeed('regenerate', [...lab.place, '-o', out, lab.at('top.c')]);
+  t.true(elsewhere.includes(` to ${out}, in `), elsewhere);
+  await lab.refused('USAGE', '--in-place', lab.at('top.c')); // the helper gives --output
 });
 
 test('--no-recurse restores directories without their contents', async (t) => {

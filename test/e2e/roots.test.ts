@@ -258,7 +258,11 @@ test('of several directories those that are there are saved, and the others are 
   const report = await ends(3, args);
   t.is(report.progress.unreadable, 1);
   t.deepEqual(report.failed, [
-    { name: two, what: 'unreadable', reason: 'it cannot be opened: ENOENT' },
+    {
+      name: two,
+      what: 'unreadable',
+      reason: 'it cannot be opened: no such file or directory (ENOENT)',
+    },
   ]);
   t.deepEqual(await names(place, '/tree one'), ['a', 'new']);
   const requested = await run('lstardis', [...place, '-b', '2', '/tree two']);

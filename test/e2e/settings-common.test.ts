@@ -267,7 +267,7 @@ test('@file stands for the arguments in it', async (t) => {
   t.regex(await succeed('lstardis', place), /by file/);
   fs.mkdirSync(at('@odd'));
   const odd = await run('tardis', [...place, '--local', '@odd'], { cwd: at('.') });
-  t.regex(odd.stderr, /arguments in @odd \(.*\.\/@odd\): ENOENT/);
+  t.regex(odd.stderr, /arguments in @odd \(.*\.\/@odd\): no such file or directory \(ENOENT\)/);
   for (const literal of [['./@odd'], ['--', '@odd']]) {
     await backup([...place, '--local', ...literal], { cwd: at('.') });
   }

@@ -66,7 +66,7 @@ test('a local server that is a process needs no short TMPDIR, but one that is th
   const missing = path.join(home, 'missing');
   const { status, stderr } = await run('tardis', args, { env: { TMPDIR: missing } });
   t.is(status, 1);
-  t.regex(stderr, /missing \(TMPDIR\): ENOENT \[CONFIG_INVALID\]/);
+  t.regex(stderr, /missing \(TMPDIR\): no such file or directory \(ENOENT\) \[CONFIG_INVALID\]/);
 });
 
 test('a local server in the process of its client has no socket, and needs no TMPDIR', async (t) => {

@@ -191,7 +191,10 @@ for (const [what, password] of [
       t.is(status, 3, stderr);
       const about = stderr.split('\n').filter((line) => line.includes('tree/closed'));
       t.is(about.length, 1, `${command} ${args.join(' ')}: ${stderr}`);
-      t.regex(about[0]!, command === 'tardis' ? /unreadable \(EACCES\)/ : /\[UNREAD_AT_BACKUP\]/);
+      t.regex(
+        about[0]!,
+        command === 'tardis' ? /unreadable: permission denied \(EACCES\)/ : /\[UNREAD_AT_BACKUP\]/,
+      );
       t.notRegex(stderr, /has what an earlier backup found of it/);
     }
   });

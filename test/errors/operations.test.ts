@@ -148,7 +148,7 @@ test('a failed operation reads as such, with the code of the system', (t) => {
     { code, message, context, cause },
     {
       code: 'ACCESS_REFUSED',
-      message: 'cannot read the key file /k: EACCES',
+      message: 'cannot read the key file /k: permission denied (EACCES)',
       context: { cause: 'EACCES' },
       cause: original,
     },

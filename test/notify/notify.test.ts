@@ -31,8 +31,11 @@ test('a command is run as it is given, and its end is reported in words', async 
   t.deepEqual((await lines('exit 3'))[0], 'exit status 3');
   t.deepEqual((await lines('kill -9 $$'))[0], 'killed by SIGKILL');
   const options = { timeoutMs: 20_000 };
-  t.is(await runCommand(['/nowhere/at/all'], options), 'cannot run it: ENOENT');
-  t.is(await runCommand(['/etc'], options), 'cannot run it: EACCES');
+  t.is(
+    await runCommand(['/nowhere/at/all'], options),
+    'cannot run it: no such file or directory (ENOENT)',
+  );
+  t.is(await runCommand(['/etc'], options), 'cannot run it: permission denied (EACCES)');
   t.is(await runCommand([], options), 'the command is empty');
   t.is(await runCommand([''], options), 'the command is empty');
   t.is(await runCommand(['true'], { ...options, input: 'x'.repeat(1 << 20) }), undefined);
@@ -112,7 +115,7 @@ test('an address that is silent or gone is given up, and its secrets are not sho
   t.is(silent, `the request to ${base} failed: no answer in time`);
   t.is(requested.length, 3);
   const gone = await callUrl(new URL('http://user:secret@127.0.0.1:1/secret'), CALL);
-  t.is(gone, 'the request to http://127.0.0.1:1 failed: ECONNREFUSED');
+  t.is(gone, 'the request to http://127.0.0.1:1 failed: connection refused (ECONNREFUSED)');
   for (const text of ['ftp://a/secret', 'secret', '', 'file:///secret', 'http://']) {
     const error = t.throws(() => parseUrl(text, 'UrlStart'));
     t.notRegex(error.message, /secret/);

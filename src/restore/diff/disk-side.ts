@@ -1,6 +1,6 @@
 /** One side of a comparison: the current files on the disk. */
 import fs from 'node:fs';
-import { systemCode, TardisError } from '../../errors/index.js';
+import { errnoText, systemCode, TardisError } from '../../errors/index.js';
 import {
   decodeRow,
   deviceOf,
@@ -180,7 +180,7 @@ export function directoryOf(path: Buffer): Buffer {
 export function unreadable(path: Buffer, error: unknown): TardisError {
   const code = systemCode(error);
   if (code === undefined) throw error;
-  const text = `"${displayName(path)}" cannot be read: ${code}`;
+  const text = `"${displayName(path)}" cannot be read: ${errnoText(code)}`;
   return new TardisError('SOURCE_UNREADABLE', text, { cause: code }, error);
 }
 

@@ -86,8 +86,12 @@ function noSuchClient(
   directory: string,
 ): TardisError {
   requireStore(files, store);
-  const other = bucketAt(store) === undefined ? otherClient(files, directory) : undefined;
   const what = `the store ${shownStore(store)} has no client "${client}"`;
+  if (bucketAt(store) !== undefined) {
+    const why = 'somebody has deleted its objects: docs/buckets.md, "After a theft"';
+    return new TardisError('NO_SUCH_CLIENT', `${what}; if it was there before, ${why}`);
+  }
+  const other = otherClient(files, directory);
   const why = other === undefined ? '' : `: the directory of that name ${other}`;
   return new TardisError('NO_SUCH_CLIENT', what + why);
 }

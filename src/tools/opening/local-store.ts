@@ -9,14 +9,7 @@ import { displayText } from '../../model/index.js';
 import type { RestoreFailure } from '../../restore/index.js';
 import { shownStore } from '../../store/index.js';
 import type { StoreLimits } from '../../store/writer/index.js';
-import {
-  byteText,
-  type Disk,
-  diskOf,
-  nodeSystem,
-  shareHardware,
-  type System,
-} from '../../system/index.js';
+import { byteText, diskOf, nodeSystem, shareHardware, type System } from '../../system/index.js';
 
 /** Returns the location of a client, for tools that read a store. */
 export function clientPlace(settings: {
@@ -70,6 +63,8 @@ export interface NewPlace {
   readonly mountPoint?: string;
   /** The first source that is on the same hardware. */
   readonly sharedWith?: string;
+  /** True if there are sources, and all are on other hardware. */
+  readonly isElsewhere?: true;
 }
 
 /** Returns the place at `path` in a store. `sources` are the paths of the data that is saved there. */
@@ -77,22 +72,32 @@ export function newPlace(store: string, path: string, sources: readonly Buffer[]
   if (shownStore(store) !== store) return { path: shownStore(store) };
   const disk = diskOf(path);
   if (disk === undefined) return { path };
-  const shared = sources.map(byteText).find((source) => isOn(disk, source));
+  const disks = sources.map((source) => ({ at: byteText(source), on: diskOf(byteText(source)) }));
+  const shared = disks.find(({ on }) => on !== undefined && shareHardware(disk, on));
+  const isElsewhere = shared === undefined && disks.length > 0 && disks.every(({ on }) => on);
   const { device, mountPoint } = disk;
-  return { path, device, mountPoint, ...(shared === undefined ? {} : { sharedWith: shared }) };
-}
-
-function isOn(disk: Disk, source: string): boolean {
-  const own = diskOf(source);
-  return own !== undefined && shareHardware(disk, own);
+  return {
+    path,
+    device,
+    mountPoint,
+    ...(shared && { sharedWith: shared.at }),
+    ...(isElsewhere && { isElsewhere }),
+  };
 }
 
 /** Returns the end of a sentence such as "The client is new: ". */
-export function newPlaceText({ path, device, mountPoint, sharedWith }: NewPlace): string {
+export function newPlaceText({
+  path,
+  device,
+  mountPoint,
+  sharedWith,
+  isElsewhere,
+}: NewPlace): string {
   const where =
     device === undefined || mountPoint === undefined
       ? displayText(path)
       : `${displayText(path)}, on ${displayText(device)} (mounted at ${displayText(mountPoint)})`;
+  if (isElsewhere) return `${where}, another disk than what is saved`;
   if (sharedWith === undefined) return where;
   return `${where}, the disk of ${displayText(sharedWith)} too: its loss would take both`;
 }

@@ -3,6 +3,7 @@ import type { PolicyOptions } from '../../restore/index.js';
 import type { SettingName, Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
+import { absolutePath } from '../../system/index.js';
 
 export type RegenerateSettings = Settings<'regenerate'>;
 
@@ -22,6 +23,7 @@ const CONFLICTS: readonly [one: SettingName, written: string, others: readonly S
   ['toDevice', '--to-device', ['output', 'tar', 'zip', 'compareContents', 'dryRun', 'hierarchy']],
   ['toDevice', '--to-device', ['include', 'leaveOut', 'toStdout']],
   ['authenticate', '--authenticate', ['allowUnproven']],
+  ['inPlace', '--in-place', ['output', 'tar', 'zip', 'toStdout', 'toDevice', 'byChecksum']],
   ['tar', '--tar', ['zip', 'output', 'compareContents', 'dryRun']],
   ['zip', '--zip', ['output', 'compareContents', 'dryRun']],
 ];
@@ -33,6 +35,7 @@ const WRITTEN: Readonly<Partial<Record<SettingName, string>>> = {
   toStdout: '--stdout',
   toDevice: '--to-device',
   compareContents: '--compare-contents',
+  inPlace: '--in-place',
   dryRun: '--dry-run',
   allowUnproven: '--allow-unproven',
 };
@@ -61,6 +64,22 @@ export function checkUsage(settings: RegenerateSettings): void {
   if ((toStdout || isStdout(archiveOf(settings)?.file)) && process.stdout.isTTY) {
     wrong('the output is a terminal: redirect it');
   }
+}
+
+/** Returns the settings with what `--in-place` stands for. */
+export function inPlaceSettings(settings: RegenerateSettings): RegenerateSettings {
+  if (!settings.inPlace) return settings;
+  const { overwrite = 'always' } = settings;
+  return { ...settings, output: Buffer.from('/'), hierarchy: true, overwrite };
+}
+
+/** Returns what is written, as the end of "Restored 3 files to "; undefined for standard output and a device. */
+export function shownTarget(settings: RegenerateSettings): string | undefined {
+  const { inPlace, toStdout, toDevice, output } = settings;
+  const archive = archiveOf(settings)?.file;
+  if (toStdout || toDevice !== undefined || isStdout(archive)) return undefined;
+  if (inPlace) return 'where they were';
+  return displayName(absolutePath(archive ?? output));
 }
 
 /** Returns the archive to write instead of files; undefined if there is none. */

@@ -13,6 +13,8 @@ interface RestoreReport {
   readonly sets: readonly BackupSet[];
   /** Text of each of `sets`. */
   readonly from: readonly string[];
+  /** The directory or archive that is written; undefined for others. */
+  readonly target: string | undefined;
   readonly dryRun: boolean;
   readonly resumed: boolean;
   /** Metadata that the file system of the output cannot store. */
@@ -41,7 +43,7 @@ function fromText(sets: readonly string[]): string {
 }
 
 export function printResult(
-  { batches, sets, from, dryRun, resumed, losses, elapsedMs, doubts }: RestoreReport,
+  { batches, sets, from, target, dryRun, resumed, losses, elapsedMs, doubts }: RestoreReport,
   progress: RestoreProgress,
   failures: readonly RestoreFailure[],
   asJson: boolean,
@@ -78,10 +80,11 @@ export function printResult(
   }
   const { files, directories, links, bytes, unchanged, kept, leftOut, fetchedBytes } = progress;
   const done = dryRun ? 'Would restore' : 'Restored';
+  const where = target === undefined ? '' : ` to ${target}`;
   const took = dryRun ? '' : `, in ${formatSeconds(elapsedMs)}`;
   printReport(
     `${done} ${counted(files, 'file')}, ${counted(directories, 'directory', 'directories')} and ` +
-      `${counted(links, 'link')}, ${formatBytes(bytes)}${took}${fromText(from)}.`,
+      `${counted(links, 'link')}, ${formatBytes(bytes)}${where}${took}${fromText(from)}.`,
   );
   if (fetchedBytes > 0) printReport(`${formatBytes(fetchedBytes)} fetched from the server.`);
   if (unchanged > 0)

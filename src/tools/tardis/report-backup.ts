@@ -1,9 +1,12 @@
 /** Prints the report of a finished backup. */
 import type { BackupResult } from '../../client/index.js';
 import type { BackupProgress } from '../../pipeline/index.js';
+import type { Settings } from '../../config/index.js';
 import { displayName } from '../../model/index.js';
+import { byteText } from '../../system/index.js';
 import { settledLines } from '../shared/report-purge.js';
 import { print } from '../shared/run-tool.js';
+import { shellWord } from '../output/shell-word.js';
 import { counted, formatBytes, formatCount, formatSeconds, formatTable } from '../output/units.js';
 
 /**
@@ -76,6 +79,23 @@ export function backupLines(result: BackupResult, client: string, isPurge: boole
   }
   if (result.settled !== undefined) lines.push(...settledLines(client, result.settled, isPurge));
   return lines;
+}
+
+/** Returns the lines after the first backup of a new client: whether it is encrypted, how to look, and how to restore. */
+export function nextLines(settings: Settings<'tardis'>, isEncrypted: boolean): string[] {
+  const { client, local, server, database } = settings;
+  const store = local ? `-D ${shellWord(byteText(database))}` : `--server ${shellWord(server)}`;
+  const place = `${store} -C ${shellWord(client)}`;
+  const encrypt = local
+    ? `whoever has the disk can read it; \`sonic encrypt ${place}\` encrypts it`
+    : 'the server can read it; a client that is created with --password or a password file is encrypted';
+  return [
+    isEncrypted
+      ? 'It is encrypted: without the password nobody can read it. Keep the key on paper, too: `sonic keys --help`.'
+      : `It is not encrypted: ${encrypt}.`,
+    `look:    tardis list ${place}`,
+    `restore: tardis restore ${place} -o DIRECTORY PATH`,
+  ];
 }
 
 /** Returns a line about the directories that were not entered, and how to enter them. */

@@ -13,7 +13,7 @@ import {
   type StreamSource,
 } from '../../client/index.js';
 import { parseRates, type RatePeriod, type Settings } from '../../config/index.js';
-import { asTardisError, type ErrorCode, TardisError } from '../../errors/index.js';
+import { asTardisError, errnoText, type ErrorCode, TardisError } from '../../errors/index.js';
 import { countErrors, displayName, jsonName } from '../../model/index.js';
 import { Codec } from '../../store/index.js';
 import { type Address, byteText, nodeSystem } from '../../system/index.js';
@@ -26,7 +26,7 @@ import { cipherChoiceOf } from './filter-settings.js';
 import { identityAt } from '../opening/known-state.js';
 import { askPassword, givenPassword, strengthLine, stretchFor } from '../opening/password.js';
 import { ProgressLine } from '../output/progress-line.js';
-import { backupLines, printStages } from './report-backup.js';
+import { backupLines, nextLines, printStages } from './report-backup.js';
 import { settledWarning } from '../shared/report-purge.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import type { CopiesResult } from './other-stores.js';
@@ -162,7 +162,7 @@ async function run(
   if (create && (password === undefined || !settings.crypt) && cipherChoice !== undefined) {
     throw notEncrypting(client);
   }
-  if (create && password !== undefined) messages.strength(strengthLine(password, settings));
+  if (create && password !== undefined) messages.madeWith(password);
   // A server that gets the verifier of a new password is not authenticated by that password.
   const isProven = password !== undefined && !create;
   if (server === undefined) requireNoWeb(settings.server);
@@ -264,6 +264,10 @@ class RunMessages {
 
   /** The place of a client that this run has created in a store of this machine. */
   private created: NewPlace | undefined;
+  /** True if this is the first backup of a client that this run has created. */
+  private isFirst = false;
+  /** True if the run creates the client with a password that encrypts its data. */
+  private isEncrypted = false;
 
   constructor(
     private readonly settings: Settings<'tardis'>,
@@ -285,6 +289,7 @@ class RunMessages {
       },
       onOpened: (opened) => {
         this.shown.opened(opened);
+        this.isFirst = settings.create && opened.empty;
         if (settings.create) this.noteCreated();
         const isLookedAt = opened.empty && this.line.isShown && settings.workers > 0;
         if (isLookedAt) this.scan.start((total) => this.shown.expect(total));
@@ -296,7 +301,9 @@ class RunMessages {
       },
       onFailures: (failures) => {
         for (const { path: name, what, reason } of failures) {
-          const text = `${displayName(name)}: ${what} (${reason})`;
+          const words = errnoText(reason);
+          const why = words === reason ? ` (${reason})` : `: ${words}`;
+          const text = `${displayName(name)}: ${what}${why}`;
           this.log.write(text);
           if (this.named.length < MOST_NAMED)
             this.named.push({ ...jsonName(Buffer.from(name)), what, reason });
@@ -325,8 +332,10 @@ class RunMessages {
     this.printNote(`the client "${client}" is new: ${newPlaceText(this.created)}`);
   }
 
-  /** Prints the strength of a new password. */
-  strength(line: string): void {
+  /** Prints the strength of the password of a new client, and notes whether it encrypts the data. */
+  madeWith(password: Buffer): void {
+    const line = strengthLine(password, this.settings);
+    this.isEncrypted = this.settings.crypt;
     if (!this.settings.json) process.stderr.write(`tardis: ${line}\n`);
   }
 
@@ -351,7 +360,8 @@ class RunMessages {
     const { json, stats, client, purge } = this.settings;
     this.saved?.print((chunk) => process.stdout.write(chunk));
     this.saved?.close();
-    const lines = [...backupLines(result, client, purge), ...(copies?.lines ?? [])];
+    const next = this.isFirst ? nextLines(this.settings, this.isEncrypted) : [];
+    const lines = [...backupLines(result, client, purge), ...(copies?.lines ?? []), ...next];
     for (const line of lines) this.log.write(line);
     const unpurged = result.settled && settledWarning(result.settled);
     const doubts = [...result.doubts, ...(unpurged === undefined ? [] : [unpurged])];

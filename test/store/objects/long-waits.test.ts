@@ -40,7 +40,7 @@ test.serial('a request that is sent again for long is reported once, with its er
   t.is(texts.length, 1);
   t.regex(
     texts[0]!,
-    /127\.0\.0\.1:1\): cannot connect: ECONNREFUSED, trying again for up to \d s$/,
+    /127\.0\.0\.1:1\): cannot connect: connection refused \(ECONNREFUSED\), trying again for up to \d s$/,
   );
 });
 

@@ -5,7 +5,7 @@
 import type { Agent, ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { pipeline, Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import { systemCode } from '../../../errors/index.js';
+import { errnoText, systemCode } from '../../../errors/index.js';
 import { loadHttp, loadHttps, tlsFault, unusedProxy } from '../../../system/index.js';
 import type { Endpoint } from '../endpoint.js';
 import type { ObjectBody, ObjectSource } from '../object-store.js';
@@ -209,10 +209,10 @@ function lossOf(error: unknown, protocol: string): unknown {
   const code = systemCode(error);
   if (code === undefined || !(error instanceof Error)) return error;
   if (NOT_CONNECTED.has(code)) {
-    const why = `cannot connect: ${code}${unusedProxy(protocol)}`;
+    const why = `cannot connect: ${errnoText(code)}${unusedProxy(protocol)}`;
     return new LostAnswer('refused', why, error);
   }
   if (NO_TLS.test(error.message)) return new LostAnswer('certificate', ANSWERS_PLAINLY, error);
   if (OF_TLS.test(code)) return new LostAnswer('certificate', tlsFault(error), error);
-  return new LostAnswer('cut', `the connection broke: ${code}`, error);
+  return new LostAnswer('cut', `the connection broke: ${errnoText(code)}`, error);
 }
