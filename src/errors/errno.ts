@@ -79,7 +79,7 @@ let known: ReadonlyMap<string, string> | undefined;
 /** Returns an error of the system in words: `permission denied (EACCES)`. Returns any other text unchanged. */
 export function errnoText(code: string): string {
   known ??= new Map([
-    ...[...getSystemErrorMap().values()],
+    ...getSystemErrorMap().values(),
     ...Object.values(UNKNOWN_TO_NODE).map((line) => line.split(': ') as [string, string]),
   ]);
   const words = known.get(code);
