@@ -101,50 +101,63 @@ function openUnexplained(
 function explained(database: SqlDatabase, fault: MediumFault): SqlDatabase {
   const prepare = database.prepare.bind(database);
   explainCalls(database, ['exec', 'pragma'], fault);
-  const compile = (sql: string): SqlStatement => {
-    const statement = fault.explaining(() => prepare(sql));
-    const iterate = statement.iterate.bind(statement);
-    statement.iterate = (...values) => explainCalls(iterate(...values), ['next'], fault);
-    return explainCalls(statement, ['run', 'get', 'all', 'iterate'], fault);
-  };
-  database.prepare = (sql) => new LateStatement(() => compile(sql));
+  database.prepare = (sql) => new LateStatement(() => prepare(sql), fault);
   database.query = (sql, shape) => shaped(database.prepare(sql), shape);
   return database;
 }
 
 /**
  * A statement that is compiled when it is first used. A catalog has over a hundred statements, of which a command uses a
- * few; to compile one takes 20 µs. An error of its text is thrown by the first use.
+ * few; to compile one takes 20 µs. An error of its text is thrown by the first use. Calls are not wrapped by functions of
+ * their own, since a session makes one for each directory.
  */
 class LateStatement implements SqlStatement {
   private compiled: SqlStatement | undefined;
   private readonly forms: ('safeIntegers' | 'raw' | 'pluck')[] = [];
 
-  constructor(private readonly compile: () => SqlStatement) {}
+  constructor(
+    private readonly compile: () => SqlStatement,
+    private readonly fault: MediumFault,
+  ) {}
 
-  private get statement(): SqlStatement {
-    if (this.compiled === undefined) {
-      const compiled = this.compile();
-      for (const form of this.forms) compiled[form]();
-      this.compiled = compiled;
-    }
-    return this.compiled;
+  private made(): SqlStatement {
+    const compiled = this.compile();
+    for (const form of this.forms) compiled[form]();
+    this.compiled = compiled;
+    return compiled;
   }
 
   run(...values: SqlValue[]): ReturnType<SqlStatement['run']> {
-    return this.statement.run(...values);
+    try {
+      return (this.compiled ?? this.made()).run(...values);
+    } catch (error) {
+      throw this.fault.explain(error);
+    }
   }
 
   get(...values: SqlValue[]): unknown {
-    return this.statement.get(...values);
+    try {
+      return (this.compiled ?? this.made()).get(...values);
+    } catch (error) {
+      throw this.fault.explain(error);
+    }
   }
 
   all(...values: SqlValue[]): unknown[] {
-    return this.statement.all(...values);
+    try {
+      return (this.compiled ?? this.made()).all(...values);
+    } catch (error) {
+      throw this.fault.explain(error);
+    }
   }
 
   iterate(...values: SqlValue[]): IterableIterator<unknown> {
-    return this.statement.iterate(...values);
+    try {
+      const rows = (this.compiled ?? this.made()).iterate(...values);
+      return explainCalls(rows, ['next'], this.fault);
+    } catch (error) {
+      throw this.fault.explain(error);
+    }
   }
 
   safeIntegers(): this {
