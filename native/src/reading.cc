@@ -159,7 +159,9 @@ napi_value readFileAt(const Call& call) {
   const struct stat after = statOf(fd);
   const bool otherBytes = !sparse && (longer || got < size);
   const bool resized = after.st_size != before.st_size;
-  changed = otherBytes || resized || mtimeOf(after) != mtimeOf(before) || ctimeOf(after) != ctimeOf(before);
+  // The times may be too coarse to show a change of owner or mode.
+  const bool otherAccess = after.st_mode != before.st_mode || after.st_uid != before.st_uid || after.st_gid != before.st_gid;
+  changed = otherBytes || resized || otherAccess || mtimeOf(after) != mtimeOf(before) || ctimeOf(after) != ctimeOf(before);
   if (changed) {
     row.setFlag(kChanged);
     if (!sparse) row.set<uint64_t>(kSize, got);

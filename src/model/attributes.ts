@@ -114,6 +114,12 @@ export function timeAmong(packed: Buffer | undefined): Buffer {
   return packAttributes(all(packed).filter(({ name }) => name.length === 0));
 }
 
+/** Returns packed attributes with only those of the system, which decide who has access; empty if there are none. */
+export function aclsAmong(packed: Buffer | undefined): Buffer {
+  return packAttributes(all(packed).filter(({ name }) => name.indexOf(OF_SYSTEM) === 0));
+}
+
+const OF_SYSTEM = 'system.';
 const ACL_ACCESS = 'system.posix_acl_access';
 const ACL_NAMES = new Set([ACL_ACCESS, 'system.posix_acl_default']);
 const ACL_HEAD_BYTES = 4;

@@ -21,8 +21,6 @@ export interface LargeResult {
   /** Features of the content, by which others find it. */
   readonly features: Uint8Array;
   readonly hasChanged: boolean;
-  /** True if the directory was closed before a part was read: the row then has only the permissions of its owner. */
-  readonly wasClosed: boolean;
   /**
    * True if the number of bytes read differs from the file's size, or the bytes differ from another reading, though
    * the file did not change.
@@ -148,10 +146,10 @@ export function isSameVersion(row: Buffer, other: Buffer): boolean {
   );
 }
 
-/** True if two rows name the same user and group. */
+/** True if two rows name the same user. */
 export function isSameOwner(row: Buffer, other: Buffer): boolean {
-  const { uid, linkCount } = RowOffset;
-  return row.compare(other, uid, linkCount, uid, linkCount) === 0;
+  const { uid, gid } = RowOffset;
+  return row.compare(other, uid, gid, uid, gid) === 0;
 }
 
 /** Returns the encryption scheme that the user chose for a file; undefined for the usual one. */

@@ -32,7 +32,7 @@ async function readParcel(
   context: Context,
   { input, heldBytes, slots }: Parcel,
 ): Promise<ReadParcel> {
-  const { counters, directories, encryption, jobs, peer, places, report, settings } = context;
+  const { counters, encryption, jobs, peer, places, report, settings } = context;
   const frames = isBuiltAtOnce(context) ? context.effort.usualFrames : undefined;
   const reportSaved = report.savedOf(input);
   const paths = pathsOf(input);
@@ -51,7 +51,6 @@ async function readParcel(
   }
   countRead(context, output);
   report.note(output.failures);
-  for (const slot of output.closed) directories.unsettle(slot);
   peer.owners(output.owners);
   streamGrown(context, output);
   return { output, heldBytes, slots };

@@ -27,13 +27,12 @@ export async function sendRow(
   file: LargeFile,
   result: LargeResult,
 ): Promise<void> {
-  const { counters, directories, outbox, places, progress, report } = context;
+  const { counters, outbox, places, progress, report } = context;
   if (places.isDoubtful(file.directoryPath)) throw new UnreadableFile(GONE);
   countUnread(progress, result);
   if (result.isInconsistent) noteLarge(context, file, 'inconsistent', inconsistency(result));
   else if (result.hasChanged) noteLarge(context, file, 'changed', 'read');
   if (result.incomplete !== '') noteLarge(context, file, 'incomplete', result.incomplete);
-  if (result.wasClosed) directories.unsettle(file.slot);
   report.saved(pathOf(file));
   progress.filesRead += 1;
   if (result.digest.length > 0) {

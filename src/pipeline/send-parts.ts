@@ -14,7 +14,7 @@ import {
   RowOffset,
   RowReader,
 } from '../model/index.js';
-import { closeRow } from '../workers/index.js';
+import { closeRow, isSameAccess } from '../workers/index.js';
 import type { Context } from './context.js';
 import type { FileDelta } from './file-delta.js';
 import {
@@ -116,6 +116,8 @@ export class PartsSender {
     const settled = await Promise.allSettled(sending);
     const parts = settled.flatMap((part) => (part.status === 'fulfilled' ? [part.value] : []));
     const reasons = settled.flatMap((part) => (part.status === 'rejected' ? [part.reason] : []));
+    if (!parts.every((part) => isSameOwner(part.row, parts[0]!.row)))
+      reasons.push(new UnreadableFile(REPLACED));
     if (reasons.length > 0) {
       file.signature?.abort();
       this.context.progress.readBytes -= parts.reduce((sum, part) => sum + part.sizeBytes, 0);
@@ -209,12 +211,11 @@ export class PartsSender {
     const rows = new RowReader(row);
     const claimedBytes = rows.sizeBytes(0);
     const isInconsistent = parts.some((part) => part.isInconsistent);
-    if (!parts.every((part) => isSameOwner(part.row, row))) throw new UnreadableFile(REPLACED);
     const hasChanged =
       parts.some((part) => part.hasChanged || !isSameVersion(part.row, row)) ||
       claimedBytes !== fileBytes;
     row.writeBigUInt64LE(BigInt(fileBytes), RowOffset.sizeBytes);
-    const wasClosed = parts.some((part) => part.wasClosed);
+    const wasClosed = parts.some((part) => part.wasClosed || !isSameAccess(part.row, row));
     if (wasClosed) closeRow(rows, 0);
     if (hasChanged) rows.setFlags(0, rows.flags(0) | RowFlag.changedWhileRead | RowFlag.unsettled);
     const full = parts.filter((part) => part.sizeBytes > 0);
@@ -231,14 +232,14 @@ export class PartsSender {
     } else signature?.abort();
     const read = {
       hasChanged,
-      wasClosed,
       isInconsistent,
       readBytes: sizeBytes,
       claimedBytes,
       isSparse,
     };
     const features = Buffer.concat(parts.map((part) => part.features));
-    return { row, digest, features, ...read, incomplete: parts[0]!.incomplete };
+    const incomplete = parts.find((part) => part.incomplete !== '')?.incomplete ?? '';
+    return { row, digest, features, ...read, incomplete };
   }
 
   /** Makes the missing signatures of parts that the server already had, if other parts were sent. */

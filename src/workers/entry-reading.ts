@@ -28,6 +28,7 @@ import type { OwnerNames } from './owner-names.js';
 import type { ParcelMemory } from './parcel-memory.js';
 import { isStoredRaw, kindOfName } from './raw-types.js';
 import {
+  closeIfChanged,
   closeRow,
   ITSELF,
   type ReadAttributes,
@@ -242,6 +243,10 @@ export class EntryReading {
       // The first try may find that a file changed after it was listed. Only a change during the last reading makes the
       // data doubtful.
       if (hasChanged && tries < MAX_TRIES) continue;
+      if (hasChanged) {
+        const row = new RowReader(rows.row(at));
+        closeIfChanged(system, file.fd, row, more.packed);
+      }
       if (hasChanged || rows.ctimeNs(at) >= racyFromNs(system, startNs)) {
         rows.setFlags(at, rows.flags(at) | RowFlag.unsettled);
       }

@@ -8,7 +8,7 @@ export * from './restore-types.js';
 export { directoryOfFile, OpenListedFile } from './listed-file.js';
 export { openJobs } from './open-jobs.js';
 export type { RawRules } from './raw-types.js';
-export { closeRow, readAttributesOf } from './read-attributes.js';
+export { closeRow, isSameAccess, readAttributesOf } from './read-attributes.js';
 export * from './target-file.js';
 export { serveFarStore } from './store-proxy.js';
 export { SharedDigests } from './recent-digests.js';

@@ -159,8 +159,6 @@ export interface ReadOutput {
   readonly rows: Uint8Array;
   readonly rowEnds: Uint32Array;
   readonly failures: readonly Failure[];
-  /** Directories that were closed before their entries were read: these keep only the permissions of their owners. */
-  readonly closed: readonly SlotNumber[];
   /** Users and groups that ACLs name. */
   readonly owners: readonly OwnerName[];
   /** Files that grew too large for a parcel, or had more or fewer bytes than their size. They are streamed instead. */

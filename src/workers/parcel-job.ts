@@ -3,14 +3,7 @@
  * backup does not query the server, so the same job does both.
  */
 import { cryptFilter } from '../excludes/index.js';
-import {
-  digestKeyOf,
-  forEachRow,
-  identityIn,
-  RowReader,
-  type SlotNumber,
-  wasClosed,
-} from '../model/index.js';
+import { digestKeyOf, forEachRow, identityIn, RowReader, wasClosed } from '../model/index.js';
 import { GatherCursor, UNDECIDED_NUMBERS } from '../system/index.js';
 import { bytesOf, memoryOf, memoryOfContents, runOf } from './block-builder.js';
 import { buildRecords } from './build-records.js';
@@ -81,7 +74,6 @@ class ParcelReading {
   /** Reads the entries that need a decision; undefined if there are none. */
   private entries: EntryReading | undefined;
   private rows!: Uint8Array;
-  private readonly closed: SlotNumber[] = [];
 
   constructor(
     private readonly input: ReadInput,
@@ -186,12 +178,11 @@ class ParcelReading {
 
   /** Closes the rows of directories that were closed before their entries were read. */
   private closeRows(): void {
-    const { identities, slots } = this.input.parcel;
+    const { identities } = this.input.parcel;
     for (const [section, end] of this.outEnds.entries()) {
       if (!wasClosed(identityIn(identities, section))) continue;
       const rows = new RowReader(this.rows.subarray(this.outEnds[section - 1] ?? 0, end));
       forEachRow(rows, (at) => closeRow(rows, at));
-      this.closed.push(slots[section]!);
     }
   }
 
@@ -233,13 +224,12 @@ class ParcelReading {
 
   /** The output of the job, without contents and records. */
   get output(): Omit<ReadOutput, keyof typeof NO_RECORDS | 'contents'> {
-    const { closed, cursor, entries, outEnds, rows } = this;
+    const { cursor, entries, outEnds, rows } = this;
     return {
       slots: this.input.parcel.slots.slice(),
       rows,
       rowEnds: outEnds,
       failures: entries?.failures ?? [],
-      closed,
       owners: this.owners.take(),
       grown: entries?.grown ?? [],
       readBytes: cursor[GatherCursor.readBytes]! + (entries?.readBytes ?? 0),

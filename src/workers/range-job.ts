@@ -32,7 +32,12 @@ import { endsEarly, OpenListedFile, statusOf } from './listed-file.js';
 import { MeasuredDelta } from './measured-delta.js';
 import { OwnerNames } from './owner-names.js';
 import { isStoredRaw } from './raw-types.js';
-import { closeRow, readAttributesOf } from './read-attributes.js';
+import {
+  closeIfChanged,
+  closeRow,
+  type ReadAttributes,
+  readAttributesOf,
+} from './read-attributes.js';
 import { readForm } from './read-form.js';
 import { nowNs, racyFromNs } from './inspect.js';
 
@@ -91,6 +96,8 @@ class RangeReading implements Disposable {
   private readonly startNs: bigint;
   /** Status of the file when it was opened; undefined for bytes in memory. */
   private readonly before: fs.BigIntStats | undefined;
+  /** Its attributes then. */
+  private readonly more: ReadAttributes | undefined;
   private readonly hash = createHash('sha256');
   private readonly sparse: SparseMap | undefined;
   private readonly signature: SignatureMaker | undefined;
@@ -116,6 +123,7 @@ class RangeReading implements Disposable {
     try {
       this.before = this.status();
       if (this.before !== undefined) refreshRow(this.row, this.before);
+      this.more = file === undefined ? undefined : readAttributesOf(system, file);
       const { keys, cipher } = input;
       this.cipher = keys && cipher && new RecordCipher(system.native, keys, cipher);
       this.signature = signatureMaker(input, system);
@@ -200,10 +208,7 @@ class RangeReading implements Disposable {
   }
 
   result(): Omit<RangeOutput, 'wasClosed'> {
-    const { rows, row, input, system, file, sizeBytes } = this;
-    // The attributes are read only with the first range of the file, and before it is compared with its state at the start.
-    const isFirst = file !== undefined && input.offset === 0;
-    const more = isFirst ? readAttributesOf(system, file) : undefined;
+    const { rows, row, input, system, file, sizeBytes, more } = this;
     const isDevice = holdsDevice(rows, 0);
     const { gaveOthers, isInconsistent, hasChanged, isRacy } = this.changes();
     if (gaveOthers && isDevice && this.delta?.isDropped !== true) throw endsEarly();
@@ -212,6 +217,7 @@ class RangeReading implements Disposable {
     if (hasChanged) flags |= RowFlag.changedWhileRead | RowFlag.unsettled;
     if (isRacy || isDevice) flags |= RowFlag.unsettled;
     rows.setFlags(0, flags);
+    if (hasChanged && file !== undefined) closeIfChanged(system, file, rows, more!.packed);
     const incomplete = more?.failure ?? '';
     if (incomplete !== '') closeRow(rows, 0);
     row.fill(0, RowOffset.device, ROW_FIXED_BYTES); // stored rows of files have no number of a device
@@ -242,7 +248,7 @@ class RangeReading implements Disposable {
     const gaveOthers = this.gaveOtherBytes(after);
     const isOfOtherForm = sparse !== undefined && BigInt(sparse.fileBytes) !== after.size;
     const isResized = before.size !== after.size || isOfOtherForm;
-    const isTouched = before.mtimeNs !== after.mtimeNs || before.ctimeNs !== after.ctimeNs;
+    const isTouched = TOUCHED.some((field) => before[field] !== after[field]);
     return {
       gaveOthers,
       isInconsistent: gaveOthers && !isResized,
@@ -274,6 +280,8 @@ function signatureMaker(input: RangeInput, system: System): SignatureMaker | und
   return new SignatureMaker(system.native, signatureBlockBytes, bytes);
 }
 
+/** Fields by which a file differs that was changed. A time may be too coarse to show a change of the others. */
+const TOUCHED = ['mtimeNs', 'ctimeNs', 'mode', 'uid', 'gid'] as const;
 const READING_FLAGS = RowFlag.changedWhileRead | RowFlag.unsettled | RowFlag.sparse;
 
 /** Updates a row from the status of an open file. */

@@ -31,7 +31,6 @@ function outputOf(parts: Partial<ReadOutput>): ReadOutput {
     rows: Buffer.alloc(0),
     rowEnds: Uint32Array.of(0),
     failures: [],
-    closed: [],
     owners: [],
     grown: [],
     records: undefined,

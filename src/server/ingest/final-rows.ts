@@ -154,6 +154,7 @@ export class FinalRows {
     const { space } = this.store;
     if (!section.isStored) return; // its rows are written one by one
     for (let at = section.firstPlace; at < section.endPlace; at += RowPlace.numbers) {
+      noteUnsettled(slot, rows, places[at + RowPlace.offset]!);
       const isDirectory = places[at + RowPlace.child] === UNKNOWN_ID;
       space?.takeEntry(isDirectory);
       if (!isDirectory) continue;
@@ -215,6 +216,7 @@ export class FinalRows {
     if ((rows.flags(at) & RowFlag.unreadable) !== 0) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a final row of an unreadable entry');
     }
+    noteUnsettled(slot, rows, at);
     let contentId: ContentId | undefined;
     if (needsContent) {
       const key = digestKey(rows.digest(at));
@@ -268,6 +270,11 @@ export class FinalRows {
       this.slots.settle(slot);
     }
   }
+}
+
+/** Notes that the directory of an unsettled entry must be listed again, whatever the client reports about its listing. */
+function noteUnsettled(slot: SlotState, rows: RowReader, at: number): void {
+  if ((rows.flags(at) & RowFlag.unsettled) !== 0) slot.hasUnsettled = true;
 }
 
 function hasSoundAttributes(rows: RowReader, places: Float64Array): boolean {

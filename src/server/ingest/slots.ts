@@ -42,6 +42,8 @@ export interface SlotState {
   waitingRows: number;
   isDone: boolean;
   isSettled: boolean;
+  /** True if an entry must be read again, though its listing may stay the same. */
+  hasUnsettled: boolean;
   /**
    * True if the directory keeps the stored entry of a mount point although its listing has no such entry or a
    * different one.
@@ -129,6 +131,7 @@ export class Slots {
       waitingRows: 0,
       isDone: false,
       isSettled: false,
+      hasUnsettled: false,
       hasProtectedMounts: false,
       skipSeal: undefined,
     });
@@ -248,7 +251,8 @@ export class Slots {
   /** Ends a slot whose last row is written, and stores its skip hash if it is reliable. */
   settle(state: SlotState): void {
     if (!state.isDone || state.waitingRows > 0) return;
-    if (state.isSettled && !state.hasProtectedMounts && !state.hash.equals(NO_HASH)) {
+    const isKept = state.hasUnsettled || state.hasProtectedMounts;
+    if (state.isSettled && !isKept && !state.hash.equals(NO_HASH)) {
       this.fresh.keepSkip(state.directory, state.hash, state.skipSeal);
     }
     this.states.delete(state.number);

@@ -1,0 +1,179 @@
+// Pace: long
+/**
+ * The owner of a file or a directory closes it to others while root backs it up, and then puts a secret into it. The set shows
+ * the secret to nobody who could read the file before.
+ */
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import test, { type ExecutionContext } from 'ava';
+import { AtReadings } from '../helpers/at-readings.js';
+import { run, succeed } from '../helpers/commands.js';
+import { isRoot } from '../helpers/native.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+
+const [USER, OTHER] = [41_001, 41_002];
+const SECRET = 'SECRET';
+const MIB = 1 << 20;
+const ENCRYPTED = '--password=a password of four words';
+
+/** How an owner closes a file to some of those who could read it before. */
+const CLOSINGS: Readonly<Record<string, (at: string) => void>> = {
+  'its mode': (at) => fs.chmodSync(at, 0o700),
+  'its group': (at) => fs.chownSync(at, USER, OTHER),
+  'its owner': (at) => fs.chownSync(at, OTHER, OTHER),
+  'its ACL': (at) => execFileSync('setfacl', ['-m', `u:${OTHER}:---`, at]),
+};
+
+/** The file that gets the secret, below directories that all may pass. */
+const FILE = 'a/b/file';
+const [SMALL_BYTES, LARGE_BYTES, PARTS_BYTES] = [5000, 3 * MIB, 65 * MIB];
+
+/**
+ * Paths that are closed, with the size of the file and the reading of it at which that happens: one of the last try for a file;
+ * the first one for a directory, which was listed before.
+ */
+const CASES: readonly Pick<Attack, 'closed' | 'closedAt' | 'sizeBytes'>[] = [
+  { closed: FILE, sizeBytes: SMALL_BYTES, closedAt: 3 },
+  { closed: FILE, sizeBytes: LARGE_BYTES, closedAt: 9 },
+  { closed: FILE, sizeBytes: PARTS_BYTES, closedAt: 150 },
+  { closed: 'a/b', sizeBytes: SMALL_BYTES, closedAt: 0 },
+  { closed: 'a', sizeBytes: SMALL_BYTES, closedAt: 0 },
+  { closed: 'a', sizeBytes: LARGE_BYTES, closedAt: 0 },
+];
+
+interface Attack {
+  /** A path below the source. */
+  readonly closed: string;
+  /** One of CLOSINGS. */
+  readonly closing: string;
+  /** The reading of the file at which that happens. The file is touched at those before. */
+  readonly closedAt: number;
+  readonly sizeBytes: number;
+  readonly options: readonly string[];
+}
+
+/** A file with those who have access to it. */
+interface Seen {
+  readonly uid: number;
+  readonly access: string;
+  readonly isOwnersAlone: boolean;
+  readonly hasSecret: boolean;
+}
+
+function seen(file: string): Seen | undefined {
+  if (!fs.existsSync(file)) return undefined;
+  const { mode, uid } = fs.statSync(file);
+  const access = execFileSync('getfacl', ['-np', file], { encoding: 'utf8' }).replace(/.*\n/, '');
+  const isOwnersAlone = (mode & 0o077) === 0;
+  return { uid, access, isOwnersAlone, hasSecret: fs.readFileSync(file).includes(SECRET) };
+}
+
+/** Backs a file up while its owner closes it and writes a secret, and again. Returns true if the reading was reached. */
+async function attack(
+  t: ExecutionContext,
+  { closing, closed, closedAt, sizeBytes, options }: Attack,
+): Promise<boolean> {
+  const home = scratchInMemory(t);
+  const [source, out] = [path.join(home, 'source'), path.join(home, 'out')];
+  const [file, restored] = [path.join(source, FILE), path.join(out, 'source', FILE)];
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  fs.writeFileSync(file, Buffer.alloc(sizeBytes, 'own '));
+  for (const owned of ['a', 'a/b', FILE]) {
+    fs.chownSync(path.join(source, owned), USER, USER);
+    fs.chmodSync(path.join(source, owned), 0o750);
+  }
+  const held = await AtReadings.of(t, [file], (reading) => {
+    if (reading > closedAt) return;
+    if (reading === closedAt) CLOSINGS[closing]!(path.join(source, closed));
+    const fd = fs.openSync(file, 'r+');
+    for (let place = 0; place < sizeBytes; place += MIB)
+      fs.writeSync(fd, reading === closedAt ? SECRET : `${reading}`, place);
+    fs.closeSync(fd);
+  });
+  if (held === undefined) {
+    t.log('readings cannot be held here');
+    return true;
+  }
+  const place = ['-D', path.join(home, 'store'), '-C', 'me', ...options];
+  const restore = async (): Promise<Seen | undefined> => {
+    fs.rmSync(out, { recursive: true, force: true });
+    await run('regenerate', [
+      ...place.filter((word) => !word.startsWith('--workers')),
+      '-o',
+      out,
+      source,
+    ]);
+    return seen(restored);
+  };
+  const backup = await run('tardis', ['--local', '--create', ...place, source]);
+  t.true([0, 3].includes(backup.status!), `${closing}: ${backup.stderr}`);
+  const isReached = held.count > closedAt;
+  await held.end();
+  const onDisk = seen(file)!;
+  const inSet = await restore();
+  const isShown = inSet?.hasSecret === true && (closed !== FILE || inSet.access !== onDisk.access);
+  if (isShown)
+    t.true(inSet.isOwnersAlone && inSet.uid === onDisk.uid, `${closing}: ${inSet.access}`);
+  // The next backup finds what the owner gave.
+  await succeed('tardis', ['--local', ...place, source]);
+  t.deepEqual(await restore(), onDisk, closing);
+  fs.rmSync(home, { recursive: true });
+  return isReached;
+}
+
+for (const { closed, sizeBytes, closedAt } of CASES) {
+  for (const [how, ...options] of [
+    ['by two workers', '--workers=2'],
+    ['by four workers, encrypted', '--workers=4', ENCRYPTED],
+  ]) {
+    test.serial(
+      `what is put into a file of ${sizeBytes} bytes whose owner closes ${closed} while it is read is shown to nobody, ${how}`,
+      async (t) => {
+        if (!isRoot) return t.log('this needs root');
+        const closings = sizeBytes === PARTS_BYTES ? ['its mode'] : Object.keys(CLOSINGS);
+        for (const closing of closings) {
+          const isReached = await attack(t, { closed, closing, closedAt, sizeBytes, options });
+          t.true(isReached, closing);
+        }
+        return undefined;
+      },
+    );
+  }
+}
+
+/** Milliseconds after which an entry is old enough for the skip hash of its directory. */
+const OLD_MS = 2_100;
+
+for (const options of [[], [ENCRYPTED]]) {
+  const how = options.length === 0 ? 'plain' : 'encrypted';
+  test.serial(
+    `an entry that was closed since it could not be read is read again though nothing changes, ${how}`,
+    async (t) => {
+      const home = scratchInMemory(t);
+      const [source, away] = [path.join(home, 'source'), path.join(home, 'away')];
+      const moving = path.join(source, 'moving');
+      fs.mkdirSync(moving, { recursive: true });
+      fs.writeFileSync(path.join(moving, 'empty'), '', { mode: 0o644 });
+      await setTimeout(OLD_MS);
+      const held = await AtReadings.of(t, [moving], (reading) => {
+        if (reading === 0) fs.renameSync(moving, away); // it is listed, and then no path leads to it
+      });
+      if (held === undefined) return t.log('readings cannot be held here');
+      const place = ['-D', path.join(home, 'store'), '-C', 'me', ...options];
+      const modeInSet = async (set: number): Promise<number> => {
+        const out = path.join(home, `out ${set}`);
+        await succeed('regenerate', [...place, '--no-set-owner', '-o', out, source]);
+        return fs.statSync(path.join(out, 'source/moving/empty')).mode & 0o777;
+      };
+      await run('tardis', ['--local', '--create', ...place, source]);
+      await held.end();
+      fs.renameSync(away, moving);
+      t.is(await modeInSet(1), 0o600);
+      await succeed('tardis', ['--local', ...place, source]);
+      t.is(await modeInSet(2), 0o644);
+      return undefined;
+    },
+  );
+}
