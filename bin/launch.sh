@@ -6,7 +6,9 @@ root=${self%/bin/*}
 
 # `tardis COMMAND` is the program of that command, and `tardis help COMMAND` its help. A directory of such a name is given as ./NAME.
 # `tardis backup` and help without a command go to tardis itself (src/tools/shared/commands.ts lists all).
+# `tardis` alone is `tardis status`.
 if [ "$name" = tardis ]; then
+  [ $# -gt 0 ] || set -- status
   if [ "${1-}" = help ]; then
     shift
     if [ $# -eq 0 ]; then set -- --help; else command=$1 && shift && set -- "$command" --help "$@"; fi
@@ -18,7 +20,7 @@ if [ "$name" = tardis ]; then
   diff) name=tardiff && shift ;;
   mount) name=tardisfs && shift ;;
   web) name=tardis-web && shift ;;
-  check | purge | copy | clients) name=sonic ;;
+  check | purge | copy | clients | status | setup) name=sonic ;;
   esac
 fi
 entry=$root/dist/bundle/$name.js
@@ -27,16 +29,16 @@ entry=$root/dist/bundle/$name.js
 node=${TARDIS_NODE:-$root/runtime/bin/node}
 if [ ! -f "$node" ] || [ ! -x "$node" ]; then
   if [ -n "${TARDIS_NODE-}" ]; then
-    echo "$name: TARDIS_NODE=$TARDIS_NODE is no program that can be run" >&2
+    echo "${self##*/}: TARDIS_NODE=$TARDIS_NODE is no program that can be run" >&2
     exit 1
   fi
   node=$(command -v node) || {
-    echo "$name: node is not installed or not in PATH; Node.js 22 or newer is needed" >&2
+    echo "${self##*/}: node is not installed or not in PATH; Node.js 22 or newer is needed" >&2
     exit 1
   }
 fi
 if [ ! -e "$entry" ]; then
-  echo "$name: not built yet (there is no $entry): run \`npm run setup\` in $root" >&2
+  echo "${self##*/}: not built yet (there is no $entry): run \`npm run setup\` in $root" >&2
   exit 1
 fi
 
@@ -51,8 +53,8 @@ if [ -r "/proc/$$/limits" ]; then
     [ "$first $second $third" != 'Max open files' ] || break
   done <"/proc/$$/limits"
   if [ "${files:-unlimited}" != unlimited ] && [ "$files" -lt $least_files ]; then
-    echo "$name: this process may open $files files, and needs $least_files or more [TOO_MANY_OPEN_FILES]" >&2
-    echo "$name: Raise the limit of open files (ulimit -n, LimitNOFILE= of a unit) to 256 or more, then run again." >&2
+    echo "${self##*/}: this process may open $files files, and needs $least_files or more [TOO_MANY_OPEN_FILES]" >&2
+    echo "${self##*/}: Raise the limit of open files (ulimit -n, LimitNOFILE= of a unit) to 256 or more, then run again." >&2
     exit 1
   fi
 fi

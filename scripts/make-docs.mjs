@@ -221,6 +221,8 @@ else.
 - **system.defaults** is /etc/tardis/system.defaults, if it is there, or the file that \`TARDIS_DEFAULTS\`
   names (none, if that is empty): section \`[Tardis]\`, and in it the variables of the table below.
 - **The client's file** is named by \`--config\`, of which there may be several; later ones count more.
+  Without one, a command that names no store and no server reads ~/.config/tardis/backup.cfg (or that of
+  \`XDG_CONFIG_HOME\`), if it is there: the file of \`tardis setup\`.
   The section \`[Tardis]\`, or the one that \`--job\` names instead, is read, after \`[Pipeline]\`, where the
   keys of the second table may stand for all jobs. Every section is checked. \`[Sources]\` has commands whose
   output is backed up (dumps.md).

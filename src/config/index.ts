@@ -9,7 +9,7 @@ export type { Found, Source } from './layers.js';
 export { KEPT_KEYS, keptKey, keptValue, meantSettings } from './client-settings.js';
 export { NEOPHYTOS, NEOPHYTOS_ONLY } from './neophytos.js';
 export { nearest } from './nearest.js';
-export { isBucket, isSetAbove, resolveSettings, SOURCES } from './precedence.js';
+export { isBucket, isSetAbove, resolveSettings, SOURCES, usualClientFile } from './precedence.js';
 export { BUCKET_SCHEME, type BucketPlace, isBucketText, parsePlace } from './place.js';
 export { profileFor, storageThreadsOf } from './profiles.js';
 export { parseRates, rateAt, type RatePeriod } from './rates.js';
@@ -28,6 +28,6 @@ export {
 } from './settings.js';
 export { parseSize } from './sizes.js';
 export { type SourceCommand, sourceCommand } from './source-commands.js';
-export { type Tool, TOOLS } from './tools.js';
+export { type Tool, TOOLS, USER_TOOLS } from './tools.js';
 export { formatValue, parseGiven, parseValue } from './values.js';
 export { splitList, splitWords } from './words.js';

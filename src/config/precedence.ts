@@ -5,7 +5,7 @@
  */
 import { TardisError } from '../errors/index.js';
 import { displayText } from '../model/index.js';
-import { isThere, type Machine, thisMachine } from '../system/index.js';
+import { configPath, isThere, type Machine, textBytes, thisMachine } from '../system/index.js';
 import {
   builtInLayer,
   clientFilesLayer,
@@ -62,9 +62,19 @@ export function resolveSettings<T extends Tool>(tool: T, input: Given): Settings
       ? new Map<string, Found>()
       : profileLayer(rows, builtIn, chosen, () => input.machine ?? thisMachine());
   const sources = join([builtIn, profile, ...given]);
+  if (!isServerUsed(sources)) sources.delete('throughServer');
   requireDirectory(tool, sources);
   const values = Object.fromEntries(rows.map(([name]) => [name, sources.get(name)?.value]));
   return { ...values, sources } as unknown as Settings<T>;
+}
+
+/**
+ * False if only a file names the server of a command of sonic, and that file or the command line names a store, which is
+ * then used.
+ */
+function isServerUsed(sources: Layer): boolean {
+  const isInFile = sources.get('throughServer')?.source === 'configuration file';
+  return !isInFile || isSetAbove({ sources }, 'throughServer', 'database');
 }
 
 /** True if the source of the first setting has a higher precedence than the source of the second. */
@@ -140,10 +150,28 @@ function serverFiles(rows: Rows, named: Layer): Layer[] {
 }
 
 function clientFiles(rows: Rows, named: Layer): Layer[] {
-  const files = named.get('configFiles')!.value as readonly Buffer[];
+  const given = named.get('configFiles')!.value as readonly Buffer[];
+  const files = given.length === 0 ? usualClientFiles(named) : given;
   const job = named.get('job')!;
   if (files.length === 0 && job.source !== 'built-in') {
     throw new TardisError('USAGE', '--job needs a configuration file (--config)');
   }
   return [clientFilesLayer(rows, files, job.value as string)];
+}
+
+/** Returns the file in which `tardis setup` keeps the store, the client and the sources of this user. */
+export function usualClientFile(): string {
+  return configPath('backup.cfg');
+}
+
+/**
+ * Returns the file of `tardis setup`, if there is one. It counts only for a command that names no store and no server: it
+ * has the client and the password of its own store.
+ */
+function usualClientFiles(named: Layer): Buffer[] {
+  const isNamed = ['database', 'server', 'throughServer'].some(
+    (name) => ![undefined, 'built-in'].includes(named.get(name)?.source),
+  );
+  const file = usualClientFile();
+  return isNamed || !isThere(file) ? [] : [textBytes(file)];
 }

@@ -31,6 +31,7 @@ export const BUCKET_TOOLS = [
   ...MARKING,
   ...REPORTING,
   'sonic bucket',
+  'sonic setup',
 ] as const satisfies readonly Tool[];
 
 /**

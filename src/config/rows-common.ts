@@ -91,6 +91,9 @@ export const COMMON_ROWS = {
     type: 'paths',
     tools: CLIENT_TOOLS,
     flags: '--config <file>',
+    perTool: forTools(['sonic setup'], { isUnlisted: true }),
+    defaultText:
+      'the file of `tardis setup`, ~/.config/tardis/backup.cfg, if no store and no server is named',
     help: 'client configuration file; may be repeated: later files take precedence',
   },
   job: {
@@ -98,6 +101,7 @@ export const COMMON_ROWS = {
     default: 'Tardis',
     tools: CLIENT_TOOLS,
     flags: '--job <name>',
+    perTool: forTools(['sonic setup'], { isUnlisted: true }),
     help: 'section of the configuration file to read',
   },
   defaultsFile: {
@@ -356,6 +360,7 @@ export const LOGIN_ROWS = {
     tools: REMOTE_SONIC,
     flags: '--server <host>',
     isCommon: true,
+    clientKey: 'Server',
     help: 'work through a tardisd (host, or path of a unix socket) instead of opening the store here; reports (list, files, info, stats, diff, getconfig) also work through a tardisremote, https://HOST:7430/',
   },
   ssl: {

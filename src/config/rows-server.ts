@@ -353,9 +353,10 @@ export const WATCH_ROWS = rowsFor({ tools: ['tardisd'] }, {
     type: 'seconds',
     max: 999_999_999,
     default: 0,
-    tools: ['tardisd', 'sonic clients'],
+    tools: ['tardisd', 'sonic clients', 'sonic status'],
     flags: '--overdue-after <seconds>',
     serverKey: 'OverdueAfter',
+    clientKey: 'OverdueAfter',
     help: 'a client is overdue this many seconds after the end of its newest complete set; 0: never',
   },
   overdueFor: {

@@ -95,6 +95,25 @@ export const COPY_ROWS = rowsFor({ tools: ['sonic copy'] }, {
   },
 } as const satisfies PartialTable);
 
+/** Settings of `sonic setup`. */
+export const SETUP_ROWS = rowsFor({ tools: ['sonic setup'] }, {
+  answersFile: {
+    type: 'path',
+    flags: '--answers <file>',
+    help: 'file with the answers, instead of questions: a section [Setup] with the keys Sources, Exclude, Place, Client, Encrypt, PasswordFile, When, Timer, Keep, Report and SameDisk (docs/setup.md)',
+  },
+  setupYes: {
+    type: 'bool',
+    flags: '--yes',
+    help: 'no questions: what is set up already, or the usual answers, with -D, -C and --answers',
+  },
+  undoSetup: {
+    type: 'bool',
+    flags: '--undo',
+    help: 'remove the configuration and the timer that this command wrote; the backups stay',
+  },
+} as const satisfies PartialTable);
+
 const REKEY_TOOLS = ['sonic rekey', 'sonic encrypt'] as const satisfies readonly Tool[];
 /** Commands that rewrite a client. */
 const ANEW_TOOLS = [...REKEY_TOOLS, 'sonic forget-path'] as const satisfies readonly Tool[];

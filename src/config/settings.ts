@@ -17,7 +17,7 @@ import { COMPARE_ROWS, LISTING_ROWS, MOUNT_ROWS, REPORT_ROWS, WEB_ROWS } from '.
 import { RESTORE_ROWS } from './rows-restore.js';
 import { REMOTE_ROWS, SERVER_ROWS, WATCH_ROWS } from './rows-server.js';
 import { MARK_ROWS, RETENTION_ROWS, GC_ROWS } from './rows-sets.js';
-import { CHECK_ROWS, COPY_ROWS, REKEY_ROWS } from './rows-store.js';
+import { CHECK_ROWS, COPY_ROWS, REKEY_ROWS, SETUP_ROWS } from './rows-store.js';
 import { TUNING_ROWS } from './rows-tuning.js';
 
 const SETTINGS = {
@@ -35,6 +35,7 @@ const SETTINGS = {
   ...SERVER_ROWS,
   ...REKEY_ROWS,
   ...COPY_ROWS,
+  ...SETUP_ROWS,
   ...GC_ROWS,
   ...MARK_ROWS,
   ...MOUNT_ROWS,

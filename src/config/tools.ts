@@ -10,7 +10,13 @@ export const MARKING = [
 ] as const;
 
 /** Commands that read a client's history and write nothing. */
-export const REPORTING = ['sonic files', 'sonic info', 'sonic stats', 'sonic getconfig'] as const;
+export const REPORTING = [
+  'sonic status',
+  'sonic files',
+  'sonic info',
+  'sonic stats',
+  'sonic getconfig',
+] as const;
 
 export const SONIC = [
   'sonic create',
@@ -35,6 +41,7 @@ export const SONIC = [
   'sonic setconfig',
   'sonic upgrade',
   'sonic bucket',
+  'sonic setup',
   ...MARKING,
 ] as const;
 

@@ -84,6 +84,7 @@ export {
   KEY_COPIES_DIRECTORY,
   keyFileNumber,
   KEYS_DIRECTORY,
+  LOCK_FILE,
   type Location,
   locationName,
   MAX_GENERATION_BYTES,

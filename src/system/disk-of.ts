@@ -40,6 +40,26 @@ export function diskOf(file: string): Disk | undefined {
   }
 }
 
+/** A mounted file system. */
+export interface MountedDisk extends Disk {
+  /** Type of the file system, such as `ext4` or `nfs4`. */
+  readonly type: string;
+}
+
+/** Returns the mounted file systems, each once; none if the system does not show them. */
+export function mountedDisks(): MountedDisk[] {
+  try {
+    const mounts = byteText(fs.readFileSync(MOUNTS)).split('\n').flatMap(mountIn);
+    const byNumber = new Map(mounts.map((mount) => [mount.number, mount]));
+    return [...byNumber.values()].map(({ device, mountPoint, number, type }) => {
+      return { device, mountPoint, type, hardware: hardwareOf(number) };
+    });
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return [];
+  }
+}
+
 /** True if two disks share hardware, so that one fault may take both. */
 export function shareHardware(one: Disk, other: Disk): boolean {
   return [...one.hardware].some((name) => other.hardware.has(name));
@@ -50,15 +70,16 @@ interface Mount {
   readonly mountPoint: string;
   /** Number of the file system's device, as `major:minor`. */
   readonly number: string;
+  readonly type: string;
 }
 
 /** Parses a line of mountinfo (proc_pid_mountinfo(5)); returns no mount for a line of another form. */
 function mountIn(line: string): Mount[] {
   const [before, after] = line.split(' - ');
   const [, , number, , mountPoint] = before?.split(' ') ?? [];
-  const device = after?.split(' ')[1];
+  const [type, device] = after?.split(' ') ?? [];
   if (number === undefined || mountPoint === undefined || device === undefined) return [];
-  return [{ device: plain(device), mountPoint: plain(mountPoint), number }];
+  return [{ device: plain(device), mountPoint: plain(mountPoint), number, type: type! }];
 }
 
 /** Replaces the octal numbers by which the kernel writes blanks and backslashes. */

@@ -41,13 +41,20 @@ export {
 } from './native.js';
 export * from './network.js';
 export { packageRoot, programVersion } from './package-root.js';
-export { type Disk, diskOf, shareHardware } from './disk-of.js';
+export { type Disk, diskOf, mountedDisks, shareHardware } from './disk-of.js';
 export { PrivateFolder } from './private-folder.js';
 export * from './process-input.js';
 export { failedStoreWrite, freeSpaceText } from './free-space.js';
 export { type CatalogStep, nodeSystem, type Random, type System } from './system.js';
 export { readStart, replaceFile, writeNew } from './small-files.js';
-export { cachePath, homeDirectory, readState, statePath, writeState } from './state-directory.js';
+export {
+  cachePath,
+  configPath,
+  homeDirectory,
+  readState,
+  statePath,
+  writeState,
+} from './state-directory.js';
 export * from './temporary.js';
 export { type Channel, Thread, threadEnd } from './thread.js';
 export { type CallReply, type CallRequest, Calls, replyTo } from './calls.js';

@@ -16,6 +16,14 @@ export function statePath(...names: string[]): string {
   return path.join(above, 'tardis', ...names);
 }
 
+/** Returns the path of a file in the configuration directory of this user. */
+export function configPath(...names: string[]): string {
+  const given = process.env['XDG_CONFIG_HOME'];
+  const isGiven = given !== undefined && path.isAbsolute(given);
+  const above = isGiven ? given : path.join(homeDirectory(), '.config');
+  return path.join(above, 'tardis', ...names);
+}
+
 /** Returns the path of a file in the cache directory, whose files can be made again. */
 export function cachePath(...names: string[]): string {
   const given = process.env['XDG_CACHE_HOME'];

@@ -4,6 +4,11 @@ import type { SettingName } from '../../src/config/index.js';
 export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
   'the store comes from option, key, variable and system.defaults': ['database', 'defaultsFile'],
   'the client comes from option, key and variable': ['client'],
+  'setup by answers writes a configuration, a timer and a first backup; again, it changes them': [
+    'answersFile',
+    'setupYes',
+  ],
+  'setup --undo removes what it wrote, and leaves the store and the password': ['undoSetup'],
   'the port comes from option, key and variable, at both ends': ['port'],
   'a connection to a silent peer is closed after Timeout, at both ends': ['timeoutSeconds'],
   'Reconnect is the time for which a lost connection is retried; 0 means no retry': [

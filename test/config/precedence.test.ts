@@ -301,8 +301,8 @@ test('no tool has a flag, key or variable twice', (t) => {
     for (const tool of row.tools) {
       for (const flag of row.flags?.match(/-[\w-]+/g) ?? []) add(`${tool} ${flag}`);
       if (row.variable !== undefined) add(`${tool} ${row.variable}`);
+      if (row.clientKey !== undefined) add(`${tool}: client key ${row.clientKey.toLowerCase()}`);
     }
-    if (row.clientKey !== undefined) add(`client ${row.clientKey.toLowerCase()}`);
     if (row.serverKey !== undefined) add(`server ${row.serverKey.toLowerCase()}`);
     t.true(row.isTuning !== true || (row.clientKey ?? row.serverKey) !== undefined);
   }

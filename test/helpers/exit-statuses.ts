@@ -7,7 +7,8 @@ import { statusesOf } from '../../src/tools/shared/help-statuses.js';
 const OF_NO_COMMAND: readonly number[] = [0, 1];
 
 /** Returns the exit statuses that the help of a command lists. */
-function listedStatuses(program: string, [first = '']: readonly string[]): readonly number[] {
+function listedStatuses(program: string, args: readonly string[]): readonly number[] {
+  const [first = program === 'tardis' ? 'status' : ''] = args; // `tardis` alone is `tardis status`
   const name = program === 'sonic' ? `sonic ${first}` : program;
   const meant =
     program === 'tardis' && first in PROGRAM_OF

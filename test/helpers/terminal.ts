@@ -13,13 +13,14 @@ export function runOnTerminal(
   tool: Tool,
   args: readonly string[],
   answers: readonly string[],
+  env: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly status: number | null; readonly shown: string }> {
   const quoted = [path.join(BIN, tool), ...args].map((word) => `'${word}'`).join(' ');
   const child = spawn('script', ['-qec', quoted, '/dev/null'], {
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: true,
     timeout: TIMEOUT_MS,
-    env: { ...process.env, TERM: 'xterm' }, // a dumb terminal shows no progress
+    env: { ...process.env, TERM: 'xterm', ...env }, // a dumb terminal shows no progress
   });
   const left = [...answers];
   let shown = '';

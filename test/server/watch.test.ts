@@ -151,6 +151,7 @@ test('a failed backup is reported once, until there is a complete set', async (t
   await fail();
   t.deepEqual(heard(), ['failure me DISK_FULL']);
   t.is(readOpenMetrics(watch.metrics()).get('tardis_client_failing{client="me"}'), 1);
+  t.is(readOpenMetrics(watch.metrics()).get('tardis_client_state{client="me",state="failed"}'), 1);
   await backup('me');
   watch.sessionEnded('me', 'complete');
   await watch.lookAt('me');
@@ -199,6 +200,7 @@ test('figures are those of the store, and name what cannot be read', async (t) =
   t.is(of('last_good_age_seconds'), 1.5);
   t.is(of('overdue_after_seconds'), 24 * 3600);
   t.is(of('damaged_contents'), 0);
+  t.is(values.get('tardis_client_state{client="a",state="good"}'), 1);
   const packs = path.join(store, 'a', 'packs');
   const packed = fs.readdirSync(packs).map((name) => fs.statSync(path.join(packs, name)).size);
   t.is(
@@ -214,6 +216,7 @@ test('figures are those of the store, and name what cannot be read', async (t) =
   const later = readOpenMetrics(fs.readFileSync(metricsFile, 'utf8'));
   t.is(later.get('tardis_client_readable{client="b"}'), 0);
   t.is(later.get('tardis_client_readable{client="a"}'), undefined);
+  t.is(later.get('tardis_client_state{client="b",state="unknown"}'), 1);
   t.is(fs.statSync(metricsFile).mode & 0o777, 0o644);
   fs.rmSync(store, { recursive: true });
   await watch.lookAtAll();

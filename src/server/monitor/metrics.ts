@@ -1,5 +1,5 @@
 /** Metrics of a server and its clients, as gauges. */
-import { countErrors } from '../../model/index.js';
+import { type ClientState, countErrors } from '../../model/index.js';
 import { type Gauge, openMetrics, type Sample } from './open-metrics.js';
 import type { ClientStanding, GoodSet, StoreFigures } from '../storage/client-standing.js';
 
@@ -18,6 +18,7 @@ export interface ClientFigures {
   readonly isOverdue: boolean;
   /** True if the last session with a set did not complete it. */
   readonly isFailing: boolean;
+  readonly state: ClientState;
 }
 
 /** Present activity of the server. */
@@ -201,7 +202,15 @@ const CLIENT_GAUGES: readonly ClientGauge[] = [
 ];
 
 function clientGauges(clients: readonly ClientFigures[]): Gauge[] {
-  return CLIENT_GAUGES.map(({ name, unit, help, valueOf }) => ({
+  const states: Gauge = {
+    name: 'tardis_client_state',
+    help: '1 for the state of the client: good, running, warned, late, failed, never or unknown.',
+    samples: clients.map(({ client, state: { state } }) => ({
+      labels: { client, state },
+      value: 1,
+    })),
+  };
+  const gauges = CLIENT_GAUGES.map(({ name, unit, help, valueOf }) => ({
     name: `tardis_client_${name}`,
     ...(unit === undefined ? {} : { unit }),
     help,
@@ -209,6 +218,7 @@ function clientGauges(clients: readonly ClientFigures[]): Gauge[] {
       (figures): Sample => ({ labels: { client: figures.client }, value: valueOf(figures) }),
     ),
   }));
+  return [...gauges, states];
 }
 
 function unreadIn({ counts }: GoodSet): number {

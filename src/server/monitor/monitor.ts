@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Logger } from 'pino';
 import { asTardisError, type TardisError } from '../../errors/index.js';
-import type { SetNumber } from '../../model/index.js';
+import { clientState, countErrors, type SetNumber } from '../../model/index.js';
 import type { HookEvent } from '../../notify/index.js';
 import { FORMAT_FILE, openClientDirectory } from '../../store/index.js';
 import { replaceFile, type System } from '../../system/index.js';
@@ -165,11 +165,10 @@ export class Watch {
       isStoreReadable,
       freeBytes: isStoreReadable ? this.freeBytes() : undefined,
     };
-    const clients = [...this.known.keys()].sort().map((name) => this.figuresOf(name));
-    if (isStoreReadable) return metricsText(server, clients);
+    const names = [...this.known.keys()].sort();
     return metricsText(
       server,
-      clients.map((figures) => ({ ...figures, standing: undefined })),
+      names.map((name) => this.figuresOf(name, isStoreReadable)),
     );
   }
 
@@ -357,12 +356,14 @@ export class Watch {
     };
   }
 
-  private figuresOf(client: string): ClientFigures {
-    const { standing, newest, store, seenAtMs, dateMs } = this.known.get(client)!;
+  private figuresOf(client: string, isStoreReadable = true): ClientFigures {
+    const { newest, store, seenAtMs, dateMs, ...known } = this.known.get(client)!;
+    const standing = isStoreReadable ? known.standing : undefined;
     const { clock } = this.system;
     // If a wrong clock dated a set into the future, its age counts from the moment when it was first seen.
     const ageMs = Math.max(clock.nowMs() - dateMs, clock.monotonicMs() - seenAtMs);
     const overdueAfterMs = this.plan.overdueFor.get(client) ?? this.plan.overdueAfterMs;
+    const isFailing = this.alerts.isOpen('failing', client);
     return {
       client,
       standing,
@@ -371,7 +372,15 @@ export class Watch {
       ageMs,
       overdueAfterMs,
       isOverdue: overdueAfterMs > 0 && ageMs >= overdueAfterMs,
-      isFailing: this.alerts.isOpen('failing', client),
+      isFailing,
+      state: clientState({
+        fault: standing === undefined ? 'its catalog cannot be read' : undefined,
+        isRunning: this.watched.hasSession(client),
+        failure: isFailing ? 'its last session completed no set' : undefined,
+        newest: newest && { ageMs, unread: countErrors(newest.counts) },
+        lateAfterMs: overdueAfterMs,
+        damagedContents: store?.damagedContents,
+      }),
     };
   }
 

@@ -7,7 +7,7 @@ import { defaultOf } from '../../config/index.js';
 import { asTardisError } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
 import type { RestoreFailure } from '../../restore/index.js';
-import { shownStore } from '../../store/index.js';
+import { listClients, shownStore } from '../../store/index.js';
 import type { StoreLimits } from '../../store/writer/index.js';
 import { byteText, diskOf, nodeSystem, shareHardware, type System } from '../../system/index.js';
 
@@ -19,6 +19,21 @@ export function clientPlace(settings: {
 }): { store: string; client: string; catalogFile: string } {
   const { client, catalogFile } = settings;
   return { store: byteText(settings.database), client, catalogFile };
+}
+
+/**
+ * Returns the only client of a store, for a command without -C; undefined if the store has the client that the settings
+ * name, has several, or cannot be read. The command itself reports the latter.
+ */
+export function onlyClient(settings: Parameters<typeof clientPlace>[0]): string | undefined {
+  const { store, client } = clientPlace(settings);
+  try {
+    const clients = listClients(nodeSystem(), store);
+    return clients.length === 1 && clients[0] !== client ? clients[0] : undefined;
+  } catch (error) {
+    if (asTardisError(error).code === 'INTERNAL') throw error;
+    return undefined;
+  }
 }
 
 /** Returns a system whose new files and directories have permissions that are limited only by this umask. */

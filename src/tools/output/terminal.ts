@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import tty from 'node:tty';
 import { TardisError } from '../../errors/index.js';
+import { byteText } from '../../system/index.js';
 
 const TERMINAL = '/dev/tty';
 const [INTERRUPT, END, BACKSPACE, LINE_FEED, RETURN, ERASE_LINE, DELETE] = [
@@ -18,6 +19,13 @@ function openTerminal(): number | undefined {
     return undefined; // this process has no terminal
   }
   return undefined;
+}
+
+/** True if this process has a terminal. */
+export function hasTerminal(): boolean {
+  const fd = openTerminal();
+  if (fd !== undefined) fs.closeSync(fd);
+  return fd !== undefined;
 }
 
 /** Shows a prompt and reads a line without echo. Throws PASSWORD_NEEDED (also if `signal` aborts), INTERRUPTED. */
@@ -96,18 +104,26 @@ export function isDumb(environment: Readonly<Record<string, string | undefined>>
   return environment['TERM'] === 'dumb';
 }
 
-const MAX_ANSWER_BYTES = 64;
+/** Maximum length of an answer: that of a line of a terminal. */
+const MAX_ANSWER_BYTES = 4096;
 
-/** Prompts for yes or no. Returns false for any answer other than yes, and undefined without a terminal. */
-export function askYes(question: string): boolean | undefined {
+/** Shows a question and returns the line of the answer; undefined without a terminal. Throws INTERRUPTED at its end. */
+export function askLine(question: string): string | undefined {
   const fd = openTerminal();
   if (fd === undefined) return undefined;
   try {
-    fs.writeSync(fd, `${question} [y/N]: `);
+    fs.writeSync(fd, question);
     const answer = Buffer.alloc(MAX_ANSWER_BYTES);
     const bytes = fs.readSync(fd, answer, 0, answer.length, null); // the terminal returns one line
-    return /^y(es)?$/i.test(answer.toString('utf8', 0, bytes).trim());
+    if (bytes === 0) throw new TardisError('INTERRUPTED', 'the terminal was closed');
+    return byteText(answer.subarray(0, bytes)).replace(/\r?\n$/, '');
   } finally {
     fs.closeSync(fd);
   }
+}
+
+/** Prompts for yes or no. Returns false for any answer other than yes, and undefined without a terminal. */
+export function askYes(question: string): boolean | undefined {
+  const answer = askLine(`${question} [y/N]: `);
+  return answer === undefined ? undefined : /^y(es)?$/i.test(answer.trim());
 }

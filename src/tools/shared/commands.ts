@@ -15,6 +15,8 @@ export const PROGRAM_OF = {
   purge: 'sonic purge',
   copy: 'sonic copy',
   clients: 'sonic clients',
+  status: 'sonic status',
+  setup: 'sonic setup',
 } as const satisfies Readonly<Record<string, Tool>>;
 
 const SUMMARIES: Readonly<Record<keyof typeof PROGRAM_OF, string>> = {
@@ -29,6 +31,8 @@ const SUMMARIES: Readonly<Record<keyof typeof PROGRAM_OF, string>> = {
   purge: 'delete old backup sets by rules, and free the space that only they use',
   copy: 'copy a client to another store, or bring a copy up to date',
   clients: 'list the clients of a store, and which are overdue',
+  status: 'show when the last good backup was, and when the next is due (also `tardis` alone)',
+  setup: 'set up backups by a few questions: what, where, when; --undo removes them again',
 };
 
 const EXAMPLES: Readonly<Record<string, string>> = {

@@ -99,6 +99,33 @@ export const KEYS_HELP = {
 const KEPT = `Keys: ${Object.keys(KEPT_KEYS).join(', ')}. For a key that is not set, the setting of the server applies. Through a server, an account needs the right \`list\` to show settings, and \`admin\` to change them.`;
 
 export const SETS_HELP = {
+  'sonic status': {
+    summary:
+      'show the state of the backups: the last good one, the next one, the store, and what to do',
+    about: [
+      'It needs no password for a store on this machine. The client is late if its newest complete set is older than OverdueAfter of the configuration or --overdue-after. `tardis status`, and `tardis` alone, are this command. `tardis setup` writes the configuration and the timer.',
+    ],
+    examples: {
+      'sonic status --timeout 20': 'shows the state of what `tardis setup` has set up',
+      'sonic status --json':
+        'prints it for programs; `state` is good, running, warned, late, failed, never or unknown',
+      [`sonic status ${AT} --overdue-after 93600`]:
+        'ends with status 4 if the newest complete set is older than 26 hours',
+    },
+  },
+  'sonic setup': {
+    summary:
+      'set up backups of this user or machine: the configuration, a timer, and the first backup',
+    about: [
+      'Questions on the terminal, or answers in a file, decide what is backed up, where, when, how long sets are kept and where a failed backup is reported. The configuration is ~/.config/tardis/backup.cfg, which all commands take that name no store and no server. The timer is one of systemd: of the user, or of the system for root. Run again, the command shows what is set and changes it. docs/setup.md has all answers.',
+    ],
+    examples: {
+      'sonic setup -D /media/disk/tardis': 'asks all but the place of the store',
+      'sonic setup --answers setup.ini':
+        'takes the answers of a file, for a machine without a terminal',
+      'sonic setup --undo': 'removes the configuration and the timer; the backups stay',
+    },
+  },
   'sonic clients': {
     summary:
       'list the clients of a store with their newest set, whether they have a password or encryption, and whether they are overdue',

@@ -10,6 +10,7 @@ import {
   formatValue,
   headingOf,
   isBucket,
+  isSetAbove,
   refuseAbsent,
   resolveSettings,
   rowsOf,
@@ -19,6 +20,7 @@ import {
   type Sourced,
   type Tool,
   TOOLS,
+  USER_TOOLS,
 } from '../../config/index.js';
 import { asTardisError, TardisError, toWire } from '../../errors/index.js';
 import { displayName, displayText } from '../../model/index.js';
@@ -98,7 +100,7 @@ async function runExplained<T extends Tool>(
   try {
     const entered = await withStore(spec.tool, settings);
     try {
-      return await spec.run(entered);
+      return await spec.run(await withOnlyClient(spec.tool, entered));
     } finally {
       if (entered !== settings) await leaveBucket();
     }
@@ -120,11 +122,34 @@ async function withStore<T extends Tool>(tool: T, settings: Settings<T>): Promis
   return { ...settings, database: await enterBucket(tool, chosen) };
 }
 
+/** Commands that read or change a client that exists. */
+const OF_A_CLIENT: readonly Tool[] = USER_TOOLS.filter(
+  (tool) => tool !== 'sonic create' && tool !== 'sonic setup',
+);
+
+/**
+ * Returns the settings, with the only client of a store on this machine if nothing names a client and the store has none
+ * with the name of this machine.
+ */
+async function withOnlyClient<T extends Tool>(
+  tool: T,
+  settings: Settings<T>,
+): Promise<Settings<T>> {
+  const isNamed = settings.sources.get('client')?.source !== 'built-in';
+  const isElsewhere = isBucket(settings.sources.get('database'));
+  if (isNamed || isElsewhere || !OF_A_CLIENT.includes(tool)) return settings;
+  const place = settings as unknown as Settings<'sonic list'> & Settings<'lstardis'>;
+  if (place.throughServer !== undefined || isSetAbove(place, 'server', 'database')) return settings;
+  const { onlyClient } = await import('../opening/local-store.js');
+  const client = onlyClient(place);
+  return client === undefined ? settings : { ...settings, client };
+}
+
 /**
  * Commands that do not prepare a bucket at their start. They do not use it as a store, or they prepare it later as
  * another user.
  */
-const ENTERING: readonly Tool[] = ['sonic bucket', 'tardisd', 'tardisremote'];
+const ENTERING: readonly Tool[] = ['sonic bucket', 'sonic setup', 'tardisd', 'tardisremote'];
 
 async function leaveBucket(): Promise<void> {
   const { closeSharedStores } = await import('../../store/index.js');

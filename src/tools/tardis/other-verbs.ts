@@ -24,6 +24,8 @@ const EQUIVALENT_LINES: Readonly<Record<string, string>> = {
   prune: 'tardis purge [options]',
   forget: 'sonic delete SET…, or sonic purge',
   stats: 'sonic stats',
+  status: 'tardis status',
+  setup: 'tardis setup',
   rebuild: 'sonic rebuild',
 };
 

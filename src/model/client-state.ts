@@ -1,0 +1,123 @@
+/**
+ * Decides the state of a client's backups, with the reason and what to do. Commands, metrics and messages show this
+ * state, so that none of them calls good what another one calls late.
+ */
+
+/** The states, the most urgent last. */
+export const CLIENT_STATES = [
+  'good',
+  'running',
+  'warned',
+  'late',
+  'failed',
+  'never',
+  'unknown',
+] as const;
+export type ClientStateName = (typeof CLIENT_STATES)[number];
+
+/** Facts about a client. An unknown one is undefined, or 0. */
+export interface ClientFacts {
+  /** The reason why the client cannot be seen now; undefined if it can. */
+  readonly fault?: string | undefined;
+  /** True if a backup is in progress. */
+  readonly isRunning?: boolean;
+  /** The reason why the last run completed no set; undefined if it completed one. */
+  readonly failure?: string | undefined;
+  /** The newest complete set; undefined if there is none. */
+  readonly newest:
+    | {
+        readonly ageMs: number;
+        /** Number of entries that the backup could not read, or only in part. */
+        readonly unread: number;
+        /** True if the set may lack entries that were lost to damage. */
+        readonly isDoubtful?: boolean;
+      }
+    | undefined;
+  /** Age of the newest complete set from which the client is late; 0 if no interval is known. */
+  readonly lateAfterMs: number;
+  /** Contents that a check found damaged. */
+  readonly damagedContents?: number | undefined;
+}
+
+export interface ClientState {
+  readonly state: ClientStateName;
+  /** A sentence for the user. */
+  readonly reason: string;
+  /** The next step for the user, as a sentence; empty if none is needed. */
+  readonly advice: string;
+}
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/** Returns the state of a client. A state that hides data or a fault goes before one that only warns. */
+export function clientState(facts: ClientFacts): ClientState {
+  const { fault, isRunning = false, failure, newest, lateAfterMs } = facts;
+  if (fault !== undefined) {
+    return {
+      state: 'unknown',
+      reason: `The backups cannot be seen: ${fault}.`,
+      advice: 'Connect the disk or the server of the store, then look again.',
+    };
+  }
+  const last =
+    newest === undefined
+      ? 'there is no complete set'
+      : `the last one is ${ageText(newest.ageMs)} old`;
+  if (isRunning) return { state: 'running', reason: `A backup is running; ${last}.`, advice: '' };
+  if (newest === undefined && failure === undefined) {
+    return {
+      state: 'never',
+      reason: 'There is no complete backup yet.',
+      advice: 'Run `tardis backup`, or `tardis setup` for a schedule.',
+    };
+  }
+  if (failure !== undefined) {
+    return {
+      state: 'failed',
+      reason: `The last backup was not completed: ${failure}; ${last}.`,
+      advice: 'Run `tardis backup` and read its messages; it continues where the last one stopped.',
+    };
+  }
+  if (lateAfterMs > 0 && newest!.ageMs >= lateAfterMs) {
+    return {
+      state: 'late',
+      reason: `The newest backup is ${ageText(newest!.ageMs)} old, and should be at most ${ageText(lateAfterMs)} old.`,
+      advice: 'Run `tardis backup`, and look whether its timer runs.',
+    };
+  }
+  return warnedOrGood(facts);
+}
+
+function warnedOrGood({ newest, damagedContents = 0 }: ClientFacts): ClientState {
+  const { unread = 0, isDoubtful = false } = newest ?? {};
+  if (damagedContents > 0 || isDoubtful) {
+    return {
+      state: 'warned',
+      reason: 'Parts of the backups are damaged.',
+      advice:
+        'Run `tardis check`, which names them; the next backup sends what the disk still has.',
+    };
+  }
+  if (unread > 0) {
+    const what = unread === 1 ? 'one entry' : `${unread} entries`;
+    return {
+      state: 'warned',
+      reason: `The last backup could not read ${what}.`,
+      advice:
+        '`sonic info` names what could not be read: exclude it, or back up as a user who may read it.',
+    };
+  }
+  return { state: 'good', reason: 'The last backup is complete.', advice: '' };
+}
+
+/** Returns an age in minutes, hours or days. */
+export function ageText(ms: number): string {
+  const [count, unit] =
+    ms < 2 * HOUR_MS
+      ? [Math.floor(ms / 60_000), 'minute']
+      : ms < 2 * DAY_MS
+        ? [Math.floor(ms / HOUR_MS), 'hour']
+        : [Math.floor(ms / DAY_MS), 'day'];
+  return `${count} ${unit}${count === 1 ? '' : 's'}`;
+}

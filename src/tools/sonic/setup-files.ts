@@ -1,0 +1,329 @@
+/** The files of `tardis setup`: the configuration, the units of systemd and the password. Writes and removes them. */
+import { accessSync, constants, mkdirSync } from 'node:fs';
+import path from 'node:path';
+import {
+  allRows,
+  type Found,
+  formatValue,
+  isBucketText,
+  readIni,
+  resolveSettings,
+  type SettingName,
+  type Settings,
+  splitList,
+  usualClientFile,
+} from '../../config/index.js';
+import { failedTo } from '../../errors/index.js';
+import {
+  byteText,
+  configPath,
+  isThere,
+  packageRoot,
+  processEnvironment,
+  readStart,
+  replaceFile,
+  type System,
+  textBytes,
+} from '../../system/index.js';
+import { type Scope, systemctl, UNIT } from './backup-timer.js';
+import {
+  BUCKET_NAMES,
+  type Keep,
+  passwordPath,
+  type Plan,
+  type Report,
+  TIMES,
+} from './setup-plan.js';
+
+/** First line of each file that `tardis setup` writes. A file without it belongs to somebody else. */
+const MARK = '# Written by `tardis setup`';
+const NOTIFIER = '/usr/bin/notify-send';
+const SYSTEM_UNITS = '/etc/systemd/system';
+
+export const CONFIG_FILE: () => string = usualClientFile;
+
+/** Returns the command that a timer or a user starts: beside this program, else the one of PATH. */
+export function tardisCommand(tool = 'tardis'): string {
+  const beside = path.join(packageRoot(), 'bin', tool);
+  return isThere(beside) ? beside : tool;
+}
+
+/** True if a file is there and is not one of `tardis setup`. */
+export function isForeign({ files }: System, file: string): boolean {
+  const start = readStart(files, file, MARK.length);
+  return start !== undefined && start.toString() !== MARK;
+}
+
+type Line = readonly [name: SettingName, value: Found['value']];
+
+/** Returns the lines of some settings in a configuration file, with their comment. */
+function block(comment: string, lines: readonly Line[]): string[] {
+  const rows = new Map(allRows());
+  const shown = lines.map(([name, value]) => {
+    const row = rows.get(name)!;
+    return `${row.clientKey} = ${formatValue(value, row)}`;
+  });
+  return ['', ...comment.split('\n').map((one) => `# ${one}`), ...shown];
+}
+
+/** Returns the text of the configuration. */
+export function configText(plan: Plan): string {
+  const { sources, excludes, store, server, client, passwordFile, time, keep } = plan;
+  const place: Line[] =
+    server === undefined
+      ? [['database', store!], ['local', true], ...(isBucketText(store!) ? plan.bucket : [])]
+      : [['server', server]];
+  const late: Line[] = time === undefined ? [] : [['overdueSeconds', TIMES[time].lateSeconds]];
+  return [
+    `${MARK}, which changes it when it runs again, and keeps all keys but no comments.`,
+    '# docs/configuration.md has all keys; `tardis --explain-config` prints each setting and where it comes from.',
+    '[Tardis]',
+    ...block('What is backed up, and which directories in it are not.', [
+      ['directories', sources],
+      ['excludeDirs', excludes],
+      ['skipCaches', true],
+    ]),
+    ...block('Where the backups are, and the name of this machine there.', [
+      ...place,
+      ['client', client],
+    ]),
+    ...(passwordFile === undefined
+      ? ['', '# The backups are not encrypted; `sonic encrypt` encrypts them later.']
+      : block('The password. Without it nobody can read the backups.', [
+          ['passwordFile', passwordFile],
+        ])),
+    ...block('`tardis status` calls the backups late after this time.', late),
+    ...(keep === undefined
+      ? []
+      : block(
+          'After a backup, old sets are deleted by the rules of the client (`sonic getconfig`).',
+          [['purge', true]],
+        )),
+    ...reportLines(plan.report),
+    ...plan.added,
+    '',
+  ].join('\n');
+}
+
+const REPORTED = 'Where a failed backup is reported.';
+
+function reportLines(report: Report): string[] {
+  if (report.kind === 'mail') return block(REPORTED, [['mailTo', splitList(report.to, 'Report')]]);
+  if (report.kind === 'url') return block(REPORTED, [['urlFailure', report.to]]);
+  if (report.kind === 'nobody') return [];
+  const words = [
+    NOTIFIER,
+    '--urgency=critical',
+    'The backup has failed',
+    '`tardis status` has more',
+  ];
+  return block(REPORTED, [['hookFailure', words]]);
+}
+
+/** True if this machine can show a notice on the desktop. */
+export function hasDesktopNotices(): boolean {
+  return isThere(NOTIFIER);
+}
+
+/** Returns the plan that an earlier run has written; undefined if there is none. Throws CONFIG_INVALID. */
+export function writtenPlan(keep: Keep | undefined): Plan | undefined {
+  const file = usualClientFile();
+  if (!isThere(file)) return undefined;
+  const commandLine = new Map([['configFiles', [file]]]);
+  const given = resolveSettings('tardis', { commandLine, environment: processEnvironment() });
+  const status = resolveSettings('sonic status', {
+    commandLine,
+    environment: processEnvironment(),
+  });
+  const report = reportOf(given);
+  const isHere = given.sources.get('server')?.source !== 'configuration file';
+  return {
+    sources: given.directories.map(byteText),
+    excludes: given.excludeDirs.map(byteText),
+    store: isHere ? byteText(given.database) : undefined,
+    server: isHere ? undefined : given.server,
+    client: given.client,
+    passwordFile: given.passwordFile && byteText(given.passwordFile),
+    time: timeOf(status.overdueSeconds),
+    scope: process.geteuid?.() === 0 && isThere(unitPath('system', 'timer')) ? 'system' : 'user',
+    keep: given.purge ? keep : undefined,
+    report,
+    added: addedLines(file, report),
+    bucket: [],
+    mayShareDisk: true, // this was confirmed when the file was written
+  };
+}
+
+function reportOf({ mailTo, urlFailure, hookFailure }: Settings<'tardis'>): Report {
+  if (mailTo.length > 0) return { kind: 'mail', to: mailTo.join(', ') };
+  if (urlFailure !== undefined) return { kind: 'url', to: urlFailure };
+  return { kind: hookFailure?.[0] === NOTIFIER ? 'desktop' : 'nobody' };
+}
+
+/** Settings that each configuration of `tardis setup` has or leaves out by the plan. */
+const PLANNED: readonly SettingName[] = [
+  'directories',
+  'excludeDirs',
+  'skipCaches',
+  'database',
+  'server',
+  'local',
+  'client',
+  'passwordFile',
+  'overdueSeconds',
+  'purge',
+  ...BUCKET_NAMES,
+];
+const REPORTING: Readonly<Record<Report['kind'], SettingName | undefined>> = {
+  mail: 'mailTo',
+  url: 'urlFailure',
+  desktop: 'hookFailure',
+  nobody: undefined,
+};
+
+/** Returns the lines of a configuration that no plan has. */
+function addedLines(file: string, { kind }: Report): string[] {
+  const planned = new Set<string | undefined>([...PLANNED, REPORTING[kind]]);
+  const rows = allRows().filter(([name]) => planned.has(name));
+  const keys = new Set(rows.map(([, { clientKey }]) => clientKey?.toLowerCase()));
+  const sections = readIni(textBytes(file), file).map(({ name, entries }) => {
+    const isMain = name.toLowerCase() === 'tardis';
+    const added = entries.filter(({ key }) => !isMain || !keys.has(key.toLowerCase()));
+    const lines = added.map(({ key, text }) => `${key} = ${text.replaceAll('\n', '\n  ')}`);
+    const head = isMain ? '# Added to this file.' : `[${name}]`;
+    return { isMain, lines: lines.length === 0 ? [] : ['', head, ...lines] };
+  });
+  const ordered = sections.toSorted((one, other) => Number(other.isMain) - Number(one.isMain));
+  return ordered.flatMap(({ lines }) => lines);
+}
+
+function timeOf(lateSeconds: number): Plan['time'] {
+  const times = Object.keys(TIMES) as (keyof typeof TIMES)[];
+  return times.find((time) => TIMES[time].lateSeconds === lateSeconds);
+}
+
+/** Returns the path of a unit. */
+export function unitPath(scope: Scope, kind: 'service' | 'timer'): string {
+  const folder = scope === 'system' ? SYSTEM_UNITS : path.join(configPath('..'), 'systemd', 'user');
+  return path.join(folder, `${UNIT}.${kind}`);
+}
+
+/** Returns the texts of the units that start the backups of a plan. */
+export function unitTexts(time: keyof typeof TIMES): { service: string; timer: string } {
+  const service = `${MARK}, which replaces it when it runs again.
+[Unit]
+Description=Backup by tardis
+Documentation=man:tardis(1)
+ConditionPathExists=${plainWord(usualClientFile())}
+# Not on battery. There is no condition for a metered network.
+ConditionACPower=true
+
+[Service]
+Type=oneshot
+ExecStart=${unitWord(tardisCommand())} backup --config ${unitWord(usualClientFile())}
+Nice=10
+IOSchedulingClass=best-effort
+IOSchedulingPriority=7
+# It ends in order, at a checkpoint.
+KillSignal=SIGTERM
+TimeoutStopSec=120
+UMask=0077
+`;
+  const timer = `${MARK}, which replaces it when it runs again.
+# A time that was slept through, or at which the machine was off, is made up for soon after it is awake.
+[Unit]
+Description=Times of the backup by tardis
+
+[Timer]
+OnCalendar=${TIMES[time].calendar}
+RandomizedDelaySec=10min
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+`;
+  return { service, timer };
+}
+
+/** Returns a path for a setting of a unit, in which `%` begins a specifier. */
+function plainWord(word: string): string {
+  return word.replaceAll('%', '%%');
+}
+
+/** Returns a word of a command line of a unit. */
+function unitWord(word: string): string {
+  return `"${plainWord(word).replaceAll(/["\\]/g, String.raw`\$&`).replaceAll('$', '$$$$')}"`;
+}
+
+/** Writes a file that only its owner can read, and the directories above it. */
+async function writeOwn({ files }: System, file: string, text: string | Uint8Array): Promise<void> {
+  try {
+    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+    await replaceFile(files, file, Buffer.from(text), { isSecret: true });
+  } catch (error) {
+    throw failedTo(`write ${file}`, error, 'useNamedFile');
+  }
+}
+
+/** Writes the configuration. */
+export function writeConfig(system: System, plan: Plan): Promise<void> {
+  return writeOwn(system, usualClientFile(), textBytes(configText(plan)));
+}
+
+/** Writes the password into a file that only its owner can read. */
+export function writePassword(system: System, password: Uint8Array): Promise<void> {
+  return writeOwn(system, passwordPath(), Buffer.concat([password, Buffer.from('\n')]));
+}
+
+/** Writes and starts the timer. Returns false if systemd did not start it; the files are there then. */
+export async function startTimer(system: System, { time, scope }: Plan): Promise<boolean> {
+  const texts = unitTexts(time!);
+  await writeOwn(system, unitPath(scope, 'service'), texts.service);
+  await writeOwn(system, unitPath(scope, 'timer'), texts.timer);
+  systemctl(scope, ['daemon-reload']);
+  return systemctl(scope, ['enable', '--now', `${UNIT}.timer`]) !== undefined;
+}
+
+/** Stops the timers and removes their units. Returns the paths of the removed files. */
+export function removeTimers(system: System, scopes: readonly Scope[]): string[] {
+  const removed: string[] = [];
+  const isRoot = process.geteuid?.() === 0;
+  for (const scope of scopes) {
+    if (scope === 'system' && !isRoot) continue; // the timer of the system is root's
+    const units = (['timer', 'service'] as const).map((kind) => unitPath(scope, kind));
+    const own = units.filter((file) => isThere(file) && !isForeign(system, file));
+    if (own.length === 0) continue;
+    systemctl(scope, ['disable', '--now', `${UNIT}.timer`]);
+    for (const file of own) remove(system, file);
+    systemctl(scope, ['daemon-reload']);
+    removed.push(...own);
+  }
+  return removed;
+}
+
+/** Removes the configuration, if `tardis setup` wrote it. Returns the paths of the removed files. */
+export function removeConfig(system: System): string[] {
+  const file = usualClientFile();
+  if (!isThere(file) || isForeign(system, file)) return [];
+  remove(system, file);
+  return [file];
+}
+
+/** Removes a file. Throws the error of a file that this user may not remove. */
+export function remove({ files }: System, file: string): void {
+  try {
+    files.unlink(file);
+  } catch (error) {
+    throw failedTo(`remove ${file}`, error, 'useNamedFile');
+  }
+}
+
+/** True if this user may write a new file to a directory. */
+export function isWritable(directory: string): boolean {
+  try {
+    accessSync(textBytes(directory), constants.W_OK);
+    return true;
+  } catch {
+    return false; // the reason does not matter to a list of places
+  }
+}

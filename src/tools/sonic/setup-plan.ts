@@ -1,0 +1,263 @@
+/** The plan of `tardis setup`: what is backed up, where, when, and whom a failure is reported to. Parses its answers. */
+import path from 'node:path';
+import {
+  configInvalid,
+  type Found,
+  nearest,
+  parsePlace,
+  readIni,
+  type SettingName,
+  splitList,
+} from '../../config/index.js';
+import { displayName, displayText } from '../../model/index.js';
+import { isClientName } from '../../store/index.js';
+import { configPath, homeDirectory, isThere } from '../../system/index.js';
+import type { Scope } from './backup-timer.js';
+
+/** Times at which a timer starts backups. */
+export const TIMES = {
+  hourly: { calendar: 'hourly', lateSeconds: 4 * 3600 },
+  daily: { calendar: '*-*-* 02:00:00', lateSeconds: 26 * 3600 },
+  weekly: { calendar: 'Sun *-*-* 02:00:00', lateSeconds: 8 * 24 * 3600 },
+} as const;
+type Time = keyof typeof TIMES;
+
+/** Rules that keep the newest set of each period; the number of periods of each kind. */
+export type Keep = Readonly<Record<string, number>>;
+export const PERIODS: Readonly<Record<string, string>> = {
+  hourly: 'KeepHourly',
+  daily: 'KeepDaily',
+  weekly: 'KeepWeekly',
+  monthly: 'KeepMonthly',
+  yearly: 'KeepYearly',
+};
+const MOST_KEPT = 10_000;
+
+/** Whom a failure is reported to. */
+export type Report =
+  | { readonly kind: 'nobody' | 'desktop' }
+  | { readonly kind: 'mail' | 'url'; readonly to: string };
+
+export interface Plan {
+  /** Absolute paths, as byte text. */
+  readonly sources: readonly string[];
+  /** Directories that are left out, as byte text. */
+  readonly excludes: readonly string[];
+  /** Place of the store: a directory or bucket; undefined with a server. */
+  readonly store: string | undefined;
+  readonly server: string | undefined;
+  readonly client: string;
+  /** File with the password; undefined if nothing is encrypted. */
+  readonly passwordFile: string | undefined;
+  /** Undefined if no timer starts backups. */
+  readonly time: Time | undefined;
+  readonly scope: Scope;
+  /** Undefined if every set is kept, or the server decides. */
+  readonly keep: Keep | undefined;
+  readonly report: Report;
+  /** True if the store may be on the disk of the sources. */
+  readonly mayShareDisk: boolean;
+  /** Settings of a bucket that were given, beside its place. */
+  readonly bucket: readonly (readonly [name: SettingName, value: Found['value']])[];
+  /** Lines of the configuration that somebody has added: keys of [Tardis], then other sections. */
+  readonly added: readonly string[];
+}
+
+/** A plan, and the new password that was typed for it. */
+export interface Chosen {
+  readonly plan: Plan;
+  readonly password?: Buffer | undefined;
+}
+
+/** Settings that find a bucket. */
+export const BUCKET_NAMES = [
+  'endpoint',
+  'region',
+  'addressing',
+  'bucketCa',
+  'singleWriter',
+  'lockDays',
+] as const satisfies readonly SettingName[];
+
+/** The questions, in the order of the summary; also the keys of a file of answers. */
+export const QUESTIONS = [
+  'Sources',
+  'Exclude',
+  'Place',
+  'Client',
+  'Encrypt',
+  'When',
+  'Keep',
+  'Report',
+] as const;
+export type Question = (typeof QUESTIONS)[number];
+/** Keys that only a file of answers has. */
+const FILE_KEYS = ['PasswordFile', 'Timer', 'SameDisk'] as const;
+type Key = Question | (typeof FILE_KEYS)[number];
+export type Answers = ReadonlyMap<Key, string>;
+const KEYS: readonly Key[] = [...QUESTIONS, ...FILE_KEYS];
+
+/** Returns the file in which `tardis setup` keeps the password. */
+export function passwordPath(): string {
+  return configPath('password');
+}
+
+/** Directories of a system whose contents no package brings back. */
+const OF_A_SYSTEM = [
+  '/etc',
+  '/home',
+  '/root',
+  '/srv',
+  '/var/lib',
+  '/var/spool',
+  '/usr/local',
+  '/opt',
+];
+
+/** Reads a file of answers: a section [Setup] with the questions as keys. Throws CONFIG_INVALID. */
+export function answersIn(file: Buffer): Answers {
+  const shown = displayName(file);
+  const answers = new Map<Key, string>();
+  for (const { name, line, entries } of readIni(file, shown)) {
+    if (name.toLowerCase() !== 'setup') {
+      throw configInvalid(
+        `${shown}:${line}: there is no section [${displayText(name)}]; write [Setup]`,
+      );
+    }
+    for (const entry of entries) {
+      const key = KEYS.find((one) => one.toLowerCase() === entry.key.toLowerCase());
+      if (key === undefined) {
+        const near = nearest(entry.key, KEYS);
+        const hint = near === undefined ? '' : ` (the nearest one is "${near}")`;
+        throw configInvalid(
+          `${shown}:${entry.line}: [Setup] has no key "${displayText(entry.key)}"${hint}`,
+        );
+      }
+      answers.set(key, entry.text.trim());
+    }
+  }
+  return answers;
+}
+
+/** Returns the plan with one answer. Throws CONFIG_INVALID for an answer that cannot be used. */
+export function answered(plan: Plan, key: Key, text: string): Plan {
+  return PARSERS[key](plan, text);
+}
+
+const PARSERS: Readonly<Record<Key, (plan: Plan, text: string) => Plan>> = {
+  Sources: (plan, text) => ({ ...plan, sources: sourcesIn(text) }),
+  Exclude: (plan, text) => ({
+    ...plan,
+    excludes: isNone(text) ? [] : splitList(text, 'Exclude').map((one) => absolute(one, 'Exclude')),
+  }),
+  Place: placeIn,
+  Client: (plan, client) => {
+    if (isClientName(client)) return { ...plan, client };
+    throw configInvalid(`Client: "${displayText(client)}" cannot be the name of a client`);
+  },
+  // The password itself is never an answer; a question or a file has it.
+  Encrypt: (plan, text) => {
+    const isOn = isYes(text, 'Encrypt');
+    return { ...plan, passwordFile: isOn ? (plan.passwordFile ?? passwordPath()) : undefined };
+  },
+  PasswordFile: (plan, text) => ({ ...plan, passwordFile: absolute(text, 'PasswordFile') }),
+  When: (plan, text) => ({ ...plan, time: isNone(text) ? undefined : timeIn(text) }),
+  Timer: (plan, text) => ({ ...plan, scope: scopeIn(text) }),
+  Keep: (plan, text) => ({
+    ...plan,
+    keep: isNone(text) || text === 'all' ? undefined : keepIn(text),
+  }),
+  Report: (plan, text) => ({ ...plan, report: reportIn(text) }),
+  SameDisk: (plan, text) => ({ ...plan, mayShareDisk: isYes(text, 'SameDisk') }),
+};
+
+const NONE: readonly string[] = ['', 'none', 'no', 'never', 'nobody', 'nothing'];
+
+function isNone(text: string): boolean {
+  return NONE.includes(text.toLowerCase());
+}
+
+function isYes(text: string, where: string): boolean {
+  if (/^(?:y|yes|true|on|1)$/i.test(text)) return true;
+  if (/^(?:n|no|false|off|0)$/i.test(text)) return false;
+  throw configInvalid(`${where} must be yes or no, not "${displayText(text)}"`);
+}
+
+function sourcesIn(text: string): string[] {
+  const word = text.toLowerCase();
+  if (word === 'home') return [homeDirectory()];
+  if (word === 'system') return OF_A_SYSTEM.filter((one) => isThere(one));
+  const sources = splitList(text, 'Sources').map((one) => absolute(one, 'Sources'));
+  if (sources.length === 0) throw configInvalid('Sources names no directory');
+  const missing = sources.find((one) => !isThere(one));
+  if (missing !== undefined) throw configInvalid(`Sources: there is no ${displayText(missing)}`);
+  return sources;
+}
+
+/** Returns an absolute path; `~` at its beginning is the home directory. */
+function absolute(text: string, where: string): string {
+  const full = text.replace(/^~(?=\/|$)/, () => homeDirectory());
+  if (path.isAbsolute(full)) return path.normalize(full);
+  throw configInvalid(`${where} must be an absolute path, not "${displayText(text)}"`);
+}
+
+const SERVER = /^server[\s:]+(\S+)$/i;
+
+function placeIn(plan: Plan, text: string): Plan {
+  const server = SERVER.exec(text)?.[1];
+  if (server !== undefined) return { ...plan, server, store: undefined, keep: undefined };
+  const place = /^[~/]/.test(text) ? absolute(text, 'Place') : text;
+  const { kind } = parsePlace(place, 'Place');
+  if (kind === 'directory' && !path.isAbsolute(place)) {
+    throw configInvalid(
+      `Place must be an absolute path, s3://BUCKET/PREFIX or "server HOST", not "${displayText(text)}"`,
+    );
+  }
+  return { ...plan, server: undefined, store: place };
+}
+
+function timeIn(text: string): Time {
+  const time = Object.keys(TIMES).find((one): one is Time => one === text.toLowerCase());
+  if (time !== undefined) return time;
+  throw configInvalid(
+    `When must be ${Object.keys(TIMES).join(', ')} or never, not "${displayText(text)}"`,
+  );
+}
+
+function scopeIn(text: string): Scope {
+  if (text === 'user' || text === 'system') return text;
+  throw configInvalid(`Timer must be user or system, not "${displayText(text)}"`);
+}
+
+/** Parses rules such as `14 daily, 12 monthly`. */
+function keepIn(text: string): Keep {
+  const parts = text.split(/,|\band\b/).map((part) => /^\s*(\d{1,5})\s+(\w+)\s*$/.exec(part));
+  const keep = new Map<string, number>();
+  for (const part of parts) {
+    const [, count = '', period = ''] = part ?? [];
+    const isRight = period in PERIODS && Number(count) > 0 && Number(count) <= MOST_KEPT;
+    if (!isRight) {
+      throw configInvalid(
+        `Keep must be like "14 daily, 12 monthly", or all, not "${displayText(text)}"`,
+      );
+    }
+    keep.set(period, Number(count));
+  }
+  return Object.fromEntries(keep);
+}
+
+export function keepText(keep: Keep | undefined): string {
+  if (keep === undefined) return 'all';
+  return Object.entries(keep)
+    .map(([period, count]) => `${count} ${period}`)
+    .join(', ');
+}
+
+function reportIn(text: string): Report {
+  if (isNone(text)) return { kind: 'nobody' };
+  if (text.toLowerCase() === 'desktop') return { kind: 'desktop' };
+  if (/^https?:\/\//i.test(text)) return { kind: 'url', to: text };
+  const isMail = splitList(text, 'Report').every((one) => /^[\w.+-]+(?:@[^\s@]+)?$/.test(one));
+  if (isMail) return { kind: 'mail', to: text };
+  throw configInvalid('Report must be an address of mail, a URL, desktop or nobody');
+}

@@ -1,0 +1,323 @@
+/**
+ * Implements `sonic setup`: plans backups by questions on a terminal or by answers, writes the configuration and the
+ * timer, makes the first backup, and prints what comes next. Run again, it shows the plan and changes it.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { defaultOf, isBucketText, type Settings } from '../../config/index.js';
+import { TardisError } from '../../errors/index.js';
+import { displayText } from '../../model/index.js';
+import { sendMail } from '../../notify/index.js';
+import { isClientDirectory } from '../../store/index.js';
+import { byteText, homeDirectory, isThere, nodeSystem, type System } from '../../system/index.js';
+import { jsonText } from '../output/json-text.js';
+import { donePartly, PARTLY } from '../output/output.js';
+import { shellWord } from '../output/shell-word.js';
+import { askYes } from '../output/terminal.js';
+import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { requireYes } from './confirm.js';
+import {
+  CONFIG_FILE,
+  hasDesktopNotices,
+  isForeign,
+  remove,
+  removeConfig,
+  removeTimers,
+  startTimer,
+  tardisCommand,
+  unitPath,
+  writeConfig,
+  writePassword,
+  writtenPlan,
+} from './setup-files.js';
+import { requirePlace, refilled } from './setup-places.js';
+import {
+  answered,
+  answersIn,
+  BUCKET_NAMES,
+  type Chosen,
+  type Keep,
+  passwordPath,
+  PERIODS,
+  type Plan,
+} from './setup-plan.js';
+import { askPlan } from './setup-questions.js';
+
+type Options = Settings<'sonic setup'>;
+
+/** Rules for a store that has none: a day of hours, two weeks of days, two months of weeks, and a year. */
+const USUAL_KEEP: Keep = { hourly: 24, daily: 14, weekly: 8, monthly: 12 };
+
+export async function setup(options: Options): Promise<number> {
+  const system = nodeSystem();
+  if (options.undoSetup) return undo(system, options);
+  const earlier = isOwnConfig(system) ? writtenPlan(storedRules() ?? USUAL_KEEP) : undefined;
+  const chosen = await choose(options, earlier);
+  if (chosen === undefined) {
+    print('Nothing was changed.');
+    return 0;
+  }
+  const { plan } = chosen;
+  requireUsable(plan, chosen.password);
+  requireOwnFiles(system, plan);
+  await write(system, chosen, options);
+  const isNew =
+    earlier === undefined || earlier.store !== plan.store || earlier.server !== plan.server;
+  const status = await firstBackup(system, plan, { isNew, options });
+  if (![0, PARTLY].includes(status)) {
+    warn(
+      'the set-up is written, but there is no backup yet: run `tardis setup` again when it can be made',
+    );
+    return status;
+  }
+  keepBy(plan);
+  const sheet = await writeSheet(plan, options);
+  showNext(plan, sheet, options);
+  return status;
+}
+
+function isOwnConfig(system: System): boolean {
+  return isThere(CONFIG_FILE()) && !isForeign(system, CONFIG_FILE());
+}
+
+/** Returns the plan; undefined if the user left without one. Throws USAGE without a terminal and without answers. */
+async function choose(
+  { setupYes, answersFile, sources, database, client, json }: Options,
+  earlier: Plan | undefined,
+): Promise<Chosen | undefined> {
+  let plan = earlier ?? usualPlan();
+  if (sources.get('database')?.source === 'command line') {
+    const place = byteText(database);
+    plan = answered(plan, 'Place', isBucketText(place) ? place : path.resolve(place));
+  }
+  const bucket = BUCKET_NAMES.flatMap((name) => {
+    const { source = 'built-in', value } = sources.get(name) ?? {};
+    return source === 'built-in' ? [] : [[name, value!] as const];
+  });
+  plan = { ...plan, bucket };
+  if (sources.get('client')?.source === 'command line') plan = answered(plan, 'Client', client);
+  const isInteractive = answersFile === undefined && !setupYes;
+  if (isInteractive && json) throw new TardisError('USAGE', '--json needs --answers FILE or --yes');
+  if (isInteractive) return askPlan(plan, earlier !== undefined);
+  const answers = answersFile === undefined ? [] : answersIn(answersFile);
+  for (const [key, text] of answers) plan = answered(plan, key, text);
+  return { plan };
+}
+
+function usualPlan(): Plan {
+  const isRoot = process.geteuid?.() === 0;
+  const sources = [homeDirectory()];
+  return {
+    sources,
+    excludes: refilled(sources).map((one) => one.path),
+    store: undefined,
+    server: undefined,
+    client: defaultOf('client')(),
+    passwordFile: passwordPath(),
+    time: 'daily',
+    scope: isRoot ? 'system' : 'user',
+    keep: USUAL_KEEP,
+    report: { kind: !isRoot && hasDesktopNotices() ? 'desktop' : 'nobody' },
+    mayShareDisk: false,
+    bucket: [],
+    added: [],
+  };
+}
+
+/** Throws USAGE or CONFIG_INVALID if the plan lacks something, before anything is written. */
+function requireUsable(plan: Plan, password: Buffer | undefined): void {
+  const { store, server, passwordFile, scope, time, report } = plan;
+  if (store === undefined && server === undefined) {
+    throw new TardisError('USAGE', 'there is no place for the backups: answer Place, or give -D');
+  }
+  if (passwordFile !== undefined && password === undefined && !isThere(passwordFile)) {
+    const why = `there is no password in ${displayText(passwordFile)}`;
+    throw new TardisError('USAGE', `${why}: name its file (PasswordFile), or answer Encrypt = no`);
+  }
+  if (time !== undefined && scope === 'system' && process.geteuid?.() !== 0) {
+    throw new TardisError('USAGE', 'only root can make a timer of the system (Timer = user)');
+  }
+  if (report.kind === 'desktop' && !hasDesktopNotices()) {
+    throw new TardisError('USAGE', 'notices on the desktop need notify-send (Report)');
+  }
+  requirePlace(plan);
+}
+
+/** Prompts before a file is replaced that this command did not write. Throws CONFIRMATION_NEEDED without a yes. */
+function requireOwnFiles(system: System, { time, scope }: Plan): void {
+  const units = (['timer', 'service'] as const).map((kind) => unitPath(scope, kind));
+  for (const file of [CONFIG_FILE(), ...(time === undefined ? [] : units)]) {
+    if (!isForeign(system, file)) continue;
+    const question = `${file} was not written by this command. Replace it?`;
+    requireYes(question, `${file} would be replaced`);
+  }
+}
+
+/** Writes the password, the configuration and the units, and sends a mail as a test. */
+async function write(system: System, { plan, password }: Chosen, { json }: Options): Promise<void> {
+  const show = json ? () => undefined : print;
+  if (password !== undefined) await writePassword(system, password);
+  await writeConfig(system, plan);
+  show(`Written: ${CONFIG_FILE()}`);
+  removeTimers(system, plan.time === undefined ? ['user', 'system'] : [otherScope(plan)]);
+  if (plan.time !== undefined) {
+    const isStarted = await startTimer(system, plan);
+    const when =
+      plan.scope === 'user' ? ' (while you are logged in; `loginctl enable-linger`: always)' : '';
+    show(`Written: ${unitPath(plan.scope, 'timer')}${when}`);
+    if (!isStarted) {
+      donePartly();
+      warn(
+        `systemd did not start the timer: start \`tardis backup\` by cron, or enable ${unitPath(plan.scope, 'timer')}`,
+      );
+    }
+  }
+  if (plan.report.kind === 'mail') await testMail(system, plan.report.to);
+}
+
+function otherScope({ scope }: Plan): Plan['scope'] {
+  return scope === 'user' ? 'system' : 'user';
+}
+
+function warn(text: string): void {
+  process.stderr.write(`warning: ${text}\n`);
+}
+
+async function testMail(system: System, to: string): Promise<void> {
+  const settings = {
+    mailTo: [to],
+    mailFrom: defaultOf('mailFrom')(),
+    mailCommand: defaultOf('mailCommand'),
+  };
+  const lines = [
+    'This is a test by `tardis setup`: a failed backup is reported by a mail like this.',
+  ];
+  const mail = { subject: 'tardis: a test', lines, dateMs: system.clock.nowMs() };
+  const why = await sendMail(settings, mail);
+  if (why === undefined) return;
+  donePartly();
+  warn(`no mail can be sent, so failures would not be reported: ${why}`);
+}
+
+/** Runs a command with the configuration, its output on this terminal; returns its exit status. */
+function runWith(
+  tool: string,
+  words: readonly string[],
+  { json, trustStore }: Options,
+): Promise<number> {
+  const given = [...words, '--config', CONFIG_FILE(), ...(trustStore ? ['--trust-store'] : [])];
+  const child = spawn(tardisCommand(tool), given, {
+    stdio: ['inherit', json ? 2 : 'inherit', 'inherit'],
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (status) => resolve(status ?? 1));
+  });
+}
+
+/**
+ * Makes the first backup, or the next one. A client in a bucket or on a server may be there already: if it cannot be
+ * created, the backup is tried without.
+ */
+async function firstBackup(
+  system: System,
+  { store, client }: Plan,
+  { isNew, options }: { readonly isNew: boolean; readonly options: Options },
+): Promise<number> {
+  const isHere = store !== undefined && path.isAbsolute(store);
+  const isThereNow = isHere && isClientDirectory(system, path.join(store, client));
+  const mayCreate = isHere ? !isThereNow : isNew;
+  const status = await runWith('tardis', ['backup', ...(mayCreate ? ['--create'] : [])], options);
+  if (isHere || !mayCreate || status !== 1) return status;
+  return runWith('tardis', ['backup'], options);
+}
+
+/** Returns the rules that are stored with the client; undefined if it has none, or cannot be read now. */
+function storedRules(): Keep | undefined {
+  const words = ['getconfig', '--json', '--config', CONFIG_FILE()];
+  const { status, stdout } = spawnSync(tardisCommand('sonic'), words, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  if (![0, PARTLY].includes(status ?? 1)) return undefined;
+  const { settings = {} } = JSON.parse(stdout) as { settings?: Record<string, unknown> };
+  const rules = Object.entries(PERIODS).map(([period, key]) => [period, Number(settings[key])]);
+  const given = rules.filter(([, count]) => Number(count) > 0);
+  return given.length === 0 ? undefined : (Object.fromEntries(given) as Keep);
+}
+
+/** Stores the rules with the client, as far as it has others. A server has rules of its own. */
+function keepBy({ keep = {}, server }: Plan): void {
+  if (server !== undefined) return;
+  const stored = storedRules() ?? {};
+  for (const [period, key] of Object.entries(PERIODS)) {
+    const now = keep[period];
+    if (stored[period] === now) continue;
+    const words = now === undefined ? ['--remove', key] : [key, String(now)];
+    const { status, stderr } = spawnSync(
+      tardisCommand('sonic'),
+      ['setconfig', '--config', CONFIG_FILE(), ...words],
+      { encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    if (status === 0) continue;
+    donePartly();
+    warn(`the rule ${key} could not be stored: ${displayText(stderr.trim())}`);
+  }
+}
+
+/** Returns the file of the sheet of keys. */
+function sheetPath({ client }: Plan): string {
+  return path.join(homeDirectory(), `tardis-keys-${client}.pdf`);
+}
+
+/** Writes the sheet of keys, if the client encrypts and the sheet is not there yet. Returns its file. */
+async function writeSheet(plan: Plan, options: Options): Promise<string | undefined> {
+  if (plan.passwordFile === undefined) return undefined;
+  const file = sheetPath(plan);
+  if (isThere(file)) return file;
+  const status = await runWith('sonic', ['keys', '--pdf', file], options);
+  if (status === 0) return file;
+  donePartly();
+  return undefined;
+}
+
+function showNext(plan: Plan, sheet: string | undefined, { json }: Options): void {
+  const { store, server, client, sources, passwordFile, time, scope } = plan;
+  if (json) {
+    const timer = time === undefined ? undefined : unitPath(scope, 'timer');
+    const facts = { store, server, client, timer, sheet, isEncrypted: passwordFile !== undefined };
+    print(jsonText({ version: JSON_VERSION, config: CONFIG_FILE(), ...facts }));
+    return;
+  }
+  if (sheet !== undefined) {
+    print(
+      `\nPrint ${displayText(sheet)} now, and keep it outside the house with the password: without the keys on it and the password, nobody can read the backups after a fire.`,
+    );
+  }
+  const [first = ''] = sources;
+  print(`
+look:     tardis web, or: tardis list
+restore:  tardis restore -o /tmp/restored ${shellWord(first)}
+state:    tardis status`);
+}
+
+/** Removes what `tardis setup` wrote. The store stays, and so does the password unless the user lets it go. */
+function undo(system: System, { json }: Options): number {
+  const removed = [...removeTimers(system, ['user', 'system']), ...removeConfig(system)];
+  const password = passwordPath();
+  const question = `Also remove the password in ${password}? Without it nobody can read the backups.`;
+  if (isThere(password) && !json && askYes(question) === true) {
+    remove(system, password);
+    removed.push(password);
+  }
+  const kept = isThere(password) ? password : undefined;
+  if (json) {
+    print(jsonText({ version: JSON_VERSION, removed, keptPassword: kept }));
+    return 0;
+  }
+  for (const file of removed) print(`Removed: ${file}`);
+  if (removed.length === 0) print('There was nothing to remove.');
+  if (kept !== undefined) print(`The password stays in ${kept}: the backups need it.`);
+  print('The backups stay where they are.');
+  return 0;
+}

@@ -1,0 +1,352 @@
+/**
+ * Implements `sonic status`: shows the state of a client's backups, from the store, the timer of systemd and the
+ * configuration. A store on this machine is read without its keys.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { resolveSettings, type Settings } from '../../config/index.js';
+import { asTardisError, systemCode, type TardisError } from '../../errors/index.js';
+import { type BackupSet, type History, openLocalHistory } from '../../history/index.js';
+import {
+  ageText,
+  type ClientState,
+  clientState,
+  type ClientStateName,
+  countErrors,
+  displayName,
+  displayText,
+  jsonName,
+  shownRoots,
+} from '../../model/index.js';
+import { overviewOf } from '../../server/index.js';
+import { CHECKED_FILE, LOCK_FILE, shownStore } from '../../store/index.js';
+import {
+  byteText,
+  type DiskSpace,
+  nodeSystem,
+  processEnvironment,
+  type System,
+} from '../../system/index.js';
+import { withReports } from '../opening/history.js';
+import { clientPlace, newPlace, newPlaceText } from '../opening/local-store.js';
+import { counted, formatBytes, formatTable, formatTime } from '../output/units.js';
+import { jsonText } from '../output/json-text.js';
+import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { type BackupTimer, backupTimer } from './backup-timer.js';
+
+type Options = Settings<'sonic status'>;
+
+/** Exit status of each state. */
+const STATUS_OF: Readonly<Record<ClientStateName, number>> = {
+  good: 0,
+  running: 0,
+  warned: 3,
+  late: 4,
+  failed: 5,
+  never: 6,
+  unknown: 10,
+};
+
+/** Facts that the store shows. */
+interface Look {
+  readonly sets: readonly BackupSet[];
+  /** Paths of the sources in the newest complete set; empty if their names are encrypted. */
+  readonly roots: readonly Buffer[];
+  readonly isEncrypted: boolean;
+  readonly space: DiskSpace | undefined;
+  /** Time at which a check has last read data of the client; undefined if none has, or if a server has the store. */
+  readonly checkedAtMs: number | undefined;
+  /** True if a process of this machine writes to the client. */
+  readonly isInUse: boolean;
+}
+
+const NOTHING: Look = {
+  sets: [],
+  roots: [],
+  isEncrypted: false,
+  space: undefined,
+  checkedAtMs: undefined,
+  isInUse: false,
+};
+
+/** All that is shown. */
+interface Shown {
+  readonly state: ClientState;
+  readonly newest: BackupSet | undefined;
+  readonly look: Look;
+  readonly timer: BackupTimer | undefined;
+  readonly nowMs: number;
+  /** Code of the error that hides the store; undefined if there is none. */
+  readonly code: string | undefined;
+}
+
+export async function status(options: Options): Promise<number> {
+  const system = nodeSystem();
+  if (isNothingSetUp(system, options)) return nothingSetUp(options);
+  const { look, fault } = await lookIfThere(system, options);
+  const nowMs = system.clock.nowMs();
+  const timer = isFromFile(options) ? backupTimer() : undefined;
+  const newest = look.sets.findLast(({ state }) => state === 'complete');
+  const state = clientState({
+    fault: fault && displayText(fault.message),
+    ...progressOf(look, newest, timer),
+    newest: newest && {
+      ageMs: Math.max(0, nowMs - endOf(newest)),
+      unread: countErrors(newest.stats),
+      isDoubtful: newest.isDoubtful,
+    },
+    lateAfterMs: options.overdueSeconds * 1000,
+  });
+  const shown: Shown = { state, newest, look, timer, nowMs, code: fault?.code };
+  print(options.json ? jsonText(jsonOf(options, shown)) : textOf(options, shown));
+  return STATUS_OF[state.state];
+}
+
+function endOf({ closedAtMs, openedAtMs }: BackupSet): number {
+  return closedAtMs ?? openedAtMs;
+}
+
+/** True if a configuration names what is backed up, so that a timer may belong to it. */
+function isFromFile({ sources }: Options): boolean {
+  return [...sources.values()].some(({ source }) => source === 'configuration file');
+}
+
+/** True if nothing names a store or a server, and the usual place has none. */
+function isNothingSetUp({ files }: System, options: Options): boolean {
+  const isUsual = options.sources.get('database')?.source === 'built-in';
+  const isThere = files.status(byteText(options.database)) !== undefined;
+  return isUsual && options.throughServer === undefined && !isThere;
+}
+
+const FIRST_STEPS = [
+  ['tardis setup', 'sets up backups: a few questions, then the first backup'],
+  ['tardis -D /media/disk/backups --local --create ~', 'backs up a directory once'],
+  ['tardis restore -D /media/disk/backups ~/letters', 'restores a file or directory'],
+] as const;
+
+function nothingSetUp({ json }: Options): number {
+  const { state, reason, advice } = clientState({ newest: undefined, lateAfterMs: 0 });
+  if (json) print(jsonText({ version: JSON_VERSION, state, reason, advice }));
+  else {
+    print('No backups are set up for this user.\n');
+    print(
+      formatTable(
+        FIRST_STEPS.map(([line, what]) => [`  ${line}`, what]),
+        [],
+      ),
+    );
+    print('\n`tardis --help` lists all commands.');
+  }
+  return STATUS_OF[state];
+}
+
+/** Kinds of errors that concern the command or the program, not the state of the store. */
+const OF_THE_COMMAND: readonly string[] = ['user', 'bug', 'interrupted'];
+const NOT_THERE_STATUS = 10;
+
+/** Returns what the store shows, and the error that hides it. Throws other errors, such as that of a wrong password. */
+async function lookIfThere(
+  system: System,
+  options: Options,
+): Promise<{ look: Look; fault?: TardisError }> {
+  try {
+    const look =
+      options.throughServer === undefined ? lookHere(system, options) : lookThere(options);
+    return { look: await look };
+  } catch (thrown) {
+    const fault = asTardisError(thrown);
+    const { kind, exitStatus } = fault.row;
+    if (OF_THE_COMMAND.includes(kind) && exitStatus !== NOT_THERE_STATUS) throw fault;
+    // Without a backup, the store exists before its client.
+    return fault.code === 'NO_SUCH_CLIENT' ? { look: NOTHING } : { look: NOTHING, fault };
+  }
+}
+
+/** Reads a store on this machine without keys. Throws the errors of opening it. */
+async function lookHere(system: System, options: Options): Promise<Look> {
+  const place = clientPlace(options);
+  using history = openLocalHistory(system, place);
+  const [overview] = await overviewOf(system, place.store, [place.client], place.catalogFile);
+  const isEncrypted = overview?.protection === 'encrypted';
+  const folder = path.join(place.store, place.client);
+  return {
+    ...(await lookIn(history, isEncrypted)),
+    checkedAtMs: system.files.status(path.join(folder, CHECKED_FILE))?.mtimeMs,
+    isInUse: isLocked(path.join(folder, LOCK_FILE)),
+  };
+}
+
+/** Reads a store through its server. Throws the errors of the login. */
+function lookThere(options: Options): Promise<Look> {
+  return withReports(options, async (history) => ({
+    ...(await lookIn(history, history.contentKeys !== undefined)),
+    checkedAtMs: undefined,
+    isInUse: false,
+  }));
+}
+
+async function lookIn(
+  history: History,
+  isEncrypted: boolean,
+): Promise<Omit<Look, 'checkedAtMs' | 'isInUse'>> {
+  const sets = await history.sets();
+  const { space } = await history.reports.store();
+  const newest = sets.findLast(({ state }) => state === 'complete');
+  const isReadable = newest !== undefined && (!isEncrypted || history.contentKeys !== undefined);
+  const roots = isReadable ? await history.roots(newest.set) : [];
+  return { sets, roots: shownRoots(roots.map(({ path: root }) => root)), isEncrypted, space };
+}
+
+const LOCKS = '/proc/locks';
+
+/**
+ * True if a process holds the lock of a file. The kernel's list is read, since taking the lock to try it could stop a
+ * backup that begins now.
+ */
+function isLocked(file: string): boolean {
+  try {
+    const { ino } = fs.statSync(file, { bigint: true });
+    const line = new RegExp(`^\\d+: FLOCK .* [0-9a-f]+:[0-9a-f]+:${ino} `, 'm');
+    return line.test(fs.readFileSync(LOCKS, 'utf8'));
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return false; // there is no lock, or the system hides locks
+  }
+}
+
+/** Returns whether a backup runs, and why the last run completed no set. */
+function progressOf(
+  { sets, isInUse }: Look,
+  newest: BackupSet | undefined,
+  timer: BackupTimer | undefined,
+): { readonly isRunning: boolean; readonly failure: string | undefined } {
+  const last = sets.findLast(({ state }) => state !== 'superseded');
+  const isUnfinished = last !== undefined && last.state === 'unfinished';
+  const failedAtMs = timer?.failedAtMs ?? 0;
+  const hasFailed = failedAtMs > (newest === undefined ? 0 : endOf(newest));
+  if (isUnfinished && isInUse) return { isRunning: true, failure: undefined };
+  if (hasFailed) {
+    const failure = `${timer!.name} failed at ${formatTime(failedAtMs)}`;
+    return { isRunning: false, failure };
+  }
+  const failure = isUnfinished
+    ? `the run of ${formatTime(last.openedAtMs)} was cut off`
+    : undefined;
+  return { isRunning: false, failure };
+}
+
+/** Returns the sources: those of the configuration, else those in the newest complete set. */
+function sourcesOf({ configFiles, job, sources }: Options, { roots }: Look): readonly Buffer[] {
+  const commandLine = new Map<string, string[]>([
+    ['configFiles', configFiles.map(byteText)],
+    ...(sources.get('job')?.source === 'built-in' ? [] : [['job', [job]] as [string, string[]]]),
+  ]);
+  const given = resolveSettings('tardis', { commandLine, environment: processEnvironment() });
+  const isGiven = given.sources.get('directories')?.source === 'configuration file';
+  return isGiven ? given.directories : roots;
+}
+
+/** Returns the time of the next backup: that of the timer, else when the interval of the configuration ends. */
+function nextAt({ overdueSeconds }: Options, { timer, newest }: Shown): number | undefined {
+  if (timer?.nextAtMs !== undefined) return timer.nextAtMs;
+  const isKnown = overdueSeconds > 0 && newest !== undefined;
+  return isKnown ? endOf(newest) + overdueSeconds * 1000 : undefined;
+}
+
+function spaceOf({ space }: Look): { freeBytes: number; totalBytes: number } | undefined {
+  if (space === undefined || space.blocks === 0) return undefined;
+  const { availableBlocks, blocks, blockBytes } = space;
+  return { freeBytes: availableBlocks * blockBytes, totalBytes: blocks * blockBytes };
+}
+
+function jsonOf(options: Options, shown: Shown): object {
+  const { state, newest, look, timer, code } = shown;
+  const { client, throughServer, database } = options;
+  const { entries, scannedBytes } = newest?.stats ?? {};
+  return {
+    version: JSON_VERSION,
+    ...state,
+    code,
+    client,
+    ...(throughServer === undefined
+      ? { store: shownStore(byteText(database)) }
+      : { server: throughServer }),
+    isEncrypted: look.isEncrypted,
+    sources: sourcesOf(options, look).map(jsonName),
+    lastGood: newest && {
+      set: newest.set,
+      name: newest.name,
+      closedAtMs: endOf(newest),
+      entries,
+      scannedBytes,
+      unread: countErrors(newest.stats),
+    },
+    nextAtMs: nextAt(options, shown),
+    timer: timer?.name,
+    sets: look.sets.filter(({ state: one }) => one === 'complete').length,
+    ...spaceOf(look),
+    checkedAtMs: look.checkedAtMs,
+  };
+}
+
+function textOf(options: Options, shown: Shown): string {
+  const { state, look } = shown;
+  const complete = look.sets.filter((set) => set.state === 'complete');
+  const space = spaceOf(look);
+  const rows = [
+    ['last good', lastText(shown)],
+    ['what', sourcesOf(options, look).map(displayName).join(', ')],
+    ['where', whereText(options, shown)],
+    ['next', nextText(options, shown)],
+    ['sets', complete.length === 0 ? '' : String(complete.length)],
+    [
+      'space',
+      space === undefined
+        ? ''
+        : `${formatBytes(space.freeBytes)} of ${formatBytes(space.totalBytes)} are free`,
+    ],
+    ['last check', complete.length === 0 ? '' : checkText(options, shown)],
+  ].filter(([, text]) => text !== '');
+  const advice = state.advice === '' ? [] : [`What to do: ${state.advice}`];
+  return [`${state.state}: ${state.reason}`, ...advice, '', formatTable(rows, [])].join('\n');
+}
+
+function lastText({ newest, nowMs }: Shown): string {
+  if (newest === undefined) return 'none';
+  const ago = `${formatTime(endOf(newest))}, ${ageText(Math.max(0, nowMs - endOf(newest)))} ago`;
+  const { entries = 0, scannedBytes = 0 } = newest.stats;
+  const unread = countErrors(newest.stats);
+  const warned = unread === 0 ? '' : `; ${counted(unread, 'entry', 'entries')} not read`;
+  const what = `${counted(entries, 'entry', 'entries')}, ${formatBytes(scannedBytes)}`;
+  return `${ago}: set ${newest.set}, ${what}${warned}`;
+}
+
+function whereText(options: Options, { look, code, newest }: Shown): string {
+  const { client, throughServer, database } = options;
+  const store = byteText(database);
+  const place =
+    throughServer === undefined
+      ? code === 'NO_SUCH_STORE'
+        ? `${displayText(shownStore(store))} (not there)`
+        : newPlaceText(newPlace(store, store, []))
+      : `the server ${displayText(throughServer)}`;
+  const protection =
+    newest === undefined ? '' : look.isEncrypted ? ', encrypted' : ', not encrypted';
+  return `${place}; client "${displayText(client)}"${protection}`;
+}
+
+function nextText(options: Options, shown: Shown): string {
+  const next = nextAt(options, shown);
+  const { timer } = shown;
+  if (timer === undefined) {
+    return next === undefined ? 'no schedule' : `${formatTime(next)} at the latest`;
+  }
+  if (next === undefined) return `${timer.name} is not started`;
+  return `${formatTime(next)} (${timer.name} of the ${timer.scope})`;
+}
+
+function checkText({ throughServer }: Options, { look, nowMs }: Shown): string {
+  if (throughServer !== undefined) return '';
+  if (look.checkedAtMs === undefined) return 'no data was read again (`tardis check --read-data`)';
+  return `data was read again ${ageText(Math.max(0, nowMs - look.checkedAtMs))} ago`;
+}

@@ -1,0 +1,200 @@
+/** `tardis setup`: by answers, by questions on a terminal, run again, and undone. */
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { commandsAreProcesses, run, succeed } from '../helpers/commands.js';
+import { lab } from '../helpers/settings.js';
+import { runOnTerminal } from '../helpers/terminal.js';
+
+commandsAreProcesses(); // setup starts other commands
+
+const SECRET = 'gravel-Otter9-lamp';
+/** Setup by root removes a timer of the system, which a test must not do to the machine that runs it. */
+const HAS_REAL_TIMER = fs.existsSync('/etc/systemd/system/tardis-backup.timer');
+
+/** A lab with a home, and a fake `systemctl` that records its words. */
+function home(t: ExecutionContext) {
+  const its = lab(t);
+  const env = {
+    HOME: its.at('home'),
+    XDG_CONFIG_HOME: its.at('home', '.config'),
+    XDG_STATE_HOME: its.at('state'),
+    PATH: `${its.at('bin')}:${process.env['PATH']}`,
+  };
+  for (const name of ['home', 'bin', 'disk']) fs.mkdirSync(its.at(name));
+  fs.writeFileSync(its.at('home', 'letter'), 'dear Otto');
+  fs.mkdirSync(its.at('home', '.cache'));
+  fs.writeFileSync(its.at('home', '.cache', 'big'), Buffer.alloc(2 << 20, 1));
+  const log = its.at('systemctl.log');
+  fs.writeFileSync(its.at('bin', 'systemctl'), `#!/bin/sh\necho "$@" >> ${log}\n`, { mode: 0o755 });
+  const answers = (lines: Readonly<Record<string, string>>): string => {
+    const text = Object.entries(lines).map(([key, value]) => `${key} = ${value}\n`);
+    return its.written('answers', `[Setup]\n${text.join('')}`);
+  };
+  return {
+    ...its,
+    env,
+    answers,
+    config: its.at('home', '.config', 'tardis', 'backup.cfg'),
+    unit: (kind: string) => its.at('home', '.config', 'systemd', 'user', `tardis-backup.${kind}`),
+    systemd: () => fs.readFileSync(log, 'utf8'),
+    usual: {
+      Sources: 'home',
+      Place: its.at('disk', 'store'),
+      Client: 'ann',
+      PasswordFile: its.written('pw', `${SECRET}\n`),
+      Timer: 'user',
+      Report: 'nobody',
+      SameDisk: 'yes',
+    },
+  };
+}
+
+const modeOf = (file: string): number => fs.statSync(file).mode & 0o777;
+
+test('setup by answers writes a configuration, a timer and a first backup; again, it changes them', async (t) => {
+  if (HAS_REAL_TIMER) return t.log('left out: this machine is backed up by a timer of setup');
+  const { env, answers, usual, config, unit, systemd, at } = home(t);
+  const shown = await succeed('tardis', ['setup', '--answers', answers(usual)], { env });
+  t.regex(shown, /look: .*tardis web.*restore: .*tardis restore .*state: .*tardis status\n$/s);
+  t.is(modeOf(config), 0o600);
+  t.false(fs.readFileSync(config, 'utf8').includes(SECRET));
+  t.regex(systemd(), /--user enable --now tardis-backup\.timer/);
+  t.regex(fs.readFileSync(unit('service'), 'utf8'), /ExecStart=".*bin\/tardis" backup --config "/);
+  t.regex(fs.readFileSync(unit('timer'), 'utf8'), /OnCalendar=\*-\*-\* 02:00:00\n/);
+  const verified = spawnSync(
+    'systemd-analyze',
+    ['verify', '--man=no', unit('service'), unit('timer')],
+    {
+      encoding: 'utf8',
+    },
+  );
+  if (verified.error === undefined)
+    t.false(verified.stderr.includes('tardis-backup'), verified.stderr);
+  else t.log('left out: systemd-analyze is not installed');
+  t.true(
+    fs.readFileSync(at('home', 'tardis-keys-ann.pdf')).subarray(0, 5).equals(Buffer.from('%PDF-')),
+  );
+  // The commands need neither -D nor -C nor a password, and the cache is left out.
+  const listed = await succeed('tardis', ['list', at('home')], { env });
+  t.true(listed.includes('letter') && !listed.includes('.cache'), listed);
+  const kept = JSON.parse(await succeed('sonic', ['getconfig', '--json'], { env }));
+  t.like(kept.settings, { KeepDaily: '14', KeepMonthly: '12' });
+  const status = JSON.parse(await succeed('tardis', ['status', '--json'], { env }));
+  t.like(status, { state: 'good', client: 'ann', isEncrypted: true, sets: 1 });
+  // The command of the unit works.
+  await succeed('tardis', ['backup', '--config', config], { env });
+
+  fs.appendFileSync(config, 'MaxFileSize = 1G\n[Sources]\nnames = echo Otto\n');
+  const changes = answers({
+    When: 'weekly',
+    Keep: '3 daily',
+    Sources: `${at('home')}, ${at('tree')}`,
+  });
+  await succeed('tardis', ['setup', '--answers', changes], { env });
+  t.regex(fs.readFileSync(unit('timer'), 'utf8'), /OnCalendar=Sun /);
+  const changed = fs.readFileSync(config, 'utf8');
+  t.regex(changed, /Directories = \S+\/home \S+\/tree\n/);
+  t.regex(changed, /MaxFileSize = 1G\n\n\[Sources\]\nnames = echo Otto\n$/);
+  const after = JSON.parse(await succeed('sonic', ['getconfig', '--json'], { env }));
+  t.deepEqual(after.settings, { KeepDaily: '3' });
+  // With nothing but --yes, nothing changes but for a new set.
+  const before = fs.readFileSync(config);
+  const last = await succeed('tardis', ['setup', '--yes', '--json'], { env });
+  t.like(JSON.parse(last), { config, client: 'ann', isEncrypted: true });
+  t.true(fs.readFileSync(config).equals(before));
+  await succeed('tardis', ['setup', '--answers', answers({ When: 'never' })], { env });
+  t.false(fs.existsSync(unit('timer')));
+});
+
+test('setup --undo removes what it wrote, and leaves the store and the password', async (t) => {
+  if (HAS_REAL_TIMER) return t.log('left out: this machine is backed up by a timer of setup');
+  const { env, answers, usual, config, unit, systemd, at, store } = home(t);
+  await succeed('tardis', ['setup', '--answers', answers({ ...usual, Encrypt: 'no' })], { env });
+  const password = path.join(path.dirname(config), 'password');
+  fs.writeFileSync(password, SECRET);
+  const shown = await succeed('tardis', ['setup', '--undo', '--json'], { env });
+  const { removed } = JSON.parse(shown) as { removed: string[] };
+  t.deepEqual(removed, [unit('timer'), unit('service'), config]);
+  t.regex(systemd(), /--user disable --now tardis-backup\.timer/);
+  t.deepEqual(
+    [config, unit('timer'), unit('service')].filter((file) => fs.existsSync(file)),
+    [],
+  );
+  t.true(fs.existsSync(password));
+  t.true(fs.existsSync(at('disk', 'store', 'ann', 'tardis.db')));
+  t.false(fs.existsSync(store));
+  t.regex(await succeed('tardis', ['setup', '--undo'], { env }), /nothing to remove/);
+});
+
+test('setup refuses what would be no backup, and writes nothing then', async (t) => {
+  if (HAS_REAL_TIMER) return t.log('left out: this machine is backed up by a timer of setup');
+  const { env, answers, usual, config, at } = home(t);
+  const refused = async (lines: Readonly<Record<string, string>>, why: RegExp): Promise<void> => {
+    const given = Object.fromEntries(
+      Object.entries({ ...usual, ...lines }).filter(([, text]) => text !== ''),
+    );
+    const { status, stderr } = await run('tardis', ['setup', '--answers', answers(given)], { env });
+    t.deepEqual([status, why.test(stderr)], [1, true], stderr);
+    t.false(fs.existsSync(config));
+  };
+  await refused({ SameDisk: 'no' }, /on the disk of .*SameDisk = yes/);
+  await refused({ Place: at('disk', 'missing', 'store') }, /mount its disk/);
+  await refused({ Place: 'rest:http://host/' }, /Place/);
+  await refused({ Place: '' }, /no place for the backups/);
+  await refused({ PasswordFile: at('none') }, /no password in .*Encrypt = no/);
+  await refused({ Sources: at('none') }, /Sources: there is no/);
+  await refused({ Keep: 'some' }, /Keep must be like/);
+  await refused({ Wen: 'daily' }, /nearest one is "When"/);
+  const { status, stderr } = await run('tardis', ['setup'], { env });
+  t.deepEqual([status, /no terminal/.test(stderr)], [1, true], stderr);
+});
+
+test('setup does not replace a configuration that it did not write', async (t) => {
+  if (HAS_REAL_TIMER) return t.log('left out: this machine is backed up by a timer of setup');
+  const { env, answers, usual, config } = home(t);
+  fs.mkdirSync(path.dirname(config), { recursive: true });
+  fs.writeFileSync(config, '[Tardis]\nClient = mine\n');
+  const { status, stderr } = await run('tardis', ['setup', '--answers', answers(usual)], { env });
+  t.deepEqual([status, stderr.includes('[CONFIRMATION_NEEDED]')], [1, true], stderr);
+  t.is(fs.readFileSync(config, 'utf8'), '[Tardis]\nClient = mine\n');
+});
+
+test('mail that cannot be sent, and a timer that systemd does not start, are named', async (t) => {
+  if (HAS_REAL_TIMER) return t.log('left out: this machine is backed up by a timer of setup');
+  const { env, answers, usual, at } = home(t);
+  fs.writeFileSync(at('bin', 'systemctl'), '#!/bin/sh\nexit 1\n');
+  const given = answers({ ...usual, Encrypt: 'no', Report: 'nobody@example.invalid' });
+  const { status, stderr } = await run('tardis', ['setup', '--answers', given], { env });
+  t.regex(stderr, /systemd did not start the timer/);
+  t.is(status, 3);
+});
+
+test('on a terminal, six answers are enough, and lines of the summary can be changed', async (t) => {
+  if (HAS_REAL_TIMER) return t.log('left out: this machine is backed up by a timer of setup');
+  const { env, config, at, store } = home(t);
+  const place = at('disk', 'a store');
+  const first = await runOnTerminal(
+    'tardis',
+    ['setup'],
+    // The disk of the sources needs a yes; a timer of the system is not for a test.
+    ['\n', `${place}\n`, 'y\n', '\n', `${SECRET}\n`, `${SECRET}\n`, '6\n', 'never\n', '\n'],
+    env,
+  );
+  t.is(first.status, 0, first.shown);
+  t.regex(first.shown, /its loss would take both.*Use it all the same\?/s);
+  t.regex(first.shown, /The password is good: about/);
+  t.false(first.shown.includes(SECRET), 'a password is not shown');
+  const password = path.join(path.dirname(config), 'password');
+  t.deepEqual([fs.readFileSync(password, 'utf8'), modeOf(password)], [`${SECRET}\n`, 0o600]);
+  t.true(fs.readFileSync(config, 'utf8').includes(`Database = ${place}\n`));
+  t.regex(await succeed('tardis', ['status'], { env }), /^good: /);
+  // Again: the plan is shown, and can be left as it is.
+  const left = await runOnTerminal('tardis', ['setup'], ['q\n'], env);
+  t.deepEqual([left.status, /Nothing was changed/.test(left.shown)], [0, true], left.shown);
+  const undone = await runOnTerminal('tardis', ['setup', '--undo'], ['y\n'], env);
+  t.is(undone.status, 0, undone.shown);
+  t.false(fs.existsSync(password));
+  t.false(fs.existsSync(store));
+});

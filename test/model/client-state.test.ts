@@ -1,0 +1,54 @@
+import test from 'ava';
+import { CLIENT_STATES, type ClientFacts, clientState } from '../../src/model/index.js';
+
+const HOUR_MS = 3_600_000;
+const fresh = { ageMs: HOUR_MS, unread: 0 };
+const facts = (more: Partial<ClientFacts>): ClientFacts => ({
+  newest: fresh,
+  lateAfterMs: 26 * HOUR_MS,
+  ...more,
+});
+
+test('the state of a client follows from its newest complete set and the last run', (t) => {
+  const of = (more: Partial<ClientFacts>) => clientState(facts(more)).state;
+  t.is(of({}), 'good');
+  t.is(of({ isRunning: true }), 'running');
+  t.is(of({ newest: { ...fresh, unread: 2 } }), 'warned');
+  t.is(of({ newest: { ...fresh, isDoubtful: true } }), 'warned');
+  t.is(of({ damagedContents: 1 }), 'warned');
+  t.is(of({ newest: { ...fresh, ageMs: 26 * HOUR_MS } }), 'late');
+  t.is(of({ newest: { ...fresh, ageMs: 26 * HOUR_MS }, lateAfterMs: 0 }), 'good');
+  t.is(of({ failure: 'the disk is full' }), 'failed');
+  t.is(of({ newest: undefined }), 'never');
+  t.is(of({ newest: undefined, failure: 'the disk is full' }), 'failed');
+  t.is(of({ fault: 'there is no store' }), 'unknown');
+});
+
+test('a state that hides data or a fault goes before one that only warns', (t) => {
+  const all: Partial<ClientFacts> = {
+    newest: { ageMs: 100 * HOUR_MS, unread: 1 },
+    failure: 'the disk is full',
+    damagedContents: 1,
+  };
+  t.is(clientState(facts(all)).state, 'failed');
+  t.is(clientState(facts({ ...all, failure: undefined })).state, 'late');
+  t.is(clientState(facts({ ...all, fault: 'gone' })).state, 'unknown');
+  t.is(clientState(facts({ ...all, isRunning: true })).state, 'running');
+});
+
+test('each state has a reason, and advice unless all is well', (t) => {
+  const shown = [
+    facts({}),
+    facts({ isRunning: true }),
+    facts({ newest: { ...fresh, unread: 1 } }),
+    facts({ lateAfterMs: 1 }),
+    facts({ failure: 'x' }),
+    facts({ newest: undefined }),
+    facts({ fault: 'x' }),
+  ].map(clientState);
+  t.deepEqual(new Set(shown.map(({ state }) => state)), new Set(CLIENT_STATES));
+  for (const { state, reason, advice } of shown) {
+    t.regex(reason, /\.$/);
+    t.is(advice === '', state === 'good' || state === 'running', state);
+  }
+});
