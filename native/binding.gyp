@@ -23,6 +23,8 @@
         "src/held-names.cc",
         "src/listing.cc",
         "src/opening.cc",
+        "src/redirects.cc",
+        "src/subvolumes.cc",
         "src/reading.cc",
         "src/recent.cc",
         "src/gathering.cc",

@@ -13,6 +13,8 @@
   CALL(zstdCompress) CALL(zstdDecompress) CALL(zstdDecompressPart) /* compressing.cc */ \
   CALL(readAside) CALL(decodeAside) CALL(decodePartAside) CALL(decodeStoredAside) /* decoding.cc */ \
   CALL(openDirectory) CALL(openBeneath) CALL(walkBeneath) CALL(close) /* opening.cc */ \
+  CALL(redirect) CALL(endRedirects) CALL(isRedirected) CALL(redirectedSince) /* redirects.cc */ \
+  CALL(subvolumeOf) CALL(subvolumesIn) CALL(makeSnapshot) CALL(deleteSnapshot) /* subvolumes.cc */ \
   CALL(beginLine) CALL(openListed) CALL(openListedAt) CALL(noteClosing) /* identity.cc */ \
   CALL(contentsAt) CALL(deviceBytes) CALL(zeroRange) /* devices.cc */ \
   CALL(openOwnersAt) CALL(readFileAt) /* reading.cc */ \

@@ -9,6 +9,7 @@
 
 #include "files.h"
 #include "names.h"
+#include "redirects.h"
 
 namespace tardis {
 
@@ -129,6 +130,9 @@ void addRow(Growing& rows, int directory, dev_t device, const char* name, size_t
 
 void lookIn(int directory, const char* name, const Row& row) {
   dev_t device;
+  const Elsewhere elsewhere(directory);
+  const Fd live = elsewhere.has(name) ? elsewhere.openLive() : Fd();
+  if (live.valid()) directory = live.get();
   const char* failed = look(directory, name, row, &device);
   if (failed != nullptr) throw Failure{errno, failed};
   if (device != deviceOf(directory)) row.setFlag(kOtherDevice);

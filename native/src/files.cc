@@ -57,8 +57,8 @@ bool waitForLease(int* waitedMs) {
   return true;
 }
 
-Place shorten(const std::string& path) {
-  return shorten(AT_FDCWD, path, "openat", [](int directory, const std::string& piece) {
+Place shorten(const std::string& path, int from) {
+  return shorten(from, path, "openat", [](int directory, const std::string& piece) {
     Fd fd(retry([&] { return openat(directory, piece.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC); }));
     if (!fd.valid()) throw Failure{errno, "openat"};
     return fd;

@@ -84,7 +84,7 @@ Place shorten(int directory, const std::string& path, const char* syscall, Open&
 }
 
 // Opens the leading parts of a path, and follows links in them as the system does for a short path.
-Place shorten(const std::string& path);
+Place shorten(const std::string& path, int from = AT_FDCWD);
 
 // Returns the magic number of a file's file system.
 int64_t typeOfFileSystem(int fd);
@@ -104,7 +104,10 @@ Fd openDirectoryBeneath(int root, const std::string& path, const char* call);
 // for all programs that open a path.
 enum class For { reading, passing };
 
-// Opens a directory, and follows no link in any part of its path (ELOOP).
+// Opens a directory, and follows no link in any part of its path (ELOOP). A redirected one is opened in its snapshot.
 Fd openWithoutLinks(const std::string& path, For purpose);
+
+// Opens a directory as above for names in it, also if it is redirected.
+Fd openLiveWithoutLinks(const std::string& path);
 
 }  // namespace tardis

@@ -9,6 +9,7 @@
 #include "calls.h"
 #include "devices.h"
 #include "reading.h"
+#include "redirects.h"
 #include "sha256.h"
 #include "xattrs.h"
 
@@ -384,11 +385,16 @@ napi_value openListed(const Call& call) {
   return call.number(fd.release());
 }
 
-// Gives the identity of a named directory a line from the root of the system down, if its inode number proves nothing.
+// Gives the identity of a named directory a line from the root of the system down, if its inode number proves nothing; and the
+// device of the snapshot, if it is opened there.
 napi_value beginLine(const Call& call) {
   const Bytes bytes = call.bytes(1);
   Identity identity = identityIn(bytes, call.name());
   const Fd fd = openWithoutLinks(call.path(0), For::passing);
+  if (Way(call.path(0)).isRedirected()) {
+    identity.device = statOf(fd).st_dev;
+    memcpy(bytes.data, &identity, sizeof identity);
+  }
   if (!makesInodesUp(fd.get())) return call.nothing();
   identity.top = kSystemRoot;
   if (lineAbove(fd.get(), statOf(fd), identity, identity.above)) memcpy(bytes.data, &identity, sizeof identity);

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "calls.h"
@@ -12,6 +13,7 @@
 #include "held-names.h"
 #include "identity.h"
 #include "names.h"
+#include "redirects.h"
 
 namespace tardis::calls {
 
@@ -103,13 +105,18 @@ napi_value rowsOf(const Call& call, Scratch& scratch, int directory, dev_t devic
                   size_t upTo) {
   std::string_view before;  // a file system may return a name twice, and a listing may not
   std::string kept;         // held names are valid only until the next one
+  const Elsewhere elsewhere(directory);
   for (size_t index = from; index < upTo; index += 1) {
     const Names::Entry entry = names.at(index);
     const std::string_view name(entry.name, entry.nameBytes);
     if (name == before) continue;
     kept = name;
     before = kept;
-    addRow(scratch.rows, directory, device, entry.name, entry.nameBytes, entry.kind);
+    if (holdsSnapshots(directory, name)) continue;
+    const Fd live = elsewhere.has(name) ? elsewhere.openLive() : Fd();
+    const bool isLive = live.valid();
+    addRow(scratch.rows, isLive ? live.get() : directory, isLive ? deviceOf(live.get()) : device, entry.name,
+           entry.nameBytes, entry.kind);
     if (scratch.rows.used() > kKeptBytes) scratch.fullRows.push_back(std::move(scratch.rows));
   }
   return joinRows(call, scratch);
@@ -176,8 +183,12 @@ napi_value hasEntries(const Call& call) {
   const Fd directory(retry([&] { return openat(call.fd(0), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (!directory.valid()) throw Failure{errno, "openat"};
   Names& names = scratchOfThread().names;
-  names.read(directory.get(), 0);
-  return call.number(names.count() > 0 ? 1 : 0);
+  names.read(directory.get(), 1);
+  bool isAny = false;
+  for (size_t index = 0; index < names.count(); index += 1) {
+    isAny = isAny || !holdsSnapshots(directory.get(), names.at(index).name);
+  }
+  return call.number(isAny ? 1 : 0);
 }
 
 napi_value statRow(const Call& call) {
@@ -185,7 +196,9 @@ napi_value statRow(const Call& call) {
   // The root of a backup may have any name, even "/".
   const Bytes name = call.text(1);
   if (name.size > kMostNameBytes) throw Failure{ENAMETOOLONG, call.name()};
-  const Place place = shorten(path);
+  std::optional<Way> way;
+  if (call.has(2)) way.emplace(path);
+  const Place place = way ? shorten(way->path, way->directory) : shorten(path);
   const Row row = beginRow(scratchOfThread().rows, name.data, name.size);
   dev_t device;
   const char* failed = look(place.directory, place.rest, row, &device);

@@ -5,6 +5,7 @@
 
 #include "calls.h"
 #include "files.h"
+#include "redirects.h"
 
 #ifndef SYS_openat2
 #define SYS_openat2 437
@@ -145,16 +146,28 @@ Fd openDirectoryBeneath(int root, const std::string& path, const char* call) {
   return calls::openBelow(root, path, calls::kKindDirectory, calls::openBeneathByEither, call);
 }
 
-Fd openWithoutLinks(const std::string& path, For purpose) {
-  const Place place = shorten(AT_FDCWD, path, "openat2", [](int directory, const std::string& piece) {
-    return calls::openByEither(directory, piece, calls::kPassing, 0);
+namespace {
+
+Fd openWay(int from, const std::string& path, For purpose) {
+  const uint64_t resolve = from == AT_FDCWD ? 0 : RESOLVE_BENEATH;
+  const Place place = shorten(from, path, "openat2", [resolve](int directory, const std::string& piece) {
+    return calls::openByEither(directory, piece, calls::kPassing, resolve);
   });
   try {
-    return calls::openByEither(place.directory, place.rest, calls::kForDirectory, 0);
+    return calls::openByEither(place.directory, place.rest, calls::kForDirectory, resolve);
   } catch (const Failure& failure) {
     if (failure.number != EACCES || purpose != For::passing) throw;
   }
-  return calls::openByEither(place.directory, place.rest, calls::kPassing, 0);
+  return calls::openByEither(place.directory, place.rest, calls::kPassing, resolve);
 }
+
+}  // namespace
+
+Fd openWithoutLinks(const std::string& path, For purpose) {
+  const Way way(path);
+  return openWay(way.directory, way.path, purpose);
+}
+
+Fd openLiveWithoutLinks(const std::string& path) { return openWay(AT_FDCWD, path, For::passing); }
 
 }  // namespace tardis

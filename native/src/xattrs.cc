@@ -18,6 +18,7 @@
 #include "flags.h"
 #include "identity.h"
 #include "reading.h"
+#include "redirects.h"
 
 #ifndef SYS_getxattrat
 #define SYS_getxattrat 464
@@ -206,6 +207,9 @@ Packed attributesOf(int fd, size_t limit) { return packedOf(fd, "", limit, false
 
 Fd openEntry(int directory, const char* name, const Identity& identity, const char* call) {
   constexpr int forPath = O_PATH | O_NOFOLLOW | O_CLOEXEC;
+  const Elsewhere elsewhere(directory);
+  const Fd other = elsewhere.has(name) ? elsewhere.openFor(&name) : Fd();
+  if (other.valid()) directory = other.get();
   const bool isReadable = identity.type == kFile || (identity.type == kDirectory && !mountsWhenOpened(directory, name, identity));
   Fd fd(openPatiently([&] { return openat(directory, name, isReadable ? kForReading : forPath); }));
   if (!fd.valid() && isReadable && (errno == EACCES || errno == EAGAIN)) fd = Fd(retry([&] { return openat(directory, name, forPath); }));

@@ -14,6 +14,7 @@ import type { Credentials, Elsewhere } from '../transport/login/index.js';
 import type { JobRunner } from '../workers/index.js';
 import type { BasePath } from './roots.js';
 import type { Settled } from './settling.js';
+import type { SnapshotShown } from './snapshots.js';
 import type { StreamSource } from './stream-roots.js';
 
 export interface BackupRequest {
@@ -36,6 +37,8 @@ export interface BackupRequest {
   readonly streams?: readonly StreamSource[];
   readonly excludes: ExcludeOptions;
   readonly crossDevices?: boolean;
+  /** `auto`: the directories are read in snapshots, where their file systems have these. */
+  readonly snapshot?: 'no' | 'auto';
   /** True if the contents of block devices that are named are saved, instead of their nodes. */
   readonly readDevices?: boolean;
   /** Directories at this depth are not entered; 0 means no limit. */
@@ -89,6 +92,8 @@ export interface BackupResult {
   readonly replacedConnections: number;
   readonly restarts: number;
   readonly peakInFlightBytes: number;
+  /** Directories that were read in a snapshot, and those that were not, with the reason; undefined if none was requested. */
+  readonly snapshots?: readonly SnapshotShown[];
   /** Texts of warnings about a set that is complete. */
   readonly doubts: readonly string[];
   /** Losses of earlier sets that the server found when this backup began; undefined if there are none. */

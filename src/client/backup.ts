@@ -5,7 +5,7 @@
 import { asTardisError, TardisError, throwIfAborted } from '../errors/index.js';
 import { machineName, NO_MARKS } from '../model/index.js';
 import { BackupPipeline, type BackupProgress, type StreamedFile } from '../pipeline/index.js';
-import { machineIdentity, type System, wallMs } from '../system/index.js';
+import { byteText, machineIdentity, type System, wallMs } from '../system/index.js';
 import {
   type Connection,
   type Head,
@@ -34,6 +34,7 @@ import { SessionConnector } from './session-connector.js';
 import { spaceDoubt } from './session-line.js';
 import type { SealedSet } from './set-sealer.js';
 import { type Settled, untilSettled } from './settling.js';
+import { clearLeftSnapshots, Snapshots } from './snapshots.js';
 import { streamRoots } from './stream-roots.js';
 
 /** Maximum number of sessions per backup. Without it, a server that drops every session would be retried forever. */
@@ -46,7 +47,32 @@ const LINK_BYTES_PER_MS = 160_000;
  * connection is replaced, and the session continues. If the server has dropped the session (it restarted, or too much
  * time has passed), the backup starts again and builds on the data that is already durable.
  */
-export async function runBackup(
+export async function runBackup(system: System, task: BackupTask): Promise<BackupResult> {
+  const left = await clearLeftSnapshots(system);
+  const snapshots = await snapshotsFor(system, task.request);
+  let result: BackupResult;
+  try {
+    result = await runSessions(system, task);
+  } finally {
+    left.push(...(snapshots?.release() ?? []));
+  }
+  const doubts = [...(snapshots?.warnings ?? []), ...left, ...result.doubts];
+  return { ...result, doubts, ...(snapshots && { snapshots: snapshots.shown }) };
+}
+
+/** Makes the snapshots that a backup reads; undefined if none are requested. */
+async function snapshotsFor(
+  system: System,
+  request: BackupRequest,
+): Promise<Snapshots | undefined> {
+  if (request.snapshot !== 'auto') return undefined;
+  const { roots } = readRoots(system, request.directories, request);
+  const paths = roots.map(({ path }) => byteText(path));
+  return Snapshots.take(system, paths, request.crossDevices === true);
+}
+
+/** Runs sessions until one of them reaches its end. */
+async function runSessions(
   system: System,
   { reach, openJobs, request, hooks, signal }: BackupTask,
 ): Promise<BackupResult> {
@@ -126,7 +152,8 @@ class BackupRun {
       retrying: (retry) => hooks.onRetry?.(retry),
       failed: (error) => this.peer.fail(error),
     });
-    const sources = { walked, roots: this.roots, streams: streamed.files };
+    const presence = new RootPresence(walked, (path) => system.native.isRedirected(path));
+    const sources = { walked, roots: this.roots, streams: streamed.files, presence };
     this.pipeline = pipelineOf(jobs, this.peer, { ...sources, request, hooks });
   }
 
@@ -308,6 +335,7 @@ function pipelineOf(
     walked,
     roots,
     streams,
+    presence,
     request,
     hooks,
   }: {
@@ -315,6 +343,7 @@ function pipelineOf(
     readonly walked: readonly Root[];
     readonly roots: readonly Root[];
     readonly streams: readonly StreamedFile[];
+    readonly presence: RootPresence;
     readonly request: BackupRequest;
     readonly hooks: BackupHooks;
   },
@@ -328,7 +357,7 @@ function pipelineOf(
     excludes: request.excludes,
     crossDevices: request.crossDevices === true,
     maxDepth: request.maxDepth ?? 0,
-    presence: new RootPresence(walked),
+    presence,
   };
   return new BackupPipeline(jobs, { peer, sources, settings: request.settings, hooks });
 }

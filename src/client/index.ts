@@ -13,5 +13,6 @@ export { requireSpace, SessionLine, spaceDoubt } from './session-line.js';
 export { rowPages } from './row-pages.js';
 export { rawRules } from './uncompressed-rules.js';
 export { missingFailures, readRoots, type Root, rootFiles, rootTasks } from './roots.js';
+export { Snapshots } from './snapshots.js';
 export { type Settled, untilSettled } from './settling.js';
 export type { StreamSource } from './stream-roots.js';

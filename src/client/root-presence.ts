@@ -33,20 +33,25 @@ export class RootPresence implements Presence {
   private readonly there = new Map<string, KnownPlace>();
   private readonly roots: readonly Place[];
 
-  constructor(roots: readonly { readonly path: Buffer; readonly identity: Identity }[]) {
+  /** Paths that are read in a snapshot cannot disappear: `isHeld` is true for them. */
+  constructor(
+    roots: readonly { readonly path: Buffer; readonly identity: Identity }[],
+    private readonly isHeld: (path: Buffer) => boolean = () => false,
+  ) {
     this.roots = roots.map(({ path }, index) => ({
       slot: rootParent(index),
       name: ROOT_NAME,
       path,
     }));
     for (const [index, { path, identity }] of roots.entries()) {
+      if (isHeld(path)) continue;
       this.there.set(path.toString('latin1'), { ...this.roots[index]!, identity });
     }
   }
 
   enter(path: Buffer): void {
     const key = path.toString('latin1');
-    if (this.there.has(key)) return;
+    if (this.there.has(key) || this.isHeld(path)) return;
     const root = this.roots.find((one) => isBelow(path, one.path));
     if (root !== undefined) this.there.set(key, { ...root, path, identity: mountAt(path) });
   }

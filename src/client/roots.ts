@@ -246,7 +246,7 @@ export function readRoot(
   file?: Buffer,
 ): Omit<PlainRoot, 'givenPath'> {
   const identity = identityAt(path);
-  const row = system.native.statRow(path, ROOT_NAME);
+  const row = system.native.statRow(path, ROOT_NAME, true);
   const rows = new RowReader(row);
   const listed = identityOf(rows, 0, identity.device);
   system.native.beginLine(path, listed);

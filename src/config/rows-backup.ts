@@ -158,6 +158,14 @@ export const ROOT_ROWS = rowsFor({ tools: ['tardis'] }, {
     negatable: true,
     help: 'enter other file systems below the directories',
   },
+  snapshot: {
+    type: 'choice',
+    choices: ['no', 'auto'],
+    default: 'no',
+    flags: '--snapshot <when>',
+    clientKey: 'Snapshot',
+    help: 'auto: save each subvolume of btrfs as of one moment, in a snapshot that is deleted afterwards (needs root); what has none is named, and read as it is',
+  },
   readDevices: {
     type: 'bool',
     flags: '--read-devices',

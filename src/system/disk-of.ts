@@ -25,12 +25,7 @@ const MAX_LAYERS = 8;
 export function diskOf(file: string): Disk | undefined {
   try {
     const real = byteText(fs.realpathSync.native(exactPath(file), 'buffer'));
-    const mounts = byteText(fs.readFileSync(MOUNTS)).split('\n').flatMap(mountIn);
-    const holds = ({ mountPoint }: Mount): boolean =>
-      real === mountPoint || real.startsWith(mountPoint.replace(/\/?$/, '/'));
-    const fitting = mounts.filter(holds);
-    const depth = Math.max(...fitting.map(({ mountPoint }) => mountPoint.length));
-    const mount = fitting.findLast(({ mountPoint }) => mountPoint.length === depth); // the last one is on top
+    const mount = mountOf(real, mountsHere());
     if (mount === undefined) return undefined;
     const { device, mountPoint, number } = mount;
     return { device, mountPoint, hardware: hardwareOf(number) };
@@ -49,7 +44,7 @@ export interface MountedDisk extends Disk {
 /** Returns the mounted file systems, each once; none if the system does not show them. */
 export function mountedDisks(): MountedDisk[] {
   try {
-    const mounts = byteText(fs.readFileSync(MOUNTS)).split('\n').flatMap(mountIn);
+    const mounts = mountsHere();
     const byNumber = new Map(mounts.map((mount) => [mount.number, mount]));
     return [...byNumber.values()].map(({ device, mountPoint, number, type }) => {
       return { device, mountPoint, type, hardware: hardwareOf(number) };
@@ -65,21 +60,41 @@ export function shareHardware(one: Disk, other: Disk): boolean {
   return [...one.hardware].some((name) => other.hardware.has(name));
 }
 
-interface Mount {
+/** A mount, with its paths as byte text. */
+export interface Mount {
   readonly device: string;
   readonly mountPoint: string;
   /** Number of the file system's device, as `major:minor`. */
   readonly number: string;
+  /** Type of the file system. */
   readonly type: string;
+  /** The directory of the file system that is mounted. */
+  readonly root: string;
+}
+
+/** Returns all mounts that this process sees. A later one may hide an earlier one. Throws the system's errors. */
+export function mountsHere(): Mount[] {
+  return byteText(fs.readFileSync(MOUNTS)).split('\n').flatMap(mountIn);
+}
+
+/** Returns the mount that a path without links is on. */
+export function mountOf(real: string, mounts: readonly Mount[]): Mount | undefined {
+  const holds = ({ mountPoint }: Mount): boolean =>
+    real === mountPoint || real.startsWith(mountPoint.replace(/\/?$/, '/'));
+  const fitting = mounts.filter(holds);
+  const depth = Math.max(...fitting.map(({ mountPoint }) => mountPoint.length));
+  return fitting.findLast(({ mountPoint }) => mountPoint.length === depth); // the last one is on top
 }
 
 /** Parses a line of mountinfo (proc_pid_mountinfo(5)); returns no mount for a line of another form. */
 function mountIn(line: string): Mount[] {
   const [before, after] = line.split(' - ');
-  const [, , number, , mountPoint] = before?.split(' ') ?? [];
+  const [, , number, root, mountPoint] = before?.split(' ') ?? [];
   const [type, device] = after?.split(' ') ?? [];
-  if (number === undefined || mountPoint === undefined || device === undefined) return [];
-  return [{ device: plain(device), mountPoint: plain(mountPoint), number, type: type! }];
+  if (number === undefined || root === undefined || mountPoint === undefined) return [];
+  if (type === undefined || device === undefined) return [];
+  const [shownRoot, point] = [plain(root), plain(mountPoint)];
+  return [{ device: plain(device), mountPoint: point, number, type, root: shownRoot }];
 }
 
 /** Replaces the octal numbers by which the kernel writes blanks and backslashes. */

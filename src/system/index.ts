@@ -25,6 +25,7 @@ export * from './native-fuse.js';
 export * from './native-decoding.js';
 export * from './native-restoring.js';
 export * from './native-sealing.js';
+export { readSubvolume } from './native-snapshots.js';
 export { WANTED_RECORD_BYTES, WantedRecord } from './native-compressing.js';
 export { GatherCursor, UNDECIDED_NUMBERS } from './native-gathering.js';
 export { type FailedAttribute, failedAttributes, refusedOfFiles } from './refused-metadata.js';
@@ -41,7 +42,15 @@ export {
 } from './native.js';
 export * from './network.js';
 export { packageRoot, programVersion } from './package-root.js';
-export { type Disk, diskOf, mountedDisks, shareHardware } from './disk-of.js';
+export {
+  type Disk,
+  diskOf,
+  type Mount,
+  mountedDisks,
+  mountOf,
+  mountsHere,
+  shareHardware,
+} from './disk-of.js';
 export { PrivateFolder } from './private-folder.js';
 export * from './process-input.js';
 export { failedStoreWrite, freeSpaceText } from './free-space.js';

@@ -19,6 +19,7 @@ import type { PlacingCalls } from './native-placing.js';
 import type { RestoringCalls } from './native-restoring.js';
 import type { RsyncCalls } from './native-rsync.js';
 import type { SealingCalls } from './native-sealing.js';
+import type { SnapshotCalls } from './native-snapshots.js';
 import { packageRoot } from './package-root.js';
 import './whole-addons.js';
 
@@ -58,9 +59,9 @@ export interface ListingCalls {
   listDirectory(path: Buffer): Buffer;
   /**
    * Returns one row for `path`, without following a link, under the given name. A name may contain any bytes but
-   * NUL, at most 65535.
+   * NUL, at most 65535. With `isRead`, the path is one that a backup reads, and may be redirected (see `redirect`).
    */
-  statRow(path: Buffer, name: Buffer): Buffer;
+  statRow(path: Buffer, name: Buffer, isRead?: true): Buffer;
   /**
    * Returns the SHA-256 of the fields that show whether a listing is unchanged. They are, for each row in order:
    * the length of its name (u16), name, type, permissions, uid, gid, size, mtime, ctime, inode and device number.
@@ -79,7 +80,8 @@ export interface NativeCalls
     PlacingCalls,
     RestoringCalls,
     RsyncCalls,
-    SealingCalls {
+    SealingCalls,
+    SnapshotCalls {
   /**
    * Returns what `listDirectory` returns if the directory has at most `mostNames` names. For a larger directory
    * the process holds the sorted names, some 10 bytes each, and the open directory until `dropNames`. The call
@@ -132,7 +134,8 @@ export interface NativeCalls
   openBeneath(rootFd: number, path: Buffer, kind: OpenKindNumber): number;
   /**
    * Gives the identity of a directory that was named, such as the root of a backup, a line from the root of the system down, if
-   * its file system makes inode numbers up. Directories below it are then recognised by their lines alone.
+   * its file system makes inode numbers up. Directories below it are then recognised by their lines alone. An identity that is
+   * redirected gets the device of the snapshot.
    */
   beginLine(path: Buffer, identity: Uint8Array): void;
   /**

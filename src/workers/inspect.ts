@@ -10,6 +10,7 @@ import type { OwnerNames } from './owner-names.js';
 
 /** Time before a read within which a changed entry is unsettled: it may change again without a different time. */
 export const RACY_WINDOW_NS = 2_000_000_000n;
+const NS_PER_MS = 1_000_000n;
 
 export interface Inspected {
   readonly entries: number;
@@ -54,16 +55,20 @@ export function inspectRows(rows: RowReader, fromNs: bigint, owners: OwnerNames)
 
 /** Returns the wall-clock time in nanoseconds. */
 export function nowNs(system: System): bigint {
-  return BigInt(wallMs(system.clock)) * 1_000_000n;
+  return BigInt(wallMs(system.clock)) * NS_PER_MS;
 }
 
 /**
  * Returns the earliest time of a change that a read may have missed. `startNs` is when the read began. If the clock
- * was set back during the read, changes have earlier times, so the result follows from the end of the read.
+ * was set back during the read, changes have earlier times, so the result follows from the end of the read. While there are
+ * snapshots, the result follows from the oldest: their files may have changed again since then.
  */
 export function racyFromNs(system: System, startNs: bigint): bigint {
+  const sinceMs = system.native.redirectedSince();
+  const sinceNs = sinceMs === undefined ? startNs : BigInt(sinceMs) * NS_PER_MS;
   const endNs = nowNs(system);
-  return (endNs < startNs ? endNs : startNs) - RACY_WINDOW_NS;
+  const earlierNs = endNs < startNs ? endNs : startNs;
+  return (sinceNs < earlierNs ? sinceNs : earlierNs) - RACY_WINDOW_NS;
 }
 
 /** Flags the files that changed at `racyNs` or later, so that the next backup reads them again. */

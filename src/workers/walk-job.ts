@@ -284,7 +284,8 @@ class Walk {
    */
   private isThere(path: Buffer): boolean {
     try {
-      return new RowReader(this.system.native.statRow(path, path)).type(0) === EntryType.directory;
+      const row = this.system.native.statRow(path, path, true);
+      return new RowReader(row).type(0) === EntryType.directory;
     } catch (error) {
       const code = systemCode(error);
       if (code === undefined) throw error;

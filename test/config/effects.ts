@@ -165,6 +165,7 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
     'defaultCrypt',
   ],
   'other file systems are entered only with --crossdevice': ['crossDevice'],
+  'Snapshot=auto saves a subvolume as of one moment': ['snapshot'],
   'ReadDevices saves what a device contains, under the name that was given': ['readDevices'],
   '--to-device writes a content onto a device that is large enough, not in use, and given up by --overwrite':
     ['toDevice'],

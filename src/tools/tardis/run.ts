@@ -176,15 +176,8 @@ async function run(
     setName: settings.setName,
     marks: marksOf(settings),
     config: settings.sendConfig ? runningConfig(settings) : undefined,
-    directories: settings.directories,
     streams,
-    excludes: excludeOptions(settings),
-    crossDevices: settings.crossDevice,
-    readDevices: settings.readDevices,
-    maxDepth: settings.maxDepth,
-    basePath: settings.basePath,
-    keptAs: settings.keptAs,
-    trustRoots: settings.trustRoots,
+    ...sourcesOf(settings),
     full: settings.full,
     purge: settings.purge,
     waits: server !== undefined, // a local server ends with this process
@@ -216,6 +209,22 @@ async function run(
     return server?.address ?? place!.address;
   };
   return runBackup(system, { reach, openJobs: jobs, request, hooks: messages.hooks(), signal });
+}
+
+/** Returns the part of a request that is about directories. */
+function sourcesOf(settings: Settings<'tardis'>) {
+  const { directories, snapshot, readDevices, maxDepth, basePath, keptAs, trustRoots } = settings;
+  return {
+    directories,
+    excludes: excludeOptions(settings),
+    crossDevices: settings.crossDevice,
+    snapshot,
+    readDevices,
+    maxDepth,
+    basePath,
+    keptAs,
+    trustRoots,
+  };
 }
 
 /** Returns the streams to back up. Throws if they, or the directories, cannot be backed up. */
@@ -375,7 +384,12 @@ class RunMessages {
       ...(this.created && { created: this.created }),
       ...(copies && { copies: copies.shown }),
     };
-    if (json) print(jsonText({ version: JSON_VERSION, ...result, ...named, ...copied }));
+    const snapshots = result.snapshots?.map(({ path, ...more }) => ({
+      ...jsonName(path),
+      ...more,
+    }));
+    const shown = { ...result, ...(snapshots && { snapshots }) };
+    if (json) print(jsonText({ version: JSON_VERSION, ...shown, ...named, ...copied }));
     else lines.forEach(print);
     if (stats && !json) printStages(result);
   }
