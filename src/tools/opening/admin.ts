@@ -18,15 +18,19 @@ type AdminSettings = ServerLoginSettings &
     readonly parityPercent?: number | undefined;
   };
 
-/** Opens a client for changes. Throws the errors of opening a store, or of logging in to a server. */
-export function openAdmin(system: System, settings: AdminSettings): Promise<Admin> {
+/**
+ * Opens a client for changes. `unlock` returns the keys for a store on this machine. Throws the errors of opening a
+ * store, or of logging in to a server.
+ */
+export async function openAdmin(
+  system: System,
+  settings: AdminSettings,
+  unlock = unlockClient,
+): Promise<Admin> {
   const { throughServer: host } = settings;
-  return host === undefined ? openHere(system, settings) : openThere(system, host, settings);
-}
-
-async function openHere(system: System, settings: AdminSettings): Promise<Admin> {
+  if (host !== undefined) return openThere(system, host, settings);
   openClientDirectory(system, clientPlace(settings)); // fails before the user is prompted for a password
-  return adminHere(system, settings, await unlockClient(system, settings));
+  return adminHere(system, settings, await unlock(system, settings));
 }
 
 /**

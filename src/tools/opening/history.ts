@@ -103,13 +103,15 @@ export async function openAdministered(
 
 /**
  * Opens the history for a tool that prints a report and does not wait for a lost server. Always closes the history.
- * Throws the errors of opening a store, or of logging in to a server.
+ * `unlock` returns the keys for a store on this machine. Throws the errors of opening a store, or of logging in to a
+ * server.
  */
 export async function withReports<T>(
   settings: ReportSettings,
   use: (history: History) => Promise<T>,
+  unlock = unlockClient,
 ): Promise<T> {
-  using history = await openAt(nodeSystem(), settings, { host: settings.throughServer });
+  using history = await openAt(nodeSystem(), settings, { host: settings.throughServer, unlock });
   return await use(history);
 }
 
@@ -120,6 +122,8 @@ interface Reach {
   readonly more?: Waiting;
   /** Maximum size of a catalog that is compared with the checksums of its pages. */
   readonly most?: number;
+  /** Returns the keys for a store on this machine. */
+  readonly unlock?: typeof unlockClient;
 }
 
 /**
@@ -129,9 +133,9 @@ interface Reach {
 async function openAt(
   system: System,
   settings: PlaceSettings,
-  { host, more = {}, most = COMPARED_AT_ONCE_BYTES }: Reach,
+  { host, more = {}, most = COMPARED_AT_ONCE_BYTES, unlock = unlockClient }: Reach,
 ): Promise<History> {
-  const history = await openKeyed(system, settings, { host, more });
+  const history = await openKeyed(system, settings, { host, more, unlock });
   const { directory } = history;
   try {
     history.acceptOlder?.(warnOlder);
@@ -149,10 +153,10 @@ async function openAt(
 async function openKeyed(
   system: System,
   settings: PlaceSettings,
-  { host, more = {} }: Reach,
+  { host, more = {}, unlock = unlockClient }: Reach,
 ): Promise<History> {
   if (host === undefined) {
-    return openUnlocked(system, clientPlace(settings), await unlockClient(system, settings));
+    return openUnlocked(system, clientPlace(settings), await unlock(system, settings));
   }
   return openThere(system, { ...(await remotePlace(host, settings)), ...more });
 }

@@ -24,6 +24,7 @@ import {
 } from '../../store/index.js';
 import { nodeSystem, type System } from '../../system/index.js';
 import { identityAt, type IdentitySettings } from './known-state.js';
+import { printAbove } from '../output/progress-line.js';
 import { clientPlace } from './local-store.js';
 import { type PasswordSettings, requirePassword } from './password.js';
 
@@ -154,6 +155,25 @@ export async function unlockClient(
   if (!record.isEncrypting) return undefined;
   return keyringOf(system.native, record, keys);
 }
+
+/**
+ * Returns the keyring like `unlockClient` if a password is given. Otherwise prompts for none and returns undefined, and
+ * what is sealed is shown as such: the owner of the disk may do without the keys what a server does without them. Throws
+ * the errors of `unlockClient`.
+ */
+export async function unlockIfGiven(
+  system: System,
+  settings: UnlockSettings,
+): Promise<Keyring | undefined> {
+  const isMeant = hasPassword(settings) || settings.account !== undefined;
+  if (isMeant || settings.keysFile !== undefined) return unlockClient(system, settings);
+  const record = keysOfKnown(system, settings);
+  if (record?.isEncrypting === true) printAbove(SEALED);
+  return undefined;
+}
+
+const SEALED =
+  'no password was given: names and tags that begin with ~ are sealed (--password shows them)';
 
 /** Fetches the accounts of a client in a bucket to this machine. Throws errors of a bucket. */
 export async function bringAccounts(system: System, settings: PlaceSettings): Promise<void> {

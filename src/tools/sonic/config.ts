@@ -3,11 +3,13 @@
  * it.
  */
 import { keptKey, type Settings } from '../../config/index.js';
+import type { History } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import { lackOfEffect } from '../../retention/index.js';
 import { requireSetting } from '../../store/writer/index.js';
 import { displayName } from '../../model/index.js';
 import { openAdmin } from '../opening/admin.js';
+import { unlockIfGiven } from '../opening/keys.js';
 import { withReports } from '../opening/history.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { formatTable } from '../output/units.js';
@@ -16,7 +18,7 @@ import { jsonText } from '../output/json-text.js';
 
 export function getConfig(options: Settings<'sonic getconfig'>): Promise<void> {
   const keys = options.keysToShow.map(keptKey);
-  return withReports(options, async (history) => {
+  const show = async (history: History): Promise<void> => {
     await history.sets(); // compares the sets with this machine's memory
     const kept = new Map((await history.reports.settings())?.map(({ key, value }) => [key, value]));
     const shown = keys.length === 0 ? [...kept.keys()] : keys;
@@ -30,7 +32,8 @@ export function getConfig(options: Settings<'sonic getconfig'>): Promise<void> {
       return [key, value === undefined ? '(not set)' : displayName(Buffer.from(value))];
     });
     if (rows.length > 0) print(formatTable(rows, []));
-  });
+  };
+  return withReports(options, show, unlockIfGiven);
 }
 
 /** Stores or removes a setting. Throws USAGE, CONFIG_INVALID. */
@@ -42,7 +45,7 @@ export async function setConfig(options: Settings<'sonic setconfig'>): Promise<v
     throw new TardisError('USAGE', 'give a key and its value, or a key and --remove');
   }
   const key = requireSetting(given, value);
-  using there = await openAdmin(storeSystem(options.umask), options);
+  using there = await openAdmin(storeSystem(options.umask), options, unlockIfGiven);
   await there.sets(); // refuses a store that was rolled back
   const settings = new Map((await there.settings()).map((one) => [one.key, one.value]));
   if (value === undefined) settings.delete(key);

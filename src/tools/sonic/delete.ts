@@ -1,11 +1,12 @@
 /** Implements `sonic delete` and `sonic orphans`: deletes sets, and frees the space that only they used. */
-import type { BackupSet } from '../../history/index.js';
+import type { BackupSet, History } from '../../history/index.js';
 import type { Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { GcReport } from '../../maintenance/gc/index.js';
 import type { SetNumber } from '../../model/index.js';
 import { CLEARED_LATER, clearUpAfter, freeUnneeded, gcSummary } from '../shared/clear-up.js';
 import { compareWithKnown, openAdmin } from '../opening/admin.js';
+import { unlockIfGiven } from '../opening/keys.js';
 import { setText } from '../shared/report-sets.js';
 import { requireYesToDelete } from './confirm.js';
 import { warnIfOlder } from '../opening/rollback.js';
@@ -23,7 +24,7 @@ export async function deleteSets(options: DeleteOptions): Promise<number> {
     throw new TardisError('USAGE', 'give the backup sets to delete, by number, name or range');
   }
   const system = storeSystem(options.umask);
-  using there = await openAdmin(system, options);
+  using there = await openAdmin(system, options, unlockIfGiven);
   const sets = chosenSets(
     options.client,
     await there.sets(),
@@ -47,7 +48,7 @@ export async function orphans(options: OrphanOptions): Promise<number> {
   const system = storeSystem(options.umask);
   const isHere = options.throughServer === undefined;
   const settings = isHere ? { ...options, account: undefined } : options; // the store itself has no accounts to enforce
-  using there = await openAdmin(system, settings);
+  using there = await openAdmin(system, settings, unlockIfGiven);
   if (isHere) warnIfOlder(system, options);
   else await compareWithKnown(there);
   const signal = interruptSignal('sonic orphans', CLEARED_LATER);
@@ -63,12 +64,13 @@ export async function orphans(options: OrphanOptions): Promise<number> {
  */
 async function orphansRehearsed(options: OrphanOptions): Promise<number> {
   const { client, json } = options;
-  await withReports(options, async (history) => {
+  const show = async (history: History): Promise<void> => {
     const deadBytes = (await history.reports.figures())?.numbers.deadBytes ?? 0;
     if (json) print(jsonText({ version: JSON_VERSION, client, isPreview: true, deadBytes }));
     else
       print(`"${client}": about ${formatBytes(deadBytes)} of unneeded contents would be deleted.`);
-  });
+  };
+  await withReports(options, show, unlockIfGiven);
   return 0;
 }
 

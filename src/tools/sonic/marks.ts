@@ -10,6 +10,7 @@ import {
   type SetNumber,
 } from '../../model/index.js';
 import { openAdmin } from '../opening/admin.js';
+import { unlockClient, unlockIfGiven } from '../opening/keys.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { chosenSets } from './set-choice.js';
 import { requireTags } from '../shared/option-words.js';
@@ -66,7 +67,10 @@ async function mark(
   if (setsToMark.length === 0) {
     throw new TardisError('USAGE', 'give the backup sets, by number, name or range');
   }
-  using there = await openAdmin(storeSystem(options.umask), options);
+  // Only texts are sealed.
+  const hasTexts = change.title !== undefined || change.addTags !== undefined;
+  const unlock = hasTexts ? unlockClient : unlockIfGiven;
+  using there = await openAdmin(storeSystem(options.umask), options, unlock);
   const sets = chosenSets(client, await there.sets(), setsToMark, options.recentSet);
   if (sets.length > mostSets) throw new TardisError('USAGE', 'give one backup set at a time');
   const numbers = sets.map(({ set }) => set);

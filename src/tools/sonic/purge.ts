@@ -11,6 +11,7 @@ import { hasRules, type Reason, rulesOf } from '../../retention/index.js';
 import { CLEARED_LATER, clearUpAfter, gcSummary } from '../shared/clear-up.js';
 import type { Admin } from '../../maintenance/admin/index.js';
 import { openAdmin } from '../opening/admin.js';
+import { unlockClient, unlockIfGiven } from '../opening/keys.js';
 import { requireYesToDelete } from './confirm.js';
 import { CLOCK_IN_DOUBT, purgedText } from '../shared/report-purge.js';
 import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
@@ -44,7 +45,9 @@ export async function purge(options: PurgeOptions): Promise<number> {
   const { client } = options;
   const given = await requestOf(options);
   const system = storeSystem(options.umask);
-  using there = await openAdmin(system, options);
+  // Tags to keep are compared with those of the sets, which may be sealed.
+  const unlock = options.keepTags.length > 0 ? unlockClient : unlockIfGiven;
+  using there = await openAdmin(system, options, unlock);
   const request = withKeptRules(given, options, there);
   if (request === given) await warnOfTags(options, there);
   const sets = await there.sets();

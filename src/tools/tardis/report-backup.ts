@@ -91,7 +91,7 @@ export function nextLines(settings: Settings<'tardis'>, isEncrypted: boolean): s
     : 'the server can read it; a client that is created with --password or a password file is encrypted';
   return [
     isEncrypted
-      ? 'It is encrypted: without the password nobody can read it. Keep the key on paper, too: `sonic keys --help`.'
+      ? `It is encrypted: without the password nobody can read it. \`sonic keys ${place} --pdf FILE\` prints its keys.`
       : `It is not encrypted: ${encrypt}.`,
     `look:    tardis list ${place}`,
     `restore: tardis restore ${place} -o DIRECTORY PATH`,
