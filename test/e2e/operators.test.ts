@@ -1,4 +1,4 @@
-/** What the owner of a store's disk does without the passwords of its clients, as a server does. */
+/** Acts of the owner of a store's disk without the passwords of its clients: as a server does. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';

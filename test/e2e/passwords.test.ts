@@ -209,7 +209,7 @@ test('no tool opens a client without its password', async (t) => {
   const calls = [
     ['lstardis', place],
     ['regenerate', [...place, '-o', output, source]],
-    ['sonic', ['list', ...place]],
+    ['sonic', ['info', ...place]],
     ['tardis', [...place, '--local', source]],
   ] as const;
   for (const [tool, args] of calls) {
