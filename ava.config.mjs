@@ -18,7 +18,10 @@ export default {
   nodeArguments: ['--enable-source-maps'],
   // Every file of tests loads much of the same code; each build removes its compiled form.
   environmentVariables: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'dist/compiled') },
-  // Each file of tests would load it, which takes 40 ms.
-  require: process.env.TEST_TIMES === undefined ? [] : ['./scripts/note-duration.mjs'],
+  require: [
+    './scripts/bundled-threads.mjs',
+    // Each file of tests would load it, which takes 40 ms.
+    ...(process.env.TEST_TIMES === undefined ? [] : ['./scripts/note-duration.mjs']),
+  ],
   sortTestFiles: (a, b) => Number(isLong(b)) - Number(isLong(a)) || (a < b ? -1 : 1),
 };
