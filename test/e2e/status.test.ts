@@ -2,8 +2,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { BucketLab, STORE } from '../helpers/bucket-lab.js';
 import { commandsAreProcesses, run, Running, succeed } from '../helpers/commands.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import { explained, lab } from '../helpers/settings.js';
+import { file, makeTree } from '../helpers/tree.js';
+import { S3Server } from '../support/s3-server.js';
 
 commandsAreProcesses(); // the launcher knows `tardis` alone
 
@@ -161,4 +165,19 @@ test('the only client of a store is taken without -C, and no other', async (t) =
   t.is((await run('lstardis', ['-D', store, '-C', 'vm'])).status, 10);
   await succeed('sonic', ['create', '-D', store, '-C', 'other']);
   t.is((await run('lstardis', ['-D', store])).status, 10);
+});
+
+test('the state of a store in a bucket is shown, and unknown while the bucket is away', async (t) => {
+  const server = await S3Server.start();
+  t.teardown(() => server.close());
+  const its = new BucketLab(scratchInMemory(t), server.url);
+  makeTree(its.source, [file('letter', 'dear Otto')]);
+  await its.backUp('one', ['--create']);
+  const state = async (...words: string[]) => {
+    const { status, stdout } = await its.run('one', 'sonic', ['status', '--json', ...words]);
+    return { ...(JSON.parse(stdout) as Status & { readonly store: string }), exit: status };
+  };
+  t.like(await state(), { state: 'good', exit: 0, sets: 1, store: STORE });
+  server.close();
+  t.like(await state(), { state: 'unknown', exit: 10 });
 });

@@ -56,8 +56,10 @@ const FETCHING: readonly Tool[] = [
 ];
 /** Commands that need the small files of a client, but no up-to-date catalog. */
 const FETCHING_FILES: readonly Tool[] = ['sonic upgrade'];
-/** Maximum time for which `tardisremote` repeats a request, since a requester waits for the answer. */
+/** Maximum time for which these commands repeat a request, since somebody waits for the answer. */
 const ANSWER_PATIENCE_MS = 10_000;
+/** Commands whose answer may be that the bucket is away. */
+const ANSWERING: readonly Tool[] = ['tardisremote', 'sonic status'];
 
 /** Returns the access to the bucket that the settings name. Throws CONFIG_INVALID. */
 function accessOf(settings: BucketChoice, patienceMs?: number): BucketAccess {
@@ -93,7 +95,7 @@ export async function enterBucket(
   tool: Tool,
   settings: BucketChoice & ClientChoice,
 ): Promise<Buffer> {
-  const access = accessOf(settings, tool === 'tardisremote' ? ANSWER_PATIENCE_MS : undefined);
+  const access = accessOf(settings, ANSWERING.includes(tool) ? ANSWER_PATIENCE_MS : undefined);
   const cache = Buffer.from(access.cache);
   const { catalogFile } = settings;
   useBucket(access, async (client) => {

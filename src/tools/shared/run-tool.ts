@@ -149,7 +149,13 @@ async function withOnlyClient<T extends Tool>(
  * Commands that do not prepare a bucket at their start. They do not use it as a store, or they prepare it later as
  * another user.
  */
-const ENTERING: readonly Tool[] = ['sonic bucket', 'sonic setup', 'tardisd', 'tardisremote'];
+const ENTERING: readonly Tool[] = [
+  'sonic bucket',
+  'sonic setup',
+  'sonic status',
+  'tardisd',
+  'tardisremote',
+];
 
 async function leaveBucket(): Promise<void> {
   const { closeSharedStores } = await import('../../store/index.js');

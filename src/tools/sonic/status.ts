@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { resolveSettings, type Settings } from '../../config/index.js';
+import { isBucket, resolveSettings, type Settings } from '../../config/index.js';
 import { asTardisError, systemCode, type TardisError } from '../../errors/index.js';
 import { type BackupSet, type History, openLocalHistory } from '../../history/index.js';
 import {
@@ -19,7 +19,7 @@ import {
   shownRoots,
 } from '../../model/index.js';
 import { overviewOf } from '../../server/index.js';
-import { CHECKED_FILE, LOCK_FILE, shownStore } from '../../store/index.js';
+import { CHECKED_FILE, closeSharedStores, LOCK_FILE, shownStore } from '../../store/index.js';
 import {
   byteText,
   type DiskSpace,
@@ -151,7 +151,7 @@ async function lookIfThere(
 ): Promise<{ look: Look; fault?: TardisError }> {
   try {
     const look =
-      options.throughServer === undefined ? lookHere(system, options) : lookThere(options);
+      options.throughServer === undefined ? lookNear(system, options) : lookThere(options);
     return { look: await look };
   } catch (thrown) {
     const fault = asTardisError(thrown);
@@ -159,6 +159,18 @@ async function lookIfThere(
     if (OF_THE_COMMAND.includes(kind) && exitStatus !== NOT_THERE_STATUS) throw fault;
     // Without a backup, the store exists before its client.
     return fault.code === 'NO_SUCH_CLIENT' ? { look: NOTHING } : { look: NOTHING, fault };
+  }
+}
+
+/** Reads a store on this machine, or in a bucket. Throws the errors of opening it. */
+async function lookNear(system: System, options: Options): Promise<Look> {
+  if (!isBucket(options.sources.get('database'))) return lookHere(system, options);
+  const { enterBucket } = await import('../opening/bucket.js'); // most stores are directories
+  try {
+    const database = await enterBucket('sonic status', options);
+    return await lookHere(system, { ...options, database });
+  } finally {
+    await closeSharedStores();
   }
 }
 
