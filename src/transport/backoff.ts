@@ -51,7 +51,7 @@ const PASSING_AT_FIRST: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'CLIENT_ELSEWHERE',
   'TOO_MANY_ATTEMPTS',
 ]);
-/** Temporary causes of SERVER_UNREACHABLE: a server that is starting, a network that is coming up. */
+/** Temporary causes of SERVER_UNREACHABLE: a server that is starting, also behind a proxy, or a network that is coming up. */
 const PASSING_CAUSES: ReadonlySet<unknown> = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -64,6 +64,10 @@ const PASSING_CAUSES: ReadonlySet<unknown> = new Set([
   'ENETDOWN',
   'EADDRNOTAVAIL',
   'EAI_AGAIN',
+  'HTTP 429',
+  'HTTP 502',
+  'HTTP 503',
+  'HTTP 504',
 ]);
 
 const ON_PURPOSE = 'onPurpose';
@@ -76,10 +80,16 @@ export function hungUp(): TardisError {
   return new TardisError('CONNECTION_LOST', 'the server hung up', { [ON_PURPOSE]: true });
 }
 
+/** Errors whose `seconds` must pass before the next attempt. */
+const NAMING_SECONDS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'SERVER_UNREACHABLE',
+  'TOO_MANY_ATTEMPTS',
+]);
+
 /** Returns the seconds that must pass by the word of a server before the next attempt; 0 if it names none. */
 function secondsOf({ code, context }: TardisError): number {
   const { seconds } = context;
-  return code === 'TOO_MANY_ATTEMPTS' && typeof seconds === 'number' ? seconds : 0;
+  return NAMING_SECONDS.has(code) && typeof seconds === 'number' ? seconds : 0;
 }
 
 export class Backoff {

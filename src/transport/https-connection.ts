@@ -19,7 +19,7 @@ import { type EncodedMessage, encodeMessage, peekMessage } from './codec.js';
 import type { Channel, Connection } from './connection.js';
 import type { LinkOptions } from './link.js';
 import type { Head, MessageName } from './messages.js';
-import { channelOf, connectError, dial, type TlsOptions } from './sockets.js';
+import { answeredError, channelOf, connectError, dial, type TlsOptions } from './sockets.js';
 
 /** The part of a connection that a reader uses. */
 export type ClientLine = Pick<
@@ -220,7 +220,10 @@ class HttpsConnection implements ClientLine {
   private async post(path: string, type: string, body: Buffer): Promise<Answer> {
     const answer = await this.request(path, type, body);
     if (answer.status === 200) return answer;
-    const { code, detail: message } = objectIn(answer.body);
+    const { status, headers } = answer;
+    const { code, detail: message } = codeIn(answer.body);
+    if (code === undefined || code === 'SERVER_UNREACHABLE')
+      throw answeredError(this.channel.peerAddress, status, headers);
     const error = fromWire({ code, message });
     if (!LOSSES.has(error.code)) throw error;
     throw new TardisError('CONNECTION_LOST', `the server refused a question: ${error.message}`);
@@ -294,6 +297,16 @@ class HttpsConnection implements ClientLine {
 
 /** Refusals after which a new connection and login can help. */
 const LOSSES: ReadonlySet<string> = new Set(['NOT_LOGGED_IN', 'TOO_MANY_REQUESTS']);
+
+/** Returns the error in an answer. It has no code if a proxy has answered in place of the server. */
+function codeIn(body: Buffer): { readonly code?: unknown; readonly detail?: unknown } {
+  try {
+    return objectIn(body);
+  } catch (error) {
+    if (error instanceof TardisError) return {};
+    throw error;
+  }
+}
 
 function objectIn(body: Buffer): Record<string, unknown> {
   try {

@@ -281,6 +281,11 @@ export function connect(
         }),
       );
     });
+    socket.once('unexpected-response', (request, { statusCode = 0, headers }) => {
+      clearTimeout(timer);
+      reject(answeredError(describeAddress(address), statusCode, headers));
+      request.destroy();
+    });
     socket.once('error', (error) => {
       clearTimeout(timer);
       reject(connectError(error, address, tlsOptions));
@@ -352,6 +357,27 @@ export function connectError(
   }
   const text = `cannot reach the server at ${where}: ${unreachableText(error, code, tlsOptions)}`;
   return new TardisError('SERVER_UNREACHABLE', text, { cause: code }, error);
+}
+
+/**
+ * Returns the error for an answer with an HTTP status in place of a connection, as of a proxy whose server is away. Its cause is
+ * the status; `seconds` are those of Retry-After, 0 if there are none.
+ */
+export function answeredError(
+  where: string,
+  status: number,
+  headers: http.IncomingHttpHeaders,
+): TardisError {
+  const text = `cannot reach the server at ${where}: the answer is HTTP status ${status}`;
+  const context = { cause: `HTTP ${status}`, seconds: retrySeconds(headers) };
+  return new TardisError('SERVER_UNREACHABLE', text, context);
+}
+
+/** Returns the seconds of Retry-After. A date in it counts from the date of the answer. */
+function retrySeconds({ 'retry-after': after = '', date = '' }: http.IncomingHttpHeaders): number {
+  if (/^\d{1,9}$/.test(after)) return Number(after);
+  const ms = Date.parse(after) - Date.parse(date);
+  return ms > 0 ? Math.ceil(ms / 1000) : 0;
 }
 
 function unreachableText({ message }: Error, code: string, tlsOptions?: TlsOptions): string {

@@ -1,6 +1,6 @@
 /** A first connection that fails is retried like a lost one, if a retry may help. */
 import net from 'node:net';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import {
   backupsRunHere,
   run,
@@ -75,6 +75,51 @@ test('a client that is made while its server starts is not taken for one of this
   t.teardown(() => server.kill());
   const outcome = await command.ended;
   t.is(codeIn(outcome), 'CLIENT_EXISTS', outcome.stderr);
+});
+
+/** Listens in front of a server, as a proxy does. The answer to each of the first connections is one of these statuses. */
+async function proxy(t: ExecutionContext, behind: number, statuses: string[]): Promise<number> {
+  const front = net.createServer((near) => {
+    const status = statuses.shift();
+    near.on('error', () => near.destroy());
+    if (status !== undefined) {
+      near.once('data', () => near.end(`HTTP/1.1 ${status}\r\ncontent-length: 0\r\n\r\n`));
+      return;
+    }
+    const far = net.connect(behind, '127.0.0.1');
+    far.on('error', () => near.destroy());
+    near.pipe(far).pipe(near);
+  });
+  await new Promise<void>((resolve) => void front.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => front.close());
+  return (front.address() as net.AddressInfo).port;
+}
+
+test('a proxy whose server is away for a moment is tried again', async (t) => {
+  const { store, source } = lab(t);
+  const server = await Server.start(store);
+  t.teardown(() => server.kill());
+  const words = ['--insecure-tcp', '-C', 'me', PASSWORD];
+  const through = async (...statuses: string[]): Promise<string[]> => {
+    const port = await proxy(t, server.port, statuses);
+    return ['--server', '127.0.0.1', '--port', String(port), ...words];
+  };
+  const away = ['502 Bad Gateway', '503 Busy', '429 Slow\r\nretry-after: 2', '504 Late'];
+  const saved = await run('tardis', [...(await through(...away)), '--create', source]);
+  t.is(saved.status, 0, saved.stderr);
+  t.is(saved.stderr.match(/the answer is HTTP status \d+, trying again/g)?.length, away.length);
+  t.regex(saved.stderr, /status 429, trying again in 2 s/);
+  const listed = await run('lstardis', [...(await through('503 Busy')), source]);
+  t.is(listed.status, 0, listed.stderr);
+  t.regex(listed.stderr, TRIED_AGAIN);
+  for (const [status, ...more] of [
+    ['404 Not Found'],
+    ['503 Busy\r\nretry-after: 60', '--reconnect', '2'], // longer than the user waits
+  ] as const) {
+    const refused = await run('tardis', [...(await through(status)), ...more, source]);
+    t.is(codeIn(refused), 'SERVER_UNREACHABLE', refused.stderr);
+    t.notRegex(refused.stderr, TRIED_AGAIN);
+  }
 });
 
 test('what waiting cannot mend ends the first connection at once', async (t) => {

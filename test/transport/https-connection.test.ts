@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { nodeSystem } from '../../src/system/index.js';
 import {
+  Backoff,
   type ClientLine,
   connectHttps,
   DEFAULT_LINK,
@@ -85,4 +86,25 @@ test('an answer that is too large is cut off at once, also behind another one', 
   line.send('hello', helloOf('me'));
   line.send('hello', helloOf('me'));
   t.is(await soon(cutOff), http2.constants.NGHTTP2_CANCEL);
+});
+
+test('a proxy, or a server whose own server is away, is tried again after the seconds that it names', async (t) => {
+  const away = JSON.stringify({ code: 'SERVER_UNREACHABLE', detail: 'x' });
+  const date = 'Thu, 01 Jan 2026 00:00:';
+  for (const [status, headers, body, mayPass, seconds] of [
+    [502, {}, '<html>', true, 0],
+    [503, { 'retry-after': '7' }, away, true, 7],
+    [429, { date: `${date}10 GMT`, 'retry-after': `${date}22 GMT` }, '', true, 12],
+    [404, { 'retry-after': 'x' }, '<html>', false, 0],
+  ] as const) {
+    const line = await connectedTo(t, DEFAULT_LINK, (stream) => {
+      stream.respond({ ...headers, ':status': status });
+      stream.end(body);
+    });
+    line.send('hello', helloOf('me'));
+    const reason = await soon(line.closed);
+    t.is(reason?.code, 'SERVER_UNREACHABLE');
+    t.is(Backoff.mayPassAtFirst(reason), mayPass, `${status}`);
+    t.is(reason?.context['seconds'], seconds, `${status}`);
+  }
 });
