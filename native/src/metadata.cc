@@ -96,7 +96,7 @@ Refused setMetadata(int fd, const Row& row, unsigned options, bool directory) {
     refused.permissions = dropInheritedAcls(fd, directory);
     if (!directory) clearFlags(fd);
   }
-  if (row.hasFlag(kHasAttributes)) setAttributes({fd, false}, row, &refused.attributes);
+  if (row.hasFlag(kHasAttributes)) setAttributes({fd, false, refused.owner != 0}, row, &refused.attributes);
   const int error = setPermissions(permissions, options, [fd](mode_t mode) { return fchmod(fd, mode); });
   if (error != 0) refused.permissions = error;
   const timespec time = mtimeOf(row);

@@ -286,6 +286,7 @@ void setAttributes(const AttributeTarget& target, const Row& row, std::string* r
   snprintf(path, sizeof path, "/proc/self/fd/%d", target.fd);
   forEach(row, [&](const Attribute& attribute) {
     if (attribute.name.empty() || attribute.name == kFlagsName) return;  // time and inode flags are set last
+    if (target.isOthers && attribute.name == "security.capability") return;
     const char* name = attribute.name.c_str();
     const int result = target.isPath ? setxattr(path, name, attribute.value, attribute.valueBytes, 0)
                                      : fsetxattr(target.fd, name, attribute.value, attribute.valueBytes, 0);

@@ -22,9 +22,10 @@ namespace tardis {
 struct AttributeTarget {
   int fd;
   bool isPath;
+  bool isOthers = false;  // its owner is not that of the row
 };
 
-// Sets a row's attributes. Each attribute that cannot be set is appended to *refused.
+// Sets a row's attributes, but the capabilities of a program only if that has its owner. Each attribute that cannot be set is appended to *refused.
 void setAttributes(const AttributeTarget& target, const Row& row, std::string* refused);
 
 // Appends "CODE\0name\0", with the code of an error, to what was refused.

@@ -114,6 +114,13 @@ export function timeAmong(packed: Buffer | undefined): Buffer {
   return packAttributes(all(packed).filter(({ name }) => name.length === 0));
 }
 
+/** Returns packed attributes without the capabilities of a program. */
+export function withoutCapabilities(packed: Buffer | undefined): Buffer {
+  return packAttributes(all(packed).filter(({ name }) => !name.equals(CAPABILITIES)));
+}
+
+const CAPABILITIES = Buffer.from('security.capability');
+
 /** Returns packed attributes with only those of the system, which decide who has access; empty if there are none. */
 export function aclsAmong(packed: Buffer | undefined): Buffer {
   return packAttributes(all(packed).filter(({ name }) => name.indexOf(OF_SYSTEM) === 0));

@@ -18,6 +18,7 @@ import {
   RowReader,
   timeAmong,
   withAttributes,
+  withoutCapabilities,
 } from '../model/index.js';
 import { MetadataOption } from '../system/index.js';
 import { RestoreHow } from '../workers/index.js';
@@ -365,9 +366,11 @@ class Dressing {
   }
 
   dress(metadata: Buffer): Buffer {
-    const dressed = this.options.setAttributes === false ? bare(metadata) : Buffer.from(metadata);
-    const { setTimes, setPermissions, setOwner } = this.options;
+    const { setTimes, setPermissions, setOwner, setAttributes } = this.options;
     const type = metadata[RowOffset.type - METADATA_FROM];
+    let dressed = Buffer.from(metadata);
+    if (setAttributes === false) dressed = withOnly(metadata, timeAmong);
+    else if (setOwner === false) dressed = withOnly(metadata, withoutCapabilities);
     const permissionsAt = RowOffset.permissions - METADATA_FROM;
     if (setPermissions === false && type !== EntryType.symlink) {
       const open = type === EntryType.directory ? 0o777 : 0o666;
@@ -382,12 +385,15 @@ class Dressing {
   }
 }
 
-/** Returns a copy without attributes. An exact time that is stored among the attributes is kept. */
-function bare(metadata: Buffer): Buffer {
+/** Returns a copy with those attributes that `chosen` leaves. */
+function withOnly(
+  metadata: Buffer,
+  chosen: (packed: Buffer | undefined) => Buffer,
+): Buffer<ArrayBuffer> {
   const row = joinRow(metadata, Buffer.from('x'), undefined);
   const rows = new RowReader(row);
-  const time = timeAmong(rows.attributes(0));
-  return Buffer.from(metadataOf(new RowReader(withAttributes(row, time)), 0));
+  const left = withAttributes(row, chosen(rows.attributes(0)));
+  return Buffer.from(metadataOf(new RowReader(left), 0));
 }
 
 const DEFAULT_UMASK = 0o022;

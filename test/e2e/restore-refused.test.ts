@@ -35,8 +35,8 @@ class Lab {
     const files = Array.from({ length: MANY }, (_, n) => file(`f${n}`, `content ${n}`));
     makeTree(lab.source, [dir('d', [...files, symlink('link', 'f1')], { mode: 0o750 })]);
     spawnSync('mkfifo', [path.join(lab.source, 'd', 'fifo')]);
-    fs.chmodSync(path.join(lab.source, 'd', 'f0'), 0o4755);
     if (isRoot) spawnSync('chown', ['-Rh', `${owner}:${owner}`, lab.source]);
+    fs.chmodSync(path.join(lab.source, 'd', 'f0'), 0o4755); // a change of the owner would take the bit
     await backup([...lab.args.slice(0, 4), '--local', '--create', lab.source]);
     if (isRoot) spawnSync('chmod', ['-R', 'a+rX', path.join(lab.home, 'store')]);
     return lab;
@@ -90,6 +90,29 @@ test('root that may not change owners gets all contents, and each kind is named 
   const left = lab.below(AS_ROOT_OF_A_CONTAINER, '--no-set-owner');
   t.is(left.status, 0, left.stderr);
   t.deepEqual(fs.readdirSync(lab.out), ['tree']);
+});
+
+test('a program has the capabilities of the set only with its owner', async (t) => {
+  if (!canRun(...AS_ROOT_OF_A_CONTAINER)) return t.log('left out: no user namespaces, or no root');
+  const name = 'security.capability';
+  const lab = await Lab.with(t);
+  const program = path.join(lab.source, 'd', 'f2');
+  const value = '0x0100000200200000000000000000000000000000'; // cap_net_raw
+  const { status: failed } = spawnSync('setfattr', ['-n', name, '-v', value, program]);
+  if (failed !== 0) return t.log('left out: no capabilities here');
+  await backup([...lab.args.slice(0, 4), '--local', lab.source]);
+  const restored = (words: readonly string[], ...options: readonly string[]): string => {
+    fs.rmSync(lab.out, { recursive: true, force: true });
+    lab.below(words, ...options);
+    t.is(fs.readFileSync(lab.at('d', 'f2'), 'utf8'), 'content 2');
+    const found = spawnSync('getfattr', ['-e', 'hex', '-n', name, lab.at('d', 'f2')]);
+    return `${found.stdout.includes(value) ? 'with' : 'without'}, status ${found.status}`;
+  };
+  t.is(restored(['env']), 'with, status 0');
+  t.is(restored(['env'], '--no-set-owner'), 'without, status 1');
+  t.is(restored(AS_ROOT_OF_A_CONTAINER), 'without, status 1');
+  t.is(restored(AS_ROOT_OF_A_CONTAINER, '--no-set-owner'), 'without, status 1');
+  return undefined;
 });
 
 test('refused permissions and times are named, unless they are left out', async (t) => {
