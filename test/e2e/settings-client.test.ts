@@ -163,7 +163,7 @@ test('LogFiles receive the messages of a backup, and its result', async (t) => {
   t.regex(full.stderr, /cannot write to a log file, closing it: ENOSPC/);
   t.regex(fs.readFileSync(at('log 4'), 'utf8'), /complete\.$/m);
   const nowhere = await run('tardis', [...local, '--logfile', at('no', 'log')]);
-  t.regex(nowhere.stderr, /cannot log to .*ENOENT \[CONFIG_INVALID\]/);
+  t.regex(nowhere.stderr, /cannot log to .*\(ENOENT\) \[CONFIG_INVALID\]/);
 });
 
 test('contents are stored with the codec of CompressData', async (t) => {

@@ -152,7 +152,7 @@ test('LogFile receives the log', async (t) => {
     t.regex(fs.readFileSync(at(name), 'utf8'), /"stopped"/);
   }
   const { stderr } = await run('tardisd', [...args, '--logfile', at('no', 'log')]);
-  t.regex(stderr, /cannot log to .*ENOENT \[CONFIG_INVALID\]/);
+  t.regex(stderr, /cannot log to .*\(ENOENT\) \[CONFIG_INVALID\]/);
 });
 
 test('Verbose chooses what is logged', async (t) => {
