@@ -367,7 +367,9 @@ export const LOGIN_ROWS = {
     type: 'bool',
     default: undefined,
     defaultText: 'yes, unless --insecure-tcp or --insecure-network is given',
-    perTool: forTools(['tardisd', 'tardisremote'], { defaultText: 'no' }),
+    perTool: forTools(['tardisd', 'tardisremote'], {
+      defaultText: 'yes, unless --local, --insecure-tcp or --insecure-network is given',
+    }),
     tools: ['tardisremote', ...BOTH_ENDS],
     flags: '--ssl',
     negatable: true,
@@ -410,6 +412,7 @@ export const LOGIN_ROWS = {
     flags: '--certfile <file>',
     isCommon: true,
     serverKey: 'CertFile',
+    defaultText: 'one of its own, ~/.config/tardis/tardisd-cert.pem, made at the first start',
     help: 'certificate for TLS, with its chain (PEM)',
   },
   keyFile: {
@@ -418,6 +421,7 @@ export const LOGIN_ROWS = {
     flags: '--keyfile <file>',
     isCommon: true,
     serverKey: 'KeyFile',
+    defaultText: '~/.config/tardis/tardisd-key.pem, if no certificate is named',
     help: 'private key for TLS (PEM)',
   },
   makeCertificate: {

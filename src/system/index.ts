@@ -59,6 +59,7 @@ export { readStart, replaceFile, writeNew } from './small-files.js';
 export {
   cachePath,
   configPath,
+  makeDirectories,
   homeDirectory,
   readState,
   statePath,

@@ -112,9 +112,9 @@ function removeLeft(file: string): void {
 
 /**
  * Creates missing directories one by one. Node's recursive mkdir never returns below a directory like /proc,
- * where nothing can be created.
+ * where nothing can be created. Throws errors of the system.
  */
-function makeDirectories(directory: string): void {
+export function makeDirectories(directory: string): void {
   if (fs.existsSync(directory)) return;
   const above = path.dirname(directory);
   if (above !== directory) makeDirectories(above);

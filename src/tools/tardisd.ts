@@ -20,7 +20,7 @@ import { printReady } from './tardisd/server-ready.js';
 import { atHangup } from './shared/signals.js';
 import { becomeUser, writePidFile } from './tardisd/server-process.js';
 import { LiveCertificate } from './tardisd/live-certificate.js';
-import { openLog } from './tardisd/serving.js';
+import { openLog, withOwnTls } from './tardisd/serving.js';
 import type { Remote } from './tardisremote/start-remote.js';
 
 /**
@@ -55,7 +55,7 @@ async function start(settings: Settings<'tardisd'>): Promise<void> {
 }
 
 async function serve(given: Settings<'tardisd'>): Promise<void> {
-  let settings = given;
+  let settings = withOwnTls(given);
   let served: ServedBucket | undefined;
   process.umask(settings.umask);
   const address = listenAddress(settings);

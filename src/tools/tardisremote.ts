@@ -19,7 +19,7 @@ import { JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js'
 import { atHangup } from './shared/signals.js';
 import { becomeUser, writePidFile } from './tardisd/server-process.js';
 import { LiveCertificate } from './tardisd/live-certificate.js';
-import { openLog } from './tardisd/serving.js';
+import { openLog, withOwnTls } from './tardisd/serving.js';
 import { serverSource } from './tardisremote/server-source.js';
 import { type RemoteOptions, startRemote } from './tardisremote/start-remote.js';
 
@@ -44,7 +44,7 @@ async function start(settings: RemoteSettings): Promise<void> {
 }
 
 async function serve(given: RemoteSettings): Promise<void> {
-  let settings = given;
+  let settings = withOwnTls(given);
   let following: Following | undefined;
   const host = listenHost(settings);
   const log = await openLog(settings);

@@ -212,7 +212,12 @@ const REFUSED: readonly [what: string, tool: Tool, args: readonly string[], want
     ['-C', 'me', '--insecure-tcp', '--port', '1', source],
     { code: 'SERVER_UNREACHABLE' },
   ],
-  ['plain TCP without leave', 'tardisd', ['-D', store], { code: 'INSECURE_TCP_REFUSED' }],
+  [
+    'plain TCP without leave',
+    'tardisd',
+    ['-D', store, '--no-ssl'],
+    { code: 'INSECURE_TCP_REFUSED' },
+  ],
   [
     'a bad configuration',
     'tardisd',

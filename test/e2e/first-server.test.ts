@@ -12,10 +12,9 @@ const WORD = '--password=gravel-Otter9-lamp';
 
 test('a server prints that it is ready and what to type, and that leads to a backup of a second machine', async (t) => {
   const { store, source, at } = lab(t);
-  const [cert, key] = [at('cert.pem'), at('key.pem')];
-  const tls = ['--ssl', '--certfile', cert, '--keyfile', key, '--make-certificate'];
-  const args = ['-D', store, '--port', '0', '--address', '127.0.0.1', ...tls];
-  const server = new Running('tardisd', [...args, '--create']);
+  const env = { XDG_CONFIG_HOME: at('config') };
+  const args = ['-D', store, '--port', '0', '--address', '127.0.0.1'];
+  const server = new Running('tardisd', [...args, '--create'], { env });
   t.teardown(() => server.signalGroup('SIGKILL'));
   await server.until('its lines', () => /tardis --server .*\n/.test(server.stdout));
   t.regex(server.stdout, /^Ready: 127\.0\.0\.1:\d+, TLS, store /);
@@ -49,12 +48,16 @@ test('a server prints that it is ready and what to type, and that leads to a bac
   await succeed('regenerate', [...way, '-o', at('out'), source]);
   t.deepEqual(differences(look(source), look(path.join(at('out'), path.basename(source)))), []);
 
+  const certificate = at('config', 'tardis', 'tardisd-cert.pem');
+  const made = fs.readFileSync(certificate);
+  t.is(fs.statSync(at('config', 'tardis', 'tardisd-key.pem')).mode & 0o777, 0o600);
   server.signal('SIGTERM');
   await server.ended;
-  const again = new Running('tardisd', [...args, '--json']);
+  const again = new Running('tardisd', [...args, '--json'], { env });
   t.teardown(() => again.signalGroup('SIGKILL'));
   await again.until('its line', () => again.stdout.includes('\n'));
   t.like(JSON.parse(again.stdout), { version: 1, store, isStoreNew: false });
+  t.deepEqual(fs.readFileSync(certificate), made, 'a client that knows the server meets it again');
   again.signal('SIGTERM');
   await again.ended;
 });

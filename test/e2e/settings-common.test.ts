@@ -84,7 +84,7 @@ test('plain TCP is refused unless an option allows it', async (t) => {
     ['tardis', ['-C', 'me', '--no-ssl', source]],
     ['tardis', ['-C', 'me', '--insecure-tcp', '--server', '192.0.2.1', source]],
     ['sonic', ['setpass', '-C', 'me', '--no-ssl', '--server', 'localhost', '--password=x']],
-    ['tardisd', ['-D', store, '--port', '0']],
+    ['tardisd', ['-D', store, '--port', '0', '--no-ssl']],
     ['tardisd', ['-D', store, '--port', '0', '--insecure-tcp', '--address', '0.0.0.0']],
   ] as const) {
     const { status, stderr } = await run(tool, args);

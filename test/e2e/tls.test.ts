@@ -111,7 +111,6 @@ test('a pair that cannot be used is reported', async (t) => {
   const { store, certFile, keyFile, at, top, written } = await tlsLab(t);
   const { keyFile: otherKey } = await certificateIn(top, 'other');
   for (const [args, code] of [
-    [['--ssl'], 'CONFIG_INVALID'],
     [['--ssl', '--certfile', certFile], 'CONFIG_INVALID'],
     [['--ssl', '--certfile', certFile, '--keyfile', at('nothing')], 'CERTIFICATE_UNUSABLE'],
     [['--ssl', '--certfile', certFile, '--keyfile', otherKey], 'CERTIFICATE_UNUSABLE'],

@@ -464,6 +464,7 @@ export function cleanEnvironment(): NodeJS.ProcessEnv {
     ...inherited,
     XDG_STATE_HOME: STATE,
     XDG_CACHE_HOME: CACHE,
+    XDG_CONFIG_HOME: path.join(STATE, 'config'),
     TARDIS_PASSWORD_MEMORY: '16M',
     NODE_COMPILE_CACHE: COMPILED,
   };

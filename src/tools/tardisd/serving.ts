@@ -1,10 +1,12 @@
 /** The log and the certificate of a program that serves. */
 import fs from 'node:fs';
+import path from 'node:path';
 import { destination, type Logger, pino } from 'pino';
 import { configInvalid } from '../../config/index.js';
 import { failedTo } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import type { CertificateFiles } from '../../server/index.js';
+import { configPath, makeDirectories, textBytes } from '../../system/index.js';
 import { makeFor, type RunAs } from './server-process.js';
 
 const LEVELS = ['error', 'info', 'debug', 'trace'];
@@ -47,6 +49,27 @@ async function logDescriptor(settings: LogSettings): Promise<number> {
   } catch (error) {
     throw failedTo(`log to ${displayName(file)}`, error, 'useNamedFile');
   }
+}
+
+type TlsSettings = CertificateSettings & {
+  readonly localSocket?: string | undefined;
+  readonly insecureTcp: boolean;
+  readonly insecureNetwork: boolean;
+};
+
+/**
+ * Returns the settings with TLS, unless they say how to do without it, and with a certificate of this program's own if
+ * they name none. That one is made at the first start, in the configuration directory of the user who starts the program.
+ */
+export function withOwnTls<S extends TlsSettings>(settings: S): S {
+  const { localSocket, insecureTcp, insecureNetwork, certFile, keyFile } = settings;
+  const isWithout = localSocket !== undefined || insecureTcp || insecureNetwork;
+  const { ssl = !isWithout } = settings;
+  if (!ssl || certFile !== undefined || keyFile !== undefined) return { ...settings, ssl };
+  const [ownCert, ownKey] = ['tardisd-cert.pem', 'tardisd-key.pem'].map((name) => configPath(name));
+  makeDirectories(path.dirname(ownCert!));
+  const own = { certFile: textBytes(ownCert!), keyFile: textBytes(ownKey!) };
+  return { ...settings, ssl, ...own, makeCertificate: true };
 }
 
 /** Returns the files with certificate and key for TLS; undefined without TLS. Throws CONFIG_INVALID. */
