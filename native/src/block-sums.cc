@@ -109,8 +109,11 @@ void BlockSigner::putSum(uint32_t weak, const uint8_t* strong) {
   put(strong, strongBytes_);
 }
 
-BlockSums::BlockSums(uint64_t signedBytes, size_t mostBlocks, size_t mostBlockBytes)
-    : signedBytes_(signedBytes), mostBlocks_(mostBlocks), mostBlockBytes_(std::min(mostBlockBytes, kMostBlockBytes)) {}
+BlockSums::BlockSums(uint64_t signedBytes, size_t mostBlocks, size_t mostBlockBytes, uint64_t from)
+    : signedBytes_(signedBytes),
+      mostBlocks_(mostBlocks),
+      mostBlockBytes_(std::min(mostBlockBytes, kMostBlockBytes)),
+      from_(from) {}
 
 void BlockSums::take(const uint8_t* data, size_t size, bool isLast) {
   if (header_.size() < kHeaderBytes) {

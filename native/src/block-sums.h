@@ -50,8 +50,9 @@ class BlockSums {
  public:
   static constexpr uint32_t kNone = UINT32_MAX;
 
-  // `signedBytes` is the length of the content that was signed. A signature with longer blocks, or more of them, is refused.
-  BlockSums(uint64_t signedBytes, size_t mostBlocks, size_t mostBlockBytes);
+  // `signedBytes` is the length of the range that was signed, which begins at `from` in the basis. A signature with longer
+  // blocks, or more of them, is refused.
+  BlockSums(uint64_t signedBytes, size_t mostBlocks, size_t mostBlockBytes, uint64_t from);
 
   // Takes the next bytes of the signature, which may be hostile. Throws ERSYNC before memory is taken for what cannot be,
   // and if a whole signature does not have one sum for each block.
@@ -61,6 +62,7 @@ class BlockSums {
   // Builds the index, unless it is there. The calls below need it.
   void index();
 
+  uint64_t from() const { return from_; }
   size_t blockBytes() const { return blockBytes_; }
   uint32_t count() const { return count_; }
   uint32_t weak(uint32_t block) const;
@@ -97,6 +99,7 @@ class BlockSums {
   const uint64_t signedBytes_;
   const size_t mostBlocks_;
   const size_t mostBlockBytes_;
+  const uint64_t from_;
   std::vector<uint8_t> header_;
   std::vector<uint8_t> signature_;  // without the header
   std::atomic<bool> isWhole_{false};

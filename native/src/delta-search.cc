@@ -216,7 +216,7 @@ size_t DeltaSearch::lastBlock(size_t end) const {
 // Puts the new bytes before the position, then a copy of `bytes` bytes from this block on, which may go on.
 void DeltaSearch::copy(uint64_t block, uint64_t bytes) {
   while (literal_ < at_) putLiterals(std::min(at_, literal_ + kLiteralBytes));
-  const uint64_t from = block * blockBytes_;
+  const uint64_t from = sums_->from() + block * blockBytes_;
   if (copyBytes_ == 0 || copyAt_ + copyBytes_ != from) {
     putCopy();
     copyAt_ = from;

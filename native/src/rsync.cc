@@ -221,7 +221,8 @@ napi_value rsyncSignature(const Call& call) {
 }
 
 napi_value rsyncLoad(const Call& call) {
-  return open(call, std::make_shared<LoadingJob>(std::make_shared<BlockSums>(call.count(0), call.count(1), call.count(2))));
+  const auto sums = std::make_shared<BlockSums>(call.count(0), call.count(1), call.count(2), call.count(3));
+  return open(call, std::make_shared<LoadingJob>(sums));
 }
 
 napi_value rsyncDelta(const Call& call) {

@@ -14,10 +14,10 @@ import {
 } from '../transport/index.js';
 
 /**
- * Requests for which a backup waits here. The answers to `basisWish` are pieces, which `OfferedBases` takes, and
+ * Requests for which a backup waits here. The answers to `basisWish` and `rangeWish` are pieces, which `OfferedBases` takes, and
  * `setKeys` belongs to a session of its own.
  */
-export type AwaitedRequest = Exclude<AnsweredMessage, 'basisWish' | 'setKeys'>;
+export type AwaitedRequest = Exclude<AnsweredMessage, 'basisWish' | 'rangeWish' | 'setKeys'>;
 export type AwaitedAnswer = AnswerTo<AwaitedRequest>;
 
 /** The key by which a request and its answer belong together, and the number of items in the answer. */

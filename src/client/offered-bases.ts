@@ -16,6 +16,10 @@ import type { Sender } from './sender.js';
 const MAX_EARLY_BYTES = 16 << 20;
 const MAX_EARLY_PIECES = 1024;
 
+/** Keys of a sample and of the whole signature, beside the numbers of ranges. */
+const SAMPLE = -1;
+const WHOLE = 0;
+
 interface Fetching {
   readonly sink: SignatureSink;
   readonly resolve: (isWhole: boolean) => void;
@@ -23,7 +27,7 @@ interface Fetching {
 }
 
 interface Piece {
-  readonly isSample: boolean;
+  readonly key: number;
   readonly bytes: Buffer;
   readonly last: boolean;
   readonly failed: boolean;
@@ -34,8 +38,8 @@ interface Offer {
   readonly slot: SlotNumber;
   readonly key: string;
   readonly head: Head<'basis'>;
-  /** Receivers of the sample and of the signature, by `isSample`. */
-  readonly fetching: Map<boolean, Fetching>;
+  /** Receivers of the sample, of the signature, and of those of ranges, by the number of the range. */
+  readonly fetching: Map<number, Fetching>;
   /** Pieces that arrived before they were requested. */
   early: Piece[];
 }
@@ -45,6 +49,7 @@ export class OfferedBases {
   private readonly byName = new Map<string, Offer>();
   private readonly bySlot = new Map<SlotNumber, Offer[]>();
   private earlyBytes = 0;
+  private ranges = 0;
   private failure: TardisError | undefined;
 
   constructor(
@@ -76,13 +81,14 @@ export class OfferedBases {
    * Takes a piece of a signature. Ignores a piece of a closed offer, since the piece may have been in flight. Throws
    * PROTOCOL_VIOLATION for too many bytes that were not requested.
    */
-  piece({ basis, isSample, bytes, last, failed }: Head<'signature'>): void {
+  piece({ basis, isSample, range, bytes, last, failed }: Head<'signature'>): void {
     const offer = this.byNumber.get(basis);
     if (offer === undefined) return;
-    const piece = { isSample, bytes, last, failed };
-    const fetching = offer.fetching.get(isSample);
+    const key = isSample ? SAMPLE : range;
+    const piece = { key, bytes, last, failed };
+    const fetching = offer.fetching.get(key);
     if (fetching !== undefined) {
-      this.hand(offer, isSample, fetching, piece);
+      this.hand(offer, fetching, piece);
       return;
     }
     this.earlyBytes += bytes.length;
@@ -102,7 +108,17 @@ export class OfferedBases {
       sizeBytes: head.sizeBytes,
       mostPercent: head.mostPercent,
       hasSignature: head.hasSignature,
-      fetch: (isSample, sink) => this.fetch(offer, isSample, sink),
+      fetch: (isSample, sink) => {
+        const wish = isSample ? BasisWish.sample : BasisWish.signature;
+        return this.fetch(offer, isSample ? SAMPLE : WHOLE, sink, () =>
+          this.sender.post('basisWish', { basis: number, wish }),
+        );
+      },
+      fetchRange: (range, sink) => {
+        this.ranges += 1;
+        const head = { ...range, basis: number, range: this.ranges };
+        return this.fetch(offer, head.range, sink, () => this.sender.post('rangeWish', head));
+      },
       openDelta: (start) => this.streams.delta(number, start),
       release: () => {
         if (!this.close(offer)) return;
@@ -125,27 +141,31 @@ export class OfferedBases {
     this.byName.clear();
   }
 
-  private fetch(offer: Offer, isSample: boolean, sink: SignatureSink): Promise<boolean> {
+  private fetch(
+    offer: Offer,
+    key: number,
+    sink: SignatureSink,
+    request: () => void,
+  ): Promise<boolean> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
     return new Promise((resolve, reject) => {
       const fetching = { sink, resolve, reject };
-      offer.fetching.set(isSample, fetching);
-      const early = offer.early.filter((piece) => piece.isSample === isSample);
-      offer.early = offer.early.filter((piece) => piece.isSample !== isSample);
+      offer.fetching.set(key, fetching);
+      const early = offer.early.filter((piece) => piece.key === key);
+      offer.early = offer.early.filter((piece) => piece.key !== key);
       for (const piece of early) {
         this.earlyBytes -= piece.bytes.length;
-        this.hand(offer, isSample, fetching, piece);
+        this.hand(offer, fetching, piece);
       }
-      const wish = isSample ? BasisWish.sample : BasisWish.signature;
-      this.sender.post('basisWish', { basis: offer.number, wish });
+      request();
     });
   }
 
-  private hand(offer: Offer, isSample: boolean, fetching: Fetching, piece: Piece): void {
+  private hand(offer: Offer, fetching: Fetching, piece: Piece): void {
     // A signature that cannot be used does not end the session: the file is sent whole.
     const isTaken = !piece.failed && fetching.sink(piece.bytes, piece.last);
     if (isTaken && !piece.last) return;
-    offer.fetching.set(isSample, { ...fetching, sink: () => false });
+    offer.fetching.set(piece.key, { ...fetching, sink: () => false });
     fetching.resolve(isTaken);
   }
 

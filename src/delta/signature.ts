@@ -137,6 +137,50 @@ export function samplePlaces(
   return { places, bytes, spacingBytes };
 }
 
+/** A range of a basis, and the length of its blocks. */
+export interface SignedRange {
+  readonly from: number;
+  readonly bytes: number;
+  readonly blockBytes: number;
+}
+
+/** Number of bytes before and behind the place of a part within which its data is found in short blocks. */
+const RANGE_MARGIN_BYTES = 8 << 20;
+/** Limits of short blocks, and the number of them in a basis between these limits. */
+const LEAST_RANGE_BLOCK_BYTES = 512;
+const MOST_RANGE_BLOCK_BYTES = 4096;
+const RANGE_BLOCKS = 1 << 21;
+/** Maximum number of bytes of a range: a part of a file with its margins. */
+export const MAX_RANGE_BYTES: number = (64 << 20) + 2 * RANGE_MARGIN_BYTES;
+/** Maximum memory of the loaded signature of a range. */
+export const MAX_RANGE_LOADED_BYTES: number = loadedBytesFor(
+  MAX_RANGE_BYTES / LEAST_RANGE_BLOCK_BYTES,
+);
+
+/**
+ * Returns the range of a basis around the place of a part, in blocks that are shorter than those of the whole basis; undefined
+ * if the basis has nothing there.
+ */
+export function rangeAround(
+  basisBytes: number,
+  partAt: number,
+  partBytes: number,
+): SignedRange | undefined {
+  let blockBytes = LEAST_RANGE_BLOCK_BYTES;
+  while (blockBytes < MOST_RANGE_BLOCK_BYTES && blockBytes * RANGE_BLOCKS < basisBytes)
+    blockBytes *= 2;
+  const from = Math.max(0, partAt - RANGE_MARGIN_BYTES);
+  const bytes = Math.min(basisBytes, partAt + partBytes + RANGE_MARGIN_BYTES) - from;
+  return bytes > 0 ? { from, bytes, blockBytes } : undefined;
+}
+
+/** True if a range, which may be hostile, is one of a basis of this length. */
+export function isRangeOf(basisBytes: number, { from, bytes, blockBytes }: SignedRange): boolean {
+  const isBlock = Math.log2(blockBytes) % 1 === 0 && blockBytes >= LEAST_RANGE_BLOCK_BYTES;
+  const isWithin = bytes > 0 && bytes <= MAX_RANGE_BYTES && from + bytes <= basisBytes;
+  return isBlock && isWithin && blockBytes <= MOST_RANGE_BLOCK_BYTES;
+}
+
 const STEP_BYTES = 16 << 10;
 /** Block length that is always allowed in signatures made by other programs, whatever the size of the content. */
 const LEAST_BLOCK_CAP_BYTES = 64 << 10;
@@ -148,13 +192,13 @@ export class LoadedSignature {
 
   /**
    * Creates an empty signature. `basisBytes` is the length of the content that was signed, which limits the signature.
-   * `signedBytes` is the length of the signed part of that content, which is less for a sample.
+   * `signedBytes` is the length of the signed part of that content, which is less for a sample, or for a range from `from` on.
    */
-  constructor(native: RsyncCalls, basisBytes: number, signedBytes = basisBytes) {
+  constructor(native: RsyncCalls, basisBytes: number, signedBytes = basisBytes, from = 0) {
     // A delta job reads some blocks ahead.
     const mostBlockBytes = Math.max(LEAST_BLOCK_CAP_BYTES, 2 * (blockBytesFor(basisBytes) ?? 0));
     this.job = new RsyncJob(native, 'a signature cannot be used', () =>
-      native.rsyncLoad(signedBytes, MAX_BLOCKS, mostBlockBytes),
+      native.rsyncLoad(signedBytes, MAX_BLOCKS, mostBlockBytes, from),
     );
   }
 

@@ -1,13 +1,15 @@
 /**
  * Delta of one large file. It determines whether there is a basis, whether the file and the basis have common data,
- * and whether a delta still pays. All parts of the file are compared with the whole basis. The basis' signature is in
- * memory once for all threads.
+ * and whether a delta still pays. A part of a large file is compared with the range of the basis around its place, in short
+ * blocks. If much of it is new there, this part and later ones are compared with the whole basis. Its signature is in memory
+ * once for all threads.
  */
 import {
   loadedBytesFor,
   MAX_BLOCKS,
   blockBytesFor,
   type LoadedSignature,
+  rangeAround,
   SAMPLED_FROM_BYTES,
 } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
@@ -27,9 +29,20 @@ const EIGHTH_UP_TO_BYTES = 16 << 20;
 /** Minimum of that number after deltas of parts did not pay. Each of these parts halves the number. */
 const LEAST_EVIDENCE_BYTES = 128 << 10;
 
+/** Percentage of new bytes above which a part is compared with the whole basis too. */
+const MOST_NEW_NEAR_PERCENT = 20;
+
+/** The loaded signature of a range. Must be closed. */
+export interface NearSums {
+  readonly signature: LoadedSignature;
+  close(): void;
+}
+
 interface DeltaOptions {
   /** Limits the memory of signatures. */
   readonly signatureBytes: Credit;
+  /** Limits the memory of signatures of ranges; undefined if the server makes none. */
+  readonly rangeBytes: Credit | undefined;
   /** True if the server may have the file itself. The signature is then fetched when a part turns out to be new. */
   readonly mayBeSame: boolean;
 }
@@ -37,23 +50,38 @@ interface DeltaOptions {
 export class FileDelta {
   /** Number of parts for which a delta did not pay. */
   dropped = 0;
+  /** True if a part was not found around its place. */
+  private isMoved = false;
   private readonly signature: LoadedSignature;
   private fetched: Promise<boolean> | undefined;
 
-  private constructor(
-    readonly offer: OfferedBasis,
-    jobs: JobRunner,
-    private readonly credit: Credit,
-    private readonly costBytes: number,
-  ) {
-    this.signature = jobs.loadSignature(offer.sizeBytes);
+  readonly offer: OfferedBasis;
+  private readonly jobs: JobRunner;
+  private readonly credit: Credit;
+  private readonly costBytes: number;
+  /** Undefined if parts are compared with the whole basis only. */
+  private readonly ranges: Credit | undefined;
+
+  private constructor(parts: {
+    readonly offer: OfferedBasis;
+    readonly jobs: JobRunner;
+    readonly credit: Credit;
+    readonly costBytes: number;
+    readonly ranges: Credit | undefined;
+  }) {
+    this.offer = parts.offer;
+    this.jobs = parts.jobs;
+    this.credit = parts.credit;
+    this.costBytes = parts.costBytes;
+    this.ranges = parts.ranges;
+    this.signature = parts.jobs.loadSignature(parts.offer.sizeBytes);
   }
 
   /** Begins the delta of a file. Returns undefined if the basis is too large for a signature; it is then released. */
   static async begin(
     offer: OfferedBasis,
     jobs: JobRunner,
-    { signatureBytes: credit, mayBeSame }: DeltaOptions,
+    { signatureBytes: credit, rangeBytes, mayBeSame }: DeltaOptions,
   ): Promise<FileDelta | undefined> {
     const blockBytes = blockBytesFor(offer.sizeBytes);
     if (blockBytes === undefined) {
@@ -63,8 +91,9 @@ export class FileDelta {
     const costBytes = loadedBytesFor(Math.ceil(offer.sizeBytes / blockBytes));
     await credit.take(costBytes);
     try {
-      const delta = new FileDelta(offer, jobs, credit, costBytes);
-      if (!mayBeSame) delta.isReady().catch(() => undefined); // rejects where it is awaited
+      const ranges = isDear(offer) ? rangeBytes : undefined;
+      const delta = new FileDelta({ offer, jobs, credit, costBytes, ranges });
+      if (!mayBeSame && ranges === undefined) delta.isReady().catch(() => undefined); // rejects where it is awaited
       return delta;
     } catch (error) {
       credit.give(costBytes);
@@ -80,11 +109,42 @@ export class FileDelta {
 
   /** True if the server still has to make the signature, so the file can be hashed in the meantime. */
   get isMadeMeanwhile(): boolean {
-    return isDear(this.offer);
+    return isDear(this.offer) && this.ranges === undefined;
   }
 
-  /** Returns the delta request for a part of this length. */
-  request(partBytes: number, fileBytes: number): DeltaRequest {
+  /**
+   * Loads the signature of the basis around the place of a part. Resolves with undefined if the part is to be compared with
+   * the whole basis.
+   */
+  async near(partAt: number, partBytes: number): Promise<NearSums | undefined> {
+    const { jobs, offer, ranges: credit } = this;
+    const range = rangeAround(offer.sizeBytes, partAt, partBytes);
+    if (credit === undefined || range === undefined || this.isMoved) return undefined;
+    const costBytes = loadedBytesFor(Math.ceil(range.bytes / range.blockBytes));
+    await credit.take(costBytes);
+    const signature = jobs.loadSignature(offer.sizeBytes, range.bytes, range.from);
+    const close = (): void => {
+      signature.close();
+      credit.give(costBytes);
+    };
+    try {
+      if (await offer.fetchRange(range, takerOf(signature))) return { signature, close };
+    } catch (error) {
+      close();
+      throw error;
+    }
+    close();
+    return undefined;
+  }
+
+  /** Takes notice of a part for which a delta did not pay, on what is near its place if `wasNear`. */
+  drop(wasNear: boolean): void {
+    if (wasNear) this.isMoved = true;
+    else this.dropped += 1;
+  }
+
+  /** Returns the delta request for a part of this length, on what is near its place or on the whole basis. */
+  request(partBytes: number, fileBytes: number, near?: NearSums): DeltaRequest {
     const { mostPercent } = this.offer;
     const evidence = Math.max(
       MIN_EVIDENCE_BYTES,
@@ -92,12 +152,17 @@ export class FileDelta {
       Math.min(EIGHTH_UP_TO_BYTES, fileBytes / 8),
     );
     const sooner = evidence / 2 ** this.dropped;
-    return {
-      signature: this.signature.number,
+    const whole = {
+      signature: (near?.signature ?? this.signature).number,
       mostNewBytes: (partBytes * mostPercent) / 100,
       mostNewPercent: mostPercent,
       evidenceBytes: Math.max(LEAST_EVIDENCE_BYTES, sooner),
     };
+    if (near === undefined) return whole;
+    // Data that moved is sent in vain until this is clear, so it becomes clear soon.
+    const mostNewBytes = (partBytes * Math.min(MOST_NEW_NEAR_PERCENT, mostPercent)) / 100;
+    const evidenceBytes = Math.min(whole.evidenceBytes, QUARTER_UP_TO_BYTES);
+    return { ...whole, mostNewBytes, evidenceBytes };
   }
 
   close(): void {

@@ -41,7 +41,10 @@ async function deltaOf(context: Context, source: Source): Promise<FileDelta | un
   // not needed. A server makes one meanwhile, but of an encrypted content it can only send the bytes.
   const isMadeHere = peer.contentKeys !== undefined && !basis.hasSignature;
   const mayBeSame = (basis !== offered || isMadeHere) && source.hashFirst;
-  return FileDelta.begin(basis, jobs, { signatureBytes: streams.signatureBytes, mayBeSame });
+  // A server can sign ranges of contents in clear only.
+  const rangeBytes = peer.contentKeys === undefined ? streams.rangeBytes : undefined;
+  const { signatureBytes } = streams;
+  return FileDelta.begin(basis, jobs, { signatureBytes, rangeBytes, mayBeSame });
 }
 
 /**

@@ -2,6 +2,7 @@
  * The server as the pipeline uses it. Requests are sent in the order of the calls; answers arrive in any order. A
  * promise of sent data resolves when the server has received the data. After a failure every promise rejects.
  */
+import type { SignedRange } from '../delta/index.js';
 import type { ContentKeys, SlotNumber } from '../model/index.js';
 import type { CipherHead } from '../store/index.js';
 import type { Failure, OwnerName } from '../workers/index.js';
@@ -89,6 +90,8 @@ export interface OfferedBasis {
   readonly hasSignature: boolean;
   /** Fetches the signature, or a sample of it. Resolves with true if all of it arrived and was accepted. */
   fetch(isSample: boolean, sink: SignatureSink): Promise<boolean>;
+  /** Fetches the signature of a range, which a server can make of contents in clear only. Resolves as `fetch` does. */
+  fetchRange(range: SignedRange, sink: SignatureSink): Promise<boolean>;
   openDelta(start: StreamStart): PeerStream;
   /** Releases the offer. May be called twice. */
   release(): void;

@@ -7,7 +7,7 @@ import { Verdict } from '../transport/index.js';
 import { type DeltaRequest, type RangeOutput, spanBytesOf } from '../workers/index.js';
 import type { Context } from './context.js';
 import type { ContentStart, RecordStream } from './encryption.js';
-import type { FileDelta } from './file-delta.js';
+import type { FileDelta, NearSums } from './file-delta.js';
 import { type Part, type PartReadings, type Sending, UnreadableFile } from './large-file.js';
 import { PartUnderWay } from './progress.js';
 import { PART_BYTES } from './streams.js';
@@ -48,10 +48,10 @@ export async function sendPart(context: Context, part: Part): Promise<PartReadin
     first = await slot.reading(() => readPart(context, part, { isSigning }));
     if (await isThere(context, first)) return { first, sent: undefined, wasThere: true };
   }
-  const hasDelta = delta !== undefined && (await delta.isReady());
   const isSigned = first?.signature !== undefined;
   const reading =
-    (hasDelta && (await slot.reading(() => sendDelta(context, part, delta, isSigned)))) ||
+    (delta && (await sendNear(context, part, { delta, isSigned }))) ||
+    (delta && (await delta.isReady()) && (await sendDelta(context, part, { delta, isSigned }))) ||
     (await slot.reading(() => sendWhole(context, part)));
   return { first, sent: await ended(context, reading), wasThere: false };
 }
@@ -65,23 +65,50 @@ async function isThere({ peer }: Context, { sizeBytes, digest }: RangeOutput): P
   return verdict === Verdict.have;
 }
 
-/** Compares a part with the whole basis, and sends the chunks of the delta. Returns undefined if that does not pay. */
+/** A delta of a part, and what it is made on. */
+interface DeltaHow {
+  readonly delta: FileDelta;
+  /** True if the part has its block checksums. */
+  readonly isSigned: boolean;
+  /** Signature of the basis around the part's place; undefined for that of the whole basis. */
+  readonly near?: NearSums;
+}
+
+/** Compares a part with the basis around its place, as `sendDelta` does. */
+async function sendNear(
+  context: Context,
+  part: Part,
+  how: DeltaHow,
+): Promise<SentReading | undefined> {
+  const near = await how.delta.near(part.offset, partBytesOf(part));
+  if (near === undefined) return undefined;
+  try {
+    return await sendDelta(context, part, { ...how, near });
+  } finally {
+    near.close();
+  }
+}
+
+function partBytesOf({ file, offset }: Part): number {
+  return Math.min(PART_BYTES, file.formBytes - offset);
+}
+
+/** Compares a part with its basis, and sends the chunks of the delta. Returns undefined if that does not pay. */
 async function sendDelta(
   context: Context,
   part: Part,
-  delta: FileDelta,
-  isSigned: boolean,
+  { delta, isSigned, near }: DeltaHow,
 ): Promise<SentReading | undefined> {
   const { encryption, settings } = context;
-  const { file, offset } = part;
-  const partBytes = Math.min(PART_BYTES, file.formBytes - offset);
-  const request = delta.request(partBytes, file.formBytes);
-  const stream = encryption.openDelta(startOf(context, file), delta.offer);
+  const { file, slot } = part;
+  const request = delta.request(partBytesOf(part), file.formBytes, near);
   const isSigning = file.signature !== undefined && !isSigned;
   const how = { isSigning, compression: settings.compression, delta: request };
-  const reading = await readInto(context, part, how, stream);
+  const reading = await slot.reading(() =>
+    readInto(context, part, how, encryption.openDelta(startOf(context, file), delta.offer)),
+  );
   if (reading.sent.delta?.isDropped !== true) return reading;
-  delta.dropped += 1;
+  delta.drop(near !== undefined);
   return undefined;
 }
 

@@ -178,7 +178,8 @@ class StreamSender {
       offer?.release();
       return { scheme, blockBytes, delta: undefined, signature: undefined };
     }
-    const options = { signatureBytes: streams.signatureBytes, mayBeSame: false };
+    const { signatureBytes } = streams;
+    const options = { signatureBytes, rangeBytes: undefined, mayBeSame: false };
     const delta = offer && (await FileDelta.begin(offer, jobs, options));
     const isSigned = peer.contentKeys !== undefined || settings.sendSignatures === true;
     const isMade = isSigned && blockBytes !== undefined;

@@ -6,7 +6,11 @@ import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import { Credit } from '../system/index.js';
 import type { Budget } from './budget.js';
 import type { Counters } from './counters.js';
+import { MAX_RANGE_LOADED_BYTES } from '../delta/index.js';
 import { MAX_LOADED_BYTES } from './file-delta.js';
+
+/** Number of parts that are compared with ranges of their bases at once. */
+const RANGES_AT_ONCE = 2;
 import { SentSizes } from './sent-sizes.js';
 
 /** Maximum size of a content that is not cut, and size of the parts of larger contents. */
@@ -17,6 +21,8 @@ const MAX_WINDOW_CHUNKS = 16;
 export class Streams {
   /** Limits the memory of the signatures of bases. */
   readonly signatureBytes = new Credit(MAX_LOADED_BYTES);
+  /** Memory of loaded signatures of ranges. */
+  readonly rangeBytes = new Credit(RANGES_AT_ONCE * MAX_RANGE_LOADED_BYTES);
   /** Sizes of files sent in this session. A second file of the same size may be a copy. */
   readonly sentSizes = new SentSizes();
   private readonly slots: Credit;

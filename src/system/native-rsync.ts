@@ -36,11 +36,11 @@ export interface RsyncCalls {
    */
   rsyncSignature(blockBytes: number, strongBytes: number): number;
   /**
-   * Starts a job that loads the signature of a content with `signedBytes` bytes, which may be hostile. The job refuses
+   * Starts a job that loads the signature of `signedBytes` bytes of a basis, from `from` on. It may be hostile. The job refuses
    * more than `mostBlocks` sums, longer blocks, and strong sums other than BLAKE2 or shorter than 16 bytes, all before it
-   * allocates memory for them. It refuses a signature that has not one sum for each block of that content.
+   * allocates memory for them. It refuses a signature that has not one sum for each block of these bytes.
    */
-  rsyncLoad(signedBytes: number, mostBlocks: number, mostBlockBytes: number): number;
+  rsyncLoad(signedBytes: number, mostBlocks: number, mostBlockBytes: number, from: number): number;
   /**
    * Starts a job that computes the delta of its input, based on the signature that a finished job loaded. Returns its
    * number.

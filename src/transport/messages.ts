@@ -171,6 +171,12 @@ export const MESSAGES = {
     seal: 'bytes',
   }),
   basisWish: ofBackup(116, KIB, { basis: 'uint', wish: 'uint' }, { answer: 'signature' }),
+  rangeWish: ofBackup(
+    121,
+    KIB,
+    { basis: 'uint', range: 'uint', from: 'uint', bytes: 'uint', blockBytes: 'uint' },
+    { answer: 'signature' },
+  ),
   basis: toBackup(117, 8 * KIB, {
     basis: 'uint',
     slot: 'uint',
@@ -183,6 +189,7 @@ export const MESSAGES = {
   signature: toBackup(118, 2 * MIB, {
     basis: 'uint',
     isSample: 'bool',
+    range: 'uint',
     bytes: 'bytes',
     last: 'bool',
     failed: 'bool',

@@ -42,8 +42,8 @@ export abstract class JobRunner implements AsyncDisposable {
   abstract close(): Promise<void>;
 
   /** Loads a signature for delta jobs in any thread; see LoadedSignature. */
-  loadSignature(basisBytes: number, signedBytes?: number): LoadedSignature {
-    return new LoadedSignature(this.native, basisBytes, signedBytes);
+  loadSignature(basisBytes: number, signedBytes?: number, from?: number): LoadedSignature {
+    return new LoadedSignature(this.native, basisBytes, signedBytes, from);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

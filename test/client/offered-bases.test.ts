@@ -17,7 +17,7 @@ function basis(changes: Partial<Offer> = {}): Offer {
 }
 
 function piece(text: string, changes: Partial<Piece> = {}): Piece {
-  const whole = { isSample: false, last: false, failed: false };
+  const whole = { isSample: false, range: 0, last: false, failed: false };
   return { basis: 1, bytes: Buffer.from(text), ...whole, ...changes };
 }
 

@@ -256,7 +256,7 @@ test('jobs are checked: numbers, ranges, states; one that is not closed shows', 
     thrownCode(() => step(signature)),
     'EBADF',
   );
-  const unfinished = native.rsyncLoad(10_240, 10, 1024);
+  const unfinished = native.rsyncLoad(10_240, 10, 1024, 0);
   t.is(
     thrownCode(() => native.rsyncDelta(unfinished)),
     'EINVAL',

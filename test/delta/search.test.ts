@@ -252,3 +252,23 @@ test('a loaded signature takes the memory that is counted for it', (t) => {
   }
   t.true(loadedBytesFor(MAX_BLOCKS) <= 19 * MIB);
 });
+
+test('a delta on a range of a basis copies from the place of the range', async (t) => {
+  const basis = noise('the basis', 300_000);
+  const [from, bytes] = [65_536, 100_077];
+  const range = basis.subarray(from, from + bytes);
+  const data = Buffer.concat([noise('new', 700), range.subarray(1000), range.subarray(0, 5000)]);
+  const loaded = new LoadedSignature(native, basis.length, bytes, from);
+  t.teardown(() => loaded.close());
+  loaded.push(signatureOf(range, 512), true);
+  using maker = new DeltaMaker(native, loaded.number, 64 * KIB);
+  const made: Buffer[] = [];
+  for (const part of maker.push(data)) made.push(Buffer.from(part));
+  for (const part of maker.finish()) made.push(Buffer.from(part));
+  t.true(maker.literalBytes < 3000);
+  t.true((await patchOf(basis, Buffer.concat(made), data.length)).equals(data));
+  // It must have one sum for each block of the range.
+  const other = new LoadedSignature(native, basis.length, bytes + 512, from);
+  t.teardown(() => other.close());
+  t.throws(() => other.push(signatureOf(range, 512), true));
+});

@@ -59,7 +59,14 @@ const OFFERED = {
   digest: Buffer.alloc(32, 7),
 };
 const OFFER = encodeMessage('basis', { ...OFFERED, hasSignature: true }).head;
-const PIECE = { basis: 1, isSample: false, bytes: noise('s', 1 << 20), last: false, failed: false };
+const PIECE = {
+  basis: 1,
+  isSample: false,
+  range: 0,
+  bytes: noise('s', 1 << 20),
+  last: false,
+  failed: false,
+};
 const UNWANTED = encodeMessage('signature', PIECE).head;
 
 function sendAll(socket: WebSocket, messages: readonly Buffer[]): void {

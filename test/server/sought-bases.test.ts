@@ -65,6 +65,13 @@ class Lab {
 
   /** Seeks contents by a program that a hostile client might run. Returns how many bases the server offers. */
   async seek(client: string, contents: readonly Buffer[]): Promise<number> {
+    const peer = await this.sought(client, contents);
+    await ended(peer);
+    return peer.names.filter((name) => name === 'basis').length;
+  }
+
+  /** Returns a session that has sought these contents. */
+  async sought(client: string, contents: readonly Buffer[]): Promise<Peer> {
     const { address } = this.daemon!;
     const port = address.kind === 'tcp' ? address.port : 0;
     const peer = await Peer.login(port, client, { create: !this.has(client) });
@@ -75,18 +82,16 @@ class Lab {
     const digests = Buffer.concat(contents.map(sha256));
     peer.send('seekBasis', { question: 1, slot: 0, name: Buffer.from('guess'), digests });
     await peer.hears('sought');
-    peer.send('closeSet', {
-      stats: {},
-      seal: NOTHING,
-      opened: NOTHING,
-      purge: false,
-      waits: false,
-    });
-    await peer.hears('setClosed');
-    peer.cut();
-    await peer.closed;
-    return peer.names.filter((name) => name === 'basis').length;
+    return peer;
   }
+}
+
+/** Ends a session with its set. */
+async function ended(peer: Peer): Promise<void> {
+  peer.send('closeSet', { stats: {}, seal: NOTHING, opened: NOTHING, purge: false, waits: false });
+  await peer.hears('setClosed');
+  peer.cut();
+  await peer.closed;
 }
 
 test('a content of another client is no basis for one that knows its digest', async (t) => {
@@ -128,5 +133,31 @@ test('an encrypted basis is sent to the client itself, and to no account, which 
     t.is(sentBytes > 2 * MIB, isClient);
     t.is(lab.answers.at(-1)?.failed, !isClient);
     if (!isClient) t.is(sentBytes, 0);
+  }
+});
+
+test('a range of a basis has a sum for each of its blocks, and an impossible one ends the session', async (t) => {
+  const lab = await Lab.start(t);
+  const content = noise('content', 3 * MIB);
+  await lab.save('me', content);
+  const wish = { basis: 1, range: 1, from: MIB, bytes: MIB + 300, blockBytes: 512 };
+  const peer = await lab.sought('me', [content]);
+  peer.send('rangeWish', wish);
+  await peer.hears('signature');
+  await ended(peer);
+  const bytes = lab.answers.reduce((sum, answer) => sum + answer.bytes, 0);
+  t.is(bytes, 12 + 20 * Math.ceil(wish.bytes / wish.blockBytes));
+  for (const changes of [
+    { range: 0 },
+    { bytes: 0 },
+    { from: 2 * MIB },
+    { blockBytes: 256 },
+    { blockBytes: 768 },
+    { blockBytes: 8192 },
+  ]) {
+    const wrong = await lab.sought('me', [content]);
+    wrong.send('rangeWish', { ...wish, ...changes });
+    await wrong.closed;
+    t.deepEqual(wrong.codes, ['PROTOCOL_VIOLATION'], JSON.stringify(changes));
   }
 });

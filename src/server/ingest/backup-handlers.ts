@@ -38,6 +38,7 @@ type OfContents =
   | 'deltaOpen'
   | 'deltaEnd'
   | 'basisWish'
+  | 'rangeWish'
   | 'seekBasis'
   | 'assembly';
 
@@ -140,6 +141,10 @@ function contentHandlers(
     deltaEnd: (head) => large.endDelta(session.openSet(), head),
     basisWish: (head) => {
       offers.takeWish(head);
+      return undefined;
+    },
+    rangeWish: (head) => {
+      offers.takeRangeWish(head);
       return undefined;
     },
     seekBasis: (head) => {

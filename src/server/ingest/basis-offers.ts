@@ -10,6 +10,7 @@
 import type { HeadRow } from '../../store/catalog/index.js';
 import {
   blockBytesFor,
+  isRangeOf,
   LEAST_DELTA_BYTES,
   SAMPLED_FROM_BYTES,
   signatureBytesFor,
@@ -207,6 +208,16 @@ export class BasisOffers {
     if (offer === undefined) return;
     if (wish === BasisWish.nothing) this.close(offer);
     else this.source.send(basis, offer.contentId, wish === BasisWish.sample);
+  }
+
+  /** Handles a client's request for the signature of a range of an offered basis. Throws PROTOCOL_VIOLATION. */
+  takeRangeWish({ basis, range, ...signed }: Head<'rangeWish'>): void {
+    const offer = this.open.get(basis);
+    if (offer === undefined) return;
+    if (range === 0 || !isRangeOf(offer.sizeBytes, signed)) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'an impossible range of a basis');
+    }
+    this.source.send(basis, offer.contentId, false, { ...signed, number: range });
   }
 
   /** Returns the content of an open offer. Throws PROTOCOL_VIOLATION. */

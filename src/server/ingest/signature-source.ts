@@ -15,6 +15,7 @@ import {
   SAMPLED_FROM_BYTES,
   samplePlaces,
   SignatureMaker,
+  type SignedRange,
 } from '../../delta/index.js';
 import { TardisError } from '../../errors/index.js';
 import { type ContentId, releaseAll, releaseMemory } from '../../model/index.js';
@@ -26,6 +27,8 @@ import type { Trust } from './trust.js';
 
 /** Approximate size of the pieces in which a signature is sent. */
 const PIECE_BYTES = 256 << 10;
+/** Number of bytes of a range that are read at once. */
+const READ_BYTES = 1 << 20;
 /** Size of the pieces of a content's record, each of which is a request if the store is a bucket. */
 const RECORD_PIECE_BYTES = 1 << 20;
 /**
@@ -37,6 +40,8 @@ interface Task {
   readonly basis: number;
   readonly contentId: ContentId;
   readonly isSample: boolean;
+  /** A range of the content that is signed in other blocks; the client chose its number. */
+  readonly range?: (SignedRange & { readonly number: number }) | undefined;
 }
 
 export class SignatureSource {
@@ -55,14 +60,14 @@ export class SignatureSource {
     private readonly answer: Answer,
   ) {}
 
-  send(basis: number, contentId: ContentId, isSample: boolean): void {
+  send(basis: number, contentId: ContentId, isSample: boolean, range?: Task['range']): void {
     const key = `${basis} ${isSample}`;
-    if (this.isOver || this.begun.has(key)) return;
+    if (this.isOver || (range === undefined && this.begun.has(key))) return;
     if (this.waiting.length >= MAX_WAITING) {
       throw new TardisError('PROTOCOL_VIOLATION', 'too many signatures are wanted');
     }
-    this.begun.add(key);
-    this.waiting.push({ basis, contentId, isSample });
+    if (range === undefined) this.begun.add(key);
+    this.waiting.push({ basis, contentId, isSample, range });
     this.running ??= this.run();
   }
 
@@ -111,7 +116,8 @@ export class SignatureSource {
     const { catalog, backend } = this.store;
     const memory = new ReusedBuffers();
     const reader = new RecordReader(backend, this.system.native, memory);
-    const isStored = !task.isSample && this.trust.inSignature(task.contentId);
+    const isWhole = !task.isSample && task.range === undefined;
+    const isStored = isWhole && this.trust.inSignature(task.contentId);
     const stored = isStored ? catalog.signatures.find(task.contentId) : undefined;
     if (stored !== undefined) {
       const place = { ...stored, object: packName(stored.pack) };
@@ -124,12 +130,11 @@ export class SignatureSource {
     const sizeBytes = pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0);
     const sealed = await this.sealedRecord(task, pieces);
     if (sealed !== undefined) return this.sendAll(task, sealed);
-    const blockBytes = blockBytesFor(sizeBytes)!;
+    const blockBytes = task.range?.blockBytes ?? blockBytesFor(sizeBytes)!;
     const maker = new SignatureMaker(this.system.native, blockBytes, PIECE_BYTES);
     try {
-      const content = task.isSample
-        ? this.sampled(pieces, sizeBytes, blockBytes)
-        : this.whole(pieces, reader);
+      const steps = task.range ? rangeSteps(task.range) : sampleSteps(sizeBytes, blockBytes);
+      const content = isWhole ? this.whole(pieces, reader) : this.ranges(pieces, steps);
       for await (const bytes of content) {
         maker.push(bytes);
         if (maker.madeBytes >= PIECE_BYTES && !this.sendPart(task, maker.take(), false)) return;
@@ -147,12 +152,12 @@ export class SignatureSource {
    * undefined for any other content, and in a session of an account, which may have the keys and no right to read.
    */
   private async sealedRecord(
-    { contentId, isSample }: Task,
+    { contentId, isSample, range }: Task,
     [piece]: readonly LocatedPiece[],
   ): Promise<AsyncIterable<Buffer> | undefined> {
     const { backend, catalog } = this.store;
     const isWhole = catalog.contents.stored(contentId)?.kind === RecordKind.content;
-    if (isSample || !isWhole || !this.trust.isClient) return undefined;
+    if (isSample || range !== undefined || !isWhole || !this.trust.isClient) return undefined;
     if (piece === undefined || piece.sizeBytes > SAMPLED_FROM_BYTES) return undefined;
     return encryptedBytes(backend, piece, RECORD_PIECE_BYTES);
   }
@@ -173,20 +178,19 @@ export class SignatureSource {
     for (const piece of pieces) yield* reader.uncheckedBytes(piece, piece);
   }
 
-  private async *sampled(
+  private async *ranges(
     pieces: readonly LocatedPiece[],
-    sizeBytes: number,
-    blockBytes: number,
+    steps: Iterable<ReadStep>,
   ): AsyncGenerator<Buffer> {
     const { native } = this.system;
     const source = { backend: this.store.backend, native, keys: undefined };
     const ranges = new ContentRanges(source, pieces);
-    const { places, bytes } = samplePlaces(sizeBytes, blockBytes);
-    const buffer = Buffer.allocUnsafe(bytes);
+    let buffer = Buffer.alloc(0);
     try {
-      for (const place of places) {
+      for (const { place, bytes } of steps) {
+        if (bytes > buffer.length) buffer = Buffer.allocUnsafe(bytes);
         await ranges.read(place, buffer, 0, bytes);
-        yield buffer;
+        yield buffer.subarray(0, bytes);
       }
     } finally {
       ranges.release();
@@ -195,10 +199,27 @@ export class SignatureSource {
 
   /** Sends a piece of a signature. Returns false if the signature is no longer needed. */
   private sendPart(task: Task, bytes: Buffer, last: boolean, failed = false): boolean {
-    const { basis, isSample } = task;
+    const { basis, isSample, range } = task;
     if (this.isOver || this.current !== basis) return false;
-    this.answer('signature', { basis, isSample, bytes, last, failed });
+    this.answer('signature', { basis, isSample, range: range?.number ?? 0, bytes, last, failed });
     releaseMemory(bytes); // the message has a copy
     return true;
+  }
+}
+
+/** A range of a content to read at once. */
+interface ReadStep {
+  readonly place: number;
+  readonly bytes: number;
+}
+
+function sampleSteps(sizeBytes: number, blockBytes: number): ReadStep[] {
+  const { places, bytes } = samplePlaces(sizeBytes, blockBytes);
+  return places.map((place) => ({ place, bytes }));
+}
+
+function* rangeSteps({ from, bytes }: SignedRange): Generator<ReadStep> {
+  for (let at = 0; at < bytes; at += READ_BYTES) {
+    yield { place: from + at, bytes: Math.min(READ_BYTES, bytes - at) };
   }
 }
