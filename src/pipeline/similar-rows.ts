@@ -81,8 +81,8 @@ export class SimilarRows {
   }
 
   /**
-   * Returns these rows without features that enough newer contents have, without rows that have none then, and without the
-   * oldest, so that at most `mostBytes` remain.
+   * Returns these rows without features that enough newer contents have, and without the oldest rows, so that at most
+   * `mostBytes` remain. A row without features shows whose a content is from which a chain of deltas begins again.
    */
   newest(mostBytes: number): Buffer {
     const rows: Buffer[] = [];
@@ -92,7 +92,7 @@ export class SimilarRows {
       const row = this.bytes.subarray(start, this.endOf(start));
       const content = row.toString('latin1', 0, COUNT_AT);
       const features = this.indexed(start);
-      if (seen.has(content) || features.length === 0) continue;
+      if (seen.has(content)) continue;
       seen.add(content);
       const kept = similarRow(row.subarray(0, DIGEST_BYTES), this.userOf(start), features);
       bytes += kept.length;
