@@ -181,7 +181,9 @@ export class Connection {
   close(): void {
     if (this.isOver) return;
     this.socket.close(CLOSE_NORMAL);
-    setTimeout(() => this.socket.terminate(), CLOSE_GRACE_MS).unref();
+    // If this process stood still, the timer is due before the answers that came meanwhile: they have their turns first.
+    const cut = (): void => this.socket.terminate();
+    setTimeout(() => setImmediate(() => setImmediate(cut)), CLOSE_GRACE_MS).unref();
   }
 
   /**

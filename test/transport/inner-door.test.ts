@@ -100,6 +100,9 @@ test('a message whose sender has freed it counts as lost: nothing else arrives i
   t.deepEqual(arrived, ['acknowledge']);
 });
 
+/** Longer than a closing end waits for its peer. */
+const STANDSTILL_MS = 2100;
+
 test('a client may leave before its last message has arrived', async (t) => {
   const { server, client } = connected(t);
   const arrived = new Promise<string>((resolve) => server.onMessage((name) => resolve(name)));
@@ -108,6 +111,15 @@ test('a client may leave before its last message has arrived', async (t) => {
   t.is(await arrived, 'streamAbort');
   t.is(await server.closed, undefined);
   t.is(await client.closed, undefined);
+});
+
+test('a client that leaves in order does so even if the process stands still for longer than the patience', async (t) => {
+  const { server, client } = connected(t);
+  client.send('streamAbort', { stream: 3 });
+  client.leave();
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, STANDSTILL_MS);
+  t.is(await client.closed, undefined);
+  t.is(await server.closed, undefined);
 });
 
 test('very many small messages that wait for a paused end arrive in their order', async (t) => {
