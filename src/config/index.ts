@@ -10,7 +10,15 @@ export { KEPT_KEYS, keptKey, keptValue, meantSettings } from './client-settings.
 export { NEOPHYTOS, NEOPHYTOS_ONLY } from './neophytos.js';
 export { nearest } from './nearest.js';
 export { isBucket, isSetAbove, resolveSettings, SOURCES, usualClientFile } from './precedence.js';
-export { BUCKET_SCHEME, type BucketPlace, isBucketText, parsePlace } from './place.js';
+export {
+  BUCKET_SCHEME,
+  type BucketPlace,
+  isBucketText,
+  isSshText,
+  parsePlace,
+  parseSshPlace,
+  type SshPlace,
+} from './place.js';
 export { profileFor, storageThreadsOf } from './profiles.js';
 export { parseRates, rateAt, type RatePeriod } from './rates.js';
 export type { SettingRow, ValueSpec } from './row.js';

@@ -1,12 +1,12 @@
 /**
- * Parses the place of a store: a directory, or a prefix of a bucket. All options, variables and keys that take a place
+ * Parses the place of a store: a directory, or a prefix of a bucket, and of a server that ssh reaches. All options, variables and keys that take a place
  * use this parser. It rejects the addresses of other programs, which would otherwise be names of new directories.
  */
 import os from 'node:os';
 import path from 'node:path';
 import type { TardisError } from '../errors/index.js';
 import { displayText } from '../model/index.js';
-import { byteText, textBytes } from '../system/index.js';
+import { byteText, hasStrayBytes, textBytes } from '../system/index.js';
 import { configInvalid } from './invalid.js';
 
 export type StorePlace =
@@ -27,8 +27,28 @@ const PREFIX_PART = /^(?!\.{1,2}$)[A-Za-z0-9._=@,:~-]+$/;
 /** Maximum length of a prefix: a key has 1,024 bytes, of which names within a store need up to 512. */
 const MAX_PREFIX_BYTES = 512;
 
+/** A server that `ssh` reaches, as ssh://[USER@]HOST[:PORT]/PLACE names it. */
+export interface SshPlace {
+  readonly user: string | undefined;
+  /** Name, alias of ~/.ssh/config, or address without brackets; in small letters. */
+  readonly host: string;
+  readonly port: number | undefined;
+  /** Path of the store on that machine; undefined for the one that its own configuration names. */
+  readonly path: string | undefined;
+}
+
+const IS_SSH = /^ssh:\/\//i;
+/** Characters of a user and of a host. None is special in a shell, and neither begins as an option does. */
+const SSH_ADDRESS =
+  /^(?:([A-Za-z0-9_][A-Za-z0-9_.+-]{0,63})@)?([A-Za-z0-9_][A-Za-z0-9_.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9_.-]{1,15})?\])(?::(\d{1,5}))?$/;
+/** Characters that some shell treats specially also between single quotes, and control characters. */
+const NOT_QUOTABLE = /['\\!\p{Cc}]/u;
+const MAX_SSH_PATH_CHARS = 4096;
+const MAX_PORT = 65_535;
+const SSH_FORM = 'ssh://HOST/PLACE, with USER@ before and :PORT after HOST if ssh needs them';
+
 const ON_SERVER =
-  'a store on another machine is used through its tardisd: --server HOST, or --to-server HOST to copy there';
+  'a store on another machine is used through its tardisd: --server ssh://USER@HOST/PLACE or --server HOST, and --to-server to copy there';
 
 const ON_SHARE = 'mount the share, and write the path of the directory where it is mounted';
 
@@ -45,6 +65,7 @@ const OTHER_KINDS: readonly (readonly [RegExp, (text: string) => string])[] = [
     () =>
       'write s3://BUCKET/PREFIX for a bucket, with --endpoint URL; a server is named by --server',
   ],
+  [IS_SSH, (text) => `write --server ${text}, or --to-server ${text} for the target of a copy`],
   [/^(?:ssh|sftp|rsync|rest|tardis):/i, () => ON_SERVER],
   [
     /^[a-z]:(?:[\\/]|$)/i,
@@ -96,6 +117,39 @@ export function placeBytes(text: string, where: string, isInFile: boolean): Buff
     throw refused(where, text, 'a directory in a file is an absolute path, beginning with /');
   }
   return textBytes(text);
+}
+
+/** True if a server is named by ssh://. */
+export function isSshText(server: string): boolean {
+  return IS_SSH.test(server);
+}
+
+/**
+ * Returns the server that a text names, which begins with `ssh://`. `/~/` at the beginning of the path stands for the
+ * home of the user there. `where` is the name of the setting in errors. Throws CONFIG_INVALID for a user, a host or a
+ * path that could be an option or a command for a shell, and for a password.
+ */
+export function parseSshPlace(text: string, where: string): SshPlace {
+  const [, address = '', path = ''] = /^ssh:\/\/([^/]*)(.*)$/is.exec(text) ?? [];
+  const [, user, host, digits] = SSH_ADDRESS.exec(address) ?? [];
+  if (/:.*@/.test(address)) {
+    throw refused(where, text, 'no password has a place in it: ssh uses your keys, or prompts');
+  }
+  const port = digits === undefined ? undefined : Number(digits);
+  if (host === undefined || port === 0 || (port ?? 1) > MAX_PORT) {
+    throw refused(where, text, `write ${SSH_FORM}; other settings of ssh belong to ~/.ssh/config`);
+  }
+  if (NOT_QUOTABLE.test(path) || hasStrayBytes(path) || path.length > MAX_SSH_PATH_CHARS) {
+    const why = 'its path has characters that a shell there could misread';
+    throw refused(where, text, `${why}: leave it out, and set BaseDir in tardisd.cfg there`);
+  }
+  const isNone = path === '' || path === '/';
+  return {
+    user,
+    host: host.toLowerCase().replace(/^\[(.*)\]$/, '$1'),
+    port,
+    path: isNone ? undefined : path.replace(/^\/~(?=\/|$)\/*/, './'),
+  };
 }
 
 function bucketPlace(text: string, where: string): StorePlace {

@@ -5,7 +5,7 @@ import { READERS } from './tools.js';
 const DAY_SECONDS = 86_400;
 
 const SERVER =
-  'server to connect to: HOST[:PORT], the path of a unix socket, or several HOST[:PORT] separated by commas (servers of one bucket)';
+  'server to connect to: HOST[:PORT], ssh://[USER@]HOST[:PORT]/PLACE to start one there by ssh, the path of a unix socket, or several HOST[:PORT] separated by commas (servers of one bucket)';
 
 /** Settings of the commands on the client's side. */
 export const CLIENT_ROWS = rowsFor({ tools: ['tardis'] }, {

@@ -361,7 +361,7 @@ export const LOGIN_ROWS = {
     flags: '--server <host>',
     isCommon: true,
     clientKey: 'Server',
-    help: 'work through a tardisd (host, or path of a unix socket) instead of opening the store here; reports (list, files, info, stats, diff, getconfig) also work through a tardisremote, https://HOST:7430/',
+    help: 'work through a tardisd (host, ssh://HOST/PLACE, or path of a unix socket) instead of opening the store here; reports (list, files, info, stats, diff, getconfig) also work through a tardisremote, https://HOST:7430/',
   },
   ssl: {
     type: 'bool',

@@ -32,6 +32,19 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
     serverKey: 'Single',
     help: 'serve one session, then exit',
   },
+  stdio: {
+    type: 'bool',
+    flags: '--stdio',
+    isCommon: true,
+    help: 'serve one session on standard input and output, then exit; ssh starts the server so for --server ssh://HOST/PLACE (docs/ssh.md)',
+  },
+  restrict: {
+    type: 'text',
+    flags: '--restrict <rights>',
+    isCommon: true,
+    serverKey: 'Restrict',
+    help: 'rights that sessions have at most, separated by commas: add, read, list, purge, admin. With only add, a client can back up, but not read, delete or change keys. For the command of a key in authorized_keys: tardisd --stdio --restrict add -C NAME',
+  },
   allowNewHosts: {
     type: 'bool',
     flags: '--allow-new-hosts',

@@ -202,6 +202,8 @@ export const ERROR_TABLE = Object.freeze({
     QUOTA_EXCEEDED:
       'Exclude what need not be saved, or ask the operator of the server to raise SpaceQuota of the account, then run again, which continues the backup; all complete sets can be restored.',
     SERVER_UNREACHABLE: 'Check --server and --port, and that tardisd runs.',
+    SSH_FAILED:
+      'Make `ssh HOST tardisd --version` work first, as the same user: it must print the version, and nothing else. docs/ssh.md lists the usual causes.',
     CONNECTION_LOST: 'Run again; the new run continues from the last checkpoint.',
     SERVER_DIED:
       'Run again; the new run continues from the last checkpoint. If it happens again, run `npm run setup` in the checkout, or reinstall the package; then check the disk and the memory of this machine.',

@@ -38,8 +38,12 @@ import type { ClosingRequests, StorageHandle, StorageOptions } from './storage/s
 const MAX_UNREAD_ANSWER_BYTES = 16 << 20;
 const UNREAD_CHECK_MS = 100;
 
-/** Interval at which a parked session checks if a process waits for its lock. Such a process waits about 2 s. */
+/** Interval at which a dead or parked session checks if a process waits for its lock. Such a process waits about 2 s. */
 const LOCK_LOOK_MS = 250;
+/**
+ * Milliseconds without a message after which a session counts as dead. A new session of its client may then end it.
+ */
+const DEAD_AFTER_MS = 10_000;
 /** Interval at which a parked session looks for a newer session of its client at another server of the bucket. */
 const TAKEN_LOOK_MS = LEASE_MS;
 
@@ -152,6 +156,9 @@ export class ClientSession implements SessionOwner {
         closing: (requests) => (this.afterSet = requests),
         failed: (error) => this.failed(error),
       });
+      if (this.purpose !== Purpose.read) {
+        this.lockTimer = setInterval(() => this.makeWay(), LOCK_LOOK_MS).unref();
+      }
     } catch (error) {
       this.finish();
       throw error;
@@ -172,9 +179,9 @@ export class ClientSession implements SessionOwner {
     return this.speaker === undefined && !this.isEnding;
   }
 
-  /** Milliseconds since anything was received from the client; Infinity without a connection. */
-  get silentMs(): number {
-    return this.speaker?.connection.silentMs ?? Infinity;
+  /** True if nothing has come from the client for a while, or if it has no connection. */
+  get isDead(): boolean {
+    return (this.speaker?.connection.silentMs ?? Infinity) >= DEAD_AFTER_MS;
   }
 
   /** True if the client requested a purge of old sets after the session. */
@@ -260,24 +267,22 @@ export class ClientSession implements SessionOwner {
     this.takenTimer = setInterval(() => this.handle?.park(), TAKEN_LOOK_MS).unref();
     this.parkTimer = setTimeout(() => void this.end(), parkMs);
     this.parkTimer.unref();
-    this.lockTimer = setInterval(() => this.makeWay(), LOCK_LOOK_MS);
-    this.lockTimer.unref();
     this.services.parked();
   }
 
-  /** Ends the parked session if another process waits for the client's lock, since the client may never return. */
+  /** Ends a dead or parked session if another process waits for the client's lock, since the client may never return. */
   private makeWay(): void {
-    if (this.directory === undefined || !this.services.isRequested(this.directory)) return;
+    if (!this.isDead || this.isEnding || !this.services.isRequested(this.directory!)) return;
+    const what = this.isParked ? 'parked' : 'dead';
     this.services.log.info(
       { client: this.client },
-      'the client is wanted: its parked session ends',
+      `the client is wanted: its ${what} session ends`,
     );
-    void this.end();
+    void this.cut();
   }
 
   private stopWaiting(): void {
     clearTimeout(this.parkTimer);
-    clearInterval(this.lockTimer);
     clearInterval(this.takenTimer);
   }
 
@@ -314,6 +319,7 @@ export class ClientSession implements SessionOwner {
     this.handle = undefined;
     this.heldBack.length = 0;
     this.stopWaiting();
+    clearInterval(this.lockTimer);
     try {
       if (handle !== undefined) await how(handle);
       services.log.info(this.isBackup ? { client, outcome: this.outcome } : { client }, what);

@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino';
 import { TardisError } from '../errors/index.js';
-import { type Address, describeAddress, type System } from '../system/index.js';
+import { describeAddress, type SocketAddress, type System } from '../system/index.js';
 import {
   type Connection,
   DEFAULT_GATE,
@@ -13,9 +13,12 @@ import {
   listen,
   type LinkOptions,
   type ListenOptions,
+  type ListenPlace,
+  servePiped,
 } from '../transport/index.js';
 import { type LoginOptions, LoginService } from './login/login.js';
 import { Quotas } from './quotas.js';
+import type { Right } from '../model/index.js';
 import { mediumOf } from '../store/index.js';
 import type { ClientSession } from './client-session.js';
 import { ServerConnection } from './server-connection.js';
@@ -30,17 +33,13 @@ import { MetricsEndpoint } from './monitor/endpoint.js';
 import { StoreHealth } from './monitor/store-health.js';
 import { Watch, type Watched, type WatchPlan } from './monitor/monitor.js';
 
-/**
- * Milliseconds without a message after which a session counts as dead. A new session of its client may then end it.
- */
-const DEAD_AFTER_MS = 10_000;
 /** Maximum time for which a new session waits until the previous one of its client is over. */
 const LEAVING_MS = 1000;
 const MAX_CONNECTIONS = 1024;
 
 export interface DaemonOptions extends LoginOptions {
   /** Where the server listens; a door, if its only client is in this process. */
-  readonly address: Address | InnerDoor;
+  readonly address: ListenPlace | InnerDoor;
   /** Certificate for TLS; without it, the server uses plain TCP. */
   readonly certificate?: ListenOptions['certificate'];
   /** Maximum number of milliseconds from the acceptance of a connection to the end of its login. */
@@ -63,6 +62,8 @@ export interface DaemonOptions extends LoginOptions {
   readonly acceptCopies?: boolean;
   /** Access to the bucket, if the store is one that other servers and machines use too; otherwise undefined. */
   readonly shared?: SharedClients | undefined;
+  /** Rights that sessions have at most; undefined for no limit. */
+  readonly restricted?: ReadonlySet<Right> | undefined;
   readonly storageOptions: StorageOptions;
   /** Plan for garbage collection; undefined if this server does none. */
   readonly gc?: GcPlan | undefined;
@@ -74,7 +75,7 @@ export interface DaemonOptions extends LoginOptions {
 
 /** The open address or door of a daemon. */
 interface Opened {
-  readonly address: Address | InnerDoor;
+  readonly address: ListenPlace | InnerDoor;
   /** Stops accepting; open connections stay open. */
   close(): Promise<void>;
 }
@@ -173,16 +174,20 @@ export class Daemon {
     accept = (connection) => daemon.accept(connection);
     early.forEach(accept);
     const { address: place } = listener;
-    const shown = place.kind === 'inner' ? 'this process' : describeAddress(place);
-    log.info({ address: shown }, 'listening');
+    log.info({ address: shownPlace(place) }, 'listening');
     return daemon;
   }
 
-  /** The address on which the server listens. Throws INTERNAL if only this process can reach it. */
-  get address(): Address {
+  /** The address on which the server listens. Throws INTERNAL if it listens on none. */
+  get address(): SocketAddress {
     const { address } = this.listener;
-    if (address.kind !== 'inner') return address;
+    if (address.kind === 'tcp' || address.kind === 'unix') return address;
     throw new TardisError('INTERNAL', 'the server listens on no address');
+  }
+
+  /** True if there is no connection now. */
+  get isIdle(): boolean {
+    return this.connections.size === 0;
   }
 
   /** Ends every session at a checkpoint, then stops. May be called twice. */
@@ -220,10 +225,9 @@ export class Daemon {
    */
   private joinNodes(system: System): Nodes | undefined {
     const { leases, place: given } = this.options.shared ?? {};
-    const place = leases && placeOf(this.address, given);
+    const place = leases && placeOf(this.listener.address, given);
     if (leases === undefined || place === undefined) return undefined;
-    const isAlive = ({ isParked, isEnding, silentMs }: ClientSession): boolean =>
-      !isParked && !isEnding && silentMs < DEAD_AFTER_MS;
+    const isAlive = ({ isEnding, isDead }: ClientSession): boolean => !isEnding && !isDead;
     const clients = (): string[] =>
       [...this.byClient].filter(([, session]) => isAlive(session)).map(([client]) => client);
     return new Nodes({ system, leases, place, clients, log: this.log });
@@ -308,7 +312,7 @@ export class Daemon {
     // Looked up again after each wait, because another session may have been faster.
     for (let other = this.byClient.get(client); other; other = this.byClient.get(client)) {
       if (!other.isEnding) {
-        if (other.silentMs < DEAD_AFTER_MS) {
+        if (!other.isDead) {
           throw new TardisError('CLIENT_BUSY', `the client "${client}" has a session`);
         }
         this.log.warn({ client }, 'a dead session is replaced');
@@ -356,13 +360,22 @@ export class Daemon {
   }
 }
 
+function shownPlace(place: ListenPlace | InnerDoor): string {
+  if (place.kind === 'piped') return 'standard input and output';
+  return place.kind === 'inner' ? 'this process' : describeAddress(place);
+}
+
 /** Starts to listen on an address, or opens a door. Throws LISTEN_FAILED. */
 async function open(
   system: System,
-  place: Address | InnerDoor,
+  place: ListenPlace | InnerDoor,
   link: LinkOptions,
   options: ListenOptions,
 ): Promise<Opened> {
+  if (place.kind === 'piped') {
+    const { close } = await servePiped(system, place, link, options);
+    return { address: place, close };
+  }
   if (place.kind !== 'inner') return listen(system, place, link, options);
   place.open(link, options.onConnection);
   return { address: place, close: async () => place.close() };

@@ -29,6 +29,7 @@ import { checkToken, requireUnchanged, type TokenHolder } from './login/token-lo
 import { isReadingQuestion } from './queries/read-only.js';
 import { reportedSpace } from './quotas.js';
 import {
+  limited,
   type LoginOf,
   purposeOf,
   requireFitting,
@@ -203,7 +204,8 @@ export class ServerConnection {
     const { client, account } = first.parts;
     connection.admit();
     this.isProven = true;
-    requireRight(first.rights, 'list', account);
+    const rights = limited(first.rights, this.services.restricted);
+    requireRight(rights, 'list', account);
     const owner = { client, account, purpose: Purpose.read, mayPurge: false };
     await this.begin(owner, first.directory);
     if (this.isOver) return;
@@ -212,11 +214,11 @@ export class ServerConnection {
     this.watchEvery(() => requireUnchanged(services, first));
     this.holder = first;
     services.log.info({ client, account }, 'session by a token begins');
-    this.rights = first.rights;
+    this.rights = rights;
     connection.send('tokenTaken', {
       protocol: PROTOCOL_VERSION,
       software: SOFTWARE,
-      rights: [...first.rights],
+      rights: [...rights],
       isSealed: first.isSealed,
     });
     this.takeEarly();
@@ -273,7 +275,7 @@ export class ServerConnection {
     const own = { directory: directory.path, account };
     requireNewest(system, own, proven);
     this.isProven = isProven;
-    const rights = rightsOf(system, directory.path, account);
+    const rights = this.rightsOf(own);
     if (rights.has('admin')) await shared?.fetchAccountFiles(); // they list the clients that belong together
     requireRight(rights, purpose === Purpose.read ? 'list' : 'add', account);
     if (await sendElsewhere(this.services, this.connection, { client, purpose }, proof)) return;
@@ -292,10 +294,19 @@ export class ServerConnection {
     this.welcome(rights, proof, keys);
   }
 
-  /** True if the rights include purging, or for `tardis --local`, which can access the files of the store itself. */
+  private rightsOf(own: LoginOf): Rights {
+    const { system, restricted } = this.services;
+    return limited(rightsOf(system, own, this.isOwnChild), restricted);
+  }
+
+  /** True if the client has started this server, and can access the files of the store itself. */
+  private get isOwnChild(): boolean {
+    const { single, restricted } = this.services;
+    return single && restricted === undefined && this.connection.channel.kind === 'unix';
+  }
+
   private mayPurge(rights: Rights): boolean {
-    const isOwnChild = this.services.single && this.connection.channel.kind === 'unix';
-    return isOwnChild || rights.has('purge');
+    return this.isOwnChild || rights.has('purge');
   }
 
   private async begin(owner: SessionOwner, directory: ClientDirectory): Promise<void> {
@@ -337,7 +348,7 @@ export class ServerConnection {
     const { shared, system } = this.services;
     this.watchEvery(async () => {
       await shared?.fetchAccounts(client);
-      this.rights &&= rightsOf(system, own.directory, own.account);
+      this.rights &&= this.rightsOf(own);
       requireNewest(system, own, proven);
       if (this.session?.mayPurge === true && this.rights && !this.mayPurge(this.rights)) {
         throw new TardisError('SESSION_GONE', 'the right "purge" was taken: begin again without');

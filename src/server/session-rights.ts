@@ -29,9 +29,26 @@ export function requireNewest(
   throw new TardisError('LOGIN_FAILED', 'the password was changed');
 }
 
-/** Returns the rights of an account, or of the owner if `account` is empty. Throws the errors of `readRights`. */
-export function rightsOf(system: System, client: string, account: string): Rights {
-  return account === '' ? DEFAULT_RIGHTS : new Set(readRights(system, client, account));
+/** Rights of an owner whose server is its own process: its operating system lets it change the files of the store. */
+const ALL_RIGHTS: Rights = new Set([...DEFAULT_RIGHTS, 'purge', 'admin']);
+
+/**
+ * Returns the rights of an account, or of the owner if `account` is empty. `isOwnChild` is true if the server is the
+ * owner's own process. Throws the errors of `readRights`.
+ */
+export function rightsOf(
+  system: System,
+  { directory, account }: LoginOf,
+  isOwnChild: boolean,
+): Rights {
+  if (account === '') return isOwnChild ? ALL_RIGHTS : DEFAULT_RIGHTS;
+  return new Set(readRights(system, directory, account));
+}
+
+/** Returns those of some rights that a server grants to anybody; all if `restricted` is undefined. */
+export function limited(rights: Rights, restricted: Rights | undefined): Rights {
+  if (restricted === undefined) return rights;
+  return new Set([...rights].filter((right) => restricted.has(right)));
 }
 
 /** Throws NOT_PERMITTED if a right is missing. */

@@ -3,6 +3,7 @@ import type { System } from '../system/index.js';
 import type { ClientSession, ClientSessionServices } from './client-session.js';
 import type { LoginService } from './login/login.js';
 import type { Nodes } from './nodes.js';
+import type { Rights } from './session-rights.js';
 import type { SharedClients } from './shared-clients.js';
 
 export interface SessionServices extends ClientSessionServices {
@@ -15,6 +16,8 @@ export interface SessionServices extends ClientSessionServices {
   readonly incarnation: Buffer;
   /** True if owners may copy their clients from other stores to this server. */
   readonly acceptCopies?: boolean;
+  /** Rights that sessions have at most; undefined for no limit. */
+  readonly restricted?: Rights | undefined;
   /** True to log every refusal with its stack trace, not only bugs. */
   readonly logExceptions?: boolean;
   /** Access to the bucket, if the store is one that others use too; otherwise undefined. */

@@ -3,11 +3,13 @@ import os from 'node:os';
 import { BUCKET_ERRORS, TardisError } from '../errors/index.js';
 import {
   type Connection,
+  type InnerDoor,
+  type ListenPlace,
   PROTOCOL_VERSION,
   Purpose,
   type PurposeName,
 } from '../transport/index.js';
-import type { Address, TcpPlace } from '../system/index.js';
+import type { TcpPlace } from '../system/index.js';
 import type { Leases } from './nodes.js';
 import type { SessionServices } from './session-services.js';
 
@@ -47,9 +49,12 @@ export interface SharedClients {
   readonly place?: Partial<TcpPlace> | undefined;
 }
 
-/** Returns the place at which clients reach this server; undefined for a socket of this machine. */
-export function placeOf(address: Address, given: Partial<TcpPlace> = {}): TcpPlace | undefined {
-  if (address.kind === 'unix') return undefined;
+/** Returns the place at which clients reach this server; undefined for a socket of this machine, or a pipe. */
+export function placeOf(
+  address: ListenPlace | InnerDoor,
+  given: Partial<TcpPlace> = {},
+): TcpPlace | undefined {
+  if (address.kind !== 'tcp') return undefined;
   const { host: listens, port: listened } = address;
   const isAny = ['', '::', '0.0.0.0'].includes(listens);
   const { host = isAny ? os.hostname() : listens, port = listened } = given;

@@ -17,6 +17,7 @@ export {
   requireNoLink,
   unguarded,
 } from './guarded-paths.js';
+export { JoinedPipes } from './joined-pipes.js';
 export { keepBlocksSmall } from './buffer-pool.js';
 export { hasAes, type Machine, machineIdentity, thisMachine } from './machine.js';
 export * from './native-rsync.js';
@@ -53,6 +54,7 @@ export {
 } from './disk-of.js';
 export { PrivateFolder } from './private-folder.js';
 export * from './process-input.js';
+export { openProgram, type ProgramEnd, type ProgramSocket } from './program-socket.js';
 export { failedStoreWrite, freeSpaceText } from './free-space.js';
 export { type CatalogStep, nodeSystem, type Random, type System } from './system.js';
 export { readStart, replaceFile, writeNew } from './small-files.js';

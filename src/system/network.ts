@@ -10,7 +10,21 @@ export type Address =
       readonly port: number;
       /** Other servers of the store, which are tried in this order if this one cannot be reached. */
       readonly others?: readonly TcpPlace[];
-    };
+    }
+  | ProgramAddress;
+
+/** A server that a program reaches: its standard input and output are the connection. */
+export interface ProgramAddress {
+  readonly kind: 'program';
+  /** Name of the server in messages, and in the memory of this machine. */
+  readonly name: string;
+  readonly command: readonly string[];
+  /** True if the program may prompt on the terminal while it connects. */
+  readonly mayPrompt: boolean;
+}
+
+/** An address to which a socket is connected. */
+export type SocketAddress = Exclude<Address, ProgramAddress>;
 
 /** A host and a port. */
 export interface TcpPlace {
@@ -20,23 +34,24 @@ export interface TcpPlace {
 
 /** Returns one address for each server of an address, in their order. */
 export function singleAddresses(address: Address): Address[] {
-  if (address.kind === 'unix' || address.others === undefined) return [address];
+  if (address.kind !== 'tcp' || address.others === undefined) return [address];
   const { host, port, others } = address;
   return [{ host, port }, ...others].map((place) => ({ kind: 'tcp', ...place }));
 }
 
 export interface Network {
-  connect(address: Address): net.Socket;
+  connect(address: SocketAddress): net.Socket;
 }
 
 export const systemNetwork: Network = Object.freeze({
-  connect: (address: Address): net.Socket =>
+  connect: (address: SocketAddress): net.Socket =>
     address.kind === 'unix'
       ? net.connect({ path: address.path })
       : net.connect({ host: bare(address.host), port: address.port, noDelay: true }),
 });
 
 export function describeAddress(address: Address): string {
+  if (address.kind === 'program') return address.name;
   return address.kind === 'unix'
     ? `unix:${address.path}`
     : `${hostInUrl(address.host)}:${address.port}`;

@@ -5,19 +5,15 @@ import type { Logger } from 'pino';
 import { isBucket, type Settings, storageThreadsOf } from '../config/index.js';
 import { Daemon, type DaemonOptions } from '../server/index.js';
 import { closeSharedStores, requireStore } from '../store/index.js';
-import {
-  type Address,
-  isLoopback,
-  nodeSystem,
-  removeSocketFolder,
-  type System,
-} from '../system/index.js';
+import type { ListenPlace } from '../transport/index.js';
+import { isLoopback, nodeSystem, removeSocketFolder, type System } from '../system/index.js';
 import { goToBackground, isInBackground, reportToStarter } from './shared/background.js';
 import { daemonOptions, listenAddress, openStorage, storePath } from './tardisd/daemon-options.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
 import { createStore, type ServedBucket } from './tardisd/served-store.js';
 import { printReady } from './tardisd/server-ready.js';
 import { atHangup } from './shared/signals.js';
+import { isPipe, pipedPlace, pipedSettings } from './tardisd/piped-server.js';
 import { becomeUser, writePidFile } from './tardisd/server-process.js';
 import { LiveCertificate } from './tardisd/live-certificate.js';
 import { openLog, withOwnTls } from './tardisd/serving.js';
@@ -30,7 +26,7 @@ import type { Remote } from './tardisremote/start-remote.js';
 const PARENT_FD = 3;
 
 /** The options of the daemon, and the parts of a bucket that its HTTP interface uses. */
-type ServingOptions = DaemonOptions & { readonly address: Address } & Pick<
+type ServingOptions = DaemonOptions & { readonly address: ListenPlace } & Pick<
     Partial<ServedBucket>,
     'shared'
   >;
@@ -55,18 +51,17 @@ async function start(settings: Settings<'tardisd'>): Promise<void> {
 }
 
 async function serve(given: Settings<'tardisd'>): Promise<void> {
-  let settings = withOwnTls(given);
+  let settings = given.stdio ? pipedSettings(given) : withOwnTls(given);
   let served: ServedBucket | undefined;
   process.umask(settings.umask);
-  const address = listenAddress(settings);
+  const address = settings.stdio ? pipedPlace() : listenAddress(settings);
   const log = await openLog(settings);
   const pidFile =
     settings.pidFile === undefined ? undefined : writePidFile(settings.pidFile, 'tardisd');
   try {
-    const { localSocket } = settings;
     // The key may be readable by root only.
     const certificate =
-      localSocket === undefined ? await LiveCertificate.open(settings, log) : undefined;
+      address.kind === 'tcp' ? await LiveCertificate.open(settings, log) : undefined;
     atHangup(() => certificate?.look());
     const system = nodeSystem(settings.umask);
     const hasBucket = isBucket(settings.sources.get('database'));
@@ -124,9 +119,13 @@ async function serveUntilStopped(
     await daemon.stop();
     throw error;
   });
+  if (options.address.kind === 'piped') {
+    // A peer that never began a connection leaves no session whose end would stop the server.
+    options.address.socket.once('close', () => daemon.isIdle && stop());
+  }
   const isChild = !isInBackground() && reportToParent(settings.localSocket, stop);
   if (!isChild) process.on('SIGINT', stop);
-  if (!isChild && !isInBackground()) {
+  if (!isChild && !isInBackground() && !settings.stdio) {
     printReady(system, settings, daemon.address, isStoreNew);
   }
   reportToStarter();
@@ -142,7 +141,7 @@ async function serveBeside(
   { address, certificate, shared: following }: ServingOptions,
   log: Logger,
 ): Promise<Remote | undefined> {
-  if (!settings.remote || settings.single || address.kind === 'unix') return undefined;
+  if (!settings.remote || settings.single || address.kind !== 'tcp') return undefined;
   const { compress, allowCache: allowsCache, trustedProxies, logExceptions } = settings;
   const { catalogFile, onlyClient, besidePort: port } = settings;
   const { startRemote } = await import('./tardisremote/start-remote.js'); // most servers need no HTTP
@@ -161,11 +160,11 @@ async function serveBeside(
 }
 
 /** Logs warnings about access that is open to a network. */
-function warnOfOpenDoors(settings: Settings<'tardisd'>, address: Address, log: Logger): void {
+function warnOfOpenDoors(settings: Settings<'tardisd'>, address: ListenPlace, log: Logger): void {
   if (settings.metricsPort !== undefined && !isLoopback(settings.metricsAddress)) {
     log.warn('anyone who can connect to MetricsAddress can read names and metrics of all clients');
   }
-  if (address.kind === 'unix' || (address.host !== '' && isLoopback(address.host))) return;
+  if (address.kind !== 'tcp' || (address.host !== '' && isLoopback(address.host))) return;
   if (settings.ssl !== true) {
     log.error('plain TCP beyond loopback: everything sent can be read and changed on its way');
   }
@@ -193,15 +192,6 @@ function reportToParent(local: string | undefined, stop: () => void): boolean {
   watch.on('close', stop).on('error', stop).resume().unref();
   process.on('SIGINT', () => undefined);
   return true;
-}
-
-function isPipe(fd: number): boolean {
-  try {
-    const stat = fs.fstatSync(fd);
-    return stat.isFIFO() || stat.isSocket();
-  } catch {
-    return false; // the descriptor is not open, so no parent waits
-  }
 }
 
 export default runTool(command);

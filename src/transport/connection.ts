@@ -30,14 +30,16 @@ interface ConnectionOptions {
 
 /** The transport below a connection. */
 export interface Channel {
+  /** `unix` also for the pipes of a program: in both cases, the operating system has admitted the peer. */
   readonly kind: 'unix' | 'tcp' | 'tls';
   /** Keying material of the TLS connection: equal on its two ends only (RFC 5705, RFC 8446). Empty without TLS. */
   readonly keyingMaterial: Buffer;
-  /** Address of the peer; empty for a unix socket. */
+  /** Address of the peer; empty for a unix socket, and for the pipes of a program. */
   readonly peerAddress: string;
 }
 
-const NO_CHANNEL: Channel = Object.freeze({
+/** The channel of a link to a peer of this machine, or to one that the user's own program has authenticated. */
+export const NO_CHANNEL: Channel = Object.freeze({
   kind: 'unix',
   keyingMaterial: Buffer.alloc(0),
   peerAddress: '',
@@ -110,9 +112,9 @@ export class Connection {
     return this.socket.bufferedBytes;
   }
 
-  /** Milliseconds since anything was received from the peer; 0 while receiving is paused. */
+  /** Milliseconds since anything was received from the peer; 0 while receiving is paused, or if it cannot die alone. */
   get silentMs(): number {
-    if (this.isPaused) return 0;
+    if (this.isPaused || this.options.timeoutMs === Infinity) return 0;
     return this.options.clock.monotonicMs() - this.lastHeardMs;
   }
 

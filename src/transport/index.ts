@@ -15,8 +15,15 @@ export * from './questions.js';
 export * from './reading-messages.js';
 export * from './report-messages.js';
 export type { ClientLine } from './https-connection.js';
-export { channelOf, connect, connectAny, connectHttps, listen } from './open.js';
+export { channelOf, connect, connectAny, connectHttps, listen, servePiped } from './open.js';
 export { RateLimit } from './rate-limit.js';
 export { Reconnecting } from './reconnecting.js';
 export { WebMessageSocket } from './web-message-socket.js';
-export type { Certificate, Listener, ListenOptions, TlsOptions } from './sockets.js';
+export type {
+  Certificate,
+  Listener,
+  ListenOptions,
+  ListenPlace,
+  PipedPlace,
+  TlsOptions,
+} from './sockets.js';

@@ -15,6 +15,14 @@ export async function listen(
   return listenNow(...args);
 }
 
+/** Serves the peer of a pipe, by `servePiped` of sockets.ts. */
+export async function servePiped(
+  ...args: Parameters<typeof sockets.servePiped>
+): Promise<ReturnType<typeof sockets.servePiped>> {
+  const { servePiped: serveNow } = await import('./sockets.js');
+  return serveNow(...args);
+}
+
 /** Maximum time to connect to one of several servers. */
 const ONE_OF_SEVERAL_MS = 5000;
 /** Errors of a server that cannot be reached. After them, the next server of the address is tried. */

@@ -1,11 +1,13 @@
-/** Connections over a unix socket, TCP or TLS: listening and connecting. */
+/** Connections over a unix socket, TCP, TLS or the pipes of a program: listening and connecting. */
 import { X509Certificate } from 'node:crypto';
 import fs from 'node:fs';
 import type http from 'node:http';
 import net from 'node:net';
+import type { Duplex } from 'node:stream';
 import type tls from 'node:tls';
 import { WebSocket, WebSocketServer } from 'ws';
 import { errnoText, TardisError } from '../errors/index.js';
+import { displayText } from '../model/index.js';
 import {
   type Address,
   checkSocketPath,
@@ -14,17 +16,23 @@ import {
   loadHttp,
   loadHttps,
   loadTls,
+  openProgram,
+  reportLongWait,
+  type SocketAddress,
   type System,
   tlsFault,
 } from '../system/index.js';
-import { type Channel, Connection } from './connection.js';
+import { type Channel, Connection, NO_CHANNEL } from './connection.js';
 import { DEFAULT_GATE, Gate, type GateLimits } from './gate.js';
 import type { LinkOptions } from './link.js';
+import { programError } from './program-errors.js';
 import { WebMessageSocket } from './web-message-socket.js';
 
 /** Maximum size of a message. It exceeds every size in the message table. */
 const MAX_MESSAGE_BYTES = 17 << 20;
 const CONNECT_TIMEOUT_MS = 30_000;
+/** The time for a connection if the user may have to type; that of sshd for a login. */
+const PROMPT_TIMEOUT_MS = 120_000;
 const BACKLOG_CONNECTIONS = 128;
 const HTTP_HEAD_BYTES = 8 << 10;
 /** Maximum number of bytes received before the login: greeting, proof, a small first message. */
@@ -50,10 +58,22 @@ export interface ListenOptions {
   readonly gate?: GateLimits;
 }
 
-export interface Listener {
-  readonly address: Address;
+/** Standard input and output of a server that a program, such as ssh, has started for one client. */
+export interface PipedPlace {
+  readonly kind: 'piped';
+  readonly socket: Duplex;
+}
+
+/** Where a server listens. */
+export type ListenPlace = SocketAddress | PipedPlace;
+
+interface Closing {
   /** Stops accepting; open connections stay open. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+export interface Listener extends Closing {
+  readonly address: SocketAddress;
 }
 
 /**
@@ -62,11 +82,35 @@ export interface Listener {
  */
 export async function listen(
   system: System,
-  address: Address,
+  address: SocketAddress,
   link: LinkOptions,
-  { onConnection, certificate, gate: limits = DEFAULT_GATE }: ListenOptions,
+  options: ListenOptions,
 ): Promise<Listener> {
   if (address.kind === 'unix') checkSocketPath(address.path);
+  const { server, close } = serverFor(system, link, options);
+  await removeStaleSocket(address);
+  await start(server, address);
+  return { address: boundAddress(server, address), close };
+}
+
+/** Serves the peer at the other end of a pipe, as one that has connected to a socket of this machine. */
+export function servePiped(
+  system: System,
+  { socket }: PipedPlace,
+  link: LinkOptions,
+  options: ListenOptions,
+): Closing {
+  const { server, close } = serverFor(system, link, options);
+  server.emit('connection', socket);
+  return { close };
+}
+
+/** Returns a server that does not listen yet. */
+function serverFor(
+  system: System,
+  link: LinkOptions,
+  { onConnection, certificate, gate: limits = DEFAULT_GATE }: ListenOptions,
+): { readonly server: http.Server } & Closing {
   const server = httpServer(certificate);
   const gate = new Gate(limits);
   server.on('connection', (socket: net.Socket) => gate.enter(socket));
@@ -81,19 +125,15 @@ export async function listen(
   sockets.on('connection', (socket, request) => {
     onConnection(strangersConnection(system, socket, { raw: request.socket, link, gate }));
   });
-  sockets.on('error', () => undefined); // the same error reaches the server's own listener below
-  await removeStaleSocket(address);
-  await start(server, address);
-  return {
-    address: boundAddress(server, address),
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        sockets.close();
-        gate.close();
-        server.closeAllConnections(); // cuts half-sent HTTP requests; upgraded connections are not affected
-      }),
-  };
+  sockets.on('error', () => undefined); // the same error reaches the server's own listener
+  const close = (): Promise<void> =>
+    new Promise((resolve) => {
+      server.close(() => resolve());
+      sockets.close();
+      gate.close();
+      server.closeAllConnections(); // cuts half-sent HTTP requests; upgraded connections are not affected
+    });
+  return { server, close };
 }
 
 function httpServer(certificate: Certificate | undefined): http.Server {
@@ -158,7 +198,7 @@ function isTls(socket: net.Socket): socket is tls.TLSSocket {
 }
 
 /** Removes a unix socket on which no process listens: a killed server left it. Does nothing for other addresses. */
-async function removeStaleSocket(address: Address): Promise<void> {
+async function removeStaleSocket(address: SocketAddress): Promise<void> {
   if (address.kind !== 'unix') return;
   if (fs.lstatSync(address.path, { throwIfNoEntry: false })?.isSocket() !== true) return;
   const isStale = await new Promise<boolean>((resolve) => {
@@ -172,7 +212,7 @@ async function removeStaleSocket(address: Address): Promise<void> {
   if (isStale) fs.unlinkSync(address.path);
 }
 
-function start(server: http.Server, address: Address): Promise<void> {
+function start(server: http.Server, address: SocketAddress): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
       reject(
@@ -199,7 +239,7 @@ function start(server: http.Server, address: Address): Promise<void> {
 }
 
 /** Returns the bound address; it has the real port if port 0 was requested. */
-function boundAddress(server: http.Server, address: Address): Address {
+function boundAddress(server: http.Server, address: SocketAddress): SocketAddress {
   if (address.kind === 'unix') return address;
   const bound = server.address() as net.AddressInfo;
   return { kind: 'tcp', host: address.host || bound.address, port: bound.port };
@@ -242,9 +282,11 @@ export function connect(
   const host = address.kind === 'tcp' ? hostInHeader(address) : 'localhost';
   let startMs = system.clock.monotonicMs();
   let raw: net.Socket | undefined;
-  const isSafe = address.kind === 'unix' || tlsOptions !== undefined;
+  const isSafe = address.kind !== 'tcp' || tlsOptions !== undefined;
+  const program = address.kind === 'program' ? openProgram(address.command) : undefined;
   const socket = new WebSocket(`ws://${host}/`, {
     createConnection: () => {
+      if (address.kind === 'program') return program!.socket;
       raw = dial(system, address, tlsOptions);
       // Starts the measurement again after the TLS handshake, since the computations of both ends would count
       // otherwise.
@@ -258,7 +300,7 @@ export function connect(
   });
   return new Promise((resolve, reject) => {
     // ws's own handshakeTimeout has no effect on a connection that is made by `createConnection`.
-    const patienceMs = Math.min(link.connectMs ?? CONNECT_TIMEOUT_MS, link.timeoutMs);
+    const patienceMs = Math.min(link.connectMs ?? connectMsTo(address), link.timeoutMs);
     const timer = setTimeout(() => {
       const where = describeAddress(address);
       const text = `no answer from ${where} in ${patienceMs / 1000} s`;
@@ -269,8 +311,11 @@ export function connect(
       clearTimeout(timer);
       socket.removeAllListeners('error');
       const { clock } = system;
-      const roundTripMs = address.kind === 'unix' ? 0 : clock.monotonicMs() - startMs;
-      const channel = channelOf(raw!);
+      const roundTripMs = address.kind === 'tcp' ? clock.monotonicMs() - startMs : 0;
+      const channel = raw === undefined ? NO_CHANNEL : channelOf(raw);
+      program?.passMessages((line) =>
+        reportLongWait(`${describeAddress(address)}: ${displayText(line)}`),
+      );
       resolve(
         new Connection(new WebMessageSocket(socket), {
           ...link,
@@ -288,15 +333,23 @@ export function connect(
     });
     socket.once('error', (error) => {
       clearTimeout(timer);
-      reject(connectError(error, address, tlsOptions));
+      if (address.kind !== 'program') return reject(connectError(error, address, tlsOptions));
+      program!.socket.destroy();
+      void program!.ended.then((end) => reject(programError(address, error, end)));
     });
   });
+}
+
+/** Returns the time for a first answer. A user may have to type a password for the program. */
+function connectMsTo(address: Address): number {
+  const mayPrompt = address.kind === 'program' && address.mayPrompt;
+  return mayPrompt ? PROMPT_TIMEOUT_MS : CONNECT_TIMEOUT_MS;
 }
 
 /** Opens a socket to a server, over TLS if `tlsOptions` is given. `protocols` are offered by ALPN. */
 export function dial(
   system: System,
-  address: Address,
+  address: SocketAddress,
   tlsOptions: TlsOptions | undefined,
   protocols?: readonly string[],
 ): net.Socket {

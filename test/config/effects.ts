@@ -48,6 +48,7 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
     'commandSeconds',
   ],
   'the server comes from option, key and variable': ['server'],
+  'a key with --restrict add backs up, and can do nothing else': ['stdio', 'restrict'],
   'a job may have Local and a LocalServerCmd of its own': ['local', 'localServerCmd'],
   'the local server reads its own configuration': ['localConfig'],
   'the settings of a client are sent, stored with the set, and shown, unless either end switches that off':

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { parsePlace } from '../../src/config/index.js';
+import { isSshText, parsePlace, parseSshPlace } from '../../src/config/index.js';
 import { TardisError } from '../../src/errors/index.js';
 import { thrownCode } from '../helpers/codes.js';
 
@@ -48,7 +48,8 @@ const ELSEWHERE: readonly (readonly [string, string])[] = [
   ['user@host:/backup', '--server HOST'],
   ['host:/backup', '--server HOST'],
   ['user@host:backup', '--server HOST'],
-  ['ssh://user@host/backup', '--server HOST'],
+  ['ssh://user@host/backup', '--server ssh://'],
+  ['SSH://host/backup', '--to-server SSH://host/backup'],
   ['sftp:user@host:/backup', '--server HOST'],
   ['rest:http://host:8000/', '--server HOST'],
   ['rsync://host/module', '--server HOST'],
@@ -86,4 +87,73 @@ test('a password in an address is not shown', (t) => {
     const error = t.throws(() => parse(text));
     t.notRegex(error.message, /secret/);
   }
+});
+
+test('ssh:// names a server by user, host, port and path, as ssh takes them', (t) => {
+  const ssh = (text: string) => parseSshPlace(text, '--server');
+  const [user, port, none] = ['me', 2222, undefined];
+  t.deepEqual(ssh('ssh://nas'), { user: none, host: 'nas', port: none, path: none });
+  t.deepEqual(ssh('SSH://NAS.example/'), {
+    user: none,
+    host: 'nas.example',
+    port: none,
+    path: none,
+  });
+  t.deepEqual(ssh('ssh://me@nas:2222/srv/a b/$(id);ü'), {
+    user,
+    host: 'nas',
+    port,
+    path: '/srv/a b/$(id);ü',
+  });
+  t.deepEqual(ssh('ssh://me@[fe80::1%eth0]:2222/~/backup'), {
+    user,
+    host: 'fe80::1%eth0',
+    port,
+    path: './backup',
+  });
+  t.deepEqual(['ssh://nas', 'Ssh://nas', 'ssh:nas', '/ssh://', 'https://nas'].map(isSshText), [
+    true,
+    true,
+    false,
+    false,
+    false,
+  ]);
+});
+
+test('an address of ssh that could be an option, a command or a secret is refused', (t) => {
+  const wrong = [
+    'ssh://',
+    'ssh:///srv',
+    'ssh://-oProxyCommand=id/srv',
+    'ssh://-l@nas/srv',
+    'ssh://me@-nas/srv',
+    'ssh://a b/srv',
+    'ssh://nas;id/srv',
+    'ssh://$(id)/srv',
+    'ssh://na`id`s/srv',
+    'ssh://%h/srv',
+    'ssh://nas,other/srv',
+    'ssh://me@you@nas/srv',
+    'ssh://nas:0/srv',
+    'ssh://nas:65536/srv',
+    'ssh://nas:-1/srv',
+    'ssh://nas?ProxyCommand=id/srv',
+    "ssh://nas/a'b",
+    'ssh://nas/a\\b',
+    'ssh://nas/a!b',
+    'ssh://nas/a\nb',
+    'ssh://nas/a\u0000b',
+    'ssh://nas/a\udc80b',
+    `ssh://nas/${'x'.repeat(4096)}`,
+  ];
+  for (const text of wrong) {
+    t.is(
+      thrownCode(() => parseSshPlace(text, '--server')),
+      'CONFIG_INVALID',
+      text,
+    );
+  }
+  const secret = t.throws(() => parseSshPlace('ssh://me:secret@nas/srv', '--server'));
+  t.regex(secret.message, /no password/);
+  t.notRegex(secret.message, /secret/);
 });

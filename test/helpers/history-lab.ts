@@ -18,7 +18,7 @@ import { ContentReader } from '../../src/restore/index.js';
 import type { Daemon, StorageHost } from '../../src/server/index.js';
 import { changeSetting, markSets } from '../../src/store/writer/index.js';
 import { openClientDirectory } from '../../src/store/index.js';
-import { nodeSystem } from '../../src/system/index.js';
+import { type Address, nodeSystem } from '../../src/system/index.js';
 import type { PlainConfig } from '../../src/model/index.js';
 import { configWith } from './client-configs.js';
 import { rejectedCode } from './codes.js';
@@ -35,6 +35,7 @@ import {
 import { here } from './kinds.js';
 import { giveKeys, PASSWORD } from './rewrites.js';
 import { makeScratch, removeScratch } from './scratch.js';
+import { pipedAddress } from './ssh.js';
 import { dir, file, hardlink, makeTree, noise, sparse, symlink, text } from './tree.js';
 import { deleteInline } from './garbage.js';
 
@@ -226,7 +227,15 @@ export function readerOf(
 
 /** Opens the store through its server. */
 export function openThere(lab: HistoryLab, client: string): Promise<History> {
-  const { address } = lab.daemon;
+  return openAt(lab.daemon.address, client);
+}
+
+/** Opens the store through a server that is started for it, beside the one of the lab. */
+export function openPiped(lab: HistoryLab, client: string): Promise<History> {
+  return openAt(pipedAddress(lab.place.store), client);
+}
+
+function openAt(address: Address, client: string): Promise<History> {
   const password = Buffer.from(PASSWORD);
   const credentials = { password, ask: async () => password };
   return openRemoteHistory(nodeSystem(), { address, client, credentials });

@@ -7,7 +7,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { WebSocket } from 'ws';
 import { type ErrorCode, TardisError } from '../../src/errors/index.js';
-import { type Address, nodeSystem, type System } from '../../src/system/index.js';
+import { type SocketAddress, nodeSystem, type System } from '../../src/system/index.js';
 import { ManualClock } from '../support/manual-clock.js';
 import {
   connect,
@@ -33,7 +33,7 @@ interface Pair {
 }
 
 /** A TCP port that the system chooses. (A unix socket needs the umask, which a test's thread cannot set.) */
-const ANY_PORT: Address = { kind: 'tcp', host: '127.0.0.1', port: 0 };
+const ANY_PORT: SocketAddress = { kind: 'tcp', host: '127.0.0.1', port: 0 };
 
 /** Returns both ends of a new connection. */
 async function connected(

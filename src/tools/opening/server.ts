@@ -1,12 +1,15 @@
 /** Determines the address of a server, the TLS options for it, and the credentials to log in to it. */
+import { isSshText } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import type { RemotePlace } from '../../remote/index.js';
 import { type Address, hostInUrl, isHost, isLoopback, type TcpPlace } from '../../system/index.js';
+import type { Elsewhere } from '../../transport/login/index.js';
 import { linkWith, type Retry, type TlsOptions } from '../../transport/index.js';
 import { keyFileOf, type KeysSettings, promptFor } from './keys.js';
 import { identityAt, type IdentitySettings } from './known-state.js';
 import { askPassword, givenPassword, type PasswordSettings } from './password.js';
+import { sshAddress } from './ssh-address.js';
 
 export interface ServerSettings {
   readonly port: number;
@@ -35,8 +38,8 @@ export function retryText({ reason, waitMs }: Retry): string {
 }
 
 /**
- * Returns the address of the server. The server is a unix socket if the host is an absolute path, and the HTTP
- * interface of a tardisremote if it is a URL. Otherwise TLS is used, unless an option requests plain TCP. A host may
+ * Returns the address of the server. The server is a unix socket if the host is an absolute path, one that
+ * `ssh` starts if it begins with ssh://, and the HTTP interface of a tardisremote if it is another URL. Otherwise TLS is used, unless an option requests plain TCP. A host may
  * have a port of its own (HOST:PORT). Several hosts are separated by commas. `isProven` is true if a password will
  * authenticate the server, so that its certificate need not be valid. Throws CONFIG_INVALID, INSECURE_TCP_REFUSED.
  */
@@ -47,6 +50,7 @@ export function serverPlace(
 ): ServerPlace {
   // A unix socket needs no TLS: the permissions of its directory limit access.
   if (host.startsWith('/')) return { address: { kind: 'unix', path: host }, tls: undefined };
+  if (isSshText(host)) return { address: sshAddress(host), tls: undefined };
   if (HTTP.test(host)) return webPlace(host, settings, isProven);
   const [first, ...others] = hostsIn(host, settings.port);
   for (const place of [first!, ...others]) {
@@ -57,15 +61,21 @@ export function serverPlace(
   return { address, tls: tlsTo([first!, ...others], settings, isProven) };
 }
 
+/** Returns how a client follows a server's reference to another one; undefined if ssh has reached that server. */
+export function elsewhereOf(
+  address: Address | undefined,
+  settings: ServerSettings,
+  isProven: boolean,
+): Elsewhere | undefined {
+  if (address?.kind === 'program') return undefined;
+  return (host, port) => placeElsewhere({ host, port }, settings, isProven);
+}
+
 /**
  * Returns the address of a server that another server has named. TLS is used if the connection to that other server
  * uses it. Throws CONFIG_INVALID if the text is not a host, and INSECURE_TCP_REFUSED.
  */
-export function placeElsewhere(
-  place: TcpPlace,
-  settings: ServerSettings,
-  isProven: boolean,
-): Address {
+function placeElsewhere(place: TcpPlace, settings: ServerSettings, isProven: boolean): Address {
   requireHost(place.host);
   requirePort(place.port);
   tlsTo([place], settings, isProven);
@@ -181,7 +191,7 @@ function requireHost(host: string): void {
   if (isHost(host)) return;
   const shown = displayName(Buffer.from(host));
   const what =
-    'Server is a host name or an IP address (with a port: HOST:PORT), or the absolute path of a unix socket';
+    'Server is a host name or an IP address (with a port: HOST:PORT), ssh://[USER@]HOST[:PORT]/PLACE, or the absolute path of a unix socket';
   throw new TardisError('CONFIG_INVALID', `"${shown}" is not a host: ${what}`);
 }
 
@@ -207,7 +217,7 @@ export async function remotePlace(
   const place = serverPlace(host, settings, isProven);
   return {
     ...place,
-    elsewhere: (there, port) => placeElsewhere({ host: there, port }, settings, isProven),
+    elsewhere: elsewhereOf(place.address, settings, isProven),
     client,
     credentials: {
       password,

@@ -33,7 +33,7 @@ import type { CopiesResult } from './other-stores.js';
 import { runningConfig } from './running-config.js';
 import { ScanAhead } from './scan-ahead.js';
 import { SavedList } from './saved-list.js';
-import { placeElsewhere, requireNoWeb, retryText, serverPlace } from '../opening/server.js';
+import { elsewhereOf, requireNoWeb, retryText, serverPlace } from '../opening/server.js';
 import { ShownBackup } from './shown-backup.js';
 import { streamSources } from './stream-sources.js';
 import { requireTags } from '../shared/option-words.js';
@@ -172,7 +172,7 @@ async function run(
     create,
     credentials: credentialsOf(settings, password, place?.address, messages.line),
     tls: place?.tls,
-    elsewhere: (host, port) => placeElsewhere({ host, port }, settings, isProven),
+    elsewhere: elsewhereOf(place?.address, settings, isProven),
     setName: settings.setName,
     marks: marksOf(settings),
     config: settings.sendConfig ? runningConfig(settings) : undefined,

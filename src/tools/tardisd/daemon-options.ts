@@ -3,9 +3,10 @@ import net from 'node:net';
 import path from 'node:path';
 import type { Logger } from 'pino';
 import { configInvalid, type Settings } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
+import { asTardisError, TardisError } from '../../errors/index.js';
+import type { Right } from '../../model/index.js';
 import { type FormatWords, formatsOf, type RuleWords, serverRules } from '../../retention/index.js';
-import { bucketAt } from '../../store/index.js';
+import { bucketAt, parseRights } from '../../store/index.js';
 import {
   type DaemonOptions,
   InlineStorageHost,
@@ -16,10 +17,10 @@ import {
 } from '../../server/index.js';
 import {
   absolutePath,
-  type Address,
   byteText,
   checkSocketPath,
   isLoopback,
+  type SocketAddress,
   type System,
 } from '../../system/index.js';
 import { USUAL_PARITY_PERCENT } from '../opening/local-store.js';
@@ -55,8 +56,10 @@ export function daemonOptions(settings: Settings<'tardisd'>): Omit<DaemonOptions
     gc: gcPlan(settings, isInBucket),
     baseDir: storePath(settings),
     catalogFile: settings.catalogFile,
-    allowCreate: settings.allowNewHosts || settings.localSocket !== undefined,
-    isStoreThere: !(settings.single && settings.localSocket !== undefined),
+    allowCreate:
+      settings.allowNewHosts || settings.localSocket !== undefined || isOwnChild(settings),
+    isStoreThere: !isOwnChild(settings),
+    restricted: restrictedTo(settings),
     newHostsAtOnce: settings.newHostsAtOnce,
     onlyClient: settings.onlyClient,
     requirePassword: settings.requirePassword,
@@ -67,7 +70,7 @@ export function daemonOptions(settings: Settings<'tardisd'>): Omit<DaemonOptions
     parkMs: settings.parkSeconds * 1000,
     maxParked: settings.maxParked,
     logExceptions: settings.logExceptions,
-    acceptCopies: settings.acceptCopies,
+    acceptCopies: settings.acceptCopies || (settings.stdio && isOwnChild(settings)),
     skipFile: isInBucket ? undefined : settings.storeSkipFile,
     watch: watchPlan(settings),
     profiles: profilePlan(settings),
@@ -88,7 +91,7 @@ export function daemonOptions(settings: Settings<'tardisd'>): Omit<DaemonOptions
       },
       checkpoint: checkpointsOf(settings, isInBucket),
       catalogCopies: isInBucket ? 0 : settings.dbBackups,
-      leastAgeMs: settings.leastAgeSeconds * 1000,
+      leastAgeMs: leastAgeMs(settings),
       forgetAfterMs: settings.forgetAfterSeconds * 1000,
       freeing: {
         graceMs: settings.removeAfterSeconds * 1000,
@@ -133,12 +136,10 @@ function namesOf({ formats, priorities }: FormatWords): FormatWords {
  * deleted early, since a full disk of this machine does not matter.
  */
 function gcPlan(settings: Settings<'tardisd'>, isInBucket: boolean): DaemonOptions['gc'] {
-  const { single, localSocket } = settings;
+  const { single } = settings;
   const { packBytes, packContentBytes, catalogCacheBytes, allowUpgrades: mayUpgrade } = settings;
   const { earlyPurgeBytes, leastAgeSeconds, leastFreeBytes, reserveBytes } = settings;
   const { parityPercent = USUAL_PARITY_PERCENT } = settings;
-  const isOwnChild = single && localSocket !== undefined;
-  const isUsualAge = settings.sources.get('leastAgeSeconds')?.source === 'built-in';
   const memory = { catalogCacheBytes, reserveBytes, leastFreeBytes };
   const sizes = { packBytes, packContentBytes, parityPercent, ...memory };
   return {
@@ -150,9 +151,7 @@ function gcPlan(settings: Settings<'tardisd'>, isInBucket: boolean): DaemonOptio
     purgeIntervalMs: single ? 0 : settings.purgeSeconds * 1000,
     purge: {
       rules: rulesIn(settings),
-      // A local server has no minimum age unless one is set, as with `sonic purge` on the store. The default age is
-      // against clients on a network.
-      leastAgeMs: isOwnChild && isUsualAge ? 0 : leastAgeSeconds * 1000,
+      leastAgeMs: leastAgeMs(settings),
     },
     isOneSession: single,
     isThorough: false,
@@ -165,8 +164,37 @@ function gcPlan(settings: Settings<'tardisd'>, isInBucket: boolean): DaemonOptio
   };
 }
 
+/**
+ * True if the one client of the server has started it as its own child, or by ssh, and could as well change the files of
+ * the store itself.
+ */
+function isOwnChild({ single, localSocket, stdio, restrict }: Settings<'tardisd'>): boolean {
+  return single && restrict === undefined && (localSocket !== undefined || stdio);
+}
+
+/** Returns the rights that sessions have at most; undefined for no limit. Throws CONFIG_INVALID. */
+function restrictedTo({ restrict }: Settings<'tardisd'>): ReadonlySet<Right> | undefined {
+  if (restrict === undefined) return undefined;
+  const words = restrict.split(/[\s,]+/).filter((word) => word !== '');
+  if (words.length === 0) throw configInvalid('Restrict names no right');
+  try {
+    return new Set(parseRights(words));
+  } catch (error) {
+    throw configInvalid(`Restrict: ${asTardisError(error).message}`, error);
+  }
+}
+
+/**
+ * Returns the age below which a client deletes no set. Its own child has none unless one is set, as with `sonic purge`
+ * on the store. The default age is against clients on a network.
+ */
+function leastAgeMs(settings: Settings<'tardisd'>): number {
+  const isUsual = settings.sources.get('leastAgeSeconds')?.source === 'built-in';
+  return isOwnChild(settings) && isUsual ? 0 : settings.leastAgeSeconds * 1000;
+}
+
 /** Returns the address to listen on. Throws CONFIG_INVALID, and INSECURE_TCP_REFUSED. */
-export function listenAddress(settings: Settings<'tardisd'>): Address {
+export function listenAddress(settings: Settings<'tardisd'>): SocketAddress {
   const { localSocket, port, ssl, insecureTcp, insecureNetwork, listenAddress: given } = settings;
   if (localSocket !== undefined) {
     const socket = path.resolve(localSocket);

@@ -5,9 +5,9 @@ import { displayName } from '../../model/index.js';
 import { bucketAt, listClients, shownStore } from '../../store/index.js';
 import {
   absolutePath,
-  type Address,
   byteText,
   hostInUrl,
+  type SocketAddress,
   type System,
 } from '../../system/index.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
@@ -22,7 +22,7 @@ import { shellWord } from '../output/shell-word.js';
 export function printReady(
   system: System,
   settings: Settings<'tardisd'>,
-  address: Address,
+  address: SocketAddress,
   isStoreNew: boolean,
 ): void {
   const directory = byteText(absolutePath(settings.database));
@@ -58,13 +58,13 @@ function clientsOf(system: System, store: string): string[] {
   return system.files.status(store)?.isDirectory === true ? listClients(system, store) : [];
 }
 
-function kindOf({ ssl }: Settings<'tardisd'>, { kind }: Address): string {
+function kindOf({ ssl }: Settings<'tardisd'>, { kind }: SocketAddress): string {
   if (kind === 'unix') return 'a unix socket';
   return ssl === true ? 'TLS' : 'plain TCP';
 }
 
 /** Returns the options with which a client connects to the server. */
-function wayTo(address: Address, { ssl }: Settings<'tardisd'>): string[] {
+function wayTo(address: SocketAddress, { ssl }: Settings<'tardisd'>): string[] {
   if (address.kind === 'unix') return ['--server', shellWord(address.path)];
   const isAny = ['', '::', '0.0.0.0'].includes(address.host);
   const host = isAny ? os.hostname() : address.host;
