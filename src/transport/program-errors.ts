@@ -67,7 +67,8 @@ export function programError(
       `it printed "${printed}" where the answer of tardisd belongs: nothing that the shell of that account reads at its start (.bashrc, .cshrc …) may print to a command's output`,
     );
   }
-  if (status === OF_SSH) return sshError(name, error, output);
+  // A program that a signal has ended has no status.
+  if (status === OF_SSH || status === null) return sshError(name, error, output);
   return failed(`tardisd ended there before it answered (status ${status}): ${reason}`);
 }
 
@@ -75,7 +76,8 @@ function sshError(name: string, error: Error, output: string): TardisError {
   const text = `cannot reach the server at ${name}: ${lastLines(output)}`;
   const advice = LASTING.find(([pattern]) => pattern.test(output))?.[1];
   if (advice !== undefined) return new TardisError('SSH_FAILED', `${text}; ${advice}`, {}, error);
-  const cause = PASSING.find(([pattern]) => pattern.test(output))?.[1];
+  const found = PASSING.find(([pattern]) => pattern.test(output))?.[1];
+  const cause = found ?? (output.trim() === '' ? 'ECONNRESET' : undefined);
   if (cause === undefined) return new TardisError('SSH_FAILED', text, {}, error);
   return new TardisError('SERVER_UNREACHABLE', text, { cause }, error);
 }

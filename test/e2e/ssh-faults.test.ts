@@ -55,6 +55,7 @@ const FAULTS: readonly (readonly [what: string, lines: string, code: string, par
     'SERVER_UNREACHABLE',
     /Connection refused/,
   ],
+  ['an ssh that is killed', 'kill -9 $$', 'SERVER_UNREACHABLE', /it gave no reason/],
   ['a store that is away', RUNS_IT, 'NO_SUCH_STORE', /no store at/],
   [
     'a release without it',

@@ -181,7 +181,7 @@ test(
       for (const pid of connections) kill(pid);
     }
     const { status, stdout, stderr } = await running.ended;
-    t.is(status, 0, stderr);
+    t.is(status, 0, `${stdout}${stderr}`);
     const { restarts } = JSON.parse(stdout) as { readonly restarts: number };
     t.true(restarts > 0, stderr);
     const out = path.join(lab.home, 'out');
