@@ -90,7 +90,7 @@ if [ "${profile:-auto}" = auto ] && [ -r /proc/meminfo ]; then
 fi
 
 # Other flags make V8 refuse the compiled code of Node.js's own modules: each process and thread takes 15 ms more to start. Later
-# optimization and a heap that grows less were tried, and took more time than they saved (docs/packages.md, "Which Node.js").
+# optimization and a heap that grows less were tried, and took more time than they saved (docs/using/packages.md, "Which Node.js").
 # A young generation that has its full size at once is collected less often while the program is loaded. After some seven of these
 # collections, V8 takes the heap for full and collects it as a whole, which took a sixth of the processor time of a small backup.
 #

@@ -1,11 +1,11 @@
 -- The catalog of one client: an index of its packs. It can be rebuilt from the packs at any time
--- (docs/formats.md). PRAGMA user_version holds its version (src/store/catalog/versions.ts).
+-- (docs/inside/formats.md). PRAGMA user_version holds its version (src/store/catalog/versions.ts).
 --
 -- Times ending in _ns are nanoseconds since 1970, in _ms milliseconds; sizes are bytes.
 
 PRAGMA application_id = 0x54415244; -- "TARD"
 
--- Single values: the last applied commit, the counters, and others (docs/formats.md, "The catalog").
+-- Single values: the last applied commit, the counters, and others (docs/inside/formats.md, "The catalog").
 CREATE TABLE state (
   key   TEXT PRIMARY KEY,
   value INTEGER NOT NULL
@@ -67,7 +67,7 @@ CREATE TABLE unplaced_directories (
 
 -- One row for each version of a name in a directory, valid from first_set to last_set. An open row
 -- (last_set NULL) is part of the head: only a change closes it. The metadata is a part of a packed row
--- (docs/formats.md, "Rows"): from the type to the inode, then a device node's number or a symlink's
+-- (docs/inside/formats.md, "Rows"): from the type to the inode, then a device node's number or a symlink's
 -- target. These bytes are as the client sent them, so listing and comparing need no conversion.
 CREATE TABLE entries (
   directory_id INTEGER NOT NULL,
@@ -146,7 +146,7 @@ CREATE TABLE part_sources (
 CREATE INDEX part_sources_by_size ON part_sources (file_size_bytes);
 
 -- Seals of clients that encrypt. They prove that directories, and the choice of directories in a set, are the
--- client's own (docs/formats.md, "Seals"). The server cannot interpret them. Intervals are as those of entries.
+-- client's own (docs/inside/formats.md, "Seals"). The server cannot interpret them. Intervals are as those of entries.
 CREATE TABLE directory_seals (
   directory_id INTEGER NOT NULL,
   first_set    INTEGER NOT NULL,

@@ -287,7 +287,7 @@ A command with options of Neophytos does nothing, and prints the command to use 
 | an older version, or a file that was deleted | \`regenerate … --date "3 days ago" PATH\` |
 | an account | \`sonic create --server HOST --client NAME --password\`, if the server lets new clients in; else on its machine |
 | several accounts for one target, with rights | \`sonic account --add NAME --rights add,list\` |
-| quotas | \`docs/operations.md\` |
+| quotas | \`docs/server/running.md\` |
 
 A client is a machine: its name is \`--client\`, or the host name. A job in a configuration file (\`--job\`) may hold all of
 this for each target: \`Server\`, \`PasswordFile\`, \`Directories\`, \`KeptAs\`.
@@ -308,6 +308,15 @@ export function replaceSection(text, name, section) {
   return `${text.slice(0, from + begin.length)}\n\n${section}\n\n${text.slice(to)}`;
 }
 
+/** Returns the sentence of README about speed, from the first table of docs/inside/figures.md. */
+function figuresSentence() {
+  const page = readFileSync(join(root, 'docs/inside/figures.md'), 'utf8');
+  const [, files, megabytes] = /^([\d,]+) files of (\d+) MB\.$/m.exec(page);
+  const ofUs = page.matchAll(/^\| (\w+) \| tardis \|.*\| ([\d.]+) \|$/gm);
+  const [first, unchanged, changed, restored] = [...ofUs].map(([, , ratio]) => ratio);
+  return `Of the time of restic, with ${files} files of ${megabytes} MB: a first backup takes ${first}, an unchanged one ${unchanged}, a changed one ${changed}, a restore ${restored} ([all figures](docs/inside/figures.md)).`;
+}
+
 async function routesList() {
   const { ROUTES, routesText } = await import('../dist/src/web/api/index.js');
   const { REMOTE_ROUTES } = await import('../dist/src/web/remote/index.js');
@@ -318,16 +327,21 @@ async function routesList() {
 
 /** The generated files, each with a function that makes its text from its present text (undefined if there is none). */
 const GENERATED = [
-  { file: 'docs/errors.md', generate: () => errorsDocument() },
-  { file: 'docs/neophytos.md', generate: () => neophytosDocument() },
-  { file: 'docs/configuration.md', generate: () => configurationDocument() },
+  { file: 'docs/damage/errors.md', generate: () => errorsDocument() },
+  { file: 'docs/coming-from/neophytos.md', generate: () => neophytosDocument() },
+  { file: 'docs/using/configuration.md', generate: () => configurationDocument() },
   {
-    file: 'docs/protocol.md',
+    file: 'README.md',
+    generate: (text) =>
+      text === undefined ? undefined : replaceSection(text, 'figures', figuresSentence()),
+  },
+  {
+    file: 'docs/inside/protocol.md',
     generate: async (text) =>
       text === undefined ? undefined : replaceSection(text, 'messages', await messagesTable()),
   },
   {
-    file: 'docs/api.md',
+    file: 'docs/server/api.md',
     generate: async (text) =>
       text === undefined ? undefined : replaceSection(text, 'routes', await routesList()),
   },

@@ -1,5 +1,5 @@
 /**
- * Measures what docs/figures.md shows, and writes it with its plots: npm run figures [-- --from DIR]
+ * Measures what docs/inside/figures.md shows, and writes it with its plots: npm run figures [-- --from DIR]
  *
  * It takes about ten minutes, on a machine that does nothing else. With --from it measures nothing, and takes the
  * answers of an earlier run from DIR (by default they are kept in dist/figures).
@@ -10,7 +10,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
-const PAGE = path.join(ROOT, 'docs/figures.md');
+const PAGE = path.join(ROOT, 'docs/inside/figures.md');
 const PICTURES = path.join(ROOT, 'docs/pictures');
 
 /** The parts of the page: options of the benchmark, and the plots that are shown. */
@@ -108,7 +108,7 @@ function section(folder, { name, title, options, plots = [] }) {
   const shown = plots.map((plot) => {
     const picture = `figures-${name}-${plot}.svg`;
     fs.copyFileSync(path.join(folder, name, `${plot}.svg`), path.join(PICTURES, picture));
-    return `![${title}: ${plot}](pictures/${picture})`;
+    return `![${title}: ${plot}](../pictures/${picture})`;
   });
   const command = `\`npm run bench -- ${options.join(' ')}\``;
   const body = answer.lines === undefined ? table(answer) : comparison(answer);
@@ -118,6 +118,6 @@ function section(folder, { name, title, options, plots = [] }) {
 const folder = answersIn(path.join(ROOT, 'dist/figures'));
 const about = `Measured by \`npm run bench\`, and written by \`npm run figures\`: nothing here was typed by hand. Each table is
 one run, with all that it compares, on one machine that did nothing else. Times are medians. Figures of another machine
-differ; ratios differ less. [operations.md](operations.md#benchmark) describes what is measured and how.`;
+differ; ratios differ less. [benchmark.md](benchmark.md) describes what is measured and how.`;
 const page = ['# Figures', about, ...PARTS.flatMap((part) => section(folder, part))].join('\n\n');
 fs.writeFileSync(PAGE, `${page}\n`);

@@ -1,4 +1,4 @@
-// Makes the pictures of docs/web.md: node scripts/make-screenshots.mjs   (build first; needs Debian's chromium)
+// Makes the pictures of docs/using/web.md: node scripts/make-screenshots.mjs   (build first; needs Debian's chromium)
 import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,5 +1,5 @@
 // Makes the records of a parcel in one call: gathers the contents of each, compresses and encrypts them, and writes header
-// and index in front. docs/formats.md, "Records", has every byte. The tests compare the records with those of
+// and index in front. docs/inside/formats.md, "Records", has every byte. The tests compare the records with those of
 // src/store/packs/frame.ts.
 #include <openssl/crypto.h>
 

@@ -1,4 +1,4 @@
-// The seal of an entry as a whole, and the opening of sealed rows (docs/formats.md, "Seals").
+// The seal of an entry as a whole, and the opening of sealed rows (docs/inside/formats.md, "Seals").
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// A page of a directory as the catalog returns it in one value (docs/mount.md, "Packed pages").
+// A page of a directory as the catalog returns it in one value (docs/inside/mount.md, "Packed pages").
 #pragma once
 
 #include "call.h"

@@ -1,5 +1,5 @@
 // Tables of SQLite for packed values: to insert one is to insert many rows into a table of the catalog.
-//   packed_entries (rows, places, set_number)   inserts each packed row (docs/formats.md, "Rows") into `entries`, as
+//   packed_entries (rows, places, set_number)   inserts each packed row (docs/inside/formats.md, "Rows") into `entries`, as
 //                                               valid from a set on. `places` has a RowPlace for each row; those without
 //                                               a directory are left out
 //   packed_contents (frame, record_id)          inserts the contents of a frame's index into `contents`, all of which

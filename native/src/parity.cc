@@ -1,4 +1,4 @@
-// Arithmetic in GF(256) for parity: the field of the polynomial x^8 + x^4 + x^3 + x^2 + 1, as in docs/formats.md.
+// Arithmetic in GF(256) for parity: the field of the polynomial x^8 + x^4 + x^3 + x^2 + 1, as in docs/inside/formats.md.
 #include <cstring>
 
 #include "calls.h"

@@ -1,5 +1,5 @@
 /**
- * Maps each option of Neophytos' client to its replacement in this program. docs/neophytos.md is generated
+ * Maps each option of Neophytos' client to its replacement in this program. docs/coming-from/neophytos.md is generated
  * from it, and a user who types one of these options is shown the replacement.
  */
 
@@ -84,7 +84,7 @@ export const NEOPHYTOS: readonly NeophytosRow[] = [
     option: '--filter-file',
     value: '<file>',
     ours: '--filter-file FILE',
-    why: 'lines of the same format (docs/filters.md)',
+    why: 'lines of the same format (docs/using/filters.md)',
     isOurs: true,
   },
   {

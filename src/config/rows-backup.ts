@@ -316,7 +316,7 @@ export const FILTER_ROWS = rowsFor({ tools: ['tardis'] }, {
     type: 'path',
     flags: '--filter-file <file>',
     clientKey: 'FilterFile',
-    help: 'back up only what this file accepts. Each line is: file|dir|any|path accept|reject REGEX; the first line that matches decides (see docs/filters.md)',
+    help: 'back up only what this file accepts. Each line is: file|dir|any|path accept|reject REGEX; the first line that matches decides (see docs/using/filters.md)',
   },
   makeSampleFilterFile: {
     type: 'bool',
@@ -327,7 +327,7 @@ export const FILTER_ROWS = rowsFor({ tools: ['tardis'] }, {
     type: 'path',
     flags: '--efilter-file, --crypt-filter-file <file>',
     clientKey: 'CryptFilterFile',
-    help: 'file that chooses how the contents of each file are encrypted. It has groups: a line "#NAME,ALGORITHM" (such as #pictures,none), then lines as in --filter-file, which select the files of the group (see docs/filters.md)',
+    help: 'file that chooses how the contents of each file are encrypted. It has groups: a line "#NAME,ALGORITHM" (such as #pictures,none), then lines as in --filter-file, which select the files of the group (see docs/using/filters.md)',
   },
   defaultCrypt: {
     type: 'choice',

@@ -34,7 +34,7 @@ export const COMMON_ROWS = {
     serverKey: 'BaseDir',
     remoteKey: 'Database',
     repeatedTo: 'otherStores',
-    help: 'directory of the store, or s3://BUCKET/PREFIX for a store in a bucket (not all commands accept a bucket; see docs/buckets.md)',
+    help: 'directory of the store, or s3://BUCKET/PREFIX for a store in a bucket (not all commands accept a bucket; see docs/server/buckets.md)',
   },
   client: {
     type: 'text',

@@ -100,7 +100,7 @@ export const SETUP_ROWS = rowsFor({ tools: ['sonic setup'] }, {
   answersFile: {
     type: 'path',
     flags: '--answers <file>',
-    help: 'file with the answers, instead of questions: a section [Setup] with the keys Sources, Exclude, Place, Client, Encrypt, PasswordFile, When, Timer, Keep, Report and SameDisk (docs/setup.md)',
+    help: 'file with the answers, instead of questions: a section [Setup] with the keys Sources, Exclude, Place, Client, Encrypt, PasswordFile, When, Timer, Keep, Report and SameDisk (docs/using/setup.md)',
   },
   setupYes: {
     type: 'bool',

@@ -1,5 +1,5 @@
 /**
- * The sparse form of a file (docs/formats.md): a head with the positions of its data, then the data alone. Holes are
+ * The sparse form of a file (docs/inside/formats.md): a head with the positions of its data, then the data alone. Holes are
  * neither read, hashed, stored nor written.
  */
 import { TardisError } from '../errors/index.js';

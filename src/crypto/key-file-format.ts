@@ -1,6 +1,6 @@
 /**
  * Reads and writes the text of a key file: a section for each client, with its key records and their wrapped keys. A
- * change to one section leaves the others as they are, byte for byte. See docs/formats.md, "Key files". Texts are
+ * change to one section leaves the others as they are, byte for byte. See docs/inside/formats.md, "Key files". Texts are
  * decoded as latin1, which keeps all bytes.
  */
 import { createHash } from 'node:crypto';

@@ -2,7 +2,7 @@
  * The key record of a client: its random master keys, wrapped by a key derived from the password, and the login
  * verifier of that password. The server stores the record, and can read neither the keys nor the password. A change of
  * password makes a new record around the same keys. If the keys are in a key file, the server's record ends with the
- * verifier. docs/formats.md describes every byte.
+ * verifier. docs/inside/formats.md describes every byte.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';

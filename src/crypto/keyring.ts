@@ -1,6 +1,6 @@
 /**
  * Derives the keys of a client that encrypts from the master keys of its key record, one key for each purpose. The
- * derivations are in docs/formats.md, "Encryption".
+ * derivations are in docs/inside/formats.md, "Encryption".
  */
 import { hkdfSync } from 'node:crypto';
 import { type ContentKeys, Scheme, type SchemeNumber } from '../model/index.js';

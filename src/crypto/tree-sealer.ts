@@ -1,6 +1,6 @@
 /**
  * Seals of entries, listings, directories and sets: keyed checksums that only an owner of the keys can compute. They
- * reveal a store that was changed, mixed up or rolled back. docs/formats.md, "Seals", lists what each seal covers.
+ * reveal a store that was changed, mixed up or rolled back. docs/inside/formats.md, "Seals", lists what each seal covers.
  */
 import {
   DIRECTORY_SEAL_BYTES,

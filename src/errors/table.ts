@@ -1,6 +1,6 @@
 /**
  * The table of all errors that a user or a peer can get: the kind, the exit status of the command, and the remedy.
- * docs/errors.md is generated from it (a test keeps them equal).
+ * docs/damage/errors.md is generated from it (a test keeps them equal).
  */
 
 /**
@@ -43,16 +43,16 @@ function rows<Code extends string>(
 export const BUCKET_ERRORS = {
   ...rows('user', 1, {
     CREDENTIALS_MISSING:
-      'Give the access key as other S3 tools take it: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in ~/.aws/credentials (AWS_PROFILE); docs/buckets.md lists all ways.',
+      'Give the access key as other S3 tools take it: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in ~/.aws/credentials (AWS_PROFILE); docs/server/buckets.md lists all ways.',
     BUCKET_REGION_WRONG: 'Set the region that is named (--region).',
     BUCKET_DENIED:
-      'Give this access key the rights to list the bucket and to read, create and delete objects below the prefix (docs/buckets.md has a policy), or check that no lock protects the object.',
+      'Give this access key the rights to list the bucket and to read, create and delete objects below the prefix (docs/server/buckets.md has a policy), or check that no lock protects the object.',
     BUCKET_CERTIFICATE_REFUSED:
       'Name the file with the certificate of the authority that signed the certificate of the endpoint (--bucket-ca), or check --endpoint: somebody may intercept the connection.',
     BUCKET_UNSAFE:
-      'Use a service that honours If-None-Match (docs/buckets.md has a table). If no other machine will ever write to this bucket, --single-writer allows one writer.',
+      'Use a service that honours If-None-Match (docs/server/buckets.md has a table). If no other machine will ever write to this bucket, --single-writer allows one writer.',
     BUCKET_CANNOT_LOCK:
-      'Create a bucket with Object Lock at a service that has it, and use that one; or set LockDays to 0: with the access key, the backups can then be deleted (docs/buckets.md, "Locks").',
+      'Create a bucket with Object Lock at a service that has it, and use that one; or set LockDays to 0: with the access key, the backups can then be deleted (docs/server/buckets.md, "Locks").',
   }),
   ...rows('user', 10, {
     NO_SUCH_BUCKET:
@@ -98,12 +98,12 @@ export const ERROR_TABLE = Object.freeze({
     CONFIG_UNSAFE:
       "Nothing was run. Make the file and the directories above it root's alone (chown root:root, chmod go-w), or move it to such a place, as /etc/tardis.",
     CAPABILITY_MISSING:
-      'Remove the option or key that is named; docs/configuration.md lists everything that this release refuses.',
+      'Remove the option or key that is named; docs/using/configuration.md lists everything that this release refuses.',
     PLACE_TAKEN:
       'Give a new or empty directory for the store, such as a new one in the directory that is named; nothing in it was changed.',
     CLIENT_EXISTS: 'Choose another name; the existing client was not changed.',
     COPY_DIFFERS:
-      'Copy to another directory, or under another name (--as); neither of the two stores was changed. docs/moving.md, "Copies that are kept up to date", lists the causes.',
+      'Copy to another directory, or under another name (--as); neither of the two stores was changed. docs/server/moving.md, "Copies that are kept up to date", lists the causes.',
     CLIENT_NAME_INVALID:
       'Use 1 to 128 letters, digits, dots, hyphens or underscores, not starting with a dot.',
     NO_SUCH_REQUEST: 'List the requests with `sonic forget-path --list`.',
@@ -140,7 +140,7 @@ export const ERROR_TABLE = Object.freeze({
     ACCOUNT_INVALID:
       'Give an account a name that would be valid for a client; rights are add, read, list, purge and admin.',
     PASSWORD_NOT_SET:
-      'Check that this is the store or server that you mean. If the client was created with a password, its keys are lost: restore them with `sonic keys --insert --keys FILE` (docs/recovery.md, "Keys"). `sonic setpass` sets a first password.',
+      'Check that this is the store or server that you mean. If the client was created with a password, its keys are lost: restore them with `sonic keys --insert --keys FILE` (docs/damage/recovery.md, "Keys"). `sonic setpass` sets a first password.',
     PASSWORD_IS_SET: 'Change the password with `sonic chpass`.',
     CLIENT_ENCRYPTS: 'Run `sonic rekey` if the client needs new keys.',
     CONFIRMATION_NEEDED: 'Give --yes to run the command without a question.',
@@ -157,7 +157,7 @@ export const ERROR_TABLE = Object.freeze({
       'Run `sonic upgrade -D DIR -C NAME` on the machine of the store, or let the server upgrade it (AllowSchemaUpgrades).',
     STORE_NEWER: 'Upgrade this software; it does not know this store format.',
     REQUEST_INVALID:
-      'Correct the request; docs/api.md describes each route, and /api/v1/openapi.json its fields.',
+      'Correct the request; docs/server/api.md describes each route, and /api/v1/openapi.json its fields.',
     SEALED:
       'Read it with tardis-web or another tool (lstardis, regenerate, …) and --server https://HOST:PORT/, which decrypt on your machine.',
   }),
@@ -203,7 +203,7 @@ export const ERROR_TABLE = Object.freeze({
       'Exclude what need not be saved, or ask the operator of the server to raise SpaceQuota of the account, then run again, which continues the backup; all complete sets can be restored.',
     SERVER_UNREACHABLE: 'Check --server and --port, and that tardisd runs.',
     SSH_FAILED:
-      'Make `ssh HOST tardisd --version` work first, as the same user: it must print the version, and nothing else. docs/ssh.md lists the usual causes.',
+      'Make `ssh HOST tardisd --version` work first, as the same user: it must print the version, and nothing else. docs/server/ssh.md lists the usual causes.',
     CONNECTION_LOST: 'Run again; the new run continues from the last checkpoint.',
     SERVER_DIED:
       'Run again; the new run continues from the last checkpoint. If it happens again, run `npm run setup` in the checkout, or reinstall the package; then check the disk and the memory of this machine.',
@@ -259,11 +259,11 @@ export const ERROR_TABLE = Object.freeze({
     KEYS_LOST:
       'Restore the keys on the machine of the store, from the printed sheet or a key file: `sonic keys --insert --keys FILE -D DIR -C NAME`; or restore keys/ from a copy of the store. If the client does not encrypt, set its password again there with `sonic setpass`.',
     CATALOG_DAMAGED:
-      'Run `sonic rebuild -D DIR -C NAME`, which rebuilds the catalog from the packs and loses nothing that they contain; see docs/recovery.md.',
+      'Run `sonic rebuild -D DIR -C NAME`, which rebuilds the catalog from the packs and loses nothing that they contain; see docs/damage/recovery.md.',
     CATALOG_UNPROVEN:
       'Run `sonic check -D DIR -C NAME`: if it finds nothing wrong with the catalog, copies of it are made again.',
     FORMAT_DAMAGED:
-      'Run `sonic rebuild -D DIR -C NAME`, which recreates format.json; see docs/recovery.md. If the store is in a bucket that keeps versions, run `sonic bucket --recover` first, which brings back its objects (docs/buckets.md, "Repair").',
+      'Run `sonic rebuild -D DIR -C NAME`, which recreates format.json; see docs/damage/recovery.md. If the store is in a bucket that keeps versions, run `sonic bucket --recover` first, which brings back its objects (docs/server/buckets.md, "Repair").',
     PACKS_DAMAGED:
       'Move whatever is in place of packs/ elsewhere. Restore packs/ from a copy of the store, or run `sonic rebuild -D DIR -C NAME` and then a backup, which saves again what the source still has.',
     RECORD_DAMAGED:
@@ -277,15 +277,15 @@ export const ERROR_TABLE = Object.freeze({
     MEMORY_DAMAGED:
       'Run `lstardis --trust-store` once: it recreates the file, and only reads the store. If the file is in clients/, it prints the key id; compare it with your printed sheet before the next backup. Another id, or none although the client encrypts, means that the store was exchanged. If the file is in seals/, check that the newest set is in the list: there is no other sign that the store was rolled back before.',
     ENCRYPTION_GONE:
-      'Check that this is the right store. If its keys are lost, restore them from a key file or the printed sheet with `sonic keys --insert --keys FILE`. docs/threat-model.md, "The identity of a client", lists other causes.',
+      'Check that this is the right store. If its keys are lost, restore them from a key file or the printed sheet with `sonic keys --insert --keys FILE`. docs/inside/threat-model.md, "The identity of a client", lists other causes.',
     NOT_AUTHENTIC:
       'Run `sonic rebuild -D DIR -C NAME`, which repairs a damaged catalog. If the error remains, somebody changed the store, or it belongs to another client: its data is not what this client wrote.',
     NOT_PROVEN:
       'Choose a complete set of a client that encrypts, or restore without --authenticate: contents are still checked.',
     STORE_FORKED:
-      'If the bucket keeps versions, bring back what was deleted or replaced: sonic bucket --recover. Otherwise run `sonic rebuild`, which uses what this machine still knows; with --packs-only it goes on with the present contents of the bucket (docs/buckets.md).',
+      'If the bucket keeps versions, bring back what was deleted or replaced: sonic bucket --recover. Otherwise run `sonic rebuild`, which uses what this machine still knows; with --packs-only it goes on with the present contents of the bucket (docs/server/buckets.md).',
     ACCOUNTS_DAMAGED:
-      'Bring back the object that the message names (sonic bucket --recover). If that is impossible, delete it: then the list before it counts, and accounts and rights that were removed since then come back. If lists were lost that this machine knows, delete the cache (docs/buckets.md, "Accounts").',
+      'Bring back the object that the message names (sonic bucket --recover). If that is impossible, delete it: then the list before it counts, and accounts and rights that were removed since then come back. If lists were lost that this machine knows, delete the cache (docs/server/buckets.md, "Accounts").',
   }),
   ...rows('protocol', 1, {
     SERVER_NOT_PROVEN:

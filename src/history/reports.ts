@@ -40,7 +40,7 @@ export const FIRST_PLACE: EntryPlace = Object.freeze({ directory: -1, name: Buff
 
 /** Figures about the space that a client takes. */
 export interface StoreFigures {
-  /** Counts and bytes of each kind (docs/operations.md). */
+  /** Counts and bytes of each kind (docs/using/sets.md). */
   readonly numbers: Readonly<Record<StoreFigure, number>>;
   /** Directories with the most bytes in older versions of their files, largest first. */
   readonly busiest: readonly BusyDirectory[];

@@ -1,5 +1,5 @@
 /**
- * Extended attributes of an entry (ACLs included), packed at the end of its row (docs/formats.md, "Rows"). Each
+ * Extended attributes of an entry (ACLs included), packed at the end of its row (docs/inside/formats.md, "Rows"). Each
  * attribute is: length of the name (u16), length of the value (u32), name, value. Attributes are sorted by the bytes of
  * their names. If nanoseconds in 64 bits cannot represent the modification time, the attribute with an empty name holds
  * the exact time. The attribute `flags` holds the flags of the inode.

@@ -1,6 +1,6 @@
 /**
  * Packed rows: one directory entry with its metadata in a fixed little-endian layout. The native directory
- * reader, the protocol and the listing records of the store share it (docs/formats.md, "Rows"). A listing is a
+ * reader, the protocol and the listing records of the store share it (docs/inside/formats.md, "Rows"). A listing is a
  * sequence of rows, sorted by the bytes of their names.
  *
  * Rows from the network or the store are untrusted until `checkRows` has accepted them.

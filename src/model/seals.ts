@@ -1,4 +1,4 @@
-/** Sizes of seals (docs/formats.md, "Seals"). A server stores seals, but cannot interpret them. */
+/** Sizes of seals (docs/inside/formats.md, "Seals"). A server stores seals, but cannot interpret them. */
 import { createHash } from 'node:crypto';
 import { readAttributes } from './attributes.js';
 

@@ -8,7 +8,7 @@ export interface HookEvent {
   readonly job?: string;
   /** Exit status of the backup. */
   readonly status?: number;
-  /** Error code of docs/errors.md. */
+  /** Error code of docs/damage/errors.md. */
   readonly code?: string | undefined;
   readonly message?: string | undefined;
   readonly set?: SetNumber | undefined;

@@ -28,7 +28,7 @@ const MAX_HREF_CHARS = 8000;
 /** Number of results in one page of a search. It is small, since the first results must come quickly. */
 const PAGE_FOUND = 200;
 
-/** An error of the API. `code` is one of docs/errors.md; `UNREACHABLE` if there was no answer. */
+/** An error of the API. `code` is one of docs/damage/errors.md; `UNREACHABLE` if there was no answer. */
 export class ApiError extends Error {
   constructor(
     readonly code: string,

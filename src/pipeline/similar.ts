@@ -1,7 +1,7 @@
 /**
  * This machine's memory of the large contents of a client, by which a large file finds a basis beyond its name. It is a
  * cache: if its file is lost, large files under new names are sent whole once. The file is read when the first large
- * file is, and replaced when the set is complete. docs/formats.md, "Similar contents", has its bytes.
+ * file is, and replaced when the set is complete. docs/inside/formats.md, "Similar contents", has its bytes.
  */
 import { createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
 import fs from 'node:fs';

@@ -24,7 +24,7 @@ export function plainContent(
   return { storedBytes, realBytes: undefined, chunks };
 }
 
-/** Converts the sparse form of a file (docs/formats.md). Throws CONTENT_DAMAGED. */
+/** Converts the sparse form of a file (docs/inside/formats.md). Throws CONTENT_DAMAGED. */
 export async function sparseContent(form: AsyncIterable<Buffer>): Promise<TarContent> {
   const writer = new SparseWriter();
   const iterator = form[Symbol.asyncIterator]();

@@ -1,7 +1,7 @@
 /**
  * The format of `regenerate --zip`: APPNOTE 6.3 with zip64, with times and owners in the fields of Info-ZIP, and
  * permissions and symbolic links as zip on Unix stores them. No library is used, since those for Node.js treat names as
- * text, and hold each entry as objects (docs/operations.md has the figures).
+ * text, and hold each entry as objects (docs/using/restoring.md has the figures).
  */
 import { isUtf8 } from 'node:buffer';
 import { promisify } from 'node:util';

@@ -177,7 +177,7 @@ export interface NativeCalls
    * larger than the limit (the row is up to date then), ENOTREG, ELOOP for a symbolic link, and EREPLACED as
    * `openOwnersAt` does.
    *
-   * A file with holes is read in its sparse form (docs/formats.md), if that is smaller, and its row gets the flag
+   * A file with holes is read in its sparse form (docs/inside/formats.md), if that is smaller, and its row gets the flag
    * `sparse`; otherwise the row loses that flag. An empty name stands for the open file `dirFd` itself.
    */
   readFileAt(

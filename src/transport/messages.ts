@@ -1,7 +1,7 @@
 /**
  * The protocol as one table: number, name, direction, the part of an end that it belongs to, the right that a message
  * needs, its largest size, its fields, its answer, and whether it may be sent before login. The dispatchers, the codec
- * and docs/protocol.md all follow this table (a test compares the document). Numbers are never reused.
+ * and docs/inside/protocol.md all follow this table (a test compares the document). Numbers are never reused.
  *
  * Ranges: 1–15 session, 16–47 backup, 48–63 reading, 64–79 answers to backups, 80–95 to readers, 96–111 login,
  * 112–127 signatures and deltas, 128–143 changes of sets, 144–165 reports and kept settings, 166–183 copies.

@@ -58,7 +58,7 @@ export function programError(
   const reason = lastLines(output);
   if (status === NOT_FOUND) {
     return failed(
-      `tardisd was not found there (${reason}): install Tardis there (docs/packages.md), or name its path in the authorized_keys of that account: command="/PATH/tardisd --stdio"`,
+      `tardisd was not found there (${reason}): install Tardis there (docs/using/packages.md), or name its path in the authorized_keys of that account: command="/PATH/tardisd --stdio"`,
     );
   }
   const printed = strayOutput(error);

@@ -1,7 +1,7 @@
 // Pace: long
 /**
  * Power cuts at every operation of backups, of a purge and of a restore. After each one, everything acknowledged is
- * stored, and the next run continues. See docs/testing.md.
+ * stored, and the next run continues. See docs/inside/testing.md.
  */
 import test from 'ava';
 import { RESTORE } from '../helpers/crash-restores.js';

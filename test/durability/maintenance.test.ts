@@ -1,5 +1,5 @@
 // Pace: long
-/** Power cuts at every operation of background jobs, and of the backup of a file in parts. See docs/testing.md. */
+/** Power cuts at every operation of background jobs, and of the backup of a file in parts. See docs/inside/testing.md. */
 import test from 'ava';
 import { PARTS } from '../helpers/crash-scenarios.js';
 import { sweep } from '../helpers/crash-sweep.js';

@@ -1,7 +1,7 @@
 // Pace: long
 /**
  * Crashes during recovery: in the run after a kill, while unsynced bytes are still in flight, and in the run after a
- * power cut. The last test has disks that report an fsync that they have not done. See docs/testing.md.
+ * power cut. The last test has disks that report an fsync that they have not done. See docs/inside/testing.md.
  */
 import path from 'node:path';
 import test from 'ava';

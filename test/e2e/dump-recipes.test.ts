@@ -1,5 +1,5 @@
 // Pace: long
-/** The recipes of docs/dumps.md, with the databases that this machine has. */
+/** The recipes of docs/using/dumps.md, with the databases that this machine has. */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -10,7 +10,7 @@ import { lab, type Lab } from '../helpers/settings.js';
 
 poolsStayAway();
 
-const PAGE = new URL('../../../docs/dumps.md', import.meta.url);
+const PAGE = new URL('../../../docs/using/dumps.md', import.meta.url);
 const POSTGRES_USER = 'postgres';
 
 /** Returns the commands of all recipes by their names; the recipe before the section `from` is left out. */
@@ -19,7 +19,7 @@ function recipes(from: string): Map<string, string> {
   const after = text.slice(text.indexOf(from));
   const commands = new Map<string, string>();
   for (const [, block = ''] of after.matchAll(/```\n(\[Sources\]\n[^`]*)```/g)) {
-    for (const { key, text: command } of parseIni(block, 'docs/dumps.md')[0]!.entries) {
+    for (const { key, text: command } of parseIni(block, 'docs/using/dumps.md')[0]!.entries) {
       if (!commands.has(key)) commands.set(key, command);
     }
   }
@@ -52,7 +52,7 @@ test('every recipe of the page is a command in the form of [Sources]', (t) => {
     ['shop.sql', 'ldap.ldif', 'roles.sql', 'all.sql', 'app.sql', 'config.ldif'],
   );
   for (const [name, command] of all) {
-    t.true(sourceCommand(`${name} = ${command}`, 'docs/dumps.md').command.length > 0);
+    t.true(sourceCommand(`${name} = ${command}`, 'docs/using/dumps.md').command.length > 0);
   }
 });
 

@@ -43,7 +43,7 @@ test('whatever bit of a key record has changed, its copy opens the client, and a
   const right = fs.readFileSync(home(...PRIMARY));
   t.is(right.length, RECORD_BYTES);
   t.deepEqual(fs.readFileSync(home(...COPY)), right);
-  // One position in each field (docs/formats.md, "Key records").
+  // One position in each field (docs/inside/formats.md, "Key records").
   const places = [0, 4, 6, 11, 12, 20, 40, 50, 70, 77, 200, 500, 635, 642];
   for (const [index, at] of places.entries()) {
     const damaged = index % 2 === 0 ? PRIMARY : COPY;

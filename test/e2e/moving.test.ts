@@ -1,4 +1,4 @@
-/** A store is copied to another place, as docs/moving.md describes. */
+/** A store is copied to another place, as docs/server/moving.md describes. */
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import test from 'ava';

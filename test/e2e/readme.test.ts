@@ -1,4 +1,4 @@
-/** Runs the commands of README line by line, as a newcomer types them. */
+/** Runs the commands of README and of the sheet of commands line by line, as a newcomer types them. */
 import fs from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
@@ -7,6 +7,7 @@ import { lab } from '../helpers/settings.js';
 import { dir, file, makeTree } from '../helpers/tree.js';
 
 const README = fileURLToPath(new URL('../../../README.md', import.meta.url));
+const SHEET = fileURLToPath(new URL('../../../docs/using/commands.md', import.meta.url));
 const PASSWORD = 'gravel-Otter9-lamp';
 const LEAST_LINES = 20;
 /** Matches commands that need a set of some age, which a new store does not have. */
@@ -14,7 +15,7 @@ const NOT_YET = /needs a set that old/;
 
 /** Returns the lines below "Use", each as words and comment. */
 function lines(): { words: string[]; comment: string }[] {
-  const use = fs.readFileSync(README, 'utf8').split('\n## Use\n')[1]!;
+  const use = fs.readFileSync(SHEET, 'utf8').split('\n## Use\n')[1]!;
   return use
     .split('```')[1]!
     .trim()
@@ -34,7 +35,7 @@ async function listening(t: ExecutionContext, args: readonly string[]): Promise<
   return /--port (\d+)/.exec(server.stdout)![1]!;
 }
 
-test('the commands of README work one after the other', async (t) => {
+test('the commands of the sheet work one after the other', async (t) => {
   const { at, written } = lab(t);
   const home = at('home');
   makeTree(home, [
@@ -98,4 +99,41 @@ test('the commands of README work one after the other', async (t) => {
     else t.is(status, 0, `${words.join(' ')}: ${stderr}`);
   }
   t.is(fs.readFileSync(at('tmp', 'back', 'letters', 'a.txt'), 'utf8'), 'dear');
+});
+
+/** Returns a line without what differs from run to run: numbers, digests, units, and the disk of the store. */
+function shape(line: string): string {
+  return line
+    .replace(/(is new: \S+), .*/, '$1')
+    .replaceAll(/\b[0-9a-f]{16}\b/g, 'D')
+    .replaceAll(/\d[\d.,:_-]*/g, 'N')
+    .replaceAll(/N (?:[kMG]?B|s)\b/g, 'N of it')
+    .replaceAll(/ +/g, ' ')
+    .trim();
+}
+
+test('the first commands of README print what it shows', async (t) => {
+  const { at } = lab(t);
+  const home = at('home');
+  makeTree(home, [
+    dir('letters', [file('otto.txt', 'o'.repeat(4000)), file('anna.txt', 'a'.repeat(1600))]),
+  ]);
+  const block = fs.readFileSync(README, 'utf8').split('\n## Five commands\n')[1]!.split('```')[1]!;
+  const steps = block.trim().split(/^\$ /m).slice(1);
+  t.is(steps.length, 6);
+  for (const step of steps.slice(0, -1)) {
+    const [line = '', ...output] = step.trimEnd().split('\n');
+    const words = [...line.matchAll(/'([^']*)'|\S+/g)].map(([word, text]) => text ?? word);
+    const args = words.slice(1).map((word) => word.replace('/media/disk', at()).replace('~', home));
+    if (words[0] === 'rm') {
+      fs.rmSync(args[0]!);
+      continue;
+    }
+    const { stdout, stderr, status } = await run('tardis', args, { env: { HOME: home } });
+    t.is(status, 0, `${line}: ${stderr}`);
+    const printed = (stderr + stdout)
+      .replaceAll(at(), '/media/disk')
+      .replaceAll('/media/disk/home', '/home/you');
+    t.deepEqual(printed.trimEnd().split('\n').map(shape), output.map(shape), line);
+  }
 });

@@ -194,7 +194,7 @@ async function stored(t: ExecutionContext, source: string, args: string[]): Prom
 
 test('a higher CompressLevel stores less', async (t) => {
   const { source, written } = lab(t);
-  for (const name of ['ARCHITECTURE.md', 'docs/formats.md', 'docs/protocol.md']) {
+  for (const name of ['ARCHITECTURE.md', 'docs/inside/formats.md', 'docs/inside/protocol.md']) {
     addTo(source, file(path.basename(name), fs.readFileSync(path.join(ROOT, name))));
   }
   const usual = await stored(t, source, []);

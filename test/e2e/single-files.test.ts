@@ -1,6 +1,6 @@
 /**
  * Files of a client that have no second copy: the effect of their loss or damage, and the command that heals it
- * (docs/recovery.md, the table).
+ * (docs/damage/recovery.md, the table).
  */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-/** Every step of docs/tour.md works, and the document contains every step. */
+/** Every step of docs/using/tour.md works, and the document contains every step. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,7 +6,7 @@ import test from 'ava';
 import { lineOf, takeTour, TOUR } from '../helpers/tour.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 
-const DOCUMENT = fileURLToPath(new URL('../../../docs/tour.md', import.meta.url));
+const DOCUMENT = fileURLToPath(new URL('../../../docs/using/tour.md', import.meta.url));
 
 test('a day in the life: each command does what the tour shows', async (t) => {
   const home = fs.realpathSync(scratchInMemory(t));
@@ -19,7 +19,7 @@ test('a day in the life: each command does what the tour shows', async (t) => {
   t.false(fs.existsSync(path.join(home, 'papers', 'letter.txt')));
 });
 
-test('docs/tour.md has every step, in order (scripts/make-tour.mjs)', (t) => {
+test('docs/using/tour.md has every step, in order (scripts/make-tour.mjs)', (t) => {
   const text = fs.readFileSync(DOCUMENT, 'utf8');
   let at = 0;
   for (const step of TOUR) {

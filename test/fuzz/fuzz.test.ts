@@ -40,7 +40,7 @@ test('there are targets, each with regressions of its own only, and the document
     Object.keys(REGRESSIONS).filter((name) => !names.includes(name)),
     [],
   );
-  const document = readFileSync('docs/testing.md', 'utf8');
+  const document = readFileSync('docs/inside/testing.md', 'utf8');
   t.deepEqual(
     names.filter((name) => !document.includes(`\`${name}\``)),
     [],

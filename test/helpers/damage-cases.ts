@@ -133,7 +133,7 @@ async function afterRebuild(
 }
 
 /**
- * Returns the union of what the catalogs that rebuilds kept show, each put back in its place as docs/recovery.md
+ * Returns the union of what the catalogs that rebuilds kept show, each put back in its place as docs/damage/recovery.md
  * describes.
  */
 async function lookWithKept(stepping: Stepping): Promise<Look> {

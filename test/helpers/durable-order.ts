@@ -46,7 +46,7 @@ function kindOf(path: string): Kind {
 /** The files that remain if no process has the store open. */
 const LASTING: ReadonlySet<Kind> = new Set(['content', 'keys', 'catalog']);
 
-/** Kind and least length of a block of page sums (docs/formats.md). */
+/** Kind and least length of a block of page sums (docs/inside/formats.md). */
 const FLUX = 1;
 const FLUX_LEAST_BYTES = 12;
 const FRAME_HEAD_BYTES = 24;

@@ -1,4 +1,4 @@
-/** The file systems of the matrix: how to create each, and what it can store. docs/testing.md has them as a table. */
+/** The file systems of the matrix: how to create each, and what it can store. docs/inside/testing.md has them as a table. */
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Mounts } from './mounts.js';

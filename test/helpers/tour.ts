@@ -1,6 +1,6 @@
 /**
  * A day in the life of a store: the work of a user, with the commands themselves, step by step. A test runs it
- * and checks every answer; scripts/make-tour.mjs prints it into docs/tour.md.
+ * and checks every answer; scripts/make-tour.mjs prints it into docs/using/tour.md.
  */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

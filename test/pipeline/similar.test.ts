@@ -167,7 +167,7 @@ test('a file that is spoilt, of other keys, or not only ours is empty, and named
   t.regex(memory.save().at(-1)!, /is not written: EISDIR \[MEMORY_NOT_WRITTEN\]/);
 });
 
-/** Returns a file of a client without keys that has these rows, as docs/formats.md defines it. */
+/** Returns a file of a client without keys that has these rows, as docs/inside/formats.md defines it. */
 function forged(rows: Buffer): Buffer {
   const salt = Buffer.alloc(32, 'salt');
   const keys = Buffer.from(hkdfSync('sha256', '', salt, 'tardis similar contents 1', 2048 + 32));

@@ -16,7 +16,7 @@ import { rejectedCode } from '../helpers/codes.js';
 
 type Extent = readonly [offset: number, data: string];
 
-/** Returns the sparse form of a file of `sizeBytes` bytes (docs/formats.md). */
+/** Returns the sparse form of a file of `sizeBytes` bytes (docs/inside/formats.md). */
 function formOf(sizeBytes: number, extents: readonly Extent[]): Buffer {
   const head = Buffer.alloc(16 + 16 * extents.length);
   head.writeBigUInt64LE(BigInt(sizeBytes), 0);

@@ -27,7 +27,7 @@ import { Scheme } from '../../src/model/index.js';
 import { thrownCode } from '../helpers/codes.js';
 import { sha256 } from '../helpers/rows.js';
 
-/** The layout of the header (docs/formats.md). */
+/** The layout of the header (docs/inside/formats.md). */
 const AT = { version: 4, kind: 5, codec: 6, scheme: 7, flags: 12, sequence: 16, rawBytes: 24 };
 const BODY_BYTES_AT = 32;
 const INDEX_BYTES_AT = 40;

@@ -1,9 +1,9 @@
-/** Checks the tables of attacks in docs/threat-model.md: each row must name an existing test. */
+/** Checks the tables of attacks in docs/inside/threat-model.md: each row must name an existing test. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 
-const DOCUMENT = 'docs/threat-model.md';
+const DOCUMENT = 'docs/inside/threat-model.md';
 const FIRST = '## Attacks, one by one';
 /** Matches `folder/file: beginning of the title`, in backquotes. */
 const REFERENCE = /`((?:[a-z0-9-]+\/)+[a-z0-9-]+): ([^`]*)`/g;

@@ -347,8 +347,8 @@ test('the lock file has the hash of each package that is installed on Linux', (t
   expectNone(t, found, 'run `node scripts/complete-lock.mjs`:');
 });
 
-test('packages without a hash in a lock file are those that docs/packages.md names', (t) => {
-  const named = read('docs/packages.md')
+test('packages without a hash in a lock file are those that docs/using/packages.md names', (t) => {
+  const named = read('docs/using/packages.md')
     .split('\n')
     .flatMap((line) => {
       const [, prefix, words] = /^\| `(@[^`]+[-/])` \|[^|]*\| (.+) \|$/.exec(line) ?? [];
@@ -375,7 +375,7 @@ test('generated documents say what the tables say', async (t) => {
     generateDocs: () => Promise<{ file: string; current: string | undefined; wanted: string }[]>;
   };
   const documents = await generateDocs();
-  t.true(documents.some(({ file }) => file === 'docs/errors.md'));
+  t.true(documents.some(({ file }) => file === 'docs/damage/errors.md'));
   for (const { file, current, wanted } of documents) {
     t.is(current, wanted, `${file}: run \`node scripts/make-docs.mjs\` after a build`);
   }

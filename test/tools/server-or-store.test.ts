@@ -6,7 +6,7 @@ import test from 'ava';
 import { type Found, isSetAbove, type Sourced } from '../../src/config/index.js';
 import { usesServer } from '../../src/tools/index.js';
 
-/** Sources as docs/configuration.md orders them, the lowest first. */
+/** Sources as docs/using/configuration.md orders them, the lowest first. */
 const RISING: readonly Found['source'][] = [
   'built-in',
   'system defaults',

@@ -1,7 +1,7 @@
 /**
  * The identity of a client at a place (a store on this machine, or a server): whether it encrypts, and with which
  * keys. This machine remembers the identity of a new client, and compares it at each later use. So a swapped store, or
- * a server that omits the keys, is rejected. See docs/threat-model.md, "The identity of a client".
+ * a server that omits the keys, is rejected. See docs/inside/threat-model.md, "The identity of a client".
  */
 import { createHash } from 'node:crypto';
 import { formerIds, type KeyRecord, type MasterKey } from '../index.js';

@@ -1,7 +1,7 @@
 /**
  * Limits the parts of a backup that an ordinary user may see. The owners and permissions stored in the set decide: a
  * user may see the entries that this user could see at the source. Root may see everything. This check is meant for
- * honest users; the permissions of the store itself keep all others out (docs/threat-model.md).
+ * honest users; the permissions of the store itself keep all others out (docs/inside/threat-model.md).
  */
 import { TardisError } from '../../errors/index.js';
 import {

@@ -27,7 +27,7 @@ const ROW_HINT_BYTES = 256;
 export class EntryOpener {
   private readonly sealedRootName: Buffer;
   /**
-   * Buffers for the bytes by which a seal covers a content (docs/formats.md), and for their hash. The bytes are 1 if
+   * Buffers for the bytes by which a seal covers a content (docs/inside/formats.md), and for their hash. The bytes are 1 if
    * the content is sparse, then its digest.
    */
   private readonly covered = Buffer.alloc(1 + DIGEST_BYTES);

@@ -64,7 +64,7 @@ export class ClientFiles {
     this.checked.onFinding({
       finding: 'unreadable',
       file,
-      why: `${message} (docs/buckets.md, "Accounts")`,
+      why: `${message} (docs/server/buckets.md, "Accounts")`,
     });
   }
 

@@ -25,7 +25,7 @@ const CACHE_BYTES = 6 << 20;
  * another part, which takes a millisecond or two.
  */
 const COMPARED_AT_ONCE_BYTES: number = 1 << 20;
-/** Names in a client's directory (docs/formats.md): packs, keys, and the first level of large contents. */
+/** Names in a client's directory (docs/inside/formats.md): packs, keys, and the first level of large contents. */
 const PACKS = 'packs';
 const KEYS = 'keys';
 const OBJECTS = /^[0-9a-f]{2}$/;

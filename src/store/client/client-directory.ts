@@ -88,7 +88,7 @@ function noSuchClient(
   requireStore(files, store);
   const what = `the store ${shownStore(store)} has no client "${client}"`;
   if (bucketAt(store) !== undefined) {
-    const why = 'somebody has deleted its objects: docs/buckets.md, "After a theft"';
+    const why = 'somebody has deleted its objects: docs/server/buckets.md, "After a theft"';
     return new TardisError('NO_SUCH_CLIENT', `${what}; if it was there before, ${why}`);
   }
   const other = otherClient(files, directory);

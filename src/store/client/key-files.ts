@@ -1,7 +1,7 @@
 /**
  * Key records of a client, stored as files: `keys/00000001.key` and so on. The one with the highest number is in force.
  * No file is ever replaced and no session removes one, so a session cannot lock the owner out. The newest record has a
- * copy in `packs/keys/` (docs/formats.md, "Key records"). This file treats records as bytes; src/crypto reads them.
+ * copy in `packs/keys/` (docs/inside/formats.md, "Key records"). This file treats records as bytes; src/crypto reads them.
  */
 import path from 'node:path';
 import { crc32 } from 'node:zlib';

@@ -1,6 +1,6 @@
 /**
  * The heads record of a commit object. It names the writer, and has header and index of each record in the packs
- * written since the last commit. So a catalog can follow a log without reading packs. Format: docs/formats.md.
+ * written since the last commit. So a catalog can follow a log without reading packs. Format: docs/inside/formats.md.
  */
 import { TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';

@@ -1,6 +1,6 @@
 /**
  * Images: the whole content of a catalog at one moment, as records. Once an image exists, earlier listings and events
- * are not needed, so their packs can be removed. A rebuild begins with the newest image. Format: docs/formats.md,
+ * are not needed, so their packs can be removed. A rebuild begins with the newest image. Format: docs/inside/formats.md,
  * "Images".
  *
  * An image is a sequence of records in one commit; each has items of a few types. The records read here may be damaged

@@ -1,6 +1,6 @@
 /**
  * Pack labels. A label is the record at the start of each pack, with the pack's number and the id of its client. It
- * shows that a file is a copy of a pack under another number, or a pack of another client. Format: docs/formats.md,
+ * shows that a file is a copy of a pack under another number, or a pack of another client. Format: docs/inside/formats.md,
  * "Labels".
  */
 import type { PackNumber } from '../../model/index.js';

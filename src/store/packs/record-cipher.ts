@@ -1,6 +1,6 @@
 /**
  * Encrypts the body of one record, or authenticates a body that can be read without keys. Each record has a random
- * salt, and so keys of its own; the nonces are chunk numbers. docs/formats.md, "Encrypted records", has every byte. The
+ * salt, and so keys of its own; the nonces are chunk numbers. docs/inside/formats.md, "Encrypted records", has every byte. The
  * data decrypted here is read from a store and is untrusted.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';

@@ -1,6 +1,6 @@
 /**
  * Records: the unit written to the store. Each has its own header (kind, lengths, codec, scheme, epoch, checksums), so
- * the catalog can be rebuilt from records alone. Layout: docs/formats.md, "Records". Everything read here may be
+ * the catalog can be rebuilt from records alone. Layout: docs/inside/formats.md, "Records". Everything read here may be
  * damaged or hostile.
  */
 import { TardisError } from '../../errors/index.js';

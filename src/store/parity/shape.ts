@@ -1,7 +1,7 @@
 /**
  * The shape of parity: the division of a file's bytes, by which a damaged range is spread over many equations. A file
  * is a sequence of stretches. A stretch is divided into at most 128 shards of equal length. The blocks at the same
- * place in all its shards (a column) are protected together. See docs/formats.md, "Parity".
+ * place in all its shards (a column) are protected together. See docs/inside/formats.md, "Parity".
  */
 import { MAX_ROWS, MAX_SHARDS } from './field.js';
 

@@ -1,5 +1,5 @@
 /**
- * Makes and reads dated, compressed copies of a catalog, which are files beside it (docs/formats.md, "Copies of the
+ * Makes and reads dated, compressed copies of a catalog, which are files beside it (docs/inside/formats.md, "Copies of the
  * catalog"). A copy is made after a session ends, without the client's lock, so that no session waits for it. If the
  * next session begins meanwhile, the copy is abandoned, and one is made when that session ends. A copy is never used as
  * it is: later commits are replayed from the packs.

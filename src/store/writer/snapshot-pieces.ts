@@ -1,5 +1,5 @@
 /**
- * Pieces of a copy of the catalog in a bucket (docs/formats.md, "Copies in a bucket"). Each piece is a sequence of
+ * Pieces of a copy of the catalog in a bucket (docs/inside/formats.md, "Copies in a bucket"). Each piece is a sequence of
  * frames, so that neither writer nor reader compresses much at once.
  */
 import { TardisError } from '../../errors/index.js';

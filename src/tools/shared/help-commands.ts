@@ -44,7 +44,7 @@ export const COMMANDS_HELP = {
   tardisremote: {
     summary: 'Serves the clients of a store over HTTP, for reading.',
     about: [
-      'tardisremote serves the interface of docs/api.md to programs and browsers. lstardis, regenerate, tardiff, tardisfs, tardis-web and the reports of sonic read through it with --server https://HOST:7430/. To log in, give the password of a client or of one of its accounts, or a token (`sonic account --token`). With --server, only tokens are accepted, and passed on to that tardisd. tardisremote has no keys, so it sends the data of an encrypting client as it is, encrypted.',
+      'tardisremote serves the interface of docs/server/api.md to programs and browsers. lstardis, regenerate, tardiff, tardisfs, tardis-web and the reports of sonic read through it with --server https://HOST:7430/. To log in, give the password of a client or of one of its accounts, or a token (`sonic account --token`). With --server, only tokens are accepted, and passed on to that tardisd. tardisremote has no keys, so it sends the data of an encrypting client as it is, encrypted.',
     ],
     examples: {
       [`tardisremote ${D} --ssl --certfile cert.pem --keyfile key.pem --make-certificate`]:

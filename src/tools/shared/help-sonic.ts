@@ -117,7 +117,7 @@ export const SETS_HELP = {
     summary:
       'set up backups of this user or machine: the configuration, a timer, and the first backup',
     about: [
-      'Questions on the terminal, or answers in a file, decide what is backed up, where, when, how long sets are kept and where a failed backup is reported. The configuration is ~/.config/tardis/backup.cfg, which all commands take that name no store and no server. The timer is one of systemd: of the user, or of the system for root. Run again, the command shows what is set and changes it. docs/setup.md has all answers.',
+      'Questions on the terminal, or answers in a file, decide what is backed up, where, when, how long sets are kept and where a failed backup is reported. The configuration is ~/.config/tardis/backup.cfg, which all commands take that name no store and no server. The timer is one of systemd: of the user, or of the system for root. Run again, the command shows what is set and changes it. docs/using/setup.md has all answers.',
     ],
     examples: {
       'sonic setup -D /media/disk/tardis': 'asks all but the place of the store',
@@ -130,7 +130,7 @@ export const SETS_HELP = {
     summary:
       'list the clients of a store with their newest set, whether they have a password or encryption, and whether they are overdue',
     about: [
-      'A client is shown as overdue if a server with OverdueAfter has reported it, or if its newest set is older than --overdue-after. Through a server, an account with the right `admin` sees all clients of the same owner (an account file of the server lists them; see docs/operations.md).',
+      'A client is shown as overdue if a server with OverdueAfter has reported it, or if its newest set is older than --overdue-after. Through a server, an account with the right `admin` sees all clients of the same owner (an account file of the server lists them; see docs/server/running.md).',
     ],
     examples: {
       [`sonic clients ${D}`]: 'lists all clients',

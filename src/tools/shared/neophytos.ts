@@ -49,7 +49,7 @@ export function inOurWords(name: string, words: readonly string[]): string | und
   const dropped = lacking.map(({ option }) => option).join(', ');
   const patterns = isPull && given.has(FILTER) ? ' (give --include or --exclude)' : '';
   const rest = dropped === '' ? '' : `; there is no replacement for ${dropped}${patterns}`;
-  return `these are options of Neophytos; use: ${line.map(shellWord).join(' ')}${rest} (docs/neophytos.md)`;
+  return `these are options of Neophytos; use: ${line.map(shellWord).join(' ')}${rest} (docs/coming-from/neophytos.md)`;
 }
 
 function push(given: ReadonlyMap<string, string>): string[] {

@@ -253,11 +253,11 @@ function printDamage({ mark }: ReportOptions, result: CheckOutcome): void {
   if (damagedMetadata > 0) {
     const safe =
       catalogFaults === 0 ? 'The catalog still has their information: keep a copy of it. ' : '';
-    print(`Listings or events are damaged. ${safe}See docs/recovery.md.`);
+    print(`Listings or events are damaged. ${safe}See docs/damage/recovery.md.`);
   }
   if (result.unprovenSets > 0) {
     print(
-      'Data that does not match its seal was lost, mixed with another state of the store, or changed by somebody without the keys. See docs/recovery.md.',
+      'Data that does not match its seal was lost, mixed with another state of the store, or changed by somebody without the keys. See docs/damage/recovery.md.',
     );
   }
   if (result.doubtfulSets > 0) {
@@ -280,7 +280,7 @@ function printDamage({ mark }: ReportOptions, result: CheckOutcome): void {
   if (result.unreadableFiles > 0) {
     const what = counted(result.unreadableFiles, 'file');
     print(
-      `${what} cannot be read completely: check the disk, the system log, and owner and mode. See docs/recovery.md, "Files that cannot be read".`,
+      `${what} cannot be read completely: check the disk, the system log, and owner and mode. See docs/damage/recovery.md, "Files that cannot be read".`,
     );
   }
   if (result.damagedParity > 0) {

@@ -76,7 +76,7 @@ export function configText(plan: Plan): string {
   const late: Line[] = time === undefined ? [] : [['overdueSeconds', TIMES[time].lateSeconds]];
   return [
     `${MARK}, which changes it when it runs again, and keeps all keys but no comments.`,
-    '# docs/configuration.md has all keys; `tardis --explain-config` prints each setting and where it comes from.',
+    '# docs/using/configuration.md has all keys; `tardis --explain-config` prints each setting and where it comes from.',
     '[Tardis]',
     ...block('What is backed up, and which directories in it are not.', [
       ['directories', sources],

@@ -108,7 +108,7 @@ function parametersOf(schema: RouteRow['query']): object[] {
   });
 }
 
-/** Returns docs/api.md's list of routes. */
+/** Returns docs/server/api.md's list of routes. */
 export function routesText(rows: readonly RouteRow[]): string {
   return rows.map(routeText).join('\n');
 }

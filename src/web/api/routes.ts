@@ -1,6 +1,6 @@
 /**
  * The routes of the API as one table: method, path, right, request, reply and text. Checks of requests, the OpenAPI
- * document, docs/api.md and the tests of rights are made from it. A row without a handler does not compile.
+ * document, docs/server/api.md and the tests of rights are made from it. A row without a handler does not compile.
  */
 import { Type } from 'typebox';
 import type { RouteRow } from './route-row.js';

@@ -1,4 +1,4 @@
-/** Schemas of the values in requests and replies of the API. Types, checks and docs/api.md are made from them. */
+/** Schemas of the values in requests and replies of the API. Types, checks and docs/server/api.md are made from them. */
 import { type Static, Type } from 'typebox';
 
 /**
@@ -33,7 +33,7 @@ export const Problem = Type.Object(
     type: Type.String(),
     title: Type.String(),
     status: Type.Integer(),
-    code: Type.String({ description: 'A code of docs/errors.md.' }),
+    code: Type.String({ description: 'A code of docs/damage/errors.md.' }),
     detail: Type.String(),
     guidance: Type.String({ description: 'The next step for the user.' }),
     retryAfterSeconds: Type.Optional(Type.Integer()),

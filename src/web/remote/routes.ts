@@ -12,7 +12,7 @@ export const QUESTION_TYPE = 'application/vnd.tardis';
 const Message = Type.String({
   minLength: 1,
   maxLength: MAX_LOGIN_CHARS,
-  description: 'A message of docs/protocol.md, in base64.',
+  description: 'A message of docs/inside/protocol.md, in base64.',
 });
 
 export const REMOTE_ROUTES = {
@@ -51,7 +51,7 @@ export const REMOTE_ROUTES = {
     path: '/clients/{client}/questions',
     right: 'login',
     summary:
-      'Takes one question of a reader (docs/protocol.md) and returns its answer, as the tools send it with --server https://…; the login needs the right of the question.',
+      'Takes one question of a reader (docs/inside/protocol.md) and returns its answer, as the tools send it with --server https://…; the login needs the right of the question.',
     takes: QUESTION_TYPE,
     sends: QUESTION_TYPE,
   },

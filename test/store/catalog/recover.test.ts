@@ -490,7 +490,7 @@ test('a record of a kind from the future keeps a store from being half opened', 
   t.is(await rejectedCode(rebuild(rebuilt, store.backend)), 'STORE_NEWER');
 });
 
-/** Offsets in a record's header (docs/formats.md). */
+/** Offsets in a record's header (docs/inside/formats.md). */
 const KIND_AT = 5;
 const HEADER_CHECKSUM_AT = 68;
 

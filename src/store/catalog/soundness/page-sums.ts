@@ -1,5 +1,5 @@
 /**
- * Checksums of the pages of a catalog's file as they were last written, in a file beside it (docs/formats.md, "Sums of
+ * Checksums of the pages of a catalog's file as they were last written, in a file beside it (docs/inside/formats.md, "Sums of
  * pages"). SQLite's own checks do not detect a flipped bit in a row. In WAL mode the file changes only when the log is
  * folded into it. So checksums are compared and updated then, and only for the pages in the log. Copying a catalog
  * compares all of them.
