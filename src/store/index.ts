@@ -1,5 +1,5 @@
 export type * from './backends/backend.js';
-export { DirectoryBackend, goneStore } from './backends/directory-backend.js';
+export { DirectoryBackend, goneStore, HeldDirectory } from './backends/directory-backend.js';
 export { stagedPieces } from './backends/staged-pieces.js';
 export {
   catalogFileOf,

@@ -233,37 +233,39 @@ test('a copy in the source is left out of backups, also one that an earlier rele
   t.true(fs.existsSync(at('store/me/.tardis-skip')));
 });
 
-test('a disk that is pulled during a backup leaves its bare mount point empty', async (t) => {
-  await unlessLeftOut(t, async () => {
-    const mounts = await Mounts.open(t);
-    const disk = mounts.mount('disk', 'tmpfs', 'tmpfs', 'size=200m');
-    const source = path.join(mounts.home, 'tree');
-    // The objects of large contents are directories of their own, which a session makes late.
-    makeTree(source, [file('a', noise(1, 3 << 20)), file('b', noise(2, 9 << 20))]);
-    const inside = { mountsOf: mounts.mountsOf };
-    const own = ['-D', disk, '-C', 'me'];
-    await succeed('sonic', ['create', ...own], inside);
-    const pull = (): void => {
-      spawnSync('nsenter', [...among(mounts.mountsOf), 'umount', '-l', disk]);
-    };
-    const slowly = ['--bandwidth-limit', '2M', '--compress-data', 'none'];
-    const running = new Running('tardis', ['--local', ...own, ...slowly, source], inside);
-    await running.until('records', () => fs.existsSync(mounts.view(`${disk}/me/packs`)));
-    await pause(1000);
-    pull();
-    const { status, stderr } = await running.ended;
-    t.is(status, 10, stderr);
-    t.regex(stderr, /\[NO_SUCH_STORE\]/);
-    t.deepEqual(fs.readdirSync(disk), []);
-    for (const words of [
-      ['clients', '-D', disk],
-      ['check', ...own],
-    ]) {
-      const after = await run('sonic', words, inside);
-      t.is(codeIn(after), 'NO_SUCH_STORE', after.stderr);
-    }
+for (const [what, below] of [
+  ['a store', '.'],
+  ['one client', 'me'],
+] as const) {
+  test(`a disk of ${what} that is pulled during a backup leaves its bare mount point empty`, async (t) => {
+    await unlessLeftOut(t, async () => {
+      const mounts = await Mounts.open(t);
+      fs.mkdirSync(path.join(mounts.home, 'store'));
+      const disk = mounts.mount(path.join('store', below), 'tmpfs', 'tmpfs', 'size=200m');
+      const store = path.join(mounts.home, 'store');
+      const source = path.join(mounts.home, 'tree');
+      // The objects of large contents are directories of their own, which a session makes late.
+      makeTree(source, [file('a', noise(1, 3 << 20)), file('b', noise(2, 9 << 20))]);
+      const inside = { mountsOf: mounts.mountsOf };
+      const own = ['-D', store, '-C', 'me'];
+      await succeed('sonic', ['create', ...own], inside);
+      const pull = (): void => {
+        spawnSync('nsenter', [...among(mounts.mountsOf), 'umount', '-l', disk]);
+      };
+      const slowly = ['--bandwidth-limit', '2M', '--compress-data', 'none'];
+      const running = new Running('tardis', ['--local', ...own, ...slowly, source], inside);
+      await running.until('records', () => fs.existsSync(mounts.view(`${store}/me/packs`)));
+      await pause(1000);
+      pull();
+      const { status, stderr } = await running.ended;
+      t.is(status, 10, stderr);
+      t.regex(stderr, /\[NO_SUCH_STORE\]/);
+      t.deepEqual(fs.readdirSync(disk), []);
+      const after = await run('sonic', ['check', ...own], inside);
+      t.regex(String(codeIn(after)), /^NO_SUCH_(STORE|CLIENT)$/, after.stderr);
+    });
   });
-});
+}
 
 test('a store that goes away while it is read is named, and nothing in it is called damaged', async (t) => {
   const { at, run: tool } = await lab(t);

@@ -25,12 +25,14 @@ export class DirectoryBackend implements MendableBackend {
   };
   private stagedCount = 0;
   private readonly root: string;
+  private readonly held: HeldDirectory;
 
   constructor(
     root: string,
     private readonly files: Files,
   ) {
     this.root = path.resolve(root);
+    this.held = new HeldDirectory(files, this.root);
   }
 
   create(name: string): ObjectWriter {
@@ -185,7 +187,7 @@ export class DirectoryBackend implements MendableBackend {
     if (this.lasting.has(directory)) return new Set();
     const isThere = this.files.status(directory) !== undefined;
     if (!this.isOurs(directory)) {
-      if (isThere) return new Set();
+      if (isThere && !this.held.isGone()) return new Set();
       throw goneStore(directory);
     }
     const parent = path.dirname(directory);
@@ -208,7 +210,7 @@ export class DirectoryBackend implements MendableBackend {
    * missing nor damaged.
    */
   private requireRoot(): void {
-    if (this.files.status(this.root) === undefined) throw goneStore(this.root);
+    if (this.held.isGone()) throw goneStore(this.root);
   }
 
   private isOurs(directory: string): boolean {
@@ -312,6 +314,27 @@ class FileWriter implements ObjectWriter {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+}
+
+/**
+ * A client's directory, as it was when it was opened. If its disk is unmounted, a mount point may be left in its place:
+ * an empty directory of the same name, into which nothing must be written.
+ */
+export class HeldDirectory {
+  private readonly identity: string | undefined;
+
+  constructor(
+    private readonly files: Files,
+    private readonly path: string,
+  ) {
+    this.identity = files.status(path)?.identity;
+  }
+
+  /** True if the directory is not there, or another one is there. A directory that was not there yet may be any. */
+  isGone(): boolean {
+    const now = this.files.status(this.path)?.identity;
+    return now === undefined || (this.identity !== undefined && now !== this.identity);
   }
 }
 

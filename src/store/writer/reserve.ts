@@ -7,7 +7,7 @@
 import path from 'node:path';
 import { asTardisError, causeCode, isDiskFull, TardisError } from '../../errors/index.js';
 import { formatBytes } from '../../model/index.js';
-import { goneStore, RESERVE_FILE } from '../index.js';
+import { goneStore, HeldDirectory, RESERVE_FILE } from '../index.js';
 import { freeSpaceText, type System } from '../../system/index.js';
 
 export interface ReserveLimits {
@@ -39,6 +39,7 @@ const EXCESS = 4;
 
 export class Reserve {
   private readonly file: string;
+  private readonly held: HeldDirectory;
   /** Maximum size of the file in bytes; undefined leaves the present one as it is. */
   private readonly mostBytes: number | undefined;
   /** Free bytes below which a session ends or does not begin. */
@@ -55,6 +56,7 @@ export class Reserve {
     limits: ReserveLimits,
   ) {
     this.file = path.join(directory, RESERVE_FILE);
+    this.held = new HeldDirectory(system.files, directory);
     this.mostBytes = limits.reserveBytes;
     this.leastFreeBytes = limits.leastFreeBytes ?? 0;
   }
@@ -131,9 +133,10 @@ export class Reserve {
 
   /**
    * Makes the reserve again, as large as needed and as the free space allows. The missing part is added when the next
-   * session begins. A lack of space is not an error.
+   * session begins. A lack of space is not an error. Makes nothing in the place of a directory that is gone.
    */
   restore(neededBytes = 0): void {
+    if (this.held.isGone()) return;
     try {
       const { mostBytes, givenBytes, heldBytes = 0, sizeBytes } = this;
       const wantedBytes = Math.max(neededBytes, givenBytes, heldBytes);
@@ -168,16 +171,12 @@ export class Reserve {
   explain(error: unknown): unknown {
     const code = causeCode(error) ?? '';
     const isVague = code.startsWith('SQLITE_IOERR') || code.startsWith('SQLITE_CANTOPEN');
-    if ((isVague || GONE_CODES.has(code)) && this.isGone()) return goneStore(this.directory, error);
+    if ((isVague || GONE_CODES.has(code)) && this.held.isGone())
+      return goneStore(this.directory, error);
     const reason = isVague ? (this.probe() ?? error) : error;
     const isExplained = reason instanceof TardisError && 'freeBytes' in reason.context;
     if (isDiskFull(reason) && !isExplained) return this.full(reason);
     return asTardisError(reason, this.directory, 'writeStore');
-  }
-
-  /** True if the client's directory is not there, since its disk was unmounted or it was moved. */
-  private isGone(): boolean {
-    return this.system.files.status(this.directory) === undefined;
   }
 
   /** Writes a few bytes as a test, and returns the error; undefined if it succeeds. */
@@ -237,6 +236,7 @@ export class Reserve {
 
   /** Sets the size of the file. If that fails, restores its previous size. */
   private make(bytes: number): void {
+    if (this.held.isGone()) throw goneStore(this.directory);
     const { file } = this;
     const { files } = this.system;
     const before = files.status(file)?.sizeBytes;
