@@ -68,6 +68,8 @@ test('a first backup shows what is left when the walk is done, a later one while
   part.end();
   t.is(first.readingBytes, 0);
   t.regex(shown.text(), /read 1\.2 MB/, 'it does not go back');
+  first.holeBytes = 500_000;
+  t.regex(shown.text(), /read 1\.2 MB of 1\.5 MB/, 'holes are not read');
 
   const later = new BackupProgress();
   shown.begin(later);

@@ -83,12 +83,14 @@ export class ShownBackup {
    * may be cut off.
    */
   private share(whole: Total): string {
-    const { filesRead, sentBytes, durableBytes } = this.progress!;
+    const { filesRead, holeBytes, sentBytes, durableBytes } = this.progress!;
     const read = this.read();
+    // Holes are known once a file is read; nothing of them is.
+    const bytes = Math.max(read, whole.bytes - holeBytes);
     const done = read + filesRead * BYTES_A_FILE;
-    const all = whole.bytes + whole.files * BYTES_A_FILE;
+    const all = bytes + whole.files * BYTES_A_FILE;
     const amounts =
-      `read ${formatBytes(read)} of ${formatBytes(whole.bytes)}, ` +
+      `read ${formatBytes(read)} of ${formatBytes(bytes)}, ` +
       `sent ${formatBytes(sentBytes)}, stored ${formatBytes(durableBytes)}`;
     return `${progressBar(done, all)}${this.reading.text(done, all)}  ${amounts}`;
   }
