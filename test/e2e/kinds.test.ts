@@ -349,7 +349,7 @@ test('attributes too large to be kept are reported, and read again next time', a
   for (const more of [['--create'], []]) {
     const { status, stdout, stderr } = await run('tardis', [...place, '--local', ...more, source]);
     t.is(status, 3);
-    t.regex(stderr, /too much: incomplete \(E2BIG\)/);
+    t.regex(stderr, /too much: incomplete: argument list too long \(E2BIG\)/);
     t.regex(stdout, /1 was saved without some of their attributes/);
   }
   const out = path.join(home, 'out');
