@@ -106,7 +106,7 @@ test('options of Neophytos are answered with what to write, and nothing is done'
   t.is(stdout, '');
   t.regex(
     stderr,
-    /use: tardis --server h --password-file FILE --kept-as \/peach \/x \(docs\/neophytos\.md\)/,
+    /use: tardis --server h --password-file FILE --kept-as \/peach \/x \(docs\/coming-from\/neophytos\.md\)/,
   );
   t.notRegex(stderr, /e3xample/);
 });

@@ -328,7 +328,12 @@ export class HeldDirectory {
     private readonly files: Files,
     private readonly path: string,
   ) {
-    this.identity = files.status(path)?.identity;
+    try {
+      this.identity = files.status(path)?.identity;
+    } catch (error) {
+      if (systemCode(error) === undefined) throw error;
+      this.identity = undefined; // the use that follows fails by itself, and says why
+    }
   }
 
   /** True if the directory is not there, or another one is there. A directory that was not there yet may be any. */
