@@ -93,13 +93,19 @@ test('root that may not change owners gets all contents, and each kind is named 
 });
 
 test('a program has the capabilities of the set only with its owner', async (t) => {
-  if (!canRun(...AS_ROOT_OF_A_CONTAINER)) return t.log('left out: no user namespaces, or no root');
+  if (!canRun(...AS_ROOT_OF_A_CONTAINER)) {
+    t.log('left out: no user namespaces, or no root');
+    return t.pass();
+  }
   const name = 'security.capability';
   const lab = await Lab.with(t);
   const program = path.join(lab.source, 'd', 'f2');
   const value = '0x0100000200200000000000000000000000000000'; // cap_net_raw
   const { status: failed } = spawnSync('setfattr', ['-n', name, '-v', value, program]);
-  if (failed !== 0) return t.log('left out: no capabilities here');
+  if (failed !== 0) {
+    t.log('left out: no capabilities here');
+    return t.pass();
+  }
   await backup([...lab.args.slice(0, 4), '--local', lab.source]);
   const restored = (words: readonly string[], ...options: readonly string[]): string => {
     fs.rmSync(lab.out, { recursive: true, force: true });
