@@ -301,9 +301,9 @@ test('a repair that is killed or fails at any step leaves the old pack or the he
       fs.writeFileSync(pack.file, broken);
       const plan = new Plan(at, mode);
       const system = faultySystem(nodeSystem(), plan);
-      const backend = new DirectoryBackend(pack.directory, system.files);
-      const tools = { ...pack.tools, backend };
       try {
+        const backend = new DirectoryBackend(pack.directory, system.files);
+        const tools = { ...pack.tools, backend };
         await heal(tools, PACK, await examine(tools, PACK));
       } catch {
         // The state of the files is what counts.
