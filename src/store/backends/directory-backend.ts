@@ -332,7 +332,7 @@ export class HeldDirectory {
       this.identity = files.status(path)?.identity;
     } catch (error) {
       if (systemCode(error) === undefined) throw error;
-      this.identity = undefined; // the use that follows fails by itself, and says why
+      this.identity = undefined; // the use that follows fails by itself, with the reason
     }
   }
 
