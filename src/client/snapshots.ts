@@ -10,6 +10,7 @@ import { displayName } from '../model/index.js';
 import {
   byteText,
   exactPath,
+  isBelow,
   type Mount,
   mountOf,
   mountsHere,
@@ -280,9 +281,4 @@ function remember(top: string): string | undefined {
   if (tops.includes(top)) return undefined;
   const newest = [top, ...tops].slice(0, MOST_REMEMBERED);
   return writeState(stateFile(), `${JSON.stringify({ form: FORM, tops: newest })}\n`);
-}
-
-/** True if a path is below a directory. */
-function isBelow(inner: string, directory: string): boolean {
-  return inner !== directory && inner.startsWith(directory === '/' ? '/' : `${directory}/`);
 }

@@ -59,6 +59,12 @@ export function joinPath(directory: Buffer, name: Buffer): Buffer {
   return Buffer.concat([directory, SLASH, name]);
 }
 
+/** True if a path lies below another one. */
+export function liesBelow(path: Buffer, above: Buffer): boolean {
+  const [parts, top] = [splitPath(path), splitPath(above)];
+  return top.length < parts.length && top.every((part, index) => part.equals(parts[index]!));
+}
+
 /** Returns a path of nested names below a directory. */
 export function pathBelow(directory: Buffer, names: readonly Buffer[]): Buffer {
   const parts = [directory];

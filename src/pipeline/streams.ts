@@ -2,16 +2,16 @@
  * Limits of the large files, and of their parts, that are read at once: a slot and a window of the budget for each part
  * that is read, and the memory of the signatures that deltas need.
  */
+import { MAX_RANGE_LOADED_BYTES } from '../delta/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import { Credit } from '../system/index.js';
 import type { Budget } from './budget.js';
 import type { Counters } from './counters.js';
-import { MAX_RANGE_LOADED_BYTES } from '../delta/index.js';
 import { MAX_LOADED_BYTES } from './file-delta.js';
+import { SentSizes } from './sent-sizes.js';
 
 /** Number of parts that are compared with ranges of their bases at once. */
 const RANGES_AT_ONCE = 2;
-import { SentSizes } from './sent-sizes.js';
 
 /** Maximum size of a content that is not cut, and size of the parts of larger contents. */
 export const PART_BYTES = 64 << 20;

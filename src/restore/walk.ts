@@ -20,6 +20,7 @@ import {
   joinPath,
   lastComponent,
   pathBelow,
+  liesBelow,
   splitPath,
   type SetNumber,
 } from '../model/index.js';
@@ -405,12 +406,7 @@ export class TreeWalk<D extends OutputDirectory> {
 function outermost(paths: readonly Buffer[], hierarchy: boolean): Buffer[] {
   const unique = [...new Map(paths.map((path) => [path.toString('latin1'), path])).values()];
   if (hierarchy) {
-    const isBelow = (path: Buffer, other: Buffer): boolean => {
-      const top = splitPath(other);
-      const parts = splitPath(path);
-      return top.length < parts.length && top.every((part, index) => part.equals(parts[index]!));
-    };
-    return unique.filter((path) => !unique.some((other) => isBelow(path, other)));
+    return unique.filter((path) => !unique.some((other) => liesBelow(path, other)));
   }
   requireDistinctNames(unique);
   return unique;

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { systemCode } from '../errors/index.js';
-import { byteText, exactPath } from './process-input.js';
+import { byteText, exactPath, isAtOrBelow } from './process-input.js';
 
 /** The disk of a path, as byte text. */
 export interface Disk {
@@ -79,9 +79,7 @@ export function mountsHere(): Mount[] {
 
 /** Returns the mount that a path without links is on. */
 export function mountOf(real: string, mounts: readonly Mount[]): Mount | undefined {
-  const holds = ({ mountPoint }: Mount): boolean =>
-    real === mountPoint || real.startsWith(mountPoint.replace(/\/?$/, '/'));
-  const fitting = mounts.filter(holds);
+  const fitting = mounts.filter(({ mountPoint }) => isAtOrBelow(real, mountPoint));
   const depth = Math.max(...fitting.map(({ mountPoint }) => mountPoint.length));
   return fitting.findLast(({ mountPoint }) => mountPoint.length === depth); // the last one is on top
 }

@@ -118,6 +118,20 @@ export function realPathOf(file: Uint8Array): Buffer | undefined {
 /** Error codes if a file does not exist, or this user may not know. */
 const ABSENT: readonly string[] = ['ENOENT', 'ENOTDIR', 'EACCES'];
 
+/** True if a path is a directory, or lies below it. Both are absolute and have no links; a `/` at the end does not count. */
+export function isAtOrBelow(path: string, directory: string): boolean {
+  return withSlash(path).startsWith(withSlash(directory));
+}
+
+/** True if a path lies below a directory. */
+export function isBelow(path: string, directory: string): boolean {
+  return isAtOrBelow(path, directory) && withSlash(path) !== withSlash(directory);
+}
+
+function withSlash(path: string): string {
+  return path.replace(/\/?$/, '/');
+}
+
 /**
  * True if something has this name, also a link to something that is not there now: its disk may be mounted later. True if
  * the disk fails, too: opening the file reports the error.

@@ -10,25 +10,24 @@ import { textBytes } from './process-input.js';
 
 /** Returns the path of a file in the state directory. */
 export function statePath(...names: string[]): string {
-  const given = process.env['XDG_STATE_HOME'];
-  const isGiven = given !== undefined && path.isAbsolute(given);
-  const above = isGiven ? given : path.join(homeDirectory(), '.local', 'state');
-  return path.join(above, 'tardis', ...names);
+  return pathIn('XDG_STATE_HOME', '.local/state', names);
 }
 
 /** Returns the path of a file in the configuration directory of this user. */
 export function configPath(...names: string[]): string {
-  const given = process.env['XDG_CONFIG_HOME'];
-  const isGiven = given !== undefined && path.isAbsolute(given);
-  const above = isGiven ? given : path.join(homeDirectory(), '.config');
-  return path.join(above, 'tardis', ...names);
+  return pathIn('XDG_CONFIG_HOME', '.config', names);
 }
 
 /** Returns the path of a file in the cache directory, whose files can be made again. */
 export function cachePath(...names: string[]): string {
-  const given = process.env['XDG_CACHE_HOME'];
+  return pathIn('XDG_CACHE_HOME', '.cache', names);
+}
+
+/** Returns a path of this program below the directory that a variable names, or below this one of the home directory. */
+function pathIn(variable: string, usual: string, names: readonly string[]): string {
+  const given = process.env[variable];
   const isGiven = given !== undefined && path.isAbsolute(given);
-  const above = isGiven ? given : path.join(homeDirectory(), '.cache');
+  const above = isGiven ? given : path.join(homeDirectory(), usual);
   return path.join(above, 'tardis', ...names);
 }
 

@@ -185,11 +185,11 @@ export class DirectoryBackend implements MendableBackend {
    */
   private ensureDirectory(directory: string): Set<string> {
     if (this.lasting.has(directory)) return new Set();
-    const isThere = this.files.status(directory) !== undefined;
     if (!this.isOurs(directory)) {
-      if (isThere && !this.held.isGone()) return new Set();
-      throw goneStore(directory);
+      this.requireRoot();
+      return new Set();
     }
+    const isThere = this.files.status(directory) !== undefined;
     const parent = path.dirname(directory);
     const unsynced = this.ensureDirectory(parent);
     if (!isThere) this.files.makeDirectory(directory);

@@ -24,7 +24,11 @@ type PlaceSettings = ServerLoginSettings & Parameters<typeof clientPlace>[0];
 type HistorySettings = PlaceSettings & { readonly reconnectSeconds: number };
 type ReadingSettings = HistorySettings & { readonly server: string };
 type AdministeringSettings = HistorySettings & { readonly throughServer: string | undefined };
-type ReportSettings = PlaceSettings & { readonly throughServer: string | undefined };
+type KeyedSettings = PlaceSettings & {
+  /** Returns the keys for a store on this machine; by default as `unlockClient` does. */
+  readonly unlock?: typeof unlockClient;
+};
+type ReportSettings = KeyedSettings & { readonly throughServer: string | undefined };
 
 /** Settings for a lost connection. */
 type Waiting = Pick<RemotePlace, 'patience' | 'onRetry' | 'keepsCatalog'>;
@@ -103,15 +107,13 @@ export async function openAdministered(
 
 /**
  * Opens the history for a tool that prints a report and does not wait for a lost server. Always closes the history.
- * `unlock` returns the keys for a store on this machine. Throws the errors of opening a store, or of logging in to a
- * server.
+ * Throws the errors of opening a store, or of logging in to a server.
  */
 export async function withReports<T>(
   settings: ReportSettings,
   use: (history: History) => Promise<T>,
-  unlock = unlockClient,
 ): Promise<T> {
-  using history = await openAt(nodeSystem(), settings, { host: settings.throughServer, unlock });
+  using history = await openAt(nodeSystem(), settings, { host: settings.throughServer });
   return await use(history);
 }
 
@@ -122,8 +124,6 @@ interface Reach {
   readonly more?: Waiting;
   /** Maximum size of a catalog that is compared with the checksums of its pages. */
   readonly most?: number;
-  /** Returns the keys for a store on this machine. */
-  readonly unlock?: typeof unlockClient;
 }
 
 /**
@@ -132,10 +132,10 @@ interface Reach {
  */
 async function openAt(
   system: System,
-  settings: PlaceSettings,
-  { host, more = {}, most = COMPARED_AT_ONCE_BYTES, unlock = unlockClient }: Reach,
+  settings: KeyedSettings,
+  { host, more = {}, most = COMPARED_AT_ONCE_BYTES }: Reach,
 ): Promise<History> {
-  const history = await openKeyed(system, settings, { host, more, unlock });
+  const history = await openKeyed(system, settings, { host, more });
   const { directory } = history;
   try {
     history.acceptOlder?.(warnOlder);
@@ -152,10 +152,11 @@ async function openAt(
 
 async function openKeyed(
   system: System,
-  settings: PlaceSettings,
-  { host, more = {}, unlock = unlockClient }: Reach,
+  settings: KeyedSettings,
+  { host, more = {} }: Reach,
 ): Promise<History> {
   if (host === undefined) {
+    const { unlock = unlockClient } = settings;
     return openUnlocked(system, clientPlace(settings), await unlock(system, settings));
   }
   return openThere(system, { ...(await remotePlace(host, settings)), ...more });

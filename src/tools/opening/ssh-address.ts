@@ -1,8 +1,8 @@
 /** Determines the program that reaches a server by `ssh`. */
-import fs from 'node:fs';
 import tty from 'node:tty';
 import { parseSshPlace, type SshPlace } from '../../config/index.js';
 import type { ProgramAddress } from '../../system/index.js';
+import { hasTerminal } from '../output/terminal.js';
 
 /**
  * Options of ssh. A backup needs no terminal there, and gives the other machine no way back to this one: neither agent
@@ -14,13 +14,13 @@ const OPTIONS = ['-T', '-a', '-x', '-o', 'ClearAllForwardings=yes'];
  * Returns the address of a server that ssh reaches, ssh://[USER@]HOST[:PORT]/PLACE. Without a terminal, ssh may not
  * prompt. Throws CONFIG_INVALID.
  */
-export function sshAddress(text: string, hasTerminal: boolean = isTerminalHere()): ProgramAddress {
+export function sshAddress(text: string, mayPrompt: boolean = isTerminalHere()): ProgramAddress {
   const place = parseSshPlace(text, '--server');
   const { user, host, port, path } = place;
   const command = [
     'ssh',
     ...OPTIONS,
-    ...(hasTerminal ? [] : ['-o', 'BatchMode=yes']),
+    ...(mayPrompt ? [] : ['-o', 'BatchMode=yes']),
     ...(user === undefined ? [] : ['-l', user]),
     ...(port === undefined ? [] : ['-p', String(port)]),
     '--',
@@ -28,7 +28,7 @@ export function sshAddress(text: string, hasTerminal: boolean = isTerminalHere()
     // A shell on the other machine reads this text. No character that it misreads between quotes is in the path.
     path === undefined ? 'tardisd --stdio' : `tardisd --stdio --database '${path}'`,
   ];
-  return { kind: 'program', name: nameOf(place), command, mayPrompt: hasTerminal };
+  return { kind: 'program', name: nameOf(place), command, mayPrompt };
 }
 
 function nameOf({ user, host, port, path }: SshPlace): string {
@@ -39,11 +39,5 @@ function nameOf({ user, host, port, path }: SshPlace): string {
 
 /** True if this process has a terminal, on which ssh can prompt. */
 function isTerminalHere(): boolean {
-  if (tty.isatty(0) || tty.isatty(2)) return true;
-  try {
-    fs.closeSync(fs.openSync('/dev/tty', 'r'));
-    return true;
-  } catch {
-    return false; // there is none
-  }
+  return tty.isatty(0) || tty.isatty(2) || hasTerminal();
 }

@@ -1,5 +1,6 @@
 /** The timer of systemd that starts the backups: its names, and when it starts the next one. */
 import { spawnSync } from 'node:child_process';
+import { PARTLY } from '../output/output.js';
 
 /** Name of the units that `tardis setup` writes. */
 export const UNIT = 'tardis-backup';
@@ -62,9 +63,6 @@ function timersIn(listed: string | undefined): { readonly next?: unknown }[] {
     return []; // systemd before 250 prints a table
   }
 }
-
-/** Status of a backup that is complete, but could not read some files. */
-const PARTLY = 3;
 
 /** Returns the time at which the last run of a unit failed; undefined if it did not. */
 function failedAt(scope: Scope, unit: string): number | undefined {

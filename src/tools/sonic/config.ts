@@ -3,7 +3,6 @@
  * it.
  */
 import { keptKey, type Settings } from '../../config/index.js';
-import type { History } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import { lackOfEffect } from '../../retention/index.js';
 import { requireSetting } from '../../store/writer/index.js';
@@ -18,7 +17,7 @@ import { jsonText } from '../output/json-text.js';
 
 export function getConfig(options: Settings<'sonic getconfig'>): Promise<void> {
   const keys = options.keysToShow.map(keptKey);
-  const show = async (history: History): Promise<void> => {
+  return withReports({ ...options, unlock: unlockIfGiven }, async (history) => {
     await history.sets(); // compares the sets with this machine's memory
     const kept = new Map((await history.reports.settings())?.map(({ key, value }) => [key, value]));
     const shown = keys.length === 0 ? [...kept.keys()] : keys;
@@ -32,8 +31,7 @@ export function getConfig(options: Settings<'sonic getconfig'>): Promise<void> {
       return [key, value === undefined ? '(not set)' : displayName(Buffer.from(value))];
     });
     if (rows.length > 0) print(formatTable(rows, []));
-  };
-  return withReports(options, show, unlockIfGiven);
+  });
 }
 
 /** Stores or removes a setting. Throws USAGE, CONFIG_INVALID. */

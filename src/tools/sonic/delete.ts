@@ -1,5 +1,5 @@
 /** Implements `sonic delete` and `sonic orphans`: deletes sets, and frees the space that only they used. */
-import type { BackupSet, History } from '../../history/index.js';
+import type { BackupSet } from '../../history/index.js';
 import type { Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { GcReport } from '../../maintenance/gc/index.js';
@@ -64,13 +64,12 @@ export async function orphans(options: OrphanOptions): Promise<number> {
  */
 async function orphansRehearsed(options: OrphanOptions): Promise<number> {
   const { client, json } = options;
-  const show = async (history: History): Promise<void> => {
+  await withReports({ ...options, unlock: unlockIfGiven }, async (history) => {
     const deadBytes = (await history.reports.figures())?.numbers.deadBytes ?? 0;
     if (json) print(jsonText({ version: JSON_VERSION, client, isPreview: true, deadBytes }));
     else
       print(`"${client}": about ${formatBytes(deadBytes)} of unneeded contents would be deleted.`);
-  };
-  await withReports(options, show, unlockIfGiven);
+  });
   return 0;
 }
 

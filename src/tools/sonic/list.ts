@@ -1,13 +1,12 @@
 /** Implements `sonic list`: lists the backup sets of a client. */
 import type { Settings } from '../../config/index.js';
-import type { History } from '../../history/index.js';
 import { withReports } from '../opening/history.js';
 import { unlockIfGiven } from '../opening/keys.js';
 import { printSets } from '../shared/report-sets.js';
 
 export async function list(options: Settings<'sonic list'>): Promise<void> {
   const { json, longReport: long } = options;
-  const show = async (history: History): Promise<void> =>
-    printSets(history, (await history.sets()) ?? [], { json, long });
-  await withReports(options, show, unlockIfGiven);
+  await withReports({ ...options, unlock: unlockIfGiven }, async (history) => {
+    await printSets(history, (await history.sets()) ?? [], { json, long });
+  });
 }

@@ -1,5 +1,5 @@
 /** The files of `tardis setup`: the configuration, the units of systemd and the password. Writes and removes them. */
-import { accessSync, constants, mkdirSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 import {
   allRows,
@@ -18,6 +18,7 @@ import {
   byteText,
   configPath,
   isThere,
+  makeDirectories,
   packageRoot,
   processEnvironment,
   readStart,
@@ -39,8 +40,6 @@ import {
 const MARK = '# Written by `tardis setup`';
 const NOTIFIER = '/usr/bin/notify-send';
 const SYSTEM_UNITS = '/etc/systemd/system';
-
-export const CONFIG_FILE: () => string = usualClientFile;
 
 /** Returns the command that a timer or a user starts: beside this program, else the one of PATH. */
 export function tardisCommand(tool = 'tardis'): string {
@@ -258,7 +257,7 @@ function unitWord(word: string): string {
 /** Writes a file that only its owner can read, and the directories above it. */
 async function writeOwn({ files }: System, file: string, text: string | Uint8Array): Promise<void> {
   try {
-    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+    makeDirectories(path.dirname(file));
     await replaceFile(files, file, Buffer.from(text), { isSecret: true });
   } catch (error) {
     throw failedTo(`write ${file}`, error, 'useNamedFile');

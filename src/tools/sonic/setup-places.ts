@@ -6,11 +6,14 @@ import { displayText } from '../../model/index.js';
 import {
   diskOf,
   homeDirectory,
+  isAtOrBelow,
+  isBelow,
   mountedDisks,
   nodeSystem,
   shareHardware,
   textBytes,
 } from '../../system/index.js';
+import { newPlace } from '../opening/local-store.js';
 import { isWritable } from './setup-files.js';
 import type { Plan } from './setup-plan.js';
 
@@ -52,19 +55,15 @@ export function freeDisks({ sources }: Pick<Plan, 'sources'>): FreeDisk[] {
 export function requirePlace({ store, sources, mayShareDisk }: Plan): void {
   if (store === undefined || !path.isAbsolute(store)) return; // a server or a bucket
   const shown = displayText(store);
-  const inside = sources.find((source) => `${store}/`.startsWith(`${source.replace(/\/$/, '')}/`));
+  const inside = sources.find((source) => isAtOrBelow(store, source));
   const above = path.dirname(store);
   if (!fs.existsSync(textBytes(above))) {
     const why = `there is no directory ${displayText(above)}: mount its disk, or make the directory`;
     throw new TardisError('CONFIG_INVALID', `the store cannot be ${shown}: ${why}`);
   }
   if (mayShareDisk) return;
-  const disk = diskOf(fs.existsSync(textBytes(store)) ? store : above);
-  const shared = sources.find((source) => {
-    const own = diskOf(source);
-    return disk !== undefined && own !== undefined && shareHardware(disk, own);
-  });
-  const source = inside ?? shared;
+  const at = fs.existsSync(textBytes(store)) ? store : above;
+  const source = inside ?? newPlace(store, at, sources.map(textBytes)).sharedWith;
   if (source === undefined) return;
   throw new TardisError(
     'CONFIG_INVALID',
@@ -108,8 +107,7 @@ const MOST_ENTRIES = 100_000;
 export function refilled(sources: readonly string[]): Found[] {
   const homes = new Set([homeDirectory(), ...sources.flatMap(homesIn)]);
   const known = [...homes].flatMap((home) => REFILLED.map((name) => path.join(home, name)));
-  const isInside = (file: string): boolean =>
-    sources.some((source) => file.startsWith(`${source.replace(/\/$/, '')}/`));
+  const isInside = (file: string): boolean => sources.some((source) => isBelow(file, source));
   return [...known, ...REFILLED_HERE]
     .filter(isInside)
     .map(measured)

@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import path from 'node:path';
-import { defaultOf, isBucketText, type Settings } from '../../config/index.js';
+import { defaultOf, isBucketText, type Settings, usualClientFile } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
 import { sendMail } from '../../notify/index.js';
@@ -17,7 +17,6 @@ import { askYes } from '../output/terminal.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { requireYes } from './confirm.js';
 import {
-  CONFIG_FILE,
   hasDesktopNotices,
   isForeign,
   remove,
@@ -77,7 +76,7 @@ export async function setup(options: Options): Promise<number> {
 }
 
 function isOwnConfig(system: System): boolean {
-  return isThere(CONFIG_FILE()) && !isForeign(system, CONFIG_FILE());
+  return isThere(usualClientFile()) && !isForeign(system, usualClientFile());
 }
 
 /** Returns the plan; undefined if the user left without one. Throws USAGE without a terminal and without answers. */
@@ -146,7 +145,7 @@ function requireUsable(plan: Plan, password: Buffer | undefined): void {
 /** Prompts before a file is replaced that this command did not write. Throws CONFIRMATION_NEEDED without a yes. */
 function requireOwnFiles(system: System, { time, scope }: Plan): void {
   const units = (['timer', 'service'] as const).map((kind) => unitPath(scope, kind));
-  for (const file of [CONFIG_FILE(), ...(time === undefined ? [] : units)]) {
+  for (const file of [usualClientFile(), ...(time === undefined ? [] : units)]) {
     if (!isForeign(system, file)) continue;
     const question = `${file} was not written by this command. Replace it?`;
     requireYes(question, `${file} would be replaced`);
@@ -158,7 +157,7 @@ async function write(system: System, { plan, password }: Chosen, { json }: Optio
   const show = json ? () => undefined : print;
   if (password !== undefined) await writePassword(system, password);
   await writeConfig(system, plan);
-  show(`Written: ${CONFIG_FILE()}`);
+  show(`Written: ${usualClientFile()}`);
   removeTimers(system, plan.time === undefined ? ['user', 'system'] : [otherScope(plan)]);
   if (plan.time !== undefined) {
     const isStarted = await startTimer(system, plan);
@@ -205,7 +204,7 @@ function runWith(
   words: readonly string[],
   { json, trustStore }: Options,
 ): Promise<number> {
-  const given = [...words, '--config', CONFIG_FILE(), ...(trustStore ? ['--trust-store'] : [])];
+  const given = [...words, '--config', usualClientFile(), ...(trustStore ? ['--trust-store'] : [])];
   const child = spawn(tardisCommand(tool), given, {
     stdio: ['inherit', json ? 2 : 'inherit', 'inherit'],
   });
@@ -234,7 +233,7 @@ async function firstBackup(
 
 /** Returns the rules that are stored with the client; undefined if it has none, or cannot be read now. */
 function storedRules(): Keep | undefined {
-  const words = ['getconfig', '--json', '--config', CONFIG_FILE()];
+  const words = ['getconfig', '--json', '--config', usualClientFile()];
   const { status, stdout } = spawnSync(tardisCommand('sonic'), words, {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
@@ -256,7 +255,7 @@ function keepBy({ keep = {}, server }: Plan): void {
     const words = now === undefined ? ['--remove', key] : [key, String(now)];
     const { status, stderr } = spawnSync(
       tardisCommand('sonic'),
-      ['setconfig', '--config', CONFIG_FILE(), ...words],
+      ['setconfig', '--config', usualClientFile(), ...words],
       { encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe'] },
     );
     if (status === 0) continue;
@@ -286,7 +285,7 @@ function showNext(plan: Plan, sheet: string | undefined, { json }: Options): voi
   if (json) {
     const timer = time === undefined ? undefined : unitPath(scope, 'timer');
     const facts = { store, server, client, timer, sheet, isEncrypted: passwordFile !== undefined };
-    print(jsonText({ version: JSON_VERSION, config: CONFIG_FILE(), ...facts }));
+    print(jsonText({ version: JSON_VERSION, config: usualClientFile(), ...facts }));
     return;
   }
   if (sheet !== undefined) {

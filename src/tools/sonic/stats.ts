@@ -1,5 +1,5 @@
 /** Implements `sonic stats`: prints the size of a client's store, and the space saved. */
-import type { History, StoreFigures } from '../../history/index.js';
+import type { StoreFigures } from '../../history/index.js';
 import type { Settings } from '../../config/index.js';
 import { displayName, jsonName } from '../../model/index.js';
 import { withReports } from '../opening/history.js';
@@ -10,7 +10,7 @@ import { jsonText } from '../output/json-text.js';
 
 export function stats(options: Settings<'sonic stats'>): Promise<void> {
   const { client, json } = options;
-  const show = async (history: History): Promise<void> => {
+  return withReports({ ...options, unlock: unlockIfGiven }, async (history) => {
     const { numbers, busiest } = await history.reports.figures();
     const newest = (await history.sets()).at(-1)?.set ?? 0;
     const directories = busiest.map(({ directory }) => directory);
@@ -40,8 +40,7 @@ export function stats(options: Settings<'sonic stats'>): Promise<void> {
       path === undefined ? '(no longer exists)' : displayName(path),
     ]);
     print(formatTable(rows, [0, 1]));
-  };
-  return withReports(options, show, unlockIfGiven);
+  });
 }
 
 /** Returns the ratios of deduplication and compression. A ratio is undefined if nothing is stored. */

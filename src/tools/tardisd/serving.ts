@@ -63,8 +63,8 @@ type TlsSettings = CertificateSettings & {
  */
 export function withOwnTls<S extends TlsSettings>(settings: S): S {
   const { localSocket, insecureTcp, insecureNetwork, certFile, keyFile } = settings;
-  const isWithout = localSocket !== undefined || insecureTcp || insecureNetwork;
-  const { ssl = !isWithout } = settings;
+  if (localSocket !== undefined) return settings;
+  const { ssl = !(insecureTcp || insecureNetwork) } = settings;
   if (!ssl || certFile !== undefined || keyFile !== undefined) return { ...settings, ssl };
   const [ownCert, ownKey] = ['tardisd-cert.pem', 'tardisd-key.pem'].map((name) => configPath(name));
   makeDirectories(path.dirname(ownCert!));

@@ -5,6 +5,7 @@ import {
   lastComponent,
   type SetNumber,
   shownRoot,
+  liesBelow,
   splitPath,
 } from '../../model/index.js';
 import type { ArchiveRequest } from '../../restore/index.js';
@@ -25,7 +26,7 @@ export async function archiveSelection(
   let isAbove = false;
   for (const path of paths) {
     const isFound = splitPath(path).every(isEntryName) && (await history.find(path, set));
-    const below = isFound === undefined ? roots.filter((root) => isBelow(root, path)) : [];
+    const below = isFound === undefined ? roots.filter((root) => liesBelow(root, path)) : [];
     if (isFound === false || (isFound === undefined && below.length === 0)) {
       throw await noSuchPath(history, set, path);
     }
@@ -37,10 +38,4 @@ export async function archiveSelection(
   const all = [...chosen.values()];
   const names = new Set(all.map((path) => lastComponent(path).toString('latin1')));
   return { set, paths: all, hierarchy: isAbove || names.size < all.length };
-}
-
-function isBelow(path: Buffer, above: Buffer): boolean {
-  const parts = splitPath(path);
-  const top = splitPath(above);
-  return top.length < parts.length && top.every((part, index) => part.equals(parts[index]!));
 }
