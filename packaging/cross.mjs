@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { PackageError, PROCESSORS, ROOT, run } from './common.mjs';
-import { nodePackage } from './parts.mjs';
+import { nodePackage } from './replaced-files.mjs';
 
 /** Compiles the addon with the headers of the packaged Node.js; returns its file. */
 export function crossAddon(work, arch) {

@@ -16,7 +16,7 @@ import {
   write,
 } from './common.mjs';
 import { copyright, licenceTexts } from './licences.mjs';
-import { stage } from './parts.mjs';
+import { stage } from './replaced-files.mjs';
 import { makeSbom } from './sbom.mjs';
 
 const HOME = 'usr/lib/tardis';

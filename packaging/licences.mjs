@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { about, filesBelow, PackageError, ROOT } from './common.mjs';
-import { nodeLicence } from './parts.mjs';
+import { nodeLicence } from './replaced-files.mjs';
 
 const LICENCE_FILE = /^(?:licen[cs]e|copying|notice)/i;
 

@@ -17,7 +17,7 @@ import {
   write,
 } from './common.mjs';
 import { licenceTexts } from './licences.mjs';
-import { describePackage, stage } from './parts.mjs';
+import { describePackage, stage } from './replaced-files.mjs';
 import { makeSbom } from './sbom.mjs';
 
 export const npmName = (arch) => `${about.name}-${version}-linux-${arch}.tgz`;

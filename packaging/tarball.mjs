@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { emptyFolder, makeUniform, ROOT, tarGz, version, write } from './common.mjs';
 import { licenceTexts } from './licences.mjs';
-import { stage } from './parts.mjs';
+import { stage } from './replaced-files.mjs';
 import { makeSbom } from './sbom.mjs';
 
 /** The list of contents. */

@@ -5,7 +5,7 @@
  *   PREFIX      where programs go; /usr/local by default
  *   SYSCONFDIR  where configuration goes; /etc by default. The programs read /etc/tardis: change it for packages only
  *   DESTDIR     put before all of these, to fill a package; empty by default
- *   PARTS       a folder whose files go in place of those of the checkout, to fill a package (packaging/parts.mjs)
+ *   PARTS       a folder whose files go in place of those of the checkout, to fill a package (packaging/replaced-files.mjs)
  *   ARCH        whose native code goes along, in Node.js's words (x64, arm64); by default this machine's
  *
  * PREFIX/lib/tardis/installed.json lists the installed files with their checksums. A file that is there and was not put there

@@ -24,7 +24,7 @@ import { makeDeb } from '../packaging/deb.mjs';
 import { systemLibraries } from '../packaging/libraries.mjs';
 import { makeNpm } from '../packaging/npm.mjs';
 import { makeBase, makeContainerfile, makeImage } from '../packaging/oci.mjs';
-import { makeParts, stage } from '../packaging/parts.mjs';
+import { makeParts, stage } from '../packaging/replaced-files.mjs';
 import { makeBuildSbom } from '../packaging/sbom.mjs';
 import { makeTarball, stageTarball } from '../packaging/tarball.mjs';
 

@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import { systemCode } from '../errors/index.js';
-import { ROOT_NAME } from '../model/index.js';
+import { liesBelow, ROOT_NAME } from '../model/index.js';
 import type { Place, Presence } from '../pipeline/index.js';
 import { rootParent } from '../transport/index.js';
 
@@ -52,7 +52,7 @@ export class RootPresence implements Presence {
   enter(path: Buffer): void {
     const key = path.toString('latin1');
     if (this.there.has(key) || this.isHeld(path)) return;
-    const root = this.roots.find((one) => isBelow(path, one.path));
+    const root = this.roots.find((one) => liesBelow(path, one.path));
     if (root !== undefined) this.there.set(key, { ...root, path, identity: mountAt(path) });
   }
 
@@ -96,11 +96,4 @@ function isThere(path: Buffer, known: Identity): boolean {
     if (systemCode(error) === undefined) throw error;
     return false;
   }
-}
-
-function isBelow(path: Buffer, directory: Buffer): boolean {
-  if (path.length <= directory.length || !directory.equals(path.subarray(0, directory.length))) {
-    return false;
-  }
-  return directory.at(-1) === SLASH || path[directory.length] === SLASH;
 }

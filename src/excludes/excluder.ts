@@ -7,7 +7,7 @@ import { type DirectoryPlace, OpenedPlace, type System } from '../system/index.j
 import type { RuleFile, RuleLink } from './chain.js';
 import { fileFilter, type FilterRules } from './filter-rules.js';
 import { generalRules, parseRule, parseRules, pathBeneath, type Rule, RuleList } from './rules.js';
-import { CACHE_TAG_NAME, isCache, Marks, readBeginning } from './marks.js';
+import { CACHE_TAG_NAME, isCache, MarkerFiles, readBeginning } from './marker-files.js';
 import type { ExcludeOptions } from './options.js';
 
 /** Maximum size of a rule file. Larger ones are not read; files written by hand are far smaller. */
@@ -87,7 +87,7 @@ interface CompiledLink {
 }
 
 export class Excluder {
-  private readonly marks: Marks;
+  private readonly marks: MarkerFiles;
   private readonly general: RuleList;
   private readonly filter: FilterRules | undefined;
   /** Names of excluded directories, by the path of their parent. */
@@ -99,7 +99,7 @@ export class Excluder {
     private readonly options: ExcludeOptions,
     private readonly system: System,
   ) {
-    this.marks = new Marks(options);
+    this.marks = new MarkerFiles(options);
     this.general = generalRules(options.sources);
     this.filter = fileFilter(options.filter);
     for (const directory of options.directories) this.addDirectory(directory);
@@ -258,7 +258,7 @@ export class Excluder {
   }
 }
 
-/** Marks of the rows of a directory, a byte for each; undefined if nothing depends on them. */
+/** MarkerFiles of the rows of a directory, a byte for each; undefined if nothing depends on them. */
 interface Access {
   readonly noDump: Buffer | undefined;
   readonly forbidden: Buffer | undefined;

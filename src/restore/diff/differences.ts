@@ -3,7 +3,7 @@
  * at a time, so memory is limited by the depth and width of the tree, not by its size.
  */
 import { asTardisError, TardisError, throwIfAborted } from '../../errors/index.js';
-import { displayName, type Entry, EntryType, isDevice, splitPath } from '../../model/index.js';
+import { displayName, type Entry, EntryType, isDevice, liesBelow } from '../../model/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
 import type { Contents } from './contents.js';
 import { attributesOnDisk, isHidden, unreadable } from './disk-side.js';
@@ -112,9 +112,11 @@ class Walk {
     const { before, after } = this.request;
     const below = [...new Set([...this.roots.before, ...this.roots.after])]
       .map((key) => Buffer.from(key, 'latin1'))
-      .filter((root) => isBelow(root, paths.before) && isBelow(root, paths.after))
+      .filter((root) =>
+        [paths.before, paths.after].every((path) => root.equals(path) || liesBelow(root, path)),
+      )
       .sort((one, other) => Buffer.compare(one, other));
-    const outermost = below.filter((root) => !below.some((other) => isWithin(root, other)));
+    const outermost = below.filter((root) => !below.some((other) => liesBelow(root, other)));
     if (outermost.length === 0) throw nowhere(paths.before);
     for (const path of outermost) {
       yield* this.from({
@@ -287,16 +289,6 @@ function orderOf(one: Seen | undefined, other: Seen | undefined): number {
 
 function isDirectory(seen: Seen | undefined): boolean {
   return seen?.entry.type === EntryType.directory;
-}
-
-/** True if a path is a directory or lies below it. */
-function isBelow(path: Buffer, directory: Buffer): boolean {
-  const [parts, above] = [splitPath(path), splitPath(directory)];
-  return above.length <= parts.length && above.every((part, index) => part.equals(parts[index]!));
-}
-
-function isWithin(path: Buffer, other: Buffer): boolean {
-  return !path.equals(other) && isBelow(path, other);
 }
 
 const OF_ONE_PATH: ReadonlySet<string> = new Set([

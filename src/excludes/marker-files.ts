@@ -14,7 +14,7 @@ const STICKY = 0o1000;
 const ROOT = 0;
 
 /** Finds marker files in listings, at almost no cost if there are none. */
-export class Marks {
+export class MarkerFiles {
   private readonly names: ReadonlySet<string>;
   private readonly needles: readonly Buffer[];
 
