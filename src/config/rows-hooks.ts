@@ -29,6 +29,7 @@ export const HOOK_VARIABLES = {
   seconds: 'TARDIS_HOOK_SECONDS',
   lastGood: 'TARDIS_HOOK_LAST_GOOD',
   ageSeconds: 'TARDIS_HOOK_AGE_SECONDS',
+  advice: 'TARDIS_HOOK_ADVICE',
 } as const;
 
 export const HOOK_ROWS = rowsFor({ tools: ['tardis'] }, {
@@ -138,5 +139,17 @@ export const HOOK_ROWS = rowsFor({ tools: ['tardis'] }, {
     clientKey: 'MailCommand',
     serverKey: 'MailCommand',
     help: 'command that reads a mail from standard input and sends it to the addresses in its To line',
+  },
+  notices: {
+    type: 'bool',
+    flags: '--notices',
+    negatable: true,
+    clientKey: 'Notices',
+    help: 'show a notice on the desktop of this user when a backup has failed or has not saved everything, and when the disk of the store may be unplugged',
+  },
+  testMail: {
+    type: 'bool',
+    flags: '--test-mail',
+    help: 'send a mail and show a notice as after a failed backup, as the settings say, and do nothing else',
   },
 } as const satisfies PartialTable);

@@ -188,6 +188,8 @@ export const ERROR_TABLE = Object.freeze({
       'Wait until the other server has finished with this client, or name that server (--server).',
   }),
   ...rows('environment', 1, {
+    REPORT_FAILED:
+      'Correct MailTo or MailCommand (its log, often /var/log/mail.log, has the reason), or for Notices run the command in the session of a desktop; then try again with `tardis --test-mail`.',
     TARGET_FULL: 'Free space where the files are restored to, then run the same command again.',
     SOURCE_UNREADABLE:
       'Run the command as a user who may read the file that is named, or exclude it.',

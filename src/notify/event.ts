@@ -24,7 +24,9 @@ export interface HookEvent {
   /** Time when the newest complete set ended, as ISO 8601. */
   readonly lastGood?: string | undefined;
   /** Number of seconds since `lastGood`. */
-  readonly ageSeconds?: number;
+  readonly ageSeconds?: number | undefined;
+  /** The next step for the user, as a sentence. */
+  readonly advice?: string | undefined;
 }
 
 /** Maximum length of a value. An environment variable can hold at most 128 KiB; error messages are single lines. */

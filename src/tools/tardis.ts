@@ -32,6 +32,10 @@ const command = toolCommand({
       const { makeSampleFilter } = await import('./tardis/sample-filter.js');
       return makeSampleFilter(settings.json);
     }
+    if (settings.testMail) {
+      const { testReport } = await import('./tardis/backup-events.js');
+      return testReport(settings);
+    }
     if (settings.explain.length > 0) {
       const { explainPaths } = await import('./tardis/explain.js');
       return explainPaths(settings);

@@ -410,6 +410,10 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
     'urlMethod',
   ],
   'an address that does not answer costs three times UrlTimeout, and no backup': ['urlSeconds'],
+  '--test-mail sends a mail and shows a notice as the settings say, and names what went wrong': [
+    'testMail',
+    'notices',
+  ],
   'a failed backup sends mail': ['mailTo', 'mailFrom', 'mailCommand'],
   'a client is overdue after OverdueAfter or OverdueFor, with one alert': [
     'overdueSeconds',

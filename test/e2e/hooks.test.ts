@@ -200,6 +200,76 @@ test('a failed backup sends mail', async (t) => {
     /^From: me@host\nTo: ops@example\.org\nSubject: .* of me has failed \[SOURCE_MISSING\]$/m,
   );
   t.regex(mail, /^code: SOURCE_MISSING$/m);
+  t.regex(mail, /^This machine knows of no good backup\.$/m);
+});
+
+test('a failure is reported with the time of the last good backup and what to do, also while its disk is away', async (t) => {
+  const { place, at, source, store, written } = lab(t);
+  const env = { XDG_STATE_HOME: at('state') };
+  const keys = `MailTo = ops@example.org\nMailCommand = tee -a ${at('mail')}\n`;
+  const hook = `HookFailure = ${noting(at('told'), 'LAST_GOOD', 'ADVICE')}\n`;
+  const local = [...place, '--local', '--config', written('cfg', `[Tardis]\n${keys}${hook}`)];
+  await succeed('tardis', ['--create', ...local, source], { env });
+  t.false(fs.existsSync(at('mail')));
+  const mailOf = async (...sources: string[]): Promise<string> => {
+    fs.rmSync(at('mail'), { force: true });
+    t.not((await run('tardis', [...local, ...sources], { env })).status, 0);
+    return fs.readFileSync(at('mail'), 'utf8');
+  };
+  const last = /^The last good backup ended at \d{4}-\d\d-\d\d [\d:]+, 0 minutes ago\.$/m;
+  const failed = await mailOf(at('nowhere'));
+  t.regex(failed, last);
+  t.regex(failed, /^What to do: Run `tardis backup` and read its messages/m);
+  fs.renameSync(store, at('unplugged'));
+  const away = await mailOf(source);
+  t.regex(away, last);
+  t.regex(away, /^What to do: Connect the disk or the server of the store/m);
+  t.regex(notes(at('told'))[1]!, /^failure me \d{4}-\S+Z Connect the disk or the server/);
+});
+
+test('--test-mail sends a mail and shows a notice as the settings say, and names what went wrong', async (t) => {
+  const { at, written } = lab(t);
+  fs.mkdirSync(at('bin'));
+  const desktop = (status: number): void => {
+    const script = `#!/bin/sh\nprintf '%s\\n' "$@" >${at('notice')}\nexit ${status}\n`;
+    fs.writeFileSync(at('bin', 'busctl'), script, { mode: 0o755 });
+  };
+  const env = { PATH: `${at('bin')}:${process.env['PATH']}` };
+  const test = (text: string) =>
+    run('tardis', ['--test-mail', '--config', written('cfg', `[Tardis]\nClient = me\n${text}`)], {
+      env,
+    });
+  const mail = `MailTo = ops@example.org\nMailCommand = tee -a ${at('mail')}\n`;
+  desktop(0);
+  const both = await test(`${mail}Notices = yes\n`);
+  t.is(both.status, 0, both.stderr);
+  t.is(both.stdout, 'tee took a mail to ops@example.org\nThe desktop took a notice.\n');
+  t.regex(fs.readFileSync(at('mail'), 'utf8'), /^To: ops@example\.org\nSubject: tardis: a test/m);
+  const words = fs.readFileSync(at('notice'), 'utf8').split('\n');
+  t.deepEqual(words.slice(-7, -1), ['0', '1', 'urgency', 'y', '1', '-1']);
+  t.true(words.includes('org.freedesktop.Notifications') && words.includes('Notify'));
+  desktop(1);
+  const failed = await test(`MailTo = ops@example.org\nMailCommand = false\nNotices = yes\n`);
+  t.is(failed.status, 1);
+  t.regex(
+    failed.stderr,
+    /false could not send mail: exit status 1; no notice .*: exit status 1 \[REPORT_FAILED\]/,
+  );
+  t.regex((await test('')).stderr, /nobody to report to.*\[CONFIG_INVALID\]/);
+});
+
+test('a notice on the desktop is what a failed backup shows there, and has no markup of others', async (t) => {
+  const { at, place, written } = lab(t);
+  fs.mkdirSync(at('bin'));
+  const script = `#!/bin/sh\nprintf '%s\\n' "$@" >${at('notice')}\n`;
+  fs.writeFileSync(at('bin', 'busctl'), script, { mode: 0o755 });
+  const env = { PATH: `${at('bin')}:${process.env['PATH']}` };
+  const local = [...place, '--local', '--config', written('cfg', '[Tardis]\nNotices = yes\n')];
+  await run('tardis', [...local, at('<b>nowhere')], { env });
+  const notice = fs.readFileSync(at('notice'), 'utf8');
+  t.regex(notice, /^tardis: the backup of me has failed \[SOURCE_MISSING\]$/m);
+  t.regex(notice, /&lt;b>nowhere/);
+  t.regex(notice, /\nWhat to do: .*\n0\n1\nurgency\ny\n2\n-1\n$/);
 });
 
 test('a backup that could not save everything is reported by mail', async (t) => {

@@ -346,13 +346,14 @@ export class Watch {
 
   private event(event: HookEvent['event'], client: string): HookEvent {
     const newest = this.known.get(client)?.newest;
-    const { ageMs } = this.figuresOf(client);
+    const { ageMs, state } = this.figuresOf(client);
     return {
       event,
       client,
       set: newest?.set,
       lastGood: newest === undefined ? undefined : new Date(newest.closedAtMs).toISOString(),
       ageSeconds: Math.round(ageMs / 1000),
+      advice: state.advice || undefined,
     };
   }
 

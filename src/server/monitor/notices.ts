@@ -80,11 +80,11 @@ export class Notices {
   }
 }
 
-function lineOf({ client, code, message, lastGood }: HookEvent): string {
+function lineOf({ client, code, message, lastGood, advice = '' }: HookEvent): string {
   const what = message === undefined ? '' : ` ${message}${code === undefined ? '' : ` [${code}]`}.`;
   const last =
     lastGood === undefined
       ? 'There is no complete set.'
       : `The last complete set is of ${lastGood}.`;
-  return `${client}:${what} ${last}`;
+  return `${client}:${what} ${last}${advice === '' ? '' : ` What to do: ${advice}`}`;
 }

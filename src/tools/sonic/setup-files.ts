@@ -38,7 +38,6 @@ import {
 
 /** First line of each file that `tardis setup` writes. A file without it belongs to somebody else. */
 const MARK = '# Written by `tardis setup`';
-const NOTIFIER = '/usr/bin/notify-send';
 const SYSTEM_UNITS = '/etc/systemd/system';
 
 /** Returns the command that a timer or a user starts: beside this program, else the one of PATH. */
@@ -110,18 +109,7 @@ function reportLines(report: Report): string[] {
   if (report.kind === 'mail') return block(REPORTED, [['mailTo', splitList(report.to, 'Report')]]);
   if (report.kind === 'url') return block(REPORTED, [['urlFailure', report.to]]);
   if (report.kind === 'nobody') return [];
-  const words = [
-    NOTIFIER,
-    '--urgency=critical',
-    'The backup has failed',
-    '`tardis status` has more',
-  ];
-  return block(REPORTED, [['hookFailure', words]]);
-}
-
-/** True if this machine can show a notice on the desktop. */
-export function hasDesktopNotices(): boolean {
-  return isThere(NOTIFIER);
+  return block(REPORTED, [['notices', true]]);
 }
 
 /** Returns the plan that an earlier run has written; undefined if there is none. Throws CONFIG_INVALID. */
@@ -153,10 +141,10 @@ export function writtenPlan(keep: Keep | undefined): Plan | undefined {
   };
 }
 
-function reportOf({ mailTo, urlFailure, hookFailure }: Settings<'tardis'>): Report {
+function reportOf({ mailTo, urlFailure, notices }: Settings<'tardis'>): Report {
   if (mailTo.length > 0) return { kind: 'mail', to: mailTo.join(', ') };
   if (urlFailure !== undefined) return { kind: 'url', to: urlFailure };
-  return { kind: hookFailure?.[0] === NOTIFIER ? 'desktop' : 'nobody' };
+  return { kind: notices ? 'desktop' : 'nobody' };
 }
 
 /** Settings that each configuration of `tardis setup` has or leaves out by the plan. */
@@ -176,7 +164,7 @@ const PLANNED: readonly SettingName[] = [
 const REPORTING: Readonly<Record<Report['kind'], SettingName | undefined>> = {
   mail: 'mailTo',
   url: 'urlFailure',
-  desktop: 'hookFailure',
+  desktop: 'notices',
   nobody: undefined,
 };
 

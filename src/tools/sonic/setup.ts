@@ -7,7 +7,7 @@ import path from 'node:path';
 import { defaultOf, isBucketText, type Settings, usualClientFile } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
-import { sendMail } from '../../notify/index.js';
+import { hasDesktop } from '../../notify/index.js';
 import { isClientDirectory } from '../../store/index.js';
 import { byteText, homeDirectory, isThere, nodeSystem, type System } from '../../system/index.js';
 import { jsonText } from '../output/json-text.js';
@@ -17,7 +17,6 @@ import { askYes } from '../output/terminal.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { requireYes } from './confirm.js';
 import {
-  hasDesktopNotices,
   isForeign,
   remove,
   removeConfig,
@@ -51,7 +50,7 @@ export async function setup(options: Options): Promise<number> {
   const system = nodeSystem();
   if (options.undoSetup) return undo(system, options);
   const earlier = isOwnConfig(system) ? writtenPlan(storedRules() ?? USUAL_KEEP) : undefined;
-  const chosen = await choose(options, earlier);
+  const chosen = await choose(options, earlier ?? (await usualPlan()), earlier !== undefined);
   if (chosen === undefined) {
     print('Nothing was changed.');
     return 0;
@@ -82,9 +81,10 @@ function isOwnConfig(system: System): boolean {
 /** Returns the plan; undefined if the user left without one. Throws USAGE without a terminal and without answers. */
 async function choose(
   { setupYes, answersFile, sources, database, client, json }: Options,
-  earlier: Plan | undefined,
+  start: Plan,
+  isWritten: boolean,
 ): Promise<Chosen | undefined> {
-  let plan = earlier ?? usualPlan();
+  let plan = start;
   if (sources.get('database')?.source === 'command line') {
     const place = byteText(database);
     plan = answered(plan, 'Place', isBucketText(place) ? place : path.resolve(place));
@@ -97,13 +97,13 @@ async function choose(
   if (sources.get('client')?.source === 'command line') plan = answered(plan, 'Client', client);
   const isInteractive = answersFile === undefined && !setupYes;
   if (isInteractive && json) throw new TardisError('USAGE', '--json needs --answers FILE or --yes');
-  if (isInteractive) return askPlan(plan, earlier !== undefined);
+  if (isInteractive) return askPlan(plan, isWritten);
   const answers = answersFile === undefined ? [] : answersIn(answersFile);
   for (const [key, text] of answers) plan = answered(plan, key, text);
   return { plan };
 }
 
-function usualPlan(): Plan {
+async function usualPlan(): Promise<Plan> {
   const isRoot = process.geteuid?.() === 0;
   const sources = [homeDirectory()];
   return {
@@ -116,7 +116,7 @@ function usualPlan(): Plan {
     time: 'daily',
     scope: isRoot ? 'system' : 'user',
     keep: USUAL_KEEP,
-    report: { kind: !isRoot && hasDesktopNotices() ? 'desktop' : 'nobody' },
+    report: { kind: !isRoot && (await hasDesktop()) ? 'desktop' : 'nobody' },
     mayShareDisk: false,
     bucket: [],
     added: [],
@@ -125,7 +125,7 @@ function usualPlan(): Plan {
 
 /** Throws USAGE or CONFIG_INVALID if the plan lacks something, before anything is written. */
 function requireUsable(plan: Plan, password: Buffer | undefined): void {
-  const { store, server, passwordFile, scope, time, report } = plan;
+  const { store, server, passwordFile, scope, time } = plan;
   if (store === undefined && server === undefined) {
     throw new TardisError('USAGE', 'there is no place for the backups: answer Place, or give -D');
   }
@@ -135,9 +135,6 @@ function requireUsable(plan: Plan, password: Buffer | undefined): void {
   }
   if (time !== undefined && scope === 'system' && process.geteuid?.() !== 0) {
     throw new TardisError('USAGE', 'only root can make a timer of the system (Timer = user)');
-  }
-  if (report.kind === 'desktop' && !hasDesktopNotices()) {
-    throw new TardisError('USAGE', 'notices on the desktop need notify-send (Report)');
   }
   requirePlace(plan);
 }
@@ -152,9 +149,9 @@ function requireOwnFiles(system: System, { time, scope }: Plan): void {
   }
 }
 
-/** Writes the password, the configuration and the units, and sends a mail as a test. */
-async function write(system: System, { plan, password }: Chosen, { json }: Options): Promise<void> {
-  const show = json ? () => undefined : print;
+/** Writes the password, the configuration and the units, and sends a report as a test. */
+async function write(system: System, { plan, password }: Chosen, options: Options): Promise<void> {
+  const show = options.json ? () => undefined : print;
   if (password !== undefined) await writePassword(system, password);
   await writeConfig(system, plan);
   show(`Written: ${usualClientFile()}`);
@@ -171,7 +168,10 @@ async function write(system: System, { plan, password }: Chosen, { json }: Optio
       );
     }
   }
-  if (plan.report.kind === 'mail') await testMail(system, plan.report.to);
+  if (!['mail', 'desktop'].includes(plan.report.kind)) return;
+  if ((await runWith('tardis', ['--test-mail'], options)) === 0) return;
+  donePartly();
+  warn('failures would not be reported');
 }
 
 function otherScope({ scope }: Plan): Plan['scope'] {
@@ -180,22 +180,6 @@ function otherScope({ scope }: Plan): Plan['scope'] {
 
 function warn(text: string): void {
   process.stderr.write(`warning: ${text}\n`);
-}
-
-async function testMail(system: System, to: string): Promise<void> {
-  const settings = {
-    mailTo: [to],
-    mailFrom: defaultOf('mailFrom')(),
-    mailCommand: defaultOf('mailCommand'),
-  };
-  const lines = [
-    'This is a test by `tardis setup`: a failed backup is reported by a mail like this.',
-  ];
-  const mail = { subject: 'tardis: a test', lines, dateMs: system.clock.nowMs() };
-  const why = await sendMail(settings, mail);
-  if (why === undefined) return;
-  donePartly();
-  warn(`no mail can be sent, so failures would not be reported: ${why}`);
 }
 
 /** Runs a command with the configuration, its output on this terminal; returns its exit status. */

@@ -1,11 +1,11 @@
 /**
- * Runs hooks, calls URLs and sends mail around a backup. Only the hook before a backup can prevent it; every other
- * failure is a warning.
+ * Runs hooks, calls URLs, sends mail and shows notices around a backup. Only the hook before a backup can prevent it;
+ * every other failure is a warning.
  */
 import type { BackupResult } from '../../client/index.js';
-import type { Settings } from '../../config/index.js';
+import { configInvalid, type Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
-import { countErrors } from '../../model/index.js';
+import { clientState, countErrors } from '../../model/index.js';
 import {
   callUrl,
   checkMailSettings,
@@ -15,8 +15,13 @@ import {
   parseUrl,
   runCommand,
   sendMail,
+  showNotice,
 } from '../../notify/index.js';
 import { nodeSystem } from '../../system/index.js';
+import { type BackupMemory, isAway, lastGoodText } from '../opening/backup-memory.js';
+import { jsonText } from '../output/json-text.js';
+import { PARTLY } from '../output/output.js';
+import { JSON_VERSION, print as printLine } from '../shared/run-tool.js';
 
 /** Prints a line for the user and logs it. */
 type Print = (line: string) => void;
@@ -33,6 +38,7 @@ export class BackupEvents {
   /** Creates the events. Throws CONFIG_INVALID if a URL or a mail setting is invalid. */
   constructor(
     private readonly settings: Settings<'tardis'>,
+    private readonly memory: BackupMemory,
     private readonly print: Print,
   ) {
     const { urlStart, urlSuccess, urlFailure } = settings;
@@ -71,6 +77,9 @@ export class BackupEvents {
       unread: countErrors(progress),
       warnings: doubts.length + this.warnings.length,
     };
+    const lastGoodMs = Date.now();
+    const why = this.memory.note({ lastGoodMs, seenAtMs: lastGoodMs });
+    if (why !== undefined) this.warn(`the time of this backup is not remembered: ${why}`);
     const { hookWarning } = this.settings;
     if (status !== 0 || counts.warnings > 0) {
       await this.runLate('warning', hookWarning, this.event('warning', counts));
@@ -79,18 +88,38 @@ export class BackupEvents {
     await this.starting;
     const event = this.event('success', counts);
     await this.call('success', event);
-    if (status !== 0) await this.mail(event, 'has not saved everything');
+    if (status === 0) return;
+    const newest = { ageMs: 0, unread: counts.unread, isDoubtful: result.lost !== undefined };
+    const { state, reason, advice } = clientState({ newest, lateAfterMs: 0 });
+    const what = state === 'good' ? 'The log has the reason.' : reason;
+    await this.report({ ...event, advice }, 'has not saved everything', [what]);
   }
 
   /** Runs the events for a backup without a complete set. Never throws. */
   async failed({ code, message, row }: TardisError): Promise<void> {
-    const what = { status: row.exitStatus, code, message };
+    const remembered = this.memory.read();
+    const { lastGoodMs } = remembered;
+    const nowMs = Date.now();
+    const ageMs = lastGoodMs === undefined ? undefined : Math.max(0, nowMs - lastGoodMs);
+    const { advice } = clientState({
+      ...(isAway(code) ? { fault: message } : { failure: message }),
+      newest: ageMs === undefined ? undefined : { ageMs, unread: 0 },
+      lateAfterMs: 0,
+    });
+    const what = {
+      status: row.exitStatus,
+      code,
+      message,
+      advice,
+      ...(lastGoodMs !== undefined && { lastGood: new Date(lastGoodMs).toISOString() }),
+      ...(ageMs !== undefined && { ageSeconds: Math.round(ageMs / 1000) }),
+    };
     const event = this.event('failure', what);
     await this.runLate('failure', this.settings.hookFailure, event);
     await this.runLate('after', this.settings.hookAfter, this.event('after', what));
     await this.starting;
     await this.call('failure', event);
-    await this.mail(event, `has failed [${code}]`);
+    await this.report(event, `has failed [${code}]`, [message, lastGoodText(remembered, nowMs)]);
   }
 
   private event(event: HookEvent['event'], what: Partial<HookEvent> = {}): HookEvent {
@@ -134,18 +163,58 @@ export class BackupEvents {
     if (why !== undefined) this.warn(why);
   }
 
-  private async mail(event: HookEvent, outcome: string): Promise<void> {
-    if (this.settings.mailTo.length === 0) return;
-    const why = await sendMail(this.settings, {
-      subject: `tardis: the backup of ${event.client} ${outcome}`,
-      lines: [event.message ?? 'The log lists each file.', '', ...eventLines(event)],
-      dateMs: Date.now(),
-    });
-    if (why !== undefined) this.warn(why);
+  /** Sends a mail and shows a notice, as far as the settings want them. */
+  private async report(event: HookEvent, outcome: string, first: readonly string[]): Promise<void> {
+    const { client, advice = '' } = event;
+    const head = advice === '' ? first : [...first, `What to do: ${advice}`];
+    const subject = `tardis: the backup of ${client} ${outcome}`;
+    const report = { subject, head, facts: eventLines(event), isUrgent: event.status !== PARTLY };
+    for (const why of await sendReport(this.settings, report)) this.warn(why);
   }
 
   private warn(text: string): void {
     this.warnings.push(text);
     this.print(text);
+  }
+}
+
+interface Report {
+  readonly subject: string;
+  /** Sentences for the user. */
+  readonly head: readonly string[];
+  /** More lines of the mail. */
+  readonly facts: readonly string[];
+  readonly isUrgent: boolean;
+}
+
+/** Sends a report in each way that the settings name. Returns the reasons of those that failed. */
+async function sendReport(
+  settings: Settings<'tardis'>,
+  { subject, head, facts, isUrgent }: Report,
+): Promise<string[]> {
+  const { mailTo, notices } = settings;
+  const lines = [...head, '', ...facts];
+  const done = [
+    mailTo.length > 0 && (await sendMail(settings, { subject, lines, dateMs: Date.now() })),
+    notices && (await showNotice({ summary: subject, lines: head, isUrgent })),
+  ];
+  return done.filter((why) => typeof why === 'string');
+}
+
+/** Sends a report as a test. Throws CONFIG_INVALID if the settings name nobody, and REPORT_FAILED. */
+export async function testReport(settings: Settings<'tardis'>): Promise<void> {
+  const { mailTo, mailCommand, notices, client, json } = settings;
+  checkMailSettings(settings);
+  if (mailTo.length === 0 && !notices) {
+    throw configInvalid('there is nobody to report to: set MailTo or Notices');
+  }
+  const head = ['This is a test: a failed backup is reported like this.'];
+  const subject = `tardis: a test for the backup of ${client}`;
+  const why = await sendReport(settings, { subject, head, facts: [], isUrgent: false });
+  if (why.length > 0) throw new TardisError('REPORT_FAILED', why.join('; '));
+  if (json) printLine(jsonText({ version: JSON_VERSION, mailTo, notices }));
+  else {
+    if (mailTo.length > 0) printLine(`${mailCommand[0]} took a mail to ${mailTo.join(', ')}`);
+    if (notices) printLine('The desktop took a notice.');
   }
 }

@@ -20,6 +20,7 @@ import { type Address, byteText, nodeSystem } from '../../system/index.js';
 import { type InnerDoor, NO_PATIENCE, type Patience } from '../../transport/index.js';
 import { type JobRunner, openJobs } from '../../workers/index.js';
 import { BackupEvents } from './backup-events.js';
+import { type BackupMemory, backupMemory } from '../opening/backup-memory.js';
 import { ClientLog } from './client-log.js';
 import { excludeOptions } from './exclude-settings.js';
 import { cipherChoiceOf } from './filter-settings.js';
@@ -58,7 +59,8 @@ export async function backUp(
   let result: BackupResult;
   try {
     messages = new RunMessages(settings, new ScanAhead(settings), server);
-    events = new BackupEvents(settings, (line) => messages?.printNote(line));
+    const memory = memoryOf(settings, server);
+    events = new BackupEvents(settings, memory, (line) => messages?.printNote(line));
     await events.begin(signal);
     result = await run(settings, { server: server?.get(), signal, messages });
   } catch (error) {
@@ -96,6 +98,14 @@ export async function backUp(
     );
   }
   return status;
+}
+
+/** Returns this machine's memory of the backups to the place that the settings name. */
+function memoryOf(
+  { client, server: host }: Settings<'tardis'>,
+  server: LocalServerOnDemand | undefined,
+): BackupMemory {
+  return backupMemory(client, server === undefined ? { server: host } : { store: server.store() });
 }
 
 /** Brings the copies in other stores up to date; undefined if there are none. */

@@ -1,0 +1,80 @@
+/**
+ * The memory of this machine of its backups of a client: when the last good one ended, when the store was last seen, and
+ * when a fault was last reported. Messages need it while the store is away.
+ */
+import { createHash } from 'node:crypto';
+import { isBucketText } from '../../config/index.js';
+import type { ErrorCode } from '../../errors/index.js';
+import { ageText } from '../../model/index.js';
+import { absolutePath, byteText, readState, statePath, writeState } from '../../system/index.js';
+import { formatTime } from '../output/units.js';
+
+const FACTS = ['lastGoodMs', 'seenAtMs', 'toldAtMs'] as const;
+/** Times of a client; one that this machine does not know is missing. */
+export type Remembered = Readonly<Partial<Record<(typeof FACTS)[number], number>>>;
+
+/** Errors of a store that is away for now: its disk, its server or the network is not there. */
+const OF_AWAY: ReadonlySet<ErrorCode> = new Set([
+  'NO_SUCH_STORE',
+  'SERVER_UNREACHABLE',
+  'BUCKET_UNREACHABLE',
+  'CONNECTION_LOST',
+]);
+
+/** True if a store may be there at another time, so that the error is no failure of the backup. */
+export function isAway(code: ErrorCode): boolean {
+  return OF_AWAY.has(code);
+}
+
+export class BackupMemory {
+  private readonly file: string;
+
+  constructor(place: string, client: string) {
+    const name = createHash('sha256')
+      .update(JSON.stringify([place, client]))
+      .digest('hex');
+    this.file = statePath('backups', `${name.slice(0, 32)}.json`);
+  }
+
+  /** Returns what is remembered; nothing if the file is missing or damaged. */
+  read(): Remembered {
+    const found = parsed(readState(this.file) ?? '');
+    const known = FACTS.flatMap((fact) => {
+      const value = found[fact];
+      return typeof value === 'number' && value > 0 && value <= Date.now() ? [[fact, value]] : [];
+    });
+    return Object.fromEntries(known) as Remembered;
+  }
+
+  /** Adds facts. Returns the system's error code if they could not be written. */
+  note(facts: Remembered): string | undefined {
+    return writeState(this.file, `${JSON.stringify({ ...this.read(), ...facts })}\n`);
+  }
+}
+
+/** Returns the memory of a client in a store of this machine, in a bucket, or of a server. */
+export function backupMemory(
+  client: string,
+  { store, server }: { readonly store?: Buffer | undefined; readonly server?: string | undefined },
+): BackupMemory {
+  if (store === undefined) return new BackupMemory(`server ${server ?? ''}`, client);
+  const text = byteText(store);
+  return new BackupMemory(isBucketText(text) ? text : byteText(absolutePath(store)), client);
+}
+
+function parsed(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? { ...value } : {};
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return {};
+  }
+}
+
+/** Returns a sentence about the last good backup, as far as this machine knows. */
+export function lastGoodText({ lastGoodMs }: Remembered, nowMs: number): string {
+  if (lastGoodMs === undefined) return 'This machine knows of no good backup.';
+  const age = ageText(Math.max(0, nowMs - lastGoodMs));
+  return `The last good backup ended at ${formatTime(lastGoodMs)}, ${age} ago.`;
+}
