@@ -239,7 +239,7 @@ export const ERROR_TABLE = Object.freeze({
     CACHE_NOT_WRITABLE:
       'Check owner and mode of the directory for caches, or set XDG_CACHE_HOME to a directory that you may write to. Nothing in the bucket is wrong.',
     ACCESS_REFUSED:
-      'Check owner and mode of the path that is named and of the directories above it, that nothing but a directory is in the place of one, that the file system is not mounted read-only, and that the file is not immutable (lsattr -d).',
+      'Check owner and mode of the path that is named and of the directories above it. Nothing but a directory may be in the place of one, the file system must not be mounted read-only, nor the file be immutable (lsattr -d).',
     DISK_FULL:
       'Free space on the disk that is named, then run again; what was acknowledged is kept, and the new run continues.',
     TEMPORARY_FULL:

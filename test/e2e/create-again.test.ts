@@ -23,7 +23,8 @@ backupsRunHere();
 poolsStayAway();
 
 const MIB = 1 << 20;
-const SLOWLY = ['--bandwidth-limit', '2M'];
+/** A run that sends 7 MiB lasts 14 s, so that it is killed before its end on a busy machine too. */
+const SLOWLY = ['--bandwidth-limit', '512K'];
 const SECRET = '--password=a long secret';
 
 interface Ground extends ReturnType<typeof lab> {
@@ -56,7 +57,7 @@ function keptBytes(client: string): number {
 /** Moments at which the run that creates the client is killed. */
 const MOMENTS: Readonly<Record<string, (client: string) => boolean>> = {
   'when the client is there': (client) => fs.existsSync(path.join(client, 'format.json')),
-  'when contents are there': (client) => keptBytes(client) > 2 * MIB,
+  'when contents are there': (client) => keptBytes(client) > MIB / 2,
 };
 
 async function killed(args: readonly string[], client: string, moment: string): Promise<void> {
