@@ -5,7 +5,7 @@
 import type { History, KeptReads } from '../history/index.js';
 import { TardisError, toWire, type WireError } from '../errors/index.js';
 import { Credit } from '../system/index.js';
-import { HeldFiles } from './held-files.js';
+import { HeldFiles, MAX_HELD } from './held-files.js';
 import { expectJobs } from './job-source.js';
 import { locateEach } from './locate-each.js';
 import { Originals } from './originals.js';
@@ -20,8 +20,6 @@ import { missingContent } from './progress.js';
 
 /** Number of files that are located at once. */
 const WINDOW_FILES = 1024;
-/** Maximum number of located files that wait until other files of their records are located. */
-const MAX_HELD = 16_384;
 /** Maximum number of copies that wait for the end of the walk. */
 const MAX_COPIES = 4096;
 /** Number of files located since files were last taken, after which idle workers get files of incomplete records. */

@@ -7,6 +7,8 @@
  */
 import type { LocatedFile } from './plan.js';
 
+/** Maximum number of located files that wait until other files of their records are located. */
+export const MAX_HELD = 16_384;
 /** Minimum share of a record's bytes that held files must need for the record to count as found. */
 const FOUND_SHARE = 0.75;
 /** Maximum number of bytes of a stored record that are not contents: its header and its seals. */

@@ -9,7 +9,7 @@ export { onExposedSecret, reportIfExposed, reportIfForeign } from './exposed-sec
 export { environmentOfOthers, idsOf, unusedProxy } from './other-programs.js';
 export { flockPatiently, lockPatiently, onLongWait, reportLongWait, tryFlock } from './patience.js';
 export * from './files.js';
-export { foreignHand, isKept, wayTo } from './hands.js';
+export { foreignHand, isKept, wayTo } from './changeable-files.js';
 export {
   guardDirectory,
   type GuardedUse,

@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { systemCode } from '../errors/index.js';
 import { reportIfExposed } from './exposed-secrets.js';
-import { foreignHand } from './hands.js';
+import { foreignHand } from './changeable-files.js';
 import { textBytes } from './process-input.js';
 
 /** Returns the path of a file in the state directory. */

@@ -1,4 +1,11 @@
-export { Backoff, hungUp, type Patience, NO_PATIENCE, type Retry } from './backoff.js';
+export {
+  Backoff,
+  hungUp,
+  Reconnecting,
+  type Patience,
+  NO_PATIENCE,
+  type Retry,
+} from './reconnecting.js';
 export { sentConfig } from './client-config.js';
 export * from './codec.js';
 export { type Channel, Connection } from './connection.js';
@@ -17,7 +24,6 @@ export * from './report-messages.js';
 export type { ClientLine } from './https-connection.js';
 export { channelOf, connect, connectAny, connectHttps, listen, servePiped } from './open.js';
 export { RateLimit } from './rate-limit.js';
-export { Reconnecting } from './reconnecting.js';
 export { WebMessageSocket } from './web-message-socket.js';
 export type {
   Certificate,
