@@ -45,7 +45,7 @@ export const CLIENT_ROWS = rowsFor({ tools: ['tardis'] }, {
     type: 'command',
     flags: '--local-server-cmd <command>',
     clientKey: 'LocalServerCmd',
-    help: 'command that runs the --local server',
+    help: 'command that runs the --local server; it gets its options and --stdio, and its standard input and output are the connection',
   },
   create: {
     type: 'bool',

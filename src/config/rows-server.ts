@@ -36,7 +36,7 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
     type: 'bool',
     flags: '--stdio',
     isCommon: true,
-    help: 'serve one session on standard input and output, then exit; ssh starts the server so for --server ssh://HOST/PLACE (docs/server/ssh.md)',
+    help: 'serve one session on standard input and output, then exit; ssh starts the server so for --server ssh://HOST/PLACE (docs/server/ssh.md), and tardis for --local-server-cmd',
   },
   restrict: {
     type: 'text',

@@ -1,6 +1,7 @@
 /** Sockets, injected so that a test can cut or stall a connection. */
 import net from 'node:net';
 import { TardisError } from '../errors/index.js';
+import type { ProgramEnd, ProgramSocket } from './program-socket.js';
 
 export type Address =
   | { readonly kind: 'unix'; readonly path: string }
@@ -18,9 +19,12 @@ export interface ProgramAddress {
   readonly kind: 'program';
   /** Name of the server in messages, and in the memory of this machine. */
   readonly name: string;
-  readonly command: readonly string[];
   /** True if the program may prompt on the terminal while it connects. */
   readonly mayPrompt: boolean;
+  /** Returns the program for a new connection. */
+  readonly open: () => ProgramSocket;
+  /** Returns the error for a connection that failed with `error` before the server answered. */
+  readonly errorOf: (error: Error, end: ProgramEnd) => TardisError;
 }
 
 /** An address to which a socket is connected. */

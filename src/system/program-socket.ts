@@ -1,6 +1,6 @@
 /** Runs a program whose standard input and output are one connection, and whose standard error has its messages. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import type { Duplex } from 'node:stream';
+import { type Duplex, PassThrough } from 'node:stream';
 import { JoinedPipes } from './joined-pipes.js';
 import { environmentOfOthers } from './other-programs.js';
 
@@ -8,7 +8,7 @@ import { environmentOfOthers } from './other-programs.js';
 const MAX_KEPT_CHARS = 8192;
 /** Maximum number of characters of messages that are passed on while the connection lasts; the rest is dropped. */
 const MAX_PASSED_CHARS = 64 << 10;
-/** Time for which a program may go on after its connection is closed. It is killed then. */
+/** Time for which a program may go on after its connection is closed, unless it has its own time. It is killed then. */
 const END_GRACE_MS = 2000;
 /** Maximum time to wait for the rest of the messages after the program's exit: a child of its own may hold them open. */
 const LAST_WORDS_MS = 1000;
@@ -17,6 +17,8 @@ const LAST_WORDS_MS = 1000;
 export interface ProgramEnd {
   /** The exit status; null if a signal has ended it, or if it was not started. */
   readonly status: number | null;
+  /** The signal that has ended the program; null if this process sent it. */
+  readonly signal: NodeJS.Signals | null;
   /** The error for a program that was not started. */
   readonly notStarted: NodeJS.ErrnoException | undefined;
   /** The last messages. They are not checked. */
@@ -31,18 +33,30 @@ export interface ProgramSocket {
   passMessages(report: (line: string) => void): void;
 }
 
-/** Starts a program. It shares the terminal of this process, on which it may prompt. */
-export function openProgram([program, ...words]: readonly string[]): ProgramSocket {
-  const child = spawn(program!, words, {
+/**
+ * Starts a program. It shares the terminal of this process, on which it may prompt. One that is `ours` has the whole
+ * environment of this process, a process group of its own, so that Ctrl-C does not reach it, and time to end its work.
+ */
+export function openProgram(
+  [program, ...words]: readonly string[],
+  ours?: { readonly endMs: number },
+): ProgramSocket {
+  const child: ChildProcess = spawn(program!, words, {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: environmentOfOthers(),
+    env: ours === undefined ? environmentOfOthers() : process.env,
+    detached: ours !== undefined,
   });
-  const socket = new JoinedPipes(child.stdout, child.stdin);
+  // A program that was not started for lack of descriptors has no pipes.
+  const socket = new JoinedPipes(
+    child.stdout ?? new PassThrough(),
+    child.stdin ?? new PassThrough(),
+  );
   const messages = new Messages(child);
   socket.on('error', () => undefined); // its users hear of it, too; a program that was not started may have none
+  child.once('error', (error) => socket.destroy(error));
   const ended = endOf(child, messages);
   socket.once('close', () => {
-    const timer = setTimeout(() => child.kill('SIGKILL'), END_GRACE_MS);
+    const timer = setTimeout(() => child.kill('SIGKILL'), ours?.endMs ?? END_GRACE_MS);
     void ended.then(() => clearTimeout(timer));
   });
   return { socket, ended, passMessages: (report) => messages.pass(report) };
@@ -55,11 +69,11 @@ class Messages {
   private report: ((line: string) => void) | undefined;
 
   constructor({ stderr }: ChildProcess) {
-    stderr!.setEncoding('utf8').on('data', (text: string) => {
+    stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.output = (this.output + text).slice(-MAX_KEPT_CHARS);
       this.passOn(text);
     });
-    stderr!.on('error', () => undefined); // the end of the program has the reason
+    stderr?.on('error', () => undefined); // the end of the program has the reason
   }
 
   pass(report: (line: string) => void): void {
@@ -78,16 +92,20 @@ class Messages {
 
 function endOf(child: ChildProcess, messages: Messages): Promise<ProgramEnd> {
   return new Promise((resolve) => {
-    const end = (status: number | null, notStarted?: NodeJS.ErrnoException): void =>
-      resolve({ status, notStarted, output: messages.output });
+    const end = (
+      status: number | null,
+      signal: NodeJS.Signals | null,
+      notStarted?: NodeJS.ErrnoException,
+    ): void => resolve({ status, signal, notStarted, output: messages.output });
     child.once('error', (error) => {
-      if (child.pid === undefined) end(null, error);
+      if (child.pid === undefined) end(null, null, error);
     });
-    child.once('exit', (status) => {
-      const timer = setTimeout(() => end(status), LAST_WORDS_MS);
+    child.once('exit', (status, by) => {
+      const signal = child.killed ? null : by;
+      const timer = setTimeout(() => end(status, signal), LAST_WORDS_MS);
       child.once('close', () => {
         clearTimeout(timer);
-        end(status);
+        end(status, signal);
       });
     });
   });

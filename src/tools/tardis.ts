@@ -7,16 +7,17 @@ import { CommanderError } from 'commander';
 import {
   type LocalServer,
   type LocalServerOnDemand,
+  type ServerSettings,
   startLocalServer,
 } from '../client/local-server.js';
 import { isSetAbove, type SettingName, type Settings } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 import { displayName, setNameFault } from '../model/index.js';
 import { checkClientName } from '../store/layout/client-name.js';
-import { absolutePath, isThere, realPathOf } from '../system/index.js';
+import { absolutePath, byteText, isThere, realPathOf } from '../system/index.js';
 import { bucketSettings } from './opening/local-store.js';
 import { interruptSignal, print, runTool, toolCommand } from './shared/run-tool.js';
-import { startInnerServer, storeOf } from './tardis/inner-server.js';
+import { innerSettings, startInnerServer } from './tardis/inner-server.js';
 import { tardisHelp } from './shared/commands.js';
 import { refuseVerb } from './tardis/other-verbs.js';
 
@@ -130,26 +131,35 @@ function localOnDemand(settings: Settings<'tardis'>): LocalServerOnDemand {
 }
 
 function usedStore(settings: Settings<'tardis'>): Buffer | undefined {
-  const options = localServer(settings);
-  if (options.bucket !== undefined) return settings.database;
-  return settings.localServerCmd === undefined ? storeOf(options) : undefined;
+  if (bucketSettings() !== undefined) return settings.database;
+  if (settings.localServerCmd !== undefined) return undefined;
+  const inner = innerSettings(serverSettings(settings));
+  return inner && absolutePath(inner.database);
 }
 
 function startServer(settings: Settings<'tardis'>): LocalServer {
-  const options = localServer(settings);
-  const inner =
-    settings.localServerCmd === undefined ? startInnerServer(options, settings.client) : undefined;
-  return inner ?? startLocalServer(options);
+  const given = serverSettings(settings);
+  const command = withoutConfig(settings.localServerCmd);
+  if (command !== undefined) return startLocalServer(command, given);
+  const inner = innerSettings(given);
+  const tool = fileURLToPath(new URL('./tardisd.js', import.meta.url));
+  const logFile = inner?.logFile;
+  return (
+    (inner && startInnerServer(inner, settings.client)) ??
+    startLocalServer(
+      [process.execPath, ...process.execArgv, tool],
+      logFile === undefined ? given : new Map([...given, ['logFile', [byteText(logFile)]]]),
+    )
+  );
 }
 
 /**
- * Returns the parameters of the local server. Store, parity and profile are passed only if the command line or the
+ * Returns the settings of the local server. Store, parity and profile are passed only if the command line or the
  * configuration file of `tardis` sets them: the server inherits the environment, and its own file takes precedence
  * over it. If copies are requested, the store is always passed, since they are made of it. A store in a bucket is
  * passed with the settings of the bucket.
  */
-function localServer(settings: Settings<'tardis'>): Parameters<typeof startLocalServer>[0] {
-  const tool = fileURLToPath(new URL('./tardisd.js', import.meta.url));
+function serverSettings(settings: Settings<'tardis'>): ServerSettings {
   const isNamed = (name: SettingName): boolean => {
     const source = settings.sources.get(name)?.source;
     return source === 'command line' || source === 'configuration file';
@@ -157,20 +167,20 @@ function localServer(settings: Settings<'tardis'>): Parameters<typeof startLocal
   // If copies are requested, they are made of the store that this command names, so the server must use it.
   const isStoreNamed = isNamed('database') || settings.otherStores.length > 0;
   const bucket = bucketSettings();
-  return {
-    bucket,
-    store: bucket === undefined && isStoreNamed ? absolutePath(settings.database) : undefined,
-    parityPercent: isNamed('parityPercent') ? settings.parityPercent : undefined,
-    profile: isNamed('profile') ? settings.profile : undefined,
-    configFile:
-      settings.localConfig ??
-      (isThere(USUAL_LOCAL_CONFIG) ? Buffer.from(USUAL_LOCAL_CONFIG) : undefined),
-    command: withoutConfig(settings.localServerCmd) ?? [
-      process.execPath,
-      ...process.execArgv,
-      tool,
-    ],
-  };
+  const { database, profile, parityPercent } = settings;
+  const config =
+    settings.localConfig ??
+    (isThere(USUAL_LOCAL_CONFIG) ? Buffer.from(USUAL_LOCAL_CONFIG) : undefined);
+  const given: [string, string | undefined][] = [
+    ['daemonConfig', config && byteText(config)],
+    ['database', isStoreNamed ? byteText(absolutePath(database)) : undefined],
+    ['profile', isNamed('profile') ? profile : undefined],
+    ['parityPercent', isNamed('parityPercent') ? String(parityPercent) : undefined],
+  ];
+  return new Map([
+    ...given.flatMap(([name, value]) => (value === undefined ? [] : [[name, [value]] as const])),
+    ...(bucket ?? []),
+  ]);
 }
 
 /**

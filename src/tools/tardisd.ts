@@ -1,29 +1,21 @@
 /** Implements `tardisd`, the server. */
-import fs from 'node:fs';
-import net from 'node:net';
 import type { Logger } from 'pino';
 import { isBucket, type Settings, storageThreadsOf } from '../config/index.js';
 import { Daemon, type DaemonOptions } from '../server/index.js';
 import { closeSharedStores, requireStore } from '../store/index.js';
 import type { ListenPlace } from '../transport/index.js';
-import { isLoopback, nodeSystem, removeSocketFolder, type System } from '../system/index.js';
+import { isLoopback, nodeSystem, type System } from '../system/index.js';
 import { goToBackground, isInBackground, reportToStarter } from './shared/background.js';
 import { daemonOptions, listenAddress, openStorage, storePath } from './tardisd/daemon-options.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
 import { createStore, type ServedBucket } from './tardisd/served-store.js';
 import { printReady } from './tardisd/server-ready.js';
 import { atHangup } from './shared/signals.js';
-import { isPipe, pipedPlace, pipedSettings } from './tardisd/piped-server.js';
+import { pipedPlace, pipedSettings } from './tardisd/piped-server.js';
 import { becomeUser, writePidFile } from './tardisd/server-process.js';
 import { LiveCertificate } from './tardisd/live-certificate.js';
 import { openLog, withOwnTls } from './tardisd/serving.js';
 import type { Remote } from './tardisremote/start-remote.js';
-
-/**
- * Descriptor of the pipe to the parent (`tardis --local`). The parent waits there until this server listens, and its
- * end shows that the parent has ended.
- */
-const PARENT_FD = 3;
 
 /** The options of the daemon, and the parts of a bucket that its HTTP interface uses. */
 type ServingOptions = DaemonOptions & { readonly address: ListenPlace } & Pick<
@@ -38,7 +30,7 @@ const command = toolCommand({
 });
 
 async function start(settings: Settings<'tardisd'>): Promise<void> {
-  if (settings.daemon && !isInBackground()) {
+  if (settings.daemon && !settings.stdio && !isInBackground()) {
     await goToBackground(settings);
     return;
   }
@@ -123,15 +115,13 @@ async function serveUntilStopped(
     // A peer that never began a connection leaves no session whose end would stop the server.
     options.address.socket.once('close', () => daemon.isIdle && stop());
   }
-  const isChild = !isInBackground() && reportToParent(settings.localSocket, stop);
-  if (!isChild) process.on('SIGINT', stop);
-  if (!isChild && !isInBackground() && !settings.stdio) {
+  process.on('SIGINT', stop);
+  if (!isInBackground() && !settings.stdio) {
     printReady(system, settings, daemon.address, isStoreNew);
   }
   reportToStarter();
   await daemon.stopped;
   await remote?.close();
-  if (isChild) removeSocketFolder(settings.localSocket!); // the parent may have been killed
 }
 
 /** Serves the store over HTTP too, if a setting requests it. Throws LISTEN_FAILED. */
@@ -173,25 +163,6 @@ function warnOfOpenDoors(settings: Settings<'tardisd'>, address: ListenPlace, lo
       'anyone who can connect to this address can use clients without a password: see RequirePassword',
     );
   }
-}
-
-/**
- * Reports to a parent that this server listens, and stops when the parent ends. A child of `tardis --local` also
- * ignores SIGINT, since Ctrl-C reaches both processes, and the client ends the session in order. Returns false if there
- * is no such parent.
- */
-function reportToParent(local: string | undefined, stop: () => void): boolean {
-  if (local === undefined || !isPipe(PARENT_FD)) return false;
-  try {
-    fs.writeSync(PARENT_FD, '1');
-  } catch {
-    stop(); // the parent has ended already
-    return true;
-  }
-  const watch = new net.Socket({ fd: PARENT_FD });
-  watch.on('close', stop).on('error', stop).resume().unref();
-  process.on('SIGINT', () => undefined);
-  return true;
 }
 
 export default runTool(command);

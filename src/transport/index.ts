@@ -23,6 +23,7 @@ export * from './reading-messages.js';
 export * from './report-messages.js';
 export type { ClientLine } from './https-connection.js';
 export { channelOf, connect, connectAny, connectHttps, listen, servePiped } from './open.js';
+export { givenError, lastLines, sshError, strayOutput } from './program-errors.js';
 export { RateLimit } from './rate-limit.js';
 export { WebMessageSocket } from './web-message-socket.js';
 export type {

@@ -1,7 +1,7 @@
 /** The errors of a connection through a program, such as `ssh`, that has ended before the server answered. */
 import { fromWire, isErrorCode, TardisError } from '../errors/index.js';
 import { displayText } from '../model/index.js';
-import type { ProgramAddress, ProgramEnd } from '../system/index.js';
+import type { ProgramEnd } from '../system/index.js';
 
 /** Exit status of ssh for an error of its own, and of a shell for a command that is not found. */
 const [OF_SSH, NOT_FOUND] = [255, 127];
@@ -38,23 +38,33 @@ const LASTING: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** Returns the error for a connection that failed with `error` before the server answered. */
-export function programError(
-  { name, command }: ProgramAddress,
-  error: Error,
-  { status, notStarted, output }: ProgramEnd,
-): TardisError {
+/**
+ * Returns the error for a connection through any program: that of the system, if it was not started, and the last one that
+ * `tardisd` has printed. `failed` makes another one. Returns undefined if the program gave no such reason.
+ */
+export function givenError(
+  name: string,
+  failed: (why: string) => TardisError,
+  { notStarted, output }: ProgramEnd,
+): TardisError | undefined {
+  if (notStarted !== undefined) {
+    const { code, path, message } = notStarted;
+    const why = code === 'ENOENT' ? 'there is none on this machine' : message;
+    return failed(`\`${path}\` was not started: ${why}`);
+  }
+  const [, message, code] = [...output.matchAll(REASON)].at(-1) ?? [];
+  if (code === undefined || !isErrorCode(code)) return undefined;
+  return fromWire({ code, message: `${name}: ${displayText(message!)}` });
+}
+
+/** Returns the error for a connection through ssh that failed with `error` before the server answered. */
+export function sshError(name: string, error: Error, end: ProgramEnd): TardisError {
   const failed = (why: string): TardisError => {
     return new TardisError('SSH_FAILED', `cannot reach the server at ${name}: ${why}`, {}, error);
   };
-  if (notStarted !== undefined) {
-    const why = notStarted.code === 'ENOENT' ? 'there is none on this machine' : notStarted.message;
-    return failed(`\`${command[0]}\` was not started: ${why}`);
-  }
-  const [, message, code] = [...output.matchAll(REASON)].at(-1) ?? [];
-  if (code !== undefined && isErrorCode(code)) {
-    return fromWire({ code, message: `${name}: ${displayText(message!)}` });
-  }
+  const given = givenError(name, failed, end);
+  if (given !== undefined) return given;
+  const { status, output } = end;
   const reason = lastLines(output);
   if (status === NOT_FOUND) {
     return failed(
@@ -68,11 +78,12 @@ export function programError(
     );
   }
   // A program that a signal has ended has no status.
-  if (status === OF_SSH || status === null) return sshError(name, error, output);
+  if (status === OF_SSH || status === null) return ownError(name, error, output);
   return failed(`tardisd ended there before it answered (status ${status}): ${reason}`);
 }
 
-function sshError(name: string, error: Error, output: string): TardisError {
+/** Returns the error that ssh itself has printed. */
+function ownError(name: string, error: Error, output: string): TardisError {
   const text = `cannot reach the server at ${name}: ${lastLines(output)}`;
   const advice = LASTING.find(([pattern]) => pattern.test(output))?.[1];
   if (advice !== undefined) return new TardisError('SSH_FAILED', `${text}; ${advice}`, {}, error);
@@ -83,14 +94,14 @@ function sshError(name: string, error: Error, output: string): TardisError {
 }
 
 /** Returns the last lines of messages in one line, for display. */
-function lastLines(output: string): string {
+export function lastLines(output: string): string {
   const lines = output.split(/[\r\n]+/).filter((line) => line.trim() !== '');
   const text = lines.slice(-SHOWN_LINES).join(' / ');
   return text === '' ? 'it gave no reason' : displayText(text.slice(-MAX_SHOWN_CHARS));
 }
 
 /** Returns the beginning of what the server sent, if it was not the answer to a WebSocket's greeting. */
-function strayOutput(error: Error): string | undefined {
+export function strayOutput(error: Error): string | undefined {
   const { rawPacket } = error as Error & { readonly rawPacket?: unknown };
   if (!(rawPacket instanceof Uint8Array)) return undefined;
   const [line = ''] = Buffer.from(rawPacket)

@@ -16,7 +16,6 @@ import {
   loadHttp,
   loadHttps,
   loadTls,
-  openProgram,
   reportLongWait,
   type SocketAddress,
   type System,
@@ -25,7 +24,6 @@ import {
 import { type Channel, Connection, NO_CHANNEL } from './connection.js';
 import { DEFAULT_GATE, Gate, type GateLimits } from './gate.js';
 import type { LinkOptions } from './link.js';
-import { programError } from './program-errors.js';
 import { WebMessageSocket } from './web-message-socket.js';
 
 /** Maximum size of a message. It exceeds every size in the message table. */
@@ -283,7 +281,7 @@ export function connect(
   let startMs = system.clock.monotonicMs();
   let raw: net.Socket | undefined;
   const isSafe = address.kind !== 'tcp' || tlsOptions !== undefined;
-  const program = address.kind === 'program' ? openProgram(address.command) : undefined;
+  const program = address.kind === 'program' ? address.open() : undefined;
   const socket = new WebSocket(`ws://${host}/`, {
     createConnection: () => {
       if (address.kind === 'program') return program!.socket;
@@ -335,7 +333,7 @@ export function connect(
       clearTimeout(timer);
       if (address.kind !== 'program') return reject(connectError(error, address, tlsOptions));
       program!.socket.destroy();
-      void program!.ended.then((end) => reject(programError(address, error, end)));
+      void program!.ended.then((end) => reject(address.errorOf(error, end)));
     });
   });
 }

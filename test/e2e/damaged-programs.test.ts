@@ -9,7 +9,7 @@ import { codeIn } from '../helpers/codes.js';
 import { run, Running } from '../helpers/commands.js';
 import { scratch } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
-import { separateServer } from '../helpers/separate-server.js';
+import { SEPARATE_SERVER } from '../helpers/separate-server.js';
 import { partOf, share } from '../helpers/share.js';
 import { seededRandom } from '../support/seeded-random.js';
 
@@ -141,7 +141,7 @@ for (const signal of ['SIGSEGV', 'SIGBUS', 'SIGKILL'] as const) {
     requireMessage(early.stderr, 'as it starts');
 
     const slowly = ['--bandwidth-limit', '1K', '--compress-data', 'none'];
-    const running = new Running('tardis', [...place, ...separateServer(top), ...slowly, source]);
+    const running = new Running('tardis', [...place, ...SEPARATE_SERVER, ...slowly, source]);
     const catalog = path.join(top, 'store/me/tardis.db');
     await running.until('the session has begun', () => fs.existsSync(catalog));
     for (const pid of running.childPids()) process.kill(pid, signal);

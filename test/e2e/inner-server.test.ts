@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, listedSets, run, Running, succeed, poolsStayAway } from '../helpers/commands.js';
-import { separateServer } from '../helpers/separate-server.js';
+import { SEPARATE_SERVER } from '../helpers/separate-server.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, look, noise } from '../helpers/tree.js';
 
@@ -88,16 +88,17 @@ for (const threads of [0, 1]) {
 
 test('settings of the server that need a process, and a command for it, give it one', async (t) => {
   const its = await lab(t);
-  for (const more of [
-    separateServer(its.home),
-    ['--local-server-cmd', path.join(import.meta.dirname, '../../../bin/tardisd')],
-  ]) {
+  const [config, log] = [path.join(its.home, 'config'), path.join(its.home, 'log')];
+  fs.writeFileSync(config, `[Tardis]\nProfile = yes\nLogFile = ${log}\nVerbose = 1\n`);
+  for (const [before, more] of [['--local-config', config], SEPARATE_SERVER].entries()) {
     const running = await begun(its, more);
     t.is(running.childPids().length, 1, more.join(' '));
     running.signal('SIGINT');
     t.is((await running.ended).status, 130);
+    const sets = await listedSets(path.join(its.home, 'store'), 'me');
+    t.is(sets.length, before + 2, 'what was received is kept in an unfinished set');
   }
-  const config = path.join(its.home, 'config');
+  t.regex(fs.readFileSync(log, 'utf8'), /session begins/);
   fs.writeFileSync(config, '[Tardis]\nLeastFre = 3\n');
   const { status, stderr } = await run('tardis', [
     ...its.place,
@@ -111,9 +112,10 @@ test('settings of the server that need a process, and a command for it, give it 
 
 test('the umask and the settings of the server hold in the process of the client', async (t) => {
   const its = await lab(t);
-  const config = path.join(its.home, 'config');
-  fs.writeFileSync(config, '[Tardis]\nUmask = 077\nDBBackups = 1\n');
+  const [config, log] = [path.join(its.home, 'config'), path.join(its.home, 'log')];
+  fs.writeFileSync(config, `[Tardis]\nUmask = 077\nDBBackups = 1\nLogFile = ${log}\nVerbose = 1\n`);
   await backup([...its.place, '--local-config', config, its.source]);
+  t.regex(fs.readFileSync(log, 'utf8'), /session begins/);
   const packs = path.join(its.home, 'store/me/packs');
   const [pack = ''] = fs.readdirSync(packs).filter((name) => name.endsWith('2.pack'));
   t.is(fs.statSync(path.join(packs, pack)).mode & 0o777, 0o600);

@@ -19,6 +19,7 @@ import {
   type Tool,
 } from '../helpers/commands.js';
 import { explained, lab } from '../helpers/settings.js';
+import { SEPARATE_SERVER } from '../helpers/separate-server.js';
 import { addTo, differences, dir, file, look, makeTree, noise } from '../helpers/tree.js';
 import { ROOT } from '../tidy/house.js';
 
@@ -346,6 +347,7 @@ test('a store may have any name, and so may its configuration', async (t) => {
     'the configuration was not read',
   );
   t.is((await backup([localArgs, source])).progress.contentsSent, 0);
+  t.is((await backup([localArgs, ...SEPARATE_SERVER, source])).progress.contentsSent, 0);
   t.regex(await succeed('lstardis', [args]), /complete/);
   await succeed('sonic', ['rebuild', args]);
   await succeed('regenerate', [args, '-o', at('out'), source]);

@@ -21,7 +21,7 @@ import {
   type Tool,
 } from './commands.js';
 import { removeScratch } from './scratch.js';
-import { separateServer } from './separate-server.js';
+import { SEPARATE_SERVER } from './separate-server.js';
 import { differences, look, noise, type Snapshot, text } from './tree.js';
 
 /** Does something to a service, brings it back, and returns what it did. */
@@ -364,7 +364,7 @@ class Member {
     const victim = this.nextVictim();
     const args = ['--reconnect', '0', '--name', name, this.source];
     // A client that dies alone may have the server in its process.
-    const where = victim === 'client' ? [] : separateServer(this.options.home);
+    const where = victim === 'client' ? [] : SEPARATE_SERVER;
     const [words, { env }] = victim.startsWith('remote')
       ? this.farWords(args)
       : this.nearWords(['--local', ...where, '--name', name, this.source]);

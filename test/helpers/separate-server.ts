@@ -1,10 +1,6 @@
 /** A local server in a process of its own, also where it would share that of its client. */
-import fs from 'node:fs';
 import path from 'node:path';
+import { BIN } from './commands.js';
 
-/** Returns the options of `tardis` for such a server. Its configuration file is written into `folder`. */
-export function separateServer(folder: string): readonly string[] {
-  const config = path.join(folder, 'separate-server.cfg');
-  fs.writeFileSync(config, `[Tardis]\nPidFile = ${path.join(folder, 'separate-server.pid')}\n`);
-  return ['--local-config', config];
-}
+/** The options of `tardis` for such a server. */
+export const SEPARATE_SERVER: readonly string[] = ['--local-server-cmd', path.join(BIN, 'tardisd')];

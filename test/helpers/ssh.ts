@@ -3,7 +3,8 @@ import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
-import type { ProgramAddress } from '../../src/system/index.js';
+import { openProgram, type ProgramAddress } from '../../src/system/index.js';
+import { sshError } from '../../src/transport/index.js';
 import { freePort } from '../support/free-port.js';
 import { BIN, pause } from './commands.js';
 import { scratchInMemory } from './scratch.js';
@@ -100,7 +101,13 @@ export async function sshServer(t: ExecutionContext): Promise<SshWay | string> {
 /** Returns the address of a server that is started on this machine for a connection, and speaks through its pipes. */
 export function pipedAddress(store: string, more: readonly string[] = []): ProgramAddress {
   const command = [path.join(BIN, 'tardisd'), '--stdio', '--database', store, ...more];
-  return { kind: 'program', name: `ssh://nas${store}`, command, mayPrompt: false };
+  return {
+    kind: 'program',
+    name: `ssh://nas${store}`,
+    mayPrompt: false,
+    open: () => openProgram(command),
+    errorOf: (error, end) => sshError('nas', error, end),
+  };
 }
 
 /** Returns the processes whose command line matches. */

@@ -1,7 +1,8 @@
 /** Determines the program that reaches a server by `ssh`. */
 import tty from 'node:tty';
 import { parseSshPlace, type SshPlace } from '../../config/index.js';
-import type { ProgramAddress } from '../../system/index.js';
+import { openProgram, type ProgramAddress } from '../../system/index.js';
+import { sshError } from '../../transport/index.js';
 import { hasTerminal } from '../output/terminal.js';
 
 /**
@@ -28,7 +29,14 @@ export function sshAddress(text: string, mayPrompt: boolean = isTerminalHere()):
     // A shell on the other machine reads this text. No character that it misreads between quotes is in the path.
     path === undefined ? 'tardisd --stdio' : `tardisd --stdio --database '${path}'`,
   ];
-  return { kind: 'program', name: nameOf(place), command, mayPrompt };
+  const name = nameOf(place);
+  return {
+    kind: 'program',
+    name,
+    mayPrompt,
+    open: () => openProgram(command),
+    errorOf: (error, end) => sshError(name, error, end),
+  };
 }
 
 function nameOf({ user, host, port, path }: SshPlace): string {

@@ -4,7 +4,7 @@
  * moment a process ends: after a killed run, the next run sends all data that was not durable.
  */
 import fs from 'node:fs';
-import type { LocalServer, LocalServerOptions } from '../../client/index.js';
+import type { LocalServer, ServerSettings } from '../../client/index.js';
 import { resolveSettings, type Settings, storageThreadsOf } from '../../config/index.js';
 import { asTardisError, systemCode } from '../../errors/index.js';
 import { absolutePath, byteText, processEnvironment, textBytes } from '../../system/index.js';
@@ -16,16 +16,12 @@ const NO_SOCKET = 'none';
 /** Maximum size of a client's catalog for its backups to count as small: about 8,000 entries. */
 const SMALL_CATALOG_BYTES = 2 << 20;
 
-/**
- * Returns a server in this process. Returns undefined if the settings of the server require a process of its own. Returns
- * undefined also if the settings are invalid, since that process then reports this.
- */
+/** Returns a server in this process; undefined if its settings require a process of its own. */
 export function startInnerServer(
-  options: Omit<LocalServerOptions, 'command'>,
+  resolved: Settings<'tardisd'>,
   client: string,
 ): LocalServer | undefined {
-  const resolved = settingsOf(options);
-  if (resolved === undefined || !mayShareProcess(resolved)) return undefined;
+  if (!mayShareProcess(resolved)) return undefined;
   const isForLittle = isSmall(resolved, client);
   const isWithoutThread = isForLittle && resolved.storageThreads === undefined;
   const door = new InnerDoor();
@@ -52,29 +48,12 @@ async function start(
   return startInnerDaemon(resolved, door, threads);
 }
 
-/** Returns the store that the server itself would use; undefined if its settings are invalid. */
-export function storeOf(options: Omit<LocalServerOptions, 'command'>): Buffer | undefined {
-  const resolved = settingsOf(options);
-  return resolved && absolutePath(resolved.database);
-}
-
-/** Returns the settings that the server itself would find; undefined if they are invalid. */
-function settingsOf({
-  store,
-  bucket = new Map(),
-  configFile,
-  profile,
-  parityPercent,
-}: Omit<LocalServerOptions, 'command'>): Settings<'tardisd'> | undefined {
-  const commandLine = new Map([
-    ['single', ['true']],
-    ['localSocket', [NO_SOCKET]],
-    ...bucket,
-    ...(store === undefined ? [] : [['database', [byteText(store)]] as const]),
-    ...(configFile === undefined ? [] : [['daemonConfig', [byteText(configFile)]] as const]),
-    ...(profile === undefined ? [] : [['profile', [profile]] as const]),
-    ...(parityPercent === undefined ? [] : [['parityPercent', [String(parityPercent)]] as const]),
-  ]);
+/**
+ * Returns the settings that the server itself would find; undefined if they are invalid, which a process of its own then
+ * reports.
+ */
+export function innerSettings(given: ServerSettings): Settings<'tardisd'> | undefined {
+  const commandLine = new Map([['single', ['true']], ['localSocket', [NO_SOCKET]], ...given]);
   try {
     return resolveSettings('tardisd', { commandLine, environment: processEnvironment() });
   } catch (error) {
@@ -85,11 +64,10 @@ function settingsOf({
 
 /** True if the settings of the server let it share a process with its client. */
 function mayShareProcess(settings: Settings<'tardisd'>): boolean {
-  const { user, group, pidFile, logFile, daemon, profileSessions, umask } = settings;
-  const isOwn = [user, group, pidFile, logFile].some((setting) => setting !== undefined);
+  const { user, group, profileSessions, umask } = settings;
   // The umask of this process removes permissions that the server may have to give.
   const isTooStrict = (process.umask() & ~umask) !== 0;
-  return !isOwn && !daemon && !profileSessions && !isTooStrict;
+  return user === undefined && group === undefined && !profileSessions && !isTooStrict;
 }
 
 /** True if the client has a small catalog. */

@@ -1,4 +1,4 @@
-/** A server on its standard input and output, which `ssh` starts for one session (`--stdio`). */
+/** A server on its standard input and output, which `ssh` or `tardis --local` starts for one session (`--stdio`). */
 import fs from 'node:fs';
 import net from 'node:net';
 import type { Settings } from '../../config/index.js';
@@ -10,12 +10,12 @@ const [INPUT, OUTPUT] = [0, 1];
 
 /**
  * Returns the settings of such a server. It shares the configuration of the service of its machine, but not what only one
- * process can have: its port, PidFile, log and user (only root can become that one). It logs to standard error, which is
+ * process can have: its port, PidFile, log, background and user (only root can become that one). It logs to standard error, which is
  * the terminal of the client, unless the command line names a file.
  */
 export function pipedSettings(settings: Settings<'tardisd'>): Settings<'tardisd'> {
-  if (settings.localSocket !== undefined || settings.daemon) {
-    throw new TardisError('USAGE', '--stdio excludes --local and --daemon');
+  if (settings.localSocket !== undefined) {
+    throw new TardisError('USAGE', '--stdio excludes --local');
   }
   const isLogNamed = settings.sources.get('logFile')?.source === 'command line';
   const { user, group, logFile } = settings;
@@ -25,6 +25,7 @@ export function pipedSettings(settings: Settings<'tardisd'>): Settings<'tardisd'
     logFile: isLogNamed ? logFile : undefined,
     single: true,
     pidFile: undefined,
+    daemon: false,
     ssl: undefined,
     remote: false,
   };
@@ -43,11 +44,11 @@ export function pipedPlace(): PipedPlace {
 }
 
 /** True if a descriptor is a pipe or a socket. */
-export function isPipe(fd: number): boolean {
+function isPipe(fd: number): boolean {
   try {
     const stat = fs.fstatSync(fd);
     return stat.isFIFO() || stat.isSocket();
   } catch {
-    return false; // the descriptor is not open, so no parent waits
+    return false; // the descriptor is not open
   }
 }
