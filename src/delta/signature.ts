@@ -28,6 +28,8 @@ export const LEAST_DELTA_BYTES: number = 1 << 20;
 const SMALL_CONTENT_BYTES = 16 << 20;
 const SMALL_BLOCK_BYTES = 1024;
 const BLOCK_BYTES = 2048;
+/** Maximum multiple of the length of blocks that suits scattered changes. */
+const LONGER = 8;
 
 /** Memory of the index of a loaded signature: a table that is at most half full, and a filter (block-sums.cc). */
 const SLOT_BYTES = 8;
@@ -44,6 +46,11 @@ export function blockBytesFor(sizeBytes: number): number | undefined {
   let blockBytes = BLOCK_BYTES;
   while (blockBytes * MAX_BLOCKS < sizeBytes) blockBytes *= 2;
   return blockBytes <= MAX_BLOCK_BYTES ? blockBytes : undefined;
+}
+
+/** Returns a length of blocks for the signature of a content of which few places change; any reader takes such a one. */
+export function longerBlocks(blockBytes: number): number {
+  return Math.min(LONGER * blockBytes, Math.max(LEAST_BLOCK_CAP_BYTES, 2 * blockBytes));
 }
 
 /** Returns the length of a signature in bytes. */

@@ -66,8 +66,10 @@ export interface PartResult extends PartDigest {
   readonly incomplete: string;
   /** True if the server had the content already. */
   readonly wasThere: boolean;
-  /** True if the part's block checksums have been sent. */
+  /** True if the part has its block checksums. */
   readonly isSigned: boolean;
+  /** Number of places that differ from the basis; infinite without a delta. */
+  readonly edits: number;
 }
 
 /**

@@ -48,7 +48,7 @@ export async function sendPart(context: Context, part: Part): Promise<PartReadin
     first = await slot.reading(() => readPart(context, part, { isSigning }));
     if (await isThere(context, first)) return { first, sent: undefined, wasThere: true };
   }
-  const isSigned = first?.signature !== undefined;
+  const isSigned = (first?.signatures.length ?? 0) > 0;
   const reading =
     (delta && (await sendNear(context, part, { delta, isSigned }))) ||
     (delta && (await delta.isReady()) && (await sendDelta(context, part, { delta, isSigned }))) ||
@@ -162,14 +162,14 @@ export async function readPart(
   const { counters, jobs, peer, settings, similar, progress, streams } = context;
   const { directoryPath, directory, row, sparseHead, blockBytes, formBytes, content } = file;
   const { rawRules } = settings;
-  const signatureBlockBytes = isSigning ? blockBytes : undefined;
+  const signatureBlocks = isSigning ? (file.signature?.blocks ?? []) : [];
   const range = { directoryPath, directory, row, sparseHead, offset, bytes: PART_BYTES, content };
   const keys = peer.contentKeys;
   const cipher = stream?.cipher?.head;
   const { gear } = similar;
   const isKept = gear !== undefined && blockBytes !== undefined;
   const features = isKept ? { gear, spanBytes: spanBytesOf(formBytes) } : undefined;
-  const how = { compression, rawRules, delta, signatureBlockBytes, features };
+  const how = { compression, rawRules, delta, signatureBlocks, features };
   const input = { ...range, ...how, keys, cipher };
   const underWay = new PartUnderWay(progress);
   const result = await jobs.runRange(input, streams.windowChunks, (chunk) => {

@@ -44,6 +44,8 @@ import { PART_BYTES, PartSlot } from './streams.js';
  */
 const MAX_TRIES = 2;
 const MAX_AGAIN_BYTES = 1 << 30;
+/** A place that differs from the basis ends a copied range, and is inserted. */
+const COMMANDS_OF_EDIT = 2;
 
 /**
  * Sends the parts of large files, and emits a file when the server has all of its parts. Parts
@@ -108,7 +110,8 @@ export class PartsSender {
 
   private async sendSource(source: Source, delta: FileDelta | undefined): Promise<LargeResult> {
     const { formBytes } = source;
-    const file = this.sendingOf(source, delta);
+    using signature = await this.signatureOf(source, delta);
+    const file = this.sendingOf(source, delta, signature);
     const offsets: number[] = [];
     for (let at = 0; at < formBytes; at += PART_BYTES) offsets.push(at);
     // Waits for all parts before it reports an error, so that no part streams on after its file has failed.
@@ -119,7 +122,6 @@ export class PartsSender {
     if (!parts.every((part) => isSameOwner(part.row, parts[0]!.row)))
       reasons.push(new UnreadableFile(REPLACED));
     if (reasons.length > 0) {
-      file.signature?.abort();
       this.context.progress.readBytes -= parts.reduce((sum, part) => sum + part.sizeBytes, 0);
       throw reasons.find((reason) => !(reason instanceof UnreadableFile)) ?? reasons[0];
     }
@@ -127,35 +129,49 @@ export class PartsSender {
   }
 
   /** Determines how the file is sent. */
-  private sendingOf(source: Source, delta: FileDelta | undefined): Sending {
+  private sendingOf(
+    source: Source,
+    delta: FileDelta | undefined,
+    signature: SignatureSender | undefined,
+  ): Sending {
     const { formBytes } = source;
-    const { encryption, settings, streams } = this.context;
+    const { settings, streams } = this.context;
     const { checksumAboveBytes = 0 } = settings;
     const isAbove = checksumAboveBytes > 0 && formBytes > checksumAboveBytes;
-    const isSigned = this.isSigned(formBytes, delta !== undefined);
-    const mustSign = isSigned && source.blockBytes !== undefined;
-    const scheme = chosenScheme(settings.cipherChoice, source);
     const mayBeThere =
       source.hashFirst || streams.sentSizes.has(formBytes) || delta?.isMadeMeanwhile === true;
     streams.sentSizes.add(formBytes);
     return {
       ...source,
-      scheme,
+      scheme: chosenScheme(settings.cipherChoice, source),
       isInParts: formBytes > PART_BYTES,
       hashFirst: isAbove || mayBeThere,
       delta,
-      signature: mustSign ? new SignatureSender(encryption, scheme) : undefined,
+      signature,
     };
   }
 
   /**
-   * True if signatures are sent. A server cannot make signatures of encrypted contents. So the client sends those of
-   * deltas, and of contents that are too large for it to read them back from the server.
+   * Returns the sender of a file's signature; undefined if none is sent. A server cannot make signatures of encrypted
+   * contents. So the client sends those of deltas, and of contents that are too large for it to read them back from the server.
    */
-  private isSigned(formBytes: number, isDelta: boolean): boolean {
-    const { peer, settings } = this.context;
-    if (settings.sendSignatures === true) return true;
-    return peer.contentKeys !== undefined && (isDelta || formBytes > SAMPLED_FROM_BYTES);
+  private async signatureOf(
+    source: Source,
+    delta: FileDelta | undefined,
+  ): Promise<SignatureSender | undefined> {
+    const { encryption, peer, settings, streams } = this.context;
+    const { blockBytes, formBytes } = source;
+    const isNeeded = delta !== undefined || formBytes > SAMPLED_FROM_BYTES;
+    const isSigned =
+      settings.sendSignatures === true || (peer.contentKeys !== undefined && isNeeded);
+    if (!isSigned || blockBytes === undefined) return undefined;
+    return SignatureSender.begin(encryption, {
+      blockBytes,
+      isDelta: delta !== undefined,
+      mostBytes: formBytes,
+      scheme: chosenScheme(settings.cipherChoice, source),
+      memory: streams.madeBytes,
+    });
   }
 
   /** Sends a part, or finds that the server has it. Rejects with UnreadableFile. */
@@ -187,8 +203,8 @@ export class PartsSender {
     // Two readings of an unchanged version gave different bytes.
     const differs = sent !== undefined && first !== undefined && !isFirstSame && !sent.hasChanged;
     const isTwoVersions = differs && !isSameVersion(Buffer.from(first.row), Buffer.from(sent.row));
-    const sums = result.signature ?? (isFirstSame ? first.signature : undefined);
-    if (sums !== undefined) await file.signature?.part(number, sums);
+    const sums = [result, isFirstSame ? first : result].find((one) => one.signatures.length > 0);
+    if (sums !== undefined) file.signature?.part(number, sums.signatures);
     const { sizeBytes, incomplete, wasClosed, features } = result;
     const isInconsistent = result.isInconsistent || (differs && !isTwoVersions);
     const hasChanged = result.hasChanged || isInconsistent;
@@ -196,7 +212,8 @@ export class PartsSender {
     progress.readBytes += sizeBytes; // counted once, even if it was read twice
     const row = Buffer.from(result.row);
     const isSigned = sums !== undefined;
-    const more = { incomplete, wasClosed, wasThere, isSigned };
+    const commands = wasThere ? 0 : (sent?.delta?.commands ?? Infinity);
+    const more = { incomplete, wasClosed, wasThere, isSigned, edits: commands / COMMANDS_OF_EDIT };
     return { digest, sizeBytes, features, row, hasChanged, isInconsistent, ...more };
   }
 
@@ -228,8 +245,9 @@ export class PartsSender {
     // Parts of a changed file may end anywhere, so their block checksums cannot be joined.
     if (!hasChanged && digest.length > 0) await this.signRest(file, parts);
     if (!hasChanged && digest.length > 0 && signature?.isWhole(parts.length) === true) {
-      await signature.end(digest, sizeBytes);
-    } else signature?.abort();
+      const edits = parts.reduce((sum, part) => sum + part.edits, 0);
+      await signature.end(digest, sizeBytes, edits);
+    }
     const read = {
       hasChanged,
       isInconsistent,
@@ -256,8 +274,7 @@ export class PartsSender {
           readPart(this.context, { file, offset: number * PART_BYTES }, { isSigning: true }),
         );
         const isSame = part.digest.equals(result.digest);
-        if (isSame && result.signature !== undefined)
-          await signature.part(number, result.signature);
+        if (isSame) signature.part(number, result.signatures);
       }),
     );
   }

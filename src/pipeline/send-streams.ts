@@ -112,7 +112,7 @@ class StreamSender {
       return this.offset + this.filledBytes;
     } finally {
       await Promise.allSettled(this.sending); // their jobs use what is closed here; a failure was thrown before
-      this.source?.signature?.abort();
+      this.source?.signature?.[Symbol.dispose]();
       this.source?.delta?.close();
     }
   }
@@ -182,9 +182,11 @@ class StreamSender {
     const options = { signatureBytes, rangeBytes: undefined, mayBeSame: false };
     const delta = offer && (await FileDelta.begin(offer, jobs, options));
     const isSigned = peer.contentKeys !== undefined || settings.sendSignatures === true;
-    const isMade = isSigned && blockBytes !== undefined;
-    const signature = isMade ? new SignatureSender(encryption, scheme) : undefined;
-    return { scheme, blockBytes, delta, signature };
+    if (!isSigned || blockBytes === undefined)
+      return { scheme, blockBytes, delta, signature: undefined };
+    const isDelta = delta !== undefined;
+    const start = { blockBytes, isDelta, mostBytes: Infinity, scheme, memory: streams.madeBytes };
+    return { scheme, blockBytes, delta, signature: await SignatureSender.begin(encryption, start) };
   }
 
   /** Sends the rest and the row. */

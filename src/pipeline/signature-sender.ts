@@ -1,11 +1,20 @@
 /**
- * The signature stage: sends the signature of a file while its parts are read, in their order, so that the whole
- * signature is never in memory. The signature ends after the content, and is stored under the content's digest.
+ * The signature stage: collects the signatures of a file's parts while these are read, and sends the signature of the
+ * content when that is stored. If the file is sent as a delta, each part has a second signature, in longer blocks. That one
+ * is sent if few places have changed: it is shorter by more than the next delta will be longer.
  */
-import { blockBytesFor, LEAST_DELTA_BYTES, SignatureJoin } from '../delta/index.js';
+import {
+  blockBytesFor,
+  LEAST_DELTA_BYTES,
+  longerBlocks,
+  MAX_BLOCKS,
+  signatureBytesFor,
+  SignatureJoin,
+} from '../delta/index.js';
 import { BytesBuilder, type SchemeNumber } from '../model/index.js';
 import { buildChunk, SIGNATURE_COMPRESSION, STREAM_CHUNK_BYTES } from '../store/index.js';
-import type { Encryption, RecordStream } from './encryption.js';
+import type { Credit } from '../system/index.js';
+import type { Encryption } from './encryption.js';
 
 /**
  * Returns the block length of a content's signature; undefined if the content cannot be a basis, since it is too small
@@ -15,66 +24,95 @@ export function signatureBlocks(contentBytes: number): number | undefined {
   return contentBytes < LEAST_DELTA_BYTES ? undefined : blockBytesFor(contentBytes);
 }
 
-export class SignatureSender {
-  private readonly join = new SignatureJoin();
-  private readonly stream: RecordStream;
-  private chunks = 0;
-  private readonly waiting = new BytesBuilder(0);
-  private rawBytes = 0;
-  private nextPart = 0;
-  /** Signatures of parts that arrived before those of earlier parts. They are fewer than the parts read at once. */
-  private readonly early = new Map<number, Uint8Array>();
+/** Properties of the signatures of one content. */
+interface SignatureStart {
+  /** The length of blocks that suits the content. */
+  readonly blockBytes: number;
+  readonly isDelta: boolean;
+  /** Maximum size of the content. */
+  readonly mostBytes: number;
+  /** The content's encryption scheme; undefined for the usual one. */
+  readonly scheme: SchemeNumber | undefined;
+  /** Limits the memory of signatures that wait for the end of their contents. */
+  readonly memory: Credit;
+}
 
-  /** `scheme` is the content's encryption scheme; undefined for the usual one. */
-  constructor(encryption: Encryption, scheme: SchemeNumber | undefined) {
-    this.stream = encryption.openSignature(scheme);
+/** Must be closed. */
+export class SignatureSender implements Disposable {
+  /** The lengths of blocks of which one is chosen. All parts but the last consist of whole blocks. */
+  readonly blocks: readonly number[];
+  private readonly parts: (readonly Uint8Array[])[] = [];
+  private readonly heldBytes: number;
+
+  private constructor(
+    private readonly encryption: Encryption,
+    private readonly start: SignatureStart,
+  ) {
+    const { blockBytes, isDelta, mostBytes } = start;
+    this.blocks = isDelta ? [blockBytes, longerBlocks(blockBytes)] : [blockBytes];
+    const held = this.blocks.map((bytes) =>
+      signatureBytesFor(Math.min(mostBytes, blockBytes * MAX_BLOCKS), bytes),
+    );
+    this.heldBytes = held.reduce((sum, bytes) => sum + bytes);
   }
 
-  /** Takes the signature of a part. All parts but the last consist of whole blocks. */
-  async part(number: number, signature: Uint8Array): Promise<void> {
-    this.early.set(number, signature);
-    for (;;) {
-      const next = this.early.get(this.nextPart);
-      if (next === undefined) return;
-      this.early.delete(this.nextPart);
-      this.nextPart += 1;
-      await this.append(this.join.next(next));
-    }
+  /** Creates a sender when there is memory for the signatures. */
+  static async begin(encryption: Encryption, start: SignatureStart): Promise<SignatureSender> {
+    const sender = new SignatureSender(encryption, start);
+    await start.memory.take(sender.heldBytes);
+    return sender;
+  }
+
+  /** Takes the signatures of a part, one for each length of blocks. */
+  part(number: number, signatures: readonly Uint8Array[]): void {
+    this.parts[number] = signatures;
   }
 
   /** True if the signatures of this many parts have arrived. */
   isWhole(parts: number): boolean {
-    return this.nextPart === parts;
+    return this.parts.filter((part) => part.length > 0).length === parts;
   }
 
-  /** Ends the stream. `digest` and size are those of the content, which has been sent. */
-  async end(digest: Uint8Array, sizeBytes: number): Promise<void> {
-    if (this.waiting.length > 0) await this.sendChunk();
-    await this.stream.end(digest, sizeBytes, this.rawBytes);
-  }
-
-  /** Discards the signature, because the file changed or could not be read. */
-  abort(): void {
-    this.stream.abort();
-  }
-
-  private async append(bytes: Uint8Array): Promise<void> {
-    this.rawBytes += bytes.length;
-    const sent: Promise<void>[] = [];
-    for (let at = 0; at < bytes.length; ) {
-      const piece = bytes.subarray(at, at + STREAM_CHUNK_BYTES - this.waiting.length);
-      this.waiting.append(piece);
-      at += piece.length;
-      if (this.waiting.length < STREAM_CHUNK_BYTES) continue;
-      sent.push(this.sendChunk());
+  /**
+   * Sends the signature. `digest` and size are those of the content, which has been sent. `edits` is the number of places
+   * in which it differs from its basis.
+   */
+  async end(digest: Uint8Array, sizeBytes: number, edits: number): Promise<void> {
+    // The next version is expected to change in as many places, each of which costs a block.
+    const costs = this.blocks.map((bytes) => signatureBytesFor(sizeBytes, bytes) + edits * bytes);
+    const chosen = costs.indexOf(Math.min(...costs));
+    const stream = this.encryption.openSignature(this.start.scheme);
+    const { cipher } = stream;
+    let [number, rawBytes] = [0, 0];
+    let last: Promise<void> | undefined;
+    for (const raw of this.chunks(chosen)) {
+      const chunk = buildChunk(raw, SIGNATURE_COMPRESSION, cipher && { cipher, number });
+      await last;
+      last = stream.chunk(chunk);
+      number += 1;
+      rawBytes += raw.length;
     }
-    await Promise.all(sent);
+    await last;
+    await stream.end(digest, sizeBytes, rawBytes);
   }
 
-  private sendChunk(): Promise<void> {
-    const { cipher } = this.stream;
-    const place = cipher && { cipher, number: this.chunks };
-    this.chunks += 1;
-    return this.stream.chunk(buildChunk(this.waiting.take(), SIGNATURE_COMPRESSION, place));
+  /** Yields the signature with blocks of one of the lengths, in chunks. */
+  private *chunks(chosen: number): Generator<Buffer> {
+    const join = new SignatureJoin();
+    const waiting = new BytesBuilder(0);
+    for (const signatures of this.parts) {
+      const bytes = join.next(signatures[chosen]!);
+      for (let at = 0; at < bytes.length; ) {
+        const piece = bytes.subarray(at, at + STREAM_CHUNK_BYTES - waiting.length);
+        waiting.append(piece);
+        at += piece.length;
+        if (waiting.length === STREAM_CHUNK_BYTES) yield waiting.take();
+      }
+    }
+    if (waiting.length > 0) yield waiting.take();
+  }
+
+  [Symbol.dispose](): void {
+    this.start.memory.give(this.heldBytes);
   }
 }

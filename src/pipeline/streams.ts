@@ -2,7 +2,7 @@
  * Limits of the large files, and of their parts, that are read at once: a slot and a window of the budget for each part
  * that is read, and the memory of the signatures that deltas need.
  */
-import { MAX_RANGE_LOADED_BYTES } from '../delta/index.js';
+import { MAX_RANGE_LOADED_BYTES, MAX_SIGNATURE_BYTES } from '../delta/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import { Credit } from '../system/index.js';
 import type { Budget } from './budget.js';
@@ -21,6 +21,8 @@ const MAX_WINDOW_CHUNKS = 16;
 export class Streams {
   /** Limits the memory of the signatures of bases. */
   readonly signatureBytes = new Credit(MAX_LOADED_BYTES);
+  /** Limits the memory of signatures that were made and not yet sent. */
+  readonly madeBytes = new Credit(2 * MAX_SIGNATURE_BYTES);
   /** Memory of loaded signatures of ranges. */
   readonly rangeBytes = new Credit(RANGES_AT_ONCE * MAX_RANGE_LOADED_BYTES);
   /** Sizes of files sent in this session. A second file of the same size may be a copy. */

@@ -256,8 +256,8 @@ export interface RangeInput extends ListedFile {
   /** If given, the bytes are returned in encoded chunks; otherwise they are only hashed. */
   readonly compression: Compression | undefined;
   readonly rawRules?: RawRules;
-  /** If given, a signature of the range is also made, with blocks of this length. */
-  readonly signatureBlockBytes?: number | undefined;
+  /** Lengths of blocks. A signature of the range is also made with blocks of each length. */
+  readonly signatureBlocks?: readonly number[];
   /** If given, one feature of each span of the range is also returned. */
   readonly features?: FeatureRequest | undefined;
   /** If given, the chunks contain a delta. */
@@ -290,6 +290,8 @@ export interface DeltaOutcome {
   readonly isDropped: boolean;
   /** Length of the delta before compression. */
   readonly rawBytes: number;
+  /** Number of its commands: about two for each place that has changed. */
+  readonly commands: number;
 }
 
 /** A sample of a basis's signature, and where its pieces are in the basis. */
@@ -333,8 +335,8 @@ export interface RangeOutput {
   readonly incomplete: string;
   /** Users and groups that the file's ACLs name. */
   readonly owners: readonly OwnerName[];
-  /** Signature of the bytes read, if it was requested. */
-  readonly signature: Uint8Array | undefined;
+  /** Signatures of the bytes read, one for each requested length of blocks. */
+  readonly signatures: readonly Uint8Array[];
   /** Features of the bytes read, FEATURE_BYTES each, if they were requested; otherwise empty. */
   readonly features: Uint8Array;
   readonly delta: DeltaOutcome | undefined;

@@ -38,7 +38,8 @@ export class MeasuredDelta {
   }
 
   outcome(): DeltaOutcome {
-    return { isDropped: this.isDropped, rawBytes: this.rawBytes };
+    const { isDropped, rawBytes, maker } = this;
+    return { isDropped, rawBytes, commands: maker.commands };
   }
 
   close(): void {

@@ -65,7 +65,7 @@ export function* rangeJob(
       isInconsistent: false,
       incomplete: '',
       owners: [],
-      signature: undefined,
+      signatures: [],
       features: NO_FEATURES,
       delta: undefined,
       busyMs: 0,
@@ -100,7 +100,7 @@ class RangeReading implements Disposable {
   private readonly more: ReadAttributes | undefined;
   private readonly hash = createHash('sha256');
   private readonly sparse: SparseMap | undefined;
-  private readonly signature: SignatureMaker | undefined;
+  private readonly signatures: SignatureMaker[] = [];
   private readonly delta: MeasuredDelta | undefined;
   private readonly features = new BytesBuilder(0);
   /** Undefined if the chunks are not encrypted. */
@@ -126,18 +126,20 @@ class RangeReading implements Disposable {
       this.more = file === undefined ? undefined : readAttributesOf(system, file);
       const { keys, cipher } = input;
       this.cipher = keys && cipher && new RecordCipher(system.native, keys, cipher);
-      this.signature = signatureMaker(input, system);
+      for (const blockBytes of input.signatureBlocks ?? []) {
+        this.signatures.push(new SignatureMaker(system.native, blockBytes, input.bytes));
+      }
       this.delta =
         input.delta === undefined ? undefined : new MeasuredDelta(system.native, input.delta);
     } catch (error) {
-      this.signature?.close();
+      this[Symbol.dispose]();
       throw error;
     }
   }
 
   /** Yields the chunks to send. */
   *read(): Generator<Buffer, void, undefined> {
-    const { input, hash, signature } = this;
+    const { input, hash, signatures } = this;
     const compression = this.compression();
     if (scratch.length === 0) scratch = Buffer.allocUnsafeSlow(STREAM_CHUNK_BYTES);
     while (this.sizeBytes < input.bytes) {
@@ -147,7 +149,7 @@ class RangeReading implements Disposable {
       if (got === 0) break;
       const chunk = scratch.subarray(0, got);
       hash.update(chunk);
-      signature?.push(chunk);
+      for (const signature of signatures) signature.push(chunk);
       this.keepFeatures(chunk);
       this.busyMs += performance.now() - startMs;
       this.sizeBytes += got;
@@ -228,11 +230,12 @@ class RangeReading implements Disposable {
     const owners = named.take();
     const digest = contentDigest(system.native, input.keys, this.hash.digest());
     const delta = this.delta?.outcome();
-    const signature = delta?.isDropped === true ? undefined : this.signature?.finish();
+    const made = delta?.isDropped === true ? [] : this.signatures;
+    const signatures = made.map((signature) => signature.finish());
     const features = this.features.take();
     const read = { digest, sizeBytes, row: whole, hasChanged, isInconsistent };
     const busyMs = this.busyMs + (this.delta?.busyMs ?? 0);
-    return { failure: '', ...read, incomplete, owners, signature, features, delta, busyMs };
+    return { failure: '', ...read, incomplete, owners, signatures, features, delta, busyMs };
   }
 
   private status(): fs.BigIntStats | undefined {
@@ -270,14 +273,8 @@ class RangeReading implements Disposable {
 
   [Symbol.dispose](): void {
     this.delta?.close();
-    this.signature?.close();
+    for (const signature of this.signatures) signature.close();
   }
-}
-
-function signatureMaker(input: RangeInput, system: System): SignatureMaker | undefined {
-  const { signatureBlockBytes, bytes } = input;
-  if (signatureBlockBytes === undefined) return undefined;
-  return new SignatureMaker(system.native, signatureBlockBytes, bytes);
 }
 
 /** Fields by which a file differs that was changed. A time may be too coarse to show a change of the others. */

@@ -4,7 +4,15 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { RecordKind } from '../../src/store/index.js';
-import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
+import {
+  backup,
+  backupsRunHere,
+  jsonLines,
+  rest,
+  run,
+  Server,
+  succeed,
+} from '../helpers/commands.js';
 import { here } from '../helpers/kinds.js';
 import { WORDS, wordsIn } from '../helpers/plaintext.js';
 import { recordsIn } from '../helpers/records.js';
@@ -147,6 +155,42 @@ test('the signature of zeros is as small as they are, and gives a delta', async 
   for (const { bodyBytes } of signatures) t.true(bodyBytes < 2000, `${bodyBytes}`);
   await succeed('regenerate', [...place, '-o', at('out'), source]);
   t.deepEqual(differences(look(source), look(path.join(at('out'), 'zeros'))), []);
+});
+
+test('the signature of a version is as long as the scattered changes that it serves', async (t) => {
+  const home = scratchInMemory(t);
+  const at = (name: string): string => path.join(home, name);
+  const source = at('mail');
+  const place = ['-D', at('store'), '-C', 'me', '--password=a password of the tests'];
+  let content = noise('mail', 20 * MIB);
+  makeTree(source, [file('box', content)]);
+  const signatures = async (): Promise<number[]> => {
+    const all = await recordsIn(path.join(at('store'), 'me'));
+    const ofSignatures = all.filter(({ kind }) => kind === RecordKind.signature);
+    return ofSignatures.map(({ bodyBytes }) => bodyBytes);
+  };
+  const append = (bytes: Buffer): Buffer => Buffer.concat([bytes, noise('day', 20_000)]);
+  const scatter = (bytes: Buffer): Buffer => {
+    const edited = Buffer.from(bytes);
+    for (let n = 0; n < 200; n += 1) noise(`${n}`, 50).copy(edited, n * 100_000);
+    return edited;
+  };
+  const longBytes = (20 * MIB * 20) / 2048;
+  const days = [append, append, scatter, append];
+  await backup([...place, '--local', '--create', source]);
+  for (const [day, change] of days.entries()) {
+    content = change(content);
+    fs.writeFileSync(path.join(source, 'box'), content);
+    await rest();
+    const { progress } = await backup([...place, '--local', source]);
+    t.is(progress.deltasSent, 1);
+    const newest = (await signatures()).at(-1)!;
+    if (change === append) t.true(newest < longBytes / 5, `day ${day}: ${newest}`);
+    else t.true(newest > longBytes / 2, `day ${day}: ${newest}`);
+    const out = at(`out ${day}`);
+    await succeed('regenerate', [...place, '-o', out, source]);
+    t.true(fs.readFileSync(path.join(out, 'mail', 'box')).equals(content));
+  }
 });
 
 test('a large encrypted file that changes a little sends a little, and comes back after a rebuild', async (t) => {
