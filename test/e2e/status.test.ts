@@ -1,9 +1,10 @@
 /** `tardis status`, and the configuration that commands take if they name no store. */
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { BucketLab, STORE } from '../helpers/bucket-lab.js';
-import { commandsAreProcesses, run, Running, succeed } from '../helpers/commands.js';
+import { BIN, commandsAreProcesses, run, Running, succeed } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { explained, lab } from '../helpers/settings.js';
 import { file, makeTree } from '../helpers/tree.js';
@@ -58,6 +59,8 @@ function home(t: ExecutionContext) {
   return { ...its, env, timer, configure, status };
 }
 
+const NOTHING_SET_UP = /tardis setup .*tardis -D .* --create .*tardis restore /s;
+
 test('tardis alone shows the first steps, and makes nothing', async (t) => {
   const { env, at } = home(t);
   if (fs.existsSync('/srv/tardis')) {
@@ -67,8 +70,23 @@ test('tardis alone shows the first steps, and makes nothing', async (t) => {
   }
   const { status, stdout, stderr } = await run('tardis', [], { env, cwd: at('tree') });
   t.deepEqual([status, stderr], [6, '']);
-  t.regex(stdout, /tardis setup .*tardis -D .* --create .*tardis restore /s);
+  t.regex(stdout, NOTHING_SET_UP);
   t.deepEqual(fs.readdirSync(at('home', '.config', 'tardis')), []);
+});
+
+test("tardis alone shows the first steps to a user who may not read the machine's store", (t) => {
+  const { env } = home(t);
+  const script = `mount -t tmpfs none /srv && mkdir -m 700 /srv/tardis &&
+    exec setpriv --reuid=65534 --regid=65534 --clear-groups "$0"`;
+  const words = ['-m', 'sh', '-c', script, path.join(BIN, 'tardis')];
+  const { status, stdout, stderr } = spawnSync('unshare', words, { encoding: 'utf8', env });
+  if (status !== 6 && /not permitted|ermission denied/.test(stderr)) {
+    t.log('left out: nothing can be mounted here, or no other user reads the checkout');
+    t.pass();
+    return;
+  }
+  t.deepEqual([status, stderr], [6, '']);
+  t.regex(stdout, NOTHING_SET_UP);
 });
 
 test('the state is shown with an exit status of its own', async (t) => {

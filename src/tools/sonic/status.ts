@@ -82,8 +82,11 @@ interface Shown {
 
 export async function status(options: Options): Promise<number> {
   const system = nodeSystem();
-  if (isNothingSetUp(system, options)) return nothingSetUp(options);
+  const isUsual = isUsualStore(options);
+  if (isUsual && !isStoreThere(system, options)) return nothingSetUp(options);
   const { look, fault } = await lookIfThere(system, options);
+  // The usual store may be that of a server, which its users cannot read.
+  if (isUsual && fault?.code === 'STORE_NOT_READABLE') return nothingSetUp(options);
   const nowMs = system.clock.nowMs();
   const timer = isFromFile(options) ? backupTimer() : undefined;
   const newest = look.sets.findLast(({ state }) => state === 'complete');
@@ -111,11 +114,13 @@ function isFromFile({ sources }: Options): boolean {
   return [...sources.values()].some(({ source }) => source === 'configuration file');
 }
 
-/** True if nothing names a store or a server, and the usual place has none. */
-function isNothingSetUp({ files }: System, options: Options): boolean {
-  const isUsual = options.sources.get('database')?.source === 'built-in';
-  const isThere = files.status(byteText(options.database)) !== undefined;
-  return isUsual && options.throughServer === undefined && !isThere;
+/** True if nothing names a store or a server. */
+function isUsualStore({ sources, throughServer }: Options): boolean {
+  return sources.get('database')?.source === 'built-in' && throughServer === undefined;
+}
+
+function isStoreThere({ files }: System, { database }: Options): boolean {
+  return files.status(byteText(database)) !== undefined;
 }
 
 const FIRST_STEPS = [

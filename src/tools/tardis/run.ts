@@ -147,7 +147,7 @@ function withHint(error: unknown, { local, create, client, sources }: Settings<'
   const isNamed = sources.get('server')?.source !== 'built-in';
   if (local || isNamed || code !== 'SERVER_UNREACHABLE') return error;
   const hint =
-    'use --local for a store in a directory of this machine, --server for another machine';
+    'use --local for a store in a directory of this machine, --server for another machine, or set up both by `tardis setup`';
   return new TardisError('SERVER_UNREACHABLE', `${message}; ${hint}`);
 }
 
