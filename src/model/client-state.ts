@@ -56,7 +56,7 @@ export function clientState(facts: ClientFacts): ClientState {
   if (fault !== undefined) {
     return {
       state: 'unknown',
-      reason: `The backups cannot be seen: ${fault}.`,
+      reason: `The backups cannot be seen: ${fault}${/[.?!]$/.test(fault) ? '' : '.'}`,
       advice: 'Connect the disk or the server of the store, then look again.',
     };
   }

@@ -45,10 +45,11 @@ test('each state has a reason, and advice unless all is well', (t) => {
     facts({ failure: 'x' }),
     facts({ newest: undefined }),
     facts({ fault: 'x' }),
+    facts({ fault: 'no store; is its disk mounted?' }),
   ].map(clientState);
   t.deepEqual(new Set(shown.map(({ state }) => state)), new Set(CLIENT_STATES));
   for (const { state, reason, advice } of shown) {
-    t.regex(reason, /\.$/);
+    t.regex(reason, /[^?.][?.]$/);
     t.is(advice === '', state === 'good' || state === 'running', state);
   }
 });
