@@ -366,11 +366,11 @@ export const WATCH_ROWS = rowsFor({ tools: ['tardisd'] }, {
     type: 'seconds',
     max: 999_999_999,
     default: 0,
-    tools: ['tardisd', 'sonic clients', 'sonic status'],
+    tools: ['tardisd', 'tardis-web', 'sonic clients', 'sonic status'],
     flags: '--overdue-after <seconds>',
     serverKey: 'OverdueAfter',
     clientKey: 'OverdueAfter',
-    help: 'a client is overdue this many seconds after the end of its newest complete set; 0: never',
+    help: 'a client is overdue this many seconds after the end of its newest complete set; 0: never. Without it, commands call a client late by the interval of its server, else after two and a half times the usual distance of its backups',
   },
   overdueFor: {
     type: 'texts',

@@ -20,7 +20,7 @@ export { provenHistory } from './sealed/unproven.js';
 export { Unsaved } from './unsaved.js';
 export { type ProvenSet, ProvenSets } from './sealed/proven-sets.js';
 export { unsealedHistory } from './sealed/unsealed-history.js';
-export { type ClientOverview, overviewOfOne, type Protection } from './wire/client-overview.js';
+export { type ClientOverview, type Protection, stateOf } from './wire/client-overview.js';
 export { odd, PAGE_ITEMS } from './wire/coder.js';
 export { objectsInPieces, pieceOfObject } from './wire/object-pieces.js';
 export * from './wire/questions.js';

@@ -3,6 +3,7 @@ import type { AttributeUse, EntryPlace, NamedVersion, SetSpan } from '../store/c
 import type { ClientConfig, ClientSetting, DirectoryId, SetNumber } from '../model/index.js';
 import type { DiskSpace } from '../system/index.js';
 import type { HistoryEntry } from './history.js';
+import type { ClientOverview } from './wire/client-overview.js';
 
 /** A request for the changes after a place. */
 export interface ChangesPage extends SetSpan {
@@ -115,6 +116,10 @@ export interface Reports {
   clientConfig(set: SetNumber): Promise<ClientConfig | undefined>;
   figures(): Promise<StoreFigures>;
   store(): Promise<StoreState>;
+  /**
+   * Returns the facts about this client that its server has; undefined if the catalog is on this machine.
+   */
+  ownState?(): Promise<ClientOverview | undefined>;
   /**
    * Returns the attributes that entries of any set may have; undefined if they are not known after `limitMs`. The
    * function is absent if the catalog is on another machine.

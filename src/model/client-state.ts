@@ -1,6 +1,6 @@
 /**
- * Decides the state of a client's backups, with the reason and what to do. Commands, metrics and messages show this
- * state, so that none of them calls good what another one calls late.
+ * Decides the state of a client's backups, with the reason and what to do. Commands, metrics, the page and its API show
+ * this state, so that none of them calls good what another one calls late.
  */
 
 /** The states, the most urgent last. */
@@ -49,6 +49,10 @@ export interface ClientState {
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
+/** Multiple of the usual distance of days with a backup. A client without a newer one is late. */
+const LATE_TIMES = 2.5;
+/** Minimum number of distances that show the usual one. */
+const LEAST_DISTANCES = 3;
 
 /** Returns the state of a client. A state that hides data or a fault goes before one that only warns. */
 export function clientState(facts: ClientFacts): ClientState {
@@ -109,6 +113,18 @@ function warnedOrGood({ newest, damagedContents = 0 }: ClientFacts): ClientState
     };
   }
   return { state: 'good', reason: 'The last backup is complete.', advice: '' };
+}
+
+/**
+ * Returns the age from which a client is late if no interval is known: a multiple of the usual distance between the
+ * days on which its complete sets ended, in `endsMs`. 0 if there are too few days.
+ */
+export function usualLateMs(endsMs: readonly number[]): number {
+  const days = [...new Set(endsMs.map((ms) => Math.floor(ms / DAY_MS)))].sort((a, b) => a - b);
+  const distances = days.slice(1).map((day, index) => day - days[index]!);
+  if (distances.length < LEAST_DISTANCES) return 0;
+  const sorted = distances.sort((a, b) => a - b);
+  return sorted[Math.floor((sorted.length - 1) / 2)]! * LATE_TIMES * DAY_MS;
 }
 
 /** Returns an age in minutes, hours or days. */

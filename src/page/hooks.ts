@@ -1,6 +1,6 @@
 /** Hooks of the page: the place in the address, answers of the API, and lists that are loaded page by page. */
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
-import { ApiError } from './api.js';
+import { api, ApiError, type Client } from './api.js';
 import { hashOf, type Place, placeOf } from './logic/place.js';
 
 /** Changes the place. With `replace`, no step is added to the browser's history. */
@@ -64,6 +64,27 @@ export function useAnswer<T>(
   const again = useCallback(() => setTurn((before) => before + 1), []);
   const isCurrent = held.key === key && key !== undefined;
   return isCurrent ? { ...held, again } : { ...WAITING, isLoading: key !== undefined, again };
+}
+
+/** Time after which the states of the clients are requested again while the page is seen. */
+const STATES_EVERY_MS = 30_000;
+
+/** Requests the clients with their states: now, regularly, and when the page is seen again. */
+export function useClients(): Answer<readonly Client[]> & { readonly again: () => void } {
+  const clients = useAnswer('clients', (signal) => api.clients(signal));
+  const { again } = clients;
+  useEffect(() => {
+    const look = (): void => {
+      if (document.visibilityState === 'visible') again();
+    };
+    const timer = setInterval(look, STATES_EVERY_MS);
+    document.addEventListener('visibilitychange', look);
+    return () => {
+      clearInterval(timer);
+      document.removeEventListener('visibilitychange', look);
+    };
+  }, [again]);
+  return clients;
 }
 
 export function asApiError(error: unknown): ApiError {

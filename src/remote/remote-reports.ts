@@ -1,5 +1,6 @@
 /** Reports of a server. Its answers are checked. Each page must advance, which bounds the number of pages. */
 import type {
+  ClientOverview,
   ChangesFound,
   ChangesPage,
   NamedPage,
@@ -63,5 +64,9 @@ export class RemoteReports implements Reports {
 
   store(): Promise<StoreState> {
     return this.peer.request('readStore', undefined);
+  }
+
+  async ownState(): Promise<ClientOverview | undefined> {
+    return (await this.peer.request('readOwnState', undefined))[0];
   }
 }

@@ -21,6 +21,7 @@ export {
 export {
   catalogNotOpened,
   type ClientLock,
+  isClientInUse,
   lockClient,
   tryLock,
 } from './client/client-lock.js';

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Settings } from '../config/index.js';
 import { RecordDecoder } from '../contents/index.js';
-import { type ClientOverview, type History, overviewOfOne } from '../history/index.js';
+import type { ClientOverview, History } from '../history/index.js';
 import { displayText } from '../model/index.js';
 import { listClients } from '../store/index.js';
 import {
@@ -62,6 +62,7 @@ async function serve(settings: WebSettings): Promise<number> {
       idleMs: settings.idleEnd * MS,
       readPage,
       clients: () => overview(system, settings, history),
+      lateAfterMs: settings.overdueSeconds * 1000,
       added: [
         archiveRoute({ onError: ({ message }) => warn(displayText(message)), selections }),
         selectionRoute(selections),
@@ -117,8 +118,8 @@ async function overview(
   settings: WebSettings,
   history: History,
 ): Promise<readonly ClientOverview[]> {
-  if (usesServer(settings))
-    return [await overviewOfOne(history, history.contentKeys === undefined ? 'none' : 'encrypted')];
+  const own = await history.reports.ownState?.();
+  if (own !== undefined) return [own];
   const { store, catalogFile } = clientPlace(settings);
   const { overviewOf } = await import('../server/index.js'); // only for the overview
   return overviewOf(system, store, listClients(system, store), catalogFile);

@@ -103,6 +103,8 @@ export const REPORT_MESSAGES = {
   configurationIs: answers(155, 128 * KIB, { config: maybe(CLIENT_CONFIG) }),
   /** Requests an overview of the clients owned by the account that owns this client. */
   readClients: requests(160, KIB, {}, { right: 'admin', answer: 'clientsAre' }),
+  /** Requests the row of this client in that overview. */
+  readOwnState: requests(158, KIB, {}, { right: 'list', answer: 'clientsAre' }),
   /** The lists are parallel: items with the same index belong to one client. */
   clientsAre: answers(161, 256 * KIB, {
     clients: 'texts',
@@ -110,8 +112,14 @@ export const REPORT_MESSAGES = {
     newest: 'uints',
     newestAt: 'ints',
     protections: 'bytes',
-    overdue: 'bytes',
     faults: 'texts',
+    unread: 'uints',
+    damaged: 'uints',
+    unfinishedAt: 'ints',
+    /** Milliseconds. */
+    lateAfter: 'uints',
+    /** Bits: 1 doubtful, 2 in use, 4 failing. */
+    flags: 'bytes',
   }),
   /** Requests the state of the store: the catalog that is read, and the free space of its file system. */
   readStore: requests(164, KIB, {}, { right: 'list', answer: 'storeIs' }),

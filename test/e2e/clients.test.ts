@@ -15,7 +15,7 @@ interface Shown {
   readonly newestSet: number;
   readonly newestAtMs: number;
   readonly protection: string;
-  readonly isOverdue: boolean;
+  readonly state: string;
   readonly fault: string;
 }
 
@@ -52,17 +52,16 @@ test('sonic clients shows newest sets, protection and damage of the clients of a
     ],
   );
   t.regex(shown[0]!.fault, /^CATALOG_/);
-  t.true(shown.every(({ isOverdue }) => !isOverdue));
+  t.true(shown.every(({ state }) => ['good', 'never', 'unknown'].includes(state)));
   t.true(Math.abs(shown[2]!.newestAtMs - Date.now()) < 3_600_000);
   const { status, stdout: text } = await run('sonic', ['clients', '-D', store]);
   t.is(status, 3, 'one cannot be read');
   t.regex(text, /^client +sets +newest set +of +protection +state$/m);
   t.regex(text, /^broken .*cannot be read: CATALOG_/m);
-  t.regex(text, /^secret +1 +1 +\d{4}-\d\d-\d\d .* encrypted$/m);
-  // A client without any set is overdue too.
-  const { stdout: late } = await run('sonic', ['clients', '-D', store, '--overdue-after', '3600']);
-  t.regex(late, /^locked .*overdue$/m);
-  t.notRegex(late, /^plain .*overdue$/m);
+  t.regex(text, /^secret +1 +1 +\d{4}-\d\d-\d\d .* encrypted +good$/m);
+  const { stdout: late } = await run('sonic', ['clients', '-D', store, '--overdue-after', '0.001']);
+  t.regex(late, /^locked .*never: /m);
+  t.regex(late, /^plain .*late: The newest backup is /m);
 
   const nowhere = await run('sonic', ['clients', '-D', path.join(store, 'none')]);
   t.is(nowhere.status, 10);
@@ -110,7 +109,7 @@ test('sonic clients warns of clients that were exchanged, put back or made to en
   t.is((await run('sonic', list, { env: { XDG_STATE_HOME: at('new') } })).stderr, '');
 });
 
-test('an account with the right admin sees the clients of its owner through a server, and which are overdue', async (t) => {
+test('an account with the right admin sees the clients of its owner through a server, and which are late', async (t) => {
   const { store, source, written } = lab(t);
   for (const client of ['mine', 'also-mine', 'foreign']) {
     await backup(['-D', store, '-C', client, '--local', '--create', WORD, source]);
@@ -135,7 +134,7 @@ test('an account with the right admin sees the clients of its owner through a se
   fs.writeFileSync(path.join(store, '.accounts', 'owner'), 'Targets: mine also-mine gone\n');
   const reported = path.join(store, '.alerts.json');
   await server.running.until(
-    'client that is overdue',
+    'client that is late',
     () => fs.existsSync(reported) && fs.readFileSync(reported, 'utf8').includes('"mine"'),
   );
   const shown = await shownBy(asOps);
@@ -146,6 +145,6 @@ test('an account with the right admin sees the clients of its owner through a se
       ['mine', 1, 'encrypted'],
     ],
   );
-  t.true(shown[1]!.isOverdue);
-  t.true((await shownBy(['-D', store])).find(({ client }) => client === 'mine')!.isOverdue);
+  t.is(shown[1]!.state, 'late');
+  t.is((await shownBy(['-D', store])).find(({ client }) => client === 'mine')!.state, 'late');
 });

@@ -42,8 +42,14 @@ export async function makeWebLab(
     newestSet: 1,
     newestAtMs: 0,
     protection: 'password',
-    isOverdue: false,
     fault: '',
+    unread: 0,
+    damagedContents: 0,
+    unfinishedAtMs: 0,
+    lateAfterMs: 0,
+    isDoubtful: false,
+    isInUse: false,
+    isFailing: false,
   };
   const door: Door = {
     program: 'tardisremote',

@@ -1,5 +1,10 @@
 import test from 'ava';
-import { CLIENT_STATES, type ClientFacts, clientState } from '../../src/model/index.js';
+import {
+  CLIENT_STATES,
+  type ClientFacts,
+  clientState,
+  usualLateMs,
+} from '../../src/model/index.js';
 
 const HOUR_MS = 3_600_000;
 const fresh = { ageMs: HOUR_MS, unread: 0 };
@@ -34,6 +39,17 @@ test('a state that hides data or a fault goes before one that only warns', (t) =
   t.is(clientState(facts({ ...all, failure: undefined })).state, 'late');
   t.is(clientState(facts({ ...all, fault: 'gone' })).state, 'unknown');
   t.is(clientState(facts({ ...all, isRunning: true })).state, 'running');
+});
+
+test('without an interval, a client is late after two and a half times the usual distance of days', (t) => {
+  const DAY_MS = 24 * HOUR_MS;
+  const at = (...days: number[]) => usualLateMs(days.map((day) => day * DAY_MS));
+  t.is(at(0, 1, 2, 3, 8, 9), 2.5 * DAY_MS);
+  t.is(at(9, 8, 3, 2, 1, 0), 2.5 * DAY_MS);
+  t.is(at(0, 7, 14, 21), 17.5 * DAY_MS);
+  // Several backups on few days show no schedule.
+  t.is(at(0, 0.1, 0.2, 0.3, 1), 0);
+  t.is(at(), 0);
 });
 
 test('each state has a reason, and advice unless all is well', (t) => {

@@ -33,7 +33,6 @@ import {
   shownBytes,
   shownMode,
   shownName,
-  standingOf,
   START,
   startingPath,
   textIn,
@@ -156,9 +155,9 @@ test('a set after an unusual time without one is late', (t) => {
     state: 'complete',
     openedAtMs: day * DAY_MS,
   }));
-  t.deepEqual([...lateSets(daily)], [[5, 5]]);
-  t.deepEqual([...lateSets(daily.toReversed())], [[5, 5]]);
-  t.deepEqual([...lateSets(daily.slice(3))], []);
+  t.deepEqual([...lateSets(daily, 2.5 * DAY_MS)], [[5, 5]]);
+  t.deepEqual([...lateSets(daily.toReversed(), 2.5 * DAY_MS)], [[5, 5]]);
+  t.deepEqual([...lateSets(daily, 0)], []);
 });
 
 test('only rows in view are made, and keys stay within the rows', (t) => {
@@ -241,19 +240,6 @@ test('a selection is large, and quick with as many paths as it has', (t) => {
   t.is(withPaths(all, paths).size, MAX_SELECTED);
   t.true(performance.now() - fromMs < 2000);
 });
-
-test('a client is on time, late, or nobody knows', (t) => {
-  const daily = Array.from({ length: 6 }, (_, n) => timed(n + 1, n * DAY_MS));
-  t.deepEqual(standingOf(daily, 6 * DAY_MS), { kind: 'onTime' });
-  t.deepEqual(standingOf(daily, 15.5 * DAY_MS), { kind: 'late', days: 10 });
-  t.deepEqual(standingOf(daily.slice(0, 2), 40 * DAY_MS), { kind: 'unknown' });
-  t.deepEqual(standingOf(daily.slice(0, 1), DAY_MS), { kind: 'onTime' });
-  t.deepEqual(standingOf([], 0), { kind: 'unknown' });
-});
-
-function timed(set: number, openedAtMs: number) {
-  return { set, state: 'complete', openedAtMs };
-}
 
 test('differences of texts have both sides, and hide what is equal', (t) => {
   const equal = Array.from({ length: 20 }, (_, index) => `line ${index}\n`).join('');

@@ -9,6 +9,7 @@ import {
 } from '../../store/catalog/index.js';
 import { type Keyring, openConfig, SealSum } from '../../crypto/index.js';
 import type { ClientConfig, ClientSetting, DirectoryId, SetNumber } from '../../model/index.js';
+import type { ClientOverview } from '../wire/client-overview.js';
 import type { EntryOpener } from './opened-entries.js';
 import type {
   ChangesFound,
@@ -76,6 +77,10 @@ export class UnsealedReports implements Reports {
     const { names } = this.keyring;
     const paths = await this.sealed.directoryPaths(set, directories);
     return paths.map((path) => path && names.openPath(path));
+  }
+
+  async ownState(): Promise<ClientOverview | undefined> {
+    return this.sealed.ownState?.();
   }
 
   async attributeUse(limitMs: number): Promise<AttributeUse | undefined> {

@@ -1,8 +1,7 @@
 /** The status of the clients of a store, for tools and as fields of a message. */
-import type { SetNumber } from '../../model/index.js';
+import { ageText, type ClientState, clientState, type SetNumber } from '../../model/index.js';
 import { isClientName } from '../../store/index.js';
 import type { Body } from '../../transport/index.js';
-import type { History } from '../history.js';
 import { type Coder, isParallel, odd } from './coder.js';
 
 /** The protection that a client's key record gives; `unknown` if the record cannot be read. */
@@ -17,29 +16,57 @@ export interface ClientOverview {
   /** Time at which the newest complete set was closed, by the server's clock; 0 if there is none. */
   readonly newestAtMs: number;
   readonly protection: Protection;
-  /** True if a server has found the client overdue and no complete set has followed. */
-  readonly isOverdue: boolean;
   /** Code of the error that prevented reading the catalog; empty if there was none. */
   readonly fault: string;
+  /** Number of entries that the newest complete set could not read, or only in part. */
+  readonly unread: number;
+  /** Number of contents that a check found damaged. */
+  readonly damagedContents: number;
+  /** Start of the unfinished set after the newest complete one; 0 if there is none. */
+  readonly unfinishedAtMs: number;
+  /** Age of the newest complete set from which the client is late: that of the server, else the usual one; 0: none. */
+  readonly lateAfterMs: number;
+  /** True if the newest complete set may lack entries that were lost to damage. */
+  readonly isDoubtful: boolean;
+  /** True if a process writes to the client. */
+  readonly isInUse: boolean;
+  /** True if a server has reported that a session completed no set, and no complete set has followed. */
+  readonly isFailing: boolean;
 }
 
-/** Returns the status of the one client of a history. No server has found it overdue. */
-export async function overviewOfOne(
-  history: History,
-  protection: Protection,
-): Promise<ClientOverview> {
-  const complete = (await history.sets()).filter(({ state }) => state === 'complete');
-  const newest = complete.at(-1);
-  return {
-    client: history.client,
-    completeSets: complete.length,
-    newestSet: newest?.set ?? 0,
-    newestAtMs: newest?.closedAtMs ?? 0,
-    protection,
-    isOverdue: false,
-    fault: '',
-  };
+/** Facts that only the reader of an overview knows. */
+interface ReaderFacts {
+  readonly nowMs: number;
+  /** The interval of the reader's configuration, in place of that in the overview; 0 if there is none. */
+  readonly lateAfterMs?: number;
+  /** Why the reader's own last run completed no set. */
+  readonly failure?: string | undefined;
 }
+
+/** Returns the state of a client. */
+export function stateOf(
+  one: ClientOverview,
+  { nowMs, lateAfterMs = 0, failure }: ReaderFacts,
+): ClientState {
+  const { fault, unfinishedAtMs, unread, isDoubtful, damagedContents, isInUse, isFailing } = one;
+  const isOpen = unfinishedAtMs > 0;
+  const age = (ms: number): number => Math.max(0, nowMs - ms);
+  const failures = [
+    failure,
+    isOpen ? `the run that began ${ageText(age(unfinishedAtMs))} ago was cut off` : undefined,
+    isFailing ? 'its last session completed no set' : undefined,
+  ];
+  return clientState({
+    fault: fault === '' ? undefined : `[${fault}]`,
+    isRunning: isOpen && isInUse,
+    failure: failures.find((text) => text !== undefined),
+    newest: one.newestSet === 0 ? undefined : { ageMs: age(one.newestAtMs), unread, isDoubtful },
+    lateAfterMs: lateAfterMs > 0 ? lateAfterMs : one.lateAfterMs,
+    damagedContents,
+  });
+}
+
+const FLAGS = ['isDoubtful', 'isInUse', 'isFailing'] as const;
 
 export const CLIENTS: Coder<readonly ClientOverview[], Body<'clientsAre'>, unknown> = {
   toWire: (clients) => ({
@@ -48,24 +75,46 @@ export const CLIENTS: Coder<readonly ClientOverview[], Body<'clientsAre'>, unkno
     newest: clients.map(({ newestSet }) => newestSet),
     newestAt: clients.map(({ newestAtMs }) => newestAtMs),
     protections: Buffer.from(clients.map(({ protection }) => PROTECTIONS.indexOf(protection))),
-    overdue: Buffer.from(clients.map(({ isOverdue }) => (isOverdue ? 1 : 0))),
     faults: clients.map(({ fault }) => fault),
+    unread: clients.map(({ unread }) => unread),
+    damaged: clients.map(({ damagedContents }) => damagedContents),
+    unfinishedAt: clients.map(({ unfinishedAtMs }) => unfinishedAtMs),
+    lateAfter: clients.map(({ lateAfterMs }) => lateAfterMs),
+    flags: Buffer.from(
+      clients.map((one) => FLAGS.reduce((bits, flag, bit) => bits | (Number(one[flag]) << bit), 0)),
+    ),
   }),
-  fromWire: ({ clients, sets, newest, newestAt, protections, overdue, faults }) => {
-    const isWhole = isParallel(clients, sets, newest, newestAt, protections, overdue, faults);
+  fromWire: ({ clients, sets, newest, newestAt, protections, faults, ...facts }) => {
+    const { unread, damaged, unfinishedAt, lateAfter, flags } = facts;
+    const isWhole =
+      isParallel(clients, sets, newest, newestAt, protections, faults) &&
+      isParallel(clients, unread, damaged, unfinishedAt, lateAfter, flags);
     const isRight = clients.every(isClientName) && faults.every((fault) => FAULT.test(fault));
     if (!isWhole || !isRight) throw odd('clients');
-    return clients.map((client, index) => ({
-      client,
-      completeSets: sets[index]!,
-      newestSet: newest[index]!,
-      newestAtMs: newestAt[index]!,
-      protection: PROTECTIONS[protections[index]!] ?? 'unknown',
-      isOverdue: overdue[index] === 1,
-      fault: faults[index]!,
-    }));
+    return clients.map((client, index) => {
+      const [isDoubtful, isInUse, isFailing] = FLAGS.map((_, bit) => has(flags[index]!, bit));
+      return {
+        client,
+        completeSets: sets[index]!,
+        newestSet: newest[index]!,
+        newestAtMs: newestAt[index]!,
+        protection: PROTECTIONS[protections[index]!] ?? 'unknown',
+        fault: faults[index]!,
+        unread: unread[index]!,
+        damagedContents: damaged[index]!,
+        unfinishedAtMs: unfinishedAt[index]!,
+        lateAfterMs: lateAfter[index]!,
+        isDoubtful: isDoubtful!,
+        isInUse: isInUse!,
+        isFailing: isFailing!,
+      };
+    });
   },
 };
+
+function has(bits: number, bit: number): boolean {
+  return ((bits >> bit) & 1) === 1;
+}
 
 /** Matches the code of an error, or an empty text. */
 const FAULT = /^[A-Z_]*$/;

@@ -103,6 +103,7 @@ const QUESTIONS = {
   readFigures: coded('readFigures', NOTHING, FIGURES),
   readStore: coded('readStore', NOTHING, STORE),
   readClients: coded('readClients', NOTHING, CLIENTS),
+  readOwnState: coded('readOwnState', NOTHING, CLIENTS),
   openCopy: coded('openCopy', asIs<'openCopy'>(), OFFER),
   readCatalog: coded('readCatalog', asIs<'readCatalog'>(), CATALOG_PIECE),
   copyOpen: coded('copyOpen', asIs<'copyOpen'>(), asIs<'copyOpened'>()),

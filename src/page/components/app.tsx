@@ -1,7 +1,7 @@
 /** The whole page. */
 import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import { api, type BackupSet } from '../api.js';
-import { type Go, useAnswer, usePlace } from '../hooks.js';
+import { type Go, useAnswer, useClients, usePlace } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import type { Place } from '../logic/place.js';
 import { shownTime } from '../logic/shown.js';
@@ -57,20 +57,22 @@ function Page(props: PageProps) {
     [times],
   );
   const chosen = chosenSet(sets, place.set);
+  const clients = useClients();
+  const own = clients.value?.find(({ name }) => name === client);
   return (
     <>
       <TopBar place={place} client={client} go={go} onKeys={() => setShowsKeys(true)} />
       <Doubts />
       {place.view === 'overview' ? (
         <main id="main">
-          <Overview client={client} sets={sets} />
+          <Overview client={client} sets={sets} clients={clients} />
         </main>
       ) : chosen === undefined ? (
         <main class="alone" id="main">
           <p>{t('setsNone')}</p>
         </main>
       ) : (
-        <Browser {...props} chosen={chosen} timeOf={timeOf} />
+        <Browser {...props} own={own} chosen={chosen} timeOf={timeOf} />
       )}
       {showsKeys ? <KeysDialog onClose={() => setShowsKeys(false)} /> : null}
     </>

@@ -1,6 +1,6 @@
 /** The view of the files: backups on the left, the directory or a search, and the details of a file. */
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { api, type BackupSet, type Entry, type Found } from '../api.js';
+import { api, type BackupSet, type Client, type Entry, type Found } from '../api.js';
 import { type Go, usePages, useSettled } from '../hooks.js';
 import { t } from '../language.js';
 import { parentOf } from '../logic/paths.js';
@@ -28,6 +28,8 @@ interface BrowserProps {
   readonly client: string;
   readonly canRestore: boolean;
   readonly sets: readonly BackupSet[];
+  /** The client that is open; undefined until its state is known. */
+  readonly own: Client | undefined;
   readonly chosen: BackupSet;
   readonly timeOf: (set: number) => string;
 }
@@ -53,6 +55,7 @@ export function Browser(props: BrowserProps) {
       </button>
       <SideBar
         sets={props.sets}
+        own={props.own}
         chosen={chosen}
         isOpen={isSideOpen}
         onChoose={(set) => {

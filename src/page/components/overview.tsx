@@ -1,8 +1,8 @@
 /** Overview of all clients, the space over time, and the sets that a purge would delete. */
-import { api, type BackupSet, type Client } from '../api.js';
-import { useAnswer } from '../hooks.js';
+import type { BackupSet, Client } from '../api.js';
+import type { useClients } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
-import { type Standing, standingOf, type Timed } from '../logic/calendar.js';
+import type { TextKey } from '../strings.js';
 import { shownAgo, shownName, shownTime } from '../logic/shown.js';
 import { Notice } from './notice.js';
 import { PurgePreview } from './purge-preview.js';
@@ -11,10 +11,10 @@ import { SpacePlot } from './space-plot.js';
 interface OverviewProps {
   readonly client: string;
   readonly sets: readonly BackupSet[];
+  readonly clients: ReturnType<typeof useClients>;
 }
 
-export function Overview({ client, sets }: OverviewProps) {
-  const clients = useAnswer('clients', (signal) => api.clients(signal));
+export function Overview({ client, sets, clients }: OverviewProps) {
   return (
     <div class="overview">
       <section class="card">
@@ -22,9 +22,7 @@ export function Overview({ client, sets }: OverviewProps) {
         {clients.error === undefined ? null : (
           <Notice error={clients.error} again={clients.again} />
         )}
-        {clients.value === undefined ? null : (
-          <Clients clients={clients.value} own={{ client, sets }} />
-        )}
+        {clients.value === undefined ? null : <Clients clients={clients.value} />}
       </section>
       <section class="card">
         <h2>{t('space')}</h2>
@@ -38,13 +36,7 @@ export function Overview({ client, sets }: OverviewProps) {
   );
 }
 
-interface ClientsProps {
-  readonly clients: readonly Client[];
-  /** The client that is open, with its sets. */
-  readonly own: OverviewProps;
-}
-
-function Clients({ clients, own }: ClientsProps) {
+function Clients({ clients }: { readonly clients: readonly Client[] }) {
   return (
     <div class="table-scroll" tabIndex={0} role="region" aria-label={t('clients')}>
       <table class="plain-table">
@@ -60,14 +52,7 @@ function Clients({ clients, own }: ClientsProps) {
         </thead>
         <tbody>
           {clients.map((client) => (
-            <ClientRow
-              key={client.name}
-              client={client}
-              standing={standingOf(
-                client.name === own.client ? own.sets : onlyNewest(client),
-                Date.now(),
-              )}
-            />
+            <ClientRow key={client.name} client={client} />
           ))}
         </tbody>
       </table>
@@ -75,18 +60,7 @@ function Clients({ clients, own }: ClientsProps) {
   );
 }
 
-/** Returns the newest complete set of a client, which is all that is known of a client that is not open. */
-function onlyNewest({ lastSet = 0, lastCompletedMs }: Client): Timed[] {
-  if (lastCompletedMs === undefined) return [];
-  return [{ set: lastSet, state: 'complete', openedAtMs: lastCompletedMs }];
-}
-
-interface ClientProps {
-  readonly client: Client;
-  readonly standing: Standing;
-}
-
-function ClientRow({ client, standing }: ClientProps) {
+function ClientRow({ client }: { readonly client: Client }) {
   const { name, lastCompletedMs, completeSets, encrypts } = client;
   return (
     <tr>
@@ -106,7 +80,7 @@ function ClientRow({ client, standing }: ClientProps) {
       <td class="right">{completeSets}</td>
       <td>
         <span class="marks">
-          <StandingMark client={client} standing={standing} />
+          <StateMark client={client} />
           {encrypts ? <span class="mark">{t('encrypted')}</span> : null}
         </span>
       </td>
@@ -114,18 +88,27 @@ function ClientRow({ client, standing }: ClientProps) {
   );
 }
 
-/** Shows whether a client is on time. Shows no alert for a client without a schedule. */
-function StandingMark({ client: { isOverdue, fault }, standing }: ClientProps) {
-  if (fault !== undefined) {
-    return (
-      <span class="mark mark-bad">
-        {t('fault')} [{fault}]
-      </span>
-    );
-  }
-  if (standing.kind === 'late') {
-    return <span class="mark mark-late">{t('overdueSince', { n: standing.days })}</span>;
-  }
-  if (isOverdue) return <span class="mark mark-late">{t('overdue')}</span>;
-  return standing.kind === 'onTime' ? <span class="mark mark-good">{t('onTime')}</span> : null;
+/** Text and colour of each state. */
+const SHOWN: Readonly<Record<string, readonly [text: TextKey, kind: string]>> = {
+  good: ['stateGood', 'mark-good'],
+  running: ['stateRunning', ''],
+  warned: ['stateWarned', 'mark-late'],
+  late: ['stateLate', 'mark-late'],
+  failed: ['stateFailed', 'mark-bad'],
+  never: ['stateNever', 'mark-late'],
+  unknown: ['stateUnknown', 'mark-bad'],
+};
+
+/** Shows the state of a client, with its reason and what to do. */
+export function StateMark({ client }: { readonly client: Client }) {
+  const { state, reason, advice } = client;
+  const [text, kind] = SHOWN[state] ?? SHOWN['unknown']!;
+  return (
+    <>
+      <span class={`mark ${kind}`}>{t(text)}</span>
+      {state === 'good' ? null : (
+        <span class="faint block">{shownName(`${reason} ${advice}`.trim())}</span>
+      )}
+    </>
+  );
 }

@@ -69,6 +69,7 @@ function SetMarks({ set, lateDays }: MarksProps) {
     );
   };
   if (set.state !== 'complete') add(t('unfinished'), 'mark-bad');
+  if (set.unread > 0) add(t('unread', { n: set.unread }), 'mark-late');
   if (set.isDoubtful) add(t('doubtful'), 'mark-bad');
   if (lateDays !== undefined) add(t('late', { n: lateDays }), 'mark-late');
   if (set.isLocked) add(t('locked'));

@@ -16,18 +16,12 @@ export interface Month {
 export interface Day {
   readonly day: number;
   readonly sets: readonly number[];
-  /** True if a set of the day is unfinished or may lack entries. */
+  /** True if a set of the day is unfinished, could not read something, or may lack entries. */
   readonly isTroubled: boolean;
 }
 
 const DAYS_A_WEEK = 7;
 const DAY_MS = 86_400_000;
-/** Multiple of the usual distance of sets. A longer gap counts as late. */
-const LATE_TIMES = 2.5;
-/** Minimum length of a gap that counts as late. */
-const LEAST_GAP_MS = 26 * 3_600_000;
-/** Minimum number of distances that show the usual distance. */
-const LEAST_DISTANCES = 3;
 
 export function monthOf(ms: number): Month {
   const date = new Date(ms);
@@ -47,7 +41,7 @@ export function monthNumber({ year, month }: Month): number {
 /** Returns the weeks of a month. Days of the neighbouring months are undefined. `firstDay` is 0 for Sunday. */
 export function weeksOf(
   { year, month }: Month,
-  sets: readonly (Timed & { readonly isDoubtful?: boolean })[],
+  sets: readonly (Timed & { readonly isDoubtful?: boolean; readonly unread?: number })[],
   firstDay: number,
 ): (Day | undefined)[][] {
   const days = new Date(year, month + 1, 0).getDate();
@@ -59,7 +53,8 @@ export function weeksOf(
     if (date.getFullYear() !== year || date.getMonth() !== month) continue;
     const found = byDay.get(date.getDate()) ?? { sets: [], isTroubled: false };
     found.sets.push(set.set);
-    found.isTroubled ||= set.state !== 'complete' || set.isDoubtful === true;
+    found.isTroubled ||=
+      set.state !== 'complete' || set.isDoubtful === true || (set.unread ?? 0) > 0;
     byDay.set(date.getDate(), found);
   }
   for (let day = 1; day <= days; day += 1) {
@@ -74,32 +69,12 @@ export function weeksOf(
 
 /**
  * Returns the number of days without a complete set before each late set, by the number of the set. A set is late if
- * the time since the complete set before it is much longer than usual.
+ * it began more than `lateAfterMs` after the complete set before it; 0 means that none is.
  */
-export function lateSets(sets: readonly Timed[]): Map<number, number> {
-  const gaps = gapsOf(sets);
-  const boundMs = longestUsualMs(gaps);
-  if (boundMs === undefined) return new Map();
-  const late = gaps.filter(({ gapMs }) => gapMs > boundMs);
-  return new Map(late.map(({ set, gapMs }) => [set, daysOf(gapMs)]));
-}
-
-/**
- * Present state of a client: late, on time or unknown. The page does not know a schedule. So the state is determined
- * from the usual distance of sets. If there are too few sets for that, a client with a backup in the last 26 hours is
- * on time.
- */
-export type Standing =
-  | { readonly kind: 'late'; readonly days: number }
-  | { readonly kind: 'onTime' | 'unknown' };
-
-/** Returns the state of a client with these sets. */
-export function standingOf(sets: readonly Timed[], nowMs: number): Standing {
-  const newestMs = Math.max(...completeOf(sets).map(({ openedAtMs }) => openedAtMs), -Infinity);
-  const ageMs = nowMs - newestMs;
-  const boundMs = longestUsualMs(gapsOf(sets));
-  if (ageMs <= (boundMs ?? LEAST_GAP_MS)) return { kind: 'onTime' };
-  return boundMs === undefined ? { kind: 'unknown' } : { kind: 'late', days: daysOf(ageMs) };
+export function lateSets(sets: readonly Timed[], lateAfterMs: number): Map<number, number> {
+  if (lateAfterMs === 0) return new Map();
+  const late = gapsOf(sets).filter(({ gapMs }) => gapMs > lateAfterMs);
+  return new Map(late.map(({ set, gapMs }) => [set, Math.floor(gapMs / DAY_MS)]));
 }
 
 /** Returns the complete sets, oldest first. */
@@ -120,18 +95,6 @@ function gapsOf(sets: readonly Timed[]): Gap[] {
     set,
     gapMs: openedAtMs - complete[index]!.openedAtMs,
   }));
-}
-
-/** Returns the longest time between sets that is not late; undefined if there are too few sets to determine it. */
-function longestUsualMs(gaps: readonly Gap[]): number | undefined {
-  if (gaps.length < LEAST_DISTANCES) return undefined;
-  const sorted = gaps.map(({ gapMs }) => gapMs).sort((a, b) => a - b);
-  const usualMs = sorted[Math.floor((sorted.length - 1) / 2)]!;
-  return Math.max(usualMs * LATE_TIMES, LEAST_GAP_MS);
-}
-
-function daysOf(ms: number): number {
-  return Math.floor(ms / DAY_MS);
 }
 
 /** Returns the first day of the week of a language: 0 for Sunday. */

@@ -1,5 +1,5 @@
 /**
- * Alerts that were already sent. An alert begins when a client is overdue or a backup fails, and ends with the
+ * Alerts that were already sent, and the intervals by which a server judges its clients. An alert begins when a client is overdue or a backup fails, and ends with the
  * client's next complete set. The number of the newest complete set identifies it, so no alert is sent twice, even
  * after a restart of the server.
  */
@@ -19,8 +19,15 @@ const KINDS: readonly AlertKind[] = ['overdue', 'failing', 'unseen'];
 /** Maps each client to the set (0: none) after which its alert began. */
 type SentAlerts = Map<string, number>;
 
+interface Stored {
+  readonly sent: Readonly<Record<AlertKind, SentAlerts>>;
+  /** Maps each client to its OverdueAfter, in milliseconds. Readers of the store judge it by the same interval. */
+  readonly intervals: Map<string, number>;
+}
+
 export class Alerts {
-  private readonly sent: Readonly<Record<AlertKind, SentAlerts>>;
+  private readonly sent: Stored['sent'];
+  private readonly intervals: Stored['intervals'];
   private isChanged = false;
   private readonly file: string;
 
@@ -30,7 +37,20 @@ export class Alerts {
     store: string,
   ) {
     this.file = path.join(store, ALERTS_FILE);
-    this.sent = readSent(system, this.file);
+    ({ sent: this.sent, intervals: this.intervals } = readStored(system, this.file));
+  }
+
+  /** Returns the interval by which the server of the store judges a client; undefined if it has none. */
+  overdueAfterMs(client: string): number | undefined {
+    return this.intervals.get(client);
+  }
+
+  /** Notes the interval of a client; 0 removes it. */
+  setOverdueAfter(client: string, ms: number): void {
+    if ((this.intervals.get(client) ?? 0) === ms) return;
+    if (ms > 0) this.intervals.set(client, ms);
+    else this.intervals.delete(client);
+    this.isChanged = true;
   }
 
   isOpen(kind: AlertKind, client: string): boolean {
@@ -66,8 +86,11 @@ export class Alerts {
     return before !== undefined && before < set && this.end(kind, client);
   }
 
-  /** Removes the alerts of clients that no longer exist. */
+  /** Removes the alerts and intervals of clients that no longer exist. */
   keepOnly(clients: ReadonlySet<string>): void {
+    for (const client of this.intervals.keys()) {
+      if (!clients.has(client)) this.setOverdueAfter(client, 0);
+    }
     for (const kind of KINDS) {
       for (const client of this.sent[kind].keys()) {
         if (!clients.has(client)) this.end(kind, client);
@@ -83,13 +106,14 @@ export class Alerts {
       overdue: Object.fromEntries(this.sent.overdue),
       failing: Object.fromEntries(this.sent.failing),
       unseen: Object.fromEntries(this.sent.unseen),
+      overdueAfterMs: Object.fromEntries(this.intervals),
     };
     await replaceFile(this.system.files, this.file, Buffer.from(`${JSON.stringify(plain)}\n`));
     this.isChanged = false;
   }
 }
 
-function readSent(system: System, file: string): Record<AlertKind, SentAlerts> {
+function readStored(system: System, file: string): Stored {
   let plain: unknown;
   try {
     plain = JSON.parse(readStart(system.files, file, MAX_FILE_BYTES)?.toString('utf8') ?? '{}');
@@ -97,8 +121,11 @@ function readSent(system: System, file: string): Record<AlertKind, SentAlerts> {
     plain = {}; // damaged: all alerts are sent once more
   }
   const { format, ...kinds } = (plain ?? {}) as Record<string, unknown>;
-  const of = (kind: AlertKind): SentAlerts => mapOf(format === ALERTS_FORMAT ? kinds[kind] : {});
-  return { overdue: of('overdue'), failing: of('failing'), unseen: of('unseen') };
+  const of = (kind: string): SentAlerts => mapOf(format === ALERTS_FORMAT ? kinds[kind] : {});
+  return {
+    sent: { overdue: of('overdue'), failing: of('failing'), unseen: of('unseen') },
+    intervals: of('overdueAfterMs'),
+  };
 }
 
 function mapOf(plain: unknown): SentAlerts {

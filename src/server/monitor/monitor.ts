@@ -263,6 +263,7 @@ export class Watch {
       const { baseDir: store, catalogFile } = this.place;
       const directory = openClientDirectory(this.system, { store, client, catalogFile });
       const standing = await this.storage.standing(directory, withFigures);
+      this.alerts.setOverdueAfter(client, this.overdueAfterMs(client));
       const isSame = before !== undefined && before.newest?.set === standing.newest?.set;
       this.known.set(client, {
         standing,
@@ -363,7 +364,8 @@ export class Watch {
     const { clock } = this.system;
     // If a wrong clock dated a set into the future, its age counts from the moment when it was first seen.
     const ageMs = Math.max(clock.nowMs() - dateMs, clock.monotonicMs() - seenAtMs);
-    const overdueAfterMs = this.plan.overdueFor.get(client) ?? this.plan.overdueAfterMs;
+    const overdueAfterMs = this.overdueAfterMs(client);
+    const isOpen = (standing?.unfinishedAtMs ?? 0) > 0;
     const isFailing = this.alerts.isOpen('failing', client);
     return {
       client,
@@ -376,13 +378,21 @@ export class Watch {
       isFailing,
       state: clientState({
         fault: standing === undefined ? 'its catalog cannot be read' : undefined,
-        isRunning: this.watched.hasSession(client),
-        failure: isFailing ? 'its last session completed no set' : undefined,
-        newest: newest && { ageMs, unread: countErrors(newest.counts) },
-        lateAfterMs: overdueAfterMs,
+        isRunning: this.watched.hasSession(client) || (isOpen && standing!.isInUse),
+        failure: isFailing || isOpen ? 'its last session completed no set' : undefined,
+        newest: newest && {
+          ageMs,
+          unread: countErrors(newest.counts),
+          isDoubtful: newest.isDoubtful,
+        },
+        lateAfterMs: overdueAfterMs > 0 ? overdueAfterMs : (standing?.usualLateMs ?? 0),
         damagedContents: store?.damagedContents,
       }),
     };
+  }
+
+  private overdueAfterMs(client: string): number {
+    return this.plan.overdueFor.get(client) ?? this.plan.overdueAfterMs;
   }
 
   private freeBytes(): number | undefined {

@@ -1,8 +1,9 @@
-/** Overview of clients in a store: their newest sets, their protection, and whether a server found them overdue. */
+/** Overview of clients in a store: their newest sets, their protection, and the facts that decide their state. */
 import path from 'node:path';
 import type { ClientOverview, Protection } from '../../history/index.js';
 import { parseKeyRecord } from '../../crypto/index.js';
 import { asTardisError } from '../../errors/index.js';
+import { countErrors } from '../../model/index.js';
 import {
   catalogFileOf,
   type ClientDirectory,
@@ -12,8 +13,22 @@ import {
 } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { accountOf } from '../login/accounts.js';
-import { standingOf } from '../storage/client-standing.js';
+import { standingInCatalog } from '../storage/client-standing.js';
 import { Alerts } from '../monitor/alerts.js';
+
+const NOTHING = {
+  completeSets: 0,
+  newestSet: 0,
+  newestAtMs: 0,
+  fault: '',
+  unread: 0,
+  damagedContents: 0,
+  unfinishedAtMs: 0,
+  lateAfterMs: 0,
+  isDoubtful: false,
+  isInUse: false,
+  isFailing: false,
+} as const;
 
 /**
  * Returns one row for each of `clients`, in the same order. The row of a client that cannot be read has an error code.
@@ -28,15 +43,27 @@ export async function overviewOf(
   const rows: ClientOverview[] = [];
   for (const client of clients) {
     const protection = protectionOf(system, path.join(store, client));
-    const nothing = { completeSets: 0, newestSet: 0, newestAtMs: 0, isOverdue: false, fault: '' };
     try {
       const directory = openClientDirectory(system, { store, client, catalogFile });
-      const { newest, completeSets } = await standingOf(system, directory, false);
-      const [newestSet, newestAtMs] = [newest?.set ?? 0, newest?.closedAtMs ?? 0];
-      const isOverdue = alerts.isOpenSince('overdue', client, newestSet);
-      rows.push({ ...nothing, client, completeSets, newestSet, newestAtMs, protection, isOverdue });
+      const { newest, ...standing } = await standingInCatalog(system, directory, true);
+      const newestSet = newest?.set ?? 0;
+      rows.push({
+        ...NOTHING,
+        client,
+        protection,
+        newestSet,
+        newestAtMs: newest?.closedAtMs ?? 0,
+        completeSets: standing.completeSets,
+        unread: countErrors(newest?.counts ?? {}),
+        damagedContents: standing.damagedContents,
+        unfinishedAtMs: standing.unfinishedAtMs,
+        lateAfterMs: alerts.overdueAfterMs(client) ?? standing.usualLateMs,
+        isDoubtful: newest?.isDoubtful ?? false,
+        isInUse: standing.isInUse,
+        isFailing: alerts.isOpenSince('failing', client, newestSet),
+      });
     } catch (error) {
-      rows.push({ ...nothing, client, protection, fault: asTardisError(error).code });
+      rows.push({ ...NOTHING, client, protection, fault: asTardisError(error).code });
     }
   }
   return rows;

@@ -42,7 +42,7 @@ export function entryReaders(
 }
 
 export function reportReaders(
-  { reports }: History,
+  { client, reports }: History,
   clients: () => Promise<readonly ClientOverview[]>,
 ): Pick<
   Handlers,
@@ -55,6 +55,7 @@ export function reportReaders(
   | 'readFigures'
   | 'readStore'
   | 'readClients'
+  | 'readOwnState'
 > {
   return {
     readSetRoots: async () => ({ roots: await reports.rootsOfSets(), next: undefined }),
@@ -66,6 +67,7 @@ export function reportReaders(
     readFigures: () => reports.figures(),
     readStore: () => reports.store(),
     readClients: clients,
+    readOwnState: async () => (await clients()).filter((one) => one.client === client),
   };
 }
 

@@ -38,6 +38,7 @@ const READING = [
   'readFigures',
   'readStore',
   'readClients',
+  'readOwnState',
 ] as const satisfies readonly QuestionName[];
 type ReadingQuestion = (typeof READING)[number];
 

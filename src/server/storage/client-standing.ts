@@ -1,7 +1,7 @@
-/** State of a client: its newest complete set, and figures of its store. Read from the catalog, without a lock. */
-import { contentIdOf, NO_CONTENT, type SetNumber } from '../../model/index.js';
+/** State of a client: its sets, and figures of its store. Read from the catalog, without a lock. */
+import { contentIdOf, NO_CONTENT, type SetNumber, usualLateMs } from '../../model/index.js';
 import { type BackupSet, Catalog } from '../../store/catalog/index.js';
-import type { ClientDirectory } from '../../store/index.js';
+import { type ClientDirectory, isClientInUse } from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
 import { measureSpace } from './measure-space.js';
 
@@ -13,6 +13,8 @@ export interface GoodSet {
   readonly closedAtMs: number;
   /** Figures sent by the client, and `storedBytes`. */
   readonly counts: Readonly<Record<string, number>>;
+  /** True if the set may lack entries that were lost to damage. */
+  readonly isDoubtful: boolean;
 }
 
 export interface StoreFigures {
@@ -25,6 +27,12 @@ export interface ClientStanding {
   /** The newest complete set; undefined if there is none. */
   readonly newest: GoodSet | undefined;
   readonly completeSets: number;
+  /** Start of the unfinished set after it; 0 if there is none. */
+  readonly unfinishedAtMs: number;
+  /** True if a process writes to the client. */
+  readonly isInUse: boolean;
+  /** Age from which the newest complete set is older than usual; 0 if that is unknown. */
+  readonly usualLateMs: number;
   /**
    * Figures of the store. They are present only if requested, since each pack and content must be examined for them.
    */
@@ -43,29 +51,50 @@ export async function standingOf(
   directory: ClientDirectory,
   withFigures: boolean,
 ): Promise<ClientStanding> {
-  const isThere = system.files.status(directory.catalogPath) !== undefined;
-  const { newest, completeSets, damagedContents } = isThere
-    ? await fromCatalog(system, directory.catalogPath, withFigures)
-    : { newest: undefined, completeSets: 0, damagedContents: 0 };
-  if (!withFigures) return { newest, completeSets, figures: undefined };
+  const { damagedContents, ...sets } = await standingInCatalog(system, directory, withFigures);
+  if (!withFigures) return { ...sets, figures: undefined };
   const storedBytes =
     directory.bucket === undefined
       ? (await measureSpace(system, directory, false)).bytes
       : undefined;
-  return { newest, completeSets, figures: { storedBytes, damagedContents } };
+  return { ...sets, figures: { storedBytes, damagedContents } };
 }
 
-async function fromCatalog(system: System, catalogPath: string, withDamage: boolean) {
+/**
+ * Returns what the catalog of a client shows. Without `withDamage`, no damaged contents are counted. Throws errors of
+ * opening a catalog.
+ */
+export async function standingInCatalog(
+  system: System,
+  directory: ClientDirectory,
+  withDamage: boolean,
+): Promise<Omit<ClientStanding, 'figures'> & Pick<StoreFigures, 'damagedContents'>> {
+  const none = { completeSets: 0, unfinishedAtMs: 0, usualLateMs: 0, damagedContents: 0 };
+  const { catalogPath } = directory;
+  const isInUse = isClientInUse(directory);
+  if (system.files.status(catalogPath) === undefined) {
+    return { ...none, isInUse, newest: undefined };
+  }
   using catalog = Catalog.openForReading(system, catalogPath);
-  const complete = catalog.sets.listed().filter(({ state }) => state === 'complete');
-  const damagedContents = withDamage ? await countDamaged(catalog) : 0;
-  return { newest: goodSet(complete.at(-1)), completeSets: complete.length, damagedContents };
+  const listed = catalog.sets.listed();
+  const complete = listed.filter(({ state }) => state === 'complete');
+  const last = listed.findLast(({ state }) => state !== 'superseded');
+  return {
+    newest: goodSet(complete.at(-1)),
+    completeSets: complete.length,
+    isInUse,
+    unfinishedAtMs: last?.state === 'unfinished' ? last.openedAtMs : 0,
+    usualLateMs: usualLateMs(
+      complete.map(({ openedAtMs, closedAtMs }) => closedAtMs ?? openedAtMs),
+    ),
+    damagedContents: withDamage ? await countDamaged(catalog) : 0,
+  };
 }
 
 function goodSet(set: BackupSet | undefined): GoodSet | undefined {
   if (set === undefined) return undefined;
-  const { openedAtMs, closedAtMs = openedAtMs, stats } = set;
-  return { set: set.set, openedAtMs, closedAtMs, counts: stats };
+  const { openedAtMs, closedAtMs = openedAtMs, stats, isDoubtful } = set;
+  return { set: set.set, openedAtMs, closedAtMs, counts: stats, isDoubtful };
 }
 
 async function countDamaged({ damageCounts }: Catalog): Promise<number> {

@@ -1,4 +1,5 @@
 /** The lock of a client. At any time at most one process, and one session in it, writes to a client's store. */
+import fs from 'node:fs';
 import path from 'node:path';
 import { asTardisError, causeCode, systemCode, TardisError } from '../../errors/index.js';
 import {
@@ -28,6 +29,23 @@ export function lockClient(system: System, directory: ClientDirectory): ClientLo
 
 function refuseBusy({ client }: ClientDirectory): never {
   throw new TardisError('CLIENT_BUSY', `the client "${client}" is in use`);
+}
+
+const LOCKS = '/proc/locks';
+
+/**
+ * True if a process holds the client's lock. The kernel's list is read, since taking the lock to try it could stop a
+ * backup that begins now.
+ */
+export function isClientInUse(directory: ClientDirectory): boolean {
+  try {
+    const { ino } = fs.statSync(lockPathOf(directory), { bigint: true });
+    const line = new RegExp(`^\\d+: FLOCK .* [0-9a-f]+:[0-9a-f]+:${ino} `, 'm');
+    return line.test(fs.readFileSync(LOCKS, 'utf8'));
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return false; // there is no lock, or the system hides locks
+  }
 }
 
 function lockPathOf(directory: ClientDirectory): string {

@@ -103,7 +103,7 @@ export const SETS_HELP = {
     summary:
       'show the state of the backups: the last good one, the next one, the store, and what to do',
     about: [
-      'It needs no password for a store on this machine. The client is late if its newest complete set is older than OverdueAfter of the configuration or --overdue-after. `tardis status`, and `tardis` alone, are this command. `tardis setup` writes the configuration and the timer.',
+      'It needs no password for a store on this machine. The client is late if its newest complete set is older than OverdueAfter of the configuration or --overdue-after, else than that of its server, else than two and a half times the usual distance of days with a backup. The page, `sonic clients` and the metrics show the same state. `tardis status`, and `tardis` alone, are this command. `tardis setup` writes the configuration and the timer.',
     ],
     examples: {
       'sonic status --timeout 20': 'shows the state of what `tardis setup` has set up',
@@ -128,14 +128,14 @@ export const SETS_HELP = {
   },
   'sonic clients': {
     summary:
-      'list the clients of a store with their newest set, whether they have a password or encryption, and whether they are overdue',
+      'list the clients of a store with their newest set, whether they have a password or encryption, and their state',
     about: [
-      'A client is shown as overdue if a server with OverdueAfter has reported it, or if its newest set is older than --overdue-after. Through a server, an account with the right `admin` sees all clients of the same owner (an account file of the server lists them; see docs/server/running.md).',
+      'The state is that of `sonic status`. Through a server, an account with the right `admin` sees all clients of the same owner (an account file of the server lists them; see docs/server/running.md).',
     ],
     examples: {
       [`sonic clients ${D}`]: 'lists all clients',
       [`sonic clients ${D} --overdue-after 172800`]:
-        'also shows a client as overdue if its newest set is more than two days old',
+        'shows a client as late if its newest set is more than two days old',
       'sonic clients --server backup.example.org -C laptop --account ops':
         'lists the clients of the same owner, on a server',
     },

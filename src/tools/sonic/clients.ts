@@ -1,10 +1,9 @@
 /**
- * Implements `sonic clients`: lists the clients of a store with their newest set and their protection, and marks
- * clients without a recent set.
+ * Implements `sonic clients`: lists the clients of a store with their newest set, their protection and their state.
  */
-import type { ClientOverview } from '../../history/index.js';
+import { type ClientOverview, stateOf } from '../../history/index.js';
 import type { Settings } from '../../config/index.js';
-import { displayText } from '../../model/index.js';
+import { type ClientState, displayText } from '../../model/index.js';
 import { overviewOf } from '../../server/index.js';
 import { listClients } from '../../store/index.js';
 import { nodeSystem, type System } from '../../system/index.js';
@@ -21,7 +20,8 @@ export async function clients(options: Settings<'sonic clients'>): Promise<void>
   const system = nodeSystem();
   const all = await overview(system, options);
   if (all.some(({ fault }) => fault !== '')) donePartly();
-  const shown = all.map((one) => ({ ...one, isOverdue: isOverdue(one, system, options) }));
+  const facts = { nowMs: system.clock.nowMs(), lateAfterMs: options.overdueSeconds * 1000 };
+  const shown = all.map((one) => ({ ...one, ...stateOf(one, facts) }));
   if (options.json) {
     print(jsonText({ version: JSON_VERSION, clients: shown }));
     return;
@@ -60,31 +60,17 @@ function warnOfOther(
   }
 }
 
-/**
- * True if a server has raised an alert, or if the newest set is older than --overdue-after. A client that cannot be
- * read is not compared with that age.
- */
-function isOverdue(
-  { isOverdue: isReported, newestAtMs, fault }: ClientOverview,
-  { clock }: System,
-  { overdueSeconds }: Settings<'sonic clients'>,
-): boolean {
-  const isOld = clock.nowMs() - newestAtMs >= overdueSeconds * 1000;
-  return isReported || (overdueSeconds > 0 && fault === '' && isOld);
-}
-
 const HEAD = ['client', 'sets', 'newest set', 'of', 'protection', 'state'];
 
-function rowOf({ client, ...one }: ClientOverview): string[] {
-  const { completeSets, newestSet, newestAtMs, protection, fault } = one;
+function rowOf({ client, ...one }: ClientOverview & ClientState): string[] {
+  const { completeSets, newestSet, newestAtMs, protection, fault, state, reason } = one;
   const isThere = newestSet > 0;
-  const state = fault === '' ? (one.isOverdue ? 'overdue' : '') : `cannot be read: ${fault}`;
   return [
     client,
     fault === '' ? String(completeSets) : '',
     isThere ? String(newestSet) : '',
     isThere ? formatTime(newestAtMs) : '',
     protection,
-    state,
+    fault !== '' ? `cannot be read: ${fault}` : state === 'good' ? state : `${state}: ${reason}`,
   ];
 }

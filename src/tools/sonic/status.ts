@@ -2,11 +2,16 @@
  * Implements `sonic status`: shows the state of a client's backups, from the store, the timer of systemd and the
  * configuration. A store on this machine is read without its keys.
  */
-import fs from 'node:fs';
 import path from 'node:path';
 import { isBucket, resolveSettings, type Settings } from '../../config/index.js';
-import { asTardisError, systemCode, type TardisError } from '../../errors/index.js';
-import { type BackupSet, type History, openLocalHistory } from '../../history/index.js';
+import { asTardisError, type TardisError } from '../../errors/index.js';
+import {
+  type BackupSet,
+  type ClientOverview,
+  type History,
+  openLocalHistory,
+  stateOf,
+} from '../../history/index.js';
 import {
   ageText,
   type ClientState,
@@ -19,7 +24,7 @@ import {
   shownRoots,
 } from '../../model/index.js';
 import { overviewOf } from '../../server/index.js';
-import { CHECKED_FILE, closeSharedStores, LOCK_FILE, shownStore } from '../../store/index.js';
+import { CHECKED_FILE, closeSharedStores, shownStore } from '../../store/index.js';
 import {
   byteText,
   type DiskSpace,
@@ -49,6 +54,8 @@ const STATUS_OF: Readonly<Record<ClientStateName, number>> = {
 
 /** Facts that the store shows. */
 interface Look {
+  /** Undefined if the store has no such client. */
+  readonly overview: ClientOverview | undefined;
   readonly sets: readonly BackupSet[];
   /** Paths of the sources in the newest complete set; empty if their names are encrypted. */
   readonly roots: readonly Buffer[];
@@ -56,17 +63,15 @@ interface Look {
   readonly space: DiskSpace | undefined;
   /** Time at which a check has last read data of the client; undefined if none has, or if a server has the store. */
   readonly checkedAtMs: number | undefined;
-  /** True if a process of this machine writes to the client. */
-  readonly isInUse: boolean;
 }
 
 const NOTHING: Look = {
+  overview: undefined,
   sets: [],
   roots: [],
   isEncrypted: false,
   space: undefined,
   checkedAtMs: undefined,
-  isInUse: false,
 };
 
 /** All that is shown. */
@@ -90,19 +95,24 @@ export async function status(options: Options): Promise<number> {
   const nowMs = system.clock.nowMs();
   const timer = isFromFile(options) ? backupTimer() : undefined;
   const newest = look.sets.findLast(({ state }) => state === 'complete');
-  const state = clientState({
-    fault: fault && displayText(fault.message),
-    ...progressOf(look, newest, timer),
-    newest: newest && {
-      ageMs: Math.max(0, nowMs - endOf(newest)),
-      unread: countErrors(newest.stats),
-      isDoubtful: newest.isDoubtful,
-    },
-    lateAfterMs: options.overdueSeconds * 1000,
-  });
+  const lateAfterMs = options.overdueSeconds * 1000;
+  const state =
+    look.overview === undefined
+      ? stateWithout(fault)
+      : stateOf(look.overview, { nowMs, lateAfterMs, failure: failureOf(timer, newest) });
   const shown: Shown = { state, newest, look, timer, nowMs, code: fault?.code };
   print(options.json ? jsonText(jsonOf(options, shown)) : textOf(options, shown));
   return STATUS_OF[state.state];
+}
+
+/** Returns the state of a client of which nothing is known but an error; without one, there is no client yet. */
+function stateWithout(fault: TardisError | undefined): ClientState {
+  const state = clientState({
+    fault: fault && displayText(fault.message),
+    newest: undefined,
+    lateAfterMs: 0,
+  });
+  return fault === undefined ? state : { ...state, advice: fault.row.guidance };
 }
 
 function endOf({ closedAtMs, openedAtMs }: BackupSet): number {
@@ -188,8 +198,8 @@ async function lookHere(system: System, options: Options): Promise<Look> {
   const folder = path.join(place.store, place.client);
   return {
     ...(await lookIn(history, isEncrypted)),
+    overview,
     checkedAtMs: system.files.status(path.join(folder, CHECKED_FILE))?.mtimeMs,
-    isInUse: isLocked(path.join(folder, LOCK_FILE)),
   };
 }
 
@@ -197,15 +207,15 @@ async function lookHere(system: System, options: Options): Promise<Look> {
 function lookThere(options: Options): Promise<Look> {
   return withReports(options, async (history) => ({
     ...(await lookIn(history, history.contentKeys !== undefined)),
+    overview: await history.reports.ownState?.(),
     checkedAtMs: undefined,
-    isInUse: false,
   }));
 }
 
 async function lookIn(
   history: History,
   isEncrypted: boolean,
-): Promise<Omit<Look, 'checkedAtMs' | 'isInUse'>> {
+): Promise<Omit<Look, 'checkedAtMs' | 'overview'>> {
   const sets = await history.sets();
   const { space } = await history.reports.store();
   const newest = sets.findLast(({ state }) => state === 'complete');
@@ -214,42 +224,14 @@ async function lookIn(
   return { sets, roots: shownRoots(roots.map(({ path: root }) => root)), isEncrypted, space };
 }
 
-const LOCKS = '/proc/locks';
-
-/**
- * True if a process holds the lock of a file. The kernel's list is read, since taking the lock to try it could stop a
- * backup that begins now.
- */
-function isLocked(file: string): boolean {
-  try {
-    const { ino } = fs.statSync(file, { bigint: true });
-    const line = new RegExp(`^\\d+: FLOCK .* [0-9a-f]+:[0-9a-f]+:${ino} `, 'm');
-    return line.test(fs.readFileSync(LOCKS, 'utf8'));
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return false; // there is no lock, or the system hides locks
-  }
-}
-
-/** Returns whether a backup runs, and why the last run completed no set. */
-function progressOf(
-  { sets, isInUse }: Look,
-  newest: BackupSet | undefined,
+/** Returns why the last run of a timer completed no set; undefined if it did, or if a newer set is complete. */
+function failureOf(
   timer: BackupTimer | undefined,
-): { readonly isRunning: boolean; readonly failure: string | undefined } {
-  const last = sets.findLast(({ state }) => state !== 'superseded');
-  const isUnfinished = last !== undefined && last.state === 'unfinished';
+  newest: BackupSet | undefined,
+): string | undefined {
   const failedAtMs = timer?.failedAtMs ?? 0;
-  const hasFailed = failedAtMs > (newest === undefined ? 0 : endOf(newest));
-  if (isUnfinished && isInUse) return { isRunning: true, failure: undefined };
-  if (hasFailed) {
-    const failure = `${timer!.name} failed at ${formatTime(failedAtMs)}`;
-    return { isRunning: false, failure };
-  }
-  const failure = isUnfinished
-    ? `the run of ${formatTime(last.openedAtMs)} was cut off`
-    : undefined;
-  return { isRunning: false, failure };
+  if (failedAtMs <= (newest === undefined ? 0 : endOf(newest))) return undefined;
+  return `${timer!.name} failed at ${formatTime(failedAtMs)}`;
 }
 
 /** Returns the sources: those of the configuration, else those in the newest complete set. */

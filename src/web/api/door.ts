@@ -45,6 +45,8 @@ export interface Door {
   readonly doubts?: () => readonly string[];
   /** Authenticates a request. Throws NOT_LOGGED_IN, TOO_MANY_ATTEMPTS, NOT_PERMITTED. */
   authenticate(request: FastifyRequest): Promise<Visitor>;
+  /** Age from which a client is late, by the configuration of this program; absent if that of the store is used. */
+  readonly lateAfterMs?: number;
   /** Returns the clients that a visitor may see. */
   clients(visitor: Visitor): Promise<readonly ClientOverview[]>;
   /**

@@ -1,7 +1,7 @@
 /** Entries, names and sets as JSON. */
 import { isUtf8 } from 'node:buffer';
 import { type BackupSet, type History, type HistoryEntry, restBelow } from '../../history/index.js';
-import { EntryType, isSparse, type SetNumber } from '../../model/index.js';
+import { countErrors, EntryType, isSparse, type SetNumber } from '../../model/index.js';
 import { type BackupSet as SetJson, type Entry, ENTRY_TYPES } from './schemas.js';
 
 /** Returns a name or path as text, and its bytes only if it is not UTF-8. */
@@ -66,6 +66,7 @@ export function setJson(set: BackupSet): SetJson {
     tags: [...marks.tags],
     isLocked: marks.isLocked,
     priority: marks.priority,
+    unread: countErrors(set.stats),
     isDoubtful: set.isDoubtful,
     changed: { filesRead, sentBytes },
   };

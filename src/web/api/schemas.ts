@@ -1,5 +1,6 @@
 /** Schemas of the values in requests and replies of the API. Types, checks and docs/server/api.md are made from them. */
 import { type Static, Type } from 'typebox';
+import { CLIENT_STATES } from '../../model/index.js';
 
 /**
  * Maximum number of characters in a value of a query. A path has at most 4096 bytes, each of which takes up to three
@@ -79,6 +80,9 @@ export const BackupSet = Type.Object({
   tags: Type.Array(Type.String()),
   isLocked: Type.Boolean(),
   priority: Type.Integer(),
+  unread: Type.Integer({
+    description: 'Number of entries that the backup could not read, or only in part.',
+  }),
   isDoubtful: Type.Boolean({ description: 'True if damage may have taken entries of the set.' }),
   changed: Type.Object(
     {
@@ -98,7 +102,15 @@ export const Client = Type.Object({
   completeSets: Type.Integer(),
   lastSet: Type.Optional(Type.Integer()),
   lastCompletedMs: Type.Optional(timeMs),
-  isOverdue: Type.Boolean(),
+  state: Type.Enum([...CLIENT_STATES], {
+    description: 'The state that `tardis status` and the metrics show, too.',
+  }),
+  reason: Type.String({ description: 'Why the client has this state, as a sentence.' }),
+  advice: Type.String({ description: 'What to do, as sentences; empty if nothing is.' }),
+  lateAfterMs: Type.Number({
+    description:
+      'Age of the newest complete set from which the client is late; 0 if none is known.',
+  }),
   encrypts: Type.Boolean(),
   fault: Type.Optional(Type.String({ description: 'Code of the error that hides the figures.' })),
 });

@@ -45,6 +45,8 @@ interface LocalServerOptions {
   readonly idleMs: number;
   /** Returns a file of the page. */
   readonly readPage: (name: string) => Buffer;
+  /** Age from which a client is late, of the user's configuration. */
+  readonly lateAfterMs?: number;
   /** Returns the clients for the overview. */
   readonly clients: () => Promise<readonly ClientOverview[]>;
   /** Routes of other modules. */
@@ -154,7 +156,7 @@ function addEntrance(app: WebApp, entrance: Entrance): void {
 const EVERYTHING: Visitor['rights'] = new Set(RIGHTS);
 
 function doorOf(options: LocalServerOptions, entrance: Entrance, contents: OpenContents): Door {
-  const { system, history, clients } = options;
+  const { system, history, clients, lateAfterMs = 0 } = options;
   return {
     program: 'tardis-web',
     system,
@@ -170,6 +172,7 @@ function doorOf(options: LocalServerOptions, entrance: Entrance, contents: OpenC
       return { client: history.client, account: '', rights: EVERYTHING };
     },
     clients,
+    lateAfterMs,
     open: async (client) => {
       if (client !== history.client) {
         throw new TardisError('NO_SUCH_CLIENT', `the client that is open is "${history.client}"`);

@@ -1,6 +1,7 @@
 /** Adds the API of a server to an app: the common routes, logins, questions of the tools, and metrics. */
 import type { FastifyRequest } from 'fastify';
 import { TardisError } from '../../errors/index.js';
+import { stateOf } from '../../history/index.js';
 import type { RightName } from '../../model/index.js';
 import {
   answerWith,
@@ -116,6 +117,7 @@ function askRoute(door: StoreDoor | ServerDoor): AddedRoute {
 function metricsRoute(door: StoreDoor | ServerDoor): AddedRoute {
   return addedRoute(REMOTE_ROUTES.metrics, async ({ visitor, reply }) => {
     const clients = await door.clients(visitor);
+    const nowMs = door.system.clock.nowMs();
     const of = (value: (client: (typeof clients)[number]) => number | undefined) =>
       clients.map((client) => ({ labels: { client: client.client }, value: value(client) }));
     const text = openMetrics([
@@ -141,9 +143,12 @@ function metricsRoute(door: StoreDoor | ServerDoor): AddedRoute {
         samples: of(({ newestAtMs }) => (newestAtMs === 0 ? undefined : newestAtMs / 1000)),
       },
       {
-        name: 'tardisremote_client_overdue',
-        help: '1 if a server has found the client overdue.',
-        samples: of(({ isOverdue }) => (isOverdue ? 1 : 0)),
+        name: 'tardisremote_client_state',
+        help: '1 for the state of the client: good, running, warned, late, failed, never or unknown.',
+        samples: clients.map((one) => ({
+          labels: { client: one.client, state: stateOf(one, { nowMs }).state },
+          value: 1,
+        })),
       },
     ]);
     await reply.type(METRICS_TYPE).header('cache-control', 'no-store').send(text);

@@ -1,4 +1,5 @@
 /** Handlers of questions about clients and sets. */
+import { stateOf } from '../../../history/index.js';
 import { programVersion } from '../../../system/index.js';
 import { shownRoots } from '../../../model/index.js';
 import type { Client } from '../schemas.js';
@@ -21,16 +22,20 @@ export const SET_HANDLERS: Pick<
   }),
   clients: async ({ door, visitor }) => {
     const found = await door.clients(visitor);
-    return found.map(
-      ({ client, completeSets, newestSet, newestAtMs, protection, isOverdue, fault }): Client => ({
+    const { lateAfterMs = 0, system } = door;
+    const facts = { nowMs: system.clock.nowMs(), lateAfterMs };
+    return found.map((one): Client => {
+      const { client, completeSets, newestSet, newestAtMs, protection, fault } = one;
+      return {
         name: client,
         completeSets,
         ...(newestSet === 0 ? {} : { lastSet: newestSet, lastCompletedMs: newestAtMs }),
-        isOverdue,
+        ...stateOf(one, facts),
+        lateAfterMs: lateAfterMs > 0 ? lateAfterMs : one.lateAfterMs,
         encrypts: protection === 'encrypted',
         ...(fault === '' ? {} : { fault }),
-      }),
-    );
+      };
+    });
   },
   sets: async ({ lease: { history } }) => ({
     sets: (await history.sets()).toReversed().map(setJson),

@@ -1,0 +1,125 @@
+// Pace: long
+/** One light: every reader shows the same state of a client. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { backup, poolsStayAway, run, Running, succeed } from '../helpers/commands.js';
+import { lab } from '../helpers/settings.js';
+import { noise } from '../helpers/tree.js';
+import { WebDoor } from '../helpers/web-door.js';
+
+poolsStayAway();
+
+/** The state that each client of the store is brought into; its name is that of the client. */
+const STATES: Readonly<Record<string, string>> = {
+  good: 'good',
+  unread: 'warned',
+  damaged: 'warned',
+  late: 'late',
+  cut: 'failed',
+  empty: 'never',
+  busy: 'running',
+  broken: 'unknown',
+};
+const CLIENTS = Object.keys(STATES);
+
+type Shown = Readonly<Record<string, string | undefined>>;
+
+test('each state is shown equal by every reader', async (t) => {
+  const { at, store, source, written } = lab(t);
+  fs.writeFileSync(path.join(source, 'letter.txt'), noise(1, 5000));
+  const place = (client: string): string[] => ['-D', store, '-C', client];
+  const local = (client: string): string[] => [...place(client), '--local'];
+  for (const client of CLIENTS.filter((name) => name !== 'empty')) {
+    await backup([...local(client), '--create', source]);
+  }
+  await succeed('sonic', ['create', ...place('empty')]);
+  t.is((await run('tardis', [...local('unread'), source, at('nothing')])).status, 3);
+  for (const name of fs.readdirSync(path.join(store, 'damaged', 'packs'), { recursive: true })) {
+    const pack = path.join(store, 'damaged', 'packs', String(name));
+    if (!fs.statSync(pack).isFile()) continue;
+    const bytes = fs.readFileSync(pack);
+    const from = bytes.indexOf(noise(1, 5000).subarray(0, 100));
+    if (from >= 0) fs.writeFileSync(pack, bytes.fill(0, from, from + 5000));
+  }
+  fs.rmSync(path.join(store, 'damaged', 'parity'), { recursive: true, force: true });
+  await run('sonic', ['check', ...place('damaged'), '--read-data']);
+  const slow = (client: string): Running =>
+    new Running('tardis', [...local(client), '--source', 'slow=sleep 600', source]);
+  const [cut, busy] = [slow('cut'), slow('busy')];
+  t.teardown(() => busy.signalGroup('SIGKILL'));
+  const byStatus = async (...words: string[]): Promise<string> => {
+    const { stdout, stderr } = await run('sonic', ['status', '--json', ...words]);
+    return stdout === '' ? stderr : (JSON.parse(stdout) as { state: string }).state;
+  };
+  for (const client of ['cut', 'busy']) {
+    for (let tries = 0; (await byStatus(...place(client))) !== 'running'; tries += 1)
+      t.true(tries < 200);
+  }
+  cut.signalGroup('SIGKILL');
+  await cut.ended;
+  fs.writeFileSync(path.join(store, 'broken', 'tardis.db'), noise(2, 100_000));
+
+  const metrics = at('store.prom');
+  const text = `[Tardis]\nOverdueFor = late=1\nWatchInterval = 1\nMetricsFile = ${metrics}\n`;
+  const socket = at('socket');
+  const config = ['--config', written('cfg', text)];
+  const server = new Running('tardisd', ['-D', store, '--local', socket, ...config]);
+  t.teardown(() => server.signalGroup('SIGKILL'));
+  const readStates = (from: string, program: string): Shown =>
+    Object.fromEntries(
+      [
+        ...from.matchAll(
+          new RegExp(`^${program}_client_state\\{client="(\\w+)",state="(\\w+)"\\} 1$`, 'gm'),
+        ),
+      ].map(([, client, state]) => [client!, state!]),
+    );
+  const byServer = (): Shown =>
+    readStates(fs.existsSync(metrics) ? fs.readFileSync(metrics, 'utf8') : '', 'tardis');
+  await server.until('the late client', () => byServer()['late'] === 'late');
+
+  const each = async (of: (client: string) => Promise<string>): Promise<Shown> => {
+    const shown: Record<string, string> = {};
+    for (const client of CLIENTS) shown[client] = await of(client);
+    return shown;
+  };
+  type Row = { readonly client?: string; readonly name?: string; readonly state: string };
+  const byRows = (rows: readonly Row[]): Shown =>
+    Object.fromEntries(rows.map(({ client, name = client, state }) => [name!, state]));
+  const door = await WebDoor.start(store, ['-C', 'good']);
+  const cookie = await door.enter();
+  const listed = await run('sonic', ['clients', '-D', store, '--json']);
+  fs.mkdirSync(path.join(store, '.accounts'));
+  fs.writeFileSync(path.join(store, '.accounts', 'owner'), `Targets: ${CLIENTS.join(' ')}\n`);
+  const account = ['account', ...place('good'), '--json', '--add', 'ops', '--token'];
+  const made = await succeed('sonic', [...account, '--rights', 'list,read,admin']);
+  const { token } = JSON.parse(made) as { token: string };
+  const remote = new Running('tardisremote', [
+    '-D',
+    store,
+    '--json',
+    '--port',
+    '0',
+    '--insecure-tcp',
+  ]);
+  t.teardown(() => remote.signalGroup('SIGKILL'));
+  await remote.until('its line', () => remote.stdout.includes('\n'));
+  const { ready } = JSON.parse(remote.stdout) as { ready: string };
+  const fromRemote = async (what: string): Promise<string> =>
+    (
+      await fetch(`${ready}api/v1/${what}`, { headers: { authorization: `Bearer ${token}` } })
+    ).text();
+  const readers: Readonly<Record<string, Shown>> = {
+    'sonic status': await each((client) => byStatus(...place(client))),
+    'sonic status --server': await each((client) => byStatus('--server', socket, '-C', client)),
+    'sonic clients': byRows((JSON.parse(listed.stdout) as { clients: Row[] }).clients),
+    'the page': byRows(
+      JSON.parse((await door.request('/api/v1/clients', { cookie })).body) as Row[],
+    ),
+    'the API': byRows(JSON.parse(await fromRemote('clients')) as Row[]),
+    'metrics of tardisd': byServer(),
+    'metrics of tardisremote': readStates(await fromRemote('metrics'), 'tardisremote'),
+  };
+  await door.close();
+  for (const [reader, shown] of Object.entries(readers)) t.deepEqual(shown, STATES, reader);
+});
