@@ -67,6 +67,19 @@ export interface ClientSessionServices {
   refused(client: string, error: TardisError): void;
 }
 
+/** The session of a client, when it has ended. */
+export interface Visit {
+  readonly client: string;
+  /** Address of the client; empty over a socket of this machine. */
+  readonly address: string;
+  readonly purpose: PurposeName;
+  readonly outcome: SessionOutcome;
+  /** Bytes of messages. */
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+  readonly durationMs: number;
+}
+
 /** The connection that a session uses at present. The session calls `refuse` if its storage fails. */
 interface Speaker {
   readonly connection: Connection;
@@ -107,6 +120,9 @@ export class ClientSession implements SessionOwner {
   private afterSet: ClosingRequests = { isPurgeRequested: false, isAwaited: false };
   /** Number of messages received from the client. */
   private received = 0;
+  private receivedBytes = 0;
+  private sentBytes = 0;
+  private readonly beganAtMs = performance.now();
   private unprocessedBytes = 0;
   /** Messages that are held back until the client has acknowledged answers. */
   private readonly heldBack: { name: MessageName; bytes: Buffer }[] = [];
@@ -169,6 +185,13 @@ export class ClientSession implements SessionOwner {
   get outcome(): SessionOutcome {
     if (!this.hasSet) return 'none';
     return this.isSetClosed ? 'complete' : 'failed';
+  }
+
+  /** Returns what the client has done, from an address. */
+  visitFrom(address: string): Visit {
+    const { client, purpose, outcome, receivedBytes, sentBytes } = this;
+    const durationMs = performance.now() - this.beganAtMs;
+    return { client, address, purpose, outcome, receivedBytes, sentBytes, durationMs };
   }
 
   get isEnding(): boolean {
@@ -244,6 +267,7 @@ export class ClientSession implements SessionOwner {
   /** Queues a message for the storage. */
   post(name: MessageName, bytes: Buffer): void {
     this.received += 1;
+    this.receivedBytes += bytes.length;
     this.unprocessedBytes += bytes.length;
     this.hasSet ||= name === 'openSet';
     this.heldBack.push({ name, bytes });
@@ -359,6 +383,7 @@ export class ClientSession implements SessionOwner {
   private answered(answer: Buffer | undefined, processedBytes: number): void {
     this.unprocessedBytes -= processedBytes;
     if (answer !== undefined) {
+      this.sentBytes += answer.length;
       this.isSetClosed ||= answer[0] === MESSAGES.setClosed.number;
       this.warnOfMachine(answer);
       if (this.keepsAnswers) this.answers.keep(answer);

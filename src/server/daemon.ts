@@ -16,11 +16,12 @@ import {
   type ListenPlace,
   servePiped,
 } from '../transport/index.js';
+import { certificateEndMs, validityFault } from './login/certificate.js';
 import { type LoginOptions, LoginService } from './login/login.js';
 import { Quotas } from './quotas.js';
 import type { Right } from '../model/index.js';
 import { mediumOf } from '../store/index.js';
-import type { ClientSession } from './client-session.js';
+import type { ClientSession, Visit } from './client-session.js';
 import { ServerConnection } from './server-connection.js';
 import type { SessionServices } from './session-services.js';
 import { Nodes } from './nodes.js';
@@ -69,6 +70,8 @@ export interface DaemonOptions extends LoginOptions {
   readonly gc?: GcPlan | undefined;
   /** Plan for CPU profiles of sessions; undefined if none are made. */
   readonly profiles?: ProfilePlan | undefined;
+  /** Called after the session of a client has ended. */
+  readonly onLeft?: ((visit: Visit) => void) | undefined;
   /** Plan for monitoring; undefined if clients are not monitored. */
   readonly watch?: WatchPlan | undefined;
 }
@@ -124,7 +127,7 @@ export class Daemon {
       new Watch(system, storage, {
         place: options,
         plan: options.watch,
-        watched: this.watched(),
+        watched: this.watched(system),
         log,
       });
     this.services = {
@@ -142,6 +145,7 @@ export class Daemon {
       isRequested: (directory) => mediumOf(system, directory).isRequested(),
       parked: () => this.limitParked(),
       refused: (client, error) => this.watch?.refused(client, error),
+      left: options.onLeft,
     };
   }
 
@@ -259,18 +263,23 @@ export class Daemon {
     }
   }
 
-  private watched(): Watched {
+  private watched({ clock }: System): Watched {
+    const { certificate } = this.options;
     return {
       hasSession: (client) => this.byClient.has(client),
       bringUpToDate: async (client) => {
         if (!this.byClient.has(client)) await this.options.shared?.refresh(client);
       },
       lookAtStore: () => this.health.look(),
+      certificateFault: () => {
+        return certificate && validityFault(certificate.cert, clock.nowMs());
+      },
       figures: () => ({
         sessions: this.byClient.size,
         parkedSessions: [...this.byClient.values()].filter(({ isParked }) => isParked).length,
         connections: this.connections.size,
         storeAnswers: this.health.answers,
+        certificateEndsAtMs: certificate && certificateEndMs(certificate.cert),
       }),
     };
   }

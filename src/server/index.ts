@@ -2,12 +2,17 @@ export { overviewBeside, overviewOf } from './queries/client-overview.js';
 export { Daemon, type DaemonOptions } from './daemon.js';
 export { GcScheduler, type GcPlan } from './gc-scheduler.js';
 export { changeKeys } from './ingest/key-change.js';
-export { UnacknowledgedAnswers } from './client-session.js';
+export { UnacknowledgedAnswers, type Visit } from './client-session.js';
 export { Attempts, DEFAULT_ATTEMPTS } from './limits/attempts.js';
 export { type Admission, Quotas } from './quotas.js';
 export * from './login/accounts.js';
 export { lookForToken } from './login/token-login.js';
-export { type CertificateFiles, readCertificate } from './login/certificate.js';
+export {
+  type CertificateFiles,
+  certificateEndMs,
+  readCertificate,
+  validityFault,
+} from './login/certificate.js';
 export { type LoginOptions, LoginService, type PendingLogin } from './login/login.js';
 export { ALERTS_FILE } from './monitor/alerts.js';
 export { Watch, type WatchPlan } from './monitor/monitor.js';

@@ -314,6 +314,8 @@ export class ServerConnection {
     if (owner.purpose !== Purpose.read) await this.services.claim(session);
     this.session = session;
     await session.open(directory);
+    const { peerAddress } = this.connection.channel;
+    void session.over.then(() => this.services.left?.(session.visitFrom(peerAddress)));
   }
 
   /** Resumes the session. Throws SESSION_GONE, with one text for all reasons, PROTOCOL_VIOLATION for a wrong `upTo`. */

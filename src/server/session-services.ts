@@ -1,6 +1,6 @@
 /** The parts of a server that its connections and sessions use. */
 import type { System } from '../system/index.js';
-import type { ClientSession, ClientSessionServices } from './client-session.js';
+import type { ClientSession, ClientSessionServices, Visit } from './client-session.js';
 import type { LoginService } from './login/login.js';
 import type { Nodes } from './nodes.js';
 import type { Rights } from './session-rights.js';
@@ -29,6 +29,8 @@ export interface SessionServices extends ClientSessionServices {
    * CLIENT_BUSY if the client has another session.
    */
   claim(session: ClientSession): Promise<void>;
+  /** Called after the session of a client has ended. */
+  readonly left?: ((visit: Visit) => void) | undefined;
   /** Returns the backup session of a client; undefined if it has none. */
   sessionOf(client: string): ClientSession | undefined;
 }

@@ -48,5 +48,4 @@ export { runningConfig } from './tardis/running-config.js';
 export { SavedList } from './tardis/saved-list.js';
 export { watchPlan } from './tardisd/monitor-settings.js';
 export { logTo } from './tardisfs/mount-log.js';
-export { validityFault } from './tardisd/live-certificate.js';
 export { serverSource } from './tardisremote/server-source.js';

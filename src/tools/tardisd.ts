@@ -1,7 +1,7 @@
 /** Implements `tardisd`, the server. */
 import type { Logger } from 'pino';
 import { isBucket, type Settings, storageThreadsOf } from '../config/index.js';
-import { Daemon, type DaemonOptions } from '../server/index.js';
+import { Daemon, type DaemonOptions, type Visit } from '../server/index.js';
 import { closeSharedStores, requireStore } from '../store/index.js';
 import type { ListenPlace } from '../transport/index.js';
 import { isLoopback, nodeSystem, type System } from '../system/index.js';
@@ -9,7 +9,7 @@ import { goToBackground, isInBackground, reportToStarter } from './shared/backgr
 import { daemonOptions, listenAddress, openStorage, storePath } from './tardisd/daemon-options.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
 import { createStore, type ServedBucket } from './tardisd/served-store.js';
-import { printReady } from './tardisd/server-ready.js';
+import { printReady, printVisit } from './tardisd/server-ready.js';
 import { atHangup } from './shared/signals.js';
 import { pipedPlace, pipedSettings } from './tardisd/piped-server.js';
 import { becomeUser, writePidFile } from './tardisd/server-process.js';
@@ -90,7 +90,11 @@ async function serveUntilStopped(
   const { profiles } = options;
   const threads = storageThreadsOf(settings);
   const storage = openStorage(system, threads, { umask: settings.umask, profiles }, log);
-  const starting = Daemon.start(system, storage, options, log);
+  let isShown = false;
+  const onLeft = (visit: Visit): void => {
+    if (isShown && process.stdout.isTTY) printVisit(system, visit);
+  };
+  const starting = Daemon.start(system, storage, { ...options, onLeft }, log);
   const stop = (): void => {
     starting
       .then((daemon) => daemon.stop())
@@ -118,6 +122,7 @@ async function serveUntilStopped(
   process.on('SIGINT', stop);
   if (!isInBackground() && !settings.stdio) {
     printReady(system, settings, daemon.address, isStoreNew);
+    isShown = !settings.json;
   }
   reportToStarter();
   await daemon.stopped;

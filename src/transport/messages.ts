@@ -4,7 +4,8 @@
  * and docs/inside/protocol.md all follow this table (a test compares the document). Numbers are never reused.
  *
  * Ranges: 1–15 session, 16–47 backup, 48–63 reading, 64–79 answers to backups, 80–95 to readers, 96–111 login,
- * 112–127 signatures and deltas, 128–143 changes of sets, 144–165 reports and kept settings, 166–183 copies.
+ * 112–127 signatures and deltas, 128–143 changes of sets, 144–165 reports and kept settings, 166–183 copies,
+ * 184–191 reports.
  */
 import { NOTE_KINDS, type SlotNumber } from '../model/index.js';
 import { CLIENT_CONFIG, MACHINE } from './client-config.js';

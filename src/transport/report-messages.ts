@@ -104,7 +104,7 @@ export const REPORT_MESSAGES = {
   /** Requests an overview of the clients owned by the account that owns this client. */
   readClients: requests(160, KIB, {}, { right: 'admin', answer: 'clientsAre' }),
   /** Requests the row of this client in that overview. */
-  readOwnState: requests(158, KIB, {}, { right: 'list', answer: 'clientsAre' }),
+  readOwnState: requests(184, KIB, {}, { right: 'list', answer: 'clientsAre' }),
   /** The lists are parallel: items with the same index belong to one client. */
   clientsAre: answers(161, 256 * KIB, {
     clients: 'texts',

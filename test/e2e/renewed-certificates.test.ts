@@ -5,7 +5,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import tls from 'node:tls';
 import test, { type ExecutionContext } from 'ava';
-import { serverSource, validityFault } from '../../src/tools/index.js';
+import { validityFault } from '../../src/server/index.js';
+import { serverSource } from '../../src/tools/index.js';
 import { certificateIn } from '../helpers/certificates.js';
 import { run, Running, Server, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
@@ -113,13 +114,38 @@ test('a certificate that expires soon is reported at the start', async (t) => {
   t.regex(running.stderr, /"level":50.*"msg":"the certificate expires in [23] days"/);
 });
 
+test('a certificate that expires within 21 days is told in the log, by mail, and in the metrics', async (t) => {
+  const all = await certificates(t);
+  const soon = path.join(all.top, 'soon.pem');
+  const words = ['req', '-x509', '-new', '-key', all.used.keyFile, '-out', soon, '-days', '18'];
+  execFileSync('openssl', [...words, '-subj', '/CN=soon'], { stdio: 'ignore' });
+  all.take(soon, all.used.keyFile);
+  const [mail, metrics] = [all.at('mail'), all.at('server.prom')];
+  const text = `[Tardis]\nMailTo = ops@example.org\nMailCommand = tee -a ${mail}\nMetricsFile = ${metrics}\nWatchInterval = 1\n`;
+  const config = ['--config', all.written('cfg', text)];
+  const server = await Server.start(all.store, [...all.pair, '--address', '127.0.0.1', ...config]);
+  t.teardown(() => server.kill());
+  const read = (file: string): string => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '');
+  await server.running.until('mail', () => read(mail).includes('valid until'));
+  const first = read(metrics);
+  await server.running.until('a second look', () => read(metrics) !== first);
+  t.is(read(mail).match(/^Subject: tardisd: the certificate expires in 1[78] days$/gm)?.length, 1);
+  const endMs = Date.parse(new X509Certificate(fs.readFileSync(soon)).validTo);
+  t.regex(
+    read(metrics),
+    new RegExp(`^tardis_certificate_expiry_timestamp_seconds ${endMs / 1000}$`, 'm'),
+  );
+  t.regex(server.running.stderr, /"msg":"the certificate expires in 1[78] days"/);
+});
+
 test('a certificate is reported before it is valid, before its end, and behind it', async (t) => {
   const { cert } = await certificateIn(lab(t).top);
   const { validFrom, validTo } = new X509Certificate(cert);
   const [fromMs, toMs] = [Date.parse(validFrom), Date.parse(validTo)];
   t.regex(validityFault(cert, fromMs - 1)!, /not valid yet/);
   t.is(validityFault(cert, fromMs), undefined);
-  t.is(validityFault(cert, toMs - 14 * DAY_MS), undefined);
+  t.is(validityFault(cert, toMs - 21 * DAY_MS), undefined);
+  t.is(validityFault(cert, toMs - 20.5 * DAY_MS), 'the certificate expires in 20 days');
   t.is(validityFault(cert, toMs - 5.5 * DAY_MS), 'the certificate expires in 5 days');
   t.regex(validityFault(cert, toMs)!, /has expired/);
 });

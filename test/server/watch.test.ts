@@ -59,11 +59,13 @@ function observatory(t: ExecutionContext) {
       },
       watched: {
         hasSession: (client) => busy.has(client),
+        certificateFault: () => undefined,
         figures: () => ({
           sessions: busy.size,
           parkedSessions: 0,
           connections: 3,
           storeAnswers: undefined,
+          certificateEndsAtMs: undefined,
         }),
         bringUpToDate: async () => undefined,
         lookAtStore: async () => undefined,

@@ -12,6 +12,9 @@ import type { Certificate } from '../../transport/index.js';
 const MAX_FILE_BYTES = 1 << 20;
 const OPENSSL_TIMEOUT_MS = 60_000;
 const VALID_DAYS = '3650';
+const DAY_MS = 86_400_000;
+/** Time before its end from which a certificate is reported. Certificates of 90 days are usually renewed 30 days before. */
+const SOON_MS = 21 * DAY_MS;
 
 export interface CertificateFiles {
   readonly certFile: Buffer;
@@ -98,4 +101,19 @@ function lastLine(output: string, error: unknown): string {
 
 function unusable(message: string): TardisError {
   return new TardisError('CERTIFICATE_UNUSABLE', message);
+}
+
+/** Returns what a client may find wrong with the dates of a certificate, now or soon; undefined if nothing. */
+export function validityFault(cert: Buffer, nowMs: number): string | undefined {
+  const { validFrom } = new X509Certificate(cert);
+  const endsMs = certificateEndMs(cert);
+  if (nowMs >= endsMs) return 'the certificate has expired: clients refuse it';
+  if (nowMs < Date.parse(validFrom)) return 'the certificate is not valid yet: clients refuse it';
+  const days = Math.floor((endsMs - nowMs) / DAY_MS);
+  return endsMs - nowMs < SOON_MS ? `the certificate expires in ${days} days` : undefined;
+}
+
+/** Returns the time at which a certificate expires. */
+export function certificateEndMs(cert: Buffer): number {
+  return Date.parse(new X509Certificate(cert).validTo);
 }

@@ -38,6 +38,8 @@ export interface ServerFigures {
   readonly freeBytes: number | undefined;
   /** True if the bucket of the store answered; undefined for a store in a directory. */
   readonly storeAnswers: boolean | undefined;
+  /** Time at which the certificate expires; undefined without TLS. */
+  readonly certificateEndsAtMs: number | undefined;
 }
 
 const seconds = (ms: number | undefined): number | undefined =>
@@ -84,6 +86,12 @@ function serverGauges(server: ServerFigures, clients: number): Gauge[] {
       'store_answers',
       '1 if the bucket of the store answered last time.',
       storeAnswers === undefined ? undefined : Number(storeAnswers),
+    ),
+    one(
+      'certificate_expiry_timestamp_seconds',
+      'Time at which the certificate of the server expires.',
+      seconds(server.certificateEndsAtMs),
+      'seconds',
     ),
     one('sessions', 'Running backups.', server.sessions),
     one('parked_sessions', 'Backups that wait for a lost connection.', server.parkedSessions),

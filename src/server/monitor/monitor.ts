@@ -38,7 +38,12 @@ export type SessionOutcome = 'none' | 'complete' | 'failed';
 /** The state that the server provides for monitoring. */
 export interface Watched {
   hasSession(client: string): boolean;
-  figures(): Pick<ServerFigures, 'sessions' | 'parkedSessions' | 'connections' | 'storeAnswers'>;
+  figures(): Pick<
+    ServerFigures,
+    'sessions' | 'parkedSessions' | 'connections' | 'storeAnswers' | 'certificateEndsAtMs'
+  >;
+  /** Returns what a client may find wrong with the dates of the certificate, now or soon; undefined if nothing. */
+  certificateFault(): string | undefined;
   /**
    * Updates the catalog of a client in a bucket, since another server may have served the client. Throws errors of a
    * bucket.
@@ -97,6 +102,8 @@ export class Watch {
   private fault: TardisError | undefined;
   /** The reason why a client cannot be seen, until it is reported. */
   private readonly unseen = new Map<string, TardisError>();
+  /** End and fault of the certificate in the last mail about one. */
+  private mailedFault = '';
   private readonly startedAtMs: number;
   private lookedAtMs: number | undefined;
   /** Resolves when the last examination has ended; they run one after the other. */
@@ -292,11 +299,24 @@ export class Watch {
     const lost = this.newlyUnseen();
     const late = this.newlyOverdue();
     await this.writeMetrics();
+    await this.warnOfCertificate(nowMs);
     await this.notices.unseen(lost, nowMs);
     for (const event of failed) await this.notices.failed(event, nowMs);
     await this.notices.overdue(late, nowMs);
     // Without the store, the file would be made in what is in its place.
     if (this.sight.faultNow() === undefined && this.fault === undefined) await this.alerts.save();
+  }
+
+  /** Sends a mail about a certificate that expires soon or has expired. Its log has the same, once a day. */
+  private async warnOfCertificate(nowMs: number): Promise<void> {
+    const fault = this.watched.certificateFault();
+    const endsAtMs = this.watched.figures().certificateEndsAtMs;
+    if (fault === undefined || endsAtMs === undefined) return;
+    const until = new Date(endsAtMs).toISOString();
+    const faultNow = `${until} ${fault.replace(/\d+/, '')}`;
+    if (faultNow === this.mailedFault) return;
+    this.mailedFault = faultNow;
+    await this.notices.certificate(fault, until, nowMs);
   }
 
   private newlyUnseen(): HookEvent[] {

@@ -61,6 +61,12 @@ export class Notices {
     await this.mail(`tardisd: ${overdueClients} overdue`, events.map(lineOf), nowMs);
   }
 
+  /** Reports a certificate that clients refuse, or will refuse soon. */
+  async certificate(fault: string, until: string, nowMs: number): Promise<void> {
+    const advice = `It is valid until ${until}. Renew its files; the server takes them within a minute, or at a SIGHUP.`;
+    await this.mail(`tardisd: ${fault}`, [advice], nowMs);
+  }
+
   private async run(command: readonly string[] | undefined, event: HookEvent): Promise<void> {
     if (command === undefined) return;
     const { client, event: hook } = event;

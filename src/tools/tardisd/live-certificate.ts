@@ -2,18 +2,15 @@
  * The certificate of a program that serves. It is read again when a signal requests it, and at intervals, since programs
  * that renew certificates replace the files without a word. Connections that are open keep the former one.
  */
-import { X509Certificate } from 'node:crypto';
 import type { Logger } from 'pino';
 import { asTardisError } from '../../errors/index.js';
-import { readCertificate } from '../../server/index.js';
+import { certificateEndMs, readCertificate, validityFault } from '../../server/index.js';
 import type { Certificate } from '../../transport/index.js';
 import { certificateFiles, type CertificateSettings } from './serving.js';
 
 /** Interval at which the files are read again. */
 const LOOK_EVERY_MS = 60_000;
 const DAY_MS = 86_400_000;
-/** Time before its end from which a certificate is reported. Certificates of 90 days are usually renewed 30 days before. */
-const SOON_MS = 14 * DAY_MS;
 
 type Use = (certificate: Certificate) => void;
 
@@ -95,16 +92,6 @@ export class LiveCertificate implements Certificate {
   }
 }
 
-/** Returns what a client may find wrong with the dates of a certificate, now or soon; undefined if nothing. */
-export function validityFault(cert: Buffer, nowMs: number): string | undefined {
-  const { validFrom, validTo } = new X509Certificate(cert);
-  const endsMs = Date.parse(validTo);
-  if (nowMs >= endsMs) return 'the certificate has expired: clients refuse it';
-  if (nowMs < Date.parse(validFrom)) return 'the certificate is not valid yet: clients refuse it';
-  const days = Math.floor((endsMs - nowMs) / DAY_MS);
-  return endsMs - nowMs < SOON_MS ? `the certificate expires in ${days} days` : undefined;
-}
-
 function endOf({ cert }: Certificate): string {
-  return new Date(Date.parse(new X509Certificate(cert).validTo)).toISOString();
+  return new Date(certificateEndMs(cert)).toISOString();
 }

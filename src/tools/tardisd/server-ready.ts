@@ -1,7 +1,8 @@
 /** Prints the address of `tardisd` when it listens, and the commands to type next. */
 import os from 'node:os';
 import type { Settings } from '../../config/index.js';
-import { displayName } from '../../model/index.js';
+import { displayName, displayText } from '../../model/index.js';
+import type { Visit } from '../../server/index.js';
 import { bucketAt, listClients, shownStore } from '../../store/index.js';
 import {
   absolutePath,
@@ -14,6 +15,7 @@ import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { newPlace, newPlaceText } from '../opening/local-store.js';
 import { jsonText } from '../output/json-text.js';
 import { shellWord } from '../output/shell-word.js';
+import { formatBytes, formatSeconds, formatTime } from '../output/units.js';
 
 /**
  * Prints the address if the server was started by hand on a terminal. A child of `tardis --local` and a server in the
@@ -51,6 +53,28 @@ export function printReady(
   print(
     `Back up from a client's machine:\n  tardis ${wayTo(address, settings).join(' ')} -C ${known ?? 'NAME'} -P ~`,
   );
+}
+
+/** Prints a line about a client that has come and gone. */
+export function printVisit({ clock }: System, visit: Visit): void {
+  const { client, address, receivedBytes, sentBytes, durationMs } = visit;
+  const from = address === '' ? 'this machine' : address;
+  const bytes = `received ${formatBytes(receivedBytes)}, sent ${formatBytes(sentBytes)}`;
+  const time = formatTime(clock.nowMs());
+  print(
+    `${time}  ${displayText(client)} (${from}): ${workOf(visit)}; ${bytes}, ${formatSeconds(durationMs)}`,
+  );
+}
+
+const BACKUPS = {
+  none: 'no backup',
+  failed: 'a backup, which is not complete',
+  complete: 'a complete backup',
+} as const;
+
+function workOf({ purpose, outcome }: Visit): string {
+  if (purpose === 'read') return 'has read';
+  return purpose === 'copy' ? 'has copied sets' : BACKUPS[outcome];
 }
 
 /** Returns the clients of the store; none if the store does not exist yet. */

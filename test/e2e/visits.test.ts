@@ -1,0 +1,42 @@
+/** The lines that a server on a terminal prints about its clients. */
+import fs from 'node:fs';
+import test from 'ava';
+import { Running, succeed } from '../helpers/commands.js';
+import { lab } from '../helpers/settings.js';
+import { runOnTerminal } from '../helpers/terminal.js';
+
+test('a server on a terminal shows clients that come and go, and is quiet in a pipe', async (t) => {
+  const { at, store, source, place } = lab(t);
+  await succeed('sonic', ['create', ...place]);
+  const [socket, pidFile] = [at('socket'), at('pid')];
+  const words = ['-D', store, '--local', socket, '--pidfile', pidFile];
+  const visit = async (): Promise<void> => {
+    const to = ['--server', socket, '-C', 'me'];
+    for (let tries = 0; !fs.existsSync(socket); tries += 1) {
+      t.true(tries < 600);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    await succeed('tardis', [...to, source]);
+    await succeed('lstardis', [...to, source]);
+  };
+
+  const terminal = runOnTerminal('tardisd', words, []);
+  await visit();
+  process.kill(Number(fs.readFileSync(pidFile, 'utf8')), 'SIGTERM');
+  const { shown } = await terminal;
+  const lines = shown.split(/\r?\n/).filter((line) => line.includes('me (this machine): '));
+  t.is(lines.length, 2, shown);
+  t.regex(
+    lines[0]!,
+    /^\d{4}-.*: a complete backup; received [\d.]+ k?B, sent [\d.]+ k?B, [\d.]+ s$/,
+  );
+  t.regex(lines[1]!, /: has read; /);
+
+  const piped = new Running('tardisd', words);
+  t.teardown(() => piped.signalGroup('SIGKILL'));
+  await visit();
+  piped.signal('SIGTERM');
+  const { stdout } = await piped.ended;
+  t.true(stdout.includes('Ready: '));
+  t.false(stdout.includes('this machine): '), stdout);
+});
