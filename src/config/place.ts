@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { TardisError } from '../errors/index.js';
 import { displayText } from '../model/index.js';
-import { byteText, hasStrayBytes, textBytes } from '../system/index.js';
+import { byteText, hasStrayBytes, mountedPlace, textBytes } from '../system/index.js';
 import { configInvalid } from './invalid.js';
 
 export type StorePlace =
@@ -108,7 +108,7 @@ export function parsePlace(text: string, where: string): StorePlace {
 }
 
 /**
- * Returns a place as bytes, the value of a setting. A place in a file must be absolute, since the directory in which a
+ * Returns a place as bytes, the value of a setting: the path for which it stands now. A place in a file must be absolute, since the directory in which a
  * command runs must not decide where a store is. Throws CONFIG_INVALID as `parsePlace` does.
  */
 export function placeBytes(text: string, where: string, isInFile: boolean): Buffer {
@@ -116,7 +116,7 @@ export function placeBytes(text: string, where: string, isInFile: boolean): Buff
   if (isInFile && place.kind === 'directory' && !path.isAbsolute(text)) {
     throw refused(where, text, 'a directory in a file is an absolute path, beginning with /');
   }
-  return textBytes(text);
+  return textBytes(mountedPlace(text));
 }
 
 /** True if a server is named by ssh://. */

@@ -3,6 +3,7 @@
  * that is overdue.
  */
 import os from 'node:os';
+import { SCHEDULES } from '../model/index.js';
 import { type PartialTable, rowsFor } from './row.js';
 
 const DAY_SECONDS = 86_400;
@@ -139,6 +140,20 @@ export const HOOK_ROWS = rowsFor({ tools: ['tardis'] }, {
     clientKey: 'MailCommand',
     serverKey: 'MailCommand',
     help: 'command that reads a mail from standard input and sends it to the addresses in its To line',
+  },
+  schedule: {
+    type: 'choice',
+    choices: SCHEDULES,
+    default: undefined,
+    tools: ['tardis', 'sonic status'],
+    flags: '--schedule <when>',
+    clientKey: 'Schedule',
+    help: 'when backups are planned: hourly, daily (at two in the morning) or weekly (on Sundays at two), for --if-due and `tardis status`',
+  },
+  ifDue: {
+    type: 'bool',
+    flags: '--if-due',
+    help: 'back up only if a backup of Schedule is planned and not made yet, and if the disk of the store is there, the machine is not on battery and a network it needs is not metered; otherwise do nothing (exit status 0). A timer starts this often',
   },
   notices: {
     type: 'bool',

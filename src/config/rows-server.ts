@@ -366,7 +366,7 @@ export const WATCH_ROWS = rowsFor({ tools: ['tardisd'] }, {
     type: 'seconds',
     max: 999_999_999,
     default: 0,
-    tools: ['tardisd', 'tardis-web', 'sonic clients', 'sonic status'],
+    tools: ['tardis', 'tardisd', 'tardis-web', 'sonic clients', 'sonic status'],
     flags: '--overdue-after <seconds>',
     serverKey: 'OverdueAfter',
     clientKey: 'OverdueAfter',

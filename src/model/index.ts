@@ -11,6 +11,7 @@ export * from './repeated-hour.js';
 export * from './row.js';
 export * from './rights.js';
 export * from './root-path.js';
+export * from './schedule.js';
 export * from './seals.js';
 export * from './search.js';
 export * from './set-marks.js';

@@ -52,6 +52,7 @@ export {
   mountsHere,
   shareHardware,
 } from './disk-of.js';
+export { deviceLink, lastingPlace, mountedPlace, placeById } from './device-place.js';
 export { PrivateFolder } from './private-folder.js';
 export * from './process-input.js';
 export { openProgram, type ProgramEnd, type ProgramSocket } from './program-socket.js';

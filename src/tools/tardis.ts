@@ -28,7 +28,7 @@ const command = toolCommand({
   tool: 'tardis',
   isWork: true,
   run: async (given) => {
-    const settings = await withStreams(given);
+    let settings = await withStreams(given);
     if (settings.makeSampleFilterFile) {
       const { makeSampleFilter } = await import('./tardis/sample-filter.js');
       return makeSampleFilter(settings.json);
@@ -53,6 +53,12 @@ const command = toolCommand({
     const signal = interruptSignal('tardis', 'the next run continues from the last checkpoint');
     const isLocal = settings.local && !isSetAbove(settings, 'server', 'local');
     if (settings.otherStores.length > 0) requireOtherStores(settings, isLocal);
+    if (settings.ifDue) {
+      const { settingsIfDue } = await import('./tardis/if-due.js');
+      const due = await settingsIfDue(settings, isLocal ? usedStore(settings) : undefined);
+      if (due === undefined) return 0;
+      settings = due;
+    }
     const server = isLocal ? localOnDemand(settings) : undefined;
     if (settings.hookBefore === undefined) server?.get(); // a hook may have to mount the store first
     const { backUp } = await loadedBeside(server, import('./tardis/run.js'));

@@ -414,6 +414,10 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
     'testMail',
     'notices',
   ],
+  'a backup begins if one is due, and waits for its store without a failure until it is overdue': [
+    'schedule',
+    'ifDue',
+  ],
   'a failed backup sends mail': ['mailTo', 'mailFrom', 'mailCommand'],
   'a client is overdue after OverdueAfter or OverdueFor, with one alert': [
     'overdueSeconds',

@@ -64,8 +64,11 @@ test('setup by answers writes a configuration, a timer and a first backup; again
   t.is(modeOf(config), 0o600);
   t.false(fs.readFileSync(config, 'utf8').includes(SECRET));
   t.regex(systemd(), /--user enable --now tardis-backup\.timer/);
-  t.regex(fs.readFileSync(unit('service'), 'utf8'), /ExecStart=".*bin\/tardis" backup --config "/);
-  t.regex(fs.readFileSync(unit('timer'), 'utf8'), /OnCalendar=\*-\*-\* 02:00:00\n/);
+  t.regex(
+    fs.readFileSync(unit('service'), 'utf8'),
+    /ExecStart=".*bin\/tardis" backup --if-due --config "/,
+  );
+  t.regex(fs.readFileSync(unit('timer'), 'utf8'), /OnCalendar=\*:0\/15\n/);
   const verified = spawnSync(
     'systemd-analyze',
     ['verify', '--man=no', unit('service'), unit('timer')],
@@ -96,7 +99,7 @@ test('setup by answers writes a configuration, a timer and a first backup; again
     Sources: `${at('home')}, ${at('tree')}`,
   });
   await succeed('tardis', ['setup', '--answers', changes], { env });
-  t.regex(fs.readFileSync(unit('timer'), 'utf8'), /OnCalendar=Sun /);
+  t.regex(fs.readFileSync(config, 'utf8'), /^Schedule = weekly$/m);
   const changed = fs.readFileSync(config, 'utf8');
   t.regex(changed, /Directories = \S+\/home \S+\/tree\n/);
   t.regex(changed, /MaxFileSize = 1G\n\n\[Sources\]\nnames = echo Otto\n$/);

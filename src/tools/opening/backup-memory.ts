@@ -6,10 +6,18 @@ import { createHash } from 'node:crypto';
 import { isBucketText } from '../../config/index.js';
 import type { ErrorCode } from '../../errors/index.js';
 import { ageText } from '../../model/index.js';
-import { absolutePath, byteText, readState, statePath, writeState } from '../../system/index.js';
+import {
+  absolutePath,
+  byteText,
+  deviceLink,
+  lastingPlace,
+  readState,
+  statePath,
+  writeState,
+} from '../../system/index.js';
 import { formatTime } from '../output/units.js';
 
-const FACTS = ['lastGoodMs', 'seenAtMs', 'toldAtMs'] as const;
+const FACTS = ['lastGoodMs', 'failedAtMs', 'seenAtMs', 'reportedAtMs'] as const;
 /** Times of a client; one that this machine does not know is missing. */
 export type Remembered = Readonly<Partial<Record<(typeof FACTS)[number], number>>>;
 
@@ -29,7 +37,12 @@ export function isAway(code: ErrorCode): boolean {
 export class BackupMemory {
   private readonly file: string;
 
-  constructor(place: string, client: string) {
+  /** `disk` is the path of the store, if its disk is named by its id. */
+  constructor(
+    place: string,
+    client: string,
+    readonly disk?: string,
+  ) {
     const name = createHash('sha256')
       .update(JSON.stringify([place, client]))
       .digest('hex');
@@ -52,14 +65,17 @@ export class BackupMemory {
   }
 }
 
-/** Returns the memory of a client in a store of this machine, in a bucket, or of a server. */
-export function backupMemory(
-  client: string,
-  { store, server }: { readonly store?: Buffer | undefined; readonly server?: string | undefined },
+/** Returns the memory of the backups to a store of this machine or a bucket; without a `store`, to the server. */
+export function memoryOf(
+  { client, server }: { readonly client: string; readonly server: string },
+  store: Buffer | undefined,
 ): BackupMemory {
-  if (store === undefined) return new BackupMemory(`server ${server ?? ''}`, client);
+  if (store === undefined) return new BackupMemory(`server ${server}`, client);
   const text = byteText(store);
-  return new BackupMemory(isBucketText(text) ? text : byteText(absolutePath(store)), client);
+  if (isBucketText(text)) return new BackupMemory(text, client);
+  const now = byteText(absolutePath(store));
+  const place = lastingPlace(now);
+  return new BackupMemory(place, client, deviceLink(place) === undefined ? undefined : now);
 }
 
 function parsed(text: string): Readonly<Record<string, unknown>> {

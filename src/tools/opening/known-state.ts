@@ -9,6 +9,8 @@ import {
   type Address,
   byteText,
   describeAddress,
+  deviceLink,
+  lastingPlace,
   realPathOf,
   textBytes,
 } from '../../system/index.js';
@@ -35,7 +37,9 @@ export function identityAt(
   const bucket = bucketAt(byteText(database));
   if (bucket !== undefined)
     return new KnownClient({ places: [`bucket ${bucket.address}`], client }, options);
-  const [real, given] = [realPath(database), byteText(absolutePath(database))];
+  // A disk that is named by its id may be mounted elsewhere each time.
+  const given = lastingPlace(byteText(absolutePath(database)));
+  const real = deviceLink(given) === undefined ? realPath(database) : given;
   const others = given === real ? [] : [`store ${given}`];
   return new KnownClient({ places: [`store ${real}`, ...others], client }, options);
 }

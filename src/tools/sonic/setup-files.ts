@@ -17,23 +17,28 @@ import { failedTo } from '../../errors/index.js';
 import {
   byteText,
   configPath,
+  deviceLink,
+  homeDirectory,
   isThere,
+  lastingPlace,
   makeDirectories,
   packageRoot,
+  placeById,
   processEnvironment,
   readStart,
   replaceFile,
   type System,
   textBytes,
 } from '../../system/index.js';
+import { PARTLY } from '../output/output.js';
 import { type Scope, systemctl, UNIT } from './backup-timer.js';
 import {
   BUCKET_NAMES,
   type Keep,
+  LATE_SECONDS,
   passwordPath,
   type Plan,
   type Report,
-  TIMES,
 } from './setup-plan.js';
 
 /** First line of each file that `tardis setup` writes. A file without it belongs to somebody else. */
@@ -64,14 +69,33 @@ function block(comment: string, lines: readonly Line[]): string[] {
   return ['', ...comment.split('\n').map((one) => `# ${one}`), ...shown];
 }
 
+/**
+ * Returns the store of a plan by the id of its disk, if that may be mounted elsewhere next time: not the disk of the
+ * system, or of the home directory. Undefined with a server.
+ */
+function lastingStore({ store }: Plan): string | undefined {
+  const isPath = store !== undefined && path.isAbsolute(store);
+  return isPath ? placeById(lastingPlace(store), ['/', homeDirectory()]) : store;
+}
+
 /** Returns the text of the configuration. */
 export function configText(plan: Plan): string {
   const { sources, excludes, store, server, client, passwordFile, time, keep } = plan;
   const place: Line[] =
     server === undefined
-      ? [['database', store!], ['local', true], ...(isBucketText(store!) ? plan.bucket : [])]
+      ? [
+          ['database', lastingStore(plan)!],
+          ['local', true],
+          ...(isBucketText(store!) ? plan.bucket : []),
+        ]
       : [['server', server]];
-  const late: Line[] = time === undefined ? [] : [['overdueSeconds', TIMES[time].lateSeconds]];
+  const times: Line[] =
+    time === undefined
+      ? []
+      : [
+          ['schedule', time],
+          ['overdueSeconds', LATE_SECONDS[time]],
+        ];
   return [
     `${MARK}, which changes it when it runs again, and keeps all keys but no comments.`,
     '# docs/using/configuration.md has all keys; `tardis --explain-config` prints each setting and where it comes from.',
@@ -90,7 +114,12 @@ export function configText(plan: Plan): string {
       : block('The password. Without it nobody can read the backups.', [
           ['passwordFile', passwordFile],
         ])),
-    ...block('`tardis status` calls the backups late after this time.', late),
+    ...(time === undefined
+      ? []
+      : block(
+          'When backups are planned, and the number of seconds after which they are late. A timer starts `tardis backup --if-due`.',
+          times,
+        )),
     ...(keep === undefined
       ? []
       : block(
@@ -118,10 +147,6 @@ export function writtenPlan(keep: Keep | undefined): Plan | undefined {
   if (!isThere(file)) return undefined;
   const commandLine = new Map([['configFiles', [file]]]);
   const given = resolveSettings('tardis', { commandLine, environment: processEnvironment() });
-  const status = resolveSettings('sonic status', {
-    commandLine,
-    environment: processEnvironment(),
-  });
   const report = reportOf(given);
   const isHere = given.sources.get('server')?.source !== 'configuration file';
   return {
@@ -131,7 +156,7 @@ export function writtenPlan(keep: Keep | undefined): Plan | undefined {
     server: isHere ? undefined : given.server,
     client: given.client,
     passwordFile: given.passwordFile && byteText(given.passwordFile),
-    time: timeOf(status.overdueSeconds),
+    time: given.schedule,
     scope: process.geteuid?.() === 0 && isThere(unitPath('system', 'timer')) ? 'system' : 'user',
     keep: given.purge ? keep : undefined,
     report,
@@ -157,6 +182,7 @@ const PLANNED: readonly SettingName[] = [
   'local',
   'client',
   'passwordFile',
+  'schedule',
   'overdueSeconds',
   'purge',
   ...BUCKET_NAMES,
@@ -184,11 +210,6 @@ function addedLines(file: string, { kind }: Report): string[] {
   return ordered.flatMap(({ lines }) => lines);
 }
 
-function timeOf(lateSeconds: number): Plan['time'] {
-  const times = Object.keys(TIMES) as (keyof typeof TIMES)[];
-  return times.find((time) => TIMES[time].lateSeconds === lateSeconds);
-}
-
 /** Returns the path of a unit. */
 export function unitPath(scope: Scope, kind: 'service' | 'timer'): string {
   const folder = scope === 'system' ? SYSTEM_UNITS : path.join(configPath('..'), 'systemd', 'user');
@@ -196,18 +217,24 @@ export function unitPath(scope: Scope, kind: 'service' | 'timer'): string {
 }
 
 /** Returns the texts of the units that start the backups of a plan. */
-export function unitTexts(time: keyof typeof TIMES): { service: string; timer: string } {
+export function unitTexts(plan: Plan): { service: string; timer: string } {
+  const disk = diskUnit(plan);
+  const appears = `
+[Install]
+# It also starts when the disk of the store is connected.
+WantedBy=${disk}
+`;
   const service = `${MARK}, which replaces it when it runs again.
 [Unit]
-Description=Backup by tardis
+Description=Backup by tardis, if one is due
 Documentation=man:tardis(1)
 ConditionPathExists=${plainWord(usualClientFile())}
-# Not on battery. There is no condition for a metered network.
-ConditionACPower=true
 
 [Service]
 Type=oneshot
-ExecStart=${unitWord(tardisCommand())} backup --config ${unitWord(usualClientFile())}
+ExecStart=${unitWord(tardisCommand())} backup --if-due --config ${unitWord(usualClientFile())}
+# Something could not be read, or the machine was shut down meanwhile.
+SuccessExitStatus=${PARTLY} 130
 Nice=10
 IOSchedulingClass=best-effort
 IOSchedulingPriority=7
@@ -215,21 +242,35 @@ IOSchedulingPriority=7
 KillSignal=SIGTERM
 TimeoutStopSec=120
 UMask=0077
-`;
+${disk === undefined ? '' : appears}`;
   const timer = `${MARK}, which replaces it when it runs again.
-# A time that was slept through, or at which the machine was off, is made up for soon after it is awake.
+# It looks often whether a backup is due (Schedule in the configuration), so that one that was slept through, or had to
+# wait for a disk, the network or power, begins soon after all of them are there.
 [Unit]
-Description=Times of the backup by tardis
+Description=Looks whether a backup by tardis is due
 
 [Timer]
-OnCalendar=${TIMES[time].calendar}
-RandomizedDelaySec=10min
+OnCalendar=*:0/15
+RandomizedDelaySec=2min
 Persistent=true
 
 [Install]
 WantedBy=timers.target
 `;
   return { service, timer };
+}
+
+/** Returns the unit of the disk of the store, which is there while the disk is connected. */
+function diskUnit(plan: Plan): string | undefined {
+  const link = deviceLink(lastingStore(plan) ?? '');
+  if (link === undefined) return undefined;
+  const escaped = link.slice(1).replaceAll(/[^A-Za-z0-9_.:/]/g, hexOf);
+  return `${escaped.replaceAll('/', '-')}.device`;
+}
+
+/** Returns a character as systemd writes it in the name of a unit. */
+function hexOf(character: string): string {
+  return String.raw`\x` + character.charCodeAt(0).toString(16).padStart(2, '0');
 }
 
 /** Returns a path for a setting of a unit, in which `%` begins a specifier. */
@@ -263,11 +304,13 @@ export function writePassword(system: System, password: Uint8Array): Promise<voi
 }
 
 /** Writes and starts the timer. Returns false if systemd did not start it; the files are there then. */
-export async function startTimer(system: System, { time, scope }: Plan): Promise<boolean> {
-  const texts = unitTexts(time!);
+export async function startTimer(system: System, plan: Plan): Promise<boolean> {
+  const { scope } = plan;
+  const texts = unitTexts(plan);
   await writeOwn(system, unitPath(scope, 'service'), texts.service);
   await writeOwn(system, unitPath(scope, 'timer'), texts.timer);
   systemctl(scope, ['daemon-reload']);
+  systemctl(scope, [diskUnit(plan) === undefined ? 'disable' : 'reenable', `${UNIT}.service`]);
   return systemctl(scope, ['enable', '--now', `${UNIT}.timer`]) !== undefined;
 }
 
@@ -281,6 +324,7 @@ export function removeTimers(system: System, scopes: readonly Scope[]): string[]
     const own = units.filter((file) => isThere(file) && !isForeign(system, file));
     if (own.length === 0) continue;
     systemctl(scope, ['disable', '--now', `${UNIT}.timer`]);
+    systemctl(scope, ['disable', `${UNIT}.service`]);
     for (const file of own) remove(system, file);
     systemctl(scope, ['daemon-reload']);
     removed.push(...own);

@@ -9,18 +9,17 @@ import {
   type SettingName,
   splitList,
 } from '../../config/index.js';
-import { displayName, displayText } from '../../model/index.js';
+import { displayName, displayText, type Schedule, SCHEDULES } from '../../model/index.js';
 import { isClientName } from '../../store/index.js';
-import { configPath, homeDirectory, isThere } from '../../system/index.js';
+import { configPath, homeDirectory, isThere, mountedPlace } from '../../system/index.js';
 import type { Scope } from './backup-timer.js';
 
-/** Times at which a timer starts backups. */
-export const TIMES = {
-  hourly: { calendar: 'hourly', lateSeconds: 4 * 3600 },
-  daily: { calendar: '*-*-* 02:00:00', lateSeconds: 26 * 3600 },
-  weekly: { calendar: 'Sun *-*-* 02:00:00', lateSeconds: 8 * 24 * 3600 },
-} as const;
-type Time = keyof typeof TIMES;
+/** Number of seconds after the last backup from which it is called late. */
+export const LATE_SECONDS: Readonly<Record<Schedule, number>> = {
+  hourly: 4 * 3600,
+  daily: 26 * 3600,
+  weekly: 8 * 24 * 3600,
+};
 
 /** Rules that keep the newest set of each period; the number of periods of each kind. */
 export type Keep = Readonly<Record<string, number>>;
@@ -50,7 +49,7 @@ export interface Plan {
   /** File with the password; undefined if nothing is encrypted. */
   readonly passwordFile: string | undefined;
   /** Undefined if no timer starts backups. */
-  readonly time: Time | undefined;
+  readonly time: Schedule | undefined;
   readonly scope: Scope;
   /** Undefined if every set is kept, or the server decides. */
   readonly keep: Keep | undefined;
@@ -213,15 +212,13 @@ function placeIn(plan: Plan, text: string): Plan {
       `Place must be an absolute path, s3://BUCKET/PREFIX or "server HOST", not "${displayText(text)}"`,
     );
   }
-  return { ...plan, server: undefined, store: place };
+  return { ...plan, server: undefined, store: mountedPlace(place) };
 }
 
-function timeIn(text: string): Time {
-  const time = Object.keys(TIMES).find((one): one is Time => one === text.toLowerCase());
+function timeIn(text: string): Schedule {
+  const time = SCHEDULES.find((one) => one === text.toLowerCase());
   if (time !== undefined) return time;
-  throw configInvalid(
-    `When must be ${Object.keys(TIMES).join(', ')} or never, not "${displayText(text)}"`,
-  );
+  throw configInvalid(`When must be ${SCHEDULES.join(', ')} or never, not "${displayText(text)}"`);
 }
 
 function scopeIn(text: string): Scope {

@@ -20,7 +20,9 @@ import {
   countErrors,
   displayName,
   displayText,
+  isDue,
   jsonName,
+  plannedMs,
   shownRoots,
 } from '../../model/index.js';
 import { overviewOf } from '../../server/index.js';
@@ -33,6 +35,7 @@ import {
   type System,
 } from '../../system/index.js';
 import { withReports } from '../opening/history.js';
+import { memoryOf, type Remembered } from '../opening/backup-memory.js';
 import { clientPlace, newPlace, newPlaceText } from '../opening/local-store.js';
 import { counted, formatBytes, formatTable, formatTime } from '../output/units.js';
 import { jsonText } from '../output/json-text.js';
@@ -83,6 +86,8 @@ interface Shown {
   readonly nowMs: number;
   /** Code of the error that hides the store; undefined if there is none. */
   readonly code: string | undefined;
+  /** Facts that this machine remembers, for a store that is hidden. */
+  readonly known: Remembered;
 }
 
 export async function status(options: Options): Promise<number> {
@@ -100,7 +105,8 @@ export async function status(options: Options): Promise<number> {
     look.overview === undefined
       ? stateWithout(fault)
       : stateOf(look.overview, { nowMs, lateAfterMs, failure: failureOf(timer, newest) });
-  const shown: Shown = { state, newest, look, timer, nowMs, code: fault?.code };
+  const known = rememberedOf(options, fault === undefined ? { newest, nowMs } : undefined);
+  const shown: Shown = { state, newest, look, timer, nowMs, code: fault?.code, known };
   print(options.json ? jsonText(jsonOf(options, shown)) : textOf(options, shown));
   return STATUS_OF[state.state];
 }
@@ -113,6 +119,21 @@ function stateWithout(fault: TardisError | undefined): ClientState {
     lateAfterMs: 0,
   });
   return fault === undefined ? state : { ...state, advice: fault.row.guidance };
+}
+
+/** Returns what this machine remembers of the client, after it has noted what was seen now. */
+function rememberedOf(
+  options: Options,
+  seen: { readonly newest: BackupSet | undefined; readonly nowMs: number } | undefined,
+): Remembered {
+  const { client, throughServer: server, database } = options;
+  const place = { client, server: server ?? '' };
+  const memory = memoryOf(place, server === undefined ? database : undefined);
+  if (seen !== undefined && isFromFile(options)) {
+    const { newest, nowMs } = seen;
+    memory.note({ seenAtMs: nowMs, ...(newest && { lastGoodMs: endOf(newest) }) }); // failure: it is noted next time
+  }
+  return memory.read();
 }
 
 function endOf({ closedAtMs, openedAtMs }: BackupSet): number {
@@ -246,8 +267,15 @@ function sourcesOf({ configFiles, job, sources }: Options, { roots }: Look): rea
 }
 
 /** Returns the time of the next backup: that of the timer, else when the interval of the configuration ends. */
-function nextAt({ overdueSeconds }: Options, { timer, newest }: Shown): number | undefined {
-  if (timer?.nextAtMs !== undefined) return timer.nextAtMs;
+function nextAt(
+  { schedule, overdueSeconds }: Options,
+  { timer, newest, nowMs }: Shown,
+): number | undefined {
+  const isMade =
+    newest !== undefined &&
+    schedule !== undefined &&
+    !isDue(schedule, { lastGoodMs: endOf(newest) }, nowMs);
+  if (timer?.nextAtMs !== undefined) return isMade ? plannedMs(schedule, nowMs, 1) : timer.nextAtMs;
   const isKnown = overdueSeconds > 0 && newest !== undefined;
   return isKnown ? endOf(newest) + overdueSeconds * 1000 : undefined;
 }
@@ -259,7 +287,7 @@ function spaceOf({ space }: Look): { freeBytes: number; totalBytes: number } | u
 }
 
 function jsonOf(options: Options, shown: Shown): object {
-  const { state, newest, look, timer, code } = shown;
+  const { state, newest, look, timer, code, known } = shown;
   const { client, throughServer, database } = options;
   const { entries, scannedBytes } = newest?.stats ?? {};
   return {
@@ -280,6 +308,7 @@ function jsonOf(options: Options, shown: Shown): object {
       scannedBytes,
       unread: countErrors(newest.stats),
     },
+    ...(code !== undefined && { remembered: known }),
     nextAtMs: nextAt(options, shown),
     timer: timer?.name,
     sets: look.sets.filter(({ state: one }) => one === 'complete').length,
@@ -310,8 +339,11 @@ function textOf(options: Options, shown: Shown): string {
   return [`${state.state}: ${state.reason}`, ...advice, '', formatTable(rows, [])].join('\n');
 }
 
-function lastText({ newest, nowMs }: Shown): string {
-  if (newest === undefined) return 'none';
+function lastText({ newest, nowMs, code, known: { lastGoodMs } }: Shown): string {
+  if (newest === undefined) {
+    if (code === undefined || lastGoodMs === undefined) return 'none';
+    return `${formatTime(lastGoodMs)}, ${ageText(nowMs - lastGoodMs)} ago, as this machine remembers`;
+  }
   const ago = `${formatTime(endOf(newest))}, ${ageText(Math.max(0, nowMs - endOf(newest)))} ago`;
   const { entries = 0, scannedBytes = 0 } = newest.stats;
   const unread = countErrors(newest.stats);
@@ -320,13 +352,16 @@ function lastText({ newest, nowMs }: Shown): string {
   return `${ago}: set ${newest.set}, ${what}${warned}`;
 }
 
-function whereText(options: Options, { look, code, newest }: Shown): string {
+function whereText(options: Options, shown: Shown): string {
+  const { look, code, newest, nowMs } = shown;
+  const { seenAtMs } = shown.known;
+  const since = seenAtMs === undefined ? '' : `; last seen ${ageText(nowMs - seenAtMs)} ago`;
   const { client, throughServer, database } = options;
   const store = byteText(database);
   const place =
     throughServer === undefined
       ? code === 'NO_SUCH_STORE'
-        ? `${displayText(shownStore(store))} (not there)`
+        ? `${displayText(shownStore(store))} (not there${since})`
         : newPlaceText(newPlace(store, store, []))
       : `the server ${displayText(throughServer)}`;
   const protection =

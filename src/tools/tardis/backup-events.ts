@@ -5,7 +5,7 @@
 import type { BackupResult } from '../../client/index.js';
 import { configInvalid, type Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
-import { clientState, countErrors } from '../../model/index.js';
+import { clientState, countErrors, isReported } from '../../model/index.js';
 import {
   callUrl,
   checkMailSettings,
@@ -18,7 +18,12 @@ import {
   showNotice,
 } from '../../notify/index.js';
 import { nodeSystem } from '../../system/index.js';
-import { type BackupMemory, isAway, lastGoodText } from '../opening/backup-memory.js';
+import {
+  type BackupMemory,
+  isAway,
+  lastGoodText,
+  type Remembered,
+} from '../opening/backup-memory.js';
 import { jsonText } from '../output/json-text.js';
 import { PARTLY } from '../output/output.js';
 import { JSON_VERSION, print as printLine } from '../shared/run-tool.js';
@@ -88,6 +93,7 @@ export class BackupEvents {
     await this.starting;
     const event = this.event('success', counts);
     await this.call('success', event);
+    await this.noticeOfDisk(event);
     if (status === 0) return;
     const newest = { ageMs: 0, unread: counts.unread, isDoubtful: result.lost !== undefined };
     const { state, reason, advice } = clientState({ newest, lateAfterMs: 0 });
@@ -95,31 +101,32 @@ export class BackupEvents {
     await this.report({ ...event, advice }, 'has not saved everything', [what]);
   }
 
-  /** Runs the events for a backup without a complete set. Never throws. */
-  async failed({ code, message, row }: TardisError): Promise<void> {
-    const remembered = this.memory.read();
-    const { lastGoodMs } = remembered;
+  /**
+   * Runs the events for a backup without a complete set. With --if-due, one that only has to wait is reported when it is
+   * overdue. Never throws.
+   */
+  async failed(error: TardisError): Promise<void> {
+    const { code, message, row } = error;
+    const { hookFailure, hookAfter } = this.settings;
+    const mustWait = this.settings.ifDue && hasToWait(error);
+    const known = this.memory.read();
     const nowMs = Date.now();
-    const ageMs = lastGoodMs === undefined ? undefined : Math.max(0, nowMs - lastGoodMs);
-    const { advice } = clientState({
-      ...(isAway(code) ? { fault: message } : { failure: message }),
-      newest: ageMs === undefined ? undefined : { ageMs, unread: 0 },
-      lateAfterMs: 0,
-    });
-    const what = {
-      status: row.exitStatus,
-      code,
-      message,
-      advice,
-      ...(lastGoodMs !== undefined && { lastGood: new Date(lastGoodMs).toISOString() }),
-      ...(ageMs !== undefined && { ageSeconds: Math.round(ageMs / 1000) }),
-    };
+    const what = { status: row.exitStatus, code, message, ...lastGoodOf(known, nowMs, error) };
     const event = this.event('failure', what);
-    await this.runLate('failure', this.settings.hookFailure, event);
-    await this.runLate('after', this.settings.hookAfter, this.event('after', what));
+    if (!mustWait) {
+      this.memory.note({ failedAtMs: nowMs });
+      await this.runLate('failure', hookFailure, event);
+    }
+    await this.runLate('after', hookAfter, this.event('after', what));
     await this.starting;
+    if (mustWait) {
+      for (const why of await reportLate(this.settings, this.memory, message)) this.warn(why);
+      return;
+    }
     await this.call('failure', event);
-    await this.report(event, `has failed [${code}]`, [message, lastGoodText(remembered, nowMs)]);
+    if (this.settings.ifDue && !isReported(known, nowMs)) return;
+    await this.report(event, `has failed [${code}]`, [message, lastGoodText(known, nowMs)]);
+    this.memory.note({ reportedAtMs: nowMs });
   }
 
   private event(event: HookEvent['event'], what: Partial<HookEvent> = {}): HookEvent {
@@ -153,6 +160,16 @@ export class BackupEvents {
     });
   }
 
+  /** Shows that the disk of the store is no longer needed, if it is one that comes and goes. */
+  private async noticeOfDisk({ client, set }: HookEvent): Promise<void> {
+    const { disk } = this.memory;
+    if (disk === undefined || !this.settings.notices) return;
+    const lines = [`Set ${set} is on ${disk}. The disk may be ejected and unplugged.`];
+    const summary = `tardis: the backup of ${client} is done`;
+    const why = await showNotice({ summary, lines, isUrgent: false });
+    if (why !== undefined) this.warn(why);
+  }
+
   private async call(which: keyof Urls, event: HookEvent): Promise<void> {
     const url = this.urls[which];
     if (url === undefined) return;
@@ -176,6 +193,53 @@ export class BackupEvents {
     this.warnings.push(text);
     this.print(text);
   }
+}
+
+/** True if a backup failed only since its store, or its turn, has not come yet. */
+export function hasToWait({ code, row }: TardisError): boolean {
+  return isAway(code) || code === 'INTERRUPTED' || row.kind === 'busy';
+}
+
+/** Returns the fields of an event that are about the last good backup, and the advice. */
+function lastGoodOf(
+  { lastGoodMs }: Remembered,
+  nowMs: number,
+  { code, message }: Pick<TardisError, 'code' | 'message'>,
+): Pick<HookEvent, 'lastGood' | 'ageSeconds' | 'advice'> {
+  const ageMs = lastGoodMs === undefined ? undefined : Math.max(0, nowMs - lastGoodMs);
+  const { advice } = clientState({
+    ...(isAway(code) ? { fault: message } : { failure: message }),
+    newest: ageMs === undefined ? undefined : { ageMs, unread: 0 },
+    lateAfterMs: 0,
+  });
+  if (lastGoodMs === undefined || ageMs === undefined) return { advice };
+  const lastGood = new Date(lastGoodMs).toISOString();
+  return { advice, lastGood, ageSeconds: Math.round(ageMs / 1000) };
+}
+
+/**
+ * Reports a backup that has to wait, if it is overdue and that was not reported today. Returns the reasons of reports
+ * that failed.
+ */
+export async function reportLate(
+  settings: Settings<'tardis'>,
+  memory: BackupMemory,
+  reason: string,
+): Promise<string[]> {
+  const known = memory.read();
+  const { client, overdueSeconds } = settings;
+  const nowMs = Date.now();
+  const ageMs = nowMs - (known.lastGoodMs ?? nowMs);
+  const isLate = overdueSeconds > 0 && ageMs >= overdueSeconds * 1000;
+  if (!isLate || !isReported(known, nowMs)) return [];
+  memory.note({ reportedAtMs: nowMs });
+  const { advice } = clientState({ fault: reason, newest: undefined, lateAfterMs: 0 });
+  return sendReport(settings, {
+    subject: `tardis: the backup of ${client} is overdue`,
+    head: [`It waits: ${reason}.`, lastGoodText(known, nowMs), `What to do: ${advice}`],
+    facts: [],
+    isUrgent: true,
+  });
 }
 
 interface Report {

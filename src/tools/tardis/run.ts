@@ -14,13 +14,13 @@ import {
 } from '../../client/index.js';
 import { parseRates, type RatePeriod, type Settings } from '../../config/index.js';
 import { asTardisError, errnoText, type ErrorCode, TardisError } from '../../errors/index.js';
-import { countErrors, displayName, jsonName } from '../../model/index.js';
+import { countErrors, displayName, displayText, jsonName } from '../../model/index.js';
 import { Codec } from '../../store/index.js';
 import { type Address, byteText, nodeSystem } from '../../system/index.js';
 import { type InnerDoor, NO_PATIENCE, type Patience } from '../../transport/index.js';
 import { type JobRunner, openJobs } from '../../workers/index.js';
-import { BackupEvents } from './backup-events.js';
-import { type BackupMemory, backupMemory } from '../opening/backup-memory.js';
+import { BackupEvents, hasToWait } from './backup-events.js';
+import { memoryOf } from '../opening/backup-memory.js';
 import { ClientLog } from './client-log.js';
 import { excludeOptions } from './exclude-settings.js';
 import { cipherChoiceOf } from './filter-settings.js';
@@ -59,7 +59,7 @@ export async function backUp(
   let result: BackupResult;
   try {
     messages = new RunMessages(settings, new ScanAhead(settings), server);
-    const memory = memoryOf(settings, server);
+    const memory = memoryOf(settings, server?.store());
     events = new BackupEvents(settings, memory, (line) => messages?.printNote(line));
     await events.begin(signal);
     result = await run(settings, { server: server?.get(), signal, messages });
@@ -74,7 +74,10 @@ export async function backUp(
       : (deathBehind(error, server) ?? withHint(error, settings));
     await events?.failed(asTardisError(failure));
     messages?.failed(failure);
-    throw failure;
+    if (!settings.ifDue || isInterrupted || !hasToWait(asTardisError(failure))) throw failure;
+    const why = displayText(asTardisError(failure).message);
+    if (!settings.json) print(`The backup is due and waits: ${why}.`);
+    return 0;
   }
   messages.line.stop();
   await messages.scan.stop();
@@ -98,14 +101,6 @@ export async function backUp(
     );
   }
   return status;
-}
-
-/** Returns this machine's memory of the backups to the place that the settings name. */
-function memoryOf(
-  { client, server: host }: Settings<'tardis'>,
-  server: LocalServerOnDemand | undefined,
-): BackupMemory {
-  return backupMemory(client, server === undefined ? { server: host } : { store: server.store() });
 }
 
 /** Brings the copies in other stores up to date; undefined if there are none. */

@@ -1,0 +1,105 @@
+/** Decides for `tardis backup --if-due` whether a backup begins now. The timer of `tardis setup` runs it every 15 minutes. */
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { configInvalid, isBucketText, type Settings } from '../../config/index.js';
+import { systemCode } from '../../errors/index.js';
+import { isDue, whyWait } from '../../model/index.js';
+import { byteText, deviceLink, isThere, mountedPlace, textBytes } from '../../system/index.js';
+import { memoryOf } from '../opening/backup-memory.js';
+import { print } from '../shared/run-tool.js';
+import { reportLate } from './backup-events.js';
+
+type Options = Settings<'tardis'>;
+
+/** Number of looks, one each second, for a disk that was connected and that the desktop may be mounting. */
+const MOST_LOOKS = 60;
+const LOOK_MS = 1000;
+const POWER = '/sys/class/power_supply';
+const PATIENCE_MS = 5000;
+const NETWORK = [
+  'org.freedesktop.NetworkManager',
+  '/org/freedesktop/NetworkManager',
+  'org.freedesktop.NetworkManager',
+  'Metered',
+];
+/** Values of NetworkManager's property: the network is metered, or probably is. */
+const METERED = /^u [13]\n/;
+
+/**
+ * Returns the settings with which the backup to a store of this machine, or to the server, begins now; undefined if it is
+ * not due, or has to wait. Reports a backup that is overdue. Throws CONFIG_INVALID without a schedule.
+ */
+export async function settingsIfDue(
+  settings: Options,
+  store: Buffer | undefined,
+): Promise<Options | undefined> {
+  const { schedule } = settings;
+  if (schedule === undefined) throw configInvalid('--if-due needs the key Schedule');
+  const memory = memoryOf(settings, store);
+  if (!isDue(schedule, memory.read(), Date.now())) return undefined;
+  const database = await mountedSoon(settings.database);
+  const isDiskThere = memory.disk === undefined || deviceLink(byteText(database)) === undefined;
+  if (memory.disk !== undefined && isDiskThere) memory.note({ seenAtMs: Date.now() });
+  const isFar = store === undefined || isBucketText(byteText(store));
+  const why = whyWait({
+    isDiskThere,
+    isOnBattery: isOnBattery(),
+    isMetered: isFar && isMetered(),
+  });
+  if (why === undefined) return { ...settings, database };
+  if (!settings.json) print(`The backup is due and waits: ${why}.`);
+  for (const failed of await reportLate(settings, memory, why)) print(failed);
+  return undefined;
+}
+
+/** Returns the place on a disk that was connected, when it is mounted; after a minute, returns what was given. */
+async function mountedSoon(database: Buffer): Promise<Buffer> {
+  const given = byteText(database);
+  const link = deviceLink(given);
+  if (link === undefined) return database;
+  for (let looks = 0; looks < MOST_LOOKS; looks += 1) {
+    if (!isThere(link)) break;
+    const now = mountedPlace(given);
+    if (now !== given) return textBytes(now);
+    await sleep(LOOK_MS);
+  }
+  return database;
+}
+
+/** True if this machine has a battery that is in use, and no other power, as systemd's ConditionACPower decides it. */
+function isOnBattery(): boolean {
+  const supplies = namesOfSupplies().map((name) => ({
+    kind: read(name, 'type'),
+    isOnline: read(name, 'online') === '1',
+    state: read(name, 'status'),
+    scope: read(name, 'scope'),
+  }));
+  if (supplies.some(({ kind, isOnline }) => kind !== 'Battery' && isOnline)) return false;
+  const own = supplies.filter(({ kind, scope }) => kind === 'Battery' && scope !== 'Device');
+  return own.some(({ state }) => state === 'Discharging');
+}
+
+function namesOfSupplies(): string[] {
+  return isThere(POWER) ? fs.readdirSync(POWER) : [];
+}
+
+function read(name: string, fact: string): string {
+  try {
+    return fs.readFileSync(path.join(POWER, name, fact), 'utf8').trim();
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return ''; // this kind of supply does not have this fact
+  }
+}
+
+/** True if NetworkManager calls the network metered; false without it. */
+function isMetered(): boolean {
+  const { stdout } = spawnSync('busctl', ['--system', 'get-property', ...NETWORK], {
+    encoding: 'utf8',
+    timeout: PATIENCE_MS,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  return METERED.test(stdout ?? '');
+}
