@@ -22,6 +22,7 @@
         "src/names.cc",
         "src/held-names.cc",
         "src/listing.cc",
+        "src/inspecting.cc",
         "src/opening.cc",
         "src/redirects.cc",
         "src/subvolumes.cc",

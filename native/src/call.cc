@@ -82,6 +82,15 @@ size_t Call::count(int index) const {
   return static_cast<size_t>(value);
 }
 
+int64_t Call::nanoseconds(int index) const {
+  int isNegative;
+  uint64_t word = 0;
+  size_t words = 1;
+  if (napi_get_value_bigint_words(env_, values_[index], &isNegative, &words, &word) != napi_ok) refuse("a bigint is expected");
+  if (words > 1 || word > INT64_MAX) return isNegative ? INT64_MIN : INT64_MAX;
+  return isNegative ? -static_cast<int64_t>(word) : static_cast<int64_t>(word);
+}
+
 unsigned Call::bits(int index) const {
   const size_t value = count(index);
   if (value > UINT_MAX) refuse("unknown bits");

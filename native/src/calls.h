@@ -7,6 +7,7 @@
 #define TARDIS_CALLS(CALL) \
   CALL(listDirectory) CALL(listOrHold) CALL(heldNames) CALL(heldRows) CALL(dropNames) \
   CALL(hasEntries) CALL(statRow) CALL(statAt) /* listing.cc */ \
+  CALL(inspectRows) /* inspecting.cc */ \
   CALL(hashRows) CALL(sha256) /* hashing.cc */ \
   CALL(digestContents) /* digests.cc */ \
   CALL(crc32) /* checksum.cc */ \

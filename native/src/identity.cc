@@ -279,6 +279,14 @@ Identity identityOf(const Row& row, uint64_t device) {
   return identity;
 }
 
+Identity identityBelow(const Row& row, const Identity& above) {
+  Identity identity = identityOf(row, above.device);
+  if (identity.device == 0) return identity;  // a mount point: there is nothing above it on its device
+  identity.top = above.top == 0 ? above.inode : above.top;
+  memcpy(identity.above, above.below, kLineBytes);
+  return identity;
+}
+
 void requireListed(int fd, const struct stat& stat, const Identity& identity, const char* call) {
   if (!isListed(fd, stat, identity)) refuse(call);
 }

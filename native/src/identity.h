@@ -43,6 +43,10 @@ Identity identityIn(const Bytes& bytes, const char* call);
 // Returns the identity of an entry, whose row this is, of a directory on `device`, as src/model/identity.ts does.
 Identity identityOf(const Row& row, uint64_t device);
 
+// Returns the identity of a directory, whose row this is, in a directory that was opened by its identity, as src/model/identity.ts
+// does.
+Identity identityBelow(const Row& row, const Identity& above);
+
 // Throws EREPLACED unless the open file is the one that was listed.
 void requireListed(int fd, const struct stat& stat, const Identity& identity, const char* call);
 

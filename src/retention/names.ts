@@ -22,11 +22,13 @@ interface FormattedName {
   readonly priority: number;
 }
 
-/** A complete set of the same roots. Its name, or its priority and time, show of which period it is the first. */
+/** A complete set. Its name, or its priority and time, show of which period it is the first. */
 export interface EarlierSet {
   readonly firstName: string;
   readonly priority: number;
   readonly openedAtMs: number;
+  /** True if the set has the same roots. Called only for the first one of a period. */
+  readonly hasSameRoots: () => boolean;
 }
 
 const MOST_COUNT = 1000;
@@ -46,8 +48,9 @@ export function nameByFormat(
     const period = written(format, now);
     const isFirst = !earlier.some(
       (set) =>
-        withoutCount(set.firstName) === period ||
-        (set.priority === priority && written(format, new Date(set.openedAtMs)) === period),
+        (withoutCount(set.firstName) === period ||
+          (set.priority === priority && written(format, new Date(set.openedAtMs)) === period)) &&
+        set.hasSameRoots(),
     );
     const name = isFirst ? freeName(isName ? period : byTime, isTaken) : undefined;
     if (name !== undefined) return { name, priority };

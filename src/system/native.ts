@@ -89,6 +89,11 @@ export interface NativeCalls
    * not list the directory.
    */
   listOrHold(path: Buffer, mostNames: number, identity: Uint8Array): Buffer | number;
+  /**
+   * Marks rows that changed at or after `fromNs` as unsettled, and returns what `inspectRows` of src/workers/inspect.ts reads from
+   * it: counts, places of directories, their identities, and so on. `directory` is the identity of the listed directory.
+   */
+  inspectRows(rows: Buffer, fromNs: bigint, directory: Uint8Array): Buffer;
   /** Returns the number of names that are held under a number. */
   heldNames(held: number): number;
   /**

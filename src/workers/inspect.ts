@@ -19,38 +19,41 @@ export interface Inspected {
   /** True if no row is unreadable or may change again unnoticed. */
   readonly isSettled: boolean;
   /** Offsets of the rows of directories. */
-  readonly directories: readonly number[];
+  readonly directories: Uint32Array;
+  /** Identities of the directories. */
+  readonly identities: Uint8Array;
   /** Offsets of rows that record only that an entry exists. */
-  readonly unreadable: readonly number[];
+  readonly unreadable: Uint32Array;
 }
 
+/** Numbers before the lists in the addon's result: bytes of files in two of 32 bits, entries, and so on. */
+const HEAD_NUMBERS = 8;
+
 /**
- * Inspects rows, and marks entries that changed at or after `fromNs` (see `racyFromNs`). Clocks are coarse, so a later
- * change could have the same time.
+ * Inspects the rows of a listing, which began to be read at `startNs`, and marks entries that may have changed since. Clocks are
+ * coarse, so a later change could have the same time. `directory` is the identity of the listed directory.
  */
-export function inspectRows(rows: RowReader, fromNs: bigint, owners: OwnerNames): Inspected {
-  const directories: number[] = [];
-  const unreadable: number[] = [];
-  let [entries, fileBytes, isSettled] = [0, 0, true];
-  for (let at = 0; at < rows.rows.length; at += rows.rowBytes(at)) {
-    const flags = rows.flags(at);
-    entries += 1;
-    owners.meet(rows.uid(at), rows.gid(at));
-    if ((flags & RowFlag.unreadable) !== 0) {
-      isSettled = false;
-      rows.setFlags(at, flags & ~RowFlag.unknownType);
-      unreadable.push(at);
-      continue;
-    }
-    if (rows.ctimeNs(at) >= fromNs) {
-      rows.setFlags(at, flags | RowFlag.unsettled);
-      isSettled = false;
-    }
-    const type = rows.type(at);
-    if (type === EntryType.file) fileBytes += rows.sizeBytes(at);
-    else if (type === EntryType.directory) directories.push(at);
-  }
-  return { entries, fileBytes, isSettled, directories, unreadable };
+export function inspectRows(
+  system: System,
+  listing: Buffer,
+  { startNs, directory }: { readonly startNs: bigint; readonly directory: Uint8Array },
+  owners: OwnerNames,
+): Inspected {
+  const found = system.native.inspectRows(listing, racyFromNs(system, startNs), directory);
+  const numbers = new Uint32Array(found.buffer, found.byteOffset, found.length >>> 2);
+  const [low, high, entries, isSettled, directories, unreadable, inOwners] = numbers;
+  const unreadableAt = HEAD_NUMBERS + directories!;
+  const ownersAt = unreadableAt + unreadable!;
+  const end = ownersAt + inOwners!;
+  for (let at = ownersAt; at < end; at += 2) owners.meet(numbers[at]!, numbers[at + 1]!);
+  return {
+    entries: entries!,
+    fileBytes: high! * 0x1_0000_0000 + low!,
+    isSettled: isSettled === 1,
+    directories: numbers.subarray(HEAD_NUMBERS, unreadableAt),
+    identities: found.subarray(end * 4),
+    unreadable: numbers.subarray(unreadableAt, ownersAt),
+  };
 }
 
 /** Returns the wall-clock time in nanoseconds. */
@@ -86,10 +89,10 @@ export function unreadableFailures(
   system: System,
   directory: Pick<DirectoryTask, 'slot'> & DirectoryPlace,
   rows: RowReader,
-  unreadable: readonly number[],
+  unreadable: Uint32Array,
 ): Failure[] {
   const { slot, path } = directory;
-  return unreadable.map((at) => {
+  return Array.from(unreadable, (at) => {
     const name = Buffer.from(rows.name(at));
     const reason = whyUnreadable(system, directory, name);
     return { slot, name, path: joinPath(path, name), what: 'unreadable', reason };

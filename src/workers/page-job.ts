@@ -3,7 +3,7 @@ import { Excluder } from '../excludes/index.js';
 import { RowReader } from '../model/index.js';
 import type { System } from '../system/index.js';
 import { memoryOf } from './block-builder.js';
-import { inspectRows, nowNs, racyFromNs, unreadableFailures } from './inspect.js';
+import { inspectRows, nowNs, unreadableFailures } from './inspect.js';
 import type { JobResult, PageInput, PageOutput } from './jobs.js';
 import { LargeDirectory } from './large-directory.js';
 import { OwnerNames } from './owner-names.js';
@@ -25,7 +25,7 @@ export function pageJob(input: PageInput, system: System): JobResult<PageOutput>
   const owners = new OwnerNames(system);
   const rows = new RowReader(listing);
   const hash = system.native.hashRows(listing);
-  const { unreadable } = inspectRows(rows, racyFromNs(system, startNs), owners);
+  const { unreadable } = inspectRows(system, listing, { startNs, directory: identity }, owners);
   const failures = unreadableFailures(system, task!, rows, unreadable);
   const output = { rows: listing, hash, next, isLast, owners: owners.take(), failures };
   return { output, transfer: memoryOf(listing, hash) };

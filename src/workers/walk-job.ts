@@ -15,7 +15,7 @@ import {
   BytesBuilder,
   EntryType,
   holdsDevice,
-  identityBelow,
+  identityIn,
   joinPath,
   releaseAll,
   releaseMemory,
@@ -32,7 +32,7 @@ import {
   packBlock,
   unpackBlock,
 } from './directory-block.js';
-import { type Inspected, inspectRows, nowNs, racyFromNs, unreadableFailures } from './inspect.js';
+import { type Inspected, inspectRows, nowNs, unreadableFailures } from './inspect.js';
 import type { Failure, OpenDirectory, JobResult, WalkInput, WalkOutput } from './jobs.js';
 import { LargeDirectory, MOST_NAMES } from './large-directory.js';
 import { OwnerNames } from './owner-names.js';
@@ -138,11 +138,11 @@ class Walk {
   private visitKept(task: DirectoryTask, kept: KeptListing, startNs: bigint): void {
     const { listing, rules, isCertain } = kept;
     const rows = new RowReader(listing);
-    const inspected = inspectRows(rows, racyFromNs(this.system, startNs), this.owners);
+    const inspected = this.inspect(task, listing, startNs);
     const { unreadable } = inspected;
-    this.failures.push(...unreadableFailures(this.system, task, rows, unreadable));
+    if (unreadable.length > 0)
+      this.failures.push(...unreadableFailures(this.system, task, rows, unreadable));
     const isSettled = inspected.isSettled && isCertain;
-    this.count(inspected);
     this.enter(this.childrenIn(rows, inspected, task, rules));
     this.addWalked(task);
     this.hashes.append(isSettled ? this.system.native.hashRows(listing) : NO_HASH);
@@ -172,9 +172,8 @@ class Walk {
         const startNs = nowNs(this.system);
         const page = directory.page(from);
         const rows = new RowReader(page.listing);
-        const inspected = inspectRows(rows, racyFromNs(this.system, startNs), this.owners);
+        const inspected = this.inspect(task, page.listing, startNs);
         isSettled &&= inspected.isSettled;
-        this.count(inspected);
         entries += inspected.entries;
         this.reportLeftOut(page.leftOut, page.reported);
         children.push(...this.childrenIn(rows, inspected, task, below));
@@ -198,15 +197,18 @@ class Walk {
     this.pathItems += itemsOfPath(task.path.length);
   }
 
-  private count({ entries, fileBytes }: Inspected): void {
-    this.entries += entries;
-    this.fileBytes += fileBytes;
+  private inspect({ identity }: DirectoryTask, listing: Buffer, startNs: bigint): Inspected {
+    const about = { startNs, directory: identity };
+    const inspected = inspectRows(this.system, listing, about, this.owners);
+    this.entries += inspected.entries;
+    this.fileBytes += inspected.fileBytes;
+    return inspected;
   }
 
   /** Returns the directories to walk among some rows, in their order. */
   private childrenIn(
     rows: RowReader,
-    { directories }: Inspected,
+    { directories, identities }: Inspected,
     task: DirectoryTask,
     rules: RuleLink | undefined,
   ): DirectoryTask[] {
@@ -214,7 +216,8 @@ class Walk {
     const depth = (task.depth ?? 0) + 1;
     if (maxDepth > 0 && depth >= maxDepth) return [];
     const children: DirectoryTask[] = [];
-    for (const at of directories) {
+    for (let index = 0; index < directories.length; index += 1) {
+      const at = directories[index]!;
       // The mount point of another file system is kept, but not entered.
       const path = joinPath(task.path, rows.name(at));
       if ((rows.flags(at) & RowFlag.otherDevice) !== 0 && !crossDevices) {
@@ -222,7 +225,7 @@ class Walk {
         continue;
       }
       const row = Buffer.from(rows.row(at));
-      const identity = identityBelow(rows, at, task.identity);
+      const identity = identityIn(identities, index);
       children.push({ slot: this.nextSlot, parent: task.slot, path, row, identity, depth, rules });
       this.nextSlot += slotStride;
     }

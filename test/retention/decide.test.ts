@@ -174,11 +174,12 @@ test('series that have ended are judged as one, in comparison with the newest se
 
 test('without formats, sets are named by date and time, and the first of a month, week or day has its priority', (t) => {
   const formats = formatsOf({ formats: undefined, priorities: ['40', '20', '10'] });
-  const made: { firstName: string; priority: number; openedAtMs: number }[] = [];
+  const made: Parameters<typeof nameByFormat>[2][number][] = [];
   const make = (at: Date): string => {
     const isTaken = (text: string): boolean => made.some(({ firstName }) => firstName === text);
     const { name, priority } = nameByFormat(formats, at.getTime(), made, isTaken);
-    made.push({ firstName: name, priority, openedAtMs: at.getTime() });
+    const openedAtMs = at.getTime();
+    made.push({ firstName: name, priority, openedAtMs, hasSameRoots: () => true });
     return `${name} ${priority}`;
   };
   t.is(make(new Date(2026, 10, 2, 9, 5, 7)), '2026-11-02_090507 40');

@@ -36,25 +36,25 @@ export interface OpenedSet {
 }
 
 /**
- * Returns name and marks for a set that a client opens. Without a name from the client, date and time or the name formats give one.
- * Throws PROTOCOL_VIOLATION.
+ * Returns name and marks for a set that a client opens after the `listed` ones. Without a name from the client, date and time or
+ * the name formats give one. Throws PROTOCOL_VIOLATION.
  */
 export function named(
   { sets }: Catalog,
   head: Head<'openSet'>,
-  nowMs: number,
-  formats: readonly NameFormat[] = [],
+  listed: readonly BackupSet[],
+  { nowMs, formats }: { readonly nowMs: number; readonly formats: readonly NameFormat[] },
 ): Pick<SetRequest, 'name' | 'marks'> {
   const given = marksIn(head);
   if (head.name !== '') return { name: head.name, marks: given };
-  const listed = sets.listed();
   const others = new Set(listed.map(({ firstName }) => firstName));
-  const isOfSeries = ({ set, marks }: BackupSet): boolean =>
-    hasRoots(sets.rootsOf(set), head.paths) && machineText(marks) === machineText(given);
   // Unfinished sets and sets of other series are not the first ones of a period.
   const earlier = listed
-    .filter((set) => set.state === 'complete' && isOfSeries(set))
-    .map((set) => ({ ...set, priority: set.marks.priority }));
+    .filter(({ state, marks }) => state === 'complete' && machineText(marks) === machineText(given))
+    .map(({ set, firstName, openedAtMs, marks: { priority } }) => {
+      const hasSameRoots = (): boolean => hasRoots(sets.rootsOf(set), head.paths);
+      return { firstName, openedAtMs, priority, hasSameRoots };
+    });
   const { name, priority } = nameByFormat(formats, nowMs, earlier, (text) => others.has(text));
   return { name, marks: head.priority === 0 ? { ...given, priority } : given };
 }
@@ -74,13 +74,11 @@ function marksIn({ priority, expendable, tags, machine }: Head<'openSet'>): SetM
   return marks;
 }
 
-/** Returns the machine of the newest set before `set` if both sets are of known and different machines. */
-function otherMachine(listed: readonly BackupSet[], set: SetNumber): SetMachine | undefined {
-  const known = listed.filter(({ marks }) => marks.machine !== undefined);
-  const own = known.find((one) => one.set === set);
-  const before = known.findLast((one) => one.set < set);
-  if (own === undefined || before === undefined) return undefined;
-  return machineText(before.marks) === machineText(own.marks) ? undefined : before.marks.machine;
+/** Returns the machine of the newest listed set if it and the machine of a new set are known and different. */
+function otherMachine(listed: readonly BackupSet[], own: SetMarks): SetMachine | undefined {
+  const before = listed.findLast(({ marks }) => marks.machine !== undefined)?.marks;
+  if (own.machine === undefined || before === undefined) return undefined;
+  return machineText(before) === machineText(own) ? undefined : before.machine;
 }
 
 const NO_SEALED_SET = { set: 0, seal: Buffer.alloc(0) };
@@ -89,10 +87,14 @@ const MOST_LOOKED_AT = 16;
 /** Maximum number of foreign files among the packs that are reported to a client by name. */
 const MOST_NAMED = 16;
 
-/** Returns the fields of the answer `setOpened` that describe earlier sets and the state of the store. */
+/**
+ * Returns the fields of the answer `setOpened` that describe the sets `listed` before a new one, which has these marks, and the
+ * state of the store.
+ */
 export function setsBefore(
   { catalog: { sets, seals, state }, strangePacks }: StoreWriter,
-  set: SetNumber,
+  listed: readonly BackupSet[],
+  { set, marks }: { readonly set: SetNumber; readonly marks: SetMarks },
 ): Pick<
   Head<'setOpened'>,
   | 'sealedSet'
@@ -110,7 +112,6 @@ export function setsBefore(
       .map(({ root }) => root)
       .join();
   const roots = rootsOf(set);
-  const listed = sets.listed();
   const last = listed
     .filter(({ state }) => state === 'complete')
     .slice(-MOST_LOOKED_AT)
@@ -120,7 +121,7 @@ export function setsBefore(
   return {
     doubtfulUpTo,
     lostRecords,
-    otherMachine: otherMachine(listed, set),
+    otherMachine: otherMachine(listed, marks),
     strangePacks: strangePacks.slice(0, MOST_NAMED).map(packName),
     sealedSet,
     seal,

@@ -103,9 +103,10 @@ export class Slots {
     }
     const { root, parent } = place;
     let { directory } = place;
+    let found: FoundDirectory | undefined;
     if (directory === undefined) {
       const identity = identityOf(root, parent, rows, at);
-      const found = this.find(identity);
+      found = this.find(identity);
       if (this.isMountProtected(place, found, rows, at)) {
         this.openProtected(number);
         return HEAD_PROTECTED;
@@ -117,10 +118,11 @@ export class Slots {
     if (place.directory !== undefined) this.markPlaced(directory);
     this.remember(number, root, directory);
     const isNew = this.created.delete(directory);
-    const known = isNew ? undefined : this.catalog.directories.skipHash(directory);
+    const { directories } = this.catalog;
+    const known = isNew || found ? found?.skipHash : directories.skipHash(directory);
     const isSame = known !== undefined && !hash.equals(NO_HASH) && known.equals(hash);
     if (isSame && !this.isFull) return HEAD_SAME;
-    if (known !== undefined) this.catalog.directories.setSkipHash(directory, undefined);
+    if (known !== undefined) directories.setSkipHash(directory, undefined);
     this.states.set(number, {
       number,
       root,

@@ -74,6 +74,8 @@ export class StorageSession implements StorageHandle {
   private lastCheckpointMs: number;
   private readonly timer: NodeJS.Timeout;
   private storedBytesBefore = 0;
+  /** Monotonic age of the set. */
+  private age: ReturnType<typeof ageFigures> = {};
   private readonly options: StorageOptions;
   private readonly events: StorageEvents;
   private readonly copies: CatalogCopies;
@@ -346,13 +348,16 @@ export class StorageSession implements StorageHandle {
     const nowMs = wallMs(this.system.clock);
     this.storedBytesBefore = this.store.packs.appendedBytes;
     const { catalog } = this.store;
-    const chosen = named(catalog, head, nowMs, formatsFor(catalog, this.options.names));
+    const before = catalog.sets.listed();
+    const formats = formatsFor(catalog, this.options.names);
+    const chosen = named(catalog, head, before, { nowMs, formats });
+    this.age = ageFigures(before, nowMs);
     const request = { ...head, ...chosen, nowMs };
     const { ingest, opened } = Ingest.open(this.store, request, this.offers, this.trust);
     this.ingest = ingest;
     const { set, name, isEmpty: empty, protection } = opened;
-    const kinds = [...protection];
-    const answer = { set, name, empty, protection: kinds, ...setsBefore(this.store, set) };
+    const about = setsBefore(this.store, before, { set, marks: request.marks });
+    const answer = { set, name, empty, protection: [...protection], ...about };
     this.opened = openedDigest(answer);
     this.answer('setOpened', answer);
   }
@@ -375,8 +380,7 @@ export class StorageSession implements StorageHandle {
     const counts = countsIn(stats);
     const upTo = this.receipts.handled + 1;
     // The set records the bytes stored before its end; the client's answer includes the last records too.
-    const age = ageFigures(this.store.catalog, openSet.set);
-    const figures = { ...counts, ...age, storedBytes: this.storedBytes };
+    const figures = { ...counts, ...this.age, storedBytes: this.storedBytes };
     this.store.catalog.state.writeFoundLoss(NO_LOSS); // it was reported to the client
     await openSet.complete(wallMs(this.system.clock), figures, seal);
     this.durableUpTo = upTo;

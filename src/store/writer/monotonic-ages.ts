@@ -1,6 +1,5 @@
 /** Monotonic ages of sets, which are stored among their statistics (src/retention/set-ages.ts). */
-import type { SetNumber } from '../../model/index.js';
-import type { BackupSet, Catalog } from '../catalog/index.js';
+import type { BackupSet } from '../catalog/index.js';
 import {
   type AgeFigure,
   type MonotonicAge,
@@ -28,16 +27,14 @@ export function ageIn({ state, stats }: BackupSet): MonotonicAge | undefined {
 }
 
 /**
- * Returns the statistics that contain a set's monotonic age, counted up to the set's beginning. They are stored when
- * the set ends.
+ * Returns the statistics that contain the monotonic age of a set that begins now, after the `listed` ones. They are stored
+ * when the set ends.
  */
-export function ageFigures(catalog: Catalog, set: SetNumber): Partial<Record<AgeFigure, number>> {
-  const openedAtMs = catalog.sets.find(set)?.openedAtMs;
-  if (openedAtMs === undefined) return {};
-  const before = catalog.sets
-    .listed()
-    .filter((one) => one.state === 'complete' && one.set < set)
-    .map(timed);
+export function ageFigures(
+  listed: readonly BackupSet[],
+  openedAtMs: number,
+): Partial<Record<AgeFigure, number>> {
+  const before = listed.filter(({ state }) => state === 'complete').map(timed);
   const { countedMs, stretch, stretchMs, gapMs } = monotonicAgeOf(before, openedAtMs);
   return { countedMs, clockStretch: stretch, stretchMs, clockGapMs: gapMs };
 }

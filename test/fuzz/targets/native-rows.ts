@@ -169,6 +169,7 @@ export const target: Target = {
     const digest = Buffer.alloc(32);
     const words = [
       code(() => native.hashRows(rows)),
+      code(() => native.inspectRows(rows, 0n, identityAt(folder))),
       code(() => native.noDumpRows(listed, rows)),
       code(() => native.forbiddenRows(listed, rows)),
       code(() => native.writeFileAt(fd, NAME, room, 0, 5, rows, at, OPTIONS)),

@@ -18,6 +18,7 @@ export interface FoundDirectory {
   readonly directory: DirectoryId;
   /** False if the directory was last met under another parent or name. */
   readonly isHere: boolean;
+  readonly skipHash: Buffer | undefined;
 }
 
 export class DirectoryTable {
@@ -28,10 +29,10 @@ export class DirectoryTable {
   constructor(database: SqlDatabase) {
     this.statements = {
       byInode: database.query(
-        `SELECT directory_id, parent_id, name FROM directories
+        `SELECT directory_id, parent_id, name, skip_hash FROM directories
          WHERE root_id = ? AND inode = ? AND birth_time_ns = ?
            AND (birth_time_ns <> 0 OR (parent_id = ? AND name = ?))`,
-        { directory_id: 'bigint', parent_id: 'bigint', name: 'blob' },
+        ['integer', 'integer', 'blob', 'blob?'],
       ),
       insert: database.prepare(
         `INSERT OR REPLACE INTO directories VALUES (?, ?, ?, ?, ?, ?, NULL)`,
@@ -90,12 +91,11 @@ export class DirectoryTable {
       identity.parent,
       identity.name,
     );
-    for (const candidate of candidates) {
-      const isHere =
-        Number(candidate.parent_id) === identity.parent && candidate.name.equals(identity.name);
-      const directory = Number(candidate.directory_id);
-      if (isHere) return { directory, isHere };
-      if (!isPlaced(directory)) moved ??= { directory, isHere };
+    for (const [directory, parent, name, skipHash] of candidates) {
+      const isHere = parent === identity.parent && name.equals(identity.name);
+      const found = { directory, isHere, skipHash: skipHash ?? undefined };
+      if (isHere) return found;
+      if (!isPlaced(directory)) moved ??= found;
     }
     return moved;
   }
