@@ -315,6 +315,75 @@ test('a directory without its entry in the parent is not in the set, whatever it
   await checkStore();
 });
 
+const moving = (name: string, inode: bigint): Entry =>
+  entryOf(name, { type: EntryType.directory, inode, birthTimeNs: inode });
+const [X, Y] = [moving('x', 1n), moving('y', 2n)];
+const [SUB_OF_X, SUB_OF_Y] = [moving('sub', 11n), moving('sub', 21n)];
+/** The directories below the root as they are: their slots, the slots of their parents, and what is in them. */
+const AS_THEY_ARE = {
+  x: [1, 0, X, SUB_OF_X],
+  'x/sub': [2, 1, SUB_OF_X, fileOf('in x', 'in x')],
+  y: [3, 0, Y, SUB_OF_Y],
+  'y/sub': [4, 3, SUB_OF_Y, fileOf('in y', 'in y')],
+} as const;
+/** The same when `x` was listed while it was exchanged for `y`. */
+const EXCHANGED = {
+  ...AS_THEY_ARE,
+  x: [1, 0, X, SUB_OF_Y],
+  'x/sub': [2, 1, SUB_OF_Y, fileOf('in y', 'in y')],
+} as const;
+
+/** Backs up some directories, in this order, and lists those that the server does not know as they are. */
+async function backUpInOrder(
+  backup: Backup,
+  tree: typeof AS_THEY_ARE | typeof EXCHANGED,
+  order: readonly (keyof typeof AS_THEY_ARE)[],
+): Promise<string | undefined> {
+  backup.open().root().list(0, [X, Y]).parcel(0, [X, Y]).done(0);
+  for (const [met, at] of order.entries()) {
+    const [slot, parent, entry, inside] = tree[at];
+    const hash = sha256(`${at} ${inside.name.toString()} ${inside.inode}`);
+    backup.head(slot, entry, { parent, hash });
+    await backup.session.until(() => backup.heads.length === met + 2);
+    if (backup.heads[met + 1] === HEAD_SAME) continue;
+    const texts = inside.type === EntryType.file ? [inside.name.toString()] : [];
+    backup.list(slot, [inside]).parcel(slot, [inside], texts).done(slot);
+  }
+  return backup.close().end();
+}
+
+/** Orders in which a backup meets `x`, exchanged, and `y`, which seems unchanged. */
+const ORDERS = [
+  ['x', 'x/sub', 'y', 'y/sub'],
+  ['y', 'x', 'x/sub', 'y/sub'],
+  ['y', 'y/sub', 'x', 'x/sub'],
+] as const;
+
+for (const order of ORDERS) {
+  test(`a directory that two places show, since their names were exchanged, has one of them: ${order.join(', ')}`, async (t) => {
+    const { begin, names, checkStore } = await lab(t);
+    t.is(await backUpInOrder(await begin(), AS_THEY_ARE, order), undefined);
+    t.is(await backUpInOrder(await begin(), EXCHANGED, order), undefined);
+    for (const at of ['x/sub', 'y/sub']) t.deepEqual(await names(2, `${ROOT}/${at}`), ['in y'], at);
+    // `y` cannot be read, and keeps what is in it.
+    t.is(await backUpInOrder(await begin(), AS_THEY_ARE, ['x', 'x/sub']), undefined);
+    t.deepEqual(await names(3, `${ROOT}/x/sub`), ['in x']);
+    t.deepEqual(await names(3, `${ROOT}/y/sub`), ['in y']);
+    await checkStore();
+  });
+
+  test(`a directory comes back from where it was shown while its own place could not be read: ${order.join(', ')}`, async (t) => {
+    const { begin, names, checkStore } = await lab(t);
+    t.is(await backUpInOrder(await begin(), AS_THEY_ARE, order), undefined);
+    t.is(await backUpInOrder(await begin(), EXCHANGED, ['x', 'x/sub']), undefined);
+    t.deepEqual(await names(2, `${ROOT}/x/sub`), ['in y']);
+    t.is(await backUpInOrder(await begin(), AS_THEY_ARE, order), undefined);
+    t.deepEqual(await names(3, `${ROOT}/x/sub`), ['in x']);
+    t.deepEqual(await names(3, `${ROOT}/y/sub`), ['in y']);
+    await checkStore();
+  });
+}
+
 test('the entry of a directory may come before its own entries or behind them', async (t) => {
   const { begin, names, checkStore } = await lab(t);
   const [early, late] = [directoryOf('early', 11n), directoryOf('late', 12n)];

@@ -496,6 +496,51 @@ test.serial(
   },
 );
 
+for (const password of [undefined, 'a password of four words']) {
+  const how = password === undefined ? 'plain' : 'encrypted';
+  test.serial(
+    `a directory that shows what is in another one while it is listed takes nothing from that one, ${how}`,
+    async (t) => {
+      const home = scratchInMemory(t);
+      const source = path.join(home, 'source');
+      for (const name of ['x', 'y']) {
+        fs.mkdirSync(path.join(source, name, 'sub'), { recursive: true });
+        fs.writeFileSync(path.join(source, name, 'sub', `in ${name}`), name);
+      }
+      const { native } = nodeSystem();
+      const exchange = (): void => {
+        const fd = native.openDirectory(Buffer.from(source));
+        native.exchangeAt(fd, Buffer.from('x'), fd, Buffer.from('y'));
+        native.close(fd);
+      };
+      const exchanged = inlineSystem({
+        native: {
+          ...native,
+          listOrHold: (at, ...more) => {
+            if (!at.equals(Buffer.from(path.join(source, 'x'))))
+              return native.listOrHold(at, ...more);
+            exchange();
+            const listed = native.listOrHold(at, ...more);
+            exchange();
+            return listed;
+          },
+        },
+      });
+      const place = { store: path.join(home, 'store'), client: 'me' };
+      const secret = password === undefined ? {} : { password };
+      await backupInline(inlineSystem(), place, [source], { create: true, ...secret });
+      await backupInline(exchanged, place, [source], secret);
+      const reader = ['-D', place.store, '-C', place.client];
+      if (password !== undefined) reader.push(`--password=${password}`);
+      const out = path.join(home, 'out');
+      await succeed('regenerate', [...reader, '-o', out, source]);
+      t.deepEqual(contentsOf(path.join(out, 'source/y')), contentsOf(path.join(source, 'y')));
+      await backupInline(inlineSystem(), place, [source], secret);
+      t.is((await run('tardiff', [...reader, source])).stdout, '');
+    },
+  );
+}
+
 for (const closing of Object.keys(CLOSINGS)) {
   test.serial(
     `what is put into a directory that its owner closes ${closing} while a backup walks is shown to nobody`,

@@ -136,7 +136,7 @@ function compareRow(
     return wantFile(catalog, rows.sizeBytes(at));
   }
   const childId = slots.childOf(slot, rows, at);
-  return isSame && head.childId === childId ? Wanted.no : Wanted.yes;
+  return isSame && head.childId === childId && !slots.hasMoved(childId) ? Wanted.no : Wanted.yes;
 }
 
 function wantFile(catalog: Catalog, sizeBytes: number): number {

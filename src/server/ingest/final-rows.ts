@@ -259,7 +259,9 @@ export class FinalRows {
     if (!sameMetadata(head.metadata, rows, at)) return false;
     if (!this.trust.inSet(head.firstSet)) return false; // its new version belongs to this set
     if (!sameAttributes(head.metadata, rows, at)) return false;
-    return head.contentId === contentId && head.childId === childId;
+    return (
+      head.contentId === contentId && head.childId === childId && !this.slots.hasMoved(childId)
+    );
   }
 
   /** Writes the rows that waited for a content, which is now stored. */

@@ -9,6 +9,7 @@ import {
   type FoundDirectory,
   type HeadRow,
   identityOf,
+  IdSet,
 } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
@@ -66,8 +67,12 @@ export class Slots {
   private readonly states = new Map<SlotNumber, SlotState>();
   private directories = new Uint32Array(1024);
   private roots = new Uint32Array(1024);
-  /** One bit for each directory id met in this set. */
-  private placed = new Uint8Array(1024);
+  /** Directories that this set has met. */
+  private readonly placed = new IdSet();
+  /** Directories that this set shows as they were, with the directories in them. */
+  private readonly unchanged = new IdSet();
+  /** Directories that had another place before this set. */
+  private readonly moved = new IdSet();
   private readonly created = new Set<DirectoryId>();
   readonly fresh: NewDirectories;
 
@@ -115,13 +120,16 @@ export class Slots {
     }
     // A root counts as placed from the start. Otherwise a bind mount or a snapshot of the root, which looks like
     // it, would make the root its own ancestor.
-    if (place.directory !== undefined) this.markPlaced(directory);
+    if (place.directory !== undefined) this.placed.add(directory);
     this.remember(number, root, directory);
     const isNew = this.created.delete(directory);
     const { directories } = this.catalog;
     const known = isNew || found ? found?.skipHash : directories.skipHash(directory);
     const isSame = known !== undefined && !hash.equals(NO_HASH) && known.equals(hash);
-    if (isSame && !this.isFull) return HEAD_SAME;
+    if (isSame && !this.isFull) {
+      this.unchanged.add(directory);
+      return HEAD_SAME;
+    }
     if (known !== undefined) directories.setSkipHash(directory, undefined);
     this.states.set(number, {
       number,
@@ -224,7 +232,10 @@ export class Slots {
   }
 
   private find(identity: DirectoryIdentity): FoundDirectory | undefined {
-    return this.catalog.directories.find(identity, (id) => this.isPlaced(id));
+    return this.catalog.directories.find(
+      identity,
+      (directory, parent) => this.placed.has(directory) || this.unchanged.has(parent),
+    );
   }
 
   private take(identity: DirectoryIdentity, found: FoundDirectory | undefined): DirectoryId {
@@ -235,13 +246,26 @@ export class Slots {
       const directory = this.newDirectoryId();
       this.fresh.add(directory, identity);
       this.created.add(directory);
-      this.markPlaced(directory);
+      this.placed.add(directory);
       return directory;
     }
-    if (!found.isHere) directories.place(found.directory, identity);
-    else directories.forgetUnplaced(found.directory);
-    this.markPlaced(found.directory);
+    if (found.isHere) directories.forgetUnplaced(found.directory);
+    else {
+      // Names that are exchanged during a backup let two places show one directory. So the other place is compared again.
+      directories.setSkipHash(directories.location(found.directory)!.parent, undefined);
+      directories.place(found.directory, identity);
+      this.moved.add(found.directory);
+    }
+    this.placed.add(found.directory);
     return found.directory;
+  }
+
+  /**
+   * True if a directory had another place before this set. A row that leads to it is then recorded, also if the same row did so
+   * before: packs without it would still have the other place.
+   */
+  hasMoved(directory: DirectoryId | undefined): boolean {
+    return directory !== undefined && this.moved.has(directory);
   }
 
   /** Returns the lasting id of a row's directory, or undefined for other types. */
@@ -268,20 +292,6 @@ export class Slots {
     }
     this.directories[number] = directory;
     this.roots[number] = root;
-  }
-
-  private isPlaced(directory: DirectoryId): boolean {
-    return ((this.placed[directory >>> 3] ?? 0) & (1 << (directory & 7))) !== 0;
-  }
-
-  private markPlaced(directory: DirectoryId): void {
-    const at = directory >>> 3;
-    if (at >= this.placed.length) {
-      const larger = new Uint8Array(Math.max(this.placed.length * 2, at + 1));
-      larger.set(this.placed);
-      this.placed = larger;
-    }
-    this.placed[at]! |= 1 << (directory & 7);
   }
 }
 

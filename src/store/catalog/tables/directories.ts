@@ -76,12 +76,13 @@ export class DirectoryTable {
 
   /**
    * Returns the id of the directory met at parent/name, or undefined for a new one. An id is kept only if inode and
-   * birth time match and this set has not met the directory elsewhere (`isPlaced`). Without a birth time, the
-   * directory must also be at its last place: a file system without birth times may use one inode number for all.
+   * birth time match and it may leave its last parent (`isKept`: this set has met it elsewhere, or shows that parent as it was).
+   * Without a birth time, the directory must also be at its last place: a file system without birth times may use one inode
+   * number for all.
    */
   find(
     identity: DirectoryIdentity,
-    isPlaced: (directory: DirectoryId) => boolean,
+    isKept: (directory: DirectoryId, parent: DirectoryId) => boolean,
   ): FoundDirectory | undefined {
     let moved: FoundDirectory | undefined;
     const candidates = this.statements.byInode.all(
@@ -95,7 +96,7 @@ export class DirectoryTable {
       const isHere = parent === identity.parent && name.equals(identity.name);
       const found = { directory, isHere, skipHash: skipHash ?? undefined };
       if (isHere) return found;
-      if (!isPlaced(directory)) moved ??= found;
+      if (!isKept(directory, parent)) moved ??= found;
     }
     return moved;
   }
