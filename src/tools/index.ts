@@ -18,7 +18,7 @@ export { printError, requireNode, toolCommand } from './shared/run-tool.js';
 export { daemonOptions, listenAddress } from './tardisd/daemon-options.js';
 export { serveBucket } from './tardisd/served-bucket.js';
 export { counted, formatCount, formatSeconds, formatTable, formatTime } from './output/units.js';
-export { serverPlace } from './opening/server.js';
+export { elsewhereOf, serverPlace } from './opening/server.js';
 export { shellWord } from './output/shell-word.js';
 export { chosenSets } from './sonic/set-choice.js';
 export { hasRange, setsWithin } from './lstardis/set-range.js';

@@ -14,6 +14,7 @@ import {
   linkWith,
   type MessageName,
   MESSAGES,
+  NO_PATIENCE,
   type Patience,
   PROTOCOL_VERSION,
 } from '../../src/transport/index.js';
@@ -21,6 +22,7 @@ import { Login, NO_CREDENTIALS } from '../../src/transport/login/index.js';
 import { rejectedCode } from '../helpers/codes.js';
 import { WELCOME } from '../helpers/fake-connection.js';
 import type { Address } from '../../src/system/index.js';
+import { elsewhereOf, serverPlace } from '../../src/tools/index.js';
 import { inlineSystem } from '../helpers/inline.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 
@@ -241,6 +243,39 @@ test('a server that falls silent is tried once, although another one refers to i
   t.is(tried, 1);
   t.is(lab.server.greetings.length, 4);
   t.deepEqual(lab.retries, ['TIMED_OUT', 'CLIENT_ELSEWHERE', 'CLIENT_ELSEWHERE']);
+});
+
+test('a server on a unix socket, which has no TLS, leads a client to no other one', async (t) => {
+  let met = 0;
+  const other = net.createServer((socket) => {
+    met += 1;
+    socket.destroy();
+  });
+  await new Promise<void>((resolve) => {
+    other.listen(0, '127.0.0.1', resolve);
+  });
+  t.teardown(() => other.close());
+  const { port } = other.address() as net.AddressInfo;
+  const refers: Script = (server, socket) =>
+    server.send(socket, 'elsewhere', {
+      host: '127.0.0.1',
+      port,
+      proof: Buffer.alloc(0),
+      protocol: PROTOCOL_VERSION,
+    });
+  const settings = {
+    port: 0,
+    remoteUrlPort: undefined,
+    ssl: undefined,
+    validateCerts: undefined,
+    insecureTcp: false,
+    insecureNetwork: false,
+  };
+  const { address } = serverPlace('/a socket', settings, false);
+  const elsewhere = elsewhereOf(address, settings, false);
+  const lab = new Lab(t, [refers], NO_PATIENCE, { elsewhere });
+  t.is(await rejectedCode(lab.begin()), 'CLIENT_ELSEWHERE');
+  t.is(met, 0);
 });
 
 test('a session that the server has dropped, or that does not fit, is given up', async (t) => {

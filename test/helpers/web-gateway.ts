@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import type { RightName } from '../../src/model/index.js';
 import { putAccount, putToken, tokenHash } from '../../src/store/index.js';
 import type { Daemon } from '../../src/server/index.js';
-import { nodeSystem } from '../../src/system/index.js';
+import { type Clock, nodeSystem } from '../../src/system/index.js';
 import { type Certificate, linkWith } from '../../src/transport/index.js';
 import {
   type AddedRoute,
@@ -82,6 +82,7 @@ export interface GatewayOptions {
   readonly onError?: WebAppOptions['onError'];
   readonly trustedProxies?: readonly string[];
   readonly timeoutMs?: number;
+  readonly clock?: Clock;
 }
 
 /** Serves the clients of a server. */
@@ -94,9 +95,10 @@ export async function openGateway(
     onError = () => undefined,
     trustedProxies = [],
     timeoutMs = 20_000,
+    clock,
   }: GatewayOptions = {},
 ): Promise<Gateway> {
-  const system = inlineSystem();
+  const system = inlineSystem(clock === undefined ? {} : { clock });
   const door = new ServerDoor({
     system,
     decoder: new RecordDecoder(system),

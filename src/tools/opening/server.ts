@@ -61,13 +61,16 @@ export function serverPlace(
   return { address, tls: tlsTo([first!, ...others], settings, isProven) };
 }
 
-/** Returns how a client follows a server's reference to another one; undefined if ssh has reached that server. */
+/**
+ * Returns how a client follows a server's reference to another one; undefined unless TCP has reached that server. The
+ * connection to the other one is as safe as this one, and neither a unix socket nor ssh has TLS.
+ */
 export function elsewhereOf(
   address: Address | undefined,
   settings: ServerSettings,
   isProven: boolean,
 ): Elsewhere | undefined {
-  if (address?.kind === 'program') return undefined;
+  if (address?.kind !== 'tcp') return undefined;
   return (host, port) => placeElsewhere({ host, port }, settings, isProven);
 }
 

@@ -22,7 +22,8 @@ type Look<T> = () => T | undefined | Promise<T | undefined>;
 
 export class TokenAttempts {
   /**
-   * Number of failures by address in the current minute. A check in progress counts as a failure until it succeeds.
+   * Number of failures by address in the current minute, which begins with the first of them. A check in progress counts as a
+   * failure until it succeeds.
    */
   private readonly failed = new Map<string, number>();
   private failedSinceMs = 0;
@@ -101,7 +102,7 @@ export class TokenAttempts {
    */
   private count(address: string): number {
     const nowMs = this.clock.monotonicMs();
-    if (nowMs - this.failedSinceMs > MINUTE_MS) {
+    if (this.failed.size === 0 || nowMs - this.failedSinceMs > MINUTE_MS) {
       this.failed.clear();
       this.failedSinceMs = nowMs;
     }

@@ -15,11 +15,13 @@ import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../../helpers
 import { tapped } from '../../helpers/inline.js';
 import {
   type Gateway,
+  type GatewayOptions,
   giveToken,
   openGateway,
   startOverTls,
   type TlsServer,
 } from '../../helpers/web-gateway.js';
+import { ManualClock } from '../../support/manual-clock.js';
 
 const test = anyTest as TestFn<undefined>;
 const system = nodeSystem();
@@ -43,8 +45,9 @@ test.after.always(async () => {
 async function inFront(
   t: ExecutionContext,
   behind: Pick<TlsServer, 'address' | 'tls'>,
+  options: GatewayOptions = {},
 ): Promise<Gateway> {
-  const gateway = await openGateway(behind);
+  const gateway = await openGateway(behind, options);
   t.teardown(() => gateway.close());
   return gateway;
 }
@@ -137,18 +140,23 @@ test('a server that goes away gives 503 with Retry-After, and comes back by itse
 });
 
 test('failed tokens of one address stop neither others nor a token that is in use', async (t) => {
-  const gateway = await inFront(t, server);
+  const clock = new ManualClock(Date.now());
+  clock.advance(59_990); // a minute counts from the first failure, not from the start of the program
+  const gateway = await inFront(t, server, { clock });
   const token = await giveToken(lab.place, 'steady', ['list']);
   const other = await giveToken(lab.place, 'later', ['list']);
   t.is((await get(gateway, SETS, token)).status, 200);
   const wrong = `me/steady/${'B'.repeat(43)}`;
   for (let n = 0; n < FAILURES; n += 1) {
     t.is((await get(gateway, SETS, n % 2 === 0 ? wrong : 'nonsense')).status, 401);
+    clock.advance(1);
   }
   t.is((await get(gateway, SETS, wrong)).status, 429);
   t.is((await get(gateway, SETS, other)).status, 429);
   t.is((await get(gateway, SETS, token)).status, 200);
   t.is((await get(gateway, SETS, other, '192.0.2.2')).status, 200);
+  clock.advance(60_001);
+  t.is((await get(gateway, SETS, wrong)).status, 401);
 });
 
 test('many requests of one token wait for their turn', async (t) => {
