@@ -260,7 +260,10 @@ export class PartsSender {
     return { row, digest, features, ...read, incomplete };
   }
 
-  /** Makes the missing signatures of parts that the server already had, if other parts were sent. */
+  /**
+   * Makes the missing signatures of parts that the server already had, if other parts were sent. The signature stays incomplete
+   * if a part cannot be read once more; its content is stored.
+   */
   private async signRest(file: Sending, parts: readonly PartResult[]): Promise<void> {
     const { signature } = file;
     if (signature === undefined || signature.isWhole(parts.length)) return;
@@ -270,11 +273,15 @@ export class PartsSender {
       parts.map(async (part, number) => {
         if (part.isSigned) return;
         const slot = new PartSlot(this.context.streams, file.formBytes, false);
-        const result = await slot.reading(() =>
-          readPart(this.context, { file, offset: number * PART_BYTES }, { isSigning: true }),
-        );
-        const isSame = part.digest.equals(result.digest);
-        if (isSame) signature.part(number, result.signatures);
+        try {
+          const result = await slot.reading(() =>
+            readPart(this.context, { file, offset: number * PART_BYTES }, { isSigning: true }),
+          );
+          const isSame = part.digest.equals(result.digest);
+          if (isSame) signature.part(number, result.signatures);
+        } catch (error) {
+          if (!(error instanceof UnreadableFile)) throw error;
+        }
       }),
     );
   }

@@ -146,6 +146,68 @@ for (const { closed, sizeBytes, closedAt } of CASES) {
   }
 }
 
+/** Two parts of a large file. One worker reads them one after the other. */
+const TWO_PARTS_BYTES = 96 * MIB;
+
+for (const options of [[], [ENCRYPTED]]) {
+  const how = options.length === 0 ? 'plain' : 'encrypted';
+  test.serial(
+    `a file that gets another owner between two of its parts is read again, and then left out alone, ${how}`,
+    async (t) => {
+      if (!isRoot) {
+        t.log('this needs root');
+        return t.pass();
+      }
+      const home = scratchInMemory(t);
+      const source = path.join(home, 'source');
+      const file = path.join(source, 'file');
+      fs.mkdirSync(source);
+      fs.writeFileSync(file, Buffer.alloc(TWO_PARTS_BYTES, 'own '));
+      fs.writeFileSync(path.join(source, 'other'), 'other');
+      /** Backs up while the owner changes at some readings. Returns the number of readings, and the outcome. */
+      const backUp = async (changes: readonly number[]) => {
+        fs.chownSync(file, USER, USER);
+        const held = await AtReadings.of(t, [file], (reading) => {
+          const change = changes.indexOf(reading);
+          if (change >= 0) fs.chownSync(file, change % 2 === 0 ? OTHER : USER, USER);
+        });
+        const store = path.join(home, `store ${changes.join()}`);
+        const place = ['-D', store, '-C', 'me', ...options];
+        const words = ['--local', '--create', '--workers=0', ...place, source];
+        const { status, stderr } = await run('tardis', words);
+        await held?.end();
+        const out = path.join(home, `out ${changes.join()}`);
+        await run('regenerate', [...place, '--no-set-owner', '-o', out, source]);
+        const names = fs.readdirSync(path.join(out, 'source'));
+        return { readings: held?.count ?? 0, status, stderr, names };
+      };
+      const steady = await backUp([]);
+      t.like(steady, { status: 0, names: ['file', 'other'] });
+      if (steady.readings === 0) {
+        t.log('readings cannot be held here');
+        return undefined;
+      }
+      const once = await backUp([steady.readings - 1]);
+      t.like(once, { status: 0, names: ['file', 'other'] }, once.stderr);
+      // At some of these readings one part is complete. An encrypting client may read it once more, for its signature.
+      const left = [];
+      for (const share of [0.4, 0.7, 1]) {
+        const again = Math.floor((once.readings - steady.readings) * share);
+        const twice = await backUp([steady.readings - 1, steady.readings + again - 1]);
+        if (twice.status === 0) t.deepEqual(twice.names, ['file', 'other']);
+        else {
+          left.push(twice.names);
+          t.is(twice.status, 3, twice.stderr);
+          t.regex(twice.stderr, /file: unreadable.*EREPLACED/);
+        }
+      }
+      t.true(left.length > 0);
+      t.true(left.every((names) => names.join() === 'other'));
+      return undefined;
+    },
+  );
+}
+
 /** Milliseconds after which an entry is old enough for the skip hash of its directory. */
 const OLD_MS = 2_100;
 
