@@ -68,6 +68,19 @@ export const ABSENT: readonly AbsentRow[] = [
     ],
     'is from an older Tardis: use Priorities, with one number for each of Formats',
   ),
+  ...replaced(
+    [
+      ['option', '-R'],
+      ['option', '--repository'],
+      ['option', '--repo'],
+      ['variable', 'TARDIS_REPO'],
+    ],
+    'is from a later Tardis: for tardis://HOST/CLIENT write --server HOST -C CLIENT (TARDIS_SERVER, TARDIS_CLIENT), for a directory -D DIRECTORY -C CLIENT',
+  ),
+  ...replaced(
+    [['variable', 'TARDIS_PWFILE']],
+    'is from a later Tardis: write TARDIS_PASSWORD_FILE, or --password-file FILE',
+  ),
   ...replaced([['option', '--clients']], 'is not supported: use `sonic clients`'),
   ...replaced(
     [

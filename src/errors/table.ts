@@ -98,7 +98,7 @@ export const ERROR_TABLE = Object.freeze({
     CONFIG_UNSAFE:
       "Nothing was run. Make the file and the directories above it root's alone (chown root:root, chmod go-w), or move it to such a place, as /etc/tardis.",
     CAPABILITY_MISSING:
-      'Remove the option or key that is named; docs/using/configuration.md lists everything that this release refuses.',
+      'Write what the message names in place of the option or key, or remove it; docs/using/configuration.md lists everything that this release refuses.',
     PLACE_TAKEN:
       'Give a new or empty directory for the store, such as a new one in the directory that is named; nothing in it was changed.',
     CLIENT_EXISTS: 'Choose another name; the existing client was not changed.',

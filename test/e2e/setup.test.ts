@@ -3,9 +3,13 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { commandsAreProcesses, run, succeed } from '../helpers/commands.js';
+import { STORE } from '../helpers/bucket-lab.js';
+import { KEY_VARIABLES } from '../helpers/buckets.js';
+import { commandsAreProcesses, run, Running, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
+import { sshStub } from '../helpers/ssh.js';
 import { runOnTerminal } from '../helpers/terminal.js';
+import { S3Server } from '../support/s3-server.js';
 
 commandsAreProcesses(); // setup starts other commands
 
@@ -61,6 +65,7 @@ test('setup by answers writes a configuration, a timer and a first backup; again
   const { env, answers, usual, config, unit, systemd, at } = home(t);
   const shown = await succeed('tardis', ['setup', '--answers', answers(usual)], { env });
   t.regex(shown, /look: .*tardis web.*restore: .*tardis restore .*state: .*tardis status\n$/s);
+  t.is(shown.match(/^(look|restore): /gm)?.length, 2, shown);
   t.is(modeOf(config), 0o600);
   t.false(fs.readFileSync(config, 'utf8').includes(SECRET));
   t.regex(systemd(), /--user enable --now tardis-backup\.timer/);
@@ -218,4 +223,54 @@ test('on a terminal, six answers are enough, and lines of the summary can be cha
   t.is(undone.status, 0, undone.shown);
   t.false(fs.existsSync(password));
   t.false(fs.existsSync(store));
+});
+
+test('a server, another machine by ssh and a bucket take the first backup, and give it back', async (t) => {
+  if (HAS_REAL_TIMER) {
+    t.log('left out: this machine is backed up by a timer of setup');
+    return t.pass();
+  }
+  const its = home(t);
+  const { env, answers, usual, at } = its;
+  const { PATH: sshPath = '' } = sshStub(t).env;
+  const bucket = await S3Server.start();
+  t.teardown(() => bucket.close());
+  fs.writeFileSync(at('pw'), `${SECRET}\n`);
+  const created = ['-C', 'ann', '-F', at('pw')];
+  const [served, far] = [at('served'), at('far')];
+  for (const store of [served, far]) await succeed('sonic', ['create', '-D', store, ...created]);
+  const words = ['-D', served, '--address', '127.0.0.1', '--port', '0', '--json'];
+  const server = new Running('tardisd', words, { env: { XDG_CONFIG_HOME: at('tls') } });
+  t.teardown(() => server.signalGroup('SIGKILL'));
+  await server.until('its line', () => server.stdout.includes('\n'));
+  const { ready } = JSON.parse(server.stdout) as { ready: string };
+  const places = {
+    [`server ${ready}`]: [],
+    [`ssh://nas${far}`]: [],
+    [STORE]: ['--endpoint', bucket.url],
+  };
+  for (const [index, [place, options]] of Object.entries(places).entries()) {
+    const home = at(`home${index}`);
+    fs.mkdirSync(home);
+    fs.writeFileSync(path.join(home, 'letter'), `dear ${place}`);
+    const own = {
+      ...env,
+      ...KEY_VARIABLES,
+      HOME: home,
+      XDG_CONFIG_HOME: path.join(home, '.config'),
+      PATH: `${sshPath}:${env.PATH}`,
+    };
+    const file = answers({ ...usual, PasswordFile: at('pw'), When: 'never', Place: place });
+    const first = await run('tardis', ['setup', '--answers', file, ...options], { env: own });
+    t.is(first.status, 0, `${place}: ${first.stderr}`);
+    t.regex(first.stdout, /Backup set 1 .* is complete/);
+    t.notRegex(first.stderr, /\[[A-Z_]+\]/, place);
+    const out = at(`out${index}`);
+    await succeed('tardis', ['restore', '-o', out, path.join(home, 'letter')], { env: own });
+    t.is(fs.readFileSync(path.join(out, 'letter'), 'utf8'), `dear ${place}`);
+    const again = await run('tardis', ['setup', '--answers', file, ...options], { env: own });
+    t.is(again.status, 0, `${place}: ${again.stderr}`);
+    t.regex(again.stdout, /Backup set 2 .* is complete/);
+    t.notRegex(again.stderr, /\[[A-Z_]+\]/, place);
+  }
 });

@@ -200,16 +200,17 @@ function absolute(text: string, where: string): string {
   throw configInvalid(`${where} must be an absolute path, not "${displayText(text)}"`);
 }
 
-const SERVER = /^server[\s:]+(\S+)$/i;
+const SERVER = /^server[\s:]+(\S+)$|^(ssh:\/\/\S+)$/i;
 
 function placeIn(plan: Plan, text: string): Plan {
-  const server = SERVER.exec(text)?.[1];
+  const [, named, bySsh] = SERVER.exec(text) ?? [];
+  const server = named ?? bySsh;
   if (server !== undefined) return { ...plan, server, store: undefined, keep: undefined };
   const place = /^[~/]/.test(text) ? absolute(text, 'Place') : text;
   const { kind } = parsePlace(place, 'Place');
   if (kind === 'directory' && !path.isAbsolute(place)) {
     throw configInvalid(
-      `Place must be an absolute path, s3://BUCKET/PREFIX or "server HOST", not "${displayText(text)}"`,
+      `Place must be an absolute path, s3://BUCKET/PREFIX, ssh://USER@HOST/PLACE or "server HOST", not "${displayText(text)}"`,
     );
   }
   return { ...plan, server: undefined, store: mountedPlace(place) };

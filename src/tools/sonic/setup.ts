@@ -59,9 +59,7 @@ export async function setup(options: Options): Promise<number> {
   requireUsable(plan, chosen.password);
   requireOwnFiles(system, plan);
   await write(system, chosen, options);
-  const isNew =
-    earlier === undefined || earlier.store !== plan.store || earlier.server !== plan.server;
-  const status = await firstBackup(system, plan, { isNew, options });
+  const status = await firstBackup(system, plan, options);
   if (![0, PARTLY].includes(status)) {
     warn(
       'the set-up is written, but there is no backup yet: run `tardis setup` again when it can be made',
@@ -198,31 +196,29 @@ function runWith(
   });
 }
 
-/**
- * Makes the first backup, or the next one. A client in a bucket or on a server may be there already: if it cannot be
- * created, the backup is tried without.
- */
-async function firstBackup(
-  system: System,
-  { store, client }: Plan,
-  { isNew, options }: { readonly isNew: boolean; readonly options: Options },
-): Promise<number> {
-  const isHere = store !== undefined && path.isAbsolute(store);
-  const isThereNow = isHere && isClientDirectory(system, path.join(store, client));
-  const mayCreate = isHere ? !isThereNow : isNew;
-  const status = await runWith('tardis', ['backup', ...(mayCreate ? ['--create'] : [])], options);
-  if (isHere || !mayCreate || status !== 1) return status;
-  return runWith('tardis', ['backup'], options);
+/** Makes the first backup, or the next one. A client that is not there, or cannot be read, is created. */
+function firstBackup(system: System, { store, client }: Plan, options: Options): Promise<number> {
+  const isThereNow =
+    store !== undefined && path.isAbsolute(store)
+      ? isClientDirectory(system, path.join(store, client))
+      : storedSettings() !== undefined;
+  return runWith('tardis', ['backup', ...(isThereNow ? [] : ['--create'])], options);
 }
 
-/** Returns the rules that are stored with the client; undefined if it has none, or cannot be read now. */
-function storedRules(): Keep | undefined {
+/** Returns what `sonic getconfig` prints of the client; undefined if it is not there, or cannot be read now. */
+function storedSettings(): string | undefined {
   const words = ['getconfig', '--json', '--config', usualClientFile()];
   const { status, stdout } = spawnSync(tardisCommand('sonic'), words, {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
   });
-  if (![0, PARTLY].includes(status ?? 1)) return undefined;
+  return [0, PARTLY].includes(status ?? 1) ? stdout : undefined;
+}
+
+/** Returns the rules that are stored with the client; undefined if it has none, or cannot be read now. */
+function storedRules(): Keep | undefined {
+  const stdout = storedSettings();
+  if (stdout === undefined) return undefined;
   const { settings = {} } = JSON.parse(stdout) as { settings?: Record<string, unknown> };
   const rules = Object.entries(PERIODS).map(([period, key]) => [period, Number(settings[key])]);
   const given = rules.filter(([, count]) => Number(count) > 0);

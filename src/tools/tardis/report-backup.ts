@@ -1,7 +1,7 @@
 /** Prints the report of a finished backup. */
 import type { BackupResult } from '../../client/index.js';
 import type { BackupProgress } from '../../pipeline/index.js';
-import type { Settings } from '../../config/index.js';
+import { type Settings, usualClientFile } from '../../config/index.js';
 import { displayName } from '../../model/index.js';
 import { byteText } from '../../system/index.js';
 import { settledLines } from '../shared/report-purge.js';
@@ -81,9 +81,13 @@ export function backupLines(result: BackupResult, client: string, isPurge: boole
   return lines;
 }
 
-/** Returns the lines after the first backup of a new client: whether it is encrypted, how to look, and how to restore. */
+/**
+ * Returns the lines after the first backup of a new client: whether it is encrypted, how to look, and how to restore.
+ * `tardis setup`, whose configuration the run then has, prints the last two itself.
+ */
 export function nextLines(settings: Settings<'tardis'>, isEncrypted: boolean): string[] {
-  const { client, local, server, database } = settings;
+  const { client, local, server, database, configFiles } = settings;
+  const isOfSetup = configFiles.map(byteText).includes(usualClientFile());
   const store = local ? `-D ${shellWord(byteText(database))}` : `--server ${shellWord(server)}`;
   const place = `${store} -C ${shellWord(client)}`;
   const encrypt = local
@@ -93,8 +97,9 @@ export function nextLines(settings: Settings<'tardis'>, isEncrypted: boolean): s
     isEncrypted
       ? `It is encrypted: without the password nobody can read it. \`sonic keys ${place} --pdf FILE\` prints its keys.`
       : `It is not encrypted: ${encrypt}.`,
-    `look:    tardis list ${place}`,
-    `restore: tardis restore ${place} -o DIRECTORY PATH`,
+    ...(isOfSetup
+      ? []
+      : [`look:    tardis list ${place}`, `restore: tardis restore ${place} -o DIRECTORY PATH`]),
   ];
 }
 
