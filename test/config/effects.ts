@@ -311,7 +311,7 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
     'toName',
     'notExpendable',
   ],
-  'a store is mounted by a line of fstab, with its options': [
+  'mount and umount know a mount from both kinds of lines in /etc/fstab, with their options': [
     'mountPaths',
     'mountOptions',
     'noExec',

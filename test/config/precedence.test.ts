@@ -1,7 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import * as fc from 'fast-check';
 import {
   allRows,
   explain,
@@ -242,39 +241,6 @@ test('bytes that are no UTF-8 stay as they are in paths, and are refused in text
     refusal(t, () => resolve('tardis', { configFiles })),
     /bytes\.cfg:2: Client must be UTF-8/,
   );
-});
-
-test('any text of a file is accepted or refused, and nothing else happens', (t) => {
-  const file = path.join(scratch(t), 'any.cfg');
-  const keys = allRows().flatMap(([, row]) => [row.clientKey ?? [], row.serverKey ?? []].flat());
-  const entry = fc.tuple(
-    fc.oneof(fc.constantFrom(...keys), fc.string()),
-    fc.oneof(fc.string(), fc.constantFrom('yes', '1', '-1', '12M', '"', 'a "b c"', '077', '..')),
-  );
-  const section = fc.tuple(
-    fc.constantFrom('Tardis', 'Pipeline', 'home', 'DEFAULT', ''),
-    fc.array(entry, { maxLength: 3 }),
-  );
-  let taken = 0;
-  fc.assert(
-    fc.property(fc.array(section, { maxLength: 3 }), fc.boolean(), (sections, isServer) => {
-      const text = sections.flatMap(([name, entries]) => [
-        `[${name}]`,
-        ...entries.map(([key, value]) => `${key} = ${value}`),
-      ]);
-      fs.writeFileSync(file, text.join('\n'));
-      try {
-        if (isServer) resolve('tardisd', { daemonConfig: file });
-        else resolve('tardis', { configFiles: file });
-        taken += 1;
-      } catch (error) {
-        const code = error instanceof TardisError ? error.code : 'INTERNAL';
-        if (code !== 'CONFIG_INVALID' && code !== 'CAPABILITY_MISSING') throw error;
-      }
-    }),
-    { numRuns: 500 },
-  );
-  t.true(taken > 0);
 });
 
 test('every default could be written as a value', (t) => {

@@ -282,30 +282,6 @@ test('lines that are missing at the end, or that lack their sums, are named', as
   t.regex(why(text.replace('record 1\n', 'record 7\n')), /"record 7" that should be "record 1"/);
 });
 
-test('no change of bytes in a key file is more than an error', async (t) => {
-  const one = await newRecord();
-  const good = textOf(EMPTY).with('laptop', [one, await nextRecord(one)]);
-  let seed = 7;
-  const random = (below: number): number => {
-    seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
-    return seed % below;
-  };
-  const codes = new Set<string | undefined>();
-  for (let round = 0; round < 3000; round += 1) {
-    const bytes = Buffer.from(good);
-    for (let change = random(4); change >= 0; change -= 1)
-      bytes[random(bytes.length)] = random(256);
-    const [from, to] = [random(bytes.length), random(bytes.length)];
-    const cut =
-      round % 3 === 0 ? Buffer.concat([bytes.subarray(0, from), bytes.subarray(to)]) : bytes;
-    codes.add(thrownCode(() => textOf(cut).find(one.keysetId)));
-  }
-  t.deepEqual(
-    [...codes].filter((code) => code !== undefined && code !== 'STORE_NEWER'),
-    ['KEY_FILE_INVALID'],
-  );
-});
-
 test('a key file has mode 0600, keeps its link, and is replaced as a whole', async (t) => {
   const { file, keys } = newPlace(t);
   const one = await newRecord();

@@ -15,6 +15,7 @@ import {
   poolsStayAway,
   run,
   Running,
+  until,
 } from '../helpers/commands.js';
 import { differences, file, look, makeTree, noise } from '../helpers/tree.js';
 import type { S3Fault } from '../support/s3-faults.js';
@@ -23,7 +24,6 @@ backupsRunHere();
 poolsStayAway();
 
 const OWN_PASSWORD = 'the words of the account';
-const [POLL_MS, MOST_POLLS] = [100, 300];
 
 interface Lab {
   readonly lab: ServedLab;
@@ -47,13 +47,6 @@ async function labOf(t: ExecutionContext, args: readonly string[] = []): Promise
     lab.run(machine, 'sonic', ['account', ...words, '--newpassword-file', lab.at('own'), ...more]);
   const goAway = (isAway: boolean): void => void (fault = isAway ? 'drop' : undefined);
   return { lab, me, words, goAway, account };
-}
-
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  for (let polls = 0; !(await holds()); polls += 1) {
-    if (polls >= MOST_POLLS) throw new Error(`it never happened: ${what}`);
-    await pause(POLL_MS);
-  }
 }
 
 test('an account that is made on one machine is used at every server, as far as its rights go', async (t) => {
@@ -91,10 +84,7 @@ test('an account that is made on one machine is used at every server, as far as 
   t.is(codeIn(await lab.run('desk', 'lstardis', own)), 'NO_SUCH_ACCOUNT');
   for (const server of [one, two]) {
     const to = server.clientArgs;
-    await until(
-      'a removed account',
-      async () => (await as(to, 'reader', 'lstardis')).status === 12,
-    );
+    await until(async () => (await as(to, 'reader', 'lstardis')).status === 12);
     t.is((await as(to, 'adder', 'lstardis')).status, 0, 'a login has the new rights');
     t.is(codeIn(await as(to, 'adder', 'tardis', lab.source)), 'NOT_PERMITTED');
   }
@@ -162,11 +152,11 @@ test('a token that is made on one machine logs in to a tardisremote on the bucke
   t.is(await statusOf(ready, token), 200);
   t.is(await statusOf(ready, `${token.slice(0, -1)}${token.endsWith('A') ? 'B' : 'A'}`), 401);
   goAway(true);
-  await until('503', async () => (await statusOf(ready, token)) === 503);
+  await until(async () => (await statusOf(ready, token)) === 503);
   goAway(false);
-  await until('200', async () => (await statusOf(ready, token)) === 200);
+  await until(async () => (await statusOf(ready, token)) === 200);
   t.is((await account('desk', '--remove', 'bot')).status, 0);
-  await until('401', async () => (await statusOf(ready, token)) === 401);
+  await until(async () => (await statusOf(ready, token)) === 401);
   remote.signal('SIGTERM');
   t.is((await remote.ended).status, 0);
 });

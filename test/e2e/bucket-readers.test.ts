@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { BucketLab, STORE } from '../helpers/bucket-lab.js';
 import { KEY_VARIABLES } from '../helpers/buckets.js';
 import { codeIn } from '../helpers/codes.js';
-import { backupsRunHere, pause, Running } from '../helpers/commands.js';
+import { backupsRunHere, pause, Running, until } from '../helpers/commands.js';
 import { outputOf } from '../helpers/mounted-sets.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { scratchInMemory } from '../helpers/scratch.js';
@@ -17,8 +17,6 @@ import { S3Server } from '../support/s3-server.js';
 backupsRunHere();
 
 const SECRET = 'gravel-Otter9-lamp';
-const POLL_MS = 50;
-const MOST_POLLS = 600;
 const AWAY_MS = 1500;
 
 /** Machines, and a bucket that can go away. */
@@ -52,13 +50,6 @@ class Lab extends BucketLab {
     const file = this.at('secret');
     fs.writeFileSync(file, SECRET, { mode: 0o600 });
     return ['--password-file', file];
-  }
-}
-
-async function until(holds: () => Promise<boolean> | boolean): Promise<void> {
-  for (let polls = 0; !(await holds()); polls += 1) {
-    if (polls >= MOST_POLLS) throw new Error('it never happened');
-    await pause(POLL_MS);
   }
 }
 

@@ -3,14 +3,8 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import {
-  backupsRunHere,
-  type Outcome,
-  run,
-  Running,
-  succeed,
-  poolsStayAway,
-} from '../helpers/commands.js';
+import { codeIn } from '../helpers/codes.js';
+import { backupsRunHere, run, Running, succeed, poolsStayAway } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 import { noise } from '../helpers/tree.js';
 import { ROOT } from '../tidy/house.js';
@@ -22,10 +16,6 @@ const LARGE_BYTES = 128 << 20;
 /** Made before any backup begins: the tests run at once, and one that makes noise keeps the others from watching. */
 const LARGE = noise(1, LARGE_BYTES);
 const PASSWORD = 'the first words of the owner';
-
-function codeIn({ stderr }: Outcome): string | undefined {
-  return /\[([A-Z_]+)\]/.exec(stderr)?.[1];
-}
 
 for (const kind of ['encrypting', 'plain'] as const) {
   test(`no keys are changed while a backup runs: ${kind}`, async (t) => {

@@ -3,11 +3,12 @@
  * Fills a file system of 64 MiB to the last byte again and again (test/helpers/fill-up.ts), and runs real
  * processes on a full one. TEST_SHARE=1 fills it more often, TEST_SEED replays.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { inNamespace } from '../helpers/disk-images.js';
 import { BIN } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { isRoot, noise } from '../helpers/tree.js';
@@ -33,24 +34,6 @@ if (hindrance !== undefined) {
   test('left out: disks of 64 MiB', (t) => {
     t.log(hindrance);
     t.pass();
-  });
-}
-
-interface Ended {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs a command in its own mount namespace. */
-async function inNamespace(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
-  const [command, flag] = NAMESPACE;
-  const child = spawn(command, [flag, ...args], { env: { ...process.env, ...env } });
-  let [stdout, stderr] = ['', ''];
-  child.stdout.on('data', (bytes: Buffer) => void (stdout += bytes.toString()));
-  child.stderr.on('data', (bytes: Buffer) => void (stderr += bytes.toString()));
-  return new Promise((resolve) => {
-    child.on('close', (status) => resolve({ status, stdout, stderr }));
   });
 }
 

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { parseKeyRecord } from '../../src/crypto/index.js';
+import { codeIn } from '../helpers/codes.js';
 import { backupsRunHere, type Outcome, run, Server, succeed } from '../helpers/commands.js';
 import { textOfCodes, textOfPdf } from '../helpers/paper.js';
 import { type Lab, lab } from '../helpers/settings.js';
@@ -12,10 +13,6 @@ backupsRunHere();
 
 const SECRET = 'gravel-Otter9-lamp';
 const OTHER = 'kelp-Sundry7-mulch';
-
-function codeIn({ stderr }: Outcome): string | undefined {
-  return /\[([A-Z_]+)\]/.exec(stderr)?.[1];
-}
 
 /** Returns the number of each key record of a client, and true if the record has keys. */
 function records(store: string, client = 'me'): [number: number, hasKeys: boolean][] {

@@ -4,12 +4,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
+import { codeIn } from '../helpers/codes.js';
 import {
   backupsRunHere,
   BIN,
   cleanEnvironment,
   type CommandOptions,
-  type Outcome,
   run,
   Server,
   succeed,
@@ -46,10 +46,6 @@ function loseKeys(store: string): void {
   for (const folder of ['keys', 'packs/keys']) {
     fs.rmSync(path.join(store, 'me', folder), { recursive: true });
   }
-}
-
-function codeIn({ stderr }: Outcome): string | undefined {
-  return /\[([A-Z_]+)\]/.exec(stderr)?.[1];
 }
 
 function bytesOf(store: string): Buffer {

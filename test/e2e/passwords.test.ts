@@ -4,6 +4,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { codeIn } from '../helpers/codes.js';
 import {
   backupsRunHere,
   type Outcome,
@@ -29,10 +30,6 @@ async function lockedLab(t: ExecutionContext): Promise<Lab> {
   await succeed('sonic', ['create', ...made.place, `--password=${SECRET}`]);
   await succeed('tardis', [...made.place, '--local', `--password=${SECRET}`, made.source]);
   return made;
-}
-
-function codeIn({ stderr }: Outcome): string | undefined {
-  return /\[([A-Z_]+)\]/.exec(stderr)?.[1];
 }
 
 /** Returns the packs of a client with their bytes. The copies of key records beside them are left out. */

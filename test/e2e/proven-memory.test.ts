@@ -6,15 +6,12 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { codeIn } from '../helpers/codes.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
-import { backupsRunHere, type Outcome, run, Server, succeed } from '../helpers/commands.js';
+import { backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
 import { type Lab, lab } from '../helpers/settings.js';
 
 backupsRunHere();
-
-function codeIn({ stderr }: Outcome): string | undefined {
-  return /\[([A-Z_]+)\]/.exec(stderr)?.[1];
-}
 
 interface Home extends Lab {
   readonly password: readonly string[];

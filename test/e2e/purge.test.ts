@@ -6,11 +6,11 @@ import {
   backup,
   backupsRunHere,
   jsonLines,
-  pause,
   run,
   Server,
   succeed,
   poolsStayAway,
+  until,
 } from '../helpers/commands.js';
 import { runOnTerminal } from '../helpers/terminal.js';
 import { scratchInMemory } from '../helpers/scratch.js';
@@ -269,14 +269,4 @@ test('expendable sets go early with tardis --local too, and the run prints which
 async function setsOf(place: readonly string[]): Promise<number[]> {
   const [reported] = jsonLines(await succeed('lstardis', [...place, '--json']));
   return (reported as { sets: { set: number }[] }).sets.map(({ set }) => set);
-}
-
-const DEADLINE_MS = 60_000;
-
-async function until(holds: () => boolean): Promise<void> {
-  const endMs = performance.now() + DEADLINE_MS;
-  while (!holds()) {
-    if (performance.now() > endMs) throw new Error('it did not come to be');
-    await pause(50);
-  }
 }

@@ -7,10 +7,10 @@ import {
   backup,
   backupsRunHere,
   jsonLines,
-  pause,
   run,
   Server,
   succeed,
+  until,
 } from '../helpers/commands.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { scratchInMemory } from '../helpers/scratch.js';
@@ -297,13 +297,3 @@ test("rules and formats that are kept with a client hold for it in place of the 
   await make(['--purge', '--name', 'last'], local);
   t.deepEqual(await numbers(), [5, 6]);
 });
-
-const DEADLINE_MS = 60_000;
-
-async function until(holds: () => boolean): Promise<void> {
-  const endMs = performance.now() + DEADLINE_MS;
-  while (!holds()) {
-    if (performance.now() > endMs) throw new Error('it did not come to be');
-    await pause(50);
-  }
-}

@@ -3,8 +3,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { pause, run, succeed, backupsRunHere, poolsStayAway } from '../helpers/commands.js';
-import { everything, type Lab, mounted, outputOf, until } from '../helpers/mounted-sets.js';
+import { pause, run, succeed, backupsRunHere, poolsStayAway, until } from '../helpers/commands.js';
+import { everything, type Lab, mounted, outputOf } from '../helpers/mounted-sets.js';
 import { dir, file, makeTree, noise, text } from '../helpers/tree.js';
 
 backupsRunHere();

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import { among, backupsRunHere, poolsStayAway } from '../helpers/commands.js';
-import { type Lab, mounted } from '../helpers/mounted-sets.js';
+import { type Lab, mounted, rangeOf } from '../helpers/mounted-sets.js';
 import { LeftOut } from '../helpers/mounts.js';
 import { type Choose, chooser, randomTree } from '../helpers/random-tree.js';
 import { seed } from '../helpers/seed.js';
@@ -56,16 +56,6 @@ function bytesAt(place: string, below: string): Buffer {
     Buffer.from(place),
     Buffer.from(below === '' ? '' : `/${below}`, 'latin1'),
   ]);
-}
-
-function rangeOf(name: Buffer, position: number, bytes: number): Buffer {
-  const fd = fs.openSync(name, 'r');
-  try {
-    const target = Buffer.alloc(bytes);
-    return target.subarray(0, fs.readSync(fd, target, 0, bytes, position));
-  } finally {
-    fs.closeSync(fd);
-  }
 }
 
 function statOf(name: Buffer): unknown[] {

@@ -7,7 +7,7 @@ import test from 'ava';
 import { among, BIN, backupsRunHere, poolsStayAway, run, Running } from '../helpers/commands.js';
 import { type Lab, mounted } from '../helpers/mounted-sets.js';
 import { LeftOut } from '../helpers/mounts.js';
-import { dir, file, makeTree, noise } from '../helpers/tree.js';
+import { dir, file, makeTree } from '../helpers/tree.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -43,7 +43,7 @@ function giveAway(lab: Lab): void {
 }
 
 test.serial(
-  'mount and umount know a mount from both kinds of lines in /etc/fstab',
+  'mount and umount know a mount from both kinds of lines in /etc/fstab, with their options',
   mounted(async (lab, t) => {
     makeTree(lab.source, [file('a', 'content')]);
     await lab.save();
@@ -59,10 +59,15 @@ test.serial(
     // mount(8) looks for the program in these directories only.
     lab.mounts.run('mount', '-t', 'tmpfs', 'tmpfs', '/usr/local/sbin');
     lab.mounts.run('ln', '-s', path.join(BIN, 'tardisfs'), '/usr/local/sbin/tardisfs');
-    for (const point of [lab.point, second]) {
+    for (const [point, option] of [
+      [lab.point, ',.*allow_other'],
+      [second, ',nosuid,nodev,noexec'],
+    ] as const) {
       const { status, stderr } = lab.inside('mount', point);
       if (status !== 0 && stderr.includes('mount.fuse')) throw new LeftOut(stderr);
       t.is(status, 0, stderr);
+      const mounts = lab.inside('cat', '/proc/mounts').stdout;
+      t.regex(mounts, new RegExp(`${point} fuse\\.tardisfs ro${option}`));
       const shown = path.join(point, 'Current', lab.source, 'a');
       t.is(asNobody(lab, ['cat', shown]).stdout, 'content');
       t.is(lab.inside('umount', point).status, 0);
@@ -238,29 +243,6 @@ test.serial(
     t.regex(stderr, /\/dev\/fuse is not there \[FUSE_MISSING\]/);
     t.regex(stderr, /modprobe fuse/);
     t.deepEqual(fs.readdirSync(lab.view()), []);
-  }),
-);
-
-test.serial(
-  'a mount reads a client that encrypts through tardisremote, over HTTPS',
-  mounted(async (lab, t) => {
-    makeTree(lab.source, [
-      file('secret', 'content'),
-      dir('docs', [file('letter', noise(1, 3 << 20))]),
-    ]);
-    const password = lab.password('secret words');
-    await lab.save(['-F', password]);
-    const files = ['cert', 'key'].map((name) => path.join(lab.home, `${name}.pem`));
-    const tls = ['--ssl', '--certfile', files[0]!, '--keyfile', files[1]!, '--make-certificate'];
-    const words = ['-D', lab.store, '--json', '--port', '0', '--address', '127.0.0.1', ...tls];
-    const server = new Running('tardisremote', words);
-    t.teardown(() => server.signalGroup('SIGKILL'));
-    await server.until('its line', () => server.stdout.includes('\n'));
-    const { ready } = JSON.parse(server.stdout) as { ready: string };
-    const { status, stderr } = await lab.mount(`server=${ready},client=me,pwfile=${password}`);
-    t.is(status, 0, stderr);
-    t.is(lab.differences(), '');
-    await lab.unmount();
   }),
 );
 

@@ -2,8 +2,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { backupsRunHere, poolsStayAway, Server, succeed } from '../helpers/commands.js';
-import { mounted, outputOf, until } from '../helpers/mounted-sets.js';
+import { backupsRunHere, poolsStayAway, Server, succeed, until } from '../helpers/commands.js';
+import { mounted, outputOf, rangeOf } from '../helpers/mounted-sets.js';
 import { chooser } from '../helpers/random-tree.js';
 import { seed } from '../helpers/seed.js';
 import { shareOf } from '../helpers/share.js';
@@ -25,17 +25,6 @@ poolsStayAway();
 const MIB = 1 << 20;
 const OPERATIONS = shareOf(10_000, 1000);
 const READERS = 8;
-
-/** Reads a range of a file. */
-function rangeOf(name: string, position: number, bytes: number): Buffer {
-  const fd = fs.openSync(name, 'r');
-  try {
-    const target = Buffer.alloc(bytes);
-    return target.subarray(0, fs.readSync(fd, target, 0, bytes, position));
-  } finally {
-    fs.closeSync(fd);
-  }
-}
 
 test.serial(
   'random ranges, names and attributes of a mount are those of the source',

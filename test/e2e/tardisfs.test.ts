@@ -9,16 +9,15 @@ import path from 'node:path';
 import test from 'ava';
 import {
   among,
-  BIN,
   run,
   Running,
   Server,
   succeed,
   backupsRunHere,
   poolsStayAway,
+  until,
 } from '../helpers/commands.js';
-import { everything, mounted, until } from '../helpers/mounted-sets.js';
-import { LeftOut } from '../helpers/mounts.js';
+import { everything, mounted } from '../helpers/mounted-sets.js';
 import { dir, file, makeTree, noise } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -192,39 +191,6 @@ test.serial(
     await lab.mountStore();
     t.is(fs.statSync(lab.view('Current', lab.source, 'a')).ino, before);
     t.is(fs.readFileSync(lab.view('Current', lab.source, 'a'), 'utf8'), 'content');
-  }),
-);
-
-test.serial(
-  'a store is mounted by a line of fstab, with its options',
-  mounted(async (lab, t) => {
-    makeTree(lab.source, [file('a', 'content', { mode: 0o755 })]);
-    await lab.save();
-    // mount(8) looks for the program in these directories only.
-    lab.mounts.run('mount', '-t', 'tmpfs', 'tmpfs', '/usr/local/sbin');
-    lab.mounts.run('ln', '-s', path.join(BIN, 'tardisfs'), '/usr/local/sbin/tardisfs');
-    const mount = (...args: string[]) => lab.inside('mount', ...args);
-    const found = mount(
-      '-t',
-      'fuse.tardisfs',
-      lab.store,
-      lab.point,
-      '-o',
-      'client=me,noexec,noauto',
-    );
-    if (found.status !== 0 && found.stderr.includes('mount.fuse')) throw new LeftOut(found.stderr);
-    t.is(found.status, 0, found.stderr);
-    t.is(fs.readFileSync(lab.view('Current', lab.source, 'a'), 'utf8'), 'content');
-    t.regex(
-      lab.inside('cat', '/proc/mounts').stdout,
-      /mount fuse\.tardisfs ro,nosuid,nodev,noexec/,
-    );
-    t.is(lab.inside('umount', lab.point).status, 0);
-    t.true(await lab.ended());
-    const options = `user,noauto,default_permissions,allow_other,database=${lab.store}/,client=me`;
-    t.is(mount('-t', 'fuse', 'tardisfs#0', lab.point, '-o', options).status, 0);
-    t.is(fs.readFileSync(lab.view('Current', lab.source, 'a'), 'utf8'), 'content');
-    t.regex(lab.inside('cat', '/proc/mounts').stdout, /mount fuse\.tardisfs ro,.*allow_other/);
   }),
 );
 

@@ -15,9 +15,9 @@ import {
   MESSAGES,
   PROTOCOL_VERSION,
 } from '../../src/transport/index.js';
+import { codeIn } from '../helpers/codes.js';
 import { certificateIn } from '../helpers/certificates.js';
 import {
-  type Outcome,
   run,
   Running,
   Server,
@@ -64,10 +64,6 @@ async function tlsLab(t: ExecutionContext, args: readonly string[] = []): Promis
     ...more,
   ];
   return { ...made, server, certFile, keyFile, certificate, to };
-}
-
-function codeIn({ stderr }: Outcome): string | undefined {
-  return /\[([A-Z_]+)\]/.exec(stderr)?.[1];
 }
 
 test('a server with SSL accepts TLS only', async (t) => {

@@ -5,12 +5,12 @@ import path from 'node:path';
 import test from 'ava';
 import {
   type BackupReport,
-  pause,
   run,
   Running,
   succeed,
   commandsRunHere,
   poolsStayAway,
+  until,
 } from '../helpers/commands.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { seed } from '../helpers/seed.js';
@@ -22,8 +22,6 @@ commandsRunHere();
 poolsStayAway();
 
 const LARGE_BYTES = 3 << 20;
-const POLL_MS = 5;
-const MOST_POLLS = 12_000;
 
 const TREE = [
   dir('a', [file('gate', noise('gate', 4096)), file('small', 'small')]),
@@ -43,13 +41,6 @@ function lookBelow(place: string): Snapshot {
   return seen;
 }
 
-async function until(what: string, isSo: () => boolean): Promise<void> {
-  for (let polls = 0; !isSo(); polls += 1) {
-    if (polls > MOST_POLLS) throw new Error(`still waiting: ${what}`);
-    await pause(POLL_MS);
-  }
-}
-
 /** Runs a backup that blocks at the file `gate`, and calls `happens` while it is blocked. */
 async function backupThatStops(
   mounts: Mounts,
@@ -59,7 +50,7 @@ async function backupThatStops(
 ): Promise<{ status: number | null; report: BackupReport; stderr: string }> {
   const { mountsOf } = mounts;
   const running = new Running('tardis', ['--json', ...args], { mountsOf });
-  await until('reading the gate', () => fs.existsSync(path.join(gate, 'reached')));
+  await until(() => fs.existsSync(path.join(gate, 'reached')));
   happens();
   fs.writeFileSync(path.join(gate, 'open'), '');
   const { status, stdout, stderr } = await running.ended;

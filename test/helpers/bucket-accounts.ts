@@ -6,11 +6,11 @@ import {
   createClientDirectory,
   fetchAccounts,
   fetchClient,
-  shareStore,
   useBucket,
 } from '../../src/store/index.js';
 import type { ObjectStore } from '../../src/store/objects/index.js';
 import { nodeSystem } from '../../src/system/index.js';
+import { accessTo } from './bucket-machines.js';
 import { scratchInMemory } from './scratch.js';
 
 const ADDRESS = 'http://localhost/accounts';
@@ -26,14 +26,7 @@ export interface AccountMachine {
 
 export function accountMachine(t: ExecutionContext, store: ObjectStore): AccountMachine {
   const cache = scratchInMemory(t);
-  const access: BucketAccess = {
-    shown: 's3://bucket',
-    address: ADDRESS,
-    cache,
-    place: { bucket: 'bucket', prefix: '' },
-    settings: {},
-  };
-  shareStore(cache, Promise.resolve({ store, admit: async () => undefined }));
+  const access = { ...accessTo(store, cache), address: ADDRESS };
   useBucket(access);
   const look = async (): Promise<void> => {
     await fetchClient(nodeSystem(), access, 'me');

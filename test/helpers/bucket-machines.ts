@@ -16,6 +16,7 @@ import {
   shareStore,
   useBucket,
 } from '../../src/store/index.js';
+import type { ObjectStore } from '../../src/store/objects/index.js';
 import { catchUp } from '../../src/store/writer/index.js';
 import { InlineJobs } from '../../src/workers/index.js';
 import {
@@ -51,14 +52,18 @@ export async function startsIn(home: string, objects: () => Objects): Promise<St
   };
 }
 
+/** Returns the access of a machine, whose cache is a folder, to a store. */
+export function accessTo(store: ObjectStore, cache: string): BucketAccess {
+  shareStore(cache, Promise.resolve({ store, admit: async () => undefined }));
+  const where = { shown: 's3://test', address: `http://test/${cache}`, cache };
+  return { ...where, place: { bucket: 'test', prefix: '' }, settings: {} };
+}
+
 function machine(objects: Objects, home: string, before?: BeforeRequest): ClientDirectory {
   machines += 1;
   const cache = path.join(home, `machine-${machines}`);
-  const store = new MemoryObjectStore(objects, before);
-  shareStore(cache, Promise.resolve({ store, admit: async () => undefined }));
+  const bucket = accessTo(new MemoryObjectStore(objects, before), cache);
   const place = path.join(cache, CLIENT);
-  const where = { shown: 's3://test', address: `http://test/${machines}` };
-  const bucket = { ...where, cache, place: { bucket: 'test', prefix: '' }, settings: {} };
   return { client: CLIENT, path: place, catalogPath: path.join(place, 'tardis.db'), bucket };
 }
 
@@ -74,12 +79,9 @@ export class BucketMachine {
 
   /** Makes the cache, a folder, empty or as a copy of the cache of another machine. */
   constructor(cache: string, objects: Objects, before?: BeforeRequest, like?: BucketMachine) {
-    const where = { shown: 's3://test', address: `http://test/${cache}`, cache };
-    this.access = { ...where, place: { bucket: 'test', prefix: '' }, settings: {} };
     fs.mkdirSync(cache);
     if (like !== undefined) fs.cpSync(like.access.cache, cache, { recursive: true });
-    const store = new MemoryObjectStore(objects, before);
-    shareStore(cache, Promise.resolve({ store, admit: async () => undefined }));
+    this.access = accessTo(new MemoryObjectStore(objects, before), cache);
     useBucket(this.access);
   }
 

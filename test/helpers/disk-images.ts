@@ -43,7 +43,10 @@ export interface Ended {
 }
 
 /** Runs a command in a mount namespace of its own. */
-export async function inNamespace(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Ended> {
+export async function inNamespace(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<Ended> {
   const [command, flag] = NAMESPACE;
   const child = spawn(command, [flag, ...args], { env: { ...process.env, ...env } });
   let [stdout, stderr] = ['', ''];

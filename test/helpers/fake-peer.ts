@@ -247,7 +247,8 @@ export class FakePeer implements BackupPeer {
   }
 }
 
-function joined(chunks: readonly Buffer[], codec: CodecNumber, sizeBytes: number): Buffer {
+/** Returns the content of a stream that came in chunks. */
+export function joined(chunks: readonly Buffer[], codec: CodecNumber, sizeBytes: number): Buffer {
   let remaining = sizeBytes;
   const pieces = chunks.map((chunk) => {
     const header = readChunkHeader(chunk, STREAM_CHUNK_BYTES);

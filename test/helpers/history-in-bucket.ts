@@ -6,7 +6,6 @@ import {
   type BucketAccess,
   fetchClient,
   openClientDirectory,
-  shareStore,
   useBucket,
 } from '../../src/store/index.js';
 import { catchUp } from '../../src/store/writer/index.js';
@@ -15,6 +14,7 @@ import {
   MemoryObjectStore,
   type Objects,
 } from '../support/memory-object-store.js';
+import { accessTo } from './bucket-machines.js';
 import { type HistoryLab, openHere } from './history-lab.js';
 import { inlineSystem, SMALL_STORE } from './inline.js';
 
@@ -25,16 +25,7 @@ let machines = 0;
 export function machine(home: string, objects: Objects, before?: BeforeRequest): BucketAccess {
   machines += 1;
   const cache = path.join(home, `machine-${machines}`);
-  const place = { bucket: 'test', prefix: '' };
-  const access = {
-    shown: 's3://test',
-    address: `http://test/${machines}`,
-    cache,
-    place,
-    settings: {},
-  };
-  const store = new MemoryObjectStore(objects, before);
-  shareStore(cache, Promise.resolve({ store, admit: async () => undefined }));
+  const access = accessTo(new MemoryObjectStore(objects, before), cache);
   useBucket(access);
   inlineSystem().files.makeDirectory(cache);
   return access;
@@ -49,9 +40,9 @@ export async function openInBucket(lab: HistoryLab, client: string): Promise<His
 export async function copiedToBucket(
   lab: HistoryLab,
   client: string,
+  objects: Objects = new Map(),
 ): Promise<{ readonly objects: Objects; readonly writer: BucketAccess }> {
   const system = inlineSystem();
-  const objects: Objects = new Map();
   const writer = machine(lab.home, objects);
   await copyClient(system, {
     source: localSource(system, { store: lab.place.store, client, catalogFile: CATALOG }),

@@ -32,10 +32,11 @@ import {
   type StorageOptions,
   type SharedClients,
 } from '../../src/server/index.js';
-import { Codec, openClientDirectory } from '../../src/store/index.js';
+import { openClientDirectory } from '../../src/store/index.js';
 import { type Address, type NativeCalls, nodeSystem, type System } from '../../src/system/index.js';
 import { type Failure, InlineJobs, type JobRunner } from '../../src/workers/index.js';
 import { oneByOne } from '../support/leaves-all.js';
+import { SETTINGS } from './pipelines.js';
 import { LIGHT } from './light.js';
 
 /** A client in a store. */
@@ -72,24 +73,13 @@ export function withNative(change: (real: NativeCalls) => Partial<NativeCalls>):
 
 /** Small limits, so that a small tree uses every path: parcels, parts of frames, several packs. */
 export const SMALL_SETTINGS: PipelineSettings = Object.freeze({
-  workers: 2,
+  ...SETTINGS,
   budgetBytes: 1024 * KIB,
   budgetItems: 1024,
   parcelFiles: 4,
   parcelBytes: 64 * KIB,
   frameBytes: 32 * KIB,
   smallBytes: 16 * KIB,
-  changeLevel: 1,
-  changeFrameBytes: 0,
-  changeBytes: 0,
-  walkConcurrency: 1,
-  readConcurrency: 0,
-  buildConcurrency: 0,
-  streamConcurrency: 0,
-  largeConcurrency: 0,
-  compareConcurrency: 64,
-  sendConcurrency: 64,
-  compression: Object.freeze({ codec: Codec.zstd, level: 1 }),
 });
 
 export const SMALL_STORE: StorageOptions = Object.freeze({

@@ -136,14 +136,6 @@ function isServing(pid: string, point: string): boolean {
   }
 }
 
-/** Waits until `holds` returns true. */
-export async function until(holds: () => boolean): Promise<void> {
-  for (let polls = 0; !holds(); polls += 1) {
-    if (polls >= MOST_POLLS) throw new Error('it never happened');
-    await pause(POLL_MS);
-  }
-}
-
 /** Returns a tree with an entry of each kind. */
 export function everything(): TreeNode[] {
   return [
@@ -181,4 +173,15 @@ export function outputOf({ mounts }: Pick<Lab, 'mounts'>, ...words: string[]): P
   child.stdout.on('data', (more: Buffer) => (printed += more.toString('latin1')));
   child.stderr.on('data', (more: Buffer) => (printed += more.toString('latin1')));
   return new Promise((resolve) => child.once('close', () => resolve(printed)));
+}
+
+/** Reads a range of a file. */
+export function rangeOf(name: string | Buffer, position: number, bytes: number): Buffer {
+  const fd = fs.openSync(name, 'r');
+  try {
+    const target = Buffer.alloc(bytes);
+    return target.subarray(0, fs.readSync(fd, target, 0, bytes, position));
+  } finally {
+    fs.closeSync(fd);
+  }
 }

@@ -3,6 +3,7 @@ import type { History } from '../../src/history/index.js';
 import { openHistoryByToken, type TokenHistory } from '../../src/remote/index.js';
 import { RIGHTS } from '../../src/model/index.js';
 import { nodeSystem } from '../../src/system/index.js';
+import { endingWith } from './web-server.js';
 import type { HistoryLab } from './history-lab.js';
 import { giveToken, startOverTls, type TlsServer } from './web-gateway.js';
 
@@ -16,16 +17,7 @@ export async function openByToken(lab: HistoryLab, client: string): Promise<Hist
     const token = await giveToken(lab.place, `reader-${readers}`, RIGHTS);
     const shown = `${client}${token.slice(token.indexOf('/'))}`;
     const { history } = await openTokenAt(server, client, shown);
-    const close = history.close.bind(history);
-    return new Proxy(history, {
-      get: (target, name) =>
-        name === 'close'
-          ? () => {
-              close();
-              void server.stop();
-            }
-          : (Reflect.get(target, name, target) as unknown),
-    });
+    return endingWith(history, () => void server.stop());
   } catch (error) {
     await server.stop();
     throw error;

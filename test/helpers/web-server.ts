@@ -61,20 +61,25 @@ export async function openByWeb(lab: HistoryLab, client: string): Promise<Histor
   const server = await startWeb(lab.home, lab.place.store);
   try {
     const history = await openThroughWeb(server, client);
-    const close = history.close.bind(history);
-    return new Proxy(history, {
-      get: (target, name) =>
-        name === 'close'
-          ? () => {
-              close();
-              void server.close();
-            }
-          : (Reflect.get(target, name, target) as unknown),
-    });
+    return endingWith(history, () => void server.close());
   } catch (error) {
     await server.close();
     throw error;
   }
+}
+
+/** Returns a history whose closing also ends something else. */
+export function endingWith<T extends History>(history: T, end: () => void): T {
+  const close = history.close.bind(history);
+  return new Proxy(history, {
+    get: (target, name) =>
+      name === 'close'
+        ? () => {
+            close();
+            end();
+          }
+        : (Reflect.get(target, name, target) as unknown),
+  });
 }
 
 /** Logs in to a server, and opens a client. */

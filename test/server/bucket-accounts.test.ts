@@ -4,7 +4,6 @@ import path from 'node:path';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import { asTardisError, TardisError } from '../../src/errors/index.js';
 import { openRemoteHistory } from '../../src/remote/index.js';
-import { copyClient, localSource } from '../../src/maintenance/rewrite/index.js';
 import {
   addTokenAccount,
   type BucketAccess,
@@ -16,10 +15,10 @@ import {
 } from '../../src/store/index.js';
 import { catchUp, Following, isBehind } from '../../src/store/writer/index.js';
 import { rejectedCode } from '../helpers/codes.js';
-import { pause } from '../helpers/commands.js';
-import { machine } from '../helpers/history-in-bucket.js';
+import { until } from '../helpers/commands.js';
+import { copiedToBucket, machine } from '../helpers/history-in-bucket.js';
 import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../helpers/history-lab.js';
-import { inlineSystem, SMALL_STORE } from '../helpers/inline.js';
+import { inlineSystem } from '../helpers/inline.js';
 import { giveAccount, PASSWORD } from '../helpers/rewrites.js';
 import { openGateway, startOverTls, type TlsServer } from '../helpers/web-gateway.js';
 import { openThroughWeb, startWeb } from '../helpers/web-server.js';
@@ -31,7 +30,6 @@ const CATALOG = 'tardis.db';
 const CLIENT = 'me';
 const SECRET = 'A'.repeat(43);
 const SETS = '/api/v1/clients/me/sets';
-const [POLL_MS, MOST_POLLS] = [50, 1200];
 
 let lab: HistoryLab;
 /** The bucket of all tests, with one client. */
@@ -40,26 +38,7 @@ let writer: BucketAccess;
 
 test.before(async () => {
   lab = await makeHistoryLab(false);
-  writer = machine(lab.home, objects);
-  await copyClient(system, {
-    source: localSource(system, {
-      store: lab.place.store,
-      client: CLIENT,
-      catalogFile: CATALOG,
-    }),
-    target: {
-      store: writer.cache,
-      client: CLIENT,
-      catalogFile: CATALOG,
-      creation: 'missing',
-      skipFile: '.tardis-skip',
-    },
-    limits: SMALL_STORE.store,
-    deletes: false,
-    wasteRatio: 1,
-    signal: new AbortController().signal,
-    onProgress: () => undefined,
-  });
+  ({ writer } = await copiedToBucket(lab, CLIENT, objects));
   await fetchClient(system, writer, CLIENT);
 });
 test.after.always(async () => {
@@ -115,13 +94,6 @@ class Served {
   }
 }
 
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  for (let polls = 0; !(await holds()); polls += 1) {
-    if (polls >= MOST_POLLS) throw new Error(`it never happened: ${what}`);
-    await pause(POLL_MS);
-  }
-}
-
 const home = (): string => path.join(writer.cache, CLIENT);
 
 async function giveToken(name: string): Promise<string> {
@@ -146,15 +118,15 @@ test('a token opens a client of a bucket at tardisremote, until it is taken, and
   t.is(await statusOf(door, token.replace(/A$/, 'B')), 401);
   t.is(await statusOf(door, `nobody/remote/${SECRET}`), 401);
   await putAccount(system, home(), { name: 'remote', rights: ['read'] }, undefined);
-  await until('a right that is gone', async () => (await statusOf(door, token)) === 403);
+  await until(async () => (await statusOf(door, token)) === 403);
   await putAccount(system, home(), { name: 'remote', rights: ['list'] }, undefined);
-  await until('a right that is back', async () => (await statusOf(door, token)) === 200);
+  await until(async () => (await statusOf(door, token)) === 200);
   const before = served.requested;
   await Promise.all(Array.from({ length: 20 }, () => statusOf(door, token)));
   t.true(served.requested - before <= 1, 'requests share a look');
   served.isAway = true;
   const statuses = new Set<number>();
-  await until('an end while the bucket is away', async () => {
+  await until(async () => {
     const status = await statusOf(door, token);
     statuses.add(status);
     return status !== 200;
@@ -164,9 +136,9 @@ test('a token opens a client of a bucket at tardisremote, until it is taken, and
     [503],
   );
   served.isAway = false;
-  await until('a return', async () => (await statusOf(door, token)) === 200);
+  await until(async () => (await statusOf(door, token)) === 200);
   await removeAccount(system, home(), 'remote');
-  await until('an account that is gone', async () => (await statusOf(door, token)) === 401);
+  await until(async () => (await statusOf(door, token)) === 401);
 });
 
 test('an account opens a client of a bucket at tardisremote by its password, until it is taken', async (t) => {
@@ -188,12 +160,12 @@ test('an account opens a client of a bucket at tardisremote by its password, unt
   history.close();
   t.is(await statusOf(door, token), 200);
   served.isAway = true;
-  await until('503 while the bucket is away', async () => (await statusOf(door, token)) === 503);
+  await until(async () => (await statusOf(door, token)) === 503);
   served.isAway = false;
   // The session has not ended meanwhile.
-  await until('a return', async () => (await statusOf(door, token)) === 200);
+  await until(async () => (await statusOf(door, token)) === 200);
   await removeAccount(system, home(), 'web');
-  await until('an account that is gone', async () => (await statusOf(door, token)) === 401);
+  await until(async () => (await statusOf(door, token)) === 401);
 });
 
 test('a token opens a client of a bucket at a tardisd, until it is taken', async (t) => {
@@ -204,11 +176,11 @@ test('a token opens a client of a bucket at a tardisd, until it is taken', async
   t.is(await statusOf(gateway, token), 200);
   t.is(await statusOf(gateway, token.replace(/A$/, 'B')), 401);
   served.isAway = true;
-  await until('503 while the bucket is away', async () => (await statusOf(gateway, token)) === 503);
+  await until(async () => (await statusOf(gateway, token)) === 503);
   served.isAway = false;
-  await until('a return', async () => (await statusOf(gateway, token)) === 200);
+  await until(async () => (await statusOf(gateway, token)) === 200);
   await removeAccount(system, home(), 'gate');
-  await until('an account that is gone', async () => (await statusOf(gateway, token)) === 401);
+  await until(async () => (await statusOf(gateway, token)) === 401);
 });
 
 function openAs({ address, tls }: TlsServer, account: string) {
@@ -234,7 +206,7 @@ test.serial(
     const next = `c/me/accounts/${String(lists.length + 1).padStart(10, '0')}.json`;
     objects.set(next, { bytes: Buffer.from('no list'), modifiedMs: 0 });
     try {
-      await until('a damaged list', async () => (await codeFor('cat')) === 'ACCOUNTS_DAMAGED');
+      await until(async () => (await codeFor('cat')) === 'ACCOUNTS_DAMAGED');
       t.is(await codeFor('nobody'), 'LOGIN_FAILED');
       const wrong = token.replace(/A$/, 'B');
       for (const web of [gateway, door]) {
@@ -264,7 +236,7 @@ test('sessions of accounts end when the account is taken, and while the bucket i
   const open = (account: string) => openAs(server, account);
   const codeAtEnd = async (history: Awaited<ReturnType<typeof open>>): Promise<string> => {
     let code = '';
-    await until('the end of a session', async () => {
+    await until(async () => {
       try {
         await history.sets();
       } catch (error) {

@@ -16,15 +16,19 @@ test('the time that is left follows from what was done, and is shown as a guess'
   const hand = clock();
   const left = new TimeLeft(hand.read);
   t.is(left.text(0, 100), '');
-  hand.nowMs += 1000;
+  hand.nowMs += 1999;
   t.is(left.text(50, 100), '', 'too early');
-  hand.nowMs += 9000;
+  hand.nowMs += 1;
+  t.is(left.text(50, 100), ', about 2 s left');
+  t.is(left.text(2, 1000), '', 'too little');
+  hand.nowMs += 8000;
   t.is(left.text(1, 100), '', 'too little');
   t.is(left.text(50, 100), ', about 10 s left');
   t.is(left.text(10, 100), ', about 2 min left');
   t.is(left.text(25, 100), ', about 30 s left');
   t.is(left.text(95, 100), ', about 1 s left');
-  t.is(left.text(50, undefined), '', 'nobody knows how much there is');
+  for (const of of [undefined, 0, -5])
+    t.is(left.text(50, of), '', 'nobody knows how much there is');
   t.is(left.text(100, 100), '');
   t.is(left.text(120, 100), '', 'there was more than was thought');
   hand.nowMs += 600 * MINUTE_MS;

@@ -11,7 +11,6 @@ import {
   formatTime,
   serverPlace,
   shellWord,
-  TimeLeft,
 } from '../../src/tools/index.js';
 import { thrownCode } from '../helpers/codes.js';
 import { run } from '../helpers/commands.js';
@@ -45,25 +44,6 @@ test('a table is as wide as its cells, and its lines have no blank ends', (t) =>
   t.is(formatTable(rows, [0]), '  n  name\n  1  a       x\n100  longer');
   t.is(formatTable([], [0]), '');
   t.is(formatTable([['a', 'b'], ['c']], []), 'a  b\nc');
-});
-
-test('the time left is shown once enough is done, and never without a total', (t) => {
-  let nowMs = 5000;
-  const left = new TimeLeft(() => nowMs);
-  t.is(left.text(0, 100), '');
-  nowMs += 1999;
-  t.is(left.text(50, 100), '');
-  nowMs += 1;
-  t.is(left.text(1, 100), '', 'too little is done');
-  t.is(left.text(50, 100), ', about 2 s left');
-  t.is(left.text(2, 1000), '');
-  for (const of of [undefined, 0, -5, 50]) t.is(left.text(50, of), '');
-  nowMs += 98_000;
-  t.is(left.text(50, 100), ', about 2 min left');
-  nowMs += 100 * 3_600_000;
-  t.is(left.text(5, 100), '', 'too long to be right');
-  left.restart();
-  t.is(left.text(50, 100), '');
 });
 
 test('a word for a shell is read back as it was', (t) => {

@@ -7,9 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { joinPath } from '../../src/model/index.js';
-import { serveLocally } from '../../src/web/local/index.js';
-import { RecordDecoder } from '../../src/contents/index.js';
-import { InlineJobs } from '../../src/workers/index.js';
+import { serveHere } from '../helpers/local-door.js';
 import { ALL_NAMES, someNames } from '../helpers/generated-names.js';
 import { backupInline, inlineSystem, restoreInline } from '../helpers/inline.js';
 import { PASSWORD } from '../helpers/rewrites.js';
@@ -28,27 +26,9 @@ async function ownDoor(
   t: ExecutionContext,
   web: WebServer,
 ): Promise<(route: string) => Promise<Response>> {
-  const system = inlineSystem();
   const history = await openThroughWeb(web, 'me');
-  const server = await serveLocally({
-    system,
-    history,
-    decoder: new RecordDecoder(system),
-    openJobs: async () => new InlineJobs(system),
-    workers: 1,
-    port: 0,
-    idleMs: 0,
-    readPage: () => Buffer.alloc(0),
-    clients: async () => [],
-    warn: () => undefined,
-  });
-  t.teardown(async () => {
-    await server.close();
-    history.close();
-  });
-  const headers = { authorization: `Bearer ${server.programKey}` };
-  return (route) =>
-    fetch(`http://127.0.0.1:${server.port}/api/v1/clients/me/sets/1/${route}`, { headers });
+  const { base, headers } = await serveHere(t, history);
+  return (route) => fetch(`${base}/clients/me/sets/1/${route}`, { headers });
 }
 
 test('a tool over HTTPS and the own door of the user give the bytes of the source, for generated names', async (t) => {

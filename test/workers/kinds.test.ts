@@ -8,6 +8,7 @@ import {
   forEachRow,
   MAX_ATTRIBUTES_BYTES,
   packAttributes,
+  EntryType,
   RowFlag,
   RowReader,
 } from '../../src/model/index.js';
@@ -235,8 +236,11 @@ test('other file systems are entered only if that is requested', async (t) => {
   const kept = await walk(folder, {}, system);
   t.deepEqual(pathsOf(kept, folder), ['', 'own']);
   t.deepEqual(
-    walkedOf(kept)[0]!.entries.map(({ name }) => name.toString()),
-    ['mount', 'own'],
+    walkedOf(kept)[0]!.entries.map(({ name, type, flags }) => [name.toString(), type, flags]),
+    [
+      ['mount', EntryType.directory, RowFlag.otherDevice],
+      ['own', EntryType.directory, 0],
+    ],
   );
 });
 

@@ -3,16 +3,15 @@ import path from 'node:path';
 import test from 'ava';
 import { RowFlag, RowReader } from '../../src/model/index.js';
 import {
-  CHUNK_HEADER_BYTES,
   Codec,
   type Compression,
-  decodeChunk,
   readChunkHeader,
   STREAM_CHUNK_BYTES,
 } from '../../src/store/index.js';
 import { nodeSystem, type System, systemClock } from '../../src/system/index.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { InlineJobs, type RangeInput, type RangeOutput } from '../../src/workers/index.js';
+import { joined } from '../helpers/fake-peer.js';
 import { systemWith } from '../helpers/jobs.js';
 import { entriesOf, sha256 } from '../helpers/rows.js';
 import { scratch } from '../helpers/scratch.js';
@@ -58,18 +57,6 @@ async function run(
   return { output, chunks };
 }
 
-function decoded(chunks: readonly Buffer[], codec: Compression['codec'], bytes: number): Buffer {
-  let remaining = bytes;
-  const pieces = chunks.map((chunk) => {
-    const header = readChunkHeader(chunk, STREAM_CHUNK_BYTES);
-    const target = Buffer.alloc(Math.min(STREAM_CHUNK_BYTES, remaining));
-    decodeChunk(codec, header, { stored: chunk.subarray(CHUNK_HEADER_BYTES), target });
-    remaining -= target.length;
-    return target;
-  });
-  return Buffer.concat(pieces);
-}
-
 test('a file comes out in chunks, with the digest of all of it', async (t) => {
   const folder = scratch(t);
   fs.writeFileSync(path.join(folder, 'file'), CONTENT);
@@ -77,7 +64,7 @@ test('a file comes out in chunks, with the digest of all of it', async (t) => {
     const compression = { codec, level: 1 };
     const { output, chunks } = await run(inputFor(folder, 'file', { compression }));
     t.is(chunks.length, 4);
-    t.true(decoded(chunks, codec, CONTENT.length).equals(CONTENT));
+    t.true(joined(chunks, codec, CONTENT.length).equals(CONTENT));
     t.deepEqual(Buffer.from(output.digest), sha256(CONTENT));
     t.like(output, { failure: '', sizeBytes: CONTENT.length, hasChanged: false });
   }
@@ -98,7 +85,7 @@ test('a part of a file has a digest of its own', async (t) => {
     const { output, chunks } = await run(inputFor(folder, 'file', { offset, bytes }));
     const part = CONTENT.subarray(offset, offset + bytes);
     t.is(output.sizeBytes, expected, `${offset}`);
-    t.true(decoded(chunks, Codec.zstd, expected).equals(part));
+    t.true(joined(chunks, Codec.zstd, expected).equals(part));
     t.deepEqual(Buffer.from(output.digest), sha256(part));
   }
 });
@@ -164,7 +151,7 @@ for (const [what, change] of CHANGES) {
     t.true(output.hasChanged);
     const flags = RowFlag.changedWhileRead | RowFlag.unsettled;
     t.is(new RowReader(output.row).flags(0), flags);
-    const read = decoded(chunks, Codec.zstd, output.sizeBytes);
+    const read = joined(chunks, Codec.zstd, output.sizeBytes);
     t.deepEqual(Buffer.from(output.digest), sha256(read), 'what was read is what is told');
   });
 }

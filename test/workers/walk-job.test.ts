@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { NO_EXCLUDES } from '../support/no-excludes.js';
-import { EntryType, RowFlag, RowReader } from '../../src/model/index.js';
+import { RowFlag, RowReader } from '../../src/model/index.js';
 import { nodeSystem, systemClock, type System } from '../../src/system/index.js';
 import {
   type DirectoryBlock,
@@ -245,22 +245,4 @@ test('a directory that is gone or closed is reported in the one it is in; the wa
     },
   });
   t.is(await rejectedCode(walk(startAt(folder), {}, bug)), 'INTERNAL');
-});
-
-test('another file system is not entered, but its mount point is there', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { 'mount/inside': '', 'sub/file': '' });
-  const system = systemWith({
-    listOrHold: (directory) => {
-      const rows = new RowReader(native.listDirectory(directory));
-      if (directory.toString() === folder) rows.setFlags(0, RowFlag.otherDevice);
-      return rows.rows;
-    },
-  });
-  const walked = walkedOf(await walk(startAt(folder), {}, system));
-  t.deepEqual(
-    walked.map(({ path: directory }) => path.relative(folder, directory)),
-    ['', 'sub'],
-  );
-  t.like(walked[0]!.entries[0], { type: EntryType.directory, flags: RowFlag.otherDevice });
 });

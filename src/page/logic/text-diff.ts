@@ -1,5 +1,5 @@
 /** The differences of two texts, line by line, as rows with an old and a new side. */
-import { diffLines } from 'diff';
+import { structuredPatch } from 'diff';
 
 export interface DiffSide {
   /** Number of the line, from 1. */
@@ -25,22 +25,38 @@ const MAX_ROWS = 5000;
  * rows.
  */
 export function diffRows(before: string, after: string): DiffRow[] | undefined {
-  const parts = diffLines(before, after, { timeout: MAX_DIFF_MS });
-  if (parts === undefined) return undefined;
+  const limits = { context: AROUND, timeout: MAX_DIFF_MS };
+  const patch = structuredPatch('', '', before, after, '', '', limits);
+  if (patch === undefined) return undefined;
   const rows: DiffRow[] = [];
   const next = { before: 1, after: 1 };
-  for (let index = 0; index < parts.length; index += 1) {
-    const part = parts[index]!;
-    const follower = parts[index + 1];
-    if (part.removed && follower?.added === true) {
-      rows.push(...changedRows(linesOf(part.value), linesOf(follower.value), next));
-      index += 1;
-    } else if (part.removed) rows.push(...changedRows(linesOf(part.value), [], next));
-    else if (part.added) rows.push(...changedRows([], linesOf(part.value), next));
-    else rows.push(...sameRows(linesOf(part.value), next));
+  const old = before.split('\n');
+  if (old.at(-1) === '') old.pop();
+  const skipTo = (line: number): void => {
+    const lines = line - next.before;
+    if (lines === 1) rows.push(sameRow(old[next.before - 1]!, next));
+    else if (lines > 0) {
+      rows.push({ kind: 'skipped', lines });
+      next.before += lines;
+      next.after += lines;
+    }
+  };
+  for (const { oldStart, lines } of patch.hunks) {
+    skipTo(oldStart);
+    let [gone, added]: [string[], string[]] = [[], []];
+    for (const line of lines) {
+      const text = line.slice(1);
+      if (line.startsWith('-')) gone.push(text);
+      else if (line.startsWith('+')) added.push(text);
+      else if (line.startsWith(' ')) {
+        rows.push(...changedRows(gone, added, next), sameRow(text, next));
+        [gone, added] = [[], []];
+      }
+    }
+    rows.push(...changedRows(gone, added, next));
   }
-  const shown = withoutMostEqual(rows);
-  return shown.length > MAX_ROWS ? undefined : shown;
+  skipTo(old.length + 1);
+  return rows.length > MAX_ROWS ? undefined : rows;
 }
 
 interface NextLines {
@@ -48,18 +64,9 @@ interface NextLines {
   after: number;
 }
 
-function linesOf(text: string): string[] {
-  const lines = text.split('\n');
-  if (lines.at(-1) === '') lines.pop();
-  return lines;
-}
-
-function sameRows(lines: readonly string[], next: NextLines): DiffRow[] {
-  return lines.map((text) => ({
-    kind: 'same',
-    before: { line: next.before++, text },
-    after: { line: next.after++, text },
-  }));
+function sameRow(text: string, next: NextLines): DiffRow {
+  const [before, after] = [next.before++, next.after++].map((line) => ({ line, text }));
+  return { kind: 'same', before: before!, after: after! };
 }
 
 function changedRows(
@@ -75,25 +82,4 @@ function changedRows(
     if (before !== undefined) return { kind: 'gone', before, after: undefined };
     return { kind: 'new', before: undefined, after: after! };
   });
-}
-
-/** Replaces long runs of equal lines by one row each. */
-function withoutMostEqual(rows: readonly DiffRow[]): DiffRow[] {
-  const isNear = new Uint8Array(rows.length);
-  for (const [index, { kind }] of rows.entries()) {
-    if (kind !== 'same') isNear.fill(1, Math.max(0, index - AROUND), index + AROUND + 1);
-  }
-  const shown: DiffRow[] = [];
-  for (let index = 0; index < rows.length; ) {
-    if (isNear[index] === 1) {
-      shown.push(rows[index]!);
-      index += 1;
-      continue;
-    }
-    const start = index;
-    while (index < rows.length && isNear[index] === 0) index += 1;
-    if (index - start === 1) shown.push(rows[start]!);
-    else shown.push({ kind: 'skipped', lines: index - start });
-  }
-  return shown;
 }

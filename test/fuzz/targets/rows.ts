@@ -11,6 +11,7 @@ import {
   EntryType,
   exactMtimeNs,
   forEachRow,
+  isEntryName,
   packAttributes,
   readAttributes,
   renumberAcls,
@@ -27,6 +28,8 @@ function readOne(rows: RowReader, at: number): void {
   const row = rows.row(at);
   const entry = decodeRow(rows, at);
   must(encodeRow(entry).equals(row), 'a row that was decoded and encoded is another one');
+  must(isEntryName(entry.name), 'a name that no entry can have');
+  must(Number.isSafeInteger(entry.sizeBytes), 'an impossible size');
   const { attributes } = entry;
   exactMtimeNs(entry.mtimeNs, attributes);
   const all = [...readAttributes(timeAmong(attributes)), ...readAttributes(attributes)];

@@ -16,32 +16,24 @@ import {
   restoreFrom,
   type StartMachine,
   startsIn,
+  WHOLE_SETS,
 } from '../../helpers/bucket-machines.js';
 import { codeOf } from '../../helpers/codes.js';
 import { inlineSystem, SMALL_STORE } from '../../helpers/inline.js';
 import { memoryFolder, removeScratch } from '../../helpers/scratch.js';
 import { seed } from '../../helpers/seed.js';
 import { share } from '../../helpers/share.js';
+import { freshPaths } from '../../helpers/strike.js';
 import { differences, look, noise } from '../../helpers/tree.js';
 import type { BeforeRequest, Objects } from '../../support/memory-object-store.js';
 import { seededRandom } from '../../support/seeded-random.js';
 
-/** Long checkpoints: a commit object has no room for their contents, which go into packs. */
-const STORAGE = {
-  ...SMALL_STORE,
-  checkpoint: { bytes: 64 << 20, entries: 100_000, intervalMs: 3_600_000 },
-};
 const LIMITS = SMALL_STORE.store;
 const SETS = 3;
 
 const home = fs.mkdtempSync(path.join(memoryFolder(), 'tardis-shared-'));
 test.after.always(() => removeScratch(home));
-let folders = 0;
-
-function freshPath(name: string): string {
-  folders += 1;
-  return path.join(home, `${name}-${folders}`);
-}
+const freshPath = freshPaths(home);
 
 /** Writes small files, which share frames, and larger ones; those of earlier rounds are partly replaced. */
 function grow(source: string, round: number): void {
@@ -84,7 +76,7 @@ async function begin(): Promise<Start> {
   for (let round = 1; round <= SETS; round += 1) {
     grow(source, round);
     if (round === 1) fs.cpSync(source, old, { recursive: true });
-    await backUpFrom(writer, source, { storage: STORAGE });
+    await backUpFrom(writer, source, { storage: WHOLE_SETS });
   }
   return { objects, on, writer, source, old };
 }
@@ -199,7 +191,7 @@ test('a machine with an older catalog sends again what was deleted meanwhile', a
   const objects: Objects = new Map(start.objects);
   const [stale, first] = [on(objects, undefined, writer), on(objects, undefined, writer)];
   await purge(first);
-  await backUpFrom(stale, old, { storage: STORAGE });
+  await backUpFrom(stale, old, { storage: WHOLE_SETS });
   await restores(t, start, objects, { source: old, what: 'the old tree' });
   t.deepEqual(await storedOn(first), await storedOn(on(objects)));
 });
@@ -219,7 +211,7 @@ test('packs of a session that never committed are deleted, and those of a later 
   );
   const tree = freshPath('tree');
   grow(tree, 7);
-  await t.throwsAsync(backUpFrom(broken, tree, { storage: STORAGE }));
+  await t.throwsAsync(backUpFrom(broken, tree, { storage: WHOLE_SETS }));
   t.true(packsIn(objects).length > packsIn(start.objects).length);
   const other = on(objects, undefined, writer);
   const { deletedFiles } = await collect(other, true);
@@ -349,7 +341,7 @@ test('a machine that backs up at any moment of a run loses nothing', async (t) =
       if (requests !== at) return;
       hasSecond = true;
       const second = start.on(objects, undefined, start.writer);
-      await backUpFrom(second, start.old, { storage: STORAGE });
+      await backUpFrom(second, start.old, { storage: WHOLE_SETS });
     };
     const first = start.on(objects, before, start.writer);
     const outcome = await purge(first).then(
@@ -394,7 +386,7 @@ test('machines that take turns at random agree on every content', async (t) => {
     left = isKilled ? 1 + (random.bytes(1)[0]! % 40) : Infinity;
     const what = `seed ${seed}, round ${round}`;
     try {
-      if (random.bytes(1)[0]! < 128) await backUpFrom(machine, tree, { storage: STORAGE });
+      if (random.bytes(1)[0]! < 128) await backUpFrom(machine, tree, { storage: WHOLE_SETS });
       else await dropSome(machine, () => random.bytes(1)[0]! < 128);
     } catch (error) {
       t.true(isKilled, `${what}: ${codeOf(error)}`);

@@ -34,6 +34,7 @@ import { inlineSystem, SMALL_STORE } from '../../helpers/inline.js';
 import { memoryFolder, removeScratch } from '../../helpers/scratch.js';
 import { seed } from '../../helpers/seed.js';
 import { share } from '../../helpers/share.js';
+import { freshPaths } from '../../helpers/strike.js';
 import { differences, look, noise } from '../../helpers/tree.js';
 import { type BeforeRequest, type Objects } from '../../support/memory-object-store.js';
 
@@ -44,12 +45,7 @@ const SETS = 3;
 const home = fs.mkdtempSync(path.join(memoryFolder(), 'tardis-rebuilds-'));
 test.after.always(() => removeScratch(home));
 const system = inlineSystem();
-let names = 0;
-
-function freshPath(name: string): string {
-  names += 1;
-  return path.join(home, `${name}-${names}`);
-}
+const freshPath = freshPaths(home);
 
 /** A machine with a cache of its own. */
 class Machine extends BucketMachine {

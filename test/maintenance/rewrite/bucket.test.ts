@@ -31,6 +31,7 @@ import { inlineSystem, SMALL_STORE } from '../../helpers/inline.js';
 import { memoryFolder, removeScratch } from '../../helpers/scratch.js';
 import { seed } from '../../helpers/seed.js';
 import { share } from '../../helpers/share.js';
+import { freshPaths } from '../../helpers/strike.js';
 import { differences, look, noise } from '../../helpers/tree.js';
 import { type BeforeRequest, type Objects } from '../../support/memory-object-store.js';
 
@@ -43,12 +44,7 @@ const MOVED_BYTES = 96;
 const home = fs.mkdtempSync(path.join(memoryFolder(), 'tardis-generations-'));
 test.after.always(() => removeScratch(home));
 const system = inlineSystem();
-let names = 0;
-
-function freshPath(name: string): string {
-  names += 1;
-  return path.join(home, `${name}-${names}`);
-}
+const freshPath = freshPaths(home);
 
 const SECRET = noise('passing', 60_000);
 const SECRET_PART = SECRET.subarray(1000, 1064);

@@ -1,17 +1,13 @@
 // Pace: slow
 /** A client whose records lie in an object store: what was acknowledged is there, also if others write and requests fail. */
-import fs from 'node:fs';
-import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { TardisError } from '../../../src/errors/index.js';
 import { applyEvent, Catalog, settingsOf } from '../../../src/store/catalog/index.js';
 import { buildEvent, type ClientDirectory, reopenClient } from '../../../src/store/index.js';
 import { changeSetting, StoreWriter } from '../../../src/store/writer/index.js';
 import { codeOf } from '../../helpers/codes.js';
-import { backUpFrom, restoreFrom, sharedClient } from '../../helpers/bucket-machines.js';
+import { sharedClient } from '../../helpers/bucket-machines.js';
 import { inlineSystem, SMALL_STORE } from '../../helpers/inline.js';
-import { scratch } from '../../helpers/scratch.js';
-import { differences, look, noise } from '../../helpers/tree.js';
 import type { Objects } from '../../support/memory-object-store.js';
 
 const LIMITS = SMALL_STORE.store;
@@ -28,48 +24,9 @@ async function seenBy(directory: ClientDirectory): Promise<ReadonlyMap<string, s
   return Catalog.reading(system, directory.catalogPath, (catalog) => settingsOf(catalog));
 }
 
-test('backups to a bucket are restored on a machine that has only the bucket', async (t) => {
-  const objects: Objects = new Map();
-  const on = await sharedClient(t, objects);
-  const home = scratch(t);
-  const source = path.join(home, 'tree');
-  const first = on();
-  fs.mkdirSync(source);
-  fs.writeFileSync(path.join(source, 'large'), noise(1, 3_000_000));
-  for (let round = 1; round <= 3; round += 1) {
-    for (let file = 0; file < 30; file += 1) {
-      const folder = path.join(source, `d${file % 4}`);
-      fs.mkdirSync(folder, { recursive: true });
-      fs.writeFileSync(path.join(folder, `f${file}`), noise(file * round, 100 * file * round));
-    }
-    await backUpFrom(first, source);
-  }
-  const names = [...objects.keys()];
-  t.true(names.every((name) => /^c\/me\/g1\/(?:log\/\d{10}|packs\/\d{10}-\d{4})$/.test(name)));
-  t.true(
-    names.some((name) => name.includes('/packs/')),
-    names.join(' '),
-  );
-  const fresh = on();
-  (await StoreWriter.open(inlineSystem(), fresh, LIMITS)).close();
-  t.deepEqual(await restoreFrom(fresh, { source, output: path.join(home, 'out') }), []);
-  t.deepEqual(differences(look(source), look(path.join(home, 'out', 'tree'))), []);
-});
-
 test('a client that is opened again stays in its bucket, in a thread that knows no bucket yet', async (t) => {
   const directory = (await sharedClient(t, new Map()))();
   t.deepEqual(reopenClient(inlineSystem(), directory), directory);
-});
-
-test('a session that changes nothing makes one object, and lists the log once', async (t) => {
-  const objects: Objects = new Map();
-  const on = await sharedClient(t, objects);
-  const requested: string[] = [];
-  const directory = on((kind) => void requested.push(kind));
-  await acknowledge(directory, 'KeepDaily', 3);
-  requested.length = 0;
-  (await StoreWriter.open(inlineSystem(), directory, LIMITS)).close();
-  t.deepEqual(requested.sort(), ['list', 'put']);
 });
 
 /** Faults that strike the first machine at one request, while the second one works. */

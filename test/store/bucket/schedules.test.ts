@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { asTardisError, TardisError } from '../../../src/errors/index.js';
 import { walkCommits } from '../../../src/store/catalog/index.js';
 import {
+  type BucketAccess,
   type Backend,
   buildCommit,
   buildEvent,
@@ -16,9 +17,9 @@ import {
   mediumOf,
   packName,
   type RecordWriter,
-  shareStore,
 } from '../../../src/store/index.js';
 import type { ObjectBody, ObjectStore } from '../../../src/store/objects/index.js';
+import { accessTo } from '../../helpers/bucket-machines.js';
 import { inlineSystem } from '../../helpers/inline.js';
 import { contentRecord } from '../../helpers/records.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
@@ -200,11 +201,7 @@ class Schedule {
     this.writers += 1;
     this.running += 1;
     const cache = path.join(this.folder, `machine-${writer}`);
-    shareStore(
-      cache,
-      Promise.resolve({ store: this.storeOf(writer), admit: async () => undefined }),
-    );
-    void this.work(directoryIn(cache))
+    void this.work(directoryIn(accessTo(this.storeOf(writer), cache)))
       .catch((error: unknown) => this.problems.push(`writer ${writer}: ${String(error)}`))
       .finally(() => {
         if (!this.killed.has(writer)) this.running -= 1;
@@ -297,9 +294,8 @@ class Schedule {
   /** Reads the log on a machine that has only the bucket, and compares it with what was acknowledged. */
   private async verify(): Promise<void> {
     const cache = path.join(this.folder, 'reader');
-    const store = new MemoryObjectStore(this.objects);
-    shareStore(cache, Promise.resolve({ store, admit: async () => undefined }));
-    const backend = mediumOf(inlineSystem(), directoryIn(cache)).records();
+    const access = accessTo(new MemoryObjectStore(this.objects), cache);
+    const backend = mediumOf(inlineSystem(), directoryIn(access)).records();
     const found = new Map<number, number>();
     const point = { commit: 0, pack: 0, position: 0, checksum: 0 };
     const walk = walkCommits(backend, { point, sequence: 0, isThorough: false });
@@ -334,11 +330,9 @@ class Schedule {
 }
 
 /** Makes the directory of a client in a cache, as opening the client does. */
-function directoryIn(cache: string): ClientDirectory {
-  const place = path.join(cache, 'me');
+function directoryIn(bucket: BucketAccess): ClientDirectory {
+  const place = path.join(bucket.cache, 'me');
   fs.mkdirSync(place, { recursive: true });
-  const where = { shown: 's3://test', address: 'http://test', cache };
-  const bucket = { ...where, place: { bucket: 'test', prefix: '' }, settings: {} };
   return { client: 'me', path: place, catalogPath: path.join(place, 'tardis.db'), bucket };
 }
 

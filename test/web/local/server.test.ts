@@ -5,9 +5,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Keyring } from '../../../src/crypto/index.js';
 import type { History } from '../../../src/history/index.js';
-import { serveLocally } from '../../../src/web/local/index.js';
-import { RecordDecoder } from '../../../src/contents/index.js';
-import { InlineJobs } from '../../../src/workers/index.js';
+import { serveHere } from '../../helpers/local-door.js';
 import { keyringOfPlace } from '../../helpers/damage.js';
 import { backupInline, inlineSystem } from '../../helpers/inline.js';
 import { openLied } from '../../helpers/lied-history.js';
@@ -41,28 +39,7 @@ async function served(
   const keyring = (await keyringOfPlace(place))!;
   process.env['XDG_STATE_HOME'] = path.join(home, 'another machine'); // it has seen no set yet
   const history = openLied(place, keyring, (honest) => lies(honest, keyring));
-  const server = await serveLocally({
-    system,
-    history,
-    decoder: new RecordDecoder(system),
-    openJobs: async () => new InlineJobs(system),
-    workers: 1,
-    port: 0,
-    idleMs,
-    readPage: () => Buffer.alloc(0),
-    clients: async () => [],
-    warn: () => undefined,
-  });
-  t.teardown(async () => {
-    await server.close();
-    history.close();
-  });
-  const base = `http://127.0.0.1:${server.port}/api/v1`;
-  const headers = {
-    authorization: `Bearer ${server.programKey}`,
-    'x-tardis-page': '1',
-    'content-type': 'application/json',
-  };
+  const { server, base, headers } = await serveHere(t, history, { idleMs });
   const ask = (url: string, init: RequestInit = {}): Promise<Response> =>
     fetch(`${base}${url}`, { ...init, headers });
   return { ask, source, home, base, ended: server.ended };

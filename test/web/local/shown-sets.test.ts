@@ -6,9 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { openLocalHistory } from '../../../src/history/index.js';
 import { nodeSystem } from '../../../src/system/index.js';
 import { archiveRoute, Selections, selectionRoute } from '../../../src/web/archive/index.js';
-import { serveLocally } from '../../../src/web/local/index.js';
-import { RecordDecoder } from '../../../src/contents/index.js';
-import { InlineJobs } from '../../../src/workers/index.js';
+import { serveHere } from '../../helpers/local-door.js';
 import { backupInline, inlineSystem } from '../../helpers/inline.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import { file, makeTree } from '../../helpers/tree.js';
@@ -28,36 +26,18 @@ interface Served {
 }
 
 async function serve(t: ExecutionContext, store: string): Promise<Served> {
-  const system = inlineSystem();
   const history = openLocalHistory(nodeSystem(), { store, client: 'me' });
   const selections = new Selections();
   const reported: string[] = [];
-  const server = await serveLocally({
-    system,
-    history,
-    decoder: new RecordDecoder(system),
-    openJobs: async () => new InlineJobs(system),
-    workers: 1,
-    port: 0,
-    idleMs: 0,
-    readPage: () => Buffer.alloc(0),
+  const { base, headers } = await serveHere(t, history, {
     clients: async () => {
       throw new Error('the clients\u001b[2J are gone');
     },
     added: [archiveRoute({ onError: () => undefined, selections }), selectionRoute(selections)],
     warn: (line) => reported.push(line),
   });
-  t.teardown(async () => {
-    await server.close();
-    history.close();
-  });
-  const headers = {
-    authorization: `Bearer ${server.programKey}`,
-    'x-tardis-page': '1',
-    'content-type': 'application/json',
-  };
   const ask = async (route: string, init: RequestInit): Promise<Received> => {
-    const answer = await fetch(`http://127.0.0.1:${server.port}/api/v1${route}`, init);
+    const answer = await fetch(`${base}${route}`, init);
     return { status: answer.status, body: await answer.text() };
   };
   return {
