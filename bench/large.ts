@@ -93,14 +93,17 @@ function answer(
   about: string,
   notes: readonly string[],
 ): Answer {
-  const added = (shape: LargeShape, subject: string): number | undefined =>
-    lines.find((line) => line.shape === shape.name && line.subject === subject)?.addedBytes;
-  const verdicts = shapes.flatMap((shape): Verdict[] => {
+  const added = (shape: string, subject: string): number | undefined =>
+    lines.find((line) => line.shape === shape && line.subject === subject)?.addedBytes;
+  const timesPeer = (shape: string, bytes: number | undefined): number | undefined => {
     const theirs = added(shape, PEER);
-    if (theirs === undefined) return [];
+    if (bytes === undefined || theirs === undefined) return undefined;
+    return bytes / Math.max(theirs, LEAST_ADDED_BYTES);
+  };
+  const verdicts = shapes.flatMap((shape): Verdict[] => {
+    if (added(shape.name, PEER) === undefined) return [];
     return ['tardis', 'tardis-encrypted'].map((ours) => {
-      const bytes = added(shape, ours);
-      const ratio = bytes === undefined ? undefined : bytes / Math.max(theirs, LEAST_ADDED_BYTES);
+      const ratio = timesPeer(shape.name, added(shape.name, ours));
       return verdictOf(
         `${shape.name}, ${ours}: bytes added, times ${PEER}`,
         shape.addedLimit,
@@ -111,19 +114,34 @@ function answer(
   return {
     question: 'large',
     about,
-    headings: ['what', 'of', 'first MB', 'added MB', 'first CPU s', 'CPU s', 's', 'memory MB'],
+    headings: [
+      'what',
+      'of',
+      'first MB',
+      'added MB',
+      `added × ${PEER}`,
+      'first CPU s',
+      'CPU s',
+      's',
+      'memory MB',
+    ],
     rows: lines.map(({ shape, subject, firstBytes, addedBytes, first, again }) => [
       shape,
       subject,
       megabytes(firstBytes),
       megabytes(addedBytes, 2),
+      timesPeer(shape, addedBytes)?.toFixed(2) ?? '-',
       seconds(first.cpuMs),
       seconds(again.cpuMs),
       seconds(again.wallMs),
       megabytes(again.pssBytes, 0),
     ]),
     verdicts,
-    notes: [...notes, 'the second backup of each shape was restored and compared'],
+    notes: [
+      ...notes,
+      'the second backup of each shape was restored and compared',
+      `an added size is compared with at least ${LEAST_ADDED_BYTES / 1e6} MB of ${PEER}`,
+    ],
     figures: lines,
     plots: [],
   };

@@ -1,13 +1,15 @@
 /**
- * Measures what docs/inside/figures.md shows, and writes it with its plots: npm run figures [-- --from DIR]
+ * Measures what docs/inside/figures.md shows, and writes it with its plots: npm run figures [-- --part NAME] [--from DIR]
  *
- * It takes about ten minutes, on a machine that does nothing else. With --from it measures nothing, and takes the
- * answers of an earlier run from DIR (by default they are kept in dist/figures).
+ * It takes about twenty minutes, on a machine that does nothing else. With --part it measures one part, and leaves the others
+ * as the page has them. With --from it measures nothing, and takes the answers of an earlier run from DIR (by default they
+ * are kept in dist/figures).
  */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 const ROOT = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const PAGE = path.join(ROOT, 'docs/inside/figures.md');
@@ -38,17 +40,29 @@ const PARTS = [
     options: ['--parity', '--files', '20000', '--runs', '3'],
   },
   { name: 'releases', title: 'Ten releases of a source tree', options: ['--releases'] },
+  {
+    name: 'large',
+    title: 'Large files that changed',
+    options: ['--large', '--mib', '128'],
+  },
 ];
 
-function answersIn(folder) {
-  const [flag, from] = process.argv.slice(2);
-  if (flag === '--from' && from !== undefined) return from;
-  if (flag !== undefined) {
-    console.error('usage: npm run figures [-- --from DIR]');
-    process.exit(flag === '--help' ? 0 : 2);
+/** Returns the part that is measured (undefined: all) and the directory of earlier answers (undefined: measure). */
+function requested() {
+  const flags = { part: { type: 'string' }, from: { type: 'string' }, help: { type: 'boolean' } };
+  const { part, from, help } = parseArgs({ options: flags }).values;
+  const isKnown = part === undefined || PARTS.some(({ name }) => name === part);
+  if (help || !isKnown) {
+    const names = PARTS.map(({ name }) => name).join('|');
+    console.error(`usage: npm run figures [-- --part ${names}] [--from DIR]`);
+    process.exit(help ? 0 : 2);
   }
-  fs.rmSync(folder, { recursive: true, force: true });
-  for (const { name, options } of PARTS) {
+  return { part, from };
+}
+
+/** Measures these parts. Returns the directory of the answers. */
+function measured(folder, parts) {
+  for (const { name, options } of parts) {
     const plots = path.join(folder, name);
     fs.mkdirSync(plots, { recursive: true });
     const files = ['--json', path.join(folder, `${name}.json`), '--plots', plots];
@@ -115,9 +129,19 @@ function section(folder, { name, title, options, plots = [] }) {
   return [`## ${title}`, command, ...body, ...shown, machineLine(answer.machine)];
 }
 
-const folder = answersIn(path.join(ROOT, 'dist/figures'));
+const { part, from } = requested();
+const chosen = PARTS.filter(({ name }) => part === undefined || name === part);
+const folder = from ?? measured(path.join(ROOT, 'dist/figures'), chosen);
 const about = `Measured by \`npm run bench\`, and written by \`npm run figures\`: nothing here was typed by hand. Each table is
 one run, with all that it compares, on one machine that did nothing else. Times are medians. Figures of another machine
-differ; ratios differ less. [benchmark.md](benchmark.md) describes what is measured and how.`;
-const page = ['# Figures', about, ...PARTS.flatMap((part) => section(folder, part))].join('\n\n');
-fs.writeFileSync(PAGE, `${page}\n`);
+differ; ratios differ less. A machine whose load before was above 1 had other work: trust its bytes, not its times. [benchmark.md](benchmark.md) describes what is measured and how.`;
+const former = fs
+  .readFileSync(PAGE, 'utf8')
+  .trimEnd()
+  .split(/\n\n(?=## )/);
+const sections = PARTS.map((one) =>
+  chosen.includes(one)
+    ? section(folder, one).join('\n\n')
+    : (former.find((text) => text.startsWith(`## ${one.title}\n`)) ?? ''),
+);
+fs.writeFileSync(PAGE, `${['# Figures', about, ...sections].join('\n\n')}\n`);
