@@ -107,9 +107,9 @@ export class FileDelta {
     return this.fetched;
   }
 
-  /** True if the server still has to make the signature, so the file can be hashed in the meantime. */
-  get isMadeMeanwhile(): boolean {
-    return isDear(this.offer) && this.ranges === undefined;
+  /** True if the server has to read the basis for a signature, so that it pays to find the parts that are unchanged. */
+  get isDear(): boolean {
+    return isDear(this.offer);
   }
 
   /**

@@ -41,9 +41,8 @@ export async function sendPart(context: Context, part: Part): Promise<PartReadin
   const { delta } = file;
   let first: RangeOutput | undefined;
   if (file.hashFirst) {
-    // The first of two readings makes block checksums only while the server makes those of the basis.
-    // Bytes that come from no file are not read again, if the server has them.
-    const isOnlyReading = file.content !== undefined || delta?.isMadeMeanwhile === true;
+    // The first of two readings makes block checksums only if it is probably the only one.
+    const isOnlyReading = file.content !== undefined || delta?.isDear === true;
     const isSigning = file.signature !== undefined && isOnlyReading;
     first = await slot.reading(() => readPart(context, part, { isSigning }));
     if (await isThere(context, first)) return { first, sent: undefined, wasThere: true };

@@ -138,13 +138,14 @@ export class PartsSender {
     const { settings, streams } = this.context;
     const { checksumAboveBytes = 0 } = settings;
     const isAbove = checksumAboveBytes > 0 && formBytes > checksumAboveBytes;
-    const mayBeThere =
-      source.hashFirst || streams.sentSizes.has(formBytes) || delta?.isMadeMeanwhile === true;
+    const isInParts = formBytes > PART_BYTES;
+    const hasSame = isInParts && delta?.isDear === true; // most parts of a large file that grew, or was edited
+    const mayBeThere = source.hashFirst || streams.sentSizes.has(formBytes) || hasSame;
     streams.sentSizes.add(formBytes);
     return {
       ...source,
       scheme: chosenScheme(settings.cipherChoice, source),
-      isInParts: formBytes > PART_BYTES,
+      isInParts,
       hashFirst: isAbove || mayBeThere,
       delta,
       signature,
