@@ -14,7 +14,7 @@ test('a copied store is listed, sound, restored, and gone on with, also from a m
   await backup(['-D', store, '-C', 'me', '--local', '--create', word, source]);
   execFileSync('cp', ['-a', store, at('moved')]);
   const place = ['-D', at('moved'), '-C', 'me', word];
-  t.regex(await succeed('sonic', ['clients', '-D', at('moved')]), /^me +1 +1 .*encrypted$/m);
+  t.regex(await succeed('sonic', ['clients', '-D', at('moved')]), /^me +1 +1 .*encrypted +good$/m);
   await succeed('sonic', ['check', '--read-data', ...place]);
   const fresh = { env: { XDG_STATE_HOME: at('state of a new machine') } };
   await succeed('regenerate', [...place, '-o', at('out'), source], fresh);

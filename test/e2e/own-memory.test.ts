@@ -26,6 +26,8 @@ test('a home that is unchanged sends nothing, though the memory of sets lies in 
     await succeed('tardis', requested, { env }),
     /seals: left out: .*each backup writes to it/,
   );
+  const times = ['--explain', path.join(state, 'tardis', 'backups'), ...save, source];
+  t.regex(await succeed('tardis', times, { env }), /backups: left out: .*each backup writes/);
   const clients = path.join(state, 'tardis', 'clients');
   t.regex(await succeed('tardis', ['--explain', clients, ...save, source], { env }), /: kept/);
 });

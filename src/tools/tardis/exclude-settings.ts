@@ -30,7 +30,7 @@ export function excludeOptions(settings: Settings<'tardis'>): ExcludeOptions {
   const { skipFileName, olderSkipFileName } = settings;
   return {
     sources: [...sourcesOf(settings), ...globalSource(settings)],
-    directories: [...settings.excludeDirs, setMemory()].map((given) =>
+    directories: [...settings.excludeDirs, ...ownMemory()].map((given) =>
       placeOf(given).toString('latin1'),
     ),
     ruleFileNames: namesOr(settings.excludeFileName, RULE_FILE_NAMES),
@@ -46,11 +46,11 @@ export function excludeOptions(settings: Settings<'tardis'>): ExcludeOptions {
 }
 
 /**
- * Returns the directory to which each backup of an encrypting client writes. It is excluded from backups, since
+ * Returns the directories to which each backup writes what this machine remembers. They are excluded from backups, since
  * otherwise no home directory would ever be unchanged.
  */
-function setMemory(): Buffer {
-  return textBytes(statePath('seals'));
+function ownMemory(): Buffer[] {
+  return ['seals', 'backups'].map((name) => textBytes(statePath(name)));
 }
 
 /**
