@@ -241,7 +241,7 @@ are bytes. Lists are words as in @FILE, between blanks or commas (\`*.o, *.tmp\`
 or has \`\\,\` for it. Sizes have a unit K, M, G or T (of 1024), if any.
 
 The place of a store (\`-D\`, \`--also-to\`, \`--to\`, and their variables and keys) is a directory or
-\`s3://BUCKET/PREFIX\`. In a file, a directory must be an absolute path, since it must not depend on the directory in
+\`s3://BUCKET/PREFIX\`; that of \`--also-to\` may also be \`ssh://HOST/PLACE\`. In a file, a directory must be an absolute path, since it must not depend on the directory in
 which a command runs. Whatever looks like the address of another program (\`user@host:/path\`, \`s3:bucket\`, \`rest:…\`,
 \`file:///path\`, \`C:\\path\`, \`~/path\`) is an error with the right spelling; \`./a:b\` is a directory of that name.
 

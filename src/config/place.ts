@@ -119,6 +119,13 @@ export function placeBytes(text: string, where: string, isInFile: boolean): Buff
   return textBytes(mountedPlace(text));
 }
 
+/** Returns the place of a store beside the first one, as `placeBytes` does; it may also be a server that ssh reaches. */
+export function otherPlaceBytes(text: string, where: string, isInFile: boolean): Buffer {
+  if (!isSshText(text)) return placeBytes(text, where, isInFile);
+  parseSshPlace(text, where);
+  return textBytes(text);
+}
+
 /** True if a server is named by ssh://. */
 export function isSshText(server: string): boolean {
   return IS_SSH.test(server);

@@ -61,10 +61,10 @@ export const COPY_ROWS = rowsFor({ tools: ['sonic copy'] }, {
   otherStores: {
     type: 'places',
     tools: ['tardis'],
-    flags: '--also-to <dir>',
+    flags: '--also-to <place>',
     isCommon: true,
     clientKey: 'AlsoTo',
-    help: 'with --local: also back up to a copy of the client in this store (a directory or s3://BUCKET/PREFIX), which must be there unless --create is given; may be repeated; each further -D does the same',
+    help: 'with --local: also back up to a copy of the client in this store (a directory, s3://BUCKET/PREFIX or ssh://HOST/PLACE), which must be there unless --create is given; may be repeated; each further -D does the same',
   },
   copyTo: {
     type: 'place',

@@ -3,7 +3,7 @@ import { TardisError } from '../errors/index.js';
 import { byteText, hasStrayBytes, textBytes } from '../system/index.js';
 import { mustBe } from './invalid.js';
 import type { ValueSpec } from './row.js';
-import { placeBytes } from './place.js';
+import { otherPlaceBytes, placeBytes } from './place.js';
 import { parseRates } from './rates.js';
 import { formatSize, parseSize } from './sizes.js';
 import { checkFileName, sourceCommand } from './source-commands.js';
@@ -33,7 +33,7 @@ export function parseValue(text: string, spec: ValueSpec, where: string, isInFil
     case 'place':
       return placeBytes(text, where, isInFile);
     case 'places':
-      return splitList(text, where).map((word) => placeBytes(word, where, isInFile));
+      return splitList(text, where).map((word) => otherPlaceBytes(word, where, isInFile));
     case 'texts':
       return splitList(utf8(text, where), where);
     case 'commands':
@@ -79,7 +79,7 @@ export function parseValue(text: string, spec: ValueSpec, where: string, isInFil
  */
 export function parseGiven(texts: readonly string[], spec: ValueSpec, where: string): Value {
   if (spec.type === 'paths') return texts.map((text) => pathBytes(text, where));
-  if (spec.type === 'places') return texts.map((text) => placeBytes(text, where, false));
+  if (spec.type === 'places') return texts.map((text) => otherPlaceBytes(text, where, false));
   if (spec.type === 'texts') return texts.map((text) => utf8(text, where));
   if (spec.type === 'commands') {
     return texts.flatMap((text) => parseValue(text, spec, where) as readonly string[]);

@@ -1,10 +1,11 @@
-/** Backups to several stores of this machine, and to a bucket. */
+/** Backups to several stores of this machine, to a bucket, and to another machine. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { KEY_VARIABLES } from '../helpers/buckets.js';
 import { codeIn } from '../helpers/codes.js';
-import { backupsRunHere, jsonLines, type Outcome, run, succeed } from '../helpers/commands.js';
+import { BIN, backupsRunHere, jsonLines, type Outcome, run, succeed } from '../helpers/commands.js';
+import { RUNS_IT, sshProgram } from '../helpers/ssh.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, dir, file, look, makeTree, noise, text } from '../helpers/tree.js';
 import { BUCKET, S3Server } from '../support/s3-server.js';
@@ -81,6 +82,31 @@ test('a backup goes to several stores, and files are read once', async (t) => {
     t.deepEqual(await lab.restored(store), []);
     await succeed('sonic', ['check', '-D', store, '-C', 'me', '--read-data']);
   }
+});
+
+test('a backup goes to another machine by ssh too, also if its connection is cut in the middle of the copy', async (t) => {
+  const lab = new Lab(t);
+  const [one, far, cut] = [lab.at('one'), lab.at('far'), lab.at('cut')];
+  const [first, ...others] = RUNS_IT.split('\n');
+  const cuts = `${first}\nif [ -e '${cut}' ]; then rm '${cut}'; dd bs=64k count=60 2>/dev/null | PATH='${BIN}':$PATH sh -c "$last"; exit 255; fi`;
+  const env = sshProgram(t, [cuts, ...others].join('\n'));
+  const stores = ['-D', one, '--also-to', `ssh://nas${far}`, `--password=${SECRET}`];
+  const made = await lab.run(['--create', ...stores], { env });
+  t.is(made.status, 0, made.stderr);
+  t.regex(made.stdout, /"me" to ssh:\/\/nas\/.*: 1 set, .*; the copy has 1 set/);
+  fs.writeFileSync(path.join(lab.source, 'large'), noise('large', 12 << 20));
+  fs.writeFileSync(cut, '');
+  const next = await lab.run([...stores, '--json'], { env });
+  t.is(next.status, 0, next.stderr);
+  t.false(fs.existsSync(cut));
+  t.regex(next.stderr, /connection lost, trying again/);
+  const [{ copies }] = jsonLines<Result>(next.stdout) as [Result];
+  t.deepEqual(copies, [{ ...copies[0]!, to: `ssh://nas${far}`, sets: [2] }]);
+  t.deepEqual(await lab.restored(far, [`--password=${SECRET}`]), []);
+  fs.rmSync(far, { recursive: true });
+  const away = await lab.run(stores, { env });
+  t.is(away.status, 3);
+  t.regex(away.stderr, /was not copied to ssh:.*NO_SUCH_STORE.*sonic copy --create --to-server/);
 });
 
 test('a store that cannot be reached is caught up by the next backup, and the others get theirs', async (t) => {

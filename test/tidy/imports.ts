@@ -177,7 +177,6 @@ const MAY_PASS_ADMIN: ReadonlySet<string> = new Set([
   'src/tools/opening/keys.ts',
   'src/tools/opening/rollback.ts',
   'src/tools/shared/client-copy.ts',
-  'src/tools/sonic/copy.ts',
   'src/tools/sonic/forget.ts',
   'src/tools/sonic/rebuild-bucket.ts',
   'src/tools/sonic/rebuild.ts',

@@ -10,9 +10,11 @@ import {
   type CopySource,
   type Creation,
   FarSource,
+  localFeed,
   localSource,
 } from '../../maintenance/rewrite/index.js';
 import { displayText } from '../../model/index.js';
+import type { RemotePlace } from '../../remote/index.js';
 import { bucketAt, clientsIn, isClientDirectory, isStore } from '../../store/index.js';
 import { byteText, realPathOf, type System, textBytes } from '../../system/index.js';
 import type { BucketChoice } from '../opening/bucket.js';
@@ -24,6 +26,13 @@ import {
   newPlaceText,
   storeLimits,
 } from '../opening/local-store.js';
+import {
+  remotePlace,
+  requireNoWeb,
+  retryText,
+  type ServerLoginSettings,
+} from '../opening/server.js';
+import { printAbove } from '../output/progress-line.js';
 import { withStepProgress } from '../output/step-progress.js';
 import { counted, formatBytes } from '../output/units.js';
 
@@ -123,8 +132,56 @@ export async function copyTo(
   return withCopyProgress(system, choice.progress, work);
 }
 
+/** Settings of a copy to a server. */
+type CopyOutSettings = ServerLoginSettings &
+  Parameters<typeof clientPlace>[0] & {
+    readonly create: boolean;
+    readonly progress: boolean | undefined;
+    readonly reconnectSeconds: number;
+  };
+
+/**
+ * Brings the copy of a client on a server up to date. Without a feed, the client is in the store of the settings. Throws
+ * the errors of a login and of `copyToServer`.
+ */
+export async function copyOut(
+  system: System,
+  settings: CopyOutSettings,
+  {
+    client,
+    as,
+    host,
+    signal,
+    feed,
+  }: RequestedCopy & Pick<CopyOrder, 'signal'> & { host: string; feed?: CopyFeed | undefined },
+): Promise<CopyResult> {
+  requireNoWeb(host);
+  const { create, progress } = settings;
+  const place = await remotePlace(host, { ...settings, client: as, account: undefined }, create);
+  const { copyToServer } = await import('../../remote/index.js'); // most runs need no connection
+  using own =
+    feed === undefined ? localFeed(system, clientPlace({ ...settings, client })) : undefined;
+  return await withCopyProgress(system, progress, (onProgress) =>
+    copyToServer(
+      system,
+      { ...place, ...retrying(settings) },
+      { feed: feed ?? own!, create, signal, onProgress },
+    ),
+  );
+}
+
+/** Returns how a lost connection of a copy is replaced. */
+export function retrying({
+  reconnectSeconds,
+}: Pick<CopyOutSettings, 'reconnectSeconds'>): Pick<RemotePlace, 'patience' | 'onRetry'> {
+  return {
+    patience: { forMs: reconnectSeconds * 1000 },
+    onRetry: (retry) => printAbove(retryText(retry)),
+  };
+}
+
 /** Runs a copy with a progress line. If `isRequested` is undefined, the line is shown only on a terminal. */
-export function withCopyProgress<R extends CopyResult>(
+function withCopyProgress<R extends CopyResult>(
   system: System,
   isRequested: boolean | undefined,
   work: (onProgress: CopyProgress) => Promise<R>,

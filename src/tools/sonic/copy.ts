@@ -1,31 +1,26 @@
 /** Implements `sonic copy`: copies clients of a store or of a server to another store, and brings earlier copies up to date. */
 import { isBucketText, type Settings } from '../../config/index.js';
 import { asTardisError, TardisError, toWire } from '../../errors/index.js';
-import {
-  type CopyFeed,
-  type CopyResult,
-  type Creation,
-  localFeed,
-} from '../../maintenance/rewrite/index.js';
+import type { CopyFeed, Creation } from '../../maintenance/rewrite/index.js';
 import { displayText } from '../../model/index.js';
-import type { RemotePlace } from '../../remote/index.js';
 import { closeSharedStores, listClients } from '../../store/index.js';
 import { byteText, type System } from '../../system/index.js';
 import { warnOlder } from '../opening/history.js';
 import { clientPlace, storeSystem } from '../opening/local-store.js';
 import { compareShown } from '../opening/rollback.js';
-import { remotePlace, requireNoWeb, retryText } from '../opening/server.js';
+import { remotePlace, requireNoWeb } from '../opening/server.js';
 import { jsonText } from '../output/json-text.js';
 import { donePartly } from '../output/output.js';
 import { printAbove } from '../output/progress-line.js';
 import {
   type Copied,
   copyLines,
+  copyOut,
   copyTo,
   enterCopyTarget,
   isTargetStore,
   type RequestedCopy,
-  withCopyProgress,
+  retrying,
 } from '../shared/client-copy.js';
 import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
 
@@ -46,7 +41,7 @@ export async function copy(options: Options): Promise<number> {
   const sources = throughServer === undefined ? [options.database] : [];
   const copyOne: CopyOne = (requested, feed) =>
     target === undefined
-      ? copyOut(work, { ...requested, host: toServer!, feed })
+      ? copyOut(system, options, { ...requested, host: toServer!, signal, feed })
       : copyTo(system, choice, {
           ...requested,
           to: target,
@@ -120,33 +115,6 @@ function requireWords(options: Options): void {
 /** Returns the target in the form in which the user named it. */
 function shownTarget({ copyTo: to, copyToServer: toServer }: Options): string {
   return to === undefined ? toServer! : byteText(to);
-}
-
-/** Copies a client to a server. With a feed, the client is read from another server. */
-async function copyOut(
-  { system, options, signal }: Work,
-  { client, as, host, feed }: RequestedCopy & { host: string; feed: CopyFeed | undefined },
-): Promise<CopyResult> {
-  requireNoWeb(host);
-  const settings = { ...options, client: as, account: undefined };
-  const place = await remotePlace(host, settings, options.create);
-  const { copyToServer } = await import('../../remote/index.js'); // most runs need no connection
-  using own =
-    feed === undefined ? localFeed(system, clientPlace({ ...options, client })) : undefined;
-  return await withCopyProgress(system, options.progress, (onProgress) =>
-    copyToServer(
-      system,
-      { ...place, ...retrying(options) },
-      { feed: feed ?? own!, create: options.create, signal, onProgress },
-    ),
-  );
-}
-
-function retrying({ reconnectSeconds }: Options): Pick<RemotePlace, 'patience' | 'onRetry'> {
-  return {
-    patience: { forMs: reconnectSeconds * 1000 },
-    onRetry: (retry) => printAbove(retryText(retry)),
-  };
 }
 
 /**

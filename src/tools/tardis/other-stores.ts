@@ -1,5 +1,5 @@
 /** Brings the copies of a client in other stores up to date, after a backup to the first store. */
-import type { Settings } from '../../config/index.js';
+import { isSshText, type Settings } from '../../config/index.js';
 import { asTardisError, type ErrorCode, TardisError, toWire } from '../../errors/index.js';
 import { SKIP_FILE_NAME } from '../../excludes/index.js';
 import { displayText } from '../../model/index.js';
@@ -9,6 +9,7 @@ import {
   type Copied,
   type CopyChoice,
   copyLines,
+  copyOut,
   copyTo,
   enterCopyTarget,
 } from '../shared/client-copy.js';
@@ -45,14 +46,15 @@ export async function copyToOthers(
     const to = byteText(store);
     try {
       if (signal.aborted) throw new TardisError('INTERRUPTED', 'interrupted');
-      const target = await enterCopyTarget(choice, store);
-      const result = await copyTo(system, choice, {
-        ...wanted,
-        to: target,
-        signal,
-        creation: settings.create ? 'missing' : 'no',
-        sources: [...settings.directories, settings.database],
-      });
+      const result = isSshText(to)
+        ? await copyOut(system, settings, { ...wanted, host: to, signal })
+        : await copyTo(system, choice, {
+            ...wanted,
+            to: await enterCopyTarget(choice, store),
+            signal,
+            creation: settings.create ? 'missing' : 'no',
+            sources: [...settings.directories, settings.database],
+          });
       const [line, ...notes] = copyLines(wanted, to, result);
       lines.push(line!, ...notes);
       if (result.lostVersions > 0) warnings.push(...notes);
@@ -61,7 +63,7 @@ export async function copyToOthers(
       const failure = asTardisError(error, `copying to ${displayText(to)}`);
       if (failure.code === 'INTERNAL') throw error;
       warnings.push(
-        `the backup was not copied to ${displayText(to)}: ${displayText(failure.message)} [${failure.code}]; ${nextStep(failure.code)}`,
+        `the backup was not copied to ${displayText(to)}: ${displayText(failure.message)} [${failure.code}]; ${nextStep(failure.code, to)}`,
       );
       shown.push({ to, error: toWire(failure) });
     }
@@ -71,9 +73,9 @@ export async function copyToOthers(
 }
 
 /** Returns the advice for a store that did not get its copy. */
-function nextStep(code: ErrorCode): string {
+function nextStep(code: ErrorCode, to: string): string {
   const isMissing = code === 'NO_SUCH_STORE' || code === 'NO_SUCH_CLIENT';
   return isMissing
-    ? 'the next run does it if the copy is there then (`sonic copy --create` makes a new one)'
+    ? `the next run does it if the copy is there then (\`sonic copy --create ${isSshText(to) ? '--to-server' : '--to'}\` makes a new one)`
     : 'the next run does it';
 }
