@@ -118,7 +118,7 @@ test('where nobody named a server and there is none, the hint names --local', as
   t.is(unnamed.status, 1);
   t.regex(
     unnamed.stderr,
-    /cannot reach .*use --local .*--server for another machine \[SERVER_UNREACHABLE\]/,
+    /cannot reach .*use --local .*--server for another machine.*`tardis setup` \[SERVER_UNREACHABLE\]/,
   );
   const named = await run('tardis', [...args, '--server', 'localhost', source]);
   t.notRegex(named.stderr, /--local/);

