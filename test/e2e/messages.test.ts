@@ -3,6 +3,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { backupsRunHere, run, succeed, poolsStayAway } from '../helpers/commands.js';
+import { BucketLab, STORE } from '../helpers/bucket-lab.js';
+import { S3Server } from '../support/s3-server.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, isRoot, makeTree } from '../helpers/tree.js';
 
@@ -52,6 +54,24 @@ test('the first backup of a client says where, whether it is encrypted, how to l
     /^It is encrypted: without the password nobody can read it/m,
   );
   t.notRegex(await succeed('tardis', [...place, '--local', '--json', source]), /restore:/);
+});
+
+test('the first backup to a bucket names the bucket in what it says about the next commands', async (t) => {
+  const home = scratchInMemory(t);
+  const bucket = await S3Server.start();
+  t.teardown(() => bucket.close());
+  const lab = new BucketLab(home, bucket.url);
+  makeTree(lab.source, [file('a', 'a')]);
+  const endpoint = ['--endpoint', bucket.url];
+  const stdout = await lab.succeed('one', 'tardis', [
+    ...endpoint,
+    '--local',
+    '--create',
+    lab.source,
+  ]);
+  const shown = `-D ${STORE} ${endpoint.join(' ')} -C me`;
+  t.regex(stdout, /^It is not encrypted: whoever reads the bucket can read it/m);
+  t.true(stdout.includes(`\nlook:    tardis list ${shown}\n`), stdout);
 });
 
 test('of very many failures a restore names the first, and JSON names all', async (t) => {

@@ -1,7 +1,7 @@
 /** Prints the report of a finished backup. */
 import type { BackupResult } from '../../client/index.js';
 import type { BackupProgress } from '../../pipeline/index.js';
-import { type Settings, usualClientFile } from '../../config/index.js';
+import { isBucket, type Settings, usualClientFile } from '../../config/index.js';
 import { displayName } from '../../model/index.js';
 import { byteText } from '../../system/index.js';
 import { settledLines } from '../shared/report-purge.js';
@@ -86,12 +86,13 @@ export function backupLines(result: BackupResult, client: string, isPurge: boole
  * `tardis setup`, whose configuration the run then has, prints the last two itself.
  */
 export function nextLines(settings: Settings<'tardis'>, isEncrypted: boolean): string[] {
-  const { client, local, server, database, configFiles } = settings;
+  const { client, local, server, configFiles, sources } = settings;
   const isOfSetup = configFiles.map(byteText).includes(usualClientFile());
-  const store = local ? `-D ${shellWord(byteText(database))}` : `--server ${shellWord(server)}`;
+  const store = local ? `-D ${storeWords(settings)}` : `--server ${shellWord(server)}`;
   const place = `${store} -C ${shellWord(client)}`;
+  const holder = isBucket(sources.get('database')) ? 'reads the bucket' : 'has the disk';
   const encrypt = local
-    ? `whoever has the disk can read it; \`sonic encrypt ${place}\` encrypts it`
+    ? `whoever ${holder} can read it; \`sonic encrypt ${place}\` encrypts it`
     : 'the server can read it; a client that is created with --password or a password file is encrypted';
   return [
     isEncrypted
@@ -101,6 +102,14 @@ export function nextLines(settings: Settings<'tardis'>, isEncrypted: boolean): s
       ? []
       : [`look:    tardis list ${place}`, `restore: tardis restore ${place} -o DIRECTORY PATH`]),
   ];
+}
+
+/** Returns the words that name the store to another command. The path of a bucket's store is that of its cache. */
+function storeWords({ database, sources, endpoint }: Settings<'tardis'>): string {
+  const given = sources.get('database');
+  if (!isBucket(given)) return shellWord(byteText(database));
+  const isTyped = endpoint !== undefined && sources.get('endpoint')?.source === 'command line';
+  return `${shellWord(String(given!.value))}${isTyped ? ` --endpoint ${shellWord(endpoint)}` : ''}`;
 }
 
 /** Returns a line about the directories that were not entered, and how to enter them. */
