@@ -17,6 +17,7 @@ import {
   OpenKind,
   readState,
   statePath,
+  stateValue,
   type System,
   textBytes,
   wallMs,
@@ -264,15 +265,14 @@ function stateFile(): string {
 /** Returns the tops of the subvolumes in which this user's runs have made snapshots. */
 function remembered(): string[] {
   const text = readState(stateFile());
-  if (text === undefined || text === '') return [];
-  try {
-    const { form, tops } = JSON.parse(text) as { readonly form?: unknown; readonly tops?: unknown };
-    if (form !== FORM || !Array.isArray(tops)) return [];
-    return tops.filter((top): top is string => typeof top === 'string' && top.startsWith('/'));
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return []; // the directories of a backup are looked at in any case
-  }
+  // Without it, the directories of a backup are looked at in any case.
+  const value = stateValue(text ?? '') as {
+    readonly form?: unknown;
+    readonly tops?: unknown;
+  } | null;
+  const { form, tops } = value ?? {};
+  if (form !== FORM || !Array.isArray(tops)) return [];
+  return tops.filter((top): top is string => typeof top === 'string' && top.startsWith('/'));
 }
 
 /** Remembers a subvolume, before a snapshot of it is made. Returns the system's error code on failure. */

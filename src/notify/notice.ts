@@ -2,7 +2,7 @@
  * Shows notices on the desktop of this user: calls `Notify` of org.freedesktop.Notifications on the session bus. The
  * client of the bus is `busctl`, which each system with systemd has.
  */
-import { displayName } from '../model/index.js';
+import { displayText } from '../model/index.js';
 import { runCommand } from './run-command.js';
 
 const NOTICE_TIMEOUT_MS = 15_000;
@@ -45,8 +45,6 @@ function call(method: string, words: readonly string[]): Promise<string | undefi
   return runCommand(command, { timeoutMs: NOTICE_TIMEOUT_MS });
 }
 
-/** Returns a text as lines that can be shown. */
 function shown(text: string): string {
-  const lines = text.slice(0, MAX_TEXT_CHARS).split('\n');
-  return lines.map((line) => displayName(Buffer.from(line))).join('\n');
+  return displayText(text.slice(0, MAX_TEXT_CHARS));
 }

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { systemCode } from '../errors/index.js';
 import { diskOf, type Mount, mountsHere } from './disk-of.js';
-import { byteText, isAtOrBelow, textBytes } from './process-input.js';
+import { byteText, isAtOrBelow, realPathOf, textBytes } from './process-input.js';
 
 const IDS = '/dev/disk/by-uuid';
 /** Matches the link to a device, and the path on its file system. */
@@ -58,12 +58,8 @@ function isWhole({ device, root }: Mount, wanted: string): boolean {
 
 /** Returns the path of a device without links; undefined if there is no such device. */
 function realDevice(link: string): string | undefined {
-  try {
-    return byteText(fs.realpathSync.native(textBytes(link), 'buffer'));
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return undefined;
-  }
+  const real = realPathOf(textBytes(link));
+  return real && byteText(real);
 }
 
 function mountsOrNone(): Mount[] {

@@ -65,7 +65,9 @@ export {
   makeDirectories,
   homeDirectory,
   readState,
+  stateName,
   statePath,
+  stateValue,
   writeState,
 } from './state-directory.js';
 export * from './temporary.js';

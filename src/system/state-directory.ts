@@ -1,5 +1,5 @@
 /** The directories of this machine for the user who runs the tool: small files with facts about clients, and caches. */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -73,6 +73,24 @@ function readPlain(fd: number): string {
   if (!status.isFile() || status.size > MAX_STATE_BYTES) return '';
   const bytes = Buffer.alloc(status.size);
   return bytes.toString('utf8', 0, fs.readSync(fd, bytes, 0, bytes.length, 0));
+}
+
+/** Returns the value that the text of a state file has as JSON; undefined if the text is damaged. */
+export function stateValue(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return undefined;
+  }
+}
+
+/** Returns the name of the files about a client at a place, which shows neither of them. */
+export function stateName(place: string, client: string): string {
+  const name = createHash('sha256')
+    .update(JSON.stringify([place, client]))
+    .digest('hex');
+  return name.slice(0, 32);
 }
 
 const STATE = 'what this machine remembers of a client in';

@@ -3,11 +3,17 @@
  * keys. This machine remembers the identity of a new client, and compares it at each later use. So a swapped store, or
  * a server that omits the keys, is rejected. See docs/inside/threat-model.md, "The identity of a client".
  */
-import { createHash } from 'node:crypto';
 import { formerIds, type KeyRecord, type MasterKey } from '../index.js';
 import { TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
-import { cachePath, readState, statePath, writeState } from '../../system/index.js';
+import {
+  cachePath,
+  readState,
+  stateName,
+  statePath,
+  stateValue,
+  writeState,
+} from '../../system/index.js';
 
 /** The place of a client, as the user names it. */
 interface ClientPlace {
@@ -236,7 +242,7 @@ export class KnownClient {
   }
 
   private rememberedIn(text: string, place: string): Remembered | undefined {
-    const value = parsed(text);
+    const value = stateValue(text);
     if (typeof value !== 'object' || value === null) return undefined;
     const { form, client, keys, ...other } = value as Partial<Remembered> & { form?: number };
     const isOurs = form === FORM && other.place === place && client === this.at.client;
@@ -266,25 +272,13 @@ export class KnownClient {
   }
 
   private nameOf(place: string): string {
-    const name = createHash('sha256')
-      .update(JSON.stringify([place, this.at.client]))
-      .digest('hex');
-    return name.slice(0, 32);
+    return stateName(place, this.at.client);
   }
 }
 
 /** Returns the id of the keys in hexadecimal; null for a client that does not encrypt. */
 function idOf(record: KeyRecord | undefined): string | null {
   return record?.isEncrypting === true ? record.keysetId.toString('hex') : null;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return undefined;
-  }
 }
 
 /** Returns a key id for display: four groups of eight characters. */

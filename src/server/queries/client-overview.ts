@@ -70,14 +70,20 @@ export async function overviewOf(
 }
 
 /**
- * Returns the overview of all clients of the account that owns this client. Without an account, the overview has only
- * this client.
+ * Returns the overview of all clients of the account that owns this client, or of `only` one of them. Without an account,
+ * the overview has only this client.
  */
-export function overviewBeside(system: System, own: ClientDirectory): Promise<ClientOverview[]> {
+export function overviewBeside(
+  system: System,
+  own: ClientDirectory,
+  only?: string,
+): Promise<ClientOverview[]> {
   const store = path.dirname(own.path);
   const account = accountOf(system, store, own.client, () => undefined);
   const isThere = new Set(listClients(system, store));
-  const clients = (account?.targets ?? [own.client]).filter((client) => isThere.has(client));
+  const clients = (account?.targets ?? [own.client]).filter(
+    (client) => isThere.has(client) && (only === undefined || client === only),
+  );
   return overviewOf(system, store, clients.toSorted(), catalogFileOf(own));
 }
 

@@ -43,7 +43,7 @@ export function entryReaders(
 
 export function reportReaders(
   { client, reports }: History,
-  clients: () => Promise<readonly ClientOverview[]>,
+  clients: (only?: string) => Promise<readonly ClientOverview[]>,
 ): Pick<
   Handlers,
   | 'readSetRoots'
@@ -66,8 +66,8 @@ export function reportReaders(
     readConfiguration: ({ set }) => reports.clientConfig(set),
     readFigures: () => reports.figures(),
     readStore: () => reports.store(),
-    readClients: clients,
-    readOwnState: async () => (await clients()).filter((one) => one.client === client),
+    readClients: () => clients(),
+    readOwnState: async () => (await clients(client)).filter((one) => one.client === client),
   };
 }
 

@@ -47,11 +47,14 @@ export function isReadingQuestion(name: string): name is ReadingQuestion {
   return READING.some((one) => one === name);
 }
 
-/** Returns the handlers for a history that is readable in full. The caller must have checked the rights. */
+/**
+ * Returns the handlers for a history that is readable in full. The caller must have checked the rights. `clients` returns
+ * the overview, which needs to have no other client than `only`.
+ */
 export function readOnlyHandlers(
   history: History,
   objects: ObjectReader,
-  clients: () => Promise<readonly ClientOverview[]>,
+  clients: (only?: string) => Promise<readonly ClientOverview[]>,
 ): Pick<Handlers, ReadingQuestion> {
   return {
     ...setReaders(history),

@@ -2,7 +2,6 @@
  * The memory of this machine of its backups of a client: when the last good one ended, when the store was last seen, and
  * when a fault was last reported. Messages need it while the store is away.
  */
-import { createHash } from 'node:crypto';
 import { isBucketText } from '../../config/index.js';
 import type { ErrorCode } from '../../errors/index.js';
 import { ageText } from '../../model/index.js';
@@ -12,7 +11,9 @@ import {
   deviceLink,
   lastingPlace,
   readState,
+  stateName,
   statePath,
+  stateValue,
   writeState,
 } from '../../system/index.js';
 import { formatTime } from '../output/units.js';
@@ -43,15 +44,12 @@ export class BackupMemory {
     client: string,
     readonly disk?: string,
   ) {
-    const name = createHash('sha256')
-      .update(JSON.stringify([place, client]))
-      .digest('hex');
-    this.file = statePath('backups', `${name.slice(0, 32)}.json`);
+    this.file = statePath('backups', `${stateName(place, client)}.json`);
   }
 
   /** Returns what is remembered; nothing if the file is missing or damaged. */
   read(): Remembered {
-    const found = parsed(readState(this.file) ?? '');
+    const found = { ...(stateValue(readState(this.file) ?? '') as Record<string, unknown> | null) };
     const known = FACTS.flatMap((fact) => {
       const value = found[fact];
       return typeof value === 'number' && value > 0 && value <= Date.now() ? [[fact, value]] : [];
@@ -76,16 +74,6 @@ export function memoryOf(
   const now = byteText(absolutePath(store));
   const place = lastingPlace(now);
   return new BackupMemory(place, client, deviceLink(place) === undefined ? undefined : now);
-}
-
-function parsed(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? { ...value } : {};
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return {};
-  }
 }
 
 /** Returns a sentence about the last good backup, as far as this machine knows. */

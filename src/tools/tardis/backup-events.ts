@@ -200,6 +200,11 @@ export function hasToWait({ code, row }: TardisError): boolean {
   return isAway(code) || code === 'INTERRUPTED' || row.kind === 'busy';
 }
 
+/** Prints why a backup that is due does not begin now. */
+export function printWait({ json }: Pick<Settings<'tardis'>, 'json'>, why: string): void {
+  if (!json) printLine(`The backup is due and waits: ${why}.`);
+}
+
 /** Returns the fields of an event that are about the last good backup, and the advice. */
 function lastGoodOf(
   { lastGoodMs }: Remembered,

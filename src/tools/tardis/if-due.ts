@@ -9,7 +9,7 @@ import { isDue, whyWait } from '../../model/index.js';
 import { byteText, deviceLink, isThere, mountedPlace, textBytes } from '../../system/index.js';
 import { memoryOf } from '../opening/backup-memory.js';
 import { print } from '../shared/run-tool.js';
-import { reportLate } from './backup-events.js';
+import { printWait, reportLate } from './backup-events.js';
 
 type Options = Settings<'tardis'>;
 
@@ -49,7 +49,7 @@ export async function settingsIfDue(
     isMetered: isFar && isMetered(),
   });
   if (why === undefined) return { ...settings, database };
-  if (!settings.json) print(`The backup is due and waits: ${why}.`);
+  printWait(settings, why);
   for (const failed of await reportLate(settings, memory, why)) print(failed);
   return undefined;
 }

@@ -19,7 +19,7 @@ import { Codec } from '../../store/index.js';
 import { type Address, byteText, nodeSystem } from '../../system/index.js';
 import { type InnerDoor, NO_PATIENCE, type Patience } from '../../transport/index.js';
 import { type JobRunner, openJobs } from '../../workers/index.js';
-import { BackupEvents, hasToWait } from './backup-events.js';
+import { BackupEvents, hasToWait, printWait } from './backup-events.js';
 import { memoryOf } from '../opening/backup-memory.js';
 import { ClientLog } from './client-log.js';
 import { excludeOptions } from './exclude-settings.js';
@@ -75,8 +75,7 @@ export async function backUp(
     await events?.failed(asTardisError(failure));
     messages?.failed(failure);
     if (!settings.ifDue || isInterrupted || !hasToWait(asTardisError(failure))) throw failure;
-    const why = displayText(asTardisError(failure).message);
-    if (!settings.json) print(`The backup is due and waits: ${why}.`);
+    printWait(settings, displayText(asTardisError(failure).message));
     return 0;
   }
   messages.line.stop();
