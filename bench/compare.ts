@@ -1,22 +1,16 @@
 import { writeFileSync } from 'node:fs';
 import { type Plot, writePlots } from './answer.js';
 import { QUESTIONS, type FigureTable } from './figures.js';
-import { isInstalled } from './installed.js';
 import { formatLimits, measureLimits } from './limits.js';
 import { describeMachine, machineLine } from './machine.js';
 import { makeTree, treeLine } from './make-tree.js';
-import { type Options, type PeerName, UsageError } from './options.js';
+import { type Options, UsageError } from './options.js';
 import { barChart } from './plot.js';
 import { formatTable, formatVerdicts, linesOf, toJson } from './report.js';
 import { runRounds } from './rounds.js';
-import { makeSmallMachine } from './small-machine.js';
-import { borg } from './subjects/borg.js';
-import { chooseSubjects } from './subjects/choose.js';
-import { raw } from './subjects/raw.js';
-import { restic } from './subjects/restic.js';
-import { rsync } from './subjects/rsync.js';
-import { rustic } from './subjects/rustic.js';
-import type { Place, Subject } from './subjects/subject.js';
+import { makeSmallMachine, PI } from './small-machine.js';
+import { chooseSubjects, plainAndEncrypted } from './subjects/choose.js';
+import { runOn, type Subject } from './subjects/subject.js';
 import { tardis } from './subjects/tardis.js';
 import { judge } from './targets.js';
 import type { Workplace } from './workplace.js';
@@ -33,16 +27,14 @@ export async function compareIn(
   options: Options,
   print: Print,
 ): Promise<boolean> {
-  const small = options.pi ? makeSmallMachine(workplace.inMemory) : undefined;
+  const small = options.pi ? makeSmallMachine(PI, workplace.inMemory) : undefined;
   try {
+    const settings = { checkout, level: options.level, isPi: true };
     const candidates = [
-      tardis(workplace.place('tardis'), { checkout, level: options.level }),
+      ...plainAndEncrypted(workplace, checkout, options),
       ...(small === undefined
         ? []
-        : [tardis(workplace.place('tardis-pi'), { checkout, level: options.level, pi: small })]),
-      ...[...options.peers, ...options.peersIfThere.filter(isInstalled)].map((name) =>
-        peer(name, workplace.place(name), options),
-      ),
+        : [runOn(small, tardis(workplace.place('tardis-pi'), settings))]),
     ];
     return await compare(workplace, candidates, options, print);
   } finally {
@@ -61,8 +53,9 @@ async function compare(
   const machine = describeMachine(workplace, versions);
   const size = await makeTree(workplace, options, print);
   print(`tree: ${treeLine(size)}`);
-  const { seed, runs, memory, disk: isCold } = options;
-  const outcome = await runRounds({ workplace, subjects, seed, runs, memory, isCold, print });
+  const { seed, runs, disk: isCold } = options;
+  const sampled = options.memory ? ('own' as const) : undefined;
+  const outcome = await runRounds({ workplace, subjects, seed, runs, sampled, isCold, print });
   const { table, failures, notes } = outcome;
   const verdicts = judge(table);
   const hasLimits = subjects.some((subject) => subject.name === 'raw');
@@ -92,7 +85,7 @@ async function compare(
 /**
  * If a cold disk is requested, throws unless cached files can be dropped from memory and the work place is on a disk.
  */
-function requireColdDisk({ disk }: Options, { inMemory, root }: Workplace): void {
+export function requireColdDisk({ disk }: Options, { inMemory, root }: Workplace): void {
   if (!disk) {
     return;
   }
@@ -101,21 +94,6 @@ function requireColdDisk({ disk }: Options, { inMemory, root }: Workplace): void
   }
   if (process.geteuid?.() !== 0) {
     throw new UsageError('--disk makes the system forget its files in memory: run it as root');
-  }
-}
-
-function peer(name: PeerName, place: Place, options: Options): Subject {
-  switch (name) {
-    case 'restic':
-      return restic(place);
-    case 'borg':
-      return borg(place, { encryption: options.borgEncryption });
-    case 'rustic':
-      return rustic(place);
-    case 'rsync':
-      return rsync(place);
-    case 'raw':
-      return raw(place);
   }
 }
 

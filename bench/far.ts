@@ -42,7 +42,7 @@ export async function far(
   const store = join(workplace.root, 'store');
   mkdirSync(store);
   writeFileSync(join(store, '.tardis-store'), ''); // a new store, without clients
-  const server = await RunningServer.start({ checkout, store, env: confinedTo(workplace.root) });
+  const server = await RunningServer.tardisd({ checkout, store, env: confinedTo(workplace.root) });
   try {
     await rest();
     for (let i = 0; i < options.runs; i++) {

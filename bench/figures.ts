@@ -10,7 +10,10 @@ export interface Figures {
   readonly cpuMs: number[];
   /** Size of the store after the first backup; only measured there. */
   readonly storeBytes: number[];
-  /** Peak memory in the one run in which memory was sampled. */
+  /** Bytes that the machine read from its disks, and that passed its loopback interface. */
+  readonly readBytes: number[];
+  readonly sentBytes: number[];
+  /** Peak memory in the runs in which memory was sampled. */
   pssBytes: number | undefined;
 }
 
@@ -50,7 +53,8 @@ export class FigureTable {
   row(question: Question, subject: string): Figures {
     let row = this.find(question, subject);
     if (row === undefined) {
-      row = { question, subject, wallMs: [], cpuMs: [], storeBytes: [], pssBytes: undefined };
+      const lists = { wallMs: [], cpuMs: [], storeBytes: [], readBytes: [], sentBytes: [] };
+      row = { question, subject, ...lists, pssBytes: undefined };
       this.#rows.push(row);
     }
     return row;

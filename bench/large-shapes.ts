@@ -20,6 +20,8 @@ const BLOCK_BYTES = 4096;
 /** Kinds of the content of an image, in turns: two of four MiB can be compressed by half, and one not at all. */
 const IMAGE_KINDS: readonly ContentKind[] = ['text', 'binary', 'noise', 'binary'];
 const THEMES = 40;
+/** Blocks of a run of 64 KiB, as a file system of an image writes them. */
+const RUN_BLOCKS = 16;
 /** Text of a row of a database, so that some rows share a page. */
 const ROW_BYTES = 700;
 /** Times of the files of an archive. */
@@ -31,6 +33,8 @@ export interface LargeShape {
   readonly name: string;
   /** Largest multiple of the bytes that restic adds. Half, where both trees share most blocks. */
   readonly addedLimit: number;
+  /** True if the tree has one file before and after, which rdiff can compare. */
+  readonly isOneFile: boolean;
   make(tree: string): void;
   change(tree: string): void;
 }
@@ -40,6 +44,23 @@ export function largeShapes(seed: number, scale: number, only = ''): LargeShape[
   const maker = new LargeMaker(seed, scale);
   const all = [...maker.texts(), ...maker.images(), ...maker.others()];
   return all.filter(({ name }) => name.includes(only));
+}
+
+/** Returns an image, and a change of 5 % of it in runs of blocks. */
+export function largeImage(
+  seed: number,
+  mib: number,
+): { make(tree: string): void; change(tree: string, seed: number): number } {
+  const scale = mib / 1024;
+  const path = (tree: string): string => join(tree, 'disk.img');
+  return {
+    make: (tree) => new LargeMaker(seed, scale).image(path(tree), 1),
+    change: (tree, by) => {
+      const times = (mib * MIB * 0.05) / (RUN_BLOCKS * BLOCK_BYTES) / scale;
+      new LargeMaker(by, scale).editBlocks(path(tree), times, RUN_BLOCKS);
+      return 1;
+    },
+  };
 }
 
 class LargeMaker {
@@ -59,6 +80,7 @@ class LargeMaker {
       {
         name: 'SQL dump, 1 % of its lines anywhere, new dated name',
         addedLimit: 0.5,
+        isOneFile: true,
         make: (dir) => this.#dump(join(dir, 'shop-2026-01-01.sql'), 0),
         change: (dir) => {
           newName(dir);
@@ -68,6 +90,7 @@ class LargeMaker {
       {
         name: 'logs rotated, grown between',
         addedLimit: 1,
+        isOneFile: false,
         make: (dir) => {
           for (let age = 0; age < 4; age++) this.#appendText(logName(dir, age), 55, age);
         },
@@ -80,6 +103,7 @@ class LargeMaker {
       {
         name: 'mailbox, 5 MB appended',
         addedLimit: 0.5,
+        isOneFile: true,
         make: (dir) => this.#appendText(join(dir, 'inbox.mbox'), 210, 20),
         change: (dir) => this.#appendText(join(dir, 'inbox.mbox'), 5, 21),
       },
@@ -92,33 +116,38 @@ class LargeMaker {
       {
         name: 'image, 500 blocks edited in place',
         addedLimit: 0.5,
-        make: (dir) => this.#image(image(dir), 1),
-        change: (dir) => this.#editBlocks(image(dir), 500),
+        isOneFile: true,
+        make: (dir) => this.image(image(dir), 1),
+        change: (dir) => this.editBlocks(image(dir), 500),
       },
       {
         name: 'image copied, 500 blocks of the copy edited',
         addedLimit: 0.5,
-        make: (dir) => this.#image(image(dir), 1),
+        isOneFile: false,
+        make: (dir) => this.image(image(dir), 1),
         change: (dir) => {
-          this.#image(join(dir, 'copy.img'), 1);
-          this.#editBlocks(join(dir, 'copy.img'), 500);
+          this.image(join(dir, 'copy.img'), 1);
+          this.editBlocks(join(dir, 'copy.img'), 500);
         },
       },
       {
         name: 'thin image, 50 blocks edited, half of them holes',
         addedLimit: 0.5,
-        make: (dir) => this.#image(image(dir), 0.36),
-        change: (dir) => this.#editBlocks(image(dir), 50),
+        isOneFile: true,
+        make: (dir) => this.image(image(dir), 0.36),
+        change: (dir) => this.editBlocks(image(dir), 50),
       },
       {
         name: 'encrypted anew',
         addedLimit: 1,
+        isOneFile: true,
         make: (dir) => this.#noise(join(dir, 'vault'), 1),
         change: (dir) => this.#noise(join(dir, 'vault'), 2),
       },
       {
         name: 'zeros, then one byte',
         addedLimit: 1,
+        isOneFile: true,
         make: (dir) => this.#repeat(join(dir, 'zeros'), 2048, () => Buffer.alloc(MIB)),
         change: (dir) => appendTo(join(dir, 'zeros'), Buffer.from([1])),
       },
@@ -131,6 +160,7 @@ class LargeMaker {
       {
         name: 'tar, 1 % of its files changed, new name',
         addedLimit: 0.5,
+        isOneFile: true,
         make: (dir) => this.#tar(join(dir, old), 0),
         change: (dir) => {
           unlinkSync(join(dir, old));
@@ -140,18 +170,21 @@ class LargeMaker {
       {
         name: 'the same tar under its name',
         addedLimit: 0.5,
+        isOneFile: true,
         make: (dir) => this.#tar(join(dir, old), 0),
         change: (dir) => this.#tar(join(dir, old), 0.01),
       },
       {
         name: 'SQLite, 2 % of its rows updated',
         addedLimit: 0.5,
+        isOneFile: true,
         make: (dir) => this.#database(join(dir, 'app.db')),
         change: (dir) => this.#updateRows(join(dir, 'app.db')),
       },
       {
         name: 'near-identical files of 16 kB, some changed',
         addedLimit: 0.5,
+        isOneFile: false,
         make: (dir) => this.#similarFiles(dir, 10_000, 0),
         change: (dir) => this.#similarFiles(dir, 200, 1),
       },
@@ -206,7 +239,7 @@ class LargeMaker {
   }
 
   /** Writes an image of 1 GiB, of which a share, in runs of MiB, has data. */
-  #image(path: string, share: number): void {
+  image(path: string, share: number): void {
     const fd = openSync(path, 'w');
     const mib = this.#count(1024);
     for (let index = 0; index < mib; index++) {
@@ -219,18 +252,20 @@ class LargeMaker {
     closeSync(fd);
   }
 
-  #editBlocks(path: string, times: number): void {
+  /** Rewrites runs of blocks at random places. */
+  editBlocks(path: string, times: number, runBlocks = 1): void {
     const random = this.#random(2);
     const fd = openSync(path, 'r+');
-    const blocks = (this.#count(1024) * MIB) / BLOCK_BYTES;
+    const sizeBytes = runBlocks * BLOCK_BYTES;
+    const runs = (this.#count(1024) * MIB) / sizeBytes;
     for (let time = 0; time < this.#count(times); time++) {
       const spec = {
         kind: 'noise',
-        sizeBytes: BLOCK_BYTES,
+        sizeBytes,
         contentSeed: 50_000 + time,
         themeSeed: 0,
       } as const;
-      writeSync(fd, this.#contents.make(spec), 0, BLOCK_BYTES, random.below(blocks) * BLOCK_BYTES);
+      writeSync(fd, this.#contents.make(spec), 0, sizeBytes, random.below(runs) * sizeBytes);
     }
     closeSync(fd);
   }

@@ -63,8 +63,9 @@ async function linesOf(
   shape.make(tree);
   workplace.requireRoomFor(sizeOfTree(tree).footprintBytes);
   await rest();
+  const taking = subjects.filter(({ name }) => shape.isOneFile || name !== 'rdiff');
   const firsts: { first: Measured; firstBytes: number }[] = [];
-  for (const subject of subjects) {
+  for (const subject of taking) {
     workplace.freshPlace(subject.name);
     for (const command of subject.prepare()) await measure(command, { logFile });
     firsts.push({ first: await run(subject.first()), firstBytes: subject.storeBytes() });
@@ -72,7 +73,7 @@ async function linesOf(
   shape.change(tree);
   await rest();
   const lines: Line[] = [];
-  for (const [index, subject] of subjects.entries()) {
+  for (const [index, subject] of taking.entries()) {
     const { first, firstBytes } = firsts[index]!;
     const again = await run(subject.again());
     const addedBytes = subject.storeBytes() - firstBytes;

@@ -5,8 +5,6 @@ import { fileURLToPath } from 'node:url';
 import { type Answer, give } from './answer.js';
 import { bucket } from './bucket.js';
 import { compareIn } from './compare.js';
-import { delta } from './delta.js';
-import { encryption } from './encryption.js';
 import { far } from './far.js';
 import { growth } from './growth.js';
 import { large } from './large.js';
@@ -17,6 +15,7 @@ import { type Options, parseOptions, UsageError } from './options.js';
 import { parity } from './parity.js';
 import { releases } from './releases.js';
 import { sets } from './sets.js';
+import { shapes } from './shapes.js';
 import { sync } from './sync.js';
 import { takeover } from './takeover.js';
 import { tune } from './tune.js';
@@ -61,12 +60,11 @@ function questionOf(
   checkout: string,
   options: Options,
 ): (() => Promise<Answer>) | undefined {
-  const { delayMs, deltaMib, webMib, bucketMib, largeMib } = options;
+  const { delayMs, shapesScale, webMib, bucketMib, largeMib } = options;
   const { releases: requested, sets: count, mount: read } = options;
   const at = [workplace, checkout] as const;
-  if (deltaMib !== undefined) return () => delta(...at, { ...options, deltaMib }, print);
+  if (shapesScale !== undefined) return () => shapes(...at, { ...options, shapesScale }, print);
   if (delayMs !== undefined) return () => far(...at, { ...options, delayMs }, print);
-  if (options.encryption) return () => encryption(...at, options, print);
   if (options.sync) return () => sync(...at, options, print);
   if (options.parity) return () => parity(...at, options, print);
   if (options.tune) return () => tune(...at, options, print);

@@ -1,7 +1,13 @@
 import { spawn } from 'node:child_process';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { endedChildrenCpuMs, machineBusyMs, processTree, PssSampler } from './processes.js';
+import {
+  endedChildrenCpuMs,
+  machineBusyMs,
+  machineBytes,
+  processTree,
+  PssSampler,
+} from './processes.js';
 
 /**
  * Maximum number of bytes of a command's output that a report quotes. They are taken from the end, which matters most.
@@ -31,6 +37,9 @@ export interface Measured {
   readonly coresOfOthers: number;
   /** Largest memory of all processes together; undefined if memory was not sampled. */
   readonly pssBytes: number | undefined;
+  /** Bytes that the machine read from its disks, and that passed its loopback interface. */
+  readonly readBytes: number;
+  readonly sentBytes: number;
   /** The output of the command, as far as a report quotes it. */
   readonly output: string;
   /** Number of processes that outlived the command; the times above exclude them. */
@@ -88,7 +97,7 @@ export async function measure(
   try {
     const [program, ...args] = command.argv;
     const env = { ...ownEnvironment(), ...command.env };
-    const busyBeforeMs = machineBusyMs();
+    const [busyBeforeMs, bytesBefore] = [machineBusyMs(), machineBytes()];
     const cpuBeforeMs = endedChildrenCpuMs();
     const startMs = performance.now();
     const child = spawn(program, args, {
@@ -114,13 +123,16 @@ export async function measure(
     const wallMs = performance.now() - startMs;
     const cpuMs = endedChildrenCpuMs() - cpuBeforeMs;
     const coresOfOthers = Math.max(0, machineBusyMs() - busyBeforeMs - cpuMs) / wallMs;
+    const bytes = machineBytes();
     const pssBytes = sampler?.stop();
     const leftBehind = leader === undefined ? 0 : await endRemains(leader);
     const output = tailOf(log);
     if (how !== '') {
       throw new CommandFailure(command, how, output);
     }
-    return { wallMs, cpuMs, coresOfOthers, pssBytes, output, leftBehind };
+    const readBytes = bytes.readBytes - bytesBefore.readBytes;
+    const sentBytes = bytes.sentBytes - bytesBefore.sentBytes;
+    return { wallMs, cpuMs, coresOfOthers, pssBytes, readBytes, sentBytes, output, leftBehind };
   } finally {
     closeSync(log);
   }

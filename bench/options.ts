@@ -5,7 +5,7 @@ import { UsageError } from './usage-error.js';
 export { UsageError };
 
 /** The peers that `--with` and `--without` accept; tardis itself always takes part. */
-export const PEERS = ['restic', 'borg', 'rustic', 'rsync', 'raw'] as const;
+export const PEERS = ['restic', 'borg', 'rustic', 'rsync', 'rdiff', 'raw'] as const;
 export type PeerName = (typeof PEERS)[number];
 
 const BORG_ENCRYPTIONS = ['repokey-blake2', 'none'] as const;
@@ -32,10 +32,8 @@ export interface Options {
   readonly delayMs: number | undefined;
   /** Numbers of files with which to measure how costs grow; empty for another question. */
   readonly growth: readonly number[];
-  /** Size in MiB of the file with which to measure deltas; undefined for another question. */
-  readonly deltaMib: number | undefined;
-  /** True to measure the cost of encryption. */
-  readonly encryption: boolean;
+  /** Multiple of the sizes of the trees of other shapes; undefined for another question. */
+  readonly shapesScale: number | undefined;
   /** True to measure the cost of syncing. */
   readonly sync: boolean;
   /** True to measure the cost of parity. */
@@ -56,7 +54,7 @@ export interface Options {
   readonly releases: ReleasesOptions | undefined;
   /** Size in MiB of the images among the large files of which the second backup is measured; undefined for another question. */
   readonly largeMib: number | undefined;
-  /** Text in the names of the large files that are measured; empty for all. */
+  /** Text in the names of the large files or shapes that are measured; empty for all. */
   readonly only: string;
   /** Sizes of the parts that are read in mounts; undefined for another question. */
   readonly mount: MountOptions | undefined;
@@ -108,8 +106,7 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   const quick = values.quick === true;
   const growth = sizesOf(values.growth === true, values.sizes, quick);
   const isReleases = values.releases === true;
-  const [isDelay, isDelta] = [values.delay !== undefined, values.delta !== undefined];
-  const isEncryption = values.encryption === true;
+  const [isDelay, isShapes] = [values.delay !== undefined, values.shapes === true];
   const isSync = values.sync === true;
   const isParity = values.parity === true;
   const isSets = values.sets !== undefined;
@@ -123,29 +120,23 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   if (values.mib !== undefined && !isWeb && !isBucket && !isMount && !isLarge) {
     throw new UsageError('--mib belongs to --bucket, --large, --mount and --web');
   }
-  if (values.only !== undefined && !isLarge) throw new UsageError('--only belongs to --large');
-  const ofSizes = [growth.length > 0, isDelay, isDelta, isReleases];
-  const kinds = [
-    isEncryption,
-    isSync,
-    isParity,
-    isSets,
-    isMount,
-    isWeb,
-    isBucket,
-    isLarge,
-    isTakeover,
-    isTune,
-  ];
+  if (values.only !== undefined && !isLarge && !isShapes) {
+    throw new UsageError('--only belongs to --large and --shapes');
+  }
+  if (values.scale !== undefined && !isShapes) throw new UsageError('--scale belongs to --shapes');
+  const ofSizes = [growth.length > 0, isDelay, isShapes, isReleases];
+  const kinds = [isSync, isParity, isSets, isMount, isWeb, isBucket, isLarge, isTakeover, isTune];
   const requested = [...ofSizes, ...kinds];
   if (requested.filter(Boolean).length > 1) {
     const names =
-      '--bucket, --delay, --delta, --encryption, --growth, --large, --mount, --parity, --releases, --sets, --sync, --takeover, --tune and --web';
+      '--bucket, --delay, --growth, --large, --mount, --parity, --releases, --sets, --shapes, --sync, --takeover, --tune and --web';
     throw new UsageError(`${names} are different questions`);
   }
   const isComparison = !requested.some(Boolean);
-  if (isDisk && !isComparison) {
-    throw new UsageError('--disk belongs to the comparison with restic and the raw limits');
+  if (isDisk && !isComparison && !isShapes) {
+    throw new UsageError(
+      '--disk belongs to --shapes and the comparison with restic and the raw limits',
+    );
   }
   const { tree, work, plots, json } = values;
   requirePaths({ tree, work, plots, json });
@@ -153,28 +144,31 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     throw new UsageError('--pi belongs to the comparison with restic and the raw limits');
   }
   const hasPeers = values.with !== undefined || values.without !== undefined;
-  const isBesidePeers = isReleases || isMount || isLarge;
+  const isBesidePeers = isReleases || isMount || isLarge || isShapes;
   if (hasPeers && !isComparison && !isBesidePeers) {
     throw new UsageError('--with and --without belong to comparisons with other tools');
   }
   const peers = new Set<PeerName>(isBesidePeers ? ['restic', 'borg'] : ['restic', 'raw']);
-  const ifThere = new Set<PeerName>(isComparison ? ['borg', 'rustic'] : []);
+  const ifThere = new Set<PeerName>(
+    isComparison ? ['borg', 'rustic'] : isShapes ? ['rustic'] : isLarge ? ['rdiff'] : [],
+  );
   for (const name of values.with ?? []) {
     peers.add(peerName(name));
     ifThere.delete(peerName(name));
   }
+  if (peers.has('rdiff') && !isLarge) throw new UsageError('rdiff belongs to --large');
   const isOfOneVersion = peers.has('rsync') || peers.has('raw');
   if (isReleases && values.tree !== undefined) {
     throw new UsageError('--tree is one state of a tree: --releases takes a --history');
   }
-  if ((isReleases || isLarge) && isOfOneVersion) {
+  if ((isReleases || isLarge || isShapes) && isOfOneVersion) {
     throw new UsageError('rsync and raw keep one version only: nothing to ask here');
   }
   if ((isReleases || isLarge) && peers.has('rustic')) {
     throw new UsageError('--releases and --large compare with restic and borg');
   }
-  if (isLarge && values.tree !== undefined) {
-    throw new UsageError('--large backs up files of its own');
+  if ((isLarge || isShapes) && values.tree !== undefined) {
+    throw new UsageError('--large and --shapes back up files of their own');
   }
   if (isMount && (values.tree !== undefined || peers.has('rustic') || isOfOneVersion)) {
     throw new UsageError('--mount reads a tree of its own, beside restic and borg');
@@ -202,7 +196,13 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     runs: integer(
       'runs',
       values.runs,
-      growth.length > 0 || isReleases ? 1 : isMount || isTune || isTakeover ? 3 : quick ? 2 : 5,
+      growth.length > 0 || isReleases || isShapes
+        ? 1
+        : isMount || isTune || isTakeover
+          ? 3
+          : quick
+            ? 2
+            : 5,
       1,
       1000,
     ),
@@ -218,9 +218,9 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     delayMs:
       values.delay === undefined ? undefined : integer('delay', values.delay, 100, 1, 60_000),
     growth,
-    deltaMib:
-      values.delta === undefined ? undefined : integer('delta', values.delta, 1024, 2, 65_536),
-    encryption: isEncryption,
+    shapesScale: isShapes
+      ? integer('scale', values.scale, quick ? 1 : 100, 0, 1000) / 100
+      : undefined,
     sync: isSync,
     parity: isParity,
     takeover: isTakeover,
@@ -253,8 +253,8 @@ function parse(argv: readonly string[]) {
         keep: { type: 'boolean' },
         pi: { type: 'boolean' },
         delay: { type: 'string' },
-        delta: { type: 'string' },
-        encryption: { type: 'boolean' },
+        shapes: { type: 'boolean' },
+        scale: { type: 'string' },
         sync: { type: 'boolean' },
         parity: { type: 'boolean' },
         tune: { type: 'boolean' },

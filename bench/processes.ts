@@ -9,6 +9,8 @@ const SAMPLE_EVERY_MS = 50;
 const SAMPLES_LEAST = 3;
 /** The kernel reports CPU time in hundredths of a second, on every architecture that Node supports. */
 const TICK_MS = 10;
+/** Bytes of a sector of /proc/diskstats, on any disk. */
+const SECTOR_BYTES = 512;
 
 interface ProcessEntry {
   readonly pid: number;
@@ -34,6 +36,22 @@ export function machineBusyMs(): number {
     .map(Number);
   const parts = [user, nice, system, interrupts, soft, stolen];
   return parts.reduce<number>((sum, part) => sum + (part ?? 0), 0) * TICK_MS;
+}
+
+/** Returns the bytes that the machine has read from whole disks, and sent over its loopback interface. */
+export function machineBytes(): { readonly readBytes: number; readonly sentBytes: number } {
+  const disks = readIfThere('/proc/diskstats')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/));
+  const isWhole = (name = ''): boolean =>
+    /^(sd[a-z]+|vd[a-z]+|xvd[a-z]+|nvme\d+n\d+|mmcblk\d+)$/.test(name);
+  const sectors = disks.reduce(
+    (sum, [, , name, , , read]) => sum + (isWhole(name) ? Number(read) : 0),
+    0,
+  );
+  const loopback =
+    /^\s*lo:(.*)$/m.exec(readIfThere('/proc/net/dev'))?.[1]?.trim().split(/\s+/) ?? [];
+  return { readBytes: sectors * SECTOR_BYTES, sentBytes: Number(loopback[8] ?? 0) };
 }
 
 /**

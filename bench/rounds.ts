@@ -21,7 +21,7 @@ const OTHERS_WALL_LEAST_MS = 200;
 /** A subject that failed. It is left out of the rest of the benchmark. */
 export interface Failure {
   readonly subject: string;
-  readonly question: Question | 'prepare';
+  readonly question: Question | 'prepare' | 'stop';
   readonly message: string;
 }
 
@@ -38,7 +38,12 @@ export interface RoundsOptions {
   readonly subjects: readonly Subject[];
   readonly seed: number;
   readonly runs: number;
-  readonly memory: boolean;
+  /** The round in which memory is sampled, which takes time: one of its own, or each; undefined for none. */
+  readonly sampled: 'own' | 'each' | undefined;
+  /** The operations that are measured, in the order of QUESTIONS. */
+  readonly questions?: readonly Question[];
+  /** Changes the tree before `changed`; by default 1 % of its files. Returns the number of changed files. */
+  readonly change?: (seed: number) => number;
   /** True to drop all cached files from memory before each command. */
   readonly isCold: boolean;
   readonly print: (line: string) => void;
@@ -73,18 +78,21 @@ class Rounds {
   }
 
   async run(): Promise<Outcome> {
-    const { runs, memory } = this.#options;
+    const { runs, sampled } = this.#options;
     for (let i = 0; i < runs; i++) {
-      await this.#round({ label: `round ${i + 1}/${runs}`, number: i, sampleMemory: false });
+      const sampleMemory = sampled === 'each';
+      await this.#round({ label: `round ${i + 1}/${runs}`, number: i, sampleMemory });
     }
-    if (memory) {
+    if (sampled === 'own') {
       await this.#round({ label: 'memory', number: runs, sampleMemory: true });
     }
     return { table: this.#table, failures: this.#failures, notes: [...this.#notes] };
   }
 
   async #round(round: Round): Promise<void> {
-    const { workplace, seed, print } = this.#options;
+    const { workplace, seed, print, questions = QUESTIONS } = this.#options;
+    const { change = (by) => changeTree(workplace.tree, { seed: by, share: CHANGED_SHARE }) } =
+      this.#options;
     for (const subject of this.#subjects) {
       workplace.freshPlace(subject.name);
     }
@@ -92,20 +100,19 @@ class Rounds {
       for (const command of subject.prepare()) {
         await measure(command, { logFile: workplace.log });
       }
+      await subject.start?.();
     });
-    for (const question of QUESTIONS) {
+    for (const question of questions) {
       if (question === 'changed') {
         // Each round changes other files.
-        const count = changeTree(workplace.tree, {
-          seed: seed + round.number,
-          share: CHANGED_SHARE,
-        });
+        const count = change(seed + round.number);
         this.#changedAtMs = performance.now();
         print(`${round.label}: ${count} files changed`);
       }
       await rest(this.#changedAtMs);
       await this.#each(question, (subject) => this.#ask(question, subject, round));
     }
+    await this.#each('stop', async (subject) => subject.stop?.());
   }
 
   async #ask(question: Question, subject: Subject, round: Round): Promise<void> {
@@ -127,11 +134,12 @@ class Rounds {
       mkdirSync(out);
     }
     const row = this.#table.row(question, subject.name);
-    if (round.sampleMemory) {
-      row.pssBytes = measured.pssBytes;
-    } else {
+    if (round.sampleMemory) row.pssBytes = Math.max(row.pssBytes ?? 0, measured.pssBytes ?? 0);
+    if (!round.sampleMemory || this.#options.sampled === 'each') {
       row.wallMs.push(measured.wallMs);
       row.cpuMs.push(measured.cpuMs);
+      row.readBytes.push(measured.readBytes);
+      row.sentBytes.push(measured.sentBytes);
       if (question === 'first') {
         row.storeBytes.push(subject.storeBytes());
       }

@@ -1,7 +1,7 @@
-/** A `tardisd` of the benchmark, on a port that the system chooses. */
+/** A server of the benchmark, on a port that the system chooses. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { killOnExit, ownEnvironment } from './measure.js';
+import { type Command, killOnExit, ownEnvironment } from './measure.js';
 
 const START_TIMEOUT_MS = 30_000;
 /** Number of characters of the log that an error quotes. */
@@ -11,6 +11,8 @@ export interface ServerPlace {
   readonly checkout: string;
   readonly store: string;
   readonly env: Readonly<Record<string, string>>;
+  /** True for TLS, with a certificate that the server makes. */
+  readonly isTls?: boolean;
 }
 
 export class RunningServer {
@@ -26,23 +28,26 @@ export class RunningServer {
     this.forget = forget;
   }
 
-  /** Starts a server that admits every client, and waits until it listens. */
-  static async start({ checkout, store, env }: ServerPlace): Promise<RunningServer> {
-    const child = spawn(
-      join(checkout, 'bin', 'tardisd'),
-      ['-D', store, '--port', '0', '--insecure-tcp', '--allow-new-hosts', '-v'],
-      {
-        stdio: ['ignore', 'ignore', 'pipe'],
-        detached: true,
-        env: { ...ownEnvironment(), ...env },
-      },
-    );
+  /** Starts a `tardisd` that admits every client, and waits until it listens. */
+  static tardisd({ checkout, store, env, isTls = false }: ServerPlace): Promise<RunningServer> {
+    const place = ['-D', store, '--port', '0', ...(isTls ? [] : ['--insecure-tcp'])];
+    const argv = [join(checkout, 'bin', 'tardisd'), ...place, '--allow-new-hosts', '-v'] as const;
+    return RunningServer.start({ argv, env }, /"address":"[^"]*:(\d+)"/);
+  }
+
+  /** Starts a server, and waits until its log has the port, which is the first group of `port`. */
+  static async start({ argv, env }: Command, port: RegExp): Promise<RunningServer> {
+    const [program, ...args] = argv;
+    const child = spawn(program, args, {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      detached: true,
+      env: { ...ownEnvironment(), ...env },
+    });
     const forget = killOnExit(child.pid);
     const ended = new Promise<void>((resolve) => {
       child.once('exit', () => resolve());
     });
-    const port = await portOf(child);
-    return new RunningServer(child, port, ended, forget);
+    return new RunningServer(child, await portOf(child, port), ended, forget);
   }
 
   /** Resolves at the next line of the log that has this text. */
@@ -77,7 +82,7 @@ export class RunningServer {
 }
 
 /** Resolves with the port when the server listens. */
-function portOf(child: ChildProcess): Promise<number> {
+function portOf(child: ChildProcess, port: RegExp): Promise<number> {
   return new Promise((resolve, reject) => {
     let printed = '';
     const fail = (why: string): void => reject(new Error(`the server ${why}\n${printed}`));
@@ -86,7 +91,7 @@ function portOf(child: ChildProcess): Promise<number> {
     child.once('exit', () => fail('ended'));
     child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       printed = (printed + text).slice(-QUOTED_CHARS);
-      const found = /"address":"127\.0\.0\.1:(\d+)"/.exec(printed);
+      const found = port.exec(printed);
       if (found === null) return;
       clearTimeout(timer);
       resolve(Number(found[1]));

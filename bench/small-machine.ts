@@ -2,13 +2,17 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/**
- * Limits of the small machine: a quarter of one core, and 512 MB. It is like a small Raspberry Pi, relative to a
- * desktop.
- */
 const PERIOD_US = 100_000;
-const CPU_SHARE = 0.25;
-const MEMORY_BYTES = 512 * 1024 * 1024;
+
+/** Processor time and memory of a small machine. */
+export interface Limits {
+  /** Share of the time of one core. */
+  readonly cpuShare: number;
+  readonly memoryBytes: number;
+}
+
+/** A small Raspberry Pi, relative to a desktop. */
+export const PI: Limits = { cpuShare: 0.25, memoryBytes: 512 * 1024 * 1024 };
 
 /** A control group with tight limits, and a description of the limits. */
 export interface SmallMachine {
@@ -18,6 +22,9 @@ export interface SmallMachine {
   remove(): void;
 }
 
+/** Number of machines that this process has made. */
+let machines = 0;
+
 /** A file of the control group, and the value to write to it. */
 type Limit = readonly [directory: string, file: string, value: string];
 
@@ -26,11 +33,15 @@ type Limit = readonly [directory: string, file: string, value: string];
  * memory of the process that writes them. So with a work place in memory only processor time is limited. If neither
  * version is writable, nothing is limited, and `about` gives the reason.
  */
-export function makeSmallMachine(inMemory: boolean, root = '/sys/fs/cgroup'): SmallMachine {
-  const name = `tardis-bench-${process.pid}`;
-  const limits = existsSync(join(root, 'cgroup.controllers'))
-    ? limitsOfVersion2(root, name, inMemory)
-    : limitsOfVersion1(root, name, inMemory);
+export function makeSmallMachine(
+  limits: Limits,
+  inMemory: boolean,
+  root = '/sys/fs/cgroup',
+): SmallMachine {
+  const name = `tardis-bench-${process.pid}-${machines++}`;
+  const files = existsSync(join(root, 'cgroup.controllers'))
+    ? limitsOfVersion2(root, name, limits, inMemory)
+    : limitsOfVersion1(root, name, limits, inMemory);
   const made: string[] = [];
   const remove = (): void => {
     for (const directory of made.splice(0)) {
@@ -42,7 +53,7 @@ export function makeSmallMachine(inMemory: boolean, root = '/sys/fs/cgroup'): Sm
     }
   };
   try {
-    for (const [directory, file, value] of limits) {
+    for (const [directory, file, value] of files) {
       if (!made.includes(directory)) {
         mkdirSync(directory);
         made.push(directory);
@@ -60,16 +71,21 @@ export function makeSmallMachine(inMemory: boolean, root = '/sys/fs/cgroup'): Sm
   return {
     prefix: ['sh', '-c', enter, 'sh', ...made, '--', ...(oneCore ? ['taskset', '-c', '0'] : [])],
     about: [
-      `${CPU_SHARE * 100} % of ${oneCore ? 'one core' : "a core's time"}`,
+      `${limits.cpuShare * 100} % of ${oneCore ? 'one core' : "a core's time"}`,
       inMemory
         ? 'memory not limited, since the work place is in memory and would count'
-        : `${MEMORY_BYTES >> 20} MB`,
+        : `${limits.memoryBytes >> 20} MB`,
     ].join(', '),
     remove,
   };
 }
 
-function limitsOfVersion2(root: string, name: string, inMemory: boolean): Limit[] {
+function limitsOfVersion2(
+  root: string,
+  name: string,
+  { cpuShare, memoryBytes }: Limits,
+  inMemory: boolean,
+): Limit[] {
   const directory = join(root, name);
   try {
     writeFileSync(join(root, 'cgroup.subtree_control'), '+cpu +memory');
@@ -77,16 +93,21 @@ function limitsOfVersion2(root: string, name: string, inMemory: boolean): Limit[
     // The controllers may be enabled already. Otherwise the files below are missing, and that error is reported.
   }
   return [
-    [directory, 'cpu.max', `${CPU_SHARE * PERIOD_US} ${PERIOD_US}`],
-    ...(inMemory ? [] : [[directory, 'memory.max', String(MEMORY_BYTES)] as const]),
+    [directory, 'cpu.max', `${cpuShare * PERIOD_US} ${PERIOD_US}`],
+    ...(inMemory ? [] : [[directory, 'memory.max', String(memoryBytes)] as const]),
   ];
 }
 
-function limitsOfVersion1(root: string, name: string, inMemory: boolean): Limit[] {
+function limitsOfVersion1(
+  root: string,
+  name: string,
+  { cpuShare, memoryBytes }: Limits,
+  inMemory: boolean,
+): Limit[] {
   const [cpu, memory] = [join(root, 'cpu', name), join(root, 'memory', name)];
   return [
     [cpu, 'cpu.cfs_period_us', String(PERIOD_US)],
-    [cpu, 'cpu.cfs_quota_us', String(CPU_SHARE * PERIOD_US)],
-    ...(inMemory ? [] : [[memory, 'memory.limit_in_bytes', String(MEMORY_BYTES)] as const]),
+    [cpu, 'cpu.cfs_quota_us', String(cpuShare * PERIOD_US)],
+    ...(inMemory ? [] : [[memory, 'memory.limit_in_bytes', String(memoryBytes)] as const]),
   ];
 }

@@ -143,7 +143,11 @@ class Lab {
       AWS_SECRET_ACCESS_KEY: KEYS.secretAccessKey,
       TARDIS_ENDPOINT: this.url,
     };
-    return RunningServer.start({ checkout: this.checkout, store: `s3://${BUCKET}/takeover`, env });
+    return RunningServer.tardisd({
+      checkout: this.checkout,
+      store: `s3://${BUCKET}/takeover`,
+      env,
+    });
   }
 
   private client(

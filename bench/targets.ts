@@ -1,13 +1,51 @@
 import { ratioOf, type FigureTable, type Question } from './figures.js';
 
-const OURS = 'tardis';
 const PEER = 'restic';
-const TIME_LIMITS: readonly { question: Question; ratio: number }[] = [
-  { question: 'first', ratio: 0.38 },
-  { question: 'unchanged', ratio: 0.15 },
-  { question: 'restore', ratio: 0.35 },
+const CLEAR = 'tardis';
+const ENCRYPTED = 'tardis-encrypted';
+type Quantity = 'wallMs' | 'cpuMs' | 'storeBytes';
+const WORDS: Readonly<Record<Quantity, string>> = {
+  wallMs: 'time',
+  cpuMs: 'processor time',
+  storeBytes: 'store',
+};
+
+/** Limits of a quantity, as multiples of another subject's. */
+const LIMITS: readonly {
+  readonly of: string;
+  readonly by: string;
+  readonly quantity: Quantity;
+  readonly ratios: readonly (readonly [Question, number])[];
+}[] = [
+  {
+    ...{ of: CLEAR, by: PEER, quantity: 'wallMs' },
+    ratios: [
+      ['first', 0.38],
+      ['unchanged', 0.15],
+      ['restore', 0.35],
+    ],
+  },
+  { of: CLEAR, by: PEER, quantity: 'storeBytes', ratios: [['first', 0.9]] },
+  {
+    ...{ of: ENCRYPTED, by: PEER, quantity: 'wallMs' },
+    ratios: [
+      ['first', 0.36],
+      ['unchanged', 0.15],
+      ['changed', 0.25],
+      ['restore', 0.33],
+    ],
+  },
+  { of: ENCRYPTED, by: PEER, quantity: 'cpuMs', ratios: [['first', 0.42]] },
+  { of: ENCRYPTED, by: PEER, quantity: 'storeBytes', ratios: [['first', 0.92]] },
+  {
+    ...{ of: ENCRYPTED, by: CLEAR, quantity: 'wallMs' },
+    ratios: [
+      ['first', 1.05],
+      ['unchanged', 1.1],
+      ['restore', 1.08],
+    ],
+  },
 ];
-const STORE_RATIO_LIMIT = 0.9;
 const PSS_LIMIT_BYTES = 160e6;
 const OURS_ON_PI = 'tardis-pi';
 const PI_PSS_LIMIT_BYTES = 100e6;
@@ -28,15 +66,14 @@ export function verdictOf(target: string, limit: number, reached: number | undef
 
 /** Judges tardis's figures. Times are compared by the ratio of the medians; memory is the largest of all operations. */
 export function judge(table: FigureTable): Verdict[] {
-  const times = TIME_LIMITS.map(({ question, ratio }) => {
-    const ours = table.find(question, OURS)?.wallMs ?? [];
-    const theirs = table.find(question, PEER)?.wallMs ?? [];
-    return verdictOf(`${question}, times ${PEER}`, ratio, ratioOf(ours, theirs)?.ofMedians);
-  });
-  const storeRatio = ratioOf(
-    table.find('first', OURS)?.storeBytes ?? [],
-    table.find('first', PEER)?.storeBytes ?? [],
-  )?.ofMedians;
+  const ratios = LIMITS.flatMap(({ of, by, quantity, ratios: limits }) =>
+    limits.map(([question, limit]) => {
+      const ours = table.find(question, of)?.[quantity] ?? [];
+      const theirs = table.find(question, by)?.[quantity] ?? [];
+      const target = `${question}, ${of}: ${WORDS[quantity]}, times ${by}`;
+      return verdictOf(target, limit, ratioOf(ours, theirs)?.ofMedians);
+    }),
+  );
   const pssOf = (subject: string): number | undefined => {
     const all = table
       .rows()
@@ -44,13 +81,13 @@ export function judge(table: FigureTable): Verdict[] {
       .flatMap((row) => row.pssBytes ?? []);
     return all.length === 0 ? undefined : Math.max(...all) / 1e6;
   };
+  const most = (subject: string, limitBytes: number): Verdict =>
+    verdictOf(`peak PSS in MB, ${subject}`, limitBytes / 1e6, pssOf(subject));
   const hasPi = table.rows().some((row) => row.subject === OURS_ON_PI);
   return [
-    ...times,
-    verdictOf(`store, times ${PEER}`, STORE_RATIO_LIMIT, storeRatio),
-    verdictOf('peak PSS in MB', PSS_LIMIT_BYTES / 1e6, pssOf(OURS)),
-    ...(hasPi
-      ? [verdictOf('peak PSS in MB, profile pi', PI_PSS_LIMIT_BYTES / 1e6, pssOf(OURS_ON_PI))]
-      : []),
+    ...ratios,
+    most(CLEAR, PSS_LIMIT_BYTES),
+    most(ENCRYPTED, PSS_LIMIT_BYTES),
+    ...(hasPi ? [most(OURS_ON_PI, PI_PSS_LIMIT_BYTES)] : []),
   ];
 }

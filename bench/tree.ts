@@ -21,12 +21,17 @@ export interface TreePlan {
   readonly bytes: number;
 }
 
-/**
- * Median of the log-normal sizes. With the deviation below, the mean is about 16 KiB, and a few files have over 1 MiB.
- */
-const SIZE_MEDIAN_BYTES = 3600;
-const SIZE_DEVIATION = 1.74;
-const SIZE_MAX_BYTES = 20 * 1024 * 1024;
+/** Log-normal sizes of files. */
+export interface Sizes {
+  readonly medianBytes: number;
+  readonly deviation: number;
+  readonly maxBytes: number;
+}
+
+/** Sizes of a source tree: their mean is about 16 KiB, and a few files have over 1 MiB. */
+const SOURCE_SIZES: Sizes = { medianBytes: 3600, deviation: 1.74, maxBytes: 20 * 1024 * 1024 };
+/** Files are written in pieces of at most so many bytes. */
+const PIECE_BYTES = 20 * 1024 * 1024;
 const DEPTH_MAX = 10;
 const FILES_PER_DIRECTORY = 10;
 const BINARY_SHARE = 0.08;
@@ -53,7 +58,12 @@ interface Folder {
 }
 
 /** Plans a tree like a source tree. A given seed and number of files always yield the same tree. */
-export function planTree(options: { readonly seed: number; readonly files: number }): TreePlan {
+export function planTree(options: {
+  readonly seed: number;
+  readonly files: number;
+  readonly sizes?: Sizes;
+}): TreePlan {
+  const { sizes = SOURCE_SIZES } = options;
   const random = new Random(options.seed);
   const words = new ContentMaker(options.seed).vocabulary;
   const folders: Folder[] = [];
@@ -67,7 +77,7 @@ export function planTree(options: { readonly seed: number; readonly files: numbe
       Math.round(FILES_PER_DIRECTORY * 0.73 * Math.exp(0.8 * random.normal())),
     );
     for (let i = 0; i < count && files.length < options.files; i++) {
-      const file = planFile(folder, files, words, random);
+      const file = planFile(folder, { earlier: files, sizes }, words, random);
       files.push(file);
       if (random.unit() < LINK_SHARE) {
         const path = join(folder.path, freshName(folder, words, random, '.lnk'));
@@ -91,10 +101,13 @@ export function writeTree(plan: TreePlan, root: string): void {
     mkdirSync(join(root, directory), { recursive: true, mode: 0o755 });
   }
   for (const file of plan.files) {
-    const contents = maker.make(file.content);
     const fd = openSync(`${root}/${file.path}`, 'wx', file.mode);
     try {
-      writeFully(fd, contents);
+      for (let at = 0, piece = 0; at < file.content.sizeBytes; at += PIECE_BYTES, piece++) {
+        const sizeBytes = Math.min(PIECE_BYTES, file.content.sizeBytes - at);
+        const contentSeed = file.content.contentSeed + piece;
+        writeFully(fd, maker.make({ ...file.content, sizeBytes, contentSeed }));
+      }
       futimesSync(fd, file.mtimeS, file.mtimeS);
     } finally {
       closeSync(fd);
@@ -143,14 +156,14 @@ function chooseParent(folders: readonly Folder[], random: Random): Folder {
 
 function planFile(
   folder: Folder,
-  earlier: readonly PlannedFile[],
+  { earlier, sizes }: { readonly earlier: readonly PlannedFile[]; readonly sizes: Sizes },
   words: Vocabulary,
   random: Random,
 ): PlannedFile {
   const content =
     earlier.length > 0 && random.unit() < DUPLICATE_SHARE
       ? pick(earlier, random).content
-      : planContent(folder.themeSeed, random);
+      : planContent(folder.themeSeed, sizes, random);
   const name = freshName(folder, words, random, `.${pick(EXTENSIONS[content.kind], random)}`);
   return {
     path: join(folder.path, name),
@@ -160,12 +173,12 @@ function planFile(
   };
 }
 
-function planContent(themeSeed: number, random: Random): ContentSpec {
+function planContent(themeSeed: number, sizes: Sizes, random: Random): ContentSpec {
   const dice = random.unit();
-  const sizeBytes = Math.round(SIZE_MEDIAN_BYTES * Math.exp(SIZE_DEVIATION * random.normal()));
+  const sizeBytes = Math.round(sizes.medianBytes * Math.exp(sizes.deviation * random.normal()));
   return {
     kind: dice < NOISE_SHARE ? 'noise' : dice < NOISE_SHARE + BINARY_SHARE ? 'binary' : 'text',
-    sizeBytes: Math.min(SIZE_MAX_BYTES, sizeBytes),
+    sizeBytes: Math.min(sizes.maxBytes, sizeBytes),
     contentSeed: random.bits(),
     themeSeed,
   };

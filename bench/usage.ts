@@ -13,15 +13,15 @@ measure something else, compared with restic and borg
   --names N        number of names in one directory of the mount (10000; recommended: 100000)
   --entries N      number of entries of a filled catalog (500000; recommended: 10000000, which takes 2 GB more)
   --large          bytes that a second backup of large files adds: dumps, archives, images, logs, mailboxes and databases
-                   that changed, also under new names (images of 1024 MiB, and others in proportion)
-  --only TEXT      measure only those of --large whose names contain TEXT
+                   that changed, also under new names (images of 1024 MiB, and others in proportion); with rdiff
+  --shapes         other trees, machines and numbers of clients: small files, a mixed tree of 10 GB, a million tiny files
+                   on one processor, an image of 20 GB, a server with 1, 2 and 4 clients (with rclone), 1 to 8 workers
+  --scale PERCENT  sizes of --shapes (100); all of them take 80 GB below --work, each by --only less
+  --only TEXT      measure only those of --large or --shapes whose names contain TEXT
 measure something else, about this tool alone
   --delay MS       cost of a distant server: a proxy adds a round trip of MS milliseconds
   --growth         growth of time and memory: 10,000, 100,000 and 1,000,000 small files, in a tree and in one directory
   --sizes N,N,...  other numbers of files for --growth
-  --delta MIB      cost of a file of MIB mebibytes that changed a little, compared with rdiff, and of a rewritten file
-                   (recommended: 1024)
-  --encryption     cost of encryption: a client without a password, one with a password only, and one that encrypts
   --sync           cost of writing everything to the disk before it is reported as saved (default of --work: .)
   --parity         cost of parity, in time and bytes
   --tune           the best settings of [Pipeline] for this machine, compared with the profile auto
@@ -42,7 +42,8 @@ the tree
 the work
   --work DIR       work below DIR (/dev/shm); about 4 times the size of the tree must be free
   --disk           use a cold disk: drop all files from memory before each command (needs root; default of --work: .)
-  --runs R         rounds, whose medians are shown (5; 3 for --mount and --tune; 1 for --growth and --releases)
+  --runs R         rounds, whose medians are shown (5; 3 for --mount and --tune; 1 for --growth, --releases
+                   and --shapes)
   --quick          measure less: 8,000 files (500 for --releases), 2 rounds instead of 5, 1,000 and 4,000 files for
                    --growth, 5,000 entries and a fifteenth of the time of random reads for --mount; other options
                    override these numbers
@@ -52,7 +53,7 @@ the subjects
   --pi             also measure this tool on a small machine: profile pi, a quarter of a core and 512 MB of memory, if
                    control groups can be created
   --with NAME      also measure this peer: rsync; borg, rustic (which are measured if they are installed)
-  --without NAME   do not measure this peer: restic, borg, rustic, raw (the limits of the machine)
+  --without NAME   do not measure this peer: restic, borg, rustic, rdiff, raw (the limits of the machine)
   --level N        zstd level of this tool's backups, 1 to 19 (default: the tool's own)
   --borg-encryption MODE   repokey-blake2 (the default) or none
 the answer

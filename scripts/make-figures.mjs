@@ -30,16 +30,16 @@ const PARTS = [
     plots: ['time'],
   },
   {
-    name: 'encryption',
-    title: 'What encryption costs',
-    options: ['--encryption', '--files', '20000', '--runs', '3'],
-  },
-  {
     name: 'parity',
     title: 'What parity costs',
     options: ['--parity', '--files', '20000', '--runs', '3'],
   },
   { name: 'releases', title: 'Ten releases of a source tree', options: ['--releases'] },
+  {
+    name: 'shapes',
+    title: 'Other trees, machines and clients',
+    options: ['--shapes', '--scale', '10'],
+  },
   {
     name: 'large',
     title: 'Large files that changed',

@@ -1,6 +1,7 @@
 import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from '../measure.js';
+import type { SmallMachine } from '../small-machine.js';
 
 /** The directories of a subject. All are below the work place and belong to this subject alone. */
 export interface Place {
@@ -23,6 +24,9 @@ export interface Subject {
   readonly version: Command;
   /** Returns the commands to run once before the first backup; they are not measured. */
   prepare(): readonly Command[];
+  /** Starts what the commands talk to, after `prepare`, and ends it after the last restore. */
+  start?(): Promise<void>;
+  stop?(): Promise<void>;
   /** Returns the command of the first backup into a new store. */
   first(): Command;
   /** Returns the command of every later backup. */
@@ -45,6 +49,21 @@ export interface Mounting {
   readonly command: Command;
   /** Path of the backed-up tree in the mount. */
   readonly shownTree: string;
+}
+
+/** Returns a subject whose measured commands run on a small machine. */
+export function runOn({ prefix, about }: SmallMachine, subject: Subject): Subject {
+  const on = ({ argv, ...rest }: Command): Command => {
+    const [program, ...args] = [...prefix, ...argv];
+    return { ...rest, argv: [program!, ...args] };
+  };
+  return {
+    ...subject,
+    about: `${subject.about}, ${about}`,
+    first: () => on(subject.first()),
+    again: () => on(subject.again()),
+    restore: () => on(subject.restore()),
+  };
 }
 
 /** Returns the sum of the sizes of all files below a path. */

@@ -1,6 +1,5 @@
 import { basename, join } from 'node:path';
 import type { Command } from '../measure.js';
-import type { SmallMachine } from '../small-machine.js';
 import { bytesBelow, confinedTo, type Place, type Subject } from './subject.js';
 
 /** Name of the client in tardis's store. */
@@ -10,10 +9,10 @@ export const TARDIS_CLIENT = 'bench';
 export interface TardisOptions {
   readonly checkout: string;
   readonly level: number | undefined;
-  /**
-   * Limits of a small machine; if given, tardis runs with the profile `pi` under these limits, as a separate subject.
-   */
-  readonly pi?: SmallMachine;
+  /** True for the profile `pi`, as a separate subject. */
+  readonly isPi?: boolean;
+  /** Number of worker threads, as a separate subject; by default that of the profile. */
+  readonly workers?: number;
   /** File with a password; if given, the client encrypts, as a separate subject. */
   readonly passwordFile?: string;
 }
@@ -22,19 +21,22 @@ export interface TardisOptions {
  * Memory needed to derive the keys from a password. It is fixed, so that figures do not depend on the default of a
  * profile.
  */
-const LOGIN = ['--password-memory', '32M'];
+export const LOGIN = ['--password-memory', '32M'];
 
 /** Returns tardis as a subject, run from the checkout with a server of its own. */
 export function tardis(
   place: Place,
-  { checkout, level, pi, passwordFile }: TardisOptions,
+  { checkout, level, isPi = false, workers, passwordFile }: TardisOptions,
 ): Subject {
   const program = (name: string): string => join(checkout, 'bin', name);
-  const profile = ['--profile', pi === undefined ? 'desktop' : 'pi'];
-  const run = (name: string, ...args: string[]): Command => {
-    const [first = program(name), ...rest] = [...(pi?.prefix ?? []), program(name), ...args];
-    return { argv: [first, ...rest], env: confinedTo(place.home) };
-  };
+  const profile = [
+    ...['--profile', isPi ? 'pi' : 'desktop'],
+    ...(workers === undefined ? [] : ['--workers', String(workers)]),
+  ];
+  const run = (name: string, ...args: string[]): Command => ({
+    argv: [program(name), ...args],
+    env: confinedTo(place.home),
+  });
   const isEncrypted = passwordFile !== undefined;
   const password = isEncrypted ? ['-F', passwordFile] : [];
   const client = ['-D', place.store, '-C', TARDIS_CLIENT, ...password];
@@ -46,14 +48,14 @@ export function tardis(
     ...(level === undefined ? [] : ['--compress-level', String(level)]),
   ];
   return {
-    name: isEncrypted ? 'tardis-encrypted' : pi === undefined ? 'tardis' : 'tardis-pi',
+    name: ['tardis', ...kindsOf({ isEncrypted, isPi, workers })].join('-'),
     about: [
       '--local',
       level === undefined ? 'default level' : `zstd level ${level}`,
       isEncrypted ? 'encrypted' : 'not encrypted',
-      ...(pi === undefined ? [] : ['--profile pi', pi.about]),
+      ...(isPi ? ['--profile pi'] : []),
+      ...(workers === undefined ? [] : [`--workers ${workers}`]),
     ].join(', '),
-    // The version is printed without the limits of the small machine.
     version: { argv: [program('tardis'), '--version'], env: confinedTo(place.home) },
     prepare: () => [],
     first: () => run('tardis', ...backup, ...create, place.tree),
@@ -72,4 +74,17 @@ export function tardis(
       restore: run('regenerate', ...history, '-o', place.out, path),
     }),
   };
+}
+
+/** Returns what the name of a subject adds to tardis. */
+function kindsOf(of: {
+  readonly isEncrypted: boolean;
+  readonly isPi: boolean;
+  readonly workers: number | undefined;
+}): string[] {
+  return [
+    ...(of.isEncrypted ? ['encrypted'] : []),
+    ...(of.isPi ? ['pi'] : []),
+    ...(of.workers === undefined ? [] : [`${of.workers}w`]),
+  ];
 }

@@ -42,10 +42,11 @@ test('what makes no sense is refused', (t) => {
     ['--delay', '0'],
     ['--delay', 'long'],
     ['--delay', '100', '--growth'],
-    ['--delta', '1'],
-    ['--sync', '--encryption'],
-    ['--delta', '64', '--growth'],
-    ['--delta', '64', '--delay', '100'],
+    ['--sync', '--parity'],
+    ['--shapes', '--growth'],
+    ['--scale', '1'],
+    ['--shapes', '--with', 'raw'],
+    ['--with', 'rdiff'],
     ['--sizes', '100'],
     ['--growth', '--sizes', '1,x'],
     ['--plots', '/no/such/place'],
@@ -64,6 +65,7 @@ test('what makes no sense is refused', (t) => {
 test('a cold disk belongs to the comparison, and is not in memory', (t) => {
   t.like(parseOptions(['--disk']), { disk: true, work: '.', tune: false });
   t.throws(() => parseOptions(['--disk', '--tune']), { instanceOf: UsageError });
+  t.like(parseOptions(['--disk', '--shapes', '--scale', '5']), { disk: true, shapesScale: 0.05 });
   t.like(parseOptions(['--tune']), { tune: true, disk: false, work: '/dev/shm', runs: 3 });
 });
 

@@ -17,7 +17,7 @@ const WITHOUT_PEERS = ['--without', 'restic', '--without', 'borg'];
 /** Each question starts commands for about four seconds of processor time; a run has some, which TEST_SEED chooses. */
 const QUESTIONS: readonly string[] = [
   'what a server far away costs is answered',
-  'what deltas cost is answered',
+  'what other shapes cost is answered',
   'how costs grow is answered',
   'how large the store of releases becomes is answered',
   'what large files that changed add is answered',
@@ -70,12 +70,28 @@ testQuestion('what a server far away costs is answered', async (t) => {
   t.deepEqual(plots, ['far.svg']);
 });
 
-testQuestion('what deltas cost is answered', async (t) => {
-  const { printed, figures, plots } = await ask(t, '--delta', '2');
-  t.regex(printed, /^sent \/ rdiff delta .*\nstored /m);
-  const { sentBytes, rdiffBytes } = figures as Record<string, readonly number[]>;
-  t.true(sentBytes![0]! > 0 && sentBytes![0]! < 2 * rdiffBytes![0]!);
-  t.deepEqual(plots, ['delta.svg']);
+interface ShapeFigures {
+  readonly shape: string;
+  readonly question: string;
+  readonly subject: string;
+  readonly wallMs: readonly number[];
+}
+
+testQuestion('what other shapes cost is answered', async (t) => {
+  const { printed, figures } = await ask(
+    t,
+    ...['--shapes', '--scale', '0', '--only', '1 at once', ...WITHOUT_PEERS],
+  );
+  t.regex(printed, /^a server over TLS, 1 at once +first +tardis-encrypted /m);
+  const lines = (figures as ShapeFigures[]).filter(({ subject }) => subject !== 'restic');
+  t.deepEqual(
+    lines.map(({ question, wallMs }) => [question, wallMs.length]),
+    [
+      ['first', 1],
+      ['unchanged', 1],
+      ['restore', 1],
+    ],
+  );
 });
 
 testQuestion('how costs grow is answered', async (t) => {
@@ -109,11 +125,7 @@ testQuestion('what large files that changed add is answered', async (t) => {
   const { printed, figures } = await ask(
     t,
     '--large',
-    '--mib',
-    '24',
-    '--only',
-    'mailbox',
-    ...WITHOUT_PEERS,
+    ...['--mib', '24', '--only', 'mailbox', '--without', 'rdiff', ...WITHOUT_PEERS],
   );
   t.regex(printed, /^mailbox, 5 MB appended +tardis /m);
   const lines = figures as { subject: string; firstBytes: number; addedBytes: number }[];
