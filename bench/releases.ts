@@ -170,15 +170,14 @@ function answer(lines: readonly Line[], about: string, notes: readonly string[])
       seconds(median(line.cpuMs.map(sum))),
       shown(ratio(line, 'restic', allMs)),
     ]),
-    verdicts: [
-      ...[OURS, 'tardis-encrypted'].map((ours) =>
-        verdictOf(
-          `store of all releases, ${ours}, times restic`,
-          STORE_RATIO_LIMIT,
-          ratio(find(ours), 'restic', allBytes),
-        ),
+    verdicts: [OURS, 'tardis-encrypted'].map((ours) =>
+      verdictOf(
+        `store of all releases, ${ours}, times restic`,
+        STORE_RATIO_LIMIT,
+        ratio(find(ours), 'restic', allBytes),
       ),
-    ],
+    ),
+
     notes: [
       ...lines.map((line) => `${line.subject}: ${line.about}; ${line.version}`),
       ...notes,

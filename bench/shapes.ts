@@ -65,8 +65,16 @@ export async function shapes(
     question: 'shapes',
     about: `medians of ${options.runs}; ${options.disk ? 'cold' : 'warm'}, on ${workplace.fileSystem}`,
     headings: [
-      ...['shape', 'operation', 'of', 's', 'CPU s', 'memory MB', 'store MB'],
-      ...['read MB', 'sent MB', 'time × fastest peer'],
+      'shape',
+      'operation',
+      'of',
+      's',
+      'CPU s',
+      'memory MB',
+      'store MB',
+      'read MB',
+      'sent MB',
+      'time × fastest peer',
     ],
     rows: lines.map((line) => [
       line.shape,
@@ -112,7 +120,13 @@ async function linesOf(of: {
     workplace.requireRoomFor(size.footprintBytes);
     const { seed, runs, disk: isCold } = options;
     const { table, failures, ...more } = await runRounds({
-      ...{ workplace, subjects, seed, runs, questions, isCold, print },
+      workplace,
+      subjects,
+      seed,
+      runs,
+      questions,
+      isCold,
+      print,
       ...(change === undefined ? {} : { change: (by: number) => change(tree, by) }),
       sampled: options.memory ? 'each' : undefined,
     });

@@ -18,7 +18,9 @@ const LIMITS: readonly {
   readonly ratios: readonly (readonly [Question, number])[];
 }[] = [
   {
-    ...{ of: CLEAR, by: PEER, quantity: 'wallMs' },
+    of: CLEAR,
+    by: PEER,
+    quantity: 'wallMs',
     ratios: [
       ['first', 0.38],
       ['unchanged', 0.15],
@@ -27,7 +29,9 @@ const LIMITS: readonly {
   },
   { of: CLEAR, by: PEER, quantity: 'storeBytes', ratios: [['first', 0.9]] },
   {
-    ...{ of: ENCRYPTED, by: PEER, quantity: 'wallMs' },
+    of: ENCRYPTED,
+    by: PEER,
+    quantity: 'wallMs',
     ratios: [
       ['first', 0.36],
       ['unchanged', 0.15],
@@ -38,7 +42,9 @@ const LIMITS: readonly {
   { of: ENCRYPTED, by: PEER, quantity: 'cpuMs', ratios: [['first', 0.42]] },
   { of: ENCRYPTED, by: PEER, quantity: 'storeBytes', ratios: [['first', 0.92]] },
   {
-    ...{ of: ENCRYPTED, by: CLEAR, quantity: 'wallMs' },
+    of: ENCRYPTED,
+    by: CLEAR,
+    quantity: 'wallMs',
     ratios: [
       ['first', 1.05],
       ['unchanged', 1.1],

@@ -79,9 +79,13 @@ export function servedRestic(place: Place, { clients }: { readonly clients: numb
     prepare: () => [
       {
         argv: [
-          ...(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2'] as const),
-          ...['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'],
-          ...['-keyout', key, '-out', certificate],
+          'sh',
+          '-c',
+          `openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost \\
+-keyout "$1" -out "$2"`,
+          'sh',
+          key,
+          certificate,
         ],
       },
     ],

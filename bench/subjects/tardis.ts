@@ -30,7 +30,8 @@ export function tardis(
 ): Subject {
   const program = (name: string): string => join(checkout, 'bin', name);
   const profile = [
-    ...['--profile', isPi ? 'pi' : 'desktop'],
+    '--profile',
+    isPi ? 'pi' : 'desktop',
     ...(workers === undefined ? [] : ['--workers', String(workers)]),
   ];
   const run = (name: string, ...args: string[]): Command => ({

@@ -80,7 +80,12 @@ interface ShapeFigures {
 testQuestion('what other shapes cost is answered', async (t) => {
   const { printed, figures } = await ask(
     t,
-    ...['--shapes', '--scale', '0', '--only', '1 at once', ...WITHOUT_PEERS],
+    '--shapes',
+    '--scale',
+    '0',
+    '--only',
+    '1 at once',
+    ...WITHOUT_PEERS,
   );
   t.regex(printed, /^a server over TLS, 1 at once +first +tardis-encrypted /m);
   const lines = (figures as ShapeFigures[]).filter(({ subject }) => subject !== 'restic');
@@ -125,7 +130,13 @@ testQuestion('what large files that changed add is answered', async (t) => {
   const { printed, figures } = await ask(
     t,
     '--large',
-    ...['--mib', '24', '--only', 'mailbox', '--without', 'rdiff', ...WITHOUT_PEERS],
+    '--mib',
+    '24',
+    '--only',
+    'mailbox',
+    '--without',
+    'rdiff',
+    ...WITHOUT_PEERS,
   );
   t.regex(printed, /^mailbox, 5 MB appended +tardis /m);
   const lines = figures as { subject: string; firstBytes: number; addedBytes: number }[];
