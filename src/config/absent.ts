@@ -43,6 +43,10 @@ export const ABSENT: readonly AbsentRow[] = [
     'is not supported: commit records in the packs replace the journal',
   ),
   ...replaced(
+    [['server key', 'DBBackups']],
+    'is not supported: the packs hold all that a catalog has, and `sonic rebuild --quick` makes it again',
+  ),
+  ...replaced(
     [
       ['option', '--names'],
       ['option', '--dirs'],

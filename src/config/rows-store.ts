@@ -34,25 +34,17 @@ export const CHECK_ROWS = rowsFor({ tools: ['sonic check'] }, {
     flags: '--repair',
     help: 'read all stored data first, repair damage with parity, and (in a directory) create missing parity',
   },
-  fromBackup: {
+  isQuick: {
     type: 'bool',
     tools: ['sonic rebuild'],
-    flags: '--from-backup',
-    help: 'start from the newest copy of the catalog (see the server setting DBBackups), and read only what was written after it; without a usable copy, read everything',
+    flags: '--quick',
+    help: 'read all listings and events, but only the headers of contents: their bytes are read by `sonic check --read-data` and by restores',
   },
   packsOnly: {
     type: 'bool',
     tools: ['sonic rebuild'],
     flags: '--packs-only',
-    help: 'use only the packs, even if the catalog or a copy of it still has entries that were lost with damaged packs; in a bucket, use only its commits',
-  },
-  dbBackups: {
-    type: 'int',
-    max: 1000,
-    default: 5,
-    tools: ['tardisd'],
-    serverKey: 'DBBackups',
-    help: 'number of compressed copies of each catalog to keep beside it; a copy is made after each set that changed something; 0: none',
+    help: 'use only the packs, even if the catalog still has entries that were lost with damaged packs; in a bucket, use only its commits',
   },
 } as const satisfies PartialTable);
 

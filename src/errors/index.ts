@@ -1,7 +1,6 @@
-export { cleanUp } from './clean-up.js';
 export { errnoText, errorName } from './errno.js';
 export { noSuchObject } from './no-such-object.js';
 export { classOf, during, meant, type Operation } from './operations.js';
-export { Opened } from './opened.js';
+export { cleanUp, Opened } from './opened.js';
 export { BUCKET_ERRORS, ERROR_TABLE, type ErrorCode, isErrorCode } from './table.js';
 export * from './tardis-error.js';

@@ -1,5 +1,4 @@
-/** A list of opened things that closes them in reverse order. */
-import { cleanUp } from './clean-up.js';
+/** Closes opened things in reverse order, and runs the other steps that end a failed function. */
 
 /**
  * The things that a function has opened so far. `using` closes them in reverse order, unless `move` has handed them
@@ -25,5 +24,19 @@ export class Opened implements Disposable {
 
   [Symbol.dispose](): void {
     cleanUp(...this.move().closers);
+  }
+}
+
+/**
+ * Runs every cleanup step after a failure, even if some of them fail. Never throws, since the first failure is the one
+ * to report. Undefined steps are skipped.
+ */
+export function cleanUp(...steps: readonly ((() => void) | undefined)[]): void {
+  for (const step of steps) {
+    try {
+      step?.();
+    } catch {
+      continue;
+    }
   }
 }

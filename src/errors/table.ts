@@ -262,8 +262,6 @@ export const ERROR_TABLE = Object.freeze({
       'Restore the keys on the machine of the store, from the printed sheet or a key file: `sonic keys --insert --keys FILE -D DIR -C NAME`; or restore keys/ from a copy of the store. If the client does not encrypt, set its password again there with `sonic setpass`.',
     CATALOG_DAMAGED:
       'Run `sonic rebuild -D DIR -C NAME`, which rebuilds the catalog from the packs and loses nothing that they contain; see docs/damage/recovery.md.',
-    CATALOG_UNPROVEN:
-      'Run `sonic check -D DIR -C NAME`: if it finds nothing wrong with the catalog, copies of it are made again.',
     FORMAT_DAMAGED:
       'Run `sonic rebuild -D DIR -C NAME`, which recreates format.json; see docs/damage/recovery.md. If the store is in a bucket that keeps versions, run `sonic bucket --recover` first, which brings back its objects (docs/server/buckets.md, "Repair").',
     PACKS_DAMAGED:

@@ -60,8 +60,6 @@ export const STORE_FIGURES = [
   'objects',
   'objectBytes',
   'catalogBytes',
-  'catalogCopies',
-  'catalogCopyBytes',
   'sets',
   'versions',
   'openVersions',

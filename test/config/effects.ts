@@ -371,11 +371,8 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
   'a check with --repair restores damaged bytes from parity, and reports what it cannot restore': [
     'repair',
   ],
-  'a catalog is rebuilt from its newest copy, and from older ones if that is damaged': [
-    'fromBackup',
-  ],
+  'a quick rebuild finds contents that are missing, and leaves their bytes to a check': ['isQuick'],
   'a rebuild with --packs-only takes nothing from the old catalog': ['packsOnly'],
-  'DBBackups is the number of copies of a catalog that are kept': ['dbBackups'],
   'versions are compared with the disk and with each other, by set and by date': [
     'comparedSets',
     'comparedDates',

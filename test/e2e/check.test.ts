@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { changeCatalog } from '../helpers/changed-catalog.js';
-import { backup, backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, run } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 import { noise } from '../helpers/tree.js';
 
@@ -98,36 +98,6 @@ test('a client that encrypts is checked without its password, and named with it'
   t.true(opened.stdout.includes(`lost: ${source}`), opened.stdout);
   const wrong = await run('sonic', ['check', ...place, '-F', written('wrong', 'another\n')]);
   t.is(wrong.status, 12);
-});
-
-test('a server keeps as many copies of a catalog as DBBackups, and a rebuild uses them', async (t) => {
-  const { place, source, store, written } = lab(t);
-  const config = written('tardisd.cfg', '[Tardis]\nDBBackups = 2\n');
-  const server = await Server.start(store, ['--config', config]);
-  const copies = (): string[] =>
-    fs.readdirSync(path.join(store, 'me')).filter((name) => name.endsWith('.zst'));
-  try {
-    for (let set = 1; set <= 3; set += 1) {
-      fs.writeFileSync(path.join(source, 'two'), `of set ${set}`);
-      const making = set === 1 ? ['--create'] : [];
-      await backup([...server.clientArgs, '-C', 'me', ...making, source]);
-    }
-  } finally {
-    await server.stop();
-  }
-  t.is(copies().length, 2, 'a server that stops finishes the one it makes');
-  const before = await succeed('lstardis', ['--json', ...place]);
-  fs.rmSync(path.join(store, 'me', 'tardis.db'));
-  const lost = await run('lstardis', place);
-  t.regex(lost.stderr, /CATALOG_DAMAGED[^]*sonic rebuild/);
-  const made = await run('sonic', ['rebuild', '--from-backup', '--json', ...place]);
-  t.is(made.status, 0, made.stderr);
-  t.like(JSON.parse(made.stdout), {
-    fromCopy: copies().sort().at(-1),
-    damagedRecords: 0,
-    lost: [],
-  });
-  t.is(await succeed('lstardis', ['--json', ...place]), before);
 });
 
 test('a rebuild names what is lost', async (t) => {

@@ -38,7 +38,7 @@ test.serial('a second rebuild reports what the first one could not make anew', a
   t.is(first.status, FOUND);
   const sets = await doubtful();
   t.true(sets.length > 0);
-  for (const more of [[], [], ['--packs-only'], ['--from-backup']]) {
+  for (const more of [[], [], ['--packs-only'], ['--quick']]) {
     const again = await run('sonic', ['rebuild', ...words, '--json', ...more]);
     t.is(again.status, FOUND, again.stdout);
     t.true((JSON.parse(again.stdout) as { isDoubtful: boolean }).isDoubtful);

@@ -6,15 +6,14 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { copyCatalog } from '../../src/store/writer/index.js';
-import { openClientDirectory } from '../../src/store/index.js';
-import { nodeSystem } from '../../src/system/index.js';
 import { backupsRunHere, listedSets, run, succeed } from '../helpers/commands.js';
-import { contentsOf } from '../helpers/damage.js';
+import { RecordKind } from '../../src/store/index.js';
+import { contentsOf, recordsOf } from '../helpers/damage.js';
 import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
 import { copyOf, lived, type Lived } from '../helpers/lived-store.js';
 import { PASSWORD } from '../helpers/rewrites.js';
 import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
+import { flipAt } from '../helpers/rot.js';
 import { seed } from '../helpers/seed.js';
 import { partOf, share } from '../helpers/share.js';
 import { dir, file, makeTree } from '../helpers/tree.js';
@@ -52,13 +51,6 @@ const keptOf = (place: Place): string[] =>
 
 function removeCatalogs(place: Place): void {
   for (const name of catalogsOf(place)) fs.rmSync(clientPath(place, name));
-}
-
-/** Copies the catalog, then deletes the catalog itself. */
-async function leaveCopyOnly(place: Place): Promise<void> {
-  const system = nodeSystem();
-  await copyCatalog(system, openClientDirectory(system, place), 5);
-  fs.rmSync(clientPath(place, 'tardis.db'));
 }
 
 /** Returns the contents that could be restored before, and now are lost or differ. */
@@ -115,91 +107,53 @@ for (const kind of KINDS) {
       }
     },
   );
-
-  test.serial(
-    `a backup that finds no catalog takes its newest copy where packs have holes: ${kind}`,
-    async (t) => {
-      t.timeout(BUSY_ENDS_MS * 2);
-      const home = await lived(t, kind === 'encrypting');
-      for (const pack of partOf(packsOf(home.place), LOST_SHARE, random)) {
-        const place = copyOf(home.place, 'damaged');
-        await leaveCopyOnly(place);
-        LOSSES['gone']!(place, pack);
-        // The copies of the store have diverged, so what is remembered of one does not fit another. Each gets its own
-        // state directory.
-        const memory = path.join(place.store, '..', `state ${pack}`);
-        process.env['XDG_STATE_HOME'] = memory;
-        const ran = await run('tardis', ['--local', ...words(place, home), home.source], {
-          env: { XDG_STATE_HOME: memory },
-        });
-        t.is(ran.status, PARTLY, `${pack}: ${ran.stderr}`);
-        t.regex(ran.stderr, /catalog of this client was lost.*damaged or missing/, pack);
-        const sets = await listedSets(place.store, place.client, words(place, home).slice(4));
-        t.deepEqual(
-          sets.map(({ state: is }) => is),
-          ['complete', 'complete', 'complete', 'complete'],
-        );
-        const after = await contentsOf(place, home.keyring);
-        t.deepEqual(
-          [...after].filter(([name, is]) => name.startsWith('4 ') && is === 'lost'),
-          [],
-        );
-        const old = [...after].filter(([name]) => !name.startsWith('4 '));
-        t.deepEqual(wrongIn(home.right, new Map(old)), [], pack);
-        t.is(old.length, home.right.size, pack);
-      }
-    },
-  );
 }
 
-test.serial(
-  'a backup that finds no catalog, and no copy of it, marks what a rebuild would mark',
-  async (t) => {
-    t.timeout(BUSY_ENDS_MS);
-    const home = await lived(t);
-    const [, pack] = packsOf(home.place);
-    const [implicit, explicit] = [copyOf(home.place, 'implicit'), copyOf(home.place, 'explicit')];
-    for (const place of [implicit, explicit]) {
-      removeCatalogs(place);
-      LOSSES['gone']!(place, pack!);
-    }
-    const ran = await run('tardis', ['--local', ...words(implicit, home), home.source]);
-    t.is(ran.status, PARTLY, ran.stderr);
-    t.regex(ran.stderr, /sets up to 3 may lack entries/);
-    const rebuilt = await run('sonic', ['rebuild', ...words(explicit, home)]);
-    t.is(rebuilt.status, PARTLY, rebuilt.stderr);
-    const doubts = async (place: Place): Promise<string[]> => {
-      const shown = await succeed('lstardis', words(place, home));
-      return shown.split('\n').flatMap((line) => /^ *([1-3]) .*damaged/.exec(line)?.[1] ?? []);
-    };
-    t.deepEqual(await doubts(implicit), await doubts(explicit));
-    t.true((await doubts(implicit)).length > 0);
-    for (const set of await doubts(implicit)) {
-      const out = path.join(implicit.store, '..', `out ${set}`);
-      const args = [...words(implicit, home), '--all', '-b', set, '-o', out];
-      t.is((await run('regenerate', args)).status, PARTLY, set);
-    }
-    const newest = [
-      ...words(implicit, home),
-      '--all',
-      '-b',
-      '4',
-      '-o',
-      path.join(implicit.store, '..', 'out 4'),
-    ];
-    await succeed('regenerate', newest);
-    // The packs contain the doubt too. A backup or a rebuild neither removes it nor extends it to later sets.
-    await succeed('tardis', ['--local', ...words(implicit, home), home.source]);
-    const before = await doubts(implicit);
-    removeCatalogs(implicit);
-    await run('sonic', ['rebuild', ...words(implicit, home)]);
-    t.deepEqual(await doubts(implicit), before);
-    await succeed('regenerate', [
-      ...newest.slice(0, -1),
-      path.join(implicit.store, '..', 'out 4 again'),
-    ]);
-  },
-);
+test.serial('a backup that finds no catalog marks what a rebuild would mark', async (t) => {
+  t.timeout(BUSY_ENDS_MS);
+  const home = await lived(t);
+  const [, pack] = packsOf(home.place);
+  const [implicit, explicit] = [copyOf(home.place, 'implicit'), copyOf(home.place, 'explicit')];
+  for (const place of [implicit, explicit]) {
+    removeCatalogs(place);
+    LOSSES['gone']!(place, pack!);
+  }
+  const ran = await run('tardis', ['--local', ...words(implicit, home), home.source]);
+  t.is(ran.status, PARTLY, ran.stderr);
+  t.regex(ran.stderr, /sets up to 3 may lack entries/);
+  const rebuilt = await run('sonic', ['rebuild', ...words(explicit, home)]);
+  t.is(rebuilt.status, PARTLY, rebuilt.stderr);
+  const doubts = async (place: Place): Promise<string[]> => {
+    const shown = await succeed('lstardis', words(place, home));
+    return shown.split('\n').flatMap((line) => /^ *([1-3]) .*damaged/.exec(line)?.[1] ?? []);
+  };
+  t.deepEqual(await doubts(implicit), await doubts(explicit));
+  t.true((await doubts(implicit)).length > 0);
+  for (const set of await doubts(implicit)) {
+    const out = path.join(implicit.store, '..', `out ${set}`);
+    const args = [...words(implicit, home), '--all', '-b', set, '-o', out];
+    t.is((await run('regenerate', args)).status, PARTLY, set);
+  }
+  const newest = [
+    ...words(implicit, home),
+    '--all',
+    '-b',
+    '4',
+    '-o',
+    path.join(implicit.store, '..', 'out 4'),
+  ];
+  await succeed('regenerate', newest);
+  // The packs contain the doubt too. A backup or a rebuild neither removes it nor extends it to later sets.
+  await succeed('tardis', ['--local', ...words(implicit, home), home.source]);
+  const before = await doubts(implicit);
+  removeCatalogs(implicit);
+  await run('sonic', ['rebuild', ...words(implicit, home)]);
+  t.deepEqual(await doubts(implicit), before);
+  await succeed('regenerate', [
+    ...newest.slice(0, -1),
+    path.join(implicit.store, '..', 'out 4 again'),
+  ]);
+});
 
 test.serial(
   'replaced catalogs are kept, three at most, and always the one that knows most',
@@ -231,13 +185,6 @@ test.serial('a rebuild with --packs-only takes nothing from the old catalog', as
   const home = await lived(t);
   const { place } = home;
   LOSSES['gone']!(place, packsOf(place)[0]!);
-  const both = await run('sonic', [
-    'rebuild',
-    '--packs-only',
-    '--from-backup',
-    ...words(place, home),
-  ]);
-  t.regex(both.stderr, /cannot be used together.*\[USAGE\]/);
   const rebuilt = await run('sonic', ['rebuild', '--packs-only', '--json', ...words(place, home)]);
   t.is(rebuilt.status, PARTLY);
   const reported = JSON.parse(rebuilt.stdout) as { knowsMore: boolean; isDoubtful: boolean };
@@ -279,24 +226,37 @@ test.serial(
   },
 );
 
-test.serial('a rebuild from a copy looks whether what the copy knows of is there', async (t) => {
-  const home = await lived(t);
-  const { place } = home;
-  await leaveCopyOnly(place);
-  const objects = fs.readdirSync(clientPath(place)).filter((name) => /^[0-9a-f]{2}$/.test(name));
-  for (const name of objects) fs.rmSync(clientPath(place, name), { recursive: true });
-  t.true(objects.length > 0);
-  const rebuilt = await run('sonic', ['rebuild', '--from-backup', '--json', ...words(place, home)]);
-  t.is(rebuilt.status, PARTLY, rebuilt.stderr);
-  const { lost } = JSON.parse(rebuilt.stdout) as { lost: unknown[] };
-  t.true(lost.length > 0);
-  await succeed('tardis', ['--local', ...words(place, home), home.source]);
-  const after = await contentsOf(place, undefined);
-  t.deepEqual(
-    [...after].filter(([name, is]) => name.startsWith('4 ') && is === 'lost'),
-    [],
-  );
-});
+test.serial(
+  'a quick rebuild finds contents that are missing, and leaves their bytes to a check',
+  async (t) => {
+    const home = await lived(t);
+    const { place } = home;
+    const spoiled = copyOf(home.place, 'spoiled');
+    const [name] = packsOf(spoiled);
+    const records = await recordsOf(clientPath(spoiled), 1);
+    const frame = records.find(({ kind }) => kind === RecordKind.frame)!;
+    flipAt(clientPath(spoiled, 'packs', name!), frame.to - 1);
+    removeCatalogs(spoiled);
+    await succeed('sonic', ['rebuild', '--quick', ...words(spoiled, home)]);
+    const checked = await run('sonic', ['check', '--read-data', ...words(spoiled, home)]);
+    t.is(checked.status, PARTLY);
+    t.regex(checked.stdout, /^lost: /m);
+    removeCatalogs(place);
+    const objects = fs.readdirSync(clientPath(place)).filter((name) => /^[0-9a-f]{2}$/.test(name));
+    for (const name of objects) fs.rmSync(clientPath(place, name), { recursive: true });
+    t.true(objects.length > 0);
+    const rebuilt = await run('sonic', ['rebuild', '--quick', '--json', ...words(place, home)]);
+    t.is(rebuilt.status, PARTLY, rebuilt.stderr);
+    const { lost } = JSON.parse(rebuilt.stdout) as { lost: unknown[] };
+    t.true(lost.length > 0);
+    await succeed('tardis', ['--local', ...words(place, home), home.source]);
+    const after = await contentsOf(place, undefined);
+    t.deepEqual(
+      [...after].filter(([name, is]) => name.startsWith('4 ') && is === 'lost'),
+      [],
+    );
+  },
+);
 
 test.serial(
   '--allow-unproven restores what a loss of packs leaves of sealed sets, with status 3',

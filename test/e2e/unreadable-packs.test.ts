@@ -150,11 +150,11 @@ test('bodies that cannot be read are named when data is read', async (t) => {
   });
 });
 
-test('a rebuild that begins with a copy of the catalog names a pack that it cannot read, too', async (t) => {
+test('a quick rebuild names a pack that it cannot read, too', async (t) => {
   await unlessLeftOut(t, async () => {
     const lab = await Lab.open(t);
     await lab.spoil(0, 1 << 30);
-    const rebuild = await lab.sonic('rebuild', '--from-backup');
+    const rebuild = await lab.sonic('rebuild', '--quick');
     t.not(rebuild.status, 0, rebuild.stdout + rebuild.stderr);
     t.regex(rebuild.stdout + rebuild.stderr, /packs\/00000002\.pack cannot be read: EIO/);
     const listed = await run('lstardis', [...lab.words, '-l'], { mountsOf: lab.mounts.mountsOf });

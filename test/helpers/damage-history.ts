@@ -1,12 +1,12 @@
 /**
  * A client with a small history, for tests that damage its store. It has six complete sets, two of which are
- * deleted and freed, and an unfinished one. The history includes frames, objects, deltas on deltas, links, moved
- * directories, and copies of the catalog.
+ * deleted and freed, and an unfinished one. The history includes frames, objects, deltas on deltas, links and moved
+ * directories.
  */
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Keyring } from '../../src/crypto/index.js';
-import { StoreWriter, copyCatalog } from '../../src/store/writer/index.js';
+import { StoreWriter } from '../../src/store/writer/index.js';
 import { openClientDirectory } from '../../src/store/index.js';
 import { faultySystem } from '../support/faults.js';
 import { keyringOfPlace } from './damage.js';
@@ -34,8 +34,6 @@ export const STORAGE = Object.freeze({
   ...SMALL_STORE,
   store: Object.freeze({ packBytes: 24 * KIB, packContentBytes: 16 * KIB, reserveBytes: 64 * KIB }),
 });
-/** Number of copies of the catalog to keep. */
-const COPIES = 2;
 /** The sets deleted before the fifth set is made. */
 export const PURGED: readonly number[] = [2, 3];
 /** The newest complete set, and the interrupted one. */
@@ -90,7 +88,7 @@ class Making {
     return this.isEncrypting ? { ...settings, password: PASSWORD } : settings;
   }
 
-  /** Makes one complete set, and then a copy of the catalog. */
+  /** Makes one complete set. */
   async backup(number: number): Promise<void> {
     const system = inlineSystem();
     const { set } = await backupInline(system, this.place, [this.source], {
@@ -99,7 +97,6 @@ class Making {
     });
     if (set !== number) throw new Error(`it is set ${set}, not ${number}`);
     this.trees.set(number, look(this.source));
-    await copyCatalog(system, openClientDirectory(system, this.place), COPIES);
   }
 
   changeLarge(seed: number, at: number): void {

@@ -187,11 +187,11 @@ const zeroIsRight: Rule = ({ history, step, outcome, before, after, checked }) =
     case 'check':
       return some('a check ends with 0, but', missing(truth, before, notReplayed(history, before)));
     case 'rebuild':
-    case 'rebuild from a copy':
+    case 'quick rebuild':
       // A rebuild does not need the keys; a check reports that they are unusable.
       if (reportedBy(checked).areKeysUnusable) return [];
       if (step === 'rebuild') return some(`${step} ends with 0, but`, missing(truth, after));
-      // This rebuild makes a catalog, and does not read contents that its copy lists.
+      // This rebuild does not read the bytes of contents.
       return some(`${step} ends with 0, but`, missingBut(truth, after, before));
     case 're-key':
       return some(`${step} ends with 0, but`, missing(truth, after));

@@ -126,8 +126,8 @@ export const STEPS: Readonly<Record<string, Step>> = {
   check: (stepping) => checkOf(stepping),
   rebuild: async (stepping) =>
     outcomeOf(await runHere('sonic', ['rebuild', ...placeArgs(stepping)])),
-  'rebuild from a copy': async (stepping) =>
-    outcomeOf(await runHere('sonic', ['rebuild', '--from-backup', ...placeArgs(stepping)])),
+  'quick rebuild': async (stepping) =>
+    outcomeOf(await runHere('sonic', ['rebuild', '--quick', ...placeArgs(stepping)])),
   delete: deleteStep,
   're-key': rewriteStep,
 };

@@ -310,8 +310,6 @@ export class LocalReports implements Reports {
         : await packsIn(this.far());
     const name = path.basename(directory.catalogPath);
     const catalog = await sum(directory.path, (file) => file === name || file === `${name}-wal`);
-    const isCopy = (file: string): boolean => file.startsWith(`${name}.`) && file.endsWith('.zst');
-    const copies = await sum(directory.path, isCopy);
     const objects = { count: 0, bytes: 0 };
     for (const first of namesIn(files, directory.path).filter((one) => HEX.test(one))) {
       const below = path.join(directory.path, first);
@@ -327,8 +325,6 @@ export class LocalReports implements Reports {
       objects: objects.count,
       objectBytes: objects.bytes,
       catalogBytes: catalog.bytes,
-      catalogCopies: copies.count,
-      catalogCopyBytes: copies.bytes,
     };
   }
 }

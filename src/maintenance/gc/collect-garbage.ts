@@ -3,7 +3,6 @@
  * may be interrupted at any moment, and the next run repeats or continues it. It holds the client's lock only while it
  * works. If a session requests the lock, it releases it within one time slice, so that no session waits.
  */
-import path from 'node:path';
 import { TardisError, throwIfAborted } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
 import {
@@ -20,7 +19,6 @@ import {
   StoreWriter,
   type StoreLimits,
 } from '../../store/writer/index.js';
-import { listCopies } from '../../store/writer/index.js';
 import { closeUnlisted } from './close-unshown.js';
 import { rewritePacks } from './rewrite-packs.js';
 import { Headroom } from './headroom.js';
@@ -208,7 +206,6 @@ class Run {
       headroom: this.headroom,
       onProgress: (done, of) => this.reportStep('packs', done, of),
       onRemoved: () => this.deleteFiles(nowMs),
-      sacrifice: () => this.dropOldCopies(),
     });
     report.packs += rewritten.packs;
     report.freedBytes += rewritten.freedBytes;
@@ -216,17 +213,6 @@ class Run {
     state.writeWaste({ versions: false, contents: false });
     await store.checkpoint();
     await this.deleteFiles(nowMs);
-  }
-
-  /**
-   * Deletes copies of the catalog except the newest, since the packs contain the same facts. Returns false if there was
-   * none to delete.
-   */
-  private dropOldCopies(): boolean {
-    const { system, directory } = this;
-    const [, ...older] = listCopies(system, directory);
-    for (const { name } of older) system.files.unlink(path.join(directory.path, name));
-    return older.length > 0;
   }
 
   /** Writes an image if one is requested. It needs space, so it runs after the data was freed. */

@@ -42,8 +42,6 @@ interface RewriteOptions extends Omit<MoverOptions, 'used'> {
   readonly onProgress: (packs: number, of: number) => void;
   /** Deletes the files of removed packs that are due. */
   readonly onRemoved: () => Promise<void>;
-  /** Deletes data that only makes a later recovery faster. Returns false if there is no such data. */
-  readonly sacrifice: () => boolean;
 }
 
 interface RewriteReport {
@@ -107,10 +105,10 @@ class Compaction {
 
   /**
    * Returns the packs that are worth a rewrite, sorted by the bytes freed for each byte written, most first. If space
-   * is short, it may call `sacrifice`. Throws DISK_FULL if there is no space even to begin.
+   * is short, an image that does not fit leaves out the packs that need one. Throws DISK_FULL if there is no space even to begin.
    */
   private async candidates(): Promise<PackUse[]> {
-    const { wasteRatio, headroom, sacrifice } = this.options;
+    const { wasteRatio, headroom } = this.options;
     const ratio = headroom.isShort ? Math.min(LEAST_WASTE_RATIO, wasteRatio) : wasteRatio;
     const wasteful = this.left.filter((pack) => wastedBytes(pack) >= ratio * pack.sizeBytes);
     const free = wasteful.filter(({ pack }) => pack < this.imagePack);
@@ -120,13 +118,8 @@ class Compaction {
     const freed = wasteful.reduce((sum, pack) => sum + pack.sizeBytes - pack.neededBytes, 0);
     if (freed <= imageBytes) return free;
     if (headroom.bytes >= imageBytes) return wasteful;
-    if (free.length > 0 || !sacrifice()) return this.orFull(free, freed, imageBytes);
-    return this.candidates();
-  }
-
-  private orFull(free: PackUse[], freedBytes: number, neededBytes: number): PackUse[] {
     if (free.length > 0) return free;
-    throw this.full(freedBytes, neededBytes);
+    throw this.full(freed, imageBytes);
   }
 
   private full(freedBytes: number, neededBytes: number): TardisError {

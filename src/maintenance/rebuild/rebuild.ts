@@ -161,8 +161,8 @@ function isEncrypting(system: System, directory: ClientDirectory, catalogPath: s
 }
 
 /**
- * Rebuilds the catalog from the packs and checks every record. With `fromCopy`, it begins with the newest usable copy
- * of the catalog and checks only the records after it. Throws CLIENT_BUSY if the client is in use, STORE_NOT_WRITABLE
+ * Rebuilds the catalog from the packs and checks every record. With `isQuick`, it checks only the headers of contents.
+ * Throws CLIENT_BUSY if the client is in use, STORE_NOT_WRITABLE
  * or DISK_FULL if the catalog cannot be written, and STORE_NEWER for a record of a newer format.
  */
 export async function rebuildCatalog(

@@ -1,5 +1,4 @@
 import type { ClientDirectory } from '../../store/index.js';
-import { CatalogCopies } from '../../store/writer/index.js';
 import type { System } from '../../system/index.js';
 import type { PurposeName } from '../../transport/index.js';
 import { type ClientStanding, standingOf } from '../storage/client-standing.js';
@@ -13,16 +12,11 @@ import { NOT_REPORTED } from './side-work.js';
 /** Storage in the calling thread. */
 export class InlineStorageHost implements StorageHost {
   private readonly halting = new AbortController();
-  private readonly copies: CatalogCopies;
 
   constructor(
     private readonly system: System,
-    onSideWorkFailed = NOT_REPORTED,
-  ) {
-    this.copies = new CatalogCopies(system, (client, error) =>
-      onSideWorkFailed(client, error, 'copy of the catalog'),
-    );
-  }
+    private readonly onSideWorkFailed = NOT_REPORTED,
+  ) {}
 
   async open(
     directory: ClientDirectory,
@@ -34,7 +28,7 @@ export class InlineStorageHost implements StorageHost {
       this.system,
       { directory, purpose, options },
       events,
-      this.copies,
+      (error) => this.onSideWorkFailed(directory.client, error, 'copy of the catalog'),
     );
     return endingOnce(session);
   }
@@ -55,7 +49,7 @@ export class InlineStorageHost implements StorageHost {
     this.halting.abort();
   }
 
-  async close(): Promise<void> {
-    await this.copies.finished();
+  close(): Promise<void> {
+    return Promise.resolve();
   }
 }

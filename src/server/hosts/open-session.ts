@@ -1,7 +1,6 @@
 /** Opens a session of any purpose, in the calling thread. */
-import type { CatalogCopies } from '../../store/writer/index.js';
 import { type ClientDirectory, newestKeys, reopenClient } from '../../store/index.js';
-import { asTardisError } from '../../errors/index.js';
+import { asTardisError, type TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
 import { Purpose, type PurposeName } from '../../transport/index.js';
 import type { StorageEvents, StorageHandle, StorageOptions } from '../storage/storage-options.js';
@@ -26,19 +25,19 @@ export async function openSession(
   system: System,
   request: SessionRequest,
   events: StorageEvents,
-  copies: CatalogCopies,
+  copyFailed: (error: TardisError) => void,
 ): Promise<StorageHandle> {
   const { directory } = request;
   const keys = newestKeys(system, directory.path);
   try {
-    return await openOnce(system, request, events, copies);
+    return await openOnce(system, request, events, copyFailed);
   } catch (error) {
     if (asTardisError(error).code !== 'CLIENT_MOVED') throw error;
     const present = newestKeys(system, directory.path);
     const isSame = present === undefined ? keys === undefined : keys?.bytes.equals(present.bytes);
     if (isSame !== true) throw error;
     const moved = { ...request, directory: reopenClient(system, directory) };
-    return openOnce(system, moved, events, copies);
+    return openOnce(system, moved, events, copyFailed);
   }
 }
 
@@ -47,10 +46,10 @@ async function openOnce(
   system: System,
   { directory, purpose, options }: SessionRequest,
   events: StorageEvents,
-  copies: CatalogCopies,
+  copyFailed: (error: TardisError) => void,
 ): Promise<StorageHandle> {
   if (purpose === Purpose.backup) {
-    return StorageSession.open(system, directory, options, { events, copies });
+    return StorageSession.open(system, directory, options, { events, copyFailed });
   }
   if (purpose === Purpose.copy) {
     const { CopySession } = await import('../ingest/copy-session.js');

@@ -18,14 +18,13 @@ export interface StorageThreadData {
   readonly profiles?: ProfilePlan | undefined;
 }
 
-/** Requests to a storage thread. `finish` waits for its unfinished copies of catalogs. */
+/** Requests to a storage thread. */
 export type StorageRequest =
   | { kind: 'open'; session: number; request: SessionRequest }
   | { kind: 'end' | 'abandon'; session: number }
   | { kind: 'measure'; directory: ClientDirectory; withEntries: boolean }
   | { kind: 'standing'; directory: ClientDirectory; withFigures: boolean }
-  | { kind: 'collectGarbage'; directory: ClientDirectory; work: GcWork }
-  | { kind: 'finish' };
+  | { kind: 'collectGarbage'; directory: ClientDirectory; work: GcWork };
 
 /** The result of a request; undefined if it has none. */
 export type StorageResult = SpaceTaken | ClientStanding | GcResult | undefined;

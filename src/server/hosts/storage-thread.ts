@@ -1,6 +1,5 @@
 /** Entry point of a storage thread: passes messages to storage sessions, and their answers back. */
 import { toWire } from '../../errors/index.js';
-import { CatalogCopies } from '../../store/writer/index.js';
 import { guardClient } from '../../store/index.js';
 import { bufferOf } from '../../model/index.js';
 import { nodeSystem, replyTo, threadEnd } from '../../system/index.js';
@@ -23,10 +22,6 @@ const settings = channel.data;
 const system = nodeSystem(settings.umask);
 const sessions = new Map<number, StorageHandle>();
 const profiles = new Map<number, SessionProfile>();
-
-const copies = new CatalogCopies(system, (client, error) =>
-  send({ op: 'sideWorkFailed', client, error: toWire(error), what: 'copy of the catalog' }),
-);
 
 function send(message: FromStorage): void {
   channel.send(message);
@@ -57,7 +52,10 @@ async function open(session: number, request: SessionRequest): Promise<undefined
           send({ op: 'failed', session, error: toWire(error) });
         },
       },
-      copies,
+      (error) => {
+        const what = 'copy of the catalog';
+        send({ op: 'sideWorkFailed', client: directory.client, error: toWire(error), what });
+      },
     );
     sessions.set(session, opened);
   } catch (error) {
@@ -100,9 +98,6 @@ async function resultOf(request: StorageRequest): Promise<StorageResult> {
     case 'collectGarbage':
       guardClient(request.directory);
       return collectGarbageHere(system, request.directory, request.work, halting.signal);
-    case 'finish':
-      await copies.finished();
-      return undefined;
   }
 }
 

@@ -8,13 +8,7 @@ import { writeImageIfRoom } from '../../maintenance/gc/index.js';
 import { releaseMemory } from '../../model/index.js';
 import { NO_LOSS } from '../../store/catalog/index.js';
 import type { ClientDirectory } from '../../store/index.js';
-import {
-  ageFigures,
-  type CatalogCopies,
-  makeSnapshot,
-  SpaceMeter,
-  StoreWriter,
-} from '../../store/writer/index.js';
+import { ageFigures, makeSnapshot, SpaceMeter, StoreWriter } from '../../store/writer/index.js';
 import { type System, wallMs } from '../../system/index.js';
 import {
   type BackupMessage,
@@ -46,10 +40,11 @@ import { Trust } from './trust.js';
 const RECEIPT_BYTES = 1 << 20;
 const RECEIPT_DELAY_MS = 2;
 
-/** Services for a session: they receive its reports, and copy its catalog. */
+/** Services for a session: they receive its reports. */
 interface SessionServices {
   readonly events: StorageEvents;
-  readonly copies: CatalogCopies;
+  /** Called when no copy of the catalog could be made in a bucket, which ends no session. */
+  readonly copyFailed: (error: TardisError) => void;
 }
 
 export class StorageSession implements StorageHandle {
@@ -78,13 +73,13 @@ export class StorageSession implements StorageHandle {
   private age: ReturnType<typeof ageFigures> = {};
   private readonly options: StorageOptions;
   private readonly events: StorageEvents;
-  private readonly copies: CatalogCopies;
+  private readonly copyFailed: SessionServices['copyFailed'];
 
   private constructor(
     private readonly system: System,
     private readonly store: StoreWriter,
     private readonly directory: ClientDirectory,
-    { events, copies, ...options }: SessionServices & StorageOptions,
+    { events, copyFailed, ...options }: SessionServices & StorageOptions,
   ) {
     this.trust = new Trust(store.catalog, options.account);
     const answer: Answer = (name, head) => this.answer(name, head);
@@ -98,7 +93,7 @@ export class StorageSession implements StorageHandle {
     this.receipts = new Receipts((upTo, bytes) => this.acknowledge(upTo, bytes));
     this.options = options;
     this.events = events;
-    this.copies = copies;
+    this.copyFailed = copyFailed;
     this.handlers = {
       openSet: (head) => this.onOpenSet(head),
       closeSet: (head) => this.onCloseSet(head),
@@ -152,15 +147,9 @@ export class StorageSession implements StorageHandle {
 
   /**
    * Ends the session at a checkpoint. Keeps everything received, but not a set that received only its first messages.
-   * Throws if the checkpoint fails. If anything changed, starts a copy of the catalog without waiting for it.
+   * Throws if the checkpoint fails.
    */
   async end(): Promise<void> {
-    await this.finish();
-    if (this.store.entriesWritten === 0) return;
-    this.copies.start(this.directory, this.options.catalogCopies ?? 0);
-  }
-
-  private async finish(): Promise<void> {
     clearInterval(this.timer);
     await this.whenIdle();
     const isBare = this.ingest !== undefined && this.durableUpTo === 0 && this.beginning.isAll;
@@ -185,7 +174,7 @@ export class StorageSession implements StorageHandle {
 
   private async copyToBucket(): Promise<void> {
     const failure = await makeSnapshot(this.system, this.directory, this.store);
-    if (failure !== undefined) this.copies.report(this.directory.client, failure);
+    if (failure !== undefined) this.copyFailed(failure);
   }
 
   /** Ends the session at once, and discards all data that no checkpoint covers. */

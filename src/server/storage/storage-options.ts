@@ -36,8 +36,6 @@ export interface StorageOptions {
   readonly mayPurge?: boolean;
   /** The quota of the session's account, if it has one. */
   readonly space?: SpaceGrant | undefined;
-  /** Number of catalog copies that are kept; none if undefined. */
-  readonly catalogCopies?: number;
   /** Minimum age of a set that may be deleted over the network. */
   readonly leastAgeMs?: number;
   /** Minimum time between a request over the network to forget a path and its due date. */

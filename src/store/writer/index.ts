@@ -1,6 +1,5 @@
 export { catchUp, isBehind, isFollowed } from './catch-up.js';
 export { CACHE_UMASK, Following } from './following.js';
-export { CatalogCopies, copyCatalog, listCopies } from './catalog-copies.js';
 export { makeSnapshot } from './make-snapshot.js';
 export { takeSnapshot } from './take-snapshot.js';
 export { MAX_STORED_BYTES, packPiece, pieceOf, unpackPiece } from './snapshot-pieces.js';

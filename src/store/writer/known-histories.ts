@@ -1,7 +1,4 @@
-/**
- * Finds a history to fill holes in the packs: the old catalog or a copy of it. A candidate is used only if it is sound
- * and belongs to the same history as the packs.
- */
+/** Fills holes in the packs from the old catalog, if it is sound and belongs to the same history as the packs. */
 import {
   Catalog,
   comparePages,
@@ -21,15 +18,11 @@ import {
   RecordKind,
   scanPack,
 } from '../index.js';
-import { PrivateFolder, type System } from '../../system/index.js';
-import { listCopies, unpackCopy } from './catalog-copies.js';
+import type { System } from '../../system/index.js';
 
-const UNPACKED = 'copy.db';
-
-/** A history and its source: the copy with this file name, or the catalog if `copy` is undefined. */
+/** The old catalog as a history. */
 export interface FoundHistory {
   readonly history: KnownHistory;
-  readonly copy: string | undefined;
   /**
    * Commit point of the history. If the pack of this commit is truncated, the point is at the end of that pack. The
    * catalog may then contain later data.
@@ -46,24 +39,10 @@ interface PackReplay {
 }
 
 /**
- * Returns the best history that fits the packs; undefined if there is none. The caller closes it. `copiesFirst` prefers
- * the copies, for a catalog that may be wrong. Throws DISK_FULL.
+ * Returns the old catalog as a history if it is sound and fits the packs; otherwise undefined. The caller closes it.
+ * Throws DISK_FULL.
  */
 export async function findHistory(
-  system: System,
-  directory: ClientDirectory,
-  backend: Backend,
-  { fromPacks, copiesFirst }: { readonly fromPacks: PackReplay; readonly copiesFirst: boolean },
-): Promise<FoundHistory | undefined> {
-  const ofCatalog = (): Promise<FoundHistory | undefined> =>
-    findInCatalog(system, directory, backend, fromPacks);
-  const ofCopies = (): Promise<FoundHistory | undefined> =>
-    findInCopies(system, directory, backend, fromPacks);
-  if (copiesFirst) return (await ofCopies()) ?? ofCatalog();
-  return (await ofCatalog()) ?? ofCopies();
-}
-
-async function findInCatalog(
   system: System,
   { catalogPath }: ClientDirectory,
   backend: Backend,
@@ -71,37 +50,6 @@ async function findInCatalog(
 ): Promise<FoundHistory | undefined> {
   if (system.files.status(catalogPath) === undefined) return undefined;
   if ((await comparePages(system, catalogPath, false)).kind === 'damaged') return undefined;
-  const found = await fitting(system, catalogPath, backend, fromPacks);
-  return found && { ...found, copy: undefined };
-}
-
-/** Returns the first copy that can be used as a history, newest first; undefined if there is none. */
-async function findInCopies(
-  system: System,
-  directory: ClientDirectory,
-  backend: Backend,
-  fromPacks: PackReplay,
-): Promise<FoundHistory | undefined> {
-  for (const copy of listCopies(system, directory)) {
-    using folder = new PrivateFolder(system);
-    try {
-      await unpackCopy(system, directory, copy, folder.file(UNPACKED));
-      const found = await fitting(system, folder.file(UNPACKED), backend, fromPacks);
-      if (found !== undefined) return { ...found, copy: copy.name };
-    } catch (error) {
-      requireDamage(error);
-    }
-  }
-  return undefined;
-}
-
-/** Opens a catalog as a history; undefined if it is damaged or does not belong to the packs. */
-async function fitting(
-  system: System,
-  catalogPath: string,
-  backend: Backend,
-  fromPacks: PackReplay,
-): Promise<Omit<FoundHistory, 'copy'> | undefined> {
   let history: KnownHistory | undefined;
   try {
     history = KnownHistory.open(system, catalogPath);
@@ -184,7 +132,7 @@ async function clipped(point: CommitPoint, backend: Backend): Promise<CommitPoin
   return { ...point, position: Math.min(point.position, sizeBytes) };
 }
 
-/** Throws the error, unless it reports a damaged catalog or copy. */
+/** Throws the error, unless it reports a damaged catalog. */
 function requireDamage(error: unknown): void {
   const { code } = asTardisError(error);
   if (code !== 'CATALOG_DAMAGED' && code !== 'RECORD_DAMAGED') throw error;

@@ -11,7 +11,6 @@ import {
   type RecordWriter,
 } from '../index.js';
 import type { System } from '../../system/index.js';
-import { listCopies } from './catalog-copies.js';
 import { rebuildFromPacks } from './rebuild-from-packs.js';
 import { removeDatabase } from './replace-catalog.js';
 import { takeSnapshot } from './take-snapshot.js';
@@ -114,7 +113,7 @@ async function openOnce(
     let isUnwritten = !catalog.state.isWritten();
     // With a log, a lost catalog needs no rebuild: it is filled in the same way as any catalog is brought up to date.
     const isLost = isUnwritten && !hasLog(backend);
-    if (isLost && (await isOfSomething(system, directory, backend))) {
+    if (isLost && (await listPacks(backend)).length > 0) {
       catalog.abandon();
       removeDatabase(system, directory.catalogPath);
       await rebuildFromPacks(system, directory, { notesLoss: true });
@@ -163,14 +162,4 @@ function openCatalog(
 ): Catalog {
   const options = { cacheBytes: catalogCacheBytes, mayUpgrade };
   return Catalog.openForWriting(system, catalogPath, options);
-}
-
-/** True if there are packs or copies, so that a catalog must have existed. */
-async function isOfSomething(
-  system: System,
-  directory: ClientDirectory,
-  backend: Backend,
-): Promise<boolean> {
-  const packs = await listPacks(backend);
-  return packs.length > 0 || listCopies(system, directory).length > 0;
 }

@@ -5,8 +5,8 @@
  */
 import type { PackNumber } from '../../model/index.js';
 import path from 'node:path';
-import { Catalog, findRemovals, recoverCatalog, type RecoveryReport } from '../catalog/index.js';
-import { asTardisError, TardisError, throwIfAborted } from '../../errors/index.js';
+import { Catalog, recoverCatalog, type RecoveryReport } from '../catalog/index.js';
+import { asTardisError, throwIfAborted } from '../../errors/index.js';
 import {
   type Backend,
   type ClientDirectory,
@@ -16,26 +16,23 @@ import {
   sortPackFiles,
 } from '../index.js';
 import type { System } from '../../system/index.js';
-import { type CatalogCopy, listCopies, unpackCopy } from './catalog-copies.js';
 import { nextKeptPath, pruneKept } from './kept-catalogs.js';
-import { findHistory, type FoundHistory, hasCommit } from './known-histories.js';
+import { findHistory, type FoundHistory } from './known-histories.js';
 import { removeDatabase, replaceCatalog } from './replace-catalog.js';
 
 export interface RebuildReport extends RecoveryReport {
-  /** Number of checkpoints that an old catalog or a copy contained, and that the packs do not contain any more. */
+  /** Number of checkpoints that the old catalog contained, and that the packs do not contain any more. */
   readonly lostCommits: number;
   /** Name of the file in which the old catalog is kept; undefined if there was none. */
   readonly keptCatalog: string | undefined;
-  /** Name of the copy that the rebuild began with; undefined if none. */
-  readonly fromCopy: string | undefined;
-  /** True if the packs have holes, and the history was taken from the old catalog or a copy. */
+  /** True if the packs have holes, and the history was taken from the old catalog. */
   readonly knowsMore: boolean;
 }
 
 export interface RebuildOptions {
-  /** True to begin with the newest usable copy of the catalog. */
-  readonly fromCopy?: boolean;
-  /** True to use only the packs, even if a catalog or a copy contains more. */
+  /** True to read the headers of contents and not their bodies, which a check or a restore reads. */
+  readonly isQuick?: boolean;
+  /** True to use only the packs, even if the old catalog contains more. */
   readonly packsOnly?: boolean;
   /** True to record losses in the catalog, for the next backup to report. */
   readonly notesLoss?: boolean;
@@ -50,7 +47,6 @@ interface Replaying extends RebuildOptions {
 }
 
 interface Replayed extends RecoveryReport {
-  readonly fromCopy: string | undefined;
   readonly knowsMore: boolean;
   /** Number of checkpoints after those in the packs that are known to have existed. */
   readonly lostCommits: number;
@@ -80,10 +76,9 @@ export async function rebuildFromPacks(
     const old = readOld(system, catalogPath);
     const known = old?.isWritten === true ? { knownCommit: old.commit } : {};
     const work = new Rebuilding(system, directory, backend, { ...options, ...known });
-    const replayed = await work.replayed(old, options.fromCopy === true);
+    const replayed = await work.replayed(old);
     throwIfAborted(options.signal);
-    const [copy] = listCopies(system, directory);
-    const report = withLosses(replayed, old, copy?.commit ?? 0);
+    const report = withLosses(replayed, old);
     finish(system, fresh, report, options.notesLoss === true);
     const isThere = (system.files.status(catalogPath)?.sizeBytes ?? 0) > 0;
     const kept = isThere ? nextKeptPath(system, directory) : undefined;
@@ -110,18 +105,14 @@ class Rebuilding {
   }
 
   /** Fills the new catalog from the best source, and returns the report. */
-  async replayed(old: OldCatalog | undefined, fromCopy: boolean): Promise<Replayed> {
-    const quick = fromCopy ? await this.replayCopies() : undefined;
-    if (quick !== undefined && !this.isLacking(quick, old)) return quick;
-    const fromPacks = await this.replay({});
+  async replayed(old: OldCatalog | undefined): Promise<Replayed> {
+    const fromPacks = await this.replay();
     const { packsOnly = false } = this.options;
-    if (packsOnly || !this.isLacking(fromPacks, old)) return fromPacks;
+    const isLacking = fromPacks.isMetadataLost || (old?.commit ?? 0) > fromPacks.point.commit;
+    if (packsOnly || !isLacking) return fromPacks;
     const { system, directory, backend, fresh } = this;
     const source = { catalogPath: fresh, report: fromPacks };
-    const found = await findHistory(system, directory, backend, {
-      fromPacks: source,
-      copiesFirst: fromCopy,
-    });
+    const found = await findHistory(system, directory, backend, source);
     if (found === undefined) return fromPacks;
     try {
       return await this.replayHistory(found, fromPacks);
@@ -130,96 +121,42 @@ class Rebuilding {
     }
   }
 
-  /** True if the packs lack a part of the history. */
-  private isLacking(replayed: Replayed, old: OldCatalog | undefined): boolean {
-    const [newest] = listCopies(this.system, this.directory);
-    const known = Math.max(old?.commit ?? 0, newest?.commit ?? 0);
-    return replayed.isMetadataLost || known > replayed.point.commit;
-  }
-
   /** Makes the new catalog from a known history and the packs, and returns the report. */
   private async replayHistory(found: FoundHistory, fromPacks: RecoveryReport): Promise<Replayed> {
-    const { history, point, copy, contradictions } = found;
-    const start = history.endingAt(point);
-    const replayed = await this.replay({ start });
+    const { history, point, contradictions } = found;
+    const replayed = await this.replay(history.endingAt(point));
     return {
       ...replayed,
       // Catalog and packs have different records of one version, so one of them is wrong.
       isMetadataLost: replayed.isMetadataLost || contradictions > 0,
       damagedRecords: Math.max(replayed.damagedRecords, contradictions > 0 ? 1 : 0),
-      fromCopy: copy,
       knowsMore: true,
       lostCommits: Math.max(0, point.commit - fromPacks.point.commit),
     };
   }
 
-  /** Makes the new catalog from the newest usable copy, and returns the report; undefined if no copy is usable. */
-  private async replayCopies(): Promise<Replayed | undefined> {
-    for (const copy of listCopies(this.system, this.directory)) {
-      try {
-        return await this.replay({ copy });
-      } catch (error) {
-        if (asTardisError(error).code !== 'CATALOG_DAMAGED') throw error;
-      }
-    }
-    return undefined;
-  }
-
-  /**
-   * Makes a new catalog from the packs. If a copy or a history is given, only the later part of the packs is replayed.
-   */
-  private async replay({
-    copy,
-    start,
-  }: {
-    readonly copy?: CatalogCopy;
-    readonly start?: ReturnType<FoundHistory['history']['endingAt']>;
-  }): Promise<Replayed> {
-    const { system, directory, backend, fresh } = this;
-    const { onProgress, knownCommit, signal } = this.options;
+  /** Makes a new catalog from the packs. If a history is given, only the later part of the packs is replayed. */
+  private async replay(start?: ReturnType<FoundHistory['history']['endingAt']>): Promise<Replayed> {
+    const { system, backend, fresh } = this;
+    const { onProgress, knownCommit, signal, isQuick = false } = this.options;
     removeDatabase(system, fresh);
-    if (copy !== undefined) await unpackCopy(system, directory, copy, fresh);
     const catalog = Catalog.openForWriting(system, fresh, { keepsSums: false });
     try {
-      if (copy !== undefined) await requireFitting(catalog, backend);
       const report = await recoverCatalog(catalog, backend, {
         checkBodies: true,
+        onlyMetadata: isQuick,
         ...(start === undefined ? {} : { start }),
         ...(knownCommit === undefined ? {} : { knownCommit }),
         ...(onProgress === undefined ? {} : { onProgress }),
         ...(signal === undefined ? {} : { signal }),
       });
       catalog.close();
-      return { ...report, fromCopy: copy?.name, knowsMore: false, lostCommits: 0 };
+      return { ...report, knowsMore: false, lostCommits: 0 };
     } catch (error) {
       catalog.abandon();
       throw error;
     }
   }
-}
-
-/**
- * Throws CATALOG_DAMAGED unless a copy can be continued: its last commit is at the recorded place, and no later commits
- * are missing. Deletes the copy's skip hashes, since they are not trusted.
- */
-async function requireFitting(catalog: Catalog, backend: Backend): Promise<void> {
-  if (catalog.isDamaged()) throw new TardisError('CATALOG_DAMAGED', 'the copy is damaged');
-  const point = catalog.state.readCommitPoint();
-  if (!(await hasCommit(backend, point))) {
-    throw new TardisError(
-      'CATALOG_DAMAGED',
-      `the packs have no commit ${point.commit} where the copy has it`,
-    );
-  }
-  // Listings and events between the copy and an image may be gone.
-  const { image, isHollow } = await findRemovals(backend);
-  if (image !== undefined && image.body.commit > point.commit) {
-    throw new TardisError('CATALOG_DAMAGED', `the packs begin again after commit ${point.commit}`);
-  }
-  if (isHollow) throw new TardisError('CATALOG_DAMAGED', 'the packs have holes');
-  catalog.begin();
-  catalog.directories.forgetSkipHashes();
-  catalog.commit();
 }
 
 /**
@@ -270,13 +207,8 @@ function readOld(system: System, catalogPath: string): OldCatalog | undefined {
  * Compares the recovered state with the known one, and adds the losses. Counters never decrease, so that no
  * number is assigned twice.
  */
-function withLosses(
-  replayed: Replayed,
-  old: OldCatalog | undefined,
-  copiedCommit: number,
-): RebuildReport {
-  const knownCommit = Math.max(old?.commit ?? 0, copiedCommit);
-  const unknownCommits = Math.max(0, knownCommit - replayed.point.commit);
+function withLosses(replayed: Replayed, old: OldCatalog | undefined): RebuildReport {
+  const unknownCommits = Math.max(0, (old?.commit ?? 0) - replayed.point.commit);
   const report = { ...replayed, keptCatalog: undefined };
   if (unknownCommits === 0) return report;
   const found = replayed.counters;

@@ -308,8 +308,8 @@ export const SETS_HELP = {
     summary: 'rebuild the catalog of a client from its packs, and list what is lost',
     examples: {
       [`sonic rebuild ${AT}`]: 'rebuilds the catalog from all packs',
-      [`sonic rebuild --from-backup ${AT}`]:
-        'rebuilds the catalog from its newest copy, and from what was written to the packs after that copy',
+      [`sonic rebuild --quick ${AT}`]:
+        'the same without reading the bytes of contents: much faster, and `sonic check --read-data` reads them later',
     },
   },
 } as const satisfies Partial<Record<Tool, ToolHelp>>;

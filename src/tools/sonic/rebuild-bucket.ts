@@ -35,9 +35,9 @@ const FOUND_STATUS = 3;
 const MAX_NAMED = 20;
 
 export async function rebuildThere(access: BucketAccess, options: Options): Promise<number> {
-  if (options.fromBackup) {
+  if (options.isQuick) {
     throw configInvalid(
-      `${access.shown} is a bucket, without copies of the catalog (--from-backup)`,
+      `${access.shown} is a bucket, of which a rebuild reads only what --quick reads`,
     );
   }
   const system = storeSystem(options.umask);

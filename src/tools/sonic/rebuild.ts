@@ -8,7 +8,7 @@ import { packOfCatalog, type RebuildReport } from '../../store/writer/index.js';
 import {
   asTardisError,
   isDiskFull,
-  TardisError,
+  type TardisError,
   throwIfAborted,
   toWire,
 } from '../../errors/index.js';
@@ -51,14 +51,11 @@ const NOTHING_LEFT =
   'No packs are left: no backup can be restored from this store. Restore a copy of the store, or start again with a backup.';
 
 export async function rebuild(options: Options): Promise<number> {
-  const { client, fromBackup, packsOnly } = options;
+  const { client, isQuick, packsOnly } = options;
   const bucket = bucketAt(byteText(options.database));
   if (bucket !== undefined) {
     const { rebuildThere } = await import('./rebuild-bucket.js'); // most stores are directories
     return rebuildThere(bucket, options);
-  }
-  if (fromBackup && packsOnly) {
-    throw new TardisError('USAGE', '--from-backup and --packs-only cannot be used together');
   }
   const system = storeSystem(options.umask);
   const directory = await repairClientDirectory(system, clientPlace(options), (damaged) =>
@@ -75,7 +72,7 @@ export async function rebuild(options: Options): Promise<number> {
   const isLost = isCatalogLost(system, directory.catalogPath);
   line.start();
   const report = await rebuildCatalog(system, directory, {
-    fromCopy: fromBackup,
+    isQuick,
     packsOnly,
     signal,
     onProgress: (pack, lastPack) => {
@@ -148,8 +145,7 @@ async function settle(
   const keys = unusableKeys(system, directory);
   const doubtful = doubtfulSets(system, directory);
   const strange = (await adminHere(system, options, undefined).strangePacks()) ?? [];
-  // A copy of the catalog has the places of contents, but nothing has checked yet that the contents exist.
-  if (isWhole && report.fromCopy === undefined && doubtful.length === 0) {
+  if (isWhole && doubtful.length === 0) {
     return { isWhole, doubtful, placed, lost: [], undone, keys, strange, unreadable: [] };
   }
   const checked = await lostVersions(system, directory, command, isEncrypted);
@@ -219,7 +215,7 @@ async function lostVersions(
 }
 
 function printJson(client: string, report: RebuildReport, after: Settled): void {
-  const { commits, damagedRecords, lostCommits, keptCatalog, fromCopy, knowsMore } = report;
+  const { commits, damagedRecords, lostCommits, keptCatalog, knowsMore } = report;
   const { placed, lost, undone, keys } = after;
   const summary = {
     client,
@@ -227,7 +223,6 @@ function printJson(client: string, report: RebuildReport, after: Settled): void 
     damagedRecords,
     lostCommits,
     keptCatalog,
-    fromCopy,
     knowsMore,
     placed,
     isDoubtful: report.isMetadataLost || after.doubtful.length > 0,
@@ -284,17 +279,12 @@ function printText(client: string, report: RebuildReport, after: Settled, option
 
 /** Describes the sources of the new catalog. */
 function madeFrom(client: string, report: RebuildReport, options: Options): string {
-  const { commits, fromCopy, knowsMore, lostCommits, isMetadataLost } = report;
+  const { commits, knowsMore, lostCommits, isMetadataLost } = report;
   const checkpoints = counted(commits, 'checkpoint');
   if (knowsMore) {
-    const what = fromCopy ?? 'the old catalog';
-    return `Packs are incomplete: the catalog of "${client}" was rebuilt from them and from ${what}, which is intact.`;
+    return `Packs are incomplete: the catalog of "${client}" was rebuilt from them and from the old catalog, which is intact.`;
   }
-  if (fromCopy !== undefined) {
-    return `The catalog of "${client}" was rebuilt from ${fromCopy} and ${checkpoints} after it.`;
-  }
-  const { fromBackup, packsOnly } = options;
-  const isUseless = !packsOnly && (fromBackup || isMetadataLost || lostCommits > 0);
-  const why = isUseless ? ' (no catalog or copy of it was usable)' : '';
+  const isUseless = !options.packsOnly && (isMetadataLost || lostCommits > 0);
+  const why = isUseless ? ' (the old catalog was not usable)' : '';
   return `The catalog of "${client}" was rebuilt from ${checkpoints}${why}.`;
 }

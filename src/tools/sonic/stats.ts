@@ -69,7 +69,6 @@ function rowsOf(numbers: StoreFigures['numbers']): string[][] {
     ['not needed', `${formatBytes(deadBytes)} (freed by sonic orphans or the server)`],
     ['only older sets', `${formatBytes(olderBytes)} (deleting all but the newest would free it)`],
     ['catalog', formatBytes(numbers.catalogBytes)],
-    ['copies of it', many(numbers.catalogCopies, numbers.catalogCopyBytes, 'file')],
     ['sets', formatCount(numbers.sets)],
     [
       'versions',

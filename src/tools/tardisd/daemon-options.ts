@@ -90,7 +90,6 @@ export function daemonOptions(settings: Settings<'tardisd'>): Omit<DaemonOptions
         saveFull: settings.saveFull,
       },
       checkpoint: checkpointsOf(settings, isInBucket),
-      catalogCopies: isInBucket ? 0 : settings.dbBackups,
       leastAgeMs: leastAgeMs(settings),
       forgetAfterMs: settings.forgetAfterSeconds * 1000,
       freeing: {
