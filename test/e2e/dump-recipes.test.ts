@@ -6,19 +6,119 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { parseIni, sourceCommand } from '../../src/config/index.js';
 import { backup, BIN, poolsStayAway } from '../helpers/commands.js';
-import { lab, type Lab } from '../helpers/settings.js';
+import { lab } from '../helpers/settings.js';
 
 poolsStayAway();
 
-const PAGE = new URL('../../../docs/using/dumps.md', import.meta.url);
-const POSTGRES_USER = 'postgres';
+const PAGE = fs.readFileSync(new URL('../../../docs/using/dumps.md', import.meta.url), 'utf8');
+/** Places of programs of servers; not every user has them in the own path. */
+const SERVERS = '/usr/sbin:$(echo /usr/lib/postgresql/*/bin)';
 
-/** Returns the commands of all recipes by their names; the recipe before the section `from` is left out. */
-function recipes(from: string): Map<string, string> {
-  const text = fs.readFileSync(PAGE, 'utf8');
-  const after = text.slice(text.indexOf(from));
+/** A database. Its commands are for a shell of its user; PLACE in them stands for a directory of that user. */
+interface Database {
+  /** Heading of its recipe. */
+  readonly heading: string;
+  /** Program without which it is not tested. */
+  readonly needs: string;
+  /** The user that it runs as; undefined for the user of the test. */
+  readonly user?: string;
+  /** Part of the commands of the page, which are for a server at its usual place; `here` replaces it. */
+  readonly usual: RegExp;
+  readonly here: string;
+  readonly fill: string;
+  /** Loses what was saved, up to what a restore needs. */
+  readonly lose: string;
+  /** Prints what a restore brings back. */
+  readonly show: string;
+  readonly server?: Server;
+}
+
+interface Server {
+  readonly start: string;
+  /** Starts it again, if a restore needs a server that is stopped. */
+  readonly again?: string;
+  readonly stop: string;
+}
+
+const PSQL = 'psql -q -h PLACE shop';
+const MARIADB = '--no-defaults --socket=PLACE/socket';
+const LDAP = 'ldapi://$(echo PLACE/socket | sed s,/,%2f,g)';
+/** It keeps the lock, which it inherits, until it has ended. */
+const SLAPD = `flock PLACE/lock slapd -F PLACE/slapd.d -h "${LDAP}"`;
+const SLAPD_STOP = 'kill $(cat PLACE/pid) && flock PLACE/lock true';
+
+const DATABASES: readonly Database[] = [
+  {
+    heading: 'SQLite',
+    needs: 'sqlite3',
+    usual: /\/var\/lib\/app\/app.db|restored.db/,
+    here: 'PLACE/app.db',
+    fill: `sqlite3 PLACE/app.db "CREATE TABLE t (i INTEGER PRIMARY KEY, text);
+      INSERT INTO t SELECT value, 'row ' || value FROM generate_series(1, 5000)"`,
+    lose: 'rm PLACE/app.db',
+    show: "sqlite3 PLACE/app.db 'SELECT count(*), sum(i), max(text) FROM t'",
+  },
+  {
+    heading: 'PostgreSQL',
+    needs: 'initdb',
+    user: 'postgres',
+    usual: /pg_dumpall|pg_dump|psql/,
+    here: 'PROGRAMS/$& -h PLACE',
+    fill: `createdb -h PLACE shop && ${PSQL} -c "CREATE ROLE seller; CREATE TABLE t AS
+      SELECT i, 'row ' || i AS text FROM generate_series(1, 5000) i; ALTER TABLE t OWNER TO seller"`,
+    lose: 'dropdb -h PLACE shop && dropuser -h PLACE seller && createdb -h PLACE shop',
+    show: `${PSQL} -At -c '\\dt' -c 'SELECT count(*), sum(i), max(text) FROM t'`,
+    server: {
+      start: `initdb -D PLACE/data -A trust && pg_ctl -D PLACE/data -l PLACE/log -w start \
+        -o '-c listen_addresses= -c unix_socket_directories=PLACE -c fsync=off'`,
+      stop: 'pg_ctl -D PLACE/data -m immediate stop',
+    },
+  },
+  {
+    heading: 'MariaDB and MySQL',
+    needs: 'mariadbd',
+    user: 'mysql',
+    usual: /mariadb-dump|mariadb/,
+    here: `$& ${MARIADB} --user=root`,
+    fill: `mariadb ${MARIADB} --user=root -e "CREATE DATABASE shop; USE shop;
+      CREATE TABLE t (i INT, text TEXT); INSERT INTO t SELECT seq, CONCAT('row ', seq) FROM seq_1_to_5000;
+      CREATE USER seller IDENTIFIED BY 'secret'; GRANT ALL ON shop.* TO seller"`,
+    lose: `mariadb ${MARIADB} --user=root -e 'DROP DATABASE shop; DROP USER seller'`,
+    show: `mariadb ${MARIADB} --user=seller -psecret shop -e 'SELECT count(*), sum(i), max(text) FROM t'`,
+    server: {
+      start: `mkfifo PLACE/log && mariadb-install-db --no-defaults --datadir=PLACE/data --skip-test-db \
+          --auth-root-authentication-method=normal --innodb-log-file-size=4M && {
+        mariadbd ${MARIADB} --datadir=PLACE/data --skip-networking --innodb-log-file-size=4M \
+          --innodb-buffer-pool-size=8M >PLACE/log 2>&1 & } && grep -q 'ready for connections' PLACE/log`,
+      stop: `mariadb-admin ${MARIADB} --user=root shutdown`,
+    },
+  },
+  {
+    heading: 'LDAP',
+    needs: 'slapd',
+    user: 'openldap',
+    usual: /-n (.)( -F .*)?/,
+    here: '-n $1 -F PLACE/slapd.d',
+    fill: `printf 'dn: dc=org\nobjectClass: domain\n\ndn: cn=p,dc=org\nobjectClass: person\nsn: P\n' |
+      ldapadd -x -H ${LDAP} -D cn=admin,dc=org -w secret`,
+    lose: `${SLAPD_STOP} && rm -r PLACE/slapd.d PLACE/data && mkdir PLACE/slapd.d PLACE/data`,
+    show: `ldapsearch -x -H ${LDAP} -LLL -b dc=org '*' +`,
+    server: {
+      start: `mkdir PLACE/slapd.d PLACE/data && printf '%s\n' 'include /etc/ldap/schema/core.schema' \
+          'include /etc/ldap/schema/cosine.schema' 'modulepath /usr/lib/ldap' 'moduleload back_mdb' \
+          'pidfile PLACE/pid' 'database mdb' 'suffix dc=org' 'rootdn cn=admin,dc=org' 'rootpw secret' \
+          'directory PLACE/data' >PLACE/slapd.conf && slaptest -f PLACE/slapd.conf -F PLACE/slapd.d -n 0 &&
+        ${SLAPD}`,
+      again: SLAPD,
+      stop: SLAPD_STOP,
+    },
+  },
+];
+
+/** Returns the recipes in a text by their names. */
+function recipesIn(text: string): Map<string, string> {
   const commands = new Map<string, string>();
-  for (const [, block = ''] of after.matchAll(/```\n(\[Sources\]\n[^`]*)```/g)) {
+  for (const [, block = ''] of text.matchAll(/```\n(\[Sources\]\n[^`]*)```/g)) {
     for (const { key, text: command } of parseIni(block, 'docs/using/dumps.md')[0]!.entries) {
       if (!commands.has(key)) commands.set(key, command);
     }
@@ -26,12 +126,21 @@ function recipes(from: string): Map<string, string> {
   return commands;
 }
 
+/** Returns the section of a database: its recipes, and the commands that take the restored files, in their order. */
+function sectionOf(heading: string): { recipes: Map<string, string>; takers: [string, string][] } {
+  const text = PAGE.split('\n### ').find((section) => section.startsWith(`${heading}\n`))!;
+  const lines = text.matchAll(/^regenerate .* --stdout \/(\S+) \| (?:sudo -u \S+ )?(.*)$/gm);
+  return {
+    recipes: recipesIn(text),
+    takers: [...lines].map(([, name, command]) => [name!, command!]),
+  };
+}
+
 /** Returns the path of a program, or undefined after a note that it is not installed. */
 function installed(t: ExecutionContext, program: string): string | undefined {
   try {
-    return execFileSync('sh', ['-c', `command -v ${program}`])
-      .toString()
-      .trim();
+    const script = `PATH=$PATH:${SERVERS}; realpath $(command -v ${program})`;
+    return execFileSync('sh', ['-c', script]).toString().trim();
   } catch {
     t.log(`${program} is not installed on this machine`);
     t.pass();
@@ -39,14 +148,8 @@ function installed(t: ExecutionContext, program: string): string | undefined {
   }
 }
 
-/** Restores a dump into a command, as the page shows. */
-function pipeTo({ place }: Lab, name: string, shell: string): string {
-  const regenerate = [path.join(BIN, 'regenerate'), ...place, '--stdout', `/${name}`].join(' ');
-  return execFileSync('bash', ['-c', `set -o pipefail; ${regenerate} | ${shell}`]).toString();
-}
-
 test('every recipe of the page is a command in the form of [Sources]', (t) => {
-  const all = recipes('# Databases');
+  const all = recipesIn(PAGE);
   t.deepEqual(
     [...all.keys()],
     ['shop.sql', 'ldap.ldif', 'roles.sql', 'all.sql', 'app.sql', 'config.ldif'],
@@ -56,64 +159,51 @@ test('every recipe of the page is a command in the form of [Sources]', (t) => {
   }
 });
 
-test('the recipe for SQLite saves a database and restores it', async (t) => {
-  if (installed(t, 'sqlite3') === undefined) return;
-  const made = lab(t);
-  const database = made.at('app.db');
-  const rows = "INSERT INTO t SELECT value, 'row ' || value FROM generate_series(1, 5000);";
-  execFileSync('sqlite3', [database, `CREATE TABLE t (id INTEGER PRIMARY KEY, text); ${rows}`]);
-  const command = recipes('### SQLite').get('app.sql')!.replace('/var/lib/app/app.db', database);
-  await backup(['--create', ...made.place, '--local', '--source', `app.sql=${command}`]);
-  pipeTo(made, 'app.sql', `sqlite3 ${made.at('restored.db')}`);
-  const sum = ['SELECT count(*), sum(id), max(text) FROM t'];
-  t.is(
-    execFileSync('sqlite3', [made.at('restored.db'), ...sum]).toString(),
-    execFileSync('sqlite3', [database, ...sum]).toString(),
-  );
-});
-
-test('the recipe for PostgreSQL saves a running database and restores it', async (t) => {
-  const initdb = installed(t, 'initdb');
-  if (initdb === undefined) return;
-  if (process.geteuid?.() !== 0) {
-    t.log('needs root, to run the server as its user');
-    t.pass();
-    return;
-  }
-  const made = lab(t);
-  const [data, socket] = [made.at('data'), made.at('socket')];
-  for (let at = made.top; at.length > 1; at = path.dirname(at)) {
-    if ((fs.statSync(at).mode & 0o001) === 0) fs.chmodSync(at, 0o711);
-  }
-  const programs = path.dirname(fs.realpathSync(initdb));
-  const group = execFileSync('id', ['-g', POSTGRES_USER]).toString().trim();
-  const become = ['setpriv', `--reuid=${POSTGRES_USER}`, `--regid=${group}`, '--init-groups'];
-  const as = (shell: string): string => {
-    const script = `export PATH=${programs}:$PATH PGHOST=${socket}; ${shell}`;
-    return execFileSync('env', [...become, '--reset-env', 'sh', '-c', script]).toString();
-  };
-  for (const place of [data, socket]) {
-    fs.mkdirSync(place);
-    execFileSync('chown', [POSTGRES_USER, place]);
-  }
-  as(`initdb -D ${data} -A trust >/dev/null`);
-  const options = `-c listen_addresses= -c unix_socket_directories=${socket} -c fsync=off`;
-  as(`pg_ctl -D ${data} -w -o '${options}' -l ${data}/log start >/dev/null`);
-  t.teardown(() => as(`pg_ctl -D ${data} -m immediate stop >/dev/null`));
-  as('createdb shop && createdb restored');
-  as(
-    `psql -q shop -c "CREATE TABLE t AS SELECT i, 'row ' || i AS text FROM generate_series(1, 20000) i"`,
-  );
-  const [roles, shop] = ['roles.sql', 'shop.sql'].map((name) => {
-    const command = recipes('### PostgreSQL').get(name)!;
-    return `${name}=${command.replace(/pg_dump(all)?/, `${programs}/$& -h ${socket}`)}`;
+for (const { heading, needs, user, usual, here, fill, lose, show, server } of DATABASES) {
+  test(`the recipe for ${heading} saves a database and restores it`, async (t) => {
+    const program = installed(t, needs);
+    if (program === undefined) return;
+    if (user !== undefined && process.geteuid?.() !== 0) {
+      t.log('needs root, to run the server as its user');
+      t.pass();
+      return;
+    }
+    const { at, place, top } = lab(t);
+    const [home, programs] = [at('home'), path.dirname(program)];
+    fs.mkdirSync(home);
+    if (user !== undefined) {
+      execFileSync('chown', [user, home]);
+      for (let above = top; above.length > 1; above = path.dirname(above)) {
+        if ((fs.statSync(above).mode & 0o001) === 0) fs.chmodSync(above, 0o711);
+      }
+    }
+    const become = user === undefined ? [] : ['runuser', '-u', user, '--'];
+    const placed = (text: string): string =>
+      text.replaceAll('PLACE', home).replaceAll('PROGRAMS', programs);
+    const run = (shell: string): string => {
+      const script = `set -o pipefail; PATH=$PATH:${SERVERS}; exec 2>&1; ${placed(shell)}`;
+      return execFileSync('env', [...become, 'bash', '-c', script]).toString();
+    };
+    if (server !== undefined) {
+      run(server.start);
+      t.teardown(() => run(server.stop));
+    }
+    run(fill);
+    const shown = run(show);
+    const { recipes, takers } = sectionOf(heading);
+    const sources = [...recipes].flatMap(([name, command]) => [
+      '--source',
+      placed(`${name}=${command.replace(usual, here)}`),
+    ]);
+    const { progress } = await backup(['--create', ...place, '--local', ...sources]);
+    t.is(progress.filesRead, recipes.size);
+    run(lose);
+    for (const [name, command] of takers) {
+      const taker = [...become, placed(command.replace(usual, here))].join(' ');
+      const regenerate = [path.join(BIN, 'regenerate'), ...place, '--stdout', `/${name}`].join(' ');
+      execFileSync('bash', ['-c', `set -o pipefail; ${regenerate} | ${taker} 2>&1`]);
+    }
+    if (server?.again !== undefined) run(server.again);
+    t.is(run(show), shown);
   });
-  const sources = ['--source', roles!, '--source', shop!];
-  const first = await backup(['--create', ...made.place, '--local', ...sources]);
-  t.is(first.progress.filesRead, 2);
-  const into = `${become.join(' ')} ${programs}/psql -q -h ${socket}`;
-  pipeTo(made, 'shop.sql', `${into} --set ON_ERROR_STOP=1 --single-transaction restored`);
-  const sum = (name: string): string => as(`psql -At ${name} -c 'SELECT count(*), sum(i) FROM t'`);
-  t.is(sum('restored'), sum('shop'));
-  t.is(sum('restored'), '20000|200010000\n');
-});
+}
