@@ -6,14 +6,16 @@ root=${self%/bin/*}
 
 # `tardis COMMAND` is the program of that command, and `tardis help COMMAND` its help. A directory of such a name is given as ./NAME.
 # `tardis backup` and help without a command go to tardis itself (src/tools/shared/commands.ts lists all).
-# `tardis` alone is `tardis status`.
+# `tardis` alone is `tardis status`. A program learns the command by which it was started, since its messages have that name.
+unset TARDIS_FRONT
 if [ "$name" = tardis ]; then
   [ $# -gt 0 ] || set -- status
   if [ "${1-}" = help ]; then
     shift
     if [ $# -eq 0 ]; then set -- --help; else command=$1 && shift && set -- "$command" --help "$@"; fi
   fi
-  case ${1-} in
+  export TARDIS_FRONT="${1-}"
+  case $TARDIS_FRONT in
   restore) name=regenerate && shift ;;
   list) name=lstardis && shift ;;
   find) name=lstardis && shift && set -- --find-first "$@" ;;
@@ -21,6 +23,7 @@ if [ "$name" = tardis ]; then
   mount) name=tardisfs && shift ;;
   web) name=tardis-web && shift ;;
   check | purge | copy | clients | status | setup) name=sonic ;;
+  *) TARDIS_FRONT=backup ;;
   esac
 fi
 entry=$root/dist/bundle/$name.js

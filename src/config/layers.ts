@@ -45,6 +45,7 @@ const OTHER_VARIABLES = [
   'TARDIS_NODE_OPTIONS',
   'TARDIS_READY_FD',
   'TARDIS_HANGUP',
+  'TARDIS_FRONT',
   ...Object.values<string>(HOOK_VARIABLES),
 ];
 

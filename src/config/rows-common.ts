@@ -34,12 +34,15 @@ export const COMMON_ROWS = {
     serverKey: 'BaseDir',
     remoteKey: 'Database',
     repeatedTo: 'otherStores',
-    help: 'directory of the store, or s3://BUCKET/PREFIX for a store in a bucket (not all commands accept a bucket; see docs/server/buckets.md)',
+    perTool: forTools(CLIENT_TOOLS, {
+      defaultText: `that of \`tardis setup\`, otherwise ${DEFAULT_STORE}`,
+    }),
+    help: 'directory of the store, or s3://BUCKET/PREFIX for one in a bucket (not in all commands: docs/server/buckets.md)',
   },
   client: {
     type: 'text',
     default: () => os.hostname(),
-    defaultText: 'the host name',
+    defaultText: 'that of `tardis setup`, otherwise the host name',
     tools: CLIENT_TOOLS,
     flags: '-C, --client <name>',
     isCommon: true,

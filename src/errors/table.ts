@@ -88,7 +88,7 @@ export const BUCKET_ERRORS = {
 
 export const ERROR_TABLE = Object.freeze({
   ...rows('user', 1, {
-    USAGE: 'See the command with --help.',
+    USAGE: 'The same command with --help shows its options and examples.',
     SAMPLE_EXISTS:
       'Remove or rename the existing file, or run the command in another directory; the file was not changed.',
     HOOK_FAILED:

@@ -33,6 +33,7 @@ import { painter } from './output/colors.js';
 import { PARTLY } from './output/output.js';
 import { printSets } from './shared/report-sets.js';
 import { outputTaken, print, runTool, toolCommand } from './shared/run-tool.js';
+import { complain } from './output/front.js';
 
 const NO_OWNERS: Map<string, string> = new Map();
 
@@ -47,7 +48,7 @@ const command = toolCommand({
     });
     using history = await openHistory(nodeSystem(), settings, {
       warn(text) {
-        if (!settings.json) process.stderr.write(`lstardis: ${text}\n`);
+        if (!settings.json) complain('lstardis', text);
       },
     });
     if (settings.allowUnproven) history.acceptUnproven?.();
@@ -73,7 +74,7 @@ function withPattern<S extends Pick<Settings<'lstardis'>, 'findFirst' | 'findPat
  * Prints the doubts of the history about its sets. Returns the exit status: 3 if there are doubts, otherwise `status`.
  */
 function printDoubts({ doubts }: History, status: number): number {
-  for (const doubt of doubts) process.stderr.write(`lstardis: ${displayText(doubt)}\n`);
+  for (const doubt of doubts) complain('lstardis', displayText(doubt));
   return doubts.length > 0 ? PARTLY : status;
 }
 
@@ -246,7 +247,7 @@ class Lister {
       const directory = stack.pop()!;
       if (!history.access.mayRead(directory.entry)) {
         const { message, code } = noAccess(pathOf(directory));
-        process.stderr.write(`lstardis: ${message} [${code}]\n`);
+        complain('lstardis', `${message} [${code}]`);
         this.status = PARTLY;
         continue;
       }
@@ -338,10 +339,10 @@ class Lister {
    */
   private printDamage(path: Buffer, { message, code }: TardisError): void {
     this.status = PARTLY;
-    process.stderr.write(`lstardis: ${displayName(path)}: ${displayText(message)} [${code}]\n`);
+    complain('lstardis', `${displayName(path)}: ${displayText(message)} [${code}]`);
     if (this.guided.has(code)) return;
     this.guided.add(code);
-    process.stderr.write(`lstardis: ${ERROR_TABLE[code].guidance}\n`);
+    complain('lstardis', ERROR_TABLE[code].guidance);
   }
 }
 

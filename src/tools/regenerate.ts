@@ -32,6 +32,7 @@ import { printResult } from './regenerate/report.js';
 import { ShownRestore } from './regenerate/shown-restore.js';
 import { setText } from './shared/report-sets.js';
 import { interruptSignal, runTool, stdoutIsData, toolCommand } from './shared/run-tool.js';
+import { complain, messageLine } from './output/front.js';
 
 const RECENT_DIGESTS = 8; // small, since a restore sends nothing
 
@@ -77,7 +78,7 @@ async function restore(given: RegenerateSettings): Promise<number> {
   const shown = new ShownRestore(progress);
   const line = new ProgressLine(options.progress, () => shown.text());
   const warn = (text: string): void => {
-    if (!options.json) line.interject(`regenerate: ${text}`);
+    if (!options.json) line.interject(messageLine('regenerate', text));
   };
   const opening = { warn, comparesAll: true };
   const history = await openHistory(system, options, opening).catch((error: unknown) =>
@@ -125,7 +126,7 @@ async function restore(given: RegenerateSettings): Promise<number> {
   if (!options.dryRun) {
     const isRemote = usesServer(options);
     const printLine = (text: string): void => {
-      process.stderr.write(`regenerate: ${text}\n`);
+      complain('regenerate', text);
     };
     await noteDamage(system, options, failures, { isRemote, warn: printLine });
   }
@@ -234,10 +235,14 @@ function requireSound({ set, isDoubtful }: BackupSet): void {
 
 function warnAbout(set: BackupSet, line: ProgressLine): void {
   if (set.state !== 'complete') {
-    line.interject(`regenerate: set ${set.set} is unfinished; restoring what it contains`);
+    line.interject(
+      messageLine('regenerate', `set ${set.set} is unfinished; restoring what it contains`),
+    );
   }
   if (set.isDoubtful) {
-    line.interject(`regenerate: set ${set.set} may lack entries that were lost to damage`);
+    line.interject(
+      messageLine('regenerate', `set ${set.set} may lack entries that were lost to damage`),
+    );
   }
 }
 
@@ -335,7 +340,7 @@ async function restoreBatch(batch: Batch, jobs: JobRunner, run: Run): Promise<Re
     const isOther = !resume.isSameSet && resume.set !== undefined;
     const other = isOther ? `, with set ${resume.set} instead of set ${batch.set}` : '';
     const how = resume.isBrokenOff ? 'was interrupted' : 'ended with failures';
-    line.interject(`regenerate: continued a restore that ${how}${other}`);
+    line.interject(messageLine('regenerate', `continued a restore that ${how}${other}`));
   }
   return failures;
 }

@@ -40,6 +40,7 @@ import {
   type Versions,
 } from './tardiff/sides.js';
 import { formatBytes } from './output/units.js';
+import { complain } from './output/front.js';
 
 const SAME = 0;
 const DIFFERENT = 1;
@@ -61,7 +62,7 @@ async function compare(settings: DiffSettings): Promise<number> {
   checkUsage(settings);
   const system = nodeSystem();
   const warn = (text: string): void => {
-    if (!settings.json) process.stderr.write(`tardiff: ${displayText(text)}\n`);
+    if (!settings.json) complain('tardiff', displayText(text));
   };
   using history = await openHistory(system, settings, { warn });
   const status = await compareIn(system, history, settings, warn);

@@ -25,6 +25,7 @@ import { PARTLY } from './output/output.js';
 import { clientPlace, noteDamage } from './opening/local-store.js';
 import { openHistory, usesServer } from './opening/history.js';
 import { interruptSignal, JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js';
+import { complain } from './output/front.js';
 
 const RECENT_DIGESTS = 8; // small, since nothing is sent
 const MS = 1000;
@@ -37,7 +38,7 @@ const FOLDER = 'dist/bundle/page';
 type WebSettings = Settings<'tardis-web'>;
 async function serve(settings: WebSettings): Promise<number> {
   const warn = (line: string): void => {
-    process.stderr.write(`tardis-web: ${line}\n`);
+    complain('tardis-web', line);
   };
   const system = nodeSystem();
   const following = await followBucket(settings, warn);
@@ -74,7 +75,7 @@ async function serve(settings: WebSettings): Promise<number> {
     });
     // The handler of signals is installed before the address is printed, since a signal may come as soon as somebody
     // can read it.
-    const signal = interruptSignal('tardis-web', 'the page works no longer');
+    const signal = interruptSignal('tardis-web', 'the page no longer works');
     const closeOpened = await shown(server, settings, warn);
     try {
       await Promise.race([server.ended, aborted(signal)]);

@@ -15,7 +15,9 @@ for (const [command, program] of Object.entries(PROGRAM_OF)) {
     const [tool, ...words] = program.split(' ') as [Tool, ...string[]];
     const { stderr } = await run(tool, [...words, MISSING]);
     t.true(stderr.includes(MISSING), stderr);
-    t.is((await run('tardis', [command, MISSING])).stderr, stderr);
+    const named = command === 'backup' ? 'tardis' : `tardis ${command}`;
+    const shown = stderr.replaceAll(new RegExp(`^${tool}: `, 'gm'), `${named}: `);
+    t.is((await run('tardis', [command, MISSING])).stderr, shown);
   });
 }
 
@@ -32,7 +34,13 @@ test('help lists all commands, and has that of each', async (t) => {
   for (const command of Object.keys(PROGRAM_OF)) t.true(all.includes(`\n  ${command} `), command);
   t.is(await succeed('tardis', ['help']), all);
   const ofOne = await succeed('tardis', ['help', 'restore']);
-  t.is(ofOne, await succeed('regenerate', ['--help']));
+  t.is(ofOne, await succeed('tardis', ['restore', '--help']));
+  t.regex(ofOne, /^Usage: tardis restore \[options\] .*\btardis restore -D /s);
+  t.notRegex(ofOne, /regenerate|lstardis/);
+  t.regex(
+    await succeed('tardis', ['find', '--help']),
+    /^Usage: tardis find .*`tardis find --help-all`/s,
+  );
   const whole = await succeed('tardis', ['backup', '--help-all']);
   t.true(whole.includes('--budget-items') && !ofOne.includes('--bucket-ca'));
   t.is(await succeed('tardis', ['--help-all']), whole);
@@ -56,4 +64,11 @@ test('a day with the commands, and directories that have their names', async (t)
   t.is(fs.readFileSync(path.join(out, 'backup/letter.txt'), 'utf8'), 'of backup');
   const { status, stderr } = await run('tardis', ['find', ...store]);
   t.deepEqual([status, stderr.includes('give a pattern of names')], [1, true], stderr);
+  const missing = ['-b', '1', path.join(home, 'lost')];
+  const { stderr: advice } = await run('tardis', ['restore', ...store, ...missing]);
+  t.regex(advice, /^tardis restore: .*`tardis list -l`.*`tardis find` looks/ms);
+  t.regex(
+    (await run('regenerate', [...store, ...missing])).stderr,
+    /^regenerate: .*`lstardis -l`/ms,
+  );
 });

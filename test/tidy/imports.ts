@@ -129,7 +129,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** Files beside an index that tests may import: they are too low-level for the index to export, or it loads much more. */
 const OPEN_TO_TESTS =
-  /^src\/(system\/(compiled-code|native[^/]*|rows)|maintenance\/(check\/(read-memory|bounded-backend)|rewrite\/digest-map)|store\/bucket\/log-backend|page\/logic\/[^/]+|tools\/shared\/(commands|help-statuses))\.js$/;
+  /^src\/(system\/(compiled-code|native[^/]*|rows)|maintenance\/(check\/(read-memory|bounded-backend)|rewrite\/digest-map)|store\/bucket\/log-backend|page\/logic\/[^/]+|tools\/(output\/front|shared\/help-statuses))\.js$/;
 
 /**
  * Imports of single files past an index. The command `tardis` needs two files before it starts its local server; the

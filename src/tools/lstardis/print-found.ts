@@ -12,6 +12,7 @@ import { print } from '../shared/run-tool.js';
 import { formatCount, formatTable } from '../output/units.js';
 import { jsonText } from '../output/json-text.js';
 import { PARTLY } from '../output/output.js';
+import { complain } from '../output/front.js';
 
 type SearchedHistory = Parameters<typeof findNames>[0]['history'];
 
@@ -51,7 +52,7 @@ async function provenOf(
 }
 
 function warn(text: string): void {
-  process.stderr.write(`lstardis: ${text}\n`);
+  complain('lstardis', text);
 }
 
 function chosenOf({ versions }: FoundPath, view: LsSettings): readonly PathVersion[] {

@@ -6,6 +6,7 @@ import { displayName, displayText, jsonName, type SetNumber } from '../../model/
 import { JSON_VERSION, printReport } from '../shared/run-tool.js';
 import { counted, formatBytes, formatCount, formatSeconds } from '../output/units.js';
 import { jsonText } from '../output/json-text.js';
+import { complain } from '../output/front.js';
 
 interface RestoreReport {
   /** The number of the set of each group of paths; 0 for contents that are named by their digests. */
@@ -57,26 +58,24 @@ export function printResult(
     return;
   }
   if (losses.length > 0) {
-    process.stderr.write(`regenerate: the file system does not support ${losses.join(', ')}\n`);
+    complain('regenerate', `the file system does not support ${losses.join(', ')}`);
   }
-  for (const doubt of doubts) process.stderr.write(`regenerate: ${displayText(doubt)}\n`);
+  for (const doubt of doubts) complain('regenerate', displayText(doubt));
   const isLacking = ({ error }: RestoreFailure): boolean => error.code === 'ATTRIBUTE_NOT_SET';
   const [lacking, failed] = [failures.filter(isLacking), failures.filter((one) => !isLacking(one))];
   const unread = failed.filter(({ error }) => error.code === 'UNREAD_AT_BACKUP').length;
   printLacking(lacking);
   for (const { path: name, error } of failed.slice(0, MAX_FAILURES_SHOWN)) {
-    process.stderr.write(
-      `regenerate: ${displayName(name)}: ${displayText(error.message)} [${error.code}]\n`,
-    );
+    complain('regenerate', `${displayName(name)}: ${displayText(error.message)} [${error.code}]`);
   }
   for (const code of new Set(failed.map(({ error }) => error.code))) {
     if (isErrorCode(code) && GUIDED_KINDS.has(ERROR_TABLE[code].kind)) {
-      process.stderr.write(`regenerate: ${ERROR_TABLE[code].guidance}\n`);
+      complain('regenerate', ERROR_TABLE[code].guidance);
     }
   }
   const more = failed.length - MAX_FAILURES_SHOWN;
   if (more > 0) {
-    process.stderr.write(`regenerate: … and ${formatCount(more)} more; --json lists all\n`);
+    complain('regenerate', `… and ${formatCount(more)} more; --json lists all`);
   }
   const { files, directories, links, bytes, unchanged, kept, leftOut, fetchedBytes } = progress;
   const done = dryRun ? 'Would restore' : 'Restored';
@@ -125,12 +124,13 @@ function printLacking(lacking: readonly RestoreFailure[]): void {
     const { code, message, context } = first.error;
     const more = count > 1 ? ` and ${formatCount(count - 1)} more` : '';
     const cause = String(context['cause']);
-    process.stderr.write(
-      `regenerate: ${displayName(first.path)}${more}: ${displayText(message)} (${cause}) [${code}]\n`,
+    complain(
+      'regenerate',
+      `${displayName(first.path)}${more}: ${displayText(message)} (${cause}) [${code}]`,
     );
     options.add(LEFT_OUT_BY.get(context['attribute']) ?? '--no-set-attrs');
   }
   if (options.size > 0) {
-    process.stderr.write(`regenerate: to leave that out, use ${[...options].join(', ')}\n`);
+    complain('regenerate', `to leave that out, use ${[...options].join(', ')}`);
   }
 }

@@ -1,23 +1,6 @@
 /** The commands of `tardis`: the programs by the names that a newcomer looks for. */
-import type { Tool } from '../../config/index.js';
+import { PROGRAM_OF } from '../output/front.js';
 import { folded, shownExamples } from './help-rows.js';
-
-/** The program of each command. bin/launch.sh starts it with the words that follow. */
-export const PROGRAM_OF = {
-  backup: 'tardis',
-  restore: 'regenerate',
-  list: 'lstardis',
-  find: 'lstardis',
-  diff: 'tardiff',
-  mount: 'tardisfs',
-  web: 'tardis-web',
-  check: 'sonic check',
-  purge: 'sonic purge',
-  copy: 'sonic copy',
-  clients: 'sonic clients',
-  status: 'sonic status',
-  setup: 'sonic setup',
-} as const satisfies Readonly<Record<string, Tool>>;
 
 const SUMMARIES: Readonly<Record<keyof typeof PROGRAM_OF, string>> = {
   backup: 'back up directories and files (also without this word)',

@@ -4,7 +4,8 @@
  */
 import type { Tool } from '../../config/index.js';
 import { COMMANDS_HELP, READERS_HELP } from './help-commands.js';
-import { folded, shownExamples, type ToolHelp } from './help-rows.js';
+import { frontCommand } from '../output/front.js';
+import { D, folded, shownExamples, type ToolHelp } from './help-rows.js';
 import { statusNote } from './help-statuses.js';
 import { KEYS_HELP, SETS_HELP } from './help-sonic.js';
 
@@ -15,6 +16,24 @@ export const HELP: Readonly<Record<Tool, ToolHelp>> = {
   ...SETS_HELP,
 };
 
+/** The help of `tardis find`, which is another use of lstardis. */
+const FIND_HELP: ToolHelp = {
+  summary: 'Finds files by name in all sets, deleted or not.',
+  about: [
+    'Without a path, all directories are searched. The newest version of each file comes first.',
+  ],
+  examples: {
+    [`lstardis ${D} --find 'letter*.txt'`]: 'finds all files whose names match a pattern',
+    [`lstardis ${D} --find report.odt ~/Documents`]: 'searches only one directory',
+    [`lstardis ${D} --find report.odt -V last`]: 'lists only the newest version of each file',
+  },
+};
+
+/** Returns the help of a command, by the name under which it was started. */
+export function helpOf(tool: Tool): ToolHelp {
+  return tool === 'lstardis' && frontCommand() === 'find' ? FIND_HELP : HELP[tool];
+}
+
 /** Summary of `sonic` itself. */
 export const SONIC_SUMMARY = 'Administers a tardis store.';
 
@@ -23,13 +42,13 @@ const FEW_EXAMPLES = 5;
 
 /** Returns the text below the options that most people need. */
 export function shortHelpText(tool: Tool): string {
-  const examples = Object.entries(HELP[tool].examples).slice(0, FEW_EXAMPLES);
+  const examples = Object.entries(helpOf(tool).examples).slice(0, FEW_EXAMPLES);
   return `\nExamples:\n${shownExamples(examples)}\n\n\`${tool} --help-all\` prints all options.`;
 }
 
 /** Returns the text below all options. */
 export function helpText(tool: Tool): string {
-  const { about = [], examples, notes = [] } = HELP[tool];
+  const { about = [], examples, notes = [] } = helpOf(tool);
   const parts = [
     ...about.map(folded),
     `Examples:\n${shownExamples(Object.entries(examples))}`,

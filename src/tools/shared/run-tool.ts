@@ -35,10 +35,17 @@ import {
 } from '../../system/index.js';
 import { jsonText } from '../output/json-text.js';
 import { endStatus, failedStatus, outputIsReport, print, printReport } from '../output/output.js';
+import {
+  complain,
+  frontCommand,
+  helpInFrontWords,
+  inFrontWords,
+  messageLine,
+} from '../output/front.js';
 import { printAbove } from '../output/progress-line.js';
 import { formatTable } from '../output/units.js';
 import { helpLayout, isShortened, listAll, listInAll } from './help-layout.js';
-import { HELP, helpText, shortHelpText } from './help.js';
+import { helpOf, helpText, shortHelpText } from './help.js';
 import { inOurWords } from './neophytos.js';
 import { takeAttached, takeNumbers, ToolCommand } from './option-words.js';
 import { endingSignals, keepHangupIgnored } from './signals.js';
@@ -63,7 +70,7 @@ export interface ToolSpec<T extends Tool> {
  */
 export function toolCommand<T extends Tool>(spec: ToolSpec<T>): Command {
   const { tool } = spec;
-  const command = describeTool(new ToolCommand(), tool.split(' ').at(-1)!, HELP[tool].summary)
+  const command = describeTool(new ToolCommand(), tool.split(' ').at(-1)!, helpOf(tool).summary)
     .addOption(new Option('--help-all', 'print the help with all options'))
     .on('option:help-all', () => {
       listAll(command);
@@ -174,7 +181,8 @@ function isSecretShown(tool: Tool, { sources }: Sourced): boolean {
 export function describeTool(command: Command, name: string, summary: string): Command {
   return command
     .name(name)
-    .description(summary)
+    .summary(summary)
+    .description(asSentence(summary))
     .version(`${name} ${VERSION}`, '--version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .configureHelp(helpLayout(command))
@@ -182,10 +190,16 @@ export function describeTool(command: Command, name: string, summary: string): C
     .exitOverride();
 }
 
+/** Returns a summary as a sentence: those of sub-commands have no capital and no full stop. */
+function asSentence(summary: string): string {
+  const text = summary.charAt(0).toUpperCase() + summary.slice(1);
+  return text.endsWith('.') ? text : `${text}.`;
+}
+
 /** Adds the arguments that are not options. Help shows them in the form of `shownArguments`. */
 function addArgument(command: Command, tool: Tool, row: SettingRow): void {
-  const argument = command.createArgument(row.argument!, helpOf(row));
-  const shown = row.shownArguments?.[tool];
+  const argument = command.createArgument(row.argument!, describe(row));
+  const shown = frontCommand() === 'find' ? '<pattern> [path...]' : row.shownArguments?.[tool];
   if (shown !== undefined) {
     argument.name = () => shown;
     command.usage(`[options] ${shown}`);
@@ -196,7 +210,7 @@ function addArgument(command: Command, tool: Tool, row: SettingRow): void {
 /** Adds an option that collects its values as texts; the table of settings parses them later. */
 function addFlags(command: Command, tool: Tool, name: string, row: SettingRow): void {
   const isFlag = row.type === 'bool' || row.type === 'count';
-  const option = new Option(row.flags!.replace('[=', ' ['), helpOf(row));
+  const option = new Option(row.flags!.replace('[=', ' ['), describe(row));
   if (row.preset !== undefined) option.preset(row.preset);
   if (row.preset !== undefined && row.choices !== undefined) option.choices(row.choices);
   if (row.preset !== undefined && row.isNumberOrNothing === true) takeNumbers(option);
@@ -204,7 +218,8 @@ function addFlags(command: Command, tool: Tool, name: string, row: SettingRow): 
   option.flags = row.flags!;
   option.attributeName = () => name;
   option.helpGroup(headingOf(name));
-  if (row.isUnlisted === true) option.hideHelp();
+  const isGiven = name === 'findPattern' && frontCommand() === 'find';
+  if (row.isUnlisted === true || isGiven) option.hideHelp();
   if (!isCommon(tool, row)) listInAll(option);
   if (row.type === 'count') option.argParser((_text, before?: number) => (before ?? 0) + 1);
   if (!isFlag) option.argParser((text, before?: string[]) => [...(before ?? []), text]);
@@ -222,7 +237,7 @@ function isCommon(tool: Tool, row: SettingRow): boolean {
 }
 
 /** Returns `description (default: …; TARDIS_…)`, without a note for which the row has nothing. */
-function helpOf(row: SettingRow): string {
+function describe(row: SettingRow): string {
   const { default: given, defaultText, variable } = row;
   const notes: string[] = [];
   if (defaultText !== undefined) notes.push(`default: ${defaultText}`);
@@ -280,8 +295,8 @@ export async function runTool(
   let words: string[] = [];
   keepHangupIgnored();
   keepBlocksSmall();
-  onExposedSecret((text) => printAbove(`${command.name()}: warning: ${text}`));
-  onLongWait((text) => printAbove(`${command.name()}: ${text}`));
+  onExposedSecret((text) => printAbove(messageLine(command.name(), `warning: ${text}`)));
+  onLongWait((text) => printAbove(messageLine(command.name(), text)));
   const done = reportUnfinished((error) => {
     process.exitCode = printError(command.name(), error, printsJson);
   });
@@ -319,7 +334,10 @@ function requireHelpThere(command: Command, [first, commandName]: readonly strin
 
 /** Sets the output of a command and its sub-commands, which do not inherit it. */
 function configureOutput(command: Command): void {
-  command.exitOverride().configureOutput({ outputError: () => undefined });
+  command.exitOverride().configureOutput({
+    outputError: () => undefined,
+    writeOut: (text) => process.stdout.write(helpInFrontWords(text)),
+  });
   for (const sub of command.commands) configureOutput(sub);
 }
 
@@ -380,13 +398,16 @@ export function printError(name: string, error: unknown, printsJson: boolean): n
   const { kind, exitStatus, guidance } = failure.row;
   if (printsJson) {
     const { code, message, context } = toWire(failure);
-    printReport(jsonText({ version: JSON_VERSION, error: { code, message, context, guidance } }));
+    const advice = inFrontWords(guidance);
+    printReport(
+      jsonText({ version: JSON_VERSION, error: { code, message, context, guidance: advice } }),
+    );
     return failedStatus(exitStatus);
   }
   // A message may contain text of a peer or a store, which must not control the terminal.
   const shown = displayName(Buffer.from(failure.message));
-  process.stderr.write(`${name}: ${shown} [${failure.code}]\n`);
-  process.stderr.write(`${name}: ${guidance}\n`);
+  complain(name, `${shown} [${failure.code}]`);
+  complain(name, guidance);
   if (kind === 'bug') {
     const original = failure.cause instanceof Error ? failure.cause : failure;
     const stack = failure.context['stack'];
@@ -408,7 +429,7 @@ export function interruptSignal(name: string, then: string): AbortSignal {
   for (const signal of endingSignals('SIGINT', 'SIGTERM')) {
     process.on(signal, () => {
       if (controller.signal.aborted) process.exit(INTERRUPTED_STATUS);
-      printAbove(`${name}: stopping cleanly (interrupt again to stop at once); ${then}`);
+      printAbove(messageLine(name, `stopping cleanly (interrupt again to stop at once); ${then}`));
       controller.abort();
     });
   }

@@ -14,6 +14,7 @@ import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { formatTable } from '../output/units.js';
 import { storeSystem } from '../opening/local-store.js';
 import { jsonText } from '../output/json-text.js';
+import { complain } from '../output/front.js';
 
 export function getConfig(options: Settings<'sonic getconfig'>): Promise<void> {
   const keys = options.keysToShow.map(keptKey);
@@ -50,7 +51,7 @@ export async function setConfig(options: Settings<'sonic setconfig'>): Promise<v
   else settings.set(key, value);
   const lack = lackOfEffect(settings);
   if (!rehearse) await there.changeSetting(key, value);
-  if (lack !== undefined) process.stderr.write(`sonic: ${lack}\n`);
+  if (lack !== undefined) complain('sonic', lack);
   if (json) {
     const reported = {
       client,

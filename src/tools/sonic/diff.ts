@@ -32,6 +32,7 @@ import {
   typeWord,
 } from '../shared/report-differences.js';
 import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
+import { complain } from '../output/front.js';
 
 type DiffSettings = Settings<'sonic diff'>;
 
@@ -53,7 +54,7 @@ export async function diffSets(options: DiffSettings): Promise<number> {
   if (compared.length < 2) throw new TardisError('USAGE', 'give two backup sets to compare');
   const system = nodeSystem();
   const warn = (text: string): void => {
-    if (!json) process.stderr.write(`sonic: ${displayText(text)}\n`);
+    if (!json) complain('sonic', displayText(text));
   };
   using history = await openAdministered(system, options, warn);
   const nowMs = system.clock.nowMs();

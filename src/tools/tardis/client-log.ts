@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import { failedTo, systemCode } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
+import { complain } from '../output/front.js';
 
 export class ClientLog {
   private fds: number[] = [];
@@ -27,7 +28,7 @@ export class ClientLog {
         return true;
       } catch (error) {
         const why = systemCode(error) ?? 'unknown';
-        process.stderr.write(`tardis: cannot write to a log file, closing it: ${why}\n`);
+        complain('tardis', `cannot write to a log file, closing it: ${why}`);
         fs.closeSync(fd);
         return false;
       }

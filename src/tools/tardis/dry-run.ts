@@ -11,6 +11,7 @@ import { notEnteredText } from './report-backup.js';
 import { commandsOf } from './stream-sources.js';
 import { walkSources } from './walk-sources.js';
 import { jsonText } from '../output/json-text.js';
+import { complain } from '../output/front.js';
 
 /** In the predecessor `-n` gave the name of the set, which is taken for a directory here. */
 const NAME_HINT = '-n is --dry-run here; a name of the set is given by --name';
@@ -22,7 +23,7 @@ export async function dryRun(settings: Settings<'tardis'>, signal: AbortSignal):
   const { roots, missing } = readRoots(system, settings.directories, { ...settings, streams });
   const run = new DryRun(settings);
   run.reportFailures(missingFailures(missing));
-  if (missing.length > 0) process.stderr.write(`tardis: ${NAME_HINT}\n`);
+  if (missing.length > 0) complain('tardis', NAME_HINT);
   const { progress } = run;
   const onBatch = (batch: WalkOutput): void => run.take(batch);
   const { workers: threads } = settings;
@@ -66,7 +67,7 @@ class DryRun {
     for (const { path, what, reason } of failures) {
       this.progress[what] += 1;
       if (this.settings.json) continue;
-      process.stderr.write(`tardis: ${displayName(path)}: ${what} (${reason})\n`);
+      complain('tardis', `${displayName(path)}: ${what} (${reason})`);
     }
   }
 

@@ -41,6 +41,7 @@ import { requireTags } from '../shared/option-words.js';
 import { newPlace, type NewPlace, newPlaceText } from '../opening/local-store.js';
 import { keyFileOf, promptFor } from '../opening/keys.js';
 import { jsonText } from '../output/json-text.js';
+import { complain } from '../output/front.js';
 
 /** Number of digests that are remembered, so that repeated contents are not sent again. They take 4 MiB. */
 const RECENT_DIGESTS = 1 << 17;
@@ -349,7 +350,7 @@ class RunMessages {
   madeWith(password: Buffer): void {
     const line = strengthLine(password, this.settings);
     this.isEncrypted = this.settings.crypt;
-    if (!this.settings.json) process.stderr.write(`tardis: ${line}\n`);
+    if (!this.settings.json) complain('tardis', line);
   }
 
   printNote(text: string): void {
@@ -380,7 +381,7 @@ class RunMessages {
     const doubts = [...result.doubts, ...(unpurged === undefined ? [] : [unpurged])];
     for (const doubt of [...doubts, ...(copies?.warnings ?? [])]) {
       this.log.write(doubt);
-      if (!json) process.stderr.write(`tardis: ${doubt}\n`);
+      if (!json) complain('tardis', doubt);
     }
     this.log.close();
     const named = { failed: this.named, warnings };

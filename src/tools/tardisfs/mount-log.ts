@@ -4,6 +4,7 @@ import type { Settings } from '../../config/index.js';
 import { failedTo } from '../../errors/index.js';
 import { displayName, displayText } from '../../model/index.js';
 import { BoundedCache } from '../../system/index.js';
+import { shownProgram } from '../output/front.js';
 
 /** Time for which an entry is not repeated, and maximum number of entries that are remembered for that. */
 const REPEAT_MS = 60_000;
@@ -26,7 +27,7 @@ export function logTo({ logFile, foreground }: LogSettings): (line: string) => v
     if (lastMs !== undefined && nowMs - lastMs < REPEAT_MS) return;
     written.set(text, nowMs);
     const lines = displayText(text).replaceAll('\n', '\n  ');
-    write(`${new Date().toISOString()} tardisfs: ${lines}\n`);
+    write(`${new Date().toISOString()} ${shownProgram('tardisfs')}: ${lines}\n`);
   };
 }
 
