@@ -33,7 +33,7 @@ export const CLIENT_ROWS = rowsFor({ tools: ['tardis'] }, {
     isCommon: true,
     negatable: true,
     clientKey: 'Local',
-    help: 'write to a store on this machine, through a server that is started for this run; takes precedence over a --server from the same source (such as the command line)',
+    help: 'write to a store on this machine, through a server of this run; takes precedence over a --server from the same source (such as the command line)',
   },
   localConfig: {
     type: 'path',

@@ -241,7 +241,12 @@ function describe(row: SettingRow): string {
   const { default: given, defaultText, variable } = row;
   const notes: string[] = [];
   if (defaultText !== undefined) notes.push(`default: ${defaultText}`);
-  else if (given !== undefined && typeof given !== 'function' && hasShownDefault(given)) {
+  else if (
+    given !== undefined &&
+    typeof given !== 'function' &&
+    row.type !== 'count' &&
+    hasShownDefault(given)
+  ) {
     const value = typeof given === 'object' ? given.join(' ') : formatValue(given, row);
     notes.push(`default: ${value}`);
   }
