@@ -15,6 +15,6 @@ export {
 } from './filter-rules.js';
 export { type Filtered, filterListing, type LeftOut } from './filter.js';
 export { compileGlob } from './glob.js';
-export { namePattern, type NamePattern } from './name-pattern.js';
+export { namePattern, wordsPattern, type NamePattern } from './name-pattern.js';
 export * from './options.js';
 export { parseRule, parseRules, type RuleOrigin, RuleList } from './rules.js';

@@ -1,11 +1,12 @@
 /** The pattern of a search by name. It matches names, or the ends of paths if it has a slash. */
+import { isUtf8 } from 'node:buffer';
 import { splitPath } from '../model/index.js';
 import { compileGlob } from './glob.js';
 
 export interface NamePattern {
   /** The pattern as it was typed. */
   readonly text: Buffer;
-  /** A byte string that every matching name contains; empty if none is known. */
+  /** A byte string that every matching name contains, maybe with other letters of ASCII capital; empty if none is known. */
   readonly literal: Buffer;
   readonly isMatch: (name: Buffer) => boolean;
   /** True if the directories above the name match too. */
@@ -40,6 +41,39 @@ export function namePattern(text: Buffer): NamePattern {
   };
 }
 
+/**
+ * Parses the words of a search, separated by blanks. A name matches if each word does, in any order, without regard to
+ * capital and small letters, or to how an accent is written.
+ */
+export function wordsPattern(text: Buffer): NamePattern {
+  const all = folded(text).toString('latin1');
+  const words = all.split(' ').filter((word) => word !== '');
+  const patterns = (words.length === 0 ? [all] : words).map((word) =>
+    namePattern(Buffer.from(word, 'latin1')),
+  );
+  const runs = patterns.flatMap(({ literal }) => literal.toString('latin1').split(/[^ -~]+/));
+  const longest = runs.reduce((one, other) => (other.length > one.length ? other : one), '');
+  return {
+    text,
+    literal: Buffer.from(longest, 'latin1'),
+    isMatch: (name) => {
+      const plain = folded(name);
+      return patterns.every((pattern) => pattern.isMatch(plain));
+    },
+    isPathMatch: (path) => {
+      const plain = Buffer.concat(splitPath(path).flatMap((part) => [SEPARATOR, folded(part)]));
+      return patterns.every((pattern) => pattern.isPathMatch(plain));
+    },
+  };
+}
+
+/** Returns a name in small letters. If it is not UTF-8, only letters of ASCII change. */
+function folded(name: Buffer): Buffer {
+  if (isUtf8(name)) return Buffer.from(name.toString().toLowerCase().normalize());
+  const lower = name.toString('latin1').replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase());
+  return Buffer.from(lower, 'latin1');
+}
+
 function matcherOf(part: Buffer, isPart: boolean): (name: Buffer) => boolean {
   const isLiteral = (name: Buffer): boolean => (isPart ? name.includes(part) : name.equals(part));
   if (!isWild(part)) return isLiteral;
@@ -60,3 +94,4 @@ function literalIn(part: Buffer): Buffer {
 }
 
 const SLASH = 0x2f;
+const SEPARATOR: Buffer = Buffer.from([SLASH]);

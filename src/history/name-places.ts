@@ -6,7 +6,7 @@ import { type DirectoryId, joinPath, type SetNumber } from '../model/index.js';
 import type { BackupSet } from '../store/catalog/index.js';
 import type { History } from './history.js';
 
-/** Sets with the same roots, newest first. A directory that one of them can reach is reachable in the others too. */
+/** Sets with the same roots: the complete ones, newest first, and then the unfinished ones. A directory that one of them can reach is reachable in the others too. */
 export type SetsOfRoots = readonly BackupSet[];
 
 /** A version for which a path is sought; `lastSet` is undefined while it is current. */
@@ -49,13 +49,18 @@ export class NamePlaces {
     this.jobs = jobsOf(sets, roots);
   }
 
-  /** Returns the newest set that shows versions of a span, for each group of sets with the same roots. Newest first. */
+  /**
+   * Returns the newest complete set that shows versions of a span, else the newest unfinished one, for each group of sets
+   * with the same roots. Newest first.
+   */
   seenIn({ firstSet, lastSet }: Pick<NamedSpan, 'firstSet' | 'lastSet'>): SeenIn[] {
     const found = this.jobs.flatMap((job) => {
       const newest = job.find(({ set }) => set >= firstSet && set <= (lastSet ?? Infinity));
-      return newest === undefined ? [] : [{ set: newest.set, job }];
+      return newest === undefined ? [] : [{ newest, job }];
     });
-    return found.sort((one, other) => other.set - one.set);
+    return found
+      .sort((one, other) => compareSets(one.newest, other.newest))
+      .map(({ newest, job }) => ({ set: newest.set, job }));
   }
 
   /**
@@ -108,11 +113,17 @@ function jobsOf(
   roots: ReadonlyMap<SetNumber, readonly Buffer[]>,
 ): SetsOfRoots[] {
   const jobs = new Map<string, BackupSet[]>();
-  for (const set of sets.toReversed()) {
+  for (const set of sets.toSorted(compareSets)) {
     const key = Buffer.concat((roots.get(set.set) ?? []).flatMap((path) => [path, NUL]));
     const job = jobs.get(key.toString('latin1'));
     if (job === undefined) jobs.set(key.toString('latin1'), [set]);
     else job.push(set);
   }
   return [...jobs.values()];
+}
+
+/** Sorts complete sets before unfinished ones, and newer ones first. */
+function compareSets(one: BackupSet, other: BackupSet): number {
+  const rank = ({ state }: BackupSet): number => (state === 'complete' ? 0 : 1);
+  return rank(one) - rank(other) || other.set - one.set;
 }

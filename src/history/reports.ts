@@ -24,7 +24,10 @@ export interface ChangesFound {
 /** A request for the names after a place. */
 export interface NamedPage {
   readonly after: EntryPlace;
-  /** Byte string that each opened name must contain; empty for any name. */
+  /**
+   * Byte string that each opened name must contain, without regard to capital letters of ASCII; empty for any name.
+   * `isMatch` decides.
+   */
   readonly literal: Buffer;
   readonly isMatch: (name: Buffer) => boolean;
 }

@@ -1,5 +1,5 @@
 /** The small decisions of the tools: numbers for people, words for a shell, patterns, sets and servers. */
-import { namePattern } from '../../src/excludes/index.js';
+import { namePattern, wordsPattern } from '../../src/excludes/index.js';
 import { spawnSync } from 'node:child_process';
 import test from 'ava';
 import {
@@ -70,6 +70,28 @@ test('a word for a shell is read back as it was', (t) => {
     t.regex(shellWord(word), /^[\x20-\x7e]+$/, 'printable');
   }
   t.is(shellWord('/a/b-c_d.e:f@g%h+i,j=k'), '/a/b-c_d.e:f@g%h+i,j=k');
+});
+
+test('the words of a search match in any order, in letters of any size', (t) => {
+  for (const [text, path, wanted] of [
+    ['01 LETTER', '/a/letters-01.txt', true],
+    ['letter 02', '/a/letters-01.txt', false],
+    ['*.PDF budget', '/a/Budget-Final.pdf', true],
+    ['*.PDF draft', '/a/Budget-Final.pdf', false],
+    ['ÄPFEL', '/a/a\u0308pfel.txt', true],
+    ['docs/Plan old', '/DOCS/plan old', false],
+    ['DOCS/*plan* old', '/Docs/plan old', true],
+    [' ', '/a', false],
+    [' ', '/a b', true],
+  ] as const) {
+    const { isMatch, isPathMatch, literal } = wordsPattern(Buffer.from(text));
+    const name = Buffer.from(path.slice(path.lastIndexOf('/') + 1));
+    t.is(isMatch(name) && isPathMatch(Buffer.from(path)), wanted, `${text} ${path}`);
+    const isPlausible = name.toString().toLowerCase().includes(literal.toString());
+    t.true(isPlausible || !wanted, `${text}: ${literal.toString()}`);
+  }
+  const bytes = Buffer.from([0x41, 0xff, 0x42]);
+  t.true(wordsPattern(Buffer.from([0x61, 0xff, 0x62])).isMatch(bytes));
 });
 
 test('a pattern matches names, and with a slash the directories above them', (t) => {

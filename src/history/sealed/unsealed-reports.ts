@@ -57,7 +57,7 @@ export class UnsealedReports implements Reports {
   }
 
   /** Requests all names and filters them here, since a store cannot match sealed names. Leaves out roots. */
-  async named({ after, literal, isMatch }: NamedPage): Promise<NamesFound> {
+  async named({ after, isMatch }: NamedPage): Promise<NamesFound> {
     const { names } = this.keyring;
     const all = { after, literal: NOTHING, isMatch: () => true };
     const { versions, next } = await this.sealed.named(all);
@@ -65,7 +65,7 @@ export class UnsealedReports implements Reports {
     for (const version of versions) {
       if (version.directory === ROOTS_DIRECTORY) continue;
       const name = names.openName(version.name);
-      if (name.includes(literal) && isMatch(name)) found.push({ ...version, name });
+      if (isMatch(name)) found.push({ ...version, name });
     }
     return { versions: found, next };
   }

@@ -241,7 +241,7 @@ export class NamedEntries {
       named: database.query(
         `SELECT directory_id, name, first_set, last_set FROM entries
          WHERE (directory_id, name) > (?, ?) AND (directory_id, name) <= (?, ?)
-           AND (? = 0 OR instr(name, ?) > 0)
+           AND (? = 0 OR instr(CAST(lower(name) AS BLOB), ?) > 0)
          ORDER BY directory_id, name, first_set`,
         ['integer', 'blob', 'integer', 'integer?'],
       ),
@@ -257,12 +257,13 @@ export class NamedEntries {
   }
 
   /**
-   * Returns all versions after one place and up to another whose names contain the bytes of `literal`. An empty
-   * `literal` matches every name.
+   * Returns all versions after one place and up to another whose names contain the bytes of `literal`, without
+   * regard to capital letters of ASCII. An empty `literal` matches every name.
    */
   find(after: EntryPlace, upTo: EntryPlace, literal: Buffer): NamedVersion[] {
     const between = [after.directory, after.name, upTo.directory, upTo.name];
-    const rows = this.statements.named.all(...between, literal.length, literal);
+    const wanted = lowerAscii(literal);
+    const rows = this.statements.named.all(...between, wanted.length, wanted);
     return rows.map(([directory, name, firstSet, lastSet]) => ({
       directory,
       name,
@@ -270,6 +271,15 @@ export class NamedEntries {
       lastSet: lastSet ?? undefined,
     }));
   }
+}
+
+/** Returns bytes as SQLite's `lower` does: only letters of ASCII change. */
+function lowerAscii(bytes: Buffer): Buffer {
+  const text = bytes.toString('latin1');
+  return Buffer.from(
+    text.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase()),
+    'latin1',
+  );
 }
 
 /** A scanned part of a listing. */
