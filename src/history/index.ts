@@ -12,6 +12,7 @@ export { restBelow, rootAbove } from './local/roots.js';
 export { serverTime, setAt, setNamed } from './local/sets.js';
 export { NamePlaces, type PlacedName, type SetsOfRoots } from './name-places.js';
 export { noSuchPath } from './no-such-path.js';
+export { type PlacedNote, placedNotes } from './unsaved.js';
 export * from './reports.js';
 export { provenVersion } from './proven-version.js';
 export { ListingFaults } from './sealed/listing-faults.js';

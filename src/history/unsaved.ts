@@ -10,8 +10,10 @@ import {
   isErrorNote,
   joinPath,
   type SetNumber,
+  shownRoot,
   splitPath,
 } from '../model/index.js';
+import type { SetNote } from '../store/index.js';
 import type { History, HistoryEntry } from './history.js';
 
 interface Note {
@@ -137,4 +139,34 @@ function errorOf({ what, reason }: Note, result: string): TardisError {
   const [happened] = TEXTS[what];
   const why = reason === '' ? '' : ` (${displayText(reason)})`;
   return new TardisError('UNREAD_AT_BACKUP', `the backup ${happened}${why}: ${result}`);
+}
+
+/** Number of the pseudo-directory that contains the roots' own entries. */
+const ROOTS = 0;
+
+export interface PlacedNote extends Pick<SetNote, 'what' | 'reason'> {
+  readonly path: Buffer;
+}
+
+/** Returns the notes of a set. Where the path of a directory is not known, the path of a note is only its name. */
+export async function placedNotes(
+  history: Pick<History, 'notes' | 'roots' | 'reports'>,
+  set: SetNumber,
+): Promise<PlacedNote[]> {
+  const notes = await history.notes(set);
+  if (notes.length === 0) return [];
+  const roots = await history.roots(set);
+  const directories = [...new Set(notes.map(({ directory }) => directory))];
+  const paths = await history.reports.directoryPaths(set, directories);
+  const pathOf = new Map(directories.map((directory, index) => [directory, paths[index]]));
+  const placed = ({ directory, name }: SetNote): Buffer => {
+    if (directory === ROOTS) {
+      const root = roots.find((one) => String(one.root) === name.toString('latin1'));
+      return root === undefined ? name : shownRoot(root.path);
+    }
+    const above = pathOf.get(directory);
+    if (above === undefined) return name;
+    return name.length === 0 ? above : joinPath(above, name);
+  };
+  return notes.map((note) => ({ path: placed(note), what: note.what, reason: note.reason }));
 }

@@ -8,17 +8,22 @@ import type {
   Directory,
   Entry,
   Found,
+  Note,
+  Store,
   Version,
 } from '../web/api/schemas.js';
-import type { DeletedPage, RestoreState, RestoreBody } from '../web/local/schemas.js';
-import type { Order, Sort } from './logic/place.js';
+import type { DeletedPage, JobState, RestoreBody } from '../web/local/schemas.js';
+import type { Order, Place, Sort } from './logic/place.js';
 
-export type { BackupSet, Change, Client, Entry, Found, RestoreState, RestoreBody, Version };
+export type { BackupSet, Change, Client, Entry, Found, JobState, RestoreBody, Store, Version };
 export type Deleted = DeletedPage['deleted'][number];
 
 const BASE = '/api/v1';
-/** Number of entries in one page of a listing. */
-const PAGE_ENTRIES = 1000;
+/** Number of entries in the first page of a listing, which must come quickly, and in each page after it. */
+const FIRST_ENTRIES = 1000;
+const PAGE_ENTRIES = 10_000;
+/** Time without an answer after which a request for news has failed, as after a sleep of the machine. */
+const NEWS_TIMEOUT_MS = 20_000;
 /** Maximum number of deleted entries of a directory that are shown. */
 const MAX_DELETED = 10_000;
 /**
@@ -27,6 +32,7 @@ const MAX_DELETED = 10_000;
 const MAX_HREF_CHARS = 8000;
 /** Number of results in one page of a search. It is small, since the first results must come quickly. */
 const PAGE_FOUND = 200;
+const DAY_MS = 86_400_000;
 
 /** An error of the API. `code` is one of docs/damage/errors.md; `UNREACHABLE` if there was no answer. */
 export class ApiError extends Error {
@@ -71,11 +77,41 @@ async function request(
     throw new ApiError('UNREACHABLE', '', '');
   }
   noteDoubts(Number(response.headers.get('x-tardis-doubts') ?? 0));
-  if (response.ok) return response;
+  if (response.ok || response.status === NOT_MODIFIED) return response;
   // A body that is not JSON is one of a proxy; the status is then all that is known.
   const problem = (await response.json().catch(() => ({}))) as Partial<Record<string, string>>;
   const { code = 'INTERNAL', detail = response.statusText, guidance = '' } = problem;
   throw new ApiError(code, detail, guidance);
+}
+
+const NOT_MODIFIED = 304;
+
+/** An answer that is requested again and again, and costs little while it is unchanged. */
+export interface News<T> {
+  readonly value: T;
+  readonly etag: string;
+}
+
+/** Requests an answer. Returns the one before if it is unchanged. */
+async function news<T>(
+  path: string,
+  before: News<T> | undefined,
+  stopped: AbortSignal,
+): Promise<News<T>> {
+  const signal = AbortSignal.any([stopped, AbortSignal.timeout(NEWS_TIMEOUT_MS)]);
+  const headers: Record<string, string> =
+    before === undefined ? {} : { 'if-none-match': before.etag };
+  let response: Response;
+  let value: T;
+  try {
+    response = await request(path, { signal, headers });
+    if (response.status === NOT_MODIFIED && before !== undefined) return before;
+    value = (await response.json()) as T;
+  } catch (error) {
+    if (error instanceof ApiError || stopped.aborted) throw error;
+    throw new ApiError('UNREACHABLE', '', ''); // the time is up
+  }
+  return { value, etag: response.headers.get('etag') ?? '' };
 }
 
 let doubts = 0;
@@ -113,7 +149,15 @@ interface SessionReply {
   readonly program: string;
   readonly client?: string;
   readonly canRestore: boolean;
+  readonly storeWords?: string;
   readonly doubts?: readonly string[];
+}
+
+/** The pattern of a search, and its limits. */
+interface Wanted extends Pick<Place, 'kind' | 'leastBytes' | 'sinceDays'> {
+  readonly pattern: string;
+  /** Encoded path of the directory to search below; undefined for all. */
+  readonly below: string | undefined;
 }
 
 interface DirectoryRequest {
@@ -159,9 +203,17 @@ interface Decision {
 
 export const api = {
   session: (signal: AbortSignal) => json<SessionReply>('/session', { signal }),
-  clients: (signal: AbortSignal) => json<Client[]>('/clients', { signal }),
-  sets: (client: string, signal: AbortSignal) =>
-    json<{ sets: BackupSet[] }>(`${clientPath(client)}/sets`, { signal }),
+  clients: (before: News<Client[]> | undefined, signal: AbortSignal) =>
+    news('/clients', before, signal),
+  sets: (client: string, before: News<{ sets: BackupSet[] }> | undefined, signal: AbortSignal) =>
+    news(`${clientPath(client)}/sets`, before, signal),
+  jobs: (before: News<{ jobs: JobState[] }> | undefined, signal: AbortSignal) =>
+    news('/jobs', before, signal),
+  store: (client: string, before: News<Store> | undefined, signal: AbortSignal) =>
+    news(`${clientPath(client)}/store`, before, signal),
+  notes: (client: string, set: number, signal: AbortSignal) =>
+    json<{ notes: Note[]; total: number }>(`${setPath(client, set)}/notes`, { signal }),
+  set: (client: string, set: number) => json<BackupSet>(setPath(client, set)),
   roots: (client: string, set: number, signal: AbortSignal) =>
     json<{ roots: { path: string; pathBytes?: string }[] }>(`${setPath(client, set)}/roots`, {
       signal,
@@ -170,7 +222,9 @@ export const api = {
     json<Entry>(`${setPath(client, set)}/entry?path=${path}`, { signal }),
   directory: (requested: DirectoryRequest, after: string | undefined, signal: AbortSignal) => {
     const { client, set, path, sort, order } = requested;
-    const query = `path=${path}&limit=${PAGE_ENTRIES}&sort=${sort}&order=${order}`;
+    const limit = after === undefined ? FIRST_ENTRIES : PAGE_ENTRIES;
+    const sorted = sort === 'name' ? 'natural' : sort;
+    const query = `path=${path}&limit=${limit}&sort=${sorted}&order=${order}`;
     return json<Directory>(`${setPath(client, set)}/directory?${query}${cursor(after)}`, {
       signal,
     });
@@ -188,13 +242,21 @@ export const api = {
   /** Returns a page of the changes of a set since the set before it. */
   changes: (client: string, set: number, after: string | undefined, signal: AbortSignal) =>
     json<ChangesReply>(
-      `${clientPath(client)}/changes?to=${set}&limit=${PAGE_ENTRIES}${cursor(after)}`,
+      `${clientPath(client)}/changes?to=${set}&limit=${FIRST_ENTRIES}${cursor(after)}`,
       { signal },
     ),
   versions: (client: string, path: string, signal: AbortSignal) =>
     json<{ versions: Version[] }>(`${clientPath(client)}/versions?path=${path}`, { signal }),
-  search: (client: string, pattern: string, after: string | undefined, signal: AbortSignal) => {
-    const query = `pattern=${encodeURIComponent(pattern)}&limit=${PAGE_FOUND}${cursor(after)}`;
+  search: (client: string, wanted: Wanted, after: string | undefined, signal: AbortSignal) => {
+    const { pattern, kind, leastBytes, sinceDays, below } = wanted;
+    const fromMs = sinceDays === undefined ? undefined : Date.now() - sinceDays * DAY_MS;
+    const limits = [
+      ['kind', kind],
+      ['leastBytes', leastBytes],
+      ['fromMs', fromMs],
+      ['below', below],
+    ].flatMap(([name, value]) => (value === undefined ? [] : [`&${name}=${value}`]));
+    const query = `pattern=${encodeURIComponent(pattern)}${limits.join('')}&limit=${PAGE_FOUND}${cursor(after)}`;
     return json<{ found: Found[]; next?: string }>(`${clientPath(client)}/search?${query}`, {
       signal,
     });
@@ -220,10 +282,9 @@ export const api = {
     return (await json<{ sets: Decision[] }>(path, { signal })).sets;
   },
   restore: (requested: RestoreBody) =>
-    json<RestoreState>('/restores', { method: 'POST', body: requested }),
-  restoreState: (id: string, signal: AbortSignal) =>
-    json<RestoreState>(`/restores/${id}`, { signal }),
-  stopRestore: (id: string) => json<RestoreState>(`/restores/${id}`, { method: 'DELETE' }),
+    json<JobState>('/restores', { method: 'POST', body: requested }),
+  /** Stops a job, or forgets it if it has ended. */
+  endJob: (id: string) => json<JobState>(`/jobs/${id}`, { method: 'DELETE' }),
 };
 
 function cursor(after: string | undefined): string {

@@ -1,6 +1,6 @@
 /** Hooks of the page: the place in the address, answers of the API, and lists that are loaded page by page. */
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
-import { api, ApiError, type Client } from './api.js';
+import { api, ApiError, type JobState, type News } from './api.js';
 import { hashOf, type Place, placeOf } from './logic/place.js';
 
 /** Changes the place. With `replace`, no step is added to the browser's history. */
@@ -66,25 +66,97 @@ export function useAnswer<T>(
   return isCurrent ? { ...held, again } : { ...WAITING, isLoading: key !== undefined, again };
 }
 
-/** Time after which the states of the clients are requested again while the page is seen. */
-const STATES_EVERY_MS = 30_000;
+/** Time after which news are requested again: while a job runs, while the page is seen, and while it is hidden. */
+const BUSY_MS = 700;
+const SEEN_MS = 4000;
+const HIDDEN_MS = 60_000;
+/** Share of the time of the program that requests of one kind may take at most. */
+const MOST_SHARE = 0.05;
 
-/** Requests the clients with their states: now, regularly, and when the page is seen again. */
-export function useClients(): Answer<readonly Client[]> & { readonly again: () => void } {
-  const clients = useAnswer('clients', (signal) => api.clients(signal));
-  const { again } = clients;
+interface Living<T> {
+  readonly value: T | undefined;
+  /** Why the last request failed; the value is then the one before. */
+  readonly error: ApiError | undefined;
+  readonly again: () => void;
+}
+
+/**
+ * Requests an answer again and again, and keeps the last one if a request fails. The next request follows the end of the
+ * one before after a pause, or comes at once when the page is seen again. `key` undefined: nothing is requested.
+ */
+export function useNews<T>(
+  key: string | undefined,
+  request: (before: News<T> | undefined, signal: AbortSignal) => Promise<News<T>>,
+  isBusy: (value: T) => boolean = () => false,
+): Living<T> {
+  const [held, setHeld] = useState<{ key?: string; news?: News<T>; error?: ApiError }>({});
+  const look = useRef<() => void>(() => undefined);
   useEffect(() => {
-    const look = (): void => {
-      if (document.visibilityState === 'visible') again();
+    if (key === undefined) return undefined;
+    const controller = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let last: News<T> | undefined;
+    let isRequesting = false;
+    let isWanted = false;
+    const ask = async (): Promise<void> => {
+      if (isRequesting) {
+        isWanted = true; // what is being read may be older than what has happened
+        return;
+      }
+      clearTimeout(timer);
+      isRequesting = true;
+      isWanted = false;
+      const beganMs = performance.now();
+      try {
+        last = await request(last, controller.signal);
+        if (!controller.signal.aborted) setHeld({ key, news: last });
+      } catch (error) {
+        if (!controller.signal.aborted) {
+          setHeld({ key, ...(last === undefined ? {} : { news: last }), error: asApiError(error) });
+        }
+      }
+      isRequesting = false;
+      if (controller.signal.aborted) return;
+      const pauseMs = isWanted ? 0 : pauseAfter(last, isBusy);
+      const shareMs = (performance.now() - beganMs) / MOST_SHARE;
+      timer = setTimeout(() => void ask(), isWanted ? 0 : Math.max(pauseMs, shareMs));
     };
-    const timer = setInterval(look, STATES_EVERY_MS);
-    document.addEventListener('visibilitychange', look);
+    const seen = (): void => {
+      if (document.visibilityState === 'visible') void ask();
+    };
+    look.current = () => void ask();
+    void ask();
+    document.addEventListener('visibilitychange', seen);
+    addEventListener('online', seen);
     return () => {
-      clearInterval(timer);
-      document.removeEventListener('visibilitychange', look);
+      clearTimeout(timer);
+      controller.abort();
+      document.removeEventListener('visibilitychange', seen);
+      removeEventListener('online', seen);
     };
-  }, [again]);
-  return clients;
+  }, [key]);
+  const again = useCallback(() => look.current(), []);
+  const isCurrent = held.key === key;
+  return {
+    value: isCurrent ? held.news?.value : undefined,
+    error: isCurrent ? held.error : undefined,
+    again,
+  };
+}
+
+function pauseAfter<T>(last: News<T> | undefined, isBusy: (value: T) => boolean): number {
+  if (last !== undefined && isBusy(last.value)) return BUSY_MS;
+  return document.visibilityState === 'visible' ? SEEN_MS : HIDDEN_MS;
+}
+
+export type JobList = ReturnType<typeof useJobs>;
+
+/** Returns the jobs of the program. */
+export function useJobs(key: string | undefined): Living<readonly JobState[]> {
+  const jobs = useNews(key, api.jobs, (value) =>
+    value.jobs.some(({ state }) => state === 'running'),
+  );
+  return { value: jobs.value?.jobs, error: jobs.error, again: jobs.again };
 }
 
 export function asApiError(error: unknown): ApiError {
@@ -94,6 +166,8 @@ export function asApiError(error: unknown): ApiError {
 interface Page<T> {
   readonly items: readonly T[];
   readonly next: string | undefined;
+  /** Number of all items, if it is known. */
+  readonly total?: number | undefined;
 }
 
 export interface Paged<T> {
@@ -103,6 +177,8 @@ export interface Paged<T> {
   readonly error: ApiError | undefined;
   /** True if the list has reached the maximum number of items. */
   readonly isFull: boolean;
+  /** Number of all items, if it is known. */
+  readonly total: number | undefined;
   /** Loads the next page. */
   readonly more: () => void;
   /** Loads all pages, up to the maximum number of items. */
@@ -119,6 +195,7 @@ const MAX_ITEMS = 250_000;
 interface Growing<T> {
   readonly items: T[];
   next: string | undefined;
+  total: number | undefined;
   isWhole: boolean;
   isLoading: boolean;
   loadsAll: boolean;
@@ -152,6 +229,7 @@ export function usePages<T>(
         .then((page) => {
           for (const item of page.items) growing.items.push(item);
           growing.next = page.next;
+          growing.total = page.total;
           growing.isWhole = page.next === undefined;
         })
         .catch((error: unknown) => {
@@ -172,7 +250,7 @@ export function usePages<T>(
     next();
     return () => controller.abort();
   }, [key]);
-  const { items, isWhole, isLoading, error } = list.current;
+  const { items, isWhole, isLoading, error, total } = list.current;
   const more = useCallback(() => load.current(), []);
   const all = useCallback(() => {
     list.current.loadsAll = true;
@@ -185,6 +263,7 @@ export function usePages<T>(
     isLoading: isWaiting && error === undefined,
     error,
     isFull: items.length >= MAX_ITEMS,
+    total,
     more,
     all,
   };
@@ -194,6 +273,7 @@ function newList<T>(): Growing<T> {
   return {
     items: [],
     next: undefined,
+    total: undefined,
     isWhole: false,
     isLoading: false,
     loadsAll: false,

@@ -6,8 +6,8 @@ import { pathToFileURL } from 'node:url';
 import type { Settings } from '../config/index.js';
 import { RecordDecoder } from '../contents/index.js';
 import type { ClientOverview, History } from '../history/index.js';
-import { displayText } from '../model/index.js';
-import { listClients } from '../store/index.js';
+import { displayName, displayText } from '../model/index.js';
+import { CHECKED_FILE, listClients, shownStore } from '../store/index.js';
 import {
   environmentOfOthers,
   makeTemporary,
@@ -15,13 +15,20 @@ import {
   packageRoot,
   type System,
 } from '../system/index.js';
-import { archiveRoute, selectionRoute, Selections } from '../web/archive/index.js';
+import {
+  type ArchiveResult,
+  archiveRoute,
+  type BegunArchive,
+  selectionRoute,
+  Selections,
+} from '../web/archive/index.js';
 import { registerDav } from '../web/dav/index.js';
-import { type LocalServer, serveLocally } from '../web/local/index.js';
+import { Job, Jobs, type LocalServer, serveLocally } from '../web/local/index.js';
 import { openJobs } from '../workers/index.js';
 import { followBucket } from './opening/follow-bucket.js';
 import { jsonText } from './output/json-text.js';
 import { PARTLY } from './output/output.js';
+import { shellWord } from './output/shell-word.js';
 import { clientPlace, noteDamage } from './opening/local-store.js';
 import { openHistory, usesServer } from './opening/history.js';
 import { interruptSignal, JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js';
@@ -52,10 +59,12 @@ async function serve(settings: WebSettings): Promise<number> {
     await history.sets(); // fails here if the store cannot be read
     const { workers } = settings;
     const selections = new Selections();
+    const jobs = new Jobs();
     const server = await serveLocally({
       system,
       history,
       decoder: new RecordDecoder(system),
+      jobs,
       openJobs: () =>
         openJobs(system, { threads: workers, recentDigests: RECENT_DIGESTS, isForRestores: true }),
       workers,
@@ -64,8 +73,14 @@ async function serve(settings: WebSettings): Promise<number> {
       readPage,
       clients: () => overview(system, settings, history),
       lateAfterMs: settings.overdueSeconds * 1000,
+      storeWords: storeWords(settings),
+      checkedAtMs: (client) => checkedAtMs(system, settings, client),
       added: [
-        archiveRoute({ onError: ({ message }) => warn(displayText(message)), selections }),
+        archiveRoute({
+          onError: ({ message }) => warn(displayText(message)),
+          onBegin: (archive) => noteArchive(jobs, archive),
+          selections,
+        }),
         selectionRoute(selections),
       ],
       extend: registerDav,
@@ -124,6 +139,33 @@ async function overview(
   const { store, catalogFile } = clientPlace(settings);
   const { overviewOf } = await import('../server/index.js'); // only for the overview
   return overviewOf(system, store, listClients(system, store), catalogFile);
+}
+
+/** Returns when a check has last read data of a client; undefined through a server. */
+function checkedAtMs({ files }: System, settings: WebSettings, client: string): number | undefined {
+  if (usesServer(settings)) return undefined;
+  return files.status(path.join(clientPlace(settings).store, client, CHECKED_FILE))?.mtimeMs;
+}
+
+/** Returns the options by which a command finds the same store. */
+function storeWords(settings: WebSettings): string {
+  if (usesServer(settings)) return `--server ${shellWord(settings.server)}`;
+  const { store } = clientPlace(settings);
+  const shown = shownStore(store); // the name of a bucket, in place of its directory
+  return `-D ${shellWord(shown === store ? displayName(settings.database) : shown)}`;
+}
+
+/** Lists an archive as a job while it is sent. One that was sent whole, or whose reader wanted no more, is forgotten. */
+function noteArchive(
+  jobs: Jobs,
+  { set, paths, progress, stop }: BegunArchive,
+): (result: ArchiveResult) => void {
+  const job = jobs.add(new Job({ kind: 'archive', set, paths }, progress));
+  job.signal.addEventListener('abort', stop, { once: true });
+  return ({ failures, error }) => {
+    job.end({ failures, error });
+    if (error === undefined && failures.length === 0) jobs.forget(job.id);
+  };
 }
 
 const command = toolCommand({ tool: 'tardis-web', isWork: true, run: serve });

@@ -6,10 +6,9 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Browser, Page } from 'playwright-core';
-import { NO_BROWSER, openBrowser, watchedPage } from '../helpers/browser.js';
+import { openBrowser, withPage as openedPage } from '../helpers/browser.js';
 import { succeed, backupsRunHere, poolsStayAway } from '../helpers/commands.js';
 import { dir, file, makeTree } from '../helpers/tree.js';
-import { WebDoor } from '../helpers/web-door.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -70,24 +69,9 @@ test.after.always(async () => {
 
 type Use = (page: Page, lab: Lab) => Promise<void>;
 
-/** Opens the page, and fails for any error in it and any request to another host. */
 async function withPage(t: ExecutionContext, use: Use, size?: typeof PHONE): Promise<void> {
-  if (lab === undefined) {
-    t.log(NO_BROWSER);
-    t.pass();
-    return;
-  }
-  const door = await WebDoor.start(lab.store);
-  const { page, faults } = await watchedPage(lab.browser, door.host, size);
-  try {
-    await page.goto(door.url.href);
-    await page.getByRole('grid').waitFor();
-    await use(page, lab);
-    t.deepEqual(faults, []);
-  } finally {
-    await page.context().close();
-    await door.close();
-  }
+  const { browser, store = '' } = lab ?? {};
+  await openedPage(t, { browser, store, size }, (page) => use(page, lab!));
 }
 
 /** Opens a directory below the source by its row. */
@@ -319,7 +303,7 @@ test.serial('everything is done with the keyboard alone', async (t) => {
     t.is(await page.evaluate('document.activeElement.textContent'), 'letter.txt');
     await page.keyboard.press('Escape');
     await page.locator('.details').waitFor({ state: 'detached' });
-    await page.waitForFunction('document.activeElement.getAttribute("role") === "grid"');
+    await page.locator('[role=grid]:focus').waitFor();
     await page.keyboard.press('Backspace');
     await page.getByRole('button', { name: 'many', exact: true }).waitFor();
     await page.keyboard.press('/');

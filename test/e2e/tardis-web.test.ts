@@ -107,7 +107,7 @@ test('what changes something needs the header of the page, and a known shape', a
     t.is(started.status, 200, started.body);
     const { id } = JSON.parse(started.body) as { id: string };
     for (let state = 'running'; state === 'running'; ) {
-      const { body } = await door.request(`${API}/restores/${id}`, { cookie });
+      const { body } = await door.request(`${API}/jobs/${id}`, { cookie });
       ({ state } = JSON.parse(body) as { state: string });
     }
     t.is(fs.readFileSync(`${source}/docs/a.txt`, 'utf8'), 'one\n');

@@ -1,6 +1,8 @@
 /** A real browser for tests: Debian's Chromium, if it is there. */
 import fs from 'node:fs';
+import type { ExecutionContext } from 'ava';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import { WebDoor } from './web-door.js';
 
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
@@ -43,4 +45,42 @@ export async function watchedPage(
     if (!['blob:', 'data:'].includes(protocol)) faults.push(`request: ${request.url()}`);
   });
   return { page, faults };
+}
+
+interface Opened {
+  readonly browser: Browser | undefined;
+  readonly store: string;
+  readonly size?: { width: number; height: number } | undefined;
+  /** Messages of the browser that the test expects. */
+  readonly expected?: RegExp;
+}
+
+/**
+ * Opens the page of the client `me`, and fails for any error in it and any request to another host. Without a browser,
+ * the test logs that it is left out.
+ */
+export async function withPage(
+  t: ExecutionContext,
+  { browser, store, size, expected }: Opened,
+  use: (page: Page, door: WebDoor) => Promise<void>,
+): Promise<void> {
+  if (browser === undefined) {
+    t.log(NO_BROWSER);
+    t.pass();
+    return;
+  }
+  const door = await WebDoor.start(store);
+  const { page, faults } = await watchedPage(browser, door.host, size);
+  try {
+    await page.goto(door.url.href);
+    await page.getByRole('grid').waitFor();
+    await use(page, door);
+    t.deepEqual(
+      faults.filter((fault) => expected?.test(fault) !== true),
+      [],
+    );
+  } finally {
+    await page.context().close();
+    await door.close();
+  }
 }

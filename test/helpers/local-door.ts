@@ -2,7 +2,7 @@
 import type { ExecutionContext } from 'ava';
 import { RecordDecoder } from '../../src/contents/index.js';
 import type { History } from '../../src/history/index.js';
-import { type LocalServer, serveLocally } from '../../src/web/local/index.js';
+import { Jobs, type LocalServer, serveLocally } from '../../src/web/local/index.js';
 import { InlineJobs } from '../../src/workers/index.js';
 import { inlineSystem } from './inline.js';
 
@@ -25,6 +25,7 @@ export async function serveHere(
     system,
     history,
     decoder: new RecordDecoder(system),
+    jobs: new Jobs(),
     openJobs: async () => new InlineJobs(system),
     workers: 1,
     port: 0,

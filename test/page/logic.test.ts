@@ -13,6 +13,7 @@ import {
   includes,
   joinPath,
   lateSets,
+  leftMs,
   MAX_SELECTED,
   msOfNs,
   NOTHING,
@@ -21,6 +22,7 @@ import {
   pathFromText,
   pathOf,
   placeOf,
+  rateOf,
   plotOf,
   roundUp,
   rowBeginning,
@@ -29,8 +31,11 @@ import {
   rowsInView,
   scrollFor,
   segmentOf,
+  shareOf,
+  setTimes,
   shownAgo,
   shownBytes,
+  shownDuration,
   shownMode,
   shownName,
   START,
@@ -292,4 +297,47 @@ test('a plot stays in its box, with round numbers beside it', (t) => {
       );
     }),
   );
+});
+
+test('sets of one minute have seconds, and others none', (t) => {
+  const at = (clock: string): number => new Date(`2026-02-03T${clock}`).getTime();
+  const sets = ['10:00:01', '10:00:59', '10:01:00'].map((clock, index) => ({
+    set: index + 1,
+    openedAtMs: at(clock),
+  }));
+  const clocks = [...setTimes(sets, 'en-GB').values()].map(({ clock }) => clock);
+  t.deepEqual(clocks, ['10:00:01', '10:00:59', '10:01']);
+});
+
+test('names are sorted as people do, with directories first in both directions', (t) => {
+  const rows = [
+    entry('b10'),
+    entry('B2'),
+    entry('zoo', 1, 'directory'),
+    entry('a'),
+    entry('Zoo 2', 1, 'directory'),
+  ].map((one) => rowOf('/', one));
+  const sorted = (order: 'asc' | 'desc'): string[] =>
+    rows.toSorted(comparison('name', order)).map(({ name }) => name);
+  t.deepEqual(sorted('asc'), ['zoo', 'Zoo 2', 'a', 'B2', 'b10']);
+  t.deepEqual(sorted('desc'), ['Zoo 2', 'zoo', 'b10', 'B2', 'a']);
+});
+
+test('a job has a share, a rate and a time that is left, as far as they are known', (t) => {
+  const job = { elapsedMs: 2000, totalBytes: 400, progress: { bytes: 100 } };
+  t.is(shareOf(job), 0.25);
+  t.is(rateOf(job), 50);
+  t.is(leftMs(job), 6000);
+  t.is(leftMs({ ...job, progress: { bytes: 500 } }), 0);
+  t.is(shareOf({ ...job, totalBytes: undefined }), undefined);
+  t.is(leftMs({ ...job, totalBytes: undefined }), undefined);
+  t.is(rateOf({ ...job, elapsedMs: 10 }), undefined);
+  t.deepEqual([0, 59_000, 59_500, 61_000, 3_600_000, 5_400_000].map(shownDuration), [
+    '0 s',
+    '59 s',
+    '1 min 0 s',
+    '1 min 1 s',
+    '1 h 0 min',
+    '1 h 30 min',
+  ]);
 });

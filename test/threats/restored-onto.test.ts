@@ -79,7 +79,7 @@ async function restoreByPage(
     const started = await door.request(`${API}/restores`, headers, { method: 'POST', body });
     let restored = JSON.parse(started.body) as Restored;
     while (restored.state === 'running') {
-      const { body: state } = await door.request(`${API}/restores/${restored.id}`, { cookie });
+      const { body: state } = await door.request(`${API}/jobs/${restored.id}`, { cookie });
       restored = JSON.parse(state) as Restored;
     }
     return restored;

@@ -1,11 +1,14 @@
 /** The whole page. */
 import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
-import { api, type BackupSet } from '../api.js';
-import { type Go, useAnswer, useClients, usePlace } from '../hooks.js';
+import { api, type ApiError, type BackupSet, type Client } from '../api.js';
+import { type Go, useAnswer, useJobs, useNews, usePlace } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import type { Place } from '../logic/place.js';
-import { shownTime } from '../logic/shown.js';
+import { lastSegment, textOf } from '../logic/paths.js';
+import { setTimes, shownName } from '../logic/shown.js';
 import { Doubts } from './doubts.js';
+import { JobStrip } from './job-strip.js';
+import { focusList } from './entry-grid.js';
 import { KeysDialog, TopBar } from './top-bar.js';
 import { Notice } from './notice.js';
 import { Overview } from './overview.js';
@@ -15,10 +18,11 @@ export function App() {
   const [place, go] = usePlace();
   const session = useAnswer('session', (signal) => api.session(signal));
   const client = session.value?.client ?? place.client;
-  const sets = useAnswer(client === undefined ? undefined : `sets/${client}`, (signal) =>
-    api.sets(client!, signal),
+  const sets = useNews<{ sets: BackupSet[] }>(
+    client === undefined ? undefined : `sets/${client}`,
+    (before, signal) => api.sets(client!, before, signal),
   );
-  const error = session.error ?? sets.error;
+  const error = session.error ?? (sets.value === undefined ? sets.error : undefined);
   if (error !== undefined) {
     return (
       <main class="alone" id="main">
@@ -35,8 +39,9 @@ export function App() {
       </main>
     );
   }
-  const { canRestore } = session.value;
-  return <Page {...{ place, go, client, canRestore }} sets={sets.value.sets} />;
+  const { canRestore, storeWords = '' } = session.value;
+  const lost = sets.error;
+  return <Page {...{ place, go, client, canRestore, storeWords, lost }} sets={sets.value.sets} />;
 }
 
 interface PageProps {
@@ -44,39 +49,79 @@ interface PageProps {
   readonly go: Go;
   readonly client: string;
   readonly canRestore: boolean;
+  /** Options by which a command finds the store. */
+  readonly storeWords: string;
   readonly sets: readonly BackupSet[];
+  /** Why the page does not learn of news; undefined if it does. */
+  readonly lost: ApiError | undefined;
 }
 
 function Page(props: PageProps) {
-  const { place, go, client, sets } = props;
+  const { place, go, client, sets, lost } = props;
   const [showsKeys, setShowsKeys] = useState(false);
   useGlobalKeys(place, go, () => setShowsKeys(true));
-  const times = useMemo(() => new Map(sets.map((set) => [set.set, set.openedAtMs])), [sets]);
+  const times = useMemo(() => setTimes(sets, LOCALE), [sets]);
   const timeOf = useCallback(
-    (set: number) => (times.has(set) ? shownTime(times.get(set), LOCALE) : t('setNumber', { set })),
+    (set: number) => times.get(set)?.time ?? t('setNumber', { set: String(set) }),
     [times],
   );
+  const clockOf = useCallback((set: number) => times.get(set)?.clock ?? '', [times]);
   const chosen = chosenSet(sets, place.set);
-  const clients = useClients();
+  const clients = useNews<Client[]>('clients', api.clients);
+  const jobs = useJobs('jobs');
   const own = clients.value?.find(({ name }) => name === client);
+  useTitle(place, client);
   return (
     <>
       <TopBar place={place} client={client} go={go} onKeys={() => setShowsKeys(true)} />
+      {lost === undefined ? null : <Notice error={lost} />}
+      <GoneSet sets={sets} wanted={place.set} />
       <Doubts />
       {place.view === 'overview' ? (
         <main id="main">
-          <Overview client={client} sets={sets} clients={clients} />
+          <Overview {...{ client, sets, clients }} storeWords={props.storeWords} />
         </main>
       ) : chosen === undefined ? (
         <main class="alone" id="main">
           <p>{t('setsNone')}</p>
         </main>
       ) : (
-        <Browser {...props} own={own} chosen={chosen} timeOf={timeOf} />
+        <Browser {...props} {...{ own, chosen, timeOf, clockOf, jobs }} />
       )}
+      <JobStrip {...{ jobs, sets, own, timeOf }} />
       {showsKeys ? <KeysDialog onClose={() => setShowsKeys(false)} /> : null}
     </>
   );
+}
+
+interface GoneProps {
+  readonly sets: readonly BackupSet[];
+  readonly wanted: number | undefined;
+}
+
+/** Reports that the set in the address is not listed, so that another one is shown. */
+function GoneSet({ sets, wanted }: GoneProps) {
+  const isGone = wanted !== undefined && !sets.some(({ set }) => set === wanted);
+  return (
+    <div role="status">
+      {isGone ? <p class="notice">{t('setGone', { set: String(wanted) })}</p> : null}
+    </div>
+  );
+}
+
+/** Names the tab of the browser by what is shown. */
+function useTitle({ view, path, file, search }: Place, client: string): void {
+  const shown =
+    view === 'overview'
+      ? t('overview')
+      : search === ''
+        ? textOf(lastSegment(file ?? path))
+        : search;
+  const words = [shown, client, t('product')].filter((word) => word !== '');
+  const title = shownName(words.join(' – '));
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
 }
 
 /** Returns the set in the address; otherwise the newest complete set, or the newest set. */
@@ -113,5 +158,5 @@ function escape(place: Place, go: Go): void {
   else if (place.search !== '') go({ search: '' });
   else if (place.showsChanges) go({ showsChanges: false });
   else return;
-  requestAnimationFrame(() => document.querySelector<HTMLElement>('#files')?.focus());
+  focusList();
 }

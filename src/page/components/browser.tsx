@@ -1,12 +1,19 @@
 /** The view of the files: backups on the left, the directory or a search, and the details of a file. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { api, type BackupSet, type Client, type Entry, type Found } from '../api.js';
-import { type Go, usePages, useSettled } from '../hooks.js';
+import { type Go, type JobList, usePages, useSettled } from '../hooks.js';
 import { t } from '../language.js';
 import { parentOf } from '../logic/paths.js';
 import type { Place } from '../logic/place.js';
 import { changedRow, foundRows, type Row } from '../logic/rows.js';
-import { NOTHING, ofOneSet, type Selection, toggled, withPaths } from '../logic/selection.js';
+import {
+  MAX_SELECTED,
+  NOTHING,
+  ofOneSet,
+  type Selection,
+  toggled,
+  withPaths,
+} from '../logic/selection.js';
 import { shownName } from '../logic/shown.js';
 import { Details } from './details.js';
 import type { EntryRow } from './entry-grid.js';
@@ -16,6 +23,7 @@ import { PathBar } from './path-bar.js';
 import { type PathsProps, PathsView } from './paths-view.js';
 import { RestoreDialog } from './restore-dialog.js';
 import { setWords } from './set-list.js';
+import { SearchFilters } from './search-filters.js';
 import { SideBar } from './side-bar.js';
 import { ToolBar } from './tool-bar.js';
 
@@ -32,10 +40,12 @@ interface BrowserProps {
   readonly own: Client | undefined;
   readonly chosen: BackupSet;
   readonly timeOf: (set: number) => string;
+  readonly clockOf: (set: number) => string;
+  readonly jobs: JobList;
 }
 
 export function Browser(props: BrowserProps) {
-  const { place, go, client, chosen, timeOf } = props;
+  const { place, go, client, chosen, timeOf, clockOf } = props;
   const { selection, selectedSet, toggle, clear, canSelect } = useSelection(props);
   const [restoring, setRestoring] = useState<Restoring>();
   const [isSideOpen, setSideOpen] = useState(false);
@@ -51,13 +61,15 @@ export function Browser(props: BrowserProps) {
         onClick={() => setSideOpen(!isSideOpen)}
       >
         <Icon name="calendar" />
-        {t('setOf', { time: setWords(chosen) })}
+        {t('setOf', { time: setWords(chosen, clockOf(chosen.set)) })}
       </button>
       <SideBar
+        client={client}
         sets={props.sets}
         own={props.own}
         chosen={chosen}
         isOpen={isSideOpen}
+        clockOf={clockOf}
         onChoose={(set) => {
           setSideOpen(false);
           go({ set });
@@ -92,10 +104,9 @@ export function Browser(props: BrowserProps) {
       )}
       {restoring === undefined ? null : (
         <RestoreDialog
-          client={client}
-          set={restoring.set}
+          {...{ client, ...restoring }}
           time={timeOf(restoring.set)}
-          paths={restoring.paths}
+          jobs={props.jobs}
           onClose={() => setRestoring(undefined)}
         />
       )}
@@ -118,6 +129,11 @@ function useSelection({ place, chosen }: BrowserProps) {
   const { selection } = held;
   const set = selection.size === 0 ? undefined : held.set;
   const toggle = (rows: readonly EntryRow[]): void => {
+    if (rows.length > MAX_SELECTED && browsed !== undefined && !place.showsChanges) {
+      // More paths cannot be sent, and the directory contains all of them.
+      setHeld({ selection: new Set([place.path]), set: chosen.set });
+      return;
+    }
     const usable = ofOneSet(rows, set, chosen.set);
     const [only] = usable.rows;
     if (only === undefined) return;
@@ -153,8 +169,9 @@ interface ListedProps extends BrowserProps {
 
 function Listed(props: ListedProps) {
   const { place, go, client, chosen, timeOf, selection, selectedSet, canSelect } = props;
-  const { onOpen, onToggle } = props;
-  const rowProps = { client, selection, timeOf, canSelect, onOpen, onToggle };
+  const { onOpen, onToggle, onClear } = props;
+  const openFile = place.file;
+  const rowProps = { client, selection, timeOf, canSelect, openFile, onOpen, onToggle, onClear };
   const toolBar = (
     <ToolBar
       {...props}
@@ -169,7 +186,7 @@ function Listed(props: ListedProps) {
         {place.search === '' ? (
           <ChangesView {...rowProps} set={chosen} onEnd={() => go({ showsChanges: false })} />
         ) : (
-          <SearchView {...rowProps} pattern={place.search} onEnd={() => go({ search: '' })} />
+          <SearchView {...rowProps} {...{ place, go }} onEnd={() => go({ search: '' })} />
         )}
       </div>
     );
@@ -218,14 +235,18 @@ function ChangesView({ client, set, ...paths }: ChangesProps) {
 
 interface SearchProps extends PathsProps {
   readonly client: string;
-  readonly pattern: string;
+  readonly place: Place;
+  readonly go: Go;
 }
 
 /** Shows the results of a search over all backups, which is updated while the user types. */
-function SearchView({ client, pattern: typed, ...paths }: SearchProps) {
-  const pattern = useSettled(typed, SETTLE_MS);
-  const list = usePages<Found>(`${client}/${pattern}`, async (after, signal) => {
-    const { found, next } = await api.search(client, pattern, after, signal);
+function SearchView({ client, place, go, ...paths }: SearchProps) {
+  const pattern = useSettled(place.search, SETTLE_MS);
+  const { kind, leastBytes, sinceDays, isBelow, path } = place;
+  const wanted = { pattern, kind, leastBytes, sinceDays, below: isBelow ? path : undefined };
+  const key = `${client}/${JSON.stringify(wanted)}`;
+  const list = usePages<Found>(key, async (after, signal) => {
+    const { found, next } = await api.search(client, wanted, after, signal);
     return { items: found, next };
   });
   const rows = foundRows(list.items);
@@ -234,9 +255,10 @@ function SearchView({ client, pattern: typed, ...paths }: SearchProps) {
   return (
     <PathsView
       {...paths}
-      listKey={`search-${pattern}`}
+      listKey={`search-${key}`}
       list={list}
       rows={rows}
+      filters={<SearchFilters {...{ place, go }} />}
       title={t('searchResults', shown)}
       back={t('endSearch')}
       empty={t('searchNone', shown)}

@@ -53,6 +53,11 @@ export function Details(props: DetailsProps) {
       {entry.error === undefined ? null : <Notice error={entry.error} again={entry.again} />}
       {entry.value === undefined ? null : <Facts {...props} entry={entry.value} />}
       <Versions {...props} name={name} />
+      {entry.value?.type === 'file' ? (
+        <section class="preview" aria-label={t('preview')}>
+          <ContentPreview client={client} set={set} path={path} entry={entry.value} />
+        </section>
+      ) : null}
     </aside>
   );
 }
@@ -84,11 +89,6 @@ function Facts(props: DetailsProps & { readonly entry: Entry }) {
           <Fact label={t('target')} value={shownName(entry.target)} />
         )}
       </dl>
-      {isFile ? (
-        <section aria-label={t('preview')}>
-          <ContentPreview client={client} set={set} path={path} entry={entry} />
-        </section>
-      ) : null}
     </>
   );
 }

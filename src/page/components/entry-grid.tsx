@@ -8,7 +8,7 @@ import { t } from '../language.js';
 import type { Order, Sort } from '../logic/place.js';
 import { type Row, rowBeginning } from '../logic/rows.js';
 import { rowForKey, rowsInView, scrollFor } from '../logic/row-window.js';
-import { includes, type Selection } from '../logic/selection.js';
+import { includes, MAX_SELECTED, type Selection } from '../logic/selection.js';
 import { GridRow } from './grid-row.js';
 
 export type EntryRow = Row<Entry>;
@@ -23,6 +23,8 @@ interface GridProps {
   readonly order: Order;
   /** True if each row has its whole path. */
   readonly hasPaths?: boolean;
+  /** Path of the file whose details are shown; its row is marked. */
+  readonly openFile: string | undefined;
   /** Path of the row that is active at first. */
   readonly startAt?: string | undefined;
   readonly timeOf: (set: number) => string;
@@ -32,6 +34,8 @@ interface GridProps {
   readonly onOpen: (row: EntryRow) => void;
   readonly onUp?: () => void;
   readonly onToggle: (rows: readonly EntryRow[]) => void;
+  /** Ends the selection. */
+  readonly onClear: () => void;
   readonly onNearEnd: () => void;
   readonly onEnd: () => void;
 }
@@ -43,6 +47,8 @@ const ROW_PX = 34;
 /** Height of a row in a narrow view, where a row has two lines. */
 const TALL_ROW_PX = 52;
 const NARROW_PX = 480;
+/** Width below which the names need the room of the last column. */
+const MEDIUM_PX = 620;
 /** Maximum time between typed letters that belong together. */
 const TYPING_MS = 700;
 
@@ -51,15 +57,12 @@ export function EntryGrid(props: GridProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const [view, setView] = useState({ scrollPx: 0, heightPx: 400, widthPx: 800 });
   const [active, setActive] = useState(() => startOf(props));
-  const isNarrow = view.widthPx < NARROW_PX;
-  const rowPx = isNarrow || hasPaths ? TALL_ROW_PX : ROW_PX;
+  const rowPx = view.widthPx < NARROW_PX || hasPaths ? TALL_ROW_PX : ROW_PX;
   const current = Math.max(0, Math.min(active, rows.length - 1));
   const shown = { ...view, rowPx, count: rows.length };
   const { first, end } = rowsInView(shown);
-  useEffect(() => watchSize(scroller.current!, setView), []);
-  useEffect(() => {
-    if (!isWhole && end > rows.length - NEAR_END_ROWS) props.onNearEnd();
-  }, [end, rows.length, isWhole]);
+  useEffect(() => arrived(scroller.current!, setView), []);
+  useNearEnd(props, end);
   const moveTo = (row: number): void => {
     setActive(row);
     const element = scroller.current!;
@@ -69,13 +72,14 @@ export function EntryGrid(props: GridProps) {
     if (props.startAt !== undefined && current > 0) moveTo(current);
   }, []);
   const followsEnd = useFollowedEnd(rows.length, isWhole, moveTo);
-  const onKeyDown = useKeys(props, { current, moveTo, shown, followsEnd });
+  const selectAll = useWholeSelection(props);
+  const onKeyDown = useKeys(props, { current, moveTo, shown, followsEnd, selectAll });
   // The active row is always in the document, since the grid refers to it.
   const indexes = range(first, end);
   if (rows.length > 0 && (current < first || current >= end)) indexes.push(current);
   return (
     <div
-      class={`grid ${isNarrow ? 'grid-narrow' : ''} ${hasPaths ? 'grid-paths' : ''}`}
+      class={`grid ${widthClass(view.widthPx)} ${hasPaths ? 'grid-paths' : ''}`}
       role="grid"
       tabIndex={0}
       aria-label={label}
@@ -85,7 +89,7 @@ export function EntryGrid(props: GridProps) {
       onKeyDown={onKeyDown}
       id="files"
     >
-      <GridHead {...props} />
+      <GridHead {...props} onAll={selectAll} />
       <div
         class="grid-body"
         role="rowgroup"
@@ -95,26 +99,46 @@ export function EntryGrid(props: GridProps) {
         }
       >
         <div class="grid-space" role="presentation" style={{ height: `${rows.length * rowPx}px` }}>
-          {indexes.map((index) => (
-            <GridRow
-              key={rows[index]!.path}
-              row={rows[index]!}
-              index={index}
-              topPx={index * rowPx}
-              isActive={index === current}
-              isSelected={includes(selection, rows[index]!.path)}
-              canSelect={props.canSelect(rows[index]!)}
-              hasPath={hasPaths}
-              timeOf={props.timeOf}
-              onPoint={() => setActive(index)}
-              onOpen={() => props.onOpen(rows[index]!)}
-              onToggle={() => props.onToggle([rows[index]!])}
-            />
-          ))}
+          {indexes
+            .map((index) => [index, rows[index]!] as const)
+            .map(([index, row]) => (
+              <GridRow
+                key={row.path}
+                {...{ row, index }}
+                topPx={index * rowPx}
+                isActive={index === current}
+                isOpen={row.path === props.openFile}
+                isSelected={includes(selection, row.path)}
+                canSelect={props.canSelect(row)}
+                hasPath={hasPaths}
+                timeOf={props.timeOf}
+                onPoint={() => setActive(index)}
+                onOpen={() => props.onOpen(row)}
+                onToggle={() => props.onToggle([row])}
+              />
+            ))}
         </div>
       </div>
     </div>
   );
+}
+
+/** Loads the next page before its rows come into view. */
+function useNearEnd({ rows, isWhole, onNearEnd }: GridProps, end: number): void {
+  useEffect(() => {
+    if (!isWhole && end > rows.length - NEAR_END_ROWS) onNearEnd();
+  }, [end, rows.length, isWhole]);
+}
+
+/** Takes the focus if the list is awaited, and watches the size. */
+function arrived(scroller: HTMLElement, setView: Parameters<typeof watchSize>[1]): () => void {
+  focusOnArrival(scroller.parentElement!);
+  return watchSize(scroller, setView);
+}
+
+function widthClass(widthPx: number): string {
+  if (widthPx < NARROW_PX) return 'grid-narrow';
+  return widthPx < MEDIUM_PX ? 'grid-medium' : '';
 }
 
 function startOf({ rows, startAt }: GridProps): number {
@@ -145,6 +169,41 @@ function useFollowedEnd(
   return followsEnd;
 }
 
+/** Returns a function that loads all rows and then selects them. */
+function useWholeSelection({ rows, isWhole, onToggle, onEnd }: GridProps): () => void {
+  const isWanted = useRef(false);
+  useEffect(() => {
+    if (!isWanted.current || !(isWhole || rows.length > MAX_SELECTED)) return;
+    isWanted.current = false;
+    onToggle(rows);
+  }, [rows.length, isWhole]);
+  return () => {
+    if (isWhole) onToggle(rows);
+    else {
+      isWanted.current = true;
+      onEnd();
+    }
+  };
+}
+
+/** True if the list that replaces the one before takes the focus. */
+let isAwaited = false;
+
+/** Moves the focus to the list that is shown, and to the one that replaces it, if any. */
+export function focusList(): void {
+  isAwaited = true;
+  requestAnimationFrame(() => document.querySelector<HTMLElement>('#files')?.focus());
+}
+
+/** Gives the focus to a new list if it is awaited. */
+function focusOnArrival(list: HTMLElement): void {
+  if (!isAwaited) return;
+  const { activeElement } = document;
+  const isFree = activeElement === null || activeElement === document.body;
+  if (isFree || activeElement.id === list.id) list.focus();
+  isAwaited = false;
+}
+
 interface Size {
   readonly scrollPx: number;
   readonly heightPx: number;
@@ -166,7 +225,9 @@ function watchSize(
   return () => observer.disconnect();
 }
 
-function GridHead({ sort, order, onSort }: GridProps) {
+function GridHead(props: GridProps & { readonly onAll: () => void }) {
+  const { rows, selection, sort, order, onSort, onAll, onClear } = props;
+  const isAll = selection.size > 0 && rows.every(({ path }) => includes(selection, path));
   return (
     <div class="grid-head" role="rowgroup">
       <div class="grid-row" role="row" aria-rowindex={1}>
@@ -177,6 +238,15 @@ function GridHead({ sort, order, onSort }: GridProps) {
             role="columnheader"
             aria-sort={column === sort ? (order === 'asc' ? 'ascending' : 'descending') : undefined}
           >
+            {column === 'name' ? (
+              <input
+                type="checkbox"
+                aria-label={t('selectAll')}
+                title={t('selectAll')}
+                checked={isAll}
+                onChange={isAll ? onClear : onAll}
+              />
+            ) : null}
             {sort === undefined ? (
               t(column)
             ) : (
@@ -205,10 +275,12 @@ interface KeyState {
   readonly shown: Parameters<typeof rowForKey>[2];
   /** True after a press of End, while rows are still being loaded. */
   readonly followsEnd: { current: boolean };
+  readonly selectAll: () => void;
 }
 
 /** Returns the handler of keys. */
-function useKeys(props: GridProps, { current, moveTo, shown, followsEnd }: KeyState) {
+function useKeys(props: GridProps, state: KeyState) {
+  const { current, moveTo, shown, followsEnd, selectAll } = state;
   const typed = useRef({ text: '', atMs: 0 });
   const { rows } = props;
   const letter = (key: string): void => {
@@ -221,7 +293,8 @@ function useKeys(props: GridProps, { current, moveTo, shown, followsEnd }: KeySt
   };
   return (event: KeyboardEvent): void => {
     // Buttons of the head handle their own keys.
-    if (event.target instanceof HTMLButtonElement || rows.length === 0) return;
+    const { target } = event;
+    if (target instanceof HTMLButtonElement || isOfHead(target) || rows.length === 0) return;
     const { key, shiftKey } = event;
     const isPlain = !event.ctrlKey && !event.metaKey && !event.altKey;
     const row = rows[current]!;
@@ -233,10 +306,14 @@ function useKeys(props: GridProps, { current, moveTo, shown, followsEnd }: KeySt
       moveTo(next);
     } else if (isPlain && key === 'Enter') props.onOpen(row);
     else if (isPlain && key === ' ') props.onToggle([row]);
-    else if ((event.ctrlKey || event.metaKey) && key === 'a') props.onToggle(rows);
+    else if ((event.ctrlKey || event.metaKey) && key.toLowerCase() === 'a') selectAll();
     else if (key === 'Backspace' || (event.altKey && key === 'ArrowUp')) props.onUp?.();
     else if (isPlain && key.length === 1 && !'/?'.includes(key)) letter(key);
     else return;
     event.preventDefault();
   };
+}
+
+function isOfHead(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && target.closest('.grid-head') !== null;
 }

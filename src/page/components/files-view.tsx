@@ -20,7 +20,10 @@ interface FilesProps {
   readonly timeOf: (set: number) => string;
   readonly canSelect: (row: EntryRow) => boolean;
   readonly onOpen: (row: EntryRow) => void;
+  /** Path of the file whose details are shown. */
+  readonly openFile: string | undefined;
   readonly onToggle: (rows: readonly EntryRow[]) => void;
+  readonly onClear: () => void;
 }
 
 export function FilesView(props: FilesProps) {
@@ -68,8 +71,8 @@ function DirectoryView(props: FilesProps) {
   const key = `${client}/${set.set}/${sort}/${order}${path}`;
   const list = usePages<Row<Entry>>(key, async (after, signal) => {
     const request = { client, set: set.set, path, sort, order };
-    const { entries, next } = await api.directory(request, after, signal);
-    return { items: entries.map((entry) => rowOf(path, entry)), next };
+    const { entries, next, total } = await api.directory(request, after, signal);
+    return { items: entries.map((entry) => rowOf(path, entry)), next, total };
   });
   const deleted = useAnswer(
     showsDeleted ? `deleted/${client}/${set.set}${path}` : undefined,
@@ -110,6 +113,7 @@ function Listing({ rows, list, deletedCount, ...props }: ListingProps) {
     go({ sort, order }, 'replace');
   };
   const above = parentOf(place.path);
+  if (list?.error !== undefined && rows.length === 0) return null;
   if (rows.length === 0 && isWhole) return <p class="empty">{t('empty')}</p>;
   return (
     <>
@@ -128,7 +132,9 @@ function Listing({ rows, list, deletedCount, ...props }: ListingProps) {
         onUp={() => {
           if (above !== undefined) go({ path: above, file: undefined });
         }}
+        openFile={props.openFile}
         onToggle={props.onToggle}
+        onClear={props.onClear}
         onNearEnd={list?.more ?? nothing}
         onEnd={list?.all ?? nothing}
       />
@@ -143,7 +149,9 @@ function Listing({ rows, list, deletedCount, ...props }: ListingProps) {
 function statusOf(count: number, list: Paged<Row<Entry>> | undefined): string {
   if (list?.isFull === true) return t('tooMany', { n: count });
   if (list?.isLoading === true && count === 0) return t('loading');
-  return t(list?.isWhole === false ? 'entriesLoaded' : 'entries', { n: count });
+  if (list?.isWhole !== false) return t('entries', { n: count });
+  if (list.total === undefined) return t('entriesLoaded', { n: count });
+  return t('entriesOf', { n: list.total, loaded: count });
 }
 
 /** Returns the name of a path's last part, as text. */

@@ -12,6 +12,8 @@ interface RowProps {
   readonly index: number;
   readonly topPx: number;
   readonly isActive: boolean;
+  /** True if the details of the row's file are shown. */
+  readonly isOpen: boolean;
   readonly isSelected: boolean;
   readonly canSelect: boolean;
   readonly hasPath: boolean;
@@ -22,17 +24,18 @@ interface RowProps {
 }
 
 export function GridRow(props: RowProps) {
-  const { row, index, topPx, isActive, isSelected, canSelect, hasPath, timeOf } = props;
+  const { row, index, topPx, isActive, isOpen, isSelected, canSelect, hasPath, timeOf } = props;
   const { entry, name, inSet, isDeleted, path } = row;
   const type = entry?.type ?? 'directory';
   const isFile = type === 'file';
   return (
     <div
-      class={`grid-row ${isActive ? 'active' : ''} ${isDeleted ? 'deleted' : ''}`}
+      class={`grid-row ${isActive ? 'active' : ''} ${isOpen ? 'opened' : ''} ${isDeleted ? 'deleted' : ''}`}
       role="row"
       id={`row-${index}`}
       aria-rowindex={index + 2}
       aria-selected={isSelected}
+      aria-current={isOpen ? 'true' : undefined}
       style={{ transform: `translateY(${topPx}px)` }}
       onClick={props.onPoint}
       onDblClick={props.onOpen}

@@ -3,12 +3,12 @@
  * does not affect the text around the name.
  */
 import { textOf } from '../logic/paths.js';
-import { shownName } from '../logic/shown.js';
+import { shownEntryName } from '../logic/shown.js';
 
 export function Name({ name }: { readonly name: string }) {
   return (
     <bdi class="name" dir="auto">
-      {shownName(name)}
+      {shownEntryName(name)}
     </bdi>
   );
 }

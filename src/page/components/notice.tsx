@@ -2,6 +2,7 @@
 import type { ApiError } from '../api.js';
 import { t } from '../language.js';
 import { shownName } from '../logic/shown.js';
+import type { TextKey } from '../strings.js';
 import { Icon } from './icons.js';
 
 interface NoticeProps {
@@ -9,20 +10,37 @@ interface NoticeProps {
   readonly again?: () => void;
 }
 
+/** Texts for errors whose usual texts are for users of the commands. */
+const OWN_TEXTS: Readonly<Partial<Record<string, TextKey>>> = {
+  UNREACHABLE: 'gone',
+  NOT_LOGGED_IN: 'notLoggedIn',
+  // All rights are given here, so the request was for another start of the program.
+  NOT_PERMITTED: 'notLoggedIn',
+  NO_SUCH_PATH: 'noSuchPath',
+  NO_SUCH_SET: 'noSuchSet',
+};
+/** Codes of errors that another attempt does not end. */
+const LASTING: ReadonlySet<string> = new Set(['NO_SUCH_PATH', 'NO_SUCH_SET', 'NOT_PERMITTED']);
+
+/** Returns an error as one text. */
+export function errorText({ code, message }: Pick<ApiError, 'code' | 'message'>): string {
+  const own = OWN_TEXTS[code];
+  return own === undefined ? `${shownName(message)} [${code}]` : t(own);
+}
+
 export function Notice({ error, again }: NoticeProps) {
-  const isGone = error.code === 'UNREACHABLE';
-  const isStranger = error.code === 'NOT_LOGGED_IN';
+  const own = OWN_TEXTS[error.code];
   return (
     <div class="notice" role="alert">
       <Icon name="warning" />
       <div>
-        <p>{isGone ? t('gone') : isStranger ? t('notLoggedIn') : shownName(error.message)}</p>
-        {isGone || isStranger ? null : (
+        <p>{own === undefined ? shownName(error.message) : t(own)}</p>
+        {own !== undefined ? null : (
           <p class="faint">
             {error.guidance} [{error.code}]
           </p>
         )}
-        {again === undefined ? null : (
+        {again === undefined || LASTING.has(error.code) ? null : (
           <button type="button" onClick={again}>
             {t('retry')}
           </button>

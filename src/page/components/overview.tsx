@@ -1,9 +1,9 @@
 /** Overview of all clients, the space over time, and the sets that a purge would delete. */
-import type { BackupSet, Client } from '../api.js';
-import type { useClients } from '../hooks.js';
+import { api, type BackupSet, type Client, type Store } from '../api.js';
+import { useNews } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import type { TextKey } from '../strings.js';
-import { shownAgo, shownName, shownTime } from '../logic/shown.js';
+import { shownAgo, shownBytes, shownName, shownTime } from '../logic/shown.js';
 import { Notice } from './notice.js';
 import { PurgePreview } from './purge-preview.js';
 import { SpacePlot } from './space-plot.js';
@@ -11,10 +11,12 @@ import { SpacePlot } from './space-plot.js';
 interface OverviewProps {
   readonly client: string;
   readonly sets: readonly BackupSet[];
-  readonly clients: ReturnType<typeof useClients>;
+  readonly clients: ReturnType<typeof useNews<Client[]>>;
+  /** Options by which a command finds the store. */
+  readonly storeWords: string;
 }
 
-export function Overview({ client, sets, clients }: OverviewProps) {
+export function Overview({ client, sets, clients, storeWords }: OverviewProps) {
   return (
     <div class="overview">
       <section class="card">
@@ -23,6 +25,7 @@ export function Overview({ client, sets, clients }: OverviewProps) {
           <Notice error={clients.error} again={clients.again} />
         )}
         {clients.value === undefined ? null : <Clients clients={clients.value} />}
+        <StoreFacts client={client} />
       </section>
       <section class="card">
         <h2>{t('space')}</h2>
@@ -30,9 +33,32 @@ export function Overview({ client, sets, clients }: OverviewProps) {
       </section>
       <section class="card card-wide">
         <h2>{t('purge')}</h2>
-        <PurgePreview client={client} sets={sets} />
+        <PurgePreview client={client} sets={sets} storeWords={storeWords} />
       </section>
     </div>
+  );
+}
+
+/** Shows how much room the store has, and when its data was last checked. */
+function StoreFacts({ client }: { readonly client: string }) {
+  const { value, error, again } = useNews<Store>(`store/${client}`, (before, signal) =>
+    api.store(client, before, signal),
+  );
+  if (value === undefined) return error === undefined ? null : <Notice {...{ error, again }} />;
+  const { availableBytes, totalBytes, checkedAtMs } = value;
+  return (
+    <ul class="store-facts">
+      {availableBytes === undefined || totalBytes === undefined ? null : (
+        <li>
+          {t('storeFree', { free: shownBytes(availableBytes), total: shownBytes(totalBytes) })}
+        </li>
+      )}
+      <li>
+        {checkedAtMs === undefined
+          ? t('storeUnchecked')
+          : t('storeChecked', { ago: shownAgo(checkedAtMs, Date.now(), LOCALE) })}
+      </li>
+    </ul>
   );
 }
 
@@ -77,7 +103,9 @@ function ClientRow({ client }: { readonly client: Client }) {
           </>
         )}
       </td>
-      <td class="right">{completeSets}</td>
+      <td class="right" data-label={t('completeSets')}>
+        {completeSets}
+      </td>
       <td>
         <span class="marks">
           <StateMark client={client} />

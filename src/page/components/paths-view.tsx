@@ -2,6 +2,7 @@
  * Shows a list of paths that is loaded page by page, with a title, a button to go back, and a line with the number of
  * paths.
  */
+import type { ComponentChildren } from 'preact';
 import type { Paged } from '../hooks.js';
 import type { Selection } from '../logic/selection.js';
 import { EntryGrid, type EntryRow } from './entry-grid.js';
@@ -13,7 +14,10 @@ export interface PathsProps {
   readonly timeOf: (set: number) => string;
   readonly canSelect: (row: EntryRow) => boolean;
   readonly onOpen: (row: EntryRow) => void;
+  /** Path of the file whose details are shown. */
+  readonly openFile: string | undefined;
   readonly onToggle: (rows: readonly EntryRow[]) => void;
+  readonly onClear: () => void;
   readonly onEnd: () => void;
 }
 
@@ -23,6 +27,8 @@ interface PathsViewProps extends PathsProps {
   readonly list: Omit<Paged<unknown>, 'items'>;
   readonly rows: readonly EntryRow[];
   readonly title: string;
+  /** Controls below the title. */
+  readonly filters?: ComponentChildren;
   /** Text of the button that calls `onEnd`. */
   readonly back: string;
   /** Text that is shown if the whole list has no rows. */
@@ -40,8 +46,9 @@ export function PathsView(props: PathsViewProps) {
           {props.back}
         </button>
       </div>
+      {props.filters}
       {list.error === undefined ? null : <Notice error={list.error} again={list.more} />}
-      {rows.length === 0 && list.isWhole ? (
+      {rows.length === 0 && list.error !== undefined ? null : rows.length === 0 && list.isWhole ? (
         <p class="empty">{props.empty}</p>
       ) : (
         <EntryGrid
@@ -57,7 +64,9 @@ export function PathsView(props: PathsViewProps) {
           canSelect={props.canSelect}
           onSort={() => undefined}
           onOpen={props.onOpen}
+          openFile={props.openFile}
           onToggle={props.onToggle}
+          onClear={props.onClear}
           onNearEnd={list.more}
           onEnd={list.all}
         />

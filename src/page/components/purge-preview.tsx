@@ -1,7 +1,7 @@
 /**
  * Shows the sets that a purge by given rules would delete, and the reasons to keep the others. Nothing is deleted.
  */
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { api, type BackupSet, type PurgeRules } from '../api.js';
 import { useAnswer, useSettled } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
@@ -17,9 +17,11 @@ const SETTLE_MS = 300;
 interface PurgeProps {
   readonly client: string;
   readonly sets: readonly BackupSet[];
+  /** Options by which a command finds the store. */
+  readonly storeWords: string;
 }
 
-export function PurgePreview({ client, sets }: PurgeProps) {
+export function PurgePreview({ client, sets, storeWords }: PurgeProps) {
   const [rules, setRules] = useState(START);
   const settledRules = useSettled(rules, SETTLE_MS);
   const answer = useAnswer(`purge/${client}/${JSON.stringify(settledRules)}`, (signal) =>
@@ -46,9 +48,7 @@ export function PurgePreview({ client, sets }: PurgeProps) {
           </label>
         ))}
       </fieldset>
-      <p>
-        <code>{commandOf(client, settledRules)}</code>
-      </p>
+      <Command text={commandOf(`${storeWords} -C ${client}`, settledRules)} />
       {answer.error === undefined ? null : <Notice error={answer.error} again={answer.again} />}
       {answer.value === undefined ? null : <Decisions decisions={answer.value} times={times} />}
     </>
@@ -65,11 +65,11 @@ const REASONS: Readonly<Record<string, TextKey>> = {
   clock: 'keepClock',
   damaged: 'keepDamaged',
   'no rule': 'keepNoRule',
-  hourly: 'keepHour',
-  daily: 'keepDay',
-  weekly: 'keepWeek',
-  monthly: 'keepMonth',
-  yearly: 'keepYear',
+  hour: 'keepHour',
+  day: 'keepDay',
+  week: 'keepWeek',
+  month: 'keepMonth',
+  year: 'keepYear',
 };
 
 function reasonText({ why, what = '' }: { readonly why: string; readonly what?: string }): string {
@@ -82,11 +82,32 @@ function boundedCount(text: string): number {
   return Number.isNaN(count) ? 0 : Math.max(0, Math.min(MAX_KEPT, count));
 }
 
-function commandOf(client: string, rules: PurgeRules): string {
+function commandOf(where: string, rules: PurgeRules): string {
   const words = RULES.filter((rule) => rules[rule] > 0).map(
     (rule) => `--${rule.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)} ${rules[rule]}`,
   );
-  return ['sonic purge', `-C ${client}`, ...words].join(' ');
+  return ['sonic purge', where, ...words].join(' ');
+}
+
+/** Shows a command, with a button that copies it. */
+function Command({ text }: { readonly text: string }) {
+  const [isCopied, setCopied] = useState(false);
+  useEffect(() => setCopied(false), [text]);
+  const copy = (): void => {
+    navigator.clipboard.writeText(text).then(
+      () => setCopied(true),
+      () => setCopied(false), // the text can be selected and copied by hand
+    );
+  };
+  return (
+    <p class="command">
+      <code>{text}</code>
+      <button type="button" onClick={copy}>
+        {t('copy')}
+      </button>
+      <span role="status">{isCopied ? t('copied') : ''}</span>
+    </p>
+  );
 }
 
 interface DecisionsProps {
@@ -110,7 +131,7 @@ function Decisions({ decisions, times }: DecisionsProps) {
             </tr>
           </thead>
           <tbody>
-            {decisions.map(({ set, isDeleted, reasons }) => (
+            {decisions.toReversed().map(({ set, isDeleted, reasons }) => (
               <tr key={set}>
                 <td>{set}</td>
                 <td>{shownTime(times.get(set), LOCALE)}</td>

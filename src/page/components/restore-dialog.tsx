@@ -1,12 +1,14 @@
-/** Lets the user choose target and options, previews, restores on this machine, and shows progress and result. */
-import { useEffect, useState } from 'preact/hooks';
-import { api, type ApiError, type RestoreState, type RestoreBody } from '../api.js';
-import { asApiError } from '../hooks.js';
+/**
+ * Lets the user choose target and options, previews, restores on this machine, and shows progress and result. A restore
+ * goes on without the dialog, in the strip of jobs.
+ */
+import { useState } from 'preact/hooks';
+import { api, type ApiError, type JobState, type RestoreBody } from '../api.js';
+import { asApiError, type JobList } from '../hooks.js';
 import { t } from '../language.js';
 import { pathFromText, textOf } from '../logic/paths.js';
-import { shownBytes, shownName } from '../logic/shown.js';
 import { Dialog } from './dialog.js';
-import { DoubtTexts } from './doubts.js';
+import { JobOutcome } from './job-outcome.js';
 import { PathName } from './name.js';
 import { Notice } from './notice.js';
 
@@ -15,6 +17,7 @@ interface RestoreProps {
   readonly set: number;
   readonly time: string;
   readonly paths: readonly string[];
+  readonly jobs: JobList;
   readonly onClose: () => void;
 }
 
@@ -28,16 +31,16 @@ const POLICY_TEXTS = {
   always: 'policyAlways',
 } as const;
 
-const POLL_MS = 250;
 const SHOWN_PATHS = 5;
 
-export function RestoreDialog({ client, set, time, paths, onClose }: RestoreProps) {
+export function RestoreDialog({ client, set, time, paths, jobs, onClose }: RestoreProps) {
   const [isInPlace, setInPlace] = useState(true);
   const [output, setOutput] = useState('');
   const [overwrite, setOverwrite] = useState<Policy>('refuse');
   const [comparesContents, setComparesContents] = useState(false);
-  const { state, error, start, stop } = useRestore();
-  const isRunning = state?.state === 'running';
+  const { job, error, start, stop } = useRestore(jobs);
+  const isRunning = job?.state === 'running';
+  const isDone = job?.state === 'done' && job.kind === 'restore';
   const bodyFor = (isPreview: boolean): RestoreBody => ({
     client,
     set,
@@ -51,16 +54,7 @@ export function RestoreDialog({ client, set, time, paths, onClose }: RestoreProp
   return (
     <Dialog title={t('restoreTitle')} onClose={onClose}>
       <p class="faint">{t('restoreFrom', { time })}</p>
-      <ul class="restore-paths" aria-label={t('restorePaths', { n: paths.length })}>
-        {paths.slice(0, SHOWN_PATHS).map((path) => (
-          <li key={path}>
-            <PathName path={path} />
-          </li>
-        ))}
-        {paths.length > SHOWN_PATHS ? (
-          <li class="faint">{t('moreFailures', { n: paths.length - SHOWN_PATHS })}</li>
-        ) : null}
-      </ul>
+      <Paths paths={paths} />
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -79,7 +73,7 @@ export function RestoreDialog({ client, set, time, paths, onClose }: RestoreProp
           {t('compareContents')}
         </label>
         {error === undefined ? null : <Notice error={error} />}
-        <div aria-live="polite">{state === undefined ? null : <Outcome state={state} />}</div>
+        <div aria-live="polite">{job === undefined ? null : <JobOutcome job={job} />}</div>
         <div class="actions end">
           {isRunning ? (
             <button type="button" onClick={stop}>
@@ -90,12 +84,32 @@ export function RestoreDialog({ client, set, time, paths, onClose }: RestoreProp
               {t('restorePreview')}
             </button>
           )}
-          <button type="submit" class="primary" disabled={!mayStart}>
+          <button type="submit" class={isDone ? '' : 'primary'} disabled={!mayStart}>
             {t('restoreStart')}
           </button>
+          {isDone ? (
+            <button type="button" class="primary" onClick={onClose}>
+              {t('done')}
+            </button>
+          ) : null}
         </div>
       </form>
     </Dialog>
+  );
+}
+
+function Paths({ paths }: Pick<RestoreProps, 'paths'>) {
+  return (
+    <ul class="restore-paths" aria-label={t('restorePaths', { n: paths.length })}>
+      {paths.slice(0, SHOWN_PATHS).map((path) => (
+        <li key={path}>
+          <PathName path={path} />
+        </li>
+      ))}
+      {paths.length > SHOWN_PATHS ? (
+        <li class="faint">{t('moreFailures', { n: paths.length - SHOWN_PATHS })}</li>
+      ) : null}
+    </ul>
   );
 }
 
@@ -125,15 +139,22 @@ function Where({ isInPlace, setInPlace, output, setOutput, isRunning }: WherePro
           <input
             type="text"
             value={output}
-            placeholder={t('restoreOutputHint')}
+            aria-describedby="output-hint"
             spellcheck={false}
             autocomplete="off"
             onInput={({ currentTarget }) => setOutput(currentTarget.value)}
           />
+          <span id="output-hint" class={isRelative(output) ? 'wrong' : 'faint'}>
+            {t('restoreOutputHint')}
+          </span>
         </label>
       )}
     </fieldset>
   );
+}
+
+function isRelative(output: string): boolean {
+  return output !== '' && !output.startsWith('/');
 }
 
 interface PoliciesProps {
@@ -163,80 +184,22 @@ function Policies({ overwrite, setOverwrite, isRunning }: PoliciesProps) {
   );
 }
 
-/** Returns the state of a restore, and functions that start and stop it. Requests the state regularly while it runs. */
-function useRestore() {
-  const [state, setState] = useState<RestoreState>();
+/** Follows the job that the dialog began, and begins and stops it. */
+function useRestore(jobs: JobList) {
+  const [begun, setBegun] = useState<JobState>();
   const [error, setError] = useState<ApiError>();
-  const id = state?.state === 'running' ? state.id : undefined;
-  useEffect(() => {
-    if (id === undefined) return undefined;
-    const controller = new AbortController();
-    const timer = setInterval(() => {
-      api.restoreState(id, controller.signal).then(setState, (problem: unknown) => {
-        if (!controller.signal.aborted) setError(asApiError(problem));
-      });
-    }, POLL_MS);
-    return () => {
-      clearInterval(timer);
-      controller.abort();
-    };
-  }, [id]);
   const fail = (problem: unknown): void => setError(asApiError(problem));
+  const job = jobs.value?.find(({ id }) => id === begun?.id) ?? begun;
   const start = (body: RestoreBody): void => {
     setError(undefined);
-    setState(undefined);
-    api.restore(body).then(setState, fail);
+    setBegun(undefined);
+    api.restore(body).then((state) => {
+      setBegun(state);
+      jobs.again();
+    }, fail);
   };
   const stop = (): void => {
-    if (id !== undefined) api.stopRestore(id).then(setState, fail);
+    if (job !== undefined) api.endJob(job.id).then(jobs.again, fail);
   };
-  return { state, error, start, stop };
-}
-
-function Outcome({ state }: { readonly state: RestoreState }) {
-  const { progress, failures, isPreview, error, losses, doubts } = state;
-  const counts = [
-    t('countFiles', { n: progress.files }),
-    t('countDirectories', { n: progress.directories }),
-    t('countLinks', { n: progress.links }),
-    t('countBytes', { bytes: shownBytes(progress.bytes) }),
-  ];
-  if (progress.unchanged > 0) counts.push(t('countUnchanged', { n: progress.unchanged }));
-  if (progress.kept > 0) counts.push(t('countKept', { n: progress.kept }));
-  if (progress.failures > 0) counts.push(t('countFailures', { n: progress.failures }));
-  return (
-    <div class={`outcome outcome-${state.state}`} data-state={state.state} data-preview={isPreview}>
-      <strong>{headingOf(state)}</strong>
-      {state.state === 'running' ? <progress aria-label={headingOf(state)} /> : null}
-      <ul>
-        {counts.map((text) => (
-          <li key={text}>{text}</li>
-        ))}
-      </ul>
-      {error === undefined ? null : (
-        <p>
-          {shownName(error.message)} [{error.code}]
-        </p>
-      )}
-      <DoubtTexts doubts={doubts} />
-      {losses.length === 0 ? null : <p>{losses.join(', ')}</p>}
-      {failures.length === 0 ? null : (
-        <ul class="failures" tabIndex={0}>
-          {failures.map(({ path, message, code }, index) => (
-            <li key={index}>
-              <bdi>{shownName(path)}</bdi>: {shownName(message)} [{code}]
-            </li>
-          ))}
-        </ul>
-      )}
-    </div>
-  );
-}
-
-function headingOf({ state, isPreview, progress }: RestoreState): string {
-  if (state === 'running') return t(isPreview ? 'restorePreviewing' : 'restoreRunning');
-  if (state === 'stopped') return t('restoreStopped');
-  if (state === 'failed') return t('restoreFailed');
-  if (isPreview) return t('restoreWould');
-  return t(progress.failures > 0 ? 'restoreDoneLosses' : 'restoreDone');
+  return { job, error, start, stop };
 }

@@ -1,19 +1,29 @@
 /** Shows the backup sets of a month, with the changes of each set. Sets that are late or had problems are marked. */
 import type { ComponentChildren } from 'preact';
-import type { BackupSet } from '../api.js';
+import { useState } from 'preact/hooks';
+import { api, type BackupSet } from '../api.js';
+import { useAnswer } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
-import { shownBytes, shownClock, shownCount, shownDay, shownName } from '../logic/shown.js';
+import { pathOf } from '../logic/paths.js';
+import { shownBytes, shownCount, shownDay, shownName } from '../logic/shown.js';
+import { PathName } from './name.js';
+import { Notice } from './notice.js';
 
 interface SetListProps {
+  readonly client: string;
   readonly sets: readonly BackupSet[];
   /** Number of days without a backup before a set, by the set's number. */
   readonly late: ReadonlyMap<number, number>;
   readonly chosen: number | undefined;
+  /** Number of the set that a backup is writing; undefined if none runs. */
+  readonly running: number | undefined;
+  readonly clockOf: (set: number) => string;
   readonly onChoose: (set: number) => void;
   readonly onChanges: () => void;
 }
 
-export function SetList({ sets, late, chosen, onChoose, onChanges }: SetListProps) {
+export function SetList(props: SetListProps) {
+  const { client, sets, late, chosen, running, clockOf, onChoose, onChanges } = props;
   return (
     <ol class="sets" aria-label={t('allSets')}>
       {sets.map((set) => (
@@ -25,20 +35,49 @@ export function SetList({ sets, late, chosen, onChoose, onChanges }: SetListProp
             onClick={() => onChoose(set.set)}
           >
             <span class="set-when">
-              <strong>{shownClock(set.openedAtMs, LOCALE)}</strong>{' '}
-              <span>{shownDay(set.openedAtMs, LOCALE)}</span>
+              <strong>{clockOf(set.set)}</strong> <span>{shownDay(set.openedAtMs, LOCALE)}</span>{' '}
+              <span class="faint">{t('setNumber', { set: String(set.set) })}</span>
             </span>
             <span class="set-what">{changesOf(set)}</span>
-            <SetMarks set={set} lateDays={late.get(set.set)} />
+            <SetMarks set={set} lateDays={late.get(set.set)} isRunning={set.set === running} />
           </button>
           {set.set === chosen ? (
-            <button type="button" class="plain link changes" onClick={onChanges}>
-              {t('changes')}
-            </button>
+            <>
+              <button type="button" class="plain link changes" onClick={onChanges}>
+                {t('changes')}
+              </button>
+              {set.unread === 0 ? null : <Unread client={client} set={set.set} />}
+            </>
           ) : null}
         </li>
       ))}
     </ol>
+  );
+}
+
+/** Lists what the backup of a set could not read, once it is opened. */
+function Unread({ client, set }: { readonly client: string; readonly set: number }) {
+  const [isOpen, setOpen] = useState(false);
+  const { value, error, again } = useAnswer(
+    isOpen ? `notes/${client}/${set}` : undefined,
+    (signal) => api.notes(client, set, signal),
+  );
+  const { notes = [], total = 0 } = value ?? {};
+  return (
+    <details class="changes" onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
+      <summary>{t('unreadList')}</summary>
+      {error === undefined ? null : <Notice {...{ error, again }} />}
+      {value !== undefined && total === 0 ? <p>{t('unreadNotNamed')}</p> : null}
+      <ul>
+        {notes.map(({ path, pathBytes, reason }, index) => (
+          <li key={index}>
+            <PathName path={pathOf(path, pathBytes)} />{' '}
+            <span class="faint">{shownName(reason)}</span>
+          </li>
+        ))}
+        {total > notes.length ? <li>{t('moreFailures', { n: total - notes.length })}</li> : null}
+      </ul>
+    </details>
   );
 }
 
@@ -57,9 +96,10 @@ function changesOf({ changed }: BackupSet): string {
 interface MarksProps {
   readonly set: BackupSet;
   readonly lateDays: number | undefined;
+  readonly isRunning: boolean;
 }
 
-function SetMarks({ set, lateDays }: MarksProps) {
+function SetMarks({ set, lateDays, isRunning }: MarksProps) {
   const marks: ComponentChildren[] = [];
   const add = (text: string, kind = ''): void => {
     marks.push(
@@ -68,7 +108,8 @@ function SetMarks({ set, lateDays }: MarksProps) {
       </span>,
     );
   };
-  if (set.state !== 'complete') add(t('unfinished'), 'mark-bad');
+  if (isRunning) add(t('stateRunning'));
+  else if (set.state !== 'complete') add(t('unfinished'), 'mark-bad');
   if (set.unread > 0) add(t('unread', { n: set.unread }), 'mark-late');
   if (set.isDoubtful) add(t('doubtful'), 'mark-bad');
   if (lateDays !== undefined) add(t('late', { n: lateDays }), 'mark-late');
@@ -79,7 +120,7 @@ function SetMarks({ set, lateDays }: MarksProps) {
 }
 
 /** Returns a set in words: its time, and its number. */
-export function setWords({ openedAtMs, set }: BackupSet): string {
-  const when = `${shownDay(openedAtMs, LOCALE)}, ${shownClock(openedAtMs, LOCALE)}`;
+export function setWords({ openedAtMs, set }: BackupSet, clock: string): string {
+  const when = `${shownDay(openedAtMs, LOCALE)}, ${clock}`;
   return `${when} (${t('setNumber', { set: shownCount(set, LOCALE) })})`;
 }

@@ -8,17 +8,20 @@ import { StateMark } from './overview.js';
 import { SetList } from './set-list.js';
 
 interface SideBarProps {
+  readonly client: string;
   readonly sets: readonly BackupSet[];
   /** The client with its state; undefined until that is known. */
   readonly own: Client | undefined;
   readonly chosen: BackupSet | undefined;
   readonly isOpen: boolean;
-  readonly onChoose: (set: number) => void;
+  readonly clockOf: (set: number) => string;
+  readonly onChoose: (set: number | undefined) => void;
   /** Called to list the changes of the chosen set. */
   readonly onChanges: () => void;
 }
 
-export function SideBar({ sets, own, chosen, isOpen, onChoose, onChanges }: SideBarProps) {
+export function SideBar(props: SideBarProps) {
+  const { client, sets, own, chosen, isOpen, clockOf, onChoose, onChanges } = props;
   const shownMs = chosen?.openedAtMs ?? sets[0]?.openedAtMs ?? Date.now();
   const [month, setMonth] = useState(() => monthOf(shownMs));
   useEffect(() => setMonth(monthOf(shownMs)), [shownMs]);
@@ -26,6 +29,12 @@ export function SideBar({ sets, own, chosen, isOpen, onChoose, onChanges }: Side
   const late = useMemo(() => lateSets(sets, lateAfterMs), [sets, lateAfterMs]);
   const number = monthNumber(month);
   const inMonth = sets.filter(({ openedAtMs }) => monthNumber(monthOf(openedAtMs)) === number);
+  const running = runningSet(sets, own);
+  // A set that is being written is no trouble.
+  const judged = sets.map((one) =>
+    one.set === running ? { ...one, state: 'complete' as const } : one,
+  );
+  const newest = sets.find(({ state }) => state === 'complete');
   return (
     <nav class={`side ${isOpen ? 'open' : ''}`} id="sets" aria-label={t('sets')}>
       {own === undefined || own.state === 'good' ? null : (
@@ -34,13 +43,30 @@ export function SideBar({ sets, own, chosen, isOpen, onChoose, onChanges }: Side
         </div>
       )}
       <Calendar
-        sets={sets}
+        sets={judged}
         month={month}
         chosen={chosen?.set}
         onMonth={setMonth}
         onChoose={onChoose}
       />
-      <SetList sets={inMonth} late={late} chosen={chosen?.set} {...{ onChoose, onChanges }} />
+      {newest === undefined || chosen === undefined || chosen.set >= newest.set ? null : (
+        <button type="button" class="newest" onClick={() => onChoose(undefined)}>
+          {t('newestSet')}
+        </button>
+      )}
+      <SetList
+        sets={inMonth}
+        late={late}
+        chosen={chosen?.set}
+        {...{ client, running, clockOf, onChoose, onChanges }}
+      />
     </nav>
   );
+}
+
+/** Returns the number of the set that a backup is writing; undefined if none runs. */
+function runningSet(sets: readonly BackupSet[], own: Client | undefined): number | undefined {
+  const [newest] = sets;
+  const isOpen = own?.state === 'running' && newest?.state !== 'complete';
+  return isOpen ? newest?.set : undefined;
 }

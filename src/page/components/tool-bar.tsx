@@ -1,6 +1,6 @@
 /** Buttons for the selection, and the choice to show deleted entries. */
 import { useState } from 'preact/hooks';
-import { type ApiError, archiveHref, keptArchiveHref } from '../api.js';
+import { api, type ApiError, archiveHref, keptArchiveHref } from '../api.js';
 import { asApiError, type Go } from '../hooks.js';
 import { t } from '../language.js';
 import type { Place } from '../logic/place.js';
@@ -27,9 +27,7 @@ export function ToolBar(props: ToolBarProps) {
     <div class="tool-bar">
       {isSelected ? (
         <>
-          <strong role="status">
-            {t(selection.size < MAX_SELECTED ? 'selected' : 'selectedMost', { n: selection.size })}
-          </strong>
+          <strong role="status">{selectedText(selection, place)}</strong>
           <button type="button" class="plain" onClick={onClear}>
             {t('clearSelection')}
           </button>
@@ -62,6 +60,11 @@ export function ToolBar(props: ToolBarProps) {
   );
 }
 
+function selectedText(selection: Selection, { path, search, showsChanges }: Place): string {
+  if (search === '' && !showsChanges && selection.has(path)) return t('selectedDirectory');
+  return t(selection.size < MAX_SELECTED ? 'selected' : 'selectedMost', { n: selection.size });
+}
+
 const ARCHIVE_TEXTS = {
   zip: ['downloadZip', 'downloadZipLong'],
   tar: ['downloadTar', 'downloadTarLong'],
@@ -77,21 +80,37 @@ interface ArchiveProps extends Pick<ToolBarProps, 'client' | 'set'> {
 function ArchiveButton({ client, set, paths, format, onError }: ArchiveProps) {
   const [short, long] = ARCHIVE_TEXTS[format];
   const href = archiveHref(client, set, paths, format);
+  // A browser reports only that a download failed, so the set is looked up first.
+  const start = (address: () => Promise<string>): void => {
+    onError(undefined);
+    api
+      .set(client, set)
+      .then(address)
+      .then(download, (problem: unknown) => onError(asApiError(problem)));
+  };
   if (href !== undefined) {
     return (
-      <a class="button" href={href} title={t(long)} download>
+      <a
+        class="button"
+        href={href}
+        title={t(long)}
+        download
+        onClick={(event) => {
+          if (!event.isTrusted) return; // it is the click below
+          event.preventDefault();
+          start(async () => href);
+        }}
+      >
         {t(short)}
       </a>
     );
   }
-  const load = (): void => {
-    onError(undefined);
-    keptArchiveHref(client, set, paths, format).then(download, (problem: unknown) =>
-      onError(asApiError(problem)),
-    );
-  };
   return (
-    <button type="button" title={t(long)} onClick={load}>
+    <button
+      type="button"
+      title={t(long)}
+      onClick={() => start(() => keptArchiveHref(client, set, paths, format))}
+    >
       {t(short)}
     </button>
   );

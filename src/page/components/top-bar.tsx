@@ -101,6 +101,7 @@ function skip(event: Event): void {
 const THEMES = ['system', 'light', 'dark'] as const;
 type Theme = (typeof THEMES)[number];
 const THEME_TEXTS = { system: 'themeSystem', light: 'themeLight', dark: 'themeDark' } as const;
+const THEME_ICONS = { system: 'half', light: 'sun', dark: 'moon' } as const;
 const THEME_KEY = 'theme';
 
 function ThemeButton() {
@@ -120,7 +121,7 @@ function ThemeButton() {
       title={label}
       onClick={() => setTheme(THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length]!)}
     >
-      <Icon name="moon" />
+      <Icon name={THEME_ICONS[theme]} />
     </button>
   );
 }

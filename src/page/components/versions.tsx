@@ -47,7 +47,7 @@ export function Versions(props: VersionsProps) {
         )}
       </div>
       {answer.error === undefined ? null : <Notice error={answer.error} again={answer.again} />}
-      <ol class="timeline">
+      <ol class="timeline" tabIndex={0} aria-label={t('versions')}>
         {versions.map((version) => (
           <VersionItem
             key={version.firstSet}

@@ -4,6 +4,7 @@ export const VIEWS = ['files', 'overview'] as const;
 type ViewName = (typeof VIEWS)[number];
 const SORTS = ['name', 'size', 'modified'] as const;
 export type Sort = (typeof SORTS)[number];
+export const KINDS = ['file', 'directory', 'symlink'] as const;
 export type Order = 'asc' | 'desc';
 
 export interface Place {
@@ -16,6 +17,13 @@ export interface Place {
   /** Encoded path of the file whose details are shown. */
   readonly file: string | undefined;
   readonly search: string;
+  /** Kind of entries that the search is for; undefined for all. */
+  readonly kind: (typeof KINDS)[number] | undefined;
+  readonly leastBytes: number | undefined;
+  /** Number of days before now in which an entry was modified. */
+  readonly sinceDays: number | undefined;
+  /** True to search only below `path`. */
+  readonly isBelow: boolean;
   readonly sort: Sort;
   readonly order: Order;
   readonly showsDeleted: boolean;
@@ -30,13 +38,17 @@ export const START: Place = Object.freeze({
   path: '/',
   file: undefined,
   search: '',
+  kind: undefined,
+  leastBytes: undefined,
+  sinceDays: undefined,
+  isBelow: false,
   sort: 'name',
   order: 'asc',
   showsDeleted: false,
   showsChanges: false,
 });
 
-const MAX_SET = 2 ** 31;
+const MAX_COUNT = 2 ** 31;
 const PATH = /^\/(?:[^%?#&]|%[0-9A-Fa-f]{2})*$/;
 
 /** Returns the place that the part of an address after # describes. Malformed words are ignored. */
@@ -51,10 +63,14 @@ export function placeOf(hash: string): Place {
   return {
     view: VIEWS.find((one) => one === view) ?? START.view,
     client: textWord(words.get('client')),
-    set: setWord(words.get('set')),
+    set: countWord(words.get('set')),
     path: path ?? START.path,
     file: pathWord(words.get('file')),
     search: textWord(words.get('search')) ?? START.search,
+    kind: KINDS.find((one) => one === words.get('kind')),
+    leastBytes: countWord(words.get('least')),
+    sinceDays: countWord(words.get('days')),
+    isBelow: words.get('below') === '1',
     sort: SORTS.find((one) => one === words.get('sort')) ?? START.sort,
     order: words.get('order') === 'desc' ? 'desc' : 'asc',
     showsDeleted: words.get('deleted') === '1',
@@ -66,10 +82,10 @@ function pathWord(word: string | undefined): string | undefined {
   return word !== undefined && PATH.test(word) ? word : undefined;
 }
 
-function setWord(word: string | undefined): number | undefined {
+function countWord(word: string | undefined): number | undefined {
   if (word === undefined || !/^[1-9]\d*$/.test(word)) return undefined;
-  const set = Number(word);
-  return set < MAX_SET ? set : undefined;
+  const count = Number(word);
+  return count < MAX_COUNT ? count : undefined;
 }
 
 function textWord(word: string | undefined): string | undefined {
@@ -90,9 +106,19 @@ export function hashOf(place: Place): string {
   if (path !== START.path) words.push(`path=${path}`);
   if (file !== undefined) words.push(`file=${file}`);
   if (search !== '') words.push(`search=${encodeURIComponent(search)}`);
+  if (search !== '') words.push(...filterWords(place));
   if (sort !== START.sort) words.push(`sort=${sort}`);
   if (order !== START.order) words.push(`order=${order}`);
   if (showsDeleted) words.push('deleted=1');
   if (showsChanges) words.push('changes=1');
   return `#/${place.view}${words.length === 0 ? '' : `?${words.join('&')}`}`;
+}
+
+function filterWords({ kind, leastBytes, sinceDays, isBelow }: Place): string[] {
+  const words: string[] = [];
+  if (kind !== undefined) words.push(`kind=${kind}`);
+  if (leastBytes !== undefined) words.push(`least=${leastBytes}`);
+  if (sinceDays !== undefined) words.push(`days=${sinceDays}`);
+  if (isBelow) words.push('below=1');
+  return words;
 }

@@ -35,7 +35,10 @@ export function comparison(
   order: Order,
 ): (a: Row<RowEntry>, b: Row<RowEntry>) => number {
   const sign = order === 'desc' ? -1 : 1;
-  return (a, b) => sign * (compareValues(a, b, sort) || compareTexts(a.name, b.name));
+  return (a, b) => {
+    if (sort === 'name') return compareKinds(a, b) || sign * compareNames(a.name, b.name);
+    return sign * (compareValues(a, b, sort) || compareTexts(a.name, b.name));
+  };
 }
 
 function compareValues(a: Row<RowEntry>, b: Row<RowEntry>, sort: Sort): number {
@@ -49,6 +52,19 @@ function compareValues(a: Row<RowEntry>, b: Row<RowEntry>, sort: Sort): number {
 /** Returns the size to sort by; −1 for a directory, which sorts below every file. */
 function sizeOf({ type, sizeBytes }: RowEntry): number {
   return type === 'directory' ? -1 : sizeBytes;
+}
+
+/** Directories come before all else, in both directions. */
+function compareKinds(a: Row<RowEntry>, b: Row<RowEntry>): number {
+  const rank = ({ entry }: Row<RowEntry>): number => (entry?.type === 'directory' ? 0 : 1);
+  return rank(a) - rank(b);
+}
+
+/** Compares names as people do; the API has the same order (`src/web/api/directory-page.ts`). */
+const NATURAL = new Intl.Collator('en', { numeric: true, sensitivity: 'base' });
+
+function compareNames(a: string, b: string): number {
+  return NATURAL.compare(a, b) || compareTexts(a, b);
 }
 
 function compareTexts(a: string, b: string): number {

@@ -13,10 +13,17 @@ const UNSEEN =
 
 /** Returns a name in which each invisible character is replaced by a visible one. */
 export function shownName(name: string): string {
-  return name.replaceAll(UNSEEN, (char) => {
-    const code = char.charCodeAt(0).toString(16).toUpperCase();
-    return `\u2039U+${code.padStart(4, '0')}\u203a`;
-  });
+  return name.replaceAll(UNSEEN, visible);
+}
+
+/** Returns the name of an entry, in which blanks at its start and end are visible too. */
+export function shownEntryName(name: string): string {
+  return shownName(name).replaceAll(/^ +| +$/g, (blanks) => blanks.replaceAll(' ', visible));
+}
+
+function visible(char: string): string {
+  const code = char.charCodeAt(0).toString(16).toUpperCase();
+  return `\u2039U+${code.padStart(4, '0')}\u203a`;
 }
 
 /** Returns a number of bytes in the largest decimal unit that fits. */
@@ -44,6 +51,30 @@ export function shownTime(ms: number | undefined, language: string): string {
   return new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' }).format(ms);
 }
 
+/** Returns the time of each set, by its number. Sets of the same minute are shown with seconds. */
+export function setTimes(
+  sets: readonly { readonly set: number; readonly openedAtMs: number }[],
+  language: string,
+): Map<number, { readonly time: string; readonly clock: string }> {
+  const minutes = new Map<number, number>();
+  const minuteOf = (ms: number): number => Math.floor(ms / 60_000);
+  for (const { openedAtMs } of sets) {
+    const minute = minuteOf(openedAtMs);
+    minutes.set(minute, (minutes.get(minute) ?? 0) + 1);
+  }
+  const [short, long] = (['short', 'medium'] as const).map((timeStyle) => ({
+    time: new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle }),
+    clock: new Intl.DateTimeFormat(language, { timeStyle }),
+  }));
+  return new Map(
+    sets.map(({ set, openedAtMs }) => {
+      const isAlone = minutes.get(minuteOf(openedAtMs)) === 1;
+      const { time, clock } = isAlone ? short! : long!;
+      return [set, { time: time.format(openedAtMs), clock: clock.format(openedAtMs) }];
+    }),
+  );
+}
+
 export function shownDay(ms: number, language: string): string {
   return new Intl.DateTimeFormat(language, {
     weekday: 'short',
@@ -53,10 +84,6 @@ export function shownDay(ms: number, language: string): string {
   }).format(ms);
 }
 
-export function shownClock(ms: number, language: string): string {
-  return new Intl.DateTimeFormat(language, { hour: '2-digit', minute: '2-digit' }).format(ms);
-}
-
 export function shownCount(count: number, language: string): string {
   return new Intl.NumberFormat(language).format(count);
 }
@@ -64,7 +91,6 @@ export function shownCount(count: number, language: string): string {
 const STEPS: readonly (readonly [Intl.RelativeTimeFormatUnit, number])[] = [
   ['year', 365.25 * 86_400_000],
   ['month', 30.44 * 86_400_000],
-  ['week', 7 * 86_400_000],
   ['day', 86_400_000],
   ['hour', 3_600_000],
   ['minute', 60_000],
@@ -88,4 +114,43 @@ export function shownMode(mode: number): string {
   return Array.from(LETTERS, (letter, index) =>
     (mode & (1 << (LETTERS.length - 1 - index))) === 0 ? '-' : letter,
   ).join('');
+}
+
+/** The part of a job that its figures need. */
+interface Progress {
+  readonly elapsedMs: number;
+  readonly totalBytes?: number | undefined;
+  readonly progress: { readonly bytes: number };
+}
+
+/** Time after the begin of a job from which its rate is meaningful. */
+const LEAST_MS = 1000;
+
+/** Returns the share of the bytes that were written, from 0 to 1; undefined if their number is not known. */
+export function shareOf({ totalBytes, progress }: Progress): number | undefined {
+  if (totalBytes === undefined || totalBytes === 0) return undefined;
+  return Math.min(1, progress.bytes / totalBytes);
+}
+
+/** Returns the bytes per second since the begin of a job; undefined if it has just begun, or has written nothing. */
+export function rateOf({ elapsedMs, progress }: Progress): number | undefined {
+  if (elapsedMs < LEAST_MS || progress.bytes === 0) return undefined;
+  return (progress.bytes * 1000) / elapsedMs;
+}
+
+/** Returns the time until the end of a job at its rate so far; undefined if that is not known. */
+export function leftMs(job: Progress): number | undefined {
+  const rate = rateOf(job);
+  const { totalBytes, progress } = job;
+  if (rate === undefined || totalBytes === undefined) return undefined;
+  return (Math.max(0, totalBytes - progress.bytes) / rate) * 1000;
+}
+
+/** Returns a duration in the two largest units that fit, such as `2 min 5 s`. */
+export function shownDuration(ms: number): string {
+  const seconds = Math.ceil(ms / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

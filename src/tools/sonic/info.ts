@@ -1,15 +1,11 @@
 /** Implements `sonic info`: prints all information about backup sets. */
-import type { History, BackupSet, SetNote } from '../../history/index.js';
+import { type BackupSet, type History, type PlacedNote, placedNotes } from '../../history/index.js';
 import type { Settings } from '../../config/index.js';
 import {
   type ClientConfig,
   displayName,
-  joinPath,
   jsonName,
   machineName,
-  type RootNumber,
-  type SetNumber,
-  shownRoot,
   shownRoots,
 } from '../../model/index.js';
 import { isAgeFigure } from '../../retention/index.js';
@@ -21,20 +17,12 @@ import { jsonText } from '../output/json-text.js';
 
 /** Maximum number of notes printed; JSON contains all. */
 const MAX_NOTES_SHOWN = 100;
-/** Number of the pseudo-directory that contains the roots' own entries. */
-const ROOTS = 0;
 const LABEL_CHARS = 18;
-
-interface ShownNote {
-  readonly path: Buffer;
-  readonly what: string;
-  readonly reason: string;
-}
 
 interface SetInfo {
   readonly set: BackupSet;
   readonly roots: readonly Buffer[];
-  readonly notes: readonly ShownNote[];
+  readonly notes: readonly PlacedNote[];
   /** `proven`: checked with the client's keys. `shown`: the set has a seal, but the keys are not available here. */
   readonly seal: 'proven' | 'shown' | 'none';
   /** The settings of the client in this run. */
@@ -66,31 +54,10 @@ async function infoOf(history: History, set: BackupSet): Promise<SetInfo> {
   return {
     set,
     roots: shownRoots(roots.map(({ path }) => path)),
-    notes: await notesOf(history, number, roots),
+    notes: await placedNotes(history, number),
     seal: setSeal === undefined ? 'none' : isProven ? 'proven' : 'shown',
     config,
   };
-}
-
-async function notesOf(
-  history: History,
-  set: SetNumber,
-  roots: readonly { readonly root: RootNumber; readonly path: Buffer }[],
-): Promise<ShownNote[]> {
-  const notes = await history.notes(set);
-  const directories = [...new Set(notes.map(({ directory }) => directory))];
-  const paths = await history.reports.directoryPaths(set, directories);
-  const pathOf = new Map(directories.map((directory, index) => [directory, paths[index]]));
-  const placed = ({ directory, name }: SetNote): Buffer => {
-    if (directory === ROOTS) {
-      const root = roots.find((one) => String(one.root) === name.toString('latin1'));
-      return root === undefined ? name : shownRoot(root.path);
-    }
-    const above = pathOf.get(directory);
-    if (above === undefined) return name;
-    return name.length === 0 ? above : joinPath(above, name);
-  };
-  return notes.map((note) => ({ path: placed(note), what: note.what, reason: note.reason }));
 }
 
 function jsonOf({ set, roots, notes, seal, config }: SetInfo): Record<string, unknown> {

@@ -9,7 +9,7 @@ import { invalidRequest } from './problem.js';
 const PAGE_ENTRIES = 4096;
 const NO_NAME: Buffer = Buffer.alloc(0);
 
-type SortKey = 'name' | 'size' | 'modified';
+type SortKey = 'name' | 'natural' | 'size' | 'modified';
 
 interface DirectoryQuery {
   readonly limit: number;
@@ -22,6 +22,8 @@ interface DirectoryPage {
   readonly entries: readonly HistoryEntry[];
   /** The cursor of the next page; undefined if this is the last one. */
   readonly next: string | undefined;
+  /** Number of entries of the directory; undefined if they were not counted. */
+  readonly total?: number;
 }
 
 /**
@@ -84,9 +86,14 @@ async function selected(
 ): Promise<DirectoryPage> {
   const cursor = after === undefined ? undefined : cursorIn(after);
   const sign = isDescending ? -1 : 1;
-  const compare = (one: Key, other: Key): number => sign * compareKeys(one, other);
+  const compare = (one: Key, other: Key): number => {
+    // Directories come first in both directions.
+    if (sort === 'natural' && one.value !== other.value) return compareValues(one, other);
+    return sign * (sort === 'natural' ? compareNatural(one, other) : compareKeys(one, other));
+  };
   const breathe = yieldRegularly();
   let best: Keyed[] = [];
+  let total = 0;
   const keep = (): void => {
     best.sort((one, other) => compare(one.key, other.key));
     best = best.slice(0, limit + 1);
@@ -98,6 +105,7 @@ async function selected(
       limit: PAGE_ENTRIES,
       withDigests: false,
     });
+    total += page.length;
     for (const entry of page) {
       const key = keyOf(entry, sort);
       if (cursor !== undefined && compare(key, cursor) <= 0) continue;
@@ -109,17 +117,16 @@ async function selected(
     await breathe();
   }
   keep();
-  return pageOf(
-    best.map(({ entry }) => entry),
-    limit,
-    sort,
-  );
+  const found = best.map(({ entry }) => entry);
+  return { ...pageOf(found, limit, sort), total };
 }
 
 /** The place of an entry in an order: first by a value, then by name. */
 interface Key {
   readonly value: bigint;
   readonly name: Buffer;
+  /** The name as text, once it was needed. */
+  text?: string;
 }
 
 interface Keyed {
@@ -129,14 +136,28 @@ interface Keyed {
 
 function keyOf(entry: HistoryEntry, sort: SortKey): Key {
   const { name } = entry;
+  if (sort === 'natural') return { value: entry.type === EntryType.directory ? 0n : 1n, name };
   if (sort === 'name' || entry.damage !== undefined) return { value: 0n, name };
   if (sort === 'modified') return { value: entry.mtimeNs, name };
   return { value: entry.type === EntryType.directory ? -1n : BigInt(entry.sizeBytes), name };
 }
 
 function compareKeys(one: Key, other: Key): number {
-  if (one.value !== other.value) return one.value < other.value ? -1 : 1;
-  return Buffer.compare(one.name, other.name);
+  return compareValues(one, other) || Buffer.compare(one.name, other.name);
+}
+
+function compareValues({ value: one }: Key, { value: other }: Key): number {
+  if (one === other) return 0;
+  return one < other ? -1 : 1;
+}
+
+/** Compares names as people do; the page has the same order (`src/page/logic/rows.ts`). */
+const NATURAL = new Intl.Collator('en', { numeric: true, sensitivity: 'base' });
+
+function compareNatural(one: Key, other: Key): number {
+  one.text ??= one.name.toString();
+  other.text ??= other.name.toString();
+  return NATURAL.compare(one.text, other.text) || Buffer.compare(one.name, other.name);
 }
 
 function pageOf(found: readonly HistoryEntry[], limit: number, sort: SortKey): DirectoryPage {

@@ -4,7 +4,7 @@
  */
 import type { FastifyRequest } from 'fastify';
 import type { ClientOverview, History, ObjectReader } from '../../history/index.js';
-import type { RightName } from '../../model/index.js';
+import type { RightName, SetNumber } from '../../model/index.js';
 import type { System } from '../../system/index.js';
 import type { OpenContents } from './content/open-contents.js';
 
@@ -43,10 +43,16 @@ export interface Door {
    * nothing.
    */
   readonly doubts?: () => readonly string[];
+  /** The options by which a command finds the store, as words of a shell; absent where no command is near. */
+  readonly storeWords?: string;
   /** Authenticates a request. Throws NOT_LOGGED_IN, TOO_MANY_ATTEMPTS, NOT_PERMITTED. */
   authenticate(request: FastifyRequest): Promise<Visitor>;
   /** Age from which a client is late, by the configuration of this program; absent if that of the store is used. */
   readonly lateAfterMs?: number;
+  /** Called if a download of a file fails, which its reader cannot explain to its user. */
+  readonly onBroken?: (set: SetNumber, path: Buffer, error: unknown) => void;
+  /** Returns the time at which a check has last read data of a client; undefined if it is not known. */
+  readonly checkedAtMs?: (client: string) => number | undefined;
   /** Returns the clients that a visitor may see. */
   clients(visitor: Visitor): Promise<readonly ClientOverview[]>;
   /**

@@ -1,4 +1,5 @@
 /** Registers the routes of the table. It checks rights and limits before any handler runs. */
+import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { TardisError } from '../../errors/index.js';
 import { checkClientName } from '../../store/index.js';
@@ -23,6 +24,8 @@ export interface AddedRoute {
   readonly row: RouteRow;
   readonly handler: Handler;
 }
+
+const TAG_CHARS = 27;
 
 const HANDLERS: Handlers = { ...SET_HANDLERS, ...ENTRY_HANDLERS, ...REPORT_HANDLERS };
 
@@ -87,9 +90,25 @@ function addRoute(app: WebApp, house: House, row: RouteRow, handler: Handler): v
       // The request is counted before its body is read, which takes memory.
       if (row.isUncounted !== true) keepPlace(answer, house.atOnce.enter(request));
     },
+    ...(method === 'GET' && reply !== undefined ? { onSend: tagged } : {}),
     handler: async (request, answer) =>
       inPlace(answer, () => answerTo(house, row, { handler, request, reply: answer })),
   });
+}
+
+/** Adds an ETag to an answer, and leaves its body out if the requester has it. */
+async function tagged(
+  { headers }: FastifyRequest,
+  reply: FastifyReply,
+  payload: unknown,
+): Promise<unknown> {
+  if (typeof payload !== 'string' || reply.statusCode !== 200) return payload;
+  // It is weak, since the body may be compressed.
+  const etag = `W/"${createHash('sha256').update(payload).digest('base64url').slice(0, TAG_CHARS)}"`;
+  void reply.header('etag', etag);
+  if (headers['if-none-match'] !== etag) return payload;
+  void reply.code(304).removeHeader('content-length');
+  return '';
 }
 
 /** Returns a schema that refuses parameters that are not in `schema`. */

@@ -11,12 +11,15 @@ import {
   Cursor,
   Directory,
   Entry,
+  ENTRY_TYPES,
   Found,
   LIMIT,
   MAX_PATH_CHARS,
+  Note,
   PathQuery,
   Root,
   Session,
+  Store,
   Version,
 } from './schemas.js';
 
@@ -73,6 +76,15 @@ export const ROUTES = {
     summary: 'Lists the paths that the set is a backup of.',
     reply: Type.Object({ roots: Type.Array(Root) }),
   },
+  notes: {
+    method: 'GET',
+    path: `${SET}/notes`,
+    right: 'list',
+    isClear: true,
+    summary:
+      'Lists what the backup could not read, or read only in part. At most 1,000 are listed.',
+    reply: Type.Object({ notes: Type.Array(Note), total: Type.Integer() }),
+  },
   entry: {
     method: 'GET',
     path: `${SET}/entry`,
@@ -87,12 +99,13 @@ export const ROUTES = {
     path: `${SET}/directory`,
     right: 'list',
     isClear: true,
-    summary: 'Returns a page of a directory.',
+    summary:
+      'Returns a page of a directory: sorted by the bytes of the names, by size, by time, or `natural`: directories first, small letters as capital ones, and numbers by their values.',
     query: Type.Object({
       path: PathQuery,
       limit: LIMIT,
       after: Type.Optional(Cursor),
-      sort: Type.Enum(['name', 'size', 'modified'], { default: 'name' }),
+      sort: Type.Enum(['name', 'natural', 'size', 'modified'], { default: 'name' }),
       order: Type.Enum(['asc', 'desc'], { default: 'asc' }),
     }),
     reply: Directory,
@@ -125,10 +138,16 @@ export const ROUTES = {
     right: 'list',
     isClear: true,
     summary:
-      'Finds names over all sets, or in one: a name with wildcards (* ? [a-z]), or a part of it; small and capital letters differ. A page may be empty; the last one has no `next`.',
+      'Finds names over all sets, or in one, by words: each is a part of the name, or has wildcards (* ? [a-z]). Small and capital letters are the same. A page may be empty; the last one has no `next`.',
     query: Type.Object({
       pattern: Type.String({ minLength: 1, maxLength: MAX_PATH_CHARS }),
       set: Type.Optional(Type.String({ maxLength: 255 })),
+      kind: Type.Optional(Type.Enum([...ENTRY_TYPES])),
+      leastBytes: Type.Optional(Type.Integer({ minimum: 0 })),
+      mostBytes: Type.Optional(Type.Integer({ minimum: 0 })),
+      fromMs: Type.Optional(Type.Number({ description: 'Modified then or later.' })),
+      untilMs: Type.Optional(Type.Number({ description: 'Modified then or earlier.' })),
+      below: Type.Optional(PathQuery),
       limit: LIMIT,
       after: Type.Optional(Cursor),
     }),
@@ -178,6 +197,13 @@ export const ROUTES = {
         description: 'The figures of `sonic stats --json`.',
       }),
     }),
+  },
+  store: {
+    method: 'GET',
+    path: `${CLIENT}/store`,
+    right: 'list',
+    summary: 'Returns the space on the disk of the store, and when its data was last checked.',
+    reply: Store,
   },
   purge: {
     method: 'GET',

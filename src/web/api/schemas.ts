@@ -115,10 +115,31 @@ export const Client = Type.Object({
 });
 export type Client = Static<typeof Client>;
 
+export const Store = Type.Object({
+  availableBytes: Type.Optional(
+    Type.Number({ description: 'Free bytes of the disk of the store, for users other than root.' }),
+  ),
+  totalBytes: Type.Optional(Type.Number({ description: 'Size of that disk.' })),
+  checkedAtMs: Type.Optional(
+    Type.Number({ description: 'Time at which a check has last read data of the client.' }),
+  ),
+});
+export type Store = Static<typeof Store>;
+
 export const Root = Type.Object({ path, pathBytes });
+export const Note = Type.Object({
+  path,
+  pathBytes,
+  what: Type.String({ description: 'What happened, such as `unreadable`.' }),
+  reason: Type.String({ description: 'The code of the error of the system, or a short reason.' }),
+});
+export type Note = Static<typeof Note>;
 export const Directory = Type.Object({
   entries: Type.Array(Entry),
   next: Type.Optional(Type.String({ description: 'Give it as `after` for the next page.' })),
+  total: Type.Optional(
+    Type.Integer({ description: 'Number of entries of the whole directory, if it was counted.' }),
+  ),
 });
 export type Directory = Static<typeof Directory>;
 
@@ -160,6 +181,11 @@ export const Session = Type.Object({
   account: Type.Optional(Type.String()),
   canRestore: Type.Boolean(),
   rights: Type.Array(Type.String()),
+  storeWords: Type.Optional(
+    Type.String({
+      description: 'Options by which a command finds the store; only tardis-web has them.',
+    }),
+  ),
   doubts: Type.Optional(
     Type.Array(Type.String(), {
       description: 'Warnings about answers so far that nothing proves; only tardis-web has them.',

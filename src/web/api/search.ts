@@ -9,11 +9,11 @@ import {
   NamePlaces,
   type PlacedName,
 } from '../../history/index.js';
-import { namePattern } from '../../excludes/index.js';
-import { lastComponent, type SetNumber, shownRoots } from '../../model/index.js';
+import { wordsPattern } from '../../excludes/index.js';
+import { lastComponent, liesBelow, type SetNumber, shownRoots } from '../../model/index.js';
 import { entryJson, pathJson } from './entry-json.js';
 import { invalidRequest } from './problem.js';
-import type { Found } from './schemas.js';
+import type { Entry, Found } from './schemas.js';
 
 /** Time limit of a page. After it, the page ends with the results so far. */
 const PAGE_MS = 400;
@@ -26,6 +26,21 @@ const MAX_PATTERN_BYTES = 4096;
  */
 const MAX_WILDCARDS = 32;
 const WILDCARD = /[*?[]/g;
+/** Maximum number of words, each of which is compared with every name. */
+const MAX_WORDS = 16;
+const NS_PER_MS = 1_000_000n;
+
+/** Limits of what a search finds, beside the name. */
+export interface SearchLimits {
+  readonly kind?: Entry['type'] | undefined;
+  readonly leastBytes?: number | undefined;
+  readonly mostBytes?: number | undefined;
+  /** Bounds of the time of modification. */
+  readonly fromMs?: number | undefined;
+  readonly untilMs?: number | undefined;
+  /** Directory that contains what is found; undefined for all. */
+  readonly below?: Buffer | undefined;
+}
 
 interface SearchQuery {
   readonly pattern: Buffer;
@@ -33,6 +48,7 @@ interface SearchQuery {
   readonly sets: readonly BackupSet[];
   readonly limit: number;
   readonly after: string | undefined;
+  readonly limits: SearchLimits;
 }
 
 interface SearchPage {
@@ -47,7 +63,7 @@ type Named = Parameters<NamePlaces['place']>[0][number];
 
 /** Returns a page of the names that match. An empty page need not be the last page. Throws REQUEST_INVALID. */
 export async function searchPage(history: History, query: SearchQuery): Promise<SearchPage> {
-  const { pattern: text, sets, limit, after } = query;
+  const { pattern: text, sets, limit, after, limits } = query;
   if (text.length === 0 || text.length > MAX_PATTERN_BYTES || text.includes(0)) {
     throw invalidRequest('the pattern is empty, too long, or has a NUL');
   }
@@ -55,7 +71,10 @@ export async function searchPage(history: History, query: SearchQuery): Promise<
   if (wildcards > MAX_WILDCARDS) {
     throw invalidRequest(`the pattern has more than ${MAX_WILDCARDS} wildcards`);
   }
-  const pattern = namePattern(text);
+  if (text.toString('latin1').trim().split(/ +/).length > MAX_WORDS) {
+    throw invalidRequest(`the pattern has more than ${MAX_WORDS} words`);
+  }
+  const pattern = wordsPattern(text);
   const roots = await history.reports.rootsOfSets();
   const places = new NamePlaces(history, sets, roots);
   const found: Found[] = after === undefined ? await rootsFound(history, query, roots) : [];
@@ -71,10 +90,12 @@ export async function searchPage(history: History, query: SearchQuery): Promise<
     const end: number = place.skipped + limit - found.length;
     const placed = await places.place(newest.slice(place.skipped, end));
     found.push(
-      ...(await shown(
-        history,
-        placed.filter(({ path }) => pattern.isPathMatch(path)),
-      )),
+      ...(
+        await shown(
+          history,
+          placed.filter(({ path }) => pattern.isPathMatch(path) && isBelow(limits, path)),
+        )
+      ).filter(({ entry }) => isWithin(limits, entry)),
     );
     if (end < newest.length) place = { ...place, skipped: end };
     else place = page.next === undefined ? undefined : { ...page.next, skipped: 0 };
@@ -122,24 +143,41 @@ async function shown(history: History, placed: readonly PlacedName<Named>[]): Pr
  */
 async function rootsFound(
   history: History,
-  { pattern: text, sets }: SearchQuery,
+  { pattern: text, sets, limits }: SearchQuery,
   roots: ReadonlyMap<SetNumber, readonly Buffer[]>,
 ): Promise<Found[]> {
-  const pattern = namePattern(text);
+  const pattern = wordsPattern(text);
   const found = new Map<string, Found>();
   for (const { set } of sets.toReversed()) {
     for (const path of shownRoots(roots.get(set) ?? [])) {
       const name = lastComponent(path);
       const key = path.toString('latin1');
       if (found.has(key) || !pattern.isMatch(name) || !pattern.isPathMatch(path)) continue;
-      const entry = await history.find(path, set);
-      if (entry === undefined) continue;
+      const entry = isBelow(limits, path) ? await history.find(path, set) : undefined;
+      if (entry === undefined || !isWithin(limits, entryJson(history, entry, name))) continue;
       const { firstSet, lastSet } = entry;
       const span = lastSet === undefined ? { firstSet } : { firstSet, lastSet };
       found.set(key, { ...pathJson(path), entry: entryJson(history, entry, name), ...span, set });
     }
   }
   return [...found.values()];
+}
+
+function isBelow({ below }: SearchLimits, path: Buffer): boolean {
+  return below === undefined || liesBelow(path, below);
+}
+
+/** True if an entry is within the limits. One whose metadata is damaged is within no limit of size or time. */
+function isWithin(limits: SearchLimits, { type, sizeBytes, modifiedNs, damage }: Entry): boolean {
+  const { kind, leastBytes, mostBytes, fromMs, untilMs } = limits;
+  if (kind !== undefined && type !== kind) return false;
+  const ofSize = leastBytes !== undefined || mostBytes !== undefined;
+  const ofTime = fromMs !== undefined || untilMs !== undefined;
+  if ((ofSize && type !== 'file') || ((ofSize || ofTime) && damage !== undefined)) return false;
+  if (ofSize && (sizeBytes < (leastBytes ?? 0) || sizeBytes > (mostBytes ?? Infinity)))
+    return false;
+  const modifiedMs = Number(BigInt(modifiedNs) / NS_PER_MS);
+  return !ofTime || (modifiedMs >= (fromMs ?? -Infinity) && modifiedMs <= (untilMs ?? Infinity));
 }
 
 const CURSOR = /^(-?\d{1,16})\.([\w-]{0,6000})\.(\d{1,6})$/;

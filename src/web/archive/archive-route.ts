@@ -2,7 +2,8 @@
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { TardisError } from '../../errors/index.js';
-import { displayName, lastComponent } from '../../model/index.js';
+import { displayName, lastComponent, type SetNumber } from '../../model/index.js';
+import type { RestoreFailure, RestoreProgress } from '../../restore/index.js';
 import {
   addedRoute,
   type AddedRoute,
@@ -22,9 +23,27 @@ import { archiveSelection } from './archive-selection.js';
 import { ArchiveStream, type ArchiveStreamOptions, brokenArchive } from './archive-stream.js';
 import { Selections } from './selections.js';
 
+/** An archive that is being sent. */
+export interface BegunArchive {
+  readonly set: SetNumber;
+  readonly paths: readonly Buffer[];
+  readonly progress: RestoreProgress;
+  /** Breaks the archive off. */
+  readonly stop: () => void;
+}
+
+export interface ArchiveResult {
+  /** Entries that the archive lacks. */
+  readonly failures: readonly RestoreFailure[];
+  /** Why the archive was broken off; undefined if it is whole, or if its reader wanted no more. */
+  readonly error: Error | undefined;
+}
+
 interface ArchiveRouteOptions {
   /** Called if an archive is cut off. Also called with a list of the entries that a complete archive lacks. */
   readonly onError: (error: TardisError, request: FastifyRequest) => void;
+  /** Called when an archive begins; the function that it returns is called at the end. */
+  readonly onBegin?: (archive: BegunArchive) => (result: ArchiveResult) => void;
   /** Stored selections of paths; undefined if this program stores none. */
   readonly selections?: Selections;
 }
@@ -71,7 +90,7 @@ export const ARCHIVE_ROW = {
 } as const satisfies RouteRow;
 
 /** Returns the route, to be given to `registerApi`. */
-export function archiveRoute({ onError, selections }: ArchiveRouteOptions): AddedRoute {
+export function archiveRoute({ onError, onBegin, selections }: ArchiveRouteOptions): AddedRoute {
   const atOnce = new AtOnce(ARCHIVES_AT_ONCE);
   return addedRoute(ARCHIVE_ROW, async (apiRequest) => {
     const { request, reply } = apiRequest;
@@ -89,12 +108,28 @@ export function archiveRoute({ onError, selections }: ArchiveRouteOptions): Adde
         return;
       }
       stream = new ArchiveStream(archive.options);
+      follow(stream, archive.options, onBegin);
       await sendArchive(apiRequest, archive, stream, onError);
     } catch (error) {
       leave(); // an archive that was refused may be requested again
       throw error;
     }
   });
+}
+
+/** Reports the begin and the end of an archive. */
+function follow(
+  stream: ArchiveStream,
+  { request: { set, paths } }: ArchiveStreamOptions,
+  onBegin: ArchiveRouteOptions['onBegin'],
+): void {
+  const { progress } = stream;
+  const stop = (): void => void stream.destroy(new TardisError('INTERRUPTED', 'it was stopped'));
+  const ended = onBegin?.({ set, paths, progress, stop });
+  if (ended === undefined) return;
+  stream.once('close', () =>
+    ended({ failures: stream.failures, error: stream.errored ?? undefined }),
+  );
 }
 
 /**

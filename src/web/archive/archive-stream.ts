@@ -10,6 +10,7 @@ import {
   ByteSink,
   newRestoreProgress,
   type RestoreFailure,
+  type RestoreProgress,
   writeTar,
   writeZip,
 } from '../../restore/index.js';
@@ -48,6 +49,7 @@ export class ArchiveStream extends Readable {
    * listed.
    */
   failures: readonly RestoreFailure[] = [];
+  readonly progress: RestoreProgress = newRestoreProgress();
   private readonly ending = new AbortController();
   private readonly waits = new WaitShare(() => performance.now());
   private readonly memory = new PassedMemory();
@@ -129,7 +131,7 @@ export class ArchiveStream extends Readable {
     const endsAtDamage = damage === 'end';
     const request = { ...this.options.request, endsAtDamage, listsMissing: true };
     const sink = new ByteSink((bytes) => this.pass(bytes));
-    const means = { history, progress: newRestoreProgress(), signal };
+    const means = { history, progress: this.progress, signal };
     if (format === 'tar') return writeTar(system, means, request, sink);
     const mayDeflate = (): boolean =>
       compress === 'auto' ? this.waits.isMostlyWaiting : compress === 'yes';

@@ -1,4 +1,9 @@
-export { ARCHIVE_ROW, archiveRoute } from './archive-route.js';
+export {
+  ARCHIVE_ROW,
+  archiveRoute,
+  type ArchiveResult,
+  type BegunArchive,
+} from './archive-route.js';
 export { Selections, selectionRoute } from './selections.js';
 export { WaitShare } from './wait-share.js';
 export { PassedMemory } from './archive-stream.js';

@@ -1,2 +1,3 @@
 export { Entrance, PAGE_HEADER, requireOwn } from './guard.js';
+export { Job, Jobs } from './jobs.js';
 export { type LocalServer, serveLocally } from './server.js';

@@ -1,44 +1,33 @@
 /** Restores in place: one at a time, with progress that can be read while it runs. */
-import { randomUUID } from 'node:crypto';
-import { asTardisError, TardisError } from '../../errors/index.js';
+import { TardisError } from '../../errors/index.js';
 import type { History } from '../../history/index.js';
 import { joinPath, splitPath } from '../../model/index.js';
 import {
   newRestoreProgress,
   type RestoreFailure,
-  type RestoreProgress,
   type RestoreRequest,
   runRestore,
 } from '../../restore/index.js';
-import { BoundedCache, type System } from '../../system/index.js';
+import type { System } from '../../system/index.js';
 import type { JobRunner } from '../../workers/index.js';
-import { encodedPathIn, invalidRequest, pathJson } from '../api/index.js';
-import { MAX_FAILURES, type RestoreBody, type RestoreState } from './schemas.js';
+import { encodedPathIn, invalidRequest } from '../api/index.js';
+import { Job, type Jobs } from './jobs.js';
+import type { RestoreBody } from './schemas.js';
 
 /** Header with the number of warnings so far. If the number changes, the page requests the warnings again. */
 export const DOUBTS_HEADER = 'x-tardis-doubts';
 const MAX_DOUBTS = 100;
 const MAX_CHARS = 1000;
 
-/** Maximum number of restores whose results are kept. */
-const MAX_KEPT = 16;
+/** Time within which the bytes of a restore are counted before it begins; otherwise it begins without their number. */
+const COUNTING_MS = 5000;
 const SLASH = 0x2f;
 const ROOT = Buffer.from('/');
-
-interface Running {
-  readonly id: string;
-  readonly isPreview: boolean;
-  readonly progress: RestoreProgress;
-  failures: readonly RestoreFailure[];
-  losses: readonly string[];
-  readonly controller: AbortController;
-  state: RestoreState['state'];
-  error: { code: string; message: string } | undefined;
-}
 
 interface RestoringOptions {
   readonly system: System;
   readonly history: History;
+  readonly jobs: Jobs;
   /** Opens the threads of a restore. The restore closes them at its end. */
   readonly openJobs: () => Promise<JobRunner>;
   readonly workers: number;
@@ -47,50 +36,35 @@ interface RestoringOptions {
 }
 
 export class Restores {
-  private readonly kept = new BoundedCache<string, Running>(MAX_KEPT);
+  private current: Job | undefined;
   private work: Promise<void> = Promise.resolve();
 
   constructor(private readonly options: RestoringOptions) {}
 
-  get isRunning(): boolean {
-    return this.kept.values().some(({ state }) => state === 'running');
-  }
-
-  /** Begins a restore. Throws CLIENT_BUSY if another restore is running, REQUEST_INVALID. */
-  start(body: RestoreBody): RestoreState {
-    if (this.isRunning) throw new TardisError('CLIENT_BUSY', 'another restore is running');
+  /** Begins a restore. Throws CLIENT_BUSY if another restore is running, REQUEST_INVALID, NO_SUCH_SET. */
+  async start(body: RestoreBody): Promise<Job> {
+    const { history, jobs } = this.options;
     const destination = destinationOf(body);
-    const running: Running = {
-      id: randomUUID(),
-      isPreview: body.isPreview,
-      progress: newRestoreProgress(),
-      failures: [],
-      losses: [],
-      controller: new AbortController(),
-      state: 'running',
-      error: undefined,
-    };
-    this.kept.set(running.id, running);
-    this.work = this.run(running, body, destination);
-    return this.stateOf(running);
+    const { set } = await history.findSet(String(body.set));
+    if (this.current?.isRunning === true) {
+      throw new TardisError('CLIENT_BUSY', 'another restore is running');
+    }
+    const { paths } = destination;
+    const kind = body.isPreview ? 'preview' : 'restore';
+    const job = jobs.add(new Job({ kind, set, paths, output: body.output }));
+    this.current = job;
+    this.work = this.run(job, body, destination);
+    return job;
   }
 
-  /** Returns the state of a restore. Throws REQUEST_INVALID. */
-  state(id: string): RestoreState {
-    return this.stateOf(this.find(id));
-  }
-
-  /** Stops a restore. If the same restore is begun again, it continues. Throws REQUEST_INVALID. */
-  async stop(id: string): Promise<RestoreState> {
-    const running = this.find(id);
-    running.controller.abort();
-    await this.work;
-    return this.stateOf(running);
+  /** Waits until a restore has ended; does nothing for another job. */
+  async idle(job: Job): Promise<void> {
+    if (job === this.current) await this.work;
   }
 
   /** Stops the running restore, and waits for its end. */
   async close(): Promise<void> {
-    for (const { controller } of this.kept.values()) controller.abort();
+    this.current?.stop();
     await this.work;
   }
 
@@ -100,20 +74,10 @@ export class Restores {
     await (history.whileWriting?.(work) ?? work());
   }
 
-  private stateOf(running: Running): RestoreState {
-    return stateOf(running, shownDoubts(this.options.history));
-  }
-
-  private find(id: string): Running {
-    const running = this.kept.get(id);
-    if (running === undefined) throw invalidRequest('there is no such restore');
-    return running;
-  }
-
-  private async run(running: Running, body: RestoreBody, destination: Destination): Promise<void> {
+  private async run(job: Job, body: RestoreBody, destination: Destination): Promise<void> {
     const { system, history, openJobs, workers } = this.options;
     const { overwrite, comparesContents: compareContents, set, isPreview: dryRun } = body;
-    const { progress, controller } = running;
+    const { progress, signal } = job;
     const policy = {
       compareContents,
       ...(overwrite === 'refuse' ? {} : { overwrite }),
@@ -122,21 +86,38 @@ export class Restores {
     try {
       jobs = await openJobs();
       const request = { set, workers, policy, dryRun, ...destination };
-      const means = { history, jobs, progress, signal: controller.signal };
+      if (!dryRun) job.totalBytes = await this.countedBytes(jobs, request, signal);
+      const means = { history, jobs, progress, signal };
       const { failures, losses } = await runRestore(system, means, request);
-      running.failures = failures.slice(0, MAX_FAILURES).map((failure) => ({
+      if (!dryRun) await this.noteDamage(failures);
+      const shown = failures.map((failure) => ({
         ...failure,
         path: body.output === undefined ? joinPath(ROOT, failure.path) : failure.path,
       }));
-      running.losses = losses;
-      if (!dryRun) await this.noteDamage(failures);
-      running.state = 'done';
+      job.end({ failures: shown, losses });
     } catch (error) {
-      const { code, message } = asTardisError(error);
-      running.state = controller.signal.aborted ? 'stopped' : 'failed';
-      running.error = { code, message };
+      job.end({ error });
     } finally {
       await jobs?.close();
+    }
+  }
+
+  /** Returns the number of bytes that a restore will write; undefined if counting them takes too long, or fails. */
+  private async countedBytes(
+    jobs: JobRunner,
+    request: RestoreRequest,
+    stopped: AbortSignal,
+  ): Promise<number | undefined> {
+    const { system, history } = this.options;
+    const progress = newRestoreProgress();
+    const signal = AbortSignal.any([stopped, AbortSignal.timeout(COUNTING_MS)]);
+    const policy = { ...request.policy, compareContents: false }; // else it reads all of it twice
+    try {
+      const means = { history, jobs, progress, signal };
+      await runRestore(system, means, { ...request, policy, dryRun: true });
+      return progress.bytes;
+    } catch {
+      return undefined; // the restore itself reports what is wrong
     }
   }
 }
@@ -157,33 +138,6 @@ function destinationOf({ paths: given, output }: RestoreBody): Destination {
     throw invalidRequest('the directory to restore into must be an absolute path');
   }
   return { output: target, paths };
-}
-
-function stateOf(running: Running, doubts: string[]): RestoreState {
-  const { id, state, isPreview, progress, failures, losses, error } = running;
-  const { directories, files, links, bytes, unchanged, kept } = progress;
-  return {
-    id,
-    state,
-    isPreview,
-    progress: {
-      directories,
-      files,
-      links,
-      bytes,
-      unchanged,
-      kept,
-      failures: progress.failures,
-    },
-    failures: failures.map(({ path, error: { code, message } }) => ({
-      ...pathJson(path),
-      code,
-      message,
-    })),
-    ...(error === undefined ? {} : { error }),
-    losses: [...losses],
-    doubts,
-  };
 }
 
 /** Returns the first warnings of a history, each shortened. */

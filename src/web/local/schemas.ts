@@ -1,6 +1,6 @@
 /** Requests and replies of the routes that only the server on loopback has. */
 import { type Static, Type } from 'typebox';
-import { Cursor, Entry, LIMIT, MAX_PATH_CHARS, PathQuery } from '../api/schemas.js';
+import { Cursor, Entry, LIMIT, MAX_PATH_CHARS, PathQuery, Root } from '../api/schemas.js';
 
 /** Maximum number of paths of one restore. */
 const MAX_PATHS = 10_000;
@@ -27,10 +27,20 @@ export const RestoreBody = Type.Object({
 });
 export type RestoreBody = Static<typeof RestoreBody>;
 
-export const RestoreState = Type.Object({
+export const JobState = Type.Object({
   id: Type.String(),
+  kind: Type.Enum(['restore', 'preview', 'archive', 'download']),
   state: Type.Enum(['running', 'done', 'failed', 'stopped']),
-  isPreview: Type.Boolean(),
+  set: Type.Integer(),
+  paths: Type.Array(Root, { description: 'The first paths.' }),
+  pathCount: count,
+  output: Type.Optional(
+    Type.String({ description: 'The directory that is restored into, unless in place.' }),
+  ),
+  elapsedMs: count,
+  totalBytes: Type.Optional(
+    Type.Integer({ description: 'Number of bytes that a restore writes in all, if it is known.' }),
+  ),
   progress: Type.Object({
     directories: count,
     files: count,
@@ -40,7 +50,7 @@ export const RestoreState = Type.Object({
     kept: count,
     failures: count,
   }),
-  /** The first failures of the restore, at most MAX_FAILURES. */
+  /** The first failures of the job, at most MAX_FAILURES. */
   failures: Type.Array(
     Type.Object({
       path: Type.String(),
@@ -57,7 +67,7 @@ export const RestoreState = Type.Object({
     description: 'Warnings about answers so far that nothing proves.',
   }),
 });
-export type RestoreState = Static<typeof RestoreState>;
+export type JobState = Static<typeof JobState>;
 
 export const DeletedPage = Type.Object({
   deleted: Type.Array(

@@ -23,7 +23,8 @@ import { DELETED_ROUTE } from './deleted.js';
 import { DOUBTS_HEADER, Restores, shownDoubts } from './restores.js';
 import { Entrance, requireOwn } from './guard.js';
 import { addPageFiles, PAGE_GUARDS, PAGE_URLS, pageFiles } from './page-files.js';
-import { restoreRoutes } from './restore-routes.js';
+import { jobRoutes } from './job-routes.js';
+import type { Jobs } from './jobs.js';
 
 const LOOPBACK = '127.0.0.1';
 const ENTER = '/enter';
@@ -36,6 +37,8 @@ interface LocalServerOptions {
   readonly system: System;
   readonly history: History;
   readonly decoder: RecordDecoder;
+  /** The jobs of this program, to which restores and failed downloads are added. */
+  readonly jobs: Jobs;
   /** Opens the threads of a restore. The restore closes them at its end. */
   readonly openJobs: () => Promise<JobRunner>;
   readonly workers: number;
@@ -47,6 +50,10 @@ interface LocalServerOptions {
   readonly readPage: (name: string) => Buffer;
   /** Age from which a client is late, of the user's configuration. */
   readonly lateAfterMs?: number;
+  /** The options by which a command finds the store. */
+  readonly storeWords?: string;
+  /** Returns when a check has last read data of a client. */
+  readonly checkedAtMs?: (client: string) => number | undefined;
   /** Returns the clients for the overview. */
   readonly clients: () => Promise<readonly ClientOverview[]>;
   /** Routes of other modules. */
@@ -72,7 +79,7 @@ export interface LocalServer {
 
 /** Starts the server. Throws USAGE if the port is in use, and other errors of listening. */
 export async function serveLocally(options: LocalServerOptions): Promise<LocalServer> {
-  const { system, history, decoder, warn } = options;
+  const { system, history, decoder, jobs, warn } = options;
   const page = pageFiles(options.readPage); // reads the files first: if that throws, nothing is open yet
   const app = newWebApp({
     onError: ({ code, message }) => warn(displayText(`a request failed: ${message} [${code}]`)),
@@ -80,7 +87,7 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
   const entrance = new Entrance();
   const contents = new OpenContents(system, history, decoder);
   const restores = new Restores(options);
-  const activity = new Activity(options.idleMs, () => restores.isRunning);
+  const activity = new Activity(options.idleMs, () => jobs.isRunning);
   const hosts = new Set<string>();
   await app.register(cookies);
   // A request that was refused does not count: any program of this machine can send it.
@@ -102,12 +109,13 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
   const door = doorOf(options, entrance, contents);
   registerApi(app, door, [
     DELETED_ROUTE,
-    ...restoreRoutes(restores, history.client),
+    ...jobRoutes(jobs, restores, history),
     ...(options.added ?? []),
   ]);
   options.extend?.(app, door);
   const close = async (): Promise<void> => {
     activity.close();
+    jobs.stop();
     await restores.close();
     await app.close();
     contents.close();
@@ -156,7 +164,7 @@ function addEntrance(app: WebApp, entrance: Entrance): void {
 const EVERYTHING: Visitor['rights'] = new Set(RIGHTS);
 
 function doorOf(options: LocalServerOptions, entrance: Entrance, contents: OpenContents): Door {
-  const { system, history, clients, lateAfterMs = 0 } = options;
+  const { system, history, clients, lateAfterMs = 0, storeWords, checkedAtMs } = options;
   return {
     program: 'tardis-web',
     system,
@@ -173,6 +181,10 @@ function doorOf(options: LocalServerOptions, entrance: Entrance, contents: OpenC
     },
     clients,
     lateAfterMs,
+    ...(storeWords === undefined ? {} : { storeWords }),
+    ...(checkedAtMs === undefined ? {} : { checkedAtMs }),
+    onBroken: (set, path, error) =>
+      options.jobs.addFailed({ kind: 'download', set, paths: [path] }, error),
     open: async (client) => {
       if (client !== history.client) {
         throw new TardisError('NO_SUCH_CLIENT', `the client that is open is "${history.client}"`);

@@ -18,6 +18,7 @@ import {
   overviewOf,
 } from '../../server/index.js';
 import {
+  CHECKED_FILE,
   hasEncryptingKeys,
   isTokenOf,
   loginKeys,
@@ -231,6 +232,11 @@ export class StoreDoor implements Door {
     await following?.fetchAccountFiles();
     const all = await overviewBeside(system, openClientDirectory(system, this.placeOf(client)));
     return all.filter((one) => this.serves(one.client));
+  }
+
+  checkedAtMs(client: string): number | undefined {
+    const file = path.join(this.options.store, client, CHECKED_FILE);
+    return this.system.files.status(file)?.mtimeMs;
   }
 
   async open(client: string): Promise<Lease> {

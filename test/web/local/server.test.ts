@@ -82,7 +82,7 @@ test.serial(
     const started = await ask('/restores', { method: 'POST', body: JSON.stringify(request) });
     let restore = (await started.json()) as Restore;
     while (restore.state === 'running') {
-      restore = (await (await ask(`/restores/${restore.id}`)).json()) as Restore;
+      restore = (await (await ask(`/jobs/${restore.id}`)).json()) as Restore;
     }
     t.is(restore.state, 'done', JSON.stringify(restore));
     t.regex(restore.doubts[0]!, unproven);
@@ -97,12 +97,20 @@ test.serial('a restore names what the backup of its set could not read', async (
       return ['a.txt', 'never'].map((name) => ({ ...noted, name: names.name(Buffer.from(name)) }));
     },
   }));
+  t.deepEqual(await (await ask('/clients/me/sets/1/notes')).json(), {
+    notes: ['a.txt', 'never'].map((name) => ({
+      path: path.join(source, name),
+      what: 'unreadable',
+      reason: 'EIO',
+    })),
+    total: 2,
+  });
   const request = { client: 'me', set: 1, paths: [source], output: path.join(home, 'out') };
   const how = { overwrite: 'refuse', comparesContents: false, isPreview: false };
   const body = JSON.stringify({ ...request, ...how });
   let restore = (await (await ask('/restores', { method: 'POST', body })).json()) as Restore;
   while (restore.state === 'running') {
-    restore = (await (await ask(`/restores/${restore.id}`)).json()) as Restore;
+    restore = (await (await ask(`/jobs/${restore.id}`)).json()) as Restore;
   }
   const below = path.basename(source);
   t.deepEqual(
@@ -128,7 +136,7 @@ test.serial('a restore in place names the whole path of what fails', async (t) =
   const body = JSON.stringify({ ...request, isPreview: false });
   let restore = (await (await ask('/restores', { method: 'POST', body })).json()) as Restore;
   while (restore.state === 'running') {
-    restore = (await (await ask(`/restores/${restore.id}`)).json()) as Restore;
+    restore = (await (await ask(`/jobs/${restore.id}`)).json()) as Restore;
   }
   t.is(restore.failures[0]?.path, lost, JSON.stringify(restore));
 });

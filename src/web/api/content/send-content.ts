@@ -17,6 +17,8 @@ interface SentContent {
   readonly isDownload: boolean;
   /** Value of Cache-Control. */
   readonly caching: string;
+  /** Called if the answer breaks off after it has begun. */
+  readonly onError?: (error: unknown) => void;
 }
 
 /**
@@ -71,13 +73,13 @@ async function sendBytes(
     readonly ranges: readonly ByteRange[] | undefined;
   },
 ): Promise<void> {
-  const { lease, entry } = content;
+  const { lease, entry, onError } = content;
   const { sizeBytes } = entry;
   const isHead = request.method === 'HEAD';
   if (ranges === undefined) {
     void reply.type(type).header('content-length', sizeBytes);
     const all = { from: 0, bytes: sizeBytes };
-    await send(reply, isHead ? undefined : lease.contents.bytes(entry, all));
+    await send(reply, isHead ? undefined : lease.contents.bytes(entry, all), onError);
     return;
   }
   const [only] = ranges;
@@ -85,7 +87,7 @@ async function sendBytes(
   if (ranges.length === 1 && only !== undefined) {
     void reply.type(type).header('content-length', only.bytes);
     void reply.header('content-range', rangeText(only, sizeBytes));
-    await send(reply, isHead ? undefined : lease.contents.bytes(entry, only));
+    await send(reply, isHead ? undefined : lease.contents.bytes(entry, only), onError);
     return;
   }
   const parts = partsOf(ranges, type, sizeBytes, createHash('sha256').update(etagOf(entry)));
@@ -100,12 +102,13 @@ async function sendBytes(
 async function send(
   reply: FastifyReply,
   bytes: AsyncGenerator<Buffer, void> | undefined,
+  onError?: SentContent['onError'],
 ): Promise<void> {
   if (bytes === undefined) {
     await reply.send();
     return;
   }
-  await sendStream(reply, bytes);
+  await sendStream(reply, bytes, onError);
 }
 
 /**
@@ -115,20 +118,27 @@ async function send(
 export async function sendStream(
   reply: FastifyReply,
   parts: AsyncGenerator<Buffer, void>,
+  onError?: SentContent['onError'],
 ): Promise<void> {
   const first = await parts.next();
   // Small buffers suffice between the stages, since each part has up to 256 KiB.
-  await reply.send(Readable.from(resumed(first, parts), { objectMode: false, highWaterMark: 1 }));
+  await reply.send(
+    Readable.from(resumed(first, parts, onError), { objectMode: false, highWaterMark: 1 }),
+  );
 }
 
 async function* resumed(
   first: IteratorResult<Buffer, void>,
   parts: AsyncGenerator<Buffer, void>,
+  onError: SentContent['onError'],
 ): AsyncGenerator<Buffer, void> {
   try {
     if (first.done === true) return;
     yield first.value;
     yield* parts;
+  } catch (error) {
+    onError?.(error);
+    throw error;
   } finally {
     await parts.return(); // for a reader that disconnects
   }

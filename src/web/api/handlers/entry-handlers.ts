@@ -35,21 +35,30 @@ export const ENTRY_HANDLERS: Pick<Handlers, 'entry' | 'directory' | 'content' | 
     const directory = await entryAt(history, path, set);
     const { limit, after, sort, order } = query;
     const requested = { limit, after, sort, isDescending: order === 'desc' };
-    const { entries, next } = await directoryPage(history, directory, set, requested);
+    const { entries, next, total } = await directoryPage(history, directory, set, requested);
     const shown = entries.map((entry) => entryJson(history, entry));
-    return { entries: shown, ...(next === undefined ? {} : { next }) };
+    return {
+      entries: shown,
+      ...(next === undefined ? {} : { next }),
+      ...(total === undefined ? {} : { total }),
+    };
   },
   content: async ({ door, lease, setText, query, request, reply }) => {
     const path = pathIn(query.path);
     const set = await setOf(lease.history, setText);
-    const entry = await entryAt(lease.history, path, set.set);
-    await sendContent(request, reply, {
-      lease,
-      entry,
-      path,
-      isDownload: query.download === '1',
-      caching: cachingOf(door, set, setText),
-    });
+    const isDownload = query.download === '1';
+    const noteBroken = (error: unknown): void => {
+      if (isDownload) door.onBroken?.(set.set, path, error);
+    };
+    try {
+      const entry = await entryAt(lease.history, path, set.set);
+      const caching = cachingOf(door, set, setText);
+      const onError = noteBroken;
+      await sendContent(request, reply, { lease, entry, path, isDownload, caching, onError });
+    } catch (error) {
+      noteBroken(error);
+      throw error;
+    }
   },
   versions: async ({ lease: { history }, query }) => {
     const path = pathIn(query.path);

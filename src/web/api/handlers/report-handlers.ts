@@ -23,12 +23,20 @@ const DAY_MS = 86_400_000;
 /** Maximum number of differences before a page. For each page, the comparison is repeated from the beginning. */
 const MAX_SKIPPED = 1_000_000;
 
-export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 'purge'> = {
+export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 'store' | 'purge'> = {
   search: async ({ lease: { history }, query }) => {
     const sets = query.set === undefined ? await history.sets() : [await setOf(history, query.set)];
     const pattern = Buffer.from(query.pattern, 'latin1');
-    const { limit, after } = query;
-    const { found, next } = await searchPage(history, { pattern, sets, limit, after });
+    const { limit, after, kind, leastBytes, mostBytes, fromMs, untilMs } = query;
+    const below = query.below === undefined ? undefined : pathIn(query.below);
+    const limits = { kind, leastBytes, mostBytes, fromMs, untilMs, below };
+    const { found, next } = await searchPage(history, {
+      pattern,
+      sets,
+      limit,
+      after,
+      limits,
+    });
     return { found, ...(next === undefined ? {} : { next }) };
   },
   changes: async ({ door: { system }, lease: { history }, query }) => {
@@ -55,6 +63,17 @@ export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 'p
       sentBytes: stats['sentBytes'] ?? 0,
     }));
     return { sets: shown, figures: { ...numbers } };
+  },
+  store: async ({ door, lease: { history } }) => {
+    const { space } = await history.reports.store();
+    const { blockBytes, blocks, availableBlocks } = space;
+    const checkedAtMs = door.checkedAtMs?.(history.client);
+    return {
+      ...(blocks === 0
+        ? {} // a bucket has no size
+        : { availableBytes: availableBlocks * blockBytes, totalBytes: blocks * blockBytes }),
+      ...(checkedAtMs === undefined ? {} : { checkedAtMs }),
+    };
   },
   purge: async ({ door: { system }, lease: { history }, query }) => {
     const { keepWithinDays, keepTags, ...counts } = query;

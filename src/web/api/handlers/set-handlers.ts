@@ -1,15 +1,18 @@
 /** Handlers of questions about clients and sets. */
-import { stateOf } from '../../../history/index.js';
+import { placedNotes, stateOf } from '../../../history/index.js';
 import { programVersion } from '../../../system/index.js';
-import { shownRoots } from '../../../model/index.js';
+import { isErrorNote, shownRoots } from '../../../model/index.js';
 import type { Client } from '../schemas.js';
 import type { Handlers } from '../register.js';
 import { pathJson, setJson } from '../entry-json.js';
 import { setOf } from '../set-of.js';
 
+/** Maximum number of notes that are listed. */
+const MAX_NOTES = 1000;
+
 export const SET_HANDLERS: Pick<
   Handlers,
-  'health' | 'session' | 'clients' | 'sets' | 'set' | 'roots'
+  'health' | 'session' | 'clients' | 'sets' | 'set' | 'roots' | 'notes'
 > = {
   health: async () => ({ status: 'ok', version: programVersion() }),
   session: async ({ door, visitor: { client, account, rights } }) => ({
@@ -18,6 +21,7 @@ export const SET_HANDLERS: Pick<
     ...(account === '' ? {} : { account }),
     canRestore: door.canRestore,
     rights: [...rights],
+    ...(door.storeWords === undefined ? {} : { storeWords: door.storeWords }),
     ...(door.doubts === undefined ? {} : { doubts: [...door.doubts()] }),
   }),
   clients: async ({ door, visitor }) => {
@@ -41,6 +45,15 @@ export const SET_HANDLERS: Pick<
     sets: (await history.sets()).toReversed().map(setJson),
   }),
   set: async ({ lease: { history }, setText }) => setJson(await setOf(history, setText)),
+  notes: async ({ lease: { history }, setText }) => {
+    const { set } = await setOf(history, setText);
+    const notes = (await placedNotes(history, set)).filter(({ what }) => isErrorNote(what));
+    const shown = notes.slice(0, MAX_NOTES);
+    return {
+      notes: shown.map(({ path, what, reason }) => ({ ...pathJson(path), what, reason })),
+      total: notes.length,
+    };
+  },
   roots: async ({ lease: { history }, setText }) => {
     const { set } = await setOf(history, setText);
     const roots = await history.roots(set);

@@ -1,0 +1,111 @@
+/** Shows the progress and the result of a job, with all that failed. */
+import type { JobState } from '../api.js';
+import { t } from '../language.js';
+import { leftMs, rateOf, shareOf, shownBytes, shownDuration, shownName } from '../logic/shown.js';
+import type { TextKey } from '../strings.js';
+import { DoubtTexts } from './doubts.js';
+import { errorText } from './notice.js';
+
+export function JobOutcome({ job }: { readonly job: JobState }) {
+  const { kind, state, failures, error, losses, doubts } = job;
+  return (
+    <div
+      class={`outcome outcome-${state} ${hasLosses(job) ? 'outcome-losses' : ''}`}
+      data-state={state}
+      data-preview={kind === 'preview'}
+    >
+      <strong>{headingOf(job)}</strong>
+      {state === 'running' ? <JobProgress job={job} /> : null}
+      <ul>
+        {countsOf(job).map((text) => (
+          <li key={text}>{text}</li>
+        ))}
+      </ul>
+      {error === undefined ? null : <p>{errorText(error)}</p>}
+      <DoubtTexts doubts={doubts} />
+      {losses.length === 0 ? null : <p>{losses.join(', ')}</p>}
+      {failures.length === 0 ? null : (
+        <ul class="failures" tabIndex={0}>
+          {failures.map(({ path, message, code }, index) => (
+            <li key={index}>
+              <bdi>{shownName(path)}</bdi>: {shownName(message)} [{code}]
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+/** Shows a bar, and the bytes with their rate and the time that is left. */
+export function JobProgress({ job }: { readonly job: JobState }) {
+  const share = shareOf(job);
+  return (
+    <>
+      <progress aria-label={headingOf(job)} {...(share === undefined ? {} : { value: share })} />
+      <span class="faint">{progressText(job)}</span>
+    </>
+  );
+}
+
+function progressText(job: JobState): string {
+  const { progress, totalBytes } = job;
+  const bytes = shownBytes(progress.bytes);
+  const words = [
+    totalBytes === undefined
+      ? bytes
+      : t('bytesOf', { bytes, total: shownBytes(Math.max(totalBytes, progress.bytes)) }),
+  ];
+  const rate = rateOf(job);
+  const left = leftMs(job);
+  if (rate !== undefined) words.push(t('rate', { bytes: shownBytes(rate) }));
+  if (left !== undefined) words.push(t('timeLeft', { time: shownDuration(left) }));
+  return words.join(' · ');
+}
+
+export function hasLosses({ state, progress }: JobState): boolean {
+  return state === 'done' && progress.failures > 0;
+}
+
+const DONE: Readonly<Record<JobState['kind'], readonly [whole: TextKey, lossy: TextKey]>> = {
+  restore: ['restoreDone', 'restoreDoneLosses'],
+  preview: ['restoreWould', 'restoreWould'],
+  archive: ['archiveDone', 'archiveLacks'],
+  download: ['archiveDone', 'archiveLacks'],
+};
+const RUNNING: Readonly<Record<JobState['kind'], TextKey>> = {
+  restore: 'restoreRunning',
+  preview: 'restorePreviewing',
+  archive: 'archiveRunning',
+  download: 'archiveRunning',
+};
+
+/** Returns the state of a job in words. */
+export function headingOf(job: JobState): string {
+  const { kind, state } = job;
+  const isRestore = kind === 'restore' || kind === 'preview';
+  if (state === 'running') return t(RUNNING[kind]);
+  if (state === 'stopped') return t(isRestore ? 'restoreStopped' : 'archiveStopped');
+  if (state === 'failed') return t(isRestore ? 'restoreFailed' : 'archiveFailed');
+  return t(DONE[kind][hasLosses(job) ? 1 : 0]);
+}
+
+function countsOf({ kind, state, progress }: JobState): string[] {
+  const { files, directories, links, bytes, unchanged, kept, failures } = progress;
+  const counts: string[] = [];
+  const add = (key: TextKey, n: number): void => {
+    if (n > 0) counts.push(t(key, { n }));
+  };
+  add('countFiles', files);
+  add('countDirectories', directories);
+  add('countLinks', links);
+  if (bytes > 0) {
+    counts.push(
+      t(kind === 'preview' ? 'countBytes' : 'countWritten', { bytes: shownBytes(bytes) }),
+    );
+  }
+  add('countUnchanged', unchanged);
+  add('countKept', kept);
+  add('countFailures', failures);
+  return counts.length > 0 || state !== 'done' ? counts : [t('countNothing')];
+}

@@ -1,0 +1,131 @@
+/** Shows the jobs at the bottom of the page: those that run, and those whose results were not dismissed. */
+import { useState } from 'preact/hooks';
+import { api, type ApiError, type BackupSet, type Client, type JobState } from '../api.js';
+import { asApiError, type JobList } from '../hooks.js';
+import { t } from '../language.js';
+import { lastSegment, pathOf, textOf } from '../logic/paths.js';
+import { shownBytes, shownEntryName, shownName } from '../logic/shown.js';
+import { Dialog } from './dialog.js';
+import { hasLosses, headingOf, JobOutcome, JobProgress } from './job-outcome.js';
+import { Notice } from './notice.js';
+
+interface StripProps {
+  readonly jobs: JobList;
+  readonly sets: readonly BackupSet[];
+  /** The client that is open; undefined until its state is known. */
+  readonly own: Client | undefined;
+  readonly timeOf: (set: number) => string;
+}
+
+export function JobStrip({ jobs, sets, own, timeOf }: StripProps) {
+  const [shownId, setShownId] = useState<string>();
+  const [error, setError] = useState<ApiError>();
+  // A preview belongs to the dialog that began it.
+  const listed = (jobs.value ?? []).filter(({ kind }) => kind !== 'preview');
+  const shown = listed.find(({ id }) => id === shownId);
+  const isBackup = own?.state === 'running';
+  if (listed.length === 0 && !isBackup) return null;
+  const end = (id: string): void => {
+    setError(undefined);
+    api.endJob(id).then(jobs.again, (problem: unknown) => setError(asApiError(problem)));
+  };
+  return (
+    <section class="jobs" aria-label={t('jobs')}>
+      {error === undefined ? null : <Notice error={error} />}
+      <ul>
+        {isBackup ? <RunningBackup reason={own.reason} set={sets[0]} /> : null}
+        {listed.map((job) => (
+          <JobItem
+            key={job.id}
+            job={job}
+            time={timeOf(job.set)}
+            onShow={() => setShownId(job.id)}
+            onEnd={() => end(job.id)}
+          />
+        ))}
+      </ul>
+      {shown === undefined ? null : (
+        <Dialog title={titleOf(shown)} onClose={() => setShownId(undefined)}>
+          <p class="faint">{t('restoreFrom', { time: timeOf(shown.set) })}</p>
+          <JobOutcome job={shown} />
+        </Dialog>
+      )}
+    </section>
+  );
+}
+
+/** Shows a backup that another program makes. */
+function RunningBackup({
+  reason,
+  set,
+}: {
+  readonly reason: string;
+  readonly set?: BackupSet | undefined;
+}) {
+  const sentBytes = set?.state === 'complete' ? undefined : set?.changed.sentBytes;
+  return (
+    <li data-kind="backup">
+      <strong>{shownName(reason)}</strong>
+      <progress aria-label={shownName(reason)} />
+      {sentBytes === undefined ? null : (
+        <span class="faint">{t('sentBytes', { bytes: shownBytes(sentBytes) })}</span>
+      )}
+    </li>
+  );
+}
+
+interface ItemProps {
+  readonly job: JobState;
+  readonly time: string;
+  readonly onShow: () => void;
+  readonly onEnd: () => void;
+}
+
+function JobItem({ job, time, onShow, onEnd }: ItemProps) {
+  const { state } = job;
+  const isRunning = state === 'running';
+  const title = titleOf(job);
+  const kind =
+    hasLosses(job) || state === 'failed' ? 'mark-bad' : state === 'done' ? 'mark-good' : '';
+  return (
+    <li data-state={state} data-kind={job.kind}>
+      <strong>{title}</strong>
+      <span class="faint">{t('restoreFrom', { time })}</span>
+      {isRunning ? (
+        <JobProgress job={job} />
+      ) : (
+        <span class={`mark ${kind}`} role="status">
+          {headingOf(job)}
+        </span>
+      )}
+      <span class="space" />
+      <button type="button" aria-label={`${t('jobDetails')}: ${title}`} onClick={onShow}>
+        {t('jobDetails')}
+      </button>
+      <button
+        type="button"
+        aria-label={`${t(isRunning ? 'restoreStop' : 'jobDismiss')}: ${title}`}
+        onClick={onEnd}
+      >
+        {t(isRunning ? 'restoreStop' : 'jobDismiss')}
+      </button>
+    </li>
+  );
+}
+
+const TITLES = {
+  restore: 'jobRestore',
+  preview: 'jobRestore',
+  archive: 'jobArchive',
+  download: 'jobDownload',
+} as const;
+
+/** Returns the subject of a job, such as `Restore: letter.txt, plan.txt and 3 more → /tmp/out`. */
+function titleOf({ kind, paths, pathCount, output }: JobState): string {
+  const names = paths.map(({ path, pathBytes }) =>
+    shownEntryName(textOf(lastSegment(pathOf(path, pathBytes)))),
+  );
+  const more = pathCount > names.length ? [t('moreFailures', { n: pathCount - names.length })] : [];
+  const what = `${t(TITLES[kind])}: ${[...names, ...more].join(', ')}`;
+  return output === undefined ? what : `${what} → ${shownName(output)}`;
+}

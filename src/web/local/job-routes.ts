@@ -1,0 +1,77 @@
+/** The routes of jobs: a restore is begun, and every job is listed, stopped and forgotten. */
+import { Type } from 'typebox';
+import type { History } from '../../history/index.js';
+import { TardisError } from '../../errors/index.js';
+import { type AddedRoute, addedRoute } from '../api/index.js';
+import type { Jobs } from './jobs.js';
+import { type Restores, shownDoubts } from './restores.js';
+import { JobState, MAX_RESTORE_BODY_BYTES, RestoreBody } from './schemas.js';
+
+const JOBS = '/jobs';
+const JOB = `${JOBS}/{id}`;
+
+/** Returns the routes. Only the client of `history` can be restored. */
+export function jobRoutes(jobs: Jobs, restores: Restores, history: History): AddedRoute[] {
+  const { client } = history;
+  return [
+    addedRoute(
+      {
+        method: 'POST',
+        path: '/restores',
+        right: 'read',
+        summary: 'Begins a restore on this machine, or a preview of one.',
+        maxBodyBytes: MAX_RESTORE_BODY_BYTES,
+        body: RestoreBody,
+        reply: JobState,
+      },
+      async ({ body }) => {
+        if (body.client !== client) {
+          throw new TardisError('NO_SUCH_CLIENT', `the client that is open is "${client}"`);
+        }
+        return (await restores.start(body)).shown(shownDoubts(history));
+      },
+    ),
+    addedRoute(
+      {
+        method: 'GET',
+        path: JOBS,
+        right: 'read',
+        summary:
+          'Lists the jobs of this program, oldest first: those that run, and those that ended and were not forgotten. An archive that was sent whole is not kept.',
+        reply: Type.Object({ jobs: Type.Array(JobState) }),
+      },
+      async () => {
+        const doubts = shownDoubts(history);
+        return { jobs: jobs.all().map((job) => job.shown(doubts)) };
+      },
+    ),
+    addedRoute(
+      {
+        method: 'GET',
+        path: JOB,
+        right: 'read',
+        summary: 'Returns the progress or the result of a job.',
+        reply: JobState,
+      },
+      async ({ params }) => jobs.find(params['id'] ?? '').shown(shownDoubts(history)),
+    ),
+    addedRoute(
+      {
+        method: 'DELETE',
+        path: JOB,
+        right: 'read',
+        summary:
+          'Stops a job; if it has ended, forgets it. A restore that was stopped continues when the same one is begun again.',
+        reply: JobState,
+      },
+      async ({ params }) => {
+        const job = jobs.find(params['id'] ?? '');
+        if (job.isRunning) {
+          job.stop();
+          await restores.idle(job);
+        } else jobs.forget(job.id);
+        return job.shown(shownDoubts(history));
+      },
+    ),
+  ];
+}
