@@ -1,5 +1,5 @@
-// BLAKE2b. One code hashes a message in words of 64 bits, and four messages in vectors of the compiler: a vector has a word
-// of each. The vectors are used where the processor has AVX2 for them; pairs of words are no faster than single ones.
+// BLAKE2b. One code hashes a message in words of 64 bits, and four or eight messages in vectors of the compiler: a vector has
+// a word of each. Eight take AVX-512, with its rotations, and four AVX2; pairs of words are no faster than single ones.
 #include "blake2.h"
 
 #include <algorithm>
@@ -75,25 +75,24 @@ TARDIS_INLINE void takeBlock(Word* h, const Word* m, uint64_t bytes, bool isLast
   for (int i = 0; i < 8; ++i) h[i] ^= v[i] ^ v[i + 8];
 }
 
-#if defined(__x86_64__)
-
-using Lanes = uint64_t __attribute__((vector_size(kBlake2Lanes * sizeof(uint64_t))));
-
-// Hashes kBlake2Lanes messages of whole blocks.
-__attribute__((target("avx2"))) void hashLanes(const uint8_t* data, size_t size, uint8_t (*sums)[kBlake2Bytes]) {
+// Hashes as many messages of whole blocks as there are lanes. The order of the words is known to the compiler here, too.
+template <size_t kLanes, class Lanes>
+TARDIS_INLINE void hashMessages(const uint8_t* data, size_t size, uint8_t (*sums)[kBlake2Bytes]) {
   Lanes h[8];
   for (int i = 0; i < 8; ++i) h[i] = Lanes{} + kStart[i];
   h[0] ^= Lanes{} + kParameters;
   for (size_t at = 0; at < size; at += kMessageBytes) {
     Lanes m[16];
+#pragma GCC unroll 16
     for (size_t i = 0; i < 16; ++i) {
-      uint64_t words[kBlake2Lanes];
-      for (size_t lane = 0; lane < kBlake2Lanes; ++lane) memcpy(&words[lane], data + lane * size + at + 8 * i, 8);
-      m[i] = Lanes{words[0], words[1], words[2], words[3]};
+      uint64_t words[kLanes];
+#pragma GCC unroll 8
+      for (size_t lane = 0; lane < kLanes; ++lane) memcpy(&words[lane], data + lane * size + at + 8 * i, 8);
+      memcpy(&m[i], words, sizeof words);
     }
     takeBlock(h, m, at + kMessageBytes, at + kMessageBytes == size);
   }
-  for (size_t lane = 0; lane < kBlake2Lanes; ++lane) {
+  for (size_t lane = 0; lane < kLanes; ++lane) {
     for (size_t i = 0; i < kBlake2Bytes / 8; ++i) {
       const uint64_t word = h[i][lane];
       memcpy(sums[lane] + 8 * i, &word, 8);
@@ -101,16 +100,28 @@ __attribute__((target("avx2"))) void hashLanes(const uint8_t* data, size_t size,
   }
 }
 
-bool hasLanes() {
-  static const bool has = __builtin_cpu_supports("avx2");
-  return has;
+#if defined(__x86_64__)
+
+__attribute__((target("avx512f"))) void hashEight(const uint8_t* data, size_t size, uint8_t (*sums)[kBlake2Bytes]) {
+  hashMessages<8, uint64_t __attribute__((vector_size(64)))>(data, size, sums);
+}
+
+__attribute__((target("avx2"))) void hashFour(const uint8_t* data, size_t size, uint8_t (*sums)[kBlake2Bytes]) {
+  hashMessages<4, uint64_t __attribute__((vector_size(32)))>(data, size, sums);
+}
+
+// Hashes as many of the messages as the processor can hash at once; returns their number.
+size_t hashAtOnce(const uint8_t* data, size_t size, size_t count, uint8_t (*sums)[kBlake2Bytes]) {
+  static const bool hasEight = __builtin_cpu_supports("avx512f");
+  static const bool hasFour = __builtin_cpu_supports("avx2");
+  if (hasEight && count >= 8) return hashEight(data, size, sums), 8;
+  if (hasFour && count >= 4) return hashFour(data, size, sums), 4;
+  return 0;
 }
 
 #else
 
-void hashLanes(const uint8_t*, size_t, uint8_t (*)[kBlake2Bytes]) {}
-
-bool hasLanes() { return false; }
+size_t hashAtOnce(const uint8_t*, size_t, size_t, uint8_t (*)[kBlake2Bytes]) { return 0; }
 
 #endif
 
@@ -149,14 +160,15 @@ void Blake2::end(uint8_t* sum) {
 }
 
 void blake2(const uint8_t* data, size_t size, size_t count, uint8_t (*sums)[kBlake2Bytes]) {
-  if (count == kBlake2Lanes && size > 0 && size % kMessageBytes == 0 && hasLanes()) {
-    hashLanes(data, size, sums);
-    return;
-  }
+  const bool isOfBlocks = size > 0 && size % kMessageBytes == 0;
   Blake2 hash;
-  for (size_t i = 0; i < count; ++i) {
+  for (size_t i = 0; i < count;) {
+    const size_t hashed = isOfBlocks ? hashAtOnce(data + i * size, size, count - i, sums + i) : 0;
+    i += hashed;
+    if (hashed > 0) continue;
     hash.take(data + i * size, size);
     hash.end(sums[i]);
+    i += 1;
   }
 }
 

@@ -7,7 +7,7 @@
 namespace tardis {
 
 constexpr size_t kBlake2Bytes = 32;
-constexpr size_t kBlake2Lanes = 4;
+constexpr size_t kBlake2Lanes = 8;  // most messages that are hashed at once
 
 // Hashes one message that comes in pieces.
 class Blake2 {
@@ -28,7 +28,7 @@ class Blake2 {
   uint8_t kept_[kBlockBytes];
 };
 
-// Hashes `count` messages of `size` bytes, which follow one another, at most kBlake2Lanes. A full number is hashed at once
+// Hashes `count` messages of `size` bytes, which follow one another, at most kBlake2Lanes. Several are hashed at once
 // where the processor can.
 void blake2(const uint8_t* data, size_t size, size_t count, uint8_t (*sums)[kBlake2Bytes]);
 

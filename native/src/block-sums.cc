@@ -1,7 +1,11 @@
 // Makes signatures, and loads and indexes those of others.
 #include "block-sums.h"
 
-#include <array>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include <algorithm>
 #include <cstring>
 
 #include "call.h"
@@ -28,26 +32,77 @@ uint32_t bigEndian(const uint8_t* from) {
 
 [[noreturn]] void refuse(const char* why) { throw Failure{0, "rsyncStep", "ERSYNC", why}; }
 
-constexpr size_t kStep = 16;
+// Bytes of a step. Each is multiplied by the power for its place in the step once, at the end.
+constexpr size_t kStep = 64;
 
-constexpr std::array<uint32_t, kStep + 1> powersOfBase() {
-  std::array<uint32_t, kStep + 1> powers{};
-  powers[0] = 1;
-  for (size_t i = 1; i <= kStep; ++i) powers[i] = powers[i - 1] * kWeakBase;
+struct Powers {
+  alignas(64) uint32_t ofPlace[kStep];
+  uint32_t ofStep;
+};
+
+constexpr Powers powersOfBase() {
+  Powers powers{};
+  uint32_t power = 1;
+  for (size_t place = kStep; place-- > 0; power *= kWeakBase) powers.ofPlace[place] = power;
+  powers.ofStep = power;
   return powers;
 }
+
+constexpr Powers kPowers = powersOfBase();
+
+#if defined(__x86_64__)
+
+// Takes the whole steps into a sum. The compiler's own vectors take six times as long: they widen bytes in halves.
+__attribute__((target("avx2"))) uint32_t weakSteps(const uint8_t* data, size_t steps, uint32_t sum) {
+  constexpr size_t kLanes = 8;
+  constexpr size_t kVectors = kStep / kLanes;
+  const __m256i ofStep = _mm256_set1_epi32(static_cast<int>(kPowers.ofStep));
+  __m256i places[kVectors];
+  for (__m256i& place : places) place = _mm256_setzero_si256();
+  for (size_t step = 0; step < steps; ++step, data += kStep) {
+    sum *= kPowers.ofStep;
+#pragma GCC unroll 8
+    for (size_t i = 0; i < kVectors; ++i) {
+      const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(data + i * kLanes));
+      places[i] = _mm256_add_epi32(_mm256_mullo_epi32(places[i], ofStep), _mm256_cvtepu8_epi32(bytes));
+    }
+  }
+  __m256i all = _mm256_setzero_si256();
+  for (size_t i = 0; i < kVectors; ++i) {
+    const __m256i powers = _mm256_load_si256(reinterpret_cast<const __m256i*>(kPowers.ofPlace + i * kLanes));
+    all = _mm256_add_epi32(all, _mm256_mullo_epi32(places[i], powers));
+  }
+  alignas(32) uint32_t lanes[kLanes];
+  _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), all);
+  for (const uint32_t lane : lanes) sum += lane;
+  return sum;
+}
+
+bool hasSteps() {
+  static const bool has = __builtin_cpu_supports("avx2");
+  return has;
+}
+
+#else
+
+uint32_t weakSteps(const uint8_t*, size_t, uint32_t sum) { return sum; }
+
+bool hasSteps() { return false; }
+
+#endif
 
 }  // namespace
 
 uint32_t weakSum(const uint8_t* data, size_t size, uint32_t before) {
-  static constexpr std::array<uint32_t, kStep + 1> kPowers = powersOfBase();
-  uint32_t sum = before;
-  size_t at = 0;
-  // The products of a step do not wait for one another.
-  for (; at + kStep <= size; at += kStep) {
-    uint32_t step = 0;
-    for (size_t i = 0; i < kStep; ++i) step += data[at + i] * kPowers[kStep - 1 - i];
-    sum = sum * kPowers[kStep] + step;
+  const size_t steps = hasSteps() ? size / kStep : 0;
+  uint32_t sum = steps == 0 ? before : weakSteps(data, steps, before);
+  size_t at = steps * kStep;
+  constexpr size_t kFew = 16;
+  // The products of some bytes do not wait for one another.
+  for (; at + kFew <= size; at += kFew) {
+    uint32_t few = 0;
+    for (size_t i = 0; i < kFew; ++i) few += data[at + i] * kPowers.ofPlace[kStep - kFew + i];
+    sum = sum * kPowers.ofPlace[kStep - kFew - 1] + few;
   }
   for (; at < size; ++at) sum = sum * kWeakBase + data[at];
   return sum;
@@ -93,13 +148,15 @@ void BlockSigner::endBlock() {
   weak_ = kWeakOfNothing;
 }
 
-// Adds the sums of the whole blocks that can be hashed at once. Returns their bytes.
+// Adds the sums of the whole blocks. Returns their bytes.
 size_t BlockSigner::whole(const uint8_t* data, size_t size) {
   uint8_t strong[kBlake2Lanes][kBlake2Bytes];
   size_t at = 0;
-  for (; size - at >= kBlake2Lanes * blockBytes_; at += kBlake2Lanes * blockBytes_) {
-    blake2(data + at, blockBytes_, kBlake2Lanes, strong);
-    for (size_t i = 0; i < kBlake2Lanes; ++i) putSum(weakSum(data + at + i * blockBytes_, blockBytes_), strong[i]);
+  while (size - at >= blockBytes_) {
+    const size_t count = std::min(kBlake2Lanes, (size - at) / blockBytes_);
+    blake2(data + at, blockBytes_, count, strong);
+    for (size_t i = 0; i < count; ++i) putSum(weakSum(data + at + i * blockBytes_, blockBytes_), strong[i]);
+    at += count * blockBytes_;
   }
   return at;
 }
