@@ -20,6 +20,7 @@ export default {
   environmentVariables: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'dist/compiled') },
   require: [
     './scripts/bundled-threads.mjs',
+    './scripts/quick-equality.mjs',
     // Each file of tests would load it, which takes 40 ms.
     ...(process.env.TEST_TIMES === undefined ? [] : ['./scripts/note-duration.mjs']),
   ],

@@ -59,8 +59,8 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
   'LogFiles receive the messages of a backup, and its result': ['logFiles'],
   'names that are not UTF-8 can be arguments, and are restored': ['paths', 'output'],
   'owners are restored by name, or by number with --numeric-ids': ['numericIds'],
-  'lstardis shows details, and versions of directories': ['long'],
   'lstardis shows the chosen columns of each entry, in the chosen order': [
+    'long',
     'hidden',
     'directoryItself',
     'sortBy',
@@ -77,9 +77,9 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
     'listingDepth',
   ],
   'lstardis finds paths by patterns': ['globs'],
+  'names are colored by LS_COLORS, unless TARDIS_LS_COLORS has chosen': ['color', 'colors'],
   'names are found in all sets, the newest version first, deleted files too': ['findPattern'],
   'a day with the commands, and directories that have their names': ['findFirst'],
-  'lstardis uses the colors of TARDIS_LS_COLORS': ['color', 'colors'],
   'versions are listed by change, content, set or period, or only the last one': [
     'versions',
     'deletions',

@@ -412,64 +412,6 @@ if (isRoot) {
   });
 }
 
-/** Mounts a new small file system. Returns false if that is not allowed. */
-function mount(t: ExecutionContext, at: string, size: string): boolean {
-  fs.mkdirSync(at);
-  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', at]);
-  if (status !== 0) t.log('left out: no file system can be mounted here');
-  else t.teardown(() => void spawnSync('umount', ['-l', at]));
-  return status === 0;
-}
-
-if (isRoot) {
-  test('a full disk: reported, nothing lost, and the next run continues', async (t) => {
-    const top = scratchInMemory(t);
-    const small = path.join(top, 'small');
-    if (!mount(t, small, '64m')) return t.pass();
-    const own = ['-D', path.join(small, 'store'), '-C', 'me'];
-    await backup([...own, '--local', '--create', source]);
-    const large = path.join(top, 'large');
-    makeTree(large, [
-      file('1', noise(1, MIB / 2)),
-      ...Array.from({ length: 60 }, (_, at) => file(`${at} more`, noise(`${at}`, MIB))),
-      file('whole', noise(2, 3 * MIB)),
-    ]);
-    await refused(t, 'tardis', [...own, '--local', large], { code: 'DISK_FULL' });
-    await restores(t, own, top);
-    spawnSync('mount', ['-o', 'remount,size=256m', small]);
-    await backup([...own, '--local', large]);
-    await restores(t, [...own, '-b', '1'], top);
-    await succeed('regenerate', [...own, '-o', path.join(top, 'back'), large]);
-    t.deepEqual(differences(look(large), look(path.join(top, 'back', 'large'))), []);
-  });
-
-  test('a target that is full: reported, and nothing wrong is left', async (t) => {
-    const top = scratchInMemory(t);
-    const small = path.join(top, 'small');
-    if (!mount(t, small, '1m')) return t.pass();
-    const large = path.join(top, 'large');
-    makeTree(large, [file('a', noise(1, MIB / 2)), file('b', noise(2, 2 * MIB)), file('c', 'c')]);
-    const own = ['-D', path.join(top, 'store'), '-C', 'me'];
-    await backup([...own, '--local', '--create', large]);
-    const full = await run('regenerate', [...own, '-o', path.join(small, 'out'), large]);
-    t.is(full.status, 1, full.stderr);
-    t.regex(full.stderr, /\[TARGET_FULL\]/);
-    t.notRegex(full.stderr, /^\s+at /m);
-    t.false(fs.existsSync(path.join(small, 'out', 'large', 'b')), 'half a file was left');
-  });
-
-  test('a read-only file system', async (t) => {
-    const top = scratchInMemory(t);
-    const small = path.join(top, 'small');
-    if (!mount(t, small, '80m')) return t.pass();
-    const own = ['-D', path.join(small, 'store'), '-C', 'me'];
-    await backup([...own, '--local', '--create', source]);
-    spawnSync('mount', ['-o', 'remount,ro', small]);
-    await refused(t, 'tardis', [...own, '--local', source], { code: 'STORE_NOT_WRITABLE' });
-    await restores(t, own, top);
-  });
-}
-
 /** Opens a session that does nothing until its socket is closed. */
 async function holdSession(port: number): Promise<WebSocket> {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/`);

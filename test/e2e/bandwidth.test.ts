@@ -1,9 +1,11 @@
 /** The bandwidth limit of a client, by command. Only a lower bound of the time can be tested. */
 import path from 'node:path';
 import test from 'ava';
-import { backup, run } from '../helpers/commands.js';
+import { backup, backupsRunHere, run } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree, noise } from '../helpers/tree.js';
+
+backupsRunHere();
 
 test('BandwidthLimit slows down sending', async (t) => {
   const home = scratchInMemory(t);

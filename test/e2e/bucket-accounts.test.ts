@@ -1,11 +1,10 @@
 // Pace: long
-/** Accounts of a client in a bucket, with passwords and tokens: made on one machine, used at every server, and taken. */
+/** Accounts of a client in a bucket: made on one machine, used at every server, and taken. */
 import fs from 'node:fs';
-import https from 'node:https';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { FarClient, startNode } from '../helpers/bucket-nodes.js';
-import { ServedLab, STORE } from '../helpers/bucket-lab.js';
+import { ServedLab } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
 import {
   backupsRunHere,
@@ -14,11 +13,9 @@ import {
   pause,
   poolsStayAway,
   run,
-  Running,
   until,
 } from '../helpers/commands.js';
 import { differences, file, look, makeTree, noise } from '../helpers/tree.js';
-import type { S3Fault } from '../support/s3-faults.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -30,14 +27,12 @@ interface Lab {
   /** The client's owner, and its password on machines with the access key. */
   readonly me: FarClient;
   readonly words: readonly string[];
-  goAway(isAway: boolean): void;
   /** Runs `sonic account` on a machine with the access key. */
   account(machine: string, ...args: string[]): Promise<Outcome>;
 }
 
 async function labOf(t: ExecutionContext, args: readonly string[] = []): Promise<Lab> {
-  let fault: S3Fault | undefined;
-  const lab = await ServedLab.start(t, { faultAt: () => fault });
+  const lab = await ServedLab.start(t);
   makeTree(lab.source, [file('letter', 'x'), file('large', noise(1, 300_000))]);
   const me = new FarClient(lab, 'me');
   fs.writeFileSync(lab.at('own'), OWN_PASSWORD, { mode: 0o600 });
@@ -45,8 +40,7 @@ async function labOf(t: ExecutionContext, args: readonly string[] = []): Promise
   await lab.backUp('laptop', [...words, '--create', ...args]);
   const account = (machine: string, ...more: string[]): Promise<Outcome> =>
     lab.run(machine, 'sonic', ['account', ...words, '--newpassword-file', lab.at('own'), ...more]);
-  const goAway = (isAway: boolean): void => void (fault = isAway ? 'drop' : undefined);
-  return { lab, me, words, goAway, account };
+  return { lab, me, words, account };
 }
 
 test('an account that is made on one machine is used at every server, as far as its rights go', async (t) => {
@@ -116,47 +110,3 @@ function asAccount(lab: ServedLab) {
     ...more: string[]
   ): Promise<Outcome> => run(tool, [...more, ...to, ...words, name], { env });
 }
-
-/** Returns the status of a request with a token. */
-function statusOf(url: string, token: string): Promise<number> {
-  const headers = { authorization: `Bearer ${token}` };
-  const options = { headers, rejectUnauthorized: false };
-  return new Promise((resolve, reject) => {
-    const request = https.get(`${url}api/v1/clients/me/sets`, options, (answer) => {
-      answer.resume();
-      resolve(answer.statusCode ?? 0);
-    });
-    request.on('error', reject);
-  });
-}
-
-test('a token that is made on one machine logs in to a tardisremote on the bucket, until it is removed', async (t) => {
-  const { lab, account, goAway } = await labOf(t);
-  const made = await account('laptop', '--add', 'bot', '--rights', 'list', '--token', '--json');
-  const { token } = jsonLines<{ token: string }>(made.stdout)[0]!;
-  for (const key of lab.server.objects.keys()) {
-    t.false(lab.server.objects.bytesOf(key)!.includes(token.split('/')[2]!), key);
-  }
-  const words = ['-D', STORE, '--port', '0', '--address', '127.0.0.1', '--json', '--ssl'];
-  const files = [
-    '--certfile',
-    lab.at('cert.pem'),
-    '--keyfile',
-    lab.at('key.pem'),
-    '--make-certificate',
-  ];
-  const remote = new Running('tardisremote', [...words, ...files], { env: lab.on('web') });
-  t.teardown(() => remote.signalGroup('SIGKILL'));
-  await remote.until('its line', () => remote.stdout.includes('\n'));
-  const { ready } = JSON.parse(remote.stdout) as { ready: string };
-  t.is(await statusOf(ready, token), 200);
-  t.is(await statusOf(ready, `${token.slice(0, -1)}${token.endsWith('A') ? 'B' : 'A'}`), 401);
-  goAway(true);
-  await until(async () => (await statusOf(ready, token)) === 503);
-  goAway(false);
-  await until(async () => (await statusOf(ready, token)) === 200);
-  t.is((await account('desk', '--remove', 'bot')).status, 0);
-  await until(async () => (await statusOf(ready, token)) === 401);
-  remote.signal('SIGTERM');
-  t.is((await remote.ended).status, 0);
-});

@@ -3,14 +3,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { CLIENT, ServedLab } from '../helpers/bucket-lab.js';
+import { ServedLab } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
-import { backupsRunHere, poolsStayAway, Running } from '../helpers/commands.js';
-import { seed } from '../helpers/seed.js';
-import { share } from '../helpers/share.js';
+import { backupsRunHere, poolsStayAway } from '../helpers/commands.js';
 import { look, noise } from '../helpers/tree.js';
-import type { S3Fault } from '../support/s3-faults.js';
-import type { S3Record } from '../support/s3-server.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -121,50 +117,4 @@ test('paths are forgotten in a bucket, in a client that encrypts and in one that
     await lab.succeed('four', 'tardis', words);
     t.deepEqual(await lab.restored('five', args), []);
   }
-});
-
-/** More requests than one rewrite makes. */
-const MOST_REQUESTS = 300;
-const STRIDE = Math.max(1, Math.round(6 / share));
-const FAULTS: readonly S3Fault[] = ['drop', 'apply, drop', 'drop, apply later'];
-
-test('a rewrite that is killed at any request loses nothing, and any machine completes it', async (t) => {
-  let at = Infinity;
-  let from = 0;
-  let running: Running | undefined;
-  const faultAt = ({ number }: S3Record): S3Fault | undefined => {
-    if (number - from !== at) return undefined;
-    running?.signalGroup('SIGKILL');
-    return FAULTS[number % FAULTS.length];
-  };
-  const lab = await ServedLab.start(t, { faultAt });
-  await withSets(lab);
-  const passing = path.join(lab.source, 'passing');
-  await lab.succeed('one', 'sonic', ['forget-path', passing, '--yes']);
-  const kept = new Map(lab.server.objects.versions);
-  const wanted = look(lab.source);
-  const without = new Map([...wanted].filter(([name]) => name !== 'passing'));
-  const words = ['forget-path', '--finish', '--now', '--yes'];
-  for (let number = seed % STRIDE; number < MOST_REQUESTS; number += STRIDE) {
-    lab.server.objects.versions.clear();
-    for (const [name, versions] of kept) lab.server.objects.versions.set(name, versions);
-    const [machine, fresh] = [`one-${number}`, `fresh-${number}`];
-    fs.cpSync(lab.at('one-cache'), lab.at(`${machine}-cache`), { recursive: true });
-    from = lab.server.requests.length;
-    at = number;
-    running = new Running('sonic', [...words, ...CLIENT], { env: lab.on(machine) });
-    await running.ended;
-    const wasStruck = lab.server.requests.length > from + number;
-    at = Infinity;
-    lab.server.settle();
-    const what = `request ${number}`;
-    const found = await lab.restored(fresh, [], wanted);
-    if (found.length > 0) t.deepEqual(await lab.restored(fresh, [], without), [], what);
-    const isHere = Math.floor(number / STRIDE) % 2 === 0;
-    await lab.succeed(isHere ? machine : fresh, 'sonic', words);
-    t.deepEqual(await lab.restored(`later-${number}`, [], without), [], what);
-    t.deepEqual(former(lab), [], what);
-    if (!wasStruck) return;
-  }
-  t.fail('a rewrite makes more requests');
 });

@@ -1,13 +1,13 @@
 // Pace: long
-/** Copies of the catalog in a bucket, by the commands: their requests, faults and kills, lies of the store, thieves. */
+/** Copies of the catalog in a bucket, by the commands: their requests and faults, lies of the store, thieves. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { CLIENT, ServedLab, STORE } from '../helpers/bucket-lab.js';
+import { ServedLab, STORE } from '../helpers/bucket-lab.js';
 import { startsIn } from '../helpers/bucket-machines.js';
 import { bucketAt } from '../helpers/buckets.js';
 import { codeIn } from '../helpers/codes.js';
-import { backupsRunHere, poolsStayAway, rest, run, Running } from '../helpers/commands.js';
+import { backupsRunHere, poolsStayAway, rest, run } from '../helpers/commands.js';
 import { forgeSnapshot } from '../helpers/forged-snapshots.js';
 import { seed } from '../helpers/seed.js';
 import { partOf, share } from '../helpers/share.js';
@@ -127,55 +127,6 @@ test('the store lies or fails at any request of a fresh machine, and it finds wh
     t.deepEqual(await lab.restored(machine), [], reported);
   }
 });
-
-test('a backup that is killed at any request for its copy loses nothing, and later machines find all', async (t) => {
-  let struck: { readonly at: number; readonly fault: S3Fault } | undefined;
-  let running: Running | undefined;
-  const lab = await started(t, {
-    faultAt: ({ number }) => {
-      if (number !== struck?.at) return undefined;
-      running?.signalGroup('SIGKILL');
-      return struck.fault;
-    },
-  });
-  await lab.backUp('one', ['--create']);
-  for (let round = 0; round < 2; round += 1) {
-    change(lab, round);
-    await lab.backUp('one');
-  }
-  const from = lab.server.requests.length;
-  change(lab, 2);
-  await lab.backUp('one');
-  const usual = lab.server.requests.slice(from).map(({ method, key }) => `${method} ${key}`);
-  const first = usual.findIndex((one) => one.includes('/snap/'));
-  t.regex(usual.slice(first).join(), /^PUT .*snap.*,PUT .*log.*,GET ,(?:POST|DELETE) /);
-  const cases = usual.slice(first).flatMap((kind, at) => {
-    const [method] = kind.split(' ');
-    return (['drop', 'apply, drop'] as const).map((fault) => ({ at: first + at, fault, method }));
-  });
-  const chosen = partOf(cases, share, random, ({ at, fault }) => [`${at}`, fault]);
-  for (const [turn, { at, fault }] of chosen.entries()) {
-    const reported = `TEST_SEED=${seed}, request ${at}: ${fault}`;
-    change(lab, turn + 3);
-    struck = { at: lab.server.requests.length + at, fault };
-    running = new Running('tardis', ['--local', lab.source, ...CLIENT], { env: lab.on('one') });
-    const { status } = await running.ended;
-    t.not(status, 0, reported);
-    struck = undefined;
-    running = undefined;
-    lab.server.settle();
-    t.deepEqual(await lab.restored(`fresh-${turn}`), [], reported);
-    await lab.backUp('one');
-    t.deepEqual(await lab.restored(`later-${turn}`), [], reported);
-  }
-});
-
-/** Gives all files in a folder another time, so that a copy is due. */
-function change({ source }: ServedLab, round: number): void {
-  for (const name of fs.readdirSync(path.join(source, 'many'))) {
-    fs.utimesSync(path.join(source, 'many', name), 1_000_000 + round, 1_000_000 + round);
-  }
-}
 
 test('an encrypted client restores by a copy, and refuses one with other rows by its seals', async (t) => {
   const lab = await started(t);

@@ -153,17 +153,6 @@ test('sonic bucket reports what is wrong, and never shows a secret', async (t) =
   t.is(codeIn(directory), 'CONFIG_INVALID');
 });
 
-test('a command that cannot work on a bucket refuses it', async (t) => {
-  for (const [tool, ...words] of [
-    ['tardis', '/tmp'],
-    ['sonic', 'keys', '--remove'],
-  ] as const) {
-    const refused = await run(tool, [...words, '-D', 's3://bucket/prefix']);
-    t.is(codeIn(refused), 'CONFIG_INVALID', refused.stderr);
-    t.regex(refused.stderr, /s3:\/\/bucket\/prefix is a bucket/);
-  }
-});
-
 function examineText(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},

@@ -3,11 +3,19 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { backup, poolsStayAway, run, Running, succeed } from '../helpers/commands.js';
+import {
+  backup,
+  backupsRunHere,
+  poolsStayAway,
+  run,
+  Running,
+  succeed,
+} from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 import { noise } from '../helpers/tree.js';
 import { WebDoor } from '../helpers/web-door.js';
 
+backupsRunHere();
 poolsStayAway();
 
 /** The state that each client of the store is brought into; its name is that of the client. */

@@ -3,8 +3,17 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { PROGRAM_OF } from '../../src/tools/index.js';
-import { BIN, commandsAreProcesses, run, succeed, type Tool } from '../helpers/commands.js';
+import {
+  backupsRunHere,
+  BIN,
+  commandsAreProcesses,
+  run,
+  succeed,
+  type Tool,
+} from '../helpers/commands.js';
 import { scratch } from '../helpers/scratch.js';
+
+backupsRunHere();
 
 commandsAreProcesses(); // the launcher knows the names
 

@@ -38,7 +38,7 @@ test.serial(
     commandsRunHere(); // except those that are killed
     const report = await gather(t, {
       clients: 1,
-      rounds: share < 1 ? 6 : 120,
+      rounds: share < 1 ? 5 : 120,
       killed: 'commands',
     });
     t.true(report.killed > 0);
@@ -51,7 +51,7 @@ test.serial(
     poolsStayAway(); // in the next test, too
     commandsAreProcesses();
     const report = await gather(t, {
-      clients: 4,
+      clients: share < 1 ? 3 : 4,
       rounds: share < 1 ? 4 : 60,
       killed: 'nothing',
     });
@@ -69,7 +69,7 @@ test.serial(
       urls: [server.url],
       servers: 3,
       clients: 3,
-      rounds: share < 1 ? 3 : 60,
+      rounds: share < 1 ? 2 : 60,
       killed: 'servers',
       longestMs: share < 1 ? 2000 : 20_000,
     });

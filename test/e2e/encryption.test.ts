@@ -249,18 +249,6 @@ test('a client without encryption can have a password', async (t) => {
   t.true(wordsIn(store).includes('name'));
 });
 
-test('a new password opens what was encrypted under the old one', async (t) => {
-  const { place, source, at } = made(t, 'a password of the tests');
-  await backup([...place, '--local', '--create', source]);
-  fs.writeFileSync(at('next'), 'another one');
-  await succeed('sonic', ['chpass', ...place, '--newpassword-file', at('next')]);
-  t.is((await run('lstardis', place)).status, 12);
-  const next = [...place.slice(0, -1), at('next')];
-  t.is((await backup([...next, '--local', source])).progress.contentsSent, 0);
-  await succeed('regenerate', [...next, '-o', at('out'), source]);
-  t.deepEqual(differences(look(source), look(path.join(at('out'), 'tree'))), []);
-});
-
 test('after a rotation old and new contents are read, and the newest key record counts', async (t) => {
   const { place, source, at, store } = made(t, 'a password of the tests');
   await backup([...place, '--local', '--create', source]);

@@ -105,7 +105,18 @@ function requireOnce(
   t.true(isOnce, `${what}: ${fetched} of ${needed} bytes`);
 }
 
+/** Ways in which the records of a shape are fetched: a shape has one from run to run, and all in a soak run. */
+const WAYS = ['server', 'encrypted in a bucket', 'server', 'plain in a bucket'] as const;
+
 for (const [number, [what, shape]] of Object.entries(SHAPES).entries()) {
+  const ways = share < 1 ? [WAYS[(seed + number) % WAYS.length]!] : [...new Set(WAYS)];
+  for (const way of ways) {
+    if (way === 'server') testServer(what, shape);
+    else testBucket(what, shape, way === 'encrypted in a bucket');
+  }
+}
+
+function testServer(what: string, shape: Shape): void {
   test.serial(`${what}: through a server, records are fetched once`, async (t) => {
     const home = scratchInMemory(t);
     const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
@@ -130,54 +141,53 @@ for (const [number, [what, shape]] of Object.entries(SHAPES).entries()) {
     }
     t.deepEqual(differences(look(source), look(path.join(output, 'tree'))), []);
   });
+}
 
-  // Each shape has one of the two clients from run to run, and both in a soak run.
-  for (const isEncrypted of share < 1 ? [(seed + number) % 2 === 0] : [false, true]) {
-    const client = isEncrypted ? 'encrypted' : 'plain';
-    test.serial(`${what}, ${client}: from a bucket, records are fetched once`, (t) =>
-      unlessLeftOut(t, async () => {
-        const lab = await ServedLab.start(t);
-        const secret = secretIn(lab.home, isEncrypted);
-        let isFirst = true;
-        await shape(lab.source, async () => {
-          await lab.backUp('one', [...secret, ...(isFirst ? ['--create'] : [])]);
-          isFirst = false;
-        });
-        const cache = path.join(lab.at('two-cache'), 'tardis', 'buckets');
-        await lab.succeed('two', 'lstardis', secret);
-        const needed = neededBytes(path.join(cache, fs.readdirSync(cache)[0]!, 'me', 'tardis.db'));
-        const fetchedBy = async (work: () => Promise<unknown>): Promise<number> => {
-          const before = lab.server.requests.length;
-          await work();
-          return lab.server.requests.slice(before).reduce((sum, { key, headers }) => {
-            const range = /^bytes=(\d+)-(\d+)$/.exec(headers.range ?? '');
-            // The beginning of a log object is its summary, which a machine reads to follow the bucket.
-            const isOfContents = range !== null && range[1] !== '0' && CONTENTS.test(key);
-            return isOfContents ? sum + lab.server.objects.get(key, range[0]).body.length : sum;
-          }, 0);
-        };
-        const output = lab.at('out');
-        const restore = ['-o', output, ...secret, lab.source];
-        const archive = ['--tar', lab.at('archive.tar'), ...secret, lab.source];
-        for (const args of [restore, archive]) {
-          const fetched = await fetchedBy(() => lab.succeed('two', 'regenerate', args));
-          requireOnce(t, args[0]!, { fetched, needed });
-        }
-        t.deepEqual(differences(look(lab.source), look(path.join(output, 'tree'))), []);
-        const mounts = await Mounts.open(t);
-        const point = mounts.directory('mount');
-        const { mountsOf } = mounts;
-        const options = [...secret, '-D', 's3://bucket/all', '-C', 'me', point];
-        const fetched = await fetchedBy(async () => {
-          const mounted = await run('tardisfs', options, { mountsOf, env: lab.on('two') });
-          t.is(mounted.status, 0, mounted.stderr);
-          // The bucket is in this process, so it must not wait for the program.
-          const shown = path.join(point, 'Current');
-          await outputOf({ mounts }, 'tar', '-cf', lab.at('mounted.tar'), '-C', shown, '.');
-          await outputOf({ mounts }, 'umount', point);
-        });
-        requireOnce(t, 'mount', { fetched, needed });
-      }),
-    );
-  }
+function testBucket(what: string, shape: Shape, isEncrypted: boolean): void {
+  const client = isEncrypted ? 'encrypted' : 'plain';
+  test.serial(`${what}, ${client}: from a bucket, records are fetched once`, (t) =>
+    unlessLeftOut(t, async () => {
+      const lab = await ServedLab.start(t);
+      const secret = secretIn(lab.home, isEncrypted);
+      let isFirst = true;
+      await shape(lab.source, async () => {
+        await lab.backUp('one', [...secret, ...(isFirst ? ['--create'] : [])]);
+        isFirst = false;
+      });
+      const cache = path.join(lab.at('two-cache'), 'tardis', 'buckets');
+      await lab.succeed('two', 'lstardis', secret);
+      const needed = neededBytes(path.join(cache, fs.readdirSync(cache)[0]!, 'me', 'tardis.db'));
+      const fetchedBy = async (work: () => Promise<unknown>): Promise<number> => {
+        const before = lab.server.requests.length;
+        await work();
+        return lab.server.requests.slice(before).reduce((sum, { key, headers }) => {
+          const range = /^bytes=(\d+)-(\d+)$/.exec(headers.range ?? '');
+          // The beginning of a log object is its summary, which a machine reads to follow the bucket.
+          const isOfContents = range !== null && range[1] !== '0' && CONTENTS.test(key);
+          return isOfContents ? sum + lab.server.objects.get(key, range[0]).body.length : sum;
+        }, 0);
+      };
+      const output = lab.at('out');
+      const restore = ['-o', output, ...secret, lab.source];
+      const archive = ['--tar', lab.at('archive.tar'), ...secret, lab.source];
+      for (const args of [restore, archive]) {
+        const fetched = await fetchedBy(() => lab.succeed('two', 'regenerate', args));
+        requireOnce(t, args[0]!, { fetched, needed });
+      }
+      t.deepEqual(differences(look(lab.source), look(path.join(output, 'tree'))), []);
+      const mounts = await Mounts.open(t);
+      const point = mounts.directory('mount');
+      const { mountsOf } = mounts;
+      const options = [...secret, '-D', 's3://bucket/all', '-C', 'me', point];
+      const fetched = await fetchedBy(async () => {
+        const mounted = await run('tardisfs', options, { mountsOf, env: lab.on('two') });
+        t.is(mounted.status, 0, mounted.stderr);
+        // The bucket is in this process, so it must not wait for the program.
+        const shown = path.join(point, 'Current');
+        await outputOf({ mounts }, 'tar', '-cf', lab.at('mounted.tar'), '-C', shown, '.');
+        await outputOf({ mounts }, 'umount', point);
+      });
+      requireOnce(t, 'mount', { fetched, needed });
+    }),
+  );
 }

@@ -3,10 +3,11 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import test from 'ava';
-import { backup, run, succeed, poolsStayAway } from '../helpers/commands.js';
+import { backup, backupsRunHere, poolsStayAway, run, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 import { isRoot, makeTree, file, dir } from '../helpers/tree.js';
 
+backupsRunHere();
 poolsStayAway();
 
 const SECRET = 'gravel-Otter9-lamp';

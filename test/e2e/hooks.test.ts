@@ -1,10 +1,18 @@
 /** Hooks and notifications around a backup, by option and key. */
 import fs from 'node:fs';
 import test from 'ava';
-import { backup, run, Running, succeed, poolsStayAway } from '../helpers/commands.js';
+import {
+  backup,
+  backupsRunHere,
+  poolsStayAway,
+  run,
+  Running,
+  succeed,
+} from '../helpers/commands.js';
 import { urlListener } from '../helpers/listener.js';
 import { lab } from '../helpers/settings.js';
 
+backupsRunHere();
 poolsStayAway();
 
 /** Returns a hook that appends its event, the client and the named values as a line to a file. */

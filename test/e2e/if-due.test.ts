@@ -16,7 +16,10 @@ const BY_ID = '/dev/disk/by-uuid';
 function scheduled(t: ExecutionContext, more: string, mountsOf?: number) {
   const its = lab(t);
   fs.mkdirSync(its.at('bin'));
-  const desktop = `#!/bin/sh\ncase "$*" in *Notify*) printf '%s\\n' "$@" >>${its.at('notices')} ;; esac\n`;
+  const cases = `*Notify*) printf '%s\\n' "$@" >>${its.at('notices')} ;; *Power) cat ${its.at('power')} ;;`;
+  const desktop = `#!/bin/sh\ncase "$*" in ${cases} esac\n`;
+  const power = (isExternal: boolean) => its.written('power', `b ${isExternal}\n`);
+  power(true);
   fs.writeFileSync(its.at('bin', 'busctl'), desktop, { mode: 0o755 });
   const state = its.at('state');
   const env = { XDG_STATE_HOME: state, PATH: `${its.at('bin')}:${process.env['PATH']}` };
@@ -38,11 +41,11 @@ function scheduled(t: ExecutionContext, more: string, mountsOf?: number) {
       fs.writeFileSync(file, JSON.stringify({ ...known, [fact]: Date.now() - agoMs }));
     }
   };
-  return { ...its, env, config, begin, mails, remember, options };
+  return { ...its, env, config, begin, mails, remember, options, power };
 }
 
 test('a backup begins if one is due, and waits for its store without a failure until it is overdue', async (t) => {
-  const { at, store, source, begin, mails, remember, place } = scheduled(t, '');
+  const { at, store, source, begin, mails, remember, place, power } = scheduled(t, '');
   const due = (...sources: string[]) =>
     begin('backup', '--if-due', ...place, '--create', ...(sources.length > 0 ? sources : [source]));
   const again = (...sources: string[]) =>
@@ -60,6 +63,9 @@ test('a backup begins if one is due, and waits for its store without a failure u
   await again();
   await again();
   t.deepEqual(mails(), ['tardis: the backup of me is overdue']); // once a day
+  power(false);
+  t.regex((await again()).stdout, /^The backup is due and waits: this machine runs on battery/m);
+  power(true);
   t.regex(fs.readFileSync(at('mail'), 'utf8'), /2 days ago\.\nWhat to do: Connect the disk or/);
 
   fs.renameSync(at('unplugged'), store);

@@ -26,8 +26,8 @@ import { noise } from '../helpers/tree.js';
 
 backupsRunHere();
 
-/** Half of a life in `npm test`, all of it in a soak run. */
-const DAYS = shareOf(200, 100);
+/** A part of a life in `npm test`, all of it in a soak run. */
+const DAYS = shareOf(200, 60);
 const PURGED_EACH = 20;
 const KEPT_DAYS = 10;
 const ROTATED_EACH = 25;

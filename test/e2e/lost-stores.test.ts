@@ -2,10 +2,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { backup, Server, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, Server, succeed } from '../helpers/commands.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { readOpenMetrics } from '../helpers/open-metrics.js';
 import { file, makeTree } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const read = (at: string): string => (fs.existsSync(at) ? fs.readFileSync(at, 'utf8') : '');
 

@@ -83,6 +83,7 @@ test('versions are listed by change, content, set or period, or only the last on
   t.deepEqual(await versions('-V', 'year'), ['5 6', '6 6']);
   t.deepEqual(await versions('-V', 'last'), ['5– 6']);
   t.deepEqual(await list('-V', 'none', at('letter')), ['letter']);
+  t.regex((await list('-V', at('sub'))).join('\n'), /^1– +\d{4}-.* drwx/m);
   t.deepEqual(await list('-V', 'none', '-l', '-b', '1', at('letter')), [
     ...(await list('-l', '-b', '1', at('letter'))),
   ]);
@@ -217,4 +218,10 @@ test('names are colored by LS_COLORS, unless TARDIS_LS_COLORS has chosen', async
   t.is(await shown({}, at('sub')), '\u001b[01;34mbelow\u001b[0m\n\u001b[33mc.c\u001b[0m\n');
   const chosen = { TARDIS_LS_COLORS: 'directory=red,on_blue:file=none' };
   t.is(await shown(chosen, at('sub')), '\u001b[44m\u001b[31mbelow\u001b[39m\u001b[49m\nc.c\n');
+  t.is(await shown({ LS_COLORS: '' }, at('sub')), '\u001b[34mbelow\u001b[39m\nc.c\n');
+  t.is(await shown(chosen, '--no-color', at('sub')), 'below\nc.c\n');
+  for (const wrong of ['files=red', 'file=purplish']) {
+    const refused = await run('lstardis', place, { env: { TARDIS_LS_COLORS: wrong } });
+    t.regex(refused.stderr, /TARDIS_LS_COLORS: .*CONFIG_INVALID/);
+  }
 });

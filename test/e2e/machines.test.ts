@@ -4,9 +4,18 @@ import os from 'node:os';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { plainPackr } from '../../src/system/msgpack/index.js';
-import { type CommandOptions, jsonLines, run, Server, succeed } from '../helpers/commands.js';
+import {
+  backupsRunHere,
+  type CommandOptions,
+  jsonLines,
+  run,
+  Server,
+  succeed,
+} from '../helpers/commands.js';
 import { Mounts, LeftOut, unlessLeftOut } from '../helpers/mounts.js';
 import { scratchInMemory } from '../helpers/scratch.js';
+
+backupsRunHere();
 
 const ID_FILE = '/etc/machine-id';
 const OTHER_ID = '0123456789abcdef0123456789abcdef';

@@ -5,15 +5,17 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import {
   backup,
+  backupsRunHere,
   type CommandOptions,
   jsonLines,
+  poolsStayAway,
   run,
   succeed,
-  poolsStayAway,
 } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, isRoot, look, makeTree, symlink, type TreeNode } from '../helpers/tree.js';
 
+backupsRunHere();
 poolsStayAway();
 
 const NOBODY = 65_534;

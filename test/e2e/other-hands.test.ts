@@ -3,9 +3,16 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { type CommandOptions, poolsStayAway, run, succeed } from '../helpers/commands.js';
+import {
+  backupsRunHere,
+  type CommandOptions,
+  poolsStayAway,
+  run,
+  succeed,
+} from '../helpers/commands.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 
+backupsRunHere();
 poolsStayAway();
 
 const ALICE = 12_345;

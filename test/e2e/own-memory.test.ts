@@ -2,8 +2,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { backup, rest, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, rest, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
+
+backupsRunHere();
 
 test('a home that is unchanged sends nothing, though the memory of sets lies in it', async (t) => {
   const { place, source, written } = lab(t);

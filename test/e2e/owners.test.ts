@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { jsonLines, run, succeed } from '../helpers/commands.js';
+import { backupsRunHere, jsonLines, run, succeed } from '../helpers/commands.js';
 import {
   backupInline,
   inlineSystem,
@@ -15,6 +15,8 @@ import {
 import { ACL, here } from '../helpers/kinds.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, isRoot, makeTree, node, symlink } from '../helpers/tree.js';
+
+backupsRunHere();
 
 /** Users and groups of the backed-up machine, by number. */
 const USERS: Readonly<Record<number, string>> = { 1001: 'anna', 1002: 'bert', 4321: 'carl' };

@@ -372,30 +372,3 @@ test('Current, or the name in TARDIS_RECENT_SET, is the newest complete set', as
   await succeed('regenerate', [...place, '-b', 'Current', '-o', at('out'), source]);
   t.is(fs.readFileSync(at('out', 'tree', 'two'), 'utf8'), 'newer');
 });
-
-test('lstardis shows details, and versions of directories', async (t) => {
-  const { source, place } = lab(t);
-  await backup([...place, '--local', '--create', source]);
-  t.is(await succeed('lstardis', [...place, source]), 'a\ntwo\n');
-  t.regex(await succeed('lstardis', [...place, '-l', source]), /^-rw.* 3 .* two$/m);
-  t.regex(await succeed('lstardis', [...place, '-V', `${source}/a`]), /^1– +\d{4}-.* drwx/m);
-});
-
-test('lstardis uses the colors of TARDIS_LS_COLORS', async (t) => {
-  const { source, place } = lab(t);
-  await backup([...place, '--local', '--create', source]);
-  const list = (args: string[], env: Record<string, string> = {}): Promise<string> =>
-    succeed('lstardis', [...place, ...args, source], { env });
-  t.is(await list([]), 'a\ntwo\n', 'colored in a pipe');
-  t.is(await list(['--color']), '\u001b[34ma\u001b[39m\ntwo\n');
-  const env = { TARDIS_LS_COLORS: 'file=red:directory=green,bold' };
-  t.is(
-    await list(['--color'], env),
-    '\u001b[1m\u001b[32ma\u001b[39m\u001b[22m\n\u001b[31mtwo\u001b[39m\n',
-  );
-  t.is(await list(['--no-color'], env), 'a\ntwo\n');
-  for (const wrong of ['files=red', 'file=purplish']) {
-    const colors = { env: { TARDIS_LS_COLORS: wrong } };
-    t.regex((await run('lstardis', place, colors)).stderr, /TARDIS_LS_COLORS: .*CONFIG_INVALID/);
-  }
-});

@@ -2,9 +2,17 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { backup, jsonLines, poolsStayAway, run, succeed } from '../helpers/commands.js';
+import {
+  backup,
+  backupsRunHere,
+  jsonLines,
+  poolsStayAway,
+  run,
+  succeed,
+} from '../helpers/commands.js';
 import { lab, type Lab } from '../helpers/settings.js';
 
+backupsRunHere();
 poolsStayAway();
 
 const isRoot = process.geteuid?.() === 0;

@@ -2,9 +2,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { run, Running, succeed, poolsStayAway } from '../helpers/commands.js';
+import { backupsRunHere, poolsStayAway, run, Running, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 
+backupsRunHere();
 poolsStayAway();
 
 const LISTEN = ['--port', '0', '--insecure-tcp'];

@@ -4,10 +4,12 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { ByteSink, newRestoreProgress, writeTar } from '../../src/restore/index.js';
 import { nodeSystem } from '../../src/system/index.js';
-import { run, succeed } from '../helpers/commands.js';
+import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { withHistory } from '../helpers/inline.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, isRoot, makeTree } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const NOBODY = 65_534;
 const UNREAD = 'UNREAD_AT_BACKUP';

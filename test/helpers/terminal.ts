@@ -1,7 +1,7 @@
 /** Runs commands on a separate terminal, with the system's `script`, and types answers. */
 import { spawn } from 'node:child_process';
 import path from 'node:path';
-import { BIN, type Tool } from './commands.js';
+import { BIN, cleanEnvironment, type Tool } from './commands.js';
 
 const TIMEOUT_MS = 120_000;
 
@@ -20,7 +20,7 @@ export function runOnTerminal(
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: true,
     timeout: TIMEOUT_MS,
-    env: { ...process.env, TERM: 'xterm', ...env }, // a dumb terminal shows no progress
+    env: { ...cleanEnvironment(), TERM: 'xterm', ...env }, // a dumb terminal shows no progress
   });
   const left = [...answers];
   let shown = '';

@@ -1,10 +1,7 @@
 /** Decides for `tardis backup --if-due` whether a backup begins now. The timer of `tardis setup` runs it every 15 minutes. */
 import { spawnSync } from 'node:child_process';
-import fs from 'node:fs';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { configInvalid, isBucketText, type Settings } from '../../config/index.js';
-import { systemCode } from '../../errors/index.js';
 import { isDue, whyWait } from '../../model/index.js';
 import { byteText, deviceLink, isThere, mountedPlace, textBytes } from '../../system/index.js';
 import { memoryOf } from '../opening/backup-memory.js';
@@ -16,7 +13,12 @@ type Options = Settings<'tardis'>;
 /** Number of looks, one each second, for a disk that was connected and that the desktop may be mounting. */
 const MOST_LOOKS = 60;
 const LOOK_MS = 1000;
-const POWER = '/sys/class/power_supply';
+const POWER = [
+  'org.freedesktop.login1',
+  '/org/freedesktop/login1',
+  'org.freedesktop.login1.Manager',
+  'OnExternalPower',
+];
 const PATIENCE_MS = 5000;
 const NETWORK = [
   'org.freedesktop.NetworkManager',
@@ -45,8 +47,9 @@ export async function settingsIfDue(
   const isFar = store === undefined || isBucketText(byteText(store));
   const why = whyWait({
     isDiskThere,
-    isOnBattery: isOnBattery(),
-    isMetered: isFar && isMetered(),
+    // systemd decides it as in ConditionACPower: a battery is in use, and there is no other power.
+    isOnBattery: property(...POWER) === 'b false\n',
+    isMetered: isFar && METERED.test(property(...NETWORK)),
   });
   if (why === undefined) return { ...settings, database };
   printWait(settings, why);
@@ -68,38 +71,12 @@ async function mountedSoon(database: Buffer): Promise<Buffer> {
   return database;
 }
 
-/** True if this machine has a battery that is in use, and no other power, as systemd's ConditionACPower decides it. */
-function isOnBattery(): boolean {
-  const supplies = namesOfSupplies().map((name) => ({
-    kind: read(name, 'type'),
-    isOnline: read(name, 'online') === '1',
-    state: read(name, 'status'),
-    scope: read(name, 'scope'),
-  }));
-  if (supplies.some(({ kind, isOnline }) => kind !== 'Battery' && isOnline)) return false;
-  const own = supplies.filter(({ kind, scope }) => kind === 'Battery' && scope !== 'Device');
-  return own.some(({ state }) => state === 'Discharging');
-}
-
-function namesOfSupplies(): string[] {
-  return isThere(POWER) ? fs.readdirSync(POWER) : [];
-}
-
-function read(name: string, fact: string): string {
-  try {
-    return fs.readFileSync(path.join(POWER, name, fact), 'utf8').trim();
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return ''; // this kind of supply does not have this fact
-  }
-}
-
-/** True if NetworkManager calls the network metered; false without it. */
-function isMetered(): boolean {
-  const { stdout } = spawnSync('busctl', ['--system', 'get-property', ...NETWORK], {
+/** Returns a property of a service of this machine, as busctl prints it; an empty text without the service. */
+function property(...names: readonly string[]): string {
+  const { stdout } = spawnSync('busctl', ['--system', 'get-property', ...names], {
     encoding: 'utf8',
     timeout: PATIENCE_MS,
     stdio: ['ignore', 'pipe', 'ignore'],
   });
-  return METERED.test(stdout ?? '');
+  return stdout ?? '';
 }
