@@ -39,7 +39,10 @@ export const ABSENT: readonly AbsentRow[] = [
     'is not supported: the schema is part of the program',
   ),
   ...replaced(
-    [['server key', 'JournalFile']],
+    [
+      ['server key', 'JournalFile'],
+      ['variable', 'TARDIS_JOURNAL'],
+    ],
     'is not supported: commit records in the packs replace the journal',
   ),
   ...replaced(
@@ -74,16 +77,10 @@ export const ABSENT: readonly AbsentRow[] = [
   ),
   ...replaced(
     [
-      ['option', '-R'],
-      ['option', '--repository'],
-      ['option', '--repo'],
-      ['variable', 'TARDIS_REPO'],
+      ['variable', 'TARDIS_PWTIMEOUT'],
+      ['client key', 'PasswordTimeout'],
     ],
-    'is from a later Tardis: for tardis://HOST/CLIENT write --server HOST -C CLIENT (TARDIS_SERVER, TARDIS_CLIENT), for a directory -D DIRECTORY -C CLIENT',
-  ),
-  ...replaced(
-    [['variable', 'TARDIS_PWFILE']],
-    'is from a later Tardis: write TARDIS_PASSWORD_FILE, or --password-file FILE',
+    'is not needed: a prompt waits until it is answered',
   ),
   ...replaced([['option', '--clients']], 'is not supported: use `sonic clients`'),
   ...replaced(

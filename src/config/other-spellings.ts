@@ -17,6 +17,12 @@ const SET_AS_WORD = 'is written without an option: give the number or name of th
 const DATE_OF_SET =
   'is not supported: `lstardis -d DATE` shows the set of a date; give its number or name itself';
 
+const ONE_TAG =
+  'is not supported: several sets may have one tag; `sonic tag --remove WORD SET` takes it from one';
+const MESSAGES = 'is not needed: messages are as large as the link and the memory allow';
+const RULES =
+  'is not supported: --purge follows the rules of the server or those of `sonic setconfig`; see --keep-daily of `sonic purge`';
+
 export const OTHER_SPELLINGS: readonly Spelling[] = [
   {
     tools: ['tardis'],
@@ -34,12 +40,52 @@ export const OTHER_SPELLINGS: readonly Spelling[] = [
       '--nocompress-types': 'is written --nocompress-file FILE',
       '--cks-content': 'is written --checksum-content SIZE',
       '--signature': 'is written --send-sig',
+      '-t': 'is written --tag WORD',
+      '-M': ONE_TAG,
+      '--movetag': ONE_TAG,
+      '-Y': 'is written --compress-msgs CODEC',
+      '-L': MESSAGES,
+      '--clones': MESSAGES,
+      '--minclones': MESSAGES,
+      '--ckbatchsize': MESSAGES,
+      '--chunksize': MESSAGES,
+      '--dirslice': MESSAGES,
+      '--logmessages': 'is not supported: --stats prints what was sent',
+      '--deltathreshold': 'is a setting of the server: MaxChangePercent',
+      '--purge-priority': RULES,
+      '--keep-days': RULES,
+      '--keep-hours': RULES,
+      '--keep-time': RULES,
       '--xattr': ALWAYS_SAVED,
       '--no-xattr': ALWAYS_SAVED,
       '--noxattr': ALWAYS_SAVED,
       '--acl': ALWAYS_SAVED,
       '--no-acl': ALWAYS_SAVED,
       '--noacl': ALWAYS_SAVED,
+    },
+  },
+  {
+    tools: ['regenerate'],
+    instead: {
+      '--verify-action':
+        'is not needed: a content that does not match its digest is never restored, and is named',
+      '--authfail-action':
+        'is not needed: a content that does not match its digest is never restored, and is named',
+      '--recovername': 'is not supported: with --checksum a file has its digest as name',
+      '--reduce-path': 'is written --output DIRECTORY, below which --hierarchy puts whole paths',
+      '--set-acl': 'is written --set-attrs, which restores ACLs too',
+      '--no-set-acl': 'is written --no-set-attrs, which leaves out ACLs too',
+    },
+  },
+  {
+    tools: ['sonic tag'],
+    instead: {
+      '-b': SET_AS_WORD,
+      '--backup': SET_AS_WORD,
+      '-t': 'is written --add WORD, or --remove WORD',
+      '--tag': 'is written --add WORD, or --remove WORD',
+      '-m': ONE_TAG,
+      '--move': ONE_TAG,
     },
   },
   {

@@ -19,6 +19,7 @@ import {
   systemDefaultsLayer,
 } from './layers.js';
 import { configInvalid } from './invalid.js';
+import { withMeanings } from './later-spellings.js';
 import { isBucketText } from './place.js';
 import { profileLayer } from './profiles.js';
 import { BUCKET_TOOLS } from './rows-bucket.js';
@@ -50,11 +51,11 @@ const USUAL_REMOTE_FILE = '/etc/tardis/tardisremote.cfg';
 export function resolveSettings<T extends Tool>(tool: T, input: Given): Settings<T> {
   const rows = rowsOf(tool);
   const builtIn = builtInLayer(rows);
-  const environment = environmentLayer(rows, input.environment);
-  const commandLine = commandLineLayer(rows, input.commandLine);
-  const systemDefaults = defaultsOf(rows, join([builtIn, environment]));
+  const environment = withMeanings(rows, environmentLayer(rows, input.environment));
+  const commandLine = withMeanings(rows, commandLineLayer(rows, input.commandLine));
+  const systemDefaults = withMeanings(rows, defaultsOf(rows, join([builtIn, environment])));
   const named = join([builtIn, systemDefaults, environment, commandLine]);
-  const files = filesOf(tool, rows, named);
+  const files = filesOf(tool, rows, named).map((layer) => withMeanings(rows, layer));
   const given = [systemDefaults, environment, ...files, commandLine];
   const chosen = join([builtIn, ...given]).get('profile');
   const profile =
@@ -153,10 +154,10 @@ function clientFiles(rows: Rows, named: Layer): Layer[] {
   const given = named.get('configFiles')!.value as readonly Buffer[];
   const files = given.length === 0 ? usualClientFiles(named) : given;
   const job = named.get('job')!;
-  if (files.length === 0 && job.source !== 'built-in') {
+  if (files.length === 0 && job.source === 'command line') {
     throw new TardisError('USAGE', '--job needs a configuration file (--config)');
   }
-  return [clientFilesLayer(rows, files, job.value as string)];
+  return files.length === 0 ? [] : [clientFilesLayer(rows, files, job.value as string)];
 }
 
 /** Returns the file in which `tardis setup` keeps the store, the client and the sources of this user. */

@@ -74,6 +74,8 @@ export interface SettingRow extends ValueSpec, RowTexts {
   readonly flags?: string;
   /** Setting that takes the second and later values of a repeated flag. Without it, only the last value counts. */
   readonly repeatedTo?: string;
+  /** Setting of which this one is another name, in later releases of Tardis (Python). */
+  readonly standsFor?: string;
   /** Value of the flag if it is given without one (`--overwrite [when]`). */
   readonly preset?: string;
   /** With `preset`: true if the next word is the value of the flag only when it is a number. */

@@ -4,6 +4,11 @@ import type { SettingName } from '../../src/config/index.js';
 export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
   'the store comes from option, key, variable and system.defaults': ['database', 'defaultsFile'],
   'the client comes from option, key and variable': ['client'],
+  'a repository of later releases names the store or the server, and the client': [
+    'repository',
+    'repo',
+  ],
+  'variables of later releases are other names of settings': ['olderPasswordFile', 'baseDirectory'],
   'setup by answers writes a configuration, a timer and a first backup; again, it changes them': [
     'answersFile',
     'setupYes',

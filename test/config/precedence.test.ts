@@ -257,6 +257,43 @@ test('every default could be written as a value', (t) => {
   }
 });
 
+test('a repository of later releases names the store or the server, and the client', (t) => {
+  t.like(settingsOf('tardis', { repository: '/srv/b/me/' }), { client: 'me', local: true });
+  for (const text of ['/srv/b/me', 'file:///srv/b/me', 'file:/srv/b/me']) {
+    const { database, client } = settingsOf('lstardis', {}, { TARDIS_REPO: text });
+    t.deepEqual([database.toString(), client], ['/srv/b', 'me']);
+  }
+  const file = written(t, '[Tardis]\nServer = old\nClient = old\n');
+  const far = { repo: 'tardis://host:7/me', configFiles: file };
+  t.like(settingsOf('tardis', far), { server: 'host:7', client: 'me', local: false });
+  t.like(settingsOf('sonic list', far), { throughServer: 'host:7', client: 'me' });
+  const inFile = written(t, '[Tardis]\nRepository = /srv/b/me\n', 'repository.cfg');
+  t.is(settingsOf('regenerate', { configFiles: inFile }).client, 'me');
+  for (const [options, part] of [
+    [{ repository: 'tardis://host' }, 'DIRECTORY/CLIENT'],
+    [{ repository: '/srv/..' }, 'DIRECTORY/CLIENT'],
+    [{ repository: 'https://host/me' }, '--server'],
+    [{ repository: '/srv/b/me', client: 'me' }, 'leave out --client'],
+    [{ configFiles: written(t, '[Tardis]\nRepository = b/me\n', 'bad.cfg') }, 'absolute'],
+  ] as const) {
+    t.true(refusal(t, () => settingsOf('tardis', options)).includes(part), part);
+  }
+  const rebuild = { repository: 'tardis://host/me' };
+  t.regex(
+    refusal(t, () => settingsOf('sonic rebuild', rebuild)),
+    /works on the store itself/,
+  );
+});
+
+test('variables of later releases are other names of settings', (t) => {
+  const later = { TARDIS_PWFILE: '/a', TARDIS_KEYFILE: '/k', TARDIS_JOB: 'none' };
+  const { passwordFile, keysFile } = settingsOf('lstardis', { database: '/s' }, later);
+  t.deepEqual([passwordFile?.toString(), keysFile?.toString()], ['/a', '/k']);
+  const both = { ...later, TARDIS_PASSWORD_FILE: '/b' };
+  t.is(settingsOf('lstardis', {}, both).passwordFile?.toString(), '/b');
+  t.is(settingsOf('tardisd', {}, { TARDIS_BASEDIR: '/srv/b' }).database.toString(), '/srv/b');
+});
+
 test('no tool has a flag, key or variable twice', (t) => {
   const seen = new Set<string>();
   const add = (what: string): void => {

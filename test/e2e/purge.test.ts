@@ -76,9 +76,14 @@ test('sets are deleted by number, name and range, after confirmation', async (t)
   }
   await succeed('sonic', ['rename', '--to', 'set-5', ...place, '3']);
   const two = await run('sonic', ['delete', ...place, 'set-5', '--yes']);
-  t.regex(two.stderr, /several backup sets have this name: give one of 3, 5 \[USAGE\]/);
+  t.regex(two.stderr, /several backup sets have this name or tag: give one of 3, 5 \[USAGE\]/);
   const read = await run('lstardis', [...place, '-b', 'set-5']);
   t.regex(read.stderr, /give one of 3, 5 \[USAGE\]/);
+  await succeed('sonic', ['tag', '--add', 'before-move', ...place, '3']);
+  t.regex(await succeed('lstardis', [...place, '-b', 'before-move', '--json']), /"set":\s?3\b/);
+  await succeed('sonic', ['tag', '--add', 'before-move', ...place, '8']);
+  const tagged = await run('sonic', ['delete', ...place, 'before-move', '--yes']);
+  t.regex(tagged.stderr, /give one of 3, 8 \[USAGE\]/);
   t.deepEqual(await numbers(), [1, 3, 5, 8]);
   await restores(t, lab);
 });

@@ -131,11 +131,12 @@ test('a pattern matches names, and with a slash the directories above them', (t)
 });
 
 test('sets are chosen by number, name, word and range, once each and in their order', (t) => {
+  const marks = { tags: [] };
   const sets = [
-    { set: 1, name: 'one', state: 'complete' },
-    { set: 2, name: '3-9', state: 'complete' },
-    { set: 4, name: 'twice', state: 'complete' },
-    { set: 5, name: 'twice', state: 'unfinished' },
+    { set: 1, marks, name: 'one', state: 'complete' },
+    { set: 2, marks, name: '3-9', state: 'complete' },
+    { set: 4, marks, name: 'twice', state: 'complete' },
+    { set: 5, marks, name: 'twice', state: 'unfinished' },
   ] as unknown as Sets;
   const chosen = (...words: string[]): number[] =>
     chosenSets('me', sets, words, 'recent').map(({ set }) => set);

@@ -4,8 +4,8 @@ import { TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 
 /**
- * Returns a set by number or name; if `text` is undefined, the newest complete set. Throws NO_SUCH_SET if there is
- * none, and USAGE if several sets have the name.
+ * Returns a set by number, name or tag; if `text` is undefined, the newest complete set. Throws NO_SUCH_SET if there is
+ * none, and USAGE if several sets have the name, or if none has it and several have the tag.
  */
 export function setNamed(
   client: string,
@@ -15,7 +15,11 @@ export function setNamed(
   let found: BackupSet | undefined;
   if (text === undefined) found = sets.findLast((set) => set.state === 'complete');
   else if (/^\d+$/.test(text)) found = sets.find((set) => set.set === Number(text));
-  else found = onlyOne(sets.filter((set) => set.name === text));
+  else {
+    found =
+      onlyOne(sets.filter((set) => set.name === text)) ??
+      onlyOne(sets.filter(({ marks }) => marks.tags.includes(text)));
+  }
   if (found !== undefined) return found;
   const what =
     text === undefined
@@ -27,7 +31,10 @@ export function setNamed(
 function onlyOne(named: readonly BackupSet[]): BackupSet | undefined {
   if (named.length <= 1) return named[0];
   const numbers = named.map(({ set }) => set).join(', ');
-  throw new TardisError('USAGE', `several backup sets have this name: give one of ${numbers}`);
+  throw new TardisError(
+    'USAGE',
+    `several backup sets have this name or tag: give one of ${numbers}`,
+  );
 }
 
 /** Returns the time at which a set began by the clock of the server. */

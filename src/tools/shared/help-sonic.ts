@@ -309,7 +309,7 @@ export const SETS_HELP = {
     examples: {
       [`sonic rebuild ${AT}`]: 'rebuilds the catalog from all packs',
       [`sonic rebuild --quick ${AT}`]:
-        'the same without reading the bytes of contents: much faster, and `sonic check --read-data` reads them later',
+        'the same without reading the bytes of contents: faster; `sonic check --read-data` reads them later',
     },
   },
 } as const satisfies Partial<Record<Tool, ToolHelp>>;
