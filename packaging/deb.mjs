@@ -164,7 +164,7 @@ function controlText(top, files, arch) {
     'Installed-Size': kib,
     Depends: dependencies(top, files).join(', '),
     Recommends: 'openssl',
-    Suggests: 'fuse3, logrotate, logwatch',
+    Suggests: 'fuse3, logrotate, logwatch, python3-cryptography, python3-zstandard',
     Section: 'utils',
     Priority: 'optional',
     Description: about.description,

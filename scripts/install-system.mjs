@@ -204,6 +204,7 @@ function planManuals(put, read, copyAll) {
     put(path.join(documents, file), read(file));
   }
   copyAll('docs', path.join(documents, 'docs'), (file) => file.endsWith('.md'));
+  copyAll('system/recovery', path.join(documents, 'examples'));
   const each = (folder, place) => {
     for (const name of filesBelow(path.join(ROOT, folder))) {
       put(path.join(share, place(name)), read(path.join(folder, name)));

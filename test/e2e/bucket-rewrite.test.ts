@@ -3,9 +3,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { ServedLab } from '../helpers/bucket-lab.js';
+import { CLIENT, ServedLab } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
 import { backupsRunHere, poolsStayAway } from '../helpers/commands.js';
+import { readersAgree } from '../helpers/second-reader.js';
 import { look, noise } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -48,6 +49,14 @@ async function isSound(
 ) {
   const check = await lab.run(machine, 'sonic', ['check', '--read-data', ...args]);
   t.is(check.status, 0, check.stdout + check.stderr);
+  const { objects } = lab.server;
+  const folder = lab.at(`objects of ${machine}`);
+  for (const name of objects.keys()) {
+    const file = path.join(folder, name.replace(/^all\//, ''));
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    fs.writeFileSync(file, objects.bytesOf(name)!);
+  }
+  await readersAgree(t, lab.source, [...CLIENT, ...args], { folder, env: lab.on(machine) });
 }
 
 test('a client in a bucket gets new keys, and every machine goes on with them', async (t) => {

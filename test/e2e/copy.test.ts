@@ -19,6 +19,7 @@ import {
 } from '../helpers/commands.js';
 import { everyKind } from '../helpers/kinds.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
+import { readersAgree } from '../helpers/second-reader.js';
 import { seed } from '../helpers/seed.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import {
@@ -136,6 +137,7 @@ async function requireAlike(
     wanted.set(set, one);
     t.deepEqual(differences(one, await restored(to)), [], `set ${set}`);
   }
+  await readersAgree(t, source, [...to, ...args]);
 }
 
 test('a copy shows every set as the source does, and restores the same files', async (t) => {

@@ -19,6 +19,7 @@ import {
 } from '../helpers/inline.js';
 import { dumpCatalog } from '../helpers/packed-store.js';
 import { recordsIn } from '../helpers/records.js';
+import { readersAgree } from '../helpers/second-reader.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { lab } from '../helpers/settings.js';
 import { dir, file, makeTree, noise } from '../helpers/tree.js';
@@ -77,6 +78,7 @@ class Versions {
     for (const [index, content] of this.all.entries()) {
       t.true((await this.restored(index + 1)).equals(content), `version ${index + 1}`);
     }
+    await readersAgree(t, this.source, ['-D', this.place.store, '-C', this.place.client]);
   }
 
   async kinds(): Promise<number[]> {

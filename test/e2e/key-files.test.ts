@@ -6,6 +6,7 @@ import { parseKeyRecord } from '../../src/crypto/index.js';
 import { codeIn } from '../helpers/codes.js';
 import { backupsRunHere, type Outcome, run, Server, succeed } from '../helpers/commands.js';
 import { textOfCodes, textOfPdf } from '../helpers/paper.js';
+import { readersAgree } from '../helpers/second-reader.js';
 import { type Lab, lab } from '../helpers/settings.js';
 import { differences, look } from '../helpers/tree.js';
 
@@ -58,6 +59,7 @@ test('a client with a key file is created, backed up, listed and restored with t
   await succeed('sonic', ['list', ...all]);
   await succeed('lstardis', [...all, source]);
   t.deepEqual(await restored('out', all), []);
+  await readersAgree(t, source, all);
   // The same by a configuration file, and for a client that tardis creates.
   const config = written('cfg', `[Tardis]\nKeyFile = ${file}\nPassword = ${SECRET}\n`);
   await succeed('lstardis', [...place, '--config', config, source]);

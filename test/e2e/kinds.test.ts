@@ -14,6 +14,7 @@ import {
   type Tool,
 } from '../helpers/commands.js';
 import { everyKind, here, leftOut } from '../helpers/kinds.js';
+import { readersAgree } from '../helpers/second-reader.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import {
   addTo,
@@ -84,6 +85,7 @@ test('every kind of entry comes back, later sets and a rebuilt catalog included'
   const third = await backup([...place, '--local', source]);
   t.is(third.progress.contentsSent, 0, 'a rebuilt catalog knows what the store holds');
   t.deepEqual(await restored('third', 3), []);
+  await readersAgree(t, source, place);
 });
 
 test('a change of attributes alone makes a version, and sends no content again', async (t) => {

@@ -20,6 +20,7 @@ import {
   SMALL_STORE,
 } from '../helpers/inline.js';
 import { PASSWORD, rewriteInline } from '../helpers/rewrites.js';
+import { readersAgree } from '../helpers/second-reader.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { shareOf } from '../helpers/share.js';
 import { noise } from '../helpers/tree.js';
@@ -114,6 +115,7 @@ class Machine {
       }
       fs.rmSync(out, { recursive: true });
     }
+    await readersAgree(t, this.source, ['-D', place.store, '-C', 'me', `--password=${PASSWORD}`]);
   }
 
   private log(): void {

@@ -13,6 +13,7 @@ import {
   until,
 } from '../helpers/commands.js';
 import { runOnTerminal } from '../helpers/terminal.js';
+import { readersAgree } from '../helpers/second-reader.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, file, look, makeTree, noise } from '../helpers/tree.js';
 import { bytesIn } from '../helpers/garbage.js';
@@ -45,6 +46,7 @@ async function restores(
   const out = at(`out ${fs.readdirSync(at('.')).length}`);
   await succeed('regenerate', [...place, '-o', out, source]);
   t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
+  await readersAgree(t, source, place);
 }
 
 test('sets are deleted by number, name and range, after confirmation', async (t) => {

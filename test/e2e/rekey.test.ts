@@ -19,6 +19,7 @@ import {
 import { everyKind, here } from '../helpers/kinds.js';
 import { WORDS, wordsIn } from '../helpers/plaintext.js';
 import { runOnTerminal } from '../helpers/terminal.js';
+import { readersAgree } from '../helpers/second-reader.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import {
   addTo,
@@ -156,6 +157,7 @@ test('an unencrypted client is encrypted, and then lists and restores as before'
   const third = await backup([...place, ...args, ...local, source]);
   t.is(third.progress.contentsSent, 0);
   t.deepEqual(wordsIn(store), []);
+  await readersAgree(t, source, [...place, ...args]);
 });
 
 test('new keys and a new password: the old ones open nothing, and are distinguished', async (t) => {
