@@ -1,5 +1,5 @@
 /** Contents, deltas and signatures that are sent to the server in chunks. */
-import { bufferOf } from '../model/index.js';
+import { bufferOf, releaseMemory } from '../model/index.js';
 import type { PeerStream, StreamEnd, StreamStart } from '../pipeline/index.js';
 import { type CipherHead, encodeCipherHead } from '../store/index.js';
 import type { Head } from '../transport/index.js';
@@ -43,7 +43,10 @@ export class OutgoingStreams {
   private streaming(stream: number, sendEnd: (end: EndFields) => Promise<void>): PeerStream {
     let isOpen = true;
     return {
-      chunk: (bytes) => this.sender.send('streamChunk', { stream }, bytes),
+      chunk: async (bytes) => {
+        await this.sender.send('streamChunk', { stream }, bytes);
+        releaseMemory(bytes); // garbage collection would come after some 60 MB of chunks
+      },
       abort: () => {
         if (isOpen) this.sender.post('streamAbort', { stream });
         isOpen = false;

@@ -77,3 +77,15 @@ test('a stream is aborted once, and not after its end', async (t) => {
     [1],
   );
 });
+
+test('the memory of a chunk is freed once the server has received it, and not before', async (t) => {
+  let receive = (): void => undefined;
+  const received = new Promise<void>((resolve) => (receive = resolve));
+  const sender: Sender = { post: () => undefined, send: () => received };
+  const chunk = Buffer.allocUnsafeSlow(1000);
+  const sending = new OutgoingStreams(sender).content(START).chunk(chunk);
+  t.is(chunk.length, 1000);
+  receive();
+  await sending;
+  t.is(chunk.length, 0);
+});
