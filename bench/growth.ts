@@ -1,36 +1,42 @@
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import type { Answer } from './answer.js';
-import { megabytes } from './cells.js';
+import { megabytes, seconds } from './cells.js';
 import { median } from './figures.js';
 import { measure, type Measured } from './measure.js';
+import { commandOf, exponentOf, type Operation, POSSIBLE } from './operations.js';
 import type { Options } from './options.js';
 import { lineChart } from './plot.js';
 import { rest } from './rest.js';
-import { FOOTPRINT_BYTES, makeSmallFiles, type Shape, SHAPES } from './small-files.js';
-import { tardis } from './subjects/tardis.js';
+import {
+  changeSmallFiles,
+  FOOTPRINT_BYTES,
+  makeSmallFiles,
+  type Shape,
+  SHAPES,
+} from './small-files.js';
 import { verdictOf } from './targets.js';
 import type { Workplace } from './workplace.js';
 
-const KINDS = ['first', 'unchanged'] as const;
-type Kind = (typeof KINDS)[number];
-
-/** Maximum number of files of the smaller tree with which the largest tree is compared. */
+/** The operations of which memory is sampled. */
+const SAMPLED: ReadonlySet<Operation> = new Set(['first', 'unchanged']);
+/** Maximum number of files of the smaller tree with which the memory of the largest tree is compared. */
 const BASE_FILES_MAX = 100_000;
-const TIME_RATIO_LIMIT = 1.1;
+const EXPONENT_LIMIT = 1.05;
 const PSS_RATIO_LIMIT = 1.2;
 
-/** The figures of one number of files, one shape and one kind of backup. */
+/** The figures of one number of files, one shape and one operation. */
 interface Line {
   readonly shape: Shape;
   readonly files: number;
-  readonly kind: Kind;
+  readonly operation: Operation;
   readonly wallMs: number[];
+  readonly cpuMs: number[];
   pssBytes: number | undefined;
 }
 
 /**
- * Measures if the cost of a file, in time and in memory, is the same for any number of files. The files are small, so
- * that a cost that grows with their number is visible.
+ * Measures if the cost of an entry, in processor time and in memory, is the same for any number of entries. The files
+ * are small, so that a cost that grows with their number is visible.
  */
 export async function growth(
   workplace: Workplace,
@@ -41,16 +47,13 @@ export async function growth(
   const lines: Line[] = [];
   const largest = Math.max(...options.growth);
   workplace.requireRoomFor((largest * FOOTPRINT_BYTES) / 2);
-  for (const shape of SHAPES) {
+  const shapes = SHAPES.filter((shape) => shape.includes(options.only));
+  for (const shape of shapes) {
     for (const files of options.growth) {
-      print(`making ${files} files: ${shape}`);
-      rmSync(workplace.tree, { recursive: true, force: true });
-      makeSmallFiles(workplace.tree, shape, files);
-      await rest();
       lines.push(...(await measureLines(workplace, checkout, options, { shape, files }, print)));
     }
   }
-  return answer(lines, options);
+  return answer(lines, shapes, options);
 }
 
 async function measureLines(
@@ -60,112 +63,115 @@ async function measureLines(
   what: { readonly shape: Shape; readonly files: number },
   print: (line: string) => void,
 ): Promise<Line[]> {
-  const lines = KINDS.map((kind): Line => ({ ...what, kind, wallMs: [], pssBytes: undefined }));
+  const { shape, files } = what;
+  const lines = POSSIBLE.map(
+    (operation): Line => ({ ...what, operation, wallMs: [], cpuMs: [], pssBytes: undefined }),
+  );
   // Memory is sampled in a round of its own, because sampling takes time.
-  for (let i = 0; i < options.runs + (options.memory ? 1 : 0); i++) {
-    const subject = tardis(workplace.freshPlace('tardis'), { checkout, level: options.level });
-    const sampleMemory = i === options.runs;
+  for (let round = 0; round < options.runs + (options.memory ? 1 : 0); round++) {
+    print(`making ${files} files: ${shape}`);
+    rmSync(workplace.tree, { recursive: true, force: true });
+    makeSmallFiles(workplace.tree, shape, files);
+    await rest();
+    const place = workplace.freshPlace('tardis');
+    const sampleMemory = round === options.runs;
     for (const line of lines) {
-      const command = line.kind === 'first' ? subject.first() : subject.again();
+      const { operation } = line;
+      if (sampleMemory && !SAMPLED.has(operation)) continue;
+      if (operation === 'changed') changeSmallFiles(workplace.tree, shape, files);
+      const command = commandOf(operation, checkout, place);
       const measured: Measured = await measure(command, { logFile: workplace.log, sampleMemory });
+      if (operation === 'restore') {
+        rmSync(place.out, { recursive: true });
+        mkdirSync(place.out);
+      }
       if (sampleMemory) {
         line.pssBytes = measured.pssBytes;
       } else {
         line.wallMs.push(measured.wallMs);
+        line.cpuMs.push(measured.cpuMs);
       }
-      const memory = megabytes(measured.pssBytes);
-      const time = (measured.wallMs / 1000).toFixed(2);
-      print(`${what.shape}, ${what.files} files, ${line.kind}: ${time} s, ${memory} MB`);
+      const cost = `${seconds(measured.wallMs)} s, ${seconds(measured.cpuMs)} CPU s`;
+      const memory = sampleMemory ? `, ${megabytes(measured.pssBytes)} MB` : '';
+      print(`${shape}, ${files} files, ${operation}: ${cost}${memory}`);
     }
   }
   return lines;
 }
 
-function answer(lines: readonly Line[], options: Options): Answer {
+function answer(lines: readonly Line[], shapes: readonly Shape[], options: Options): Answer {
   const sizes = options.growth;
+  const each = shapes.flatMap((shape) => POSSIBLE.map((operation) => ({ shape, operation })));
+  const of = (shape: Shape, operation: Operation): Line[] =>
+    lines.filter((line) => line.shape === shape && line.operation === operation);
+  /** The exponent up to a number of files. */
+  const exponent = (shape: Shape, operation: Operation, files: number): number | undefined =>
+    exponentOf(
+      of(shape, operation)
+        .filter((line) => line.files <= files)
+        .map((line) => [line.files, median(line.cpuMs)]),
+    );
   const largest = Math.max(...sizes);
   const smaller = sizes.filter((files) => files <= BASE_FILES_MAX && files < largest);
   const base = Math.max(Math.min(...sizes), ...smaller);
-  const at = (shape: Shape, kind: Kind, files: number): Line | undefined =>
-    lines.find((one) => one.shape === shape && one.kind === kind && one.files === files);
-  const ratio = (
-    shape: Shape,
-    kind: Kind,
-    valueOf: (line: Line) => number | undefined,
-  ): number | undefined => {
-    const [small, large] = [at(shape, kind, base), at(shape, kind, largest)];
-    const [of, by] = [large && valueOf(large), small && valueOf(small)];
-    return of === undefined || by === undefined || largest === base ? undefined : of / by;
+  const pssRatio = (shape: Shape, operation: Operation): number | undefined => {
+    const at = (files: number): number =>
+      of(shape, operation).find((line) => line.files === files)?.pssBytes ?? NaN;
+    const ratio = at(largest) / at(base);
+    return Number.isNaN(ratio) || largest === base ? undefined : ratio;
   };
-  const each = SHAPES.flatMap((shape) => KINDS.map((kind) => ({ shape, kind })));
-  const title = (shape: Shape, kind: Kind, what: string): string =>
-    `${shape}, ${kind}: ${what}, ${largest} files times ${base}`;
   return {
     question: 'growth',
     about: `small files; medians of ${options.runs}`,
-    headings: ['shape', 'backup', 'files', 'median s', 'µs per file', 'PSS MB'],
+    headings: ['shape', 'operation', 'files', 's', 'CPU s', 'CPU µs per file', 'exponent', 'MB'],
     rows: lines.map((line) => [
       line.shape,
-      line.kind,
-      String(line.files),
-      (median(line.wallMs) / 1000).toFixed(2),
+      line.operation,
+      line.files.toLocaleString('en'),
+      seconds(median(line.wallMs)),
+      seconds(median(line.cpuMs)),
       perFileUs(line).toFixed(1),
-      megabytes(line.pssBytes),
+      exponent(line.shape, line.operation, line.files)?.toFixed(2) ?? '-',
+      megabytes(line.pssBytes, 0),
     ]),
     verdicts: [
-      ...each.map(({ shape, kind }) =>
+      ...each.map(({ shape, operation }) =>
         verdictOf(
-          title(shape, kind, 'time per file'),
-          TIME_RATIO_LIMIT,
-          ratio(shape, kind, perFileUs),
+          `${shape}, ${operation}: exponent of the processor time up to ${largest} files`,
+          EXPONENT_LIMIT,
+          exponent(shape, operation, largest),
         ),
       ),
-      ...each.map(({ shape, kind }) =>
-        verdictOf(
-          title(shape, kind, 'PSS'),
-          PSS_RATIO_LIMIT,
-          ratio(shape, kind, (l) => l.pssBytes),
+      ...each
+        .filter(({ operation }) => SAMPLED.has(operation))
+        .map(({ shape, operation }) =>
+          verdictOf(
+            `${shape}, ${operation}: PSS, ${largest} files times ${base}`,
+            PSS_RATIO_LIMIT,
+            pssRatio(shape, operation),
+          ),
         ),
-      ),
     ],
-    notes: [],
+    notes: [
+      'an exponent is that of the processor time from the number of files before; 1 is proportional',
+      'mount lists every entry with ls -lR; of 100 files, one has changed before changed, purge and rebuild',
+    ],
     figures: lines.map((line) => ({ ...line, medianMs: median(line.wallMs) })),
-    plots: plotsOf(lines, each, at, sizes),
+    plots: shapes.map((shape) => ({
+      name: `growth-${shape.replaceAll(' ', '-')}`,
+      svg: lineChart({
+        title: `Processor time per file: ${shape}`,
+        unit: 'µs',
+        xLabel: 'files',
+        series: POSSIBLE.map((operation) => ({
+          label: operation,
+          points: of(shape, operation).map((line) => [line.files, perFileUs(line)] as const),
+        })),
+      }),
+    })),
   };
 }
 
-function plotsOf(
-  lines: readonly Line[],
-  each: readonly { readonly shape: Shape; readonly kind: Kind }[],
-  at: (shape: Shape, kind: Kind, files: number) => Line | undefined,
-  sizes: readonly number[],
-): Answer['plots'] {
-  const chart = (
-    title: string,
-    unit: string,
-    valueOf: (line: Line) => number | undefined,
-  ): string =>
-    lineChart({
-      title,
-      unit,
-      xLabel: 'files',
-      series: each.map(({ shape, kind }) => ({
-        label: `${shape}, ${kind}`,
-        points: sizes.flatMap((files) => {
-          const line = at(shape, kind, files);
-          const value = line && valueOf(line);
-          return value === undefined ? [] : [[files, value] as const];
-        }),
-      })),
-    });
-  const plots = [{ name: 'growth-time', svg: chart('Time per file', 'µs', perFileUs) }];
-  if (lines.some((line) => line.pssBytes !== undefined)) {
-    const pss = chart('Memory of all processes', 'MB', (l) => l.pssBytes && l.pssBytes / 1e6);
-    plots.push({ name: 'growth-memory', svg: pss });
-  }
-  return plots;
-}
-
 function perFileUs(line: Line): number {
-  return (median(line.wallMs) * 1000) / line.files;
+  return (median(line.cpuMs) * 1000) / line.files;
 }

@@ -42,8 +42,8 @@ export interface Options {
   readonly tune: boolean;
   /** True to drop all cached files from memory before each command. */
   readonly disk: boolean;
-  /** Number of sets of the history that is queried; undefined for another question. */
-  readonly sets: number | undefined;
+  /** Numbers of sets at which the history is queried; undefined for another question. */
+  readonly sets: readonly number[] | undefined;
   /** Size in MiB of the archive with which to measure the HTTP interfaces (doors); undefined for another question. */
   readonly webMib: number | undefined;
   /** True to measure how long a backup is without a server when another one takes over. */
@@ -120,8 +120,8 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   if (values.mib !== undefined && !isWeb && !isBucket && !isMount && !isLarge) {
     throw new UsageError('--mib belongs to --bucket, --large, --mount and --web');
   }
-  if (values.only !== undefined && !isLarge && !isShapes) {
-    throw new UsageError('--only belongs to --large and --shapes');
+  if (values.only !== undefined && !isLarge && !isShapes && growth.length === 0) {
+    throw new UsageError('--only belongs to --growth, --large and --shapes');
   }
   if (values.scale !== undefined && !isShapes) throw new UsageError('--scale belongs to --shapes');
   const ofSizes = [growth.length > 0, isDelay, isShapes, isReleases];
@@ -230,7 +230,7 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     webMib: isWeb ? integer('mib', values.mib, 64, 1, 65_536) : undefined,
     only: values.only ?? '',
     largeMib: isLarge ? integer('mib', values.mib, quick ? 32 : 1024, 8, 65_536) : undefined,
-    sets: isSets ? integer('sets', values.sets, 400, 3, 100_000) : undefined,
+    sets: values.sets === undefined ? undefined : numbersIn('sets', values.sets, 3, 100_000),
     releases: releasesOf(isReleases, values),
     mount: mountOf(isMount, values, quick),
     plots: values.plots,
@@ -307,8 +307,13 @@ function sizesOf(isRequested: boolean, text: string | undefined, quick: boolean)
     return [];
   }
   const given = text ?? (quick ? '1000,4000' : '10000,100000,1000000');
-  const sizes = given.split(',').map((one) => integer('sizes', one, 0, 100, 10_000_000));
-  return [...new Set(sizes)].sort((a, b) => a - b);
+  return numbersIn('sizes', given, 100, 10_000_000);
+}
+
+/** Returns the numbers of a list with commas, in ascending order. */
+function numbersIn(name: string, text: string, least: number, most: number): number[] {
+  const numbers = text.split(',').map((one) => integer(name, one, 0, least, most));
+  return [...new Set(numbers)].sort((a, b) => a - b);
 }
 
 function filesOf(isReleases: boolean, quick: boolean): number {

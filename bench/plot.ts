@@ -18,7 +18,17 @@ const TOP = 40;
 const BOTTOM = 50;
 const INNER_WIDTH = WIDTH - LEFT - RIGHT;
 const INNER_HEIGHT = HEIGHT - TOP - BOTTOM;
-const COLORS = ['#3366cc', '#dc3912', '#109618', '#ff9900', '#990099', '#0099c6', '#666666'];
+const COLORS = [
+  '#3366cc',
+  '#dc3912',
+  '#109618',
+  '#ff9900',
+  '#990099',
+  '#0099c6',
+  '#666666',
+  '#994400',
+  '#88aa00',
+];
 
 /** Returns a chart of grouped bars as SVG; the axis begins at 0. */
 export function barChart(options: {

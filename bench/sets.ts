@@ -1,143 +1,234 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Answer } from './answer.js';
+import { seconds } from './cells.js';
 import { median } from './figures.js';
 import { makeTree, treeLine } from './make-tree.js';
 import { sizeOfTree, type TreeSize } from './change.js';
+import { confinedTo, type Place } from './subjects/subject.js';
 import { FOOTPRINT_BYTES, makeSmallFiles } from './small-files.js';
-import { type Measured, measure } from './measure.js';
+import { type Command, type Measured, measure } from './measure.js';
+import { commandOf, type Operation, POSSIBLE } from './operations.js';
 import type { Options } from './options.js';
+import { lineChart } from './plot.js';
+import { TARDIS_CLIENT } from './subjects/tardis.js';
 import { type Verdict, verdictOf } from './targets.js';
 import type { Workplace } from './workplace.js';
 
 /** Number of files of the directory that is backed up again and again. */
-const DIRECTORY_FILES = 10_000;
+const DIRECTORY_FILES = 1000;
 const CHANGED_FILES = 20;
 /** Number of sets that remain after the others are deleted. */
 const KEPT_SETS = 100;
 const REPORT_EVERY = 50;
 
-/** The measured commands and their limits. A limit is in milliseconds, in addition to the start time of the command. */
-const QUESTIONS = {
-  versions: { what: 'all versions of one file', limitMs: 50 },
-  directory: { what: 'a directory of 10,000 entries as of a set', limitMs: 100 },
-  list: { what: 'sonic list', limitMs: 100 },
-  restore: { what: 'one file restored', limitMs: 1000 },
-} as const;
-type Question = keyof typeof QUESTIONS;
+/** The operations that are measured at each number of sets. */
+const OPERATIONS: readonly Operation[] = POSSIBLE.filter((name) =>
+  ['unchanged', 'find', 'restore', 'check', 'mount', 'rebuild'].includes(name),
+);
+/** Further questions. Only the list may cost more with each set. */
+const QUESTIONS = ['list', 'versions', 'directory', 'start'] as const;
+type Question = Operation | (typeof QUESTIONS)[number];
 
 const DELETE_LIMIT_MS = 30_000;
 const DELETE_LIMIT_BYTES = 150e6;
+/** Maximum processor time, as a multiple of that with the fewest sets. */
+const GROWTH_LIMIT = 1.2;
+
+/** The figures of one operation at one number of sets. */
+interface Line {
+  readonly question: Question;
+  readonly sets: number;
+  readonly wallMs: number[];
+  readonly cpuMs: number[];
+}
 
 /**
- * Measures the cost of queries about a long history of a large tree. First it makes one set of the whole tree, and then
- * many sets of a directory beside the tree, in which one file always changes. Then it measures the queries, and the
- * deletion of most sets during a backup.
+ * Measures the cost of operations on a long history. First it makes one set of the whole tree, and then many sets of a
+ * directory beside the tree, in which one file always changes. At each requested number of sets it measures the
+ * operations, and at the end the deletion of most sets during a backup.
  */
 export async function sets(
   workplace: Workplace,
   checkout: string,
-  options: Options & { readonly sets: number },
+  options: Options & { readonly sets: readonly number[] },
   print: (line: string) => void,
 ): Promise<Answer> {
   const size = await treeFor(workplace, options, print);
-  const { root, log, tree } = workplace;
-  const [store, directory] = [join(root, 'store'), join(root, 'directory')];
+  const { log, tree } = workplace;
+  const place = workplace.freshPlace('tardis');
+  const directory = join(workplace.root, 'directory');
   mkdirSync(directory);
   const watched = join(directory, 'watched');
   writeFileSync(watched, 'first');
   for (let file = 1; file < DIRECTORY_FILES; file++) {
     writeFileSync(join(directory, `file ${file}`), `content ${file}`);
   }
-  const place = ['-D', store, '-C', 'bench'];
-  const run = (tool: string, args: readonly string[], sampleMemory = false): Promise<Measured> =>
-    measure({ argv: [join(checkout, 'bin', tool), ...args] }, { logFile: log, sampleMemory });
-  const backup = (paths: readonly string[], create = false): Promise<Measured> =>
-    run('tardis', [...place, '--local', ...(create ? ['--create'] : []), ...paths]);
+  const client = ['-D', place.store, '-C', TARDIS_CLIENT];
+  const tool = (name: string, ...args: string[]): Command => ({
+    argv: [join(checkout, 'bin', name), ...args],
+    env: confinedTo(place.home),
+  });
+  const run = (command: Command, sampleMemory = false): Promise<Measured> =>
+    measure(command, { logFile: log, sampleMemory });
+  const of = (operation: Operation, ...paths: string[]): Command =>
+    commandOf(operation, checkout, place, paths);
+  const lab: Lab = { place, tool, of, run, directory, watched };
   print('the first set');
-  await backup([tree, directory], true);
-  for (let set = 2; set <= options.sets; set++) {
-    writeFileSync(watched, `as of set ${set}`);
-    for (let change = 0; change < CHANGED_FILES; change++) {
-      const file = 1 + ((set * 131 + change * 17) % (DIRECTORY_FILES - 1));
-      writeFileSync(join(directory, `file ${file}`), `content ${file} as of set ${set}`);
+  await run(of('first', tree, directory));
+  const lines: Line[] = [];
+  let made = 1;
+  for (const count of options.sets) {
+    for (; made < count; made++) {
+      if (made % REPORT_EVERY === 0) print(`set ${made} of ${count}`);
+      await makeSet(lab, made + 1);
     }
-    if (set % REPORT_EVERY === 0) print(`set ${set} of ${options.sets}`);
-    await backup([directory]);
-  }
-  const commands: Record<Question, readonly [tool: string, args: readonly string[]]> = {
-    versions: ['lstardis', [...place, watched]],
-    directory: ['lstardis', [...place, '-b', String(options.sets >> 1), directory]],
-    list: ['sonic', ['list', ...place]],
-    restore: ['regenerate', [...place, '-o', join(root, 'out'), watched]],
-  };
-  const times = Object.fromEntries(
-    Object.keys(commands).map((name) => [name, []]),
-  ) as unknown as Record<Question, number[]>;
-  for (let round = 0; round < options.runs; round++) {
-    for (const [name, [tool, args]] of Object.entries(commands) as [
-      Question,
-      (typeof commands)[Question],
-    ][]) {
-      const start = await run(tool, ['--version']);
-      const requested = await run(tool, [
-        ...args,
-        ...(name === 'restore' ? ['--overwrite', 'always'] : []),
-      ]);
-      times[name].push(requested.wallMs - start.wallMs);
-    }
+    lines.push(...(await measureAt(lab, count, options.runs, print)));
+    made += options.runs; // the unchanged ones
   }
   print('deleting');
-  const last = Math.max(2, options.sets - KEPT_SETS);
-  const deleting = run('sonic', ['delete', ...place, '--yes', `2-${last}`], true);
-  const beside = await backup([directory]).catch((error: unknown) => {
+  const last = Math.max(2, made - KEPT_SETS);
+  const deleting = run(tool('sonic', 'delete', ...client, '--yes', `2-${last}`), true);
+  const beside = await run(of('changed', directory)).catch((error: unknown) => {
     print(String(error));
     return undefined;
   });
   const deleted = await deleting;
-  const rest = await run('sonic', ['orphans', ...place], true);
+  const rest = await run(tool('sonic', 'orphans', ...client), true);
   const deletion = {
     wallMs: deleted.wallMs + rest.wallMs,
+    cpuMs: deleted.cpuMs + rest.cpuMs,
     pssBytes: Math.max(deleted.pssBytes ?? 0, rest.pssBytes ?? 0),
     besideMs: beside?.wallMs,
   };
-  return answer(times, deletion, last - 1, `${treeLine(size)}; ${options.sets} sets`);
+  return answer(lines, deletion, last - 1, `${treeLine(size)}; medians of ${options.runs}`);
+}
+
+/** The client, and the functions that run its commands. */
+interface Lab {
+  readonly place: Place;
+  readonly tool: (name: string, ...args: string[]) => Command;
+  readonly of: (operation: Operation, ...paths: string[]) => Command;
+  readonly run: (command: Command) => Promise<Measured>;
+  readonly directory: string;
+  readonly watched: string;
+}
+
+/** Makes a set in which some files of the directory have changed. */
+async function makeSet({ of, run, directory, watched }: Lab, set: number): Promise<void> {
+  writeFileSync(watched, `as of set ${set}`);
+  for (let change = 0; change < CHANGED_FILES; change++) {
+    const file = 1 + ((set * 131 + change * 17) % (DIRECTORY_FILES - 1));
+    writeFileSync(join(directory, `file ${file}`), `content ${file} as of set ${set}`);
+  }
+  await run(of('changed', directory));
+}
+
+/** Measures all operations with the present number of sets. */
+async function measureAt(
+  { place, tool, of, run, directory, watched }: Lab,
+  count: number,
+  runs: number,
+  print: (line: string) => void,
+): Promise<Line[]> {
+  const client = ['-D', place.store, '-C', TARDIS_CLIENT];
+  const questions: Record<(typeof QUESTIONS)[number], Command> = {
+    list: tool('sonic', 'list', ...client),
+    versions: tool('lstardis', ...client, watched),
+    directory: tool('lstardis', ...client, '-b', String(count), directory),
+    start: tool('lstardis', '--version'),
+  };
+  const operations = OPERATIONS.map((name) => [name, of(name, directory)] as const);
+  const lines: Line[] = [];
+  for (const [name, command] of [...Object.entries(questions), ...operations]) {
+    const line: Line = { question: name as Question, sets: count, wallMs: [], cpuMs: [] };
+    for (let round = 0; round < runs; round++) {
+      const { wallMs, cpuMs } = await run(command);
+      line.wallMs.push(wallMs);
+      line.cpuMs.push(cpuMs);
+      rmSync(place.out, { recursive: true });
+      mkdirSync(place.out);
+    }
+    print(`${count} sets, ${name}: ${seconds(median(line.cpuMs))} CPU s`);
+    lines.push(line);
+  }
+  return lines;
 }
 
 interface Deletion {
   readonly wallMs: number;
+  readonly cpuMs: number;
   readonly pssBytes: number;
   readonly besideMs: number | undefined;
 }
 
 function answer(
-  times: Record<Question, number[]>,
+  lines: readonly Line[],
   deletion: Deletion,
   deletedSets: number,
   about: string,
 ): Answer {
-  const requested = Object.entries(QUESTIONS) as [Question, (typeof QUESTIONS)[Question]][];
+  const names = [...new Set(lines.map((line) => line.question))];
+  const counts = [...new Set(lines.map((line) => line.sets))];
+  const at = (name: Question, sets: number): Line | undefined =>
+    lines.find((line) => line.question === name && line.sets === sets);
+  const cpuMs = (name: Question, sets: number): number => median(at(name, sets)?.cpuMs ?? []);
+  const [fewest, most] = [Math.min(...counts), Math.max(...counts)];
   const deleteWhat = `${deletedSets} sets deleted, and what they held freed`;
+  const perThousand = (name: Question): string =>
+    fewest === most
+      ? '-'
+      : (((cpuMs(name, most) - cpuMs(name, fewest)) / (most - fewest)) * 1000).toFixed(0);
   const verdicts: Verdict[] = [
-    ...requested.map(([name, { what, limitMs }]) =>
-      verdictOf(`${what}: ms beyond starting`, limitMs, median(times[name])),
-    ),
+    ...names
+      .filter((name) => name !== 'list' && name !== 'start' && fewest !== most)
+      .map((name) =>
+        verdictOf(
+          `${name}: processor time with ${most} sets, times ${fewest}`,
+          GROWTH_LIMIT,
+          cpuMs(name, most) / cpuMs(name, fewest),
+        ),
+      ),
     verdictOf(`${deleteWhat}: s`, DELETE_LIMIT_MS / 1000, deletion.wallMs / 1000),
     verdictOf(`${deleteWhat}: MB of memory`, DELETE_LIMIT_BYTES / 1e6, deletion.pssBytes / 1e6),
   ];
   return {
     question: 'sets',
     about,
-    headings: ['what', '', 'ms'],
-    rows: [
-      ...requested.map(([name, { what }]) => [what, '', median(times[name]).toFixed(0)]),
-      [deleteWhat, '', deletion.wallMs.toFixed(0)],
-      ['a backup beside that', '', deletion.besideMs?.toFixed(0) ?? 'refused'],
+    headings: [
+      'operation',
+      '',
+      ...counts.map((count) => `${count} sets: CPU s`),
+      'CPU ms per 1,000 sets',
     ],
+    rows: names.map((name) => [
+      name,
+      '',
+      ...counts.map((count) => seconds(cpuMs(name, count))),
+      perThousand(name),
+    ]),
     verdicts,
-    notes: ['questions are medians, less what the command takes to print its version'],
-    figures: { times, deletion },
-    plots: [],
+    notes: [
+      `${deleteWhat}: ${seconds(deletion.wallMs)} s, ${seconds(deletion.cpuMs)} CPU s; a backup beside that: ${deletion.besideMs === undefined ? 'refused' : `${seconds(deletion.besideMs)} s`}`,
+      'each set changes 21 of 1,000 files of a directory beside the tree; unchanged, restore and mount are of that directory',
+    ],
+    figures: { lines, deletion },
+    plots: [
+      {
+        name: 'sets',
+        svg: lineChart({
+          title: 'Processor time by number of sets',
+          unit: 's',
+          xLabel: 'sets',
+          series: names
+            .filter((name) => name !== 'start')
+            .map((name) => ({
+              label: name,
+              points: counts.map((count) => [count, cpuMs(name, count) / 1000] as const),
+            })),
+        }),
+      },
+    ],
   };
 }
 

@@ -21,9 +21,8 @@ export function makeSmallFiles(root: string, shape: Shape, files: number): void 
   mkdirSync(root, { recursive: true });
   const made = new Set<string>();
   for (let i = 0; i < files; i++) {
-    const isTree = shape !== 'one directory';
-    const directory = isTree ? join(root, directoryOf(i, FILES_PER_DIRECTORY[shape])) : root;
-    if (isTree && !made.has(directory)) {
+    const directory = directoryOf(root, shape, i);
+    if (directory !== root && !made.has(directory)) {
       mkdirSync(directory, { recursive: true });
       made.add(directory);
     }
@@ -34,8 +33,17 @@ export function makeSmallFiles(root: string, shape: Shape, files: number): void 
   }
 }
 
-function directoryOf(file: number, filesPerDirectory: number): string {
-  const directory = Math.floor(file / filesPerDirectory);
+/** Changes one of 100 of the files. */
+export function changeSmallFiles(root: string, shape: Shape, files: number): void {
+  for (let i = 0; i < files; i += 100) {
+    const file = join(directoryOf(root, shape, i), `file-${i}.txt`);
+    writeFileSync(file, `this is another small file number ${i}\n`);
+  }
+}
+
+function directoryOf(root: string, shape: Shape, file: number): string {
+  if (shape === 'one directory') return root;
+  const directory = Math.floor(file / FILES_PER_DIRECTORY[shape]);
   const above = Math.floor(directory / DIRECTORIES_PER_LEVEL);
-  return join(`d${Math.floor(above / DIRECTORIES_PER_LEVEL)}`, `d${above}`, `d${directory}`);
+  return join(root, `d${Math.floor(above / DIRECTORIES_PER_LEVEL)}`, `d${above}`, `d${directory}`);
 }

@@ -17,16 +17,17 @@ measure something else, compared with restic and borg
   --shapes         other trees, machines and numbers of clients: small files, a mixed tree of 10 GB, a million tiny files
                    on one processor, an image of 20 GB, a server with 1, 2 and 4 clients (with rclone), 1 to 8 workers
   --scale PERCENT  sizes of --shapes (100); all of them take 80 GB below --work, each by --only less
-  --only TEXT      measure only those of --large or --shapes whose names contain TEXT
+  --only TEXT      measure only those of --growth, --large or --shapes whose names contain TEXT
 measure something else, about this tool alone
   --delay MS       cost of a distant server: a proxy adds a round trip of MS milliseconds
-  --growth         growth of time and memory: 10,000, 100,000 and 1,000,000 small files, in a tree and in one directory
+  --growth         growth of time and memory of nine operations: 10,000, 100,000 and 1,000,000 small files, in a tree and in
+                   one directory
   --sizes N,N,...  other numbers of files for --growth
   --sync           cost of writing everything to the disk before it is reported as saved (default of --work: .)
   --parity         cost of parity, in time and bytes
   --tune           the best settings of [Pipeline] for this machine, compared with the profile auto
-  --sets N         cost of queries about N sets of a tree, and of deleting most of the sets (recommended: 400, with
-                   --files 1000000)
+  --sets N,N,...   cost of operations with N sets, and of deleting most of the sets (recommended: 10,300,3000, with
+                   --files 10000)
   --web            cost of the HTTP interfaces (doors): a directory, a range, a zip archive, 200 readers, a backup at
                    the same time (64 MiB and 2,000 files; recommended: --mib 1024 --files 1000000)
   --bucket         speed of buckets: of a server in this process, and of radosgw if it is installed. With radosgw, also

@@ -41,6 +41,18 @@ const PARTS = [
     options: ['--shapes', '--scale', '10'],
   },
   {
+    name: 'growth',
+    title: 'Ten thousand to a million entries',
+    options: ['--growth', '--only', 'tree', '--no-memory'],
+    plots: ['growth-tree'],
+  },
+  {
+    name: 'sets',
+    title: 'Ten to three thousand sets',
+    options: ['--sets', '10,300,3000', '--files', '10000', '--runs', '1'],
+    plots: ['sets'],
+  },
+  {
     name: 'large',
     title: 'Large files that changed',
     options: ['--large', '--mib', '128'],

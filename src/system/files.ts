@@ -69,6 +69,8 @@ export interface Files {
   /** True if this path itself is a symbolic link. */
   isLink(path: string): boolean;
   list(path: string): string[];
+  /** Returns the names in a directory, and which of them are directories, without a look at each. */
+  listTypes(path: string): { readonly name: string; readonly isDirectory: boolean }[];
   /** Creates a directory; with `isSecret` for its owner alone, whatever the umask of the store is. */
   makeDirectory(path: string, isSecret?: boolean): void;
   /** Makes an empty directory, open to its owner only, and returns its path. The path begins with `prefix`. */
@@ -217,9 +219,19 @@ function openDirectory(path: string, access: Access): number {
 }
 
 function list(path: string): string[] {
+  return inDirectory(path, (opened) => fs.readdirSync(opened));
+}
+
+function listTypes(path: string): ReturnType<Files['listTypes']> {
+  const entries = inDirectory(path, (opened) => fs.readdirSync(opened, { withFileTypes: true }));
+  return entries.map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory() }));
+}
+
+/** Calls `work` with a path to a directory that is held open. */
+function inDirectory<T>(path: string, work: (opened: string) => T): T {
   const fd = openDirectory(path, 'read');
   try {
-    return fs.readdirSync(`/proc/self/fd/${fd}`);
+    return work(`/proc/self/fd/${fd}`);
   } catch (error) {
     if (error instanceof Error) error.message = error.message.replace(/'\/proc[^']*'/, `'${path}'`);
     throw meantAt(path, 'read', error);
@@ -299,6 +311,7 @@ const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
   isLink: (path: string) =>
     fs.lstatSync(exact(path), { throwIfNoEntry: false })?.isSymbolicLink() === true,
   list,
+  listTypes,
   makeTemporaryDirectory: (prefix: string) => fs.mkdtempSync(prefix),
   removeDirectory: (directory: string) =>
     onGuardedWay(directory, 'write', ({ at }) => fs.rmdirSync(at)),

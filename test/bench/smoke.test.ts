@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
+import { POSSIBLE } from '../../bench/operations.js';
 import { scratch } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
 import { partOf, share } from '../helpers/share.js';
@@ -102,8 +103,8 @@ testQuestion('what other shapes cost is answered', async (t) => {
 testQuestion('how costs grow is answered', async (t) => {
   const { printed, figures, plots } = await ask(t, '--growth', '--sizes', '100,200', '--no-memory');
   t.regex(printed, /one directory +unchanged +200/);
-  t.is((figures as unknown[]).length, 8);
-  t.deepEqual(plots, ['growth-time.svg']);
+  t.is((figures as unknown[]).length, 4 * POSSIBLE.length);
+  t.deepEqual(plots, ['growth-one-directory.svg', 'growth-tree.svg']);
 });
 
 testQuestion('how large the store of releases becomes is answered', async (t) => {

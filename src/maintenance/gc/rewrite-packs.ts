@@ -5,6 +5,7 @@
  *   that fit into the free space.
  * - The new records are read back from the disk before an event removes the old packs. If needed, the same commit has
  *   an image, which replaces their listings and events.
+ * - Many small packs, as frequent sets leave them, are merged if an image takes fewer bytes than they do.
  * - A pack that does not fit as a whole is moved piece by piece from its end, and truncated after each piece.
  */
 import { breakDependants, measureRecords, type RecordUse } from '../../store/catalog/index.js';
@@ -19,6 +20,13 @@ import { type MoverOptions, RecordMover } from './record-mover.js';
 
 /** Minimum share of unneeded bytes for which a pack is rewritten if space is short. */
 const LEAST_WASTE_RATIO = 0.01;
+/** Number of small packs from which on they are merged, since each costs a check and a rebuild its time. */
+const MANY_SMALL_PACKS = 64;
+const SMALL_PACK_BYTES = 256 << 10;
+/** Bytes that a pack takes beside its size: ends of blocks, and its parity. */
+const FILE_BYTES = 8 << 10;
+/** An image takes at least this part of the catalog, so that one which cannot be worth it is not measured. */
+const LEAST_IMAGE_PART = 8;
 /** Maximum number of bytes moved at once from the end of a pack that does not fit as a whole. */
 const MAX_PIECE_BYTES = 64 << 20;
 /**
@@ -111,6 +119,8 @@ class Compaction {
     const { wasteRatio, headroom } = this.options;
     const ratio = headroom.isShort ? Math.min(LEAST_WASTE_RATIO, wasteRatio) : wasteRatio;
     const wasteful = this.left.filter((pack) => wastedBytes(pack) >= ratio * pack.sizeBytes);
+    const merged = headroom.isShort ? undefined : await this.withSmallPacks(new Set(wasteful));
+    if (merged !== undefined) return merged;
     const free = wasteful.filter(({ pack }) => pack < this.imagePack);
     if (free.length === wasteful.length) return wasteful;
     if (!headroom.isShort) return this.isWorthAnImage(wasteful) ? wasteful : [];
@@ -120,6 +130,24 @@ class Compaction {
     if (headroom.bytes >= imageBytes) return wasteful;
     if (free.length > 0) return free;
     throw this.full(freed, imageBytes);
+  }
+
+  /**
+   * Returns the wasteful packs with all small ones, if there are many of these and a merge frees more bytes than the
+   * image that it may need; otherwise undefined. Packs of a bucket are not merged: their listings stay.
+   */
+  private async withSmallPacks(wasteful: ReadonlySet<PackUse>): Promise<PackUse[] | undefined> {
+    const { catalog, isShared } = this.store;
+    const isSmall = ({ sizeBytes }: PackUse): boolean => sizeBytes < SMALL_PACK_BYTES;
+    if (isShared || this.left.filter(isSmall).length < MANY_SMALL_PACKS) return undefined;
+    const packs = this.left.filter((pack) => isSmall(pack) || wasteful.has(pack));
+    if (packs.every(({ pack }) => pack < this.imagePack)) return packs;
+    const freed = packs.reduce(
+      (sum, { sizeBytes, neededBytes }) => sum + sizeBytes - neededBytes + FILE_BYTES,
+      0,
+    );
+    if (freed * LEAST_IMAGE_PART < catalog.usedBytes) return undefined;
+    return freed > (await this.measuredImage()) ? packs : undefined;
   }
 
   private full(freedBytes: number, neededBytes: number): TardisError {

@@ -159,10 +159,11 @@ export class DirectoryBackend implements MendableBackend {
   }
 
   private below(prefix: string): string[] {
-    return this.files.list(this.resolve(prefix)).flatMap((name) => {
-      const isDirectory = this.files.status(this.resolve(prefix + name))?.isDirectory === true;
-      return isDirectory ? this.below(`${prefix}${name}/`) : [prefix + name];
-    });
+    return this.files
+      .listTypes(this.resolve(prefix))
+      .flatMap(({ name, isDirectory }) =>
+        isDirectory ? this.below(`${prefix}${name}/`) : [prefix + name],
+      );
   }
 
   private resolve(name: string): string {

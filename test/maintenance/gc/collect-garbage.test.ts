@@ -6,6 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { asTardisError } from '../../../src/errors/index.js';
 import { rebuildCatalog } from '../../../src/maintenance/rebuild/index.js';
 import { openClientDirectory } from '../../../src/store/index.js';
+import { checkInline } from '../../helpers/damage.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { backupInline, inlineSystem, type Place, rebuildInline } from '../../helpers/inline.js';
 import { PASSWORD, dumpedHistory } from '../../helpers/rewrites.js';
@@ -53,6 +54,22 @@ async function purge(t: ExecutionContext, place: Place, sets: readonly number[])
   t.deepEqual(await dumpedHistory(place), kept, 'rebuilt');
   return report.deletedBytes;
 }
+
+test.serial('small packs of many sets are merged, and every set stays', async (t) => {
+  const home = scratchInMemory(t);
+  const place: Place = { store: path.join(home, 'store'), client: 'me' };
+  const source = path.join(home, 'tree');
+  fs.mkdirSync(source);
+  for (let round = 1; round <= 70; round += 1) {
+    fs.writeFileSync(path.join(source, 'counted'), `${round}`);
+    await backupInline(inlineSystem(), place, [source], { create: round === 1 });
+  }
+  const packs = path.join(place.store, 'me', 'packs');
+  t.is(fs.readdirSync(packs).length, 70);
+  await purge(t, place, [2]);
+  t.true(fs.readdirSync(packs).length <= 4);
+  t.deepEqual((await checkInline(place)).findings, []);
+});
 
 for (const [name, password] of [
   ['a client without a password', undefined],
