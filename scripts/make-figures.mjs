@@ -48,8 +48,8 @@ const PARTS = [
   },
   {
     name: 'sets',
-    title: 'Ten to three thousand sets',
-    options: ['--sets', '10,300,3000', '--files', '10000', '--runs', '1'],
+    title: 'Ten to three hundred sets',
+    options: ['--sets', '10,100,300', '--files', '10000', '--runs', '1'],
     plots: ['sets'],
   },
   {
@@ -156,4 +156,7 @@ const sections = PARTS.map((one) =>
     ? section(folder, one).join('\n\n')
     : (former.find((text) => text.startsWith(`## ${one.title}\n`)) ?? ''),
 );
-fs.writeFileSync(PAGE, `${['# Figures', about, ...sections].join('\n\n')}\n`);
+fs.writeFileSync(
+  PAGE,
+  `${['# Figures', about, ...sections.filter((text) => text !== '')].join('\n\n')}\n`,
+);
