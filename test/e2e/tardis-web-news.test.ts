@@ -203,7 +203,7 @@ test.serial(
 );
 
 test.serial(
-  'a restore goes on without its dialog, is seen after a reload, and is stopped',
+  'a restore goes on without its dialog, is seen after a reload, and is dismissed',
   async (t) => {
     const { store, source, backup, base } = await makeLab(t);
     const whole = noise('restored', 40 << 20);

@@ -9,7 +9,7 @@ export { entryJson, pathJson, type SetSpan, setsShowing } from './entry-json.js'
 export { entryAt } from './handlers/entry-handlers.js';
 export { HistoryPool } from './history-pool.js';
 export { invalidRequest } from './problem.js';
-export { routesText } from './open-api.js';
+export { openApi, routesText } from './open-api.js';
 export { encodedPathIn, pathIn } from './raw-query.js';
 export { addedRoute, type AddedRoute, registerApi } from './register.js';
 export type { ApiRequest, RouteRow } from './route-row.js';

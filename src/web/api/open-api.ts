@@ -2,7 +2,7 @@
 import { programVersion } from '../../system/index.js';
 import type { RouteRow } from './route-row.js';
 import { BASE } from './routes.js';
-import { Problem } from './schemas.js';
+import * as schemas from './schemas.js';
 
 const TEXTS = {
   client: 'Name of the client.',
@@ -14,19 +14,63 @@ export function openApi(rows: readonly RouteRow[]): object {
   const paths: Record<string, Record<string, object>> = {};
   for (const row of rows) {
     const operations = (paths[row.path] ??= {});
-    operations[row.method.toLowerCase()] = operationOf(row);
-    if (row.method === 'GET') operations['head'] = operationOf(row);
+    operations[row.method.toLowerCase()] = operationOf(row, row.method);
+    if (row.method === 'GET') operations['head'] = operationOf(row, 'HEAD');
   }
   return {
     openapi: '3.1.0',
     info: { title: 'Tardis', version: programVersion(), description: ABOUT },
     servers: [{ url: SERVER }],
-    paths,
+    paths: referring(paths),
     components: {
-      schemas: { Problem },
-      securitySchemes: { token: { type: 'http', scheme: 'bearer' } },
+      schemas: Object.fromEntries(NAMED.map(([name, schema]) => [name, referring(schema, schema)])),
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer' },
+        password: {
+          type: 'http',
+          scheme: 'basic',
+          description: 'For programs that know only this: the token as the password.',
+        },
+      },
     },
   };
+}
+
+/** Names of schemas that other schemas and answers refer to. */
+const NAMES = [
+  ...(['Problem', 'Entry', 'BackupSet', 'Client', 'Directory', 'Version', 'Found'] as const),
+  ...(['Change', 'Store', 'Root', 'Note', 'Session'] as const),
+];
+const NAMED: readonly (readonly [name: string, schema: object])[] = NAMES.map((name) => [
+  name,
+  schemas[name],
+]);
+const NAME_OF: ReadonlyMap<string, string> = new Map(
+  NAMED.map(([name, schema]) => [JSON.stringify(schema), name]),
+);
+
+/** Returns a value in which each schema with a name is a reference, except `itself`. */
+function referring(value: unknown, itself?: object): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  const name = value === itself ? undefined : NAME_OF.get(JSON.stringify(value));
+  if (name !== undefined) return { $ref: `#/components/schemas/${name}` };
+  if (Array.isArray(value)) return value.map((one) => referring(one));
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, referring(one)]));
+}
+
+/** Returns a name of an operation that no other one has, such as `getClientsByClientSets`. */
+function operationId(method: string, path: string): string {
+  const words = path
+    .split('/')
+    .filter((word) => word !== '')
+    .map((word) =>
+      word.replace(
+        /^\{(\w)(\w*)\}$/,
+        (_, first: string, rest: string) => `By${first.toUpperCase()}${rest}`,
+      ),
+    )
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1));
+  return method.toLowerCase() + words.join('');
 }
 
 /** The place of the routes, relative to that of the document, since a proxy may serve both below a path of its own. */
@@ -35,17 +79,8 @@ const SERVER = `../${BASE.slice(BASE.lastIndexOf('/') + 1)}`;
 const ABOUT =
   'Values of queries are percent-encoded bytes, so that any name can be given. Errors are application/problem+json.';
 
-function operationOf({
-  summary,
-  right,
-  path,
-  query,
-  body,
-  takes,
-  reply,
-  sends,
-  ...row
-}: RouteRow): object {
+function operationOf(row: RouteRow, method: string): object {
+  const { summary, right, path, query, body, takes } = row;
   const parameters = [
     ...[...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => ({
       name,
@@ -57,26 +92,46 @@ function operationOf({
     ...parametersOf(query),
   ];
   const type = takes ?? 'application/json';
-  const content =
-    sends === undefined ? { 'application/json': { schema: reply } } : { [sends]: { schema: {} } };
   const sealed =
     row.isClear === true ? ' Not for a client that encrypts, unless the program has its keys.' : '';
   return {
+    operationId: operationId(method, path),
     summary: `${summary}${sealed}`,
-    ...(right === 'none' ? {} : { security: [{ token: [] }], 'x-right': right }),
+    ...(right === 'none'
+      ? { security: [] }
+      : { security: [{ token: [] }, { password: [] }], 'x-right': right }),
     parameters,
     ...(body === undefined && takes === undefined
       ? {}
       : { requestBody: { required: true, content: { [type]: { schema: body ?? {} } } } }),
-    responses: {
-      '200': { description: 'The answer.', content },
-      default: {
-        description: 'An error.',
-        content: {
-          'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
-        },
-      },
-    },
+    responses: responsesOf(row),
+  };
+}
+
+function responsesOf({ method, right, reply, sends, hasRanges }: RouteRow): object {
+  const types = sends === undefined ? [] : [sends].flat();
+  const content =
+    sends === undefined
+      ? { 'application/json': { schema: reply } }
+      : Object.fromEntries(types.map((type) => [type, { schema: {} }]));
+  const problem = { 'application/problem+json': { schema: schemas.Problem } };
+  const isTagged = hasRanges === true || (method === 'GET' && reply !== undefined);
+  return {
+    '200': { description: 'The answer.', content },
+    ...(hasRanges === true
+      ? { '206': { description: 'The ranges that were requested.', content } }
+      : {}),
+    ...(isTagged ? { '304': { description: 'The requester has it already.' } } : {}),
+    ...(right === 'none' ? {} : { '401': { description: 'There is no login.', content: problem } }),
+    ...(hasRanges === true
+      ? {
+          '416': {
+            description: 'There is no such range.',
+            content: { 'text/plain': { schema: {} } },
+          },
+        }
+      : {}),
+    default: { description: 'An error.', content: problem },
   };
 }
 

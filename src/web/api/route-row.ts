@@ -23,8 +23,10 @@ export interface RouteRow {
   readonly takes?: string;
   /** Schema of a reply as JSON. */
   readonly reply?: TSchema;
-  /** Media type of a reply that the handler sends itself. */
-  readonly sends?: string;
+  /** Media types of a reply that the handler sends itself. */
+  readonly sends?: string | readonly string[];
+  /** True if the reply comes in ranges and has an ETag. */
+  readonly hasRanges?: boolean;
 }
 
 type ValueOf<S> = S extends TSchema ? Static<S> : undefined;

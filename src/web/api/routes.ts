@@ -121,7 +121,8 @@ export const ROUTES = {
       path: PathQuery,
       download: Type.Optional(Type.Enum(['0', '1'])),
     }),
-    sends: 'application/octet-stream',
+    sends: '*/*',
+    hasRanges: true,
   },
   versions: {
     method: 'GET',

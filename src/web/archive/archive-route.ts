@@ -86,7 +86,7 @@ export const ARCHIVE_ROW = {
     compress: Type.Enum(['auto', 'yes', 'no'], { default: 'auto' }),
     damage: Type.Enum(['end', 'list'], { default: 'end' }),
   }),
-  sends: TYPES.zip,
+  sends: [TYPES.zip, TYPES.tar],
 } as const satisfies RouteRow;
 
 /** Returns the route, to be given to `registerApi`. */

@@ -46,7 +46,7 @@ const ROOT = Buffer.from('/');
 export async function davNodeAt(history: History, path: readonly Buffer[]): Promise<DavNode> {
   const sets = namedSets(await history.sets(), [CURRENT, BY_DATE, VERSIONS]);
   const [first, ...rest] = path;
-  if (first === undefined) return topOf(sets);
+  if (first === undefined) return topOf(history.client, sets);
   const name = first.toString();
   if (name === VERSIONS) return versionsNode(history, rest, newestMs(sets));
   if (name === BY_DATE) return byDate(history, sets, rest);
@@ -56,7 +56,7 @@ export async function davNodeAt(history: History, path: readonly Buffer[]): Prom
   return setNode(history, found.set, rest, first);
 }
 
-function topOf(sets: readonly ShownSet[]): DavNode {
+function topOf(client: string, sets: readonly ShownSet[]): DavNode {
   const newest = newestOf(sets);
   const names: [name: string, timeMs: number][] = [
     [BY_DATE, newestMs(sets)],
@@ -64,7 +64,7 @@ function topOf(sets: readonly ShownSet[]): DavNode {
     ...(newest === undefined ? [] : [[CURRENT, newest.set.openedAtMs] as [string, number]]),
     ...sets.map(({ name, set }): [string, number] => [name, set.openedAtMs]),
   ];
-  return folder(NOTHING, names, newestMs(sets));
+  return folder(Buffer.from(client), names, newestMs(sets));
 }
 
 function newestOf(sets: readonly ShownSet[]): ShownSet | undefined {

@@ -30,6 +30,8 @@ import {
 } from './multistatus.js';
 import { MAX_BODY_BYTES, propertiesIn, type RequestedProperties } from './propfind-body.js';
 
+/** Name of the collection of all clients. */
+const TOP: Buffer = Buffer.from('Tardis');
 const DAV_BASE = '/dav';
 const ALLOWED = 'OPTIONS, GET, HEAD, PROPFIND';
 const WRITING = 'PUT POST PATCH DELETE MKCOL COPY MOVE PROPPATCH LOCK UNLOCK'.split(' ');
@@ -146,7 +148,7 @@ async function answerTop(
   const entries = clients.map(({ client, newestAtMs }) =>
     virtualDirectory(Buffer.from(client), newestAtMs),
   );
-  const entry = virtualDirectory(Buffer.alloc(0), 0);
+  const entry = virtualDirectory(TOP, 0);
   const pages = async function* () {
     yield entries;
   };

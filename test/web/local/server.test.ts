@@ -12,6 +12,7 @@ import { openLied } from '../../helpers/lied-history.js';
 import { PASSWORD } from '../../helpers/rewrites.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import { file, makeTree } from '../../helpers/tree.js';
+import { InlineJobs } from '../../../src/workers/index.js';
 
 interface Restore {
   readonly id: string;
@@ -29,6 +30,7 @@ async function served(
   t: ExecutionContext,
   lies: (honest: History, keyring: Keyring) => Partial<History> = () => ({}),
   idleMs = 0,
+  more: Parameters<typeof serveHere>[2] = {},
 ) {
   const home = scratchInMemory(t);
   const place = { store: path.join(home, 'store'), client: 'me' };
@@ -39,9 +41,9 @@ async function served(
   const keyring = (await keyringOfPlace(place))!;
   process.env['XDG_STATE_HOME'] = path.join(home, 'another machine'); // it has seen no set yet
   const history = openLied(place, keyring, (honest) => lies(honest, keyring));
-  const { server, base, headers } = await serveHere(t, history, { idleMs });
+  const { server, base, headers } = await serveHere(t, history, { idleMs, ...more });
   const ask = (url: string, init: RequestInit = {}): Promise<Response> =>
-    fetch(`${base}${url}`, { ...init, headers });
+    fetch(`${base}${url}`, { ...init, headers: { ...headers, ...init.headers } });
   return { ask, source, home, base, ended: server.ended };
 }
 
@@ -140,6 +142,62 @@ test.serial('a restore in place names the whole path of what fails', async (t) =
   }
   t.is(restore.failures[0]?.path, lost, JSON.stringify(restore));
 });
+
+test.serial('a restore that runs is listed, is the only one, and is stopped', async (t) => {
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const { ask, source, home } = await served(t, undefined, 0, {
+    openJobs: async () => {
+      await opened;
+      return new InlineJobs(inlineSystem());
+    },
+  });
+  const request = { client: 'me', set: 1, paths: [source], output: path.join(home, 'out') };
+  const how = { overwrite: 'refuse', comparesContents: false, isPreview: false };
+  const body = JSON.stringify({ ...request, ...how });
+  const { id } = (await (await ask('/restores', { method: 'POST', body })).json()) as Restore;
+  const listed = async () =>
+    ((await (await ask('/jobs')).json()) as { jobs: (Restore & { kind: string })[] }).jobs;
+  t.like((await listed())[0], { id, kind: 'restore', state: 'running' });
+  t.is((await ask('/restores', { method: 'POST', body })).status, 503);
+  const etag = (await ask('/clients')).headers.get('etag')!;
+  const again = await ask('/clients', { headers: { 'if-none-match': etag } });
+  t.is(again.status, 304);
+  const stopping = ask(`/jobs/${id}`, { method: 'DELETE', body: '{}' });
+  open();
+  t.is(((await (await stopping).json()) as Restore).state, 'stopped');
+  t.false(fs.existsSync(path.join(home, 'out', path.basename(source), 'a.txt')));
+  await ask(`/jobs/${id}`, { method: 'DELETE', body: '{}' }); // forgets it
+  t.deepEqual(await listed(), []);
+});
+
+test.serial(
+  'every route is refused without a login, and to the page of another site',
+  async (t) => {
+    const { base, ask } = await served(t);
+    const { paths } = (await (await ask('/openapi.json')).json()) as {
+      paths: Record<string, Record<string, { security: object[] }>>;
+    };
+    const own = Object.keys(paths);
+    for (const route of ['/restores', '/jobs', '/jobs/{id}']) t.true(own.includes(route), route);
+    for (const [route, operations] of Object.entries(paths)) {
+      const url = `${base}${route.replace('{client}', 'me').replace('{set}', '1').replace('{id}', 'x')}`;
+      for (const [method, { security }] of Object.entries(operations)) {
+        const status = async (headers: Record<string, string>): Promise<number> =>
+          (await fetch(url, { method: method.toUpperCase(), headers })).status;
+        const what = `${method} ${route}`;
+        const login = { 'x-tardis-page': '1' };
+        const alone = await status(login);
+        t.true(security.length === 0 ? alone === 200 : alone === 401, `${what}: ${alone}`);
+        t.is(await status({ ...login, origin: 'http://evil.example' }), 403, what);
+        t.is(await status({ ...login, 'sec-fetch-site': 'cross-site' }), 403, what);
+        if (!['get', 'head'].includes(method)) t.is(await status({}), 403, what);
+      }
+    }
+  },
+);
 
 test('requests that are refused do not keep the server from its idle end', async (t) => {
   const { base, ended } = await served(t, undefined, IDLE_MS);
