@@ -39,6 +39,7 @@
         "src/naming.cc",
         "src/locking.cc",
         "src/powers.cc",
+        "src/scrypt.cc",
         "src/sealing.cc",
         "src/entry-seal.cc",
         "src/entry-seals.cc",

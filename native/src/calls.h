@@ -31,6 +31,7 @@
   CALL(exchangeAt) /* naming.cc */ \
   CALL(noDumpRows) CALL(forbiddenRows) /* marking.cc */ \
   CALL(modPow) /* powers.cc */ \
+  CALL(scrypt) /* scrypt.cc */ \
   CALL(keyDigests) CALL(sealBytes) CALL(openBytes) CALL(sealRows) CALL(checkKnown) CALL(openRows) \
   CALL(mac) CALL(addMacs) /* entry-seals.cc */ \
   CALL(openListing) /* opened-listing.cc */ \

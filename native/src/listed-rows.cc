@@ -21,7 +21,8 @@ bool ListedRows::begin() {
 bool ListedRows::next(ListedRow* row) {
   uint64_t nameBytes, metadataBytes;
   if (left_ == 0 || !number(',', &nameBytes) || !number(',', &metadataBytes) ||
-      !id(',', &row->childId) || !id(';', &row->contentId) || !part(nameBytes, &row->name) ||
+      !number(',', &row->firstSet) || !id(',', &row->lastSet) || !number(',', &row->flags) ||
+      !id(',', &row->contentId) || !id(';', &row->childId) || !part(nameBytes, &row->name) ||
       !part(metadataBytes, &row->metadata)) {
     return false;
   }

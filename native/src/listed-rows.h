@@ -23,8 +23,11 @@ struct ListedRow {
   size_t nameBytes;
   const uint8_t* metadata;
   size_t metadataBytes;
-  uint64_t childId;    // 0 if it has none
+  uint64_t firstSet;
+  uint64_t lastSet;    // 0 while the entry is current
+  uint64_t flags;
   uint64_t contentId;  // 0 if it has none
+  uint64_t childId;    // 0 if it has none
 };
 
 // Reads the entries of a page one after another. The page may be damaged or hostile.
@@ -32,7 +35,7 @@ class ListedRows {
  public:
   explicit ListedRows(const Bytes& value) : at_(value.data), end_(value.data + value.size) {}
 
-  // Reads the head; false if it is malformed, or if a name or metadata is no blob.
+  // Reads the head; false if it is malformed, or if a column of an entry has a wrong type.
   bool begin();
   // False if the head marks the page as not sorted by name. Only `openListing` makes such pages.
   bool isSorted() const { return isSorted_; }

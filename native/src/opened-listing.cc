@@ -15,6 +15,7 @@ constexpr size_t kIdBytes = 8;
 constexpr size_t kChildBytes = kIdBytes + kSealBytes;  // of a directory: its id and its place
 constexpr size_t kHeadBytes = 2 * sizeof(uint32_t);    // the number of entries, and of directories
 constexpr size_t kMostDigits = 20;
+constexpr size_t kNumbers = 7;  // of an entry in a page
 constexpr size_t kLinkLengthBytes = sizeof(uint16_t);
 constexpr size_t kLeastRowBytes = kMetadataBytes + kLinkLengthBytes + kSealAloneBytes;
 
@@ -26,8 +27,8 @@ struct ListingKeys {
   const uint8_t* place;
 };
 
-// An entry of the usual form (see `takeUsual`). After `fixedBytes`, its metadata contains the target of a link and the
-// seal.
+// An entry of a sound form (see `takeSound`). After `fixedBytes`, its metadata contains the target of a link, the seal
+// and sealed attributes.
 struct SealedEntry {
   ListedRow row;
   size_t fixedBytes;
@@ -39,24 +40,23 @@ struct OpenedEntry {
   size_t at;
   size_t nameBytes;
   size_t metadataBytes;
-  uint64_t childId;
-  uint64_t contentId;
+  ListedRow listed;
+  uint8_t content[kHashBytes];  // the hash of its content, which its seal covers
 };
 
-// Describes an entry of the usual form. False for any other entry, which JavaScript must handle: damage, sparse
-// contents, and attributes besides the seal.
-bool takeUsual(const ListedRow& row, SealedEntry* into) {
+// Describes an entry of a sound form. False for any other entry, whose damage JavaScript reports.
+bool takeSound(const ListedRow& row, SealedEntry* into) {
   if (row.metadataBytes < kMetadataBytes || row.nameBytes > kMostNameBytes) return false;
   const uint8_t type = row.metadata[0];
   const uint8_t flags = row.metadata[kFlags - kMetadataFrom];
   const size_t fixedBytes = kMetadataBytes + (isDeviceType(type) ? kDeviceBytes : 0);
   if (type < kFile || type > kBlockDevice || row.metadataBytes < fixedBytes + kLinkLengthBytes) return false;
-  if ((flags & kHasAttributes) == 0 || (flags & kSparse) != 0) return false;
+  if ((flags & kHasAttributes) == 0) return false;
   uint16_t linkBytes;
   uint64_t sizeBytes;
   memcpy(&linkBytes, row.metadata + fixedBytes, sizeof linkBytes);
   memcpy(&sizeBytes, row.metadata + kSize - kMetadataFrom, sizeof sizeBytes);
-  if (row.metadataBytes != fixedBytes + kLinkLengthBytes + linkBytes + kSealAloneBytes) return false;
+  if (row.metadataBytes < fixedBytes + kLinkLengthBytes + linkBytes + kSealAloneBytes) return false;
   const bool mayLink = type == kSymlink;
   if (linkBytes > 0 ? !mayLink : mayLink && (flags & kUnreadable) == 0) return false;
   *into = {row, fixedBytes, linkBytes};
@@ -68,7 +68,7 @@ class PageOpener {
   explicit PageOpener(const ListingKeys& keys) : keys_(keys), opener_(keys.names, keys.entries) {}
 
   // Opens all entries of a page and adds their seals to `sum`; sorts them by name if `sorts`. False if an entry is not
-  // of the usual form, is not as the client sealed it, or refers to a content or a directory that its seal does not
+  // of a sound form, is not as the client sealed it, or refers to a content or a directory that its seal does not
   // allow.
   bool open(const Bytes& page, uint8_t* sum, bool sorts) {
     ListedRows rows(page);
@@ -76,7 +76,7 @@ class PageOpener {
     std::vector<SealedEntry> sealed(rows.left());
     for (SealedEntry& entry : sealed) {
       ListedRow row;
-      if (!rows.next(&row) || !takeUsual(row, &entry)) return false;
+      if (!rows.next(&row) || !takeSound(row, &entry)) return false;
     }
     if (!rows.isWhole()) return false;
     memory_.reserve(page.size);
@@ -94,26 +94,37 @@ class PageOpener {
     return true;
   }
 
-  // Returns a buffer: the number of entries, the number of directories, the directories, and the page in opened form.
+  // Returns a buffer: the number of entries, the number of directories, the directories, the hash of each entry's
+  // content, and the page in opened form.
   napi_value result(const Call& call) const {
     std::string page;
-    page.reserve(memory_.size() + (entries_.size() + 1) * 4 * kMostDigits);
+    page.reserve(memory_.size() + (entries_.size() + 1) * kNumbers * kMostDigits);
     appendNumber(&page, entries_.size(), ',');
     appendNumber(&page, entries_.size(), sorts_ ? kSortedHead : kUnsortedHead);
     for (const OpenedEntry& entry : entries_) {
       appendNumber(&page, entry.nameBytes, ',');
       appendNumber(&page, entry.metadataBytes, ',');
-      appendId(&page, entry.childId, ',');
-      appendId(&page, entry.contentId, ';');
+      appendNumber(&page, entry.listed.firstSet, ',');
+      appendId(&page, entry.listed.lastSet, ',');
+      appendNumber(&page, entry.listed.flags, ',');
+      appendId(&page, entry.listed.contentId, ',');
+      appendId(&page, entry.listed.childId, ';');
       page.append(reinterpret_cast<const char*>(&memory_[entry.at]), entry.nameBytes + entry.metadataBytes);
     }
     const uint32_t counts[] = {static_cast<uint32_t>(entries_.size()),
                                static_cast<uint32_t>(children_.size() / kChildBytes)};
     uint8_t* room;
-    const napi_value made = call.bufferOf(kHeadBytes + children_.size() + page.size(), &room);
+    const size_t hashesBytes = entries_.size() * kHashBytes;
+    const napi_value made = call.bufferOf(kHeadBytes + children_.size() + hashesBytes + page.size(), &room);
     memcpy(room, counts, kHeadBytes);
-    if (!children_.empty()) memcpy(room + kHeadBytes, children_.data(), children_.size());
-    memcpy(room + kHeadBytes + children_.size(), page.data(), page.size());
+    room += kHeadBytes;
+    if (!children_.empty()) memcpy(room, children_.data(), children_.size());
+    room += children_.size();
+    for (const OpenedEntry& entry : entries_) {
+      memcpy(room, entry.content, kHashBytes);
+      room += kHashBytes;
+    }
+    memcpy(room, page.data(), page.size());
     return made;
   }
 
@@ -131,13 +142,21 @@ class PageOpener {
     row.set(kLinkBytes, static_cast<uint16_t>(linkBytes));
     row.clearFlag(kHasDigest);
     if (!opener_.open(row, sum) || !leadsRight(listed)) return false;
-    row.clearFlag(kHasAttributes);
+    if (!opener_.hasAttributes()) row.clearFlag(kHasAttributes);
     const size_t at = memory_.size();
-    const std::vector<uint8_t>&name = opener_.name(), &link = opener_.link();
+    const std::vector<uint8_t>&name = opener_.name(), &link = opener_.link(), &attributes = opener_.attributes();
     memory_.insert(memory_.end(), name.begin(), name.end());
     memory_.insert(memory_.end(), row.at(kMetadataFrom), row.at(kMetadataFrom + fixedBytes));
+    if (opener_.hasAttributes()) {
+      const uint16_t lengthOfLink = static_cast<uint16_t>(link.size());
+      const auto* length = reinterpret_cast<const uint8_t*>(&lengthOfLink);
+      memory_.insert(memory_.end(), length, length + sizeof lengthOfLink);
+    }
     memory_.insert(memory_.end(), link.begin(), link.end());
-    entries_.push_back({at, name.size(), fixedBytes + link.size(), listed.childId, listed.contentId});
+    memory_.insert(memory_.end(), attributes.begin(), attributes.end());
+    OpenedEntry opened = {at, name.size(), memory_.size() - at - name.size(), listed, {}};
+    memcpy(opened.content, opener_.content(), kHashBytes);
+    entries_.push_back(opened);
     if (listed.childId != 0) addChild(listed);
     return true;
   }

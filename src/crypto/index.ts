@@ -11,4 +11,3 @@ export * from './srp.js';
 export { openConfig, sealConfig } from './sealed-config.js';
 export { passwordStrength } from './strength.js';
 export * from './stretch.js';
-export { stretchInChildren } from './scrypt.js';

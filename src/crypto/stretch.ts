@@ -4,7 +4,7 @@
  */
 import { hkdfSync } from 'node:crypto';
 import { TardisError } from '../errors/index.js';
-import { scryptKey } from './scrypt.js';
+import { loadNative } from '../system/index.js';
 
 /** N = 2^logN, block size r, parallelism p. Memory: 128 N r bytes. */
 export interface StretchParameters {
@@ -61,7 +61,10 @@ export function isFit(parameters: StretchParameters): boolean {
   );
 }
 
-/** Computes both secrets, in another thread or process. Throws LOGIN_FAILED for unfit parameters. */
+/**
+ * Computes both secrets in another thread. Throws LOGIN_FAILED for unfit parameters. The addon is not injected: its result
+ * depends on nothing else, and no test may replace it.
+ */
 export async function stretchPassword(
   password: Uint8Array,
   salt: Uint8Array,
@@ -74,8 +77,7 @@ export async function stretchPassword(
     );
   }
   const { logN, r, p } = parameters;
-  const options = { N: 2 ** logN, r, p, maxmem: 2 * MAX_STRETCH_BYTES };
-  const stretched = await scryptKey({ password, salt, keyBytes: KEY_BYTES, options });
+  const stretched = await loadNative().scrypt(password, salt, 2 ** logN, r, p, KEY_BYTES);
   const secretFor = (label: string): Buffer =>
     Buffer.from(hkdfSync('sha256', stretched, '', `tardis password 1: ${label}`, KEY_BYTES));
   const secrets = { wrapKey: secretFor('wrap keys'), loginSecret: secretFor('login') };

@@ -62,6 +62,8 @@ interface PageRange {
 export interface OpenedListing {
   readonly count: number;
   readonly children: readonly { readonly id: DirectoryId; readonly place: Buffer }[];
+  /** SEAL_BYTES for each entry of the page: the content hash that its seal covers. The content is not checked here. */
+  readonly hashes: Buffer;
   readonly page: Buffer;
 }
 
@@ -111,7 +113,7 @@ export class TreeSealer {
 
   /**
    * Opens a packed page of a directory and adds the seals of its entries to `sum` (see `openListing` of the addon).
-   * Returns undefined if an entry is not as this client sealed it, or has an unusual form; `sum` is invalid then. If
+   * Returns undefined if an entry is damaged or not as this client sealed it; `sum` is invalid then. If
    * `sorts` is false, the entries keep the order of their sealed names.
    */
   openListing(
@@ -141,11 +143,10 @@ export class TreeSealer {
       // A view would keep the page.
       return { id, place: Buffer.from(opened.subarray(at + ID_BYTES, at + CHILD_BYTES)) };
     });
-    return {
-      count,
-      children,
-      page: opened.subarray(LISTING_HEAD_BYTES + directories * CHILD_BYTES),
-    };
+    const hashesAt = LISTING_HEAD_BYTES + directories * CHILD_BYTES;
+    const pageAt = hashesAt + count * SEAL_BYTES;
+    const hashes = opened.subarray(hashesAt, pageAt);
+    return { count, children, hashes, page: opened.subarray(pageAt) };
   }
 
   /** Computes the seal that a sealed row should have. `unlisted` has the hashes of its content and its attributes. */

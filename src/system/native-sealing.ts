@@ -44,13 +44,12 @@ export interface SealingCalls {
   /**
    * Opens a page of a directory whose entries are sealed: a range of `pages`, which `History.listPacked` returned.
    * `place` is the 16 bytes that identify the directory. Checks the seal of each entry and adds it to `sum`. Returns
-   * the number of entries and of directories (u32 each); for each directory its id (u64) and its place; and the page
-   * with the opened entries. They are sorted by name if `sorts`; otherwise they keep their order, which the head of
+   * the number of entries and of directories (u32 each); for each directory its id (u64) and its place; for each entry
+   * the 16 bytes by which its seal covers its content, which are not compared here; and the page with the opened entries. They are sorted by name if `sorts`; otherwise they keep their order, which the head of
    * the page marks (`:` in place of `;`).
    *
    * Returns undefined, and leaves `sum` invalid, if an entry was changed or not sealed with these keys. Does so too if
-   * an entry is damaged, is sparse or has attributes, or if it lacks a content or directory that its seal requires, or
-   * has one that its seal excludes.
+   * an entry is damaged, lacks a content or directory that its seal requires, or has one that its seal excludes.
    */
   openListing(
     keys: Uint8Array,

@@ -2,7 +2,7 @@
  * The native addon. It has system calls that Node lacks, calls that read a whole directory or file at once, and
  * SHA-256.
  *
- * All calls but `modPow`, `syncfs`, those of `DecodingCalls` and those with `isAside` are synchronous. Any thread may
+ * All calls but `modPow`, `scrypt`, `syncfs`, those of `DecodingCalls` and those with `isAside` are synchronous. Any thread may
  * make any call. Paths and names are bytes without a terminator. A path or name that contains a NUL fails with EINVAL. So
  * does a name that is empty, `.` or `..`, or that contains a `/`. Errors have the properties of Node's own file calls:
  * `code`, `errno` (negative), `syscall`. `ENOTREG` (errno 0) means that the path is not a regular file. An argument of a
@@ -337,6 +337,20 @@ export interface NativeCalls
    * pool. Throws EINVAL for a longer number or an even modulus.
    */
   readonly modPow: (base: Uint8Array, exponent: Uint8Array, modulus: Uint8Array) => Promise<Buffer>;
+
+  /**
+   * Computes scrypt (RFC 7914) on a thread of libuv's pool. It takes `128 * count * r` bytes of memory, which is unmapped
+   * when it has ended. Throws EINVAL if `count` is no power of two above 1, if the memory would exceed 1 GiB, for a key
+   * of over 1024 bytes, and for a longer password or salt than 1 MiB.
+   */
+  scrypt(
+    password: Uint8Array,
+    salt: Uint8Array,
+    count: number,
+    r: number,
+    p: number,
+    keyBytes: number,
+  ): Promise<Buffer>;
 
   /** Locks an open file without waiting; false if another holder's lock conflicts. */
   flock(fd: number, exclusive: boolean): boolean;

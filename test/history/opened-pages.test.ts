@@ -1,5 +1,7 @@
 // Pace: slow
 /** Packed pages of an encrypting client: nothing comes before its set and its directory are proven, or while doubts are accepted. */
+import { spawnSync } from 'node:child_process';
+import { truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import {
@@ -10,13 +12,14 @@ import {
   provenHistory,
   unsealedHistory,
 } from '../../src/history/index.js';
+import { SEAL_BYTES } from '../../src/model/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { keyringOfPlace } from '../helpers/damage.js';
 import { backupInline, inlineSystem } from '../helpers/inline.js';
 import { PASSWORD } from '../helpers/rewrites.js';
 import { chooser } from '../helpers/random-tree.js';
 import { scratchInMemory } from '../helpers/scratch.js';
-import { dir, file, makeTree } from '../helpers/tree.js';
+import { dir, file, makeTree, symlink } from '../helpers/tree.js';
 
 const SET = 1;
 const LIMIT = 512;
@@ -84,7 +87,7 @@ test('a page has as many entries as are requested, and several directories none 
   for (let after = NOTHING; ; ) {
     const wanted = { directories: [one!], set: SET, after, limit: 1 };
     const value = lab.history.listPacked!(wanted)!.toString('latin1');
-    const [, name] = /^\d+;1,1;(?:(\d+),\d+,\d*,\d*;(?:[^]*))$/.exec(value) ?? [];
+    const [, name] = /^\d+;1,1;(?:(\d+),\d+(?:,\d*){5};(?:[^]*))$/.exec(value) ?? [];
     if (name === undefined) {
       t.is(value, '4;0,0;');
       break;
@@ -105,6 +108,51 @@ test('readers who accept what nothing proves, or only what all proves, have no p
   t.is(provenHistory(history).listPacked, undefined);
   history.acceptUnproven?.();
   t.is(packed(history, [1]), undefined);
+});
+
+test('a listing is opened in one call as it is entry by entry, with links, holes and attributes', async (t) => {
+  const home = scratchInMemory(t);
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  const root = path.join(home, 'source');
+  makeTree(root, [dir('b', [file('x')]), file('a', 'content'), file('empty'), symlink('c', 'a')]);
+  writeFileSync(path.join(root, 'holes'), 'end');
+  truncateSync(path.join(root, 'holes'), 1 << 20);
+  const isMarked = spawnSync('setfattr', ['-n', 'user.note', '-v', 'x', path.join(root, 'a')]);
+  t.log(`attributes: ${isMarked.status === 0}`);
+  await backupInline(inlineSystem(), place, [root], { create: true, password: PASSWORD });
+  const { native } = nodeSystem();
+  const keyring = (await keyringOfPlace(place))!;
+  const lists: number[] = [];
+  const open = (packed: boolean): History => {
+    const local = openLocalHistory(nodeSystem(), { ...place, access: new Access(undefined) });
+    const list = (page: Parameters<History['list']>[0]) => {
+      lists.push(page.directory);
+      return local.list(page);
+    };
+    const changes = { list: { value: list }, ...(!packed && { listPacked: { value: undefined } }) };
+    const history = unsealedHistory(Object.create(local, changes) as History, keyring, native);
+    t.teardown(() => history.close());
+    return history;
+  };
+  const listed = async (history: History) => {
+    const { childId } = (await history.find(Buffer.from(root), SET))!;
+    lists.length = 0;
+    const page = { directory: childId!, set: SET, after: NOTHING, limit: LIMIT };
+    const entries = await history.list({ ...page, withDigests: false });
+    const calls = lists.length;
+    const shown = entries.map((entry) => {
+      const { hashes, at } = entry.proof!;
+      const { name, metadata, directory, firstSet, lastSet, flags, contentId, childId: id } = entry;
+      const proof = hashes.subarray(at, at + SEAL_BYTES);
+      return { name, metadata, directory, firstSet, lastSet, flags, contentId, id, proof };
+    });
+    return { calls, shown };
+  };
+  const [atOnce, oneByOne] = [await listed(open(true)), await listed(open(false))];
+  t.is(atOnce.calls, 0);
+  t.true(oneByOne.calls > 0);
+  t.is(atOnce.shown.length, 5);
+  t.deepEqual(atOnce.shown, oneByOne.shown);
 });
 
 /** The names in a packed page, in its order. */

@@ -183,7 +183,7 @@ test('a page with anything unusual is left to be packed entry by entry', (t) => 
 function valueOf(names: readonly Buffer[]): Buffer {
   const metadata = rowOf('a').subarray(8, 64);
   const rows = names.map((name) =>
-    Buffer.concat([Buffer.from(`${name.length},${metadata.length},,1;`), name, metadata]),
+    Buffer.concat([Buffer.from(`${name.length},${metadata.length},1,,0,1,;`), name, metadata]),
   );
   const page = Buffer.concat([Buffer.from(`${names.length},${names.length};`), ...rows]);
   return Buffer.concat([Buffer.from(`${page.length};`), page]);

@@ -129,6 +129,8 @@ function soundOrDamaged(entry: HistoryEntry): HistoryEntry {
 
 /** Duration of a read transaction, which all calls within this time share. */
 const READING_SLICE_MS = 20;
+/** The work that fails if a directory cannot be read, for messages. */
+const READING_DIRECTORY = 'reading a directory in the catalog';
 
 class LocalHistory implements History {
   readonly client: string;
@@ -262,14 +264,19 @@ class LocalHistory implements History {
 
   async list(page: ListingPage): Promise<HistoryEntry[]> {
     const found = await this.listed(page).catch((error: unknown) => {
-      throw asTardisError(error, 'reading a directory in the catalog');
+      throw asTardisError(error, READING_DIRECTORY);
     });
     const entries = found.map(soundOrDamaged);
     return this.access.isUnrestricted ? entries : entries.map((entry) => this.shown(entry));
   }
 
   listPacked(pages: PackedPages): Buffer | undefined {
-    return this.access.isUnrestricted ? this.reading().entries.packedAsOf(pages) : undefined;
+    if (!this.access.isUnrestricted) return undefined;
+    try {
+      return this.reading().entries.packedAsOf(pages);
+    } catch (error) {
+      throw asTardisError(error, READING_DIRECTORY);
+    }
   }
 
   private async listed(page: ListingPage): Promise<HistoryEntry[]> {

@@ -4,11 +4,14 @@
  * which reports the error or the doubt.
  */
 import {
+  type CatalogEntry,
   entriesIn,
+  entriesOfPacked,
   type FetchedPage,
   joinEntries,
   joinPackedPages,
   lastNameIn,
+  type ListingPage,
   packedPagesIn,
   type PackedPages,
 } from '../../store/catalog/index.js';
@@ -75,6 +78,21 @@ export class OpenedPages {
     return joinPackedPages(pages);
   }
 
+  /**
+   * Returns the entries of a directory, sorted by name, if they fit in one page. Returns undefined for other directories,
+   * and if the listing is not proven here.
+   */
+  entries(
+    proven: ProvenSet,
+    { directory, set, after, limit, withDigests }: ListingPage,
+  ): CatalogEntry[] | undefined {
+    if (!proven.isSealed || after.length > 0 || withDigests) return undefined;
+    const [page] = this.fetch({ directories: [directory], set, after, limit });
+    if (page === undefined || entriesIn(page) >= limit) return undefined;
+    const opened = this.openWhole(proven, directory, page);
+    return opened && entriesOfPacked(opened.page, directory, opened.hashes);
+  }
+
   /** True if a directory has so many entries that its listing is opened in several parts. */
   isLarge(set: SetNumber, directory: DirectoryId): boolean {
     const directories = [directory];
@@ -83,7 +101,7 @@ export class OpenedPages {
   }
 
   private fetch(pages: PackedPages): FetchedPage[] {
-    const value = this.sealed.listPacked?.({ ...pages, isStrict: true });
+    const value = this.sealed.listPacked?.(pages);
     return value === undefined ? [] : packedPagesIn(value);
   }
 
@@ -96,13 +114,21 @@ export class OpenedPages {
     return this.fetch({ directories: [directory], set, after, limit })[0];
   }
 
-  /** Opens the whole listing of a directory, sorted by name. Returns undefined unless it is proven. */
   private open(proven: ProvenSet, directory: DirectoryId, found: FetchedPage): Buffer | undefined {
+    return this.openWhole(proven, directory, found)?.page;
+  }
+
+  /** Opens the whole listing of a directory, sorted by name. Returns undefined unless it is proven. */
+  private openWhole(
+    proven: ProvenSet,
+    directory: DirectoryId,
+    found: FetchedPage,
+  ): OpenedListing | undefined {
     const listing = this.listingOf(proven, directory);
     const opened = listing && this.keyring.tree.openListing(found, listing.place, listing.sum);
     if (opened === undefined || !this.isProven(listing!)) return undefined;
     this.placeChildren(proven, opened.children);
-    return opened.page;
+    return opened;
   }
 
   /**

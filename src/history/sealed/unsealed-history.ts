@@ -239,6 +239,9 @@ class UnsealedHistory implements History {
   }
 
   async list(page: ListingPage): Promise<HistoryEntry[]> {
+    const proven = await this.provenSet(page.set);
+    const opened = this.proven.acceptsUnproven ? undefined : this.pages.entries(proven, page);
+    if (opened !== undefined) return opened;
     const { entries, pages } = await this.prove(page);
     if (entries === undefined) return this.listProven(page, pages);
     const { after, limit } = page;

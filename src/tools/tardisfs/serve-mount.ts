@@ -4,7 +4,6 @@ import path from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { RecordDecoder, SpareMemory } from '../../contents/index.js';
 import type { Settings } from '../../config/index.js';
-import { stretchInChildren } from '../../crypto/index.js';
 import { asTardisError } from '../../errors/index.js';
 import type { History } from '../../history/index.js';
 import { displayText } from '../../model/index.js';
@@ -59,7 +58,6 @@ export async function serveMount(
   settings: MountSettings,
   { mountPoint, onReady }: ServeOptions,
 ): Promise<void> {
-  stretchInChildren(); // keeps the memory of the mount small, even when it logs in again
   const log = logTo(settings);
   const system = nodeSystem();
   const following = await followBucket(settings, log);

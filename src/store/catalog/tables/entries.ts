@@ -63,11 +63,6 @@ export interface PackedPages {
   readonly set: SetNumber;
   readonly after: Buffer;
   readonly limit: number;
-  /**
-   * True to count an entry as sound only if all of its columns have the right types, as `listAsOf` requires. Otherwise
-   * only name and metadata are checked.
-   */
-  readonly isStrict?: boolean;
 }
 
 const COLUMNS =
@@ -84,42 +79,19 @@ const SELECT_HEAD = `
 export const SELECT_ROW: string = `${SELECT}, NULL FROM entries`;
 export const SELECT_ENTRY: string = `${SELECT}, ${DIGEST} FROM entries`;
 
+const PACKED_AS_OF = packedEntriesQuery(`directory_id = ? AND name > ? AND ${AS_OF}`);
+
 /**
- * Query for pages of directories in one value, so that no object is made for each entry. Each page begins with its
- * length in decimal. Then come the number of entries, and how many of them have names and metadata of the right type.
- * Each entry follows: lengths and ids in decimal, its name and its metadata. SQLite joins blobs byte by byte, in the
- * order of the inner query; the limit of that query keeps the order. One statement for several directories takes a
- * third of the time of one for each.
+ * Query for pages of several directories in one value. SQLite joins blobs byte by byte, in the order of the inner query;
+ * the limit of that query keeps the order. One statement for several directories takes a third of the time of one for
+ * each.
  */
-const packedQuery = (isSound: string, columns = ''): string => `
+const PACKED_PAGES = `
   WITH listed AS (SELECT key, value FROM json_each(?))
   SELECT CAST(ifnull(group_concat(length(packed) || ';' || packed, ''), '') AS BLOB)
   FROM (
-    SELECT (
-      SELECT CAST(
-        count(*) || ',' || ifnull(sum(${isSound}), 0) || ';' ||
-        ifnull(group_concat(
-          length(name) || ',' || length(metadata) || ',' || ifnull(child_id, '') || ',' ||
-          ifnull(content_id, '') || ';' || name || metadata, ''), '') AS BLOB)
-      FROM (
-        SELECT name, child_id, content_id, metadata${columns} FROM entries
-        WHERE directory_id = listed.value AND name > ? AND ${AS_OF} ORDER BY name LIMIT ?)
-    ) AS packed
+    SELECT (${packedEntriesQuery(`directory_id = listed.value AND name > ? AND ${AS_OF}`)}) AS packed
     FROM listed ORDER BY listed.key)`;
-const SOUND = "typeof(name) = 'blob' AND typeof(metadata) = 'blob'";
-const STRICTLY_SOUND = [
-  SOUND,
-  ...['first_set', 'flags'].map((column) => isInteger(column)),
-  ...['last_set', 'child_id', 'content_id'].map(
-    (column) => `(${column} IS NULL OR ${isInteger(column)})`,
-  ),
-].join(' AND ');
-
-/** Returns the condition that a column has an integer that a number of JavaScript represents exactly. */
-function isInteger(column: string): string {
-  const { MIN_SAFE_INTEGER: least, MAX_SAFE_INTEGER: most } = Number;
-  return `typeof(${column}) = 'integer' AND ${column} BETWEEN ${least} AND ${most}`;
-}
 
 /** The row of `SELECT_HEAD`. */
 const HEAD_ROW = ['blob', 'integer', 'integer?', 'content?', 'integer', 'integer', 'blob'] as const;
@@ -183,15 +155,8 @@ export class EntryTable {
          WHERE directory_id = ? AND name > ? AND ${AS_OF} ORDER BY name LIMIT ?`,
         ENTRY_ROW,
       ),
-      packedPage: database.query(
-        packedEntriesQuery(`directory_id = ? AND name > ? AND ${AS_OF}`),
-        'blob',
-      ),
-      packed: database.query(packedQuery(SOUND), 'blob'),
-      packedStrictly: database.query(
-        packedQuery(STRICTLY_SOUND, ', first_set, last_set, flags'),
-        'blob',
-      ),
+      packedPage: database.query(PACKED_AS_OF, 'blob'),
+      packedPages: database.query(PACKED_PAGES, 'blob'),
       oneAsOf: database.query(
         `${SELECT}, ${DIGEST} FROM entries WHERE directory_id = ? AND name = ? AND ${AS_OF}`,
         ENTRY_ROW,
@@ -280,14 +245,10 @@ export class EntryTable {
     return pages(Buffer.alloc(0), pageAfter, ({ name }) => name);
   }
 
-  /**
-   * Returns pages as `listAsOf` does, but of several directories and as one value (see `packedQuery`). The value is not
-   * checked.
-   */
-  packedAsOf({ directories, set, after, limit, isStrict }: PackedPages): Buffer | undefined {
-    const { packed, packedStrictly } = this.statements;
-    const statement = isStrict === true ? packedStrictly : packed;
-    return statement.get(JSON.stringify(directories), after, set, set, limit);
+  /** Returns pages as `listAsOf` does, but of several directories and as one value. The value is not checked. */
+  packedAsOf({ directories, set, after, limit }: PackedPages): Buffer | undefined {
+    const { packedPages } = this.statements;
+    return packedPages.get(JSON.stringify(directories), after, set, set, limit);
   }
 
   findAsOf(directory: DirectoryId, name: Buffer, set: SetNumber): CatalogEntry | undefined {

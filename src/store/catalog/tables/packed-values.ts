@@ -14,6 +14,7 @@ import {
   contentIdOf,
   DIGEST_BYTES,
   type DirectoryId,
+  SEAL_BYTES,
   type SetNumber,
 } from '../../../model/index.js';
 import { RecordKind } from '../../index.js';
@@ -88,10 +89,14 @@ export function packedEntriesQuery(condition: string): string {
       SELECT name, ${ENTRY_NUMBERS.join(', ')}, metadata FROM entries WHERE ${condition} ORDER BY name LIMIT ?)`;
 }
 
-/** Returns the entries of a packed page, whose names and metadata are views of it. Undefined if one is not sound. */
+/**
+ * Returns the entries of a packed page, whose names and metadata are views of it. Undefined if one is not sound. `hashes`
+ * has SEAL_BYTES for each entry of an opened page: the proof of its content.
+ */
 export function entriesOfPacked(
   packed: Buffer,
   directory: DirectoryId,
+  hashes?: Buffer,
 ): CatalogEntry[] | undefined {
   const reader = new PackedReader(packed);
   const count = reader.number() ?? 0;
@@ -115,6 +120,7 @@ export function entriesOfPacked(
         childId,
         metadata,
         digest: undefined,
+        proof: hashes && { hashes, at: index * SEAL_BYTES },
       }),
     );
   }

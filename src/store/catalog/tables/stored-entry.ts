@@ -77,6 +77,7 @@ export function entryOfParts(parts: {
   readonly childId: DirectoryId | undefined;
   readonly metadata: Buffer;
   readonly digest: Buffer | undefined;
+  readonly proof?: ContentProof | undefined;
 }): CatalogEntry {
   const { directory, name, firstSet, flags, metadata } = parts;
   const { lastSet = null, contentId = null, childId = null, digest = null } = parts;
@@ -91,7 +92,7 @@ export function entryOfParts(parts: {
     metadata,
     digest,
   ];
-  return new StoredEntry(columns);
+  return new StoredEntry(columns, parts.proof);
 }
 
 /** The decrypted parts of an entry. */
@@ -123,10 +124,10 @@ class StoredEntry implements CatalogEntry {
   readonly childId: DirectoryId | undefined;
   metadata: Buffer;
   readonly digest: Buffer | undefined;
-  proof: ContentProof | undefined = undefined;
+  proof: ContentProof | undefined;
   damage: TardisError | undefined = undefined;
 
-  constructor(columns: EntryColumns) {
+  constructor(columns: EntryColumns, proof?: ContentProof) {
     this.directory = columns[0];
     this.name = columns[1];
     this.firstSet = columns[2];
@@ -136,6 +137,7 @@ class StoredEntry implements CatalogEntry {
     this.childId = columns[6] ?? undefined;
     this.metadata = columns[7];
     this.digest = columns[8] ?? undefined;
+    this.proof = proof;
   }
 
   get type(): EntryTypeNumber {
