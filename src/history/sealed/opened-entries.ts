@@ -23,15 +23,20 @@ import type { HistoryEntry } from '../history.js';
 import { type DoubtedEntry, doubtEntry } from './doubted-entries.js';
 
 const ROW_HINT_BYTES = 256;
+/** The bytes by which a seal covers a content (docs/inside/formats.md): 1 if it is sparse, then its digest. */
+const COVERED_BYTES = 1 + DIGEST_BYTES;
+/** Bytes of a row for `digestContents` of the addon: a hash, an offset and a size. */
+const HASHED_BYTES = DIGEST_BYTES + 8;
+
+/** A content in the store, and the entry that should have it. */
+export interface ClaimedContent {
+  readonly proof: ContentProof;
+  readonly metadata: Buffer;
+  readonly digest: Uint8Array;
+}
 
 export class EntryOpener {
   private readonly sealedRootName: Buffer;
-  /**
-   * Buffers for the bytes by which a seal covers a content (docs/inside/formats.md), and for their hash. The bytes are 1 if
-   * the content is sparse, then its digest.
-   */
-  private readonly covered = Buffer.alloc(1 + DIGEST_BYTES);
-  private readonly hash = Buffer.alloc(DIGEST_BYTES);
 
   constructor(
     private readonly keyring: Keyring,
@@ -123,17 +128,29 @@ export class EntryOpener {
     if ((entry.type === EntryType.directory) !== (entry.childId !== undefined)) {
       return new TardisError('NOT_AUTHENTIC', 'an entry leads where it should not');
     }
-    const isOther = digest !== undefined && !this.isProven(proof, metadata, digest);
+    const isOther = digest !== undefined && !this.areProven([{ proof, metadata, digest }])[0]!;
     return isOther ? otherContent() : undefined;
   }
 
-  /** True if a content is the one that an entry's seal covers. */
-  isProven({ hashes, at }: ContentProof, metadata: Buffer, digest: Uint8Array): boolean {
-    const { covered, hash } = this;
-    covered[0] = isSparse(metadata) ? 1 : 0;
-    covered.set(digest, 1);
-    this.native.sha256(covered, 0, covered.length, hash, 0);
-    return hash.compare(hashes, at, at + SEAL_BYTES, 0, SEAL_BYTES) === 0;
+  /** Returns for each content if it is the one that an entry's seal covers. */
+  areProven(contents: readonly ClaimedContent[]): boolean[] {
+    const covered = Buffer.alloc(contents.length * COVERED_BYTES);
+    const rows = Buffer.alloc(contents.length * HASHED_BYTES);
+    for (let index = 0; index < contents.length; index += 1) {
+      const { metadata, digest } = contents[index]!;
+      if (digest.length !== DIGEST_BYTES) continue;
+      const at = index * COVERED_BYTES;
+      covered[at] = isSparse(metadata) ? 1 : 0;
+      covered.set(digest, at + 1);
+      rows.writeUInt32LE(at, index * HASHED_BYTES + DIGEST_BYTES);
+      rows.writeUInt32LE(COVERED_BYTES, index * HASHED_BYTES + DIGEST_BYTES + 4);
+    }
+    this.native.digestContents(covered, rows);
+    return contents.map(({ proof: { hashes, at }, digest }, index) => {
+      const row = index * HASHED_BYTES;
+      const isSame = rows.compare(hashes, at, at + SEAL_BYTES, row, row + SEAL_BYTES) === 0;
+      return isSame && digest.length === DIGEST_BYTES;
+    });
   }
 }
 

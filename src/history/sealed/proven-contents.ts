@@ -2,7 +2,7 @@
 import { contentDigest, type ContentKeys, partsDigest } from '../../model/index.js';
 import type { NativeCalls } from '../../system/index.js';
 import type { ContentLocation, RequestedContent } from '../history.js';
-import type { EntryOpener } from './opened-entries.js';
+import type { ClaimedContent, EntryOpener } from './opened-entries.js';
 
 interface Proof {
   readonly opener: EntryOpener;
@@ -19,24 +19,36 @@ export function provenLocations(
   contents: readonly RequestedContent[],
   locations: readonly ContentLocation[],
 ): ContentLocation[] {
-  const isRequested = (
-    { proof, metadata, digest }: RequestedContent,
-    found: Uint8Array,
-  ): boolean => {
-    if (proof === undefined || metadata === undefined) return digest?.equals(found) === true;
-    return opener.isProven(proof, metadata, found);
-  };
+  const digests = locations.map((pieces) => (pieces?.length === 1 ? pieces[0]!.digest : undefined));
+  const areWhole = areRequested(opener, contents, digests);
   return locations.map((pieces, index) => {
-    if (pieces === undefined) return undefined;
-    const requested = contents[index]!;
-    const [first] = pieces;
-    if (pieces.length === 1 && isRequested(requested, first!.digest)) return pieces;
+    if (pieces === undefined || areWhole[index]!) return pieces;
     const parts = pieces.map(({ digest, sizeBytes }) => ({
       digest: Buffer.from(digest),
       sizeBytes,
     }));
-    return isRequested(requested, contentDigest(native, keys, partsDigest(parts)))
-      ? pieces
-      : undefined;
+    const joined = contentDigest(native, keys, partsDigest(parts));
+    return areRequested(opener, [contents[index]!], [joined])[0]! ? pieces : undefined;
   });
+}
+
+/** Returns for each content if the digest in the store is that of its entry. A restore has thousands of them. */
+function areRequested(
+  opener: EntryOpener,
+  contents: readonly RequestedContent[],
+  digests: readonly (Uint8Array | undefined)[],
+): boolean[] {
+  const claims: (ClaimedContent & { readonly index: number })[] = [];
+  const are = contents.map(({ proof, metadata, digest }, index) => {
+    const found = digests[index];
+    if (found === undefined) return false;
+    if (proof === undefined || metadata === undefined) return digest?.equals(found) === true;
+    claims.push({ proof, metadata, digest: found, index });
+    return false;
+  });
+  const proven = opener.areProven(claims);
+  for (let claim = 0; claim < claims.length; claim += 1) {
+    are[claims[claim]!.index] = proven[claim]!;
+  }
+  return are;
 }
