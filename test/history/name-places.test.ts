@@ -14,7 +14,7 @@ test('a version is shown in the newest complete set, and in an unfinished one on
   );
   const places = new NamePlaces({} as never, sets as unknown as BackupSet[], roots);
   const seen = (firstSet: number): number[] =>
-    places.seenIn({ firstSet: firstSet as SetNumber, lastSet: undefined }).map(({ set }) => set);
+    places.seenIn({ firstSet, lastSet: undefined }).map(({ set }) => set);
   t.deepEqual(seen(1), [2, 1]);
   t.deepEqual(seen(3), [3]);
 });

@@ -2,7 +2,20 @@
 import { programVersion } from '../../system/index.js';
 import type { RouteRow } from './route-row.js';
 import { BASE } from './routes.js';
-import * as schemas from './schemas.js';
+import {
+  BackupSet,
+  Change,
+  Client,
+  Directory,
+  Entry,
+  Found,
+  Note,
+  Problem,
+  Root,
+  Session,
+  Store,
+  Version,
+} from './schemas.js';
 
 const TEXTS = {
   client: 'Name of the client.',
@@ -37,14 +50,20 @@ export function openApi(rows: readonly RouteRow[]): object {
 }
 
 /** Names of schemas that other schemas and answers refer to. */
-const NAMES = [
-  ...(['Problem', 'Entry', 'BackupSet', 'Client', 'Directory', 'Version', 'Found'] as const),
-  ...(['Change', 'Store', 'Root', 'Note', 'Session'] as const),
-];
-const NAMED: readonly (readonly [name: string, schema: object])[] = NAMES.map((name) => [
-  name,
-  schemas[name],
-]);
+const NAMED: readonly (readonly [name: string, schema: object])[] = Object.entries({
+  Problem,
+  Entry,
+  BackupSet,
+  Client,
+  Directory,
+  Version,
+  Found,
+  Change,
+  Store,
+  Root,
+  Note,
+  Session,
+});
 const NAME_OF: ReadonlyMap<string, string> = new Map(
   NAMED.map(([name, schema]) => [JSON.stringify(schema), name]),
 );
@@ -114,7 +133,7 @@ function responsesOf({ method, right, reply, sends, hasRanges }: RouteRow): obje
     sends === undefined
       ? { 'application/json': { schema: reply } }
       : Object.fromEntries(types.map((type) => [type, { schema: {} }]));
-  const problem = { 'application/problem+json': { schema: schemas.Problem } };
+  const problem = { 'application/problem+json': { schema: Problem } };
   const isTagged = hasRanges === true || (method === 'GET' && reply !== undefined);
   return {
     '200': { description: 'The answer.', content },

@@ -42,8 +42,11 @@ async function served(
   process.env['XDG_STATE_HOME'] = path.join(home, 'another machine'); // it has seen no set yet
   const history = openLied(place, keyring, (honest) => lies(honest, keyring));
   const { server, base, headers } = await serveHere(t, history, { idleMs, ...more });
-  const ask = (url: string, init: RequestInit = {}): Promise<Response> =>
-    fetch(`${base}${url}`, { ...init, headers: { ...headers, ...init.headers } });
+  const ask = (url: string, init: RequestInit = {}): Promise<Response> => {
+    const sent = new Headers(headers);
+    for (const [name, value] of new Headers(init.headers)) sent.set(name, value);
+    return fetch(`${base}${url}`, { ...init, headers: sent });
+  };
   return { ask, source, home, base, ended: server.ended };
 }
 
