@@ -187,7 +187,7 @@ const zeroIsRight: Rule = ({ history, step, outcome, before, after, checked }) =
     case 'check':
       return some('a check ends with 0, but', missing(truth, before, notReplayed(history, before)));
     case 'rebuild':
-    case 'quick rebuild':
+    case 'rebuild --quick':
       // A rebuild does not need the keys; a check reports that they are unusable.
       if (reportedBy(checked).areKeysUnusable) return [];
       if (step === 'rebuild') return some(`${step} ends with 0, but`, missing(truth, after));

@@ -126,7 +126,7 @@ export const STEPS: Readonly<Record<string, Step>> = {
   check: (stepping) => checkOf(stepping),
   rebuild: async (stepping) =>
     outcomeOf(await runHere('sonic', ['rebuild', ...placeArgs(stepping)])),
-  'quick rebuild': async (stepping) =>
+  'rebuild --quick': async (stepping) =>
     outcomeOf(await runHere('sonic', ['rebuild', '--quick', ...placeArgs(stepping)])),
   delete: deleteStep,
   're-key': rewriteStep,
