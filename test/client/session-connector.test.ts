@@ -237,7 +237,7 @@ test('a server that falls silent is tried once, although another one refers to i
       protocol: PROTOCOL_VERSION,
     });
   const elsewhere = (): Address => ({ kind: 'unix', path: file });
-  const link = linkWith(300);
+  const link = linkWith(2000);
   const lab = new Lab(t, [refers, refers, refers, WELCOMES], PATIENT, { link, elsewhere });
   await lab.begin();
   t.is(tried, 1);

@@ -6,6 +6,7 @@ import test from 'ava';
 import {
   backup,
   backupsRunHere,
+  pause,
   poolsStayAway,
   run,
   Running,
@@ -30,6 +31,9 @@ const STATES: Readonly<Record<string, string>> = {
   broken: 'unknown',
 };
 const CLIENTS = Object.keys(STATES);
+/** Looks at a backup that begins: at most so many, with this pause between two. */
+const MOST_LOOKS = 300;
+const LOOK_MS = 100;
 
 type Shown = Readonly<Record<string, string | undefined>>;
 
@@ -61,8 +65,10 @@ test('each state is shown equal by every reader', async (t) => {
     return stdout === '' ? stderr : (JSON.parse(stdout) as { state: string }).state;
   };
   for (const client of ['cut', 'busy']) {
-    for (let tries = 0; (await byStatus(...place(client))) !== 'running'; tries += 1)
-      t.true(tries < 200);
+    for (let looks = 0; (await byStatus(...place(client))) !== 'running'; looks += 1) {
+      t.true(looks < MOST_LOOKS);
+      await pause(LOOK_MS);
+    }
   }
   cut.signalGroup('SIGKILL');
   await cut.ended;

@@ -57,7 +57,10 @@ test('each option of the predecessor that is spelled otherwise is answered with 
       }
       for (const [flag] of instead.matchAll(/--[a-z-]+/g)) {
         if (instead.includes(`\`lstardis -d DATE\``)) continue;
-        const isThere = rowsOf(tool).some(([, row]) => flagsOf(row).includes(flag));
+        const others = [...instead.matchAll(/`(sonic [a-z]+)/g)].map(([, other]) => other!);
+        const isThere = [tool, ...others].some((one) =>
+          rowsOf(one as typeof tool).some(([, row]) => flagsOf(row).includes(flag)),
+        );
         const isOfRestores = rowsOf('regenerate').some(([, row]) => flagsOf(row).includes(flag));
         t.true(isThere || isOfRestores, `${tool} has no ${flag}`);
       }

@@ -4,6 +4,7 @@
  */
 import {
   type AttributeUse,
+  lowerAscii,
   type NamedVersion,
   ROOTS_DIRECTORY,
 } from '../../store/catalog/index.js';
@@ -57,15 +58,16 @@ export class UnsealedReports implements Reports {
   }
 
   /** Requests all names and filters them here, since a store cannot match sealed names. Leaves out roots. */
-  async named({ after, isMatch }: NamedPage): Promise<NamesFound> {
+  async named({ after, literal, isMatch }: NamedPage): Promise<NamesFound> {
     const { names } = this.keyring;
     const all = { after, literal: NOTHING, isMatch: () => true };
+    const wanted = lowerAscii(literal);
     const { versions, next } = await this.sealed.named(all);
     const found: NamedVersion[] = [];
     for (const version of versions) {
       if (version.directory === ROOTS_DIRECTORY) continue;
       const name = names.openName(version.name);
-      if (isMatch(name)) found.push({ ...version, name });
+      if (lowerAscii(name).includes(wanted) && isMatch(name)) found.push({ ...version, name });
     }
     return { versions: found, next };
   }

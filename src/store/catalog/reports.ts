@@ -274,7 +274,7 @@ export class NamedEntries {
 }
 
 /** Returns bytes as SQLite's `lower` does: only letters of ASCII change. */
-function lowerAscii(bytes: Buffer): Buffer {
+export function lowerAscii(bytes: Buffer): Buffer {
   const text = bytes.toString('latin1');
   return Buffer.from(
     text.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase()),
