@@ -146,6 +146,7 @@ class Scrypt : public Aside {
     for (size_t at = 0; at < data.size(); at += mixer.bytes()) mixer.mix(data.data() + at);
     expand(data, &key_);
     OPENSSL_cleanse(data.data(), data.size());
+    OPENSSL_thread_stop();  // frees what OpenSSL keeps for this thread; it makes that again when needed
   }
 
   napi_value result(napi_env env) override {
