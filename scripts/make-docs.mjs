@@ -308,13 +308,21 @@ export function replaceSection(text, name, section) {
   return `${text.slice(0, from + begin.length)}\n\n${section}\n\n${text.slice(to)}`;
 }
 
-/** Returns the sentence of README about speed, from the first table of docs/inside/figures.md. */
+/** Returns the sentences of README about speed, from the first table of docs/inside/figures.md. */
 function figuresSentence() {
   const page = readFileSync(join(root, 'docs/inside/figures.md'), 'utf8');
   const [, files, megabytes] = /^([\d,]+) files of (\d+) MB\.$/m.exec(page);
-  const ofUs = page.matchAll(/^\| (\w+) \| tardis \|.*\| ([\d.]+) \|$/gm);
-  const [first, unchanged, changed, restored] = [...ofUs].map(([, , ratio]) => ratio);
-  return `Of the time of restic, with ${files} files of ${megabytes} MB: a first backup takes ${first}, an unchanged one ${unchanged}, a changed one ${changed}, a restore ${restored} ([all figures](docs/inside/figures.md)).`;
+  const [, version] = /restic (\d[\d.]*\d)/.exec(page);
+  const ratiosOf = (subject) => {
+    const table = page.slice(0, page.indexOf('\n## ', page.indexOf('\n## ') + 1));
+    const rows = table.matchAll(
+      new RegExp(`^\\| \\w+ \\| ${subject} \\|.*\\| ([\\d.]+) \\|$`, 'gm'),
+    );
+    return [...rows].map(([, ratio]) => ratio);
+  };
+  const [first, unchanged, changed, restored] = ratiosOf('tardis-encrypted');
+  const clear = ratiosOf('tardis').join(', ');
+  return `Of the time of restic ${version}, with ${files} files of ${megabytes} MB, encrypted as there: a first backup takes ${first}, an unchanged one ${unchanged}, a changed one ${changed}, a restore ${restored}. In clear: ${clear} ([all figures](docs/inside/figures.md)).`;
 }
 
 async function routesList() {
