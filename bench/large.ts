@@ -63,7 +63,7 @@ async function linesOf(
   shape.make(tree);
   workplace.requireRoomFor(sizeOfTree(tree).footprintBytes);
   await rest();
-  const taking = subjects.filter(({ name }) => shape.isOneFile || name !== 'rdiff');
+  const taking = subjects.filter(({ needsOneFile }) => shape.isOneFile || needsOneFile !== true);
   const firsts: { first: Measured; firstBytes: number }[] = [];
   for (const subject of taking) {
     workplace.freshPlace(subject.name);

@@ -21,7 +21,7 @@ const OTHERS_WALL_LEAST_MS = 200;
 /** A subject that failed. It is left out of the rest of the benchmark. */
 export interface Failure {
   readonly subject: string;
-  readonly question: Question | 'prepare' | 'stop';
+  readonly question: Question | 'prepare';
   readonly message: string;
 }
 
@@ -112,7 +112,8 @@ class Rounds {
       await rest(this.#changedAtMs);
       await this.#each(question, (subject) => this.#ask(question, subject, round));
     }
-    await this.#each('stop', async (subject) => subject.stop?.());
+    // A subject that has failed has a server too.
+    for (const subject of this.#options.subjects) await subject.stop?.();
   }
 
   async #ask(question: Question, subject: Subject, round: Round): Promise<void> {

@@ -16,6 +16,7 @@ export function rdiff(place: Place): Subject {
   });
   return {
     name: 'rdiff',
+    needsOneFile: true,
     about: 'signature and delta, zstd -1, of one file',
     version: { argv: ['rdiff', '--version'] },
     prepare: () => [{ argv: ['mkdir', place.store] }],

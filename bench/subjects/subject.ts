@@ -24,6 +24,8 @@ export interface Subject {
   readonly version: Command;
   /** Returns the commands to run once before the first backup; they are not measured. */
   prepare(): readonly Command[];
+  /** True if it takes only trees of one file. */
+  readonly needsOneFile?: boolean;
   /** Starts what the commands talk to, after `prepare`, and ends it after the last restore. */
   start?(): Promise<void>;
   stop?(): Promise<void>;

@@ -1,6 +1,6 @@
 /** The pattern of a search by name. It matches names, or the ends of paths if it has a slash. */
 import { isUtf8 } from 'node:buffer';
-import { splitPath } from '../model/index.js';
+import { lowerAscii, splitPath } from '../model/index.js';
 import { compileGlob } from './glob.js';
 
 export interface NamePattern {
@@ -70,8 +70,7 @@ export function wordsPattern(text: Buffer): NamePattern {
 /** Returns a name in small letters. If it is not UTF-8, only letters of ASCII change. */
 function folded(name: Buffer): Buffer {
   if (isUtf8(name)) return Buffer.from(name.toString().toLowerCase().normalize());
-  const lower = name.toString('latin1').replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase());
-  return Buffer.from(lower, 'latin1');
+  return lowerAscii(name);
 }
 
 function matcherOf(part: Buffer, isPart: boolean): (name: Buffer) => boolean {

@@ -13,6 +13,7 @@ import {
   shownRoot,
   splitPath,
 } from '../model/index.js';
+import { ROOTS_DIRECTORY } from '../store/catalog/index.js';
 import type { SetNote } from '../store/index.js';
 import type { History, HistoryEntry } from './history.js';
 
@@ -141,9 +142,6 @@ function errorOf({ what, reason }: Note, result: string): TardisError {
   return new TardisError('UNREAD_AT_BACKUP', `the backup ${happened}${why}: ${result}`);
 }
 
-/** Number of the pseudo-directory that contains the roots' own entries. */
-const ROOTS = 0;
-
 export interface PlacedNote extends Pick<SetNote, 'what' | 'reason'> {
   readonly path: Buffer;
 }
@@ -160,7 +158,7 @@ export async function placedNotes(
   const paths = await history.reports.directoryPaths(set, directories);
   const pathOf = new Map(directories.map((directory, index) => [directory, paths[index]]));
   const placed = ({ directory, name }: SetNote): Buffer => {
-    if (directory === ROOTS) {
+    if (directory === ROOTS_DIRECTORY) {
       const root = roots.find((one) => String(one.root) === name.toString('latin1'));
       return root === undefined ? name : shownRoot(root.path);
     }

@@ -16,6 +16,15 @@ export function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/** Returns a byte string in which the capital letters of ASCII are small ones; all other bytes stay. */
+export function lowerAscii(bytes: Buffer): Buffer {
+  const text = bytes.toString('latin1');
+  return Buffer.from(
+    text.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase()),
+    'latin1',
+  );
+}
+
 /** Appends bytes to one growing buffer that can be moved to another thread. */
 export class BytesBuilder {
   private buffer: Buffer;

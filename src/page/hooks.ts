@@ -152,8 +152,8 @@ function pauseAfter<T>(last: News<T> | undefined, isBusy: (value: T) => boolean)
 export type JobList = ReturnType<typeof useJobs>;
 
 /** Returns the jobs of the program. */
-export function useJobs(key: string | undefined): Living<readonly JobState[]> {
-  const jobs = useNews(key, api.jobs, (value) =>
+export function useJobs(): Living<readonly JobState[]> {
+  const jobs = useNews('jobs', api.jobs, (value) =>
     value.jobs.some(({ state }) => state === 'running'),
   );
   return { value: jobs.value?.jobs, error: jobs.error, again: jobs.again };

@@ -4,12 +4,17 @@
  */
 import {
   type AttributeUse,
-  lowerAscii,
   type NamedVersion,
   ROOTS_DIRECTORY,
 } from '../../store/catalog/index.js';
 import { type Keyring, openConfig, SealSum } from '../../crypto/index.js';
-import type { ClientConfig, ClientSetting, DirectoryId, SetNumber } from '../../model/index.js';
+import {
+  type ClientConfig,
+  type ClientSetting,
+  type DirectoryId,
+  lowerAscii,
+  type SetNumber,
+} from '../../model/index.js';
 import type { ClientOverview } from '../wire/client-overview.js';
 import type { EntryOpener } from './opened-entries.js';
 import type {

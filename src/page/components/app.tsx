@@ -68,7 +68,7 @@ function Page(props: PageProps) {
   const clockOf = useCallback((set: number) => times.get(set)?.clock ?? '', [times]);
   const chosen = chosenSet(sets, place.set);
   const clients = useNews<Client[]>('clients', api.clients);
-  const jobs = useJobs('jobs');
+  const jobs = useJobs();
   const own = clients.value?.find(({ name }) => name === client);
   useTitle(place, client);
   return (

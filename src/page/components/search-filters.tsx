@@ -17,48 +17,27 @@ export function SearchFilters({ place, go }: FiltersProps) {
   const { kind, leastBytes, sinceDays, isBelow, path } = place;
   return (
     <div class="filters" role="group" aria-label={t('filters')}>
-      <select
-        aria-label={t('kind')}
-        value={kind ?? ''}
-        onChange={({ currentTarget: { value } }) =>
-          go({ kind: KINDS.find((one) => one === value) }, 'replace')
-        }
-      >
-        <option value="">{t('anyKind')}</option>
-        {KINDS.map((one) => (
-          <option key={one} value={one}>
-            {t(one)}
-          </option>
-        ))}
-      </select>
-      <select
-        aria-label={t('size')}
-        value={leastBytes ?? ''}
-        onChange={({ currentTarget: { value } }) =>
-          go({ leastBytes: value === '' ? undefined : Number(value) }, 'replace')
-        }
-      >
-        <option value="">{t('anySize')}</option>
-        {SIZES.map((bytes) => (
-          <option key={bytes} value={bytes}>
-            {t('sizeFrom', { bytes: shownBytes(bytes) })}
-          </option>
-        ))}
-      </select>
-      <select
-        aria-label={t('modified')}
-        value={sinceDays ?? ''}
-        onChange={({ currentTarget: { value } }) =>
-          go({ sinceDays: value === '' ? undefined : Number(value) }, 'replace')
-        }
-      >
-        <option value="">{t('anyTime')}</option>
-        {AGES_DAYS.map((days) => (
-          <option key={days} value={days}>
-            {t('lastDays', { n: days })}
-          </option>
-        ))}
-      </select>
+      <Choice
+        label={t('kind')}
+        value={kind}
+        any={t('anyKind')}
+        options={KINDS.map((one) => [one, t(one)])}
+        onChoose={(chosen) => go({ kind: KINDS.find((one) => one === chosen) }, 'replace')}
+      />
+      <Choice
+        label={t('size')}
+        value={leastBytes}
+        any={t('anySize')}
+        options={SIZES.map((bytes) => [bytes, t('sizeFrom', { bytes: shownBytes(bytes) })])}
+        onChoose={(chosen) => go({ leastBytes: numberIn(chosen) }, 'replace')}
+      />
+      <Choice
+        label={t('modified')}
+        value={sinceDays}
+        any={t('anyTime')}
+        options={AGES_DAYS.map((days) => [days, t('lastDays', { n: days })])}
+        onChoose={(chosen) => go({ sinceDays: numberIn(chosen) }, 'replace')}
+      />
       {path === '/' ? null : (
         <label class="check">
           <input
@@ -71,4 +50,36 @@ export function SearchFilters({ place, go }: FiltersProps) {
       )}
     </div>
   );
+}
+
+interface ChoiceProps {
+  readonly label: string;
+  /** The chosen value; undefined if all are wanted. */
+  readonly value: string | number | undefined;
+  /** Text of the option for all. */
+  readonly any: string;
+  readonly options: readonly (readonly [value: string | number, text: string])[];
+  /** Called with the chosen value; empty for all. */
+  readonly onChoose: (chosen: string) => void;
+}
+
+function Choice({ label, value, any, options, onChoose }: ChoiceProps) {
+  return (
+    <select
+      aria-label={label}
+      value={value ?? ''}
+      onChange={({ currentTarget }) => onChoose(currentTarget.value)}
+    >
+      <option value="">{any}</option>
+      {options.map(([one, text]) => (
+        <option key={one} value={one}>
+          {text}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+function numberIn(chosen: string): number | undefined {
+  return chosen === '' ? undefined : Number(chosen);
 }

@@ -1,4 +1,4 @@
-export { lowerAscii, type NamedVersion, type StoredUse } from './reports.js';
+export type { NamedVersion, StoredUse } from './reports.js';
 export { holdsSeals, sealedWithoutKeys } from './soundness/sealed.js';
 export type { SealedDirectory, SealSpan } from './tables/seals.js';
 export * from './recovery/apply.js';

@@ -8,6 +8,7 @@ import {
   type DirectoryId,
   ENTRY_SEAL_BYTES,
   EntryType,
+  lowerAscii,
   type RootNumber,
   SEAL_ATTRIBUTE,
   type SetNumber,
@@ -262,7 +263,7 @@ export class NamedEntries {
    */
   find(after: EntryPlace, upTo: EntryPlace, literal: Buffer): NamedVersion[] {
     const between = [after.directory, after.name, upTo.directory, upTo.name];
-    const wanted = lowerAscii(literal);
+    const wanted = lowerAscii(literal); // as SQLite's `lower` does
     const rows = this.statements.named.all(...between, wanted.length, wanted);
     return rows.map(([directory, name, firstSet, lastSet]) => ({
       directory,
@@ -271,15 +272,6 @@ export class NamedEntries {
       lastSet: lastSet ?? undefined,
     }));
   }
-}
-
-/** Returns bytes as SQLite's `lower` does: only letters of ASCII change. */
-export function lowerAscii(bytes: Buffer): Buffer {
-  const text = bytes.toString('latin1');
-  return Buffer.from(
-    text.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase()),
-    'latin1',
-  );
 }
 
 /** A scanned part of a listing. */

@@ -9,7 +9,7 @@ import { jsonText } from '../output/json-text.js';
 import { USUAL_PARITY_PERCENT } from '../opening/local-store.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { counted, formatBytes } from '../output/units.js';
-import { shownProgram } from '../output/front.js';
+import { inFrontWords } from '../output/front.js';
 
 /**
  * The parity result of a check: the numbers of protected and unprotected files, and with --repair also the result of
@@ -83,7 +83,7 @@ function textOf({ file, outcome, restoredBlocks, lostBlocks, why }: RepairFindin
   return `repair: ${file}: ${text}`;
 }
 
-const NO_PARITY = `\`${shownProgram('sonic check')} --repair\` makes it.`;
+const NO_PARITY = inFrontWords('`sonic check --repair` makes it.');
 const NO_PARITY_THERE = 'with `Parity`, a bucket gets it for all that is stored from then on.';
 
 /**

@@ -16,7 +16,7 @@ import type { ProgressLine } from '../output/progress-line.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { counted, formatBytes, formatCount, formatSeconds } from '../output/units.js';
 import { jsonText } from '../output/json-text.js';
-import { shownProgram } from '../output/front.js';
+import { inFrontWords } from '../output/front.js';
 
 /** Maximum number of versions printed, since a lost pack affects many files. --json prints all versions. */
 const MAX_SHOWN = 1000;
@@ -287,13 +287,17 @@ function printDamage({ mark }: ReportOptions, result: CheckOutcome): void {
   if (result.damagedParity > 0) {
     const what = counted(result.damagedParity, 'parity record');
     print(
-      `${what} damaged: the backups are whole, but less of later damage could be repaired. \`${shownProgram('sonic check')} --repair\` makes parity again.`,
+      inFrontWords(
+        `${what} damaged: the backups are whole, but less of later damage could be repaired. \`sonic check --repair\` makes parity again.`,
+      ),
     );
   }
   if (result.damagedCopies > 0) {
     const what = counted(result.damagedCopies, 'copy of the catalog', 'copies of the catalog');
     print(
-      `${what} in the bucket cannot be used, so that machines without a cache take longer: \`${shownProgram('sonic check')} --repair\` replaces what is wrong.`,
+      inFrontWords(
+        `${what} in the bucket cannot be used, so that machines without a cache take longer: \`sonic check --repair\` replaces what is wrong.`,
+      ),
     );
   }
   if (marked > 0) {

@@ -9,7 +9,7 @@ import {
   NamePlaces,
   type PlacedName,
 } from '../../history/index.js';
-import { wordsPattern } from '../../excludes/index.js';
+import { type NamePattern, wordsPattern } from '../../excludes/index.js';
 import { lastComponent, liesBelow, type SetNumber, shownRoots } from '../../model/index.js';
 import { entryJson, pathJson } from './entry-json.js';
 import { invalidRequest } from './problem.js';
@@ -77,7 +77,8 @@ export async function searchPage(history: History, query: SearchQuery): Promise<
   const pattern = wordsPattern(text);
   const roots = await history.reports.rootsOfSets();
   const places = new NamePlaces(history, sets, roots);
-  const found: Found[] = after === undefined ? await rootsFound(history, query, roots) : [];
+  const found: Found[] =
+    after === undefined ? await rootsFound(history, query, pattern, roots) : [];
   const untilMs = performance.now() + PAGE_MS;
   let place: Cursor | undefined =
     after === undefined ? { ...FIRST_PLACE, skipped: 0 } : cursorIn(after);
@@ -143,10 +144,10 @@ async function shown(history: History, placed: readonly PlacedName<Named>[]): Pr
  */
 async function rootsFound(
   history: History,
-  { pattern: text, sets, limits }: SearchQuery,
+  { sets, limits }: SearchQuery,
+  pattern: NamePattern,
   roots: ReadonlyMap<SetNumber, readonly Buffer[]>,
 ): Promise<Found[]> {
-  const pattern = wordsPattern(text);
   const found = new Map<string, Found>();
   for (const { set } of sets.toReversed()) {
     for (const path of shownRoots(roots.get(set) ?? [])) {

@@ -33,7 +33,6 @@ interface JobResult {
 
 export class Job {
   readonly id: string = randomUUID();
-  readonly progress: RestoreProgress;
   /** Number of bytes that will be written; undefined while nobody has counted them. */
   totalBytes: number | undefined;
   private readonly controller = new AbortController();
@@ -46,10 +45,8 @@ export class Job {
 
   constructor(
     readonly facts: JobFacts,
-    progress: RestoreProgress = newRestoreProgress(),
-  ) {
-    this.progress = progress;
-  }
+    readonly progress: RestoreProgress = newRestoreProgress(),
+  ) {}
 
   get isRunning(): boolean {
     return this.state === 'running';
