@@ -96,8 +96,11 @@ export class EntryReading {
   leave(): void {
     const { fd, identity } = this.section;
     if (typeof fd !== 'number') return;
-    this.system.native.noteClosing(fd, identity);
-    this.system.native.close(fd);
+    try {
+      this.system.native.noteClosing(fd, identity);
+    } finally {
+      this.system.native.close(fd);
+    }
   }
 
   private open(path: Buffer, identity: Buffer): number | Error {
