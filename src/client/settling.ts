@@ -1,6 +1,7 @@
 /** Waits for the server's work after a set: purging sets and freeing space. */
 import { asTardisError, TardisError } from '../errors/index.js';
 import { displayName, type SetNumber } from '../model/index.js';
+import { within } from '../system/index.js';
 import { type Head, NOTHING_SETTLED } from '../transport/index.js';
 
 export interface Settled {
@@ -38,19 +39,17 @@ export async function untilSettled(
   answer: Promise<Head<'settled'>>,
   onLost: (lost: (reason: TardisError) => void) => void,
 ): Promise<Settled> {
-  let timer: NodeJS.Timeout | undefined;
   const never = new Promise<never>((_resolve, reject) => {
     onLost(reject);
-    const late = new TardisError('TIMED_OUT', 'the server has not reported it for a day');
-    timer = setTimeout(() => reject(late), MOST_WAIT_MS);
   });
   try {
-    return settledFrom(await Promise.race([answer, never]));
+    const settled = await within(Promise.race([answer, never]), MOST_WAIT_MS, () => {
+      throw new TardisError('TIMED_OUT', 'the server has not reported it for a day');
+    });
+    return settledFrom(settled);
   } catch (error) {
     const why = `the result of the purge is not known: ${asTardisError(error).message}`;
     return { ...settledFrom(NOTHING_SETTLED), isDone: false, failure: why };
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -129,25 +129,22 @@ function defaultsOf(rows: Rows, named: Layer): Layer {
 }
 
 function filesOf(tool: Tool, rows: Rows, named: Layer): Layer[] {
-  if (tool === 'tardisd') return serverFiles(rows, named);
-  return tool === 'tardisremote' ? remoteFiles(rows, named) : clientFiles(rows, named);
+  if (tool === 'tardisd') return serverFiles(rows, named.get('daemonConfig'), USUAL_SERVER_FILE);
+  return tool === 'tardisremote'
+    ? serverFiles(rows, named.get('remoteConfig'), USUAL_REMOTE_FILE, true)
+    : clientFiles(rows, named);
 }
 
-function remoteFiles(rows: Rows, named: Layer): Layer[] {
-  const file = named.get('remoteConfig')?.value as Buffer | undefined;
-  if (file === undefined && !isThere(USUAL_REMOTE_FILE)) return [];
-  return [serverFileLayer(rows, file ?? Buffer.from(USUAL_REMOTE_FILE), true)];
-}
-
-function serverFiles(rows: Rows, named: Layer): Layer[] {
-  const file = named.get('daemonConfig');
-  // A socket on the command line means that this is the child of `tardis --local`, which names its own file.
-  const isChild = named.has('localSocket');
-  if (file !== undefined && !(isChild && file.source !== 'command line')) {
-    return [serverFileLayer(rows, file.value as Buffer)];
-  }
-  if (isChild || !isThere(USUAL_SERVER_FILE)) return [];
-  return [serverFileLayer(rows, Buffer.from(USUAL_SERVER_FILE))];
+/** Reads the file that is named; none if its name is empty. */
+function serverFiles(
+  rows: Rows,
+  named: Found | undefined,
+  usual: string,
+  isRemote = false,
+): Layer[] {
+  if (named === undefined && !isThere(usual)) return [];
+  const file = named === undefined ? Buffer.from(usual) : (named.value as Buffer);
+  return file.length === 0 ? [] : [serverFileLayer(rows, file, isRemote)];
 }
 
 function clientFiles(rows: Rows, named: Layer): Layer[] {

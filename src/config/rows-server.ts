@@ -12,7 +12,7 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
     flags: '--config <file>',
     isCommon: true,
     variable: 'TARDIS_DAEMON_CONFIG',
-    help: 'configuration file (default: /etc/tardis/tardisd.cfg, if it exists)',
+    help: 'configuration file; empty: none (default: /etc/tardis/tardisd.cfg, if it exists)',
   },
   onlyClient: {
     type: 'text',
@@ -276,7 +276,7 @@ export const REMOTE_ROWS = rowsFor({ tools: ['tardisremote'] }, {
     flags: '--config <file>',
     isCommon: true,
     variable: 'TARDIS_REMOTE_CONFIG',
-    help: 'configuration file (default: /etc/tardis/tardisremote.cfg, if it exists)',
+    help: 'configuration file; empty: none (default: /etc/tardis/tardisremote.cfg, if it exists)',
   },
   remotePort: {
     type: 'int',

@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino';
 import { TardisError } from '../errors/index.js';
-import { describeAddress, type SocketAddress, type System } from '../system/index.js';
+import { describeAddress, type SocketAddress, type System, within } from '../system/index.js';
 import {
   type Connection,
   DEFAULT_GATE,
@@ -349,12 +349,7 @@ export class Daemon {
   private async lastMoments(client: string): Promise<void> {
     const other = this.byClient.get(client);
     if (other === undefined || other.isEnding || other.isParked) return;
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, LEAVING_MS);
-    });
-    await Promise.race([other.over, patience]);
-    clearTimeout(timer);
+    await within(other.over, LEAVING_MS, () => undefined);
   }
 
   /** Ends the oldest parked sessions beyond the limit, because parked sessions hold memory and locks. */

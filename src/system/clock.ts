@@ -20,6 +20,28 @@ export const systemClock: Clock = Object.freeze({
   monotonicMs: () => performance.now(),
 });
 
+/** Resolves when the monotonic clock has reached a time. */
+export async function notBefore(clock: Clock, timeMs: number): Promise<void> {
+  const waitMs = timeMs - clock.monotonicMs();
+  if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, Math.ceil(waitMs)));
+}
+
+/**
+ * Returns the result of some work; that of `late` if the work takes longer than `patienceMs`. A later failure of the work
+ * is ignored.
+ */
+export async function within<T>(work: Promise<T>, patienceMs: number, late: () => T): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const isLate = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, patienceMs);
+  });
+  try {
+    return await Promise.race([work, isLate.then(late)]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Resolves after some milliseconds of real time. This does not keep the process running. */
 export function looseDelay(ms: number): Promise<void> {
   return new Promise((resolve) => {

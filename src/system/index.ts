@@ -2,7 +2,7 @@ export { yieldRegularly } from './yielding.js';
 export { BoundedCache, keepLoading } from './bounded-cache.js';
 export { Credit } from './credit.js';
 export { Retries } from './retries.js';
-export { type Clock, looseDelay, systemClock, wallMs } from './clock.js';
+export { type Clock, looseDelay, notBefore, systemClock, wallMs, within } from './clock.js';
 export { type SqlDatabase, type SqlStatement, type SqlValue, steadySql } from './database.js';
 export type { RowOf, RowShape, SqlQuery } from './rows.js';
 export { onExposedSecret, reportIfExposed, reportIfForeign } from './exposed-secrets.js';

@@ -139,14 +139,15 @@ function localOnDemand(settings: Settings<'tardis'>): LocalServerOnDemand {
 function usedStore(settings: Settings<'tardis'>): Buffer | undefined {
   if (bucketSettings() !== undefined) return settings.database;
   if (settings.localServerCmd !== undefined) return undefined;
-  const inner = innerSettings(serverSettings(settings));
+  const inner = innerSettings(withoutUsualFile(serverSettings(settings)));
   return inner && absolutePath(inner.database);
 }
 
 function startServer(settings: Settings<'tardis'>): LocalServer {
-  const given = serverSettings(settings);
+  const named = serverSettings(settings);
   const command = withoutConfig(settings.localServerCmd);
-  if (command !== undefined) return startLocalServer(command, given);
+  if (command !== undefined) return startLocalServer(command, named);
+  const given = withoutUsualFile(named);
   const inner = innerSettings(given);
   const tool = fileURLToPath(new URL('./tardisd.js', import.meta.url));
   const logFile = inner?.logFile;
@@ -157,6 +158,11 @@ function startServer(settings: Settings<'tardis'>): LocalServer {
       logFile === undefined ? given : new Map([...given, ['logFile', [byteText(logFile)]]]),
     )
   );
+}
+
+/** Returns settings with which a server reads no configuration file of its machine's service. */
+function withoutUsualFile(given: ServerSettings): ServerSettings {
+  return new Map([['daemonConfig', ['']], ...given]);
 }
 
 /**

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { asTardisError, fromWire } from '../errors/index.js';
-import type { System } from '../system/index.js';
+import { type System, within } from '../system/index.js';
 import type { JobInput, JobName, JobOutput, RangeInput, RangeOutput, TimedOutput } from './jobs.js';
 import { SharedDigests } from './recent-digests.js';
 import { JobRunner, type OnChunk, type Transfer } from './job-runner.js';
@@ -96,12 +96,7 @@ export class JobPool extends JobRunner {
 
   /** Ends all threads, even while they work. It waits until the first has loaded, since Node crashes before that. */
   async close(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise((resolve) => {
-      timer = setTimeout(resolve, LOAD_TIMEOUT_MS);
-    });
-    await Promise.race([this.loaded, late]);
-    clearTimeout(timer);
+    await within(this.loaded, LOAD_TIMEOUT_MS, () => undefined);
     // The answer of an abandoned job may be in flight. Piscina emits an error for it, which would crash the process.
     this.piscina.on('error', () => undefined);
     await this.piscina.destroy();

@@ -95,8 +95,7 @@ test('the server takes its settings in the same order', (t) => {
   const named = { ...environment, TARDIS_DAEMON_CONFIG: daemonConfig };
   t.like(settingsOf('tardisd', {}, named), { single: true });
   t.is(storeOf({}, named), '/3');
-  // A server that a parent process starts on its own socket reads only the file that the parent names.
-  t.is(storeOf({ localSocket: '/run/s' }, named), '/1');
+  t.is(storeOf({ daemonConfig: '' }, named), '/1', 'an empty name stands for no file');
 });
 
 test('a job reads its own section only', (t) => {

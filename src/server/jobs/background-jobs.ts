@@ -9,7 +9,7 @@ import type { ClientDirectory } from '../../store/index.js';
 import type { Reply, Request } from '../../history/index.js';
 import type { ReadData } from '../../maintenance/check/index.js';
 import type { SnapshotFacts } from '../../maintenance/rewrite/index.js';
-import { Thread } from '../../system/index.js';
+import { Thread, within } from '../../system/index.js';
 import type {
   FromJob,
   JobChannel,
@@ -238,13 +238,10 @@ class Job {
   }
 
   private async waitForNews(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ANSWER_MS);
-      this.wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
+    const news = new Promise<void>((resolve) => {
+      this.wake = resolve;
     });
+    await within(news, ANSWER_MS, () => undefined);
     this.wake = undefined;
   }
 

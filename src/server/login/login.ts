@@ -34,7 +34,14 @@ import {
   requireStore,
 } from '../../store/index.js';
 import { catchUp } from '../../store/writer/index.js';
-import { addressGroup, type Clock, Credit, type System, unguarded } from '../../system/index.js';
+import {
+  addressGroup,
+  type Clock,
+  Credit,
+  notBefore,
+  type System,
+  unguarded,
+} from '../../system/index.js';
 import type { Channel, Head } from '../../transport/index.js';
 import {
   type Attempt,
@@ -183,7 +190,10 @@ export class LoginService {
       const record = found.kind === 'keys' ? found.record : substitute;
       const loginState = { attempt, found, isRepeated, isExact: false };
       const pending = await this.challenge(loginName, address, record, loginState);
-      await this.notBefore(startMs + (this.options.challengeAfterMs ?? CHALLENGE_AFTER_MS));
+      await notBefore(
+        this.system.clock,
+        startMs + (this.options.challengeAfterMs ?? CHALLENGE_AFTER_MS),
+      );
       return pending;
     } catch (error) {
       attempt.dropped();
@@ -404,11 +414,6 @@ export class LoginService {
       this.decoy = keepDecoy(this.system, directory, fresh, this.log);
     }
     return this.decoy ?? { record: fresh, directory: undefined };
-  }
-
-  private async notBefore(timeMs: number): Promise<void> {
-    const waitMs = timeMs - this.system.clock.monotonicMs();
-    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, Math.ceil(waitMs)));
   }
 }
 

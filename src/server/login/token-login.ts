@@ -15,7 +15,7 @@ import {
   readRights,
   type TokenParts,
 } from '../../store/index.js';
-import { type System, unguarded } from '../../system/index.js';
+import { notBefore, type System, unguarded } from '../../system/index.js';
 import type { Channel } from '../../transport/index.js';
 
 /** Rights that a session by a token can have. */
@@ -67,8 +67,7 @@ export async function checkToken(
   const startMs = clock.monotonicMs();
   const parts = parseToken(token);
   const isRight = parts !== undefined && (await isTokenNow(places, parts));
-  const waitMs = startMs + TOKEN_AFTER_MS - clock.monotonicMs();
-  if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, Math.ceil(waitMs)));
+  await notBefore(clock, startMs + TOKEN_AFTER_MS);
   if (!isRight) throw wrongToken();
   await places.shared?.refresh(parts.client);
   return holderOf(places, parts);

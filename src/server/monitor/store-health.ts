@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino';
 import { asTardisError, type ErrorCode, TardisError } from '../../errors/index.js';
-import type { Clock } from '../../system/index.js';
+import { type Clock, within } from '../../system/index.js';
 
 /** Time for which the result of a check is used. */
 const FRESH_MS = 5000;
@@ -54,16 +54,10 @@ export class StoreHealth {
   }
 }
 
-/** Waits for an answer. Rejects with BUCKET_SLOW if there is none in time; a later failure is ignored. */
-async function inTime(answer: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
+/** Waits for an answer. Rejects with BUCKET_SLOW if there is none in time. */
+function inTime(answer: Promise<void>): Promise<void> {
+  return within(answer, PATIENCE_MS, () => {
     const why = `the bucket has not answered for ${PATIENCE_MS / 1000} s`;
-    timer = setTimeout(() => reject(new TardisError('BUCKET_SLOW', why)), PATIENCE_MS);
+    throw new TardisError('BUCKET_SLOW', why);
   });
-  try {
-    await Promise.race([answer, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

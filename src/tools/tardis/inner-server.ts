@@ -11,8 +11,6 @@ import { absolutePath, byteText, processEnvironment, textBytes } from '../../sys
 import { InnerDoor } from '../../transport/index.js';
 import type { InnerDaemon } from './inner-daemon.js';
 
-/** A server with a socket serves this machine only. Ours gets the settings of such a server, and makes no socket. */
-const NO_SOCKET = 'none';
 /** Maximum size of a client's catalog for its backups to count as small: about 8,000 entries. */
 const SMALL_CATALOG_BYTES = 2 << 20;
 
@@ -49,11 +47,11 @@ async function start(
 }
 
 /**
- * Returns the settings that the server itself would find; undefined if they are invalid, which a process of its own then
+ * Returns the settings that a child with --stdio would find; undefined if they are invalid, which the child then
  * reports.
  */
 export function innerSettings(given: ServerSettings): Settings<'tardisd'> | undefined {
-  const commandLine = new Map([['single', ['true']], ['localSocket', [NO_SOCKET]], ...given]);
+  const commandLine = new Map([['single', ['true']], ['stdio', ['true']], ...given]);
   try {
     return resolveSettings('tardisd', { commandLine, environment: processEnvironment() });
   } catch (error) {

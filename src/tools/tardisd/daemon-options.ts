@@ -70,7 +70,7 @@ export function daemonOptions(settings: Settings<'tardisd'>): Omit<DaemonOptions
     parkMs: settings.parkSeconds * 1000,
     maxParked: settings.maxParked,
     logExceptions: settings.logExceptions,
-    acceptCopies: settings.acceptCopies || (settings.stdio && isOwnChild(settings)),
+    acceptCopies: settings.acceptCopies || isOwnChild(settings),
     skipFile: isInBucket ? undefined : settings.storeSkipFile,
     watch: watchPlan(settings),
     profiles: profilePlan(settings),
@@ -164,11 +164,11 @@ function gcPlan(settings: Settings<'tardisd'>, isInBucket: boolean): DaemonOptio
 }
 
 /**
- * True if the one client of the server has started it as its own child, or by ssh, and could as well change the files of
- * the store itself.
+ * True if the one client of the server has started it, in its own process, as its child or by ssh, and could as well
+ * change the files of the store itself.
  */
-function isOwnChild({ single, localSocket, stdio, restrict }: Settings<'tardisd'>): boolean {
-  return single && restrict === undefined && (localSocket !== undefined || stdio);
+function isOwnChild({ stdio, restrict }: Settings<'tardisd'>): boolean {
+  return stdio && restrict === undefined;
 }
 
 /** Returns the rights that sessions have at most; undefined for no limit. Throws CONFIG_INVALID. */

@@ -34,9 +34,8 @@ const LOOK_EVERY_MS = 2000;
 const ANSWER_PATIENCE_MS = 10_000;
 
 /**
- * Prepares the bucket for use by this process. Except in the child of `tardis --local`, also tests if the bucket
- * refuses to overwrite objects (If-None-Match), so that a wrong setting is found at the start. Throws BUCKET_UNSAFE,
- * and errors of a bucket.
+ * Prepares the bucket for use by this process. Also tests if the bucket refuses to overwrite objects (If-None-Match), so
+ * that a wrong setting is found at the start. Throws BUCKET_UNSAFE, and errors of a bucket.
  */
 export async function serveBucket(
   system: System,
@@ -45,9 +44,8 @@ export async function serveBucket(
 ): Promise<ServedBucket> {
   const database = await enterBucket('tardisd', settings);
   const none = { database, shared: undefined, close: async () => undefined };
-  const isChild = settings.single && settings.localSocket !== undefined;
   const access = bucketAt(byteText(database));
-  if (isChild || access === undefined) return none;
+  if (access === undefined) return none;
   const isSharedThread = settings.storageThreads === 0;
   const impatient = { ...access.settings, patienceMs: ANSWER_PATIENCE_MS };
   // Storage threads open stores of their own, so the store of this thread may give up earlier.

@@ -4,7 +4,7 @@
  */
 import { TardisError } from '../../errors/index.js';
 import { tokenHash } from '../../store/index.js';
-import { BoundedCache, type Clock } from '../../system/index.js';
+import { BoundedCache, type Clock, notBefore } from '../../system/index.js';
 
 /** Maximum number of wrong tokens of one address in a minute. */
 const MAX_FAILED_TOKENS = 60;
@@ -90,7 +90,7 @@ export class TokenAttempts {
       this.giveBack(address, sinceMs);
       throw error;
     } finally {
-      await this.notBefore(startMs + TOKEN_AFTER_MS);
+      await notBefore(this.clock, startMs + TOKEN_AFTER_MS);
       this.underWay.delete(key);
       done();
     }
@@ -119,11 +119,6 @@ export class TokenAttempts {
     if (failed === undefined || sinceMs !== this.failedSinceMs) return;
     if (failed > 1) this.failed.set(address, failed - 1);
     else this.failed.delete(address);
-  }
-
-  private async notBefore(timeMs: number): Promise<void> {
-    const waitMs = timeMs - this.clock.monotonicMs();
-    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, Math.ceil(waitMs)));
   }
 }
 
