@@ -10,8 +10,11 @@ import { placeBytes } from './place.js';
 import { shownText } from './shown.js';
 import type { Value } from './values.js';
 
-const SERVER = /^tardis:\/\/([^/?#@]+)\/([^/?#]+)\/*$/i;
-const FORM = 'DIRECTORY/CLIENT or tardis://HOST[:PORT]/CLIENT';
+const SERVER = /^(?:tardis:\/\/([^/?#@]+)|(ssh:\/\/.*[^/]))\/+([^/?#]+)\/*$/i;
+/** A scheme with a host or a bucket, but without a client. */
+const WITHOUT_CLIENT = /^(?:tardis:|(?:s3|ssh):\/*[^/]*\/*$)/i;
+const FORM =
+  'DIRECTORY/CLIENT, s3://BUCKET/CLIENT, tardis://HOST[:PORT]/CLIENT or ssh://HOST/PLACE/CLIENT';
 /** Settings that a repository replaces. */
 const REPLACED = ['database', 'server', 'throughServer', 'client'];
 
@@ -41,7 +44,8 @@ export function withMeanings(rows: Rows, layer: Layer): Layer {
 /** Returns the settings for which a repository stands, in a command that has the settings `known`. */
 function partsOf({ value, where, source }: Found, known: ReadonlySet<string>): [string, Value][] {
   const text = byteText(value as Buffer);
-  const [, host, ofServer] = SERVER.exec(text) ?? [];
+  const [, named, bySsh, ofServer] = SERVER.exec(text) ?? [];
+  const host = named ?? bySsh;
   if (host !== undefined && ofServer !== undefined) {
     const server = ['server', 'throughServer'].find((name) => known.has(name));
     if (server !== undefined)
@@ -50,14 +54,14 @@ function partsOf({ value, where, source }: Found, known: ReadonlySet<string>): [
         ['client', ofServer],
       ];
     throw configInvalid(
-      `${where}: this command works on the store itself: give DIRECTORY/CLIENT there`,
+      `${where}: this command works on the store itself: run it there, with DIRECTORY/CLIENT`,
     );
   }
   const place = text
     .replace(/^file:(?:\/\/(?:localhost)?(?=\/))?/i, '')
     .replace(/(?<=[^/])\/+$/, '');
   const client = path.basename(place);
-  if (/^tardis:/i.test(text) || ['', '.', '..'].includes(client)) {
+  if (WITHOUT_CLIENT.test(text) || ['', '.', '..'].includes(client)) {
     throw configInvalid(`${where} must be ${FORM}, not "${shownText(text)}"`);
   }
   const isInFile = source === 'configuration file' || source === 'system defaults';

@@ -56,7 +56,7 @@ export const COMMON_ROWS = {
     flags: '-R, --repository <place>',
     variable: 'TARDIS_REPO',
     clientKey: 'Repository',
-    help: 'DIRECTORY/CLIENT or tardis://HOST[:PORT]/CLIENT, in place of --database or --server and --client, as in later releases of Tardis (Python)',
+    help: 'DIRECTORY/CLIENT, s3://BUCKET/CLIENT, tardis://HOST[:PORT]/CLIENT or ssh://HOST/PLACE/CLIENT, in place of --database or --server and --client, as in later releases of Tardis (Python)',
   },
   repo: {
     type: 'path',

@@ -122,7 +122,8 @@ export const ERROR_TABLE = Object.freeze({
       'Ask the owner of the file, or root: its owner and permissions in the set do not let you read it.',
     NO_SUCH_PATH:
       'List the sets and their roots with `lstardis -l`, and choose one with -b SET; `lstardis --find` looks in all sets.',
-    SOURCE_MISSING: 'Name directories and files that exist and can be opened.',
+    SOURCE_MISSING:
+      'Name directories and files that exist and can be opened; `tardis --help` lists the commands.',
     TARGET_EXISTS:
       'Restore to another directory with -o, or give --overwrite=always, newer or older.',
     TARGET_UNSAFE:

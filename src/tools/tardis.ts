@@ -19,7 +19,7 @@ import { bucketSettings } from './opening/local-store.js';
 import { interruptSignal, print, runTool, toolCommand } from './shared/run-tool.js';
 import { innerSettings, startInnerServer } from './tardis/inner-server.js';
 import { tardisHelp } from './shared/commands.js';
-import { refuseVerb } from './tardis/other-verbs.js';
+import { refuseHelpOf, refuseVerb } from './tardis/other-verbs.js';
 
 /** Words for the help of all commands, if they are the first; after `backup`, they are options. */
 const HELP_WORDS: readonly string[] = ['-h', '--help'];
@@ -206,6 +206,7 @@ function withoutConfig(command: readonly string[] | undefined): readonly string[
 export default runTool(command, (words) => {
   const [first = ''] = words;
   if (first === 'backup') return words.slice(1);
+  if (HELP_WORDS.includes(words[1] ?? '')) refuseHelpOf(first);
   if (!HELP_WORDS.includes(first)) return words;
   print(tardisHelp());
   throw new CommanderError(0, 'commander.helpDisplayed', 'the help of the commands is printed');

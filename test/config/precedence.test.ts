@@ -266,11 +266,16 @@ test('a repository of later releases names the store or the server, and the clie
   const far = { repo: 'tardis://host:7/me', configFiles: file };
   t.like(settingsOf('tardis', far), { server: 'host:7', client: 'me', local: false });
   t.like(settingsOf('sonic list', far), { throughServer: 'host:7', client: 'me' });
+  const bySsh = { repository: 'ssh://ann@nas:22/srv/b/me' };
+  t.like(settingsOf('tardis', bySsh), { server: 'ssh://ann@nas:22/srv/b', client: 'me' });
+  t.is(settingsOf('lstardis', { repository: 'ssh://nas/me/' }).server, 'ssh://nas');
   const inFile = written(t, '[Tardis]\nRepository = /srv/b/me\n', 'repository.cfg');
   t.is(settingsOf('regenerate', { configFiles: inFile }).client, 'me');
   for (const [options, part] of [
     [{ repository: 'tardis://host' }, 'DIRECTORY/CLIENT'],
     [{ repository: '/srv/..' }, 'DIRECTORY/CLIENT'],
+    [{ repository: 's3://bucket/' }, 's3://BUCKET/CLIENT'],
+    [{ repository: 'ssh://nas' }, 'ssh://HOST/PLACE/CLIENT'],
     [{ repository: 'https://host/me' }, '--server'],
     [{ repository: '/srv/b/me', client: 'me' }, 'leave out --client'],
     [{ configFiles: written(t, '[Tardis]\nRepository = b/me\n', 'bad.cfg') }, 'absolute'],

@@ -6,7 +6,7 @@ import { crc32 } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import { CLIENT, ServedLab, STORE } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
-import { backupsRunHere, poolsStayAway, rest, run, Running } from '../helpers/commands.js';
+import { backupsRunHere, poolsStayAway, rest, run, Running, succeed } from '../helpers/commands.js';
 import { seed } from '../helpers/seed.js';
 import { partOf, sweepShare } from '../helpers/share.js';
 import { differences, look, noise } from '../helpers/tree.js';
@@ -41,6 +41,11 @@ test('backups to a bucket are listed, compared and restored on a machine that ha
   t.true((JSON.parse(stats) as { packBytes: number }).packBytes > 5_000_000);
   const check = await lab.run('two', 'sonic', ['check', '--read-data']);
   t.is(check.status, 0, check.stdout + check.stderr);
+  // A repository of later releases names the same bucket and client.
+  const named = { env: lab.on('three') };
+  await succeed('tardis', ['-R', `${STORE}/me`, lab.source], named);
+  const listed = await succeed('lstardis', ['-R', `${STORE}/me`, '--json'], named);
+  t.is((JSON.parse(listed) as { sets: unknown[] }).sets.length, 3);
 });
 
 test('a backup that changes nothing writes two objects to the bucket, and lists its newest commits', async (t) => {

@@ -81,3 +81,26 @@ test('a day with the commands, and directories that have their names', async (t)
     /^regenerate: .*`lstardis -l`/ms,
   );
 });
+
+test('a mistyped command is named, and a path of its name is backed up', async (t) => {
+  const cwd = scratch(t);
+  const store = ['-D', path.join(scratch(t), 'store'), '-C', 'me', '--local', '--create'];
+  const refusal = async (...words: string[]): Promise<string> => {
+    const { status, stderr } = await run('tardis', words, { cwd });
+    t.is(status, 1, stderr);
+    return stderr;
+  };
+  for (const [word, meant] of [
+    ['restor', 'tardis restore'],
+    ['statsu', 'tardis status'],
+    ['lst', 'tardis list'],
+    ['delete', 'sonic delete'],
+  ] as const) {
+    t.true((await refusal(word, '/etc', ...store)).includes(`use: ${meant} `), word);
+    t.true((await refusal('help', word)).includes(`no command "${word}"; use: ${meant} `), word);
+  }
+  t.regex(await refusal('letters'), /SOURCE_MISSING.*`tardis --help` lists the commands/s);
+  t.regex(await refusal('help', 'letters'), /no command "letters"; `tardis --help` lists them/);
+  fs.mkdirSync(path.join(cwd, 'restor'));
+  await succeed('tardis', ['restor', ...store], { cwd });
+});

@@ -91,16 +91,17 @@ test('setup by answers writes a configuration, a timer and a first backup; again
   const listed = await succeed('tardis', ['list', at('home')], { env });
   t.true(listed.includes('letter') && !listed.includes('.cache'), listed);
   const kept = JSON.parse(await succeed('sonic', ['getconfig', '--json'], { env }));
-  t.like(kept.settings, { KeepDaily: '14', KeepMonthly: '12' });
+  t.like(kept.settings, { KeepWithin: '2d', KeepDaily: '14', KeepMonthly: '12' });
   const status = JSON.parse(await succeed('tardis', ['status', '--json'], { env }));
   t.like(status, { state: 'good', client: 'ann', isEncrypted: true, sets: 1 });
-  // The command of the unit works.
+  // The command of the unit works, and deletes no set of this hour, which may have a file that was just lost.
   await succeed('tardis', ['backup', '--config', config], { env });
+  t.is(JSON.parse(await succeed('tardis', ['status', '--json'], { env })).sets, 2);
 
   fs.appendFileSync(config, 'MaxFileSize = 1G\n[Sources]\nnames = echo Otto\n');
   const changes = answers({
     When: 'weekly',
-    Keep: '3 daily',
+    Keep: 'all of 12 hours, 3 daily',
     Sources: `${at('home')}, ${at('tree')}`,
   });
   await succeed('tardis', ['setup', '--answers', changes], { env });
@@ -109,7 +110,7 @@ test('setup by answers writes a configuration, a timer and a first backup; again
   t.regex(changed, /Directories = \S+\/home \S+\/tree\n/);
   t.regex(changed, /MaxFileSize = 1G\n\n\[Sources\]\nnames = echo Otto\n$/);
   const after = JSON.parse(await succeed('sonic', ['getconfig', '--json'], { env }));
-  t.deepEqual(after.settings, { KeepDaily: '3' });
+  t.deepEqual(after.settings, { KeepWithin: '12h', KeepDaily: '3' });
   // With nothing but --yes, nothing changes but for a new set.
   const before = fs.readFileSync(config);
   const last = await succeed('tardis', ['setup', '--yes', '--json'], { env });
@@ -163,6 +164,7 @@ test('setup refuses what would be no backup, and writes nothing then', async (t)
   await refused({ PasswordFile: at('none') }, /no password in .*Encrypt = no/);
   await refused({ Sources: at('none') }, /Sources: there is no/);
   await refused({ Keep: 'some' }, /Keep must be like/);
+  await refused({ Keep: 'all of 2x' }, /Keep: all of is "2x", but must be a time such as 12h/);
   await refused({ Wen: 'daily' }, /nearest one is "When"/);
   const { status, stderr } = await run('tardis', ['setup'], { env });
   t.deepEqual([status, /no terminal/.test(stderr)], [1, true], stderr);

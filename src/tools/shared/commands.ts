@@ -19,9 +19,9 @@ const SUMMARIES: Readonly<Record<keyof typeof PROGRAM_OF, string>> = {
 };
 
 const EXAMPLES: Readonly<Record<string, string>> = {
-  'tardis -D /media/disk/backups --local --create ~':
-    'makes the first backup of your home directory',
-  'tardis -D /media/disk/backups --local ~': 'makes every later backup',
+  'tardis setup': 'sets up backups on this machine, and makes the first one',
+  'tardis -D /media/disk/backups --local --create -P ~':
+    'makes an encrypted backup of your home directory; later ones without --create',
   'tardis list -D /media/disk/backups': 'lists what there is',
   "tardis find 'letter*' -D /media/disk/backups": 'finds a file by its name, deleted or not',
   'tardis restore -D /media/disk/backups -o /tmp/back ~/letters':

@@ -30,9 +30,9 @@ export const COMMANDS_HELP = {
   tardisd: {
     summary: 'Serves a tardis store to clients.',
     examples: {
-      [`tardisd ${D} --port 7420 --insecure-tcp`]: 'serves clients on this machine',
-      [`tardisd ${D} --ssl --certfile cert.pem --keyfile key.pem --make-certificate`]:
-        'serves a network, with a certificate that is created if it does not exist',
+      [`tardisd ${D} --create`]:
+        'creates the store, and serves a network by TLS with a certificate of its own',
+      [`tardisd ${D}`]: 'is every later start',
       'tardisd --config /etc/tardis/tardisd.cfg --local /run/tardisd.sock':
         'uses a configuration file, and listens on a unix socket',
     },
@@ -47,8 +47,7 @@ export const COMMANDS_HELP = {
       'tardisremote serves the interface of docs/server/api.md to programs and browsers. lstardis, regenerate, tardiff, tardisfs, tardis-web and the reports of sonic read through it with --server https://HOST:7430/. To log in, give the password of a client or of one of its accounts, or a token (`sonic account --token`). With --server, only tokens are accepted, and passed on to that tardisd. tardisremote has no keys, so it sends the data of an encrypting client as it is, encrypted.',
     ],
     examples: {
-      [`tardisremote ${D} --ssl --certfile cert.pem --keyfile key.pem --make-certificate`]:
-        'serves a network, with a certificate that is created if it does not exist',
+      [`tardisremote ${D}`]: 'serves a network by TLS, with a certificate of its own',
       [`tardisremote ${D} --insecure-tcp`]: 'serves programs on this machine',
       'tardisremote --server backup.example --server-certificate tardisd.pem --insecure-tcp':
         'serves the clients of a tardisd on another machine; log in with tokens',
@@ -71,8 +70,8 @@ export const READERS_HELP = {
       [`regenerate ${D} -o /tmp/back /home/me/letters`]:
         'restores a directory from the newest set, as /tmp/back/letters',
       [`regenerate ${D} -b 3 /etc/fstab`]: 'restores a file from set 3, into the current directory',
-      [`regenerate ${D} -d "3 days ago" --overwrite=newer -o /home/me /home/me/letters`]:
-        'restores to the original place, and replaces files of which the set has a newer version',
+      [`regenerate ${D} -d "3 days ago" --in-place /home/me/letters`]:
+        'restores to where it was, and replaces what differs there',
       [`regenerate ${D} --include '*.c' --dry-run /home/me/src`]:
         'only shows what would be restored',
       [`regenerate ${D} --stdout /etc/fstab | less`]: 'writes one file to a pipe',
@@ -116,7 +115,7 @@ export const READERS_HELP = {
     ],
     examples: {
       'tardisfs -o database=/srv/tardis,client=laptop /mnt/laptop':
-        'mounts the sets of a client in a store on this machine',
+        'mounts the sets of a client in a store on this machine; `fusermount3 -u /mnt/laptop` unmounts them',
       'tardisfs -o server=backup.example.org,pwfile=/root/.tardis-password /mnt/backups':
         "mounts this machine's sets on a server",
       [`tardisfs ${D} -f /mnt/backups`]: 'stays in the foreground, and prints its log',

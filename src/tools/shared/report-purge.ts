@@ -29,7 +29,10 @@ export function purgedText(client: string, sets: readonly SetNumber[]): string {
 export const CLOCK_IN_DOUBT =
   'nothing is purged, since the clock has jumped or no backup was made for a long time';
 
-/** Returns lines for the report of a backup. `isRequested` is true if the run requested a purge. */
+/**
+ * Returns lines for the report of a backup. `isRequested` is true if the run requested a purge. A purge for which every set is
+ * kept by a rule has none.
+ */
 export function settledLines(client: string, settled: Settled, isRequested: boolean): string[] {
   const { purged, early, isClockInDoubt, failure } = settled;
   const lines: string[] = [];
@@ -37,16 +40,15 @@ export function settledLines(client: string, settled: Settled, isRequested: bool
     const many = counted(early.length, 'expendable backup set');
     lines.push(`Space was low: ${many} deleted early (${setRanges(early)}).`);
   }
-  const isPurged = isRequested && !isClockInDoubt && failure === undefined;
-  if (isPurged || purged.length > 0)
-    lines.push(`${purgedText(client, purged)}${whyNone(settled)}.`);
+  const why = isRequested && !isClockInDoubt && failure === undefined ? whyNone(settled) : '';
+  if (why !== '' || purged.length > 0) lines.push(`${purgedText(client, purged)}${why}.`);
   if (settled.contents + settled.packs + settled.deletedFiles > 0 || purged.length > 0) {
     lines.push(gcSummary(settled));
   }
   return lines;
 }
 
-/** Returns the reason why a purge deleted nothing; empty if it deleted sets. */
+/** Returns the reason why sets that no rule keeps were not deleted; empty if there are none, or some were. */
 function whyNone({ purged, young, isCautious }: Settled): string {
   if (purged.length > 0) return '';
   const reasons = [
@@ -57,7 +59,7 @@ function whyNone({ purged, young, isCautious }: Settled): string {
       ? ['without the right `purge`, rules count one set a day and keep the oldest of each period']
       : []),
   ];
-  return `: ${reasons.length === 0 ? 'every set is kept by a rule' : reasons.join('; ')}`;
+  return reasons.length === 0 ? '' : `: ${reasons.join('; ')}`;
 }
 
 /** Returns the warning to print; undefined without a warning. */

@@ -10,6 +10,7 @@ import {
   splitList,
 } from '../../config/index.js';
 import { displayName, displayText, type Schedule, SCHEDULES } from '../../model/index.js';
+import { spanOf } from '../../retention/index.js';
 import { isClientName } from '../../store/index.js';
 import { configPath, homeDirectory, isThere, mountedPlace } from '../../system/index.js';
 import type { Scope } from './backup-timer.js';
@@ -21,9 +22,11 @@ export const LATE_SECONDS: Readonly<Record<Schedule, number>> = {
   weekly: 8 * 24 * 3600,
 };
 
-/** Rules that keep the newest set of each period; the number of periods of each kind. */
-export type Keep = Readonly<Record<string, number>>;
-export const PERIODS: Readonly<Record<string, string>> = {
+/** Values of rules by their names: the number of periods of which the newest set is kept, or the age up to which all are. */
+export type Keep = Readonly<Record<string, string>>;
+/** Keys of the rules. */
+export const RULES: Readonly<Record<string, string>> = {
+  all: 'KeepWithin',
   hourly: 'KeepHourly',
   daily: 'KeepDaily',
   weekly: 'KeepWeekly',
@@ -227,19 +230,25 @@ function scopeIn(text: string): Scope {
   throw configInvalid(`Timer must be user or system, not "${displayText(text)}"`);
 }
 
-/** Parses rules such as `14 daily, 12 monthly`. */
+/** Parses rules such as `all of 2d, 14 daily, 12 monthly`. */
 function keepIn(text: string): Keep {
-  const parts = text.split(/,|\band\b/).map((part) => /^\s*(\d{1,5})\s+(\w+)\s*$/.exec(part));
-  const keep = new Map<string, number>();
-  for (const part of parts) {
-    const [, count = '', period = ''] = part ?? [];
-    const isRight = period in PERIODS && Number(count) > 0 && Number(count) <= MOST_KEPT;
-    if (!isRight) {
+  const keep = new Map<string, string>();
+  for (const part of text.split(/,|\band\b/)) {
+    const [, count = '', period = '', age, unit = ''] =
+      /^\s*(?:(\d{1,5})\s+(\w+)|all\s+of\s+(\d+)\s*(\w+))\s*$/.exec(part) ?? [];
+    if (age !== undefined) {
+      const span = age + unit.replace(/^(h|d|w|mo|y)[a-z]*$/i, '$1'); // `2 days` is 2d
+      spanOf(span, 'Keep: all of');
+      keep.set('all', span);
+      continue;
+    }
+    const isRight = period !== 'all' && Object.hasOwn(RULES, period);
+    if (!isRight || Number(count) === 0 || Number(count) > MOST_KEPT) {
       throw configInvalid(
-        `Keep must be like "14 daily, 12 monthly", or all, not "${displayText(text)}"`,
+        `Keep must be like "all of 2d, 14 daily, 12 monthly", or all, not "${displayText(text)}"`,
       );
     }
-    keep.set(period, Number(count));
+    keep.set(period, String(Number(count)));
   }
   return Object.fromEntries(keep);
 }
@@ -247,7 +256,7 @@ function keepIn(text: string): Keep {
 export function keepText(keep: Keep | undefined): string {
   if (keep === undefined) return 'all';
   return Object.entries(keep)
-    .map(([period, count]) => `${count} ${period}`)
+    .map(([rule, value]) => (rule === 'all' ? `all of ${value}` : `${value} ${rule}`))
     .join(', ');
 }
 

@@ -118,7 +118,7 @@ function offered(question: Question, plan: Plan): Offer {
     case 'When':
       return { ...none, hint: 'When: hourly, daily, weekly or never.' };
     case 'Keep':
-      return { ...none, hint: 'Sets to keep, such as "14 daily, 12 monthly", or all.' };
+      return { ...none, hint: 'Sets to keep, such as "all of 2d, 14 daily, 12 monthly", or all.' };
     case 'Report':
       return {
         ...none,

@@ -36,15 +36,18 @@ import {
   type Chosen,
   type Keep,
   passwordPath,
-  PERIODS,
   type Plan,
+  RULES,
 } from './setup-plan.js';
 import { askPlan } from './setup-questions.js';
 
 type Options = Settings<'sonic setup'>;
 
-/** Rules for a store that has none: a day of hours, two weeks of days, two months of weeks, and a year. */
-const USUAL_KEEP: Keep = { hourly: 24, daily: 14, weekly: 8, monthly: 12 };
+/**
+ * Rules for a store that has none: each set of two days, so that no later one of the same hour takes a file that was just
+ * deleted by mistake; two weeks of days, two months of weeks, and a year.
+ */
+const USUAL_KEEP: Keep = { all: '2d', daily: '14', weekly: '8', monthly: '12' };
 
 export async function setup(options: Options): Promise<number> {
   const system = nodeSystem();
@@ -219,9 +222,9 @@ function storedSettings(): string | undefined {
 function storedRules(): Keep | undefined {
   const stdout = storedSettings();
   if (stdout === undefined) return undefined;
-  const { settings = {} } = JSON.parse(stdout) as { settings?: Record<string, unknown> };
-  const rules = Object.entries(PERIODS).map(([period, key]) => [period, Number(settings[key])]);
-  const given = rules.filter(([, count]) => Number(count) > 0);
+  const { settings = {} } = JSON.parse(stdout) as { settings?: Record<string, string | number> };
+  const rules = Object.entries(RULES).map(([rule, key]) => [rule, String(settings[key] ?? '')]);
+  const given = rules.filter(([, value]) => value !== '' && value !== '0');
   return given.length === 0 ? undefined : (Object.fromEntries(given) as Keep);
 }
 
@@ -229,10 +232,10 @@ function storedRules(): Keep | undefined {
 function keepBy({ keep = {}, server }: Plan): void {
   if (server !== undefined) return;
   const stored = storedRules() ?? {};
-  for (const [period, key] of Object.entries(PERIODS)) {
-    const now = keep[period];
-    if (stored[period] === now) continue;
-    const words = now === undefined ? ['--remove', key] : [key, String(now)];
+  for (const [rule, key] of Object.entries(RULES)) {
+    const now = keep[rule];
+    if (stored[rule] === now) continue;
+    const words = now === undefined ? ['--remove', key] : [key, now];
     const { status, stderr } = spawnSync(
       tardisCommand('sonic'),
       ['setconfig', '--config', usualClientFile(), ...words],

@@ -1,7 +1,9 @@
-/** First words of the command lines of other backup programs. */
-import type { Settings } from '../../config/index.js';
+/** First words of command lines that are no command of `tardis`: those of other programs and of `sonic`, and mistyped ones. */
+import { nearest, type Settings, TOOLS } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
-import { byteText, isThere } from '../../system/index.js';
+import { displayText } from '../../model/index.js';
+import { byteText, isThere, processArguments } from '../../system/index.js';
+import { PROGRAM_OF } from '../output/front.js';
 
 /** Equivalent commands, by the first word of the other program's command. */
 const EQUIVALENT_LINES: Readonly<Record<string, string>> = {
@@ -23,20 +25,56 @@ const EQUIVALENT_LINES: Readonly<Record<string, string>> = {
   check: 'tardis check [options]',
   prune: 'tardis purge [options]',
   forget: 'sonic delete SET…, or sonic purge',
-  stats: 'sonic stats',
+  compact: 'tardis purge [options]',
+  dump: 'tardis restore [options] --stdout PATH',
+  serve: 'tardisd',
   status: 'tardis status',
   setup: 'tardis setup',
-  rebuild: 'sonic rebuild',
+  version: 'tardis --version',
 };
 
-/** Throws USAGE if the first argument is a command of another program, and no file of that name exists. */
+/** Commands of `sonic`, by their names. A word above or a command of `tardis` counts more. */
+const OF_SONIC = new Map<string, string>(
+  TOOLS.filter((tool) => tool.startsWith('sonic ')).map((tool) => [tool.slice(6), tool]),
+);
+const KNOWN: ReadonlySet<string> = new Set([
+  ...Object.keys(PROGRAM_OF),
+  ...Object.keys(EQUIVALENT_LINES),
+  ...OF_SONIC.keys(),
+]);
+
+/**
+ * Throws USAGE if no file has the name of the first argument, and it is a command of another program; or, as the first word of
+ * the command line, a command of `sonic` or similar to a command.
+ */
 export function refuseVerb({ directories, sources }: Settings<'tardis'>): void {
   const [first] = directories;
   if (first === undefined || sources.get('directories')?.source !== 'command line') return;
   const word = byteText(first);
-  if (!Object.hasOwn(EQUIVALENT_LINES, word) || isThere(word)) return;
-  throw new TardisError(
-    'USAGE',
-    `there is no file "${word}" to back up; if you meant a command, use: ${EQUIVALENT_LINES[word]}`,
-  );
+  if (isThere(word)) return;
+  const isFirstWord = processArguments()[0] === word;
+  const meant = Object.hasOwn(EQUIVALENT_LINES, word) || !isFirstWord ? word : meantBy(word);
+  const line = meant === undefined ? undefined : lineOf(meant, isFirstWord);
+  if (line === undefined) return;
+  const why = `there is no file "${displayText(word)}" to back up; if you meant a command, use`;
+  throw new TardisError('USAGE', `${why}: ${line}`);
+}
+
+/** Throws USAGE if the help of a command is requested that is none. A path has the help of a backup. */
+export function refuseHelpOf(word: string): void {
+  if (word === '' || /^[-.]|\//.test(word) || isThere(word)) return;
+  const meant = meantBy(word);
+  const hint = meant === undefined ? '`tardis --help` lists them' : `use: ${lineOf(meant, true)}`;
+  throw new TardisError('USAGE', `there is no command "${displayText(word)}"; ${hint}`);
+}
+
+/** Returns the word, or the known one that is most similar. */
+function meantBy(word: string): string | undefined {
+  return KNOWN.has(word) ? word : nearest(word, KNOWN);
+}
+
+/** Returns the command line to use for a known word; one of `sonic` only if the word stands where a command does. */
+function lineOf(word: string, isCommand: boolean): string | undefined {
+  if (Object.hasOwn(EQUIVALENT_LINES, word)) return EQUIVALENT_LINES[word];
+  return isCommand ? OF_SONIC.get(word) : undefined;
 }
