@@ -189,5 +189,5 @@ function wrong(where: string, text: string, wanted: string): TardisError {
 
 /** Returns a text for display, without the password that an address of another program may contain. */
 function shown(text: string): string {
-  return displayText(text.replaceAll(/:\/\/[^/@\s]*@/g, '://…@'));
+  return displayText(text.replaceAll(/:\/\/(?!USER@)[^/@\s]*@/g, '://…@'));
 }

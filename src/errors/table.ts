@@ -131,7 +131,7 @@ export const ERROR_TABLE = Object.freeze({
     PACKS_STRANGE:
       'Move the files that are named out of packs/ (`sonic check` shows which client each pack belongs to), then run the same command again; nothing was changed.',
     INSECURE_TCP_REFUSED:
-      'Use TLS (SSL, CertFile and KeyFile of the server); plain TCP needs --insecure-tcp over loopback, and --insecure-network over a network.',
+      'Use TLS: without --nossl and SSL = no, a server has it, with a certificate of its own. Plain TCP needs --insecure-tcp over loopback, and --insecure-network over a network.',
     CERTIFICATE_REFUSED:
       'Give the password of the client (-P): it authenticates the server, whatever its certificate, unless --validate-certs is given. If the client has no password, use a certificate that this machine trusts (NODE_EXTRA_CA_CERTS).',
     CERTIFICATE_UNUSABLE:
@@ -141,7 +141,7 @@ export const ERROR_TABLE = Object.freeze({
     ACCOUNT_INVALID:
       'Give an account a name that would be valid for a client; rights are add, read, list, purge and admin.',
     PASSWORD_NOT_SET:
-      'Check that this is the store or server that you mean. If the client was created with a password, its keys are lost: restore them with `sonic keys --insert --keys FILE` (docs/damage/recovery.md, "Keys"). `sonic setpass` sets a first password.',
+      'Set a first password with `sonic setpass`, or encrypt with `sonic encrypt`. If the client had a password, check that this is the store or server that you mean; if it is, the keys are lost: restore them with `sonic keys --insert --keys FILE` (docs/damage/recovery.md, "Keys").',
     PASSWORD_IS_SET: 'Change the password with `sonic chpass`.',
     CLIENT_ENCRYPTS: 'Run `sonic rekey` if the client needs new keys.',
     CONFIRMATION_NEEDED: 'Give --yes to run the command without a question.',

@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
-import { classOf, systemCode, TardisError } from '../errors/index.js';
+import { classOf, failedTo, systemCode, TardisError } from '../errors/index.js';
 import { joinPath, RowReader, type SetNumber, splitPath } from '../model/index.js';
 import { flockPatiently, OpenKind, type System } from '../system/index.js';
 import { moveOver, temporaryName } from '../workers/index.js';
@@ -132,7 +132,8 @@ export class RestoreJournal {
         fd = system.native.createFileAt(rootFd, name);
       } catch (error) {
         if (classOf(systemCode(error)) === 'refused') return undefined;
-        if (systemCode(error) !== 'EEXIST') throw error;
+        if (systemCode(error) !== 'EEXIST')
+          throw failedTo('create files in the output directory', error, 'writeTarget');
         if (isClosed(system, rootFd, name)) return undefined;
         const earlier = await RestoreJournal.again(system, rootFd, name, identity);
         if (earlier !== undefined) return earlier;

@@ -113,7 +113,9 @@ export class LinkGroups {
         isOld ||
         isBegun(link, target, verdict);
       if (!mayReplace && policy.keepsSilently) return 'kept';
-      if (!mayReplace) throw new TardisError('TARGET_EXISTS', 'something else is there');
+      if (!mayReplace) {
+        throw new TardisError('TARGET_EXISTS', 'another version of it is there, or something else');
+      }
     }
     if (!target.isDry) target.makeLink(at, existing, mayReplace);
     return 'made';

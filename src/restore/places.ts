@@ -262,7 +262,7 @@ export class RestorePlaces {
         this.progress.kept += 1;
         return 'kept';
       case 'refuse':
-        throw new TardisError('TARGET_EXISTS', 'something else is there');
+        throw new TardisError('TARGET_EXISTS', 'another version of it is there, or something else');
     }
   }
 

@@ -277,6 +277,7 @@ test('a repository of later releases names the store or the server, and the clie
     [{ repository: 's3://bucket/' }, 's3://BUCKET/CLIENT'],
     [{ repository: 'ssh://nas' }, 'ssh://HOST/PLACE/CLIENT'],
     [{ repository: 'https://host/me' }, '--server'],
+    [{ repository: 'ann@host:/b/me' }, '--server ssh://USER@HOST/PLACE'],
     [{ repository: '/srv/b/me', client: 'me' }, 'leave out --client'],
     [{ configFiles: written(t, '[Tardis]\nRepository = b/me\n', 'bad.cfg') }, 'absolute'],
   ] as const) {

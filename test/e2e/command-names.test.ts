@@ -104,3 +104,15 @@ test('a mistyped command is named, and a path of its name is backed up', async (
   fs.mkdirSync(path.join(cwd, 'restor'));
   await succeed('tardis', ['restor', ...store], { cwd });
 });
+
+test('a command without a store, and without a set-up, names what to give', async (t) => {
+  const [home, store] = [scratch(t), path.join(scratch(t), 'store')];
+  const env = { HOME: home, XDG_CONFIG_HOME: home, TARDIS_CLIENT: 'nobody-here' };
+  for (const words of [['list'], ['restore', '/etc'], ['check'], ['backup', '--local', '/etc']]) {
+    const { stderr } = await run('tardis', words, { env });
+    t.regex(stderr, /no store was named: give -D or --server, or set up backups by `tardis setup`/);
+  }
+  const { stderr } = await run('tardis', ['list', '-D', store], { env });
+  t.regex(stderr, /NO_SUCH_STORE/);
+  t.notRegex(stderr, /no store was named/);
+});

@@ -22,7 +22,7 @@ import {
   TOOLS,
   USER_TOOLS,
 } from '../../config/index.js';
-import { asTardisError, TardisError, toWire } from '../../errors/index.js';
+import { asTardisError, type ErrorCode, TardisError, toWire } from '../../errors/index.js';
 import { displayName, displayText } from '../../model/index.js';
 import {
   isThere,
@@ -98,7 +98,8 @@ export function toolCommand<T extends Tool>(spec: ToolSpec<T>): Command {
 }
 
 /**
- * Runs the command. If an internal error is explained by wrong values in the catalog, throws CATALOG_DAMAGED instead.
+ * Runs the command. If an internal error is explained by wrong values in the catalog, throws CATALOG_DAMAGED instead. An error
+ * of a store that nobody has named gets a hint.
  */
 async function runExplained<T extends Tool>(
   spec: ToolSpec<T>,
@@ -112,10 +113,31 @@ async function runExplained<T extends Tool>(
       if (entered !== settings) await leaveBucket();
     }
   } catch (error) {
-    if (asTardisError(error).code !== 'INTERNAL') throw error;
+    const { code, message, context } = asTardisError(error);
+    if (code !== 'INTERNAL') {
+      if (!OF_USUAL_STORE.includes(code) || isPlaceNamed(spec.tool, settings)) throw error;
+      const hint = 'no store was named: give -D or --server, or set up backups by `tardis setup`';
+      throw new TardisError(code, `${message}; ${hint}`, context, error);
+    }
     const { explainBug } = await import('../opening/explain-bug.js'); // loaded only after a bug
     throw explainBug(error, settings);
   }
+}
+
+/** Errors of a store that is not there, or is that of the server of this machine. */
+const OF_USUAL_STORE: readonly ErrorCode[] = [
+  'NO_SUCH_STORE',
+  'NO_SUCH_CLIENT',
+  'STORE_NOT_READABLE',
+];
+
+/** True if a setting names the store, or the server, or if the command has a store of its own. */
+function isPlaceNamed(tool: Tool, { sources }: Sourced): boolean {
+  const places = (['database', 'server', 'throughServer'] as const).map((name) =>
+    sources.get(name),
+  );
+  const isNamed = places.some((place) => (place?.source ?? 'built-in') !== 'built-in');
+  return isNamed || tool === 'tardisd' || tool === 'tardisremote';
 }
 
 /**

@@ -83,7 +83,7 @@ export function backupLines(result: BackupResult, client: string, isPurge: boole
 
 /**
  * Returns the lines after the first backup of a new client: whether it is encrypted, how to look, and how to restore.
- * `tardis setup`, whose configuration the run then has, prints the last two itself.
+ * `tardis setup`, whose configuration the run then has, prints the last two itself, and writes the sheet of keys.
  */
 export function nextLines(settings: Settings<'tardis'>, isEncrypted: boolean): string[] {
   const { client, local, server, configFiles, sources } = settings;
@@ -96,7 +96,7 @@ export function nextLines(settings: Settings<'tardis'>, isEncrypted: boolean): s
     : 'the server can read it; a client that is created with --password or a password file is encrypted';
   return [
     isEncrypted
-      ? `It is encrypted: without the password nobody can read it. \`sonic keys ${place} --pdf FILE\` prints its keys.`
+      ? `It is encrypted: without the password nobody can read it.${isOfSetup ? '' : ` \`sonic keys ${place} --pdf FILE\` prints its keys.`}`
       : `It is not encrypted: ${encrypt}.`,
     ...(isOfSetup
       ? []
