@@ -25,6 +25,7 @@ import type { Address } from '../../src/system/index.js';
 import { elsewhereOf, serverPlace } from '../../src/tools/index.js';
 import { inlineSystem } from '../helpers/inline.js';
 import { scratchInMemory } from '../helpers/scratch.js';
+import { until } from '../helpers/until.js';
 
 const NAMES = new Map(
   Object.entries(MESSAGES).map(([name, row]) => [row.number, name as MessageName]),
@@ -193,7 +194,7 @@ test('an error that does not pass, a wrong message and a malformed one end the b
 test('a session that is failed while it waits for the welcome begins no more', async (t) => {
   const lab = new Lab(t, [SILENT]);
   const beginning = lab.begin();
-  while (lab.server.greetings.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => lab.server.greetings.length > 0);
   lab.connector.fail(new TardisError('INTERRUPTED', 'by the user'));
   t.is(await rejectedCode(beginning), 'INTERRUPTED');
   await lab.connector.closed();

@@ -2,7 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import type { MessageSocket } from '../../src/transport/index.js';
-import { pause } from '../helpers/commands.js';
+import { pause } from '../helpers/until.js';
 
 const NORMAL = 1000;
 const CUT = 1006;

@@ -21,13 +21,13 @@ import {
   backupsRunHere,
   jsonLines,
   type Outcome,
-  pause,
   run,
   Server,
   succeed,
 } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, dir, file, look, makeTree, noise } from '../helpers/tree.js';
+import { pause } from '../helpers/until.js';
 
 backupsRunHere();
 

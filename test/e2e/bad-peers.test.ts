@@ -14,7 +14,6 @@ import { rowOf } from '../helpers/rows.js';
 import {
   backup,
   backupsRunHere,
-  pause,
   runWhenFree,
   Server,
   succeed,
@@ -23,6 +22,7 @@ import {
 import { withHistory } from '../helpers/inline.js';
 import { makeScratch, removeScratch } from '../helpers/scratch.js';
 import { differences, file, look, makeTree, noise, text } from '../helpers/tree.js';
+import { pause, until } from '../helpers/until.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -523,7 +523,7 @@ test('only a peer that promised to send what is wanted is waited for', async (t)
   for (const [question, promise] of [false, false, true, false].entries()) {
     peer.send('digests', { question, digests: digest, promise });
   }
-  while (peer.verdicts.length < 4) await pause(5);
+  await until(() => peer.verdicts.length >= 4);
   t.deepEqual(peer.verdicts, [[WANT], [WANT], [WANT], [COMING]]);
   peer.cut();
   await peer.closed;

@@ -10,12 +10,11 @@ import {
   backupsRunHere,
   jsonLines,
   type Outcome,
-  pause,
   poolsStayAway,
   run,
-  until,
 } from '../helpers/commands.js';
 import { differences, file, look, makeTree, noise } from '../helpers/tree.js';
+import { pause, until } from '../helpers/until.js';
 
 backupsRunHere();
 poolsStayAway();

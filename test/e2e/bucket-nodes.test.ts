@@ -5,13 +5,14 @@ import test from 'ava';
 import { FarClient, startNode } from '../helpers/bucket-nodes.js';
 import { ServedLab } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
-import { backupsRunHere, pause, poolsStayAway, type Server } from '../helpers/commands.js';
+import { backupsRunHere, poolsStayAway, type Server } from '../helpers/commands.js';
 import { seed } from '../helpers/seed.js';
 import { partOf, share, smallShare } from '../helpers/share.js';
 import { noise } from '../helpers/tree.js';
 import type { S3Fault } from '../support/s3-faults.js';
 import { seededRandom } from '../support/seeded-random.js';
 import type { S3Options, S3Record, S3Server } from '../support/s3-server.js';
+import { pause, until } from '../helpers/until.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -237,7 +238,7 @@ test.serial('a session is known to other servers while it lasts', async (t) => {
   growMuch(lab.source);
   at.set(3, () => 'hang');
   const running = me.start(one.clientArgs, [lab.source]);
-  while (!at.isDone) await pause(20);
+  await until(() => at.isDone);
   const leases = (): string[] => lab.server.objects.keys().filter((key) => key.includes('nodes/'));
   t.is(leases().length, 1);
   const again = await me.run(two.clientArgs, 'tardis', ['--reconnect', '0', lab.source]);
@@ -266,7 +267,7 @@ test('a session whose client is gone ends when another server has taken over the
   });
   await one.running.until('a parked session', () => one.running.stderr.includes('session parked'));
   const isLeased = (key: string): boolean => key.includes('nodes/');
-  while (lab.server.objects.keys().some(isLeased)) await pause(20);
+  await until(() => !lab.server.objects.keys().some(isLeased));
   await me.succeed(two.clientArgs, 'tardis', [lab.source]);
   t.is(startsOf(two), 1);
   await one.running.until('end of its session', () => hasEnded(one));
@@ -364,10 +365,17 @@ test('clients back up through three servers at once, and go on when one is kille
     }),
   );
   t.true(at.isDone);
+  const complete: number[] = [];
   for (const client of clients) {
     t.deepEqual(await client.restored(toAny(two, three)), [], client.name);
     const sets = await client.sets(toAny(two, three));
-    t.is(sets.filter(({ state }) => state === 'complete').length, 2, client.name);
+    complete.push(sets.filter(({ state }) => state === 'complete').length);
     await client.succeed(toAny(two, three), 'sonic', ['check', '--read-data']);
   }
+  // If the commit completed a set, its client learned nothing of it, and made another one.
+  t.true([0, 1].includes(complete.reduce((sum, sets) => sum + sets) - 2 * clients.length));
+  t.true(
+    complete.every((sets) => sets >= 2),
+    complete.join(),
+  );
 });

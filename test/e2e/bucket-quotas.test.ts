@@ -9,11 +9,11 @@ import {
   backupsRunHere,
   jsonLines,
   type Outcome,
-  pause,
   poolsStayAway,
   run,
 } from '../helpers/commands.js';
 import { noise } from '../helpers/tree.js';
+import { pause } from '../helpers/until.js';
 
 backupsRunHere();
 poolsStayAway();

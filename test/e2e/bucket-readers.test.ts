@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { BucketLab, STORE } from '../helpers/bucket-lab.js';
 import { KEY_VARIABLES } from '../helpers/buckets.js';
 import { codeIn } from '../helpers/codes.js';
-import { backupsRunHere, pause, Running, until } from '../helpers/commands.js';
+import { backupsRunHere, Running } from '../helpers/commands.js';
 import { outputOf } from '../helpers/mounted-sets.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { scratchInMemory } from '../helpers/scratch.js';
@@ -13,6 +13,7 @@ import { differences, file, look, makeTree, noise, text } from '../helpers/tree.
 import { WebDoor } from '../helpers/web-door.js';
 import type { S3Fault } from '../support/s3-faults.js';
 import { S3Server } from '../support/s3-server.js';
+import { pause, until } from '../helpers/until.js';
 
 backupsRunHere();
 

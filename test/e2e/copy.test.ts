@@ -10,7 +10,6 @@ import {
   backup,
   backupsRunHere,
   jsonLines,
-  pause,
   rest,
   run,
   Running,
@@ -33,6 +32,7 @@ import {
   text,
   type TreeNode,
 } from '../helpers/tree.js';
+import { pause } from '../helpers/until.js';
 
 backupsRunHere();
 

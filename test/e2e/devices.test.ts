@@ -3,18 +3,11 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import {
-  backup,
-  backupsRunHere,
-  jsonLines,
-  pause,
-  run,
-  Running,
-  succeed,
-} from '../helpers/commands.js';
+import { backup, backupsRunHere, jsonLines, run, Running, succeed } from '../helpers/commands.js';
 import { loopHere, mountHere, unlessLeftOut } from '../helpers/mounts.js';
 import { lab, type Lab } from '../helpers/settings.js';
 import { noise } from '../helpers/tree.js';
+import { pause } from '../helpers/until.js';
 
 backupsRunHere();
 

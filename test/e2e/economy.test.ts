@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { nodeSystem } from '../../src/system/index.js';
-import { backup, backupsRunHere, pause, rest, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, rest, succeed } from '../helpers/commands.js';
 import { backupInline, inlineSystem } from '../helpers/inline.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import {
@@ -20,6 +20,7 @@ import {
   text,
   type TreeNode,
 } from '../helpers/tree.js';
+import { pause } from '../helpers/until.js';
 
 backupsRunHere();
 

@@ -7,11 +7,11 @@ import { decodedBytes } from '../helpers/forgets.js';
 import { runOnTerminal } from '../helpers/terminal.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree, noise } from '../helpers/tree.js';
+import { until } from '../helpers/until.js';
 
 backupsRunHere();
 
 const SECRET = 'Axolotl-secret-88A0';
-const TIMEOUT_MS = 60_000;
 
 async function withSecret(t: ExecutionContext, more: readonly string[] = []) {
   const home = scratchInMemory(t);
@@ -148,24 +148,34 @@ test('no path is forgotten over the network before ForgetAfter', async (t) => {
   t.teardown(() => server.kill());
   const far = [...server.clientArgs, '-C', 'me', '-F', secret, '--account', 'tidier'];
   t.regex(await succeed('sonic', ['forget-path', '--preview', ...far, hidden]), /4 versions/);
-  const words = ['forget-path', '--yes', '--undo-period', '0d', '--json', ...far];
-  t.regex((await run('sonic', [...words, hidden])).stdout, /SET_LOCKED/);
+  const after = (period: string): string[] => [
+    'forget-path',
+    '--yes',
+    '--undo-period',
+    period,
+    '--json',
+    ...far,
+    hidden,
+  ];
+  t.regex((await run('sonic', after('0d'))).stdout, /SET_LOCKED/);
   await succeed('sonic', ['lock', '--unlock', ...place, '1']);
-  const [first] = jsonLines(await succeed('sonic', [...words, hidden]));
-  const [request] = first!['requests'] as { dueAtMs: number; requestedAtMs: number; id: number }[];
-  t.is(request!.dueAtMs - request!.requestedAtMs, 3000);
-  await succeed('sonic', ['forget-path', '--undo', String(request!.id), ...far]);
+  const requested = async (period: string) => {
+    const [first] = jsonLines(await succeed('sonic', after(period)));
+    const all = first!['requests'] as { dueAtMs: number; requestedAtMs: number; id: number }[];
+    const { dueAtMs, requestedAtMs, id } = all[0]!;
+    return { id, periodMs: dueAtMs - requestedAtMs };
+  };
+  const { id, periodMs } = await requested('1d');
+  t.is(periodMs, 86_400_000);
+  await succeed('sonic', ['forget-path', '--undo', String(id), ...far]);
   const listed = jsonLines(await succeed('sonic', ['forget-path', '--list', '--json', ...far]))[0]!;
   t.deepEqual(listed['requests'], []);
   const refused = await run('sonic', ['forget-path', '--finish', ...far]);
   t.regex(refused.stderr, /CAPABILITY_MISSING/);
 
   const started = Date.now();
-  await succeed('sonic', [...words, hidden]);
-  while (!server.running.stderr.includes('paths were forgotten')) {
-    t.true(Date.now() - started < TIMEOUT_MS, server.running.stderr);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  t.is((await requested('0d')).periodMs, 3000, 'the server requires more');
+  await until(() => server.running.stderr.includes('paths were forgotten'));
   t.true(Date.now() - started >= 3000);
   const listing = await succeed('lstardis', [...far, '-b', '1', at('tree')]);
   t.notRegex(listing, /private/);

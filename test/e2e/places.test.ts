@@ -13,7 +13,6 @@ import {
   BIN,
   jsonLines,
   type Outcome,
-  pause,
   run,
   Running,
   Server,
@@ -23,6 +22,7 @@ import {
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree, noise, type TreeNode } from '../helpers/tree.js';
+import { pause } from '../helpers/until.js';
 
 backupsRunHere();
 

@@ -10,13 +10,13 @@ import {
   Server,
   succeed,
   poolsStayAway,
-  until,
 } from '../helpers/commands.js';
 import { runOnTerminal } from '../helpers/terminal.js';
 import { readersAgree } from '../helpers/second-reader.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, file, look, makeTree, noise } from '../helpers/tree.js';
 import { bytesIn } from '../helpers/garbage.js';
+import { until } from '../helpers/until.js';
 
 backupsRunHere();
 poolsStayAway();

@@ -9,11 +9,11 @@ import {
   run,
   Server,
   succeed,
-  pause,
   poolsStayAway,
 } from '../helpers/commands.js';
 import { type Lab, lab } from '../helpers/settings.js';
 import { differences, dir, file, look, makeTree, noise } from '../helpers/tree.js';
+import { pause } from '../helpers/until.js';
 
 backupsRunHere();
 poolsStayAway();

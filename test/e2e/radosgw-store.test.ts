@@ -4,10 +4,11 @@ import test from 'ava';
 import { BucketLab } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
 import { FarClient, startNode } from '../helpers/bucket-nodes.js';
-import { backupsRunHere, pause } from '../helpers/commands.js';
+import { backupsRunHere } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { noise } from '../helpers/tree.js';
 import { type Gateway, startGateway, whyNoGateway } from '../support/radosgw.js';
+import { pause } from '../helpers/until.js';
 
 backupsRunHere();
 

@@ -12,7 +12,7 @@ import { faultySystem, KilledError } from '../support/faults.js';
 import { oneByOne } from '../support/leaves-all.js';
 import type { NativeCalls, System } from '../../src/system/index.js';
 import { seededRandom } from '../support/seeded-random.js';
-import { backupsRunHere, backup, pause, run, Running, succeed } from '../helpers/commands.js';
+import { backupsRunHere, backup, run, Running, succeed } from '../helpers/commands.js';
 import { Ledger, Plan, watchOnly } from '../helpers/faults.js';
 import { backupInline, inlineSystem, type Place, restoreInline } from '../helpers/inline.js';
 import { scratchInMemory } from '../helpers/scratch.js';
@@ -30,6 +30,7 @@ import {
 } from '../helpers/tree.js';
 import { seed } from '../helpers/seed.js';
 import { partOf, share } from '../helpers/share.js';
+import { pause } from '../helpers/until.js';
 
 backupsRunHere();
 

@@ -7,7 +7,6 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import {
   backup,
-  pause,
   residentBytes,
   run,
   succeed,
@@ -29,6 +28,7 @@ import {
   text,
   type TreeNode,
 } from '../helpers/tree.js';
+import { pause } from '../helpers/until.js';
 
 backupsRunHere();
 poolsStayAway();

@@ -3,18 +3,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { plainPackr } from '../../src/system/msgpack/index.js';
-import {
-  backup,
-  backupsRunHere,
-  jsonLines,
-  run,
-  Server,
-  succeed,
-  until,
-} from '../helpers/commands.js';
+import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { file, makeTree } from '../helpers/tree.js';
+import { until } from '../helpers/until.js';
 
 backupsRunHere();
 

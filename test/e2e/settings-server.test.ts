@@ -21,6 +21,7 @@ import {
 } from '../helpers/commands.js';
 import { type Lab, lab } from '../helpers/settings.js';
 import { addTo, dir, file, isRoot, noise } from '../helpers/tree.js';
+import { until } from '../helpers/until.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -258,7 +259,7 @@ function isAlive(pid: number): boolean {
 }
 
 async function ended(pid: number): Promise<void> {
-  while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 20));
+  await until(() => !isAlive(pid));
 }
 
 /** Starts a server in the background; returns its process id and port. */

@@ -12,7 +12,6 @@ import {
   cleanEnvironment,
   listedSets,
   makeEmptyStore,
-  pause,
   run,
   Running,
   succeed,
@@ -20,6 +19,7 @@ import {
 import { SEPARATE_SERVER } from '../helpers/separate-server.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree, noise } from '../helpers/tree.js';
+import { until } from '../helpers/until.js';
 
 backupsRunHere();
 
@@ -101,7 +101,7 @@ test('a killed backup leaves no directory of its socket', async (t) => {
   const running = await slowBackup(t, its);
   running.signal('SIGKILL');
   await running.ended;
-  while (fs.readdirSync(its.temporary).length > 0) await pause(20); // until its server has noticed
+  await until(() => fs.readdirSync(its.temporary).length === 0); // its server has noticed
   t.pass();
 });
 
@@ -150,14 +150,14 @@ test('a SIGHUP that was ignored at the start stays ignored, by a server and by a
   makeEmptyStore(store[1]!);
   const server = withoutHangup('tardisd', [...store.slice(0, 2), '--local', socket]);
   t.teardown(() => server.kill('SIGKILL'));
-  while (!fs.existsSync(socket)) await pause(20);
+  await until(() => fs.existsSync(socket));
   server.kill('SIGHUP');
   const mark = path.join(home, 'begun');
   const hook = ['--hook-before', `sh -c "touch ${mark}; sleep 2"`];
   const to = ['--server', socket, '-C', 'me', '--create'];
   const backup = withoutHangup('tardis', [...to, ...hook, source]);
   t.teardown(() => backup.kill('SIGKILL'));
-  while (!fs.existsSync(mark)) await pause(20);
+  await until(() => fs.existsSync(mark));
   backup.kill('SIGHUP');
   t.is(await statusOf(backup), 0);
   t.is((await listedSets(store[1]!, 'me')).length, 1);

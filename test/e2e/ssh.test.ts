@@ -6,7 +6,6 @@ import {
   backup,
   listedSets,
   type Outcome,
-  pause,
   poolsStayAway,
   run,
   Running,
@@ -19,6 +18,7 @@ import { mounted } from '../helpers/mounted-sets.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { processesLike, type SshWay, sshServer, sshStub } from '../helpers/ssh.js';
 import { differences, dir, file, look, makeTree, noise, text } from '../helpers/tree.js';
+import { pause } from '../helpers/until.js';
 
 poolsStayAway();
 

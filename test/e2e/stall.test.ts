@@ -5,7 +5,6 @@ import test from 'ava';
 import {
   backup,
   listedSets,
-  pause,
   residentBytes,
   Running,
   Server,
@@ -14,6 +13,7 @@ import {
 } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, dir, file, look, makeTree, noise, text } from '../helpers/tree.js';
+import { pause } from '../helpers/until.js';
 
 poolsStayAway();
 

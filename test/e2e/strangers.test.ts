@@ -5,9 +5,10 @@ import test, { type ExecutionContext } from 'ava';
 import { WebSocket } from 'ws';
 import { encodeMessage } from '../../src/transport/index.js';
 import { certificateIn } from '../helpers/certificates.js';
-import { backup, pause, Server, succeed, poolsStayAway } from '../helpers/commands.js';
+import { backup, Server, succeed, poolsStayAway } from '../helpers/commands.js';
 import { helloOf } from '../helpers/greetings.js';
 import { lab } from '../helpers/settings.js';
+import { pause } from '../helpers/until.js';
 
 poolsStayAway();
 

@@ -3,9 +3,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { pause, run, succeed, backupsRunHere, poolsStayAway, until } from '../helpers/commands.js';
+import { run, succeed, backupsRunHere, poolsStayAway } from '../helpers/commands.js';
 import { everything, type Lab, mounted, outputOf } from '../helpers/mounted-sets.js';
 import { dir, file, makeTree, noise, text } from '../helpers/tree.js';
+import { pause, until } from '../helpers/until.js';
 
 backupsRunHere();
 poolsStayAway();

@@ -1,9 +1,10 @@
 /** A mount uses the numbers of nodes again: whatever was ready or expected for a node must not be taken for another file. */
 import fs from 'node:fs';
 import test from 'ava';
-import { backupsRunHere, poolsStayAway, succeed, until } from '../helpers/commands.js';
+import { backupsRunHere, poolsStayAway, succeed } from '../helpers/commands.js';
 import { type Lab, mounted } from '../helpers/mounted-sets.js';
 import { file, makeTree, noise } from '../helpers/tree.js';
+import { until } from '../helpers/until.js';
 
 backupsRunHere();
 poolsStayAway();

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { backupsRunHere, poolsStayAway, Server, succeed, until } from '../helpers/commands.js';
+import { backupsRunHere, poolsStayAway, Server, succeed } from '../helpers/commands.js';
 import { mounted, outputOf, rangeOf } from '../helpers/mounted-sets.js';
 import { chooser } from '../helpers/random-tree.js';
 import { seed } from '../helpers/seed.js';
@@ -18,6 +18,7 @@ import {
   symlink,
   text,
 } from '../helpers/tree.js';
+import { until } from '../helpers/until.js';
 
 backupsRunHere();
 poolsStayAway();

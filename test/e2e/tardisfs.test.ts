@@ -15,10 +15,10 @@ import {
   succeed,
   backupsRunHere,
   poolsStayAway,
-  until,
 } from '../helpers/commands.js';
 import { everything, mounted } from '../helpers/mounted-sets.js';
 import { dir, file, makeTree, noise } from '../helpers/tree.js';
+import { until } from '../helpers/until.js';
 
 backupsRunHere();
 poolsStayAway();

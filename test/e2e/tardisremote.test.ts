@@ -7,6 +7,7 @@ import test from 'ava';
 import { run, Running, succeed, backupsRunHere, poolsStayAway } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 import { differences, look, noise } from '../helpers/tree.js';
+import { until } from '../helpers/until.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -197,7 +198,7 @@ test('tardisremote runs in the background, with its PidFile, and ends at a signa
   const second = await run('tardisremote', words);
   t.regex(second.stderr, /\[SERVER_RUNS\]/);
   process.kill(pid, 'SIGTERM');
-  while (fs.existsSync(pidFile)) await new Promise((resolve) => setTimeout(resolve, 20));
+  await until(() => !fs.existsSync(pidFile));
   t.pass();
 });
 

@@ -4,6 +4,7 @@ import test from 'ava';
 import { Running, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 import { runOnTerminal } from '../helpers/terminal.js';
+import { until } from '../helpers/until.js';
 
 test('a server on a terminal shows clients that come and go, and is quiet in a pipe', async (t) => {
   const { at, store, source, place } = lab(t);
@@ -12,10 +13,7 @@ test('a server on a terminal shows clients that come and go, and is quiet in a p
   const words = ['-D', store, '--local', socket, '--pidfile', pidFile];
   const visit = async (): Promise<void> => {
     const to = ['--server', socket, '-C', 'me'];
-    for (let tries = 0; !fs.existsSync(socket); tries += 1) {
-      t.true(tries < 600);
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
+    await until(() => fs.existsSync(socket));
     await succeed('tardis', [...to, source]);
     await succeed('lstardis', [...to, source]);
   };

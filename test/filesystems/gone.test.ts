@@ -10,13 +10,13 @@ import {
   succeed,
   commandsRunHere,
   poolsStayAway,
-  until,
 } from '../helpers/commands.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { seed } from '../helpers/seed.js';
 import { partOf, share } from '../helpers/share.js';
 import { differences, dir, file, look, makeTree, noise, type Snapshot } from '../helpers/tree.js';
 import { seededRandom } from '../support/seeded-random.js';
+import { until } from '../helpers/until.js';
 
 commandsRunHere();
 poolsStayAway();

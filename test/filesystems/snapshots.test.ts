@@ -5,12 +5,13 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { backup, pause, poolsStayAway, Running } from '../helpers/commands.js';
+import { backup, poolsStayAway, Running } from '../helpers/commands.js';
 import { seed } from '../helpers/seed.js';
 import { lab } from '../helpers/settings.js';
 import { share } from '../helpers/share.js';
 import { settle, Subvolumes } from '../helpers/subvolumes.js';
 import { differences, look } from '../helpers/tree.js';
+import { pause } from '../helpers/until.js';
 
 poolsStayAway();
 

@@ -8,6 +8,7 @@ import { Credit } from '../../src/system/index.js';
 import { requireListedStatus } from './exit-statuses.js';
 import { ownEnvironment, runHere, type ToolHere } from './in-process.js';
 import { memoryFolder } from './scratch.js';
+import { pause } from './until.js';
 
 export type Tool =
   | 'tardis'
@@ -45,7 +46,6 @@ export interface CommandOptions {
 
 const TIMEOUT_MS = 120_000;
 const POLL_MS = 10;
-const [SLOW_POLL_MS, MOST_POLLS] = [50, 1200];
 /** The folder bin of the checkout; this file is compiled to dist/test/helpers. */
 export const BIN = fileURLToPath(new URL('../../../bin', import.meta.url));
 
@@ -399,20 +399,6 @@ function isEmpty(store: string): boolean {
 export function makeEmptyStore(store: string): void {
   fs.mkdirSync(store);
   fs.writeFileSync(path.join(store, '.tardis-store'), '');
-}
-
-/** Waits until something holds. Throws if it does not within a minute. */
-export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (let polls = 0; !(await holds()); polls += 1) {
-    if (polls >= MOST_POLLS) throw new Error(`it never happened: ${String(holds)}`);
-    await pause(SLOW_POLL_MS);
-  }
-}
-
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }
 
 /**

@@ -13,7 +13,6 @@ import {
   type CommandOptions,
   type ListedSet,
   type Outcome,
-  pause,
   run,
   Running,
   runWhenFree,
@@ -23,6 +22,7 @@ import {
 import { removeScratch } from './scratch.js';
 import { SEPARATE_SERVER } from './separate-server.js';
 import { differences, look, noise, type Snapshot, text } from './tree.js';
+import { pause } from './until.js';
 
 /** Does something to a service, brings it back, and returns what it did. */
 export type Strike = (random: { next(): number }) => Promise<string>;

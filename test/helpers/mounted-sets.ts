@@ -3,9 +3,10 @@ import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { among, backup, pause, run, Running } from './commands.js';
+import { among, backup, run, Running } from './commands.js';
 import { LeftOut, Mounts, unlessLeftOut } from './mounts.js';
 import { dir, file, hardlink, node, noise, sparse, symlink, text, type TreeNode } from './tree.js';
+import { pause } from './until.js';
 
 const POLL_MS = 20;
 const MOST_POLLS = 1000;

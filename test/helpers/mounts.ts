@@ -8,9 +8,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
-import { among, pause } from './commands.js';
+import { among } from './commands.js';
 import { scratchInMemory } from './scratch.js';
 import { isRoot } from './tree.js';
+import { pause } from './until.js';
 
 const POLL_MS = 5;
 const MOST_POLLS = 4000;

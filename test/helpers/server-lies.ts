@@ -13,7 +13,6 @@ import {
   backupsRunHere,
   type CommandOptions,
   type Outcome,
-  pause,
   run,
   Server,
   succeed,
@@ -23,6 +22,7 @@ import { seed } from './seed.js';
 import { type Lab, lab } from './settings.js';
 import { partOf, smallShare } from './share.js';
 import { differences, dir, file, look, makeTree, noise } from './tree.js';
+import { pause } from './until.js';
 
 /** Messages of honest sessions, by name, as they were sent. */
 type Recorded = ReadonlyMap<MessageName, readonly Buffer[]>;

@@ -6,8 +6,9 @@ import type { ExecutionContext } from 'ava';
 import { openProgram, type ProgramAddress } from '../../src/system/index.js';
 import { sshError } from '../../src/transport/index.js';
 import { freePort } from '../support/free-port.js';
-import { BIN, pause } from './commands.js';
+import { BIN } from './commands.js';
 import { scratchInMemory } from './scratch.js';
+import { pause } from './until.js';
 
 /** Lines of a stub that runs the command of the client as a shell on the other machine does. */
 export const RUNS_IT = `for last; do :; done\nPATH='${BIN}':$PATH exec sh -c "$last"`;

@@ -5,8 +5,9 @@
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { type Outcome, pause, run, Server, type Tool } from './commands.js';
+import { type Outcome, run, Server, type Tool } from './commands.js';
 import { isRoot } from './tree.js';
+import { pause } from './until.js';
 
 /** A heading with some words, a file that the user writes, or a command with its expected output. */
 export type Step =

@@ -3,8 +3,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { until } from '../helpers/commands.js';
 import { mounted } from '../helpers/mounted-sets.js';
+import { until } from '../helpers/until.js';
 
 test(
   'a file without attributes has no label and no ACL',

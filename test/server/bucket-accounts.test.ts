@@ -15,7 +15,6 @@ import {
 } from '../../src/store/index.js';
 import { catchUp, Following, isBehind } from '../../src/store/writer/index.js';
 import { rejectedCode } from '../helpers/codes.js';
-import { until } from '../helpers/commands.js';
 import { copiedToBucket, machine } from '../helpers/history-in-bucket.js';
 import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../helpers/history-lab.js';
 import { inlineSystem } from '../helpers/inline.js';
@@ -23,6 +22,7 @@ import { giveAccount, PASSWORD } from '../helpers/rewrites.js';
 import { openGateway, startOverTls, type TlsServer } from '../helpers/web-gateway.js';
 import { openThroughWeb, startWeb } from '../helpers/web-server.js';
 import type { Objects } from '../support/memory-object-store.js';
+import { until } from '../helpers/until.js';
 
 const test = anyTest as TestFn<undefined>;
 const system = inlineSystem();

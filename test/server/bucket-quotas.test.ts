@@ -8,11 +8,10 @@ import { SpaceMeter, valueOf } from '../../src/store/writer/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { accountMachine, createMe } from '../helpers/bucket-accounts.js';
 import { rejectedCode, thrownCode } from '../helpers/codes.js';
-import { pause } from '../helpers/commands.js';
 import { MemoryObjectStore, type Objects } from '../support/memory-object-store.js';
+import { pause, until } from '../helpers/until.js';
 
 const system = nodeSystem();
-const MOST_POLLS = 2000;
 
 /** One server, whose bucket has a store of these account files. */
 async function serverOf(t: ExecutionContext, text: string) {
@@ -53,10 +52,7 @@ async function serverOf(t: ExecutionContext, text: string) {
 }
 
 async function usedUntil(admission: Admission, wanted: number): Promise<void> {
-  for (let polls = 0; valueOf(admission.grant.used) !== wanted; polls += 1) {
-    if (polls >= MOST_POLLS) throw new Error(`${valueOf(admission.grant.used)}, not ${wanted}`);
-    await pause(5);
-  }
+  await until(() => valueOf(admission.grant.used) === wanted);
 }
 
 test('what other servers store meanwhile counts in sessions that are under way', async (t) => {
@@ -81,7 +77,7 @@ test('what other servers store meanwhile counts in sessions that are under way',
   // While the bucket is away, what was counted stays.
   state.isAway = true;
   const before = state.measured;
-  for (let polls = 0; state.measured < before + 4 && polls < MOST_POLLS; polls += 1) await pause(5);
+  await until(() => state.measured >= before + 4);
   t.is(valueOf(mine.grant.used), 900);
   t.is(await rejectedCode(quotas.admit('you')), 'BUCKET_UNREACHABLE', 'and no session begins');
   state.isAway = false;

@@ -9,13 +9,11 @@ import { openRemoteHistory } from '../../src/remote/index.js';
 import type { RightName } from '../../src/model/index.js';
 import { putAccount, removeAccount } from '../../src/store/index.js';
 import { rejectedCode } from '../helpers/codes.js';
-import { pause } from '../helpers/commands.js';
 import { backupInline, inlineSystem, startInline } from '../helpers/inline.js';
 import { giveAccount, PASSWORD } from '../helpers/rewrites.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { file, makeTree } from '../helpers/tree.js';
-
-const MOST_POLLS = 400;
+import { until } from '../helpers/until.js';
 
 const NOTHING_SHARED: SharedClients = {
   look: async () => undefined,
@@ -124,10 +122,10 @@ async function sessionOfBob(t: ExecutionContext, rights: RightName[], atLook: ()
 
 async function codeAtEnd(history: Pick<History, 'sets'>): Promise<string | undefined> {
   let code: string | undefined;
-  for (let polls = 0; code === undefined && polls < MOST_POLLS; polls += 1) {
+  await until(async () => {
     code = await rejectedCode(history.sets());
-    await pause(50);
-  }
+    return code !== undefined;
+  });
   return code;
 }
 
@@ -138,7 +136,7 @@ test('a session ends when its account was taken and given again between two look
     return state.atLook();
   });
   const wanted = state.looks + 2;
-  for (let polls = 0; state.looks < wanted && polls < MOST_POLLS; polls += 1) await pause(50);
+  await until(() => state.looks >= wanted);
   t.true((await history.sets()).length > 0, 'looks alone end nothing');
   state.atLook = async () => {
     state.atLook = async () => undefined;

@@ -12,6 +12,7 @@ import {
 import { createClientDirectory } from '../../src/store/index.js';
 import { inlineSystem, SMALL_STORE } from '../helpers/inline.js';
 import { scratchInMemory } from '../helpers/scratch.js';
+import { until } from '../helpers/until.js';
 
 const NOTHING_DONE: GcResult = {
   isDone: true,
@@ -96,7 +97,7 @@ test('a client of a bucket that another server has is left to it', async (t) => 
     failure: 'another server has it: the rest is done later',
   });
   t.like(await scheduler.sessionEnded('older', purge), { done: { isDone: true } });
-  while (!done.includes('ours')) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => done.includes('ours'));
   await scheduler.stop();
   t.false(done.includes('theirs'));
   t.is(done.filter((client) => client === 'older').length, 1);

@@ -21,6 +21,7 @@ import {
 import { type Fate, Link } from '../helpers/link.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree, noise, text } from '../helpers/tree.js';
+import { until } from '../helpers/until.js';
 
 const KIB = 1 << 10;
 const PATIENCE = { forMs: 60_000, firstWaitMs: 1 };
@@ -206,9 +207,7 @@ test('a parked session holds its lock against a client that can wait, and the se
   await t.throwsAsync(open(), { code: 'CLIENT_BUSY' });
   const history = (): Promise<string[]> => dumpHistory({ store: at.store, client: 'me' });
   // Parking makes a checkpoint. A set that received nothing, and that no checkpoint has, ends without a trace.
-  for (let tries = 0; tries < FREE_TRIES && (await history()).length === 0; tries += 1) {
-    await setTimeout(FREE_PAUSE_MS);
-  }
+  await until(async () => (await history()).length > 0);
   await at.daemon.stop();
   (await onceFree(open)).abandon();
   t.true((await history())[0]!.includes('unfinished'));

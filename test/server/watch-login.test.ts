@@ -2,9 +2,8 @@
 import test from 'ava';
 import { asTardisError, TardisError } from '../../src/errors/index.js';
 import { watchLogin } from '../../src/server/index.js';
-import { pause } from '../helpers/commands.js';
+import { pause, until } from '../helpers/until.js';
 
-const MOST_POLLS = 2000;
 const TIMES = { everyMs: 5, longestMs: 50 };
 
 /** Returns the code with which the watch ends a session whose looks are these. */
@@ -50,7 +49,7 @@ test('a session is ended once, although ending it takes time', async (t) => {
     watch(() => new Promise(() => undefined)),
     watch(() => Promise.reject(new TardisError('NO_SUCH_ACCOUNT', 'it is gone'))),
   ];
-  for (let polls = 0; ends.length < 2 && polls < MOST_POLLS; polls += 1) await pause(5);
+  await until(() => ends.length >= 2);
   await pause(50);
   for (const stop of stops) stop();
   t.deepEqual(ends, ['NO_SUCH_ACCOUNT', 'STORE_AWAY']);

@@ -10,9 +10,9 @@ import {
   encodeMessage,
   InnerDoor,
 } from '../../src/transport/index.js';
-import { pause } from '../helpers/commands.js';
 import { thrownCode } from '../helpers/codes.js';
 import { ManualClock } from '../support/manual-clock.js';
+import { pause } from '../helpers/until.js';
 
 const system = nodeSystem();
 const urlOf = (room: string): string =>

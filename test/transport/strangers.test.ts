@@ -19,8 +19,8 @@ import {
 import { helloBytes } from '../helpers/greetings.js';
 import { certificateIn } from '../helpers/certificates.js';
 import { rejectedCode } from '../helpers/codes.js';
-import { pause } from '../helpers/commands.js';
 import { scratch } from '../helpers/scratch.js';
+import { pause, until } from '../helpers/until.js';
 
 const system = nodeSystem();
 const HELLO = helloBytes('c');
@@ -49,15 +49,6 @@ async function serving(
 
 function closedOf(socket: net.Socket): Promise<void> {
   return new Promise((resolve) => void socket.once('close', () => resolve()));
-}
-
-/** Waits until `holds` returns true. */
-async function until(t: ExecutionContext, what: string, holds: () => boolean): Promise<void> {
-  for (let waited = 0; !holds(); waited += 1) {
-    if (waited > 3000) throw new Error(`in vain: ${what}`);
-    await pause(20);
-  }
-  t.true(holds(), what);
 }
 
 /** Opens a WebSocket from the address 127.0.0.`host`. */
@@ -104,14 +95,14 @@ test('a peer that sends nothing, or goes on slowly, is cut at the deadline', asy
 test('a peer that was admitted has no deadline and no limit of bytes', async (t) => {
   const { port, accepted } = await serving(t, { deadlineMs: 1500 });
   const socket = await stranger(port);
-  await until(t, 'a connection', () => accepted.length === 1);
+  await until(() => accepted.length === 1);
   const got: number[] = [];
   accepted[0]!.onMessage((_name, bytes) => void got.push(bytes.length));
   accepted[0]!.admit();
   await pause(2000);
   const large = { question: 1, digests: Buffer.alloc(100_000), promise: false };
   socket.send(encodeMessage('digests', large).head);
-  await until(t, 'a large message', () => got.length === 1);
+  await until(() => got.length === 1);
   t.true(got[0]! > 100_000);
   socket.terminate();
 });
@@ -123,7 +114,7 @@ for (const [what, bytes] of [
   test(`before the login nobody sends much, ${what}`, async (t) => {
     const { port, accepted } = await serving(t);
     const socket = await stranger(port);
-    await until(t, 'a connection', () => accepted.length === 1);
+    await until(() => accepted.length === 1);
     const end = closeReason(socket);
     for (const size of bytes) {
       socket.send(
@@ -140,12 +131,12 @@ test('one address fills its own places only, and makes room itself', async (t) =
   const crowd: WebSocket[] = [];
   for (let count = 0; count < 12; count += 1) crowd.push(await stranger(port, 2));
   const isOpen = (socket: WebSocket): boolean => socket.readyState === WebSocket.OPEN;
-  await until(t, 'three of one address', () => crowd.filter(isOpen).length === 3);
+  await until(() => crowd.filter(isOpen).length === 3);
   t.true(crowd.slice(-3).every(isOpen), 'the oldest ones went');
   // With many addresses there are still no more than `maxWaiting` connections. For each new one, the address with the
   // most connections loses one.
   for (let host = 3; host < 9; host += 1) crowd.push(await stranger(port, host));
-  await until(t, 'eight in all', () => [patient, ...crowd].filter(isOpen).length <= 8);
+  await until(() => [patient, ...crowd].filter(isOpen).length <= 8);
   t.true(isOpen(patient), 'who came alone stays');
   for (const socket of [patient, ...crowd]) socket.terminate();
 });
@@ -156,7 +147,7 @@ test('both ends of TLS have the same keying material, which no other connection 
   const seen = new Set<string>();
   for (let count = 1; count <= 3; count += 1) {
     const client = await connect(system, address, DEFAULT_LINK, { validate: false });
-    await until(t, 'a connection', () => accepted.length === count);
+    await until(() => accepted.length === count);
     const { channel } = accepted.at(-1)!;
     t.is(channel.kind, 'tls');
     t.is(client.channel.kind, 'tls');

@@ -47,7 +47,7 @@ export class StoreHealth {
     } catch (error) {
       const { code, message } = asTardisError(error);
       this.failure = code;
-      if (before === undefined) this.log.error({ code, reason: message }, 'the bucket is away');
+      if (before !== code) this.log.error({ code, reason: message }, 'the bucket is away');
     }
     this.lookedMs = this.clock.monotonicMs();
     return this.failure;

@@ -8,8 +8,8 @@ import { Readable } from 'node:stream';
 import test from 'ava';
 import { newWebApp, type WebLimits } from '../../../src/web/api/index.js';
 import { certificateIn } from '../../helpers/certificates.js';
-import { pause } from '../../helpers/commands.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
+import { pause } from '../../helpers/until.js';
 
 /** Limits of a reader that gets no time for the bytes it has taken. */
 const LIMITS = { readerMs: 3000, leastBytesPerMs: 1 << 30 };

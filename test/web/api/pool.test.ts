@@ -5,6 +5,7 @@ import { HistoryPool } from '../../../src/web/api/index.js';
 import { RecordDecoder } from '../../../src/contents/index.js';
 import { rejectedCode } from '../../helpers/codes.js';
 import { inlineSystem } from '../../helpers/inline.js';
+import { until } from '../../helpers/until.js';
 
 /** Returns a pool of two, and what opens a history that notes its end. */
 function poolOfTwo(idleMs: number) {
@@ -42,7 +43,7 @@ test('open histories are shared, bounded, and make room only when nobody uses th
 test('a history that nobody uses is closed after a while, and one that cannot be opened is tried again', async (t) => {
   const { pool, closed, open } = poolOfTwo(1);
   (await pool.lease('a', open('a'))).release();
-  while (closed.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => closed.length > 0);
   t.is(pool.size, 0);
   const fails = async () => {
     throw new TardisError('NO_SUCH_CLIENT', 'as the test wants');

@@ -7,6 +7,7 @@ import { Writable } from 'node:stream';
 import test from 'ava';
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { whenClosed } from '../../../src/web/api/index.js';
+import { until } from '../../helpers/until.js';
 
 interface Waiting {
   readonly reply: FastifyReply;
@@ -38,7 +39,7 @@ async function gone({ reply }: Waiting): Promise<void> {
   const { raw } = reply;
   const isOver = (): boolean =>
     raw.destroyed || ('stream' in raw && (raw.stream as Socket).destroyed);
-  while (!isOver()) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(isOver);
 }
 
 test('an answer of HTTP/1 whose requester went away before', async (t) => {

@@ -11,7 +11,6 @@ import { gunzipSync } from 'node:zlib';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { certificateIn } from '../../helpers/certificates.js';
-import { pause } from '../../helpers/commands.js';
 import { dataFiles } from '../../helpers/damage.js';
 import { backupInline, inlineSystem } from '../../helpers/inline.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
@@ -29,6 +28,7 @@ import {
 } from '../../helpers/tree.js';
 import { openDoors, quotedPath, type WebDoors } from '../../helpers/web-doors.js';
 import { WaitShare } from '../../../src/web/archive/index.js';
+import { pause } from '../../helpers/until.js';
 
 const MIB = 1 << 20;
 const ARCHIVE = '/api/v1/clients/me/sets/latest/archive';

@@ -11,6 +11,7 @@ import { backupInline, inlineSystem } from '../../helpers/inline.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import { file, makeTree } from '../../helpers/tree.js';
 import { deleteInline } from '../../helpers/garbage.js';
+import { until } from '../../helpers/until.js';
 
 const GONE = 1200;
 
@@ -150,7 +151,7 @@ test('an archive and a restore take more paths than an address has room for', as
   t.is(started.status, 200, started.body);
   const isDone = (): boolean =>
     fs.existsSync(output) && fs.readdirSync(output).length === names.length;
-  while (!isDone()) await new Promise((resolve) => setTimeout(resolve, 20));
+  await until(isDone);
   t.true(names.every((name) => fs.existsSync(path.join(output, name))));
 });
 

@@ -10,7 +10,6 @@ import { putAccount, removeAccount } from '../../../src/store/index.js';
 import { nodeSystem } from '../../../src/system/index.js';
 import { MESSAGES } from '../../../src/transport/index.js';
 import { certificateIn } from '../../helpers/certificates.js';
-import { pause } from '../../helpers/commands.js';
 import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../../helpers/history-lab.js';
 import { tapped } from '../../helpers/inline.js';
 import {
@@ -22,6 +21,7 @@ import {
   type TlsServer,
 } from '../../helpers/web-gateway.js';
 import { ManualClock } from '../../support/manual-clock.js';
+import { pause } from '../../helpers/until.js';
 
 const test = anyTest as TestFn<undefined>;
 const system = nodeSystem();
