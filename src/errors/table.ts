@@ -101,6 +101,8 @@ export const ERROR_TABLE = Object.freeze({
       'Write what the message names in place of the option or key, or remove it; docs/using/configuration.md lists everything that this release refuses.',
     PLACE_TAKEN:
       'Give a new or empty directory for the store, such as a new one in the directory that is named; nothing in it was changed.',
+    IMPORT_SOURCE_UNKNOWN:
+      'Name a directory of a client that Tardis (Python) 0.33 to 1.9 wrote; nothing in the directory that is named was changed.',
     CLIENT_EXISTS: 'Choose another name; the existing client was not changed.',
     COPY_DIFFERS:
       'Copy to another directory, or under another name (--as); neither of the two stores was changed. docs/server/moving.md, "Copies that are kept up to date", lists the causes.',
@@ -218,6 +220,7 @@ export const ERROR_TABLE = Object.freeze({
     LISTEN_FAILED: 'Check that the address is free and may be used.',
     NODE_NOT_SUPPORTED:
       'Install Node.js 22.20, 24.12, 26 or later, and make sure that `node` in PATH is that version; or set TARDIS_NODE to its path. The Debian packages, archives and images include their own.',
+    IMPORT_PROGRAM_MISSING: 'Install the program that is named, then run again.',
     PROC_MISSING:
       'Mount it (mount -t proc proc /proc; with chroot, mount it in the new root), then run again. Nothing is wrong with the store.',
     FUSE_MISSING:
@@ -269,6 +272,8 @@ export const ERROR_TABLE = Object.freeze({
       'Move whatever is in place of packs/ elsewhere. Restore packs/ from a copy of the store, or run `sonic rebuild -D DIR -C NAME` and then a backup, which saves again what the source still has.',
     RECORD_DAMAGED:
       'Run `sonic check --read-data`: it lists what is lost, and the next backup sends it again. If a commit of a bucket is damaged, run `sonic rebuild`.',
+    IMPORT_SOURCE_DAMAGED:
+      'Check the source with the program that wrote it; nothing in it was changed, and what is sound can still be imported.',
     CONTENT_DAMAGED:
       'The bytes do not match their digest. Run a backup, which sends them again if the source still has them.',
     STORE_ROLLED_BACK:

@@ -45,6 +45,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'maintenance/rewrite',
   ],
   client: [...COMMON, 'excludes', 'workers', 'pipeline', 'transport/login'],
+  'import/python': [...BASE, 'delta'],
   restore: [...COMMON, 'excludes', 'workers', 'pipeline', 'history'],
   mount: [...COMMON, 'workers', 'history', 'restore'],
   'restore/diff': [...COMMON, 'workers', 'history', 'restore'],
