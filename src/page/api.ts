@@ -149,6 +149,8 @@ interface SessionReply {
   readonly program: string;
   readonly client?: string;
   readonly canRestore: boolean;
+  /** Acts that the program offers. */
+  readonly offers?: readonly string[];
   readonly storeWords?: string;
   readonly doubts?: readonly string[];
 }
@@ -181,6 +183,8 @@ export interface PurgeRules {
   readonly keepMonthly: number;
   readonly keepYearly: number;
 }
+
+export type ActKind = 'backups' | 'checks' | 'locks' | 'tags' | 'deletions' | 'forgets';
 
 interface SpaceReply {
   readonly sets: readonly { set: number; openedAtMs: number; storedBytes: number }[];
@@ -283,6 +287,13 @@ export const api = {
   },
   restore: (requested: RestoreBody) =>
     json<JobState>('/restores', { method: 'POST', body: requested }),
+  /** Begins an act on a client: `backups`, `checks`, `locks`, `tags`, `deletions` or `forgets`. */
+  act: (client: string, kind: ActKind, body?: object) =>
+    json<JobState>(`${clientPath(client)}/${kind}`, {
+      method: 'POST',
+      ...(body === undefined ? {} : { body }),
+    }),
+  undoJob: (id: string) => json<JobState>(`/jobs/${id}/undo`, { method: 'POST' }),
   /** Stops a job, or forgets it if it has ended. */
   endJob: (id: string) => json<JobState>(`/jobs/${id}`, { method: 'DELETE' }),
 };

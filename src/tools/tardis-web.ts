@@ -33,6 +33,7 @@ import { clientPlace, noteDamage } from './opening/local-store.js';
 import { openHistory, usesServer } from './opening/history.js';
 import { interruptSignal, JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js';
 import { complain } from './output/front.js';
+import { commandsOf } from './tardis-web/commands.js';
 
 const RECENT_DIGESTS = 8; // small, since nothing is sent
 const MS = 1000;
@@ -65,6 +66,7 @@ async function serve(settings: WebSettings): Promise<number> {
       history,
       decoder: new RecordDecoder(system),
       jobs,
+      commands: commandsOf(system, settings),
       openJobs: () =>
         openJobs(system, { threads: workers, recentDigests: RECENT_DIGESTS, isForRestores: true }),
       workers,

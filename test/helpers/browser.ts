@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import type { ExecutionContext } from 'ava';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import type { CommandOptions } from './commands.js';
 import { WebDoor } from './web-door.js';
 
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
@@ -53,6 +54,8 @@ interface Opened {
   readonly size?: { width: number; height: number } | undefined;
   /** Messages of the browser that the test expects. */
   readonly expected?: RegExp;
+  /** How tardis-web is started. */
+  readonly options?: CommandOptions;
 }
 
 /**
@@ -61,7 +64,7 @@ interface Opened {
  */
 export async function withPage(
   t: ExecutionContext,
-  { browser, store, size, expected }: Opened,
+  { browser, store, size, expected, options }: Opened,
   use: (page: Page, door: WebDoor) => Promise<void>,
 ): Promise<void> {
   if (browser === undefined) {
@@ -69,7 +72,7 @@ export async function withPage(
     t.pass();
     return;
   }
-  const door = await WebDoor.start(store);
+  const door = await WebDoor.start(store, [], options);
   const { page, faults } = await watchedPage(browser, door.host, size);
   try {
     await page.goto(door.url.href);

@@ -6,6 +6,7 @@ import { LOCALE, t } from '../language.js';
 import type { Place } from '../logic/place.js';
 import { lastSegment, textOf } from '../logic/paths.js';
 import { setTimes, shownName } from '../logic/shown.js';
+import { Acting } from './acts.js';
 import { Doubts } from './doubts.js';
 import { JobStrip } from './job-strip.js';
 import { focusList } from './entry-grid.js';
@@ -39,9 +40,11 @@ export function App() {
       </main>
     );
   }
-  const { canRestore, storeWords = '' } = session.value;
+  const { canRestore, storeWords = '', offers = [] } = session.value;
   const lost = sets.error;
-  return <Page {...{ place, go, client, canRestore, storeWords, lost }} sets={sets.value.sets} />;
+  return (
+    <Page {...{ place, go, client, canRestore, storeWords, offers, lost }} sets={sets.value.sets} />
+  );
 }
 
 interface PageProps {
@@ -51,6 +54,8 @@ interface PageProps {
   readonly canRestore: boolean;
   /** Options by which a command finds the store. */
   readonly storeWords: string;
+  /** Acts that the program offers. */
+  readonly offers: readonly string[];
   readonly sets: readonly BackupSet[];
   /** Why the page does not learn of news; undefined if it does. */
   readonly lost: ApiError | undefined;
@@ -71,8 +76,9 @@ function Page(props: PageProps) {
   const jobs = useJobs();
   const own = clients.value?.find(({ name }) => name === client);
   useTitle(place, client);
+  const acting = { client, offers: props.offers, onBegun: jobs.again };
   return (
-    <>
+    <Acting.Provider value={acting}>
       <TopBar place={place} client={client} go={go} onKeys={() => setShowsKeys(true)} />
       {lost === undefined ? null : <Notice error={lost} />}
       <GoneSet sets={sets} wanted={place.set} />
@@ -90,7 +96,7 @@ function Page(props: PageProps) {
       )}
       <JobStrip {...{ jobs, sets, own, timeOf }} />
       {showsKeys ? <KeysDialog onClose={() => setShowsKeys(false)} /> : null}
-    </>
+    </Acting.Provider>
   );
 }
 

@@ -5,6 +5,7 @@ import { useAnswer } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import { parentOf } from '../logic/paths.js';
 import { msOfNs, shownBytes, shownMode, shownName, shownTime } from '../logic/shown.js';
+import { ForgetAct } from './acts.js';
 import { ContentPreview } from './content-preview.js';
 import { nameOf } from './files-view.js';
 import { Icon } from './icons.js';
@@ -78,6 +79,7 @@ function Facts(props: DetailsProps & { readonly entry: Entry }) {
             {t('restore')}
           </button>
         ) : null}
+        <ForgetAct path={path} />
       </div>
       <dl class="facts">
         <Fact label={t('kind')} value={t(entry.type)} />

@@ -7,7 +7,7 @@ import { DoubtTexts } from './doubts.js';
 import { errorText } from './notice.js';
 
 export function JobOutcome({ job }: { readonly job: JobState }) {
-  const { kind, state, failures, error, losses, doubts } = job;
+  const { kind, state, failures, error, losses, doubts, command, log } = job;
   return (
     <div
       class={`outcome outcome-${state} ${hasLosses(job) ? 'outcome-losses' : ''}`}
@@ -23,6 +23,16 @@ export function JobOutcome({ job }: { readonly job: JobState }) {
       </ul>
       {error === undefined ? null : <p>{errorText(error)}</p>}
       <DoubtTexts doubts={doubts} />
+      {command === undefined ? null : (
+        <>
+          <p class="command">
+            <code>{command}</code>
+          </p>
+          <pre class="log" tabIndex={0}>
+            {log.join('\n')}
+          </pre>
+        </>
+      )}
       {losses.length === 0 ? null : <p>{losses.join(', ')}</p>}
       {failures.length === 0 ? null : (
         <ul class="failures" tabIndex={0}>
@@ -49,7 +59,8 @@ export function JobProgress({ job }: { readonly job: JobState }) {
 }
 
 function progressText(job: JobState): string {
-  const { progress, totalBytes } = job;
+  const { progress, totalBytes, latest, command } = job;
+  if (command !== undefined) return shownName(latest ?? '');
   const bytes = shownBytes(progress.bytes);
   const words = [
     totalBytes === undefined
@@ -63,26 +74,39 @@ function progressText(job: JobState): string {
   return words.join(' · ');
 }
 
-export function hasLosses({ state, progress }: JobState): boolean {
-  return state === 'done' && progress.failures > 0;
+export function hasLosses({ state, progress, hasWarnings }: JobState): boolean {
+  return state === 'done' && (progress.failures > 0 || hasWarnings);
 }
 
-const DONE: Readonly<Record<JobState['kind'], readonly [whole: TextKey, lossy: TextKey]>> = {
+type ReadingKind = 'restore' | 'preview' | 'archive' | 'download';
+
+const DONE: Readonly<Record<ReadingKind, readonly [whole: TextKey, lossy: TextKey]>> = {
   restore: ['restoreDone', 'restoreDoneLosses'],
   preview: ['restoreWould', 'restoreWould'],
   archive: ['archiveDone', 'archiveLacks'],
   download: ['archiveDone', 'archiveLacks'],
 };
-const RUNNING: Readonly<Record<JobState['kind'], TextKey>> = {
+const RUNNING: Readonly<Record<ReadingKind, TextKey>> = {
   restore: 'restoreRunning',
   preview: 'restorePreviewing',
   archive: 'archiveRunning',
   download: 'archiveRunning',
 };
 
+/** True if a job only reads the store; false for an act. */
+function isReading(kind: JobState['kind']): kind is ReadingKind {
+  return Object.hasOwn(DONE, kind);
+}
+
 /** Returns the state of a job in words. */
 export function headingOf(job: JobState): string {
   const { kind, state } = job;
+  if (!isReading(kind)) {
+    if (state === 'running') return t('actRunning');
+    if (state === 'stopped') return t('actStopped');
+    if (state === 'failed') return t('actFailed');
+    return t(hasLosses(job) ? 'actWarned' : 'actDone');
+  }
   const isRestore = kind === 'restore' || kind === 'preview';
   if (state === 'running') return t(RUNNING[kind]);
   if (state === 'stopped') return t(isRestore ? 'restoreStopped' : 'archiveStopped');
@@ -91,6 +115,7 @@ export function headingOf(job: JobState): string {
 }
 
 function countsOf({ kind, state, progress }: JobState): string[] {
+  if (!isReading(kind)) return [];
   const { files, directories, links, bytes, unchanged, kept, failures } = progress;
   const counts: string[] = [];
   const add = (key: TextKey, n: number): void => {

@@ -23,11 +23,12 @@ export function JobStrip({ jobs, sets, own, timeOf }: StripProps) {
   // A preview belongs to the dialog that began it.
   const listed = (jobs.value ?? []).filter(({ kind }) => kind !== 'preview');
   const shown = listed.find(({ id }) => id === shownId);
-  const isBackup = own?.state === 'running';
+  const isOwn = listed.some(({ kind, state }) => kind === 'backup' && state === 'running');
+  const isBackup = own?.state === 'running' && !isOwn;
   if (listed.length === 0 && !isBackup) return null;
-  const end = (id: string): void => {
+  const change = (request: Promise<JobState>): void => {
     setError(undefined);
-    api.endJob(id).then(jobs.again, (problem: unknown) => setError(asApiError(problem)));
+    request.then(jobs.again, (problem: unknown) => setError(asApiError(problem)));
   };
   return (
     <section class="jobs" aria-label={t('jobs')}>
@@ -38,15 +39,18 @@ export function JobStrip({ jobs, sets, own, timeOf }: StripProps) {
           <JobItem
             key={job.id}
             job={job}
-            time={timeOf(job.set)}
+            time={job.set === undefined ? undefined : timeOf(job.set)}
             onShow={() => setShownId(job.id)}
-            onEnd={() => end(job.id)}
+            onEnd={() => change(api.endJob(job.id))}
+            onUndo={() => change(api.undoJob(job.id))}
           />
         ))}
       </ul>
       {shown === undefined ? null : (
         <Dialog title={titleOf(shown)} onClose={() => setShownId(undefined)}>
-          <p class="faint">{t('restoreFrom', { time: timeOf(shown.set) })}</p>
+          {shown.set === undefined ? null : (
+            <p class="faint">{t('restoreFrom', { time: timeOf(shown.set) })}</p>
+          )}
           <JobOutcome job={shown} />
         </Dialog>
       )}
@@ -76,12 +80,14 @@ function RunningBackup({
 
 interface ItemProps {
   readonly job: JobState;
-  readonly time: string;
+  /** Time of the set that is read; undefined for an act. */
+  readonly time: string | undefined;
   readonly onShow: () => void;
   readonly onEnd: () => void;
+  readonly onUndo: () => void;
 }
 
-function JobItem({ job, time, onShow, onEnd }: ItemProps) {
+function JobItem({ job, time, onShow, onEnd, onUndo }: ItemProps) {
   const { state } = job;
   const isRunning = state === 'running';
   const title = titleOf(job);
@@ -90,7 +96,7 @@ function JobItem({ job, time, onShow, onEnd }: ItemProps) {
   return (
     <li data-state={state} data-kind={job.kind}>
       <strong>{title}</strong>
-      <span class="faint">{t('restoreFrom', { time })}</span>
+      {time === undefined ? null : <span class="faint">{t('restoreFrom', { time })}</span>}
       {isRunning ? (
         <JobProgress job={job} />
       ) : (
@@ -98,7 +104,15 @@ function JobItem({ job, time, onShow, onEnd }: ItemProps) {
           {headingOf(job)}
         </span>
       )}
+      {isRunning || job.command === undefined ? null : (
+        <span class="faint job-report">{shownName(job.error?.message ?? job.report ?? '')}</span>
+      )}
       <span class="space" />
+      {job.canUndo ? (
+        <button type="button" aria-label={`${t('jobUndo')}: ${title}`} onClick={onUndo}>
+          {t('jobUndo')}
+        </button>
+      ) : null}
       <button type="button" aria-label={`${t('jobDetails')}: ${title}`} onClick={onShow}>
         {t('jobDetails')}
       </button>
@@ -118,6 +132,13 @@ const TITLES = {
   preview: 'jobRestore',
   archive: 'jobArchive',
   download: 'jobDownload',
+  backup: 'jobBackup',
+  check: 'jobCheck',
+  lock: 'jobLock',
+  tag: 'jobTag',
+  delete: 'jobDelete',
+  forget: 'jobForget',
+  withdraw: 'jobWithdraw',
 } as const;
 
 /** Returns the subject of a job, such as `Restore: letter.txt, plan.txt and 3 more → /tmp/out`. */
@@ -126,6 +147,7 @@ function titleOf({ kind, paths, pathCount, output }: JobState): string {
     shownEntryName(textOf(lastSegment(pathOf(path, pathBytes)))),
   );
   const more = pathCount > names.length ? [t('moreFailures', { n: pathCount - names.length })] : [];
-  const what = `${t(TITLES[kind])}: ${[...names, ...more].join(', ')}`;
+  const of = [...names, ...more].join(', ');
+  const what = of === '' ? t(TITLES[kind]) : `${t(TITLES[kind])}: ${of}`;
   return output === undefined ? what : `${what} → ${shownName(output)}`;
 }

@@ -4,6 +4,7 @@ import { useNews } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import type { TextKey } from '../strings.js';
 import { shownAgo, shownBytes, shownName, shownTime } from '../logic/shown.js';
+import { ClientActs } from './acts.js';
 import { Notice } from './notice.js';
 import { PurgePreview } from './purge-preview.js';
 import { SpacePlot } from './space-plot.js';
@@ -26,6 +27,7 @@ export function Overview({ client, sets, clients, storeWords }: OverviewProps) {
         )}
         {clients.value === undefined ? null : <Clients clients={clients.value} />}
         <StoreFacts client={client} />
+        <ClientActs />
       </section>
       <section class="card">
         <h2>{t('space')}</h2>

@@ -6,6 +6,7 @@ import { useAnswer } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import { pathOf } from '../logic/paths.js';
 import { shownBytes, shownCount, shownDay, shownName } from '../logic/shown.js';
+import { SetActs } from './acts.js';
 import { PathName } from './name.js';
 import { Notice } from './notice.js';
 
@@ -46,6 +47,7 @@ export function SetList(props: SetListProps) {
               <button type="button" class="plain link changes" onClick={onChanges}>
                 {t('changes')}
               </button>
+              <SetActs set={set} when={setWords(set, clockOf(set.set))} />
               {set.unread === 0 ? null : <Unread client={client} set={set.set} />}
             </>
           ) : null}

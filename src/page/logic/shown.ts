@@ -120,14 +120,18 @@ export function shownMode(mode: number): string {
 interface Progress {
   readonly elapsedMs: number;
   readonly totalBytes?: number | undefined;
+  /** The progress of a command, as it prints it. */
+  readonly latest?: string;
   readonly progress: { readonly bytes: number };
 }
 
 /** Time after the begin of a job from which its rate is meaningful. */
 const LEAST_MS = 1000;
 
-/** Returns the share of the bytes that were written, from 0 to 1; undefined if their number is not known. */
-export function shareOf({ totalBytes, progress }: Progress): number | undefined {
+/** Returns the share of the work that is done, from 0 to 1; undefined if the amount of work is not known. */
+export function shareOf({ totalBytes, progress, latest }: Progress): number | undefined {
+  const percent = /(\d{1,3}) %/.exec(latest ?? '')?.[1];
+  if (percent !== undefined) return Math.min(1, Number(percent) / 100);
   if (totalBytes === undefined || totalBytes === 0) return undefined;
   return Math.min(1, progress.bytes / totalBytes);
 }

@@ -22,15 +22,14 @@ import {
   isThere,
   lastingPlace,
   makeDirectories,
-  packageRoot,
   placeById,
   processEnvironment,
-  readStart,
   replaceFile,
   type System,
   textBytes,
 } from '../../system/index.js';
 import { PARTLY } from '../output/output.js';
+import { isForeign, MARK, tardisCommand } from '../shared/own-files.js';
 import { type Scope, systemctl, UNIT } from './backup-timer.js';
 import {
   BUCKET_NAMES,
@@ -41,21 +40,7 @@ import {
   type Report,
 } from './setup-plan.js';
 
-/** First line of each file that `tardis setup` writes. A file without it belongs to somebody else. */
-const MARK = '# Written by `tardis setup`';
 const SYSTEM_UNITS = '/etc/systemd/system';
-
-/** Returns the command that a timer or a user starts: beside this program, else the one of PATH. */
-export function tardisCommand(tool = 'tardis'): string {
-  const beside = path.join(packageRoot(), 'bin', tool);
-  return isThere(beside) ? beside : tool;
-}
-
-/** True if a file is there and is not one of `tardis setup`. */
-export function isForeign({ files }: System, file: string): boolean {
-  const start = readStart(files, file, MARK.length);
-  return start !== undefined && start.toString() !== MARK;
-}
 
 type Line = readonly [name: SettingName, value: Found['value']];
 

@@ -16,13 +16,12 @@ import { shellWord } from '../output/shell-word.js';
 import { askYes } from '../output/terminal.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { requireYes } from './confirm.js';
+import { isForeign, isSetUp, tardisCommand } from '../shared/own-files.js';
 import {
-  isForeign,
   remove,
   removeConfig,
   removeTimers,
   startTimer,
-  tardisCommand,
   unitPath,
   writeConfig,
   writePassword,
@@ -52,7 +51,7 @@ const USUAL_KEEP: Keep = { all: '2d', daily: '14', weekly: '8', monthly: '12' };
 export async function setup(options: Options): Promise<number> {
   const system = nodeSystem();
   if (options.undoSetup) return undo(system, options);
-  const earlier = isOwnConfig(system) ? writtenPlan(storedRules() ?? USUAL_KEEP) : undefined;
+  const earlier = isSetUp(system) ? writtenPlan(storedRules() ?? USUAL_KEEP) : undefined;
   const chosen = await choose(options, earlier ?? (await usualPlan()), earlier !== undefined);
   if (chosen === undefined) {
     print('Nothing was changed.');
@@ -73,10 +72,6 @@ export async function setup(options: Options): Promise<number> {
   const sheet = await writeSheet(plan, options);
   showNext(plan, sheet, options);
   return status;
-}
-
-function isOwnConfig(system: System): boolean {
-  return isThere(usualClientFile()) && !isForeign(system, usualClientFile());
 }
 
 /** Returns the plan; undefined if the user left without one. Throws USAGE without a terminal and without answers. */

@@ -36,6 +36,8 @@ export interface Door {
   readonly system: System;
   /** True if this program restores files in place. */
   readonly canRestore: boolean;
+  /** Acts that this program offers beside: `backup` and `change`. */
+  readonly offers?: readonly string[];
   /** True if answers about complete sets may be kept by the requester. */
   readonly allowsCache: boolean;
   /**

@@ -180,6 +180,12 @@ export const Session = Type.Object({
   client: Type.Optional(Type.String()),
   account: Type.Optional(Type.String()),
   canRestore: Type.Boolean(),
+  offers: Type.Optional(
+    Type.Array(Type.String(), {
+      description:
+        'Acts that tardis-web offers: `backup` with the configuration of `tardis setup`, `change` of sets in a store that can be changed.',
+    }),
+  ),
   rights: Type.Array(Type.String()),
   storeWords: Type.Optional(
     Type.String({

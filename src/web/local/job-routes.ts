@@ -3,15 +3,26 @@ import { Type } from 'typebox';
 import type { History } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import { type AddedRoute, addedRoute } from '../api/index.js';
+import type { Acts } from './acts.js';
 import type { Jobs } from './jobs.js';
 import { type Restores, shownDoubts } from './restores.js';
 import { JobState, MAX_RESTORE_BODY_BYTES, RestoreBody } from './schemas.js';
 
 const JOBS = '/jobs';
-const JOB = `${JOBS}/{id}`;
+export const JOB = `${JOBS}/{id}`;
+
+interface JobMakers {
+  readonly restores: Restores;
+  /** Undefined if this program offers no acts. */
+  readonly acts: Acts | undefined;
+}
 
 /** Returns the routes. Only the client of `history` can be restored. */
-export function jobRoutes(jobs: Jobs, restores: Restores, history: History): AddedRoute[] {
+export function jobRoutes(
+  jobs: Jobs,
+  { restores, acts }: JobMakers,
+  history: History,
+): AddedRoute[] {
   const { client } = history;
   return [
     addedRoute(
@@ -69,6 +80,7 @@ export function jobRoutes(jobs: Jobs, restores: Restores, history: History): Add
         if (job.isRunning) {
           job.stop();
           await restores.idle(job);
+          await acts?.idle(job);
         } else jobs.forget(job.id);
         return job.shown(shownDoubts(history));
       },

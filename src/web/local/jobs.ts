@@ -1,4 +1,4 @@
-/** The work of this program that takes time: restores, previews of them, archives and downloads. */
+/** The work of this program that takes time: restores, previews of them, archives, downloads and acts. */
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { asTardisError, TardisError } from '../../errors/index.js';
@@ -9,17 +9,26 @@ import {
   type RestoreProgress,
 } from '../../restore/index.js';
 import { invalidRequest, pathJson } from '../api/index.js';
+import type { Act } from './acts.js';
 import { MAX_FAILURES, type JobState } from './schemas.js';
 
 /** Maximum number of jobs that are listed. The oldest one that has ended makes room for a new one. */
 const MAX_KEPT = 32;
 /** Number of paths of a job that are listed. */
 const SHOWN_PATHS = 3;
+/** Maximum number of lines of a command that are kept, and of characters in each. */
+const MAX_LOG_LINES = 200;
+const MAX_LINE_CHARS = 1000;
+/** Progress of a command. */
+const PROGRESS = /^(?:starting$|scanned \d|\[[#-]+\])/;
 
 interface JobFacts {
   readonly kind: JobState['kind'];
-  readonly set: SetNumber;
+  /** The set that is read; absent in acts. */
+  readonly set?: SetNumber;
   readonly paths: readonly Buffer[];
+  /** The command of an act, as one types it. */
+  readonly command?: string;
   /** The directory that is restored into; undefined for the original places and for other kinds. */
   readonly output?: string | undefined;
 }
@@ -35,6 +44,15 @@ export class Job {
   readonly id: string = randomUUID();
   /** Number of bytes that will be written; undefined while nobody has counted them. */
   totalBytes: number | undefined;
+  /** The last lines that the command of an act has printed. */
+  readonly log: string[] = [];
+  /** True if a command has done its work, and has warned. */
+  hasWarnings = false;
+  /** The act that takes this one back; undefined if none does. */
+  undo: Act | undefined;
+  private latest: string | undefined;
+  /** The first line of the output of a command, in which it reports what it did. */
+  private report: string | undefined;
   private readonly controller = new AbortController();
   private state: JobState['state'] = 'running';
   private failures: readonly RestoreFailure[] = [];
@@ -61,6 +79,20 @@ export class Job {
     this.controller.abort();
   }
 
+  /**
+   * Takes a line of a command. Its output reports what it did. Progress, among its messages, replaces the progress before
+   * it; a line that is repeated is kept once.
+   */
+  note(line: string, from: 'output' | 'messages'): void {
+    const shown = line.slice(0, MAX_LINE_CHARS);
+    if (from === 'output') this.report ??= shown;
+    if (from === 'messages' && PROGRESS.test(shown)) this.latest = shown;
+    else if (shown.trim() !== '' && shown !== this.log.at(-1)) {
+      this.log.push(shown);
+      if (this.log.length > MAX_LOG_LINES) this.log.shift();
+    }
+  }
+
   end({ failures = [], losses = [], error }: JobResult): void {
     this.endedMs = performance.now();
     this.failures = failures;
@@ -74,14 +106,20 @@ export class Job {
 
   /** Returns the job for the page; `doubts` are the warnings of the history so far. */
   shown(doubts: readonly string[]): JobState {
-    const { kind, set, paths, output } = this.facts;
+    const { kind, set, paths, output, command } = this.facts;
     const { directories, files, links, bytes, unchanged, kept, failures } = this.progress;
-    const { error, totalBytes } = this;
+    const { error, totalBytes, latest, report, hasWarnings, log, state } = this;
     return {
       id: this.id,
       kind,
-      state: this.state,
-      set,
+      state,
+      ...(set === undefined ? {} : { set }),
+      ...(command === undefined ? {} : { command }),
+      ...(latest === undefined || state !== 'running' ? {} : { latest }),
+      ...(report === undefined ? {} : { report }),
+      log: [...log],
+      hasWarnings,
+      canUndo: state === 'done' && this.undo !== undefined,
       paths: paths.slice(0, SHOWN_PATHS).map(pathJson),
       pathCount: paths.length,
       ...(output === undefined ? {} : { output }),

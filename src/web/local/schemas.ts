@@ -29,9 +29,33 @@ export type RestoreBody = Static<typeof RestoreBody>;
 
 export const JobState = Type.Object({
   id: Type.String(),
-  kind: Type.Enum(['restore', 'preview', 'archive', 'download']),
+  kind: Type.Enum([
+    'restore',
+    'preview',
+    'archive',
+    'download',
+    'backup',
+    'check',
+    'lock',
+    'tag',
+    'delete',
+    'forget',
+    'withdraw',
+  ]),
   state: Type.Enum(['running', 'done', 'failed', 'stopped']),
-  set: Type.Integer(),
+  set: Type.Optional(Type.Integer({ description: 'The set that is read; absent in acts.' })),
+  command: Type.Optional(
+    Type.String({ description: 'The command of an act, as one types it in a terminal.' }),
+  ),
+  latest: Type.Optional(
+    Type.String({ description: 'The progress of a running command, as it prints it.' }),
+  ),
+  report: Type.Optional(Type.String({ description: 'What the command reports that it did.' })),
+  log: Type.Array(Type.String(), { description: 'The last lines that the command has printed.' }),
+  hasWarnings: Type.Boolean({
+    description: 'True if the command has done its work, and has warned.',
+  }),
+  canUndo: Type.Boolean({ description: 'True if the job can be undone.' }),
   paths: Type.Array(Root, { description: 'The first paths.' }),
   pathCount: count,
   output: Type.Optional(
@@ -84,4 +108,21 @@ export const DeletedQuery = Type.Object({
   path: PathQuery,
   limit: LIMIT,
   after: Type.Optional(Cursor),
+});
+
+/** Maximum number of sets of one act. */
+const MAX_SETS = 1000;
+const sets = Type.Array(Type.Integer({ minimum: 1 }), { minItems: 1, maxItems: MAX_SETS });
+const tags = Type.Array(Type.String({ minLength: 1, maxLength: 255, pattern: '^[^-]' }), {
+  maxItems: 32,
+});
+
+export const CheckBody = Type.Object({
+  readsAll: Type.Boolean({ description: 'True to read all data, too.' }),
+});
+export const LockBody = Type.Object({ sets, isLocked: Type.Boolean() });
+export const TagBody = Type.Object({ sets, addTags: tags, removeTags: tags });
+export const DeletionBody = Type.Object({ sets });
+export const ForgetBody = Type.Object({
+  paths: Type.Array(PathQuery, { minItems: 1, maxItems: 100 }),
 });

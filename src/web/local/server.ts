@@ -19,6 +19,8 @@ import {
   type Visitor,
   type WebApp,
 } from '../api/index.js';
+import { actRoutes } from './act-routes.js';
+import { Acts, type Commands } from './acts.js';
 import { DELETED_ROUTE } from './deleted.js';
 import { DOUBTS_HEADER, Restores, shownDoubts } from './restores.js';
 import { Entrance, requireOwn } from './guard.js';
@@ -39,6 +41,8 @@ interface LocalServerOptions {
   readonly decoder: RecordDecoder;
   /** The jobs of this program, to which restores and failed downloads are added. */
   readonly jobs: Jobs;
+  /** Runs the commands of acts; absent if there are none. */
+  readonly commands?: Commands;
   /** Opens the threads of a restore. The restore closes them at its end. */
   readonly openJobs: () => Promise<JobRunner>;
   readonly workers: number;
@@ -87,6 +91,8 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
   const entrance = new Entrance();
   const contents = new OpenContents(system, history, decoder);
   const restores = new Restores(options);
+  const { commands } = options;
+  const acts = commands === undefined ? undefined : new Acts(jobs, commands);
   const activity = new Activity(options.idleMs, () => jobs.isRunning);
   const hosts = new Set<string>();
   await app.register(cookies);
@@ -109,7 +115,10 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
   const door = doorOf(options, entrance, contents);
   registerApi(app, door, [
     DELETED_ROUTE,
-    ...jobRoutes(jobs, restores, history),
+    ...jobRoutes(jobs, { restores, acts }, history),
+    ...(acts === undefined
+      ? []
+      : actRoutes({ jobs, acts, offers: commands?.offers ?? [] }, history)),
     ...(options.added ?? []),
   ]);
   options.extend?.(app, door);
@@ -117,6 +126,7 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
     activity.close();
     jobs.stop();
     await restores.close();
+    await acts?.close();
     await app.close();
     contents.close();
   };
@@ -169,6 +179,7 @@ function doorOf(options: LocalServerOptions, entrance: Entrance, contents: OpenC
     program: 'tardis-web',
     system,
     canRestore: true,
+    offers: options.commands?.offers ?? [],
     doubts: () => shownDoubts(history),
     // If contents are decrypted, the browser must not store them in its files.
     allowsCache: history.contentKeys === undefined,

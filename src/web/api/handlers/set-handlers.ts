@@ -20,6 +20,7 @@ export const SET_HANDLERS: Pick<
     ...(client === undefined ? {} : { client }),
     ...(account === '' ? {} : { account }),
     canRestore: door.canRestore,
+    ...(door.offers === undefined ? {} : { offers: [...door.offers] }),
     rights: [...rights],
     ...(door.storeWords === undefined ? {} : { storeWords: door.storeWords }),
     ...(door.doubts === undefined ? {} : { doubts: [...door.doubts()] }),

@@ -1,0 +1,188 @@
+/** Buttons that change something. Each shows a dialog once, and begins a job that the strip shows. */
+import { type ComponentChildren, createContext } from 'preact';
+import { useContext, useState } from 'preact/hooks';
+import { api, type ActKind, type ApiError, type BackupSet } from '../api.js';
+import { asApiError } from '../hooks.js';
+import { t } from '../language.js';
+import { shownName } from '../logic/shown.js';
+import { Dialog } from './dialog.js';
+import { nameOf } from './files-view.js';
+import { Notice } from './notice.js';
+
+interface ActContext {
+  readonly client: string;
+  /** Acts that the program offers. */
+  readonly offers: readonly string[];
+  /** Called when a job has begun. */
+  readonly onBegun: () => void;
+}
+
+/** The client and the offers of the program, for all buttons below. */
+export const Acting = createContext<ActContext>({
+  client: '',
+  offers: [],
+  onBegun: () => undefined,
+});
+
+interface ActProps {
+  readonly kind: ActKind;
+  /** Text of the button, and of the button that confirms. */
+  readonly label: string;
+  readonly title: string;
+  readonly body?: object | undefined;
+  /** True if nothing brings back what the act takes. */
+  readonly isFinal?: boolean;
+  /** False while the dialog lacks something. */
+  readonly isReady?: boolean;
+  readonly children: ComponentChildren;
+}
+
+/** Shows a button and its dialog. Without the offer of the program it shows nothing. */
+export function ActButton(props: ActProps) {
+  const { kind, label, title, body, isFinal = false, isReady = true, children } = props;
+  const { client, offers, onBegun } = useContext(Acting);
+  const [isOpen, setOpen] = useState(false);
+  const [error, setError] = useState<ApiError>();
+  if (!offers.includes(kind === 'backups' ? 'backup' : 'change')) return null;
+  const begin = (): void => {
+    setError(undefined);
+    api.act(client, kind, body).then(
+      () => {
+        setOpen(false);
+        onBegun();
+      },
+      (problem: unknown) => setError(asApiError(problem)),
+    );
+  };
+  return (
+    <>
+      <button type="button" onClick={() => setOpen(true)}>
+        {label} …
+      </button>
+      {isOpen ? (
+        <Dialog title={title} onClose={() => setOpen(false)}>
+          <form
+            class="act"
+            onSubmit={(event) => {
+              event.preventDefault();
+              if (isReady) begin();
+            }}
+          >
+            {children}
+            {error === undefined ? null : <Notice error={error} />}
+            <div class="actions">
+              <button type="button" onClick={() => setOpen(false)}>
+                {t('cancel')}
+              </button>
+              <button type="submit" class={isFinal ? 'danger' : 'primary'} disabled={!isReady}>
+                {label}
+              </button>
+            </div>
+          </form>
+        </Dialog>
+      ) : null}
+    </>
+  );
+}
+
+/** Buttons for the whole client. */
+export function ClientActs() {
+  const [readsAll, setReadsAll] = useState(false);
+  return (
+    <div class="actions">
+      <ActButton kind="backups" label={t('actBackup')} title={t('actBackup')}>
+        <p>{t('actBackupText')}</p>
+      </ActButton>
+      <ActButton kind="checks" label={t('actCheck')} title={t('actCheckTitle')} body={{ readsAll }}>
+        <p>{t('actCheckText')}</p>
+        <label class="check">
+          <input
+            type="checkbox"
+            checked={readsAll}
+            onChange={({ currentTarget }) => setReadsAll(currentTarget.checked)}
+          />
+          {t('actCheckAll')}
+        </label>
+      </ActButton>
+    </div>
+  );
+}
+
+/** Buttons for one set. */
+export function SetActs({ set, when }: { readonly set: BackupSet; readonly when: string }) {
+  const { isLocked, tags } = set;
+  const sets = [set.set];
+  const lock = t(isLocked ? 'actUnlock' : 'actLock');
+  return (
+    <div class="actions">
+      <ActButton
+        kind="locks"
+        label={lock}
+        title={`${lock}: ${when}`}
+        body={{ sets, isLocked: !isLocked }}
+      >
+        <p>{t(isLocked ? 'actUnlockText' : 'actLockText')}</p>
+      </ActButton>
+      <TagAct sets={sets} tags={tags} when={when} />
+      {isLocked ? null : (
+        <ActButton
+          kind="deletions"
+          label={t('actDelete')}
+          title={`${t('actDelete')}: ${when}`}
+          body={{ sets }}
+          isFinal
+        >
+          <p>{t('actDeleteText')}</p>
+        </ActButton>
+      )}
+    </div>
+  );
+}
+
+interface TagProps {
+  readonly sets: readonly number[];
+  readonly tags: readonly string[];
+  readonly when: string;
+}
+
+/** Changes the tags of a set, which are shown as words between blanks. */
+function TagAct({ sets, tags, when }: TagProps) {
+  const [text, setText] = useState<string>();
+  const words = (text ?? tags.join(' ')).split(/[\s,]+/).filter((word) => word !== '');
+  const addTags = words.filter((word) => !tags.includes(word));
+  const removeTags = tags.filter((tag) => !words.includes(tag));
+  return (
+    <ActButton
+      kind="tags"
+      label={t('actTag')}
+      title={`${t('actTag')}: ${when}`}
+      body={{ sets, addTags, removeTags }}
+      isReady={addTags.length + removeTags.length > 0}
+    >
+      <label class="field">
+        {t('actTagWords')}
+        <input
+          type="text"
+          value={text ?? tags.join(' ')}
+          onInput={({ currentTarget }) => setText(currentTarget.value)}
+        />
+      </label>
+    </ActButton>
+  );
+}
+
+/** Requests that a path be deleted from all sets. */
+export function ForgetAct({ path }: { readonly path: string }) {
+  const name = shownName(nameOf(path));
+  return (
+    <ActButton
+      kind="forgets"
+      label={t('actForget')}
+      title={`${t('actForget')}: ${name}`}
+      body={{ paths: [path] }}
+      isFinal
+    >
+      <p>{t('actForgetText')}</p>
+    </ActButton>
+  );
+}

@@ -1,0 +1,149 @@
+/** The commands that the page of tardis-web runs: a backup as `tardis setup` configured it, and changes by `sonic`. */
+import { spawn } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import {
+  formatValue,
+  resolveSettings,
+  rowsOf,
+  type Settings,
+  type Tool,
+  usualClientFile,
+} from '../../config/index.js';
+import { asTardisError } from '../../errors/index.js';
+import { displayText } from '../../model/index.js';
+import { processEnvironment, type System, textBytes } from '../../system/index.js';
+import type { Act, Commands, Offer } from '../../web/local/index.js';
+import { usesServer } from '../opening/history.js';
+import { clientPlace } from '../opening/local-store.js';
+import { shellWord } from '../output/shell-word.js';
+import { isSetUp, tardisCommand } from '../shared/own-files.js';
+
+type WebSettings = Settings<'tardis-web'>;
+
+/** Returns the commands for the store and the client that the page shows. */
+export function commandsOf(system: System, settings: WebSettings): Commands {
+  return {
+    offers: offersOf(system, settings),
+    start: (act) => started(lineOf(settings, act)),
+  };
+}
+
+function offersOf(system: System, settings: WebSettings): Offer[] {
+  return [
+    ...(isOfSetup(system, settings) ? (['backup'] as const) : []),
+    ...(mayChange(settings) ? (['change'] as const) : []),
+  ];
+}
+
+/** True if `tardis setup` has configured the backups of the client that the page shows. */
+function isOfSetup(system: System, settings: WebSettings): boolean {
+  if (!isSetUp(system)) return false;
+  try {
+    const commandLine = new Map([['configFiles', [usualClientFile()]]]);
+    const planned = resolveSettings('tardis', { commandLine, environment: processEnvironment() });
+    if (planned.client !== settings.client) return false;
+    const hasServer = planned.sources.get('server')?.source === 'configuration file';
+    if (usesServer(settings)) return hasServer && planned.server === settings.server;
+    return !hasServer && planned.database.equals(settings.database);
+  } catch (error) {
+    if (asTardisError(error).code === 'INTERNAL') throw error;
+    return false; // a configuration that cannot be read starts no backup either
+  }
+}
+
+/** True if the store is one that this user may write to. A server decides by the rights of the account; a web address only reads. */
+function mayChange(settings: WebSettings): boolean {
+  if (usesServer(settings)) return !/^https?:/i.test(settings.server);
+  const { store, client } = clientPlace(settings);
+  try {
+    accessSync(textBytes(path.join(store, client)), constants.W_OK);
+    return true;
+  } catch {
+    return false; // the reason does not matter to what is offered
+  }
+}
+
+interface CommandLine {
+  readonly tool: 'tardis' | 'sonic';
+  readonly words: readonly string[];
+}
+
+function lineOf(settings: WebSettings, act: Act): CommandLine {
+  if (act.kind === 'backup') {
+    return { tool: 'tardis', words: ['backup', '--config', usualClientFile(), '--progress'] };
+  }
+  const [name, ...words] = changeWords(act);
+  const place = placeWords(settings, `sonic ${name}` as Tool);
+  return { tool: 'sonic', words: [name, ...place, ...words] };
+}
+
+/** Returns the sub-command of `sonic` for an act, and the words that are its own. */
+function changeWords(act: Exclude<Act, { readonly kind: 'backup' }>): [string, ...string[]] {
+  switch (act.kind) {
+    case 'check':
+      return ['check', '--progress', ...(act.readsAll ? ['--read-data'] : [])];
+    case 'lock':
+      return ['lock', ...(act.isLocked ? [] : ['--unlock']), ...act.sets.map(String)];
+    case 'tag':
+      return [
+        'tag',
+        ...act.addTags.map((tag) => `--add=${tag}`),
+        ...act.removeTags.map((tag) => `--remove=${tag}`),
+        ...act.sets.map(String),
+      ];
+    case 'delete':
+      return ['delete', '--yes', '--progress', ...act.sets.map(String)];
+    case 'forget':
+      return ['forget-path', '--yes', ...act.paths.map((one) => one.toString())];
+    case 'withdraw':
+      return ['forget-path', '--undo', String(act.request)];
+  }
+}
+
+/** Settings of the page itself. */
+const OWN: ReadonlySet<string> = new Set(['json', 'progress', 'client']);
+
+/** Returns the options of the page by which another command finds the same client, with its keys. */
+function placeWords(settings: WebSettings, tool: Tool): string[] {
+  const known = new Set(rowsOf(tool).map(([, row]) => longFlag(row.flags)));
+  const given = rowsOf('tardis-web').flatMap(([name, row]) => {
+    const found = settings.sources.get(name);
+    const flag = longFlag(row.flags);
+    const isMeant = found?.source === 'command line' && flag !== undefined && known.has(flag);
+    if (!isMeant || OWN.has(name)) return [];
+    if (typeof found.value === 'boolean') return found.value ? [flag] : [];
+    const values =
+      Array.isArray(found.value) && !Buffer.isBuffer(found.value) ? found.value : [found.value];
+    return values.map((value) => `${flag}=${formatValue(value, row)}`);
+  });
+  return [...given, `--client=${settings.client}`];
+}
+
+function longFlag(flags: string | undefined): string | undefined {
+  return /--[a-z][a-z-]+/.exec(flags ?? '')?.[0];
+}
+
+/** Starts a command without a terminal, so that it never prompts. */
+function started({ tool, words }: CommandLine): ReturnType<Commands['start']> {
+  const child = spawn(tardisCommand(tool), words, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  const ended = new Promise<number | undefined>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (status) => resolve(status ?? undefined));
+  });
+  return {
+    text: [tool, ...words].map(shellWord).join(' '),
+    follow: (onLine) => {
+      for (const from of ['output', 'messages'] as const) {
+        const input = from === 'output' ? child.stdout : child.stderr;
+        createInterface({ input }).on('line', (line) => onLine(displayText(line), from));
+      }
+      return ended;
+    },
+    stop: () => void child.kill('SIGTERM'), // it ends in order, at a checkpoint
+  };
+}

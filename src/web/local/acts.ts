@@ -1,0 +1,112 @@
+/** The acts of the page: commands of this package that run as jobs, so that each act is one that a terminal has, too. */
+import { isErrorCode, TardisError } from '../../errors/index.js';
+import type { SetNumber } from '../../model/index.js';
+import { Job, type Jobs } from './jobs.js';
+
+/** One act. The names are those of the commands. */
+export type Act =
+  | { readonly kind: 'backup' }
+  | { readonly kind: 'check'; readonly readsAll: boolean }
+  | { readonly kind: 'lock'; readonly sets: readonly SetNumber[]; readonly isLocked: boolean }
+  | {
+      readonly kind: 'tag';
+      readonly sets: readonly SetNumber[];
+      readonly addTags: readonly string[];
+      readonly removeTags: readonly string[];
+    }
+  | { readonly kind: 'delete'; readonly sets: readonly SetNumber[] }
+  | { readonly kind: 'forget'; readonly paths: readonly Buffer[] }
+  | { readonly kind: 'withdraw'; readonly request: number };
+
+/** Acts that this program can offer: a backup needs the configuration of `tardis setup`, a change a store that it may change. */
+export type Offer = 'backup' | 'change';
+
+/** A command that runs. */
+interface RunningCommand {
+  /** The command as one types it. It contains no secret. */
+  readonly text: string;
+  /** Passes on each line that it prints. Resolves with the exit status; undefined if a signal has ended the command. */
+  follow(onLine: OnLine): Promise<number | undefined>;
+  /** Requests that the command end in order. */
+  stop(): void;
+}
+
+/** Takes a line of the output of a command, or of its messages on standard error. */
+export type OnLine = (line: string, from: 'output' | 'messages') => void;
+
+export interface Commands {
+  readonly offers: readonly Offer[];
+  /** Starts the command of an act. */
+  start(act: Act): RunningCommand;
+}
+
+/** Exit status of a command that has done its work, and has warned. */
+const WARNED = 3;
+/** The command that undoes a request to forget a path, as the request prints it. */
+const UNDOING = /`\S+ forget-path --undo (\d{1,10})`/;
+const FAILURE = /^[\w -]{1,40}: (.*) \[([A-Z_]{2,40})\]$/;
+
+export class Acts {
+  private readonly ends = new Map<Job, Promise<void>>();
+
+  constructor(
+    private readonly jobs: Jobs,
+    private readonly commands: Commands,
+  ) {}
+
+  /** Begins an act; `undo` is the act that takes it back. Throws CLIENT_BUSY while an act of its kind runs. */
+  begin(act: Act, undo?: Act): Job {
+    const { kind } = act;
+    if (this.jobs.all().some((one) => one.isRunning && one.facts.kind === kind)) {
+      throw new TardisError('CLIENT_BUSY', `another ${kind} is running`);
+    }
+    const command = this.commands.start(act);
+    const job = this.jobs.add(new Job({ kind, paths: [], command: command.text }));
+    job.undo = undo;
+    job.signal.addEventListener('abort', () => command.stop(), { once: true });
+    const end = this.followed(job, command);
+    this.ends.set(job, end);
+    void end.then(() => this.ends.delete(job)); // it never rejects
+    return job;
+  }
+
+  /** Waits until the command of a job has ended; does nothing for another job. */
+  async idle(job: Job): Promise<void> {
+    await this.ends.get(job);
+  }
+
+  /** Waits for the ends of all commands. */
+  async close(): Promise<void> {
+    await Promise.all(this.ends.values());
+  }
+
+  private async followed(job: Job, command: RunningCommand): Promise<void> {
+    try {
+      const status = await command.follow((line, from) => job.note(line, from));
+      job.hasWarnings = status === WARNED;
+      if (status === 0 || status === WARNED) {
+        job.undo ??= undoingIn(job.log);
+        job.end({});
+      } else job.end({ error: errorIn(job.log, status) });
+    } catch (error) {
+      job.end({ error });
+    }
+  }
+}
+
+/** Returns the act that withdraws the request that a command has printed; undefined if it printed none. */
+function undoingIn(log: readonly string[]): Act | undefined {
+  const id = log.map((line) => UNDOING.exec(line)?.[1]).findLast((one) => one !== undefined);
+  return id === undefined ? undefined : { kind: 'withdraw', request: Number(id) };
+}
+
+/** Returns the error that a command has printed last. */
+function errorIn(log: readonly string[], status: number | undefined): TardisError {
+  const [, message, code = ''] =
+    log.map((line) => FAILURE.exec(line)).findLast((one) => one !== null) ?? [];
+  if (message === undefined || !isErrorCode(code)) {
+    const how = status === undefined ? 'was ended by a signal' : `ended with status ${status}`;
+    return new TardisError('INTERRUPTED', `the command ${how}`);
+  }
+  return new TardisError(code, message);
+}

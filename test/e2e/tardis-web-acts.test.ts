@@ -1,0 +1,130 @@
+// Pace: long
+/** Acts of the page of tardis-web in a real Chromium: a backup, and changes of sets, each undone where data allow. */
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import type { Browser, Locator, Page } from 'playwright-core';
+import { openBrowser, withPage } from '../helpers/browser.js';
+import { commandsAreProcesses, succeed } from '../helpers/commands.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { file, makeTree } from '../helpers/tree.js';
+
+commandsAreProcesses(); // the page starts other commands
+
+const MARK = '# Written by `tardis setup`, for a test';
+
+let browser: Browser | undefined;
+
+test.before(async () => {
+  browser = await openBrowser();
+});
+
+test.after.always(() => browser?.close());
+
+/** A client with a backup, and a configuration that is as `tardis setup` writes it. */
+async function makeLab(t: ExecutionContext) {
+  const base = scratchInMemory(t);
+  const [store, source] = [path.join(base, 'store'), path.join(base, 'home')];
+  makeTree(source, [file('letter', 'dear Otto'), file('secret', 'no one must know')]);
+  const env = {
+    HOME: base,
+    XDG_CONFIG_HOME: path.join(base, 'config'),
+    XDG_STATE_HOME: path.join(base, 'state'),
+  };
+  const config = path.join(base, 'config', 'tardis', 'backup.cfg');
+  const configure = (...lines: string[]): void => {
+    const keys = [`Directories = ${source}`, `Database = ${store}`, 'Local = yes', 'Client = me'];
+    fs.mkdirSync(path.dirname(config), { recursive: true });
+    fs.writeFileSync(config, [MARK, '[Tardis]', ...keys, ...lines, ''].join('\n'));
+  };
+  const place = ['-D', store, '-C', 'me'];
+  await succeed('tardis', [...place, '--local', '--create', source], { env });
+  return { base, store, source, env, config, configure, place };
+}
+
+function jobOf(page: Page, kind: string): Locator {
+  return page.getByRole('region', { name: 'Jobs' }).locator(`[data-kind=${kind}]`);
+}
+
+async function act(page: Page, label: string): Promise<void> {
+  await page.getByRole('button', { name: `${label} …`, exact: true }).click();
+  await page.getByRole('dialog').getByRole('button', { name: label, exact: true }).click();
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+}
+
+test.serial('a backup runs from the page, is stopped, and runs again to its end', async (t) => {
+  const { base, store, source, env, configure } = await makeLab(t);
+  const pipe = path.join(base, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  configure('[Sources]', `slow = cat ${pipe}`);
+  await withPage(t, { browser, store, options: { env } }, async (page) => {
+    await page.getByRole('button', { name: 'Overview' }).click();
+    await act(page, 'Back up now');
+    const running = jobOf(page, 'backup').and(page.locator('[data-state=running]'));
+    await running.getByText(/scanned \d/).waitFor();
+    await page.reload();
+    await running.getByText(/scanned \d/).waitFor();
+    await running.getByRole('button', { name: 'Stop: Backup' }).click();
+    await jobOf(page, 'backup').and(page.locator('[data-state=stopped]')).waitFor();
+    configure();
+    fs.writeFileSync(path.join(source, 'new'), 'new');
+    await act(page, 'Back up now');
+    const done = jobOf(page, 'backup').and(page.locator('[data-state=done]'));
+    await done.getByText(/Backup set \d+ .* is complete/).waitFor();
+    await done.getByRole('button', { name: 'Details: Backup' }).click();
+    await page
+      .getByRole('dialog')
+      .getByText(/^tardis backup --config .*backup\.cfg/)
+      .waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Files', exact: true }).click();
+    await page.getByRole('button', { name: 'new', exact: true }).waitFor();
+  });
+});
+
+test.serial(
+  'sets are locked, tagged and deleted, paths are forgotten, and undo works',
+  async (t) => {
+    const { store, source, env, place } = await makeLab(t);
+    fs.writeFileSync(path.join(source, 'new'), 'new');
+    await succeed('tardis', [...place, '--local', source], { env });
+    await withPage(t, { browser, store, options: { env } }, async (page) => {
+      const shown = page.locator('.set[aria-current=true]');
+      const done = (kind: string): Locator =>
+        jobOf(page, kind).and(page.locator('[data-state=done]'));
+      await act(page, 'Lock');
+      await done('lock').getByText('1 backup set of "me" locked: 2').waitFor();
+      await shown.getByText('locked').waitFor();
+      await done('lock').getByRole('button', { name: 'Undo: Lock' }).click();
+      await shown.getByText('locked').waitFor({ state: 'detached' });
+      await page.getByRole('button', { name: 'Tags …' }).click();
+      const dialog = page.getByRole('dialog');
+      t.true(await dialog.getByRole('button', { name: 'Tags', exact: true }).isDisabled());
+      await dialog.getByLabel('Tags, with blanks').fill('before-move');
+      await dialog.getByRole('button', { name: 'Tags', exact: true }).click();
+      await shown.getByText('before-move').waitFor();
+      await page.locator('.set', { hasText: 'set 1' }).click();
+      await act(page, 'Delete');
+      await done('delete').getByText('1 backup set of "me" deleted').waitFor();
+      await page.locator('.set', { hasText: 'set 1' }).waitFor({ state: 'detached' });
+      await page.getByRole('button', { name: 'secret', exact: true }).click();
+      await act(page, 'Forget');
+      await done('forget').waitFor();
+      const requests = async (): Promise<string> =>
+        succeed('sonic', ['forget-path', '--list', ...place], { env });
+      t.regex(await requests(), /\/secret/);
+      await done('forget').getByRole('button', { name: 'Undo: Forget' }).click();
+      await done('withdraw').waitFor();
+      t.notRegex(await requests(), /\/secret/);
+      await page.getByRole('button', { name: 'Overview' }).click();
+      // `tardis setup` has configured nothing, so there is nothing to start.
+      t.is(await page.getByRole('button', { name: 'Back up now …' }).count(), 0);
+      await page.getByRole('button', { name: 'Check …' }).click();
+      await dialog.getByLabel('Read all data').check();
+      await dialog.getByRole('button', { name: 'Check', exact: true }).click();
+      await done('check').waitFor();
+      await page.getByText('Data was last checked this minute').waitFor();
+    });
+  },
+);

@@ -1,0 +1,152 @@
+/** Acts of a user's own page: commands that run as jobs. */
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { openLocalHistory } from '../../../src/history/index.js';
+import type { Act, Commands, OnLine } from '../../../src/web/local/index.js';
+import { backupInline, inlineSystem } from '../../helpers/inline.js';
+import { serveHere } from '../../helpers/local-door.js';
+import { scratchInMemory } from '../../helpers/scratch.js';
+import { file, makeTree } from '../../helpers/tree.js';
+
+interface Shown {
+  readonly id: string;
+  readonly state: string;
+  readonly canUndo: boolean;
+  readonly hasWarnings: boolean;
+  readonly report?: string;
+  readonly latest?: string;
+  readonly log: readonly string[];
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
+/** Commands that end when the test decides it. */
+class FakeCommands implements Commands {
+  readonly offers: Commands['offers'];
+  readonly acts: Act[] = [];
+  print: OnLine = () => undefined;
+  end: (status: number) => void = () => undefined;
+  stops = 0;
+
+  constructor(offers: Commands['offers']) {
+    this.offers = offers;
+  }
+
+  start(act: Act): ReturnType<Commands['start']> {
+    this.acts.push(act);
+    let resolve: (status: number | undefined) => void = () => undefined;
+    const promise = new Promise<number | undefined>((settle) => {
+      resolve = settle;
+    });
+    this.end = resolve;
+    return {
+      text: 'sonic something',
+      follow: (onLine) => {
+        this.print = onLine;
+        return promise;
+      },
+      stop: () => {
+        this.stops += 1;
+        resolve(undefined);
+      },
+    };
+  }
+}
+
+async function served(t: ExecutionContext, offers: Commands['offers'] = ['backup', 'change']) {
+  const home = scratchInMemory(t);
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  const source = path.join(home, 'tree');
+  makeTree(source, [file('a.txt', 'x')]);
+  const system = inlineSystem();
+  await backupInline(system, place, [source], { create: true });
+  const commands = new FakeCommands(offers);
+  const history = openLocalHistory(system, { ...place, catalogFile: 'tardis.db' });
+  const { base, headers } = await serveHere(t, history, { commands });
+  const send = async (url: string, body?: object, method = 'POST') => {
+    const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+    const { 'content-type': type, ...rest } = headers;
+    const all = body === undefined ? rest : { ...rest, 'content-type': type! };
+    const answer = await fetch(`${base}${url}`, { method, headers: all, ...sent });
+    return { status: answer.status, job: (await answer.json()) as Shown & { code: string } };
+  };
+  const act = (kind: string, body?: object) => send(`/clients/me/${kind}`, body);
+  const job = async (id: string) => (await send(`/jobs/${id}`, undefined, 'GET')).job;
+  return { commands, send, act, job };
+}
+
+test('an act is one command at a time, with its progress, its report and its warnings', async (t) => {
+  const { commands, act, job } = await served(t);
+  const { job: begun } = await act('backups');
+  t.like(begun, { state: 'running', kind: 'backup', command: 'sonic something' });
+  t.like(await act('backups'), { status: 503, job: { code: 'CLIENT_BUSY' } });
+  commands.print('scanned 3 entries', 'messages');
+  commands.print('warning: odd', 'messages');
+  commands.print('scanned 4 entries', 'messages');
+  commands.print('Backup set 2 is complete.', 'output');
+  t.like(await job(begun.id), {
+    latest: 'scanned 4 entries',
+    log: ['warning: odd', 'Backup set 2 is complete.'],
+  });
+  commands.end(3);
+  const done = await job(begun.id);
+  t.like(done, { state: 'done', hasWarnings: true, report: 'Backup set 2 is complete.' });
+  t.is(done.latest, undefined);
+});
+
+test('a command that fails gives its own error, and one that is stopped ends as stopped', async (t) => {
+  const { commands, act, send, job } = await served(t);
+  const failing = (await act('deletions', { sets: [1] })).job;
+  commands.print('sonic delete: set 1 is the newest [SET_IS_NEWEST]', 'messages');
+  commands.print('sonic delete: Keep it.', 'messages');
+  commands.end(1);
+  t.like(await job(failing.id), {
+    state: 'failed',
+    error: { code: 'SET_IS_NEWEST', message: 'set 1 is the newest' },
+  });
+  const { job: begun } = await act('checks', { readsAll: true });
+  const stopped = await send(`/jobs/${begun.id}`, undefined, 'DELETE');
+  t.is(stopped.job.state, 'stopped');
+  t.is(commands.stops, 1);
+});
+
+test('only what an act has changed is taken back', async (t) => {
+  const { commands, act, send, job } = await served(t);
+  const locking = (await act('locks', { sets: [1], isLocked: true })).job;
+  t.false(locking.canUndo);
+  commands.end(0);
+  t.true((await job(locking.id)).canUndo);
+  await send(`/jobs/${locking.id}/undo`);
+  t.deepEqual(commands.acts.at(-1), { kind: 'lock', sets: [1], isLocked: false });
+  commands.end(0);
+  const again = (await act('locks', { sets: [1], isLocked: false })).job; // it is unlocked
+  commands.end(0);
+  t.false((await job(again.id)).canUndo);
+  t.is((await send(`/jobs/${again.id}/undo`)).status, 400);
+  const forgetting = (await act('forgets', { paths: ['/a/b'] })).job;
+  commands.print('7: /a/b will be deleted; `sonic forget-path --undo 7` undoes this.', 'output');
+  commands.end(0);
+  t.true((await job(forgetting.id)).canUndo);
+  await send(`/jobs/${forgetting.id}/undo`);
+  t.deepEqual(commands.acts.at(-1), { kind: 'withdraw', request: 7 });
+  commands.end(0);
+});
+
+test('acts that cannot work, and bodies that are no acts, begin nothing', async (t) => {
+  const { commands, act } = await served(t);
+  for (const [kind, body] of [
+    ['locks', { sets: [], isLocked: true }],
+    ['locks', { sets: ['--unlock'], isLocked: true }],
+    ['tags', { sets: [1], addTags: ['--yes'], removeTags: [] }],
+    ['tags', { sets: [1], addTags: [], removeTags: [] }],
+    ['deletions', { sets: [99] }],
+    ['forgets', { paths: ['/%ff'] }],
+    ['forgets', { paths: ['--now'] }],
+  ] as const) {
+    const { status } = await act(kind, body);
+    t.true(status === 400 || status === 404, `${kind} ${JSON.stringify(body)}: ${status}`);
+  }
+  t.deepEqual(commands.acts, []);
+  const none = await served(t, []);
+  t.is((await none.act('backups')).status, 404);
+  t.is((await none.act('deletions', { sets: [1] })).status, 404);
+});
