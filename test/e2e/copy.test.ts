@@ -137,7 +137,7 @@ async function requireAlike(
     wanted.set(set, one);
     t.deepEqual(differences(one, await restored(to)), [], `set ${set}`);
   }
-  await readersAgree(t, source, [...to, ...args]);
+  await readersAgree(t, source, [...to, ...args], { restored: wanted });
 }
 
 test('a copy shows every set as the source does, and restores the same files', async (t) => {
