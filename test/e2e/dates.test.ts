@@ -129,3 +129,40 @@ test('two hours of one name, when the clock is set back, count as two', async (t
   t.regex(preview, /newest of the hour 2026-10-25 02h\+02:00/);
   t.regex(preview, /newest of the hour 2026-10-25 02h\+01:00/);
 });
+
+test('a set gets a date that is past, and the next one a later date', async (t) => {
+  const home = scratchInMemory(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  fs.mkdirSync(source);
+  fs.writeFileSync(path.join(source, 'file'), 'text');
+  for (const args of [[], ['--password=gravel-Otter9-lamp']]) {
+    const place = ['-D', store, '-C', `me-${args.length}`, ...args];
+    const dated = (when: string, ...more: string[]): Promise<string> =>
+      succeed('tardis', [...place, '--local', '--dated', when, ...more, source]);
+    await dated('2024-05-01 03:00:00', '--create', '--name', 'first');
+    await dated('2024-06-01 03:00:00', '--name', 'second');
+    await succeed('tardis', [...place, '--local', '--name', 'third', source]);
+    const listed = await succeed('lstardis', [...place, '--json']);
+    const { sets } = JSON.parse(listed) as {
+      sets: { name: string; clientTimeMs: number; openedAtMs: number }[];
+    };
+    t.deepEqual(
+      sets.slice(0, 2).map(({ name, clientTimeMs }) => [name, clientTimeMs]),
+      [
+        ['first', Date.parse('2024-05-01T03:00:00')],
+        ['second', Date.parse('2024-06-01T03:00:00')],
+      ],
+    );
+    for (const { clientTimeMs, openedAtMs } of sets) t.true(openedAtMs - clientTimeMs < 60_000);
+    t.true(Date.now() - sets[2]!.clientTimeMs < 600_000);
+  }
+  const place = ['-D', store, '-C', 'me-0'];
+  for (const args of [
+    ['--local', '--dated', '2199-01-01'],
+    ['--server', '127.0.0.1', '--dated', '2024-01-01'],
+  ]) {
+    const { status, stderr } = await run('tardis', [...place, ...args, source]);
+    t.is(status, 2, stderr);
+    t.regex(stderr, /--dated.*\[USAGE\]/);
+  }
+});
