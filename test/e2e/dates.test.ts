@@ -162,7 +162,7 @@ test('a set gets a date that is past, and the next one a later date', async (t) 
     ['--server', '127.0.0.1', '--dated', '2024-01-01'],
   ]) {
     const { status, stderr } = await run('tardis', [...place, ...args, source]);
-    t.is(status, 2, stderr);
+    t.is(status, 1, stderr);
     t.regex(stderr, /--dated.*\[USAGE\]/);
   }
 });
