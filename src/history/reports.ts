@@ -116,6 +116,11 @@ export interface Reports {
   /** Returns the configuration that the client sent with a set; undefined if it sent none. */
   clientConfig(set: SetNumber): Promise<ClientConfig | undefined>;
   figures(): Promise<StoreFigures>;
+  /**
+   * Returns the number of bytes that would be freed if these sets were deleted. The function is absent, or returns
+   * undefined, if the catalog is on another machine.
+   */
+  freedBy?(gone: ReadonlySet<SetNumber>): Promise<number | undefined>;
   store(): Promise<StoreState>;
   /**
    * Returns the facts about this client that its server has; undefined if the catalog is on this machine.

@@ -178,13 +178,14 @@ export interface SpacePoint {
 }
 
 export interface PurgeRules {
+  readonly keepHourly: number;
   readonly keepDaily: number;
   readonly keepWeekly: number;
   readonly keepMonthly: number;
   readonly keepYearly: number;
 }
 
-export type ActKind = 'backups' | 'checks' | 'locks' | 'tags' | 'deletions' | 'forgets';
+export type ActKind = 'backups' | 'checks' | 'locks' | 'tags' | 'deletions' | 'forgets' | 'purges';
 
 interface SpaceReply {
   readonly sets: readonly { set: number; openedAtMs: number; storedBytes: number }[];
@@ -279,15 +280,15 @@ export const api = {
       return { set, ms: openedAtMs, bytes };
     });
   },
-  purge: async (client: string, rules: PurgeRules, signal: AbortSignal): Promise<Decision[]> => {
+  purge: (client: string, rules: PurgeRules, signal: AbortSignal) => {
     const kept = Object.entries(rules).filter(([, count]) => Number(count) > 0);
     const query = kept.map(([rule, count]) => `${rule}=${String(count)}`).join('&');
     const path = `${clientPath(client)}/purge${query === '' ? '' : `?${query}`}`;
-    return (await json<{ sets: Decision[] }>(path, { signal })).sets;
+    return json<{ sets: Decision[]; freedBytes?: number }>(path, { signal });
   },
   restore: (requested: RestoreBody) =>
     json<JobState>('/restores', { method: 'POST', body: requested }),
-  /** Begins an act on a client: `backups`, `checks`, `locks`, `tags`, `deletions` or `forgets`. */
+  /** Begins an act on a client: `backups`, `checks`, `locks`, `tags`, `deletions`, `forgets` or `purges`. */
   act: (client: string, kind: ActKind, body?: object) =>
     json<JobState>(`${clientPath(client)}/${kind}`, {
       method: 'POST',

@@ -8,7 +8,7 @@ import type { Browser, Locator, Page } from 'playwright-core';
 import { openBrowser, withPage } from '../helpers/browser.js';
 import { commandsAreProcesses, succeed } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
-import { file, makeTree } from '../helpers/tree.js';
+import { file, makeTree, noise } from '../helpers/tree.js';
 
 commandsAreProcesses(); // the page starts other commands
 
@@ -128,3 +128,34 @@ test.serial(
     });
   },
 );
+
+test.serial('a purge is weighed in bytes, and carried out by rules that stay', async (t) => {
+  const { store, source, env, place } = await makeLab(t);
+  fs.writeFileSync(path.join(source, 'film'), noise('film', 3 << 20));
+  await succeed('tardis', [...place, '--local', source], { env });
+  fs.rmSync(path.join(source, 'film'));
+  await succeed('tardis', [...place, '--local', source], { env });
+  await withPage(t, { browser, store, options: { env } }, async (page) => {
+    await page.getByRole('button', { name: 'Overview' }).click();
+    for (const [label, count] of [
+      ['Hours', '0'],
+      ['Weeks', '0'],
+      ['Months', '0'],
+      ['Days', '1'],
+    ] as const) {
+      await page.getByLabel(label, { exact: true }).fill(count);
+    }
+    await page
+      .getByText('2 backups would be deleted, 1 would stay. This would free 3.1 MB.')
+      .waitFor();
+    await page.getByRole('button', { name: 'Purge …' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('2 backups are deleted for good, which frees 3.1 MB.').waitFor();
+    await dialog.getByRole('button', { name: 'Purge', exact: true }).click();
+    await jobOf(page, 'purge').and(page.locator('[data-state=done]')).waitFor();
+    await page.getByText('0 backups would be deleted, 1 would stay.').waitFor();
+  });
+  t.is((await succeed('lstardis', ['-l', ...place], { env })).match(/complete/g)?.length, 1);
+  const rules = await succeed('sonic', ['getconfig', '--json', ...place], { env });
+  t.deepEqual((JSON.parse(rules) as { settings: object }).settings, { KeepDaily: '1' });
+});

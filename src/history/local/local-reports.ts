@@ -219,6 +219,29 @@ export class LocalReports implements Reports {
     };
   }
 
+  async freedBy(gone: ReadonlySet<SetNumber>): Promise<number> {
+    const breathe = yieldRegularly();
+    const shown = { all: new IdSet(), recent: new IdSet() };
+    const listed = this.catalog().sets.listed();
+    const staying = listed.map(({ set }) => set).filter((set) => !gone.has(set));
+    let first = this.catalog().reports.nextDirectory(0);
+    while (first !== undefined) {
+      const upTo = first - 1 + COUNTED_DIRECTORIES;
+      const { reports } = this.catalog();
+      for (const [contentId, from, to] of reports.spansIn(first - 1, upTo)) {
+        shown.all.add(contentId);
+        const next = staying.find((set) => set >= from);
+        if (next !== undefined && next <= (to ?? Infinity)) shown.recent.add(contentId);
+      }
+      first = reports.nextDirectory(upTo + 1);
+      await breathe();
+    }
+    completeShown(this.catalog(), shown);
+    const { directory, files } = this;
+    const sources = { directory, files, shown, breathe };
+    return (await measureDeadSpace(this.catalog(), sources)).olderBytes;
+  }
+
   async store(): Promise<StoreState> {
     const { opened, files, directory } = this;
     const isReplaced = this.identity() !== opened;

@@ -94,6 +94,10 @@ export class UnsealedReports implements Reports {
     return this.sealed.attributeUse?.(limitMs);
   }
 
+  async freedBy(gone: ReadonlySet<SetNumber>): Promise<number | undefined> {
+    return this.sealed.freedBy?.(gone);
+  }
+
   settings(): Promise<readonly ClientSetting[]> {
     return this.sealed.settings();
   }

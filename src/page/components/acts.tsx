@@ -1,10 +1,10 @@
 /** Buttons that change something. Each shows a dialog once, and begins a job that the strip shows. */
 import { type ComponentChildren, createContext } from 'preact';
 import { useContext, useState } from 'preact/hooks';
-import { api, type ActKind, type ApiError, type BackupSet } from '../api.js';
+import { api, type ActKind, type ApiError, type BackupSet, type PurgeRules } from '../api.js';
 import { asApiError } from '../hooks.js';
 import { t } from '../language.js';
-import { shownName } from '../logic/shown.js';
+import { shownBytes, shownName } from '../logic/shown.js';
 import { Dialog } from './dialog.js';
 import { nameOf } from './files-view.js';
 import { Notice } from './notice.js';
@@ -37,13 +37,16 @@ interface ActProps {
   readonly children: ComponentChildren;
 }
 
+/** Offers of the program that acts need, unless it is `change`. */
+const OFFERS: Readonly<Partial<Record<ActKind, string>>> = { backups: 'backup', purges: 'purge' };
+
 /** Shows a button and its dialog. Without the offer of the program it shows nothing. */
 export function ActButton(props: ActProps) {
   const { kind, label, title, body, isFinal = false, isReady = true, children } = props;
   const { client, offers, onBegun } = useContext(Acting);
   const [isOpen, setOpen] = useState(false);
   const [error, setError] = useState<ApiError>();
-  if (!offers.includes(kind === 'backups' ? 'backup' : 'change')) return null;
+  if (!offers.includes(OFFERS[kind] ?? 'change')) return null;
   const begin = (): void => {
     setError(undefined);
     api.act(client, kind, body).then(
@@ -166,6 +169,39 @@ function TagAct({ sets, tags, when }: TagProps) {
           value={text ?? tags.join(' ')}
           onInput={({ currentTarget }) => setText(currentTarget.value)}
         />
+      </label>
+    </ActButton>
+  );
+}
+
+interface PurgeProps {
+  readonly rules: PurgeRules;
+  /** Number of sets that go, and of the bytes that this frees. */
+  readonly gone: number;
+  readonly freedBytes: number | undefined;
+}
+
+/** Carries out the purge of a preview. */
+export function PurgeAct({ rules, gone, freedBytes }: PurgeProps) {
+  const [saves, setSaves] = useState(true);
+  const named = Object.entries(rules).map(([rule, count]) => [`K${rule.slice(1)}`, Number(count)]);
+  return (
+    <ActButton
+      kind="purges"
+      label={t('actPurge')}
+      title={t('actPurge')}
+      body={{ rules: Object.fromEntries(named), saves }}
+      isFinal
+      isReady={gone > 0 || saves}
+    >
+      <p>{t('actPurgeText', { n: gone, bytes: shownBytes(freedBytes ?? 0) })}</p>
+      <label class="check">
+        <input
+          type="checkbox"
+          checked={saves}
+          onChange={({ currentTarget }) => setSaves(currentTarget.checked)}
+        />
+        {t('actPurgeSaves')}
       </label>
     </ActButton>
   );

@@ -139,6 +139,7 @@ const TITLES = {
   delete: 'jobDelete',
   forget: 'jobForget',
   withdraw: 'jobWithdraw',
+  purge: 'jobPurge',
 } as const;
 
 /** Returns the subject of a job, such as `Restore: letter.txt, plan.txt and 3 more → /tmp/out`. */

@@ -1,16 +1,23 @@
 /**
- * Shows the sets that a purge by given rules would delete, and the reasons to keep the others. Nothing is deleted.
+ * Shows the sets that a purge by given rules would delete, the bytes that this frees, and the reasons to keep the others.
  */
 import { useEffect, useState } from 'preact/hooks';
 import { api, type BackupSet, type PurgeRules } from '../api.js';
 import { useAnswer, useSettled } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
-import { shownName, shownTime } from '../logic/shown.js';
+import { shownBytes, shownName, shownTime } from '../logic/shown.js';
 import type { TextKey } from '../strings.js';
+import { PurgeAct } from './acts.js';
 import { Notice } from './notice.js';
 
-const RULES = ['keepDaily', 'keepWeekly', 'keepMonthly', 'keepYearly'] as const;
-const START: PurgeRules = { keepDaily: 14, keepWeekly: 8, keepMonthly: 12, keepYearly: 0 };
+const RULES = ['keepHourly', 'keepDaily', 'keepWeekly', 'keepMonthly', 'keepYearly'] as const;
+const START: PurgeRules = {
+  keepHourly: 24,
+  keepDaily: 14,
+  keepWeekly: 8,
+  keepMonthly: 12,
+  keepYearly: 0,
+};
 const MAX_KEPT = 10_000;
 const SETTLE_MS = 300;
 
@@ -24,7 +31,8 @@ interface PurgeProps {
 export function PurgePreview({ client, sets, storeWords }: PurgeProps) {
   const [rules, setRules] = useState(START);
   const settledRules = useSettled(rules, SETTLE_MS);
-  const answer = useAnswer(`purge/${client}/${JSON.stringify(settledRules)}`, (signal) =>
+  const listed = sets.map(({ set }) => set).join(); // another set changes the answer
+  const answer = useAnswer(`purge/${client}/${listed}/${JSON.stringify(settledRules)}`, (signal) =>
     api.purge(client, settledRules, signal),
   );
   const times = new Map(sets.map(({ set, openedAtMs }) => [set, openedAtMs]));
@@ -50,7 +58,18 @@ export function PurgePreview({ client, sets, storeWords }: PurgeProps) {
       </fieldset>
       <Command text={commandOf(`${storeWords} -C ${client}`, settledRules)} />
       {answer.error === undefined ? null : <Notice error={answer.error} again={answer.again} />}
-      {answer.value === undefined ? null : <Decisions decisions={answer.value} times={times} />}
+      {answer.value === undefined ? null : (
+        <>
+          <Decisions {...answer.value} times={times} />
+          {rules === settledRules ? (
+            <PurgeAct
+              rules={settledRules}
+              gone={answer.value.sets.filter(({ isDeleted }) => isDeleted).length}
+              freedBytes={answer.value.freedBytes}
+            />
+          ) : null}
+        </>
+      )}
     </>
   );
 }
@@ -110,16 +129,18 @@ function Command({ text }: { readonly text: string }) {
   );
 }
 
-interface DecisionsProps {
-  readonly decisions: Awaited<ReturnType<typeof api.purge>>;
+interface DecisionsProps extends Awaited<ReturnType<typeof api.purge>> {
   readonly times: ReadonlyMap<number, number>;
 }
 
-function Decisions({ decisions, times }: DecisionsProps) {
+function Decisions({ sets: decisions, freedBytes, times }: DecisionsProps) {
   const going = decisions.filter(({ isDeleted }) => isDeleted).length;
   return (
     <>
-      <p role="status">{t('purgeDeletes', { n: going, kept: decisions.length - going })}</p>
+      <p role="status">
+        {t('purgeDeletes', { n: going, kept: decisions.length - going })}{' '}
+        {freedBytes === undefined ? null : t('purgeFrees', { bytes: shownBytes(freedBytes) })}
+      </p>
       <div class="table-scroll" tabIndex={0} role="region" aria-label={t('purge')}>
         <table class="plain-table">
           <thead>

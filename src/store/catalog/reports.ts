@@ -140,6 +140,12 @@ export class ReportTable {
          GROUP BY content_id`,
         ['content', 'integer'],
       ),
+      spans: database.query(
+        `SELECT content_id, first_set, last_set FROM entries
+         WHERE directory_id > ? AND directory_id <= ? AND content_id IS NOT NULL
+           AND ${isShown({ table: 'entries' })}`,
+        ['content', 'integer', 'integer?'],
+      ),
       stored: database.query(
         `SELECT content_id, size_bytes, kind FROM contents JOIN records USING (record_id)
          WHERE content_id > ? ORDER BY content_id LIMIT ?`,
@@ -200,6 +206,14 @@ export class ReportTable {
    */
   shownIn(directory: DirectoryId, upTo: DirectoryId, recent: SetNumber): ShownContent[] {
     return this.statements.shownIn.all(recent, directory, upTo);
+  }
+
+  /** Returns the content and the sets of each version that a listed set shows, in these directories. */
+  spansIn(
+    directory: DirectoryId,
+    upTo: DirectoryId,
+  ): [content: ContentId, first: SetNumber, last: SetNumber | null][] {
+    return this.statements.spans.all(directory, upTo);
   }
 
   /** Returns which attributes entries in these directories may have. */

@@ -26,7 +26,7 @@ type WebSettings = Settings<'tardis-web'>;
 export function commandsOf(system: System, settings: WebSettings): Commands {
   return {
     offers: offersOf(system, settings),
-    start: (act) => started(lineOf(settings, act)),
+    start: (act) => startedAll(linesOf(settings, act)),
   };
 }
 
@@ -34,6 +34,7 @@ function offersOf(system: System, settings: WebSettings): Offer[] {
   return [
     ...(isOfSetup(system, settings) ? (['backup'] as const) : []),
     ...(mayChange(settings) ? (['change'] as const) : []),
+    ...(mayChange(settings) && !usesServer(settings) ? (['purge'] as const) : []),
   ];
 }
 
@@ -65,16 +66,27 @@ function mayChange(settings: WebSettings): boolean {
   }
 }
 
+type RunningCommands = ReturnType<Commands['start']>;
+
 interface CommandLine {
   readonly tool: 'tardis' | 'sonic';
   readonly words: readonly string[];
 }
 
-function lineOf(settings: WebSettings, act: Act): CommandLine {
+/** Returns the commands of an act, in their order. */
+function linesOf(settings: WebSettings, act: Act): [CommandLine, ...CommandLine[]] {
   if (act.kind === 'backup') {
-    return { tool: 'tardis', words: ['backup', '--config', usualClientFile(), '--progress'] };
+    return [{ tool: 'tardis', words: ['backup', '--config', usualClientFile(), '--progress'] }];
   }
-  const [name, ...words] = changeWords(act);
+  const last = lineOf(settings, changeWords(act));
+  if (act.kind !== 'purge' || !act.saves) return [last];
+  const [first, ...others] = Object.entries(act.rules).map(([key, count]) =>
+    lineOf(settings, ['setconfig', ...(count === 0 ? ['--remove', key] : [key, String(count)])]),
+  );
+  return [first!, ...others, last];
+}
+
+function lineOf(settings: WebSettings, [name, ...words]: [string, ...string[]]): CommandLine {
   const place = placeWords(settings, `sonic ${name}` as Tool);
   return { tool: 'sonic', words: [name, ...place, ...words] };
 }
@@ -97,6 +109,15 @@ function changeWords(act: Exclude<Act, { readonly kind: 'backup' }>): [string, .
       return ['delete', '--yes', '--progress', ...act.sets.map(String)];
     case 'forget':
       return ['forget-path', '--yes', ...act.paths.map((one) => one.toString())];
+    case 'purge':
+      return [
+        'purge',
+        '--yes',
+        '--progress',
+        ...Object.entries(act.rules).flatMap(([key, count]) =>
+          count === 0 ? [] : [`--keep-${key.slice('Keep'.length).toLowerCase()}=${count}`],
+        ),
+      ];
     case 'withdraw':
       return ['forget-path', '--undo', String(act.request)];
   }
@@ -126,7 +147,7 @@ function longFlag(flags: string | undefined): string | undefined {
 }
 
 /** Starts a command without a terminal, so that it never prompts. */
-function started({ tool, words }: CommandLine): ReturnType<Commands['start']> {
+function started({ tool, words }: CommandLine): Omit<RunningCommands, 'text'> {
   const child = spawn(tardisCommand(tool), words, {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
@@ -136,7 +157,6 @@ function started({ tool, words }: CommandLine): ReturnType<Commands['start']> {
     child.once('close', (status) => resolve(status ?? undefined));
   });
   return {
-    text: [tool, ...words].map(shellWord).join(' '),
     follow: (onLine) => {
       for (const from of ['output', 'messages'] as const) {
         const input = from === 'output' ? child.stdout : child.stderr;
@@ -146,4 +166,30 @@ function started({ tool, words }: CommandLine): ReturnType<Commands['start']> {
     },
     stop: () => void child.kill('SIGTERM'), // it ends in order, at a checkpoint
   };
+}
+
+/** Starts commands one after the other. The first one that fails or is stopped is the last one. */
+function startedAll([first, ...others]: [CommandLine, ...CommandLine[]]): RunningCommands {
+  let running = started(first);
+  let isStopped = false;
+  return {
+    text: [first, ...others].map(lineText).join(' && '),
+    follow: async (onLine) => {
+      let status = await running.follow(onLine);
+      for (const line of others) {
+        if (status !== 0 || isStopped) return status;
+        running = started(line);
+        status = await running.follow(onLine);
+      }
+      return status;
+    },
+    stop: () => {
+      isStopped = true;
+      running.stop();
+    },
+  };
+}
+
+function lineText({ tool, words }: CommandLine): string {
+  return [tool, ...words].map(shellWord).join(' ');
 }

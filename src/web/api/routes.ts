@@ -224,6 +224,12 @@ export const ROUTES = {
     }),
     reply: Type.Object({
       isClockInDoubt: Type.Boolean(),
+      freedBytes: Type.Optional(
+        Type.Number({
+          description:
+            'Bytes of contents that only these sets need. Absent if the catalog is elsewhere, or nothing would be deleted.',
+        }),
+      ),
       unusedTags: Type.Array(Type.String()),
       sets: Type.Array(
         Type.Object({

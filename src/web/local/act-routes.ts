@@ -6,7 +6,15 @@ import type { Act, Acts, Offer } from './acts.js';
 import { JOB } from './job-routes.js';
 import type { Jobs } from './jobs.js';
 import { shownDoubts } from './restores.js';
-import { CheckBody, DeletionBody, ForgetBody, JobState, LockBody, TagBody } from './schemas.js';
+import {
+  CheckBody,
+  DeletionBody,
+  ForgetBody,
+  JobState,
+  LockBody,
+  PurgeBody,
+  TagBody,
+} from './schemas.js';
 
 const CLIENT = '/clients/{client}';
 
@@ -23,8 +31,26 @@ export function actRoutes({ jobs, acts, offers }: Offering, history: History): A
   return [
     ...(offers.includes('backup') ? [backupRoute(begun)] : []),
     ...(offers.includes('change') ? changeRoutes(begun) : []),
+    ...(offers.includes('purge') ? [purgeRoute(begun)] : []),
     undoRoute(jobs, begun),
   ];
+}
+
+function purgeRoute(begun: Begun): AddedRoute {
+  return addedRoute(
+    rowOf(
+      'purges',
+      'purge',
+      'Deletes the sets that no rule keeps, and stores the rules.',
+      PurgeBody,
+    ),
+    async ({ body: { rules, saves } }) => {
+      if (Object.values(rules).every((count) => count === 0)) {
+        throw invalidRequest('there is no rule');
+      }
+      return begun({ kind: 'purge', rules, saves });
+    },
+  );
 }
 
 function undoRoute(jobs: Jobs, begun: Begun): AddedRoute {

@@ -3,6 +3,11 @@ import { isErrorCode, TardisError } from '../../errors/index.js';
 import type { SetNumber } from '../../model/index.js';
 import { Job, type Jobs } from './jobs.js';
 
+/** Number of sets that each rule keeps, by the key of the rule; 0 for no rule. */
+export type PurgeRules = Readonly<
+  Record<'KeepHourly' | 'KeepDaily' | 'KeepWeekly' | 'KeepMonthly' | 'KeepYearly', number>
+>;
+
 /** One act. The names are those of the commands. */
 export type Act =
   | { readonly kind: 'backup' }
@@ -16,10 +21,14 @@ export type Act =
     }
   | { readonly kind: 'delete'; readonly sets: readonly SetNumber[] }
   | { readonly kind: 'forget'; readonly paths: readonly Buffer[] }
+  | { readonly kind: 'purge'; readonly rules: PurgeRules; readonly saves: boolean }
   | { readonly kind: 'withdraw'; readonly request: number };
 
-/** Acts that this program can offer: a backup needs the configuration of `tardis setup`, a change a store that it may change. */
-export type Offer = 'backup' | 'change';
+/**
+ * Acts that this program can offer: a backup needs the configuration of `tardis setup`, a change a store that it may
+ * change, and a purge by rules a store on this machine, since a server has rules of its own.
+ */
+export type Offer = 'backup' | 'change' | 'purge';
 
 /** A command that runs. */
 interface RunningCommand {

@@ -41,6 +41,7 @@ export const JobState = Type.Object({
     'delete',
     'forget',
     'withdraw',
+    'purge',
   ]),
   state: Type.Enum(['running', 'done', 'failed', 'stopped']),
   set: Type.Optional(Type.Integer({ description: 'The set that is read; absent in acts.' })),
@@ -125,4 +126,22 @@ export const TagBody = Type.Object({ sets, addTags: tags, removeTags: tags });
 export const DeletionBody = Type.Object({ sets });
 export const ForgetBody = Type.Object({
   paths: Type.Array(PathQuery, { minItems: 1, maxItems: 100 }),
+});
+
+/** Number of sets that a rule keeps; 0 for no rule. */
+const kept = Type.Integer({ minimum: 0, maximum: 10_000 });
+export const PurgeBody = Type.Object({
+  rules: Type.Object(
+    {
+      KeepHourly: kept,
+      KeepDaily: kept,
+      KeepWeekly: kept,
+      KeepMonthly: kept,
+      KeepYearly: kept,
+    },
+    { additionalProperties: false },
+  ),
+  saves: Type.Boolean({
+    description: 'True to store the rules with the client first, so that later purges use them.',
+  }),
 });

@@ -8,6 +8,8 @@ import { serveHere } from '../../helpers/local-door.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import { file, makeTree } from '../../helpers/tree.js';
 
+const NO_RULES = { KeepHourly: 0, KeepDaily: 0, KeepWeekly: 0, KeepMonthly: 0, KeepYearly: 0 };
+
 interface Shown {
   readonly id: string;
   readonly state: string;
@@ -52,7 +54,10 @@ class FakeCommands implements Commands {
   }
 }
 
-async function served(t: ExecutionContext, offers: Commands['offers'] = ['backup', 'change']) {
+async function served(
+  t: ExecutionContext,
+  offers: Commands['offers'] = ['backup', 'change', 'purge'],
+) {
   const home = scratchInMemory(t);
   const place = { store: path.join(home, 'store'), client: 'me' };
   const source = path.join(home, 'tree');
@@ -141,6 +146,8 @@ test('acts that cannot work, and bodies that are no acts, begin nothing', async 
     ['deletions', { sets: [99] }],
     ['forgets', { paths: ['/%ff'] }],
     ['forgets', { paths: ['--now'] }],
+    ['purges', { rules: NO_RULES, saves: true }],
+    ['purges', { rules: { ...NO_RULES, KeepTags: 1 }, saves: true }],
   ] as const) {
     const { status } = await act(kind, body);
     t.true(status === 400 || status === 404, `${kind} ${JSON.stringify(body)}: ${status}`);

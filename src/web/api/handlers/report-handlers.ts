@@ -96,8 +96,15 @@ export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 's
       isDeleted: reasons.length === 0,
       reasons: reasons.map((reason) => ({ ...reason })),
     }));
+    const gone = new Set(sets.filter(({ isDeleted }) => isDeleted).map(({ set }) => set));
+    const freedBytes = gone.size === 0 ? undefined : await history.reports.freedBy?.(gone);
     const { isClockInDoubt, unusedTags } = decision;
-    return { isClockInDoubt, unusedTags: [...unusedTags], sets };
+    return {
+      isClockInDoubt,
+      ...(freedBytes === undefined ? {} : { freedBytes }),
+      unusedTags: [...unusedTags],
+      sets,
+    };
   },
 };
 
