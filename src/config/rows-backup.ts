@@ -68,11 +68,6 @@ export const CLIENT_ROWS = rowsFor({ tools: ['tardis'] }, {
     flags: '--name <name>',
     help: 'name of the backup set (default: a name that the server makes by its setting Formats)',
   },
-  dated: {
-    type: 'text',
-    flags: '--dated <when>',
-    help: 'give the set this date, which is past ("2024-05-01 03:00"), as tardis-import does for the backups of another program; only with --local',
-  },
   sendConfig: {
     type: 'bool',
     default: true,

@@ -46,7 +46,6 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   client: [...COMMON, 'excludes', 'workers', 'pipeline', 'transport/login'],
   'import/python': [...BASE, 'delta'],
-  import: BASE,
   restore: [...COMMON, 'excludes', 'workers', 'pipeline', 'history'],
   mount: [...COMMON, 'workers', 'history', 'restore'],
   'restore/diff': [...COMMON, 'workers', 'history', 'restore'],
@@ -139,7 +138,7 @@ const OPEN_TO_TESTS =
  * code for a browser.
  */
 const SINGLE_FILES = new Set([
-  'src/tools/tardis/store-server.ts src/client/local-server.js',
+  'src/tools/tardis.ts src/client/local-server.js',
   'src/tools/tardis.ts src/store/layout/client-name.js',
   'src/page/api.ts src/web/api/schemas.js',
   'src/page/api.ts src/web/local/schemas.js',

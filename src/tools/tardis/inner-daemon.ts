@@ -4,15 +4,8 @@ import { Daemon } from '../../server/index.js';
 import { nodeSystem } from '../../system/index.js';
 import type { InnerDoor } from '../../transport/index.js';
 import { enterBucket } from '../opening/bucket.js';
-import { clockAt } from './dated.js';
 import { daemonOptions, openStorage } from '../tardisd/daemon-options.js';
 import { openLog } from '../tardisd/serving.js';
-
-/** The threads that write packs and catalogs, and the date to which its clock is set. */
-export interface InnerMeans {
-  readonly threads: number;
-  readonly atMs: number | undefined;
-}
 
 export interface InnerDaemon {
   /** Ends the session, if there is one, and resolves when nothing of the store is open. */
@@ -23,11 +16,10 @@ export interface InnerDaemon {
 export async function startInnerDaemon(
   settings: Settings<'tardisd'>,
   door: InnerDoor,
-  { threads, atMs }: InnerMeans,
+  threads: number,
 ): Promise<InnerDaemon> {
   const log = await openLog(settings);
-  const present = nodeSystem(settings.umask);
-  const system = atMs === undefined ? present : { ...present, clock: clockAt(present.clock, atMs) };
+  const system = nodeSystem(settings.umask);
   const database = isBucket(settings.sources.get('database'))
     ? await enterBucket('tardisd', settings)
     : settings.database;

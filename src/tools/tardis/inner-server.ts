@@ -9,26 +9,21 @@ import { resolveSettings, type Settings, storageThreadsOf } from '../../config/i
 import { asTardisError, systemCode } from '../../errors/index.js';
 import { absolutePath, byteText, processEnvironment, textBytes } from '../../system/index.js';
 import { InnerDoor } from '../../transport/index.js';
-import type { InnerDaemon, InnerMeans } from './inner-daemon.js';
+import type { InnerDaemon } from './inner-daemon.js';
 
 /** Maximum size of a client's catalog for its backups to count as small: about 8,000 entries. */
 const SMALL_CATALOG_BYTES = 2 << 20;
 
-/**
- * Returns a server in this process; undefined if its settings require a process of its own. Its clock is set to
- * `atMs`, if that is given; it then has no thread, whose clock would be another one.
- */
+/** Returns a server in this process; undefined if its settings require a process of its own. */
 export function startInnerServer(
   resolved: Settings<'tardisd'>,
   client: string,
-  atMs?: number,
 ): LocalServer | undefined {
   if (!mayShareProcess(resolved)) return undefined;
   const isForLittle = isSmall(resolved, client);
   const isWithoutThread = isForLittle && resolved.storageThreads === undefined;
   const door = new InnerDoor();
-  const threads = isWithoutThread ? 0 : storageThreadsOf(resolved);
-  const daemon = start(resolved, door, { threads: atMs === undefined ? threads : 0, atMs });
+  const daemon = start(resolved, door, isWithoutThread ? 0 : storageThreadsOf(resolved));
   const ready = daemon.then(() => undefined);
   ready.catch(() => undefined); // callers of `ready` get the error, but there may be none yet
   return {
@@ -45,10 +40,10 @@ export function startInnerServer(
 async function start(
   resolved: Settings<'tardisd'>,
   door: InnerDoor,
-  means: InnerMeans,
+  threads: number,
 ): Promise<InnerDaemon> {
   const { startInnerDaemon } = await import('./inner-daemon.js');
-  return startInnerDaemon(resolved, door, means);
+  return startInnerDaemon(resolved, door, threads);
 }
 
 /**
@@ -66,7 +61,7 @@ export function innerSettings(given: ServerSettings): Settings<'tardisd'> | unde
 }
 
 /** True if the settings of the server let it share a process with its client. */
-export function mayShareProcess(settings: Settings<'tardisd'>): boolean {
+function mayShareProcess(settings: Settings<'tardisd'>): boolean {
   const { user, group, profileSessions, umask } = settings;
   // The umask of this process removes permissions that the server may have to give.
   const isTooStrict = (process.umask() & ~umask) !== 0;

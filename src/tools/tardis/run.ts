@@ -31,7 +31,6 @@ import { backupLines, nextLines, printStages } from './report-backup.js';
 import { settledWarning } from '../shared/report-purge.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import type { CopiesResult } from './other-stores.js';
-import { datedMs } from './dated.js';
 import { runningConfig } from './running-config.js';
 import { ScanAhead } from './scan-ahead.js';
 import { SavedList } from './saved-list.js';
@@ -180,7 +179,6 @@ async function run(
     tls: place?.tls,
     elsewhere: elsewhereOf(place?.address, settings, isProven),
     setName: settings.setName,
-    datedMs: await datedMs(settings),
     marks: marksOf(settings),
     config: settings.sendConfig ? runningConfig(settings) : undefined,
     streams,
