@@ -193,6 +193,11 @@ export const ROOT_ROWS = rowsFor({ tools: ['tardis'] }, {
     clientKey: 'KeptAs',
     help: 'path under which a directory is stored; give it once for each directory, in the order of the directories',
   },
+  importedSets: {
+    type: 'path',
+    flags: '--sets <pattern>',
+    help: 'import what rsync --link-dest, rsnapshot or another tool has kept: each directory that matches becomes a set of its date (%Y %m %d %H %M %S in the name, otherwise of its modification time). Needs --local and --kept-as; with --dry-run, lists the sets',
+  },
   trustRoots: {
     type: 'bool',
     flags: '--trust-roots',

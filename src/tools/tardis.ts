@@ -43,6 +43,12 @@ const command = toolCommand({
     }
     // Errors of the command line are reported before anything is started.
     refuseVerb(settings);
+    if (settings.importedSets !== undefined) {
+      const { importSets } = await import('./tardis/import-sets.js');
+      checkClientName(settings.client);
+      const interrupted = interruptSignal('tardis', 'the next run continues with this set');
+      return importSets(settings, localOnDemand, interrupted);
+    }
     if (settings.dryRun) {
       const { dryRun } = await import('./tardis/dry-run.js');
       return dryRun(settings, interruptSignal('tardis', 'nothing was done'));
@@ -125,11 +131,14 @@ const MAX_SHOWN_CHARS = 80;
 /** Configuration file of a local server. It is used if it exists and no other file is named. */
 const USUAL_LOCAL_CONFIG = '/etc/tardis/tardisd.local.cfg';
 
-/** Returns a local server that is started when it is first needed. */
-function localOnDemand(settings: Settings<'tardis'>): LocalServerOnDemand {
+/**
+ * Returns a local server that is started when it is first needed. If a date is given, its clock stands there, and it must
+ * be in this process.
+ */
+function localOnDemand(settings: Settings<'tardis'>, dateMs?: number): LocalServerOnDemand {
   let started: LocalServer | undefined;
   return {
-    get: () => (started ??= startServer(settings)),
+    get: () => (started ??= startServer(settings, dateMs)),
     death: () => started?.death(),
     store: () => usedStore(settings),
     close: async () => started?.close(),
@@ -143,7 +152,7 @@ function usedStore(settings: Settings<'tardis'>): Buffer | undefined {
   return inner && absolutePath(inner.database);
 }
 
-function startServer(settings: Settings<'tardis'>): LocalServer {
+function startServer(settings: Settings<'tardis'>, dateMs: number | undefined): LocalServer {
   const named = serverSettings(settings);
   const command = withoutConfig(settings.localServerCmd);
   if (command !== undefined) return startLocalServer(command, named);
@@ -151,8 +160,13 @@ function startServer(settings: Settings<'tardis'>): LocalServer {
   const inner = innerSettings(given);
   const tool = fileURLToPath(new URL('./tardisd.js', import.meta.url));
   const logFile = inner?.logFile;
+  const here = inner && startInnerServer(inner, settings.client, dateMs);
+  if (here === undefined && dateMs !== undefined) {
+    const why = 'the settings of the local server need a process of its own, which dates no sets';
+    throw new TardisError('USAGE', `--sets: ${why}: omit User, Group and a strict umask`);
+  }
   return (
-    (inner && startInnerServer(inner, settings.client)) ??
+    here ??
     startLocalServer(
       [process.execPath, ...process.execArgv, tool],
       logFile === undefined ? given : new Map([...given, ['logFile', [byteText(logFile)]]]),

@@ -178,6 +178,9 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
   'directories below the given depth are not entered': ['maxDepth'],
   'directories are stored under full, shortened or no paths': ['basePath'],
   'directories are stored under the paths given for them': ['keptAs'],
+  'each dated directory becomes a set of its date, and a later run goes on with what is missing': [
+    'importedSets',
+  ],
   'a root that is suddenly empty keeps its entries unless --trust-roots is given': ['trustRoots'],
   'a date chooses the newest complete set that began by then': ['date'],
   'the last version of a path is restored, even if the newest set lacks the path': ['last'],

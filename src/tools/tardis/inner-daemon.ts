@@ -12,14 +12,20 @@ export interface InnerDaemon {
   close(): Promise<void>;
 }
 
-/** Starts the daemon, which serves one session through the door. Throws as `tardisd` does. */
+/**
+ * Starts the daemon, which serves one session through the door. If a date is given, the set of the session gets it. Throws
+ * as `tardisd` does.
+ */
 export async function startInnerDaemon(
   settings: Settings<'tardisd'>,
   door: InnerDoor,
   threads: number,
+  dateMs?: number,
 ): Promise<InnerDaemon> {
   const log = await openLog(settings);
-  const system = nodeSystem(settings.umask);
+  const now = nodeSystem(settings.umask);
+  const system =
+    dateMs === undefined ? now : { ...now, clock: { ...now.clock, nowMs: () => dateMs } };
   const database = isBucket(settings.sources.get('database'))
     ? await enterBucket('tardisd', settings)
     : settings.database;

@@ -14,16 +14,22 @@ import type { InnerDaemon } from './inner-daemon.js';
 /** Maximum size of a client's catalog for its backups to count as small: about 8,000 entries. */
 const SMALL_CATALOG_BYTES = 2 << 20;
 
-/** Returns a server in this process; undefined if its settings require a process of its own. */
+/**
+ * Returns a server in this process; undefined if its settings require a process of its own. If a date is given, its clock
+ * stands there. No thread has this clock, so the server then has none.
+ */
 export function startInnerServer(
   resolved: Settings<'tardisd'>,
   client: string,
+  dateMs?: number,
 ): LocalServer | undefined {
   if (!mayShareProcess(resolved)) return undefined;
   const isForLittle = isSmall(resolved, client);
-  const isWithoutThread = isForLittle && resolved.storageThreads === undefined;
+  const isWithoutThread =
+    dateMs !== undefined || (isForLittle && resolved.storageThreads === undefined);
   const door = new InnerDoor();
-  const daemon = start(resolved, door, isWithoutThread ? 0 : storageThreadsOf(resolved));
+  const threads = isWithoutThread ? 0 : storageThreadsOf(resolved);
+  const daemon = start(resolved, door, threads, dateMs);
   const ready = daemon.then(() => undefined);
   ready.catch(() => undefined); // callers of `ready` get the error, but there may be none yet
   return {
@@ -41,9 +47,10 @@ async function start(
   resolved: Settings<'tardisd'>,
   door: InnerDoor,
   threads: number,
+  dateMs: number | undefined,
 ): Promise<InnerDaemon> {
   const { startInnerDaemon } = await import('./inner-daemon.js');
-  return startInnerDaemon(resolved, door, threads);
+  return startInnerDaemon(resolved, door, threads, dateMs);
 }
 
 /**
