@@ -8,13 +8,13 @@ import { BytesBuilder } from '../model/index.js';
 import { type RsyncCalls, RsyncStatus } from '../system/index.js';
 import { RsyncJob } from './rsync-job.js';
 
-const SIGNATURE_HEADER_BYTES = 12;
+export const SIGNATURE_HEADER_BYTES = 12;
 /**
  * Number of bytes of a strong sum. Nobody can forge a collision of 16 bytes; a server without the keys could not detect
  * one.
  */
 const STRONG_BYTES = 16;
-const SUM_BYTES: number = 4 + STRONG_BYTES;
+export const SUM_BYTES: number = 4 + STRONG_BYTES;
 /** Maximum number of sums for one content. */
 export const MAX_BLOCKS: number = 1 << 19;
 /** Maximum length of a block. Contents with more than MAX_BLOCKS blocks of this size (32 TiB) have no signature. */
@@ -152,9 +152,9 @@ export interface SignedRange {
 }
 
 /** Number of bytes before and behind the place of a part within which its data is found in short blocks. */
-const RANGE_MARGIN_BYTES = 8 << 20;
+export const RANGE_MARGIN_BYTES = 8 << 20;
 /** Limits of short blocks, and the number of them in a basis between these limits. */
-const LEAST_RANGE_BLOCK_BYTES = 512;
+export const LEAST_RANGE_BLOCK_BYTES = 512;
 const MOST_RANGE_BLOCK_BYTES = 4096;
 const RANGE_BLOCKS = 1 << 21;
 /** Maximum number of bytes of a range: a part of a file with its margins. */

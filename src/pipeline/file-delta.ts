@@ -9,8 +9,11 @@ import {
   MAX_BLOCKS,
   blockBytesFor,
   type LoadedSignature,
+  MAX_END_BYTES,
   rangeAround,
+  RangeEnd,
   SAMPLED_FROM_BYTES,
+  type SignedRange,
 } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
 import type { Credit } from '../system/index.js';
@@ -54,6 +57,8 @@ export class FileDelta {
   private isMoved = false;
   private readonly signature: LoadedSignature;
   private fetched: Promise<boolean> | undefined;
+  /** Resolves with the end of the last range that was wanted; the next range begins with it. */
+  private lastEnd: Promise<RangeEnd | undefined> = Promise.resolve(undefined);
 
   readonly offer: OfferedBasis;
   private readonly jobs: JobRunner;
@@ -88,10 +93,11 @@ export class FileDelta {
       offer.release();
       return undefined;
     }
-    const costBytes = loadedBytesFor(Math.ceil(offer.sizeBytes / blockBytes));
+    const ranges = isDear(offer) ? rangeBytes : undefined;
+    const endBytes = ranges === undefined ? 0 : MAX_END_BYTES;
+    const costBytes = loadedBytesFor(Math.ceil(offer.sizeBytes / blockBytes)) + endBytes;
     await credit.take(costBytes);
     try {
-      const ranges = isDear(offer) ? rangeBytes : undefined;
       const delta = new FileDelta({ offer, jobs, credit, costBytes, ranges });
       if (!mayBeSame && ranges === undefined) delta.isReady().catch(() => undefined); // rejects where it is awaited
       return delta;
@@ -128,13 +134,31 @@ export class FileDelta {
       credit.give(costBytes);
     };
     try {
-      if (await offer.fetchRange(range, takerOf(signature))) return { signature, close };
+      // One after the other, since each range begins with the end of the one before.
+      const end = this.lastEnd.then((before) => this.fetchRange(range, signature, before));
+      this.lastEnd = end.catch(() => undefined); // the error is thrown below
+      if ((await end) !== undefined) return { signature, close };
     } catch (error) {
       close();
       throw error;
     }
     close();
     return undefined;
+  }
+
+  /**
+   * Loads the signature of a range: what the range before shares with it, which was kept, and the rest from the server.
+   * Resolves with undefined if the signature cannot be used.
+   */
+  private async fetchRange(
+    range: SignedRange,
+    signature: LoadedSignature,
+    before: RangeEnd | undefined,
+  ): Promise<RangeEnd | undefined> {
+    const end = new RangeEnd(range, before);
+    const sink = end.through(takerOf(signature));
+    const isLoaded = end.rest === undefined || (await this.offer.fetchRange(end.rest, sink));
+    return isLoaded ? end : undefined;
   }
 
   /** Takes notice of a part for which a delta did not pay, on what is near its place if `wasNear`. */

@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import type { MessageName } from '../../src/transport/index.js';
+import { decodeMessage, type MessageName } from '../../src/transport/index.js';
 import { backup, backupsRunHere, rest, succeed } from '../helpers/commands.js';
 import { backupInline, inlineSystem, tapped } from '../helpers/inline.js';
 import { lab } from '../helpers/settings.js';
@@ -60,6 +60,38 @@ test('scattered edits cost short blocks, also behind what was inserted, moved or
   content = Buffer.concat([content, noise('end', 20 * MIB)]);
   const appended = await save(1);
   t.true(appended < 20.5 * MIB, `appended: ${appended}`);
+});
+
+test('no sum of a block is fetched twice for the parts of a file', async (t) => {
+  const home = scratchInMemory(t);
+  const source = path.join(home, 'dumps');
+  fs.mkdirSync(source);
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  const ranges: [number, number][] = [];
+  const message = (name: MessageName, encoded: Buffer): void => {
+    if (name !== 'rangeWish') return;
+    const { from, bytes } = decodeMessage(name, encoded).head;
+    ranges.push([from, from + bytes]);
+  };
+  const save = (create: boolean) =>
+    backupInline(inlineSystem(), place, [source], {
+      create,
+      wrapHost: tapped(() => ({ message })),
+    });
+  const content = noise('dump', 160 * MIB);
+  fs.writeFileSync(path.join(source, 'dump'), content);
+  await save(true);
+  for (let at = 0; at < content.length; at += 10 * MIB) content.write('changed', at);
+  fs.writeFileSync(path.join(source, 'dump'), content);
+  const { progress } = await save(false);
+  t.like(progress, { contentsSent: 3, deltasSent: 3 });
+  t.true(progress.sentBytes < MIB);
+  ranges.sort(([a], [b]) => a - b);
+  t.deepEqual(ranges, [
+    [0, 72 * MIB],
+    [72 * MIB, 136 * MIB],
+    [136 * MIB, 160 * MIB],
+  ]);
 });
 
 test('no sums are fetched for parts that are unchanged', async (t) => {
