@@ -232,10 +232,21 @@ export class Slots {
   }
 
   private find(identity: DirectoryIdentity): FoundDirectory | undefined {
-    return this.catalog.directories.find(
+    const found = this.catalog.directories.find(
       identity,
       (directory, parent) => this.placed.has(directory) || this.unchanged.has(parent),
     );
+    return found ?? (this.trustsMounts ? this.findByName(identity) : undefined);
+  }
+
+  /**
+   * Returns the directory that had the place of another one in the last set. A set that is taken as it is may be of another
+   * disk, or of a copy with the same files: then they are compared with the entries of that directory.
+   */
+  private findByName({ parent, name }: DirectoryIdentity): FoundDirectory | undefined {
+    const directory = this.catalog.entries.findHead(parent, name)?.childId;
+    if (directory === undefined || this.placed.has(directory)) return undefined;
+    return { directory, isHere: false, skipHash: undefined };
   }
 
   private take(identity: DirectoryIdentity, found: FoundDirectory | undefined): DirectoryId {
