@@ -27,6 +27,8 @@ export interface BackupRequest {
   readonly elsewhere?: Elsewhere | undefined;
   /** Name of the set; if empty, the server chooses one. */
   readonly setName: string;
+  /** Date of the set, in milliseconds since 1970; undefined for the present. */
+  readonly datedMs?: number | undefined;
   /** Marks to store with the set. */
   readonly marks?: Pick<SetMarks, 'priority' | 'isExpendable' | 'tags'>;
   /** Settings of this run, stored with the set for later inspection; undefined if they are not stored. */

@@ -240,7 +240,7 @@ class BackupRun {
     const { priority, isExpendable, tags } = request.marks ?? NO_MARKS;
     const opening = this.peer.openSet({
       name: request.setName,
-      clientTimeMs: wallMs(this.system.clock),
+      clientTimeMs: request.datedMs ?? wallMs(this.system.clock),
       trust: request.trustRoots === true,
       full: request.full === true,
       priority,

@@ -198,6 +198,16 @@ export const ROOT_ROWS = rowsFor({ tools: ['tardis'] }, {
     flags: '--sets <pattern>',
     help: 'import what rsync --link-dest, rsnapshot or another tool has kept: each directory that matches becomes a set of its date (%Y %m %d %H %M %S in the name, otherwise of its modification time). Needs --local and --kept-as; with --dry-run, lists the sets',
   },
+  importedStore: {
+    type: 'path',
+    flags: '--import-store <dir>',
+    help: 'import the sets of a client of Tardis (Python) 0.33 to 1.9 from its directory; with --dry-run, lists them. Needs --local; a client of its own is best',
+  },
+  importedPasswordFile: {
+    type: 'path',
+    flags: '--import-password-file <path>',
+    help: 'file whose first line is the password of the store that --import-store names (default: a prompt)',
+  },
   trustRoots: {
     type: 'bool',
     flags: '--trust-roots',

@@ -43,7 +43,7 @@ const command = toolCommand({
     }
     // Errors of the command line are reported before anything is started.
     refuseVerb(settings);
-    if (settings.importedSets !== undefined) {
+    if (settings.importedSets !== undefined || settings.importedStore !== undefined) {
       const { importSets } = await import('./tardis/import-sets.js');
       checkClientName(settings.client);
       const interrupted = interruptSignal('tardis', 'the next run continues with this set');
@@ -68,7 +68,7 @@ const command = toolCommand({
     const server = isLocal ? localOnDemand(settings) : undefined;
     if (settings.hookBefore === undefined) server?.get(); // a hook may have to mount the store first
     const { backUp } = await loadedBeside(server, import('./tardis/run.js'));
-    return backUp(settings, server, signal);
+    return backUp(settings, server, { signal });
   },
 });
 

@@ -181,6 +181,10 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
   'each dated directory becomes a set of its date, and a later run goes on with what is missing': [
     'importedSets',
   ],
+  'a wrong password, a directory that is no store, and options that do not fit are refused': [
+    'importedStore',
+    'importedPasswordFile',
+  ],
   'a root that is suddenly empty keeps its entries unless --trust-roots is given': ['trustRoots'],
   'a date chooses the newest complete set that began by then': ['date'],
   'the last version of a path is restored, even if the newest set lacks the path': ['last'],

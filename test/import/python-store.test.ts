@@ -1,30 +1,24 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import Database from 'better-sqlite3';
 import { OriginalStore, type ShownSet, Staging } from '../../src/import/python/index.js';
-import { readAttributes } from '../../src/model/index.js';
 import { nodeSystem } from '../../src/system/index.js';
+import {
+  CLIENT,
+  DATA,
+  lacksProgram,
+  PASSWORD,
+  STORES,
+  treeOf,
+  wanted,
+} from '../helpers/python-stores.js';
 import { scratch } from '../helpers/scratch.js';
-import { attributesOf, isRoot } from '../helpers/tree.js';
 
-const DATA = fileURLToPath(new URL('../../../test/data/python-tardis', import.meta.url));
-const CLIENT = 'anna-pc';
-const PASSWORD = 'secret-of-anna';
 /** Stores whose third set has another name, as that release left it. */
 const THIRD_NAMES: Readonly<Record<string, string>> = { '1.2.1-cbc-bzip': 'INCOMPLETE-4' };
 const system = nodeSystem();
-
-type Tree = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-
-const SETS = JSON.parse(fs.readFileSync(path.join(DATA, 'sets.json'), 'utf8')) as readonly Tree[];
-const STORES = fs
-  .readdirSync(DATA)
-  .filter((name) => name.endsWith('.tar.gz'))
-  .map((name) => name.slice(0, -'.tar.gz'.length));
 
 /** A store that was unpacked, and empty directories to show its sets in. */
 class Lab {
@@ -60,53 +54,8 @@ class Lab {
   }
 }
 
-/** Returns what a tree has, as sets.json has it. */
-function treeOf(top: string): Tree {
-  const names = fs.readdirSync(top, { recursive: true, encoding: 'utf8' }).sort();
-  return Object.fromEntries(names.map((name) => [name, entryOf(path.join(top, name))]));
-}
-
-function entryOf(full: string): Record<string, unknown> {
-  const status = fs.lstatSync(full);
-  const owner = isRoot ? { owner: `${status.uid}:${status.gid}` } : {};
-  if (status.isSymbolicLink()) return { ...owner, link: fs.readlinkSync(full) };
-  const common = {
-    ...owner,
-    mode: (status.mode & 0o7777).toString(8),
-    mtime: status.mtimeMs / 1000,
-    ...xattrsOf(full),
-  };
-  if (status.isDirectory()) return { ...common, dir: true };
-  const sha256 = createHash('sha256').update(fs.readFileSync(full)).digest('hex');
-  const links = status.nlink > 1 ? { links: status.nlink } : {};
-  return { ...common, sha256, size: status.size, ...links };
-}
-
-function xattrsOf(full: string): { xattrs?: Record<string, string> } {
-  const all = readAttributes(attributesOf(Buffer.from(full)));
-  const xattrs = all.map(({ name, value }) => [name.toString(), value.toString('base64')]);
-  return xattrs.length === 0
-    ? {}
-    : { xattrs: Object.fromEntries(xattrs) as Record<string, string> };
-}
-
-function wanted(index: number): Tree {
-  if (isRoot) return SETS[index]!;
-  const bare = Object.entries(SETS[index]!).map(([name, { owner: _, ...rest }]) => [name, rest]);
-  return Object.fromEntries(bare) as Tree;
-}
-
 function reasons({ problems }: ShownSet): string[] {
   return problems.map(({ path: where, reason }) => `${where.toString()}: ${reason}`);
-}
-
-function lacksProgram(t: ExecutionContext, name: string): boolean {
-  const program = name.endsWith('lz4') ? 'lz4' : name.endsWith('lzma') ? 'xz' : 'bzip2';
-  if (!/(bzip|lzma|lz4)$/.test(name) || spawnSync(program, ['--version']).status === 0)
-    return false;
-  t.log(`${program} is not installed`);
-  t.pass();
-  return true;
 }
 
 for (const name of STORES) {

@@ -111,6 +111,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'remote',
     'client',
     'import',
+    'import/python',
     'restore',
     'restore/diff',
     'mount',

@@ -196,7 +196,7 @@ function otherFiles(files: Files, store: string, names: readonly string[]): stri
   );
   if (other.length === 0) return undefined;
   const isPython = other.some((name) => isOfPython(files, path.join(store, name)));
-  return isPython ? 'is a store of Tardis (Python)' : describe(files, store, shown);
+  return isPython ? `is a store of Tardis (Python)${TO_IMPORT}` : describe(files, store, shown);
 }
 
 /** True for a directory in which the creation of a client was interrupted. */
@@ -207,7 +207,7 @@ function isBegun(files: Files, directory: string): boolean {
 
 /** Returns a phrase for a directory with these names. */
 function describe(files: Files, directory: string, names: readonly string[]): string {
-  if (isOfPython(files, directory)) return 'is a client of Tardis (Python)';
+  if (isOfPython(files, directory)) return `is a client of Tardis (Python)${TO_IMPORT}`;
   const program = PROGRAMS.find(([, ...wanted]) =>
     wanted.every((pattern) => names.some((name) => pattern.test(name))),
   );
@@ -215,6 +215,10 @@ function describe(files: Files, directory: string, names: readonly string[]): st
   const shown = names.toSorted().slice(0, MOST_SHOWN).map(displayText);
   return `has other files (${shown.join(', ')}${names.length > MOST_SHOWN ? ', …' : ''})`;
 }
+
+/** Advice for those who meet a store of the original. */
+const TO_IMPORT =
+  ', which `tardis --local --import-store CLIENT-DIRECTORY` brings over into another store';
 
 /** True for the directory of a client of Tardis (Python): its catalog has the usual name, but is no catalog of ours. */
 function isOfPython(files: Files, directory: string): boolean {

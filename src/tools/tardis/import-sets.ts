@@ -1,24 +1,26 @@
 /**
- * Implements `tardis --sets`: backs up each state of a directory that another tool has kept, as a set of its date. A
+ * Implements `tardis --sets` and `--import-store`: backs up each state that another tool has kept, as a set of its date. A
  * later run goes on where one was broken off, since the sets of the store are read first.
  */
 import type { LocalServerOnDemand } from '../../client/index.js';
 import { isSetAbove, type Settings } from '../../config/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { BackupSet } from '../../history/index.js';
-import { type DatedState, datedTrees } from '../../import/index.js';
-import { displayName, jsonName, setNameFault } from '../../model/index.js';
+import { displayText, setNameFault } from '../../model/index.js';
 import { withReports } from '../opening/history.js';
 import { jsonText } from '../output/json-text.js';
 import { formatTable, formatTime } from '../output/units.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { complain } from '../output/front.js';
+import { PARTLY } from '../output/output.js';
+import { openSource, type State } from './import-sources.js';
 import { backUp } from './run.js';
 
 type Options = Settings<'tardis'>;
 
-/** A state, the name of its set, and whether the store has that set. */
-interface PlannedSet extends DatedState {
-  readonly name: string;
+/** A state, and whether the store has its set. */
+interface PlannedSet {
+  readonly state: State;
   readonly isThere: boolean;
 }
 
@@ -35,28 +37,35 @@ export async function importSets(
   signal: AbortSignal,
 ): Promise<number> {
   requireFitting(settings);
-  const states = datedTrees(settings.importedSets!, Date.now());
+  using source = await openSource(settings);
   const sets = await setsThere(settings);
-  const planned = planOf(states, sets, settings.keptAs[0]!);
+  const planned = planOf(source.states, sets);
   if (settings.dryRun) {
     printPlan(planned, settings.json);
     return 0;
   }
   let status = 0;
   let create = settings.create && sets.length === 0;
-  for (const { directory, dateMs, name, isThere } of planned) {
+  for (const { state, isThere } of planned) {
     if (isThere) continue;
+    const { roots, lacks } = await source.show(state);
+    for (const lack of lacks) complain('tardis', displayText(`${state.shown}: ${lack}`));
     const given = {
       ...settings,
-      directories: [directory],
-      setName: name,
+      directories: roots.map(({ directory }) => directory),
+      keptAs: roots.map(({ keptAs }) => keptAs),
+      setName: state.name,
+      priority: state.priority,
+      tags: [...state.tags],
       create,
       // Nothing may be kept from the set before, since what a past state lacks was not there.
       trustRoots: true,
       // Dates in the past would let rules for the present delete what was just imported.
       purge: false,
     };
-    status = Math.max(status, await backUp(given, serverAt(given, dateMs), signal));
+    const datedMs = state.dateMs;
+    const ended = await backUp(given, serverAt(given, datedMs), { signal, datedMs });
+    status = Math.max(status, ended, lacks.length > 0 ? PARTLY : 0);
     create = false;
   }
   return status;
@@ -66,15 +75,19 @@ export async function importSets(
 function requireFitting(settings: Options): void {
   const { keptAs, setName, sources, local, localServerCmd, otherStores, ifDue } = settings;
   const wrong = (why: string): never => {
-    throw new TardisError('USAGE', `--sets: ${why}`);
+    throw new TardisError('USAGE', `${option}: ${why}`);
   };
+  const option = settings.importedStore === undefined ? '--sets' : '--import-store';
   if (!local || isSetAbove(settings, 'server', 'local') || localServerCmd !== undefined) {
     wrong('sets get their dates in a store of this machine only: give --local');
   }
-  if (keptAs.length !== 1) wrong('give the path that the directory had, by one --kept-as');
-  if (setName !== '') wrong('each set is named by its path and date: omit --name');
+  if (settings.importedStore === undefined) {
+    if (keptAs.length !== 1) wrong('give the path that the directory had, by one --kept-as');
+  } else if (settings.importedSets !== undefined) wrong('omit --sets');
+  else if (keptAs.length > 0) wrong('the store has the paths: omit --kept-as');
+  if (setName !== '') wrong('each set has its own name: omit --name');
   if (sources.get('directories')?.source === 'command line') {
-    wrong('the pattern names the directories: give no others');
+    wrong('it names the directories: give no others');
   }
   if (otherStores.length > 0 || ifDue) wrong('omit --also-to and --if-due');
   if (settings.stdin !== undefined || settings.commands.length > 0) wrong('omit other sources');
@@ -99,46 +112,40 @@ async function setsThere(settings: Options): Promise<readonly BackupSet[]> {
  * Returns the states with the names of their sets. Throws USAGE if a state that is not there is older than a complete set:
  * sets are ordered by their numbers, so it would have no right place.
  */
-function planOf(
-  states: readonly DatedState[],
-  sets: readonly BackupSet[],
-  keptAs: Buffer,
-): PlannedSet[] {
+function planOf(states: readonly State[], sets: readonly BackupSet[]): PlannedSet[] {
   const complete = sets.filter(({ state }) => state === 'complete');
   const names = new Set(complete.map(({ firstName }) => firstName));
   const newestMs = complete.reduce((most, { openedAtMs }) => Math.max(most, openedAtMs), 0);
   return states.map((state) => {
-    const date = new Date(state.dateMs).toISOString().replace('.000Z', 'Z');
-    const name = `${displayName(keptAs)} ${date}`;
+    const { name, dateMs, shown } = state;
     const fault = setNameFault(name);
     if (fault !== undefined) {
-      throw new TardisError('USAGE', `--kept-as: the name of a set, "${name}", ${fault}`);
+      throw new TardisError('USAGE', `the name of a set, "${displayText(name)}", ${fault}`);
     }
     const isThere = names.has(name);
-    if (!isThere && complete.length > 0 && state.dateMs <= newestMs) {
-      const what = `${displayName(state.directory)} (${formatTime(state.dateMs)})`;
+    if (!isThere && complete.length > 0 && dateMs <= newestMs) {
       const why = `is not newer than the newest set (${formatTime(newestMs)}): import into a client of its own (-C NAME --create)`;
-      throw new TardisError('USAGE', `--sets: ${what} ${why}`);
+      throw new TardisError('USAGE', `${shown} (${formatTime(dateMs)}) ${why}`);
     }
-    return { ...state, name, isThere };
+    return { state, isThere };
   });
 }
 
 function printPlan(planned: readonly PlannedSet[], json: boolean): void {
   if (json) {
-    const states = planned.map(({ directory, dateMs, name, isThere }) => ({
-      directory: jsonName(directory),
+    const states = planned.map(({ state: { dateMs, name, shown }, isThere }) => ({
+      source: shown,
       dateMs,
       setName: name,
       isThere,
     }));
     return print(jsonText({ version: JSON_VERSION, states }));
   }
-  const rows = planned.map(({ directory, dateMs, name, isThere }) => [
+  const rows = planned.map(({ state: { dateMs, name, shown }, isThere }) => [
     formatTime(dateMs),
     isThere ? 'there' : 'new',
-    displayName(directory),
-    name,
+    shown,
+    displayText(name),
   ]);
-  print(formatTable([['DATE', 'STORE', 'DIRECTORY', 'SET'], ...rows], []));
+  print(formatTable([['DATE', 'STORE', 'SOURCE', 'SET'], ...rows], []));
 }

@@ -47,13 +47,13 @@ import { complain } from '../output/front.js';
 const RECENT_DIGESTS = 1 << 17;
 
 /**
- * Runs a backup with its hooks, and reports it. Returns the exit status. The local server is always ended before the
+ * Runs a backup with its hooks, and reports it. `datedMs`: the date of the set, if it is not the present. Returns the exit status. The local server is always ended before the
  * final hooks, since they may unmount the file system of the store.
  */
 export async function backUp(
   settings: Settings<'tardis'>,
   server: LocalServerOnDemand | undefined,
-  signal: AbortSignal,
+  { signal, datedMs }: { readonly signal: AbortSignal; readonly datedMs?: number },
 ): Promise<number> {
   let messages: RunMessages | undefined;
   let events: BackupEvents | undefined;
@@ -63,7 +63,7 @@ export async function backUp(
     const memory = memoryOf(settings, server?.store());
     events = new BackupEvents(settings, memory, (line) => messages?.printNote(line));
     await events.begin(signal);
-    result = await run(settings, { server: server?.get(), signal, messages });
+    result = await run(settings, { server: server?.get(), signal, messages, datedMs });
   } catch (error) {
     // An interruption is reported itself, instead of the errors that it caused.
     const isInterrupted = signal.aborted;
@@ -150,11 +150,12 @@ interface Running {
   readonly server: LocalServer | undefined;
   readonly signal: AbortSignal;
   readonly messages: RunMessages;
+  readonly datedMs: number | undefined;
 }
 
 async function run(
   settings: Settings<'tardis'>,
-  { server, signal, messages }: Running,
+  { server, signal, messages, datedMs }: Running,
 ): Promise<BackupResult> {
   const system = nodeSystem();
   const streams = checkedStreams(settings, messages); // fails before any request to the server
@@ -179,6 +180,7 @@ async function run(
     tls: place?.tls,
     elsewhere: elsewhereOf(place?.address, settings, isProven),
     setName: settings.setName,
+    datedMs,
     marks: marksOf(settings),
     config: settings.sendConfig ? runningConfig(settings) : undefined,
     streams,
