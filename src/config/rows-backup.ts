@@ -203,6 +203,11 @@ export const ROOT_ROWS = rowsFor({ tools: ['tardis'] }, {
     flags: '--import-store <dir>',
     help: 'import the sets of a client of Tardis (Python) 0.33 to 1.9 from its directory; with --dry-run, lists them. Needs --local; a client of its own is best',
   },
+  importedRepository: {
+    type: 'text',
+    flags: '--import-repository <place>',
+    help: 'import the snapshots of restic:REPOSITORY or the archives of borg:REPOSITORY by that program, which gets its password as usual (RESTIC_PASSWORD_FILE, BORG_PASSCOMMAND, …); with --dry-run, lists them. Needs --local; a client of its own is best',
+  },
   importedPasswordFile: {
     type: 'path',
     flags: '--import-password-file <path>',

@@ -43,7 +43,8 @@ const command = toolCommand({
     }
     // Errors of the command line are reported before anything is started.
     refuseVerb(settings);
-    if (settings.importedSets !== undefined || settings.importedStore !== undefined) {
+    const { importedSets, importedStore, importedRepository } = settings;
+    if ([importedSets, importedStore, importedRepository].some((one) => one !== undefined)) {
       const { importSets } = await import('./tardis/import-sets.js');
       checkClientName(settings.client);
       const interrupted = interruptSignal('tardis', 'the next run continues with this set');

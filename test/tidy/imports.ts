@@ -46,7 +46,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   client: [...COMMON, 'excludes', 'workers', 'pipeline', 'transport/login'],
   'import/python': [...BASE, 'delta'],
-  import: ['errors', 'model'],
+  import: ['errors', 'model', 'system'],
   restore: [...COMMON, 'excludes', 'workers', 'pipeline', 'history'],
   mount: [...COMMON, 'workers', 'history', 'restore'],
   'restore/diff': [...COMMON, 'workers', 'history', 'restore'],

@@ -18,6 +18,13 @@ import { backUp } from './run.js';
 
 type Options = Settings<'tardis'>;
 
+/** The settings that name a source, and their options. */
+const SOURCES = [
+  ['importedSets', '--sets'],
+  ['importedStore', '--import-store'],
+  ['importedRepository', '--import-repository'],
+] as const;
+
 /** A state, and whether the store has its set. */
 interface PlannedSet {
   readonly state: State;
@@ -37,7 +44,7 @@ export async function importSets(
   signal: AbortSignal,
 ): Promise<number> {
   requireFitting(settings);
-  using source = await openSource(settings);
+  using source = await openSource(settings, signal);
   const sets = await setsThere(settings);
   const planned = planOf(source.states, sets);
   if (settings.dryRun) {
@@ -77,14 +84,15 @@ function requireFitting(settings: Options): void {
   const wrong = (why: string): never => {
     throw new TardisError('USAGE', `${option}: ${why}`);
   };
-  const option = settings.importedStore === undefined ? '--sets' : '--import-store';
+  const given = SOURCES.filter(([name]) => settings[name] !== undefined);
+  const [, option] = given[0]!;
   if (!local || isSetAbove(settings, 'server', 'local') || localServerCmd !== undefined) {
     wrong('sets get their dates in a store of this machine only: give --local');
   }
-  if (settings.importedStore === undefined) {
-    if (keptAs.length !== 1) wrong('give the path that the directory had, by one --kept-as');
-  } else if (settings.importedSets !== undefined) wrong('omit --sets');
-  else if (keptAs.length > 0) wrong('the store has the paths: omit --kept-as');
+  if (given.length > 1) wrong('give one source');
+  if (settings.importedSets === undefined) {
+    if (keptAs.length > 0) wrong('the source has the paths: omit --kept-as');
+  } else if (keptAs.length !== 1) wrong('give the path that the directory had, by one --kept-as');
   if (setName !== '') wrong('each set has its own name: omit --name');
   if (sources.get('directories')?.source === 'command line') {
     wrong('it names the directories: give no others');

@@ -4,9 +4,9 @@ import os from 'node:os';
 import path from 'node:path';
 import type { Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
-import { datedTrees } from '../../import/index.js';
+import { datedTrees, ProgramPlace, Repository, type RepositoryKind } from '../../import/index.js';
 import { OriginalStore, Staging } from '../../import/python/index.js';
-import { displayName, joinPath } from '../../model/index.js';
+import { displayName, displayText, joinPath } from '../../model/index.js';
 import { absolutePath, byteText, nodeSystem, textBytes } from '../../system/index.js';
 import { givenPassword } from '../opening/password.js';
 
@@ -42,12 +42,53 @@ export interface ImportSource extends Disposable {
   show(state: State): Promise<ShownState>;
 }
 
-/** Opens the source that the settings name. Throws USAGE, the errors of `datedTrees`, and those of opening a store. */
-export function openSource(settings: Options): Promise<ImportSource> {
-  const { importedSets, importedStore } = settings;
-  return importedStore === undefined
-    ? Promise.resolve(datedSource(importedSets!, settings.keptAs[0]!))
-    : pythonSource(settings, importedStore);
+/**
+ * Opens the source that the settings name. Throws USAGE, the errors of `datedTrees`, and those of opening a store or a
+ * repository.
+ */
+export async function openSource(settings: Options, signal: AbortSignal): Promise<ImportSource> {
+  const { importedSets, importedStore, importedRepository } = settings;
+  if (importedSets !== undefined) return datedSource(importedSets, settings.keptAs[0]!);
+  if (importedStore !== undefined) return pythonSource(settings, importedStore);
+  return repositorySource(importedRepository!, signal);
+}
+
+const REPOSITORY = /^(restic|borg):(.+)$/s;
+
+/** Opens a repository. Its archives appear in a directory of this user below TMPDIR. */
+async function repositorySource(given: string, signal: AbortSignal): Promise<ImportSource> {
+  const [, kind, named] = REPOSITORY.exec(given) ?? [];
+  if (kind === undefined || named === undefined) {
+    const what = `--import-repository: "${displayText(given)}"`;
+    throw new TardisError('USAGE', `${what} is neither restic:REPOSITORY nor borg:REPOSITORY`);
+  }
+  // The programs run in another directory.
+  const full = path.resolve(named);
+  const place = fs.existsSync(full) ? full : named;
+  const repository = await Repository.open(kind as RepositoryKind, place, signal);
+  const states = repository.archives.map((archive) => ({
+    archive,
+    dateMs: archive.dateMs,
+    name: archive.name,
+    priority: 0,
+    tags: [],
+    shown: `${given}, ${displayText(archive.id)}`,
+  }));
+  const shown = new ProgramPlace(os.tmpdir());
+  return {
+    states,
+    show: async (state) => {
+      const { archive } = states.find((one) => one === state)!;
+      await repository.show(archive, shown, signal);
+      const top = byteText(shown.directory);
+      const roots = archive.paths.map((root) => ({
+        directory: textBytes(top + root),
+        keptAs: textBytes(root),
+      }));
+      return { roots: roots.length > 0 ? roots : rootsIn(top), lacks: [] };
+    },
+    [Symbol.dispose]: () => shown[Symbol.dispose](),
+  };
 }
 
 function datedSource(pattern: Buffer, keptAs: Buffer): ImportSource {

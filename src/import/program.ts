@@ -1,0 +1,83 @@
+/** Runs the programs of a source, which fill a directory of their own. */
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { TardisError } from '../errors/index.js';
+import { displayText } from '../model/index.js';
+import { textBytes } from '../system/index.js';
+
+/** Bytes of the messages of a program that are kept. */
+const MOST_MESSAGE_BYTES = 4096;
+/** Bytes of what a program may print as its result: the list of its states. */
+const MOST_PRINTED_BYTES = 64 << 20;
+
+export interface Program {
+  readonly words: readonly string[];
+  /** The purpose, for messages. */
+  readonly what: string;
+}
+
+/** A directory that programs fill. Only this user can enter it, and it is removed at the end. */
+export class ProgramPlace implements Disposable {
+  readonly directory: Buffer;
+  private readonly path: string;
+
+  /** Makes a directory in `above`. */
+  constructor(above: string) {
+    this.path = fs.mkdtempSync(path.join(above, 'tardis-import-'));
+    this.directory = textBytes(path.join(this.path, 'state'));
+    fs.mkdirSync(this.directory, { mode: 0o700 });
+  }
+
+  /** Removes what is in the directory. */
+  empty(): void {
+    fs.rmSync(this.directory, { recursive: true, force: true });
+    fs.mkdirSync(this.directory, { mode: 0o700 });
+  }
+
+  /** Runs a program in the directory, and returns what it printed. Throws IMPORT_SOURCE_DAMAGED if it fails. */
+  run(program: Program, signal: AbortSignal): Promise<string> {
+    return runProgram(program, this.directory, signal);
+  }
+
+  [Symbol.dispose](): void {
+    fs.rmSync(this.path, { recursive: true, force: true });
+  }
+}
+
+/** Runs a program, and returns what it printed. It may ask for passwords on the terminal. */
+export function runProgram(
+  { words, what }: Program,
+  cwd: Buffer | undefined,
+  signal: AbortSignal,
+): Promise<string> {
+  const [command, ...rest] = words;
+  const failed = (why: string, cause?: unknown): TardisError =>
+    new TardisError('IMPORT_SOURCE_DAMAGED', `cannot ${what}: ${displayText(why)}`, {}, cause);
+  return new Promise((resolve, reject) => {
+    const child = spawn(command!, rest, {
+      ...(cwd && { cwd: cwd.toString() }),
+      stdio: ['inherit', 'pipe', 'pipe'],
+      signal,
+    });
+    let messages = '';
+    const printed: Buffer[] = [];
+    let bytes = 0;
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      messages = (messages + text).slice(-MOST_MESSAGE_BYTES);
+    });
+    child.stdout.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > MOST_PRINTED_BYTES) child.kill();
+      else printed.push(chunk);
+    });
+    child.once('error', (error) => {
+      if (signal.aborted) reject(error);
+      else reject(new TardisError('IMPORT_PROGRAM_MISSING', `cannot start ${command}`, {}, error));
+    });
+    child.once('close', (status, killed) => {
+      if (status === 0) resolve(Buffer.concat(printed).toString('utf8'));
+      else reject(failed(messages.trim() || `${command} ended with ${status ?? killed}`));
+    });
+  });
+}

@@ -1,0 +1,152 @@
+/** Sets of Tardis (Python), and archives of restic and borg, come over, each with its name, date and files. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { codeIn } from '../helpers/codes.js';
+import { backupsRunHere, run, succeed } from '../helpers/commands.js';
+import {
+  CLIENT,
+  DATA,
+  lacksProgram,
+  PASSWORD,
+  STORES,
+  treeOf,
+  wanted,
+} from '../helpers/python-stores.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { differences, dir, file, look, makeTree, noise, type Snapshot } from '../helpers/tree.js';
+
+backupsRunHere();
+
+for (const name of STORES) {
+  test(`the sets of a store of Tardis (Python) come over: ${name}`, async (t) => {
+    if (lacksProgram(t, name)) return;
+    const home = scratchInMemory(t);
+    const at = (part: string): string => path.join(home, part);
+    execFileSync('tar', ['-xzf', path.join(DATA, `${name}.tar.gz`), '-C', home, '--no-same-owner']);
+    fs.writeFileSync(at('password'), `${PASSWORD}\n`);
+    const client = ['-D', at('store'), '-C', 'me', '--password-file', at('password')];
+    const words = ['--local', '--create', '--import-store', at(CLIENT)];
+    const secret = ['--import-password-file', at('password')];
+    const before = fs.readdirSync(at(CLIENT), { recursive: true, encoding: 'utf8' }).sort();
+    await succeed('tardis', [...client, ...words, ...secret]);
+    t.deepEqual(
+      await succeed('tardis', [...client, ...words.slice(0, 1), ...words.slice(2), ...secret]),
+      '',
+    );
+    t.deepEqual(fs.readdirSync(at(CLIENT), { recursive: true, encoding: 'utf8' }).sort(), before);
+    const { sets } = JSON.parse(await succeed('lstardis', [...client, '--json'])) as {
+      sets: { name: string; clientTimeMs: number; priority: number }[];
+    };
+    t.deepEqual(
+      sets.map((set) => new Date(set.clientTimeMs).toISOString().slice(0, 16)),
+      ['2024-01-11T03:04', '2024-02-12T03:04', '2024-03-13T03:04', '2024-04-14T03:04'],
+    );
+    t.deepEqual([sets[0]!.name, sets[3]!.name], ['Monthly-2024-01', 'Monthly-2024-04']);
+    t.deepEqual([sets[0]!.priority, sets[3]!.priority], [40, 40]);
+    for (const index of sets.keys()) {
+      const out = at(`out ${index}`);
+      await succeed('regenerate', [...client, '-b', String(index + 1), '-o', out, '/home/anna']);
+      t.deepEqual(treeOf(path.join(out, 'anna')), wanted(index), `set ${index + 1}`);
+    }
+  });
+}
+
+test('a wrong password, a directory that is no store, and options that do not fit are refused', async (t) => {
+  const home = scratchInMemory(t);
+  const at = (part: string): string => path.join(home, part);
+  const archive = path.join(DATA, '1.7.2-plain.tar.gz');
+  execFileSync('tar', ['-xzf', archive, '-C', home, '--no-same-owner']);
+  const client = ['-D', at('store'), '-C', 'me', '--create'];
+  const refused = async (...words: string[]): Promise<string | undefined> => {
+    const { status, stderr } = await run('tardis', [...client, ...words]);
+    t.is(status === 0, false, stderr);
+    return codeIn({ stderr });
+  };
+  t.is(await refused('--local', '--import-store', home), 'IMPORT_SOURCE_UNKNOWN');
+  t.is(await refused('--server', '127.0.0.1', '--import-store', at(CLIENT)), 'USAGE');
+  t.is(await refused('--local', '--import-store', at(CLIENT), '--kept-as', '/x'), 'USAGE');
+  t.is(await refused('--local', '--import-repository', 'other:/x'), 'USAGE');
+  const both = ['--import-store', at(CLIENT), '--import-repository', 'borg:/x'];
+  t.is(await refused('--local', ...both), 'USAGE');
+  fs.rmSync(at(CLIENT), { recursive: true });
+  const encrypting = path.join(DATA, '1.9.4-gcm-lz4.tar.gz');
+  execFileSync('tar', ['-xzf', encrypting, '-C', home, '--no-same-owner']);
+  fs.writeFileSync(at('wrong'), 'another one\n');
+  const words = ['--local', '--import-store', at(CLIENT), '--import-password-file', at('wrong')];
+  t.is(await refused(...words), 'LOGIN_FAILED');
+  t.false(fs.existsSync(at('store')));
+});
+
+/** Programs that are tried, with the words that make a repository and a snapshot of a directory. */
+const PROGRAMS = {
+  restic: {
+    make: () => ['init', '-q'],
+    save: (source: string, date: string, _: string) => ['backup', '-q', '--time', date, source],
+    env: (repository: string) => ({ RESTIC_REPOSITORY: repository, RESTIC_PASSWORD: PASSWORD }),
+  },
+  borg: {
+    make: (repository: string) => ['init', '-e', 'none', repository],
+    save: (source: string, date: string, repository: string) => [
+      'create',
+      '--timestamp',
+      date.replace(' ', 'T'),
+      `${repository}::of-${date.slice(0, 10)}`,
+      source,
+    ],
+    env: (_: string) => ({ BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes' }),
+  },
+} as const;
+
+for (const [program, { make, save, env }] of Object.entries(PROGRAMS)) {
+  test(`the history of a repository comes over by its program: ${program}`, async (t) => {
+    if (!mayRead(t, program)) return;
+    const home = scratchInMemory(t);
+    const at = (part: string): string => path.join(home, part);
+    const repository = at('repository');
+    const more = { ...process.env, HOME: home, XDG_CACHE_HOME: at('cache'), ...env(repository) };
+    const call = (words: readonly string[]): unknown =>
+      execFileSync(program, words, { env: more, stdio: ['ignore', 'ignore', 'inherit'] });
+    call(make(repository));
+    const trees: Snapshot[] = [];
+    for (const [index, date] of ['2024-05-01 03:00:00', '2024-06-01 03:00:00'].entries()) {
+      if (index === 0) makeTree(at('tree'), [dir('kept', [file('same', noise('same', 9000))])]);
+      fs.writeFileSync(at('tree/changes'), `state ${index}`);
+      trees.push(look(at('tree')));
+      call(save(at('tree'), date, repository));
+    }
+    const client = ['-D', at('store'), '-C', 'me'];
+    const given = ['--local', '--create', '--import-repository', `${program}:${repository}`];
+    const environment = { env: { HOME: home, XDG_CACHE_HOME: at('cache'), ...env(repository) } };
+    await succeed('tardis', [...client, ...given], environment);
+    for (const [index, tree] of trees.entries()) {
+      const out = at(`out ${index}`);
+      await succeed('regenerate', [...client, '-b', String(index + 1), '-o', out, at('tree')]);
+      t.deepEqual(differences(tree, look(path.join(out, 'tree'))), []);
+    }
+    const { sets } = JSON.parse(await succeed('lstardis', [...client, '--json'])) as {
+      sets: { clientTimeMs: number }[];
+    };
+    t.deepEqual(
+      sets.map(({ clientTimeMs }) => new Date(clientTimeMs).getMonth()),
+      [4, 5],
+    );
+    const gone = [...client, '--local', '--import-repository', `${program}:${at('nothing')}`];
+    const { status, stderr } = await run('tardis', gone, environment);
+    t.is(status, 1);
+    t.is(codeIn({ stderr }), 'IMPORT_SOURCE_DAMAGED', stderr);
+  });
+}
+
+/** False, and the test passes, without the program, or with one of restic that changes no directory in place. */
+function mayRead(t: ExecutionContext, program: string): boolean {
+  const { stdout } = spawnSync(program, program === 'restic' ? ['version'] : ['--version']);
+  const [, minor = ''] = /^restic 0\.(\d+)/.exec(String(stdout)) ?? [];
+  const isUsable = stdout !== null && (program !== 'restic' || Number(minor) >= 17);
+  if (!isUsable) {
+    t.log(`left out: ${program} is not installed, or too old`);
+    t.pass();
+  }
+  return isUsable;
+}
