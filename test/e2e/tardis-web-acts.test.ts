@@ -154,8 +154,8 @@ test.serial('a purge is weighed in bytes, and carried out by rules that stay', a
     await dialog.getByRole('button', { name: 'Purge', exact: true }).click();
     await jobOf(page, 'purge').and(page.locator('[data-state=done]')).waitFor();
     await page.getByText('0 backups would be deleted, 1 would stay.').waitFor();
+    t.is((await succeed('lstardis', ['-l', ...place], { env })).match(/complete/g)?.length, 1);
+    const rules = await succeed('sonic', ['getconfig', '--json', ...place], { env });
+    t.deepEqual((JSON.parse(rules) as { settings: object }).settings, { KeepDaily: '1' });
   });
-  t.is((await succeed('lstardis', ['-l', ...place], { env })).match(/complete/g)?.length, 1);
-  const rules = await succeed('sonic', ['getconfig', '--json', ...place], { env });
-  t.deepEqual((JSON.parse(rules) as { settings: object }).settings, { KeepDaily: '1' });
 });
