@@ -1,4 +1,4 @@
 /** Sources of a history that another tool has kept: their states, each a directory with a date. */
 export { type DatedState, datedTrees } from './dated-trees.js';
-export { ProgramPlace } from './program.js';
+export { StatePlace } from './program.js';
 export { type Archive, Repository, type RepositoryKind } from './repositories.js';

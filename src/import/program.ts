@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { TardisError } from '../errors/index.js';
 import { displayText } from '../model/index.js';
-import { textBytes } from '../system/index.js';
+import { environmentOfOthers, textBytes } from '../system/index.js';
 
 /** Bytes of the messages of a program that are kept. */
 const MOST_MESSAGE_BYTES = 4096;
@@ -17,16 +17,22 @@ export interface Program {
   readonly what: string;
 }
 
-/** A directory that programs fill. Only this user can enter it, and it is removed at the end. */
-export class ProgramPlace implements Disposable {
+/** A directory that shows a state. Only this user can enter it, and it is removed at the end. */
+export class StatePlace implements Disposable {
   readonly directory: Buffer;
   private readonly path: string;
 
   /** Makes a directory in `above`. */
   constructor(above: string) {
     this.path = fs.mkdtempSync(path.join(above, 'tardis-import-'));
-    this.directory = textBytes(path.join(this.path, 'state'));
-    fs.mkdirSync(this.directory, { mode: 0o700 });
+    this.directory = textBytes(this.beside('state'));
+  }
+
+  /** Makes an empty directory beside it, on the same file system. */
+  beside(name: string): string {
+    const made = path.join(this.path, name);
+    fs.mkdirSync(made, { mode: 0o700 });
+    return made;
   }
 
   /** Removes what is in the directory. */
@@ -58,6 +64,7 @@ export function runProgram(
     const child = spawn(command!, rest, {
       ...(cwd && { cwd: cwd.toString() }),
       stdio: ['inherit', 'pipe', 'pipe'],
+      env: environmentOfOthers(),
       signal,
     });
     let messages = '';

@@ -4,7 +4,7 @@
  */
 import { TardisError } from '../errors/index.js';
 import { displayText } from '../model/index.js';
-import { type ProgramPlace, runProgram } from './program.js';
+import { type StatePlace, runProgram } from './program.js';
 
 /** One snapshot of restic, or archive of borg. */
 export interface Archive {
@@ -95,14 +95,13 @@ export class Repository {
     // A name that begins with a hyphen would be an option of the program.
     const usable = archives
       .filter(({ id, dateMs }) => Number.isFinite(dateMs) && !id.startsWith('-'))
-      .map((one) => ({ ...one, dateMs: Math.floor(one.dateMs / 1000) * 1000 }))
       .sort((one, other) => one.dateMs - other.dateMs);
     if (usable.length > 0) return new Repository(program, place, usable);
     throw new TardisError('IMPORT_SOURCE_UNKNOWN', `"${displayText(place)}" has no archives`);
   }
 
   /** Makes a directory show an archive. */
-  async show({ id }: Archive, directory: ProgramPlace, signal: AbortSignal): Promise<void> {
+  async show({ id }: Archive, directory: StatePlace, signal: AbortSignal): Promise<void> {
     if (!this.program.changesInPlace) directory.empty();
     const words = this.program.restore(this.place, id);
     await directory.run({ words, what: `restore ${id} of ${this.place}` }, signal);

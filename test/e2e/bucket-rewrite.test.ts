@@ -49,13 +49,8 @@ async function isSound(
 ) {
   const check = await lab.run(machine, 'sonic', ['check', '--read-data', ...args]);
   t.is(check.status, 0, check.stdout + check.stderr);
-  const { objects } = lab.server;
   const folder = lab.at(`objects of ${machine}`);
-  for (const name of objects.keys()) {
-    const file = path.join(folder, name.replace(/^all\//, ''));
-    fs.mkdirSync(path.dirname(file), { recursive: true });
-    fs.writeFileSync(file, objects.bytesOf(name)!);
-  }
+  lab.server.objects.writeTo(folder, 'all/');
   await readersAgree(t, lab.source, [...CLIENT, ...args], { folder, env: lab.on(machine) });
 }
 

@@ -5,11 +5,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import Database from 'better-sqlite3';
 import { RESERVE_FILE } from '../../src/store/index.js';
 import { codeIn } from './codes.js';
 import { type ListedSet, type Outcome, run, Running, type Tool } from './commands.js';
 import { fillUp } from './fill-disk.js';
+import { chainsIn } from './packed-store.js';
 import type { Choose } from './random-tree.js';
 import { flipAt } from './rot.js';
 import { makeScratch, removeScratch } from './scratch.js';
@@ -175,10 +175,14 @@ export class LongLife {
     fs.writeFileSync(path.join(this.at('sets'), name), held);
   }
 
+  private async sets(): Promise<readonly ListedSet[]> {
+    const printed = await this.succeed('lstardis', ['--json']);
+    return (JSON.parse(printed) as { sets: readonly ListedSet[] }).sets;
+  }
+
   /** Returns the complete sets, oldest first. Throws if one that was kept is missing. */
   private async listed(): Promise<readonly ListedSet[]> {
-    const printed = await this.succeed('lstardis', ['--json']);
-    const { sets } = JSON.parse(printed) as { sets: readonly ListedSet[] };
+    const sets = await this.sets();
     const complete = sets.filter(({ state }) => state === 'complete');
     const names = new Set(complete.map(({ name }) => name));
     const lost = fs.readdirSync(this.at('sets')).filter((name) => !names.has(name));
@@ -219,9 +223,7 @@ export class LongLife {
 
   /** Forgets the sets that a deletion took, of which the newest is none. */
   private async follow(): Promise<void> {
-    const printed = await this.succeed('lstardis', ['--json']);
-    const { sets } = JSON.parse(printed) as { sets: readonly ListedSet[] };
-    const names = new Set(sets.map(({ name }) => name));
+    const names = new Set((await this.sets()).map(({ name }) => name));
     if (!names.has(`set ${this.lived.round}`)) throw new Error('the newest set was deleted');
     for (const name of fs.readdirSync(this.at('sets')))
       if (!names.has(name)) fs.rmSync(path.join(this.at('sets'), name));
@@ -309,7 +311,7 @@ export class LongLife {
       sets: sets.length,
       storeBytes: bytesBelow(path.join(this.at('store'), CLIENT), [RESERVE_FILE]),
       treeBytes: bytesBelow(this.at('tree')),
-      longestChain: longestChain(path.join(this.at('store'), CLIENT, 'tardis.db')),
+      longestChain: Math.max(...chainsIn(path.join(this.at('store'), CLIENT, 'tardis.db'))),
       parityDebt: this.packs().length - this.packs('parity/packs').length,
       backupMs: Math.round(this.backupMs),
     };
@@ -327,23 +329,4 @@ function bytesBelow(folder: string, without: readonly string[] = []): number {
     .filter((name) => !without.includes(name))
     .map((name) => fs.statSync(path.join(folder, name)))
     .reduce((sum, stat) => sum + (stat.isFile() ? stat.size : 0), 0);
-}
-
-/** Returns the number of deltas that the deepest content in a catalog needs. */
-function longestChain(catalog: string): number {
-  const database = new Database(catalog, { readonly: true });
-  try {
-    const { depth } = database
-      .prepare(
-        `WITH RECURSIVE chain (id, depth) AS (
-           SELECT content_id, 0 FROM contents WHERE basis_id IS NULL
-           UNION ALL
-           SELECT contents.content_id, depth + 1 FROM chain JOIN contents ON basis_id = chain.id
-         ) SELECT max(depth) AS depth FROM chain`,
-      )
-      .get() as { depth: number };
-    return depth;
-  } finally {
-    database.close();
-  }
 }

@@ -96,11 +96,7 @@ async function backUpToBucket(
   const server = await S3Server.start();
   const lab = new BucketLab(home, server.url);
   const sets = await backUp('bucket', source, ['-D', STORE, ...args], lab.on('one'));
-  for (const name of server.objects.keys()) {
-    const to = path.join(store, name.replace(/^all\//, ''));
-    fs.mkdirSync(path.dirname(to), { recursive: true });
-    fs.writeFileSync(to, server.objects.bytesOf(name)!);
-  }
+  server.objects.writeTo(store, 'all/');
   server.close();
   return sets;
 }

@@ -1,6 +1,8 @@
 /** The objects of a bucket in memory, and the answers to requests for them. */
 import { createHash } from 'node:crypto';
+import fs from 'node:fs';
 import type { IncomingHttpHeaders } from 'node:http';
+import path from 'node:path';
 import { listText, versionsText } from './s3-lists.js';
 
 /** The abilities and limits of a service. */
@@ -99,6 +101,15 @@ export class S3Objects {
   /** Returns all keys, sorted. */
   keys(): string[] {
     return [...this.versions.keys()].filter((key) => this.current(key) !== undefined).sort();
+  }
+
+  /** Writes the objects below a prefix into a folder, each as a file with the rest of its name. */
+  writeTo(folder: string, prefix: string): void {
+    for (const key of this.keys().filter((one) => one.startsWith(prefix))) {
+      const file = path.join(folder, key.slice(prefix.length));
+      fs.mkdirSync(path.dirname(file), { recursive: true });
+      fs.writeFileSync(file, this.bytesOf(key)!);
+    }
   }
 
   /** Returns the versions of an object that have bytes, the newest last. */

@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
-import { displayName, EntryType, encodeRow, isEntryName, joinPath } from '../../model/index.js';
+import { displayName, EntryType, isEntryName, joinPath, unseenRow } from '../../model/index.js';
 import {
   failedAttributes,
   MetadataOption,
@@ -357,22 +357,14 @@ export class Staging implements Disposable {
   }
 
   private async rowOf(path: Buffer, name: Buffer, entry: OriginalEntry): Promise<Buffer> {
-    return encodeRow({
+    return unseenRow({
       name,
       type: TYPES[entry.type],
-      flags: 0,
       permissions: entry.permissions,
       uid: this.ownerOf(entry.user, false),
       gid: this.ownerOf(entry.group, true),
       linkCount: 1,
-      sizeBytes: 0,
       mtimeNs: BigInt(entry.mtimeS) * NS_PER_SECOND,
-      ctimeNs: 0n,
-      birthTimeNs: 0n,
-      inode: 0n,
-      device: 0n,
-      digest: undefined,
-      linkTarget: undefined,
       attributes: await this.attributesOf(path, entry),
     });
   }

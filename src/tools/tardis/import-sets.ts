@@ -1,5 +1,5 @@
 /**
- * Implements `tardis --sets` and `--import-store`: backs up each state that another tool has kept, as a set of its date. A
+ * Implements `tardis --sets`, `--import-store` and `--import-repository`: backs up each state that another tool has kept, as a set of its date. A
  * later run goes on where one was broken off, since the sets of the store are read first.
  */
 import type { LocalServerOnDemand } from '../../client/index.js';
@@ -55,15 +55,15 @@ export async function importSets(
   let create = settings.create && sets.length === 0;
   for (const { state, isThere } of planned) {
     if (isThere) continue;
-    const { roots, lacks } = await source.show(state);
+    const { roots, lacks } = await state.show();
     for (const lack of lacks) complain('tardis', displayText(`${state.shown}: ${lack}`));
     const given = {
       ...settings,
       directories: roots.map(({ directory }) => directory),
       keptAs: roots.map(({ keptAs }) => keptAs),
       setName: state.name,
-      priority: state.priority,
-      tags: [...state.tags],
+      priority: state.priority ?? 0,
+      tags: [...(state.tags ?? [])],
       create,
       // Nothing may be kept from the set before, since what a past state lacks was not there.
       trustRoots: true,

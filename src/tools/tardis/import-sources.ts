@@ -1,14 +1,14 @@
-/** The histories that `tardis` imports: dated directories, and the stores of Tardis (Python). */
+/** The histories that `tardis` imports: dated directories, stores of Tardis (Python), repositories of restic and borg. */
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
-import { datedTrees, ProgramPlace, Repository, type RepositoryKind } from '../../import/index.js';
+import { datedTrees, Repository, type RepositoryKind, StatePlace } from '../../import/index.js';
 import { OriginalStore, Staging } from '../../import/python/index.js';
 import { displayName, displayText, joinPath } from '../../model/index.js';
 import { absolutePath, byteText, nodeSystem, textBytes } from '../../system/index.js';
-import { givenPassword } from '../opening/password.js';
+import { requirePassword } from '../opening/password.js';
 
 type Options = Settings<'tardis'>;
 
@@ -17,10 +17,12 @@ export interface State {
   readonly dateMs: number;
   /** Name of its set. */
   readonly name: string;
-  readonly priority: number;
-  readonly tags: readonly string[];
+  readonly priority?: number;
+  readonly tags?: readonly string[];
   /** Place of the state, for the user. */
   readonly shown: string;
+  /** Makes it appear in directories, until another one does. */
+  show(): Promise<ShownState>;
 }
 
 /** A directory of a state, and the path under which it is stored. */
@@ -38,8 +40,6 @@ export interface ShownState {
 export interface ImportSource extends Disposable {
   /** Oldest first. */
   readonly states: readonly State[];
-  /** Makes a state appear in directories, until the next one does. */
-  show(state: State): Promise<ShownState>;
 }
 
 /**
@@ -66,46 +66,33 @@ async function repositorySource(given: string, signal: AbortSignal): Promise<Imp
   const full = path.resolve(named);
   const place = fs.existsSync(full) ? full : named;
   const repository = await Repository.open(kind as RepositoryKind, place, signal);
-  const states = repository.archives.map((archive) => ({
-    archive,
-    dateMs: archive.dateMs,
-    name: archive.name,
-    priority: 0,
-    tags: [],
-    shown: `${given}, ${displayText(archive.id)}`,
-  }));
-  const shown = new ProgramPlace(os.tmpdir());
+  const shown = new StatePlace(os.tmpdir());
   return {
-    states,
-    show: async (state) => {
-      const { archive } = states.find((one) => one === state)!;
-      await repository.show(archive, shown, signal);
-      const top = byteText(shown.directory);
-      const roots = archive.paths.map((root) => ({
-        directory: textBytes(top + root),
-        keptAs: textBytes(root),
-      }));
-      return { roots: roots.length > 0 ? roots : rootsIn(top), lacks: [] };
-    },
+    states: repository.archives.map((archive) => ({
+      dateMs: wholeSecond(archive.dateMs),
+      name: archive.name,
+      shown: `${given}, ${displayText(archive.id)}`,
+      show: async () => {
+        await repository.show(archive, shown, signal);
+        const roots = archive.paths.map((root) => ({
+          directory: Buffer.concat([shown.directory, textBytes(root)]),
+          keptAs: textBytes(root),
+        }));
+        return { roots: roots.length > 0 ? roots : rootsIn(shown.directory), lacks: [] };
+      },
+    })),
     [Symbol.dispose]: () => shown[Symbol.dispose](),
   };
 }
 
 function datedSource(pattern: Buffer, keptAs: Buffer): ImportSource {
-  const states = datedTrees(pattern, Date.now()).map(({ directory, dateMs }) => ({
-    directory,
-    dateMs,
-    name: `${displayName(keptAs)} ${new Date(dateMs).toISOString().replace('.000Z', 'Z')}`,
-    priority: 0,
-    tags: [],
-    shown: displayName(directory),
-  }));
   return {
-    states,
-    show: (state) => {
-      const { directory } = states.find((one) => one === state)!;
-      return Promise.resolve({ roots: [{ directory, keptAs }], lacks: [] });
-    },
+    states: datedTrees(pattern, Date.now()).map(({ directory, dateMs }) => ({
+      dateMs,
+      name: `${displayName(keptAs)} ${new Date(dateMs).toISOString().replace('.000Z', 'Z')}`,
+      shown: displayName(directory),
+      show: () => Promise.resolve({ roots: [{ directory, keptAs }], lacks: [] }),
+    })),
     [Symbol.dispose]: () => undefined,
   };
 }
@@ -118,61 +105,54 @@ async function pythonSource(settings: Options, directory: Buffer): Promise<Impor
     directory: place,
     password: () => passwordOf(settings, place),
   });
-  const home = fs.mkdtempSync(path.join(os.tmpdir(), 'tardis-import-'));
-  const [shown, scratch] = [path.join(home, 'set'), path.join(home, 'scratch')];
-  for (const made of [shown, scratch]) fs.mkdirSync(made, { mode: 0o700 });
-  const staging = new Staging(system, store, { directory: shown, scratch });
+  const shown = new StatePlace(os.tmpdir());
+  const directories = { directory: byteText(shown.directory), scratch: shown.beside('scratch') };
+  const staging = new Staging(system, store, directories);
   const sets = store.catalog.sets().filter(({ isComplete }) => isComplete);
-  const states = sets.map((set) => ({
-    set,
-    dateMs: Math.floor(set.begunMs / 1000) * 1000,
-    name: set.name,
-    priority: set.priority,
-    tags: store.tagsOf(set),
-    shown: `${place}, set ${set.number}`,
-  }));
   return {
-    states,
-    show: async (state) => {
-      const { problems, problemCount } = await staging.show(
-        states.find((one) => one === state)!.set,
-      );
-      const lacks = problems.map((one) => `${displayName(one.path)}: ${one.reason}`);
-      if (problemCount > problems.length) lacks.push(`and ${problemCount - problems.length} more`);
-      return { roots: rootsIn(shown), lacks };
-    },
+    states: sets.map((set) => ({
+      dateMs: wholeSecond(set.begunMs),
+      name: set.name,
+      priority: set.priority,
+      tags: store.tagsOf(set),
+      shown: `${place}, set ${set.number}`,
+      show: async () => {
+        const { problems, problemCount } = await staging.show(set);
+        const lacks = problems.map((one) => `${displayName(one.path)}: ${one.reason}`);
+        const more = problemCount - problems.length;
+        if (more > 0) lacks.push(`and ${more} more`);
+        return { roots: rootsIn(shown.directory), lacks };
+      },
+    })),
     [Symbol.dispose]: () => {
       staging[Symbol.dispose]();
       store[Symbol.dispose]();
-      fs.rmSync(home, { recursive: true, force: true });
+      shown[Symbol.dispose]();
     },
   };
 }
 
+/** Returns a date in whole seconds, as names of sets have it. */
+function wholeSecond(dateMs: number): number {
+  return Math.floor(dateMs / 1000) * 1000;
+}
+
 /** Returns the directories at the top of a set. The original keeps each with the way to it from the root of the system. */
-function rootsIn(shown: string): StateRoot[] {
-  const top = textBytes(shown);
+function rootsIn(top: Buffer): StateRoot[] {
   return fs.readdirSync(top, { encoding: 'buffer' }).map((name) => ({
     directory: joinPath(top, name),
     keptAs: joinPath(Buffer.from('/'), name),
   }));
 }
 
-/** Returns the password of a store that is imported. */
-async function passwordOf(settings: Options, place: string): Promise<Buffer> {
-  const { importedPasswordFile: passwordFile } = settings;
-  const source = settings.sources.get('importedPasswordFile');
-  const named = {
-    passwordFile,
-    password: source === undefined ? '' : undefined,
+/** Returns the password of a store that is imported: that of the file, or typed at a prompt. */
+function passwordOf(settings: Options, place: string): Promise<Buffer> {
+  const file = settings.sources.get('importedPasswordFile');
+  const given = {
+    password: undefined,
+    passwordFile: settings.importedPasswordFile,
     passwordProg: undefined,
-    sources: new Map(
-      source === undefined
-        ? [['password', { source: 'command line', value: '', where: '' }] as const]
-        : [['passwordFile', source] as const],
-    ),
+    sources: new Map(file === undefined ? [] : [['passwordFile', file]]),
   };
-  const given = await givenPassword(named, { prompt: `Password of ${place}`, isNew: false });
-  if (given !== undefined) return given;
-  throw new TardisError('PASSWORD_NEEDED', `${place} encrypts: give --import-password-file`);
+  return requirePassword(given, { prompt: `Password of ${place}`, isNew: false });
 }
