@@ -141,9 +141,10 @@ for (const [program, { make, save, env }] of Object.entries(PROGRAMS)) {
 
 /** False, and the test passes, without the program, or with one of restic that changes no directory in place. */
 function mayRead(t: ExecutionContext, program: string): boolean {
-  const { stdout } = spawnSync(program, program === 'restic' ? ['version'] : ['--version']);
+  const words = program === 'restic' ? ['version'] : ['--version'];
+  const { status, stdout } = spawnSync(program, words);
   const [, minor = ''] = /^restic 0\.(\d+)/.exec(String(stdout)) ?? [];
-  const isUsable = stdout !== null && (program !== 'restic' || Number(minor) >= 17);
+  const isUsable = status === 0 && (program !== 'restic' || Number(minor) >= 17);
   if (!isUsable) {
     t.log(`left out: ${program} is not installed, or too old`);
     t.pass();
