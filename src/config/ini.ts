@@ -24,15 +24,19 @@ export interface IniSection {
 }
 
 /**
- * Reads a file with settings, and prints a warning if it is root's and another user can change it. Throws CONFIG_INVALID
- * with file and line, for example for a section or key that occurs twice.
+ * Reads a file with settings, and prints a warning if it is root's and another user can change it. Errors of reading call
+ * it `what`. Throws CONFIG_INVALID with file and line, for example for a section or key that occurs twice.
  */
-export function readIni(file: Uint8Array, shown: string): IniSection[] {
+export function readIni(
+  file: Uint8Array,
+  shown: string,
+  what = 'configuration file',
+): IniSection[] {
   let bytes: Buffer;
   try {
     bytes = readSmallFile(file, MAX_FILE_BYTES);
   } catch (error) {
-    throw failedTo(`read the config file ${shown}`, error, 'useNamedFile');
+    throw failedTo(`read the ${what} ${shown}`, error, 'useNamedFile');
   }
   if (bytes.includes(0)) throw configInvalid(`${shown} is not a text file`);
   reportIfForeign(file);

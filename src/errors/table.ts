@@ -127,7 +127,7 @@ export const ERROR_TABLE = Object.freeze({
     SOURCE_MISSING:
       'Name directories and files that exist and can be opened; `tardis --help` lists the commands.',
     TARGET_EXISTS:
-      'Restore to another directory with -o, or give --overwrite=always, newer or older.',
+      'Restore to another place (-o DIR; another name of an archive), or give --overwrite=always, newer or older.',
     TARGET_UNSAFE:
       'Restore into a directory that no other user can move or replace, nor any directory above it, and give its path without links of others.',
     PACKS_STRANGE:
@@ -139,7 +139,7 @@ export const ERROR_TABLE = Object.freeze({
     CERTIFICATE_UNUSABLE:
       'Check CertFile and KeyFile; --make-certificate creates them if neither exists.',
     NO_SUCH_ACCOUNT:
-      'List the accounts of a client, or create one, with `sonic account` on the machine of the store.',
+      'On the machine of the store, `sonic account -C NAME` lists the accounts of a client, and `sonic account -C NAME --add ACCOUNT --rights add,list` creates one.',
     ACCOUNT_INVALID:
       'Give an account a name that would be valid for a client; rights are add, read, list, purge and admin.',
     PASSWORD_NOT_SET:

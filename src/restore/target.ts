@@ -72,8 +72,8 @@ function makeDirectories(directory: Buffer): boolean {
   const stat = fs.statSync(directory, { throwIfNoEntry: false });
   if (stat?.isDirectory() === true) return false;
   if (stat !== undefined) {
-    const what = `${displayName(directory)} is no directory, so nothing can be restored into it`;
-    throw new TardisError('TARGET_EXISTS', what);
+    const what = `${displayName(directory)} is no directory, so nothing can be restored into it: name a directory`;
+    throw new TardisError('USAGE', what);
   }
   const parent = Buffer.from(path.posix.dirname(directory.toString('latin1')), 'latin1');
   if (!parent.equals(directory)) makeDirectories(parent);

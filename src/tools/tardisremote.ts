@@ -66,6 +66,7 @@ async function serve(given: RemoteSettings): Promise<void> {
     const how = { compress, allowsCache, trustedProxies, logExceptions };
     const options = { source, ...how, log, place };
     const remote = await startRemote(system, options);
+    log.info({ address: `${hostInUrl(host)}:${remote.port}` }, 'listening');
     const ended = new Promise<void>((resolve) => {
       for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => resolve());
     });

@@ -96,6 +96,41 @@ test('of very many failures a restore names the first, and JSON names all', asyn
   t.is((JSON.parse(asJson.stdout) as { failed: unknown[] }).failed.length, 130);
 });
 
+test('a word that a command does not take is answered with the options that name things', async (t) => {
+  const secret = 'nine loud herons';
+  for (const [tool, words, why] of [
+    [
+      'sonic',
+      ['account', secret],
+      /"account" takes only options, such as --add <name> or -D <dir>/,
+    ],
+    ['tardisd', [secret], /"tardisd" takes only options, such as .*-D <dir>/],
+    ['sonic', ['status', secret], /^sonic: "status" takes only options, such as -D <dir>/],
+  ] as const) {
+    const { status, stderr } = await run(tool, words);
+    t.is(status, 1);
+    t.regex(stderr, why);
+    t.false(stderr.includes(secret), 'the word may be a password without its option');
+  }
+});
+
+test('a restore into what is no directory, or to an archive of such a name, advises no --overwrite', async (t) => {
+  const home = scratchInMemory(t);
+  const source = path.join(home, 'tree');
+  makeTree(source, [file('a', 'a')]);
+  const place = ['-D', path.join(home, 'store'), '-C', 'me'];
+  await succeed('tardis', [...place, '--local', '--create', source]);
+  for (const [option, why] of [
+    ['-o', /\/dev\/null is no directory, .*: name a directory \[USAGE\]/],
+    ['--tar', /\/dev\/null is no plain file: name a new file, or - for a pipe \[USAGE\]/],
+  ] as const) {
+    const { status, stderr } = await run('regenerate', [...place, option, '/dev/null', source]);
+    t.is(status, 1);
+    t.regex(stderr, why);
+    t.notRegex(stderr, /--overwrite/);
+  }
+});
+
 test('a mistyped variable is only compared with what is like it', async (t) => {
   for (const [name, hint] of [
     ['TARDIS_NONSENSE', ''],

@@ -28,15 +28,21 @@ test('sets of a client that encrypts are listed, counted, kept, locked, purged a
   t.notRegex(listed, /my secret|blue/);
   t.regex(await succeed('sonic', ['list', ...place, ...key]), /^ +1 +my secret .*blue$/m);
   t.regex(await succeed('sonic', ['stats', ...place]), /^sets +4$/m);
-  await succeed('sonic', ['setconfig', ...place, 'KeepDaily', '14']);
-  t.regex(await succeed('sonic', ['getconfig', ...place]), /^KeepDaily +14$/m);
+  const shown = async (words: readonly string[]): Promise<string> => {
+    const done = await run('sonic', [...words, ...place]);
+    t.is(done.status, 0, done.stderr);
+    t.is(done.stderr, '', 'a command that shows no names says nothing about sealed ones');
+    return done.stdout;
+  };
+  await shown(['setconfig', 'KeepDaily', '14']);
+  t.regex(await shown(['getconfig']), /^KeepDaily +14$/m);
   await succeed('sonic', ['lock', ...place, '2']);
   await succeed('sonic', ['priority', '--to', '7', ...place, '1']);
   await succeed('sonic', ['delete', ...place, '--yes', '3']);
   const preview = await succeed('sonic', ['purge', ...place, '--keep-last', '1', '--preview']);
   t.regex(preview, /^ +1 +~\S+ .*delete$/m);
   t.regex(preview, /^ +2 .*locked$/m);
-  await succeed('sonic', ['orphans', ...place]);
+  await shown(['orphans']);
   const sets = await listedSets(path.join(home, 'store'), 'me', key);
   t.deepEqual(
     sets.map(({ set, name, priority }) => [set, set === 1 ? name : '', priority]),

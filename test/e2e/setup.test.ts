@@ -166,6 +166,8 @@ test('setup refuses what would be no backup, and writes nothing then', async (t)
   await refused({ Keep: 'some' }, /Keep must be like/);
   await refused({ Keep: 'all of 2x' }, /Keep: all of is "2x", but must be a time such as 12h/);
   await refused({ Wen: 'daily' }, /nearest one is "When"/);
+  const missing = await run('tardis', ['setup', '--answers', at('none')], { env });
+  t.regex(missing.stderr, /cannot read the file of answers .*none: no such file or directory/);
   const { status, stderr } = await run('tardis', ['setup'], { env });
   t.deepEqual([status, /no terminal/.test(stderr)], [1, true], stderr);
 });

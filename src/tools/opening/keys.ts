@@ -157,19 +157,29 @@ export async function unlockClient(
 }
 
 /**
- * Returns the keyring like `unlockClient` if a password is given. Otherwise prompts for none and returns undefined, and
- * what is sealed is shown as such: the owner of the disk may do without the keys what a server does without them. Throws
- * the errors of `unlockClient`.
+ * Returns the keyring like `unlockClient` if a password is given. Otherwise prompts for none and returns undefined: the
+ * owner of the disk may do without the keys what a server does without them. Throws the errors of `unlockClient`.
  */
 export async function unlockIfGiven(
   system: System,
   settings: UnlockSettings,
 ): Promise<Keyring | undefined> {
   const isMeant = hasPassword(settings) || settings.account !== undefined;
-  if (isMeant || settings.keysFile !== undefined) return unlockClient(system, settings);
-  const record = keysOfKnown(system, settings);
-  if (record?.isEncrypting === true) printAbove(SEALED);
-  return undefined;
+  return isMeant || settings.keysFile !== undefined ? unlockClient(system, settings) : undefined;
+}
+
+/**
+ * Returns the keyring like `unlockIfGiven`, for a command that shows names or tags. Without it, prints that those of a
+ * client that encrypts are sealed.
+ */
+export async function unlockForNames(
+  system: System,
+  settings: UnlockSettings,
+): Promise<Keyring | undefined> {
+  const keyring = await unlockIfGiven(system, settings);
+  const isSealed = keyring === undefined && keysOfKnown(system, settings)?.isEncrypting === true;
+  if (isSealed) printAbove(SEALED);
+  return keyring;
 }
 
 const SEALED =

@@ -121,7 +121,10 @@ interface ArchiveOutput {
   readonly mayReplace: boolean;
 }
 
-/** Throws TARGET_EXISTS if something has the name of an archive, TARGET_NOT_WRITABLE if that cannot be found out. */
+/**
+ * Throws TARGET_EXISTS if a file has the name of an archive, USAGE if something else has it, TARGET_NOT_WRITABLE if that
+ * cannot be found out.
+ */
 function requireFree({ files }: System, file: string, mayReplace: boolean): void {
   let taken: FileStatus | undefined;
   try {
@@ -129,7 +132,10 @@ function requireFree({ files }: System, file: string, mayReplace: boolean): void
   } catch (error) {
     throw notCreated(file, error);
   }
-  if (taken !== undefined && !(mayReplace && taken.isFile)) {
+  if (taken !== undefined && !taken.isFile) {
+    throw new TardisError('USAGE', `${file} is no plain file: name a new file, or - for a pipe`);
+  }
+  if (taken !== undefined && !mayReplace) {
     throw new TardisError('TARGET_EXISTS', `${file} exists already`);
   }
 }

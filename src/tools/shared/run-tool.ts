@@ -370,28 +370,40 @@ function configureOutput(command: Command): void {
 
 /**
  * Returns the error that a command reports: CAPABILITY_MISSING for an option of a predecessor that this command
- * rejects, USAGE for a value of an option that takes none. Other errors stay as they are.
+ * rejects, USAGE for a value of an option that takes none, or for a word if the command takes only options. Other errors
+ * stay as they are.
  */
 function inKnownTerms(error: unknown, command: Command, words: readonly string[]): unknown {
-  if (!(error instanceof CommanderError) || error.code !== 'commander.unknownOption') return error;
+  if (!(error instanceof CommanderError)) return error;
+  const isExcess = error.code === 'commander.excessArguments';
   const [, option, equals] = /unknown option '([^'=]+)(=?)/.exec(error.message) ?? [];
-  if (option === undefined) return error;
+  if (!isExcess && (error.code !== 'commander.unknownOption' || option === undefined)) return error;
   const subs = new Map(command.commands.map((one) => [one.name(), one]));
   const sub = subs.get(words.find((word) => subs.has(word)) ?? '');
-  const tool = sub === undefined ? command.name() : `${command.name()} ${sub.name()}`;
+  const toolName = sub === undefined ? command.name() : `${command.name()} ${sub.name()}`;
+  const tool = TOOLS.find((one) => one === toolName);
+  if (option === undefined) return tool === undefined ? error : onlyOptions(tool);
   try {
-    refuseAbsent(
-      'option',
-      option,
-      'command line',
-      TOOLS.find((one) => one === tool),
-    );
+    refuseAbsent('option', option, 'command line', tool);
   } catch (refusal) {
     return refusal;
   }
   const { options } = sub ?? command;
   const isFlag = options.some(({ long, short }) => long === option || short === option);
   return equals === '=' && isFlag ? new TardisError('USAGE', `${option} takes no value`) : error;
+}
+
+/** Returns the error for a word that no option takes. The word may be a secret, so it is not shown. */
+function onlyOptions(tool: Tool): TardisError {
+  const own = rowsOf(tool)
+    .map(([, row]) => row)
+    .find(({ tools, flags }) => tools.length === 1 && flags?.endsWith('>') === true);
+  const such = [own?.flags, '-D <dir>'].filter((flags) => flags !== undefined).join(' or ');
+  const name = tool.split(' ').at(-1)!;
+  return new TardisError(
+    'USAGE',
+    `"${name}" takes only options, such as ${such}, and no other word`,
+  );
 }
 
 /**

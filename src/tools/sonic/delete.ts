@@ -6,7 +6,7 @@ import type { GcReport } from '../../maintenance/gc/index.js';
 import type { SetNumber } from '../../model/index.js';
 import { CLEARED_LATER, clearUpAfter, freeUnneeded, gcSummary } from '../shared/clear-up.js';
 import { compareWithKnown, openAdmin } from '../opening/admin.js';
-import { unlockIfGiven } from '../opening/keys.js';
+import { unlockForNames, unlockIfGiven } from '../opening/keys.js';
 import { setText } from '../shared/report-sets.js';
 import { requireYesToDelete } from './confirm.js';
 import { warnIfOlder } from '../opening/rollback.js';
@@ -24,7 +24,7 @@ export async function deleteSets(options: DeleteOptions): Promise<number> {
     throw new TardisError('USAGE', 'give the backup sets to delete, by number, name or range');
   }
   const system = storeSystem(options.umask);
-  using there = await openAdmin(system, options, unlockIfGiven);
+  using there = await openAdmin(system, options, unlockForNames);
   const sets = chosenSets(
     options.client,
     await there.sets(),

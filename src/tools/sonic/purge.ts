@@ -11,7 +11,7 @@ import { hasRules, type Reason, rulesOf } from '../../retention/index.js';
 import { CLEARED_LATER, clearUpAfter, gcSummary } from '../shared/clear-up.js';
 import type { Admin } from '../../maintenance/admin/index.js';
 import { openAdmin } from '../opening/admin.js';
-import { unlockClient, unlockIfGiven } from '../opening/keys.js';
+import { unlockClient, unlockForNames } from '../opening/keys.js';
 import { requireYesToDelete } from './confirm.js';
 import { CLOCK_IN_DOUBT, purgedText } from '../shared/report-purge.js';
 import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
@@ -46,7 +46,7 @@ export async function purge(options: PurgeOptions): Promise<number> {
   const given = await requestOf(options);
   const system = storeSystem(options.umask);
   // Tags to keep are compared with those of the sets, which may be sealed.
-  const unlock = options.keepTags.length > 0 ? unlockClient : unlockIfGiven;
+  const unlock = options.keepTags.length > 0 ? unlockClient : unlockForNames;
   using there = await openAdmin(system, options, unlock);
   const request = withKeptRules(given, options, there);
   if (request === given) await warnOfTags(options, there);

@@ -120,7 +120,7 @@ const OF_A_SYSTEM = [
 export function answersIn(file: Buffer): Answers {
   const shown = displayName(file);
   const answers = new Map<Key, string>();
-  for (const { name, line, entries } of readIni(file, shown)) {
+  for (const { name, line, entries } of readIni(file, shown, 'file of answers')) {
     if (name.toLowerCase() !== 'setup') {
       throw configInvalid(
         `${shown}:${line}: there is no section [${displayText(name)}]; write [Setup]`,

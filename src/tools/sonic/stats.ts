@@ -3,14 +3,14 @@ import type { StoreFigures } from '../../history/index.js';
 import type { Settings } from '../../config/index.js';
 import { displayName, jsonName } from '../../model/index.js';
 import { withReports } from '../opening/history.js';
-import { unlockIfGiven } from '../opening/keys.js';
+import { unlockForNames } from '../opening/keys.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { counted, formatBytes, formatCount, formatTable } from '../output/units.js';
 import { jsonText } from '../output/json-text.js';
 
 export function stats(options: Settings<'sonic stats'>): Promise<void> {
   const { client, json } = options;
-  return withReports({ ...options, unlock: unlockIfGiven }, async (history) => {
+  return withReports({ ...options, unlock: unlockForNames }, async (history) => {
     const { numbers, busiest } = await history.reports.figures();
     const newest = (await history.sets()).at(-1)?.set ?? 0;
     const directories = busiest.map(({ directory }) => directory);
