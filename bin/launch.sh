@@ -22,6 +22,7 @@ if [ "$name" = tardis ]; then
   diff) name=tardiff && shift ;;
   mount) name=tardisfs && shift ;;
   web) name=tardis-web && shift ;;
+  import) name=tardis-import && shift ;;
   check | purge | copy | clients | status | setup) name=sonic ;;
   *) TARDIS_FRONT=backup ;;
   esac

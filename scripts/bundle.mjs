@@ -15,6 +15,7 @@ import { build } from 'esbuild';
 
 const TOOLS = [
   'tardis',
+  'tardis-import',
   'tardisd',
   'tardisremote',
   'regenerate',

@@ -1,6 +1,6 @@
 /** Settings of `tardis`: what is backed up and how it is stored. */
 import { forTools, type PartialTable, rowsFor } from './row.js';
-import { READERS } from './tools.js';
+import { BACKUPS, READERS } from './tools.js';
 
 const DAY_SECONDS = 86_400;
 
@@ -8,9 +8,10 @@ const SERVER =
   'server to connect to: HOST[:PORT], ssh://[USER@]HOST[:PORT]/PLACE to start one there by ssh, the path of a unix socket, or several HOST[:PORT] separated by commas (servers of one bucket)';
 
 /** Settings of the commands on the client's side. */
-export const CLIENT_ROWS = rowsFor({ tools: ['tardis'] }, {
+export const CLIENT_ROWS = rowsFor({ tools: BACKUPS }, {
   directories: {
     type: 'paths',
+    tools: ['tardis'],
     default: ['.'],
     argument: '[source...]',
     clientKey: 'Directories',
@@ -29,6 +30,7 @@ export const CLIENT_ROWS = rowsFor({ tools: ['tardis'] }, {
   },
   local: {
     type: 'bool',
+    tools: ['tardis'],
     flags: '--local',
     isCommon: true,
     negatable: true,
@@ -43,13 +45,14 @@ export const CLIENT_ROWS = rowsFor({ tools: ['tardis'] }, {
   },
   localServerCmd: {
     type: 'command',
+    tools: ['tardis'],
     flags: '--local-server-cmd <command>',
     clientKey: 'LocalServerCmd',
     help: 'command that runs the --local server; it gets its options and --stdio, and its standard input and output are the connection',
   },
   create: {
     type: 'bool',
-    tools: ['tardis', 'tardisd', 'sonic copy'],
+    tools: [...BACKUPS, 'tardisd', 'sonic copy'],
     flags: '--create',
     isCommon: true,
     perTool: {
@@ -64,6 +67,7 @@ export const CLIENT_ROWS = rowsFor({ tools: ['tardis'] }, {
   },
   setName: {
     type: 'text',
+    tools: ['tardis'],
     default: '',
     flags: '--name <name>',
     help: 'name of the backup set (default: a name that the server makes by its setting Formats)',
@@ -150,7 +154,7 @@ export const SOURCE_ROWS = rowsFor({ tools: ['tardis'] }, {
 } as const satisfies PartialTable);
 
 /** Settings of the walk, and of the paths under which directories are stored. */
-export const ROOT_ROWS = rowsFor({ tools: ['tardis'] }, {
+export const ROOT_ROWS = rowsFor({ tools: BACKUPS }, {
   crossDevice: {
     type: 'bool',
     flags: '--crossdevice',
@@ -160,6 +164,7 @@ export const ROOT_ROWS = rowsFor({ tools: ['tardis'] }, {
   },
   snapshot: {
     type: 'choice',
+    tools: ['tardis'],
     choices: ['no', 'auto'],
     default: 'no',
     flags: '--snapshot <when>',
@@ -168,6 +173,7 @@ export const ROOT_ROWS = rowsFor({ tools: ['tardis'] }, {
   },
   readDevices: {
     type: 'bool',
+    tools: ['tardis'],
     flags: '--read-devices',
     negatable: true,
     clientKey: 'ReadDevices',
@@ -175,6 +181,7 @@ export const ROOT_ROWS = rowsFor({ tools: ['tardis'] }, {
   },
   maxDepth: {
     type: 'int',
+    tools: ['tardis'],
     max: 1_000_000,
     default: 0,
     flags: '--maxdepth <n>',
@@ -182,6 +189,7 @@ export const ROOT_ROWS = rowsFor({ tools: ['tardis'] }, {
   },
   basePath: {
     type: 'choice',
+    tools: ['tardis'],
     choices: ['full', 'common', 'none'],
     default: 'full',
     flags: '--basepath <style>',
@@ -191,37 +199,24 @@ export const ROOT_ROWS = rowsFor({ tools: ['tardis'] }, {
     type: 'paths',
     flags: '--kept-as <path>',
     clientKey: 'KeptAs',
+    perTool: {
+      'tardis-import': {
+        isCommon: true,
+        help: 'path that the directories of --sets had on their machine; later backups of it continue the history',
+      },
+    },
     help: 'path under which a directory is stored; give it once for each directory, in the order of the directories',
-  },
-  importedSets: {
-    type: 'path',
-    flags: '--sets <pattern>',
-    help: 'import what rsync --link-dest, rsnapshot or another tool has kept: each directory that matches becomes a set of its date (%Y %m %d %H %M %S in the name, otherwise of its modification time). Needs --local and --kept-as; with --dry-run, lists the sets',
-  },
-  importedStore: {
-    type: 'path',
-    flags: '--import-store <dir>',
-    help: 'import the sets of a client of Tardis (Python) 0.33 to 1.9 from its directory; with --dry-run, lists them. Needs --local; a client of its own is best',
-  },
-  importedRepository: {
-    type: 'text',
-    flags: '--import-repository <place>',
-    help: 'import the snapshots of restic:REPOSITORY or the archives of borg:REPOSITORY by that program, which gets its password as usual (RESTIC_PASSWORD_FILE, BORG_PASSCOMMAND, …); with --dry-run, lists them. Needs --local; a client of its own is best',
-  },
-  importedPasswordFile: {
-    type: 'path',
-    flags: '--import-password-file <path>',
-    help: 'file whose first line is the password of the store that --import-store names (default: a prompt)',
   },
   trustRoots: {
     type: 'bool',
+    tools: ['tardis'],
     flags: '--trust-roots',
     help: 'back up directories, and mount points below them, even if they are now empty or on another device than before',
   },
 } as const satisfies PartialTable);
 
 /** Settings of the exclude rules. */
-export const EXCLUDE_ROWS = rowsFor({ tools: ['tardis'] }, {
+export const EXCLUDE_ROWS = rowsFor({ tools: BACKUPS }, {
   exclude: {
     type: 'paths', // patterns are bytes, like names
     flags: '-x, --exclude <glob>',
@@ -324,6 +319,7 @@ export const EXCLUDE_ROWS = rowsFor({ tools: ['tardis'] }, {
   },
   explain: {
     type: 'paths',
+    tools: ['tardis'],
     flags: '--explain <path>',
     isCommon: true,
     help: 'print which rule includes or excludes a path, and do nothing else; may be repeated',
@@ -331,7 +327,7 @@ export const EXCLUDE_ROWS = rowsFor({ tools: ['tardis'] }, {
 } as const satisfies PartialTable);
 
 /** Settings of filters, which decide what is backed up and how contents are stored. */
-export const FILTER_ROWS = rowsFor({ tools: ['tardis'] }, {
+export const FILTER_ROWS = rowsFor({ tools: BACKUPS }, {
   filterFile: {
     type: 'path',
     flags: '--filter-file <file>',
@@ -340,6 +336,7 @@ export const FILTER_ROWS = rowsFor({ tools: ['tardis'] }, {
   },
   makeSampleFilterFile: {
     type: 'bool',
+    tools: ['tardis'],
     flags: '--make-sample-filter-file',
     help: 'write filter.example and do nothing else',
   },
@@ -363,7 +360,7 @@ export const FILTER_ROWS = rowsFor({ tools: ['tardis'] }, {
 export const DELTA_ROWS = rowsFor({ tools: ['tardisd'] }, {
   full: {
     type: 'bool',
-    tools: ['tardis'],
+    tools: BACKUPS,
     flags: '--full',
     negatable: true,
     clientKey: 'Full',
@@ -394,5 +391,26 @@ export const DELTA_ROWS = rowsFor({ tools: ['tardisd'] }, {
     flags: '--send-sig',
     clientKey: 'SendSig',
     help: 'compute signatures of large files here and store them, so that later deltas start sooner',
+  },
+} as const satisfies PartialTable);
+
+/** Settings of `tardis-import`: the history that another program has kept, and the password that opens it. */
+export const IMPORT_ROWS = rowsFor({ tools: ['tardis-import'] }, {
+  importedSource: {
+    type: 'path',
+    argument: '[source]',
+    help: "a client's directory of Tardis (Python) 0.33 to 1.9, or a repository of restic (0.17 or later) or Borg, which is recognised; or restic:REPOSITORY or borg:REPOSITORY, also elsewhere. Their own programs read these, and get the password as usual (RESTIC_PASSWORD_FILE, BORG_PASSCOMMAND, …)",
+  },
+  importedSets: {
+    type: 'path',
+    flags: '--sets <pattern>',
+    isCommon: true,
+    help: 'import what rsync --link-dest, rsnapshot or another tool has kept: each directory that matches becomes a set of its date (%Y %m %d %H %M %S in the name, otherwise of its modification time); needs --kept-as',
+  },
+  sourcePasswordFile: {
+    type: 'path',
+    flags: '--source-password-file <path>',
+    isCommon: true,
+    help: 'file whose first line is the password of a store of Tardis (Python) (default: a prompt)',
   },
 } as const satisfies PartialTable);

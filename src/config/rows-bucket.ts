@@ -1,10 +1,10 @@
 /** Settings of stores in buckets (S3). A missing endpoint or region is taken from the environment of other S3 tools. */
 import { forTools, type PartialTable, rowsFor } from './row.js';
-import { MARKING, READERS, REPORTING, type Tool } from './tools.js';
+import { BACKUPS, MARKING, READERS, REPORTING, type Tool } from './tools.js';
 
 /** Commands that work with a bucket. */
 export const BUCKET_TOOLS = [
-  'tardis',
+  ...BACKUPS,
   'tardisd',
   'tardisremote',
   ...READERS,
@@ -39,7 +39,7 @@ export const BUCKET_TOOLS = [
  * damage.
  */
 const PARITY_TOOLS = [
-  'tardis',
+  ...BACKUPS,
   'tardisd',
   'regenerate',
   'tardis-web',

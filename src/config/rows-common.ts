@@ -4,6 +4,7 @@ import { RECENT_SET } from '../model/index.js';
 import { forTools, type SettingTable } from './row.js';
 import {
   ACCOUNT_TOOLS,
+  BACKUPS,
   BOTH_ENDS,
   CLIENT_TOOLS,
   CONNECTING,
@@ -14,7 +15,6 @@ import {
   READERS,
   REMOTE_SONIC,
   TOOLS,
-  USER_TOOLS,
 } from './tools.js';
 
 export const DEFAULT_PORT = 7420;
@@ -109,7 +109,7 @@ export const COMMON_ROWS = {
   catalogFile: {
     type: 'name',
     default: 'tardis.db',
-    tools: ['tardis', 'tardisd', 'tardisremote', ...USER_TOOLS],
+    tools: TOOLS,
     variable: 'TARDIS_DBNAME',
     serverKey: 'DBName',
     help: 'name of the catalog in each client directory',
@@ -144,7 +144,7 @@ export const COMMON_ROWS = {
     type: 'bool',
     default: undefined,
     tools: [
-      'tardis',
+      ...BACKUPS,
       'regenerate',
       'sonic check',
       'sonic rebuild',
@@ -178,7 +178,7 @@ export const COMMON_ROWS = {
     max: 64,
     default: () => Math.min(os.availableParallelism(), 8),
     defaultText: 'number of processors, at most 8',
-    tools: ['tardis', 'regenerate', 'tardisfs', 'tardis-web'],
+    tools: [...BACKUPS, 'regenerate', 'tardisfs', 'tardis-web'],
     flags: '--workers <n>',
     clientKey: 'Workers',
     isTuning: true,
@@ -266,7 +266,7 @@ export const LOGIN_ROWS = {
   crypt: {
     type: 'bool',
     default: true,
-    tools: ['tardis', 'sonic create'],
+    tools: [...BACKUPS, 'sonic create'],
     flags: '--crypt',
     negatable: true,
     clientKey: 'Crypt',

@@ -1,5 +1,6 @@
 /** Settings of `regenerate`: the paths to restore, the target, and the way to restore them. */
 import { forTools, type PartialTable, rowsFor } from './row.js';
+import { BACKUPS } from './tools.js';
 
 const ALLOW_UNPROVEN =
   'also read sets that fail the check of their seals, for example after a loss of packs; each entry is then checked on its own';
@@ -160,7 +161,7 @@ export const RESTORE_ROWS = rowsFor({ tools: ['regenerate'] }, {
   },
   dryRun: {
     type: 'bool',
-    tools: ['tardis', 'regenerate'],
+    tools: [...BACKUPS, 'regenerate'],
     flags: '-n, --dry-run',
     isCommon: true,
     help: 'only show what would be done',

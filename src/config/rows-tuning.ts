@@ -3,11 +3,12 @@
  * may have them, too.
  */
 import { type PartialTable, rowsFor } from './row.js';
+import { BACKUPS } from './tools.js';
 
 const KIB = 1 << 10;
 const MIB = 1 << 20;
 
-export const TUNING_ROWS = rowsFor({ tools: ['tardis'], isTuning: true }, {
+export const TUNING_ROWS = rowsFor({ tools: BACKUPS, isTuning: true }, {
   budgetBytes: {
     type: 'size',
     min: MIB,
@@ -19,6 +20,7 @@ export const TUNING_ROWS = rowsFor({ tools: ['tardis'], isTuning: true }, {
   },
   linkBudgetBytes: {
     type: 'size',
+    tools: ['tardis'],
     max: 4096 * MIB,
     default: 24 * MIB,
     flags: '--link-budget <size>',
@@ -206,6 +208,7 @@ export const TUNING_ROWS = rowsFor({ tools: ['tardis'], isTuning: true }, {
   },
   bandwidthLimit: {
     type: 'rates',
+    tools: ['tardis'],
     flags: '--bandwidth-limit <rate>',
     clientKey: 'BandwidthLimit',
     defaultText: 'no limit',
@@ -213,6 +216,7 @@ export const TUNING_ROWS = rowsFor({ tools: ['tardis'], isTuning: true }, {
   },
   compressMessages: {
     type: 'choice',
+    tools: ['tardis'],
     choices: ['none', 'snappy'],
     refused: { zlib: 'snappy is faster', 'zlib-stream': 'messages are compressed singly: snappy' },
     default: 'none',

@@ -7,6 +7,7 @@ import {
   DELTA_ROWS,
   EXCLUDE_ROWS,
   FILTER_ROWS,
+  IMPORT_ROWS,
   ROOT_ROWS,
   SOURCE_ROWS,
 } from './rows-backup.js';
@@ -29,6 +30,7 @@ const SETTINGS = {
   ...EXCLUDE_ROWS,
   ...FILTER_ROWS,
   ...ROOT_ROWS,
+  ...IMPORT_ROWS,
   ...SOURCE_ROWS,
   ...RESTORE_ROWS,
   ...TUNING_ROWS,

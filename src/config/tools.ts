@@ -45,9 +45,12 @@ export const SONIC = [
   ...MARKING,
 ] as const;
 
+/** Commands that make sets: of this machine, or of what other programs have kept. */
+export const BACKUPS = ['tardis', 'tardis-import'] as const;
+
 /** Commands that create a key record or replace one, for example for a new password. */
 export const KEY_MAKERS = [
-  'tardis',
+  ...BACKUPS,
   'sonic create',
   'sonic setpass',
   'sonic chpass',
@@ -62,9 +65,9 @@ export const READERS = ['regenerate', 'lstardis', 'tardiff', 'tardisfs', 'tardis
 /** Commands that open a store themselves, at least if no server is given. */
 export const USER_TOOLS = [...READERS, ...SONIC] as const;
 /** Commands that read the client's configuration file. */
-export const CLIENT_TOOLS = ['tardis', ...USER_TOOLS] as const;
+export const CLIENT_TOOLS = [...BACKUPS, ...USER_TOOLS] as const;
 /** All commands, and all sub-commands of `sonic`. A command finds its settings by this name. */
-export const TOOLS = ['tardis', 'tardisd', 'tardisremote', ...USER_TOOLS] as const;
+export const TOOLS = [...BACKUPS, 'tardisd', 'tardisremote', ...USER_TOOLS] as const;
 export type Tool = (typeof TOOLS)[number];
 
 /**
@@ -110,6 +113,7 @@ export const ACCOUNT_TOOLS = [
 /** Commands that may need the password of the client. */
 export const PASSWORD_TOOLS = [
   ...CONNECTING,
+  'tardis-import',
   'sonic rebuild',
   'sonic rekey',
   'sonic encrypt',
@@ -118,6 +122,7 @@ export const PASSWORD_TOOLS = [
 /** Commands that read or write keys. */
 export const KEYS_TOOLS = [
   ...ACCOUNT_TOOLS,
+  'tardis-import',
   'sonic create',
   'sonic rebuild',
   'sonic chpass',

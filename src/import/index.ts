@@ -2,3 +2,4 @@
 export { type DatedState, datedTrees } from './dated-trees.js';
 export { StatePlace } from './program.js';
 export { type Archive, Repository, type RepositoryKind } from './repositories.js';
+export { type NamedSource, namedSource } from './source-kind.js';

@@ -182,9 +182,8 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
     'importedSets',
   ],
   'a wrong password, a directory that is no store, and options that do not fit are refused': [
-    'importedStore',
-    'importedPasswordFile',
-    'importedRepository',
+    'importedSource',
+    'sourcePasswordFile',
   ],
   'a root that is suddenly empty keeps its entries unless --trust-roots is given': ['trustRoots'],
   'a date chooses the newest complete set that began by then': ['date'],

@@ -94,6 +94,7 @@ test('a mistyped command is named, and a path of its name is backed up', async (
     ['restor', 'tardis restore'],
     ['statsu', 'tardis status'],
     ['lst', 'tardis list'],
+    ['imprt', 'tardis import'],
     ['delete', 'sonic delete'],
   ] as const) {
     t.true((await refusal(word, '/etc', ...store)).includes(`use: ${meant} `), word);

@@ -27,14 +27,10 @@ for (const name of STORES) {
     execFileSync('tar', ['-xzf', path.join(DATA, `${name}.tar.gz`), '-C', home, '--no-same-owner']);
     fs.writeFileSync(at('password'), `${PASSWORD}\n`);
     const client = ['-D', at('store'), '-C', 'me', '--password-file', at('password')];
-    const words = ['--local', '--create', '--import-store', at(CLIENT)];
-    const secret = ['--import-password-file', at('password')];
+    const words = [...client, at(CLIENT), '--source-password-file', at('password')];
     const before = fs.readdirSync(at(CLIENT), { recursive: true, encoding: 'utf8' }).sort();
-    await succeed('tardis', [...client, ...words, ...secret]);
-    t.deepEqual(
-      await succeed('tardis', [...client, ...words.slice(0, 1), ...words.slice(2), ...secret]),
-      '',
-    );
+    await succeed('tardis-import', ['--create', ...words]);
+    t.is(await succeed('tardis-import', words), '');
     t.deepEqual(fs.readdirSync(at(CLIENT), { recursive: true, encoding: 'utf8' }).sort(), before);
     const { sets } = JSON.parse(await succeed('lstardis', [...client, '--json'])) as {
       sets: { name: string; clientTimeMs: number; priority: number }[];
@@ -60,22 +56,21 @@ test('a wrong password, a directory that is no store, and options that do not fi
   execFileSync('tar', ['-xzf', archive, '-C', home, '--no-same-owner']);
   const client = ['-D', at('store'), '-C', 'me', '--create'];
   const refused = async (...words: string[]): Promise<string | undefined> => {
-    const { status, stderr } = await run('tardis', [...client, ...words]);
-    t.is(status === 0, false, stderr);
+    const { status, stderr } = await run('tardis-import', [...client, ...words]);
+    t.is(status, words.at(-1) === at('wrong') ? 12 : 1, stderr);
     return codeIn({ stderr });
   };
-  t.is(await refused('--local', '--import-store', home), 'IMPORT_SOURCE_UNKNOWN');
-  t.is(await refused('--server', '127.0.0.1', '--import-store', at(CLIENT)), 'USAGE');
-  t.is(await refused('--local', '--import-store', at(CLIENT), '--kept-as', '/x'), 'USAGE');
-  t.is(await refused('--local', '--import-repository', 'other:/x'), 'USAGE');
-  const both = ['--import-store', at(CLIENT), '--import-repository', 'borg:/x'];
-  t.is(await refused('--local', ...both), 'USAGE');
+  const { stderr } = await run('tardis-import', [...client, home]);
+  t.regex(stderr, new RegExp(`one must be named: ${CLIENT} .*IMPORT_SOURCE_UNKNOWN`));
+  t.is(await refused(at('nothing')), 'IMPORT_SOURCE_UNKNOWN');
+  t.is(await refused(), 'USAGE');
+  t.is(await refused(at(CLIENT), '--kept-as', '/x'), 'USAGE');
+  t.is(await refused(at(CLIENT), '--sets', at('*'), '--kept-as', '/x'), 'USAGE');
   fs.rmSync(at(CLIENT), { recursive: true });
   const encrypting = path.join(DATA, '1.9.4-gcm-lz4.tar.gz');
   execFileSync('tar', ['-xzf', encrypting, '-C', home, '--no-same-owner']);
   fs.writeFileSync(at('wrong'), 'another one\n');
-  const words = ['--local', '--import-store', at(CLIENT), '--import-password-file', at('wrong')];
-  t.is(await refused(...words), 'LOGIN_FAILED');
+  t.is(await refused(at(CLIENT), '--source-password-file', at('wrong')), 'LOGIN_FAILED');
   t.false(fs.existsSync(at('store')));
 });
 
@@ -117,9 +112,8 @@ for (const [program, { make, save, env }] of Object.entries(PROGRAMS)) {
       call(save(at('tree'), date, repository));
     }
     const client = ['-D', at('store'), '-C', 'me'];
-    const given = ['--local', '--create', '--import-repository', `${program}:${repository}`];
     const environment = { env: { HOME: home, XDG_CACHE_HOME: at('cache'), ...env(repository) } };
-    await succeed('tardis', [...client, ...given], environment);
+    await succeed('tardis-import', [...client, '--create', repository], environment);
     for (const [index, tree] of trees.entries()) {
       const out = at(`out ${index}`);
       await succeed('regenerate', [...client, '-b', String(index + 1), '-o', out, at('tree')]);
@@ -132,8 +126,10 @@ for (const [program, { make, save, env }] of Object.entries(PROGRAMS)) {
       sets.map(({ clientTimeMs }) => new Date(clientTimeMs).getMonth()),
       [4, 5],
     );
-    const gone = [...client, '--local', '--import-repository', `${program}:${at('nothing')}`];
-    const { status, stderr } = await run('tardis', gone, environment);
+    const again = [...client, `${program}:${repository}`];
+    t.is(await succeed('tardis-import', again, environment), '');
+    const gone = [...client, `${program}:${at('nothing')}`];
+    const { status, stderr } = await run('tardis-import', gone, environment);
     t.is(status, 1);
     t.is(codeIn({ stderr }), 'IMPORT_SOURCE_DAMAGED', stderr);
   });

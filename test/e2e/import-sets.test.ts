@@ -1,4 +1,4 @@
-/** `tardis --sets`: the states of a directory that another tool has kept become sets of their dates. */
+/** `tardis-import --sets`: the states of a directory that another tool has kept become sets of their dates. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -27,7 +27,7 @@ function lab(t: ExecutionContext) {
   fs.symlinkSync(DAYS[2], at('kept', 'current'));
   fs.rmSync(at('kept', DAYS[2], 'me', 'only'));
   const client = ['-D', at('store'), '-C', 'me'];
-  const place = [...client, '--local', '--kept-as', '/home/me', '--json'];
+  const place = [...client, '--kept-as', '/home/me', '--json'];
   const words = [...place, '--create', '--sets', at('kept', '%Y-%m-%d', 'me')];
   return { at, client, place, words };
 }
@@ -40,7 +40,7 @@ interface Imported {
 
 /** Runs an import, and returns its report of each set. */
 async function imported(words: readonly string[]): Promise<Imported[]> {
-  const text = await succeed('tardis', words);
+  const text = await succeed('tardis-import', words);
   return text
     .split('\n')
     .filter((line) => line !== '')
@@ -104,7 +104,7 @@ test('without a date in its name, a state has the time of the directory that mat
 
 test('a dry run lists the states, and changes nothing', async (t) => {
   const { at, words } = lab(t);
-  const { states } = JSON.parse(await succeed('tardis', [...words, '--dry-run'])) as {
+  const { states } = JSON.parse(await succeed('tardis-import', [...words, '--dry-run'])) as {
     states: { setName: string; isThere: boolean }[];
   };
   t.deepEqual(
@@ -130,7 +130,10 @@ test('a state that no set can have in its place is refused, and so is a wrong pa
   const { at, words } = lab(t);
   await imported(words);
   const tried = async (pattern: string): Promise<string> => {
-    const { status, stdout } = await run('tardis', [...words.slice(0, -1), at('kept', pattern)]);
+    const { status, stdout } = await run('tardis-import', [
+      ...words.slice(0, -1),
+      at('kept', pattern),
+    ]);
     t.is(status, 1);
     return stdout;
   };

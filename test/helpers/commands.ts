@@ -12,6 +12,7 @@ import { pause } from './until.js';
 
 export type Tool =
   | 'tardis'
+  | 'tardis-import'
   | 'tardisd'
   | 'regenerate'
   | 'lstardis'
@@ -184,10 +185,14 @@ export function commandsAreProcesses(): void {
 
 /** Makes this test file run backups in its own thread too, each with its local server. Other servers stay processes. */
 export function backupsRunHere(): void {
-  toolsHere = new Set<ToolHere>([...READERS, 'tardis']);
+  toolsHere = new Set<ToolHere>([...READERS, 'tardis', 'tardis-import']);
 }
 
-const WITH_THREADS: ReadonlySet<string> = new Set<ToolHere>(['tardis', 'regenerate']);
+const WITH_THREADS: ReadonlySet<string> = new Set<ToolHere>([
+  'tardis',
+  'tardis-import',
+  'regenerate',
+]);
 let hasPools = true;
 
 /**

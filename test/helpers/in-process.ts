@@ -39,7 +39,7 @@ function rememberPasswords(): void {
   syncBuiltinESMExports();
 }
 
-export type ToolHere = 'tardis' | 'sonic' | 'regenerate' | 'lstardis' | 'tardiff';
+export type ToolHere = 'tardis' | 'tardis-import' | 'sonic' | 'regenerate' | 'lstardis' | 'tardiff';
 
 export interface InProcessOutcome {
   readonly status: number;

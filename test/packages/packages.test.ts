@@ -229,6 +229,7 @@ ofPackages(
     }
     for (const tool of [
       'tardis',
+      'tardis-import',
       'tardisd',
       'regenerate',
       'lstardis',

@@ -141,7 +141,7 @@ const OPEN_TO_TESTS =
  * code for a browser.
  */
 const SINGLE_FILES = new Set([
-  'src/tools/tardis.ts src/client/local-server.js',
+  'src/tools/tardis/local-server.ts src/client/local-server.js',
   'src/tools/tardis.ts src/store/layout/client-name.js',
   'src/page/api.ts src/web/api/schemas.js',
   'src/page/api.ts src/web/local/schemas.js',

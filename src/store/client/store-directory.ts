@@ -217,8 +217,7 @@ function describe(files: Files, directory: string, names: readonly string[]): st
 }
 
 /** Advice for those who meet a store of the original. */
-const TO_IMPORT =
-  ', which `tardis --local --import-store CLIENT-DIRECTORY` brings over into another store';
+const TO_IMPORT = ', which `tardis import CLIENT-DIRECTORY` brings over into another store';
 
 /** True for the directory of a client of Tardis (Python): its catalog has the usual name, but is no catalog of ours. */
 function isOfPython(files: Files, directory: string): boolean {

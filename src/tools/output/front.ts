@@ -13,6 +13,7 @@ export const PROGRAM_OF = {
   check: 'sonic check',
   purge: 'sonic purge',
   copy: 'sonic copy',
+  import: 'tardis-import',
   clients: 'sonic clients',
   status: 'sonic status',
   setup: 'sonic setup',

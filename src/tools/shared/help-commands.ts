@@ -27,6 +27,25 @@ export const COMMANDS_HELP = {
       'Ctrl-C ends a backup at a checkpoint, and the next run continues from there; a second Ctrl-C ends it at once.',
     ],
   },
+  'tardis-import': {
+    summary: 'Brings over the history that another backup program has kept.',
+    about: [
+      'Each state of the source becomes a set of its date, the oldest first. A state that is not newer than the newest set of the client is refused, so import before the first ordinary backup, or into a client of its own. The same command goes on after an interruption.',
+      'Nothing in the source is changed. What a program unpacks, one state at a time, is in a directory below TMPDIR that only this user can enter.',
+    ],
+    examples: {
+      [`tardis-import ${D} --create /mnt/old/tardis/laptop`]:
+        'imports a client of Tardis (Python), from its directory',
+      [`tardis-import ${D} --create /mnt/restic`]:
+        'imports the snapshots of restic, or the archives of Borg, of a repository',
+      [`tardis-import ${D} --create restic:sftp:me@nas:/restic`]:
+        'imports those of a repository elsewhere',
+      [`tardis-import ${D} --create --kept-as /home --sets '/snapshots/*.*/localhost/home'`]:
+        'imports what rsnapshot has kept',
+      [`tardis-import ${D} --kept-as /home --sets '/backup/%Y-%m-%d/home' --dry-run`]:
+        'only lists the dates of directories, and which of them the store has',
+    },
+  },
   tardisd: {
     summary: 'Serves a tardis store to clients.',
     examples: {

@@ -19,6 +19,7 @@ const EQUIVALENT_LINES: Readonly<Record<string, string>> = {
   mount: 'tardis mount [options] DIRECTORY',
   web: 'tardis web [options]',
   copy: 'tardis copy [options] --to PLACE',
+  import: 'tardis import [options] SOURCE',
   clients: 'tardis clients [options]',
   purge: 'tardis purge [options]',
   diff: 'tardis diff [options] PATH…, or sonic diff SET SET',

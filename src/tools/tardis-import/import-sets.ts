@@ -1,9 +1,8 @@
 /**
- * Implements `tardis --sets`, `--import-store` and `--import-repository`: backs up each state that another tool has kept, as a set of its date. A
- * later run goes on where one was broken off, since the sets of the store are read first.
+ * Backs up each state that another program has kept, as a set of its date. A later run goes on where one was broken off, since
+ * the sets of the store are read first.
  */
-import type { LocalServerOnDemand } from '../../client/index.js';
-import { isSetAbove, type Settings } from '../../config/index.js';
+import { resolveSettings, type Settings } from '../../config/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { BackupSet } from '../../history/index.js';
 import { displayText, setNameFault } from '../../model/index.js';
@@ -13,17 +12,12 @@ import { formatTable, formatTime } from '../output/units.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { complain } from '../output/front.js';
 import { PARTLY } from '../output/output.js';
+import { byteText } from '../../system/index.js';
+import { localOnDemand } from '../tardis/local-server.js';
+import { backUp } from '../tardis/run.js';
 import { openSource, type State } from './import-sources.js';
-import { backUp } from './run.js';
 
-type Options = Settings<'tardis'>;
-
-/** The settings that name a source, and their options. */
-const SOURCES = [
-  ['importedSets', '--sets'],
-  ['importedStore', '--import-store'],
-  ['importedRepository', '--import-repository'],
-] as const;
+type Options = Settings<'tardis-import'>;
 
 /** A state, and whether the store has its set. */
 interface PlannedSet {
@@ -31,20 +25,14 @@ interface PlannedSet {
   readonly isThere: boolean;
 }
 
-/** Returns a server for one session, whose clock stands at the date of a set. */
-type DatedServer = (settings: Options, dateMs: number) => LocalServerOnDemand;
-
 /**
  * Backs up the states that the store lacks, the oldest first. Returns the highest exit status of these backups. Throws
  * USAGE for options that do not fit, and for a state that is older than the newest set.
  */
-export async function importSets(
-  settings: Options,
-  serverAt: DatedServer,
-  signal: AbortSignal,
-): Promise<number> {
-  requireFitting(settings);
-  using source = await openSource(settings, signal);
+export async function importSets(options: Options, signal: AbortSignal): Promise<number> {
+  requireFitting(options);
+  const settings = withUsual(options);
+  using source = await openSource(options, signal);
   const sets = await setsThere(settings);
   const planned = planOf(source.states, sets);
   if (settings.dryRun) {
@@ -56,7 +44,7 @@ export async function importSets(
   for (const { state, isThere } of planned) {
     if (isThere) continue;
     const { roots, lacks } = await state.show();
-    for (const lack of lacks) complain('tardis', displayText(`${state.shown}: ${lack}`));
+    for (const lack of lacks) complain('tardis-import', displayText(`${state.shown}: ${lack}`));
     const given = {
       ...settings,
       directories: roots.map(({ directory }) => directory),
@@ -71,38 +59,46 @@ export async function importSets(
       purge: false,
     };
     const datedMs = state.dateMs;
-    const ended = await backUp(given, serverAt(given, datedMs), { signal, datedMs });
+    const ended = await backUp(given, localOnDemand(given, { dateMs: datedMs }), {
+      signal,
+      datedMs,
+    });
     status = Math.max(status, ended, lacks.length > 0 ? PARTLY : 0);
     create = false;
   }
   return status;
 }
 
-/** Throws USAGE for options that an import cannot follow. */
-function requireFitting(settings: Options): void {
-  const { keptAs, setName, sources, local, localServerCmd, otherStores, ifDue } = settings;
+/** Throws USAGE unless one source is given, with the path of dated directories. */
+function requireFitting({ importedSource, importedSets, keptAs }: Options): void {
   const wrong = (why: string): never => {
-    throw new TardisError('USAGE', `${option}: ${why}`);
+    throw new TardisError('USAGE', why);
   };
-  const given = SOURCES.filter(([name]) => settings[name] !== undefined);
-  const [, option] = given[0]!;
-  if (!local || isSetAbove(settings, 'server', 'local') || localServerCmd !== undefined) {
-    wrong('sets get their dates in a store of this machine only: give --local');
+  if (importedSource === undefined && importedSets === undefined) {
+    wrong('give a source: a directory, restic:REPOSITORY, borg:REPOSITORY, or --sets');
   }
-  if (given.length > 1) wrong('give one source');
-  if (settings.importedSets === undefined) {
+  if (importedSource !== undefined && importedSets !== undefined) wrong('give one source');
+  if (importedSets === undefined) {
     if (keptAs.length > 0) wrong('the source has the paths: omit --kept-as');
   } else if (keptAs.length !== 1) wrong('give the path that the directory had, by one --kept-as');
-  if (setName !== '') wrong('each set has its own name: omit --name');
-  if (sources.get('directories')?.source === 'command line') {
-    wrong('it names the directories: give no others');
-  }
-  if (otherStores.length > 0 || ifDue) wrong('omit --also-to and --if-due');
-  if (settings.stdin !== undefined || settings.commands.length > 0) wrong('omit other sources');
+}
+
+/**
+ * Returns the settings of a backup to a store on this machine: those of the import, and the defaults of all others. No file
+ * is read for these, since a server, hooks or an account there are not those of an import.
+ */
+function withUsual(settings: Options): Settings<'tardis'> {
+  const commandLine = new Map([
+    ['local', ['true']],
+    ['database', [byteText(settings.database)]],
+    ['defaultsFile', ['']],
+  ]);
+  const usual = resolveSettings('tardis', { commandLine, environment: {} });
+  return { ...usual, ...settings, sources: new Map([...usual.sources, ...settings.sources]) };
 }
 
 /** Returns the sets of the client; none if the client or the store does not exist. */
-async function setsThere(settings: Options): Promise<readonly BackupSet[]> {
+async function setsThere(settings: Settings<'tardis'>): Promise<readonly BackupSet[]> {
   try {
     return await withReports({ ...settings, throughServer: undefined }, (history) =>
       history.sets(),

@@ -1,16 +1,20 @@
-/** The histories that `tardis` imports: dated directories, stores of Tardis (Python), repositories of restic and borg. */
+/** The histories that `tardis-import` brings over: dated directories, stores of Tardis (Python), repositories of restic and borg. */
 import fs from 'node:fs';
 import os from 'node:os';
-import path from 'node:path';
 import type { Settings } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
-import { datedTrees, Repository, type RepositoryKind, StatePlace } from '../../import/index.js';
+import {
+  datedTrees,
+  namedSource,
+  Repository,
+  type RepositoryKind,
+  StatePlace,
+} from '../../import/index.js';
 import { OriginalStore, Staging } from '../../import/python/index.js';
 import { displayName, displayText, joinPath } from '../../model/index.js';
-import { absolutePath, byteText, nodeSystem, textBytes } from '../../system/index.js';
+import { byteText, nodeSystem, textBytes } from '../../system/index.js';
 import { requirePassword } from '../opening/password.js';
 
-type Options = Settings<'tardis'>;
+type Options = Settings<'tardis-import'>;
 
 /** A state of a source: it becomes a set. */
 export interface State {
@@ -43,35 +47,30 @@ export interface ImportSource extends Disposable {
 }
 
 /**
- * Opens the source that the settings name. Throws USAGE, the errors of `datedTrees`, and those of opening a store or a
- * repository.
+ * Opens the source that the settings name. Throws IMPORT_SOURCE_UNKNOWN, the errors of `datedTrees`, and those of opening a
+ * store or a repository.
  */
 export async function openSource(settings: Options, signal: AbortSignal): Promise<ImportSource> {
-  const { importedSets, importedStore, importedRepository } = settings;
-  if (importedSets !== undefined) return datedSource(importedSets, settings.keptAs[0]!);
-  if (importedStore !== undefined) return pythonSource(settings, importedStore);
-  return repositorySource(importedRepository!, signal);
+  const { importedSets, importedSource, keptAs } = settings;
+  if (importedSets !== undefined) return datedSource(importedSets, keptAs[0]!);
+  const { kind, place } = namedSource(byteText(importedSource!));
+  if (kind === 'tardis') return pythonSource(settings, place);
+  return repositorySource(kind, place, signal);
 }
 
-const REPOSITORY = /^(restic|borg):(.+)$/s;
-
 /** Opens a repository. Its archives appear in a directory of this user below TMPDIR. */
-async function repositorySource(given: string, signal: AbortSignal): Promise<ImportSource> {
-  const [, kind, named] = REPOSITORY.exec(given) ?? [];
-  if (kind === undefined || named === undefined) {
-    const what = `--import-repository: "${displayText(given)}"`;
-    throw new TardisError('USAGE', `${what} is neither restic:REPOSITORY nor borg:REPOSITORY`);
-  }
-  // The programs run in another directory.
-  const full = path.resolve(named);
-  const place = fs.existsSync(full) ? full : named;
-  const repository = await Repository.open(kind as RepositoryKind, place, signal);
+async function repositorySource(
+  kind: RepositoryKind,
+  place: string,
+  signal: AbortSignal,
+): Promise<ImportSource> {
+  const repository = await Repository.open(kind, place, signal);
   const shown = new StatePlace(os.tmpdir());
   return {
     states: repository.archives.map((archive) => ({
       dateMs: wholeSecond(archive.dateMs),
       name: archive.name,
-      shown: `${given}, ${displayText(archive.id)}`,
+      shown: `${kind}:${displayText(place)}, ${displayText(archive.id)}`,
       show: async () => {
         await repository.show(archive, shown, signal);
         const roots = archive.paths.map((root) => ({
@@ -98,9 +97,8 @@ function datedSource(pattern: Buffer, keptAs: Buffer): ImportSource {
 }
 
 /** Opens a client's directory of Tardis (Python). Its sets appear in a directory of this user below TMPDIR. */
-async function pythonSource(settings: Options, directory: Buffer): Promise<ImportSource> {
+async function pythonSource(settings: Options, place: string): Promise<ImportSource> {
   const system = nodeSystem();
-  const place = byteText(absolutePath(directory));
   const store = await OriginalStore.open(system, {
     directory: place,
     password: () => passwordOf(settings, place),
@@ -147,10 +145,10 @@ function rootsIn(top: Buffer): StateRoot[] {
 
 /** Returns the password of a store that is imported: that of the file, or typed at a prompt. */
 function passwordOf(settings: Options, place: string): Promise<Buffer> {
-  const file = settings.sources.get('importedPasswordFile');
+  const file = settings.sources.get('sourcePasswordFile');
   const given = {
     password: undefined,
-    passwordFile: settings.importedPasswordFile,
+    passwordFile: settings.sourcePasswordFile,
     passwordProg: undefined,
     sources: new Map(file === undefined ? [] : [['passwordFile', file]]),
   };
