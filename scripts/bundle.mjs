@@ -26,12 +26,17 @@ const TOOLS = [
   'sonic',
 ];
 
-/** Programs that always load the web server. They share its code, which is larger than the rest of their code. */
-const WEB_TOOLS = ['tardisremote', 'tardis-web'];
+/** Programs that share their code. The web server is larger than the rest of the first two; an import is a row of backups. */
+const SHARING = [
+  ['tardisremote', 'tardis-web'],
+  ['tardis', 'tardis-import'],
+];
 
 const ENTRIES = [
-  ...TOOLS.filter((tool) => !WEB_TOOLS.includes(tool)).map((tool) => [`src/tools/${tool}.ts`]),
-  WEB_TOOLS.map((tool) => `src/tools/${tool}.ts`),
+  ...[
+    ...TOOLS.filter((tool) => !SHARING.flat().includes(tool)).map((tool) => [tool]),
+    ...SHARING,
+  ].map((tools) => tools.map((tool) => `src/tools/${tool}.ts`)),
   ['src/server/hosts/storage-thread.ts'],
   ['src/server/jobs/job-thread.ts'],
   ['src/workers/thread-entry.ts'],

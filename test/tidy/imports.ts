@@ -143,6 +143,7 @@ const OPEN_TO_TESTS =
 const SINGLE_FILES = new Set([
   'src/tools/tardis/local-server.ts src/client/local-server.js',
   'src/tools/tardis.ts src/store/layout/client-name.js',
+  'src/tools/tardis-import.ts src/store/layout/client-name.js',
   'src/page/api.ts src/web/api/schemas.js',
   'src/page/api.ts src/web/local/schemas.js',
   'src/web/local/schemas.ts src/web/api/schemas.js',
