@@ -70,7 +70,7 @@ export const CLIENT_ROWS = rowsFor({ tools: BACKUPS }, {
     tools: ['tardis'],
     default: '',
     flags: '--name <name>',
-    help: 'name of the backup set (default: a name that the server makes by its setting Formats)',
+    help: 'name of the backup set (default: date and time, or what Formats of the server says)',
   },
   sendConfig: {
     type: 'bool',

@@ -21,6 +21,18 @@ export const DEFAULT_PORT = 7420;
 const MIB = 1 << 20;
 const DEFAULT_STORE = '/srv/tardis';
 
+/** Commands of `sonic` that can also read through a tardisremote. */
+const REPORT_TOOLS = [
+  'sonic list',
+  'sonic files',
+  'sonic info',
+  'sonic stats',
+  'sonic diff',
+  'sonic getconfig',
+] as const;
+const THROUGH_SERVER =
+  'work through a tardisd (HOST[:PORT], ssh://HOST/PLACE, or the path of a unix socket) instead of opening the store here';
+
 /** Settings of the store, the client, the configuration files, the output and the connection. */
 export const COMMON_ROWS = {
   database: {
@@ -34,15 +46,19 @@ export const COMMON_ROWS = {
     serverKey: 'BaseDir',
     remoteKey: 'Database',
     repeatedTo: 'otherStores',
-    perTool: forTools(CLIENT_TOOLS, {
-      defaultText: `that of \`tardis setup\`, otherwise ${DEFAULT_STORE}`,
-    }),
+    perTool: {
+      ...forTools(CLIENT_TOOLS, {
+        defaultText: `that of \`tardis setup\`, otherwise ${DEFAULT_STORE}`,
+      }),
+      'sonic setup': { defaultText: 'what is set up already, otherwise a question' },
+    },
     help: 'directory of the store, or s3://BUCKET/PREFIX for one in a bucket (not in all commands: docs/server/buckets.md)',
   },
   client: {
     type: 'text',
     default: () => os.hostname(),
     defaultText: 'that of `tardis setup`, otherwise the host name',
+    perTool: { 'sonic setup': { defaultText: 'what is set up already, otherwise the host name' } },
     tools: CLIENT_TOOLS,
     flags: '-C, --client <name>',
     isCommon: true,
@@ -79,7 +95,9 @@ export const COMMON_ROWS = {
     default: DEFAULT_PORT,
     tools: BOTH_ENDS,
     flags: '--port <n>',
-    perTool: { tardisd: { isCommon: true } },
+    perTool: {
+      tardisd: { isCommon: true, help: 'TCP port to listen on; 0 lets the system choose one' },
+    },
     variable: 'TARDIS_PORT',
     clientKey: 'Port',
     serverKey: 'Port',
@@ -189,6 +207,11 @@ export const COMMON_ROWS = {
     tools: ['regenerate', 'lstardis'],
     flags: '-b, --backup <set>',
     isCommon: true,
+    perTool: {
+      lstardis: {
+        help: 'list this set (number, name or tag; default: the newest complete set, and all sets for versions, --find and the list of sets)',
+      },
+    },
     help: 'read this set (number, name or tag; default: the newest complete set)',
   },
   recentSet: {
@@ -398,7 +421,10 @@ export const LOGIN_ROWS = {
     flags: '--server <host>',
     isCommon: true,
     clientKey: 'Server',
-    help: 'work through a tardisd (host, ssh://HOST/PLACE, or path of a unix socket) instead of opening the store here; reports (list, files, info, stats, diff, getconfig) also work through a tardisremote, https://HOST:7430/',
+    perTool: forTools(REPORT_TOOLS, {
+      help: `${THROUGH_SERVER}, or through a tardisremote (https://HOST:7430/)`,
+    }),
+    help: THROUGH_SERVER,
   },
   ssl: {
     type: 'bool',

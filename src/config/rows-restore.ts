@@ -78,7 +78,7 @@ export const RESTORE_ROWS = rowsFor({ tools: ['regenerate'] }, {
     type: 'bool',
     flags: '--in-place',
     isCommon: true,
-    help: 'restore each path to where it was, and replace what differs there, as -H -o / -O do; --overwrite says otherwise when to replace',
+    help: 'restore each path to where it was, and replace what differs there (as -H -o / -O); with --overwrite newer, older or never, replace less',
   },
   toStdout: {
     type: 'bool',

@@ -141,7 +141,7 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
     tools: ['tardisd', 'tardisremote'],
     flags: '--daemon',
     serverKey: 'Daemon',
-    help: 'run in the background; needs --pidfile',
+    help: 'run in the background; needs --pidfile and --logfile',
   },
   pidFile: {
     type: 'path',
@@ -283,6 +283,7 @@ export const REMOTE_ROWS = rowsFor({ tools: ['tardisremote'] }, {
     max: 65_535,
     default: DEFAULT_REMOTE_PORT,
     flags: '--port <n>',
+    isCommon: true,
     variable: 'TARDIS_REMOTE_PORT',
     remoteKey: 'Port',
     help: 'TCP port to listen on; 0 lets the system choose one',

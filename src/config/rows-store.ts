@@ -116,6 +116,7 @@ export const REKEY_ROWS = rowsFor({ tools: ['sonic forget-path'] }, {
     type: 'bool',
     tools: ['sonic encrypt'],
     flags: '--all',
+    isUnlisted: true,
     help: 'no effect; accepted for scripts written for encryptDB',
   },
   yes: {

@@ -57,7 +57,7 @@ for (const tool of TOOLS) {
     t.true(Object.keys(examples).length > 0);
     for (const [line, what] of Object.entries(examples)) {
       if (line.includes('--config /etc')) continue; // the file does not exist
-      t.true(line.startsWith(`${tool} `), line);
+      t.true(`${line} `.startsWith(`${tool} `), line);
       const words = wordsOf(line, home).slice(tool.split(' ').length);
       const settings = await parsed(tool, words);
       t.truthy(settings, line);
@@ -108,6 +108,12 @@ test('the usual help fits two screens, and lists what most people need', (t) => 
     t.true(help.split('\n').length <= MOST_LINES, `${tool}: ${help.split('\n').length} lines`);
     t.true(help.includes(`\`${tool} --help-all\``), tool);
     t.false(help.includes('--bucket-ca'), tool);
+    const [options = '', examples = ''] = help.split('\nExamples:');
+    const listed = options.replaceAll('[no-]', '');
+    for (const [word] of examples.matchAll(/(?<= )--[a-z][\w-]*/g)) {
+      if (!word.endsWith('-all'))
+        t.true(listed.includes(word.replace('--no-', '--')), `${tool} ${word}`);
+    }
   }
   t.regex(shortHelpOf('regenerate'), /--output .*--overwrite/s);
   t.true(tardisHelp().split('\n').length <= 36);

@@ -48,7 +48,7 @@ export function tardisHelp(): string {
     `Commands, each of which is also the program in brackets:\n${commands.join('\n')}`,
     `Examples:\n${shownExamples(Object.entries(EXAMPLES))}`,
     folded(
-      '`tardis COMMAND --help` prints what most people need of a command, --help-all everything. `tardisd` is the server, `tardisremote` the one for browsers; `sonic --help` lists the commands of operators.',
+      '`tardis COMMAND --help` prints what most people need of a command, --help-all everything. `tardisd` is the server, `tardisremote` the one for HTTP; `sonic --help` lists the commands of operators.',
     ),
     '',
   ].join('\n\n');

@@ -5,7 +5,7 @@ import { D, KEEP_NOTE, SERVER_NOTE, type ToolHelp } from './help-rows.js';
 
 export const COMMANDS_HELP = {
   tardis: {
-    summary: 'Backs up directories and files to a tardis store.',
+    summary: 'Back up directories and files to a store of Tardis.',
     about: [COMMANDS_NOTE],
     examples: {
       [`tardis ${D} --local --create ~`]: 'makes the first backup of your home directory',
@@ -13,9 +13,9 @@ export const COMMANDS_HELP = {
       [`tardis ${D} --local ~/docs ~/notes.txt`]: 'backs up a directory and a single file',
       'tardis --server backup.example.org --password-file ~/.tardis-password /etc /home':
         'backs up to a server, over TLS and with a password',
+      [`tardis ${D} --local -x '*.o' --skip-caches ~`]: 'leaves out object files and caches',
       'tardis --config ~/.tardis.cfg --job laptop':
         'uses the settings in section [laptop] of the file',
-      [`tardis ${D} --local -x '*.o' --skip-caches ~`]: 'leaves out object files and caches',
       [`tardis ${D} --local --filter-file ~/.tardis-filter ~`]:
         'backs up only what the filter file accepts',
       "tardis --dry-run -vv -x '*.o' ~": 'only shows what would be saved and left out',
@@ -47,7 +47,7 @@ export const COMMANDS_HELP = {
     },
   },
   tardisd: {
-    summary: 'Serves a tardis store to clients.',
+    summary: 'Serve a store of Tardis to clients.',
     examples: {
       [`tardisd ${D} --create`]:
         'creates the store, and serves a network by TLS with a certificate of its own',
@@ -61,7 +61,7 @@ export const COMMANDS_HELP = {
     ],
   },
   tardisremote: {
-    summary: 'Serves the clients of a store over HTTP, for reading.',
+    summary: 'Serve the clients of a store over HTTP, for reading.',
     about: [
       'tardisremote serves the interface of docs/server/api.md to programs and browsers. lstardis, regenerate, tardiff, tardisfs, tardis-web and the reports of sonic read through it with --server https://HOST:7430/. To log in, give the password of a client or of one of its accounts, or a token (`sonic account --token`). With --server, only tokens are accepted, and passed on to that tardisd. tardisremote has no keys, so it sends the data of an encrypting client as it is, encrypted.',
     ],
@@ -77,7 +77,7 @@ export const COMMANDS_HELP = {
 
 export const READERS_HELP = {
   regenerate: {
-    summary: 'Restores files and directories from a tardis store.',
+    summary: 'Restore files and directories from a store of Tardis.',
     about: [
       'Each PATH is restored as OUTPUT/NAME, where NAME is the last part of the path (with --hierarchy, the whole path). Its contents are ' +
         'compared with their digests. Existing files with the same type, size and time are kept; a file is replaced only when the new one is ' +
@@ -101,7 +101,7 @@ export const READERS_HELP = {
     notes: [SERVER_NOTE],
   },
   lstardis: {
-    summary: 'Lists backup sets, a directory as of a set, or all versions of a file.',
+    summary: 'List backup sets, a directory as of a set, or all versions of a file.',
     about: [
       'Without a path, the backup sets are listed, with -l also their roots. A directory above the backed-up roots shows only the roots.',
     ],
@@ -126,7 +126,7 @@ export const READERS_HELP = {
     ],
   },
   tardisfs: {
-    summary: 'Mounts the backup sets of a client as a read-only file system.',
+    summary: 'Mount the backup sets of a client as a read-only file system.',
     about: [
       'The mount has a directory for each set; Current, a link to the newest complete set; by-date/YYYY/MM/DD, links to the sets of a day; and versions/PATH, all versions of a file. Each set shows its whole tree under the full paths of its roots. New sets appear by themselves.',
       'Each long option can also be given as -o NAME=VALUE, several separated by commas: -o database=/srv/tardis,client=laptop. pwfile, pwprog and log stand for password-file, password-prog and logfile. Options of mount(8) that have no effect here are accepted. If two paths are given, the first is the source, as in /etc/fstab. The source is used as the store if it begins with a slash or with s3://, and if the command line has no --database; otherwise it is ignored.',
@@ -145,7 +145,7 @@ export const READERS_HELP = {
     ],
   },
   'tardis-web': {
-    summary: "Shows a client's backups in the browser.",
+    summary: "Show a client's backups in the browser.",
     about: [
       'The page has a calendar of the sets, their files, a search over all of them, versions with their differences, downloads, restores on this machine, and an overview. It is served on the loopback interface only, to the user who starts the command. Encrypted backups are decrypted here; keys and password never leave the machine.',
       'The printed address works once, in one browser. With --server, the backups are read from a server.',
@@ -162,7 +162,7 @@ export const READERS_HELP = {
     ],
   },
   tardiff: {
-    summary: 'Compares versions of files in a tardis store, with each other or with the disk.',
+    summary: 'Compare versions of files in a store of Tardis, with each other or with the disk.',
     about: [
       'Without -b and -d, the newest complete set and the disk are compared; with one of them, that set and the disk; with two of them, the first set and the second set. In a comparison with the disk, files that a backup leaves out are reported as new.',
       'On a terminal, control characters are shown as \\xNN; to a pipe or file the contents are written unchanged, so that patch(1) can use them. Files over --max-size, binary files, and those that take more than 10 s are reported as different, without their lines.',

@@ -106,7 +106,7 @@ export const SETS_HELP = {
       'It needs no password for a store on this machine. The client is late if its newest complete set is older than OverdueAfter of the configuration or --overdue-after, else than that of its server, else than two and a half times the usual distance of days with a backup. The page, `sonic clients` and the metrics show the same state. `tardis status`, and `tardis` alone, are this command. `tardis setup` writes the configuration and the timer.',
     ],
     examples: {
-      'sonic status --timeout 20': 'shows the state of what `tardis setup` has set up',
+      'sonic status': 'shows the state of what `tardis setup` has set up',
       'sonic status --json':
         'prints it for programs; `state` is good, running, warned, late, failed, never or unknown',
       [`sonic status ${AT} --overdue-after 93600`]:

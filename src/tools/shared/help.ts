@@ -18,7 +18,7 @@ export const HELP: Readonly<Record<Tool, ToolHelp>> = {
 
 /** The help of `tardis find`, which is another use of lstardis. */
 const FIND_HELP: ToolHelp = {
-  summary: 'Finds files by name in all sets, deleted or not.',
+  summary: 'Find files by name in all sets, deleted or not.',
   about: [
     'Without a path, all directories are searched. The newest version of each file comes first.',
   ],
@@ -29,21 +29,29 @@ const FIND_HELP: ToolHelp = {
   },
 };
 
+/** Description of the arguments of `tardis find`. */
+export const FIND_ARGUMENTS =
+  'a pattern of names (*, ?, [a-z]), or a word that they contain; with a slash, it is matched against the end of the path. Then directories to search (default: all)';
+
 /** Returns the help of a command, by the name under which it was started. */
 export function helpOf(tool: Tool): ToolHelp {
   return tool === 'lstardis' && frontCommand() === 'find' ? FIND_HELP : HELP[tool];
 }
 
 /** Summary of `sonic` itself. */
-export const SONIC_SUMMARY = 'Administers a tardis store.';
+export const SONIC_SUMMARY = 'Administer a store of Tardis.';
 
 /** Most examples of a help that lists only some options. */
 const FEW_EXAMPLES = 5;
 
+/** Returns the examples of a help that lists only some options. */
+export function shortExamples(tool: Tool): [line: string, what: string][] {
+  return Object.entries(helpOf(tool).examples).slice(0, FEW_EXAMPLES);
+}
+
 /** Returns the text below the options that most people need. */
 export function shortHelpText(tool: Tool): string {
-  const examples = Object.entries(helpOf(tool).examples).slice(0, FEW_EXAMPLES);
-  return `\nExamples:\n${shownExamples(examples)}\n\n\`${tool} --help-all\` prints all options.`;
+  return `\nExamples:\n${shownExamples(shortExamples(tool))}\n\n\`${tool} --help-all\` prints all options.`;
 }
 
 /** Returns the text below all options. */

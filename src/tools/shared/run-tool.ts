@@ -45,7 +45,7 @@ import {
 import { printAbove } from '../output/progress-line.js';
 import { formatTable } from '../output/units.js';
 import { helpLayout, isShortened, listAll, listInAll } from './help-layout.js';
-import { helpOf, helpText, shortHelpText } from './help.js';
+import { FIND_ARGUMENTS, helpOf, helpText, shortExamples, shortHelpText } from './help.js';
 import { inOurWords } from './neophytos.js';
 import { takeAttached, takeNumbers, ToolCommand } from './option-words.js';
 import { endingSignals, keepHangupIgnored } from './signals.js';
@@ -220,8 +220,9 @@ function asSentence(summary: string): string {
 
 /** Adds the arguments that are not options. Help shows them in the form of `shownArguments`. */
 function addArgument(command: Command, tool: Tool, row: SettingRow): void {
-  const argument = command.createArgument(row.argument!, describe(row));
-  const shown = frontCommand() === 'find' ? '<pattern> [path...]' : row.shownArguments?.[tool];
+  const isFind = frontCommand() === 'find';
+  const argument = command.createArgument(row.argument!, isFind ? FIND_ARGUMENTS : describe(row));
+  const shown = isFind ? '<pattern> [path...]' : row.shownArguments?.[tool];
   if (shown !== undefined) {
     argument.name = () => shown;
     command.usage(`[options] ${shown}`);
@@ -239,9 +240,9 @@ function addFlags(command: Command, tool: Tool, name: string, row: SettingRow): 
   if (row.isSecret === true) takeAttached(option);
   option.flags = row.flags!;
   option.attributeName = () => name;
-  option.helpGroup(headingOf(name));
-  const isGiven = name === 'findPattern' && frontCommand() === 'find';
-  if (row.isUnlisted === true || isGiven) option.hideHelp();
+  option.helpGroup(isOwn(tool, row) ? 'Options:' : headingOf(name));
+  const isOfListing = frontCommand() === 'find' && NOT_OF_FIND.includes(name);
+  if (row.isUnlisted === true || isOfListing) option.hideHelp();
   if (!isCommon(tool, row)) listInAll(option);
   if (row.type === 'count') option.argParser((_text, before?: number) => (before ?? 0) + 1);
   if (!isFlag) option.argParser((text, before?: string[]) => [...(before ?? []), text]);
@@ -253,9 +254,25 @@ function addFlags(command: Command, tool: Tool, name: string, row: SettingRow): 
   command.addOption(negative.hideHelp()); // hidden, since the positive option shows it
 }
 
-/** Returns true if --help lists the option: most people need it, or it is why a command of `sonic` is there. */
+/** Options of lstardis that `tardis find` does not list: the command gives them, or they have no effect in a search. */
+const NOT_OF_FIND = ['findPattern', 'recurseListing', 'listingDepth', 'directoryItself', 'globs'];
+
+/** True if the option is why this command of `sonic` is there. */
+function isOwn(tool: Tool, row: SettingRow): boolean {
+  return tool.startsWith('sonic ') && row.tools.length === 1;
+}
+
+/** True if --help lists the option: most people need it, or an example below it has it. */
 function isCommon(tool: Tool, row: SettingRow): boolean {
-  return row.isCommon === true || (tool.startsWith('sonic ') && row.tools.length === 1);
+  if (row.isCommon === true || isOwn(tool, row)) return true;
+  const flags = row.flags?.match(/(?<![\w-])--?[a-z][\w-]*/gi) ?? [];
+  const forms = [
+    ...flags,
+    ...(row.negatable === true ? flags.map((one) => `--no-${one.slice(2)}`) : []),
+  ];
+  return shortExamples(tool).some(([line]) =>
+    line.split(/[ =]/).some((word) => forms.includes(word)),
+  );
 }
 
 /** Returns `description (default: …; TARDIS_…)`, without a note for which the row has nothing. */
