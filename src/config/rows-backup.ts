@@ -59,6 +59,9 @@ export const CLIENT_ROWS = rowsFor({ tools: BACKUPS }, {
       tardisd: {
         help: 'create the store first; without it, a directory that is missing or empty is an error, since its disk may not be mounted',
       },
+      'tardis-import': {
+        help: 'create the client first, and the store if there is none; after an interruption, the same command continues',
+      },
       'sonic copy': {
         help: 'create the copy first (in the directory or bucket of --to, or with --to-server there); after an interruption, the same command continues',
       },

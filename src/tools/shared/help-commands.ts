@@ -28,7 +28,7 @@ export const COMMANDS_HELP = {
     ],
   },
   'tardis-import': {
-    summary: 'Brings over the history that another backup program has kept.',
+    summary: 'Bring over the history that another backup program has kept.',
     about: [
       'Each state of the source becomes a set of its date, the oldest first. A state that is not newer than the newest set of the client is refused, so import before the first ordinary backup, or into a client of its own. The same command goes on after an interruption.',
       'Nothing in the source is changed. What a program unpacks, one state at a time, is in a directory below TMPDIR that only this user can enter.',
@@ -51,7 +51,7 @@ export const COMMANDS_HELP = {
     examples: {
       [`tardisd ${D} --create`]:
         'creates the store, and serves a network by TLS with a certificate of its own',
-      [`tardisd ${D}`]: 'is every later start',
+      [`tardisd ${D}`]: 'serves it from then on',
       'tardisd --config /etc/tardis/tardisd.cfg --local /run/tardisd.sock':
         'uses a configuration file, and listens on a unix socket',
     },
