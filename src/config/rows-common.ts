@@ -391,7 +391,7 @@ export const LOGIN_ROWS = {
   },
   newPassword: {
     type: 'text',
-    tools: ['sonic chpass', 'sonic rekey', 'sonic account'],
+    tools: ['sonic chpass', 'sonic rekey', 'sonic account', 'tardis-web'],
     flags: '--newpassword[=password]',
     preset: '',
     isSecret: true,
@@ -400,18 +400,21 @@ export const LOGIN_ROWS = {
       'sonic account': {
         help: 'with --add: password of the account; without a value, prompt for it (the default)',
       },
+      'tardis-web': {
+        help: 'set the password by which a browser signs in to this page, and end; without a value, prompt for it',
+      },
     },
     help: 'new password; without a value, prompt for it (the default)',
   },
   newPasswordFile: {
     type: 'path',
-    tools: ['sonic chpass', 'sonic rekey', 'sonic account'],
+    tools: ['sonic chpass', 'sonic rekey', 'sonic account', 'tardis-web'],
     flags: '--newpassword-file <path|url>',
     help: 'file or URL with the new password',
   },
   newPasswordProg: {
     type: 'command',
-    tools: ['sonic chpass', 'sonic rekey', 'sonic account'],
+    tools: ['sonic chpass', 'sonic rekey', 'sonic account', 'tardis-web'],
     flags: '--newpassword-prog <command>',
     help: 'program that prints the new password',
   },
@@ -472,7 +475,7 @@ export const LOGIN_ROWS = {
   },
   certFile: {
     type: 'path',
-    tools: ['tardisd', 'tardisremote'],
+    tools: ['tardisd', 'tardisremote', 'tardis-web'],
     flags: '--certfile <file>',
     isCommon: true,
     serverKey: 'CertFile',
@@ -481,7 +484,7 @@ export const LOGIN_ROWS = {
   },
   keyFile: {
     type: 'path',
-    tools: ['tardisd', 'tardisremote'],
+    tools: ['tardisd', 'tardisremote', 'tardis-web'],
     flags: '--keyfile <file>',
     isCommon: true,
     serverKey: 'KeyFile',

@@ -352,7 +352,20 @@ export const WEB_ROWS = rowsFor({ tools: ['tardis-web'] }, {
     default: 0,
     flags: '--web-port <n>',
     variable: 'TARDIS_WEB_PORT',
-    help: 'port of the page on 127.0.0.1; 0 lets the system choose one',
+    defaultText: 'the one of the last start',
+    help: 'port of the page',
+  },
+  webListen: {
+    type: 'text',
+    defaultText: '127.0.0.1, for this machine only',
+    flags: '--listen <ip>',
+    variable: 'TARDIS_WEB_LISTEN',
+    help: 'let other machines reach the page at this address (0.0.0.0: at all), over TLS and after they have signed in',
+  },
+  makesSignInCode: {
+    type: 'bool',
+    flags: '--sign-in',
+    help: 'print a code that signs one browser in to this page, within ten minutes, and end',
   },
   openBrowser: {
     type: 'bool',

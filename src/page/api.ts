@@ -207,6 +207,9 @@ interface Decision {
 }
 
 export const api = {
+  signInTo: (signal: AbortSignal) => json<{ program: string }>('/sign-in', { signal }),
+  signIn: (secret: string) => json('/sign-in', { method: 'POST', body: { secret } }),
+  signOut: () => json('/sign-in', { method: 'DELETE' }),
   session: (signal: AbortSignal) => json<SessionReply>('/session', { signal }),
   clients: (before: News<Client[]> | undefined, signal: AbortSignal) =>
     news('/clients', before, signal),

@@ -298,8 +298,18 @@ export const ENGLISH = {
   copy: 'Copy',
   copied: 'Copied.',
   gone: 'The connection to tardis-web is lost. Start it again, and open the address that it prints.',
-  notLoggedIn:
-    'This page needs the address that tardis-web prints when it starts; it works once. If tardis-web was started again, open its new address.',
+  otherStart:
+    'This tab was opened for another start of tardis-web. Open the address that it printed last.',
+  signIn: 'Sign in',
+  signOut: 'Sign out',
+  signInLocal:
+    'This page needs the address that tardis-web prints when it starts, which works once; or its password (`tardis-web --newpassword`); or a code, which `tardis-web --sign-in` prints.',
+  signInSecret: 'Password or code',
+  signInRemote:
+    'This page needs the token of an account of your client (`sonic account --add NAME --token`). Never type the password of a client into a page: it opens the keys of its backups.',
+  signInToken: 'Token',
+  signInWrong: 'This is wrong, or was used already.',
+  signInWait: 'There were too many attempts. Wait a minute, and try again.',
   keysTitle: 'Keys',
   keysMove: 'move in the list',
   keysOpen: 'open the directory or the file',

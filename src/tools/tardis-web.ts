@@ -5,6 +5,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Settings } from '../config/index.js';
 import { RecordDecoder } from '../contents/index.js';
+import { asTardisError } from '../errors/index.js';
 import type { ClientOverview, History } from '../history/index.js';
 import { displayName, displayText } from '../model/index.js';
 import { CHECKED_FILE, listClients, shownStore } from '../store/index.js';
@@ -23,7 +24,7 @@ import {
   Selections,
 } from '../web/archive/index.js';
 import { registerDav } from '../web/dav/index.js';
-import { Job, Jobs, type LocalServer, serveLocally } from '../web/local/index.js';
+import { Job, Jobs, type LocalPlace, type LocalServer, serveLocally } from '../web/local/index.js';
 import { openJobs } from '../workers/index.js';
 import { followBucket } from './opening/follow-bucket.js';
 import { jsonText } from './output/json-text.js';
@@ -33,7 +34,10 @@ import { clientPlace, noteDamage } from './opening/local-store.js';
 import { openHistory, usesServer } from './opening/history.js';
 import { interruptSignal, JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js';
 import { complain } from './output/front.js';
+import { givenNewPassword } from './opening/password.js';
 import { commandsOf } from './tardis-web/commands.js';
+import { PageMemory } from './tardis-web/page-memory.js';
+import { fingerprintOf, placeOf } from './tardis-web/page-place.js';
 
 const RECENT_DIGESTS = 8; // small, since nothing is sent
 const MS = 1000;
@@ -44,7 +48,29 @@ const OWNER_ONLY = 0o600;
 const FOLDER = 'dist/bundle/page';
 
 type WebSettings = Settings<'tardis-web'>;
-async function serve(settings: WebSettings): Promise<number> {
+
+/** Sets the password of the page or makes a code, if that is requested; otherwise serves the page. */
+async function start(settings: WebSettings): Promise<number> {
+  const place = usesServer(settings) ? `server ${settings.server}` : clientPlace(settings).store;
+  const memory = new PageMemory(nodeSystem(), place, settings.client);
+  const password = await givenNewPassword(settings, {
+    prompt: 'Password of the page',
+    isNew: true,
+  });
+  if (password !== undefined) {
+    await memory.setPassword(password);
+    print('The password of the page is set; a page that is open takes it at once.');
+    return 0;
+  }
+  if (!settings.makesSignInCode) return serve(settings, memory);
+  const { address } = memory.place();
+  const where = address === '' ? 'the page, which was never started' : address;
+  print(`Type this code at ${where}\n\n    ${await memory.makeCode()}\n`);
+  print('It signs one browser in, within ten minutes.');
+  return 0;
+}
+
+async function serve(settings: WebSettings, memory: PageMemory): Promise<number> {
   const warn = (line: string): void => {
     complain('tardis-web', line);
   };
@@ -59,6 +85,7 @@ async function serve(settings: WebSettings): Promise<number> {
     if (settings.allowUnproven) history.acceptUnproven?.();
     await history.sets(); // fails here if the store cannot be read
     const { workers } = settings;
+    const place = await placeOf(settings, memory, warn);
     const selections = new Selections();
     const jobs = new Jobs();
     const server = await serveLocally({
@@ -70,7 +97,8 @@ async function serve(settings: WebSettings): Promise<number> {
       openJobs: () =>
         openJobs(system, { threads: workers, recentDigests: RECENT_DIGESTS, isForRestores: true }),
       workers,
-      port: settings.webPort,
+      place,
+      isSecret: (secret, address) => memory.isSecret(secret, address),
       idleMs: settings.idleEnd * MS,
       readPage,
       clients: () => overview(system, settings, history),
@@ -93,7 +121,8 @@ async function serve(settings: WebSettings): Promise<number> {
     // The handler of signals is installed before the address is printed, since a signal may come as soon as somebody
     // can read it.
     const signal = interruptSignal('tardis-web', 'the page no longer works');
-    const closeOpened = await shown(server, settings, warn);
+    remember(memory, place, server, warn);
+    const closeOpened = await shown({ ...server, place }, settings, warn);
     try {
       await Promise.race([server.ended, aborted(signal)]);
     } finally {
@@ -114,13 +143,39 @@ async function serve(settings: WebSettings): Promise<number> {
  * that.
  */
 async function shown(
-  { url, port, programKey }: LocalServer,
+  { url, address, port, programKey, place }: LocalServer & { readonly place: LocalPlace },
   { json, openBrowser: isOpened }: WebSettings,
   warn: (line: string) => void,
 ): Promise<() => void> {
-  if (json) print(jsonText({ version: JSON_VERSION, url, port, programKey }));
-  else print(`Open this address; it works once:\n\n    ${url}\n\nCtrl-C ends it.`);
+  const fingerprint = fingerprintOf(place);
+  if (json) {
+    print(jsonText({ version: JSON_VERSION, url, address, port, programKey, fingerprint }));
+  } else {
+    print(`Open this address; it works once:\n\n    ${url}\n`);
+    print(`A bookmark is ${address}`);
+    if (fingerprint !== undefined) {
+      print(`Its certificate has the SHA-256 fingerprint\n${fingerprint}`);
+    }
+    print('Ctrl-C ends it.');
+  }
   return isOpened ? openBrowser(url, warn) : () => undefined;
+}
+
+/** Remembers the place of the page for its next start, unless it has another port this time. */
+function remember(
+  memory: PageMemory,
+  { label, port: wanted }: LocalPlace,
+  { port, address }: LocalServer,
+  warn: (line: string) => void,
+): void {
+  const kept = memory.place();
+  if (kept.port !== 0 && wanted === 0) return;
+  try {
+    memory.keepPlace({ label, port, address });
+  } catch (error) {
+    const { code, message } = asTardisError(error);
+    warn(displayText(`the address of the page will not last: ${message} [${code}]`));
+  }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
@@ -170,7 +225,7 @@ function noteArchive(
   };
 }
 
-const command = toolCommand({ tool: 'tardis-web', isWork: true, run: serve });
+const command = toolCommand({ tool: 'tardis-web', isWork: true, run: start });
 export default runTool(command);
 
 /**

@@ -444,6 +444,10 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
     'profilesKept',
   ],
   'tardis-web listens on its port, and ends after a time without requests': ['webPort', 'idleEnd'],
+  '--listen serves other machines over TLS only, under the names of this machine': ['webListen'],
+  'a browser signs in by the password or by a code that works once, and signs out': [
+    'makesSignInCode',
+  ],
   'tardis-web opens the browser by a file that only its user can read': ['openBrowser'],
   'tardisremote reads its settings from a file, variables and options': [
     'remoteConfig',

@@ -28,7 +28,11 @@ export async function watchedPage(
   host: string,
   size = { width: 1280, height: 800 },
 ): Promise<WatchedPage> {
-  const context = await browser.newContext({ viewport: size, locale: 'en-GB' });
+  const context = await browser.newContext({
+    viewport: size,
+    locale: 'en-GB',
+    ignoreHTTPSErrors: true,
+  });
   const page = await context.newPage();
   page.setDefaultTimeout(30_000);
   const faults: string[] = [];
@@ -42,7 +46,7 @@ export async function watchedPage(
   });
   page.on('request', (request) => {
     const { host: requested, protocol } = new URL(request.url());
-    if (protocol === 'http:' && requested === host) return;
+    if (['http:', 'https:'].includes(protocol) && requested === host) return;
     if (!['blob:', 'data:'].includes(protocol)) faults.push(`request: ${request.url()}`);
   });
   return { page, faults };

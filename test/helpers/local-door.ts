@@ -28,7 +28,7 @@ export async function serveHere(
     jobs: new Jobs(),
     openJobs: async () => new InlineJobs(system),
     workers: 1,
-    port: 0,
+    place: { port: 0, label: 'test' },
     idleMs: 0,
     readPage: () => Buffer.alloc(0),
     clients: async () => [],

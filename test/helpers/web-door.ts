@@ -1,5 +1,6 @@
 /** A running tardis-web, and requests to it with any headers. */
 import http from 'node:http';
+import https from 'node:https';
 import { type CommandOptions, Running } from './commands.js';
 
 export interface Reply {
@@ -10,13 +11,23 @@ export interface Reply {
 
 export class WebDoor {
   readonly url: URL;
+  /** The address that lasts. */
+  readonly address: string;
   readonly programKey: string;
   readonly running: Running;
+  readonly printed: {
+    readonly url: string;
+    readonly address: string;
+    readonly programKey: string;
+    readonly fingerprint?: string;
+  };
 
   private constructor(running: Running) {
     this.running = running;
-    const printed = JSON.parse(running.stdout) as { url: string; programKey: string };
+    const printed = JSON.parse(running.stdout) as WebDoor['printed'];
+    this.printed = printed;
     this.url = new URL(printed.url);
+    this.address = printed.address;
     this.programKey = printed.programKey;
   }
 
@@ -46,11 +57,13 @@ export class WebDoor {
       const options = {
         host: '127.0.0.1',
         port: this.url.port,
+        rejectUnauthorized: false, // with --listen, the certificate is its own
         path,
         method,
         headers: { host: this.host, ...headers },
       };
-      const request = http.request(options, (answer) => {
+      const web = this.url.protocol === 'https:' ? https : http;
+      const request = web.request(options, (answer) => {
         let text = '';
         answer.setEncoding('utf8').on('data', (part: string) => {
           text += part;

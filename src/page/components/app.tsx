@@ -13,6 +13,7 @@ import { focusList } from './entry-grid.js';
 import { KeysDialog, TopBar } from './top-bar.js';
 import { Notice } from './notice.js';
 import { Overview } from './overview.js';
+import { SignIn } from './sign-in.js';
 import { Browser } from './browser.js';
 
 export function App() {
@@ -23,6 +24,13 @@ export function App() {
     client === undefined ? undefined : `sets/${client}`,
     (before, signal) => api.sets(client!, before, signal),
   );
+  if (session.error?.code === 'NOT_LOGGED_IN' || sets.error?.code === 'NOT_LOGGED_IN') {
+    const signedIn = (): void => {
+      session.again();
+      sets.again();
+    };
+    return <SignIn onDone={signedIn} />;
+  }
   const error = session.error ?? (sets.value === undefined ? sets.error : undefined);
   if (error !== undefined) {
     return (

@@ -1,5 +1,6 @@
 /** The bar at the top: the views, the search, colours and keys. */
 import { useEffect, useState } from 'preact/hooks';
+import { api } from '../api.js';
 import type { Go } from '../hooks.js';
 import { t } from '../language.js';
 import { type Place, VIEWS } from '../logic/place.js';
@@ -77,6 +78,15 @@ export function TopBar({ place, client, go, onKeys }: TopBarProps) {
       <ThemeButton />
       <button
         type="button"
+        class="plain round"
+        aria-label={t('signOut')}
+        title={t('signOut')}
+        onClick={() => void signOut()}
+      >
+        <Icon name="out" />
+      </button>
+      <button
+        type="button"
         class="plain round keys"
         aria-label={t('help')}
         title={t('help')}
@@ -96,6 +106,12 @@ function skip(event: Event): void {
   event.preventDefault();
   const files = document.querySelector<HTMLElement>('#files');
   (files ?? document.querySelector<HTMLElement>('#main button, #main input'))?.focus();
+}
+
+/** Ends the session of this browser. Without an answer, the page shows at its next request whether it has ended. */
+async function signOut(): Promise<void> {
+  await api.signOut().catch(() => undefined); // the reload shows what is the case
+  location.reload();
 }
 
 const THEMES = ['system', 'light', 'dark'] as const;

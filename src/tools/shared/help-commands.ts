@@ -147,8 +147,8 @@ export const READERS_HELP = {
   'tardis-web': {
     summary: "Show a client's backups in the browser.",
     about: [
-      'The page has a calendar of the sets, their files, a search over all of them, versions with their differences, downloads, restores on this machine, and an overview. It is served on the loopback interface only, to the user who starts the command. Encrypted backups are decrypted here; keys and password never leave the machine.',
-      'The printed address works once, in one browser. With --server, the backups are read from a server.',
+      'The page has a calendar of the sets, their files, a search over all of them, versions with their differences, downloads, restores on this machine, and an overview. It is served on the loopback interface, to the user who starts the command, or with --listen over TLS to other machines. Encrypted backups are decrypted here; keys and password never leave the machine.',
+      'The first printed address works once, in one browser. The second one lasts, and takes a password (--newpassword) or a code (--sign-in). With --server, the backups are read from a server.',
     ],
     examples: {
       [`tardis-web ${D}`]: 'shows the sets of this machine in a store',

@@ -16,6 +16,7 @@ export type { ApiRequest, RouteRow } from './route-row.js';
 export { ROUTES } from './routes.js';
 export * as schemas from './schemas.js';
 export type * from './schemas.js';
+export { type BrowserSessions, signInRoutes } from './sign-in.js';
 export { setOf } from './set-of.js';
 export { trusting } from './trusted-proxies.js';
 export { inPlace, keepPlace } from './turns.js';

@@ -23,33 +23,54 @@ function newSecret(): string {
   return randomBytes(SECRET_BYTES).toString('base64url');
 }
 
+function hashOf(session: string): string {
+  return createHash('sha256').update(session).digest('base64url');
+}
+
 /** True if two texts are equal. It takes equally long for all texts, so that the time reveals nothing. */
 function isEqual(one: string, other: string): boolean {
   const [a, b] = [one, other].map((text) => createHash('sha256').update(text).digest());
   return timingSafeEqual(a!, b!);
 }
 
+/** Maximum number of sessions. One more ends the oldest. */
+const MAX_SESSIONS = 64;
+
 /**
- * The secrets of the server: a token that the user is shown once, the session that it is exchanged for, and a key for
- * programs.
+ * The secrets of the server: a token that the user is shown once, the sessions of browsers that have signed in, and a
+ * key for programs.
  */
 export class Entrance {
   /** Token that is shown to the user, and accepted once. */
   readonly token: string = newSecret();
   /** Key for programs of the same user; valid as long as the server runs. */
   readonly programKey: string = newSecret();
-  private readonly session = newSecret();
+  /** Hashes of the sessions, oldest first. */
+  private readonly sessions = new Set<string>();
   private isUsed = false;
 
-  /** Returns the session for a token; undefined if the token is wrong or was used. */
+  /** Returns a session for a token; undefined if the token is wrong or was used. */
   enter(token: string): string | undefined {
     if (this.isUsed || !isEqual(token, this.token)) return undefined;
     this.isUsed = true;
-    return this.session;
+    return this.begin();
+  }
+
+  /** Begins a session, for a browser whose user has given a right secret. */
+  begin(): string {
+    const [oldest] = this.sessions;
+    if (this.sessions.size >= MAX_SESSIONS) this.sessions.delete(oldest!);
+    const session = newSecret();
+    this.sessions.add(hashOf(session));
+    return session;
   }
 
   isSession(session: string | undefined): boolean {
-    return session !== undefined && this.isUsed && isEqual(session, this.session);
+    return session !== undefined && this.sessions.has(hashOf(session));
+  }
+
+  end(session: string): void {
+    this.sessions.delete(hashOf(session));
   }
 
   /** True if `Authorization` contains the key for programs, as Bearer. */
@@ -64,14 +85,25 @@ interface IncomingRequest {
   readonly headers: IncomingHttpHeaders;
 }
 
+/** The names under which the server is reached. */
+export interface OwnHosts {
+  readonly scheme: 'http' | 'https';
+  /** All names of this server, as `name:port`. */
+  readonly hosts: ReadonlySet<string>;
+}
+
 /**
  * Throws NOT_PERMITTED for a request that is addressed to another host or comes from a page of another site. Programs
- * other than browsers send neither Origin nor Sec-Fetch-Site. `hosts` are all names of this server, as `name:port`.
+ * other than browsers send neither Origin nor Sec-Fetch-Site.
  */
-export function requireOwn({ method, headers }: IncomingRequest, hosts: ReadonlySet<string>): void {
-  const { host, origin } = headers;
+export function requireOwn(
+  { method, headers }: IncomingRequest,
+  { scheme, hosts }: OwnHosts,
+): void {
+  const { origin } = headers;
+  const host = hostOf(headers);
   requireHost(host, hosts);
-  if (origin !== undefined && origin !== `http://${host ?? ''}`) {
+  if (origin !== undefined && origin !== `${scheme}://${host ?? ''}`) {
     throw refused('the request comes from the page of another site');
   }
   const site = headers['sec-fetch-site'];
@@ -81,6 +113,12 @@ export function requireOwn({ method, headers }: IncomingRequest, hosts: Readonly
   if (!READING.has(method) && headers[PAGE_HEADER] === undefined) {
     throw refused(`a request that changes something needs the header ${PAGE_HEADER}`);
   }
+}
+
+/** Returns the host that a request is addressed to; over HTTP/2, it is in a header of another name. */
+export function hostOf(headers: IncomingHttpHeaders): string | undefined {
+  const authority = headers[':authority'];
+  return typeof authority === 'string' ? authority : headers.host;
 }
 
 function refused(why: string): TardisError {

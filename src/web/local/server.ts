@@ -1,6 +1,5 @@
-/** An HTTP server on loopback that shows one client's history to the user who started it. */
+/** An HTTP server that shows one client's history to the user who started it, on loopback or over TLS. */
 import type { AddressInfo } from 'node:net';
-import { randomBytes } from 'node:crypto';
 import cookies from '@fastify/cookie';
 import type { FastifyRequest } from 'fastify';
 import type { RecordDecoder } from '../../contents/index.js';
@@ -8,14 +7,18 @@ import { systemCode, TardisError } from '../../errors/index.js';
 import type { ClientOverview, History } from '../../history/index.js';
 import { displayText, RIGHTS } from '../../model/index.js';
 import type { RestoreFailure } from '../../restore/index.js';
-import { requireHost, type System } from '../../system/index.js';
+import { hostInUrl, requireHost, type System } from '../../system/index.js';
+import type { Certificate } from '../../transport/index.js';
 import type { JobRunner } from '../../workers/index.js';
 import {
   type AddedRoute,
+  addressOf,
+  type BrowserSessions,
   type Door,
   newWebApp,
   OpenContents,
   registerApi,
+  signInRoutes,
   type Visitor,
   type WebApp,
 } from '../api/index.js';
@@ -23,17 +26,37 @@ import { actRoutes } from './act-routes.js';
 import { Acts, type Commands } from './acts.js';
 import { DELETED_ROUTE } from './deleted.js';
 import { DOUBTS_HEADER, Restores, shownDoubts } from './restores.js';
-import { Entrance, requireOwn } from './guard.js';
+import { Entrance, hostOf, type OwnHosts, requireOwn } from './guard.js';
 import { addPageFiles, PAGE_GUARDS, PAGE_URLS, pageFiles } from './page-files.js';
 import { jobRoutes } from './job-routes.js';
 import type { Jobs } from './jobs.js';
 
 const LOOPBACK = '127.0.0.1';
+const HTTPS_PORT = 443;
 const ENTER = '/enter';
 const COOKIE = 'tardis-web';
-const LABEL_BYTES = 8;
 /** Maximum interval at which the server checks if it is idle. */
 const MAX_LOOK_MS = 10_000;
+
+/** Where the page is served. */
+export interface LocalPlace {
+  /** Port to listen on; 0 lets the system choose one. */
+  readonly port: number;
+  /**
+   * Label of the host name on loopback. Browsers send cookies to all ports of a host, so a name of its own keeps the
+   * cookie from other servers of this machine.
+   */
+  readonly label: string;
+  /** Present if other machines can reach the page, then only over TLS; otherwise it is served on loopback. */
+  readonly network?: NetworkPlace | undefined;
+}
+
+export interface NetworkPlace {
+  readonly address: string;
+  readonly certificate: Certificate;
+  /** Returns all names and addresses of this machine, the one to show first. */
+  readonly names: () => readonly string[];
+}
 
 interface LocalServerOptions {
   readonly system: System;
@@ -46,8 +69,9 @@ interface LocalServerOptions {
   /** Opens the threads of a restore. The restore closes them at its end. */
   readonly openJobs: () => Promise<JobRunner>;
   readonly workers: number;
-  /** Port to listen on; 0 lets the system choose one. */
-  readonly port: number;
+  readonly place: LocalPlace;
+  /** True for the password of the page, or a code that was made for a browser. Throws TOO_MANY_ATTEMPTS. */
+  readonly isSecret?: (secret: string, address: string) => Promise<boolean>;
   /** Time without a request after which `ended` resolves; 0 for never. */
   readonly idleMs: number;
   /** Returns a file of the page. */
@@ -72,6 +96,8 @@ interface LocalServerOptions {
 export interface LocalServer {
   /** The address to open in a browser; it works once. */
   readonly url: string;
+  /** The address of the page, for a browser that has signed in or will. */
+  readonly address: string;
   /** The key for programs: `Authorization: Bearer KEY`. */
   readonly programKey: string;
   readonly port: number;
@@ -83,9 +109,10 @@ export interface LocalServer {
 
 /** Starts the server. Throws USAGE if the port is in use, and other errors of listening. */
 export async function serveLocally(options: LocalServerOptions): Promise<LocalServer> {
-  const { system, history, decoder, jobs, warn } = options;
+  const { system, history, decoder, jobs, warn, place } = options;
   const page = pageFiles(options.readPage); // reads the files first: if that throws, nothing is open yet
   const app = newWebApp({
+    tls: place.network?.certificate,
     onError: ({ code, message }) => warn(displayText(`a request failed: ${message} [${code}]`)),
   });
   const entrance = new Entrance();
@@ -94,7 +121,8 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
   const { commands } = options;
   const acts = commands === undefined ? undefined : new Acts(jobs, commands);
   const activity = new Activity(options.idleMs, () => jobs.isRunning);
-  const hosts = new Set<string>();
+  const hosts = new Hosts(place);
+  const sessions = sessionsOf(options, entrance);
   await app.register(cookies);
   // A request that was refused does not count: any program of this machine can send it.
   app.addHook('preParsing', async ({ visitor }) => {
@@ -103,18 +131,20 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
   app.addHook('onRequest', async (request) => {
     // The page has no data of its own, and its address is opened from outside.
     const isOpen = PAGE_URLS.has(request.url) || request.url.startsWith(`${ENTER}?`);
-    if (isOpen) requireHost(request.headers.host, hosts);
-    else requireOwn(request, hosts);
+    const own = hosts.own(hostOf(request.headers));
+    if (isOpen) requireHost(hostOf(request.headers), own.hosts);
+    else requireOwn(request, own);
   });
   app.addHook('onSend', async (_request, reply) => {
     const count = shownDoubts(history).length;
     if (count > 0) void reply.header(DOUBTS_HEADER, count);
   });
   addPageFiles(app, page);
-  addEntrance(app, entrance);
-  const door = doorOf(options, entrance, contents);
+  addEntrance(app, entrance, sessions);
+  const door = doorOf(options, { entrance, sessions }, contents);
   registerApi(app, door, [
     DELETED_ROUTE,
+    ...signInRoutes(sessions),
     ...jobRoutes(jobs, { restores, acts }, history),
     ...(acts === undefined
       ? []
@@ -130,16 +160,14 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
     await app.close();
     contents.close();
   };
-  const port = await listen(app, options.port).catch(async (error: unknown) => {
+  const port = await listen(app, place).catch(async (error: unknown) => {
     await close();
     throw error;
   });
-  // Browsers send cookies to all ports of a host. A host name of its own keeps the cookie from other servers of this
-  // machine.
-  const host = `t${randomBytes(LABEL_BYTES).toString('hex')}.localhost:${port}`;
-  for (const name of [host, `localhost:${port}`, `${LOOPBACK}:${port}`]) hosts.add(name);
+  const address = hosts.opened(port);
   return {
-    url: `http://${host}${ENTER}?token=${entrance.token}`,
+    url: `${address.slice(0, -1)}${ENTER}?token=${entrance.token}`,
+    address,
     programKey: entrance.programKey,
     port,
     ended: activity.ended,
@@ -147,25 +175,84 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
   };
 }
 
-async function listen(app: WebApp, port: number): Promise<number> {
+/** The names under which the page is reached, as `name:port`. */
+class Hosts {
+  private readonly hosts = new Set<string>();
+  private port = 0;
+
+  constructor(private readonly place: LocalPlace) {}
+
+  /** Notes the port. Returns the address of the page. */
+  opened(port: number): string {
+    this.port = port;
+    this.learn();
+    const { scheme, hosts } = this.own(undefined);
+    const [first] = hosts;
+    return `${scheme}://${first!}/`;
+  }
+
+  /** Returns the names. For an unknown one, the addresses of this machine are read again, since they change. */
+  own(wanted: string | undefined): OwnHosts {
+    const { network } = this.place;
+    if (network !== undefined && wanted !== undefined && !this.hosts.has(wanted)) this.learn();
+    return { scheme: network === undefined ? 'http' : 'https', hosts: this.hosts };
+  }
+
+  private learn(): void {
+    const { network, label } = this.place;
+    const names = network?.names() ?? [`${label}.localhost`, 'localhost', LOOPBACK];
+    this.hosts.clear();
+    for (const name of names) {
+      this.hosts.add(`${hostInUrl(name)}:${this.port}`);
+      if (this.port === HTTPS_PORT) this.hosts.add(hostInUrl(name)); // browsers leave it out
+    }
+  }
+}
+
+/** The sessions of browsers, which the token of the address or another secret begins. */
+function sessionsOf({ place, isSecret }: LocalServerOptions, entrance: Entrance): BrowserSessions {
+  const isSecure = place.network !== undefined;
+  return {
+    cookie: isSecure ? `__Host-${COOKIE}` : COOKIE,
+    isSecure,
+    begin: async (secret, request) => {
+      if ((await isSecret?.(secret, addressOf(request))) === true) return entrance.begin();
+      throw new TardisError('NOT_LOGGED_IN', 'the password or the code is wrong, or was used');
+    },
+    end: (session) => entrance.end(session),
+  };
+}
+
+async function listen(app: WebApp, { port, network }: LocalPlace): Promise<number> {
+  const host = network?.address ?? LOOPBACK;
   try {
-    await app.listen({ host: LOOPBACK, port });
+    await app.listen({ host, port });
   } catch (error) {
-    if (systemCode(error) !== 'EADDRINUSE') throw error;
+    const code = systemCode(error);
+    if (code === 'EADDRNOTAVAIL') {
+      throw new TardisError('USAGE', `${host} is no address of this machine`, {}, error);
+    }
+    if (code !== 'EADDRINUSE') throw error;
     throw new TardisError('USAGE', `port ${port} is in use: choose another one`, { port }, error);
   }
   return (app.server.address() as AddressInfo).port;
 }
 
 /** Exchanges the token for a cookie. Scripts cannot read the cookie, and other sites' pages do not send it. */
-function addEntrance(app: WebApp, entrance: Entrance): void {
+function addEntrance(app: WebApp, entrance: Entrance, sessions: BrowserSessions): void {
   app.get(ENTER, async (request, reply) => {
     const { token } = request.query as { token?: string | string[] };
     const session = typeof token === 'string' ? entrance.enter(token) : undefined;
     void reply.headers({ ...PAGE_GUARDS, 'cache-control': 'no-store' });
     // If the token was wrong, the page is shown without a session, and explains what to do.
     if (session !== undefined) {
-      void reply.setCookie(COOKIE, session, { path: '/', httpOnly: true, sameSite: 'strict' });
+      const { cookie, isSecure: secure } = sessions;
+      void reply.setCookie(cookie, session, {
+        path: '/',
+        httpOnly: true,
+        sameSite: 'strict',
+        secure,
+      });
     }
     return reply.redirect('/', 303);
   });
@@ -173,7 +260,11 @@ function addEntrance(app: WebApp, entrance: Entrance): void {
 
 const EVERYTHING: Visitor['rights'] = new Set(RIGHTS);
 
-function doorOf(options: LocalServerOptions, entrance: Entrance, contents: OpenContents): Door {
+function doorOf(
+  options: LocalServerOptions,
+  { entrance, sessions }: { readonly entrance: Entrance; readonly sessions: BrowserSessions },
+  contents: OpenContents,
+): Door {
   const { system, history, clients, lateAfterMs = 0, storeWords, checkedAtMs } = options;
   return {
     program: 'tardis-web',
@@ -185,7 +276,10 @@ function doorOf(options: LocalServerOptions, entrance: Entrance, contents: OpenC
     allowsCache: history.contentKeys === undefined,
     authenticate: async (request: FastifyRequest) => {
       const { cookies: given, headers } = request;
-      if (!entrance.isSession(given[COOKIE]) && !entrance.isProgram(headers.authorization)) {
+      if (
+        !entrance.isSession(given[sessions.cookie]) &&
+        !entrance.isProgram(headers.authorization)
+      ) {
         throw new TardisError('NOT_LOGGED_IN', 'open the address that tardis-web prints');
       }
       return { client: history.client, account: '', rights: EVERYTHING };

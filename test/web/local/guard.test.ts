@@ -5,6 +5,7 @@ import { Entrance, PAGE_HEADER, requireOwn } from '../../../src/web/local/index.
 
 const HOST = 'tabc.localhost:4711';
 const HOSTS = new Set([HOST, '127.0.0.1:4711']);
+const PLACE = { scheme: 'http', hosts: HOSTS } as const;
 const OWN = { host: HOST, origin: `http://${HOST}`, [PAGE_HEADER]: '1' };
 
 test('a token is exchanged once, and only its session is accepted', (t) => {
@@ -21,6 +22,29 @@ test('a token is exchanged once, and only its session is accepted', (t) => {
   }
 });
 
+test('sessions are many, end one by one, and are bounded', (t) => {
+  const entrance = new Entrance();
+  const sessions = Array.from({ length: 65 }, () => entrance.begin());
+  t.deepEqual(
+    sessions.map((session) => entrance.isSession(session)),
+    sessions.map((_, index) => index > 0),
+  );
+  entrance.end(sessions[5]!);
+  t.false(entrance.isSession(sessions[5]));
+  t.true(entrance.isSession(sessions[6]));
+});
+
+test('over TLS a page of the same name without it is another site', (t) => {
+  const place = { scheme: 'https', hosts: HOSTS } as const;
+  const request = { method: 'POST', headers: { ...OWN, origin: `https://${HOST}` } };
+  t.notThrows(() => requireOwn(request, place));
+  t.throws(() => requireOwn({ method: 'POST', headers: OWN }, place), { code: 'NOT_PERMITTED' });
+  const { host, ...others } = request.headers;
+  t.notThrows(() =>
+    requireOwn({ method: 'POST', headers: { ...others, ':authority': host } }, place),
+  );
+});
+
 test('programs have a key of their own', (t) => {
   const entrance = new Entrance();
   t.true(entrance.isProgram(`Bearer ${entrance.programKey}`));
@@ -29,11 +53,11 @@ test('programs have a key of their own', (t) => {
 });
 
 test('requests of the page itself and of programs are answered', (t) => {
-  t.notThrows(() => requireOwn({ method: 'POST', headers: OWN }, HOSTS));
-  t.notThrows(() => requireOwn({ method: 'GET', headers: { host: '127.0.0.1:4711' } }, HOSTS));
+  t.notThrows(() => requireOwn({ method: 'POST', headers: OWN }, PLACE));
+  t.notThrows(() => requireOwn({ method: 'GET', headers: { host: '127.0.0.1:4711' } }, PLACE));
   for (const site of ['same-origin', 'none']) {
     const headers = { host: HOST, 'sec-fetch-site': site };
-    t.notThrows(() => requireOwn({ method: 'GET', headers }, HOSTS));
+    t.notThrows(() => requireOwn({ method: 'GET', headers }, PLACE));
   }
 });
 
@@ -54,7 +78,7 @@ test('requests for other hosts, of other sites, or without the header are refuse
     ['DELETE', { host: HOST }],
   ];
   for (const [method, headers] of refused) {
-    t.throws(() => requireOwn({ method, headers }, HOSTS), { code: 'NOT_PERMITTED' });
+    t.throws(() => requireOwn({ method, headers }, PLACE), { code: 'NOT_PERMITTED' });
   }
   for (const host of ['evil.example', undefined]) {
     t.throws(() => requireHost(host, HOSTS), { code: 'NOT_PERMITTED' });

@@ -193,7 +193,7 @@ test.serial(
         const what = `${method} ${route}`;
         const login = { 'x-tardis-page': '1' };
         const alone = await status(login);
-        t.true(security.length === 0 ? alone === 200 : alone === 401, `${what}: ${alone}`);
+        t.true((security.length === 0 ? [200, 400] : [401]).includes(alone), `${what}: ${alone}`);
         t.is(await status({ ...login, origin: 'http://evil.example' }), 403, what);
         t.is(await status({ ...login, 'sec-fetch-site': 'cross-site' }), 403, what);
         if (!['get', 'head'].includes(method)) t.is(await status({}), 403, what);

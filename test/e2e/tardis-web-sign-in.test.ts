@@ -1,0 +1,212 @@
+// Pace: long
+/** The address of tardis-web that lasts, and how further browsers sign in, on this machine and from others. */
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { backupsRunHere, poolsStayAway, run, succeed } from '../helpers/commands.js';
+import { NO_BROWSER, openBrowser, watchedPage } from '../helpers/browser.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { file, makeTree } from '../helpers/tree.js';
+import { WebDoor } from '../helpers/web-door.js';
+
+backupsRunHere();
+poolsStayAway();
+
+const AT = '/api/v1/sign-in';
+const PASSWORD = 'seven unrelated words';
+const PAGE = { 'x-tardis-page': '1', 'content-type': 'application/json' };
+const PHONE = { width: 390, height: 844 };
+
+interface Lab {
+  readonly store: string;
+  readonly place: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Makes a store, and a state directory of its own. */
+async function makeLab(t: ExecutionContext): Promise<Lab> {
+  const base = scratchInMemory(t);
+  const [store, source, secret] = ['store', 'tree', 'secret'].map((name) => path.join(base, name));
+  fs.mkdirSync(store!);
+  makeTree(source!, [file('letter.txt', 'one\n')]);
+  fs.writeFileSync(secret!, `${PASSWORD}\n`, { mode: 0o600 });
+  const place = ['-D', store!, '-C', 'me'];
+  await succeed('tardis', [...place, '--local', '--create', source!]);
+  const env = { XDG_STATE_HOME: path.join(base, 'state'), XDG_CONFIG_HOME: path.join(base, 'own') };
+  await succeed('tardis-web', [...place, '--newpassword-file', secret!], { env });
+  return { store: store!, place, env };
+}
+
+interface Given {
+  readonly secret: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Signs in; returns the status, and the cookie as it was set. */
+async function signIn(
+  door: WebDoor,
+  { secret, headers = PAGE }: Given,
+): Promise<{ status: number; cookie: string | undefined }> {
+  const body = JSON.stringify({ secret });
+  const answer = await door.request(AT, headers, { method: 'POST', body });
+  return { status: answer.status, cookie: answer.headers['set-cookie']?.[0] };
+}
+
+test('the address of tardis-web lasts over restarts, unless another program has its port', async (t) => {
+  const { store, env } = await makeLab(t);
+  const first = await WebDoor.start(store, [], { env });
+  const session = await first.enter();
+  await first.close();
+  const second = await WebDoor.start(store, [], { env });
+  t.is(second.address, first.address);
+  t.is((await second.request('/api/v1/session', { cookie: session })).status, 401);
+  await second.close();
+  const other = net.createServer();
+  await new Promise<void>((resolve) =>
+    other.listen(Number(first.url.port), '127.0.0.1', () => resolve()),
+  );
+  const third = await WebDoor.start(store, [], { env });
+  t.not(third.url.port, first.url.port);
+  t.regex(third.running.stderr, /bookmarks do not work this time/);
+  await third.close();
+  await new Promise((resolve) => other.close(resolve));
+  const fourth = await WebDoor.start(store, [], { env });
+  t.is(fourth.address, first.address);
+  await fourth.close();
+});
+
+test('a browser signs in by the password or by a code that works once, and signs out', async (t) => {
+  const { store, place, env } = await makeLab(t);
+  const door = await WebDoor.start(store, [], { env });
+  try {
+    const { status, cookie = '' } = await signIn(door, { secret: PASSWORD });
+    t.is(status, 200);
+    t.regex(cookie, /^tardis-web=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict$/);
+    const session = { cookie: cookie.split(';')[0]! };
+    t.is((await door.request('/api/v1/session', session)).status, 200);
+    t.is(
+      (await door.request(AT, { 'x-tardis-page': '1', ...session }, { method: 'DELETE' })).status,
+      200,
+    );
+    t.is((await door.request('/api/v1/session', session)).status, 401);
+
+    const printed = await succeed('tardis-web', [...place, '--sign-in'], { env });
+    t.true(printed.includes(door.address), printed);
+    const [code = ''] = /(?:[A-Z2-9]{4}-){2}[A-Z2-9]{4}/.exec(printed) ?? [];
+    t.is((await signIn(door, { secret: code.toLowerCase().replaceAll('-', ' ') })).status, 200);
+    t.is((await signIn(door, { secret: code })).status, 401);
+    const files = fs.readdirSync(path.join(env['XDG_STATE_HOME']!, 'tardis/pages'));
+    for (const name of files) {
+      const kept = path.join(env['XDG_STATE_HOME']!, 'tardis/pages', name);
+      t.is(fs.statSync(kept).mode & 0o777, 0o600);
+      t.false(fs.readFileSync(kept, 'utf8').includes(PASSWORD));
+    }
+    t.false(files.some((name) => name.includes('code')));
+  } finally {
+    await door.close();
+  }
+});
+
+test('guesses at the password are few, and pages of other sites make none', async (t) => {
+  const { store, env } = await makeLab(t);
+  const door = await WebDoor.start(store, [], { env });
+  try {
+    const foreign: readonly Readonly<Record<string, string>>[] = [
+      { 'content-type': 'application/json' },
+      { ...PAGE, origin: 'http://evil.example' },
+      { ...PAGE, 'sec-fetch-site': 'cross-site' },
+      { ...PAGE, host: 'evil.example' },
+      { ...PAGE, host: `${door.host}.evil.example` },
+    ];
+    for (const headers of foreign) {
+      const { status, cookie } = await signIn(door, { secret: PASSWORD, headers });
+      t.is(status, 403, JSON.stringify(headers));
+      t.is(cookie, undefined);
+    }
+    const guesses = await Promise.all(
+      Array.from({ length: 12 }, (_, index) => signIn(door, { secret: `guess ${index}` })),
+    );
+    t.is(guesses.filter(({ status }) => status === 401).length, 5);
+    t.is(guesses.filter(({ status }) => status === 429).length, 7);
+    t.is((await signIn(door, { secret: PASSWORD })).status, 429);
+  } finally {
+    await door.close();
+  }
+});
+
+test('--listen serves other machines over TLS only, under the names of this machine', async (t) => {
+  const { store, place, env } = await makeLab(t);
+  for (const address of ['localhost', '127.0.0.1', '::1', 'backup.example']) {
+    const refused = await run('tardis-web', [...place, '--no-browser', '--listen', address], {
+      env,
+    });
+    t.is(refused.status, 1, refused.stderr);
+    t.regex(refused.stderr, /CONFIG_INVALID/);
+  }
+  const door = await WebDoor.start(store, ['--listen', '0.0.0.0'], { env });
+  try {
+    t.is(door.url.protocol, 'https:');
+    t.regex(door.printed.fingerprint!, /^(?:[0-9A-F]{2}:){31}[0-9A-F]{2}$/);
+    t.is((await door.request('/api/v1/session')).status, 401);
+    const { status, cookie = '' } = await signIn(door, {
+      secret: PASSWORD,
+      headers: { ...PAGE, origin: new URL(door.address).origin },
+    });
+    t.is(status, 200);
+    t.regex(cookie, /^__Host-tardis-web=[\w-]{43}; Path=\/; HttpOnly; Secure; SameSite=Strict$/);
+    const session = { cookie: cookie.split(';')[0]! };
+    t.is((await door.request('/api/v1/session', session)).status, 200);
+    const wrong: readonly Readonly<Record<string, string>>[] = [
+      { host: `evil.example:${door.url.port}` },
+      { origin: `http://${door.host}` },
+      { 'sec-fetch-site': 'same-site' },
+    ];
+    for (const headers of wrong) {
+      const answer = await door.request('/api/v1/session', { ...session, ...headers });
+      t.is(answer.status, 403, JSON.stringify(headers));
+    }
+    await t.throwsAsync(fetch(`http://127.0.0.1:${door.url.port}/`)); // nothing is served in clear
+  } finally {
+    await door.close();
+  }
+});
+
+test('a second browser signs in on a phone, and a tab goes on after a restart', async (t) => {
+  const browser = await openBrowser();
+  if (browser === undefined) {
+    t.log(NO_BROWSER);
+    t.pass();
+    return;
+  }
+  const { store, env } = await makeLab(t);
+  let door = await WebDoor.start(store, ['--listen', '0.0.0.0'], { env });
+  const { page, faults } = await watchedPage(browser, door.host, PHONE);
+  try {
+    const local = `https://localhost:${door.url.port}/`;
+    await page.goto(local);
+    const secret = page.getByLabel('Password or code');
+    await secret.fill('wrong');
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByText('This is wrong').waitFor();
+    await secret.fill(PASSWORD);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('grid').waitFor();
+    await door.close();
+    door = await WebDoor.start(store, ['--listen', '0.0.0.0'], { env });
+    await secret.waitFor(); // the tab requests news by itself
+    await secret.fill(PASSWORD);
+    await secret.press('Enter');
+    await page.getByRole('grid').waitFor();
+    t.is(page.url().split('#')[0], local);
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await secret.waitFor();
+    t.deepEqual(
+      faults.filter((fault) => /^(?:error|dialog)/.test(fault)),
+      [],
+    );
+  } finally {
+    await browser.close();
+    await door.close();
+  }
+});
