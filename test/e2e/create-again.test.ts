@@ -16,7 +16,7 @@ import { codeIn } from '../helpers/codes.js';
 import { seed } from '../helpers/seed.js';
 import { lab } from '../helpers/settings.js';
 import { partOf, share } from '../helpers/share.js';
-import { addTo, dir, file, look, noise } from '../helpers/tree.js';
+import { addTo, dir, file, look, noise, sizeOf } from '../helpers/tree.js';
 import { seededRandom } from '../support/seeded-random.js';
 
 backupsRunHere();
@@ -47,11 +47,7 @@ async function ground(t: ExecutionContext, isFar: boolean): Promise<Ground> {
 
 /** Returns the bytes of contents that a client has, staged ones included. */
 function keptBytes(client: string): number {
-  return ['packs', 'incoming']
-    .map((name) => path.join(client, name))
-    .filter((folder) => fs.existsSync(folder))
-    .flatMap((folder) => fs.readdirSync(folder).map((name) => path.join(folder, name)))
-    .reduce((sum, name) => sum + (fs.statSync(name, { throwIfNoEntry: false })?.size ?? 0), 0);
+  return ['packs', 'incoming'].reduce((sum, name) => sum + sizeOf(path.join(client, name)), 0);
 }
 
 /** Moments at which the run that creates the client is killed. */

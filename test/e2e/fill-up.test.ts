@@ -70,6 +70,7 @@ testMounted?.(
     while kill -0 $pid 2>/dev/null; do
       now=$(free)
       if [ "$now" -lt $least ]; then least=$now; full=$(date +%s%N); fi
+      sleep 0.05
     done
     wait $pid; echo "status $?"; echo "late $(( ($(date +%s%N) - full) / 1000000 ))"
     cat /dev/zero > disk/rest 2>/dev/null; echo "free $(free)"

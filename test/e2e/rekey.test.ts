@@ -124,7 +124,6 @@ test('an unencrypted client is encrypted, and then lists and restores as before'
       symlink('link', WORDS.target),
     ]),
     file('changes', noise(2, 3 * MIB)),
-    file('parts', noise(3, 65 * MIB)),
   ]);
   await rest();
   const local = ['--local', '--compress-data', 'none'];
@@ -132,7 +131,7 @@ test('an unencrypted client is encrypted, and then lists and restores as before'
   const first = look(source);
   fs.renameSync(path.join(source, WORDS.directory), path.join(source, 'moved'));
   fs.appendFileSync(path.join(source, 'changes'), 'a little');
-  fs.appendFileSync(path.join(source, 'parts'), 'a little');
+  fs.appendFileSync(path.join(source, 'holes', 'in parts'), 'a little');
   await rest();
   await backup([...place, ...local, source]);
   const second = look(source);
@@ -270,7 +269,7 @@ async function heldUp(lab: Lab): Promise<Outcome> {
 test.serial(
   'a new generation is verified before the switch, unless an option omits that',
   async (t) => {
-    const lab = await small(t, 128 * MIB);
+    const lab = await small(t, 64 * MIB);
     const { place, store, source } = lab;
     t.is(codeIn(await heldUp(lab)), 'CLIENT_BUSY');
     await backup([...place, '--local', source]); // the old generation can still be read and backed up to
@@ -327,7 +326,7 @@ test('damaged contents stop a re-key until an option gives them up', async (t) =
 });
 
 test.serial('an unfinished run is discarded, and the client is as it was', async (t) => {
-  const lab = await small(t, 128 * MIB);
+  const lab = await small(t, 64 * MIB);
   const { place, store } = lab;
   const before = await shown(lab, []);
   const abort = ['encrypt', ...place, '--abort'];

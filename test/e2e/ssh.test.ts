@@ -17,7 +17,7 @@ import {
 import { mounted } from '../helpers/mounted-sets.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { processesLike, type SshWay, sshServer, sshStub } from '../helpers/ssh.js';
-import { differences, dir, file, look, makeTree, noise, text } from '../helpers/tree.js';
+import { differences, dir, file, look, makeTree, noise, sizeOf, text } from '../helpers/tree.js';
 import { pause } from '../helpers/until.js';
 
 poolsStayAway();
@@ -170,7 +170,7 @@ test(
     );
     const args = ['--create', '--json', '--bandwidth-limit', '4M', ...place, source];
     const running = new Running('tardis', args, { env: way.env });
-    const bytes = (): number => bytesIn(lab.store);
+    const bytes = (): number => sizeOf(lab.store);
     for (const wanted of [4, 10]) {
       await running.until(`${wanted} MiB`, () => bytes() > wanted * MIB);
       let connections: readonly number[] = [];
@@ -189,15 +189,6 @@ test(
     t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
   }),
 );
-
-/** Returns the sum of the sizes of all files in a folder that is changing. */
-function bytesIn(folder: string): number {
-  if (!fs.existsSync(folder)) return 0;
-  return fs
-    .readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .map((name) => fs.statSync(path.join(folder, name), { throwIfNoEntry: false })?.size ?? 0)
-    .reduce((sum, size) => sum + size, 0);
-}
 
 function kill(pid: number): void {
   try {

@@ -81,7 +81,10 @@ test.serial(
       await succeed('sonic', ['check', '-D', store, '-C', 'me', '--read-data']);
       await page.getByText('Data was last checked this minute').waitFor();
       const command = await page.locator('.command code').textContent();
-      t.true(command?.startsWith(`sonic purge -D ${store} -C me --keep-daily`), command ?? '');
+      t.true(
+        command?.startsWith(`sonic purge -D ${store} -C me --keep-hourly 24 --keep-daily 14`),
+        command ?? '',
+      );
       t.is(await page.title(), 'Overview – me – Tardis');
     });
   },

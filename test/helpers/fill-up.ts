@@ -151,7 +151,7 @@ async function pass(number: number): Promise<void> {
     if (end === 'full') break;
     done += 1;
   }
-  if (number % 5 === 4) await killedBackup(number);
+  if (number % 3 === 1) await killedBackup(number);
   const rest = path.join(disk, 'rest');
   fillUp(rest);
   need(freeBytes(disk) === 0, `${freeBytes(disk)} bytes are free`);

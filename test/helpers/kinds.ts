@@ -97,8 +97,8 @@ function ofRoot(): TreeNode[] {
   ];
 }
 
-/** Returns a directory for each feature beyond plain files. */
-export function everyKind(): TreeNode[] {
+/** Returns a directory for each feature beyond plain files; with `hasParts`, one of its sparse files is sent in parts. */
+export function everyKind(hasParts = true): TreeNode[] {
   return [
     dir('special', [
       node('fifo', 'fifo', { mode: 0o640, mtimeNs: -123_456_789n }),
@@ -119,7 +119,7 @@ export function everyKind(): TreeNode[] {
       ]),
       sparse('of 2 TiB', 2 * TIB, [[TIB, noise(6, 10 * KIB)]]),
       sparse('in parts', 400 * MIB, [
-        [MIB, noise(7, 66 * MIB)],
+        [MIB, noise(7, hasParts ? 66 * MIB : MIB)],
         [300 * MIB, noise(8, 10 * KIB)],
       ]),
       file('no hole', Buffer.alloc(2 * MIB)),

@@ -1,8 +1,8 @@
 /**
- * The share of very many cases that a run takes: 0.06 in `npm test`, 1 in `npm run test:soak` (TEST_SHARE). TEST_SEED
+ * The share of very many cases that a run takes: 0.03 in `npm test`, 1 in `npm run test:soak` (TEST_SHARE). TEST_SEED
  * chooses which ones, so each commit takes others.
  */
-const DEFAULT_SHARE = 0.06;
+const DEFAULT_SHARE = 0.03;
 
 export const share = Number(process.env['TEST_SHARE'] ?? DEFAULT_SHARE);
 
@@ -10,7 +10,7 @@ export const share = Number(process.env['TEST_SHARE'] ?? DEFAULT_SHARE);
 export const smallShare = share < 1 ? share / 2 : share;
 
 /**
- * The share of the points of a sweep, of which each costs some tenths of a second and there are thousands: about ten
+ * The share of the points of a sweep, of which each costs some tenths of a second and there are thousands: about five
  * seconds of processor time for a file in `npm test`. A soak run takes all of them.
  */
 export const sweepShare = share < 1 ? share / 4 : share;

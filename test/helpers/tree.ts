@@ -359,13 +359,19 @@ export function text(seed: number | string, bytes: number): Buffer {
   return Buffer.from(letters);
 }
 
-/** Returns the sum of the lengths of all files in a directory, except the store's reserve. */
+/**
+ * Returns the sum of the lengths of all files in a directory, except the store's reserve. The directory need not exist
+ * yet, and files may vanish meanwhile.
+ */
 export function sizeOf(directory: string): number {
+  if (!fs.existsSync(directory)) return 0;
   let bytes = 0;
   for (const entry of fs.readdirSync(directory, { withFileTypes: true })) {
     if (entry.name === RESERVE_FILE) continue;
     const full = path.join(directory, entry.name);
-    bytes += entry.isDirectory() ? sizeOf(full) : fs.statSync(full).size;
+    bytes += entry.isDirectory()
+      ? sizeOf(full)
+      : (fs.statSync(full, { throwIfNoEntry: false })?.size ?? 0);
   }
   return bytes;
 }

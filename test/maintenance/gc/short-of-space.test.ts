@@ -17,7 +17,7 @@ import {
 } from '../../helpers/inline.js';
 import { dumpedHistory } from '../../helpers/rewrites.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
-import { noise } from '../../helpers/tree.js';
+import { noise, sizeOf } from '../../helpers/tree.js';
 import { bySet, deleteInline, collectInline } from '../../helpers/garbage.js';
 
 const KIB = 1 << 10;
@@ -63,12 +63,6 @@ function shortSystem(onCut: (sizeBytes: number) => void): System {
       },
     },
   });
-}
-
-function sizeOf(packs: string): number {
-  return fs
-    .readdirSync(packs)
-    .reduce((sum, name) => sum + fs.statSync(path.join(packs, name)).size, 0);
 }
 
 /** A truncation to fewer bytes than this is not one of a pack. */
