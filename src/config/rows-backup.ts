@@ -410,6 +410,12 @@ export const IMPORT_ROWS = rowsFor({ tools: ['tardis-import'] }, {
     isCommon: true,
     help: 'import what rsync --link-dest, rsnapshot or another tool has kept: each directory that matches becomes a set of its date (%Y %m %d %H %M %S in the name, otherwise of its modification time); needs --kept-as',
   },
+  verifySets: {
+    type: 'bool',
+    flags: '--verify',
+    isCommon: true,
+    help: 'compare every entry and content of every set with the source, also of those that are there already; exit status 3 if something differs',
+  },
   sourcePasswordFile: {
     type: 'path',
     flags: '--source-password-file <path>',

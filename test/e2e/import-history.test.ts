@@ -29,7 +29,8 @@ for (const name of STORES) {
     const client = ['-D', at('store'), '-C', 'me', '--password-file', at('password')];
     const words = [...client, at(CLIENT), '--source-password-file', at('password')];
     const before = fs.readdirSync(at(CLIENT), { recursive: true, encoding: 'utf8' }).sort();
-    await succeed('tardis-import', ['--create', ...words]);
+    const verified = await succeed('tardis-import', ['--create', '--verify', ...words]);
+    t.is([...verified.matchAll(/^Compared set .*: equal; \d+ files? read/gm)].length, 4, verified);
     t.is(await succeed('tardis-import', words), '');
     t.deepEqual(fs.readdirSync(at(CLIENT), { recursive: true, encoding: 'utf8' }).sort(), before);
     const { sets } = JSON.parse(await succeed('lstardis', [...client, '--json'])) as {
@@ -113,7 +114,9 @@ for (const [program, { make, save, env }] of Object.entries(PROGRAMS)) {
     }
     const client = ['-D', at('store'), '-C', 'me'];
     const environment = { env: { HOME: home, XDG_CACHE_HOME: at('cache'), ...env(repository) } };
-    await succeed('tardis-import', [...client, '--create', repository], environment);
+    const words = [...client, '--create', '--verify', repository];
+    const verified = await succeed('tardis-import', words, environment);
+    t.is([...verified.matchAll(/^Compared set .*: equal; /gm)].length, 2, verified);
     for (const [index, tree] of trees.entries()) {
       const out = at(`out ${index}`);
       await succeed('regenerate', [...client, '-b', String(index + 1), '-o', out, at('tree')]);

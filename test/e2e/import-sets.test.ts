@@ -87,6 +87,58 @@ for (const kind of ['in clear', 'encrypting']) {
   });
 }
 
+interface Verified {
+  readonly verified?: {
+    readonly files: number;
+    readonly known: number;
+    readonly differing: number;
+  };
+  readonly name?: string;
+  readonly kind?: string;
+  readonly aspects?: readonly string[];
+}
+
+test('--verify compares every set with its state by digest, reads a shared file once, and names what differs', async (t) => {
+  const { at, client, words } = lab(t);
+  const note = at('kept', DAYS[1], 'me', 'note');
+  fs.utimesSync(note, 1e9, 1e9);
+  await imported(words);
+  const compared = async (expected: number): Promise<Verified[]> => {
+    const { status, stdout, stderr } = await run('tardis-import', [...words, '--verify']);
+    t.is(status, expected, stderr);
+    return stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Verified);
+  };
+  t.deepEqual(
+    (await compared(0)).map(({ verified }) => [verified!.files, verified!.known]),
+    [
+      [3, 0],
+      [2, 1],
+      [1, 1],
+    ],
+  );
+  fs.writeFileSync(note, 'of 2024-02-99');
+  fs.utimesSync(note, 1e9, 1e9);
+  fs.rmSync(at('kept', DAYS[2], 'me', 'deep', 'same'));
+  fs.writeFileSync(at('kept', DAYS[2], 'me', 'more'), '');
+  await succeed('sonic', ['delete', ...client, '--yes', '1']);
+  const found = await compared(3);
+  t.deepEqual(
+    found.flatMap(({ name, kind, aspects }) => (name ? [[name, kind, aspects]] : [])),
+    [
+      ['/home/me/note', 'changed', ['content']],
+      ['/home/me/more', 'added', []],
+      ['/home/me/deep/same', 'removed', []],
+    ],
+  );
+  t.deepEqual(
+    found.flatMap(({ verified }) => (verified === undefined ? [] : [verified.differing])),
+    [undefined, 1, 2],
+  );
+});
+
 test('without a date in its name, a state has the time of the directory that matched', async (t) => {
   const { at, place } = lab(t);
   for (const [index, day] of DAYS.entries()) {

@@ -22,7 +22,9 @@ const WAS_DAMAGED = 'done, but contents were damaged or missing before';
 /** Exit statuses that not every command has, and those whose meaning differs from the usual one. */
 const OWN: Readonly<Partial<Record<Tool, Statuses>>> = {
   tardis: { 3: 'done, but some files could not be read, or a further store lacks contents' },
-  'tardis-import': { 3: 'done, but something of the source could not be read' },
+  'tardis-import': {
+    3: 'done, but something of the source could not be read, or --verify found a difference',
+  },
   tardisd: { 0: 'ended', 11: 'another tardisd is running' },
   tardisremote: { 0: 'ended', 11: 'another tardisremote is running' },
   regenerate: {

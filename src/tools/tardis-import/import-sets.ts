@@ -7,76 +7,92 @@ import { asTardisError, TardisError } from '../../errors/index.js';
 import type { BackupSet } from '../../history/index.js';
 import { displayText, setNameFault } from '../../model/index.js';
 import { withReports } from '../opening/history.js';
+import { keysOf, promptFor } from '../opening/keys.js';
+import { clientPlace } from '../opening/local-store.js';
+import { givenPassword, requirePassword } from '../opening/password.js';
 import { jsonText } from '../output/json-text.js';
 import { formatTable, formatTime } from '../output/units.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { complain } from '../output/front.js';
 import { PARTLY } from '../output/output.js';
-import { byteText } from '../../system/index.js';
+import { byteText, nodeSystem } from '../../system/index.js';
 import { localOnDemand } from '../tardis/local-server.js';
 import { backUp } from '../tardis/run.js';
-import { openSource, type State } from './import-sources.js';
+import { openSource, type State, type StateRoot } from './import-sources.js';
+import { Verification } from './verify-sets.js';
 
 type Options = Settings<'tardis-import'>;
 
-/** A state, and whether the store has its set. */
+/** A state, and whether the store has its set. A set that is `late` could no longer get its place. */
 interface PlannedSet {
   readonly state: State;
-  readonly isThere: boolean;
+  readonly place: 'there' | 'new' | 'late';
 }
 
 /**
- * Backs up the states that the store lacks, the oldest first. Returns the highest exit status of these backups. Throws
- * USAGE for options that do not fit, and for a state that is older than the newest set.
+ * Backs up the states that the store lacks, the oldest first, and compares all with their sets if that is requested. Returns
+ * the highest exit status. Throws USAGE for options that do not fit, and for a state that is older than the newest set.
  */
 export async function importSets(options: Options, signal: AbortSignal): Promise<number> {
   requireFitting(options);
-  const settings = withUsual(options);
+  const settings = await withPassword(withUsual(options));
   using source = await openSource(options, signal);
   const sets = await setsThere(settings);
-  const planned = planOf(source.states, sets);
+  const planned = planOf(source.states, sets, options.verifySets);
   if (settings.dryRun) {
     printPlan(planned, settings.json);
     return 0;
   }
+  using verification = options.verifySets ? new Verification(settings, signal) : undefined;
   let status = 0;
   let create = settings.create && sets.length === 0;
-  for (const { state, isThere } of planned) {
-    if (isThere) continue;
+  for (const { state, place } of planned) {
+    if (place === 'late') verification?.missing(state);
+    if (place === 'late' || (place === 'there' && verification === undefined)) continue;
     const { roots, lacks } = await state.show();
     for (const lack of lacks) complain('tardis-import', displayText(`${state.shown}: ${lack}`));
-    const given = {
-      ...settings,
-      directories: roots.map(({ directory }) => directory),
-      keptAs: roots.map(({ keptAs }) => keptAs),
-      setName: state.name,
-      priority: state.priority ?? 0,
-      tags: [...(state.tags ?? [])],
-      create,
-      // Nothing may be kept from the set before, since what a past state lacks was not there.
-      trustRoots: true,
-      // Dates in the past would let rules for the present delete what was just imported.
-      purge: false,
-    };
-    const datedMs = state.dateMs;
-    const ended = await backUp(given, localOnDemand(given, { dateMs: datedMs }), {
-      signal,
-      datedMs,
-    });
-    status = Math.max(status, ended, lacks.length > 0 ? PARTLY : 0);
-    create = false;
+    if (lacks.length > 0) status = PARTLY;
+    if (place === 'new') {
+      status = Math.max(status, await importState({ ...settings, create }, state, roots, signal));
+      create = false;
+    }
+    await verification?.compare(state, roots);
   }
-  return status;
+  return verification?.hasFound === true ? Math.max(status, PARTLY) : status;
+}
+
+/** Backs up one state. Returns the exit status. */
+async function importState(
+  settings: Settings<'tardis'>,
+  { name, dateMs, priority = 0, tags = [] }: State,
+  roots: readonly StateRoot[],
+  signal: AbortSignal,
+): Promise<number> {
+  const given = {
+    ...settings,
+    directories: roots.map(({ directory }) => directory),
+    keptAs: roots.map(({ keptAs }) => keptAs),
+    setName: name,
+    priority,
+    tags,
+    // Nothing may be kept from the set before, since what a past state lacks was not there.
+    trustRoots: true,
+    // Dates in the past would let rules for the present delete what was just imported.
+    purge: false,
+  };
+  return backUp(given, localOnDemand(given, { dateMs }), { signal, datedMs: dateMs });
 }
 
 /** Throws USAGE unless one source is given, with the path of dated directories. */
-function requireFitting({ importedSource, importedSets, keptAs }: Options): void {
+function requireFitting(options: Options): void {
+  const { importedSource, importedSets, keptAs, verifySets, dryRun } = options;
   const wrong = (why: string): never => {
     throw new TardisError('USAGE', why);
   };
   if (importedSource === undefined && importedSets === undefined) {
     wrong('give a source: a directory, restic:REPOSITORY, borg:REPOSITORY, or --sets');
   }
+  if (dryRun && verifySets) wrong('a dry run compares nothing: omit --verify or --dry-run');
   if (importedSource !== undefined && importedSets !== undefined) wrong('give one source');
   if (importedSets === undefined) {
     if (keptAs.length > 0) wrong('the source has the paths: omit --kept-as');
@@ -97,6 +113,38 @@ function withUsual(settings: Options): Settings<'tardis'> {
   return { ...usual, ...settings, sources: new Map([...usual.sources, ...settings.sources]) };
 }
 
+/**
+ * Returns the settings with the password itself, so that it is read or typed once. Throws PASSWORD_NEEDED, and the errors of
+ * reading the keys of the client.
+ */
+async function withPassword(settings: Settings<'tardis'>): Promise<Settings<'tardis'>> {
+  const { client, sources } = settings;
+  const has = hasPasswordThere(settings);
+  const password = has
+    ? await requirePassword(settings, promptFor(client, undefined))
+    : await givenPassword(settings, { prompt: `New password of ${client}`, isNew: true });
+  if (password === undefined) return settings;
+  const value = byteText(password);
+  const own = [...sources].filter(([name]) => !name.startsWith('password'));
+  const found = { value, source: 'command line', where: '' } as const;
+  return { ...settings, password: value, sources: new Map([...own, ['password', found]]) };
+}
+
+/** True if the client is there and has a password. */
+function hasPasswordThere(settings: Settings<'tardis'>): boolean {
+  try {
+    return keysOf(nodeSystem(), clientPlace(settings)) !== undefined;
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    return false;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  const { code } = asTardisError(error);
+  return code === 'NO_SUCH_STORE' || code === 'NO_SUCH_CLIENT';
+}
+
 /** Returns the sets of the client; none if the client or the store does not exist. */
 async function setsThere(settings: Settings<'tardis'>): Promise<readonly BackupSet[]> {
   try {
@@ -104,19 +152,20 @@ async function setsThere(settings: Settings<'tardis'>): Promise<readonly BackupS
       history.sets(),
     );
   } catch (error) {
-    const { code } = asTardisError(error);
-    if (settings.create || settings.dryRun) {
-      if (code === 'NO_SUCH_STORE' || code === 'NO_SUCH_CLIENT') return [];
-    }
+    if (isMissing(error) && (settings.create || settings.dryRun)) return [];
     throw error;
   }
 }
 
 /**
- * Returns the states with the names of their sets. Throws USAGE if a state that is not there is older than a complete set:
- * sets are ordered by their numbers, so it would have no right place.
+ * Returns the states with the places of their sets. Sets are ordered by their numbers, so a state that is not there and is
+ * older than a complete set has no right place: throws USAGE, unless sets may be late.
  */
-function planOf(states: readonly State[], sets: readonly BackupSet[]): PlannedSet[] {
+function planOf(
+  states: readonly State[],
+  sets: readonly BackupSet[],
+  mayBeLate: boolean,
+): PlannedSet[] {
   const complete = sets.filter(({ state }) => state === 'complete');
   const names = new Set(complete.map(({ firstName }) => firstName));
   const newestMs = complete.reduce((most, { openedAtMs }) => Math.max(most, openedAtMs), 0);
@@ -126,28 +175,29 @@ function planOf(states: readonly State[], sets: readonly BackupSet[]): PlannedSe
     if (fault !== undefined) {
       throw new TardisError('USAGE', `the name of a set, "${displayText(name)}", ${fault}`);
     }
-    const isThere = names.has(name);
-    if (!isThere && complete.length > 0 && dateMs <= newestMs) {
+    if (names.has(name)) return { state, place: 'there' };
+    if (complete.length === 0 || dateMs > newestMs) return { state, place: 'new' };
+    if (!mayBeLate) {
       const why = `is not newer than the newest set (${formatTime(newestMs)}): import into a client of its own (-C NAME --create)`;
       throw new TardisError('USAGE', `${shown} (${formatTime(dateMs)}) ${why}`);
     }
-    return { state, isThere };
+    return { state, place: 'late' };
   });
 }
 
 function printPlan(planned: readonly PlannedSet[], json: boolean): void {
   if (json) {
-    const states = planned.map(({ state: { dateMs, name, shown }, isThere }) => ({
+    const states = planned.map(({ state: { dateMs, name, shown }, place }) => ({
       source: shown,
       dateMs,
       setName: name,
-      isThere,
+      isThere: place === 'there',
     }));
     return print(jsonText({ version: JSON_VERSION, states }));
   }
-  const rows = planned.map(({ state: { dateMs, name, shown }, isThere }) => [
+  const rows = planned.map(({ state: { dateMs, name, shown }, place }) => [
     formatTime(dateMs),
-    isThere ? 'there' : 'new',
+    place,
     shown,
     displayText(name),
   ]);
