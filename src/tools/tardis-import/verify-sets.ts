@@ -175,6 +175,6 @@ function printCounts(source: string, { set }: BackupSet, counts: Counts): void {
   if (differing > MAX_SHOWN)
     print(`… and ${formatCount(differing - MAX_SHOWN)} more; --json lists all.`);
   const read = `${counted(files, 'file')} read (${formatBytes(bytes)}), ${formatCount(known)} known`;
-  const result = differing === 0 ? 'equal' : `${counted(differing, 'difference')}`;
+  const result = differing === 0 ? 'equal' : counted(differing, 'difference');
   print(`Compared set ${set} with ${source}: ${result}; ${read}.`);
 }
