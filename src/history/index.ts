@@ -1,5 +1,10 @@
 export type { BackupSet } from '../store/catalog/index.js';
-export { damagedEntry, type FetchedPage, packedPagesIn } from '../store/catalog/index.js';
+export {
+  damagedEntry,
+  type FetchedPage,
+  packedPagesIn,
+  ROOTS_DIRECTORY,
+} from '../store/catalog/index.js';
 export type { ObjectReader, RootRecord, SetNote } from '../store/index.js';
 export { circleAt, type OnWay } from './circles.js';
 export { contentsAsFiles } from './contents-history.js';

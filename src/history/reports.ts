@@ -57,6 +57,38 @@ export interface BusyDirectory {
   readonly bytes: number;
 }
 
+/** Sums over the files of a directory and of all below it. A file with several names counts at each. */
+export interface SizesBelow {
+  readonly files: number;
+  readonly bytes: number;
+  /** Bytes of the files that are new or changed since an earlier set. */
+  readonly newBytes: number;
+  /** Bytes of the files that were below the directory in the earlier set. */
+  readonly earlierBytes: number;
+}
+
+/** By what directories are sorted, the largest first: what came since counts as `newBytes`, less what went as `growth`. */
+export const SIZE_ORDERS = ['bytes', 'newBytes', 'growth'] as const;
+export type SizeOrder = (typeof SIZE_ORDERS)[number];
+
+/** A request for the sizes of a directory as of a set, and of the largest directories in it. */
+export interface SizesRequest extends SetSpan {
+  /** Id of the directory; ROOTS_DIRECTORY for all roots. */
+  readonly directory: DirectoryId;
+  readonly by: SizeOrder;
+  readonly limit: number;
+}
+
+export interface SizesFound {
+  /** False if the reader may not see every entry; then there are no sizes. */
+  readonly isCounted: boolean;
+  /** Undefined if the set does not have the directory. */
+  readonly sums: SizesBelow | undefined;
+  readonly below: readonly (SizesBelow & { readonly directory: DirectoryId })[];
+  /** Number of the directories that are left out. */
+  readonly more: number;
+}
+
 export const STORE_FIGURES = [
   'packs',
   'packBytes',
@@ -121,6 +153,8 @@ export interface Reports {
    * undefined, if the catalog is on another machine.
    */
   freedBy?(gone: ReadonlySet<SetNumber>): Promise<number | undefined>;
+  /** Returns the sizes of a directory, and what came since the earlier set `before` (0: an empty one). */
+  sizes(request: SizesRequest): Promise<SizesFound>;
   store(): Promise<StoreState>;
   /**
    * Returns the facts about this client that its server has; undefined if the catalog is on this machine.

@@ -9,6 +9,8 @@ import type {
   Entry,
   Found,
   Note,
+  SizedDirectory,
+  Sizes,
   Store,
   Version,
 } from '../web/api/schemas.js';
@@ -199,6 +201,15 @@ interface ChangesReply {
   readonly next?: string;
 }
 
+export interface SizesReply {
+  /** False if the reader may not see every entry. */
+  readonly isCounted: boolean;
+  readonly sizes?: Sizes;
+  readonly directories: readonly SizedDirectory[];
+  /** Number of directories that are left out. */
+  readonly more: number;
+}
+
 /** Decision of a purge about a set, with the reasons to keep the set. */
 interface Decision {
   readonly set: number;
@@ -247,12 +258,32 @@ export const api = {
       if (after === undefined || found.length >= MAX_DELETED) return found;
     }
   },
-  /** Returns a page of the changes of a set since the set before it. */
-  changes: (client: string, set: number, after: string | undefined, signal: AbortSignal) =>
-    json<ChangesReply>(
-      `${clientPath(client)}/changes?to=${set}&limit=${FIRST_ENTRIES}${cursor(after)}`,
-      { signal },
-    ),
+  /** Returns a page of the changes of a set since another set; without one, since the set before it. */
+  changes: (
+    client: string,
+    { set, since }: { readonly set: number; readonly since: number | undefined },
+    after: string | undefined,
+    signal: AbortSignal,
+  ) => {
+    const from = since === undefined ? '' : `&from=${since}`;
+    const query = `to=${set}${from}&limit=${FIRST_ENTRIES}${cursor(after)}`;
+    return json<ChangesReply>(`${clientPath(client)}/changes?${query}`, { signal });
+  },
+  /** Returns the largest directories in a directory, and what came since another set. */
+  sizes: (
+    client: string,
+    {
+      set,
+      since,
+      path,
+      measure,
+    }: Pick<Place, 'since' | 'path' | 'measure'> & { readonly set: number },
+    signal: AbortSignal,
+  ) => {
+    const from = since === undefined ? '' : `&since=${since}`;
+    const query = `path=${path}&by=${measure}${from}`;
+    return json<SizesReply>(`${setPath(client, set)}/sizes?${query}`, { signal });
+  },
   versions: (client: string, path: string, signal: AbortSignal) =>
     json<{ versions: Version[] }>(`${clientPath(client)}/versions?path=${path}`, { signal }),
   search: (client: string, wanted: Wanted, after: string | undefined, signal: AbortSignal) => {

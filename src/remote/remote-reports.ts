@@ -7,6 +7,8 @@ import type {
   NamesFound,
   Reply,
   Reports,
+  SizesFound,
+  SizesRequest,
   StoreFigures,
   StoreState,
 } from '../history/index.js';
@@ -60,6 +62,10 @@ export class RemoteReports implements Reports {
 
   figures(): Promise<StoreFigures> {
     return this.peer.request('readFigures', undefined);
+  }
+
+  sizes(request: SizesRequest): Promise<SizesFound> {
+    return this.peer.request('readSizes', request);
   }
 
   store(): Promise<StoreState> {

@@ -131,6 +131,25 @@ export const REPORT_MESSAGES = {
     freeBlocks: 'uint',
     availableBlocks: 'uint',
   }),
+  /**
+   * Requests the sizes of a directory (0: of all roots) as of a set, and those of the directories in it: at most `limit`, the
+   * largest first by bytes (0), by new bytes since the earlier set `before` (1), or by growth (2).
+   */
+  readSizes: requests(
+    186,
+    KIB,
+    { before: 'uint', set: 'uint', directory: 'uint', by: 'uint', limit: 'uint' },
+    { right: 'list', answer: 'sizesAre' },
+  ),
+  /** Four numbers for each directory: files, bytes, new bytes, earlier bytes. */
+  sizesAre: answers(187, MIB, {
+    counted: 'bool',
+    /** Numbers of the directory itself; empty if the set does not have it. */
+    sums: 'uints',
+    directories: 'uints',
+    numbers: 'uints',
+    more: 'uint',
+  }),
   readFigures: requests(156, KIB, {}, { right: 'list', answer: 'figuresAre' }),
   figuresAre: answers(157, 64 * KIB, {
     /** Counts and bytes by name. */

@@ -185,6 +185,38 @@ test('the state of a store comes back as it is, and blocks that cannot be are re
   }
 });
 
+test('sizes of directories come back as they are, and lists that do not fit are refused', (t) => {
+  const request = { before: 1, set: 2, directory: 0, by: 'growth', limit: 2 } as const;
+  const sums = { files: 3, bytes: 2 ** 40, newBytes: 7, earlierBytes: 0 };
+  const found = { isCounted: true, sums, below: [{ directory: 5, ...sums }], more: 4 };
+  const { request: decoded, reply } = passed('readSizes', request, found);
+  t.deepEqual(decoded, request);
+  t.deepEqual(reply, found);
+  const none = { isCounted: false, sums: undefined, below: [], more: 0 };
+  t.deepEqual(passed('readSizes', request, none).reply, none);
+  const odd = { ...sums, files: -1, bytes: 2 ** 60 };
+  t.deepEqual(passed('readSizes', request, { ...none, sums: odd }).reply.sums, {
+    ...sums,
+    files: 0,
+    bytes: Number.MAX_SAFE_INTEGER,
+  });
+  const wire = { counted: true, sums: [], directories: [5], numbers: [1, 2, 3, 4], more: 0 };
+  for (const wrong of [
+    { ...wire, numbers: [1, 2, 3] },
+    { ...wire, sums: [1, 2] },
+    { ...wire, directories: [5, 6, 7], numbers: Array<number>(12).fill(1) },
+  ]) {
+    t.throws(answering('readSizes', request, wrong), VIOLATION);
+  }
+  for (const wrong of [{ by: 3 }, { before: 3 }, { limit: 5000 }]) {
+    const body = { ...request, by: 2, ...wrong };
+    t.throws(
+      () => decodeRequest('readSizes', whole(encodeQuestion('readSizes', 1, body))),
+      VIOLATION,
+    );
+  }
+});
+
 test('a snapshot that is offered and the pieces of its catalog come back as they are', (t) => {
   const facts = { clientId: 'ab', endedUpTo: 3, commit: 9, point: '9-1-2-3' };
   const offer = { ...facts, offer: 7, catalogBytes: 2 ** 40 };

@@ -8,6 +8,7 @@ import {
   type NamedVersion,
   pages,
   ROOTS_DIRECTORY,
+  type SetSpan,
   type StoredUse,
 } from '../../store/catalog/index.js';
 import {
@@ -33,9 +34,12 @@ import {
   type NamedPage,
   type NamesFound,
   type Reports,
+  type SizesFound,
+  type SizesRequest,
   type StoreFigures,
   type StoreState,
 } from '../reports.js';
+import { countTree, type TreeSizes } from './tree-sizes.js';
 
 /** Number of directories whose changes one query reads. */
 const SLICE_DIRECTORIES = 4096;
@@ -55,6 +59,8 @@ interface ReportSources {
 
 export class LocalReports implements Reports {
   private readonly places = new BoundedCache<SetNumber, DirectoryPaths>(MAX_REMEMBERED);
+  /** Sizes of trees, by the numbers of both sets. */
+  private readonly trees = new BoundedCache<string, Promise<TreeSizes>>(MAX_REMEMBERED);
   /** Roots of the set that was requested last. */
   private roots: { readonly set: SetNumber; readonly roots: ReadonlySet<RootNumber> } | undefined;
   private readonly directory: ClientDirectory;
@@ -240,6 +246,24 @@ export class LocalReports implements Reports {
     const { directory, files } = this;
     const sources = { directory, files, shown, breathe };
     return (await measureDeadSpace(this.catalog(), sources)).olderBytes;
+  }
+
+  async sizes(request: SizesRequest): Promise<SizesFound> {
+    if (!this.access.isUnrestricted)
+      return { isCounted: false, sums: undefined, below: [], more: 0 };
+    return (await this.treeOf(request)).largest(request);
+  }
+
+  private treeOf({ before, set }: SetSpan): Promise<TreeSizes> {
+    const key = `${before} ${set}`;
+    const known = this.trees.get(key);
+    if (known !== undefined) return known;
+    const counted = countTree(this.catalog, { before, set });
+    const isComplete = this.catalog().sets.find(set)?.state === 'complete';
+    if (!isComplete) return counted; // it may still grow
+    this.trees.set(key, counted);
+    counted.catch(() => this.trees.delete(key)); // the caller gets the error
+    return counted;
   }
 
   async store(): Promise<StoreState> {

@@ -23,6 +23,8 @@ import type {
   NamedPage,
   NamesFound,
   Reports,
+  SizesFound,
+  SizesRequest,
   StoreFigures,
   StoreState,
 } from '../reports.js';
@@ -96,6 +98,10 @@ export class UnsealedReports implements Reports {
 
   async freedBy(gone: ReadonlySet<SetNumber>): Promise<number | undefined> {
     return this.sealed.freedBy?.(gone);
+  }
+
+  sizes(request: SizesRequest): Promise<SizesFound> {
+    return this.sealed.sizes(request);
   }
 
   settings(): Promise<readonly ClientSetting[]> {

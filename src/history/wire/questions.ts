@@ -43,6 +43,8 @@ import {
   SET_ROOTS,
   SETTING,
   SETTINGS,
+  SIZES,
+  SIZES_REQUEST,
   STORE,
 } from './wire-reports.js';
 import { NOTES, OWNERS, ROOTS, SEALS, SETS } from './wire-sets.js';
@@ -101,6 +103,7 @@ const QUESTIONS = {
   changeSetting: coded('changeSetting', SETTING, NOTHING),
   readConfiguration: coded('readConfiguration', asIs<'readConfiguration'>(), CONFIGURATION),
   readFigures: coded('readFigures', NOTHING, FIGURES),
+  readSizes: coded('readSizes', SIZES_REQUEST, SIZES),
   readStore: coded('readStore', NOTHING, STORE),
   readClients: coded('readClients', NOTHING, CLIENTS),
   readOwnState: coded('readOwnState', NOTHING, CLIENTS),

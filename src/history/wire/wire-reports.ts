@@ -20,6 +20,10 @@ import {
   MOST_BUSY,
   type NamedPage,
   type NamesFound,
+  SIZE_ORDERS,
+  type SizesBelow,
+  type SizesFound,
+  type SizesRequest,
   STORE_FIGURES,
   type StoreFigures,
   type StoreState,
@@ -279,6 +283,56 @@ export const CONFIGURATION: Coder<ClientConfig | undefined, Body<'configurationI
   fromWire: ({ config }) => {
     if (config !== undefined && !isClientConfig(config)) throw odd('settings');
     return config;
+  },
+};
+
+export const SIZES_REQUEST: Coder<SizesRequest, Body<'readSizes'>, unknown> = {
+  toWire: ({ by, ...request }) => ({ ...request, by: SIZE_ORDERS.indexOf(by) }),
+  fromWire: ({ by, ...request }) => {
+    const order = SIZE_ORDERS[by];
+    const { before, set, limit } = request;
+    if (order === undefined || before > set || limit > MAX_PAGE_ENTRIES) {
+      throw refused('an order, sets or a limit');
+    }
+    return { ...request, by: order };
+  },
+};
+
+const SIZE_NUMBERS = 4;
+
+/** Returns sums as numbers that a message can have, whatever sizes a damaged catalog has. */
+function numbersOf({ files, bytes, newBytes, earlierBytes }: SizesBelow): number[] {
+  const possible = (sum: number): number => Math.min(Math.max(0, sum), Number.MAX_SAFE_INTEGER);
+  return [files, bytes, newBytes, earlierBytes].map(possible);
+}
+
+/** Returns the sums at a position of a list of numbers. Throws PROTOCOL_VIOLATION if the list is too short. */
+function sumsAt(numbers: readonly number[], at: number): SizesBelow {
+  const [files, bytes, newBytes, earlierBytes] = numbers.slice(at, at + SIZE_NUMBERS);
+  if (earlierBytes === undefined) throw odd('sizes');
+  return { files: files!, bytes: bytes!, newBytes: newBytes!, earlierBytes };
+}
+
+export const SIZES: Coder<SizesFound, Body<'sizesAre'>, SizesRequest> = {
+  toWire: ({ isCounted, sums, below, more }) => ({
+    counted: isCounted,
+    sums: sums === undefined ? [] : numbersOf(sums),
+    directories: below.map(({ directory }) => directory),
+    numbers: below.flatMap(numbersOf),
+    more,
+  }),
+  fromWire: ({ counted, sums, directories, numbers, more }, { limit }) => {
+    const isWhole = numbers.length === directories.length * SIZE_NUMBERS;
+    if (!isWhole || directories.length > limit) throw odd('sizes');
+    return {
+      isCounted: counted,
+      sums: sums.length === 0 ? undefined : sumsAt(sums, 0),
+      below: directories.map((directory, index) => ({
+        directory,
+        ...sumsAt(numbers, index * SIZE_NUMBERS),
+      })),
+      more,
+    };
   },
 };
 

@@ -15,6 +15,7 @@ import { Notice } from './notice.js';
 import { Overview } from './overview.js';
 import { SignIn } from './sign-in.js';
 import { Browser } from './browser.js';
+import { SizesView } from './sizes-view.js';
 
 export function App() {
   const [place, go] = usePlace();
@@ -99,6 +100,8 @@ function Page(props: PageProps) {
         <main class="alone" id="main">
           <p>{t('setsNone')}</p>
         </main>
+      ) : place.view === 'sizes' ? (
+        <SizesView {...{ client, place, go, sets, chosen }} />
       ) : (
         <Browser {...props} {...{ own, chosen, timeOf, clockOf, jobs }} />
       )}

@@ -25,6 +25,7 @@ import { RestoreDialog } from './restore-dialog.js';
 import { setWords } from './set-list.js';
 import { SearchFilters } from './search-filters.js';
 import { SideBar } from './side-bar.js';
+import { SinceChoice } from './since-choice.js';
 import { ToolBar } from './tool-bar.js';
 
 /** Time after the last key before the search begins. */
@@ -184,7 +185,13 @@ function Listed(props: ListedProps) {
       <div class="listed">
         {selection.size === 0 ? null : toolBar}
         {place.search === '' ? (
-          <ChangesView {...rowProps} set={chosen} onEnd={() => go({ showsChanges: false })} />
+          <ChangesView
+            {...rowProps}
+            {...{ place, go }}
+            sets={props.sets}
+            set={chosen}
+            onEnd={() => go({ showsChanges: false })}
+          />
         ) : (
           <SearchView {...rowProps} {...{ place, go }} onEnd={() => go({ search: '' })} />
         )}
@@ -202,16 +209,21 @@ function Listed(props: ListedProps) {
 
 interface ChangesProps extends PathsProps {
   readonly client: string;
+  readonly place: Place;
+  readonly go: Go;
+  readonly sets: readonly BackupSet[];
   readonly set: BackupSet;
 }
 
-/** Shows the changes of a backup since the backup before it with the same directories. */
-function ChangesView({ client, set, ...paths }: ChangesProps) {
-  const announced = useRef({ isFirst: false, unread: 0, set: 0 });
-  if (announced.current.set !== set.set)
-    announced.current = { isFirst: false, unread: 0, set: set.set };
-  const list = usePages<Row<Entry>>(`changes/${client}/${set.set}`, async (after, signal) => {
-    const { from, changes, unread, next } = await api.changes(client, set.set, after, signal);
+/** Shows the changes of a backup since another one; by default, the one before it with the same directories. */
+function ChangesView({ client, place, go, sets, set, ...paths }: ChangesProps) {
+  const { since } = place;
+  const announced = useRef({ isFirst: false, unread: 0, key: '' });
+  const key = `changes/${client}/${set.set}/${since ?? ''}`;
+  if (announced.current.key !== key) announced.current = { isFirst: false, unread: 0, key };
+  const list = usePages<Row<Entry>>(key, async (after, signal) => {
+    const wanted = { set: set.set, since };
+    const { from, changes, unread, next } = await api.changes(client, wanted, after, signal);
     announced.current.isFirst = from === undefined;
     announced.current.unread += unread.length;
     return { items: changes.map((one) => changedRow(one, from)), next };
@@ -222,9 +234,10 @@ function ChangesView({ client, set, ...paths }: ChangesProps) {
   return (
     <PathsView
       {...paths}
-      listKey={`changes-${set.set}`}
+      listKey={key}
       list={list}
       rows={list.items}
+      filters={<SinceChoice {...{ sets, since, go }} set={set.set} none={t('sinceBefore')} />}
       title={t('changesOf', { time: paths.timeOf(set.set) })}
       back={t('changesEnd')}
       empty={t(isFirst ? 'changesFirst' : 'changesNone')}

@@ -1,11 +1,14 @@
 /** Converts the part of an address after `#` to the place that the page shows, and back. */
 
-export const VIEWS = ['files', 'overview'] as const;
+export const VIEWS = ['files', 'sizes', 'overview'] as const;
 type ViewName = (typeof VIEWS)[number];
 const SORTS = ['name', 'size', 'modified'] as const;
 export type Sort = (typeof SORTS)[number];
 export const KINDS = ['file', 'directory', 'symlink'] as const;
 export type Order = 'asc' | 'desc';
+/** Measures by which directories are sorted. */
+export const MEASURES = ['bytes', 'newBytes', 'growth'] as const;
+export type Measure = (typeof MEASURES)[number];
 
 export interface Place {
   readonly view: ViewName;
@@ -29,6 +32,9 @@ export interface Place {
   readonly showsDeleted: boolean;
   /** True to list the changes of the set instead of a directory. */
   readonly showsChanges: boolean;
+  /** Number of the set that the chosen one is compared with; undefined for the one before it. */
+  readonly since: number | undefined;
+  readonly measure: Measure;
 }
 
 export const START: Place = Object.freeze({
@@ -46,6 +52,8 @@ export const START: Place = Object.freeze({
   order: 'asc',
   showsDeleted: false,
   showsChanges: false,
+  since: undefined,
+  measure: 'bytes',
 });
 
 const MAX_COUNT = 2 ** 31;
@@ -75,6 +83,8 @@ export function placeOf(hash: string): Place {
     order: words.get('order') === 'desc' ? 'desc' : 'asc',
     showsDeleted: words.get('deleted') === '1',
     showsChanges: words.get('changes') === '1',
+    since: countWord(words.get('since')),
+    measure: MEASURES.find((one) => one === words.get('by')) ?? START.measure,
   };
 }
 
@@ -101,6 +111,7 @@ function textWord(word: string | undefined): string | undefined {
 export function hashOf(place: Place): string {
   const words: string[] = [];
   const { client, set, path, file, search, sort, order, showsDeleted, showsChanges } = place;
+  const { since, measure } = place;
   if (client !== undefined) words.push(`client=${encodeURIComponent(client)}`);
   if (set !== undefined) words.push(`set=${set}`);
   if (path !== START.path) words.push(`path=${path}`);
@@ -111,6 +122,8 @@ export function hashOf(place: Place): string {
   if (order !== START.order) words.push(`order=${order}`);
   if (showsDeleted) words.push('deleted=1');
   if (showsChanges) words.push('changes=1');
+  if (since !== undefined) words.push(`since=${since}`);
+  if (measure !== START.measure) words.push(`by=${measure}`);
   return `#/${place.view}${words.length === 0 ? '' : `?${words.join('&')}`}`;
 }
 

@@ -53,6 +53,7 @@ export function reportReaders(
   | 'readSettings'
   | 'readConfiguration'
   | 'readFigures'
+  | 'readSizes'
   | 'readStore'
   | 'readClients'
   | 'readOwnState'
@@ -65,6 +66,7 @@ export function reportReaders(
     readSettings: () => reports.settings(),
     readConfiguration: ({ set }) => reports.clientConfig(set),
     readFigures: () => reports.figures(),
+    readSizes: (request) => reports.sizes(request),
     readStore: () => reports.store(),
     readClients: () => clients(),
     readOwnState: async () => (await clients(client)).filter((one) => one.client === client),

@@ -36,6 +36,7 @@ const READING = [
   'readSettings',
   'readConfiguration',
   'readFigures',
+  'readSizes',
   'readStore',
   'readClients',
   'readOwnState',

@@ -26,6 +26,7 @@ import {
 import { ImageLoader } from './recovery/image-loader.js';
 import { ImageTable } from './recovery/image.js';
 import { DifferingEntries, NamedEntries, ReportTable } from './reports.js';
+import { SizeTable } from './sizes.js';
 import { wrongColumns, wrongValues } from './soundness/wrong-values.js';
 import { AccountTable } from './tables/accounts.js';
 import { BasisTable } from './tables/bases.js';
@@ -54,6 +55,7 @@ export class Catalog implements Disposable {
   private damageCountsTable: DamageCounts | undefined;
   private entryCountsTable: EntryCounts | undefined;
   private differingEntries: DifferingEntries | undefined;
+  private sizeTable: SizeTable | undefined;
   private namedEntries: NamedEntries | undefined;
   private historyTable: HistoryTable | undefined;
   private reportTable: ReportTable | undefined;
@@ -90,6 +92,10 @@ export class Catalog implements Disposable {
 
   get named(): NamedEntries {
     return (this.namedEntries ??= new NamedEntries(this.database));
+  }
+
+  get sizes(): SizeTable {
+    return (this.sizeTable ??= new SizeTable(this.database));
   }
 
   get differing(): DifferingEntries {

@@ -7,6 +7,7 @@ import { AtOnce } from './at-once.js';
 import type { Door, Visitor } from './door.js';
 import { ENTRY_HANDLERS } from './handlers/entry-handlers.js';
 import { REPORT_HANDLERS } from './handlers/report-handlers.js';
+import { SIZE_HANDLERS } from './handlers/size-handlers.js';
 import { SET_HANDLERS } from './handlers/set-handlers.js';
 import { openApi, routesPage } from './open-api.js';
 import type { ApiRequest, Handler, RouteRow } from './route-row.js';
@@ -27,7 +28,12 @@ export interface AddedRoute {
 
 const TAG_CHARS = 27;
 
-const HANDLERS: Handlers = { ...SET_HANDLERS, ...ENTRY_HANDLERS, ...REPORT_HANDLERS };
+const HANDLERS: Handlers = {
+  ...SET_HANDLERS,
+  ...ENTRY_HANDLERS,
+  ...REPORT_HANDLERS,
+  ...SIZE_HANDLERS,
+};
 
 /** Adds all routes to an app. `added` are routes of other modules, such as archives and restores. */
 export function registerApi(app: WebApp, door: Door, added: readonly AddedRoute[] = []): void {

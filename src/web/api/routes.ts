@@ -3,6 +3,7 @@
  * document, docs/server/api.md and the tests of rights are made from it. A row without a handler does not compile.
  */
 import { Type } from 'typebox';
+import { SIZE_ORDERS } from '../../history/index.js';
 import type { RouteRow } from './route-row.js';
 import {
   BackupSet,
@@ -19,6 +20,8 @@ import {
   PathQuery,
   Root,
   Session,
+  SizedDirectory,
+  Sizes,
   Store,
   Version,
 } from './schemas.js';
@@ -175,6 +178,29 @@ export const ROUTES = {
       changes: Type.Array(Change),
       unread: Type.Array(Type.String(), { description: 'Paths that could not be compared.' }),
       next: Type.Optional(Type.String()),
+    }),
+  },
+  sizes: {
+    method: 'GET',
+    path: `${SET}/sizes`,
+    right: 'list',
+    isClear: true,
+    summary:
+      'Returns the largest directories in a directory, with all that is below each, and what came since an earlier set.',
+    query: Type.Object({
+      path: PathQuery,
+      since: Type.Optional(Type.String({ maxLength: 255 })),
+      by: Type.Enum([...SIZE_ORDERS], { default: 'bytes' }),
+      limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
+    }),
+    reply: Type.Object({
+      isCounted: Type.Boolean({
+        description: 'False if the reader may not see every entry.',
+      }),
+      since: Type.Optional(Type.Integer({ description: 'The earlier set.' })),
+      sizes: Type.Optional(Sizes),
+      directories: Type.Array(SizedDirectory),
+      more: Type.Integer({ description: 'Number of directories that are left out.' }),
     }),
   },
   space: {

@@ -175,6 +175,19 @@ export const Change = Type.Object({
 });
 export type Change = Static<typeof Change>;
 
+export const Sizes = Type.Object({
+  files: Type.Integer({ description: 'Number of files below.' }),
+  bytes: Type.Number({
+    description: 'Bytes of those files. One with several names counts at each.',
+  }),
+  newBytes: Type.Number({ description: 'Bytes of those that are new or changed since.' }),
+  earlierBytes: Type.Number({ description: 'Bytes of the files in the earlier set.' }),
+});
+export type Sizes = Static<typeof Sizes>;
+
+export const SizedDirectory = Type.Object({ path, pathBytes, ...Sizes.properties });
+export type SizedDirectory = Static<typeof SizedDirectory>;
+
 export const Session = Type.Object({
   program: Type.Enum(['tardisremote', 'tardis-web']),
   client: Type.Optional(Type.String()),

@@ -73,6 +73,35 @@ async function search(
   }
 }
 
+interface Sums {
+  readonly files: number;
+  readonly bytes: number;
+  readonly newBytes: number;
+  readonly earlierBytes?: number;
+}
+
+/** Adds up what the listings of a directory, and of all below it, show. New is what set 1 does not have. */
+async function sumsBelow(t: ExecutionContext, way: string, at: string, set: number): Promise<Sums> {
+  interface Listed {
+    readonly entries: { name: string; type: string; sizeBytes: number; firstSet: number }[];
+  }
+  let [files, bytes, newBytes] = [0, 0, 0];
+  const url = `sets/${set}/directory?limit=10000&path=${encodeURIComponent(at)}`;
+  for (const { name, type, sizeBytes, firstSet } of (await json<Listed>(t, way, url)).entries) {
+    if (type === 'directory') {
+      const below = await sumsBelow(t, way, path.join(at, name), set);
+      files += below.files;
+      bytes += below.bytes;
+      newBytes += below.newBytes;
+    } else if (type === 'file') {
+      files += 1;
+      bytes += sizeBytes;
+      if (firstSet > 1) newBytes += sizeBytes;
+    }
+  }
+  return { files, bytes, newBytes };
+}
+
 test('a pattern with too many wildcards is refused', async (t) => {
   const pattern = encodeURIComponent('*[a]'.repeat(16));
   t.deepEqual(await search(t, 'local', `pattern=${pattern}`), []);
@@ -131,6 +160,40 @@ for (const way of ['local', 'remote', 'unsealed', 'gateway']) {
       below.changes.map(({ kind, aspects }) => [kind, aspects.includes('content')]),
       [['changed', true]],
     );
+  });
+
+  test(`${way}: the sizes of directories are the sums of what is listed below them`, async (t) => {
+    const { source } = labs[way]!;
+    interface Page {
+      readonly isCounted: boolean;
+      readonly sizes?: Sums;
+      readonly directories: ({ path: string } & Sums)[];
+      readonly more: number;
+    }
+    const ask = (at: string, query = ''): Promise<Page> =>
+      json(t, way, `sets/3/sizes?since=1&path=${encodeURIComponent(at)}${query}`);
+    const { isCounted, sizes, directories } = await ask(source);
+    t.true(isCounted);
+    const [now, before] = [await sumsBelow(t, way, source, 3), await sumsBelow(t, way, source, 1)];
+    t.deepEqual(sizes, { ...now, earlierBytes: before.bytes });
+    t.true(now.newBytes > 0 && now.newBytes < now.bytes);
+    t.true(directories.length > 2);
+    for (const { path: at, ...sums } of directories) {
+      const { files, bytes, newBytes } = await sumsBelow(t, way, at, 3);
+      t.deepEqual([sums.files, sums.bytes, sums.newBytes], [files, bytes, newBytes], at);
+    }
+    const bySize = directories.map(({ bytes }) => bytes);
+    t.deepEqual(
+      bySize,
+      bySize.toSorted((one, other) => other - one),
+    );
+    const first = await ask(source, '&limit=1&by=newBytes');
+    t.is(first.more, directories.length - 1);
+    t.is(first.directories[0]?.newBytes, Math.max(...directories.map(({ newBytes }) => newBytes)));
+    // Above the roots, the roots are shown.
+    const above = await ask(path.dirname(source));
+    t.is(above.sizes, undefined);
+    t.deepEqual(above.directories.find((one) => one.path === source)?.bytes, now.bytes);
   });
 
   test(`${way}: space has a figure for each set, and those of the client`, async (t) => {
