@@ -5,7 +5,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemCode } from '../errors/index.js';
+import { errnoText, systemCode } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import {
   byteText,
@@ -255,7 +255,7 @@ function failedAt(top: string, work: () => void): string[] {
 }
 
 function leftText(top: string, code: string): string {
-  return `${displayName(textBytes(top))}: a snapshot could not be deleted (${code}); the next backup tries again`;
+  return `${displayName(textBytes(top))}: a snapshot could not be deleted: ${errnoText(code)}; the next backup tries again`;
 }
 
 function stateFile(): string {

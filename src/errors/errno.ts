@@ -81,6 +81,8 @@ export function errnoText(code: string): string {
   known ??= new Map([
     ...getSystemErrorMap().values(),
     ...Object.values(UNKNOWN_TO_NODE).map((line) => line.split(': ') as [string, string]),
+    ['ENOTFOUND', 'there is no host of this name'],
+    ['EAI_AGAIN', 'the name server does not answer'],
   ]);
   const words = known.get(code);
   return words === undefined ? code : `${words} (${code})`;

@@ -2,7 +2,7 @@
  * The entries of a set that its backup could not save as they were, from the notes of the set. A reader that returns
  * such an entry, or the directory that lacks it, reports the entry once.
  */
-import { TardisError } from '../errors/index.js';
+import { errnoText, TardisError } from '../errors/index.js';
 import {
   type DirectoryId,
   displayText,
@@ -138,8 +138,8 @@ function keyOf(name: Buffer): string {
 
 function errorOf({ what, reason }: Note, result: string): TardisError {
   const [happened] = TEXTS[what];
-  const why = reason === '' ? '' : ` (${displayText(reason)})`;
-  return new TardisError('UNREAD_AT_BACKUP', `the backup ${happened}${why}: ${result}`);
+  const why = reason === '' ? ':' : `: ${displayText(errnoText(reason))};`;
+  return new TardisError('UNREAD_AT_BACKUP', `the backup ${happened}${why} ${result}`);
 }
 
 export interface PlacedNote extends Pick<SetNote, 'what' | 'reason'> {

@@ -151,7 +151,7 @@ function mountAsRoot(system: System, request: MountRequest): number {
     const code = systemCode(error);
     if (code === 'ENODEV')
       throw new TardisError('FUSE_MISSING', 'the kernel has no FUSE', {}, error);
-    throw code === undefined ? error : mountFailed(path, code, error);
+    throw code === undefined ? error : mountFailed(path, errnoText(code), error);
   }
 }
 

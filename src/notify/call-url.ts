@@ -89,7 +89,7 @@ function send(url: URL, { method, body, timeoutMs }: CallOptions): Promise<numbe
       })
       .on('error', (error) =>
         resolve(
-          (signal.aborted ? 'no answer in time' : (systemCode(error) ?? 'no answer')) +
+          (signal.aborted ? 'no answer in time' : errnoText(systemCode(error) ?? 'no answer')) +
             unusedProxy(url.protocol),
         ),
       )

@@ -5,7 +5,7 @@
  */
 import { createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
 import fs from 'node:fs';
-import { systemCode } from '../errors/index.js';
+import { errnoText, systemCode } from '../errors/index.js';
 import { GEAR_BYTES, writeState } from '../system/index.js';
 import { areRows, type Similar, similarRow, SimilarRows } from './similar-rows.js';
 
@@ -114,7 +114,7 @@ export class SimilarContents {
     } catch (error) {
       const code = systemCode(error);
       if (code === undefined) throw error;
-      if (code !== 'ENOENT') this.doubt(file, `cannot be read (${code})`);
+      if (code !== 'ENOENT') this.doubt(file, `cannot be read: ${errnoText(code)}`);
     }
     return undefined;
   }

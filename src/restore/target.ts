@@ -77,7 +77,11 @@ function makeDirectories(directory: Buffer): boolean {
   }
   const parent = Buffer.from(path.posix.dirname(directory.toString('latin1')), 'latin1');
   if (!parent.equals(directory)) makeDirectories(parent);
-  fs.mkdirSync(directory);
+  try {
+    fs.mkdirSync(directory);
+  } catch (error) {
+    throw failedTo(`create ${displayName(directory)}`, error, 'writeTarget');
+  }
   return true;
 }
 

@@ -6,7 +6,7 @@ import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import type tls from 'node:tls';
 import { WebSocket, WebSocketServer } from 'ws';
-import { errnoText, TardisError } from '../errors/index.js';
+import { errnoText, systemCode, TardisError } from '../errors/index.js';
 import { displayText } from '../model/index.js';
 import {
   type Address,
@@ -210,13 +210,19 @@ async function removeStaleSocket(address: SocketAddress): Promise<void> {
   if (isStale) fs.unlinkSync(address.path);
 }
 
+/** Returns the address for a message; all addresses of the machine have no name. */
+function shownListener(address: SocketAddress): string {
+  const isOfAll = address.kind === 'tcp' && address.host === '';
+  return isOfAll ? `port ${address.port}` : describeAddress(address);
+}
+
 function start(server: http.Server, address: SocketAddress): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
       reject(
         new TardisError(
           'LISTEN_FAILED',
-          `cannot listen on ${describeAddress(address)}: ${error.message}`,
+          `cannot listen on ${shownListener(address)}: ${errnoText(systemCode(error) ?? error.message)}`,
           {},
           error,
         ),

@@ -1,8 +1,11 @@
 /** Messages: singular forms, many failures, reasons why something was not read, mistyped names. */
+import { once } from 'node:events';
 import fs from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import test from 'ava';
-import { backupsRunHere, run, succeed, poolsStayAway } from '../helpers/commands.js';
+import { errnoText } from '../../src/errors/index.js';
+import { backupsRunHere, run, Server, succeed, poolsStayAway } from '../helpers/commands.js';
 import { BucketLab, STORE } from '../helpers/bucket-lab.js';
 import { S3Server } from '../support/s3-server.js';
 import { scratchInMemory } from '../helpers/scratch.js';
@@ -129,6 +132,42 @@ test('a restore into what is no directory, or to an archive of such a name, advi
     t.regex(stderr, why);
     t.notRegex(stderr, /--overwrite/);
   }
+});
+
+test('a client that is not there is answered with those of a store on this machine, not of a server', async (t) => {
+  const store = path.join(scratchInMemory(t), 'store');
+  for (const client of ['ann', 'bob'])
+    await succeed('sonic', ['create', '-D', store, '-C', client]);
+  const missing = ['-D', store, '-C', 'eve'];
+  for (const [tool, words] of [
+    ['lstardis', missing],
+    ['tardis', [...missing, '--local', store]],
+    ['sonic', ['check', ...missing]],
+  ] as const) {
+    const { status, stderr } = await run(tool, words);
+    t.is(status, 10);
+    t.regex(stderr, /has no client "eve" \(its clients: ann, bob\) \[NO_SUCH_CLIENT\]/);
+  }
+  const server = await Server.start(store);
+  t.teardown(() => server.stop());
+  const remote = await run('lstardis', ['-C', 'eve', '--reconnect', '0', ...server.clientArgs]);
+  t.notRegex(remote.stderr, /ann|bob/);
+});
+
+test('a port that is taken, and a host that does not exist, are told in words', async (t) => {
+  const store = path.join(scratchInMemory(t), 'store');
+  await succeed('sonic', ['create', '-D', store, '-C', 'me']);
+  const taken = net.createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  t.teardown(() => taken.close());
+  const { port } = taken.address() as net.AddressInfo;
+  for (const tool of ['tardisd', 'tardisremote'] as const) {
+    const words = ['-D', store, '--insecure-tcp', '--port', String(port)];
+    const { status, stderr } = await run(tool, words);
+    t.is(status, 1);
+    t.regex(stderr, /cannot listen on 127\.0\.0\.1:\d+: address already in use \(EADDRINUSE\)/);
+  }
+  t.is(errnoText('ENOTFOUND'), 'there is no host of this name (ENOTFOUND)');
 });
 
 test('a mistyped variable is only compared with what is like it', async (t) => {

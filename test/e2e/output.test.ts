@@ -76,7 +76,8 @@ for (const how of ['full', 'gone'] as const) {
     t.is(saved.status, how === 'full' ? 1 : 0, saved.printed);
     t.is((await listedSets(store[1]!, 'me'))[0]?.state, 'complete');
     t.notRegex(saved.printed, /^\s+at /m);
-    if (how === 'full') t.regex(saved.printed, /could not be written: ENOSPC/);
+    if (how === 'full')
+      t.regex(saved.printed, /could not be written: no space left on device \(ENOSPC\)/);
 
     const failed = await runDeaf('tardis', [...saving, unread], { stdout: how });
     t.is(failed.status, 1, 'what failed is no success for want of a reader');
@@ -96,7 +97,7 @@ test('a list ends when its reader goes away, and a full disk under it is no succ
   });
   const full = await runDeaf('lstardis', [...store, source], { stdout: 'full' });
   t.is(full.status, 1);
-  t.regex(full.printed, /could not be written: ENOSPC/);
+  t.regex(full.printed, /could not be written: no space left on device \(ENOSPC\)/);
   t.notRegex(full.printed, /^\s+at /m);
 });
 
@@ -109,7 +110,7 @@ test('data that cannot be written to standard output is no success, and is told 
     ['--stdout', `${source}/d0/one`],
   ]) {
     for (const [stdout, why] of [
-      ['full', 'the output could not be written: ENOSPC [TARGET_FULL]\n'],
+      ['full', 'the output could not be written: no space left on device (ENOSPC) [TARGET_FULL]\n'],
       ['closed', 'the output could not be written: it is closed [TARGET_NOT_WRITABLE]\n'],
     ] as const) {
       const { status, printed } = await runDeaf('regenerate', [...store, ...args], { stdout });

@@ -76,7 +76,7 @@ test('root that may not change owners gets all contents, and each kind is named 
   for (const what of ['first', 'again']) {
     const { status, stderr } = lab.below(AS_ROOT_OF_A_CONTAINER);
     t.is(status, 3, `${what}: ${stderr}`);
-    t.regex(stderr, /tree\/d\/[a-z0-9]+ and \d+ more: its owner could not be set \(EINVAL\)/);
+    t.regex(stderr, /tree\/d\/[a-z0-9]+ and \d+ more: its owner could not be set: .* \(EINVAL\)/);
     t.regex(stderr, /--no-set-owner/);
     t.is(stderr.split('could not be set').length, 2, stderr);
     for (let n = 0; n < MANY; n += 1) {
@@ -129,8 +129,8 @@ test('refused permissions and times are named, unless they are left out', async 
   const lab = await Lab.with(t);
   const { status, stderr } = lab.below(WITHOUT_FOWNER); // a file of another owner may not be changed
   t.is(status, 3, stderr);
-  t.regex(stderr, /its permissions could not be set \(EPERM\)/);
-  t.regex(stderr, /its times could not be set \(EPERM\)/);
+  t.regex(stderr, /its permissions could not be set: .* \(EPERM\)/);
+  t.regex(stderr, /its times could not be set: .* \(EPERM\)/);
   t.regex(stderr, /--no-set-perms/);
   for (let n = 0; n < MANY; n += 1) {
     t.is(fs.readFileSync(lab.at('d', `f${n}`), 'utf8'), `content ${n}`);

@@ -160,7 +160,10 @@ test('LogFiles receive the messages of a backup, and its result', async (t) => {
   t.is(fs.readFileSync(at('log 1'), 'utf8'), one);
   const full = await run('tardis', [...local, '--logfile', '/dev/full', '--logfile', at('log 4')]);
   t.is(full.status, 0);
-  t.regex(full.stderr, /cannot write to a log file, closing it: ENOSPC/);
+  t.regex(
+    full.stderr,
+    /cannot write to a log file, closing it: no space left on device \(ENOSPC\)/,
+  );
   t.regex(fs.readFileSync(at('log 4'), 'utf8'), /complete\.$/m);
   const nowhere = await run('tardis', [...local, '--logfile', at('no', 'log')]);
   t.regex(nowhere.stderr, /cannot log to .*\(ENOENT\) \[CONFIG_INVALID\]/);

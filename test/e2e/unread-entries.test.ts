@@ -107,7 +107,10 @@ test('a restore names what its backup could not read, and ends with status 3', a
   t.like(await run('regenerate', [...own, '--stdout', path.join(tree, 'sound')]), { status: 0 });
 
   const lacking = await run('regenerate', [...own, '-o', at('lacking'), path.join(tree, 'new')]);
-  t.regex(lacking.stderr, /the backup could not read it \(EACCES\).*\[NO_SUCH_PATH\]/);
+  t.regex(
+    lacking.stderr,
+    /the backup could not read it: permission denied \(EACCES\);.*\[NO_SUCH_PATH\]/,
+  );
 });
 
 test('the note at the end of an archive names what its backup could not read', async (t) => {
@@ -125,7 +128,10 @@ test('the note at the end of an archive names what its backup could not read', a
   const archive = Buffer.concat(parts).toString('latin1');
   t.regex(archive, /MISSING-FROM-THIS-ARCHIVE/);
   t.regex(archive, /3 entries are missing from this archive, or are of an earlier backup/);
-  t.regex(archive, /tree\/new: the backup could not read it \(EACCES\): the set has nothing/);
+  t.regex(
+    archive,
+    /tree\/new: the backup could not read it: permission denied \(EACCES\); the set has nothing/,
+  );
 });
 
 test('a restore of an encrypting client names it too, and a listing as well', async (t) => {

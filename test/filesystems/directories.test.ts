@@ -118,7 +118,7 @@ test('a directory that cannot be read and has no type stays what it was', async 
     const out = path.join(home, 'out');
     const restored = await run('regenerate', [...place, '-o', out, '/tree']);
     t.is(restored.status, 3, restored.stderr);
-    t.regex(restored.stderr, /unreadable\.d: the backup could not read it \(EIO\)/);
+    t.regex(restored.stderr, /unreadable\.d: the backup could not read it: i\/o error \(EIO\);/);
     t.deepEqual(differences(before, lookBelow(path.join(out, 'tree'))), []);
   });
 });
@@ -150,6 +150,6 @@ test('entries that no backup can hold are named, and the others are saved', asyn
     );
     const listed = await run('lstardis', [...place, path.join(root, 'below')]);
     t.deepEqual([listed.status, listed.stdout], [3, 'deeper\n'], listed.stderr);
-    t.regex(listed.stderr, /below\/b: the backup could not read it \(EOVERFLOW\)/);
+    t.regex(listed.stderr, /below\/b: the backup could not read it: .*\(EOVERFLOW\);/);
   });
 });

@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import { promisify } from 'node:util';
-import { systemCode, TardisError } from '../../errors/index.js';
+import { errnoText, systemCode, TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import { byteText, exactPath, readSmallFile, reportIfExposed } from '../../system/index.js';
 import type { Certificate } from '../../transport/index.js';
@@ -51,7 +51,9 @@ function isThere(file: Buffer): boolean {
   try {
     return fs.lstatSync(exactPath(byteText(file)), { throwIfNoEntry: false }) !== undefined;
   } catch (error) {
-    throw unusable(`cannot look at ${displayName(file)}: ${systemCode(error) ?? 'unknown'}`);
+    throw unusable(
+      `cannot look at ${displayName(file)}: ${errnoText(systemCode(error) ?? 'unknown')}`,
+    );
   }
 }
 
@@ -60,7 +62,9 @@ function read(file: Buffer): Buffer {
     return readSmallFile(file, MAX_FILE_BYTES);
   } catch (error) {
     if (error instanceof TardisError) throw error;
-    throw unusable(`cannot read ${displayName(file)}: ${systemCode(error) ?? 'unknown'}`);
+    throw unusable(
+      `cannot read ${displayName(file)}: ${errnoText(systemCode(error) ?? 'unknown')}`,
+    );
   }
 }
 
@@ -96,7 +100,7 @@ async function makeCertificate({ certFile, keyFile }: CertificateFiles): Promise
 
 function lastLine(output: string, error: unknown): string {
   const line = output.trim().split('\n').at(-1)!.slice(0, 200);
-  return line === '' ? (systemCode(error) ?? 'openssl failed') : line;
+  return line === '' ? errnoText(systemCode(error) ?? 'openssl failed') : line;
 }
 
 function unusable(message: string): TardisError {

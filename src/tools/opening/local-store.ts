@@ -11,6 +11,8 @@ import { listClients, shownStore } from '../../store/index.js';
 import type { StoreLimits } from '../../store/writer/index.js';
 import { byteText, diskOf, nodeSystem, shareHardware, type System } from '../../system/index.js';
 
+const MOST_CLIENTS_NAMED = 6;
+
 /** Returns the location of a client, for tools that read a store. */
 export function clientPlace(settings: {
   readonly database: Buffer;
@@ -26,14 +28,26 @@ export function clientPlace(settings: {
  * name, has several, or cannot be read. The command itself reports the latter.
  */
 export function onlyClient(settings: Parameters<typeof clientPlace>[0]): string | undefined {
-  const { store, client } = clientPlace(settings);
+  const clients = clientsHere(settings);
+  return clients.length === 1 && clients[0] !== settings.client ? clients[0] : undefined;
+}
+
+/** Returns the clients of a store; none if it cannot be read. */
+function clientsHere(settings: Parameters<typeof clientPlace>[0]): readonly string[] {
   try {
-    const clients = listClients(nodeSystem(), store);
-    return clients.length === 1 && clients[0] !== client ? clients[0] : undefined;
+    return listClients(nodeSystem(), clientPlace(settings).store);
   } catch (error) {
     if (asTardisError(error).code === 'INTERNAL') throw error;
-    return undefined;
+    return [];
   }
+}
+
+/** Returns ` (its clients: …)` with the names of the clients of a store; an empty text if there are none. */
+export function itsClients(settings: Parameters<typeof clientPlace>[0]): string {
+  const clients = clientsHere(settings);
+  const more = clients.length > MOST_CLIENTS_NAMED ? ', …' : '';
+  const names = clients.slice(0, MOST_CLIENTS_NAMED).join(', ');
+  return names === '' ? '' : ` (its clients: ${names}${more})`;
 }
 
 /** Returns a system whose new files and directories have permissions that are limited only by this umask. */

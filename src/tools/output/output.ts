@@ -2,7 +2,7 @@
  * Output of tools, and errors of that output. If standard error is closed or its disk is full, work continues. If the
  * reader of standard output ends (`| head`), a listing ends too, but not a backup or a restore.
  */
-import { asTardisError, systemCode } from '../../errors/index.js';
+import { asTardisError, errnoText, systemCode } from '../../errors/index.js';
 
 let isStdoutData = false;
 let isWork = false;
@@ -101,7 +101,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 function lost(error: Error): string {
   const cause = systemCode(error) ?? 'unknown';
   const { code } = asTardisError(error, '', 'writeTarget');
-  const what = cause === 'EBADF' ? 'it is closed' : cause;
+  const what = cause === 'EBADF' ? 'it is closed' : errnoText(cause);
   return `the output could not be written: ${what} [${code}]\n`;
 }
 

@@ -1,7 +1,7 @@
 /** Prints the result of `regenerate`. */
 import type { BackupSet } from '../../history/index.js';
 import type { RestoreFailure, RestoreProgress } from '../../restore/index.js';
-import { ERROR_TABLE, isErrorCode } from '../../errors/index.js';
+import { errnoText, ERROR_TABLE, isErrorCode } from '../../errors/index.js';
 import { displayName, displayText, jsonName, type SetNumber } from '../../model/index.js';
 import { JSON_VERSION, printReport } from '../shared/run-tool.js';
 import { counted, formatBytes, formatCount, formatSeconds } from '../output/units.js';
@@ -126,7 +126,7 @@ function printLacking(lacking: readonly RestoreFailure[]): void {
     const cause = String(context['cause']);
     complain(
       'regenerate',
-      `${displayName(first.path)}${more}: ${displayText(message)} (${cause}) [${code}]`,
+      `${displayName(first.path)}${more}: ${displayText(message)}: ${errnoText(cause)} [${code}]`,
     );
     options.add(LEFT_OUT_BY.get(context['attribute']) ?? '--no-set-attrs');
   }

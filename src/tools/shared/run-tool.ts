@@ -114,6 +114,11 @@ async function runExplained<T extends Tool>(
     }
   } catch (error) {
     const { code, message, context } = asTardisError(error);
+    if (code === 'NO_SUCH_CLIENT' && isPlaceNamed(spec.tool, settings) && isStoreHere(settings)) {
+      const { itsClients } = await import('../opening/local-store.js');
+      const place = settings as unknown as Parameters<typeof itsClients>[0];
+      throw new TardisError(code, message + itsClients(place), context, error);
+    }
     if (code !== 'INTERNAL') {
       if (!OF_USUAL_STORE.includes(code) || isPlaceNamed(spec.tool, settings)) throw error;
       const hint = 'no store was named: give -D or --server, or set up backups by `tardis setup`';
@@ -165,12 +170,9 @@ async function withOnlyClient<T extends Tool>(
   settings: Settings<T>,
 ): Promise<Settings<T>> {
   const isNamed = settings.sources.get('client')?.source !== 'built-in';
-  const isElsewhere = isBucket(settings.sources.get('database'));
-  if (isNamed || isElsewhere || !OF_A_CLIENT.includes(tool)) return settings;
-  const place = settings as unknown as Settings<'sonic list'> & Settings<'lstardis'>;
-  if (place.throughServer !== undefined || isSetAbove(place, 'server', 'database')) return settings;
+  if (isNamed || !isStoreHere(settings) || !OF_A_CLIENT.includes(tool)) return settings;
   const { onlyClient } = await import('../opening/local-store.js');
-  const client = onlyClient(place);
+  const client = onlyClient(settings as unknown as Settings<'sonic list'>);
   return client === undefined ? settings : { ...settings, client };
 }
 
@@ -189,6 +191,16 @@ const ENTERING: readonly Tool[] = [
 async function leaveBucket(): Promise<void> {
   const { closeSharedStores } = await import('../../store/index.js');
   await closeSharedStores();
+}
+
+/** True if the command uses a store in a directory of this machine, not a server and not a bucket. */
+function isStoreHere(settings: Sourced): boolean {
+  const place = settings as unknown as Settings<'sonic list'> &
+    Settings<'lstardis'> & { readonly local?: boolean };
+  if (isBucket(settings.sources.get('database'))) return false;
+  const isServed =
+    place.local === undefined ? isSetAbove(place, 'server', 'database') : !place.local;
+  return place.throughServer === undefined && !isServed;
 }
 
 /** True if the command line, which every user of the machine can see, contains a secret. */

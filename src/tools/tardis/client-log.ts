@@ -1,6 +1,6 @@
 /** Writes messages of a client to its log files (`LogFiles`), each line with its time. */
 import fs from 'node:fs';
-import { failedTo, systemCode } from '../../errors/index.js';
+import { errnoText, failedTo, systemCode } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import { complain } from '../output/front.js';
 
@@ -27,7 +27,7 @@ export class ClientLog {
         fs.writeSync(fd, text);
         return true;
       } catch (error) {
-        const why = systemCode(error) ?? 'unknown';
+        const why = errnoText(systemCode(error) ?? 'unknown');
         complain('tardis', `cannot write to a log file, closing it: ${why}`);
         fs.closeSync(fd);
         return false;

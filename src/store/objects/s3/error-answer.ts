@@ -107,7 +107,7 @@ export function errorOf(answer: Answer, about: About): TardisError {
   const context = { status: answer.status, word: shown(word) };
   return new TardisError(
     code,
-    `${about.what} (${about.where}): ${reason}${hint(code, answer, region, about)}`,
+    `${about.what} (${about.where}): ${reason}${hint(code, answer, { word, region }, about)}`,
     context,
   );
 }
@@ -119,9 +119,16 @@ function codeOf(status: number, word: string, message: string): ErrorCode {
   return status >= 300 && status < 400 ? 'BUCKET_ANSWER_INVALID' : 'BUCKET_FAILED';
 }
 
-function hint(code: ErrorCode, { headers }: Answer, region: string, about: About): string {
+function hint(
+  code: ErrorCode,
+  { status, headers }: Answer,
+  { word, region }: { readonly word: string; readonly region: string },
+  about: About,
+): string {
   if (code === 'CREDENTIALS_REFUSED') return `; the access key is from ${about.source}`;
   if (code === 'BUCKET_REGION_WRONG' && region !== '') return `; its region is ${shown(region)}`;
+  if (code === 'BUCKET_FAILED' && word === '' && status < 500)
+    return '; the answer has no error of S3: check --endpoint';
   const storeMs = Date.parse(headers.date ?? '');
   if (code !== 'CLOCK_WRONG' || Number.isNaN(storeMs)) return '';
   const seconds = Math.round((about.nowMs - storeMs) / 1000);
