@@ -205,7 +205,7 @@ export const ROOT_ROWS = rowsFor({ tools: BACKUPS }, {
     perTool: {
       'tardis-import': {
         isCommon: true,
-        help: 'path that the directories of --sets had on their machine; later backups of it continue the history',
+        help: 'path that the directories of --sets, or the tops of tar files, had on their machine (default for tar files: /)',
       },
     },
     help: 'path under which a directory is stored; give it once for each directory, in the order of the directories',
@@ -408,7 +408,7 @@ export const IMPORT_ROWS = rowsFor({ tools: ['tardis-import'] }, {
     type: 'path',
     flags: '--sets <pattern>',
     isCommon: true,
-    help: 'import what rsync --link-dest, rsnapshot or another tool has kept: each directory that matches becomes a set of its date (%Y %m %d %H %M %S in the name, otherwise of its modification time); needs --kept-as',
+    help: 'import what rsync --link-dest, rsnapshot or another tool has kept: each directory or tar file that matches becomes a set of its date (%Y %m %d %H %M %S in the name, otherwise of its modification time); directories need --kept-as',
   },
   verifySets: {
     type: 'bool',

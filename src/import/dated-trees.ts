@@ -1,6 +1,6 @@
 /**
  * Finds the states of a directory that another tool has kept: directories with dates in their names, as rsync --link-dest
- * makes them, or numbered ones, as rsnapshot does.
+ * makes them, numbered ones, as rsnapshot does, or tar files.
  */
 import fs from 'node:fs';
 import { failedTo, systemCode, TardisError } from '../errors/index.js';
@@ -8,7 +8,9 @@ import { displayName, joinPath } from '../model/index.js';
 
 /** A directory as it was at a moment. */
 export interface DatedState {
-  readonly directory: Buffer;
+  /** The directory, or a tar file of it. */
+  readonly place: Buffer;
+  readonly isTar: boolean;
   readonly dateMs: number;
 }
 
@@ -26,34 +28,37 @@ const FIELDS: Readonly<Record<string, string>> = {
 };
 const WORD = /%(.?)|\*/gs;
 const SPECIAL = /[\\^$.*+?()[\]{}|/]/g;
+/** Names of tar files, also compressed ones. */
+const TAR = /\.(?:tar(?:\.(?:gz|bz2|xz|zst|lz|lzma|lzo|Z))?|tgz|tbz2?|txz|tzst|tlz)$/;
 const EARLIEST_MS = 0;
 
-/** A directory that matches the pattern so far. */
+/** A directory that matches the pattern so far, or a tar file that matches all of it. */
 interface Match {
-  readonly directory: Buffer;
+  readonly place: Buffer;
+  readonly isTar: boolean;
   readonly fields: Readonly<Record<string, string>>;
-  /** Time of the directory that last matched a part with a `*` or a field. */
+  /** Time of what last matched a part with a `*` or a field. */
   readonly mtimeMs: number;
 }
 
 /**
- * Returns the directories that a pattern matches, the oldest first. A `*` stands for any characters of one name; `%Y`,
+ * Returns the directories and tar files that a pattern matches, the oldest first. A `*` stands for any characters of one name; `%Y`,
  * `%m`, `%d`, `%H`, `%M` and `%S` are the parts of a local date. Without them, the date is the modification time of the
  * directory that the last `*` matches. Links are no states, since tools let `current` point to one. Throws USAGE for a
  * wrong pattern, two states of one second, or none; SOURCE_MISSING and IO_FAILED if a directory cannot be listed.
  */
 export function datedTrees(pattern: Buffer, nowMs: number): DatedState[] {
-  const parts = pattern.toString('latin1').split('/');
-  requireFields(pattern.toString('latin1'));
-  const isAbsolute = parts[0] === '';
-  let found: Match[] = [{ directory: Buffer.from(isAbsolute ? '/' : '.'), fields: {}, mtimeMs: 0 }];
-  for (const part of parts) {
+  const text = pattern.toString('latin1');
+  requireFields(text);
+  const start = Buffer.from(text.startsWith('/') ? '/' : '.');
+  let found: Match[] = [{ place: start, isTar: false, fields: {}, mtimeMs: 0 }];
+  for (const part of text.split('/')) {
     if (part === '') continue;
-    found = found.flatMap((match) => matchesIn(match, part));
-    if (found.length > MAX_STATES) throw wrong(`matches more than ${MAX_STATES} directories`);
+    found = found.flatMap((match) => (match.isTar ? [] : matchesIn(match, part)));
+    if (found.length > MAX_STATES) throw wrong(`matches more than ${MAX_STATES} names`);
   }
   const states = found
-    .map((match) => ({ directory: match.directory, dateMs: dateOf(match) }))
+    .map((match) => ({ place: match.place, isTar: match.isTar, dateMs: dateOf(match) }))
     .filter((state): state is DatedState => state.dateMs !== undefined)
     .toSorted((one, other) => one.dateMs - other.dateMs);
   requireOrder(states, nowMs);
@@ -78,32 +83,39 @@ function requireFields(text: string): void {
 
 /** Throws USAGE unless each state has a second of its own, and none lies in the future. */
 function requireOrder(states: readonly DatedState[], nowMs: number): void {
-  if (states.length === 0) throw wrong('no directory matches');
+  if (states.length === 0) throw wrong('no directory and no tar file matches');
   for (const [index, state] of states.entries()) {
-    const shown = displayName(state.directory);
+    const shown = displayName(state.place);
     if (state.dateMs > nowMs) throw wrong(`the date of ${shown} is in the future`);
     const before = states[index - 1];
     if (before?.dateMs === state.dateMs) {
-      throw wrong(`${displayName(before.directory)} and ${shown} have the same date`);
+      throw wrong(`${displayName(before.place)} and ${shown} have the same date`);
     }
   }
 }
 
-/** Returns the directories in `match` that fit one part of the pattern. */
+/** Returns the directories and tar files in `match` that fit one part of the pattern. */
 function matchesIn(match: Match, part: string): Match[] {
   if (!/[%*]/.test(part)) {
-    const directory = inside(match.directory, part);
-    return statusOf(directory)?.isDirectory() === true ? [{ ...match, directory }] : [];
+    const { fields, mtimeMs } = match;
+    return matchAt(match, part).map((one) => ({ ...one, fields, mtimeMs }));
   }
   const name = nameOf(part);
-  return namesIn(match.directory).flatMap((text) => {
+  return namesIn(match.place).flatMap((text) => {
     const fits = name.exec(text);
-    const directory = inside(match.directory, text);
-    const status = fits === null ? undefined : statusOf(directory);
-    if (status?.isDirectory() !== true) return [];
-    const fields = { ...match.fields, ...fits?.groups };
-    return [{ directory, fields, mtimeMs: status.mtimeMs }];
+    if (fits === null) return [];
+    const fields = { ...match.fields, ...fits.groups };
+    return matchAt(match, text).map((one) => ({ ...one, fields }));
   });
+}
+
+/** Returns the directory or tar file of this name, with its time. */
+function matchAt(match: Match, name: string): Omit<Match, 'fields'>[] {
+  const place = joinPath(match.place, Buffer.from(name, 'latin1'));
+  const status = fs.lstatSync(place, { throwIfNoEntry: false });
+  if (status === undefined) return [];
+  const isTar = status.isFile() && TAR.test(name);
+  return isTar || status.isDirectory() ? [{ place, isTar, mtimeMs: status.mtimeMs }] : [];
 }
 
 /** Returns the expression that matches names, read as Latin-1, by one part of the pattern. */
@@ -143,14 +155,6 @@ function namesIn(directory: Buffer): string[] {
     if (systemCode(error) === undefined) throw error;
     throw failedTo(`list ${displayName(directory)}`, error, 'openSource');
   }
-}
-
-function statusOf(path: Buffer): fs.Stats | undefined {
-  return fs.lstatSync(path, { throwIfNoEntry: false });
-}
-
-function inside(directory: Buffer, name: string): Buffer {
-  return joinPath(directory, Buffer.from(name, 'latin1'));
 }
 
 function wrong(why: string): TardisError {

@@ -3,18 +3,21 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { TardisError } from '../errors/index.js';
-import { displayText } from '../model/index.js';
+import { displayText, joinPath } from '../model/index.js';
 import { environmentOfOthers, textBytes } from '../system/index.js';
 
 /** Bytes of the messages of a program that are kept. */
 const MOST_MESSAGE_BYTES = 4096;
 /** Bytes of what a program may print as its result: the list of its states. */
 const MOST_PRINTED_BYTES = 64 << 20;
+const OWNER_ALL = 0o700;
 
 export interface Program {
   readonly words: readonly string[];
   /** The purpose, for messages. */
   readonly what: string;
+  /** Variables that it must not take from the user. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A directory that shows a state. Only this user can enter it, and it is removed at the end. */
@@ -31,14 +34,14 @@ export class StatePlace implements Disposable {
   /** Makes an empty directory beside it, on the same file system. */
   beside(name: string): string {
     const made = path.join(this.path, name);
-    fs.mkdirSync(made, { mode: 0o700 });
+    fs.mkdirSync(made, { mode: OWNER_ALL });
     return made;
   }
 
   /** Removes what is in the directory. */
   empty(): void {
-    fs.rmSync(this.directory, { recursive: true, force: true });
-    fs.mkdirSync(this.directory, { mode: 0o700 });
+    removeAll(this.directory);
+    fs.mkdirSync(this.directory, { mode: OWNER_ALL });
   }
 
   /** Runs a program in the directory, and returns what it printed. Throws IMPORT_SOURCE_DAMAGED if it fails. */
@@ -47,13 +50,25 @@ export class StatePlace implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    fs.rmSync(this.path, { recursive: true, force: true });
+    removeAll(textBytes(this.path));
   }
+}
+
+/** Removes a directory and all below it. Users other than root may first have to open directories that came without rights. */
+function removeAll(top: Buffer): void {
+  const directories = process.getuid!() === 0 ? [] : [top];
+  for (let next = directories.pop(); next !== undefined; next = directories.pop()) {
+    fs.chmodSync(next, OWNER_ALL);
+    for (const entry of fs.readdirSync(next, { encoding: 'buffer', withFileTypes: true })) {
+      if (entry.isDirectory()) directories.push(joinPath(next, entry.name));
+    }
+  }
+  fs.rmSync(top, { recursive: true, force: true });
 }
 
 /** Runs a program, and returns what it printed. It may ask for passwords on the terminal. */
 export function runProgram(
-  { words, what }: Program,
+  { words, what, env = {} }: Program,
   cwd: Buffer | undefined,
   signal: AbortSignal,
 ): Promise<string> {
@@ -64,7 +79,7 @@ export function runProgram(
     const child = spawn(command!, rest, {
       ...(cwd && { cwd: cwd.toString() }),
       stdio: ['inherit', 'pipe', 'pipe'],
-      env: environmentOfOthers(),
+      env: { ...environmentOfOthers(), ...env },
       signal,
     });
     let messages = '';

@@ -3,7 +3,7 @@
  * environment, or at a prompt.
  */
 import { TardisError } from '../errors/index.js';
-import { displayText } from '../model/index.js';
+import { displayName, displayText } from '../model/index.js';
 import { type StatePlace, runProgram } from './program.js';
 
 /** One snapshot of restic, or archive of borg. */
@@ -106,4 +106,28 @@ export class Repository {
     const words = this.program.restore(this.place, id);
     await directory.run({ words, what: `restore ${id} of ${this.place}` }, signal);
   }
+}
+
+/**
+ * GNU tar, which decompresses by the programs that it knows. It takes no name as absolute, refuses one with `..`, and makes links
+ * to other places only when all else is written, so nothing is written outside of its directory.
+ */
+const UNPACK = [
+  'tar',
+  '--extract',
+  '--force-local',
+  '--numeric-owner',
+  '--same-permissions',
+].concat(['--acls', '--xattrs', '--xattrs-include=*', '--warning=no-timestamp']);
+
+/** Makes a directory show a tar file. Throws IMPORT_PROGRAM_MISSING, and IMPORT_SOURCE_DAMAGED if tar refuses anything. */
+export async function showTar(
+  file: Buffer,
+  directory: StatePlace,
+  signal: AbortSignal,
+): Promise<void> {
+  directory.empty();
+  const words = [...UNPACK, '--file', file.toString()];
+  const program = { words, what: `unpack ${displayName(file)}`, env: { TAR_OPTIONS: '' } };
+  await directory.run(program, signal);
 }

@@ -191,7 +191,7 @@ test('a state that no set can have in its place is refused, and so is a wrong pa
   };
   t.regex(await tried('%Y-%m/me'), /a date needs %Y, %m and %d/);
   t.regex(await tried('%Y-%m-%q/me'), /%q.* is none of/);
-  t.regex(await tried('%Y%m%d'), /no directory matches/);
+  t.regex(await tried('%Y%m%d'), /no directory and no tar file matches/);
   fs.mkdirSync(at('kept', '2023-01-01', 'me'), { recursive: true });
   t.regex(await tried('%Y-%m-%d/me'), /2023-01-01.* is not newer than the newest set/);
   fs.mkdirSync(at('kept', '9999-01-01', 'me'), { recursive: true });

@@ -42,6 +42,8 @@ export const COMMANDS_HELP = {
         'imports those of a repository elsewhere',
       [`tardis-import ${D} --create --kept-as /home --sets '/snapshots/*.*/localhost/home'`]:
         'imports what rsnapshot has kept',
+      [`tardis-import ${D} --create --sets '/backups/home-%Y-%m-%d.tar.gz'`]:
+        'imports tar files, each as a set of the date in its name',
       [`tardis-import ${D} --verify /mnt/restic`]:
         'imports what is new, and compares every set with the repository',
       [`tardis-import ${D} --kept-as /home --sets '/backup/%Y-%m-%d/home' --dry-run`]:

@@ -96,7 +96,7 @@ function requireFitting(options: Options): void {
   if (importedSource !== undefined && importedSets !== undefined) wrong('give one source');
   if (importedSets === undefined) {
     if (keptAs.length > 0) wrong('the source has the paths: omit --kept-as');
-  } else if (keptAs.length !== 1) wrong('give the path that the directory had, by one --kept-as');
+  } else if (keptAs.length > 1) wrong('give the path that the directory had, by one --kept-as');
 }
 
 /**

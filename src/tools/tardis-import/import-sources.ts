@@ -2,16 +2,19 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import type { Settings } from '../../config/index.js';
+import { TardisError } from '../../errors/index.js';
 import {
+  type DatedState,
   datedTrees,
   namedSource,
   Repository,
   type RepositoryKind,
+  showTar,
   StatePlace,
 } from '../../import/index.js';
 import { OriginalStore, Staging } from '../../import/python/index.js';
-import { displayName, displayText, joinPath } from '../../model/index.js';
-import { byteText, nodeSystem, textBytes } from '../../system/index.js';
+import { displayName, displayText, joinPath, lastComponent } from '../../model/index.js';
+import { absolutePath, byteText, nodeSystem, textBytes } from '../../system/index.js';
 import { requirePassword } from '../opening/password.js';
 
 type Options = Settings<'tardis-import'>;
@@ -52,7 +55,7 @@ export interface ImportSource extends Disposable {
  */
 export async function openSource(settings: Options, signal: AbortSignal): Promise<ImportSource> {
   const { importedSets, importedSource, keptAs } = settings;
-  if (importedSets !== undefined) return datedSource(importedSets, keptAs[0]!);
+  if (importedSets !== undefined) return datedSource(importedSets, keptAs[0], signal);
   const { kind, place } = namedSource(byteText(importedSource!));
   if (kind === 'tardis') return pythonSource(settings, place);
   return repositorySource(kind, place, signal);
@@ -84,15 +87,34 @@ async function repositorySource(
   };
 }
 
-function datedSource(pattern: Buffer, keptAs: Buffer): ImportSource {
+/**
+ * Opens dated directories, or tar files, which are unpacked one after the other in a directory of this user below TMPDIR. Throws
+ * USAGE if the path of directories is not known.
+ */
+function datedSource(
+  pattern: Buffer,
+  keptAs: Buffer | undefined,
+  signal: AbortSignal,
+): ImportSource {
+  const states = datedTrees(pattern, Date.now());
+  if (keptAs === undefined && states.some(({ isTar }) => !isTar)) {
+    const why = 'give the path that the directory had, by one --kept-as';
+    throw new TardisError('USAGE', why);
+  }
+  const unpacked = states.some(({ isTar }) => isTar) ? new StatePlace(os.tmpdir()) : undefined;
+  const rootsOf = async ({ place, isTar }: DatedState): Promise<StateRoot[]> => {
+    const directory = isTar ? unpacked!.directory : absolutePath(place);
+    if (isTar) await showTar(absolutePath(place), unpacked!, signal);
+    return keptAs === undefined ? rootsIn(directory) : [{ directory, keptAs }];
+  };
   return {
-    states: datedTrees(pattern, Date.now()).map(({ directory, dateMs }) => ({
-      dateMs,
-      name: `${displayName(keptAs)} ${new Date(dateMs).toISOString().replace('.000Z', 'Z')}`,
-      shown: displayName(directory),
-      show: () => Promise.resolve({ roots: [{ directory, keptAs }], lacks: [] }),
+    states: states.map((state) => ({
+      dateMs: state.dateMs,
+      name: `${displayName(keptAs ?? lastComponent(state.place))} ${new Date(state.dateMs).toISOString().replace('.000Z', 'Z')}`,
+      shown: displayName(state.place),
+      show: async () => ({ roots: await rootsOf(state), lacks: [] }),
     })),
-    [Symbol.dispose]: () => undefined,
+    [Symbol.dispose]: () => unpacked?.[Symbol.dispose](),
   };
 }
 

@@ -1,0 +1,71 @@
+/** `tardis-import --sets` of tar files: each becomes a set, and none writes outside of the directory in which it is unpacked. */
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { codeIn } from '../helpers/codes.js';
+import { backupsRunHere, run, succeed } from '../helpers/commands.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { differences, dir, file, look, makeTree, symlink } from '../helpers/tree.js';
+
+backupsRunHere();
+
+/** Returns places in a scratch directory, and the words of an import of all tar files in it. */
+function lab(t: ExecutionContext) {
+  const home = scratchInMemory(t);
+  const at = (...names: string[]): string => path.join(home, ...names);
+  const client = ['-D', at('store'), '-C', 'me'];
+  const words = [...client, '--create', '--sets', at('of-%Y-%m-%d.tar*')];
+  return { at, client, words };
+}
+
+test('each dated tar file becomes a set, compressed or not, and equals it', async (t) => {
+  const { at, client, words } = lab(t);
+  const kinds = [
+    ['2024-03-01', '.tar'],
+    ['2024-03-02', '.tar.gz'],
+    ['2024-03-03', '.tar.xz'],
+  ] as const;
+  const trees = kinds.map(([day, ending]) => {
+    fs.rmSync(at('me'), { recursive: true, force: true });
+    makeTree(at('me'), [dir('closed', [file('note', `of ${day}`)]), symlink('away', '/etc')]);
+    fs.linkSync(at('me/closed/note'), at('me/twin'));
+    fs.chmodSync(at('me/closed'), 0o555);
+    execFileSync('tar', ['--format=pax', '-caf', at(`of-${day}${ending}`), '-C', at('.'), 'me']);
+    fs.writeFileSync(at(`of-${day}${ending}.md5`), 'no archive');
+    return look(at('me'));
+  });
+  const verified = await succeed('tardis-import', [...words, '--verify']);
+  t.is([...verified.matchAll(/^Compared set .*: equal; /gm)].length, kinds.length, verified);
+  t.is(await succeed('tardis-import', words), '');
+  for (const [index, tree] of trees.entries()) {
+    const out = at(`out ${index}`);
+    await succeed('regenerate', [...client, '-b', String(index + 1), '-o', out, '/me']);
+    t.deepEqual(differences(tree, look(path.join(out, 'me'))), []);
+  }
+  await succeed('tardis-import', [...words, '-C', 'other', '--kept-as', '/home']);
+  const listed = await succeed('lstardis', ['-D', at('store'), '-C', 'other', '/home/me']);
+  t.regex(listed, /closed/);
+});
+
+test('a tar file that names another place is refused, and nothing is written there', async (t) => {
+  const { at, words } = lab(t);
+  fs.mkdirSync(at('work/deep'), { recursive: true });
+  fs.mkdirSync(at('target'));
+  fs.writeFileSync(at('work/stolen'), 'x');
+  fs.symlinkSync(at('target'), at('work/deep/way'));
+  fs.mkdirSync(at('other/deep/way'), { recursive: true });
+  fs.writeFileSync(at('other/deep/way/stolen'), 'x');
+  const archive = at('of-2024-03-01.tar');
+  const hostile: readonly (readonly string[])[] = [
+    ['-C', at('work/deep'), '../stolen'],
+    ['-C', at('work'), 'deep/way', '-C', at('other'), 'deep/way/stolen'],
+  ];
+  for (const members of hostile) {
+    execFileSync('tar', ['-P', '-cf', archive, ...members]);
+    const { status, stderr } = await run('tardis-import', words);
+    t.is(status, 1, stderr);
+    t.is(codeIn({ stderr }), 'IMPORT_SOURCE_DAMAGED', stderr);
+  }
+  t.deepEqual(fs.readdirSync(at('target')), []);
+});
