@@ -7,8 +7,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
-import { file, makeTree, noise } from '../helpers/tree.js';
-import { bytesIn } from '../helpers/garbage.js';
+import { file, makeTree, noise, sizeOf } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -94,13 +93,13 @@ for (const [what, more] of [
 test('unneeded data is freed through a server, by an account with the right to delete', async (t) => {
   const { as, packs, place } = await served(t, ['--no-crypt']);
   await succeed('sonic', ['delete', '1', '--yes', ...as('tidier')]);
-  const before = bytesIn(packs);
+  const before = sizeOf(packs);
   t.regex((await run('sonic', ['orphans', ...as('looker')])).stderr, /NOT_PERMITTED/);
   t.like(jsonLines(await succeed('sonic', ['orphans', ...as('tidier'), '--json']))[0], {
     isDone: true,
     contents: 30,
   });
   await succeed('sonic', ['orphans', ...as('tidier')]);
-  t.true(bytesIn(packs) < before / 2, `${bytesIn(packs)} of ${before} bytes`);
+  t.true(sizeOf(packs) < before / 2, `${sizeOf(packs)} of ${before} bytes`);
   t.regex(await succeed('sonic', ['check', '--read-data', ...place]), /No damage found/);
 });

@@ -67,7 +67,7 @@ async function startLab(t: Parameters<typeof startNode>[0], options: S3Options =
 }
 
 function growMuch(source: string, round = 0): void {
-  for (let file = 0; file < 60; file += 1) {
+  for (let file = 0; file < 30; file += 1) {
     fs.writeFileSync(`${source}/much-${file}`, noise(1000 * (round + 1) + file, 200_000));
   }
 }

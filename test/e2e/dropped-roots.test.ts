@@ -3,9 +3,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, rest, run, succeed } from '../helpers/commands.js';
-import { bytesIn } from '../helpers/garbage.js';
 import { scratchInMemory } from '../helpers/scratch.js';
-import { dir, file, look, makeTree, noise, differences } from '../helpers/tree.js';
+import { differences, dir, file, look, makeTree, noise, sizeOf } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -54,9 +53,9 @@ for (const [kind, word] of [
     await save('one', 'two');
     await save('one');
     await save('one');
-    const full = bytesIn(client);
+    const full = sizeOf(client);
     t.regex(await sonic('delete', '1', '--yes'), /[1-9]\d* contents? removed/);
-    t.true(bytesIn(client) < full - SECRET_BYTES, `${bytesIn(client)} of ${full} bytes`);
+    t.true(sizeOf(client) < full - SECRET_BYTES, `${sizeOf(client)} of ${full} bytes`);
     await soundness();
     // The root returns with fewer files: none of the earlier ones may appear again.
     fs.rmSync(at('two', 'below', 'deeper'), { recursive: true });

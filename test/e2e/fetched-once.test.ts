@@ -105,11 +105,15 @@ function requireOnce(
   t.true(isOnce, `${what}: ${fetched} of ${needed} bytes`);
 }
 
-/** Ways in which the records of a shape are fetched: a shape has one from run to run, and all in a soak run. */
+/**
+ * Ways in which the records of a shape are fetched. A run takes every second shape, each in one way, which TEST_SEED chooses;
+ * a soak run takes all of them.
+ */
 const WAYS = ['server', 'encrypted in a bucket', 'server', 'plain in a bucket'] as const;
 
 for (const [number, [what, shape]] of Object.entries(SHAPES).entries()) {
-  const ways = share < 1 ? [WAYS[(seed + number) % WAYS.length]!] : [...new Set(WAYS)];
+  if (share < 1 && (seed + number) % 2 === 0) continue;
+  const ways = share < 1 ? [WAYS[((seed >> 1) + number) % WAYS.length]!] : [...new Set(WAYS)];
   for (const way of ways) {
     if (way === 'server') testServer(what, shape);
     else testBucket(what, shape, way === 'encrypted in a bucket');

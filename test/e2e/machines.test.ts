@@ -14,6 +14,7 @@ import {
 } from '../helpers/commands.js';
 import { Mounts, LeftOut, unlessLeftOut } from '../helpers/mounts.js';
 import { scratchInMemory } from '../helpers/scratch.js';
+import { filesBelow } from '../helpers/plaintext.js';
 
 backupsRunHere();
 
@@ -56,10 +57,8 @@ function hostField(): string {
 
 /** True if a file in the store has one of these texts in clear. */
 function hasText(store: string, words: readonly string[]): boolean {
-  const files = fs.readdirSync(store, { recursive: true, withFileTypes: true });
-  return files
-    .filter((file) => file.isFile())
-    .map((file) => fs.readFileSync(path.join(file.parentPath, file.name)))
+  return filesBelow(store)
+    .map((file) => fs.readFileSync(file))
     .some((bytes) => words.some((word) => bytes.includes(word, 0, 'latin1')));
 }
 

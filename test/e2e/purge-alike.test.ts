@@ -11,9 +11,8 @@ import { plainPackr } from '../../src/system/msgpack/index.js';
 import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { noise, text } from '../helpers/tree.js';
-import { bytesIn } from '../helpers/garbage.js';
+import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
+import { noise, sizeOf, text } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -71,12 +70,11 @@ async function outcome(place: readonly string[], client: string): Promise<Outcom
   const [list] = jsonLines(await succeed('sonic', ['list', ...place, '--json']));
   const { sets } = list as { sets: { name: string }[] };
   const directories = fs.readdirSync(client).filter((name) => /^(packs|[0-9a-f]{2})$/.test(name));
-  const bytes = directories.reduce((sum, name) => sum + bytesIn(path.join(client, name)), 0);
+  const bytes = directories.reduce((sum, name) => sum + sizeOf(path.join(client, name)), 0);
   return { names: sets.map(({ name }) => name), bytes };
 }
 
 interface Lab {
-  readonly home: string;
   readonly env: Readonly<Record<string, string>>;
   readonly source: string;
   readonly config: string;
@@ -85,12 +83,15 @@ interface Lab {
   copy(name: string): { place: string[]; store: string; client: string };
 }
 
-async function lab(t: ExecutionContext): Promise<Lab> {
-  const home = scratchInMemory(t);
-  const [source, config, secret] = ['tree', 'config', 'secret'].map((name) =>
-    path.join(home, name),
-  );
-  const first = { store: path.join(home, 'store'), client: 'me' };
+const top = makeScratch();
+test.after.always(() => removeScratch(top));
+/** The store of sixty days, which each test copies. */
+let made: Promise<Lab> | undefined;
+
+async function makeLab(): Promise<Lab> {
+  let copies = 0;
+  const [source, config, secret] = ['tree', 'config', 'secret'].map((name) => path.join(top, name));
+  const first = { store: path.join(top, 'store'), client: 'me' };
   await sixtyDays(first, source!);
   fs.writeFileSync(secret!, 'the words of the owner');
   fs.writeFileSync(
@@ -105,7 +106,8 @@ async function lab(t: ExecutionContext): Promise<Lab> {
   await succeed('sonic', ['account', ...place, '-F', secret!, '--add', 'boss', ...rights, ...own]);
   fs.writeFileSync(path.join(source!, 'changes'), noise('today', CHANGED_BYTES));
   const copy = (name: string) => {
-    const store = path.join(home, name);
+    copies += 1;
+    const store = path.join(top, `${name} ${copies}`);
     fs.cpSync(first.store, store, { recursive: true, preserveTimestamps: true });
     return {
       place: ['-D', store, '-C', 'me', '-F', secret!],
@@ -113,7 +115,7 @@ async function lab(t: ExecutionContext): Promise<Lab> {
       client: path.join(store, 'me'),
     };
   };
-  return { home, env: zoneOfNoon(), source: source!, config: config!, secret: secret!, copy };
+  return { env: zoneOfNoon(), source: source!, config: config!, secret: secret!, copy };
 }
 
 const PURGED = /^(\d+) backup sets of "me" purged \([\d, -]+\)\.$/m;
@@ -121,7 +123,7 @@ const FREED = /files? of [\d.]+ [kM]B deleted; [\d.]+ [kM]B freed\.$/m;
 
 test('sixty days of sets are purged alike by tardis --local, by a server and by sonic', async (t) => {
   t.timeout(600_000);
-  const { env, source, config, secret, copy } = await lab(t);
+  const { env, source, config, secret, copy } = await (made ??= makeLab());
   const today = ['--name', 'today', source];
   const local = copy('local');
   const before = (await outcome(local.place, local.client)).bytes;
@@ -170,7 +172,7 @@ test('sixty days of sets are purged alike by tardis --local, by a server and by 
 
 test('an account without the right to purge cannot evict the first set of a day', async (t) => {
   t.timeout(600_000);
-  const { env, source, config, secret, copy } = await lab(t);
+  const { env, source, config, secret, copy } = await (made ??= makeLab());
   const { store, place, client } = copy('served');
   const login = ['-C', 'me', '-F', secret];
   const printed = await throughServer(t, store, config, env, async (far) => {

@@ -14,8 +14,7 @@ import {
 import { runOnTerminal } from '../helpers/terminal.js';
 import { readersAgree } from '../helpers/second-reader.js';
 import { scratchInMemory } from '../helpers/scratch.js';
-import { differences, file, look, makeTree, noise } from '../helpers/tree.js';
-import { bytesIn } from '../helpers/garbage.js';
+import { differences, file, look, makeTree, noise, sizeOf } from '../helpers/tree.js';
 import { until } from '../helpers/until.js';
 
 backupsRunHere();
@@ -94,18 +93,18 @@ test('the space of deleted sets is freed at once, or later by sonic orphans', as
   const lab = await withSets(t, 6);
   const { place, store } = lab;
   const packs = path.join(store, 'me', 'packs');
-  const all = bytesIn(packs);
+  const all = sizeOf(packs);
   await succeed('sonic', ['delete', ...place, '1-2', '--yes']);
-  const once = bytesIn(packs);
+  const once = sizeOf(packs);
   t.true(all - once > MIB / 2, `${once} of ${all} bytes`);
   await succeed('sonic', ['delete', ...place, '3-5', '--yes', '--no-clear-up']);
-  t.true(bytesIn(packs) >= once);
+  t.true(sizeOf(packs) >= once);
   const checked = ['check', ...place, '--read-data=all'];
   await succeed('sonic', checked);
   const [reported] = jsonLines(await succeed('sonic', ['orphans', ...place, '--json']));
   t.like(reported, { client: 'me', isDone: true });
   await succeed('sonic', checked);
-  t.true(bytesIn(packs) < 1.3 * MIB, `${bytesIn(packs)} bytes`);
+  t.true(sizeOf(packs) < 1.3 * MIB, `${sizeOf(packs)} bytes`);
   await restores(t, lab);
   t.regex(await succeed('sonic', ['rebuild', ...place]), /was rebuilt/);
   await restores(t, lab);

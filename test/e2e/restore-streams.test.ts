@@ -29,6 +29,7 @@ import {
   type TreeNode,
 } from '../helpers/tree.js';
 import { pause } from '../helpers/until.js';
+import { filesBelow } from '../helpers/plaintext.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -189,11 +190,7 @@ test('only the owner may read an archive, whatever default ACL its directory has
 
 /** Damages every file of the store with at least `sizeBytes` bytes. */
 function spoil(store: string, sizeBytes: number): void {
-  const objects = fs
-    .readdirSync(store, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => path.join(entry.parentPath, entry.name));
-  for (const object of objects) {
+  for (const object of filesBelow(store)) {
     if (fs.statSync(object).size < sizeBytes) continue;
     const fd = fs.openSync(object, 'r+');
     fs.writeSync(fd, 'spoilt', sizeBytes >> 1);

@@ -20,7 +20,9 @@ import {
 import { backupInline, inlineSystem, tapped } from '../helpers/inline.js';
 import { recordsIn } from '../helpers/records.js';
 import { sha256 } from '../helpers/rows.js';
+import { seed } from '../helpers/seed.js';
 import { type Lab, lab } from '../helpers/settings.js';
+import { share } from '../helpers/share.js';
 import { differences, isRoot, look, noise } from '../helpers/tree.js';
 import { seededRandom } from '../support/seeded-random.js';
 
@@ -143,14 +145,18 @@ const FIRST = {
   ),
 };
 
-for (const [where, placeOf] of [
+/** A run encrypts in one of the two places, which TEST_SEED chooses; a soak run in both, and in none. */
+const PLACES = [
   ['in a local store', LOCAL],
   ['through a server', SERVED],
-] as const) {
-  for (const [how, secret] of [
-    ['in clear', []],
-    ['encrypted', [SECRET]],
-  ] as const) {
+] as const;
+const SECRETS = [
+  ['in clear', []],
+  ['encrypted', [SECRET]],
+] as const;
+
+for (const [number, [where, placeOf]] of PLACES.entries()) {
+  for (const [how, secret] of share >= 1 ? SECRETS : [SECRETS[(seed + number) % 2]!]) {
     test.serial(
       `rotated logs, dated dumps, renamed images and archives are deltas, ${how}, ${where}`,
       async (t) => {

@@ -16,6 +16,8 @@ import {
 } from '../helpers/commands.js';
 import { mounted } from '../helpers/mounted-sets.js';
 import { scratchInMemory } from '../helpers/scratch.js';
+import { seed } from '../helpers/seed.js';
+import { share } from '../helpers/share.js';
 import { processesLike, type SshWay, sshServer, sshStub } from '../helpers/ssh.js';
 import { differences, dir, file, look, makeTree, noise, sizeOf, text } from '../helpers/tree.js';
 import { pause } from '../helpers/until.js';
@@ -59,13 +61,21 @@ function labOf(t: ExecutionContext, way: SshWay): Lab {
   };
 }
 
-/** Returns a test that is run with the stub, and with the real ssh where there is an sshd. */
+let turns = seed;
+
+/**
+ * Returns a test that is run with the stub or with the real ssh, where there is an sshd: the tests take turns, and
+ * TEST_SEED chooses who begins. A soak run takes both.
+ */
 function byEachSsh(work: (lab: Lab, t: ExecutionContext) => Promise<void>) {
+  turns += 1;
+  const isReal = turns % 2 === 0;
   return async (t: ExecutionContext): Promise<void> => {
-    await work(labOf(t, sshStub(t)), t);
-    const way = await sshServer(t);
-    if (typeof way === 'string') t.log(`left out: ${way}`);
+    const way = isReal || share >= 1 ? await sshServer(t) : 'its turn is another one';
+    const isLeftOut = typeof way === 'string';
+    if (isLeftOut) t.log(`left out: ${way}`);
     else await work(labOf(t, way), t);
+    if (isLeftOut || share >= 1) await work(labOf(t, sshStub(t)), t);
   };
 }
 

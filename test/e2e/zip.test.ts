@@ -11,6 +11,7 @@ import { dir, file, makeTree, noise, symlink, text, type TreeNode } from '../hel
 import { zipName } from '../../src/restore/index.js';
 import { pathInZip } from '../helpers/zip-paths.js';
 import { joinPath } from '../../src/model/index.js';
+import { filesBelow } from '../helpers/plaintext.js';
 
 const MIB = 1 << 20;
 
@@ -208,10 +209,8 @@ test('a damaged file is left out of a zip archive and reported, the others are i
     file('bad', noise(2, 5 * MIB)),
     file('good', text(3, 300_000)),
   ]);
-  const packs = path.join(home, 'store');
-  for (const entry of fs.readdirSync(packs, { recursive: true, withFileTypes: true })) {
-    const object = path.join(entry.parentPath, entry.name);
-    if (!entry.isFile() || fs.statSync(object).size < 4 * MIB) continue;
+  for (const object of filesBelow(path.join(home, 'store'))) {
+    if (fs.statSync(object).size < 4 * MIB) continue;
     const fd = fs.openSync(object, 'r+');
     fs.writeSync(fd, 'spoilt', 2 * MIB);
     fs.closeSync(fd);

@@ -67,14 +67,6 @@ export function bySet(reported: readonly string[]): Map<number, string[]> {
   return sets;
 }
 
-/** Returns the size of all files below a directory. */
-export function bytesIn(directory: string): number {
-  return fs
-    .readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .reduce((sum, entry) => sum + fs.statSync(path.join(entry.parentPath, entry.name)).size, 0);
-}
-
 /** Changes some files of a tree: new, changed, removed and moved ones, of small, medium and large size. */
 export function changeTree(source: string, round: number, random: { next(): number }): void {
   fs.mkdirSync(source, { recursive: true });

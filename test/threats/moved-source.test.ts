@@ -30,7 +30,7 @@ const SHARED = 'shared';
 const LARGE_BYTES = (64 << 20) + 5;
 /** Directories before the one that moves, so that it is listed long before it is visited. */
 const SIBLINGS = 150;
-const LEAST_SWAPS = share < 1 ? 3000 : 10_000;
+const LEAST_SWAPS = share < 1 ? 2000 : 10_000;
 const MOST_RUNS = 20;
 
 /**
@@ -168,7 +168,7 @@ async function attackSteps(t: ExecutionContext, isLink: boolean, home?: string):
   const random = seededRandom(seed);
   const ground = makeGround(t, { isLink, siblings: 1, largeBytes: 2 << 20 }, home);
   const place = { store: path.join(ground.home, 'store'), client: 'me' };
-  const sets = shareOf(1000, 50);
+  const sets = shareOf(1000, 30);
   for (let set = 1; set <= sets; set += 1) {
     const system = swappedSystem(ground.mine, random, 2 ** (1 + (set % 4)));
     await backupInline(system, place, [ground.mine], { create: set === 1 });
@@ -220,7 +220,7 @@ async function attackAcls(t: ExecutionContext, isFile: boolean, isEach: boolean)
   execFileSync('setfacl', ['-m', 'u:4321:rx', path.join(mine, 'x')]);
   execFileSync('setfattr', ['-n', 'user.a', '-v', 'b', path.join(mine, 'y')]);
   const place = { store: path.join(home, 'store'), client: 'me' };
-  const sets = shareOf(400, 24);
+  const sets = shareOf(400, 15);
   for (let set = 1; set <= sets; set += 1) {
     const swapped = swappedSystem(mine, random, 2 ** (1 + (set % 3)));
     const { readParcel } = nodeSystem().native;

@@ -211,7 +211,7 @@ test.serial(
     fs.symlinkSync(closed, y);
     fs.lchownSync(y, USER, USER);
     let whole = 0;
-    for (let run = 0; run < shareOf(1000, 100); run += 1) {
+    for (let run = 0; run < shareOf(1000, 60); run += 1) {
       if (fs.lstatSync(x).isSymbolicLink()) {
         for (const [from, to] of [
           [x, `${x}y`],
@@ -350,7 +350,7 @@ test.serial(
     const others = makeOthers(path.join(mine, 'y'));
     const known = fs.statSync(path.join(mine, 'y')).ino;
     let whole = 0;
-    for (let run = 0; run < shareOf(1000, 100); run += 1) {
+    for (let run = 0; run < shareOf(1000, 60); run += 1) {
       // The restored directory is deleted, that of the other user becomes `y`, and has nothing but its directory.
       const names = ['x', 'y'].map((name) => path.join(mine, name));
       const isThere = (name: string): boolean =>

@@ -13,13 +13,13 @@ import { PASSWORD, dumpedHistory } from '../../helpers/rewrites.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import {
   bySet,
-  bytesIn,
   changeTree,
   deleteInline,
   frameTools,
   collectInline,
 } from '../../helpers/garbage.js';
 import { seed } from '../../helpers/seed.js';
+import { sizeOf } from '../../helpers/tree.js';
 
 async function manySets(t: ExecutionContext, sets: number, password?: string) {
   const home = scratchInMemory(t);
@@ -77,11 +77,11 @@ for (const [name, password] of [
 ] as const) {
   test.serial(`sets are deleted and cleared up, and all others stay: ${name}`, async (t) => {
     const { place, client, backup } = await manySets(t, 10, password);
-    const full = bytesIn(client);
+    const full = sizeOf(client);
     let deletedBytes = await purge(t, place, [3]);
     deletedBytes += await purge(t, place, [1, 2, 4, 5, 6, 7, 8]);
     t.true(deletedBytes > 0);
-    t.true(bytesIn(client) < full, `${bytesIn(client)} of ${full} bytes`);
+    t.true(sizeOf(client) < full, `${sizeOf(client)} of ${full} bytes`);
     await backup(11);
     await purge(t, place, [9]);
     await backup(12);

@@ -14,8 +14,7 @@ import {
   withHistory,
 } from '../../helpers/inline.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
-import { noise } from '../../helpers/tree.js';
-import { bytesIn } from '../../helpers/garbage.js';
+import { noise, sizeOf } from '../../helpers/tree.js';
 
 const KIB = 1 << 10;
 
@@ -35,12 +34,12 @@ test('sets go until there is room, the oldest first, and what they held is free 
     change: { isExpendable: true },
   });
   const packs = path.join(directory.path, 'packs');
-  const fullBytes = bytesIn(packs);
+  const fullBytes = sizeOf(packs);
   // A disk with the size of the present packs and 100 KiB more.
   const system: System = {
     ...plain,
     files: Object.create(plain.files, {
-      freeBytes: { value: () => fullBytes + 100 * KIB - bytesIn(packs) },
+      freeBytes: { value: () => fullBytes + 100 * KIB - sizeOf(packs) },
     }) as System['files'],
   };
   const listed = (): Promise<number[]> =>

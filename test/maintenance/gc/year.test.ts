@@ -12,8 +12,8 @@ import { seededRandom } from '../../support/seeded-random.js';
 import { backupInline, inlineSystem, restoreInline, SMALL_STORE } from '../../helpers/inline.js';
 import { PASSWORD } from '../../helpers/rewrites.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
-import { text } from '../../helpers/tree.js';
-import { bytesIn, deleteInline, frameTools, collectInline } from '../../helpers/garbage.js';
+import { sizeOf, text } from '../../helpers/tree.js';
+import { deleteInline, frameTools, collectInline } from '../../helpers/garbage.js';
 import { seed } from '../../helpers/seed.js';
 import { shareOf } from '../../helpers/share.js';
 
@@ -82,11 +82,11 @@ test('over many days of changes the store stays within what is needed, and a hal
     if (day <= KEPT_DAYS) continue;
     await deleteInline(place, [day - KEPT_DAYS]);
     await collectInline(place, { frames: await frameTools(place), limits: STORAGE.store });
-    const ratio = bytesIn(path.join(client, 'packs')) / neededBytes(catalogPath);
+    const ratio = sizeOf(path.join(client, 'packs')) / neededBytes(catalogPath);
     if (day > 2 * KEPT_DAYS) most = Math.max(most, ratio);
   }
   const packs = fs.readdirSync(path.join(client, 'packs')).length;
-  const bytes = bytesIn(path.join(client, 'packs'));
+  const bytes = sizeOf(path.join(client, 'packs'));
   t.log(`seed ${seed}: ${days} days, at most ${most.toFixed(2)} times what is needed`);
   t.log(
     `at the end ${packs} packs of ${bytes} bytes, the catalog ${fs.statSync(catalogPath).size}`,
