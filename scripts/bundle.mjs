@@ -12,6 +12,7 @@ import { isBuiltin } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { ERROR_TABLE } from '../dist/src/errors/table.js';
 
 const TOOLS = [
   'tardis',
@@ -175,8 +176,18 @@ await build({
   logOverride: { 'duplicate-object-key': 'silent' }, // in a package
 });
 rmSync(MODULES, { recursive: true });
+/**
+ * Refuses a Node.js in which the entry itself would fail, so that its user gets words instead of a stack. A newer one that
+ * is not supported is refused by the program.
+ */
+const REFUSES_OLD = `if(!process.getBuiltinModule?.("node:module").getCompileCacheDir){
+const name=process.argv[1].replace(/^.*\\/|\\.js$/g,"");
+console.error(name+": this is Node.js "+process.versions.node+", which is too old [NODE_NOT_SUPPORTED]\\n"+name+": "+${JSON.stringify(ERROR_TABLE.NODE_NOT_SUPPORTED.guidance)});
+process.exit(${ERROR_TABLE.NODE_NOT_SUPPORTED.exitStatus});
+}`;
 const loading = await build({
   ...COMMON,
+  banner: { js: REFUSES_OLD },
   stdin: {
     contents:
       "import { loadProgram } from './src/system/compiled-code.js'; export default loadProgram(import.meta.url);",

@@ -1,4 +1,5 @@
 /** The versions of Node.js that are refused are those that package.json excludes. */
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import test from 'ava';
 import { requireNode } from '../../src/tools/index.js';
@@ -25,4 +26,16 @@ test('a Node.js that package.json excludes is refused, and no other', (t) => {
       else t.throws(() => requireNode(version), { code: 'NODE_NOT_SUPPORTED' }, version);
     }
   }
+});
+
+test('a Node.js in which no program could start is refused in words', (t) => {
+  const older = 'import module from "node:module"; delete module.getCompileCacheDir;';
+  const words = ['--import', `data:text/javascript,${older}`, 'dist/bundle/tardis.js', '--version'];
+  const { status, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8' });
+  t.is(status, 1);
+  t.regex(
+    stderr,
+    /^tardis: this is Node\.js .*, which is too old \[NODE_NOT_SUPPORTED\]\ntardis: /,
+  );
+  t.false(stderr.includes('    at '), stderr);
 });
