@@ -167,3 +167,30 @@ export const RESTORE_ROWS = rowsFor({ tools: ['regenerate'] }, {
     help: 'only show what would be done',
   },
 } as const satisfies PartialTable);
+
+/** Settings of `sonic export`. */
+export const EXPORT_ROWS = rowsFor({ tools: ['sonic export'] }, {
+  setsToExport: {
+    type: 'texts',
+    argument: '[set...]',
+    help: 'numbers or names of backup sets, or ranges (10-20); without them, all complete sets',
+  },
+  exportTo: {
+    type: 'path',
+    flags: '--to <dir>',
+    isCommon: true,
+    help: 'write each set as a directory of its name in this one; equal files of two sets are hard links',
+  },
+  exportTar: {
+    type: 'bool',
+    flags: '--tar',
+    isCommon: true,
+    help: 'write each set as a tar archive (pax) in the directory of --to',
+  },
+  exportRestic: {
+    type: 'text',
+    flags: '--restic <repository>',
+    isCommon: true,
+    help: 'store each set as a snapshot in this repository, by restic itself, which gets its password as usual (RESTIC_PASSWORD_FILE, …)',
+  },
+} as const satisfies PartialTable);

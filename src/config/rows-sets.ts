@@ -220,6 +220,7 @@ export const GC_ROWS = rowsFor({ tools: ['tardisd'] }, {
   rehearse: {
     type: 'bool',
     tools: [
+      'sonic export',
       'sonic delete',
       'sonic purge',
       'sonic orphans',

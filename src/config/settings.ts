@@ -15,7 +15,7 @@ import { BUCKET_ROWS } from './rows-bucket.js';
 import { COMMON_ROWS, LOGIN_ROWS } from './rows-common.js';
 import { HOOK_ROWS } from './rows-hooks.js';
 import { COMPARE_ROWS, LISTING_ROWS, MOUNT_ROWS, REPORT_ROWS, WEB_ROWS } from './rows-read.js';
-import { RESTORE_ROWS } from './rows-restore.js';
+import { EXPORT_ROWS, RESTORE_ROWS } from './rows-restore.js';
 import { REMOTE_ROWS, SERVER_ROWS, WATCH_ROWS } from './rows-server.js';
 import { MARK_ROWS, RETENTION_ROWS, GC_ROWS } from './rows-sets.js';
 import { CHECK_ROWS, COPY_ROWS, REKEY_ROWS, SETUP_ROWS } from './rows-store.js';
@@ -37,6 +37,7 @@ const SETTINGS = {
   ...SERVER_ROWS,
   ...REKEY_ROWS,
   ...COPY_ROWS,
+  ...EXPORT_ROWS,
   ...SETUP_ROWS,
   ...GC_ROWS,
   ...MARK_ROWS,

@@ -220,6 +220,10 @@ export const ERROR_TABLE = Object.freeze({
     LISTEN_FAILED: 'Check that the address is free and may be used.',
     NODE_NOT_SUPPORTED:
       'Install Node.js 22.20, 24.12, 26 or later, and make sure that `node` in PATH is that version; or set TARDIS_NODE to its path. The Debian packages, archives and images include their own.',
+    TARGET_WITHOUT_LINKS:
+      'Export to a file system with hard links, such as ext4, xfs or btrfs; or write archives (--tar), or into a repository of restic (--restic).',
+    EXPORT_FAILED:
+      'Do what the message of the program says, then run the same command again: what is there is passed over.',
     IMPORT_PROGRAM_MISSING: 'Install the program that is named, then run again.',
     PROC_MISSING:
       'Mount it (mount -t proc proc /proc; with chroot, mount it in the new root), then run again. Nothing is wrong with the store.',

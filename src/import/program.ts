@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { TardisError } from '../errors/index.js';
+import { type ErrorCode, TardisError } from '../errors/index.js';
 import { displayText, joinPath } from '../model/index.js';
 import { environmentOfOthers, textBytes } from '../system/index.js';
 
@@ -18,6 +18,10 @@ export interface Program {
   readonly what: string;
   /** Variables that it must not take from the user. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Code of the error if it fails; IMPORT_SOURCE_DAMAGED by default. */
+  readonly failure?: ErrorCode;
+  /** Exit status that is no failure. The messages are then passed on. */
+  readonly partly?: { readonly status: number; readonly report: (messages: string) => void };
 }
 
 /** A directory that shows a state. Only this user can enter it, and it is removed at the end. */
@@ -25,9 +29,9 @@ export class StatePlace implements Disposable {
   readonly directory: Buffer;
   private readonly path: string;
 
-  /** Makes a directory in `above`. */
-  constructor(above: string) {
-    this.path = fs.mkdtempSync(path.join(above, 'tardis-import-'));
+  /** Makes a directory in `above`, whose name begins with `prefix`. */
+  constructor(above: string, prefix = 'tardis-import-') {
+    this.path = fs.mkdtempSync(path.join(above, prefix));
     this.directory = textBytes(this.beside('state'));
   }
 
@@ -44,7 +48,13 @@ export class StatePlace implements Disposable {
     fs.mkdirSync(this.directory, { mode: OWNER_ALL });
   }
 
-  /** Runs a program in the directory, and returns what it printed. Throws IMPORT_SOURCE_DAMAGED if it fails. */
+  /** Puts a directory that is beside it in its place. */
+  replaceBy(beside: Buffer): void {
+    removeAll(this.directory);
+    fs.renameSync(beside, this.directory);
+  }
+
+  /** Runs a program in the directory, and returns what it printed. Throws the error of `failure` if it fails. */
   run(program: Program, signal: AbortSignal): Promise<string> {
     return runProgram(program, this.directory, signal);
   }
@@ -68,13 +78,13 @@ function removeAll(top: Buffer): void {
 
 /** Runs a program, and returns what it printed. It may ask for passwords on the terminal. */
 export function runProgram(
-  { words, what, env = {} }: Program,
+  { words, what, env = {}, failure = 'IMPORT_SOURCE_DAMAGED', partly }: Program,
   cwd: Buffer | undefined,
   signal: AbortSignal,
 ): Promise<string> {
   const [command, ...rest] = words;
   const failed = (why: string, cause?: unknown): TardisError =>
-    new TardisError('IMPORT_SOURCE_DAMAGED', `cannot ${what}: ${displayText(why)}`, {}, cause);
+    new TardisError(failure, `cannot ${what}: ${displayText(why)}`, {}, cause);
   return new Promise((resolve, reject) => {
     const child = spawn(command!, rest, {
       ...(cwd && { cwd: cwd.toString() }),
@@ -98,7 +108,9 @@ export function runProgram(
       else reject(new TardisError('IMPORT_PROGRAM_MISSING', `cannot start ${command}`, {}, error));
     });
     child.once('close', (status, killed) => {
-      if (status === 0) resolve(Buffer.concat(printed).toString('utf8'));
+      const isPartly = partly !== undefined && status === partly.status;
+      if (isPartly) partly.report(messages.trim());
+      if (status === 0 || isPartly) resolve(Buffer.concat(printed).toString('utf8'));
       else reject(failed(messages.trim() || `${command} ended with ${status ?? killed}`));
     });
   });

@@ -11,7 +11,7 @@ export { ListingsAhead, PAGE_ENTRIES } from './listings-ahead.js';
 export { locateEach } from './locate-each.js';
 export { MissingNote, missingText } from './missing-note.js';
 export { newRestoreProgress, type RestoreFailure, type RestoreProgress } from './progress.js';
-export type { RestoreRequest, StreamMeans } from './request.js';
+export type { EarlierTree, RestoreRequest, StreamMeans } from './request.js';
 export { ReadAhead } from './read-ahead.js';
 export { runRestore } from './restore.js';
 export * from './tar-format.js';

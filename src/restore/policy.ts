@@ -182,6 +182,19 @@ export class RestorePolicy {
   }
 
   /**
+   * True if an entry that a restore has written is still as it was written, as far as its own row shows: its type, rights,
+   * size and time.
+   */
+  isUntouched(wanted: HistoryEntry, row: Buffer): boolean {
+    const there = decodeRow(new RowReader(row), 0);
+    if (there.type !== wanted.type || !this.hasSameRights(wanted, there)) return false;
+    if (!isCoarselyEqual(wanted.mtimeNs, there.mtimeNs)) return false;
+    return wanted.type === EntryType.file
+      ? wanted.sizeBytes === there.sizeBytes
+      : isEqualNode(wanted, there);
+  }
+
+  /**
    * True if an existing entry may get the metadata of the set: this user has written it, or its owner is that of the set. Any
    * other owner could have opened it for writing, and would change what has the rights of the set.
    */

@@ -17,8 +17,19 @@ export interface RestoreRequest extends Selection {
   readonly numericIds?: boolean;
   /** Names in the output, shared by all restores of one command into one output; undefined for a single restore. */
   readonly foldedNames?: FoldedNames | undefined;
+  /** The tree of an earlier set, from which equal entries are taken over. */
+  readonly earlier?: EarlierTree | undefined;
+  /** True if no further run repeats this restore, so that it leaves nothing behind for one. */
+  readonly isFinal?: boolean;
   /** True to inspect and count only, and create nothing. */
   readonly dryRun?: boolean;
+}
+
+/** A tree that a restore of another set has written, on the file system of the output. */
+export interface EarlierTree {
+  readonly directory: Buffer;
+  /** True if its set has the same entry at a path, which is relative to the tree. */
+  isEqual(path: Buffer): boolean;
 }
 
 export interface RestoreResult {

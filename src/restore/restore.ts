@@ -65,6 +65,8 @@ class Restore implements WalkVisitor<Place> {
   readonly failures: RestoreFailure[] = [];
   losses: readonly string[] = [];
   private opened: RestoreTarget | undefined;
+  /** The tree of `RestoreRequest.earlier`. */
+  private earlier: RestoreTarget | undefined;
   private journal: RestoreJournal | undefined;
   private places!: RestorePlaces;
   private readonly policy: RestorePolicy;
@@ -136,7 +138,8 @@ class Restore implements WalkVisitor<Place> {
       this.attempt(path, () => this.reportMissing(path, work()));
     this.places.finish(attempt, this.failures);
     await this.places.sync(); // before the journal is removed
-    await this.journal?.end(this.failures, this.places.hasUnfinished);
+    const toRepeat = this.request.isFinal === true ? [] : this.failures;
+    await this.journal?.end(toRepeat, this.places.hasUnfinished);
     // A further run of this restore could not change these, so the journal has nothing of them.
     for (const { path, error, digest } of walk.unsaved) this.reportFailure(path, error, digest);
   }
@@ -148,6 +151,10 @@ class Restore implements WalkVisitor<Place> {
     const options = { metadataOptions, prefix, isDry: this.isDry };
     const target = new RestoreTarget(system, request.output, options);
     this.opened = target;
+    if (request.earlier !== undefined) {
+      const reading = { metadataOptions, prefix, isDry: true };
+      this.earlier = new RestoreTarget(system, request.earlier.directory, reading);
+    }
     for (const directory of journalDirectories(identity)) {
       const fd = target.hold(directory);
       if (fd === undefined || (directory.length > 0 && isShared(fd))) continue;
@@ -171,6 +178,7 @@ class Restore implements WalkVisitor<Place> {
     this.records?.close();
     this.journal?.close();
     this.opened?.close();
+    this.earlier?.close();
   }
 
   // --- the walk --------------------------------------------------------------------------------------
@@ -218,7 +226,7 @@ class Restore implements WalkVisitor<Place> {
     const at = { directory: directory.path, name };
     if (this.links.isFurther(visited, at)) return;
     const how = this.settle(visited);
-    if (typeof how !== 'number') return;
+    if (typeof how !== 'number' || this.isTakenOver(visited)) return;
     if (!this.isDry) {
       const { target } = this.places;
       const row = this.policy.row(entry.metadata, name, undefined);
@@ -237,7 +245,7 @@ class Restore implements WalkVisitor<Place> {
     const at = { directory: directory.path, name };
     if (this.links.isFurther(visited, at)) return;
     const how = this.settle(visited);
-    if (typeof how !== 'number') return;
+    if (typeof how !== 'number' || this.isTakenOver(visited)) return;
     const isToCompare = (how & RestoreHow.compare) !== 0;
     if (this.isDry && !isToCompare) {
       this.progress.files += 1;
@@ -246,6 +254,22 @@ class Restore implements WalkVisitor<Place> {
     }
     const bits = this.isDry ? how | RestoreHow.pretend : how;
     this.queue.add(new CompactFile(entry, { directory: directory.at, name, how: bits }));
+  }
+
+  /** True if an entry became a hard link to the one of the earlier tree, which is equal. */
+  private isTakenOver({ entry, directory, name }: Visited<Place>): boolean {
+    const { earlier, policy, progress } = this;
+    const at = { directory: directory.path, name };
+    if (
+      earlier === undefined ||
+      this.request.earlier?.isEqual(joinPath(at.directory, name)) !== true
+    ) {
+      return false;
+    }
+    const isRight = (row: Buffer): boolean => policy.isUntouched(entry, row);
+    if (!this.places.target.linkFrom(earlier, at, isRight)) return false;
+    progress.unchanged += 1;
+    return true;
   }
 
   private settle(visited: Visited<Place>): PlacedAs {

@@ -366,6 +366,25 @@ export class RestoreTarget {
   }
 
   /**
+   * Links a name to the entry that another target has at the same place. Returns false, and leaves nothing, if that cannot be
+   * linked, or if `isRight` does not accept the row of what was linked.
+   */
+  linkFrom(other: RestoreTarget, at: TargetName, isRight: (row: Buffer) => boolean): boolean {
+    const { native } = this.system;
+    const { directory, name } = at;
+    const fd = this.fdOf(directory);
+    try {
+      native.linkAt(other.fdOf(directory), name, fd, name);
+    } catch (error) {
+      if (systemCode(error) === undefined) throw error;
+      return false; // too many links, an immutable file, a directory that may not be entered: the entry is written anew
+    }
+    if (isRight(native.statAt(fd, name))) return true;
+    native.unlinkAt(fd, name);
+    return false;
+  }
+
+  /**
    * Sets the metadata of a directory, once everything in it exists. `dropsAcls` removes those that it has and the row
    * has not. Returns the attributes that could not be set.
    */

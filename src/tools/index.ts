@@ -22,6 +22,7 @@ export { counted, formatCount, formatSeconds, formatTable, formatTime } from './
 export { elsewhereOf, serverPlace } from './opening/server.js';
 export { shellWord } from './output/shell-word.js';
 export { chosenSets } from './sonic/set-choice.js';
+export { ExportDirectory } from './sonic/export-directory.js';
 export { hasRange, setsWithin } from './lstardis/set-range.js';
 export { listedSpan } from './lstardis/list-versions.js';
 export { LsColors } from './output/colors.js';

@@ -296,6 +296,12 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
   'an unfinished run is discarded, and the client is as it was': ['abort'],
   'a backup goes to several stores, and files are read once': ['otherStores'],
   'a copy shows every set as the source does, and restores the same files': ['copyTo'],
+  'a killed export leaves only complete trees under the names of sets, and goes on': ['exportTo'],
+  'a file of an earlier tree that somebody changed is not taken over': ['setsToExport'],
+  'archives have the sets, and a name appears when its archive is complete': ['exportTar'],
+  'a repository of restic gets a snapshot of each set, and gives the history back': [
+    'exportRestic',
+  ],
   'a client is copied under another name, and all clients with --all': ['copyAs', 'allClients'],
   'sets that were deleted at the source stay in the copy, unless --delete is given': [
     'copyDeletes',

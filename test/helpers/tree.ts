@@ -204,10 +204,18 @@ function packed(attributes: Metadata['attributes'] = {}): Buffer | undefined {
 /** Descriptions of files by their path below a directory, as Latin-1 ('' for the directory itself). */
 export type Snapshot = ReadonlyMap<string, string>;
 
-/** Reads a directory and everything below it. */
+/** A name of a file that may have others. */
+interface Linked {
+  readonly shown: string;
+  /** The words about it, of which the one at `at` names the first name of the file. */
+  readonly words: string[];
+  readonly at: number;
+}
+
+/** Reads a directory and everything below it. Names outside of it that a file may have do not count. */
 export function look(directory: Name): Snapshot {
-  const seen = new Map<string, string>();
-  const groups = new Map<bigint, string>();
+  const seen = new Map<string, string[]>();
+  const groups = new Map<bigint, Linked[]>();
   const visit = (full: Buffer, below: Buffer, attributes: Buffer): void => {
     const shown = below.toString('latin1');
     const stat = fs.lstatSync(full, { bigint: true });
@@ -219,12 +227,12 @@ export function look(directory: Name): Snapshot {
     if (stat.isFile()) words.push(`${stat.size} bytes`, digestOf(full, stat));
     if (stat.isCharacterDevice() || stat.isBlockDevice()) words.push(`device ${stat.rdev}`);
     if (!stat.isDirectory() && stat.nlink > 1n) {
-      const first = groups.get(stat.ino) ?? shown;
-      groups.set(stat.ino, first);
-      words.push(`linked to ${first}`);
+      const names = groups.get(stat.ino) ?? [];
+      groups.set(stat.ino, names);
+      names.push({ shown, words, at: words.push('') - 1 });
     }
     if (attributes.length > 0) words.push(`attributes ${attributes.toString('latin1')}`);
-    seen.set(shown, words.join(' '));
+    seen.set(shown, words);
     if (!stat.isDirectory()) return;
     const names = fs.readdirSync(full, { encoding: 'buffer' }).sort(Buffer.compare);
     const ofNames = attributesIn(full, names);
@@ -234,7 +242,11 @@ export function look(directory: Name): Snapshot {
   };
   const top = bytesOf(directory);
   visit(top, Buffer.alloc(0), attributesOf(top));
-  return seen;
+  for (const names of groups.values()) {
+    if (names.length === 1) continue;
+    for (const { words, at } of names) words[at] = `linked to ${names[0]!.shown}`;
+  }
+  return new Map([...seen].map(([name, words]) => [name, words.filter(Boolean).join(' ')]));
 }
 
 /** Returns the differences, one line each; empty if both are equal. */

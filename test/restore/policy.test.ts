@@ -167,3 +167,22 @@ test('paths that failed are remembered by their bytes, and too many as all', (t)
   t.true(FailedBefore.from(JSON.parse(JSON.stringify(many.toJson()))).has(AT));
   t.false(FailedBefore.from({ nonsense: 1 }).has(AT));
 });
+
+test('what a restore wrote is still so if type, size, time and rights are, also on a file system with coarse times', (t) => {
+  const policy = new RestorePolicy({ overwrite: 'always' }, 0);
+  const isUntouched = (there: Partial<Entry>, wanted: Partial<Entry> = {}): boolean =>
+    policy.isUntouched({ ...BASE, ...wanted } as HistoryEntry, encodeRow({ ...BASE, ...there }));
+  t.true(isUntouched({ inode: 8n, linkCount: 3 }));
+  t.true(isUntouched({ mtimeNs: TIME - (TIME % 100n) }));
+  for (const changed of [
+    { sizeBytes: 999 },
+    { mtimeNs: TIME + 1n },
+    { permissions: 0o600 },
+    ...(OWN === 0 ? [{ uid: 1234 }] : []),
+    LINK,
+  ]) {
+    t.false(isUntouched(changed), JSON.stringify(Object.keys(changed)));
+  }
+  t.true(isUntouched(LINK, LINK));
+  t.false(isUntouched({ ...LINK, linkTarget: Buffer.from('elsewhere') }, LINK));
+});

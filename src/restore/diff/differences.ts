@@ -18,7 +18,8 @@ export type Aspect =
   | 'permissions'
   | 'owner'
   | 'time'
-  | 'attributes';
+  | 'attributes'
+  | 'links';
 
 export interface Difference {
   readonly path: Buffer;
@@ -49,6 +50,8 @@ interface CompareRequest {
   readonly entersOnly: boolean;
   /** True to compare permissions, owners, times and attributes as well. */
   readonly metadata: boolean;
+  /** True to compare, with the metadata, which names belong to one file. */
+  readonly hardLinks?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -214,7 +217,10 @@ class Walk {
     const hasMetadata = before !== undefined && after !== undefined && !aspects.includes('type');
     if (!this.request.metadata || !hasMetadata) return { before, after, aspects };
     const [had, has] = [this.withAttributes(before), this.withAttributes(after)];
-    return { before: had, after: has, aspects: [...aspects, ...metadataOf(had.entry, has.entry)] };
+    aspects.push(...metadataOf(had.entry, has.entry));
+    const comparesLinks = this.request.hardLinks === true;
+    if (comparesLinks && !haveSameNames(had.entry, has.entry)) aspects.push('links');
+    return { before: had, after: has, aspects };
   }
 
   private async aspectsOf(before: Seen | undefined, after: Seen | undefined): Promise<Aspect[]> {
@@ -255,6 +261,13 @@ function metadataOf(one: Entry, other: Entry): Aspect[] {
   const isSame = had === undefined || has === undefined ? had === has : had.equals(has);
   if (!isSame) aspects.push('attributes');
   return aspects;
+}
+
+/** True if both entries certainly have the same further names, or both none. */
+function haveSameNames(one: Entry, other: Entry): boolean {
+  if (one.type === EntryType.directory || Math.max(one.linkCount, other.linkCount) <= 1)
+    return true;
+  return one.linkCount === other.linkCount && one.inode === other.inode;
 }
 
 /** Reads the names of a directory on one side, one after another. */

@@ -1,5 +1,4 @@
 /** Implements `regenerate --stdout`, `--to-device`, `--tar` and `--zip`: writes one file, or an archive, as a stream of bytes. */
-import path from 'node:path';
 import { sparseData, SparseWriter, zeros } from '../../contents/index.js';
 import { noAccess, noSuchPath, Unsaved } from '../../history/index.js';
 import {
@@ -11,10 +10,10 @@ import {
   writeTar,
   writeZip,
 } from '../../restore/index.js';
-import { during, failedTo, TardisError, throwIfAborted, toWire } from '../../errors/index.js';
+import { TardisError, throwIfAborted, toWire } from '../../errors/index.js';
 import { displayName, EntryType, isSparse, type SetNumber, sizeIn } from '../../model/index.js';
-import type { FileStatus, System } from '../../system/index.js';
-import { targetFull, temporaryName } from '../../workers/index.js';
+import type { System } from '../../system/index.js';
+import { writeWholeFile } from '../shared/whole-file.js';
 
 /** Returns a sink that waits for each write, so that a slow reader delays the work but uses no memory. */
 function stdoutSink(): ByteSink {
@@ -121,35 +120,8 @@ interface ArchiveOutput {
   readonly mayReplace: boolean;
 }
 
-/**
- * Throws TARGET_EXISTS if a file has the name of an archive, USAGE if something else has it, TARGET_NOT_WRITABLE if that
- * cannot be found out.
- */
-function requireFree({ files }: System, file: string, mayReplace: boolean): void {
-  let taken: FileStatus | undefined;
-  try {
-    taken = files.status(file);
-  } catch (error) {
-    throw notCreated(file, error);
-  }
-  if (taken !== undefined && !taken.isFile) {
-    throw new TardisError('USAGE', `${file} is no plain file: name a new file, or - for a pipe`);
-  }
-  if (taken !== undefined && !mayReplace) {
-    throw new TardisError('TARGET_EXISTS', `${file} exists already`);
-  }
-}
-
-function notCreated(file: string, error: unknown): unknown {
-  return failedTo(`create ${file}`, error, 'writeTarget');
-}
-
-/**
- * Writes an archive. A file gets its name only when it is complete; only its owner may read it, whatever default ACL
- * its directory has. Throws TARGET_EXISTS, TARGET_NOT_WRITABLE,
- * TARGET_FULL.
- */
-export async function writeArchiveTo(
+/** Writes an archive to standard output, or to a file as `writeWholeFile` does. */
+export function writeArchiveTo(
   system: System,
   means: StreamMeans,
   request: ArchiveRequest,
@@ -159,32 +131,5 @@ export async function writeArchiveTo(
     isZip
       ? writeZip(system, means, { ...request, mayDeflate: () => true }, sink)
       : writeTar(system, means, request, sink);
-  if (file === '-') return write(stdoutSink());
-  const { files } = system;
-  requireFree(system, file, mayReplace);
-  const temporary = path.join(path.dirname(file), temporaryName(system, '.tardis-'));
-  let fd: number;
-  try {
-    fd = files.open(temporary, 'createSecret'); // it has everybody's files
-    system.native.dropInherited(fd);
-  } catch (error) {
-    throw notCreated(file, error);
-  }
-  let isWhole = false;
-  try {
-    let position = 0;
-    const sink = new ByteSink(async (bytes) => {
-      during('writeTarget', () => files.write(fd, bytes, position));
-      position += bytes.length;
-    });
-    const failures = await write(sink);
-    during('writeTarget', () => files.rename(temporary, file));
-    isWhole = true;
-    return failures;
-  } catch (error) {
-    throw targetFull(error) ?? error;
-  } finally {
-    files.close(fd);
-    if (!isWhole) files.unlink(temporary);
-  }
+  return file === '-' ? write(stdoutSink()) : writeWholeFile(system, { file, mayReplace }, write);
 }

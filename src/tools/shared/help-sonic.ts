@@ -67,6 +67,20 @@ export const KEYS_HELP = {
         'copies to a tardisd with AcceptCopies; leave out --create in later runs',
     },
   },
+  'sonic export': {
+    summary:
+      'write backup sets as directories, as tar archives or into a repository of restic (continues after an interruption)',
+    about: [
+      'Each set becomes a directory of its name, with the whole paths of its files. A file that two sets have alike is one file with two names, as rsnapshot keeps it: change nothing in these directories. Owners are restored by their numbers. A set has its name only when it is complete and on the disk; sets that are there are passed over. For --restic, one set at a time is restored below TMPDIR.',
+    ],
+    examples: {
+      [`sonic export ${AT} --to /media/disk/laptop`]: 'writes all complete sets, oldest first',
+      [`sonic export ${AT} --to /media/disk/laptop 10-20`]: 'writes only these sets',
+      [`sonic export --dry-run ${AT} --to /media/disk/laptop`]: 'shows which sets would be written',
+      [`sonic export ${AT} --to /media/disk/archives --tar`]: 'writes NAME.tar for each set',
+      [`sonic export ${AT} --restic /mnt/restic`]: 'makes a snapshot of each set, with its date',
+    },
+  },
   'sonic keys': {
     summary: 'export, import or print the wrapped (encrypted) keys of a client',
     examples: {

@@ -44,6 +44,10 @@ const OWN: Readonly<Partial<Record<Tool, Statuses>>> = {
   'sonic rekey': { 3: WAS_DAMAGED },
   'sonic encrypt': { 3: WAS_DAMAGED },
   'sonic copy': { 3: 'done, but contents are damaged or missing in the copy' },
+  'sonic export': {
+    3: 'done, but some files could not be written, or not be read by the backup, or something is damaged',
+    11: 'busy, or another export into this directory is running',
+  },
   'sonic account': { 3: WARNED },
   'sonic status': {
     0: 'good, or a backup is running',

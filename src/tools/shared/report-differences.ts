@@ -78,6 +78,7 @@ function valuesOf(aspect: Aspect, before: Seen, after: Seen): [string, string] |
       return [attributeNames(before, after), attributeNames(after, before)];
     case 'content':
     case 'device':
+    case 'links':
       return undefined;
   }
 }

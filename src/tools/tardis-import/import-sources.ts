@@ -14,7 +14,7 @@ import {
 } from '../../import/index.js';
 import { OriginalStore, Staging } from '../../import/python/index.js';
 import { displayName, displayText, joinPath, lastComponent } from '../../model/index.js';
-import { absolutePath, byteText, nodeSystem, textBytes } from '../../system/index.js';
+import { absolutePath, byteText, isThere, nodeSystem, textBytes } from '../../system/index.js';
 import { requirePassword } from '../opening/password.js';
 
 type Options = Settings<'tardis-import'>;
@@ -76,10 +76,12 @@ async function repositorySource(
       shown: `${kind}:${displayText(place)}, ${displayText(archive.id)}`,
       show: async () => {
         await repository.show(archive, shown, signal);
-        const roots = archive.paths.map((root) => ({
+        const all = archive.paths.map((root) => ({
           directory: Buffer.concat([shown.directory, textBytes(root)]),
           keptAs: textBytes(root),
         }));
+        // A snapshot that was made of a relative path has no directories above it.
+        const roots = all.filter(({ directory }) => isThere(byteText(directory)));
         return { roots: roots.length > 0 ? roots : rootsIn(shown.directory), lacks: [] };
       },
     })),

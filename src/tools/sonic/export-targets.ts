@@ -1,0 +1,210 @@
+/** The targets of `sonic export`: trees or archives in a directory, and a repository of restic. */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { TardisError } from '../../errors/index.js';
+import type { BackupSet, History } from '../../history/index.js';
+import { runProgram, StatePlace } from '../../import/index.js';
+import { displayText, joinPath } from '../../model/index.js';
+import { type RestoreFailure, writeTar } from '../../restore/index.js';
+import { type System, textBytes } from '../../system/index.js';
+import { donePartly } from '../output/output.js';
+import { writeWholeFile } from '../shared/whole-file.js';
+import { ExportDirectory, type PlannedSet } from './export-directory.js';
+import { type ExportMeans, restoreTree, type SetTree, wholeOf } from './export-tree.js';
+
+/** A place that sets are exported to. */
+export interface ExportTarget extends Disposable {
+  /** Returns where each set goes, and which are there. */
+  plan(sets: readonly BackupSet[]): PlannedSet[];
+  /** Writes a set that is not there, and returns the entries that it lacks. */
+  write(planned: PlannedSet, means: ExportMeans): Promise<RestoreFailure[]>;
+}
+
+/** A directory with a tree for each set. Files that two sets have alike are hard links. */
+export class TreesTarget implements ExportTarget {
+  private trees: SetTree[] = [];
+  private mayLink = false;
+
+  constructor(private readonly directory: ExportDirectory) {}
+
+  [Symbol.dispose](): void {
+    this.directory[Symbol.dispose]();
+  }
+
+  plan(sets: readonly BackupSet[]): PlannedSet[] {
+    const planned = this.directory.plan(sets);
+    this.trees = planned.filter(({ isThere }) => isThere).map((one) => this.treeOf(one));
+    return planned;
+  }
+
+  async write(planned: PlannedSet, means: ExportMeans): Promise<RestoreFailure[]> {
+    const { directory } = this;
+    if (!this.mayLink) directory.requireLinks();
+    this.mayLink = true;
+    const { set } = planned.set;
+    const unfinished = directory.unfinishedName(planned);
+    directory.requireFree(planned.name);
+    directory.requireOwn(unfinished);
+    const tree = { set, directory: textBytes(directory.placeOf(unfinished)) };
+    const failures = await restoreTree(means, tree, { near: nearest(this.trees, set) });
+    await directory.finish(unfinished, planned);
+    this.trees.push(this.treeOf(planned));
+    return failures;
+  }
+
+  private treeOf({ set: { set }, name }: PlannedSet): SetTree {
+    return { set, directory: textBytes(this.directory.placeOf(name)) };
+  }
+}
+
+/** Returns the tree whose set is nearest to a set, the older one of two. */
+function nearest(trees: readonly SetTree[], set: number): SetTree | undefined {
+  const distance = (tree: SetTree): number => Math.abs(tree.set - set);
+  return trees.toSorted((one, other) => distance(one) - distance(other) || one.set - other.set)[0];
+}
+
+/** A directory with an archive of each set. */
+export class ArchivesTarget implements ExportTarget {
+  constructor(private readonly directory: ExportDirectory) {}
+
+  [Symbol.dispose](): void {
+    this.directory[Symbol.dispose]();
+  }
+
+  plan(sets: readonly BackupSet[]): PlannedSet[] {
+    return this.directory.plan(sets);
+  }
+
+  async write(planned: PlannedSet, means: ExportMeans): Promise<RestoreFailure[]> {
+    const { directory } = this;
+    const { system, history } = means;
+    const { set } = planned.set;
+    const paths = await wholeOf(history, set);
+    const request = { set, paths, hierarchy: true, numericIds: true };
+    directory.requireFree(planned.name);
+    await directory.note(planned);
+    const output = {
+      file: directory.placeOf(planned.name),
+      mayReplace: false,
+      temporary: directory.unfinishedName(planned),
+    };
+    return writeWholeFile(system, output, (sink) => writeTar(system, means, request, sink));
+  }
+}
+
+/** Exit status of restic if it could not read all that it was to save. */
+const RESTIC_PARTLY = 3;
+
+interface ResticSnapshot {
+  readonly time: string;
+  readonly tags?: readonly string[];
+}
+
+/** A repository of restic, with a snapshot for each set. One set at a time is restored below TMPDIR for it. */
+export class ResticTarget implements ExportTarget {
+  private readonly place = new StatePlace(os.tmpdir(), 'tardis-export-');
+  private readonly beside = joinPath(
+    textBytes(path.dirname(this.place.directory.toString())),
+    Buffer.from('next'),
+  );
+  /** The set that the place shows. */
+  private shown: SetTree | undefined;
+
+  private constructor(
+    private readonly repository: string,
+    private readonly history: History,
+    private readonly there: ReadonlySet<string>,
+  ) {}
+
+  /** Lists the snapshots of a repository. Throws IMPORT_PROGRAM_MISSING, EXPORT_FAILED. */
+  static async open(given: string, history: History, signal: AbortSignal): Promise<ResticTarget> {
+    // The program runs in another directory.
+    const full = path.resolve(given);
+    const repository = fs.existsSync(full) ? full : given;
+    const words = ['restic', '-r', repository, 'snapshots', '--json', `--host=${history.client}`];
+    const what = `list ${repository}`;
+    const printed = await runProgram({ words, what, failure: 'EXPORT_FAILED' }, undefined, signal);
+    let snapshots: readonly ResticSnapshot[];
+    try {
+      snapshots = JSON.parse(printed) as readonly ResticSnapshot[];
+    } catch (error) {
+      const problem = `the list that restic printed of "${displayText(repository)}" cannot be read`;
+      throw new TardisError('EXPORT_FAILED', problem, {}, error);
+    }
+    const keys = snapshots.flatMap(({ time, tags = [] }) =>
+      tags.map((tag) => keyOf(tag, Date.parse(time))),
+    );
+    return new ResticTarget(repository, history, new Set(keys));
+  }
+
+  [Symbol.dispose](): void {
+    this.place[Symbol.dispose]();
+  }
+
+  plan(sets: readonly BackupSet[]): PlannedSet[] {
+    return sets.map((set) => {
+      const key = keyOf(tagOf(set), this.history.beganMs(set));
+      return { set, name: set.name, isThere: this.there.has(key) };
+    });
+  }
+
+  async write({ set }: PlannedSet, means: ExportMeans): Promise<RestoreFailure[]> {
+    const { place, beside } = this;
+    const next = { set: set.set, directory: beside };
+    // A file that may not be changed could not be removed either, and restic knows no flags.
+    const how = { near: this.shown, setFlags: false };
+    const failures = await restoreTree(means, next, how);
+    place.replaceBy(beside);
+    this.shown = { set: set.set, directory: place.directory };
+    await place.run({ ...this.backupOf(set), ...this.partly(means) }, means.signal);
+    return failures;
+  }
+
+  private backupOf(set: BackupSet) {
+    const tags = [tagOf(set), `name=${set.name}`, ...set.marks.tags];
+    const options = [
+      `--host=${this.history.client}`,
+      `--time=${new Date(this.history.beganMs(set)).toISOString().slice(0, 19).replace('T', ' ')}`,
+      // restic separates tags by commas.
+      ...tags.map((tag) => `--tag=${tag.replaceAll(',', ';')}`),
+      '--ignore-ctime', // a further name changes the time of a file
+      '--quiet',
+    ];
+    return {
+      words: ['restic', '-r', this.repository, 'backup', ...options, '.'],
+      what: `store set ${set.set} in ${this.repository}`,
+      failure: 'EXPORT_FAILED' as const,
+      env: { TZ: 'UTC' },
+    };
+  }
+
+  private partly({ warn }: ExportMeans) {
+    const report = (messages: string): void => {
+      donePartly();
+      warn(displayText(messages));
+    };
+    return { partly: { status: RESTIC_PARTLY, report } };
+  }
+}
+
+function tagOf({ set }: BackupSet): string {
+  return `set=${set}`;
+}
+
+/** Returns a key of a set, by its tag and the second in which it began. */
+function keyOf(tag: string, begunMs: number): string {
+  return `${tag} ${Math.floor(begunMs / 1000)}`;
+}
+
+/** Opens the target that the options name. */
+export function directoryTarget(
+  system: System,
+  given: Buffer,
+  how: { readonly client: string; readonly isTar: boolean; readonly isDry: boolean },
+): ExportTarget {
+  const { client, isTar, isDry } = how;
+  const kind = isTar ? 'tar' : 'trees';
+  const directory = ExportDirectory.open(system, given, { client, kind, isDry });
+  return isTar ? new ArchivesTarget(directory) : new TreesTarget(directory);
+}
