@@ -96,8 +96,8 @@ test('a target that cannot be one is refused, with its descriptor closed', (t) =
   fs.writeFileSync(file, 'mine');
   const options = { metadataOptions: 0, prefix: PREFIX, isDry: false };
   for (const [output, code] of [
-    [file, 'TARGET_EXISTS'],
-    [path.join(file, 'below'), 'TARGET_EXISTS'],
+    [file, 'USAGE'],
+    [path.join(file, 'below'), 'USAGE'],
     ['/proc/none/x', 'TARGET_NOT_WRITABLE'],
     [path.join(top, 'a\0b'), 'TARGET_NOT_WRITABLE'],
   ] as const) {
