@@ -32,7 +32,7 @@ const FAULTS: readonly Fault[] = [
 ];
 
 /** Number of failed calls for each kind of fault. */
-const HITS = 25 * (share < 1 ? share : 2);
+const HITS = share < 1 ? Math.max(2, 25 * share) : 50;
 
 const random = seededRandom(seed);
 

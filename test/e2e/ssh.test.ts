@@ -1,3 +1,4 @@
+// Pace: long
 /** A server that `ssh` starts: --server ssh://HOST/PLACE, by a stub of ssh, and by the real one where there is an sshd. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: long
 /** A server that hangs or ends, and a client that is interrupted, in the middle of a backup. */
 import fs from 'node:fs';
 import path from 'node:path';

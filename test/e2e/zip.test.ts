@@ -1,3 +1,4 @@
+// Pace: long
 /** `regenerate --zip`: what other programs unpack is what was backed up. */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

@@ -162,6 +162,7 @@ test('malformed requests over a connection get a refusal or the content, and not
   await requireWhole(t, lab);
 });
 
+const MOST_TRIES = 10;
 const HIDDEN_BY = [
   'Content-Length: 4\r\nTransfer-Encoding: chunked',
   'Transfer-Encoding: chunked\r\nContent-Length: 4',
@@ -182,7 +183,11 @@ test('a request that two programs would delimit in different ways is refused wit
   const { good, port } = lab;
   for (const header of HIDDEN_BY) {
     const first = `POST /api/v1/clients/me/sets HTTP/1.1\r\nHost: localhost\r\n${header}\r\n\r\n0\r\n\r\n`;
-    const text = await exchange(port, Buffer.concat([Buffer.from(first), good]));
+    let text = '';
+    // The end of the connection may overtake the refusal on it.
+    for (let tries = 0; text === '' && tries < MOST_TRIES; tries += 1) {
+      text = await exchange(port, Buffer.concat([Buffer.from(first), good]));
+    }
     t.deepEqual(statusesIn(text), [400], header);
     t.false(text.includes(CONTENT), header);
   }
