@@ -4,7 +4,7 @@
  * the line, and because the available packages take an indented line for a key.
  */
 import { failedTo, type TardisError } from '../errors/index.js';
-import { byteText, readSmallFile, reportIfForeign } from '../system/index.js';
+import { byteText, readSmallFile, reportIfForeign, STANDARD_INPUT } from '../system/index.js';
 import { configInvalid } from './invalid.js';
 import { shownText } from './shown.js';
 
@@ -39,7 +39,7 @@ export function readIni(
     throw failedTo(`read the ${what} ${shown}`, error, 'useNamedFile');
   }
   if (bytes.includes(0)) throw configInvalid(`${shown} is not a text file`);
-  reportIfForeign(file);
+  if (byteText(file) !== STANDARD_INPUT) reportIfForeign(file);
   return parseIni(byteText(bytes), shown);
 }
 

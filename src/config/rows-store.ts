@@ -92,12 +92,17 @@ export const SETUP_ROWS = rowsFor({ tools: ['sonic setup'] }, {
   answersFile: {
     type: 'path',
     flags: '--answers <file>',
-    help: 'file with the answers, instead of questions: a section [Setup] with the keys Sources, Exclude, Place, Client, Encrypt, PasswordFile, When, Timer, Keep, Report and SameDisk (docs/using/setup.md)',
+    help: 'file with the answers, instead of questions: a section [Setup] with the keys Sources, Exclude, Place, Client, Encrypt, PasswordFile, When, Timer, Keep, Report and SameDisk (docs/using/setup.md); - is standard input',
   },
   setupYes: {
     type: 'bool',
     flags: '--yes',
     help: 'no questions: what is set up already, or the usual answers, with -D, -C and --answers',
+  },
+  setupOnly: {
+    type: 'bool',
+    flags: '--settings-only',
+    help: 'write the configuration and the timer, and make no backup now',
   },
   undoSetup: {
     type: 'bool',

@@ -14,10 +14,11 @@ import type {
   Store,
   Version,
 } from '../web/api/schemas.js';
-import type { DeletedPage, JobState, RestoreBody } from '../web/local/schemas.js';
+import type { DeletedPage, JobState, RestoreBody, SetupBody } from '../web/local/schemas.js';
 import type { Order, Place, Sort } from './logic/place.js';
 
 export type { BackupSet, Change, Client, Entry, Found, JobState, RestoreBody, Store, Version };
+export type { SetupBody };
 export type Deleted = DeletedPage['deleted'][number];
 
 const BASE = '/api/v1';
@@ -187,7 +188,16 @@ export interface PurgeRules {
   readonly keepYearly: number;
 }
 
-export type ActKind = 'backups' | 'checks' | 'locks' | 'tags' | 'deletions' | 'forgets' | 'purges';
+export type ActKind =
+  | 'backups'
+  | 'checks'
+  | 'locks'
+  | 'tags'
+  | 'deletions'
+  | 'forgets'
+  | 'purges'
+  | 'setup'
+  | 'test-reports';
 
 interface SpaceReply {
   readonly sets: readonly { set: number; openedAtMs: number; storedBytes: number }[];
@@ -230,6 +240,8 @@ export const api = {
     news('/jobs', before, signal),
   store: (client: string, before: News<Store> | undefined, signal: AbortSignal) =>
     news(`${clientPath(client)}/store`, before, signal),
+  setup: (client: string, before: News<SetupBody> | undefined, signal: AbortSignal) =>
+    news(`${clientPath(client)}/setup`, before, signal),
   notes: (client: string, set: number, signal: AbortSignal) =>
     json<{ notes: Note[]; total: number }>(`${setPath(client, set)}/notes`, { signal }),
   set: (client: string, set: number) => json<BackupSet>(setPath(client, set)),
@@ -277,7 +289,10 @@ export const api = {
       since,
       path,
       measure,
-    }: Pick<Place, 'since' | 'path' | 'measure'> & { readonly set: number },
+    }: Pick<Place, 'since' | 'path' | 'measure'> & {
+      /** Undefined for the newest complete set. */
+      readonly set: number | undefined;
+    },
     signal: AbortSignal,
   ) => {
     const from = since === undefined ? '' : `&since=${since}`;

@@ -162,8 +162,11 @@ export function withoutMark(bytes: Buffer, shown: string): Buffer {
   return begins ? bytes.subarray(BYTE_ORDER_MARK.length) : bytes;
 }
 
+/** Name that stands for standard input. */
+export const STANDARD_INPUT = '-';
+
 /**
- * Reads a file of at most `maxBytes` that a user has written, without a byte order mark. Throws system errors unchanged,
+ * Reads a file of at most `maxBytes` that a user has written, without a byte order mark; `-` is standard input. Throws system errors unchanged,
  * EFBIG if the file is larger, EISDIR for a directory, and CONFIG_INVALID for UTF-16.
  */
 export function readSmallFile(file: Uint8Array, maxBytes: number): Buffer {
@@ -171,7 +174,9 @@ export function readSmallFile(file: Uint8Array, maxBytes: number): Buffer {
 }
 
 function readWhole(file: Uint8Array, maxBytes: number): Buffer {
-  const fd = fs.openSync(Buffer.from(file), fs.constants.O_RDONLY);
+  const isGiven = byteText(file) === STANDARD_INPUT;
+  // A pipe of another program may be a socket, which /dev/stdin cannot open.
+  const fd = isGiven ? 0 : fs.openSync(Buffer.from(file), fs.constants.O_RDONLY);
   try {
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -184,7 +189,7 @@ function readWhole(file: Uint8Array, maxBytes: number): Buffer {
       chunks.push(chunk.subarray(0, got));
     }
   } finally {
-    fs.closeSync(fd);
+    if (!isGiven) fs.closeSync(fd);
   }
 }
 

@@ -13,6 +13,7 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
     'answersFile',
     'setupYes',
   ],
+  'the set-up is changed from the page, and the change is taken back': ['setupOnly'],
   'setup --undo removes what it wrote, and leaves the store and the password': ['undoSetup'],
   'the port comes from option, key and variable, at both ends': ['port'],
   'a connection to a silent peer is closed after Timeout, at both ends': ['timeoutSeconds'],

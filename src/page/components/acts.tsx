@@ -38,7 +38,12 @@ interface ActProps {
 }
 
 /** Offers of the program that acts need, unless it is `change`. */
-const OFFERS: Readonly<Partial<Record<ActKind, string>>> = { backups: 'backup', purges: 'purge' };
+const OFFERS: Readonly<Partial<Record<ActKind, string>>> = {
+  backups: 'backup',
+  purges: 'purge',
+  setup: 'backup',
+  'test-reports': 'backup',
+};
 
 /** Shows a button and its dialog. Without the offer of the program it shows nothing. */
 export function ActButton(props: ActProps) {

@@ -140,6 +140,8 @@ const TITLES = {
   forget: 'jobForget',
   withdraw: 'jobWithdraw',
   purge: 'jobPurge',
+  setup: 'jobSetup',
+  'test-report': 'jobTestReport',
 } as const;
 
 /** Returns the subject of a job, such as `Restore: letter.txt, plan.txt and 3 more → /tmp/out`. */

@@ -7,6 +7,7 @@ import { shownAgo, shownBytes, shownName, shownTime } from '../logic/shown.js';
 import { ClientActs } from './acts.js';
 import { Notice } from './notice.js';
 import { PurgePreview } from './purge-preview.js';
+import { SetupCard } from './setup-card.js';
 import { SpacePlot } from './space-plot.js';
 
 interface OverviewProps {
@@ -33,6 +34,7 @@ export function Overview({ client, sets, clients, storeWords }: OverviewProps) {
         <h2>{t('space')}</h2>
         <SpacePlot client={client} />
       </section>
+      <SetupCard client={client} />
       <section class="card card-wide">
         <h2>{t('purge')}</h2>
         <PurgePreview client={client} sets={sets} storeWords={storeWords} />

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import {
   configInvalid,
+  formatValue,
   type Found,
   nearest,
   parsePlace,
@@ -253,6 +254,13 @@ function keepIn(text: string): Keep {
   return Object.fromEntries(keep);
 }
 
+/** Returns the rules that are stored with a client; undefined if it has none. */
+export function keepStored(valueOf: (key: string) => string | undefined): Keep | undefined {
+  const rules = Object.entries(RULES).map(([rule, key]) => [rule, valueOf(key) ?? ''] as const);
+  const given = rules.filter(([, value]) => value !== '' && value !== '0');
+  return given.length === 0 ? undefined : Object.fromEntries(given);
+}
+
 export function keepText(keep: Keep | undefined): string {
   if (keep === undefined) return 'all';
   return Object.entries(keep)
@@ -267,4 +275,32 @@ function reportIn(text: string): Report {
   const isMail = splitList(text, 'Report').every((one) => /^[\w.+-]+(?:@[^\s@]+)?$/.test(one));
   if (isMail) return { kind: 'mail', to: text };
   throw configInvalid('Report must be an address of mail, a URL, desktop or nobody');
+}
+
+/** Returns an answer that gives what the plan has. */
+export function answerText(question: Question, plan: Plan): string {
+  const { sources, excludes, store, server, client, passwordFile, time, keep, report } = plan;
+  switch (question) {
+    case 'Sources':
+      return listText(sources);
+    case 'Exclude':
+      return excludes.length === 0 ? 'none' : listText(excludes);
+    case 'Place':
+      return server === undefined ? (store ?? '') : `server ${server}`;
+    case 'Client':
+      return client;
+    case 'Encrypt':
+      return passwordFile === undefined ? 'no' : `yes, with the password in ${passwordFile}`;
+    case 'When':
+      return time ?? 'never';
+    case 'Keep':
+      return server === undefined ? keepText(keep) : 'as the server does';
+    case 'Report':
+      return 'to' in report ? report.to : report.kind;
+  }
+}
+
+/** Returns a list as `splitList` reads it. */
+function listText(items: readonly string[]): string {
+  return items.map((item) => formatValue([item], { type: 'texts' })).join(', ');
 }

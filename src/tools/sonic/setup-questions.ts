@@ -10,8 +10,8 @@ import { print } from '../shared/run-tool.js';
 import { type FreeDisk, freeDisks, refilled, requirePlace } from './setup-places.js';
 import {
   answered,
+  answerText,
   type Chosen,
-  keepText,
   passwordPath,
   type Plan,
   type Question,
@@ -106,7 +106,7 @@ interface Offer {
 }
 
 function offered(question: Question, plan: Plan): Offer {
-  const usual = textOf(question, plan);
+  const usual = answerText(question, plan);
   const none = { hint: '', usual, choices: [] };
   switch (question) {
     case 'Sources':
@@ -190,30 +190,7 @@ function summary(plan: Plan): string {
   const rows = QUESTIONS.map((question, index) => [
     ` ${index + 1}`,
     question,
-    displayText(textOf(question, plan)),
+    displayText(answerText(question, plan)),
   ]);
   return formatTable(rows, []);
-}
-
-/** Returns an answer that gives what the plan has. */
-function textOf(question: Question, plan: Plan): string {
-  const { sources, excludes, store, server, client, passwordFile, time, keep, report } = plan;
-  switch (question) {
-    case 'Sources':
-      return sources.join(', ');
-    case 'Exclude':
-      return excludes.length === 0 ? 'none' : excludes.join(', ');
-    case 'Place':
-      return server === undefined ? (store ?? '') : `server ${server}`;
-    case 'Client':
-      return client;
-    case 'Encrypt':
-      return passwordFile === undefined ? 'no' : `yes, with the password in ${passwordFile}`;
-    case 'When':
-      return time ?? 'never';
-    case 'Keep':
-      return server === undefined ? keepText(keep) : 'as the server does';
-    case 'Report':
-      return 'to' in report ? report.to : report.kind;
-  }
 }

@@ -34,6 +34,7 @@ import {
   BUCKET_NAMES,
   type Chosen,
   type Keep,
+  keepStored,
   passwordPath,
   type Plan,
   RULES,
@@ -61,7 +62,7 @@ export async function setup(options: Options): Promise<number> {
   requireUsable(plan, chosen.password);
   requireOwnFiles(system, plan);
   await write(system, chosen, options);
-  const status = await firstBackup(system, plan, options);
+  const status = options.setupOnly ? 0 : await firstBackup(system, plan, options);
   if (![0, PARTLY].includes(status)) {
     warn(
       'the set-up is written, but there is no backup yet: run `tardis setup` again when it can be made',
@@ -69,7 +70,7 @@ export async function setup(options: Options): Promise<number> {
     return status;
   }
   keepBy(plan);
-  const sheet = await writeSheet(plan, options);
+  const sheet = options.setupOnly ? undefined : await writeSheet(plan, options);
   showNext(plan, sheet, options);
   return status;
 }
@@ -218,9 +219,7 @@ function storedRules(): Keep | undefined {
   const stdout = storedSettings();
   if (stdout === undefined) return undefined;
   const { settings = {} } = JSON.parse(stdout) as { settings?: Record<string, string | number> };
-  const rules = Object.entries(RULES).map(([rule, key]) => [rule, String(settings[key] ?? '')]);
-  const given = rules.filter(([, value]) => value !== '' && value !== '0');
-  return given.length === 0 ? undefined : (Object.fromEntries(given) as Keep);
+  return keepStored((key) => (Object.hasOwn(settings, key) ? String(settings[key]) : undefined));
 }
 
 /** Stores the rules with the client, as far as it has others. A server has rules of its own. */

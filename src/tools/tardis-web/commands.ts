@@ -12,13 +12,21 @@ import {
   usualClientFile,
 } from '../../config/index.js';
 import { asTardisError } from '../../errors/index.js';
-import { displayText } from '../../model/index.js';
+import { type ClientSetting, displayText } from '../../model/index.js';
 import { processEnvironment, type System, textBytes } from '../../system/index.js';
-import type { Act, Commands, Offer } from '../../web/local/index.js';
+import {
+  type Act,
+  type Commands,
+  type Offer,
+  SETUP_KEYS,
+  type SetupAnswers,
+} from '../../web/local/index.js';
 import { usesServer } from '../opening/history.js';
 import { clientPlace } from '../opening/local-store.js';
 import { shellWord } from '../output/shell-word.js';
 import { isSetUp, tardisCommand } from '../shared/own-files.js';
+import { writtenPlan } from '../sonic/setup-files.js';
+import { answerText, keepStored } from '../sonic/setup-plan.js';
 
 type WebSettings = Settings<'tardis-web'>;
 
@@ -26,6 +34,7 @@ type WebSettings = Settings<'tardis-web'>;
 export function commandsOf(system: System, settings: WebSettings): Commands {
   return {
     offers: offersOf(system, settings),
+    setup: (stored) => (isOfSetup(system, settings) ? setupAnswers(stored) : undefined),
     start: (act) => startedAll(linesOf(settings, act)),
   };
 }
@@ -54,6 +63,15 @@ function isOfSetup(system: System, settings: WebSettings): boolean {
   }
 }
 
+/** Returns the answers of `tardis setup` that its configuration has. A server has rules of its own. */
+function setupAnswers(stored: readonly ClientSetting[]): SetupAnswers {
+  const rules = new Map(stored.map(({ key, value }) => [key, value]));
+  const plan = writtenPlan(keepStored((key) => rules.get(key)));
+  if (plan === undefined) return {};
+  const keys = SETUP_KEYS.filter((key) => key !== 'Keep' || plan.server === undefined);
+  return Object.fromEntries(keys.map((key) => [key, answerText(key, plan)]));
+}
+
 /** True if the store is one that this user may write to. A server decides by the rights of the account; a web address only reads. */
 function mayChange(settings: WebSettings): boolean {
   if (usesServer(settings)) return !/^https?:/i.test(settings.server);
@@ -71,12 +89,22 @@ type RunningCommands = ReturnType<Commands['start']>;
 interface CommandLine {
   readonly tool: 'tardis' | 'sonic';
   readonly words: readonly string[];
+  /** Text that the command reads on its standard input. */
+  readonly input?: string;
 }
 
 /** Returns the commands of an act, in their order. */
 function linesOf(settings: WebSettings, act: Act): [CommandLine, ...CommandLine[]] {
   if (act.kind === 'backup') {
     return [{ tool: 'tardis', words: ['backup', '--config', usualClientFile(), '--progress'] }];
+  }
+  if (act.kind === 'test-report') {
+    return [{ tool: 'tardis', words: ['--test-mail', '--config', usualClientFile()] }];
+  }
+  if (act.kind === 'setup') {
+    const lines = Object.entries(act.answers).map(([key, text]) => `${key} = ${text}`);
+    const words = ['setup', '--settings-only', '--answers', '-'];
+    return [{ tool: 'tardis', words, input: ['[Setup]', ...lines, ''].join('\n') }];
   }
   const last = lineOf(settings, changeWords(act));
   if (act.kind !== 'purge' || !act.saves) return [last];
@@ -91,8 +119,11 @@ function lineOf(settings: WebSettings, [name, ...words]: [string, ...string[]]):
   return { tool: 'sonic', words: [name, ...place, ...words] };
 }
 
+/** An act for which `sonic` has a command. */
+type Change = Exclude<Act, { readonly kind: 'backup' | 'setup' | 'test-report' }>;
+
 /** Returns the sub-command of `sonic` for an act, and the words that are its own. */
-function changeWords(act: Exclude<Act, { readonly kind: 'backup' }>): [string, ...string[]] {
+function changeWords(act: Change): [string, ...string[]] {
   switch (act.kind) {
     case 'check':
       return ['check', '--progress', ...(act.readsAll ? ['--read-data'] : [])];
@@ -147,11 +178,13 @@ function longFlag(flags: string | undefined): string | undefined {
 }
 
 /** Starts a command without a terminal, so that it never prompts. */
-function started({ tool, words }: CommandLine): Omit<RunningCommands, 'text'> {
+function started({ tool, words, input = '' }: CommandLine): Omit<RunningCommands, 'text'> {
   const child = spawn(tardisCommand(tool), words, {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
   });
+  child.stdin.on('error', () => undefined); // a command that ends early need not read it
+  child.stdin.end(textBytes(input));
   const ended = new Promise<number | undefined>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (status) => resolve(status ?? undefined));

@@ -2,7 +2,7 @@
 import type { BackupSet, History } from '../../history/index.js';
 import type { RightName, SetNumber } from '../../model/index.js';
 import { type AddedRoute, addedRoute, encodedPathIn, invalidRequest, setOf } from '../api/index.js';
-import type { Act, Acts, Offer } from './acts.js';
+import type { Act, Acts, Commands, SetupAnswers } from './acts.js';
 import { JOB } from './job-routes.js';
 import type { Jobs } from './jobs.js';
 import { shownDoubts } from './restores.js';
@@ -13,6 +13,7 @@ import {
   JobState,
   LockBody,
   PurgeBody,
+  SetupBody,
   TagBody,
 } from './schemas.js';
 
@@ -21,15 +22,18 @@ const CLIENT = '/clients/{client}';
 interface Offering {
   readonly jobs: Jobs;
   readonly acts: Acts;
-  readonly offers: readonly Offer[];
+  readonly commands: Commands | undefined;
 }
 
 /** Returns the routes of the acts that this program offers. */
-export function actRoutes({ jobs, acts, offers }: Offering, history: History): AddedRoute[] {
+export function actRoutes({ jobs, acts, commands }: Offering, history: History): AddedRoute[] {
+  const { offers = [] } = commands ?? {};
   const begun = (act: Act, undo?: Act): JobState =>
     acts.begin(act, undo).shown(shownDoubts(history));
   return [
-    ...(offers.includes('backup') ? [backupRoute(begun)] : []),
+    ...(commands !== undefined && offers.includes('backup')
+      ? [backupRoute(begun), ...setupRoutes(commands, begun)]
+      : []),
     ...(offers.includes('change') ? changeRoutes(begun) : []),
     ...(offers.includes('purge') ? [purgeRoute(begun)] : []),
     undoRoute(jobs, begun),
@@ -85,6 +89,47 @@ function backupRoute(begun: Begun): AddedRoute {
     },
     async () => begun({ kind: 'backup' }),
   );
+}
+
+/** Returns the routes of what `tardis setup` has configured: they show and change it, and try its reports. */
+function setupRoutes(commands: Commands, begun: Begun): AddedRoute[] {
+  const inForce = async (history: History): Promise<SetupAnswers> =>
+    commands.setup(await history.reports.settings()) ?? {};
+  return [
+    addedRoute(
+      {
+        method: 'GET',
+        path: `${CLIENT}/setup`,
+        right: 'admin',
+        summary: 'Returns the answers of `tardis setup` that are in force.',
+        reply: SetupBody,
+      },
+      ({ lease }) => inForce(lease.history),
+    ),
+    addedRoute(
+      rowOf('setup', 'admin', 'Changes answers of `tardis setup`; the others stay.', SetupBody),
+      async ({ body, lease }) => {
+        const before: Record<string, string | undefined> = await inForce(lease.history);
+        const answers = Object.entries(body).filter(([key, text]) => text !== before[key]);
+        if (answers.length === 0) throw invalidRequest('no answer differs');
+        const undo = answers.map(([key]) => [key, before[key] ?? '']);
+        return begun(
+          { kind: 'setup', answers: Object.fromEntries(answers) },
+          { kind: 'setup', answers: Object.fromEntries(undo) },
+        );
+      },
+    ),
+    addedRoute(
+      {
+        method: 'POST',
+        path: `${CLIENT}/test-reports`,
+        right: 'admin',
+        summary: 'Sends a report as a test, to whom a failed backup is reported.',
+        reply: JobState,
+      },
+      async () => begun({ kind: 'test-report' }),
+    ),
+  ];
 }
 
 /** Returns a row for an act on a client. */

@@ -1,6 +1,6 @@
 /** The acts of the page: commands of this package that run as jobs, so that each act is one that a terminal has, too. */
 import { isErrorCode, TardisError } from '../../errors/index.js';
-import type { SetNumber } from '../../model/index.js';
+import type { ClientSetting, SetNumber } from '../../model/index.js';
 import { Job, type Jobs } from './jobs.js';
 
 /** Number of sets that each rule keeps, by the key of the rule; 0 for no rule. */
@@ -22,7 +22,13 @@ export type Act =
   | { readonly kind: 'delete'; readonly sets: readonly SetNumber[] }
   | { readonly kind: 'forget'; readonly paths: readonly Buffer[] }
   | { readonly kind: 'purge'; readonly rules: PurgeRules; readonly saves: boolean }
-  | { readonly kind: 'withdraw'; readonly request: number };
+  | { readonly kind: 'withdraw'; readonly request: number }
+  | { readonly kind: 'setup'; readonly answers: SetupAnswers }
+  | { readonly kind: 'test-report' };
+
+/** Answers of `tardis setup` that the page shows and changes, as one writes them in a file of answers. */
+export const SETUP_KEYS = ['Sources', 'Exclude', 'When', 'Keep', 'Report'] as const;
+export type SetupAnswers = Readonly<Partial<Record<(typeof SETUP_KEYS)[number], string>>>;
 
 /**
  * Acts that this program can offer: a backup needs the configuration of `tardis setup`, a change a store that it may
@@ -45,6 +51,11 @@ export type OnLine = (line: string, from: 'output' | 'messages') => void;
 
 export interface Commands {
   readonly offers: readonly Offer[];
+  /**
+   * Returns the answers of `tardis setup` that are in force, with the rules that are stored with the client; undefined if
+   * it has not configured this client.
+   */
+  setup(stored: readonly ClientSetting[]): SetupAnswers | undefined;
   /** Starts the command of an act. */
   start(act: Act): RunningCommand;
 }

@@ -42,6 +42,8 @@ export const JobState = Type.Object({
     'forget',
     'withdraw',
     'purge',
+    'setup',
+    'test-report',
   ]),
   state: Type.Enum(['running', 'done', 'failed', 'stopped']),
   set: Type.Optional(Type.Integer({ description: 'The set that is read; absent in acts.' })),
@@ -145,3 +147,13 @@ export const PurgeBody = Type.Object({
     description: 'True to store the rules with the client first, so that later purges use them.',
   }),
 });
+
+/** An answer in one line, so that it cannot contain another one. */
+const answer = Type.Optional(
+  Type.String({ maxLength: 16_384, pattern: String.raw`^[^\u0000-\u001f\u007f]*$` }),
+);
+export const SetupBody = Type.Object(
+  { Sources: answer, Exclude: answer, When: answer, Keep: answer, Report: answer },
+  { additionalProperties: false, description: 'Answers of `tardis setup` (docs/using/setup.md).' },
+);
+export type SetupBody = Static<typeof SetupBody>;

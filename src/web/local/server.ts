@@ -146,9 +146,7 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
     DELETED_ROUTE,
     ...signInRoutes(sessions),
     ...jobRoutes(jobs, { restores, acts }, history),
-    ...(acts === undefined
-      ? []
-      : actRoutes({ jobs, acts, offers: commands?.offers ?? [] }, history)),
+    ...(acts === undefined ? [] : actRoutes({ jobs, acts, commands }, history)),
     ...(options.added ?? []),
   ]);
   options.extend?.(app, door);

@@ -33,6 +33,10 @@ class FakeCommands implements Commands {
     this.offers = offers;
   }
 
+  setup(stored: Parameters<Commands['setup']>[0]): ReturnType<Commands['setup']> {
+    return { Sources: '/home/ann', When: 'daily', Keep: `${stored.length} rules` };
+  }
+
   start(act: Act): ReturnType<Commands['start']> {
     this.acts.push(act);
     let resolve: (status: number | undefined) => void = () => undefined;
@@ -112,6 +116,25 @@ test('a command that fails gives its own error, and one that is stopped ends as 
   const stopped = await send(`/jobs/${begun.id}`, undefined, 'DELETE');
   t.is(stopped.job.state, 'stopped');
   t.is(commands.stops, 1);
+});
+
+test('only answers that differ are given to the set-up, and those before them take it back', async (t) => {
+  const { commands, act, send, job } = await served(t);
+  const shown = (await send('/clients/me/setup', undefined, 'GET')).job as unknown;
+  t.deepEqual(shown, { Sources: '/home/ann', When: 'daily', Keep: '0 rules' });
+  t.is((await act('setup', { When: 'daily' })).status, 400);
+  t.is((await act('setup', { When: 'daily\nPlace = /elsewhere' })).status, 400);
+  t.is((await act('setup', { Place: '/elsewhere' })).status, 400);
+  const { job: begun } = await act('setup', { Sources: '/home/ann', When: 'weekly' });
+  t.deepEqual(commands.acts.at(-1), { kind: 'setup', answers: { When: 'weekly' } });
+  commands.end(0);
+  t.true((await job(begun.id)).canUndo);
+  await send(`/jobs/${begun.id}/undo`);
+  t.deepEqual(commands.acts.at(-1), { kind: 'setup', answers: { When: 'daily' } });
+  commands.end(0);
+  await act('test-reports');
+  t.deepEqual(commands.acts.at(-1), { kind: 'test-report' });
+  commands.end(0);
 });
 
 test('only what an act has changed is taken back', async (t) => {

@@ -1,0 +1,161 @@
+/** Shows what `tardis setup` has configured, and changes it: sources, excluded directories, schedule, rules and reports. */
+import { useContext, useState } from 'preact/hooks';
+import { api, type SetupBody } from '../api.js';
+import { useAnswer, useNews, useSettled } from '../hooks.js';
+import { t } from '../language.js';
+import { pathFromText } from '../logic/paths.js';
+import { shownBytes, shownName } from '../logic/shown.js';
+import type { TextKey } from '../strings.js';
+import { ActButton, Acting } from './acts.js';
+import { Notice } from './notice.js';
+
+type Key = keyof SetupBody;
+
+const FIELDS: readonly (readonly [key: Key, text: TextKey])[] = [
+  ['Sources', 'setupSources'],
+  ['Exclude', 'setupExclude'],
+  ['When', 'setupWhen'],
+  ['Keep', 'setupKeep'],
+  ['Report', 'setupReport'],
+];
+const TIMES = ['hourly', 'daily', 'weekly', 'never'] as const;
+const TIME_TEXTS = {
+  hourly: 'setupHourly',
+  daily: 'setupDaily',
+  weekly: 'setupWeekly',
+  never: 'setupNever',
+} as const;
+const SETTLE_MS = 400;
+/** Maximum number of excluded directories whose sizes are shown. */
+const MOST_WEIGHED = 20;
+
+export function SetupCard({ client }: { readonly client: string }) {
+  const { offers } = useContext(Acting);
+  const isConfigured = offers.includes('backup');
+  const { value, error, again } = useNews<SetupBody>(
+    isConfigured ? `setup/${client}` : undefined,
+    (before, signal) => api.setup(client, before, signal),
+  );
+  return (
+    <section class="card">
+      <h2>{t('setup')}</h2>
+      {isConfigured ? null : <p>{t('setupNone')}</p>}
+      {error === undefined ? null : <Notice {...{ error, again }} />}
+      {value === undefined ? null : (
+        <>
+          <dl class="setup">
+            {FIELDS.map(([key, text]) =>
+              value[key] === undefined ? null : (
+                <div key={key}>
+                  <dt>{t(text)}</dt>
+                  <dd>
+                    <bdi>{shownName(value[key])}</bdi>
+                  </dd>
+                </div>
+              ),
+            )}
+          </dl>
+          <div class="actions">
+            <SetupAct key={JSON.stringify(value)} {...{ client, value }} />
+            <ActButton kind="test-reports" label={t('setupTest')} title={t('setupTest')}>
+              <p>{t('setupTestText')}</p>
+            </ActButton>
+          </div>
+        </>
+      )}
+    </section>
+  );
+}
+
+interface SetupProps {
+  readonly client: string;
+  /** The answers that are in force. */
+  readonly value: SetupBody;
+}
+
+function SetupAct({ client, value }: SetupProps) {
+  const [typed, setTyped] = useState<SetupBody>({});
+  const changed = Object.entries(typed).filter(([key, text]) => text !== value[key as Key]);
+  const change = (key: Key, text: string): void => setTyped({ ...typed, [key]: text });
+  return (
+    <ActButton
+      kind="setup"
+      label={t('setupChange')}
+      title={t('setupChange')}
+      body={Object.fromEntries(changed)}
+      isReady={changed.length > 0}
+    >
+      {FIELDS.map(([key, text]) => {
+        const shown = typed[key] ?? value[key];
+        if (shown === undefined) return null;
+        return (
+          <label key={key} class="field">
+            {t(text)}
+            {key === 'When' ? (
+              <TimeChoice value={shown} onChange={(time) => change(key, time)} />
+            ) : (
+              <input
+                type="text"
+                value={shown}
+                spellcheck={false}
+                onInput={({ currentTarget }) => change(key, currentTarget.value)}
+              />
+            )}
+          </label>
+        );
+      })}
+      <p class="faint">{t('setupHint')}</p>
+      <LeftOut client={client} text={typed.Exclude ?? value.Exclude ?? ''} />
+    </ActButton>
+  );
+}
+
+interface TimeProps {
+  readonly value: string;
+  readonly onChange: (time: string) => void;
+}
+
+function TimeChoice({ value, onChange }: TimeProps) {
+  return (
+    <select value={value} onChange={({ currentTarget }) => onChange(currentTarget.value)}>
+      {TIMES.map((time) => (
+        <option key={time} value={time}>
+          {t(TIME_TEXTS[time])}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+/** Shows how much of the newest backup each excluded directory has, so that a rule is weighed before it is saved. */
+function LeftOut({ client, text }: { readonly client: string; readonly text: string }) {
+  const settled = useSettled(text, SETTLE_MS);
+  const paths = [...settled.matchAll(/"([^"]*)"|[^\s,"]+/g)]
+    .map(([word, quoted]) => (quoted ?? word).replace(/\/$/, ''))
+    .filter((path) => path.startsWith('/'));
+  return (
+    <ul class="left-out" aria-live="polite">
+      {paths.slice(0, MOST_WEIGHED).map((path) => (
+        <Weighed key={path} {...{ client, path }} />
+      ))}
+    </ul>
+  );
+}
+
+function Weighed({ client, path }: { readonly client: string; readonly path: string }) {
+  const { value, error } = useAnswer(`weigh/${client}${path}`, (signal) =>
+    api.sizes(
+      client,
+      { set: undefined, since: undefined, path: pathFromText(path), measure: 'bytes' },
+      signal,
+    ),
+  );
+  if (value?.sizes !== undefined) {
+    const { bytes, files } = value.sizes;
+    return (
+      <li>{t('setupLeavesOut', { path: shownName(path), bytes: shownBytes(bytes), n: files })}</li>
+    );
+  }
+  if (error?.code !== 'NO_SUCH_PATH') return null;
+  return <li class="faint">{t('setupLeavesNothing', { path: shownName(path) })}</li>;
+}
