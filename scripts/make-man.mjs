@@ -7,10 +7,16 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 const SECTIONS = { tardisd: 8, tardisremote: 8 };
 const COMMANDS = [...new Set(TOOLS.map((tool) => tool.split(' ')[0]))];
 const FILES = {
-  client: [
+  all: [
     [
       '/etc/tardis/system.defaults',
       'Defaults: section [Tardis] with the variables of ENVIRONMENT, if the file is there.',
+    ],
+  ],
+  client: [
+    [
+      '~/.config/tardis/backup.cfg',
+      'Configuration that `tardis setup` writes. It is read if no store, no server and no other configuration is named.',
     ],
   ],
   tardisd: [
@@ -121,7 +127,7 @@ function page(command) {
   const isGroup = tools.length > 1;
   const summary = isGroup ? SONIC_SUMMARY : HELP[command].summary;
   const section = SECTIONS[command] ?? 1;
-  const files = [...FILES.client, ...(FILES[command] ?? [])];
+  const files = [...FILES.all, ...(FILES[command] ?? FILES.client)];
   const others = COMMANDS.filter((other) => other !== command);
   return [
     '.\\" Made by scripts/make-manuals.mjs; do not edit.',

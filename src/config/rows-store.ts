@@ -66,9 +66,9 @@ export const COPY_ROWS = rowsFor({ tools: ['sonic copy'] }, {
   },
   copyToServer: {
     type: 'text',
-    flags: '--to-server <host[:port]>',
+    flags: '--to-server <host>',
     isCommon: true,
-    help: "copy to this tardisd (HOST[:PORT] or a unix socket). The server must have AcceptCopies (--accept-copies); the client's password is used to log in",
+    help: "copy to this tardisd: HOST[:PORT], ssh://[USER@]HOST/PLACE, or the path of a unix socket. The server must have AcceptCopies (--accept-copies); the client's password is used to log in",
   },
   copyAs: {
     type: 'text',

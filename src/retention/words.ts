@@ -82,7 +82,9 @@ export function formatsOf({ formats, priorities }: FormatWords): NameFormat[] {
   const ranks = numbersOf(priorities, 'Priorities');
   const isName = formats !== undefined;
   if (words.length !== ranks.length) {
-    throw invalid(`there are ${words.length} Formats and ${ranks.length} Priorities`);
+    throw invalid(
+      `Formats has ${words.length} and Priorities has ${ranks.length}: give one priority for each format`,
+    );
   }
   return words.map((format, index) => {
     if (isName) requireFormat(format);
