@@ -38,7 +38,7 @@ if (hindrance !== undefined) {
 }
 
 testMounted?.(`${passes} times a disk of 64 MiB is full`, async (t) => {
-  t.timeout(120_000 + passes * 30_000);
+  t.timeout(300_000 + passes * 30_000);
   const home = scratchInMemory(t);
   const args = [process.execPath, FILL_UP, home, String(passes), String(seed)];
   const env = { XDG_STATE_HOME: path.join(home, 'state') };
