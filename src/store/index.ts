@@ -22,6 +22,7 @@ export {
   catalogNotOpened,
   type ClientLock,
   isClientInUse,
+  isInLocks,
   lockClient,
   tryLock,
 } from './client/client-lock.js';

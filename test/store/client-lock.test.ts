@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { tryLock } from '../../src/store/index.js';
+import { isInLocks, tryLock } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { scratch } from '../helpers/scratch.js';
 
@@ -32,4 +32,15 @@ test('a lock is released even while a child of the process has its descriptor', 
   const next = tryLock(nodeSystem(), file);
   t.truthy(next, 'it is free');
   next?.release();
+});
+
+test('a lock is that of a file only on its device, except where devices have no numbers of their own', (t) => {
+  const list =
+    '1: FLOCK  ADVISORY  WRITE 77 fe:10:42 0 EOF\n2: FLOCK  ADVISORY  WRITE 78 00:2c:43 0 EOF\n';
+  const device = (major: bigint, minor: bigint): bigint => (major << 8n) | minor;
+  t.true(isInLocks(list, { dev: device(0xfen, 0x10n), ino: 42n }));
+  t.false(isInLocks(list, { dev: device(0xfen, 0x11n), ino: 42n }));
+  t.false(isInLocks(list, { dev: device(0xfen, 0x10n), ino: 4n }));
+  t.true(isInLocks(list, { dev: device(0n, 0x99n), ino: 43n })); // a subvolume
+  t.false(isInLocks(list, { dev: device(0n, 0x10n), ino: 42n }));
 });

@@ -39,13 +39,27 @@ const LOCKS = '/proc/locks';
  */
 export function isClientInUse(directory: ClientDirectory): boolean {
   try {
-    const { ino } = fs.statSync(lockPathOf(directory), { bigint: true });
-    const line = new RegExp(`^\\d+: FLOCK .* [0-9a-f]+:[0-9a-f]+:${ino} `, 'm');
-    return line.test(fs.readFileSync(LOCKS, 'utf8'));
+    const status = fs.statSync(lockPathOf(directory), { bigint: true });
+    return isInLocks(fs.readFileSync(LOCKS, 'utf8'), status);
   } catch (error) {
     if (systemCode(error) === undefined) throw error;
     return false; // there is no lock, or the system hides locks
   }
+}
+
+/**
+ * True if the kernel's list of locks has one on a file. Subvolumes of btrfs show other devices than the list has, all
+ * without a major number; for those the inode decides.
+ */
+export function isInLocks(
+  list: string,
+  { dev, ino }: { readonly dev: bigint; readonly ino: bigint },
+): boolean {
+  const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & 0xfffff000n);
+  const minor = (dev & 0xffn) | ((dev >> 12n) & 0xffffff00n);
+  const hex = (number: bigint): string => number.toString(16).padStart(2, '0');
+  const device = major === 0n ? '00:[0-9a-f]+' : `${hex(major)}:${hex(minor)}`;
+  return new RegExp(`^\\d+: FLOCK .* ${device}:${ino} `, 'm').test(list);
 }
 
 function lockPathOf(directory: ClientDirectory): string {
