@@ -8,6 +8,7 @@ import type { History } from '../../src/history/index.js';
 import { openRemoteHistory } from '../../src/remote/index.js';
 import type { RightName } from '../../src/model/index.js';
 import { putAccount, removeAccount } from '../../src/store/index.js';
+import type { KeptStretch } from '../../src/transport/login/index.js';
 import { rejectedCode } from '../helpers/codes.js';
 import { backupInline, inlineSystem, startInline } from '../helpers/inline.js';
 import { giveAccount, PASSWORD } from '../helpers/rewrites.js';
@@ -60,6 +61,30 @@ test('a login counts for the key record that it began with only', async (t) => {
   // The client would refuse the new keys with the same code, but in other words.
   const refused = await t.throwsAsync(changed, { message: /the password was changed/ });
   t.is(asTardisError(refused).code, 'LOGIN_FAILED');
+});
+
+test('a stretched password is kept from login to login, and made again for another salt', async (t) => {
+  const home = scratchInMemory(t);
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  makeTree(path.join(home, 'tree'), [file('one', 'first')]);
+  const system = inlineSystem();
+  const password = { password: PASSWORD };
+  await backupInline(system, place, [path.join(home, 'tree')], { create: true, ...password });
+  await giveAccount(place, 'bob', ['list', 'read']);
+  const daemon = await startInline(system, place.store);
+  t.teardown(() => daemon.stop());
+  const keptStretch: KeptStretch = {};
+  const secretsAfter = async (account?: string) => {
+    const ask = async (): Promise<Buffer> => Buffer.from(PASSWORD);
+    const credentials = { password: undefined, account, ask, keptStretch };
+    const opened = { address: daemon.address, client: 'me', credentials };
+    (await openRemoteHistory(system, opened)).close();
+    return keptStretch.secrets;
+  };
+  const first = await secretsAfter();
+  t.truthy(first);
+  t.is(await secretsAfter(), first);
+  t.not(await secretsAfter('bob'), first);
 });
 
 test('a password that was changed at another server counts from the next login on', async (t) => {

@@ -46,6 +46,7 @@ export async function importSets(options: Options, signal: AbortSignal): Promise
   using verification = options.verifySets ? new Verification(settings, signal) : undefined;
   let status = 0;
   let create = settings.create && sets.length === 0;
+  const run = { signal, keptStretch: {} };
   for (const { state, place } of planned) {
     if (place === 'late') verification?.missing(state);
     if (place === 'late' || (place === 'there' && verification === undefined)) continue;
@@ -53,7 +54,7 @@ export async function importSets(options: Options, signal: AbortSignal): Promise
     for (const lack of lacks) complain('tardis-import', displayText(`${state.shown}: ${lack}`));
     if (lacks.length > 0) status = PARTLY;
     if (place === 'new') {
-      status = Math.max(status, await importState({ ...settings, create }, state, roots, signal));
+      status = Math.max(status, await importState({ ...settings, create }, state, roots, run));
       create = false;
     }
     await verification?.compare(state, roots);
@@ -66,7 +67,7 @@ async function importState(
   settings: Settings<'tardis'>,
   { name, dateMs, priority = 0, tags = [] }: State,
   roots: readonly StateRoot[],
-  signal: AbortSignal,
+  run: Parameters<typeof backUp>[2],
 ): Promise<number> {
   const given = {
     ...settings,
@@ -80,7 +81,7 @@ async function importState(
     // Dates in the past would let rules for the present delete what was just imported.
     purge: false,
   };
-  return backUp(given, localOnDemand(given, { dateMs }), { signal, datedMs: dateMs });
+  return backUp(given, localOnDemand(given, { dateMs }), { ...run, datedMs: dateMs });
 }
 
 /** Throws USAGE unless one source is given, with the path of dated directories. */

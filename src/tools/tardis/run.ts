@@ -18,6 +18,7 @@ import { countErrors, displayName, displayText, jsonName } from '../../model/ind
 import { Codec } from '../../store/index.js';
 import { type Address, byteText, nodeSystem } from '../../system/index.js';
 import { type InnerDoor, NO_PATIENCE, type Patience } from '../../transport/index.js';
+import type { KeptStretch } from '../../transport/login/index.js';
 import { type JobRunner, openJobs } from '../../workers/index.js';
 import { BackupEvents, hasToWait, printWait } from './backup-events.js';
 import { memoryOf } from '../opening/backup-memory.js';
@@ -46,14 +47,23 @@ import { complain } from '../output/front.js';
 /** Number of digests that are remembered, so that repeated contents are not sent again. They take 4 MiB. */
 const RECENT_DIGESTS = 1 << 17;
 
+/** Options of one of a row of backups. */
+interface RunOptions {
+  readonly signal: AbortSignal;
+  /** The date of the set, if it is not the present. */
+  readonly datedMs?: number;
+  /** The stretched password of the backups before. */
+  readonly keptStretch?: KeptStretch;
+}
+
 /**
- * Runs a backup with its hooks, and reports it. `datedMs`: the date of the set, if it is not the present. Returns the exit status. The local server is always ended before the
+ * Runs a backup with its hooks, and reports it. Returns the exit status. The local server is always ended before the
  * final hooks, since they may unmount the file system of the store.
  */
 export async function backUp(
   settings: Settings<'tardis'>,
   server: LocalServerOnDemand | undefined,
-  { signal, datedMs }: { readonly signal: AbortSignal; readonly datedMs?: number },
+  { signal, datedMs, keptStretch }: RunOptions,
 ): Promise<number> {
   let messages: RunMessages | undefined;
   let events: BackupEvents | undefined;
@@ -63,7 +73,13 @@ export async function backUp(
     const memory = memoryOf(settings, server?.store());
     events = new BackupEvents(settings, memory, (line) => messages?.printNote(line));
     await events.begin(signal);
-    result = await run(settings, { server: server?.get(), signal, messages, datedMs });
+    result = await run(settings, {
+      server: server?.get(),
+      signal,
+      messages,
+      datedMs,
+      keptStretch,
+    });
   } catch (error) {
     // An interruption is reported itself, instead of the errors that it caused.
     const isInterrupted = signal.aborted;
@@ -151,11 +167,12 @@ interface Running {
   readonly signal: AbortSignal;
   readonly messages: RunMessages;
   readonly datedMs: number | undefined;
+  readonly keptStretch: KeptStretch | undefined;
 }
 
 async function run(
   settings: Settings<'tardis'>,
-  { server, signal, messages, datedMs }: Running,
+  { server, signal, messages, datedMs, keptStretch }: Running,
 ): Promise<BackupResult> {
   const system = nodeSystem();
   const streams = checkedStreams(settings, messages); // fails before any request to the server
@@ -176,7 +193,10 @@ async function run(
   const request: BackupRequest = {
     client,
     create,
-    credentials: credentialsOf(settings, password, place?.address, messages.line),
+    credentials: {
+      ...credentialsOf(settings, password, place?.address, messages.line),
+      keptStretch,
+    },
     tls: place?.tls,
     elsewhere: elsewhereOf(place?.address, settings, isProven),
     setName: settings.setName,
@@ -247,7 +267,7 @@ function credentialsOf(
   password: Buffer | undefined,
   server: Address | undefined,
   line: ProgressLine,
-): BackupRequest['credentials'] {
+): NonNullable<BackupRequest['credentials']> {
   const { account, client, crypt } = settings;
   return {
     password,

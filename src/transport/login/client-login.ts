@@ -36,6 +36,13 @@ import {
 } from '../index.js';
 
 /** The means by which a user logs in. */
+/** The secrets that were last stretched from a password, for several logins in a row: stretching takes a fifth of a second. */
+export interface KeptStretch {
+  /** The salt and the parameters. */
+  like?: string;
+  secrets?: StretchedPassword;
+}
+
 export interface Credentials {
   /** The password; undefined if none was given. */
   readonly password: Buffer | undefined;
@@ -51,6 +58,8 @@ export interface Credentials {
   readonly encrypts?: boolean;
   /** Memory and other parameters for stretching a new password; undefined for the default. */
   readonly stretch?: StretchParameters | undefined;
+  /** Keeps the stretched password from login to login; undefined to keep nothing. */
+  readonly keptStretch?: KeptStretch | undefined;
   /** The sub-account to log in with; undefined for the client's owner. */
   readonly account?: string | undefined;
   /**
@@ -293,8 +302,11 @@ export class Login {
     const isMade = made?.record.salt.equals(salt) === true;
     const like = JSON.stringify([salt.toString('hex'), parameters]);
     if (this.secrets !== undefined && this.stretched === like) return this.secrets;
-    this.secrets = isMade ? made.secrets : await stretchPassword(this.password!, salt, parameters);
-    this.stretched = like;
+    const { keptStretch: kept = {} } = this.credentials;
+    this.secrets = isMade ? made.secrets : kept.like === like ? kept.secrets : undefined;
+    this.secrets ??= await stretchPassword(this.password!, salt, parameters);
+    this.stretched = kept.like = like;
+    kept.secrets = this.secrets;
     return this.secrets;
   }
 }
