@@ -27,10 +27,11 @@ const TOOLS = [
   'sonic',
 ];
 
-/** Programs that share their code. The web server is larger than the rest of the first two; an import is a row of backups. */
+/** Programs that share their code: the web server is larger than the rest of the first two, an import is a row of backups, and a comparison reads as a list does. */
 const SHARING = [
   ['tardisremote', 'tardis-web'],
   ['tardis', 'tardis-import'],
+  ['lstardis', 'tardiff'],
 ];
 
 const ENTRIES = [
