@@ -326,10 +326,18 @@ function figuresSentence() {
 }
 
 async function routesList() {
-  const { ROUTES, routesText } = await import('../dist/src/web/api/index.js');
+  const { DELETED_ROUTE, ROUTES, routesText, SIGN_IN_ROWS } = await import(
+    '../dist/src/web/api/index.js'
+  );
   const { REMOTE_ROUTES } = await import('../dist/src/web/remote/index.js');
   const { ARCHIVE_ROW } = await import('../dist/src/web/archive/index.js');
-  const rows = [...Object.values(ROUTES), ARCHIVE_ROW, ...Object.values(REMOTE_ROUTES)];
+  const rows = [
+    ...Object.values(ROUTES),
+    DELETED_ROUTE.row,
+    ARCHIVE_ROW,
+    ...Object.values(REMOTE_ROUTES),
+    ...Object.values(SIGN_IN_ROWS),
+  ];
   return routesText(rows).trim();
 }
 

@@ -5,6 +5,7 @@ import type {
   BackupSet,
   Change,
   Client,
+  DeletedPage,
   Directory,
   Entry,
   Found,
@@ -14,14 +15,15 @@ import type {
   Store,
   Version,
 } from '../web/api/schemas.js';
-import type { DeletedPage, JobState, RestoreBody, SetupBody } from '../web/local/schemas.js';
+import type { JobState, RestoreBody, SetupBody } from '../web/local/schemas.js';
 import type { Order, Place, Sort } from './logic/place.js';
 
 export type { BackupSet, Change, Client, Entry, Found, JobState, RestoreBody, Store, Version };
 export type { SetupBody };
 export type Deleted = DeletedPage['deleted'][number];
 
-const BASE = '/api/v1';
+/** Path of the interface. It is beside the page, also where a proxy serves both below a path of its own. */
+const BASE = new URL('api/v1', document.baseURI).pathname;
 /** Number of entries in the first page of a listing, which must come quickly, and in each page after it. */
 const FIRST_ENTRIES = 1000;
 const PAGE_ENTRIES = 10_000;
@@ -150,6 +152,7 @@ function setPath(client: string, set: number | undefined): string {
 
 interface SessionReply {
   readonly program: string;
+  readonly rights: readonly string[];
   readonly client?: string;
   readonly canRestore: boolean;
   /** Acts that the program offers. */

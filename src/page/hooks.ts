@@ -151,9 +151,9 @@ function pauseAfter<T>(last: News<T> | undefined, isBusy: (value: T) => boolean)
 
 export type JobList = ReturnType<typeof useJobs>;
 
-/** Returns the jobs of the program. */
-export function useJobs(): Living<readonly JobState[]> {
-  const jobs = useNews('jobs', api.jobs, (value) =>
+/** Returns the jobs of the program; none if it has none. */
+export function useJobs(hasJobs: boolean): Living<readonly JobState[]> {
+  const jobs = useNews(hasJobs ? 'jobs' : undefined, api.jobs, (value) =>
     value.jobs.some(({ state }) => state === 'running'),
   );
   return { value: jobs.value?.jobs, error: jobs.error, again: jobs.again };

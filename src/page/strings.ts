@@ -284,6 +284,10 @@ export const ENGLISH = {
   storeFree: '{free} of {total} are free on the disk of the store.',
   storeChecked: 'Data was last checked {ago}.',
   storeUnchecked: 'No check has read the data yet: `tardis check --read-data` does.',
+  clientsFind: 'Find a client',
+  clientsOfState: '{n} {state}',
+  sealed:
+    'This client encrypts, and this server has no keys: names and contents are shown only on your own machine. Start there: `{command}`',
   lastGood: 'Last complete backup',
   completeSets: 'Backups',
   state: 'State',
@@ -337,9 +341,7 @@ export const ENGLISH = {
   noSuchSet: 'This backup was deleted meanwhile. Choose another one.',
   copy: 'Copy',
   copied: 'Copied.',
-  gone: 'The connection to tardis-web is lost. Start it again, and open the address that it prints.',
-  otherStart:
-    'This tab was opened for another start of tardis-web. Open the address that it printed last.',
+  gone: 'There is no answer from the program that serves this page. The page goes on when it answers again. If tardis-web has ended, start it again.',
   signIn: 'Sign in',
   signOut: 'Sign out',
   signInLocal:

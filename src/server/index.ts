@@ -1,4 +1,4 @@
-export { overviewBeside, overviewOf } from './queries/client-overview.js';
+export { overviewBeside, OverviewMemory, overviewOf } from './queries/client-overview.js';
 export { Daemon, type DaemonOptions } from './daemon.js';
 export { GcScheduler, type GcPlan } from './gc-scheduler.js';
 export { changeKeys } from './ingest/key-change.js';

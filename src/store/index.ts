@@ -21,6 +21,7 @@ export {
 export {
   catalogNotOpened,
   type ClientLock,
+  heldLocks,
   isClientInUse,
   isInLocks,
   lockClient,

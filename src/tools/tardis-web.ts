@@ -1,6 +1,6 @@
 /** Implements `tardis-web`: shows a client's history in the browser of the user who starts it. */
 import { spawn } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Settings } from '../config/index.js';
@@ -9,13 +9,7 @@ import { asTardisError } from '../errors/index.js';
 import type { ClientOverview, History } from '../history/index.js';
 import { displayName, displayText } from '../model/index.js';
 import { CHECKED_FILE, listClients, shownStore } from '../store/index.js';
-import {
-  environmentOfOthers,
-  makeTemporary,
-  nodeSystem,
-  packageRoot,
-  type System,
-} from '../system/index.js';
+import { environmentOfOthers, makeTemporary, nodeSystem, type System } from '../system/index.js';
 import {
   type ArchiveResult,
   archiveRoute,
@@ -35,6 +29,7 @@ import { openHistory, usesServer } from './opening/history.js';
 import { interruptSignal, JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js';
 import { complain } from './output/front.js';
 import { givenNewPassword } from './opening/password.js';
+import { readPage } from './shared/own-files.js';
 import { commandsOf } from './tardis-web/commands.js';
 import { PageMemory } from './tardis-web/page-memory.js';
 import { fingerprintOf, placeOf } from './tardis-web/page-place.js';
@@ -44,8 +39,6 @@ const MS = 1000;
 
 const OPENER = 'xdg-open';
 const OWNER_ONLY = 0o600;
-
-const FOLDER = 'dist/bundle/page';
 
 type WebSettings = Settings<'tardis-web'>;
 
@@ -195,7 +188,7 @@ async function overview(
   if (own !== undefined) return [own];
   const { store, catalogFile } = clientPlace(settings);
   const { overviewOf } = await import('../server/index.js'); // only for the overview
-  return overviewOf(system, store, listClients(system, store), catalogFile);
+  return overviewOf(system, { store, catalogFile }, listClients(system, store));
 }
 
 /** Returns when a check has last read data of a client; undefined through a server. */
@@ -245,9 +238,4 @@ function openBrowser(url: string, warn: (line: string) => void): () => void {
   });
   child.unref();
   return () => rmSync(folder, { recursive: true, force: true });
-}
-
-/** Reads the files of the page, which the build writes beside the bundle of the program. */
-function readPage(name: string): Buffer {
-  return readFileSync(path.join(packageRoot(), FOLDER, name));
 }

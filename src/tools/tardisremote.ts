@@ -134,7 +134,7 @@ function printReady(
   const shown = isAny ? 'localhost' : hostInUrl(host);
   const url = `${ssl === true ? 'https' : 'http'}://${shown}:${port}/`;
   if (json) print(jsonText({ version: JSON_VERSION, ready: url, ...source }));
-  else print(`Ready: ${url}api/v1/docs describes the interface.`);
+  else print(`Ready: ${url} is the page, ${url}api/v1/docs describes the interface.`);
 }
 
 export default runTool(command);

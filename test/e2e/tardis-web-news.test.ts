@@ -109,10 +109,10 @@ test.serial('a lost connection is reported, and the page goes on when it is back
   const expected = /ERR_INTERNET_DISCONNECTED/;
   await withPage(t, { browser, store, expected }, async (page) => {
     await page.context().setOffline(true);
-    await page.getByText('The connection to tardis-web is lost').waitFor();
+    await page.getByText('There is no answer from the program').waitFor();
     await page.getByRole('button', { name: 'Alpha', exact: true }).waitFor();
     await page.context().setOffline(false);
-    await page.getByText('The connection to tardis-web is lost').waitFor({ state: 'detached' });
+    await page.getByText('There is no answer from the program').waitFor({ state: 'detached' });
   });
 });
 

@@ -1,11 +1,18 @@
 /** A server of the HTTP interface, on a port of its own, with a certificate that it has made itself. */
+import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
+import path from 'node:path';
 import { pino } from 'pino';
 import type { History } from '../../src/history/index.js';
 import { openRemoteHistory } from '../../src/remote/index.js';
-import { nodeSystem } from '../../src/system/index.js';
+import { nodeSystem, packageRoot } from '../../src/system/index.js';
 import { newWebApp, type WebApp } from '../../src/web/api/index.js';
-import { registerRemoteApi, StoreDoor, type StoreDoorOptions } from '../../src/web/remote/index.js';
+import {
+  pageRoutes,
+  registerRemoteApi,
+  StoreDoor,
+  type StoreDoorOptions,
+} from '../../src/web/remote/index.js';
 import { RecordDecoder } from '../../src/contents/index.js';
 import { certificateIn } from './certificates.js';
 import type { HistoryLab } from './history-lab.js';
@@ -20,6 +27,11 @@ export interface WebServer {
 }
 
 let made = 0;
+
+/** Reads a file of the page as it was built. */
+function readPage(name: string): Buffer {
+  return readFileSync(path.join(packageRoot(), 'dist/bundle/page', name));
+}
 
 /** Serves a store. Its files are put into `home`. */
 export async function startWeb(
@@ -41,7 +53,7 @@ export async function startWeb(
     log: pino({ level: 'silent' }),
     ...more,
   });
-  registerRemoteApi(app, door);
+  registerRemoteApi(app, door, pageRoutes(app, door, readPage));
   await app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as AddressInfo;
   return {

@@ -21,10 +21,16 @@ export function App() {
   const [place, go] = usePlace();
   const session = useAnswer('session', (signal) => api.session(signal));
   const client = session.value?.client ?? place.client;
+  const mayList = session.value?.rights.includes('list') === true;
+  const isRemote = session.value?.program === 'tardisremote';
   const sets = useNews<{ sets: BackupSet[] }>(
-    client === undefined ? undefined : `sets/${client}`,
+    client === undefined || !mayList ? undefined : `sets/${client}`,
     (before, signal) => api.sets(client!, before, signal),
   );
+  useEffect(() => {
+    // The first question at the page of a server is how all clients are.
+    if (isRemote && /^#?\/?$/.test(location.hash)) go({ view: 'overview' }, 'replace');
+  }, [isRemote]);
   if (session.error?.code === 'NOT_LOGGED_IN' || sets.error?.code === 'NOT_LOGGED_IN') {
     const signedIn = (): void => {
       session.again();
@@ -41,7 +47,8 @@ export function App() {
       </main>
     );
   }
-  if (session.value === undefined || client === undefined || sets.value === undefined) {
+  const listed = mayList ? sets.value?.sets : [];
+  if (session.value === undefined || client === undefined || listed === undefined) {
     return (
       <main class="alone" id="main">
         <h1>{t('product')}</h1>
@@ -52,7 +59,10 @@ export function App() {
   const { canRestore, storeWords = '', offers = [] } = session.value;
   const lost = sets.error;
   return (
-    <Page {...{ place, go, client, canRestore, storeWords, offers, lost }} sets={sets.value.sets} />
+    <Page
+      {...{ place, go, client, isRemote, canRestore, storeWords, offers, lost }}
+      sets={listed}
+    />
   );
 }
 
@@ -60,6 +70,8 @@ interface PageProps {
   readonly place: Place;
   readonly go: Go;
   readonly client: string;
+  /** True for the page of a server, which has no keys and no jobs. */
+  readonly isRemote: boolean;
   readonly canRestore: boolean;
   /** Options by which a command finds the store. */
   readonly storeWords: string;
@@ -71,7 +83,7 @@ interface PageProps {
 }
 
 function Page(props: PageProps) {
-  const { place, go, client, sets, lost } = props;
+  const { place, go, client, sets, lost, isRemote } = props;
   const [showsKeys, setShowsKeys] = useState(false);
   useGlobalKeys(place, go, () => setShowsKeys(true));
   const times = useMemo(() => setTimes(sets, LOCALE), [sets]);
@@ -82,7 +94,7 @@ function Page(props: PageProps) {
   const clockOf = useCallback((set: number) => times.get(set)?.clock ?? '', [times]);
   const chosen = chosenSet(sets, place.set);
   const clients = useNews<Client[]>('clients', api.clients);
-  const jobs = useJobs();
+  const jobs = useJobs(!isRemote);
   const own = clients.value?.find(({ name }) => name === client);
   useTitle(place, client);
   const acting = { client, offers: props.offers, onBegun: jobs.again };
@@ -96,10 +108,10 @@ function Page(props: PageProps) {
         <main id="main">
           <Overview {...{ client, sets, clients }} storeWords={props.storeWords} />
         </main>
+      ) : isRemote && own?.encrypts !== false ? (
+        <Alone text={own === undefined ? t('loading') : sealedText(own)} />
       ) : chosen === undefined ? (
-        <main class="alone" id="main">
-          <p>{t('setsNone')}</p>
-        </main>
+        <Alone text={t('setsNone')} />
       ) : place.view === 'sizes' ? (
         <SizesView {...{ client, place, go, sets, chosen }} />
       ) : (
@@ -109,6 +121,20 @@ function Page(props: PageProps) {
       {showsKeys ? <KeysDialog onClose={() => setShowsKeys(false)} /> : null}
     </Acting.Provider>
   );
+}
+
+function Alone({ text }: { readonly text: string }) {
+  return (
+    <main class="alone" id="main">
+      <p>{text}</p>
+    </main>
+  );
+}
+
+/** Returns why a server shows no names of a client that encrypts, and where they are shown. */
+function sealedText({ name }: Client): string {
+  const command = `tardis-web --server ${location.hostname} -C ${name}`;
+  return t('sealed', { command: shownName(command) });
 }
 
 interface GoneProps {

@@ -13,8 +13,6 @@ interface NoticeProps {
 /** Texts for errors whose usual texts are for users of the commands. */
 const OWN_TEXTS: Readonly<Partial<Record<string, TextKey>>> = {
   UNREACHABLE: 'gone',
-  // All rights are given here, so the request was for another start of the program.
-  NOT_PERMITTED: 'otherStart',
   NO_SUCH_PATH: 'noSuchPath',
   NO_SUCH_SET: 'noSuchSet',
 };

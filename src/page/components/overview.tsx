@@ -2,9 +2,9 @@
 import { api, type BackupSet, type Client, type Store } from '../api.js';
 import { useNews } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
-import type { TextKey } from '../strings.js';
-import { shownAgo, shownBytes, shownName, shownTime } from '../logic/shown.js';
+import { shownAgo, shownBytes } from '../logic/shown.js';
 import { ClientActs } from './acts.js';
+import { Clients } from './clients.js';
 import { Notice } from './notice.js';
 import { PurgePreview } from './purge-preview.js';
 import { SetupCard } from './setup-card.js';
@@ -63,84 +63,5 @@ function StoreFacts({ client }: { readonly client: string }) {
           : t('storeChecked', { ago: shownAgo(checkedAtMs, Date.now(), LOCALE) })}
       </li>
     </ul>
-  );
-}
-
-function Clients({ clients }: { readonly clients: readonly Client[] }) {
-  return (
-    <div class="table-scroll" tabIndex={0} role="region" aria-label={t('clients')}>
-      <table class="plain-table">
-        <thead>
-          <tr>
-            <th scope="col">{t('client')}</th>
-            <th scope="col">{t('lastGood')}</th>
-            <th scope="col" class="right">
-              {t('completeSets')}
-            </th>
-            <th scope="col">{t('state')}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {clients.map((client) => (
-            <ClientRow key={client.name} client={client} />
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
-}
-
-function ClientRow({ client }: { readonly client: Client }) {
-  const { name, lastCompletedMs, completeSets, encrypts } = client;
-  return (
-    <tr>
-      <th scope="row">
-        <bdi>{shownName(name)}</bdi>
-      </th>
-      <td>
-        {lastCompletedMs === undefined ? (
-          t('never')
-        ) : (
-          <>
-            {shownAgo(lastCompletedMs, Date.now(), LOCALE)}
-            <span class="faint block">{shownTime(lastCompletedMs, LOCALE)}</span>
-          </>
-        )}
-      </td>
-      <td class="right" data-label={t('completeSets')}>
-        {completeSets}
-      </td>
-      <td>
-        <span class="marks">
-          <StateMark client={client} />
-          {encrypts ? <span class="mark">{t('encrypted')}</span> : null}
-        </span>
-      </td>
-    </tr>
-  );
-}
-
-/** Text and colour of each state. */
-const SHOWN: Readonly<Record<string, readonly [text: TextKey, kind: string]>> = {
-  good: ['stateGood', 'mark-good'],
-  running: ['stateRunning', ''],
-  warned: ['stateWarned', 'mark-late'],
-  late: ['stateLate', 'mark-late'],
-  failed: ['stateFailed', 'mark-bad'],
-  never: ['stateNever', 'mark-late'],
-  unknown: ['stateUnknown', 'mark-bad'],
-};
-
-/** Shows the state of a client, with its reason and what to do. */
-export function StateMark({ client }: { readonly client: Client }) {
-  const { state, reason, advice } = client;
-  const [text, kind] = SHOWN[state] ?? SHOWN['unknown']!;
-  return (
-    <>
-      <span class={`mark ${kind}`}>{t(text)}</span>
-      {state === 'good' ? null : (
-        <span class="faint block">{shownName(`${reason} ${advice}`.trim())}</span>
-      )}
-    </>
   );
 }

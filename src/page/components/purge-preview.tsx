@@ -38,7 +38,7 @@ export function PurgePreview({ client, sets, storeWords }: PurgeProps) {
   const times = new Map(sets.map(({ set, openedAtMs }) => [set, openedAtMs]));
   return (
     <>
-      <p class="faint">{t('purgeHint')}</p>
+      {storeWords === '' ? null : <p class="faint">{t('purgeHint')}</p>}
       <fieldset class="rules">
         <legend>{t('purgeKeep')}</legend>
         {RULES.map((rule) => (
@@ -56,7 +56,9 @@ export function PurgePreview({ client, sets, storeWords }: PurgeProps) {
           </label>
         ))}
       </fieldset>
-      <Command text={commandOf(`${storeWords} -C ${client}`, settledRules)} />
+      {storeWords === '' ? null : (
+        <Command text={commandOf(`${storeWords} -C ${client}`, settledRules)} />
+      )}
       {answer.error === undefined ? null : <Notice error={answer.error} again={answer.again} />}
       {answer.value === undefined ? null : (
         <>

@@ -4,7 +4,7 @@ import type { BackupSet, Client } from '../api.js';
 import { t } from '../language.js';
 import { lateSets, monthNumber, monthOf } from '../logic/calendar.js';
 import { Calendar } from './calendar.js';
-import { StateMark } from './overview.js';
+import { StateMark } from './clients.js';
 import { SetList } from './set-list.js';
 
 interface SideBarProps {

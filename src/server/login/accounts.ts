@@ -13,8 +13,8 @@ import { readStart, type System } from '../../system/index.js';
 
 /** Directory in the store; no client's name begins with a dot. */
 export const ACCOUNTS_DIRECTORY = '.accounts';
-export const MAX_ACCOUNT_BYTES: number = 16 << 10;
-const MAX_TARGETS = 256;
+export const MAX_ACCOUNT_BYTES: number = 64 << 10;
+const MAX_TARGETS = 2048;
 const MAX_SHOWN_BYTES = 80;
 
 type FaultHandler = (fault: TardisError) => void;

@@ -44,7 +44,7 @@ export class Answers {
     const look = regularLook(system, directory);
     const copies = opened.add(new CopyOffers(system, directory, jobs), close);
     const handlers: Handlers = {
-      ...readOnlyHandlers(history, objects, (only) => overviewBeside(system, directory, only)),
+      ...readOnlyHandlers(history, objects, (only) => overviewBeside(system, directory, { only })),
       readSets: async () => {
         await look();
         return history.sets();

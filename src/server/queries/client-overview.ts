@@ -7,11 +7,14 @@ import { countErrors } from '../../model/index.js';
 import {
   catalogFileOf,
   type ClientDirectory,
+  heldLocks,
+  isClientInUse,
+  KEYS_DIRECTORY,
   listClients,
   newestKeys,
   openClientDirectory,
 } from '../../store/index.js';
-import type { System } from '../../system/index.js';
+import { BoundedCache, type System } from '../../system/index.js';
 import { accountOf } from '../login/accounts.js';
 import { standingInCatalog } from '../storage/client-standing.js';
 import { Alerts } from '../monitor/alerts.js';
@@ -26,47 +29,112 @@ const NOTHING = {
   unfinishedAtMs: 0,
   lateAfterMs: 0,
   isDoubtful: false,
-  isInUse: false,
+  isInUse: false, // known only of a set that is not complete, which may be written now
   isFailing: false,
 } as const;
+
+/** Maximum number of clients whose rows are remembered. */
+const MAX_REMEMBERED = 8192;
+/** Age of the last change from which a row is remembered. A later change could have the same time. */
+const SETTLED_MS = 2000;
+
+/**
+ * Remembers the rows of clients. A row counts for as long as the catalog and the keys of its client are unchanged, since
+ * opening a catalog takes some milliseconds.
+ */
+export class OverviewMemory {
+  private readonly rows = new BoundedCache<string, { mark: string; row: ClientOverview }>(
+    MAX_REMEMBERED,
+  );
+
+  /** Returns the row of a client if its files still have this mark. */
+  find(client: string, mark: string | undefined): ClientOverview | undefined {
+    const found = this.rows.get(client);
+    return found !== undefined && found.mark === mark ? found.row : undefined;
+  }
+
+  note(row: ClientOverview, mark: string | undefined): void {
+    if (mark !== undefined) this.rows.set(row.client, { mark, row });
+  }
+}
+
+interface OverviewPlace {
+  readonly store: string;
+  readonly catalogFile: string;
+  readonly memory?: OverviewMemory;
+}
 
 /**
  * Returns one row for each of `clients`, in the same order. The row of a client that cannot be read has an error code.
  */
 export async function overviewOf(
   system: System,
-  store: string,
+  place: OverviewPlace,
   clients: readonly string[],
-  catalogFile: string,
 ): Promise<ClientOverview[]> {
-  const alerts = new Alerts(system, store);
+  const alerts = new Alerts(system, place.store);
+  const { memory } = place;
+  const locks = heldLocks();
   const rows: ClientOverview[] = [];
   for (const client of clients) {
-    const protection = protectionOf(system, path.join(store, client));
-    try {
-      const directory = openClientDirectory(system, { store, client, catalogFile });
-      const { newest, ...standing } = await standingInCatalog(system, directory, true);
-      const newestSet = newest?.set ?? 0;
-      rows.push({
-        ...NOTHING,
-        client,
-        protection,
-        newestSet,
-        newestAtMs: newest?.closedAtMs ?? 0,
-        completeSets: standing.completeSets,
-        unread: countErrors(newest?.counts ?? {}),
-        damagedContents: standing.damagedContents,
-        unfinishedAtMs: standing.unfinishedAtMs,
-        lateAfterMs: alerts.overdueAfterMs(client) ?? standing.usualLateMs,
-        isDoubtful: newest?.isDoubtful ?? false,
-        isInUse: standing.isInUse,
-        isFailing: alerts.isOpenSince('failing', client, newestSet),
-      });
-    } catch (error) {
-      rows.push({ ...NOTHING, client, protection, fault: asTardisError(error).code });
-    }
+    const mark = memory === undefined ? undefined : markOf(system, place, client);
+    const known = memory?.find(client, mark);
+    const row = known ?? (await rowOf(system, place, client));
+    if (known === undefined && row.fault === '') memory?.note(row, mark);
+    rows.push({
+      ...row,
+      isInUse:
+        row.unfinishedAtMs > 0 && isClientInUse({ path: path.join(place.store, client) }, locks),
+      lateAfterMs: alerts.overdueAfterMs(client) ?? row.lateAfterMs,
+      isFailing: row.fault === '' && alerts.isOpenSince('failing', client, row.newestSet),
+    });
   }
   return rows;
+}
+
+/** Returns the row of a client as its own files show it. */
+async function rowOf(
+  system: System,
+  { store, catalogFile }: OverviewPlace,
+  client: string,
+): Promise<ClientOverview> {
+  const protection = protectionOf(system, path.join(store, client));
+  try {
+    const directory = openClientDirectory(system, { store, client, catalogFile });
+    const { newest, ...standing } = await standingInCatalog(system, directory, true);
+    return {
+      ...NOTHING,
+      client,
+      protection,
+      newestSet: newest?.set ?? 0,
+      newestAtMs: newest?.closedAtMs ?? 0,
+      completeSets: standing.completeSets,
+      unread: countErrors(newest?.counts ?? {}),
+      damagedContents: standing.damagedContents,
+      unfinishedAtMs: standing.unfinishedAtMs,
+      lateAfterMs: standing.usualLateMs,
+      isDoubtful: newest?.isDoubtful ?? false,
+    };
+  } catch (error) {
+    return { ...NOTHING, client, protection, fault: asTardisError(error).code };
+  }
+}
+
+/** Returns a text that differs after a change of a client's catalog or keys; undefined if they change now. */
+function markOf(
+  { files, clock }: System,
+  { store, catalogFile }: OverviewPlace,
+  client: string,
+): string | undefined {
+  const settledMs = clock.nowMs() - SETTLED_MS;
+  const marks: string[] = [];
+  for (const name of [catalogFile, `${catalogFile}-wal`, KEYS_DIRECTORY]) {
+    const status = files.status(path.join(store, client, name));
+    if (status === undefined && name === catalogFile) return undefined;
+    if (status !== undefined && status.mtimeMs > settledMs) return undefined;
+    marks.push(`${status?.identity} ${status?.sizeBytes} ${status?.mtimeMs}`);
+  }
+  return marks.join('\n');
 }
 
 /**
@@ -76,7 +144,7 @@ export async function overviewOf(
 export function overviewBeside(
   system: System,
   own: ClientDirectory,
-  only?: string,
+  { only, memory }: { readonly only?: string | undefined; readonly memory?: OverviewMemory } = {},
 ): Promise<ClientOverview[]> {
   const store = path.dirname(own.path);
   const account = accountOf(system, store, own.client, () => undefined);
@@ -84,7 +152,12 @@ export function overviewBeside(
   const clients = (account?.targets ?? [own.client]).filter(
     (client) => isThere.has(client) && (only === undefined || client === only),
   );
-  return overviewOf(system, store, clients.toSorted(), catalogFileOf(own));
+  const place = {
+    store,
+    catalogFile: catalogFileOf(own),
+    ...(memory === undefined ? {} : { memory }),
+  };
+  return overviewOf(system, place, clients.toSorted());
 }
 
 function protectionOf(system: System, directory: string): Protection {

@@ -29,7 +29,7 @@ export interface ClientStanding {
   readonly completeSets: number;
   /** Start of the unfinished set after it; 0 if there is none. */
   readonly unfinishedAtMs: number;
-  /** True if a process writes to the client. */
+  /** True if a process writes to the unfinished set. */
   readonly isInUse: boolean;
   /** Age from which the newest complete set is older than usual; 0 if that is unknown. */
   readonly usualLateMs: number;
@@ -71,19 +71,19 @@ export async function standingInCatalog(
 ): Promise<Omit<ClientStanding, 'figures'> & Pick<StoreFigures, 'damagedContents'>> {
   const none = { completeSets: 0, unfinishedAtMs: 0, usualLateMs: 0, damagedContents: 0 };
   const { catalogPath } = directory;
-  const isInUse = isClientInUse(directory);
   if (system.files.status(catalogPath) === undefined) {
-    return { ...none, isInUse, newest: undefined };
+    return { ...none, isInUse: false, newest: undefined };
   }
   using catalog = Catalog.openForReading(system, catalogPath);
   const listed = catalog.sets.listed();
   const complete = listed.filter(({ state }) => state === 'complete');
   const last = listed.findLast(({ state }) => state !== 'superseded');
+  const isOpen = last?.state === 'unfinished';
   return {
     newest: goodSet(complete.at(-1)),
     completeSets: complete.length,
-    isInUse,
-    unfinishedAtMs: last?.state === 'unfinished' ? last.openedAtMs : 0,
+    isInUse: isOpen && isClientInUse(directory),
+    unfinishedAtMs: isOpen ? last.openedAtMs : 0,
     usualLateMs: usualLateMs(
       complete.map(({ openedAtMs, closedAtMs }) => closedAtMs ?? openedAtMs),
     ),

@@ -37,13 +37,16 @@ const LOCKS = '/proc/locks';
  * True if a process holds the client's lock. The kernel's list is read, since taking the lock to try it could stop a
  * backup that begins now.
  */
-export function isClientInUse(directory: ClientDirectory): boolean {
+export function isClientInUse(
+  directory: Pick<ClientDirectory, 'path'>,
+  locks: string = heldLocks(),
+): boolean {
   try {
     const status = fs.statSync(lockPathOf(directory), { bigint: true });
-    return isInLocks(fs.readFileSync(LOCKS, 'utf8'), status);
+    return isInLocks(locks, status);
   } catch (error) {
     if (systemCode(error) === undefined) throw error;
-    return false; // there is no lock, or the system hides locks
+    return false; // there is no lock
   }
 }
 
@@ -62,7 +65,17 @@ export function isInLocks(
   return new RegExp(`^\\d+: FLOCK .* ${device}:${ino} `, 'm').test(list);
 }
 
-function lockPathOf(directory: ClientDirectory): string {
+/** Returns the list of the locks of this machine; '' if the system hides it. It takes milliseconds. */
+export function heldLocks(): string {
+  try {
+    return fs.readFileSync(LOCKS, 'utf8');
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return '';
+  }
+}
+
+function lockPathOf(directory: Pick<ClientDirectory, 'path'>): string {
   return path.join(directory.path, LOCK_FILE);
 }
 

@@ -1,4 +1,5 @@
-/** Marks the files of `tardis setup`, and finds the commands of this package. */
+/** Marks the files of `tardis setup`, and finds the commands and the page of this package. */
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { usualClientFile } from '../../config/index.js';
 import { isThere, packageRoot, readStart, type System } from '../../system/index.js';
@@ -21,4 +22,11 @@ export function isSetUp(system: System): boolean {
 export function tardisCommand(tool = 'tardis'): string {
   const beside = path.join(packageRoot(), 'bin', tool);
   return isThere(beside) ? beside : tool;
+}
+
+const PAGE_FOLDER = 'dist/bundle/page';
+
+/** Reads a file of the page, which the build writes beside the bundles of the programs. */
+export function readPage(name: string): Buffer {
+  return readFileSync(path.join(packageRoot(), PAGE_FOLDER, name));
 }

@@ -36,7 +36,7 @@ async function overview(
 ): Promise<readonly ClientOverview[]> {
   if (options.throughServer === undefined) {
     const { store, catalogFile } = clientPlace(options);
-    const all = await overviewOf(system, store, listClients(system, store), catalogFile);
+    const all = await overviewOf(system, { store, catalogFile }, listClients(system, store));
     for (const one of all) warnOfOther(system, options, one);
     return all;
   }

@@ -214,7 +214,7 @@ async function lookNear(system: System, options: Options): Promise<Look> {
 async function lookHere(system: System, options: Options): Promise<Look> {
   const place = clientPlace(options);
   using history = openLocalHistory(system, place);
-  const [overview] = await overviewOf(system, place.store, [place.client], place.catalogFile);
+  const [overview] = await overviewOf(system, place, [place.client]);
   const isEncrypted = overview?.protection === 'encrypted';
   const folder = path.join(place.store, place.client);
   return {

@@ -7,11 +7,13 @@ import { errnoText, systemCode, TardisError } from '../../errors/index.js';
 import { hostInUrl, type System } from '../../system/index.js';
 import type { Certificate } from '../../transport/index.js';
 import { newWebApp, trusting } from '../../web/api/index.js';
+import { readPage } from '../shared/own-files.js';
 import { archiveRoute } from '../../web/archive/index.js';
 import { registerDav } from '../../web/dav/index.js';
 import {
   type ClientsOfBucket,
   type ReachedPlace,
+  pageRoutes,
   registerRemoteApi,
   ServerDoor,
   StoreDoor,
@@ -75,7 +77,8 @@ export async function startRemote(system: System, options: RemoteOptions): Promi
     onError,
     trustedProxies,
   });
-  registerRemoteApi(app, door, [archiveRoute({ onError })]);
+  const page = pageRoutes(app, door, readPage);
+  registerRemoteApi(app, door, [archiveRoute({ onError }), ...page]);
   registerDav(app, door);
   const close = async (): Promise<void> => {
     await app.close();

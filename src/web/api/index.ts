@@ -4,6 +4,7 @@ export { AtOnce, type AtOnceLimits } from './at-once.js';
 export { OpenContents } from './content/open-contents.js';
 export { etagOf, sendContent, sendStream } from './content/send-content.js';
 export { dispositionOf, typeOf } from './content/content-headers.js';
+export { DELETED_ROUTE } from './deleted.js';
 export type { Door, Lease, Visitor } from './door.js';
 export { entryJson, pathJson, type SetSpan, setsShowing } from './entry-json.js';
 export { entryAt } from './handlers/entry-handlers.js';
@@ -16,7 +17,16 @@ export type { ApiRequest, RouteRow } from './route-row.js';
 export { ROUTES } from './routes.js';
 export * as schemas from './schemas.js';
 export type * from './schemas.js';
-export { type BrowserSessions, signInRoutes } from './sign-in.js';
+export {
+  type BrowserSessions,
+  hostOf,
+  type IncomingRequest,
+  PAGE_HEADER,
+  requireOwnPage,
+  SIGN_IN_ROWS,
+  signInRoutes,
+} from './sign-in.js';
+export { addPageFiles, PAGE_GUARDS, PAGE_URLS, pageFiles } from './page-files.js';
 export { setOf } from './set-of.js';
 export { trusting } from './trusted-proxies.js';
 export { inPlace, keepPlace } from './turns.js';

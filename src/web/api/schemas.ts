@@ -220,3 +220,20 @@ export const PathQuery = Type.String({
 });
 export const LIMIT = Type.Integer({ minimum: 1, maximum: 10_000, default: 1000 });
 export const Cursor = Type.String({ maxLength: MAX_PATH_CHARS, description: '`next` of a page.' });
+
+export const DeletedPage = Type.Object({
+  deleted: Type.Array(
+    Type.Object({
+      entry: Entry,
+      lastSet: Type.Integer({ description: 'The last set with a version at the path.' }),
+    }),
+  ),
+  next: Type.Optional(Type.String({ description: 'Give it as `after` for the next page.' })),
+});
+export type DeletedPage = Static<typeof DeletedPage>;
+
+export const DeletedQuery = Type.Object({
+  path: PathQuery,
+  limit: LIMIT,
+  after: Type.Optional(Cursor),
+});

@@ -1,10 +1,52 @@
-/** The routes by which a browser signs in: it gives a secret once, and gets a cookie that scripts cannot read. */
+/**
+ * Lets a browser sign in: it gives a secret once, and gets a cookie that scripts cannot read. Requests that a browser
+ * would send for the page of another site are refused.
+ */
+import type { IncomingHttpHeaders } from 'node:http';
 import { Type } from 'typebox';
 import type { FastifyRequest } from 'fastify';
+import { TardisError } from '../../errors/index.js';
 import { type AddedRoute, addedRoute } from './register.js';
+import type { RouteRow } from './route-row.js';
 
+/**
+ * Name of the header that a request must have if it changes something. A form or a link of another site cannot send it.
+ */
+export const PAGE_HEADER = 'x-tardis-page';
+
+/** Methods that change nothing. WebDAV needs the last two. */
+const READING = new Set(['GET', 'HEAD', 'OPTIONS', 'PROPFIND']);
+/** Values of Sec-Fetch-Site for requests of the page itself, and for addresses that the user types. */
+const OWN_FETCHES = new Set(['same-origin', 'none']);
 /** Maximum number of characters of a password, a code or a token. */
 const MAX_SECRET_CHARS = 1024;
+
+/** The routes by which a browser signs in. */
+export const SIGN_IN_ROWS = {
+  program: {
+    method: 'GET',
+    path: '/sign-in',
+    right: 'none',
+    isUncounted: true,
+    summary: 'Returns which program a browser would sign in to.',
+    reply: Type.Object({ program: Type.String() }),
+  },
+  begin: {
+    method: 'POST',
+    path: '/sign-in',
+    right: 'none',
+    summary: 'Begins the session of a browser, which gets a cookie.',
+    body: Type.Object({ secret: Type.String({ minLength: 1, maxLength: MAX_SECRET_CHARS }) }),
+    reply: Type.Object({}),
+  },
+  end: {
+    method: 'DELETE',
+    path: '/sign-in',
+    right: 'login',
+    summary: 'Ends the session of the browser that sends this.',
+    reply: Type.Object({}),
+  },
+} as const satisfies Record<string, RouteRow>;
 
 /** Where the sessions of browsers are, and the cookie that names one. */
 export interface BrowserSessions {
@@ -21,45 +63,46 @@ export function signInRoutes(sessions: BrowserSessions): AddedRoute[] {
   const { cookie, isSecure } = sessions;
   const attributes = { path: '/', httpOnly: true, sameSite: 'strict', secure: isSecure } as const;
   return [
-    addedRoute(
-      {
-        method: 'GET',
-        path: '/sign-in',
-        right: 'none',
-        isUncounted: true,
-        summary: 'Returns which program a browser would sign in to.',
-        reply: Type.Object({ program: Type.String() }),
-      },
-      async ({ door }) => ({ program: door.program }),
-    ),
-    addedRoute(
-      {
-        method: 'POST',
-        path: '/sign-in',
-        right: 'none',
-        summary: 'Begins the session of a browser, which gets a cookie.',
-        body: Type.Object({ secret: Type.String({ minLength: 1, maxLength: MAX_SECRET_CHARS }) }),
-        reply: Type.Object({}),
-      },
-      async ({ body, request, reply }) => {
-        void reply.setCookie(cookie, await sessions.begin(body.secret, request), attributes);
-        return {};
-      },
-    ),
-    addedRoute(
-      {
-        method: 'DELETE',
-        path: '/sign-in',
-        right: 'login',
-        summary: 'Ends the session of the browser that sends this.',
-        reply: Type.Object({}),
-      },
-      async ({ request, reply }) => {
-        const session = request.cookies[cookie];
-        if (session !== undefined) sessions.end(session);
-        void reply.clearCookie(cookie, attributes);
-        return {};
-      },
-    ),
+    addedRoute(SIGN_IN_ROWS.program, async ({ door }) => ({ program: door.program })),
+    addedRoute(SIGN_IN_ROWS.begin, async ({ body, request, reply }) => {
+      void reply.setCookie(cookie, await sessions.begin(body.secret, request), attributes);
+      return {};
+    }),
+    addedRoute(SIGN_IN_ROWS.end, async ({ request, reply }) => {
+      const session = request.cookies[cookie];
+      if (session !== undefined) sessions.end(session);
+      void reply.clearCookie(cookie, attributes);
+      return {};
+    }),
   ];
+}
+
+export interface IncomingRequest {
+  readonly method: string;
+  readonly headers: IncomingHttpHeaders;
+}
+
+/**
+ * Throws NOT_PERMITTED for a request from a page of another site, and for one that changes something without PAGE_HEADER.
+ * Programs other than browsers send neither Origin nor Sec-Fetch-Site. `isOwn` is true for the origin of the page.
+ */
+export function requireOwnPage(
+  { method, headers }: IncomingRequest,
+  isOwn: (origin: string) => boolean,
+): void {
+  const { origin } = headers;
+  const site = headers['sec-fetch-site'];
+  const isForeign = origin !== undefined && !isOwn(origin);
+  if (isForeign || (typeof site === 'string' && !OWN_FETCHES.has(site))) {
+    throw new TardisError('NOT_PERMITTED', 'the request comes from the page of another site');
+  }
+  if (READING.has(method) || headers[PAGE_HEADER] !== undefined) return;
+  const what = `a request that changes something needs the header ${PAGE_HEADER}`;
+  throw new TardisError('NOT_PERMITTED', what);
+}
+
+/** Returns the host that a request is addressed to; over HTTP/2, it is in a header of another name. */
+export function hostOf(headers: IncomingHttpHeaders): string | undefined {
+  const authority = headers[':authority'];
+  return typeof authority === 'string' ? authority : headers.host;
 }

@@ -3,22 +3,11 @@
  * other host names that resolve to this machine (DNS rebinding), and requests of other users of the machine.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { IncomingHttpHeaders } from 'node:http';
-import { TardisError } from '../../errors/index.js';
 import { requireHost } from '../../system/index.js';
-
-/**
- * Name of the header that a request must have if it changes something. A form or a link of another site cannot send it.
- */
-export const PAGE_HEADER = 'x-tardis-page';
+import { hostOf, type IncomingRequest, requireOwnPage } from '../api/index.js';
 
 const SECRET_BYTES = 32;
-/** Methods that change nothing. WebDAV needs the last two. */
-const READING = new Set(['GET', 'HEAD', 'OPTIONS', 'PROPFIND']);
 const BEARER = /^Bearer ([\w-]{1,128})$/;
-/** Values of Sec-Fetch-Site for requests of the page itself, and for addresses that the user types. */
-const OWN_FETCHES = new Set(['same-origin', 'none']);
-
 function newSecret(): string {
   return randomBytes(SECRET_BYTES).toString('base64url');
 }
@@ -80,11 +69,6 @@ export class Entrance {
   }
 }
 
-interface IncomingRequest {
-  readonly method: string;
-  readonly headers: IncomingHttpHeaders;
-}
-
 /** The names under which the server is reached. */
 export interface OwnHosts {
   readonly scheme: 'http' | 'https';
@@ -96,31 +80,8 @@ export interface OwnHosts {
  * Throws NOT_PERMITTED for a request that is addressed to another host or comes from a page of another site. Programs
  * other than browsers send neither Origin nor Sec-Fetch-Site.
  */
-export function requireOwn(
-  { method, headers }: IncomingRequest,
-  { scheme, hosts }: OwnHosts,
-): void {
-  const { origin } = headers;
-  const host = hostOf(headers);
+export function requireOwn(request: IncomingRequest, { scheme, hosts }: OwnHosts): void {
+  const host = hostOf(request.headers);
   requireHost(host, hosts);
-  if (origin !== undefined && origin !== `${scheme}://${host ?? ''}`) {
-    throw refused('the request comes from the page of another site');
-  }
-  const site = headers['sec-fetch-site'];
-  if (typeof site === 'string' && !OWN_FETCHES.has(site)) {
-    throw refused('the request comes from the page of another site');
-  }
-  if (!READING.has(method) && headers[PAGE_HEADER] === undefined) {
-    throw refused(`a request that changes something needs the header ${PAGE_HEADER}`);
-  }
-}
-
-/** Returns the host that a request is addressed to; over HTTP/2, it is in a header of another name. */
-export function hostOf(headers: IncomingHttpHeaders): string | undefined {
-  const authority = headers[':authority'];
-  return typeof authority === 'string' ? authority : headers.host;
-}
-
-function refused(why: string): TardisError {
-  return new TardisError('NOT_PERMITTED', why);
+  requireOwnPage(request, (origin) => origin === `${scheme}://${host ?? ''}`);
 }

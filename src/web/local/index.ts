@@ -7,6 +7,6 @@ export {
   SETUP_KEYS,
   type SetupAnswers,
 } from './acts.js';
-export { Entrance, PAGE_HEADER, requireOwn } from './guard.js';
+export { Entrance, requireOwn } from './guard.js';
 export { Job, Jobs } from './jobs.js';
 export { type LocalPlace, type LocalServer, type NetworkPlace, serveLocally } from './server.js';

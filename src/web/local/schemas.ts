@@ -1,6 +1,6 @@
 /** Requests and replies of the routes that only the server on loopback has. */
 import { type Static, Type } from 'typebox';
-import { Cursor, Entry, LIMIT, MAX_PATH_CHARS, PathQuery, Root } from '../api/schemas.js';
+import { MAX_PATH_CHARS, PathQuery, Root } from '../api/schemas.js';
 
 /** Maximum number of paths of one restore. */
 const MAX_PATHS = 10_000;
@@ -95,23 +95,6 @@ export const JobState = Type.Object({
   }),
 });
 export type JobState = Static<typeof JobState>;
-
-export const DeletedPage = Type.Object({
-  deleted: Type.Array(
-    Type.Object({
-      entry: Entry,
-      lastSet: Type.Integer({ description: 'The last set with a version at the path.' }),
-    }),
-  ),
-  next: Type.Optional(Type.String({ description: 'Give it as `after` for the next page.' })),
-});
-export type DeletedPage = Static<typeof DeletedPage>;
-
-export const DeletedQuery = Type.Object({
-  path: PathQuery,
-  limit: LIMIT,
-  after: Type.Optional(Cursor),
-});
 
 /** Maximum number of sets of one act. */
 const MAX_SETS = 1000;

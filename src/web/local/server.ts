@@ -12,11 +12,17 @@ import type { Certificate } from '../../transport/index.js';
 import type { JobRunner } from '../../workers/index.js';
 import {
   type AddedRoute,
+  addPageFiles,
   addressOf,
   type BrowserSessions,
+  DELETED_ROUTE,
   type Door,
+  hostOf,
   newWebApp,
   OpenContents,
+  PAGE_GUARDS,
+  PAGE_URLS,
+  pageFiles,
   registerApi,
   signInRoutes,
   type Visitor,
@@ -24,10 +30,8 @@ import {
 } from '../api/index.js';
 import { actRoutes } from './act-routes.js';
 import { Acts, type Commands } from './acts.js';
-import { DELETED_ROUTE } from './deleted.js';
 import { DOUBTS_HEADER, Restores, shownDoubts } from './restores.js';
-import { Entrance, hostOf, type OwnHosts, requireOwn } from './guard.js';
-import { addPageFiles, PAGE_GUARDS, PAGE_URLS, pageFiles } from './page-files.js';
+import { Entrance, type OwnHosts, requireOwn } from './guard.js';
 import { jobRoutes } from './job-routes.js';
 import type { Jobs } from './jobs.js';
 

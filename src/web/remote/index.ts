@@ -1,3 +1,4 @@
+export { PAGE_COOKIE, pageRoutes } from './page.js';
 export { registerRemoteApi } from './remote-api.js';
 export { REMOTE_ROUTES } from './routes.js';
 export { Sessions, SESSION_LIMITS } from './sessions.js';

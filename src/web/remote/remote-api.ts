@@ -19,7 +19,14 @@ import {
   peekMessage,
   PROTOCOL_VERSION,
 } from '../../transport/index.js';
-import { addedRoute, type AddedRoute, addressOf, registerApi, type WebApp } from '../api/index.js';
+import {
+  addedRoute,
+  type AddedRoute,
+  addressOf,
+  DELETED_ROUTE,
+  registerApi,
+  type WebApp,
+} from '../api/index.js';
 import type { Proven } from './logins.js';
 import { MAX_QUESTION_BYTES, QUESTION_TYPE, REMOTE_ROUTES } from './routes.js';
 import type { ServerDoor } from './server-door.js';
@@ -40,7 +47,7 @@ export function registerRemoteApi(
   const parser = { parseAs: 'buffer', bodyLimit: MAX_QUESTION_BYTES } as const;
   app.addContentTypeParser(QUESTION_TYPE, parser, async (_: FastifyRequest, body: Buffer) => body);
   const logins = door instanceof StoreDoor ? loginRoutes(door) : [refusedLogin()];
-  registerApi(app, door, [...logins, askRoute(door), metricsRoute(door), ...more]);
+  registerApi(app, door, [...logins, DELETED_ROUTE, askRoute(door), metricsRoute(door), ...more]);
 }
 
 function loginRoutes(door: StoreDoor): AddedRoute[] {

@@ -24,10 +24,14 @@ export const SESSION_LIMITS: SessionLimits = Object.freeze({
   idleMs: 3_600_000,
 });
 
-/** A login, and the data to check that it is still valid. */
-export interface LoginOf {
+/** A login of an account; '' for the owner of the client. */
+interface AccountLogin {
   readonly client: string;
   readonly account: string;
+}
+
+/** A login, and the data to check that it is still valid. */
+export interface LoginOf extends AccountLogin {
   /**
    * Hash of the key record whose password was used. A record number is not enough, since another account can have the
    * same one.
@@ -35,17 +39,17 @@ export interface LoginOf {
   readonly keysHash: string;
 }
 
-interface Session {
-  readonly login: LoginOf;
+interface Session<L> {
+  readonly login: L;
   readonly endsMs: number;
   usedMs: number;
 }
 
 const TOKEN_BYTES = 32;
 
-export class Sessions {
+export class Sessions<L extends AccountLogin = LoginOf> {
   /** Sessions by the hash of their token, least recently used first. */
-  private readonly sessions = new Map<string, Session>();
+  private readonly sessions = new Map<string, Session<L>>();
 
   constructor(
     private readonly clock: Clock,
@@ -57,7 +61,7 @@ export class Sessions {
   }
 
   /** Begins a session and returns its token. */
-  begin(login: LoginOf): { token: string; expiresInSeconds: number } {
+  begin(login: L): { token: string; expiresInSeconds: number } {
     const { most, mostOfOne, lastingMs } = this.limits;
     const own = [...this.sessions].filter(([, { login: other }]) => isSameLogin(other, login));
     if (own.length >= mostOfOne) this.sessions.delete(own[0]![0]);
@@ -70,7 +74,7 @@ export class Sessions {
   }
 
   /** Returns the login of a token; undefined if no session has this token, or if its session has ended. */
-  find(token: string): LoginOf | undefined {
+  find(token: string): L | undefined {
     const key = keyOf(token);
     const session = this.sessions.get(key);
     if (session === undefined) return undefined;
@@ -88,7 +92,7 @@ export class Sessions {
   }
 }
 
-function isSameLogin(one: LoginOf, other: LoginOf): boolean {
+function isSameLogin(one: AccountLogin, other: AccountLogin): boolean {
   return one.client === other.client && one.account === other.account;
 }
 

@@ -15,6 +15,7 @@ import {
   lookForToken,
   LoginService,
   overviewBeside,
+  OverviewMemory,
   overviewOf,
 } from '../../server/index.js';
 import {
@@ -86,6 +87,7 @@ export class StoreDoor implements Door {
     string,
     { readonly clients: Promise<readonly ClientOverview[]>; readonly untilMs: number }
   >(MAX_REMEMBERED);
+  private readonly memory = new OverviewMemory();
   private readonly attempts: TokenAttempts;
   private readonly service: LoginService;
 
@@ -228,9 +230,11 @@ export class StoreDoor implements Door {
     const { system } = this;
     const { store, catalogFile, following } = this.options;
     await following?.refreshIfDue(client);
-    if (!rights.has('admin')) return overviewOf(system, store, [client], catalogFile);
+    const { memory } = this;
+    if (!rights.has('admin')) return overviewOf(system, { store, catalogFile, memory }, [client]);
     await following?.fetchAccountFiles();
-    const all = await overviewBeside(system, openClientDirectory(system, this.placeOf(client)));
+    const own = openClientDirectory(system, this.placeOf(client));
+    const all = await overviewBeside(system, own, { memory });
     return all.filter((one) => this.serves(one.client));
   }
 

@@ -1,7 +1,8 @@
 /** Tests which requests the user's own door answers. */
 import test from 'ava';
 import { requireHost } from '../../../src/system/index.js';
-import { Entrance, PAGE_HEADER, requireOwn } from '../../../src/web/local/index.js';
+import { PAGE_HEADER } from '../../../src/web/api/index.js';
+import { Entrance, requireOwn } from '../../../src/web/local/index.js';
 
 const HOST = 'tabc.localhost:4711';
 const HOSTS = new Set([HOST, '127.0.0.1:4711']);

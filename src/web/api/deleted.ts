@@ -1,17 +1,13 @@
 /** Finds the names that a directory had in earlier sets and lacks in a given set. */
 import type { History } from '../../history/index.js';
 import { type DirectoryId, joinPath, type SetNumber } from '../../model/index.js';
-import {
-  addedRoute,
-  entryAt,
-  entryJson,
-  invalidRequest,
-  pathIn,
-  setOf,
-  type SetSpan,
-  setsShowing,
-} from '../api/index.js';
+import { entryJson, type SetSpan, setsShowing } from './entry-json.js';
+import { entryAt } from './handlers/entry-handlers.js';
+import { invalidRequest } from './problem.js';
+import { pathIn } from './raw-query.js';
+import { addedRoute } from './register.js';
 import { DeletedPage, DeletedQuery } from './schemas.js';
+import { setOf } from './set-of.js';
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
 /** Maximum number of deleted names of a page; each needs a query of the catalog. */

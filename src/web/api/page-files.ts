@@ -1,6 +1,6 @@
 /** Serves the files of the page, which the build writes beside the program. They contain nothing secret. */
 import { createHash } from 'node:crypto';
-import type { WebApp } from '../api/index.js';
+import type { WebApp } from './web-app.js';
 
 /** The files and their media types, by URL; the page itself is at `/`. */
 const FILES = {

@@ -1,0 +1,130 @@
+/** The table of clients, each with its state, the reason and what to do. */
+import { useMemo, useState } from 'preact/hooks';
+import type { Client } from '../api.js';
+import { LOCALE, t } from '../language.js';
+import { shownAgo, shownName, shownTime } from '../logic/shown.js';
+import type { TextKey } from '../strings.js';
+
+/** Number of clients from which a field limits the table. */
+const MANY = 20;
+
+/** Shows the clients, the most urgent first. */
+export function Clients({ clients }: { readonly clients: readonly Client[] }) {
+  const [wanted, setWanted] = useState('');
+  const word = wanted.trim().toLowerCase();
+  const shown = useMemo(() => {
+    const found = clients.filter(({ name }) => name.toLowerCase().includes(word));
+    return found.sort((one, other) => urgency(other) - urgency(one));
+  }, [clients, word]);
+  return (
+    <>
+      {clients.length < MANY ? null : (
+        <>
+          <p class="marks">
+            {Object.entries(SHOWN).map(([state, [text, kind]]) => {
+              const n = clients.filter((client) => client.state === state).length;
+              return n === 0 ? null : (
+                <span key={state} class={`mark ${kind}`}>
+                  {t('clientsOfState', { n, state: t(text) })}
+                </span>
+              );
+            })}
+          </p>
+          <input
+            type="search"
+            class="find-client"
+            aria-label={t('clientsFind')}
+            placeholder={t('clientsFind')}
+            value={wanted}
+            onInput={({ currentTarget }) => setWanted(currentTarget.value)}
+          />
+        </>
+      )}
+      <ClientTable clients={shown} />
+    </>
+  );
+}
+
+/** Returns the place of a client's state in the order of urgency. */
+function urgency({ state }: Client): number {
+  return Object.keys(SHOWN).indexOf(state);
+}
+
+function ClientTable({ clients }: { readonly clients: readonly Client[] }) {
+  return (
+    <div class="table-scroll" tabIndex={0} role="region" aria-label={t('clients')}>
+      <table class="plain-table">
+        <thead>
+          <tr>
+            <th scope="col">{t('client')}</th>
+            <th scope="col">{t('lastGood')}</th>
+            <th scope="col" class="right">
+              {t('completeSets')}
+            </th>
+            <th scope="col">{t('state')}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {clients.map((client) => (
+            <ClientRow key={client.name} client={client} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function ClientRow({ client }: { readonly client: Client }) {
+  const { name, lastCompletedMs, completeSets, encrypts } = client;
+  return (
+    <tr>
+      <th scope="row">
+        <bdi>{shownName(name)}</bdi>
+      </th>
+      <td>
+        {lastCompletedMs === undefined ? (
+          t('never')
+        ) : (
+          <>
+            {shownAgo(lastCompletedMs, Date.now(), LOCALE)}
+            <span class="faint block">{shownTime(lastCompletedMs, LOCALE)}</span>
+          </>
+        )}
+      </td>
+      <td class="right" data-label={t('completeSets')}>
+        {completeSets}
+      </td>
+      <td>
+        <span class="marks">
+          <StateMark client={client} />
+          {encrypts ? <span class="mark">{t('encrypted')}</span> : null}
+        </span>
+      </td>
+    </tr>
+  );
+}
+
+/** Text and colour of each state, the most urgent last. */
+const SHOWN: Readonly<Record<string, readonly [text: TextKey, kind: string]>> = {
+  good: ['stateGood', 'mark-good'],
+  running: ['stateRunning', ''],
+  warned: ['stateWarned', 'mark-late'],
+  late: ['stateLate', 'mark-late'],
+  failed: ['stateFailed', 'mark-bad'],
+  never: ['stateNever', 'mark-late'],
+  unknown: ['stateUnknown', 'mark-bad'],
+};
+
+/** Shows the state of a client, with its reason and what to do. */
+export function StateMark({ client }: { readonly client: Client }) {
+  const { state, reason, advice } = client;
+  const [text, kind] = SHOWN[state] ?? SHOWN['unknown']!;
+  return (
+    <>
+      <span class={`mark ${kind}`}>{t(text)}</span>
+      {state === 'good' ? null : (
+        <span class="faint block">{shownName(`${reason} ${advice}`.trim())}</span>
+      )}
+    </>
+  );
+}
