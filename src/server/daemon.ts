@@ -76,6 +76,9 @@ export interface DaemonOptions extends LoginOptions {
   readonly watch?: WatchPlan | undefined;
 }
 
+/** The options that a daemon that runs can change. */
+export type RenewableOptions = Omit<DaemonOptions, 'address' | 'certificate' | 'shared' | 'onLeft'>;
+
 /** The open address or door of a daemon. */
 interface Opened {
   readonly address: ListenPlace | InnerDoor;
@@ -92,9 +95,9 @@ export class Daemon {
   private readonly byClient = new Map<string, ClientSession>();
   private isStopping = false;
   private readonly listener: Opened;
-  private readonly options: DaemonOptions;
+  private options: DaemonOptions;
   private readonly log: Logger;
-  private readonly services: SessionServices;
+  private services: SessionServices;
   private readonly gc: GcScheduler;
   private readonly watch: Watch | undefined;
   private readonly health: StoreHealth;
@@ -130,16 +133,27 @@ export class Daemon {
         watched: this.watched(system),
         log,
       });
-    this.services = {
+    this.services = this.servicesWith(system, {
+      incarnation: system.random.bytes(16),
+      quotas: new Quotas(system, storage, options, log),
+    });
+  }
+
+  /** Returns the parts that sessions use, by the options that are in force. */
+  private servicesWith(
+    system: System,
+    lasting: Pick<SessionServices, 'incarnation' | 'quotas'>,
+  ): SessionServices {
+    const { options, storage, log } = this;
+    return {
       ...options,
+      ...lasting,
       system,
       storage,
       log,
       nodes: this.nodes,
       login: new LoginService(system, { ...options, ...fetchOf(options) }, log),
-      quotas: new Quotas(system, storage, options, log),
       parkMs: options.single ? 0 : options.parkMs,
-      incarnation: system.random.bytes(16),
       claim: (session) => this.claim(session),
       sessionOf: (client) => this.byClient.get(client),
       isRequested: (directory) => mediumOf(system, directory).isRequested(),
@@ -180,6 +194,18 @@ export class Daemon {
     const { address: place } = listener;
     log.info({ address: shownPlace(place) }, 'listening');
     return daemon;
+  }
+
+  /**
+   * Uses other options from now on: for connections, garbage collection and monitoring. Sessions that have begun go on by
+   * theirs, and whether the server monitors clients at all stays as it is.
+   */
+  renew(options: RenewableOptions): void {
+    const { address, certificate, shared, onLeft } = this.options;
+    this.options = { ...options, address, certificate, shared, onLeft };
+    this.services = this.servicesWith(this.services.system, this.services);
+    this.gc.renew(options.gc);
+    if (options.watch !== undefined) this.watch?.renew(options.watch);
   }
 
   /** The address on which the server listens. Throws INTERNAL if it listens on none. */

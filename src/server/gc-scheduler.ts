@@ -64,9 +64,9 @@ export class GcScheduler {
   private isStopped = false;
   /** Monotonic time, by client, at which forgetting paths failed last. */
   private readonly notForgotten = new Map<string, number>();
-  private readonly timers: NodeJS.Timeout[] = [];
+  private timers: NodeJS.Timeout[] = [];
   private readonly place: Place;
-  private readonly plan: GcPlan | undefined;
+  private plan: GcPlan | undefined;
   private readonly log: Logger;
 
   /** Creates a scheduler, which does nothing if `plan` is undefined. */
@@ -82,8 +82,20 @@ export class GcScheduler {
     this.place = place;
     this.plan = plan;
     this.log = log;
-    this.repeat(plan?.intervalMs ?? 0, { isRound: true });
-    this.repeat(plan?.purgeIntervalMs ?? 0, { isPurge: true, isRound: true });
+    this.beginRounds();
+  }
+
+  /** Follows another plan from now on. Its rounds begin after its intervals. */
+  renew(plan: GcPlan | undefined): void {
+    for (const timer of this.timers) clearInterval(timer);
+    this.timers = [];
+    this.plan = plan;
+    if (!this.isStopped) this.beginRounds();
+  }
+
+  private beginRounds(): void {
+    this.repeat(this.plan?.intervalMs ?? 0, { isRound: true });
+    this.repeat(this.plan?.purgeIntervalMs ?? 0, { isPurge: true, isRound: true });
   }
 
   private repeat(intervalMs: number, reason: GcReason): void {

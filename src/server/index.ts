@@ -1,5 +1,5 @@
 export { overviewBeside, OverviewMemory, overviewOf } from './queries/client-overview.js';
-export { Daemon, type DaemonOptions } from './daemon.js';
+export { Daemon, type DaemonOptions, type RenewableOptions } from './daemon.js';
 export { GcScheduler, type GcPlan } from './gc-scheduler.js';
 export { changeKeys } from './ingest/key-change.js';
 export { UnacknowledgedAnswers, type Visit } from './client-session.js';

@@ -14,6 +14,7 @@ import { atHangup } from './shared/signals.js';
 import { pipedPlace, pipedSettings } from './tardisd/piped-server.js';
 import { becomeUser, writePidFile } from './tardisd/server-process.js';
 import { LiveCertificate } from './tardisd/live-certificate.js';
+import { LiveSettings } from './tardisd/live-settings.js';
 import { openLog, withOwnTls } from './tardisd/serving.js';
 import type { Remote } from './tardisremote/start-remote.js';
 
@@ -22,6 +23,12 @@ type ServingOptions = DaemonOptions & { readonly address: ListenPlace } & Pick<
     Partial<ServedBucket>,
     'shared'
   >;
+
+/** A server that listens, and its settings. */
+interface Live {
+  readonly daemon: Daemon;
+  readonly settings: LiveSettings;
+}
 
 const command = toolCommand({
   tool: 'tardisd',
@@ -54,7 +61,12 @@ async function serve(given: Settings<'tardisd'>): Promise<void> {
     // The key may be readable by root only.
     const certificate =
       address.kind === 'tcp' ? await LiveCertificate.open(settings, log) : undefined;
-    atHangup(() => certificate?.look());
+    let live: Live | undefined;
+    atHangup(async () => {
+      await certificate?.look();
+      const options = live?.settings.read();
+      if (options !== undefined) live?.daemon.renew(options);
+    });
     const system = nodeSystem(settings.umask);
     const hasBucket = isBucket(settings.sources.get('database'));
     const isStoreNew = await createStore(system, settings, hasBucket);
@@ -68,7 +80,12 @@ async function serve(given: Settings<'tardisd'>): Promise<void> {
     warnOfOpenDoors(settings, address, log);
     const options = { ...daemonOptions(settings), address, certificate };
     const { shared } = served ?? {};
-    await serveUntilStopped(system, settings, { options: { ...options, shared }, log, isStoreNew });
+    const current = new LiveSettings(given, settings, log);
+    const onStarted = (daemon: Daemon): void => {
+      live = { daemon, settings: current };
+    };
+    const all = { options: { ...options, shared }, log, isStoreNew, onStarted };
+    await serveUntilStopped(system, settings, all);
   } finally {
     await served?.close();
     await closeSharedStores();
@@ -83,7 +100,13 @@ async function serveUntilStopped(
     options,
     log,
     isStoreNew,
-  }: { readonly options: ServingOptions; readonly log: Logger; readonly isStoreNew: boolean },
+    onStarted,
+  }: {
+    readonly options: ServingOptions;
+    readonly log: Logger;
+    readonly isStoreNew: boolean;
+    readonly onStarted: (daemon: Daemon) => void;
+  },
 ): Promise<void> {
   const { baseDir } = options;
   if (!settings.single) requireStore(system.files, baseDir); // of one session, the client gets the error
@@ -119,6 +142,7 @@ async function serveUntilStopped(
     // A peer that never began a connection leaves no session whose end would stop the server.
     options.address.socket.once('close', () => daemon.isIdle && stop());
   }
+  onStarted(daemon);
   process.on('SIGINT', stop);
   if (!isInBackground() && !settings.stdio) {
     printReady(system, settings, daemon.address, isStoreNew);

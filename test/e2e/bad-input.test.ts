@@ -134,7 +134,7 @@ const REFUSED: readonly [what: string, tool: Tool, args: readonly string[], want
     'a file where the output is to be',
     'regenerate',
     [...place, '-o', path.join(source, 'b'), source],
-    { code: 'TARGET_EXISTS' },
+    { code: 'USAGE' },
   ],
   ['nothing to restore', 'regenerate', place, { code: 'USAGE' }],
   [

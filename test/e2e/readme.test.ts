@@ -45,6 +45,7 @@ test('the commands of the sheet work one after the other', async (t) => {
   ]);
   fs.mkdirSync(at('tmp'));
   fs.mkdirSync(at('media/disk'), { recursive: true });
+  makeTree(at('media/disk/old'), [dir('2026-01-02', [file('a.txt', 'older')])]);
   const passwordFile = written('password', PASSWORD);
   fs.chmodSync(passwordFile, 0o600);
   const config = `[home]\nDatabase = ${at('backup')}\nClient = me\nLocal = yes\nDirectories = ${home}\n`;

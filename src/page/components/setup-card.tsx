@@ -37,7 +37,7 @@ export function SetupCard({ client }: { readonly client: string }) {
     (before, signal) => api.setup(client, before, signal),
   );
   return (
-    <section class="card">
+    <section class="card card-wide">
       <h2>{t('setup')}</h2>
       {isConfigured ? null : <p>{t('setupNone')}</p>}
       {error === undefined ? null : <Notice {...{ error, again }} />}

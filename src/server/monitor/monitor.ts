@@ -96,7 +96,7 @@ export class Watch {
   private readonly failures = new Map<string, TardisError | undefined>();
   private readonly reasons = new Map<string, TardisError>();
   private readonly alerts: Alerts;
-  private readonly notices: Notices;
+  private notices: Notices;
   private readonly sight: StoreSight;
   /** The reason why the store could not be seen at the last look; it is logged once. */
   private fault: TardisError | undefined;
@@ -112,7 +112,7 @@ export class Watch {
   private isStopped = false;
   private timer: NodeJS.Timeout | undefined;
   private readonly place: Place;
-  private readonly plan: WatchPlan;
+  private plan: WatchPlan;
   private readonly watched: Watched;
   private readonly log: Logger;
 
@@ -134,8 +134,17 @@ export class Watch {
   /** Examines all clients now, and then at intervals. */
   start(): void {
     void this.lookAtAll();
+    clearInterval(this.timer);
     this.timer = setInterval(() => void this.lookAtAll(), this.plan.intervalMs);
     this.timer.unref();
+  }
+
+  /** Follows another plan from now on, and examines all clients by it. */
+  renew(plan: WatchPlan): void {
+    if (this.isStopped) return;
+    this.plan = plan;
+    this.notices = new Notices(plan.notices, this.log); // a notice that is being sent is sent to its end
+    this.start();
   }
 
   /** Stops a running hook, and waits for the examination in progress. */

@@ -22,10 +22,14 @@ export class SizeTable {
   constructor(database: SqlDatabase) {
     this.statements = {
       sizes: database.query(
-        `SELECT directory_id, total(is_now), total(is_now * size_bytes),
-           total((is_now AND first_set > ?) * size_bytes), total(was_before * size_bytes)
-         FROM (SELECT directory_id, size_bytes, first_set, (${AS_OF}) AS is_now, (${AS_OF}) AS was_before
-           FROM entries WHERE directory_id > ? AND directory_id <= ? AND type = ${EntryType.file})
+        `WITH span(after, up_to, before, now) AS (VALUES (?, ?, ?, ?))
+         SELECT directory_id, total(is_now), total(is_now * size_bytes),
+           total((is_now AND first_set > before) * size_bytes), total(was_before * size_bytes)
+         FROM (SELECT directory_id, size_bytes, first_set, before,
+             (${AS_OF.replaceAll('?', 'now')}) AS is_now,
+             (${AS_OF.replaceAll('?', 'before')}) AS was_before
+           FROM span CROSS JOIN entries
+           WHERE directory_id > after AND directory_id <= up_to AND type = ${EntryType.file})
          GROUP BY directory_id`,
         ['integer', 'real', 'real', 'real', 'real'],
       ),
@@ -39,7 +43,7 @@ export class SizeTable {
 
   /** Returns the sizes of the directories after `directory` up to `upTo`, without those that have no file in a set. */
   sizesIn(directory: DirectoryId, upTo: DirectoryId, { before, set }: SetSpan): DirectorySizes[] {
-    return this.statements.sizes.all(before, set, set, before, before, directory, upTo);
+    return this.statements.sizes.all(directory, upTo, before, set);
   }
 
   /** Returns each directory in these directories as of a set, with the directory that it is in. */

@@ -60,7 +60,7 @@ export const COMMANDS_HELP = {
         'uses a configuration file, and listens on a unix socket',
     },
     notes: [
-      'SIGTERM and SIGINT end every session at a checkpoint; the clients can continue later. SIGHUP reads the certificate again.',
+      'SIGTERM and SIGINT end every session at a checkpoint; the clients can continue later. SIGHUP reads the certificate and the settings again.',
       KEEP_NOTE,
     ],
   },

@@ -275,6 +275,7 @@ function prepareCatalog(catalog: Catalog): void {
     catalog.seals,
     catalog.named,
     catalog.differing,
+    catalog.sizes,
     catalog.entryCounts,
     catalog.damageCounts,
     catalog.history,
