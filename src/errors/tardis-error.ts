@@ -88,6 +88,11 @@ export function systemCode(thrown: unknown): string | undefined {
   return (error as NodeJS.ErrnoException).code;
 }
 
+/** Returns a system error in words, with its code; `otherwise` for any other error. */
+export function systemReason(thrown: unknown, otherwise = 'unknown'): string {
+  return errnoText(systemCode(thrown) ?? otherwise);
+}
+
 /** Codes with which SQLite reports a bug in this program. */
 const SQLITE_BUGS = new Set(['SQLITE_ERROR', 'SQLITE_MISUSE', 'SQLITE_RANGE', 'SQLITE_CONSTRAINT']);
 

@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import nodePath from 'node:path';
-import { errnoText, systemCode, TardisError } from '../errors/index.js';
+import { errnoText, systemCode, TardisError, systemReason } from '../errors/index.js';
 import { displayName, displayText } from '../model/index.js';
 import { byteText, environmentOfOthers, O_PATH, type System, textBytes } from '../system/index.js';
 
@@ -88,11 +88,7 @@ async function takeOver(system: System, path: Buffer, isRoot: boolean): Promise<
     if (fs.statSync(path).isDirectory()) return;
   } catch (error) {
     if (systemCode(error) !== 'ENOTCONN' && systemCode(error) !== 'ECONNABORTED') {
-      throw mountFailed(
-        path,
-        `it cannot be opened: ${errnoText(systemCode(error) ?? 'unknown')}`,
-        error,
-      );
+      throw mountFailed(path, `it cannot be opened: ${systemReason(error)}`, error);
     }
     if (await unmount(system, path, isRoot)) return takeOver(system, path, isRoot);
     throw mountFailed(path, 'the program of another mount there has ended; unmount that', error);

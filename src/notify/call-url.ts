@@ -5,7 +5,7 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { configInvalid } from '../config/index.js';
-import { errnoText, systemCode } from '../errors/index.js';
+import { errnoText, systemReason } from '../errors/index.js';
 import { loadHttp, loadHttps, Retries, type System, unusedProxy } from '../system/index.js';
 
 const FIRST_PAUSE_MS = 1000;
@@ -89,7 +89,7 @@ function send(url: URL, { method, body, timeoutMs }: CallOptions): Promise<numbe
       })
       .on('error', (error) =>
         resolve(
-          (signal.aborted ? 'no answer in time' : errnoText(systemCode(error) ?? 'no answer')) +
+          (signal.aborted ? 'no answer in time' : systemReason(error, 'no answer')) +
             unusedProxy(url.protocol),
         ),
       )

@@ -6,7 +6,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import type { Readable } from 'node:stream';
-import { errnoText, systemCode } from '../errors/index.js';
+import { systemCode, systemReason } from '../errors/index.js';
 import { displayName, releaseAll } from '../model/index.js';
 import { environmentOfOthers } from '../system/index.js';
 
@@ -142,7 +142,7 @@ async function endOf(
     await taken.endAfterExit(stop, stopping.signal);
     return whyEnded ?? (taken.isWhole ? undefined : 'its output could not be read');
   } catch (error) {
-    return `cannot run it: ${errnoText(systemCode(error) ?? 'unknown')}`;
+    return `cannot run it: ${systemReason(error)}`;
   } finally {
     clearTimeout(timer);
     clearTimeout(force);

@@ -15,7 +15,7 @@ import {
   runRestore,
 } from '../restore/index.js';
 import { absolutePath, byteText, nodeSystem, type System } from '../system/index.js';
-import { type JobRunner, openJobs } from '../workers/index.js';
+import { type JobRunner, openRestoreJobs } from '../workers/index.js';
 import { chooseSet, openHistory, usesServer } from './opening/history.js';
 import { noteDamage } from './opening/local-store.js';
 import { ProgressLine } from './output/progress-line.js';
@@ -33,8 +33,6 @@ import { ShownRestore } from './regenerate/shown-restore.js';
 import { setText } from './shared/report-sets.js';
 import { interruptSignal, runTool, stdoutIsData, toolCommand } from './shared/run-tool.js';
 import { complain, messageLine } from './output/front.js';
-
-const RECENT_DIGESTS = 8; // small, since a restore sends nothing
 
 /** Paths that are restored from one set. */
 interface Batch {
@@ -303,11 +301,7 @@ async function runBatches(batches: readonly Batch[], run: Run): Promise<RestoreF
     const { writeArchiveTo } = await import('./regenerate/streams.js');
     return writeArchiveTo(system, means, request, output);
   }
-  await using jobs = await openJobs(run.system, {
-    threads: options.workers,
-    recentDigests: RECENT_DIGESTS,
-    isForRestores: true,
-  });
+  await using jobs = await openRestoreJobs(run.system, options.workers);
   const failures: RestoreFailure[] = [];
   for (const batch of batches) failures.push(...(await restoreBatch(batch, jobs, run)));
   return failures;

@@ -19,7 +19,7 @@ import {
 } from '../web/archive/index.js';
 import { registerDav } from '../web/dav/index.js';
 import { Job, Jobs, type LocalPlace, type LocalServer, serveLocally } from '../web/local/index.js';
-import { openJobs } from '../workers/index.js';
+import { openRestoreJobs } from '../workers/index.js';
 import { followBucket } from './opening/follow-bucket.js';
 import { jsonText } from './output/json-text.js';
 import { PARTLY } from './output/output.js';
@@ -34,7 +34,6 @@ import { commandsOf } from './tardis-web/commands.js';
 import { PageMemory } from './tardis-web/page-memory.js';
 import { fingerprintOf, placeOf } from './tardis-web/page-place.js';
 
-const RECENT_DIGESTS = 8; // small, since nothing is sent
 const MS = 1000;
 
 const OPENER = 'xdg-open';
@@ -87,8 +86,7 @@ async function serve(settings: WebSettings, memory: PageMemory): Promise<number>
       decoder: new RecordDecoder(system),
       jobs,
       commands: commandsOf(system, settings),
-      openJobs: () =>
-        openJobs(system, { threads: workers, recentDigests: RECENT_DIGESTS, isForRestores: true }),
+      openJobs: () => openRestoreJobs(system, workers),
       workers,
       place,
       isSecret: (secret, address) => memory.isSecret(secret, address),

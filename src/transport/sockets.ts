@@ -6,7 +6,7 @@ import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import type tls from 'node:tls';
 import { WebSocket, WebSocketServer } from 'ws';
-import { errnoText, systemCode, TardisError } from '../errors/index.js';
+import { errnoText, TardisError, systemReason } from '../errors/index.js';
 import { displayText } from '../model/index.js';
 import {
   type Address,
@@ -222,7 +222,7 @@ function start(server: http.Server, address: SocketAddress): Promise<void> {
       reject(
         new TardisError(
           'LISTEN_FAILED',
-          `cannot listen on ${shownListener(address)}: ${errnoText(systemCode(error) ?? error.message)}`,
+          `cannot listen on ${shownListener(address)}: ${systemReason(error, error.message)}`,
           {},
           error,
         ),

@@ -6,7 +6,7 @@ export type * from './jobs.js';
 export { hasContent, isBeginning } from './compare-file.js';
 export * from './restore-types.js';
 export { directoryOfFile, OpenListedFile } from './listed-file.js';
-export { openJobs } from './open-jobs.js';
+export { openJobs, openRestoreJobs } from './open-jobs.js';
 export type { RawRules } from './raw-types.js';
 export { closeRow, isSameAccess, readAttributesOf } from './read-attributes.js';
 export * from './target-file.js';

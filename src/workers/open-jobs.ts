@@ -15,6 +15,7 @@ interface OpenJobsOptions extends PoolOptions {
 
 /** Maximum number of jobs on threads of libuv's pool, which has four; one is left for other work. */
 const MOST_ASIDE = 3;
+const RESTORE_DIGESTS = 8;
 /**
  * Time that a restore's other jobs take in the calling thread before a pool is started. A tree of small files has few of
  * them: its largest files.
@@ -37,6 +38,11 @@ export async function openJobs(
   const { LibuvJobs } = await import('./libuv-jobs.js');
   // One more than there are threads: after a job, a thread waits until the main thread has prepared the next one.
   return new LibuvJobs(system, Math.min(options.threads + 1, MOST_ASIDE), others);
+}
+
+/** Returns what `openJobs` does, for restores: they send nothing, so hardly a digest has to be remembered. */
+export function openRestoreJobs(system: System, threads: number): Promise<JobRunner> {
+  return openJobs(system, { threads, recentDigests: RESTORE_DIGESTS, isForRestores: true });
 }
 
 async function openThreads(

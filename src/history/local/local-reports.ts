@@ -39,7 +39,7 @@ import {
   type StoreFigures,
   type StoreState,
 } from '../reports.js';
-import { countTree, type TreeSizes } from './tree-sizes.js';
+import { countTree, type Slice, type TreeSizes } from './tree-sizes.js';
 
 /** Number of directories whose changes one query reads. */
 const SLICE_DIRECTORIES = 4096;
@@ -230,17 +230,12 @@ export class LocalReports implements Reports {
     const shown = { all: new IdSet(), recent: new IdSet() };
     const listed = this.catalog().sets.listed();
     const staying = listed.map(({ set }) => set).filter((set) => !gone.has(set));
-    let first = this.catalog().reports.nextDirectory(0);
-    while (first !== undefined) {
-      const upTo = first - 1 + COUNTED_DIRECTORIES;
-      const { reports } = this.catalog();
-      for (const [contentId, from, to] of reports.spansIn(first - 1, upTo)) {
+    for await (const slice of this.slices(breathe)) {
+      for (const [contentId, from, to] of this.catalog().reports.spansIn(...slice)) {
         shown.all.add(contentId);
         const next = staying.find((set) => set >= from);
         if (next !== undefined && next <= (to ?? Infinity)) shown.recent.add(contentId);
       }
-      first = reports.nextDirectory(upTo + 1);
-      await breathe();
     }
     completeShown(this.catalog(), shown);
     const { directory, files } = this;
@@ -258,7 +253,7 @@ export class LocalReports implements Reports {
     const key = `${before} ${set}`;
     const known = this.trees.get(key);
     if (known !== undefined) return known;
-    const counted = countTree(this.catalog, { before, set });
+    const counted = countTree(this.catalog, { before, set }, this.slices(yieldRegularly()));
     const isComplete = this.catalog().sets.find(set)?.state === 'complete';
     if (!isComplete) return counted; // it may still grow
     this.trees.set(key, counted);
@@ -274,19 +269,26 @@ export class LocalReports implements Reports {
 
   async attributeUse(limitMs: number): Promise<AttributeUse | undefined> {
     const endsMs = performance.now() + limitMs;
-    const breathe = yieldRegularly();
     const use = { hasAcls: false, hasAny: false };
-    let first = this.catalog().reports.nextDirectory(0);
-    while (first !== undefined && !use.hasAcls) {
+    for await (const slice of this.slices(yieldRegularly())) {
       if (performance.now() >= endsMs) return undefined;
-      const upTo = first - 1 + COUNTED_DIRECTORIES;
-      const found = this.catalog().reports.attributeUse(first - 1, upTo);
+      const found = this.catalog().reports.attributeUse(...slice);
       use.hasAcls ||= found.hasAcls;
       use.hasAny ||= found.hasAny;
+      if (use.hasAcls) break;
+    }
+    return use;
+  }
+
+  /** Yields the directories with entries in slices, each of which one query reads. */
+  private async *slices(breathe: () => Promise<void> | undefined): AsyncGenerator<Slice> {
+    let first = this.catalog().reports.nextDirectory(0);
+    while (first !== undefined) {
+      const upTo: DirectoryId = first - 1 + COUNTED_DIRECTORIES;
+      yield [first - 1, upTo];
       await breathe();
       first = this.catalog().reports.nextDirectory(upTo + 1);
     }
-    return use;
   }
 
   private identity(): string {
@@ -300,23 +302,18 @@ export class LocalReports implements Reports {
     const newest = sets.findLast(({ state }) => state === 'complete')?.set ?? 0;
     const busy = new Busiest();
     let [versions, openVersions, versionBytes] = [0, 0, 0];
-    let first = this.catalog().reports.nextDirectory(0);
-    while (first !== undefined) {
-      const after = first - 1;
-      const upTo = after + COUNTED_DIRECTORIES;
+    for await (const slice of this.slices(breathe)) {
       const { reports } = this.catalog();
-      for (const [directory, all, open, bytes, older, olderBytes] of reports.uses(after, upTo)) {
+      for (const [directory, all, open, bytes, older, olderBytes] of reports.uses(...slice)) {
         versions += all;
         openVersions += open;
         versionBytes += bytes;
         if (older > 0) busy.add({ directory, versions: older, bytes: olderBytes });
       }
-      for (const [contentId, isRecent] of reports.shownIn(after, upTo, newest)) {
+      for (const [contentId, isRecent] of reports.shownIn(...slice, newest)) {
         shown.all.add(contentId);
         if (isRecent === 1) shown.recent.add(contentId);
       }
-      first = reports.nextDirectory(upTo + 1);
-      await breathe();
     }
     completeShown(this.catalog(), shown);
     return { shown, busiest: busy.most(), versions, openVersions, versionBytes };

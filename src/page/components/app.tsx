@@ -113,7 +113,7 @@ function Page(props: PageProps) {
       ) : chosen === undefined ? (
         <Alone text={t('setsNone')} />
       ) : place.view === 'sizes' ? (
-        <SizesView {...{ client, place, go, sets, chosen }} />
+        <SizesView {...{ client, place, go, sets, chosen, clockOf }} />
       ) : (
         <Browser {...props} {...{ own, chosen, timeOf, clockOf, jobs }} />
       )}

@@ -22,10 +22,9 @@ import { Icon } from './icons.js';
 import { PathBar } from './path-bar.js';
 import { type PathsProps, PathsView } from './paths-view.js';
 import { RestoreDialog } from './restore-dialog.js';
-import { setWords } from './set-list.js';
+import { setWords, SinceChoice } from './set-list.js';
 import { SearchFilters } from './search-filters.js';
 import { SideBar } from './side-bar.js';
-import { SinceChoice } from './since-choice.js';
 import { ToolBar } from './tool-bar.js';
 
 /** Time after the last key before the search begins. */
@@ -189,6 +188,7 @@ function Listed(props: ListedProps) {
             {...rowProps}
             {...{ place, go }}
             sets={props.sets}
+            clockOf={props.clockOf}
             set={chosen}
             onEnd={() => go({ showsChanges: false })}
           />
@@ -213,10 +213,11 @@ interface ChangesProps extends PathsProps {
   readonly go: Go;
   readonly sets: readonly BackupSet[];
   readonly set: BackupSet;
+  readonly clockOf: (set: number) => string;
 }
 
 /** Shows the changes of a backup since another one; by default, the one before it with the same directories. */
-function ChangesView({ client, place, go, sets, set, ...paths }: ChangesProps) {
+function ChangesView({ client, place, go, sets, set, clockOf, ...paths }: ChangesProps) {
   const { since } = place;
   const announced = useRef({ isFirst: false, unread: 0, key: '' });
   const key = `changes/${client}/${set.set}/${since ?? ''}`;
@@ -237,7 +238,9 @@ function ChangesView({ client, place, go, sets, set, ...paths }: ChangesProps) {
       listKey={key}
       list={list}
       rows={list.items}
-      filters={<SinceChoice {...{ sets, since, go }} set={set.set} none={t('sinceBefore')} />}
+      filters={
+        <SinceChoice {...{ sets, since, clockOf, go }} set={set.set} none={t('sinceBefore')} />
+      }
       title={t('changesOf', { time: paths.timeOf(set.set) })}
       back={t('changesEnd')}
       empty={t(isFirst ? 'changesFirst' : 'changesNone')}

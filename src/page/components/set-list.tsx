@@ -2,7 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import { api, type BackupSet } from '../api.js';
-import { useAnswer } from '../hooks.js';
+import { type Go, useAnswer } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import { pathOf } from '../logic/paths.js';
 import { shownBytes, shownCount, shownDay, shownName } from '../logic/shown.js';
@@ -125,4 +125,38 @@ function SetMarks({ set, lateDays, isRunning }: MarksProps) {
 export function setWords({ openedAtMs, set }: BackupSet, clock: string): string {
   const when = `${shownDay(openedAtMs, LOCALE)}, ${clock}`;
   return `${when} (${t('setNumber', { set: shownCount(set, LOCALE) })})`;
+}
+
+interface SinceProps {
+  readonly sets: readonly BackupSet[];
+  /** Number of the backup that is compared. */
+  readonly set: number;
+  readonly since: number | undefined;
+  /** Text of the choice of no backup. */
+  readonly none: string;
+  readonly clockOf: (set: number) => string;
+  readonly go: Go;
+}
+
+/** Chooses the earlier backup that the shown one is compared with. */
+export function SinceChoice({ sets, set, since, none, clockOf, go }: SinceProps) {
+  const earlier = sets.filter((one) => one.set < set);
+  return (
+    <label class="field since">
+      {t('since')}
+      <select
+        value={since ?? ''}
+        onChange={({ currentTarget: { value } }) =>
+          go({ since: value === '' ? undefined : Number(value) }, 'replace')
+        }
+      >
+        <option value="">{none}</option>
+        {earlier.map((one) => (
+          <option key={one.set} value={one.set}>
+            {setWords(one, clockOf(one.set))}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
 }

@@ -9,7 +9,7 @@ import type { TextKey } from '../strings.js';
 import { Name } from './name.js';
 import { Notice } from './notice.js';
 import { PathBar } from './path-bar.js';
-import { SinceChoice } from './since-choice.js';
+import { SinceChoice } from './set-list.js';
 
 const MEASURE_TEXTS: Readonly<Record<Measure, TextKey>> = {
   bytes: 'sizesBytes',
@@ -23,9 +23,10 @@ interface SizesProps {
   readonly go: Go;
   readonly sets: readonly BackupSet[];
   readonly chosen: BackupSet;
+  readonly clockOf: (set: number) => string;
 }
 
-export function SizesView({ client, place, go, sets, chosen }: SizesProps) {
+export function SizesView({ client, place, go, sets, chosen, clockOf }: SizesProps) {
   const { path, since } = place;
   const measure = since === undefined ? 'bytes' : place.measure;
   const { set } = chosen;
@@ -37,7 +38,7 @@ export function SizesView({ client, place, go, sets, chosen }: SizesProps) {
     <main id="main" class="sizes">
       <PathBar path={path} onGo={(to) => go({ path: to })} />
       <div class="tool-bar">
-        <SinceChoice {...{ sets, set, since, go }} none={t('sinceNever')} />
+        <SinceChoice {...{ sets, set, since, clockOf, go }} none={t('sinceNever')} />
         {since === undefined ? null : <MeasureChoice {...{ measure, go }} />}
         <span class="space" />
         <button type="button" onClick={() => go({ view: 'files' })}>

@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import { promisify } from 'node:util';
-import { errnoText, systemCode, TardisError } from '../../errors/index.js';
+import { systemCode, TardisError, systemReason } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import { byteText, exactPath, readSmallFile, reportIfExposed } from '../../system/index.js';
 import type { Certificate } from '../../transport/index.js';
@@ -51,9 +51,7 @@ function isThere(file: Buffer): boolean {
   try {
     return fs.lstatSync(exactPath(byteText(file)), { throwIfNoEntry: false }) !== undefined;
   } catch (error) {
-    throw unusable(
-      `cannot look at ${displayName(file)}: ${errnoText(systemCode(error) ?? 'unknown')}`,
-    );
+    throw unusable(`cannot look at ${displayName(file)}: ${systemReason(error)}`);
   }
 }
 
@@ -62,9 +60,7 @@ function read(file: Buffer): Buffer {
     return readSmallFile(file, MAX_FILE_BYTES);
   } catch (error) {
     if (error instanceof TardisError) throw error;
-    throw unusable(
-      `cannot read ${displayName(file)}: ${errnoText(systemCode(error) ?? 'unknown')}`,
-    );
+    throw unusable(`cannot read ${displayName(file)}: ${systemReason(error)}`);
   }
 }
 
@@ -100,7 +96,7 @@ async function makeCertificate({ certFile, keyFile }: CertificateFiles): Promise
 
 function lastLine(output: string, error: unknown): string {
   const line = output.trim().split('\n').at(-1)!.slice(0, 200);
-  return line === '' ? errnoText(systemCode(error) ?? 'openssl failed') : line;
+  return line === '' ? systemReason(error, 'openssl failed') : line;
 }
 
 function unusable(message: string): TardisError {

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { asTardisError, errnoText, systemCode, TardisError } from '../../errors/index.js';
+import { asTardisError, TardisError, systemReason } from '../../errors/index.js';
 import { hostInUrl, isLoopback, loadHttp, requireHost } from '../../system/index.js';
 
 const MAX_CONNECTIONS = 32;
@@ -49,7 +49,7 @@ export class MetricsEndpoint {
     try {
       await once(server, 'listening');
     } catch (error) {
-      const why = errnoText(systemCode(error) ?? 'unknown');
+      const why = systemReason(error);
       throw new TardisError('LISTEN_FAILED', `cannot give out metrics on ${host}:${port}: ${why}`);
     }
     return endpoint;

@@ -14,7 +14,7 @@ import {
   stretchOf,
   type StretchParameters,
 } from '../../crypto/index.js';
-import { errnoText, failedTo, systemCode, TardisError } from '../../errors/index.js';
+import { failedTo, TardisError, systemReason } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import {
   byteText,
@@ -203,7 +203,7 @@ async function fetchSource(url: URL, redirects: number): Promise<Buffer> {
     const web = url.protocol === 'https:' ? loadHttps() : loadHttp();
     web.get(url, { signal }, resolve).once('error', reject);
   }).catch((error: unknown) => {
-    const why = errnoText(systemCode(error) ?? 'no answer');
+    const why = systemReason(error, 'no answer');
     throw configInvalid(`cannot fetch the password from ${shown}: ${why}`);
   });
   const { statusCode = 0, headers } = response;
@@ -237,7 +237,7 @@ async function readAll(stream: Readable, shown: string): Promise<Buffer> {
   } catch (error) {
     if (error instanceof TardisError) throw error;
     throw configInvalid(
-      `cannot read the password from ${shown}: ${errnoText(systemCode(error) ?? 'cut off')}`,
+      `cannot read the password from ${shown}: ${systemReason(error, 'cut off')}`,
     );
   }
   return Buffer.concat(chunks);
@@ -262,9 +262,7 @@ async function runProgram([command, ...words]: readonly string[]): Promise<Buffe
   const [status] = await Promise.all([ended, output]).catch((error: unknown) => {
     child.kill();
     if (error instanceof TardisError) throw error;
-    throw configInvalid(
-      `cannot run ${command} for the password: ${errnoText(systemCode(error) ?? 'unknown')}`,
-    );
+    throw configInvalid(`cannot run ${command} for the password: ${systemReason(error)}`);
   });
   clearTimeout(timer);
   if (status !== 0) throw configInvalid(`${command} gave no password: exit status ${status}`);

@@ -9,7 +9,7 @@ import {
   type RestoreProgress,
 } from '../../restore/index.js';
 import { nodeSystem, type System } from '../../system/index.js';
-import { openJobs } from '../../workers/index.js';
+import { openRestoreJobs } from '../../workers/index.js';
 import { openAdministered } from '../opening/history.js';
 import { noteDamage } from '../opening/local-store.js';
 import { complain } from '../output/front.js';
@@ -27,7 +27,6 @@ import { chosenSets } from './set-choice.js';
 type Options = Settings<'sonic export'>;
 
 const PROGRAM = 'sonic export';
-const RECENT_DIGESTS = 8; // small, since a restore sends nothing
 
 /** A set that was written. */
 interface Written {
@@ -124,11 +123,7 @@ async function writeSets(
 ): Promise<void> {
   const missing = planned.filter(({ isThere }) => !isThere);
   if (missing.length === 0) return;
-  await using jobs = await openJobs(system, {
-    threads: options.workers,
-    recentDigests: RECENT_DIGESTS,
-    isForRestores: true,
-  });
+  await using jobs = await openRestoreJobs(system, options.workers);
   for (const [index, one] of missing.entries()) {
     const progress = newRestoreProgress();
     const place = `set ${one.set.set} (${index + 1} of ${missing.length})`;

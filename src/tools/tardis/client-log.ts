@@ -1,6 +1,6 @@
 /** Writes messages of a client to its log files (`LogFiles`), each line with its time. */
 import fs from 'node:fs';
-import { errnoText, failedTo, systemCode } from '../../errors/index.js';
+import { failedTo, systemReason } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import { complain } from '../output/front.js';
 
@@ -27,7 +27,7 @@ export class ClientLog {
         fs.writeSync(fd, text);
         return true;
       } catch (error) {
-        const why = errnoText(systemCode(error) ?? 'unknown');
+        const why = systemReason(error);
         complain('tardis', `cannot write to a log file, closing it: ${why}`);
         fs.closeSync(fd);
         return false;

@@ -1,7 +1,7 @@
 /** Converts the settings for a server that is read instead of a store on this machine. */
 import { X509Certificate } from 'node:crypto';
 import { configInvalid, DEFAULT_PORT } from '../../config/index.js';
-import { errnoText, systemCode, TardisError } from '../../errors/index.js';
+import { TardisError, systemReason } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import { type Address, isHost, readSmallFile } from '../../system/index.js';
 import { linkWith, type TlsOptions } from '../../transport/index.js';
@@ -64,7 +64,7 @@ function readTrusted(file: Buffer): Buffer {
     return bytes;
   } catch (error) {
     if (error instanceof TardisError) throw error;
-    const why = errnoText(systemCode(error) ?? 'it is no certificate (PEM)');
+    const why = systemReason(error, 'it is no certificate (PEM)');
     throw configInvalid(`cannot use ${displayName(file)}: ${why}`, error);
   }
 }

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { RecordDecoder } from '../../contents/index.js';
-import { errnoText, systemCode, TardisError } from '../../errors/index.js';
+import { TardisError, systemReason } from '../../errors/index.js';
 import { hostInUrl, type System } from '../../system/index.js';
 import type { Certificate } from '../../transport/index.js';
 import { newWebApp, trusting } from '../../web/api/index.js';
@@ -88,7 +88,7 @@ export async function startRemote(system: System, options: RemoteOptions): Promi
     await app.listen({ host: place.host, port: place.port });
   } catch (error) {
     await close();
-    const why = errnoText(systemCode(error) ?? 'unknown');
+    const why = systemReason(error);
     const where = `${hostInUrl(place.host)}:${place.port}`;
     throw new TardisError('LISTEN_FAILED', `cannot listen on ${where}: ${why}`, {}, error);
   }

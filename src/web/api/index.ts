@@ -25,6 +25,7 @@ export {
   requireOwnPage,
   SIGN_IN_ROWS,
   signInRoutes,
+  cookieAttributes,
 } from './sign-in.js';
 export { addPageFiles, PAGE_GUARDS, PAGE_URLS, pageFiles } from './page-files.js';
 export { setOf } from './set-of.js';

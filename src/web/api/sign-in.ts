@@ -58,10 +58,15 @@ export interface BrowserSessions {
   end(session: string): void;
 }
 
+/** Returns the attributes of a cookie that scripts cannot read, and other sites' pages do not send. */
+export function cookieAttributes({ isSecure }: Pick<BrowserSessions, 'isSecure'>) {
+  return { path: '/', httpOnly: true, sameSite: 'strict', secure: isSecure } as const;
+}
+
 /** Returns the routes. The app must read cookies. */
 export function signInRoutes(sessions: BrowserSessions): AddedRoute[] {
-  const { cookie, isSecure } = sessions;
-  const attributes = { path: '/', httpOnly: true, sameSite: 'strict', secure: isSecure } as const;
+  const { cookie } = sessions;
+  const attributes = cookieAttributes(sessions);
   return [
     addedRoute(SIGN_IN_ROWS.program, async ({ door }) => ({ program: door.program })),
     addedRoute(SIGN_IN_ROWS.begin, async ({ body, request, reply }) => {

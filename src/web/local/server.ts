@@ -15,6 +15,7 @@ import {
   addPageFiles,
   addressOf,
   type BrowserSessions,
+  cookieAttributes,
   DELETED_ROUTE,
   type Door,
   hostOf,
@@ -248,13 +249,7 @@ function addEntrance(app: WebApp, entrance: Entrance, sessions: BrowserSessions)
     void reply.headers({ ...PAGE_GUARDS, 'cache-control': 'no-store' });
     // If the token was wrong, the page is shown without a session, and explains what to do.
     if (session !== undefined) {
-      const { cookie, isSecure: secure } = sessions;
-      void reply.setCookie(cookie, session, {
-        path: '/',
-        httpOnly: true,
-        sameSite: 'strict',
-        secure,
-      });
+      void reply.setCookie(sessions.cookie, session, cookieAttributes(sessions));
     }
     return reply.redirect('/', 303);
   });
