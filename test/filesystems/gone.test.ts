@@ -99,7 +99,7 @@ for (const how of ['first', 'later', 'later, encrypted'] as const) {
       // Directories that were not read before the unmount have a listing that nothing proves.
       const isDoubted = stderr.includes('not read whole by this set');
       t.is(restoring, 3, stderr);
-      t.regex(stderr, /root: the backup took nothing from it .*\[UNREAD_AT_BACKUP\]/);
+      t.regex(stderr, /root: the backup took nothing from it: .*\[UNREAD_AT_BACKUP\]/);
       t.true(!isDoubted || how === 'later, encrypted');
       const [after, restored] = [look(source), look(path.join(out, 'root'))];
       t.deepEqual([...restored.keys()], [...before.keys()]);
