@@ -477,7 +477,7 @@ export const LOGIN_ROWS = {
   },
   certFile: {
     type: 'path',
-    tools: ['tardisd', 'tardisremote', 'tardis-web'],
+    tools: ['tardisd', 'tardisremote', 'tardis-web', 'sonic create'],
     flags: '--certfile <file>',
     isCommon: true,
     serverKey: 'CertFile',

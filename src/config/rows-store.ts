@@ -87,8 +87,20 @@ export const COPY_ROWS = rowsFor({ tools: ['sonic copy'] }, {
   },
 } as const satisfies PartialTable);
 
-/** Settings of `sonic setup`. */
+/** Settings of `sonic setup`, and of codes by which a machine joins. */
 export const SETUP_ROWS = rowsFor({ tools: ['sonic setup'] }, {
+  codeFor: {
+    type: 'text',
+    tools: ['sonic create'],
+    flags: '--code-for <host>',
+    help: 'create no client now: print a code by which a new machine creates it at this server (HOST[:PORT], as that machine reaches it), once and within an hour; on the machine of the store',
+  },
+  joinFile: {
+    type: 'path',
+    tools: ['sonic create', 'sonic setup'],
+    flags: '--join <file>',
+    help: 'file with the code of a server for a new client, which names server and client; - is standard input. As an argument, other users of this machine could see the code',
+  },
   answersFile: {
     type: 'path',
     flags: '--answers <file>',

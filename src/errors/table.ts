@@ -103,6 +103,8 @@ export const ERROR_TABLE = Object.freeze({
       'Give a new or empty directory for the store, such as a new one in the directory that is named; nothing in it was changed.',
     IMPORT_SOURCE_UNKNOWN:
       'Name a directory of a client that Tardis (Python) 0.33 to 1.9 wrote, or a repository of restic or Borg; for dated directories give --sets. Nothing in the directory that is named was changed.',
+    JOIN_CODE_INVALID:
+      'Ask the administrator of the server for a new code: each works once, for one client, within an hour (`sonic create --code-for`).',
     CLIENT_EXISTS: 'Choose another name; the existing client was not changed.',
     COPY_DIFFERS:
       'Copy to another directory, or under another name (--as); neither of the two stores was changed. docs/server/moving.md, "Copies that are kept up to date", lists the causes.',

@@ -106,10 +106,13 @@ export function purposeOf(text: string): PurposeName {
  */
 export function requireFitting(
   { acceptCopies }: { readonly acceptCopies?: boolean },
-  { create, keys, account, purpose: text }: Head<'hello'>,
+  { create, keys, account, code, purpose: text }: Head<'hello'>,
   { kind }: Channel,
 ): void {
   const purpose = purposeOf(text);
+  if (code !== '' && !(create && purpose === Purpose.backup)) {
+    throw new TardisError('PROTOCOL_VIOLATION', 'a code is for a new client that makes backups');
+  }
   if (create && purpose === Purpose.read) {
     throw new TardisError('PROTOCOL_VIOLATION', 'a reader makes no client');
   }

@@ -43,6 +43,8 @@ export const MESSAGES = {
       keys: 'bytes',
       ticket: 'bytes',
       upTo: 'uint',
+      /** With `create`: the secret of a code for the client; empty if there is none. */
+      code: 'text',
     },
     { beforeLogin: true, answer: 'welcome' },
   ),

@@ -1,5 +1,5 @@
 /** Connections over a unix socket, TCP, TLS or the pipes of a program: listening and connecting. */
-import { X509Certificate } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import fs from 'node:fs';
 import type http from 'node:http';
 import net from 'node:net';
@@ -266,6 +266,8 @@ export interface TlsOptions {
    * them, the name of the host is not checked.
    */
   readonly trusted?: Buffer | undefined;
+  /** SHA-256 of the only certificate that is accepted, whatever this machine trusts; undefined for no such limit. */
+  readonly fingerprint?: Buffer | undefined;
 }
 
 /** Returns host and port as in a URL, which cannot contain a zone: `fe80::1%eth0` becomes `[fe80::1]`. */
@@ -360,7 +362,8 @@ export function dial(
   const socket = system.network.connect(address);
   if (tlsOptions === undefined || address.kind === 'unix') return socket;
   const host = address.host.replace(/^\[(.*)\]$/, '$1');
-  return loadTls().connect({
+  const { fingerprint } = tlsOptions;
+  const secure = loadTls().connect({
     socket,
     host,
     ...(net.isIP(host) === 0 ? { servername: host } : {}),
@@ -369,6 +372,19 @@ export function dial(
     ...(tlsOptions.trusted === undefined ? {} : trusting(tlsOptions.trusted)),
     ...(protocols === undefined ? {} : { ALPNProtocols: [...protocols] }),
   });
+  // Before the program of the server can answer, so that no message was sent to it.
+  if (fingerprint !== undefined) {
+    secure.once('secureConnect', () => requireFingerprint(secure, fingerprint));
+  }
+  return secure;
+}
+
+/** Ends a connection to a server with another certificate than the expected one. */
+function requireFingerprint(secure: tls.TLSSocket, fingerprint: Buffer): void {
+  const { raw } = secure.getPeerCertificate();
+  if (createHash('sha256').update(raw).digest().equals(fingerprint)) return;
+  const error = new Error('it is not the one that the code names');
+  secure.destroy(Object.assign(error, { code: 'CERT_OTHER' }));
 }
 
 /** Returns the TLS options for a server that has a known certificate, or a certificate signed by it. */

@@ -13,6 +13,10 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
     'answersFile',
     'setupYes',
   ],
+  'a code leads from the server to the first set of a new machine, and works once': ['codeFor'],
+  'a machine joins only the server whose certificate is in the code, and sends no other the code': [
+    'joinFile',
+  ],
   'the set-up is changed from the page, and the change is taken back': ['setupOnly'],
   'setup --undo removes what it wrote, and leaves the store and the password': ['undoSetup'],
   'the port comes from option, key and variable, at both ends': ['port'],

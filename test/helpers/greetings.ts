@@ -12,6 +12,7 @@ export function helloOf(client: string, changes: Partial<Head<'hello'>> = {}): H
     keys: Buffer.alloc(0),
     ticket: Buffer.alloc(0),
     upTo: 0,
+    code: '',
     ...changes,
   };
 }

@@ -29,6 +29,7 @@ const HELLO = {
   keys: Buffer.alloc(0),
   ticket: Buffer.alloc(0),
   upTo: 0,
+  code: '',
 };
 
 let lab: HistoryLab;

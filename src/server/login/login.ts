@@ -32,6 +32,7 @@ import {
   newestKeys,
   openClientDirectory,
   requireStore,
+  takeJoinCode,
 } from '../../store/index.js';
 import { catchUp } from '../../store/writer/index.js';
 import {
@@ -171,8 +172,7 @@ export class LoginService {
     await fetchForLogin(this.system, this.options, loginName);
     const address = addressGroup(channel.peerAddress || undefined);
     const isLimited = channel.kind !== 'unix';
-    const isRepeated =
-      hello.create && !(await this.create(client, hello.keys, isLimited ? address : undefined));
+    const isRepeated = hello.create && !(await this.create(hello, isLimited ? address : undefined));
     // Existing clients have guarded directories, which must not take longer than unknown ones.
     const state = unguarded(() => this.stateOf(loginName));
     if (state === 'open') this.requireUnsealed(client);
@@ -216,34 +216,33 @@ export class LoginService {
 
   /**
    * Creates a client, and counts it for the address `countFor`. Returns false if an earlier attempt has begun the
-   * client. Throws NOT_PERMITTED if sessions may not create clients, PASSWORD_NEEDED if `keys` is empty and the server
-   * requires a password, PROTOCOL_VIOLATION if `keys` is not a first key record, and CLIENT_EXISTS.
+   * client. A code allows it where sessions may create no clients, and is used up then. Throws NOT_PERMITTED without one,
+   * JOIN_CODE_INVALID, PASSWORD_NEEDED if `keys` is empty and the server or a code requires a password,
+   * PROTOCOL_VIOLATION if `keys` is not a first key record, and CLIENT_EXISTS.
    */
   private async create(
-    client: string,
-    keys: Buffer,
+    { client, keys, code }: Head<'hello'>,
     countFor: string | undefined,
   ): Promise<boolean> {
     const { baseDir, catalogFile, requirePassword, skipFile, isStoreThere } = this.options;
-    if (!this.options.allowCreate) {
-      throw new TardisError(
-        'NOT_PERMITTED',
-        'this server lets no session create a client: create it with `sonic create -C NAME --password` on the ' +
-          "server's machine, and omit --create; or set AllowNewHosts at the server",
-      );
-    }
-    if (keys.length === 0 && requirePassword) {
-      throw new TardisError('PASSWORD_NEEDED', 'this server requires a password of each client');
+    const hasCode = code !== '';
+    if (!this.options.allowCreate && !hasCode) throw mayNotCreate();
+    if (keys.length === 0 && (requirePassword || hasCode)) {
+      const peer = hasCode ? 'a machine that joins by a code' : 'each client';
+      throw new TardisError('PASSWORD_NEEDED', `this server requires a password of ${peer}`);
     }
     if (keys.length > 0 && parseKeyRecord(keys).number !== 1) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a new client must send its first key record');
     }
     const place = { store: baseDir, client, catalogFile };
+    const giveBack = hasCode
+      ? takeJoinCode(this.system, baseDir, { client, secret: code })
+      : undefined;
     if (isClientDirectory(this.system, path.join(baseDir, client))) {
       if (await this.isBegun(place, keys.length > 0)) return false;
       throw clientExists(client);
     }
-    if (countFor !== undefined) this.newClients.take(countFor);
+    if (countFor !== undefined && !hasCode) this.newClients.take(countFor);
     try {
       await createClientDirectory(this.system, {
         ...place,
@@ -253,9 +252,13 @@ export class LoginService {
       });
       return true;
     } catch (error) {
-      if (countFor !== undefined) this.newClients.giveBack(countFor);
-      const { code } = asTardisError(error);
-      if (code !== 'CLIENT_EXISTS' || !(await this.isBegun(place, keys.length > 0))) throw error;
+      if (countFor !== undefined && !hasCode) this.newClients.giveBack(countFor);
+      const { code: reason } = asTardisError(error);
+      if (reason !== 'CLIENT_EXISTS') {
+        await giveBack?.();
+        throw error;
+      }
+      if (!(await this.isBegun(place, keys.length > 0))) throw error;
       return false;
     }
   }
@@ -458,6 +461,14 @@ class StoreGate {
     }
     return undefined;
   }
+}
+
+function mayNotCreate(): TardisError {
+  return new TardisError(
+    'NOT_PERMITTED',
+    'this server lets no session create a client: create it with `sonic create -C NAME --password` on the ' +
+      "server's machine, and omit --create; or let the administrator make a code (`sonic create --code-for`); or set AllowNewHosts at the server",
+  );
 }
 
 /** Returns one error for all reasons, so that the error reveals none of them. */

@@ -29,11 +29,13 @@ export const KNOWN_ACCOUNTS_DIRECTORY = '.sub-accounts';
 export const RIGHTS_FILE = 'rights';
 /** The hash of the token by which an account logs in. */
 export const TOKEN_FILE = 'token';
+/** Directory of a store with the codes by which new machines make their clients. */
+export const JOINS_DIRECTORY = '.joins';
 /** File that marks a new store, which has no clients yet. */
 export const STORE_MARK = '.tardis-store';
 
 const OF_STORE =
-  /^\.(?:tardis-store|tardis-skip|login|accounts|sub-accounts|alerts\.json|profiles)(?:\.new)?$|^\.[\w.-]+\.next$/;
+  /^\.(?:tardis-store|tardis-skip|login|accounts|sub-accounts|joins|alerts\.json|profiles)(?:\.new)?$|^\.[\w.-]+\.next$/;
 const OF_BEGUN_CLIENT =
   /^(?:\.tardis-skip|keys|lock|lock\.wanted|reserve(?:\.\w+)?|format\.json\.new)$/;
 

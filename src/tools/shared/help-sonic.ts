@@ -9,6 +9,8 @@ export const KEYS_HELP = {
       [`sonic create ${AT} --password`]: 'creates a client that encrypts; prompts for the password',
       [`sonic create ${AT} --password --no-crypt`]:
         'creates a client that has a password but is not encrypted',
+      [`sonic create ${AT} --code-for backup.example.org`]:
+        'prints a code by which a new machine creates the client: `tardis setup`, Place',
       'sonic create --server backup.example.org -C laptop':
         'creates a client through a server that allows new clients',
     },

@@ -44,16 +44,26 @@ import {
 import { noteStored, requireNewest, requireNewestThere } from '../opening/rollback.js';
 import { requireNoWeb, serverPlace } from '../opening/server.js';
 import { jsonText } from '../output/json-text.js';
+import { joinCodeIn, joiningBy, printCode } from './join-codes.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 
-export async function create(options: Settings<'sonic create'>): Promise<void> {
-  const { client, throughServer, crypt } = options;
-  const system = storeSystem(options.umask);
+export async function create(given: Settings<'sonic create'>): Promise<void> {
+  const system = storeSystem(given.umask);
+  const { codeFor, joinFile } = given;
+  if (codeFor !== undefined) {
+    await printCode(system, codeFor, given);
+    return;
+  }
+  const code = joinFile && joinCodeIn(joinFile);
+  const options = code === undefined ? given : { ...given, client: code.client };
+  const { client, crypt } = options;
+  const throughServer = code?.server ?? given.throughServer;
   const ask = { prompt: `New password of ${client}`, isNew: true };
   const password = await givenPassword(options, ask);
   if (throughServer !== undefined) {
     const request = requestTo(throughServer, options, password, true);
-    await withKeys(system, request, () => Promise.resolve());
+    const joining = code === undefined ? request : joiningBy(code, request);
+    await withKeys(system, joining, () => Promise.resolve());
     printResult(options, `The client "${client}" is ready.`, { password });
     return;
   }

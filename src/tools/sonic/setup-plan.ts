@@ -12,7 +12,7 @@ import {
 } from '../../config/index.js';
 import { displayName, displayText, type Schedule, SCHEDULES } from '../../model/index.js';
 import { spanOf } from '../../retention/index.js';
-import { isClientName } from '../../store/index.js';
+import { isClientName, type JoinCode, joinText, parseJoinCode } from '../../store/index.js';
 import { configPath, homeDirectory, isThere, mountedPlace } from '../../system/index.js';
 import type { Scope } from './backup-timer.js';
 
@@ -58,6 +58,8 @@ export interface Plan {
   /** Undefined if every set is kept, or the server decides. */
   readonly keep: Keep | undefined;
   readonly report: Report;
+  /** Code by which the server makes this client, as it was given; undefined without one. */
+  readonly code?: string | undefined;
   /** True if the store may be on the disk of the sources. */
   readonly mayShareDisk: boolean;
   /** Settings of a bucket that were given, beside its place. */
@@ -206,18 +208,31 @@ function absolute(text: string, where: string): string {
 
 const SERVER = /^server[\s:]+(\S+)$|^(ssh:\/\/\S+)$/i;
 
+/** Returns the plan with the server and the client of a code. */
+export function joinedBy(plan: Plan, code: JoinCode): Plan {
+  const { server, client } = code;
+  return { ...plan, server, client, code: joinText(code), store: undefined, keep: undefined };
+}
+
 function placeIn(plan: Plan, text: string): Plan {
+  if (text.startsWith('join:')) {
+    const code = parseJoinCode(text);
+    if (code !== undefined) return joinedBy(plan, code);
+    throw configInvalid('Place: the code is not whole; it is one line, which begins with join:');
+  }
   const [, named, bySsh] = SERVER.exec(text) ?? [];
   const server = named ?? bySsh;
-  if (server !== undefined) return { ...plan, server, store: undefined, keep: undefined };
+  if (server !== undefined) {
+    return { ...plan, server, code: undefined, store: undefined, keep: undefined };
+  }
   const place = /^[~/]/.test(text) ? absolute(text, 'Place') : text;
   const { kind } = parsePlace(place, 'Place');
   if (kind === 'directory' && !path.isAbsolute(place)) {
     throw configInvalid(
-      `Place must be an absolute path, s3://BUCKET/PREFIX, ssh://USER@HOST/PLACE or "server HOST", not "${displayText(text)}"`,
+      `Place must be an absolute path, s3://BUCKET/PREFIX, ssh://USER@HOST/PLACE, "server HOST" or a code of a server, not "${displayText(text)}"`,
     );
   }
-  return { ...plan, server: undefined, store: mountedPlace(place) };
+  return { ...plan, server: undefined, code: undefined, store: mountedPlace(place) };
 }
 
 function timeIn(text: string): Schedule {

@@ -148,7 +148,7 @@ function offeredPlaces(plan: Plan): Offer {
     `${formatBytes(freeBytes)} free on ${displayText(device)}`,
   ]);
   const more =
-    'Where the backups go: a directory on another disk, s3://BUCKET/PREFIX, ssh://USER@HOST/PLACE, or "server HOST". A new disk: connect and mount it, then press Enter.';
+    'Where the backups go: a directory on another disk, s3://BUCKET/PREFIX, ssh://USER@HOST/PLACE, "server HOST", or the code that a server\'s administrator gave you. A new disk: connect and mount it, then press Enter.';
   const usual =
     plan.server === undefined ? (plan.store ?? disks[0]?.place ?? '') : `server ${plan.server}`;
   const hint = rows.length === 0 ? more : `${more}\n${formatTable(rows, [])}`;

@@ -16,6 +16,7 @@ import { shellWord } from '../output/shell-word.js';
 import { askYes } from '../output/terminal.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { requireYes } from './confirm.js';
+import { joinCodeIn } from './join-codes.js';
 import { isForeign, isSetUp, tardisCommand } from '../shared/own-files.js';
 import {
   remove,
@@ -34,6 +35,7 @@ import {
   BUCKET_NAMES,
   type Chosen,
   type Keep,
+  joinedBy,
   keepStored,
   passwordPath,
   type Plan,
@@ -77,7 +79,7 @@ export async function setup(options: Options): Promise<number> {
 
 /** Returns the plan; undefined if the user left without one. Throws USAGE without a terminal and without answers. */
 async function choose(
-  { setupYes, answersFile, sources, database, client, json }: Options,
+  { setupYes, answersFile, joinFile, sources, database, client, json }: Options,
   start: Plan,
   isWritten: boolean,
 ): Promise<Chosen | undefined> {
@@ -86,6 +88,7 @@ async function choose(
     const place = byteText(database);
     plan = answered(plan, 'Place', isBucketText(place) ? place : path.resolve(place));
   }
+  if (joinFile !== undefined) plan = joinedBy(plan, joinCodeIn(joinFile));
   const bucket = BUCKET_NAMES.flatMap((name) => {
     const { source = 'built-in', value } = sources.get(name) ?? {};
     return source === 'built-in' ? [] : [[name, value!] as const];
@@ -122,9 +125,15 @@ async function usualPlan(): Promise<Plan> {
 
 /** Throws USAGE or CONFIG_INVALID if the plan lacks something, before anything is written. */
 function requireUsable(plan: Plan, password: Buffer | undefined): void {
-  const { store, server, passwordFile, scope, time } = plan;
+  const { store, server, code, passwordFile, scope, time } = plan;
   if (store === undefined && server === undefined) {
     throw new TardisError('USAGE', 'there is no place for the backups: answer Place, or give -D');
+  }
+  if (code !== undefined && passwordFile === undefined) {
+    throw new TardisError(
+      'USAGE',
+      'a machine that joins by a code needs a password: Encrypt = yes',
+    );
   }
   if (passwordFile !== undefined && password === undefined && !isThere(passwordFile)) {
     const why = `there is no password in ${displayText(passwordFile)}`;
@@ -179,16 +188,19 @@ function warn(text: string): void {
   process.stderr.write(`warning: ${text}\n`);
 }
 
-/** Runs a command with the configuration, its output on this terminal; returns its exit status. */
+/** Runs a command with the configuration and an input, its output on this terminal; returns its exit status. */
 function runWith(
   tool: string,
   words: readonly string[],
   { json, trustStore }: Options,
+  input?: string,
 ): Promise<number> {
   const given = [...words, '--config', usualClientFile(), ...(trustStore ? ['--trust-store'] : [])];
   const child = spawn(tardisCommand(tool), given, {
-    stdio: ['inherit', json ? 2 : 'inherit', 'inherit'],
+    stdio: [input === undefined ? 'inherit' : 'pipe', json ? 2 : 'inherit', 'inherit'],
   });
+  child.stdin?.on('error', () => undefined); // a command that ends early need not read it
+  child.stdin?.end(input);
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (status) => resolve(status ?? 1));
@@ -196,12 +208,22 @@ function runWith(
 }
 
 /** Makes the first backup, or the next one. A client that is not there, or cannot be read, is created. */
-function firstBackup(system: System, { store, client }: Plan, options: Options): Promise<number> {
+async function firstBackup(
+  system: System,
+  { store, client, code }: Plan,
+  options: Options,
+): Promise<number> {
   const isThereNow =
     store !== undefined && path.isAbsolute(store)
       ? isClientDirectory(system, path.join(store, client))
       : storedSettings() !== undefined;
-  return runWith('tardis', ['backup', ...(isThereNow ? [] : ['--create'])], options);
+  if (code !== undefined && !isThereNow) {
+    // The code is no argument, since other users of this machine could see it.
+    const status = await runWith('sonic', ['create', '--join', '-'], options, code);
+    if (status !== 0) return status;
+  }
+  const creates = code === undefined && !isThereNow;
+  return runWith('tardis', ['backup', ...(creates ? ['--create'] : [])], options);
 }
 
 /** Returns what `sonic getconfig` prints of the client; undefined if it is not there, or cannot be read now. */

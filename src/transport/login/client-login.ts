@@ -73,6 +73,8 @@ export interface Credentials {
   readonly fillsKeyFile?: boolean;
   /** Key record of the client that a new client is a copy of. The copy has the same keys, under the same password. */
   readonly copied?: KeyRecord | undefined;
+  /** Secret of a code by which the server makes this client; undefined if there is none. */
+  readonly code?: string | undefined;
   /** This machine's memory of the client; undefined to compare nothing. */
   readonly identity?: KnownClient | undefined;
 }
@@ -182,6 +184,7 @@ export class Login {
       ...place,
       account: this.credentials.account ?? '',
       keys: known?.bytes ?? Buffer.alloc(0),
+      code: (this.target.create ? this.credentials.code : undefined) ?? '',
     });
     this.greeting = message.head;
     connection.sendEncoded(message);

@@ -134,7 +134,7 @@ function helloIn(greeting: Buffer): Head<'hello'> {
       `the client speaks protocol ${head.protocol}, this server ${PROTOCOL_VERSION}`,
     );
   }
-  if (head.create || head.purpose !== Purpose.read || head.ticket.length > 0) {
+  if (head.create || head.code !== '' || head.purpose !== Purpose.read || head.ticket.length > 0) {
     throw new TardisError('PROTOCOL_VIOLATION', 'a login over HTTP is for reading only');
   }
   return head;
