@@ -30,6 +30,8 @@ export const NO_PATIENCE: Patience = Object.freeze({ forMs: 0 });
 export interface Retry {
   readonly reason: TardisError;
   readonly waitMs: number;
+  /** Milliseconds for which there will be attempts, if this is the first of them; else undefined. */
+  readonly forMs: number | undefined;
 }
 
 /** Errors that may be temporary, so that a retry can succeed. */
@@ -95,11 +97,12 @@ function secondsOf({ code, context }: TardisError): number {
 
 export class Backoff {
   private readonly retries: Retries;
+  private wasReported = false;
 
   /** Starts the time of `patience`. Aborting `signal` ends a delay at once. */
   constructor(
     system: Pick<System, 'clock' | 'random'>,
-    patience: Patience,
+    private readonly patience: Patience,
     private readonly signal: AbortSignal | undefined,
   ) {
     const { firstWaitMs: firstMs = FIRST_WAIT_MS, forMs } = patience;
@@ -134,7 +137,8 @@ export class Backoff {
       ...(reason.code === 'CLIENT_ELSEWHERE' ? { longestMs: LONGEST_ELSEWHERE_MS } : {}),
     });
     if (waitMs === undefined) throw reason;
-    report({ reason, waitMs });
+    report({ reason, waitMs, forMs: this.wasReported ? undefined : this.patience.forMs });
+    this.wasReported = true;
     try {
       await sleep(waitMs, undefined, this.signal === undefined ? {} : { signal: this.signal });
     } catch {

@@ -37,7 +37,10 @@ test('a backup and a restore wait for a server that is not there yet', async (t)
   const there = ['--server', '127.0.0.1', '--port', port, '--insecure-tcp', '-C', 'me', PASSWORD];
   const waits = async (command: Running): Promise<void> => {
     await command.until('second attempt', () => TRIED_AGAIN.test(command.stderr));
-    t.regex(command.stderr, /cannot reach the server at 127\.0\.0\.1:\d+: .*, trying again in/);
+    t.regex(
+      command.stderr,
+      /cannot reach the server at 127\.0\.0\.1:\d+: .*, trying again in \d+ s, and for 10 min 0 s in all \(--reconnect\)$/m,
+    );
   };
   const saving = new Running('tardis', [...there, '--create', source]);
   await waits(saving);

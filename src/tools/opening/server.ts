@@ -6,6 +6,7 @@ import type { RemotePlace } from '../../remote/index.js';
 import { type Address, hostInUrl, isHost, isLoopback, type TcpPlace } from '../../system/index.js';
 import type { Elsewhere } from '../../transport/login/index.js';
 import { linkWith, type Retry, type TlsOptions } from '../../transport/index.js';
+import { formatSeconds } from '../output/units.js';
 import { keyFileOf, type KeysSettings, promptFor } from './keys.js';
 import { identityAt, type IdentitySettings } from './known-state.js';
 import { askPassword, givenPassword, type PasswordSettings } from './password.js';
@@ -30,11 +31,14 @@ interface ServerPlace {
 }
 
 /** Returns the line that announces a retry. */
-export function retryText({ reason, waitMs }: Retry): string {
+export function retryText({ reason, waitMs, forMs }: Retry): string {
   const isSilent = reason.code === 'TIMED_OUT' && reason.context['isUnanswered'] !== true;
   const isLost = reason.code === 'CONNECTION_LOST' || isSilent;
   const what = isLost ? 'connection lost' : displayName(Buffer.from(reason.message));
-  return `${what}, trying again in ${Math.max(1, Math.round(waitMs / 1000))} s`;
+  const next = `${what}, trying again in ${Math.max(1, Math.round(waitMs / 1000))} s`;
+  return forMs === undefined
+    ? next
+    : `${next}, and for ${formatSeconds(forMs)} in all (--reconnect)`;
 }
 
 /**
