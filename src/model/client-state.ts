@@ -15,14 +15,19 @@ export const CLIENT_STATES = [
 ] as const;
 export type ClientStateName = (typeof CLIENT_STATES)[number];
 
+/** A run that completed no set: its session ended without one, or it was cut off, and began `beganMs` ago. */
+export type RunFailure =
+  | { readonly code: 'incomplete' }
+  | { readonly code: 'cut'; beganMs: number };
+
 /** Facts about a client. An unknown one is undefined, or 0. */
 export interface ClientFacts {
   /** The reason why the client cannot be seen now; undefined if it can. */
   readonly fault?: string | undefined;
   /** True if a backup is in progress. */
   readonly isRunning?: boolean;
-  /** The reason why the last run completed no set; undefined if it completed one. */
-  readonly failure?: string | undefined;
+  /** Why the last run completed no set: a reason, or what is known of it; undefined if it completed one. */
+  readonly failure?: string | RunFailure | undefined;
   /** The newest complete set; undefined if there is none. */
   readonly newest:
     | {
@@ -39,8 +44,33 @@ export interface ClientFacts {
   readonly damagedContents?: number | undefined;
 }
 
+/** The facts that a state follows from, for programs that put it into words of their own. */
+export interface StateCause {
+  readonly code:
+    | 'good'
+    | 'running'
+    | 'unread'
+    | 'damaged'
+    | 'late'
+    | RunFailure['code']
+    | 'failed'
+    | 'never'
+    | 'unseen';
+  /** Age of the newest complete set; absent if there is none. */
+  readonly ageMs?: number;
+  /** Age from which a client is late. */
+  readonly allowedMs?: number;
+  /** Age of a run that was cut off. */
+  readonly beganMs?: number;
+  /** Number of entries that were not read. */
+  readonly count?: number;
+  /** The words of an error. */
+  readonly detail?: string;
+}
+
 export interface ClientState {
   readonly state: ClientStateName;
+  readonly cause: StateCause;
   /** A sentence for the user. */
   readonly reason: string;
   /** The next step for the user, as a sentence; empty if none is needed. */
@@ -60,6 +90,7 @@ export function clientState(facts: ClientFacts): ClientState {
   if (fault !== undefined) {
     return {
       state: 'unknown',
+      cause: { code: 'unseen', detail: fault },
       reason: `The backups cannot be seen: ${fault}${/[.?!]$/.test(fault) ? '' : '.'}`,
       advice: 'Connect the disk or the server of the store, then look again.',
     };
@@ -68,10 +99,16 @@ export function clientState(facts: ClientFacts): ClientState {
     newest === undefined
       ? 'there is no complete set'
       : `the last one is ${ageText(newest.ageMs)} old`;
-  if (isRunning) return { state: 'running', reason: `A backup is running; ${last}.`, advice: '' };
+  const { ageMs } = newest ?? {};
+  const age = ageMs === undefined ? {} : { ageMs };
+  if (isRunning) {
+    const cause = { code: 'running', ...age } as const;
+    return { state: 'running', cause, reason: `A backup is running; ${last}.`, advice: '' };
+  }
   if (newest === undefined && failure === undefined) {
     return {
       state: 'never',
+      cause: { code: 'never' },
       reason: 'There is no complete backup yet.',
       advice: 'Run `tardis backup`, or `tardis setup` for a schedule.',
     };
@@ -79,13 +116,18 @@ export function clientState(facts: ClientFacts): ClientState {
   if (failure !== undefined) {
     return {
       state: 'failed',
-      reason: `The last backup was not completed: ${failure}; ${last}.`,
+      cause: {
+        ...(typeof failure === 'string' ? { code: 'failed', detail: failure } : failure),
+        ...age,
+      },
+      reason: `The last backup was not completed: ${failureText(failure)}; ${last}.`,
       advice: 'Run `tardis backup` and read its messages; it continues where the last one stopped.',
     };
   }
   if (lateAfterMs > 0 && newest!.ageMs >= lateAfterMs) {
     return {
       state: 'late',
+      cause: { code: 'late', ageMs: newest!.ageMs, allowedMs: lateAfterMs },
       reason: `The newest backup is ${ageText(newest!.ageMs)} old, and should be at most ${ageText(lateAfterMs)} old.`,
       advice: 'Run `tardis backup`, and look whether its timer runs.',
     };
@@ -98,21 +140,35 @@ function warnedOrGood({ newest, damagedContents = 0 }: ClientFacts): ClientState
   if (damagedContents > 0 || isDoubtful) {
     return {
       state: 'warned',
+      cause: { code: 'damaged' },
       reason: 'Parts of the backups are damaged.',
       advice:
         'Run `tardis check`, which names them; the next backup sends what the disk still has.',
     };
   }
   if (unread > 0) {
-    const what = unread === 1 ? 'one entry' : `${unread} entries`;
+    const what = unread === 1 ? '1 entry' : `${unread} entries`;
     return {
       state: 'warned',
+      cause: { code: 'unread', count: unread },
       reason: `The last backup could not read ${what}.`,
       advice:
         '`sonic info` names what could not be read: exclude it, or back up as a user who may read it.',
     };
   }
-  return { state: 'good', reason: 'The last backup is complete.', advice: '' };
+  return {
+    state: 'good',
+    cause: { code: 'good' },
+    reason: 'The last backup is complete.',
+    advice: '',
+  };
+}
+
+function failureText(failure: string | RunFailure): string {
+  if (typeof failure === 'string') return failure;
+  return failure.code === 'cut'
+    ? `the run that began ${ageText(failure.beganMs)} ago was cut off`
+    : 'its last session completed no set';
 }
 
 /**

@@ -1,42 +1,56 @@
-/** Language of the page: the browser's first language that has a table, otherwise English. */
-import { ENGLISH, LANGUAGES, type Language, type TextKey } from './strings.js';
+/** Language of the page: the chosen one, otherwise the first of the browser that the page has, otherwise English. */
+import ENGLISH from './languages/en.json' with { type: 'json' };
+import {
+  type LanguageCode,
+  languageOf,
+  type TextKey,
+  type Texts,
+  translator,
+} from './logic/texts.js';
 
-const FALLBACK = 'en';
+const CHOSEN_KEY = 'language';
 
-const wanted = navigator.languages.map((tag) => tag.toLowerCase().split('-')[0]!);
-const code = wanted.find((tag) => Object.hasOwn(LANGUAGES, tag)) ?? FALLBACK;
-const table: Language = LANGUAGES[code] ?? ENGLISH;
-const plurals = new Intl.PluralRules(code);
+export const LANGUAGE: LanguageCode = languageOf([
+  localStorage.getItem(CHOSEN_KEY),
+  ...navigator.languages,
+]);
+
+/** Returns the texts of the language; those in English are in the script, and stand in for a file that cannot be loaded. */
+async function loaded(): Promise<Texts> {
+  if (LANGUAGE === 'en') return ENGLISH;
+  try {
+    const response = await fetch(new URL(`languages/${LANGUAGE}.json`, document.baseURI));
+    return response.ok ? ((await response.json()) as Texts) : ENGLISH;
+  } catch {
+    return ENGLISH; // the next load of the page may have it
+  }
+}
+
+const texts = await loaded();
+document.documentElement.lang = texts === ENGLISH ? 'en' : LANGUAGE;
 
 /**
- * Language tag for the format of dates and numbers: the first tag of the browser that is of the language of the texts;
+ * Language tag for the format of dates and numbers: the first tag of the browser that is of the language of the page;
  * without such a tag, that language.
  */
 export const LOCALE: string =
-  navigator.languages.find((tag) => tag.toLowerCase().startsWith(code)) ?? code;
-
-const numbers = new Intl.NumberFormat(LOCALE);
-
-type Values = Readonly<Record<string, string | number>>;
+  navigator.languages.find((tag) => languageOf([tag]) === LANGUAGE) ?? LANGUAGE;
 
 /** Returns a text with its values inserted. The value `n` selects the plural form. */
-export function t(key: TextKey, values: Values = {}): string {
-  const text = table[key];
-  const count = values['n'];
-  const form =
-    typeof text === 'string'
-      ? text
-      : (text[pluralOf(typeof count === 'number' ? count : 0)] ?? text.other);
-  return form.replaceAll(/\{(\w+)\}/g, (whole: string, name: string) => {
-    const value = values[name];
-    if (value === undefined) return whole;
-    return typeof value === 'number' ? numbers.format(value) : value;
-  });
+export const t = translator(texts, ENGLISH, LOCALE);
+
+/** True if the page has a text of this key. */
+export function hasText(key: string): key is TextKey {
+  return Object.hasOwn(ENGLISH, key);
 }
 
-function pluralOf(count: number): 'one' | 'few' | 'many' | 'other' {
-  const plural = plurals.select(count);
-  return plural === 'one' || plural === 'few' || plural === 'many' ? plural : 'other';
+/** Returns a label with a value, such as `Theme: dark`. */
+export function labelled(label: string, value: string): string {
+  return t('labelled', { label, value });
 }
 
-document.documentElement.lang = code;
+/** Keeps a language for this browser, and shows the page in it. Work that runs goes on, since the program does it. */
+export function chooseLanguage(code: string): void {
+  localStorage.setItem(CHOSEN_KEY, code);
+  location.reload();
+}

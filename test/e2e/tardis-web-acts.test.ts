@@ -62,16 +62,16 @@ test.serial('a backup runs from the page, is stopped, and runs again to its end'
     await page.getByRole('button', { name: 'Overview' }).click();
     await act(page, 'Back up now');
     const running = jobOf(page, 'backup').and(page.locator('[data-state=running]'));
-    await running.getByText(/scanned \d/).waitFor();
+    await running.getByText(/entr\w+ looked at/).waitFor();
     await page.reload();
-    await running.getByText(/scanned \d/).waitFor();
+    await running.getByText(/entr\w+ looked at/).waitFor();
     await running.getByRole('button', { name: 'Stop: Backup' }).click();
     await jobOf(page, 'backup').and(page.locator('[data-state=stopped]')).waitFor();
     configure();
     fs.writeFileSync(path.join(source, 'new'), 'new');
     await act(page, 'Back up now');
     const done = jobOf(page, 'backup').and(page.locator('[data-state=done]'));
-    await done.getByText(/Backup set \d+ .* is complete/).waitFor();
+    await done.getByText(/Backup \d+ is complete/).waitFor();
     await done.getByRole('button', { name: 'Details: Backup' }).click();
     await page
       .getByRole('dialog')
@@ -94,7 +94,7 @@ test.serial(
       const done = (kind: string): Locator =>
         jobOf(page, kind).and(page.locator('[data-state=done]'));
       await act(page, 'Lock');
-      await done('lock').getByText('1 backup set of "me" locked: 2').waitFor();
+      await done('lock').getByText('1 backup is locked.').waitFor();
       await shown.getByText('locked').waitFor();
       await done('lock').getByRole('button', { name: 'Undo: Lock' }).click();
       await shown.getByText('locked').waitFor({ state: 'detached' });
@@ -106,7 +106,7 @@ test.serial(
       await shown.getByText('before-move').waitFor();
       await page.locator('.set', { hasText: 'set 1' }).click();
       await act(page, 'Delete');
-      await done('delete').getByText('1 backup set of "me" deleted').waitFor();
+      await done('delete').getByText('1 backup is deleted.').waitFor();
       await page.locator('.set', { hasText: 'set 1' }).waitFor({ state: 'detached' });
       await page.getByRole('button', { name: 'secret', exact: true }).click();
       await act(page, 'Forget');

@@ -89,7 +89,7 @@ test.serial(
       t.is(/\d:\d\d:\d\d/.test(newest), minuteOf(newest) === minuteOf(oldest), newest);
       t.regex(newest, /set 2/);
       await page.getByRole('button', { name: 'Overview' }).click();
-      await page.locator('.overview td', { hasText: 'could not read one entry' }).waitFor();
+      await page.locator('.overview td', { hasText: 'could not read 1 entry' }).waitFor();
       await page.getByText(/ are free on the disk of the store/).waitFor();
       await page.getByText('No check has read the data yet').waitFor();
       await succeed('sonic', ['check', '-D', store, '-C', 'me', '--read-data']);
@@ -108,6 +108,7 @@ test.serial('a lost connection is reported, and the page goes on when it is back
   const { store } = await makeLab(t);
   const expected = /ERR_INTERNET_DISCONNECTED/;
   await withPage(t, { browser, store, expected }, async (page) => {
+    await page.getByRole('button', { name: 'Alpha', exact: true }).waitFor();
     await page.context().setOffline(true);
     await page.getByText('There is no answer from the program').waitFor();
     await page.getByRole('button', { name: 'Alpha', exact: true }).waitFor();

@@ -125,11 +125,11 @@ test('names show no unseen characters', (t) => {
 });
 
 test('figures are short', (t) => {
-  t.is(shownBytes(0), '0 B');
-  t.is(shownBytes(999), '999 B');
-  t.is(shownBytes(1500), '1.5 kB');
-  t.is(shownBytes(999_960), '1.0 MB');
-  t.is(shownBytes(123_456_789), '123 MB');
+  t.is(shownBytes(0, 'en'), '0 bytes');
+  t.is(shownBytes(999, 'de'), '999 Byte');
+  t.regex(shownBytes(1500, 'fr'), /^1,5\sko$/);
+  t.is(shownBytes(999_960, 'en'), '1.0 MB');
+  t.is(shownBytes(123_456_789, 'en'), '123 MB');
   t.is(shownMode(0o750), 'rwxr-x---');
   t.is(msOfNs('1500000000000000000'), 1_500_000_000_000);
   for (const wrong of [undefined, '', 'x', '9'.repeat(40), '9'.repeat(30)]) {
@@ -332,12 +332,9 @@ test('a job has a share, a rate and a time that is left, as far as they are know
   t.is(shareOf({ ...job, totalBytes: undefined }), undefined);
   t.is(leftMs({ ...job, totalBytes: undefined }), undefined);
   t.is(rateOf({ ...job, elapsedMs: 10 }), undefined);
-  t.deepEqual([0, 59_000, 59_500, 61_000, 3_600_000, 5_400_000].map(shownDuration), [
-    '0 s',
-    '59 s',
-    '1 min 0 s',
-    '1 min 1 s',
-    '1 h 0 min',
-    '1 h 30 min',
-  ]);
+  t.deepEqual(
+    [0, 59_000, 59_500, 61_000, 3_600_000, 5_400_000].map((ms) => shownDuration(ms, 'en')),
+    ['0 sec', '59 sec', '1 min 0 sec', '1 min 1 sec', '1 hr 0 min', '1 hr 30 min'],
+  );
+  t.is(shownDuration(61_000, 'de'), '1 Min. 1 Sek.');
 });

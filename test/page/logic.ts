@@ -9,4 +9,6 @@ export * from '../../src/page/logic/row-window.js';
 export * from '../../src/page/logic/selection.js';
 export * from '../../src/page/logic/shown.js';
 export * from '../../src/page/logic/text-diff.js';
+export * from '../../src/page/logic/causes.js';
+export * from '../../src/page/logic/texts.js';
 export * from '../../src/page/logic/rows.js';

@@ -1,5 +1,5 @@
 /** The status of the clients of a store, for tools and as fields of a message. */
-import { ageText, type ClientState, clientState, type SetNumber } from '../../model/index.js';
+import { type ClientState, clientState, type SetNumber } from '../../model/index.js';
 import { isClientName } from '../../store/index.js';
 import type { Body } from '../../transport/index.js';
 import { type Coder, isParallel, odd } from './coder.js';
@@ -53,13 +53,13 @@ export function stateOf(
   const age = (ms: number): number => Math.max(0, nowMs - ms);
   const failures = [
     failure,
-    isOpen ? `the run that began ${ageText(age(unfinishedAtMs))} ago was cut off` : undefined,
-    isFailing ? 'its last session completed no set' : undefined,
+    isOpen ? ({ code: 'cut', beganMs: age(unfinishedAtMs) } as const) : undefined,
+    isFailing ? ({ code: 'incomplete' } as const) : undefined,
   ];
   return clientState({
     fault: fault === '' ? undefined : `[${fault}]`,
     isRunning: isOpen && isInUse,
-    failure: failures.find((text) => text !== undefined),
+    failure: failures.find((one) => one !== undefined),
     newest: one.newestSet === 0 ? undefined : { ageMs: age(one.newestAtMs), unread, isDoubtful },
     lateAfterMs: lateAfterMs > 0 ? lateAfterMs : one.lateAfterMs,
     damagedContents,

@@ -3,7 +3,7 @@ import { type ComponentChildren, createContext } from 'preact';
 import { useContext, useState } from 'preact/hooks';
 import { api, type ActKind, type ApiError, type BackupSet, type PurgeRules } from '../api.js';
 import { asApiError } from '../hooks.js';
-import { t } from '../language.js';
+import { labelled, LOCALE, t } from '../language.js';
 import { shownBytes, shownName } from '../logic/shown.js';
 import { Dialog } from './dialog.js';
 import { nameOf } from './files-view.js';
@@ -126,7 +126,7 @@ export function SetActs({ set, when }: { readonly set: BackupSet; readonly when:
       <ActButton
         kind="locks"
         label={lock}
-        title={`${lock}: ${when}`}
+        title={labelled(lock, when)}
         body={{ sets, isLocked: !isLocked }}
       >
         <p>{t(isLocked ? 'actUnlockText' : 'actLockText')}</p>
@@ -136,7 +136,7 @@ export function SetActs({ set, when }: { readonly set: BackupSet; readonly when:
         <ActButton
           kind="deletions"
           label={t('actDelete')}
-          title={`${t('actDelete')}: ${when}`}
+          title={labelled(t('actDelete'), when)}
           body={{ sets }}
           isFinal
         >
@@ -163,7 +163,7 @@ function TagAct({ sets, tags, when }: TagProps) {
     <ActButton
       kind="tags"
       label={t('actTag')}
-      title={`${t('actTag')}: ${when}`}
+      title={labelled(t('actTag'), when)}
       body={{ sets, addTags, removeTags }}
       isReady={addTags.length + removeTags.length > 0}
     >
@@ -199,7 +199,7 @@ export function PurgeAct({ rules, gone, freedBytes }: PurgeProps) {
       isFinal
       isReady={gone > 0 || saves}
     >
-      <p>{t('actPurgeText', { n: gone, bytes: shownBytes(freedBytes ?? 0) })}</p>
+      <p>{t('actPurgeText', { n: gone, bytes: shownBytes(freedBytes ?? 0, LOCALE) })}</p>
       <label class="check">
         <input
           type="checkbox"
@@ -219,7 +219,7 @@ export function ForgetAct({ path }: { readonly path: string }) {
     <ActButton
       kind="forgets"
       label={t('actForget')}
-      title={`${t('actForget')}: ${name}`}
+      title={labelled(t('actForget'), name)}
       body={{ paths: [path] }}
       isFinal
     >

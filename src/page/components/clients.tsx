@@ -2,8 +2,9 @@
 import { useMemo, useState } from 'preact/hooks';
 import type { Client } from '../api.js';
 import { LOCALE, t } from '../language.js';
+import { adviceOf, reasonOf } from '../logic/causes.js';
 import { shownAgo, shownName, shownTime } from '../logic/shown.js';
-import type { TextKey } from '../strings.js';
+import type { TextKey } from '../logic/texts.js';
 
 /** Number of clients from which a field limits the table. */
 const MANY = 20;
@@ -115,15 +116,24 @@ const SHOWN: Readonly<Record<string, readonly [text: TextKey, kind: string]>> = 
   unknown: ['stateUnknown', 'mark-bad'],
 };
 
+/** Returns why a client has its state, as a sentence. */
+export function causeText(cause: Client['cause']): string {
+  return shownName(reasonOf(cause, t, LOCALE));
+}
+
+function adviceText(cause: Client['cause']): string {
+  return adviceOf(cause, t);
+}
+
 /** Shows the state of a client, with its reason and what to do. */
 export function StateMark({ client }: { readonly client: Client }) {
-  const { state, reason, advice } = client;
+  const { state, cause } = client;
   const [text, kind] = SHOWN[state] ?? SHOWN['unknown']!;
   return (
     <>
       <span class={`mark ${kind}`}>{t(text)}</span>
       {state === 'good' ? null : (
-        <span class="faint block">{shownName(`${reason} ${advice}`.trim())}</span>
+        <span class="faint block">{`${causeText(cause)} ${adviceText(cause)}`.trim()}</span>
       )}
     </>
   );

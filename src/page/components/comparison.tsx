@@ -1,7 +1,7 @@
 /** Shows two versions of a text side by side, or one below the other if there is not enough room. */
 import { api, contentHref, type Entry } from '../api.js';
 import { useAnswer } from '../hooks.js';
-import { t } from '../language.js';
+import { labelled, t } from '../language.js';
 import { MAX_DIFF_BYTES, textIn } from '../logic/preview.js';
 import { type DiffRow, diffRows, type DiffSide } from '../logic/text-diff.js';
 import { shownName } from '../logic/shown.js';
@@ -80,10 +80,10 @@ function Differences({ rows, before, after }: DifferencesProps) {
         <thead>
           <tr>
             <th scope="col" colSpan={2}>
-              {t('versionOlder')}: {before}
+              {labelled(t('versionOlder'), before)}
             </th>
             <th scope="col" colSpan={2}>
-              {t('versionNewer')}: {after}
+              {labelled(t('versionNewer'), after)}
             </th>
           </tr>
         </thead>

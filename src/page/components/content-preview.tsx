@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { api, contentHref, type Entry } from '../api.js';
 import { useAnswer } from '../hooks.js';
-import { t } from '../language.js';
+import { LOCALE, t } from '../language.js';
 import { imageType, MAX_IMAGE_BYTES, MAX_TEXT_BYTES, textIn } from '../logic/preview.js';
 import { shownBytes, shownName } from '../logic/shown.js';
 import { Notice } from './notice.js';
@@ -38,7 +38,7 @@ export function ContentPreview(props: PreviewProps) {
         {text}
       </pre>
       {content.value.length < entry.sizeBytes ? (
-        <p class="faint">{t('previewCut', { bytes: shownBytes(content.value.length) })}</p>
+        <p class="faint">{t('previewCut', { bytes: shownBytes(content.value.length, LOCALE) })}</p>
       ) : null}
     </>
   );

@@ -83,7 +83,7 @@ function Facts(props: DetailsProps & { readonly entry: Entry }) {
       </div>
       <dl class="facts">
         <Fact label={t('kind')} value={t(entry.type)} />
-        {isFile ? <Fact label={t('size')} value={shownBytes(entry.sizeBytes)} /> : null}
+        {isFile ? <Fact label={t('size')} value={shownBytes(entry.sizeBytes, LOCALE)} /> : null}
         <Fact label={t('modified')} value={shownTime(msOfNs(entry.modifiedNs), LOCALE)} />
         <Fact label={t('permissions')} value={shownMode(entry.permissions)} />
         <Fact label={t('owner')} value={`${entry.uid}:${entry.gid}`} />

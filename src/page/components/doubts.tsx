@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { api, onDoubts } from '../api.js';
 import { t } from '../language.js';
-import { shownName } from '../logic/shown.js';
+import { English } from './english.js';
 import { Icon } from './icons.js';
 
 export function Doubts() {
@@ -37,7 +37,9 @@ export function DoubtTexts({ doubts }: { readonly doubts: readonly string[] }) {
         <strong>{t('unproven')}</strong>
         <ul>
           {doubts.map((text) => (
-            <li key={text}>{shownName(text)}</li>
+            <li key={text}>
+              <English text={text} />
+            </li>
           ))}
         </ul>
       </div>

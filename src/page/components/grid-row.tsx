@@ -74,7 +74,7 @@ export function GridRow(props: RowProps) {
         </span>
       </div>
       <div class="cell cell-size" role="gridcell">
-        {isFile && entry !== undefined ? shownBytes(entry.sizeBytes) : ''}
+        {isFile && entry !== undefined ? shownBytes(entry.sizeBytes, LOCALE) : ''}
       </div>
       <div class="cell cell-modified" role="gridcell">
         {entry === undefined || entry.damage !== undefined

@@ -1,10 +1,11 @@
 /** Shows the progress and the result of a job, with all that failed. */
 import type { JobState } from '../api.js';
-import { t } from '../language.js';
+import { LOCALE, t } from '../language.js';
 import { leftMs, rateOf, shareOf, shownBytes, shownDuration, shownName } from '../logic/shown.js';
-import type { TextKey } from '../strings.js';
+import type { TextKey } from '../logic/texts.js';
 import { DoubtTexts } from './doubts.js';
-import { errorText } from './notice.js';
+import { English } from './english.js';
+import { ErrorWords } from './notice.js';
 
 export function JobOutcome({ job }: { readonly job: JobState }) {
   const { kind, state, failures, error, losses, doubts, command, log } = job;
@@ -21,24 +22,32 @@ export function JobOutcome({ job }: { readonly job: JobState }) {
           <li key={text}>{text}</li>
         ))}
       </ul>
-      {error === undefined ? null : <p>{errorText(error)}</p>}
+      {error === undefined ? null : (
+        <p>
+          <ErrorWords error={error} />
+        </p>
+      )}
       <DoubtTexts doubts={doubts} />
       {command === undefined ? null : (
         <>
           <p class="command">
             <code>{command}</code>
           </p>
-          <pre class="log" tabIndex={0}>
+          <pre class="log" tabIndex={0} lang="en">
             {log.join('\n')}
           </pre>
         </>
       )}
-      {losses.length === 0 ? null : <p>{losses.join(', ')}</p>}
+      {losses.length === 0 ? null : (
+        <p>
+          {t('losses')} <English text={losses.join(', ')} />
+        </p>
+      )}
       {failures.length === 0 ? null : (
         <ul class="failures" tabIndex={0}>
           {failures.map(({ path, message, code }, index) => (
             <li key={index}>
-              <bdi>{shownName(path)}</bdi>: {shownName(message)} [{code}]
+              <bdi>{shownName(path)}</bdi> – <ErrorWords error={{ code, message }} />
             </li>
           ))}
         </ul>
@@ -60,18 +69,49 @@ export function JobProgress({ job }: { readonly job: JobState }) {
 
 function progressText(job: JobState): string {
   const { progress, totalBytes, latest, command } = job;
-  if (command !== undefined) return shownName(latest ?? '');
-  const bytes = shownBytes(progress.bytes);
+  if (command !== undefined) return commandProgress(latest ?? '');
+  const bytes = shownBytes(progress.bytes, LOCALE);
   const words = [
     totalBytes === undefined
       ? bytes
-      : t('bytesOf', { bytes, total: shownBytes(Math.max(totalBytes, progress.bytes)) }),
+      : t('bytesOf', { bytes, total: shownBytes(Math.max(totalBytes, progress.bytes), LOCALE) }),
   ];
   const rate = rateOf(job);
   const left = leftMs(job);
-  if (rate !== undefined) words.push(t('rate', { bytes: shownBytes(rate) }));
-  if (left !== undefined) words.push(t('timeLeft', { time: shownDuration(left) }));
+  if (rate !== undefined) words.push(t('rate', { bytes: shownBytes(rate, LOCALE) }));
+  if (left !== undefined) words.push(t('timeLeft', { time: shownDuration(left, LOCALE) }));
   return words.join(' · ');
+}
+
+/** Returns the progress that a command prints: entries looked at, or the share that is done. */
+function commandProgress(latest: string): string {
+  const scanned = /^scanned ([\d,]+)/.exec(latest)?.[1];
+  if (scanned !== undefined) return t('scanned', { n: Number(scanned.replaceAll(',', '')) });
+  const percent = /(\d{1,3}) %/.exec(latest)?.[1];
+  if (percent === undefined) return '';
+  const share = new Intl.NumberFormat(LOCALE, { style: 'percent' }).format(Number(percent) / 100);
+  return t('percentDone', { percent: share });
+}
+
+const RESULTS = {
+  backup: 'resultBackup',
+  check: 'resultCheck',
+  lock: 'resultLock',
+  unlock: 'resultUnlock',
+  tag: 'resultTag',
+  delete: 'resultDelete',
+  purge: 'resultPurge',
+  forget: 'resultForget',
+  withdraw: 'resultWithdraw',
+  setup: 'resultSetup',
+  'test-report': 'resultTestReport',
+} as const;
+
+/** Returns what an act has done, in words; empty if it failed or its command did not report it. */
+export function resultText({ result, state }: JobState): string {
+  if (state !== 'done' || result === undefined) return '';
+  const { code, n = 0 } = result;
+  return t(RESULTS[code], { n, set: String(n) });
 }
 
 export function hasLosses({ state, progress, hasWarnings }: JobState): boolean {
@@ -126,7 +166,7 @@ function countsOf({ kind, state, progress }: JobState): string[] {
   add('countLinks', links);
   if (bytes > 0) {
     counts.push(
-      t(kind === 'preview' ? 'countBytes' : 'countWritten', { bytes: shownBytes(bytes) }),
+      t(kind === 'preview' ? 'countBytes' : 'countWritten', { bytes: shownBytes(bytes, LOCALE) }),
     );
   }
   add('countUnchanged', unchanged);

@@ -2,12 +2,13 @@
 import { useState } from 'preact/hooks';
 import { api, type ApiError, type BackupSet, type Client, type JobState } from '../api.js';
 import { asApiError, type JobList } from '../hooks.js';
-import { t } from '../language.js';
+import { labelled, LOCALE, t } from '../language.js';
+import { causeText } from './clients.js';
 import { lastSegment, pathOf, textOf } from '../logic/paths.js';
 import { shownBytes, shownEntryName, shownName } from '../logic/shown.js';
 import { Dialog } from './dialog.js';
-import { hasLosses, headingOf, JobOutcome, JobProgress } from './job-outcome.js';
-import { Notice } from './notice.js';
+import { hasLosses, headingOf, JobOutcome, JobProgress, resultText } from './job-outcome.js';
+import { errorText, Notice } from './notice.js';
 
 interface StripProps {
   readonly jobs: JobList;
@@ -34,7 +35,7 @@ export function JobStrip({ jobs, sets, own, timeOf }: StripProps) {
     <section class="jobs" aria-label={t('jobs')}>
       {error === undefined ? null : <Notice error={error} />}
       <ul>
-        {isBackup ? <RunningBackup reason={own.reason} set={sets[0]} /> : null}
+        {isBackup ? <RunningBackup reason={causeText(own.cause)} set={sets[0]} /> : null}
         {listed.map((job) => (
           <JobItem
             key={job.id}
@@ -69,10 +70,10 @@ function RunningBackup({
   const sentBytes = set?.state === 'complete' ? undefined : set?.changed.sentBytes;
   return (
     <li data-kind="backup">
-      <strong>{shownName(reason)}</strong>
-      <progress aria-label={shownName(reason)} />
+      <strong>{reason}</strong>
+      <progress aria-label={reason} />
       {sentBytes === undefined ? null : (
-        <span class="faint">{t('sentBytes', { bytes: shownBytes(sentBytes) })}</span>
+        <span class="faint">{t('sentBytes', { bytes: shownBytes(sentBytes, LOCALE) })}</span>
       )}
     </li>
   );
@@ -105,20 +106,22 @@ function JobItem({ job, time, onShow, onEnd, onUndo }: ItemProps) {
         </span>
       )}
       {isRunning || job.command === undefined ? null : (
-        <span class="faint job-report">{shownName(job.error?.message ?? job.report ?? '')}</span>
+        <span class="faint job-report">
+          {job.error === undefined ? resultText(job) : errorText(job.error)}
+        </span>
       )}
       <span class="space" />
       {job.canUndo ? (
-        <button type="button" aria-label={`${t('jobUndo')}: ${title}`} onClick={onUndo}>
+        <button type="button" aria-label={labelled(t('jobUndo'), title)} onClick={onUndo}>
           {t('jobUndo')}
         </button>
       ) : null}
-      <button type="button" aria-label={`${t('jobDetails')}: ${title}`} onClick={onShow}>
+      <button type="button" aria-label={labelled(t('jobDetails'), title)} onClick={onShow}>
         {t('jobDetails')}
       </button>
       <button
         type="button"
-        aria-label={`${t(isRunning ? 'restoreStop' : 'jobDismiss')}: ${title}`}
+        aria-label={labelled(t(isRunning ? 'restoreStop' : 'jobDismiss'), title)}
         onClick={onEnd}
       >
         {t(isRunning ? 'restoreStop' : 'jobDismiss')}
@@ -151,6 +154,6 @@ function titleOf({ kind, paths, pathCount, output }: JobState): string {
   );
   const more = pathCount > names.length ? [t('moreFailures', { n: pathCount - names.length })] : [];
   const of = [...names, ...more].join(', ');
-  const what = of === '' ? t(TITLES[kind]) : `${t(TITLES[kind])}: ${of}`;
+  const what = of === '' ? t(TITLES[kind]) : labelled(t(TITLES[kind]), of);
   return output === undefined ? what : `${what} → ${shownName(output)}`;
 }

@@ -1,8 +1,8 @@
 /** Shows an error of the API, with advice about it. */
 import type { ApiError } from '../api.js';
-import { t } from '../language.js';
+import { hasText, t } from '../language.js';
 import { shownName } from '../logic/shown.js';
-import type { TextKey } from '../strings.js';
+import { English } from './english.js';
 import { Icon } from './icons.js';
 
 interface NoticeProps {
@@ -10,34 +10,55 @@ interface NoticeProps {
   readonly again?: () => void;
 }
 
-/** Texts for errors whose usual texts are for users of the commands. */
-const OWN_TEXTS: Readonly<Partial<Record<string, TextKey>>> = {
-  UNREACHABLE: 'gone',
-  NO_SUCH_PATH: 'noSuchPath',
-  NO_SUCH_SET: 'noSuchSet',
-};
 /** Codes of errors that another attempt does not end. */
 const LASTING: ReadonlySet<string> = new Set(['NO_SUCH_PATH', 'NO_SUCH_SET', 'NOT_PERMITTED']);
+/** Codes of errors whose own words say nothing that the text of the page does not. */
+const PLAIN: ReadonlySet<string> = new Set([
+  'UNREACHABLE',
+  'NO_SUCH_PATH',
+  'NO_SUCH_SET',
+  'NOT_LOGGED_IN',
+  'TOO_MANY_ATTEMPTS',
+]);
+
+/** Returns the text for the code of an error; undefined if the page has none. */
+function ownText(code: string): string | undefined {
+  const key = `error${code}`;
+  return hasText(key) ? t(key) : undefined;
+}
 
 /** Returns an error as one text. */
 export function errorText({ code, message }: Pick<ApiError, 'code' | 'message'>): string {
-  const own = OWN_TEXTS[code];
-  return own === undefined ? `${shownName(message)} [${code}]` : t(own);
+  const own = ownText(code);
+  if (own === undefined) return `${shownName(message)} [${code}]`;
+  return PLAIN.has(code) ? own : `${own} [${code}]`;
+}
+
+/** Shows an error within other text. */
+export function ErrorWords({ error }: { readonly error: Pick<ApiError, 'code' | 'message'> }) {
+  const { code, message } = error;
+  const own = ownText(code);
+  return (
+    <>
+      {own} {PLAIN.has(code) ? null : <English text={`${message} [${code}]`} />}
+    </>
+  );
 }
 
 export function Notice({ error, again }: NoticeProps) {
-  const own = OWN_TEXTS[error.code];
+  const { code, message, guidance } = error;
+  const own = ownText(code);
   return (
     <div class="notice" role="alert">
       <Icon name="warning" />
       <div>
-        <p>{own === undefined ? shownName(error.message) : t(own)}</p>
-        {own !== undefined ? null : (
+        <p>{own ?? t('errorOther')}</p>
+        {PLAIN.has(code) ? null : (
           <p class="faint">
-            {error.guidance} [{error.code}]
+            <English text={own === undefined ? `${message} ${guidance}` : message} /> [{code}]
           </p>
         )}
-        {again === undefined || LASTING.has(error.code) ? null : (
+        {again === undefined || LASTING.has(code) ? null : (
           <button type="button" onClick={again}>
             {t('retry')}
           </button>

@@ -54,7 +54,10 @@ function StoreFacts({ client }: { readonly client: string }) {
     <ul class="store-facts">
       {availableBytes === undefined || totalBytes === undefined ? null : (
         <li>
-          {t('storeFree', { free: shownBytes(availableBytes), total: shownBytes(totalBytes) })}
+          {t('storeFree', {
+            free: shownBytes(availableBytes, LOCALE),
+            total: shownBytes(totalBytes, LOCALE),
+          })}
         </li>
       )}
       <li>

@@ -5,8 +5,8 @@ import { useEffect, useState } from 'preact/hooks';
 import { api, type BackupSet, type PurgeRules } from '../api.js';
 import { useAnswer, useSettled } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
+import { keptBy } from '../logic/causes.js';
 import { shownBytes, shownName, shownTime } from '../logic/shown.js';
-import type { TextKey } from '../strings.js';
 import { PurgeAct } from './acts.js';
 import { Notice } from './notice.js';
 
@@ -76,26 +76,8 @@ export function PurgePreview({ client, sets, storeWords }: PurgeProps) {
   );
 }
 
-/** Texts of the reasons to keep a set. A reason about a period needs the name of the period. */
-const REASONS: Readonly<Record<string, TextKey>> = {
-  locked: 'keepLocked',
-  newest: 'keepNewest',
-  unfinished: 'keepUnfinished',
-  young: 'keepYoung',
-  tag: 'keepTag',
-  clock: 'keepClock',
-  damaged: 'keepDamaged',
-  'no rule': 'keepNoRule',
-  hour: 'keepHour',
-  day: 'keepDay',
-  week: 'keepWeek',
-  month: 'keepMonth',
-  year: 'keepYear',
-};
-
-function reasonText({ why, what = '' }: { readonly why: string; readonly what?: string }): string {
-  const key = Object.hasOwn(REASONS, why) ? REASONS[why] : undefined;
-  return shownName(key === undefined ? `${why} ${what}` : t(key, { what }));
+function keptText(reason: Parameters<typeof keptBy>[0]): string {
+  return shownName(keptBy(reason, t));
 }
 
 function boundedCount(text: string): number {
@@ -141,7 +123,9 @@ function Decisions({ sets: decisions, freedBytes, times }: DecisionsProps) {
     <>
       <p role="status">
         {t('purgeDeletes', { n: going, kept: decisions.length - going })}{' '}
-        {freedBytes === undefined ? null : t('purgeFrees', { bytes: shownBytes(freedBytes) })}
+        {freedBytes === undefined
+          ? null
+          : t('purgeFrees', { bytes: shownBytes(freedBytes, LOCALE) })}
       </p>
       <div class="table-scroll" tabIndex={0} role="region" aria-label={t('purge')}>
         <table class="plain-table">
@@ -163,7 +147,7 @@ function Decisions({ sets: decisions, freedBytes, times }: DecisionsProps) {
                     {t(isDeleted ? 'purgeGoes' : 'purgeStays')}
                   </span>
                 </td>
-                <td>{isDeleted ? t('keepNone') : reasons.map(reasonText).join('; ')}</td>
+                <td>{isDeleted ? t('keepNone') : reasons.map(keptText).join(' · ')}</td>
               </tr>
             ))}
           </tbody>

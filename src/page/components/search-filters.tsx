@@ -1,6 +1,6 @@
 /** Narrows a search: by kind, by size, by time, and to the directory that was open. */
 import type { Go } from '../hooks.js';
-import { t } from '../language.js';
+import { LOCALE, t } from '../language.js';
 import { textOf } from '../logic/paths.js';
 import { KINDS, type Place } from '../logic/place.js';
 import { shownBytes, shownName } from '../logic/shown.js';
@@ -28,7 +28,7 @@ export function SearchFilters({ place, go }: FiltersProps) {
         label={t('size')}
         value={leastBytes}
         any={t('anySize')}
-        options={SIZES.map((bytes) => [bytes, t('sizeFrom', { bytes: shownBytes(bytes) })])}
+        options={SIZES.map((bytes) => [bytes, t('sizeFrom', { bytes: shownBytes(bytes, LOCALE) })])}
         onChoose={(chosen) => go({ leastBytes: numberIn(chosen) }, 'replace')}
       />
       <Choice

@@ -3,10 +3,11 @@ import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import { api, type BackupSet } from '../api.js';
 import { type Go, useAnswer } from '../hooks.js';
-import { LOCALE, t } from '../language.js';
+import { hasText, LOCALE, t } from '../language.js';
 import { pathOf } from '../logic/paths.js';
 import { shownBytes, shownCount, shownDay, shownName } from '../logic/shown.js';
 import { SetActs } from './acts.js';
+import { English } from './english.js';
 import { PathName } from './name.js';
 import { Notice } from './notice.js';
 
@@ -74,13 +75,19 @@ function Unread({ client, set }: { readonly client: string; readonly set: number
         {notes.map(({ path, pathBytes, reason }, index) => (
           <li key={index}>
             <PathName path={pathOf(path, pathBytes)} />{' '}
-            <span class="faint">{shownName(reason)}</span>
+            <span class="faint">{noteReason(reason)}</span>
           </li>
         ))}
         {total > notes.length ? <li>{t('moreFailures', { n: total - notes.length })}</li> : null}
       </ul>
     </details>
   );
+}
+
+/** Returns why something was not read: an error of the system in words, or the words of the program. */
+function noteReason(reason: string): ComponentChildren {
+  const key = `system${reason}`;
+  return hasText(key) ? `${t(key)} (${reason})` : <English text={reason} />;
 }
 
 /** Returns the changes of a set in words. */
@@ -91,7 +98,7 @@ function changesOf({ changed }: BackupSet): string {
   if (altered !== undefined) words.push(t('changedChanged', { n: altered }));
   if (deleted !== undefined) words.push(t('changedDeleted', { n: deleted }));
   if (words.length === 0 && filesRead !== undefined) words.push(t('filesRead', { n: filesRead }));
-  if (sentBytes !== undefined) words.push(t('sentBytes', { bytes: shownBytes(sentBytes) }));
+  if (sentBytes !== undefined) words.push(t('sentBytes', { bytes: shownBytes(sentBytes, LOCALE) }));
   return words.join(' · ');
 }
 

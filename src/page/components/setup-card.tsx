@@ -2,10 +2,10 @@
 import { useContext, useState } from 'preact/hooks';
 import { api, type SetupBody } from '../api.js';
 import { useAnswer, useNews, useSettled } from '../hooks.js';
-import { t } from '../language.js';
+import { LOCALE, t } from '../language.js';
 import { pathFromText } from '../logic/paths.js';
 import { shownBytes, shownName } from '../logic/shown.js';
-import type { TextKey } from '../strings.js';
+import type { TextKey } from '../logic/texts.js';
 import { ActButton, Acting } from './acts.js';
 import { Notice } from './notice.js';
 
@@ -49,7 +49,7 @@ export function SetupCard({ client }: { readonly client: string }) {
                 <div key={key}>
                   <dt>{t(text)}</dt>
                   <dd>
-                    <bdi>{shownName(value[key])}</bdi>
+                    <bdi>{key === 'When' ? shownWhen(value[key]) : shownName(value[key])}</bdi>
                   </dd>
                 </div>
               ),
@@ -110,6 +110,12 @@ function SetupAct({ client, value }: SetupProps) {
   );
 }
 
+/** Returns a schedule in words; one that only the file can have, as it is written there. */
+function shownWhen(value: string): string {
+  const time = TIMES.find((one) => one === value);
+  return time === undefined ? shownName(value) : t(TIME_TEXTS[time]);
+}
+
 interface TimeProps {
   readonly value: string;
   readonly onChange: (time: string) => void;
@@ -153,7 +159,9 @@ function Weighed({ client, path }: { readonly client: string; readonly path: str
   if (value?.sizes !== undefined) {
     const { bytes, files } = value.sizes;
     return (
-      <li>{t('setupLeavesOut', { path: shownName(path), bytes: shownBytes(bytes), n: files })}</li>
+      <li>
+        {t('setupLeavesOut', { path: shownName(path), bytes: shownBytes(bytes, LOCALE), n: files })}
+      </li>
     );
   }
   if (error?.code !== 'NO_SUCH_PATH') return null;

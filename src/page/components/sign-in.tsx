@@ -3,7 +3,8 @@ import { useState } from 'preact/hooks';
 import { api, type ApiError } from '../api.js';
 import { asApiError, useAnswer } from '../hooks.js';
 import { t } from '../language.js';
-import { Notice } from './notice.js';
+import { errorText, Notice } from './notice.js';
+import { LanguageChoice } from './top-bar.js';
 
 interface SignInProps {
   /** Called once the browser has signed in. */
@@ -30,7 +31,10 @@ export function SignIn({ onDone }: SignInProps) {
   const isRemote = answer.value?.program === 'tardisremote';
   return (
     <main class="alone" id="main">
-      <h1>{t('product')}</h1>
+      <div class="bar">
+        <h1>{t('product')}</h1>
+        <LanguageChoice />
+      </div>
       {answer.error === undefined ? null : <Notice error={answer.error} again={answer.again} />}
       <p>{t(isRemote ? 'signInRemote' : 'signInLocal')}</p>
       <form class="sign-in" onSubmit={(event) => void send(event)}>
@@ -57,8 +61,6 @@ export function SignIn({ onDone }: SignInProps) {
 }
 
 /** Returns what a failed attempt means to a user. */
-function signInText({ code, message, guidance }: ApiError): string {
-  if (code === 'NOT_LOGGED_IN') return t('signInWrong');
-  if (code === 'UNREACHABLE') return t('gone');
-  return code === 'TOO_MANY_ATTEMPTS' ? t('signInWait') : `${message} ${guidance} [${code}]`;
+function signInText(error: ApiError): string {
+  return error.code === 'NOT_LOGGED_IN' ? t('signInWrong') : errorText(error);
 }

@@ -1,11 +1,11 @@
 /** Shows which directories are large, and which have grown since an earlier backup, as bars that lead into them. */
 import { api, type BackupSet, type SizesReply } from '../api.js';
 import { type Go, useAnswer } from '../hooks.js';
-import { t } from '../language.js';
+import { LOCALE, t } from '../language.js';
 import { pathOf, textOf } from '../logic/paths.js';
 import { type Measure, MEASURES, type Place } from '../logic/place.js';
 import { shownBytes } from '../logic/shown.js';
-import type { TextKey } from '../strings.js';
+import type { TextKey } from '../logic/texts.js';
 import { Name } from './name.js';
 import { Notice } from './notice.js';
 import { PathBar } from './path-bar.js';
@@ -92,10 +92,10 @@ function Bars({ reply, path, measure, hasSince, go }: BarsProps) {
     <>
       {sizes === undefined ? null : (
         <p role="status">
-          {t('sizesWhole', { bytes: shownBytes(sizes.bytes), n: sizes.files })}{' '}
+          {t('sizesWhole', { bytes: shownBytes(sizes.bytes, LOCALE), n: sizes.files })}{' '}
           {hasSince
             ? t('sizesSince', {
-                fresh: shownBytes(sizes.newBytes),
+                fresh: shownBytes(sizes.newBytes, LOCALE),
                 growth: signed(amountOf(sizes, 'growth')),
               })
             : null}
@@ -119,7 +119,7 @@ function Bars({ reply, path, measure, hasSince, go }: BarsProps) {
                   />
                 </span>
                 <span class="bar-amount">
-                  {measure === 'growth' ? signed(amount) : shownBytes(amount)}
+                  {measure === 'growth' ? signed(amount) : shownBytes(amount, LOCALE)}
                 </span>
                 <span class="faint bar-count">{t('filesCount', { n: one.files })}</span>
               </button>
@@ -142,5 +142,5 @@ function amountOf(sizes: Counted, measure: Measure): number {
 /** Returns bytes with their sign. */
 function signed(bytes: number): string {
   const sign = bytes > 0 ? '+' : bytes < 0 ? '−' : '±';
-  return `${sign}${shownBytes(Math.abs(bytes))}`;
+  return `${sign}${shownBytes(Math.abs(bytes), LOCALE)}`;
 }

@@ -1,7 +1,7 @@
 /** Shows the number of stored bytes after each backup, as a line over time. A table contains the same figures. */
 import { api, type SpacePoint } from '../api.js';
 import { useAnswer } from '../hooks.js';
-import { LOCALE, t } from '../language.js';
+import { labelled, LOCALE, t } from '../language.js';
 import { type Box, type Plot, plotOf } from '../logic/plot.js';
 import { shownBytes, shownDay, shownTime } from '../logic/shown.js';
 import { Notice } from './notice.js';
@@ -28,7 +28,7 @@ export function SpacePlot({ client }: { readonly client: string }) {
   return (
     <>
       <p>
-        <strong class="figure">{t('storedNow', { bytes: shownBytes(last.bytes) })}</strong>
+        <strong class="figure">{t('storedNow', { bytes: shownBytes(last.bytes, LOCALE) })}</strong>
       </p>
       <Drawing plot={plot} label={t('spaceOf', span)} />
       <details>
@@ -49,7 +49,7 @@ function Drawing({ plot, label }: { readonly plot: Plot; readonly label: string 
         <g key={bytes}>
           <line class="level" x1={BOX.left} x2={right} y1={y} y2={y} />
           <text x={BOX.left - 8} y={y + 4} text-anchor="end">
-            {shownBytes(bytes)}
+            {shownBytes(bytes, LOCALE)}
           </text>
         </g>
       ))}
@@ -72,7 +72,7 @@ function Drawing({ plot, label }: { readonly plot: Plot; readonly label: string 
         : plot.dots.map(({ x, y, point }) => (
             <circle key={point.ms} class="dot" cx={x} cy={y} r="3">
               <title>
-                {shownTime(point.ms, LOCALE)}: {shownBytes(point.bytes)}
+                {labelled(shownTime(point.ms, LOCALE), shownBytes(point.bytes, LOCALE))}
               </title>
             </circle>
           ))}
@@ -97,7 +97,7 @@ function SpaceTable({ points }: { readonly points: readonly SpacePoint[] }) {
           <tr key={set}>
             <td>{set}</td>
             <td>{shownTime(ms, LOCALE)}</td>
-            <td class="right">{shownBytes(bytes)}</td>
+            <td class="right">{shownBytes(bytes, LOCALE)}</td>
           </tr>
         ))}
       </tbody>

@@ -2,23 +2,23 @@
 import { useEffect, useState } from 'preact/hooks';
 import { api } from '../api.js';
 import type { Go } from '../hooks.js';
-import { t } from '../language.js';
+import { chooseLanguage, LANGUAGE, labelled, t } from '../language.js';
 import { type Place, VIEWS } from '../logic/place.js';
 import { shownName } from '../logic/shown.js';
-import type { TextKey } from '../strings.js';
+import { LANGUAGES, type TextKey } from '../logic/texts.js';
 import { Dialog } from './dialog.js';
 import { Icon } from './icons.js';
 
-const KEYS: readonly (readonly [keys: string, text: TextKey])[] = [
-  ['↑ ↓ PgUp PgDn Home End', 'keysMove'],
-  ['Enter', 'keysOpen'],
-  ['Backspace', 'keysUp'],
-  ['Space', 'keysSelect'],
-  ['Ctrl+A', 'keysAll'],
-  ['a – z', 'keysJump'],
-  ['/', 'keysSearch'],
-  ['Esc', 'keysEscape'],
-  ['?', 'keysHelp'],
+const KEYS: readonly (readonly [keys: TextKey, text: TextKey])[] = [
+  ['keysMoveNames', 'keysMove'],
+  ['keysOpenNames', 'keysOpen'],
+  ['keysUpNames', 'keysUp'],
+  ['keysSelectNames', 'keysSelect'],
+  ['keysAllNames', 'keysAll'],
+  ['keysJumpNames', 'keysJump'],
+  ['keysSearchNames', 'keysSearch'],
+  ['keysEscapeNames', 'keysEscape'],
+  ['keysHelpNames', 'keysHelp'],
 ];
 
 interface TopBarProps {
@@ -75,6 +75,7 @@ export function TopBar({ place, client, go, onKeys }: TopBarProps) {
           </button>
         ))}
       </nav>
+      <LanguageChoice />
       <ThemeButton />
       <button
         type="button"
@@ -114,6 +115,26 @@ async function signOut(): Promise<void> {
   location.reload();
 }
 
+/** Chooses the language. Its code is shown in the place of the whole name, which the bar has no room for. */
+export function LanguageChoice() {
+  return (
+    <label class="language" title={t('language')}>
+      <span aria-hidden="true">{LANGUAGE}</span>
+      <select
+        aria-label={t('language')}
+        value={LANGUAGE}
+        onChange={({ currentTarget }) => chooseLanguage(currentTarget.value)}
+      >
+        {Object.entries(LANGUAGES).map(([code, name]) => (
+          <option key={code} value={code} lang={code}>
+            {name}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
 const THEMES = ['system', 'light', 'dark'] as const;
 type Theme = (typeof THEMES)[number];
 const THEME_TEXTS = { system: 'themeSystem', light: 'themeLight', dark: 'themeDark' } as const;
@@ -128,7 +149,7 @@ function ThemeButton() {
     document.documentElement.dataset['theme'] = theme;
     localStorage.setItem(THEME_KEY, theme);
   }, [theme]);
-  const label = `${t('theme')}: ${t(THEME_TEXTS[theme])}`;
+  const label = labelled(t('theme'), t(THEME_TEXTS[theme]));
   return (
     <button
       type="button"
@@ -150,7 +171,7 @@ export function KeysDialog({ onClose }: { readonly onClose: () => void }) {
         {KEYS.map(([keys, text]) => (
           <div key={keys}>
             <dt>
-              <kbd>{keys}</kbd>
+              <kbd>{t(keys)}</kbd>
             </dt>
             <dd>{t(text)}</dd>
           </div>

@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks';
 import { api, type Version } from '../api.js';
 import { useAnswer } from '../hooks.js';
-import { LOCALE, t } from '../language.js';
+import { labelled, LOCALE, t } from '../language.js';
 import { msOfNs, shownBytes, shownTime } from '../logic/shown.js';
 import { Comparison, type ComparedVersion } from './comparison.js';
 import { Notice } from './notice.js';
@@ -109,7 +109,9 @@ function VersionItem(props: ItemProps) {
       ) : null}
       <div>
         <strong>{time}</strong>{' '}
-        {entry.type === 'file' ? <span class="faint">{shownBytes(entry.sizeBytes)}</span> : null}
+        {entry.type === 'file' ? (
+          <span class="faint">{shownBytes(entry.sizeBytes, LOCALE)}</span>
+        ) : null}
         <div class="faint">{span}</div>
       </div>
       {isShown ? (
@@ -117,7 +119,7 @@ function VersionItem(props: ItemProps) {
       ) : inSet === undefined ? null : (
         <button
           type="button"
-          aria-label={`${t('versionShow')}: ${time}`}
+          aria-label={labelled(t('versionShow'), time)}
           onClick={() => props.onSet(inSet)}
         >
           {t('versionShow')}

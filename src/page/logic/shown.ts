@@ -1,7 +1,9 @@
 /** Formats names, numbers and times for people. Names come from backups, so they may contain anything. */
 
-const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
+const UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte', 'petabyte'] as const;
 const NS_PER_MS = 1_000_000n;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 
 /**
  * Matches characters that change the order or the place of the text around them: control characters, marks of
@@ -26,8 +28,8 @@ function visible(char: string): string {
   return `\u2039U+${code.padStart(4, '0')}\u203a`;
 }
 
-/** Returns a number of bytes in the largest decimal unit that fits. */
-export function shownBytes(bytes: number): string {
+/** Returns a number of bytes in the largest decimal unit that fits, with the name of the unit in the language. */
+export function shownBytes(bytes: number, language: string): string {
   let value = bytes;
   let unit = 0;
   while (Math.abs(value) >= 999.5 && unit < UNITS.length - 1) {
@@ -35,7 +37,14 @@ export function shownBytes(bytes: number): string {
     unit += 1;
   }
   const digits = unit === 0 || Math.abs(value) >= 99.95 ? 0 : 1;
-  return `${value.toFixed(digits)} ${UNITS[unit]}`;
+  return new Intl.NumberFormat(language, {
+    style: 'unit',
+    unit: UNITS[unit]!,
+    // The short form of a byte is no word in English, and has no plural.
+    unitDisplay: unit === 0 ? 'long' : 'short',
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  }).format(value);
 }
 
 /** Returns a time in milliseconds from a time in decimal nanoseconds; undefined if that is not a number. */
@@ -150,11 +159,37 @@ export function leftMs(job: Progress): number | undefined {
   return (Math.max(0, totalBytes - progress.bytes) / rate) * 1000;
 }
 
-/** Returns a duration in the two largest units that fit, such as `2 min 5 s`. */
-export function shownDuration(ms: number): string {
+/** Returns a duration in the two largest units that fit, such as `2 min 5 sec`. */
+export function shownDuration(ms: number, language: string): string {
   const seconds = Math.ceil(ms / 1000);
-  if (seconds < 60) return `${seconds} s`;
   const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  const parts: [number, string][] =
+    seconds < 60
+      ? [[seconds, 'second']]
+      : minutes < 60
+        ? [
+            [minutes, 'minute'],
+            [seconds % 60, 'second'],
+          ]
+        : [
+            [Math.floor(minutes / 60), 'hour'],
+            [minutes % 60, 'minute'],
+          ];
+  return parts.map(([count, unit]) => inUnit(count, unit, 'short', language)).join(' ');
+}
+
+/** Returns an age in minutes, hours or days, such as `3 days`. */
+export function shownAge(ms: number, language: string): string {
+  const [unitMs, unit] =
+    ms < 2 * HOUR_MS ? [60_000, 'minute'] : ms < 2 * DAY_MS ? [HOUR_MS, 'hour'] : [DAY_MS, 'day'];
+  return inUnit(Math.floor(ms / unitMs), unit, 'long', language);
+}
+
+function inUnit(
+  count: number,
+  unit: string,
+  unitDisplay: 'long' | 'short',
+  language: string,
+): string {
+  return new Intl.NumberFormat(language, { style: 'unit', unit, unitDisplay }).format(count);
 }

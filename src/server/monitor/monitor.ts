@@ -408,7 +408,7 @@ export class Watch {
       state: clientState({
         fault: standing === undefined ? 'its catalog cannot be read' : undefined,
         isRunning: this.watched.hasSession(client) || (isOpen && standing!.isInUse),
-        failure: isFailing || isOpen ? 'its last session completed no set' : undefined,
+        failure: isFailing || isOpen ? { code: 'incomplete' } : undefined,
         newest: newest && {
           ageMs,
           unread: countErrors(newest.counts),

@@ -8,6 +8,8 @@ const FILES = {
   '/page.js': ['page.js', 'text/javascript; charset=utf-8'],
   '/page.css': ['page.css', 'text/css; charset=utf-8'],
   '/icon.svg': ['icon.svg', 'image/svg+xml'],
+  '/languages/de.json': ['languages/de.json', 'application/json'],
+  '/languages/fr.json': ['languages/fr.json', 'application/json'],
 } as const;
 
 export const PAGE_URLS: ReadonlySet<string> = new Set(Object.keys(FILES));

@@ -106,6 +106,31 @@ export const Client = Type.Object({
   }),
   reason: Type.String({ description: 'Why the client has this state, as a sentence.' }),
   advice: Type.String({ description: 'What to do, as sentences; empty if nothing is.' }),
+  cause: Type.Object(
+    {
+      code: Type.Enum([
+        'good',
+        'running',
+        'unread',
+        'damaged',
+        'late',
+        'cut',
+        'incomplete',
+        'failed',
+        'never',
+        'unseen',
+      ]),
+      ageMs: Type.Optional(Type.Number()),
+      allowedMs: Type.Optional(Type.Number()),
+      beganMs: Type.Optional(Type.Number()),
+      count: Type.Optional(Type.Number()),
+      detail: Type.Optional(Type.String()),
+    },
+    {
+      description:
+        'What the state follows from, for other languages: the age of the newest complete set, the one from which the client is late, the age of a run that was cut off, a number of entries, the words of an error.',
+    },
+  ),
   lateAfterMs: Type.Number({
     description:
       'Age of the newest complete set from which the client is late; 0 if none is known.',

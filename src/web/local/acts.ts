@@ -84,7 +84,7 @@ export class Acts {
     const job = this.jobs.add(new Job({ kind, paths: [], command: command.text }));
     job.undo = undo;
     job.signal.addEventListener('abort', () => command.stop(), { once: true });
-    const end = this.followed(job, command);
+    const end = this.followed(job, command, act);
     this.ends.set(job, end);
     void end.then(() => this.ends.delete(job)); // it never rejects
     return job;
@@ -100,18 +100,35 @@ export class Acts {
     await Promise.all(this.ends.values());
   }
 
-  private async followed(job: Job, command: RunningCommand): Promise<void> {
+  private async followed(job: Job, command: RunningCommand, act: Act): Promise<void> {
     try {
       const status = await command.follow((line, from) => job.note(line, from));
       job.hasWarnings = status === WARNED;
       if (status === 0 || status === WARNED) {
         job.undo ??= undoingIn(job.log);
+        job.result = resultOf(act, job);
         job.end({});
       } else job.end({ error: errorIn(job.log, status) });
     } catch (error) {
       job.end({ error });
     }
   }
+}
+
+/** The reports of the commands whose results have a number that only they know. */
+const REPORTS = { backup: /^Backup set (\d+) /, purge: /^(\d+) backup sets? of .* purged/ };
+
+/** Returns what an act has done; undefined if its command did not report it, or has warned and did not do all. */
+function resultOf(act: Act, { log, hasWarnings }: Job): Job['result'] {
+  const { kind } = act;
+  if (kind === 'backup' || kind === 'purge') {
+    const found = log.map((line) => REPORTS[kind].exec(line)?.[1]).find((n) => n !== undefined);
+    return found === undefined ? undefined : { code: kind, n: Number(found) };
+  }
+  if (hasWarnings) return undefined;
+  if (kind === 'lock') return { code: act.isLocked ? 'lock' : 'unlock', n: act.sets.length };
+  if (kind === 'tag' || kind === 'delete') return { code: kind, n: act.sets.length };
+  return kind === 'forget' ? { code: kind, n: act.paths.length } : { code: kind };
 }
 
 /** Returns the act that withdraws the request that a command has printed; undefined if it printed none. */

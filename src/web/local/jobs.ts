@@ -48,6 +48,8 @@ export class Job {
   readonly log: string[] = [];
   /** True if a command has done its work, and has warned. */
   hasWarnings = false;
+  /** The result of a finished act; undefined if it is not known. */
+  result: JobState['result'];
   /** The act that takes this one back; undefined if none does. */
   undo: Act | undefined;
   private latest: string | undefined;
@@ -108,7 +110,7 @@ export class Job {
   shown(doubts: readonly string[]): JobState {
     const { kind, set, paths, output, command } = this.facts;
     const { directories, files, links, bytes, unchanged, kept, failures } = this.progress;
-    const { error, totalBytes, latest, report, hasWarnings, log, state } = this;
+    const { error, totalBytes, latest, report, result, hasWarnings, log, state } = this;
     return {
       id: this.id,
       kind,
@@ -117,6 +119,7 @@ export class Job {
       ...(command === undefined ? {} : { command }),
       ...(latest === undefined || state !== 'running' ? {} : { latest }),
       ...(report === undefined ? {} : { report }),
+      ...(result === undefined ? {} : { result }),
       log: [...log],
       hasWarnings,
       canUndo: state === 'done' && this.undo !== undefined,

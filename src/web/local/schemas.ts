@@ -54,6 +54,30 @@ export const JobState = Type.Object({
     Type.String({ description: 'The progress of a running command, as it prints it.' }),
   ),
   report: Type.Optional(Type.String({ description: 'What the command reports that it did.' })),
+  result: Type.Optional(
+    Type.Object(
+      {
+        code: Type.Enum([
+          'backup',
+          'check',
+          'lock',
+          'unlock',
+          'tag',
+          'delete',
+          'purge',
+          'forget',
+          'withdraw',
+          'setup',
+          'test-report',
+        ]),
+        n: Type.Optional(Type.Integer()),
+      },
+      {
+        description:
+          'What an act has done, for other languages: `n` sets or paths, or the number of the new set.',
+      },
+    ),
+  ),
   log: Type.Array(Type.String(), { description: 'The last lines that the command has printed.' }),
   hasWarnings: Type.Boolean({
     description: 'True if the command has done its work, and has warned.',

@@ -16,6 +16,7 @@ interface Shown {
   readonly canUndo: boolean;
   readonly hasWarnings: boolean;
   readonly report?: string;
+  readonly result?: { readonly code: string; readonly n?: number };
   readonly latest?: string;
   readonly log: readonly string[];
   readonly error?: { readonly code: string; readonly message: string };
@@ -91,14 +92,15 @@ test('an act is one command at a time, with its progress, its report and its war
   commands.print('scanned 3 entries', 'messages');
   commands.print('warning: odd', 'messages');
   commands.print('scanned 4 entries', 'messages');
-  commands.print('Backup set 2 is complete.', 'output');
+  commands.print('Backup set 2 (today) is complete.', 'output');
   t.like(await job(begun.id), {
     latest: 'scanned 4 entries',
-    log: ['warning: odd', 'Backup set 2 is complete.'],
+    log: ['warning: odd', 'Backup set 2 (today) is complete.'],
   });
   commands.end(3);
   const done = await job(begun.id);
-  t.like(done, { state: 'done', hasWarnings: true, report: 'Backup set 2 is complete.' });
+  t.like(done, { state: 'done', hasWarnings: true, report: 'Backup set 2 (today) is complete.' });
+  t.deepEqual(done.result, { code: 'backup', n: 2 });
   t.is(done.latest, undefined);
 });
 
@@ -142,7 +144,9 @@ test('only what an act has changed is taken back', async (t) => {
   const locking = (await act('locks', { sets: [1], isLocked: true })).job;
   t.false(locking.canUndo);
   commands.end(0);
-  t.true((await job(locking.id)).canUndo);
+  const locked = await job(locking.id);
+  t.true(locked.canUndo);
+  t.deepEqual(locked.result, { code: 'lock', n: 1 });
   await send(`/jobs/${locking.id}/undo`);
   t.deepEqual(commands.acts.at(-1), { kind: 'lock', sets: [1], isLocked: false });
   commands.end(0);
