@@ -4,76 +4,20 @@
  */
 import { TardisError } from '../errors/index.js';
 import { displayName, displayText } from '../model/index.js';
-import { type StatePlace, runProgram } from './program.js';
-
-/** One snapshot of restic, or archive of borg. */
-export interface Archive {
-  readonly id: string;
-  readonly dateMs: number;
-  readonly name: string;
-  /** The absolute paths that it has, of a snapshot of restic. */
-  readonly paths: readonly string[];
-}
+import { Borg } from './borg.js';
+import { runProgram } from './program.js';
+import type { Archive, RepositoryProgram } from './repository-program.js';
+import { Restic } from './restic.js';
+import type { StatePlace } from './state-place.js';
 
 export type RepositoryKind = 'restic' | 'borg';
 
-interface Program {
-  readonly list: (repository: string) => readonly string[];
-  readonly archivesIn: (listed: unknown) => Archive[];
-  /** Returns the words that make the present directory show an archive. */
-  readonly restore: (repository: string, id: string) => readonly string[];
-  /** True if the program changes a directory that shows another archive. Otherwise it is emptied before. */
-  readonly changesInPlace: boolean;
-}
-
-interface ResticSnapshot {
-  readonly id: string;
-  readonly time: string;
-  readonly hostname?: string;
-  readonly paths: readonly string[];
-}
-
-interface BorgList {
-  readonly archives: readonly { readonly name: string; readonly start: string }[];
-}
-
-const UNCHANGED_STAYS = ['--overwrite', 'if-changed', '--delete'];
-const SHOWN_ID_CHARS = 8;
-
-const PROGRAMS: Readonly<Record<RepositoryKind, Program>> = {
-  restic: {
-    list: (repository) => ['restic', '-r', repository, 'snapshots', '--json'],
-    archivesIn: (listed) =>
-      (listed as readonly ResticSnapshot[]).map(({ id, time, hostname = '', paths }) => ({
-        id,
-        dateMs: Date.parse(time),
-        name: `${id.slice(0, SHOWN_ID_CHARS)} ${hostname}`.trim(),
-        paths: paths.filter((path) => path.startsWith('/')),
-      })),
-    restore: (repository, id) =>
-      ['restic', '-r', repository, 'restore', id, '--target', '.', '--quiet'].concat(
-        UNCHANGED_STAYS,
-      ),
-    changesInPlace: true,
-  },
-  borg: {
-    list: (repository) => ['borg', 'list', '--json', repository],
-    archivesIn: (listed) =>
-      (listed as BorgList).archives.map(({ name, start }) => ({
-        id: name,
-        dateMs: Date.parse(start),
-        name,
-        paths: [],
-      })),
-    restore: (repository, id) => ['borg', 'extract', '--numeric-ids', `${repository}::${id}`],
-    changesInPlace: false,
-  },
-};
-
 export class Repository {
+  /** The archive that a directory shows, if it is known to be as the program would restore it. */
+  private shown: { readonly id: string; readonly place: StatePlace } | undefined;
+
   private constructor(
-    private readonly program: Program,
-    private readonly place: string,
+    private readonly program: RepositoryProgram,
     readonly archives: readonly Archive[],
   ) {}
 
@@ -82,8 +26,8 @@ export class Repository {
    * IMPORT_SOURCE_DAMAGED if the program fails.
    */
   static async open(kind: RepositoryKind, place: string, signal: AbortSignal): Promise<Repository> {
-    const program = PROGRAMS[kind];
-    const listing = { words: program.list(place), what: `list ${place}` };
+    const program = kind === 'restic' ? new Restic(place) : new Borg(place);
+    const listing = { words: program.list(), what: `list ${place}` };
     const printed = await runProgram(listing, undefined, signal);
     let archives: Archive[];
     try {
@@ -96,15 +40,36 @@ export class Repository {
     const usable = archives
       .filter(({ id, dateMs }) => Number.isFinite(dateMs) && !id.startsWith('-'))
       .sort((one, other) => one.dateMs - other.dateMs);
-    if (usable.length > 0) return new Repository(program, place, usable);
+    if (usable.length > 0) return new Repository(program, usable);
     throw new TardisError('IMPORT_SOURCE_UNKNOWN', `"${displayText(place)}" has no archives`);
   }
 
-  /** Makes a directory show an archive. */
-  async show({ id }: Archive, directory: StatePlace, signal: AbortSignal): Promise<void> {
-    if (!this.program.changesInPlace) directory.empty();
-    const words = this.program.restore(this.place, id);
-    await directory.run({ words, what: `restore ${id} of ${this.place}` }, signal);
+  /** Makes a directory show an archive. If it shows another archive, only what differs is written. */
+  async show({ id }: Archive, place: StatePlace, signal: AbortSignal): Promise<void> {
+    const { shown } = this;
+    this.shown = undefined;
+    const isChanged = shown?.place === place && (await this.change(shown.id, id, place, signal));
+    if (!isChanged) {
+      place.empty();
+      await this.program.restoreAll(id, place, signal);
+    }
+    this.shown = { id, place };
+  }
+
+  /** Returns false, after an error too, if all must be restored. */
+  private async change(
+    from: string,
+    to: string,
+    place: StatePlace,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    try {
+      return await this.program.change({ from, to }, place, signal);
+    } catch (error) {
+      // A directory that this user may not change, a list that cannot be read: a restore of all shows if it is more.
+      if (signal.aborted) throw error;
+      return false;
+    }
   }
 }
 

@@ -1,8 +1,8 @@
 /** Sets of Tardis (Python), and archives of restic and borg, come over, each with its name, date and files. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { codeIn } from '../helpers/codes.js';
 import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import {
@@ -14,6 +14,7 @@ import {
   treeOf,
   wanted,
 } from '../helpers/python-stores.js';
+import { mayUse, REPOSITORIES } from '../helpers/repositories.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, dir, file, look, makeTree, noise, type Snapshot } from '../helpers/tree.js';
 
@@ -75,29 +76,9 @@ test('a wrong password, a directory that is no store, and options that do not fi
   t.false(fs.existsSync(at('store')));
 });
 
-/** Programs that are tried, with the words that make a repository and a snapshot of a directory. */
-const PROGRAMS = {
-  restic: {
-    make: () => ['init', '-q'],
-    save: (source: string, date: string, _: string) => ['backup', '-q', '--time', date, source],
-    env: (repository: string) => ({ RESTIC_REPOSITORY: repository, RESTIC_PASSWORD: PASSWORD }),
-  },
-  borg: {
-    make: (repository: string) => ['init', '-e', 'none', repository],
-    save: (source: string, date: string, repository: string) => [
-      'create',
-      '--timestamp',
-      date.replace(' ', 'T'),
-      `${repository}::of-${date.slice(0, 10)}`,
-      source,
-    ],
-    env: (_: string) => ({ BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes' }),
-  },
-} as const;
-
-for (const [program, { make, save, env }] of Object.entries(PROGRAMS)) {
+for (const [program, { make, save, env }] of Object.entries(REPOSITORIES)) {
   test(`the history of a repository comes over by its program: ${program}`, async (t) => {
-    if (!mayRead(t, program)) return;
+    if (!mayUse(t, program)) return;
     const home = scratchInMemory(t);
     const at = (part: string): string => path.join(home, part);
     const repository = at('repository');
@@ -136,17 +117,4 @@ for (const [program, { make, save, env }] of Object.entries(PROGRAMS)) {
     t.is(status, 1);
     t.is(codeIn({ stderr }), 'IMPORT_SOURCE_DAMAGED', stderr);
   });
-}
-
-/** False, and the test passes, without the program, or with one of restic that changes no directory in place. */
-function mayRead(t: ExecutionContext, program: string): boolean {
-  const words = program === 'restic' ? ['version'] : ['--version'];
-  const { status, stdout } = spawnSync(program, words);
-  const [, minor = ''] = /^restic 0\.(\d+)/.exec(String(stdout)) ?? [];
-  const isUsable = status === 0 && (program !== 'restic' || Number(minor) >= 17);
-  if (!isUsable) {
-    t.log(`left out: ${program} is not installed, or too old`);
-    t.pass();
-  }
-  return isUsable;
 }

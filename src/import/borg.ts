@@ -1,0 +1,112 @@
+/** Reads repositories of Borg 1 by borg itself. */
+import { isUtf8 } from 'node:buffer';
+import { BorgItems, directoriesOf } from './borg-items.js';
+import type { Archive, RepositoryProgram } from './repository-program.js';
+import type { StatePlace } from './state-place.js';
+
+interface BorgList {
+  readonly archives: readonly { readonly name: string; readonly start: string }[];
+}
+
+/** Names outside of ASCII come as they are, whatever the language of the user. */
+const ENV = { LC_ALL: 'C.UTF-8' };
+/** Patterns that Borg has to try on each item. With more, all is extracted. */
+const MOST_EXPRESSIONS = 500;
+const CONTROLS = /\p{Cc}/u;
+const MAX_UTF8_BYTES = 4;
+/** Python's code for a byte that is not UTF-8. */
+const STRAY_BYTE = 0xdc00;
+
+export class Borg implements RepositoryProgram {
+  readonly name = 'borg';
+  /** The items of the archive that was listed last. */
+  private listed: { readonly id: string; readonly items: BorgItems } | undefined;
+
+  constructor(private readonly repository: string) {}
+
+  list(): readonly string[] {
+    return ['borg', 'list', '--json', this.repository];
+  }
+
+  archivesIn(listed: unknown): Archive[] {
+    return (listed as BorgList).archives.map(({ name, start }) => ({
+      id: name,
+      dateMs: Date.parse(start),
+      name,
+      paths: [],
+    }));
+  }
+
+  async restoreAll(id: string, place: StatePlace, signal: AbortSignal): Promise<void> {
+    await place.run(this.extract(id), signal);
+  }
+
+  /** Removes what differs, and extracts that, with the directories above. */
+  async change(
+    { from, to }: { readonly from: string; readonly to: string },
+    place: StatePlace,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const before = await this.itemsOf(from, place, signal);
+    const after = await this.itemsOf(to, place, signal);
+    if (after.tops().join('\0') !== before.tops().join('\0')) return false;
+    const changed = after.differing(before);
+    const gone = before.paths().filter((path) => !after.has(path));
+    const stays = (path: string): boolean =>
+      [before, after].every((items) => items.get(path)?.isDirectory === true);
+    const removed = [...gone, ...changed].filter((path) => !stays(path));
+    // Borg makes an empty directory anew, so the times of each directory above may change.
+    const above = [...gone, ...changed].flatMap(directoriesOf).filter((path) => after.has(path));
+    const touched = [...above, ...changed];
+    const patterns = [...new Set(touched)].map((path) => patternFor(Buffer.from(path, 'latin1')));
+    if (patterns.filter((one) => one.startsWith('+ re:')).length > MOST_EXPRESSIONS) return false;
+    const bytesOf = (path: string): Buffer => Buffer.from(path, 'latin1');
+    if (!place.remove(removed.map(bytesOf))) return false;
+    const file = place.fileBeside('patterns', `${[...patterns, '- re:.*'].join('\n')}\n`);
+    await place.run(this.extract(to, '--patterns-from', file), signal);
+    return changed.every((path) => place.has(bytesOf(path)));
+  }
+
+  private extract(id: string, ...how: readonly string[]) {
+    const words = ['borg', 'extract', '--numeric-ids', ...how, `${this.repository}::${id}`];
+    return { words, what: `restore ${id} of ${this.repository}`, env: ENV };
+  }
+
+  /** Returns the items of an archive, which are kept until another one is listed. */
+  private async itemsOf(id: string, place: StatePlace, signal: AbortSignal): Promise<BorgItems> {
+    if (this.listed?.id === id) return this.listed.items;
+    const items = new BorgItems();
+    const words = ['borg', 'debug', 'dump-archive', `${this.repository}::${id}`, '-'];
+    const take = (chunk: Buffer): void => items.push(chunk);
+    await place.run({ words, what: `list ${id} of ${this.repository}`, env: ENV, take }, signal);
+    items.end();
+    this.listed = { id, items };
+    return items;
+  }
+}
+
+/** Returns the line that makes Borg extract the item of a path, and nothing below it. */
+function patternFor(path: Buffer): string {
+  const text = path.toString('utf8');
+  const isPlain = isUtf8(path) && !CONTROLS.test(text) && text.trim() === text;
+  return isPlain ? `+ pf:${text}` : `+ re:^${escaped(path)}\\Z`;
+}
+
+/** Returns a path as codes of characters, as Python has it: a byte that is not UTF-8 is a character of its own. */
+function escaped(path: Buffer): string {
+  let codes = '';
+  for (let at = 0; at < path.length; ) {
+    const { code, bytes } = characterAt(path, at);
+    codes += `\\U${code.toString(16).padStart(8, '0')}`;
+    at += bytes;
+  }
+  return codes;
+}
+
+function characterAt(path: Buffer, at: number): { code: number; bytes: number } {
+  for (let bytes = 1; bytes <= MAX_UTF8_BYTES; bytes += 1) {
+    const character = path.subarray(at, at + bytes);
+    if (isUtf8(character)) return { code: character.toString('utf8').codePointAt(0)!, bytes };
+  }
+  return { code: STRAY_BYTE + path[at]!, bytes: 1 };
+}
