@@ -155,6 +155,12 @@ export const HOOK_ROWS = rowsFor({ tools: ['tardis'] }, {
     flags: '--if-due',
     help: 'back up only if a backup of Schedule is planned and not made yet, and if the disk of the store is there, the machine is not on battery and a network it needs is not metered; otherwise do nothing (exit status 0). A timer starts this often',
   },
+  onRequest: {
+    type: 'bool',
+    flags: '--on-request',
+    clientKey: 'OnRequest',
+    help: 'with --if-due and a tardisd: also back up if an administrator of the server requests it, at most once an hour; each run then logs in to look for a request',
+  },
   notices: {
     type: 'bool',
     flags: '--notices',

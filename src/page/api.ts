@@ -346,6 +346,12 @@ export const api = {
       method: 'POST',
       ...(body === undefined ? {} : { body }),
     }),
+  requestBackup: (client: string) => json('/backup-requests', { method: 'POST', body: { client } }),
+  joinCode: (client: string, server: string) =>
+    json<{ code: string; untilMs: number }>('/join-codes', {
+      method: 'POST',
+      body: { client, server },
+    }),
   undoJob: (id: string) => json<JobState>(`/jobs/${id}/undo`, { method: 'POST' }),
   /** Stops a job, or forgets it if it has ended. */
   endJob: (id: string) => json<JobState>(`/jobs/${id}`, { method: 'DELETE' }),

@@ -20,7 +20,7 @@ import { certificateEndMs, validityFault } from './login/certificate.js';
 import { type LoginOptions, LoginService } from './login/login.js';
 import { Quotas } from './quotas.js';
 import type { Right } from '../model/index.js';
-import { mediumOf } from '../store/index.js';
+import { endBackupRequest, mediumOf } from '../store/index.js';
 import type { ClientSession, Visit } from './client-session.js';
 import { ServerConnection } from './server-connection.js';
 import type { SessionServices } from './session-services.js';
@@ -105,7 +105,7 @@ export class Daemon {
   private metrics: MetricsEndpoint | undefined;
 
   private constructor(
-    system: System,
+    private readonly system: System,
     private readonly storage: StorageHost,
     {
       options,
@@ -364,8 +364,19 @@ export class Daemon {
       const { requestsPurge: isPurge, mayPurge } = session;
       const settled = this.gc.sessionEnded(client, { hasGrown: true, isPurge, mayPurge });
       this.watch?.sessionEnded(client, session.outcome);
+      if (session.outcome !== 'none') this.endRequest(client);
       void settled.then((outcome) => session.settled(outcome));
     });
+  }
+
+  /** Ends the request for a backup of a client. If that fails, it is logged, and the client makes another backup. */
+  private endRequest(client: string): void {
+    const { options, system, log } = this;
+    try {
+      endBackupRequest(system, options.baseDir, client);
+    } catch (error) {
+      log.error({ client, err: error }, 'the request for a backup stays');
+    }
   }
 
   /**

@@ -66,6 +66,7 @@ export { unfinishedRewrites } from './bucket/generation-objects.js';
 export { DECOY_OBJECT } from './layout/bucket-names.js';
 export * from './bucket/leases.js';
 export { checkClientName, isClientName } from './layout/client-name.js';
+export * from './open/backup-requests.js';
 export * from './open/join-codes.js';
 export * from './accounts/token-accounts.js';
 export { readFormat, STORE_FORMAT, writeFormat } from './layout/format-file.js';

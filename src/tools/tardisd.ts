@@ -4,7 +4,7 @@ import { isBucket, type Settings, storageThreadsOf } from '../config/index.js';
 import { Daemon, type DaemonOptions, type Visit } from '../server/index.js';
 import { closeSharedStores, requireStore } from '../store/index.js';
 import type { ListenPlace } from '../transport/index.js';
-import { isLoopback, nodeSystem, type System } from '../system/index.js';
+import { isLoopback, nodeSystem, type SocketAddress, type System } from '../system/index.js';
 import { goToBackground, isInBackground, reportToStarter } from './shared/background.js';
 import { daemonOptions, listenAddress, openStorage, storePath } from './tardisd/daemon-options.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
@@ -134,7 +134,12 @@ async function serveUntilStopped(
     await storage.close();
     throw error;
   }
-  const remote = await serveBeside(system, settings, options, log).catch(async (error: unknown) => {
+  const remote = await serveBeside(
+    system,
+    settings,
+    { ...options, ownAddress: daemon.address },
+    log,
+  ).catch(async (error: unknown) => {
     await daemon.stop();
     throw error;
   });
@@ -157,7 +162,12 @@ async function serveUntilStopped(
 async function serveBeside(
   system: System,
   settings: Settings<'tardisd'>,
-  { address, certificate, shared: following }: ServingOptions,
+  {
+    address,
+    certificate,
+    shared: following,
+    ownAddress,
+  }: ServingOptions & { readonly ownAddress: SocketAddress },
   log: Logger,
 ): Promise<Remote | undefined> {
   if (!settings.remote || settings.single || address.kind !== 'tcp') return undefined;
@@ -165,8 +175,13 @@ async function serveBeside(
   const { catalogFile, onlyClient, besidePort: port } = settings;
   const { startRemote } = await import('./tardisremote/start-remote.js'); // most servers need no HTTP
   const host = address.host === '' ? '::' : address.host;
+  // Without TLS, or in a bucket, there is nothing to join by a code.
+  const ownServer =
+    certificate === undefined || following !== undefined || ownAddress.kind !== 'tcp'
+      ? undefined
+      : { port: ownAddress.port, certificate };
   const remote = await startRemote(system, {
-    source: { store: storePath(settings), catalogFile, onlyClient, following },
+    source: { store: storePath(settings), catalogFile, onlyClient, following, ownServer },
     compress,
     allowsCache,
     trustedProxies,

@@ -118,6 +118,8 @@ export const REPORT_MESSAGES = {
     unfinishedAt: 'ints',
     /** Milliseconds. */
     lateAfter: 'uints',
+    /** When a backup was requested that did not begin yet; 0: there is none. */
+    requestedAt: 'ints',
     /** Bits: 1 doubtful, 2 in use, 4 failing. */
     flags: 'bytes',
   }),

@@ -17,6 +17,8 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
   'a machine joins only the server whose certificate is in the code, and sends no other the code': [
     'joinFile',
   ],
+  'a backup that an administrator requests begins at the next look, once an hour, with OnRequest only':
+    ['onRequest'],
   'the set-up is changed from the page, and the change is taken back': ['setupOnly'],
   'setup --undo removes what it wrote, and leaves the store and the password': ['undoSetup'],
   'the port comes from option, key and variable, at both ends': ['port'],

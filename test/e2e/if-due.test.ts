@@ -3,7 +3,9 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { commandsAreProcesses, listedSets, run } from '../helpers/commands.js';
+import { requestBackup } from '../../src/store/index.js';
+import { nodeSystem } from '../../src/system/index.js';
+import { commandsAreProcesses, listedSets, run, Running, succeed } from '../helpers/commands.js';
 import { LeftOut, loopHere, Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { lab } from '../helpers/settings.js';
 
@@ -81,6 +83,41 @@ test('a backup begins if one is due, and waits for its store without a failure u
   t.is(mails().length, 2);
   const { stderr } = await run('tardis', ['--if-due', ...place, '--local', source]);
   t.regex(stderr, /--if-due needs the key Schedule \[CONFIG_INVALID\]/);
+});
+
+test('a backup that an administrator requests begins at the next look, once an hour, with OnRequest only', async (t) => {
+  const { store, source, at, written, remember, begin } = scheduled(t, '');
+  const password = ['--password-file', written('pw', 'gravel-Otter9-lamp')];
+  await succeed('sonic', ['create', '-D', store, '-C', 'me', ...password]);
+  const words = ['-D', store, '--port', '0', '--address', '127.0.0.1'];
+  const server = new Running('tardisd', words, { env: { XDG_CONFIG_HOME: at('server') } });
+  t.teardown(() => server.signalGroup('SIGKILL'));
+  await server.until('its address', () => /^Ready: .*\n/.test(server.stdout));
+  const [, address = ''] = /^Ready: (\S+:\d+)/.exec(server.stdout)!;
+  const place = ['--server', address, '-C', 'me', ...password];
+  const due = (...more: string[]) => begin('backup', '--if-due', ...place, ...more, source);
+  const sets = async (): Promise<number> => (await listedSets(store, 'me', password)).length;
+  const request = () => requestBackup(nodeSystem(), store, { client: 'me', by: 'desk/admin' });
+  t.is((await due()).status, 0);
+  t.is((await due('--on-request')).status, 0);
+  t.is(await sets(), 1, 'nothing is due, and nothing is requested');
+  await request();
+  await due();
+  t.is(await sets(), 1);
+  const requested = await due('--on-request');
+  t.deepEqual([requested.status, await sets()], [0, 2], requested.stderr);
+  await server.until('the end of the request', () => !fs.existsSync(`${store}/.requests/me`));
+  await request();
+  await due('--on-request');
+  t.is(await sets(), 2, 'a server causes one backup an hour');
+  remember('requestedMs', 3_600_001);
+  await due('--on-request');
+  t.is(await sets(), 3);
+  server.signal('SIGTERM');
+  await server.ended;
+  remember('requestedMs', 3_600_001);
+  const away = await due('--on-request');
+  t.deepEqual([away.status, away.stdout], [0, ''], away.stderr);
 });
 
 /** Connects a disk of this id until the test ends, and returns the device. */

@@ -50,6 +50,7 @@ export async function makeWebLab(
     isDoubtful: false,
     isInUse: false,
     isFailing: false,
+    requestedAtMs: 0,
   };
   const door: Door = {
     program: 'tardisremote',

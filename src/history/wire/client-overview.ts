@@ -32,6 +32,8 @@ export interface ClientOverview {
   readonly isInUse: boolean;
   /** True if a server has reported that a session completed no set, and no complete set has followed. */
   readonly isFailing: boolean;
+  /** Time at which an administrator has requested a backup that did not begin yet; 0 if there is none. */
+  readonly requestedAtMs: number;
 }
 
 /** Facts that only the reader of an overview knows. */
@@ -80,15 +82,16 @@ export const CLIENTS: Coder<readonly ClientOverview[], Body<'clientsAre'>, unkno
     damaged: clients.map(({ damagedContents }) => damagedContents),
     unfinishedAt: clients.map(({ unfinishedAtMs }) => unfinishedAtMs),
     lateAfter: clients.map(({ lateAfterMs }) => lateAfterMs),
+    requestedAt: clients.map(({ requestedAtMs }) => requestedAtMs),
     flags: Buffer.from(
       clients.map((one) => FLAGS.reduce((bits, flag, bit) => bits | (Number(one[flag]) << bit), 0)),
     ),
   }),
   fromWire: ({ clients, sets, newest, newestAt, protections, faults, ...facts }) => {
-    const { unread, damaged, unfinishedAt, lateAfter, flags } = facts;
+    const { unread, damaged, unfinishedAt, lateAfter, requestedAt, flags } = facts;
     const isWhole =
       isParallel(clients, sets, newest, newestAt, protections, faults) &&
-      isParallel(clients, unread, damaged, unfinishedAt, lateAfter, flags);
+      isParallel(clients, unread, damaged, unfinishedAt, lateAfter, requestedAt, flags);
     const isRight = clients.every(isClientName) && faults.every((fault) => FAULT.test(fault));
     if (!isWhole || !isRight) throw odd('clients');
     return clients.map((client, index) => {
@@ -107,6 +110,7 @@ export const CLIENTS: Coder<readonly ClientOverview[], Body<'clientsAre'>, unkno
         isDoubtful: isDoubtful!,
         isInUse: isInUse!,
         isFailing: isFailing!,
+        requestedAtMs: requestedAt[index]!,
       };
     });
   },

@@ -7,6 +7,7 @@ import type { Place } from '../logic/place.js';
 import { lastSegment, textOf } from '../logic/paths.js';
 import { setTimes, shownName } from '../logic/shown.js';
 import { Acting } from './acts.js';
+import { Administering } from './administer.js';
 import { Doubts } from './doubts.js';
 import { JobStrip } from './job-strip.js';
 import { focusList } from './entry-grid.js';
@@ -56,11 +57,13 @@ export function App() {
       </main>
     );
   }
-  const { canRestore, storeWords = '', offers = [] } = session.value;
+  const { canRestore, storeWords = '', offers = [], rights } = session.value;
+  const mayAdminister =
+    offers.includes('administer') && rights.includes('admin') && rights.includes('add');
   const lost = sets.error;
   return (
     <Page
-      {...{ place, go, client, isRemote, canRestore, storeWords, offers, lost }}
+      {...{ place, go, client, isRemote, canRestore, storeWords, offers, mayAdminister, lost }}
       sets={listed}
     />
   );
@@ -77,6 +80,8 @@ interface PageProps {
   readonly storeWords: string;
   /** Acts that the program offers. */
   readonly offers: readonly string[];
+  /** True if the login may request backups and make codes for new machines. */
+  readonly mayAdminister: boolean;
   readonly sets: readonly BackupSet[];
   /** Why the page does not learn of news; undefined if it does. */
   readonly lost: ApiError | undefined;
@@ -106,7 +111,9 @@ function Page(props: PageProps) {
       <Doubts />
       {place.view === 'overview' ? (
         <main id="main">
-          <Overview {...{ client, sets, clients }} storeWords={props.storeWords} />
+          <Administering.Provider value={props.mayAdminister ? clients.again : undefined}>
+            <Overview {...{ client, sets, clients }} storeWords={props.storeWords} />
+          </Administering.Provider>
         </main>
       ) : isRemote && own?.encrypts !== false ? (
         <Alone text={own === undefined ? t('loading') : sealedText(own)} />

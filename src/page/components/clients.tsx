@@ -5,6 +5,7 @@ import { LOCALE, t } from '../language.js';
 import { adviceOf, reasonOf } from '../logic/causes.js';
 import { shownAgo, shownName, shownTime } from '../logic/shown.js';
 import type { TextKey } from '../logic/texts.js';
+import { BackupRequest } from './administer.js';
 
 /** Number of clients from which a field limits the table. */
 const MANY = 20;
@@ -100,6 +101,7 @@ function ClientRow({ client }: { readonly client: Client }) {
           <StateMark client={client} />
           {encrypts ? <span class="mark">{t('encrypted')}</span> : null}
         </span>
+        <BackupRequest client={client} />
       </td>
     </tr>
   );

@@ -4,6 +4,7 @@ import { useNews } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import { shownAgo, shownBytes } from '../logic/shown.js';
 import { ClientActs } from './acts.js';
+import { JoinMachine } from './administer.js';
 import { Clients } from './clients.js';
 import { Notice } from './notice.js';
 import { PurgePreview } from './purge-preview.js';
@@ -30,6 +31,7 @@ export function Overview({ client, sets, clients, storeWords }: OverviewProps) {
         <StoreFacts client={client} />
         <ClientActs />
       </section>
+      <JoinMachine />
       <section class="card">
         <h2>{t('space')}</h2>
         <SpacePlot client={client} />

@@ -93,7 +93,7 @@ function commandOf(where: string, rules: PurgeRules): string {
 }
 
 /** Shows a command, with a button that copies it. */
-function Command({ text }: { readonly text: string }) {
+export function Command({ text }: { readonly text: string }) {
   const [isCopied, setCopied] = useState(false);
   useEffect(() => setCopied(false), [text]);
   const copy = (): void => {

@@ -6,10 +6,17 @@
  */
 import path from 'node:path';
 import { configInvalid, parseSize } from '../../config/index.js';
-import { asTardisError, failedTo, type TardisError } from '../../errors/index.js';
+import { asTardisError, failedTo, TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
-import { accountFilesHere, isClientName, MAX_ACCOUNT_FILES } from '../../store/index.js';
-import { readStart, type System } from '../../system/index.js';
+import {
+  accountFilesHere,
+  checkClientName,
+  clientExists,
+  isClientDirectory,
+  isClientName,
+  MAX_ACCOUNT_FILES,
+} from '../../store/index.js';
+import { guardDirectory, readStart, replaceFile, type System } from '../../system/index.js';
 
 /** Directory in the store; no client's name begins with a dot. */
 export const ACCOUNTS_DIRECTORY = '.accounts';
@@ -162,6 +169,46 @@ export function accountOf(
     throw fault;
   }
   return owner?.account;
+}
+
+/**
+ * Adds a new client to the account that owns another client. Throws NOT_PERMITTED if no account owns that one,
+ * CLIENT_EXISTS if the new client is there or belongs to another account, CONFIG_INVALID if the account cannot take it, and
+ * STORE_NOT_WRITABLE or the like. Must not run twice at one time.
+ */
+export async function addTarget(
+  system: System,
+  store: string,
+  { owned, client }: { readonly owned: string; readonly client: string },
+): Promise<void> {
+  const { files } = system;
+  checkClientName(client);
+  const account = accountOf(system, store, owned, () => undefined);
+  if (account === undefined) {
+    const how = `name "${owned}" in the Targets of a file in ${ACCOUNTS_DIRECTORY}`;
+    throw new TardisError('NOT_PERMITTED', `no account owns the client of this login: ${how}`);
+  }
+  // A client that is there would else come into view of an account that does not own it.
+  const isThere = isClientDirectory(system, path.join(store, client));
+  const owner = accountOf(system, store, client, () => undefined);
+  if (isThere || (owner !== undefined && owner.name !== account.name)) throw clientExists(client);
+  if (owner !== undefined) return;
+  const folder = path.join(store, ACCOUNTS_DIRECTORY);
+  const file = path.join(folder, account.name);
+  const text = readStart(files, file, MAX_ACCOUNT_BYTES)?.toString('utf8') ?? '';
+  const next = text.replace(/^\s*Targets\s*:.*$/m, (line) => `${line.trimEnd()} ${client}`);
+  const { account: parsed, fault } = parseAccount(account.name, next);
+  if (fault !== undefined) throw fault;
+  if (!parsed.targets.includes(client) || Buffer.byteLength(next) > MAX_ACCOUNT_BYTES) {
+    throw configInvalid(`${shownFile(account.name)} has no room for another client`);
+  }
+  guardDirectory(folder, store); // files of root get the owner of the store
+  try {
+    await replaceFile(files, file, Buffer.from(next));
+  } catch (error) {
+    const what = `add "${client}" to the Targets of ${shownFile(account.name)}`;
+    throw failedTo(what, error, 'writeStore');
+  }
 }
 
 /**

@@ -13,6 +13,7 @@ import {
   listClients,
   newestKeys,
   openClientDirectory,
+  requestedBackups,
 } from '../../store/index.js';
 import { BoundedCache, type System } from '../../system/index.js';
 import { accountOf } from '../login/accounts.js';
@@ -31,6 +32,7 @@ const NOTHING = {
   isDoubtful: false,
   isInUse: false, // known only of a set that is not complete, which may be written now
   isFailing: false,
+  requestedAtMs: 0,
 } as const;
 
 /** Maximum number of clients whose rows are remembered. */
@@ -75,6 +77,7 @@ export async function overviewOf(
   const alerts = new Alerts(system, place.store);
   const { memory } = place;
   const locks = heldLocks();
+  const requests = requestedBackups(system, place.store);
   const rows: ClientOverview[] = [];
   for (const client of clients) {
     const mark = memory === undefined ? undefined : markOf(system, place, client);
@@ -86,6 +89,7 @@ export async function overviewOf(
       isInUse:
         row.unfinishedAtMs > 0 && isClientInUse({ path: path.join(place.store, client) }, locks),
       lateAfterMs: alerts.overdueAfterMs(client) ?? row.lateAfterMs,
+      requestedAtMs: requests.get(client) ?? 0,
       isFailing: row.fault === '' && alerts.isOpenSince('failing', client, row.newestSet),
     });
   }

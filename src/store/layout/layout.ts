@@ -31,11 +31,13 @@ export const RIGHTS_FILE = 'rights';
 export const TOKEN_FILE = 'token';
 /** Directory of a store with the codes by which new machines make their clients. */
 export const JOINS_DIRECTORY = '.joins';
+/** Directory of a store with the requests that clients make backups. */
+export const REQUESTS_DIRECTORY = '.requests';
 /** File that marks a new store, which has no clients yet. */
 export const STORE_MARK = '.tardis-store';
 
 const OF_STORE =
-  /^\.(?:tardis-store|tardis-skip|login|accounts|sub-accounts|joins|alerts\.json|profiles)(?:\.new)?$|^\.[\w.-]+\.next$/;
+  /^\.(?:tardis-store|tardis-skip|login|accounts|sub-accounts|joins|requests|alerts\.json|profiles)(?:\.new)?$|^\.[\w.-]+\.next$/;
 const OF_BEGUN_CLIENT =
   /^(?:\.tardis-skip|keys|lock|lock\.wanted|reserve(?:\.\w+)?|format\.json\.new)$/;
 

@@ -1,6 +1,6 @@
 /**
  * The memory of this machine of its backups of a client: when the last good one ended, when the store was last seen, and
- * when a fault was last reported. Messages need it while the store is away.
+ * when a fault was last reported, when a backup last began on a request. Messages need it while the store is away.
  */
 import { isBucketText } from '../../config/index.js';
 import type { ErrorCode } from '../../errors/index.js';
@@ -18,7 +18,7 @@ import {
 } from '../../system/index.js';
 import { formatTime } from '../output/units.js';
 
-const FACTS = ['lastGoodMs', 'failedAtMs', 'seenAtMs', 'reportedAtMs'] as const;
+const FACTS = ['lastGoodMs', 'failedAtMs', 'seenAtMs', 'reportedAtMs', 'requestedMs'] as const;
 /** Times of a client; one that this machine does not know is missing. */
 export type Remembered = Readonly<Partial<Record<(typeof FACTS)[number], number>>>;
 

@@ -6,6 +6,7 @@ import {
   type Found,
   formatValue,
   isBucketText,
+  isSshText,
   readIni,
   resolveSettings,
   type SettingName,
@@ -63,6 +64,11 @@ function lastingStore({ store }: Plan): string | undefined {
   return isPath ? placeById(lastingPlace(store), ['/', homeDirectory()]) : store;
 }
 
+/** True if the backups go to a `tardisd`, to which this machine logs in by its password. */
+function mayBeRequested({ server, passwordFile }: Plan): boolean {
+  return server !== undefined && passwordFile !== undefined && !isSshText(server);
+}
+
 /** Returns the text of the configuration. */
 export function configText(plan: Plan): string {
   const { sources, excludes, store, server, client, passwordFile, time, keep } = plan;
@@ -80,6 +86,7 @@ export function configText(plan: Plan): string {
       : [
           ['schedule', time],
           ['overdueSeconds', LATE_SECONDS[time]],
+          ...(mayBeRequested(plan) ? [['onRequest', true] as const] : []),
         ];
   return [
     `${MARK}, which changes it when it runs again, and keeps all keys but no comments.`,
@@ -102,7 +109,7 @@ export function configText(plan: Plan): string {
     ...(time === undefined
       ? []
       : block(
-          'When backups are planned, and the number of seconds after which they are late. A timer starts `tardis backup --if-due`.',
+          'When backups are planned, and the number of seconds after which they are late. A timer starts `tardis backup --if-due`.\nWith OnRequest, it also backs up if an administrator of the server requests it.',
           times,
         )),
     ...(keep === undefined
@@ -169,6 +176,7 @@ const PLANNED: readonly SettingName[] = [
   'passwordFile',
   'schedule',
   'overdueSeconds',
+  'onRequest',
   'purge',
   ...BUCKET_NAMES,
 ];

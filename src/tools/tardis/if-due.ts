@@ -1,12 +1,20 @@
 /** Decides for `tardis backup --if-due` whether a backup begins now. The timer of `tardis setup` runs it every 15 minutes. */
 import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { asTardisError } from '../../errors/index.js';
 import { configInvalid, isBucketText, type Settings } from '../../config/index.js';
 import { isDue, whyWait } from '../../model/index.js';
-import { byteText, deviceLink, isThere, mountedPlace, textBytes } from '../../system/index.js';
-import { memoryOf } from '../opening/backup-memory.js';
+import {
+  byteText,
+  deviceLink,
+  isThere,
+  mountedPlace,
+  nodeSystem,
+  textBytes,
+} from '../../system/index.js';
+import { type BackupMemory, memoryOf } from '../opening/backup-memory.js';
 import { print } from '../shared/run-tool.js';
-import { printWait, reportLate } from './backup-events.js';
+import { hasToWait, printWait, reportLate } from './backup-events.js';
 
 type Options = Settings<'tardis'>;
 
@@ -20,6 +28,8 @@ const POWER = [
   'OnExternalPower',
 ];
 const PATIENCE_MS = 5000;
+/** Time after a backup on a request in which the next request does not count. */
+const REQUEST_AGAIN_MS = 3_600_000;
 const NETWORK = [
   'org.freedesktop.NetworkManager',
   '/org/freedesktop/NetworkManager',
@@ -37,10 +47,13 @@ export async function settingsIfDue(
   settings: Options,
   store: Buffer | undefined,
 ): Promise<Options | undefined> {
-  const { schedule } = settings;
+  const { schedule, onRequest } = settings;
   if (schedule === undefined) throw configInvalid('--if-due needs the key Schedule');
   const memory = memoryOf(settings, store);
-  if (!isDue(schedule, memory.read(), Date.now())) return undefined;
+  const isPlanned = isDue(schedule, memory.read(), Date.now());
+  if (!isPlanned && !(onRequest && store === undefined && (await isRequested(settings, memory)))) {
+    return undefined;
+  }
   const database = await mountedSoon(settings.database);
   const isDiskThere = memory.disk === undefined || deviceLink(byteText(database)) === undefined;
   if (memory.disk !== undefined && isDiskThere) memory.note({ seenAtMs: Date.now() });
@@ -51,10 +64,32 @@ export async function settingsIfDue(
     isOnBattery: property(...POWER) === 'b false\n',
     isMetered: isFar && METERED.test(property(...NETWORK)),
   });
-  if (why === undefined) return { ...settings, database };
+  if (why === undefined) {
+    if (!isPlanned) memory.note({ requestedMs: Date.now() });
+    return { ...settings, database };
+  }
   printWait(settings, why);
   for (const failed of await reportLate(settings, memory, why)) print(failed);
   return undefined;
+}
+
+/**
+ * True if an administrator of the server has requested a backup. A server can cause one backup an hour in this way, and
+ * nothing else. A server that cannot be reached has no request.
+ */
+async function isRequested(settings: Options, memory: BackupMemory): Promise<boolean> {
+  const { requestedMs = 0 } = memory.read();
+  if (Date.now() - requestedMs < REQUEST_AGAIN_MS) return false;
+  const { openThere } = await import('../opening/history.js'); // most runs request nothing
+  const { remotePlace } = await import('../opening/server.js');
+  try {
+    using history = await openThere(nodeSystem(), await remotePlace(settings.server, settings));
+    const own = await history.reports.ownState?.();
+    return (own?.requestedAtMs ?? 0) > 0;
+  } catch (thrown) {
+    if (hasToWait(asTardisError(thrown))) return false;
+    throw thrown;
+  }
 }
 
 /** Returns the place on a disk that was connected, when it is mounted; after a minute, returns what was given. */

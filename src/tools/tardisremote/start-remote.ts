@@ -12,6 +12,7 @@ import { archiveRoute } from '../../web/archive/index.js';
 import { registerDav } from '../../web/dav/index.js';
 import {
   type ClientsOfBucket,
+  type OwnServer,
   type ReachedPlace,
   pageRoutes,
   registerRemoteApi,
@@ -27,6 +28,8 @@ interface StoreSource {
   readonly onlyClient?: string | undefined;
   /** Access to the bucket, if the store is in one; otherwise undefined. */
   readonly following?: ClientsOfBucket | undefined;
+  /** The `tardisd` in this process; undefined for a program that only reads. */
+  readonly ownServer?: OwnServer | undefined;
 }
 
 export interface RemoteOptions {

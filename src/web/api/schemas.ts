@@ -136,6 +136,11 @@ export const Client = Type.Object({
       'Age of the newest complete set from which the client is late; 0 if none is known.',
   }),
   encrypts: Type.Boolean(),
+  requestedAtMs: Type.Optional(
+    Type.Number({
+      description: 'Time at which an administrator requested a backup that did not begin yet.',
+    }),
+  ),
   fault: Type.Optional(Type.String({ description: 'Code of the error that hides the figures.' })),
 });
 export type Client = Static<typeof Client>;
@@ -221,7 +226,7 @@ export const Session = Type.Object({
   offers: Type.Optional(
     Type.Array(Type.String(), {
       description:
-        'Acts that tardis-web offers: `backup` with the configuration of `tardis setup`, `change` of sets in a store that can be changed.',
+        'Acts that the program offers: `backup` with the configuration of `tardis setup`, `change` of sets in a store that can be changed; `administer` if `tardisd` itself answers, which administers its clients.',
     }),
   ),
   rights: Type.Array(Type.String()),

@@ -27,6 +27,7 @@ import {
   registerApi,
   type WebApp,
 } from '../api/index.js';
+import { administrationRoutes } from './administration.js';
 import type { Proven } from './logins.js';
 import { MAX_QUESTION_BYTES, QUESTION_TYPE, REMOTE_ROUTES } from './routes.js';
 import type { ServerDoor } from './server-door.js';
@@ -47,7 +48,14 @@ export function registerRemoteApi(
   const parser = { parseAs: 'buffer', bodyLimit: MAX_QUESTION_BYTES } as const;
   app.addContentTypeParser(QUESTION_TYPE, parser, async (_: FastifyRequest, body: Buffer) => body);
   const logins = door instanceof StoreDoor ? loginRoutes(door) : [refusedLogin()];
-  registerApi(app, door, [...logins, DELETED_ROUTE, askRoute(door), metricsRoute(door), ...more]);
+  registerApi(app, door, [
+    ...logins,
+    DELETED_ROUTE,
+    askRoute(door),
+    metricsRoute(door),
+    ...administrationRoutes(door),
+    ...more,
+  ]);
 }
 
 function loginRoutes(door: StoreDoor): AddedRoute[] {

@@ -15,6 +15,8 @@ const Message = Type.String({
   description: 'A message of docs/inside/protocol.md, in base64.',
 });
 
+const ClientName = Type.String({ minLength: 1, maxLength: 128 });
+
 export const REMOTE_ROUTES = {
   loginChallenge: {
     method: 'POST',
@@ -54,6 +56,31 @@ export const REMOTE_ROUTES = {
       'Takes one question of a reader (docs/inside/protocol.md) and returns its answer, as the tools send it with --server https://…; the login needs the right of the question.',
     takes: QUESTION_TYPE,
     sends: QUESTION_TYPE,
+  },
+  join: {
+    method: 'POST',
+    path: '/join-codes',
+    right: 'admin',
+    summary:
+      'Makes a code by which a new machine creates its client, once and within an hour. The client belongs to the account that owns the client of the login, which also needs the right `add`. Only the page of a `tardisd` does this.',
+    body: Type.Object({
+      client: ClientName,
+      server: Type.String({
+        minLength: 1,
+        maxLength: 255,
+        description: 'The host, as the new machine reaches it; without a port, that of the server.',
+      }),
+    }),
+    reply: Type.Object({ code: Type.String(), untilMs: Type.Number() }),
+  },
+  requestBackup: {
+    method: 'POST',
+    path: '/backup-requests',
+    right: 'admin',
+    summary:
+      'Requests that a client of the login make a backup. It begins when the timer of that machine looks the next time. The login also needs the right `add`. Only the page of a `tardisd` does this.',
+    body: Type.Object({ client: ClientName }),
+    reply: Type.Object({}),
   },
   metrics: {
     method: 'GET',

@@ -28,6 +28,7 @@ import {
   readRights,
 } from '../../store/index.js';
 import { BoundedCache, type System, unguarded } from '../../system/index.js';
+import type { Certificate } from '../../transport/index.js';
 import { addressOf, type Door, HistoryPool, type Lease, type Visitor } from '../api/index.js';
 import { Logins, type Proven } from './logins.js';
 import { type LoginOf, Sessions } from './sessions.js';
@@ -56,6 +57,12 @@ export interface ClientsOfBucket {
   again(client: string): Promise<void>;
 }
 
+/** The `tardisd` in the process of this page, as new machines reach it. */
+export interface OwnServer {
+  readonly port: number;
+  readonly certificate: Pick<Certificate, 'cert'>;
+}
+
 export interface StoreDoorOptions {
   readonly system: System;
   readonly decoder: RecordDecoder;
@@ -67,6 +74,8 @@ export interface StoreDoorOptions {
   readonly log: Logger;
   /** Access to the bucket, if the store is in one; otherwise undefined. */
   readonly following?: ClientsOfBucket | undefined;
+  /** The `tardisd` in this process, which administers the store; undefined for a program that only reads. */
+  readonly ownServer?: OwnServer | undefined;
 }
 
 interface Remembered {
@@ -257,6 +266,18 @@ export class StoreDoor implements Door {
       history: openHistoryIn(system, directory, new Access(undefined)),
       isSealed,
     }));
+  }
+
+  get ownServer(): OwnServer | undefined {
+    return this.options.ownServer;
+  }
+
+  get offers(): readonly string[] {
+    return this.ownServer === undefined ? [] : ['administer'];
+  }
+
+  get store(): string {
+    return this.options.store;
   }
 
   /** Number of clients that are open. */

@@ -38,6 +38,7 @@ export const SET_HANDLERS: Pick<
         ...stateOf(one, facts),
         lateAfterMs: lateAfterMs > 0 ? lateAfterMs : one.lateAfterMs,
         encrypts: protection === 'encrypted',
+        ...(one.requestedAtMs === 0 ? {} : { requestedAtMs: one.requestedAtMs }),
         ...(fault === '' ? {} : { fault }),
       };
     });

@@ -1,0 +1,80 @@
+/**
+ * Changes by the administrator of some clients, from the page of a `tardisd`: codes for new machines, and requests for
+ * backups. A token that only shows figures has the right `admin` too, so each change needs another right beside it.
+ */
+import { TardisError } from '../../errors/index.js';
+import type { RightName } from '../../model/index.js';
+import { addTarget } from '../../server/index.js';
+import { makeJoinCode, requestBackup } from '../../store/index.js';
+import type { System } from '../../system/index.js';
+import { type AddedRoute, addedRoute, type Visitor } from '../api/index.js';
+import { REMOTE_ROUTES } from './routes.js';
+import type { ServerDoor } from './server-door.js';
+import { type OwnServer, StoreDoor } from './store-door.js';
+
+/** Returns the routes. They refuse if this program is not a `tardisd`, since only that writes to the store. */
+export function administrationRoutes(door: StoreDoor | ServerDoor): AddedRoute[] {
+  const codes = new JoinCodes();
+  return [
+    addedRoute(REMOTE_ROUTES.join, async ({ visitor, body: { client, server } }) => {
+      const { ownServer, store } = administered(door, visitor, 'add');
+      const owned = ownClient(visitor);
+      const named = /:\d{1,5}$/.test(server) ? server : `${server}:${ownServer.port}`;
+      const { text, untilMs } = await codes.make(door.system, store, {
+        owned,
+        client,
+        server: named,
+        certificate: ownServer.certificate.cert,
+      });
+      return { code: text, untilMs };
+    }),
+    addedRoute(REMOTE_ROUTES.requestBackup, async ({ visitor, body: { client } }) => {
+      const { store } = administered(door, visitor, 'add');
+      const seen = await door.clients(visitor);
+      if (!seen.some((one) => one.client === client)) {
+        throw new TardisError('NOT_PERMITTED', 'the login is of other clients');
+      }
+      const by = `${ownClient(visitor)}/${visitor.account}`;
+      await requestBackup(door.system, store, { client, by });
+      return {};
+    }),
+  ];
+}
+
+/** Returns the server and its store. Throws NOT_PERMITTED if there is none, or if the visitor lacks a right. */
+function administered(
+  door: StoreDoor | ServerDoor,
+  { rights }: Visitor,
+  right: RightName,
+): { ownServer: OwnServer; store: string } {
+  const ownServer = door instanceof StoreDoor ? door.ownServer : undefined;
+  if (!(door instanceof StoreDoor) || ownServer === undefined) {
+    const where = 'use the page of the tardisd itself (Remote = yes), or `sonic` on its machine';
+    throw new TardisError('NOT_PERMITTED', `this program only reads: ${where}`);
+  }
+  if (!rights.has(right)) {
+    throw new TardisError('NOT_PERMITTED', `the login does not have the right "${right}"`);
+  }
+  return { ownServer, store: door.store };
+}
+
+function ownClient({ client }: Visitor): string {
+  if (client !== undefined) return client;
+  throw new TardisError('NOT_PERMITTED', 'the login is of no client');
+}
+
+type Joining = Parameters<typeof makeJoinCode>[2] & { readonly owned: string };
+
+/** Makes codes one after the other, since each may change the file of an account. */
+class JoinCodes {
+  private last: Promise<unknown> = Promise.resolve();
+
+  make(system: System, store: string, joining: Joining): ReturnType<typeof makeJoinCode> {
+    const made = this.last.then(async () => {
+      await addTarget(system, store, joining);
+      return makeJoinCode(system, store, joining);
+    });
+    this.last = made.catch(() => undefined); // the caller gets the error
+    return made;
+  }
+}

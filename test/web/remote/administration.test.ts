@@ -1,0 +1,186 @@
+// Pace: slow
+/** Changes by an administrator from the page of a tardisd: who may make them, for which clients, and their results. */
+import test from 'ava';
+import fs from 'node:fs';
+import path from 'node:path';
+import type { RightName } from '../../../src/model/index.js';
+import {
+  createClientDirectory,
+  parseJoinCode,
+  putAccount,
+  putToken,
+  takeJoinCode,
+  tokenHash,
+} from '../../../src/store/index.js';
+import { nodeSystem } from '../../../src/system/index.js';
+import { NO_BROWSER, openBrowser, watchedPage } from '../../helpers/browser.js';
+import { certificateIn } from '../../helpers/certificates.js';
+import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../../helpers/history-lab.js';
+import { startWeb, type WebServer } from '../../helpers/web-server.js';
+
+const system = nodeSystem();
+const SECRET = 'A'.repeat(43);
+const PORT = 7420;
+
+let lab: HistoryLab;
+let store: string;
+let server: WebServer;
+
+test.before(async () => {
+  lab = await makeHistoryLab(false);
+  ({ store } = lab.place);
+  const certificate = await certificateIn(lab.home, 'own');
+  server = await startWeb(lab.home, store, { ownServer: { port: PORT, certificate } });
+  for (const client of ['desk', 'stranger']) await createClientDirectory(system, { store, client });
+  fs.mkdirSync(path.join(store, '.accounts'));
+});
+test.after.always(async () => {
+  await server.close();
+  await removeHistoryLab(lab);
+});
+test.beforeEach(() => {
+  fs.writeFileSync(accountFile(), '# ours\nSpaceQuota: 1G\nTargets:  me desk\nSpaceUsed: 0\n');
+});
+
+const accountFile = (): string => path.join(store, '.accounts', 'office');
+
+async function tokenOf(rights: readonly RightName[]): Promise<string> {
+  const name = rights.join('-');
+  const directory = path.join(store, 'me');
+  await putToken(system, directory, name, tokenHash(SECRET));
+  await putAccount(system, directory, { name, rights }, undefined);
+  return `me/${name}/${SECRET}`;
+}
+
+/** Sends a change with a token; returns the code of the error, or the answer. */
+async function change(token: string, url: string, payload: object, one = server) {
+  const headers = { authorization: `Bearer ${token}` };
+  const { statusCode, body } = await one.app.inject({
+    method: 'POST',
+    url: `/api/v1${url}`,
+    headers,
+    payload,
+  });
+  const answer = JSON.parse(body) as Record<string, unknown>;
+  return { status: statusCode, code: answer['code'], answer };
+}
+
+const JOIN = '/join-codes';
+const REQUEST = '/backup-requests';
+const ADMIN: readonly RightName[] = ['add', 'list', 'admin'];
+
+test.serial('each route of an administrator needs admin and add, and a tardisd', async (t) => {
+  const isRefused: [string, number][] = [];
+  const roles: (readonly RightName[])[] = [
+    ['list', 'read', 'admin'],
+    ['add', 'list', 'read', 'purge'],
+    ['list'],
+    ['admin'],
+    ['admin', 'add'],
+    ADMIN,
+  ];
+  for (const rights of roles) {
+    const token = await tokenOf(rights);
+    for (const url of [JOIN, REQUEST]) {
+      const client = url === JOIN ? `new-${rights.join('-')}` : 'desk';
+      const body = url === JOIN ? { client, server: 'backup.example' } : { client };
+      const { status } = await change(token, url, body);
+      const isAllowed = rights.includes('admin') && rights.includes('add');
+      t.is(status, isAllowed ? 200 : 403, `${rights.join('+')} ${url}`);
+      isRefused.push([url, status]);
+    }
+  }
+  t.is(isRefused.filter(([, status]) => status === 200).length, 4);
+  const reader = await startWeb(lab.home, store);
+  t.teardown(() => reader.close());
+  for (const [url, body] of [
+    [JOIN, { client: 'late', server: 'backup.example' }],
+    [REQUEST, { client: 'desk' }],
+  ] as const) {
+    const { status, answer } = await change(await tokenOf(ADMIN), url, body, reader);
+    t.is(status, 403);
+    t.regex(String(answer['detail']), /only reads/);
+  }
+  t.is((await change(`me/none/${SECRET}`, JOIN, {})).status, 401);
+});
+
+test.serial(
+  'a code adds its client to the account of the administrator, and takes no other',
+  async (t) => {
+    const token = await tokenOf(ADMIN);
+    const { answer } = await change(token, JOIN, { client: 'laptop', server: 'backup.example' });
+    const code = parseJoinCode(answer['code'] as string)!;
+    t.is(code.server, `backup.example:${PORT}`);
+    t.notThrows(() => takeJoinCode(system, store, code));
+    const text = '# ours\nSpaceQuota: 1G\nTargets:  me desk laptop\nSpaceUsed: 0\n';
+    t.is(fs.readFileSync(accountFile(), 'utf8'), text);
+    const again = { client: 'laptop', server: '[::1]:99' };
+    const second = await change(token, JOIN, again);
+    t.is(parseJoinCode(second.answer['code'] as string)!.server, '[::1]:99');
+    const both = ['phone', 'shed'].map((client) => change(token, JOIN, { client, server: 'x' }));
+    for (const { status } of await Promise.all(both)) t.is(status, 200);
+    t.regex(fs.readFileSync(accountFile(), 'utf8'), /^Targets: {2}me desk laptop phone shed$/m);
+    fs.writeFileSync(path.join(store, '.accounts', 'others'), 'Targets: theirs\n');
+    for (const [client, expected] of [
+      ['desk', 'CLIENT_EXISTS'],
+      ['stranger', 'CLIENT_EXISTS'], // it would else come into view
+      ['theirs', 'CLIENT_EXISTS'],
+      ['../me', 'CLIENT_NAME_INVALID'],
+      ['a\nSpaceQuota: 9T', 'CLIENT_NAME_INVALID'],
+    ] as const) {
+      t.is((await change(token, JOIN, { client, server: 'x' })).code, expected, client);
+    }
+    t.is((await change(token, JOIN, { client: 'next', server: 'a b' })).code, 'USAGE');
+    fs.rmSync(path.join(store, '.accounts', 'others'));
+    fs.rmSync(accountFile());
+    const { code: lone } = await change(token, JOIN, { client: 'alone', server: 'x' });
+    t.is(lone, 'NOT_PERMITTED', 'without an account there is no quota either');
+  },
+);
+
+test.serial('a request is shown with its client, and reaches no client of others', async (t) => {
+  const token = await tokenOf(ADMIN);
+  for (const client of ['stranger', 'nobody', '..', '.accounts']) {
+    t.is((await change(token, REQUEST, { client })).code, 'NOT_PERMITTED', client);
+  }
+  t.is((await change(token, REQUEST, { client: 'desk' })).status, 200);
+  t.is(fs.readFileSync(path.join(store, '.requests', 'desk'), 'utf8'), 'me/add-list-admin\n');
+  t.deepEqual(fs.readdirSync(path.join(store, '.requests')), ['desk']);
+});
+
+test.serial(
+  'the page requests a backup and makes a code; without the rights it has no buttons',
+  async (t) => {
+    fs.rmSync(path.join(store, '.requests'), { recursive: true, force: true });
+    const browser = await openBrowser();
+    if (browser === undefined) {
+      t.log(NO_BROWSER);
+      t.pass();
+      return;
+    }
+    t.teardown(() => browser.close());
+    const open = async (rights: readonly RightName[]) => {
+      const { page, faults } = await watchedPage(browser, `localhost:${server.port}`);
+      await page.goto(`https://localhost:${server.port}/`);
+      await page.getByLabel('Token').fill(await tokenOf(rights));
+      await page.getByRole('button', { name: 'Sign in' }).click();
+      await page.getByRole('rowheader', { name: 'me' }).waitFor();
+      return { page, faults };
+    };
+    const { page, faults } = await open(ADMIN);
+    await page.getByRole('button', { name: 'Back up now: desk' }).click();
+    await page.getByText(/A backup was requested/).waitFor();
+    t.is(await page.getByRole('button', { name: 'Back up now: desk' }).count(), 0);
+    await page.getByLabel('Name of the new machine').fill('tablet');
+    await page.getByRole('button', { name: 'Make a code' }).click();
+    const shown = (await page.locator('code', { hasText: 'join:' }).textContent())!;
+    t.like(parseJoinCode(shown), { client: 'tablet', server: `localhost:${PORT}` });
+    t.deepEqual(
+      faults.filter((fault) => !/ 401 /.test(fault)),
+      [],
+    );
+    const { page: other } = await open(['list', 'admin']);
+    t.is(await other.getByRole('button', { name: /^Back up now/ }).count(), 0);
+    t.is(await other.getByLabel('Name of the new machine').count(), 0);
+  },
+);
