@@ -4,7 +4,7 @@ import { isBucket, type Settings, storageThreadsOf } from '../config/index.js';
 import { Daemon, type DaemonOptions, type Visit } from '../server/index.js';
 import { closeSharedStores, requireStore } from '../store/index.js';
 import type { ListenPlace } from '../transport/index.js';
-import { isLoopback, nodeSystem, type SocketAddress, type System } from '../system/index.js';
+import { isLoopback, nodeSystem, type System } from '../system/index.js';
 import { goToBackground, isInBackground, reportToStarter } from './shared/background.js';
 import { daemonOptions, listenAddress, openStorage, storePath } from './tardisd/daemon-options.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
@@ -134,15 +134,12 @@ async function serveUntilStopped(
     await storage.close();
     throw error;
   }
-  const remote = await serveBeside(
-    system,
-    settings,
-    { ...options, ownAddress: daemon.address },
-    log,
-  ).catch(async (error: unknown) => {
-    await daemon.stop();
-    throw error;
-  });
+  const remote = await serveBeside(system, settings, { ...options, daemon }, log).catch(
+    async (error: unknown) => {
+      await daemon.stop();
+      throw error;
+    },
+  );
   if (options.address.kind === 'piped') {
     // A peer that never began a connection leaves no session whose end would stop the server.
     options.address.socket.once('close', () => daemon.isIdle && stop());
@@ -162,12 +159,7 @@ async function serveUntilStopped(
 async function serveBeside(
   system: System,
   settings: Settings<'tardisd'>,
-  {
-    address,
-    certificate,
-    shared: following,
-    ownAddress,
-  }: ServingOptions & { readonly ownAddress: SocketAddress },
+  { address, certificate, shared: following, daemon }: ServingOptions & { readonly daemon: Daemon },
   log: Logger,
 ): Promise<Remote | undefined> {
   if (!settings.remote || settings.single || address.kind !== 'tcp') return undefined;
@@ -175,6 +167,7 @@ async function serveBeside(
   const { catalogFile, onlyClient, besidePort: port } = settings;
   const { startRemote } = await import('./tardisremote/start-remote.js'); // most servers need no HTTP
   const host = address.host === '' ? '::' : address.host;
+  const { address: ownAddress } = daemon;
   // Without TLS, or in a bucket, there is nothing to join by a code.
   const ownServer =
     certificate === undefined || following !== undefined || ownAddress.kind !== 'tcp'
