@@ -183,13 +183,8 @@ export interface SpacePoint {
   readonly bytes: number;
 }
 
-export interface PurgeRules {
-  readonly keepHourly: number;
-  readonly keepDaily: number;
-  readonly keepWeekly: number;
-  readonly keepMonthly: number;
-  readonly keepYearly: number;
-}
+/** Rules of a purge by their names, with their words; empty for no rule. */
+export type PurgeRules = Readonly<Record<string, string>>;
 
 export type ActKind =
   | 'backups'
@@ -228,6 +223,13 @@ interface Decision {
   readonly set: number;
   readonly isDeleted: boolean;
   readonly reasons: readonly { readonly why: string; readonly what?: string }[];
+}
+
+interface PurgeReply {
+  readonly sets: readonly Decision[];
+  readonly freedBytes?: number;
+  /** Settings that are stored with the client, by their keys. */
+  readonly stored: Readonly<Record<string, string>>;
 }
 
 export const api = {
@@ -333,10 +335,10 @@ export const api = {
     });
   },
   purge: (client: string, rules: PurgeRules, signal: AbortSignal) => {
-    const kept = Object.entries(rules).filter(([, count]) => Number(count) > 0);
-    const query = kept.map(([rule, count]) => `${rule}=${String(count)}`).join('&');
+    const kept = Object.entries(rules).filter(([, words]) => words !== '');
+    const query = kept.map(([rule, words]) => `${rule}=${encodeURIComponent(words)}`).join('&');
     const path = `${clientPath(client)}/purge${query === '' ? '' : `?${query}`}`;
-    return json<{ sets: Decision[]; freedBytes?: number }>(path, { signal });
+    return json<PurgeReply>(path, { signal });
   },
   restore: (requested: RestoreBody) =>
     json<JobState>('/restores', { method: 'POST', body: requested }),

@@ -38,6 +38,8 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   mo: 31 * DAY_MS,
   y: 366 * DAY_MS,
 };
+/** Default of Priorities. */
+export const USUAL_PRIORITIES: readonly string[] = ['40', '20', '10'];
 /** Default of KeepPeriods, in days, for a server without any rule. */
 const USUAL_PERIODS = ['0', '180', '30'];
 /** Periods whose first set gets a priority if no formats are set: month, week, day. */

@@ -104,6 +104,8 @@ test.serial(
       await dialog.getByLabel('Tags, with blanks').fill('before-move');
       await dialog.getByRole('button', { name: 'Tags', exact: true }).click();
       await shown.getByText('before-move').waitFor();
+      await done('tag').getByRole('button', { name: 'Undo: Tags' }).click();
+      await shown.getByText('before-move').waitFor({ state: 'detached' });
       await page.locator('.set', { hasText: 'set 1' }).click();
       await act(page, 'Delete');
       await done('delete').getByText('1 backup is deleted.').waitFor();
@@ -135,10 +137,11 @@ test.serial('a purge is weighed in bytes, and carried out by rules that stay', a
   await succeed('tardis', [...place, '--local', source], { env });
   fs.rmSync(path.join(source, 'film'));
   await succeed('tardis', [...place, '--local', source], { env });
-  await withPage(t, { browser, store, options: { env } }, async (page) => {
+  const expected = /400 \(Bad Request\)/; // a rule that is no time
+  await withPage(t, { browser, store, expected, options: { env } }, async (page) => {
     await page.getByRole('button', { name: 'Overview' }).click();
+    await page.getByLabel('All younger than').fill('');
     for (const [label, count] of [
-      ['Hours', '0'],
       ['Weeks', '0'],
       ['Months', '0'],
       ['Days', '1'],
@@ -154,6 +157,17 @@ test.serial('a purge is weighed in bytes, and carried out by rules that stay', a
     await dialog.getByRole('button', { name: 'Purge', exact: true }).click();
     await jobOf(page, 'purge').and(page.locator('[data-state=done]')).waitFor();
     await page.getByText('0 backups would be deleted, 1 would stay.').waitFor();
+    await page.reload(); // the form begins with the rules that are stored
+    await page.getByText('0 backups would be deleted, 1 would stay.').waitFor();
+    t.is(await page.getByLabel('Days', { exact: true }).inputValue(), '1');
+    t.is(await page.getByLabel('All younger than').inputValue(), '');
+    await page.getByLabel('All younger than').fill('2 days');
+    await page.getByText('CONFIG_INVALID').waitFor();
+    await page.getByLabel('All younger than').fill('2d');
+    await page.getByLabel('Those with a tag').fill('old, new');
+    await page
+      .getByText(/sonic purge .* --keep-daily 1 --keep-within 2d --keep-tag old --keep-tag new$/)
+      .waitFor();
     t.is((await succeed('lstardis', ['-l', ...place], { env })).match(/complete/g)?.length, 1);
     const rules = await succeed('sonic', ['getconfig', '--json', ...place], { env });
     t.deepEqual((JSON.parse(rules) as { settings: object }).settings, { KeepDaily: '1' });

@@ -186,10 +186,15 @@ interface PurgeProps {
   readonly freedBytes: number | undefined;
 }
 
+/** Returns the key under which a rule is stored. */
+export function keyOfRule(rule: string): string {
+  return rule.charAt(0).toUpperCase() + rule.slice(1);
+}
+
 /** Carries out the purge of a preview. */
 export function PurgeAct({ rules, gone, freedBytes }: PurgeProps) {
   const [saves, setSaves] = useState(true);
-  const named = Object.entries(rules).map(([rule, count]) => [`K${rule.slice(1)}`, Number(count)]);
+  const named = Object.entries(rules).map(([rule, words]) => [keyOfRule(rule), words]);
   return (
     <ActButton
       kind="purges"

@@ -7,18 +7,41 @@ import { useAnswer, useSettled } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import { keptBy } from '../logic/causes.js';
 import { shownBytes, shownName, shownTime } from '../logic/shown.js';
-import { PurgeAct } from './acts.js';
+import type { TextKey } from '../logic/texts.js';
+import { keyOfRule, PurgeAct } from './acts.js';
 import { Notice } from './notice.js';
 
-const RULES = ['keepHourly', 'keepDaily', 'keepWeekly', 'keepMonthly', 'keepYearly'] as const;
-const START: PurgeRules = {
-  keepHourly: 24,
-  keepDaily: 14,
-  keepWeekly: 8,
-  keepMonthly: 12,
-  keepYearly: 0,
+/** Rules that are numbers of sets, and those that are words. The last ones are shown on request. */
+const COUNTS = [
+  'keepLast',
+  'keepHourly',
+  'keepDaily',
+  'keepWeekly',
+  'keepMonthly',
+  'keepYearly',
+] as const;
+const WORDS = ['keepWithin', 'keepTags'] as const;
+const RARE = ['endedAfter', 'keepPeriods', 'priorities'] as const;
+const RULES = [...COUNTS, ...WORDS, ...RARE];
+type Rule = (typeof RULES)[number];
+
+const TEXTS: Readonly<Record<Rule, TextKey>> = {
+  keepLast: 'keepLastRule',
+  keepHourly: 'keepHourly',
+  keepDaily: 'keepDaily',
+  keepWeekly: 'keepWeekly',
+  keepMonthly: 'keepMonthly',
+  keepYearly: 'keepYearly',
+  keepWithin: 'keepWithinRule',
+  keepTags: 'keepTagsRule',
+  endedAfter: 'endedAfterRule',
+  keepPeriods: 'keepPeriodsRule',
+  priorities: 'prioritiesRule',
 };
-const MAX_KEPT = 10_000;
+
+/** Rules for a client that has none: those that `tardis setup` proposes. */
+const USUAL: PurgeRules = { keepWithin: '2d', keepDaily: '14', keepWeekly: '8', keepMonthly: '12' };
+const MAX_KEPT = 100_000;
 const SETTLE_MS = 300;
 
 interface PurgeProps {
@@ -28,34 +51,55 @@ interface PurgeProps {
   readonly storeWords: string;
 }
 
-export function PurgePreview({ client, sets, storeWords }: PurgeProps) {
-  const [rules, setRules] = useState(START);
+export function PurgePreview(props: PurgeProps) {
+  const { client } = props;
+  const stored = useAnswer(`rules/${client}`, (signal) => api.purge(client, {}, signal));
+  if (stored.error !== undefined) return <Notice error={stored.error} again={stored.again} />;
+  if (stored.value === undefined) return <p role="status">{t('loading')}</p>;
+  return <PurgeForm key={client} {...props} start={startOf(stored.value.stored)} />;
+}
+
+/** Returns the rules that are stored with the client, or the usual ones if it has none. */
+function startOf(stored: Readonly<Record<string, string>>): PurgeRules {
+  const found = RULES.map((rule) => [rule, stored[keyOfRule(rule)] ?? ''] as const);
+  const isSet = found.some(([rule, words]) => rule !== 'priorities' && words !== '');
+  const none = Object.fromEntries(RULES.map((rule) => [rule, '']));
+  return isSet ? Object.fromEntries(found) : { ...none, ...USUAL };
+}
+
+function PurgeForm({ client, sets, storeWords, start }: PurgeProps & { start: PurgeRules }) {
+  const [rules, setRules] = useState(start);
   const settledRules = useSettled(rules, SETTLE_MS);
   const listed = sets.map(({ set }) => set).join(); // another set changes the answer
   const answer = useAnswer(`purge/${client}/${listed}/${JSON.stringify(settledRules)}`, (signal) =>
     api.purge(client, settledRules, signal),
   );
   const times = new Map(sets.map(({ set, openedAtMs }) => [set, openedAtMs]));
+  const field = (rule: Rule, isCount: boolean) => (
+    <label key={rule} class="field">
+      {t(TEXTS[rule])}
+      <input
+        {...(isCount ? { type: 'number', min: 0, max: MAX_KEPT } : { type: 'text' })}
+        value={rules[rule] ?? ''}
+        spellcheck={false}
+        onInput={({ currentTarget: { value } }) =>
+          setRules({ ...rules, [rule]: isCount ? boundedCount(value) : value.trim() })
+        }
+      />
+    </label>
+  );
   return (
     <>
       {storeWords === '' ? null : <p class="faint">{t('purgeHint')}</p>}
       <fieldset class="rules">
         <legend>{t('purgeKeep')}</legend>
-        {RULES.map((rule) => (
-          <label key={rule} class="field">
-            {t(rule)}
-            <input
-              type="number"
-              min={0}
-              max={MAX_KEPT}
-              value={rules[rule]}
-              onInput={({ currentTarget }) =>
-                setRules({ ...rules, [rule]: boundedCount(currentTarget.value) })
-              }
-            />
-          </label>
-        ))}
+        {COUNTS.map((rule) => field(rule, true))}
+        {WORDS.map((rule) => field(rule, false))}
       </fieldset>
+      <details>
+        <summary>{t('rulesMore')}</summary>
+        <div class="rules">{RARE.map((rule) => field(rule, false))}</div>
+      </details>
       {storeWords === '' ? null : (
         <Command text={commandOf(`${storeWords} -C ${client}`, settledRules)} />
       )}
@@ -80,16 +124,26 @@ function keptText(reason: Parameters<typeof keptBy>[0]): string {
   return shownName(keptBy(reason, t));
 }
 
-function boundedCount(text: string): number {
+/** Returns a number of sets as the rules have it; empty for none. */
+function boundedCount(text: string): string {
   const count = Number.parseInt(text, 10);
-  return Number.isNaN(count) ? 0 : Math.max(0, Math.min(MAX_KEPT, count));
+  return Number.isNaN(count) || count <= 0 ? '' : String(Math.min(MAX_KEPT, count));
 }
 
 function commandOf(where: string, rules: PurgeRules): string {
-  const words = RULES.filter((rule) => rules[rule] > 0).map(
-    (rule) => `--${rule.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)} ${rules[rule]}`,
-  );
+  const words = RULES.flatMap((rule) => {
+    const given = rules[rule] ?? '';
+    if (given === '') return [];
+    if (rule === 'keepTags') return given.split(/[,\s]+/).map((tag) => `--keep-tag ${quoted(tag)}`);
+    const flag = rule.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`);
+    return [`--${flag} ${quoted(given)}`];
+  });
   return ['sonic purge', where, ...words].join(' ');
+}
+
+/** Returns a word of a command line, in quotes if a shell needs them. */
+function quoted(word: string): string {
+  return /^[\w.,:-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /** Shows a command, with a button that copies it. */

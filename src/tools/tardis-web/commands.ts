@@ -107,11 +107,11 @@ function linesOf(settings: WebSettings, act: Act): [CommandLine, ...CommandLine[
     return [{ tool: 'tardis', words, input: ['[Setup]', ...lines, ''].join('\n') }];
   }
   const last = lineOf(settings, changeWords(act));
-  if (act.kind !== 'purge' || !act.saves) return [last];
-  const [first, ...others] = Object.entries(act.rules).map(([key, count]) =>
-    lineOf(settings, ['setconfig', ...(count === 0 ? ['--remove', key] : [key, String(count)])]),
+  if (act.kind !== 'purge') return [last];
+  const [first, ...others] = Object.entries(act.stores).map(([key, words]) =>
+    lineOf(settings, ['setconfig', ...(words === '' ? ['--remove', key] : [key, words])]),
   );
-  return [first!, ...others, last];
+  return first === undefined ? [last] : [first, ...others, last];
 }
 
 function lineOf(settings: WebSettings, [name, ...words]: [string, ...string[]]): CommandLine {
@@ -145,13 +145,21 @@ function changeWords(act: Change): [string, ...string[]] {
         'purge',
         '--yes',
         '--progress',
-        ...Object.entries(act.rules).flatMap(([key, count]) =>
-          count === 0 ? [] : [`--keep-${key.slice('Keep'.length).toLowerCase()}=${count}`],
-        ),
+        ...Object.entries(act.rules).flatMap(([key, words]) => ruleWords(key, words)),
       ];
     case 'withdraw':
       return ['forget-path', '--undo', String(act.request)];
   }
+}
+
+/** Returns the options for a rule of a purge; none without words. */
+function ruleWords(key: string, words: string): string[] {
+  if (words === '') return [];
+  if (key !== 'KeepTags') {
+    return [`-${key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}=${words}`];
+  }
+  const tags = words.split(/[,\s]+/).filter((tag) => tag !== '');
+  return tags.map((tag) => `--keep-tag=${tag}`);
 }
 
 /** Settings of the page itself. */

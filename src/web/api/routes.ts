@@ -29,6 +29,8 @@ import {
 export const BASE = '/api/v1';
 
 /** Number of sets that a rule keeps; 0 for no rule. */
+/** Words of a rule, as the command line takes them. */
+const RULE_WORDS = Type.String({ maxLength: 4096, default: '' });
 const COUNT = Type.Integer({ minimum: 0, maximum: 100_000, default: 0 });
 
 const CLIENT = '/clients/{client}';
@@ -245,8 +247,11 @@ export const ROUTES = {
       keepWeekly: COUNT,
       keepMonthly: COUNT,
       keepYearly: COUNT,
-      keepWithinDays: Type.Number({ minimum: 0, maximum: 100_000, default: 0 }),
-      keepTags: Type.Optional(Type.String({ maxLength: 4096 })),
+      keepWithin: RULE_WORDS,
+      endedAfter: RULE_WORDS,
+      keepPeriods: RULE_WORDS,
+      priorities: RULE_WORDS,
+      keepTags: RULE_WORDS,
     }),
     reply: Type.Object({
       isClockInDoubt: Type.Boolean(),
@@ -257,6 +262,10 @@ export const ROUTES = {
         }),
       ),
       unusedTags: Type.Array(Type.String()),
+      stored: Type.Record(Type.String(), Type.String(), {
+        description:
+          'The settings that are stored with the client, rules among them, by their keys.',
+      }),
       sets: Type.Array(
         Type.Object({
           set: Type.Integer(),

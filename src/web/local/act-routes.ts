@@ -40,6 +40,9 @@ export function actRoutes({ jobs, acts, commands }: Offering, history: History):
   ];
 }
 
+/** Rules that delete nothing by themselves. */
+const ADDING: ReadonlySet<string> = new Set(['KeepTags', 'EndedAfter', 'Priorities']);
+
 function purgeRoute(begun: Begun): AddedRoute {
   return addedRoute(
     rowOf(
@@ -48,11 +51,21 @@ function purgeRoute(begun: Begun): AddedRoute {
       'Deletes the sets that no rule keeps, and stores the rules.',
       PurgeBody,
     ),
-    async ({ body: { rules, saves } }) => {
-      if (Object.values(rules).every((count) => count === 0)) {
-        throw invalidRequest('there is no rule');
-      }
-      return begun({ kind: 'purge', rules, saves });
+    async ({ body: { rules: given, saves }, lease }) => {
+      const rules = Object.fromEntries(
+        Object.entries(given).map(([key, words]) => [
+          key,
+          words === '0' && key !== 'KeepPeriods' ? '' : words.trim(),
+        ]),
+      );
+      const keeping = Object.entries(rules).filter(([key]) => !ADDING.has(key));
+      if (keeping.every(([, words]) => words === '')) throw invalidRequest('there is no rule');
+      const settings = await lease.history.reports.settings();
+      const stored = new Map(settings.map(({ key, value }) => [key, value]));
+      const stores = Object.entries(rules).filter(
+        ([key, words]) => saves && words !== (stored.get(key) ?? ''),
+      );
+      return begun({ kind: 'purge', rules, stores: Object.fromEntries(stores) });
     },
   );
 }

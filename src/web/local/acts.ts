@@ -3,10 +3,8 @@ import { isErrorCode, TardisError } from '../../errors/index.js';
 import type { ClientSetting, SetNumber } from '../../model/index.js';
 import { Job, type Jobs } from './jobs.js';
 
-/** Number of sets that each rule keeps, by the key of the rule; 0 for no rule. */
-export type PurgeRules = Readonly<
-  Record<'KeepHourly' | 'KeepDaily' | 'KeepWeekly' | 'KeepMonthly' | 'KeepYearly', number>
->;
+/** Rules of a purge by the keys under which they are stored, with their words; none for no rule. */
+export type PurgeRules = Readonly<Record<string, string>>;
 
 /** One act. The names are those of the commands. */
 export type Act =
@@ -21,7 +19,7 @@ export type Act =
     }
   | { readonly kind: 'delete'; readonly sets: readonly SetNumber[] }
   | { readonly kind: 'forget'; readonly paths: readonly Buffer[] }
-  | { readonly kind: 'purge'; readonly rules: PurgeRules; readonly saves: boolean }
+  | { readonly kind: 'purge'; readonly rules: PurgeRules; readonly stores: PurgeRules }
   | { readonly kind: 'withdraw'; readonly request: number }
   | { readonly kind: 'setup'; readonly answers: SetupAnswers }
   | { readonly kind: 'test-report' };

@@ -137,16 +137,25 @@ export const ForgetBody = Type.Object({
   paths: Type.Array(PathQuery, { minItems: 1, maxItems: 100 }),
 });
 
-/** Number of sets that a rule keeps; 0 for no rule. */
-const kept = Type.Integer({ minimum: 0, maximum: 10_000 });
+/** Words of a rule, as the command line takes them; none for no rule. */
+const rule = (pattern: string) => Type.Optional(Type.String({ maxLength: 1000, pattern }));
+const keptCount = rule(String.raw`^\d{0,6}$`);
+const time = rule(String.raw`^(\d{1,6}(h|d|w|m|mo|y))?$`);
+const numbers = rule(String.raw`^[\d, ]*$`);
 export const PurgeBody = Type.Object({
   rules: Type.Object(
     {
-      KeepHourly: kept,
-      KeepDaily: kept,
-      KeepWeekly: kept,
-      KeepMonthly: kept,
-      KeepYearly: kept,
+      KeepLast: keptCount,
+      KeepHourly: keptCount,
+      KeepDaily: keptCount,
+      KeepWeekly: keptCount,
+      KeepMonthly: keptCount,
+      KeepYearly: keptCount,
+      KeepWithin: time,
+      EndedAfter: time,
+      KeepPeriods: numbers,
+      Priorities: numbers,
+      KeepTags: rule(String.raw`^([^\-\u0000-\u001f\u007f][^\u0000-\u001f\u007f]*)?$`),
     },
     { additionalProperties: false },
   ),

@@ -220,6 +220,13 @@ for (const way of ['local', 'remote', 'unsealed', 'gateway']) {
     t.true(sets.every(({ isDeleted, reasons }) => isDeleted === (reasons.length === 0)));
     const { sets: still } = await json<{ sets: object[] }>(t, way, 'sets');
     t.is(still.length, COMPLETE.length + 1);
+    const young = await json<{ sets: { isDeleted: boolean }[]; stored: object }>(
+      t,
+      way,
+      'purge?keepWithin=2d&keepTags=a%2Cb&keepPeriods=0%20180%2030',
+    );
+    t.true(young.sets.every(({ isDeleted }) => !isDeleted));
+    t.deepEqual(young.stored, { KeepDaily: '7' });
     const none = await json<{ sets: { isDeleted: boolean }[] }>(t, way, 'purge');
     t.true(none.sets.every(({ isDeleted }) => !isDeleted));
   });

@@ -8,7 +8,7 @@ import { serveHere } from '../../helpers/local-door.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import { file, makeTree } from '../../helpers/tree.js';
 
-const NO_RULES = { KeepHourly: 0, KeepDaily: 0, KeepWeekly: 0, KeepMonthly: 0, KeepYearly: 0 };
+const NO_RULES = { KeepDaily: '0', KeepWithin: '', KeepTags: 'old', Priorities: '40' };
 
 interface Shown {
   readonly id: string;
@@ -81,7 +81,7 @@ async function served(
   };
   const act = (kind: string, body?: object) => send(`/clients/me/${kind}`, body);
   const job = async (id: string) => (await send(`/jobs/${id}`, undefined, 'GET')).job;
-  return { commands, send, act, job };
+  return { commands, send, act, job, base, headers };
 }
 
 test('an act is one command at a time, with its progress, its report and its warnings', async (t) => {
@@ -163,6 +163,42 @@ test('only what an act has changed is taken back', async (t) => {
   commands.end(0);
 });
 
+test('a purge takes each rule in words, and stores those that differ', async (t) => {
+  const { commands, act } = await served(t);
+  const rules = { KeepLast: '3', KeepHourly: '0', KeepWithin: '2d', KeepTags: 'old new' };
+  await act('purges', { rules, saves: true });
+  t.deepEqual(commands.acts.at(-1), {
+    kind: 'purge',
+    rules: { ...rules, KeepHourly: '' },
+    stores: { KeepLast: '3', KeepWithin: '2d', KeepTags: 'old new' },
+  });
+  commands.end(0);
+});
+
+test('no route answers without a login, or for a page of another site, whatever it does', async (t) => {
+  const { commands, base, headers } = await served(t);
+  const { paths } = (await (await fetch(`${base}/openapi.json`, { headers })).json()) as {
+    paths: Record<string, Record<string, { security?: readonly object[] }>>;
+  };
+  const { authorization: _, ...unknown } = headers;
+  let acts = 0;
+  for (const [path, methods] of Object.entries(paths)) {
+    for (const [method, { security }] of Object.entries(methods)) {
+      const url = `${base}${path.replace('{client}', 'me').replaceAll(/\{\w+\}/g, '1')}`;
+      const body = method === 'post' ? { body: '{}' } : {};
+      const ask = async (more: Record<string, string>): Promise<number> =>
+        (await fetch(url, { method: method.toUpperCase(), headers: more, ...body })).status;
+      const foreign = { ...headers, origin: 'http://evil.example', 'sec-fetch-site': 'cross-site' };
+      t.is(await ask(foreign), 403, `${method} ${path}`);
+      if (security?.length === 0) continue;
+      t.is(await ask(unknown), 401, `${method} ${path}`);
+      if (method === 'post') acts += 1;
+    }
+  }
+  t.true(acts >= 11, String(acts)); // all acts are among them
+  t.deepEqual(commands.acts, []);
+});
+
 test('acts that cannot work, and bodies that are no acts, begin nothing', async (t) => {
   const { commands, act } = await served(t);
   for (const [kind, body] of [
@@ -174,7 +210,9 @@ test('acts that cannot work, and bodies that are no acts, begin nothing', async 
     ['forgets', { paths: ['/%ff'] }],
     ['forgets', { paths: ['--now'] }],
     ['purges', { rules: NO_RULES, saves: true }],
-    ['purges', { rules: { ...NO_RULES, KeepTags: 1 }, saves: true }],
+    ['purges', { rules: { KeepDaily: '1', KeepTags: '--yes' }, saves: true }],
+    ['purges', { rules: { KeepDaily: '1', KeepWithin: '2d --yes' }, saves: true }],
+    ['purges', { rules: { KeepDaily: '1', BaseDir: '/' }, saves: true }],
   ] as const) {
     const { status } = await act(kind, body);
     t.true(status === 400 || status === 404, `${kind} ${JSON.stringify(body)}: ${status}`);

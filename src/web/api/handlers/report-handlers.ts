@@ -9,7 +9,7 @@ import {
   type Seen,
   SetSide,
 } from '../../../restore/diff/index.js';
-import { decideRetention, NO_RULES } from '../../../retention/index.js';
+import { decideRetention, rulesOf, USUAL_PRIORITIES } from '../../../retention/index.js';
 import type { System } from '../../../system/index.js';
 import { entryJson, pathJson } from '../entry-json.js';
 import { invalidRequest } from '../problem.js';
@@ -19,9 +19,13 @@ import type { Change, Entry } from '../schemas.js';
 import { searchPage } from '../search.js';
 import { setOf } from '../set-of.js';
 
-const DAY_MS = 86_400_000;
 /** Maximum number of differences before a page. For each page, the comparison is repeated from the beginning. */
 const MAX_SKIPPED = 1_000_000;
+
+/** Returns the words of a list with commas or blanks between them. */
+function wordsIn(list: string): string[] {
+  return list.split(/[,\s]+/).filter((word) => word !== '');
+}
 
 export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 'store' | 'purge'> = {
   search: async ({ lease: { history }, query }) => {
@@ -76,13 +80,13 @@ export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 's
     };
   },
   purge: async ({ door: { system }, lease: { history }, query }) => {
-    const { keepWithinDays, keepTags, ...counts } = query;
-    const rules = {
-      ...NO_RULES,
-      ...counts,
-      keepWithinMs: keepWithinDays * DAY_MS,
-      keepTags: (keepTags ?? '').split(/[,\s]+/).filter((word) => word !== ''),
-    };
+    const { keepPeriods, priorities, keepTags, ...others } = query;
+    const rules = rulesOf({
+      ...others,
+      keepPeriods: keepPeriods === '' ? undefined : wordsIn(keepPeriods),
+      priorities: priorities === '' ? USUAL_PRIORITIES : wordsIn(priorities),
+      keepTags: wordsIn(keepTags),
+    });
     const decision = decideRetention(await judgedSets(history), {
       rules,
       nowMs: system.clock.nowMs(),
@@ -103,6 +107,9 @@ export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 's
       isClockInDoubt,
       ...(freedBytes === undefined ? {} : { freedBytes }),
       unusedTags: [...unusedTags],
+      stored: Object.fromEntries(
+        (await history.reports.settings()).map(({ key, value }) => [key, value]),
+      ),
       sets,
     };
   },
