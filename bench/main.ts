@@ -7,6 +7,7 @@ import { bucket } from './bucket.js';
 import { compareIn } from './compare.js';
 import { far } from './far.js';
 import { growth } from './growth.js';
+import { imports } from './imports.js';
 import { large } from './large.js';
 import { describeMachine } from './machine.js';
 import { killRunning, measure } from './measure.js';
@@ -60,7 +61,7 @@ function questionOf(
   checkout: string,
   options: Options,
 ): (() => Promise<Answer>) | undefined {
-  const { delayMs, shapesScale, webMib, bucketMib, largeMib } = options;
+  const { delayMs, shapesScale, webMib, bucketMib, largeMib, importMib } = options;
   const { releases: requested, sets: count, mount: read } = options;
   const at = [workplace, checkout] as const;
   if (shapesScale !== undefined) return () => shapes(...at, { ...options, shapesScale }, print);
@@ -69,6 +70,7 @@ function questionOf(
   if (options.parity) return () => parity(...at, options, print);
   if (options.tune) return () => tune(...at, options, print);
   if (options.takeover) return () => takeover(...at, options, print);
+  if (importMib !== undefined) return () => imports(...at, { ...options, importMib }, print);
   if (largeMib !== undefined) return () => large(...at, { ...options, largeMib }, print);
   if (bucketMib !== undefined) return () => bucket(...at, { ...options, bucketMib }, print);
   if (webMib !== undefined) return () => web(...at, { ...options, webMib }, print);

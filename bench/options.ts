@@ -46,6 +46,10 @@ export interface Options {
   readonly sets: readonly number[] | undefined;
   /** Size in MiB of the archive with which to measure the HTTP interfaces (doors); undefined for another question. */
   readonly webMib: number | undefined;
+  /** Size in MiB of the tree whose sets are imported; undefined for another question. */
+  readonly importMib: number | undefined;
+  /** True to measure less. */
+  readonly quick: boolean;
   /** True to measure how long a backup is without a server when another one takes over. */
   readonly takeover: boolean;
   /** MiB of packs with which to measure a bucket; undefined for another question. */
@@ -114,22 +118,34 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   const isWeb = values.web === true;
   const isBucket = values.bucket === true;
   const isTakeover = values.takeover === true;
+  const isImports = values.imports === true;
   const isTune = values.tune === true;
   const isDisk = values.disk === true;
   const isLarge = values.large === true;
-  if (values.mib !== undefined && !isWeb && !isBucket && !isMount && !isLarge) {
-    throw new UsageError('--mib belongs to --bucket, --large, --mount and --web');
+  if (values.mib !== undefined && !isWeb && !isBucket && !isMount && !isLarge && !isImports) {
+    throw new UsageError('--mib belongs to --bucket, --imports, --large, --mount and --web');
   }
   if (values.only !== undefined && !isLarge && !isShapes && growth.length === 0) {
     throw new UsageError('--only belongs to --growth, --large and --shapes');
   }
   if (values.scale !== undefined && !isShapes) throw new UsageError('--scale belongs to --shapes');
   const ofSizes = [growth.length > 0, isDelay, isShapes, isReleases];
-  const kinds = [isSync, isParity, isSets, isMount, isWeb, isBucket, isLarge, isTakeover, isTune];
+  const kinds = [
+    isSync,
+    isParity,
+    isSets,
+    isMount,
+    isWeb,
+    isBucket,
+    isLarge,
+    isTakeover,
+    isTune,
+    isImports,
+  ];
   const requested = [...ofSizes, ...kinds];
   if (requested.filter(Boolean).length > 1) {
     const names =
-      '--bucket, --delay, --growth, --large, --mount, --parity, --releases, --sets, --shapes, --sync, --takeover, --tune and --web';
+      '--bucket, --delay, --growth, --imports, --large, --mount, --parity, --releases, --sets, --shapes, --sync, --takeover, --tune and --web';
     throw new UsageError(`${names} are different questions`);
   }
   const isComparison = !requested.some(Boolean);
@@ -224,6 +240,8 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     sync: isSync,
     parity: isParity,
     takeover: isTakeover,
+    importMib: isImports ? integer('mib', values.mib, quick ? 8 : 64, 1, 65_536) : undefined,
+    quick,
     tune: isTune,
     disk: isDisk,
     bucketMib: isBucket ? integer('mib', values.mib, 128, 32, 65_536) : undefined,
@@ -263,6 +281,7 @@ function parse(argv: readonly string[]) {
         web: { type: 'boolean' },
         bucket: { type: 'boolean' },
         takeover: { type: 'boolean' },
+        imports: { type: 'boolean' },
         mib: { type: 'string' },
         growth: { type: 'boolean' },
         sizes: { type: 'string' },

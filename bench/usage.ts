@@ -14,6 +14,8 @@ measure something else, compared with restic and borg
   --entries N      number of entries of a filled catalog (500000; recommended: 10000000, which takes 2 GB more)
   --large          bytes that a second backup of large files adds: dumps, archives, images, logs, mailboxes and databases
                    that changed, also under new names (images of 1024 MiB, and others in proportion); with rdiff
+  --imports        processor time of imports, in times of what cannot be saved: 135 trees that share files by hard links, and 50
+                   snapshots of restic (trees of 64 MiB; recommended: --mib 1100); needs rsync and restic
   --shapes         other trees, machines and numbers of clients: small files, a mixed tree of 10 GB, a million tiny files
                    on one processor, an image of 20 GB, a server with 1, 2 and 4 clients (with rclone), 1 to 8 workers
   --scale PERCENT  sizes of --shapes (100); all of them take 80 GB below --work, each by --only less
@@ -33,7 +35,7 @@ measure something else, about this tool alone
   --bucket         speed of buckets: of a server in this process, and of radosgw if it is installed. With radosgw, also
                    backups, compared with those into a directory and those of restic (128 MiB; recommended: --mib 1024)
   --takeover       time until another server over a bucket takes over (3 rounds; recommended: --files 1000000)
-  --mib N          size of the images of --large, of the large file of --mount (recommended: 4096), of the zip archive of
+  --mib N          size of the tree of --imports, of the images of --large, of the large file of --mount (recommended: 4096), of the zip archive of
                    --web, or of the packs of --bucket, in MiB
 
 the tree

@@ -1,6 +1,6 @@
 // Pace: long
 /** The benchmark at its smallest: it runs, answers, and cleans up. */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -25,6 +25,7 @@ const QUESTIONS: readonly string[] = [
   'how fast a mount is read is answered',
   'releases come from a git repository',
   'what the web doors cost is answered',
+  'what imports cost is answered',
   'backups are compared with the limits of the machine',
 ];
 const requested = new Set(partOf(QUESTIONS, 3 * share, seededRandom(seed)));
@@ -204,6 +205,18 @@ testQuestion('what the web doors cost is answered', async (t) => {
   t.regex(printed, /^zip .* MB\/s/m);
   const { zipBytes, pageMs, serverPeakBytes } = figures as Record<string, number>;
   t.true(zipBytes! > 0 && pageMs! > 0 && serverPeakBytes! > 0);
+});
+
+testQuestion('what imports cost is answered', async (t) => {
+  const missing = ['restic', 'rsync'].filter((name) => spawnSync(name, ['version']).error);
+  if (missing.length > 0) {
+    t.pass(`not installed: ${missing.join(', ')}`);
+    return;
+  }
+  const { printed, figures } = await ask(t, '--imports', '--quick', '--mib', '1');
+  t.regex(printed, /^hard links .*\nrestic /m);
+  const { lines } = figures as { lines: { importBytes: number; leastBytes: number }[] };
+  for (const { importBytes, leastBytes } of lines) t.true(importBytes >= leastBytes);
 });
 
 interface Compared {
