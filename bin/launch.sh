@@ -23,7 +23,7 @@ if [ "$name" = tardis ]; then
   mount) name=tardisfs && shift ;;
   web) name=tardis-web && shift ;;
   import) name=tardis-import && shift ;;
-  check | purge | copy | clients | status | setup) name=sonic ;;
+  check | purge | copy | export | clients | status | setup) name=sonic ;;
   *) TARDIS_FRONT=backup ;;
   esac
 fi

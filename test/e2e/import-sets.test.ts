@@ -139,6 +139,16 @@ test('--verify compares every set with its state by digest, reads a shared file 
   );
 });
 
+test('messages name the program of the import', async (t) => {
+  const { at } = lab(t);
+  const words = ['-D', at('store'), '-C', 'me', '--create', '--kept-as', '/home/me'];
+  const sets = ['--sets', at('kept', '%Y-%m-%d', 'me')];
+  const { status, stderr } = await run('tardis-import', [...words, ...sets]);
+  t.is(status, 0, stderr);
+  t.regex(stderr, /^tardis-import: the client "me" is new/m);
+  t.notRegex(stderr, /^tardis: /m);
+});
+
 test('without a date in its name, a state has the time of the directory that matched', async (t) => {
   const { at, place } = lab(t);
   for (const [index, day] of DAYS.entries()) {

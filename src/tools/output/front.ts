@@ -14,6 +14,7 @@ export const PROGRAM_OF = {
   purge: 'sonic purge',
   copy: 'sonic copy',
   import: 'tardis-import',
+  export: 'sonic export',
   clients: 'sonic clients',
   status: 'sonic status',
   setup: 'sonic setup',

@@ -14,6 +14,7 @@ const SUMMARIES: Readonly<Record<keyof typeof PROGRAM_OF, string>> = {
   purge: 'delete old backup sets by rules, and free the space that only they use',
   copy: 'copy a client to another store, or bring a copy up to date',
   import: 'bring over the history of restic, Borg, rsnapshot, rsync or Tardis (Python)',
+  export: 'write sets as directories, tar archives, or into a repository of restic',
   clients: 'list the clients of a store, and their states',
   status: 'show when the last good backup was, and when the next is due (also `tardis` alone)',
   setup: 'set up backups by a few questions: what, where, when; --undo removes them again',

@@ -12,7 +12,7 @@ import { nodeSystem, type System } from '../../system/index.js';
 import { openRestoreJobs } from '../../workers/index.js';
 import { openAdministered } from '../opening/history.js';
 import { noteDamage } from '../opening/local-store.js';
-import { complain } from '../output/front.js';
+import { complain, messageLine } from '../output/front.js';
 import { jsonText } from '../output/json-text.js';
 import { PARTLY } from '../output/output.js';
 import { printAbove, ProgressLine } from '../output/progress-line.js';
@@ -49,7 +49,7 @@ export async function exportSets(options: Options): Promise<number> {
   requireFitting(options);
   const system = nodeSystem();
   const warn = (text: string): void => {
-    if (!options.json) printAbove(`${PROGRAM}: ${displayText(text)}`);
+    if (!options.json) printAbove(messageLine(PROGRAM, displayText(text)));
   };
   const signal = interruptSignal(PROGRAM, 'the same command continues it');
   const history = await openAdministered(system, options, warn);

@@ -46,7 +46,7 @@ export async function importSets(options: Options, signal: AbortSignal): Promise
   using verification = options.verifySets ? new Verification(settings, signal) : undefined;
   let status = 0;
   let create = settings.create && sets.length === 0;
-  const run = { signal, keptStretch: {} };
+  const run = { signal, keptStretch: {}, program: 'tardis-import' } as const;
   for (const { state, place } of planned) {
     if (place === 'late') verification?.missing(state);
     if (place === 'late' || (place === 'there' && verification === undefined)) continue;

@@ -20,6 +20,7 @@ const EQUIVALENT_LINES: Readonly<Record<string, string>> = {
   web: 'tardis web [options]',
   copy: 'tardis copy [options] --to PLACE',
   import: 'tardis import [options] SOURCE',
+  export: 'tardis export [options] --to DIR',
   clients: 'tardis clients [options]',
   purge: 'tardis purge [options]',
   diff: 'tardis diff [options] PATH…, or sonic diff SET SET',

@@ -42,7 +42,7 @@ import { requireTags } from '../shared/option-words.js';
 import { newPlace, type NewPlace, newPlaceText } from '../opening/local-store.js';
 import { keyFileOf, promptFor } from '../opening/keys.js';
 import { jsonText } from '../output/json-text.js';
-import { complain } from '../output/front.js';
+import { complain, shownProgram } from '../output/front.js';
 
 /** Number of digests that are remembered, so that repeated contents are not sent again. They take 4 MiB. */
 const RECENT_DIGESTS = 1 << 17;
@@ -54,6 +54,8 @@ interface RunOptions {
   readonly datedMs?: number;
   /** The stretched password of the backups before. */
   readonly keptStretch?: KeptStretch;
+  /** The program that makes the backups, as messages name it. */
+  readonly program?: 'tardis' | 'tardis-import';
 }
 
 /**
@@ -63,13 +65,13 @@ interface RunOptions {
 export async function backUp(
   settings: Settings<'tardis'>,
   server: LocalServerOnDemand | undefined,
-  { signal, datedMs, keptStretch }: RunOptions,
+  { signal, datedMs, keptStretch, program = 'tardis' }: RunOptions,
 ): Promise<number> {
   let messages: RunMessages | undefined;
   let events: BackupEvents | undefined;
   let result: BackupResult;
   try {
-    messages = new RunMessages(settings, new ScanAhead(settings), server);
+    messages = new RunMessages(settings, new ScanAhead(settings), server, program);
     const memory = memoryOf(settings, server?.store());
     events = new BackupEvents(settings, memory, (line) => messages?.printNote(line));
     await events.begin(signal);
@@ -309,6 +311,7 @@ class RunMessages {
     private readonly settings: Settings<'tardis'>,
     readonly scan: ScanAhead,
     private readonly server: LocalServerOnDemand | undefined,
+    private readonly program: 'tardis' | 'tardis-import',
   ) {
     this.log = new ClientLog(settings.logFiles);
     this.line = new ProgressLine(settings.progress, () => this.shown.text());
@@ -343,7 +346,7 @@ class RunMessages {
           this.log.write(text);
           if (this.named.length < MOST_NAMED)
             this.named.push({ ...jsonName(Buffer.from(name)), what, reason });
-          if (!settings.json) this.line.interject(`tardis: ${text}`);
+          if (!settings.json) this.line.interject(`${shownProgram(this.program)}: ${text}`);
         }
       },
       onDirectory: (directory, isSame) => {
@@ -372,12 +375,12 @@ class RunMessages {
   madeWith(password: Buffer): void {
     const line = strengthLine(password, this.settings);
     this.isEncrypted = this.settings.crypt;
-    if (!this.settings.json) complain('tardis', line);
+    if (!this.settings.json) complain(this.program, line);
   }
 
   printNote(text: string): void {
     this.log.write(text);
-    if (!this.settings.json) this.line.interject(`tardis: ${text}`);
+    if (!this.settings.json) this.line.interject(`${shownProgram(this.program)}: ${text}`);
   }
 
   private printLine(text: string): void {
@@ -403,7 +406,7 @@ class RunMessages {
     const doubts = [...result.doubts, ...(unpurged === undefined ? [] : [unpurged])];
     for (const doubt of [...doubts, ...(copies?.warnings ?? [])]) {
       this.log.write(doubt);
-      if (!json) complain('tardis', doubt);
+      if (!json) complain(this.program, doubt);
     }
     this.log.close();
     const named = { failed: this.named, warnings };
