@@ -3,40 +3,23 @@
  * a process. Commands run one at a time: arguments, environment, output and exit status belong to the whole thread.
  */
 import path from 'node:path';
-import crypto, { type BinaryLike, type ScryptOptions } from 'node:crypto';
-import { registerHooks, syncBuiltinESMExports } from 'node:module';
+import { registerHooks } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { loadNative } from '../../src/system/index.js';
 
-type Done = (error: Error | null, key: Buffer) => void;
-
-const keys = new Map<string, Buffer>();
-const derive = crypto.scrypt;
-
-function remembering(
-  password: BinaryLike,
-  salt: BinaryLike,
-  keyBytes: number,
-  options: ScryptOptions,
-  done: Done,
-): void {
-  const hex = [password, salt].map((bytes) => Buffer.from(bytes as Uint8Array).toString('hex'));
-  const requested = JSON.stringify([...hex, keyBytes, options]);
-  const known = keys.get(requested);
-  if (known !== undefined) {
-    // Callers overwrite the key with zeros.
-    setImmediate(() => done(null, Buffer.from(known)));
-    return;
-  }
-  derive(password, salt, keyBytes, options, (error, key) => {
-    if (error === null) keys.set(requested, Buffer.from(key));
-    done(error, key);
-  });
-}
-
-/** Replaces the function for all modules, also for those that are loaded already. */
+/** Makes this thread derive each key from a password once only. */
 function rememberPasswords(): void {
-  Object.assign(crypto, { scrypt: remembering });
-  syncBuiltinESMExports();
+  const native = loadNative();
+  const derive = native.scrypt;
+  const derived = new Map<string, Promise<Buffer>>();
+  native.scrypt = (...given) => {
+    const name = given
+      .map((one) => (typeof one === 'number' ? one : Buffer.from(one).toString('hex')))
+      .join();
+    const key = derived.get(name) ?? derive(...given);
+    derived.set(name, key);
+    return key.then((bytes) => Buffer.from(bytes)); // callers overwrite it with zeros
+  };
 }
 
 export type ToolHere = 'tardis' | 'tardis-import' | 'sonic' | 'regenerate' | 'lstardis' | 'tardiff';

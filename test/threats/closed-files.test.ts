@@ -13,7 +13,8 @@ import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { isRoot } from '../helpers/native.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
-import { share } from '../helpers/share.js';
+import { partOf, share } from '../helpers/share.js';
+import { seededRandom } from '../support/seeded-random.js';
 
 backupsRunHere();
 
@@ -129,37 +130,46 @@ async function attack(
   return isReached;
 }
 
-/** Ways of a backup: a case has one of them, which TEST_SEED chooses, and both in a soak run. */
 const WAYS: readonly (readonly [how: string, ...options: string[]])[] = [
   ['by two workers', '--workers=2'],
   ['by four workers, encrypted', '--workers=4', ENCRYPTED],
 ];
 
-for (const [number, { closed, sizeBytes, closedAt }] of CASES.entries()) {
-  const chosen = WAYS.filter((_, at) => share === 1 || (seed + number) % 2 === at);
-  for (const [how, ...options] of chosen) {
-    test.serial(
-      `what is put into a file of ${sizeBytes} bytes whose owner closes ${closed} while it is read is shown to nobody, ${how}`,
-      async (t) => {
-        if (!isRoot) {
-          t.log('this needs root');
-          return t.pass();
-        }
-        const closings = sizeBytes === PARTS_BYTES ? ['its mode'] : Object.keys(CLOSINGS);
-        for (const closing of closings) {
-          const isReached = await attack(t, { closed, closing, closedAt, sizeBytes, options });
-          t.true(isReached, closing);
-        }
-        return undefined;
-      },
-    );
-  }
+const ATTACKS = CASES.flatMap(({ closed, sizeBytes, closedAt }) =>
+  WAYS.flatMap(([how, ...options]) =>
+    Object.keys(CLOSINGS)
+      .filter((closing) => sizeBytes < PARTS_BYTES || closing === 'its mode')
+      .map((closing) => ({ closed, sizeBytes, closedAt, closing, options, how })),
+  ),
+);
+/** A run has each case, closing and way at least once, which TEST_SEED chooses. */
+const chosen = partOf(ATTACKS, share, seededRandom(seed), ({ closed, sizeBytes, closing, how }) => [
+  `${closed} ${sizeBytes}`,
+  closing,
+  how,
+]);
+
+for (const { how, ...one } of chosen) {
+  test.serial(
+    `what is put into a file of ${one.sizeBytes} bytes whose owner closes ${one.closed} by ${one.closing} while it is read is shown to nobody, ${how}`,
+    async (t) => {
+      if (!isRoot) {
+        t.log('this needs root');
+        return t.pass();
+      }
+      t.true(await attack(t, one));
+      return undefined;
+    },
+  );
 }
+
+/** Kinds of clients; a run takes one, which TEST_SEED chooses. */
+const CLIENTS = partOf([[], [ENCRYPTED]], share, seededRandom(seed));
 
 /** Two parts of a large file. One worker reads them one after the other. */
 const TWO_PARTS_BYTES = 96 * MIB;
 
-for (const options of [[], [ENCRYPTED]]) {
+for (const options of CLIENTS) {
   const how = options.length === 0 ? 'plain' : 'encrypted';
   test.serial(
     `a file that gets another owner between two of its parts is read again, and then left out alone, ${how}`,
@@ -221,7 +231,7 @@ for (const options of [[], [ENCRYPTED]]) {
 /** Milliseconds after which an entry is old enough for the skip hash of its directory. */
 const OLD_MS = 2_100;
 
-for (const options of [[], [ENCRYPTED]]) {
+for (const options of CLIENTS) {
   const how = options.length === 0 ? 'plain' : 'encrypted';
   test.serial(
     `an entry that was closed since it could not be read is read again though nothing changes, ${how}`,

@@ -10,6 +10,7 @@ import { decodeMessage, encodeMessage, type Head } from '../../src/transport/ind
 import { codeIn } from '../helpers/codes.js';
 import { backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
 import { lyingServer } from '../helpers/lying-server.js';
+import { makeScratch, removeScratch } from '../helpers/scratch.js';
 import { lab } from '../helpers/settings.js';
 import { differences, look } from '../helpers/tree.js';
 
@@ -41,17 +42,28 @@ const CLOSINGS: Readonly<Record<string, (closed: Closed) => Partial<Closed>>> = 
   'an earlier set': ({ set }) => ({ set: set - 1 }),
 };
 
+const home = makeScratch();
+let server: Server;
+test.before(async () => {
+  server = await Server.start(path.join(home, 'store'));
+});
+test.after.always(() => {
+  server.kill();
+  removeScratch(home);
+});
+
+let clients = 0;
 for (const [message, forgeries] of [
   ['setOpened', OPENINGS],
   ['setClosed', CLOSINGS],
 ] as const) {
   for (const [what, forge] of Object.entries(forgeries)) {
     test(`an honest run restores everything after a forged ${message}: ${what}`, async (t) => {
-      const { store, source, at, written } = lab(t);
-      const login = ['-C', 'me', '--password-file', written('password', 'word of pass\n')];
-      await succeed('tardis', ['-D', store, ...login, '--local', '--create', source]);
-      const server = await Server.start(store);
-      t.teardown(() => server.kill());
+      const { source, at, written } = lab(t);
+      clients += 1;
+      const secret = ['--password-file', written('password', 'word of pass\n')];
+      const login = ['-C', `client-${clients}`, ...secret];
+      await succeed('tardis', [...login, ...server.clientArgs, '--create', source]);
       // A machine without a memory of the sets cannot compare with it.
       const env = { XDG_STATE_HOME: at('other-machine') };
       let hasLied = false;
