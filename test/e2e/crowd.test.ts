@@ -52,7 +52,7 @@ test.serial(
     commandsAreProcesses();
     const report = await gather(t, {
       clients: share < 1 ? 3 : 4,
-      rounds: share < 1 ? 4 : 60,
+      rounds: share < 1 ? 2 : 60,
       killed: 'nothing',
     });
     t.is(report.killed, 0);

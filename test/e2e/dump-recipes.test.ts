@@ -139,7 +139,7 @@ function sectionOf(heading: string): { recipes: Map<string, string>; takers: [st
 /** Returns the path of a program, or undefined after a note that it is not installed. */
 function installed(t: ExecutionContext, program: string): string | undefined {
   try {
-    const script = `PATH=$PATH:${SERVERS}; realpath $(command -v ${program})`;
+    const script = `PATH=$PATH:${SERVERS}; place=$(command -v ${program}) && realpath "$place"`;
     return execFileSync('sh', ['-c', script]).toString().trim();
   } catch {
     t.log(`${program} is not installed on this machine`);

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { asTardisError, type ErrorCode, TardisError } from '../../../errors/index.js';
 import type { ObjectBody, ObjectSource } from '../object-store.js';
-import { readRange, CHECKSUM_HEADER } from './read-range.js';
+import { CHECKSUM_HEADER, READS, readRange } from './read-range.js';
 import { invalidAnswer, type Requests, type S3Request, sizeOf } from './requests.js';
 
 /** Maximum size of a body that is sent again at once. Before a larger one is sent again, the object is searched for. */
@@ -91,11 +91,15 @@ async function compare(
     if (at === 0) hash = createHash('sha256');
     hash.update(chunk);
   };
-  // One byte more is read, so that a longer object differs.
-  const read = await readRange(requests, { key, name, at: 0, bytes: ownBytes + 1, take });
-  if (read === undefined) return undefined;
-  if (read.totalBytes !== ownBytes) return 'exists';
-  return hash.digest('hex') === sha256 ? 'created' : 'exists';
+  for (let attempt = 1; ; attempt += 1) {
+    // One byte more is read, so that a longer object differs.
+    const read = await readRange(requests, { key, name, at: 0, bytes: ownBytes + 1, take });
+    if (read === undefined) return undefined;
+    if (read.totalBytes !== ownBytes) return 'exists';
+    const stored = hash.digest('hex');
+    if (stored === sha256) return 'created';
+    if (stored === read.sha256 || attempt === READS) return 'exists';
+  }
 }
 
 /**

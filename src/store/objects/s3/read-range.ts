@@ -5,6 +5,11 @@ import { invalidAnswer, type Requests } from './requests.js';
 
 /** Header with the checksum that an object was stored with, in hexadecimal. */
 export const CHECKSUM_HEADER = 'x-amz-meta-sha256';
+/**
+ * Number of times that an object is read if its bytes differ from those that are expected, since a network can change bytes
+ * too.
+ */
+export const READS = 2;
 const CHECKSUM = /^[0-9a-f]{64}$/;
 
 interface Range {

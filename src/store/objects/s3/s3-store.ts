@@ -13,16 +13,18 @@ import {
 } from '../object-store.js';
 import { type ListedKey, listObjects } from './lists.js';
 import { putNew, putAgain, lockHeaders } from './put-new.js';
-import { absent, CHECKSUM_HEADER, checksumIn, type RangeRead, readRange } from './read-range.js';
+import {
+  absent,
+  CHECKSUM_HEADER,
+  checksumIn,
+  type RangeRead,
+  READS,
+  readRange,
+} from './read-range.js';
 import { invalidAnswer, type RequestCounts, type Requests } from './requests.js';
 
 /** Maximum number of objects that `remove` deletes at once. */
 const MAX_REMOVALS = 8;
-/**
- * Number of times that an object is read if its bytes differ from their checksum, since a network can change bytes
- * too.
- */
-const READS = 2;
 
 export class S3Store implements ObjectStore {
   private readonly before: string;
