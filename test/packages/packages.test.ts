@@ -185,22 +185,26 @@ const random = seededRandom(seed);
 /** Trials that compute for a quarter of a minute or more each: one in each run, which TEST_SEED chooses. */
 const tried = partOf(['two builds', 'bare Debian', 'lintian'], share, random);
 
-/** Returns why a trial is left out; undefined if it is not. */
-function whyNotTried(trial: string): string | undefined {
-  if (reason !== undefined) return `packages cannot be made here (${reason})`;
-  return tried.includes(trial) ? undefined : `TEST_SEED has chosen ${tried.join()}`;
+/** Declares such a test. */
+function ofTrial(
+  trial: string,
+  title: string,
+  body: (t: ExecutionContext) => Promise<unknown>,
+): void {
+  ofPackages(title, async (t) => {
+    t.timeout(LONGEST_MS);
+    if (tried.includes(trial)) await body(t);
+    else {
+      t.log(`left out: TEST_SEED has chosen ${tried.join()}`);
+      t.pass();
+    }
+  });
 }
 
 /** Kinds of packages that are built a second time: one in such a run. */
 const builtAgain = partOf(['deb', 'tarball', 'npm', 'image'], share, random);
 
-test.serial('two builds give the same bytes', async (t) => {
-  t.timeout(LONGEST_MS);
-  const why = whyNotTried('two builds');
-  if (why !== undefined) {
-    t.log(`left out: ${why}`);
-    return t.pass();
-  }
+ofTrial('two builds', 'two builds give the same bytes', async (t) => {
   const again = path.join(top, 'second');
   await makePackages(again, `--only=${builtAgain.join()}`);
   const second = digestsBelow(again);
@@ -554,15 +558,10 @@ ofPackages('the Containerfile goes with the archive', (t) => {
     t.regex(text, new RegExp(`^${word} `, 'm'));
 });
 
-test.serial(
+ofTrial(
+  'bare Debian',
   'the package installs on a bare Debian, serves, upgrades, and leaves stores when it goes',
   async (t) => {
-    t.timeout(LONGEST_MS);
-    const why = whyNotTried('bare Debian');
-    if (why !== undefined) {
-      t.log(`left out: ${why}`);
-      return t.pass();
-    }
     const run = await runLong('bash', ['scripts/try-deb.sh', named(out, /\.deb$/)]);
     if (run.status === CANNOT) {
       t.log(`left out: ${run.stderr.trim()}`);
@@ -574,13 +573,7 @@ test.serial(
   },
 );
 
-test.serial('lintian finds nothing wrong with the package', async (t) => {
-  t.timeout(LONGEST_MS);
-  const why = whyNotTried('lintian');
-  if (why !== undefined) {
-    t.log(`left out: ${why}`);
-    return t.pass();
-  }
+ofTrial('lintian', 'lintian finds nothing wrong with the package', async (t) => {
   const hasLintian = (): boolean => runProgram('sh', ['-c', 'command -v lintian']).status === 0;
   if (process.getuid!() === 0 && !hasLintian()) {
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
