@@ -21,7 +21,6 @@ import { seed } from '../helpers/seed.js';
 import { share } from '../helpers/share.js';
 import { processesLike, type SshWay, sshServer, sshStub } from '../helpers/ssh.js';
 import { differences, dir, file, look, makeTree, noise, sizeOf, text } from '../helpers/tree.js';
-import { pause } from '../helpers/until.js';
 
 poolsStayAway();
 
@@ -249,7 +248,8 @@ test('a server whose client has vanished without a word gives way to the next on
     env: way.env,
   });
   t.teardown(() => stalled.signalGroup('SIGKILL'));
-  await pause(3000);
+  const before = sizeOf(lab.store);
+  await stalled.until('its first bytes', () => sizeOf(lab.store) > before + MIB);
   stalled.signal('SIGSTOP');
   const startMs = performance.now();
   const { status, stderr, busy } = await runWhenFree('tardis', [...place, source], {
