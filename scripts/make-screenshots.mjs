@@ -1,5 +1,6 @@
 // Makes the pictures of docs/using/web.md: node scripts/make-screenshots.mjs   (build first; needs Debian's chromium)
 import { execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,35 +9,75 @@ import { chromium } from 'playwright-core';
 const ROOT = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const TARGET = path.join(ROOT, 'docs/pictures');
 const MAX_BYTES = 150_000;
-const LETTER = ['Dear neighbour,', '', 'the garden grows. We planted apples.', '', 'Yours'];
+const DAY_MS = 86_400_000;
+/** Path of the home in the pictures. */
+const HOME = '/home/you';
 
 const run = (tool, ...args) => execFileSync(path.join(ROOT, 'bin', tool), args, { stdio: 'pipe' });
 
-/** Makes a store with some backups of a home; returns the path of the store. */
+/** What a home looks like some days ago: files that are written then, and those that are removed (null). */
+const STATES = [
+  [
+    41,
+    {
+      'Documents/letter.txt': 'Dear neighbour,\n\nthe garden grows. We planted apples.\n\nYours\n',
+      'Documents/plan.md': '# Plan\n\n- buy seeds\n',
+      'Documents/accounts.csv': 'day,amount\n'.repeat(400),
+      'Documents/invoices/2026-01.txt': 'apples\n'.repeat(90),
+      'Documents/reading.txt': 'A list of books.\n'.repeat(40),
+      'Pictures/garden.raw': randomBytes(2_400_000),
+    },
+  ],
+  [34, { 'Documents/accounts.csv': 'day,amount\n'.repeat(900) }],
+  [27, { 'Pictures/apples.raw': randomBytes(1_100_000) }],
+  [20, { 'Documents/reading.txt': 'A list of books.\n'.repeat(900) }],
+  [13, { 'Documents/invoices/2026-02.txt': 'pears\n'.repeat(120) }],
+  [9, { 'Pictures/pears.raw': randomBytes(1_900_000) }],
+  [
+    6,
+    {
+      'Documents/letter.txt':
+        'Dear neighbour,\n\nthe garden grows well. We planted apples\nand two pears.\n\nSee you in May.\nYours\n',
+    },
+  ],
+  [4, { 'Documents/accounts.csv': 'day,amount\n'.repeat(1400) }],
+  [2, { 'Documents/plan.md': null, 'Documents/notes.md': '# Notes\n\n- water the pears\n' }],
+  [1, { 'Documents/reading.txt': 'A list of books.\n'.repeat(4000) }],
+];
+
+/** Makes a store with dated backups of a home, brought over from dated trees; returns the path of the store. */
 function makeStore(base) {
-  const [home, store] = [path.join(base, 'home/me'), path.join(base, 'store')];
-  const write = (name, text) => {
-    fs.mkdirSync(path.dirname(path.join(home, name)), { recursive: true });
-    fs.writeFileSync(path.join(home, name), text);
-  };
-  write('Documents/letter.txt', `${LETTER.join('\n')}\n`);
-  write('Documents/plan.md', '# Plan\n\n- buy seeds\n');
-  write('Documents/accounts.csv', 'day,amount\n'.repeat(400));
-  write('Documents/invoices/2026-01.txt', 'apples\n'.repeat(90));
-  write('Documents/reading.txt', 'A list of books.\n'.repeat(40));
-  write('Pictures/clock.svg', fs.readFileSync(path.join(ROOT, 'src/page/icon.svg')));
+  const [home, dated, store] = ['home', 'dated', 'store'].map((name) => path.join(base, name));
   fs.mkdirSync(store);
-  const backup = (...more) => run('tardis', '-D', store, '-C', 'laptop', '--local', ...more, home);
-  backup('--create');
-  LETTER[2] = 'the garden grows well. We planted apples and two pears.';
-  write(
-    'Documents/letter.txt',
-    `${[...LETTER.slice(0, 4), 'See you in May.', ...LETTER.slice(4)].join('\n')}\n`,
+  for (const [daysAgo, files] of STATES) {
+    const at = new Date(Date.now() - daysAgo * DAY_MS);
+    at.setHours(18, 24, 7, 0);
+    for (const [name, content] of Object.entries(files)) {
+      const file = path.join(home, name);
+      fs.mkdirSync(path.dirname(file), { recursive: true });
+      if (content === null) fs.rmSync(file);
+      else fs.writeFileSync(file, content);
+      const times = [path.dirname(file), ...(content === null ? [] : [file])];
+      for (const one of times) fs.utimesSync(one, at, at);
+    }
+    const tree = path.join(dated, at.toLocaleString('sv').replace(' ', '_').replaceAll(':', ''));
+    fs.mkdirSync(dated, { recursive: true });
+    execFileSync('cp', ['-a', '--', home, tree], { stdio: 'pipe' });
+  }
+  const pattern = path.join(dated, '%Y-%m-%d_%H%M%S');
+  run(
+    'tardis-import',
+    '-D',
+    store,
+    '-C',
+    'laptop',
+    '--create',
+    '--kept-as',
+    HOME,
+    '--sets',
+    pattern,
   );
-  fs.rmSync(path.join(home, 'Documents/plan.md'));
-  backup();
-  write('Documents/reading.txt', 'A list of books.\n'.repeat(4000));
-  backup();
+  run('tardis', '-D', store, '-C', 'laptop', '--local', '--kept-as', HOME, home);
   return store;
 }
 

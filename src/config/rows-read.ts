@@ -115,7 +115,7 @@ export const LISTING_ROWS = rowsFor({ tools: ['lstardis'] }, {
     flags: '-V, --versions [which]',
     isCommon: true,
     preset: 'change',
-    help: 'list versions: change (one for each change), checksum (one for each content), all (one for each set), day, week, month, year (the newest of each), last, none (default: change for files, none for directories)',
+    help: 'list versions: change (one for each change of what a restore writes), checksum (one for each content), all (one for each set), day, week, month, year (the newest of each), last, none (default: change for files, none for directories)',
   },
   deletions: {
     type: 'bool',

@@ -1,7 +1,7 @@
-/** Contents of `versions/PATH`: the versions of a file, and the names that a directory has in the newest set. */
+/** Versions of a path as they are shown, and the names that a directory has in the newest set. */
 import type { BackupSet } from '../../store/catalog/index.js';
 import { EntryType, splitPath } from '../../model/index.js';
-import type { History, PathVersion } from '../history.js';
+import { type History, isSameContent, type PathVersion } from '../history.js';
 import { noAccess } from '../local/access.js';
 import { type RootNode, rootsOf } from './roots.js';
 import { SHOWN_PAGE_ENTRIES } from './shown-names.js';
@@ -21,11 +21,65 @@ export interface ShownVersion {
 export async function versionsAt(history: History, path: Buffer): Promise<ShownVersion[]> {
   const versions = await history.versions(path);
   const sets = new Map((await history.sets()).map((set) => [set.set, set]));
-  return versions.flatMap((version) => {
+  const shown = versions.flatMap((version) => {
     const set = sets.get(version.firstSet);
     const isShown = version.entry.type !== EntryType.directory && set !== undefined;
-    return isShown ? [{ version, set }] : [];
+    return isShown ? [{ ...version, set }] : [];
   });
+  return joinVersions(shown, isRestoredAlike).map(({ set, ...version }) => ({ version, set }));
+}
+
+/**
+ * Joins versions, oldest first, with their next ones that are alike, unless the path was gone between them. A joined
+ * version has the entry of its first one.
+ */
+export function joinVersions<T extends PathVersion>(
+  versions: readonly T[],
+  isAlike: (one: T, next: T) => boolean,
+): T[] {
+  const joined: T[] = [];
+  for (const version of versions) {
+    const last = joined.at(-1);
+    const isNext = last?.lastSet !== undefined && last.lastSet + 1 >= version.firstSet;
+    if (last !== undefined && isNext && isAlike(last, version)) {
+      joined[joined.length - 1] = { ...last, lastSet: version.lastSet };
+    } else joined.push(version);
+  }
+  return joined;
+}
+
+type WithEntry = Pick<PathVersion, 'entry'>;
+
+/**
+ * True if a restore of either entry writes the same. A file that was copied to another disk with all its metadata has
+ * another inode and another change time, and is no other version to a reader.
+ */
+export function isRestoredAlike(first: WithEntry, second: WithEntry): boolean {
+  const [one, other] = [first.entry, second.entry];
+  return (
+    one.permissions === other.permissions &&
+    one.uid === other.uid &&
+    one.gid === other.gid &&
+    one.mtimeNs === other.mtimeNs &&
+    areEqual(one.attributes, other.attributes) &&
+    isContentAlike(first, second)
+  );
+}
+
+/** True if two entries differ in metadata only. False for a damaged one. */
+export function isContentAlike({ entry: one }: WithEntry, { entry: other }: WithEntry): boolean {
+  return (
+    (one.damage ?? other.damage) === undefined &&
+    one.type === other.type &&
+    one.sizeBytes === other.sizeBytes &&
+    one.device === other.device &&
+    areEqual(one.linkTarget, other.linkTarget) &&
+    isSameContent(one, other)
+  );
+}
+
+function areEqual(one: Buffer | undefined, other: Buffer | undefined): boolean {
+  return one === undefined || other === undefined ? one === other : one.equals(other);
 }
 
 /** True if any set has or had an entry at the path, or a root below it. */

@@ -1,6 +1,14 @@
 /** Prints the versions of a path for `lstardis`, and the sets in which it was gone. */
 import type { TardisError } from '../../errors/index.js';
-import { type BackupSet, type History, type PathVersion, rootAbove } from '../../history/index.js';
+import {
+  type BackupSet,
+  type History,
+  isContentAlike,
+  isRestoredAlike,
+  joinVersions,
+  type PathVersion,
+  rootAbove,
+} from '../../history/index.js';
 import { displayName, jsonName, lastComponent, type SetNumber } from '../../model/index.js';
 import { jsonText } from '../output/json-text.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
@@ -68,10 +76,10 @@ async function choose(
   switch (which) {
     case 'none':
     case 'last':
-      return within.slice(-1);
+      return joinVersions(within, isRestoredAlike).slice(-1);
     case 'change':
     case 'checksum': {
-      const kept = which === 'change' ? within : sameContentJoined(within);
+      const kept = joinVersions(within, which === 'change' ? isRestoredAlike : isContentAlike);
       return withGaps(history, path, { shown: kept, all: versions, sets: complete });
     }
     case 'all':
@@ -86,28 +94,6 @@ function isAt(
   set: SetNumber,
 ): boolean {
   return set >= firstSet && set <= (lastSet ?? Infinity);
-}
-
-/** Joins consecutive versions that differ in metadata only. */
-function sameContentJoined(versions: readonly PathVersion[]): PathVersion[] {
-  const joined: PathVersion[] = [];
-  for (const version of versions) {
-    const last = joined.at(-1);
-    const isNext = last?.lastSet !== undefined && last.lastSet + 1 >= version.firstSet;
-    if (last !== undefined && isNext && isSameContent(last.entry, version.entry)) {
-      joined[joined.length - 1] = { ...version, firstSet: last.firstSet };
-    } else joined.push(version);
-  }
-  return joined;
-}
-
-type Entry = PathVersion['entry'];
-
-function isSameContent(one: Entry, other: Entry): boolean {
-  if (one.type !== other.type || one.sizeBytes !== other.sizeBytes) return false;
-  const same = (a: Buffer | undefined, b: Buffer | undefined): boolean =>
-    a === undefined || b === undefined ? a === b : a.equals(b);
-  return same(one.digest, other.digest) && same(one.linkTarget, other.linkTarget);
 }
 
 /**

@@ -1,5 +1,10 @@
 /** Prints the result of `lstardis --find`: one line for each version. */
-import type { BackupSet, PathVersion } from '../../history/index.js';
+import {
+  type BackupSet,
+  isRestoredAlike,
+  joinVersions,
+  type PathVersion,
+} from '../../history/index.js';
 import { ERROR_TABLE } from '../../errors/index.js';
 import { namePattern } from '../../excludes/index.js';
 import { displayName, jsonName } from '../../model/index.js';
@@ -28,7 +33,8 @@ export async function printFound(
   const shown = view.deletions ? paths : paths.filter(({ goneSince }) => goneSince === undefined);
   const chosen = shown.map((path) => ({ ...path, versions: chosenOf(path, view) }));
   const { paths: proven, refused } = await provenOf(history, chosen);
-  const inOrder = view.reverse ? proven.toReversed() : proven;
+  const joined = proven.map((path) => ({ ...path, versions: joinNewestFirst(path.versions) }));
+  const inOrder = view.reverse ? joined.toReversed() : joined;
   if (view.json) printJson(inOrder, view);
   else printTable(inOrder, view);
   for (const path of refused) {
@@ -57,6 +63,10 @@ function warn(text: string): void {
 
 function chosenOf({ versions }: FoundPath, view: LsSettings): readonly PathVersion[] {
   return view.versions === 'last' ? versions.slice(0, 1) : versions;
+}
+
+function joinNewestFirst(versions: readonly PathVersion[]): PathVersion[] {
+  return joinVersions(versions.toReversed(), isRestoredAlike).toReversed();
 }
 
 function printJson(paths: readonly FoundPath[], view: View): void {

@@ -1,4 +1,4 @@
-/** Finds the names that a directory had in earlier sets and lacks in a given set. */
+/** Finds the names that were in a directory in earlier sets and are missing in a given set. */
 import type { History } from '../../history/index.js';
 import { type DirectoryId, joinPath, type SetNumber } from '../../model/index.js';
 import { entryJson, type SetSpan, setsShowing } from './entry-json.js';
@@ -14,6 +14,9 @@ const NO_BYTES: Buffer = Buffer.alloc(0);
 const MAX_DELETED = 500;
 /** Maximum number of versions that are examined for one page. */
 const MAX_VERSIONS = 100_000;
+/** Maximum number of directories at one path that are searched. */
+const MAX_DIRECTORIES = 100;
+const ID_BYTES = 8;
 
 interface LastSeen {
   readonly name: Buffer;
@@ -38,24 +41,81 @@ export const DELETED_ROUTE = addedRoute(
   async ({ lease: { history }, setText, query }) => {
     const path = pathIn(query.path);
     const { set } = await setOf(history, setText);
-    const directory = await entryAt(history, path, set);
-    if (directory.childId === undefined || !history.access.mayRead(directory)) {
-      return { deleted: [] };
-    }
-    const after = query.after === undefined ? NO_BYTES : Buffer.from(query.after, 'base64url');
-    if (query.after !== undefined && after.length === 0) throw invalidRequest('no such cursor');
+    const entry = await entryAt(history, path, set);
+    if (entry.childId === undefined || !history.access.mayRead(entry)) return { deleted: [] };
+    const directories = await directoriesAt(history, { path, set, current: entry.childId });
     const limit = Math.min(query.limit, MAX_DELETED);
-    const place = { directory: directory.childId, name: after };
     const newestSet = await setsShowing(history, path);
-    const { names, next } = await deletedNames(history, place, { set, limit, newestSet });
+    const from = placeIn(directories, query.after);
+    const { names, next } = await deletedNames(history, from, { set, limit, newestSet });
+    const isEarlier = from.directory !== entry.childId;
     const deleted: DeletedPage['deleted'] = [];
     for (const { name, lastSet } of names) {
-      const entry = await history.find(joinPath(path, name), lastSet);
-      if (entry !== undefined) deleted.push({ entry: entryJson(history, entry, name), lastSet });
+      const at = joinPath(path, name);
+      if (isEarlier && (await lastSetOf(history, at, { set, newestSet })) !== lastSet) continue;
+      const found = await history.find(at, lastSet);
+      if (found !== undefined) deleted.push({ entry: entryJson(history, found, name), lastSet });
     }
-    return { deleted, ...(next === undefined ? {} : { next: next.toString('base64url') }) };
+    const after = next ?? nextDirectory(directories, from.directory);
+    return { deleted, ...(after === undefined ? {} : { next: cursorOf(after) }) };
   },
 );
+
+interface DirectoryPlace {
+  readonly directory: DirectoryId;
+  /** The name after which to continue; empty for the start of the directory. */
+  readonly name: Buffer;
+}
+
+/**
+ * Returns the directories that were at a path up to a set, that of the set first. There are several if the directory was
+ * replaced by another one of its name, or came to another disk.
+ */
+async function directoriesAt(
+  history: History,
+  { path, set, current }: { path: Buffer; set: SetNumber; current: DirectoryId },
+): Promise<DirectoryId[]> {
+  const ids = new Set([current]);
+  for (const { entry, firstSet } of (await history.versions(path)).toReversed()) {
+    if (ids.size >= MAX_DIRECTORIES) break;
+    const isShown = firstSet <= set && history.access.mayRead(entry);
+    if (isShown && entry.childId !== undefined) ids.add(entry.childId);
+  }
+  return [...ids];
+}
+
+function nextDirectory(
+  directories: readonly DirectoryId[],
+  directory: DirectoryId,
+): DirectoryPlace | undefined {
+  const next = directories[directories.indexOf(directory) + 1];
+  return next === undefined ? undefined : { directory: next, name: NO_BYTES };
+}
+
+/** Returns a place as a cursor: the number of the directory in 8 bytes, then the name. */
+function cursorOf({ directory, name }: DirectoryPlace): string {
+  const number = Buffer.alloc(ID_BYTES);
+  number.writeBigUInt64BE(BigInt(directory));
+  return Buffer.concat([number, name]).toString('base64url');
+}
+
+function placeIn(directories: readonly DirectoryId[], cursor: string | undefined): DirectoryPlace {
+  if (cursor === undefined) return { directory: directories[0]!, name: NO_BYTES };
+  const bytes = Buffer.from(cursor, 'base64url');
+  const number = bytes.length < ID_BYTES ? undefined : bytes.readBigUInt64BE();
+  const directory = directories.find((id) => BigInt(id) === number);
+  if (directory === undefined) throw invalidRequest('no such cursor');
+  return { directory, name: bytes.subarray(ID_BYTES) };
+}
+
+/** Returns the newest listed set before a set that has a path; undefined if the set has it too, or no earlier one has. */
+async function lastSetOf(
+  history: History,
+  path: Buffer,
+  { set, newestSet }: { set: SetNumber; newestSet: SetOf },
+): Promise<SetNumber | undefined> {
+  return lastBefore(await history.versions(path), set, newestSet);
+}
 
 /**
  * Returns deleted names after `from`, in the order of the catalog. `next` is the name after which the next page begins;
@@ -63,9 +123,9 @@ export const DELETED_ROUTE = addedRoute(
  */
 async function deletedNames(
   history: History,
-  from: { readonly directory: DirectoryId; readonly name: Buffer },
+  from: DirectoryPlace,
   { set, limit, newestSet }: { set: SetNumber; limit: number; newestSet: SetOf },
-): Promise<{ names: LastSeen[]; next: Buffer | undefined }> {
+): Promise<{ names: LastSeen[]; next: DirectoryPlace | undefined }> {
   const names: LastSeen[] = [];
   const { directory } = from;
   let place = from;
@@ -77,10 +137,11 @@ async function deletedNames(
     });
     const mine = page.versions.filter((version) => version.directory === directory);
     for (const versions of byName(mine)) {
-      const last = deletedBefore(versions, set, newestSet);
-      if (last === undefined) continue;
-      names.push(last);
-      if (names.length >= limit) return { names, next: last.name };
+      const lastSet = lastBefore(versions, set, newestSet);
+      if (lastSet === undefined) continue;
+      const { name } = versions[0]!;
+      names.push({ name, lastSet });
+      if (names.length >= limit) return { names, next: { directory, name } };
     }
     seen += Math.max(1, page.versions.length); // a server may send empty pages without end, so each page counts
     if (page.next === undefined || page.next.directory !== directory) {
@@ -88,7 +149,7 @@ async function deletedNames(
     }
     place = { directory, name: page.next.name };
   }
-  return { names, next: place.name };
+  return { names, next: place };
 }
 
 type Version = SetSpan & { readonly name: Buffer };
@@ -104,20 +165,19 @@ function byName(versions: readonly Version[]): Version[][] {
 }
 
 /**
- * Returns the last listed set before `set` that has a name. Returns undefined if `set` itself has the name, or if no
- * earlier listed set has it.
+ * Returns the newest listed set before `set` with one of some versions. Returns undefined if `set` itself has one, or if
+ * no earlier listed set has.
  */
-function deletedBefore(
-  versions: readonly Version[],
+function lastBefore(
+  versions: readonly SetSpan[],
   set: SetNumber,
   newestSet: SetOf,
-): LastSeen | undefined {
+): SetNumber | undefined {
   let lastSet: SetNumber = 0;
   for (const span of versions) {
     if (span.firstSet > set) continue;
     if (span.lastSet === undefined || span.lastSet >= set) return undefined;
     lastSet = Math.max(lastSet, newestSet(span) ?? 0);
   }
-  const [first] = versions;
-  return lastSet === 0 || first === undefined ? undefined : { name: first.name, lastSet };
+  return lastSet === 0 ? undefined : lastSet;
 }

@@ -1,5 +1,6 @@
 // Pace: slow
 /** A version that is shown can be opened: its set is listed, and has its root. */
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -119,6 +120,62 @@ test('all deleted names of a directory come, page by page', async (t) => {
     after = `&after=${page.next}`;
   }
   t.deepEqual(found.sort(), names.sort());
+});
+
+test('names of a directory are deleted too if another directory of its name is there', async (t) => {
+  const home = scratchInMemory(t);
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  const source = path.join(home, 'tree');
+  const [docs, aside] = [path.join(source, 'docs'), path.join(home, 'aside')];
+  const system = inlineSystem();
+  fs.mkdirSync(source);
+  makeTree(docs, [file('early', '1'), file('kept', '2'), file('late', '3')]);
+  await backupInline(system, place, [source], { create: true });
+  fs.rmSync(path.join(docs, 'early'));
+  await backupInline(system, place, [source]);
+  fs.renameSync(docs, aside);
+  makeTree(docs, [file('new', '4')]);
+  execFileSync('cp', ['-a', path.join(aside, 'kept'), docs]);
+  await backupInline(system, place, [source]);
+  fs.rmSync(path.join(docs, 'new'));
+  fs.writeFileSync(path.join(docs, 'early'), 'again');
+  await backupInline(system, place, [source]);
+  fs.rmSync(path.join(docs, 'early'));
+  await backupInline(system, place, [source]);
+  const { get } = await serve(t, place.store);
+  const deleted = async (set: number): Promise<unknown> => {
+    const found: [string, number][] = [];
+    for (let after = ''; ; ) {
+      const { body } = await get(
+        `/sets/${set}/deleted?limit=1&path=${encodeURIComponent(docs)}${after}`,
+      );
+      const page = JSON.parse(body) as {
+        deleted: { entry: { name: string }; lastSet: number }[];
+        next?: string;
+      };
+      found.push(
+        ...page.deleted.map(({ entry, lastSet }): [string, number] => [entry.name, lastSet]),
+      );
+      if (page.next === undefined) return found;
+      after = `&after=${page.next}`;
+    }
+  };
+  const kept = await get(`/versions?path=${encodeURIComponent(path.join(docs, 'kept'))}`);
+  t.like(JSON.parse(kept.body), { versions: { length: 1, 0: { firstSet: 1, set: 5 } } });
+  t.deepEqual(await deleted(2), [['early', 1]]);
+  t.deepEqual(await deleted(3), [
+    ['early', 1],
+    ['late', 2],
+  ]);
+  t.deepEqual(await deleted(4), [
+    ['new', 3],
+    ['late', 2],
+  ]);
+  t.deepEqual(await deleted(5), [
+    ['early', 4],
+    ['new', 3],
+    ['late', 2],
+  ]);
 });
 
 test('an archive and a restore take more paths than an address has room for', async (t) => {

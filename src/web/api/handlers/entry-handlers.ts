@@ -3,7 +3,10 @@ import {
   type BackupSet,
   type History,
   type HistoryEntry,
+  isRestoredAlike,
+  joinVersions,
   noSuchPath,
+  type PathVersion,
   provenVersion,
 } from '../../../history/index.js';
 import { TardisError } from '../../../errors/index.js';
@@ -68,18 +71,24 @@ export const ENTRY_HANDLERS: Pick<Handlers, 'entry' | 'directory' | 'content' | 
     }
     const name = lastComponent(path);
     const newestSet = await setsShowing(history, path);
-    const versions: Version[] = [];
+    const proven: (PathVersion & { readonly set: SetNumber | undefined })[] = [];
     for (const version of found) {
-      const { firstSet, lastSet } = version;
       const set = newestSet(version);
-      const entry = await provenVersion(history, path, version, set ?? firstSet);
-      versions.push({
+      const entry = await provenVersion(history, path, version, set ?? version.firstSet);
+      proven.push({ ...version, entry, set });
+    }
+    const versions = joinVersions(
+      proven,
+      (one, next) => one.set !== undefined && isRestoredAlike(one, next),
+    ).map(({ firstSet, lastSet, entry }): Version => {
+      const set = newestSet({ firstSet, lastSet });
+      return {
         firstSet,
         ...(lastSet === undefined ? {} : { lastSet }),
         ...(set === undefined ? {} : { set }),
         entry: entryJson(history, entry, name),
-      });
-    }
+      };
+    });
     return { versions };
   },
 };
