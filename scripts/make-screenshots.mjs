@@ -15,7 +15,7 @@ const HOME = '/home/you';
 
 const run = (tool, ...args) => execFileSync(path.join(ROOT, 'bin', tool), args, { stdio: 'pipe' });
 
-/** What a home looks like some days ago: files that are written then, and those that are removed (null). */
+/** Changes of a home, by the number of days ago: files that are written, and those that are removed (null). */
 const STATES = [
   [
     41,
