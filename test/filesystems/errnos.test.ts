@@ -236,6 +236,9 @@ test('a refused change names its path, and a file that has its owner is not give
   });
 });
 
+/** A reader, a backup and a change. */
+const TOOLS = ['lstardis', 'tardis --local', 'sonic purge --keep-last 1 --yes'];
+
 test('EIO in a format file, in keys or in a catalog is told as a failing disk', async (t) => {
   await failing(t, async (it) => {
     const commands = new Commands(it, it.at);
@@ -243,18 +246,22 @@ test('EIO in a format file, in keys or in a catalog is told as a failing disk', 
     t.is((await commands.backUp('--create', password)).status, 0);
     const whole = await commands.run('lstardis', password);
     t.is(whole.status, 0, whole.stderr);
-    for (const end of ['/format.json', '.key', '/tardis.db']) {
-      for (const operations of ['s', 'o', 'r']) {
-        it.fail(5, operations, end);
-        for (const tool of ['lstardis', 'tardis --local', 'sonic purge --keep-last 1 --yes']) {
-          const more = tool.startsWith('tardis') ? [commands.source] : [];
-          const { status, stderr } = await commands.run(tool, password, ...more);
-          const what = `${tool}, ${operations} of ${end}: ${stderr}`;
-          t.is(status, 1, what);
-          t.regex(stderr, /\[IO_FAILED\]/, what);
-          t.notRegex(stderr, /owner and mode|sonic rebuild|malformed/, what);
-        }
-      }
+    const cases = ['/format.json', '.key', '/tardis.db'].flatMap((end) =>
+      ['s', 'o', 'r'].flatMap((operations) => TOOLS.map((tool) => ({ end, operations, tool }))),
+    );
+    t.log(`TEST_SEED=${seed}`);
+    const chosen = partOf(cases, share, seededRandom(seed), ({ end, operations, tool }) => [
+      `${operations} of ${end}`,
+      `${tool} of ${end}`,
+    ]);
+    for (const { end, operations, tool } of chosen) {
+      it.fail(5, operations, end);
+      const more = tool.startsWith('tardis') ? [commands.source] : [];
+      const { status, stderr } = await commands.run(tool, password, ...more);
+      const what = `${tool}, ${operations} of ${end}: ${stderr}`;
+      t.is(status, 1, what);
+      t.regex(stderr, /\[IO_FAILED\]/, what);
+      t.notRegex(stderr, /owner and mode|sonic rebuild|malformed/, what);
     }
     it.fail(0);
     t.is((await commands.run('lstardis', password)).stdout, whole.stdout);
