@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { SetNumber } from '../../src/model/index.js';
 import { restoreId } from '../../src/restore/index.js';
 import { type NativeCalls, nodeSystem, OpenKind } from '../../src/system/index.js';
-import { poolsStayAway, run, succeed } from '../helpers/commands.js';
+import { backupsRunHere, poolsStayAway, run, succeed } from '../helpers/commands.js';
 import { backupInline, inlineSystem, restoreInline, withNative } from '../helpers/inline.js';
 import { overlayHere } from '../helpers/mounts.js';
 import { isRoot } from '../helpers/native.js';
@@ -17,7 +17,8 @@ import { swappedSystem, Swapper } from '../helpers/swapper.js';
 import { WebDoor } from '../helpers/web-door.js';
 import { seededRandom } from '../support/seeded-random.js';
 
-poolsStayAway();
+backupsRunHere();
+poolsStayAway(); // in the server of the page
 
 const [USER, OTHER] = [41_001, 41_002];
 const API = '/api/v1';
