@@ -114,6 +114,8 @@ export interface BackupTask {
   /** Resolves with the server's address once the server listens. */
   readonly reach: () => Promise<Address | InnerDoor>;
   readonly openJobs: () => Promise<JobRunner>;
+  /** Takes the runner of a backup that succeeded. It is closed otherwise. */
+  readonly keepJobs?: ((jobs: JobRunner) => void) | undefined;
   readonly request: BackupRequest;
   readonly hooks: BackupHooks;
   /** Aborting it ends the backup as INTERRUPTED. */

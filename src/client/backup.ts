@@ -74,7 +74,7 @@ async function snapshotsFor(
 /** Runs sessions until one of them reaches its end. */
 async function runSessions(
   system: System,
-  { reach, openJobs, request, hooks, signal }: BackupTask,
+  { reach, openJobs, keepJobs, request, hooks, signal }: BackupTask,
 ): Promise<BackupResult> {
   const startMs = system.clock.monotonicMs();
   let login: Login | undefined;
@@ -83,10 +83,12 @@ async function runSessions(
     // Threads remember what a session has sent; that must not outlive the session.
     const jobs = await openJobs();
     const run = new BackupRun(system, jobs, { reach, request, hooks });
+    let isDone = false;
     try {
       const result = await run.toItsEnd(login, signal);
       replaced += run.replaced;
       const elapsedMs = run.closedMs - startMs;
+      isDone = true;
       return { ...result, elapsedMs, replacedConnections: replaced, restarts: begun - 1 };
     } catch (error) {
       replaced += run.replaced;
@@ -95,7 +97,10 @@ async function runSessions(
       login = run.login;
       hooks.onRestart?.();
     } finally {
-      await jobs.close();
+      if (isDone && keepJobs !== undefined) {
+        jobs.recent.clear();
+        keepJobs(jobs);
+      } else await jobs.close();
     }
   }
 }

@@ -379,6 +379,7 @@ export interface TimedOutput<N extends JobName> {
 export interface RecentDigests {
   has(digest: Uint8Array): boolean;
   add(digest: Uint8Array): void;
+  clear(): void;
   /** Number of digests added. */
   readonly added: number;
   readonly capacity: number;

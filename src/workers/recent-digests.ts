@@ -70,6 +70,11 @@ export class SharedDigests implements RecentDigests {
     Atomics.add(this.words, 0, 1);
   }
 
+  /** Forgets all digests. No thread may use them meanwhile. */
+  clear(): void {
+    this.words.fill(0);
+  }
+
   private at(slot: number): number {
     return HEADER_WORDS + (slot & (this.slots - 1)) * WORDS;
   }

@@ -103,6 +103,8 @@ export interface InlineBackup {
   readonly config?: PlainConfig;
   /** Wraps the jobs that the pipeline uses. */
   readonly wrapJobs?: (jobs: JobRunner) => JobRunner;
+  /** Takes the jobs at the end, if the backup succeeds. */
+  readonly keepJobs?: (jobs: JobRunner) => void;
   readonly timeoutMs?: number;
   readonly patience?: Patience;
   readonly onRetry?: (retry: Retry) => void;
@@ -227,6 +229,7 @@ export async function backupTo(
   const done = runBackup(system, {
     reach,
     openJobs,
+    keepJobs: options.keepJobs,
     request,
     hooks,
     signal: options.signal,

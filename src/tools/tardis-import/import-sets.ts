@@ -17,7 +17,7 @@ import { complain } from '../output/front.js';
 import { PARTLY } from '../output/output.js';
 import { byteText, nodeSystem } from '../../system/index.js';
 import { localOnDemand } from '../tardis/local-server.js';
-import { backUp } from '../tardis/run.js';
+import { backUp, type KeptJobs } from '../tardis/run.js';
 import { openSource, type State, type StateRoot } from './import-sources.js';
 import { Verification } from './verify-sets.js';
 
@@ -44,20 +44,25 @@ export async function importSets(options: Options, signal: AbortSignal): Promise
     return 0;
   }
   using verification = options.verifySets ? new Verification(settings, signal) : undefined;
+  const keptJobs: KeptJobs = {};
+  const run = { signal, keptStretch: {}, keptJobs, program: 'tardis-import' } as const;
   let status = 0;
   let create = settings.create && sets.length === 0;
-  const run = { signal, keptStretch: {}, program: 'tardis-import' } as const;
-  for (const { state, place } of planned) {
-    if (place === 'late') verification?.missing(state);
-    if (place === 'late' || (place === 'there' && verification === undefined)) continue;
-    const { roots, lacks } = await state.show();
-    for (const lack of lacks) complain('tardis-import', displayText(`${state.shown}: ${lack}`));
-    if (lacks.length > 0) status = PARTLY;
-    if (place === 'new') {
-      status = Math.max(status, await importState({ ...settings, create }, state, roots, run));
-      create = false;
+  try {
+    for (const { state, place } of planned) {
+      if (place === 'late') verification?.missing(state);
+      if (place === 'late' || (place === 'there' && verification === undefined)) continue;
+      const { roots, lacks } = await state.show();
+      for (const lack of lacks) complain('tardis-import', displayText(`${state.shown}: ${lack}`));
+      if (lacks.length > 0) status = PARTLY;
+      if (place === 'new') {
+        status = Math.max(status, await importState({ ...settings, create }, state, roots, run));
+        create = false;
+      }
+      await verification?.compare(state, roots);
     }
-    await verification?.compare(state, roots);
+  } finally {
+    await keptJobs.runner?.close();
   }
   return verification?.hasFound === true ? Math.max(status, PARTLY) : status;
 }

@@ -47,6 +47,11 @@ import { complain, shownProgram } from '../output/front.js';
 /** Number of digests that are remembered, so that repeated contents are not sent again. They take 4 MiB. */
 const RECENT_DIGESTS = 1 << 17;
 
+/** The runner of jobs of the last one in a row of backups, for the next one. The owner of the row closes it. */
+export interface KeptJobs {
+  runner?: JobRunner | undefined;
+}
+
 /** Options of one of a row of backups. */
 interface RunOptions {
   readonly signal: AbortSignal;
@@ -54,6 +59,7 @@ interface RunOptions {
   readonly datedMs?: number;
   /** The stretched password of the backups before. */
   readonly keptStretch?: KeptStretch;
+  readonly keptJobs?: KeptJobs;
   /** The program that makes the backups, as messages name it. */
   readonly program?: 'tardis' | 'tardis-import';
 }
@@ -65,7 +71,7 @@ interface RunOptions {
 export async function backUp(
   settings: Settings<'tardis'>,
   server: LocalServerOnDemand | undefined,
-  { signal, datedMs, keptStretch, program = 'tardis' }: RunOptions,
+  { signal, datedMs, keptStretch, keptJobs, program = 'tardis' }: RunOptions,
 ): Promise<number> {
   let messages: RunMessages | undefined;
   let events: BackupEvents | undefined;
@@ -81,6 +87,7 @@ export async function backUp(
       messages,
       datedMs,
       keptStretch,
+      keptJobs,
     });
   } catch (error) {
     // An interruption is reported itself, instead of the errors that it caused.
@@ -170,11 +177,12 @@ interface Running {
   readonly messages: RunMessages;
   readonly datedMs: number | undefined;
   readonly keptStretch: KeptStretch | undefined;
+  readonly keptJobs: KeptJobs | undefined;
 }
 
 async function run(
   settings: Settings<'tardis'>,
-  { server, signal, messages, datedMs, keptStretch }: Running,
+  { server, signal, messages, datedMs, keptStretch, keptJobs }: Running,
 ): Promise<BackupResult> {
   const system = nodeSystem();
   const streams = checkedStreams(settings, messages); // fails before any request to the server
@@ -226,18 +234,31 @@ async function run(
     // A local server that died is not restarted.
     patience: server === undefined ? patienceOf(settings) : NO_PATIENCE,
   };
-  const jobs = (): Promise<JobRunner> =>
-    openJobs(system, {
-      threads: settings.workers,
-      recentDigests: RECENT_DIGESTS,
-      mayBeFew: server?.isForLittle === true,
-      isForBackups: true,
-    });
+  const mayBeFew = server?.isForLittle === true;
+  const jobs = jobsFor(settings, mayBeFew, keptJobs);
   const reach = async (): Promise<Address | InnerDoor> => {
     await server?.ready;
     return server?.address ?? place!.address;
   };
-  return runBackup(system, { reach, openJobs: jobs, request, hooks: messages.hooks(), signal });
+  return runBackup(system, { reach, ...jobs, request, hooks: messages.hooks(), signal });
+}
+
+/** Returns what opens the runner of jobs, or takes the one that the backup before has kept, and keeps it for the next one. */
+function jobsFor({ workers }: Settings<'tardis'>, mayBeFew: boolean, kept: KeptJobs | undefined) {
+  const recentDigests = RECENT_DIGESTS;
+  const options = { threads: workers, recentDigests, mayBeFew, isForBackups: true };
+  return {
+    openJobs: async (): Promise<JobRunner> => {
+      const runner = kept?.runner;
+      if (kept !== undefined) kept.runner = undefined;
+      return runner ?? openJobs(nodeSystem(), options);
+    },
+    keepJobs:
+      kept &&
+      ((jobs: JobRunner): void => {
+        kept.runner = jobs;
+      }),
+  };
 }
 
 /** Returns the part of a request that is about directories. */
