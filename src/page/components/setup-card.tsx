@@ -49,7 +49,7 @@ export function SetupCard({ client }: { readonly client: string }) {
                 <div key={key}>
                   <dt>{t(text)}</dt>
                   <dd>
-                    <bdi>{key === 'When' ? shownWhen(value[key]) : shownName(value[key])}</bdi>
+                    <bdi>{shownAnswer(value[key])}</bdi>
                   </dd>
                 </div>
               ),
@@ -110,10 +110,19 @@ function SetupAct({ client, value }: SetupProps) {
   );
 }
 
-/** Returns a schedule in words; one that only the file can have, as it is written there. */
-function shownWhen(value: string): string {
-  const time = TIMES.find((one) => one === value);
-  return time === undefined ? shownName(value) : t(TIME_TEXTS[time]);
+/** Answers that are words, with their texts. */
+const ANSWERS: Readonly<Record<string, TextKey>> = {
+  ...TIME_TEXTS,
+  none: 'setupNothing',
+  all: 'setupAll',
+  nobody: 'setupNobody',
+  desktop: 'setupDesktop',
+};
+
+/** Returns an answer in words; one that is a list, a rule or an address, as it is written. */
+function shownAnswer(value: string): string {
+  const key = Object.hasOwn(ANSWERS, value) ? ANSWERS[value] : undefined;
+  return key === undefined ? shownName(value) : t(key);
 }
 
 interface TimeProps {
