@@ -194,6 +194,7 @@ export type ActKind =
   | 'deletions'
   | 'forgets'
   | 'purges'
+  | 'rules'
   | 'setup'
   | 'test-reports';
 

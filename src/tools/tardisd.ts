@@ -1,5 +1,6 @@
 /** Implements `tardisd`, the server. */
 import type { Logger } from 'pino';
+import { TardisError } from '../errors/index.js';
 import { isBucket, type Settings, storageThreadsOf } from '../config/index.js';
 import { Daemon, type DaemonOptions, type Visit } from '../server/index.js';
 import { closeSharedStores, requireStore } from '../store/index.js';
@@ -10,6 +11,7 @@ import { daemonOptions, listenAddress, openStorage, storePath } from './tardisd/
 import { runTool, toolCommand } from './shared/run-tool.js';
 import { createStore, type ServedBucket } from './tardisd/served-store.js';
 import { printReady, printVisit } from './tardisd/server-ready.js';
+import { tardisCommand } from './shared/own-files.js';
 import { atHangup } from './shared/signals.js';
 import { pipedPlace, pipedSettings } from './tardisd/piped-server.js';
 import { becomeUser, writePidFile } from './tardisd/server-process.js';
@@ -172,7 +174,11 @@ async function serveBeside(
   const ownServer =
     certificate === undefined || following !== undefined || ownAddress.kind !== 'tcp'
       ? undefined
-      : { port: ownAddress.port, certificate };
+      : {
+          port: ownAddress.port,
+          certificate,
+          changeSetting: changeSettingIn(settings),
+        };
   const remote = await startRemote(system, {
     source: { store: storePath(settings), catalogFile, onlyClient, following, ownServer },
     compress,
@@ -184,6 +190,25 @@ async function serveBeside(
   });
   log.info({ port: remote.port }, 'HTTP is served');
   return remote;
+}
+
+/**
+ * Returns a function that changes a setting of a client by the command `sonic`: a change in this thread would wait for
+ * its own readers.
+ */
+function changeSettingIn(settings: Settings<'tardisd'>) {
+  const { catalogFile } = settings;
+  return async (client: string, key: string, value: string | undefined): Promise<void> => {
+    const env = { ...process.env, TARDIS_DBNAME: catalogFile };
+    const words = value === undefined ? ['--remove', '--', key] : ['--', key, value];
+    const all = ['setconfig', '-D', storePath(settings), '-C', client, ...words];
+    const { promisify } = await import('node:util');
+    const { execFile } = await import('node:child_process');
+    await promisify(execFile)(tardisCommand('sonic'), all, { env }).catch((error: unknown) => {
+      const why = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
+      throw new TardisError('CLIENT_BUSY', `the setting was not changed: ${why}`, {}, error);
+    });
+  };
 }
 
 /** Logs warnings about access that is open to a network. */

@@ -41,6 +41,7 @@ interface ActProps {
 const OFFERS: Readonly<Partial<Record<ActKind, string>>> = {
   backups: 'backup',
   purges: 'purge',
+  rules: 'rules',
   setup: 'backup',
   'test-reports': 'backup',
 };
@@ -194,13 +195,12 @@ export function keyOfRule(rule: string): string {
 /** Carries out the purge of a preview. */
 export function PurgeAct({ rules, gone, freedBytes }: PurgeProps) {
   const [saves, setSaves] = useState(true);
-  const named = Object.entries(rules).map(([rule, words]) => [keyOfRule(rule), words]);
   return (
     <ActButton
       kind="purges"
       label={t('actPurge')}
       title={t('actPurge')}
-      body={{ rules: Object.fromEntries(named), saves }}
+      body={{ rules: namedRules(rules), saves }}
       isFinal
       isReady={gone > 0 || saves}
     >
@@ -213,6 +213,26 @@ export function PurgeAct({ rules, gone, freedBytes }: PurgeProps) {
         />
         {t('actPurgeSaves')}
       </label>
+    </ActButton>
+  );
+}
+
+/** Returns rules by the names of their settings. */
+function namedRules(rules: PurgeRules): PurgeRules {
+  return Object.fromEntries(Object.entries(rules).map(([rule, words]) => [keyOfRule(rule), words]));
+}
+
+/** Stores rules at a server, whose purges apply them. */
+export function RulesAct({ rules, gone }: Pick<PurgeProps, 'rules' | 'gone'>) {
+  return (
+    <ActButton
+      kind="rules"
+      label={t('actRules')}
+      title={t('actRules')}
+      body={namedRules(rules)}
+      isFinal
+    >
+      <p>{t('actRulesText', { n: gone })}</p>
     </ActButton>
   );
 }

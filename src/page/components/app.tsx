@@ -60,10 +60,13 @@ export function App() {
   const { canRestore, storeWords = '', offers = [], rights } = session.value;
   const mayAdminister =
     offers.includes('administer') && rights.includes('admin') && rights.includes('add');
+  const mayKeep =
+    offers.includes('administer') && ['admin', 'purge'].every((one) => rights.includes(one));
   const lost = sets.error;
   return (
     <Page
-      {...{ place, go, client, isRemote, canRestore, storeWords, offers, mayAdminister, lost }}
+      {...{ place, go, client, isRemote, canRestore, storeWords, mayAdminister, lost }}
+      offers={mayKeep ? [...offers, 'rules'] : offers}
       sets={listed}
     />
   );

@@ -8,7 +8,7 @@ import { LOCALE, t } from '../language.js';
 import { keptBy } from '../logic/causes.js';
 import { shownBytes, shownName, shownTime } from '../logic/shown.js';
 import type { TextKey } from '../logic/texts.js';
-import { keyOfRule, PurgeAct } from './acts.js';
+import { keyOfRule, PurgeAct, RulesAct } from './acts.js';
 import { Notice } from './notice.js';
 
 /** Rules that are numbers of sets, and those that are words. The last ones are shown on request. */
@@ -108,16 +108,24 @@ function PurgeForm({ client, sets, storeWords, start }: PurgeProps & { start: Pu
         <>
           <Decisions {...answer.value} times={times} />
           {rules === settledRules ? (
-            <PurgeAct
-              rules={settledRules}
-              gone={answer.value.sets.filter(({ isDeleted }) => isDeleted).length}
-              freedBytes={answer.value.freedBytes}
-            />
+            <>
+              <PurgeAct
+                rules={settledRules}
+                gone={deletedIn(answer.value)}
+                freedBytes={answer.value.freedBytes}
+              />
+              <RulesAct rules={settledRules} gone={deletedIn(answer.value)} />
+            </>
           ) : null}
         </>
       )}
     </>
   );
+}
+
+/** Returns the number of sets that a purge would delete. */
+function deletedIn({ sets }: Pick<Awaited<ReturnType<typeof api.purge>>, 'sets'>): number {
+  return sets.filter(({ isDeleted }) => isDeleted).length;
 }
 
 function keptText(reason: Parameters<typeof keptBy>[0]): string {
@@ -172,7 +180,7 @@ interface DecisionsProps extends Awaited<ReturnType<typeof api.purge>> {
 }
 
 function Decisions({ sets: decisions, freedBytes, times }: DecisionsProps) {
-  const going = decisions.filter(({ isDeleted }) => isDeleted).length;
+  const going = deletedIn({ sets: decisions });
   return (
     <>
       <p role="status">

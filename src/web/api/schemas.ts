@@ -267,3 +267,26 @@ export const DeletedQuery = Type.Object({
   limit: LIMIT,
   after: Type.Optional(Cursor),
 });
+
+/** Words of a rule, as the command line takes them; none for no rule. */
+const rule = (pattern: string) => Type.Optional(Type.String({ maxLength: 1000, pattern }));
+const keptCount = rule(String.raw`^\d{0,6}$`);
+const time = rule(String.raw`^(\d{1,6}(h|d|w|m|mo|y))?$`);
+const numbers = rule(String.raw`^[\d, ]*$`);
+/** Rules by the keys under which a client stores them. */
+export const PurgeRules = Type.Object(
+  {
+    KeepLast: keptCount,
+    KeepHourly: keptCount,
+    KeepDaily: keptCount,
+    KeepWeekly: keptCount,
+    KeepMonthly: keptCount,
+    KeepYearly: keptCount,
+    KeepWithin: time,
+    EndedAfter: time,
+    KeepPeriods: numbers,
+    Priorities: numbers,
+    KeepTags: rule(String.raw`^([^\-\u0000-\u001f\u007f][^\u0000-\u001f\u007f]*)?$`),
+  },
+  { additionalProperties: false },
+);

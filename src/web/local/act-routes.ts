@@ -1,7 +1,15 @@
 /** The routes of acts: a backup, a check, and changes of sets. Each begins a job. */
 import type { BackupSet, History } from '../../history/index.js';
 import type { RightName, SetNumber } from '../../model/index.js';
-import { type AddedRoute, addedRoute, encodedPathIn, invalidRequest, setOf } from '../api/index.js';
+import {
+  type AddedRoute,
+  addedRoute,
+  changedRules,
+  checkedRules,
+  encodedPathIn,
+  invalidRequest,
+  setOf,
+} from '../api/index.js';
 import type { Act, Acts, Commands, SetupAnswers } from './acts.js';
 import { JOB } from './job-routes.js';
 import type { Jobs } from './jobs.js';
@@ -40,9 +48,6 @@ export function actRoutes({ jobs, acts, commands }: Offering, history: History):
   ];
 }
 
-/** Rules that delete nothing by themselves. */
-const ADDING: ReadonlySet<string> = new Set(['KeepTags', 'EndedAfter', 'Priorities']);
-
 function purgeRoute(begun: Begun): AddedRoute {
   return addedRoute(
     rowOf(
@@ -52,19 +57,8 @@ function purgeRoute(begun: Begun): AddedRoute {
       PurgeBody,
     ),
     async ({ body: { rules: given, saves }, lease }) => {
-      const rules = Object.fromEntries(
-        Object.entries(given).map(([key, words]) => [
-          key,
-          words === '0' && key !== 'KeepPeriods' ? '' : words.trim(),
-        ]),
-      );
-      const keeping = Object.entries(rules).filter(([key]) => !ADDING.has(key));
-      if (keeping.every(([, words]) => words === '')) throw invalidRequest('there is no rule');
-      const settings = await lease.history.reports.settings();
-      const stored = new Map(settings.map(({ key, value }) => [key, value]));
-      const stores = Object.entries(rules).filter(
-        ([key, words]) => saves && words !== (stored.get(key) ?? ''),
-      );
+      const rules = checkedRules(given);
+      const stores = saves ? changedRules(rules, await lease.history.reports.settings()) : [];
       return begun({ kind: 'purge', rules, stores: Object.fromEntries(stores) });
     },
   );

@@ -1,6 +1,6 @@
 /** Requests and replies of the routes that only the server on loopback has. */
 import { type Static, Type } from 'typebox';
-import { MAX_PATH_CHARS, PathQuery, Root } from '../api/schemas.js';
+import { MAX_PATH_CHARS, PathQuery, PurgeRules, Root } from '../api/schemas.js';
 
 /** Maximum number of paths of one restore. */
 const MAX_PATHS = 10_000;
@@ -137,28 +137,8 @@ export const ForgetBody = Type.Object({
   paths: Type.Array(PathQuery, { minItems: 1, maxItems: 100 }),
 });
 
-/** Words of a rule, as the command line takes them; none for no rule. */
-const rule = (pattern: string) => Type.Optional(Type.String({ maxLength: 1000, pattern }));
-const keptCount = rule(String.raw`^\d{0,6}$`);
-const time = rule(String.raw`^(\d{1,6}(h|d|w|m|mo|y))?$`);
-const numbers = rule(String.raw`^[\d, ]*$`);
 export const PurgeBody = Type.Object({
-  rules: Type.Object(
-    {
-      KeepLast: keptCount,
-      KeepHourly: keptCount,
-      KeepDaily: keptCount,
-      KeepWeekly: keptCount,
-      KeepMonthly: keptCount,
-      KeepYearly: keptCount,
-      KeepWithin: time,
-      EndedAfter: time,
-      KeepPeriods: numbers,
-      Priorities: numbers,
-      KeepTags: rule(String.raw`^([^\-\u0000-\u001f\u007f][^\u0000-\u001f\u007f]*)?$`),
-    },
-    { additionalProperties: false },
-  ),
+  rules: PurgeRules,
   saves: Type.Boolean({
     description: 'True to store the rules with the client first, so that later purges use them.',
   }),

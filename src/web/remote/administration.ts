@@ -1,13 +1,19 @@
 /**
- * Changes by the administrator of some clients, from the page of a `tardisd`: codes for new machines, and requests for
- * backups. A token that only shows figures has the right `admin` too, so each change needs another right beside it.
+ * Changes by the administrator of some clients, from the page of a `tardisd`: codes for new machines, requests for
+ * backups, and rules. A token that only shows figures has the right `admin` too, so each change needs another right.
  */
 import { TardisError } from '../../errors/index.js';
 import type { RightName } from '../../model/index.js';
 import { addTarget } from '../../server/index.js';
 import { makeJoinCode, requestBackup } from '../../store/index.js';
 import type { System } from '../../system/index.js';
-import { type AddedRoute, addedRoute, type Visitor } from '../api/index.js';
+import {
+  type AddedRoute,
+  addedRoute,
+  changedRules,
+  checkedRules,
+  type Visitor,
+} from '../api/index.js';
 import { REMOTE_ROUTES } from './routes.js';
 import type { ServerDoor } from './server-door.js';
 import { type OwnServer, StoreDoor } from './store-door.js';
@@ -36,6 +42,17 @@ export function administrationRoutes(door: StoreDoor | ServerDoor): AddedRoute[]
       }
       const by = `${ownClient(visitor)}/${visitor.account}`;
       await requestBackup(door.system, store, { client, by });
+      return {};
+    }),
+    addedRoute(REMOTE_ROUTES.rules, async ({ visitor, body, lease }) => {
+      const { ownServer } = administered(door, visitor, 'purge');
+      const changed = changedRules(checkedRules(body), await lease.history.reports.settings());
+      // Rules that are removed come last, since a change may be broken off.
+      for (const [key, words] of changed.toSorted(
+        ([, one], [, other]) => Number(one === '') - Number(other === ''),
+      )) {
+        await ownServer.changeSetting(ownClient(visitor), key, words === '' ? undefined : words);
+      }
       return {};
     }),
   ];

@@ -1,6 +1,6 @@
 /** Routes that only a server has: logins, metrics, and questions of the tools. */
 import { Type } from 'typebox';
-import type { RouteRow } from '../api/index.js';
+import { PurgeRules, type RouteRow } from '../api/index.js';
 
 /**
  * Maximum number of characters of a login message in base64. `MAX_QUESTION_BYTES` is the maximum size of a question.
@@ -80,6 +80,15 @@ export const REMOTE_ROUTES = {
     summary:
       'Requests that a client of the login make a backup. It begins when the timer of that machine looks the next time. The login also needs the right `add`. Only the page of a `tardisd` does this.',
     body: Type.Object({ client: ClientName }),
+    reply: Type.Object({}),
+  },
+  rules: {
+    method: 'POST',
+    path: '/clients/{client}/rules',
+    right: 'admin',
+    summary:
+      'Stores the rules by which purges of the server keep sets of this client; an empty text or 0 for no rule, and rules that are left out stay. The login also needs the right `purge`. Only the page of a `tardisd` does this.',
+    body: PurgeRules,
     reply: Type.Object({}),
   },
   metrics: {

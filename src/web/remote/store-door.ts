@@ -61,6 +61,8 @@ export interface ClientsOfBucket {
 export interface OwnServer {
   readonly port: number;
   readonly certificate: Pick<Certificate, 'cert'>;
+  /** Changes a setting that is stored with a client, or removes it. Throws CLIENT_BUSY, CONFIG_INVALID. */
+  changeSetting(client: string, key: string, value: string | undefined): Promise<void>;
 }
 
 export interface StoreDoorOptions {

@@ -13,10 +13,13 @@ import {
   tokenHash,
 } from '../../../src/store/index.js';
 import { nodeSystem } from '../../../src/system/index.js';
+import { commandsAreProcesses, succeed } from '../../helpers/commands.js';
 import { NO_BROWSER, openBrowser, watchedPage } from '../../helpers/browser.js';
 import { certificateIn } from '../../helpers/certificates.js';
 import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../../helpers/history-lab.js';
 import { startWeb, type WebServer } from '../../helpers/web-server.js';
+
+commandsAreProcesses(); // a change within this process would wait for its readers
 
 const system = nodeSystem();
 const SECRET = 'A'.repeat(43);
@@ -30,7 +33,13 @@ test.before(async () => {
   lab = await makeHistoryLab(false);
   ({ store } = lab.place);
   const certificate = await certificateIn(lab.home, 'own');
-  server = await startWeb(lab.home, store, { ownServer: { port: PORT, certificate } });
+  const changeSetting = async (client: string, key: string, value: string | undefined) => {
+    const words = value === undefined ? ['--remove', key] : [key, value];
+    await succeed('sonic', ['setconfig', '-D', store, '-C', client, ...words]);
+  };
+  server = await startWeb(lab.home, store, {
+    ownServer: { port: PORT, certificate, changeSetting },
+  });
   for (const client of ['desk', 'stranger']) await createClientDirectory(system, { store, client });
   fs.mkdirSync(path.join(store, '.accounts'));
 });
@@ -148,8 +157,40 @@ test.serial('a request is shown with its client, and reaches no client of others
   t.deepEqual(fs.readdirSync(path.join(store, '.requests')), ['desk']);
 });
 
+const RULES = '/clients/me/rules';
+const COUNTS = { KeepHourly: '0', KeepDaily: '7', KeepMonthly: '12', KeepYearly: '' };
+
+/** Returns the settings that are stored with the client. */
+async function stored(): Promise<Record<string, string>> {
+  const shown = await succeed('sonic', ['getconfig', '-D', store, '-C', 'me', '--json']);
+  return (JSON.parse(shown) as { settings: Record<string, string> }).settings;
+}
+
 test.serial(
-  'the page requests a backup and makes a code; without the rights it has no buttons',
+  'rules of the own client are stored by admin and purge, also beside readers',
+  async (t) => {
+    const token = await tokenOf(['list', 'admin', 'purge']);
+    const { app } = server;
+    const headers = { authorization: `Bearer ${token}` };
+    t.is((await app.inject({ url: '/api/v1/clients/me/sets', headers })).statusCode, 200); // stays open
+    t.is((await change(token, RULES, COUNTS)).status, 200);
+    t.deepEqual(await stored(), { KeepDaily: '7', KeepMonthly: '12' });
+    t.is((await change(token, RULES, { ...COUNTS, KeepDaily: '', KeepYearly: '3' })).status, 200);
+    t.deepEqual(await stored(), { KeepMonthly: '12', KeepYearly: '3' });
+    const none = { ...COUNTS, KeepDaily: '0', KeepMonthly: '' };
+    for (const body of [none, { ...COUNTS, KeepDaily: '-1' }, { ...COUNTS, Other: '1' }, {}]) {
+      t.is((await change(token, RULES, body)).status, 400, JSON.stringify(body));
+    }
+    for (const rights of [ADMIN, ['list', 'purge', 'add']] as const) {
+      t.is((await change(await tokenOf(rights), RULES, COUNTS)).status, 403, rights.join());
+    }
+    t.is((await change(token, '/clients/desk/rules', COUNTS)).status, 403, 'another client');
+    t.deepEqual(await stored(), { KeepMonthly: '12', KeepYearly: '3' });
+  },
+);
+
+test.serial(
+  'the page requests a backup, makes a code and keeps rules; without the rights it has no buttons',
   async (t) => {
     fs.rmSync(path.join(store, '.requests'), { recursive: true, force: true });
     const browser = await openBrowser();
@@ -179,8 +220,15 @@ test.serial(
       faults.filter((fault) => !/ 401 /.test(fault)),
       [],
     );
+    const { page: keeping } = await open(['list', 'admin', 'purge']);
+    await keeping.getByRole('button', { name: 'Keep by these rules' }).click();
+    await keeping.getByText(/It would delete \d+ backups? now/).waitFor();
+    await keeping.getByRole('dialog').getByRole('button', { name: 'Keep by these rules' }).click();
+    await keeping.getByRole('dialog').waitFor({ state: 'detached' });
+    t.like(await stored(), { KeepMonthly: '12', KeepYearly: '3' });
     const { page: other } = await open(['list', 'admin']);
     t.is(await other.getByRole('button', { name: /^Back up now/ }).count(), 0);
     t.is(await other.getByLabel('Name of the new machine').count(), 0);
+    t.is(await other.getByRole('button', { name: 'Keep by these rules' }).count(), 0);
   },
 );
