@@ -96,7 +96,7 @@ test.serial(
       await page.getByText('Data was last checked this minute').waitFor();
       const command = await page.locator('.command code').textContent();
       t.true(
-        command?.startsWith(`sonic purge -D ${store} -C me --keep-hourly 24 --keep-daily 14`),
+        command?.startsWith(`sonic purge -D ${store} -C me --keep-daily 14 --keep-weekly 8`),
         command ?? '',
       );
       t.is(await page.title(), 'Overview – me – Tardis');

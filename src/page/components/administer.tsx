@@ -7,6 +7,7 @@ import { LOCALE, t } from '../language.js';
 import { shownAgo, shownTime } from '../logic/shown.js';
 import { Notice } from './notice.js';
 import { Command } from './purge-preview.js';
+import { Words } from './words.js';
 
 /** Looks at the clients again after a change; undefined if the login administers none. */
 export const Administering = createContext<(() => void) | undefined>(undefined);
@@ -91,7 +92,9 @@ export function JoinMachine() {
       {error === undefined ? null : <Notice error={error} />}
       {made === undefined ? null : (
         <div role="status">
-          <p>{t('joinText', { time: shownTime(made.untilMs, LOCALE) })}</p>
+          <p>
+            <Words text={t('joinText', { time: shownTime(made.untilMs, LOCALE) })} />
+          </p>
           <Command text={made.code} />
         </div>
       )}

@@ -17,6 +17,7 @@ import { Overview } from './overview.js';
 import { SignIn } from './sign-in.js';
 import { Browser } from './browser.js';
 import { SizesView } from './sizes-view.js';
+import { Words } from './words.js';
 
 export function App() {
   const [place, go] = usePlace();
@@ -136,7 +137,9 @@ function Page(props: PageProps) {
 function Alone({ text }: { readonly text: string }) {
   return (
     <main class="alone" id="main">
-      <p>{text}</p>
+      <p>
+        <Words text={text} />
+      </p>
     </main>
   );
 }

@@ -6,6 +6,7 @@ import { adviceOf, reasonOf } from '../logic/causes.js';
 import { shownAgo, shownName, shownTime } from '../logic/shown.js';
 import type { TextKey } from '../logic/texts.js';
 import { BackupRequest } from './administer.js';
+import { Words } from './words.js';
 
 /** Number of clients from which a field limits the table. */
 const MANY = 20;
@@ -135,7 +136,9 @@ export function StateMark({ client }: { readonly client: Client }) {
     <>
       <span class={`mark ${kind}`}>{t(text)}</span>
       {state === 'good' ? null : (
-        <span class="faint block">{`${causeText(cause)} ${adviceText(cause)}`.trim()}</span>
+        <span class="faint block">
+          <Words text={`${causeText(cause)} ${adviceText(cause)}`.trim()} />
+        </span>
       )}
     </>
   );

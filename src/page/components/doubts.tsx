@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { api, onDoubts } from '../api.js';
 import { t } from '../language.js';
-import { English } from './english.js';
+import { English } from './words.js';
 import { Icon } from './icons.js';
 
 export function Doubts() {

@@ -4,7 +4,7 @@ import { LOCALE, t } from '../language.js';
 import { leftMs, rateOf, shareOf, shownBytes, shownDuration, shownName } from '../logic/shown.js';
 import type { TextKey } from '../logic/texts.js';
 import { DoubtTexts } from './doubts.js';
-import { English } from './english.js';
+import { English } from './words.js';
 import { ErrorWords } from './notice.js';
 
 export function JobOutcome({ job }: { readonly job: JobState }) {

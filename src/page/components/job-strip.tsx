@@ -9,6 +9,7 @@ import { shownBytes, shownEntryName, shownName } from '../logic/shown.js';
 import { Dialog } from './dialog.js';
 import { hasLosses, headingOf, JobOutcome, JobProgress, resultText } from './job-outcome.js';
 import { errorText, Notice } from './notice.js';
+import { Words } from './words.js';
 
 interface StripProps {
   readonly jobs: JobList;
@@ -107,7 +108,7 @@ function JobItem({ job, time, onShow, onEnd, onUndo }: ItemProps) {
       )}
       {isRunning || job.command === undefined ? null : (
         <span class="faint job-report">
-          {job.error === undefined ? resultText(job) : errorText(job.error)}
+          <Words text={job.error === undefined ? resultText(job) : errorText(job.error)} />
         </span>
       )}
       <span class="space" />

@@ -2,7 +2,7 @@
 import type { ApiError } from '../api.js';
 import { hasText, t } from '../language.js';
 import { shownName } from '../logic/shown.js';
-import { English } from './english.js';
+import { English, Words } from './words.js';
 import { Icon } from './icons.js';
 
 interface NoticeProps {
@@ -40,7 +40,8 @@ export function ErrorWords({ error }: { readonly error: Pick<ApiError, 'code' | 
   const own = ownText(code);
   return (
     <>
-      {own} {PLAIN.has(code) ? null : <English text={`${message} [${code}]`} />}
+      <Words text={own ?? ''} />{' '}
+      {PLAIN.has(code) ? null : <English text={`${message} [${code}]`} />}
     </>
   );
 }
@@ -52,7 +53,9 @@ export function Notice({ error, again }: NoticeProps) {
     <div class="notice" role="alert">
       <Icon name="warning" />
       <div>
-        <p>{own ?? t('errorOther')}</p>
+        <p>
+          <Words text={own ?? t('errorOther')} />
+        </p>
         {PLAIN.has(code) ? null : (
           <p class="faint">
             <English text={own === undefined ? `${message} ${guidance}` : message} /> [{code}]

@@ -10,6 +10,7 @@ import { Notice } from './notice.js';
 import { PurgePreview } from './purge-preview.js';
 import { SetupCard } from './setup-card.js';
 import { SpacePlot } from './space-plot.js';
+import { Words } from './words.js';
 
 interface OverviewProps {
   readonly client: string;
@@ -63,9 +64,11 @@ function StoreFacts({ client }: { readonly client: string }) {
         </li>
       )}
       <li>
-        {checkedAtMs === undefined
-          ? t('storeUnchecked')
-          : t('storeChecked', { ago: shownAgo(checkedAtMs, Date.now(), LOCALE) })}
+        {checkedAtMs === undefined ? (
+          <Words text={t('storeUnchecked')} />
+        ) : (
+          t('storeChecked', { ago: shownAgo(checkedAtMs, Date.now(), LOCALE) })
+        )}
       </li>
     </ul>
   );

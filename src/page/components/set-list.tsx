@@ -7,7 +7,7 @@ import { hasText, LOCALE, t } from '../language.js';
 import { pathOf } from '../logic/paths.js';
 import { shownBytes, shownCount, shownDay, shownName } from '../logic/shown.js';
 import { SetActs } from './acts.js';
-import { English } from './english.js';
+import { English } from './words.js';
 import { PathName } from './name.js';
 import { Notice } from './notice.js';
 

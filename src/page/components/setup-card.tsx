@@ -8,6 +8,7 @@ import { shownBytes, shownName } from '../logic/shown.js';
 import type { TextKey } from '../logic/texts.js';
 import { ActButton, Acting } from './acts.js';
 import { Notice } from './notice.js';
+import { Words } from './words.js';
 
 type Key = keyof SetupBody;
 
@@ -39,7 +40,11 @@ export function SetupCard({ client }: { readonly client: string }) {
   return (
     <section class="card card-wide">
       <h2>{t('setup')}</h2>
-      {isConfigured ? null : <p>{t('setupNone')}</p>}
+      {isConfigured ? null : (
+        <p>
+          <Words text={t('setupNone')} />
+        </p>
+      )}
       {error === undefined ? null : <Notice {...{ error, again }} />}
       {value === undefined ? null : (
         <>
@@ -104,7 +109,9 @@ function SetupAct({ client, value }: SetupProps) {
           </label>
         );
       })}
-      <p class="faint">{t('setupHint')}</p>
+      <p class="faint">
+        <Words text={t('setupHint')} />
+      </p>
       <LeftOut client={client} text={typed.Exclude ?? value.Exclude ?? ''} />
     </ActButton>
   );

@@ -5,6 +5,7 @@ import { asApiError, useAnswer } from '../hooks.js';
 import { t } from '../language.js';
 import { errorText, Notice } from './notice.js';
 import { LanguageChoice } from './top-bar.js';
+import { Words } from './words.js';
 
 interface SignInProps {
   /** Called once the browser has signed in. */
@@ -36,7 +37,9 @@ export function SignIn({ onDone }: SignInProps) {
         <LanguageChoice />
       </div>
       {answer.error === undefined ? null : <Notice error={answer.error} again={answer.again} />}
-      <p>{t(isRemote ? 'signInRemote' : 'signInLocal')}</p>
+      <p>
+        <Words text={t(isRemote ? 'signInRemote' : 'signInLocal')} />
+      </p>
       <form class="sign-in" onSubmit={(event) => void send(event)}>
         <label>
           {t(isRemote ? 'signInToken' : 'signInSecret')}

@@ -109,7 +109,10 @@ test('clients and figures are those that the server shows to the login', async (
   const [own, all] = [
     JSON.parse((await get(gateway, '/clients', lister)).text) as object[],
     JSON.parse((await get(gateway, '/clients', admin)).text) as object[],
-  ];
+  ].map((clients) =>
+    // The reason has ages, and time passes between the two answers.
+    clients.map((client) => ({ ...client, reason: undefined, cause: undefined })),
+  ) as [object[], object[]];
   t.deepEqual(own, all);
   t.like(own[0], { name: 'me', completeSets: 5, lastSet: 6, encrypts: false });
   t.is((await get(gateway, '/metrics', lister)).status, 403);
