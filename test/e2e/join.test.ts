@@ -47,6 +47,28 @@ test('a code leads from the server to the first set of a new machine, and works 
   const shown = await succeed('sonic', [...make, '--certfile', certificate], { env });
   const code = /^ {2}(join:laptop@127\.0\.0\.1:\d+#\S+)$/m.exec(shown)![1]!;
 
+  const asArgument = await run('sonic', ['create', '--join', code], { env });
+  t.regex(asArgument.stderr, /takes a file.*\[USAGE\]/s);
+  t.false(asArgument.stderr.includes(code));
+  const codeFile = written('code', code);
+  const renamed = [
+    [
+      'sonic',
+      'create',
+      '--join',
+      codeFile,
+      '-C',
+      'other',
+      '--password-file',
+      written('pw', SECRET),
+    ],
+    ['tardis', 'setup', '--join', codeFile, '-C', 'other', '--answers', answers('/nowhere')],
+  ] as const;
+  for (const [tool, ...words] of renamed) {
+    const refused = await run(tool, words, { env });
+    t.regex(refused.stderr, /makes the client "laptop" and no other/, words[0]);
+  }
+
   const noPassword = answers(code, 'Encrypt = no\n');
   const bare = await run('tardis', ['setup', '--answers', noPassword], { env });
   t.regex(bare.stderr, /needs a password.*\[USAGE\]/s);

@@ -25,6 +25,7 @@ export function BackupRequest({ client }: { readonly client: Client }) {
   if (again === undefined || state === 'running') return null;
   const send = (): void => {
     setSent(true);
+    setError(undefined);
     api
       .requestBackup(name)
       .then(again, (problem: unknown) => setError(asApiError(problem)))

@@ -24,7 +24,7 @@ const LASTING_MS = 3_600_000;
 const SECRET_BYTES = 20;
 const MAX_FILE_BYTES = 256;
 const LINE = /^sha256 ([0-9a-f]{64}) until (\d{1,15})\n$/;
-const CODE = /^join:([^@\s]+)@([^#\s]+)#([\w-]{43})\.([\w-]{27})$/;
+const CODE = /^join:([^@\s]+)@([^@#/\s]+)#([\w-]{43})\.([\w-]{27})$/;
 
 /** The parts of a code. */
 export interface JoinCode {

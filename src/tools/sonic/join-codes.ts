@@ -45,8 +45,13 @@ function certificateIn(file: Buffer): Buffer {
   }
 }
 
-/** Returns the code in a file. Throws JOIN_CODE_INVALID. */
+/** Returns the code in a file. Throws JOIN_CODE_INVALID, and USAGE for a code where its file is expected. */
 export function joinCodeIn(file: Buffer): JoinCode {
+  if (byteText(file).startsWith('join:')) {
+    // The message does not repeat the code, since messages are kept in logs.
+    const what = '--join takes a file that has the code (-: standard input), not the code itself';
+    throw new TardisError('USAGE', what);
+  }
   let text: string;
   try {
     text = readSmallFile(file, MAX_FILE_BYTES).toString();
@@ -57,6 +62,13 @@ export function joinCodeIn(file: Buffer): JoinCode {
   if (code !== undefined) return code;
   const what = `there is no code in ${displayName(file)}: it begins with join: and is one line`;
   throw new TardisError('JOIN_CODE_INVALID', what);
+}
+
+/** Throws USAGE if a code makes a client of another name. */
+export function requireClientOf(code: JoinCode, client: string): void {
+  if (code.client === client) return;
+  const what = `the code makes the client "${code.client}" and no other`;
+  throw new TardisError('USAGE', `${what}, so -C "${displayName(Buffer.from(client))}" cannot be`);
 }
 
 /** Returns a request that makes the client of a code, at the server with the certificate in the code only. */

@@ -44,7 +44,7 @@ import {
 import { noteStored, requireNewest, requireNewestThere } from '../opening/rollback.js';
 import { requireNoWeb, serverPlace } from '../opening/server.js';
 import { jsonText } from '../output/json-text.js';
-import { joinCodeIn, joiningBy, printCode } from './join-codes.js';
+import { joinCodeIn, joiningBy, printCode, requireClientOf } from './join-codes.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 
 export async function create(given: Settings<'sonic create'>): Promise<void> {
@@ -55,6 +55,9 @@ export async function create(given: Settings<'sonic create'>): Promise<void> {
     return;
   }
   const code = joinFile && joinCodeIn(joinFile);
+  if (code !== undefined && given.sources.get('client')?.source === 'command line') {
+    requireClientOf(code, given.client);
+  }
   const options = code === undefined ? given : { ...given, client: code.client };
   const { client, crypt } = options;
   const throughServer = code?.server ?? given.throughServer;

@@ -68,6 +68,7 @@ export const REMOTE_ROUTES = {
       server: Type.String({
         minLength: 1,
         maxLength: 255,
+        pattern: String.raw`^[^@#/\s]+$`,
         description: 'The host, as the new machine reaches it; without a port, that of the server.',
       }),
     }),

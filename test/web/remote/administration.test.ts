@@ -139,7 +139,11 @@ test.serial(
     ] as const) {
       t.is((await change(token, JOIN, { client, server: 'x' })).code, expected, client);
     }
-    t.is((await change(token, JOIN, { client: 'next', server: 'a b' })).code, 'USAGE');
+    for (const server of ['a b', 'https://a', '/socket']) {
+      const { code } = await change(token, JOIN, { client: 'next', server });
+      t.is(code, 'REQUEST_INVALID', server);
+    }
+    t.notRegex(fs.readFileSync(accountFile(), 'utf8'), /next/);
     fs.rmSync(path.join(store, '.accounts', 'others'));
     fs.rmSync(accountFile());
     const { code: lone } = await change(token, JOIN, { client: 'alone', server: 'x' });
