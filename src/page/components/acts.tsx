@@ -8,6 +8,7 @@ import { shownBytes, shownName } from '../logic/shown.js';
 import { Dialog } from './dialog.js';
 import { nameOf } from './files-view.js';
 import { Notice } from './notice.js';
+import { Words } from './words.js';
 
 interface ActContext {
   readonly client: string;
@@ -100,7 +101,9 @@ export function ClientActs() {
   return (
     <div class="actions">
       <ActButton kind="backups" label={t('actBackup')} title={t('actBackup')}>
-        <p>{t('actBackupText')}</p>
+        <p>
+          <Words text={t('actBackupText')} />
+        </p>
       </ActButton>
       <ActButton kind="checks" label={t('actCheck')} title={t('actCheckTitle')} body={{ readsAll }}>
         <p>{t('actCheckText')}</p>

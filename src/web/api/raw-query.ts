@@ -64,28 +64,3 @@ export function pathIn(value: string): Buffer {
 export function encodedPathIn(text: string): Buffer {
   return pathIn(decoded(text.replaceAll('+', '%2B')));
 }
-
-/** Rules that delete nothing by themselves. */
-const ADDING: ReadonlySet<string> = new Set(['KeepTags', 'EndedAfter', 'Priorities']);
-
-/** Returns rules without zeros, which are empty then. Throws INVALID_REQUEST if none of them deletes anything. */
-export function checkedRules(given: Readonly<Record<string, string>>): Record<string, string> {
-  const rules = Object.fromEntries(
-    Object.entries(given).map(([key, words]) => [
-      key,
-      words === '0' && key !== 'KeepPeriods' ? '' : words.trim(),
-    ]),
-  );
-  const keeping = Object.entries(rules).filter(([key]) => !ADDING.has(key));
-  if (keeping.every(([, words]) => words === '')) throw invalidRequest('there is no rule');
-  return rules;
-}
-
-/** Returns the rules whose words differ from those that are stored with a client. */
-export function changedRules(
-  rules: Readonly<Record<string, string>>,
-  stored: readonly { readonly key: string; readonly value: string }[],
-): [key: string, words: string][] {
-  const before = new Map(stored.map(({ key, value }) => [key, value]));
-  return Object.entries(rules).filter(([key, words]) => words !== (before.get(key) ?? ''));
-}

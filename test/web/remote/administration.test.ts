@@ -162,6 +162,8 @@ test.serial('a request is shown with its client, and reaches no client of others
 });
 
 const RULES = '/clients/me/rules';
+/** Rules with which each later purge would fail. */
+const UNEQUAL = { KeepPeriods: '0,30', Priorities: '5' };
 const COUNTS = { KeepHourly: '0', KeepDaily: '7', KeepMonthly: '12', KeepYearly: '' };
 
 /** Returns the settings that are stored with the client. */
@@ -182,7 +184,13 @@ test.serial(
     t.is((await change(token, RULES, { ...COUNTS, KeepDaily: '', KeepYearly: '3' })).status, 200);
     t.deepEqual(await stored(), { KeepMonthly: '12', KeepYearly: '3' });
     const none = { ...COUNTS, KeepDaily: '0', KeepMonthly: '' };
-    for (const body of [none, { ...COUNTS, KeepDaily: '-1' }, { ...COUNTS, Other: '1' }, {}]) {
+    for (const body of [
+      none,
+      { ...COUNTS, KeepDaily: '-1' },
+      { ...COUNTS, Other: '1' },
+      {},
+      UNEQUAL,
+    ]) {
       t.is((await change(token, RULES, body)).status, 400, JSON.stringify(body));
     }
     for (const rights of [ADMIN, ['list', 'purge', 'add']] as const) {

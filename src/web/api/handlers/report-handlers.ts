@@ -9,10 +9,11 @@ import {
   type Seen,
   SetSide,
 } from '../../../restore/diff/index.js';
-import { decideRetention, rulesOf, USUAL_PRIORITIES } from '../../../retention/index.js';
+import { decideRetention } from '../../../retention/index.js';
 import type { System } from '../../../system/index.js';
 import { entryJson, pathJson } from '../entry-json.js';
 import { invalidRequest } from '../problem.js';
+import { parsedRules } from '../purge-rules.js';
 import { pathIn } from '../raw-query.js';
 import type { Handlers } from '../register.js';
 import type { Change, Entry } from '../schemas.js';
@@ -21,11 +22,6 @@ import { setOf } from '../set-of.js';
 
 /** Maximum number of differences before a page. For each page, the comparison is repeated from the beginning. */
 const MAX_SKIPPED = 1_000_000;
-
-/** Returns the words of a list with commas or blanks between them. */
-function wordsIn(list: string): string[] {
-  return list.split(/[,\s]+/).filter((word) => word !== '');
-}
 
 export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 'store' | 'purge'> = {
   search: async ({ lease: { history }, query }) => {
@@ -80,15 +76,8 @@ export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 's
     };
   },
   purge: async ({ door: { system }, lease: { history }, query }) => {
-    const { keepPeriods, priorities, keepTags, ...others } = query;
-    const rules = rulesOf({
-      ...others,
-      keepPeriods: keepPeriods === '' ? undefined : wordsIn(keepPeriods),
-      priorities: priorities === '' ? USUAL_PRIORITIES : wordsIn(priorities),
-      keepTags: wordsIn(keepTags),
-    });
     const decision = decideRetention(await judgedSets(history), {
-      rules,
+      rules: parsedRules(query),
       nowMs: system.clock.nowMs(),
       leastAgeMs: 0,
       resistsFloods: false,
