@@ -19,6 +19,8 @@ interface Item {
   /** Digest of all that Borg has of it: pieces of its content, metadata, attributes. */
   readonly digest: string;
   readonly isDirectory: boolean;
+  /** Its extended attributes, access lists and flags, as JSON. */
+  readonly attributes: string;
   /** The first name of a file that may have several. */
   readonly firstName: string | undefined;
 }
@@ -29,6 +31,10 @@ interface PrintedItem {
   readonly mode?: unknown;
   readonly source?: unknown;
   readonly hardlink_master?: unknown;
+  readonly xattrs?: unknown;
+  readonly acl_access?: unknown;
+  readonly acl_default?: unknown;
+  readonly bsdflags?: unknown;
 }
 
 /** The items by their paths, which are bytes as Latin-1. */
@@ -114,7 +120,9 @@ export class BorgItems {
   }
 
   private takeItem(text: string): void {
-    const { path, mode, source, hardlink_master: isFirst } = JSON.parse(`{${text}}`) as PrintedItem;
+    const item = JSON.parse(`{${text}}`) as PrintedItem;
+    const { path, mode, source, hardlink_master: isFirst } = item;
+    const { xattrs, acl_access: access, acl_default: preset, bsdflags: flags } = item;
     const name = textOf(path);
     if (typeof mode !== 'number' || !isBelow(name)) throw new Error('an item has no path or mode');
     const type = mode & TYPE_BITS;
@@ -122,6 +130,7 @@ export class BorgItems {
     this.items.set(name, {
       digest: createHash('sha256').update(text).digest('base64'),
       isDirectory: type === DIRECTORY,
+      attributes: JSON.stringify([xattrs, access, preset, flags]),
       firstName: other ?? (isFirst === true ? name : undefined),
     });
     if (this.items.size > MOST_ITEMS) throw new Error('the archive has too many items');

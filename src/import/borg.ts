@@ -54,6 +54,10 @@ export class Borg implements RepositoryProgram {
     const gone = before.paths().filter((path) => !after.has(path));
     const stays = (path: string): boolean =>
       [before, after].every((items) => items.get(path)?.isDirectory === true);
+    // Borg adds attributes to a directory that is there, and removes none.
+    const keepsAttributes = (path: string): boolean =>
+      before.get(path)?.attributes === after.get(path)?.attributes;
+    if (!changed.every((path) => !stays(path) || keepsAttributes(path))) return false;
     const removed = [...gone, ...changed].filter((path) => !stays(path));
     // Borg makes an empty directory anew, so the times of each directory above may change.
     const above = [...gone, ...changed].flatMap(directoriesOf).filter((path) => after.has(path));

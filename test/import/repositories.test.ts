@@ -4,7 +4,7 @@
  * have alike untouched. TEST_SEED replays a run.
  */
 import { isUtf8 } from 'node:buffer';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -208,6 +208,27 @@ for (const program of ['restic', 'borg'] as const) {
       await showAll(t, lab);
     },
   );
+}
+
+for (const program of ['restic', 'borg'] as const) {
+  test.serial(`${program}: attributes and access lists that a directory loses`, async (t) => {
+    if (!mayUse(t, program)) return;
+    const lab = labOf(t, program);
+    const source = lab.at('tree');
+    const change = (word: string, ...more: string[]): boolean =>
+      spawnSync(word, [...more, source]).status === 0;
+    makeTree(source, [file('kept', 'x')]);
+    if (!change('setfattr', '-n', 'user.a', '-v', '1') || !change('setfacl', '-m', 'u:4321:r')) {
+      t.log('left out: no attributes or no ACLs here');
+      return t.pass();
+    }
+    lab.save(source);
+    change('setfattr', '-x', 'user.a');
+    lab.save(source);
+    change('setfacl', '-b');
+    lab.save(source);
+    await showAll(t, lab);
+  });
 }
 
 test('a file that has another name, and a path behind a link, are not removed', (t) => {
