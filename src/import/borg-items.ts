@@ -81,6 +81,11 @@ export class BorgItems {
     return [...this.items.keys()];
   }
 
+  /** Returns the items that are below no other one. */
+  roots(): string[] {
+    return this.paths().filter((path) => !directoriesOf(path).some((above) => this.has(above)));
+  }
+
   /** Returns the directories of items which are no items themselves: extracting makes them as they happen to come. */
   tops(): string[] {
     const all = new Set(this.paths().flatMap(directoriesOf));
@@ -124,6 +129,7 @@ export class BorgItems {
     const { path, mode, source, hardlink_master: isFirst } = item;
     const { xattrs, acl_access: access, acl_default: preset, bsdflags: flags } = item;
     const name = textOf(path);
+    if (name === '.') return; // the directory in which all are, whose metadata no extraction sets
     if (typeof mode !== 'number' || !isBelow(name)) throw new Error('an item has no path or mode');
     const type = mode & TYPE_BITS;
     const other = type === SYMLINK || source === undefined ? undefined : textOf(source);

@@ -1,6 +1,8 @@
 /** Reads repositories of Borg 1 by borg itself. */
 import { isUtf8 } from 'node:buffer';
+import type { ErrorCode } from '../errors/index.js';
 import { BorgItems, directoriesOf } from './borg-items.js';
+import type { Program } from './program.js';
 import type { Archive, RepositoryProgram } from './repository-program.js';
 import type { StatePlace } from './state-place.js';
 
@@ -12,6 +14,8 @@ interface BorgList {
 const ENV = { LC_ALL: 'C.UTF-8' };
 /** Patterns that Borg has to try on each item. With more, all is extracted. */
 const MOST_EXPRESSIONS = 500;
+/** Roots of a set. An archive of more has those of its first directories. */
+const MOST_ROOTS = 64;
 const CONTROLS = /\p{Cc}/u;
 const MAX_UTF8_BYTES = 4;
 /** Python's code for a byte that is not UTF-8. */
@@ -24,8 +28,9 @@ export class Borg implements RepositoryProgram {
 
   constructor(private readonly repository: string) {}
 
-  list(): readonly string[] {
-    return ['borg', 'list', '--json', this.repository];
+  list(): Program {
+    const words = ['borg', 'list', '--json', this.repository];
+    return { words, what: `list ${this.repository}`, env: ENV, failureOf };
   }
 
   archivesIn(listed: unknown): Archive[] {
@@ -33,8 +38,12 @@ export class Borg implements RepositoryProgram {
       id: name,
       dateMs: Date.parse(start),
       name,
-      paths: [],
     }));
+  }
+
+  async rootsOf({ id }: Archive, place: StatePlace, signal: AbortSignal): Promise<Buffer[]> {
+    const roots = (await this.itemsOf(id, place, signal)).roots();
+    return roots.length > MOST_ROOTS ? [] : roots.map((path) => Buffer.from(path, 'latin1'));
   }
 
   async restoreAll(id: string, place: StatePlace, signal: AbortSignal): Promise<void> {
@@ -87,6 +96,14 @@ export class Borg implements RepositoryProgram {
     this.listed = { id, items };
     return items;
   }
+}
+
+/** Returns the code for a failure of Borg, which ends with 2 for each. */
+function failureOf(_status: number | null, messages: string): ErrorCode | undefined {
+  if (/passphrase .*is incorrect/i.test(messages)) return 'LOGIN_FAILED';
+  return /does not exist|not a valid repository/i.test(messages)
+    ? 'IMPORT_SOURCE_UNKNOWN'
+    : undefined;
 }
 
 /** Returns the line that makes Borg extract the item of a path, and nothing below it. */

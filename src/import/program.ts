@@ -17,6 +17,8 @@ export interface Program {
   readonly env?: Readonly<Record<string, string>>;
   /** Code of the error if it fails; IMPORT_SOURCE_DAMAGED by default. */
   readonly failure?: ErrorCode;
+  /** Returns the code for an exit status and messages; undefined for that of `failure`. */
+  readonly failureOf?: (status: number | null, messages: string) => ErrorCode | undefined;
   /** Takes what it prints, piece by piece. Nothing of it is kept then. */
   readonly take?: (chunk: Buffer) => void;
   /** Exit status that is no failure. The messages are then passed on. */
@@ -25,13 +27,11 @@ export interface Program {
 
 /** Runs a program, and returns what it printed. It may ask for passwords on the terminal. */
 export function runProgram(
-  { words, what, env = {}, failure = 'IMPORT_SOURCE_DAMAGED', take, partly }: Program,
+  { words, what, env = {}, failure = 'IMPORT_SOURCE_DAMAGED', failureOf, take, partly }: Program,
   cwd: Buffer | undefined,
   signal: AbortSignal,
 ): Promise<string> {
   const [command, ...rest] = words;
-  const failed = (why: string, cause?: unknown): TardisError =>
-    new TardisError(failure, `cannot ${what}: ${displayText(why)}`, {}, cause);
   return new Promise((resolve, reject) => {
     const child = spawn(command!, rest, {
       ...(cwd && { cwd: cwd.toString() }),
@@ -59,7 +59,20 @@ export function runProgram(
       const isPartly = partly !== undefined && status === partly.status;
       if (isPartly) partly.report(messages.trim());
       if (status === 0 || isPartly) resolve(Buffer.concat(printed).toString('utf8'));
-      else reject(failed(messages.trim() || `${command} ended with ${status ?? killed}`));
+      else {
+        const why = wordsIn(messages.trim()) || `${command} ended with ${status ?? killed}`;
+        const code = failureOf?.(status, why) ?? failure;
+        reject(new TardisError(code, `cannot ${what}: ${displayText(why)}`));
+      }
     });
   });
+}
+
+/** Returns the messages of a program; those that restic prints as JSON as their words. */
+function wordsIn(messages: string): string {
+  const lines = messages.split('\n').map((line) => {
+    const [, words] = /^\{.*"message":("(?:[^"\\]|\\.)*")\}$/.exec(line) ?? [];
+    return words === undefined ? line : String(JSON.parse(words)).trim();
+  });
+  return lines.join('\n');
 }

@@ -22,13 +22,12 @@ export class Repository {
   ) {}
 
   /**
-   * Lists the archives, oldest first. Throws IMPORT_SOURCE_UNKNOWN if there are none, IMPORT_PROGRAM_MISSING, and
-   * IMPORT_SOURCE_DAMAGED if the program fails.
+   * Lists the archives, oldest first. Throws IMPORT_SOURCE_UNKNOWN if there are none, IMPORT_PROGRAM_MISSING,
+   * LOGIN_FAILED for a wrong password, and IMPORT_SOURCE_DAMAGED if the program fails otherwise.
    */
   static async open(kind: RepositoryKind, place: string, signal: AbortSignal): Promise<Repository> {
     const program = kind === 'restic' ? new Restic(place) : new Borg(place);
-    const listing = { words: program.list(), what: `list ${place}` };
-    const printed = await runProgram(listing, undefined, signal);
+    const printed = await runProgram(program.list(), undefined, signal);
     let archives: Archive[];
     try {
       archives = program.archivesIn(JSON.parse(printed));
@@ -41,19 +40,32 @@ export class Repository {
       .filter(({ id, dateMs }) => Number.isFinite(dateMs) && !id.startsWith('-'))
       .sort((one, other) => one.dateMs - other.dateMs);
     if (usable.length > 0) return new Repository(program, usable);
-    throw new TardisError('IMPORT_SOURCE_UNKNOWN', `"${displayText(place)}" has no archives`);
+    throw new TardisError(
+      'IMPORT_SOURCE_UNKNOWN',
+      `"${displayText(place)}" has no archives, so there is nothing to import`,
+    );
   }
 
-  /** Makes a directory show an archive. If it shows another archive, only what differs is written. */
-  async show({ id }: Archive, place: StatePlace, signal: AbortSignal): Promise<void> {
+  /**
+   * Makes a directory show an archive. If it shows another archive, only what differs is written, unless all is wanted
+   * anew. Returns the paths of what was saved, without the first slash; none if they are not known.
+   */
+  async show(
+    archive: Archive,
+    place: StatePlace,
+    { signal, isAnew = false }: { readonly signal: AbortSignal; readonly isAnew?: boolean },
+  ): Promise<readonly Buffer[]> {
+    const { id } = archive;
     const { shown } = this;
     this.shown = undefined;
-    const isChanged = shown?.place === place && (await this.change(shown.id, id, place, signal));
+    const mayChange = shown?.place === place && !isAnew;
+    const isChanged = mayChange && (await this.change(shown.id, id, place, signal));
     if (!isChanged) {
       place.empty();
       await this.program.restoreAll(id, place, signal);
     }
     this.shown = { id, place };
+    return this.program.rootsOf(archive, place, signal);
   }
 
   /** Returns false, after an error too, if all must be restored. */

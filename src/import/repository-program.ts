@@ -1,4 +1,5 @@
 /** The way in which a repository of another program is read. */
+import type { Program } from './program.js';
 import type { StatePlace } from './state-place.js';
 
 /** One snapshot of restic, or archive of borg. */
@@ -6,15 +7,20 @@ export interface Archive {
   readonly id: string;
   readonly dateMs: number;
   readonly name: string;
-  /** The absolute paths that it has, of a snapshot of restic. */
-  readonly paths: readonly string[];
+  /** The absolute paths that it was made of, if the list of archives has them. */
+  readonly paths?: readonly string[];
 }
 
 /** A program that reads its repositories. */
 export interface RepositoryProgram {
-  /** Returns the words that list the archives of the repository. */
-  list(): readonly string[];
+  /** Returns what lists the archives of the repository. */
+  list(): Program;
   archivesIn(listed: unknown): Archive[];
+  /**
+   * Returns the paths, without the first slash, of what was saved, as opposed to the directories above it, which the
+   * archive does not have. None if they are not known.
+   */
+  rootsOf(archive: Archive, place: StatePlace, signal: AbortSignal): Promise<readonly Buffer[]>;
   /** Restores an archive into an empty directory. */
   restoreAll(id: string, place: StatePlace, signal: AbortSignal): Promise<void>;
   /**

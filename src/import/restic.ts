@@ -1,5 +1,7 @@
 /** Reads repositories of restic by restic itself, 0.17 or later. */
+import type { ErrorCode } from '../errors/index.js';
 import { joinPath } from '../model/index.js';
+import type { Program } from './program.js';
 import type { Archive, RepositoryProgram } from './repository-program.js';
 import type { StatePlace } from './state-place.js';
 
@@ -17,6 +19,11 @@ interface DiffLine {
   readonly modifier?: unknown;
 }
 
+/** Codes for exit statuses of restic; the others are failures of any kind. */
+const FAILURES: ReadonlyMap<number | null, ErrorCode> = new Map([
+  [10, 'IMPORT_SOURCE_UNKNOWN'],
+  [12, 'LOGIN_FAILED'],
+]);
 const SHOWN_ID_CHARS = 8;
 /** Character that restic prints in the place of each byte that is not UTF-8. */
 const STRAY = '\ufffd';
@@ -38,8 +45,9 @@ export class Restic implements RepositoryProgram {
 
   constructor(private readonly repository: string) {}
 
-  list(): readonly string[] {
-    return this.words('snapshots', '--json');
+  list(): Program {
+    const words = this.words('snapshots', '--json');
+    return { words, what: `list ${this.repository}`, failureOf: (status) => FAILURES.get(status) };
   }
 
   archivesIn(listed: unknown): Archive[] {
@@ -49,6 +57,11 @@ export class Restic implements RepositoryProgram {
       name: `${id.slice(0, SHOWN_ID_CHARS)} ${hostname}`.trim(),
       paths: paths.filter((path) => path.startsWith('/')),
     }));
+  }
+
+  /** A snapshot that was made of a relative path has no directories above it. */
+  async rootsOf({ paths = [] }: Archive, place: StatePlace): Promise<Buffer[]> {
+    return paths.map((path) => Buffer.from(path.slice(1))).filter((path) => place.has(path));
   }
 
   async restoreAll(id: string, place: StatePlace, signal: AbortSignal): Promise<void> {

@@ -115,6 +115,14 @@ for (const [program, { make, save, env }] of Object.entries(REPOSITORIES)) {
     const gone = [...client, `${program}:${at('nothing')}`];
     const { status, stderr } = await run('tardis-import', gone, environment);
     t.is(status, 1);
-    t.is(codeIn({ stderr }), 'IMPORT_SOURCE_DAMAGED', stderr);
+    t.is(codeIn({ stderr }), 'IMPORT_SOURCE_UNKNOWN', stderr);
+    if (program !== 'restic') return; // the one of borg has no password
+    const wrong = { env: { ...environment.env, RESTIC_PASSWORD: 'another one' } };
+    const refused = await run('tardis-import', again, wrong);
+    t.is(refused.status, 12, refused.stderr);
+    t.regex(
+      refused.stderr,
+      /cannot list \S+: Fatal: wrong password or no key found \[LOGIN_FAILED\]/,
+    );
   });
 }

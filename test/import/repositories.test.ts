@@ -89,9 +89,12 @@ async function showAll(
   const repository = await lab.open();
   const place = lab.place();
   for (const [index, archive] of repository.archives.entries()) {
-    await repository.show(archive, place, signal);
+    const roots = await repository.show(archive, place, { signal });
+    // Directories above what was saved are no part of it.
+    t.true(roots.every((root) => `/${root.toString()}`.startsWith(lab.at(''))));
+    t.is(roots.length, 1);
     const whole = lab.place();
-    await (await lab.open()).show(archive, whole, signal);
+    await (await lab.open()).show(archive, whole, { signal });
     // Directories above what was saved are no part of an archive of Borg.
     const isSaved = ([name]: readonly [string, string]): boolean =>
       `/${name}`.startsWith(lab.at(''));

@@ -56,7 +56,8 @@ export async function importSets(options: Options, signal: AbortSignal): Promise
       for (const lack of lacks) complain('tardis-import', displayText(`${state.shown}: ${lack}`));
       if (lacks.length > 0) status = PARTLY;
       if (place === 'new') {
-        status = Math.max(status, await importState({ ...settings, create }, state, roots, run));
+        const importing = () => importState({ ...settings, create }, state, roots, run);
+        status = Math.max(status, await (verification?.whileWriting(importing) ?? importing()));
         create = false;
       }
       await verification?.compare(state, roots);

@@ -14,7 +14,7 @@ import {
 } from '../../import/index.js';
 import { OriginalStore, Staging } from '../../import/python/index.js';
 import { displayName, displayText, joinPath, lastComponent } from '../../model/index.js';
-import { absolutePath, byteText, isThere, nodeSystem, textBytes } from '../../system/index.js';
+import { absolutePath, byteText, nodeSystem } from '../../system/index.js';
 import { requirePassword } from '../opening/password.js';
 
 type Options = Settings<'tardis-import'>;
@@ -58,13 +58,16 @@ export async function openSource(settings: Options, signal: AbortSignal): Promis
   if (importedSets !== undefined) return datedSource(importedSets, keptAs[0], signal);
   const { kind, place } = namedSource(byteText(importedSource!));
   if (kind === 'tardis') return pythonSource(settings, place);
-  return repositorySource(kind, place, signal);
+  return repositorySource(settings, { kind, place }, signal);
 }
 
-/** Opens a repository. Its archives appear in a directory of this user below TMPDIR. */
+/**
+ * Opens a repository. Its archives appear in a directory of this user below TMPDIR. For a comparison each is restored anew,
+ * so that it shows a fault of what the import wrote there.
+ */
 async function repositorySource(
-  kind: RepositoryKind,
-  place: string,
+  { verifySets: isAnew }: Options,
+  { kind, place }: { readonly kind: RepositoryKind; readonly place: string },
   signal: AbortSignal,
 ): Promise<ImportSource> {
   const repository = await Repository.open(kind, place, signal);
@@ -75,13 +78,8 @@ async function repositorySource(
       name: archive.name,
       shown: `${kind}:${displayText(place)}, ${displayText(archive.id)}`,
       show: async () => {
-        await repository.show(archive, shown, signal);
-        const all = archive.paths.map((root) => ({
-          directory: Buffer.concat([shown.directory, textBytes(root)]),
-          keptAs: textBytes(root),
-        }));
-        // A snapshot that was made of a relative path has no directories above it.
-        const roots = all.filter(({ directory }) => isThere(byteText(directory)));
+        const saved = await repository.show(archive, shown, { signal, isAnew });
+        const roots = saved.map((root) => rootAt(shown.directory, root));
         return { roots: roots.length > 0 ? roots : rootsIn(shown.directory), lacks: [] };
       },
     })),
@@ -161,10 +159,11 @@ function wholeSecond(dateMs: number): number {
 
 /** Returns the directories at the top of a set. The original keeps each with the way to it from the root of the system. */
 function rootsIn(top: Buffer): StateRoot[] {
-  return fs.readdirSync(top, { encoding: 'buffer' }).map((name) => ({
-    directory: joinPath(top, name),
-    keptAs: joinPath(Buffer.from('/'), name),
-  }));
+  return fs.readdirSync(top, { encoding: 'buffer' }).map((name) => rootAt(top, name));
+}
+
+function rootAt(top: Buffer, path: Buffer): StateRoot {
+  return { directory: joinPath(top, path), keptAs: joinPath(Buffer.from('/'), path) };
 }
 
 /** Returns the password of a store that is imported: that of the file, or typed at a prompt. */

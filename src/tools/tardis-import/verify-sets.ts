@@ -140,6 +140,11 @@ export class Verification implements Disposable {
     return isSame;
   }
 
+  /** Runs work that writes to the store, while no comparison holds its catalog. */
+  async whileWriting<T>(work: () => Promise<T>): Promise<T> {
+    return this.history?.whileWriting?.(work) ?? work();
+  }
+
   private async opened(): Promise<History> {
     const warn = (line: string): void => complain('tardis-import', line);
     const settings = { ...this.settings, throughServer: undefined };
