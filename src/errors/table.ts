@@ -307,6 +307,8 @@ export const ERROR_TABLE = Object.freeze({
     MESSAGE_TOO_LARGE: 'The other end is broken or hostile. No data was lost.',
     NOT_PERMITTED:
       'Use an account that has the right to do this; rights are given on the machine of the store (sonic account).',
+    ACCOUNT_FILE_MISSING:
+      'Name the client of the login in the Targets of an account: a file .accounts/NAME in the store with the line `Targets: CLIENT` (docs/server/first-server.md).',
     SERVER_ANSWER_INVALID:
       'The operator of this server should compare its release with that of the tardisd behind it, and look into both logs.',
   }),

@@ -349,7 +349,9 @@ export const api = {
       method: 'POST',
       ...(body === undefined ? {} : { body }),
     }),
-  requestBackup: (client: string) => json('/backup-requests', { method: 'POST', body: { client } }),
+  /** Requests a backup of a client, or withdraws the request. */
+  requestBackup: (client: string, isWithdrawn: boolean) =>
+    json('/backup-requests', { method: 'POST', body: { client, isWithdrawn } }),
   joinCode: (client: string, server: string) =>
     json<{ code: string; untilMs: number }>('/join-codes', {
       method: 'POST',

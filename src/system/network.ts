@@ -66,6 +66,14 @@ export function hostInUrl(host: string): string {
   return net.isIPv6(bare(host)) ? `[${bare(host)}]` : host;
 }
 
+export const MAX_PORT = 65_535;
+
+/** Parses HOST or HOST:PORT. An IPv6 address with a port is in brackets. */
+export function hostAndPort(text: string): { host: string; port: number | undefined } {
+  const [, host, digits] = /^(\[[^\]]*\]|[^:]*):(\d{1,5})$/.exec(text) ?? [];
+  return host === undefined ? { host: text, port: undefined } : { host, port: Number(digits) };
+}
+
 /** True if a text is a host name or an IP address, and nothing else. */
 export function isHost(text: string): boolean {
   if (net.isIPv6(bare(text))) return true;

@@ -31,6 +31,8 @@ interface ActProps {
   readonly label: string;
   readonly title: string;
   readonly body?: object | undefined;
+  /** Called when the program has accepted the act. */
+  readonly onDone?: () => void;
   /** True if nothing brings back what the act takes. */
   readonly isFinal?: boolean;
   /** False while the dialog lacks something. */
@@ -49,7 +51,7 @@ const OFFERS: Readonly<Partial<Record<ActKind, string>>> = {
 
 /** Shows a button and its dialog. Without the offer of the program it shows nothing. */
 export function ActButton(props: ActProps) {
-  const { kind, label, title, body, isFinal = false, isReady = true, children } = props;
+  const { kind, label, title, body, isFinal = false, isReady = true, onDone, children } = props;
   const { client, offers, onBegun } = useContext(Acting);
   const [isOpen, setOpen] = useState(false);
   const [error, setError] = useState<ApiError>();
@@ -60,6 +62,7 @@ export function ActButton(props: ActProps) {
       () => {
         setOpen(false);
         onBegun();
+        onDone?.();
       },
       (problem: unknown) => setError(asApiError(problem)),
     );
@@ -225,14 +228,20 @@ function namedRules(rules: PurgeRules): PurgeRules {
   return Object.fromEntries(Object.entries(rules).map(([rule, words]) => [keyOfRule(rule), words]));
 }
 
+interface RulesProps extends Pick<PurgeProps, 'rules' | 'gone'> {
+  /** Called when the rules are stored. */
+  readonly onDone: () => void;
+}
+
 /** Stores rules at a server, whose purges apply them. */
-export function RulesAct({ rules, gone }: Pick<PurgeProps, 'rules' | 'gone'>) {
+export function RulesAct({ rules, gone, onDone }: RulesProps) {
   return (
     <ActButton
       kind="rules"
       label={t('actRules')}
       title={t('actRules')}
       body={namedRules(rules)}
+      onDone={onDone}
       isFinal
     >
       <p>{t('actRulesText', { n: gone })}</p>

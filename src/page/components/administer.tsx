@@ -12,35 +12,40 @@ import { Words } from './words.js';
 /** Looks at the clients again after a change; undefined if the login administers none. */
 export const Administering = createContext<(() => void) | undefined>(undefined);
 
-/** Shows the request for a backup of a client, or a button for one. */
+/** Shows the request for a backup of a client with a button that withdraws it, or a button for one. */
 export function BackupRequest({ client }: { readonly client: Client }) {
   const again = useContext(Administering);
   const [isSent, setSent] = useState(false);
   const [error, setError] = useState<ApiError>();
   const { name, state, requestedAtMs } = client;
-  if (requestedAtMs !== undefined) {
-    const ago = shownAgo(requestedAtMs, Date.now(), LOCALE);
-    return <span class="faint block">{t('requested', { ago })}</span>;
-  }
-  if (again === undefined || state === 'running') return null;
+  const isOpen = requestedAtMs !== undefined;
+  const ago = isOpen ? shownAgo(requestedAtMs, Date.now(), LOCALE) : '';
+  const label = t(isOpen ? 'requestWithdraw' : 'actBackup');
   const send = (): void => {
     setSent(true);
     setError(undefined);
     api
-      .requestBackup(name)
+      .requestBackup(name, isOpen)
       .then(again, (problem: unknown) => setError(asApiError(problem)))
       .finally(() => setSent(false));
   };
   return (
     <>
-      <button
-        type="button"
-        disabled={isSent}
-        aria-label={t('labelled', { label: t('actBackup'), value: name })}
-        onClick={send}
-      >
-        {t('actBackup')}
-      </button>
+      {isOpen ? (
+        <span class="faint block">
+          <Words text={t('requested', { ago })} />
+        </span>
+      ) : null}
+      {again === undefined || state === 'running' ? null : (
+        <button
+          type="button"
+          disabled={isSent}
+          aria-label={t('labelled', { label, value: name })}
+          onClick={send}
+        >
+          {label}
+        </button>
+      )}
       {error === undefined ? null : <Notice error={error} />}
     </>
   );

@@ -11,7 +11,12 @@ interface NoticeProps {
 }
 
 /** Codes of errors that another attempt does not end. */
-const LASTING: ReadonlySet<string> = new Set(['NO_SUCH_PATH', 'NO_SUCH_SET', 'NOT_PERMITTED']);
+const LASTING: ReadonlySet<string> = new Set([
+  'NO_SUCH_PATH',
+  'NO_SUCH_SET',
+  'NOT_PERMITTED',
+  'ACCOUNT_FILE_MISSING',
+]);
 /** Codes of errors whose own words say nothing that the text of the page does not. */
 const PLAIN: ReadonlySet<string> = new Set([
   'UNREACHABLE',

@@ -54,9 +54,24 @@ interface PurgeProps {
 export function PurgePreview(props: PurgeProps) {
   const { client } = props;
   const stored = useAnswer(`rules/${client}`, (signal) => api.purge(client, {}, signal));
+  const [keptOf, setKeptOf] = useState<string>();
   if (stored.error !== undefined) return <Notice error={stored.error} again={stored.again} />;
   if (stored.value === undefined) return <p role="status">{t('loading')}</p>;
-  return <PurgeForm key={client} {...props} start={startOf(stored.value.stored)} />;
+  return (
+    <>
+      <PurgeForm
+        key={client}
+        {...props}
+        start={startOf(stored.value.stored)}
+        onEdit={() => setKeptOf(undefined)}
+        onKept={() => {
+          setKeptOf(client);
+          stored.again();
+        }}
+      />
+      <p role="status">{keptOf === client ? t('rulesKept') : ''}</p>
+    </>
+  );
 }
 
 /** Returns the rules that are stored with the client, or the usual ones if it has none. */
@@ -67,8 +82,21 @@ function startOf(stored: Readonly<Record<string, string>>): PurgeRules {
   return isSet ? Object.fromEntries(found) : { ...none, ...USUAL };
 }
 
-function PurgeForm({ client, sets, storeWords, start }: PurgeProps & { start: PurgeRules }) {
+interface FormProps extends PurgeProps {
+  /** The rules that are stored, or those that are proposed; when they change, the fields show them. */
+  readonly start: PurgeRules;
+  readonly onEdit: () => void;
+  readonly onKept: () => void;
+}
+
+function PurgeForm({ client, sets, storeWords, start, onEdit, onKept }: FormProps) {
   const [rules, setRules] = useState(start);
+  const started = JSON.stringify(start);
+  useEffect(
+    // Equal ones stay the same object, so that nothing below is drawn anew.
+    () => setRules((before) => (JSON.stringify(before) === started ? before : start)),
+    [started],
+  );
   const settledRules = useSettled(rules, SETTLE_MS);
   const listed = sets.map(({ set }) => set).join(); // another set changes the answer
   const answer = useAnswer(`purge/${client}/${listed}/${JSON.stringify(settledRules)}`, (signal) =>
@@ -82,9 +110,10 @@ function PurgeForm({ client, sets, storeWords, start }: PurgeProps & { start: Pu
         {...(isCount ? { type: 'number', min: 0, max: MAX_KEPT } : { type: 'text' })}
         value={rules[rule] ?? ''}
         spellcheck={false}
-        onInput={({ currentTarget: { value } }) =>
-          setRules({ ...rules, [rule]: isCount ? boundedCount(value) : value.trim() })
-        }
+        onInput={({ currentTarget: { value } }) => {
+          onEdit();
+          setRules({ ...rules, [rule]: isCount ? boundedCount(value) : value.trim() });
+        }}
       />
     </label>
   );
@@ -114,7 +143,7 @@ function PurgeForm({ client, sets, storeWords, start }: PurgeProps & { start: Pu
                 gone={deletedIn(answer.value)}
                 freedBytes={answer.value.freedBytes}
               />
-              <RulesAct rules={settledRules} gone={deletedIn(answer.value)} />
+              <RulesAct rules={settledRules} gone={deletedIn(answer.value)} onDone={onKept} />
             </>
           ) : null}
         </>

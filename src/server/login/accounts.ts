@@ -185,8 +185,7 @@ export async function addTarget(
   checkClientName(client);
   const account = accountOf(system, store, owned, () => undefined);
   if (account === undefined) {
-    const how = `name "${owned}" in the Targets of a file in ${ACCOUNTS_DIRECTORY}`;
-    throw new TardisError('NOT_PERMITTED', `no account owns the client of this login: ${how}`);
+    throw new TardisError('ACCOUNT_FILE_MISSING', `no account owns the client "${owned}"`);
   }
   // A client that is there would else come into view of an account that does not own it.
   const isThere = isClientDirectory(system, path.join(store, client));

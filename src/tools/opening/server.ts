@@ -3,7 +3,15 @@ import { isSshText } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import type { RemotePlace } from '../../remote/index.js';
-import { type Address, hostInUrl, isHost, isLoopback, type TcpPlace } from '../../system/index.js';
+import {
+  type Address,
+  hostAndPort,
+  hostInUrl,
+  isHost,
+  isLoopback,
+  MAX_PORT,
+  type TcpPlace,
+} from '../../system/index.js';
 import type { Elsewhere } from '../../transport/login/index.js';
 import { linkWith, type Retry, type TlsOptions } from '../../transport/index.js';
 import { formatSeconds } from '../output/units.js';
@@ -91,7 +99,6 @@ function placeElsewhere(place: TcpPlace, settings: ServerSettings, isProven: boo
 
 /** Maximum number of servers in a list. */
 const MAX_SERVERS = 16;
-const MAX_PORT = 65_535;
 
 /**
  * Returns the addresses of a server, or of several in a list. A port of its own counts more than `port`. Throws
@@ -106,12 +113,6 @@ function hostsIn(text: string, port: number): TcpPlace[] {
     const place = hostAndPort(part);
     return { host: place.host, port: place.port ?? port };
   });
-}
-
-/** Parses HOST or HOST:PORT. An IPv6 address with a port is in brackets. */
-export function hostAndPort(text: string): { host: string; port: number | undefined } {
-  const [, host, digits] = /^(\[[^\]]*\]|[^:]*):(\d{1,5})$/.exec(text) ?? [];
-  return host === undefined ? { host: text, port: undefined } : { host, port: Number(digits) };
 }
 
 function requirePort(port: number): void {

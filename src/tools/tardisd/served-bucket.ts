@@ -16,10 +16,16 @@ import {
   writeLease,
 } from '../../store/index.js';
 import { Following, isBehind } from '../../store/writer/index.js';
-import { byteText, isHost, type System, type TcpPlace } from '../../system/index.js';
+import {
+  byteText,
+  hostAndPort,
+  isHost,
+  MAX_PORT,
+  type System,
+  type TcpPlace,
+} from '../../system/index.js';
 import { displayName } from '../../model/index.js';
 import { enterBucket } from '../opening/bucket.js';
-import { hostAndPort } from '../opening/server.js';
 import type { ServedBucket } from './served-store.js';
 
 /**
@@ -100,7 +106,6 @@ function leasesOf(system: System, access: BucketAccess): Required<Pick<SharedCli
 }
 
 const NODE_BYTES = 16;
-const MAX_PORT = 65_535;
 
 /** Parses HOST or HOST:PORT. Throws CONFIG_INVALID. */
 function nodePlace(text: string): Partial<TcpPlace> {

@@ -16,6 +16,7 @@ const STATUS: Partial<Readonly<Record<ErrorCode, number>>> = {
   NOT_LOGGED_IN: 401,
   LOGIN_FAILED: 401,
   NOT_PERMITTED: 403,
+  ACCOUNT_FILE_MISSING: 403,
   NO_ACCESS: 403,
   NO_SUCH_STORE: 404,
   NO_SUCH_CLIENT: 404,

@@ -5,13 +5,14 @@
 import { TardisError } from '../../errors/index.js';
 import type { RightName } from '../../model/index.js';
 import { addTarget } from '../../server/index.js';
-import { makeJoinCode, requestBackup } from '../../store/index.js';
-import type { System } from '../../system/index.js';
+import { endBackupRequest, makeJoinCode, requestBackup } from '../../store/index.js';
+import { hostAndPort, isHost, MAX_PORT, type System } from '../../system/index.js';
 import {
   type AddedRoute,
   addedRoute,
   changedRules,
   checkedRules,
+  invalidRequest,
   type Visitor,
 } from '../api/index.js';
 import { REMOTE_ROUTES } from './routes.js';
@@ -25,23 +26,23 @@ export function administrationRoutes(door: StoreDoor | ServerDoor): AddedRoute[]
     addedRoute(REMOTE_ROUTES.join, async ({ visitor, body: { client, server } }) => {
       const { ownServer, store } = administered(door, visitor, 'add');
       const owned = ownClient(visitor);
-      const named = /:\d{1,5}$/.test(server) ? server : `${server}:${ownServer.port}`;
       const { text, untilMs } = await codes.make(door.system, store, {
         owned,
         client,
-        server: named,
+        server: withPort(server, ownServer.port),
         certificate: ownServer.certificate.cert,
       });
       return { code: text, untilMs };
     }),
-    addedRoute(REMOTE_ROUTES.requestBackup, async ({ visitor, body: { client } }) => {
+    addedRoute(REMOTE_ROUTES.requestBackup, async ({ visitor, body: { client, isWithdrawn } }) => {
       const { store } = administered(door, visitor, 'add');
       const seen = await door.clients(visitor);
       if (!seen.some((one) => one.client === client)) {
         throw new TardisError('NOT_PERMITTED', 'the login is of other clients');
       }
       const by = `${ownClient(visitor)}/${visitor.account}`;
-      await requestBackup(door.system, store, { client, by });
+      if (isWithdrawn === true) endBackupRequest(door.system, store, client);
+      else await requestBackup(door.system, store, { client, by });
       return {};
     }),
     addedRoute(REMOTE_ROUTES.rules, async ({ visitor, body, lease }) => {
@@ -73,6 +74,14 @@ function administered(
     throw new TardisError('NOT_PERMITTED', `the login does not have the right "${right}"`);
   }
   return { ownServer, store: door.store };
+}
+
+/** Returns a server as HOST:PORT. Throws REQUEST_INVALID; an IPv6 address needs brackets, since its end may be a port. */
+function withPort(server: string, ownPort: number): string {
+  const { host, port = ownPort } = hostAndPort(server);
+  const isBare = host.includes(':') && !host.startsWith('[');
+  if (isHost(host) && !isBare && port > 0 && port <= MAX_PORT) return `${host}:${port}`;
+  throw invalidRequest('the server is HOST or HOST:PORT; an IPv6 address is in brackets');
 }
 
 function ownClient({ client }: Visitor): string {

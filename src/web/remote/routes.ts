@@ -79,8 +79,8 @@ export const REMOTE_ROUTES = {
     path: '/backup-requests',
     right: 'admin',
     summary:
-      'Requests that a client of the login make a backup. It begins when the timer of that machine looks the next time. The login also needs the right `add`. Only the page of a `tardisd` does this.',
-    body: Type.Object({ client: ClientName }),
+      'Requests that a client of the login make a backup, or withdraws the request. The backup begins when the timer that `tardis setup` made on that machine looks the next time. The login also needs the right `add`. Only the page of a `tardisd` does this.',
+    body: Type.Object({ client: ClientName, isWithdrawn: Type.Optional(Type.Boolean()) }),
     reply: Type.Object({}),
   },
   rules: {

@@ -139,7 +139,7 @@ test.serial(
     ] as const) {
       t.is((await change(token, JOIN, { client, server: 'x' })).code, expected, client);
     }
-    for (const server of ['a b', 'https://a', '/socket']) {
+    for (const server of ['a b', 'https://a', '/socket', '::1', 'fe80::1:99', 'x:99999', 'x:0']) {
       const { code } = await change(token, JOIN, { client: 'next', server });
       t.is(code, 'REQUEST_INVALID', server);
     }
@@ -147,7 +147,7 @@ test.serial(
     fs.rmSync(path.join(store, '.accounts', 'others'));
     fs.rmSync(accountFile());
     const { code: lone } = await change(token, JOIN, { client: 'alone', server: 'x' });
-    t.is(lone, 'NOT_PERMITTED', 'without an account there is no quota either');
+    t.is(lone, 'ACCOUNT_FILE_MISSING', 'without an account there is no quota either');
   },
 );
 
@@ -159,6 +159,13 @@ test.serial('a request is shown with its client, and reaches no client of others
   t.is((await change(token, REQUEST, { client: 'desk' })).status, 200);
   t.is(fs.readFileSync(path.join(store, '.requests', 'desk'), 'utf8'), 'me/add-list-admin\n');
   t.deepEqual(fs.readdirSync(path.join(store, '.requests')), ['desk']);
+  const withdrawn = { client: 'desk', isWithdrawn: true };
+  const reader = await tokenOf(['list', 'admin']);
+  t.is((await change(reader, REQUEST, withdrawn)).code, 'NOT_PERMITTED');
+  t.is((await change(token, REQUEST, { ...withdrawn, client: '..' })).code, 'NOT_PERMITTED');
+  t.deepEqual(fs.readdirSync(path.join(store, '.requests')), ['desk']);
+  t.is((await change(token, REQUEST, withdrawn)).status, 200);
+  t.deepEqual(fs.readdirSync(path.join(store, '.requests')), []);
 });
 
 const RULES = '/clients/me/rules';
@@ -224,6 +231,8 @@ test.serial(
     await page.getByRole('button', { name: 'Back up now: desk' }).click();
     await page.getByText(/A backup was requested/).waitFor();
     t.is(await page.getByRole('button', { name: 'Back up now: desk' }).count(), 0);
+    await page.getByRole('button', { name: 'Withdraw the request: desk' }).click();
+    await page.getByRole('button', { name: 'Back up now: desk' }).waitFor();
     await page.getByLabel('Name of the new machine').fill('tablet');
     await page.getByRole('button', { name: 'Make a code' }).click();
     const shown = (await page.locator('code', { hasText: 'join:' }).textContent())!;
@@ -235,8 +244,11 @@ test.serial(
     const { page: keeping } = await open(['list', 'admin', 'purge']);
     await keeping.getByRole('button', { name: 'Keep by these rules' }).click();
     await keeping.getByText(/It would delete \d+ backups? now/).waitFor();
+    const fetched = keeping.waitForResponse((reply) => reply.url().endsWith('/clients/me/purge'));
     await keeping.getByRole('dialog').getByRole('button', { name: 'Keep by these rules' }).click();
     await keeping.getByRole('dialog').waitFor({ state: 'detached' });
+    await keeping.getByRole('status').getByText('The rules are stored').waitFor();
+    await fetched;
     t.like(await stored(), { KeepMonthly: '12', KeepYearly: '3' });
     const { page: other } = await open(['list', 'admin']);
     t.is(await other.getByRole('button', { name: /^Back up now/ }).count(), 0);
