@@ -72,7 +72,19 @@ test('a code leads from the server to the first set of a new machine, and works 
   const noPassword = answers(code, 'Encrypt = no\n');
   const bare = await run('tardis', ['setup', '--answers', noPassword], { env });
   t.regex(bare.stderr, /needs a password.*\[USAGE\]/s);
-  const joining = answers(code, `PasswordFile = ${written('pw', SECRET)}\n`);
+  const password = `PasswordFile = ${written('pw', SECRET)}\n`;
+  const both = await run('tardis', ['setup', '--join', '-', '--answers', '-'], {
+    env,
+    input: code,
+  });
+  t.regex(both.stderr, /standard input.*\[USAGE\]/s);
+  const wrong = answers(`${code.slice(0, -27)}${'A'.repeat(27)}`, password);
+  const refused = await run('tardis', ['setup', '--answers', wrong], { env });
+  t.regex(refused.stderr, /nothing was set up: run `tardis setup` again, with a new code/);
+  t.not(refused.status, 0);
+  t.false(fs.existsSync(at('home', '.config', 'tardis', 'backup.cfg')));
+  t.false(fs.existsSync(at('home', '.config', 'systemd')));
+  const joining = answers(code, password);
   await succeed('tardis', ['setup', '--answers', joining], { env });
   const config = fs.readFileSync(at('home', '.config', 'tardis', 'backup.cfg'), 'utf8');
   t.regex(config, /^Client = laptop$/m);

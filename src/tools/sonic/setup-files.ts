@@ -292,8 +292,12 @@ export function writeConfig(system: System, plan: Plan): Promise<void> {
 }
 
 /** Writes the password into a file that only its owner can read. */
-export function writePassword(system: System, password: Uint8Array): Promise<void> {
-  return writeOwn(system, passwordPath(), Buffer.concat([password, Buffer.from('\n')]));
+export function writePassword(
+  system: System,
+  password: Uint8Array,
+  file: string = passwordPath(),
+): Promise<void> {
+  return writeOwn(system, file, Buffer.concat([password, Buffer.from('\n')]));
 }
 
 /** Writes and starts the timer. Returns false if systemd did not start it; the files are there then. */

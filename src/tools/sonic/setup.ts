@@ -63,6 +63,11 @@ export async function setup(options: Options): Promise<number> {
   const { plan } = chosen;
   requireUsable(plan, chosen.password);
   requireOwnFiles(system, plan);
+  const joined = await joinServer(system, chosen, earlier, options);
+  if (joined !== 0) {
+    warn('nothing was set up: run `tardis setup` again, with a new code if this one was refused');
+    return joined;
+  }
   await write(system, chosen, options);
   const status = options.setupOnly ? 0 : await firstBackup(system, plan, options);
   if (![0, PARTLY].includes(status)) {
@@ -83,6 +88,9 @@ async function choose(
   start: Plan,
   isWritten: boolean,
 ): Promise<Chosen | undefined> {
+  if ([joinFile, answersFile].every((file) => file !== undefined && byteText(file) === '-')) {
+    throw new TardisError('USAGE', '--join and --answers cannot both read standard input (-)');
+  }
   let plan = start;
   if (sources.get('database')?.source === 'command line') {
     const place = byteText(database);
@@ -155,6 +163,30 @@ function requireOwnFiles(system: System, { time, scope }: Plan): void {
   }
 }
 
+/**
+ * Creates the client by the code of the plan, unless it is there; returns the exit status. Nothing is written before,
+ * since a timer would begin backups for which there is no client.
+ */
+async function joinServer(
+  system: System,
+  { plan: { code, server, client, passwordFile }, password }: Chosen,
+  earlier: Plan | undefined,
+  options: Options,
+): Promise<number> {
+  const isWritten = earlier?.server === server && earlier?.client === client;
+  if (code === undefined || (isWritten && storedSettings() !== undefined)) return 0;
+  // The password of an earlier set-up stays until this one is made.
+  const file = password === undefined ? passwordFile! : `${passwordPath()}.joining`;
+  if (password !== undefined) await writePassword(system, password, file);
+  try {
+    // The code is no argument, since other users of this machine could see it.
+    const words = ['create', '--join', '-', '--password-file', file];
+    return await runWith('sonic', words, options, code);
+  } finally {
+    if (password !== undefined) remove(system, file);
+  }
+}
+
 /** Writes the password, the configuration and the units, and sends a report as a test. */
 async function write(system: System, { plan, password }: Chosen, options: Options): Promise<void> {
   const show = options.json ? () => undefined : print;
@@ -188,14 +220,15 @@ function warn(text: string): void {
   process.stderr.write(`warning: ${text}\n`);
 }
 
-/** Runs a command with the configuration and an input, its output on this terminal; returns its exit status. */
+/** Runs a command with the configuration, if there is one, and an input, its output on this terminal; returns its exit status. */
 function runWith(
   tool: string,
   words: readonly string[],
   { json, trustStore }: Options,
   input?: string,
 ): Promise<number> {
-  const given = [...words, '--config', usualClientFile(), ...(trustStore ? ['--trust-store'] : [])];
+  const config = isThere(usualClientFile()) ? ['--config', usualClientFile()] : [];
+  const given = [...words, ...config, ...(trustStore ? ['--trust-store'] : [])];
   const child = spawn(tardisCommand(tool), given, {
     stdio: [input === undefined ? 'inherit' : 'pipe', json ? 2 : 'inherit', 'inherit'],
   });
@@ -217,11 +250,6 @@ async function firstBackup(
     store !== undefined && path.isAbsolute(store)
       ? isClientDirectory(system, path.join(store, client))
       : storedSettings() !== undefined;
-  if (code !== undefined && !isThereNow) {
-    // The code is no argument, since other users of this machine could see it.
-    const status = await runWith('sonic', ['create', '--join', '-'], options, code);
-    if (status !== 0) return status;
-  }
   const creates = code === undefined && !isThereNow;
   return runWith('tardis', ['backup', ...(creates ? ['--create'] : [])], options);
 }
