@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import { commandsAreProcesses, run, Running, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
+import { runOnTerminal } from '../helpers/terminal.js';
 
 commandsAreProcesses(); // setup starts other commands
 
@@ -123,6 +124,17 @@ test('a machine joins only the server whose certificate is in the code, and send
   ]) {
     t.regex((await join(broken)).stderr, /\[JOIN_CODE_INVALID\]/, broken);
   }
+  // A typed password does not stay either.
+  const typed = (text: string) =>
+    runOnTerminal(
+      'tardis',
+      ['setup'],
+      ['\n', `${text}\n`, '\n', `${SECRET}\n`, `${SECRET}\n`, '6\n', 'never\n', '\n'],
+      env,
+    );
+  const wrong = await typed(`${code.slice(0, -27)}${'A'.repeat(27)}`);
+  t.regex(wrong.shown, /nothing was set up/);
+  t.deepEqual(fs.readdirSync(at('home', '.config', 'tardis')), []);
   t.is((await join(`${code}\n`)).status, 0);
   t.true(fs.existsSync(`${store}/laptop/format.json`));
 });
