@@ -223,7 +223,7 @@ test('a peer that owes an answer is given up, however well it answers pings', as
   t.false(ends.hasEnded, 'it owes nothing');
   client.owes(true);
   const going = async (): Promise<undefined> => {
-    while (!ends.hasEnded) await beats(clock, [client, server]);
+    while (!ends.hasEnded) await beats(clock, [client, server], () => ends.hasEnded);
     return undefined;
   };
   const reason = await Promise.race([ended, going()]);
@@ -234,11 +234,15 @@ test('a peer that owes an answer is given up, however well it answers pings', as
 /** Number of pings in one call of `beats`. */
 const PINGS = 10;
 
-/** Waits for some pings and their answers; PINGS milliseconds pass by the clock of the test. */
-async function beats(clock: ManualClock, ends: readonly Connection[]): Promise<void> {
+/** Waits for some pings and their answers, unless it is over; PINGS milliseconds pass by the clock of the test. */
+async function beats(
+  clock: ManualClock,
+  ends: readonly Connection[],
+  isOver = (): boolean => false,
+): Promise<void> {
   for (let ping = 0; ping < PINGS; ping += 1) {
     clock.advance(1);
-    await until(() => ends.every(({ silentMs }) => silentMs === 0));
+    await until(() => isOver() || ends.every(({ silentMs }) => silentMs === 0));
   }
 }
 
