@@ -22,7 +22,6 @@ const MAX_UTF8_BYTES = 4;
 const STRAY_BYTE = 0xdc00;
 
 export class Borg implements RepositoryProgram {
-  readonly name = 'borg';
   /** The items of the archive that was listed last. */
   private listed: { readonly id: string; readonly items: BorgItems } | undefined;
 
@@ -30,7 +29,7 @@ export class Borg implements RepositoryProgram {
 
   list(): Program {
     const words = ['borg', 'list', '--json', this.repository];
-    return { words, what: `list ${this.repository}`, env: ENV, failureOf };
+    return { words, what: `list ${this.repository}`, env: ENV, failure: failureOf };
   }
 
   archivesIn(listed: unknown): Archive[] {
@@ -43,7 +42,7 @@ export class Borg implements RepositoryProgram {
 
   async rootsOf({ id }: Archive, place: StatePlace, signal: AbortSignal): Promise<Buffer[]> {
     const roots = (await this.itemsOf(id, place, signal)).roots();
-    return roots.length > MOST_ROOTS ? [] : roots.map((path) => Buffer.from(path, 'latin1'));
+    return roots.length > MOST_ROOTS ? [] : roots.map(bytesOf);
   }
 
   async restoreAll(id: string, place: StatePlace, signal: AbortSignal): Promise<void> {
@@ -71,9 +70,8 @@ export class Borg implements RepositoryProgram {
     // Borg makes an empty directory anew, so the times of each directory above may change.
     const above = [...gone, ...changed].flatMap(directoriesOf).filter((path) => after.has(path));
     const touched = [...above, ...changed];
-    const patterns = [...new Set(touched)].map((path) => patternFor(Buffer.from(path, 'latin1')));
+    const patterns = [...new Set(touched)].map((path) => patternFor(bytesOf(path)));
     if (patterns.filter((one) => one.startsWith('+ re:')).length > MOST_EXPRESSIONS) return false;
-    const bytesOf = (path: string): Buffer => Buffer.from(path, 'latin1');
     if (!place.remove(removed.map(bytesOf))) return false;
     const file = place.fileBeside('patterns', `${[...patterns, '- re:.*'].join('\n')}\n`);
     await place.run(this.extract(to, '--patterns-from', file), signal);
@@ -99,11 +97,15 @@ export class Borg implements RepositoryProgram {
 }
 
 /** Returns the code for a failure of Borg, which ends with 2 for each. */
-function failureOf(_status: number | null, messages: string): ErrorCode | undefined {
+function failureOf(_status: number | null, messages: string): ErrorCode {
   if (/passphrase .*is incorrect/i.test(messages)) return 'LOGIN_FAILED';
-  return /does not exist|not a valid repository/i.test(messages)
-    ? 'IMPORT_SOURCE_UNKNOWN'
-    : undefined;
+  const isUnknown = /does not exist|not a valid repository/i.test(messages);
+  return isUnknown ? 'IMPORT_SOURCE_UNKNOWN' : 'IMPORT_SOURCE_DAMAGED';
+}
+
+/** Returns the bytes of a path of `BorgItems`. */
+function bytesOf(path: string): Buffer {
+  return Buffer.from(path, 'latin1');
 }
 
 /** Returns the line that makes Borg extract the item of a path, and nothing below it. */

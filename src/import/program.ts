@@ -15,10 +15,8 @@ export interface Program {
   readonly what: string;
   /** Variables that it must not take from the user. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Code of the error if it fails; IMPORT_SOURCE_DAMAGED by default. */
-  readonly failure?: ErrorCode;
-  /** Returns the code for an exit status and messages; undefined for that of `failure`. */
-  readonly failureOf?: (status: number | null, messages: string) => ErrorCode | undefined;
+  /** Code of the error if it fails, or what returns it; IMPORT_SOURCE_DAMAGED by default. */
+  readonly failure?: ErrorCode | ((status: number | null, messages: string) => ErrorCode);
   /** Takes what it prints, piece by piece. Nothing of it is kept then. */
   readonly take?: (chunk: Buffer) => void;
   /** Exit status that is no failure. The messages are then passed on. */
@@ -27,7 +25,7 @@ export interface Program {
 
 /** Runs a program, and returns what it printed. It may ask for passwords on the terminal. */
 export function runProgram(
-  { words, what, env = {}, failure = 'IMPORT_SOURCE_DAMAGED', failureOf, take, partly }: Program,
+  { words, what, env = {}, failure = 'IMPORT_SOURCE_DAMAGED', take, partly }: Program,
   cwd: Buffer | undefined,
   signal: AbortSignal,
 ): Promise<string> {
@@ -61,7 +59,7 @@ export function runProgram(
       if (status === 0 || isPartly) resolve(Buffer.concat(printed).toString('utf8'));
       else {
         const why = wordsIn(messages.trim()) || `${command} ended with ${status ?? killed}`;
-        const code = failureOf?.(status, why) ?? failure;
+        const code = typeof failure === 'function' ? failure(status, why) : failure;
         reject(new TardisError(code, `cannot ${what}: ${displayText(why)}`));
       }
     });

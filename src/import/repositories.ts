@@ -59,29 +59,27 @@ export class Repository {
     const { shown } = this;
     this.shown = undefined;
     const mayChange = shown?.place === place && !isAnew;
-    const isChanged = mayChange && (await this.change(shown.id, id, place, signal));
+    const change = () => this.program.change({ from: shown!.id, to: id }, place, signal);
+    const isChanged = mayChange && (await ifCertain(change, false, signal));
     if (!isChanged) {
       place.empty();
       await this.program.restoreAll(id, place, signal);
     }
     this.shown = { id, place };
-    return this.program.rootsOf(archive, place, signal);
+    return ifCertain(() => this.program.rootsOf(archive, place, signal), [], signal);
   }
+}
 
-  /** Returns false, after an error too, if all must be restored. */
-  private async change(
-    from: string,
-    to: string,
-    place: StatePlace,
-    signal: AbortSignal,
-  ): Promise<boolean> {
-    try {
-      return await this.program.change({ from, to }, place, signal);
-    } catch (error) {
-      // A directory that this user may not change, a list that cannot be read: a restore of all shows if it is more.
-      if (signal.aborted) throw error;
-      return false;
-    }
+/**
+ * Returns what work does to save a restore of all, and `otherwise` if it fails: in a directory that this user may not
+ * change, or over a list that cannot be read. A restore of all shows if it is more.
+ */
+async function ifCertain<T>(work: () => Promise<T>, otherwise: T, signal: AbortSignal): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return otherwise;
   }
 }
 

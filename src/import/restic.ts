@@ -47,7 +47,9 @@ export class Restic implements RepositoryProgram {
 
   list(): Program {
     const words = this.words('snapshots', '--json');
-    return { words, what: `list ${this.repository}`, failureOf: (status) => FAILURES.get(status) };
+    const failure = (status: number | null): ErrorCode =>
+      FAILURES.get(status) ?? 'IMPORT_SOURCE_DAMAGED';
+    return { words, what: `list ${this.repository}`, failure };
   }
 
   archivesIn(listed: unknown): Archive[] {

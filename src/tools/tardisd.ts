@@ -1,4 +1,6 @@
 /** Implements `tardisd`, the server. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import type { Logger } from 'pino';
 import { TardisError } from '../errors/index.js';
 import { isBucket, type Settings, storageThreadsOf } from '../config/index.js';
@@ -202,8 +204,6 @@ function changeSettingIn(settings: Settings<'tardisd'>) {
     const env = { ...process.env, TARDIS_DBNAME: catalogFile };
     const words = value === undefined ? ['--remove', '--', key] : ['--', key, value];
     const all = ['setconfig', '-D', storePath(settings), '-C', client, ...words];
-    const { promisify } = await import('node:util');
-    const { execFile } = await import('node:child_process');
     await promisify(execFile)(tardisCommand('sonic'), all, { env }).catch((error: unknown) => {
       const why = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
       throw new TardisError('CLIENT_BUSY', `the setting was not changed: ${why}`, {}, error);

@@ -3,7 +3,7 @@ import { createContext } from 'preact';
 import { useContext, useState } from 'preact/hooks';
 import { api, type ApiError, type Client } from '../api.js';
 import { asApiError } from '../hooks.js';
-import { LOCALE, t } from '../language.js';
+import { labelled, LOCALE, t } from '../language.js';
 import { shownAgo, shownTime } from '../logic/shown.js';
 import { Notice } from './notice.js';
 import { Command } from './purge-preview.js';
@@ -37,12 +37,7 @@ export function BackupRequest({ client }: { readonly client: Client }) {
         </span>
       ) : null}
       {again === undefined || state === 'running' ? null : (
-        <button
-          type="button"
-          disabled={isSent}
-          aria-label={t('labelled', { label, value: name })}
-          onClick={send}
-        >
+        <button type="button" disabled={isSent} aria-label={labelled(label, name)} onClick={send}>
           {label}
         </button>
       )}

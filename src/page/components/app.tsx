@@ -59,10 +59,9 @@ export function App() {
     );
   }
   const { canRestore, storeWords = '', offers = [], rights } = session.value;
-  const mayAdminister =
-    offers.includes('administer') && rights.includes('admin') && rights.includes('add');
-  const mayKeep =
-    offers.includes('administer') && ['admin', 'purge'].every((one) => rights.includes(one));
+  const administers = offers.includes('administer') && rights.includes('admin');
+  const mayAdminister = administers && rights.includes('add');
+  const mayKeep = administers && rights.includes('purge');
   const lost = sets.error;
   return (
     <Page

@@ -124,10 +124,6 @@ export function causeText(cause: Client['cause']): string {
   return shownName(reasonOf(cause, t, LOCALE));
 }
 
-function adviceText(cause: Client['cause']): string {
-  return adviceOf(cause, t);
-}
-
 /** Shows the state of a client, with its reason and what to do. */
 export function StateMark({ client }: { readonly client: Client }) {
   const { state, cause } = client;
@@ -137,7 +133,7 @@ export function StateMark({ client }: { readonly client: Client }) {
       <span class={`mark ${kind}`}>{t(text)}</span>
       {state === 'good' ? null : (
         <span class="faint block">
-          <Words text={`${causeText(cause)} ${adviceText(cause)}`.trim()} />
+          <Words text={`${causeText(cause)} ${adviceOf(cause, t)}`.trim()} />
         </span>
       )}
     </>

@@ -5,7 +5,13 @@
 import path from 'node:path';
 import { during, failedTo, TardisError } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
-import { type Files, readStart, writeNew } from '../../system/index.js';
+import {
+  failedStoreWrite,
+  type Files,
+  readStart,
+  replaceFile,
+  writeNew,
+} from '../../system/index.js';
 import { isClientName } from '../layout/client-name.js';
 import { bucketAt } from './bucket-access.js';
 import {
@@ -106,6 +112,24 @@ export async function makeDirectory(files: Files, directory: string): Promise<vo
     if (files.status(directory)?.isDirectory !== true) throw error;
   }
   await files.syncDirectory(path.dirname(directory));
+}
+
+/**
+ * Writes a small file of a store, and creates its directory if that is not there. Throws STORE_NOT_WRITABLE or the like.
+ */
+export async function putFile(
+  files: Files,
+  file: string,
+  text: string,
+  how: Parameters<typeof replaceFile>[3] = {},
+): Promise<void> {
+  const folder = path.dirname(file);
+  try {
+    if (files.status(folder) === undefined) await makeDirectory(files, folder);
+    await replaceFile(files, file, Buffer.from(text), how);
+  } catch (error) {
+    throw failedStoreWrite(files, file, error);
+  }
 }
 
 /**

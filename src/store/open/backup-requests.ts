@@ -4,9 +4,9 @@
  */
 import path from 'node:path';
 import { TardisError } from '../../errors/index.js';
-import { failedStoreWrite, guardDirectory, replaceFile, type System } from '../../system/index.js';
+import { failedStoreWrite, guardDirectory, type System } from '../../system/index.js';
 import { bucketAt } from '../client/bucket-access.js';
-import { makeDirectory } from '../client/store-directory.js';
+import { putFile } from '../client/store-directory.js';
 import { isClientName } from '../layout/client-name.js';
 import { REQUESTS_DIRECTORY } from '../layout/layout.js';
 
@@ -16,17 +16,10 @@ export async function requestBackup(
   store: string,
   { client, by }: { readonly client: string; readonly by: string },
 ): Promise<void> {
-  const { files } = system;
   if (bucketAt(store) !== undefined) {
     throw new TardisError('USAGE', 'backups are requested in a store of a directory only');
   }
-  const folder = folderOf(store);
-  try {
-    if (files.status(folder) === undefined) await makeDirectory(files, folder);
-    await replaceFile(files, path.join(folder, client), Buffer.from(`${by}\n`));
-  } catch (error) {
-    throw failedStoreWrite(files, folder, error);
-  }
+  await putFile(system.files, path.join(folderOf(store), client), `${by}\n`);
 }
 
 /** Returns the times of all open requests, in milliseconds since 1970, by the names of their clients. */

@@ -6,16 +6,10 @@
 import { createHash, randomBytes, timingSafeEqual, X509Certificate } from 'node:crypto';
 import path from 'node:path';
 import { TardisError } from '../../errors/index.js';
-import {
-  failedStoreWrite,
-  guardDirectory,
-  readStart,
-  replaceFile,
-  type System,
-} from '../../system/index.js';
+import { failedStoreWrite, guardDirectory, readStart, type System } from '../../system/index.js';
 import { bucketAt } from '../client/bucket-access.js';
 import { isClientDirectory } from '../client/client-directory.js';
-import { makeDirectory } from '../client/store-directory.js';
+import { putFile } from '../client/store-directory.js';
 import { checkClientName, isClientName, shownName } from '../layout/client-name.js';
 import { JOINS_DIRECTORY } from '../layout/layout.js';
 import { clientExists } from './create-client.js';
@@ -79,14 +73,8 @@ export async function makeJoinCode(
   }
   const untilMs = clock.nowMs() + LASTING_MS;
   const file = fileOf(store, client);
-  try {
-    if (files.status(path.dirname(file)) === undefined) {
-      await makeDirectory(files, path.dirname(file));
-    }
-    await putLine(system, file, `sha256 ${hashOf(secret).toString('hex')} until ${untilMs}\n`);
-  } catch (error) {
-    throw failedStoreWrite(files, file, error);
-  }
+  const line = `sha256 ${hashOf(secret).toString('hex')} until ${untilMs}\n`;
+  await putFile(files, file, line, { isSecret: true });
   return { text, untilMs };
 }
 
@@ -113,11 +101,7 @@ export function takeJoinCode(
     if (files.status(file) === undefined) throw invalidCode();
     throw failedStoreWrite(files, file, error);
   }
-  return () => putLine(system, file, line);
-}
-
-function putLine({ files }: System, file: string, line: string): Promise<void> {
-  return replaceFile(files, file, Buffer.from(line), { isSecret: true });
+  return () => putFile(files, file, line, { isSecret: true });
 }
 
 function fileOf(store: string, client: string): string {

@@ -160,9 +160,8 @@ const PARSERS: Readonly<Record<Key, (plan: Plan, text: string) => Plan>> = {
     if (!isClientName(client)) {
       throw configInvalid(`Client: "${displayText(client)}" cannot be the name of a client`);
     }
-    const named = parseJoinCode(plan.code ?? '')?.client ?? client;
-    if (named === client) return { ...plan, client };
-    throw configInvalid(`Client: the code makes the client "${named}" and no other`);
+    if (plan.code === undefined || client === plan.client) return { ...plan, client };
+    throw configInvalid(`Client: the code makes the client "${plan.client}" and no other`);
   },
   // The password itself is never an answer; a question or a file has it.
   Encrypt: (plan, text) => {

@@ -52,7 +52,10 @@ export const DELETED_ROUTE = addedRoute(
     const deleted: DeletedPage['deleted'] = [];
     for (const { name, lastSet } of names) {
       const at = joinPath(path, name);
-      if (isEarlier && (await lastSetOf(history, at, { set, newestSet })) !== lastSet) continue;
+      // The name may have been in a later directory of this path too.
+      const isLast =
+        !isEarlier || lastBefore(await history.versions(at), set, newestSet) === lastSet;
+      if (!isLast) continue;
       const found = await history.find(at, lastSet);
       if (found !== undefined) deleted.push({ entry: entryJson(history, found, name), lastSet });
     }
@@ -106,15 +109,6 @@ function placeIn(directories: readonly DirectoryId[], cursor: string | undefined
   const directory = directories.find((id) => BigInt(id) === number);
   if (directory === undefined) throw invalidRequest('no such cursor');
   return { directory, name: bytes.subarray(ID_BYTES) };
-}
-
-/** Returns the newest listed set before a set that has a path; undefined if the set has it too, or no earlier one has. */
-async function lastSetOf(
-  history: History,
-  path: Buffer,
-  { set, newestSet }: { set: SetNumber; newestSet: SetOf },
-): Promise<SetNumber | undefined> {
-  return lastBefore(await history.versions(path), set, newestSet);
 }
 
 /**

@@ -28,9 +28,9 @@ import {
 
 export const BASE = '/api/v1';
 
-/** Number of sets that a rule keeps; 0 for no rule. */
 /** Words of a rule, as the command line takes them. */
 const RULE_WORDS = Type.String({ maxLength: 4096, default: '' });
+/** Number of sets that a rule keeps; 0 for no rule. */
 const COUNT = Type.Integer({ minimum: 0, maximum: 100_000, default: 0 });
 
 const CLIENT = '/clients/{client}';

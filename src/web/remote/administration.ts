@@ -65,15 +65,14 @@ function administered(
   { rights }: Visitor,
   right: RightName,
 ): { ownServer: OwnServer; store: string } {
-  const ownServer = door instanceof StoreDoor ? door.ownServer : undefined;
-  if (!(door instanceof StoreDoor) || ownServer === undefined) {
+  if (!(door instanceof StoreDoor) || door.ownServer === undefined) {
     const where = 'use the page of the tardisd itself (Remote = yes), or `sonic` on its machine';
     throw new TardisError('NOT_PERMITTED', `this program only reads: ${where}`);
   }
   if (!rights.has(right)) {
     throw new TardisError('NOT_PERMITTED', `the login does not have the right "${right}"`);
   }
-  return { ownServer, store: door.store };
+  return { ownServer: door.ownServer, store: door.store };
 }
 
 /** Returns a server as HOST:PORT. Throws REQUEST_INVALID; an IPv6 address needs brackets, since its end may be a port. */
