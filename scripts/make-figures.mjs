@@ -7,7 +7,9 @@
  */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
@@ -72,9 +74,20 @@ function requested() {
   return { part, from };
 }
 
+/** Load of a machine that does nothing else, and the longest wait for it: the part before counts for a minute. */
+const QUIET_LOAD = 1;
+const MAX_WAIT_MS = 3 * 60_000;
+
+/** Waits until the machine is quiet, but not for ever: the page shows the load. */
+async function quiet() {
+  const endMs = Date.now() + MAX_WAIT_MS;
+  while (os.loadavg()[0] > QUIET_LOAD && Date.now() < endMs) await setTimeout(5000);
+}
+
 /** Measures these parts. Returns the directory of the answers. */
-function measured(folder, parts) {
+async function measured(folder, parts) {
   for (const { name, options } of parts) {
+    await quiet();
     const plots = path.join(folder, name);
     fs.mkdirSync(plots, { recursive: true });
     const files = ['--json', path.join(folder, `${name}.json`), '--plots', plots];
@@ -143,7 +156,7 @@ function section(folder, { name, title, options, plots = [] }) {
 
 const { part, from } = requested();
 const chosen = PARTS.filter(({ name }) => part === undefined || name === part);
-const folder = from ?? measured(path.join(ROOT, 'dist/figures'), chosen);
+const folder = from ?? (await measured(path.join(ROOT, 'dist/figures'), chosen));
 const about = `Measured by \`npm run bench\`, and written by \`npm run figures\`: nothing here was typed by hand. Each table is
 one run, with all that it compares, on one machine that did nothing else. Times are medians. Figures of another machine
 differ; ratios differ less. A machine whose load before was above 1 had other work: trust its bytes, not its times. [benchmark.md](benchmark.md) describes what is measured and how.`;

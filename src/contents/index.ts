@@ -2,7 +2,6 @@ export { ContentsAhead } from './contents-ahead.js';
 export { ContentRanges } from './content-ranges.js';
 export { KeptFiles } from './kept-files.js';
 export {
-  bodiesAside,
   type DecodeInput,
   isDecodedFromFile,
   RECORD_START_BYTES,
@@ -14,7 +13,7 @@ export { after, type Soon } from './soon.js';
 export { LoneContents, Units } from './units.js';
 export { WalkAhead } from './walk-ahead.js';
 export { ReusedBuffers } from './reused-buffers.js';
-export { type BodyDecoder, MemoryAhead, recordChunks } from './record-chunks.js';
+export { type BodyDecoder, recordChunks } from './record-chunks.js';
 export {
   fetchHead,
   fetchRecord,

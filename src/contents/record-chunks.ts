@@ -1,19 +1,16 @@
-/**
- * Reads and decodes the chunks of a large record. With `MemoryAhead`, another thread decodes the next chunk while the
- * caller uses the current chunk.
- */
+/** Reads and decodes the chunks of a large record. Another thread decodes the next chunk while the caller uses one. */
 import {
   CHUNK_HEADER_BYTES,
   Codec,
   type CodecNumber,
-  decode,
-  openSealed,
   readChunkHeader,
   RECORD_HEADER_BYTES,
   type SealedBody,
   sealedChunk,
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
+import type { NativeCalls } from '../system/index.js';
+import { decodeBody } from './body-decoder.js';
 import { fetchRecord, type RecordHead, type RecordSource } from './record-head.js';
 import { ReusedBuffers, room } from './reused-buffers.js';
 import type { RecordPlace } from './stored-piece.js';
@@ -23,14 +20,13 @@ import type { RecordPlace } from './stored-piece.js';
  */
 export type BodyDecoder = (codec: CodecNumber, sealed: SealedBody, target: Buffer) => Promise<void>;
 
-/** Memory of a reader that decodes ahead: it holds two chunks. */
-export class MemoryAhead extends ReusedBuffers {
-  readonly other: ReusedBuffers = new ReusedBuffers();
-
-  constructor(readonly decode: BodyDecoder) {
-    super();
-  }
+interface ChunkReading {
+  readonly memory: ReusedBuffers;
+  /** Given if the caller also needs the bytes before they are decoded. */
+  readonly decode?: BodyDecoder;
 }
+
+const NO_CONTENTS = Buffer.alloc(0);
 
 /**
  * Yields the decoded chunks of a record. Each chunk is valid until the next one is requested. Throws RECORD_DAMAGED if
@@ -40,10 +36,10 @@ export async function* recordChunks(
   { backend, native }: RecordSource,
   record: RecordPlace,
   { header, cipher }: RecordHead,
-  memory: ReusedBuffers,
+  { memory, decode = decoderOf(native) }: ChunkReading,
 ): AsyncGenerator<Buffer> {
-  const isAhead = memory instanceof MemoryAhead;
-  const places = isAhead ? [memory, memory.other] : [memory];
+  memory.second ??= new ReusedBuffers();
+  const places = [memory, memory.second];
   let at = RECORD_HEADER_BYTES + header.indexBytes;
   const end = at + header.bodyBytes;
   let remaining = header.rawBytes;
@@ -58,9 +54,7 @@ export async function* recordChunks(
     place.decoded = room(place.decoded, STREAM_CHUNK_BYTES);
     const target = place.decoded.subarray(0, Math.min(STREAM_CHUNK_BYTES, remaining));
     const sealed = sealedChunk(chunk, stored, cipher && { cipher, number });
-    const codec = chunk.isRaw ? Codec.none : header.codec;
-    if (isAhead) await memory.decode(codec, sealed, target);
-    else decode(codec, openSealed(native, sealed), target);
+    await decode(chunk.isRaw ? Codec.none : header.codec, sealed, target);
     at += CHUNK_HEADER_BYTES + chunk.storedBytes;
     remaining -= target.length;
     number += 1;
@@ -76,11 +70,15 @@ export async function* recordChunks(
   try {
     while (next !== undefined) {
       const chunk = await next;
-      next = isAhead ? begin() : undefined;
+      next = begin();
       yield chunk;
-      next ??= begin();
     }
   } finally {
     await next?.catch(() => undefined); // nothing may be written to the memory of a reader that is used again
   }
+}
+
+function decoderOf(native: NativeCalls): BodyDecoder {
+  return (codec, sealed, target) =>
+    decodeBody(native, { codec, sealed, target, contents: NO_CONTENTS });
 }

@@ -10,40 +10,26 @@ import {
   type ContentKeys,
   DIGEST_BYTES,
   releaseAll,
-  releaseMemory,
   Scheme,
 } from '../model/index.js';
 import {
-  changedRecord,
   type ChunkHeader,
   type ClientDirectory,
   Codec,
-  type CodecNumber,
-  decode,
   type ObjectReader,
-  openSealed,
   readHeader,
   RECORD_CHUNKED,
   RECORD_HEADER_BYTES,
   RecordCipher,
   type RecordHeader,
-  type SealedBody,
   sealedBody,
   sealedChunk,
   STREAM_CHUNK_BYTES,
   unreadable,
 } from '../store/index.js';
-import {
-  type AsideBody,
-  AsideOutcome,
-  BODY_PLACE_BYTES,
-  CONTENT_ROW_BYTES,
-  type NativeCalls,
-  NO_BODY_CIPHER,
-  type System,
-} from '../system/index.js';
+import { AsideOutcome, BODY_PLACE_BYTES, CONTENT_ROW_BYTES, type System } from '../system/index.js';
+import { type BodyToDecode, decodeBody, PLAIN, requireDecoded } from './body-decoder.js';
 import { type KeptFile, KeptFiles } from './kept-files.js';
-import type { BodyDecoder } from './record-chunks.js';
 import {
   fetchHead,
   fetchRecord,
@@ -102,21 +88,6 @@ export interface DecodeOutput {
    * u32 for offset and size.
    */
   readonly digests: Uint8Array;
-}
-
-/** A body of a record or chunk, and buffers for the result. */
-interface BodyToDecode {
-  readonly codec: CodecNumber;
-  readonly sealed: SealedBody;
-  /** Receives the decoded bytes, and has exactly their length. */
-  readonly target: Buffer;
-  /** Each row has an offset and a size in `target`, and receives the SHA-256 of those bytes. */
-  readonly contents: Buffer;
-  /**
-   * If given, only a part is decoded: the bytes from position `from` on that fill `target`. The whole body decodes to
-   * `rawBytes` bytes.
-   */
-  readonly part?: { readonly from: number; readonly rawBytes: number } | undefined;
 }
 
 export class RecordDecoder {
@@ -447,53 +418,4 @@ async function chunkOf(
   const codec = chunk.isRaw ? Codec.none : header.codec;
   await work.decode({ codec, sealed, target: bytes, contents: NOTHING });
   return { isWhole: true, bytes, digests: NOTHING, startBytes: 0 };
-}
-
-async function decodeBody(native: NativeCalls, body: BodyToDecode): Promise<void> {
-  const { codec, sealed, target, contents, part } = body;
-  if (codec !== Codec.none && codec !== Codec.zstd) {
-    decodeHere(native, body); // the addon has no other codecs
-    return;
-  }
-  const { cipher, key, nonce, also } = sealed.opening ?? PLAIN;
-  const job: AsideBody = [cipher, key, nonce, also, sealed.body, codec, target, contents];
-  requireDecoded(
-    part === undefined
-      ? await native.decodeAside(...job)
-      : await native.decodePartAside(...job, part.from),
-  );
-}
-
-/** Decrypts and decodes a body in this thread. For a part of a body, all of it is decoded. Throws RECORD_DAMAGED. */
-function decodeHere(native: NativeCalls, body: BodyToDecode): void {
-  const { codec, sealed, target, contents, part } = body;
-  const opened = openSealed(native, sealed);
-  if (part === undefined) decode(codec, opened, target);
-  else {
-    const whole = Buffer.allocUnsafeSlow(part.rawBytes);
-    decode(codec, opened, whole);
-    whole.copy(target, 0, part.from, part.from + target.length);
-    releaseMemory(whole);
-  }
-  native.digestContents(target, contents);
-}
-
-/** Returns a decoder of bodies that works on libuv's pool. */
-export function bodiesAside(native: NativeCalls): BodyDecoder {
-  return (codec, sealed, target) =>
-    decodeBody(native, { codec, sealed, target, contents: NOTHING });
-}
-
-const PLAIN = { cipher: NO_BODY_CIPHER, key: NOTHING, nonce: NOTHING, also: NOTHING } as const;
-
-function whatIsWrong(outcome: number): string {
-  if (outcome === AsideOutcome.broken) return 'compressed bytes are broken';
-  if (outcome === AsideOutcome.outside) return 'a content is longer than its record';
-  return 'compressed bytes decode to another length';
-}
-
-function requireDecoded(outcome: number): void {
-  if (outcome === AsideOutcome.decoded) return;
-  if (outcome === AsideOutcome.changed) throw changedRecord();
-  throw new TardisError('RECORD_DAMAGED', whatIsWrong(outcome));
 }

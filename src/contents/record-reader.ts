@@ -153,7 +153,7 @@ export class RecordReader {
 
   private chunks(record: RecordPlace, head: RecordHead): AsyncGenerator<Buffer> {
     this.current = undefined;
-    return recordChunks(this.source, record, head, this.memory);
+    return recordChunks(this.source, record, head, { memory: this.memory });
   }
 
   private async fetch(record: RecordPlace, from: number, bytes: number): Promise<Buffer> {

@@ -1,7 +1,18 @@
+import { releaseAll } from '../model/index.js';
+
 /** Buffers that are kept when a reader ends, so that the next one need not allocate them. */
 export class ReusedBuffers {
   decoded: Buffer = Buffer.alloc(0);
   stored: Buffer = Buffer.alloc(0);
+  /** Buffers for the chunk that is decoded while another one is used; undefined before the first such chunk. */
+  second: ReusedBuffers | undefined;
+
+  release(): void {
+    releaseAll([this.decoded, this.stored]);
+    this.decoded = Buffer.alloc(0);
+    this.stored = Buffer.alloc(0);
+    this.second?.release();
+  }
 }
 
 /** Returns a buffer with room for `bytes`: the current one, if it is large enough. */

@@ -1,9 +1,7 @@
 /** Reads contents as streams of bytes, which are checked before they are returned. */
 import {
-  bodiesAside,
   ContentsAhead,
   MAX_PIECE_BYTES,
-  MemoryAhead,
   rangeOf,
   ReusedBuffers,
   recordKey,
@@ -45,8 +43,7 @@ export class ContentReader {
     this.native = system.native;
     this.keys = history.contentKeys;
     this.mayPassEarly = mayPassEarly;
-    const memory = new MemoryAhead(bodiesAside(system.native));
-    this.large = new RecordReader(this.largeBackend, system.native, memory, this.keys);
+    this.large = new RecordReader(this.largeBackend, system.native, new ReusedBuffers(), this.keys);
     this.ahead = new ContentsAhead(system, history, this.backend);
   }
 

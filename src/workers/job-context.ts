@@ -1,6 +1,5 @@
 /** Gives jobs what those of one runner share: the system, recent digests, and memory that the next job uses again. */
 import { ReusedBuffers } from '../contents/index.js';
-import { releaseAll } from '../model/index.js';
 import type { System } from '../system/index.js';
 import type { JobRunner } from './job-runner.js';
 import type { ParcelInput, RecentDigests } from './jobs.js';
@@ -57,6 +56,6 @@ export class JobMemory {
   release(): void {
     for (const memory of this.parcels.splice(0)) memory.release();
     for (const memory of this.records.splice(0)) memory.release();
-    releaseAll(this.readers.splice(0).flatMap(({ decoded, stored }) => [decoded, stored]));
+    for (const memory of this.readers.splice(0)) memory.release();
   }
 }

@@ -3,8 +3,9 @@ import { createHash, type Hash } from 'node:crypto';
 import {
   fetchHead,
   fetchRecord,
-  MemoryAhead,
+  type BodyDecoder,
   recordChunks,
+  ReusedBuffers,
   type RecordPlace,
 } from '../../contents/index.js';
 import { TardisError } from '../../errors/index.js';
@@ -151,14 +152,15 @@ export class StreamMover {
   ): AsyncGenerator<Buffer> {
     const { source } = this.old;
     const opened: { readonly bytes: Buffer; readonly isRaw: boolean }[] = [];
-    const memory = new MemoryAhead(async (codec, sealed, target) => {
+    const openAndDecode: BodyDecoder = async (codec, sealed, target) => {
       const bytes = openSealed(source.native, sealed);
       decode(codec, bytes, target);
       opened.push({ bytes, isRaw: codec !== header.codec });
-    });
+    };
+    const how = { memory: new ReusedBuffers(), decode: openAndDecode };
     let number = 0;
     let rawBytes = 0;
-    for await (const decoded of recordChunks(source, place, { header, cipher }, memory)) {
+    for await (const decoded of recordChunks(source, place, { header, cipher }, how)) {
       const { bytes, isRaw } = opened.shift()!;
       hash.update(decoded);
       yield buildEncodedChunk(bytes, isRaw, fresh && { cipher: fresh, number });
