@@ -37,8 +37,8 @@ test.before(async () => {
   await backup(['-D', store, '-C', 'good', '--local', '--create', source]);
   server = await Server.start(store);
 });
-test.after.always(() => {
-  server.kill();
+test.after.always(async () => {
+  await server.kill();
   removeScratch(home);
 });
 

@@ -5,6 +5,7 @@ import test from 'ava';
 import { ServedLab } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
 import { backupsRunHere, poolsStayAway } from '../helpers/commands.js';
+import { ofThisRun } from '../helpers/share.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -24,7 +25,8 @@ function cacheOf(lab: ServedLab, machine: string): string {
   return path.join(caches, fs.readdirSync(caches)[0]!, 'me');
 }
 
-for (const rest of ['the log', 'a key record', 'a later generation'] as const) {
+const LEFT = ['the log', 'a key record', 'a later generation'] as const;
+for (const rest of ofThisRun(LEFT)) {
   test(`no client is created in the place of one that has lost its object, but not ${rest}`, async (t) => {
     const lab = await ServedLab.start(t);
     lab.grow();
@@ -76,7 +78,7 @@ test('a client of which a bucket has nothing left is created again, and its cach
 const FIRST = 'gravel-Otter9-lamp';
 const SECOND = 'kelp-Sundry7-mulch';
 
-type Loss = 'deleted' | 'changed' | 'overwritten' | 'too large' | 'of no format';
+type Loss = (typeof LOSSES)[number];
 
 function lose({ server: { objects } }: ServedLab, name: string, loss: Loss): void {
   if (loss === 'deleted') objects.versions.delete(name);
@@ -86,7 +88,8 @@ function lose({ server: { objects } }: ServedLab, name: string, loss: Loss): voi
   else objects.put(name, Buffer.from('{"version":1,"files":{"format.json":"e30="}}'), {});
 }
 
-for (const loss of ['deleted', 'changed', 'overwritten', 'too large', 'of no format'] as const) {
+const LOSSES = ['deleted', 'changed', 'overwritten', 'too large', 'of no format'] as const;
+for (const loss of ofThisRun(LOSSES, (one) => [String(one === 'deleted')])) {
   test(`a machine that knows a client makes its object again, which was ${loss}`, async (t) => {
     const lab = await ServedLab.start(t);
     lab.grow();
@@ -174,13 +177,14 @@ test('a later generation of a client gets its object again, and so does the firs
   const next = ['--newpassword-file', given[1]!];
   await lab.succeed('one', 'sonic', ['rekey', '--yes', ...before, ...next]);
   const later = lab.server.objects.keys().find((name) => /\/g2-.*\/client\.json$/.test(name))!;
-  for (const [lost, machine] of [
+  const cases = [
     [[OBJECT], 'one'],
     [[later], 'one'],
     [[OBJECT, later], 'one'],
     [[OBJECT, 'all/c/me/gen/0002.json'], 'one'],
     [[OBJECT], 'fresh'],
-  ] as const) {
+  ] as const;
+  for (const [lost, machine] of ofThisRun(cases, ([, by]) => [by])) {
     for (const name of lost) lose(lab, name, 'deleted');
     const mended = await lab.run(machine, 'sonic', ['rebuild', ...given]);
     t.is(mended.status, 3, mended.stdout + mended.stderr);
@@ -224,7 +228,7 @@ test('a damaged note of the next generation counts as none, and is made again', 
   const note = 'all/c/me/gen/0002.json';
   const { objects } = lab.server;
   const whole = objects.bytesOf(note)!;
-  for (const loss of ['changed', 'overwritten', 'too large', 'deleted'] as const) {
+  for (const loss of ofThisRun(LOSSES, (one) => [String(one === 'deleted')])) {
     lose(lab, note, loss);
     t.deepEqual(await lab.restored(`fresh ${loss}`, given), [], loss);
     t.deepEqual(objects.bytesOf(note), whole, 'a machine without a cache makes it again');

@@ -51,7 +51,7 @@ test('a client is copied to servers over one bucket, and another one goes on whe
   lab.change(1);
   fs.writeFileSync(`${lab.source}/more`, noise(9, 3_000_000));
   await me.succeed(store, 'tardis', ['--local', lab.source]);
-  strikes.push(() => one.kill());
+  strikes.push(() => void one.kill());
   t.deepEqual(await copy([one, two]), [[2], 2]);
   t.deepEqual(strikes, [], 'the first server was killed');
   lab.server.settle();

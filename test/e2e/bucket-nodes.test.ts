@@ -7,7 +7,7 @@ import { ServedLab } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
 import { backupsRunHere, poolsStayAway, type Server } from '../helpers/commands.js';
 import { seed } from '../helpers/seed.js';
-import { partOf, share, smallShare } from '../helpers/share.js';
+import { ofThisRun, partOf, smallShare } from '../helpers/share.js';
 import { noise } from '../helpers/tree.js';
 import type { S3Fault } from '../support/s3-faults.js';
 import { seededRandom } from '../support/seeded-random.js';
@@ -95,7 +95,7 @@ const WHEN_PAUSED = ([undefined, 'apply, drop', 'drop, apply later', 'hang'] as 
   ],
 );
 
-for (const { fault, isLast } of partOf(WHEN_PAUSED, share, seededRandom(seed))) {
+for (const { fault, isLast } of ofThisRun(WHEN_PAUSED)) {
   const moment = `${isLast ? 'at its last commit' : 'at a commit'}, ${fault ?? 'answered'}`;
   test(`a server that was paused (${moment}) acknowledges nothing when it wakes up`, async (t) => {
     const { at, lab, one, two, me, to } = await startLab(t, { laterBy: Infinity });
@@ -246,7 +246,7 @@ test.serial('a session is known to other servers while it lasts', async (t) => {
   t.is(startsOf(two), 0);
   running.signalGroup('SIGKILL');
   await running.ended;
-  one.kill();
+  await one.kill();
   await one.running.ended;
   // A server that was started again is not kept away by the lease of its predecessor.
   const restarted = await startNode(t, lab, 'again', ['--port', String(one.port)]);
@@ -351,7 +351,7 @@ test('clients back up through three servers at once, and go on when one is kille
   const all = [one, two, three];
   const clients = Array.from({ length: 3 }, (_, number) => new FarClient(lab, `client-${number}`));
   at.set(12, () => {
-    one.kill();
+    void one.kill();
     return 'apply, drop';
   });
   await Promise.all(

@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { BucketLab, STORE } from '../helpers/bucket-lab.js';
 import { KEY_VARIABLES } from '../helpers/buckets.js';
 import { codeIn } from '../helpers/codes.js';
-import { backupsRunHere, Running } from '../helpers/commands.js';
+import { backupsRunHere, poolsStayAway, run, Running } from '../helpers/commands.js';
 import { outputOf } from '../helpers/mounted-sets.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { scratchInMemory } from '../helpers/scratch.js';
@@ -16,6 +16,7 @@ import { S3Server } from '../support/s3-server.js';
 import { pause, until } from '../helpers/until.js';
 
 backupsRunHere();
+poolsStayAway();
 
 const SECRET = 'gravel-Otter9-lamp';
 const AWAY_MS = 1500;
@@ -216,9 +217,9 @@ test('tardisremote serves a bucket to the tools, with what other machines store 
   await lab.backUp('one', [...given, '--create', '--crypt']);
   const { url, server } = await serve(t, lab, 'two');
   const read = (tool: 'lstardis' | 'regenerate', ...words: string[]) =>
-    new Running(tool, [...words, '--server', url, '-C', 'me', ...given], {
+    run(tool, [...words, '--server', url, '-C', 'me', ...given], {
       env: { XDG_STATE_HOME: lab.at('three-state'), XDG_CACHE_HOME: lab.at('three-cache') },
-    }).ended;
+    });
   const sets = async (): Promise<number> => {
     const { status, stdout, stderr } = await read('lstardis', '--json');
     t.is(status, 0, stderr);
@@ -237,7 +238,7 @@ test('tardisremote serves a bucket to the tools, with what other machines store 
   fs.writeFileSync(wrong, `${SECRET}x`, { mode: 0o600 });
   for (const client of ['me', 'nobody']) {
     const words = ['--server', url, '-C', client, '--password-file', wrong];
-    t.is((await new Running('lstardis', words).ended).status, 12, client);
+    t.is((await run('lstardis', words)).status, 12, client);
   }
 
   await pause(1000); // Refresh

@@ -13,11 +13,9 @@ import {
   poolsStayAway,
 } from '../helpers/commands.js';
 import { codeIn } from '../helpers/codes.js';
-import { seed } from '../helpers/seed.js';
 import { lab } from '../helpers/settings.js';
-import { partOf, share } from '../helpers/share.js';
+import { ofThisRun } from '../helpers/share.js';
 import { addTo, dir, file, look, noise, sizeOf } from '../helpers/tree.js';
-import { seededRandom } from '../support/seeded-random.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -75,7 +73,7 @@ const CASES = [false, true].flatMap((isFar) =>
   ),
 );
 
-for (const { isFar, kind, moment } of partOf(CASES, share, seededRandom(seed), (one) => [
+for (const { isFar, kind, moment } of ofThisRun(CASES, (one) => [
   one.isFar ? 'far' : 'near',
   one.kind,
   one.moment,

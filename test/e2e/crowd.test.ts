@@ -8,8 +8,15 @@ import { seed } from '../helpers/seed.js';
 import { share } from '../helpers/share.js';
 import { S3Server } from '../support/s3-server.js';
 
+/** True for every second seed: the choices of a run that is no soak run, which has all. */
+const isEven = seed % 2 === 0;
 // The first test has a pool of threads for every second seed, and for all seeds in a soak run.
-if (share < 1 && seed % 2 === 0) poolsStayAway();
+if (share < 1 && isEven) poolsStayAway();
+/** A run has one of the last two tests. */
+const [testOfDirectory, testOfBucket] = [
+  share < 1 && isEven ? undefined : test.serial,
+  share < 1 && !isEven ? undefined : test.serial,
+];
 
 async function gather(
   t: ExecutionContext,
@@ -45,10 +52,10 @@ test.serial(
   },
 );
 
-test.serial(
+testOfDirectory?.(
   'clients back up, restore and have sets deleted at once, and nobody gets a wrong byte',
   async (t) => {
-    poolsStayAway(); // in the next test, too
+    poolsStayAway();
     commandsAreProcesses();
     const report = await gather(t, {
       clients: share < 1 ? 3 : 4,
@@ -59,9 +66,10 @@ test.serial(
   },
 );
 
-test.serial(
+testOfBucket?.(
   'servers of one bucket are killed and paused under load, and nothing acknowledged is lost',
   async (t) => {
+    poolsStayAway();
     commandsAreProcesses();
     const server = await S3Server.start();
     t.teardown(() => server.close());

@@ -10,7 +10,7 @@ import { run, Running } from '../helpers/commands.js';
 import { scratch } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
 import { SEPARATE_SERVER } from '../helpers/separate-server.js';
-import { partOf, share } from '../helpers/share.js';
+import { ofThisRun, partOf, share } from '../helpers/share.js';
 import { seededRandom } from '../support/seeded-random.js';
 
 /** Nothing listens there: the address is of no machine (RFC 5737). */
@@ -121,7 +121,8 @@ test('native code that is cut short is reported by each command, and never ends 
   t.is(tool('tardis', [...backUp, source]).status, 0);
 });
 
-for (const signal of ['SIGSEGV', 'SIGBUS', 'SIGKILL'] as const) {
+const SIGNALS = ['SIGSEGV', 'SIGBUS', 'SIGKILL'] as const;
+for (const signal of ofThisRun(SIGNALS)) {
   test(`a local server that is ended by ${signal} is reported with the signal's name`, async (t) => {
     const top = scratch(t);
     const source = path.join(top, 'source');

@@ -2,11 +2,20 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backup, listedSets, run, Running, succeed, poolsStayAway } from '../helpers/commands.js';
+import {
+  backup,
+  backupsRunHere,
+  listedSets,
+  poolsStayAway,
+  run,
+  Running,
+  succeed,
+} from '../helpers/commands.js';
 import { SEPARATE_SERVER } from '../helpers/separate-server.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, look, noise } from '../helpers/tree.js';
 
+backupsRunHere();
 poolsStayAway();
 
 const MIB = 1 << 20;
@@ -114,7 +123,7 @@ test('the umask and the settings of the server hold in the process of the client
   const its = await lab(t);
   const [config, log] = [path.join(its.home, 'config'), path.join(its.home, 'log')];
   fs.writeFileSync(config, `[Tardis]\nUmask = 077\nLogFile = ${log}\nVerbose = 1\n`);
-  await backup([...its.place, '--local-config', config, its.source]);
+  await backup([...its.place, '--local-config', config, its.source], { isProcess: true });
   t.regex(fs.readFileSync(log, 'utf8'), /session begins/);
   const packs = path.join(its.home, 'store/me/packs');
   const [pack = ''] = fs.readdirSync(packs).filter((name) => name.endsWith('2.pack'));

@@ -3,9 +3,20 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { BIN, cleanEnvironment, succeed, type Tool } from '../helpers/commands.js';
+import {
+  backupsRunHere,
+  BIN,
+  cleanEnvironment,
+  poolsStayAway,
+  succeed,
+  type Tool,
+} from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, look } from '../helpers/tree.js';
+
+// Those that are interrupted are processes.
+backupsRunHere();
+poolsStayAway();
 
 const FILES = 1500;
 const TIMEOUT_MS = 60_000;

@@ -83,7 +83,7 @@ test('sets get tags, locks, priorities and new names, in a store and through a s
   const out = path.join(home, 'out');
   await succeed('regenerate', [...place, '-b', 'better 1', '-o', out, source]);
   t.is(fs.readFileSync(path.join(out, 'tree', 'changes'), 'utf8'), '1');
-  server.kill();
+  await server.kill();
   const catalog = path.join(store, 'me', 'tardis.db');
   fs.rmSync(catalog);
   await succeed('sonic', ['rebuild', ...place]);

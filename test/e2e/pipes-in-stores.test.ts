@@ -7,7 +7,7 @@ import test, { type ExecutionContext } from 'ava';
 import { backupsRunHere, run, Server, succeed, poolsStayAway } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
-import { partOf, share } from '../helpers/share.js';
+import { ofThisRun, partOf, share } from '../helpers/share.js';
 import { file, makeTree } from '../helpers/tree.js';
 import { seededRandom } from '../support/seeded-random.js';
 
@@ -88,7 +88,7 @@ for (const password of [[], [PASSWORD]]) {
       name,
       `${command[0]} ${command[1]}`,
     ];
-    for (const { name, command } of partOf(cases, share, seededRandom(seed), kinds)) {
+    for (const { name, command } of ofThisRun(cases, kinds)) {
       await withPipe(path.join(store, 'me', name), async () => {
         const [tool, ...words] = command;
         const { stderr } = await run(tool, words, { timeoutMs: TIMEOUT_MS });

@@ -215,7 +215,7 @@ test('no set is deleted over the network before LeastAge', async (t) => {
       const way = [...server.clientArgs, '-C', 'me', '-F', secret, '--account', 'pruner'];
       return (await run('sonic', ['delete', ...way, '--yes', set])).stderr;
     } finally {
-      server.kill();
+      await server.kill();
     }
   };
   t.regex(await purge('1', ''), /SET_TOO_YOUNG/, 'a day, if nothing is said');

@@ -27,7 +27,7 @@ function presented(port: number): Promise<string> {
 }
 
 interface Served {
-  readonly running: Running;
+  readonly running: Server['running'];
   readonly ports: readonly number[];
 }
 

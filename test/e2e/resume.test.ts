@@ -39,15 +39,22 @@ interface Lab {
   readonly there: readonly string[];
 }
 
-async function linkLab(t: ExecutionContext, serverArgs: readonly string[] = []): Promise<Lab> {
+/** Option of a server that is killed. */
+const MORTAL = { isProcess: true } as const;
+
+async function linkLab(
+  t: ExecutionContext,
+  serverArgs: readonly string[] = [],
+  options: Partial<typeof MORTAL> = {},
+): Promise<Lab> {
   const home = scratchInMemory(t);
   const [store, source, out] = ['store', 'tree', 'out'].map((name) => path.join(home, name));
-  const server = await Server.start(store!, serverArgs);
+  const server = await Server.start(store!, serverArgs, options);
   const link: Link = await Link.start({ port: () => lab.server.port });
   const there = ['-C', 'me', '--server', '127.0.0.1', '--insecure-tcp', '--port', `${link.port}`];
   const lab: Lab = { store: store!, source: source!, out: out!, server, link, there };
   t.teardown(async () => {
-    lab.server.kill();
+    await lab.server.kill();
     await link.close();
   });
   return lab;
@@ -76,7 +83,7 @@ async function isWhole(t: ExecutionContext, lab: Lab): Promise<void> {
 }
 
 test('a server that is killed and started again: the same command finishes, from the last checkpoint', async (t) => {
-  const lab = await linkLab(t);
+  const lab = await linkLab(t, [], MORTAL);
   const { store, source, there, link } = lab;
   makeTree(source, [
     dir(
@@ -88,10 +95,10 @@ test('a server that is killed and started again: the same command finishes, from
   const running = new Running('tardis', ['--create', '--json', ...there, source]);
   // More than the first part and its checkpoint.
   await running.until('much sent', () => link.bytes['to-server'] > 2.5 * PART_BYTES);
-  lab.server.kill();
+  await lab.server.kill();
   await lab.server.running.ended;
   await pause(300);
-  lab.server = await Server.start(store);
+  lab.server = await Server.start(store, [], MORTAL);
   const { status, stdout, stderr } = await running.ended;
   t.is(status, 0, stderr);
   const report = JSON.parse(stdout) as Resumed;
@@ -109,7 +116,7 @@ test('a server that is killed and started again: the same command finishes, from
 });
 
 test('a cut is reported on the terminal, and Ctrl-C ends the waiting at once', async (t) => {
-  const lab = await linkLab(t);
+  const lab = await linkLab(t, [], MORTAL);
   const { source, there, link } = lab;
   makeSource(source);
   const running = new Running('tardis', ['--create', '--bandwidth-limit', '3M', ...there, source]);
@@ -125,14 +132,14 @@ test('a cut is reported on the terminal, and Ctrl-C ends the waiting at once', a
   t.regex(stdout, /Backup set 1 .* is complete/);
   await isWhole(t, lab);
 
-  lab.server.kill();
+  await lab.server.kill();
   await lab.server.running.ended;
-  lab.server = await Server.start(lab.store);
+  lab.server = await Server.start(lab.store, [], MORTAL);
   makeTree(path.join(source, 'more'), [file('more', noise('more', 20 * MIB))]);
   const second = new Running('tardis', ['--bandwidth-limit', '3M', ...there, source]);
   const before = link.bytes['to-server'];
   await second.until('something sent', () => link.bytes['to-server'] - before > 3 * MIB);
-  lab.server.kill();
+  await lab.server.kill();
   const tries = (): number => second.stderr.split('trying again').length - 1;
   await second.until('some attempts', () => tries() >= 3);
   const triesBefore = tries();
@@ -144,7 +151,7 @@ test('a cut is reported on the terminal, and Ctrl-C ends the waiting at once', a
 });
 
 test('Reconnect is the time for which a lost connection is retried; 0 means no retry', async (t) => {
-  const lab = await linkLab(t);
+  const lab = await linkLab(t, [], MORTAL);
   const { source, there, link } = lab;
   makeSource(source);
   for (const [seconds, expected] of [
@@ -155,12 +162,12 @@ test('Reconnect is the time for which a lost connection is retried; 0 means no r
     const running = new Running('tardis', [...args, '--bandwidth-limit', '3M', ...there, source]);
     const before = link.bytes['to-server'];
     await running.until('something sent', () => link.bytes['to-server'] - before > 2 * MIB);
-    lab.server.kill();
+    await lab.server.kill();
     await lab.server.running.ended;
     const { status, stderr } = await running.ended;
     t.is(status, 1, stderr);
     t.regex(stderr, expected);
-    lab.server = await Server.start(lab.store);
+    lab.server = await Server.start(lab.store, [], MORTAL);
   }
 });
 
@@ -199,7 +206,7 @@ test('ParkTimeout is the time for which a session waits for its client; 0 means 
     (await listedSets(lab.store, 'me')).map(({ state }) => state),
     ['unfinished'],
   );
-  lab.server.kill();
+  await lab.server.kill();
   await running.ended;
   lab.server = await Server.start(lab.store, ['--config', path.join(home, 'config', 'none')]);
   await killedBackup(lab, 'you');

@@ -217,7 +217,7 @@ test('a server purges by its rules: every PurgeInterval, after a backup with --p
     '--preview',
   ]);
   t.regex(stderr, /NOT_PERMITTED/, 'without a password nobody reads over a network');
-  server.kill();
+  await server.kill();
   await server.running.ended;
   fs.writeFileSync(config, '[Tardis]\nKeepWithin = 0h\nKeepHourly = 1\nLeastAge = 0\n');
   await make(['--purge', '--local-config', config], [...place, '--local']);
@@ -255,7 +255,7 @@ test('an account with the right to purge makes a server follow its own rules, an
   t.regex(preview, /1 .* keep +oldest of the year \d{4}$/m);
   t.regex(preview, /2 backup sets of 4 would be deleted/);
   await succeed('sonic', ['purge', ...boss, '--yes']);
-  server.kill();
+  await server.kill();
   const [list] = jsonLines(await succeed('sonic', ['list', ...mine, '--json']));
   t.deepEqual(
     (list as { sets: ListedSet[] }).sets.map(({ set }) => set),

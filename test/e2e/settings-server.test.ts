@@ -418,7 +418,7 @@ test('server tuning reaches the store it is named for', async (t) => {
   t.true(few.commits > usual.commits, `${few.commits} checkpoints`);
   const server = async (text: string): Promise<{ pid: number; port: string }> => {
     const config = written(`server ${text.length}`, `[Pipeline]\n${text}`);
-    const running = await Server.start(at('store '), ['--config', config]);
+    const running = await Server.start(at('store '), ['--config', config], { isProcess: true });
     t.teardown(() => running.kill());
     return { pid: running.running.pid, port: String(running.port) };
   };

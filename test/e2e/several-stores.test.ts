@@ -106,7 +106,7 @@ test('a backup goes to another machine by ssh too, also if its connection is cut
   fs.rmSync(far, { recursive: true });
   const away = await lab.run(stores, { env });
   t.is(away.status, 3);
-  t.regex(away.stderr, /was not copied to ssh:.*NO_SUCH_STORE.*tardis copy --create --to-server/);
+  t.regex(away.stderr, /was not copied to ssh:.*NO_SUCH_STORE.* copy --create --to-server/);
 });
 
 test('a store that cannot be reached is caught up by the next backup, and the others get theirs', async (t) => {

@@ -5,6 +5,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import {
   backup,
+  backupsRunHere,
   listedSets,
   type Outcome,
   poolsStayAway,
@@ -22,6 +23,7 @@ import { share } from '../helpers/share.js';
 import { processesLike, type SshWay, sshServer, sshStub } from '../helpers/ssh.js';
 import { differences, dir, file, look, makeTree, noise, sizeOf, text } from '../helpers/tree.js';
 
+backupsRunHere();
 poolsStayAway();
 
 const MIB = 1 << 20;
@@ -215,9 +217,10 @@ test('clients by ssh share a store with each other and with a tardisd; one clien
   const server = await Server.start(store);
 
   t.teardown(() => server.kill());
+  const beside = { env: way.env, isProcess: true } as const;
   await Promise.all([
-    lab.succeed('tardis', [...place, '-C', 'two', '--create', source]),
-    lab.succeed('tardis', [...place, '-C', 'three', '--create', source]),
+    succeed('tardis', [...place, '-C', 'two', '--create', source], beside),
+    succeed('tardis', [...place, '-C', 'three', '--create', source], beside),
     succeed('tardis', [...server.clientArgs, '-C', 'me', WORD, source]),
   ]);
   makeTree(path.join(source, 'more'), [file('large', noise('large', 12 * MIB))]);

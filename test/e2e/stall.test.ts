@@ -5,6 +5,7 @@ import path from 'node:path';
 import test from 'ava';
 import {
   backup,
+  backupsRunHere,
   listedSets,
   residentBytes,
   Running,
@@ -16,6 +17,7 @@ import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, dir, file, look, makeTree, noise, text } from '../helpers/tree.js';
 import { pause } from '../helpers/until.js';
 
+backupsRunHere();
 poolsStayAway();
 
 const MIB = 1 << 20;
@@ -23,7 +25,7 @@ const FILES = 100;
 const LARGE = 20;
 /** Number of directories of a tree that is much larger than the bytes that may be in flight. */
 const MANY = 120;
-const FEW = 30;
+const FEW = 10;
 /** Milliseconds between two looks at a client whose server hangs; MOST_LOOKS is the largest number of looks. */
 const LOOK_MS = 2500;
 const MOST_LOOKS = 8;
@@ -74,7 +76,7 @@ test.serial(
     const home = scratchInMemory(t);
     const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
     fs.mkdirSync(source);
-    const server = await Server.start(store);
+    const server = await Server.start(store, [], { isProcess: true });
     t.teardown(() => server.kill());
     const place = ['-C', 'me', ...server.clientArgs];
     // Only a later backup prints the number of scanned entries; a first backup prints a percentage.
@@ -114,7 +116,7 @@ test.serial(
     const home = scratchInMemory(t);
     const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
     makeLargeTree(source, FEW);
-    const server = await Server.start(store);
+    const server = await Server.start(store, [], { isProcess: true });
     t.teardown(() => server.kill());
     const impatient = ['--reconnect', '0'];
     const args = [

@@ -52,8 +52,8 @@ test.before(async () => {
   server = await Server.start(store);
   far = [...server.clientArgs, '-C', 'me', '-F', password];
 });
-test.after.always(() => {
-  server.kill();
+test.after.always(async () => {
+  await server.kill();
   removeScratch(home);
 });
 

@@ -185,7 +185,7 @@ test('Profile writes a profile of each session, and ProfilesKept limits their nu
   const { at, store, source, written } = lab(t);
   fs.writeFileSync(`${source}/large`, noise(1, 8 << 20));
   const config = written('cfg', '[Tardis]\nProfile = yes\nProfilesKept = 2\n');
-  const server = await Server.start(store, ['--config', config]);
+  const server = await Server.start(store, ['--config', config], { isProcess: true });
   t.teardown(() => server.kill());
   const to = (client: string): string[] => ['-C', client, ...server.clientArgs, source];
   await backup(['--create', ...to('first')]);

@@ -14,6 +14,9 @@ import { pathInZip } from '../helpers/zip-paths.js';
 import { joinPath } from '../../src/model/index.js';
 import { filesBelow } from '../helpers/plaintext.js';
 
+backupsRunHere();
+poolsStayAway();
+
 const MIB = 1 << 20;
 
 function oddTree(): TreeNode[] {
@@ -193,9 +196,6 @@ with zipfile.ZipFile(sys.argv[1]) as whole:
         while part := file.read(1 << 24): last, size = part, size + len(part)
         assert size == large.file_size and last.endswith(b'tail!')
 `;
-
-  backupsRunHere();
-  poolsStayAway();
   if (!has('python3')) {
     t.log('left out: python3 is not installed');
     t.pass();

@@ -9,8 +9,7 @@ import { run, type Tool } from '../helpers/commands.js';
 import { callsThrew, failWith } from '../helpers/failing-calls.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { seed } from '../helpers/seed.js';
-import { partOf, share } from '../helpers/share.js';
-import { seededRandom } from '../support/seeded-random.js';
+import { ofThisRun } from '../helpers/share.js';
 import { addTo, differences, file, look, makeTree, node, noise } from '../helpers/tree.js';
 
 /** Numbers of Linux: 41 and 58 are not used. */
@@ -173,7 +172,7 @@ test('a root that cannot be opened is missing only if nothing of the disk has fa
       return HOW.map(([operations, how]) => ({ errno, name, code, operations, how }));
     });
     t.log(`TEST_SEED=${seed}`);
-    const chosen = partOf(cases, share, seededRandom(seed), ({ code, how }) => [`${code} ${how}`]);
+    const chosen = ofThisRun(cases, ({ code, how }) => [`${code} ${how}`]);
     for (const { errno, name, code, operations, how } of chosen) {
       fail(errno, operations, '/tree');
       const { status, stderr } = await run('tardis', [...place, how, root], { mountsOf });
@@ -250,7 +249,7 @@ test('EIO in a format file, in keys or in a catalog is told as a failing disk', 
       ['s', 'o', 'r'].flatMap((operations) => TOOLS.map((tool) => ({ end, operations, tool }))),
     );
     t.log(`TEST_SEED=${seed}`);
-    const chosen = partOf(cases, share, seededRandom(seed), ({ end, operations, tool }) => [
+    const chosen = ofThisRun(cases, ({ end, operations, tool }) => [
       `${operations} of ${end}`,
       `${tool} of ${end}`,
     ]);

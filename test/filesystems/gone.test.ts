@@ -12,10 +12,8 @@ import {
   poolsStayAway,
 } from '../helpers/commands.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
-import { seed } from '../helpers/seed.js';
-import { partOf, share } from '../helpers/share.js';
+import { ofThisRun } from '../helpers/share.js';
 import { differences, dir, file, look, makeTree, noise, type Snapshot } from '../helpers/tree.js';
-import { seededRandom } from '../support/seeded-random.js';
 import { until } from '../helpers/until.js';
 
 commandsRunHere();
@@ -155,7 +153,8 @@ test('a file system below a root that is unmounted during a backup is held', asy
   });
 });
 
-for (const failure of ['ESTALE', 'ENOTCONN', 'EIO'] as const) {
+const FAILURES = ['ESTALE', 'ENOTCONN', 'EIO'] as const;
+for (const failure of ofThisRun(FAILURES)) {
   test(`a root that answers ${failure} for everything from some moment on is held`, async (t) => {
     await unlessLeftOut(t, async () => {
       const mounts = await Mounts.open(t);
@@ -236,7 +235,7 @@ const CLIENTS = BELOW.flatMap((below) =>
   ['', 'a password of the tests'].map((secret) => ({ ...below, secret })),
 );
 
-for (const { what, mount, change, secret } of partOf(CLIENTS, share, seededRandom(seed), (one) => [
+for (const { what, mount, change, secret } of ofThisRun(CLIENTS, (one) => [
   one.what,
   `secret: ${one.secret}`,
 ])) {

@@ -16,9 +16,8 @@ import { patterns, wrongPatterns, writePatterns } from '../helpers/extents.js';
 import { ALL_KINDS } from '../helpers/file-systems.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { seed } from '../helpers/seed.js';
-import { partOf, share } from '../helpers/share.js';
+import { ofThisRun } from '../helpers/share.js';
 import { addTo, look } from '../helpers/tree.js';
-import { seededRandom } from '../support/seeded-random.js';
 
 commandsRunHere();
 poolsStayAway();
@@ -98,7 +97,7 @@ function kindsOf({ lies, reports }: Lie): string[] {
   return [...Object.keys(lies), `reports ${reports ?? 'nothing'}`];
 }
 
-for (const lie of partOf(LIES, share, seededRandom(seed), kindsOf)) {
+for (const lie of ofThisRun(LIES, kindsOf)) {
   const what = Object.entries(lie.lies).map(([name, value]) => `${name}: ${value}`);
   test(`what a file system that lies about ${what.join(', ')} gives is saved`, async (t) => {
     await unlessLeftOut(t, () => thereAndBack(t, lie));

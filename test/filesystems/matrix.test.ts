@@ -18,7 +18,7 @@ import { patterns, wrongPatterns, writePatterns } from '../helpers/extents.js';
 import { ALL_KINDS, FILE_SYSTEMS, type FileSystem, PLAIN_KINDS } from '../helpers/file-systems.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { seed } from '../helpers/seed.js';
-import { shareOf } from '../helpers/share.js';
+import { ofThisRun, share, shareOf } from '../helpers/share.js';
 import { addTo, differences, look, type Snapshot } from '../helpers/tree.js';
 
 commandsRunHere();
@@ -83,7 +83,13 @@ async function thereAndBack(
   check(t, restored, mounts.view(root), holdsAll);
 }
 
-for (const fileSystem of FILE_SYSTEMS) {
+/** Some of the file systems, one of each kind. */
+const chosen = ofThisRun(
+  FILE_SYSTEMS,
+  ({ holdsAll, isWritable }) => [`${holdsAll} ${isWritable}`],
+  Math.max(share, 0.4),
+);
+for (const fileSystem of chosen) {
   test(`what ${fileSystem.name} holds is saved and restored, byte for byte`, async (t) => {
     await unlessLeftOut(t, async () => {
       await thereAndBack(t, await Mounts.open(t), fileSystem);

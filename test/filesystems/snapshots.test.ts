@@ -5,14 +5,15 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { backup, poolsStayAway, Running } from '../helpers/commands.js';
+import { backup, backupsRunHere, poolsStayAway, Running } from '../helpers/commands.js';
 import { seed } from '../helpers/seed.js';
 import { lab } from '../helpers/settings.js';
-import { share } from '../helpers/share.js';
+import { ofThisRun, share } from '../helpers/share.js';
 import { settle, Subvolumes } from '../helpers/subvolumes.js';
 import { differences, look } from '../helpers/tree.js';
 import { pause } from '../helpers/until.js';
 
+backupsRunHere();
 poolsStayAway();
 
 const AUTO = ['--snapshot', 'auto'];
@@ -24,7 +25,9 @@ const WRITER =
 const PLAIN_BYTES = 16 << 20;
 const FILES_BETWEEN = 4000;
 /** One of so many steps is struck, and at least so many of these leave snapshots. TEST_SEED chooses the first one. */
-const [STRIDE, LEAST_LEFT] = share < 1 ? [3, 1] : [1, 7];
+const [STRIDE, LEAST_LEFT] = share < 1 ? [5, 1] : [1, 7];
+/** Options of the backups of the whole tree; a run has one of them, and a soak run both. */
+const DEPTHS = ofThisRun([[], ['--crossdevice']]);
 
 test(
   'Snapshot=auto saves a subvolume as of one moment',
@@ -64,7 +67,7 @@ test(
     disk.mounts.run('mount', '--bind', plain, path.join(disk.top, 'mount'));
     disk.mounts.run('mount', '--bind', path.join(disk.top, 'a'), path.join(disk.top, 'bound'));
     fs.writeFileSync(path.join(top, 'mount', 'four'), 'four');
-    for (const more of [[], ['--crossdevice']]) {
+    for (const more of DEPTHS) {
       const words = [...disk.place(`me${more.length}`), ...more];
       const first = await disk.save([...words, ...AUTO, '--create']); // makes the place of snapshots, which changes the top
       t.deepEqual(first.failed, []);

@@ -6,7 +6,13 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Credit } from '../../src/system/index.js';
 import { requireListedStatus } from './exit-statuses.js';
-import { ownEnvironment, runHere, type ToolHere } from './in-process.js';
+import {
+  ownEnvironment,
+  runHere,
+  serveHere,
+  type ServingHere,
+  type ToolHere,
+} from './in-process.js';
 import { memoryFolder } from './scratch.js';
 import { pause } from './until.js';
 
@@ -151,17 +157,88 @@ export class Running {
   }
 
   /** Waits until `holds` returns true. Throws if the command ends before, or if this takes too long. */
-  async until(what: string, holds: () => boolean, timeoutMs = TIMEOUT_MS): Promise<void> {
-    const start = performance.now();
-    while (!holds()) {
-      const isLate = performance.now() - start > timeoutMs;
-      if (isLate || this.hasEnded) {
-        const why = isLate ? 'too late' : 'it ended';
-        throw new Error(`${this.line}: no ${what} (${why})\n${this.stdout}\n${this.stderr}`);
-      }
-      await pause(POLL_MS);
-    }
+  until(what: string, holds: () => boolean, timeoutMs = TIMEOUT_MS): Promise<void> {
+    return untilHolds(this, `${this.line}: no ${what}`, holds, timeoutMs);
   }
+}
+
+type Watched = Pick<Running, 'hasEnded' | 'stdout' | 'stderr'>;
+
+async function untilHolds(
+  running: Watched,
+  lacking: string,
+  holds: () => boolean,
+  timeoutMs: number,
+): Promise<void> {
+  const start = performance.now();
+  while (!holds()) {
+    const isLate = performance.now() - start > timeoutMs;
+    if (isLate || running.hasEnded) {
+      const why = isLate ? 'too late' : 'it ended';
+      throw new Error(`${lacking} (${why})\n${running.stdout}\n${running.stderr}`);
+    }
+    await pause(POLL_MS);
+  }
+}
+
+/** A server in this thread, in place of its process. Its log is a file. */
+class RunningHere implements Watched {
+  readonly stdout = '';
+  readonly ended: Promise<Outcome>;
+  hasEnded = false;
+  private readonly serving: ServingHere;
+  private readonly log: string;
+  private errors = '';
+
+  private constructor(serving: ServingHere, log: string) {
+    this.serving = serving;
+    this.log = log;
+    this.ended = serving.ended.then(({ status, stdout, stderr }) => {
+      this.hasEnded = true;
+      this.errors = stderr;
+      return { status, signal: null, stdout, stderr: this.stderr };
+    });
+  }
+
+  static async start(args: readonly string[], env: CommandOptions['env']): Promise<RunningHere> {
+    fs.mkdirSync(STATE, { recursive: true });
+    const log = path.join(STATE, `${randomUUID()}.log`);
+    const words = [...withoutThread(args), '--logfile', log];
+    return new RunningHere(await serveHere(words, () => ({ ...cleanEnvironment(), ...env })), log);
+  }
+
+  get stderr(): string {
+    return (fs.existsSync(this.log) ? fs.readFileSync(this.log, 'utf8') : '') + this.errors;
+  }
+
+  get pid(): never {
+    throw new Error('the server has no process of its own: isProcess');
+  }
+
+  signal(name: NodeJS.Signals): void {
+    if (name !== 'SIGTERM') throw new Error(`a server needs a process for ${name}: isProcess`);
+    this.serving.stop();
+  }
+
+  signalGroup(name: NodeJS.Signals): void {
+    this.signal(name);
+  }
+
+  until(what: string, holds: () => boolean, timeoutMs = TIMEOUT_MS): Promise<void> {
+    return untilHolds(this, `tardisd: no ${what}`, holds, timeoutMs);
+  }
+}
+
+/** Returns the arguments of a server, with a configuration by which it writes in this thread. */
+function withoutThread(args: readonly string[]): string[] {
+  const at = args.indexOf('--config');
+  const given = at < 0 ? '' : fs.readFileSync(args[at + 1]!, 'utf8');
+  if (given.includes('StorageThreads')) return [...args];
+  const line = '[Pipeline]\nStorageThreads = 0\n';
+  const config = path.join(STATE, `${randomUUID()}.cfg`);
+  const isThere = given.includes('[Pipeline]\n');
+  fs.writeFileSync(config, isThere ? given.replace('[Pipeline]\n', line) : `${given}\n${line}`);
+  return at < 0 ? [...args, '--config', config] : args.with(at + 1, config);
 }
 
 /** Limits the commands that run at once; the tests of one file run concurrently. */
@@ -183,10 +260,17 @@ export function commandsAreProcesses(): void {
   toolsHere = new Set();
 }
 
-/** Makes this test file run backups in its own thread too, each with its local server. Other servers stay processes. */
+/**
+ * Makes this test file run backups in its own thread too, each with its local server, and servers of a network (`Server`). To
+ * kill or to pause a server takes a process (`isProcess`), and so does one over a bucket, which has the keys of its machine.
+ */
 export function backupsRunHere(): void {
-  toolsHere = new Set<ToolHere>([...READERS, 'tardis', 'tardis-import']);
+  toolsHere = new Set<ToolHere>([...READERS, 'tardis', 'tardis-import', 'tardisd']);
 }
+
+/** Options of a server that only a process can have, and stores that only it can serve. */
+const OF_PROCESS =
+  /^(?:--(?:stdio|daemon|user|group|pidfile|logfile|local|remote|profile-sessions)\b|s3:)/;
 
 const WITH_THREADS: ReadonlySet<string> = new Set<ToolHere>([
   'tardis',
@@ -216,10 +300,11 @@ const ZONE = new Intl.DateTimeFormat().resolvedOptions().timeZone;
 function mayRunHere(tool: Tool, args: readonly string[], options: CommandOptions): boolean {
   const { env = {}, ...others } = options;
   const isOurs = Object.entries(env).every(
-    ([name, value]) => /^(TARDIS|XDG|AWS)_/.test(name) || (name === 'TZ' && value === ZONE),
+    ([name, value]) => /^(TARDIS|XDG|AWS)_|^PATH$/.test(name) || (name === 'TZ' && value === ZONE),
   );
   const isText = args.every((arg) => !arg.includes('\ufffd'));
-  return toolsHere.has(tool) && isOurs && isText && Object.keys(others).length === 0;
+  const isWhole = tool !== 'tardisd' || !args.some((arg) => OF_PROCESS.test(arg));
+  return toolsHere.has(tool) && isOurs && isText && isWhole && Object.keys(others).length === 0;
 }
 
 /** Runs a command to its end. */
@@ -228,7 +313,7 @@ export async function run(
   args: readonly string[],
   options: CommandOptions = {},
 ): Promise<Outcome> {
-  if (mayRunHere(tool, args, options)) {
+  if (tool !== 'tardisd' && mayRunHere(tool, args, options)) {
     const { status, stdout, stderr } = await runHere(
       tool as ToolHere,
       [...inlineWords(tool, args, true), ...args],
@@ -342,12 +427,12 @@ export async function listedSets(
   return (JSON.parse(shown) as { sets: ListedSet[] }).sets;
 }
 
-/** A server in a process of its own, on a port that the system chose. */
+/** A server on a port that the system chose: in a process of its own, or in this thread. */
 export class Server {
-  readonly running: Running;
+  readonly running: Running | RunningHere;
   private portNumber: number | undefined;
 
-  private constructor(running: Running) {
+  private constructor(running: Server['running']) {
     this.running = running;
   }
 
@@ -361,7 +446,9 @@ export class Server {
     const seen = mountsOf === undefined ? store : `/proc/${mountsOf}/root${store}`;
     const create = isEmpty(seen) ? ['--create'] : [];
     const all = ['-D', store, '--port', '0', '--insecure-tcp', ...many, '-v', ...create, ...args];
-    const running = new Running('tardisd', all, { timeoutMs: 600_000, ...options });
+    const running = mayRunHere('tardisd', all, options)
+      ? await RunningHere.start(all, options.env)
+      : new Running('tardisd', all, { timeoutMs: 600_000, ...options });
     const server = new Server(running);
     await running.until('listening server', () => server.findPort() !== undefined);
     forgetServer(server.port);
@@ -389,8 +476,10 @@ export class Server {
     return this.running.ended;
   }
 
-  kill(): void {
-    this.running.signalGroup('SIGKILL');
+  /** Kills the server. One in this thread is stopped. */
+  async kill(): Promise<void> {
+    if (this.running instanceof Running) this.running.signalGroup('SIGKILL');
+    else await this.stop();
   }
 }
 

@@ -206,7 +206,7 @@ class Ground {
   kill(): void {
     for (const server of this.servers) {
       server.running.signalGroup('SIGCONT');
-      server.kill();
+      void server.kill();
     }
   }
 

@@ -15,7 +15,7 @@ import { KEPT, missing, type Over, RULES } from './damage-rules.js';
 import { checkOf, type Outcome, STEPS, type Stepping } from './damage-steps.js';
 import type { Place } from './inline.js';
 import { keyringOfPlace } from './damage.js';
-import { partOf, share, sweepShare } from './share.js';
+import { ofThisRun, partOf, share, sweepShare } from './share.js';
 
 /** Suffix of SQLite's log beside a catalog. */
 const LOG = '-wal';
@@ -51,9 +51,9 @@ export function casesOf(history: History, seed: number): Case[] {
 }
 
 /** Returns a share of the damages of single records, with each kind of record. */
-export async function someRecordDamages(history: History, seed: number): Promise<Damage[]> {
+export async function someRecordDamages(history: History): Promise<Damage[]> {
   const all = await recordDamages(history);
-  return partOf(all, share, seededRandom(seed), classesOf);
+  return ofThisRun(all, classesOf);
 }
 
 /** Returns what is wrong with a case, each line with its rule. */

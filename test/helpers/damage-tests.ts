@@ -54,7 +54,7 @@ export function testDamage(test: TestFn, isEncrypting: boolean): void {
     t.timeout(TIMEOUT_MS);
     const wrong: string[] = [];
     const all = await recordDamages(history);
-    const damages = await someRecordDamages(history, seed);
+    const damages = await someRecordDamages(history);
     for (const damage of damages)
       wrong.push(...(await wrongWith(history, { damage, step: 'rebuild', choice: 0 })));
     t.log(`${damages.length} of ${all.length} records`);

@@ -42,15 +42,19 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Runs a command in a mount namespace of its own. */
+/** Runs a command in a mount namespace of its own. Calls `onPrinted` each time when it prints something. */
 export async function inNamespace(
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
+  onPrinted: () => void = () => undefined,
 ): Promise<Ended> {
   const [command, flag] = NAMESPACE;
   const child = spawn(command, [flag, ...args], { env: { ...process.env, ...env } });
   let [stdout, stderr] = ['', ''];
-  child.stdout.on('data', (bytes: Buffer) => void (stdout += bytes.toString()));
+  child.stdout.on('data', (bytes: Buffer) => {
+    stdout += bytes.toString();
+    onPrinted();
+  });
   child.stderr.on('data', (bytes: Buffer) => void (stderr += bytes.toString()));
   return new Promise((resolve) => {
     child.on('close', (status) => resolve({ status, stdout, stderr }));

@@ -1,7 +1,7 @@
 /**
  * Fills small disks in generated ways and frees them. It is a separate program, since the disks belong to the
  * process that mounts them. Arguments: an empty directory, a seed, and the numbers of the fillings, joined by
- * commas. Prints one line of JSON for each; exits with 77 if nothing can be mounted, else with 1 at the first
+ * commas. Prints one line of JSON for each backup and each disk; exits with 77 if nothing can be mounted, else with 1 at the first
  * problem.
  *
  * All sizes are a sixteenth of the real ones: packs of 64 KiB to 4 MiB, a reserve of 1 MiB, 2 MiB that stay free.
@@ -77,6 +77,10 @@ function need(isRight: boolean, what: string): void {
   if (!isRight) throw new Error(what);
 }
 
+function print(line: object): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
 function mount(disk: string, { isExt4, keptForRoot }: Filling): boolean {
   fs.mkdirSync(disk);
   if (!isExt4) {
@@ -143,6 +147,7 @@ class FullDisk {
   private async fill(): Promise<number[]> {
     for (this.backups = 0; this.backups < MOST_BACKUPS; this.backups += 1) {
       this.changeTree();
+      print({ backup: this.backups + 1 });
       try {
         await this.backup(this.filling.number % 3 === 0 ? 0 : LEAST_FREE_BYTES);
       } catch (error) {
@@ -264,7 +269,7 @@ async function main(): Promise<void> {
       const begun = performance.now();
       const reported = await new FullDisk(filling, disk).run();
       const tookMs = Math.round(performance.now() - begun);
-      process.stdout.write(`${JSON.stringify({ ...reported, tookMs })}\n`);
+      print({ ...reported, tookMs });
     } catch (error) {
       throw new Error(`filling ${JSON.stringify(filling)} of seed ${seed}`, { cause: error });
     } finally {

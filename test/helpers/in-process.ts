@@ -1,6 +1,7 @@
 /**
  * Runs a command of bin/ in this thread: its real command line, exit status and output, without the start time of
  * a process. Commands run one at a time: arguments, environment, output and exit status belong to the whole thread.
+ * A server that listens goes on beside them.
  */
 import path from 'node:path';
 import { registerHooks } from 'node:module';
@@ -22,7 +23,14 @@ function rememberPasswords(): void {
   };
 }
 
-export type ToolHere = 'tardis' | 'tardis-import' | 'sonic' | 'regenerate' | 'lstardis' | 'tardiff';
+export type ToolHere =
+  | 'tardis'
+  | 'tardis-import'
+  | 'tardisd'
+  | 'sonic'
+  | 'regenerate'
+  | 'lstardis'
+  | 'tardiff';
 
 export interface InProcessOutcome {
   readonly status: number;
@@ -92,6 +100,9 @@ function codeIn({ stdout, stderr }: { stdout: string; stderr: string }): string 
 /** Collects what is written in place of a stream's own output. */
 class Written {
   private readonly pieces: Buffer[] = [];
+  private began = (): void => undefined;
+  /** Resolves when something is written. */
+  readonly begun = new Promise<void>((resolve) => (this.began = resolve));
 
   readonly write: typeof process.stdout.write = (
     bytes: string | Uint8Array,
@@ -99,6 +110,7 @@ class Written {
     done?: unknown,
   ): boolean => {
     this.pieces.push(Buffer.from(bytes as Uint8Array));
+    this.began();
     const then = typeof encoding === 'function' ? encoding : done;
     if (typeof then === 'function') queueMicrotask(() => void then());
     return true;
@@ -148,25 +160,64 @@ function withoutSettings(): NodeJS.ProcessEnv {
  * process; of those that it imports, the ones of the tools are reset. The environment is this thread's, without
  * settings, unless `environmentOf` returns another one.
  */
-export async function runHere(
+export function runHere(
   tool: ToolHere,
   args: readonly string[],
   environmentOf = withoutSettings,
 ): Promise<InProcessOutcome> {
-  const mine = last.then(() => runAlone(tool, args, environmentOf));
+  return inTurn(() => asCommand(tool, args, environmentOf, ({ ended }) => ended));
+}
+
+/** A server in this thread. */
+export interface ServingHere {
+  /** Resolves when the server has stopped. */
+  readonly ended: Promise<InProcessOutcome>;
+  /** Stops the server, as SIGTERM does. */
+  stop(): void;
+}
+
+/** Starts `tardisd`, after the commands that began before. Resolves when it listens, or has ended. */
+export function serveHere(
+  args: readonly string[],
+  environmentOf: () => NodeJS.ProcessEnv,
+): Promise<ServingHere> {
+  return inTurn(() =>
+    asCommand('tardisd', args, environmentOf, async ({ ended, listening, stops }) => {
+      await Promise.race([ended, listening]);
+      const all = stops();
+      return { ended, stop: () => all.forEach((stop) => stop()) };
+    }),
+  );
+}
+
+/** Does the work after that of those who called before. */
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  const mine = last.then(work);
   last = mine.catch(() => undefined);
   return mine;
 }
 
-async function runAlone(
+/** A command that has begun. */
+interface Begun {
+  readonly ended: Promise<InProcessOutcome>;
+  /** Resolves when it has printed something, as a server does when it listens. */
+  readonly listening: Promise<void>;
+  /** Returns the functions that it has added for SIGTERM. */
+  stops(): (() => void)[];
+}
+
+/** Begins a command. While `work` lasts, this thread has its arguments, environment and output. */
+async function asCommand<T>(
   tool: ToolHere,
   args: readonly string[],
   environmentOf: () => NodeJS.ProcessEnv,
-): Promise<InProcessOutcome> {
+  work: (begun: Begun) => Promise<T>,
+): Promise<T> {
   const environment = environmentOf();
   const [argv, out, err] = [process.argv, process.stdout.write, process.stderr.write];
   const [stdout, stderr] = [new Written(), new Written()];
   const removeListeners = keepListeners();
+  const ours = process.rawListeners('SIGTERM');
   runs += 1;
   for (const reset of resets.values()) reset();
   outside = { ...process.env };
@@ -177,18 +228,25 @@ async function runAlone(
   process.stderr.write = stderr.write;
   try {
     const url = `${pathToFileURL(path.join(TOOLS, `${tool}.js`)).href}?run=${runs}`;
-    await ((await import(url)) as { default: Promise<void> }).default;
-    const status = Number(process.exitCode ?? 0);
-    const reported = { stdout: stdout.text, stderr: stderr.text };
-    const failure = codeIn({ ...reported, stderr: withoutWarnings(reported.stderr) });
-    return { status, ...reported, code: codeIn(reported), failure };
+    const loaded = (await import(url)) as { default: Promise<void> };
+    const ended = loaded.default.then(() => outcomeOf(stdout.text, stderr.text));
+    const stops = (): (() => void)[] =>
+      (process.rawListeners('SIGTERM') as (() => void)[]).filter((one) => !ours.includes(one));
+    return await work({ ended, listening: stdout.begun, stops });
   } finally {
     process.argv = argv;
     process.stdout.write = out;
     process.stderr.write = err;
-    process.exitCode = undefined;
     replaceEnvironment(outside);
     outside = undefined;
     removeListeners();
   }
+}
+
+/** Returns the outcome of a command that has just ended, and takes its exit status from this thread. */
+function outcomeOf(stdout: string, stderr: string): InProcessOutcome {
+  const status = Number(process.exitCode ?? 0);
+  process.exitCode = undefined;
+  const failure = codeIn({ stdout, stderr: withoutWarnings(stderr) });
+  return { status, stdout, stderr, code: codeIn({ stdout, stderr }), failure };
 }

@@ -175,7 +175,7 @@ export async function takeTour(
     }
   } finally {
     for (const step of steps) if (step.kind === 'unmount') unmount(path.join(home, step.place));
-    server?.kill();
+    await server?.kill();
   }
   return shown;
 }

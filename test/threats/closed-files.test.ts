@@ -12,9 +12,7 @@ import { AtReadings } from '../helpers/at-readings.js';
 import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { isRoot } from '../helpers/native.js';
 import { scratchInMemory } from '../helpers/scratch.js';
-import { seed } from '../helpers/seed.js';
-import { partOf, share } from '../helpers/share.js';
-import { seededRandom } from '../support/seeded-random.js';
+import { ofThisRun } from '../helpers/share.js';
 
 backupsRunHere();
 
@@ -143,7 +141,7 @@ const ATTACKS = CASES.flatMap(({ closed, sizeBytes, closedAt }) =>
   ),
 );
 /** A run has each case, closing and way at least once, which TEST_SEED chooses. */
-const chosen = partOf(ATTACKS, share, seededRandom(seed), ({ closed, sizeBytes, closing, how }) => [
+const chosen = ofThisRun(ATTACKS, ({ closed, sizeBytes, closing, how }) => [
   `${closed} ${sizeBytes}`,
   closing,
   how,
@@ -164,7 +162,7 @@ for (const { how, ...one } of chosen) {
 }
 
 /** Kinds of clients; a run takes one, which TEST_SEED chooses. */
-const CLIENTS = partOf([[], [ENCRYPTED]], share, seededRandom(seed));
+const CLIENTS = ofThisRun([[], [ENCRYPTED]]);
 
 /** Two parts of a large file. One worker reads them one after the other. */
 const TWO_PARTS_BYTES = 96 * MIB;

@@ -47,8 +47,8 @@ let server: Server;
 test.before(async () => {
   server = await Server.start(path.join(home, 'store'));
 });
-test.after.always(() => {
-  server.kill();
+test.after.always(async () => {
+  await server.kill();
   removeScratch(home);
 });
 

@@ -16,7 +16,7 @@ import { overlayHere } from '../helpers/mounts.js';
 import { isRoot } from '../helpers/native.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
-import { partOf, share, shareOf } from '../helpers/share.js';
+import { ofThisRun, share, shareOf } from '../helpers/share.js';
 import { swappedSystem, Swapper } from '../helpers/swapper.js';
 import { seededRandom } from '../support/seeded-random.js';
 
@@ -560,7 +560,7 @@ test.serial(
   (t) =>
     asRoot(t, async () => {
       t.log(`TEST_SEED=${seed}`);
-      const chosen = partOf(ATTACKS_BY_CLOSING, share, seededRandom(seed), (one) => [
+      const chosen = ofThisRun(ATTACKS_BY_CLOSING, (one) => [
         `${one.closing} ${one.closed}`,
         `${one.moment} ${one.isLater}`,
       ]);

@@ -64,17 +64,16 @@ interface Restored {
   readonly failures: readonly { readonly path: string; readonly code: string }[];
 }
 
-/** Restores paths of set 1 to their original places by the page's API, as root or as another user. */
-async function restoreByPage(
-  { store }: Ground,
-  paths: readonly string[],
-  overwrite: string,
-  uid?: number,
-): Promise<Restored> {
+/**
+ * Opens the page of a store as root or as another user. Returns a function that restores paths of set 1 to their original places
+ * by its API.
+ */
+async function pageOf(t: ExecutionContext, { store }: Ground, uid?: number) {
   const door = await WebDoor.start(store, [], uid === undefined ? {} : { uid });
-  try {
-    const cookie = await door.enter();
-    const headers = { cookie, 'x-tardis-page': '1', 'content-type': 'application/json' };
+  t.teardown(() => door.close());
+  const cookie = await door.enter();
+  const headers = { cookie, 'x-tardis-page': '1', 'content-type': 'application/json' };
+  return async (paths: readonly string[], overwrite: string): Promise<Restored> => {
     const wanted = { client: 'me', set: 1, paths, overwrite };
     const body = JSON.stringify({ ...wanted, comparesContents: false, isPreview: false });
     const started = await door.request(`${API}/restores`, headers, { method: 'POST', body });
@@ -84,9 +83,7 @@ async function restoreByPage(
       restored = JSON.parse(state) as Restored;
     }
     return restored;
-  } finally {
-    await door.close();
-  }
+  };
 }
 
 test.serial(
@@ -105,8 +102,9 @@ test.serial(
     fs.rmSync(folder, { recursive: true });
     fs.symlinkSync(closed, folder);
     fs.lchownSync(folder, USER, USER);
+    const restoreByPage = await pageOf(t, ground);
     for (const overwrite of ['refuse', 'never', 'newer']) {
-      const restored = await restoreByPage(ground, [own!, other!], overwrite);
+      const restored = await restoreByPage([own!, other!], overwrite);
       t.is(restored.state, 'done', JSON.stringify(restored));
       t.deepEqual(fs.readdirSync(closed), [], overwrite);
       const failed = overwrite === 'refuse' ? [other, own] : [];
@@ -114,7 +112,7 @@ test.serial(
       for (const { code } of restored.failures) t.is(code, 'TARGET_EXISTS');
     }
     // If differing entries are replaced, the link is one of them.
-    const replaced = await restoreByPage(ground, [own!, other!], 'always');
+    const replaced = await restoreByPage([own!, other!], 'always');
     t.deepEqual(replaced.failures, []);
     t.deepEqual(fs.readdirSync(closed), []);
     t.false(fs.lstatSync(folder).isSymbolicLink());
@@ -141,7 +139,8 @@ test.serial(
       fs.chmodSync(home, 0o711); // as many a /home: names can be looked up in it, but it cannot be listed
       spawnSync('chmod', ['-R', 'a+rX', store]);
       const before = fs.statSync(mine);
-      const restored = await restoreByPage(ground, [path.join(lost, 'file')], 'always', uid);
+      const restoreByPage = await pageOf(t, ground, uid);
+      const restored = await restoreByPage([path.join(lost, 'file')], 'always');
       t.deepEqual([restored.state, restored.failures], ['done', []], JSON.stringify(restored));
       t.is(fs.statSync(folder).mode & 0o7777, 0o700, 'this directory was there');
       t.deepEqual([fs.statSync(mine).mode, fs.statSync(mine).uid], [before.mode, before.uid]);

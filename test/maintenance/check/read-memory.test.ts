@@ -2,12 +2,15 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { backup, run, succeed } from '../../helpers/commands.js';
+import { backup, backupsRunHere, poolsStayAway, run, succeed } from '../../helpers/commands.js';
 import { Mounts, unlessLeftOut } from '../../helpers/mounts.js';
 import { flipAt } from '../../helpers/rot.js';
 import { lab } from '../../helpers/settings.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import { file, makeTree, noise } from '../../helpers/tree.js';
+
+backupsRunHere();
+poolsStayAway();
 
 test('a cache of what was read is made anew, whatever bit of it has changed', async (t) => {
   const { place, source, store } = lab(t);

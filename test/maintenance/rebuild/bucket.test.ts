@@ -33,7 +33,7 @@ import { rejectedCode } from '../../helpers/codes.js';
 import { inlineSystem, SMALL_STORE } from '../../helpers/inline.js';
 import { memoryFolder, removeScratch } from '../../helpers/scratch.js';
 import { seed } from '../../helpers/seed.js';
-import { share } from '../../helpers/share.js';
+import { ofThisRun, share } from '../../helpers/share.js';
 import { freshPaths } from '../../helpers/strike.js';
 import { differences, look, noise } from '../../helpers/tree.js';
 import { type BeforeRequest, type Objects } from '../../support/memory-object-store.js';
@@ -172,18 +172,19 @@ test('a machine with an intact catalog replaces any commit that is damaged, lost
     for (const later of commits) if (later >= name) objects.delete(later);
   };
   const lose = (objects: Objects, name: string): unknown => objects.delete(name);
-  for (const hurt of [damage, lose, swap, repeat, cut]) {
-    for (const name of commits) {
-      const objects: Objects = new Map(start.objects);
-      hurt(objects, name);
-      const what = `${hurt.name} ${name}`;
-      const machine = new Machine(objects, undefined, start.writer);
-      const { lost, isMetadataLost, knowsMore, isNewGeneration } = await machine.rebuild();
-      t.true(lost.length > 0, what);
-      t.deepEqual([isMetadataLost, knowsMore, isNewGeneration], [false, true, true], what);
-      await isAsBefore(t, start, objects, what);
-      removeScratch(machine.access.cache);
-    }
+  const cases = [damage, lose, swap, repeat, cut].flatMap((hurt) =>
+    commits.map((name) => ({ hurt, name })),
+  );
+  for (const { hurt, name } of ofThisRun(cases, (one) => [one.hurt.name, one.name])) {
+    const objects: Objects = new Map(start.objects);
+    hurt(objects, name);
+    const what = `${hurt.name} ${name}`;
+    const machine = new Machine(objects, undefined, start.writer);
+    const { lost, isMetadataLost, knowsMore, isNewGeneration } = await machine.rebuild();
+    t.true(lost.length > 0, what);
+    t.deepEqual([isMetadataLost, knowsMore, isNewGeneration], [false, true, true], what);
+    await isAsBefore(t, start, objects, what);
+    removeScratch(machine.access.cache);
   }
 });
 
