@@ -34,7 +34,7 @@ export {
   type Sourced,
   type Sources,
 } from './settings.js';
-export { parseSize } from './sizes.js';
+export { formatSize, parseSize } from './sizes.js';
 export { type SourceCommand, sourceCommand } from './source-commands.js';
 export { type Tool, TOOLS, USER_TOOLS } from './tools.js';
 export { formatValue, parseGiven, parseValue } from './values.js';

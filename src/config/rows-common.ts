@@ -326,7 +326,15 @@ export const LOGIN_ROWS = {
     type: 'text',
     tools: ['sonic account'],
     flags: '--rights <list>',
-    help: 'rights of the account, separated by commas: add, read, list, purge, admin',
+    help: 'rights of the account, separated by commas: add, read, list, purge, admin, quota',
+  },
+  accountQuota: {
+    type: 'size',
+    max: Number.MAX_SAFE_INTEGER,
+    default: undefined,
+    tools: ['sonic account'],
+    flags: '--quota <size>',
+    help: 'change the space quota (SpaceQuota) of the account file that owns the client, for all of its clients together; 0: no quota',
   },
   accountToken: {
     type: 'bool',

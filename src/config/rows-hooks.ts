@@ -30,6 +30,7 @@ export const HOOK_VARIABLES = {
   seconds: 'TARDIS_HOOK_SECONDS',
   lastGood: 'TARDIS_HOOK_LAST_GOOD',
   ageSeconds: 'TARDIS_HOOK_AGE_SECONDS',
+  lastRestore: 'TARDIS_HOOK_LAST_RESTORE',
   advice: 'TARDIS_HOOK_ADVICE',
 } as const;
 

@@ -43,7 +43,7 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
     flags: '--restrict <rights>',
     isCommon: true,
     serverKey: 'Restrict',
-    help: 'rights that sessions have at most, separated by commas: add, read, list, purge, admin. With only add, a client can back up, but not read, delete or change keys. For the command of a key in authorized_keys: tardisd --stdio --restrict add -C NAME',
+    help: 'rights that sessions have at most, separated by commas: add, read, list, purge, admin, quota. With only add, a client can back up, but not read, delete or change keys. For the command of a key in authorized_keys: tardisd --stdio --restrict add -C NAME',
   },
   allowNewHosts: {
     type: 'bool',

@@ -143,7 +143,7 @@ export const ERROR_TABLE = Object.freeze({
     NO_SUCH_ACCOUNT:
       'On the machine of the store, `sonic account -C NAME` lists the accounts of a client, and `sonic account -C NAME --add ACCOUNT --rights add,list` creates one.',
     ACCOUNT_INVALID:
-      'Give an account a name that would be valid for a client; rights are add, read, list, purge and admin.',
+      'Give an account a name that would be valid for a client; rights are add, read, list, purge, admin and quota.',
     PASSWORD_NOT_SET:
       'Set a first password with `sonic setpass`, or encrypt with `sonic encrypt`. If the client had a password, check that this is the store or server that you mean; if it is, the keys are lost: restore them with `sonic keys --insert --keys FILE` (docs/damage/recovery.md, "Keys").',
     PASSWORD_IS_SET: 'Change the password with `sonic chpass`.',

@@ -161,6 +161,11 @@ export interface Reports {
    */
   ownState?(): Promise<ClientOverview | undefined>;
   /**
+   * Notes at the store that files were restored now, and that all of their contents had the right digests. Throws
+   * STORE_NOT_WRITABLE or the like, and the errors of a server that takes no notes.
+   */
+  noteRestored(): Promise<void>;
+  /**
    * Returns the attributes that entries of any set may have; undefined if they are not known after `limitMs`. The
    * function is absent if the catalog is on another machine.
    */

@@ -20,6 +20,14 @@ export type RunFailure =
   | { readonly code: 'incomplete' }
   | { readonly code: 'cut'; beganMs: number };
 
+/** When backups were last proven, in milliseconds since 1970; 0 for never, or if it is not known. */
+export interface ProofTimes {
+  /** When a check last read data of the store again. */
+  readonly checkedAtMs: number;
+  /** When files were last restored and all of their contents had the right digests. */
+  readonly restoredAtMs: number;
+}
+
 /** Facts about a client. An unknown one is undefined, or 0. */
 export interface ClientFacts {
   /** The reason why the client cannot be seen now; undefined if it can. */
@@ -42,6 +50,8 @@ export interface ClientFacts {
   readonly lateAfterMs: number;
   /** Contents that a check found damaged. */
   readonly damagedContents?: number | undefined;
+  /** When the backups were last proven, and the time now; undefined if that cannot be seen. */
+  readonly proven?: (ProofTimes & { readonly nowMs: number }) | undefined;
 }
 
 /** The facts that a state follows from, for programs that put it into words of their own. */
@@ -68,6 +78,16 @@ export interface StateCause {
   readonly detail?: string;
 }
 
+/** The last proof that the backups can be restored. It does not change the state, since a new client has none. */
+export interface Proof extends Partial<ProofTimes> {
+  /** `restored` in the last half year, before that (`old`), or never (`none`). */
+  readonly code: 'restored' | 'old' | 'none';
+  /** A sentence for the user. */
+  readonly reason: string;
+  /** The next step for the user, as a sentence; empty if none is needed. */
+  readonly advice: string;
+}
+
 export interface ClientState {
   readonly state: ClientStateName;
   readonly cause: StateCause;
@@ -75,17 +95,46 @@ export interface ClientState {
   readonly reason: string;
   /** The next step for the user, as a sentence; empty if none is needed. */
   readonly advice: string;
+  /** Undefined if nobody can see whether there is one. */
+  readonly proof?: Proof;
 }
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 /** Multiple of the usual distance of days with a backup. A client without a newer one is late. */
 const LATE_TIMES = 2.5;
+/** Age from which a proof is old. */
+const PROOF_LASTS_MS = 182 * DAY_MS;
 /** Minimum number of distances that show the usual one. */
 const LEAST_DISTANCES = 3;
 
-/** Returns the state of a client. A state that hides data or a fault goes before one that only warns. */
+/**
+ * Returns the state of a client, and the last proof that it can be restored. A state that hides data or a fault goes before
+ * one that only warns.
+ */
 export function clientState(facts: ClientFacts): ClientState {
+  const { proven } = facts;
+  return { ...stateBy(facts), ...(proven === undefined ? {} : { proof: proofBy(proven) }) };
+}
+
+function proofBy({ checkedAtMs, restoredAtMs, nowMs }: ProofTimes & { nowMs: number }): Proof {
+  const checked = checkedAtMs > 0 ? { checkedAtMs } : {};
+  const advice = 'Restore a file into another directory: `tardis restore PATH --output DIRECTORY`.';
+  if (restoredAtMs === 0) {
+    return { code: 'none', ...checked, reason: 'No restore has proven these backups yet.', advice };
+  }
+  const ageMs = Math.max(0, nowMs - restoredAtMs);
+  const isOld = ageMs >= PROOF_LASTS_MS;
+  return {
+    code: isOld ? 'old' : 'restored',
+    ...checked,
+    restoredAtMs,
+    reason: `Files were last restored and proven ${ageText(ageMs)} ago.`,
+    advice: isOld ? advice : '',
+  };
+}
+
+function stateBy(facts: ClientFacts): ClientState {
   const { fault, isRunning = false, failure, newest, lateAfterMs } = facts;
   if (fault !== undefined) {
     return {

@@ -1,6 +1,6 @@
 /**
  * Marks of backup sets. Users give a set a title, tags, a priority, and say whether it may be deleted; its client adds the
- * machine on which it ran.
+ * machine on which it ran, and its server the administrator who requested it.
  */
 import { TardisError } from '../errors/index.js';
 import type { SetNumber } from './ids.js';
@@ -35,6 +35,8 @@ export interface SetMarks {
   readonly tags: readonly string[];
   /** Undefined if the machine has no id, or the client is of an earlier release. */
   readonly machine?: SetMachine | undefined;
+  /** The administrator who requested the backup from its server, as CLIENT/ACCOUNT; the server adds it. */
+  readonly requestedBy?: string | undefined;
 }
 
 /** A change of the marks of a set. Fields that are undefined stay as they are. */
@@ -106,6 +108,7 @@ export function machineName(machine: SetMachine | undefined): string {
 export function isSetMarks(value: unknown): value is SetMarks {
   if (typeof value !== 'object' || value === null) return false;
   const { title, priority, isLocked, isExpendable, tags, machine } = value as Partial<SetMarks>;
+  const { requestedBy } = value as Partial<SetMarks>;
   return (
     typeof title === 'string' &&
     (title === '' || setNameFault(title, MAX_TITLE_BYTES) === undefined) &&
@@ -115,7 +118,15 @@ export function isSetMarks(value: unknown): value is SetMarks {
     Array.isArray(tags) &&
     tags.length <= MAX_TAGS &&
     tags.every((tag) => typeof tag === 'string' && isStoredTag(tag)) &&
-    (machine === undefined || isSetMachine(machine))
+    (machine === undefined || isSetMachine(machine)) &&
+    (requestedBy === undefined || isRequester(requestedBy))
+  );
+}
+
+/** True if an untrusted value is an administrator who may have requested a backup. */
+export function isRequester(value: unknown): value is string {
+  return (
+    typeof value === 'string' && isShownLine(value) && Buffer.byteLength(value) <= MAX_NAME_BYTES
   );
 }
 
@@ -162,6 +173,7 @@ export function areSameMarks(one: SetMarks, other: SetMarks): boolean {
     one.isLocked === other.isLocked &&
     one.isExpendable === other.isExpendable &&
     machineText(one) === machineText(other) &&
+    one.requestedBy === other.requestedBy &&
     one.tags.length === other.tags.length &&
     one.tags.every((tag, index) => tag === other.tags[index])
   );
@@ -180,6 +192,7 @@ export function changedMarks(marks: SetMarks, change: SetChange): SetMarks | und
     isExpendable: isExpendable ?? marks.isExpendable,
     tags,
     ...(marks.machine === undefined ? {} : { machine: marks.machine }),
+    ...(marks.requestedBy === undefined ? {} : { requestedBy: marks.requestedBy }),
   };
   return isSetMarks(changed) ? changed : undefined;
 }

@@ -25,6 +25,8 @@ export interface HookEvent {
   readonly lastGood?: string | undefined;
   /** Number of seconds since `lastGood`. */
   readonly ageSeconds?: number | undefined;
+  /** Time of the last restore that proved the backups, as ISO 8601. */
+  readonly lastRestore?: string | undefined;
   /** The next step for the user, as a sentence. */
   readonly advice?: string | undefined;
 }

@@ -194,6 +194,7 @@ export type ActKind =
   | 'deletions'
   | 'forgets'
   | 'purges'
+  | 'quota'
   | 'rules'
   | 'setup'
   | 'test-reports';
@@ -343,7 +344,7 @@ export const api = {
   },
   restore: (requested: RestoreBody) =>
     json<JobState>('/restores', { method: 'POST', body: requested }),
-  /** Begins an act on a client: `backups`, `checks`, `locks`, `tags`, `deletions`, `forgets` or `purges`. */
+  /** Begins an act on a client: `backups`, `checks`, `locks`, `tags`, `deletions`, `forgets`, `purges` or `quota`. */
   act: (client: string, kind: ActKind, body?: object) =>
     json<JobState>(`${clientPath(client)}/${kind}`, {
       method: 'POST',

@@ -39,6 +39,9 @@ export async function openRemoteAdmin(system: System, place: RemotePlace): Promi
     },
     settings: () => history.reports.settings(),
     changeSetting: (key, value) => peer.request('changeSetting', { key, value }),
+    changeQuota: async () => {
+      throw notThere('a change of a quota');
+    },
     // The code that decodes findings is loaded only if work is requested.
     check: async (requested, hooks) =>
       (await import('./remote-work.js')).checkThere({ peer, history, keyring }, requested, hooks),

@@ -72,6 +72,10 @@ export class RemoteReports implements Reports {
     return this.peer.request('readStore', undefined);
   }
 
+  noteRestored(): Promise<void> {
+    return this.peer.request('noteRestored', undefined);
+  }
+
   async ownState(): Promise<ClientOverview | undefined> {
     return (await this.peer.request('readOwnState', undefined))[0];
   }

@@ -10,6 +10,7 @@ export { type PolicyOptions, RestorePolicy } from './policy.js';
 export { ListingsAhead, PAGE_ENTRIES } from './listings-ahead.js';
 export { locateEach } from './locate-each.js';
 export { MissingNote, missingText } from './missing-note.js';
+export { noteProof } from './note-proof.js';
 export { newRestoreProgress, type RestoreFailure, type RestoreProgress } from './progress.js';
 export type { EarlierTree, RestoreRequest, StreamMeans } from './request.js';
 export { ReadAhead } from './read-ahead.js';

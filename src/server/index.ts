@@ -5,7 +5,6 @@ export { changeKeys } from './ingest/key-change.js';
 export { UnacknowledgedAnswers, type Visit } from './client-session.js';
 export { Attempts, DEFAULT_ATTEMPTS } from './limits/attempts.js';
 export { type Admission, Quotas } from './quotas.js';
-export * from './login/accounts.js';
 export { lookForToken } from './login/token-login.js';
 export {
   type CertificateFiles,

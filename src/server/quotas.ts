@@ -7,9 +7,14 @@
 import path from 'node:path';
 import type { Logger } from 'pino';
 import { asTardisError, BUCKET_ERRORS } from '../errors/index.js';
-import { bucketAt, type ClientDirectory, openClientDirectory } from '../store/index.js';
+import {
+  type Account,
+  accountOf,
+  bucketAt,
+  type ClientDirectory,
+  openClientDirectory,
+} from '../store/index.js';
 import type { System } from '../system/index.js';
-import { type Account, accountOf } from './login/accounts.js';
 import {
   addTo,
   type SharedCount,

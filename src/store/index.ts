@@ -4,6 +4,7 @@ export { stagedPieces } from './backends/staged-pieces.js';
 export {
   catalogFileOf,
   type ClientDirectory,
+  clientExists,
   guardClient,
   isClientDirectory,
   listClients,
@@ -28,7 +29,8 @@ export {
   tryLock,
 } from './client/client-lock.js';
 export type { SwitchState } from './client/medium.js';
-export { clientExists, createClientDirectory, makeSkipFile } from './open/create-client.js';
+export * from './client/proofs.js';
+export { createClientDirectory, makeSkipFile } from './open/create-client.js';
 export { mediumOf, withClient } from './open/medium-of.js';
 export { type CommitObject, parseCommitObject } from './bucket/commit-object.js';
 export {
@@ -68,6 +70,7 @@ export * from './bucket/leases.js';
 export { checkClientName, isClientName } from './layout/client-name.js';
 export * from './open/backup-requests.js';
 export * from './open/join-codes.js';
+export * from './accounts/space-accounts.js';
 export * from './accounts/token-accounts.js';
 export { readFormat, STORE_FORMAT, writeFormat } from './layout/format-file.js';
 export {

@@ -17,6 +17,7 @@ import {
 import { absolutePath, byteText, nodeSystem, type System } from '../system/index.js';
 import { type JobRunner, openRestoreJobs } from '../workers/index.js';
 import { chooseSet, openHistory, usesServer } from './opening/history.js';
+import { noteRestore } from './opening/backup-memory.js';
 import { noteDamage } from './opening/local-store.js';
 import { ProgressLine } from './output/progress-line.js';
 import {
@@ -103,6 +104,8 @@ async function restore(given: RegenerateSettings): Promise<number> {
     line.start();
     failures = await runBatches(chosen.batches, run);
     progress.fetchedBytes = history.fetchedBytes;
+    const server = usesServer(options) ? options.server : undefined;
+    if (!options.dryRun) await noteRestore({ ...options, server }, history, { progress, failures });
   } finally {
     line.stop();
     history.close(); // An open reader would block the marking of damage, so it is closed first.

@@ -8,7 +8,7 @@ import { RecordDecoder } from '../contents/index.js';
 import { asTardisError } from '../errors/index.js';
 import type { ClientOverview, History } from '../history/index.js';
 import { displayName, displayText } from '../model/index.js';
-import { CHECKED_FILE, listClients, shownStore } from '../store/index.js';
+import { listClients, shownStore } from '../store/index.js';
 import { environmentOfOthers, makeTemporary, nodeSystem, type System } from '../system/index.js';
 import {
   type ArchiveResult,
@@ -24,6 +24,7 @@ import { followBucket } from './opening/follow-bucket.js';
 import { jsonText } from './output/json-text.js';
 import { PARTLY } from './output/output.js';
 import { shellWord } from './output/shell-word.js';
+import { noteRestore } from './opening/backup-memory.js';
 import { clientPlace, noteDamage } from './opening/local-store.js';
 import { openHistory, usesServer } from './opening/history.js';
 import { interruptSignal, JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js';
@@ -95,7 +96,6 @@ async function serve(settings: WebSettings, memory: PageMemory): Promise<number>
       clients: () => overview(system, settings, history),
       lateAfterMs: settings.overdueSeconds * 1000,
       storeWords: storeWords(settings),
-      checkedAtMs: (client) => checkedAtMs(system, settings, client),
       added: [
         archiveRoute({
           onError: ({ message }) => warn(displayText(message)),
@@ -106,8 +106,12 @@ async function serve(settings: WebSettings, memory: PageMemory): Promise<number>
       ],
       extend: registerDav,
       warn,
-      noteDamage: (failures) =>
-        noteDamage(system, settings, failures, { isRemote: usesServer(settings), warn }),
+      noteRestored: async (restored) => {
+        const isRemote = usesServer(settings);
+        const from = { ...settings, server: isRemote ? settings.server : undefined };
+        await noteDamage(system, settings, restored.failures, { isRemote, warn });
+        await noteRestore(from, history, restored);
+      },
     });
     // The handler of signals is installed before the address is printed, since a signal may come as soon as somebody
     // can read it.
@@ -187,12 +191,6 @@ async function overview(
   const { store, catalogFile } = clientPlace(settings);
   const { overviewOf } = await import('../server/index.js'); // only for the overview
   return overviewOf(system, { store, catalogFile }, listClients(system, store));
-}
-
-/** Returns when a check has last read data of a client; undefined through a server. */
-function checkedAtMs({ files }: System, settings: WebSettings, client: string): number | undefined {
-  if (usesServer(settings)) return undefined;
-  return files.status(path.join(clientPlace(settings).store, client, CHECKED_FILE))?.mtimeMs;
 }
 
 /** Returns the options by which a command finds the same store. */

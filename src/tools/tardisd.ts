@@ -7,7 +7,7 @@ import { isBucket, type Settings, storageThreadsOf } from '../config/index.js';
 import { Daemon, type DaemonOptions, type Visit } from '../server/index.js';
 import { closeSharedStores, requireStore } from '../store/index.js';
 import type { ListenPlace } from '../transport/index.js';
-import { isLoopback, nodeSystem, type System } from '../system/index.js';
+import { isLoopback, nodeSystem, type System, textBytes } from '../system/index.js';
 import { goToBackground, isInBackground, reportToStarter } from './shared/background.js';
 import { daemonOptions, listenAddress, openStorage, storePath } from './tardisd/daemon-options.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
@@ -180,6 +180,11 @@ async function serveBeside(
           port: ownAddress.port,
           certificate,
           changeSetting: changeSettingIn(settings),
+          changeQuota: async (client: string, quotaBytes: number) => {
+            const { adminHere } = await import('./opening/admin.js'); // most servers change none
+            const place = { catalogFile, client, database: textBytes(storePath(settings)) };
+            return adminHere(system, place, undefined).changeQuota(quotaBytes); // needs no keys
+          },
         };
   const remote = await startRemote(system, {
     source: { store: storePath(settings), catalogFile, onlyClient, following, ownServer },

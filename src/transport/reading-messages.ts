@@ -51,6 +51,7 @@ const SET = mapOf({
     isExpendable: 'bool',
     tags: 'texts',
     machine: maybe(MACHINE),
+    requestedBy: maybe('text'),
   }),
   isDoubtful: 'bool',
 });

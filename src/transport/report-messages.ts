@@ -106,7 +106,7 @@ export const REPORT_MESSAGES = {
   /** Requests the row of this client in that overview. */
   readOwnState: requests(184, KIB, {}, { right: 'list', answer: 'clientsAre' }),
   /** The lists are parallel: items with the same index belong to one client. */
-  clientsAre: answers(161, 256 * KIB, {
+  clientsAre: answers(161, 512 * KIB, {
     clients: 'texts',
     sets: 'uints',
     newest: 'uints',
@@ -120,9 +120,21 @@ export const REPORT_MESSAGES = {
     lateAfter: 'uints',
     /** When a backup was requested that did not begin yet; 0: there is none. */
     requestedAt: 'ints',
+    /** The administrators who requested these backups. */
+    requestedBy: 'texts',
+    /** When a check last read data again, and when files were last restored and proven, in ms since 1970; 0: never. */
+    checkedAt: 'ints',
+    restoredAt: 'ints',
+    /** Bytes that the client's account may use (0: no quota) and uses, and that the client itself uses of them. */
+    quotas: 'uints',
+    accountsUse: 'uints',
+    clientsUse: 'uints',
     /** Bits: 1 doubtful, 2 in use, 4 failing. */
     flags: 'bytes',
   }),
+  /** Notes that the reader has restored files, and that all of their contents had the right digests. */
+  noteRestored: requests(188, KIB, {}, { right: 'read', answer: 'restoredNoted' }),
+  restoredNoted: answers(189, KIB, {}),
   /** Requests the state of the store: the catalog that is read, and the free space of its file system. */
   readStore: requests(164, KIB, {}, { right: 'list', answer: 'storeIs' }),
   storeIs: answers(165, 8 * KIB, {

@@ -116,6 +116,7 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
     'removeAccount',
     'accountRights',
   ],
+  'the quota of the account is changed in its file, and shown with what is used': ['accountQuota'],
   'a token logs in to tardisremote until it is removed': ['accountToken'],
   'a client that no longer encrypts is refused until the user trusts it': ['trustStore'],
   'a client with a key file is created, backed up, listed and restored with that file': [

@@ -107,6 +107,8 @@ test('a backup that an administrator requests begins at the next look, once an h
   const requested = await due('--on-request');
   t.deepEqual([requested.status, await sets()], [0, 2], requested.stderr);
   await server.until('the end of the request', () => !fs.existsSync(`${store}/.requests/me`));
+  const by = (await listedSets(store, 'me', password)).map(({ requestedBy }) => requestedBy);
+  t.deepEqual(by, [undefined, 'desk/admin'], 'the set of the run shows who requested it');
   await request();
   await due('--on-request');
   t.is(await sets(), 2, 'a server causes one backup an hour');

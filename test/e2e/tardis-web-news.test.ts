@@ -4,6 +4,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Browser, Page } from 'playwright-core';
+import { requestBackup } from '../../src/store/index.js';
+import { nodeSystem } from '../../src/system/index.js';
 import { openBrowser, withPage } from '../helpers/browser.js';
 import { backupsRunHere, poolsStayAway, run, succeed } from '../helpers/commands.js';
 import { dataFiles } from '../helpers/damage.js';
@@ -73,9 +75,11 @@ test.serial(
     await withPage(t, { browser, store }, async (page) => {
       t.is(await page.locator('.set').count(), 1);
       fs.writeFileSync(path.join(source, 'Beta'), 'new');
+      await requestBackup(nodeSystem(), store, { client: 'me', by: 'desk/admin' });
       await backup(path.join(base, 'is not there'));
       await page.getByRole('button', { name: 'Beta', exact: true }).waitFor();
       await page.locator('.set', { hasText: '1 entry not read' }).waitFor();
+      await page.locator('.set', { hasText: 'requested by desk/admin' }).waitFor();
       await page.locator('.side-state', { hasText: 'warned' }).waitFor();
       t.regex(
         (await page.getByRole('button', { name: /with troubles/ }).textContent()) ?? '',
@@ -94,6 +98,7 @@ test.serial(
       await page.getByText('No check has read the data yet').waitFor();
       await succeed('sonic', ['check', '-D', store, '-C', 'me', '--read-data']);
       await page.getByText('Data was last checked this minute').waitFor();
+      await page.getByText('No restore has proven these backups yet').waitFor();
       const command = await page.locator('.command code').textContent();
       t.true(
         command?.startsWith(`sonic purge -D ${store} -C me --keep-daily 14 --keep-weekly 8`),

@@ -411,6 +411,7 @@ export function jsonLines<T = Record<string, unknown>>(stdout: string): T[] {
 }
 
 export interface ListedSet {
+  readonly requestedBy?: string;
   readonly set: number;
   readonly name: string;
   readonly priority: number;

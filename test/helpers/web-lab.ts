@@ -51,6 +51,12 @@ export async function makeWebLab(
     isInUse: false,
     isFailing: false,
     requestedAtMs: 0,
+    requestedBy: '',
+    checkedAtMs: 0,
+    restoredAtMs: 0,
+    quotaBytes: 0,
+    accountBytes: 0,
+    usedBytes: 0,
   };
   const door: Door = {
     program: 'tardisremote',

@@ -69,3 +69,24 @@ test('each state has a reason, and advice unless all is well', (t) => {
     t.is(advice === '', state === 'good' || state === 'running', state);
   }
 });
+
+test('the last restore that proved the backups is shown, and does not change the state', (t) => {
+  const DAY_MS = 24 * HOUR_MS;
+  const nowMs = 1000 * DAY_MS;
+  const of = (restoredAtMs: number, checkedAtMs = 0, more: Partial<ClientFacts> = {}) =>
+    clientState(facts({ ...more, proven: { restoredAtMs, checkedAtMs, nowMs } }));
+  t.is(clientState(facts({})).proof, undefined);
+  t.like(of(0).proof, { code: 'none', restoredAtMs: undefined, checkedAtMs: undefined });
+  t.like(of(nowMs - 3 * DAY_MS, 5).proof, {
+    code: 'restored',
+    checkedAtMs: 5,
+    restoredAtMs: nowMs - 3 * DAY_MS,
+    reason: 'Files were last restored and proven 3 days ago.',
+    advice: '',
+  });
+  t.is(of(nowMs - 200 * DAY_MS).proof?.code, 'old');
+  t.not(of(nowMs - 200 * DAY_MS).proof?.advice, '');
+  t.is(of(nowMs + DAY_MS).proof?.code, 'restored', 'a clock that was set back');
+  t.is(of(0).state, 'good');
+  t.is(of(nowMs, 0, { failure: 'x' }).state, 'failed');
+});

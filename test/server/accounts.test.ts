@@ -3,8 +3,16 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { TardisError } from '../../src/errors/index.js';
-import { accountOf, ACCOUNTS_DIRECTORY, parseAccount } from '../../src/server/index.js';
-import { listClients, STORE_MARK } from '../../src/store/index.js';
+import {
+  accountOf,
+  ACCOUNTS_DIRECTORY,
+  addTarget,
+  changeQuota,
+  listClients,
+  parseAccount,
+  removeTarget,
+  STORE_MARK,
+} from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 
@@ -119,4 +127,32 @@ test('a store may have no accounts, and not too many', (t) => {
   t.deepEqual(ask(scratchInMemory(t), 'a'), { account: undefined, refusal: undefined, faults: [] });
   const many = Object.fromEntries(Array.from({ length: 257 }, (_, at) => [`n${at}`, '']));
   t.regex(ask(storeWith(t, many), 'a').refusal!, /more than 256 accounts/);
+});
+
+test('a quota and a client are changed in the file of their account, whose other lines stay', async (t) => {
+  const text = '# ours\nTargets:  laptop desk\n  SpaceQuota : 1G\nSpaceUsed: 1K';
+  const store = storeWith(t, { office: text, bare: 'Targets: phone\n', broken: 'x\n' });
+  const system = nodeSystem();
+  const textOf = (name: string): string =>
+    fs.readFileSync(path.join(store, ACCOUNTS_DIRECTORY, name), 'utf8');
+  t.deepEqual(await changeQuota(system, store, 'desk', 200 * 1024 ** 3), {
+    account: 'office',
+    targets: ['laptop', 'desk'],
+    beforeBytes: 1024 ** 3,
+  });
+  t.is(textOf('office'), 'SpaceQuota: 200G\n# ours\nTargets:  laptop desk\nSpaceUsed: 1K');
+  await changeQuota(system, store, 'laptop', 0);
+  t.is(textOf('office'), '# ours\nTargets:  laptop desk\nSpaceUsed: 1K');
+  t.is((await changeQuota(system, store, 'phone', 1001)).beforeBytes, 0);
+  t.is(textOf('bare'), 'SpaceQuota: 1001\nTargets: phone\n');
+  const fault = async (work: Promise<unknown>) => (await t.throwsAsync<TardisError>(work)).code;
+  t.is(await fault(changeQuota(system, store, 'stranger', 1)), 'ACCOUNT_FILE_MISSING');
+  t.is(await fault(changeQuota(system, store, 'desk', 1.5)), 'CONFIG_INVALID');
+  t.is(await addTarget(system, store, { owned: 'desk', client: 'shed' }), 'office');
+  t.is(await addTarget(system, store, { owned: 'desk', client: 'shed' }), undefined);
+  await removeTarget(system, store, { account: 'bare', client: 'shed' });
+  t.true(textOf('office').includes('Targets:  laptop desk shed\n'));
+  await removeTarget(system, store, { account: 'office', client: 'laptop' });
+  await removeTarget(system, store, { account: 'office', client: 'shed' });
+  t.is(textOf('office'), '# ours\nTargets: desk\nSpaceUsed: 1K');
 });

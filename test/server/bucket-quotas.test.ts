@@ -2,8 +2,8 @@
 import { pino } from 'pino';
 import test, { type ExecutionContext } from 'ava';
 import { TardisError } from '../../src/errors/index.js';
-import { accountOf, type Admission, InlineStorageHost, Quotas } from '../../src/server/index.js';
-import { fetchAccountFiles, putAccountFiles } from '../../src/store/index.js';
+import { type Admission, InlineStorageHost, Quotas } from '../../src/server/index.js';
+import { accountOf, fetchAccountFiles, putAccountFiles } from '../../src/store/index.js';
 import { SpaceMeter, valueOf } from '../../src/store/writer/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { accountMachine, createMe } from '../helpers/bucket-accounts.js';

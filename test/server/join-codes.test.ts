@@ -4,7 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { newKeyRecord } from '../../src/crypto/index.js';
 import { asTardisError } from '../../src/errors/index.js';
-import { makeJoinCode, parseJoinCode } from '../../src/store/index.js';
+import { addTarget, endOldJoinCodes, makeJoinCode, parseJoinCode } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { certificateIn } from '../helpers/certificates.js';
 import { helloOf } from '../helpers/greetings.js';
@@ -35,6 +35,13 @@ async function office(t: ExecutionContext) {
       const { text } = await makeJoinCode(system, store, { client, server, certificate });
       return parseJoinCode(text)!;
     },
+    /** Makes a code for a client that is added to the account of the old one, as the page of a server does. */
+    added: async (client: string) => {
+      const addedTo = await addTarget(system, store, { owned: 'old', client });
+      const { text } = await makeJoinCode(system, store, { client, server, certificate, addedTo });
+      return parseJoinCode(text)!;
+    },
+    endOld: () => endOldJoinCodes(system, store),
     make: (name: string) => makeJoinCode(system, store, { client: 'c', server: name, certificate }),
     /** Returns the code of the error; undefined if the client was made, and its password is challenged. */
     join: async (client: string, code: string, record: Uint8Array = keys) => {
@@ -98,4 +105,25 @@ test('a code comes back if the client could not be made', async (t) => {
   t.is(await join('laptop', secret), 'STORE_NOT_WRITABLE');
   fs.rmSync(path.join(store, 'laptop'));
   t.is(await join('laptop', secret), undefined);
+});
+
+test('a code that is not used in time takes its client out of the account again, and no other', async (t) => {
+  const { store, clock, code, added, endOld, join } = await office(t);
+  const file = path.join(store, '.accounts', 'ours');
+  fs.mkdirSync(path.dirname(file));
+  fs.writeFileSync(file, 'Targets: old kept\n');
+  await endOld(); // there is no code yet
+  await code('kept'); // its operator has put it there
+  await added('unused');
+  await added('unused'); // a newer code for the same client
+  const { secret } = await added('used');
+  t.is(await join('used', secret), undefined);
+  await endOld();
+  t.is(fs.readFileSync(file, 'utf8'), 'Targets: old kept unused used\n');
+  clock.advance(HOUR_MS);
+  await added('late');
+  fs.writeFileSync(path.join(store, '.joins', 'odd'), 'no code\n');
+  await endOld();
+  t.is(fs.readFileSync(file, 'utf8'), 'Targets: old kept used late\n');
+  t.deepEqual(fs.readdirSync(path.join(store, '.joins')).toSorted(), ['late', 'odd']);
 });

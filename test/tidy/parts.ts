@@ -14,7 +14,7 @@ export const PARTS: Readonly<Record<string, Readonly<Record<string, readonly str
     client: ['backends', 'layout', 'packs'],
     bucket: ['backends', 'client', 'layout', 'packs', 'parity'],
     accounts: ['bucket', 'client', 'layout'],
-    open: ['bucket', 'client', 'layout'],
+    open: ['accounts', 'bucket', 'client', 'layout'],
   },
   'src/server': {
     jobs: [],
@@ -23,7 +23,7 @@ export const PARTS: Readonly<Record<string, Readonly<Record<string, readonly str
     storage: ['jobs'],
     ingest: ['jobs', 'storage'],
     monitor: ['storage'],
-    queries: ['jobs', 'login', 'monitor', 'storage'],
+    queries: ['jobs', 'monitor', 'storage'],
     hosts: ['ingest', 'queries', 'storage'],
   },
 };

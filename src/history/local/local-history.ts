@@ -171,8 +171,8 @@ class LocalHistory implements History {
     this.finder = new PathFinder(catalog, access);
     const far = this.isFar ? () => mediumOf(system, directory).records() : undefined;
     this.reports = new LocalReports(() => this.reading(), {
+      system,
       directory,
-      files: system.files,
       access,
       far,
     });

@@ -20,8 +20,20 @@ import {
   type RootNumber,
   type SetNumber,
 } from '../../model/index.js';
-import { type Backend, type ClientDirectory, PACKS_PREFIX, RecordKind } from '../../store/index.js';
-import { BoundedCache, type Files, namesIn, yieldRegularly } from '../../system/index.js';
+import {
+  type Backend,
+  type ClientDirectory,
+  noteRestored,
+  PACKS_PREFIX,
+  RecordKind,
+} from '../../store/index.js';
+import {
+  BoundedCache,
+  type Files,
+  namesIn,
+  type System,
+  yieldRegularly,
+} from '../../system/index.js';
 import type { Access } from './access.js';
 import type { HistoryEntry } from '../history.js';
 import { completeShown, measureDeadSpace } from './dead-space.js';
@@ -51,8 +63,8 @@ const HEX = /^[0-9a-f]{2}$/;
 
 /** The files and rights that reports need, beside the catalog. */
 interface ReportSources {
+  readonly system: System;
   readonly directory: ClientDirectory;
-  readonly files: Files;
   readonly access: Access;
   readonly far: (() => Backend) | undefined;
 }
@@ -64,6 +76,7 @@ export class LocalReports implements Reports {
   /** Roots of the set that was requested last. */
   private roots: { readonly set: SetNumber; readonly roots: ReadonlySet<RootNumber> } | undefined;
   private readonly directory: ClientDirectory;
+  private readonly system: System;
   private readonly files: Files;
   private readonly access: Access;
   /** Opens the records of a client in a bucket; undefined for other clients. */
@@ -74,11 +87,12 @@ export class LocalReports implements Reports {
   /** `catalog` returns the catalog to read from at the moment of the call; `far` opens records that are in a bucket. */
   constructor(
     private readonly catalog: () => Catalog,
-    { directory, files, access, far }: ReportSources,
+    { system, directory, access, far }: ReportSources,
   ) {
     this.far = far;
     this.directory = directory;
-    this.files = files;
+    this.system = system;
+    this.files = system.files;
     this.access = access;
     this.opened = this.identity();
   }
@@ -190,6 +204,10 @@ export class LocalReports implements Reports {
 
   async settings(): Promise<readonly ClientSetting[]> {
     return this.catalog().settings.all();
+  }
+
+  noteRestored(): Promise<void> {
+    return noteRestored(this.system, this.directory);
   }
 
   async clientConfig(set: SetNumber): Promise<ClientConfig | undefined> {

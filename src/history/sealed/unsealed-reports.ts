@@ -92,6 +92,10 @@ export class UnsealedReports implements Reports {
     return this.sealed.ownState?.();
   }
 
+  noteRestored(): Promise<void> {
+    return this.sealed.noteRestored();
+  }
+
   async attributeUse(limitMs: number): Promise<AttributeUse | undefined> {
     return this.sealed.attributeUse?.(limitMs);
   }

@@ -1,5 +1,11 @@
 /** The status of the clients of a store, for tools and as fields of a message. */
-import { type ClientState, clientState, type SetNumber } from '../../model/index.js';
+import {
+  type ClientState,
+  clientState,
+  isRequester,
+  type ProofTimes,
+  type SetNumber,
+} from '../../model/index.js';
 import { isClientName } from '../../store/index.js';
 import type { Body } from '../../transport/index.js';
 import { type Coder, isParallel, odd } from './coder.js';
@@ -8,7 +14,7 @@ import { type Coder, isParallel, odd } from './coder.js';
 const PROTECTIONS = ['none', 'password', 'encrypted', 'unknown'] as const;
 export type Protection = (typeof PROTECTIONS)[number];
 
-export interface ClientOverview {
+export interface ClientOverview extends ProofTimes {
   readonly client: string;
   readonly completeSets: number;
   /** Number of the newest complete set; 0 if there is none. */
@@ -34,6 +40,15 @@ export interface ClientOverview {
   readonly isFailing: boolean;
   /** Time at which an administrator has requested a backup that did not begin yet; 0 if there is none. */
   readonly requestedAtMs: number;
+  /** The client and the account of that administrator, as CLIENT/ACCOUNT; empty if there is none. */
+  readonly requestedBy: string;
+  /**
+   * Number of bytes that the account which owns the client may use, that it uses, and that this client uses of them; all 0
+   * without a quota.
+   */
+  readonly quotaBytes: number;
+  readonly accountBytes: number;
+  readonly usedBytes: number;
 }
 
 /** Facts that only the reader of an overview knows. */
@@ -51,6 +66,7 @@ export function stateOf(
   { nowMs, lateAfterMs = 0, failure }: ReaderFacts,
 ): ClientState {
   const { fault, unfinishedAtMs, unread, isDoubtful, damagedContents, isInUse, isFailing } = one;
+  const { checkedAtMs, restoredAtMs } = one;
   const isOpen = unfinishedAtMs > 0;
   const age = (ms: number): number => Math.max(0, nowMs - ms);
   const failures = [
@@ -65,6 +81,7 @@ export function stateOf(
     newest: one.newestSet === 0 ? undefined : { ageMs: age(one.newestAtMs), unread, isDoubtful },
     lateAfterMs: lateAfterMs > 0 ? lateAfterMs : one.lateAfterMs,
     damagedContents,
+    proven: fault === '' ? { checkedAtMs, restoredAtMs, nowMs } : undefined,
   });
 }
 
@@ -83,16 +100,27 @@ export const CLIENTS: Coder<readonly ClientOverview[], Body<'clientsAre'>, unkno
     unfinishedAt: clients.map(({ unfinishedAtMs }) => unfinishedAtMs),
     lateAfter: clients.map(({ lateAfterMs }) => lateAfterMs),
     requestedAt: clients.map(({ requestedAtMs }) => requestedAtMs),
+    requestedBy: clients.map(({ requestedBy }) => requestedBy),
+    checkedAt: clients.map(({ checkedAtMs }) => checkedAtMs),
+    restoredAt: clients.map(({ restoredAtMs }) => restoredAtMs),
+    quotas: clients.map(({ quotaBytes }) => quotaBytes),
+    accountsUse: clients.map(({ accountBytes }) => accountBytes),
+    clientsUse: clients.map(({ usedBytes }) => usedBytes),
     flags: Buffer.from(
       clients.map((one) => FLAGS.reduce((bits, flag, bit) => bits | (Number(one[flag]) << bit), 0)),
     ),
   }),
   fromWire: ({ clients, sets, newest, newestAt, protections, faults, ...facts }) => {
     const { unread, damaged, unfinishedAt, lateAfter, requestedAt, flags } = facts;
+    const { requestedBy, checkedAt, restoredAt, quotas, accountsUse, clientsUse } = facts;
     const isWhole =
       isParallel(clients, sets, newest, newestAt, protections, faults) &&
-      isParallel(clients, unread, damaged, unfinishedAt, lateAfter, requestedAt, flags);
-    const isRight = clients.every(isClientName) && faults.every((fault) => FAULT.test(fault));
+      isParallel(clients, unread, damaged, unfinishedAt, lateAfter, requestedAt, flags) &&
+      isParallel(clients, requestedBy, checkedAt, restoredAt, quotas, accountsUse, clientsUse);
+    const isRight =
+      clients.every(isClientName) &&
+      faults.every((fault) => FAULT.test(fault)) &&
+      requestedBy.every((by) => by === '' || isRequester(by));
     if (!isWhole || !isRight) throw odd('clients');
     return clients.map((client, index) => {
       const [isDoubtful, isInUse, isFailing] = FLAGS.map((_, bit) => has(flags[index]!, bit));
@@ -111,6 +139,12 @@ export const CLIENTS: Coder<readonly ClientOverview[], Body<'clientsAre'>, unkno
         isInUse: isInUse!,
         isFailing: isFailing!,
         requestedAtMs: requestedAt[index]!,
+        requestedBy: requestedBy[index]!,
+        checkedAtMs: checkedAt[index]!,
+        restoredAtMs: restoredAt[index]!,
+        quotaBytes: quotas[index]!,
+        accountBytes: accountsUse[index]!,
+        usedBytes: clientsUse[index]!,
       };
     });
   },

@@ -107,6 +107,7 @@ const QUESTIONS = {
   readStore: coded('readStore', NOTHING, STORE),
   readClients: coded('readClients', NOTHING, CLIENTS),
   readOwnState: coded('readOwnState', NOTHING, CLIENTS),
+  noteRestored: coded('noteRestored', NOTHING, NOTHING),
   openCopy: coded('openCopy', asIs<'openCopy'>(), OFFER),
   readCatalog: coded('readCatalog', asIs<'readCatalog'>(), CATALOG_PIECE),
   copyOpen: coded('copyOpen', asIs<'copyOpen'>(), asIs<'copyOpened'>()),

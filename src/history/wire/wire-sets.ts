@@ -13,10 +13,14 @@ export const SETS: Coder<readonly BackupSet[], Body<'setsAre'>, unknown> = {
   }),
   fromWire: ({ sets }) => {
     if (!sets.every(({ marks }) => isSetMarks(marks))) throw odd('marks of a set');
-    return sets.map(({ marks: { machine, ...marks }, ...set }) => ({
+    return sets.map(({ marks: { machine, requestedBy, ...marks }, ...set }) => ({
       ...set,
       closedAtMs: set.closedAtMs,
-      marks: machine === undefined ? marks : { ...marks, machine },
+      marks: {
+        ...marks,
+        ...(machine === undefined ? {} : { machine }),
+        ...(requestedBy === undefined ? {} : { requestedBy }),
+      },
     }));
   },
 };

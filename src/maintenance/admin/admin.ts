@@ -1,5 +1,5 @@
 /**
- * The interface for changing a stored client: its sets, their marks, paths to forget, and settings. It also starts long
+ * The interface for changing a stored client: its sets, their marks, paths to forget, settings, and quota. It also starts long
  * work on the whole client: a check and garbage collection. All tools for these tasks use it, on a store on this
  * machine or through a server. It takes and returns texts and paths in plain form, not sealed.
  */
@@ -23,6 +23,7 @@ import type {
   SetNumber,
 } from '../../model/index.js';
 import type { RetentionRules, RuleWords } from '../../retention/index.js';
+import type { QuotaChange } from '../../store/index.js';
 
 /** Progress of long work; `of` is undefined if the total is unknown. */
 interface WorkProgress {
@@ -141,6 +142,11 @@ export interface Admin extends Disposable {
    * key or an invalid value.
    */
   changeSetting(key: string, value: string | undefined): Promise<void>;
+  /**
+   * Changes the quota of the account that owns the client; 0 for no quota. Throws ACCOUNT_FILE_MISSING if no account owns it,
+   * USAGE in a bucket, CONFIG_INVALID for an impossible quota, and CAPABILITY_MISSING through a server.
+   */
+  changeQuota(quotaBytes: number): Promise<QuotaChange>;
   /**
    * Checks the store. If the keys are known, also compares sets with their seals. Throws INTERRUPTED and the errors of
    * a check; through a server also NOT_PERMITTED and CONNECTION_LOST.

@@ -1,10 +1,11 @@
 /** Changes of a client in a store on this machine, and the seals of an encrypting client's changes. */
+import path from 'node:path';
 import { Opened } from '../../errors/index.js';
 import type { BackupSet, History } from '../../history/index.js';
 import type { Keyring } from '../../crypto/index.js';
 import type { ForgetRequest, SetChange } from '../../model/index.js';
 import { Catalog, settingsOf } from '../../store/catalog/index.js';
-import type { ClientDirectory } from '../../store/index.js';
+import { changeQuota, type ClientDirectory } from '../../store/index.js';
 import {
   requestForgets,
   changeSetting,
@@ -63,6 +64,8 @@ export function localAdmin(system: System, client: LocalAdminOptions): Admin {
         [...settingsOf(catalog)].map(([key, value]) => ({ key, value })),
       ),
     changeSetting: (key, value) => changeSetting(system, directory, limits, { text: key, value }),
+    changeQuota: (quotaBytes) =>
+      changeQuota(system, path.dirname(directory.path), directory.client, quotaBytes),
     // The code of checks and repairs is loaded only when it is needed, since most runs need neither.
     check: async (request, hooks) =>
       (await import('./local-check.js')).checkHere(system, client, request, hooks),

@@ -44,6 +44,7 @@ interface ActProps {
 const OFFERS: Readonly<Partial<Record<ActKind, string>>> = {
   backups: 'backup',
   purges: 'purge',
+  quota: 'quota',
   rules: 'rules',
   setup: 'backup',
   'test-reports': 'backup',

@@ -4,7 +4,7 @@ import { useContext, useState } from 'preact/hooks';
 import { api, type ApiError, type Client } from '../api.js';
 import { asApiError } from '../hooks.js';
 import { labelled, LOCALE, t } from '../language.js';
-import { shownAgo, shownTime } from '../logic/shown.js';
+import { shownAgo, shownName, shownTime } from '../logic/shown.js';
 import { Notice } from './notice.js';
 import { Command } from './purge-preview.js';
 import { Words } from './words.js';
@@ -17,7 +17,7 @@ export function BackupRequest({ client }: { readonly client: Client }) {
   const again = useContext(Administering);
   const [isSent, setSent] = useState(false);
   const [error, setError] = useState<ApiError>();
-  const { name, state, requestedAtMs } = client;
+  const { name, state, requestedAtMs, requestedBy = '\u2013' } = client;
   const isOpen = requestedAtMs !== undefined;
   const ago = isOpen ? shownAgo(requestedAtMs, Date.now(), LOCALE) : '';
   const label = t(isOpen ? 'requestWithdraw' : 'actBackup');
@@ -33,7 +33,7 @@ export function BackupRequest({ client }: { readonly client: Client }) {
     <>
       {isOpen ? (
         <span class="faint block">
-          <Words text={t('requested', { ago })} />
+          <Words text={t('requested', { ago, by: shownName(requestedBy) })} />
         </span>
       ) : null}
       {again === undefined || state === 'running' ? null : (

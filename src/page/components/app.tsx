@@ -61,12 +61,15 @@ export function App() {
   const { canRestore, storeWords = '', offers = [], rights } = session.value;
   const administers = offers.includes('administer') && rights.includes('admin');
   const mayAdminister = administers && rights.includes('add');
-  const mayKeep = administers && rights.includes('purge');
+  const added = [
+    ...(administers && rights.includes('purge') ? ['rules'] : []),
+    ...(administers && rights.includes('quota') ? ['quota'] : []),
+  ];
   const lost = sets.error;
   return (
     <Page
       {...{ place, go, client, isRemote, canRestore, storeWords, mayAdminister, lost }}
-      offers={mayKeep ? [...offers, 'rules'] : offers}
+      offers={[...offers, ...added]}
       sets={listed}
     />
   );

@@ -3,8 +3,9 @@ import { useMemo, useState } from 'preact/hooks';
 import type { Client } from '../api.js';
 import { LOCALE, t } from '../language.js';
 import { adviceOf, reasonOf } from '../logic/causes.js';
-import { shownAgo, shownName, shownTime } from '../logic/shown.js';
+import { shownAgo, shownBytes, shownName, shownTime } from '../logic/shown.js';
 import type { TextKey } from '../logic/texts.js';
+import { spaceText } from './account-space.js';
 import { BackupRequest } from './administer.js';
 import { Words } from './words.js';
 
@@ -54,6 +55,7 @@ function urgency({ state }: Client): number {
 }
 
 function ClientTable({ clients }: { readonly clients: readonly Client[] }) {
+  const hasSpace = clients.some(({ space }) => space !== undefined);
   return (
     <div class="table-scroll" tabIndex={0} role="region" aria-label={t('clients')}>
       <table class="plain-table">
@@ -64,12 +66,17 @@ function ClientTable({ clients }: { readonly clients: readonly Client[] }) {
             <th scope="col" class="right">
               {t('completeSets')}
             </th>
+            {hasSpace ? (
+              <th scope="col" class="right">
+                {t('clientSpace')}
+              </th>
+            ) : null}
             <th scope="col">{t('state')}</th>
           </tr>
         </thead>
         <tbody>
           {clients.map((client) => (
-            <ClientRow key={client.name} client={client} />
+            <ClientRow key={client.name} client={client} hasSpace={hasSpace} />
           ))}
         </tbody>
       </table>
@@ -77,8 +84,14 @@ function ClientTable({ clients }: { readonly clients: readonly Client[] }) {
   );
 }
 
-function ClientRow({ client }: { readonly client: Client }) {
-  const { name, lastCompletedMs, completeSets, encrypts } = client;
+interface RowProps {
+  readonly client: Client;
+  /** True if the table has a column of the space. */
+  readonly hasSpace: boolean;
+}
+
+function ClientRow({ client, hasSpace }: RowProps) {
+  const { name, lastCompletedMs, completeSets, encrypts, space } = client;
   return (
     <tr>
       <th scope="row">
@@ -97,11 +110,24 @@ function ClientRow({ client }: { readonly client: Client }) {
       <td class="right" data-label={t('completeSets')}>
         {completeSets}
       </td>
+      {hasSpace ? (
+        <td class="right" data-label={t('clientSpace')}>
+          {space === undefined ? null : (
+            <>
+              {shownBytes(space.usedBytes, LOCALE)}
+              <span class="faint block">{spaceText(space)}</span>
+            </>
+          )}
+        </td>
+      ) : null}
       <td>
         <span class="marks">
           <StateMark client={client} />
           {encrypts ? <span class="mark">{t('encrypted')}</span> : null}
         </span>
+        {client.proof?.restoredAtMs === undefined ? null : (
+          <span class="faint block">{restoredText(client.proof.restoredAtMs)}</span>
+        )}
         <BackupRequest client={client} />
       </td>
     </tr>
@@ -122,6 +148,25 @@ const SHOWN: Readonly<Record<string, readonly [text: TextKey, kind: string]>> = 
 /** Returns why a client has its state, as a sentence. */
 export function causeText(cause: Client['cause']): string {
   return shownName(reasonOf(cause, t, LOCALE));
+}
+
+type Proof = NonNullable<Client['proof']>;
+
+/** Returns when a check has last read data of a client. */
+export function checkText({ checkedAtMs }: Proof): string {
+  if (checkedAtMs === undefined) return t('storeUnchecked');
+  return t('storeChecked', { ago: shownAgo(checkedAtMs, Date.now(), LOCALE) });
+}
+
+/** Returns when files were last restored and proven, and what to do if that is long ago. */
+export function restoreText({ code, restoredAtMs }: Proof): string {
+  if (restoredAtMs === undefined) return t('storeUnrestored');
+  const text = restoredText(restoredAtMs);
+  return code === 'old' ? `${text} ${t('storeRestoreOld')}` : text;
+}
+
+function restoredText(restoredAtMs: number): string {
+  return t('storeRestored', { ago: shownAgo(restoredAtMs, Date.now(), LOCALE) });
 }
 
 /** Shows the state of a client, with its reason and what to do. */

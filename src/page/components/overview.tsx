@@ -2,10 +2,11 @@
 import { api, type BackupSet, type Client, type Store } from '../api.js';
 import { useNews } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
-import { shownAgo, shownBytes } from '../logic/shown.js';
+import { shownBytes, shownTime } from '../logic/shown.js';
+import { AccountSpace } from './account-space.js';
 import { ClientActs } from './acts.js';
 import { JoinMachine } from './administer.js';
-import { Clients } from './clients.js';
+import { checkText, Clients, restoreText } from './clients.js';
 import { Notice } from './notice.js';
 import { PurgePreview } from './purge-preview.js';
 import { SetupCard } from './setup-card.js';
@@ -21,6 +22,7 @@ interface OverviewProps {
 }
 
 export function Overview({ client, sets, clients, storeWords }: OverviewProps) {
+  const own = clients.value?.find(({ name }) => name === client);
   return (
     <div class="overview">
       <section class="card">
@@ -29,7 +31,8 @@ export function Overview({ client, sets, clients, storeWords }: OverviewProps) {
           <Notice error={clients.error} again={clients.again} />
         )}
         {clients.value === undefined ? null : <Clients clients={clients.value} />}
-        <StoreFacts client={client} />
+        <StoreFacts client={client} own={own} />
+        {own === undefined ? null : <AccountSpace client={own} onChanged={clients.again} />}
         <ClientActs />
       </section>
       <JoinMachine />
@@ -46,13 +49,19 @@ export function Overview({ client, sets, clients, storeWords }: OverviewProps) {
   );
 }
 
-/** Shows how much room the store has, and when its data was last checked. */
-function StoreFacts({ client }: { readonly client: string }) {
+interface FactsProps {
+  readonly client: string;
+  /** The client with its proof; undefined until that is known. */
+  readonly own: Client | undefined;
+}
+
+/** Shows how much room the store has, when it was last proven, and how long the certificate of the page is valid. */
+function StoreFacts({ client, own }: FactsProps) {
   const { value, error, again } = useNews<Store>(`store/${client}`, (before, signal) =>
     api.store(client, before, signal),
   );
   if (value === undefined) return error === undefined ? null : <Notice {...{ error, again }} />;
-  const { availableBytes, totalBytes, checkedAtMs } = value;
+  const { availableBytes, totalBytes, certificateEndsAtMs } = value;
   return (
     <ul class="store-facts">
       {availableBytes === undefined || totalBytes === undefined ? null : (
@@ -63,13 +72,28 @@ function StoreFacts({ client }: { readonly client: string }) {
           })}
         </li>
       )}
-      <li>
-        {checkedAtMs === undefined ? (
-          <Words text={t('storeUnchecked')} />
-        ) : (
-          t('storeChecked', { ago: shownAgo(checkedAtMs, Date.now(), LOCALE) })
-        )}
-      </li>
+      {own?.proof === undefined ? null : (
+        <>
+          <li>
+            <Words text={checkText(own.proof)} />
+          </li>
+          <li>
+            <Words text={restoreText(own.proof)} />
+          </li>
+        </>
+      )}
+      {certificateEndsAtMs === undefined ? null : (
+        <li class={isSoon(certificateEndsAtMs) ? 'notice' : ''}>
+          {t('storeCertificate', { time: shownTime(certificateEndsAtMs, LOCALE) })}
+        </li>
+      )}
     </ul>
   );
+}
+
+/** Time before its end from which a certificate is marked, as in the log of the server. */
+const SOON_MS = 21 * 86_400_000;
+
+function isSoon(endMs: number): boolean {
+  return endMs - Date.now() < SOON_MS;
 }

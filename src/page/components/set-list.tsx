@@ -122,6 +122,9 @@ function SetMarks({ set, lateDays, isRunning }: MarksProps) {
   if (set.unread > 0) add(t('unread', { n: set.unread }), 'mark-late');
   if (set.isDoubtful) add(t('doubtful'), 'mark-bad');
   if (lateDays !== undefined) add(t('late', { n: lateDays }), 'mark-late');
+  if (set.requestedBy !== undefined) {
+    add(t('requestedBy', { by: shownName(set.requestedBy) }));
+  }
   if (set.isLocked) add(t('locked'));
   for (const tag of set.tags) add(shownName(tag));
   if (marks.length === 0) return null;

@@ -18,6 +18,8 @@ const FIELDS: readonly (readonly [key: Key, text: TextKey])[] = [
   ['When', 'setupWhen'],
   ['Keep', 'setupKeep'],
   ['Report', 'setupReport'],
+  ['HookBefore', 'setupBefore'],
+  ['HookAfter', 'setupAfter'],
 ];
 const TIMES = ['hourly', 'daily', 'weekly', 'never'] as const;
 const TIME_TEXTS = {

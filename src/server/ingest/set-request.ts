@@ -35,6 +35,13 @@ export interface OpenedSet {
   readonly protection: readonly ProtectionReason[];
 }
 
+interface Naming {
+  readonly nowMs: number;
+  readonly formats: readonly NameFormat[];
+  /** The administrator who has requested a backup; undefined if none has. */
+  readonly requestedBy: string | undefined;
+}
+
 /**
  * Returns name and marks for a set that a client opens after the `listed` ones. Without a name from the client, date and time or
  * the name formats give one. Throws PROTOCOL_VIOLATION.
@@ -43,9 +50,9 @@ export function named(
   { sets }: Catalog,
   head: Head<'openSet'>,
   listed: readonly BackupSet[],
-  { nowMs, formats }: { readonly nowMs: number; readonly formats: readonly NameFormat[] },
+  { nowMs, formats, requestedBy }: Naming,
 ): Pick<SetRequest, 'name' | 'marks'> {
-  const given = marksIn(head);
+  const given = { ...marksIn(head), ...(requestedBy === undefined ? {} : { requestedBy }) };
   if (head.name !== '') return { name: head.name, marks: given };
   const others = new Set(listed.map(({ firstName }) => firstName));
   // Unfinished sets and sets of other series are not the first ones of a period.

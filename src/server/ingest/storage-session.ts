@@ -7,7 +7,7 @@ import { asTardisError, TardisError } from '../../errors/index.js';
 import { writeImageIfRoom } from '../../maintenance/gc/index.js';
 import { releaseMemory } from '../../model/index.js';
 import { NO_LOSS } from '../../store/catalog/index.js';
-import type { ClientDirectory } from '../../store/index.js';
+import { type ClientDirectory, requesterOf } from '../../store/index.js';
 import { ageFigures, makeSnapshot, SpaceMeter, StoreWriter } from '../../store/writer/index.js';
 import { type System, wallMs } from '../../system/index.js';
 import {
@@ -339,7 +339,8 @@ export class StorageSession implements StorageHandle {
     const { catalog } = this.store;
     const before = catalog.sets.listed();
     const formats = formatsFor(catalog, this.options.names);
-    const chosen = named(catalog, head, before, { nowMs, formats });
+    const requestedBy = requesterOf(this.system, this.directory);
+    const chosen = named(catalog, head, before, { nowMs, formats, requestedBy });
     this.age = ageFigures(before, nowMs);
     const request = { ...head, ...chosen, nowMs };
     const { ingest, opened } = Ingest.open(this.store, request, this.offers, this.trust);

@@ -192,6 +192,18 @@ const CLIENT_GAUGES: readonly ClientGauge[] = [
     valueOf: ({ store }) => store?.damagedContents,
   },
   {
+    name: 'last_check_timestamp_seconds',
+    unit: 'seconds',
+    help: 'Time at which a check last read data of the client again.',
+    valueOf: ({ standing }) => seconds(standing?.proofs.checkedAtMs || undefined),
+  },
+  {
+    name: 'last_restore_timestamp_seconds',
+    unit: 'seconds',
+    help: 'Time at which files were last restored and all of their contents had the right digests.',
+    valueOf: ({ standing }) => seconds(standing?.proofs.restoredAtMs || undefined),
+  },
+  {
     name: 'overdue_after_seconds',
     unit: 'seconds',
     help: 'Age of the newest complete set from which the client is overdue; 0: never.',

@@ -86,11 +86,12 @@ export class Notices {
   }
 }
 
-function lineOf({ client, code, message, lastGood, advice = '' }: HookEvent): string {
+function lineOf({ client, code, message, lastGood, lastRestore, advice = '' }: HookEvent): string {
   const what = message === undefined ? '' : ` ${message}${code === undefined ? '' : ` [${code}]`}.`;
   const last =
     lastGood === undefined
       ? 'There is no complete set.'
       : `The last complete set is of ${lastGood}.`;
-  return `${client}:${what} ${last}${advice === '' ? '' : ` What to do: ${advice}`}`;
+  const proof = lastRestore === undefined ? '' : ` Files were last restored at ${lastRestore}.`;
+  return `${client}:${what} ${last}${proof}${advice === '' ? '' : ` What to do: ${advice}`}`;
 }

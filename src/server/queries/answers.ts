@@ -4,7 +4,7 @@
  */
 import { Access, type Handlers, openHistoryIn } from '../../history/index.js';
 import { Opened, TardisError } from '../../errors/index.js';
-import { type ClientDirectory, mediumOf } from '../../store/index.js';
+import { type ClientDirectory, mediumOf, noteRestored } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { isQuestion, type MessageName } from '../../transport/index.js';
 import { overviewBeside } from './client-overview.js';
@@ -56,6 +56,7 @@ export class Answers {
       checkStore: (request) => jobs.check(request),
       freeUnneeded: () => jobs.free(),
       watchWork: () => jobs.news(),
+      noteRestored: () => noteRestored(system, directory),
     };
     const rest = opened.move();
     return new Answers(handlers, async () => {

@@ -5,6 +5,7 @@ import { parseKeyRecord } from '../../crypto/index.js';
 import { asTardisError } from '../../errors/index.js';
 import { countErrors } from '../../model/index.js';
 import {
+  accountOf,
   catalogFileOf,
   type ClientDirectory,
   heldLocks,
@@ -13,12 +14,14 @@ import {
   listClients,
   newestKeys,
   openClientDirectory,
+  PROOF_FILES,
   requestedBackups,
 } from '../../store/index.js';
 import { BoundedCache, type System } from '../../system/index.js';
-import { accountOf } from '../login/accounts.js';
-import { standingInCatalog } from '../storage/client-standing.js';
+import { standingInFiles } from '../storage/client-standing.js';
+import type { SpaceTaken } from '../storage/measure-space.js';
 import { Alerts } from '../monitor/alerts.js';
+import { NO_SPACE, spaceOf } from './client-space.js';
 
 const NOTHING = {
   completeSets: 0,
@@ -33,6 +36,10 @@ const NOTHING = {
   isInUse: false, // known only of a set that is not complete, which may be written now
   isFailing: false,
   requestedAtMs: 0,
+  requestedBy: '',
+  checkedAtMs: 0,
+  restoredAtMs: 0,
+  ...NO_SPACE,
 } as const;
 
 /** Maximum number of clients whose rows are remembered. */
@@ -41,11 +48,14 @@ const MAX_REMEMBERED = 8192;
 const SETTLED_MS = 2000;
 
 /**
- * Remembers the rows of clients. A row counts for as long as the catalog and the keys of its client are unchanged, since
- * opening a catalog takes some milliseconds.
+ * Remembers the rows and the space of clients. A row counts for as long as the catalog, the keys and the proofs of its client
+ * are unchanged, since opening a catalog takes some milliseconds.
  */
 export class OverviewMemory {
   private readonly rows = new BoundedCache<string, { mark: string; row: ClientOverview }>(
+    MAX_REMEMBERED,
+  );
+  private readonly spaces = new BoundedCache<string, { mark: string; taken: SpaceTaken }>(
     MAX_REMEMBERED,
   );
 
@@ -57,6 +67,16 @@ export class OverviewMemory {
 
   note(row: ClientOverview, mark: string | undefined): void {
     if (mark !== undefined) this.rows.set(row.client, { mark, row });
+  }
+
+  /** Returns what a client takes if its files still have this mark. */
+  findSpace(client: string, mark: string | undefined): SpaceTaken | undefined {
+    const found = this.spaces.get(client);
+    return found !== undefined && found.mark === mark ? found.taken : undefined;
+  }
+
+  noteSpace(client: string, taken: SpaceTaken, mark: string | undefined): void {
+    if (mark !== undefined) this.spaces.set(client, { mark, taken });
   }
 }
 
@@ -78,18 +98,25 @@ export async function overviewOf(
   const { memory } = place;
   const locks = heldLocks();
   const requests = requestedBackups(system, place.store);
+  const spaces = await spaceOf(system, place, clients, {
+    findSpace: (client) => memory?.findSpace(client, markOf(system, place, client)),
+    noteSpace: (client, taken) => memory?.noteSpace(client, taken, markOf(system, place, client)),
+  });
   const rows: ClientOverview[] = [];
   for (const client of clients) {
     const mark = memory === undefined ? undefined : markOf(system, place, client);
     const known = memory?.find(client, mark);
     const row = known ?? (await rowOf(system, place, client));
     if (known === undefined && row.fault === '') memory?.note(row, mark);
+    const request = requests.get(client);
     rows.push({
       ...row,
+      ...spaces.get(client),
       isInUse:
         row.unfinishedAtMs > 0 && isClientInUse({ path: path.join(place.store, client) }, locks),
       lateAfterMs: alerts.overdueAfterMs(client) ?? row.lateAfterMs,
-      requestedAtMs: requests.get(client) ?? 0,
+      requestedAtMs: request?.atMs ?? 0,
+      requestedBy: request?.by ?? '',
       isFailing: row.fault === '' && alerts.isOpenSince('failing', client, row.newestSet),
     });
   }
@@ -105,7 +132,7 @@ async function rowOf(
   const protection = protectionOf(system, path.join(store, client));
   try {
     const directory = openClientDirectory(system, { store, client, catalogFile });
-    const { newest, ...standing } = await standingInCatalog(system, directory, true);
+    const { newest, ...standing } = await standingInFiles(system, directory, true);
     return {
       ...NOTHING,
       client,
@@ -118,13 +145,14 @@ async function rowOf(
       unfinishedAtMs: standing.unfinishedAtMs,
       lateAfterMs: standing.usualLateMs,
       isDoubtful: newest?.isDoubtful ?? false,
+      ...standing.proofs,
     };
   } catch (error) {
     return { ...NOTHING, client, protection, fault: asTardisError(error).code };
   }
 }
 
-/** Returns a text that differs after a change of a client's catalog or keys; undefined if they change now. */
+/** Returns a text that differs after a change of a client's catalog, keys or proofs; undefined if they change now. */
 function markOf(
   { files, clock }: System,
   { store, catalogFile }: OverviewPlace,
@@ -132,7 +160,7 @@ function markOf(
 ): string | undefined {
   const settledMs = clock.nowMs() - SETTLED_MS;
   const marks: string[] = [];
-  for (const name of [catalogFile, `${catalogFile}-wal`, KEYS_DIRECTORY]) {
+  for (const name of [catalogFile, `${catalogFile}-wal`, KEYS_DIRECTORY, ...PROOF_FILES]) {
     const status = files.status(path.join(store, client, name));
     if (status === undefined && name === catalogFile) return undefined;
     if (status !== undefined && status.mtimeMs > settledMs) return undefined;

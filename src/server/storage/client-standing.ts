@@ -1,7 +1,13 @@
-/** State of a client: its sets, and figures of its store. Read from the catalog, without a lock. */
-import { contentIdOf, NO_CONTENT, type SetNumber, usualLateMs } from '../../model/index.js';
+/** State of a client: its sets, its proofs, and figures of its store. Read from the catalog and other files, without a lock. */
+import {
+  contentIdOf,
+  NO_CONTENT,
+  type ProofTimes,
+  type SetNumber,
+  usualLateMs,
+} from '../../model/index.js';
 import { type BackupSet, Catalog } from '../../store/catalog/index.js';
-import { type ClientDirectory, isClientInUse } from '../../store/index.js';
+import { type ClientDirectory, isClientInUse, proofTimes } from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
 import { measureSpace } from './measure-space.js';
 
@@ -33,6 +39,8 @@ export interface ClientStanding {
   readonly isInUse: boolean;
   /** Age from which the newest complete set is older than usual; 0 if that is unknown. */
   readonly usualLateMs: number;
+  /** When the backups were last proven. */
+  readonly proofs: ProofTimes;
   /**
    * Figures of the store. They are present only if requested, since each pack and content must be examined for them.
    */
@@ -51,7 +59,7 @@ export async function standingOf(
   directory: ClientDirectory,
   withFigures: boolean,
 ): Promise<ClientStanding> {
-  const { damagedContents, ...sets } = await standingInCatalog(system, directory, withFigures);
+  const { damagedContents, ...sets } = await standingInFiles(system, directory, withFigures);
   if (!withFigures) return { ...sets, figures: undefined };
   const storedBytes =
     directory.bucket === undefined
@@ -61,15 +69,16 @@ export async function standingOf(
 }
 
 /**
- * Returns what the catalog of a client shows. Without `withDamage`, no damaged contents are counted. Throws errors of
+ * Returns what the catalog and other files of a client show. Without `withDamage`, no damaged contents are counted. Throws errors of
  * opening a catalog.
  */
-export async function standingInCatalog(
+export async function standingInFiles(
   system: System,
   directory: ClientDirectory,
   withDamage: boolean,
 ): Promise<Omit<ClientStanding, 'figures'> & Pick<StoreFigures, 'damagedContents'>> {
-  const none = { completeSets: 0, unfinishedAtMs: 0, usualLateMs: 0, damagedContents: 0 };
+  const proofs = proofTimes(system, directory.path);
+  const none = { proofs, completeSets: 0, unfinishedAtMs: 0, usualLateMs: 0, damagedContents: 0 };
   const { catalogPath } = directory;
   if (system.files.status(catalogPath) === undefined) {
     return { ...none, isInUse: false, newest: undefined };
@@ -80,6 +89,7 @@ export async function standingInCatalog(
   const last = listed.findLast(({ state }) => state !== 'superseded');
   const isOpen = last?.state === 'unfinished';
   return {
+    proofs,
     newest: goodSet(complete.at(-1)),
     completeSets: complete.length,
     isInUse: isOpen && isClientInUse(directory),

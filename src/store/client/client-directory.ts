@@ -79,6 +79,10 @@ export function openClientDirectory(system: System, options: OpenOptions): Clien
   return describeClient(options, generation);
 }
 
+export function clientExists(client: string): TardisError {
+  return new TardisError('CLIENT_EXISTS', `the client "${client}" exists already`);
+}
+
 /** Returns NO_SUCH_CLIENT, or throws NO_SUCH_STORE if the directory of the store is none. */
 function noSuchClient(
   files: Files,

@@ -13,6 +13,8 @@ export const CATALOG_FILE = 'tardis.db';
 export const RESERVE_FILE = 'reserve';
 /** File that records which data a check has read, and when. It is only a hint. */
 export const CHECKED_FILE = 'checked.db';
+/** Empty file whose time is that of the last restore that proved its contents. It is only a hint. */
+export const RESTORED_FILE = 'restored';
 export const KEYS_DIRECTORY = 'keys';
 /** File that describes the source of a second generation. */
 export const GENERATION_FILE = 'generation.json';

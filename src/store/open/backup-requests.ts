@@ -4,11 +4,21 @@
  */
 import path from 'node:path';
 import { TardisError } from '../../errors/index.js';
-import { failedStoreWrite, guardDirectory, type System } from '../../system/index.js';
+import { isRequester } from '../../model/index.js';
+import {
+  failedStoreWrite,
+  type Files,
+  guardDirectory,
+  readStart,
+  type System,
+} from '../../system/index.js';
 import { bucketAt } from '../client/bucket-access.js';
+import type { ClientDirectory } from '../client/client-directory.js';
 import { putFile } from '../client/store-directory.js';
 import { isClientName } from '../layout/client-name.js';
 import { REQUESTS_DIRECTORY } from '../layout/layout.js';
+
+const MAX_FILE_BYTES = 512;
 
 /** Requests a backup of a client. Throws USAGE for a store in a bucket, and STORE_NOT_WRITABLE or the like. */
 export async function requestBackup(
@@ -22,15 +32,53 @@ export async function requestBackup(
   await putFile(system.files, path.join(folderOf(store), client), `${by}\n`);
 }
 
-/** Returns the times of all open requests, in milliseconds since 1970, by the names of their clients. */
-export function requestedBackups({ files }: System, store: string): ReadonlyMap<string, number> {
+/** An open request: its time in milliseconds since 1970, and the account; empty if that cannot be read. */
+interface BackupRequest {
+  readonly atMs: number;
+  readonly by: string;
+}
+
+/** Returns all open requests, by the names of their clients. */
+export function requestedBackups(
+  system: System,
+  store: string,
+): ReadonlyMap<string, BackupRequest> {
+  const { files } = system;
   const folder = folderOf(store);
   if (files.status(folder) === undefined) return new Map();
-  const names = files.list(folder).filter(isClientName);
-  const times = names.map(
-    (name) => [name, files.status(path.join(folder, name))?.mtimeMs] as const,
+  const found = files.list(folder).filter(isClientName);
+  return new Map(
+    found.flatMap((name) => {
+      const atMs = files.status(path.join(folder, name))?.mtimeMs;
+      return atMs === undefined
+        ? []
+        : [
+            [
+              name,
+              { atMs: Math.floor(atMs), by: requester(files, path.join(folder, name)) },
+            ] as const,
+          ];
+    }),
   );
-  return new Map(times.flatMap(([name, ms]) => (ms === undefined ? [] : [[name, Math.floor(ms)]])));
+}
+
+/** Returns the account that has requested a backup of a client; undefined if there is no request. */
+export function requesterOf(
+  { files }: System,
+  { client, path: directory }: Pick<ClientDirectory, 'client' | 'path'>,
+): string | undefined {
+  const file = path.join(folderOf(path.dirname(directory)), client);
+  return requester(files, file) || undefined;
+}
+
+/** Returns the account in a file; empty if there is none, or if it cannot be read, which ends no backup. */
+function requester(files: Files, file: string): string {
+  try {
+    const by = readStart(files, file, MAX_FILE_BYTES)?.toString('utf8').trim();
+    return isRequester(by) ? by : '';
+  } catch {
+    return '';
+  }
 }
 
 /** Ends the request for a client, if there is one: its backup has been made, or has failed. */

@@ -5,6 +5,7 @@ import { failedStoreWrite, type Files, requireNoLink, type System } from '../../
 import { publishClient, requireNewIn } from '../bucket/client-object.js';
 import {
   type ClientDirectory,
+  clientExists,
   describeClient,
   guardClient,
   makeFormat,
@@ -67,10 +68,6 @@ export async function createClientDirectory(
     throw failedStoreWrite(files, directory, error, `making ${directory}`);
   }
   return made;
-}
-
-export function clientExists(client: string): TardisError {
-  return new TardisError('CLIENT_EXISTS', `the client "${client}" exists already`);
 }
 
 /** Creates a directory, durable in its parent. Throws STORE_NOT_WRITABLE if a file has its name. */

@@ -1,23 +1,30 @@
 /**
  * Codes by which a new machine makes its client through a server, once. `.joins/CLIENT` in the store has the hash of the
- * secret in the code, and the time until which it counts. The client's name is in the code, so a code makes one client
- * only, and a newer code for that name replaces it. A secret has 160 random bits, so its hash needs no salt.
+ * secret in the code, the time until which it counts, and the account to which the client was added for it. The client's
+ * name is in the code, so a code makes one client only, and a newer code for that name replaces it. A secret has 160 random
+ * bits, so its hash needs no salt.
  */
 import { createHash, randomBytes, timingSafeEqual, X509Certificate } from 'node:crypto';
 import path from 'node:path';
 import { TardisError } from '../../errors/index.js';
-import { failedStoreWrite, guardDirectory, readStart, type System } from '../../system/index.js';
+import {
+  failedStoreWrite,
+  type Files,
+  guardDirectory,
+  readStart,
+  type System,
+} from '../../system/index.js';
+import { removeTarget } from '../accounts/space-accounts.js';
 import { bucketAt } from '../client/bucket-access.js';
-import { isClientDirectory } from '../client/client-directory.js';
+import { clientExists, isClientDirectory } from '../client/client-directory.js';
 import { putFile } from '../client/store-directory.js';
 import { checkClientName, isClientName, shownName } from '../layout/client-name.js';
 import { JOINS_DIRECTORY } from '../layout/layout.js';
-import { clientExists } from './create-client.js';
 
 const LASTING_MS = 3_600_000;
 const SECRET_BYTES = 20;
-const MAX_FILE_BYTES = 256;
-const LINE = /^sha256 ([0-9a-f]{64}) until (\d{1,15})\n$/;
+const MAX_FILE_BYTES = 512;
+const LINE = /^sha256 ([0-9a-f]{64}) until (\d{1,15})(?: of (\S+))?\n$/;
 const CODE = /^join:([^@\s]+)@([^@#/\s]+)#([\w-]{43})\.([\w-]{27})$/;
 
 /** The parts of a code. */
@@ -48,6 +55,8 @@ interface Joining {
   readonly server: string;
   /** The server's certificate (PEM). */
   readonly certificate: Buffer;
+  /** Account to which the client was added for this code, and which loses it if the code is never used. */
+  readonly addedTo?: string | undefined;
 }
 
 /**
@@ -57,7 +66,7 @@ interface Joining {
 export async function makeJoinCode(
   system: System,
   store: string,
-  { client, server, certificate }: Joining,
+  { client, server, certificate, addedTo }: Joining,
 ): Promise<{ text: string; untilMs: number }> {
   const { files, clock } = system;
   checkClientName(client);
@@ -73,7 +82,9 @@ export async function makeJoinCode(
   }
   const untilMs = clock.nowMs() + LASTING_MS;
   const file = fileOf(store, client);
-  const line = `sha256 ${hashOf(secret).toString('hex')} until ${untilMs}\n`;
+  const account = addedTo ?? readCode(files, file)?.account;
+  const of = account === undefined ? '' : ` of ${account}`;
+  const line = `sha256 ${hashOf(secret).toString('hex')} until ${untilMs}${of}\n`;
   await putFile(files, file, line, { isSecret: true });
   return { text, untilMs };
 }
@@ -89,25 +100,70 @@ export function takeJoinCode(
 ): () => Promise<void> {
   const { files, clock } = system;
   const file = fileOf(store, client);
-  const line = readStart(files, file, MAX_FILE_BYTES)?.toString('latin1') ?? '';
-  const [, hex = '', until = '0'] = LINE.exec(line) ?? [];
-  const leftMs = Number(until) - clock.nowMs();
-  const isRight = hex !== '' && timingSafeEqual(Buffer.from(hex, 'hex'), hashOf(secret));
-  // A clock that was set back makes no code last longer.
-  if (!isRight || leftMs <= 0 || leftMs > LASTING_MS) throw invalidCode();
+  const code = readCode(files, file);
+  const isRight = code !== undefined && timingSafeEqual(code.hash, hashOf(secret));
+  if (!isRight || isOver(code, clock.nowMs())) throw invalidCode();
   try {
     files.unlink(file); // of several takers, in other processes too, one succeeds
   } catch (error) {
     if (files.status(file) === undefined) throw invalidCode();
     throw failedStoreWrite(files, file, error);
   }
-  return () => putFile(files, file, line, { isSecret: true });
+  return () => putFile(files, file, code.line, { isSecret: true });
+}
+
+/**
+ * Ends the codes that were not used in time, and removes their clients from the accounts to which they were added. Throws
+ * STORE_NOT_WRITABLE or the like. Must not run beside other changes of accounts.
+ */
+export async function endOldJoinCodes(system: System, store: string): Promise<void> {
+  const { files, clock } = system;
+  if (bucketAt(store) !== undefined || files.status(folderOf(store)) === undefined) return;
+  for (const client of files.list(folderOf(store)).filter(isClientName)) {
+    const file = fileOf(store, client);
+    const code = readCode(files, file);
+    if (code === undefined || !isOver(code, clock.nowMs())) continue;
+    const { account } = code;
+    const isThere = isClientDirectory(system, path.join(store, client));
+    if (account !== undefined && !isThere) await removeTarget(system, store, { account, client });
+    try {
+      if (files.status(file) !== undefined) files.unlink(file);
+    } catch (error) {
+      throw failedStoreWrite(files, file, error);
+    }
+  }
+}
+
+/** A code as its file has it. */
+interface StoredCode {
+  readonly line: string;
+  readonly hash: Buffer;
+  readonly untilMs: number;
+  /** Account to which the client was added for the code. */
+  readonly account: string | undefined;
+}
+
+/** Returns the code in a file; undefined if there is none. */
+function readCode(files: Files, file: string): StoredCode | undefined {
+  const line = readStart(files, file, MAX_FILE_BYTES)?.toString('latin1') ?? '';
+  const [, hex, until, account] = LINE.exec(line) ?? [];
+  if (hex === undefined || (account !== undefined && !isClientName(account))) return undefined;
+  return { line, hash: Buffer.from(hex, 'hex'), untilMs: Number(until), account };
+}
+
+/** True if a code counts no more. A clock that was set back makes no code last longer. */
+function isOver({ untilMs }: StoredCode, nowMs: number): boolean {
+  return untilMs <= nowMs || untilMs - nowMs > LASTING_MS;
 }
 
 function fileOf(store: string, client: string): string {
+  return path.join(folderOf(store), client);
+}
+
+function folderOf(store: string): string {
   const folder = path.join(store, JOINS_DIRECTORY);
   guardDirectory(folder, store); // files of root get the owner of the store
-  return path.join(folder, client);
+  return folder;
 }
 
 function hashOf(secret: string): Buffer {

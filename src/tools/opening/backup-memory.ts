@@ -1,10 +1,13 @@
 /**
  * The memory of this machine of its backups of a client: when the last good one ended, when the store was last seen, and
- * when a fault was last reported, when a backup last began on a request. Messages need it while the store is away.
+ * when a fault was last reported, when a backup last began on a request, and when files were last restored and proven.
+ * Messages need it while the store is away.
  */
 import { isBucketText } from '../../config/index.js';
 import type { ErrorCode } from '../../errors/index.js';
+import type { History } from '../../history/index.js';
 import { ageText } from '../../model/index.js';
+import type { noteProof } from '../../restore/index.js';
 import {
   absolutePath,
   byteText,
@@ -18,7 +21,14 @@ import {
 } from '../../system/index.js';
 import { formatTime } from '../output/units.js';
 
-const FACTS = ['lastGoodMs', 'failedAtMs', 'seenAtMs', 'reportedAtMs', 'requestedMs'] as const;
+const FACTS = [
+  'lastGoodMs',
+  'failedAtMs',
+  'seenAtMs',
+  'reportedAtMs',
+  'requestedMs',
+  'restoredMs',
+] as const;
 /** Times of a client; one that this machine does not know is missing. */
 export type Remembered = Readonly<Partial<Record<(typeof FACTS)[number], number>>>;
 
@@ -74,6 +84,28 @@ export function memoryOf(
   const now = byteText(absolutePath(store));
   const place = lastingPlace(now);
   return new BackupMemory(place, client, deviceLink(place) === undefined ? undefined : now);
+}
+
+/**
+ * Notes a restore, at the store and in the memory of this machine, if it proves that files can be restored from there. Never
+ * throws, but for bugs.
+ */
+export async function noteRestore(
+  { client, server, database }: RestoredFrom,
+  history: History,
+  restored: Parameters<typeof noteProof>[1],
+): Promise<void> {
+  const { noteProof: note } = await import('../../restore/index.js'); // a restore has loaded it
+  if (!(await note(history, restored))) return;
+  const store = server === undefined ? database : undefined;
+  memoryOf({ client, server: server ?? '' }, store).note({ restoredMs: Date.now() });
+}
+
+interface RestoredFrom {
+  readonly client: string;
+  /** The server that was read; undefined for a store of this machine or a bucket. */
+  readonly server: string | undefined;
+  readonly database: Buffer;
 }
 
 /** Returns a sentence about the last good backup, as far as this machine knows. */

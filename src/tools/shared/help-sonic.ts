@@ -96,7 +96,8 @@ export const KEYS_HELP = {
     },
   },
   'sonic account': {
-    summary: 'list, create, change or remove the accounts of a client, each with its own rights',
+    summary:
+      'list, create, change or remove the accounts of a client, each with its own rights, and change its quota',
     examples: {
       [`sonic account ${AT}`]: 'lists the accounts',
       [`sonic account --add phone --rights add,list ${AT}`]:
@@ -105,6 +106,8 @@ export const KEYS_HELP = {
         'changes its rights, so that it can only read',
       [`sonic account --add figures --token --rights list ${AT}`]:
         'creates an account for a program, and prints the token for tardisremote',
+      [`sonic account --quota 200G ${AT}`]:
+        'gives the account file that owns the client, and all of its clients together, 200 GiB',
       [`sonic account --remove phone ${AT}`]:
         'removes the account, so that nobody can log in with it',
     },

@@ -26,11 +26,12 @@ import {
 } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { jsonText } from '../output/json-text.js';
+import { adminHere } from '../opening/admin.js';
 import { clientPlace, storeSystem } from '../opening/local-store.js';
 import { compareShown, requireNewest } from '../opening/rollback.js';
 import { requireNewPassword, requirePassword, stretchFor } from '../opening/password.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
-import { formatTable } from '../output/units.js';
+import { formatBytes, formatTable } from '../output/units.js';
 import { bringAccounts, checkShown, keysOf, keysOfKnown, promptFor } from '../opening/keys.js';
 import { printResult, requireOne } from './passwords.js';
 
@@ -56,6 +57,11 @@ export async function account(options: Options): Promise<void> {
   compareShown(system, options);
   await bringAccounts(system, options);
   const [name] = names;
+  if (options.accountQuota !== undefined) {
+    if (name !== undefined) throw new TardisError('USAGE', '--quota is given alone');
+    await setQuota(options, system, options.accountQuota);
+    return;
+  }
   if (name === undefined) {
     list(options, system, client);
     return;
@@ -69,6 +75,16 @@ export async function account(options: Options): Promise<void> {
     else await add(options, system, addAccount);
   } else if (changeAccount !== undefined) await change(options, system, changeAccount);
   else await remove(options, system, name);
+}
+
+async function setQuota(options: Options, system: System, quotaBytes: number): Promise<void> {
+  const there = adminHere(system, options, undefined); // a quota needs no keys
+  const { account: name, targets, beforeBytes } = await there.changeQuota(quotaBytes);
+  const sizeText = (bytes: number): string => (bytes === 0 ? 'no quota' : formatBytes(bytes));
+  const text = `The account "${name}" (${targets.join(', ')}) has ${sizeText(quotaBytes)} from now on; it had ${sizeText(beforeBytes)}.`;
+  if (options.json) {
+    print(jsonText({ version: JSON_VERSION, account: name, targets, quotaBytes, beforeBytes }));
+  } else print(text);
 }
 
 function list({ json, client }: Options, system: System, directory: string): void {

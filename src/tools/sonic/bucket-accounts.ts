@@ -6,8 +6,13 @@ import path from 'node:path';
 import { configInvalid, type Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
-import { MAX_ACCOUNT_BYTES, parseAccount } from '../../server/index.js';
-import { isClientName, MAX_ACCOUNT_FILES, putAccountFiles } from '../../store/index.js';
+import {
+  isClientName,
+  MAX_ACCOUNT_BYTES,
+  MAX_ACCOUNT_FILES,
+  parseAccount,
+  putAccountFiles,
+} from '../../store/index.js';
 import { absolutePath, byteText, readStart, type System } from '../../system/index.js';
 import { jsonText } from '../output/json-text.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';

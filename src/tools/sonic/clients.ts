@@ -13,7 +13,7 @@ import { differencesFromKnown } from '../opening/rollback.js';
 import { donePartly } from '../output/output.js';
 import { printAbove } from '../output/progress-line.js';
 import { remotePlace } from '../opening/server.js';
-import { formatTable, formatTime } from '../output/units.js';
+import { formatBytes, formatTable, formatTime } from '../output/units.js';
 import { jsonText } from '../output/json-text.js';
 
 export async function clients(options: Settings<'sonic clients'>): Promise<void> {
@@ -26,8 +26,19 @@ export async function clients(options: Settings<'sonic clients'>): Promise<void>
     print(jsonText({ version: JSON_VERSION, clients: shown }));
     return;
   }
-  if (shown.length === 0) print('No clients yet.');
-  else print(formatTable([HEAD, ...shown.map(rowOf)], [1]));
+  if (shown.length === 0) {
+    print('No clients yet.');
+    return;
+  }
+  const rows = shown.map(rowOf);
+  const isShown = (column: number): boolean =>
+    !RARE.includes(HEAD[column]!) || rows.some((row) => row[column] !== '');
+  print(
+    formatTable(
+      [HEAD, ...rows].map((row) => row.filter((_, at) => isShown(at))),
+      [1],
+    ),
+  );
 }
 
 async function overview(
@@ -60,16 +71,21 @@ function warnOfOther(
   }
 }
 
-const HEAD = ['client', 'sets', 'newest set', 'of', 'protection', 'state'];
+const HEAD = ['client', 'sets', 'newest set', 'of', 'restored', 'space', 'protection', 'state'];
+/** Columns that are shown only if a client has something there. */
+const RARE: readonly string[] = ['restored', 'space'];
 
 function rowOf({ client, ...one }: ClientOverview & ClientState): string[] {
   const { completeSets, newestSet, newestAtMs, protection, fault, state, reason } = one;
+  const { restoredAtMs, quotaBytes, accountBytes } = one;
   const isThere = newestSet > 0;
   return [
     client,
     fault === '' ? String(completeSets) : '',
     isThere ? String(newestSet) : '',
     isThere ? formatTime(newestAtMs) : '',
+    restoredAtMs === 0 ? '' : formatTime(restoredAtMs),
+    quotaBytes === 0 ? '' : `${formatBytes(accountBytes)} of ${formatBytes(quotaBytes)}`,
     protection,
     fault !== '' ? `cannot be read: ${fault}` : state === 'good' ? state : `${state}: ${reason}`,
   ];

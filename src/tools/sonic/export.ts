@@ -11,6 +11,7 @@ import {
 import { nodeSystem, type System } from '../../system/index.js';
 import { openRestoreJobs } from '../../workers/index.js';
 import { openAdministered } from '../opening/history.js';
+import { noteRestore } from '../opening/backup-memory.js';
 import { noteDamage } from '../opening/local-store.js';
 import { complain, messageLine } from '../output/front.js';
 import { jsonText } from '../output/json-text.js';
@@ -66,6 +67,10 @@ export async function exportSets(options: Options): Promise<number> {
     const run = { system, options, history, target, signal, warn };
     await writeSets(run, planned, written);
     if (sets.some(({ isDoubtful }) => isDoubtful)) status = PARTLY;
+    const files = written.reduce((sum, { progress }) => sum + progress.files, 0);
+    const failures = written.flatMap((one) => one.failures);
+    const from = { ...options, server: options.throughServer };
+    await noteRestore(from, history, { progress: { files }, failures });
     printEnd(options, planned, written, history.doubts);
   } finally {
     history.close(); // An open reader would block the marking of damage.

@@ -104,6 +104,7 @@ function linesOf({ set, roots, notes, seal, config }: SetInfo): string[] {
   if (marks.priority !== 0) add('priority', String(marks.priority));
   add('tags', marks.tags.join(' '));
   add('machine', machineName(marks.machine));
+  add('requested by', shown(marks.requestedBy ?? ''));
   add('seal', SEALS[seal]);
   roots.forEach((root, index) => add(index === 0 ? 'roots' : '', displayName(root)));
   for (const [name, value] of Object.entries(set.stats)) {

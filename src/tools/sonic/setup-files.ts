@@ -34,6 +34,7 @@ import { isForeign, MARK, tardisCommand } from '../shared/own-files.js';
 import { type Scope, systemctl, UNIT } from './backup-timer.js';
 import {
   BUCKET_NAMES,
+  type Hooks,
   type Keep,
   LATE_SECONDS,
   passwordPath,
@@ -119,6 +120,7 @@ export function configText(plan: Plan): string {
           [['purge', true]],
         )),
     ...reportLines(plan.report),
+    ...hookLines(plan.hooks),
     ...plan.added,
     '',
   ].join('\n');
@@ -131,6 +133,14 @@ function reportLines(report: Report): string[] {
   if (report.kind === 'url') return block(REPORTED, [['urlFailure', report.to]]);
   if (report.kind === 'nobody') return [];
   return block(REPORTED, [['notices', true]]);
+}
+
+function hookLines({ before, after }: Hooks): string[] {
+  const lines: Line[] = [
+    ...(before.length === 0 ? [] : [['hookBefore', before] as const]),
+    ...(after.length === 0 ? [] : [['hookAfter', after] as const]),
+  ];
+  return lines.length === 0 ? [] : block('Commands that run around each backup.', lines);
 }
 
 /** Returns the plan that an earlier run has written; undefined if there is none. Throws CONFIG_INVALID. */
@@ -152,6 +162,7 @@ export function writtenPlan(keep: Keep | undefined): Plan | undefined {
     scope: process.geteuid?.() === 0 && isThere(unitPath('system', 'timer')) ? 'system' : 'user',
     keep: given.purge ? keep : undefined,
     report,
+    hooks: { before: given.hookBefore ?? [], after: given.hookAfter ?? [] },
     added: addedLines(file, report),
     bucket: [],
     mayShareDisk: true, // this was confirmed when the file was written
@@ -178,6 +189,8 @@ const PLANNED: readonly SettingName[] = [
   'overdueSeconds',
   'onRequest',
   'purge',
+  'hookBefore',
+  'hookAfter',
   ...BUCKET_NAMES,
 ];
 const REPORTING: Readonly<Record<Report['kind'], SettingName | undefined>> = {

@@ -9,6 +9,7 @@ import {
   readIni,
   type SettingName,
   splitList,
+  splitWords,
 } from '../../config/index.js';
 import { displayName, displayText, type Schedule, SCHEDULES } from '../../model/index.js';
 import { spanOf } from '../../retention/index.js';
@@ -41,6 +42,14 @@ export type Report =
   | { readonly kind: 'nobody' | 'desktop' }
   | { readonly kind: 'mail' | 'url'; readonly to: string };
 
+/** Commands around each backup, as lists of words; empty for none. */
+export interface Hooks {
+  readonly before: readonly string[];
+  readonly after: readonly string[];
+}
+
+export const NO_HOOKS: Hooks = Object.freeze({ before: [], after: [] });
+
 export interface Plan {
   /** Absolute paths, as byte text. */
   readonly sources: readonly string[];
@@ -58,6 +67,7 @@ export interface Plan {
   /** Undefined if every set is kept, or the server decides. */
   readonly keep: Keep | undefined;
   readonly report: Report;
+  readonly hooks: Hooks;
   /** Code by which the server makes this client, as it was given; undefined without one. */
   readonly code?: string | undefined;
   /** True if the store may be on the disk of the sources. */
@@ -94,6 +104,8 @@ export const QUESTIONS = [
   'When',
   'Keep',
   'Report',
+  'HookBefore',
+  'HookAfter',
 ] as const;
 export type Question = (typeof QUESTIONS)[number];
 /** Keys that only a file of answers has. */
@@ -176,6 +188,14 @@ const PARSERS: Readonly<Record<Key, (plan: Plan, text: string) => Plan>> = {
     keep: isNone(text) || text === 'all' ? undefined : keepIn(text),
   }),
   Report: (plan, text) => ({ ...plan, report: reportIn(text) }),
+  HookBefore: (plan, text) => ({
+    ...plan,
+    hooks: { ...plan.hooks, before: hookIn(text, 'HookBefore') },
+  }),
+  HookAfter: (plan, text) => ({
+    ...plan,
+    hooks: { ...plan.hooks, after: hookIn(text, 'HookAfter') },
+  }),
   SameDisk: (plan, text) => ({ ...plan, mayShareDisk: isYes(text, 'SameDisk') }),
 };
 
@@ -295,6 +315,14 @@ function reportIn(text: string): Report {
   throw configInvalid('Report must be an address of mail, a URL, desktop or nobody');
 }
 
+function hookIn(text: string, where: string): readonly string[] {
+  return isNone(text) ? [] : splitWords(text, where);
+}
+
+function hookText(words: readonly string[]): string {
+  return words.length === 0 ? 'none' : formatValue([...words], { type: 'command' });
+}
+
 /** Returns an answer that gives what the plan has. */
 export function answerText(question: Question, plan: Plan): string {
   const { sources, excludes, store, server, client, passwordFile, time, keep, report } = plan;
@@ -315,6 +343,10 @@ export function answerText(question: Question, plan: Plan): string {
       return server === undefined ? keepText(keep) : 'as the server does';
     case 'Report':
       return 'to' in report ? report.to : report.kind;
+    case 'HookBefore':
+      return hookText(plan.hooks.before);
+    case 'HookAfter':
+      return hookText(plan.hooks.after);
   }
 }
 

@@ -124,6 +124,13 @@ function offered(question: Question, plan: Plan): Offer {
         ...none,
         hint: 'Where a failed backup is reported: a mail address, a URL, desktop or nobody.',
       };
+    case 'HookBefore':
+      return {
+        ...none,
+        hint: 'Command to run before a backup, which begins only if it succeeds; or none.',
+      };
+    case 'HookAfter':
+      return { ...none, hint: 'Command to run after a backup, whatever its result; or none.' };
     default:
       return none;
   }

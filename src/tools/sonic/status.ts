@@ -2,7 +2,6 @@
  * Implements `sonic status`: shows the state of a client's backups, from the store, the timer of systemd and the
  * configuration. A store on this machine is read without its keys.
  */
-import path from 'node:path';
 import { isBucket, resolveSettings, type Settings } from '../../config/index.js';
 import { asTardisError, type TardisError } from '../../errors/index.js';
 import {
@@ -26,7 +25,7 @@ import {
   shownRoots,
 } from '../../model/index.js';
 import { overviewOf } from '../../server/index.js';
-import { CHECKED_FILE, closeSharedStores, shownStore } from '../../store/index.js';
+import { closeSharedStores, shownStore } from '../../store/index.js';
 import {
   byteText,
   type DiskSpace,
@@ -64,8 +63,6 @@ interface Look {
   readonly roots: readonly Buffer[];
   readonly isEncrypted: boolean;
   readonly space: DiskSpace | undefined;
-  /** Time at which a check has last read data of the client; undefined if none has, or if a server has the store. */
-  readonly checkedAtMs: number | undefined;
 }
 
 const NOTHING: Look = {
@@ -74,7 +71,6 @@ const NOTHING: Look = {
   roots: [],
   isEncrypted: false,
   space: undefined,
-  checkedAtMs: undefined,
 };
 
 /** All that is shown. */
@@ -216,12 +212,7 @@ async function lookHere(system: System, options: Options): Promise<Look> {
   using history = openLocalHistory(system, place);
   const [overview] = await overviewOf(system, place, [place.client]);
   const isEncrypted = overview?.protection === 'encrypted';
-  const folder = path.join(place.store, place.client);
-  return {
-    ...(await lookIn(history, isEncrypted)),
-    overview,
-    checkedAtMs: system.files.status(path.join(folder, CHECKED_FILE))?.mtimeMs,
-  };
+  return { ...(await lookIn(history, isEncrypted)), overview };
 }
 
 /** Reads a store through its server. Throws the errors of the login. */
@@ -229,14 +220,10 @@ function lookThere(options: Options): Promise<Look> {
   return withReports(options, async (history) => ({
     ...(await lookIn(history, history.contentKeys !== undefined)),
     overview: await history.reports.ownState?.(),
-    checkedAtMs: undefined,
   }));
 }
 
-async function lookIn(
-  history: History,
-  isEncrypted: boolean,
-): Promise<Omit<Look, 'checkedAtMs' | 'overview'>> {
+async function lookIn(history: History, isEncrypted: boolean): Promise<Omit<Look, 'overview'>> {
   const sets = await history.sets();
   const { space } = await history.reports.store();
   const newest = sets.findLast(({ state }) => state === 'complete');
@@ -313,7 +300,6 @@ function jsonOf(options: Options, shown: Shown): object {
     timer: timer?.name,
     sets: look.sets.filter(({ state: one }) => one === 'complete').length,
     ...spaceOf(look),
-    checkedAtMs: look.checkedAtMs,
   };
 }
 
@@ -333,7 +319,9 @@ function textOf(options: Options, shown: Shown): string {
         ? ''
         : `${formatBytes(space.freeBytes)} of ${formatBytes(space.totalBytes)} are free`,
     ],
-    ['last check', complete.length === 0 ? '' : checkText(options, shown)],
+    ['quota', quotaText(look)],
+    ['last check', complete.length === 0 ? '' : checkText(shown)],
+    ['last restore', complete.length === 0 ? '' : restoreText(shown)],
   ].filter(([, text]) => text !== '');
   const advice = state.advice === '' ? [] : [`What to do: ${state.advice}`];
   return [`${state.state}: ${state.reason}`, ...advice, '', formatTable(rows, [])].join('\n');
@@ -379,8 +367,21 @@ function nextText(options: Options, shown: Shown): string {
   return `${formatTime(next)} (${timer.name} of the ${timer.scope})`;
 }
 
-function checkText({ throughServer }: Options, { look, nowMs }: Shown): string {
-  if (throughServer !== undefined) return '';
-  if (look.checkedAtMs === undefined) return 'no data was read again (`tardis check --read-data`)';
-  return `data was read again ${ageText(Math.max(0, nowMs - look.checkedAtMs))} ago`;
+function quotaText({ overview }: Look): string {
+  const { quotaBytes = 0, accountBytes = 0, usedBytes = 0 } = overview ?? {};
+  if (quotaBytes === 0) return '';
+  const own =
+    usedBytes === accountBytes ? '' : `, ${formatBytes(usedBytes)} of them by this client`;
+  return `${formatBytes(accountBytes)} of ${formatBytes(quotaBytes)} are used${own}`;
+}
+
+function checkText({ state: { proof }, nowMs }: Shown): string {
+  if (proof === undefined) return '';
+  const { checkedAtMs } = proof;
+  if (checkedAtMs === undefined) return 'no data was read again (`tardis check --read-data`)';
+  return `data was read again ${ageText(Math.max(0, nowMs - checkedAtMs))} ago`;
+}
+
+function restoreText({ state: { proof } }: Shown): string {
+  return proof === undefined ? '' : `${proof.reason} ${proof.advice}`.trim();
 }

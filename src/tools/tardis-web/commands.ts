@@ -17,6 +17,7 @@ import { processEnvironment, type System, textBytes } from '../../system/index.j
 import {
   type Act,
   type Commands,
+  HOOK_KEYS,
   type Offer,
   SETUP_KEYS,
   type SetupAnswers,
@@ -34,7 +35,7 @@ type WebSettings = Settings<'tardis-web'>;
 export function commandsOf(system: System, settings: WebSettings): Commands {
   return {
     offers: offersOf(system, settings),
-    setup: (stored) => (isOfSetup(system, settings) ? setupAnswers(stored) : undefined),
+    setup: (stored) => (isOfSetup(system, settings) ? setupAnswers(settings, stored) : undefined),
     start: (act) => startedAll(linesOf(settings, act)),
   };
 }
@@ -63,12 +64,22 @@ function isOfSetup(system: System, settings: WebSettings): boolean {
   }
 }
 
-/** Returns the answers of `tardis setup` that its configuration has. A server has rules of its own. */
-function setupAnswers(stored: readonly ClientSetting[]): SetupAnswers {
+/**
+ * Returns the answers of `tardis setup` that its configuration has. A server has rules of its own, and a page that other
+ * machines reach has no commands.
+ */
+function setupAnswers(
+  { webListen }: Pick<WebSettings, 'webListen'>,
+  stored: readonly ClientSetting[],
+): SetupAnswers {
   const rules = new Map(stored.map(({ key, value }) => [key, value]));
   const plan = writtenPlan(keepStored((key) => rules.get(key)));
   if (plan === undefined) return {};
-  const keys = SETUP_KEYS.filter((key) => key !== 'Keep' || plan.server === undefined);
+  const keys = SETUP_KEYS.filter(
+    (key) =>
+      (key !== 'Keep' || plan.server === undefined) &&
+      (webListen === undefined || !HOOK_KEYS.some((hook) => hook === key)),
+  );
   return Object.fromEntries(keys.map((key) => [key, answerText(key, plan)]));
 }
 

@@ -132,7 +132,9 @@ export class BackupEvents {
   private event(event: HookEvent['event'], what: Partial<HookEvent> = {}): HookEvent {
     const { client, job } = this.settings;
     const seconds = Math.round(performance.now() - this.beganMs) / 1000;
-    return { event, client, job, ...what, seconds };
+    const { restoredMs } = this.memory.read();
+    const lastRestore = restoredMs === undefined ? undefined : new Date(restoredMs).toISOString();
+    return { event, client, job, lastRestore, ...what, seconds };
   }
 
   private async runLate(

@@ -53,8 +53,6 @@ export interface Door {
   readonly lateAfterMs?: number;
   /** Called if a download of a file fails, which its reader cannot explain to its user. */
   readonly onBroken?: (set: SetNumber, path: Buffer, error: unknown) => void;
-  /** Returns the time at which a check has last read data of a client; undefined if it is not known. */
-  readonly checkedAtMs?: (client: string) => number | undefined;
   /** Returns the clients that a visitor may see. */
   clients(visitor: Visitor): Promise<readonly ClientOverview[]>;
   /**

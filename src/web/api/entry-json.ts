@@ -67,6 +67,7 @@ export function setJson(set: BackupSet): SetJson {
     isLocked: marks.isLocked,
     priority: marks.priority,
     unread: countErrors(set.stats),
+    ...(marks.requestedBy === undefined ? {} : { requestedBy: marks.requestedBy }),
     isDoubtful: set.isDoubtful,
     changed: { filesRead, sentBytes },
   };

@@ -231,7 +231,8 @@ export const ROUTES = {
     method: 'GET',
     path: `${CLIENT}/store`,
     right: 'list',
-    summary: 'Returns the space on the disk of the store, and when its data was last checked.',
+    summary:
+      'Returns the space on the disk of the store, and when the certificate of the connection expires.',
     reply: Store,
   },
   purge: {

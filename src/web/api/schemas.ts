@@ -82,6 +82,11 @@ export const BackupSet = Type.Object({
   unread: Type.Integer({
     description: 'Number of entries that the backup could not read, or only in part.',
   }),
+  requestedBy: Type.Optional(
+    Type.String({
+      description: 'The administrator who requested the backup from its server, as CLIENT/ACCOUNT.',
+    }),
+  ),
   isDoubtful: Type.Boolean({ description: 'True if damage may have taken entries of the set.' }),
   changed: Type.Object(
     {
@@ -136,10 +141,47 @@ export const Client = Type.Object({
       'Age of the newest complete set from which the client is late; 0 if none is known.',
   }),
   encrypts: Type.Boolean(),
+  proof: Type.Optional(
+    Type.Object(
+      {
+        code: Type.Enum(['restored', 'old', 'none'], {
+          description: 'Restored in the last half year, before that, or never.',
+        }),
+        checkedAtMs: Type.Optional(
+          Type.Number({ description: 'Time at which a check has last read data again.' }),
+        ),
+        restoredAtMs: Type.Optional(
+          Type.Number({
+            description:
+              'Time at which files were last restored and all of their contents had the right digests.',
+          }),
+        ),
+        reason: Type.String({ description: 'A sentence.' }),
+        advice: Type.String({ description: 'What to do; empty if nothing is.' }),
+      },
+      {
+        description:
+          'The last proof that the backups can be restored; absent if the client cannot be read.',
+      },
+    ),
+  ),
+  space: Type.Optional(
+    Type.Object(
+      {
+        quotaBytes: Type.Number({ description: 'Bytes that the account may use.' }),
+        accountBytes: Type.Number({ description: 'Bytes that all of its clients use.' }),
+        usedBytes: Type.Number({ description: 'Bytes that this client uses.' }),
+      },
+      { description: 'The quota of the account that owns the client; absent without one.' },
+    ),
+  ),
   requestedAtMs: Type.Optional(
     Type.Number({
       description: 'Time at which an administrator requested a backup that did not begin yet.',
     }),
+  ),
+  requestedBy: Type.Optional(
+    Type.String({ description: 'That administrator, as CLIENT/ACCOUNT.' }),
   ),
   fault: Type.Optional(Type.String({ description: 'Code of the error that hides the figures.' })),
 });
@@ -150,8 +192,10 @@ export const Store = Type.Object({
     Type.Number({ description: 'Free bytes of the disk of the store, for users other than root.' }),
   ),
   totalBytes: Type.Optional(Type.Number({ description: 'Size of that disk.' })),
-  checkedAtMs: Type.Optional(
-    Type.Number({ description: 'Time at which a check has last read data of the client.' }),
+  certificateEndsAtMs: Type.Optional(
+    Type.Number({
+      description: 'Time at which the certificate of this connection expires; absent without TLS.',
+    }),
   ),
 });
 export type Store = Static<typeof Store>;

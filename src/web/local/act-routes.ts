@@ -119,7 +119,9 @@ function setupRoutes(commands: Commands, begun: Begun): AddedRoute[] {
         const before: Record<string, string | undefined> = await inForce(lease.history);
         const answers = Object.entries(body).filter(([key, text]) => text !== before[key]);
         if (answers.length === 0) throw invalidRequest('no answer differs');
-        const undo = answers.map(([key]) => [key, before[key] ?? '']);
+        const other = answers.find(([key]) => before[key] === undefined);
+        if (other !== undefined) throw invalidRequest(`this page does not change ${other[0]}`);
+        const undo = answers.map(([key]) => [key, before[key]!]);
         return begun(
           { kind: 'setup', answers: Object.fromEntries(answers) },
           { kind: 'setup', answers: Object.fromEntries(undo) },

@@ -24,8 +24,10 @@ export type Act =
   | { readonly kind: 'setup'; readonly answers: SetupAnswers }
   | { readonly kind: 'test-report' };
 
+/** Answers that are commands. Only a page on loopback changes them, since they run any program of this machine. */
+export const HOOK_KEYS = ['HookBefore', 'HookAfter'] as const;
 /** Answers of `tardis setup` that the page shows and changes, as one writes them in a file of answers. */
-export const SETUP_KEYS = ['Sources', 'Exclude', 'When', 'Keep', 'Report'] as const;
+export const SETUP_KEYS = ['Sources', 'Exclude', 'When', 'Keep', 'Report', ...HOOK_KEYS] as const;
 export type SetupAnswers = Readonly<Partial<Record<(typeof SETUP_KEYS)[number], string>>>;
 
 /**

@@ -4,6 +4,7 @@ export {
   type Offer,
   type OnLine,
   type PurgeRules,
+  HOOK_KEYS,
   SETUP_KEYS,
   type SetupAnswers,
 } from './acts.js';

@@ -5,6 +5,7 @@ import { joinPath, splitPath } from '../../model/index.js';
 import {
   newRestoreProgress,
   type RestoreFailure,
+  type RestoreProgress,
   type RestoreRequest,
   runRestore,
 } from '../../restore/index.js';
@@ -31,8 +32,14 @@ interface RestoringOptions {
   /** Opens the threads of a restore. The restore closes them at its end. */
   readonly openJobs: () => Promise<JobRunner>;
   readonly workers: number;
-  /** Records damage that a restore has found. Must not throw. */
-  readonly noteDamage?: (failures: readonly RestoreFailure[]) => Promise<void>;
+  /** Notes a restore: the damage that it has found, or that it has proven the backups. Must not throw. */
+  readonly noteRestored?: (restored: Restored) => Promise<void>;
+}
+
+/** The result of a restore. */
+export interface Restored {
+  readonly progress: RestoreProgress;
+  readonly failures: readonly RestoreFailure[];
 }
 
 export class Restores {
@@ -68,9 +75,9 @@ export class Restores {
     await this.work;
   }
 
-  private async noteDamage(failures: readonly RestoreFailure[]): Promise<void> {
-    const { history, noteDamage } = this.options;
-    const work = async (): Promise<void> => noteDamage?.(failures);
+  private async noteRestored(restored: Restored): Promise<void> {
+    const { history, noteRestored } = this.options;
+    const work = async (): Promise<void> => noteRestored?.(restored);
     await (history.whileWriting?.(work) ?? work());
   }
 
@@ -89,7 +96,7 @@ export class Restores {
       if (!dryRun) job.totalBytes = await this.countedBytes(jobs, request, signal);
       const means = { history, jobs, progress, signal };
       const { failures, losses } = await runRestore(system, means, request);
-      if (!dryRun) await this.noteDamage(failures);
+      if (!dryRun) await this.noteRestored({ progress, failures });
       const shown = failures.map((failure) => ({
         ...failure,
         path: body.output === undefined ? joinPath(ROOT, failure.path) : failure.path,

@@ -149,7 +149,15 @@ const answer = Type.Optional(
   Type.String({ maxLength: 16_384, pattern: String.raw`^[^\u0000-\u001f\u007f]*$` }),
 );
 export const SetupBody = Type.Object(
-  { Sources: answer, Exclude: answer, When: answer, Keep: answer, Report: answer },
+  {
+    Sources: answer,
+    Exclude: answer,
+    When: answer,
+    Keep: answer,
+    Report: answer,
+    HookBefore: answer,
+    HookAfter: answer,
+  },
   { additionalProperties: false, description: 'Answers of `tardis setup` (docs/using/setup.md).' },
 );
 export type SetupBody = Static<typeof SetupBody>;

@@ -6,7 +6,6 @@ import type { RecordDecoder } from '../../contents/index.js';
 import { systemCode, TardisError } from '../../errors/index.js';
 import type { ClientOverview, History } from '../../history/index.js';
 import { displayText, RIGHTS } from '../../model/index.js';
-import type { RestoreFailure } from '../../restore/index.js';
 import { hostInUrl, requireHost, type System } from '../../system/index.js';
 import type { Certificate } from '../../transport/index.js';
 import type { JobRunner } from '../../workers/index.js';
@@ -31,7 +30,7 @@ import {
 } from '../api/index.js';
 import { actRoutes } from './act-routes.js';
 import { Acts, type Commands } from './acts.js';
-import { DOUBTS_HEADER, Restores, shownDoubts } from './restores.js';
+import { DOUBTS_HEADER, type Restored, Restores, shownDoubts } from './restores.js';
 import { Entrance, type OwnHosts, requireOwn } from './guard.js';
 import { jobRoutes } from './job-routes.js';
 import type { Jobs } from './jobs.js';
@@ -85,8 +84,6 @@ interface LocalServerOptions {
   readonly lateAfterMs?: number;
   /** The options by which a command finds the store. */
   readonly storeWords?: string;
-  /** Returns when a check has last read data of a client. */
-  readonly checkedAtMs?: (client: string) => number | undefined;
   /** Returns the clients for the overview. */
   readonly clients: () => Promise<readonly ClientOverview[]>;
   /** Routes of other modules. */
@@ -94,8 +91,8 @@ interface LocalServerOptions {
   /** Adds handlers that are not routes of the API. */
   readonly extend?: (app: WebApp, door: Door) => void;
   readonly warn: (line: string) => void;
-  /** Records damage that a restore has found. */
-  readonly noteDamage?: (failures: readonly RestoreFailure[]) => Promise<void>;
+  /** Notes a restore: the damage that it has found, or that it has proven the backups. */
+  readonly noteRestored?: (restored: Restored) => Promise<void>;
 }
 
 export interface LocalServer {
@@ -262,7 +259,7 @@ function doorOf(
   { entrance, sessions }: { readonly entrance: Entrance; readonly sessions: BrowserSessions },
   contents: OpenContents,
 ): Door {
-  const { system, history, clients, lateAfterMs = 0, storeWords, checkedAtMs } = options;
+  const { system, history, clients, lateAfterMs = 0, storeWords } = options;
   return {
     program: 'tardis-web',
     system,
@@ -284,7 +281,6 @@ function doorOf(
     clients,
     lateAfterMs,
     ...(storeWords === undefined ? {} : { storeWords }),
-    ...(checkedAtMs === undefined ? {} : { checkedAtMs }),
     onBroken: (set, path, error) =>
       options.jobs.addFailed({ kind: 'download', set, paths: [path] }, error),
     open: async (client) => {

@@ -1,12 +1,17 @@
 /**
  * Changes by the administrator of some clients, from the page of a `tardisd`: codes for new machines, requests for
- * backups, and rules. A token that only shows figures has the right `admin` too, so each change needs another right.
+ * backups, rules, and the quota. A token that only shows figures has the right `admin` too, so each change needs another right.
  */
 import { TardisError } from '../../errors/index.js';
 import type { RightName } from '../../model/index.js';
-import { addTarget } from '../../server/index.js';
-import { endBackupRequest, makeJoinCode, requestBackup } from '../../store/index.js';
-import { hostAndPort, isHost, MAX_PORT, type System } from '../../system/index.js';
+import {
+  addTarget,
+  endBackupRequest,
+  endOldJoinCodes,
+  makeJoinCode,
+  requestBackup,
+} from '../../store/index.js';
+import { hostAndPort, isHost, MAX_PORT } from '../../system/index.js';
 import {
   type AddedRoute,
   addedRoute,
@@ -19,14 +24,21 @@ import { REMOTE_ROUTES } from './routes.js';
 import type { ServerDoor } from './server-door.js';
 import { type OwnServer, StoreDoor } from './store-door.js';
 
-/** Returns the routes. They refuse if this program is not a `tardisd`, since only that writes to the store. */
-export function administrationRoutes(door: StoreDoor | ServerDoor): AddedRoute[] {
-  const codes = new JoinCodes();
+/**
+ * Returns the routes. They refuse if this program is not a `tardisd`, since only that writes to the store. `onClose` requests a
+ * call when the program ends.
+ */
+export function administrationRoutes(
+  door: StoreDoor | ServerDoor,
+  onClose: (close: () => Promise<void>) => void,
+): AddedRoute[] {
+  const accounts = new AccountFiles(door);
+  onClose(() => accounts.close());
   return [
     addedRoute(REMOTE_ROUTES.join, async ({ visitor, body: { client, server } }) => {
       const { ownServer, store } = administered(door, visitor, 'add');
       const owned = ownClient(visitor);
-      const { text, untilMs } = await codes.make(door.system, store, {
+      const { text, untilMs } = await accounts.makeCode(store, {
         owned,
         client,
         server: withPort(server, ownServer.port),
@@ -44,6 +56,12 @@ export function administrationRoutes(door: StoreDoor | ServerDoor): AddedRoute[]
       if (isWithdrawn === true) endBackupRequest(door.system, store, client);
       else await requestBackup(door.system, store, { client, by });
       return {};
+    }),
+    addedRoute(REMOTE_ROUTES.quota, async ({ visitor, body: { quotaBytes } }) => {
+      const { ownServer } = administered(door, visitor, 'quota');
+      const change = () => ownServer.changeQuota(ownClient(visitor), quotaBytes);
+      const { account, targets, beforeBytes } = await accounts.inTurn(change);
+      return { account, targets: [...targets], beforeBytes };
     }),
     addedRoute(REMOTE_ROUTES.rules, async ({ visitor, body, lease }) => {
       const { ownServer } = administered(door, visitor, 'purge');
@@ -90,16 +108,47 @@ function ownClient({ client }: Visitor): string {
 
 type Joining = Parameters<typeof makeJoinCode>[2] & { readonly owned: string };
 
-/** Makes codes one after the other, since each may change the file of an account. */
-class JoinCodes {
-  private last: Promise<unknown> = Promise.resolve();
+/** Interval at which codes that were not used in time are ended. */
+const OLD_CODES_MS = 60_000;
 
-  make(system: System, store: string, joining: Joining): ReturnType<typeof makeJoinCode> {
-    const made = this.last.then(async () => {
-      await addTarget(system, store, joining);
-      return makeJoinCode(system, store, joining);
+/**
+ * Changes the files of accounts, one change after the other. At intervals it takes clients out of them whose codes were not used
+ * in time.
+ */
+class AccountFiles {
+  private last: Promise<unknown> = Promise.resolve();
+  private readonly timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly door: StoreDoor | ServerDoor) {
+    if (!(door instanceof StoreDoor) || door.ownServer === undefined) return;
+    const { store, log } = door;
+    const look = (): void => {
+      this.inTurn(() => endOldJoinCodes(door.system, store)).catch((error: unknown) => {
+        log.error({ err: error }, 'clients of old codes stay in their accounts');
+      });
+    };
+    this.timer = setInterval(look, OLD_CODES_MS).unref();
+    look();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.timer);
+    await this.last;
+  }
+
+  /** Runs a change after all earlier ones. Throws the errors of the change. */
+  inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const done = this.last.then(change);
+    this.last = done.catch(() => undefined); // the caller gets the error
+    return done;
+  }
+
+  makeCode(store: string, joining: Joining): ReturnType<typeof makeJoinCode> {
+    const { system } = this.door;
+    return this.inTurn(async () => {
+      await endOldJoinCodes(system, store);
+      const addedTo = await addTarget(system, store, joining);
+      return makeJoinCode(system, store, { ...joining, addedTo });
     });
-    this.last = made.catch(() => undefined); // the caller gets the error
-    return made;
   }
 }

@@ -53,7 +53,7 @@ export function registerRemoteApi(
     DELETED_ROUTE,
     askRoute(door),
     metricsRoute(door),
-    ...administrationRoutes(door),
+    ...administrationRoutes(door, (close) => void app.addHook('onClose', close)),
     ...more,
   ]);
 }
@@ -156,6 +156,12 @@ function metricsRoute(door: StoreDoor | ServerDoor): AddedRoute {
         unit: 'seconds',
         help: 'When the newest complete set ended, since 1970.',
         samples: of(({ newestAtMs }) => (newestAtMs === 0 ? undefined : newestAtMs / 1000)),
+      },
+      {
+        name: 'tardisremote_client_last_restore_timestamp_seconds',
+        unit: 'seconds',
+        help: 'Time at which files were last restored and all of their contents had the right digests.',
+        samples: of(({ restoredAtMs }) => (restoredAtMs === 0 ? undefined : restoredAtMs / 1000)),
       },
       {
         name: 'tardisremote_client_state',

@@ -7,6 +7,8 @@ import { PurgeRules, type RouteRow } from '../api/index.js';
  */
 const MAX_LOGIN_CHARS = 12 << 10;
 export const MAX_QUESTION_BYTES: number = (4 << 20) + 1024;
+/** Largest quota. JSON has no larger whole numbers. */
+const MAX_QUOTA_BYTES: number = Number.MAX_SAFE_INTEGER;
 export const QUESTION_TYPE = 'application/vnd.tardis';
 
 const Message = Type.String({
@@ -91,6 +93,22 @@ export const REMOTE_ROUTES = {
       'Stores the rules by which purges of the server keep sets of this client; an empty text or 0 for no rule, and rules that are left out stay. The login also needs the right `purge`. Only the page of a `tardisd` does this.',
     body: PurgeRules,
     reply: Type.Object({}),
+  },
+  quota: {
+    method: 'POST',
+    path: '/clients/{client}/quota',
+    right: 'admin',
+    summary:
+      'Changes the quota of the account that owns this client, for all clients of the account together; 0 for no quota. It applies from the next session on. The login also needs the right `quota`. Only the page of a `tardisd` does this.',
+    body: Type.Object(
+      { quotaBytes: Type.Integer({ minimum: 0, maximum: MAX_QUOTA_BYTES }) },
+      { additionalProperties: false },
+    ),
+    reply: Type.Object({
+      account: Type.String(),
+      targets: Type.Array(Type.String(), { description: 'All clients of the account.' }),
+      beforeBytes: Type.Number({ description: 'The quota until now; 0 if there was none.' }),
+    }),
   },
   metrics: {
     method: 'GET',

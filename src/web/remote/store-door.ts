@@ -19,12 +19,12 @@ import {
   overviewOf,
 } from '../../server/index.js';
 import {
-  CHECKED_FILE,
   hasEncryptingKeys,
   isTokenOf,
   loginKeys,
   openClientDirectory,
   parseToken,
+  type QuotaChange,
   readRights,
 } from '../../store/index.js';
 import { BoundedCache, type System, unguarded } from '../../system/index.js';
@@ -63,6 +63,8 @@ export interface OwnServer {
   readonly certificate: Pick<Certificate, 'cert'>;
   /** Changes a setting that is stored with a client, or removes it. Throws CLIENT_BUSY, CONFIG_INVALID. */
   changeSetting(client: string, key: string, value: string | undefined): Promise<void>;
+  /** Changes the quota of the account that owns a client. Throws ACCOUNT_FILE_MISSING and the like. */
+  changeQuota(client: string, quotaBytes: number): Promise<QuotaChange>;
 }
 
 export interface StoreDoorOptions {
@@ -249,11 +251,6 @@ export class StoreDoor implements Door {
     return all.filter((one) => this.serves(one.client));
   }
 
-  checkedAtMs(client: string): number | undefined {
-    const file = path.join(this.options.store, client, CHECKED_FILE);
-    return this.system.files.status(file)?.mtimeMs;
-  }
-
   async open(client: string): Promise<Lease> {
     const { system } = this;
     if (!this.serves(client)) {
@@ -280,6 +277,10 @@ export class StoreDoor implements Door {
 
   get store(): string {
     return this.options.store;
+  }
+
+  get log(): Logger {
+    return this.options.log;
   }
 
   /** Number of clients that are open. */

@@ -127,6 +127,7 @@ test('only answers that differ are given to the set-up, and those before them ta
   t.is((await act('setup', { When: 'daily' })).status, 400);
   t.is((await act('setup', { When: 'daily\nPlace = /elsewhere' })).status, 400);
   t.is((await act('setup', { Place: '/elsewhere' })).status, 400);
+  t.is((await act('setup', { HookBefore: 'sh' })).status, 400, 'the program does not offer it');
   const { job: begun } = await act('setup', { Sources: '/home/ann', When: 'weekly' });
   t.deepEqual(commands.acts.at(-1), { kind: 'setup', answers: { When: 'weekly' } });
   commands.end(0);

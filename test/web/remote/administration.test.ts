@@ -3,8 +3,9 @@
 import test from 'ava';
 import fs from 'node:fs';
 import path from 'node:path';
-import type { RightName } from '../../../src/model/index.js';
+import { type RightName, RIGHTS } from '../../../src/model/index.js';
 import {
+  changeQuota,
   createClientDirectory,
   parseJoinCode,
   putAccount,
@@ -38,7 +39,12 @@ test.before(async () => {
     await succeed('sonic', ['setconfig', '-D', store, '-C', client, ...words]);
   };
   server = await startWeb(lab.home, store, {
-    ownServer: { port: PORT, certificate, changeSetting },
+    ownServer: {
+      port: PORT,
+      certificate,
+      changeSetting,
+      changeQuota: (client, quotaBytes) => changeQuota(system, store, client, quotaBytes),
+    },
   });
   for (const client of ['desk', 'stranger']) await createClientDirectory(system, { store, client });
   fs.mkdirSync(path.join(store, '.accounts'));
@@ -78,40 +84,94 @@ const JOIN = '/join-codes';
 const REQUEST = '/backup-requests';
 const ADMIN: readonly RightName[] = ['add', 'list', 'admin'];
 
-test.serial('each route of an administrator needs admin and add, and a tardisd', async (t) => {
-  const isRefused: [string, number][] = [];
-  const roles: (readonly RightName[])[] = [
-    ['list', 'read', 'admin'],
-    ['add', 'list', 'read', 'purge'],
-    ['list'],
-    ['admin'],
-    ['admin', 'add'],
-    ADMIN,
-  ];
-  for (const rights of roles) {
-    const token = await tokenOf(rights);
-    for (const url of [JOIN, REQUEST]) {
-      const client = url === JOIN ? `new-${rights.join('-')}` : 'desk';
-      const body = url === JOIN ? { client, server: 'backup.example' } : { client };
-      const { status } = await change(token, url, body);
-      const isAllowed = rights.includes('admin') && rights.includes('add');
-      t.is(status, isAllowed ? 200 : 403, `${rights.join('+')} ${url}`);
-      isRefused.push([url, status]);
+const QUOTA = '/clients/me/quota';
+/** The routes of an administrator: the right that each needs beside `admin`, and a request. */
+const ROUTES: readonly (readonly [
+  url: string,
+  right: RightName,
+  body: (role: string) => object,
+])[] = [
+  [JOIN, 'add', (role) => ({ client: `new-${role}`, server: 'backup.example' })],
+  [REQUEST, 'add', () => ({ client: 'desk' })],
+  ['/clients/me/rules', 'purge', () => ({ KeepDaily: '7' })],
+  [QUOTA, 'quota', () => ({ quotaBytes: 5e9 })],
+];
+/** Every combination of rights. */
+const ROLES = Array.from({ length: 1 << RIGHTS.length }, (_, bits) =>
+  RIGHTS.filter((_right, bit) => ((bits >> bit) & 1) === 1),
+).filter((rights) => rights.length > 0);
+
+test.serial(
+  'each route of an administrator takes only its roles, and only at a tardisd',
+  async (t) => {
+    const changed: string[] = [];
+    const one = await startWeb(lab.home, store, {
+      ownServer: {
+        port: PORT,
+        certificate: await certificateIn(lab.home, 'sweep'),
+        changeSetting: async () => void changed.push('rules'),
+        changeQuota: async () => {
+          changed.push('quota');
+          return { account: 'office', targets: ['me', 'desk'], beforeBytes: 0 };
+        },
+      },
+    });
+    t.teardown(() => one.close());
+    for (const rights of ROLES) {
+      const token = await tokenOf(rights);
+      for (const [url, right, bodyOf] of ROUTES) {
+        changed.length = 0;
+        const { status } = await change(token, url, bodyOf(rights.join('-')), one);
+        const isAllowed = rights.includes('admin') && rights.includes(right);
+        const what = `${rights.join('+')} ${url}`;
+        t.is(status, isAllowed ? 200 : 403, what);
+        if (!isAllowed) t.deepEqual(changed, [], what);
+      }
     }
-  }
-  t.is(isRefused.filter(([, status]) => status === 200).length, 4);
-  const reader = await startWeb(lab.home, store);
-  t.teardown(() => reader.close());
-  for (const [url, body] of [
-    [JOIN, { client: 'late', server: 'backup.example' }],
-    [REQUEST, { client: 'desk' }],
-  ] as const) {
-    const { status, answer } = await change(await tokenOf(ADMIN), url, body, reader);
-    t.is(status, 403);
-    t.regex(String(answer['detail']), /only reads/);
-  }
-  t.is((await change(`me/none/${SECRET}`, JOIN, {})).status, 401);
-});
+    const reader = await startWeb(lab.home, store);
+    t.teardown(() => reader.close());
+    const token = await tokenOf(RIGHTS);
+    for (const [url, , bodyOf] of ROUTES) {
+      const { status, answer } = await change(token, url, bodyOf('late'), reader);
+      t.is(status, 403);
+      t.regex(String(answer['detail']), /only reads/);
+      t.is((await change(`me/none/${SECRET}`, url, bodyOf('none'))).status, 401);
+    }
+    t.is((await change(token, '/clients/stranger/quota', { quotaBytes: 1 }, one)).status, 403);
+  },
+);
+
+test.serial(
+  'the quota of the account is changed in its file, and shown with what is used',
+  async (t) => {
+    const token = await tokenOf(['list', 'admin', 'quota']);
+    const { answer } = await change(token, QUOTA, { quotaBytes: 3 * 1024 ** 3 });
+    t.deepEqual(answer, { account: 'office', targets: ['me', 'desk'], beforeBytes: 1024 ** 3 });
+    const text = 'SpaceQuota: 3G\n# ours\nTargets:  me desk\nSpaceUsed: 0\n';
+    t.is(fs.readFileSync(accountFile(), 'utf8'), text);
+    for (const body of [{ quotaBytes: -1 }, { quotaBytes: 1.5 }, { quotaBytes: 'x' }, {}]) {
+      t.is((await change(token, QUOTA, body)).status, 400, JSON.stringify(body));
+    }
+    const fresh = await startWeb(lab.home, store); // it has no answer from before
+    t.teardown(() => fresh.close());
+    const headers = { authorization: `Bearer ${token}` };
+    const shown = (await fresh.app.inject({ url: '/api/v1/clients', headers })).json<
+      { name: string; space: { usedBytes: number; accountBytes: number; quotaBytes: number } }[]
+    >();
+    const own = shown.find(({ name }) => name === 'me')!.space;
+    const sum = shown.reduce((bytes, { space }) => bytes + space.usedBytes, 0);
+    t.true(own.usedBytes > 0);
+    t.like(own, { accountBytes: sum, quotaBytes: 3 * 1024 ** 3 });
+    const words = ['account', '-D', store, '-C', 'desk', '--quota', '0'];
+    t.regex(
+      await succeed('sonic', words),
+      /"office" \(me, desk\) has no quota from now on; it had 3/,
+    );
+    t.notRegex(fs.readFileSync(accountFile(), 'utf8'), /SpaceQuota/);
+    fs.rmSync(accountFile());
+    t.is((await change(token, QUOTA, { quotaBytes: 1 })).code, 'ACCOUNT_FILE_MISSING');
+  },
+);
 
 test.serial(
   'a code adds its client to the account of the administrator, and takes no other',
@@ -209,7 +269,7 @@ test.serial(
 );
 
 test.serial(
-  'the page requests a backup, makes a code and keeps rules; without the rights it has no buttons',
+  'the page requests a backup, makes a code, keeps rules and changes the quota; without the rights it has no buttons',
   async (t) => {
     fs.rmSync(path.join(store, '.requests'), { recursive: true, force: true });
     const browser = await openBrowser();
@@ -229,7 +289,7 @@ test.serial(
     };
     const { page, faults } = await open(ADMIN);
     await page.getByRole('button', { name: 'Back up now: desk' }).click();
-    await page.getByText(/A backup was requested/).waitFor();
+    await page.getByText(/A backup was requested .*\(by me\/add-list-admin\)/).waitFor();
     t.is(await page.getByRole('button', { name: 'Back up now: desk' }).count(), 0);
     await page.getByRole('button', { name: 'Withdraw the request: desk' }).click();
     await page.getByRole('button', { name: 'Back up now: desk' }).waitFor();
@@ -250,7 +310,27 @@ test.serial(
     await keeping.getByRole('status').getByText('The rules are stored').waitFor();
     await fetched;
     t.like(await stored(), { KeepMonthly: '12', KeepYearly: '3' });
+    const { page: limiting, faults: wrong } = await open(['list', 'admin', 'quota']);
+    await limiting.getByText('of 1.1 GB are used by all clients').first().waitFor();
+    await limiting.getByRole('button', { name: 'Change the quota' }).click();
+    const dialog = limiting.getByRole('dialog');
+    await dialog.getByLabel('Gigabytes').fill('0.000001');
+    await dialog.getByText('More than that is used already').waitFor();
+    await dialog.getByLabel('Gigabytes').fill('200');
+    await dialog.getByRole('button', { name: 'Change the quota' }).click();
+    await limiting
+      .getByRole('status')
+      .getByText('The quota of the account is 200 GB now')
+      .waitFor();
+    await limiting.getByText('of 200 GB are used by all clients').first().waitFor();
+    await limiting.getByText('The certificate of this page is valid until').waitFor();
+    t.regex(fs.readFileSync(accountFile(), 'utf8'), /^SpaceQuota: 200000000000$/m);
+    t.deepEqual(
+      wrong.filter((fault) => !/ 401 /.test(fault)),
+      [],
+    );
     const { page: other } = await open(['list', 'admin']);
+    t.is(await other.getByRole('button', { name: 'Change the quota' }).count(), 0);
     t.is(await other.getByRole('button', { name: /^Back up now/ }).count(), 0);
     t.is(await other.getByLabel('Name of the new machine').count(), 0);
     t.is(await other.getByRole('button', { name: 'Keep by these rules' }).count(), 0);

@@ -1,4 +1,6 @@
 /** Handlers of questions about many entries or sets: search, differences, space, and what a purge would delete. */
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { BackupSet, History, StoreFigures } from '../../../history/index.js';
 import { retentionSet } from '../../../maintenance/gc/index.js';
 import { displayName, type SetNumber } from '../../../model/index.js';
@@ -64,15 +66,15 @@ export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 's
     }));
     return { sets: shown, figures: { ...numbers } };
   },
-  store: async ({ door, lease: { history } }) => {
+  store: async ({ lease: { history }, request }) => {
     const { space } = await history.reports.store();
     const { blockBytes, blocks, availableBlocks } = space;
-    const checkedAtMs = door.checkedAtMs?.(history.client);
+    const certificateEndsAtMs = certificateEndMs(request.raw.socket);
     return {
       ...(blocks === 0
         ? {} // a bucket has no size
         : { availableBytes: availableBlocks * blockBytes, totalBytes: blocks * blockBytes }),
-      ...(checkedAtMs === undefined ? {} : { checkedAtMs }),
+      ...(certificateEndsAtMs === undefined ? {} : { certificateEndsAtMs }),
     };
   },
   purge: async ({ door: { system }, lease: { history }, query }) => {
@@ -103,6 +105,14 @@ export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 's
     };
   },
 };
+
+/** Returns when the certificate of this program's end of a connection expires; undefined without TLS. */
+function certificateEndMs(socket: Socket): number | undefined {
+  if (!('getCertificate' in socket)) return undefined;
+  const { valid_to: end } = { ...(socket as TLSSocket).getCertificate() } as { valid_to?: string };
+  const endMs = Date.parse(end ?? '');
+  return Number.isNaN(endMs) ? undefined : endMs;
+}
 
 /**
  * Figures that were computed recently, by history. They are cached, since computing them takes a pass over all

@@ -31,6 +31,7 @@ export const SET_HANDLERS: Pick<
     const facts = { nowMs: system.clock.nowMs(), lateAfterMs };
     return found.map((one): Client => {
       const { client, completeSets, newestSet, newestAtMs, protection, fault } = one;
+      const { quotaBytes, accountBytes, usedBytes } = one;
       return {
         name: client,
         completeSets,
@@ -39,6 +40,8 @@ export const SET_HANDLERS: Pick<
         lateAfterMs: lateAfterMs > 0 ? lateAfterMs : one.lateAfterMs,
         encrypts: protection === 'encrypted',
         ...(one.requestedAtMs === 0 ? {} : { requestedAtMs: one.requestedAtMs }),
+        ...(one.requestedBy === '' ? {} : { requestedBy: one.requestedBy }),
+        ...(one.quotaBytes === 0 ? {} : { space: { quotaBytes, accountBytes, usedBytes } }),
         ...(fault === '' ? {} : { fault }),
       };
     });

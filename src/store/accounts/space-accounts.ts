@@ -5,18 +5,14 @@
  * all of them (src/store/bucket/account-files.ts), and the files here are those that this machine has fetched.
  */
 import path from 'node:path';
-import { configInvalid, parseSize } from '../../config/index.js';
+import { configInvalid, formatSize, parseSize } from '../../config/index.js';
 import { asTardisError, failedTo, TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
-import {
-  accountFilesHere,
-  checkClientName,
-  clientExists,
-  isClientDirectory,
-  isClientName,
-  MAX_ACCOUNT_FILES,
-} from '../../store/index.js';
 import { guardDirectory, readStart, replaceFile, type System } from '../../system/index.js';
+import { accountFilesHere, MAX_ACCOUNT_FILES } from '../bucket/account-files.js';
+import { bucketAt } from '../client/bucket-access.js';
+import { clientExists, isClientDirectory } from '../client/client-directory.js';
+import { checkClientName, isClientName } from '../layout/client-name.js';
 
 /** Directory in the store; no client's name begins with a dot. */
 export const ACCOUNTS_DIRECTORY = '.accounts';
@@ -171,42 +167,133 @@ export function accountOf(
   return owner?.account;
 }
 
+/** Returns the accounts whose files have no fault. Throws as `accountOf` does if the directory cannot be read. */
+export function soundAccounts(system: System, store: string): Account[] {
+  return accountsIn(system, store, () => undefined).flatMap(({ account, fault }) =>
+    fault === undefined ? [account] : [],
+  );
+}
+
 /**
- * Adds a new client to the account that owns another client. Throws NOT_PERMITTED if no account owns that one,
- * CLIENT_EXISTS if the new client is there or belongs to another account, CONFIG_INVALID if the account cannot take it, and
- * STORE_NOT_WRITABLE or the like. Must not run twice at one time.
+ * Adds a new client to the account that owns another client. Returns the name of the account; undefined if it had the client
+ * already. Throws ACCOUNT_FILE_MISSING if no account owns that one, CLIENT_EXISTS if the new client is there or belongs to
+ * another account, CONFIG_INVALID if the account cannot take it, and STORE_NOT_WRITABLE or the like. Must not run twice at one
+ * time, nor beside the other changes of these files.
  */
 export async function addTarget(
   system: System,
   store: string,
   { owned, client }: { readonly owned: string; readonly client: string },
-): Promise<void> {
-  const { files } = system;
+): Promise<string | undefined> {
   checkClientName(client);
-  const account = accountOf(system, store, owned, () => undefined);
-  if (account === undefined) {
-    throw new TardisError('ACCOUNT_FILE_MISSING', `no account owns the client "${owned}"`);
-  }
+  const account = ownerOf(system, store, owned);
   // A client that is there would else come into view of an account that does not own it.
   const isThere = isClientDirectory(system, path.join(store, client));
   const owner = accountOf(system, store, client, () => undefined);
   if (isThere || (owner !== undefined && owner.name !== account.name)) throw clientExists(client);
-  if (owner !== undefined) return;
+  if (owner !== undefined) return undefined;
+  await rewriteAccount(system, store, account.name, {
+    change: (text) => text.replace(TARGETS, (line) => `${line.trimEnd()} ${client}`),
+    isDone: ({ targets }) => targets.includes(client),
+  });
+  return account.name;
+}
+
+/** Removes a client from an account, if it is there. Throws CONFIG_INVALID, STORE_NOT_WRITABLE or the like. */
+export async function removeTarget(
+  system: System,
+  store: string,
+  { account, client }: { readonly account: string; readonly client: string },
+): Promise<void> {
+  const owner = accountOf(system, store, client, () => undefined);
+  if (owner?.name !== account) return;
+  const without = (_line: string, head: string, targets: string): string =>
+    head + targets.replaceAll(/\s*\S+/g, (one) => (one.trim() === client ? '' : one));
+  await rewriteAccount(system, store, account, {
+    change: (text) => text.replace(TARGETS, without),
+    isDone: ({ targets }) => !targets.includes(client),
+  });
+}
+
+/** A quota that was changed. */
+export interface QuotaChange {
+  readonly account: string;
+  /** All clients of the account, which share the quota. */
+  readonly targets: readonly string[];
+  /** The quota until now; 0 if there was none. */
+  readonly beforeBytes: number;
+}
+
+/**
+ * Changes the quota of the account that owns a client; 0 for no quota. Sessions that run keep the quota with which they began.
+ * Throws ACCOUNT_FILE_MISSING if no account owns the client, USAGE for a store in a bucket, CONFIG_INVALID for an invalid
+ * quota, and STORE_NOT_WRITABLE or the like.
+ */
+export async function changeQuota(
+  system: System,
+  store: string,
+  client: string,
+  quotaBytes: number,
+): Promise<QuotaChange> {
+  if (bucketAt(store) !== undefined) {
+    const what = 'the quotas of a bucket are changed together: `sonic bucket --accounts DIR`';
+    throw new TardisError('USAGE', what);
+  }
+  const { name, targets, quotaBytes: beforeBytes } = ownerOf(system, store, client);
+  const line = quotaBytes === 0 ? '' : `SpaceQuota: ${quotaText(quotaBytes)}\n`;
+  await rewriteAccount(system, store, name, {
+    change: (text) => line + text.replace(/^[^\S\n]*SpaceQuota[^\S\n]*:.*(?:\n|$)/m, ''),
+    isDone: (account) => account.quotaBytes === quotaBytes,
+  });
+  return { account: name, targets, beforeBytes };
+}
+
+/** Returns a size in a unit, if it is a small number of units; otherwise in bytes. */
+function quotaText(bytes: number): string {
+  const text = formatSize(bytes);
+  return /^\d{1,4}\D?$/.test(text) ? text : String(bytes);
+}
+
+/** Line with the clients of an account, and its two parts. */
+const TARGETS = /^(\s*Targets\s*:)(.*)$/m;
+
+/** Returns the account that owns a client. Throws ACCOUNT_FILE_MISSING if there is none, CONFIG_INVALID. */
+function ownerOf(system: System, store: string, client: string): Account {
+  const account = accountOf(system, store, client, () => undefined);
+  if (account !== undefined) return account;
+  throw new TardisError('ACCOUNT_FILE_MISSING', `no account owns the client "${client}"`);
+}
+
+interface Rewrite {
+  readonly change: (text: string) => string;
+  /** True if the account has what it should have now. */
+  readonly isDone: (account: Account) => boolean;
+}
+
+/** Replaces the file of an account, whose other lines stay. Throws CONFIG_INVALID, STORE_NOT_WRITABLE or the like. */
+async function rewriteAccount(
+  system: System,
+  store: string,
+  name: string,
+  { change, isDone }: Rewrite,
+): Promise<void> {
+  const { files } = system;
   const folder = path.join(store, ACCOUNTS_DIRECTORY);
-  const file = path.join(folder, account.name);
+  const file = path.join(folder, name);
   const text = readStart(files, file, MAX_ACCOUNT_BYTES)?.toString('utf8') ?? '';
-  const next = text.replace(/^\s*Targets\s*:.*$/m, (line) => `${line.trimEnd()} ${client}`);
-  const { account: parsed, fault } = parseAccount(account.name, next);
+  const next = change(text.replace(/^\ufeff/, ''));
+  const { account, fault } = parseAccount(name, next);
   if (fault !== undefined) throw fault;
-  if (!parsed.targets.includes(client) || Buffer.byteLength(next) > MAX_ACCOUNT_BYTES) {
-    throw configInvalid(`${shownFile(account.name)} has no room for another client`);
+  if (!isDone(account) || Buffer.byteLength(next) > MAX_ACCOUNT_BYTES) {
+    throw configInvalid(
+      `${shownFile(name)} cannot take the change: it is too long, or has no Targets`,
+    );
   }
   guardDirectory(folder, store); // files of root get the owner of the store
   try {
     await replaceFile(files, file, Buffer.from(next));
   } catch (error) {
-    const what = `add "${client}" to the Targets of ${shownFile(account.name)}`;
-    throw failedTo(what, error, 'writeStore');
+    throw failedTo(`change ${shownFile(name)}`, error, 'writeStore');
   }
 }
 
