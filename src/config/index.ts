@@ -5,7 +5,7 @@ export { explain } from './explain.js';
 export { HOOK_VARIABLES } from './rows-hooks.js';
 export { parseIni, readIni } from './ini.js';
 export { configInvalid, requireOwnFile } from './invalid.js';
-export { type Found, longFlag, type Source } from './layers.js';
+export { clientJobs, type Found, longFlag, type Source } from './layers.js';
 export { KEPT_KEYS, keptKey, keptValue, meantSettings } from './client-settings.js';
 export { NEOPHYTOS, NEOPHYTOS_ONLY } from './neophytos.js';
 export { nearest } from './nearest.js';

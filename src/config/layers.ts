@@ -214,6 +214,11 @@ export function clientFilesLayer(rows: Rows, files: readonly Buffer[], job: stri
   return layer;
 }
 
+/** Returns the names of the jobs in the client's files. Throws CONFIG_INVALID. */
+export function clientJobs(files: readonly Buffer[]): string[] {
+  return files.flatMap((file) => jobsOf(readIni(file, displayName(file)), displayName(file)));
+}
+
 /** Returns the names of the sections that are jobs: all but [Pipeline] and [Sources]. Throws CONFIG_INVALID for [DEFAULT]. */
 function jobsOf(sections: readonly IniSection[], shown: string): string[] {
   return sections.flatMap(({ name, line }) => {

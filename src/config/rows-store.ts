@@ -52,7 +52,12 @@ export const CHECK_ROWS = rowsFor({ tools: ['sonic check'] }, {
 export const COPY_ROWS = rowsFor({ tools: ['sonic copy'] }, {
   otherStores: {
     type: 'places',
-    tools: ['tardis'],
+    tools: ['tardis', 'tardis-web'],
+    perTool: {
+      'tardis-web': {
+        help: 'also show the clients of this store (a directory, s3://BUCKET/PREFIX or ssh://HOST/PLACE; of the latter two, the client of -C); may be repeated; each further -D does the same',
+      },
+    },
     flags: '--also-to <place>',
     isCommon: true,
     clientKey: 'AlsoTo',

@@ -238,7 +238,14 @@ export const api = {
   signInTo: (signal: AbortSignal) => json<{ program: string }>('/sign-in', { signal }),
   signIn: (secret: string) => json('/sign-in', { method: 'POST', body: { secret } }),
   signOut: () => json('/sign-in', { method: 'DELETE' }),
-  session: (signal: AbortSignal) => json<SessionReply>('/session', { signal }),
+  /** Returns what the program offers for a client; without one, for the first. */
+  session: (client: string | undefined, signal: AbortSignal) => {
+    const query = client === undefined ? '' : `?client=${encodeURIComponent(client)}`;
+    return json<SessionReply>(`/session${query}`, { signal });
+  },
+  /** Opens a client by its password. */
+  unlock: (client: string, password: string) =>
+    json('/unlocks', { method: 'POST', body: { client, password } }),
   clients: (before: News<Client[]> | undefined, signal: AbortSignal) =>
     news('/clients', before, signal),
   sets: (client: string, before: News<{ sets: BackupSet[] }> | undefined, signal: AbortSignal) =>

@@ -1,4 +1,9 @@
-export { overviewBeside, OverviewMemory, overviewOf } from './queries/client-overview.js';
+export {
+  overviewBeside,
+  OverviewMemory,
+  overviewOf,
+  unseenClient,
+} from './queries/client-overview.js';
 export { Daemon, type DaemonOptions, type RenewableOptions } from './daemon.js';
 export { GcScheduler, type GcPlan } from './gc-scheduler.js';
 export { changeKeys } from './ingest/key-change.js';

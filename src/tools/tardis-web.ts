@@ -3,13 +3,10 @@ import { spawn } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Settings } from '../config/index.js';
 import { RecordDecoder } from '../contents/index.js';
 import { asTardisError } from '../errors/index.js';
-import type { ClientOverview, History } from '../history/index.js';
-import { displayName, displayText } from '../model/index.js';
-import { listClients, shownStore } from '../store/index.js';
-import { environmentOfOthers, makeTemporary, nodeSystem, type System } from '../system/index.js';
+import { displayText } from '../model/index.js';
+import { environmentOfOthers, makeTemporary, nodeSystem } from '../system/index.js';
 import {
   type ArchiveResult,
   archiveRoute,
@@ -23,24 +20,21 @@ import { openRestoreJobs } from '../workers/index.js';
 import { followBucket } from './opening/follow-bucket.js';
 import { jsonText } from './output/json-text.js';
 import { PARTLY } from './output/output.js';
-import { shellWord } from './output/shell-word.js';
-import { noteRestore } from './opening/backup-memory.js';
-import { clientPlace, noteDamage } from './opening/local-store.js';
+import { clientPlace } from './opening/local-store.js';
 import { openHistory, usesServer } from './opening/history.js';
 import { interruptSignal, JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js';
 import { complain } from './output/front.js';
 import { givenNewPassword } from './opening/password.js';
 import { readPage } from './shared/own-files.js';
-import { commandsOf } from './tardis-web/commands.js';
+import type { WebSettings } from './tardis-web/client-settings.js';
 import { PageMemory } from './tardis-web/page-memory.js';
 import { fingerprintOf, placeOf } from './tardis-web/page-place.js';
+import { Places } from './tardis-web/places.js';
 
 const MS = 1000;
 
 const OPENER = 'xdg-open';
 const OWNER_ONLY = 0o600;
-
-type WebSettings = Settings<'tardis-web'>;
 
 /** Sets the password of the page or makes a code, if that is requested; otherwise serves the page. */
 async function start(settings: WebSettings): Promise<number> {
@@ -71,9 +65,8 @@ async function serve(settings: WebSettings, memory: PageMemory): Promise<number>
   const following = await followBucket(settings, warn);
   await following?.refresh(settings.client);
   using history = await openHistory(system, settings, { warn });
-  const looking = setInterval(() => {
-    void following?.attempt(settings.client); // it never rejects
-  }, settings.refreshSeconds * MS);
+  const places = new Places({ system, settings, following, warn });
+  const looking = setInterval(() => void places.refresh(), settings.refreshSeconds * MS);
   try {
     if (settings.allowUnproven) history.acceptUnproven?.();
     await history.sets(); // fails here if the store cannot be read
@@ -83,19 +76,19 @@ async function serve(settings: WebSettings, memory: PageMemory): Promise<number>
     const jobs = new Jobs();
     const server = await serveLocally({
       system,
+      ...places.find(settings.client),
       history,
+      others: places,
       decoder: new RecordDecoder(system),
       jobs,
-      commands: commandsOf(system, settings),
       openJobs: () => openRestoreJobs(system, workers),
       workers,
       place,
       isSecret: (secret, address) => memory.isSecret(secret, address),
       idleMs: settings.idleEnd * MS,
       readPage,
-      clients: () => overview(system, settings, history),
+      clients: (opened) => places.list(opened),
       lateAfterMs: settings.overdueSeconds * 1000,
-      storeWords: storeWords(settings),
       added: [
         archiveRoute({
           onError: ({ message }) => warn(displayText(message)),
@@ -106,12 +99,6 @@ async function serve(settings: WebSettings, memory: PageMemory): Promise<number>
       ],
       extend: registerDav,
       warn,
-      noteRestored: async (restored) => {
-        const isRemote = usesServer(settings);
-        const from = { ...settings, server: isRemote ? settings.server : undefined };
-        await noteDamage(system, settings, restored.failures, { isRemote, warn });
-        await noteRestore(from, history, restored);
-      },
     });
     // The handler of signals is installed before the address is printed, since a signal may come as soon as somebody
     // can read it.
@@ -124,12 +111,11 @@ async function serve(settings: WebSettings, memory: PageMemory): Promise<number>
       closeOpened();
       await server.close();
     }
-    for (const doubt of history.doubts) warn(displayText(doubt));
-    const isDoubtful = settings.allowUnproven || history.hasUnproven === true;
-    return isDoubtful && history.doubts.length > 0 ? PARTLY : 0;
+    places.closed(history);
+    return places.isDoubtful ? PARTLY : 0;
   } finally {
     clearInterval(looking);
-    await following?.close();
+    await places.close();
   }
 }
 
@@ -180,33 +166,12 @@ function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Returns the clients of a store on this machine. Through a server, returns only the open client. */
-async function overview(
-  system: System,
-  settings: WebSettings,
-  history: History,
-): Promise<readonly ClientOverview[]> {
-  const own = await history.reports.ownState?.();
-  if (own !== undefined) return [own];
-  const { store, catalogFile } = clientPlace(settings);
-  const { overviewOf } = await import('../server/index.js'); // only for the overview
-  return overviewOf(system, { store, catalogFile }, listClients(system, store));
-}
-
-/** Returns the options by which a command finds the same store. */
-function storeWords(settings: WebSettings): string {
-  if (usesServer(settings)) return `--server ${shellWord(settings.server)}`;
-  const { store } = clientPlace(settings);
-  const shown = shownStore(store); // the name of a bucket, in place of its directory
-  return `-D ${shellWord(shown === store ? displayName(settings.database) : shown)}`;
-}
-
 /** Lists an archive as a job while it is sent. One that was sent whole, or whose reader wanted no more, is forgotten. */
 function noteArchive(
   jobs: Jobs,
-  { set, paths, progress, stop }: BegunArchive,
+  { client, history, set, paths, progress, stop }: BegunArchive,
 ): (result: ArchiveResult) => void {
-  const job = jobs.add(new Job({ kind: 'archive', set, paths }, progress));
+  const job = jobs.add(new Job({ client, kind: 'archive', set, paths }, progress, history));
   job.signal.addEventListener('abort', stop, { once: true });
   return ({ failures, error }) => {
     job.end({ failures, error });

@@ -233,6 +233,15 @@ const TASKS: readonly Task[] = [
     },
   ],
   [
+    "another machine's files",
+    async (hands) => {
+      const { page } = hands;
+      await hands.click(page.locator('.switch > button'));
+      await hands.click(page.locator('.switch a', { hasText: 'laptop' }));
+      await page.getByRole('button', { name: 'far.txt', exact: true }).waitFor();
+    },
+  ],
+  [
     'lock a backup',
     async (hands) => {
       await hands.press('Lock …');
@@ -283,6 +292,9 @@ test('everyday tasks take four clicks at most', async (t) => {
   await succeed('tardis', [...backup, source], { env });
   fs.writeFileSync(`${source}/films/second`, noise('second', 90_000));
   await succeed('tardis', [...backup, source], { env });
+  const other = path.join(base, 'laptop');
+  makeTree(other, [file('far.txt', 'far')]);
+  await succeed('tardis', ['-D', store, '-C', 'laptop', '--local', '--create', other], { env });
   const config = path.join(base, 'config', 'tardis', 'backup.cfg');
   fs.mkdirSync(path.dirname(config), { recursive: true });
   fs.writeFileSync(

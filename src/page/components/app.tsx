@@ -1,30 +1,38 @@
 /** The whole page. */
-import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { api, type ApiError, type BackupSet, type Client } from '../api.js';
 import { type Go, useAnswer, useJobs, useNews, usePlace } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import type { Place } from '../logic/place.js';
 import { lastSegment, textOf } from '../logic/paths.js';
-import { setTimes, shownName } from '../logic/shown.js';
+import { setTimes, shownClient, shownName } from '../logic/shown.js';
 import { Acting } from './acts.js';
 import { Administering } from './administer.js';
+import { ClientSwitch } from './client-switch.js';
 import { Doubts } from './doubts.js';
 import { JobStrip } from './job-strip.js';
 import { focusList } from './entry-grid.js';
 import { KeysDialog, TopBar } from './top-bar.js';
 import { Notice } from './notice.js';
 import { Overview } from './overview.js';
-import { SignIn } from './sign-in.js';
+import { SignIn, Unlock } from './sign-in.js';
 import { Browser } from './browser.js';
 import { SizesView } from './sizes-view.js';
 import { Words } from './words.js';
 
 export function App() {
   const [place, go] = usePlace();
-  const session = useAnswer('session', (signal) => api.session(signal));
+  const session = useAnswer(`session/${place.client ?? ''}`, (signal) =>
+    api.session(place.client, signal),
+  );
+  const isIn = useRef(false); // also while another client is being opened
+  isIn.current =
+    session.value !== undefined || (isIn.current && session.error?.code !== 'NOT_LOGGED_IN');
+  const clients = useNews<Client[]>(isIn.current ? 'clients' : undefined, api.clients);
   const client = session.value?.client ?? place.client;
   const mayList = session.value?.rights.includes('list') === true;
   const isRemote = session.value?.program === 'tardisremote';
+  const choice = isRemote ? [] : (clients.value ?? []);
   const sets = useNews<{ sets: BackupSet[] }>(
     client === undefined || !mayList ? undefined : `sets/${client}`,
     (before, signal) => api.sets(client!, before, signal),
@@ -41,20 +49,22 @@ export function App() {
     return <SignIn onDone={signedIn} />;
   }
   const error = session.error ?? (sets.value === undefined ? sets.error : undefined);
-  if (error !== undefined) {
-    return (
-      <main class="alone" id="main">
-        <h1>{t('product')}</h1>
-        <Notice error={error} again={session.error === undefined ? sets.again : session.again} />
-      </main>
-    );
-  }
   const listed = mayList ? sets.value?.sets : [];
   if (session.value === undefined || client === undefined || listed === undefined) {
+    const again = session.error === undefined ? sets.again : session.again;
     return (
       <main class="alone" id="main">
-        <h1>{t('product')}</h1>
-        <p role="status">{t('loading')}</p>
+        <div class="bar">
+          <h1>{t('product')}</h1>
+          <ClientSwitch {...{ place, client }} clients={choice} />
+        </div>
+        {error === undefined ? (
+          <p role="status">{t('loading')}</p>
+        ) : client !== undefined && NEEDS_PASSWORD.includes(error.code) ? (
+          <Unlock key={client} client={client} onDone={sets.again} />
+        ) : (
+          <Notice error={error} again={again} />
+        )}
       </main>
     );
   }
@@ -68,17 +78,22 @@ export function App() {
   const lost = sets.error;
   return (
     <Page
-      {...{ place, go, client, isRemote, canRestore, storeWords, mayAdminister, lost }}
+      {...{ place, go, client, clients, isRemote, canRestore, storeWords, mayAdminister, lost }}
       offers={[...offers, ...added]}
       sets={listed}
     />
   );
 }
 
+/** Codes of errors of a client that is opened by its password. */
+const NEEDS_PASSWORD = ['PASSWORD_NEEDED', 'LOGIN_FAILED'];
+
 interface PageProps {
   readonly place: Place;
   readonly go: Go;
   readonly client: string;
+  /** All clients, with their states. */
+  readonly clients: ReturnType<typeof useNews<Client[]>>;
   /** True for the page of a server, which has no keys and no jobs. */
   readonly isRemote: boolean;
   readonly canRestore: boolean;
@@ -94,7 +109,7 @@ interface PageProps {
 }
 
 function Page(props: PageProps) {
-  const { place, go, client, sets, lost, isRemote } = props;
+  const { place, go, client, clients, sets, lost, isRemote } = props;
   const [showsKeys, setShowsKeys] = useState(false);
   useGlobalKeys(place, go, () => setShowsKeys(true));
   const times = useMemo(() => setTimes(sets, LOCALE), [sets]);
@@ -104,21 +119,27 @@ function Page(props: PageProps) {
   );
   const clockOf = useCallback((set: number) => times.get(set)?.clock ?? '', [times]);
   const chosen = chosenSet(sets, place.set);
-  const clients = useNews<Client[]>('clients', api.clients);
   const jobs = useJobs(!isRemote);
   const own = clients.value?.find(({ name }) => name === client);
   useTitle(place, client);
   const acting = { client, offers: props.offers, onBegun: jobs.again };
   return (
     <Acting.Provider value={acting}>
-      <TopBar place={place} client={client} go={go} onKeys={() => setShowsKeys(true)} />
+      <TopBar
+        {...{ place, client, go }}
+        clients={isRemote ? [] : (clients.value ?? [])}
+        onKeys={() => setShowsKeys(true)}
+      />
       {lost === undefined ? null : <Notice error={lost} />}
       <GoneSet sets={sets} wanted={place.set} />
-      <Doubts />
+      <Doubts client={client} />
       {place.view === 'overview' ? (
         <main id="main">
           <Administering.Provider value={props.mayAdminister ? clients.again : undefined}>
-            <Overview {...{ client, sets, clients }} storeWords={props.storeWords} />
+            <Overview
+              {...{ place, client, sets, clients, isRemote }}
+              storeWords={props.storeWords}
+            />
           </Administering.Provider>
         </main>
       ) : isRemote && own?.encrypts !== false ? (
@@ -128,9 +149,9 @@ function Page(props: PageProps) {
       ) : place.view === 'sizes' ? (
         <SizesView {...{ client, place, go, sets, chosen, clockOf }} />
       ) : (
-        <Browser {...props} {...{ own, chosen, timeOf, clockOf, jobs }} />
+        <Browser key={client} {...props} {...{ own, chosen, timeOf, clockOf, jobs }} />
       )}
-      <JobStrip {...{ jobs, sets, own, timeOf }} />
+      <JobStrip {...{ client, jobs, sets, own, timeOf }} />
       {showsKeys ? <KeysDialog onClose={() => setShowsKeys(false)} /> : null}
     </Acting.Provider>
   );
@@ -175,7 +196,7 @@ function useTitle({ view, path, file, search }: Place, client: string): void {
       : search === ''
         ? textOf(lastSegment(file ?? path))
         : search;
-  const words = [shown, client, t('product')].filter((word) => word !== '');
+  const words = [shown, shownClient(client), t('product')].filter((word) => word !== '');
   const title = shownName(words.join(' – '));
   useEffect(() => {
     document.title = title;

@@ -3,7 +3,8 @@ import { useMemo, useState } from 'preact/hooks';
 import type { Client } from '../api.js';
 import { LOCALE, t } from '../language.js';
 import { adviceOf, reasonOf } from '../logic/causes.js';
-import { shownAgo, shownBytes, shownName, shownTime } from '../logic/shown.js';
+import { clientHref, type Place } from '../logic/place.js';
+import { shownAgo, shownBytes, shownClient, shownName, shownTime } from '../logic/shown.js';
 import type { TextKey } from '../logic/texts.js';
 import { spaceText } from './account-space.js';
 import { BackupRequest } from './administer.js';
@@ -12,13 +13,19 @@ import { Words } from './words.js';
 /** Number of clients from which a field limits the table. */
 const MANY = 20;
 
+interface ClientsProps {
+  readonly clients: readonly Client[];
+  /** The place that is shown; undefined if no other client can be. */
+  readonly place: Place | undefined;
+}
+
 /** Shows the clients, the most urgent first. */
-export function Clients({ clients }: { readonly clients: readonly Client[] }) {
+export function Clients({ clients, place }: ClientsProps) {
   const [wanted, setWanted] = useState('');
   const word = wanted.trim().toLowerCase();
   const shown = useMemo(() => {
     const found = clients.filter(({ name }) => name.toLowerCase().includes(word));
-    return found.sort((one, other) => urgency(other) - urgency(one));
+    return byUrgency(found);
   }, [clients, word]);
   return (
     <>
@@ -44,17 +51,22 @@ export function Clients({ clients }: { readonly clients: readonly Client[] }) {
           />
         </>
       )}
-      <ClientTable clients={shown} />
+      <ClientTable clients={shown} place={place} />
     </>
   );
 }
 
-/** Returns the place of a client's state in the order of urgency. */
-function urgency({ state }: Client): number {
-  return Object.keys(SHOWN).indexOf(state);
+/** Returns clients in the order of their urgency, the most urgent first. */
+export function byUrgency(clients: readonly Client[]): Client[] {
+  return clients.toSorted((one, other) => urgency(other) - urgency(one));
 }
 
-function ClientTable({ clients }: { readonly clients: readonly Client[] }) {
+/** Returns the place of a client's state in the order of urgency. */
+function urgency({ state, cause }: Client): number {
+  return cause.code === 'closed' ? -1 : Object.keys(SHOWN).indexOf(state);
+}
+
+function ClientTable({ clients, place }: ClientsProps) {
   const hasSpace = clients.some(({ space }) => space !== undefined);
   return (
     <div class="table-scroll" tabIndex={0} role="region" aria-label={t('clients')}>
@@ -76,7 +88,7 @@ function ClientTable({ clients }: { readonly clients: readonly Client[] }) {
         </thead>
         <tbody>
           {clients.map((client) => (
-            <ClientRow key={client.name} client={client} hasSpace={hasSpace} />
+            <ClientRow key={client.name} {...{ client, place, hasSpace }} />
           ))}
         </tbody>
       </table>
@@ -84,18 +96,27 @@ function ClientTable({ clients }: { readonly clients: readonly Client[] }) {
   );
 }
 
-interface RowProps {
+interface RowProps extends Pick<ClientsProps, 'place'> {
   readonly client: Client;
   /** True if the table has a column of the space. */
   readonly hasSpace: boolean;
 }
 
-function ClientRow({ client, hasSpace }: RowProps) {
+function ClientRow({ client, place, hasSpace }: RowProps) {
   const { name, lastCompletedMs, completeSets, encrypts, space } = client;
   return (
     <tr>
       <th scope="row">
-        <bdi>{shownName(name)}</bdi>
+        {place === undefined ? (
+          <bdi>{shownClient(name)}</bdi>
+        ) : (
+          <a href={clientHref({ view: 'files' }, name)}>
+            <bdi>{shownClient(name)}</bdi>
+          </a>
+        )}
+        {client.place === undefined ? null : (
+          <bdi class="faint block">{shownName(client.place)}</bdi>
+        )}
       </th>
       <td>
         {lastCompletedMs === undefined ? (
@@ -145,6 +166,11 @@ const SHOWN: Readonly<Record<string, readonly [text: TextKey, kind: string]>> = 
   unknown: ['stateUnknown', 'mark-bad'],
 };
 
+/** Returns the text and the colour of a client's state. */
+export function stateWords({ state, cause }: Client): readonly [text: TextKey, kind: string] {
+  return cause.code === 'closed' ? ['stateClosed', ''] : (SHOWN[state] ?? SHOWN['unknown']!);
+}
+
 /** Returns why a client has its state, as a sentence. */
 export function causeText(cause: Client['cause']): string {
   return shownName(reasonOf(cause, t, LOCALE));
@@ -172,11 +198,11 @@ function restoredText(restoredAtMs: number): string {
 /** Shows the state of a client, with its reason and what to do. */
 export function StateMark({ client }: { readonly client: Client }) {
   const { state, cause } = client;
-  const [text, kind] = SHOWN[state] ?? SHOWN['unknown']!;
+  const [text, kind] = stateWords(client);
   return (
     <>
       <span class={`mark ${kind}`}>{t(text)}</span>
-      {state === 'good' ? null : (
+      {state === 'good' || cause.code === 'closed' ? null : (
         <span class="faint block">
           <Words text={`${causeText(cause)} ${adviceOf(cause, t)}`.trim()} />
         </span>

@@ -5,12 +5,12 @@ import { t } from '../language.js';
 import { English } from './words.js';
 import { Icon } from './icons.js';
 
-export function Doubts() {
+export function Doubts({ client }: { readonly client: string }) {
   const [doubts, setDoubts] = useState<readonly string[]>([]);
   useEffect(() => {
     const controller = new AbortController();
     const read = (): void => {
-      api.session(controller.signal).then(
+      api.session(client, controller.signal).then(
         (session) => setDoubts(session.doubts ?? []),
         () => undefined, // nothing is shown here, since another view shows that the program does not answer
       );
@@ -19,8 +19,9 @@ export function Doubts() {
     return () => {
       end();
       controller.abort();
+      setDoubts([]);
     };
-  }, []);
+  }, [client]);
   return (
     <div role="status">
       <DoubtTexts doubts={doubts} />

@@ -37,18 +37,18 @@ export function FilesView(props: FilesProps) {
   const above = aboveRoots(place.path, roots.value);
   if (place.path === '/' && above !== undefined) {
     const start = startingPath(roots.value);
-    if (start !== '/' && !wasHere) {
-      wasHere = true;
+    if (start !== '/' && shownOf !== client) {
+      shownOf = client;
       queueMicrotask(() => go({ path: start }, 'replace'));
     }
   }
-  wasHere = true;
+  shownOf = client;
   if (above !== undefined && above.length > 0) return <AboveRoots {...props} segments={above} />;
   return <DirectoryView {...props} key={`${client}/${set.set}${place.path}`} />;
 }
 
-/** True after a directory was shown. Only the first visit opens the directory of the roots automatically. */
-let wasHere = false;
+/** The client of the last directory. Only the first visit of a client opens the directory of its roots automatically. */
+let shownOf: string | undefined;
 
 function AboveRoots(props: FilesProps & { readonly segments: readonly string[] }) {
   const { segments, place } = props;

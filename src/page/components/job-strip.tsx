@@ -5,13 +5,15 @@ import { asApiError, type JobList } from '../hooks.js';
 import { labelled, LOCALE, t } from '../language.js';
 import { causeText } from './clients.js';
 import { lastSegment, pathOf, textOf } from '../logic/paths.js';
-import { shownBytes, shownEntryName, shownName } from '../logic/shown.js';
+import { shownBytes, shownClient, shownEntryName, shownName } from '../logic/shown.js';
 import { Dialog } from './dialog.js';
 import { hasLosses, headingOf, JobOutcome, JobProgress, resultText } from './job-outcome.js';
 import { errorText, Notice } from './notice.js';
 import { Words } from './words.js';
 
 interface StripProps {
+  /** The client that is shown. */
+  readonly client: string;
   readonly jobs: JobList;
   readonly sets: readonly BackupSet[];
   /** The client that is open; undefined until its state is known. */
@@ -19,13 +21,19 @@ interface StripProps {
   readonly timeOf: (set: number) => string;
 }
 
-export function JobStrip({ jobs, sets, own, timeOf }: StripProps) {
+export function JobStrip({ client, jobs, sets, own, timeOf }: StripProps) {
   const [shownId, setShownId] = useState<string>();
   const [error, setError] = useState<ApiError>();
   // A preview belongs to the dialog that began it.
   const listed = (jobs.value ?? []).filter(({ kind }) => kind !== 'preview');
   const shown = listed.find(({ id }) => id === shownId);
-  const isOwn = listed.some(({ kind, state }) => kind === 'backup' && state === 'running');
+  const isOwn = listed.some(
+    ({ kind, state, client: one }) => kind === 'backup' && state === 'running' && one === client,
+  );
+  const timeIn = ({ client: one, set }: JobState): string | undefined => {
+    if (set === undefined) return undefined;
+    return one === client ? timeOf(set) : t('setNumber', { set: String(set) });
+  };
   const isBackup = own?.state === 'running' && !isOwn;
   if (listed.length === 0 && !isBackup) return null;
   const change = (request: Promise<JobState>): void => {
@@ -41,7 +49,8 @@ export function JobStrip({ jobs, sets, own, timeOf }: StripProps) {
           <JobItem
             key={job.id}
             job={job}
-            time={job.set === undefined ? undefined : timeOf(job.set)}
+            of={job.client === client ? undefined : shownClient(job.client)}
+            time={timeIn(job)}
             onShow={() => setShownId(job.id)}
             onEnd={() => change(api.endJob(job.id))}
             onUndo={() => change(api.undoJob(job.id))}
@@ -51,7 +60,7 @@ export function JobStrip({ jobs, sets, own, timeOf }: StripProps) {
       {shown === undefined ? null : (
         <Dialog title={titleOf(shown)} onClose={() => setShownId(undefined)}>
           {shown.set === undefined ? null : (
-            <p class="faint">{t('restoreFrom', { time: timeOf(shown.set) })}</p>
+            <p class="faint">{t('restoreFrom', { time: timeIn(shown) ?? '' })}</p>
           )}
           <JobOutcome job={shown} />
         </Dialog>
@@ -82,6 +91,8 @@ function RunningBackup({
 
 interface ItemProps {
   readonly job: JobState;
+  /** The client, if it is not the one that is shown. */
+  readonly of: string | undefined;
   /** Time of the set that is read; undefined for an act. */
   readonly time: string | undefined;
   readonly onShow: () => void;
@@ -89,7 +100,7 @@ interface ItemProps {
   readonly onUndo: () => void;
 }
 
-function JobItem({ job, time, onShow, onEnd, onUndo }: ItemProps) {
+function JobItem({ job, of, time, onShow, onEnd, onUndo }: ItemProps) {
   const { state } = job;
   const isRunning = state === 'running';
   const title = titleOf(job);
@@ -98,6 +109,7 @@ function JobItem({ job, time, onShow, onEnd, onUndo }: ItemProps) {
   return (
     <li data-state={state} data-kind={job.kind}>
       <strong>{title}</strong>
+      {of === undefined ? null : <bdi class="mark">{of}</bdi>}
       {time === undefined ? null : <span class="faint">{t('restoreFrom', { time })}</span>}
       {isRunning ? (
         <JobProgress job={job} />

@@ -2,6 +2,7 @@
 import { api, type BackupSet, type Client, type Store } from '../api.js';
 import { useNews } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
+import type { Place } from '../logic/place.js';
 import { shownBytes, shownTime } from '../logic/shown.js';
 import { AccountSpace } from './account-space.js';
 import { ClientActs } from './acts.js';
@@ -14,14 +15,18 @@ import { SpacePlot } from './space-plot.js';
 import { Words } from './words.js';
 
 interface OverviewProps {
+  readonly place: Place;
   readonly client: string;
+  /** True for the page of a server, which opens no other client. */
+  readonly isRemote: boolean;
   readonly sets: readonly BackupSet[];
   readonly clients: ReturnType<typeof useNews<Client[]>>;
   /** Options by which a command finds the store. */
   readonly storeWords: string;
 }
 
-export function Overview({ client, sets, clients, storeWords }: OverviewProps) {
+export function Overview(props: OverviewProps) {
+  const { place, client, isRemote, sets, clients, storeWords } = props;
   const own = clients.value?.find(({ name }) => name === client);
   return (
     <div class="overview">
@@ -30,7 +35,9 @@ export function Overview({ client, sets, clients, storeWords }: OverviewProps) {
         {clients.error === undefined ? null : (
           <Notice error={clients.error} again={clients.again} />
         )}
-        {clients.value === undefined ? null : <Clients clients={clients.value} />}
+        {clients.value === undefined ? null : (
+          <Clients clients={clients.value} place={isRemote ? undefined : place} />
+        )}
         <StoreFacts client={client} own={own} />
         {own === undefined ? null : <AccountSpace client={own} onChanged={clients.again} />}
         <ClientActs />

@@ -6,7 +6,7 @@ import { api, type BackupSet, type PurgeRules } from '../api.js';
 import { useAnswer, useSettled } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import { keptBy } from '../logic/causes.js';
-import { shownBytes, shownName, shownTime } from '../logic/shown.js';
+import { shownBytes, shownClient, shownName, shownTime } from '../logic/shown.js';
 import type { TextKey } from '../logic/texts.js';
 import { keyOfRule, PurgeAct, RulesAct } from './acts.js';
 import { Notice } from './notice.js';
@@ -130,7 +130,7 @@ function PurgeForm({ client, sets, storeWords, start, onEdit, onKept }: FormProp
         <div class="rules">{RARE.map((rule) => field(rule, false))}</div>
       </details>
       {storeWords === '' ? null : (
-        <Command text={commandOf(`${storeWords} -C ${client}`, settledRules)} />
+        <Command text={commandOf(`${storeWords} -C ${shownClient(client)}`, settledRules)} />
       )}
       {answer.error === undefined ? null : <Notice error={answer.error} again={answer.again} />}
       {answer.value === undefined ? null : (

@@ -1,8 +1,9 @@
-/** The form by which a browser signs in. */
+/** The forms that take a secret: by one a browser signs in, by the other a client is opened. */
 import { useState } from 'preact/hooks';
 import { api, type ApiError } from '../api.js';
 import { asApiError, useAnswer } from '../hooks.js';
 import { t } from '../language.js';
+import { shownClient } from '../logic/shown.js';
 import { errorText, Notice } from './notice.js';
 import { LanguageChoice } from './top-bar.js';
 import { Words } from './words.js';
@@ -14,21 +15,6 @@ interface SignInProps {
 
 export function SignIn({ onDone }: SignInProps) {
   const answer = useAnswer('sign-in', (signal) => api.signInTo(signal));
-  const [secret, setSecret] = useState('');
-  const [error, setError] = useState<ApiError | undefined>(undefined);
-  const [isWaiting, setWaiting] = useState(false);
-  const send = async (event: Event): Promise<void> => {
-    event.preventDefault();
-    setWaiting(true);
-    try {
-      await api.signIn(secret);
-      onDone();
-    } catch (failed) {
-      setError(asApiError(failed));
-      setSecret('');
-    }
-    setWaiting(false);
-  };
   const isRemote = answer.value?.program === 'tardisremote';
   return (
     <main class="alone" id="main">
@@ -40,9 +26,66 @@ export function SignIn({ onDone }: SignInProps) {
       <p>
         <Words text={t(isRemote ? 'signInRemote' : 'signInLocal')} />
       </p>
-      <form class="sign-in" onSubmit={(event) => void send(event)}>
+      <SecretForm
+        label={t(isRemote ? 'signInToken' : 'signInSecret')}
+        button={t('signIn')}
+        wrong="NOT_LOGGED_IN"
+        send={(secret) => api.signIn(secret)}
+        onDone={onDone}
+      />
+    </main>
+  );
+}
+
+interface UnlockProps extends SignInProps {
+  readonly client: string;
+}
+
+/** Opens a client by its password. */
+export function Unlock({ client, onDone }: UnlockProps) {
+  return (
+    <>
+      <p>{t('unlockText')}</p>
+      <SecretForm
+        label={t('unlockPassword', { client: shownClient(client) })}
+        button={t('unlock')}
+        wrong="LOGIN_FAILED"
+        send={(password) => api.unlock(client, password)}
+        onDone={onDone}
+      />
+    </>
+  );
+}
+
+interface SecretProps extends SignInProps {
+  readonly label: string;
+  readonly button: string;
+  /** Code of the error for a wrong secret. */
+  readonly wrong: string;
+  readonly send: (secret: string) => Promise<unknown>;
+}
+
+function SecretForm({ label, button, wrong, send, onDone }: SecretProps) {
+  const [secret, setSecret] = useState('');
+  const [error, setError] = useState<ApiError | undefined>(undefined);
+  const [isWaiting, setWaiting] = useState(false);
+  const submit = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    setWaiting(true);
+    try {
+      await send(secret);
+      onDone();
+    } catch (failed) {
+      setError(asApiError(failed));
+      setSecret('');
+    }
+    setWaiting(false);
+  };
+  return (
+    <>
+      <form class="sign-in" onSubmit={(event) => void submit(event)}>
         <label>
-          {t(isRemote ? 'signInToken' : 'signInSecret')}
+          {label}
           <input
             type="password"
             name="secret"
@@ -53,17 +96,14 @@ export function SignIn({ onDone }: SignInProps) {
           />
         </label>
         <button type="submit" class="primary" disabled={isWaiting || secret === ''}>
-          {t('signIn')}
+          {button}
         </button>
       </form>
       <div role="status">
-        {error === undefined ? null : <p class="notice">{signInText(error)}</p>}
+        {error === undefined ? null : (
+          <p class="notice">{error.code === wrong ? t('signInWrong') : errorText(error)}</p>
+        )}
       </div>
-    </main>
+    </>
   );
-}
-
-/** Returns what a failed attempt means to a user. */
-function signInText(error: ApiError): string {
-  return error.code === 'NOT_LOGGED_IN' ? t('signInWrong') : errorText(error);
 }

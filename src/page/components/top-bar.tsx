@@ -1,11 +1,11 @@
 /** The bar at the top: the views, the search, colours and keys. */
 import { useEffect, useState } from 'preact/hooks';
-import { api } from '../api.js';
+import { api, type Client } from '../api.js';
 import type { Go } from '../hooks.js';
 import { chooseLanguage, LANGUAGE, labelled, t } from '../language.js';
 import { type Place, VIEWS } from '../logic/place.js';
-import { shownName } from '../logic/shown.js';
 import { LANGUAGES, type TextKey } from '../logic/texts.js';
+import { ClientSwitch } from './client-switch.js';
 import { Dialog } from './dialog.js';
 import { Icon } from './icons.js';
 
@@ -24,11 +24,13 @@ const KEYS: readonly (readonly [keys: TextKey, text: TextKey])[] = [
 interface TopBarProps {
   readonly place: Place;
   readonly client: string;
+  /** All clients that the page can show. */
+  readonly clients: readonly Client[];
   readonly go: Go;
   readonly onKeys: () => void;
 }
 
-export function TopBar({ place, client, go, onKeys }: TopBarProps) {
+export function TopBar({ place, client, clients, go, onKeys }: TopBarProps) {
   return (
     <header class="top">
       <a class="skip" href="#main" onClick={skip}>
@@ -36,9 +38,8 @@ export function TopBar({ place, client, go, onKeys }: TopBarProps) {
       </a>
       <div class="brand">
         <img src="icon.svg" alt="" width="24" height="24" />
-        <h1>
-          {t('product')} <span class="faint">{shownName(client)}</span>
-        </h1>
+        <h1>{t('product')}</h1>
+        <ClientSwitch {...{ place, client, clients }} />
       </div>
       <form role="search" class="search" onSubmit={(event) => event.preventDefault()}>
         <Icon name="search" />

@@ -13,6 +13,7 @@ const TEXTS = {
   damaged: ['causeDamaged', 'adviceDamaged'],
   unread: ['causeUnread', 'adviceUnread'],
   unseen: ['causeUnseen', 'adviceUnseen'],
+  closed: ['causeClosed'],
 } as const satisfies Record<string, readonly [reason: TextKey, advice?: TextKey]>;
 
 /** The cause of a state, as the API reports it. */

@@ -107,6 +107,11 @@ function textWord(word: string | undefined): string | undefined {
   }
 }
 
+/** Returns the address of another client, in the same view. */
+export function clientHref({ view }: Pick<Place, 'view'>, client: string): string {
+  return hashOf({ ...START, view, client });
+}
+
 /** Returns the part of an address, `#…`, for a place. Values equal to those of the start are omitted. */
 export function hashOf(place: Place): string {
   const words: string[] = [];

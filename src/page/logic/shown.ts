@@ -18,6 +18,11 @@ export function shownName(name: string): string {
   return name.replaceAll(UNSEEN, visible);
 }
 
+/** Returns the name of a client, without the digits that the name in addresses has for another store. */
+export function shownClient(name: string): string {
+  return shownName(name.replace(/@[0-9a-f]{8}$/, ''));
+}
+
 /** Returns the name of an entry, in which blanks at its start and end are visible too. */
 export function shownEntryName(name: string): string {
   return shownName(name).replaceAll(/^ +| +$/g, (blanks) => blanks.replaceAll(' ', visible));

@@ -148,8 +148,13 @@ async function rowOf(
       ...standing.proofs,
     };
   } catch (error) {
-    return { ...NOTHING, client, protection, fault: asTardisError(error).code };
+    return { ...unseenClient(client, asTardisError(error).code), protection };
   }
+}
+
+/** Returns the row of a client that was not read, because of an error or because nobody has looked at it. */
+export function unseenClient(client: string, fault = ''): ClientOverview {
+  return { ...NOTHING, client, protection: 'unknown', fault };
 }
 
 /** Returns a text that differs after a change of a client's catalog, keys or proofs; undefined if they change now. */

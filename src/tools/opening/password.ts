@@ -40,6 +40,8 @@ export interface PasswordSettings extends Sourced {
   readonly password: string | undefined;
   readonly passwordFile: Buffer | undefined;
   readonly passwordProg: readonly string[] | undefined;
+  /** True to throw PASSWORD_NEEDED in place of a prompt on the terminal. */
+  readonly neverPrompts?: boolean;
 }
 
 /** Names of three settings that exclude each other. */
@@ -89,7 +91,16 @@ export function givenNewPassword(
 export async function requirePassword(
   ...[settings, ask]: Parameters<typeof givenPassword>
 ): Promise<Buffer> {
-  return (await givenPassword(settings, ask)) ?? (await askPassword(ask));
+  return (await givenPassword(settings, ask)) ?? (await promptUnlessNever(settings, ask));
+}
+
+/** Prompts for a password as `askPassword` does, or throws PASSWORD_NEEDED if the settings want no prompt. */
+export async function promptUnlessNever(
+  { neverPrompts }: Pick<PasswordSettings, 'neverPrompts'>,
+  ...[ask, signal]: Parameters<typeof askPassword>
+): Promise<Buffer> {
+  if (neverPrompts !== true) return askPassword(ask, signal);
+  throw new TardisError('PASSWORD_NEEDED', `${ask.prompt}: none was given`);
 }
 
 /** Returns the new password in the settings, or prompts for it. */

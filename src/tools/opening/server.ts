@@ -17,7 +17,7 @@ import { linkWith, type Retry, type TlsOptions } from '../../transport/index.js'
 import { formatSeconds } from '../output/units.js';
 import { keyFileOf, type KeysSettings, promptFor } from './keys.js';
 import { identityAt, type IdentitySettings } from './known-state.js';
-import { askPassword, givenPassword, type PasswordSettings } from './password.js';
+import { promptUnlessNever, givenPassword, type PasswordSettings } from './password.js';
 import { sshAddress } from './ssh-address.js';
 
 export interface ServerSettings {
@@ -230,7 +230,7 @@ export async function remotePlace(
     credentials: {
       password,
       account,
-      ask: (over) => askPassword(prompt, over),
+      ask: (over) => promptUnlessNever(settings, prompt, over),
       keyFile: keyFileOf(settings),
       identity: identityAt(settings, place.address),
     },

@@ -153,12 +153,14 @@ export const READERS_HELP = {
     about: [
       'The page has a calendar of the sets, their files, a search over all of them, versions with their differences, downloads, restores on this machine, and an overview. It is served on the loopback interface, to the user who starts the command, or with --listen over TLS to other machines. Encrypted backups are decrypted here; keys and password never leave the machine.',
       'The first printed address works once, in one browser. The second one lasts, and takes a password (--newpassword) or a code (--sign-in). With --server, the backups are read from a server.',
+      'The other clients of the store, those of further stores (-D again), and those that other sections of the configuration name are opened when they are looked at; a client with a password needs its own.',
     ],
     examples: {
       [`tardis-web ${D}`]: 'shows the sets of this machine in a store',
+      [`tardis-web ${D} -D /media/disk/copy`]: 'shows the clients of both stores',
       'tardis-web --server backup.example.org': "shows this machine's sets on a server",
       [`tardis-web ${D} -C laptop --no-browser`]:
-        'shows another client; the address is only printed',
+        'shows another client first; the address is only printed',
     },
     notes: [
       SERVER_NOTE,

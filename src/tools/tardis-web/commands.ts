@@ -7,7 +7,6 @@ import {
   formatValue,
   resolveSettings,
   rowsOf,
-  type Settings,
   type Tool,
   usualClientFile,
 } from '../../config/index.js';
@@ -23,20 +22,19 @@ import {
   type SetupAnswers,
 } from '../../web/local/index.js';
 import { usesServer } from '../opening/history.js';
+import type { WebSettings } from './client-settings.js';
 import { clientPlace } from '../opening/local-store.js';
 import { shellWord } from '../output/shell-word.js';
 import { isSetUp, tardisCommand } from '../shared/own-files.js';
 import { writtenPlan } from '../sonic/setup-files.js';
 import { answerText, keepStored } from '../sonic/setup-plan.js';
 
-type WebSettings = Settings<'tardis-web'>;
-
 /** Returns the commands for the store and the client that the page shows. */
 export function commandsOf(system: System, settings: WebSettings): Commands {
   return {
     offers: offersOf(system, settings),
     setup: (stored) => (isOfSetup(system, settings) ? setupAnswers(settings, stored) : undefined),
-    start: (act) => startedAll(linesOf(settings, act)),
+    start: (act) => startedAll(linesOf(settings, act), environmentFor(settings)),
   };
 }
 
@@ -175,6 +173,8 @@ function ruleWords(key: string, words: string): string[] {
 
 /** Settings of the page itself. */
 const OWN: ReadonlySet<string> = new Set(['json', 'progress', 'client']);
+/** Settings of which others have the meaning. */
+const MEANT: ReadonlySet<string> = new Set(['repository', 'repo']);
 
 /** Returns the options of the page by which another command finds the same client, with its keys. */
 function placeWords(settings: WebSettings, tool: Tool): string[] {
@@ -183,7 +183,7 @@ function placeWords(settings: WebSettings, tool: Tool): string[] {
     const found = settings.sources.get(name);
     const flag = longFlag(row.flags);
     const isMeant = found?.source === 'command line' && flag !== undefined && known.has(flag);
-    if (!isMeant || OWN.has(name)) return [];
+    if (!isMeant || OWN.has(name) || MEANT.has(name)) return [];
     if (typeof found.value === 'boolean') return found.value ? [flag] : [];
     const values =
       Array.isArray(found.value) && !Buffer.isBuffer(found.value) ? found.value : [found.value];
@@ -196,9 +196,22 @@ function longFlag(flags: string | undefined): string | undefined {
   return /--[a-z][a-z-]+/.exec(flags ?? '')?.[0];
 }
 
+/** Returns the environment of commands: without the variables that do not count for the client of the settings. */
+function environmentFor({ sources }: WebSettings): NodeJS.ProcessEnv {
+  const env = { ...process.env };
+  for (const [name, { variable }] of rowsOf('tardis-web')) {
+    if (variable !== undefined && !sources.has(name)) delete env[variable];
+  }
+  return env;
+}
+
 /** Starts a command without a terminal, so that it never prompts. */
-function started({ tool, words, input = '' }: CommandLine): Omit<RunningCommands, 'text'> {
+function started(
+  { tool, words, input = '' }: CommandLine,
+  env: NodeJS.ProcessEnv,
+): Omit<RunningCommands, 'text'> {
   const child = spawn(tardisCommand(tool), words, {
+    env,
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
   });
@@ -221,8 +234,11 @@ function started({ tool, words, input = '' }: CommandLine): Omit<RunningCommands
 }
 
 /** Starts commands one after the other. The first one that fails or is stopped is the last one. */
-function startedAll([first, ...others]: [CommandLine, ...CommandLine[]]): RunningCommands {
-  let running = started(first);
+function startedAll(
+  [first, ...others]: [CommandLine, ...CommandLine[]],
+  env: NodeJS.ProcessEnv,
+): RunningCommands {
+  let running = started(first, env);
   let isStopped = false;
   return {
     text: [first, ...others].map(lineText).join(' && '),
@@ -230,7 +246,7 @@ function startedAll([first, ...others]: [CommandLine, ...CommandLine[]]): Runnin
       let status = await running.follow(onLine);
       for (const line of others) {
         if (status !== 0 || isStopped) return status;
-        running = started(line);
+        running = started(line, env);
         status = await running.follow(onLine);
       }
       return status;

@@ -11,6 +11,8 @@ interface PoolLimits {
   readonly most: number;
   /** Time after the last use of a history at which it is closed. */
   readonly idleMs: number;
+  /** Called when a history is closed. */
+  readonly onClosed?: (history: History) => void;
 }
 
 const POOL_LIMITS: PoolLimits = Object.freeze({ most: 32, idleMs: 30_000 });
@@ -41,6 +43,16 @@ export class HistoryPool {
 
   get size(): number {
     return this.pooled.size;
+  }
+
+  /** Returns the history with this key if it is open. */
+  find(key: string): History | undefined {
+    return this.pooled.get(key)?.opened?.history;
+  }
+
+  /** Returns the histories that are open. */
+  all(): History[] {
+    return [...this.pooled.values()].flatMap(({ opened }) => opened?.history ?? []);
   }
 
   /**
@@ -75,7 +87,7 @@ export class HistoryPool {
     this.forget(key, pooled);
     pooled.isRetired = true;
     clearTimeout(pooled.closing);
-    if (pooled.uses === 0) closeLater(pooled);
+    if (pooled.uses === 0) this.closeLater(pooled);
   }
 
   /** Closes all histories. Leases cannot be used afterwards. */
@@ -84,8 +96,21 @@ export class HistoryPool {
     this.pooled.clear();
     for (const [, pooled] of all) {
       clearTimeout(pooled.closing);
-      await closeOpened(pooled);
+      await this.closeOpened(pooled);
     }
+  }
+
+  private async closeOpened({ opening }: Pooled): Promise<void> {
+    const opened = await opening.catch(() => undefined); // its error was reported
+    if (opened === undefined) return;
+    const { history, contents } = opened;
+    contents.close();
+    history.close();
+    this.limits.onClosed?.(history);
+  }
+
+  private closeLater(pooled: Pooled): void {
+    this.closeOpened(pooled).catch(() => undefined); // what was open is closed
   }
 
   private add(
@@ -116,7 +141,7 @@ export class HistoryPool {
   private release(key: string, pooled: Pooled): void {
     pooled.uses -= 1;
     if (pooled.uses > 0) return;
-    if (pooled.isRetired) closeLater(pooled);
+    if (pooled.isRetired) this.closeLater(pooled);
     if (this.pooled.get(key) !== pooled) return;
     pooled.closing = setTimeout(() => this.drop(key, pooled), this.limits.idleMs);
     pooled.closing.unref();
@@ -125,20 +150,10 @@ export class HistoryPool {
   private drop(key: string, pooled: Pooled): void {
     clearTimeout(pooled.closing);
     this.forget(key, pooled);
-    closeLater(pooled);
+    this.closeLater(pooled);
   }
 
   private forget(key: string, pooled: Pooled): void {
     if (this.pooled.get(key) === pooled) this.pooled.delete(key);
   }
-}
-
-function closeLater(pooled: Pooled): void {
-  closeOpened(pooled).catch(() => undefined); // it was opened, or its error was reported
-}
-
-async function closeOpened({ opening }: Pooled): Promise<void> {
-  const { history, contents } = await opening;
-  contents.close();
-  history.close();
 }

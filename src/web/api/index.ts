@@ -5,7 +5,14 @@ export { OpenContents } from './content/open-contents.js';
 export { etagOf, sendContent, sendStream } from './content/send-content.js';
 export { dispositionOf, typeOf } from './content/content-headers.js';
 export { DELETED_ROUTE } from './deleted.js';
-export type { Door, Lease, Visitor } from './door.js';
+export {
+  type AboutClient,
+  type Door,
+  type Lease,
+  type ListedClient,
+  mayBeKept,
+  type Visitor,
+} from './door.js';
 export { entryJson, pathJson, type SetSpan, setsShowing } from './entry-json.js';
 export { entryAt } from './handlers/entry-handlers.js';
 export { HistoryPool } from './history-pool.js';

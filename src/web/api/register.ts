@@ -27,6 +27,8 @@ export interface AddedRoute {
 }
 
 const TAG_CHARS = 27;
+/** End of the name of a client in another store than the first one. */
+const ELSEWHERE = /@[0-9a-f]{8}$/;
 
 const HANDLERS: Handlers = {
   ...SET_HANDLERS,
@@ -133,7 +135,7 @@ function requireRights(
   requested: string | undefined,
 ): void {
   if (requested !== undefined) {
-    checkClientName(requested);
+    checkClientName(requested.replace(ELSEWHERE, ''));
     if (client !== undefined && client !== requested) {
       throw new TardisError('NOT_PERMITTED', 'the login is of another client');
     }

@@ -49,7 +49,9 @@ export const ROUTES = {
     method: 'GET',
     path: '/session',
     right: 'login',
-    summary: 'Returns which program answers, and the rights of the login.',
+    summary:
+      'Returns which program answers, the rights of the login, and what is offered for a client; without one, for the first.',
+    query: Type.Object({ client: Type.Optional(Type.String({ maxLength: 256 })) }),
     reply: Session,
   },
   clients: {

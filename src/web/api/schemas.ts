@@ -102,7 +102,13 @@ export const BackupSet = Type.Object({
 export type BackupSet = Static<typeof BackupSet>;
 
 export const Client = Type.Object({
-  name: Type.String(),
+  name: Type.String({
+    description:
+      'The name in addresses. In tardis-web, that of a client in another store or on another server ends in `@` and 8 hex digits.',
+  }),
+  place: Type.Optional(
+    Type.String({ description: 'The store or the server; absent in the first one.' }),
+  ),
   completeSets: Type.Integer(),
   lastSet: Type.Optional(Type.Integer()),
   lastCompletedMs: Type.Optional(timeMs),
@@ -124,6 +130,7 @@ export const Client = Type.Object({
         'failed',
         'never',
         'unseen',
+        'closed',
       ]),
       ageMs: Type.Optional(Type.Number()),
       allowedMs: Type.Optional(Type.Number()),

@@ -2,6 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { TardisError } from '../../errors/index.js';
+import type { History } from '../../history/index.js';
 import { displayName, lastComponent, type SetNumber } from '../../model/index.js';
 import type { RestoreFailure, RestoreProgress } from '../../restore/index.js';
 import {
@@ -25,6 +26,9 @@ import { Selections } from './selections.js';
 
 /** An archive that is being sent. */
 export interface BegunArchive {
+  readonly client: string;
+  /** The history that it is read from. */
+  readonly history: History;
   readonly set: SetNumber;
   readonly paths: readonly Buffer[];
   readonly progress: RestoreProgress;
@@ -108,7 +112,7 @@ export function archiveRoute({ onError, onBegin, selections }: ArchiveRouteOptio
         return;
       }
       stream = new ArchiveStream(archive.options);
-      follow(stream, archive.options, onBegin);
+      follow(stream, archive, onBegin);
       await sendArchive(apiRequest, archive, stream, onError);
     } catch (error) {
       leave(); // an archive that was refused may be requested again
@@ -120,12 +124,13 @@ export function archiveRoute({ onError, onBegin, selections }: ArchiveRouteOptio
 /** Reports the begin and the end of an archive. */
 function follow(
   stream: ArchiveStream,
-  { request: { set, paths } }: ArchiveStreamOptions,
+  { client, options: { history, request } }: RequestedArchive,
   onBegin: ArchiveRouteOptions['onBegin'],
 ): void {
   const { progress } = stream;
   const stop = (): void => void stream.destroy(new TardisError('INTERRUPTED', 'it was stopped'));
-  const ended = onBegin?.({ set, paths, progress, stop });
+  const { set, paths } = request;
+  const ended = onBegin?.({ client, history, set, paths, progress, stop });
   if (ended === undefined) return;
   stream.once('close', () =>
     ended({ failures: stream.failures, error: stream.errored ?? undefined }),
@@ -147,6 +152,7 @@ function pathsIn({ path = [] }: { readonly path?: string | string[] }): readonly
 }
 
 interface RequestedArchive {
+  readonly client: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly options: ArchiveStreamOptions;
   /** File name of the archive, for logs. */
@@ -158,13 +164,15 @@ async function requestedArchive(
   selections = new Selections(),
 ): Promise<RequestedArchive> {
   const { format, compress, damage, selection: id } = query;
-  const paths = id === undefined ? pathsIn(query) : selections.find(id, params['client'] ?? '');
+  const client = params['client'] ?? '';
+  const paths = id === undefined ? pathsIn(query) : selections.find(id, client);
   const { set, name } = await setOf(history, setText);
   const request = await archiveSelection(history, set, paths);
   const own = paths.length === 1 ? lastComponent(paths[0]!) : Buffer.alloc(0);
-  const title = own.length > 0 ? own : Buffer.from(`${params['client'] ?? ''}-${name}`);
+  const title = own.length > 0 ? own : Buffer.from(`${client}-${name}`);
   const fileName = Buffer.concat([title, Buffer.from(`.${format}`)]);
   return {
+    client,
     headers: {
       'content-type': TYPES[format],
       'content-disposition': dispositionOf(fileName, true, TYPES[format]),

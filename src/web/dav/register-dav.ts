@@ -9,6 +9,7 @@ import {
   keepPlace,
   type Door,
   type Lease,
+  mayBeKept,
   sendContent,
   sendStream,
   type Visitor,
@@ -235,7 +236,7 @@ async function answerGet(
     void reply.type(LINK_TYPE).header('content-length', entry.linkTarget.length);
     return reply.send(request.method === 'HEAD' ? undefined : entry.linkTarget);
   }
-  const isLasting = door.allowsCache && set?.state === 'complete';
+  const isLasting = mayBeKept(door, lease) && set?.state === 'complete';
   const caching = isLasting ? 'private, no-cache' : 'no-store';
   await sendContent(request, reply, {
     lease,

@@ -10,10 +10,10 @@ import {
   invalidRequest,
   setOf,
 } from '../api/index.js';
-import type { Act, Acts, Commands, SetupAnswers } from './acts.js';
+import type { Act, Acts, Offer, SetupAnswers } from './acts.js';
+import type { Clients } from './clients.js';
 import { JOB } from './job-routes.js';
 import type { Jobs } from './jobs.js';
-import { shownDoubts } from './restores.js';
 import {
   CheckBody,
   DeletionBody,
@@ -27,26 +27,40 @@ import {
 
 const CLIENT = '/clients/{client}';
 
-interface Offering {
+interface Acting {
   readonly jobs: Jobs;
   readonly acts: Acts;
-  readonly commands: Commands | undefined;
+  readonly clients: Clients;
 }
 
-/** Returns the routes of the acts that this program offers. */
-export function actRoutes({ jobs, acts, commands }: Offering, history: History): AddedRoute[] {
-  const { offers = [] } = commands ?? {};
-  const begun = (act: Act, undo?: Act): JobState =>
-    acts.begin(act, undo).shown(shownDoubts(history));
+/** Returns the routes of acts. Each is refused for a client for which it is not offered. */
+export function actRoutes(acting: Acting): AddedRoute[] {
+  const { acts, clients } = acting;
+  const begun: Begun = ({ params }, act, undo) =>
+    acts.begin(clients.offering(nameIn(params), offerOf(act)), act, undo).shown();
   return [
-    ...(commands !== undefined && offers.includes('backup')
-      ? [backupRoute(begun), ...setupRoutes(commands, begun)]
-      : []),
-    ...(offers.includes('change') ? changeRoutes(begun) : []),
-    ...(offers.includes('purge') ? [purgeRoute(begun)] : []),
-    undoRoute(jobs, begun),
+    backupRoute(begun),
+    ...setupRoutes(clients, begun),
+    ...changeRoutes(begun),
+    purgeRoute(begun),
+    undoRoute(acting),
   ];
 }
+
+/** Returns the offer that an act needs. */
+function offerOf({ kind }: Act): Offer {
+  if (kind === 'purge') return kind;
+  return kind === 'backup' || kind === 'setup' || kind === 'test-report' ? 'backup' : 'change';
+}
+
+type Params = Readonly<Record<string, string>>;
+
+function nameIn(params: Params): string {
+  return params['client'] ?? '';
+}
+
+/** Begins an act on the client of a request. Throws NOT_PERMITTED if it is not offered. */
+type Begun = (request: { readonly params: Params }, act: Act, undo?: Act) => JobState;
 
 function purgeRoute(begun: Begun): AddedRoute {
   return addedRoute(
@@ -56,15 +70,16 @@ function purgeRoute(begun: Begun): AddedRoute {
       'Deletes the sets that no rule keeps, and stores the rules.',
       PurgeBody,
     ),
-    async ({ body: { rules: given, saves }, lease }) => {
-      const rules = checkedRules(given);
-      const stores = saves ? changedRules(rules, await lease.history.reports.settings()) : [];
-      return begun({ kind: 'purge', rules, stores: Object.fromEntries(stores) });
+    async (request) => {
+      const { body, lease } = request;
+      const rules = checkedRules(body.rules);
+      const stores = body.saves ? changedRules(rules, await lease.history.reports.settings()) : [];
+      return begun(request, { kind: 'purge', rules, stores: Object.fromEntries(stores) });
     },
   );
 }
 
-function undoRoute(jobs: Jobs, begun: Begun): AddedRoute {
+function undoRoute({ jobs, acts, clients }: Acting): AddedRoute {
   return addedRoute(
     {
       method: 'POST',
@@ -74,16 +89,14 @@ function undoRoute(jobs: Jobs, begun: Begun): AddedRoute {
       reply: JobState,
     },
     async ({ params }) => {
-      const { id, undo, isRunning } = jobs.find(params['id'] ?? '');
+      const { id, undo, isRunning, facts } = jobs.find(params['id'] ?? '');
       if (undo === undefined || isRunning) throw invalidRequest('this job cannot be undone');
-      const job = begun(undo);
+      const job = acts.begin(clients.offering(facts.client, offerOf(undo)), undo);
       jobs.forget(id);
-      return job;
+      return job.shown();
     },
   );
 }
-
-type Begun = (act: Act, undo?: Act) => JobState;
 
 function backupRoute(begun: Begun): AddedRoute {
   return addedRoute(
@@ -94,14 +107,16 @@ function backupRoute(begun: Begun): AddedRoute {
       summary: 'Begins a backup, as `tardis setup` has configured it.',
       reply: JobState,
     },
-    async () => begun({ kind: 'backup' }),
+    async (request) => begun(request, { kind: 'backup' }),
   );
 }
 
 /** Returns the routes of what `tardis setup` has configured: they show and change it, and try its reports. */
-function setupRoutes(commands: Commands, begun: Begun): AddedRoute[] {
-  const inForce = async (history: History): Promise<SetupAnswers> =>
-    commands.setup(await history.reports.settings()) ?? {};
+function setupRoutes(clients: Clients, begun: Begun): AddedRoute[] {
+  const inForce = async (params: Params, history: History): Promise<SetupAnswers> => {
+    const { commands } = clients.offering(nameIn(params), 'backup');
+    return commands.setup(await history.reports.settings()) ?? {};
+  };
   return [
     addedRoute(
       {
@@ -111,18 +126,20 @@ function setupRoutes(commands: Commands, begun: Begun): AddedRoute[] {
         summary: 'Returns the answers of `tardis setup` that are in force.',
         reply: SetupBody,
       },
-      ({ lease }) => inForce(lease.history),
+      ({ params, lease }) => inForce(params, lease.history),
     ),
     addedRoute(
       rowOf('setup', 'admin', 'Changes answers of `tardis setup`; the others stay.', SetupBody),
-      async ({ body, lease }) => {
-        const before: Record<string, string | undefined> = await inForce(lease.history);
+      async (request) => {
+        const { body, params, lease } = request;
+        const before: Record<string, string | undefined> = await inForce(params, lease.history);
         const answers = Object.entries(body).filter(([key, text]) => text !== before[key]);
         if (answers.length === 0) throw invalidRequest('no answer differs');
         const other = answers.find(([key]) => before[key] === undefined);
         if (other !== undefined) throw invalidRequest(`this page does not change ${other[0]}`);
         const undo = answers.map(([key]) => [key, before[key]!]);
         return begun(
+          request,
           { kind: 'setup', answers: Object.fromEntries(answers) },
           { kind: 'setup', answers: Object.fromEntries(undo) },
         );
@@ -136,7 +153,7 @@ function setupRoutes(commands: Commands, begun: Begun): AddedRoute[] {
         summary: 'Sends a report as a test, to whom a failed backup is reported.',
         reply: JobState,
       },
-      async () => begun({ kind: 'test-report' }),
+      async (request) => begun(request, { kind: 'test-report' }),
     ),
   ];
 }
@@ -162,7 +179,7 @@ function changeRoutes(begun: Begun): AddedRoute[] {
   return [
     addedRoute(
       rowOf('checks', 'read', 'Begins a check of the store.', CheckBody),
-      async ({ body: { readsAll } }) => begun({ kind: 'check', readsAll }),
+      async (request) => begun(request, { kind: 'check', readsAll: request.body.readsAll }),
     ),
     addedRoute(
       rowOf(
@@ -171,42 +188,24 @@ function changeRoutes(begun: Begun): AddedRoute[] {
         'Locks sets, so that nothing deletes them, or unlocks them.',
         LockBody,
       ),
-      async ({ body: { sets, isLocked }, lease }) => {
-        const found = await foundSets(lease.history, sets);
+      async (request) => {
+        const { sets, isLocked } = request.body;
+        const found = await foundSets(request.lease.history, sets);
         const changed = found.filter((one) => one.marks.isLocked !== isLocked);
         return begun(
+          request,
           { kind: 'lock', sets, isLocked },
           undoOf(changed, (numbers) => ({ kind: 'lock', sets: numbers, isLocked: !isLocked })),
         );
       },
     ),
-    addedRoute(
-      rowOf('tags', 'purge', 'Adds tags to sets, and removes others.', TagBody),
-      async ({ body: { sets, addTags, removeTags }, lease }) => {
-        if (addTags.length + removeTags.length === 0) throw invalidRequest('there is no tag');
-        const found = await foundSets(lease.history, sets);
-        // Only what each of the sets changes in the same way can be taken back by one command.
-        const isWhole = found.every(
-          ({ marks: { tags } }) =>
-            addTags.every((tag) => !tags.includes(tag)) &&
-            removeTags.every((tag) => tags.includes(tag)),
-        );
-        return begun(
-          { kind: 'tag', sets, addTags, removeTags },
-          undoOf(isWhole ? found : [], (numbers) => ({
-            kind: 'tag',
-            sets: numbers,
-            addTags: removeTags,
-            removeTags: addTags,
-          })),
-        );
-      },
-    ),
+    tagRoute(begun),
     addedRoute(
       rowOf('deletions', 'purge', 'Deletes sets for good.', DeletionBody),
-      async ({ body: { sets }, lease }) => {
-        await foundSets(lease.history, sets);
-        return begun({ kind: 'delete', sets });
+      async (request) => {
+        const { sets } = request.body;
+        await foundSets(request.lease.history, sets);
+        return begun(request, { kind: 'delete', sets });
       },
     ),
     addedRoute(
@@ -216,15 +215,42 @@ function changeRoutes(begun: Begun): AddedRoute[] {
         'Requests that paths be deleted from all sets. The request can be withdrawn for a week.',
         ForgetBody,
       ),
-      async ({ body }) => {
-        const paths = body.paths.map(encodedPathIn);
+      async (request) => {
+        const paths = request.body.paths.map(encodedPathIn);
         if (paths.some((path) => !Buffer.from(path.toString()).equals(path))) {
           throw invalidRequest('a path that is not UTF-8 can be forgotten only by the command');
         }
-        return begun({ kind: 'forget', paths });
+        return begun(request, { kind: 'forget', paths });
       },
     ),
   ];
+}
+
+function tagRoute(begun: Begun): AddedRoute {
+  return addedRoute(
+    rowOf('tags', 'purge', 'Adds tags to sets, and removes others.', TagBody),
+    async (request) => {
+      const { sets, addTags, removeTags } = request.body;
+      if (addTags.length + removeTags.length === 0) throw invalidRequest('there is no tag');
+      const found = await foundSets(request.lease.history, sets);
+      // Only what each of the sets changes in the same way can be taken back by one command.
+      const isWhole = found.every(
+        ({ marks: { tags } }) =>
+          addTags.every((tag) => !tags.includes(tag)) &&
+          removeTags.every((tag) => tags.includes(tag)),
+      );
+      return begun(
+        request,
+        { kind: 'tag', sets, addTags, removeTags },
+        undoOf(isWhole ? found : [], (numbers) => ({
+          kind: 'tag',
+          sets: numbers,
+          addTags: removeTags,
+          removeTags: addTags,
+        })),
+      );
+    },
+  );
 }
 
 /** Returns sets by their numbers. Throws NO_SUCH_SET. */

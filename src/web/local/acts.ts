@@ -66,22 +66,27 @@ const WARNED = 3;
 const UNDOING = /`\S+ forget-path --undo (\d{1,10})`/;
 const FAILURE = /^[\w -]{1,40}: (.*) \[([A-Z_]{2,40})\]$/;
 
+/** The client of an act. */
+interface ActingClient {
+  readonly name: string;
+  readonly commands: Commands;
+}
+
 export class Acts {
   private readonly ends = new Map<Job, Promise<void>>();
 
-  constructor(
-    private readonly jobs: Jobs,
-    private readonly commands: Commands,
-  ) {}
+  constructor(private readonly jobs: Jobs) {}
 
-  /** Begins an act; `undo` is the act that takes it back. Throws CLIENT_BUSY while an act of its kind runs. */
-  begin(act: Act, undo?: Act): Job {
+  /** Begins an act; `undo` is the act that takes it back. Throws CLIENT_BUSY while an act of its kind runs on the client. */
+  begin({ name: client, commands }: ActingClient, act: Act, undo?: Act): Job {
     const { kind } = act;
-    if (this.jobs.all().some((one) => one.isRunning && one.facts.kind === kind)) {
+    const isSame = ({ isRunning, facts }: Job): boolean =>
+      isRunning && facts.kind === kind && facts.client === client;
+    if (this.jobs.all().some(isSame)) {
       throw new TardisError('CLIENT_BUSY', `another ${kind} is running`);
     }
-    const command = this.commands.start(act);
-    const job = this.jobs.add(new Job({ kind, paths: [], command: command.text }));
+    const command = commands.start(act);
+    const job = this.jobs.add(new Job({ client, kind, paths: [], command: command.text }));
     job.undo = undo;
     job.signal.addEventListener('abort', () => command.stop(), { once: true });
     const end = this.followed(job, command, act);

@@ -8,6 +8,7 @@ export {
   SETUP_KEYS,
   type SetupAnswers,
 } from './acts.js';
+export type { OtherClients, ShownClient } from './clients.js';
 export { Entrance, requireOwn } from './guard.js';
 export { Job, Jobs } from './jobs.js';
 export { type LocalPlace, type LocalServer, type NetworkPlace, serveLocally } from './server.js';

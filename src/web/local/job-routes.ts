@@ -1,11 +1,10 @@
 /** The routes of jobs: a restore is begun, and every job is listed, stopped and forgotten. */
 import { Type } from 'typebox';
-import type { History } from '../../history/index.js';
-import { TardisError } from '../../errors/index.js';
 import { type AddedRoute, addedRoute } from '../api/index.js';
 import type { Acts } from './acts.js';
+import type { Clients } from './clients.js';
 import type { Jobs } from './jobs.js';
-import { type Restores, shownDoubts } from './restores.js';
+import type { Restores } from './restores.js';
 import { JobState, MAX_RESTORE_BODY_BYTES, RestoreBody } from './schemas.js';
 
 const JOBS = '/jobs';
@@ -13,17 +12,15 @@ export const JOB = `${JOBS}/{id}`;
 
 interface JobMakers {
   readonly restores: Restores;
-  /** Undefined if this program offers no acts. */
-  readonly acts: Acts | undefined;
+  readonly acts: Acts;
 }
 
-/** Returns the routes. Only the client of `history` can be restored. */
+/** Returns the routes. */
 export function jobRoutes(
   jobs: Jobs,
   { restores, acts }: JobMakers,
-  history: History,
+  clients: Clients,
 ): AddedRoute[] {
-  const { client } = history;
   return [
     addedRoute(
       {
@@ -36,10 +33,14 @@ export function jobRoutes(
         reply: JobState,
       },
       async ({ body }) => {
-        if (body.client !== client) {
-          throw new TardisError('NO_SUCH_CLIENT', `the client that is open is "${client}"`);
+        const shown = clients.find(body.client);
+        const lease = await clients.lease(body.client);
+        try {
+          return (await restores.start(body, { shown, lease })).shown();
+        } catch (error) {
+          lease.release(); // no restore does
+          throw error;
         }
-        return (await restores.start(body)).shown(shownDoubts(history));
       },
     ),
     addedRoute(
@@ -51,10 +52,7 @@ export function jobRoutes(
           'Lists the jobs of this program, oldest first: those that run, and those that ended and were not forgotten. An archive that was sent whole is not kept.',
         reply: Type.Object({ jobs: Type.Array(JobState) }),
       },
-      async () => {
-        const doubts = shownDoubts(history);
-        return { jobs: jobs.all().map((job) => job.shown(doubts)) };
-      },
+      async () => ({ jobs: jobs.all().map((job) => job.shown()) }),
     ),
     addedRoute(
       {
@@ -64,7 +62,7 @@ export function jobRoutes(
         summary: 'Returns the progress or the result of a job.',
         reply: JobState,
       },
-      async ({ params }) => jobs.find(params['id'] ?? '').shown(shownDoubts(history)),
+      async ({ params }) => jobs.find(params['id'] ?? '').shown(),
     ),
     addedRoute(
       {
@@ -80,9 +78,9 @@ export function jobRoutes(
         if (job.isRunning) {
           job.stop();
           await restores.idle(job);
-          await acts?.idle(job);
+          await acts.idle(job);
         } else jobs.forget(job.id);
-        return job.shown(shownDoubts(history));
+        return job.shown();
       },
     ),
   ];

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { asTardisError, TardisError } from '../../errors/index.js';
+import type { History } from '../../history/index.js';
 import type { SetNumber } from '../../model/index.js';
 import {
   newRestoreProgress,
@@ -19,10 +20,15 @@ const SHOWN_PATHS = 3;
 /** Maximum number of lines of a command that are kept, and of characters in each. */
 const MAX_LOG_LINES = 200;
 const MAX_LINE_CHARS = 1000;
+/** Maximum number of warnings of a history that are shown, and of characters in each. */
+const MAX_DOUBTS = 100;
+const MAX_CHARS = 1000;
 /** Progress of a command. */
 const PROGRESS = /^(?:starting$|scanned \d|\[[#-]+\])/;
 
 interface JobFacts {
+  /** The client, by its name in addresses. */
+  readonly client: string;
   readonly kind: JobState['kind'];
   /** The set that is read; absent in acts. */
   readonly set?: SetNumber;
@@ -66,6 +72,8 @@ export class Job {
   constructor(
     readonly facts: JobFacts,
     readonly progress: RestoreProgress = newRestoreProgress(),
+    /** The data that is read; its warnings are shown with the job. */
+    private readonly history?: Pick<History, 'doubts'>,
   ) {}
 
   get isRunning(): boolean {
@@ -106,13 +114,14 @@ export class Job {
     }
   }
 
-  /** Returns the job for the page; `doubts` are the warnings of the history so far. */
-  shown(doubts: readonly string[]): JobState {
-    const { kind, set, paths, output, command } = this.facts;
+  /** Returns the job for the page. */
+  shown(): JobState {
+    const { client, kind, set, paths, output, command } = this.facts;
     const { directories, files, links, bytes, unchanged, kept, failures } = this.progress;
     const { error, totalBytes, latest, report, result, hasWarnings, log, state } = this;
     return {
       id: this.id,
+      client,
       kind,
       state,
       ...(set === undefined ? {} : { set }),
@@ -144,9 +153,14 @@ export class Job {
       })),
       ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
       losses: [...this.losses],
-      doubts: [...doubts],
+      doubts: this.history === undefined ? [] : shownDoubts(this.history),
     };
   }
+}
+
+/** Returns the first warnings of a history, each shortened. */
+export function shownDoubts({ doubts }: Pick<History, 'doubts'>): string[] {
+  return doubts.slice(0, MAX_DOUBTS).map((text) => text.slice(0, MAX_CHARS));
 }
 
 export class Jobs {

@@ -11,14 +11,10 @@ import {
 } from '../../restore/index.js';
 import type { System } from '../../system/index.js';
 import type { JobRunner } from '../../workers/index.js';
-import { encodedPathIn, invalidRequest } from '../api/index.js';
+import { encodedPathIn, invalidRequest, type Lease } from '../api/index.js';
+import type { ShownClient } from './clients.js';
 import { Job, type Jobs } from './jobs.js';
 import type { RestoreBody } from './schemas.js';
-
-/** Header with the number of warnings so far. If the number changes, the page requests the warnings again. */
-export const DOUBTS_HEADER = 'x-tardis-doubts';
-const MAX_DOUBTS = 100;
-const MAX_CHARS = 1000;
 
 /** Time within which the bytes of a restore are counted before it begins; otherwise it begins without their number. */
 const COUNTING_MS = 5000;
@@ -27,13 +23,10 @@ const ROOT = Buffer.from('/');
 
 interface RestoringOptions {
   readonly system: System;
-  readonly history: History;
   readonly jobs: Jobs;
   /** Opens the threads of a restore. The restore closes them at its end. */
   readonly openJobs: () => Promise<JobRunner>;
   readonly workers: number;
-  /** Notes a restore: the damage that it has found, or that it has proven the backups. Must not throw. */
-  readonly noteRestored?: (restored: Restored) => Promise<void>;
 }
 
 /** The result of a restore. */
@@ -42,15 +35,25 @@ export interface Restored {
   readonly failures: readonly RestoreFailure[];
 }
 
+/** A client that is open for a restore, which releases it at its end. */
+interface OpenClient {
+  readonly shown: ShownClient;
+  readonly lease: Lease;
+}
+
 export class Restores {
   private current: Job | undefined;
   private work: Promise<void> = Promise.resolve();
 
   constructor(private readonly options: RestoringOptions) {}
 
-  /** Begins a restore. Throws CLIENT_BUSY if another restore is running, REQUEST_INVALID, NO_SUCH_SET. */
-  async start(body: RestoreBody): Promise<Job> {
-    const { history, jobs } = this.options;
+  /**
+   * Begins a restore. Throws CLIENT_BUSY if another restore is running, REQUEST_INVALID, NO_SUCH_SET; the client then
+   * stays open.
+   */
+  async start(body: RestoreBody, client: OpenClient): Promise<Job> {
+    const { jobs } = this.options;
+    const { history } = client.lease;
     const destination = destinationOf(body);
     const { set } = await history.findSet(String(body.set));
     if (this.current?.isRunning === true) {
@@ -58,9 +61,10 @@ export class Restores {
     }
     const { paths } = destination;
     const kind = body.isPreview ? 'preview' : 'restore';
-    const job = jobs.add(new Job({ kind, set, paths, output: body.output }));
+    const facts = { client: client.shown.name, kind, set, paths, output: body.output } as const;
+    const job = jobs.add(new Job(facts, undefined, history));
     this.current = job;
-    this.work = this.run(job, body, destination);
+    this.work = this.run(job, body, destination, client);
     return job;
   }
 
@@ -75,14 +79,14 @@ export class Restores {
     await this.work;
   }
 
-  private async noteRestored(restored: Restored): Promise<void> {
-    const { history, noteRestored } = this.options;
-    const work = async (): Promise<void> => noteRestored?.(restored);
-    await (history.whileWriting?.(work) ?? work());
-  }
-
-  private async run(job: Job, body: RestoreBody, destination: Destination): Promise<void> {
-    const { system, history, openJobs, workers } = this.options;
+  private async run(
+    job: Job,
+    body: RestoreBody,
+    destination: Destination,
+    { shown: client, lease }: OpenClient,
+  ): Promise<void> {
+    const { system, openJobs, workers } = this.options;
+    const { history } = lease;
     const { overwrite, comparesContents: compareContents, set, isPreview: dryRun } = body;
     const { progress, signal } = job;
     const policy = {
@@ -93,10 +97,10 @@ export class Restores {
     try {
       jobs = await openJobs();
       const request = { set, workers, policy, dryRun, ...destination };
-      if (!dryRun) job.totalBytes = await this.countedBytes(jobs, request, signal);
       const means = { history, jobs, progress, signal };
+      if (!dryRun) job.totalBytes = await this.countedBytes(means, request);
       const { failures, losses } = await runRestore(system, means, request);
-      if (!dryRun) await this.noteRestored({ progress, failures });
+      if (!dryRun) await noteRestored(client, history, { progress, failures });
       const shown = failures.map((failure) => ({
         ...failure,
         path: body.output === undefined ? joinPath(ROOT, failure.path) : failure.path,
@@ -105,28 +109,37 @@ export class Restores {
     } catch (error) {
       job.end({ error });
     } finally {
+      lease.release();
       await jobs?.close();
     }
   }
 
   /** Returns the number of bytes that a restore will write; undefined if counting them takes too long, or fails. */
   private async countedBytes(
-    jobs: JobRunner,
+    given: Parameters<typeof runRestore>[1] & { readonly signal: AbortSignal },
     request: RestoreRequest,
-    stopped: AbortSignal,
   ): Promise<number | undefined> {
-    const { system, history } = this.options;
     const progress = newRestoreProgress();
-    const signal = AbortSignal.any([stopped, AbortSignal.timeout(COUNTING_MS)]);
+    const signal = AbortSignal.any([given.signal, AbortSignal.timeout(COUNTING_MS)]);
     const policy = { ...request.policy, compareContents: false }; // else it reads all of it twice
     try {
-      const means = { history, jobs, progress, signal };
-      await runRestore(system, means, { ...request, policy, dryRun: true });
+      const means = { ...given, progress, signal };
+      await runRestore(this.options.system, means, { ...request, policy, dryRun: true });
       return progress.bytes;
     } catch {
       return undefined; // the restore itself reports what is wrong
     }
   }
+}
+
+/** Notes a restore, while the history that it has read lets others write. */
+async function noteRestored(
+  { noteRestored: note }: ShownClient,
+  history: History,
+  restored: Restored,
+): Promise<void> {
+  const work = async (): Promise<void> => note?.(history, restored);
+  await (history.whileWriting?.(work) ?? work());
 }
 
 type Destination = Pick<RestoreRequest, 'output' | 'paths' | 'hierarchy'>;
@@ -145,9 +158,4 @@ function destinationOf({ paths: given, output }: RestoreBody): Destination {
     throw invalidRequest('the directory to restore into must be an absolute path');
   }
   return { output: target, paths };
-}
-
-/** Returns the first warnings of a history, each shortened. */
-export function shownDoubts({ doubts }: Pick<History, 'doubts'>): string[] {
-  return doubts.slice(0, MAX_DOUBTS).map((text) => text.slice(0, MAX_CHARS));
 }

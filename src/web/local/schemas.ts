@@ -11,8 +11,11 @@ export const MAX_FAILURES = 100;
 
 const count = Type.Integer({ minimum: 0 });
 
+/** The name of a client in addresses. */
+export const ClientName = Type.String({ maxLength: 256 });
+
 export const RestoreBody = Type.Object({
-  client: Type.String({ maxLength: 128 }),
+  client: ClientName,
   set: Type.Integer({ minimum: 1 }),
   paths: Type.Array(PathQuery, { minItems: 1, maxItems: MAX_PATHS }),
   output: Type.Optional(
@@ -45,6 +48,7 @@ export const JobState = Type.Object({
     'setup',
     'test-report',
   ]),
+  client: Type.String({ description: 'The client, by its name in addresses.' }),
   state: Type.Enum(['running', 'done', 'failed', 'stopped']),
   set: Type.Optional(Type.Integer({ description: 'The set that is read; absent in acts.' })),
   command: Type.Optional(

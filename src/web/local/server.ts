@@ -4,7 +4,7 @@ import cookies from '@fastify/cookie';
 import type { FastifyRequest } from 'fastify';
 import type { RecordDecoder } from '../../contents/index.js';
 import { systemCode, TardisError } from '../../errors/index.js';
-import type { ClientOverview, History } from '../../history/index.js';
+import type { History } from '../../history/index.js';
 import { displayText, RIGHTS } from '../../model/index.js';
 import { hostInUrl, requireHost, type System } from '../../system/index.js';
 import type { Certificate } from '../../transport/index.js';
@@ -18,8 +18,8 @@ import {
   DELETED_ROUTE,
   type Door,
   hostOf,
+  type ListedClient,
   newWebApp,
-  OpenContents,
   PAGE_GUARDS,
   PAGE_URLS,
   pageFiles,
@@ -29,16 +29,19 @@ import {
   type WebApp,
 } from '../api/index.js';
 import { actRoutes } from './act-routes.js';
-import { Acts, type Commands } from './acts.js';
-import { DOUBTS_HEADER, type Restored, Restores, shownDoubts } from './restores.js';
+import { Acts } from './acts.js';
+import { Clients, type OtherClients, type ShownClient, unlockRoute } from './clients.js';
 import { Entrance, type OwnHosts, requireOwn } from './guard.js';
 import { jobRoutes } from './job-routes.js';
-import type { Jobs } from './jobs.js';
+import { type Jobs, shownDoubts } from './jobs.js';
+import { Restores } from './restores.js';
 
 const LOOPBACK = '127.0.0.1';
 const HTTPS_PORT = 443;
 const ENTER = '/enter';
 const COOKIE = 'tardis-web';
+/** Header with the number of warnings so far. If the number changes, the page requests the warnings again. */
+const DOUBTS_HEADER = 'x-tardis-doubts';
 /** Maximum interval at which the server checks if it is idle. */
 const MAX_LOOK_MS = 10_000;
 
@@ -62,14 +65,15 @@ export interface NetworkPlace {
   readonly names: () => readonly string[];
 }
 
-interface LocalServerOptions {
+interface LocalServerOptions extends Omit<ShownClient, 'name'> {
   readonly system: System;
+  /** The data of the first client, which the caller closes. */
   readonly history: History;
+  /** Clients beside the first one; absent if only that is shown. */
+  readonly others?: OtherClients;
   readonly decoder: RecordDecoder;
   /** The jobs of this program, to which restores and failed downloads are added. */
   readonly jobs: Jobs;
-  /** Runs the commands of acts; absent if there are none. */
-  readonly commands?: Commands;
   /** Opens the threads of a restore. The restore closes them at its end. */
   readonly openJobs: () => Promise<JobRunner>;
   readonly workers: number;
@@ -82,17 +86,15 @@ interface LocalServerOptions {
   readonly readPage: (name: string) => Buffer;
   /** Age from which a client is late, of the user's configuration. */
   readonly lateAfterMs?: number;
-  /** The options by which a command finds the store. */
-  readonly storeWords?: string;
-  /** Returns the clients for the overview. */
-  readonly clients: () => Promise<readonly ClientOverview[]>;
+  /** Returns all clients; `opened` returns the data of one that is open. */
+  readonly clients: (
+    opened: (name: string) => History | undefined,
+  ) => Promise<readonly ListedClient[]>;
   /** Routes of other modules. */
   readonly added?: readonly AddedRoute[];
   /** Adds handlers that are not routes of the API. */
   readonly extend?: (app: WebApp, door: Door) => void;
   readonly warn: (line: string) => void;
-  /** Notes a restore: the damage that it has found, or that it has proven the backups. */
-  readonly noteRestored?: (restored: Restored) => Promise<void>;
 }
 
 export interface LocalServer {
@@ -111,17 +113,16 @@ export interface LocalServer {
 
 /** Starts the server. Throws USAGE if the port is in use, and other errors of listening. */
 export async function serveLocally(options: LocalServerOptions): Promise<LocalServer> {
-  const { system, history, decoder, jobs, warn, place } = options;
+  const { jobs, warn, place } = options;
   const page = pageFiles(options.readPage); // reads the files first: if that throws, nothing is open yet
   const app = newWebApp({
     tls: place.network?.certificate,
     onError: ({ code, message }) => warn(displayText(`a request failed: ${message} [${code}]`)),
   });
   const entrance = new Entrance();
-  const contents = new OpenContents(system, history, decoder);
+  const clients = clientsOf(options);
   const restores = new Restores(options);
-  const { commands } = options;
-  const acts = commands === undefined ? undefined : new Acts(jobs, commands);
+  const acts = new Acts(jobs);
   const activity = new Activity(options.idleMs, () => jobs.isRunning);
   const hosts = new Hosts(place);
   const sessions = sessionsOf(options, entrance);
@@ -138,17 +139,18 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
     else requireOwn(request, own);
   });
   app.addHook('onSend', async (_request, reply) => {
-    const count = shownDoubts(history).length;
+    const count = clients.allOpened().flatMap(shownDoubts).length;
     if (count > 0) void reply.header(DOUBTS_HEADER, count);
   });
   addPageFiles(app, page);
   addEntrance(app, entrance, sessions);
-  const door = doorOf(options, { entrance, sessions }, contents);
+  const door = doorOf(options, { entrance, sessions }, clients);
   registerApi(app, door, [
     DELETED_ROUTE,
     ...signInRoutes(sessions),
-    ...jobRoutes(jobs, { restores, acts }, history),
-    ...(acts === undefined ? [] : actRoutes({ jobs, acts, commands }, history)),
+    ...jobRoutes(jobs, { restores, acts }, clients),
+    ...actRoutes({ jobs, acts, clients }),
+    unlockRoute(clients),
     ...(options.added ?? []),
   ]);
   options.extend?.(app, door);
@@ -156,9 +158,9 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
     activity.close();
     jobs.stop();
     await restores.close();
-    await acts?.close();
+    await acts.close();
     await app.close();
-    contents.close();
+    await clients.close();
   };
   const port = await listen(app, place).catch(async (error: unknown) => {
     await close();
@@ -173,6 +175,12 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
     ended: activity.ended,
     close,
   };
+}
+
+function clientsOf(options: LocalServerOptions): Clients {
+  const { system, decoder, history, others, commands, storeWords, noteRestored } = options;
+  const first = { name: history.client, commands, storeWords, noteRestored };
+  return new Clients({ system, decoder, first, history, others });
 }
 
 /** The names under which the page is reached, as `name:port`. */
@@ -257,17 +265,24 @@ const EVERYTHING: Visitor['rights'] = new Set(RIGHTS);
 function doorOf(
   options: LocalServerOptions,
   { entrance, sessions }: { readonly entrance: Entrance; readonly sessions: BrowserSessions },
-  contents: OpenContents,
+  clients: Clients,
 ): Door {
-  const { system, history, clients, lateAfterMs = 0, storeWords } = options;
+  const { system, lateAfterMs = 0 } = options;
   return {
     program: 'tardis-web',
     system,
     canRestore: true,
-    offers: options.commands?.offers ?? [],
-    doubts: () => shownDoubts(history),
-    // If contents are decrypted, the browser must not store them in its files.
-    allowsCache: history.contentKeys === undefined,
+    about: (client) => {
+      const { name, commands, storeWords } = clients.find(client);
+      const history = clients.opened(name);
+      return {
+        client: name,
+        offers: commands?.offers ?? [],
+        doubts: history === undefined ? [] : shownDoubts(history),
+        ...(storeWords === undefined ? {} : { storeWords }),
+      };
+    },
+    allowsCache: true,
     authenticate: async (request: FastifyRequest) => {
       const { cookies: given, headers } = request;
       if (
@@ -276,20 +291,13 @@ function doorOf(
       ) {
         throw new TardisError('NOT_LOGGED_IN', 'open the address that tardis-web prints');
       }
-      return { client: history.client, account: '', rights: EVERYTHING };
+      return { client: undefined, account: '', rights: EVERYTHING };
     },
-    clients,
+    clients: () => options.clients((name) => clients.opened(name)),
     lateAfterMs,
-    ...(storeWords === undefined ? {} : { storeWords }),
-    onBroken: (set, path, error) =>
-      options.jobs.addFailed({ kind: 'download', set, paths: [path] }, error),
-    open: async (client) => {
-      if (client !== history.client) {
-        throw new TardisError('NO_SUCH_CLIENT', `the client that is open is "${history.client}"`);
-      }
-      const { objects } = contents;
-      return { history, contents, objects, isSealed: false, release: () => undefined };
-    },
+    onBroken: ({ client, set, path }, error) =>
+      options.jobs.addFailed({ client, kind: 'download', set, paths: [path] }, error),
+    open: (client) => clients.lease(client),
   };
 }
 

@@ -29,7 +29,14 @@ import {
 } from '../../store/index.js';
 import { BoundedCache, type System, unguarded } from '../../system/index.js';
 import type { Certificate } from '../../transport/index.js';
-import { addressOf, type Door, HistoryPool, type Lease, type Visitor } from '../api/index.js';
+import {
+  type AboutClient,
+  addressOf,
+  type Door,
+  HistoryPool,
+  type Lease,
+  type Visitor,
+} from '../api/index.js';
 import { Logins, type Proven } from './logins.js';
 import { type LoginOf, Sessions } from './sessions.js';
 import { notLoggedIn, TokenAttempts, tokenIn } from './token-attempts.js';
@@ -271,8 +278,8 @@ export class StoreDoor implements Door {
     return this.options.ownServer;
   }
 
-  get offers(): readonly string[] {
-    return this.ownServer === undefined ? [] : ['administer'];
+  about(): AboutClient {
+    return { offers: this.ownServer === undefined ? [] : ['administer'] };
   }
 
   get store(): string {

@@ -220,6 +220,6 @@ test('acts that cannot work, and bodies that are no acts, begin nothing', async 
   }
   t.deepEqual(commands.acts, []);
   const none = await served(t, []);
-  t.is((await none.act('backups')).status, 404);
-  t.is((await none.act('deletions', { sets: [1] })).status, 404);
+  t.is((await none.act('backups')).status, 403);
+  t.is((await none.act('deletions', { sets: [1] })).status, 403);
 });

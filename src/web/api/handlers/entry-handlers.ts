@@ -13,7 +13,7 @@ import { TardisError } from '../../../errors/index.js';
 import { displayName, lastComponent, type SetNumber } from '../../../model/index.js';
 import { sendContent } from '../content/send-content.js';
 import { directoryPage } from '../directory-page.js';
-import type { Door } from '../door.js';
+import { mayBeKept } from '../door.js';
 import { entryJson, setsShowing } from '../entry-json.js';
 import { pathIn } from '../raw-query.js';
 import type { Handlers } from '../register.js';
@@ -46,16 +46,17 @@ export const ENTRY_HANDLERS: Pick<Handlers, 'entry' | 'directory' | 'content' | 
       ...(total === undefined ? {} : { total }),
     };
   },
-  content: async ({ door, lease, setText, query, request, reply }) => {
+  content: async ({ door, lease, setText, params, query, request, reply }) => {
     const path = pathIn(query.path);
     const set = await setOf(lease.history, setText);
     const isDownload = query.download === '1';
     const noteBroken = (error: unknown): void => {
-      if (isDownload) door.onBroken?.(set.set, path, error);
+      const download = { client: params['client'] ?? '', set: set.set, path };
+      if (isDownload) door.onBroken?.(download, error);
     };
     try {
       const entry = await entryAt(lease.history, path, set.set);
-      const caching = cachingOf(door, set, setText);
+      const caching = cachingOf(mayBeKept(door, lease), set, setText);
       const onError = noteBroken;
       await sendContent(request, reply, { lease, entry, path, isDownload, caching, onError });
     } catch (error) {
@@ -108,12 +109,8 @@ export async function entryAt(
  * Returns the value of Cache-Control. A complete set never changes, so answers about it may be cached if the request
  * names the set by number.
  */
-function cachingOf(
-  { allowsCache }: Pick<Door, 'allowsCache'>,
-  { state, set }: BackupSet,
-  setText: string,
-): string {
-  const isLasting = allowsCache && state === 'complete' && setText === String(set);
+function cachingOf(mayKeep: boolean, { state, set }: BackupSet, setText: string): string {
+  const isLasting = mayKeep && state === 'complete' && setText === String(set);
   if (isLasting) return `private, max-age=${KEPT_SECONDS}`;
-  return allowsCache ? 'private, no-cache' : 'no-store';
+  return mayKeep ? 'private, no-cache' : 'no-store';
 }

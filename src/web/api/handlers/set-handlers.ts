@@ -1,4 +1,5 @@
 /** Handlers of questions about clients and sets. */
+import { TardisError } from '../../../errors/index.js';
 import { placedNotes, stateOf } from '../../../history/index.js';
 import { programVersion } from '../../../system/index.js';
 import { isErrorNote, shownRoots } from '../../../model/index.js';
@@ -6,6 +7,14 @@ import type { Client } from '../schemas.js';
 import type { Handlers } from '../register.js';
 import { pathJson, setJson } from '../entry-json.js';
 import { setOf } from '../set-of.js';
+
+/** State of a client about which nothing is known until it is opened. */
+const CLOSED = {
+  state: 'unknown',
+  cause: { code: 'closed' },
+  reason: 'The client is not open.',
+  advice: 'Open it to see its state.',
+} as const;
 
 /** Maximum number of notes that are listed. */
 const MAX_NOTES = 1000;
@@ -15,28 +24,35 @@ export const SET_HANDLERS: Pick<
   'health' | 'session' | 'clients' | 'sets' | 'set' | 'roots' | 'notes'
 > = {
   health: async () => ({ status: 'ok', version: programVersion() }),
-  session: async ({ door, visitor: { client, account, rights } }) => ({
-    program: door.program,
-    ...(client === undefined ? {} : { client }),
-    ...(account === '' ? {} : { account }),
-    canRestore: door.canRestore,
-    ...(door.offers === undefined ? {} : { offers: [...door.offers] }),
-    rights: [...rights],
-    ...(door.storeWords === undefined ? {} : { storeWords: door.storeWords }),
-    ...(door.doubts === undefined ? {} : { doubts: [...door.doubts()] }),
-  }),
+  session: async ({ door, visitor: { client, account, rights }, query }) => {
+    if (client !== undefined && (query.client ?? client) !== client) {
+      throw new TardisError('NOT_PERMITTED', 'the login is of another client');
+    }
+    const { offers, doubts, ...about } = door.about?.(query.client) ?? {};
+    return {
+      program: door.program,
+      ...(client === undefined ? {} : { client }),
+      ...about,
+      ...(account === '' ? {} : { account }),
+      canRestore: door.canRestore,
+      ...(offers === undefined ? {} : { offers: [...offers] }),
+      rights: [...rights],
+      ...(doubts === undefined ? {} : { doubts: [...doubts] }),
+    };
+  },
   clients: async ({ door, visitor }) => {
     const found = await door.clients(visitor);
     const { lateAfterMs = 0, system } = door;
     const facts = { nowMs: system.clock.nowMs(), lateAfterMs };
     return found.map((one): Client => {
-      const { client, completeSets, newestSet, newestAtMs, protection, fault } = one;
+      const { client, completeSets, newestSet, newestAtMs, protection, fault, place } = one;
       const { quotaBytes, accountBytes, usedBytes } = one;
       return {
         name: client,
+        ...(place === undefined ? {} : { place }),
         completeSets,
         ...(newestSet === 0 ? {} : { lastSet: newestSet, lastCompletedMs: newestAtMs }),
-        ...stateOf(one, facts),
+        ...(one.isClosed === true ? CLOSED : stateOf(one, facts)),
         lateAfterMs: lateAfterMs > 0 ? lateAfterMs : one.lateAfterMs,
         encrypts: protection === 'encrypted',
         ...(one.requestedAtMs === 0 ? {} : { requestedAtMs: one.requestedAtMs }),
