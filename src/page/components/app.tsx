@@ -1,5 +1,5 @@
 /** The whole page. */
-import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { api, type ApiError, type BackupSet, type Client } from '../api.js';
 import { type Go, useAnswer, useJobs, useNews, usePlace } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
@@ -213,7 +213,8 @@ function chosenSet(sets: readonly BackupSet[], wanted: number | undefined): Back
 }
 
 function useGlobalKeys(place: Place, go: Go, onKeys: () => void): void {
-  useEffect(() => {
+  // Before the page is painted: the next key may follow at once, and means the place that is then shown.
+  useLayoutEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
       const { target, key } = event;
       const isTyping = target instanceof HTMLInputElement && target.type !== 'checkbox';
