@@ -63,6 +63,11 @@ test('sonic clients shows newest sets, protection and damage of the clients of a
   t.regex(late, /^locked .*never: /m);
   t.regex(late, /^plain .*late: The newest backup is /m);
 
+  fs.writeFileSync(path.join(store, '.accounts'), 'no directory');
+  const { status: good } = await run('sonic', ['status', ...place('plain')]);
+  t.is(good, 0, 'accounts that cannot be read hide nothing but the quota');
+  fs.rmSync(path.join(store, '.accounts'));
+
   const nowhere = await run('sonic', ['clients', '-D', path.join(store, 'none')]);
   t.is(nowhere.status, 10);
   t.regex((await run('lstardis', place('forgotten'))).stderr, /`sonic clients` lists the clients/);

@@ -195,13 +195,13 @@ const CLIENT_GAUGES: readonly ClientGauge[] = [
     name: 'last_check_timestamp_seconds',
     unit: 'seconds',
     help: 'Time at which a check last read data of the client again.',
-    valueOf: ({ standing }) => seconds(standing?.proofs.checkedAtMs || undefined),
+    valueOf: ({ state: { proof } }) => seconds(proof?.checkedAtMs),
   },
   {
     name: 'last_restore_timestamp_seconds',
     unit: 'seconds',
     help: 'Time at which files were last restored and all of their contents had the right digests.',
-    valueOf: ({ standing }) => seconds(standing?.proofs.restoredAtMs || undefined),
+    valueOf: ({ state: { proof } }) => seconds(proof?.restoredAtMs),
   },
   {
     name: 'overdue_after_seconds',

@@ -377,14 +377,14 @@ export class Watch {
   private event(event: HookEvent['event'], client: string): HookEvent {
     const newest = this.known.get(client)?.newest;
     const { ageMs, state } = this.figuresOf(client);
-    const restoredAtMs = this.known.get(client)?.standing?.proofs.restoredAtMs ?? 0;
+    const { restoredAtMs } = state.proof ?? {};
     return {
       event,
       client,
       set: newest?.set,
       lastGood: newest === undefined ? undefined : new Date(newest.closedAtMs).toISOString(),
       ageSeconds: Math.round(ageMs / 1000),
-      lastRestore: restoredAtMs === 0 ? undefined : new Date(restoredAtMs).toISOString(),
+      lastRestore: restoredAtMs === undefined ? undefined : new Date(restoredAtMs).toISOString(),
       advice: state.advice || undefined,
     };
   }

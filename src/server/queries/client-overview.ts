@@ -98,13 +98,19 @@ export async function overviewOf(
   const { memory } = place;
   const locks = heldLocks();
   const requests = requestedBackups(system, place.store);
+  // A mark of before a file is read: one of after it could hide a change.
+  const marks = new Map<string, string | undefined>();
+  const markFor = (client: string): string | undefined => {
+    if (!marks.has(client)) marks.set(client, markOf(system, place, client));
+    return marks.get(client);
+  };
   const spaces = await spaceOf(system, place, clients, {
-    findSpace: (client) => memory?.findSpace(client, markOf(system, place, client)),
-    noteSpace: (client, taken) => memory?.noteSpace(client, taken, markOf(system, place, client)),
+    findSpace: (client) => memory?.findSpace(client, markFor(client)),
+    noteSpace: (client, taken) => memory?.noteSpace(client, taken, markFor(client)),
   });
   const rows: ClientOverview[] = [];
   for (const client of clients) {
-    const mark = memory === undefined ? undefined : markOf(system, place, client);
+    const mark = memory === undefined ? undefined : markFor(client);
     const known = memory?.find(client, mark);
     const row = known ?? (await rowOf(system, place, client));
     if (known === undefined && row.fault === '') memory?.note(row, mark);

@@ -35,7 +35,7 @@ interface SpaceMemory {
 
 /**
  * Returns the space of those clients whose account has a quota. In a bucket, other servers add to an account too, so nothing is
- * returned there. An account with a client that cannot be measured is left out.
+ * returned there. An account with a client that cannot be measured is left out, and all of them if their files cannot be read.
  */
 export async function spaceOf(
   system: System,
@@ -46,7 +46,7 @@ export async function spaceOf(
   const found = new Map<string, ClientSpace>();
   if (bucketAt(place.store) !== undefined) return found;
   const wanted = new Set(clients);
-  for (const account of soundAccounts(system, place.store)) {
+  for (const account of readableAccounts(system, place.store)) {
     const { quotaBytes, targets, usedElsewhereBytes } = account;
     if (quotaBytes === 0 || !targets.some((target) => wanted.has(target))) continue;
     const used = new Map<string, number>();
@@ -61,6 +61,15 @@ export async function spaceOf(
     }
   }
   return found;
+}
+
+/** Returns the accounts; none for a user who may not read their files, since sessions report their faults. */
+function readableAccounts(system: System, store: string): Account[] {
+  try {
+    return soundAccounts(system, store);
+  } catch {
+    return [];
+  }
 }
 
 interface MeasuredClient {
