@@ -24,9 +24,8 @@ export type Deleted = DeletedPage['deleted'][number];
 
 /** Path of the interface. It is beside the page, also where a proxy serves both below a path of its own. */
 const BASE = new URL('api/v1', document.baseURI).pathname;
-/** Number of entries in the first page of a listing, which must come quickly, and in each page after it. */
-const FIRST_ENTRIES = 1000;
-const PAGE_ENTRIES = 10_000;
+/** Number of changes in a page of them. */
+const PAGE_CHANGES = 1000;
 /** Time without an answer after which a request for news has failed, as after a sleep of the machine. */
 const NEWS_TIMEOUT_MS = 20_000;
 /** Maximum number of deleted entries of a directory that are shown. */
@@ -158,6 +157,8 @@ interface SessionReply {
   /** Acts that the program offers. */
   readonly offers?: readonly string[];
   readonly storeWords?: string;
+  /** Directory at which the client is mounted unless another one is named. */
+  readonly mountPoint?: string;
   readonly doubts?: readonly string[];
 }
 
@@ -169,6 +170,9 @@ interface Wanted extends Pick<Place, 'kind' | 'leastBytes' | 'sinceDays'> {
 }
 
 interface DirectoryRequest {
+  /** Number of entries to leave out, and maximum number of entries. */
+  readonly from: number;
+  readonly limit: number;
   readonly client: string;
   readonly set: number;
   readonly path: string;
@@ -195,6 +199,7 @@ export type ActKind =
   | 'forgets'
   | 'purges'
   | 'quota'
+  | 'mounts'
   | 'rules'
   | 'setup'
   | 'test-reports';
@@ -265,14 +270,11 @@ export const api = {
     }),
   entry: (client: string, set: number, path: string, signal: AbortSignal) =>
     json<Entry>(`${setPath(client, set)}/entry?path=${path}`, { signal }),
-  directory: (requested: DirectoryRequest, after: string | undefined, signal: AbortSignal) => {
-    const { client, set, path, sort, order } = requested;
-    const limit = after === undefined ? FIRST_ENTRIES : PAGE_ENTRIES;
+  directory: (requested: DirectoryRequest, signal: AbortSignal) => {
+    const { client, set, path, sort, order, from, limit } = requested;
     const sorted = sort === 'name' ? 'natural' : sort;
-    const query = `path=${path}&limit=${limit}&sort=${sorted}&order=${order}`;
-    return json<Directory>(`${setPath(client, set)}/directory?${query}${cursor(after)}`, {
-      signal,
-    });
+    const query = `path=${path}&after=${from}&limit=${limit}&sort=${sorted}&order=${order}`;
+    return json<Directory>(`${setPath(client, set)}/directory?${query}`, { signal });
   },
   deleted: async (client: string, set: number, path: string, signal: AbortSignal) => {
     const found: Deleted[] = [];
@@ -292,7 +294,7 @@ export const api = {
     signal: AbortSignal,
   ) => {
     const from = since === undefined ? '' : `&from=${since}`;
-    const query = `to=${set}${from}&limit=${FIRST_ENTRIES}${cursor(after)}`;
+    const query = `to=${set}${from}&limit=${PAGE_CHANGES}${cursor(after)}`;
     return json<ChangesReply>(`${clientPath(client)}/changes?${query}`, { signal });
   },
   /** Returns the largest directories in a directory, and what came since another set. */

@@ -2,6 +2,7 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { api, ApiError, type JobState, type News } from './api.js';
 import { hashOf, type Place, placeOf } from './logic/place.js';
+import { isMounted } from './logic/shown.js';
 
 /** Changes the place. With `replace`, no step is added to the browser's history. */
 export type Go = (change: Partial<Place>, how?: 'push' | 'replace') => void;
@@ -154,7 +155,7 @@ export type JobList = ReturnType<typeof useJobs>;
 /** Returns the jobs of the program; none if it has none. */
 export function useJobs(hasJobs: boolean): Living<readonly JobState[]> {
   const jobs = useNews(hasJobs ? 'jobs' : undefined, api.jobs, (value) =>
-    value.jobs.some(({ state }) => state === 'running'),
+    value.jobs.some((job) => job.state === 'running' && !isMounted(job)),
   );
   return { value: jobs.value?.jobs, error: jobs.error, again: jobs.again };
 }
@@ -166,8 +167,6 @@ export function asApiError(error: unknown): ApiError {
 interface Page<T> {
   readonly items: readonly T[];
   readonly next: string | undefined;
-  /** Number of all items, if it is known. */
-  readonly total?: number | undefined;
 }
 
 export interface Paged<T> {
@@ -175,10 +174,6 @@ export interface Paged<T> {
   readonly isWhole: boolean;
   readonly isLoading: boolean;
   readonly error: ApiError | undefined;
-  /** True if the list has reached the maximum number of items. */
-  readonly isFull: boolean;
-  /** Number of all items, if it is known. */
-  readonly total: number | undefined;
   /** Loads the next page. */
   readonly more: () => void;
   /** Loads all pages, up to the maximum number of items. */
@@ -186,7 +181,7 @@ export interface Paged<T> {
 }
 
 /** Maximum number of items of a list that the page keeps. */
-const MAX_ITEMS = 250_000;
+export const MAX_ITEMS = 250_000;
 
 /**
  * State of a list that is loaded page by page. Each page is appended to one array, since copying the array would take
@@ -195,7 +190,6 @@ const MAX_ITEMS = 250_000;
 interface Growing<T> {
   readonly items: T[];
   next: string | undefined;
-  total: number | undefined;
   isWhole: boolean;
   isLoading: boolean;
   loadsAll: boolean;
@@ -229,7 +223,6 @@ export function usePages<T>(
         .then((page) => {
           for (const item of page.items) growing.items.push(item);
           growing.next = page.next;
-          growing.total = page.total;
           growing.isWhole = page.next === undefined;
         })
         .catch((error: unknown) => {
@@ -250,7 +243,7 @@ export function usePages<T>(
     next();
     return () => controller.abort();
   }, [key]);
-  const { items, isWhole, isLoading, error, total } = list.current;
+  const { items, isWhole, isLoading, error } = list.current;
   const more = useCallback(() => load.current(), []);
   const all = useCallback(() => {
     list.current.loadsAll = true;
@@ -262,8 +255,6 @@ export function usePages<T>(
     isWhole,
     isLoading: isWaiting && error === undefined,
     error,
-    isFull: items.length >= MAX_ITEMS,
-    total,
     more,
     all,
   };
@@ -273,7 +264,6 @@ function newList<T>(): Growing<T> {
   return {
     items: [],
     next: undefined,
-    total: undefined,
     isWhole: false,
     isLoading: false,
     loadsAll: false,

@@ -11,6 +11,8 @@ import { WebDoor } from '../helpers/web-door.js';
 const NAMES = 30_000;
 /** Rows in the document at any time. */
 const MOST_ROWS = 100;
+/** Requests that may have been sent before the last name is seen: of the first page, of the last one, and of its neighbour. */
+const MOST_REQUESTS = 3;
 /** Times that the page is looked at while it is scrolled. */
 const STOPS = 20;
 const ROWS = '.grid-body [role=row]';
@@ -34,13 +36,26 @@ test('a directory of 30,000 names has only the rows in view, from the first name
   const door = await WebDoor.start(store);
   try {
     const { page, faults } = await watchedPage(browser, door.host);
+    let requests = 0;
+    page.on('request', (request) => {
+      if (request.url().includes('/directory?')) requests += 1;
+    });
     await page.goto(door.url.href);
     const grid = page.getByRole('grid');
     await page.getByText('n00000').waitFor();
+    await page.getByText('30,000 entries').waitFor();
+    t.is(await grid.getAttribute('aria-rowcount'), String(NAMES + 1));
+    const heightPx = await page.evaluate<number>(
+      "document.querySelector('.grid-body').scrollHeight",
+    );
     await grid.focus();
+    const beganMs = performance.now();
     await page.keyboard.press('End');
     await page.getByText(`n${NAMES - 1}`).waitFor();
-    await page.getByText('30,000 entries').waitFor();
+    t.log(`End: ${Math.round(performance.now() - beganMs)} ms`);
+    t.true(requests <= MOST_REQUESTS, `${requests} requests`);
+    // The scroll bar has known the whole length.
+    t.is(await page.evaluate("document.querySelector('.grid-body').scrollHeight"), heightPx);
     await page.keyboard.press('Home');
     await page.getByText('n00000').waitFor();
     // The longest time without a frame, while the page passes through all names.

@@ -16,7 +16,7 @@ import {
 } from '../logic/selection.js';
 import { shownName } from '../logic/shown.js';
 import { Details } from './details.js';
-import type { EntryRow } from './entry-grid.js';
+import type { EntryRow, Rows } from './entry-grid.js';
 import { FilesView } from './files-view.js';
 import { Icon } from './icons.js';
 import { PathBar } from './path-bar.js';
@@ -128,13 +128,14 @@ function useSelection({ place, chosen }: BrowserProps) {
   useEffect(clear, [browsed, place.search, place.showsChanges]);
   const { selection } = held;
   const set = selection.size === 0 ? undefined : held.set;
-  const toggle = (rows: readonly EntryRow[]): void => {
+  const toggle = (rows: Rows): void => {
     if (rows.length > MAX_SELECTED && browsed !== undefined && !place.showsChanges) {
       // More paths cannot be sent, and the directory contains all of them.
       setHeld({ selection: new Set([place.path]), set: chosen.set });
       return;
     }
-    const usable = ofOneSet(rows, set, chosen.set);
+    const loaded = rows.filter((row) => row !== undefined);
+    const usable = ofOneSet(loaded, set, chosen.set);
     const [only] = usable.rows;
     if (only === undefined) return;
     const paths = usable.rows.map(({ path }) => path);
@@ -164,7 +165,7 @@ interface ListedProps extends BrowserProps {
   readonly onClear: () => void;
   readonly onRestore: (restoring: Restoring) => void;
   readonly onOpen: (row: EntryRow) => void;
-  readonly onToggle: (rows: readonly EntryRow[]) => void;
+  readonly onToggle: (rows: Rows) => void;
 }
 
 function Listed(props: ListedProps) {

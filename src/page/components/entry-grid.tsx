@@ -1,22 +1,27 @@
 /**
- * List of entries, as a grid. Only the rows in view are in the document. One row is active, and keys move it. The grid
- * itself has the focus, so that scrolling never loses it.
+ * List of entries, as a grid. Only the rows in view are in the document, and need to be loaded. One row is active, and
+ * keys move it. The grid itself has the focus, so that scrolling never loses it.
  */
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Entry } from '../api.js';
 import { t } from '../language.js';
 import type { Order, Sort } from '../logic/place.js';
+import { parentOf } from '../logic/paths.js';
 import { type Row, rowBeginning } from '../logic/rows.js';
 import { rowForKey, rowsInView, scrollFor } from '../logic/row-window.js';
 import { includes, MAX_SELECTED, type Selection } from '../logic/selection.js';
-import { GridRow } from './grid-row.js';
+import { AwaitedRow, GridRow } from './grid-row.js';
 
 export type EntryRow = Row<Entry>;
+export type Rows = readonly (EntryRow | undefined)[];
 
 interface GridProps {
   readonly label: string;
-  readonly rows: readonly EntryRow[];
-  /** True if all rows have been loaded. */
+  /** The rows, undefined where they are not loaded yet. */
+  readonly rows: Rows;
+  /** True if no more rows follow. */
+  readonly isCounted: boolean;
+  /** True if all rows are loaded. */
   readonly isWhole: boolean;
   readonly selection: Selection;
   readonly sort: Sort | undefined;
@@ -33,16 +38,16 @@ interface GridProps {
   readonly onSort: (sort: Sort) => void;
   readonly onOpen: (row: EntryRow) => void;
   readonly onUp?: () => void;
-  readonly onToggle: (rows: readonly EntryRow[]) => void;
+  readonly onToggle: (rows: Rows) => void;
   /** Ends the selection. */
   readonly onClear: () => void;
-  readonly onNearEnd: () => void;
-  readonly onEnd: () => void;
+  /** Called with the rows that come into view, by their indexes. */
+  readonly onView: (first: number, end: number) => void;
+  /** Loads all rows. */
+  readonly onAll: () => void;
 }
 
 const COLUMNS: readonly Sort[] = ['name', 'size', 'modified'];
-/** Number of rows before the end at which the next page is loaded. */
-const NEAR_END_ROWS = 200;
 const ROW_PX = 34;
 /** Height of a row in a narrow view, where a row has two lines. */
 const TALL_ROW_PX = 52;
@@ -53,7 +58,7 @@ const MEDIUM_PX = 620;
 const TYPING_MS = 700;
 
 export function EntryGrid(props: GridProps) {
-  const { rows, isWhole, selection, label, hasPaths = false } = props;
+  const { rows, isCounted, label, hasPaths = false } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const [view, setView] = useState({ scrollPx: 0, heightPx: 400, widthPx: 800 });
   const [active, setActive] = useState(() => startOf(props));
@@ -62,7 +67,7 @@ export function EntryGrid(props: GridProps) {
   const shown = { ...view, rowPx, count: rows.length };
   const { first, end } = rowsInView(shown);
   useEffect(() => arrived(scroller.current!, setView), []);
-  useNearEnd(props, end);
+  useEffect(() => props.onView(first, end), [first, end, rows.length, isCounted]);
   const moveTo = (row: number): void => {
     setActive(row);
     const element = scroller.current!;
@@ -71,9 +76,10 @@ export function EntryGrid(props: GridProps) {
   useLayoutEffect(() => {
     if (props.startAt !== undefined && current > 0) moveTo(current);
   }, []);
-  const followsEnd = useFollowedEnd(rows.length, isWhole, moveTo);
+  const followsEnd = useFollowedEnd(rows.length, isCounted, moveTo);
+  const seek = useSought(props, current, moveTo);
   const selectAll = useWholeSelection(props);
-  const onKeyDown = useKeys(props, { current, moveTo, shown, followsEnd, selectAll });
+  const onKeyDown = useKeys(props, { current, moveTo, shown, followsEnd, seek, selectAll });
   // The active row is always in the document, since the grid refers to it.
   const indexes = range(first, end);
   if (rows.length > 0 && (current < first || current >= end)) indexes.push(current);
@@ -83,13 +89,13 @@ export function EntryGrid(props: GridProps) {
       role="grid"
       tabIndex={0}
       aria-label={label}
-      aria-rowcount={isWhole ? rows.length + 1 : -1}
+      aria-rowcount={isCounted ? rows.length + 1 : -1}
       aria-multiselectable="true"
       aria-activedescendant={rows.length === 0 ? undefined : `row-${current}`}
       onKeyDown={onKeyDown}
       id="files"
     >
-      <GridHead {...props} onAll={selectAll} />
+      <GridHead {...props} selectAll={selectAll} />
       <div
         class="grid-body"
         role="rowgroup"
@@ -99,35 +105,47 @@ export function EntryGrid(props: GridProps) {
         }
       >
         <div class="grid-space" role="presentation" style={{ height: `${rows.length * rowPx}px` }}>
-          {indexes
-            .map((index) => [index, rows[index]!] as const)
-            .map(([index, row]) => (
-              <GridRow
-                key={row.path}
-                {...{ row, index }}
-                topPx={index * rowPx}
-                isActive={index === current}
-                isOpen={row.path === props.openFile}
-                isSelected={includes(selection, row.path)}
-                canSelect={props.canSelect(row)}
-                hasPath={hasPaths}
-                timeOf={props.timeOf}
-                onPoint={() => setActive(index)}
-                onOpen={() => props.onOpen(row)}
-                onToggle={() => props.onToggle([row])}
-              />
-            ))}
+          {indexes.map((index) => (
+            <ShownRow
+              key={rows[index]?.path ?? `row ${index}`}
+              grid={props}
+              row={rows[index]}
+              index={index}
+              topPx={index * rowPx}
+              isActive={index === current}
+              onPoint={() => setActive(index)}
+            />
+          ))}
         </div>
       </div>
     </div>
   );
 }
 
-/** Loads the next page before its rows come into view. */
-function useNearEnd({ rows, isWhole, onNearEnd }: GridProps, end: number): void {
-  useEffect(() => {
-    if (!isWhole && end > rows.length - NEAR_END_ROWS) onNearEnd();
-  }, [end, rows.length, isWhole]);
+interface ShownRowProps {
+  readonly grid: GridProps;
+  readonly row: EntryRow | undefined;
+  readonly index: number;
+  readonly topPx: number;
+  readonly isActive: boolean;
+  readonly onPoint: () => void;
+}
+
+/** Shows a row, or its place while it is being loaded. */
+function ShownRow({ grid, row, ...place }: ShownRowProps) {
+  if (row === undefined) return <AwaitedRow {...place} />;
+  const { openFile, selection, canSelect, hasPaths = false, timeOf, onOpen, onToggle } = grid;
+  return (
+    <GridRow
+      {...{ row, ...place, timeOf }}
+      isOpen={row.path === openFile}
+      isSelected={includes(selection, row.path)}
+      canSelect={canSelect(row)}
+      hasPath={hasPaths}
+      onOpen={() => onOpen(row)}
+      onToggle={() => onToggle([row])}
+    />
+  );
 }
 
 /** Takes the focus if the list is awaited, and watches the size. */
@@ -146,7 +164,7 @@ function startOf({ rows, startAt }: GridProps): number {
     ? 0
     : Math.max(
         0,
-        rows.findIndex(({ path }) => path === startAt),
+        rows.findIndex((row) => row?.path === startAt),
       );
 }
 
@@ -154,23 +172,42 @@ function range(first: number, end: number): number[] {
   return Array.from({ length: end - first }, (_, index) => first + index);
 }
 
-/** After a press of End, moves to the last row each time that more rows are loaded. */
+/** After a press of End, moves to the last row each time that more rows follow. */
 function useFollowedEnd(
   count: number,
-  isWhole: boolean,
+  isCounted: boolean,
   moveTo: (row: number) => void,
 ): { current: boolean } {
   const followsEnd = useRef(false);
   useEffect(() => {
     if (!followsEnd.current || count === 0) return;
     moveTo(count - 1);
-    followsEnd.current = !isWhole;
-  }, [count, isWhole]);
+    followsEnd.current = !isCounted;
+  }, [count, isCounted]);
   return followsEnd;
 }
 
+/** Returns a function that moves to the next row whose name begins with a text. If none is loaded, it loads all. */
+function useSought(
+  { rows, isWhole, onAll }: GridProps,
+  current: number,
+  moveTo: (row: number) => void,
+): (text: string, from: number) => void {
+  const sought = useRef<string | undefined>(undefined);
+  const seek = (text: string, from: number): void => {
+    const found = rowBeginning(rows, text, from);
+    sought.current = found === undefined && !isWhole ? text : undefined;
+    if (found !== undefined) moveTo(found);
+    else if (!isWhole) onAll();
+  };
+  useEffect(() => {
+    if (isWhole && sought.current !== undefined) seek(sought.current, current);
+  }, [isWhole]);
+  return seek;
+}
+
 /** Returns a function that loads all rows and then selects them. */
-function useWholeSelection({ rows, isWhole, onToggle, onEnd }: GridProps): () => void {
+function useWholeSelection({ rows, isWhole, onToggle, onAll }: GridProps): () => void {
   const isWanted = useRef(false);
   useEffect(() => {
     if (!isWanted.current || !(isWhole || rows.length > MAX_SELECTED)) return;
@@ -178,10 +215,10 @@ function useWholeSelection({ rows, isWhole, onToggle, onEnd }: GridProps): () =>
     onToggle(rows);
   }, [rows.length, isWhole]);
   return () => {
-    if (isWhole) onToggle(rows);
+    if (isWhole || rows.length > MAX_SELECTED) onToggle(rows);
     else {
       isWanted.current = true;
-      onEnd();
+      onAll();
     }
   };
 }
@@ -225,9 +262,9 @@ function watchSize(
   return () => observer.disconnect();
 }
 
-function GridHead(props: GridProps & { readonly onAll: () => void }) {
-  const { rows, selection, sort, order, onSort, onAll, onClear } = props;
-  const isAll = selection.size > 0 && rows.every(({ path }) => includes(selection, path));
+function GridHead(props: GridProps & { readonly selectAll: () => void }) {
+  const { rows, selection, sort, order, onSort, selectAll, onClear } = props;
+  const isAll = isAllSelected(rows, selection);
   return (
     <div class="grid-head" role="rowgroup">
       <div class="grid-row" role="row" aria-rowindex={1}>
@@ -244,7 +281,7 @@ function GridHead(props: GridProps & { readonly onAll: () => void }) {
                 aria-label={t('selectAll')}
                 title={t('selectAll')}
                 checked={isAll}
-                onChange={isAll ? onClear : onAll}
+                onChange={isAll ? onClear : selectAll}
               />
             ) : null}
             {sort === undefined ? (
@@ -269,18 +306,28 @@ function GridHead(props: GridProps & { readonly onAll: () => void }) {
   );
 }
 
+/** True if all rows are selected. One that is not loaded is so only with its directory. */
+function isAllSelected(rows: Rows, selection: Selection): boolean {
+  if (selection.size === 0) return false;
+  const path = rows.find((row) => row !== undefined)?.path ?? '/';
+  const isWithDirectory = includes(selection, parentOf(path) ?? '/');
+  return rows.every((row) => (row === undefined ? isWithDirectory : includes(selection, row.path)));
+}
+
 interface KeyState {
   readonly current: number;
   readonly moveTo: (row: number) => void;
   readonly shown: Parameters<typeof rowForKey>[2];
   /** True after a press of End, while rows are still being loaded. */
   readonly followsEnd: { current: boolean };
+  /** Moves to the next row, from an index on, whose name begins with a text. */
+  readonly seek: (text: string, from: number) => void;
   readonly selectAll: () => void;
 }
 
 /** Returns the handler of keys. */
 function useKeys(props: GridProps, state: KeyState) {
-  const { current, moveTo, shown, followsEnd, selectAll } = state;
+  const { current, moveTo, shown, followsEnd, seek, selectAll } = state;
   const typed = useRef({ text: '', atMs: 0 });
   const { rows } = props;
   const letter = (key: string): void => {
@@ -288,8 +335,7 @@ function useKeys(props: GridProps, state: KeyState) {
     const isMore = nowMs - typed.current.atMs < TYPING_MS;
     const text = isMore ? typed.current.text + key : key;
     typed.current = { text, atMs: nowMs };
-    const found = rowBeginning(rows, text, isMore ? current : current + 1);
-    if (found !== undefined) moveTo(found);
+    seek(text, isMore ? current : current + 1);
   };
   return (event: KeyboardEvent): void => {
     // Buttons of the head handle their own keys.
@@ -297,15 +343,16 @@ function useKeys(props: GridProps, state: KeyState) {
     if (target instanceof HTMLButtonElement || isOfHead(target) || rows.length === 0) return;
     const { key, shiftKey } = event;
     const isPlain = !event.ctrlKey && !event.metaKey && !event.altKey;
-    const row = rows[current]!;
+    const row = rows[current];
     const next = isPlain ? rowForKey(key, current, shown) : undefined;
     if (next !== undefined) {
-      if (shiftKey && next !== current) props.onToggle([rows[next]!]);
-      followsEnd.current = key === 'End' && !props.isWhole;
-      if (key === 'End') props.onEnd();
+      if (shiftKey && next !== current) props.onToggle([rows[next]]);
+      followsEnd.current = key === 'End' && !props.isCounted;
+      if (followsEnd.current) props.onAll();
       moveTo(next);
-    } else if (isPlain && key === 'Enter') props.onOpen(row);
-    else if (isPlain && key === ' ') props.onToggle([row]);
+    } else if (isPlain && key === 'Enter') {
+      if (row !== undefined) props.onOpen(row);
+    } else if (isPlain && key === ' ') props.onToggle([row]);
     else if ((event.ctrlKey || event.metaKey) && key.toLowerCase() === 'a') selectAll();
     else if (key === 'Backspace' || (event.altKey && key === 'ArrowUp')) props.onUp?.();
     else if (isPlain && key.length === 1 && !'/?'.includes(key)) letter(key);

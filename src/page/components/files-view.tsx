@@ -1,14 +1,15 @@
 /** Shows one directory of one set: its entries, and on request the entries that were deleted from it. */
 import { useMemo } from 'preact/hooks';
 import { api, type BackupSet, type Deleted, type Entry } from '../api.js';
-import { type Go, type Paged, useAnswer, usePages } from '../hooks.js';
+import { type Counted, useCounted } from '../counted-list.js';
+import { type Go, useAnswer } from '../hooks.js';
 import { t } from '../language.js';
 import { aboveRoots, lastSegment, parentOf, pathOf, startingPath, textOf } from '../logic/paths.js';
 import type { Place, Sort } from '../logic/place.js';
-import { comparison, type Row, rowOf, withDeleted } from '../logic/rows.js';
+import { comparison, deletedBefore, type Row, rowOf, withDeleted } from '../logic/rows.js';
 import { shownName } from '../logic/shown.js';
 import type { Selection } from '../logic/selection.js';
-import { EntryGrid, type EntryRow } from './entry-grid.js';
+import { EntryGrid, type EntryRow, type Rows } from './entry-grid.js';
 import { Notice } from './notice.js';
 
 interface FilesProps {
@@ -22,7 +23,7 @@ interface FilesProps {
   readonly onOpen: (row: EntryRow) => void;
   /** Path of the file whose details are shown. */
   readonly openFile: string | undefined;
-  readonly onToggle: (rows: readonly EntryRow[]) => void;
+  readonly onToggle: (rows: Rows) => void;
   readonly onClear: () => void;
 }
 
@@ -69,10 +70,10 @@ function DirectoryView(props: FilesProps) {
   const { client, set, place } = props;
   const { path, sort, order, showsDeleted } = place;
   const key = `${client}/${set.set}/${sort}/${order}${path}`;
-  const list = usePages<Row<Entry>>(key, async (after, signal) => {
-    const request = { client, set: set.set, path, sort, order };
-    const { entries, next, total } = await api.directory(request, after, signal);
-    return { items: entries.map((entry) => rowOf(path, entry)), next, total };
+  const list = useCounted<Row<Entry>>(key, async (range, signal) => {
+    const request = { client, set: set.set, path, sort, order, ...range };
+    const { entries, total = entries.length } = await api.directory(request, signal);
+    return { items: entries.map((entry) => rowOf(path, entry)), total };
   });
   const deleted = useAnswer(
     showsDeleted ? `deleted/${client}/${set.set}${path}` : undefined,
@@ -81,12 +82,12 @@ function DirectoryView(props: FilesProps) {
   const gone = deleted.value ?? NOBODY;
   const rows = useMemo(() => {
     const rowsGone = showsDeleted ? gone.map((one) => deletedRow(path, one)) : [];
-    return withDeleted(list.items, rowsGone, comparison(sort, order), list.isWhole);
-  }, [list.items, list.items.length, list.isWhole, gone, showsDeleted]);
+    return withDeleted(list.items, rowsGone, comparison(sort, order), list.isCounted);
+  }, [list.items, list.items.length, list.loaded, list.isCounted, gone, showsDeleted]);
   const error = list.error ?? deleted.error;
   return (
     <>
-      {error === undefined ? null : <Notice error={error} again={list.more} />}
+      {error === undefined ? null : <Notice error={error} again={list.again} />}
       <Listing {...props} rows={rows} list={list} deletedCount={gone.length} />
     </>
   );
@@ -99,28 +100,28 @@ function deletedRow(path: string, { entry, lastSet }: Deleted): EntryRow {
 }
 
 interface ListingProps extends FilesProps {
-  readonly rows: readonly EntryRow[];
-  readonly list: Paged<Row<Entry>> | undefined;
+  readonly rows: Rows;
+  readonly list: Counted<Row<Entry>> | undefined;
   readonly deletedCount: number;
 }
 
 function Listing({ rows, list, deletedCount, ...props }: ListingProps) {
   const { place, go, selection, timeOf } = props;
-  const isWhole = list?.isWhole ?? true;
-  const nothing = (): void => undefined;
+  const { isCounted = true } = list ?? {};
+  const isWhole = list === undefined || (isCounted && list.loaded === list.items.length);
   const sortBy = (sort: Sort): void => {
     const order = sort === place.sort && place.order === 'asc' ? 'desc' : 'asc';
     go({ sort, order }, 'replace');
   };
   const above = parentOf(place.path);
-  if (list?.error !== undefined && rows.length === 0) return null;
-  if (rows.length === 0 && isWhole) return <p class="empty">{t('empty')}</p>;
+  if (list?.error !== undefined && !isCounted) return null;
+  if (rows.length === 0 && isCounted) return <p class="empty">{t('empty')}</p>;
   return (
     <>
       <EntryGrid
         label={t('filesIn', { path: shownName(textOf(place.path)) })}
         rows={rows}
-        isWhole={isWhole}
+        {...{ isCounted, isWhole }}
         selection={selection}
         sort={list === undefined ? undefined : place.sort}
         order={place.order}
@@ -135,8 +136,10 @@ function Listing({ rows, list, deletedCount, ...props }: ListingProps) {
         openFile={props.openFile}
         onToggle={props.onToggle}
         onClear={props.onClear}
-        onNearEnd={list?.more ?? nothing}
-        onEnd={list?.all ?? nothing}
+        onView={(first, end) =>
+          list?.show(first - deletedBefore(rows, first), end - deletedBefore(rows, end))
+        }
+        onAll={() => list?.all()}
       />
       <p class="status" role="status">
         {statusOf(rows.length - deletedCount, list)}
@@ -146,12 +149,9 @@ function Listing({ rows, list, deletedCount, ...props }: ListingProps) {
   );
 }
 
-function statusOf(count: number, list: Paged<Row<Entry>> | undefined): string {
+function statusOf(count: number, list: Counted<Row<Entry>> | undefined): string {
   if (list?.isFull === true) return t('tooMany', { n: count });
-  if (list?.isLoading === true && count === 0) return t('loading');
-  if (list?.isWhole !== false) return t('entries', { n: count });
-  if (list.total === undefined) return t('entriesLoaded', { n: count });
-  return t('entriesOf', { n: list.total, loaded: count });
+  return list?.isCounted === false ? t('loading') : t('entries', { n: count });
 }
 
 /** Returns the name of a path's last part, as text. */

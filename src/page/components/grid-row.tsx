@@ -85,6 +85,26 @@ export function GridRow(props: RowProps) {
   );
 }
 
+interface AwaitedProps extends Pick<RowProps, 'index' | 'topPx' | 'isActive'> {}
+
+/** Shows the place of a row that is being loaded. */
+export function AwaitedRow({ index, topPx, isActive }: AwaitedProps) {
+  return (
+    <div
+      class={`grid-row ${isActive ? 'active' : ''}`}
+      role="row"
+      id={`row-${index}`}
+      aria-rowindex={index + 2}
+      aria-busy="true"
+      style={{ transform: `translateY(${topPx}px)` }}
+    >
+      <div class="cell cell-name faint" role="gridcell">
+        …
+      </div>
+    </div>
+  );
+}
+
 interface MarksProps {
   readonly row: Row<Entry>;
   /** True if there is room for one word only. */

@@ -5,8 +5,11 @@
 import type { ComponentChildren } from 'preact';
 import type { Paged } from '../hooks.js';
 import type { Selection } from '../logic/selection.js';
-import { EntryGrid, type EntryRow } from './entry-grid.js';
+import { EntryGrid, type EntryRow, type Rows } from './entry-grid.js';
 import { Notice } from './notice.js';
+
+/** Number of rows before the end at which the next page is loaded. */
+const NEAR_END_ROWS = 200;
 
 /** Properties that a list of paths gets from the view around it. */
 export interface PathsProps {
@@ -16,7 +19,7 @@ export interface PathsProps {
   readonly onOpen: (row: EntryRow) => void;
   /** Path of the file whose details are shown. */
   readonly openFile: string | undefined;
-  readonly onToggle: (rows: readonly EntryRow[]) => void;
+  readonly onToggle: (rows: Rows) => void;
   readonly onClear: () => void;
   readonly onEnd: () => void;
 }
@@ -55,6 +58,7 @@ export function PathsView(props: PathsViewProps) {
           key={listKey}
           label={title}
           rows={rows}
+          isCounted={list.isWhole}
           isWhole={list.isWhole}
           selection={props.selection}
           sort={undefined}
@@ -67,8 +71,10 @@ export function PathsView(props: PathsViewProps) {
           openFile={props.openFile}
           onToggle={props.onToggle}
           onClear={props.onClear}
-          onNearEnd={list.more}
-          onEnd={list.all}
+          onView={(_, end) => {
+            if (!list.isWhole && end > rows.length - NEAR_END_ROWS) list.more();
+          }}
+          onAll={list.all}
         />
       )}
       <p class="status" role="status">

@@ -72,25 +72,40 @@ function compareTexts(a: string, b: string): number {
   return a < b ? -1 : 1;
 }
 
+type Rows<E extends RowEntry> = readonly (Row<E> | undefined)[];
+
 /**
- * Returns rows with the deleted rows in their places. Deleted rows behind the last loaded row are omitted until the
- * list is whole.
+ * Returns rows with the deleted rows in their places. Those that come where rows are not loaded yet are omitted until
+ * these are, and those behind the last row until no more rows follow (`isCounted`).
  */
 export function withDeleted<E extends RowEntry>(
-  rows: readonly Row<E>[],
+  rows: Rows<E>,
   deleted: readonly Row<E>[],
   compare: (a: Row<RowEntry>, b: Row<RowEntry>) => number,
-  isWhole: boolean,
-): readonly Row<E>[] {
+  isCounted: boolean,
+): Rows<E> {
   if (deleted.length === 0) return rows;
   const waiting = deleted.toSorted(compare);
-  const merged: Row<E>[] = [];
+  const merged: (Row<E> | undefined)[] = [];
   let next = 0;
-  for (const row of rows) {
-    while (next < waiting.length && compare(waiting[next]!, row) < 0) merged.push(waiting[next++]!);
+  for (const [index, row] of rows.entries()) {
+    const from = next;
+    if (row !== undefined) {
+      while (next < waiting.length && compare(waiting[next]!, row) < 0) next += 1;
+    }
+    const isAfterGap = index > 0 && rows[index - 1] === undefined;
+    if (!isAfterGap) merged.push(...waiting.slice(from, next));
     merged.push(row);
   }
-  return isWhole ? [...merged, ...waiting.slice(next)] : merged;
+  const isAtEnd = isCounted && (rows.length === 0 || rows.at(-1) !== undefined);
+  return isAtEnd ? [...merged, ...waiting.slice(next)] : merged;
+}
+
+/** Returns how many of the first rows are deleted ones. */
+export function deletedBefore(rows: Rows<RowEntry>, end: number): number {
+  let count = 0;
+  for (let index = 0; index < end; index += 1) if (rows[index]?.isDeleted === true) count += 1;
+  return count;
 }
 
 /** A version that a search found. */
@@ -151,11 +166,11 @@ export function changedRow<E extends RowEntry>(
  * Returns the index of the next row whose name begins with a text, without regard to case; undefined if there is none.
  * The search begins at `from`, and continues from the first row.
  */
-export function rowBeginning(rows: readonly Row[], text: string, from: number): number | undefined {
+export function rowBeginning(rows: Rows<RowEntry>, text: string, from: number): number | undefined {
   const wanted = text.toLowerCase();
   for (let step = 0; step < rows.length; step += 1) {
     const index = (from + step) % rows.length;
-    if (rows[index]!.name.toLowerCase().startsWith(wanted)) return index;
+    if (rows[index]?.name.toLowerCase().startsWith(wanted) === true) return index;
   }
   return undefined;
 }

@@ -139,6 +139,15 @@ interface Progress {
   readonly progress: { readonly bytes: number };
 }
 
+/** True if a job is a mount that is there. It lasts until it is unmounted. */
+export function isMounted(job: {
+  readonly kind: string;
+  readonly state: string;
+  readonly report?: string;
+}): boolean {
+  return job.kind === 'mount' && job.state === 'running' && job.report !== undefined;
+}
+
 /** Time after the begin of a job from which its rate is meaningful. */
 const LEAST_MS = 1000;
 

@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { TardisError } from '../../errors/index.js';
 import { checkClientName } from '../../store/index.js';
 import { AtOnce } from './at-once.js';
+import { DirectoryOrders } from './directory-order.js';
 import type { Door, Visitor } from './door.js';
 import { ENTRY_HANDLERS } from './handlers/entry-handlers.js';
 import { REPORT_HANDLERS } from './handlers/report-handlers.js';
@@ -39,7 +40,7 @@ const HANDLERS: Handlers = {
 
 /** Adds all routes to an app. `added` are routes of other modules, such as archives and restores. */
 export function registerApi(app: WebApp, door: Door, added: readonly AddedRoute[] = []): void {
-  const house = { door, atOnce: new AtOnce() };
+  const house = { door, atOnce: new AtOnce(), orders: new DirectoryOrders() };
   // Registered as a plugin, so that it comes after the plugins that the app already has.
   void app.register(async (scope) => {
     for (const name of Object.keys(ROUTES) as RouteName[]) {
@@ -68,9 +69,10 @@ export function addedRoute<Row extends RouteRow>(row: Row, handler: Handler<Row>
   return { row, handler };
 }
 
-/** The door and the limits of requests, which all routes share. */
+/** The door, the limits of requests and the orders of directories, which all routes share. */
 interface House {
   readonly door: Door;
+  readonly orders: DirectoryOrders;
   readonly atOnce: AtOnce;
 }
 
@@ -145,7 +147,7 @@ function requireRights(
 }
 
 async function answerTo(
-  { door }: House,
+  { door, orders }: House,
   row: RouteRow,
   {
     handler,
@@ -158,6 +160,7 @@ async function answerTo(
   const client = params['client'];
   const apiRequest = {
     door,
+    orders,
     visitor,
     setText: params['set'] ?? '',
     params,

@@ -2,6 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Static, TSchema } from 'typebox';
 import type { RightName } from '../../model/index.js';
+import type { DirectoryOrders } from './directory-order.js';
 import type { Door, Lease, Visitor } from './door.js';
 
 export interface RouteRow {
@@ -34,6 +35,8 @@ type ValueOf<S> = S extends TSchema ? Static<S> : undefined;
 /** A checked request. */
 export interface ApiRequest<Row extends RouteRow = RouteRow> {
   readonly door: Door;
+  /** The orders of directories that this program keeps. */
+  readonly orders: DirectoryOrders;
   /** The requester; undefined only for routes that are open to everybody. */
   readonly visitor: Visitor;
   /** The opened client, for paths with `{client}`. It is released after the answer. */

@@ -111,7 +111,12 @@ export const ROUTES = {
     query: Type.Object({
       path: PathQuery,
       limit: LIMIT,
-      after: Type.Optional(Cursor),
+      after: Type.Optional(
+        Type.String({
+          maxLength: MAX_PATH_CHARS,
+          description: '`next` of a page, or a number of entries to leave out.',
+        }),
+      ),
       sort: Type.Enum(['name', 'natural', 'size', 'modified'], { default: 'name' }),
       order: Type.Enum(['asc', 'desc'], { default: 'asc' }),
     }),

@@ -128,7 +128,7 @@ for (const way of ['local', 'remote', 'gateway']) {
     );
     t.is(whole.entries.length, MANY);
     t.is(whole.next, undefined);
-    for (const sort of ['name', 'size', 'modified']) {
+    for (const sort of ['name', 'natural', 'size', 'modified']) {
       for (const order of ['asc', 'desc']) {
         const names: string[] = [];
         let after = '';
@@ -141,6 +141,17 @@ for (const way of ['local', 'remote', 'gateway']) {
         t.is(names.length, MANY, `${sort} ${order}`);
         t.is(new Set(names).size, MANY, `${sort} ${order}`);
         if (sort === 'name' && order === 'desc') t.deepEqual(names, names.toSorted().reverse());
+        const end = `sort=${sort}&order=${order}&limit=7&after=${MANY - 3}`;
+        const last: Directory = await json(
+          t,
+          way,
+          `/clients/me/sets/1/directory?path=${at('many')}&${end}`,
+        );
+        t.is(last.total, MANY);
+        t.deepEqual(
+          last.entries.map(({ name }) => name),
+          names.slice(-3),
+        );
       }
     }
   });

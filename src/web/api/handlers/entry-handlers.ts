@@ -32,16 +32,15 @@ export const ENTRY_HANDLERS: Pick<Handlers, 'entry' | 'directory' | 'content' | 
     const { set } = await setOf(history, setText);
     return entryJson(history, await entryAt(history, path, set), lastComponent(path));
   },
-  directory: async ({ lease: { history }, setText, query }) => {
+  directory: async ({ orders, lease: { history }, setText, query }) => {
     const path = pathIn(query.path);
-    const { set } = await setOf(history, setText);
-    const directory = await entryAt(history, path, set);
+    const set = await setOf(history, setText);
+    const shown = { directory: await entryAt(history, path, set.set), set };
     const { limit, after, sort, order } = query;
     const requested = { limit, after, sort, isDescending: order === 'desc' };
-    const { entries, next, total } = await directoryPage(history, directory, set, requested);
-    const shown = entries.map((entry) => entryJson(history, entry));
+    const { entries, next, total } = await directoryPage(history, shown, requested, orders);
     return {
-      entries: shown,
+      entries: entries.map((entry) => entryJson(history, entry)),
       ...(next === undefined ? {} : { next }),
       ...(total === undefined ? {} : { total }),
     };
