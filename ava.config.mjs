@@ -6,7 +6,8 @@ import { paceOf } from './scripts/test-pace.mjs';
 /** Files that run at once for each processor, and one more: some of them wait for clocks or for a slow line. */
 const concurrency = availableParallelism() + 1;
 /** Files of groups hold no tests themselves. */
-const isLong = (file) => !file.includes('/groups') && paceOf(file) === 'long';
+const isLong = (file) =>
+  file.includes('/groups') ? /\/long-\d+\.test\.js$/.test(file) : paceOf(file) === 'long';
 
 /** Files that run several others (`scripts/run-tests.mjs`); they are no tests of their own. */
 const areGroupsNamed = process.argv.some((word) => word.includes('dist/test/groups'));

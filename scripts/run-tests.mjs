@@ -1,7 +1,7 @@
 // Runs tests with ava, several files in one worker: `node scripts/run-tests.mjs [OPTION OF AVA]... [PATTERN]...`.
 //
-// Without a pattern it runs all files. Files that take long, and those that change their thread for good, have a worker
-// each; of the others, neighbours make groups (`run-group.mjs`). Files that are named in full run alone, as with ava itself,
+// Without a pattern it runs all files. Those that change their thread for good have a worker each; of the others,
+// neighbours make groups (`run-group.mjs`), and a few of those that take long make one, which begins before the others. Files that are named in full run alone, as with ava itself,
 // unless --grouped is given. At its end a run of groups prints which files took longest; if TEST_TIMES names a file for the times,
 // the caller does that.
 import { spawn } from 'node:child_process';
@@ -17,10 +17,11 @@ const GROUPS = `${TESTS}/${process.env.TEST_GROUPS ?? 'groups'}`;
 
 const words = process.argv.slice(2);
 /**
- * Maximum number of files in a group. Loading takes a worker half a second of processor time. But with small groups of
+ * Maximum number of files in a group. Loading takes a worker more than a second of processor time. But with small groups of
  * files that take long, all workers end at about the same time.
  */
-const MAX_GROUP_FILES = words.includes('--grouped') ? 30 : 16;
+const MAX_GROUP_FILES = words.includes('--grouped') ? 30 : 20;
+const MAX_LONG_FILES = 4;
 const isPattern = (word) => /^!?dist\/test\//.test(word);
 const patterns = words.filter(isPattern);
 const options = words.filter((word) => !isPattern(word) && word !== '--grouped');
@@ -39,24 +40,34 @@ function listed() {
 
 /** Writes the files of groups. Returns the files that ava has to run. */
 function grouped(files) {
-  const lone = new Set(files.filter((file) => ['long', 'alone'].includes(paceOf(file))));
-  const others = files.filter((file) => !lone.has(file));
-  const count = Math.ceil(others.length / MAX_GROUP_FILES);
-  const perGroup = Math.ceil(others.length / count);
+  const ofPace = (pace) => files.filter((file) => paceOf(file) === pace);
+  const [alone, long] = [ofPace('alone'), ofPace('long')];
+  const others = files.filter((file) => !alone.includes(file) && !long.includes(file));
   rmSync(GROUPS, { recursive: true, force: true });
   mkdirSync(GROUPS, { recursive: true });
-  const groups = Array.from({ length: count }, (_none, at) => {
-    const name = `${GROUPS}/${String(at + 1).padStart(2, '0')}.test.js`;
-    const urls = others
-      .slice(at * perGroup, (at + 1) * perGroup)
-      .map((file) => `  new URL('../${file.slice(TESTS.length + 1)}', import.meta.url).href,\n`);
+  const perGroup = Math.ceil(others.length / Math.ceil(others.length / MAX_GROUP_FILES));
+  const groupsOfLong = Math.ceil(long.length / MAX_LONG_FILES);
+  return [
+    ...alone,
+    ...written('long-', long, (at) => at % groupsOfLong),
+    ...written('', others, (at) => Math.floor(at / perGroup)),
+  ];
+}
+
+/** Writes groups, of which `groupOf` returns the number for the n-th file. Returns their files. */
+function written(prefix, files, groupOf) {
+  const groups = Object.groupBy(files, (_file, at) => groupOf(at));
+  return Object.values(groups).map((group, at) => {
+    const name = `${GROUPS}/${prefix}${String(at + 1).padStart(2, '0')}.test.js`;
+    const urls = group.map(
+      (file) => `  new URL('../${file.slice(TESTS.length + 1)}', import.meta.url).href,\n`,
+    );
     writeFileSync(
       name,
       `import { runGroup } from '../../../scripts/run-group.mjs';\n\nrunGroup([\n${urls.join('')}]);\n`,
     );
     return name;
   });
-  return [...files.filter((file) => lone.has(file)), ...groups];
 }
 
 const files = areGrouped ? grouped(listed()) : patterns;

@@ -1,7 +1,7 @@
 // Returns the pace of a file of tests, from its first line: `// Pace: slow`. A file without such a line is quick.
 //
 // slow   computes for more than a second and a half, waits, or starts a gateway: `npm run test:fast` leaves it out
-// long   takes more than half a minute: it begins first, in a worker of its own, and is left out of `test:fast` too
+// long   takes more than half a minute: it begins first, with few others in a worker, and is left out of `test:fast` too
 // alone  has a worker of its own for another reason, which stands in the next line
 import { readFileSync } from 'node:fs';
 

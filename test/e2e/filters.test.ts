@@ -178,7 +178,7 @@ function mixed(t: ExecutionContext): Mixed {
     }
     fill(tree, {
       [`${choice}/text`]: text(choice, 300_000),
-      [`${choice}/x.gz`]: noise(choice, 99),
+      [`${choice}/otter-lamp.gz`]: noise(choice, 99),
     });
   }
   const filter = path.join(home, 'efilter');
@@ -232,7 +232,7 @@ test('contents are encrypted by filter file and default, and can be restored in 
   };
   await backup([...place, ...args, '--def-crypt', 'aes', '--create', tree]);
   t.deepEqual(wordsIn(store, WORDS), OPEN_WORDS);
-  t.deepEqual(wordsIn(store, ['x.gz', 'efilter', 'chacha']), [], 'names stay sealed');
+  t.deepEqual(wordsIn(store, ['otter-lamp.gz', 'efilter', 'chacha']), [], 'names stay sealed');
   t.deepEqual(await schemesIn(store), [2, 3, 4]);
   t.deepEqual(await restored('local', place), []);
   t.is((await backup([...place, ...args, tree])).progress.contentsSent, 0);

@@ -27,7 +27,9 @@ import { SqliteDisk } from './sqlite-disk.js';
 import { seed } from './seed.js';
 import { share, sweepShare } from './share.js';
 
-/** Multiplies the number of states of each scenario: 0.025 in `npm test`, 2 in a soak run. */
+/** Least number of states of each scenario, also in a small share. */
+const LEAST_STATES = 2;
+/** Multiplies the number of states of each scenario: 0.005 in `npm test`, 2 in a soak run. */
 export const times = share < 1 ? sweepShare : 2 * share;
 
 /** The directories of a scenario; all are below `home`. */
@@ -199,7 +201,7 @@ const MOST_WRONG = 5;
 export async function crashAll<T>(run: Run<T>, options: CrashOptions = {}): Promise<CrashReport> {
   const { scenario, ground, trace } = run;
   const { acts = trace.acts, mostWrong = MOST_WRONG } = options;
-  const wanted = Math.round((options.states ?? scenario.states) * times);
+  const wanted = Math.max(LEAST_STATES, Math.round((options.states ?? scenario.states) * times));
   const some = candidatesOf(run, acts, options, wanted);
   const enough = some.length < wanted ? candidatesOf(run, acts, options, Infinity) : some;
   const chosen = choose(enough, wanted);
