@@ -210,3 +210,26 @@ test('a second browser signs in on a phone, and a tab goes on after a restart', 
     await door.close();
   }
 });
+
+test('commands of the set-up are shown and changed only where no other machine reaches the page', async (t) => {
+  const { store, env } = await makeLab(t);
+  const config = path.join(env['XDG_CONFIG_HOME']!, 'tardis', 'backup.cfg');
+  fs.mkdirSync(path.dirname(config), { recursive: true });
+  const hook = 'HookBefore = echo hook\n';
+  const text = `# Written by \`tardis setup\`, for a test\n[Tardis]\nDirectories = /\nDatabase = ${store}\nLocal = yes\nClient = me\n${hook}`;
+  fs.writeFileSync(config, text);
+  const at = '/api/v1/clients/me/setup';
+  for (const words of [[], ['--listen', '0.0.0.0']]) {
+    const door = await WebDoor.start(store, words, { env });
+    const headers = { ...PAGE, authorization: `Bearer ${door.programKey}` };
+    const shown = JSON.parse((await door.request(at, headers)).body) as Record<string, string>;
+    t.is(shown['Report'], 'nobody');
+    t.is(shown['HookBefore'], words.length === 0 ? 'echo hook' : undefined);
+    if (words.length > 0) {
+      const body = JSON.stringify({ HookBefore: 'touch /nowhere' });
+      t.is((await door.request(at, headers, { method: 'POST', body })).status, 400);
+    }
+    await door.close();
+  }
+  t.is(fs.readFileSync(config, 'utf8'), text);
+});
