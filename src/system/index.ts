@@ -65,6 +65,7 @@ export {
   makeDirectories,
   homeDirectory,
   readState,
+  runtimePath,
   stateName,
   statePath,
   stateValue,

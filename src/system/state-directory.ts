@@ -23,6 +23,18 @@ export function cachePath(...names: string[]): string {
   return pathIn('XDG_CACHE_HOME', '.cache', names);
 }
 
+/**
+ * Returns a path in the run-time directory of this user, which ends with the session; below the home directory if there
+ * is none, or another user could change what is in it.
+ */
+export function runtimePath(...names: string[]): string {
+  const given = process.env['XDG_RUNTIME_DIR'];
+  const isOwn =
+    given !== undefined && path.isAbsolute(given) && foreignHand(textBytes(given)) === undefined;
+  const above = isOwn ? given : path.join(homeDirectory(), '.local', 'run');
+  return path.join(above, 'tardis', ...names);
+}
+
 /** Returns a path of this program below the directory that a variable names, or below this one of the home directory. */
 function pathIn(variable: string, usual: string, names: readonly string[]): string {
   const given = process.env[variable];

@@ -8,9 +8,10 @@ import {
   reportToStarter,
 } from './shared/background.js';
 import { askPassword } from './opening/password.js';
-import { runTool, toolCommand } from './shared/run-tool.js';
+import { print, runTool, toolCommand } from './shared/run-tool.js';
 import { promptFor } from './opening/keys.js';
-import { loadNative } from '../system/index.js';
+import { displayName } from '../model/index.js';
+import { absolutePath, loadNative } from '../system/index.js';
 import { mountWords, withAbsolutePaths } from './tardisfs/mount-words.js';
 import { serveMount } from './tardisfs/serve-mount.js';
 
@@ -31,7 +32,9 @@ async function start(given: MountSettings): Promise<number> {
     return 0;
   }
   if (!isInBackground()) {
-    await serveMount(settings, { mountPoint, onReady: () => undefined });
+    const shown = displayName(absolutePath(mountPoint));
+    const onReady = (): void => print(`Mounted at ${shown}; Ctrl-C unmounts it.`);
+    await serveMount(settings, { mountPoint, onReady });
     return 0;
   }
   process.stderr.on('error', () => undefined); // nobody reads it after the starting process has ended

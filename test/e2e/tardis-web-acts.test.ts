@@ -1,5 +1,5 @@
 // Pace: long
-/** Acts of the page of tardis-web in a real Chromium: a backup, and changes of sets, each undone where data allow. */
+/** Acts of the page of tardis-web in a real Chromium: a backup, a mount, and changes of sets, each undone where data allow. */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -7,6 +7,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { openBrowser, withPage } from '../helpers/browser.js';
 import { commandsAreProcesses, succeed } from '../helpers/commands.js';
+import { LeftOut, Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree, noise } from '../helpers/tree.js';
 
@@ -65,10 +66,21 @@ test.serial('a backup runs from the page, is stopped, and runs again to its end'
     await running.getByText(/entr\w+ looked at/).waitFor();
     await page.reload();
     await running.getByText(/entr\w+ looked at/).waitFor();
+    // The set that is being written is no trouble, and a search does not lead to it.
+    await page.getByRole('button', { name: 'Files', exact: true }).click();
+    const written = page.locator('.set', { hasText: 'set 2' });
+    await written.getByText('running').waitFor();
+    t.is(await written.getByText('unfinished').count(), 0);
+    await page.getByRole('searchbox').fill('letter');
+    await page.getByRole('button', { name: 'letter', exact: true }).click();
+    await page.locator('.set[aria-current=true]', { hasText: 'set 1' }).waitFor();
+    await page.goto(`${new URL(page.url()).origin}/#/files?path=${source}`);
     await running.getByRole('button', { name: 'Stop: Backup' }).click();
     await jobOf(page, 'backup').and(page.locator('[data-state=stopped]')).waitFor();
+    await written.getByText('unfinished').waitFor();
     configure();
     fs.writeFileSync(path.join(source, 'new'), 'new');
+    await page.getByRole('button', { name: 'Overview' }).click();
     await act(page, 'Back up now');
     const done = jobOf(page, 'backup').and(page.locator('[data-state=done]'));
     await done.getByText(/Backup \d+ is complete/).waitFor();
@@ -214,3 +226,54 @@ test.serial('the set-up is changed from the page, and the change is taken back',
     t.regex(fs.readFileSync(config, 'utf8'), /^Schedule = daily$/m);
   });
 });
+
+test.serial('the client is mounted by one click, until it is unmounted or the page ends', (t) =>
+  unlessLeftOut(t, async () => {
+    if (!fs.existsSync('/dev/fuse')) throw new LeftOut('there is no /dev/fuse');
+    const mounts = await Mounts.open(t);
+    const { base, store, source, env } = await makeLab(t);
+    const run = path.join(base, 'run');
+    fs.mkdirSync(run, { mode: 0o700 });
+    const point = path.join(run, 'tardis', 'mounts', 'me');
+    const letter = (): string =>
+      fs.readFileSync(mounts.view(path.join(point, 'Current', source, 'letter')), 'utf8');
+    const options = { env: { ...env, XDG_RUNTIME_DIR: run }, mountsOf: mounts.mountsOf };
+    const expected = /status of 503/; // of a directory that is not empty
+    await withPage(t, { browser, store, expected, options }, async (page) => {
+      const mount = page.getByRole('button', { name: 'Mount', exact: true });
+      const where = page.getByLabel('Directory of this machine to mount at');
+      const item = (state: string): Locator =>
+        jobOf(page, 'mount').and(page.locator(`[data-state=${state}]`));
+      await page.getByRole('button', { name: 'Overview' }).click();
+      t.is(await where.inputValue(), point);
+      // Without a FUSE that this user may open, the page names what to install.
+      mounts.run('mount', '--bind', '/dev/fuse', '/dev/fuse');
+      mounts.run('mount', '-o', 'remount,bind,nodev', '/dev/fuse');
+      await mount.click();
+      await item('failed').getByText('apt-get install fuse3').waitFor();
+      await item('failed')
+        .getByRole('button', { name: /^Dismiss/ })
+        .click();
+      mounts.run('umount', '/dev/fuse');
+
+      await mount.click();
+      await item('running').getByText('Mounted, as long as this program runs.').waitFor();
+      t.regex((await item('running').textContent()) ?? '', /Mount → .*\/mounts\/me/);
+      t.is(letter(), 'dear Otto');
+      await page.reload();
+      await item('running')
+        .getByRole('button', { name: /^Unmount/ })
+        .click();
+      await item('done').getByText('It is unmounted.').waitFor();
+      t.false(fs.existsSync(mounts.view(point)));
+      await where.fill(source);
+      await mount.click();
+      await page.getByRole('alert').getByText('it is not empty').waitFor();
+      await where.fill(point);
+      await mount.click();
+      await item('running').getByText('Mounted').waitFor();
+      t.is(letter(), 'dear Otto');
+    });
+    t.false(fs.existsSync(mounts.view(point)));
+  }),
+);

@@ -14,6 +14,8 @@ interface ActContext {
   readonly client: string;
   /** Acts that the program offers. */
   readonly offers: readonly string[];
+  /** Directory at which the client is mounted unless another one is named. */
+  readonly mountPoint: string;
   /** Called when a job has begun. */
   readonly onBegun: () => void;
 }
@@ -22,6 +24,7 @@ interface ActContext {
 export const Acting = createContext<ActContext>({
   client: '',
   offers: [],
+  mountPoint: '',
   onBegun: () => undefined,
 });
 
@@ -121,6 +124,38 @@ export function ClientActs() {
         </label>
       </ActButton>
     </div>
+  );
+}
+
+/** Mounts the client by one click, since that changes nothing in the store. */
+export function MountAct() {
+  const { client, offers, mountPoint, onBegun } = useContext(Acting);
+  const [typed, setTyped] = useState<string>();
+  const [error, setError] = useState<ApiError>();
+  const directory = typed ?? mountPoint;
+  if (!offers.includes('mount')) return null;
+  const begin = (event: Event): void => {
+    event.preventDefault();
+    setError(undefined);
+    api
+      .act(client, 'mounts', { directory })
+      .then(onBegun, (problem: unknown) => setError(asApiError(problem)));
+  };
+  return (
+    <form class="act" onSubmit={begin}>
+      <label class="field">
+        {t('actMountAt')}
+        <input
+          type="text"
+          value={directory}
+          onInput={({ currentTarget }) => setTyped(currentTarget.value)}
+        />
+      </label>
+      <button type="submit" disabled={!directory.startsWith('/')}>
+        {t('actMount')}
+      </button>
+      {error === undefined ? null : <Notice error={error} />}
+    </form>
   );
 }
 

@@ -68,7 +68,7 @@ export function App() {
       </main>
     );
   }
-  const { canRestore, storeWords = '', offers = [], rights } = session.value;
+  const { canRestore, storeWords = '', mountPoint = '', offers = [], rights } = session.value;
   const administers = offers.includes('administer') && rights.includes('admin');
   const mayAdminister = administers && rights.includes('add');
   const added = [
@@ -78,7 +78,8 @@ export function App() {
   const lost = sets.error;
   return (
     <Page
-      {...{ place, go, client, clients, isRemote, canRestore, storeWords, mayAdminister, lost }}
+      {...{ place, go, client, clients, isRemote, canRestore, storeWords, mountPoint }}
+      {...{ mayAdminister, lost }}
       offers={[...offers, ...added]}
       sets={listed}
     />
@@ -99,6 +100,8 @@ interface PageProps {
   readonly canRestore: boolean;
   /** Options by which a command finds the store. */
   readonly storeWords: string;
+  /** Directory at which the client is mounted unless another one is named. */
+  readonly mountPoint: string;
   /** Acts that the program offers. */
   readonly offers: readonly string[];
   /** True if the login may request backups and make codes for new machines. */
@@ -122,7 +125,8 @@ function Page(props: PageProps) {
   const jobs = useJobs(!isRemote);
   const own = clients.value?.find(({ name }) => name === client);
   useTitle(place, client);
-  const acting = { client, offers: props.offers, onBegun: jobs.again };
+  const { offers, mountPoint } = props;
+  const acting = { client, offers, mountPoint, onBegun: jobs.again };
   return (
     <Acting.Provider value={acting}>
       <TopBar

@@ -1,7 +1,15 @@
 /** Shows the progress and the result of a job, with all that failed. */
 import type { JobState } from '../api.js';
 import { LOCALE, t } from '../language.js';
-import { leftMs, rateOf, shareOf, shownBytes, shownDuration, shownName } from '../logic/shown.js';
+import {
+  isMounted,
+  leftMs,
+  rateOf,
+  shareOf,
+  shownBytes,
+  shownDuration,
+  shownName,
+} from '../logic/shown.js';
 import type { TextKey } from '../logic/texts.js';
 import { DoubtTexts } from './doubts.js';
 import { English } from './words.js';
@@ -16,7 +24,7 @@ export function JobOutcome({ job }: { readonly job: JobState }) {
       data-preview={kind === 'preview'}
     >
       <strong>{headingOf(job)}</strong>
-      {state === 'running' ? <JobProgress job={job} /> : null}
+      {state === 'running' && !isMounted(job) ? <JobProgress job={job} /> : null}
       <ul>
         {countsOf(job).map((text) => (
           <li key={text}>{text}</li>
@@ -103,6 +111,7 @@ const RESULTS = {
   purge: 'resultPurge',
   forget: 'resultForget',
   withdraw: 'resultWithdraw',
+  mount: 'resultMount',
   setup: 'resultSetup',
   'test-report': 'resultTestReport',
 } as const;
@@ -142,7 +151,7 @@ function isReading(kind: JobState['kind']): kind is ReadingKind {
 export function headingOf(job: JobState): string {
   const { kind, state } = job;
   if (!isReading(kind)) {
-    if (state === 'running') return t('actRunning');
+    if (state === 'running') return t(isMounted(job) ? 'mounted' : 'actRunning');
     if (state === 'stopped') return t('actStopped');
     if (state === 'failed') return t('actFailed');
     return t(hasLosses(job) ? 'actWarned' : 'actDone');

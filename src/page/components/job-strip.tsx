@@ -5,7 +5,13 @@ import { asApiError, type JobList } from '../hooks.js';
 import { labelled, LOCALE, t } from '../language.js';
 import { causeText } from './clients.js';
 import { lastSegment, pathOf, textOf } from '../logic/paths.js';
-import { shownBytes, shownClient, shownEntryName, shownName } from '../logic/shown.js';
+import {
+  isMounted,
+  shownBytes,
+  shownClient,
+  shownEntryName,
+  shownName,
+} from '../logic/shown.js';
 import { Dialog } from './dialog.js';
 import { hasLosses, headingOf, JobOutcome, JobProgress, resultText } from './job-outcome.js';
 import { errorText, Notice } from './notice.js';
@@ -103,15 +109,19 @@ interface ItemProps {
 function JobItem({ job, of, time, onShow, onEnd, onUndo }: ItemProps) {
   const { state } = job;
   const isRunning = state === 'running';
+  const isLasting = isMounted(job);
   const title = titleOf(job);
-  const kind =
-    hasLosses(job) || state === 'failed' ? 'mark-bad' : state === 'done' ? 'mark-good' : '';
+  const isGood = state === 'done' || isLasting;
+  const kind = hasLosses(job) || state === 'failed' ? 'mark-bad' : isGood ? 'mark-good' : '';
+  const end = t(
+    job.kind === 'mount' && isRunning ? 'unmount' : isRunning ? 'restoreStop' : 'jobDismiss',
+  );
   return (
     <li data-state={state} data-kind={job.kind}>
       <strong>{title}</strong>
       {of === undefined ? null : <bdi class="mark">{of}</bdi>}
       {time === undefined ? null : <span class="faint">{t('restoreFrom', { time })}</span>}
-      {isRunning ? (
+      {isRunning && !isLasting ? (
         <JobProgress job={job} />
       ) : (
         <span class={`mark ${kind}`} role="status">
@@ -132,12 +142,8 @@ function JobItem({ job, of, time, onShow, onEnd, onUndo }: ItemProps) {
       <button type="button" aria-label={labelled(t('jobDetails'), title)} onClick={onShow}>
         {t('jobDetails')}
       </button>
-      <button
-        type="button"
-        aria-label={labelled(t(isRunning ? 'restoreStop' : 'jobDismiss'), title)}
-        onClick={onEnd}
-      >
-        {t(isRunning ? 'restoreStop' : 'jobDismiss')}
+      <button type="button" aria-label={labelled(end, title)} onClick={onEnd}>
+        {end}
       </button>
     </li>
   );
@@ -156,6 +162,7 @@ const TITLES = {
   forget: 'jobForget',
   withdraw: 'jobWithdraw',
   purge: 'jobPurge',
+  mount: 'jobMount',
   setup: 'jobSetup',
   'test-report': 'jobTestReport',
 } as const;

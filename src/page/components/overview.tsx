@@ -5,7 +5,7 @@ import { LOCALE, t } from '../language.js';
 import type { Place } from '../logic/place.js';
 import { shownBytes, shownTime } from '../logic/shown.js';
 import { AccountSpace } from './account-space.js';
-import { ClientActs } from './acts.js';
+import { ClientActs, MountAct } from './acts.js';
 import { JoinMachine } from './administer.js';
 import { checkText, Clients, restoreText } from './clients.js';
 import { Notice } from './notice.js';
@@ -41,6 +41,7 @@ export function Overview(props: OverviewProps) {
         <StoreFacts client={client} own={own} />
         {own === undefined ? null : <AccountSpace client={own} onChanged={clients.again} />}
         <ClientActs />
+        <MountAct key={client} />
       </section>
       <JoinMachine />
       <section class="card">

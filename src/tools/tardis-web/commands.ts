@@ -1,4 +1,7 @@
-/** The commands that the page of tardis-web runs: a backup as `tardis setup` configured it, and changes by `sonic`. */
+/**
+ * The commands that the page of tardis-web runs: a backup as `tardis setup` configured it, changes by `sonic`, and a
+ * mount by `tardisfs`.
+ */
 import { spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
@@ -28,18 +31,24 @@ import { shellWord } from '../output/shell-word.js';
 import { isSetUp, tardisCommand } from '../shared/own-files.js';
 import { writtenPlan } from '../sonic/setup-files.js';
 import { answerText, keepStored } from '../sonic/setup-plan.js';
+import { madeMountPoint, usualMountPoint } from './mount-point.js';
 
-/** Returns the commands for the store and the client that the page shows. */
-export function commandsOf(system: System, settings: WebSettings): Commands {
+/** Returns the commands for the client of the settings, which has this name in addresses. */
+export function commandsOf(system: System, settings: WebSettings, name: string): Commands {
   return {
     offers: offersOf(system, settings),
+    mountPoint: usualMountPoint(name),
     setup: (stored) => (isOfSetup(system, settings) ? setupAnswers(settings, stored) : undefined),
-    start: (act) => startedAll(linesOf(settings, act), environmentFor(settings)),
+    start: (act) =>
+      act.kind === 'mount'
+        ? startedMount(settings, act)
+        : startedAll(linesOf(settings, act), environmentFor(settings)),
   };
 }
 
 function offersOf(system: System, settings: WebSettings): Offer[] {
   return [
+    'mount',
     ...(isOfSetup(system, settings) ? (['backup'] as const) : []),
     ...(mayChange(settings) ? (['change'] as const) : []),
     ...(mayChange(settings) && !usesServer(settings) ? (['purge'] as const) : []),
@@ -96,14 +105,19 @@ function mayChange(settings: WebSettings): boolean {
 type RunningCommands = ReturnType<Commands['start']>;
 
 interface CommandLine {
-  readonly tool: 'tardis' | 'sonic';
+  readonly tool: 'tardis' | 'sonic' | 'tardisfs';
   readonly words: readonly string[];
   /** Text that the command reads on its standard input. */
   readonly input?: string;
 }
 
+type Mounting = Extract<Act, { readonly kind: 'mount' }>;
+
 /** Returns the commands of an act, in their order. */
-function linesOf(settings: WebSettings, act: Act): [CommandLine, ...CommandLine[]] {
+function linesOf(
+  settings: WebSettings,
+  act: Exclude<Act, Mounting>,
+): [CommandLine, ...CommandLine[]] {
   if (act.kind === 'backup') {
     return [{ tool: 'tardis', words: ['backup', '--config', usualClientFile(), '--progress'] }];
   }
@@ -129,7 +143,7 @@ function lineOf(settings: WebSettings, [name, ...words]: [string, ...string[]]):
 }
 
 /** An act for which `sonic` has a command. */
-type Change = Exclude<Act, { readonly kind: 'backup' | 'setup' | 'test-report' }>;
+type Change = Exclude<Act, { readonly kind: 'backup' | 'mount' | 'setup' | 'test-report' }>;
 
 /** Returns the sub-command of `sonic` for an act, and the words that are its own. */
 function changeWords(act: Change): [string, ...string[]] {
@@ -256,6 +270,14 @@ function startedAll(
       running.stop();
     },
   };
+}
+
+/** Starts a mount, which ends with this program. Throws MOUNT_FAILED. */
+function startedMount(settings: WebSettings, { directory }: Mounting): RunningCommands {
+  const remove = madeMountPoint(directory);
+  const words = ['--foreground', ...placeWords(settings, 'tardisfs'), '--', directory];
+  const running = startedAll([{ tool: 'tardisfs', words }], environmentFor(settings));
+  return { ...running, follow: (onLine) => running.follow(onLine).finally(remove) };
 }
 
 function lineText({ tool, words }: CommandLine): string {

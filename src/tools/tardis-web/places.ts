@@ -81,12 +81,12 @@ export class Places implements OtherClients {
   find(name: string): ShownClient {
     const { system, warn, settings: own } = this.options;
     const { webListen } = own; // those of other jobs do not know where the page is reached
-    const [, settings] = this.settingsOf(name);
+    const [place, settings] = this.settingsOf(name);
     const isRemote = usesServer(settings);
     const from = { ...settings, server: isRemote ? settings.server : undefined };
     return {
       name,
-      commands: commandsOf(system, { ...settings, webListen }),
+      commands: commandsOf(system, { ...settings, webListen }, nameIn(place, settings.client)),
       storeWords: storeWords(settings),
       noteRestored: async (history, restored) => {
         await noteDamage(system, settings, restored.failures, { isRemote, warn });

@@ -52,6 +52,8 @@ export interface AboutClient {
   readonly client?: string;
   /** Acts that this program offers for it, such as `backup` and `change`. */
   readonly offers?: readonly string[];
+  /** The directory of this machine at which the client is mounted unless another one is named. */
+  readonly mountPoint?: string;
   /** The options by which a command finds the store, as words of a shell; absent where no command is near. */
   readonly storeWords?: string;
   /** Warnings about data in answers that nothing proves; absent if this program decrypts nothing. */

@@ -277,13 +277,18 @@ export const Session = Type.Object({
   offers: Type.Optional(
     Type.Array(Type.String(), {
       description:
-        'Acts that the program offers: `backup` with the configuration of `tardis setup`, `change` of sets in a store that can be changed; `administer` if `tardisd` itself answers, which administers its clients.',
+        'Acts that the program offers: `backup` with the configuration of `tardis setup`, `change` of sets in a store that can be changed, `mount` on this machine; `administer` if `tardisd` itself answers, which administers its clients.',
     }),
   ),
   rights: Type.Array(Type.String()),
   storeWords: Type.Optional(
     Type.String({
       description: 'Options by which a command finds the store; only tardis-web has them.',
+    }),
+  ),
+  mountPoint: Type.Optional(
+    Type.String({
+      description: 'Directory to mount the client at, for a user who names none; only tardis-web.',
     }),
   ),
   doubts: Type.Optional(

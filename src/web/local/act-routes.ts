@@ -1,4 +1,4 @@
-/** The routes of acts: a backup, a check, and changes of sets. Each begins a job. */
+/** The routes of acts: a backup, a check, a mount, and changes of sets. Each begins a job. */
 import type { BackupSet, History } from '../../history/index.js';
 import type { RightName, SetNumber } from '../../model/index.js';
 import {
@@ -20,6 +20,7 @@ import {
   ForgetBody,
   JobState,
   LockBody,
+  MountBody,
   PurgeBody,
   SetupBody,
   TagBody,
@@ -43,13 +44,14 @@ export function actRoutes(acting: Acting): AddedRoute[] {
     ...setupRoutes(clients, begun),
     ...changeRoutes(begun),
     purgeRoute(begun),
+    mountRoute(begun),
     undoRoute(acting),
   ];
 }
 
 /** Returns the offer that an act needs. */
 function offerOf({ kind }: Act): Offer {
-  if (kind === 'purge') return kind;
+  if (kind === 'purge' || kind === 'mount') return kind;
   return kind === 'backup' || kind === 'setup' || kind === 'test-report' ? 'backup' : 'change';
 }
 
@@ -76,6 +78,19 @@ function purgeRoute(begun: Begun): AddedRoute {
       const stores = body.saves ? changedRules(rules, await lease.history.reports.settings()) : [];
       return begun(request, { kind: 'purge', rules, stores: Object.fromEntries(stores) });
     },
+  );
+}
+
+function mountRoute(begun: Begun): AddedRoute {
+  return addedRoute(
+    rowOf(
+      'mounts',
+      'read',
+      'Mounts the client at a directory of this machine, until the job is stopped or the program ends.',
+      MountBody,
+    ),
+    async (request) =>
+      begun(request, { kind: 'mount', directory: request.body.directory }),
   );
 }
 

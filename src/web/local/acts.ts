@@ -21,6 +21,8 @@ export type Act =
   | { readonly kind: 'forget'; readonly paths: readonly Buffer[] }
   | { readonly kind: 'purge'; readonly rules: PurgeRules; readonly stores: PurgeRules }
   | { readonly kind: 'withdraw'; readonly request: number }
+  /** Shows the client at an absolute path, until it is stopped. */
+  | { readonly kind: 'mount'; readonly directory: string }
   | { readonly kind: 'setup'; readonly answers: SetupAnswers }
   | { readonly kind: 'test-report' };
 
@@ -32,9 +34,9 @@ export type SetupAnswers = Readonly<Partial<Record<(typeof SETUP_KEYS)[number], 
 
 /**
  * Acts that this program can offer: a backup needs the configuration of `tardis setup`, a change a store that it may
- * change, and a purge by rules a store on this machine, since a server has rules of its own.
+ * change, and a purge by rules a store on this machine, since a server has rules of its own. A mount needs nothing.
  */
-export type Offer = 'backup' | 'change' | 'purge';
+export type Offer = 'backup' | 'change' | 'mount' | 'purge';
 
 /** A command that runs. */
 interface RunningCommand {
@@ -51,12 +53,14 @@ export type OnLine = (line: string, from: 'output' | 'messages') => void;
 
 export interface Commands {
   readonly offers: readonly Offer[];
+  /** The directory at which the client is mounted unless another one is named. */
+  readonly mountPoint: string;
   /**
    * Returns the answers of `tardis setup` that are in force, with the rules that are stored with the client; undefined if
    * it has not configured this client.
    */
   setup(stored: readonly ClientSetting[]): SetupAnswers | undefined;
-  /** Starts the command of an act. */
+  /** Starts the command of an act. Throws MOUNT_FAILED. */
   start(act: Act): RunningCommand;
 }
 
@@ -77,7 +81,10 @@ export class Acts {
 
   constructor(private readonly jobs: Jobs) {}
 
-  /** Begins an act; `undo` is the act that takes it back. Throws CLIENT_BUSY while an act of its kind runs on the client. */
+  /**
+   * Begins an act; `undo` is the act that takes it back. Throws CLIENT_BUSY while an act of its kind runs on the client,
+   * MOUNT_FAILED.
+   */
   begin({ name: client, commands }: ActingClient, act: Act, undo?: Act): Job {
     const { kind } = act;
     const isSame = ({ isRunning, facts }: Job): boolean =>
@@ -86,7 +93,8 @@ export class Acts {
       throw new TardisError('CLIENT_BUSY', `another ${kind} is running`);
     }
     const command = commands.start(act);
-    const job = this.jobs.add(new Job({ client, kind, paths: [], command: command.text }));
+    const output = act.kind === 'mount' ? act.directory : undefined;
+    const job = this.jobs.add(new Job({ client, kind, paths: [], output, command: command.text }));
     job.undo = undo;
     job.signal.addEventListener('abort', () => command.stop(), { once: true });
     const end = this.followed(job, command, act);

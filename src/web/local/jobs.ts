@@ -35,7 +35,7 @@ interface JobFacts {
   readonly paths: readonly Buffer[];
   /** The command of an act, as one types it. */
   readonly command?: string;
-  /** The directory that is restored into; undefined for the original places and for other kinds. */
+  /** The directory of a restore or a mount; undefined for the original places and for other kinds. */
   readonly output?: string | undefined;
 }
 

@@ -45,6 +45,7 @@ export const JobState = Type.Object({
     'forget',
     'withdraw',
     'purge',
+    'mount',
     'setup',
     'test-report',
   ]),
@@ -71,6 +72,7 @@ export const JobState = Type.Object({
           'purge',
           'forget',
           'withdraw',
+          'mount',
           'setup',
           'test-report',
         ]),
@@ -90,7 +92,9 @@ export const JobState = Type.Object({
   paths: Type.Array(Root, { description: 'The first paths.' }),
   pathCount: count,
   output: Type.Optional(
-    Type.String({ description: 'The directory that is restored into, unless in place.' }),
+    Type.String({
+      description: 'The directory that is restored into, unless in place, or mounted at.',
+    }),
   ),
   elapsedMs: count,
   totalBytes: Type.Optional(
@@ -139,6 +143,14 @@ export const TagBody = Type.Object({ sets, addTags: tags, removeTags: tags });
 export const DeletionBody = Type.Object({ sets });
 export const ForgetBody = Type.Object({
   paths: Type.Array(PathQuery, { minItems: 1, maxItems: 100 }),
+});
+
+export const MountBody = Type.Object({
+  directory: Type.String({
+    maxLength: MAX_PATH_CHARS,
+    pattern: String.raw`^/[^\u0000]*$`,
+    description: 'Absolute path of an empty directory of this user. It is made if it is missing.',
+  }),
 });
 
 export const PurgeBody = Type.Object({

@@ -105,7 +105,7 @@ export interface LocalServer {
   /** The key for programs: `Authorization: Bearer KEY`. */
   readonly programKey: string;
   readonly port: number;
-  /** Resolves when no request has come for the idle time and no restore runs. */
+  /** Resolves when no request has come for the idle time and no job runs. */
   readonly ended: Promise<void>;
   /** Stops restores and closes connections; the history stays open. */
   close(): Promise<void>;
@@ -278,6 +278,7 @@ function doorOf(
       return {
         client: name,
         offers: commands?.offers ?? [],
+        ...(commands === undefined ? {} : { mountPoint: commands.mountPoint }),
         doubts: history === undefined ? [] : shownDoubts(history),
         ...(storeWords === undefined ? {} : { storeWords }),
       };
@@ -302,7 +303,7 @@ function doorOf(
 }
 
 /**
- * Detects that the server is idle: `ended` resolves when no request of the user has come for the idle time and no restore runs.
+ * Detects that the server is idle: `ended` resolves when no request of the user has come for the idle time and no job runs.
  */
 class Activity {
   readonly ended: Promise<void>;

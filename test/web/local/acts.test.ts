@@ -25,6 +25,7 @@ interface Shown {
 /** Commands that end when the test decides it. */
 class FakeCommands implements Commands {
   readonly offers: Commands['offers'];
+  readonly mountPoint = '/run/me';
   readonly acts: Act[] = [];
   print: OnLine = () => undefined;
   end: (status: number) => void = () => undefined;
@@ -53,7 +54,7 @@ class FakeCommands implements Commands {
       },
       stop: () => {
         this.stops += 1;
-        resolve(undefined);
+        resolve(act.kind === 'mount' ? 0 : undefined); // a mount ends in order
       },
     };
   }
@@ -61,7 +62,7 @@ class FakeCommands implements Commands {
 
 async function served(
   t: ExecutionContext,
-  offers: Commands['offers'] = ['backup', 'change', 'purge'],
+  offers: Commands['offers'] = ['backup', 'change', 'mount', 'purge'],
 ) {
   const home = scratchInMemory(t);
   const place = { store: path.join(home, 'store'), client: 'me' };
@@ -176,6 +177,23 @@ test('a purge takes each rule in words, and stores those that differ', async (t)
   commands.end(0);
 });
 
+test('a mount is shown where it is until it is stopped, and is the only one', async (t) => {
+  const { commands, act, send, job } = await served(t);
+  t.like((await send('/session', undefined, 'GET')).job, { mountPoint: '/run/me' });
+  const { job: begun } = await act('mounts', { directory: '/mnt/here' });
+  t.deepEqual(commands.acts, [{ kind: 'mount', directory: '/mnt/here' }]);
+  t.like(begun, { state: 'running', output: '/mnt/here' });
+  t.is(begun.report, undefined);
+  commands.print('Mounted at /mnt/here; Ctrl-C unmounts it.', 'output');
+  t.like(await job(begun.id), {
+    state: 'running',
+    report: 'Mounted at /mnt/here; Ctrl-C unmounts it.',
+  });
+  t.like(await act('mounts', { directory: '/mnt/there' }), { status: 503 });
+  const { job: ended } = await send(`/jobs/${begun.id}`, undefined, 'DELETE');
+  t.like(ended, { state: 'done', result: { code: 'mount' } });
+});
+
 test('no route answers without a login, or for a page of another site, whatever it does', async (t) => {
   const { commands, base, headers } = await served(t);
   const { paths } = (await (await fetch(`${base}/openapi.json`, { headers })).json()) as {
@@ -196,7 +214,7 @@ test('no route answers without a login, or for a page of another site, whatever 
       if (method === 'post') acts += 1;
     }
   }
-  t.true(acts >= 11, String(acts)); // all acts are among them
+  t.true(acts >= 12, String(acts)); // all acts are among them
   t.deepEqual(commands.acts, []);
 });
 
@@ -210,6 +228,9 @@ test('acts that cannot work, and bodies that are no acts, begin nothing', async 
     ['deletions', { sets: [99] }],
     ['forgets', { paths: ['/%ff'] }],
     ['forgets', { paths: ['--now'] }],
+    ['mounts', {}],
+    ['mounts', { directory: 'relative' }],
+    ['mounts', { directory: '/a\u0000b' }],
     ['purges', { rules: NO_RULES, saves: true }],
     ['purges', { rules: { KeepDaily: '1', KeepTags: '--yes' }, saves: true }],
     ['purges', { rules: { KeepDaily: '1', KeepWithin: '2d --yes' }, saves: true }],

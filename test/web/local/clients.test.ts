@@ -32,6 +32,7 @@ class Others implements OtherClients {
     }
     const commands: Commands = {
       offers: name === AWAY ? ['change'] : [],
+      mountPoint: `/mounts/${name}`,
       setup: () => undefined,
       start: (act) => {
         this.acts.push([name, act]);
@@ -131,7 +132,7 @@ test('a configured password that is wrong is tried once, until the right one is 
 test('the session, acts, restores and jobs are those of the client that is named', async (t) => {
   const { ask, others, source, home } = await served(t, [AWAY, 'a']);
   const { value } = await ask(`/session?client=${AWAY}`);
-  t.like(value, { client: AWAY, offers: ['change'], storeWords: `-D /of/${AWAY}` });
+  t.like(value, { client: AWAY, offers: ['change'], mountPoint: `/mounts/${AWAY}` });
   t.like((await ask('/session')).value, { client: 'me', offers: [] });
   const act = { sets: [1], isLocked: true };
   for (const client of ['me', 'a']) t.is((await ask(`/clients/${client}/locks`, act)).status, 403);
