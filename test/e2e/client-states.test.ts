@@ -2,7 +2,8 @@
 /** One light: every reader shows the same state of a client. */
 import fs from 'node:fs';
 import path from 'node:path';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
+import { NO_BROWSER, openBrowser, watchedPage } from '../helpers/browser.js';
 import {
   backup,
   backupsRunHere,
@@ -32,7 +33,42 @@ const STATES: Readonly<Record<string, string>> = {
 };
 const CLIENTS = Object.keys(STATES);
 
+/** The words of the page for each state. */
+const WORDS: Readonly<Record<string, string>> = {
+  never: 'never backed up',
+  unknown: 'cannot be read',
+};
+
 type Shown = Readonly<Record<string, string | undefined>>;
+
+/** Returns the words that the overview shows of each client in a browser; undefined without one. */
+async function seen(
+  t: ExecutionContext,
+  door: WebDoor,
+  cookie: string,
+): Promise<Shown | undefined> {
+  const browser = await openBrowser();
+  if (browser === undefined) {
+    t.log(NO_BROWSER);
+    return undefined;
+  }
+  try {
+    const { page, faults } = await watchedPage(browser, door.host);
+    const [name = '', value = ''] = cookie.split('=');
+    await page.context().addCookies([{ name, value, url: door.address }]);
+    await page.goto(`${door.address}#/overview`);
+    const shown: Record<string, string> = {};
+    for (const client of CLIENTS) {
+      const header = page.getByRole('rowheader', { name: client, exact: true });
+      const marks = page.getByRole('row').filter({ has: header }).locator('.mark');
+      shown[client] = (await marks.first().textContent()) ?? '';
+    }
+    t.deepEqual(faults, []);
+    return shown;
+  } finally {
+    await browser.close();
+  }
+}
 
 test('each state is shown equal by every reader', async (t) => {
   const { at, store, source, written } = lab(t);
@@ -129,6 +165,11 @@ test('each state is shown equal by every reader', async (t) => {
     'metrics of tardisd': byServer(),
     'metrics of tardisremote': readStates(await fromRemote('metrics'), 'tardisremote'),
   };
+  const words = await seen(t, door, cookie);
   await door.close();
+  if (words !== undefined) {
+    const wanted = CLIENTS.map((client) => WORDS[STATES[client]!] ?? STATES[client]);
+    t.deepEqual(Object.values(words), wanted, 'the overview');
+  }
   for (const [reader, shown] of Object.entries(readers)) t.deepEqual(shown, STATES, reader);
 });

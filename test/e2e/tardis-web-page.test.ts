@@ -169,6 +169,8 @@ test.serial('deleted files are shown, and earlier versions are compared', async 
     await page.getByRole('button', { name: 'letter.txt', exact: true }).click();
     const compared = page.getByLabel('Compare the version of');
     await compared.nth(1).waitFor();
+    const { y, height } = (await compared.nth(1).boundingBox())!;
+    t.true(y + height < 800, 'versions are seen without scrolling');
     await compared.nth(0).check();
     await compared.nth(1).check();
     await page.getByRole('button', { name: 'Compare', exact: true }).click();

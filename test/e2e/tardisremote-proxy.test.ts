@@ -4,6 +4,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { NO_BROWSER, openBrowser, watchedPage } from '../helpers/browser.js';
 import { backupsRunHere, poolsStayAway, Running, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 
@@ -15,6 +16,9 @@ const FILES = ['cur/1700000000.M1P2.host:2,S', 'a:b', 'a:dir/c:d', 'it is 100 % 
 
 interface Behind {
   readonly source: string;
+  readonly token: string;
+  /** Port of the proxy. */
+  readonly port: number;
   /** Value of X-Forwarded-Prefix that the proxy adds; undefined adds none. */
   header: string | undefined;
   /** Sends a request for a path, which is not normalized, to the proxy. */
@@ -41,14 +45,15 @@ async function behindProxy(
   t.teardown(() => server.signalGroup('SIGKILL'));
   await server.until('its line', () => server.stdout.includes('\n'));
   const { port } = new URL((JSON.parse(server.stdout) as { ready: string }).ready);
-  const proxy = http.createServer(({ url = '', method, headers }, answer) => {
+  const proxy = http.createServer((request, answer) => {
+    const { url = '', method, headers } = request;
     const given = behind.header === undefined ? {} : { 'x-forwarded-prefix': behind.header };
     const at = { host: '127.0.0.1', port, path: url.slice(PREFIX.length), method };
     const far = http.request({ ...at, headers: { ...headers, ...given } }, (from) => {
       answer.writeHead(from.statusCode!, from.headers);
       from.pipe(answer);
     });
-    far.end();
+    request.pipe(far);
   });
   await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
   t.teardown(() => proxy.close());
@@ -68,7 +73,7 @@ async function behindProxy(
       request.on('error', reject);
       request.end();
     });
-  const behind: Behind = { ask, source, header: added };
+  const behind: Behind = { ask, source, token, port: near, header: added };
   return behind;
 }
 
@@ -105,6 +110,32 @@ test('WebDAV and the API have the path of a trusted proxy that serves them below
   const base = new URL(servers[0]!.url, `http://proxy${document}`).pathname;
   t.is(base, `${PREFIX}/api/v1`);
   t.is((await behind.ask(`${base}/health`)).status, 200);
+});
+
+test('the page works below the path of a proxy, and so does WebDAV from there', async (t) => {
+  const browser = await openBrowser();
+  if (browser === undefined) {
+    t.log(NO_BROWSER);
+    return t.pass();
+  }
+  t.teardown(() => browser.close());
+  const { port, token } = await behindProxy(t, TRUSTED, PREFIX);
+  const { page, faults } = await watchedPage(browser, `localhost:${port}`);
+  await page.goto(`http://localhost:${port}${PREFIX}/`);
+  await page.getByLabel('Token').fill(token);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('rowheader', { name: 'me' }).waitFor();
+  await page.getByRole('button', { name: 'Files', exact: true }).click();
+  await page.getByRole('button', { name: 'a:b', exact: true }).click();
+  await page.locator('.preview-text', { hasText: 'a:b' }).waitFor();
+  const listing = await page.evaluate<string>(
+    "fetch('dav/me/', { method: 'PROPFIND', headers: { depth: '1' } }).then((answer) => answer.text())",
+  );
+  t.true(listing.includes(`<D:href>${PREFIX}/dav/me/Current`), listing);
+  t.deepEqual(
+    faults.filter((fault) => !/ 401 /.test(fault)),
+    [],
+  );
 });
 
 test('a name with a colon is found behind a dot segment, and no other segment leads elsewhere', async (t) => {
