@@ -5,13 +5,7 @@ import { asApiError, type JobList } from '../hooks.js';
 import { labelled, LOCALE, t } from '../language.js';
 import { causeText } from './clients.js';
 import { lastSegment, pathOf, textOf } from '../logic/paths.js';
-import {
-  isMounted,
-  shownBytes,
-  shownClient,
-  shownEntryName,
-  shownName,
-} from '../logic/shown.js';
+import { isMounted, shownBytes, shownClient, shownEntryName, shownName } from '../logic/shown.js';
 import { Dialog } from './dialog.js';
 import { hasLosses, headingOf, JobOutcome, JobProgress, resultText } from './job-outcome.js';
 import { errorText, Notice } from './notice.js';

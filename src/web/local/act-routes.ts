@@ -89,8 +89,7 @@ function mountRoute(begun: Begun): AddedRoute {
       'Mounts the client at a directory of this machine, until the job is stopped or the program ends.',
       MountBody,
     ),
-    async (request) =>
-      begun(request, { kind: 'mount', directory: request.body.directory }),
+    async (request) => begun(request, { kind: 'mount', directory: request.body.directory }),
   );
 }
 

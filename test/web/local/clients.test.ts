@@ -132,7 +132,8 @@ test('a configured password that is wrong is tried once, until the right one is 
 test('the session, acts, restores and jobs are those of the client that is named', async (t) => {
   const { ask, others, source, home } = await served(t, [AWAY, 'a']);
   const { value } = await ask(`/session?client=${AWAY}`);
-  t.like(value, { client: AWAY, offers: ['change'], mountPoint: `/mounts/${AWAY}` });
+  const of = { storeWords: `-D /of/${AWAY}`, mountPoint: `/mounts/${AWAY}` };
+  t.like(value, { client: AWAY, offers: ['change'], ...of });
   t.like((await ask('/session')).value, { client: 'me', offers: [] });
   const act = { sets: [1], isLocked: true };
   for (const client of ['me', 'a']) t.is((await ask(`/clients/${client}/locks`, act)).status, 403);
