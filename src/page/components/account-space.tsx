@@ -64,7 +64,7 @@ export function AccountSpace({ client, onChanged }: AccountSpaceProps) {
 }
 
 /** Returns what the clients of an account use of its quota. */
-export function spaceText({ accountBytes, quotaBytes }: NonNullable<Client['space']>): string {
+function spaceText({ accountBytes, quotaBytes }: NonNullable<Client['space']>): string {
   return t('quotaUsed', {
     used: shownBytes(accountBytes, LOCALE),
     quota: shownBytes(quotaBytes, LOCALE),

@@ -6,7 +6,6 @@ import { adviceOf, reasonOf } from '../logic/causes.js';
 import { clientHref, type Place } from '../logic/place.js';
 import { shownAgo, shownBytes, shownClient, shownName, shownTime } from '../logic/shown.js';
 import type { TextKey } from '../logic/texts.js';
-import { spaceText } from './account-space.js';
 import { BackupRequest } from './administer.js';
 import { Words } from './words.js';
 
@@ -136,7 +135,9 @@ function ClientRow({ client, place, hasSpace }: RowProps) {
           {space === undefined ? null : (
             <>
               {shownBytes(space.usedBytes, LOCALE)}
-              <span class="faint block">{spaceText(space)}</span>
+              <span class="faint block">
+                {t('quotaOf', { quota: shownBytes(space.quotaBytes, LOCALE) })}
+              </span>
             </>
           )}
         </td>

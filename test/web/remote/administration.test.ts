@@ -311,7 +311,8 @@ test.serial(
     await fetched;
     t.like(await stored(), { KeepMonthly: '12', KeepYearly: '3' });
     const { page: limiting, faults: wrong } = await open(['list', 'admin', 'quota']);
-    await limiting.getByText('of 1.1 GB are used by all clients').first().waitFor();
+    await limiting.getByText('of 1.1 GB are used by all clients').waitFor();
+    await limiting.getByRole('row', { name: /^desk .*of 1\.1 GB for all/ }).waitFor();
     await limiting.getByRole('button', { name: 'Change the quota' }).click();
     const dialog = limiting.getByRole('dialog');
     await dialog.getByLabel('Gigabytes').fill('0.000001');
@@ -322,7 +323,7 @@ test.serial(
       .getByRole('status')
       .getByText('The quota of the account is 200 GB now')
       .waitFor();
-    await limiting.getByText('of 200 GB are used by all clients').first().waitFor();
+    await limiting.getByText('of 200 GB are used by all clients').waitFor();
     await limiting.getByText('The certificate of this page is valid until').waitFor();
     t.regex(fs.readFileSync(accountFile(), 'utf8'), /^SpaceQuota: 200000000000$/m);
     t.deepEqual(
