@@ -129,6 +129,7 @@ async function takeAll(page) {
   await page.keyboard.press('Escape');
   await page.getByRole('button', { name: 'Overview' }).click();
   await page.locator('svg.plot').waitFor();
+  await page.getByLabel('to mount at').fill(`${HOME}/.local/run/tardis/mounts/laptop`);
   await page.emulateMedia({ colorScheme: 'dark' });
   await shoot(page, 'web-overview');
   await page.emulateMedia({ colorScheme: 'light' });
