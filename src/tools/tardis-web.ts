@@ -18,11 +18,11 @@ import { registerDav } from '../web/dav/index.js';
 import { Job, Jobs, type LocalPlace, type LocalServer, serveLocally } from '../web/local/index.js';
 import { openRestoreJobs } from '../workers/index.js';
 import { followBucket } from './opening/follow-bucket.js';
-import { jsonText } from './output/json-text.js';
+import { printJson } from './output/json-text.js';
 import { PARTLY } from './output/output.js';
 import { clientPlace } from './opening/local-store.js';
 import { openHistory, usesServer } from './opening/history.js';
-import { interruptSignal, JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js';
+import { interruptSignal, print, runTool, toolCommand } from './shared/run-tool.js';
 import { complain } from './output/front.js';
 import { givenNewPassword } from './opening/password.js';
 import { readPage } from './shared/own-files.js';
@@ -130,7 +130,7 @@ async function shown(
 ): Promise<() => void> {
   const fingerprint = fingerprintOf(place);
   if (json) {
-    print(jsonText({ version: JSON_VERSION, url, address, port, programKey, fingerprint }));
+    printJson({ url, address, port, programKey, fingerprint });
   } else {
     print(`Open this address; it works once:\n\n    ${url}\n`);
     print(`A bookmark is ${address}`);

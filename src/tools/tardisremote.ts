@@ -14,8 +14,8 @@ import {
 } from '../system/index.js';
 import { goToBackground, isInBackground, reportToStarter } from './shared/background.js';
 import { followBucket } from './opening/follow-bucket.js';
-import { jsonText } from './output/json-text.js';
-import { JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js';
+import { printJson } from './output/json-text.js';
+import { print, runTool, toolCommand } from './shared/run-tool.js';
 import { atHangup } from './shared/signals.js';
 import { becomeUser, writePidFile } from './tardisd/server-process.js';
 import { LiveCertificate } from './tardisd/live-certificate.js';
@@ -133,7 +133,7 @@ function printReady(
   const isAny = host === '::';
   const shown = isAny ? 'localhost' : hostInUrl(host);
   const url = `${ssl === true ? 'https' : 'http'}://${shown}:${port}/`;
-  if (json) print(jsonText({ version: JSON_VERSION, ready: url, ...source }));
+  if (json) printJson({ ready: url, ...source });
   else print(`Ready: ${url} is the page, ${url}api/v1/docs describes the interface.`);
 }
 

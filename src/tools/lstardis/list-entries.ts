@@ -10,9 +10,9 @@ import {
   readAttributes,
 } from '../../model/index.js';
 import type { Paint } from '../output/colors.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { print } from '../shared/run-tool.js';
 import { formatBytes, formatTable, formatTime } from '../output/units.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 
 export type LsSettings = Settings<'lstardis'> & { readonly paint: Paint };
 
@@ -79,7 +79,6 @@ export function jsonEntry(
 ): Record<string, unknown> {
   const attributes = readAttributes(entry.attributes);
   return {
-    version: JSON_VERSION,
     ...jsonName(entry.name),
     directory: directory === undefined ? undefined : jsonName(directory),
     type: Object.entries(EntryType).find(([, number]) => number === entry.type)?.[0],
@@ -131,7 +130,7 @@ export function printEntries(
   directory?: Buffer,
 ): void {
   if (view.json) {
-    for (const entry of entries) print(jsonText(jsonEntry(entry, view, directory)));
+    for (const entry of entries) printJson(jsonEntry(entry, view, directory));
     return;
   }
   if (entries.length === 0) return;

@@ -11,7 +11,7 @@ import {
 } from '../../history/index.js';
 import { displayName, jsonName, lastComponent, type SetNumber } from '../../model/index.js';
 import { jsonText } from '../output/json-text.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { print } from '../shared/run-tool.js';
 import { formatTable, formatTime } from '../output/units.js';
 import { jsonEntry, modeText, sizeText, timeOf, type View } from './list-entries.js';
 import { provenGaps } from './prove-versions.js';
@@ -195,7 +195,7 @@ function jsonVersion(version: Shown, path: Buffer, view: View): string {
     return jsonText({ ...jsonEntry(entry, view), firstSet, lastSet });
   }
   const name = jsonName(lastComponent(path));
-  return jsonText({ version: JSON_VERSION, ...name, gone: true, firstSet, lastSet });
+  return jsonText({ ...name, gone: true, firstSet, lastSet });
 }
 
 const SHORT_DIGITS = 16;

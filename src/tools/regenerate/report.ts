@@ -3,7 +3,7 @@ import type { BackupSet } from '../../history/index.js';
 import type { RestoreFailure, RestoreProgress } from '../../restore/index.js';
 import { displayText, type SetNumber } from '../../model/index.js';
 import { jsonFailure, printFailures } from '../shared/restore-failures.js';
-import { JSON_VERSION, printReport } from '../shared/run-tool.js';
+import { printReport } from '../shared/run-tool.js';
 import { counted, formatBytes, formatCount, formatSeconds } from '../output/units.js';
 import { jsonText } from '../output/json-text.js';
 import { complain } from '../output/front.js';
@@ -48,7 +48,7 @@ export function printResult(
     const unfinished = sets.filter(({ state }) => state !== 'complete').map(({ set }) => set);
     const restored = { sets: batches, unfinished };
     const counts = { ...restored, dryRun, resumed, ...progress, elapsedMs, doubts, losses };
-    printReport(jsonText({ version: JSON_VERSION, ...counts, failed }));
+    printReport(jsonText({ ...counts, failed }));
     return;
   }
   if (losses.length > 0) {

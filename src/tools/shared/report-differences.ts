@@ -8,7 +8,6 @@ import {
   inodeFlags,
   readAttributes,
 } from '../../model/index.js';
-import { JSON_VERSION } from './run-tool.js';
 import { formatTime } from '../output/units.js';
 import { jsonText } from '../output/json-text.js';
 
@@ -126,7 +125,6 @@ function jsonSeen(seen: Seen | undefined): Record<string, unknown> | undefined {
 export function jsonDifference(difference: Difference, more: Record<string, unknown> = {}): string {
   const { path, before, after, aspects } = difference;
   return jsonText({
-    version: JSON_VERSION,
     ...jsonName(path),
     kind: kindOf(difference),
     aspects,
@@ -139,7 +137,6 @@ export function jsonDifference(difference: Difference, more: Record<string, unkn
 export function jsonNotCompared({ path, error }: NotCompared): string {
   const { code, message } = error;
   return jsonText({
-    version: JSON_VERSION,
     ...jsonName(path),
     kind: 'notCompared',
     error: { code, message },

@@ -8,7 +8,7 @@ import {
   type SetNumber,
   shownRoots,
 } from '../../model/index.js';
-import { JSON_VERSION, print } from './run-tool.js';
+import { print } from './run-tool.js';
 import {
   formatBytes,
   formatCount,
@@ -16,7 +16,7 @@ import {
   formatTable,
   formatTime,
 } from '../output/units.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 
 function stateText(set: BackupSet): string {
   const unread = set.stats['unreadable'] ?? 0;
@@ -63,7 +63,7 @@ export async function printSets(
       ...(title === '' ? {} : { firstName }),
       roots: rootsOf(set.set).map(jsonName),
     }));
-    print(jsonText({ version: JSON_VERSION, sets: all }));
+    printJson({ sets: all });
     return;
   }
   if (sets.length === 0) {

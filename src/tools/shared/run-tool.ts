@@ -33,7 +33,7 @@ import {
   processEnvironment,
   programVersion,
 } from '../../system/index.js';
-import { jsonText } from '../output/json-text.js';
+import { jsonText, printJson } from '../output/json-text.js';
 import { endStatus, failedStatus, outputIsReport, print, printReport } from '../output/output.js';
 import {
   complain,
@@ -53,8 +53,6 @@ import { endingSignals, keepHangupIgnored } from './signals.js';
 export { outputTaken, print, printReport, stdoutIsData } from '../output/output.js';
 
 export const VERSION = programVersion();
-/** Version of all JSON that --json prints. */
-export const JSON_VERSION = 1;
 
 export interface ToolSpec<T extends Tool> {
   readonly tool: T;
@@ -328,7 +326,7 @@ function printExplained(tool: Tool, settings: Sourced, asJson: boolean): void {
   const rows = explain(tool, settings);
   if (asJson) {
     const settings = rows.map(({ name, value, source, where }) => ({ name, value, source, where }));
-    print(jsonText({ version: JSON_VERSION, tool, settings }));
+    printJson({ tool, settings });
     return;
   }
   const shown = rows.map(({ name, shown: text, source, where }) => [
@@ -467,9 +465,7 @@ export function printError(name: string, error: unknown, printsJson: boolean): n
   if (printsJson) {
     const { code, message, context } = toWire(failure);
     const advice = inFrontWords(guidance);
-    printReport(
-      jsonText({ version: JSON_VERSION, error: { code, message, context, guidance: advice } }),
-    );
+    printReport(jsonText({ error: { code, message, context, guidance: advice } }));
     return failedStatus(exitStatus);
   }
   // A message may contain text of a peer or a store, which must not control the terminal.

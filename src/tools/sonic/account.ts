@@ -25,7 +25,7 @@ import {
   withClient,
 } from '../../store/index.js';
 import type { System } from '../../system/index.js';
-import { jsonText } from '../output/json-text.js';
+import { jsonText, printJson } from '../output/json-text.js';
 import { adminHere } from '../opening/admin.js';
 import { clientPlace, storeSystem } from '../opening/local-store.js';
 import { compareShown, requireNewest } from '../opening/rollback.js';
@@ -90,10 +90,7 @@ async function setQuota(options: Options, system: System, quotaBytes: number): P
 function list({ json, client }: Options, system: System, directory: string): void {
   const tokens = listTokenAccounts(system, directory).map((one) => ({ ...one, hasToken: true }));
   const accounts = [...listAccounts(system, directory), ...tokens];
-  if (json) {
-    print(jsonText({ version: JSON_VERSION, client, accounts }));
-    return;
-  }
+  if (json) return printJson({ client, accounts });
   if (accounts.length === 0) print(`The client "${client}" has no other accounts.`);
   else {
     const rows = accounts.map(({ name, rights }) => [
@@ -189,10 +186,7 @@ export async function addToken(
   const secret = randomBytes(SECRET_BYTES).toString('base64url');
   await addTokenAccount(system, directory, { name, rights }, tokenHash(secret));
   const token = `${client}/${name}/${secret}`;
-  if (json) {
-    print(jsonText({ version: JSON_VERSION, client, account: name, rights, token }));
-    return;
-  }
+  if (json) return printJson({ client, account: name, rights, token });
   print(`The account "${name}" of "${client}" may: ${rights.join(', ')}.`);
   print(`Its token, which is not shown again:\n  ${token}`);
 }

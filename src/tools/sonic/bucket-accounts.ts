@@ -14,8 +14,8 @@ import {
   putAccountFiles,
 } from '../../store/index.js';
 import { absolutePath, byteText, readStart, type System } from '../../system/index.js';
-import { jsonText } from '../output/json-text.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { printJson } from '../output/json-text.js';
+import { print } from '../shared/run-tool.js';
 import { formatBytes, formatTable } from '../output/units.js';
 import type { OpenedPlace } from './bucket-place.js';
 
@@ -47,10 +47,7 @@ export async function runAccounts(
   await bucket.writers();
   const isChanged = await putAccountFiles(system, bucket.store, files);
   const shown = accounts.map(({ name, quotaBytes, targets }) => ({ name, quotaBytes, targets }));
-  if (json) {
-    print(jsonText({ version: JSON_VERSION, isChanged, accounts: shown }));
-    return;
-  }
+  if (json) return printJson({ isChanged, accounts: shown });
   print(
     isChanged
       ? 'These are the accounts of the store now:'

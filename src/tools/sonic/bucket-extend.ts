@@ -3,10 +3,10 @@ import type { Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { extendLocks, type ExtendReport } from '../../maintenance/bucket-versions/index.js';
 import { DAY_MS } from '../../store/objects/index.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 import { donePartly } from '../output/output.js';
 import { ProgressLine } from '../output/progress-line.js';
-import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
+import { interruptSignal, print } from '../shared/run-tool.js';
 import { counted, formatCount, formatTime } from '../output/units.js';
 import type { OpenedPlace } from './bucket-place.js';
 
@@ -39,7 +39,7 @@ export async function runExtend(
     line.stop();
   }
   if (report.attacked + report.strange > 0) donePartly();
-  if (json) print(jsonText({ version: JSON_VERSION, ...report }));
+  if (json) printJson(report);
   else linesOf(report).forEach(print);
 }
 

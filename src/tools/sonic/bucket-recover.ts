@@ -11,10 +11,10 @@ import {
 } from '../../maintenance/bucket-versions/index.js';
 import { shownBucket } from '../../store/objects/index.js';
 import type { System } from '../../system/index.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 import { donePartly } from '../output/output.js';
 import { ProgressLine } from '../output/progress-line.js';
-import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
+import { interruptSignal, print } from '../shared/run-tool.js';
 import { counted, formatBytes, formatCount } from '../output/units.js';
 import { type OpenedPlace, openPlace } from './bucket-place.js';
 
@@ -87,7 +87,7 @@ export async function runRecover(
   }
   // A copy leaves out objects that no program of this package made.
   if (report.lost > 0 || (to === undefined && report.strange > 0)) donePartly();
-  if (json) print(jsonText({ version: JSON_VERSION, ...report, objects: named }));
+  if (json) printJson({ ...report, objects: named });
   else linesOf(report, options).forEach(print);
 }
 

@@ -10,7 +10,7 @@ import {
 import { nodeSystem, type System } from '../../system/index.js';
 import { type OpenedPlace, openPlace } from './bucket-place.js';
 import { jsonText } from '../output/json-text.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { print } from '../shared/run-tool.js';
 
 type Options = Settings<'sonic bucket'>;
 
@@ -108,7 +108,7 @@ function printJson(place: BucketPlace, opened: Bucket, found: Examined): void {
   };
   const where = { place: shownBucket(place), endpoint: host, region, isPathStyle };
   const locks = { objectLock: abilities.locks, versioning: abilities.versions, lockDays };
-  print(jsonText({ version: JSON_VERSION, ...where, writers, ...locks, ...rounded }));
+  print(jsonText({ ...where, writers, ...locks, ...rounded }));
 }
 
 function printText(place: BucketPlace, opened: Bucket, found: Examined): void {

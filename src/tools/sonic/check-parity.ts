@@ -5,9 +5,9 @@ import { displayText } from '../../model/index.js';
 import type { Admin, RepairOutcome } from '../../maintenance/admin/index.js';
 import type { RepairFinding } from '../../maintenance/check/index.js';
 import type { ProgressLine } from '../output/progress-line.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 import { USUAL_PARITY_PERCENT } from '../opening/local-store.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { print } from '../shared/run-tool.js';
 import { counted, formatBytes } from '../output/units.js';
 import { inFrontWords } from '../output/front.js';
 
@@ -51,7 +51,7 @@ export async function lookAtParity(
     signal: progress.interrupted(),
     onProgress: progress.read,
     onFinding: (finding) => {
-      if (json) return print(jsonText({ version: JSON_VERSION, ...finding }));
+      if (json) return printJson(finding);
       progress.line.clear();
       print(displayText(textOf(finding)));
     },

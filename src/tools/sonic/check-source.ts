@@ -10,9 +10,9 @@ import { displayName, displayText, jsonName, type SetNumber } from '../../model/
 import { nodeSystem } from '../../system/index.js';
 import { withReports } from '../opening/history.js';
 import { ProgressLine } from '../output/progress-line.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { print } from '../shared/run-tool.js';
 import { counted, formatBytes, formatCount } from '../output/units.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 
 /** Maximum number of lines printed; --json prints all. */
 const MAX_SHOWN = 1000;
@@ -45,7 +45,7 @@ export async function checkSource(
         signal,
       })) {
         shown += 1;
-        if (options.json) print(jsonText({ version: JSON_VERSION, ...jsonOf(one) }));
+        if (options.json) printJson(jsonOf(one));
         else if (shown <= MAX_SHOWN) {
           line.clear();
           print(displayText(textOf(one)));

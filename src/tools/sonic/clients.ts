@@ -8,13 +8,12 @@ import { overviewOf } from '../../server/index.js';
 import { listClients } from '../../store/index.js';
 import { nodeSystem, type System } from '../../system/index.js';
 import { clientPlace } from '../opening/local-store.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { print } from '../shared/run-tool.js';
 import { differencesFromKnown } from '../opening/rollback.js';
 import { donePartly } from '../output/output.js';
 import { printAbove } from '../output/progress-line.js';
 import { remotePlace } from '../opening/server.js';
-import { formatBytes, formatTable, formatTime } from '../output/units.js';
-import { jsonText } from '../output/json-text.js';
+import { formatBytes, formatTime } from '../output/units.js';
 
 export async function clients(options: Settings<'sonic clients'>): Promise<void> {
   const system = nodeSystem();
@@ -22,10 +21,7 @@ export async function clients(options: Settings<'sonic clients'>): Promise<void>
   if (all.some(({ fault }) => fault !== '')) donePartly();
   const facts = { nowMs: system.clock.nowMs(), lateAfterMs: options.overdueSeconds * 1000 };
   const shown = all.map((one) => ({ ...one, ...stateOf(one, facts) }));
-  if (options.json) {
-    print(jsonText({ version: JSON_VERSION, clients: shown }));
-    return;
-  }
+  if (options.json) return printJson({ clients: shown });
   if (shown.length === 0) {
     print('No clients yet.');
     return;

@@ -10,10 +10,10 @@ import { displayName } from '../../model/index.js';
 import { openAdmin } from '../opening/admin.js';
 import { unlockIfGiven } from '../opening/keys.js';
 import { withReports } from '../opening/history.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { print } from '../shared/run-tool.js';
 import { formatTable } from '../output/units.js';
 import { storeSystem } from '../opening/local-store.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 import { complain } from '../output/front.js';
 
 export function getConfig(options: Settings<'sonic getconfig'>): Promise<void> {
@@ -24,7 +24,7 @@ export function getConfig(options: Settings<'sonic getconfig'>): Promise<void> {
     const shown = keys.length === 0 ? [...kept.keys()] : keys;
     if (options.json) {
       const settings = Object.fromEntries(shown.map((key) => [key, kept.get(key) ?? null]));
-      print(jsonText({ version: JSON_VERSION, client: options.client, settings }));
+      printJson({ client: options.client, settings });
       return;
     }
     const rows = shown.map((key) => {
@@ -53,13 +53,7 @@ export async function setConfig(options: Settings<'sonic setconfig'>): Promise<v
   if (!rehearse) await there.changeSetting(key, value);
   if (lack !== undefined) complain('sonic', lack);
   if (json) {
-    const reported = {
-      client,
-      key,
-      value: value ?? null,
-      ...(rehearse ? { isPreview: true } : {}),
-    };
-    print(jsonText({ version: JSON_VERSION, ...reported }));
+    printJson({ client, key, value: value ?? null, ...(rehearse ? { isPreview: true } : {}) });
     return;
   }
   if (value === undefined) {

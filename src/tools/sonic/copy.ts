@@ -9,7 +9,7 @@ import { warnOlder } from '../opening/history.js';
 import { clientPlace, storeSystem } from '../opening/local-store.js';
 import { compareShown } from '../opening/rollback.js';
 import { remotePlace, requireNoWeb } from '../opening/server.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 import { donePartly } from '../output/output.js';
 import { printAbove } from '../output/progress-line.js';
 import {
@@ -22,7 +22,7 @@ import {
   type RequestedCopy,
   retrying,
 } from '../shared/client-copy.js';
-import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
+import { interruptSignal, print } from '../shared/run-tool.js';
 
 type Options = Settings<'sonic copy'>;
 
@@ -56,7 +56,7 @@ export async function copy(options: Options): Promise<number> {
       : await copyThere(work, throughServer, copyOne);
   if (to !== undefined && isBucketText(byteText(to))) await closeSharedStores();
   if (options.json) {
-    print(jsonText({ version: JSON_VERSION, to: shownTarget(options), clients: shown.results }));
+    printJson({ to: shownTarget(options), clients: shown.results });
   }
   return shown.status;
 }

@@ -10,12 +10,12 @@ import { unlockForNames, unlockIfGiven } from '../opening/keys.js';
 import { setText } from '../shared/report-sets.js';
 import { requireYesToDelete } from './confirm.js';
 import { warnIfOlder } from '../opening/rollback.js';
-import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
+import { interruptSignal, print } from '../shared/run-tool.js';
 import { withReports } from '../opening/history.js';
 import { chosenSets } from './set-choice.js';
 import { counted, formatBytes } from '../output/units.js';
 import { storeSystem } from '../opening/local-store.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 
 type DeleteOptions = Settings<'sonic delete'>;
 type OrphanOptions = Settings<'sonic orphans'>;
@@ -53,7 +53,7 @@ export async function orphans(options: OrphanOptions): Promise<number> {
   else await compareWithKnown(there);
   const signal = interruptSignal('sonic orphans', CLEARED_LATER);
   const report = await freeUnneeded(system, there, options, signal);
-  if (options.json) print(jsonText({ version: JSON_VERSION, client: options.client, ...report }));
+  if (options.json) printJson({ client: options.client, ...report });
   else print(`"${options.client}": ${gcSummary(report)}`);
   return 0;
 }
@@ -66,7 +66,7 @@ async function orphansRehearsed(options: OrphanOptions): Promise<number> {
   const { client, json } = options;
   await withReports({ ...options, unlock: unlockIfGiven }, async (history) => {
     const deadBytes = (await history.reports.figures())?.numbers.deadBytes ?? 0;
-    if (json) print(jsonText({ version: JSON_VERSION, client, isPreview: true, deadBytes }));
+    if (json) printJson({ client, isPreview: true, deadBytes });
     else
       print(`"${client}": about ${formatBytes(deadBytes)} of unneeded contents would be deleted.`);
   });
@@ -78,7 +78,7 @@ function mayGo(options: DeleteOptions, sets: readonly BackupSet[]): boolean {
   const { client, rehearse, json, deleteYes } = options;
   if (rehearse) {
     const numbers = sets.map(({ set }) => set);
-    if (json) print(jsonText({ version: JSON_VERSION, client, wouldDelete: numbers }));
+    if (json) printJson({ client, wouldDelete: numbers });
     else for (const set of sets) print(`would delete ${setText(set, set.openedAtMs)}`);
     return false;
   }
@@ -91,10 +91,7 @@ function printDeleted(
   sets: readonly SetNumber[],
   report: GcReport | undefined,
 ): void {
-  if (json) {
-    print(jsonText({ version: JSON_VERSION, client, deleted: sets, ...report }));
-    return;
-  }
+  if (json) return printJson({ client, deleted: sets, ...report });
   const later = 'their space is freed later (by sonic orphans or the server)';
   const rest = report === undefined ? later : gcSummary(report);
   print(`${counted(sets.length, 'backup set')} of "${client}" deleted; ${rest}`);

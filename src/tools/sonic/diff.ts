@@ -19,7 +19,7 @@ import {
   type System,
 } from '../../system/index.js';
 import { openAdministered, setOfWord } from '../opening/history.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 import { PARTLY } from '../output/output.js';
 import { counted, formatBytes } from '../output/units.js';
 import {
@@ -31,7 +31,7 @@ import {
   sizeOf,
   typeWord,
 } from '../shared/report-differences.js';
-import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
+import { interruptSignal, print } from '../shared/run-tool.js';
 import { complain } from '../output/front.js';
 
 type DiffSettings = Settings<'sonic diff'>;
@@ -115,7 +115,7 @@ async function printDifferences(
   }
   if (json) {
     const sets = { from: before.set, to: after.set };
-    print(jsonText({ version: JSON_VERSION, ...sets, ...counts, notCompared }));
+    printJson({ ...sets, ...counts, notCompared });
   } else print(summary(before, after, counts));
   return notCompared > 0 ? PARTLY : 0;
 }

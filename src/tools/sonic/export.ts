@@ -14,13 +14,13 @@ import { openAdministered } from '../opening/history.js';
 import { noteRestore } from '../opening/backup-memory.js';
 import { noteDamage } from '../opening/local-store.js';
 import { complain, messageLine } from '../output/front.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 import { PARTLY } from '../output/output.js';
 import { printAbove, ProgressLine } from '../output/progress-line.js';
 import { counted, formatBytes, formatTable, formatTime } from '../output/units.js';
 import { setText } from '../shared/report-sets.js';
 import { jsonFailure, printFailures } from '../shared/restore-failures.js';
-import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
+import { interruptSignal, print } from '../shared/run-tool.js';
 import type { PlannedSet } from './export-directory.js';
 import { directoryTarget, type ExportTarget, ResticTarget } from './export-targets.js';
 import { chosenSets } from './set-choice.js';
@@ -178,7 +178,7 @@ function printEnd(
       failed: failures.map(jsonFailure),
     }));
     const there = planned.filter(({ isThere }) => isThere).map(({ set }) => set.set);
-    return print(jsonText({ version: JSON_VERSION, client, written: sets, there, doubts }));
+    return printJson({ client, written: sets, there, doubts });
   }
   for (const doubt of doubts) complain(PROGRAM, displayText(doubt));
   const there = planned.length - written.length;
@@ -189,7 +189,7 @@ function printEnd(
 function printPlan(history: History, planned: readonly PlannedSet[], { json }: Options): void {
   if (json) {
     const sets = planned.map(({ set, name, isThere }) => ({ set: set.set, name, isThere }));
-    return print(jsonText({ version: JSON_VERSION, sets }));
+    return printJson({ sets });
   }
   const rows = planned.map(({ set, name, isThere }) => [
     String(set.set),

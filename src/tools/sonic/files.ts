@@ -18,10 +18,10 @@ import {
   splitRoot,
 } from '../../model/index.js';
 import { withReports } from '../opening/history.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { print } from '../shared/run-tool.js';
 import { chosenSets } from './set-choice.js';
 import { counted, formatBytes, formatTime } from '../output/units.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 
 type FilesOptions = Settings<'sonic files'>;
 type What = 'added' | 'changed' | 'gone';
@@ -131,7 +131,7 @@ class FileReport {
     const entry = (now ?? before)!;
     this.counts[what] += 1;
     if (entry.type === EntryType.file) this.bytes[what] += entry.sizeBytes;
-    if (this.options.json) print(jsonText(this.jsonOf(change, entry)));
+    if (this.options.json) printJson(this.jsonOf(change, entry));
     else this.printLine(change, entry);
   }
 
@@ -188,7 +188,6 @@ class FileReport {
     const path = jsonName(this.pathOf(entry));
     const { set } = this.set;
     return {
-      version: JSON_VERSION,
       set,
       what,
       ...path,
@@ -201,7 +200,7 @@ class FileReport {
   private printTotals(): void {
     const { set, before, counts, bytes } = this;
     const totals = { set: set.set, since: before?.set ?? null, counts, bytes };
-    print(jsonText({ version: JSON_VERSION, totals }));
+    printJson({ totals });
   }
 
   private summary(): string {

@@ -21,12 +21,12 @@ import type { Admin } from '../../maintenance/admin/index.js';
 import { openAdmin } from '../opening/admin.js';
 import { requireYes } from './confirm.js';
 import { withRewriteProgress } from '../output/step-progress.js';
-import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
+import { interruptSignal, print } from '../shared/run-tool.js';
 import { abortRewrite, rewriteWithout } from './rekey.js';
 import { counted, formatBytes, formatTable, formatTime } from '../output/units.js';
 import { unlockClient } from '../opening/keys.js';
 import { clientPlace, storeSystem, storeLimits } from '../opening/local-store.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 
 type Options = Settings<'sonic forget-path'>;
 const GOES_ON = 'the same command continues it';
@@ -92,7 +92,7 @@ async function request(options: Options, there: Admin, nowMs: number): Promise<n
     throw new TardisError('NO_SUCH_PATH', `no set of "${client}" has ${what} below a root`);
   }
   if (options.previewForget || options.rehearse) {
-    if (json) print(jsonText({ version: JSON_VERSION, client, isPreview: true, ...report }));
+    if (json) printJson({ client, isPreview: true, ...report });
     else for (const line of described(report, 'would')) print(line);
     return 0;
   }
@@ -102,7 +102,7 @@ async function request(options: Options, there: Admin, nowMs: number): Promise<n
   if (!options.deleteYes) requireForgetting(client, paths, report, nowMs + undoMs);
   const requests = await there.requestForgets(paths, undoMs);
   if (json) {
-    print(jsonText({ version: JSON_VERSION, client, requests: requests.map(reported), ...report }));
+    printJson({ client, requests: requests.map(reported), ...report });
     return 0;
   }
   for (const line of described(report, 'will')) print(line);
@@ -157,7 +157,7 @@ function described(report: ForgetReport, will: 'will' | 'would'): string[] {
 async function list({ client, json }: Options, there: Admin): Promise<number> {
   const requests = await there.forgets();
   if (json) {
-    print(jsonText({ version: JSON_VERSION, client, requests: requests.map(reported) }));
+    printJson({ client, requests: requests.map(reported) });
     return 0;
   }
   if (requests.length === 0) {
@@ -191,7 +191,7 @@ async function undo(options: Options, there: Admin): Promise<number> {
   if (rehearse) requireRequests(client, await there.forgets(), ids);
   else await there.withdrawForget(ids);
   const reported = rehearse ? { wouldUndo: ids } : { undone: ids };
-  if (json) print(jsonText({ version: JSON_VERSION, client, ...reported }));
+  if (json) printJson({ client, ...reported });
   else if (rehearse) print(`would undo: ${ids.join(', ')}`);
   else print(`Undone: ${ids.join(', ')}. Nothing of "${client}" was changed.`);
   return 0;
@@ -208,7 +208,7 @@ async function finish(options: Options, system: System): Promise<number> {
     const isTrial = options.previewForget || options.rehearse;
     // No request is left if an earlier run has carried them out, but that run may not have removed all old data.
     const isRest = !isTrial && (await finishSwitched(system, directory));
-    if (json) print(jsonText({ version: JSON_VERSION, client, forgotten: 0 }));
+    if (json) printJson({ client, forgotten: 0 });
     else if (isRest) print(`The rest of the old data of "${client}" was removed.`);
     else print(`No requests for "${client}" are due.`);
     return 0;
@@ -219,14 +219,7 @@ async function finish(options: Options, system: System): Promise<number> {
       directory,
       due.map(({ path }) => path),
     );
-    const reported = {
-      version: JSON_VERSION,
-      client,
-      isPreview: true,
-      requests: due.length,
-      ...report,
-    };
-    if (json) print(jsonText(reported));
+    if (json) printJson({ client, isPreview: true, requests: due.length, ...report });
     else for (const line of described(report, 'would')) print(line);
     return 0;
   }
@@ -247,7 +240,7 @@ async function finish(options: Options, system: System): Promise<number> {
     }),
   );
   if (json) {
-    print(jsonText({ version: JSON_VERSION, client, forgotten: due.length, ...result }));
+    printJson({ client, forgotten: due.length, ...result });
   } else print(`${counted(due.length, 'request')} carried out: "${client}" was rewritten.`);
   return result.lostVersions === 0 ? 0 : 3;
 }

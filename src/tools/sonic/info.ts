@@ -10,10 +10,10 @@ import {
 } from '../../model/index.js';
 import { isAgeFigure } from '../../retention/index.js';
 import { withReports } from '../opening/history.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { print } from '../shared/run-tool.js';
 import { chosenSets } from './set-choice.js';
 import { formatBytes, formatCount, formatSeconds, formatTime } from '../output/units.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 
 /** Maximum number of notes printed; JSON contains all. */
 const MAX_NOTES_SHOWN = 100;
@@ -41,7 +41,7 @@ export function info(options: Settings<'sonic info'>): Promise<void> {
       if (json) reported.push(jsonOf(one));
       else print(`${set === chosen[0] ? '' : '\n'}${linesOf(one).join('\n')}`);
     }
-    if (json) print(jsonText({ version: JSON_VERSION, client, sets: reported }));
+    if (json) printJson({ client, sets: reported });
   });
 }
 

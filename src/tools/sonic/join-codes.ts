@@ -6,9 +6,9 @@ import { failedTo, systemReason, TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import { type JoinCode, makeJoinCode, parseJoinCode } from '../../store/index.js';
 import { byteText, configPath, readSmallFile, type System, textBytes } from '../../system/index.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 import { formatTime } from '../output/units.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { print } from '../shared/run-tool.js';
 
 const MAX_FILE_BYTES = 1 << 20;
 
@@ -24,10 +24,7 @@ export async function printCode(
     server,
     certificate: certificateIn(file),
   });
-  if (json) {
-    print(jsonText({ version: JSON_VERSION, client, code: text, untilMs }));
-    return;
-  }
+  if (json) return printJson({ client, code: text, untilMs });
   print(`A code for the client "${client}", which works once, until ${formatTime(untilMs)}:`);
   print(`  ${text}`);
   print('On the new machine: run `tardis setup`, and give the code as the answer to Place.');

@@ -23,12 +23,12 @@ import { nodeSystem, type System } from '../../system/index.js';
 import { qrImages, writePaper } from './keys-paper.js';
 import { areKeysLost, putKeysBack } from './lost-keys.js';
 import { requirePassword } from '../opening/password.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { print } from '../shared/run-tool.js';
 import { changeRecord, type RecordChange, requireEncrypting, printResult } from './passwords.js';
 import { type SheetWords, sheetWords } from './sheet-words.js';
 import { KEY_FILE_UMASK, keyFileOf, keysOf, keysOfKnown, promptFor } from '../opening/keys.js';
 import { clientPlace, storeSystem } from '../opening/local-store.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 
 type KeysOptions = Settings<'sonic keys'>;
 
@@ -129,10 +129,7 @@ async function putOnPaper(
   if (printKeys !== undefined)
     await writePaper(nodeSystem(KEY_FILE_UMASK), printKeys, { client, text, words: words! });
   const qr = showKeys ? await qrImages(text) : undefined;
-  if (json && qr !== undefined) {
-    print(jsonText({ version: JSON_VERSION, client, ...words!, qr }));
-    return;
-  }
+  if (json && qr !== undefined) return printJson({ client, ...words!, qr });
   for (const image of qr ?? []) print(image);
   if (qr !== undefined) printWords(client, words!);
   if (printKeys === undefined) return;

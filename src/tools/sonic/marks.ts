@@ -11,12 +11,12 @@ import {
 } from '../../model/index.js';
 import { openAdmin } from '../opening/admin.js';
 import { unlockClient, unlockIfGiven } from '../opening/keys.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { print } from '../shared/run-tool.js';
 import { chosenSets } from './set-choice.js';
 import { requireTags } from '../shared/option-words.js';
 import { counted } from '../output/units.js';
 import { storeSystem } from '../opening/local-store.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 
 type Common = Omit<Settings<'sonic lock'>, 'unlock'>;
 export function tag(options: Settings<'sonic tag'>): Promise<number> {
@@ -81,7 +81,7 @@ async function mark(
   const unchanged = numbers.filter((set) => !changed.includes(set));
   if (json) {
     const reported = rehearse ? { wouldChange: changed } : { changed };
-    print(jsonText({ version: JSON_VERSION, client, ...reported, unchanged, ...change }));
+    printJson({ client, ...reported, unchanged, ...change });
   } else {
     printMarked(client, changed, `${rehearse ? 'would be ' : ''}${done}`);
     printMarked(client, unchanged, 'unchanged');

@@ -43,9 +43,9 @@ import {
 } from '../opening/password.js';
 import { noteStored, requireNewest, requireNewestThere } from '../opening/rollback.js';
 import { requireNoWeb, serverPlace } from '../opening/server.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 import { joinCodeIn, joiningBy, printCode, requireClientOf } from './join-codes.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { print } from '../shared/run-tool.js';
 
 export async function create(given: Settings<'sonic create'>): Promise<void> {
   const system = storeSystem(given.umask);
@@ -300,7 +300,7 @@ export function printResult(
 ): void {
   if (json) {
     const strength = password === undefined ? {} : { strength: passwordStrength(password) };
-    print(jsonText({ version: JSON_VERSION, client, ...facts, ...strength }));
+    printJson({ client, ...facts, ...strength });
     return;
   }
   print(text);

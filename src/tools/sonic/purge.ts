@@ -14,10 +14,10 @@ import { openAdmin } from '../opening/admin.js';
 import { unlockClient, unlockForNames } from '../opening/keys.js';
 import { requireYesToDelete } from './confirm.js';
 import { CLOCK_IN_DOUBT, purgedText } from '../shared/report-purge.js';
-import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
+import { interruptSignal, print } from '../shared/run-tool.js';
 import { counted, formatTable, formatTime } from '../output/units.js';
 import { storeSystem } from '../opening/local-store.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 
 type PurgeOptions = Settings<'sonic purge'>;
 
@@ -173,10 +173,7 @@ function printDoubt(): void {
 function printPreview(options: PurgeOptions, sets: readonly BackupSet[], answer: Verdicts): void {
   const { client, json, trustClock } = options;
   const { verdicts, isClockInDoubt, unusedTags } = answer;
-  if (json) {
-    print(jsonText({ version: JSON_VERSION, client, isClockInDoubt, unusedTags, sets: verdicts }));
-    return;
-  }
+  if (json) return printJson({ client, isClockInDoubt, unusedTags, sets: verdicts });
   if (isClockInDoubt && !trustClock) printDoubt();
   const byNumber = new Map(sets.map((set) => [set.set, set]));
   const rows = verdicts.map(({ set, reasons }) => {
@@ -204,10 +201,7 @@ function printPurged(
   purgedSets: readonly SetNumber[],
   report: GcReport | undefined,
 ): void {
-  if (json) {
-    print(jsonText({ version: JSON_VERSION, client, purged: purgedSets, ...report }));
-    return;
-  }
+  if (json) return printJson({ client, purged: purgedSets, ...report });
   print(`${purgedText(client, purgedSets)}.`);
   if (report !== undefined) print(gcSummary(report));
 }

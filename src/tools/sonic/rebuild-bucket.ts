@@ -22,7 +22,7 @@ import { jsonText } from '../output/json-text.js';
 import { clientPlace, storeLimits, storeSystem } from '../opening/local-store.js';
 import { compareShown } from '../opening/rollback.js';
 import { ProgressLine } from '../output/progress-line.js';
-import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
+import { interruptSignal, print } from '../shared/run-tool.js';
 import { counted, formatBytes } from '../output/units.js';
 import { hasPassword, mayEncrypt, refuseInClear, unlockClient } from '../opening/keys.js';
 import { jsonOf, textOf } from './report-check.js';
@@ -115,7 +115,7 @@ function printJson(client: string, { mended, report, placed, checked, findings }
     cleared,
     findings: findings.map(jsonOf),
   };
-  print(jsonText({ version: JSON_VERSION, ...outcome, ...done }));
+  print(jsonText({ ...outcome, ...done }));
 }
 
 function printText(client: string, { mended, report, placed, checked, findings }: Outcome): void {

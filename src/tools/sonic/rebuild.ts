@@ -33,7 +33,7 @@ import {
   type KeysFinding,
 } from '../../maintenance/check/index.js';
 import { ProgressLine } from '../output/progress-line.js';
-import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
+import { interruptSignal, print } from '../shared/run-tool.js';
 import { jsonOf, textOf } from './report-check.js';
 import { TimeLeft } from '../output/time-left.js';
 import { counted, formatCount } from '../output/units.js';
@@ -231,7 +231,7 @@ function printJson(client: string, report: RebuildReport, after: Settled): void 
     undone: undone && toWire(undone),
     keys,
   };
-  print(jsonText({ version: JSON_VERSION, ...summary, lost: lost.map(jsonOf) }));
+  print(jsonText({ ...summary, lost: lost.map(jsonOf) }));
 }
 
 function printText(client: string, report: RebuildReport, after: Settled, options: Options): void {

@@ -33,7 +33,7 @@ import {
   stretchFor,
 } from '../opening/password.js';
 import { withRewriteProgress } from '../output/step-progress.js';
-import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
+import { interruptSignal, print } from '../shared/run-tool.js';
 import { requireYes } from './confirm.js';
 import { formatBytes, formatCount } from '../output/units.js';
 import { identityAt, type IdentitySettings } from '../opening/known-state.js';
@@ -347,5 +347,5 @@ function printResult(
   result: RewriteResult | undefined,
   text: string,
 ): void {
-  print(json ? jsonText({ version: JSON_VERSION, client, state, ...result }) : text);
+  print(json ? jsonText({ client, state, ...result }) : text);
 }

@@ -13,7 +13,7 @@ import type {
 import { isSourceWrong, type SourceResult } from './check-source.js';
 import type { ParityReport } from './check-parity.js';
 import type { ProgressLine } from '../output/progress-line.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { print } from '../shared/run-tool.js';
 import { counted, formatBytes, formatCount, formatSeconds } from '../output/units.js';
 import { jsonText } from '../output/json-text.js';
 import { inFrontWords } from '../output/front.js';
@@ -49,7 +49,7 @@ export class FindingPrinter {
 
   report(finding: Finding): void {
     if (this.asJson) {
-      print(jsonText({ version: JSON_VERSION, ...jsonOf(finding) }));
+      print(jsonText(jsonOf(finding)));
       return;
     }
     if (finding.finding === 'version') {
@@ -185,7 +185,6 @@ export function printJson(
   const isClean = !isDamaged(result) && !isSourceWrong(source) && !isUnrepaired;
   print(
     jsonText({
-      version: JSON_VERSION,
       finding: 'end',
       client,
       isClean,

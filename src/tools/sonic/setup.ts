@@ -10,11 +10,11 @@ import { displayText } from '../../model/index.js';
 import { hasDesktop } from '../../notify/index.js';
 import { isClientDirectory } from '../../store/index.js';
 import { byteText, homeDirectory, isThere, nodeSystem, type System } from '../../system/index.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 import { donePartly, PARTLY } from '../output/output.js';
 import { shellWord } from '../output/shell-word.js';
 import { askYes } from '../output/terminal.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { print } from '../shared/run-tool.js';
 import { requireYes } from './confirm.js';
 import { joinCodeIn } from './join-codes.js';
 import { isForeign, isSetUp, tardisCommand } from '../shared/own-files.js';
@@ -314,7 +314,7 @@ function showNext(plan: Plan, sheet: string | undefined, { json }: Options): voi
   if (json) {
     const timer = time === undefined ? undefined : unitPath(scope, 'timer');
     const facts = { store, server, client, timer, sheet, isEncrypted: passwordFile !== undefined };
-    print(jsonText({ version: JSON_VERSION, config: usualClientFile(), ...facts }));
+    printJson({ config: usualClientFile(), ...facts });
     return;
   }
   if (sheet !== undefined) {
@@ -340,7 +340,7 @@ function undo(system: System, { json }: Options): number {
   }
   const kept = isThere(password) ? password : undefined;
   if (json) {
-    print(jsonText({ version: JSON_VERSION, removed, keptPassword: kept }));
+    printJson({ removed, keptPassword: kept });
     return 0;
   }
   for (const file of removed) print(`Removed: ${file}`);

@@ -4,9 +4,9 @@ import type { Settings } from '../../config/index.js';
 import { displayName, jsonName } from '../../model/index.js';
 import { withReports } from '../opening/history.js';
 import { unlockForNames } from '../opening/keys.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { print } from '../shared/run-tool.js';
 import { counted, formatBytes, formatCount, formatTable } from '../output/units.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 
 export function stats(options: Settings<'sonic stats'>): Promise<void> {
   const { client, json } = options;
@@ -24,7 +24,7 @@ export function stats(options: Settings<'sonic stats'>): Promise<void> {
         bytes,
       }));
       const ratios = ratiosOf(numbers);
-      print(jsonText({ version: JSON_VERSION, client, ...numbers, ...ratios, busiest: shown }));
+      printJson({ client, ...numbers, ...ratios, busiest: shown });
       return;
     }
     if (numbers.sets === 0) {

@@ -37,8 +37,8 @@ import { withReports } from '../opening/history.js';
 import { memoryOf, type Remembered } from '../opening/backup-memory.js';
 import { clientPlace, newPlace, newPlaceText } from '../opening/local-store.js';
 import { counted, formatBytes, formatTable, formatTime } from '../output/units.js';
-import { jsonText } from '../output/json-text.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { jsonText, printJson } from '../output/json-text.js';
+import { print } from '../shared/run-tool.js';
 import { type BackupTimer, backupTimer } from './backup-timer.js';
 
 type Options = Settings<'sonic status'>;
@@ -158,7 +158,7 @@ const FIRST_STEPS = [
 
 function nothingSetUp({ json }: Options): number {
   const { state, reason, advice } = clientState({ newest: undefined, lateAfterMs: 0 });
-  if (json) print(jsonText({ version: JSON_VERSION, state, reason, advice }));
+  if (json) printJson({ state, reason, advice });
   else {
     print('No backups are set up for this user.\n');
     print(
@@ -278,7 +278,6 @@ function jsonOf(options: Options, shown: Shown): object {
   const { client, throughServer, database } = options;
   const { entries, scannedBytes } = newest?.stats ?? {};
   return {
-    version: JSON_VERSION,
     ...state,
     code,
     client,

@@ -2,10 +2,10 @@
 import type { Settings } from '../../config/index.js';
 import { type CatalogUpgrade, upgradeCatalog } from '../../store/writer/index.js';
 import { openClientDirectory } from '../../store/index.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { print } from '../shared/run-tool.js';
 import { compareShown } from '../opening/rollback.js';
 import { clientPlace, storeSystem, storeLimits } from '../opening/local-store.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 
 /** Upgrades the catalog, unless the run is a dry run. Throws CATALOG_NEWER, CATALOG_DAMAGED, CLIENT_BUSY. */
 export async function upgrade(options: Settings<'sonic upgrade'>): Promise<void> {
@@ -16,7 +16,7 @@ export async function upgrade(options: Settings<'sonic upgrade'>): Promise<void>
   const done = await upgradeCatalog(system, directory, storeLimits(), rehearse);
   if (json) {
     const { from, to, isDone: upgraded } = done;
-    print(jsonText({ version: JSON_VERSION, client, from: from > 0 ? from : null, to, upgraded }));
+    printJson({ client, from: from > 0 ? from : null, to, upgraded });
     return;
   }
   print(`The catalog of "${client}" ${outcomeOf(done, directory.bucket !== undefined)}.`);

@@ -10,9 +10,9 @@ import { withReports } from '../opening/history.js';
 import { keysOf, promptFor } from '../opening/keys.js';
 import { clientPlace } from '../opening/local-store.js';
 import { givenPassword, requirePassword } from '../opening/password.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 import { formatTable, formatTime } from '../output/units.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { print } from '../shared/run-tool.js';
 import { complain } from '../output/front.js';
 import { PARTLY } from '../output/output.js';
 import { byteText, nodeSystem } from '../../system/index.js';
@@ -200,7 +200,7 @@ function printPlan(planned: readonly PlannedSet[], json: boolean): void {
       setName: name,
       isThere: place === 'there',
     }));
-    return print(jsonText({ version: JSON_VERSION, states }));
+    return printJson({ states });
   }
   const rows = planned.map(({ state: { dateMs, name, shown }, place }) => [
     formatTime(dateMs),

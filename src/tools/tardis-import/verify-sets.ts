@@ -13,7 +13,7 @@ import {
 } from '../../restore/diff/index.js';
 import { nodeSystem } from '../../system/index.js';
 import { openAdministered } from '../opening/history.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 import { counted, formatBytes, formatCount } from '../output/units.js';
 import {
   aspectsText,
@@ -21,7 +21,7 @@ import {
   jsonNotCompared,
   kindOf,
 } from '../shared/report-differences.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { print } from '../shared/run-tool.js';
 import { complain } from '../output/front.js';
 import type { State, StateRoot } from './import-sources.js';
 
@@ -61,7 +61,7 @@ export class Verification implements Disposable {
   missing({ shown, name }: State): void {
     this.differing += 1;
     if (this.settings.json) {
-      print(jsonText({ version: JSON_VERSION, verified: { source: shown, setName: name } }));
+      printJson({ verified: { source: shown, setName: name } });
     } else print(`${shown}: the store has no set "${displayText(name)}"`);
   }
 
@@ -86,7 +86,7 @@ export class Verification implements Disposable {
     this.differing += counts.differing;
     if (this.settings.json) {
       const verified = { set: set.set, setName: name, source, ...counts };
-      print(jsonText({ version: JSON_VERSION, verified }));
+      printJson({ verified });
     } else printCounts(source, set, counts);
   }
 

@@ -26,7 +26,7 @@ import {
 } from '../opening/backup-memory.js';
 import { jsonText } from '../output/json-text.js';
 import { PARTLY } from '../output/output.js';
-import { JSON_VERSION, print as printLine } from '../shared/run-tool.js';
+import { print as printLine } from '../shared/run-tool.js';
 
 /** Prints a line for the user and logs it. */
 type Print = (line: string) => void;
@@ -283,7 +283,7 @@ export async function testReport(settings: Settings<'tardis'>): Promise<void> {
   const subject = `tardis: a test for the backup of ${client}`;
   const why = await sendReport(settings, { subject, head, facts: [], isUrgent: false });
   if (why.length > 0) throw new TardisError('REPORT_FAILED', why.join('; '));
-  if (json) printLine(jsonText({ version: JSON_VERSION, mailTo, notices }));
+  if (json) printLine(jsonText({ mailTo, notices }));
   else {
     if (mailTo.length > 0) printLine(`${mailCommand[0]} took a mail to ${mailTo.join(', ')}`);
     if (notices) printLine('The desktop took a notice.');

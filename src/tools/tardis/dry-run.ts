@@ -5,12 +5,12 @@ import { countErrors, displayName, displayText } from '../../model/index.js';
 import { BackupProgress } from '../../pipeline/index.js';
 import { nodeSystem } from '../../system/index.js';
 import { type Failure, runOf, type WalkOutput } from '../../workers/index.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { print } from '../shared/run-tool.js';
 import { counted, formatBytes, formatCount } from '../output/units.js';
 import { notEnteredText } from './report-backup.js';
 import { commandsOf } from './stream-sources.js';
 import { walkSources } from './walk-sources.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 import { complain } from '../output/front.js';
 
 /** In the predecessor `-n` gave the name of the set, which is taken for a directory here. */
@@ -76,7 +76,7 @@ class DryRun {
     const { entries, directories, scannedBytes, leftOut, notEntered } = progress;
     if (this.settings.json) {
       const sources = streams.length === 0 ? {} : { sources: streams };
-      print(jsonText({ version: JSON_VERSION, dryRun: true, progress, ...sources }));
+      printJson({ dryRun: true, progress, ...sources });
       return;
     }
     for (const { name, from } of streams) print(`+ /${displayText(name)} (${displayText(from)})`);

@@ -17,8 +17,8 @@ import { displayName, EntryType, joinPath, jsonName, lastComponent } from '../..
 import { nodeSystem, type System } from '../../system/index.js';
 import { excludeOptions, placeOf } from './exclude-settings.js';
 import { cipherChoiceOf } from './filter-settings.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
-import { jsonText } from '../output/json-text.js';
+import { print } from '../shared/run-tool.js';
+import { printJson } from '../output/json-text.js';
 
 /** Prints one answer for each path. Returns the exit status. */
 export function explainPaths(settings: Settings<'tardis'>): number {
@@ -33,7 +33,7 @@ export function explainPaths(settings: Settings<'tardis'>): number {
     return { ...explanation, crypt: crypt && choiceFor(crypt, explanation) };
   });
   if (settings.json) {
-    print(jsonText({ version: JSON_VERSION, explanations: explanations.map(plain) }));
+    printJson({ explanations: explanations.map(plain) });
   } else {
     for (const explanation of explanations) print(sentence(explanation));
   }

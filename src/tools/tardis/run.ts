@@ -30,7 +30,7 @@ import { askPassword, givenPassword, strengthLine, stretchFor } from '../opening
 import { ProgressLine } from '../output/progress-line.js';
 import { backupLines, nextLines, printStages } from './report-backup.js';
 import { settledWarning } from '../shared/report-purge.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { print } from '../shared/run-tool.js';
 import type { CopiesResult } from './other-stores.js';
 import { runningConfig } from './running-config.js';
 import { ScanAhead } from './scan-ahead.js';
@@ -41,7 +41,7 @@ import { streamSources } from './stream-sources.js';
 import { requireTags } from '../shared/option-words.js';
 import { newPlace, type NewPlace, newPlaceText } from '../opening/local-store.js';
 import { keyFileOf, promptFor } from '../opening/keys.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 import { complain, shownProgram } from '../output/front.js';
 
 /** Number of digests that are remembered, so that repeated contents are not sent again. They take 4 MiB. */
@@ -440,7 +440,7 @@ class RunMessages {
       ...more,
     }));
     const shown = { ...result, ...(snapshots && { snapshots }) };
-    if (json) print(jsonText({ version: JSON_VERSION, ...shown, ...named, ...copied }));
+    if (json) printJson({ ...shown, ...named, ...copied });
     else lines.forEach(print);
     if (stats && !json) printStages(result);
   }

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import { failedTo, systemCode, TardisError } from '../../errors/index.js';
 import { SAMPLE_FILTER } from '../../excludes/index.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { print } from '../shared/run-tool.js';
 import { jsonText } from '../output/json-text.js';
 
 const SAMPLE_FILTER_NAME = 'filter.example';
@@ -18,6 +18,6 @@ export function makeSampleFilter(json: boolean): number {
     const what = `cannot write ${SAMPLE_FILTER_NAME}: it exists already`;
     throw new TardisError('SAMPLE_EXISTS', what, {}, error);
   }
-  print(json ? jsonText({ version: JSON_VERSION, file: SAMPLE_FILTER_NAME }) : SAMPLE_FILTER_NAME);
+  print(json ? jsonText({ file: SAMPLE_FILTER_NAME }) : SAMPLE_FILTER_NAME);
   return 0;
 }

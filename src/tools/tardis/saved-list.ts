@@ -4,7 +4,6 @@ import path from 'node:path';
 import { during, failedTo } from '../../errors/index.js';
 import { displayName, jsonName } from '../../model/index.js';
 import { makeTemporary } from '../../system/index.js';
-import { JSON_VERSION } from '../shared/run-tool.js';
 import { jsonText } from '../output/json-text.js';
 
 const CHUNK_BYTES = 64 << 10;
@@ -27,7 +26,7 @@ export class SavedList {
 
   add(saved: Buffer): void {
     this.pending += this.asJson
-      ? `${jsonText({ version: JSON_VERSION, saved: jsonName(saved) })}\n`
+      ? `${jsonText({ saved: jsonName(saved) })}\n`
       : `${displayName(saved)}\n`;
     if (this.pending.length >= CHUNK_BYTES) this.flush();
   }

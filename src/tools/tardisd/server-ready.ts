@@ -11,9 +11,9 @@ import {
   type SocketAddress,
   type System,
 } from '../../system/index.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { print } from '../shared/run-tool.js';
 import { newPlace, newPlaceText } from '../opening/local-store.js';
-import { jsonText } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 import { shellWord } from '../output/shell-word.js';
 import { formatBytes, formatSeconds, formatTime } from '../output/units.js';
 
@@ -31,10 +31,7 @@ export function printReady(
   const store = shownStore(directory);
   const shown =
     address.kind === 'unix' ? address.path : `${hostInUrl(address.host)}:${address.port}`;
-  if (settings.json) {
-    print(jsonText({ version: JSON_VERSION, ready: shown, store, isStoreNew }));
-    return;
-  }
+  if (settings.json) return printJson({ ready: shown, store, isStoreNew });
   const [place, clients] = [shellWord(store), clientsOf(system, directory)];
   print(
     `Ready: ${displayName(Buffer.from(shown))}, ${kindOf(settings, address)}, store ${displayName(Buffer.from(store))}.`,
