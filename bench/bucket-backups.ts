@@ -1,17 +1,15 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { BUCKET, KEYS, type S3Record, S3Server } from '../test/support/s3-server.js';
+import { type Bench, rest } from './bench.js';
 import { seconds } from './cells.js';
+import { treeLine } from './change.js';
 import { median, ratioOf } from './figures.js';
-import { makeTree, treeLine } from './make-tree.js';
-import { type Command, measure } from './measure.js';
-import type { Options } from './options.js';
-import { rest } from './rest.js';
+import type { Command } from './measure.js';
 import { restic } from './subjects/restic.js';
 import type { Place, Subject } from './subjects/subject.js';
 import { tardis } from './subjects/tardis.js';
 import { type Verdict, verdictOf } from './targets.js';
-import type { Workplace } from './workplace.js';
 
 const LIMITS = Object.freeze({
   firstToDirectory: 1.15,
@@ -38,39 +36,30 @@ export interface BucketBackups {
   readonly figures: unknown;
 }
 
-interface Bench {
-  readonly workplace: Workplace;
-  readonly checkout: string;
-  readonly options: Options;
-  readonly print: (line: string) => void;
-}
-
 /**
  * Measures backups into the bucket of a service, in rounds. The requests are counted separately, at a server in this
  * process.
  */
 export async function bucketBackups(bench: Bench, url: string): Promise<BucketBackups> {
   const { workplace, options, print } = bench;
-  const size = await makeTree(workplace, options, print);
+  const size = await bench.makeTree();
   await rest();
   const times = Object.fromEntries(
     WAYS.map((way) => [way, { first: [], unchanged: [], restore: [] }]),
   ) as unknown as Times;
   const oneFile: number[] = [];
-  for (let round = 0; round < options.runs; round += 1) {
-    for (const way of round % 2 === 0 ? WAYS : WAYS.toReversed()) {
-      const subject = subjectOf(bench, way, url, `round-${round}`);
-      for (const command of subject.prepare()) await measure(command, { logFile: workplace.log });
-      for (const work of WORK) {
-        const { wallMs } = await measure(commandOf(subject, work), { logFile: workplace.log });
-        times[way][work].push(wallMs);
-        print(`round ${round + 1}/${options.runs}: ${way}, ${work}: ${seconds(wallMs)} s`);
-      }
-      if (way === 'bucket') oneFile.push(await oneFileMs(bench, url, `round-${round}`));
-      rmSync(workplace.place(way).store, { recursive: true, force: true });
-      rmSync(workplace.place(way).out, { recursive: true, force: true });
+  await bench.inPairs(WAYS, async (way, round) => {
+    const subject = subjectOf(bench, way, url, `round-${round}`);
+    await bench.runAll(subject.prepare());
+    for (const work of WORK) {
+      const { wallMs } = await bench.run(commandOf(subject, work));
+      times[way][work].push(wallMs);
+      print(`${bench.roundName(round)}: ${way}, ${work}: ${seconds(wallMs)} s`);
     }
-  }
+    if (way === 'bucket') oneFile.push(await oneFileMs(bench, url, `round-${round}`));
+    rmSync(workplace.place(way).store, { recursive: true, force: true });
+    rmSync(workplace.place(way).out, { recursive: true, force: true });
+  });
   const { first, objects, unchanged, storedBytes } = await counted(bench);
   const ratio = (work: Work, other: Way): number | undefined =>
     ratioOf(times.bucket[work], times[other][work])?.pairwise;
@@ -117,27 +106,36 @@ function shown(ratio: number | undefined): string {
 }
 
 /** Returns the subject with an empty place of its own. In the bucket, that place is a prefix of the round. */
-function subjectOf({ workplace, checkout, options }: Bench, way: Way, url: string, prefix: string) {
-  const place = workplace.freshPlace(way);
-  const { level } = options;
-  if (way === 'directory') return tardis(place, { checkout, level });
+function subjectOf(bench: Bench, way: Way, url: string, prefix: string): Subject {
+  const place = bench.workplace.freshPlace(way);
+  if (way === 'directory') return tardis(place, bench);
   if (way === 'restic') {
     return inBucket(restic({ ...place, store: `s3:${url}/${BUCKET}/restic-${prefix}` }), url);
   }
-  return inBucket(tardis(ours(place, prefix), { checkout, level }), url);
+  return inBucket(tardis(ours(place, prefix), bench), url);
 }
 
 function ours(place: Place, prefix: string): Place {
   return { ...place, store: `s3://${BUCKET}/${prefix}` };
 }
 
-/** Returns the subject with the endpoint and the access key in its environment. */
-function inBucket(subject: Subject, url: string): Subject {
-  const variables = {
+/** Returns the environment of a command that uses a bucket: its endpoint and its access key. */
+export function bucketVariables(url: string) {
+  return {
     AWS_ACCESS_KEY_ID: KEYS.accessKeyId,
     AWS_SECRET_ACCESS_KEY: KEYS.secretAccessKey,
     TARDIS_ENDPOINT: url,
   };
+}
+
+/** Returns the bytes of all objects of a server. */
+export function storedBytesOf({ objects }: S3Server): number {
+  return objects.keys().reduce((sum, key) => sum + (objects.bytesOf(key)?.length ?? 0), 0);
+}
+
+/** Returns the subject with the endpoint and the access key in its environment. */
+function inBucket(subject: Subject, url: string): Subject {
+  const variables = bucketVariables(url);
   const reached = (command: Command): Command => ({
     ...command,
     env: { ...command.env, ...variables },
@@ -162,11 +160,11 @@ function commandOf(subject: Subject, work: Work): Command {
 
 /** Measures the restore of one file on a machine that has only the access key. */
 async function oneFileMs(bench: Bench, url: string, prefix: string): Promise<number> {
-  const { workplace, checkout, options } = bench;
+  const { workplace } = bench;
   const place = ours(workplace.freshPlace('fresh'), prefix);
-  const subject = inBucket(tardis(place, { checkout, level: options.level }), url);
+  const subject = inBucket(tardis(place, bench), url);
   const { restore } = subject.reading!(someFile(workplace.tree));
-  const { wallMs } = await measure(restore, { logFile: workplace.log });
+  const { wallMs } = await bench.run(restore);
   bench.print(`one file, without a cache: ${seconds(wallMs)} s`);
   return wallMs;
 }
@@ -195,18 +193,14 @@ async function counted(bench: Bench): Promise<Counted> {
   const server = await S3Server.start();
   try {
     const subject = subjectOf(bench, 'bucket', server.url, 'counted');
-    const { log: logFile } = bench.workplace;
     const requested = async (command: Command): Promise<readonly S3Record[]> => {
       const from = server.requests.length;
-      await measure(command, { logFile });
+      await bench.run(command);
       // Only a new bucket is probed.
       return server.requests.slice(from).filter(({ key }) => !key.startsWith('counted/probe/'));
     };
     const first = await requested(subject.first());
-    const { objects } = server;
-    const storedBytes = objects
-      .keys()
-      .reduce((sum, key) => sum + (objects.bytesOf(key)?.length ?? 0), 0);
+    const storedBytes = storedBytesOf(server);
     const unchanged = numbersOf(await requested(subject.again()));
     return { first: numbersOf(first), objects: objectsOf(first), unchanged, storedBytes };
   } finally {

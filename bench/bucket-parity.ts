@@ -1,13 +1,13 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { findInnerParity, shapeOf } from '../src/store/index.js';
-import { BUCKET, KEYS, S3Server } from '../test/support/s3-server.js';
+import { BUCKET, S3Server } from '../test/support/s3-server.js';
 import { seededRandom } from '../test/support/seeded-random.js';
+import type { Bench } from './bench.js';
+import { bucketVariables, storedBytesOf } from './bucket-backups.js';
 import { seconds } from './cells.js';
-import { measure } from './measure.js';
-import type { Options } from './options.js';
+import type { Command } from './measure.js';
 import { confinedTo } from './subjects/subject.js';
-import type { Workplace } from './workplace.js';
 
 const PERCENT = 3;
 const DAMAGES = 1000;
@@ -25,13 +25,6 @@ export interface BucketParity {
 type Way = 'parity' | 'without';
 const WAYS: readonly Way[] = ['parity', 'without'];
 
-interface Bench {
-  readonly workplace: Workplace;
-  readonly checkout: string;
-  readonly options: Options;
-  readonly print: (line: string) => void;
-}
-
 /** Measures the cost of parity in a bucket of a server in this process. Then damages and heals all objects. */
 export async function bucketParity(bench: Bench): Promise<BucketParity> {
   const { workplace, options, print } = bench;
@@ -39,49 +32,38 @@ export async function bucketParity(bench: Bench): Promise<BucketParity> {
   const bytes: Record<Way, number[]> = { parity: [], without: [] };
   const puts: Record<Way, number> = { parity: 0, without: 0 };
   let healing = { damages: 0, notHealed: 0 };
-  for (let round = 0; round < options.runs; round += 1) {
-    for (const way of round % 2 === 0 ? WAYS : WAYS.toReversed()) {
-      const server = await S3Server.start();
-      const home = join(workplace.root, 'bucket-home');
-      rmSync(home, { recursive: true, force: true });
-      try {
-        const command = commandsAt(bench, server.url, home);
-        // The bucket is probed before the measurement, since only the first backup of a machine probes it.
-        await measure(command('sonic', ['create', '-C', 'bench']), { logFile: workplace.log });
-        const from = server.requests.length;
-        const parity = way === 'parity' ? ['--parity', String(PERCENT)] : [];
-        const backup = command('tardis', ['-C', 'bench', '--local', ...parity, workplace.tree]);
-        const { wallMs } = await measure(backup, { logFile: workplace.log });
-        puts[way] = server.requests.slice(from).filter(({ method }) => method === 'PUT').length;
-        const { objects } = server;
-        const stored = objects
-          .keys()
-          .reduce((sum, key) => sum + (objects.bytesOf(key)?.length ?? 0), 0);
-        times[way].push(wallMs);
-        bytes[way].push(stored);
-        print(`bucket, round ${round + 1}/${options.runs}: ${way}: ${seconds(wallMs)} s`);
-        const isLast = round === options.runs - 1;
-        if (isLast && way === 'parity') healing = await healed(bench, server, command);
-      } finally {
-        server.close();
-      }
+  await bench.inPairs(WAYS, async (way, round) => {
+    const server = await S3Server.start();
+    const home = join(workplace.root, 'bucket-home');
+    rmSync(home, { recursive: true, force: true });
+    try {
+      const command = commandsAt(bench, server.url, home);
+      // The bucket is probed before the measurement, since only the first backup of a machine probes it.
+      await bench.run(command('sonic', ['create', '-C', 'bench']));
+      const from = server.requests.length;
+      const parity = way === 'parity' ? ['--parity', String(PERCENT)] : [];
+      const backup = command('tardis', ['-C', 'bench', '--local', ...parity, workplace.tree]);
+      const { wallMs } = await bench.run(backup);
+      puts[way] = server.requests.slice(from).filter(({ method }) => method === 'PUT').length;
+      times[way].push(wallMs);
+      bytes[way].push(storedBytesOf(server));
+      print(`bucket, ${bench.roundName(round)}: ${way}: ${seconds(wallMs)} s`);
+      const isLast = round === options.runs - 1;
+      if (isLast && way === 'parity') healing = await healed(bench, server, command);
+    } finally {
+      server.close();
     }
-  }
+  });
   return { times, bytes, puts, ...healing };
 }
 
-type MakeCommand = (name: string, args: readonly string[]) => Parameters<typeof measure>[0];
+type MakeCommand = (name: string, args: readonly string[]) => Command;
 
-function commandsAt({ checkout }: Bench, url: string, home: string): MakeCommand {
-  const variables = {
-    ...confinedTo(home),
-    AWS_ACCESS_KEY_ID: KEYS.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: KEYS.secretAccessKey,
-    TARDIS_ENDPOINT: url,
-  };
+function commandsAt(bench: Bench, url: string, home: string): MakeCommand {
+  const env = { ...confinedTo(home), ...bucketVariables(url) };
   return (name, args) => ({
-    argv: [join(checkout, 'bin', name), ...args, '-D', `s3://${BUCKET}/all`],
-    env: variables,
+    argv: [bench.program(name), ...args, '-D', `s3://${BUCKET}/all`],
+    env,
   });
 }
 
@@ -90,7 +72,7 @@ function commandsAt({ checkout }: Bench, url: string, home: string): MakeCommand
  * more blocks of an object than its parity can restore.
  */
 async function healed(
-  { workplace, print }: Bench,
+  bench: Bench,
   server: S3Server,
   command: MakeCommand,
 ): Promise<{ damages: number; notHealed: number }> {
@@ -111,16 +93,14 @@ async function healed(
       });
       done += places.length;
     }
-    await measure(command('sonic', ['check', '--repair', '-C', 'bench']), {
-      logFile: workplace.log,
-    });
+    await bench.run(command('sonic', ['check', '--repair', '-C', 'bench']));
     for (const [name, bytes] of right) {
       if (!objects.bytesOf(name)!.equals(bytes)) notHealed += 1;
     }
     damages += done;
     rounds += 1;
   }
-  print(`bucket: ${damages} damages in ${rounds} rounds; objects not healed: ${notHealed}`);
+  bench.print(`bucket: ${damages} damages in ${rounds} rounds; objects not healed: ${notHealed}`);
   return { damages, notHealed };
 }
 

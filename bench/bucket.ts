@@ -2,12 +2,11 @@ import { randomFillSync } from 'node:crypto';
 import { openBucket, type ObjectStore } from '../src/store/objects/index.js';
 import { nodeSystem } from '../src/system/index.js';
 import { startGateway, whyNoGateway } from '../test/support/radosgw.js';
-import { BUCKET, KEYS, S3Server } from '../test/support/s3-server.js';
+import { BUCKET, S3Server } from '../test/support/s3-server.js';
 import type { Answer } from './answer.js';
-import { type BucketBackups, bucketBackups } from './bucket-backups.js';
+import type { Bench } from './bench.js';
+import { type BucketBackups, bucketBackups, bucketVariables } from './bucket-backups.js';
 import { median } from './figures.js';
-import type { Options } from './options.js';
-import type { Workplace } from './workplace.js';
 
 const MIB = 1 << 20;
 const PACK_MIB = 32;
@@ -32,26 +31,22 @@ interface Figures {
  * Measures the speed of a bucket: at a server in this process, and at a real gateway. At the gateway, backups and
  * restores are measured too.
  */
-export async function bucket(
-  workplace: Workplace,
-  checkout: string,
-  options: Options & { readonly bucketMib: number },
-  print: (line: string) => void,
-): Promise<Answer> {
+export async function bucket(bench: Bench): Promise<Answer> {
+  const { print } = bench;
   const why = whyNoGateway();
   const all: Figures[] = [];
   let backups: BucketBackups | undefined;
   const server = await S3Server.start();
   print('measuring a server in this process');
-  all.push(await measured('in process', server.url, options));
+  all.push(await measured('in process', server.url, bench));
   server.close();
   if (why === undefined) {
     print('starting radosgw with its data in memory');
     const gateway = await startGateway();
     try {
       print('measuring radosgw');
-      all.push(await measured('radosgw', gateway.url, options));
-      backups = await bucketBackups({ workplace, checkout, options, print }, gateway.url);
+      all.push(await measured('radosgw', gateway.url, bench));
+      backups = await bucketBackups(bench, gateway.url);
     } finally {
       await gateway.stop();
     }
@@ -110,11 +105,11 @@ function servicesOf(all: readonly Figures[]): Pick<Answer, 'about' | 'headings' 
 async function measured(
   service: string,
   url: string,
-  { bucketMib, runs }: Options & { readonly bucketMib: number },
+  { options: { mib, runs } }: Bench,
 ): Promise<Figures> {
   const rounds: Figures[] = [];
   for (let round = 0; round < runs; round += 1) {
-    rounds.push(await measureOnce(service, url, bucketMib, `round-${round}`));
+    rounds.push(await measureOnce(service, url, mib, `round-${round}`));
   }
   const of = (figure: (one: Figures) => number): number => median(rounds.map(figure));
   return {
@@ -137,13 +132,7 @@ async function measureOnce(
   const { store } = await openBucket(
     nodeSystem(),
     { bucket: BUCKET, prefix },
-    {
-      endpoint,
-      environment: {
-        AWS_ACCESS_KEY_ID: KEYS.accessKeyId,
-        AWS_SECRET_ACCESS_KEY: KEYS.secretAccessKey,
-      },
-    },
+    { endpoint, environment: bucketVariables(endpoint) },
   );
   const packs = Math.max(1, Math.round(mib / PACK_MIB));
   const bytes = Buffer.alloc(PACK_MIB * MIB);

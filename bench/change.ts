@@ -61,6 +61,12 @@ export function sizeOfTree(root: string): TreeSize {
   return size;
 }
 
+/** Returns the size of a tree in one line. */
+export function treeLine(size: TreeSize): string {
+  const megabytes = (size.bytes / 1e6).toFixed(0);
+  return `${size.files} files, ${size.directories} directories, ${size.others} others, ${megabytes} MB`;
+}
+
 function visit(path: string, seen: (path: string, stat: Stats) => void): void {
   const stat = lstatSync(path);
   seen(path, stat);

@@ -1,10 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { type Plot, writePlots } from './answer.js';
+import type { Bench } from './bench.js';
+import { treeLine } from './change.js';
 import { QUESTIONS, type FigureTable } from './figures.js';
 import { formatLimits, measureLimits } from './limits.js';
 import { describeMachine, machineLine } from './machine.js';
-import { makeTree, treeLine } from './make-tree.js';
-import { type Options, UsageError } from './options.js';
+import { UsageError } from './options.js';
 import { barChart } from './plot.js';
 import { formatTable, formatVerdicts, linesOf, toJson } from './report.js';
 import { runRounds } from './rounds.js';
@@ -13,57 +14,39 @@ import { chooseSubjects, plainAndEncrypted } from './subjects/choose.js';
 import { runOn, type Subject } from './subjects/subject.js';
 import { tardis } from './subjects/tardis.js';
 import { judge } from './targets.js';
-import type { Workplace } from './workplace.js';
-
-type Print = (line: string) => void;
 
 /**
  * Compares tardis with its peers and with the limits of the machine. Returns false if a measurement failed, or if
  * `--check` is given and a target is missed.
  */
-export async function compareIn(
-  workplace: Workplace,
-  checkout: string,
-  options: Options,
-  print: Print,
-): Promise<boolean> {
+export async function compareIn(bench: Bench): Promise<boolean> {
+  const { workplace, options } = bench;
   const small = options.pi ? makeSmallMachine(PI, workplace.inMemory) : undefined;
   try {
-    const settings = { checkout, level: options.level, isPi: true };
-    const candidates = [
-      ...plainAndEncrypted(workplace, checkout, options),
-      ...(small === undefined
-        ? []
-        : [runOn(small, tardis(workplace.place('tardis-pi'), settings))]),
-    ];
-    return await compare(workplace, candidates, options, print);
+    const onPi = small && runOn(small, tardis(workplace.place('tardis-pi'), bench, { isPi: true }));
+    return await compare(bench, [...plainAndEncrypted(bench), ...(onPi ? [onPi] : [])]);
   } finally {
     small?.remove();
   }
 }
 
-async function compare(
-  workplace: Workplace,
-  candidates: readonly Subject[],
-  options: Options,
-  print: Print,
-): Promise<boolean> {
-  requireColdDisk(options, workplace);
-  const { subjects, versions } = await chooseSubjects(workplace, candidates, print);
+async function compare(bench: Bench, candidates: readonly Subject[]): Promise<boolean> {
+  requireColdDisk(bench);
+  const { workplace, options, print } = bench;
+  const { subjects, versions } = await chooseSubjects(bench, candidates);
   const machine = describeMachine(workplace, versions);
-  const size = await makeTree(workplace, options, print);
+  const size = await bench.makeTree();
   print(`tree: ${treeLine(size)}`);
-  const { seed, runs, disk: isCold } = options;
   const sampled = options.memory ? ('own' as const) : undefined;
-  const outcome = await runRounds({ workplace, subjects, seed, runs, sampled, isCold, print });
+  const outcome = await runRounds({ bench, subjects, sampled });
   const { table, failures, notes } = outcome;
   const verdicts = judge(table);
   const hasLimits = subjects.some((subject) => subject.name === 'raw');
-  const limits = hasLimits ? await measureLimits(workplace, table, { runs, print }) : [];
+  const limits = hasLimits ? await measureLimits(bench, table) : [];
   const failed = failures.map((f) => `FAILED: ${f.question} ${f.subject}: ${f.message}`);
   const oursIsThere = subjects.some((subject) => subject.name === 'tardis');
   const paragraphs = [
-    `${treeLine(size)}; medians of ${runs}`,
+    `${treeLine(size)}; medians of ${options.runs}`,
     formatTable(table),
     hasLimits ? formatLimits(limits, table) : '',
     oursIsThere || options.check ? formatVerdicts(verdicts) : '',
@@ -85,10 +68,8 @@ async function compare(
 /**
  * If a cold disk is requested, throws unless cached files can be dropped from memory and the work place is on a disk.
  */
-export function requireColdDisk({ disk }: Options, { inMemory, root }: Workplace): void {
-  if (!disk) {
-    return;
-  }
+export function requireColdDisk({ options, workplace: { inMemory, root } }: Bench): void {
+  if (!options.disk) return;
   if (inMemory) {
     throw new UsageError(`${root} is in memory, which is never cold: give a disk with --work DIR`);
   }

@@ -1,18 +1,15 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Answer } from './answer.js';
+import { type Bench, rest } from './bench.js';
 import { seconds } from './cells.js';
+import { treeLine } from './change.js';
 import { median, ratioOf } from './figures.js';
-import { makeTree, treeLine } from './make-tree.js';
-import { measure } from './measure.js';
-import type { Options } from './options.js';
 import { barChart } from './plot.js';
 import { Proxy } from './proxy.js';
-import { rest } from './rest.js';
 import { RunningServer } from './running-server.js';
 import { confinedTo } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
-import type { Workplace } from './workplace.js';
 
 const RATIO_LIMIT = 1.1;
 
@@ -28,13 +25,9 @@ interface Times {
  * Measures the cost of a distant server, for a first backup and an unchanged one. They are measured in turn through a
  * proxy without delay and one with delay.
  */
-export async function far(
-  workplace: Workplace,
-  checkout: string,
-  options: Options & { readonly delayMs: number },
-  print: (line: string) => void,
-): Promise<Answer> {
-  const size = await makeTree(workplace, options, print);
+export async function far(bench: Bench): Promise<Answer> {
+  const { workplace, options, print } = bench;
+  const size = await bench.makeTree();
   const times: Times = {
     near: { first: [], unchanged: [] },
     far: { first: [], unchanged: [] },
@@ -42,20 +35,21 @@ export async function far(
   const store = join(workplace.root, 'store');
   mkdirSync(store);
   writeFileSync(join(store, '.tardis-store'), ''); // a new store, without clients
-  const server = await RunningServer.tardisd({ checkout, store, env: confinedTo(workplace.root) });
+  const env = confinedTo(workplace.root);
+  const server = await RunningServer.tardisd(bench, { store, env });
   try {
     await rest();
     for (let i = 0; i < options.runs; i++) {
       for (const where of ['near', 'far'] as const) {
         const roundTripMs = where === 'near' ? 0 : options.delayMs;
         for (const kind of ['first', 'unchanged'] as const) {
-          const wallMs = await backUp(workplace, checkout, server.port, {
+          const wallMs = await backUp(bench, server.port, {
             client: `${where}-${i}`,
             create: kind === 'first',
             roundTripMs,
           });
           times[where][kind].push(wallMs);
-          print(`round ${i + 1}/${options.runs}: ${kind}, ${roundTripMs} ms: ${seconds(wallMs)} s`);
+          print(`${bench.roundName(i)}: ${kind}, ${roundTripMs} ms: ${seconds(wallMs)} s`);
         }
       }
     }
@@ -113,32 +107,18 @@ function answer(times: Times, about: string, delayMs: number): Answer {
 }
 
 async function backUp(
-  workplace: Workplace,
-  checkout: string,
+  bench: Bench,
   port: number,
   how: { readonly client: string; readonly create: boolean; readonly roundTripMs: number },
 ): Promise<number> {
   // Both use a proxy, so that both times include the cost of the proxy itself.
   const proxy = await Proxy.start({ host: '127.0.0.1', port, delayMs: how.roundTripMs / 2 });
   try {
-    const { wallMs } = await measure(
-      {
-        argv: [
-          join(checkout, 'bin', 'tardis'),
-          ...(how.create ? ['--create'] : []),
-          '--server',
-          '127.0.0.1',
-          '--port',
-          String(proxy.port),
-          '--insecure-tcp',
-          '-C',
-          how.client,
-          workplace.tree,
-        ],
-        env: confinedTo(workplace.root),
-      },
-      { logFile: workplace.log },
-    );
+    const { root, tree } = bench.workplace;
+    const at = ['--server', '127.0.0.1', '--port', String(proxy.port), '--insecure-tcp'];
+    const words = [...(how.create ? ['--create'] : []), ...at, '-C', how.client, tree];
+    const argv = [bench.program('tardis'), ...words] as const;
+    const { wallMs } = await bench.run({ argv, env: confinedTo(root) });
     return wallMs;
   } finally {
     await proxy.close();

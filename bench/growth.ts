@@ -1,12 +1,11 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import type { Answer } from './answer.js';
+import { type Bench, rest } from './bench.js';
 import { megabytes, seconds } from './cells.js';
 import { median } from './figures.js';
-import { measure, type Measured } from './measure.js';
 import { commandOf, exponentOf, type Operation, POSSIBLE } from './operations.js';
 import type { Options } from './options.js';
 import { lineChart } from './plot.js';
-import { rest } from './rest.js';
 import {
   changeSmallFiles,
   FOOTPRINT_BYTES,
@@ -15,7 +14,6 @@ import {
   SHAPES,
 } from './small-files.js';
 import { verdictOf } from './targets.js';
-import type { Workplace } from './workplace.js';
 
 /** The operations of which memory is sampled. */
 const SAMPLED: ReadonlySet<Operation> = new Set(['first', 'unchanged']);
@@ -38,31 +36,25 @@ interface Line {
  * Measures if the cost of an entry, in processor time and in memory, is the same for any number of entries. The files
  * are small, so that a cost that grows with their number is visible.
  */
-export async function growth(
-  workplace: Workplace,
-  checkout: string,
-  options: Options,
-  print: (line: string) => void,
-): Promise<Answer> {
+export async function growth(bench: Bench): Promise<Answer> {
+  const { workplace, options } = bench;
   const lines: Line[] = [];
-  const largest = Math.max(...options.growth);
+  const largest = Math.max(...options.sizes);
   workplace.requireRoomFor((largest * FOOTPRINT_BYTES) / 2);
   const shapes = SHAPES.filter((shape) => shape.includes(options.only));
   for (const shape of shapes) {
-    for (const files of options.growth) {
-      lines.push(...(await measureLines(workplace, checkout, options, { shape, files }, print)));
+    for (const files of options.sizes) {
+      lines.push(...(await measureLines(bench, { shape, files })));
     }
   }
   return answer(lines, shapes, options);
 }
 
 async function measureLines(
-  workplace: Workplace,
-  checkout: string,
-  options: Options,
+  bench: Bench,
   what: { readonly shape: Shape; readonly files: number },
-  print: (line: string) => void,
 ): Promise<Line[]> {
+  const { workplace, options, print } = bench;
   const { shape, files } = what;
   const lines = POSSIBLE.map(
     (operation): Line => ({ ...what, operation, wallMs: [], cpuMs: [], pssBytes: undefined }),
@@ -79,12 +71,8 @@ async function measureLines(
       const { operation } = line;
       if (sampleMemory && !SAMPLED.has(operation)) continue;
       if (operation === 'changed') changeSmallFiles(workplace.tree, shape, files);
-      const command = commandOf(operation, checkout, place);
-      const measured: Measured = await measure(command, { logFile: workplace.log, sampleMemory });
-      if (operation === 'restore') {
-        rmSync(place.out, { recursive: true });
-        mkdirSync(place.out);
-      }
+      const measured = await bench.run(commandOf(operation, bench, place), sampleMemory);
+      if (operation === 'restore') workplace.emptyOut('tardis');
       if (sampleMemory) {
         line.pssBytes = measured.pssBytes;
       } else {
@@ -100,7 +88,7 @@ async function measureLines(
 }
 
 function answer(lines: readonly Line[], shapes: readonly Shape[], options: Options): Answer {
-  const sizes = options.growth;
+  const { sizes } = options;
   const each = shapes.flatMap((shape) => POSSIBLE.map((operation) => ({ shape, operation })));
   const of = (shape: Shape, operation: Operation): Line[] =>
     lines.filter((line) => line.shape === shape && line.operation === operation);

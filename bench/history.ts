@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { EditedTree } from './edits.js';
-import { type Command, measure, ownEnvironment } from './measure.js';
-import { type ReleasesOptions, UsageError } from './options.js';
+import type { Bench } from './bench.js';
+import { type Command, ownEnvironment } from './measure.js';
+import { UsageError } from './options.js';
 import { confinedTo } from './subjects/subject.js';
-import type { Workplace } from './workplace.js';
 
 /** The releases of a source tree, one after another. */
 export interface History {
@@ -17,30 +17,23 @@ export interface History {
 }
 
 /** Opens the history of the given repository, or of generated edits if none is given. */
-export function openHistory(
-  workplace: Workplace,
-  options: { readonly seed: number; readonly files: number; readonly releases: ReleasesOptions },
-): History {
-  const { seed, files, releases } = options;
-  if (releases.history !== undefined) {
-    return gitHistory(workplace, resolve(releases.history), releases);
-  }
-  const tree = new EditedTree(workplace.tree, { seed, files });
+export function openHistory(bench: Bench): History {
+  const { seed, files, releases } = bench.options;
+  if (releases.history !== undefined) return gitHistory(bench, resolve(releases.history));
+  const tree = new EditedTree(bench.workplace.tree, { seed, files });
   return {
     about: 'generated edits',
     names: Array.from({ length: releases.count }, (_, index) => `release ${index + 1}`),
     release: async (index) => {
-      if (index === 0) {
-        tree.write();
-      } else {
-        tree.edit(index);
-      }
-      return Promise.resolve();
+      if (index === 0) tree.write();
+      else tree.edit(index);
     },
   };
 }
 
-function gitHistory(workplace: Workplace, repository: string, options: ReleasesOptions): History {
+function gitHistory(bench: Bench, repository: string): History {
+  const { workplace } = bench;
+  const { releases } = bench.options;
   const env = {
     ...confinedTo(workplace.root),
     GIT_CONFIG_NOSYSTEM: '1',
@@ -49,7 +42,8 @@ function gitHistory(workplace: Workplace, repository: string, options: ReleasesO
   };
   // The repository may belong to another user, whose hooks must not run.
   const before = ['-c', 'safe.directory=*', '-c', 'core.hooksPath=/dev/null', '-C', repository];
-  const names = options.tags.length > 0 ? options.tags : chooseTags(tagsOf(before, env), options);
+  const { tags } = releases;
+  const names = tags.length > 0 ? tags : chooseTags(tagsOf(before, env), releases);
   return {
     about: `${names.at(0)} to ${names.at(-1)} of ${repository}`,
     names,
@@ -57,7 +51,7 @@ function gitHistory(workplace: Workplace, repository: string, options: ReleasesO
       mkdirSync(workplace.tree, { recursive: true });
       const tree = [`--work-tree=${workplace.tree}`, 'read-tree', '--reset', '-u'];
       const command: Command = { argv: ['git', ...before, ...tree, names[index] ?? ''], env };
-      await measure(command, { logFile: workplace.log });
+      await bench.run(command);
     },
   };
 }

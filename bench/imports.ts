@@ -2,15 +2,14 @@ import { spawnSync } from 'node:child_process';
 import { linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Answer } from './answer.js';
+import type { Bench } from './bench.js';
 import { megabytes, seconds } from './cells.js';
 import { changeTree } from './change.js';
-import { type Command, measure } from './measure.js';
-import { type Options, UsageError } from './options.js';
+import { UsageError } from './options.js';
 import { LOGIN, TARDIS_CLIENT } from './subjects/tardis.js';
 import { confinedTo } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
 import { planTree, writeTree } from './tree.js';
-import type { Workplace } from './workplace.js';
 
 const LIMITS = { linked: 1.3, restic: 1.5 } as const;
 /** Sizes of files of a home directory: their mean is about 90 KiB. */
@@ -36,20 +35,15 @@ interface Line {
  * by hard links, beside one backup of each distinct file, and of a repository of restic, beside restic's restore of the
  * first snapshot and of the files that each later one changed.
  */
-export async function imports(
-  workplace: Workplace,
-  checkout: string,
-  options: Options & { readonly importMib: number },
-  print: (line: string) => void,
-): Promise<Answer> {
+export async function imports(bench: Bench): Promise<Answer> {
   const missing = ['rsync', 'restic'].find((name) => spawnSync(name, ['version']).error);
   if (missing !== undefined) throw new UsageError(`--imports needs ${missing}`);
-  const lab = new Lab(workplace, checkout, options, print);
+  const lab = new Lab(bench);
   const lines = [await lab.linked(), await lab.restic()];
   const limits = [LIMITS.linked, LIMITS.restic];
   return {
     question: 'imports',
-    about: `imports of sets of a tree of ${options.importMib} MiB, of which 1 % of the files changes from set to set`,
+    about: `imports of sets of a tree of ${bench.options.mib} MiB, of which 1 % of the files changes from set to set`,
     headings: ['from', 'sets', 'CPU s', 'least CPU s', 'ratio', 'read MB', 'least MB'],
     rows: lines.map(({ what, sets, importMs, leastMs, importBytes, leastBytes }) => [
       what,
@@ -75,18 +69,14 @@ export async function imports(
 class Lab {
   private readonly sets: Readonly<Record<keyof typeof SETS, number>>;
 
-  constructor(
-    private readonly workplace: Workplace,
-    private readonly checkout: string,
-    private readonly options: Options & { readonly importMib: number },
-    private readonly print: (line: string) => void,
-  ) {
-    this.sets = options.quick ? QUICK_SETS : SETS;
+  constructor(private readonly bench: Bench) {
+    this.sets = bench.options.quick ? QUICK_SETS : SETS;
   }
 
   async linked(): Promise<Line> {
     const sets = this.sets.linked;
-    const place = this.workplace.freshPlace('linked');
+    const { workplace } = this.bench;
+    const place = workplace.freshPlace('linked');
     const [kept, distinct] = [join(place.home, 'kept'), join(place.home, 'distinct')];
     mkdirSync(kept);
     const seen = new Set<number>();
@@ -94,8 +84,8 @@ class Lab {
     await this.changing(sets, 'rsync', async (date, before) => {
       const links = before === undefined ? [] : [`--link-dest=${join(kept, before)}`];
       const target = join(kept, date);
-      const words = ['rsync', '-a', ...links, `${this.workplace.tree}/`, target] as const;
-      await this.measured({ argv: [...words] });
+      const words = ['rsync', '-a', ...links, `${workplace.tree}/`, target] as const;
+      await this.bench.run({ argv: words });
       leastBytes += linkNew(target, join(distinct, date), seen);
     });
     const settings = ['--create', '-D', place.store, ...LOGIN, '--json'];
@@ -108,15 +98,16 @@ class Lab {
 
   async restic(): Promise<Line> {
     const sets = this.sets.restic;
-    const place = this.workplace.freshPlace('restic');
-    const { tree } = this.workplace;
+    const { workplace } = this.bench;
+    const place = workplace.freshPlace('restic');
+    const { tree } = workplace;
     const env = {
       RESTIC_REPOSITORY: join(place.home, 'repository'),
       RESTIC_PASSWORD: 'benchmark',
       RESTIC_CACHE_DIR: join(place.home, 'cache'),
     };
     const restic = (...words: string[]): Promise<{ cpuMs: number }> =>
-      this.measured({ argv: ['restic', ...words], env });
+      this.bench.run({ argv: ['restic', ...words], env });
     await restic('init', '-q');
     let [leastMs, leastBytes] = [0, 0];
     await this.changing(sets, 'restic', async (date, before, changed) => {
@@ -127,7 +118,7 @@ class Lab {
       const out = join(place.out, date);
       leastMs += (await restic('restore', '-q', 'latest', '--target', out, ...only)).cpuMs;
       leastBytes += bytesOf(before === undefined ? filesBelow(tree) : changed);
-      await this.measured({ argv: ['rm', '-r', out] });
+      await this.bench.run({ argv: ['rm', '-r', out] });
     });
     const words = ['--create', '-D', place.store, '-C', TARDIS_CLIENT, '--json'];
     const source = `restic:${env.RESTIC_REPOSITORY}`;
@@ -142,11 +133,11 @@ class Lab {
     program: string,
     save: (date: string, before: string | undefined, changed: readonly string[]) => Promise<void>,
   ): Promise<void> {
-    const { tree } = this.workplace;
-    const { importMib, seed } = this.options;
-    await this.measured({ argv: ['rm', '-rf', tree] });
-    this.print(`${program}: ${sets} sets of ${importMib} MiB`);
-    writeTree(planTree({ seed, files: importMib * FILES_PER_MIB, sizes: SIZES }), tree);
+    const { tree } = this.bench.workplace;
+    const { mib, seed } = this.bench.options;
+    await this.bench.run({ argv: ['rm', '-rf', tree] });
+    this.bench.print(`${program}: ${sets} sets of ${mib} MiB`);
+    writeTree(planTree({ seed, files: mib * FILES_PER_MIB, sizes: SIZES }), tree);
     const dates = Array.from({ length: sets }, (_, index) =>
       new Date(Date.UTC(2024, 0, 1) + index * DAY_MS).toISOString().slice(0, 10),
     );
@@ -159,25 +150,19 @@ class Lab {
     }
   }
 
-  private measured(command: Command): Promise<{ cpuMs: number }> {
-    return measure(command, { logFile: this.workplace.log });
-  }
-
   /** Runs a program of the checkout with `--json`. Returns its processor time, and the bytes that its backups read. */
   private async tool(
     name: string,
     ...given: (string | Readonly<Record<string, string>>)[]
   ): Promise<{ cpuMs: number; readBytes: number }> {
+    const { bench } = this;
     const words = given.filter((one) => typeof one === 'string');
     const more = given.filter((one) => typeof one !== 'string');
-    const env = Object.assign(confinedTo(join(this.workplace.root, 'home')), ...more);
+    const env = Object.assign(confinedTo(join(bench.workplace.root, 'home')), ...more);
     mkdirSync(env.HOME, { recursive: true });
-    this.print(name);
-    const { cpuMs } = await this.measured({
-      argv: [join(this.checkout, 'bin', name), ...words],
-      env,
-    });
-    const reports = readFileSync(this.workplace.log, 'utf8').match(/^\{.*\}$/gm) ?? [];
+    bench.print(name);
+    const { cpuMs } = await bench.run({ argv: [bench.program(name), ...words], env });
+    const reports = readFileSync(bench.workplace.log, 'utf8').match(/^\{.*\}$/gm) ?? [];
     const read = reports.map(
       (text) => (JSON.parse(text) as { progress: { readBytes: number } }).progress.readBytes,
     );

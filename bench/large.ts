@@ -1,17 +1,15 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Answer } from './answer.js';
+import { type Bench, rest } from './bench.js';
 import { megabytes, seconds } from './cells.js';
 import { sizeOfTree } from './change.js';
 import { type LargeShape, largeShapes } from './large-shapes.js';
-import { type Measured, measure } from './measure.js';
-import { type Options, UsageError } from './options.js';
-import { rest } from './rest.js';
+import type { Measured } from './measure.js';
+import { UsageError } from './options.js';
 import { chooseSubjects, plainAndEncrypted } from './subjects/choose.js';
 import type { Subject } from './subjects/subject.js';
 import { type Verdict, verdictOf } from './targets.js';
-import { verifyRestored } from './verify.js';
-import type { Workplace } from './workplace.js';
 
 const MIB_OF_SCALE_1 = 1024;
 const PEER = 'restic';
@@ -32,32 +30,24 @@ interface Line {
  * Measures what a second backup of large files adds to a store: of dumps, archives, images, logs, mailboxes and databases that
  * changed, also under new names. Each second backup is restored and compared.
  */
-export async function large(
-  workplace: Workplace,
-  checkout: string,
-  options: Options & { readonly largeMib: number },
-  print: (line: string) => void,
-): Promise<Answer> {
-  const { largeMib, seed, only } = options;
-  const candidates = plainAndEncrypted(workplace, checkout, options);
-  const { subjects, versions } = await chooseSubjects(workplace, candidates, print);
-  const shapes = largeShapes(seed, largeMib / MIB_OF_SCALE_1, only);
+export async function large(bench: Bench): Promise<Answer> {
+  const { mib, seed, only } = bench.options;
+  const { subjects, versions } = await chooseSubjects(bench, plainAndEncrypted(bench));
+  const shapes = largeShapes(seed, mib / MIB_OF_SCALE_1, only);
   if (shapes.length === 0) throw new UsageError(`no large file is called ${only}`);
   const lines: Line[] = [];
-  for (const shape of shapes) lines.push(...(await linesOf(workplace, shape, subjects, print)));
+  for (const shape of shapes) lines.push(...(await linesOf(bench, shape, subjects)));
   const notes = subjects.map(({ name, about }) => `${name}: ${about}; ${versions[name]}`);
-  return answer(shapes, lines, `images of ${largeMib} MiB, and others in proportion`, notes);
+  return answer(shapes, lines, `images of ${mib} MiB, and others in proportion`, notes);
 }
 
 async function linesOf(
-  workplace: Workplace,
+  bench: Bench,
   shape: LargeShape,
   subjects: readonly Subject[],
-  print: (line: string) => void,
 ): Promise<Line[]> {
-  const { tree, log: logFile } = workplace;
-  const run = (command: Subject['version']): Promise<Measured> =>
-    measure(command, { logFile, sampleMemory: true });
+  const { workplace } = bench;
+  const { tree } = workplace;
   rmSync(tree, { recursive: true, force: true });
   mkdirSync(tree);
   shape.make(tree);
@@ -67,22 +57,23 @@ async function linesOf(
   const firsts: { first: Measured; firstBytes: number }[] = [];
   for (const subject of taking) {
     workplace.freshPlace(subject.name);
-    for (const command of subject.prepare()) await measure(command, { logFile });
-    firsts.push({ first: await run(subject.first()), firstBytes: subject.storeBytes() });
+    await bench.runAll(subject.prepare());
+    const first = await bench.run(subject.first(), true);
+    firsts.push({ first, firstBytes: subject.storeBytes() });
   }
   shape.change(tree);
   await rest();
   const lines: Line[] = [];
   for (const [index, subject] of taking.entries()) {
     const { first, firstBytes } = firsts[index]!;
-    const again = await run(subject.again());
+    const again = await bench.run(subject.again(), true);
     const addedBytes = subject.storeBytes() - firstBytes;
     lines.push({ shape: shape.name, subject: subject.name, firstBytes, addedBytes, first, again });
-    print(
+    bench.print(
       `${shape.name}: ${subject.name} adds ${megabytes(addedBytes, 2)} MB, ${seconds(again.cpuMs)} CPU s`,
     );
-    await measure(subject.restore(), { logFile });
-    await verifyRestored(tree, subject.restoredTree(), logFile);
+    await bench.run(subject.restore());
+    await bench.verifyRestored(subject.restoredTree());
     rmSync(join(workplace.root, subject.name), { recursive: true });
   }
   return lines;

@@ -1,9 +1,9 @@
 import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Bench } from './bench.js';
 import { align, seconds } from './cells.js';
 import { median, type FigureTable, type Question } from './figures.js';
-import { measure, type Command } from './measure.js';
-import type { Workplace } from './workplace.js';
+import type { Command } from './measure.js';
 
 /** Maximum number of rounds. It is small, since programs that do only one thing vary little. */
 const ROUNDS_MAX = 3;
@@ -78,12 +78,8 @@ export interface Limit {
 }
 
 /** Measures what each step costs on this machine now, as medians. */
-export async function measureLimits(
-  workplace: Workplace,
-  table: FigureTable,
-  { runs, print }: { readonly runs: number; readonly print: (line: string) => void },
-): Promise<Limit[]> {
-  const { root, tree, log: logFile } = workplace;
+export async function measureLimits(bench: Bench, table: FigureTable): Promise<Limit[]> {
+  const { root, tree } = bench.workplace;
   const [archive, packed, out] = ['limit.tar', 'limit.zst', 'limit'].map((name) =>
     join(root, name),
   ) as [string, string, string];
@@ -91,16 +87,16 @@ export async function measureLimits(
     argv: ['sh', '-c', script, 'sh', tree, archive, packed, out],
   });
   const costs = STEPS.map((step) => ({ step, wallMs: [] as number[], cpuMs: [] as number[] }));
-  await measure(sh('tar cf "$2" -C "$1" .'), { logFile });
-  for (let round = 0; round < Math.min(runs, ROUNDS_MAX); round++) {
+  await bench.run(sh('tar cf "$2" -C "$1" .'));
+  for (let round = 0; round < Math.min(bench.options.runs, ROUNDS_MAX); round++) {
     for (const { step, wallMs, cpuMs } of costs) {
       mkdirSync(out);
-      const measured = await measure(sh(step.script), { logFile });
+      const measured = await bench.run(sh(step.script));
       rmSync(out, { recursive: true });
       wallMs.push(measured.wallMs);
       cpuMs.push(measured.cpuMs);
     }
-    print(
+    bench.print(
       `limits: round ${round + 1}, of ${(statSync(packed).size / 1e6).toFixed(0)} MB compressed`,
     );
   }

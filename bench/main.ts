@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Answer, give } from './answer.js';
+import { Bench } from './bench.js';
 import { bucket } from './bucket.js';
 import { compareIn } from './compare.js';
 import { far } from './far.js';
@@ -10,9 +11,9 @@ import { growth } from './growth.js';
 import { imports } from './imports.js';
 import { large } from './large.js';
 import { describeMachine } from './machine.js';
-import { killRunning, measure } from './measure.js';
+import { killRunning } from './measure.js';
 import { mount } from './mount.js';
-import { type Options, parseOptions, UsageError } from './options.js';
+import { type AskedQuestion, type Options, parseOptions, UsageError } from './options.js';
 import { parity } from './parity.js';
 import { releases } from './releases.js';
 import { sets } from './sets.js';
@@ -24,6 +25,23 @@ import { USAGE } from './usage.js';
 import { web } from './web.js';
 import { Workplace } from './workplace.js';
 
+const ANSWERS: Readonly<Record<AskedQuestion, (bench: Bench) => Promise<Answer>>> = {
+  bucket,
+  delay: far,
+  growth,
+  imports,
+  large,
+  mount,
+  parity,
+  releases,
+  sets,
+  shapes,
+  sync,
+  takeover,
+  tune,
+  web,
+};
+
 const print = (line: string): void => {
   process.stderr.write(`${line}\n`);
 };
@@ -33,11 +51,8 @@ async function ask(options: Options): Promise<boolean> {
   const workplace = new Workplace(options.work);
   const leave = (): void => {
     killRunning();
-    if (options.keep) {
-      print(`kept: ${workplace.root}`);
-    } else {
-      workplace.remove();
-    }
+    if (options.keep) print(`kept: ${workplace.root}`);
+    else workplace.remove();
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => {
@@ -46,53 +61,15 @@ async function ask(options: Options): Promise<boolean> {
     });
   }
   try {
-    const checkout = findCheckout();
-    const question = questionOf(workplace, checkout, options);
-    if (question !== undefined) return await answerIn(workplace, checkout, options, question);
-    return await compareIn(workplace, checkout, options, print);
+    const { question } = options;
+    const bench = new Bench(workplace, findCheckout(), options, print);
+    if (question === 'comparison') return await compareIn(bench);
+    const { output } = await bench.run({ argv: [bench.program('tardis'), '--version'] });
+    const machine = describeMachine(workplace, { tardis: output });
+    return give(await ANSWERS[question](bench), machine, options);
   } finally {
     leave();
   }
-}
-
-/** Returns the question that the options select; undefined for the comparison. */
-function questionOf(
-  workplace: Workplace,
-  checkout: string,
-  options: Options,
-): (() => Promise<Answer>) | undefined {
-  const { delayMs, shapesScale, webMib, bucketMib, largeMib, importMib } = options;
-  const { releases: requested, sets: count, mount: read } = options;
-  const at = [workplace, checkout] as const;
-  if (shapesScale !== undefined) return () => shapes(...at, { ...options, shapesScale }, print);
-  if (delayMs !== undefined) return () => far(...at, { ...options, delayMs }, print);
-  if (options.sync) return () => sync(...at, options, print);
-  if (options.parity) return () => parity(...at, options, print);
-  if (options.tune) return () => tune(...at, options, print);
-  if (options.takeover) return () => takeover(...at, options, print);
-  if (importMib !== undefined) return () => imports(...at, { ...options, importMib }, print);
-  if (largeMib !== undefined) return () => large(...at, { ...options, largeMib }, print);
-  if (bucketMib !== undefined) return () => bucket(...at, { ...options, bucketMib }, print);
-  if (webMib !== undefined) return () => web(...at, { ...options, webMib }, print);
-  if (read !== undefined) return () => mount(...at, { ...options, mount: read }, print);
-  if (count !== undefined) return () => sets(...at, { ...options, sets: count }, print);
-  if (requested !== undefined) {
-    return () => releases(...at, { ...options, releases: requested }, print);
-  }
-  return options.growth.length > 0 ? () => growth(...at, options, print) : undefined;
-}
-
-/** Answers a question other than the comparison. */
-async function answerIn(
-  workplace: Workplace,
-  checkout: string,
-  options: Options,
-  question: () => Promise<Answer>,
-): Promise<boolean> {
-  const argv = [join(checkout, 'bin', 'tardis'), '--version'] as const;
-  const { output } = await measure({ argv }, { logFile: workplace.log });
-  const machine = describeMachine(workplace, { tardis: output });
-  return give(await question(), machine, options);
 }
 
 /**
@@ -107,22 +84,12 @@ function findCheckout(): string {
   return directory;
 }
 
-async function main(): Promise<void> {
-  try {
-    const options = parseOptions(process.argv.slice(2));
-    if (options === undefined) {
-      process.stdout.write(USAGE);
-      return;
-    }
-    process.exitCode = (await ask(options)) ? 0 : 1;
-  } catch (error) {
-    if (error instanceof UsageError) {
-      print(`bench: ${error.message}`);
-      process.exitCode = 2;
-      return;
-    }
-    throw error;
-  }
+try {
+  const options = parseOptions(process.argv.slice(2));
+  if (options === undefined) process.stdout.write(USAGE);
+  else process.exitCode = (await ask(options)) ? 0 : 1;
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  print(`bench: ${error.message}`);
+  process.exitCode = 2;
 }
-
-await main();

@@ -1,8 +1,10 @@
 /** Commands that read in a mount or in the source, and their figures. */
+import { cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Bench } from './bench.js';
+import type { Measured } from './measure.js';
 import { machineBusyMs } from './processes.js';
-import { type Command, type Measured, measure } from './measure.js';
 
 export const READINGS = [
   'mount',
@@ -46,21 +48,11 @@ const NEEDLE = 'Fjord banks vext dwarf quiz';
 const NOTHING_FOUND = 123;
 
 export class Readings {
-  readonly #tree: string;
-  readonly #log: string;
-  readonly #cores: number;
-  readonly #readMs: number;
-
-  /**
-   * Creates the readings. `tree` is the tree in a mount, or the source. `cores` is the number of processors of the
-   * machine. `readMs` is the time of reading at random positions.
-   */
-  constructor(tree: string, log: string, { cores, readMs }: { cores: number; readMs: number }) {
-    this.#tree = tree;
-    this.#log = log;
-    this.#cores = cores;
-    this.#readMs = readMs;
-  }
+  /** Creates the readings. `tree` is the tree in a mount, or the source. */
+  constructor(
+    private readonly tree: string,
+    private readonly bench: Bench,
+  ) {}
 
   /** Lists all files with their metadata. Returns the time in milliseconds. */
   async list(): Promise<number> {
@@ -90,40 +82,31 @@ export class Readings {
     const script = `find "$1" -type f -print0 | ${each} > /dev/null; test $? = ${NOTHING_FOUND}`;
     const beforeMs = machineBusyMs();
     const { wallMs } = await this.#shell(script, this.#path('files'));
-    return { wallMs, busy: Math.min(this.#cores, (machineBusyMs() - beforeMs) / wallMs) };
+    return { wallMs, busy: Math.min(cpus().length, (machineBusyMs() - beforeMs) / wallMs) };
   }
 
   /** Returns the number of random reads in a second, of the large file or of the file stored in deltas. */
   async random(part: 'large' | 'edited', seed: number): Promise<number> {
-    const words = [this.#path(part), String(seed), String(this.#readMs)];
+    const { readMs } = this.bench.options.mount;
+    const words = [this.#path(part), String(seed), String(readMs)];
     const argv = [process.execPath, RANDOM_READS, ...words] as const;
-    return Number((await this.#run({ argv })).output);
+    return Number((await this.bench.run({ argv })).output);
   }
 
   /** Reads the large file from beginning to end. Returns the time in milliseconds. */
   async sequential(): Promise<number> {
-    const argv = [
-      'dd',
-      `if=${this.#path('large')}`,
-      'of=/dev/null',
-      'bs=1M',
-      'status=none',
-    ] as const;
-    return (await this.#run({ argv })).wallMs;
+    const how = ['of=/dev/null', 'bs=1M', 'status=none'];
+    return (await this.bench.run({ argv: ['dd', `if=${this.#path('large')}`, ...how] })).wallMs;
   }
 
   #path(part: keyof typeof PARTS): string {
-    return join(this.#tree, PARTS[part]);
+    return join(this.tree, PARTS[part]);
   }
 
   #shell(script: string, path: string): Promise<Measured> {
-    return this.#run({
+    return this.bench.run({
       argv: ['bash', '-o', 'pipefail', '-c', script, 'bash', path],
       env: { LC_ALL: 'C' },
     });
-  }
-
-  #run(command: Command): Promise<Measured> {
-    return measure(command, { logFile: this.#log });
   }
 }

@@ -13,27 +13,15 @@ const END_TRIES = 20;
 const END_EVERY_MS = 250;
 
 export class Mounted {
-  /** Time in milliseconds until the mount answers. */
-  readonly tookMs: number;
-  /** Path of the backed-up tree in the mount. */
-  readonly tree: string;
-  readonly #child: ChildProcess;
-  readonly #at: string;
-  readonly #log: string;
-  readonly #ended: () => void;
-
   private constructor(
-    made: { child: ChildProcess; ended: () => void; tookMs: number },
-    tree: string,
-    place: { at: string; log: string },
-  ) {
-    this.tookMs = made.tookMs;
-    this.tree = tree;
-    this.#child = made.child;
-    this.#ended = made.ended;
-    this.#at = place.at;
-    this.#log = place.log;
-  }
+    private readonly child: ChildProcess,
+    private readonly place: { readonly at: string; readonly log: string },
+    private readonly ended: () => void,
+    /** Time in milliseconds until the mount answers. */
+    readonly tookMs: number,
+    /** Path of the backed-up tree in the mount. */
+    readonly tree: string,
+  ) {}
 
   /** Mounts at an empty directory. `log` receives the output of the command. Throws CommandFailure. */
   static async start(mounting: Mounting, place: { at: string; log: string }): Promise<Mounted> {
@@ -58,24 +46,24 @@ export class Mounted {
       await sleep(LOOK_EVERY_MS);
     }
     const tookMs = performance.now() - startMs;
-    return new Mounted({ child, ended, tookMs }, mounting.shownTree, place);
+    return new Mounted(child, place, ended, tookMs, mounting.shownTree);
   }
 
   /** The largest resident memory of the mount's process so far. */
   get residentBytes(): number {
-    const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8');
+    const status = readFileSync(`/proc/${this.child.pid}/status`, 'utf8');
     return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? NaN) * 1024;
   }
 
   /** Unmounts, and waits for the end of the process. */
   async end(): Promise<void> {
-    const gone = this.#child.exitCode === null ? once(this.#child, 'exit') : undefined;
+    const gone = this.child.exitCode === null ? once(this.child, 'exit') : undefined;
     const umount =
-      process.geteuid?.() === 0 ? ['umount', this.#at] : ['fusermount3', '-u', this.#at];
+      process.geteuid?.() === 0 ? ['umount', this.place.at] : ['fusermount3', '-u', this.place.at];
     const command = { argv: umount as [string, ...string[]] };
     for (let left = END_TRIES; ; left--) {
       try {
-        await measure(command, { logFile: this.#log });
+        await measure(command, { logFile: this.place.log });
         break;
       } catch (error) {
         if (left === 0) throw error; // the mount is busy for a moment after a process has used it
@@ -83,6 +71,6 @@ export class Mounted {
       }
     }
     await gone;
-    this.#ended();
+    this.ended();
   }
 }

@@ -1,6 +1,7 @@
 /** The operations of a client's life, as commands that are measured one by one, and how their cost grows. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Bench } from './bench.js';
 import type { Command } from './measure.js';
 import { confinedTo, type Place } from './subjects/subject.js';
 import { TARDIS_CLIENT } from './subjects/tardis.js';
@@ -33,12 +34,12 @@ umount "$at" 2>/dev/null || fusermount3 -u "$at"; wait $made && exit $status`;
 /** Returns the command of an operation on the paths of a client that does not encrypt. */
 export function commandOf(
   operation: Operation,
-  checkout: string,
+  bench: Bench,
   place: Place,
   paths: readonly string[] = [place.tree],
 ): Command {
   const run = (tool: string, ...args: string[]): Command => ({
-    argv: [join(checkout, 'bin', tool), ...args],
+    argv: [bench.program(tool), ...args],
     env: confinedTo(place.home),
   });
   const client = ['-D', place.store, '-C', TARDIS_CLIENT];

@@ -1,17 +1,14 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Answer } from './answer.js';
+import { type Bench, rest } from './bench.js';
 import { type BucketParity, bucketParity } from './bucket-parity.js';
 import { seconds } from './cells.js';
+import { treeLine } from './change.js';
 import { median, ratioOf } from './figures.js';
-import { makeTree, treeLine } from './make-tree.js';
-import { measure } from './measure.js';
-import type { Options } from './options.js';
 import { barChart } from './plot.js';
-import { rest } from './rest.js';
 import { bytesBelow, confinedTo } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
-import type { Workplace } from './workplace.js';
 
 const TIME_LIMIT = 1.08;
 const BYTES_LIMIT = 1.035;
@@ -20,14 +17,10 @@ const WAYS = ['parity', 'without'] as const;
 type Way = (typeof WAYS)[number];
 
 /** Measures what parity costs: first backups in pairs, one with the usual parity and one with none. */
-export async function parity(
-  workplace: Workplace,
-  checkout: string,
-  options: Options,
-  print: (line: string) => void,
-): Promise<Answer> {
-  const size = await makeTree(workplace, options, print);
-  const { root, log, tree } = workplace;
+export async function parity(bench: Bench): Promise<Answer> {
+  const { workplace, options, print } = bench;
+  const size = await bench.makeTree();
+  const { root, tree } = workplace;
   const times: Record<Way, number[]> = { parity: [], without: [] };
   const bytes: Record<Way, number[]> = { parity: [], without: [] };
   const store = join(root, 'store');
@@ -36,21 +29,18 @@ export async function parity(
   const config = join(root, 'without.cfg');
   writeFileSync(config, '[Tardis]\nParity = 0\n');
   await rest();
-  for (let round = 0; round < options.runs; round++) {
-    for (const way of round % 2 === 0 ? WAYS : WAYS.toReversed()) {
-      const tardis = join(checkout, 'bin', 'tardis');
-      const settings = way === 'without' ? ['--local-config', config] : [];
-      const place = ['-D', store, '-C', 'bench', '--local', ...settings];
-      const argv = [tardis, ...place, '--create', tree] as const;
-      const { wallMs } = await measure({ argv, env: confinedTo(home) }, { logFile: log });
-      times[way].push(wallMs);
-      bytes[way].push(bytesBelow(store));
-      rmSync(store, { recursive: true });
-      print(`round ${round + 1}/${options.runs}: ${way}: ${seconds(wallMs)} s`);
-    }
-  }
+  await bench.inPairs(WAYS, async (way, round) => {
+    const settings = way === 'without' ? ['--local-config', config] : [];
+    const place = ['-D', store, '-C', 'bench', '--local', ...settings];
+    const argv = [bench.program('tardis'), ...place, '--create', tree] as const;
+    const { wallMs } = await bench.run({ argv, env: confinedTo(home) });
+    times[way].push(wallMs);
+    bytes[way].push(bytesBelow(store));
+    rmSync(store, { recursive: true });
+    print(`${bench.roundName(round)}: ${way}: ${seconds(wallMs)} s`);
+  });
   const about = `${treeLine(size)}, on ${workplace.fileSystem}; medians of ${options.runs}`;
-  const there = await bucketParity({ workplace, checkout, options, print });
+  const there = await bucketParity(bench);
   return answer(times, bytes, about, there);
 }
 
@@ -60,43 +50,41 @@ function answer(
   about: string,
   there: BucketParity,
 ): Answer {
-  const [thereRatio, thereShare] = [
-    ratioOf(there.times.parity, there.times.without),
-    ratioOf(there.bytes.parity, there.bytes.without),
-  ];
   const { puts, damages, notHealed } = there;
-  const [ratio, share] = [
-    ratioOf(times.parity, times.without),
-    ratioOf(bytes.parity, bytes.without),
-  ];
+  const ratio = (of: BucketParity['times']): number | undefined =>
+    ratioOf(of.parity, of.without)?.pairwise;
   const mebibytes = (all: readonly number[]): string => (median(all) / 2 ** 20).toFixed(1);
+  const timeRow = (what: string, of: BucketParity['times']): string[] => [
+    what,
+    's',
+    ...WAYS.map((way) => seconds(median(of[way]))),
+    shown(ratio(of)),
+  ];
+  const bytesRow = (what: string, of: BucketParity['bytes']): string[] => [
+    what,
+    'MiB',
+    ...WAYS.map((way) => mebibytes(of[way])),
+    shown(ratio(of)),
+  ];
+  const bars = WAYS.map((way) => ({ label: way, value: median(times[way]) / 1000 }));
+  const first = { label: 'first', bars };
   return {
     question: 'parity',
     about: `a first backup with parity, and one without; ${about}`,
     headings: ['what', '', 'parity', 'without', 'ratio'],
     rows: [
-      ['first', 's', ...WAYS.map((way) => seconds(median(times[way]))), shown(ratio?.pairwise)],
-      ['store', 'MiB', ...WAYS.map((way) => mebibytes(bytes[way])), shown(share?.pairwise)],
-      [
-        'first, into a bucket',
-        's',
-        ...WAYS.map((way) => seconds(median(there.times[way]))),
-        shown(thereRatio?.pairwise),
-      ],
-      [
-        'bucket',
-        'MiB',
-        ...WAYS.map((way) => mebibytes(there.bytes[way])),
-        shown(thereShare?.pairwise),
-      ],
+      timeRow('first', times),
+      bytesRow('store', bytes),
+      timeRow('first, into a bucket', there.times),
+      bytesRow('bucket', there.bytes),
       ['PUT, into a bucket', '', ...WAYS.map((way) => String(puts[way])), ''],
       [`objects not healed of ${damages} damages`, '', String(notHealed), '', ''],
     ],
     verdicts: [
-      verdictOf('first, with parity, times without', TIME_LIMIT, ratio?.pairwise),
-      verdictOf('bytes of the store, times without', BYTES_LIMIT, share?.pairwise),
-      verdictOf('first into a bucket, times without', TIME_LIMIT, thereRatio?.pairwise),
-      verdictOf('bytes of the bucket, times without', BYTES_LIMIT, thereShare?.pairwise),
+      verdictOf('first, with parity, times without', TIME_LIMIT, ratio(times)),
+      verdictOf('bytes of the store, times without', BYTES_LIMIT, ratio(bytes)),
+      verdictOf('first into a bucket, times without', TIME_LIMIT, ratio(there.times)),
+      verdictOf('bytes of the bucket, times without', BYTES_LIMIT, ratio(there.bytes)),
       verdictOf('objects of a bucket not healed', 0, notHealed),
       verdictOf('PUT more with parity', 0, puts.parity - puts.without),
     ],
@@ -105,21 +93,7 @@ function answer(
       'the bucket is at a server in this process; parity there is --parity 3',
     ],
     figures: { times, bytes, there },
-    plots: [
-      {
-        name: 'parity',
-        svg: barChart({
-          title: 'What parity costs',
-          unit: 's',
-          groups: [
-            {
-              label: 'first',
-              bars: WAYS.map((way) => ({ label: way, value: median(times[way]) / 1000 })),
-            },
-          ],
-        }),
-      },
-    ],
+    plots: [{ name: 'parity', svg: barChart({ title: 'What parity costs', unit: 's', groups: [first] }) }],
   };
 }
 

@@ -1,5 +1,4 @@
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
-import { resetSocket } from './reset-socket.js';
 
 /**
  * Maximum number of bytes in flight in one direction of a connection. Above it, the proxy stops reading from the
@@ -166,4 +165,14 @@ function delayed(
     clearTimeout(timer); // the receiver has gone, and the delay may be long
     queue.length = 0;
   });
+}
+
+/**
+ * Resets a connection. If its shutdown has begun, only closes it. A reset during the shutdown fails in libuv (EINVAL of
+ * `uv_tcp_close_reset`). Node then treats a handle as closed that never closes. A worker thread with such a handle
+ * cannot end, and loops forever in its clean-up (seen with Node 20.20).
+ */
+export function resetSocket(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }

@@ -1,20 +1,15 @@
-import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Answer } from './answer.js';
+import { type Bench, rest } from './bench.js';
 import { megabytes, seconds } from './cells.js';
-import { sizeOfTree } from './change.js';
+import { sizeOfTree, treeLine } from './change.js';
 import { median } from './figures.js';
 import { type History, openHistory } from './history.js';
-import { treeLine } from './make-tree.js';
-import { measure } from './measure.js';
-import type { Options, ReleasesOptions } from './options.js';
 import { barChart } from './plot.js';
-import { rest } from './rest.js';
 import { chooseSubjects, plainAndEncrypted } from './subjects/choose.js';
 import type { Subject } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
-import { verifyRestored } from './verify.js';
-import type { Workplace } from './workplace.js';
 
 const STORE_RATIO_LIMIT = 0.75;
 const OURS = 'tardis';
@@ -35,26 +30,20 @@ interface Line {
  * Measures the size of a store, and the time, when successive releases of a source tree are backed up. The last release
  * is restored and compared.
  */
-export async function releases(
-  workplace: Workplace,
-  checkout: string,
-  options: Options & { readonly releases: ReleasesOptions },
-  print: (line: string) => void,
-): Promise<Answer> {
-  const subjects = await chooseLines(workplace, checkout, options, print);
+export async function releases(bench: Bench): Promise<Answer> {
+  const { workplace, options } = bench;
+  const subjects = await chooseLines(bench);
   const notes = new Set<string>();
   let about = '';
   for (let round = 0; round < options.runs; round++) {
     rmSync(workplace.tree, { recursive: true, force: true });
     rmSync(join(workplace.root, 'index'), { force: true });
-    const history = openHistory(workplace, options);
-    await backUpAll(workplace, history, subjects, print);
+    const history = openHistory(bench);
+    await backUpAll(bench, history, subjects);
     const last = treeLine(sizeOfTree(workplace.tree));
     about = `${history.names.length} releases: ${history.about}; the last one: ${last}`;
     if (round === 0) {
-      for (const { subject } of subjects) {
-        await checkLast(workplace, subject);
-      }
+      for (const { subject } of subjects) await checkLast(bench, subject);
       const catalog = join(workplace.place(OURS).store, 'bench', 'tardis.db');
       if (existsSync(catalog)) {
         notes.add(
@@ -72,14 +61,8 @@ interface Chosen {
   readonly line: Line;
 }
 
-async function chooseLines(
-  workplace: Workplace,
-  checkout: string,
-  options: Options,
-  print: (line: string) => void,
-): Promise<Chosen[]> {
-  const candidates = plainAndEncrypted(workplace, checkout, options);
-  const { subjects, versions } = await chooseSubjects(workplace, candidates, print);
+async function chooseLines(bench: Bench): Promise<Chosen[]> {
+  const { subjects, versions } = await chooseSubjects(bench, plainAndEncrypted(bench));
   return subjects.map((subject) => {
     const { name, about } = subject;
     const version = versions[name] ?? '';
@@ -89,17 +72,14 @@ async function chooseLines(
 }
 
 async function backUpAll(
-  workplace: Workplace,
+  bench: Bench,
   history: History,
   subjects: readonly Chosen[],
-  print: (line: string) => void,
 ): Promise<void> {
-  const logFile = workplace.log;
+  const { workplace } = bench;
   for (const { subject, line } of subjects) {
     workplace.freshPlace(subject.name);
-    for (const command of subject.prepare()) {
-      await measure(command, { logFile });
-    }
+    await bench.runAll(subject.prepare());
     line.storeBytes = [];
     line.wallMs.push([]);
     line.cpuMs.push([]);
@@ -112,23 +92,21 @@ async function backUpAll(
     await rest();
     for (const { subject, line } of subjects) {
       const command = index === 0 ? subject.first() : subject.again();
-      const measured = await measure(command, { logFile });
+      const measured = await bench.run(command);
       line.wallMs.at(-1)?.push(measured.wallMs);
       line.cpuMs.at(-1)?.push(measured.cpuMs);
       line.storeBytes.push(subject.storeBytes());
       const size = megabytes(line.storeBytes.at(-1), 2);
-      print(`${name}: ${subject.name} ${seconds(measured.wallMs)} s, ${size} MB`);
+      bench.print(`${name}: ${subject.name} ${seconds(measured.wallMs)} s, ${size} MB`);
     }
   }
 }
 
 /** Throws unless a subject restores the last release exactly. */
-async function checkLast(workplace: Workplace, subject: Subject): Promise<void> {
-  await measure(subject.restore(), { logFile: workplace.log });
-  await verifyRestored(workplace.tree, subject.restoredTree(), workplace.log);
-  const { out } = workplace.place(subject.name);
-  rmSync(out, { recursive: true, force: true });
-  mkdirSync(out);
+async function checkLast(bench: Bench, subject: Subject): Promise<void> {
+  await bench.run(subject.restore());
+  await bench.verifyRestored(subject.restoredTree());
+  bench.workplace.emptyOut(subject.name);
 }
 
 function answer(lines: readonly Line[], about: string, notes: readonly string[]): Answer {

@@ -1,12 +1,10 @@
-import { rmSync, mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
+import { type Bench, rest } from './bench.js';
 import { seconds } from './cells.js';
 import { changeTree } from './change.js';
 import { FigureTable, QUESTIONS, type Question } from './figures.js';
-import { measure, type Command, type Measured } from './measure.js';
-import { rest } from './rest.js';
+import type { Command, Measured } from './measure.js';
 import type { Subject } from './subjects/subject.js';
-import { verifyRestored } from './verify.js';
-import type { Workplace } from './workplace.js';
 
 /** File to which a 3 is written to make Linux drop cached contents and metadata of files. */
 const DROP_CACHES = '/proc/sys/vm/drop_caches';
@@ -33,20 +31,15 @@ export interface Outcome {
 }
 
 /** The parameters of the rounds. */
-export interface RoundsOptions {
-  readonly workplace: Workplace;
+interface RoundsOptions {
+  readonly bench: Bench;
   readonly subjects: readonly Subject[];
-  readonly seed: number;
-  readonly runs: number;
   /** The round in which memory is sampled, which takes time: one of its own, or each; undefined for none. */
   readonly sampled: 'own' | 'each' | undefined;
   /** The operations that are measured, in the order of QUESTIONS. */
   readonly questions?: readonly Question[];
   /** Changes the tree before `changed`; by default 1 % of its files. Returns the number of changed files. */
   readonly change?: (seed: number) => number;
-  /** True to drop all cached files from memory before each command. */
-  readonly isCold: boolean;
-  readonly print: (line: string) => void;
 }
 
 interface Round {
@@ -78,10 +71,11 @@ class Rounds {
   }
 
   async run(): Promise<Outcome> {
-    const { runs, sampled } = this.#options;
+    const { bench, sampled } = this.#options;
+    const { runs } = bench.options;
     for (let i = 0; i < runs; i++) {
       const sampleMemory = sampled === 'each';
-      await this.#round({ label: `round ${i + 1}/${runs}`, number: i, sampleMemory });
+      await this.#round({ label: bench.roundName(i), number: i, sampleMemory });
     }
     if (sampled === 'own') {
       await this.#round({ label: 'memory', number: runs, sampleMemory: true });
@@ -90,24 +84,21 @@ class Rounds {
   }
 
   async #round(round: Round): Promise<void> {
-    const { workplace, seed, print, questions = QUESTIONS } = this.#options;
+    const { bench, questions = QUESTIONS } = this.#options;
+    const { workplace } = bench;
     const { change = (by) => changeTree(workplace.tree, { seed: by, share: CHANGED_SHARE }) } =
       this.#options;
-    for (const subject of this.#subjects) {
-      workplace.freshPlace(subject.name);
-    }
+    for (const subject of this.#subjects) workplace.freshPlace(subject.name);
     await this.#each('prepare', async (subject) => {
-      for (const command of subject.prepare()) {
-        await measure(command, { logFile: workplace.log });
-      }
+      await bench.runAll(subject.prepare());
       await subject.start?.();
     });
     for (const question of questions) {
       if (question === 'changed') {
         // Each round changes other files.
-        const count = change(seed + round.number);
+        const count = change(bench.options.seed + round.number);
         this.#changedAtMs = performance.now();
-        print(`${round.label}: ${count} files changed`);
+        bench.print(`${round.label}: ${count} files changed`);
       }
       await rest(this.#changedAtMs);
       await this.#each(question, (subject) => this.#ask(question, subject, round));
@@ -117,22 +108,17 @@ class Rounds {
   }
 
   async #ask(question: Question, subject: Subject, round: Round): Promise<void> {
-    const { workplace, isCold, print } = this.#options;
-    const logFile = workplace.log;
+    const { bench } = this.#options;
+    const { workplace, options, print } = bench;
     if (!workplace.inMemory) {
       // The previous subject's data is written back first, so that it does not slow this one.
-      await measure({ argv: ['sync', '--file-system', workplace.root] }, { logFile });
+      await bench.run({ argv: ['sync', '--file-system', workplace.root] });
     }
-    if (isCold) writeFileSync(DROP_CACHES, '3');
-    const command = commandFor(question, subject);
-    const measured = await measure(command, { logFile, sampleMemory: round.sampleMemory });
+    if (options.disk) writeFileSync(DROP_CACHES, '3');
+    const measured = await bench.run(commandFor(question, subject), round.sampleMemory);
     if (question === 'restore') {
-      if (round.number === 0) {
-        await verifyRestored(workplace.tree, subject.restoredTree(), logFile);
-      }
-      const { out } = workplace.place(subject.name);
-      rmSync(out, { recursive: true, force: true });
-      mkdirSync(out);
+      if (round.number === 0) await bench.verifyRestored(subject.restoredTree());
+      workplace.emptyOut(subject.name);
     }
     const row = this.#table.row(question, subject.name);
     if (round.sampleMemory) row.pssBytes = Math.max(row.pssBytes ?? 0, measured.pssBytes ?? 0);
@@ -141,9 +127,7 @@ class Rounds {
       row.cpuMs.push(measured.cpuMs);
       row.readBytes.push(measured.readBytes);
       row.sentBytes.push(measured.sentBytes);
-      if (question === 'first') {
-        row.storeBytes.push(subject.storeBytes());
-      }
+      if (question === 'first') row.storeBytes.push(subject.storeBytes());
     }
     this.#note(question, subject, round, measured);
     const cost = `${seconds(measured.wallMs)} s, CPU ${seconds(measured.cpuMs)} s`;
@@ -183,7 +167,7 @@ class Rounds {
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error);
         this.#failures.push({ subject: subject.name, question, message });
-        this.#options.print(`FAILED: ${question} ${subject.name}: ${message}`);
+        this.#options.bench.print(`FAILED: ${question} ${subject.name}: ${message}`);
         this.#subjects = this.#subjects.filter((other) => other !== subject);
       }
     }
@@ -191,8 +175,6 @@ class Rounds {
 }
 
 function commandFor(question: Question, subject: Subject): Command {
-  if (question === 'first') {
-    return subject.first();
-  }
+  if (question === 'first') return subject.first();
   return question === 'restore' ? subject.restore() : subject.again();
 }

@@ -1,14 +1,13 @@
 /** A server of the benchmark, on a port that the system chooses. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { join } from 'node:path';
+import type { Bench } from './bench.js';
 import { type Command, killOnExit, ownEnvironment } from './measure.js';
 
 const START_TIMEOUT_MS = 30_000;
 /** Number of characters of the log that an error quotes. */
 const QUOTED_CHARS = 4000;
 
-export interface ServerPlace {
-  readonly checkout: string;
+interface ServerPlace {
   readonly store: string;
   readonly env: Readonly<Record<string, string>>;
   /** True for TLS, with a certificate that the server makes. */
@@ -16,22 +15,17 @@ export interface ServerPlace {
 }
 
 export class RunningServer {
-  readonly port: number;
-  private readonly child: ChildProcess;
-  private readonly ended: Promise<void>;
-  private readonly forget: () => void;
-
-  private constructor(child: ChildProcess, port: number, ended: Promise<void>, forget: () => void) {
-    this.child = child;
-    this.port = port;
-    this.ended = ended;
-    this.forget = forget;
-  }
+  private constructor(
+    private readonly child: ChildProcess,
+    readonly port: number,
+    private readonly ended: Promise<void>,
+    private readonly forget: () => void,
+  ) {}
 
   /** Starts a `tardisd` that admits every client, and waits until it listens. */
-  static tardisd({ checkout, store, env, isTls = false }: ServerPlace): Promise<RunningServer> {
+  static tardisd(bench: Bench, { store, env, isTls = false }: ServerPlace): Promise<RunningServer> {
     const place = ['-D', store, '--port', '0', ...(isTls ? [] : ['--insecure-tcp'])];
-    const argv = [join(checkout, 'bin', 'tardisd'), ...place, '--allow-new-hosts', '-v'] as const;
+    const argv = [bench.program('tardisd'), ...place, '--allow-new-hosts', '-v'] as const;
     return RunningServer.start({ argv, env }, /"address":"[^"]*:(\d+)"/);
   }
 

@@ -1,19 +1,17 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Answer } from './answer.js';
+import type { Bench } from './bench.js';
 import { seconds } from './cells.js';
 import { median } from './figures.js';
-import { makeTree, treeLine } from './make-tree.js';
-import { sizeOfTree, type TreeSize } from './change.js';
+import { sizeOfTree, treeLine, type TreeSize } from './change.js';
 import { confinedTo, type Place } from './subjects/subject.js';
 import { FOOTPRINT_BYTES, makeSmallFiles } from './small-files.js';
-import { type Command, type Measured, measure } from './measure.js';
+import type { Command } from './measure.js';
 import { commandOf, type Operation, POSSIBLE } from './operations.js';
-import type { Options } from './options.js';
 import { lineChart } from './plot.js';
 import { TARDIS_CLIENT } from './subjects/tardis.js';
 import { type Verdict, verdictOf } from './targets.js';
-import type { Workplace } from './workplace.js';
 
 /** Number of files of the directory that is backed up again and again. */
 const DIRECTORY_FILES = 1000;
@@ -48,14 +46,10 @@ interface Line {
  * directory beside the tree, in which one file always changes. At each requested number of sets it measures the
  * operations, and at the end the deletion of most sets during a backup.
  */
-export async function sets(
-  workplace: Workplace,
-  checkout: string,
-  options: Options & { readonly sets: readonly number[] },
-  print: (line: string) => void,
-): Promise<Answer> {
-  const size = await treeFor(workplace, options, print);
-  const { log, tree } = workplace;
+export async function sets(bench: Bench): Promise<Answer> {
+  const { workplace, options, print } = bench;
+  const size = await treeFor(bench);
+  const { tree } = workplace;
   const place = workplace.freshPlace('tardis');
   const directory = join(workplace.root, 'directory');
   mkdirSync(directory);
@@ -66,16 +60,14 @@ export async function sets(
   }
   const client = ['-D', place.store, '-C', TARDIS_CLIENT];
   const tool = (name: string, ...args: string[]): Command => ({
-    argv: [join(checkout, 'bin', name), ...args],
+    argv: [bench.program(name), ...args],
     env: confinedTo(place.home),
   });
-  const run = (command: Command, sampleMemory = false): Promise<Measured> =>
-    measure(command, { logFile: log, sampleMemory });
   const of = (operation: Operation, ...paths: string[]): Command =>
-    commandOf(operation, checkout, place, paths);
-  const lab: Lab = { place, tool, of, run, directory, watched };
+    commandOf(operation, bench, place, paths);
+  const lab: Lab = { bench, place, tool, of, directory, watched };
   print('the first set');
-  await run(of('first', tree, directory));
+  await bench.run(of('first', tree, directory));
   const lines: Line[] = [];
   let made = 1;
   for (const count of options.sets) {
@@ -83,18 +75,18 @@ export async function sets(
       if (made % REPORT_EVERY === 0) print(`set ${made} of ${count}`);
       await makeSet(lab, made + 1);
     }
-    lines.push(...(await measureAt(lab, count, options.runs, print)));
+    lines.push(...(await measureAt(lab, count)));
     made += options.runs; // the unchanged ones
   }
   print('deleting');
   const last = Math.max(2, made - KEPT_SETS);
-  const deleting = run(tool('sonic', 'delete', ...client, '--yes', `2-${last}`), true);
-  const beside = await run(of('changed', directory)).catch((error: unknown) => {
+  const deleting = bench.run(tool('sonic', 'delete', ...client, '--yes', `2-${last}`), true);
+  const beside = await bench.run(of('changed', directory)).catch((error: unknown) => {
     print(String(error));
     return undefined;
   });
   const deleted = await deleting;
-  const rest = await run(tool('sonic', 'orphans', ...client), true);
+  const rest = await bench.run(tool('sonic', 'orphans', ...client), true);
   const deletion = {
     wallMs: deleted.wallMs + rest.wallMs,
     cpuMs: deleted.cpuMs + rest.cpuMs,
@@ -106,30 +98,28 @@ export async function sets(
 
 /** The client, and the functions that run its commands. */
 interface Lab {
+  readonly bench: Bench;
   readonly place: Place;
   readonly tool: (name: string, ...args: string[]) => Command;
   readonly of: (operation: Operation, ...paths: string[]) => Command;
-  readonly run: (command: Command) => Promise<Measured>;
   readonly directory: string;
   readonly watched: string;
 }
 
 /** Makes a set in which some files of the directory have changed. */
-async function makeSet({ of, run, directory, watched }: Lab, set: number): Promise<void> {
+async function makeSet({ bench, of, directory, watched }: Lab, set: number): Promise<void> {
   writeFileSync(watched, `as of set ${set}`);
   for (let change = 0; change < CHANGED_FILES; change++) {
     const file = 1 + ((set * 131 + change * 17) % (DIRECTORY_FILES - 1));
     writeFileSync(join(directory, `file ${file}`), `content ${file} as of set ${set}`);
   }
-  await run(of('changed', directory));
+  await bench.run(of('changed', directory));
 }
 
 /** Measures all operations with the present number of sets. */
 async function measureAt(
-  { place, tool, of, run, directory, watched }: Lab,
+  { bench, place, tool, of, directory, watched }: Lab,
   count: number,
-  runs: number,
-  print: (line: string) => void,
 ): Promise<Line[]> {
   const client = ['-D', place.store, '-C', TARDIS_CLIENT];
   const questions: Record<(typeof QUESTIONS)[number], Command> = {
@@ -142,14 +132,13 @@ async function measureAt(
   const lines: Line[] = [];
   for (const [name, command] of [...Object.entries(questions), ...operations]) {
     const line: Line = { question: name as Question, sets: count, wallMs: [], cpuMs: [] };
-    for (let round = 0; round < runs; round++) {
-      const { wallMs, cpuMs } = await run(command);
+    for (let round = 0; round < bench.options.runs; round++) {
+      const { wallMs, cpuMs } = await bench.run(command);
       line.wallMs.push(wallMs);
       line.cpuMs.push(cpuMs);
-      rmSync(place.out, { recursive: true });
-      mkdirSync(place.out);
+      bench.workplace.emptyOut('tardis');
     }
-    print(`${count} sets, ${name}: ${seconds(median(line.cpuMs))} CPU s`);
+    bench.print(`${count} sets, ${name}: ${seconds(median(line.cpuMs))} CPU s`);
     lines.push(line);
   }
   return lines;
@@ -233,12 +222,9 @@ function answer(
 }
 
 /** Creates the tree: a copy of `--tree`, or small files, since only their number matters here. */
-async function treeFor(
-  workplace: Workplace,
-  options: Options,
-  print: (line: string) => void,
-): Promise<TreeSize> {
-  if (options.tree !== undefined) return makeTree(workplace, options, print);
+async function treeFor(bench: Bench): Promise<TreeSize> {
+  const { workplace, options, print } = bench;
+  if (options.tree !== undefined) return bench.makeTree();
   workplace.requireRoomFor((options.files * FOOTPRINT_BYTES) / 2);
   print(`making ${options.files} files`);
   makeSmallFiles(workplace.tree, 'tree', options.files);

@@ -1,12 +1,12 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import type { Answer } from './answer.js';
+import type { Bench } from './bench.js';
 import { megabytes, seconds } from './cells.js';
-import { sizeOfTree } from './change.js';
+import { sizeOfTree, treeLine } from './change.js';
 import { requireColdDisk } from './compare.js';
 import { type Figures, median, type Question } from './figures.js';
 import { largeImage } from './large-shapes.js';
-import { treeLine } from './make-tree.js';
-import { type Options, UsageError } from './options.js';
+import { UsageError } from './options.js';
 import { runRounds } from './rounds.js';
 import { makeSmallFiles } from './small-files.js';
 import { type Limits, makeSmallMachine } from './small-machine.js';
@@ -16,7 +16,6 @@ import { runOn, type Subject } from './subjects/subject.js';
 import { tardis } from './subjects/tardis.js';
 import { type Verdict, verdictOf } from './targets.js';
 import { planTree, type Sizes, writeTree } from './tree.js';
-import type { Workplace } from './workplace.js';
 
 const OURS = 'tardis-encrypted';
 /** Largest multiple of the time of the fastest peer. */
@@ -44,22 +43,14 @@ interface Line extends Figures {
 }
 
 /** Measures trees of other shapes, machines and numbers of clients than the comparison, beside other programs. */
-export async function shapes(
-  workplace: Workplace,
-  checkout: string,
-  options: Options & { readonly shapesScale: number },
-  print: (line: string) => void,
-): Promise<Answer> {
-  requireColdDisk(options, workplace);
-  const chosen = allShapes(workplace, checkout, options).filter((shape) =>
-    shape.name.includes(options.only),
-  );
+export async function shapes(bench: Bench): Promise<Answer> {
+  requireColdDisk(bench);
+  const { workplace, options } = bench;
+  const chosen = allShapes(bench).filter(({ name }) => name.includes(options.only));
   if (chosen.length === 0) throw new UsageError(`no shape is called ${options.only}`);
   const lines: Line[] = [];
   const notes = new Set<string>();
-  for (const shape of chosen) {
-    lines.push(...(await linesOf({ workplace, checkout, options, shape, notes, print })));
-  }
+  for (const shape of chosen) lines.push(...(await linesOf(bench, shape, notes)));
   const ours = lines.filter(({ subject }) => subject.startsWith('tardis'));
   return {
     question: 'shapes',
@@ -97,36 +88,25 @@ export async function shapes(
   };
 }
 
-async function linesOf(of: {
-  readonly workplace: Workplace;
-  readonly checkout: string;
-  readonly options: Options;
-  readonly shape: Shape;
-  readonly notes: Set<string>;
-  readonly print: (line: string) => void;
-}): Promise<Line[]> {
-  const { workplace, checkout, options, shape, notes, print } = of;
+/** Measures a shape. Adds what is to be said of it to `notes`. */
+async function linesOf(bench: Bench, shape: Shape, notes: Set<string>): Promise<Line[]> {
+  const { workplace, options, print } = bench;
   const { tree } = workplace;
   const { name, questions, limits, change } = shape;
   const machine = limits && makeSmallMachine(limits, workplace.inMemory);
   try {
-    const all = shape.subjects?.() ?? plainAndEncrypted(workplace, checkout, options);
+    const all = shape.subjects?.() ?? plainAndEncrypted(bench);
     const candidates = machine === undefined ? all : all.map((one) => runOn(machine, one));
-    const { subjects, versions } = await chooseSubjects(workplace, candidates, print);
+    const { subjects, versions } = await chooseSubjects(bench, candidates);
     rmSync(tree, { recursive: true, force: true });
     print(`${name}: making the tree`);
     shape.make(tree);
     const size = sizeOfTree(tree);
     workplace.requireRoomFor(size.footprintBytes);
-    const { seed, runs, disk: isCold } = options;
     const { table, failures, ...more } = await runRounds({
-      workplace,
+      bench,
       subjects,
-      seed,
-      runs,
       questions,
-      isCold,
-      print,
       ...(change === undefined ? {} : { change: (by: number) => change(tree, by) }),
       sampled: options.memory ? 'each' : undefined,
     });
@@ -160,13 +140,10 @@ function verdict(line: Line, lines: readonly Line[]): Verdict[] {
 }
 
 /** Returns all shapes, with sizes multiplied by the scale. */
-function allShapes(
-  workplace: Workplace,
-  checkout: string,
-  options: Options & { readonly shapesScale: number },
-): Shape[] {
-  const { seed, level, shapesScale } = options;
-  const scaled = (count: number): number => Math.max(1, Math.round(count * shapesScale));
+function allShapes(bench: Bench): Shape[] {
+  const { workplace } = bench;
+  const { seed, scale } = bench.options;
+  const scaled = (count: number): number => Math.max(1, Math.round(count * scale));
   const sources = (tree: string): void =>
     writeTree(planTree({ seed, files: scaled(80_000) }), tree);
   const image = largeImage(seed, scaled(IMAGE_MIB));
@@ -176,7 +153,7 @@ function allShapes(
     questions: ['first', 'unchanged', 'restore'],
     make: (tree) => writeTree(planTree({ seed, files: scaled(40_000) }), tree),
     subjects: () => [
-      servedTardis(workplace.place(OURS), { checkout, passwordFile, clients }),
+      servedTardis(workplace.place(OURS), bench, { passwordFile, clients }),
       servedRestic(workplace.place('restic'), { clients }),
     ],
   });
@@ -218,10 +195,9 @@ function allShapes(
       questions: ['first', 'unchanged', 'restore'],
       make: sources,
       subjects: () =>
-        [1, 2, 4, 8].map((workers) => {
-          const place = workplace.place(`${OURS}-${workers}w`);
-          return tardis(place, { checkout, level, passwordFile, workers });
-        }),
+        [1, 2, 4, 8].map((workers) =>
+          tardis(workplace.place(`${OURS}-${workers}w`), bench, { passwordFile, workers }),
+        ),
     },
   ];
 }

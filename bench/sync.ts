@@ -2,16 +2,14 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Answer } from './answer.js';
+import { type Bench, rest } from './bench.js';
 import { seconds } from './cells.js';
+import { treeLine } from './change.js';
 import { median, ratioOf } from './figures.js';
-import { makeTree, treeLine } from './make-tree.js';
-import { measure } from './measure.js';
-import { type Options, UsageError } from './options.js';
+import { UsageError } from './options.js';
 import { barChart } from './plot.js';
-import { rest } from './rest.js';
 import { confinedTo } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
-import type { Workplace } from './workplace.js';
 
 const RATIO_LIMIT = 1.1;
 
@@ -33,46 +31,29 @@ type Way = (typeof WAYS)[number];
  * Measures the cost of making everything durable before it is reported as saved. First backups run in pairs on a real
  * disk, one as usual and one whose syncs do nothing. Before each backup, pending data is written back to the disk.
  */
-export async function sync(
-  workplace: Workplace,
-  checkout: string,
-  options: Options,
-  print: (line: string) => void,
-): Promise<Answer> {
+export async function sync(bench: Bench): Promise<Answer> {
+  const { workplace, options, print } = bench;
   if (workplace.inMemory) {
     throw new UsageError(`memory (${workplace.root}) syncs nothing: give a disk with --work DIR`);
   }
-  const size = await makeTree(workplace, options, print);
-  const { root, log, tree } = workplace;
+  const size = await bench.makeTree();
+  const { root, tree } = workplace;
   const library = makeLibrary(root);
   const times: Record<Way, number[]> = { synced: [], unsynced: [] };
   await rest();
-  for (let round = 0; round < options.runs; round++) {
-    for (const way of round % 2 === 0 ? WAYS : WAYS.toReversed()) {
-      const store = join(root, 'store');
-      const argv = [
-        join(checkout, 'bin', 'tardis'),
-        '-D',
-        store,
-        '-C',
-        'bench',
-        '--local',
-        '--create',
-        tree,
-      ] as const;
-      const home = join(root, 'home');
-      mkdirSync(home, { recursive: true });
-      const preload: Record<string, string> = way === 'unsynced' ? { LD_PRELOAD: library } : {};
-      settle();
-      const { wallMs } = await measure(
-        { argv, env: { ...confinedTo(home), ...preload } },
-        { logFile: log },
-      );
-      times[way].push(wallMs);
-      rmSync(store, { recursive: true });
-      print(`round ${round + 1}/${options.runs}: ${way}: ${seconds(wallMs)} s`);
-    }
-  }
+  const store = join(root, 'store');
+  const home = join(root, 'home');
+  mkdirSync(home, { recursive: true });
+  const words = ['-D', store, '-C', 'bench', '--local', '--create', tree];
+  const argv = [bench.program('tardis'), ...words] as const;
+  await bench.inPairs(WAYS, async (way, round) => {
+    const preload: Record<string, string> = way === 'unsynced' ? { LD_PRELOAD: library } : {};
+    settle();
+    const { wallMs } = await bench.run({ argv, env: { ...confinedTo(home), ...preload } });
+    times[way].push(wallMs);
+    rmSync(store, { recursive: true });
+    print(`${bench.roundName(round)}: ${way}: ${seconds(wallMs)} s`);
+  });
   return answer(times, `${treeLine(size)}, on ${workplace.fileSystem}; medians of ${options.runs}`);
 }
 
@@ -92,6 +73,8 @@ function makeLibrary(root: string): string {
 
 function answer(times: Record<Way, number[]>, about: string): Answer {
   const ratio = ratioOf(times.synced, times.unsynced)?.pairwise;
+  const bars = WAYS.map((way) => ({ label: way, value: median(times[way]) / 1000 }));
+  const first = { label: 'first', bars };
   return {
     question: 'sync',
     about: `a first backup as it is, and one whose syncs do nothing; ${about}`,
@@ -102,20 +85,6 @@ function answer(times: Record<Way, number[]>, about: string): Answer {
     verdicts: [verdictOf('first, synced, times unsynced', RATIO_LIMIT, ratio)],
     notes: ['the ratio is the median of pairs; a pair is two backups one after the other'],
     figures: times,
-    plots: [
-      {
-        name: 'sync',
-        svg: barChart({
-          title: 'What syncing costs',
-          unit: 's',
-          groups: [
-            {
-              label: 'first',
-              bars: WAYS.map((way) => ({ label: way, value: median(times[way]) / 1000 })),
-            },
-          ],
-        }),
-      },
-    ],
+    plots: [{ name: 'sync', svg: barChart({ title: 'What syncing costs', unit: 's', groups: [first] }) }],
   };
 }

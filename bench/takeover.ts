@@ -3,17 +3,18 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startGateway, whyNoGateway } from '../test/support/radosgw.js';
-import { BUCKET, KEYS } from '../test/support/s3-server.js';
+import { BUCKET } from '../test/support/s3-server.js';
 import type { Answer } from './answer.js';
+import type { Bench } from './bench.js';
+import { bucketVariables } from './bucket-backups.js';
 import { seconds } from './cells.js';
 import { median } from './figures.js';
-import { type Command, measure } from './measure.js';
+import type { Command } from './measure.js';
 import { type Options, UsageError } from './options.js';
 import { RunningServer } from './running-server.js';
 import { makeSmallFiles } from './small-files.js';
 import { confinedTo } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
-import type { Workplace } from './workplace.js';
 
 const LIMITS_S = { killed: 3, lost: 18 } as const;
 /** The servers are lost while these files are backed up. */
@@ -38,19 +39,15 @@ const CASES = [
  * Measures how long a backup is without a server when its server is killed, or falls silent as a machine that is lost,
  * and another server over the bucket takes over.
  */
-export async function takeover(
-  workplace: Workplace,
-  checkout: string,
-  options: Options,
-  print: (line: string) => void,
-): Promise<Answer> {
+export async function takeover(bench: Bench): Promise<Answer> {
+  const { workplace, options, print } = bench;
   const why = whyNoGateway();
   if (why !== undefined) throw new UsageError(`--takeover needs radosgw: ${why}`);
   print(`generating a tree: ${options.files} files`);
   makeSmallFiles(workplace.tree, 'tree', options.files);
   const gateway = await startGateway();
   try {
-    const lab = new Lab(workplace, checkout, gateway.url);
+    const lab = new Lab(bench, gateway.url);
     print('the first backup');
     await lab.first();
     const timesMs = CASES.map((): number[] => []);
@@ -58,7 +55,7 @@ export async function takeover(
       for (const [index, one] of CASES.entries()) {
         const wallMs = await lab.lose(one.loss, one.cache);
         timesMs[index]!.push(wallMs);
-        print(`round ${round + 1}/${options.runs}: ${inWords(one)}: ${seconds(wallMs)} s`);
+        print(`${bench.roundName(round)}: ${inWords(one)}: ${seconds(wallMs)} s`);
       }
     }
     return answer(timesMs, options);
@@ -88,20 +85,16 @@ function answer(timesMs: readonly (readonly number[])[], { files, runs }: Option
 
 /** Two servers over one bucket, each with a cache of its own, and a client that knows both. */
 class Lab {
-  private readonly workplace: Workplace;
-  private readonly checkout: string;
-  private readonly url: string;
-
-  constructor(workplace: Workplace, checkout: string, url: string) {
-    this.workplace = workplace;
-    this.checkout = checkout;
-    this.url = url;
-  }
+  constructor(
+    private readonly bench: Bench,
+    private readonly url: string,
+  ) {}
 
   /** Makes the client. */
   async first(): Promise<void> {
     const server = await this.start('one');
-    await this.run(this.client('tardis', [server], ['--create', this.workplace.tree]));
+    const { tree } = this.bench.workplace;
+    await this.bench.run(this.client('tardis', [server], ['--create', tree]));
     await server.stop();
   }
 
@@ -109,12 +102,12 @@ class Lab {
   async lose(loss: Loss, cache: Cache): Promise<number> {
     const servers = [await this.start('one'), await this.start('two')] as const;
     const [one, two] = servers;
-    await this.run(this.client('lstardis', [cache === 'warm' ? two : one], []));
+    await this.bench.run(this.client('lstardis', [cache === 'warm' ? two : one], []));
     this.change();
-    const { tree } = this.workplace;
+    const { tree } = this.bench.workplace;
     const begins = one.next('"session begins"', TAKEOVER_TIMEOUT_MS);
     const words = ['--timeout', `${CLIENT_TIMEOUT_S}`, '--reconnect', '120', tree];
-    const done = this.run(this.client('tardis', servers, words));
+    const done = this.bench.run(this.client('tardis', servers, words));
     done.catch(() => undefined); // it is awaited below
     await begins;
     await sleep(RUNS_MS);
@@ -132,22 +125,13 @@ class Lab {
   }
 
   private home(name: string): string {
-    return join(this.workplace.root, name);
+    return join(this.bench.workplace.root, name);
   }
 
   private start(name: string): Promise<RunningServer> {
     mkdirSync(this.home(name), { recursive: true });
-    const env = {
-      ...confinedTo(this.home(name)),
-      AWS_ACCESS_KEY_ID: KEYS.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: KEYS.secretAccessKey,
-      TARDIS_ENDPOINT: this.url,
-    };
-    return RunningServer.tardisd({
-      checkout: this.checkout,
-      store: `s3://${BUCKET}/takeover`,
-      env,
-    });
+    const env = { ...confinedTo(this.home(name)), ...bucketVariables(this.url) };
+    return RunningServer.tardisd(this.bench, { store: `s3://${BUCKET}/takeover`, env });
   }
 
   private client(
@@ -161,7 +145,7 @@ class Lab {
       servers.length === 1
         ? ['127.0.0.1', '--port', `${first!.port}`]
         : [servers.map(({ port }) => `127.0.0.1:${port}`).join(',')];
-    const program = join(this.checkout, 'bin', tool);
+    const program = this.bench.program(tool);
     return {
       argv: [program, '--server', ...at, '--insecure-tcp', '-C', 'me', ...this.secret(), ...words],
       env: confinedTo(this.home('client')),
@@ -175,14 +159,10 @@ class Lab {
     return ['--password-file', file];
   }
 
-  private run(command: Command): Promise<unknown> {
-    return measure(command, { logFile: this.workplace.log });
-  }
-
   private change(): void {
     const bytes = Buffer.alloc(CHANGED_BYTES);
     for (let file = 0; file < CHANGED_FILES; file += 1) {
-      writeFileSync(join(this.workplace.tree, `changed-${file}`), randomFillSync(bytes));
+      writeFileSync(join(this.bench.workplace.tree, `changed-${file}`), randomFillSync(bytes));
     }
   }
 }

@@ -2,16 +2,13 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Answer } from './answer.js';
+import { type Bench, rest } from './bench.js';
 import { seconds } from './cells.js';
+import { treeLine } from './change.js';
 import { median, ratioOf } from './figures.js';
-import { makeTree, treeLine } from './make-tree.js';
-import { measure } from './measure.js';
-import type { Options } from './options.js';
 import { barChart } from './plot.js';
-import { rest } from './rest.js';
 import { confinedTo } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
-import type { Workplace } from './workplace.js';
 
 /** Maximum ratio of the time of the profile `auto` to that of the best settings. */
 const RATIO_LIMIT = 1.1;
@@ -55,14 +52,10 @@ export function settingsToTry(processors: number): Setting[] {
  * Each value is tried alone, and compared with a run of the profile `auto` shortly before. Then the best values are tried
  * together.
  */
-export async function tune(
-  workplace: Workplace,
-  checkout: string,
-  options: Options,
-  print: (line: string) => void,
-): Promise<Answer> {
-  const size = await makeTree(workplace, options, print);
-  const backup = new Backup(workplace, checkout);
+export async function tune(bench: Bench): Promise<Answer> {
+  const { workplace, options, print } = bench;
+  const size = await bench.makeTree();
+  const backup = new Backup(bench);
   const auto: Trial = { settings: [], wallMs: [], autoMs: [] };
   const trials = settingsToTry(availableParallelism()).map(
     (setting): Trial => ({ settings: [setting], wallMs: [], autoMs: [] }),
@@ -75,7 +68,7 @@ export async function tune(
       trial.autoMs.push(auto.wallMs.at(-1)!);
       trial.wallMs.push(await backup.time(trial.settings));
     }
-    print(`round ${round + 1}/${options.runs}: auto ${seconds(auto.wallMs.at(-1))} s`);
+    print(`${bench.roundName(round)}: auto ${seconds(auto.wallMs.at(-1))} s`);
   }
   const settings = bestOf(trials);
   const pair: readonly [Trial, Trial] = [
@@ -86,7 +79,7 @@ export async function tune(
     for (const trial of round % 2 === 0 ? pair : pair.toReversed()) {
       trial.wallMs.push(await backup.time(trial.settings));
     }
-    print(`the best ones together: round ${round + 1}/${options.runs}`);
+    print(`the best ones together: ${bench.roundName(round)}`);
   }
   const about = `${treeLine(size)}, on ${workplace.fileSystem}; medians of ${options.runs}`;
   return answer({ auto, trials, pair, about });
@@ -109,17 +102,15 @@ class Backup {
   readonly #store: string;
   readonly #home: string;
   readonly #config: string;
-  readonly #log: string;
   readonly #argv: readonly [string, ...string[]];
 
-  constructor({ root, tree, log }: Workplace, checkout: string) {
+  constructor(private readonly bench: Bench) {
+    const { root, tree } = bench.workplace;
     this.#store = join(root, 'store');
     this.#home = join(root, 'home');
     this.#config = join(root, 'tune.cfg');
-    this.#log = log;
     const place = ['-D', this.#store, '-C', 'bench', '--local', '--create'];
-    const program = join(checkout, 'bin', 'tardis');
-    this.#argv = [program, '--config', this.#config, ...place, tree];
+    this.#argv = [bench.program('tardis'), '--config', this.#config, ...place, tree];
   }
 
   /** Returns the milliseconds of a first backup with these settings. */
@@ -128,7 +119,7 @@ class Backup {
     const lines = settings.map(([key, value]) => `${key} = ${value}\n`);
     writeFileSync(this.#config, `[Tardis]\n[Pipeline]\n${lines.join('')}`);
     const env = confinedTo(this.#home);
-    const { wallMs } = await measure({ argv: this.#argv, env }, { logFile: this.#log });
+    const { wallMs } = await this.bench.run({ argv: this.#argv, env });
     rmSync(this.#store, { recursive: true });
     return wallMs;
   }

@@ -15,12 +15,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { randomFillSync } from 'node:crypto';
 import type { Answer } from './answer.js';
+import type { Bench } from './bench.js';
 import { median } from './figures.js';
-import { killOnExit, measure } from './measure.js';
-import type { Options } from './options.js';
+import { killOnExit } from './measure.js';
 import { confinedTo } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
-import type { Workplace } from './workplace.js';
 
 const MIB = 1 << 20;
 /** Flags of Node as in bin/launch.sh, since memory is measured. */
@@ -70,20 +69,16 @@ interface Figures {
  * Measures the HTTP interfaces (doors): a directory, a range of a large file, a zip archive, many readers, and a backup
  * at the same time.
  */
-export async function web(
-  workplace: Workplace,
-  checkout: string,
-  options: Options & { readonly webMib: number },
-  print: (line: string) => void,
-): Promise<Answer> {
-  const { tree, root, log } = workplace;
-  const { webMib, files } = options;
+export async function web(bench: Bench): Promise<Answer> {
+  const { options, print } = bench;
+  const { tree, root } = bench.workplace;
+  const { mib: webMib, files } = options;
   const wide = Math.max(1, Math.round(files * WIDE_SHARE));
   print(`making ${files} files, one with a hole of 10 GiB, and ${webMib} MiB for an archive`);
   makeWebTree(tree, { files, wide, webMib });
   const run = async (tool: string, ...args: string[]): Promise<number> => {
-    const argv = [join(checkout, 'bin', tool), ...args] as const;
-    return (await measure({ argv, env: confinedTo(root) }, { logFile: log })).wallMs;
+    const argv = [bench.program(tool), ...args] as const;
+    return (await bench.run({ argv, env: confinedTo(root) })).wallMs;
   };
   const store = join(root, 'store');
   const place = ['-D', store, '-C', 'bench'];
@@ -109,25 +104,15 @@ export async function web(
     const searchAllMs = performance.now() - searchFrom;
     const range = { range: `bytes=${HOLE_BYTES / 2}-${(HOLE_BYTES / 2) + RANGE_BYTES - 1}` };
     const rangeMs = await server.time(at('content', 'hole'), runs, range);
-    const { zipMs, zipBytes, serverPeakBytes } = await zip(store, at('archive', 'archive'));
+    const zipped = await zip(store, at('archive', 'archive'));
     const question = at('entry', 'hole');
     const p99Ms = percentile(await askMany(server, question), 0.99);
     const beside = askUntil(server, question);
     const backupBesideMs = await backup();
     await beside.stop();
-    const figures = {
-      pageMs,
-      searchMs,
-      searchAllMs,
-      foundCount,
-      rangeMs,
-      zipMs,
-      restoreMs,
-      zipBytes,
-      serverPeakBytes,
-      p99Ms,
-    };
-    return answer({ ...figures, backupMs, backupBesideMs }, { files, wide, webMib });
+    const pages = { pageMs, searchMs, searchAllMs, foundCount, rangeMs };
+    const figures = { ...pages, ...zipped, restoreMs, p99Ms, backupMs, backupBesideMs };
+    return answer(figures, { files, wide, webMib });
   } finally {
     await server.stop();
   }
@@ -181,14 +166,13 @@ function makeWebTree(tree: string, { files, wide, webMib }: Shape): void {
 }
 
 class Server {
-  private readonly child: ChildProcess;
-  private readonly port: number;
-  private readonly forget: () => void;
   private readonly agent = new http.Agent({ keepAlive: true, maxSockets: READERS });
+  private readonly forget: () => void;
 
-  private constructor(child: ChildProcess, port: number) {
-    this.child = child;
-    this.port = port;
+  private constructor(
+    private readonly child: ChildProcess,
+    private readonly port: number,
+  ) {
     this.forget = killOnExit(child.pid);
   }
 
@@ -304,19 +288,8 @@ function percentile(times: readonly number[], share: number): number {
 }
 
 function answer(figures: Figures, { files, wide, webMib }: Shape): Answer {
-  const {
-    pageMs,
-    searchMs,
-    searchAllMs,
-    foundCount,
-    rangeMs,
-    zipMs,
-    restoreMs,
-    zipBytes,
-    serverPeakBytes,
-    p99Ms,
-  } = figures;
-  const { backupMs, backupBesideMs } = figures;
+  const { pageMs, searchMs, searchAllMs, foundCount, rangeMs, zipMs, restoreMs } = figures;
+  const { zipBytes, serverPeakBytes, p99Ms, backupMs, backupBesideMs } = figures;
   const ms = (value: number): string => `${value.toFixed(1)} ms`;
   const speed = (timeMs: number): string => `${((webMib * MIB) / 1000 / timeMs).toFixed(0)} MB/s`;
   return {

@@ -67,6 +67,13 @@ export class Workplace {
     return place;
   }
 
+  /** Removes what a subject has restored. */
+  emptyOut(subject: string): void {
+    const { out } = this.place(subject);
+    rmSync(out, { recursive: true, force: true });
+    mkdirSync(out);
+  }
+
   /** Returns the paths of a subject's place. */
   place(subject: string): Place {
     const base = join(this.root, subject);

@@ -1,8 +1,7 @@
-import { existsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { isInstalled } from '../installed.js';
-import { measure } from '../measure.js';
-import { type Options, type PeerName, UsageError } from '../options.js';
+import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import type { Bench } from '../bench.js';
+import { type PeerName, UsageError } from '../options.js';
 import type { Workplace } from '../workplace.js';
 import { borg } from './borg.js';
 import { raw } from './raw.js';
@@ -14,12 +13,12 @@ import type { Subject } from './subject.js';
 import { tardis } from './tardis.js';
 
 /** Returns the requested peers, and those that take part if they are installed. */
-export function peersOf(workplace: Workplace, options: Options): Subject[] {
-  const names = [...options.peers, ...options.peersIfThere.filter(isInstalled)];
-  return names.map((name) => peer(name, workplace, options));
+function peersOf(bench: Bench): Subject[] {
+  const { peers, peersIfThere } = bench.options;
+  return [...peers, ...peersIfThere.filter(isInstalled)].map((name) => peer(name, bench));
 }
 
-function peer(name: PeerName, workplace: Workplace, options: Options): Subject {
+function peer(name: PeerName, { workplace, options }: Bench): Subject {
   const place = workplace.place(name);
   switch (name) {
     case 'restic':
@@ -38,20 +37,31 @@ function peer(name: PeerName, workplace: Workplace, options: Options): Subject {
 }
 
 /** Returns tardis without and with encryption, and the peers. */
-export function plainAndEncrypted(
-  workplace: Workplace,
-  checkout: string,
-  options: Options,
-): Subject[] {
-  const settings = { checkout, level: options.level };
+export function plainAndEncrypted(bench: Bench): Subject[] {
+  const { workplace } = bench;
+  const passwordFile = passwordFileOf(workplace);
   return [
-    tardis(workplace.place('tardis'), settings),
-    tardis(workplace.place('tardis-encrypted'), {
-      ...settings,
-      passwordFile: passwordFileOf(workplace),
-    }),
-    ...peersOf(workplace, options),
+    tardis(workplace.place('tardis'), bench),
+    tardis(workplace.place('tardis-encrypted'), bench, { passwordFile }),
+    ...peersOf(bench),
   ];
+}
+
+/** True if a program of this name is in one of the directories of PATH. */
+export function isInstalled(program: string): boolean {
+  const directories = (process.env['PATH'] ?? '').split(delimiter);
+  return directories.some(
+    (directory) => directory !== '' && isExecutable(join(directory, program)),
+  );
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Writes a password, and returns the path of its file. */
@@ -63,21 +73,20 @@ export function passwordFileOf(workplace: Workplace): string {
 
 /** Returns the subjects that can run here; prints a line for each of the others. */
 export async function chooseSubjects(
-  workplace: Workplace,
+  bench: Bench,
   candidates: readonly Subject[],
-  print: (line: string) => void,
 ): Promise<{ subjects: Subject[]; versions: Record<string, string> }> {
   const subjects: Subject[] = [];
   const versions: Record<string, string> = {};
   for (const subject of candidates) {
     try {
-      const { output } = await measure(subject.version, { logFile: workplace.log });
+      const { output } = await bench.run(subject.version);
       versions[subject.name] = output.split('\n')[0] ?? '';
       subjects.push(subject);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       const isOurs = subject.name.startsWith('tardis');
-      print(
+      bench.print(
         isOurs && !existsSync(subject.version.argv[0])
           ? `${subject.name}: not built`
           : `${subject.name}: skipped: ${why}`,

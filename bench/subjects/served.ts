@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Bench } from '../bench.js';
 import type { Command } from '../measure.js';
 import { RunningServer } from '../running-server.js';
 import { bytesBelow, confinedTo, type Place, type Subject } from './subject.js';
@@ -20,9 +21,9 @@ function atOnce(commands: readonly Command[]): Command {
 /** Encrypting clients of one `tardisd` over TLS, all at once. The processor time is that of the clients alone. */
 export function servedTardis(
   place: Place,
-  of: { readonly checkout: string; readonly passwordFile: string; readonly clients: number },
+  bench: Bench,
+  { passwordFile, clients }: { readonly passwordFile: string; readonly clients: number },
 ): Subject {
-  const { checkout, passwordFile, clients } = of;
   // A client that is created trusts the certificate that the server has made.
   const certificate = join(place.home, '.config/tardis/tardisd-cert.pem');
   const env = { ...confinedTo(place.home), NODE_EXTRA_CA_CERTS: certificate };
@@ -32,18 +33,18 @@ export function servedTardis(
       numbers(clients).map((client) => {
         const to = ['--server', 'localhost', '--port', String(server?.port)];
         const login = ['-C', `bench-${client}`, '-F', passwordFile];
-        return { argv: [join(checkout, 'bin', program), ...to, ...login, ...wordsOf(client)], env };
+        return { argv: [bench.program(program), ...to, ...login, ...wordsOf(client)], env };
       }),
     );
   return {
     name: 'tardis-encrypted',
     about: `${clients} clients of one tardisd at once, TLS, encrypted`,
-    version: { argv: [join(checkout, 'bin', 'tardis'), '--version'], env },
+    version: { argv: [bench.program('tardis'), '--version'], env },
     prepare: () => [],
     start: async () => {
       mkdirSync(place.store);
       writeFileSync(join(place.store, '.tardis-store'), ''); // a new store, without clients
-      server = await RunningServer.tardisd({ checkout, store: place.store, env, isTls: true });
+      server = await RunningServer.tardisd(bench, { store: place.store, env, isTls: true });
     },
     stop: async () => server?.stop(),
     first: () => all('tardis', () => ['--create', ...LOGIN, place.tree]),

@@ -1,14 +1,13 @@
 import { basename, join } from 'node:path';
+import type { Bench } from '../bench.js';
 import type { Command } from '../measure.js';
 import { bytesBelow, confinedTo, type Place, type Subject } from './subject.js';
 
 /** Name of the client in tardis's store. */
 export const TARDIS_CLIENT = 'bench';
 
-/** The settings with which tardis is run. */
-export interface TardisOptions {
-  readonly checkout: string;
-  readonly level: number | undefined;
+/** The settings with which tardis is run, beside the options of the benchmark. */
+interface TardisSettings {
   /** True for the profile `pi`, as a separate subject. */
   readonly isPi?: boolean;
   /** Number of worker threads, as a separate subject; by default that of the profile. */
@@ -26,16 +25,17 @@ export const LOGIN = ['--password-memory', '32M'];
 /** Returns tardis as a subject, run from the checkout with a server of its own. */
 export function tardis(
   place: Place,
-  { checkout, level, isPi = false, workers, passwordFile }: TardisOptions,
+  bench: Bench,
+  { isPi = false, workers, passwordFile }: TardisSettings = {},
 ): Subject {
-  const program = (name: string): string => join(checkout, 'bin', name);
+  const { level } = bench.options;
   const profile = [
     '--profile',
     isPi ? 'pi' : 'desktop',
     ...(workers === undefined ? [] : ['--workers', String(workers)]),
   ];
   const run = (name: string, ...args: string[]): Command => ({
-    argv: [program(name), ...args],
+    argv: [bench.program(name), ...args],
     env: confinedTo(place.home),
   });
   const isEncrypted = passwordFile !== undefined;
@@ -49,7 +49,12 @@ export function tardis(
     ...(level === undefined ? [] : ['--compress-level', String(level)]),
   ];
   return {
-    name: ['tardis', ...kindsOf({ isEncrypted, isPi, workers })].join('-'),
+    name: [
+      'tardis',
+      ...(isEncrypted ? ['encrypted'] : []),
+      ...(isPi ? ['pi'] : []),
+      ...(workers === undefined ? [] : [`${workers}w`]),
+    ].join('-'),
     about: [
       '--local',
       level === undefined ? 'default level' : `zstd level ${level}`,
@@ -57,7 +62,7 @@ export function tardis(
       ...(isPi ? ['--profile pi'] : []),
       ...(workers === undefined ? [] : [`--workers ${workers}`]),
     ].join(', '),
-    version: { argv: [program('tardis'), '--version'], env: confinedTo(place.home) },
+    version: { argv: [bench.program('tardis'), '--version'], env: confinedTo(place.home) },
     prepare: () => [],
     first: () => run('tardis', ...backup, ...create, place.tree),
     again: () => run('tardis', ...backup, place.tree),
@@ -75,17 +80,4 @@ export function tardis(
       restore: run('regenerate', ...history, '-o', place.out, path),
     }),
   };
-}
-
-/** Returns what the name of a subject adds to tardis. */
-function kindsOf(of: {
-  readonly isEncrypted: boolean;
-  readonly isPi: boolean;
-  readonly workers: number | undefined;
-}): string[] {
-  return [
-    ...(of.isEncrypted ? ['encrypted'] : []),
-    ...(of.isPi ? ['pi'] : []),
-    ...(of.workers === undefined ? [] : [`${of.workers}w`]),
-  ];
 }

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
-import { resetSocket } from '../../bench/reset-socket.js';
+import { resetSocket } from '../../bench/proxy.js';
 
 async function connection(t: ExecutionContext) {
   const server = createServer((socket) => socket.on('error', () => undefined));

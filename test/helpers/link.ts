@@ -4,7 +4,7 @@
  */
 import net from 'node:net';
 import { seededRandom } from '../support/seeded-random.js';
-import { resetSocket } from '../../bench/reset-socket.js';
+import { resetSocket } from '../../bench/proxy.js';
 
 export type Way = 'to-server' | 'to-client';
 

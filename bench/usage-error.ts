@@ -1,2 +1,0 @@
-/** A mistake on the command line. Only its message is printed for the user. */
-export class UsageError extends Error {}
