@@ -1,5 +1,4 @@
 export { errnoText, errorName } from './errno.js';
-export { noSuchObject } from './no-such-object.js';
 export { classOf, during, meant, type Operation } from './operations.js';
 export { cleanUp, Opened } from './opened.js';
 export { BUCKET_ERRORS, ERROR_TABLE, type ErrorCode, isErrorCode } from './table.js';

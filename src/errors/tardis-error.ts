@@ -184,3 +184,8 @@ export function isDamage(error: unknown): boolean {
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw new TardisError('INTERRUPTED', 'interrupted');
 }
+
+/** Returns the error of reading an object of a store that does not exist, with the code ENOENT. */
+export function noSuchObject(name: string): Error {
+  return Object.assign(new Error(`ENOENT: no such object, ${name}`), { code: 'ENOENT' });
+}

@@ -4,13 +4,11 @@
  * read.
  */
 import { after, type Soon } from '../contents/index.js';
-import { asTardisError, type TardisError } from '../errors/index.js';
+import { asTardisError, TardisError } from '../errors/index.js';
 import { writeAttributes, writeNumber } from './attributes.js';
-import { xattrReply } from './xattr-reply.js';
 import { Contents } from './contents.js';
 import type { FileTree } from './files-ahead.js';
 import { endAfter, partOf } from './directory-parts.js';
-import { circle, errnoOf, pathForLog } from './failures.js';
 import { type ReplyData, type Unique, uniqueOf } from './fuse-connection.js';
 import type { RequestHandlerOptions } from './request-handler-options.js';
 import { greet } from './greeting.js';
@@ -18,23 +16,12 @@ import { type NodePlace, placeOf } from './node-ids.js';
 import { DOTS, writeDots, writeEntry } from './packing.js';
 import { PackedListings } from './packed-listings.js';
 import { PageCache } from './page-cache.js';
-import {
-  ENTRY_BYTES,
-  Errno,
-  forEachRequest,
-  FuseError,
-  isOneRequest,
-  MAX_NAME_BYTES,
-  nameIn,
-  Op,
-  OUT_HEADER_BYTES,
-  type Request,
-  ROOT_NODE,
-  WRITING,
-} from './protocol.js';
-import { writeSpace } from './space.js';
+import { ENTRY_BYTES, Errno, forEachRequest, FuseError, isOneRequest, MAX_NAME_BYTES, nameIn, Op, OUT_HEADER_BYTES, type Request, ROOT_NODE, WRITING } from './protocol.js';
 import { Trees } from './trees.js';
-import { type Tree } from './tree.js';
+import { displayName, readAttributes } from '../model/index.js';
+import type { Tree } from './tree.js';
+import type { DiskSpace } from '../system/index.js';
+import type { HistoryEntry } from '../history/index.js';
 
 const ATTRIBUTE_REPLY_BYTES = OUT_HEADER_BYTES + 16 + 88;
 /** Maximum size of the page of a directory, or list of attributes, in one reply. */
@@ -396,4 +383,58 @@ export class RequestHandler {
       if (this.pending === 0) this.trees.dropIdle();
     });
   }
+}
+
+/** Returns the error for a directory that contains itself, so that a walk would never end. */
+function circle(): TardisError {
+  return new TardisError('CATALOG_DAMAGED', 'a directory in it leads back to one above it');
+}
+
+/** Returns the error number that a program gets for an error. */
+function errnoOf({ code }: TardisError): number {
+  if (code === 'NO_ACCESS') return Errno.EACCES;
+  return code === 'NO_SUCH_SET' ? Errno.ESTALE : Errno.EIO;
+}
+
+/** Returns the path of a node, for the log. Never rejects: a path that cannot be read is unknown. */
+async function pathForLog(
+  treeOf: (number: number) => Tree,
+  { tree, directory, entry }: NodePlace,
+): Promise<string> {
+  try {
+    return displayName(await treeOf(tree).pathOf(directory, entry));
+  } catch {
+    return '(unknown)'; // the error that is reported is the first one
+  }
+}
+
+const SPACE_BYTES = 80;
+
+/** Writes the size of a file system (struct fuse_statfs_out); returns its end. `words` are the body's memory. */
+function writeSpace(body: Buffer, words: Uint32Array, at: number, space: DiskSpace): number {
+  const { blocks, freeBlocks, availableBlocks, blockBytes } = space;
+  body.fill(0, at, at + SPACE_BYTES);
+  const word = at >>> 2;
+  writeNumber(words, word, blocks);
+  writeNumber(words, word + 2, freeBlocks);
+  writeNumber(words, word + 4, availableBlocks);
+  body.writeUInt32LE(blockBytes, at + 40);
+  body.writeUInt32LE(MAX_NAME_BYTES, at + 44);
+  body.writeUInt32LE(blockBytes, at + 48);
+  return at + SPACE_BYTES;
+}
+
+/**
+ * Returns the value of an attribute; without a name, the names of all attributes. Throws ENODATA if the entry lacks
+ * the attribute.
+ */
+function xattrReply(entry: HistoryEntry, name: Buffer | undefined): Buffer {
+  const all = readAttributes(entry.attributes);
+  if (name === undefined) {
+    const end = Buffer.alloc(1);
+    return Buffer.concat(all.flatMap((one) => [one.name, end]));
+  }
+  const value = all.find((one) => one.name.equals(name))?.value;
+  if (value === undefined) throw new FuseError(Errno.ENODATA);
+  return value;
 }

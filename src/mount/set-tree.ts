@@ -3,31 +3,22 @@
  * when needed. A complete set never changes, so a position in a directory always belongs to the same entry.
  */
 import { after, type Soon } from '../contents/index.js';
-import {
-  type BackupSet,
-  entriesAround,
-  type History,
-  type HistoryEntry,
-  type RootNode,
-  rootsOf,
-  virtualDirectory,
-} from '../history/index.js';
-import { EntryType, joinPath } from '../model/index.js';
+import { type BackupSet, damagedEntry, entriesAround, type History, type HistoryEntry, type RootNode, rootsOf, virtualDirectory } from '../history/index.js';
+import { displayName, EntryType, isEntryName, joinPath } from '../model/index.js';
 import { deviceIn } from '../restore/index.js';
 import { DirectoryTable } from './directory-table.js';
 import { inodeOf } from './inodes.js';
 import { MAX_ENTRIES, nodeHigh, nodeLow } from './node-ids.js';
 import { packPage } from './packing.js';
 import { type LoadedPage, PAGE_ENTRIES } from './page-cache.js';
-import { PinnedPages } from './pinned-pages.js';
 import { PageStarts } from './page-starts.js';
 import { foundIn, storedSizes } from './page-search.js';
 import { FOREVER_SECONDS, UNFINISHED_SECONDS } from './entry-lifetimes.js';
-import { Errno, FuseError } from './protocol.js';
 import { SetListings, type UnreadDirectories } from './set-listings.js';
 import type { SetTreeOptions } from './set-tree-options.js';
-import { namedEntry } from './shown-entries.js';
 import { type PackedPage, type ShownEntry, type Tree } from './tree.js';
+import { Errno, FuseError } from './protocol.js';
+import { TardisError } from '../errors/index.js';
 
 const NOTHING = Buffer.alloc(0);
 /** Place of the top directory, which has no parent. */
@@ -398,4 +389,56 @@ export class SetTree implements Tree {
       storedBytes: stored.get(entry),
     };
   }
+}
+
+/** Maximum number of entries of an unfinished set. */
+const MAX_PINNED_ENTRIES = 256 * 1024;
+
+class PinnedPages {
+  private readonly pages = new Map<number, LoadedPage>();
+  private entries = 0;
+
+  get(key: number): LoadedPage | undefined {
+    return this.pages.get(key);
+  }
+
+  /** Keeps a page. Throws ENOMEM if there are too many entries. */
+  pin(key: number, page: LoadedPage): void {
+    if (this.pages.has(key)) return;
+    this.entries += page.entries.length;
+    if (this.entries > MAX_PINNED_ENTRIES) throw new FuseError(Errno.ENOMEM);
+    this.pages.set(key, page);
+  }
+
+  clear(): void {
+    this.pages.clear();
+    this.entries = 0;
+  }
+}
+
+/** Maximum size of a name that the kernel accepts (FUSE_NAME_MAX). */
+const MAX_SHOWN_BYTES = 1024;
+const MAX_PLACEHOLDER_BYTES = 200;
+const SLASH = 0x2f;
+const DOT = 0x2e;
+const QUESTION_MARK = 0x3f;
+
+/** Returns the entry, or a damaged entry under a name that can be shown, if its own name cannot be shown. */
+function namedEntry(entry: HistoryEntry): HistoryEntry {
+  const { name } = entry;
+  if (isEntryName(name) && name.length <= MAX_SHOWN_BYTES) return entry;
+  const why = `the catalog has an entry with an invalid name: ${displayName(name)}`;
+  return damagedEntry(entry, new TardisError('CATALOG_DAMAGED', why), placeholderOf(name));
+}
+
+/**
+ * Returns a name that can be shown: each invalid byte is replaced by a question mark, and the name is cut to a valid
+ * length.
+ */
+function placeholderOf(name: Buffer): Buffer {
+  const isDots = name.every((byte) => byte === DOT);
+  const shown = Buffer.from(name.subarray(0, MAX_PLACEHOLDER_BYTES)).map((byte) =>
+    byte === 0 || byte === SLASH || isDots ? QUESTION_MARK : byte,
+  );
+  return shown.length === 0 ? Buffer.from('?') : Buffer.from(shown);
 }

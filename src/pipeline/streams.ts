@@ -8,7 +8,6 @@ import { Credit } from '../system/index.js';
 import type { Budget } from './budget.js';
 import type { Counters } from './counters.js';
 import { MAX_LOADED_BYTES } from './file-delta.js';
-import { SentSizes } from './sent-sizes.js';
 
 /** Number of parts that are compared with ranges of their bases at once. */
 const RANGES_AT_ONCE = 2;
@@ -101,5 +100,24 @@ export class PartSlot {
     const { windowBytes } = this;
     this.windowBytes = 0;
     if (windowBytes > 0) this.streams.leave(windowBytes);
+  }
+}
+
+/**
+ * Maximum number of sizes of sent files that are remembered. They are only a hint: a forgotten size costs a second
+ * transfer at most.
+ */
+const MAX_SIZES = 1 << 16;
+
+class SentSizes {
+  private readonly sizes = new Set<number>();
+
+  has(sizeBytes: number): boolean {
+    return this.sizes.has(sizeBytes);
+  }
+
+  add(sizeBytes: number): void {
+    if (this.sizes.size >= MAX_SIZES) this.sizes.clear();
+    this.sizes.add(sizeBytes);
   }
 }

@@ -1,20 +1,11 @@
 /** Writes the entries of a set into an archive. It walks the set as a restore does, but its target is a stream. */
 import type { ContentPiece, History, HistoryEntry } from '../history/index.js';
 import { ERROR_TABLE, fromWire, TardisError, toWire, type WireError } from '../errors/index.js';
-import {
-  decodeRow,
-  displayName,
-  type Entry,
-  EntryType,
-  type EntryTypeNumber,
-  joinPath,
-  RowReader,
-} from '../model/index.js';
+import { decodeRow, displayName, displayText, type Entry, EntryType, type EntryTypeNumber, joinPath, RowReader } from '../model/index.js';
 import { type System, wallMs } from '../system/index.js';
 import { itemsOfPath } from '../workers/index.js';
 import type { ByteSink } from './byte-sink.js';
 import { ContentReader } from './content-reader.js';
-import { MissingNote, missingText } from './missing-note.js';
 import type { RestoreFailure, RestoreProgress } from './progress.js';
 import { keyOf } from './links.js';
 import { byPlace } from './plan.js';
@@ -29,6 +20,7 @@ import {
   type Visited,
   type WalkVisitor,
 } from './walk.js';
+import { randomBytes } from 'node:crypto';
 
 export interface ArchiveRequest extends Selection {
   readonly policy?: PolicyOptions;
@@ -357,4 +349,46 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
 
 function withPath(path: Buffer, { code, message, context }: TardisError): TardisError {
   return new TardisError(code, `${displayName(path)}: ${message}`, context);
+}
+
+const NAME = 'MISSING-FROM-THIS-ARCHIVE';
+const ENDING = '.txt';
+const SLASH = 0x2f;
+/** Maximum number of entries that are named; of the others, only the number is given. */
+const MAX_NAMED = 10_000;
+const MARK_BYTES = 8;
+
+export class MissingNote {
+  private isTaken = false;
+
+  /** Records a path in the archive. If it is the name of the note, the note gets another name. */
+  meet(path: Buffer): void {
+    if (path.length !== NAME.length + ENDING.length || path.includes(SLASH)) return;
+    if (path.toString('latin1').toUpperCase() === `${NAME}${ENDING}`.toUpperCase()) {
+      this.isTaken = true;
+    }
+  }
+
+  /**
+   * Returns the name of the note. If an entry of the archive has this name, the note gets a random mark in its name.
+   */
+  get name(): Buffer {
+    const mark = this.isTaken ? `-${randomBytes(MARK_BYTES).toString('hex')}` : '';
+    return Buffer.from(`${NAME}${mark}${ENDING}`);
+  }
+}
+
+/** Returns the text for some failures. Each name is on one line, whatever its bytes. */
+export function missingText(failures: readonly RestoreFailure[]): Buffer {
+  const named = failures.slice(0, MAX_NAMED).map(({ path, error: { code, message } }) => {
+    return `${displayName(path)}: ${displayText(message)} [${code}]`;
+  });
+  const others = failures.length - named.length;
+  const [count, are] =
+    failures.length === 1 ? ['An entry', 'is'] : [`${failures.length} entries`, 'are'];
+  const head =
+    `${count} ${are} missing from this archive, or ${are} of an earlier backup. ` +
+    'The same holds for all that is below a directory named here.';
+  const more = others > 0 ? [`… and ${others} more`] : [];
+  return Buffer.from(`${[head, '', ...named, ...more].join('\n')}\n`);
 }

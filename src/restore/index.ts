@@ -9,7 +9,7 @@ export { type LocatedFile, planJobs } from './plan.js';
 export { type PolicyOptions, RestorePolicy } from './policy.js';
 export { ListingsAhead, PAGE_ENTRIES } from './listings-ahead.js';
 export { locateEach } from './locate-each.js';
-export { MissingNote, missingText } from './missing-note.js';
+export { MissingNote, missingText } from './archive.js';
 export { noteProof } from './note-proof.js';
 export { newRestoreProgress, type RestoreFailure, type RestoreProgress } from './progress.js';
 export type { EarlierTree, RestoreRequest, StreamMeans } from './request.js';

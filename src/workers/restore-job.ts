@@ -21,18 +21,10 @@ import {
 } from '../system/index.js';
 import { bytesOf, runOf } from './block-builder.js';
 import { hasContent, hasSparseContent, pieceInFile, requireBegun } from './compare-file.js';
-import { fetchedRecords } from './fetched-records.js';
 import type { JobContext } from './job-context.js';
 import type { JobResult } from './jobs.js';
 import { anotherFile, damagedOf, describe, lacking, notCopied } from './restore-errors.js';
-import { isCopy, NO_RECORD, PLACE_NUMBERS, RestoreHow } from './restore-types.js';
-import type {
-  RestoreInput,
-  RestoreJobFailure,
-  RestoreOutput,
-  RestorePiece,
-  RestoreRecord,
-} from './restore-types.js';
+import { isCopy, NO_RECORD, PLACE_NUMBERS, RestoreHow, type RestoreInput, type RestoreJobFailure, type RestoreOutput, type RestorePiece, type RestoreRecord } from './restore-types.js';
 import { StoreProxy } from './store-proxy.js';
 import { StoredBodies } from './stored-bodies.js';
 import { immutableTarget, moveOver, openTarget, targetFull, temporaryName } from './target-file.js';
@@ -484,4 +476,39 @@ class RestoreRun {
       native.close(fd);
     }
   }
+}
+
+/**
+ * Returns a reader of these records, whose bytes follow one another in `stored`. It rejects with ENOENT for other
+ * records.
+ */
+function fetchedRecords(
+  records: readonly RestoreRecord[],
+  stored: Uint8Array,
+): ObjectReader {
+  let end = 0;
+  const placed = records.map((record) => {
+    const at = end;
+    end += record.recordBytes;
+    return { ...record, at };
+  });
+  return {
+    async read(object, position, target, bytes) {
+      const found = placed.find(
+        (record) =>
+          record.object === object &&
+          record.position <= position &&
+          position < record.position + record.recordBytes,
+      );
+      if (found === undefined) {
+        const message = `ENOENT: no record of this job, ${object}`;
+        throw Object.assign(new Error(message), { code: 'ENOENT' });
+      }
+      const from = found.at + position - found.position;
+      const part = stored.subarray(from, Math.min(from + bytes, found.at + found.recordBytes));
+      target.set(part);
+      return part.length;
+    },
+    close: () => undefined,
+  };
 }

@@ -1,6 +1,5 @@
 /** Maps a job's name to its function, for worker threads and the inline runner. */
-import { dataJob } from './data-job.js';
-import { holesJob } from './holes-job.js';
+import { dataJob, holesJob } from './holes-job.js';
 import type { JobContext } from './job-context.js';
 import type { JobInput, JobName, JobResult, JobTable } from './jobs.js';
 import { dropNamesJob, pageJob } from './page-job.js';

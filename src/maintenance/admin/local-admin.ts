@@ -73,9 +73,9 @@ export function localAdmin(system: System, client: LocalAdminOptions): Admin {
     freeUnneeded: (request, hooks) => free(system, client, { ...request, isThorough: true }, hooks),
     markDamaged: (digests) => markDamaged(system, directory, limits, digests),
     strangePacks: async () => (await import('../check/index.js')).strangePacksOf(system, directory),
-    parity: async () => (await import('./local-repair.js')).parityHere(system, directory),
+    parity: async () => (await import('./local-check.js')).parityHere(system, directory),
     repair: async (options) =>
-      (await import('./local-repair.js')).repairHere(system, client, options),
+      (await import('./local-check.js')).repairHere(system, client, options),
     close: () => undefined,
     [Symbol.dispose]: () => undefined,
   };

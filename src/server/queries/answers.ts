@@ -3,8 +3,8 @@
  * table; each question is decoded once, with the codec of its row.
  */
 import { Access, type Handlers, openHistoryIn } from '../../history/index.js';
-import { Opened, TardisError } from '../../errors/index.js';
-import { type ClientDirectory, mediumOf, noteRestored } from '../../store/index.js';
+import { asTardisError, Opened, TardisError } from '../../errors/index.js';
+import { catalogFileOf, type ClientDirectory, mediumOf, noteRestored, openClientDirectory, useBucket } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { isQuestion, type MessageName } from '../../transport/index.js';
 import { overviewBeside } from './client-overview.js';
@@ -14,7 +14,8 @@ import { ReaderDeltas } from './delta-maker.js';
 import { CopyOffers } from './copy-offers.js';
 import { deltaReaders } from './history-handlers.js';
 import { answerWith, readOnlyHandlers, wholeMessage } from './read-only.js';
-import { followHere, regularLook } from './shared-reading.js';
+import { catchUp, isBehind } from '../../store/writer/index.js';
+import type { System } from '../../system/index.js';
 
 export class Answers {
   private constructor(
@@ -80,4 +81,37 @@ export class Answers {
     }
     return wholeMessage(await answerWith(this.handlers, name, bytes));
   }
+}
+
+/** Minimum time between two checks of one session for new commits. */
+const LOOK_EVERY_MS = 30_000;
+
+/** Enables this thread to update the catalogs of a bucket when a pack is missing. */
+function followHere(system: System, directory: ClientDirectory): void {
+  const { bucket } = directory;
+  if (bucket === undefined) return;
+  const catalogFile = catalogFileOf(directory);
+  useBucket(bucket, (client) =>
+    catchUp(system, openClientDirectory(system, { store: bucket.cache, client, catalogFile })),
+  );
+}
+
+/**
+ * Returns a function that updates the client's catalog from its bucket. The function does nothing if it checked for
+ * new commits less than LOOK_EVERY_MS ago.
+ */
+function regularLook(system: System, directory: ClientDirectory): () => Promise<void> {
+  const { clock } = system;
+  let lookedMs = clock.monotonicMs(); // the session began with a look
+  return async () => {
+    const nowMs = clock.monotonicMs();
+    if (directory.bucket === undefined || nowMs - lookedMs < LOOK_EVERY_MS) return;
+    lookedMs = nowMs;
+    try {
+      if (await isBehind(system, directory)) await catchUp(system, directory);
+    } catch (error) {
+      // The catalog of this machine counts until the bucket answers again; a bug is no reason for that.
+      if (asTardisError(error).row.kind === 'bug') throw error;
+    }
+  };
 }

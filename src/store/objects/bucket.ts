@@ -1,5 +1,4 @@
 /** Opens a bucket: finds endpoint and credentials, and decides how many writers it may have. */
-import type { BucketPlace } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
 import { Arbitration, type Writers } from './arbitration.js';
@@ -8,10 +7,10 @@ import { CredentialChain, type Environment } from './credentials.js';
 import { type BucketSettings, endpointOf } from './endpoint.js';
 import type { ObjectStore } from './object-store.js';
 import type { ObjectVersions } from './object-versions.js';
-import { shownBucket } from './place.js';
 import { lockFault, probe } from './probe.js';
 import type { RequestCounts } from './s3/requests.js';
 import type { S3Store as Store } from './s3/s3-store.js';
+import { BUCKET_SCHEME, type BucketPlace } from '../../config/index.js';
 
 /** Length of a day, the unit of the setting `LockDays`. */
 export const DAY_MS: number = 24 * 60 * 60 * 1000;
@@ -129,4 +128,9 @@ export async function openBucket(
     writers: () => arbitration.writers(),
     trust: (isForVersions) => arbitration.trust(isForVersions),
   };
+}
+
+/** Returns a place as the user writes it. */
+export function shownBucket({ bucket, prefix }: BucketPlace): string {
+  return `${BUCKET_SCHEME}${bucket}${prefix === '' ? '' : `/${prefix}`}`;
 }

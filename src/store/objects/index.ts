@@ -8,5 +8,5 @@ export {
   type ObjectVersion,
   type ObjectVersions,
 } from './object-versions.js';
-export { shownBucket } from './place.js';
+export { shownBucket } from './bucket.js';
 export { probe } from './probe.js';

@@ -1,24 +1,18 @@
 /** Determines the address of a server, the TLS options for it, and the credentials to log in to it. */
-import { isSshText } from '../../config/index.js';
+import { isSshText, parseSshPlace, type SshPlace } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import type { RemotePlace } from '../../remote/index.js';
-import {
-  type Address,
-  hostAndPort,
-  hostInUrl,
-  isHost,
-  isLoopback,
-  MAX_PORT,
-  type TcpPlace,
-} from '../../system/index.js';
+import { type Address, hostAndPort, hostInUrl, isHost, isLoopback, MAX_PORT, openProgram, type ProgramAddress, type TcpPlace } from '../../system/index.js';
 import type { Elsewhere } from '../../transport/login/index.js';
-import { linkWith, type Retry, type TlsOptions } from '../../transport/index.js';
+import { linkWith, type Retry, sshError, type TlsOptions } from '../../transport/index.js';
 import { formatSeconds } from '../output/units.js';
 import { keyFileOf, type KeysSettings, promptFor } from './keys.js';
 import { identityAt, type IdentitySettings } from './known-state.js';
-import { promptUnlessNever, givenPassword, type PasswordSettings } from './password.js';
+import { givenPassword, type PasswordSettings, promptUnlessNever } from './password.js';
 import { sshAddress } from './ssh-address.js';
+import tty from 'node:tty';
+import { hasTerminal } from '../output/terminal.js';
 
 export interface ServerSettings {
   readonly port: number;
@@ -236,4 +230,49 @@ export async function remotePlace(
     },
     link: linkWith(timeoutSeconds * 1000),
   };
+}
+
+/**
+ * Options of ssh. A backup needs no terminal there, and gives the other machine no way back to this one: neither agent
+ * nor display nor forwarded ports, whatever is in the configuration of ssh.
+ */
+const OPTIONS = ['-T', '-a', '-x', '-o', 'ClearAllForwardings=yes'];
+
+/**
+ * Returns the address of a server that ssh reaches, ssh://[USER@]HOST[:PORT]/PLACE. Without a terminal, ssh may not
+ * prompt. Throws CONFIG_INVALID.
+ */
+function sshAddress(text: string, mayPrompt: boolean = isTerminalHere()): ProgramAddress {
+  const place = parseSshPlace(text, '--server');
+  const { user, host, port, path } = place;
+  const command = [
+    'ssh',
+    ...OPTIONS,
+    ...(mayPrompt ? [] : ['-o', 'BatchMode=yes']),
+    ...(user === undefined ? [] : ['-l', user]),
+    ...(port === undefined ? [] : ['-p', String(port)]),
+    '--',
+    host,
+    // A shell on the other machine reads this text. No character that it misreads between quotes is in the path.
+    path === undefined ? 'tardisd --stdio' : `tardisd --stdio --database '${path}'`,
+  ];
+  const name = nameOf(place);
+  return {
+    kind: 'program',
+    name,
+    mayPrompt,
+    open: () => openProgram(command),
+    errorOf: (error, end) => sshError(name, error, end),
+  };
+}
+
+function nameOf({ user, host, port, path }: SshPlace): string {
+  const shownHost = host.includes(':') ? `[${host}]` : host;
+  const shownPath = path === undefined ? '' : path.replace(/^\.\//, '/~/');
+  return `ssh://${user === undefined ? '' : `${user}@`}${shownHost}${port === undefined ? '' : `:${port}`}${shownPath}`;
+}
+
+/** True if this process has a terminal, on which ssh can prompt. */
+function isTerminalHere(): boolean {
+  return tty.isatty(0) || tty.isatty(2) || hasTerminal();
 }

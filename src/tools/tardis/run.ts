@@ -33,7 +33,7 @@ import { settledWarning } from '../shared/report-purge.js';
 import { print } from '../shared/run-tool.js';
 import type { CopiesResult } from './other-stores.js';
 import { runningConfig } from './running-config.js';
-import { ScanAhead } from './scan-ahead.js';
+import { ScanAhead } from './walk-sources.js';
 import { SavedList } from './saved-list.js';
 import { elsewhereOf, requireNoWeb, retryText, serverPlace } from '../opening/server.js';
 import { ShownBackup } from './shown-backup.js';

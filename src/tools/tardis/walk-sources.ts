@@ -1,17 +1,12 @@
 /** Walks the sources by the rules of a backup, and sends nothing. */
-import { type readRoots, rootFiles, rootTasks } from '../../client/index.js';
-import type { Settings } from '../../config/index.js';
+import { readRoots, rootFiles, rootTasks } from '../../client/index.js';
 import { throwIfAborted } from '../../errors/index.js';
-import {
-  type BackupProgress,
-  Budget,
-  itemsOf,
-  StageCounters,
-  walkAlone,
-} from '../../pipeline/index.js';
-import type { System } from '../../system/index.js';
+import { BackupProgress, Budget, itemsOf, StageCounters, walkAlone } from '../../pipeline/index.js';
+import { nodeSystem, type System } from '../../system/index.js';
 import { openJobs, type WalkOutput } from '../../workers/index.js';
 import { excludeOptions } from './exclude-settings.js';
+import type { Settings } from '../../config/index.js';
+import type { Total } from './shown-backup.js';
 
 interface SourceWalk {
   readonly system: System;
@@ -47,4 +42,38 @@ export async function walkSources(walk: SourceWalk): Promise<void> {
     walk.onBatch?.(batch);
     budget.items.give(itemsOf(batch));
   });
+}
+
+export class ScanAhead {
+  private readonly controller = new AbortController();
+  private running: Promise<void> | undefined;
+
+  constructor(private readonly settings: Settings<'tardis'>) {}
+
+  /** Starts counting. `onTotal` is called with the total once it is known. */
+  start(onTotal: (total: Total) => void): void {
+    this.running ??= this.scan(onTotal);
+  }
+
+  async stop(): Promise<void> {
+    this.controller.abort();
+    await this.running;
+  }
+
+  /** Counts the sources. Never rejects, since the backup itself reports errors of the sources. */
+  private async scan(onTotal: (total: Total) => void): Promise<void> {
+    const { settings } = this;
+    const system = nodeSystem();
+    const progress = new BackupProgress();
+    const { signal } = this.controller;
+    try {
+      const { roots } = readRoots(system, settings.directories, settings);
+      const quiet = { ...settings, verbosity: 0 };
+      await walkSources({ system, settings: quiet, roots, progress, threads: 1, signal });
+      const { entries, directories, scannedBytes } = progress;
+      onTotal({ files: entries - directories, bytes: scannedBytes });
+    } catch {
+      return; // the total is then known only after the backup's own walk
+    }
+  }
 }

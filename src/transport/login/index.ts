@@ -7,4 +7,4 @@ export {
 } from './client-login.js';
 export { greet, type Greeted } from './greeting.js';
 export { type Elsewhere, linkToNamed, SentOn } from './sent-on.js';
-export { greetByToken } from './token-greeting.js';
+export { greetByToken } from './greeting.js';
