@@ -39,11 +39,45 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   y: 366 * DAY_MS,
 };
 /** Default of Priorities. */
-export const USUAL_PRIORITIES: readonly string[] = ['40', '20', '10'];
+const USUAL_PRIORITIES: readonly string[] = ['40', '20', '10'];
 /** Default of KeepPeriods, in days, for a server without any rule. */
 const USUAL_PERIODS = ['0', '180', '30'];
 /** Periods whose first set gets a priority if no formats are set: month, week, day. */
 const USUAL_FORMATS = ['%Y-%m', '%G-W%V', '%Y-%m-%d'];
+
+/** Rules that are a number of sets. */
+const COUNTS = [
+  'keepLast',
+  'keepHourly',
+  'keepDaily',
+  'keepWeekly',
+  'keepMonthly',
+  'keepYearly',
+] as const;
+/** All rules. */
+export const RULES: readonly (keyof RuleWords)[] = [
+  ...COUNTS,
+  ...(['keepWithin', 'endedAfter', 'keepPeriods', 'priorities', 'keepTags'] as const),
+];
+
+/** Returns the key under which a rule is stored with a client: `KeepLast` for `keepLast`. */
+export function ruleKey(rule: keyof RuleWords): string {
+  return rule.charAt(0).toUpperCase() + rule.slice(1);
+}
+
+/** Parses rules of which each is one text; an empty text is no rule. Throws CONFIG_INVALID if one is invalid. */
+export function rulesOfTexts(textOf: (rule: keyof RuleWords) => string): RetentionRules {
+  const counts = Object.fromEntries(COUNTS.map((rule) => [rule, Number(textOf(rule))]));
+  const [periods, priorities] = [textOf('keepPeriods'), textOf('priorities')];
+  return rulesOf({
+    ...(counts as Pick<RuleWords, (typeof COUNTS)[number]>),
+    keepWithin: textOf('keepWithin'),
+    endedAfter: textOf('endedAfter'),
+    keepPeriods: periods === '' ? undefined : wordsOf([periods]),
+    priorities: priorities === '' ? USUAL_PRIORITIES : wordsOf([priorities]),
+    keepTags: wordsOf([textOf('keepTags')]),
+  });
+}
 
 /** Parses the rules. Throws CONFIG_INVALID if a word is invalid. */
 export function rulesOf(words: RuleWords): RetentionRules {

@@ -11,6 +11,8 @@ import {
   hasRules,
   type NameFormat,
   NO_RULES,
+  RULES,
+  ruleKey,
   type RetentionRules,
   type RuleWords,
   rulesOf,
@@ -27,20 +29,9 @@ export function rulesFor(catalog: Catalog, words: RuleWords | undefined): Retent
 
 /** Returns the words of all rules: those stored with the client, and the server's for the remaining rules. */
 function ownWords(catalog: Catalog, words: RuleWords): RuleWords {
-  const own = new ClientSettingWords(catalog);
-  return {
-    priorities: own.list('Priorities') ?? words.priorities,
-    keepPeriods: own.list('KeepPeriods') ?? words.keepPeriods,
-    keepLast: own.count('KeepLast') ?? words.keepLast,
-    keepHourly: own.count('KeepHourly') ?? words.keepHourly,
-    keepDaily: own.count('KeepDaily') ?? words.keepDaily,
-    keepWeekly: own.count('KeepWeekly') ?? words.keepWeekly,
-    keepMonthly: own.count('KeepMonthly') ?? words.keepMonthly,
-    keepYearly: own.count('KeepYearly') ?? words.keepYearly,
-    keepWithin: own.text('KeepWithin') ?? words.keepWithin,
-    endedAfter: own.text('EndedAfter') ?? words.endedAfter,
-    keepTags: own.list('KeepTags') ?? words.keepTags,
-  };
+  const kept = meantSettings(settingsOf(catalog));
+  const own = RULES.map((rule) => [rule, kept.get(ruleKey(rule)) ?? words[rule]]);
+  return Object.fromEntries(own) as unknown as RuleWords; // a stored value has the type of its rule
 }
 
 /**
@@ -58,36 +49,19 @@ export function ownRulesFor(catalog: Catalog, words: RuleWords): RetentionRules 
  */
 export function formatsFor(catalog: Catalog, words: FormatWords | undefined): NameFormat[] {
   if (words === undefined) return [];
-  const own = new ClientSettingWords(catalog);
-  const formats = own.list('Formats') ?? words.formats;
+  const kept = meantSettings(settingsOf(catalog));
+  const listOf = (key: string): string[] | undefined => {
+    const value = kept.get(key);
+    return Array.isArray(value) ? value.map(String) : undefined;
+  };
+  const [formats, priorities] = [listOf('Formats'), listOf('Priorities')];
   try {
-    return formatsOf({ formats, priorities: own.list('Priorities') ?? words.priorities });
+    return formatsOf({
+      formats: formats ?? words.formats,
+      priorities: priorities ?? words.priorities,
+    });
   } catch (error) {
     if (!(error instanceof TardisError) || error.code !== 'CONFIG_INVALID') throw error;
     return formatsOf(words);
-  }
-}
-
-/** Settings stored with a client, by type. */
-class ClientSettingWords {
-  private readonly kept: ReturnType<typeof meantSettings>;
-
-  constructor(catalog: Catalog) {
-    this.kept = meantSettings(settingsOf(catalog));
-  }
-
-  list(key: string): string[] | undefined {
-    const value = this.kept.get(key);
-    return Array.isArray(value) ? value.map(String) : undefined;
-  }
-
-  count(key: string): number | undefined {
-    const value = this.kept.get(key);
-    return typeof value === 'number' ? value : undefined;
-  }
-
-  text(key: string): string | undefined {
-    const value = this.kept.get(key);
-    return typeof value === 'string' ? value : undefined;
   }
 }

@@ -11,11 +11,10 @@ import {
   type Seen,
   SetSide,
 } from '../../../restore/diff/index.js';
-import { decideRetention } from '../../../retention/index.js';
+import { decideRetention, rulesOfTexts } from '../../../retention/index.js';
 import type { System } from '../../../system/index.js';
 import { entryJson, pathJson } from '../entry-json.js';
 import { invalidRequest } from '../problem.js';
-import { parsedRules } from '../purge-rules.js';
 import { pathIn } from '../raw-query.js';
 import type { Handlers } from '../register.js';
 import type { Change, Entry } from '../schemas.js';
@@ -79,7 +78,7 @@ export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 's
   },
   purge: async ({ door: { system }, lease: { history }, query }) => {
     const decision = decideRetention(await judgedSets(history), {
-      rules: parsedRules(query),
+      rules: rulesOfTexts((rule) => String(query[rule])),
       nowMs: system.clock.nowMs(),
       leastAgeMs: 0,
       resistsFloods: false,
