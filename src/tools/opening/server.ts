@@ -10,7 +10,6 @@ import { formatSeconds } from '../output/units.js';
 import { keyFileOf, type KeysSettings, promptFor } from './keys.js';
 import { identityAt, type IdentitySettings } from './known-state.js';
 import { givenPassword, type PasswordSettings, promptUnlessNever } from './password.js';
-import { sshAddress } from './ssh-address.js';
 import tty from 'node:tty';
 import { hasTerminal } from '../output/terminal.js';
 

@@ -114,13 +114,7 @@ function undoRoute({ jobs, acts, clients }: Acting): AddedRoute {
 
 function backupRoute(begun: Begun): AddedRoute {
   return addedRoute(
-    {
-      method: 'POST',
-      path: `${CLIENT}/backups`,
-      right: 'add',
-      summary: 'Begins a backup, as `tardis setup` has configured it.',
-      reply: JobState,
-    },
+    rowOf('backups', 'add', 'Begins a backup, as `tardis setup` has configured it.'),
     async (request) => begun(request, { kind: 'backup' }),
   );
 }
@@ -160,31 +154,29 @@ function setupRoutes(clients: Clients, begun: Begun): AddedRoute[] {
       },
     ),
     addedRoute(
-      {
-        method: 'POST',
-        path: `${CLIENT}/test-reports`,
-        right: 'admin',
-        summary: 'Sends a report as a test, to whom a failed backup is reported.',
-        reply: JobState,
-      },
+      rowOf(
+        'test-reports',
+        'admin',
+        'Sends a report as a test, to whom a failed backup is reported.',
+      ),
       async (request) => begun(request, { kind: 'test-report' }),
     ),
   ];
 }
 
 /** Returns a row for an act on a client. */
-function rowOf<const P extends string, const R extends RightName, B>(
+function rowOf<const P extends string, const R extends RightName, B = undefined>(
   path: P,
   right: R,
   summary: string,
-  body: B,
+  body?: B,
 ) {
   return {
     method: 'POST',
     path: `${CLIENT}/${path}`,
     right,
     summary,
-    body,
+    body: body as B,
     reply: JobState,
   } as const;
 }
