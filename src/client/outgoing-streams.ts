@@ -1,11 +1,9 @@
 /** Contents, deltas and signatures that are sent to the server in chunks. */
-import { bufferOf, releaseMemory } from '../model/index.js';
+import { bufferOf, NO_BYTES, releaseMemory } from '../model/index.js';
 import type { PeerStream, StreamEnd, StreamStart } from '../pipeline/index.js';
 import { type CipherHead, encodeCipherHead } from '../store/index.js';
 import type { Head } from '../transport/index.js';
 import type { Sender } from './sender.js';
-
-const NO_BYTES: Buffer = Buffer.alloc(0);
 
 export class OutgoingStreams {
   private last = 0;

@@ -3,15 +3,7 @@
  * answer.
  */
 import type { TardisError } from '../errors/index.js';
-import {
-  bufferOf,
-  type ClientConfig,
-  type ContentKeys,
-  KNOWN_BYTES,
-  releaseMemory,
-  RowReader,
-  type SlotNumber,
-} from '../model/index.js';
+import { bufferOf, type ClientConfig, type ContentKeys, KNOWN_BYTES, NO_BYTES, releaseMemory, RowReader, type SlotNumber } from '../model/index.js';
 import type {
   BackupPeer,
   HeadBatch,
@@ -74,7 +66,6 @@ type HeadsAnswer = Pick<Head<'headsAnswer'>, 'same' | 'seals'>;
 
 /** Maximum number of notes in one message; far below its largest size. */
 const NOTES_BATCH = 1024;
-const NO_BYTES: Buffer = Buffer.alloc(0);
 /** Maximum number of bytes in a page of a listing. */
 const LISTING_PAGE_BYTES = 1 << 20;
 

@@ -9,6 +9,7 @@ import {
   contentDigest,
   type ContentKeys,
   DIGEST_BYTES,
+  NO_BYTES,
   releaseAll,
   Scheme,
 } from '../model/index.js';
@@ -41,7 +42,6 @@ import type { SpareMemory } from './spare-memory.js';
 import type { RecordPlace } from './stored-piece.js';
 import { contentsIn, wholeHead } from './whole-record.js';
 
-const NOTHING = Buffer.alloc(0);
 /** Maximum number of records that are decoded at once, since other reads need threads of libuv's pool too. */
 const DECODED_AT_ONCE = 2;
 
@@ -266,7 +266,7 @@ class Decoding implements ObjectReader {
   }
 }
 
-const CHUNKED: DecodeOutput = { isWhole: false, bytes: NOTHING, digests: NOTHING, startBytes: 0 };
+const CHUNKED: DecodeOutput = { isWhole: false, bytes: NO_BYTES, digests: NO_BYTES, startBytes: 0 };
 
 /** Decodes the selected part of the input, with records that are read by `from`. Throws RECORD_DAMAGED, IO_FAILED. */
 async function decodeRecord(
@@ -416,6 +416,6 @@ async function chunkOf(
   const bytes = work.target(chunk.sizeBytes);
   const sealed = sealedChunk(chunk, stored, cipher && { cipher, number: chunk.number });
   const codec = chunk.isRaw ? Codec.none : header.codec;
-  await work.decode({ codec, sealed, target: bytes, contents: NOTHING });
-  return { isWhole: true, bytes, digests: NOTHING, startBytes: 0 };
+  await work.decode({ codec, sealed, target: bytes, contents: NO_BYTES });
+  return { isWhole: true, bytes, digests: NO_BYTES, startBytes: 0 };
 }

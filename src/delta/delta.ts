@@ -3,7 +3,7 @@
  * insert these bytes, or copy that range of the basis.
  */
 import { TardisError } from '../errors/index.js';
-import { releaseMemory } from '../model/index.js';
+import { NO_BYTES, releaseMemory } from '../model/index.js';
 import { type RsyncCalls, RsyncStatus } from '../system/index.js';
 import { RsyncJob } from './rsync-job.js';
 
@@ -44,7 +44,7 @@ export class DeltaMaker implements Disposable {
 
   /** Yields the rest of the delta. */
   *finish(): Generator<Buffer, void, undefined> {
-    yield* this.drive(NOTHING, true);
+    yield* this.drive(NO_BYTES, true);
     if (this.filled > 0) yield this.piece.subarray(0, this.filled);
     this.filled = 0;
   }
@@ -76,8 +76,6 @@ export class DeltaMaker implements Disposable {
   }
 }
 
-const NOTHING: Buffer = Buffer.alloc(0);
-
 /** The content on which a delta is based. */
 export interface Basis {
   readonly sizeBytes: number;
@@ -103,7 +101,7 @@ export async function* patched(
   );
   const run = new PatchRun(job, basis, sizeBytes);
   for await (const input of delta) yield* run.push(input, false);
-  yield* run.push(NOTHING, true);
+  yield* run.push(NO_BYTES, true);
   if (!run.isWhole) throw wrongLength();
 }
 

@@ -1,5 +1,7 @@
 import { releaseMemory } from './release.js';
 
+/** A buffer of no bytes: the name before all names, a content that is empty. */
+export const NO_BYTES: Buffer = Buffer.alloc(0);
 /** Minimum size of a buffer that is freed at once. Smaller buffers are left to the garbage collector. */
 const MIN_RELEASE_BYTES = 64 << 10;
 /**

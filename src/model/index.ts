@@ -19,7 +19,5 @@ export * from './forget-request.js';
 export * from './identity.js';
 export * from './ids.js';
 export * from './client-config.js';
-export * from './client-config.js';
-export * from './set-marks.js';
 export * from './shown-bytes.js';
 export * from './sizes.js';

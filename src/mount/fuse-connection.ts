@@ -5,6 +5,7 @@ import { type FuseCalls, READY_LINKS_BYTES } from '../system/index.js';
 import { ReadyFiles } from './ready-files.js';
 import { ReadyPages } from './ready-pages.js';
 import { NotifyCode, OUT_HEADER_BYTES, type Request } from './protocol.js';
+import { NO_BYTES } from '../model/index.js';
 
 /** Number of a request, needed to answer it. */
 export interface Unique {
@@ -39,7 +40,6 @@ export interface Kernel {
   forgetEnds(): void;
 }
 
-const NOTHING = new Uint8Array(0);
 /** Maximum size of one batch of requests. */
 const BATCH_BYTES = 128 << 10;
 /** Size of struct fuse_notify_inval_entry_out, which is followed by the name. */
@@ -115,7 +115,7 @@ export class FuseConnection implements Kernel {
     const { native, fd } = this;
     const errno =
       data === undefined
-        ? native.fuseReply(fd, head, headBytes, NOTHING, 0, 0)
+        ? native.fuseReply(fd, head, headBytes, NO_BYTES, 0, 0)
         : native.fuseReply(fd, head, headBytes, data.data, data.from, data.bytes);
     if (errno !== 0 && errno !== ABANDONED) this.onLost(errno);
   }

@@ -1,7 +1,5 @@
 /** The names at which pages of directories begin: each page begins after the last name of the page before. */
-import { firstIndex } from '../model/index.js';
-
-const NOTHING = Buffer.alloc(0);
+import { firstIndex, NO_BYTES } from '../model/index.js';
 
 /** Returns the bytes by which unsorted directories are ordered in place of their names. */
 type OrderOf = (name: Buffer) => Buffer;
@@ -14,7 +12,7 @@ export class PageStarts {
 
   /** Returns the name after which a page begins; undefined if the page before was never read. */
   of(directory: number, page: number): Buffer | undefined {
-    return page === 0 ? NOTHING : this.names.get(directory)?.[page - 1];
+    return page === 0 ? NO_BYTES : this.names.get(directory)?.[page - 1];
   }
 
   /** Returns the number of the first page whose beginning is unknown. */

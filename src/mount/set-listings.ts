@@ -21,8 +21,8 @@ import type { PageStarts } from './page-starts.js';
 import { ROOT_NODE } from './protocol.js';
 import type { ListedTree } from './ready-pages.js';
 import type { SetTreeOptions } from './set-tree-options.js';
+import { NO_BYTES } from '../model/index.js';
 
-const NOTHING = Buffer.alloc(0);
 /** Maximum number of entries that are fetched for a ready reply: more than it has room for. */
 const READY_ENTRIES = 101;
 
@@ -86,7 +86,7 @@ export class SetListings {
     const { packed, owner } = this.options;
     const [listed, left]: [ListedDirectory[], number[]] = [[], []];
     for (const directory of directories) {
-      const known = this.listed(directory, 0, NOTHING, true);
+      const known = this.listed(directory, 0, NO_BYTES, true);
       if (known === undefined) left.push(directory);
       else listed.push(known);
     }
@@ -96,7 +96,7 @@ export class SetListings {
         : fetchPages(this.history, {
             directories: listed.map(({ id }) => id),
             set: owner.set.set,
-            after: NOTHING,
+            after: NO_BYTES,
             limit: READY_ENTRIES,
           });
     this.options.ready.answer();

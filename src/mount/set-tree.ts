@@ -4,7 +4,7 @@
  */
 import { after, type Soon } from '../contents/index.js';
 import { type BackupSet, damagedEntry, entriesAround, type History, type HistoryEntry, type RootNode, rootsOf, virtualDirectory } from '../history/index.js';
-import { displayName, EntryType, isEntryName, joinPath } from '../model/index.js';
+import { displayName, EntryType, isEntryName, joinPath, NO_BYTES } from '../model/index.js';
 import { deviceIn } from '../restore/index.js';
 import { DirectoryTable } from './directory-table.js';
 import { inodeOf } from './inodes.js';
@@ -20,7 +20,6 @@ import { type PackedPage, type ShownEntry, type Tree } from './tree.js';
 import { Errno, FuseError } from './protocol.js';
 import { TardisError } from '../errors/index.js';
 
-const NOTHING = Buffer.alloc(0);
 /** Place of the top directory, which has no parent. */
 const NO_PLACE = 0xffff_ffff;
 const MAX_PAGES = Math.ceil(MAX_ENTRIES / PAGE_ENTRIES);
@@ -231,7 +230,7 @@ export class SetTree implements Tree {
   }
 
   async pathOf(directory: number, entry: number): Promise<Buffer> {
-    let path = entry < 0 ? NOTHING : (await this.entryAt(directory, entry)).entry.name;
+    let path = entry < 0 ? NO_BYTES : (await this.entryAt(directory, entry)).entry.name;
     for (let at = directory; at !== 0; at = this.table.parent(at)) {
       const { name } = (await this.entryAt(at, -1)).entry;
       path = path.length === 0 ? name : joinPath(name, path);
@@ -273,7 +272,7 @@ export class SetTree implements Tree {
   }
 
   private shownTop(roots: RootNode): ShownEntry {
-    const entry = roots.entry ?? virtualDirectory(NOTHING, this.set.openedAtMs);
+    const entry = roots.entry ?? virtualDirectory(NO_BYTES, this.set.openedAtMs);
     return this.shownDirectory(entry, 0);
   }
 

@@ -17,7 +17,7 @@ import {
   versionsAt,
   virtualDirectory,
 } from '../history/index.js';
-import { joinPath, splitPath } from '../model/index.js';
+import { joinPath, NO_BYTES, splitPath } from '../model/index.js';
 import { BoundedCache } from '../system/index.js';
 import { SHORT_SECONDS } from './entry-lifetimes.js';
 import { inodeOf, inodeOfPath } from './inodes.js';
@@ -27,7 +27,6 @@ import type { LoadedPage } from './page-cache.js';
 import { Errno, FuseError } from './protocol.js';
 import type { PackedPage, ShownEntry, Tree } from './tree.js';
 
-const NOTHING = Buffer.alloc(0);
 /**
  * Time for which a listing is kept for the requests of one reader; `MAX_LISTINGS` is the maximum number of kept
  * listings.
@@ -161,7 +160,7 @@ export class VersionsTree implements Tree {
     const { path } = this.node(directory);
     const place = { tree: this.options.tree, directory, entry: -1 };
     const { changedMs, onlyUser } = this.options;
-    const name = splitPath(path).at(-1) ?? NOTHING;
+    const name = splitPath(path).at(-1) ?? NO_BYTES;
     // A version is shown without the directories that it was in, whose permissions other users would be subject to.
     const isPrivate = directory === 0 && onlyUser !== undefined;
     return {

@@ -1,5 +1,5 @@
 /** Requests the listings of the next directories of a walk ahead of time, if the history is remote. */
-import type { DirectoryId, SetNumber } from '../model/index.js';
+import { type DirectoryId, NO_BYTES, type SetNumber } from '../model/index.js';
 import type { History, HistoryEntry } from '../history/index.js';
 
 /** Number of entries of a directory that are read at once. */
@@ -10,7 +10,6 @@ const TOP_AHEAD = 256;
 const MOST_OPEN = 512;
 /** Maximum number of entries and pending answers held for the walk. If there are more, nothing is requested ahead. */
 const MOST_WAITING = 1 << 16;
-const NO_NAME = Buffer.alloc(0);
 
 /** Options of the listings. */
 interface ListingHow {
@@ -58,7 +57,7 @@ export class ListingsAhead {
     if (isTooMuch || this.requested.has(directory)) return;
     this.waiting += 1;
     this.open += 1;
-    const page = this.request(directory, NO_NAME);
+    const page = this.request(directory, NO_BYTES);
     this.requested.set(directory, page);
     page.then(
       (entries) => {

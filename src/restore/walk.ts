@@ -13,17 +13,7 @@ import {
   Unsaved,
 } from '../history/index.js';
 import { TardisError, toWire, type WireError, throwIfAborted } from '../errors/index.js';
-import {
-  displayName,
-  EntryType,
-  isEntryName,
-  joinPath,
-  lastComponent,
-  pathBelow,
-  liesBelow,
-  splitPath,
-  type SetNumber,
-} from '../model/index.js';
+import { displayName, EntryType, isEntryName, joinPath, lastComponent, liesBelow, NO_BYTES, pathBelow, type SetNumber, splitPath } from '../model/index.js';
 import { deviceIn, Devices } from './devices.js';
 import { ListingsAhead, PAGE_ENTRIES } from './listings-ahead.js';
 import type { PathFilter } from './filter.js';
@@ -174,7 +164,6 @@ export function isOfOneListing(error: unknown): error is TardisError {
   return error instanceof TardisError && OF_ONE_LISTING.has(error.code);
 }
 
-const NO_NAME = Buffer.alloc(0);
 const SLASH = 0x2f;
 
 interface Wanted {
@@ -236,10 +225,10 @@ export class TreeWalk<D extends OutputDirectory> {
     const { visitor } = this;
     const top = visitor.directory(
       {
-        name: NO_NAME,
+        name: NO_BYTES,
         above: undefined,
         entry: undefined,
-        source: NO_NAME,
+        source: NO_BYTES,
         isInside: false,
         device: '',
       },
@@ -262,7 +251,7 @@ export class TreeWalk<D extends OutputDirectory> {
       const directory = stack.pop()!;
       visitor.enter?.(directory);
       const below: D[] = [];
-      let after: Buffer = NO_NAME;
+      let after: Buffer = NO_BYTES;
       for (;;) {
         throwIfAborted(signal);
         const page = await this.page(listings, directory, after);
@@ -289,7 +278,7 @@ export class TreeWalk<D extends OutputDirectory> {
       return await Unsaved.of(this.history, this.selection.set);
     } catch (error) {
       if (!isOfOneListing(error)) throw error;
-      this.addUnsaved(NO_NAME, error);
+      this.addUnsaved(NO_BYTES, error);
       return undefined;
     }
   }
@@ -374,7 +363,7 @@ export class TreeWalk<D extends OutputDirectory> {
       return;
     }
     const isDirectory = entry.type === EntryType.directory;
-    const source = given ?? (filter === undefined ? NO_NAME : joinPath(directory.source, name));
+    const source = given ?? (filter === undefined ? NO_BYTES : joinPath(directory.source, name));
     const from = given?.subarray(0, given.lastIndexOf(SLASH)) ?? directory.source;
     const verdict = filter?.verdict(from, name, isDirectory, directory.isInside) ?? 'in';
     if (verdict === 'out') {

@@ -2,13 +2,7 @@
 import { withZeros } from '../contents/index.js';
 import type { ContentPiece } from '../history/index.js';
 import { TardisError } from '../errors/index.js';
-import {
-  type Entry,
-  EntryType,
-  type EntryTypeNumber,
-  exactMtimeNs,
-  isSparse,
-} from '../model/index.js';
+import { type Entry, EntryType, type EntryTypeNumber, exactMtimeNs, isSparse, NO_BYTES } from '../model/index.js';
 import type { System } from '../system/index.js';
 import {
   type ArchiveFormat,
@@ -53,7 +47,6 @@ const MODES: Readonly<Partial<Record<EntryTypeNumber, number>>> = {
   [EntryType.directory]: 0o040000,
   [EntryType.symlink]: 0o120000,
 };
-const EMPTY = Buffer.alloc(0);
 const SLASH = Buffer.from('/');
 /**
  * Minimum size of a content whose sizes take 8 bytes. It is less than 4 GiB, since deflating may lengthen a content a
@@ -106,7 +99,7 @@ class ZipFormat implements ArchiveFormat {
     const isDirectory = entry.type === EntryType.directory;
     const name = isDirectory ? Buffer.concat([zipName(path), SLASH]) : zipName(path);
     const header = { ...zipEntry(name, row), method: ZipMethod.stored };
-    await this.write(header, isDirectory ? EMPTY : (entry.linkTarget ?? EMPTY));
+    await this.write(header, isDirectory ? NO_BYTES : (entry.linkTarget ?? NO_BYTES));
   }
 
   async file(

@@ -41,10 +41,10 @@ import {
 } from './session-rights.js';
 import type { SessionServices } from './session-services.js';
 import { bringUpToDate, errorForClient, sendElsewhere } from './shared-clients.js';
+import { NO_BYTES } from '../model/index.js';
 
 /** Errors of a connection after which its client may return. */
 const CUT: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CONNECTION_LOST', 'TIMED_OUT']);
-const NO_BYTES: Buffer = Buffer.alloc(0);
 /** Maximum number of messages that may wait while a client is opened. */
 const MAX_EARLY_MESSAGES = 64;
 const MAX_EARLY_BYTES = 64 << 10;

@@ -1,13 +1,11 @@
 /** The rights of a session, its purpose, and the key record that its login proved. */
 import { TardisError } from '../errors/index.js';
-import type { Right } from '../model/index.js';
+import { NO_BYTES, type Right } from '../model/index.js';
 import { loginKeys, readRights } from '../store/index.js';
 import type { System } from '../system/index.js';
 import { type Channel, type Head, Purpose, type PurposeName } from '../transport/index.js';
 
 export type Rights = ReadonlySet<Right>;
-
-const NO_BYTES: Buffer = Buffer.alloc(0);
 
 /** Rights of the owner of a client over the network: adding, reading and changing keys, but not deleting. */
 const DEFAULT_RIGHTS: Rights = new Set(['add', 'read', 'list', 'keys']);

@@ -3,7 +3,7 @@
  * a worker, where a slow directory service delays nothing else, and once per thread.
  */
 import { systemCode } from '../errors/index.js';
-import { aclOwners } from '../model/index.js';
+import { aclOwners, NO_BYTES } from '../model/index.js';
 import type { NativeCalls, System } from '../system/index.js';
 import type { OwnerName } from './jobs.js';
 
@@ -14,7 +14,6 @@ interface Known {
 
 /** Maximum number of ids that a thread remembers. Above it, the thread forgets all and looks them up again. */
 const MOST_KNOWN = 1 << 16;
-const NO_NAME = Buffer.alloc(0);
 const knownOf = new WeakMap<NativeCalls, Known>();
 
 /** Collects the owners that one job finds. */
@@ -71,7 +70,7 @@ function named(
     let name = known.get(id);
     if (name === undefined) {
       try {
-        name = lookUp(id) ?? NO_NAME;
+        name = lookUp(id) ?? NO_BYTES;
       } catch (error) {
         if (systemCode(error) === undefined) throw error;
         continue; // the service does not answer now; the set keeps the name known before

@@ -3,7 +3,7 @@
  * backup does not query the server, so the same job does both.
  */
 import { cryptFilter } from '../excludes/index.js';
-import { digestKeyOf, forEachRow, identityIn, RowReader, wasClosed } from '../model/index.js';
+import { digestKeyOf, forEachRow, identityIn, NO_BYTES, RowReader, wasClosed } from '../model/index.js';
 import { GatherCursor, UNDECIDED_NUMBERS } from '../system/index.js';
 import { bytesOf, memoryOf, memoryOfContents, runOf } from './block-builder.js';
 import { buildRecords } from './build-records.js';
@@ -24,7 +24,6 @@ import { closeRow } from './read-attributes.js';
 import { ParcelMemory } from './parcel-memory.js';
 import { rawEndings } from './raw-types.js';
 
-const NOTHING = Buffer.alloc(0);
 const NO_RECORDS = { records: undefined, recordLengths: [], buildMs: 0 };
 
 /** Reads the files of a parcel. With `frames`, makes the records of their contents, too. */
@@ -136,7 +135,7 @@ class ParcelReading {
   /** Adds the owners that are named by ACLs of the rows that the addon has made. */
   private meetAcls(): void {
     const rows = new RowReader(this.memory.out.subarray(0, this.cursor[GatherCursor.outOffset]));
-    forEachRow(rows, (at) => this.owners.meetAcls(rows.attributes(at) ?? NOTHING));
+    forEachRow(rows, (at) => this.owners.meetAcls(rows.attributes(at) ?? NO_BYTES));
   }
 
   /** Reads the entries that need a decision, and puts their rows between those that the addon has made. */

@@ -4,15 +4,7 @@
  */
 import fs from 'node:fs';
 import { systemCode } from '../errors/index.js';
-import {
-  aclsAmong,
-  EntryType,
-  MAX_ATTRIBUTES_BYTES,
-  REPLACED,
-  RowFlag,
-  RowOffset,
-  RowReader,
-} from '../model/index.js';
+import { aclsAmong, EntryType, MAX_ATTRIBUTES_BYTES, NO_BYTES, REPLACED, RowFlag, RowOffset, RowReader } from '../model/index.js';
 import type { System } from '../system/index.js';
 
 export interface ReadAttributes {
@@ -28,9 +20,8 @@ export interface ReadAttributes {
 
 /** A name that stands for what a descriptor opened. */
 export const ITSELF = Buffer.alloc(0);
-const NOTHING = Buffer.alloc(0);
 const NONE: ReadAttributes = Object.freeze({
-  packed: NOTHING,
+  packed: NO_BYTES,
   failure: undefined,
   isGone: false,
   isOther: false,
@@ -62,7 +53,7 @@ export function unreadAttributes(error: unknown): ReadAttributes {
   const failure = systemCode(error);
   if (failure === undefined) throw error;
   const isGone = PASSING.test(failure);
-  return { packed: NOTHING, failure, isGone, isOther: isGone || failure === REPLACED };
+  return { packed: NO_BYTES, failure, isGone, isOther: isGone || failure === REPLACED };
 }
 
 /**

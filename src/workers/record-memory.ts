@@ -2,15 +2,13 @@
  * Memory in which one job at a time makes the records of a parcel. It has room for contents that do not shrink, and the
  * next job uses it again. The records leave it in memory of their size, since those of many parcels wait for the server.
  */
-import { releaseMemory } from '../model/index.js';
+import { NO_BYTES, releaseMemory } from '../model/index.js';
 
 /** Maximum memory that is kept for the next job: enough for a parcel of the usual size that does not shrink. */
 const MAX_KEPT_BYTES = 3 << 20;
 
-const NOTHING = Buffer.alloc(0);
-
 export class RecordMemory {
-  private memory = NOTHING;
+  private memory = NO_BYTES;
 
   /** Returns all of the memory, which has at least this size. */
   room(bytes: number): Buffer {
@@ -34,6 +32,6 @@ export class RecordMemory {
 
   release(): void {
     releaseMemory(this.memory);
-    this.memory = NOTHING;
+    this.memory = NO_BYTES;
   }
 }

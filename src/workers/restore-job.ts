@@ -7,7 +7,7 @@
 import { type ReusedBuffers, RecordReader, SparseWriter } from '../contents/index.js';
 import { LEAST_DELTA_BYTES } from '../delta/index.js';
 import { isDamage, systemCode, TardisError, type WireError } from '../errors/index.js';
-import { bufferOf, digestKeyOf, RowFlag, RowReader } from '../model/index.js';
+import { bufferOf, digestKeyOf, NO_BYTES, RowFlag, RowReader } from '../model/index.js';
 import { mediumOf, type ObjectReader } from '../store/index.js';
 import {
   type FailedAttribute,
@@ -30,7 +30,6 @@ import { StoredBodies } from './stored-bodies.js';
 import { immutableTarget, moveOver, openTarget, targetFull, temporaryName } from './target-file.js';
 import { FileUpdate } from './update-file.js';
 
-const NOTHING = new Uint8Array(0);
 const NO_FILES = new Uint32Array(0);
 
 export async function restoreJob(
@@ -89,7 +88,7 @@ async function restoreMany(
     digestKeyOf(input.keys),
     input.metadataOptions,
     input.copiedNames,
-    'stored' in source ? source.stored : NOTHING,
+    'stored' in source ? source.stored : NO_BYTES,
     bytesOf(undecided),
     bytesOf(counts),
     others !== undefined,

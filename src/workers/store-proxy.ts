@@ -5,7 +5,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { DeltaPart, DeltaSource } from '../delta/index.js';
 import { asTardisError, systemCode, toWire, type WireError } from '../errors/index.js';
-import { releaseMemory } from '../model/index.js';
+import { NO_BYTES, releaseMemory } from '../model/index.js';
 import type { ObjectReader } from '../store/index.js';
 import { type CallReply, type CallRequest, Calls, replyTo } from '../system/index.js';
 
@@ -67,8 +67,6 @@ export class StoreProxy implements ObjectReader, DeltaSource {
   }
 }
 
-const NOTHING = new Uint8Array(0);
-
 /** Serves requests from `port` until it is closed. */
 export function serveFarStore(port: MessagePort, reader: ObjectReader, deltas: DeltaSource): void {
   port.on('message', (call: CallRequest<StoreRequest>) => {
@@ -105,7 +103,7 @@ async function answer(
   reader: ObjectReader,
   deltas: DeltaSource,
 ): Promise<DeltaPart> {
-  let chunk: Uint8Array = NOTHING;
+  let chunk: Uint8Array = NO_BYTES;
   switch (request.what) {
     case 'read': {
       const { object, position, bytes } = request;

@@ -1,7 +1,6 @@
 /** A proven listing of a directory that has more entries than one page, as packed pages that the addon opened. */
 import { endOfEntry, firstEntry, nameAt, packedHead } from '../../store/catalog/index.js';
-
-const NOTHING: Buffer = Buffer.alloc(0);
+import { NO_BYTES } from '../../model/index.js';
 
 /** A position before an entry: the index of a part, and an offset in that part. */
 interface Position {
@@ -11,7 +10,7 @@ interface Position {
 
 export class LargeListing {
   /** The name that the last page ended with, and the position after it. */
-  private last = NOTHING;
+  private last = NO_BYTES;
   private next: Position;
 
   /** `parts`: packed pages in their order; those of an unsorted listing are in the order of the sealed names. */

@@ -4,13 +4,7 @@
  * cannot make an entry that the client has not sealed.
  */
 import { entryOfParts, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
-import {
-  type DirectoryId,
-  metadataOf,
-  newDirectoryRow,
-  RowReader,
-  type SetNumber,
-} from '../../model/index.js';
+import { type DirectoryId, metadataOf, newDirectoryRow, NO_BYTES, RowReader, type SetNumber } from '../../model/index.js';
 import type { RootRecord } from '../../store/index.js';
 import type { History, HistoryEntry } from '../history.js';
 import { FIRST_PLACE } from '../reports.js';
@@ -28,7 +22,6 @@ const MAX_FOUND = 1 << 18;
 /** Maximum number of sets whose lost directories are cached. */
 const MAX_KEPT = 4;
 const PAGE_ENTRIES = 2048;
-const NOTHING: Buffer = Buffer.alloc(0);
 
 export class LostPlaces {
   /** Messages about stand-ins for lost entries. */
@@ -46,7 +39,7 @@ export class LostPlaces {
     { root, directory }: RootRecord,
     orEmpty: boolean,
   ): Promise<HistoryEntry | undefined> {
-    const page = { directory, set, after: NOTHING, limit: 1, withDigests: false };
+    const page = { directory, set, after: NO_BYTES, limit: 1, withDigests: false };
     if (!orEmpty && (await this.sealed.list(page)).length === 0) return undefined;
     this.doubts.add(
       `the entry of a root of set ${set} is lost: nobody knows its owner, permissions and time`,
@@ -111,7 +104,7 @@ export class LostPlaces {
   private async directoriesIn(set: SetNumber): Promise<DirectoryId[]> {
     const directories = new Set<DirectoryId>();
     for (let after = FIRST_PLACE; ; ) {
-      const page = { after, literal: NOTHING, isMatch: () => true };
+      const page = { after, literal: NO_BYTES, isMatch: () => true };
       const { versions, next } = await this.sealed.reports.named(page);
       for (const { directory, firstSet, lastSet } of versions) {
         if (firstSet <= set && (lastSet === undefined || lastSet >= set))
@@ -130,7 +123,7 @@ export class LostPlaces {
     directory: DirectoryId,
     known: Set<DirectoryId>,
   ): Promise<void> {
-    for (let after = NOTHING; ; ) {
+    for (let after = NO_BYTES; ; ) {
       const page = { directory, set, after, limit: PAGE_ENTRIES, withDigests: false };
       const entries = await this.sealed.list(page);
       for (const { childId } of entries) if (childId !== undefined) known.add(childId);

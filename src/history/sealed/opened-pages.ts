@@ -16,7 +16,7 @@ import {
   type PackedPages,
 } from '../../store/catalog/index.js';
 import { type Keyring, type OpenedListing, SealSum } from '../../crypto/index.js';
-import { type DirectoryId, NO_SEAL, type SetNumber } from '../../model/index.js';
+import { type DirectoryId, NO_BYTES, NO_SEAL, type SetNumber } from '../../model/index.js';
 import type { History } from '../history.js';
 import { BoundedCache } from '../../system/index.js';
 import type { DirectoryPlaces } from './directory-places.js';
@@ -39,7 +39,6 @@ const MAX_UNPROVEN = 64;
 const PART_ENTRIES = 2048;
 /** Maximum size of an unsorted listing that is opened: some 150,000 entries. */
 const MAX_LISTING_BYTES = 12 << 20;
-const NOTHING: Buffer = Buffer.alloc(0);
 
 /** The seal of a directory's listing, with which the sum of its entries is compared. */
 interface SealedListing {
@@ -96,7 +95,7 @@ export class OpenedPages {
   /** True if a directory has so many entries that its listing is opened in several parts. */
   isLarge(set: SetNumber, directory: DirectoryId): boolean {
     const directories = [directory];
-    const [page] = this.fetch({ directories, set, after: NOTHING, limit: PART_ENTRIES });
+    const [page] = this.fetch({ directories, set, after: NO_BYTES, limit: PART_ENTRIES });
     return page !== undefined && entriesIn(page) >= PART_ENTRIES;
   }
 
@@ -159,7 +158,7 @@ export class OpenedPages {
 
   /** Yields all entries of a directory, part by part. Ends early if a part cannot be fetched. */
   private *partsOf(proven: ProvenSet, directory: DirectoryId): Generator<FetchedPage> {
-    for (let after: Buffer | undefined = NOTHING; after !== undefined; ) {
+    for (let after: Buffer | undefined = NO_BYTES; after !== undefined; ) {
       const page = this.fetchOne(proven, directory, after, PART_ENTRIES);
       if (page === undefined) return;
       yield page;

@@ -5,15 +5,7 @@
  */
 import { type Keyring, type NameSealer, SealSum } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
-import {
-  type ContentKeys,
-  type DirectoryId,
-  mappedMarks,
-  NO_SEAL,
-  sealIn,
-  type SetNumber,
-  splitPath,
-} from '../../model/index.js';
+import { type ContentKeys, type DirectoryId, mappedMarks, NO_BYTES, NO_SEAL, sealIn, type SetNumber, splitPath } from '../../model/index.js';
 import {
   type BackupSet,
   type ListingPage,
@@ -53,7 +45,6 @@ import { differenceOf, UnprovenCounts } from './unproven.js';
 import { UnsealedReports } from './unsealed-reports.js';
 
 const PAGE_ENTRIES = 2048;
-const NOTHING = Buffer.alloc(0);
 /** Seal of a listing that could not be read completely. Each of its entries is proven only by its own seal. */
 const PARTIAL = NO_SEAL;
 
@@ -202,7 +193,7 @@ class UnsealedHistory implements History {
     set: SetNumber,
     name: Buffer,
   ): Promise<HistoryEntry | undefined> {
-    const page = { directory, set, after: NOTHING, limit: PAGE_ENTRIES, withDigests: true };
+    const page = { directory, set, after: NO_BYTES, limit: PAGE_ENTRIES, withDigests: true };
     const { entries, pages } = await this.prove(page);
     if (entries !== undefined) return entries.find((entry) => entry.name.equals(name));
     // The listing is too large to keep, so only the page that may have the name is compared with its proof.
@@ -229,7 +220,7 @@ class UnsealedHistory implements History {
       return entry.damage === undefined ? [{ ...version, entry }] : [];
     });
     this.counts.damagedVersions += opened.filter(({ damage }) => damage !== undefined).length;
-    const name = splitPath(path).at(-1) ?? NOTHING;
+    const name = splitPath(path).at(-1) ?? NO_BYTES;
     for (const { entry } of sound) {
       if (entry.directory !== ROOTS_DIRECTORY && !entry.name.equals(name)) {
         throw new TardisError('NOT_AUTHENTIC', 'a version is one of another name');
@@ -275,7 +266,7 @@ class UnsealedHistory implements History {
     const entries: HistoryEntry[] = [];
     const doubted: DoubtedEntry[] = [];
     let isTooMuch = false;
-    for (let after: Buffer = NOTHING; ; ) {
+    for (let after: Buffer = NO_BYTES; ; ) {
       const page = { directory, set, after, limit, withDigests };
       const found = await this.sealed.list(page);
       const before = Buffer.from(sum.bytes);
@@ -342,7 +333,7 @@ class UnsealedHistory implements History {
 
   /** Returns a page of a very large directory that was proven before, in the order of the store. */
   private listProven(page: ListingPage, pages: Listed['pages']): Promise<HistoryEntry[]> {
-    const after = page.after.length === 0 ? NOTHING : this.orderOf(page.after);
+    const after = page.after.length === 0 ? NO_BYTES : this.orderOf(page.after);
     return this.provenPage({ ...page, after }, pages);
   }
 

@@ -8,13 +8,7 @@ import {
   ROOTS_DIRECTORY,
 } from '../../store/catalog/index.js';
 import { type Keyring, openConfig, SealSum } from '../../crypto/index.js';
-import {
-  type ClientConfig,
-  type ClientSetting,
-  type DirectoryId,
-  lowerAscii,
-  type SetNumber,
-} from '../../model/index.js';
+import { type ClientConfig, type ClientSetting, type DirectoryId, lowerAscii, NO_BYTES, type SetNumber } from '../../model/index.js';
 import type { ClientOverview } from '../wire/client-overview.js';
 import type { EntryOpener } from './opened-entries.js';
 import type {
@@ -28,8 +22,6 @@ import type {
   StoreFigures,
   StoreState,
 } from '../reports.js';
-
-const NOTHING: Buffer = Buffer.alloc(0);
 
 export class UnsealedReports implements Reports {
   constructor(
@@ -67,7 +59,7 @@ export class UnsealedReports implements Reports {
   /** Requests all names and filters them here, since a store cannot match sealed names. Leaves out roots. */
   async named({ after, literal, isMatch }: NamedPage): Promise<NamesFound> {
     const { names } = this.keyring;
-    const all = { after, literal: NOTHING, isMatch: () => true };
+    const all = { after, literal: NO_BYTES, isMatch: () => true };
     const wanted = lowerAscii(literal);
     const { versions, next } = await this.sealed.named(all);
     const found: NamedVersion[] = [];

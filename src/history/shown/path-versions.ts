@@ -1,12 +1,10 @@
 /** Versions of a path as they are shown, and the names that a directory has in the newest set. */
 import type { BackupSet } from '../../store/catalog/index.js';
-import { EntryType, splitPath } from '../../model/index.js';
+import { EntryType, NO_BYTES, splitPath } from '../../model/index.js';
 import { type History, isSameContent, type PathVersion } from '../history.js';
 import { noAccess } from '../local/access.js';
 import { type RootNode, rootsOf } from './roots.js';
 import { SHOWN_PAGE_ENTRIES } from './shown-names.js';
-
-const NOTHING = Buffer.alloc(0);
 
 /** A version of a file, and the first set with it. */
 export interface ShownVersion {
@@ -100,7 +98,7 @@ export async function namesIn(history: History, path: Buffer): Promise<Buffer[]>
   const entry = roots?.entry ?? (await history.find(path, set));
   if (entry?.childId === undefined) return [...names.values()];
   if (!history.access.mayRead(entry)) throw noAccess(path);
-  for (let after: Buffer | undefined = NOTHING; after !== undefined; ) {
+  for (let after: Buffer | undefined = NO_BYTES; after !== undefined; ) {
     const page = { directory: entry.childId, set, after, limit: SHOWN_PAGE_ENTRIES };
     const found = await history.list({ ...page, withDigests: false });
     for (const { name } of found) names.set(name.toString('latin1'), name);

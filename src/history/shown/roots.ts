@@ -2,12 +2,10 @@
 import { crc32 } from 'node:zlib';
 import type { BackupSet } from '../../store/catalog/index.js';
 import { asTardisError } from '../../errors/index.js';
-import { EntryType, pathBelow, splitPath, splitRoot } from '../../model/index.js';
+import { EntryType, NO_BYTES, pathBelow, splitPath, splitRoot } from '../../model/index.js';
 import type { History, HistoryEntry } from '../history.js';
 import { SHOWN_PAGE_ENTRIES } from './shown-names.js';
 import { virtualDirectory } from './virtual.js';
-
-const NOTHING = Buffer.alloc(0);
 
 export interface RootNode {
   readonly name: Buffer;
@@ -79,7 +77,7 @@ export async function entriesAround(
   }: { readonly id: number; readonly node: RootNode; readonly withDigests?: boolean | undefined },
 ): Promise<HistoryEntry[]> {
   const entries = new Map<string, HistoryEntry>();
-  for (let start: Buffer | undefined = id < 0 ? undefined : NOTHING; start !== undefined; ) {
+  for (let start: Buffer | undefined = id < 0 ? undefined : NO_BYTES; start !== undefined; ) {
     const page = { directory: id, set, after: start, limit: SHOWN_PAGE_ENTRIES };
     const found = await history.list({ ...page, withDigests });
     for (const entry of found) entries.set(entry.name.toString('latin1'), entry);

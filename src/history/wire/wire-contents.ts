@@ -1,5 +1,5 @@
 /** Codecs of questions about contents: digests, bytes of objects, and deltas on a version that the reader has. */
-import { contentIdOf, DIGEST_BYTES } from '../../model/index.js';
+import { contentIdOf, DIGEST_BYTES, NO_BYTES } from '../../model/index.js';
 import { isObjectName } from '../../store/index.js';
 import { type Body, MAX_PAGE_ENTRIES, MAX_READ_BYTES } from '../../transport/index.js';
 import type { FoundContent } from '../history.js';
@@ -104,4 +104,3 @@ export const DELTA_PART: Coder<DeltaPart, Body<'deltaIs'>, unknown> = {
   }),
 };
 
-const NO_BYTES: Buffer = Buffer.alloc(0);

@@ -1,12 +1,6 @@
 /** Codecs of reports, and of settings that are stored with a client. */
 import type { EntryPlace } from '../../store/catalog/index.js';
-import {
-  type ClientConfig,
-  type ClientSetting,
-  isClientConfig,
-  isClientSetting,
-  type SetNumber,
-} from '../../model/index.js';
+import { type ClientConfig, type ClientSetting, isClientConfig, isClientSetting, NO_BYTES, type SetNumber } from '../../model/index.js';
 import {
   type Body,
   MAX_DIRECTORY_PATHS,
@@ -353,8 +347,6 @@ export const STORE: Coder<StoreState, Body<'storeIs'>, unknown> = {
     return { catalog, isReplaced: replaced, space };
   },
 };
-
-const NO_BYTES: Buffer = Buffer.alloc(0);
 
 function placeOf({ directory, name }: EntryPlace): EntryPlace {
   return { directory, name };

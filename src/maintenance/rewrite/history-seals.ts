@@ -12,20 +12,11 @@ import {
 } from '../../store/catalog/index.js';
 import { type Keyring, ownSetSeal, SealSum } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
-import {
-  DIRECTORY_SEAL_BYTES,
-  type DirectoryId,
-  NO_SEAL,
-  type RootNumber,
-  sealIn,
-  type SetNumber,
-} from '../../model/index.js';
+import { DIRECTORY_SEAL_BYTES, type DirectoryId, NO_BYTES, NO_SEAL, type RootNumber, sealIn, type SetNumber } from '../../model/index.js';
 import type { StoreWriter, SetJournal } from '../../store/writer/index.js';
 import type { RootRecord } from '../../store/index.js';
 import type { NativeCalls } from '../../system/index.js';
 import type { OldGeneration } from './old-generation.js';
-
-const NOTHING: Buffer = Buffer.alloc(0);
 
 interface Child {
   readonly directory: DirectoryId;
@@ -128,7 +119,7 @@ export class HistorySeals {
     const met = new Map<DirectoryId, Met>();
     for (const { root, directory, path } of roots) {
       const place = this.keyring.tree.rootPlace(path);
-      const ways: Way[] = [{ directory, place, oldPlace: oldPlaces.get(root) ?? NOTHING }];
+      const ways: Way[] = [{ directory, place, oldPlace: oldPlaces.get(root) ?? NO_BYTES }];
       for (let way = ways.pop(); way !== undefined; way = ways.pop()) {
         const expected = proven?.listingAt(way.oldPlace);
         const isLookedAt = proven === undefined || expected !== undefined;
@@ -150,7 +141,7 @@ export class HistorySeals {
     return children.map(({ directory, name }) => ({
       directory,
       place: tree.place(place, name),
-      oldPlace: former?.tree.place(oldPlace, former.names.name(names.openName(name))) ?? NOTHING,
+      oldPlace: former?.tree.place(oldPlace, former.names.name(names.openName(name))) ?? NO_BYTES,
     }));
   }
 

@@ -4,6 +4,7 @@
  */
 import type { Contents } from './contents.js';
 import type { Seen } from './side.js';
+import { NO_BYTES } from '../../model/index.js';
 
 /** Adjacent lines that differ, with the equal lines around them. */
 export interface Hunk {
@@ -37,8 +38,6 @@ export type LineDifference =
   | { readonly hunks: readonly Hunk[] }
   | { readonly why: 'binary' | 'too large' | 'too different' };
 
-const NOTHING = Buffer.alloc(0);
-
 /**
  * Returns the differing lines of two files, or all lines of one if the other is missing. Throws the errors of reading
  * contents.
@@ -51,7 +50,7 @@ export async function lineDifference(
 ): Promise<LineDifference> {
   const texts: string[] = [];
   for (const seen of [before, after]) {
-    const bytes = seen === undefined ? NOTHING : await readWhole(contents, seen, mostBytes);
+    const bytes = seen === undefined ? NO_BYTES : await readWhole(contents, seen, mostBytes);
     if (bytes === undefined) return { why: 'too large' };
     if (!showsBinary && bytes.includes(0)) return { why: 'binary' };
     texts.push(bytes.toString('latin1'));

@@ -1,10 +1,8 @@
 /** One side of a comparison: a backup set. */
 import { type HistoryEntry, circleAt, noAccess } from '../../history/index.js';
-import { type DirectoryId, isEntryName, joinPath, shownRoot } from '../../model/index.js';
+import { type DirectoryId, isEntryName, joinPath, NO_BYTES, shownRoot } from '../../model/index.js';
 import { ListingsAhead, PAGE_ENTRIES } from '../index.js';
 import { badName, type ComparedSet, type Seen, type Side, type Visit } from './side.js';
-
-const NO_NAME = Buffer.alloc(0);
 
 export class SetSide implements Side {
   private readonly whole: ListingsAhead;
@@ -68,7 +66,7 @@ async function* inOrder(
   listings: ListingsAhead,
   directory: DirectoryId,
 ): AsyncGenerator<HistoryEntry, void> {
-  let page = await listings.page(directory, NO_NAME);
+  let page = await listings.page(directory, NO_BYTES);
   const isInOrder = isAscending(page);
   const all: HistoryEntry[] = [];
   for (;;) {

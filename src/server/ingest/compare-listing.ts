@@ -4,22 +4,7 @@
  * form, with their contents and attributes.
  */
 import { TardisError } from '../../errors/index.js';
-import {
-  attributesHash,
-  attributesOf,
-  type ContentId,
-  ENTRY_SEAL_BYTES,
-  EntryType,
-  forEachRow,
-  KNOWN_BYTES,
-  LARGE_FILE_BYTES,
-  readAttributes,
-  RowFlag,
-  type RowReader,
-  sameMetadata,
-  SEAL_ATTRIBUTE,
-  SEALED_ATTRIBUTES,
-} from '../../model/index.js';
+import { attributesHash, attributesOf, type ContentId, ENTRY_SEAL_BYTES, EntryType, forEachRow, KNOWN_BYTES, LARGE_FILE_BYTES, NO_BYTES, readAttributes, RowFlag, type RowReader, sameMetadata, SEAL_ATTRIBUTE, SEALED_ATTRIBUTES } from '../../model/index.js';
 import type { Catalog, HeadRow } from '../../store/catalog/index.js';
 import type { SetJournal } from '../../store/writer/index.js';
 import { Wanted } from '../../transport/index.js';
@@ -146,8 +131,6 @@ function wantFile(catalog: Catalog, sizeBytes: number): number {
   return isKnown ? Wanted.hashFirst : Wanted.yes;
 }
 
-const NOTHING: Buffer = Buffer.alloc(0);
-
 /**
  * Data about unchanged entries, for a client that encrypts: for each, its seal, and the hash of its sealed attributes,
  * which the client's own listing does not contain. With them, the client seals a changed listing without sending these
@@ -171,7 +154,7 @@ class KnownEntries {
 
   /** Returns KNOWN_BYTES for each of `rows` rows; empty if no entry is sealed. */
   take(rows: number): Buffer {
-    if (this.found.length === 0) return NOTHING;
+    if (this.found.length === 0) return NO_BYTES;
     const known = Buffer.alloc(rows * KNOWN_BYTES);
     for (const { index, bytes } of this.found) bytes.copy(known, index * KNOWN_BYTES);
     return known;

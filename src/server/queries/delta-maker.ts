@@ -9,6 +9,7 @@ import { DeltaMaker, LoadedSignature, MAX_SIGNATURE_BYTES } from '../../delta/in
 import { TardisError } from '../../errors/index.js';
 import { buildChunk, Codec, type ObjectReader, STREAM_CHUNK_BYTES } from '../../store/index.js';
 import type { System } from '../../system/index.js';
+import { NO_BYTES } from '../../model/index.js';
 
 /** Maximum number of signatures of one reader at one time; this limits their memory. */
 const MAX_SIGNATURES = 4;
@@ -78,7 +79,7 @@ export class ReaderDeltas {
     }
     const next = await signature.running?.next();
     // A request after the end gets the end again.
-    const end = { chunk: NOTHING, isLast: true, isUseless: false };
+    const end = { chunk: NO_BYTES, isLast: true, isUseless: false };
     return next === undefined || next.done === true ? end : next.value;
   }
 
@@ -115,7 +116,7 @@ export class ReaderDeltas {
           }
           if (held !== undefined && readBytes >= EVIDENCE_BYTES) {
             if (maker.literalBytes > readBytes * MOST_NEW_RATIO) {
-              yield { chunk: NOTHING, isLast: true, isUseless: true };
+              yield { chunk: NO_BYTES, isLast: true, isUseless: true };
               return;
             }
             yield* held;
@@ -126,7 +127,7 @@ export class ReaderDeltas {
       }
       yield* held ?? [];
       for (const part of maker.finish()) yield partOf(part);
-      yield { chunk: NOTHING, isLast: true, isUseless: false };
+      yield { chunk: NO_BYTES, isLast: true, isUseless: false };
     } finally {
       maker.close();
       reader.release();
@@ -134,7 +135,6 @@ export class ReaderDeltas {
   }
 }
 
-const NOTHING: Buffer = Buffer.alloc(0);
 const LENGTH_BYTES = 4;
 
 /** Returns the part of a delta with these bytes. Its encoding is their length (u32), then a compressed chunk. */

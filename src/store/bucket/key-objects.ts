@@ -16,13 +16,12 @@ import {
 import type { ObjectStore } from '../objects/index.js';
 import { clientKeys } from '../layout/bucket-names.js';
 import { sharedStore } from './shared-stores.js';
+import { NO_BYTES } from '../../model/index.js';
 
 /** Maximum number of key records that a client can get after its first one. */
 const MAX_LATER_KEYS = 10_000;
 /** The largest number that a key record of a client may have. */
 const MAX_NUMBER = 99_999_999;
-
-const NO_BYTES: Buffer = Buffer.alloc(0);
 
 /** The place of key records in a bucket. */
 interface KeyPlace {

@@ -2,15 +2,7 @@
  * Queries on the whole history of a catalog, set by set, for rewriting it. Each query is short, since a session
  * may be writing meanwhile.
  */
-import {
-  type ContentId,
-  type DirectoryId,
-  NO_CONTENT,
-  type PackNumber,
-  type RootNumber,
-  RowFlag,
-  type SetNumber,
-} from '../../model/index.js';
+import { type ContentId, type DirectoryId, NO_BYTES, NO_CONTENT, type PackNumber, type RootNumber, RowFlag, type SetNumber } from '../../model/index.js';
 import type { OwnerRecord, RootRecord } from '../index.js';
 import type { SqlDatabase } from '../../system/index.js';
 import { SELECT_ENTRY } from './tables/entries.js';
@@ -27,8 +19,6 @@ export interface PlacedContent {
   readonly position: number;
   readonly recordBytes: number;
 }
-
-const NOTHING: Buffer = Buffer.alloc(0);
 
 /** An open version with a flag other than that of sparse contents. */
 interface FlaggedHead {
@@ -137,7 +127,7 @@ export class HistoryTable {
   begunIn(directory: DirectoryId, set: SetNumber): Iterable<CatalogEntry[]> {
     const { begun } = this.statements;
     return pages(
-      NOTHING,
+      NO_BYTES,
       (after, limit) => begun.all(directory, after, set, limit).map(toEntry),
       ({ name }) => name,
     );
@@ -147,7 +137,7 @@ export class HistoryTable {
   endedIn(directory: DirectoryId, set: SetNumber): Iterable<Buffer[]> {
     const { ended } = this.statements;
     return pages(
-      NOTHING,
+      NO_BYTES,
       (after, limit) => ended.all(directory, after, set - 1, limit),
       (name) => name,
     );
@@ -157,7 +147,7 @@ export class HistoryTable {
   versionsIn(directory: DirectoryId): Iterable<CatalogEntry[]> {
     const { versions } = this.statements;
     return pages(
-      { name: NOTHING, firstSet: 0 },
+      { name: NO_BYTES, firstSet: 0 },
       ({ name, firstSet }, limit) => versions.all(directory, name, firstSet, limit).map(toEntry),
       ({ name, firstSet }) => ({ name, firstSet }),
     );

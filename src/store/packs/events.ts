@@ -3,26 +3,7 @@
  * shapes, since a store may be hostile.
  */
 import { TardisError } from '../../errors/index.js';
-import {
-  checkRows,
-  DIRECTORY_SEAL_BYTES,
-  type DirectoryId,
-  EntryType,
-  forEachRow,
-  type ForgetRequest,
-  type ClientConfig,
-  isClientConfig,
-  isForgetRequest,
-  isSetMarks,
-  isSettingKey,
-  isSettingValue,
-  type PackNumber,
-  type RootNumber,
-  type RowReader,
-  SET_SEAL_BYTES,
-  type SetMarks,
-  type SetNumber,
-} from '../../model/index.js';
+import { checkRows, type ClientConfig, DIRECTORY_SEAL_BYTES, type DirectoryId, EntryType, forEachRow, type ForgetRequest, isClientConfig, isForgetRequest, isSetMarks, isSettingKey, isSettingValue, NO_BYTES, type PackNumber, type RootNumber, type RowReader, SET_SEAL_BYTES, type SetMarks, type SetNumber } from '../../model/index.js';
 import { plainPackr } from '../../system/msgpack/index.js';
 import { isClientName } from '../layout/client-name.js';
 import { Codec, decode, encode, encodedBound } from './codec.js';
@@ -173,7 +154,6 @@ export function higherCounters(one: Counters, other: Counters): Counters {
 
 /** zstd level for listings. It is low, since listings are small, and are compressed in the storage thread. */
 const LISTING_LEVEL = 1;
-const EMPTY = Buffer.alloc(0);
 /** Maximum length of a listing record's decoded body; the writer splits listings far below it. */
 const MAX_LISTING_RAW_BYTES = 64 << 20;
 
@@ -192,7 +172,7 @@ export function buildCompressed(
   const bodyBytes = encode(Codec.zstd, LISTING_LEVEL, raw, body, 0);
   return buildRecord(
     { kind, codec: Codec.zstd, rawBytes: raw.length, sequence },
-    EMPTY,
+    NO_BYTES,
     body.subarray(0, bodyBytes),
   );
 }
@@ -201,7 +181,7 @@ export function buildEvent(sequence: number, event: StoreEvent): Buffer {
   const body = packr.pack(event);
   return buildRecord(
     { kind: RecordKind.event, codec: Codec.none, rawBytes: body.length, sequence },
-    EMPTY,
+    NO_BYTES,
     body,
   );
 }
@@ -210,7 +190,7 @@ export function buildCommit(sequence: number, commit: CommitBody): Buffer {
   const body = packr.pack(commit);
   return buildRecord(
     { kind: RecordKind.commit, codec: Codec.none, rawBytes: body.length, sequence },
-    EMPTY,
+    NO_BYTES,
     body,
   );
 }

@@ -2,10 +2,9 @@
 import type { History, HistoryEntry } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import { compileGlob } from '../../excludes/index.js';
-import { displayName, joinPath, type SetNumber, shownRoot, splitPath } from '../../model/index.js';
+import { displayName, joinPath, NO_BYTES, type SetNumber, shownRoot, splitPath } from '../../model/index.js';
 
 const PAGE_ENTRIES = 1024;
-const NO_NAME = Buffer.alloc(0);
 const WILD = /[*?[\\]/;
 const DOT = 0x2e;
 
@@ -73,7 +72,7 @@ async function within(
   }
   if (!history.access.mayRead(entry)) return [];
   const found: Found[] = [];
-  for (let after: Buffer = NO_NAME; ; ) {
+  for (let after: Buffer = NO_BYTES; ; ) {
     const page = { directory, set, after, limit: PAGE_ENTRIES, withDigests: false };
     const entries = await history.list(page);
     for (const one of entries) {

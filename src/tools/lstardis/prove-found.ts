@@ -11,7 +11,7 @@ import {
   type PathVersion,
   rootAbove,
 } from '../../history/index.js';
-import type { DirectoryId, SetNumber } from '../../model/index.js';
+import { type DirectoryId, NO_BYTES, type SetNumber } from '../../model/index.js';
 import { isOfOneListing, PAGE_ENTRIES } from '../../restore/index.js';
 import type { FoundPath } from './find-names.js';
 
@@ -212,7 +212,7 @@ async function entriesNamed(
   names: ReadonlyMap<string, unknown>,
 ): Promise<Map<string, HistoryEntry>> {
   const found = new Map<string, HistoryEntry>();
-  for (let after: Buffer = NO_NAME; ; ) {
+  for (let after: Buffer = NO_BYTES; ; ) {
     const page = { directory, set, after, limit: PAGE_ENTRIES, withDigests: true };
     const entries = await history.list(page);
     for (const entry of entries) {
@@ -244,4 +244,3 @@ function keyOf(bytes: Buffer): string {
   return bytes.toString('latin1');
 }
 
-const NO_NAME = Buffer.alloc(0);

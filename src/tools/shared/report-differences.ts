@@ -1,13 +1,6 @@
 /** Formats the differences between two versions of a tree, as text and as JSON. */
 import type { Aspect, Difference, NotCompared, Seen } from '../../restore/diff/index.js';
-import {
-  displayName,
-  EntryType,
-  jsonName,
-  flagLetters,
-  inodeFlags,
-  readAttributes,
-} from '../../model/index.js';
+import { displayName, EntryType, flagLetters, inodeFlags, jsonName, NO_BYTES, readAttributes } from '../../model/index.js';
 import { formatTime } from '../output/units.js';
 import { jsonText } from '../output/json-text.js';
 
@@ -66,7 +59,7 @@ function valuesOf(aspect: Aspect, before: Seen, after: Seen): [string, string] |
     case 'type':
       return [typeWord(before), typeWord(after)];
     case 'target':
-      return [displayName(one.linkTarget ?? NOTHING), displayName(other.linkTarget ?? NOTHING)];
+      return [displayName(one.linkTarget ?? NO_BYTES), displayName(other.linkTarget ?? NO_BYTES)];
     case 'permissions':
       return [octal(one.permissions), octal(other.permissions)];
     case 'owner':
@@ -81,8 +74,6 @@ function valuesOf(aspect: Aspect, before: Seen, after: Seen): [string, string] |
       return undefined;
   }
 }
-
-const NOTHING = Buffer.alloc(0);
 
 function timeText(timeNs: bigint): string {
   return formatTime(Number(timeNs / 1_000_000n));

@@ -1,13 +1,6 @@
 /** Converts records of contents to catalog rows: the place of each content, and which of several records is used. */
 import { TardisError } from '../../../errors/index.js';
-import {
-  type ContentId,
-  decodeParts,
-  digestKey,
-  NO_CONTENT,
-  type PackNumber,
-  type RecordId,
-} from '../../../model/index.js';
+import { type ContentId, decodeParts, digestKey, NO_BYTES, NO_CONTENT, type PackNumber, type RecordId } from '../../../model/index.js';
 import {
   checkFrameIndex,
   type ContentIndex,
@@ -26,7 +19,6 @@ import type { Catalog } from '../catalog.js';
 import type { ContentRow } from '../tables/contents.js';
 
 const NO_PACKS: ReadonlySet<PackNumber> = new Set();
-const NOTHING: Buffer = Buffer.alloc(0);
 
 interface AppliedParts {
   readonly location: Location;
@@ -48,7 +40,7 @@ export function applyContentRecord(
   catalog: Catalog,
   header: RecordHeader,
   index: Buffer,
-  { location, body = NOTHING, moved = NO_PACKS, ids = new Map<string, ContentId>() }: AppliedParts,
+  { location, body = NO_BYTES, moved = NO_PACKS, ids = new Map<string, ContentId>() }: AppliedParts,
 ): Map<string, ContentId> {
   const { contents, accounts } = catalog;
   const isUnproven = isOfAccount(header);
